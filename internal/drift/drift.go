@@ -1,0 +1,70 @@
+// Package drift compares a tree that should be with one that is. It is pure:
+// trees in, a report out. A thing that could not be compared is an unknown and
+// never counts as equal.
+package drift
+
+import "github.com/adamant-sh/adamant/internal/tree"
+
+// Kind says what happened to a path.
+type Kind string
+
+// The kinds of change.
+const (
+	Added   Kind = "added"
+	Changed Kind = "changed"
+	Deleted Kind = "deleted"
+)
+
+// Class says what sort of file a change touches.
+type Class string
+
+// The classes, from the most to the least telling.
+const (
+	Executable Class = "executable"
+	Library    Class = "library"
+	Script     Class = "script"
+	Config     Class = "configuration"
+	PackageDB  Class = "package-database"
+	Data       Class = "data"
+	Cache      Class = "cache"
+	Log        Class = "log"
+)
+
+// Severity ranks a change for a reader.
+type Severity string
+
+// The severities, highest first.
+const (
+	Critical Severity = "critical"
+	High     Severity = "high"
+	Medium   Severity = "medium"
+	Low      Severity = "low"
+)
+
+// A Change is one path that differs.
+type Change struct {
+	Path     string      `json:"path"`
+	Kind     Kind        `json:"kind"`
+	Fields   []string    `json:"fields,omitempty"` // of a Changed: content, type, mode, owner, xattr, capability, target, device
+	Class    Class       `json:"class"`
+	Severity Severity    `json:"severity"`
+	Want     *tree.Entry `json:"want,omitempty"` // nil if Added
+	Got      *tree.Entry `json:"got,omitempty"`  // nil if Deleted
+	Diff     string      `json:"diff,omitempty"` // unified text diff, cut at a limit; secrets are not shown
+}
+
+// An Unknown is a path that could not be read or compared, and why.
+type Unknown struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+// A Report is all that differs between two trees, sorted by path. It is clean
+// only if both lists are empty.
+type Report struct {
+	Changes  []Change  `json:"changes"`
+	Unknowns []Unknown `json:"unknowns"`
+}
+
+// Clean reports whether nothing differs and nothing is unknown.
+func (r Report) Clean() bool { return len(r.Changes) == 0 && len(r.Unknowns) == 0 }

@@ -5,37 +5,135 @@
 // It knows nothing of images, overlays or drift.
 package tree
 
-import "time"
-
-// Kind is the type of an entry.
-type Kind uint8
-
-// The kinds of entry a Linux file system has.
-const (
-	Regular Kind = iota + 1
-	Directory
-	Symlink
-	CharDevice
-	BlockDevice
-	FIFO
-	Socket
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"path"
+	"slices"
+	"sort"
+	"strings"
 )
 
-// An Entry is one name in a tree with what identifies it. ModTime is carried
-// but is never part of an entry's identity.
-type Entry struct {
-	Path   string // absolute in its root and clean: "/", "/etc/nginx"
-	Kind   Kind
-	Mode   uint32 // permission bits with setuid, setgid and sticky: at most 07777
-	UID    uint32
-	GID    uint32
-	Size   int64             // bytes of a regular file
-	Digest string            // "sha256:<hex>" of a regular file's content; empty if it was not read
-	Target string            // of a symbolic link, as it is stored
-	Major  uint32            // of a device
-	Minor  uint32            // of a device
-	Xattrs map[string]string // by full name, security.capability among them; without the overlay's own
-	Link   string            // the first path (in tree order) of the same inode; empty unless hard linked
+// A Tree is an immutable list of entries in tree order: a directory comes
+// before what is in it, siblings are ordered by the bytes of their names, and
+// the subtree of a directory is contiguous. The zero Tree is empty.
+//
+// A tree may be partial: the parents of an entry may be missing, as in the
+// part of a file system that was looked at. What is there must be consistent.
+type Tree struct {
+	entries []Entry
+}
 
-	ModTime time.Time
+// New returns the tree of the entries, in any order. It takes ownership of the
+// slice. Entries that are malformed, appear twice, or lie below something that
+// is not a directory are an error.
+func New(entries []Entry) (Tree, error) {
+	byPath := func(a, b Entry) int { return ComparePaths(a.Path, b.Path) }
+	if !slices.IsSortedFunc(entries, byPath) {
+		slices.SortFunc(entries, byPath)
+	}
+	for i := range entries {
+		if err := entries[i].validate(); err != nil {
+			return Tree{}, err
+		}
+		if i == 0 {
+			continue
+		}
+		// In tree order whatever lies below an entry follows it directly.
+		switch before := &entries[i-1]; {
+		case before.Path == entries[i].Path:
+			return Tree{}, fmt.Errorf("entry %q appears twice", before.Path)
+		case before.Kind != Directory && isBelow(entries[i].Path, before.Path):
+			return Tree{}, fmt.Errorf("entry %q lies below a %s", entries[i].Path, before.Kind)
+		}
+	}
+	return Tree{entries: entries}, nil
+}
+
+// Len returns the number of entries.
+func (t Tree) Len() int { return len(t.entries) }
+
+// All yields every entry in tree order.
+func (t Tree) All() iter.Seq[Entry] { return slices.Values(t.entries) }
+
+// Lookup returns the entry at a path. Symbolic links are not followed.
+func (t Tree) Lookup(path string) (Entry, bool) {
+	i := t.search(path)
+	if i < len(t.entries) && t.entries[i].Path == path {
+		return t.entries[i], true
+	}
+	return Entry{}, false
+}
+
+// Under yields the entry at a path and everything below it, in tree order.
+func (t Tree) Under(path string) iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for _, e := range t.entries[t.search(path):] {
+			if e.Path != path && !isBelow(e.Path, path) || !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// Children yields the entries directly in a directory, in tree order. It skips
+// over deeper subtrees by binary search.
+func (t Tree) Children(dir string) iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		i := t.search(dir)
+		if i < len(t.entries) && t.entries[i].Path == dir {
+			i++
+		}
+		for i < len(t.entries) && isBelow(t.entries[i].Path, dir) {
+			e := t.entries[i]
+			if path.Dir(e.Path) != dir { // its parents are missing in a partial tree
+				i++
+				continue
+			}
+			if !yield(e) {
+				return
+			}
+			i = t.skip(i)
+		}
+	}
+}
+
+// search returns where the entry with a path is or would be.
+func (t Tree) search(path string) int {
+	return sort.Search(len(t.entries), func(i int) bool {
+		return ComparePaths(t.entries[i].Path, path) >= 0
+	})
+}
+
+// skip returns the index of the first entry after i that is not below it.
+func (t Tree) skip(i int) int {
+	top := t.entries[i].Path
+	rest := t.entries[i+1:]
+	return i + 1 + sort.Search(len(rest), func(k int) bool { return !isBelow(rest[k].Path, top) })
+}
+
+// ComparePaths orders two clean absolute paths in tree order, in which a slash
+// sorts before every other byte. It returns -1, 0 or 1.
+func ComparePaths(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		if x, y := a[i], b[i]; x != y {
+			switch {
+			case x == '/':
+				return -1
+			case y == '/':
+				return 1
+			}
+			return cmp.Compare(x, y)
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// isBelow reports whether a path lies below a directory, itself excluded.
+func isBelow(path, dir string) bool {
+	if dir == "/" {
+		return len(path) > 1
+	}
+	return len(path) > len(dir) && path[len(dir)] == '/' && strings.HasPrefix(path, dir)
 }

@@ -1,0 +1,94 @@
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotRegular says that what was to be opened is no regular file. It was not
+// opened: that could block, or have an effect.
+var ErrNotRegular = errors.New("not a regular file")
+
+// Open opens a regular file for reading, following symbolic links within the
+// root. Reading it leaves its access time alone where the kernel permits that.
+func (r *Root) Open(name string) (*os.File, error) {
+	f, _, err := r.openFile(name, followLinks)
+	return f, err
+}
+
+// openFile also returns what was known of the file when it was opened.
+func (r *Root) openFile(name string, resolve uint64) (*os.File, status, error) {
+	fd, err := r.open(name, unix.O_PATH, resolve)
+	if err != nil {
+		return nil, status{}, fmt.Errorf("open %s: %w", name, err)
+	}
+	defer unix.Close(fd)
+	st, err := statFD(fd)
+	if err != nil {
+		return nil, status{}, fmt.Errorf("open %s: %w", name, err)
+	}
+	if kind := st.kind(); kind != Regular {
+		return nil, status{}, fmt.Errorf("open %s: a %s: %w", name, kind, ErrNotRegular)
+	}
+	file, err := openRegular(fd)
+	if err != nil {
+		return nil, status{}, fmt.Errorf("open %s: %w", name, err)
+	}
+	return os.NewFile(uintptr(file), path.Clean("/"+name)), st, nil
+}
+
+// openRegular opens for reading what an O_PATH descriptor refers to, which the
+// caller knows to be a regular file.
+func openRegular(fd int) (int, error) {
+	file, err := reopen(fd, unix.O_RDONLY|unix.O_NOATIME)
+	if errors.Is(err, unix.EPERM) { // not the owner, and without CAP_FOWNER
+		return reopen(fd, unix.O_RDONLY)
+	}
+	return file, err
+}
+
+// OpenDir opens a directory, following symbolic links within the root, to be
+// passed to another process or to NewRoot.
+func (r *Root) OpenDir(name string) (*os.File, error) {
+	fd, err := r.open(name, unix.O_RDONLY|unix.O_DIRECTORY, followLinks)
+	if err != nil {
+		return nil, fmt.Errorf("open directory %s: %w", name, err)
+	}
+	return os.NewFile(uintptr(fd), path.Clean("/"+name)), nil
+}
+
+// ReadDir describes what is in a directory, in tree order, without reading
+// content. The directory is found by following symbolic links within the root;
+// the entries carry the path that was given. An entry that goes away meanwhile
+// is left out.
+func (r *Root) ReadDir(name string) ([]Entry, error) {
+	dir, err := r.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("read directory %s: %w", name, err)
+	}
+	slices.Sort(names)
+	entries := make([]Entry, 0, len(names))
+	sub := Root{fd: int(dir.Fd())}
+	for _, base := range names {
+		e, _, err := sub.lstat(base, refuseLinks)
+		if errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read directory %s: %w", name, err)
+		}
+		e.Path = path.Join("/", name, base)
+		entries = append(entries, e)
+	}
+	return entries, nil
+}

@@ -1,0 +1,71 @@
+package tree
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"syscall"
+)
+
+// maxLinks is how many symbolic links a path may lead through, as in Linux.
+const maxLinks = 40
+
+// Resolve follows the symbolic links of a path, the last component too, as a
+// process would whose root directory is the tree's: absolute targets start at
+// the tree's root and ".." stops there. It returns the canonical path and
+// whether the tree has an entry there. From the first component that is not in
+// the tree on, the rest of the path is taken as it is written, so that the
+// result is also the place where a missing file would be made.
+//
+// The error wraps syscall.ELOOP for more than 40 links, and syscall.ENOTDIR if
+// the path leads through something that is not a directory.
+func (t Tree) Resolve(path string) (canonical string, exists bool, err error) {
+	return resolve(path, func(p string) (Entry, bool, error) {
+		e, ok := t.Lookup(p)
+		return e, ok, nil
+	})
+}
+
+// resolve walks a path one component at a time. What lookup does not find
+// counts as a directory: it is missing, or left out of a partial tree.
+func resolve(name string, lookup func(string) (Entry, bool, error)) (canonical string, exists bool, err error) {
+	rest := name
+	canonical = "/"
+	dir := true
+	for links := 0; rest != ""; {
+		var part string
+		part, rest, _ = strings.Cut(rest, "/")
+		switch {
+		case part == "":
+			continue
+		case !dir:
+			return "", false, fmt.Errorf("resolve %s: %s: %w", name, canonical, syscall.ENOTDIR)
+		case part == ".":
+			continue
+		case part == "..":
+			canonical = path.Dir(canonical)
+			continue
+		}
+		next := path.Join(canonical, part)
+		e, ok, err := lookup(next)
+		if err != nil {
+			return "", false, fmt.Errorf("resolve %s: %w", name, err)
+		}
+		if !ok || e.Kind != Symlink {
+			canonical, dir = next, !ok || e.Kind == Directory
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", false, fmt.Errorf("resolve %s: %w", name, syscall.ELOOP)
+		}
+		if strings.HasPrefix(e.Target, "/") {
+			canonical = "/"
+		}
+		rest = e.Target + "/" + rest
+	}
+	_, exists, err = lookup(canonical)
+	if err != nil {
+		return "", false, fmt.Errorf("resolve %s: %w", name, err)
+	}
+	return canonical, exists, nil
+}

@@ -1,0 +1,85 @@
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Root is a directory that serves as the root of a foreign file system. All
+// access goes by file handle through openat2(2) (Linux 5.6), so that symbolic
+// links, "..", and directories that are moved meanwhile never lead out of it.
+// Paths are absolute in the root; those that follow links do so as a process
+// would whose root directory it is.
+//
+// What is read through a Root is never trusted: FIFOs, sockets and devices are
+// never opened, only looked at. Its methods may be called concurrently, but not
+// with Close. They need /proc.
+type Root struct {
+	fd int
+}
+
+// OpenRoot opens a directory as a root. Symbolic links in dir itself are
+// followed, also those of /proc/PID/root.
+func OpenRoot(dir string) (*Root, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open root %s: %w", dir, err)
+	}
+	return &Root{fd: fd}, nil
+}
+
+// NewRoot makes a root of an open directory. The descriptor stays the caller's.
+func NewRoot(fd int) (*Root, error) {
+	// Opened anew, not duplicated, so that a file is refused and O_PATH holds.
+	own, err := unix.Openat(fd, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open root from descriptor %d: %w", fd, err)
+	}
+	return &Root{fd: own}, nil
+}
+
+// Close releases the root. Files opened through it stay open.
+func (r *Root) Close() error { return unix.Close(r.fd) }
+
+// How a path in a root is resolved. None of them leaves the root or passes
+// through the magic links of /proc.
+const (
+	followLinks = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
+	refuseLinks = followLinks | unix.RESOLVE_NO_SYMLINKS
+)
+
+// open opens a path with the given flags and way of resolution.
+func (r *Root) open(path string, flags int, resolve uint64) (int, error) {
+	return openat2(r.fd, path, flags, 0, resolve)
+}
+
+// openat2 retries what the kernel asks to be retried: EAGAIN says that a rename
+// or mount somewhere raced with "..", EINTR that a signal came.
+func openat2(dirfd int, path string, flags int, mode uint32, resolve uint64) (int, error) {
+	how := unix.OpenHow{Flags: uint64(flags) | unix.O_CLOEXEC, Mode: uint64(mode), Resolve: resolve}
+	for attempt := 0; ; attempt++ {
+		fd, err := unix.Openat2(dirfd, path, &how)
+		if attempt < 128 && (errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR)) {
+			continue
+		}
+		return fd, err
+	}
+}
+
+// reopen opens what an O_PATH descriptor refers to, whatever has happened to
+// its name since.
+func reopen(fd, flags int) (int, error) {
+	for {
+		n, err := unix.Open(procPath(fd), flags|unix.O_CLOEXEC, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
+
+// procPath names an open descriptor for calls that take only a path. The magic
+// link leads to the very file, also if that is a symbolic link.
+func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

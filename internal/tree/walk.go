@@ -1,0 +1,333 @@
+package tree
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// WalkOptions say what Walk looks at. The zero value walks everything without
+// reading content.
+type WalkOptions struct {
+	// Path is where to begin, without symbolic links; the root if empty.
+	Path string
+	// Hash reads all regular files and fills Entry.Digest.
+	Hash bool
+	// OneFileSystem leaves out what is mounted below Path, as Unknowns with
+	// ErrMounted, and does not look into it.
+	OneFileSystem bool
+	// OverlayXattrs keeps the attributes that overlayfs uses for itself, for
+	// reading one of its layers.
+	OverlayXattrs bool
+	// Skip leaves out an entry and what is below it. It is asked before content
+	// is read, concurrently and in no order.
+	Skip func(Entry) bool
+	// MaxEntries is how many entries may be found before Walk gives up, which
+	// bounds its memory; 5,000,000 if zero.
+	MaxEntries int
+	// MaxFileSize is the size in bytes up to which a file is hashed, since a
+	// sparse one costs its maker nothing; 64 GiB if zero. A larger one is an
+	// Unknown with ErrTooLarge.
+	MaxFileSize int64
+}
+
+// ErrTooMany says that there are more entries than the limit.
+var ErrTooMany = errors.New("too many entries")
+
+// Walk describes everything below a path, itself included, on all processors.
+// What could not be read, or changed meanwhile, is not in the tree but in the
+// list of unknowns, sorted by path. The error says that there is no result at
+// all: the context ended, the path cannot be opened, or there is too much.
+//
+// Entries that are hard linked to each other carry the first of their paths;
+// names outside of the walk do not count.
+func (r *Root) Walk(ctx context.Context, opts WalkOptions) (Tree, []Unknown, error) {
+	opts.Path = path.Clean("/" + opts.Path)
+	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
+	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 64<<30)
+	w := &walker{root: r, opts: opts, todo: newStack()}
+	if err := w.begin(ctx); err != nil {
+		return Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
+	}
+	if err := w.run(ctx); err != nil {
+		return Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
+	}
+	nameLinks(w.found)
+	entries := make([]Entry, len(w.found))
+	for i := range w.found {
+		entries[i] = w.found[i].Entry
+	}
+	t, err := New(entries)
+	if err != nil {
+		return Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
+	}
+	slices.SortFunc(w.unknown, func(a, b Unknown) int { return ComparePaths(a.Path, b.Path) })
+	return t, w.unknown, nil
+}
+
+// found is an entry and, for finding hard links, its inode if it has several
+// names.
+type found struct {
+	Entry
+	inode inode
+}
+
+type walker struct {
+	root  *Root
+	opts  WalkOptions
+	mount uint64 // that Path is on
+	todo  *stack
+
+	mu      sync.Mutex
+	names   int // listed so far
+	found   []found
+	unknown []Unknown
+	err     error
+}
+
+// begin looks at the first entry.
+func (w *walker) begin(ctx context.Context) error {
+	fd, err := w.root.open(w.opts.Path, unix.O_PATH|unix.O_NOFOLLOW, refuseLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	st, err := statFD(fd)
+	if err != nil {
+		return err
+	}
+	w.mount = st.Mnt_id
+	var b batch
+	w.look(ctx, fd, w.opts.Path, &b, make([]byte, bufferSize))
+	w.merge(&b)
+	return nil
+}
+
+// run works until nothing is left to do or the context ends.
+func (w *walker) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, w.todo.close)
+	defer stop()
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			buf := make([]byte, bufferSize)
+			for t, ok := w.todo.pop(); ok; t, ok = w.todo.pop() {
+				var b batch
+				w.do(ctx, t, &b, buf)
+				w.merge(&b)
+				w.todo.done()
+			}
+		})
+	}
+	workers.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return w.err
+}
+
+// A batch is what one task found.
+type batch struct {
+	found   []found
+	unknown []Unknown
+}
+
+func (b *batch) fail(path string, err error) {
+	b.unknown = append(b.unknown, Unknown{Path: path, Err: err})
+}
+
+func (w *walker) merge(b *batch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.found = append(w.found, b.found...)
+	w.unknown = append(w.unknown, b.unknown...)
+}
+
+// count adds names that were listed, and ends the walk if there are too many.
+func (w *walker) count(names int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.names += names; w.names > w.opts.MaxEntries && w.err == nil {
+		w.err = fmt.Errorf("%w: more than %d", ErrTooMany, w.opts.MaxEntries)
+		w.todo.close()
+	}
+}
+
+// A task is a directory to list, or some of the names in it to look at. It
+// holds no descriptor, so that depth and width cost none.
+type task struct {
+	path  string
+	inode inode    // of the directory, as its own entry was taken from it
+	names []string // nil: list the directory
+}
+
+// namesPerTask is small enough that a single large directory keeps all
+// processors busy.
+const namesPerTask = 128
+
+func (w *walker) do(ctx context.Context, t task, b *batch, buf []byte) {
+	fd, err := w.openTask(t)
+	if err != nil {
+		b.fail(t.path, err)
+		return
+	}
+	defer unix.Close(fd)
+	if t.names == nil {
+		w.list(fd, t, b)
+		return
+	}
+	for _, name := range t.names {
+		if ctx.Err() != nil {
+			return
+		}
+		child := path.Join(t.path, name)
+		fd, err := openat2(fd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, refuseLinks)
+		if err != nil {
+			b.fail(child, gone(err))
+			continue
+		}
+		w.look(ctx, fd, child, b, buf)
+		unix.Close(fd)
+	}
+}
+
+// openTask opens the directory of a task, which must still be the same.
+func (w *walker) openTask(t task) (int, error) {
+	fd, err := w.root.openDeep(t.path, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return -1, gone(err)
+	}
+	st, err := statFD(fd)
+	if err == nil && st.inode() != t.inode {
+		err = fmt.Errorf("replaced: %w", ErrChanged)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// gone says of a name that was there before and is not now that it changed.
+func gone(err error) error {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return fmt.Errorf("gone: %w", ErrChanged)
+	}
+	return err
+}
+
+// list reads the names in a directory and leaves them to do.
+func (w *walker) list(fd int, t task, b *batch) {
+	names, err := w.stableNames(fd)
+	if err != nil {
+		b.fail(t.path, err)
+		return
+	}
+	w.count(len(names))
+	for part := range slices.Chunk(names, namesPerTask) {
+		w.todo.push(task{path: t.path, inode: t.inode, names: part})
+	}
+}
+
+// stableNames lists a directory until it did not change meanwhile, so that
+// nothing that was there all the time is missed.
+func (w *walker) stableNames(fd int) ([]string, error) {
+	for range 3 {
+		before, err := statFD(fd)
+		if err != nil {
+			return nil, err
+		}
+		names, err := readNames(fd, w.opts.MaxEntries+1)
+		if err != nil {
+			return nil, err
+		}
+		after, err := statFD(fd)
+		if err != nil {
+			return nil, err
+		}
+		if before.unchanged(&after) {
+			return names, nil
+		}
+	}
+	return nil, ErrChanged
+}
+
+// readNames lists up to limit names.
+func readNames(fd, limit int) ([]string, error) {
+	// Opened anew: how far a listing has got belongs to what is opened.
+	own, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(own), "directory")
+	defer f.Close()
+	names, err := f.Readdirnames(limit)
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	return names, err
+}
+
+// look describes one open entry, hashes it, and leaves it to do if it is a
+// directory.
+func (w *walker) look(ctx context.Context, fd int, name string, b *batch, buf []byte) {
+	st, err := statFD(fd)
+	if err != nil {
+		b.fail(name, err)
+		return
+	}
+	if w.opts.OneFileSystem && st.Mnt_id != w.mount {
+		b.fail(name, ErrMounted)
+		return
+	}
+	e, err := entryOf(fd, name, &st, w.opts.OverlayXattrs)
+	if err != nil {
+		b.fail(name, err)
+		return
+	}
+	if w.opts.Skip != nil && w.opts.Skip(e) {
+		return
+	}
+	if w.opts.Hash && e.Kind == Regular {
+		if err := w.hash(ctx, fd, &e, &st, buf); err != nil {
+			b.fail(name, err)
+			return
+		}
+	}
+	f := found{Entry: e}
+	switch {
+	case e.Kind == Directory:
+		w.todo.push(task{path: name, inode: st.inode()})
+	case st.Nlink > 1:
+		f.inode = st.inode()
+	}
+	b.found = append(b.found, f)
+}
+
+// nameLinks sets Link on entries of which at least two share an inode, and
+// sorts them in tree order.
+func nameLinks(all []found) {
+	slices.SortFunc(all, func(a, b found) int { return ComparePaths(a.Path, b.Path) })
+	first := make(map[inode]int)
+	for i := range all {
+		f := &all[i]
+		if f.inode == (inode{}) {
+			continue
+		}
+		k, seen := first[f.inode]
+		if !seen {
+			first[f.inode] = i
+			continue
+		}
+		all[k].Link, f.Link = all[k].Path, all[k].Path
+	}
+}

@@ -1,0 +1,287 @@
+// Package manifest reads Kubernetes manifests, tells what is wrong with them
+// by line and field path, finds the pod templates in them, and edits them in
+// place without touching a byte more than it must.
+//
+// It does not run anything and does not decide what a workload needs: those
+// are the engine's and the profile's business.
+package manifest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// maxFileSize is the largest manifest that is read, in bytes.
+const maxFileSize = 256 << 20
+
+// A File is a parsed manifest. It is not changed by any method; Apply returns
+// the bytes of the edited one.
+type File struct {
+	// Name is what errors call the file.
+	Name string
+
+	data    []byte
+	bom     int // length of the byte order mark, which data does not have
+	json    bool
+	roots   []*node
+	objects []object
+	text    *text
+}
+
+// An object is one Kubernetes object of a file, those in a List among them.
+type object struct {
+	doc        int  // index in roots
+	at         path // in the document: items[0] in a List
+	node       *node
+	apiVersion string
+	kind       string
+	namespace  string
+	name       string
+
+	typed any // *corev1.Pod, *appsv1.Deployment, …, with defaults; nil if the kind is not one that is decoded
+}
+
+// Load reads a manifest from a path, or from standard input if that is "-".
+// Errors in the manifest are of type Errors.
+func Load(ctx context.Context, path string) (File, error) {
+	if err := ctx.Err(); err != nil {
+		return File{}, fmt.Errorf("read manifest %s: %w", path, err)
+	}
+	if path == "-" {
+		return read("standard input", os.Stdin)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, fmt.Errorf("read manifest: %w", err)
+	}
+	defer f.Close()
+	return read(path, f)
+}
+
+func read(name string, r io.Reader) (File, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFileSize+1))
+	if err != nil {
+		return File{}, fmt.Errorf("read manifest %s: %w", name, err)
+	}
+	return Parse(name, data)
+}
+
+// Parse reads the YAML or JSON in data: any number of documents, each one
+// object or a List of them. Objects of the kinds that are run here (see
+// Workloads), ConfigMaps and Secrets are decoded strictly, checked as a
+// kube-apiserver would and given its defaults; other objects only have to name
+// their kind. All errors are collected and are of type Errors.
+func Parse(name string, data []byte) (File, error) {
+	f := File{Name: name}
+	if len(data) > maxFileSize {
+		return File{}, Errors{{File: name, Detail: fmt.Sprintf("larger than %d MiB", maxFileSize>>20)}}
+	}
+	data, hasBOM := bytes.CutPrefix(data, []byte("\xEF\xBB\xBF"))
+	if hasBOM {
+		f.bom = 3
+	}
+	f.data = data
+	if err := checkUTF8(name, data); err != nil {
+		return File{}, err
+	}
+	if err := f.parse(); err != nil {
+		return File{}, err
+	}
+	d := &decoder{file: name}
+	for i, root := range f.roots {
+		f.collect(d, i, nil, root, "", "")
+	}
+	f.check(d)
+	if len(d.errs) > 0 {
+		return File{}, d.errs.sorted()
+	}
+	return f, nil
+}
+
+func checkUTF8(name string, data []byte) error {
+	if utf8.Valid(data) {
+		return nil
+	}
+	line := 1
+	for len(data) > 0 {
+		r, n := utf8.DecodeRune(data)
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		if r == '\n' {
+			line++
+		}
+		data = data[n:]
+	}
+	return Errors{{File: name, Line: line, Detail: "not UTF-8 text", Hint: "convert it, e.g. with iconv -t UTF-8"}}
+}
+
+// parse sets the documents of the file.
+func (f *File) parse() error {
+	if !looksLikeJSON(f.data) {
+		roots, err := parseYAML(f.Name, f.data)
+		f.roots = roots
+		return err
+	}
+	roots, err := parseJSON(f.Name, f.data)
+	if err == nil {
+		f.roots, f.json = roots, true
+		return nil
+	}
+	var problem jsonError
+	if errors.As(err, &problem) {
+		return problem.Errors
+	}
+	roots, yamlErr := parseYAML(f.Name, f.data)
+	if yamlErr != nil && strings.HasSuffix(f.Name, ".json") {
+		return jsonSyntaxError(f.Name, f.data, err)
+	}
+	f.roots = roots
+	return yamlErr
+}
+
+// collect adds the object at root, or those of the List it is.
+func (f *File) collect(d *decoder, doc int, at path, root *node, apiVersion, kind string) {
+	n := root.resolved()
+	fail := func(detail, hint string) {
+		d.errs = append(d.errs, FieldError{File: f.Name, Line: n.line, Column: n.col, Path: at.String(), Detail: detail, Hint: hint})
+	}
+	if n.kind != mappingNode {
+		if n.isNull() {
+			return
+		}
+		fail("expected a Kubernetes object, found "+describe(n), "")
+		return
+	}
+	if e, ok := n.get("apiVersion"); ok {
+		apiVersion, _ = e.value.str()
+	}
+	if e, ok := n.get("kind"); ok {
+		kind, _ = e.value.str()
+	}
+	if apiVersion == "" || kind == "" {
+		fail("not a Kubernetes object: apiVersion and kind must be set", f.notAnObjectHint(n))
+		return
+	}
+	if items, ok := n.get("items"); ok && strings.HasSuffix(kind, "List") {
+		f.collectItems(d, doc, at, items.value, apiVersion, strings.TrimSuffix(kind, "List"))
+		return
+	}
+	o := object{doc: doc, at: at, node: n, apiVersion: apiVersion, kind: kind}
+	if meta, ok := n.get("metadata"); ok {
+		if e, ok := meta.value.get("name"); ok {
+			o.name, _ = e.value.str()
+		}
+		if e, ok := meta.value.get("namespace"); ok {
+			o.namespace, _ = e.value.str()
+		}
+	}
+	f.objects = append(f.objects, o)
+}
+
+func (f *File) collectItems(d *decoder, doc int, at path, items *node, apiVersion, kind string) {
+	items = items.resolved()
+	if items.isNull() {
+		return
+	}
+	if items.kind != sequenceNode {
+		d.errs = append(d.errs, FieldError{File: f.Name, Line: items.line, Column: items.col, Path: at.with(key("items")).String(), Detail: "expected a list, found " + describe(items)})
+		return
+	}
+	if kind == "" {
+		apiVersion = "" // of a plain List: each item names its own
+	}
+	for i, child := range items.children {
+		f.collect(d, doc, at.with(key("items"), item(i)), child, apiVersion, kind)
+	}
+}
+
+func (f *File) notAnObjectHint(n *node) string {
+	for _, name := range []string{"resources", "bases", "patches"} {
+		if _, ok := n.get(name); ok {
+			return "this looks like a kustomization; render it first with kubectl kustomize"
+		}
+	}
+	if _, ok := n.get("services"); ok {
+		return "this looks like a Compose file; Kubernetes manifests are needed"
+	}
+	return "both stand at the top of each document"
+}
+
+// check decodes, defaults and validates the objects of known kinds.
+func (f *File) check(d *decoder) {
+	names := map[[3]string]int{}
+	for i := range f.objects {
+		o := &f.objects[i]
+		f.checkTwice(d, o, names)
+		typed := newTyped(o.apiVersion, o.kind)
+		if typed == nil {
+			f.checkVersion(d, o)
+			continue
+		}
+		before := len(d.errs)
+		d.at = nil
+		d.decode(o.node, reflect.ValueOf(typed).Elem())
+		setDefaults(typed)
+		if len(d.errs) == before {
+			validate(d, o, typed)
+		}
+		o.typed = typed
+	}
+}
+
+// checkTwice refuses two objects of one kind, namespace and name.
+func (f *File) checkTwice(d *decoder, o *object, names map[[3]string]int) {
+	if o.name == "" {
+		return
+	}
+	id := [3]string{o.kind + "." + group(o.apiVersion), o.namespace, o.name}
+	if line, twice := names[id]; twice {
+		d.errs = append(d.errs, FieldError{
+			File: f.Name, Line: o.node.line, Column: o.node.col, Path: "metadata.name",
+			Detail: fmt.Sprintf("%s %s is defined twice", o.kind, o.name),
+			Hint:   fmt.Sprintf("the first is on line %d", line),
+		})
+		return
+	}
+	names[id] = o.node.line
+}
+
+func group(apiVersion string) string {
+	g, _, ok := strings.Cut(apiVersion, "/")
+	if !ok {
+		return ""
+	}
+	return g
+}
+
+// ConfigMaps returns the ConfigMaps of the file.
+func (f File) ConfigMaps() []corev1.ConfigMap {
+	var list []corev1.ConfigMap
+	for _, o := range f.objects {
+		if c, ok := o.typed.(*corev1.ConfigMap); ok {
+			list = append(list, *c)
+		}
+	}
+	return list
+}
+
+// Secrets returns the Secrets of the file, stringData merged into data.
+func (f File) Secrets() []corev1.Secret {
+	var list []corev1.Secret
+	for _, o := range f.objects {
+		if s, ok := o.typed.(*corev1.Secret); ok {
+			list = append(list, *s)
+		}
+	}
+	return list
+}

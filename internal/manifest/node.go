@@ -1,0 +1,169 @@
+package manifest
+
+// kind is the shape of a node.
+type kind uint8
+
+const (
+	scalarNode kind = iota + 1
+	mappingNode
+	sequenceNode
+	aliasNode
+)
+
+// style is how a node is written.
+type style uint8
+
+const (
+	plainStyle  style = iota // of a scalar; block style of a collection
+	singleStyle              // 'text'
+	doubleStyle              // "text"
+	blockStyle               // | or > text
+	flowStyle                // {} or []
+)
+
+// A node is one value of a YAML or JSON document with the place where it is
+// written. Nodes made by an edit have start -1.
+type node struct {
+	kind     kind
+	style    style
+	text     string // of a scalar, unquoted and folded
+	tag      string // as written in short form, "!!str"; empty if there is none
+	anchor   string
+	children []*node // of a mapping: key, value, key, value
+	target   *node   // of an alias
+
+	start, end int // byte offsets in the file, [start,end); properties excluded
+	line, col  int // of the first character, properties included, from 1
+
+	keep    bool // a block scalar whose trailing blank lines are content
+	aliased bool // some alias refers to this node
+	weight  int  // nodes this one stands for with its aliases written out
+	height  int  // of the tree below it, aliases written out
+}
+
+// opaque reports whether it is not known where the node ends, so that nothing
+// next to it can be edited.
+func (n *node) opaque() bool { return n.start < 0 }
+
+// resolved returns the node an alias stands for, or the node itself.
+func (n *node) resolved() *node {
+	for n != nil && n.kind == aliasNode {
+		n = n.target
+	}
+	return n
+}
+
+// An entry is one key of a mapping with its value.
+type entry struct {
+	key    *node
+	name   string
+	value  *node
+	merged bool // it comes from a merge key
+}
+
+// isMerge reports whether n is the key "<<" of YAML 1.1.
+func (n *node) isMerge() bool {
+	return n.kind == scalarNode && n.style == plainStyle && n.text == "<<" && (n.tag == "" || n.tag == "!!merge")
+}
+
+// entries returns what a mapping holds: its own keys in their order, then
+// those of its merge keys that it does not have itself.
+func (n *node) entries() []entry {
+	n = n.resolved()
+	if n == nil || n.kind != mappingNode {
+		return nil
+	}
+	list := make([]entry, 0, len(n.children)/2)
+	var merges []*node
+	for i := 0; i+1 < len(n.children); i += 2 {
+		k, v := n.children[i], n.children[i+1]
+		if k.isMerge() {
+			merges = append(merges, v)
+			continue
+		}
+		list = append(list, entry{key: k, name: k.keyName(), value: v})
+	}
+	if len(merges) == 0 {
+		return list
+	}
+	have := make(map[string]bool, len(list))
+	for _, e := range list {
+		have[e.name] = true
+	}
+	for _, m := range merges {
+		for _, source := range mergeSources(m) {
+			for _, e := range source.entries() {
+				if !have[e.name] {
+					have[e.name] = true
+					e.merged = true
+					list = append(list, e)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// mergeSources returns the mappings a merge key's value names.
+func mergeSources(value *node) []*node {
+	value = value.resolved()
+	if value.kind == sequenceNode {
+		return value.children
+	}
+	return []*node{value}
+}
+
+// get returns the entry of a mapping named key.
+func (n *node) get(key string) (entry, bool) {
+	n = n.resolved()
+	if n == nil || n.kind != mappingNode {
+		return entry{}, false
+	}
+	merges := false
+	for i := 0; i+1 < len(n.children); i += 2 {
+		k := n.children[i]
+		if k.isMerge() {
+			merges = true
+			continue
+		}
+		if k.keyName() == key {
+			return entry{key: k, name: key, value: n.children[i+1]}, true
+		}
+	}
+	if !merges {
+		return entry{}, false
+	}
+	for _, e := range n.entries() {
+		if e.name == key {
+			return e, true
+		}
+	}
+	return entry{}, false
+}
+
+// isNull reports whether the node is null, written out or left empty.
+func (n *node) isNull() bool {
+	n = n.resolved()
+	if n == nil {
+		return true
+	}
+	if n.kind != scalarNode {
+		return false
+	}
+	value, err := n.scalar()
+	return err == nil && value == nil
+}
+
+// str returns the text of a node that is a string.
+func (n *node) str() (string, bool) {
+	n = n.resolved()
+	if n == nil || n.kind != scalarNode {
+		return "", false
+	}
+	value, err := n.scalar()
+	if err != nil {
+		return "", false
+	}
+	s, ok := value.(string)
+	return s, ok
+}

@@ -1,0 +1,3 @@
+package manifest
+
+func validate(d *decoder, o *object, typed any) {}

@@ -1,0 +1,196 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A Workload is an object with a pod template.
+type Workload struct {
+	APIVersion string
+	Kind       string
+	Namespace  string // "default" if the manifest names none
+	Name       string
+
+	// Template is the pod's metadata and spec, with a kube-apiserver's
+	// defaults. The metadata of a Pod is that of the object itself.
+	Template corev1.PodTemplateSpec
+
+	// Object is the whole object, with defaults: *corev1.Pod,
+	// *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.DaemonSet,
+	// *appsv1.ReplicaSet, *corev1.ReplicationController, *batchv1.Job or
+	// *batchv1.CronJob.
+	Object any
+
+	file   string
+	index  int   // of the object in the file
+	at     path  // of the object in its document
+	node   *node // the object
+	prefix path  // of the pod template in the object
+}
+
+// newTyped returns a new value for a kind that is decoded, or nil.
+func newTyped(apiVersion, kind string) any {
+	switch apiVersion + " " + kind {
+	case "v1 Pod":
+		return new(corev1.Pod)
+	case "v1 ReplicationController":
+		return new(corev1.ReplicationController)
+	case "v1 ConfigMap":
+		return new(corev1.ConfigMap)
+	case "v1 Secret":
+		return new(corev1.Secret)
+	case "apps/v1 Deployment":
+		return new(appsv1.Deployment)
+	case "apps/v1 StatefulSet":
+		return new(appsv1.StatefulSet)
+	case "apps/v1 DaemonSet":
+		return new(appsv1.DaemonSet)
+	case "apps/v1 ReplicaSet":
+		return new(appsv1.ReplicaSet)
+	case "batch/v1 Job":
+		return new(batchv1.Job)
+	case "batch/v1 CronJob":
+		return new(batchv1.CronJob)
+	}
+	return nil
+}
+
+// checkVersion refuses API versions of known kinds that Kubernetes no longer
+// has or never had: such an object would otherwise pass as one of a kind that
+// has no pod template.
+func (f *File) checkVersion(d *decoder, o *object) {
+	versions := map[string][]string{
+		"Pod": {"v1"}, "ReplicationController": {"v1"}, "ConfigMap": {"v1"}, "Secret": {"v1"},
+		"Deployment": {"apps/v1"}, "StatefulSet": {"apps/v1"}, "DaemonSet": {"apps/v1"}, "ReplicaSet": {"apps/v1"},
+		"Job": {"batch/v1"}, "CronJob": {"batch/v1"},
+	}
+	want, known := versions[o.kind]
+	ours := []string{"", "apps", "batch", "extensions"}
+	if !known || !slices.Contains(ours, group(o.apiVersion)) {
+		return
+	}
+	at, _ := o.node.get("apiVersion")
+	place := o.node
+	if at.value != nil {
+		place = at.value
+	}
+	d.errs = append(d.errs, FieldError{
+		File: f.Name, Line: place.line, Column: place.col, Path: "apiVersion",
+		Detail: fmt.Sprintf("Kubernetes has no %s in %s", o.kind, o.apiVersion), Hint: "write apiVersion: " + want[0],
+	})
+}
+
+// template returns the pod template of a typed object and where it is.
+func template(typed any) (*corev1.PodTemplateSpec, path) {
+	at := path{key("spec"), key("template")}
+	switch o := typed.(type) {
+	case *corev1.Pod:
+		return &corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}, nil
+	case *corev1.ReplicationController:
+		return o.Spec.Template, at
+	case *appsv1.Deployment:
+		return &o.Spec.Template, at
+	case *appsv1.StatefulSet:
+		return &o.Spec.Template, at
+	case *appsv1.DaemonSet:
+		return &o.Spec.Template, at
+	case *appsv1.ReplicaSet:
+		return &o.Spec.Template, at
+	case *batchv1.Job:
+		return &o.Spec.Template, at
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template, path{key("spec"), key("jobTemplate"), key("spec"), key("template")}
+	}
+	return nil, nil
+}
+
+// Workloads returns the objects with a pod template, in the order of the file.
+func (f File) Workloads() []Workload {
+	var list []Workload
+	for i, o := range f.objects {
+		t, prefix := template(o.typed)
+		if t == nil {
+			continue
+		}
+		w := Workload{
+			APIVersion: o.apiVersion, Kind: o.kind, Namespace: o.namespace, Name: o.name,
+			Template: *t.DeepCopy(), Object: o.typed,
+			file: f.Name, index: i, at: o.at, node: o.node, prefix: prefix,
+		}
+		if w.Namespace == "" {
+			w.Namespace = corev1.NamespaceDefault
+		}
+		list = append(list, w)
+	}
+	return list
+}
+
+// String returns "Deployment shop/web".
+func (w Workload) String() string {
+	return w.Kind + " " + w.Namespace + "/" + w.Name
+}
+
+// resolve turns a field path of the pod ("spec.containers[0].image",
+// "metadata.labels") into one of the object.
+func (w Workload) resolve(fieldPath string) (path, error) {
+	p, err := parsePath(fieldPath)
+	if err != nil {
+		return nil, err
+	}
+	return w.prefix.with(p...), nil
+}
+
+// Path turns a field path of the pod, as "spec.containers[0].image", into
+// that of the object: "spec.template.spec.containers[0].image".
+func (w Workload) Path(fieldPath string) string {
+	p, err := w.resolve(fieldPath)
+	if err != nil {
+		return strings.TrimPrefix(w.prefix.String()+"."+fieldPath, ".")
+	}
+	return p.String()
+}
+
+// Line returns the line on which a field of the pod stands ("spec.volumes[1]"),
+// or, if it is not in the manifest, the line of the nearest thing around it.
+func (w Workload) Line(fieldPath string) int {
+	return w.Errorf(fieldPath, "", "").Line
+}
+
+// Errorf returns an error that names a field of the pod and where it stands.
+func (w Workload) Errorf(fieldPath, hint, format string, args ...any) FieldError {
+	e := FieldError{File: w.file, Path: w.Path(fieldPath), Detail: fmt.Sprintf(format, args...), Hint: hint}
+	place := w.node
+	if p, err := w.resolve(fieldPath); err == nil {
+		place = w.node.findKey(p)
+	}
+	e.Line, e.Column = place.line, place.col
+	return e
+}
+
+// An Other is an object that has no pod template and is neither a ConfigMap
+// nor a Secret.
+type Other struct {
+	APIVersion string
+	Kind       string
+	Namespace  string
+	Name       string
+	Line       int
+}
+
+// Others returns the objects of the file that nothing here makes use of, for a
+// caller that must say so.
+func (f File) Others() []Other {
+	var list []Other
+	for _, o := range f.objects {
+		if o.typed == nil {
+			list = append(list, Other{APIVersion: o.apiVersion, Kind: o.kind, Namespace: o.namespace, Name: o.name, Line: o.node.line})
+		}
+	}
+	return list
+}

@@ -1,0 +1,248 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// parseYAML returns the root of each document that is not empty.
+func parseYAML(name string, data []byte) ([]*node, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	c := &converter{name: name, text: newText(data), made: map[*yaml.Node]*node{}}
+	var roots []*node
+	for {
+		var doc yaml.Node
+		err := decoder.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return roots, nil
+		}
+		if err != nil {
+			return nil, c.syntaxError(err)
+		}
+		root, err := c.document(&doc)
+		if err != nil {
+			return nil, err
+		}
+		if root != nil {
+			roots = append(roots, root)
+		}
+	}
+}
+
+var yamlErrorPattern = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
+
+// syntaxError gives an error of the YAML parser its place and a hint.
+func (c *converter) syntaxError(err error) error {
+	e := FieldError{File: c.name, Line: 1, Column: 1, Detail: err.Error()}
+	if m := yamlErrorPattern.FindStringSubmatch(err.Error()); m != nil {
+		e.Detail = "not YAML: " + m[2]
+		if line, err := strconv.Atoi(m[1]); err == nil {
+			e.Line = line
+		}
+	}
+	text := c.text.line(e.Line)
+	e.Column = len(text) - len(strings.TrimLeft(text, " \t")) + 1
+	switch {
+	case bytes.Contains(c.text.data, []byte("{{")):
+		e.Hint = templateHint
+	case strings.HasPrefix(strings.TrimLeft(text, " "), "\t") || strings.Contains(e.Detail, "tab"):
+		e.Hint = "indent with spaces; YAML does not allow tabs there"
+	case strings.Contains(e.Detail, "mapping values are not allowed"):
+		e.Hint = "check the indentation of this line and the one above, and quote text that contains \": \""
+	case strings.Contains(e.Detail, "unknown anchor"):
+		e.Hint = "an anchor must stand above its alias, in the same document"
+	}
+	return Errors{e}
+}
+
+const templateHint = "this looks like a template; render it first, e.g. with helm template"
+
+// A converter turns the nodes of the YAML parser into ours.
+type converter struct {
+	name string
+	text *text
+	made map[*yaml.Node]*node // nodes with an anchor; nil while unfinished
+	own  int                  // nodes converted so far
+}
+
+func (c *converter) document(doc *yaml.Node) (*node, error) {
+	clear(c.made)
+	if len(doc.Content) != 1 {
+		return nil, nil
+	}
+	content := doc.Content[0]
+	if content.Kind == yaml.ScalarNode && content.Value == "" && content.Style == 0 && content.Anchor == "" {
+		return nil, nil // only comments
+	}
+	root, err := c.node(content)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkBounds(root); err != nil {
+		return nil, err
+	}
+	return root, nil
+}
+
+func (c *converter) fail(n *yaml.Node, hint, format string, args ...any) error {
+	return Errors{{File: c.name, Line: n.Line, Column: n.Column, Detail: fmt.Sprintf(format, args...), Hint: hint}}
+}
+
+func (c *converter) node(y *yaml.Node) (*node, error) {
+	c.own++
+	n := &node{
+		text: y.Value, anchor: y.Anchor, line: y.Line, col: y.Column,
+		start: c.text.offset(y.Line, y.Column), weight: 1 + len(y.Value)/256, height: 1,
+	}
+	if y.Style&yaml.TaggedStyle != 0 {
+		n.tag = y.Tag
+	}
+	if y.Anchor != "" {
+		c.made[y] = nil
+		defer func() { c.made[y] = n }()
+	}
+	var err error
+	switch y.Kind {
+	case yaml.ScalarNode:
+		n.kind, n.style = scalarNode, scalarStyle(y.Style)
+	case yaml.AliasNode:
+		err = c.alias(n, y)
+	case yaml.SequenceNode:
+		n.kind = sequenceNode
+		err = c.sequence(n, y)
+	case yaml.MappingNode:
+		n.kind = mappingNode
+		err = c.mapping(n, y)
+	default:
+		err = c.fail(y, "", "unexpected YAML node")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if y.Style&yaml.FlowStyle != 0 {
+		n.style = flowStyle
+	}
+	c.text.delimit(n)
+	return n, nil
+}
+
+func scalarStyle(s yaml.Style) style {
+	switch {
+	case s&yaml.DoubleQuotedStyle != 0:
+		return doubleStyle
+	case s&yaml.SingleQuotedStyle != 0:
+		return singleStyle
+	case s&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		return blockStyle
+	}
+	return plainStyle
+}
+
+func (c *converter) alias(n *node, y *yaml.Node) error {
+	n.kind = aliasNode
+	target, seen := c.made[y.Alias]
+	if !seen {
+		return c.fail(y, "an anchor must stand above its alias, in the same document", "unknown anchor *%s", y.Value)
+	}
+	if target == nil {
+		return c.fail(y, "", "anchor &%s contains itself", y.Value)
+	}
+	n.target = target
+	target.aliased = true
+	n.weight, n.height = target.weight, target.height
+	return nil
+}
+
+func (n *node) add(child *node) {
+	n.children = append(n.children, child)
+	n.weight = min(n.weight+child.weight, weightLimit*2)
+	n.height = max(n.height, child.height+1)
+}
+
+func (c *converter) sequence(n *node, y *yaml.Node) error {
+	for _, y := range y.Content {
+		child, err := c.node(y)
+		if err != nil {
+			return err
+		}
+		n.add(child)
+	}
+	return nil
+}
+
+func (c *converter) mapping(n *node, y *yaml.Node) error {
+	lines := make(map[string]int, len(y.Content)/2)
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		k, err := c.node(y.Content[i])
+		if err != nil {
+			return err
+		}
+		v, err := c.node(y.Content[i+1])
+		if err != nil {
+			return err
+		}
+		n.add(k)
+		n.add(v)
+		if err := c.checkKey(y.Content[i], k, v, lines); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkKey refuses keys that are not scalars, keys given twice, and merges of
+// what is not a mapping.
+func (c *converter) checkKey(y *yaml.Node, k, v *node, lines map[string]int) error {
+	if k.resolved().kind != scalarNode {
+		hint := ""
+		if y.Style&yaml.FlowStyle != 0 && y.Kind == yaml.MappingNode {
+			hint = templateHint
+		}
+		return c.fail(y, hint, "a key must be a string")
+	}
+	if k.isMerge() {
+		for _, source := range mergeSources(v) {
+			if source.resolved().kind != mappingNode {
+				return c.fail(y, "", "<< needs a mapping, or a list of mappings")
+			}
+		}
+	}
+	name := k.keyName()
+	if k.isNull() && k.style == plainStyle {
+		return c.fail(y, "", "a key must not be null")
+	}
+	if line, twice := lines[name]; twice {
+		return c.fail(y, fmt.Sprintf("it is already set on line %d; only one of the two can count", line), "duplicate key %q", name)
+	}
+	lines[name] = k.line
+	return nil
+}
+
+const (
+	// weightLimit bounds what aliases may multiply to: nodes of one document,
+	// long texts counting more.
+	weightLimit = 2_000_000
+	// heightLimit bounds nesting. The deepest schemas found in custom resource
+	// definitions have about 80 levels.
+	heightLimit = 500
+)
+
+func (c *converter) checkBounds(root *node) error {
+	place := FieldError{File: c.name, Line: root.line, Column: root.col}
+	if root.height > heightLimit {
+		place.Detail = fmt.Sprintf("nested %d levels deep, more than %d", root.height, heightLimit)
+		return Errors{place}
+	}
+	if root.weight > weightLimit && root.weight > 2*c.own+len(c.text.data)/256 {
+		place.Detail = "aliases multiply this document to millions of values"
+		return Errors{place}
+	}
+	return nil
+}

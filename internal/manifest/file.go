@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -232,11 +233,25 @@ func (f *File) check(d *decoder) {
 		d.at = nil
 		d.decode(o.node, reflect.ValueOf(typed).Elem())
 		setDefaults(typed)
-		if len(d.errs) == before {
-			validate(d, o, typed)
-		}
+		undecoded := d.errs[before:len(d.errs):len(d.errs)]
+		validate(d, o, typed)
+		d.errs = append(d.errs[:before+len(undecoded)], without(d.errs[before+len(undecoded):], undecoded)...)
 		o.typed = typed
 	}
+}
+
+// without leaves out the errors about fields that could not be decoded: they
+// only look as if they were not set.
+func without(errs, undecoded Errors) Errors {
+	var kept Errors
+	for _, e := range errs {
+		if !slices.ContainsFunc(undecoded, func(u FieldError) bool {
+			return strings.HasPrefix(u.Path, e.Path) || strings.HasPrefix(e.Path, u.Path)
+		}) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
 }
 
 // checkTwice refuses two objects of one kind, namespace and name.

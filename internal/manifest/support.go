@@ -1,0 +1,202 @@
+package manifest
+
+// A support row says which fields of one API type are understood here. A
+// field that is in no list is refused, so that one which a later Kubernetes
+// adds is refused too until somebody has read what it means.
+type support struct {
+	// runs lists the fields that are done as a kubelet does them, separated by
+	// blanks. "name=value" stands for that value alone, "*" for every field.
+	runs string
+	// notes names fields that have no meaning on one machine, and says so.
+	notes map[string]string
+	// hints say what to do about refused fields that are often met.
+	hints map[string]string
+}
+
+const (
+	oneMachine   = "pods are not scheduled here: there is one machine"
+	noTokens     = "there is no API server here: no token is mounted"
+	notReplaced  = "used only when pods are replaced, which a cluster does"
+	oneReplica   = "one pod is run, however many are asked for"
+	onePod       = "one pod is run, once"
+	noController = "kept for a cluster's controller"
+)
+
+// supported is the allow-list, by the name of the API type. Where there are
+// two, objects come first and the pod below them.
+var supported = map[string]support{
+	"ObjectMeta": {runs: "*"},
+
+	"Pod":                   {runs: "apiVersion kind metadata spec status"},
+	"Deployment":            {runs: "apiVersion kind metadata spec status"},
+	"StatefulSet":           {runs: "apiVersion kind metadata spec status"},
+	"DaemonSet":             {runs: "apiVersion kind metadata spec status"},
+	"ReplicaSet":            {runs: "apiVersion kind metadata spec status"},
+	"ReplicationController": {runs: "apiVersion kind metadata spec status"},
+	"Job":                   {runs: "apiVersion kind metadata spec status"},
+	"CronJob":               {runs: "apiVersion kind metadata spec status"},
+
+	"PodStatus": {runs: "*"}, "DeploymentStatus": {runs: "*"}, "StatefulSetStatus": {runs: "*"},
+	"DaemonSetStatus": {runs: "*"}, "ReplicaSetStatus": {runs: "*"},
+	"ReplicationControllerStatus": {runs: "*"}, "JobStatus": {runs: "*"}, "CronJobStatus": {runs: "*"},
+	"LabelSelector": {runs: "*"},
+
+	"DeploymentSpec": {
+		runs: "selector template replicas=1 paused=false revisionHistoryLimit progressDeadlineSeconds",
+		notes: map[string]string{
+			"replicas": oneReplica, "strategy": notReplaced, "minReadySeconds": notReplaced, "paused": notReplaced,
+		},
+	},
+	"StatefulSetSpec": {
+		runs: "selector template serviceName replicas=1 revisionHistoryLimit",
+		notes: map[string]string{
+			"replicas": oneReplica, "podManagementPolicy": oneReplica, "updateStrategy": notReplaced,
+			"minReadySeconds": notReplaced, "persistentVolumeClaimRetentionPolicy": noController,
+		},
+		hints: map[string]string{"volumeClaimTemplates": "persistent volumes need a cluster; use an emptyDir or a hostPath here"},
+	},
+	"DaemonSetSpec": {
+		runs:  "selector template revisionHistoryLimit",
+		notes: map[string]string{"updateStrategy": notReplaced, "minReadySeconds": notReplaced},
+	},
+	"ReplicaSetSpec": {
+		runs:  "selector template replicas=1",
+		notes: map[string]string{"replicas": oneReplica, "minReadySeconds": notReplaced},
+	},
+	"ReplicationControllerSpec": {
+		runs:  "selector template replicas=1",
+		notes: map[string]string{"replicas": oneReplica, "minReadySeconds": notReplaced},
+	},
+	"JobSpec": {
+		runs: "selector manualSelector template parallelism=1 completions=1 suspend=false completionMode=NonIndexed",
+		notes: map[string]string{
+			"parallelism": onePod, "completions": onePod, "backoffLimit": onePod, "activeDeadlineSeconds": onePod,
+			"suspend": "the pod is run all the same", "ttlSecondsAfterFinished": noController,
+			"podReplacementPolicy": noController, "podFailurePolicy": onePod, "successPolicy": onePod,
+		},
+	},
+	"CronJobSpec": {
+		runs: "jobTemplate suspend=false",
+		notes: map[string]string{
+			"schedule": "the job is run once, now", "timeZone": noController, "startingDeadlineSeconds": noController,
+			"concurrencyPolicy": noController, "suspend": "the job is run all the same",
+			"successfulJobsHistoryLimit": noController, "failedJobsHistoryLimit": noController,
+		},
+	},
+	"JobTemplateSpec": {runs: "metadata spec"},
+	"PodTemplateSpec": {runs: "metadata spec"},
+
+	"PodSpec": {
+		runs: "containers initContainers volumes securityContext restartPolicy" +
+			" terminationGracePeriodSeconds activeDeadlineSeconds" +
+			" hostname hostAliases dnsPolicy dnsConfig enableServiceLinks" +
+			" hostNetwork hostPID hostIPC shareProcessNamespace os" +
+			" automountServiceAccountToken=false setHostnameAsFQDN=false hostUsers=true" +
+			" schedulerName=default-scheduler",
+		notes: map[string]string{
+			"nodeSelector": oneMachine, "nodeName": oneMachine, "affinity": oneMachine, "tolerations": oneMachine,
+			"topologySpreadConstraints": oneMachine, "schedulerName": oneMachine, "priorityClassName": oneMachine,
+			"priority": oneMachine, "preemptionPolicy": oneMachine,
+			"serviceAccountName": noTokens, "serviceAccount": noTokens, "automountServiceAccountToken": noTokens,
+			"subdomain":        "there is no cluster DNS here",
+			"imagePullSecrets": "images are pulled with this machine's own credentials",
+		},
+		hints: map[string]string{
+			"ephemeralContainers": "they are added to a running pod; use adamant exec",
+			"hostUsers":           "user namespaces are not used here",
+			"runtimeClassName":    "one runtime is used here",
+			"schedulingGates":     "such a pod is never started",
+			"readinessGates":      "nothing here would set the condition",
+			"resourceClaims":      "devices are claimed from a cluster",
+		},
+	},
+	"PodOS":              {runs: "name=linux"},
+	"HostAlias":          {runs: "ip hostnames"},
+	"PodDNSConfig":       {runs: "nameservers searches options"},
+	"PodDNSConfigOption": {runs: "name value"},
+	"PodSecurityContext": {
+		runs: "runAsUser runAsGroup runAsNonRoot supplementalGroups supplementalGroupsPolicy" +
+			" fsGroup fsGroupChangePolicy sysctls seLinuxOptions seccompProfile appArmorProfile",
+	},
+	"Sysctl": {runs: "name value"},
+
+	// Containers; init containers may also be sidecars.
+	"Container": {
+		runs: "name image imagePullPolicy command args workingDir env envFrom ports resources" +
+			" volumeMounts livenessProbe readinessProbe startupProbe lifecycle" +
+			" terminationMessagePath terminationMessagePolicy securityContext stdin stdinOnce tty",
+		notes: map[string]string{"resizePolicy": "resources are not changed while a pod runs"},
+		hints: map[string]string{
+			"restartPolicy": "it is for init containers; the pod's own restartPolicy holds here",
+			"volumeDevices": "block devices come from persistent volumes, which need a cluster",
+		},
+	},
+	"InitContainer": {
+		runs: "name image imagePullPolicy command args workingDir env envFrom ports resources" +
+			" volumeMounts livenessProbe readinessProbe startupProbe lifecycle" +
+			" terminationMessagePath terminationMessagePolicy securityContext stdin stdinOnce tty" +
+			" restartPolicy=Always",
+		notes: map[string]string{"resizePolicy": "resources are not changed while a pod runs"},
+	},
+	"ContainerPort":         {runs: "name containerPort hostPort hostIP protocol"},
+	"EnvVar":                {runs: "name value valueFrom"},
+	"EnvVarSource":          {runs: "configMapKeyRef secretKeyRef fieldRef resourceFieldRef"},
+	"ConfigMapKeySelector":  {runs: "name key optional"},
+	"SecretKeySelector":     {runs: "name key optional"},
+	"ObjectFieldSelector":   {runs: "apiVersion fieldPath"},
+	"ResourceFieldSelector": {runs: "containerName resource divisor"},
+	"EnvFromSource":         {runs: "prefix configMapRef secretRef"},
+	"ConfigMapEnvSource":    {runs: "name optional"},
+	"SecretEnvSource":       {runs: "name optional"},
+	"ResourceRequirements":  {runs: "limits requests"},
+	"ResourceList":          {runs: "cpu memory ephemeral-storage"},
+	"VolumeMount": {
+		runs: "name mountPath readOnly recursiveReadOnly subPath subPathExpr mountPropagation",
+	},
+	"SecurityContext": {
+		runs: "capabilities privileged runAsUser runAsGroup runAsNonRoot readOnlyRootFilesystem" +
+			" allowPrivilegeEscalation procMount seLinuxOptions seccompProfile appArmorProfile",
+	},
+	"Capabilities":    {runs: "add drop"},
+	"SELinuxOptions":  {runs: "user role type level"},
+	"SeccompProfile":  {runs: "type localhostProfile"},
+	"AppArmorProfile": {runs: "type localhostProfile"},
+
+	"Probe": {
+		runs: "exec httpGet tcpSocket grpc initialDelaySeconds timeoutSeconds periodSeconds" +
+			" successThreshold failureThreshold terminationGracePeriodSeconds",
+	},
+	"Lifecycle":        {runs: "postStart preStop stopSignal"},
+	"LifecycleHandler": {runs: "exec httpGet tcpSocket sleep"},
+	"ExecAction":       {runs: "command"},
+	"HTTPGetAction":    {runs: "path port host scheme httpHeaders"},
+	"HTTPHeader":       {runs: "name value"},
+	"TCPSocketAction":  {runs: "port host"},
+	"GRPCAction":       {runs: "port service"},
+	"SleepAction":      {runs: "seconds"},
+
+	"Volume": {
+		runs: "name emptyDir hostPath configMap secret projected downwardAPI image",
+		hints: map[string]string{
+			"persistentVolumeClaim": "persistent volumes need a cluster; use an emptyDir or a hostPath here",
+			"ephemeral":             "persistent volumes need a cluster; use an emptyDir or a hostPath here",
+			"csi":                   "there are no CSI drivers here",
+		},
+	},
+	"EmptyDirVolumeSource":    {runs: "medium= medium=Memory sizeLimit"},
+	"HostPathVolumeSource":    {runs: "path type"},
+	"ConfigMapVolumeSource":   {runs: "name items defaultMode optional"},
+	"SecretVolumeSource":      {runs: "secretName items defaultMode optional"},
+	"KeyToPath":               {runs: "key path mode"},
+	"DownwardAPIVolumeSource": {runs: "items defaultMode"},
+	"DownwardAPIVolumeFile":   {runs: "path fieldRef resourceFieldRef mode"},
+	"ProjectedVolumeSource":   {runs: "sources defaultMode"},
+	"VolumeProjection": {
+		runs:  "configMap secret downwardAPI",
+		hints: map[string]string{"serviceAccountToken": "there is no API server here that could issue one"},
+	},
+	"ConfigMapProjection":   {runs: "name items optional"},
+	"SecretProjection":      {runs: "name items optional"},
+	"DownwardAPIProjection": {runs: "items"},
+	"ImageVolumeSource":     {runs: "reference pullPolicy"},
+}

@@ -1,0 +1,127 @@
+package manifest
+
+import (
+	"reflect"
+	"strings"
+)
+
+// Unsupported returns the fields of a workload that are set and cannot be
+// honoured on one machine, in the order of the file. Whoever runs the workload
+// must refuse it if there is one.
+func Unsupported(w Workload) []FieldError { return survey(w).refused }
+
+// Notes returns the fields of a workload that are set and have no meaning on
+// one machine, with what is done instead. Whoever runs the workload says so
+// and goes on.
+func Notes(w Workload) []FieldError { return survey(w).notes }
+
+// A surveyor walks what a manifest sets beside the API types and looks each
+// field up in the table of supported ones.
+type surveyor struct {
+	decoder
+	refused, notes Errors
+}
+
+func survey(w Workload) *surveyor {
+	s := &surveyor{decoder: decoder{file: w.file}}
+	t := reflect.TypeOf(w.Object).Elem()
+	s.walk(w.node, t, t.Name())
+	s.refused, s.notes = s.refused.sorted(), s.notes.sorted()
+	return s
+}
+
+// walk visits a value of an API type; row is its name in the table.
+func (s *surveyor) walk(n *node, t reflect.Type, row string) {
+	n = n.resolved()
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+		row = t.Name()
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		for i, child := range n.children {
+			if n.kind == sequenceNode {
+				s.in(item(i), func() { s.walk(child, t.Elem(), rowOf(t.Elem(), row)) })
+			}
+		}
+	case reflect.Map:
+		if t.Name() == "ResourceList" {
+			s.fieldsIn(n, row, nil)
+		}
+	case reflect.Struct:
+		if !reflect.PointerTo(t).Implements(unmarshaler) {
+			s.fieldsIn(n, row, s.fieldsOf(t))
+		}
+	}
+}
+
+var unmarshaler = reflect.TypeFor[interface{ UnmarshalJSON([]byte) error }]()
+
+// rowOf returns the row for the items of a list.
+func rowOf(t reflect.Type, list string) string {
+	if list == "InitContainer" {
+		return list
+	}
+	return t.Name()
+}
+
+func (s *surveyor) fieldsIn(n *node, row string, fields []field) {
+	table := supported[row]
+	if table.runs == "*" {
+		return
+	}
+	for _, e := range n.entries() {
+		if e.value.isNull() {
+			continue
+		}
+		s.in(key(e.name), func() {
+			if !table.allows(e) {
+				s.report(table, e)
+				return
+			}
+			if f, ok := lookup(fields, e.name); ok {
+				row := f.typ.Name()
+				if e.name == "initContainers" {
+					row = "InitContainer"
+				}
+				s.walk(e.value, f.typ, row)
+			}
+		})
+	}
+}
+
+// allows reports whether a field, with the value it has, is done here.
+func (t support) allows(e entry) bool {
+	for _, f := range strings.Fields(t.runs) {
+		name, value, only := strings.Cut(f, "=")
+		if name != e.name {
+			continue
+		}
+		if !only {
+			return true
+		}
+		if n := e.value.resolved(); n.kind == scalarNode && n.keyName() == value {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *surveyor) report(table support, e entry) {
+	n := e.value.resolved()
+	empty := n.kind != scalarNode && len(n.children) == 0
+	if say, ok := table.notes[e.name]; ok {
+		if !empty {
+			s.notes = append(s.notes, s.found(e, say, ""))
+		}
+		return
+	}
+	if empty && n.kind == sequenceNode {
+		return
+	}
+	s.refused = append(s.refused, s.found(e, "not supported on one machine", table.hints[e.name]))
+}
+
+func (s *surveyor) found(e entry, detail, hint string) FieldError {
+	return FieldError{File: s.file, Line: e.key.line, Column: e.key.col, Path: s.at.String(), Detail: detail, Hint: hint}
+}

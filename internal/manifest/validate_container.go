@@ -1,0 +1,292 @@
+package manifest
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// A containerChecker checks one container of a pod.
+type containerChecker struct {
+	*checker
+	at          path
+	c           *corev1.Container
+	volumes     sets.Set[string] // of the pod
+	init        bool
+	sidecar     bool // an init container that stays
+	hostNetwork bool
+}
+
+func (k *containerChecker) check(names sets.Set[string], ports hostPorts) {
+	at := k.at.with(key("name"))
+	if k.require(at, k.c.Name) {
+		k.name(at, k.c.Name, validation.IsDNS1123Label(k.c.Name))
+		if names.Has(k.c.Name) {
+			k.fail(at, "", "another container is named %q", k.c.Name)
+		}
+		names.Insert(k.c.Name)
+	}
+	k.image(k.at.with(key("image")), k.c.Image)
+	oneOf(k.checker, k.at.with(key("imagePullPolicy")), k.c.ImagePullPolicy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
+	oneOf(k.checker, k.at.with(key("terminationMessagePolicy")), k.c.TerminationMessagePolicy, corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)
+	k.ports(ports)
+	k.env()
+	k.resources()
+	k.mounts()
+	k.probes()
+	k.security()
+}
+
+// image checks a reference only for what is certainly wrong; package image
+// knows the grammar.
+func (c *checker) image(at path, image string) {
+	switch {
+	case !c.require(at, image):
+	case strings.Contains(image, "{{"):
+		c.fail(at, templateHint, "%q is not an image reference", image)
+	case strings.ContainsAny(image, " \t\r\n"):
+		c.fail(at, "", "%q contains white space", image)
+	}
+}
+
+func (k *containerChecker) ports(taken hostPorts) {
+	names := sets.New[string]()
+	for i, p := range k.c.Ports {
+		at := k.at.with(key("ports"), item(i))
+		if p.Name != "" {
+			k.name(at.with(key("name")), p.Name, validation.IsValidPortName(p.Name))
+			if names.Has(p.Name) {
+				k.fail(at.with(key("name")), "", "another port is named %q", p.Name)
+			}
+			names.Insert(p.Name)
+		}
+		if p.ContainerPort == 0 {
+			k.fail(at.with(key("containerPort")), "", "required")
+		} else {
+			k.port(at.with(key("containerPort")), p.ContainerPort)
+		}
+		oneOf(k.checker, at.with(key("protocol")), p.Protocol, corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)
+		if p.HostIP != "" {
+			k.ip(at.with(key("hostIP")), p.HostIP)
+		}
+		if p.HostPort == 0 {
+			continue
+		}
+		k.port(at.with(key("hostPort")), p.HostPort)
+		if k.hostNetwork && p.HostPort != p.ContainerPort {
+			k.fail(at.with(key("hostPort")), "", "must be the containerPort if hostNetwork is set")
+		}
+		id := corev1.ContainerPort{HostPort: p.HostPort, Protocol: p.Protocol, HostIP: p.HostIP}
+		if first, ok := taken[id]; ok && (!k.init || k.sidecar) {
+			k.fail(at.with(key("hostPort")), "", "port %d of the host is already taken by %s", p.HostPort, first)
+		} else if !k.init || k.sidecar {
+			taken[id] = at
+		}
+	}
+}
+
+func (c *checker) port(at path, port int32) {
+	if port < 1 || port > 65535 {
+		c.fail(at, "", "%d is not between 1 and 65535", port)
+	}
+}
+
+func (k *containerChecker) env() {
+	for i := range k.c.Env {
+		e, at := &k.c.Env[i], k.at.with(key("env"), item(i))
+		if k.require(at.with(key("name")), e.Name) {
+			k.name(at.with(key("name")), e.Name, validation.IsRelaxedEnvVarName(e.Name))
+		}
+		if e.ValueFrom == nil {
+			continue
+		}
+		at = at.with(key("valueFrom"))
+		if e.Value != "" {
+			k.fail(at, "", "cannot be set together with value")
+		}
+		k.envSource(e.ValueFrom, at)
+	}
+	for i, e := range k.c.EnvFrom {
+		at := k.at.with(key("envFrom"), item(i))
+		switch {
+		case e.ConfigMapRef != nil && e.SecretRef != nil:
+			k.fail(at, "", "only one of configMapRef and secretRef can be set")
+		case e.ConfigMapRef != nil:
+			k.require(at.with(key("configMapRef"), key("name")), e.ConfigMapRef.Name)
+		case e.SecretRef != nil:
+			k.require(at.with(key("secretRef"), key("name")), e.SecretRef.Name)
+		default:
+			k.fail(at, "", "one of configMapRef and secretRef is required")
+		}
+	}
+}
+
+func (k *containerChecker) envSource(s *corev1.EnvVarSource, at path) {
+	set := 0
+	if r := s.ConfigMapKeyRef; r != nil {
+		set++
+		k.require(at.with(key("configMapKeyRef"), key("name")), r.Name)
+		k.require(at.with(key("configMapKeyRef"), key("key")), r.Key)
+	}
+	if r := s.SecretKeyRef; r != nil {
+		set++
+		k.require(at.with(key("secretKeyRef"), key("name")), r.Name)
+		k.require(at.with(key("secretKeyRef"), key("key")), r.Key)
+	}
+	if r := s.FieldRef; r != nil {
+		set++
+		k.fieldRef(at.with(key("fieldRef"), key("fieldPath")), r.FieldPath,
+			"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+			"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs")
+	}
+	if r := s.ResourceFieldRef; r != nil {
+		set++
+		k.resourceRef(r, at.with(key("resourceFieldRef")))
+	}
+	if s.FileKeyRef != nil {
+		set++
+	}
+	if set != 1 {
+		k.fail(at, "", "exactly one source must be set, not %d", set)
+	}
+}
+
+// fieldRef checks a path of the downward API. One label or annotation can be
+// named everywhere.
+func (c *checker) fieldRef(at path, fieldPath string, allowed ...string) {
+	if !c.require(at, fieldPath) || slices.Contains(allowed, fieldPath) {
+		return
+	}
+	for _, m := range []string{"metadata.labels['", "metadata.annotations['"} {
+		if strings.HasPrefix(fieldPath, m) && strings.HasSuffix(fieldPath, "']") {
+			return
+		}
+	}
+	c.fail(at, "allowed are "+strings.Join(allowed, ", ")+", and metadata.labels['key'] and metadata.annotations['key']", "%q cannot be referred to", fieldPath)
+}
+
+func (c *checker) resourceRef(r *corev1.ResourceFieldSelector, at path) {
+	if !c.require(at.with(key("resource")), r.Resource) {
+		return
+	}
+	oneOf(c, at.with(key("resource")), r.Resource, "limits.cpu", "limits.memory", "limits.ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage")
+}
+
+func (k *containerChecker) resources() {
+	for _, list := range []struct {
+		name   string
+		values corev1.ResourceList
+	}{{"limits", k.c.Resources.Limits}, {"requests", k.c.Resources.Requests}} {
+		for name, q := range list.values {
+			at := k.at.with(key("resources"), key(list.name), key(string(name)))
+			if q.Sign() < 0 {
+				k.fail(at, "", "%s is negative", q.String())
+			}
+			limit, limited := k.c.Resources.Limits[name]
+			if list.name == "requests" && limited && q.Cmp(limit) > 0 {
+				k.fail(at, "", "%s is more than the limit of %s", q.String(), limit.String())
+			}
+		}
+	}
+}
+
+func (k *containerChecker) mounts() {
+	paths := map[string]bool{}
+	for i, m := range k.c.VolumeMounts {
+		at := k.at.with(key("volumeMounts"), item(i))
+		if k.require(at.with(key("name")), m.Name) && !k.volumes.Has(m.Name) {
+			k.fail(at.with(key("name")), nearest(m.Name, k.volumes), "there is no volume %q", m.Name)
+		}
+		k.mountPath(at.with(key("mountPath")), m.MountPath, paths)
+		k.subPath(at, m)
+		if p := m.MountPropagation; p != nil {
+			at := at.with(key("mountPropagation"))
+			oneOf(k.checker, at, *p, corev1.MountPropagationNone, corev1.MountPropagationHostToContainer, corev1.MountPropagationBidirectional)
+			if *p == corev1.MountPropagationBidirectional && (k.c.SecurityContext == nil || !isTrue(k.c.SecurityContext.Privileged)) {
+				k.fail(at, "", "Bidirectional is only for privileged containers")
+			}
+		}
+		if r := m.RecursiveReadOnly; r != nil {
+			at := at.with(key("recursiveReadOnly"))
+			oneOf(k.checker, at, *r, corev1.RecursiveReadOnlyDisabled, corev1.RecursiveReadOnlyIfPossible, corev1.RecursiveReadOnlyEnabled)
+			if *r != corev1.RecursiveReadOnlyDisabled && !m.ReadOnly {
+				k.fail(at, "", "needs readOnly: true")
+			}
+		}
+	}
+}
+
+func (k *containerChecker) mountPath(at path, p string, seen map[string]bool) {
+	if !k.require(at, p) {
+		return
+	}
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		k.fail(at, "write /"+p, "%q is not absolute", p)
+	case strings.Contains(p, ":"):
+		k.fail(at, "", "%q contains a colon", p)
+	case seen[p]:
+		k.fail(at, "", "%q is mounted twice", p)
+	}
+	seen[p] = true
+}
+
+func (k *containerChecker) subPath(at path, m corev1.VolumeMount) {
+	if m.SubPath != "" && m.SubPathExpr != "" {
+		k.fail(at.with(key("subPathExpr")), "", "cannot be set together with subPath")
+	}
+	k.relative(at.with(key("subPath")), m.SubPath)
+	k.relative(at.with(key("subPathExpr")), m.SubPathExpr)
+}
+
+// relative checks a path that must stay in its volume.
+func (c *checker) relative(at path, p string) {
+	if strings.HasPrefix(p, "/") {
+		c.fail(at, "", "%q must be relative", p)
+	}
+	if slices.Contains(strings.Split(p, "/"), "..") {
+		c.fail(at, "", "%q must not contain ..", p)
+	}
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }
+
+// nearest suggests a name that is spelled much like the one given.
+func nearest(name string, known sets.Set[string]) string {
+	best, distance := "", 1+len(name)/4
+	for _, k := range sets.List(known) {
+		if n := editDistance(k, name, distance); n <= distance {
+			best, distance = k, n-1
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "did you mean " + best + "?"
+}
+
+func (k *containerChecker) security() {
+	s, at := k.c.SecurityContext, k.at.with(key("securityContext"))
+	if s == nil {
+		return
+	}
+	k.id(at.with(key("runAsUser")), s.RunAsUser)
+	k.id(at.with(key("runAsGroup")), s.RunAsGroup)
+	if s.ProcMount != nil {
+		oneOf(k.checker, at.with(key("procMount")), *s.ProcMount, corev1.DefaultProcMount, corev1.UnmaskedProcMount)
+	}
+	k.profiles(s.SeccompProfile, s.AppArmorProfile, at)
+	if s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation {
+		return
+	}
+	at = at.with(key("allowPrivilegeEscalation"))
+	if isTrue(s.Privileged) {
+		k.fail(at, "", "cannot be false together with privileged: true")
+	}
+	if s.Capabilities != nil && (slices.Contains(s.Capabilities.Add, "SYS_ADMIN") || slices.Contains(s.Capabilities.Add, "CAP_SYS_ADMIN")) {
+		k.fail(at, "", "cannot be false together with the capability SYS_ADMIN")
+	}
+}

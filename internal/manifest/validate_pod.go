@@ -1,0 +1,147 @@
+package manifest
+
+import (
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// pod checks a pod spec; policies are the restart policies that its kind
+// allows.
+func (c *checker) pod(s *corev1.PodSpec, at path, policies ...corev1.RestartPolicy) {
+	c.restartPolicy(s, at, policies)
+	oneOf(c, at.with(key("dnsPolicy")), s.DNSPolicy, corev1.DNSClusterFirst, corev1.DNSClusterFirstWithHostNet, corev1.DNSDefault, corev1.DNSNone)
+	c.notNegative(at.with(key("terminationGracePeriodSeconds")), *s.TerminationGracePeriodSeconds)
+	if v := s.ActiveDeadlineSeconds; v != nil && *v < 1 {
+		c.fail(at.with(key("activeDeadlineSeconds")), "", "must be at least 1")
+	}
+	if s.Hostname != "" {
+		c.name(at.with(key("hostname")), s.Hostname, validation.IsDNS1123Label(s.Hostname))
+	}
+	if s.ShareProcessNamespace != nil && *s.ShareProcessNamespace && s.HostPID {
+		c.fail(at.with(key("shareProcessNamespace")), "", "cannot be set together with hostPID")
+	}
+	c.hosts(s, at)
+	c.podSecurity(s.SecurityContext, at.with(key("securityContext")))
+	volumes := c.volumes(s.Volumes, at.with(key("volumes")))
+	c.containers(s, at, volumes)
+}
+
+func (c *checker) restartPolicy(s *corev1.PodSpec, at path, policies []corev1.RestartPolicy) {
+	at = at.with(key("restartPolicy"))
+	for _, p := range policies {
+		if p == s.RestartPolicy {
+			return
+		}
+	}
+	if s.RestartPolicy == corev1.RestartPolicyAlways && len(policies) == 2 {
+		c.fail(at, "write restartPolicy: OnFailure, or Never", "a %s must say OnFailure or Never", c.o.kind)
+		return
+	}
+	oneOf(c, at, s.RestartPolicy, policies...)
+}
+
+func (c *checker) hosts(s *corev1.PodSpec, at path) {
+	for i, a := range s.HostAliases {
+		at := at.with(key("hostAliases"), item(i))
+		c.ip(at.with(key("ip")), a.IP)
+		for j, name := range a.Hostnames {
+			c.name(at.with(key("hostnames"), item(j)), name, validation.IsDNS1123Subdomain(name))
+		}
+	}
+	if s.DNSPolicy == corev1.DNSNone && (s.DNSConfig == nil || len(s.DNSConfig.Nameservers) == 0) {
+		c.fail(at.with(key("dnsConfig")), "", "dnsPolicy None needs a name server here")
+	}
+	if s.DNSConfig == nil {
+		return
+	}
+	for i, server := range s.DNSConfig.Nameservers {
+		c.ip(at.with(key("dnsConfig"), key("nameservers"), item(i)), server)
+	}
+	for i, option := range s.DNSConfig.Options {
+		c.require(at.with(key("dnsConfig"), key("options"), item(i), key("name")), option.Name)
+	}
+}
+
+func (c *checker) ip(at path, value string) {
+	if _, err := netip.ParseAddr(value); err != nil {
+		c.fail(at, "", "%q is not an IP address", value)
+	}
+}
+
+func (c *checker) podSecurity(s *corev1.PodSecurityContext, at path) {
+	c.id(at.with(key("runAsUser")), s.RunAsUser)
+	c.id(at.with(key("runAsGroup")), s.RunAsGroup)
+	c.id(at.with(key("fsGroup")), s.FSGroup)
+	for i := range s.SupplementalGroups {
+		c.id(at.with(key("supplementalGroups"), item(i)), &s.SupplementalGroups[i])
+	}
+	if p := s.SupplementalGroupsPolicy; p != nil {
+		oneOf(c, at.with(key("supplementalGroupsPolicy")), *p, corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)
+	}
+	if p := s.FSGroupChangePolicy; p != nil {
+		oneOf(c, at.with(key("fsGroupChangePolicy")), *p, corev1.FSGroupChangeOnRootMismatch, corev1.FSGroupChangeAlways)
+	}
+	names := sets.New[string]()
+	for i, sysctl := range s.Sysctls {
+		at := at.with(key("sysctls"), item(i), key("name"))
+		if c.require(at, sysctl.Name) && names.Has(sysctl.Name) {
+			c.fail(at, "", "%q is set twice", sysctl.Name)
+		}
+		names.Insert(sysctl.Name)
+	}
+	c.profiles(s.SeccompProfile, s.AppArmorProfile, at)
+}
+
+// id checks a user or group.
+func (c *checker) id(at path, id *int64) {
+	if id != nil && (*id < 0 || *id > 1<<31-1) {
+		c.fail(at, "", "%d is not between 0 and 2147483647", *id)
+	}
+}
+
+func (c *checker) profiles(seccomp *corev1.SeccompProfile, appArmor *corev1.AppArmorProfile, at path) {
+	if seccomp != nil {
+		at := at.with(key("seccompProfile"))
+		oneOf(c, at.with(key("type")), seccomp.Type, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined, corev1.SeccompProfileTypeLocalhost)
+		c.localhost(at, seccomp.Type == corev1.SeccompProfileTypeLocalhost, seccomp.LocalhostProfile)
+	}
+	if appArmor != nil {
+		at := at.with(key("appArmorProfile"))
+		oneOf(c, at.with(key("type")), appArmor.Type, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined, corev1.AppArmorProfileTypeLocalhost)
+		c.localhost(at, appArmor.Type == corev1.AppArmorProfileTypeLocalhost, appArmor.LocalhostProfile)
+	}
+}
+
+func (c *checker) localhost(at path, is bool, profile *string) {
+	at = at.with(key("localhostProfile"))
+	if is && (profile == nil || *profile == "") {
+		c.fail(at, "", "required with type Localhost")
+	}
+	if !is && profile != nil {
+		c.fail(at, "", "only with type Localhost")
+	}
+}
+
+// containers checks all containers of a pod and what must differ among them.
+func (c *checker) containers(s *corev1.PodSpec, at path, volumes sets.Set[string]) {
+	if len(s.Containers) == 0 {
+		c.fail(at.with(key("containers")), "", "required: a pod needs at least one container")
+	}
+	names := sets.New[string]()
+	ports := hostPorts{}
+	each := func(list []corev1.Container, at path, init bool) {
+		for i := range list {
+			one := containerChecker{checker: c, at: at.with(item(i)), c: &list[i], volumes: volumes, init: init, hostNetwork: s.HostNetwork}
+			one.sidecar = init && list[i].RestartPolicy != nil && *list[i].RestartPolicy == corev1.ContainerRestartPolicyAlways
+			one.check(names, ports)
+		}
+	}
+	each(s.InitContainers, at.with(key("initContainers")), true)
+	each(s.Containers, at.with(key("containers")), false)
+}
+
+// hostPorts remembers which host ports are taken, and where.
+type hostPorts map[corev1.ContainerPort]path

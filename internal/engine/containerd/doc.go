@@ -1,0 +1,8 @@
+// Package containerd runs a private containerd: started from the machine's
+// own packages, with its root, state, socket, network and pause image apart
+// from any other, so that pods run as a kubelet would run them while nothing
+// else on the machine is touched. It outlives the command that started it.
+//
+// It also holds the images: import, names, read-only views, and their blobs.
+// What is in a pod is package engine's business.
+package containerd

@@ -1,0 +1,198 @@
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// Stop removes the private containerd with all that it made: pods, images,
+// mounts, network, files. What it finds broken or half done it removes all
+// the same. That there is none is no error.
+func Stop(ctx context.Context, o Options) error {
+	l, err := newLayout(o.Root, o.State)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(l.root); errors.Is(err, fs.ErrNotExist) {
+		return os.RemoveAll(l.state)
+	}
+	unlock, err := lockFile(ctx, l.lock())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := stop(ctx, l); err != nil {
+		return fmt.Errorf("stop containerd in %s: %w", l.root, err)
+	}
+	return nil
+}
+
+// stop goes from what runs to what lies there. The runtime itself removes
+// pods best, their addresses and firewall rules above all; where it cannot,
+// the rest is done by force.
+func stop(ctx context.Context, l layout) error {
+	in, err := loadInstance(l.instance())
+	if err != nil {
+		in = &instance{}
+	}
+	asked := removePods(ctx, l)
+	p, err := findProcess(l)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		defer p.close()
+		if err := p.stop(ctx, 10*time.Second); err != nil {
+			return err
+		}
+	}
+	if err := endShims(ctx, l); err != nil {
+		return errors.Join(asked, err)
+	}
+	if err := unmountBelow(l.state, l.root); err != nil {
+		return errors.Join(asked, err)
+	}
+	if err := in.removeNetwork(ctx, l); err != nil {
+		return errors.Join(asked, err)
+	}
+	if err := os.RemoveAll(l.state); err != nil {
+		return err
+	}
+	return os.RemoveAll(l.root)
+}
+
+// removePods asks the daemon to stop and remove every pod, if it answers.
+func removePods(ctx context.Context, l layout) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	d, err := open(ctx, record{}, l)
+	if err != nil {
+		return nil // the pods are ended by force
+	}
+	defer d.Close()
+	pods, err := d.cri.ListPodSandbox(ctx, &runtimeapi.ListPodSandboxRequest{})
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, pod := range pods.Items {
+		_, err := d.cri.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: pod.Id})
+		if err == nil {
+			_, err = d.cri.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: pod.Id})
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
+}
+
+// endShims kills what the daemon left running: every process whose command
+// line names the daemon's socket as its containerd, and the containers below.
+func endShims(ctx context.Context, l layout) error {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || !isShim(pid, l) {
+			continue
+		}
+		for _, child := range children(pid) {
+			kill(child) // the first process of a container, and so all of them
+		}
+		kill(pid)
+	}
+	return nil
+}
+
+func isShim(pid int, l layout) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return false
+	}
+	args := strings.Split(string(raw), "\x00")
+	for i, arg := range args {
+		if arg == "-address" && i+1 < len(args) && args[i+1] == l.socket() {
+			return true
+		}
+	}
+	return false
+}
+
+func children(pid int) []int {
+	var found []int
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, path := range tasks {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		for _, field := range strings.Fields(string(raw)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				found = append(found, child)
+			}
+		}
+	}
+	return found
+}
+
+func kill(pid int) {
+	if p, err := os.FindProcess(pid); err == nil {
+		p.Kill()
+		p.Release()
+	}
+}
+
+// unmountBelow detaches every mount at or below the directories, the deepest
+// first.
+func unmountBelow(dirs ...string) error {
+	raw, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	var points []string
+	for _, line := range strings.Split(string(raw), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) < 5 {
+			continue
+		}
+		point := unescape(fields[4])
+		for _, dir := range dirs {
+			if point == dir || strings.HasPrefix(point, dir+"/") {
+				points = append(points, point)
+				break
+			}
+		}
+	}
+	sort.Sort(sort.Reverse(sort.StringSlice(points)))
+	for _, point := range points {
+		if err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("unmount %s: %w", point, err)
+		}
+	}
+	return nil
+}
+
+// unescape undoes the kernel's octal escapes of white space in mountinfo.
+func unescape(s string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}
+
+// removeNetwork removes the bridge and what is ours of the firewall.
+func (in *instance) removeNetwork(ctx context.Context, l layout) error {
+	if err := removeLink(l.bridge()); err != nil {
+		return err
+	}
+	return nil
+}

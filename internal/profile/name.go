@@ -1,0 +1,99 @@
+package profile
+
+import "strings"
+
+// generalise replaces what varies from run to run in the name of one file by
+// "*": "temp-4711.rdb" and "temp-12.rdb" become "temp-*.rdb". It goes by looks,
+// so it may take a name for random that is not. Nothing but a broader volume
+// follows from that.
+func generalise(name string) string {
+	if strings.HasPrefix(name, "tmp") && isRandom(strings.ReplaceAll(name, "_", "")) {
+		return "*" // Python's tempfile draws from [a-z0-9_]
+	}
+	var b strings.Builder
+	for name != "" {
+		n := wordLen(name)
+		word := name[:max(n, 1)]
+		if n > 0 && varies(word) {
+			word = "*"
+		}
+		if word != "*" || !strings.HasSuffix(b.String(), "*") {
+			b.WriteString(word)
+		}
+		name = name[max(n, 1):]
+	}
+	return b.String()
+}
+
+// generalisePath does so with every component below a directory.
+func generalisePath(name, dir string) string {
+	rest := strings.TrimPrefix(strings.TrimPrefix(name, dir), "/")
+	if rest == "" {
+		return dir
+	}
+	parts := strings.Split(rest, "/")
+	for i := range parts {
+		parts[i] = generalise(parts[i])
+	}
+	return strings.TrimSuffix(dir, "/") + "/" + strings.Join(parts, "/")
+}
+
+func wordLen(s string) int {
+	n := strings.IndexFunc(s, func(r rune) bool { return classOf(r) == other })
+	if n < 0 {
+		return len(s)
+	}
+	return n
+}
+
+type class int
+
+const (
+	other class = iota
+	lower
+	upper
+	digit
+)
+
+func classOf(r rune) class {
+	switch {
+	case 'a' <= r && r <= 'z':
+		return lower
+	case 'A' <= r && r <= 'Z':
+		return upper
+	case '0' <= r && r <= '9':
+		return digit
+	}
+	return other
+}
+
+// varies reports whether a word of letters and digits is a number, a hash, or
+// what mkstemp(3) draws.
+func varies(word string) bool {
+	digits := strings.IndexFunc(word, func(r rune) bool { return classOf(r) == digit }) >= 0
+	number := digits && strings.Trim(word, "0123456789") == ""
+	hash := digits && len(word) >= 8 && strings.Trim(strings.ToLower(word), "0123456789abcdef") == ""
+	return number || hash || isRandom(word)
+}
+
+// isRandom reports whether a word changes between small letters, capitals and
+// digits more often than words that people make up.
+func isRandom(word string) bool {
+	if len(word) < 6 {
+		return false
+	}
+	changes, digits := 0, false
+	var last class
+	for i, r := range word {
+		c := classOf(r)
+		digits = digits || c == digit
+		if i > 0 && c != last {
+			changes++
+		}
+		last = c
+	}
+	if digits {
+		return changes >= 3
+	}
+	return 3*changes >= 2*len(word)
+}

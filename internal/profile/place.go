@@ -1,0 +1,51 @@
+package profile
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// shared are the directories of the Filesystem Hierarchy Standard in which
+// many programs keep their things. What one program writes must not take the
+// others' things with it, so a directory that it made there is mounted rather
+// than the whole, and siblings there are never joined.
+var shared = []string{
+	"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/run", "/run/lock",
+	"/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/backups", "/var/cache", "/var/lib", "/var/local",
+	"/var/log", "/var/mail", "/var/opt", "/var/spool", "/var/tmp",
+}
+
+// isShared reports whether a directory belongs to no one program.
+func isShared(dir string) bool {
+	return slices.Contains(shared, dir) || path.Dir(dir) == "/usr" || path.Dir(dir) == "/usr/local" ||
+		strings.HasPrefix(dir, "/lib") && path.Dir(dir) == "/"
+}
+
+// isKernels reports whether a path is the kernel's to show: no volume is ever
+// put there.
+func isKernels(name string) bool {
+	return within(name, "/dev") || within(name, "/proc") || within(name, "/sys")
+}
+
+// isFixed reports whether a path holds programs and configuration: what an
+// immutable container is made to protect. There one file is mounted in
+// preference to the directory around it.
+func isFixed(name string) bool {
+	first := childOf(name, "/")
+	switch first {
+	case "/bin", "/boot", "/etc", "/opt", "/sbin", "/usr":
+		return true
+	}
+	return name == "/" || strings.HasPrefix(first, "/lib")
+}
+
+// isScratch reports whether names in a directory are temporary by convention.
+func isScratch(dir string) bool {
+	return within(dir, "/tmp") || within(dir, "/var/tmp")
+}
+
+// isRuntime reports whether a path holds what is gone after a reboot anyway.
+func isRuntime(name string) bool {
+	return within(name, "/run") || isScratch(name)
+}

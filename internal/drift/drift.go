@@ -48,6 +48,8 @@ type Change struct {
 	Fields   []string    `json:"fields,omitempty"` // of a Changed: content, type, mode, owner, xattr, capability, target, device
 	Class    Class       `json:"class"`
 	Severity Severity    `json:"severity"`
+	Reason   string      `json:"reason"`         // the rule that gave the severity, in words
+	From     string      `json:"from,omitempty"` // of an Added directory: where it was renamed from, if that is known
 	Want     *tree.Entry `json:"want,omitempty"` // nil if Added
 	Got      *tree.Entry `json:"got,omitempty"`  // nil if Deleted
 	Diff     string      `json:"diff,omitempty"` // unified text diff, cut at a limit; secrets are not shown

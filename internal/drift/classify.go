@@ -1,0 +1,102 @@
+package drift
+
+import (
+	"bytes"
+	"encoding/binary"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// classes holds every class, from the most to the least telling.
+var classes = []Class{Executable, Library, Script, Config, PackageDB, Data, Cache, Log}
+
+func (c Class) rank() int { return slices.Index(classes, c) }
+
+// Classify tells what sort of file an entry is, from the head of its content
+// (nil if it is not known; 512 bytes are enough), its mode and its path. What
+// can be executed is told by its content before its place: a program in a log
+// directory is a program.
+func Classify(e tree.Entry, head []byte) Class {
+	switch {
+	case inAny(e.Path, packagePaths):
+		return PackageDB
+	case e.Kind == tree.Regular && bytes.HasPrefix(head, []byte(elfMagic)):
+		return classifyELF(e.Path, head)
+	case e.Kind == tree.Regular && bytes.HasPrefix(head, []byte("#!")):
+		return Script
+	case isLibraryName(e.Path) && e.Kind != tree.Directory:
+		return Library
+	case slices.Contains(scriptNames, path.Ext(e.Path)) && e.Kind != tree.Directory:
+		return Script
+	case e.Kind == tree.Regular && e.Mode&0o111 != 0:
+		return Executable
+	case e.Kind == tree.Symlink && slices.Contains(programDirs, path.Dir(e.Path)):
+		return Executable
+	}
+	return classifyPath(e)
+}
+
+const elfMagic = "\x7fELF"
+
+// classifyELF tells libraries from programs. Both are of type ET_DYN (3) today,
+// so the name decides; relocatable objects (1), kernel modules among them, are
+// loaded into something else.
+func classifyELF(name string, head []byte) Class {
+	const typeAt, relocatable = 16, 1
+	if isLibraryName(name) {
+		return Library
+	}
+	if len(head) >= typeAt+2 && binary.LittleEndian.Uint16(head[typeAt:]) == relocatable {
+		return Library
+	}
+	return Executable
+}
+
+// isLibraryName knows shared objects with their versions (libc.so.6), static
+// ones, kernel modules and the compiled code of other run-times.
+func isLibraryName(name string) bool {
+	base := path.Base(name)
+	return strings.Contains(base+".", ".so.") || slices.Contains(libraryNames, path.Ext(base))
+}
+
+func classifyPath(e tree.Entry) Class {
+	base := path.Base(e.Path)
+	switch {
+	case inAny(e.Path, logPaths) || path.Ext(base) == ".log":
+		return Log
+	case inAny(e.Path, cachePaths) || strings.Contains(e.Path+"/", "/.cache/") || strings.Contains(e.Path+"/", "/__pycache__/"):
+		return Cache
+	case inAny(e.Path, configPaths) || strings.Contains(e.Path+"/", "/.ssh/"):
+		return Config
+	case e.Kind != tree.Directory && (slices.Contains(configNames, path.Ext(base)) || isDotFile(base)):
+		return Config
+	}
+	return Data
+}
+
+// isDotFile knows .bashrc, .env and the like.
+func isDotFile(base string) bool {
+	return strings.HasPrefix(base, ".") && !strings.HasPrefix(base, "..") && path.Ext(base[1:]) == ""
+}
+
+var (
+	packagePaths = []string{
+		"/var/lib/dpkg", "/var/lib/rpm", "/usr/lib/sysimage/rpm", "/var/lib/pacman/local",
+		"/lib/apk/db", "/usr/lib/apk/db", "/etc/apk/world", "/var/lib/apt/extended_states",
+	}
+	logPaths     = []string{"/var/log"}
+	cachePaths   = []string{"/var/cache", "/tmp", "/var/tmp", "/var/lib/apt/lists"}
+	configPaths  = []string{"/etc", "/usr/local/etc", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/var/spool/cron", "/usr/lib/systemd", "/lib/systemd"}
+	programDirs  = []string{"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"}
+	configNames  = []string{".conf", ".cfg", ".cnf", ".ini", ".yaml", ".yml", ".toml", ".properties", ".env", ".json", ".xml", ".service", ".socket", ".timer"}
+	scriptNames  = []string{".sh", ".bash", ".py", ".pl", ".pm", ".rb", ".php", ".lua", ".js", ".mjs", ".cjs", ".ts", ".ps1", ".tcl", ".awk", ".jsp"}
+	libraryNames = []string{".so", ".a", ".o", ".ko", ".pyc", ".jar", ".war", ".class", ".dll", ".wasm", ".node"}
+)
+
+// inAny reports whether a path is one of those named or lies below it.
+func inAny(p string, dirs []string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
+}

@@ -1,0 +1,173 @@
+package drift
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// Side is one of the two trees that are compared.
+type Side string
+
+// The sides of a comparison.
+const (
+	Want Side = "want" // as it should be
+	Got  Side = "got"  // as it is
+)
+
+// Options says how two trees are compared. The zero value compares what the
+// trees themselves hold, classes by path alone and makes no text diffs.
+type Options struct {
+	// Equal decides whether a regular file has the same content on both sides.
+	// It is asked only where the sizes are equal and a digest is missing. An
+	// error, or a nil Equal, makes the path unknown.
+	Equal func(path string) (bool, error)
+
+	// Content opens a regular file of one side: its head tells its class and
+	// its text is compared line by line. What cannot be opened has no diff.
+	Content func(side Side, path string) (io.ReadCloser, error)
+
+	// Unknowns are the paths of either side that could not be looked at. Each
+	// stands for all that lies below it: nothing there counts as a change.
+	Unknowns []tree.Unknown
+
+	// DiffLimit is the most bytes of one text diff: 0 for 8 KiB, less than 0
+	// for no diffs.
+	DiffLimit int
+}
+
+// Compare returns what differs between the tree that should be and the one
+// that is. Either may be partial as long as both leave out the same paths.
+//
+// A regular file whose digest is missing on a side where the size is the same
+// is never taken for equal: Options.Equal decides, or it is unknown. Hard links
+// and modification times are not compared. A renamed directory is deleted at
+// one place and added at the other, with everything below it.
+func Compare(want, got tree.Tree, opts Options) Report {
+	c := comparison{opts: opts, blind: map[string]bool{}}
+	for _, u := range opts.Unknowns {
+		c.blind[u.Path] = true
+		c.unknown(u.Path, u.Err)
+	}
+	for w, g := range pairs(want, got) {
+		c.compare(w, g)
+	}
+	c.explain()
+	return c.report()
+}
+
+type comparison struct {
+	opts     Options
+	blind    map[string]bool
+	changes  []Change
+	unknowns []Unknown
+}
+
+// pairs joins two trees by path, in tree order. One of each pair may be nil.
+func pairs(want, got tree.Tree) iter.Seq2[*tree.Entry, *tree.Entry] {
+	return func(yield func(w, g *tree.Entry) bool) {
+		next, stop := iter.Pull(got.All())
+		defer stop()
+		g, more := next()
+		for w := range want.All() {
+			for more && tree.ComparePaths(g.Path, w.Path) < 0 {
+				left := g
+				if !yield(nil, &left) {
+					return
+				}
+				g, more = next()
+			}
+			if !more || g.Path != w.Path {
+				if !yield(&w, nil) {
+					return
+				}
+				continue
+			}
+			both := g
+			if !yield(&w, &both) {
+				return
+			}
+			g, more = next()
+		}
+		for ; more; g, more = next() {
+			left := g
+			if !yield(nil, &left) {
+				return
+			}
+		}
+	}
+}
+
+func (c *comparison) compare(want, got *tree.Entry) {
+	switch {
+	case want == nil:
+		if !c.isBlind(got.Path) {
+			c.changes = append(c.changes, Change{Path: got.Path, Kind: Added, Got: got})
+		}
+	case got == nil:
+		if !c.isBlind(want.Path) {
+			c.changes = append(c.changes, Change{Path: want.Path, Kind: Deleted, Want: want})
+		}
+	case c.isBlind(want.Path):
+	default:
+		if fields := c.fields(want, got); len(fields) > 0 {
+			c.changes = append(c.changes, Change{Path: want.Path, Kind: Changed, Fields: fields, Want: want, Got: got})
+		}
+	}
+}
+
+// fields names what differs. Content that was not read is asked for, and
+// becomes an unknown beside whatever else differs.
+func (c *comparison) fields(want, got *tree.Entry) []string {
+	fields := want.Diff(*got)
+	if !unread(want, got) {
+		return fields
+	}
+	equal, err := false, errors.New("its content was not read")
+	if c.opts.Equal != nil {
+		equal, err = c.opts.Equal(want.Path)
+	}
+	if err != nil {
+		c.unknown(want.Path, err)
+	}
+	if equal || err != nil {
+		fields = slices.DeleteFunc(fields, func(f string) bool { return f == tree.FieldContent })
+	}
+	return fields
+}
+
+// unread reports whether only the content itself can tell two files apart.
+func unread(want, got *tree.Entry) bool {
+	return want.Kind == tree.Regular && got.Kind == tree.Regular &&
+		want.Size == got.Size && want.Size > 0 &&
+		(want.Digest == "" || got.Digest == "")
+}
+
+func (c *comparison) unknown(path string, err error) {
+	c.unknowns = append(c.unknowns, Unknown{Path: path, Reason: fmt.Sprint(err)})
+}
+
+// isBlind reports whether a path or a directory above it could not be looked at.
+func (c *comparison) isBlind(p string) bool {
+	if len(c.blind) == 0 {
+		return false
+	}
+	for !c.blind[p] {
+		if p == "/" || p == "." {
+			return false
+		}
+		p = path.Dir(p)
+	}
+	return true
+}
+
+func (c *comparison) report() Report {
+	byPath := func(a, b Unknown) int { return tree.ComparePaths(a.Path, b.Path) }
+	slices.SortStableFunc(c.unknowns, byPath)
+	return Report{Changes: c.changes, Unknowns: slices.Compact(c.unknowns)}
+}

@@ -1,0 +1,173 @@
+package drift
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	udiff "github.com/aymanbagabas/go-udiff"
+)
+
+const (
+	// lineLimit is the most characters of one line that a diff shows.
+	lineLimit = 400
+	// lineRead is the most bytes of one line that are looked at for secrets.
+	lineRead = 8 << 10
+)
+
+// text is the content of one side of a change.
+type text struct {
+	content  string
+	size     int64 // bytes of the whole file
+	isAbsent bool  // there is no regular file on this side
+	isBinary bool
+	isLarge  bool
+}
+
+func (t text) words() string {
+	if t.isAbsent {
+		return "nothing"
+	}
+	return fmt.Sprintf("%d bytes", t.size)
+}
+
+func noDiff(format string, args ...any) string {
+	return "(" + Visible(fmt.Sprintf(format, args...)) + ")\n"
+}
+
+// isBinary reports whether content is not text: a NUL byte, or mostly bytes
+// that are not UTF-8. Latin-1 text stays text.
+func isBinary(content []byte) bool {
+	if bytes.IndexByte(content, 0) >= 0 {
+		return true
+	}
+	wrong := 0
+	for rest := content; len(rest) > 0; {
+		r, n := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && n == 1 {
+			wrong++
+		}
+		rest = rest[n:]
+	}
+	return wrong*10 > len(content)
+}
+
+// unified writes a unified diff of at most limit bytes and a note of what was
+// cut. The lines are compared as they are and shown without their secrets, so
+// that a changed password is seen to change.
+func unified(path string, before, after text, limit int) string {
+	old, new := "a"+path, "b"+path
+	if before.isAbsent {
+		old = "/dev/null"
+	}
+	if after.isAbsent {
+		new = "/dev/null"
+	}
+	edits := udiff.Lines(before.content, after.content)
+	u, err := udiff.ToUnifiedDiff(old, new, before.content, edits, udiff.DefaultContextLines)
+	if err != nil {
+		return noDiff("%v", err)
+	}
+	if len(u.Hunks) == 0 {
+		return ""
+	}
+	w := diffWriter{
+		limit:  limit,
+		before: newRedactor(path, before.content),
+		after:  newRedactor(path, after.content),
+	}
+	fmt.Fprintf(&w.out, "--- %s\n+++ %s\n", Visible(old), Visible(new))
+	for _, h := range u.Hunks {
+		w.hunk(h)
+	}
+	return w.String()
+}
+
+// diffWriter writes hunks until its limit, and counts what is beyond it.
+type diffWriter struct {
+	out           strings.Builder
+	limit         int
+	cut           int // lines that were not written
+	before, after *redactor
+}
+
+func (w *diffWriter) hunk(h *udiff.Hunk) {
+	from, to := 0, 0
+	for _, l := range h.Lines {
+		if l.Kind != udiff.Insert {
+			from++
+		}
+		if l.Kind != udiff.Delete {
+			to++
+		}
+	}
+	if w.cut == 0 {
+		fmt.Fprintf(&w.out, "@@ -%s +%s @@\n", span(h.FromLine, from), span(h.ToLine, to))
+	}
+	atOld, atNew := h.FromLine-1, h.ToLine-1
+	for _, l := range h.Lines {
+		switch l.Kind {
+		case udiff.Delete:
+			w.line("-", w.before, atOld, l.Content)
+			atOld++
+		case udiff.Insert:
+			w.line("+", w.after, atNew, l.Content)
+			atNew++
+		default:
+			w.line(" ", w.before, atOld, l.Content)
+			atOld++
+			atNew++
+		}
+	}
+}
+
+func (w *diffWriter) line(mark string, r *redactor, at int, content string) {
+	if w.cut > 0 {
+		w.cut++
+		return
+	}
+	line, ended := strings.CutSuffix(content, "\n")
+	line = mark + shorten(line, func(s string) string { return Visible(r.line(at, s)) }) + "\n"
+	if !ended {
+		line += "\\ No newline at end of file\n"
+	}
+	if w.out.Len()+len(line) > w.limit {
+		w.cut = 1
+		return
+	}
+	w.out.WriteString(line)
+}
+
+// shorten returns the start of a line as it is shown. A minified file is one
+// line; what is cut off is not looked at.
+func shorten(line string, show func(string) string) string {
+	size := len(line)
+	shown := []rune(show(line[:min(size, lineRead)]))
+	if len(shown) <= lineLimit && size <= lineRead {
+		return string(shown)
+	}
+	return string(shown[:min(len(shown), lineLimit)]) + fmt.Sprintf("… (a line of %d bytes)", size)
+}
+
+func (w *diffWriter) String() string {
+	switch w.cut {
+	case 0:
+	case 1:
+		w.out.WriteString("(1 more line of the diff is not shown)\n")
+	default:
+		fmt.Fprintf(&w.out, "(%d more lines of the diff are not shown)\n", w.cut)
+	}
+	return w.out.String()
+}
+
+// span is a line range as diff -u writes it.
+func span(first, count int) string {
+	switch {
+	case count == 1:
+		return fmt.Sprint(first)
+	case count == 0:
+		return fmt.Sprintf("%d,0", first-1)
+	}
+	return fmt.Sprintf("%d,%d", first, count)
+}

@@ -1,0 +1,210 @@
+package drift
+
+import (
+	"math"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// redactor shows lines of one file without what looks like a secret. It shows
+// too little rather than too much: a password is not missed in a diff.
+type redactor struct {
+	isShadow bool
+	hidden   map[int]string // by line from 0: what stands for a line within a larger secret
+}
+
+// newRedactor looks through a whole file once, for the secrets that span lines.
+func newRedactor(name, content string) *redactor {
+	base := path.Base(name)
+	r := &redactor{
+		isShadow: strings.HasPrefix(base, "shadow") || strings.HasPrefix(base, "gshadow") || strings.HasSuffix(base, "htpasswd"),
+		hidden:   map[int]string{},
+	}
+	var block hiddenBlock
+	n := 0
+	for line := range strings.Lines(content) {
+		if what := block.next(line); what != "" {
+			r.hidden[n] = what
+		}
+		n++
+	}
+	return r
+}
+
+// line returns what may be shown of a line, which is counted from 0.
+func (r *redactor) line(n int, s string) string {
+	if what, ok := r.hidden[n]; ok {
+		return redacted(what)
+	}
+	if r.isShadow {
+		if user, rest, ok := strings.Cut(s, ":"); ok && isHash(rest) {
+			_, rest, _ = strings.Cut(rest, ":")
+			s = user + ":" + redacted("hash") + ":" + rest
+		}
+	}
+	return Redact(s)
+}
+
+// isHash tells the password field of a shadow line from a locked account.
+func isHash(fields string) bool {
+	field, _, _ := strings.Cut(fields, ":")
+	return strings.Trim(field, "!*x") != ""
+}
+
+func redacted(what string) string { return "[redacted " + what + "]" }
+
+// hiddenBlock follows secrets of several lines: private keys, and the block
+// scalars of YAML under a telling key.
+type hiddenBlock struct {
+	inKey  bool
+	indent int // of the YAML key whose lines are hidden, plus 1
+}
+
+var (
+	keyBegin   = regexp.MustCompile(`-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----`)
+	keyEnd     = regexp.MustCompile(`-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----`)
+	blockStart = regexp.MustCompile(`^( *(?:- )?)["']?([\w.-]+)["']?:\s*[|>][-+0-9]*\s*$`)
+)
+
+// next takes a line and returns what it is part of, or "".
+func (b *hiddenBlock) next(line string) string {
+	line = strings.TrimRight(line, "\r\n")
+	if b.inKey {
+		b.inKey = !keyEnd.MatchString(line)
+		return "private key"
+	}
+	if keyBegin.MatchString(line) {
+		b.inKey = !keyEnd.MatchString(line)
+		return "private key"
+	}
+	if b.indent > 0 {
+		if strings.TrimSpace(line) == "" {
+			return ""
+		}
+		if len(line)-len(strings.TrimLeft(line, " ")) >= b.indent {
+			return "value"
+		}
+		b.indent = 0
+	}
+	if m := blockStart.FindStringSubmatch(line); m != nil && secretKey.MatchString(m[2]) {
+		b.indent = len(m[1]) + 1
+	}
+	return ""
+}
+
+// The words in the names of settings that hold a secret: some wherever they
+// occur, some only as a word of their own (author, mapping and proxy_pass hold
+// none).
+const (
+	strongWord = `(?:passw(?:or)?d|passphrase|passcode|secret|token|credentials?|` +
+		`(?:api|access|private|signing|encryption|account|master|session|shared|client|auth)[_.-]?key|connection[_.-]?string)`
+	weakWord  = `(?:pass|pwd|pin|psk|salt|dsn|cookie|auth|authorization|requirepass|masterauth)`
+	secretFor = `(?:[\w.-]*` + strongWord + `[\w.-]*|(?:\b|[\w.-]*[_.-])` + weakWord + `(?:[_.-][\w.-]*)?)`
+	value     = `(\[redacted [a-z ]+\]|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&]+)`
+)
+
+var (
+	secretKey = regexp.MustCompile(`(?i)^` + secretFor + `$`)
+
+	// An assignment: password=…, "password": "…", export DB_PASSWORD='…', pass => …
+	assignment = regexp.MustCompile(`(?i)(` + secretFor + `["']?\s*(?:=>|:=|[:=])\s*)` + value)
+	// A setting with a blank: requirepass …, password …; an argument: --password …
+	setting = regexp.MustCompile(`(?i)((?:^\s*|--?|\s)[\w.-]*(?:passw(?:or)?d|passphrase|requirepass|masterauth|secret|token|psk)\s+)` + value)
+	// An element: <password>…</password>
+	element  = regexp.MustCompile(`(?i)(<` + secretFor + `(?:\s[^>]*)?>)([^<]+)`)
+	userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:)([^\s/@]+)(@)`)
+	header   = regexp.MustCompile(`(?i)(\b(?:bearer|basic|digest|negotiate)\s+)([A-Za-z0-9._~+/=-]{8,})`)
+	crypt    = regexp.MustCompile(`\$(?:1|2[abxy]?|5|6|7|y|gy|md5|sha1|apr1|argon2(?:id|i|d)|scrypt|pbkdf2[\w-]*)\$[^\s:"',]+`)
+	scheme   = regexp.MustCompile(`\{(?:SSHA|SHA|MD5|SMD5|CRYPT|SSHA512|SSHA256|PBKDF2)\}\S+`)
+
+	// Tokens that say whose they are.
+	token = regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|` +
+		`(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{12,}|AIza[\w-]{30,}|ya29\.[\w-]+|sk-[\w-]{16,}|[sr]k_(?:live|test)_\w{10,}|npm_\w{20,}|` +
+		`pypi-[\w-]{20,}|dckr_pat_[\w-]{16,}|hf_\w{20,}|hv[sb]\.[\w-]{20,}|dop_v1_\w{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|` +
+		`eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?|AGE-SECRET-KEY-1\w+)`)
+
+	run = regexp.MustCompile(`[A-Za-z0-9+/_-]{20,}={0,2}`)
+)
+
+// Redact returns a line of text without the values that look like a secret:
+// those of settings with a telling name, passwords in URLs, password hashes,
+// well-known tokens, and whatever looks random.
+func Redact(s string) string {
+	s = keyBegin.ReplaceAllString(s, redacted("private key"))
+	s = token.ReplaceAllString(s, redacted("token"))
+	s = crypt.ReplaceAllString(s, redacted("hash"))
+	s = scheme.ReplaceAllString(s, redacted("hash"))
+	s = userinfo.ReplaceAllString(s, "${1}"+redacted("password")+"${3}")
+	s = header.ReplaceAllString(s, "${1}"+redacted("value"))
+	s = element.ReplaceAllString(s, "${1}"+redacted("value"))
+	s = assignment.ReplaceAllString(s, "${1}"+redacted("value"))
+	s = setting.ReplaceAllString(s, "${1}"+redacted("value"))
+	return run.ReplaceAllStringFunc(s, redactRandom)
+}
+
+// redactRandom replaces a run of characters that no person wrote. A path is
+// looked at name by name.
+func redactRandom(s string) string {
+	if looksRandom(s) {
+		return redacted("value")
+	}
+	if !strings.Contains(s, "/") {
+		return s
+	}
+	parts := strings.Split(s, "/")
+	for i, part := range parts {
+		if looksRandom(part) {
+			parts[i] = redacted("value")
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// looksRandom knows hexadecimal numbers of 128 bits and more, and long runs
+// that mix cases and digits with much entropy, as base64 does.
+func looksRandom(s string) bool {
+	if len(s) < 20 {
+		return false
+	}
+	var upper, lower, digit, other int
+	isHex := true
+	for _, c := range []byte(s) {
+		switch {
+		case c >= '0' && c <= '9':
+			digit++
+		case c >= 'a' && c <= 'z':
+			lower++
+			isHex = isHex && c <= 'f'
+		case c >= 'A' && c <= 'Z':
+			upper++
+			isHex = isHex && c <= 'F'
+		default:
+			other++
+			isHex = false
+		}
+	}
+	if isHex {
+		return len(s) >= 32 && entropy(s) > 2.5
+	}
+	if upper == 0 || lower == 0 || digit == 0 {
+		return len(s) >= 40 && digit > 0 && other*10 < len(s) && entropy(s) > 4.2
+	}
+	return entropy(s) > 3.7 && other*8 < len(s)
+}
+
+// entropy is Shannon's, in bits for each character.
+func entropy(s string) float64 {
+	var count [256]int
+	for i := range len(s) {
+		count[s[i]]++
+	}
+	bits := 0.0
+	for _, n := range count {
+		if n > 0 {
+			p := float64(n) / float64(len(s))
+			bits -= p * math.Log2(p)
+		}
+	}
+	return bits
+}

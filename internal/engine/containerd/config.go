@@ -11,12 +11,23 @@ import (
 )
 
 // LearnHandler is the name of the runtime handler that calls Adamant's own
-// executable as if it were runc, under the name RuncWrapper. It finds the
-// real one as "runc" beside the path it was called by.
+// executable as if it were runc, under the name RuncWrapper.
 const (
 	LearnHandler = "learn"
 	RuncWrapper  = "adamant-runc"
 )
+
+// Wrapped tells whether this process was called by the runtime handler
+// "learn" in place of runc, and by which path the real runc is found. Such a
+// process must do what runc does with the same arguments: at least replace
+// itself by it.
+func Wrapped() (runc string, ok bool) {
+	dir, name := filepath.Split(os.Args[0])
+	if name != RuncWrapper {
+		return "", false
+	}
+	return filepath.Join(dir, "runc"), true
+}
 
 // AnnotationPrefix is that of pod and container annotations that the runtime
 // hands to runc in the bundle's config.json.
@@ -67,6 +78,7 @@ func (s settings) toml() string {
 	t.set("", "version", version)
 	t.set("", "root", s.containerdRoot())
 	t.set("", "state", s.containerdState())
+	t.set("", "imports", []string{}) // nothing of the machine's own containerd
 	t.set("", "disabled_plugins", disabledPlugins)
 	if !s.restrictOOM {
 		t.set("", "oom_score", -999) // as the distributions' unit files have it

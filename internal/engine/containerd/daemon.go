@@ -18,9 +18,13 @@ const Namespace = "k8s.io"
 // Options say where the private containerd lives. The zero value is right
 // for a machine's one instance.
 type Options struct {
-	Root       string // DefaultRoot if empty
-	State      string // DefaultState if empty
-	Executable string // what the runtime handler "learn" calls as runc; this process's own if empty
+	Root  string // DefaultRoot if empty
+	State string // DefaultState if empty
+
+	// Executable is what the runtime handler "learn" calls in place of runc,
+	// see Wrapped; runc itself if empty. containerd 2 also calls it when it
+	// starts, to ask for its features.
+	Executable string
 }
 
 // A Daemon is a connection to a container runtime: the private containerd, or
@@ -48,6 +52,9 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("start containerd: only root may (try sudo)")
 	}
+	if _, ok := Wrapped(); ok { // each would start the next one without end
+		return nil, fmt.Errorf("start containerd: called as %s, this program has to act as runc", RuncWrapper)
+	}
 	if err := l.mkdirs(); err != nil {
 		return nil, err
 	}
@@ -65,12 +72,6 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 
 // start does what Start says; the layout's lock is held.
 func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
-	if executable == "" {
-		var err error
-		if executable, err = os.Executable(); err != nil {
-			return nil, err
-		}
-	}
 	if err := trimLog(l.log()); err != nil {
 		return nil, err
 	}

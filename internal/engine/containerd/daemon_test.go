@@ -2,13 +2,24 @@ package containerd
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
+
+// TestMain lets the test's own binary stand in for Adamant's.
+func TestMain(m *testing.M) {
+	if runc, ok := Wrapped(); ok {
+		fmt.Fprintln(os.Stderr, syscall.Exec(runc, append([]string{"runc"}, os.Args[1:]...), os.Environ()))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
 
 // startTest starts a private containerd that is stopped, with all that it
 // made, at the end of the test.
@@ -17,7 +28,7 @@ func startTest(t *testing.T) (*Daemon, Options) {
 	if os.Geteuid() != 0 {
 		t.Fatal("these tests need root")
 	}
-	o := Options{Root: tempDir(t, "/var/tmp"), State: tempDir(t, "/run")}
+	o := Options{Root: tempDir(t, "/var/tmp"), State: tempDir(t, "/run"), Executable: self(t)}
 	t.Cleanup(func() {
 		if err := Stop(context.Background(), o); err != nil {
 			t.Errorf("stop: %v", err)
@@ -29,6 +40,15 @@ func startTest(t *testing.T) (*Daemon, Options) {
 	}
 	t.Cleanup(func() { d.Close() })
 	return d, o
+}
+
+func self(t *testing.T) string {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exe
 }
 
 func tempDir(t *testing.T, parent string) string {

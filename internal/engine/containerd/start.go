@@ -97,6 +97,9 @@ func prepare(ctx context.Context, l layout, executable string) (settings, Networ
 		return settings{}, Network{}, err
 	}
 	s := probeSettings(l, b, in)
+	if executable == "" {
+		executable = b.Runc
+	}
 	for name, target := range map[string]string{RuncWrapper: executable, "runc": b.Runc} {
 		if err := replaceLink(target, filepath.Join(l.binDir(), name)); err != nil {
 			return settings{}, Network{}, err

@@ -59,11 +59,18 @@ func (t Tree) All() iter.Seq[Entry] { return slices.Values(t.entries) }
 
 // Lookup returns the entry at a path. Symbolic links are not followed.
 func (t Tree) Lookup(path string) (Entry, bool) {
-	i := t.search(path)
-	if i < len(t.entries) && t.entries[i].Path == path {
+	if i := t.Index(path); i >= 0 {
 		return t.entries[i], true
 	}
 	return Entry{}, false
+}
+
+// Index returns where All yields the entry at a path, counted from 0, or -1.
+func (t Tree) Index(path string) int {
+	if i := t.search(path); i < len(t.entries) && t.entries[i].Path == path {
+		return i
+	}
+	return -1
 }
 
 // Under yields the entry at a path and everything below it, in tree order.

@@ -166,8 +166,9 @@ func (w *walker) count(names int) {
 // holds no descriptor, so that depth and width cost none.
 type task struct {
 	path  string
-	inode inode    // of the directory, as its own entry was taken from it
-	names []string // nil: list the directory
+	inode inode               // of the directory, as its own entry was taken from it
+	names []string            // nil: list the directory
+	ctime unix.StatxTimestamp // of the directory when it had the names
 }
 
 // namesPerTask is small enough that a single large directory keeps all
@@ -190,14 +191,23 @@ func (w *walker) do(ctx context.Context, t task, b *batch, buf []byte) {
 			return
 		}
 		child := path.Join(t.path, name)
-		fd, err := openat2(fd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, refuseLinks)
+		entry, err := openat2(fd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, refuseLinks)
+		if errors.Is(err, unix.ENOENT) && unmodified(fd, t.ctime) {
+			continue // overlayfs lists whiteouts of nothing, and has nothing there
+		}
 		if err != nil {
 			b.fail(child, gone(err))
 			continue
 		}
-		w.look(ctx, fd, child, b, buf)
-		unix.Close(fd)
+		w.look(ctx, entry, child, b, buf)
+		unix.Close(entry)
 	}
+}
+
+// unmodified reports whether a directory is as it was at some time.
+func unmodified(fd int, since unix.StatxTimestamp) bool {
+	st, err := statFD(fd)
+	return err == nil && st.Ctime == since
 }
 
 // openTask opens the directory of a task, which must still be the same.
@@ -227,38 +237,35 @@ func gone(err error) error {
 
 // list reads the names in a directory and leaves them to do.
 func (w *walker) list(fd int, t task, b *batch) {
-	names, err := w.stableNames(fd)
+	names, ctime, err := w.stableNames(fd)
 	if err != nil {
 		b.fail(t.path, err)
 		return
 	}
 	w.count(len(names))
 	for part := range slices.Chunk(names, namesPerTask) {
-		w.todo.push(task{path: t.path, inode: t.inode, names: part})
+		w.todo.push(task{path: t.path, inode: t.inode, names: part, ctime: ctime})
 	}
 }
 
 // stableNames lists a directory until it did not change meanwhile, so that
 // nothing that was there all the time is missed.
-func (w *walker) stableNames(fd int) ([]string, error) {
+func (w *walker) stableNames(fd int) ([]string, unix.StatxTimestamp, error) {
 	for range 3 {
 		before, err := statFD(fd)
 		if err != nil {
-			return nil, err
+			return nil, before.Ctime, err
 		}
 		names, err := readNames(fd, w.opts.MaxEntries+1)
 		if err != nil {
-			return nil, err
+			return nil, before.Ctime, err
 		}
 		after, err := statFD(fd)
-		if err != nil {
-			return nil, err
-		}
-		if before.unchanged(&after) {
-			return names, nil
+		if err != nil || before.unchanged(&after) {
+			return names, after.Ctime, err
 		}
 	}
-	return nil, ErrChanged
+	return nil, unix.StatxTimestamp{}, ErrChanged
 }
 
 // readNames lists up to limit names.

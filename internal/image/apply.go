@@ -1,0 +1,219 @@
+package image
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+const (
+	whiteoutPrefix = ".wh."
+	opaqueMarker   = ".wh..wh..opq"
+)
+
+// An applier unpacks one layer as containerd's archive package does, in
+// memory. What differs between snapshotters is where it unpacks to and what it
+// does with whiteouts:
+//
+//   - for overlayfs, into an empty directory of the layer's own, where a
+//     whiteout becomes a device 0:0 and an opaque marker a mark;
+//   - otherwise onto what the layers below have left, where both delete.
+//
+// In the first case a name only leads through the symbolic links of its own
+// layer, and a hard link only to a file of it.
+type applier struct {
+	index   int
+	root    *node
+	below   []*node // directories of the layers below, topmost first; only for overlayfs
+	overlay bool
+	seen    map[string]bool // paths this layer unpacked, for opaque markers that delete
+	report  func(path, problem string)
+}
+
+func (a *applier) apply(rec *record) error {
+	dirName, base := path.Split(rec.name)
+	dirName, err := a.root.follow(dirName)
+	if err != nil {
+		return err
+	}
+	name := path.Join(dirName, base)
+	if name == "/" { // the root directory is the runtime's own
+		return nil
+	}
+	if name != rec.name {
+		a.report(rec.name, "is unpacked as "+name+", through a symbolic link")
+	}
+	dir, err := a.makeDirs(dirName)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(base, whiteoutPrefix) {
+		return a.whiteout(rec, dir, dirName, base)
+	}
+	old := dir.children[base]
+	if old != nil && (!old.isDir() || rec.hard || rec.kind != tree.Directory) {
+		delete(dir.children, base)
+		old = nil
+	}
+	made := old
+	switch {
+	case rec.hard:
+		if made, err = a.hardLink(rec); err != nil {
+			return err
+		}
+	case made == nil:
+		made = a.newNode(rec)
+	}
+	dir.children[base] = made
+	made.setAttributes(rec)
+	for _, xattr := range rec.ignored {
+		a.report(rec.name, "extended attribute "+xattr+" is not set by a runtime")
+	}
+	if a.seen != nil {
+		a.seen[name] = true
+	}
+	if a.overlay && made.isWhiteout() {
+		a.report(rec.name, "is a device 0:0, which deletes the file below")
+	}
+	return nil
+}
+
+func (a *applier) newNode(rec *record) *node {
+	n := &node{inode: &inode{
+		kind: rec.kind, size: rec.size, digest: rec.digest, major: rec.major, minor: rec.minor,
+		origin: origin{layer: a.index, ordinal: rec.ordinal},
+	}}
+	switch rec.kind {
+	case tree.Directory:
+		n.children = map[string]*node{}
+	case tree.Symlink:
+		n.target = rec.link
+	}
+	return n
+}
+
+// setAttributes gives a node what an entry says of it. The entry of a hard
+// link so changes all names of the file, and that of a directory one that was
+// there before, which keeps the extended attributes it had.
+func (n *node) setAttributes(rec *record) {
+	n.uid, n.gid, n.modTime = rec.uid, rec.gid, rec.modTime
+	if n.mode = rec.mode; n.kind == tree.Symlink {
+		n.mode = 0o777
+	}
+	if !n.isDir() {
+		delete(n.xattrs, tree.CapabilityXattr) // chown(2) removes it, also if the owner stays
+	}
+	for name, value := range rec.xattrs {
+		if strings.HasPrefix(name, "user.") && n.kind != tree.Regular && !n.isDir() {
+			continue // through a hard link; there are none on other kinds of file
+		}
+		if n.xattrs == nil {
+			n.xattrs = map[string]string{}
+		}
+		n.xattrs[name] = value
+	}
+}
+
+// hardLink returns a new name for the file that an entry links to. A symbolic
+// link in the last component is linked to itself.
+func (a *applier) hardLink(rec *record) (*node, error) {
+	dirName, base := path.Split(rec.link)
+	dirName, err := a.root.follow(dirName)
+	if err != nil {
+		return nil, fmt.Errorf("hard link: %w", err)
+	}
+	target := a.root.lookup(path.Join(dirName, base))
+	switch {
+	case target == nil:
+		return nil, fmt.Errorf("hard link to %q, which does not exist: %w", rec.link, ErrHostile)
+	case target.isDir():
+		return nil, fmt.Errorf("hard link to %q, which is a directory: %w", rec.link, ErrHostile)
+	}
+	target.linked = true
+	return &node{inode: target.inode}, nil
+}
+
+// makeDirs returns the directory at a canonical path, and makes it and its
+// parents where they are missing.
+func (a *applier) makeDirs(name string) (*node, error) {
+	at := a.root
+	for i := 1; i < len(name); {
+		end := strings.IndexByte(name[i:], '/')
+		if end < 0 {
+			end = len(name) - i
+		}
+		next := at.children[name[i:i+end]]
+		if next == nil {
+			next = a.impliedDir(name[:i+end])
+			at.children[name[i:i+end]] = next
+		}
+		if !next.isDir() {
+			return nil, fmt.Errorf("%s: %w: %w", name[:i+end], errNotDir, ErrHostile)
+		}
+		at, i = next, i+end+1
+	}
+	return at, nil
+}
+
+// impliedDir makes a directory that has no entry of its own. Over a directory
+// of the layers below it takes that one's attributes.
+func (a *applier) impliedDir(name string) *node {
+	dir := newDir()
+	for _, below := range a.below {
+		canonical, err := below.follow(name)
+		if err != nil {
+			break
+		}
+		old := below.lookup(canonical)
+		if old == nil {
+			continue
+		}
+		if !old.isDir() {
+			a.report(name, "is a "+old.kind.String()+" in a layer below and becomes a directory, because this layer has files in it")
+			break
+		}
+		*dir.inode = *old.inode
+		dir.xattrs = maps.Clone(old.xattrs)
+		break
+	}
+	return dir
+}
+
+// whiteout applies a marker that deletes what the layers below have.
+func (a *applier) whiteout(rec *record, dir *node, dirName, base string) error {
+	if base == opaqueMarker {
+		if a.overlay {
+			dir.opaque = true
+			return nil
+		}
+		a.deleteUnseen(dir, dirName)
+		return nil
+	}
+	hidden := strings.TrimPrefix(base, whiteoutPrefix)
+	switch {
+	case hidden == "" || hidden == "." || hidden == "..":
+		return fmt.Errorf("a whiteout of nothing: %w", ErrHostile)
+	case !a.overlay:
+		delete(dir.children, hidden)
+		return nil
+	case dir.children[hidden] != nil:
+		return fmt.Errorf("a whiteout of a file that the same layer has: %w", ErrHostile)
+	}
+	dir.children[hidden] = &node{inode: &inode{kind: tree.CharDevice, uid: rec.uid, gid: rec.gid}}
+	return nil
+}
+
+// deleteUnseen deletes what this layer did not unpack itself from a directory.
+func (a *applier) deleteUnseen(dir *node, dirName string) {
+	for base, child := range dir.children {
+		name := path.Join(dirName, base)
+		if !a.seen[name] {
+			delete(dir.children, base)
+		} else if child.isDir() {
+			a.deleteUnseen(child, name)
+		}
+	}
+}

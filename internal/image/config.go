@@ -1,0 +1,61 @@
+package image
+
+import (
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A Config is what an image says about how it is to be run.
+type Config struct {
+	User         string // "name", "name:group", "uid:gid", or empty
+	Env          []string
+	Entrypoint   []string
+	Cmd          []string
+	WorkingDir   string
+	Volumes      []string // paths, sorted
+	ExposedPorts []string // "80/tcp", sorted
+	StopSignal   string   // "SIGQUIT"; empty means SIGTERM
+	Labels       map[string]string
+	Architecture string // as Go names it
+}
+
+// LoadConfig reads the configuration of an image.
+func LoadConfig(img v1.Image) (Config, error) {
+	file, err := img.ConfigFile()
+	if err != nil {
+		return Config{}, fmt.Errorf("read image configuration: %w", err)
+	}
+	c := file.Config
+	return Config{
+		User: c.User, Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, WorkingDir: c.WorkingDir,
+		Volumes: slices.Sorted(maps.Keys(c.Volumes)), ExposedPorts: slices.Sorted(maps.Keys(c.ExposedPorts)),
+		StopSignal: c.StopSignal, Labels: c.Labels, Architecture: file.Architecture,
+	}, nil
+}
+
+func (c Config) oci() v1.Config {
+	return v1.Config{
+		User: c.User, Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, WorkingDir: c.WorkingDir,
+		Volumes: setOf(c.Volumes), ExposedPorts: setOf(c.ExposedPorts), StopSignal: c.StopSignal, Labels: c.Labels,
+	}
+}
+
+func setOf(list []string) map[string]struct{} {
+	if len(list) == 0 {
+		return nil
+	}
+	set := make(map[string]struct{}, len(list))
+	for _, s := range list {
+		set[s] = struct{}{}
+	}
+	return set
+}
+
+func hashOf(h hash.Hash) v1.Hash {
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
+}

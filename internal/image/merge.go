@@ -1,0 +1,90 @@
+package image
+
+import (
+	"maps"
+	"path"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// A merger collects the entries that stacked directories show together, in
+// tree order.
+type merger struct {
+	overlay bool // a device 0:0 is a whiteout
+	entries []tree.Entry
+	inodes  []*inode // of the entries
+}
+
+// merge adds the directory that layers show together, topmost first, as
+// overlayfs stacks them: an entry hides those below it, only directories merge,
+// and a whiteout or an opaque directory ends the search. Of a directory the
+// topmost gives the attributes.
+func (m *merger) merge(name string, layers []*node) {
+	m.add(name, layers[0])
+	names := map[string]bool{}
+	for _, layer := range layers {
+		for base := range layer.children {
+			names[base] = true
+		}
+	}
+	for _, base := range slices.Sorted(maps.Keys(names)) {
+		switch found := m.visible(layers, base); {
+		case len(found) == 0:
+		case found[0].isDir():
+			m.merge(path.Join(name, base), found)
+		default:
+			m.add(path.Join(name, base), found[0])
+		}
+	}
+}
+
+// visible returns the one node that layers show under a name, or the
+// directories that merge there.
+func (m *merger) visible(layers []*node, base string) []*node {
+	var found []*node
+	for _, layer := range layers {
+		child := layer.children[base]
+		switch {
+		case child == nil:
+			continue
+		case !child.isDir():
+			if len(found) == 0 && !(m.overlay && child.isWhiteout()) {
+				found = append(found, child)
+			}
+			return found
+		}
+		if found = append(found, child); child.opaque {
+			return found
+		}
+	}
+	return found
+}
+
+func (m *merger) add(name string, n *node) {
+	e := tree.Entry{
+		Path: name, Kind: n.kind, Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, Digest: n.digest,
+		Target: n.target, Major: n.major, Minor: n.minor, ModTime: n.modTime,
+	}
+	if len(n.xattrs) > 0 {
+		e.Xattrs = n.xattrs
+	}
+	m.entries = append(m.entries, e)
+	m.inodes = append(m.inodes, n.inode)
+}
+
+// nameLinks sets Link on the entries of which at least two share an inode.
+func (m *merger) nameLinks() {
+	first := map[*inode]int{}
+	for i, inode := range m.inodes {
+		if !inode.linked {
+			continue
+		}
+		k, seen := first[inode]
+		if !seen {
+			first[inode] = i
+			continue
+		}
+		m.entries[k].Link, m.entries[i].Link = m.entries[k].Path, m.entries[k].Path
+	}
+}

@@ -1,0 +1,110 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// A node is a name in a directory that is being put together. Hard links are
+// nodes that share an inode.
+type node struct {
+	*inode
+	children map[string]*node // of a directory
+	opaque   bool             // hides the same directory of the layers below
+}
+
+// An inode is what hard links have in common.
+type inode struct {
+	kind    tree.Kind
+	mode    uint32
+	uid     uint32
+	gid     uint32
+	size    int64
+	digest  string
+	target  string
+	major   uint32
+	minor   uint32
+	xattrs  map[string]string
+	modTime time.Time
+	linked  bool   // had a second name at some time
+	origin  origin // of the content
+}
+
+// An origin says where in an image the content of a regular file is.
+type origin struct {
+	layer   int
+	ordinal int
+}
+
+// newDir returns a directory as a runtime makes one that a layer implies.
+func newDir() *node {
+	return &node{inode: &inode{kind: tree.Directory, mode: 0o755}, children: map[string]*node{}}
+}
+
+func (n *node) isDir() bool { return n.kind == tree.Directory }
+
+// isWhiteout reports whether overlayfs takes a node for a deletion.
+func (n *node) isWhiteout() bool {
+	return n.kind == tree.CharDevice && n.major == 0 && n.minor == 0
+}
+
+// lookup returns the node at a clean absolute path without following links, or
+// nil.
+func (n *node) lookup(name string) *node {
+	for part := range strings.SplitSeq(strings.Trim(name, "/"), "/") {
+		if part == "" {
+			continue
+		}
+		if n = n.children[part]; n == nil {
+			return nil
+		}
+	}
+	return n
+}
+
+var (
+	errNotDir = errors.New("not a directory")
+	errLoop   = errors.New("too many symbolic links")
+)
+
+// follow resolves the directory that an entry's name starts with as containerd
+// does: all symbolic links are followed within the root, and what does not
+// exist is taken as it is written. It returns the canonical path.
+func (n *node) follow(dir string) (string, error) {
+	const maxLinks = 255 // containerd's, not Linux's
+	at, rest := "/", dir
+	for links := 0; rest != ""; {
+		var part string
+		part, rest, _ = strings.Cut(rest, "/")
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			at = path.Dir(at)
+			continue
+		}
+		next := path.Join(at, part)
+		child := n.lookup(next)
+		switch {
+		case child == nil || child.isDir():
+			at = next
+			continue
+		case child.kind != tree.Symlink:
+			return "", fmt.Errorf("%s: %w: %w", next, errNotDir, ErrHostile)
+		}
+		if links++; links > maxLinks || len(rest) > 1<<20 {
+			return "", fmt.Errorf("%s: %w: %w", dir, errLoop, ErrHostile)
+		}
+		if strings.HasPrefix(child.target, "/") {
+			at, rest = "/", child.target+"/"+rest
+		} else {
+			at, rest = "/", path.Join(at, child.target)+"/"+rest
+		}
+	}
+	return at, nil
+}

@@ -1,0 +1,197 @@
+package image
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// ErrDigest says that content is not what its digest or size promised.
+var ErrDigest = errors.New("content does not match its digest")
+
+// A verifier passes content through and, instead of the end, reports that it
+// is not what was promised.
+type verifier struct {
+	src  io.Reader
+	what string // named in errors
+	want v1.Hash
+	size int64 // promised; negative if it was not
+	hash hash.Hash
+	read int64
+}
+
+// verify checks content against its digest, and its size if that is not
+// negative, before it lets the end be seen. Only SHA-256 is supported.
+func verify(src io.Reader, what string, want v1.Hash, size int64) (*verifier, error) {
+	if want.Algorithm != "sha256" {
+		return nil, fmt.Errorf("%s %s: digest algorithm %q is not supported", what, want, want.Algorithm)
+	}
+	return &verifier{src: src, what: what, want: want, size: size, hash: sha256.New()}, nil
+}
+
+func (v *verifier) Read(p []byte) (int, error) {
+	n, err := v.src.Read(p)
+	v.hash.Write(p[:n])
+	v.read += int64(n)
+	switch {
+	case v.size >= 0 && v.read > v.size:
+		return n, fmt.Errorf("%s %s: more than %d bytes: %w", v.what, v.want, v.size, ErrDigest)
+	case err != io.EOF:
+		return n, err
+	case v.size >= 0 && v.read < v.size:
+		return n, fmt.Errorf("%s %s: %d bytes, not %d: %w", v.what, v.want, v.read, v.size, ErrDigest)
+	}
+	if got := hex.EncodeToString(v.hash.Sum(nil)); got != v.want.Hex {
+		return n, fmt.Errorf("%s %s: has sha256:%s: %w", v.what, v.want, got, ErrDigest)
+	}
+	return n, io.EOF
+}
+
+// A counter counts what is read through it.
+type counter struct {
+	src io.Reader
+	n   int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.src.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+var (
+	gzipMagic = []byte{0x1f, 0x8b, 0x08}
+	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+)
+
+// zstdMemory bounds the window that a zstd stream may ask for, in bytes.
+const zstdMemory = 256 << 20
+
+// decompress tells gzip, zstd and uncompressed content apart by their first
+// bytes, as runtimes do, since media types are often wrong. Closing the result
+// leaves src open.
+func decompress(src io.Reader) (io.ReadCloser, bool, error) {
+	in := bufio.NewReaderSize(src, 64<<10)
+	magic, err := in.Peek(4)
+	if err != nil && err != io.EOF {
+		return nil, false, err
+	}
+	switch {
+	case bytes.HasPrefix(magic, gzipMagic):
+		z, err := gzip.NewReader(in)
+		return z, true, err
+	case bytes.HasPrefix(magic, zstdMagic):
+		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(zstdMemory), zstd.WithDecoderMaxWindow(zstdMemory))
+		if err != nil {
+			return nil, false, err
+		}
+		return z.IOReadCloser(), true, nil
+	}
+	return io.NopCloser(in), false, nil
+}
+
+// An inflater is a reader of decompressed content that refuses a bomb: more
+// than ratio times what was read of the compressed content, once past grace.
+type inflater struct {
+	src        io.Reader
+	compressed *counter
+	n          int64
+	ratio      int64
+	ratioGrace int64
+}
+
+func (i *inflater) Read(p []byte) (int, error) {
+	n, err := i.src.Read(p)
+	i.n += int64(n)
+	if i.n > i.ratioGrace && i.n/i.ratio > i.compressed.n {
+		return n, &LimitError{Limit: "compression ratio", Value: i.ratio}
+	}
+	return n, err
+}
+
+// readAhead reads from src in a goroutine of its own, so that decompression
+// and hashing run at the same time. Close waits for the goroutine, which ends
+// with the context too; src must not block for ever.
+type readAhead struct {
+	full    chan chunk
+	free    chan []byte
+	current []byte // not yet consumed
+	buf     []byte // that current is part of
+	err     error
+	stop    context.CancelFunc
+	ended   chan struct{}
+}
+
+type chunk struct {
+	data []byte
+	buf  []byte
+	err  error
+}
+
+func newReadAhead(ctx context.Context, src io.Reader) *readAhead {
+	const buffers, size = 8, 128 << 10
+	ctx, stop := context.WithCancel(ctx)
+	r := &readAhead{full: make(chan chunk, buffers), free: make(chan []byte, buffers), stop: stop, ended: make(chan struct{})}
+	for range buffers {
+		r.free <- make([]byte, size)
+	}
+	go func() {
+		defer close(r.ended)
+		defer close(r.full)
+		for {
+			select {
+			case <-ctx.Done():
+				r.full <- chunk{err: ctx.Err()}
+				return
+			case buf := <-r.free:
+				n, err := io.ReadFull(src, buf)
+				if err == io.ErrUnexpectedEOF {
+					err = io.EOF
+				}
+				r.full <- chunk{data: buf[:n], buf: buf, err: err}
+				if err != nil {
+					return
+				}
+			}
+		}
+	}()
+	return r
+}
+
+func (r *readAhead) Read(p []byte) (int, error) {
+	for len(r.current) == 0 {
+		if r.err != nil {
+			return 0, r.err
+		}
+		if r.buf != nil {
+			r.free <- r.buf
+			r.buf = nil
+		}
+		c, ok := <-r.full
+		if !ok {
+			return 0, io.ErrClosedPipe
+		}
+		r.current, r.buf, r.err = c.data, c.buf, c.err
+	}
+	n := copy(p, r.current)
+	r.current = r.current[n:]
+	return n, nil
+}
+
+// Close ends reading ahead and waits until src is no longer used.
+func (r *readAhead) Close() {
+	r.stop()
+	for range r.full { // makes room, if the goroutine waits for it
+	}
+	<-r.ended
+}

@@ -61,6 +61,18 @@ func (s Scene) onMount(name string) bool {
 	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return within(name, m.Path) })
 }
 
+// onReadOnlyMount reports whether a path lies on a mount that was meant not to
+// be written.
+func (s Scene) onReadOnlyMount(name string) bool {
+	var on Mount
+	for _, m := range s.Mounts {
+		if within(name, m.Path) && len(m.Path) > len(on.Path) {
+			on = m
+		}
+	}
+	return on.ReadOnly
+}
+
 // holdsMount reports whether a mount lies below a directory.
 func (s Scene) holdsMount(dir string) bool {
 	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return m.Path != dir && within(m.Path, dir) })

@@ -8,7 +8,7 @@ const page = "adamant\n"
 func nginxContainer() App {
 	return App{
 		Name:     "nginx-container",
-		Packages: []string{"nginx"},
+		Packages: []string{"nginx", "curl"},
 		Files: map[string]string{
 			"/etc/nginx/nginx.conf": `user  www-data;
 worker_processes  2;
@@ -56,7 +56,7 @@ http {
 func nginxDebian() App {
 	return App{
 		Name:       "nginx-debian",
-		Packages:   []string{"nginx"},
+		Packages:   []string{"nginx", "curl"},
 		Files:      map[string]string{"/var/www/html/index.html": page},
 		Cmd:        []string{"nginx", "-g", "daemon off;"},
 		Port:       80,

@@ -1,0 +1,42 @@
+# The two that matter: `make demo` and `make test`. Both do all set-up, and ask
+# sudo for it unless they run as root.
+
+GO      ?= go
+# The version is the commit's, where git can be asked for it.
+VCS     := $(shell git rev-parse --verify HEAD >/dev/null 2>&1 && echo true || echo false)
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E -H env PATH=$$PATH)
+
+.DEFAULT_GOAL := build
+.PHONY: build setup demo test test-cluster bench lint clean FORCE
+
+build: bin/adamant ## one static binary, bin/adamant
+
+bin/adamant: FORCE
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags '-s -w' -o $@ ./cmd/adamant
+
+setup: ## install what is missing on this machine
+	scripts/setup
+
+demo: setup build ## an nginx pod: broken, learned, sealed, proven, and what changed in it
+	@$(AS_ROOT) scripts/app-image nginx-container >/dev/null
+	@$(AS_ROOT) scripts/app-image nginx-debian >/dev/null
+	@$(AS_ROOT) scripts/demo
+
+test: ## all tests but the cluster's, on both releases of containerd
+	scripts/setup --test
+	$(MAKE) build
+	$(AS_ROOT) scripts/test
+
+test-cluster: ## pods here and under a real kubelet must be the same
+	scripts/setup --test
+	$(AS_ROOT) scripts/test-cluster
+
+bench: setup build ## the measurements of bench/README.md
+	$(AS_ROOT) bench/run
+
+lint: ## gofmt, go vet, staticcheck, and the shell scripts' syntax
+	scripts/lint
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+clean: ## remove what was built; rm -r .cache to build images anew as well
+	rm -rf bin

@@ -1,0 +1,104 @@
+package observe
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// TraceAnnotation on a container (not on its pod) holds the directory that its
+// traces are written to: absolute, existing, owned by root and writable by
+// nobody else. Without it a container is not traced.
+const TraceAnnotation = "adamant.sh/trace"
+
+// Annotations that CRI runtimes put on containers.
+const (
+	typeAnnotation = "io.kubernetes.cri.container-type"
+	nameAnnotation = "io.kubernetes.cri.container-name"
+)
+
+const maxConfig = 16 << 20 // bytes of a bundle's configuration or runc's state
+
+// traceOf tells where an invocation's container wants its traces; the
+// directory is empty if it is not to be traced, or that cannot be known.
+func traceOf(in invocation) (dir, name string, err error) {
+	bundle := in.bundle
+	if in.command == "exec" {
+		if bundle, err = bundleOf(in.root, in.id); err != nil {
+			return "", "", err
+		}
+	}
+	var spec struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := readJSON(filepath.Join(bundle, "config.json"), &spec); err != nil {
+		return "", "", err
+	}
+	dir = spec.Annotations[TraceAnnotation]
+	if dir == "" || spec.Annotations[typeAnnotation] == "sandbox" {
+		return "", "", nil
+	}
+	if err := checkDir(dir); err != nil {
+		return dir, "", fmt.Errorf("annotation %s: %w", TraceAnnotation, err)
+	}
+	name = spec.Annotations[nameAnnotation]
+	if name == "" {
+		name = in.id
+	}
+	return dir, name, nil
+}
+
+// bundleOf finds the bundle of an existing container in runc's state.
+func bundleOf(root, id string) (string, error) {
+	if id == "" || id != filepath.Base(id) || id == ".." {
+		return "", fmt.Errorf("container %q: no name of a container", id)
+	}
+	var state struct {
+		Config struct {
+			Labels []string `json:"labels"`
+		} `json:"config"`
+	}
+	if err := readJSON(filepath.Join(root, id, "state.json"), &state); err != nil {
+		return "", err
+	}
+	for _, l := range state.Config.Labels {
+		if b, ok := strings.CutPrefix(l, "bundle="); ok {
+			return b, nil
+		}
+	}
+	return "", fmt.Errorf("container %s: its state names no bundle", id)
+}
+
+func readJSON(name string, into any) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := json.NewDecoder(io.LimitReader(f, maxConfig)).Decode(into); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return nil
+}
+
+func checkDir(dir string) error {
+	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir {
+		return fmt.Errorf("%q is not an absolute clean path", dir)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a directory", dir)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || stat.Uid != 0 || info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%s is not owned by root, or others may write to it", dir)
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package observe
+
+import "golang.org/x/sys/unix"
+
+// A form says how a system call names what it changes.
+type form uint8
+
+const (
+	opens   form = iota + 1 // open flags are args[flags]
+	creats                  // open with O_CREAT|O_WRONLY|O_TRUNC
+	opens2                  // struct open_how at args[flags]
+	handles                 // open_by_handle_at: only the result names a file
+	names                   // makes or removes the name itself: the last component is not followed
+	renames                 // two names
+	inodes                  // changes what the path leads to; args[flags] are AT_ flags
+	links                   // inodes, but the last component is not followed
+	fds                     // changes what the descriptor args[dir] refers to
+	binds                   // socket address at args[path], its length at args[path+1]
+	sockets                 // socketcall of i386: arguments of bind in memory
+	rings                   // io_uring_setup
+	creds                   // changes the effective user
+	roots                   // may change the root directory or the mount namespace
+	mounts                  // changes mounts
+)
+
+// none stands for an argument that a system call does not have.
+const none = -1
+
+// A sysCall is a system call worth stopping at and how to decode it. The
+// numbers of arguments are indices, none if there is no such argument.
+type sysCall struct {
+	nr   uint32
+	form form
+	op   Op
+	dir  int8 // directory descriptor, or the descriptor of an fds form; none: relative to the working directory
+	path int8
+	to   int8 // path of the new name of a rename; its directory descriptor is the argument before if dir is not none
+
+	flags int8 // argument that holds flags
+	// The call is stopped at only if args[test]&mask is not 0, or, where
+	// values are given, if args[test] is one of them. Neither: always.
+	test   int8
+	mask   uint32
+	values []uint32
+}
+
+// An abi is one of the system call tables a process may use.
+type abi struct {
+	arch  uint32 // AUDIT_ARCH_
+	clear uint32 // bits of the number to ignore
+	calls []sysCall
+}
+
+const (
+	tmpfile   = 0x400000 // __O_TMPFILE: O_TMPFILE without O_DIRECTORY, the same on all architectures
+	openFlags = unix.O_WRONLY | unix.O_RDWR | unix.O_CREAT | unix.O_TRUNC | tmpfile
+
+	// The two ioctls that change attributes of an inode through a descriptor
+	// that need not be writable (linux/fs.h).
+	fsIocSetFlags   = 0x40086602
+	fsIocSetFlags32 = 0x40046602
+	fsIocFsSetXattr = 0x401c5820
+)
+
+// File systems calls that every architecture has, by their number there.
+// ftruncate, fallocate, write and mmap are left out on purpose: they need a
+// descriptor whose opening for writing was already seen, and databases make
+// thousands of them a second.
+func commonCalls() []sysCall {
+	return []sysCall{
+		open(unix.SYS_OPENAT, 0, 1, 2),
+		{nr: unix.SYS_OPENAT2, form: opens2, dir: 0, path: 1, flags: 2, to: none, test: none},
+		{nr: unix.SYS_OPEN_BY_HANDLE_AT, form: handles, dir: none, path: none, to: none, flags: 2, test: 2, mask: openFlags},
+		name(unix.SYS_MKDIRAT, Mkdir, 0, 1),
+		name(unix.SYS_MKNODAT, Mknod, 0, 1),
+		{nr: unix.SYS_UNLINKAT, form: names, op: Unlink, dir: 0, path: 1, to: none, flags: 2, test: none},
+		name(unix.SYS_SYMLINKAT, Symlink, 1, 2),
+		name(unix.SYS_LINKAT, Link, 2, 3),
+		rename(unix.SYS_RENAMEAT, 0, 1, 3),
+		rename(unix.SYS_RENAMEAT2, 0, 1, 3),
+		inode(unix.SYS_FCHMODAT, Chmod, 0, 1, none),
+		inode(unix.SYS_FCHMODAT2, Chmod, 0, 1, 3),
+		inode(unix.SYS_FCHOWNAT, Chown, 0, 1, 4),
+		inode(unix.SYS_UTIMENSAT, Utime, 0, 1, 3),
+		inode(unix.SYS_TRUNCATE, Truncate, none, 0, none),
+		inode(unix.SYS_SETXATTR, Xattr, none, 0, none),
+		inode(unix.SYS_REMOVEXATTR, Xattr, none, 0, none),
+		link(unix.SYS_LSETXATTR, Xattr, 0),
+		link(unix.SYS_LREMOVEXATTR, Xattr, 0),
+		inode(unix.SYS_SETXATTRAT, Xattr, 0, 1, 2),
+		inode(unix.SYS_REMOVEXATTRAT, Xattr, 0, 1, 2),
+		inode(unix.SYS_FILE_SETATTR, Xattr, 0, 1, 4),
+		descriptor(unix.SYS_FCHMOD, Chmod),
+		descriptor(unix.SYS_FCHOWN, Chown),
+		descriptor(unix.SYS_FSETXATTR, Xattr),
+		descriptor(unix.SYS_FREMOVEXATTR, Xattr),
+		{nr: unix.SYS_IOCTL, form: fds, op: Xattr, dir: 0, path: none, to: none, flags: none, test: 1,
+			values: []uint32{fsIocSetFlags, fsIocFsSetXattr, fsIocSetFlags32}},
+		{nr: unix.SYS_BIND, form: binds, op: Bind, dir: none, path: 1, to: none, flags: none, test: none},
+		event(unix.SYS_IO_URING_SETUP, rings),
+		event(unix.SYS_SETUID, creds),
+		event(unix.SYS_SETREUID, creds),
+		event(unix.SYS_SETRESUID, creds),
+		event(unix.SYS_CHROOT, roots),
+		event(unix.SYS_PIVOT_ROOT, roots),
+		event(unix.SYS_SETNS, roots),
+		{nr: unix.SYS_UNSHARE, form: roots, dir: none, path: none, to: none, flags: none, test: 0, mask: unix.CLONE_NEWNS},
+		event(unix.SYS_MOUNT, mounts),
+		event(unix.SYS_UMOUNT2, mounts),
+		event(unix.SYS_MOVE_MOUNT, mounts),
+	}
+}
+
+func open(nr uint32, dir, path, flags int8) sysCall {
+	return sysCall{nr: nr, form: opens, dir: dir, path: path, to: none, flags: flags, test: flags, mask: openFlags}
+}
+
+func name(nr uint32, op Op, dir, path int8) sysCall {
+	return sysCall{nr: nr, form: names, op: op, dir: dir, path: path, to: none, flags: none, test: none}
+}
+
+func rename(nr uint32, dir, path, to int8) sysCall {
+	return sysCall{nr: nr, form: renames, op: Rename, dir: dir, path: path, to: to, flags: none, test: none}
+}
+
+func inode(nr uint32, op Op, dir, path, flags int8) sysCall {
+	return sysCall{nr: nr, form: inodes, op: op, dir: dir, path: path, to: none, flags: flags, test: none}
+}
+
+func link(nr uint32, op Op, path int8) sysCall {
+	return sysCall{nr: nr, form: links, op: op, dir: none, path: path, to: none, flags: none, test: none}
+}
+
+func descriptor(nr uint32, op Op) sysCall {
+	return sysCall{nr: nr, form: fds, op: op, dir: 0, path: none, to: none, flags: none, test: none}
+}
+
+func event(nr uint32, f form) sysCall {
+	return sysCall{nr: nr, form: f, dir: none, path: none, to: none, flags: none, test: none}
+}

@@ -1,0 +1,79 @@
+package observe
+
+import "golang.org/x/sys/unix"
+
+// x32Bit marks the numbers of the x32 table, which for the calls decoded here
+// is otherwise that of x86-64.
+const x32Bit = 0x40000000
+
+// decodes32 says whether the calls of 32-bit programs are decoded.
+const decodes32 = true
+
+// abis are the system call tables that are decoded.
+func abis() []abi {
+	return []abi{
+		{arch: unix.AUDIT_ARCH_X86_64, clear: x32Bit, calls: append(commonCalls(), legacyCalls()...)},
+		{arch: unix.AUDIT_ARCH_I386, calls: i386Calls()},
+	}
+}
+
+// legacyCalls are those that newer architectures no longer have.
+func legacyCalls() []sysCall {
+	return []sysCall{
+		open(unix.SYS_OPEN, none, 0, 1),
+		{nr: unix.SYS_CREAT, form: creats, dir: none, path: 0, to: none, flags: none, test: none},
+		name(unix.SYS_MKDIR, Mkdir, none, 0),
+		name(unix.SYS_MKNOD, Mknod, none, 0),
+		name(unix.SYS_UNLINK, Unlink, none, 0),
+		name(unix.SYS_RMDIR, Rmdir, none, 0),
+		name(unix.SYS_SYMLINK, Symlink, none, 1),
+		name(unix.SYS_LINK, Link, none, 1),
+		rename(unix.SYS_RENAME, none, 0, 1),
+		inode(unix.SYS_CHMOD, Chmod, none, 0, none),
+		inode(unix.SYS_CHOWN, Chown, none, 0, none),
+		link(unix.SYS_LCHOWN, Chown, 0),
+		inode(unix.SYS_UTIME, Utime, none, 0, none),
+		inode(unix.SYS_UTIMES, Utime, none, 0, none),
+		inode(unix.SYS_FUTIMESAT, Utime, 0, 1, none),
+	}
+}
+
+// i386Calls are the calls of 32-bit x86 programs
+// (arch/x86/entry/syscalls/syscall_32.tbl).
+func i386Calls() []sysCall {
+	return []sysCall{
+		open(5, none, 0, 1),
+		open(295, 0, 1, 2),
+		{nr: 437, form: opens2, dir: 0, path: 1, flags: 2, to: none, test: none},
+		{nr: 342, form: handles, dir: none, path: none, to: none, flags: 2, test: 2, mask: openFlags},
+		{nr: 8, form: creats, dir: none, path: 0, to: none, flags: none, test: none},
+		name(39, Mkdir, none, 0), name(296, Mkdir, 0, 1),
+		name(14, Mknod, none, 0), name(297, Mknod, 0, 1),
+		name(10, Unlink, none, 0),
+		{nr: 301, form: names, op: Unlink, dir: 0, path: 1, to: none, flags: 2, test: none},
+		name(40, Rmdir, none, 0),
+		name(83, Symlink, none, 1), name(304, Symlink, 1, 2),
+		name(9, Link, none, 1), name(303, Link, 2, 3),
+		rename(38, none, 0, 1), rename(302, 0, 1, 3), rename(353, 0, 1, 3),
+		inode(15, Chmod, none, 0, none), inode(306, Chmod, 0, 1, none), inode(452, Chmod, 0, 1, 3),
+		inode(182, Chown, none, 0, none), inode(212, Chown, none, 0, none), inode(298, Chown, 0, 1, 4),
+		link(16, Chown, 0), link(198, Chown, 0),
+		inode(30, Utime, none, 0, none), inode(271, Utime, none, 0, none), inode(299, Utime, 0, 1, none),
+		inode(320, Utime, 0, 1, 3), inode(412, Utime, 0, 1, 3),
+		inode(92, Truncate, none, 0, none), inode(193, Truncate, none, 0, none),
+		inode(226, Xattr, none, 0, none), link(227, Xattr, 0),
+		inode(235, Xattr, none, 0, none), link(236, Xattr, 0),
+		inode(463, Xattr, 0, 1, 2), inode(466, Xattr, 0, 1, 2), inode(469, Xattr, 0, 1, 4),
+		descriptor(94, Chmod), descriptor(95, Chown), descriptor(207, Chown),
+		descriptor(228, Xattr), descriptor(237, Xattr),
+		{nr: 54, form: fds, op: Xattr, dir: 0, path: none, to: none, flags: none, test: 1,
+			values: []uint32{fsIocSetFlags, fsIocFsSetXattr, fsIocSetFlags32}},
+		{nr: 361, form: binds, op: Bind, dir: none, path: 1, to: none, flags: none, test: none},
+		{nr: 102, form: sockets, op: Bind, dir: none, path: 1, to: none, flags: none, test: 0, values: []uint32{2}},
+		event(425, rings),
+		event(23, creds), event(213, creds), event(70, creds), event(203, creds), event(164, creds), event(208, creds),
+		event(61, roots), event(217, roots), event(346, roots),
+		{nr: 310, form: roots, dir: none, path: none, to: none, flags: none, test: 0, mask: unix.CLONE_NEWNS},
+		event(21, mounts), event(22, mounts), event(52, mounts), event(429, mounts),
+	}
+}

@@ -1,0 +1,126 @@
+package observe
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+// record adds one access.
+func (t *tracer) record(tid int, th *thread, op Op, at place, errno syscall.Errno) {
+	t.identify(tid, th)
+	if !at.known {
+		if errno == 0 {
+			t.note("a path could not be resolved: " + string(op) + " by " + th.exe)
+		}
+		return
+	}
+	name := ""
+	if errno != 0 {
+		name = errnoString(errno)
+	}
+	t.add(Access{Op: op, Path: clean(at.path), Mount: at.mount, Exe: th.exe, UID: th.uid, Errno: name, Bytes: at.size})
+}
+
+// identify finds out which program and user a thread is, once per execve and
+// change of user.
+func (t *tracer) identify(tid int, th *thread) {
+	if th.who {
+		return
+	}
+	th.exe, th.who = "", true
+	if exe, ok := t.view.link(procDir(tid) + "exe"); ok {
+		th.exe = clean(strings.TrimSuffix(exe, " (deleted)"))
+	}
+	data, err := os.ReadFile(procDir(tid) + "status")
+	if err != nil {
+		th.who = false
+		return
+	}
+	th.uid = t.view.users.inside(effectiveUser(data))
+}
+
+// effectiveUser finds the second number of the line "Uid:" in a status file.
+func effectiveUser(status []byte) uint32 {
+	_, rest, _ := strings.Cut(string(status), "\nUid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	if f := strings.Fields(line); len(f) > 1 {
+		n, _ := strconv.ParseUint(f[1], 10, 32)
+		return uint32(n)
+	}
+	return 0
+}
+
+// clean makes a path fit for a JSON string: bytes that are not UTF-8 are
+// written as \xHH.
+func clean(p string) string {
+	if utf8.ValidString(p) {
+		return p
+	}
+	var b strings.Builder
+	for len(p) > 0 {
+		r, n := utf8.DecodeRuneInString(p)
+		if r == utf8.RuneError && n == 1 {
+			b.WriteString(`\x` + strconv.FormatUint(uint64(p[0])|0x100, 16)[1:])
+		} else {
+			b.WriteString(p[:n])
+		}
+		p = p[n:]
+	}
+	return b.String()
+}
+
+func errnoString(e syscall.Errno) string {
+	if name := unix.ErrnoName(e); name != "" {
+		return name
+	}
+	return "E" + strconv.Itoa(int(e))
+}
+
+// is32Bit reads the class of the ELF file a process runs.
+func is32Bit(pid int) bool {
+	f, err := os.Open(procDir(pid) + "exe")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var ident [5]byte
+	_, err = f.ReadAt(ident[:], 0)
+	return err == nil && ident[4] == 1
+}
+
+// A userMap translates users of the host into those of the container
+// (user_namespaces(7), /proc/PID/uid_map).
+type userMap []struct{ in, out, count uint64 }
+
+const overflowUser = 65534 // whoever has no number in a user namespace
+
+func parseUserMap(data []byte) userMap {
+	var m userMap
+	for line := range strings.Lines(string(data)) {
+		var n [3]uint64
+		f := strings.Fields(line)
+		if len(f) != len(n) {
+			continue
+		}
+		for i := range n {
+			n[i], _ = strconv.ParseUint(f[i], 10, 32)
+		}
+		m = append(m, struct{ in, out, count uint64 }{n[0], n[1], n[2]})
+	}
+	return m
+}
+
+func (m userMap) inside(host uint32) uint32 {
+	u := uint64(host)
+	for _, r := range m {
+		if u >= r.out && u < r.out+r.count {
+			return uint32(r.in + u - r.out)
+		}
+	}
+	return overflowUser
+}

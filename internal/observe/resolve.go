@@ -1,0 +1,330 @@
+package observe
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A place is what a path of a traced program leads to, seen from the
+// container's root.
+type place struct {
+	path   string // canonical
+	mount  string // mount point it lies on, "" for the root file system
+	size   int64  // of the file there, 0 if there is none
+	exists bool
+	known  bool // false: the rest says nothing
+}
+
+// A target is a path as a program gave it: rest is relative to the object that
+// base, a link below /proc/TID, leads to; an empty base means the program's
+// root directory. An empty rest means the object itself.
+type target struct {
+	base string
+	rest string
+}
+
+// A view resolves the paths of a container's programs. Everything is looked up
+// through descriptors and openat2(RESOLVE_IN_ROOT), so no link in the container
+// leads out of it.
+type view struct {
+	root   int    // the container's root directory
+	prefix string // what the kernel calls that directory when it tells us of links, "" if "/"
+	mounts mountTable
+	users  userMap
+	// moved is set as soon as any process may have another root directory
+	// than the container's.
+	moved bool
+}
+
+// openView looks at the container with the eyes of thread tid.
+func openView(tid int) (*view, error) {
+	dir := procDir(tid)
+	root, err := unix.Open(dir+"root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open root of process %d: %w", tid, err)
+	}
+	v := &view{root: root}
+	if v.prefix, err = os.Readlink(dir + "root"); err != nil {
+		v.close()
+		return nil, fmt.Errorf("read root of process %d: %w", tid, err)
+	}
+	v.prefix = strings.TrimSuffix(v.prefix, "/")
+	var stat unix.Statx_t
+	if err := unix.Statx(root, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &stat); err != nil {
+		v.close()
+		return nil, fmt.Errorf("stat root of process %d: %w", tid, err)
+	}
+	v.mounts.root = stat.Mnt_id
+	if users, err := os.ReadFile(dir + "uid_map"); err == nil {
+		v.users = parseUserMap(users)
+	}
+	if v.mounts.info, err = os.Open(dir + "mountinfo"); err != nil {
+		v.close()
+		return nil, fmt.Errorf("read mounts of process %d: %w", tid, err)
+	}
+	return v, nil
+}
+
+func (v *view) close() {
+	unix.Close(v.root)
+	if v.mounts.info != nil {
+		v.mounts.info.Close()
+	}
+}
+
+func procDir(tid int) string { return "/proc/" + strconv.Itoa(tid) + "/" }
+
+// target interprets the arguments of a call. Links below /proc that mean the
+// caller itself are replaced: for the tracer they would mean something else.
+func (v *view) target(tid, dirfd int, given []byte) target {
+	if !bytes.HasPrefix(given, []byte("/")) {
+		base := procDir(tid) + "cwd"
+		if dirfd != unix.AT_FDCWD {
+			base = descriptorPath(tid, dirfd)
+		}
+		return target{base: base, rest: string(given)}
+	}
+	if rest, ok := ownLink(given); ok {
+		link, below, _ := strings.Cut(rest, "/")
+		if link == "fd" {
+			var n string
+			n, below, _ = strings.Cut(below, "/")
+			link += "/" + n
+		}
+		return target{base: procDir(tid) + link, rest: below}
+	}
+	return target{rest: string(given)}
+}
+
+func descriptorPath(tid, fd int) string { return procDir(tid) + "fd/" + strconv.Itoa(fd) }
+
+// ownLink returns what follows /proc/self/ if that is a link to an object.
+func ownLink(given []byte) (string, bool) {
+	if n, ok := bytes.CutPrefix(given, []byte("/dev/")); ok {
+		switch name := string(n); {
+		case strings.HasPrefix(name, "fd/"):
+			return name, true
+		case name == "stdin":
+			return "fd/0", true
+		case name == "stdout":
+			return "fd/1", true
+		case name == "stderr":
+			return "fd/2", true
+		}
+		return "", false
+	}
+	rest, ok := bytes.CutPrefix(given, []byte("/proc/self/"))
+	if !ok {
+		rest, ok = bytes.CutPrefix(given, []byte("/proc/thread-self/"))
+	}
+	if !ok {
+		return "", false
+	}
+	name := string(rest)
+	link, below, _ := strings.Cut(name, "/")
+	return name, link == "cwd" || link == "root" || link == "fd" && below != ""
+}
+
+// link reads a link of /proc and returns the path seen from the container's
+// root. It is false for what is no file, or lies outside.
+func (v *view) link(name string) (string, bool) {
+	var buf [unix.PathMax]byte
+	n, err := unix.Readlink(name, buf[:])
+	if err != nil || n == len(buf) || buf[0] != '/' {
+		return "", false
+	}
+	p := string(buf[:n])
+	if v.prefix != "" {
+		below, ok := strings.CutPrefix(p, v.prefix)
+		if !ok || below != "" && below[0] != '/' {
+			return "", false
+		}
+		p = below
+		if p == "" {
+			p = "/"
+		}
+	}
+	return p, true
+}
+
+// openAt opens what t leads to, for its path only. The caller closes.
+func (v *view) openAt(tid int, t target, flags uint64) (int, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
+	if t.base != "" && t.rest == "" {
+		return unix.Open(t.base, int(how.Flags&^unix.O_NOFOLLOW), 0)
+	}
+	start := ""
+	if t.base != "" {
+		var ok bool
+		if start, ok = v.link(t.base); !ok {
+			return -1, unix.ENOENT
+		}
+	}
+	if !v.moved {
+		return unix.Openat2(v.root, start+"/"+t.rest, &how)
+	}
+	root, err := unix.Open(procDir(tid)+"root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(root)
+	if t.base == "" {
+		return unix.Openat2(root, t.rest, &how)
+	}
+	top, ok := v.link(procDir(tid) + "root")
+	if !ok {
+		return -1, unix.ENOENT
+	}
+	below, inside := strings.CutPrefix(start, strings.TrimSuffix(top, "/"))
+	if inside && (below == "" || below[0] == '/') {
+		return unix.Openat2(root, below+"/"+t.rest, &how)
+	}
+	return unix.Openat2(v.root, start+"/"+t.rest, &how)
+}
+
+const statMask = unix.STATX_TYPE | unix.STATX_SIZE | unix.STATX_NLINK | unix.STATX_MNT_ID
+
+// name resolves a path whose last component is made, removed or replaced: only
+// the directory it lies in is followed.
+func (v *view) name(tid int, t target) place {
+	rest := strings.TrimRight(t.rest, "/")
+	dir, last := path.Split(rest)
+	if last == "" || last == "." || last == ".." {
+		return v.object(tid, t, true)
+	}
+	if dir == "" && t.base != "" {
+		return v.below(tid, t.base, last)
+	}
+	fd, err := v.openAt(tid, target{t.base, dir}, unix.O_DIRECTORY)
+	if err != nil {
+		return v.guess(tid, t)
+	}
+	defer unix.Close(fd)
+	return v.below(tid, "/proc/self/fd/"+strconv.Itoa(fd), last)
+}
+
+// below is the place of a name in the directory that a link of /proc leads to.
+func (v *view) below(tid int, dirLink, last string) place {
+	dir, ok := v.link(dirLink)
+	if !ok {
+		return place{}
+	}
+	p := place{path: join(dir, last), known: true}
+	var stat unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, dirLink+"/"+last, unix.AT_SYMLINK_NOFOLLOW, statMask, &stat)
+	if err == nil {
+		p.exists, p.size = true, sizeOf(&stat)
+	}
+	if err != nil || stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		if err := unix.Statx(unix.AT_FDCWD, dirLink, 0, unix.STATX_MNT_ID, &stat); err != nil {
+			return place{}
+		}
+	}
+	p.mount, p.known = v.mounts.point(stat.Mnt_id, tid)
+	return p
+}
+
+func sizeOf(stat *unix.Statx_t) int64 {
+	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
+		return 0
+	}
+	return int64(stat.Size)
+}
+
+// object resolves a path to what it leads to.
+func (v *view) object(tid int, t target, follow bool) place {
+	flags := uint64(0)
+	if !follow {
+		flags = unix.O_NOFOLLOW
+	}
+	fd, err := v.openAt(tid, t, flags)
+	if err != nil {
+		return v.guess(tid, t)
+	}
+	defer unix.Close(fd)
+	p, _ := v.opened(tid, "/proc/self/fd/"+strconv.Itoa(fd))
+	return p
+}
+
+// opened is the place of an open file, by its link in /proc, and its type. An
+// unlinked file has the path it had. Pipes, sockets, memory files and the like
+// have no place.
+func (v *view) opened(tid int, fdLink string) (place, uint16) {
+	var stat unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, fdLink, 0, statMask, &stat); err != nil {
+		return place{}, 0
+	}
+	kind := stat.Mode & unix.S_IFMT
+	name, ok := v.link(fdLink)
+	if !ok {
+		return place{}, kind
+	}
+	if stat.Nlink == 0 {
+		name = strings.TrimSuffix(name, " (deleted)")
+	}
+	p := place{path: name, size: sizeOf(&stat), exists: true}
+	p.mount, p.known = v.mounts.point(stat.Mnt_id, tid)
+	return p, kind
+}
+
+// guess places a path that does not exist: what exists of it is resolved, the
+// rest is added as it is written. Links that mean the caller itself and could
+// not be followed from outside are followed by hand.
+func (v *view) guess(tid int, t target) place {
+	if next, ok := v.ownTarget(tid, t); ok {
+		return v.object(tid, next, true)
+	}
+	rest := strings.TrimRight(t.rest, "/")
+	missing := ""
+	for rest != "" {
+		var last string
+		rest, last = path.Split(rest)
+		missing = "/" + last + missing
+		fd, err := v.openAt(tid, target{t.base, rest}, 0)
+		if err == nil {
+			defer unix.Close(fd)
+			p, _ := v.opened(tid, "/proc/self/fd/"+strconv.Itoa(fd))
+			p.path, p.exists, p.size = path.Clean(p.path+missing), false, 0
+			return p
+		}
+		rest = strings.TrimRight(rest, "/")
+	}
+	return place{}
+}
+
+// ownTarget follows symbolic links by hand as long as the last component is
+// one, and tells whether they end in a link that means the caller itself
+// (/var/log/error.log -> /dev/stderr -> /proc/self/fd/2).
+func (v *view) ownTarget(tid int, t target) (target, bool) {
+	for range 8 {
+		if t.rest == "" {
+			return target{}, false
+		}
+		fd, err := v.openAt(tid, t, unix.O_NOFOLLOW)
+		if err != nil {
+			return target{}, false
+		}
+		var buf [unix.PathMax]byte
+		n, err := unix.Readlinkat(fd, "", buf[:])
+		unix.Close(fd)
+		if err != nil || n == 0 {
+			return target{}, false
+		}
+		to := buf[:n]
+		if buf[0] != '/' {
+			dir, _ := path.Split(strings.TrimRight(t.rest, "/"))
+			t = target{t.base, dir + string(to)}
+			continue
+		}
+		if t = v.target(tid, unix.AT_FDCWD, to); t.base != "" {
+			return t, true
+		}
+	}
+	return target{}, false
+}

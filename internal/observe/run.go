@@ -1,0 +1,132 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Command is a program to run traced.
+type Command struct {
+	Path string   // of the program, absolute
+	Args []string // with the program's name first; nil means just that
+	Env  []string // nil means the caller's
+	Dir  string   // working directory; empty means the caller's
+
+	Stdin, Stdout, Stderr *os.File // nil means /dev/null
+
+	// Entered says that Path only prepares a container: recording starts with
+	// the first program executed in another mount namespace than the caller's.
+	Entered bool
+}
+
+// Run runs a program traced, without any container, until it and all its
+// descendants have ended, and returns what they wrote and the program's exit
+// status (128 and the signal if one killed it). The calling executable must
+// pass control to RuntimeMain when its name is RuntimeName. When ctx ends
+// everything is killed and its error is returned.
+func Run(ctx context.Context, c Command) (Trace, int, error) {
+	type outcome struct {
+		trace  Trace
+		status int
+		err    error
+	}
+	done := make(chan outcome)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine, and with it
+		// whatever was still traced by it.
+		runtime.LockOSThread()
+		var o outcome
+		o.trace, o.status, o.err = c.run(ctx)
+		done <- o
+	}()
+	o := <-done
+	return o.trace, o.status, o.err
+}
+
+func (c Command) run(ctx context.Context) (Trace, int, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return Trace{}, 0, err
+	}
+	defer null.Close()
+	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{}}
+	if c.Env == nil {
+		attr.Env = os.Environ()
+	}
+	for _, f := range []*os.File{c.Stdin, c.Stdout, c.Stderr} {
+		if f == nil {
+			f = null
+		}
+		attr.Files = append(attr.Files, f.Fd())
+	}
+	args := c.Args
+	if args == nil {
+		args = []string{c.Path}
+	}
+	t, exit := newTracer(), 0
+	defer t.close()
+	if c.Entered {
+		if t.inside, err = elsewhere(); err != nil {
+			return Trace{}, 0, err
+		}
+		t.starts = t.inside
+	}
+	t.ended = func(s syscall.WaitStatus) { exit = exitCode(s) }
+	pid, err := startStage(append([]string{c.Path}, args[1:]...), attr)
+	if err != nil {
+		return Trace{}, 0, err
+	}
+	t.first = pid
+	err = t.loopUntil(ctx, pid)
+	accesses, weak := t.snapshot()
+	return Trace{Root: "init", Complete: err == nil, Weak: weak, Accesses: accesses}, exit, err
+}
+
+// loopUntil runs the loop; when ctx ends all traced processes are killed.
+func (t *tracer) loopUntil(ctx context.Context, pid int) error {
+	first, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fmt.Errorf("open traced process: %w", err)
+	}
+	defer unix.Close(first)
+	over := make(chan struct{})
+	var killer sync.WaitGroup
+	killer.Go(func() {
+		select {
+		case <-ctx.Done():
+			t.killing.Store(true)
+			unix.PidfdSendSignal(first, unix.SIGKILL, nil, 0)
+		case <-over:
+		}
+	})
+	err = t.loop()
+	close(over)
+	killer.Wait()
+	return errors.Join(err, ctx.Err())
+}
+
+func exitCode(s syscall.WaitStatus) int {
+	if s.Signaled() {
+		return 128 + int(s.Signal())
+	}
+	return s.ExitStatus()
+}
+
+// elsewhere returns a test for being in another mount namespace than we are.
+func elsewhere() (func(tid int) bool, error) {
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		return nil, fmt.Errorf("read own mount namespace: %w", err)
+	}
+	return func(tid int) bool {
+		ns, err := os.Readlink(procDir(tid) + "ns/mnt")
+		return err == nil && ns != own
+	}, nil
+}

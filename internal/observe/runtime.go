@@ -1,0 +1,212 @@
+package observe
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// RuncVariable names the environment variable that holds the path of the real
+// runc; so does the file RuncFile beside the link RuntimeName. Without both
+// runc is looked for in PATH and the usual directories.
+const (
+	RuncVariable = "ADAMANT_RUNC"
+	RuncFile     = RuntimeName + ".path"
+)
+
+// RuntimeMain is the program under the name RuntimeName: an OCI runtime that
+// passes everything on to runc, and traces the containers whose annotation
+// TraceAnnotation says so, and what is executed in them. args are os.Args. It
+// returns the exit status, or does not return at all.
+func RuntimeMain(args []string) int {
+	if len(args) > 2 && args[1] == stageCommand {
+		return stage(args[2:])
+	}
+	if len(args) == 3 && args[1] == traceCommand {
+		return traceMain(args[2])
+	}
+	in := parseInvocation(args[1:])
+	runc, err := findRunc(args[0])
+	if err != nil {
+		return in.fail(err)
+	}
+	command := append([]string{runc}, args[1:]...)
+	if in.command == "create" || in.command == "exec" || in.command == "run" {
+		dir, name, err := traceOf(in)
+		switch {
+		case errors.Is(err, os.ErrNotExist) && dir == "":
+			// No such container or bundle: runc says it better.
+		case err != nil:
+			return in.fail(err)
+		case dir != "":
+			return traced(in, job{Dir: dir, Container: name, Root: in.kind(), Command: command, PIDFile: in.watchedPIDFile()})
+		}
+	}
+	return in.fail(fmt.Errorf("execute %s: %w", runc, syscall.Exec(runc, command, os.Environ())))
+}
+
+func (in invocation) kind() string {
+	if in.command == "exec" {
+		return "exec"
+	}
+	return "init"
+}
+
+// watchedPIDFile is the file that names the container's first process before
+// that executes the program. Only create writes it in time.
+func (in invocation) watchedPIDFile() string {
+	if in.command != "create" || in.pidFile == "" {
+		return ""
+	}
+	abs, err := filepath.Abs(in.pidFile)
+	if err != nil {
+		return ""
+	}
+	return abs
+}
+
+// fail reports an error where runc's caller looks for it: on stderr and in the
+// log, of which containerd shows the last error.
+func (in invocation) fail(err error) int {
+	fmt.Fprintln(os.Stderr, "adamant:", err)
+	if in.log == "" {
+		return 1
+	}
+	f, openErr := os.OpenFile(in.log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if openErr != nil {
+		return 1
+	}
+	defer f.Close()
+	json.NewEncoder(f).Encode(map[string]string{
+		"level": "error", "msg": "adamant: " + err.Error(), "time": time.Now().Format(time.RFC3339),
+	})
+	return 1
+}
+
+// findRunc returns the path of the runc to wrap, which is not ourselves.
+func findRunc(self string) (string, error) {
+	own, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range runcPlaces(self) {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil && !os.SameFile(own, info) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("find runc: not in PATH; install the package runc or set %s", RuncVariable)
+}
+
+func runcPlaces(self string) []string {
+	if p := os.Getenv(RuncVariable); p != "" {
+		return []string{p}
+	}
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(self), RuncFile))
+	if p := strings.TrimSpace(string(data)); err == nil && p != "" {
+		return []string{p}
+	}
+	return []string{"runc", "/usr/local/sbin/runc", "/usr/local/bin/runc", "/usr/sbin/runc", "/usr/bin/runc", "/sbin/runc"}
+}
+
+// A job tells the tracing process what to do.
+type job struct {
+	Dir       string   // for the trace
+	Container string   // its name
+	Root      string   // "init" or "exec"
+	Command   []string // runc's
+	PIDFile   string   // see watchedPIDFile
+	Control   int      // descriptor to report runc's exit status on
+	Inherited []int    // descriptors from 3 on that are runc's
+}
+
+// traced starts a process that runs runc traced and outlives us, waits until
+// runc itself has ended and returns its exit status.
+func traced(in invocation, j job) int {
+	status, err := j.start()
+	if err != nil {
+		return in.fail(fmt.Errorf("trace container %s: %w", in.id, err))
+	}
+	return status
+}
+
+func (j job) start() (int, error) {
+	var err error
+	if j.Inherited, err = inheritable(); err != nil {
+		return 0, err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("make control socket: %w", err)
+	}
+	files := []uintptr{0, 1, 2}
+	for _, fd := range j.Inherited {
+		for len(files) <= fd {
+			files = append(files, ^uintptr(0))
+		}
+		files[fd] = uintptr(fd)
+	}
+	j.Control = len(files)
+	arg, err := json.Marshal(j)
+	if err != nil {
+		return 0, err
+	}
+	attr := &syscall.ProcAttr{Env: os.Environ(), Files: append(files, uintptr(pair[1]))}
+	if _, err := syscall.ForkExec("/proc/self/exe", []string{RuntimeName, traceCommand, string(arg)}, attr); err != nil {
+		return 0, fmt.Errorf("start tracer: %w", err)
+	}
+	unix.Close(pair[1])
+	// If we are killed now the other end is closed and the tracer kills runc,
+	// as its caller must have wanted.
+	control := os.NewFile(uintptr(pair[0]), "control")
+	defer control.Close()
+	return readStatus(control)
+}
+
+// readStatus receives what the tracing process reports: runc's exit status, or
+// an error as text.
+func readStatus(control io.Reader) (int, error) {
+	var status uint32
+	if err := binary.Read(control, binary.LittleEndian, &status); err != nil {
+		return 0, fmt.Errorf("tracer ended early: %w", err)
+	}
+	text, _ := io.ReadAll(io.LimitReader(control, 4096))
+	if len(text) > 0 {
+		return 0, errors.New(string(text))
+	}
+	return int(status), nil
+}
+
+// inheritable lists the descriptors from 3 on that a program we execute would
+// have.
+func inheritable() ([]int, error) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, fmt.Errorf("list own descriptors: %w", err)
+	}
+	var list []int
+	for _, e := range entries {
+		var fd int
+		if _, err := fmt.Sscan(e.Name(), &fd); err != nil || fd < 3 {
+			continue
+		}
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC == 0 {
+			list = append(list, fd)
+		}
+	}
+	return list, nil
+}

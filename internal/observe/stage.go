@@ -1,0 +1,86 @@
+package observe
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// RuntimeName is the name of the link to the program under which it is an OCI
+// runtime (see RuntimeMain).
+const RuntimeName = "adamant-runc"
+
+// The first arguments under which this program calls itself again.
+const (
+	stageCommand = "adamant-stage"
+	traceCommand = "adamant-trace"
+)
+
+// stageFailed is the exit status of a stage that could not become its program.
+const stageFailed = 125
+
+// stage runs in a child that is traced already: it puts the filter on itself
+// and becomes the program argv. So whatever the program starts is seen from
+// its first instruction on, and no call is ever made without a tracer.
+func stage(argv []string) int {
+	runtime.LockOSThread()
+	// The kernel would slow a filtered program down against speculative store
+	// bypass; the filter protects nothing, so it need not.
+	if _, err := install(filter(abis()), unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW); err != nil {
+		fmt.Fprintln(os.Stderr, "adamant:", err)
+		return stageFailed
+	}
+	err := syscall.Exec(argv[0], argv, os.Environ())
+	fmt.Fprintf(os.Stderr, "adamant: execute %s: %v\n", argv[0], err)
+	return stageFailed
+}
+
+// startStage starts the stage for argv as a traced child of the calling
+// thread, which must be locked. attr's Files and so on are the program's.
+//
+// The child asks to be traced before its execve and so stops with one thread,
+// before its first instruction. It is then let go into a group stop and
+// seized: only a seized process can be left in the stops of job control.
+func startStage(argv []string, attr *syscall.ProcAttr) (int, error) {
+	attr.Sys.Ptrace = true
+	args := append([]string{RuntimeName, stageCommand}, argv...)
+	pid, err := syscall.ForkExec("/proc/self/exe", args, attr)
+	if err != nil {
+		return 0, fmt.Errorf("start traced child: %w", err)
+	}
+	if err := seize(pid); err != nil {
+		syscall.Kill(pid, unix.SIGKILL)
+		syscall.Wait4(pid, nil, unix.WALL, nil)
+		return 0, err
+	}
+	return pid, nil
+}
+
+func seize(pid int) error {
+	var status syscall.WaitStatus
+	if _, err := waitFor(pid, &status); err != nil || !status.Stopped() {
+		return fmt.Errorf("traced child did not stop (%v): status %#x", err, status)
+	}
+	if errno := ptrace(unix.PTRACE_DETACH, pid, 0, uintptr(unix.SIGSTOP)); errno != 0 {
+		return fmt.Errorf("let traced child stop: %w", errno)
+	}
+	if errno := ptrace(unix.PTRACE_SEIZE, pid, 0, traceOptions); errno != 0 {
+		return fmt.Errorf("seize traced child: %w", errno)
+	}
+	if err := syscall.Kill(pid, unix.SIGCONT); err != nil {
+		return fmt.Errorf("continue traced child: %w", err)
+	}
+	return nil
+}
+
+func waitFor(pid int, status *syscall.WaitStatus) (int, error) {
+	for {
+		got, err := syscall.Wait4(pid, status, unix.WALL, nil)
+		if err != unix.EINTR {
+			return got, err
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+const cwd = ^uintptr(99) // AT_FDCWD
+
+func init() {
+	for name, call := range map[string]func() (int, error){
+		"open":      func() (int, error) { return raw(unix.SYS_OPEN, text("new"), unix.O_CREAT|unix.O_WRONLY, 0o600) },
+		"creat":     func() (int, error) { return raw(unix.SYS_CREAT, text("new"), 0o600) },
+		"creat-old": func() (int, error) { return raw(unix.SYS_CREAT, text("old"), 0o600) },
+		"mkdir":     func() (int, error) { return raw(unix.SYS_MKDIR, text("new"), 0o700) },
+		"mknod":     func() (int, error) { return raw(unix.SYS_MKNOD, text("new"), unix.S_IFREG|0o600, 0) },
+		"unlink":    func() (int, error) { return raw(unix.SYS_UNLINK, text("old")) },
+		"rmdir":     func() (int, error) { return raw(unix.SYS_RMDIR, text("empty")) },
+		"symlink":   func() (int, error) { return raw(unix.SYS_SYMLINK, text("x"), text("new")) },
+		"link":      func() (int, error) { return raw(unix.SYS_LINK, text("old"), text("new")) },
+		"rename":    func() (int, error) { return raw(unix.SYS_RENAME, text("old"), text("new")) },
+		"chmod":     func() (int, error) { return raw(unix.SYS_CHMOD, text("old"), 0o600) },
+		"chown":     func() (int, error) { return raw(unix.SYS_CHOWN, text("link"), 1, 1) },
+		"lchown":    func() (int, error) { return raw(unix.SYS_LCHOWN, text("link"), 1, 1) },
+		"utime":     func() (int, error) { return raw(unix.SYS_UTIME, text("old"), 0) },
+		"utimes":    func() (int, error) { return raw(unix.SYS_UTIMES, text("old"), 0) },
+		"futimesat": func() (int, error) { return raw(unix.SYS_FUTIMESAT, cwd, text("old"), 0) },
+	} {
+		kinds[name] = func() { _, err := call(); must(err) }
+	}
+}

@@ -1,0 +1,202 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A tracer follows a tree of processes and folds what it writes into a table.
+// All its methods but snapshot run on the one locked thread that seized them.
+type tracer struct {
+	// starts says whether the program that process pid just became is the one
+	// to record; from then on every process that inside accepts is recorded.
+	starts func(pid int) bool
+	inside func(tid int) bool
+	// ended is called once, when the process seized first has ended.
+	ended func(syscall.WaitStatus)
+
+	first   int
+	abis    []abi
+	threads map[int]*thread
+	view    *view // nil until recording starts
+	buf     [unix.PathMax]byte
+
+	killing atomic.Bool // whatever stops next is killed
+
+	mu      sync.Mutex // guards table
+	table   *table
+	changed chan struct{} // holds one token if the table changed
+}
+
+// A thread is one traced thread.
+type thread struct {
+	recorded bool
+	who      bool   // exe and uid are known
+	exe      string // path of the program in the container
+	uid      uint32 // effective, in the container
+	call     *sysCall
+	pending  pending
+}
+
+// pending is what was learned of a call before it was made.
+type pending struct {
+	args    [6]uint64
+	op      Op
+	flags   uint64
+	target  target
+	at, to  place
+	existed bool
+}
+
+func newTracer() *tracer {
+	return &tracer{
+		starts:  func(int) bool { return true },
+		inside:  func(int) bool { return true },
+		ended:   func(syscall.WaitStatus) {},
+		abis:    abis(),
+		threads: map[int]*thread{},
+		table:   newTable(),
+		changed: make(chan struct{}, 1),
+	}
+}
+
+// loop handles stops until no traced process is left.
+func (t *tracer) loop() error {
+	for {
+		var status syscall.WaitStatus
+		// Children that other threads of this process started are not ours.
+		tid, err := syscall.Wait4(-1, &status, unix.WALL|unix.WNOTHREAD, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ECHILD):
+			return nil
+		case err != nil:
+			return fmt.Errorf("wait for traced processes: %w", err)
+		default:
+			t.handle(tid, status)
+		}
+	}
+}
+
+func (t *tracer) handle(tid int, status syscall.WaitStatus) {
+	if status.Exited() || status.Signaled() {
+		t.gone(tid, status)
+		return
+	}
+	if !status.Stopped() {
+		return
+	}
+	th := t.threads[tid]
+	if th == nil {
+		th = &thread{recorded: t.view != nil && t.inside(tid)}
+		t.threads[tid] = th
+	}
+	if t.killing.Load() {
+		syscall.Kill(tid, unix.SIGKILL)
+	}
+	signal, event := int(status>>8&0xff), int(status>>16)
+	switch {
+	case event == unix.PTRACE_EVENT_SECCOMP:
+		resume(tid, t.enter(tid, th), 0)
+	case signal == int(unix.SIGTRAP)|0x80:
+		t.leave(tid, th)
+		resume(tid, unix.PTRACE_CONT, 0)
+	case event == unix.PTRACE_EVENT_STOP && signal != int(unix.SIGTRAP):
+		// A group stop: stay stopped, but notice SIGCONT.
+		resume(tid, unix.PTRACE_LISTEN, 0)
+	case event == unix.PTRACE_EVENT_EXEC:
+		t.executed(tid, th)
+		resume(tid, unix.PTRACE_CONT, 0)
+	case event != 0:
+		resume(tid, unix.PTRACE_CONT, 0)
+	default:
+		resume(tid, unix.PTRACE_CONT, signal)
+	}
+}
+
+// resume lets a thread go on. That it was killed meanwhile is told by wait.
+func resume(tid, request, signal int) { ptrace(request, tid, 0, uintptr(signal)) }
+
+// gone forgets a thread. A call it was killed in may have been carried out.
+func (t *tracer) gone(tid int, status syscall.WaitStatus) {
+	if th := t.threads[tid]; th != nil && th.call != nil {
+		t.finish(tid, th, nil)
+	}
+	delete(t.threads, tid)
+	if t.killing.Load() {
+		for other := range t.threads {
+			syscall.Kill(other, unix.SIGKILL)
+		}
+	}
+	if tid == t.first {
+		t.first = 0
+		t.ended(status)
+	}
+}
+
+// executed handles a stop after a successful execve by process pid.
+func (t *tracer) executed(pid int, th *thread) {
+	var former uint64
+	if ptrace(unix.PTRACE_GETEVENTMSG, pid, 0, addressOf(&former)) == 0 && int(former) != pid {
+		// Another thread made the call and goes on under the leader's number.
+		delete(t.threads, int(former))
+	}
+	th.call, th.who = nil, false
+	if t.view == nil && t.starts(pid) {
+		t.begin(pid)
+	}
+	if !th.recorded && t.view != nil {
+		th.recorded = t.inside(pid)
+	}
+	if th.recorded && !decodes32 && is32Bit(pid) {
+		t.note("a 32-bit program, whose system calls are not decoded")
+	}
+}
+
+func (t *tracer) begin(pid int) {
+	v, err := openView(pid)
+	if err != nil {
+		t.note("could not look into the container: " + err.Error())
+		return
+	}
+	t.view = v
+}
+
+func (t *tracer) note(reason string) {
+	t.mu.Lock()
+	t.table.note(reason)
+	t.mu.Unlock()
+	t.touch()
+}
+
+func (t *tracer) add(a Access) {
+	t.mu.Lock()
+	t.table.add(a, 1)
+	t.mu.Unlock()
+	t.touch()
+}
+
+func (t *tracer) touch() {
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+}
+
+// snapshot returns all that was seen so far. It may be called by any goroutine.
+func (t *tracer) snapshot() (accesses []Access, weak []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.table.accesses(), t.table.reasons()
+}
+
+func (t *tracer) close() {
+	if t.view != nil {
+		t.view.close()
+	}
+}

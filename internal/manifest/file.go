@@ -128,12 +128,13 @@ func checkUTF8(name string, data []byte) error {
 
 // parse sets the documents of the file.
 func (f *File) parse() error {
+	f.text = newText(f.data)
 	if !looksLikeJSON(f.data) {
-		roots, err := parseYAML(f.Name, f.data)
+		roots, err := parseYAML(f.Name, f.text)
 		f.roots = roots
 		return err
 	}
-	roots, err := parseJSON(f.Name, f.data)
+	roots, err := parseJSON(f.Name, f.text)
 	if err == nil {
 		f.roots, f.json = roots, true
 		return nil
@@ -142,7 +143,7 @@ func (f *File) parse() error {
 	if errors.As(err, &problem) {
 		return problem.Errors
 	}
-	roots, yamlErr := parseYAML(f.Name, f.data)
+	roots, yamlErr := parseYAML(f.Name, f.text)
 	if yamlErr != nil && strings.HasSuffix(f.Name, ".json") {
 		return jsonSyntaxError(f.Name, f.data, err)
 	}

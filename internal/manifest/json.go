@@ -17,8 +17,8 @@ func looksLikeJSON(data []byte) bool {
 }
 
 // parseJSON returns the root of each document of a JSON file.
-func parseJSON(name string, data []byte) ([]*node, error) {
-	p := &jsonParser{name: name, text: newText(data), decoder: json.NewDecoder(bytes.NewReader(data))}
+func parseJSON(name string, t *text) ([]*node, error) {
+	p := &jsonParser{name: name, text: t, decoder: json.NewDecoder(bytes.NewReader(t.data))}
 	p.decoder.UseNumber()
 	var roots []*node
 	for {
@@ -90,7 +90,7 @@ func (p *jsonParser) place(n *node) {
 	}
 	p.col += utf8.RuneCount(p.text.data[p.at:at])
 	p.at = at
-	n.start, n.line, n.col = at, p.line, p.col
+	n.start, n.first, n.line, n.col = at, at, p.line, p.col
 }
 
 func (p *jsonParser) collection(n *node, open json.Delim, depth int) (*node, error) {

@@ -22,7 +22,8 @@ const (
 )
 
 // A node is one value of a YAML or JSON document with the place where it is
-// written. Nodes made by an edit have start -1.
+// written. A node whose extent is not known has start
+// -1.
 type node struct {
 	kind     kind
 	style    style
@@ -33,12 +34,16 @@ type node struct {
 	target   *node   // of an alias
 
 	start, end int // byte offsets in the file, [start,end); properties excluded
+	first      int // byte offset, properties included
 	line, col  int // of the first character, properties included, from 1
 
 	keep    bool // a block scalar whose trailing blank lines are content
 	aliased bool // some alias refers to this node
 	weight  int  // nodes this one stands for with its aliases written out
 	height  int  // of the tree below it, aliases written out
+
+	made bool  // by an edit: it has no place in the file
+	was  *node // made to replace this one
 }
 
 // opaque reports whether it is not known where the node ends, so that nothing

@@ -132,6 +132,7 @@ func (t *text) skipSpace(at int) int {
 // delimit sets a node's start behind its anchor and tag, and its end. The
 // start is -1 if the text is not as expected there.
 func (t *text) delimit(n *node) {
+	n.first = n.start
 	if n.start < 0 {
 		return
 	}

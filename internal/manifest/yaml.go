@@ -13,9 +13,9 @@ import (
 )
 
 // parseYAML returns the root of each document that is not empty.
-func parseYAML(name string, data []byte) ([]*node, error) {
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	c := &converter{name: name, text: newText(data), made: map[*yaml.Node]*node{}}
+func parseYAML(name string, t *text) ([]*node, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(t.data))
+	c := &converter{name: name, text: t, made: map[*yaml.Node]*node{}}
 	var roots []*node
 	for {
 		var doc yaml.Node

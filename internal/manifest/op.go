@@ -1,0 +1,108 @@
+package manifest
+
+import (
+	"fmt"
+)
+
+// An Action is what an Op does at its path.
+type Action string
+
+// The actions.
+const (
+	// Set gives a field a value, replacing a scalar. Mappings on the way that
+	// are missing are made. A list or mapping that is already there is never
+	// replaced.
+	Set Action = "set"
+	// Append puts an item at the end of a list, which is made if it is missing.
+	Append Action = "append"
+	// Prepend puts an item at the front of a list.
+	Prepend Action = "prepend"
+)
+
+// An Op is one edit of one object of a file.
+type Op struct {
+	Action Action
+	Path   string // of the field in its object: spec.template.spec.volumes
+	// Value is a string, bool, int or int64, a Fields, a []any of these, or a
+	// []string, which is written on one line.
+	Value any
+
+	object int // index in the file
+}
+
+// String tells what the op does.
+func (op Op) String() string { return fmt.Sprintf("%s %s", op.Action, op.Path) }
+
+// Fields is a mapping with an order, for the values of an Op.
+type Fields []Field
+
+// A Field is one key of Fields.
+type Field struct {
+	Key   string
+	Value any
+}
+
+// Set returns an op that sets a field of the pod: "spec.hostname".
+func (w Workload) Set(fieldPath string, value any) Op { return w.op(Set, fieldPath, value) }
+
+// Append returns an op that appends to a list of the pod: "spec.volumes".
+func (w Workload) Append(fieldPath string, item any) Op { return w.op(Append, fieldPath, item) }
+
+// Prepend returns an op that puts an item at the front of a list of the pod.
+func (w Workload) Prepend(fieldPath string, item any) Op { return w.op(Prepend, fieldPath, item) }
+
+func (w Workload) op(a Action, fieldPath string, value any) Op {
+	return Op{Action: a, Path: w.Path(fieldPath), Value: value, object: w.index}
+}
+
+// Annotate returns an op that sets an annotation of the object itself.
+func (w Workload) Annotate(name, value string) Op {
+	at := path{key("metadata"), key("annotations"), key(name)}
+	return Op{Action: Set, Path: at.String(), Value: value, object: w.index}
+}
+
+// AnnotatePod returns an op that sets an annotation of the pods.
+func (w Workload) AnnotatePod(name, value string) Op {
+	at := w.prefix.with(key("metadata"), key("annotations"), key(name))
+	return Op{Action: Set, Path: at.String(), Value: value, object: w.index}
+}
+
+// newNode makes a node of an op's value.
+func newNode(value any) (*node, error) {
+	n := &node{kind: scalarNode, start: -1, first: -1, made: true}
+	switch v := value.(type) {
+	case string:
+		n.text, n.tag = v, "!!str"
+	case bool, int, int64:
+		n.text = fmt.Sprint(v)
+	case []string:
+		n.kind, n.style = sequenceNode, flowStyle
+		for _, s := range v {
+			child, _ := newNode(s)
+			child.style = doubleStyle
+			n.children = append(n.children, child)
+		}
+	case []any:
+		n.kind = sequenceNode
+		for _, one := range v {
+			child, err := newNode(one)
+			if err != nil {
+				return nil, err
+			}
+			n.children = append(n.children, child)
+		}
+	case Fields:
+		n.kind = mappingNode
+		for _, f := range v {
+			k, _ := newNode(f.Key)
+			child, err := newNode(f.Value)
+			if err != nil {
+				return nil, err
+			}
+			n.children = append(n.children, k, child)
+		}
+	default:
+		return nil, fmt.Errorf("cannot write a %T into a manifest", value)
+	}
+	return n, nil
+}

@@ -1,0 +1,264 @@
+package manifest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	slash "path"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A MountPlan is one emptyDir that a container needs once its root file system
+// is read-only.
+type MountPlan struct {
+	MountPath string // absolute and clean
+	SubPath   string // mount this part of the volume, not all of it
+	Medium    string // "" or "Memory"
+	SizeLimit string // quantity; empty for none
+	CopyUp    bool   // an init container prepares the volume: content of the image, mode and owner
+	File      bool   // MountPath is a file; SubPath is its name in the volume
+
+	// Mode, UID and GID are for a directory that the image does not have; 0 is
+	// a mode as a kubelet makes it. They count only with CopyUp.
+	Mode     uint32
+	UID, GID uint32
+}
+
+// A ContainerPlan is what one container of a workload needs.
+type ContainerPlan struct {
+	Container string // by name; init containers too
+	Mounts    []MountPlan
+}
+
+// A CopyUpForm is how the image's content gets into the volumes.
+type CopyUpForm string
+
+// The forms of copy-up.
+const (
+	// ImageVolume mounts the container's image into an init container of the
+	// tool. It needs Kubernetes 1.33, or Adamant's own engine.
+	ImageVolume CopyUpForm = "image-volume"
+	// InstalledTool has an init container put the tool into a volume, and a
+	// second one of the container's own image run it. It works everywhere.
+	InstalledTool CopyUpForm = "installed-tool"
+)
+
+// CopyUpImage is the image with the copy-up tool, which is /adamant in it.
+const CopyUpImage = "adamant.sh/copy-up:v1"
+
+// SealOptions say how a workload is sealed. The zero value works.
+type SealOptions struct {
+	Form  CopyUpForm // ImageVolume if empty
+	Image string     // with the copy-up tool; CopyUpImage if empty
+}
+
+// Sealing returns the ops that make the containers' root file systems
+// read-only and give them the volumes of their plans. A path that an existing
+// mount covers gets none, so that sealing a second time changes nothing.
+//
+// A volume that needs it is prepared by an init container, which is called
+//
+//	/adamant copy-up --from IMAGE-ROOT --to /volumes PATH[:OPTION,…]…
+//
+// and has the volume for PATH mounted, as a whole, at /volumes/PATH. The
+// options are subpath=DIR, mode=OCTAL, uid=N, gid=N and file.
+func Sealing(w Workload, plans []ContainerPlan, opts SealOptions) ([]Op, error) {
+	if opts.Form == "" {
+		opts.Form = ImageVolume
+	}
+	if opts.Image == "" {
+		opts.Image = CopyUpImage
+	}
+	s := &sealer{w: w, opts: opts, volumes: map[string]bool{}, containers: map[string]bool{}}
+	for _, v := range w.Template.Spec.Volumes {
+		s.volumes[v.Name] = true
+	}
+	for _, list := range [][]corev1.Container{w.Template.Spec.InitContainers, w.Template.Spec.Containers} {
+		for _, c := range list {
+			s.containers[c.Name] = true
+		}
+	}
+	for _, p := range plans {
+		if err := s.container(p, len(plans) > 1); err != nil {
+			return nil, err
+		}
+	}
+	for _, init := range slices.Backward(s.inits) {
+		s.ops = append(s.ops, w.Prepend("spec.initContainers", init))
+	}
+	return s.ops, nil
+}
+
+type sealer struct {
+	w          Workload
+	opts       SealOptions
+	ops        []Op
+	inits      []any
+	volumes    map[string]bool // names taken
+	containers map[string]bool
+	tool       string // volume that the tool is installed in
+}
+
+// A preparation is a volume that copy-up fills.
+type preparation struct {
+	volume string
+	MountPlan
+}
+
+func (s *sealer) container(p ContainerPlan, several bool) error {
+	at, c, err := s.find(p.Container)
+	if err != nil {
+		return err
+	}
+	s.ops = append(s.ops, s.w.Set(at+".securityContext.readOnlyRootFilesystem", true))
+	var prepared []preparation
+	for _, m := range p.Mounts {
+		if err := m.check(); err != nil {
+			return fmt.Errorf("seal %s: container %s: %w", s.w, p.Container, err)
+		}
+		if covered(c, m.MountPath) {
+			continue
+		}
+		name := s.take(s.volumes, slug(m.MountPath), slug(m.MountPath+"-"+c.Name))
+		s.ops = append(s.ops,
+			s.w.Append(at+".volumeMounts", m.mount(name)),
+			s.w.Append("spec.volumes", m.volume(name)))
+		if m.CopyUp {
+			prepared = append(prepared, preparation{name, m})
+		}
+	}
+	if len(prepared) == 0 {
+		return nil
+	}
+	name := "adamant-copy-up"
+	if several {
+		name = slug(name + "-" + c.Name)
+	}
+	s.copyUp(at, c, s.take(s.containers, name), prepared)
+	return nil
+}
+
+func (s *sealer) find(name string) (string, *corev1.Container, error) {
+	spec := &s.w.Template.Spec
+	for i := range spec.Containers {
+		if spec.Containers[i].Name == name {
+			return fmt.Sprintf("spec.containers[%d]", i), &spec.Containers[i], nil
+		}
+	}
+	for i := range spec.InitContainers {
+		if spec.InitContainers[i].Name == name {
+			return fmt.Sprintf("spec.initContainers[%d]", i), &spec.InitContainers[i], nil
+		}
+	}
+	return "", nil, fmt.Errorf("seal %s: there is no container %q", s.w, name)
+}
+
+// check refuses a plan that no manifest could say.
+func (m MountPlan) check() error {
+	switch {
+	case !slash.IsAbs(m.MountPath) || slash.Clean(m.MountPath) != m.MountPath || m.MountPath == "/":
+		return fmt.Errorf("cannot mount at %q: want an absolute, clean path", m.MountPath)
+	case strings.Contains(m.MountPath, ":"):
+		return fmt.Errorf("cannot mount at %q: Kubernetes allows no colon in it", m.MountPath)
+	case m.SubPath != "" && (slash.IsAbs(m.SubPath) || slash.Clean(m.SubPath) != m.SubPath || strings.HasPrefix(m.SubPath, "..")):
+		return fmt.Errorf("mount at %s: subpath %q leaves its volume", m.MountPath, m.SubPath)
+	case strings.Contains(m.SubPath, ","):
+		return fmt.Errorf("mount at %s: subpath %q contains a comma", m.MountPath, m.SubPath)
+	case m.File && (m.SubPath == "" || !m.CopyUp):
+		return fmt.Errorf("mount at %s: a file needs a name in its volume and must be copied there", m.MountPath)
+	}
+	return nil
+}
+
+// covered reports whether a container has a mount at or above a path.
+func covered(c *corev1.Container, at string) bool {
+	for _, m := range c.VolumeMounts {
+		mount := slash.Clean(m.MountPath)
+		if mount == at || strings.HasPrefix(at, strings.TrimSuffix(mount, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func (m MountPlan) mount(volume string) Fields {
+	f := Fields{{"name", volume}, {"mountPath", m.MountPath}}
+	if m.SubPath != "" {
+		f = append(f, Field{"subPath", m.SubPath})
+	}
+	return f
+}
+
+func (m MountPlan) volume(name string) Fields {
+	var dir Fields
+	if m.Medium != "" {
+		dir = append(dir, Field{"medium", m.Medium})
+	}
+	if m.SizeLimit != "" {
+		dir = append(dir, Field{"sizeLimit", m.SizeLimit})
+	}
+	return Fields{{"name", name}, {"emptyDir", dir}}
+}
+
+// argument is what the copy-up tool is told about the volume.
+func (m MountPlan) argument() string {
+	var options []string
+	if m.SubPath != "" {
+		options = append(options, "subpath="+m.SubPath)
+	}
+	if m.Mode != 0 {
+		options = append(options, fmt.Sprintf("mode=%04o", m.Mode), "uid="+strconv.Itoa(int(m.UID)), "gid="+strconv.Itoa(int(m.GID)))
+	}
+	if m.File {
+		options = append(options, "file")
+	}
+	if len(options) == 0 {
+		return m.MountPath
+	}
+	return m.MountPath + ":" + strings.Join(options, ",")
+}
+
+// take returns the first of some names that is free, or else the last with a
+// number added, and takes it.
+func (s *sealer) take(taken map[string]bool, names ...string) string {
+	base := names[len(names)-1]
+	for n := 2; ; n++ {
+		for _, name := range names {
+			if !taken[name] {
+				taken[name] = true
+				return name
+			}
+		}
+		suffix := "-" + strconv.Itoa(n)
+		names = []string{strings.TrimRight(base[:min(len(base), maxName-len(suffix))], "-") + suffix}
+	}
+}
+
+// maxName is the longest DNS label, in bytes.
+const maxName = 63
+
+// slug turns a path into a DNS label: /var/cache/nginx into var-cache-nginx.
+// Longer ones are cut and told apart by a hash.
+func slug(text string) string {
+	var b strings.Builder
+	for _, c := range strings.ToLower(text) {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			b.WriteRune(c)
+		} else if b.Len() > 0 && !strings.HasSuffix(b.String(), "-") {
+			b.WriteByte('-')
+		}
+	}
+	name := strings.TrimRight(b.String(), "-")
+	if name == "" {
+		name = "volume"
+	}
+	if len(name) <= maxName {
+		return name
+	}
+	hash := sha256.Sum256([]byte(text))
+	return strings.TrimRight(name[:maxName-9], "-") + "-" + hex.EncodeToString(hash[:4])
+}

@@ -1,0 +1,98 @@
+package manifest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// seal applies the sealing of a plan to the first workload of a file.
+func seal(t *testing.T, name, text string, opts SealOptions, plans ...ContainerPlan) string {
+	t.Helper()
+	f, err := Parse(name, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops, err := Sealing(f.Workloads()[0], plans, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := f.Apply(ops...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+var nginxPlan = ContainerPlan{Container: "nginx-container", Mounts: []MountPlan{
+	{MountPath: "/var/cache/nginx"},
+	{MountPath: "/run", Medium: "Memory", SizeLimit: "16Mi", CopyUp: true},
+}}
+
+// TestSeal compares sealed manifests with testdata/seal/*.want.yaml. Set
+// UPDATE=1 to write them anew.
+func TestSeal(t *testing.T) {
+	inputs, err := filepath.Glob("testdata/seal/*.in.*")
+	if err != nil || len(inputs) == 0 {
+		t.Fatal("no inputs", err)
+	}
+	for _, in := range inputs {
+		for _, form := range []CopyUpForm{ImageVolume, InstalledTool} {
+			t.Run(filepath.Base(in)+"/"+string(form), func(t *testing.T) {
+				data, err := os.ReadFile(in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := seal(t, in, string(data), SealOptions{Form: form}, nginxPlan)
+				file := strings.Replace(in, ".in.", "."+string(form)+".", 1)
+				if os.Getenv("UPDATE") != "" {
+					if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(got, string(want), cmpopts.AcyclicTransformer("lines", lines)); diff != "" {
+					t.Errorf("(-got +want):\n%s", diff)
+				}
+				onlyAdded(t, string(data), got)
+				if again := seal(t, in, got, SealOptions{Form: form}, nginxPlan); again != got {
+					t.Errorf("sealing again changes it:\n%s", cmp.Diff(again, got))
+				}
+			})
+		}
+	}
+}
+
+func lines(s string) []string { return strings.SplitAfter(s, "\n") }
+
+// onlyAdded checks that the lines of before are all there, in their order, but
+// for those that had to change.
+func onlyAdded(t *testing.T, before, after string) {
+	t.Helper()
+	rest := lines(after)
+	lost := 0
+	for _, line := range lines(before) {
+		found := -1
+		for i := range rest {
+			if rest[i] == line {
+				found = i
+				break
+			}
+		}
+		if found < 0 {
+			lost++
+			continue
+		}
+		rest = rest[found+1:]
+	}
+	if lost > 4 {
+		t.Errorf("%d lines of the input are changed", lost)
+	}
+}

@@ -1,0 +1,38 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Runner runs a command in a container for at most timeout, and returns what
+// it printed and its exit code.
+type Runner func(ctx context.Context, command []string, timeout time.Duration) (output []byte, code int, err error)
+
+// Exec runs a command; exit code 0 is a success.
+type Exec struct {
+	Command []string
+	Run     Runner
+}
+
+// Probe asks once.
+func (e Exec) Probe(ctx context.Context) Result {
+	var timeout time.Duration
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = time.Until(deadline).Round(time.Second)
+	}
+	out, code, err := e.Run(ctx, e.Command, timeout)
+	text := strings.ToValidUTF8(string(out[:min(len(out), MaxOutput)]), "\uFFFD")
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return Result{Output: fmt.Sprintf("command timed out: %q timed out after %s", strings.Join(e.Command, " "), timeout)}
+	case err != nil:
+		return Result{Output: err.Error()}
+	case code != 0:
+		return Result{Output: strings.TrimSpace(fmt.Sprintf("exit code %d: %s", code, text))}
+	}
+	return Result{OK: true, Output: text}
+}

@@ -1,0 +1,119 @@
+// Package probe asks a program whether it works, by HTTP, TCP, gRPC or a
+// command, when and as often as a kubelet would, and counts what it hears.
+//
+// It decides nothing: what follows from a verdict is the caller's business. It
+// knows neither manifests nor a container runtime.
+package probe
+
+import (
+	"context"
+	"time"
+)
+
+// A Result is the outcome of asking once.
+type Result struct {
+	OK     bool
+	Output string // what was seen, cut to MaxOutput bytes
+}
+
+// MaxOutput bounds the output of a Result, in bytes. It is the kubelet's.
+const MaxOutput = 10 << 10
+
+// A Handler asks once. That it cannot ask is a failure like any other.
+type Handler interface {
+	Probe(ctx context.Context) Result
+}
+
+// A Schedule says when to ask and how many answers of a kind it takes to
+// believe them. Zero values are those of the Kubernetes API.
+type Schedule struct {
+	InitialDelay     time.Duration // after the container's start
+	Period           time.Duration // 10 s if 0
+	Timeout          time.Duration // of each time, 1 s if 0
+	SuccessThreshold int           // 1 if 0
+	FailureThreshold int           // 3 if 0
+}
+
+func (s Schedule) withDefaults() Schedule {
+	orDefault(&s.Period, 10*time.Second)
+	orDefault(&s.Timeout, time.Second)
+	orDefault(&s.SuccessThreshold, 1)
+	orDefault(&s.FailureThreshold, 3)
+	return s
+}
+
+func orDefault[T ~int | ~int64](v *T, otherwise T) {
+	if *v <= 0 {
+		*v = otherwise
+	}
+}
+
+// A Verdict is what is believed after some answer.
+type Verdict struct {
+	OK      bool   // believed, after as many answers as the threshold wants
+	Changed bool   // this answer changed what is believed; also true of the first belief
+	Known   bool   // any threshold was reached yet
+	Last    Result // this answer
+	Row     int    // how many answers in a row were like this one
+}
+
+// Run asks until ctx ends: first at started plus the initial delay, then every
+// period, never twice at a time. It tells each verdict to report, whose return
+// value says whether to go on.
+func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report func(Verdict) bool) {
+	s = s.withDefaults()
+	next := time.NewTimer(time.Until(started.Add(s.InitialDelay)))
+	defer next.Stop()
+	var c counter
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+		began := time.Now()
+		result := ask(ctx, h, s.Timeout)
+		if ctx.Err() != nil {
+			return // the answer is about the end, not about the program
+		}
+		if !report(c.count(result, s)) {
+			return
+		}
+		next.Reset(max(0, s.Period-time.Since(began)))
+	}
+}
+
+func ask(ctx context.Context, h Handler, timeout time.Duration) Result {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	r := h.Probe(ctx)
+	r.Output = r.Output[:min(len(r.Output), MaxOutput)]
+	return r
+}
+
+// A counter turns single answers into verdicts.
+type counter struct {
+	last  bool
+	row   int
+	known bool
+	ok    bool
+}
+
+func (c *counter) count(r Result, s Schedule) Verdict {
+	if c.row > 0 && c.last == r.OK {
+		c.row++
+	} else {
+		c.row = 1
+	}
+	c.last = r.OK
+	threshold := s.FailureThreshold
+	if r.OK {
+		threshold = s.SuccessThreshold
+	}
+	changed := false
+	if c.row >= threshold {
+		changed = !c.known || c.ok != r.OK
+		c.known, c.ok = true, r.OK
+	}
+	return Verdict{OK: c.known && c.ok, Known: c.known, Changed: changed, Last: r, Row: c.row}
+}

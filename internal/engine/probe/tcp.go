@@ -1,0 +1,24 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"strconv"
+)
+
+// TCP opens a connection and closes it.
+type TCP struct {
+	Host string
+	Port int
+}
+
+// Probe asks once.
+func (t TCP) Probe(ctx context.Context) Result {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(t.Host, strconv.Itoa(t.Port)))
+	if err != nil {
+		return Result{Output: err.Error()}
+	}
+	conn.Close()
+	return Result{OK: true}
+}

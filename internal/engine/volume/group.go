@@ -1,0 +1,50 @@
+package volume
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+type statT = syscall.Stat_t
+
+// SetGroup gives everything below dir, and then dir, to a group: directories
+// become setgid and the group may read, write and enter; of a read-only volume
+// it may only read. A nil group changes nothing.
+func SetGroup(dir string, group *int64, readOnly bool) error {
+	if group == nil {
+		return nil
+	}
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return setGroup(path, d, int(*group), readOnly)
+	})
+}
+
+func setGroup(path string, d fs.DirEntry, group int, readOnly bool) error {
+	if err := os.Lchown(path, -1, group); err != nil {
+		return err
+	}
+	if d.Type()&fs.ModeSymlink != 0 {
+		return nil // a chmod would change what it points to
+	}
+	info, err := d.Info()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	add := os.FileMode(0o660)
+	if readOnly {
+		add = 0o440
+	}
+	if d.IsDir() {
+		add |= os.ModeSetgid | 0o110
+	}
+	return os.Chmod(path, info.Mode()|add)
+}

@@ -30,7 +30,17 @@ type applier struct {
 	below   []*node // directories of the layers below, topmost first; only for overlayfs
 	overlay bool
 	seen    map[string]bool // paths this layer unpacked, for opaque markers that delete
+	dirs    []string        // names of the directories of this layer
 	report  func(path, problem string)
+}
+
+func (a *applier) applyAll(records []record) error {
+	for i := range records {
+		if err := a.apply(&records[i]); err != nil {
+			return fmt.Errorf("entry %q: %w", records[i].name, err)
+		}
+	}
+	return a.finish()
 }
 
 func (a *applier) apply(rec *record) error {
@@ -75,8 +85,27 @@ func (a *applier) apply(rec *record) error {
 	if a.seen != nil {
 		a.seen[name] = true
 	}
+	if rec.kind == tree.Directory {
+		a.dirs = append(a.dirs, rec.name)
+	}
 	if a.overlay && made.isWhiteout() {
 		a.report(rec.name, "is a device 0:0, which deletes the file below")
+	}
+	return nil
+}
+
+// finish does what containerd does last, which is to set the times of the
+// directories: it fails if the layer itself has put something else in the place
+// of one.
+func (a *applier) finish() error {
+	for _, name := range a.dirs {
+		canonical, err := a.root.follow(name)
+		if err == nil && a.root.lookup(canonical) == nil {
+			err = fmt.Errorf("a directory that is gone at the end of its layer: %w", ErrHostile)
+		}
+		if err != nil {
+			return fmt.Errorf("entry %q: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -147,7 +176,10 @@ func (a *applier) makeDirs(name string) (*node, error) {
 		}
 		next := at.children[name[i:i+end]]
 		if next == nil {
-			next = a.impliedDir(name[:i+end])
+			var err error
+			if next, err = a.impliedDir(name[:i+end]); err != nil {
+				return nil, err
+			}
 			at.children[name[i:i+end]] = next
 		}
 		if !next.isDir() {
@@ -159,37 +191,39 @@ func (a *applier) makeDirs(name string) (*node, error) {
 }
 
 // impliedDir makes a directory that has no entry of its own. Over a directory
-// of the layers below it takes that one's attributes.
-func (a *applier) impliedDir(name string) *node {
+// of the layers below it takes that one's attributes. Over a file it becomes a
+// directory all the same, but containerd refuses a second one inside it.
+func (a *applier) impliedDir(name string) (*node, error) {
 	dir := newDir()
 	for _, below := range a.below {
 		canonical, err := below.follow(name)
 		if err != nil {
-			break
+			return nil, fmt.Errorf("directory %s in a layer below: %w", name, err)
 		}
 		old := below.lookup(canonical)
 		if old == nil {
 			continue
 		}
-		if !old.isDir() {
+		if old.isDir() {
+			*dir.inode = *old.inode
+			dir.xattrs = maps.Clone(old.xattrs)
+		} else if !old.isWhiteout() {
 			a.report(name, "is a "+old.kind.String()+" in a layer below and becomes a directory, because this layer has files in it")
-			break
 		}
-		*dir.inode = *old.inode
-		dir.xattrs = maps.Clone(old.xattrs)
 		break
 	}
-	return dir
+	return dir, nil
 }
 
 // whiteout applies a marker that deletes what the layers below have.
 func (a *applier) whiteout(rec *record, dir *node, dirName, base string) error {
 	if base == opaqueMarker {
-		if a.overlay {
-			dir.opaque = true
-			return nil
+		// Only the first marker of a directory deletes.
+		if !a.overlay && !a.seen[path.Join(dirName, base)] {
+			a.seen[path.Join(dirName, base)] = true
+			a.deleteUnseen(dir, dirName)
 		}
-		a.deleteUnseen(dir, dirName)
+		dir.opaque = a.overlay
 		return nil
 	}
 	hidden := strings.TrimPrefix(base, whiteoutPrefix)

@@ -93,10 +93,8 @@ func flatten(ctx context.Context, img v1.Image, opts FlattenOptions) (*flat, err
 		} else {
 			a.root, a.below = newDir(), layers
 		}
-		for k := range records[i] {
-			if err := a.apply(&records[i][k]); err != nil {
-				return nil, layerError(sources[i].layer, i, fmt.Errorf("entry %q: %w", records[i][k].name, err))
-			}
+		if err := a.applyAll(records[i]); err != nil {
+			return nil, layerError(sources[i].layer, i, err)
 		}
 		if !opts.Copied {
 			layers = slices.Insert(layers, 0, a.root)

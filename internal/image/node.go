@@ -74,10 +74,12 @@ var (
 
 // follow resolves the directory that an entry's name starts with as containerd
 // does: all symbolic links are followed within the root, and what does not
-// exist is taken as it is written. It returns the canonical path.
+// exist is taken as it is written. It returns the canonical path, which may
+// end in something that is no directory.
 func (n *node) follow(dir string) (string, error) {
 	const maxLinks = 255 // containerd's, not Linux's
 	at, rest := "/", dir
+	file := false // at is no directory
 	for links := 0; rest != ""; {
 		var part string
 		part, rest, _ = strings.Cut(rest, "/")
@@ -88,14 +90,14 @@ func (n *node) follow(dir string) (string, error) {
 			at = path.Dir(at)
 			continue
 		}
+		if file {
+			return "", fmt.Errorf("%s: %w: %w", at, errNotDir, ErrHostile)
+		}
 		next := path.Join(at, part)
 		child := n.lookup(next)
-		switch {
-		case child == nil || child.isDir():
-			at = next
+		if child == nil || child.kind != tree.Symlink {
+			at, file = next, child != nil && !child.isDir()
 			continue
-		case child.kind != tree.Symlink:
-			return "", fmt.Errorf("%s: %w: %w", next, errNotDir, ErrHostile)
 		}
 		if links++; links > maxLinks || len(rest) > 1<<20 {
 			return "", fmt.Errorf("%s: %w: %w", dir, errLoop, ErrHostile)

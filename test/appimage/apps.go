@@ -5,7 +5,9 @@ import (
 	"strings"
 )
 
-// An App says how an application's image is made and used.
+// An App says how an application's image is made and used. It keeps to Debian's
+// own configuration, except for what systemd would do: its RuntimeDirectory= is
+// made in Setup, and the program stays in the foreground.
 type App struct {
 	Name     string            // of the image: adamant.test/NAME:1
 	Packages []string          // to install, without what they recommend
@@ -26,8 +28,15 @@ type App struct {
 
 // Apps returns the applications that can be built.
 func Apps() []App {
-	return []App{nginxContainer(), nginxDebian(), redis(), redisUser()}
+	return []App{
+		nginxContainer(), nginxDebian(), apache(), haproxy(), phpFPM(), tomcat(), squid(),
+		redis(), redisUser(), postgres(), postgresInitdb(), mariadb(), memcached(),
+		mosquitto(), bind9(), openssh(), rabbitmq(),
+	}
 }
+
+// shell is a command that fails as soon as one of the script's commands does.
+func shell(script string) []string { return []string{"sh", "-euc", script} }
 
 // Lookup finds an application by its name.
 func Lookup(name string) (App, error) {

@@ -31,7 +31,7 @@ path-include /usr/share/locale/locale.alias
 `
 
 // baseRecipe is raised when bootstrap makes something else of the same sources.
-const baseRecipe = "2"
+const baseRecipe = "3"
 
 // noServices keeps maintainer scripts from starting services.
 const noServices = "#!/bin/sh\nexit 101\n"
@@ -116,7 +116,7 @@ func mergedUsr(ctx context.Context) []string {
 // device nodes: every runtime mounts its own /dev.
 func removeVolatile(root string) error {
 	for _, pattern := range []string{
-		"dev/*", "run/*", "tmp/*", "var/cache/apt/*", "var/cache/debconf/*-old", "var/cache/ldconfig/*",
+		"dev/*", "run/adduser", "tmp/*", "var/cache/apt/*", "var/cache/debconf/*-old", "var/cache/ldconfig/*",
 		"var/lib/apt/lists/*", "var/lib/dpkg/*-old", "var/log/*.log", "var/log/apt/*",
 	} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))

@@ -1,0 +1,120 @@
+// Package copyup fills the volumes of a sealed container with what its image
+// has in their place, before the container starts. It runs as an init
+// container, in images without a shell, as root with few capabilities or as
+// another user.
+//
+// What it promises about each volume:
+//
+//   - Owner, mode, extended attributes, times, symbolic and hard links, FIFOs and
+//     devices are as in the image, the volume's own root included. Sockets are
+//     left out, since nobody listens, and what is mounted over the image is no
+//     part of it.
+//   - No file is ever seen unfinished under its name. Killed at any moment, the
+//     next run completes the volume.
+//   - A volume that is complete is never touched again, whatever the container
+//     has made of it since: an init container runs again when its pod is
+//     restarted, and an emptyDir survives that.
+//   - No symbolic link leads it out of the image or out of the volume.
+//
+// How it remembers: while a volume is incomplete its root holds a directory
+// named ".adamant-copy-up", in which entries are made before they get their
+// names. Without it, a volume that has anything in it is complete. So is an
+// empty one with the attribute "user.adamant.copy-up", which is set where the
+// file system can: the container may have removed everything.
+package copyup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say what is copied where.
+type Options struct {
+	From    string   // root of the image: "/" in a container of it, or where it is mounted
+	To      string   // directory below which each volume is mounted at the path of its Target
+	Targets []Target // one a volume
+	Strict  bool     // fail where an owner, mode or attribute cannot be kept; else Warn says so
+
+	// Warn is told what could not be kept or was left out, one line each. It
+	// may be nil.
+	Warn func(line string) `json:"-"`
+}
+
+// ErrNotKept says that a strict run could not keep something; the volumes are
+// complete but for that.
+var ErrNotKept = errors.New("not everything could be kept as it is in the image")
+
+// Run fills all volumes, one after the other. It ends early when the context
+// does; a later run goes on from there. Without CAP_CHOWN, CAP_FOWNER and
+// CAP_DAC_OVERRIDE it keeps what its user may: what it cannot read is left out,
+// as its container's program could not have read it either.
+func Run(ctx context.Context, opts Options) error {
+	from, err := openRoot(opts.From)
+	if err != nil {
+		return fmt.Errorf("open image root %s: %w", opts.From, err)
+	}
+	defer unix.Close(from)
+	to, err := openRoot(opts.To)
+	if err != nil {
+		return fmt.Errorf("open volumes %s: %w", opts.To, err)
+	}
+	defer unix.Close(to)
+
+	c := copier{ctx: ctx, from: from, to: to, warn: opts.Warn}
+	defer c.sayRest()
+	for _, t := range opts.Targets {
+		if err := t.validate(); err != nil {
+			return fmt.Errorf("copy up: %w", err)
+		}
+	}
+	for _, t := range opts.Targets {
+		if err := c.fill(t); err != nil {
+			return fmt.Errorf("copy up %s: %w", t.Path, err)
+		}
+	}
+	if opts.Strict && c.lost > 0 {
+		return fmt.Errorf("copy up: %w", ErrNotKept)
+	}
+	return nil
+}
+
+// maxWarnings is how many lines Warn is told; then it is told how many more
+// there would be. A user without capabilities can keep no owner at all.
+const maxWarnings = 50
+
+// A copier fills volumes.
+type copier struct {
+	ctx      context.Context
+	from, to int
+	warn     func(string)
+	said     int
+	lost     int
+}
+
+// lose tells of what could not be kept of a path.
+func (c *copier) lose(name, format string, args ...any) {
+	c.lost++
+	c.say(name, format, args...)
+}
+
+// say tells of what is left out of a path on purpose.
+func (c *copier) say(name, format string, args ...any) {
+	if c.said++; c.said > maxWarnings || c.warn == nil {
+		return
+	}
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		name = quoted
+	}
+	c.warn(name + ": " + fmt.Sprintf(format, args...))
+}
+
+// sayRest tells how much was not told.
+func (c *copier) sayRest() {
+	if c.said > maxWarnings && c.warn != nil {
+		c.warn(fmt.Sprintf("and %d more", c.said-maxWarnings))
+	}
+}

@@ -148,10 +148,3 @@ func (d *Daemon) Snapshotter() string { return d.snapshotter }
 // SystemdCgroups tells whether a pod's cgroup parent is named as systemd
 // does, "adamant.slice", and not as a path, "/adamant".
 func (d *Daemon) SystemdCgroups() bool { return d.systemd }
-
-// State returns the directory of what runs, gone after a reboot; "" if the
-// daemon is not private.
-func (d *Daemon) State() string { return d.layout.state }
-
-// Root returns the directory of what stays; "" if the daemon is not private.
-func (d *Daemon) Root() string { return d.layout.root }

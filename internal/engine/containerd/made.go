@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,9 +11,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
@@ -59,44 +58,44 @@ func (d *Daemon) make(ctx context.Context, m made) error {
 		return fmt.Errorf("make image %s: %w", m.name, err)
 	}
 	defer done(context.WithoutCancel(ctx))
-	manifest, err := d.writeMade(ctx, m)
+	manifest, config, err := d.writeMade(ctx, m)
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", m.name, err)
 	}
-	return d.name(ctx, images.Image{Name: m.name, Target: manifest, Labels: m.labels})
+	_, err = d.publish(ctx, []string{m.name}, manifest, config, m.labels)
+	return err
 }
 
-func (d *Daemon) writeMade(ctx context.Context, m made) (ocispec.Descriptor, error) {
+func (d *Daemon) writeMade(ctx context.Context, m made) (target ocispec.Descriptor, id digest.Digest, err error) {
 	layer, err := d.writeLayer(ctx, m)
 	if err != nil {
-		return ocispec.Descriptor{}, err
+		return target, "", err
 	}
-	config := ocispec.Image{
+	rawConfig, err := json.Marshal(ocispec.Image{
 		Platform: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Config:   ocispec.ImageConfig{Entrypoint: []string{"/" + m.program}},
 		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{layer.Digest}},
-	}
-	configDesc, err := d.writeJSON(ctx, ocispec.MediaTypeImageConfig, config, nil)
+	})
 	if err != nil {
-		return ocispec.Descriptor{}, err
+		return target, "", err
 	}
-	manifest := ocispec.Manifest{
+	config := describe(ocispec.MediaTypeImageConfig, rawConfig)
+	rawManifest, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: configDesc, Layers: []ocispec.Descriptor{layer},
+		Config: config, Layers: []ocispec.Descriptor{layer},
+	})
+	if err != nil {
+		return target, "", err
 	}
-	return d.writeJSON(ctx, ocispec.MediaTypeImageManifest, manifest, map[string]string{
-		"containerd.io/gc.ref.content.config": configDesc.Digest.String(),
-		"containerd.io/gc.ref.content.l.0":    layer.Digest.String(),
+	target = describe(ocispec.MediaTypeImageManifest, rawManifest)
+	return target, config.Digest, d.writeDocuments(ctx, []document{
+		{config, rawConfig, nil},
+		{target, rawManifest, []digest.Digest{config.Digest, layer.Digest}},
 	})
 }
 
-func (d *Daemon) writeJSON(ctx context.Context, mediaType string, v any, labels map[string]string) (ocispec.Descriptor, error) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	desc := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
-	return desc, content.WriteBlob(ctx, d.client.ContentStore(), "adamant-"+desc.Digest.String(), bytes.NewReader(raw), desc, content.WithLabels(labels))
+func describe(mediaType string, raw []byte) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
 }
 
 // writeLayer writes an uncompressed layer that holds the program alone. The
@@ -116,7 +115,8 @@ func (d *Daemon) writeLayer(ctx context.Context, m made) (ocispec.Descriptor, er
 	if err := w.Truncate(0); err != nil { // of a run that was ended
 		return ocispec.Descriptor{}, err
 	}
-	count := &counter{w: w}
+	buffered := bufio.NewWriterSize(w, 1<<20) // a message to the daemon for each write
+	count := &counter{w: buffered}
 	layer := tar.NewWriter(count)
 	err = layer.WriteHeader(&tar.Header{Name: m.program, Mode: 0o755, Size: size, ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR})
 	if err != nil {
@@ -128,32 +128,14 @@ func (d *Daemon) writeLayer(ctx context.Context, m made) (ocispec.Descriptor, er
 	if err := layer.Close(); err != nil {
 		return ocispec.Descriptor{}, err
 	}
+	if err := buffered.Flush(); err != nil {
+		return ocispec.Descriptor{}, err
+	}
 	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: w.Digest(), Size: count.n}
 	if err := w.Commit(ctx, desc.Size, desc.Digest); err != nil && !errdefs.IsAlreadyExists(err) {
 		return ocispec.Descriptor{}, err
 	}
 	return desc, nil
-}
-
-// name makes an image whose blobs are in the store known under its name: it
-// is unpacked first, so that a name always means an image that can be run.
-func (d *Daemon) name(ctx context.Context, i images.Image) error {
-	if i.Labels == nil {
-		i.Labels = map[string]string{}
-	}
-	i.Labels["io.cri-containerd.image"] = "managed" // CRI lists no others
-	if err := client.NewImage(d.client, i).Unpack(ctx, d.snapshotter); err != nil {
-		return fmt.Errorf("unpack image %s: %w", i.Name, err)
-	}
-	store := d.client.ImageService()
-	_, err := store.Create(ctx, i)
-	if errdefs.IsAlreadyExists(err) {
-		_, err = store.Update(ctx, i)
-	}
-	if err != nil {
-		return fmt.Errorf("name image %s: %w", i.Name, err)
-	}
-	return nil
 }
 
 type counter struct {

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -154,39 +154,26 @@ func kill(pid int) {
 	}
 }
 
-// unmountBelow detaches every mount at or below the directories, the deepest
+// unmountBelow detaches every mount at or below the directories, the latest
 // first.
 func unmountBelow(dirs ...string) error {
-	raw, err := os.ReadFile("/proc/self/mountinfo")
+	points, err := mountPoints()
 	if err != nil {
 		return err
 	}
-	var points []string
-	for _, line := range strings.Split(string(raw), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) < 5 {
-			continue
-		}
-		point := unescape(fields[4])
+	for _, point := range slices.Backward(points) {
 		for _, dir := range dirs {
-			if point == dir || strings.HasPrefix(point, dir+"/") {
-				points = append(points, point)
-				break
+			if point != dir && !strings.HasPrefix(point, dir+"/") {
+				continue
 			}
-		}
-	}
-	sort.Sort(sort.Reverse(sort.StringSlice(points)))
-	for _, point := range points {
-		if err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("unmount %s: %w", point, err)
+			err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+			if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+				return fmt.Errorf("unmount %s: %w", point, err)
+			}
+			break
 		}
 	}
 	return nil
-}
-
-// unescape undoes the kernel's octal escapes of white space in mountinfo.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
 // removeNetwork removes the bridge and what is ours of the firewall.

@@ -1,0 +1,46 @@
+package containerd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/containerd/errdefs"
+)
+
+// CopyUpImage names the image of Adamant's own executable, which init
+// containers run to copy an image's content into volumes. Its entry point is
+// "/adamant".
+const CopyUpImage = "adamant.sh/copy-up:v1"
+
+// EnsureCopyUpImage makes CopyUpImage from the executable at path, which must
+// be static: there is nothing else in the image. One made from the same file
+// (by size and time) is kept.
+func (d *Daemon) EnsureCopyUpImage(ctx context.Context, path string) error {
+	if d.client == nil {
+		return fmt.Errorf("make image %s: %w", CopyUpImage, ErrNotContainerd)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("make image %s: %w", CopyUpImage, err)
+	}
+	const label = "adamant.sh/program"
+	want := fmt.Sprintf("%d %s", info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano))
+	old, err := d.client.ImageService().Get(ctx, CopyUpImage)
+	if err == nil && old.Labels[label] == want {
+		return nil
+	}
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("make image %s: %w", CopyUpImage, err)
+	}
+	return d.make(ctx, made{
+		name: CopyUpImage, program: "adamant",
+		labels: map[string]string{label: want},
+		open: func() (io.ReadCloser, int64, error) {
+			f, err := os.Open(path)
+			return f, info.Size(), err
+		},
+	})
+}

@@ -1,0 +1,195 @@
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/identity"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// ErrNoImage says that the store has no image of a name.
+var ErrNoImage = errors.New("no such image")
+
+// An Image is one of the store, for this machine's platform.
+type Image struct {
+	ID       digest.Digest // of its configuration; what CRI calls an image's id
+	Digest   digest.Digest // of its manifest for this platform
+	Target   digest.Digest // what its names mean: Digest, or that of an index which holds it
+	Names    []string      // normalised references with a tag, sorted; may be empty
+	ChainID  digest.Digest // names the snapshot of its layers; "" if it has none
+	Size     int64         // bytes of manifest, configuration and compressed layers
+	Created  time.Time     // as its maker says; zero if unknown
+	Platform string        // "linux/amd64"
+	Config   ocispec.ImageConfig
+}
+
+// Normalize returns the full form of a reference: "nginx" is
+// "docker.io/library/nginx:latest".
+func Normalize(name string) (string, error) {
+	ref, err := reference.ParseDockerRef(name)
+	if err != nil {
+		return "", fmt.Errorf("image name %q: %w", name, err)
+	}
+	return ref.String(), nil
+}
+
+// Image finds an image by name, by its id, or by "name@digest". If there is
+// none the error is ErrNoImage.
+func (d *Daemon) Image(ctx context.Context, ref string) (Image, error) {
+	target, err := d.resolve(ctx, ref)
+	if err != nil {
+		return Image{}, err
+	}
+	img, err := d.describe(ctx, target)
+	if err != nil {
+		return Image{}, fmt.Errorf("image %s: %w", ref, err)
+	}
+	all, err := d.client.ImageService().List(ctx, fmt.Sprintf("target.digest==%s", target.Digest))
+	if err != nil {
+		return Image{}, fmt.Errorf("image %s: %w", ref, err)
+	}
+	for _, i := range all {
+		img.addName(i.Name)
+	}
+	return img, nil
+}
+
+// Images lists all images but those that this package makes for itself.
+func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
+	if d.client == nil {
+		return nil, fmt.Errorf("list images: %w", ErrNotContainerd)
+	}
+	all, err := d.client.ImageService().List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	byTarget := map[digest.Digest]*Image{}
+	hidden := map[digest.Digest]bool{}
+	for _, i := range all {
+		hidden[i.Target.Digest] = hidden[i.Target.Digest] || i.Name == PauseImage || i.Name == CopyUpImage
+		if img := byTarget[i.Target.Digest]; img != nil {
+			img.addName(i.Name)
+			continue
+		}
+		img, err := d.describe(ctx, i.Target)
+		if errdefs.IsNotFound(err) {
+			continue // for another platform, or its content is gone
+		}
+		if err != nil {
+			return nil, fmt.Errorf("image %s: %w", i.Name, err)
+		}
+		img.addName(i.Name)
+		byTarget[i.Target.Digest] = &img
+	}
+	var found []Image
+	for target, img := range byTarget {
+		if !hidden[target] {
+			found = append(found, *img)
+		}
+	}
+	sort.Slice(found, func(i, j int) bool { return found[i].key() < found[j].key() })
+	return found, nil
+}
+
+func (i *Image) key() string { return strings.Join(i.Names, " ") + " " + i.ID.String() }
+
+// addName adds a reference with a tag; the store also has ids and references
+// with digests as names.
+func (i *Image) addName(name string) {
+	ref, err := reference.ParseDockerRef(name)
+	if err != nil || ref.String() != name {
+		return
+	}
+	if _, ok := ref.(reference.Tagged); ok {
+		i.Names = append(i.Names, name)
+		sort.Strings(i.Names)
+	}
+}
+
+// OpenImage returns an image of the store: its layers are read from there,
+// and verified as they are read.
+func (d *Daemon) OpenImage(ctx context.Context, ref string) (v1.Image, error) {
+	target, err := d.resolve(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	store := d.client.ContentStore()
+	manifestDesc, manifest, err := d.readManifest(ctx, target)
+	if err != nil {
+		return nil, fmt.Errorf("image %s: %w", ref, err)
+	}
+	core := &blobImage{descriptor: manifestDesc, manifest: manifest, layers: map[digest.Digest]func() (blob, error){}}
+	if core.rawManifest, err = content.ReadBlob(ctx, store, manifestDesc); err != nil {
+		return nil, fmt.Errorf("image %s: %w", ref, err)
+	}
+	if core.rawConfig, err = content.ReadBlob(ctx, store, manifest.Config); err != nil {
+		return nil, fmt.Errorf("image %s: %w", ref, err)
+	}
+	for _, l := range manifest.Layers {
+		core.layers[l.Digest] = func() (blob, error) {
+			ra, err := store.ReaderAt(ctx, l)
+			if err != nil {
+				return blob{}, fmt.Errorf("read layer %s: %w", l.Digest, err)
+			}
+			return blob{ra, ra.Size(), ra.Close}, nil
+		}
+	}
+	return core.image()
+}
+
+// resolve finds what a reference means.
+func (d *Daemon) resolve(ctx context.Context, ref string) (ocispec.Descriptor, error) {
+	if d.client == nil {
+		return ocispec.Descriptor{}, fmt.Errorf("image %s: %w", ref, ErrNotContainerd)
+	}
+	name := ref
+	if digest.Digest(ref).Validate() != nil { // not an id, which is a name as it is
+		var err error
+		if name, err = Normalize(ref); err != nil {
+			return ocispec.Descriptor{}, err
+		}
+	}
+	img, err := d.client.ImageService().Get(ctx, name)
+	if errdefs.IsNotFound(err) {
+		return ocispec.Descriptor{}, fmt.Errorf("image %s: %w", ref, ErrNoImage)
+	}
+	if err != nil {
+		return ocispec.Descriptor{}, fmt.Errorf("image %s: %w", ref, err)
+	}
+	return img.Target, nil
+}
+
+// describe reads what is known of an image.
+func (d *Daemon) describe(ctx context.Context, target ocispec.Descriptor) (Image, error) {
+	manifestDesc, manifest, err := d.readManifest(ctx, target)
+	if err != nil {
+		return Image{}, err
+	}
+	config, err := d.readConfig(ctx, manifest.Config)
+	if err != nil {
+		return Image{}, err
+	}
+	img := Image{
+		ID: manifest.Config.Digest, Digest: manifestDesc.Digest, Target: target.Digest,
+		ChainID: identity.ChainID(config.RootFS.DiffIDs), Platform: platforms.Format(config.Platform), Config: config.Config,
+		Size: manifestDesc.Size + manifest.Config.Size,
+	}
+	for _, l := range manifest.Layers {
+		img.Size += l.Size
+	}
+	if config.Created != nil {
+		img.Created = *config.Created
+	}
+	return img, nil
+}

@@ -1,0 +1,191 @@
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/leases"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/adamant-sh/adamant/internal/image"
+)
+
+// ImportOptions say how images are taken from an archive. The zero value
+// works.
+type ImportOptions struct {
+	// Name is the reference of an image that the archive gives none. If the
+	// archive gives a tag alone, Name's repository is put before it.
+	Name string
+	// Check looks at an image before it gets its name; an error refuses it. It
+	// runs while layers are unpacked. If nil, the image is flattened, which
+	// refuses what reaches out of the root and what is beyond image.Limits.
+	Check func(ctx context.Context, img v1.Image) error
+	// Progress is told how many bytes of an archive's layers are done. Calls
+	// do not overlap.
+	Progress func(done, total int64)
+}
+
+// Import takes all images for this machine from an OCI layout (a directory or
+// an archive) or a docker archive, which may be compressed with gzip or zstd.
+// Digests and sizes are verified, layers unpacked. Either all of them then
+// have their names and CRI sees them, or none is left.
+func (d *Daemon) Import(ctx context.Context, path string, o ImportOptions) ([]Image, error) {
+	return d.importFrom(ctx, path, o, func(scratch string) (source, error) { return openSource(ctx, path, scratch) })
+}
+
+// ImportReader is Import for an archive that comes as a stream.
+func (d *Daemon) ImportReader(ctx context.Context, r io.Reader, o ImportOptions) ([]Image, error) {
+	return d.importFrom(ctx, "archive", o, func(scratch string) (source, error) { return readSource(ctx, r, scratch) })
+}
+
+func (d *Daemon) importFrom(ctx context.Context, subject string, o ImportOptions, open func(scratch string) (source, error)) ([]Image, error) {
+	if d.client == nil {
+		return nil, fmt.Errorf("load %s: %w", subject, ErrNotContainerd)
+	}
+	s, err := open(d.scratch())
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", subject, err)
+	}
+	defer s.close()
+	all, err := readImages(s)
+	if err == nil {
+		err = o.nameAll(all)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", subject, err)
+	}
+	found, err := d.importAll(ctx, all, o)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", subject, err)
+	}
+	return found, nil
+}
+
+// ErrNotContainerd says that the runtime is not containerd: CRI alone can
+// pull images, but neither load them nor show their content.
+var ErrNotContainerd = errors.New("the runtime is not containerd, which is the only one that images can be loaded into")
+
+// scratch is a directory for files as large as an image.
+func (d *Daemon) scratch() string {
+	if d.private {
+		return d.layout.root
+	}
+	return os.TempDir()
+}
+
+// nameAll gives names to images that have none.
+func (o ImportOptions) nameAll(all []*packed) error {
+	repository := ""
+	if o.Name != "" {
+		ref, err := Normalize(o.Name)
+		if err != nil {
+			return err
+		}
+		repository = repositoryOf(ref)
+		if len(all) == 1 && len(all[0].names) == 0 && len(all[0].tags) == 0 {
+			all[0].names = []string{ref}
+		}
+	}
+	for _, p := range all {
+		for _, tag := range p.tags {
+			if repository == "" {
+				continue // an image without a name, which its digest tells
+			}
+			ref, err := Normalize(repository + ":" + tag)
+			if err != nil {
+				return err
+			}
+			p.names = append(p.names, ref)
+		}
+	}
+	return nil
+}
+
+// importAll works under a lease: until the images have names, everything that
+// was written is the lease's alone, and goes with it if anything fails.
+func (d *Daemon) importAll(ctx context.Context, all []*packed, o ImportOptions) (found []Image, err error) {
+	lm := d.client.LeasesService()
+	lease, err := lm.Create(ctx, leases.WithRandomID(), leases.WithExpiration(leaseTime))
+	if err != nil {
+		return nil, fmt.Errorf("create lease: %w", err)
+	}
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		var opts []leases.DeleteOpt
+		if err != nil {
+			opts = append(opts, leases.SynchronousDelete)
+		}
+		err = errors.Join(err, lm.Delete(ctx, lease, opts...))
+	}()
+	ctx = leases.WithLease(ctx, lease.ID)
+	progress := newProgress(all, o.Progress)
+	for _, p := range all {
+		if err := d.store(ctx, p, o, progress); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range all {
+		img, err := d.publish(ctx, p.names, p.target, p.manifest.Config.Digest, nil)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, img)
+	}
+	return found, nil
+}
+
+// leaseTime is how long what was written by a run that was killed stays.
+const leaseTime = 24 * time.Hour
+
+// flatten is the check that is made if no other is given.
+func flatten(snapshotter string) func(context.Context, v1.Image) error {
+	return func(ctx context.Context, img v1.Image) error {
+		_, _, err := image.Flatten(ctx, img, image.FlattenOptions{NoContent: true, Copied: snapshotter != "overlayfs"})
+		return err
+	}
+}
+
+// progress counts the bytes of all layers of an archive.
+type progress struct {
+	tell func(done, total int64)
+
+	mu          sync.Mutex
+	done, total int64
+}
+
+func newProgress(all []*packed, tell func(done, total int64)) *progress {
+	p := &progress{tell: tell}
+	for _, i := range all {
+		for _, l := range i.layers {
+			p.total += l.Size
+		}
+	}
+	return p
+}
+
+func (p *progress) add(n int64) {
+	if p.tell == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done += n
+	p.tell(p.done, p.total)
+}
+
+// repositoryOf cuts tag and digest off a normalised reference.
+func repositoryOf(ref string) string {
+	if at := strings.IndexByte(ref, '@'); at >= 0 {
+		ref = ref[:at]
+	}
+	if colon := strings.LastIndexByte(ref, ':'); colon > strings.LastIndexByte(ref, '/') {
+		ref = ref[:colon]
+	}
+	return ref
+}

@@ -1,0 +1,166 @@
+package containerd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// publish makes an image whose blobs are in the store known under its names,
+// its digests and its id, as CRI's own pull does, and waits until CRI sees it.
+// It is unpacked first: a name always means an image that can be run.
+func (d *Daemon) publish(ctx context.Context, names []string, target ocispec.Descriptor, id digest.Digest, labels map[string]string) (Image, error) {
+	all := append([]string{id.String()}, names...)
+	for _, name := range names {
+		all = append(all, repositoryOf(name)+"@"+target.Digest.String())
+	}
+	labels = maps.Clone(labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels["io.cri-containerd.image"] = "managed" // CRI lists no others
+	image := client.NewImage(d.client, images.Image{Name: id.String(), Target: target})
+	if err := image.Unpack(ctx, d.snapshotter); err != nil {
+		return Image{}, fmt.Errorf("unpack image %s: %w", id, err)
+	}
+	for _, name := range all {
+		if err := d.setName(ctx, images.Image{Name: name, Target: target, Labels: labels}); err != nil {
+			return Image{}, fmt.Errorf("name image %s: %w", name, err)
+		}
+	}
+	// Another process may have removed the last image with the same layers
+	// since they were found to be there.
+	if err := image.Unpack(ctx, d.snapshotter); err != nil {
+		return Image{}, fmt.Errorf("unpack image %s: %w", id, err)
+	}
+	for _, name := range all {
+		if err := d.waitSeen(ctx, name, id); err != nil {
+			return Image{}, fmt.Errorf("name image %s: %w", name, err)
+		}
+	}
+	return d.Image(ctx, id.String())
+}
+
+func (d *Daemon) setName(ctx context.Context, i images.Image) error {
+	store := d.client.ImageService()
+	_, err := store.Create(ctx, i)
+	if errdefs.IsAlreadyExists(err) {
+		_, err = store.Update(ctx, i)
+	}
+	return err
+}
+
+// waitSeen waits until CRI knows an image by a name, which it learns of from
+// an event; an id of "" is none.
+func (d *Daemon) waitSeen(ctx context.Context, name string, id digest.Digest) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		resp, err := d.cri.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: name}})
+		if err != nil {
+			return err
+		}
+		if resp.GetImage().GetId() == id.String() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("CRI does not see it: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// ErrImageInUse says that containers were made from an image.
+var ErrImageInUse = errors.New("image is in use")
+
+// RemoveImage removes a name; with its last name, or by its id, the image
+// itself goes, unless a container of CRI uses it: then the error is
+// ErrImageInUse, and nothing is removed. If there is no such image the error
+// is ErrNoImage.
+func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
+	img, err := d.Image(ctx, ref)
+	if err != nil {
+		return err
+	}
+	store := d.client.ImageService()
+	if name, err := Normalize(ref); err == nil && len(img.Names) > 1 && digest.Digest(ref).Validate() != nil {
+		for _, known := range img.Names {
+			if known != name {
+				continue
+			}
+			if err := store.Delete(ctx, name); err != nil {
+				return fmt.Errorf("remove image %s: %w", ref, err)
+			}
+			return d.waitSeen(ctx, name, "")
+		}
+	}
+	containers, err := d.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
+	if err != nil {
+		return err
+	}
+	for _, c := range containers.Containers {
+		if c.ImageRef == img.ID.String() || c.GetImageId() == img.ID.String() {
+			return fmt.Errorf("remove image %s: %w by container %s", ref, ErrImageInUse, c.GetMetadata().GetName())
+		}
+	}
+	_, err = d.cri.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: img.ID.String()}})
+	return err
+}
+
+// readManifest finds the manifest for this machine that target is or holds.
+func (d *Daemon) readManifest(ctx context.Context, target ocispec.Descriptor) (ocispec.Descriptor, ocispec.Manifest, error) {
+	for range maxNesting {
+		raw, err := content.ReadBlob(ctx, d.client.ContentStore(), target)
+		if err != nil {
+			return target, ocispec.Manifest{}, err
+		}
+		if images.IsManifestType(target.MediaType) {
+			var m ocispec.Manifest
+			err := json.Unmarshal(raw, &m)
+			return target, m, err
+		}
+		var index ocispec.Index
+		if err := json.Unmarshal(raw, &index); err != nil {
+			return target, ocispec.Manifest{}, err
+		}
+		found := false
+		for _, m := range byPreference(index.Manifests) {
+			if m.Platform != nil && !platforms.Default().Match(*m.Platform) {
+				continue
+			}
+			if _, err := d.client.ContentStore().Info(ctx, m.Digest); err == nil {
+				target, found = m, true
+				break
+			}
+		}
+		if !found {
+			return target, ocispec.Manifest{}, fmt.Errorf("no manifest for %s: %w", platforms.DefaultString(), errdefs.ErrNotFound)
+		}
+	}
+	return target, ocispec.Manifest{}, fmt.Errorf("more than %d indexes in one another", maxNesting)
+}
+
+func (d *Daemon) readConfig(ctx context.Context, desc ocispec.Descriptor) (ocispec.Image, error) {
+	raw, err := content.ReadBlob(ctx, d.client.ContentStore(), desc)
+	if err != nil {
+		return ocispec.Image{}, err
+	}
+	var config ocispec.Image
+	err = json.Unmarshal(raw, &config)
+	return config, err
+}

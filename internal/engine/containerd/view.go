@@ -1,0 +1,202 @@
+package containerd
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+)
+
+// viewLabel is on the snapshot of each mounted view and tells its target.
+const viewLabel = "adamant.sh/view"
+
+// Mount mounts the root file system of an image read-only at target, which
+// is made if it is not there. The mount outlives this process; Unmount ends
+// it. To mount the same image there once more changes nothing; another image
+// takes its place.
+func (d *Daemon) Mount(ctx context.Context, ref, target string) error {
+	img, err := d.Image(ctx, ref)
+	if err != nil {
+		return err
+	}
+	unlock, err := d.lockViews(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := d.mountView(ctx, img.ChainID.String(), target); err != nil {
+		return fmt.Errorf("mount image %s at %s: %w", ref, target, err)
+	}
+	return nil
+}
+
+func (d *Daemon) mountView(ctx context.Context, parent, target string) error {
+	snapshotter := d.client.SnapshotService(d.snapshotter)
+	key := viewKey(target)
+	mounted, err := isMounted(target)
+	if err != nil {
+		return err
+	}
+	if info, err := snapshotter.Stat(ctx, key); err == nil && mounted && info.Parent == parent {
+		return nil
+	}
+	if err := d.unmountView(ctx, key, target); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	mounts, err := snapshotter.View(ctx, key, parent, snapshots.WithLabels(map[string]string{
+		viewLabel:               target,
+		"containerd.io/gc.root": time.Now().UTC().Format(time.RFC3339),
+	}))
+	if err != nil {
+		return err
+	}
+	for i := range mounts {
+		mounts[i].Options = readOnly(mounts[i].Options)
+	}
+	if err := mount.All(mounts, target); err != nil {
+		return errors.Join(err, d.unmountView(context.WithoutCancel(ctx), key, target))
+	}
+	return nil
+}
+
+// readOnly makes a mount read-only whatever the snapshotter says of a view.
+func readOnly(options []string) []string {
+	ro := []string{"ro"}
+	for _, o := range options {
+		if o != "rw" && o != "ro" {
+			ro = append(ro, o)
+		}
+	}
+	return ro
+}
+
+// Unmount ends what Mount did at target. That nothing is mounted there is no
+// error. The directory stays.
+func (d *Daemon) Unmount(ctx context.Context, target string) error {
+	if d.client == nil {
+		return nil
+	}
+	unlock, err := d.lockViews(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := d.unmountView(ctx, viewKey(target), target); err != nil {
+		return fmt.Errorf("unmount %s: %w", target, err)
+	}
+	return nil
+}
+
+func (d *Daemon) unmountView(ctx context.Context, key, target string) error {
+	for {
+		mounted, err := isMounted(target)
+		if err != nil {
+			return err
+		}
+		if !mounted {
+			break
+		}
+		if err := unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+			return err
+		}
+	}
+	err := d.client.SnapshotService(d.snapshotter).Remove(ctx, key)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// Sweep removes what views that are mounted no more have left in the store:
+// after a reboot, or where a process was killed between the two.
+func (d *Daemon) Sweep(ctx context.Context) error {
+	if d.client == nil {
+		return nil
+	}
+	unlock, err := d.lockViews(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	stale := map[string]string{}
+	err = d.client.SnapshotService(d.snapshotter).Walk(ctx, func(_ context.Context, info snapshots.Info) error {
+		target := info.Labels[viewLabel]
+		mounted, err := isMounted(target)
+		if !mounted {
+			stale[info.Name] = target
+		}
+		return err
+	}, fmt.Sprintf("labels.%q", viewLabel))
+	if err != nil {
+		return fmt.Errorf("sweep views: %w", err)
+	}
+	for key, target := range stale {
+		if err := d.unmountView(ctx, key, target); err != nil {
+			return fmt.Errorf("sweep view of %s: %w", target, err)
+		}
+	}
+	return nil
+}
+
+// lockViews keeps Sweep from a view that is just being made.
+func (d *Daemon) lockViews(ctx context.Context) (unlock func(), err error) {
+	if d.client == nil {
+		return nil, ErrNotContainerd
+	}
+	if err := os.MkdirAll(d.layout.viewDir(), 0o711); err != nil {
+		return nil, err
+	}
+	return lockFile(ctx, filepath.Join(d.layout.viewDir(), "lock"))
+}
+
+func viewKey(target string) string {
+	sum := sha256.Sum256([]byte(target))
+	return "adamant-view-" + hex.EncodeToString(sum[:8])
+}
+
+func isMounted(target string) (bool, error) {
+	points, err := mountPoints()
+	if err != nil {
+		return false, err
+	}
+	for _, p := range points {
+		if p == target {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// mountPoints lists this namespace's mount points, later mounts after
+// earlier ones.
+func mountPoints() ([]string, error) {
+	raw, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var points []string
+	for _, line := range strings.Split(string(raw), "\n") {
+		if fields := strings.Fields(line); len(fields) > 4 {
+			points = append(points, unescape(fields[4]))
+		}
+	}
+	return points, nil
+}
+
+// unescape undoes the kernel's octal escapes of white space in mountinfo.
+func unescape(s string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}

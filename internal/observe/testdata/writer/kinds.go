@@ -150,7 +150,8 @@ var kinds = map[string]func(){
 		_, err = raw(unix.SYS_OPENAT, ^uintptr(99), 8, unix.O_WRONLY, 0)
 		fails(err)
 	},
-	"empty-path": func() { fails(unix.Mkdirat(unix.AT_FDCWD, "", 0)); fails(unix.Fchmodat(unix.AT_FDCWD, "", 0, 0)) },
+	"fails-chown": func() { fails(unix.Fchownat(unix.AT_FDCWD, "sub", 1, 1, 0)) },
+	"empty-path":  func() { fails(unix.Mkdirat(unix.AT_FDCWD, "", 0)); fails(unix.Fchmodat(unix.AT_FDCWD, "", 0, 0)) },
 	"read-only": func() {
 		_, err := unix.Open("/ro/new", unix.O_CREAT|unix.O_WRONLY, 0o600)
 		fails(err)

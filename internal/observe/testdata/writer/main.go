@@ -97,7 +97,6 @@ var programs = map[string]func([]string){
 	},
 	"enter":   enter,
 	"loop":    loop,
-	"as":      func(a []string) { n, err := strconv.Atoi(a[0]); must(err); must(syscall.Setuid(n)); become(a[1:]) },
 	"status":  func([]string) { b, err := os.ReadFile("/proc/self/status"); must(err); os.Stdout.Write(b) },
 	"term":    term,
 	"jobs":    jobs,

@@ -67,9 +67,9 @@ type source struct {
 	use    *usage
 }
 
-// each calls visit for every entry of a layer's archive, which is decompressed
-// in a goroutine of its own. It returns nil only if the whole layer has been
-// read and both its digests are right.
+// each calls visit for every entry of a layer's archive. It returns nil only if
+// the whole layer has been read and both its digests are right. If they are
+// not, that is the error, whatever else is wrong with the layer.
 func (s source) each(ctx context.Context, visit func(*tar.Header, io.Reader) error) error {
 	digest, err := s.layer.Digest()
 	if err != nil {
@@ -84,11 +84,25 @@ func (s source) each(ctx context.Context, visit func(*tar.Header, io.Reader) err
 		return err
 	}
 	defer blob.Close()
-	checked, err := verify(blob, "blob", digest, size)
+	checked, err := verify(ctxReader{ctx, blob}, "blob", digest, size)
 	if err != nil {
 		return err
 	}
-	compressed := &counter{src: checked}
+	err = s.eachIn(ctx, checked, visit)
+	var beyond *LimitError
+	if errors.As(err, &beyond) {
+		return err
+	}
+	if rest := drain(checked, s.use); err == nil || errors.Is(rest, ErrDigest) {
+		return rest
+	}
+	return err
+}
+
+// eachIn decompresses a layer in a goroutine of its own, which has ended when
+// it returns.
+func (s source) eachIn(ctx context.Context, blob io.Reader, visit func(*tar.Header, io.Reader) error) error {
+	compressed := &counter{src: blob}
 	plain, _, err := decompress(compressed)
 	if err != nil {
 		return fmt.Errorf("decompress: %w", err)
@@ -103,12 +117,8 @@ func (s source) each(ctx context.Context, visit func(*tar.Header, io.Reader) err
 	if err := eachEntry(ctx, archive, s.use, visit); err != nil {
 		return err
 	}
-	// What stands behind the end of the archive is part of the digests.
-	if err := drain(archive, s.use); err != nil {
-		return err
-	}
-	ahead.Close()
-	return drain(checked, s.use)
+	// What stands behind the end of the archive is part of the digest.
+	return drain(archive, s.use)
 }
 
 func drain(r io.Reader, use *usage) error {

@@ -1,0 +1,129 @@
+package image
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A User is whom a container's program runs as.
+type User struct {
+	UID    uint32
+	GID    uint32
+	Groups []uint32 // supplementary, sorted, without GID
+	Name   string   // empty if /etc/passwd does not have the UID
+	Home   string   // "/" if it is not known
+}
+
+// ErrNoUser says that an image has no user or group of a name.
+var ErrNoUser = errors.New("not in the image")
+
+// LoadUser resolves a user as an image's configuration, or a pod's, names one,
+// with the image's own /etc/passwd and /etc/group: see LookupUser.
+func LoadUser(ctx context.Context, img v1.Image, spec string) (User, error) {
+	files, err := ReadFiles(ctx, img, "/etc/passwd", "/etc/group")
+	if err != nil {
+		return User{}, fmt.Errorf("look up user %q: %w", spec, err)
+	}
+	return LookupUser(spec, files["/etc/passwd"], files["/etc/group"])
+}
+
+// LookupUser resolves "user", "uid", "user:group", "uid:gid" and so on, where
+// nothing means root, as runtimes do: a number that /etc/passwd does not have
+// is good by itself and has group 0; a name that it does not have is ErrNoUser.
+// The supplementary groups are those that list the user in /etc/group; a group
+// that is named takes the place of the user's own. Lines that are malformed are
+// passed over, since images have them.
+func LookupUser(spec string, passwd, group []byte) (User, error) {
+	name, groupName, hasGroup := strings.Cut(spec, ":")
+	if name == "" {
+		name = "0"
+	}
+	u := User{Home: "/"}
+	uid, numeric := parseID(name)
+	found := false
+	for f := range colonLines(passwd, 7) {
+		lineUID, ok := parseID(f[2])
+		if !ok || f[0] != name && !(numeric && lineUID == uid) {
+			continue
+		}
+		gid, _ := parseID(f[3])
+		u.UID, u.GID, u.Name, found = lineUID, gid, f[0], true
+		if f[5] != "" {
+			u.Home = f[5]
+		}
+		break
+	}
+	if !found {
+		if !numeric {
+			return User{}, fmt.Errorf("user %q: %w", name, ErrNoUser)
+		}
+		u.UID = uid
+	}
+	if hasGroup && groupName != "" {
+		gid, err := lookupGroup(groupName, group)
+		if err != nil {
+			return User{}, err
+		}
+		u.GID = gid
+	}
+	u.Groups = groupsOf(u, group)
+	return u, nil
+}
+
+func lookupGroup(name string, group []byte) (uint32, error) {
+	for f := range colonLines(group, 4) {
+		if gid, ok := parseID(f[2]); ok && f[0] == name {
+			return gid, nil
+		}
+	}
+	if gid, ok := parseID(name); ok {
+		return gid, nil
+	}
+	return 0, fmt.Errorf("group %q: %w", name, ErrNoUser)
+}
+
+func groupsOf(u User, group []byte) []uint32 {
+	var groups []uint32
+	if u.Name == "" {
+		return nil
+	}
+	for f := range colonLines(group, 4) {
+		gid, ok := parseID(f[2])
+		if ok && gid != u.GID && slices.Contains(strings.Split(f[3], ","), u.Name) {
+			groups = append(groups, gid)
+		}
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
+
+// colonLines yields the fields of each line that has at least as many.
+func colonLines(file []byte, fields int) func(func([]string) bool) {
+	return func(yield func([]string) bool) {
+		lines := bufio.NewScanner(bytes.NewReader(file))
+		lines.Buffer(nil, maxFile+1)
+		for lines.Scan() {
+			line := strings.TrimSpace(lines.Text())
+			f := strings.Split(line, ":")
+			if strings.HasPrefix(line, "#") || len(f) < fields {
+				continue
+			}
+			if !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+func parseID(s string) (uint32, bool) {
+	id, err := strconv.ParseUint(s, 10, 31)
+	return uint32(id), err == nil
+}

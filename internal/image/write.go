@@ -1,0 +1,181 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// WriteArchive writes images as one archive of an OCI image layout, which Open,
+// containerd, podman and docker from version 25 on read. The keys are their
+// names, as ParseReference reads them. The file appears complete or not at all.
+func WriteArchive(ctx context.Context, path string, images map[string]v1.Image) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".adamant-*")
+	if err != nil {
+		return fmt.Errorf("write image archive %s: %w", path, err)
+	}
+	defer func() {
+		f.Close()
+		if err != nil {
+			os.Remove(f.Name())
+			err = fmt.Errorf("write image archive %s: %w", path, err)
+		}
+	}()
+	if err := WriteLayout(ctx, f, images); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// WriteLayout writes images as an archive of an OCI image layout to a stream,
+// for instance to a runtime that imports it.
+func WriteLayout(ctx context.Context, w io.Writer, images map[string]v1.Image) error {
+	out := layoutWriter{ctx: ctx, tar: tar.NewWriter(w), written: map[v1.Hash]bool{}}
+	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
+	for _, name := range slices.Sorted(maps.Keys(images)) {
+		desc, err := out.image(images[name])
+		if err != nil {
+			return fmt.Errorf("image %s: %w", name, err)
+		}
+		ref, err := ParseReference(name)
+		if err != nil {
+			return err
+		}
+		desc.Annotations = map[string]string{nameAnnotation: ref.Name(), refNameAnnotation: ref.Tag}
+		if ref.Tag == "" {
+			delete(desc.Annotations, refNameAnnotation)
+		}
+		index.Manifests = append(index.Manifests, desc)
+	}
+	raw, err := json.Marshal(index)
+	if err != nil {
+		return err
+	}
+	if err := out.file("index.json", int64(len(raw)), bytes.NewReader(raw)); err != nil {
+		return err
+	}
+	const version = `{"imageLayoutVersion":"1.0.0"}`
+	if err := out.file("oci-layout", int64(len(version)), bytes.NewReader([]byte(version))); err != nil {
+		return err
+	}
+	return out.tar.Close()
+}
+
+type layoutWriter struct {
+	ctx     context.Context
+	tar     *tar.Writer
+	written map[v1.Hash]bool
+}
+
+// image writes the blobs of an image and describes its manifest.
+func (w *layoutWriter) image(img v1.Image) (v1.Descriptor, error) {
+	layers, err := img.Layers()
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	for _, layer := range layers {
+		if err := w.layer(layer); err != nil {
+			return v1.Descriptor{}, err
+		}
+	}
+	config, err := img.RawConfigFile()
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	if err := w.document(config); err != nil {
+		return v1.Descriptor{}, err
+	}
+	manifest, err := img.RawManifest()
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	if err := w.document(manifest); err != nil {
+		return v1.Descriptor{}, err
+	}
+	desc, err := partial.Descriptor(img)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	desc.Platform = file.Platform()
+	return *desc, nil
+}
+
+func (w *layoutWriter) layer(layer v1.Layer) error {
+	digest, err := layer.Digest()
+	if err != nil {
+		return err
+	}
+	size, err := layer.Size()
+	if err != nil {
+		return fmt.Errorf("layer %s: %w", digest, err)
+	}
+	blob, err := layer.Compressed()
+	if err != nil {
+		return fmt.Errorf("layer %s: %w", digest, err)
+	}
+	defer blob.Close()
+	return w.blob(digest, size, blob)
+}
+
+func (w *layoutWriter) document(raw []byte) error {
+	digest, size, err := v1.SHA256(bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	return w.blob(digest, size, bytes.NewReader(raw))
+}
+
+func (w *layoutWriter) blob(digest v1.Hash, size int64, content io.Reader) error {
+	if w.written[digest] {
+		return nil
+	}
+	w.written[digest] = true
+	checked, err := verify(content, "blob", digest, size)
+	if err != nil {
+		return err
+	}
+	return w.file("blobs/"+digest.Algorithm+"/"+digest.Hex, size, checked)
+}
+
+func (w *layoutWriter) file(name string, size int64, content io.Reader) error {
+	if err := w.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644}); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if _, err := io.Copy(w.tar, ctxReader{w.ctx, content}); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}

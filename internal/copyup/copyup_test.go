@@ -48,7 +48,7 @@ func TestCompleteVolumeIsLeftAlone(t *testing.T) {
 			}
 			return err
 		}},
-		{"removed in a subdirectory", "/data?sub=x", func(d string) error { return os.RemoveAll(d + "/x/plain") }},
+		{"removed in a subdirectory", "/data:subpath=x", func(d string) error { return os.RemoveAll(d + "/x/plain") }},
 		{"nothing", "/data", func(string) error { return nil }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -77,11 +77,11 @@ func TestTargets(t *testing.T) {
 	must(t, os.Chown(image+"/etc/app.conf", 7, 8), os.Symlink("data", image+"/linked"))
 	to := newVolumes(t, "/data", "/etc/app.conf", "/run/made", "/run/sub", "/note", "/linked", "/run/plain")
 	run(t, Options{From: image, To: to, Targets: targets(t,
-		"/data?sub=data&mode=0700&uid=5&gid=6",
-		"/etc/app.conf?sub=app.conf&file=true",
-		"/run/made?mode=0750&uid=5&gid=6",
-		"/run/sub?sub=x&mode=2770&uid=5&gid=6",
-		"/note?sub=note&file=true&mode=0600&uid=5&gid=6",
+		"/data:subpath=data,mode=0700,uid=5,gid=6",
+		"/etc/app.conf:subpath=app.conf,file",
+		"/run/made:mode=0750,uid=5,gid=6",
+		"/run/sub:subpath=x,mode=2770,uid=5,gid=6",
+		"/note:subpath=note,file,mode=0600,uid=5,gid=6",
 		"/linked",
 		"/run/plain",
 	)})
@@ -244,7 +244,7 @@ func TestNotRoot(t *testing.T) {
 	must(t, os.Remove(image+"/data/null"), os.Chmod(image+"/data", 0o755), os.Chmod(image, 0o755), os.Chmod(to, 0o755))
 	openUp(t, image)
 	openUp(t, to)
-	j := job{Options: Options{From: image, To: to, Targets: targets(t, "/data?sub=data")}}
+	j := job{Options: Options{From: image, To: to, Targets: targets(t, "/data:subpath=data")}}
 	code, out := finish(t, command(t, j, "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "-all"))
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, out)

@@ -16,13 +16,13 @@ import (
 // the end all is as in the image.
 func TestKilled(t *testing.T) {
 	image := newImage(t)
-	for i := range 300 {
-		writeFile(t, fmt.Sprintf("%s/data/many/%d/file", image, i), strings.Repeat("x", 100+i*50), 0o640)
+	for i := range 100 {
+		writeFile(t, fmt.Sprintf("%s/data/many/%d/file", image, i), strings.Repeat("x", 100+i*150), 0o640)
 	}
 	want := walk(t, image+"/data")
 	r := rand.New(rand.NewPCG(1, 1))
 	killed := 0
-	for round := range 12 {
+	for round := range 5 {
 		to := newVolumes(t, "/data")
 		j := job{Options: Options{From: image, To: to, Targets: targets(t, "/data"), Strict: true}}
 		for attempt := range 1000 {

@@ -2,7 +2,6 @@ package copyup
 
 import (
 	"fmt"
-	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -24,67 +23,63 @@ type Owner struct {
 }
 
 // String writes the target as one command-line argument, which ParseTarget
-// reads: the path, then what is not as usual, as in a URL:
+// reads: the path, then what is not as usual.
 //
-//	/var/lib/app?sub=app&mode=0700&uid=999&gid=999
+//	/var/lib/app:subpath=app,mode=0700,uid=999,gid=999
+//
+// Neither a colon in the path nor a comma in the name can be written. Kubernetes
+// allows no colon in a mount's path either.
 func (t Target) String() string {
-	s := (&url.URL{Path: t.Path}).EscapedPath()
-	q := url.Values{}
+	var options []string
 	if t.SubPath != "" {
-		q.Set("sub", t.SubPath)
-	}
-	if t.File {
-		q.Set("file", "true")
+		options = append(options, "subpath="+t.SubPath)
 	}
 	if o := t.Owner; o != nil {
-		q.Set("mode", fmt.Sprintf("%04o", o.Mode))
-		q.Set("uid", strconv.FormatUint(uint64(o.UID), 10))
-		q.Set("gid", strconv.FormatUint(uint64(o.GID), 10))
+		options = append(options, fmt.Sprintf("mode=%04o,uid=%d,gid=%d", o.Mode, o.UID, o.GID))
 	}
-	if len(q) > 0 {
-		s += "?" + q.Encode()
+	if t.File {
+		options = append(options, "file")
 	}
-	return s
+	if len(options) == 0 {
+		return t.Path
+	}
+	return t.Path + ":" + strings.Join(options, ",")
 }
 
-// ParseTarget reads an argument. A plain path is one, if it has neither "?"
-// nor "%".
+// ParseTarget reads an argument. Where only some of mode, uid and gid are
+// given, the others are 0755 and root's.
 func ParseTarget(arg string) (Target, error) {
-	escaped, query, _ := strings.Cut(arg, "?")
-	name, err := url.PathUnescape(escaped)
-	if err != nil {
-		return Target{}, fmt.Errorf("parse target %q: %w", arg, err)
-	}
-	q, err := url.ParseQuery(query)
-	if err != nil {
-		return Target{}, fmt.Errorf("parse target %q: %w", arg, err)
-	}
+	name, options, some := strings.Cut(arg, ":")
 	t := Target{Path: name}
-	for key, values := range q {
-		if err := t.set(key, values[len(values)-1]); err != nil {
-			return Target{}, fmt.Errorf("parse target %q: %w", arg, err)
+	if some {
+		for option := range strings.SplitSeq(options, ",") {
+			if err := t.set(option); err != nil {
+				return Target{}, fmt.Errorf("target %q: %w", arg, err)
+			}
 		}
 	}
 	if err := t.validate(); err != nil {
-		return Target{}, fmt.Errorf("parse target %q: %w", arg, err)
+		return Target{}, fmt.Errorf("target %q: %w", arg, err)
 	}
 	return t, nil
 }
 
-func (t *Target) set(key, value string) error {
+func (t *Target) set(option string) error {
+	if option == "file" {
+		t.File = true
+		return nil
+	}
+	key, value, _ := strings.Cut(option, "=")
 	base, bits := 10, 32
 	switch key {
-	case "sub":
+	case "subpath":
 		t.SubPath = value
-		return nil
-	case "file":
-		t.File = value == "true"
 		return nil
 	case "mode":
 		base, bits = 8, 12
 	case "uid", "gid":
 	default:
-		return fmt.Errorf("no such setting as %q: there are sub, file, mode, uid and gid", key)
+		return fmt.Errorf("no such option as %q: there are subpath, mode, uid, gid and file", key)
 	}
 	n, err := strconv.ParseUint(value, base, bits)
 	if err != nil {
@@ -108,13 +103,15 @@ func (t Target) validate() error {
 	switch {
 	case !strings.HasPrefix(t.Path, "/") || path.Clean(t.Path) != t.Path || strings.Contains(t.Path, "\x00"):
 		return fmt.Errorf("path %q is not absolute and clean", t.Path)
+	case strings.Contains(t.Path, ":"):
+		return fmt.Errorf("path %q has a colon", t.Path)
 	case t.Path == "/":
 		return fmt.Errorf("the root directory cannot be a volume")
 	case t.SubPath != "" && (path.Base(t.SubPath) != t.SubPath || t.SubPath == "." || t.SubPath == ".." ||
-		t.SubPath == staging || strings.Contains(t.SubPath, "\x00")):
-		return fmt.Errorf("sub %q is not the name of a directory entry", t.SubPath)
+		t.SubPath == staging || strings.ContainsAny(t.SubPath, ",\x00")):
+		return fmt.Errorf("subpath %q is not the name of a directory entry", t.SubPath)
 	case t.File && t.SubPath == "":
-		return fmt.Errorf("a single file needs sub, its name in the volume")
+		return fmt.Errorf("a single file needs a subpath, its name in the volume")
 	case t.Owner != nil && t.Owner.Mode > 0o7777:
 		return fmt.Errorf("mode %#o is more than 07777", t.Owner.Mode)
 	}

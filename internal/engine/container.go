@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"maps"
 	"strconv"
 
@@ -100,62 +99,6 @@ func stopSignal(c *corev1.Container) cri.Signal {
 		return cri.Signal_SIGNAL_RUNTIME_DEFAULT
 	}
 	return cri.Signal(cri.Signal_value["SIGNAL_"+string(*c.Lifecycle.StopSignal)])
-}
-
-// validate refuses what no container of this pod could be made of, before
-// anything is made.
-func (s *PodSpec) validate() error {
-	if s.Name == "" || len(s.Name) > maxNameLength {
-		return fmt.Errorf("pod name %q is empty or too long", s.Name)
-	}
-	if len(s.Spec.Containers) == 0 {
-		return fmt.Errorf("pod %s has no containers", s.Name)
-	}
-	if !deref(s.Spec.HostUsers, true) {
-		return fmt.Errorf("pod %s: spec.hostUsers: user namespaces are not supported", s.Name)
-	}
-	seen := map[string]bool{}
-	for _, list := range [][]corev1.Container{s.Spec.InitContainers, s.Spec.Containers} {
-		for i := range list {
-			if err := validateContainer(&list[i], seen); err != nil {
-				return fmt.Errorf("pod %s: %w", s.Name, err)
-			}
-		}
-	}
-	return nil
-}
-
-func validateContainer(c *corev1.Container, seen map[string]bool) error {
-	if !isLabel(c.Name) {
-		return fmt.Errorf("container name %q is not a DNS label", c.Name)
-	}
-	if seen[c.Name] {
-		return fmt.Errorf("two containers are named %s", c.Name)
-	}
-	seen[c.Name] = true
-	if c.Image == "" {
-		return fmt.Errorf("container %s has no image", c.Name)
-	}
-	if c.Lifecycle != nil && c.Lifecycle.StopSignal != nil {
-		if _, ok := cri.Signal_value["SIGNAL_"+string(*c.Lifecycle.StopSignal)]; !ok {
-			return fmt.Errorf("container %s: lifecycle.stopSignal %s is not a signal", c.Name, *c.Lifecycle.StopSignal)
-		}
-	}
-	return nil
-}
-
-// isLabel reports whether a name is a DNS label (RFC 1123). Such names are
-// also safe as names of files.
-func isLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for _, r := range s {
-		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' {
-			return false
-		}
-	}
-	return true
 }
 
 // withDefaults fills in what the API server would have, as far as this package

@@ -36,7 +36,10 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 	defer lock.release()
 	e.opts.step("reserved")
 	c := e.newCare(rec, events)
-	err = c.bringUp(ctx)
+	owner, err := own(c.l, s.Ephemeral)
+	if err == nil {
+		err = c.bringUp(ctx)
+	}
 	if err == nil {
 		err = writeFile(c.l.committed(), nil, 0o600)
 	}
@@ -47,7 +50,19 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 		return nil, errors.Join(err, e.erase(undo, rec.UID))
 	}
 	e.opts.step("committed")
-	return e.pod(ctx, rec)
+	p, err := e.pod(ctx, rec)
+	if err == nil {
+		p.owner = owner
+	}
+	return p, err
+}
+
+// own marks a pod as this process's, for as long as it lives.
+func own(l layout, isEphemeral bool) (*fileLock, error) {
+	if !isEphemeral {
+		return nil, nil
+	}
+	return acquire(l.owner(), false)
 }
 
 // validate refuses what the pod asks for and this runtime cannot do.

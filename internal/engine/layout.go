@@ -13,6 +13,7 @@ import (
 //	pods/<uid>/lock                  held while the pod is created or removed
 //	pods/<uid>/pod.json              what was asked for
 //	pods/<uid>/committed             there once the pod is whole
+//	pods/<uid>/owner                 of an ephemeral pod: held while its creator lives
 //	pods/<uid>/etc-hosts
 //	pods/<uid>/volumes/<plugin>/<name>
 //	pods/<uid>/volume-subpaths/<volume>/<container>/<index>
@@ -66,6 +67,9 @@ func (l layout) terminationLog(container string, attempt uint32) string {
 func logPath(container string, attempt uint32) string {
 	return filepath.Join(container, fmt.Sprintf("%d.log", attempt))
 }
+
+// owner is held by the creator of an ephemeral pod as long as that lives.
+func (l layout) owner() string { return filepath.Join(l.dir, "owner") }
 
 func (l layout) removing() string { return filepath.Join(l.dir, "removing") }
 

@@ -44,8 +44,9 @@ type Pod struct {
 	IP          string      // empty with the machine's network
 	Containers  []Container // init containers first, each in the manifest's order
 
-	e   *Engine
-	rec *record
+	e     *Engine
+	rec   *record
+	owner *fileLock // of an ephemeral pod, in the process that created it
 }
 
 // State is what a container does.
@@ -110,6 +111,7 @@ func (p *Pod) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	fresh.owner = p.owner
 	*p = *fresh
 	return nil
 }

@@ -32,7 +32,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 
 func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	l := newLayout(e.opts.Root, uid)
-	if exists(l.committed()) {
+	if exists(l.committed()) && !isOrphan(l) {
 		return nil
 	}
 	lock, err := acquire(l.lock(), false)
@@ -43,10 +43,23 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 		return err
 	}
 	defer lock.release()
-	if exists(l.committed()) {
+	if exists(l.committed()) && !isOrphan(l) {
 		return nil // it was finished in the meantime
 	}
 	return e.erase(ctx, uid)
+}
+
+// isOrphan reports whether a pod is ephemeral and its creator is gone.
+func isOrphan(l layout) bool {
+	if !exists(l.owner()) {
+		return false
+	}
+	owner, err := acquire(l.owner(), false)
+	if err != nil {
+		return false
+	}
+	owner.release()
+	return true
 }
 
 // recoverUnborn removes directories that never got their final name. Only the

@@ -112,6 +112,9 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	if err := p.e.erase(ctx, p.UID); err != nil {
 		return errors.Join(stopErr, err)
 	}
+	if p.owner != nil {
+		p.owner.release()
+	}
 	return nil // a container that would not stop is gone with the sandbox
 }
 

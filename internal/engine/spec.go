@@ -24,6 +24,9 @@ type PodSpec struct {
 	// Restarts is how often each container may end in error before Create and
 	// WaitReady give up. Zero gives up, and says why, the first time.
 	Restarts int `json:"restarts,omitempty"`
+	// Ephemeral pods are removed by whoever comes next once the process that
+	// created them is gone.
+	Ephemeral bool `json:"ephemeral,omitempty"`
 }
 
 // workload is "kind/name", also for a bare pod.

@@ -34,13 +34,16 @@ func create(path, kind string) error {
 	case "":
 		return nil // the runtime makes a directory
 	case "DirectoryOrCreate":
-		return os.MkdirAll(path, 0o755)
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return fmt.Errorf("hostPath: %w", err)
+		}
+		return os.Chmod(path, 0o755) // whatever this process's umask is
 	case "FileOrCreate":
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
 		if err != nil {
 			return fmt.Errorf("hostPath: %w", err)
 		}
-		return f.Close()
+		return errors.Join(f.Chmod(0o644), f.Close())
 	}
 	return fmt.Errorf("hostPath %s does not exist, type %s", path, kind)
 }

@@ -37,10 +37,8 @@ func WritePayload(dir string, files map[string]File, group *int64, nested []stri
 			return err
 		}
 	}
-	for _, path := range nested {
-		if err := os.MkdirAll(filepath.Join(dir, path), 0o755); err != nil {
-			return err
-		}
+	if err := makeNested(dir, nested); err != nil {
+		return err
 	}
 	version, err := os.MkdirTemp(dir, time.Now().UTC().Format("..2006_01_02_15_04_05."))
 	if err != nil {
@@ -70,7 +68,7 @@ func writeFiles(version string, files map[string]File) error {
 	defer root.Close()
 	for path, f := range files {
 		path = filepath.Clean(path)
-		if err := root.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err := mkdirAll(root, filepath.Dir(path)); err != nil {
 			return err
 		}
 		mode := os.FileMode(f.Mode & 0o777)
@@ -87,6 +85,38 @@ func writeFiles(version string, files map[string]File) error {
 		}
 	}
 	return nil
+}
+
+func makeNested(dir string, nested []string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, path := range nested {
+		if err := mkdirAll(root, filepath.Clean(path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mkdirAll makes directories with mode 0755, whatever this process's umask is.
+func mkdirAll(root *os.Root, path string) error {
+	if path == "." {
+		return nil
+	}
+	if err := mkdirAll(root, filepath.Dir(path)); err != nil {
+		return err
+	}
+	err := root.Mkdir(path, 0o755)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return root.Chmod(path, 0o755)
 }
 
 // linkFiles makes the links by which the files are seen. A name that is there

@@ -80,8 +80,8 @@ func mariadb() App {
 		Port:     3306,
 		// A temporary table on disk, and a sort that spills.
 		Exercise: shell(`
-			mariadb -e 'create database if not exists d; create table if not exists d.t (a int);
-				insert into d.t select seq from seq_1_to_50000; flush tables;
+			mariadb -e 'create database if not exists d; use d; create table if not exists t (a int);
+				insert into t select seq from seq_1_to_50000; flush tables;
 				set tmp_table_size = 1024, sort_buffer_size = 1024;
 				select count(*) from (select distinct a, repeat("x", 600) b from d.t order by b, a limit 40000) s'`),
 	}

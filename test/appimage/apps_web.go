@@ -44,7 +44,7 @@ file_put_contents(tempnam(sys_get_temp_dir(), 'adamant'), 'x');
 echo "adamant";
 `},
 		Setup: `install -d -o www-data -g www-data -m 755 /run/php`,
-		Cmd:   []string{"sh", "-c", "exec php-fpm* --nodaemonize"},
+		Cmd:   []string{"sh", "-c", "exec /usr/sbin/php-fpm* --nodaemonize"},
 		Exercise: shell(`
 			export SCRIPT_FILENAME=/var/www/html/index.php REQUEST_METHOD=GET
 			cgi-fcgi -bind -connect "$(echo /run/php/php*-fpm.sock)" | grep -q adamant`),

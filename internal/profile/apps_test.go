@@ -393,6 +393,12 @@ func TestDeriveApplications(t *testing.T) {
 			`,
 			want: []string{"/var/cache/app"},
 		},
+		{
+			name:  "with a VOLUME of its image",
+			image: "d 0755 7:7 /data",
+			trace: "create,write /data/db app:7 3000 on /data\ncreate /dev/shm/x app:7 on /dev/shm",
+			want:  []string{"/data copy-up 0755 7:7"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := Derive(Input{

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	yaml3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
@@ -67,19 +69,42 @@ func (p Profile) Marshal() ([]byte, error) {
 
 // plain turns JSON's style into the one people write, with modes in octal.
 func plain(n *yaml3.Node) {
-	n.Style = 0
+	if n.Kind != yaml3.ScalarNode || n.Tag != "!!str" || isPlain(n.Value) {
+		n.Style = 0
+	}
 	for i, child := range n.Content {
 		plain(child)
-		if n.Kind == yaml3.MappingNode && i%2 == 1 && n.Content[i-1].Value == "mode" {
+		if len(child.Content) == 0 && child.Kind != yaml3.ScalarNode {
+			child.Style = yaml3.FlowStyle
+		}
+		if n.Kind != yaml3.MappingNode || i%2 == 0 {
+			continue
+		}
+		switch n.Content[i-1].Value {
+		case "mode":
 			if mode, err := strconv.ParseUint(child.Value, 10, 32); err == nil && mode > 0 {
 				child.Value = fmt.Sprintf("%#o", mode)
 			}
-		}
-		if len(child.Content) == 0 && child.Kind != yaml3.ScalarNode {
+		case "ops", "by", "uids":
 			child.Style = yaml3.FlowStyle
 		}
 	}
 }
+
+// isPlain reports whether a string needs no quotes in any version of YAML: it
+// begins as a word or a path, and is none of the words that mean something.
+func isPlain(s string) bool {
+	if !plainForm.MatchString(s) || strings.Contains(s, ": ") {
+		return false
+	}
+	switch strings.ToLower(s) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return false
+	}
+	return true
+}
+
+var plainForm = regexp.MustCompile(`^[A-Za-z/]([A-Za-z0-9/._,:@%+*=() -]*[A-Za-z0-9/_*)])?$|^[0-9]+[MG]i$`)
 
 // sorted returns a copy with every list in its order. Lists that are always
 // written are empty rather than null.

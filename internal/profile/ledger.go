@@ -35,7 +35,7 @@ func newLedger(s Scene) *ledger {
 // trace adds an access. What happened on a mount is not the root's concern.
 func (l *ledger) trace(a observe.Access) {
 	a.Path = path.Clean("/" + a.Path)
-	if a.Mount != "" || l.scene.onMount(a.Path) || isKernels(a.Path) {
+	if !l.scene.onRoot(a) {
 		return
 	}
 	switch {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/adamant-sh/adamant/internal/observe"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
@@ -19,7 +20,7 @@ type image interface {
 // A Scene is what a container's writes are judged against.
 type Scene struct {
 	Tree   image   // of the container's image; required
-	Mounts []Mount // everything mounted in the container but its root
+	Mounts []Mount // the pod's volumes in the container and what the runtime mounts; not the image's VOLUMEs
 	User   User    // whom the container's first process runs as
 }
 
@@ -59,6 +60,13 @@ func (s Scene) resolve(name string) string {
 // onMount reports whether a path lies on a mount, or is one.
 func (s Scene) onMount(name string) bool {
 	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return within(name, m.Path) })
+}
+
+// onRoot reports whether an access counts as one of the root file system. That
+// includes the VOLUMEs of the image, which are mounts that nobody asked for:
+// some runtimes make them writable by themselves and some do not.
+func (s Scene) onRoot(a observe.Access) bool {
+	return !s.onMount(a.Path) && !isKernels(a.Path) && !isKernels(a.Mount)
 }
 
 // onReadOnlyMount reports whether a path lies on a mount that was meant not to

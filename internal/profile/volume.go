@@ -45,6 +45,7 @@ func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Vo
 	v.Medium = medium(m, bytes, writes, c.Evidence)
 	v.SizeLimit = sizeLimit(bytes, v.Medium, shortages(m, c.Evidence))
 
+	// Where content is copied up, the directory's own mode and owner are too.
 	switch owner, known := p.ownerOf(m, writes); {
 	case m.kind == file:
 		v.File, v.CopyUp, v.SubPath = true, true, path.Base(m.path)
@@ -54,7 +55,7 @@ func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Vo
 	case known && p.changesOwn(m, writes, c.Evidence):
 		v.SubPath = path.Base(m.path)
 		fallthrough
-	case known && (c.Exact || (matters(owner, v.Medium) || isLeftEmpty(m, writes)) && !p.setsOwn(m, writes)):
+	case known && (c.Exact && entries == 0 || (matters(owner, v.Medium) || isLeftEmpty(m, writes)) && !p.setsOwn(m, writes)):
 		v.CopyUp = true
 		v.Mode, v.UID, v.GID = owner.Mode, owner.UID, owner.GID
 	}

@@ -54,17 +54,41 @@ func shortages(m mount, evidence []Failure) int {
 
 // Widen plans a container's volumes anew after a proof that failed, by what
 // failed in it, and reports whether anything is different from before; if not,
-// another proof would fail as this one did. A proof that failed though no call
-// did, or because access was denied, asks for the directories' exact modes.
+// another proof would fail as this one did.
+//
+// Where the failed calls ask for nothing new, or there are none (a program may
+// look at a directory and not like it), it tries what else can be the cause:
+// first a directory's mode or owner, which Exact keeps; then a directory that is
+// there before the program makes it, and so is not filled by it.
 func Widen(c Container, s Scene, failures []Failure) (Container, bool) {
-	before := c
+	before := c.Volumes
 	c.Evidence = mergeEvidence(c.Evidence, failures)
-	if len(failures) == 0 {
-		c.Exact = true
-	}
 	for _, f := range failures {
 		c.Exact = c.Exact || f.Errno == "EACCES" || f.Errno == "EPERM"
 	}
 	c = Plan(c, s)
-	return c, !sameVolumes(before.Volumes, c.Volumes)
+	if sameVolumes(before, c.Volumes) && !c.Exact {
+		c.Exact = true
+		c = Plan(c, s)
+	}
+	if sameVolumes(before, c.Volumes) {
+		c.Evidence = mergeEvidence(c.Evidence, unexplained(c.Volumes, s))
+		c = Plan(c, s)
+	}
+	return c, !sameVolumes(before, c.Volumes)
+}
+
+// unexplained blames the mounts in place of directories that the program makes.
+func unexplained(volumes []Volume, s Scene) []Failure {
+	var out []Failure
+	for _, v := range volumes {
+		if !v.File && !s.isDir(v.MountPath) {
+			out = append(out, Failure{
+				Access: observe.Access{Op: observe.Mkdir, Path: v.MountPath, Errno: "EEXIST"},
+				Reason: "the program makes it, and nothing else explains why the proof failed",
+				Mild:   true,
+			})
+		}
+	}
+	return out
 }

@@ -1,0 +1,69 @@
+package profile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestMergeVolumes(t *testing.T) {
+	with := func(digest string, volumes ...Volume) Profile {
+		return Profile{APIVersion: APIVersion, Kind: Kind, Name: "x", Runs: 1, Containers: []Container{
+			{Name: "app", Digest: digest, Method: "ptrace", Volumes: volumes},
+		}}
+	}
+	for _, tc := range []struct {
+		name       string
+		a, b, want []Volume
+	}{
+		{
+			"apart",
+			[]Volume{{MountPath: "/run"}}, []Volume{{MountPath: "/tmp"}},
+			[]Volume{{MountPath: "/run"}, {MountPath: "/tmp"}},
+		},
+		{
+			"one in the other",
+			[]Volume{{MountPath: "/run/app", Medium: memory, SizeLimit: "1Gi", SubPath: "app", Mode: 0o700}},
+			[]Volume{{MountPath: "/run", CopyUp: true, Medium: memory, SizeLimit: "16Mi"}},
+			[]Volume{{MountPath: "/run", CopyUp: true, Medium: memory, SizeLimit: "1Gi"}},
+		},
+		{
+			"the same",
+			[]Volume{{MountPath: "/data", SizeLimit: "16Mi", Need: Silent, Medium: memory, Why: []string{"a"}}},
+			[]Volume{{MountPath: "/data", SizeLimit: "1Gi", Need: Soft, CopyUp: true, SubPath: "data", Mode: 0o700, UID: 7, Why: []string{"a", "b"}}},
+			[]Volume{{MountPath: "/data", SizeLimit: "1Gi", Need: Soft, CopyUp: true, SubPath: "data", Mode: 0o700, UID: 7, Why: []string{"a", "b"}}},
+		},
+		{
+			"without a limit",
+			[]Volume{{MountPath: "/data", SizeLimit: "16Mi"}}, []Volume{{MountPath: "/data"}},
+			[]Volume{{MountPath: "/data"}},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Merge(with("sha256:1", tc.a...), with("", tc.b...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(got.Containers[0].Volumes, tc.want); diff != "" {
+				t.Errorf("(-got +want):\n%s", diff)
+			}
+			if got.Runs != 2 || got.Containers[0].Digest != "sha256:1" {
+				t.Errorf("%d runs of %s", got.Runs, got.Containers[0].Digest)
+			}
+		})
+	}
+	if _, err := Merge(with("sha256:1"), with("sha256:2")); err == nil || !strings.Contains(err.Error(), "learn it anew") {
+		t.Errorf("error for two images is %v", err)
+	}
+}
+
+func TestMergeForgetsWhatSucceeded(t *testing.T) {
+	scene := Scene{Tree: imageOf(t, debian)}
+	one := Derive(Input{Traces: traces(traceOf(t, "create /run/a app !EACCES\ncreate /run/b app !EACCES")), Scene: scene})
+	two := Derive(Input{Traces: traces(traceOf(t, "create /run/a app")), Scene: scene})
+	got := mergeContainers(one, two)
+	if diff := cmp.Diff(pathsOf(got.Refused), []string{"/run/b"}); diff != "" {
+		t.Errorf("refused (-got +want):\n%s", diff)
+	}
+}

@@ -127,17 +127,15 @@ func defaultContainer(c *corev1.Container, hostNetwork bool) {
 	}
 }
 
-// pullPolicy is the default for an image: Always if it has the tag latest or
+// pullPolicy is the default for an image: Always if it has the tag latest, or
 // neither tag nor digest.
 func pullPolicy(image string) corev1.PullPolicy {
-	if strings.Contains(image, "@") {
-		return corev1.PullIfNotPresent
+	name, _, digested := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], "@")
+	_, tag, tagged := strings.Cut(name, ":")
+	if tag == "latest" || !tagged && !digested {
+		return corev1.PullAlways
 	}
-	name := image[strings.LastIndexByte(image, '/')+1:]
-	if _, tag, ok := strings.Cut(name, ":"); ok && tag != "latest" {
-		return corev1.PullIfNotPresent
-	}
-	return corev1.PullAlways
+	return corev1.PullIfNotPresent
 }
 
 // defaultResources makes each limit a request that none is given for.

@@ -157,6 +157,9 @@ func (t *text) delimit(n *node) {
 func (t *text) skipProperties(n *node) int {
 	at := n.start
 	for at < len(t.data) && (t.data[at] == '&' || t.data[at] == '!') {
+		if t.data[at] == '!' && n.tag == "" {
+			n.tag = "!" // which the YAML parser drops, though it means text
+		}
 		for at < len(t.data) && spaceLen(t.data[at:]) == 0 {
 			if n.style == flowStyle && (t.data[at] == '{' || t.data[at] == '[') {
 				break

@@ -54,10 +54,12 @@ func oneOf[T ~string](c *checker, at path, value T, allowed ...T) {
 	if slices.Contains(allowed, value) {
 		return
 	}
-	names := make([]string, len(allowed))
+	var names []string
 	hint := ""
-	for i, a := range allowed {
-		names[i] = string(a)
+	for _, a := range allowed {
+		if a != "" {
+			names = append(names, string(a))
+		}
 		if strings.EqualFold(string(a), string(value)) {
 			hint = "did you mean " + string(a) + "?"
 		}

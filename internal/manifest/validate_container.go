@@ -182,12 +182,13 @@ func (k *containerChecker) resources() {
 	}{{"limits", k.c.Resources.Limits}, {"requests", k.c.Resources.Requests}} {
 		for name, q := range list.values {
 			at := k.at.with(key("resources"), key(list.name), key(string(name)))
-			if q.Sign() < 0 {
-				k.fail(at, "", "%s is negative", q.String())
-			}
 			limit, limited := k.c.Resources.Limits[name]
-			if list.name == "requests" && limited && q.Cmp(limit) > 0 {
+			switch {
+			case list.name == "requests" && limited && q.Cmp(limit) == 0: // a default
+			case list.name == "requests" && limited && q.Cmp(limit) > 0:
 				k.fail(at, "", "%s is more than the limit of %s", q.String(), limit.String())
+			case q.Sign() < 0:
+				k.fail(at, "", "%s is negative", q.String())
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func (c *checker) hosts(s *corev1.PodSpec, at path) {
 		}
 	}
 	if s.DNSPolicy == corev1.DNSNone && (s.DNSConfig == nil || len(s.DNSConfig.Nameservers) == 0) {
-		c.fail(at.with(key("dnsConfig")), "", "dnsPolicy None needs a name server here")
+		c.fail(at.with(key("dnsPolicy")), "name one in dnsConfig.nameservers", "None needs a name server")
 	}
 	if s.DNSConfig == nil {
 		return

@@ -194,3 +194,24 @@ func (f File) Others() []Other {
 	}
 	return list
 }
+
+// UnsupportedKinds returns an error for each of Others, for a caller that can
+// do nothing with such objects and must not drop them without a word.
+func (f File) UnsupportedKinds() []FieldError {
+	var list []FieldError
+	for _, o := range f.objects {
+		if o.typed != nil {
+			continue
+		}
+		place := o.node
+		if e, ok := o.node.get("kind"); ok {
+			place = e.value
+		}
+		list = append(list, FieldError{
+			File: f.Name, Line: place.line, Column: place.col, Path: "kind",
+			Detail: fmt.Sprintf("%s (%s) has no pods to run", o.kind, o.apiVersion),
+			Hint:   "leave it out, or keep it in a file for the cluster",
+		})
+	}
+	return list
+}

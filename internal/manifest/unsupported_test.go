@@ -1,0 +1,159 @@
+package manifest
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// TestSupportTable checks that each name in the table is a field of its type,
+// and that every type which a supported field has is in the table.
+func TestSupportTable(t *testing.T) {
+	seen := map[string]bool{"InitContainer": true}
+	for _, root := range []any{
+		corev1.Pod{}, corev1.ReplicationController{}, appsv1.Deployment{}, appsv1.StatefulSet{}, appsv1.DaemonSet{},
+		appsv1.ReplicaSet{}, batchv1.Job{}, batchv1.CronJob{},
+	} {
+		checkRow(t, reflect.TypeOf(root), seen)
+	}
+	for row := range supported {
+		if !seen[row] {
+			t.Errorf("%s is not a type that can be reached", row)
+		}
+	}
+}
+
+func checkRow(t *testing.T, typ reflect.Type, seen map[string]bool) {
+	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+		typ = typ.Elem()
+	}
+	if seen[typ.Name()] || typ.Name() == "ResourceList" {
+		seen[typ.Name()] = true
+		return
+	}
+	if typ.Kind() != reflect.Struct || reflect.PointerTo(typ).Implements(unmarshaler) {
+		return
+	}
+	seen[typ.Name()] = true
+	row, ok := supported[typ.Name()]
+	if !ok {
+		t.Errorf("%s has no row", typ.Name())
+		return
+	}
+	if row.runs == "*" {
+		return
+	}
+	fields := structFields(typ)
+	names := strings.Fields(row.runs)
+	for name := range row.notes {
+		names = append(names, name)
+	}
+	for name := range row.hints {
+		names = append(names, name)
+	}
+	for _, name := range names {
+		name, _, _ = strings.Cut(name, "=")
+		f, ok := lookup(fields, name)
+		if !ok {
+			t.Errorf("%s has no field %s", typ.Name(), name)
+			continue
+		}
+		if strings.Contains(" "+row.runs+" ", " "+name+" ") {
+			checkRow(t, f.typ, seen)
+		}
+	}
+}
+
+func TestUnsupported(t *testing.T) {
+	tests := []struct {
+		name           string
+		text           string
+		refused, notes []string
+	}{
+		{name: "the example", text: nginxPod},
+		{
+			name: "volumes",
+			text: podSpec("volumes:", "- name: a", "  persistentVolumeClaim: {claimName: a}", "- {name: b, emptyDir: {medium: HugePages}}", "- name: c", "  projected: {sources: [{serviceAccountToken: {path: a}}]}", "- {name: d, configMap: {name: x, defaultUser: 5}}"),
+			refused: []string{
+				"8:5: spec.volumes[0].persistentVolumeClaim: not supported on one machine (persistent volumes need a cluster; use an emptyDir or a hostPath here)",
+				"9:26: spec.volumes[1].emptyDir.medium: not supported on one machine",
+				"11:28: spec.volumes[2].projected.sources[0].serviceAccountToken: not supported on one machine (there is no API server here that could issue one)",
+				"12:36: spec.volumes[3].configMap.defaultUser: not supported on one machine",
+			},
+		},
+		{
+			name: "scheduling",
+			text: podSpec("nodeSelector: {a: b}", "affinity: {}", "tolerations: []", "schedulerName: default-scheduler", "serviceAccountName: a", "hostUsers: true", "enableServiceLinks: null"),
+			notes: []string{
+				"6:3: spec.nodeSelector: pods are not scheduled here: there is one machine",
+				"10:3: spec.serviceAccountName: there is no API server here: no token is mounted",
+			},
+		},
+		{
+			name:    "pod fields",
+			text:    podSpec("runtimeClassName: a", "hostUsers: false", "os: {name: windows}", "securityContext: {windowsOptions: {}}"),
+			refused: []string{"6:3: spec.runtimeClassName: not supported on one machine (one runtime is used here)", "7:3: spec.hostUsers: not supported on one machine (user namespaces are not used here)", "8:8: spec.os.name: not supported on one machine", "9:21: spec.securityContext.windowsOptions: not supported on one machine"},
+		},
+		{
+			name: "containers",
+			text: podSpec("initContainers:", "- {name: b, image: i, restartPolicy: Always, resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]}") + "---\n" +
+				strings.ReplaceAll(pod("restartPolicy: Always", "resources: {limits: {hugepages-2Mi: 2Mi, cpu: 1}}"), "name: web", "name: c"),
+			notes: []string{"7:48: spec.initContainers[0].resizePolicy: resources are not changed while a pod runs"},
+			refused: []string{
+				"17:5: spec.containers[0].restartPolicy: not supported on one machine (it is for init containers; the pod's own restartPolicy holds here)",
+				"18:26: spec.containers[0].resources.limits.hugepages-2Mi: not supported on one machine",
+			},
+		},
+		{
+			name: "a Deployment",
+			text: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replicas: 3\n  strategy: {type: Recreate}\n  selector: {matchLabels: {a: b}}\n  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}\nstatus: {replicas: 3}\n",
+			notes: []string{
+				"5:3: spec.replicas: one pod is run, however many are asked for",
+				"6:3: spec.strategy: used only when pods are replaced, which a cluster does",
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := Parse("x", []byte(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var refused, notes []string
+			for _, w := range f.Workloads() {
+				for _, e := range Unsupported(w) {
+					refused = append(refused, strings.TrimPrefix(e.Error(), "x:"))
+				}
+				for _, e := range Notes(w) {
+					notes = append(notes, strings.TrimPrefix(e.Error(), "x:"))
+				}
+			}
+			if diff := cmp.Diff(refused, tt.refused); diff != "" {
+				t.Errorf("refused (-got +want):\n%s", diff)
+			}
+			if diff := cmp.Diff(notes, tt.notes); diff != "" {
+				t.Errorf("notes (-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestUnsupportedKinds(t *testing.T) {
+	f, err := Parse("x", []byte("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n---\n"+pod()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range f.UnsupportedKinds() {
+		got = append(got, e.Error())
+	}
+	want := []string{"x:2:7: kind: Service (v1) has no pods to run (leave it out, or keep it in a file for the cluster)"}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
+}

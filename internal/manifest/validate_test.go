@@ -1,0 +1,180 @@
+package manifest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// problems parses a manifest and returns its errors without the file name.
+func problems(t *testing.T, text string) []string {
+	t.Helper()
+	_, err := Parse("x", []byte(text))
+	if err == nil {
+		return nil
+	}
+	var errs Errors
+	if !errors.As(err, &errs) {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range errs {
+		list = append(list, strings.TrimPrefix(e.Error(), "x:"))
+	}
+	return list
+}
+
+func podSpec(lines ...string) string {
+	text := "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers: [{name: a, image: i}]\n"
+	for _, line := range lines {
+		text += "  " + line + "\n"
+	}
+	return text
+}
+
+func TestValidateContainer(t *testing.T) {
+	tests := []struct {
+		name  string
+		lines []string
+		want  []string
+	}{
+		{"nothing wrong", []string{"ports: [{containerPort: 80, name: http}]", "livenessProbe: {httpGet: {port: http}}", "lifecycle: {preStop: {sleep: {seconds: 1}}}"}, nil},
+		{"ports", []string{"ports:", "- {containerPort: 0, name: a}", "- {containerPort: 70000, name: a}", "- {containerPort: 1, hostPort: 8}", "- {containerPort: 2, hostPort: 8, hostIP: x}", "- {containerPort: 2, hostPort: 8, protocol: tcp}", "- {containerPort: 2, hostPort: 8}"}, []string{
+			`10:8: spec.containers[0].ports[0].containerPort: required`,
+			`11:8: spec.containers[0].ports[1].containerPort: 70000 is not between 1 and 65535`,
+			`11:30: spec.containers[0].ports[1].name: another port is named "a"`,
+			`13:39: spec.containers[0].ports[3].hostIP: "x" is not an IP address`,
+			`14:39: spec.containers[0].ports[4].protocol: "tcp" is none of TCP, UDP, SCTP (did you mean TCP?)`,
+			`15:26: spec.containers[0].ports[5].hostPort: port 8 of the host is already taken by spec.containers[0].ports[2]`,
+		}},
+		{"env", []string{"env:", "- {value: a}", "- {name: A=B}", "- {name: A, value: b, valueFrom: {}}", "- {name: A, valueFrom: {fieldRef: {fieldPath: spec.x}}}", "- {name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['x']\"}, configMapKeyRef: {name: a}}}", "- {name: A, valueFrom: {resourceFieldRef: {resource: limits.gpu}}}", "envFrom: [{}, {secretRef: {}}]"}, []string{
+			`10:7: spec.containers[0].env[0].name: required`,
+			`11:8: spec.containers[0].env[1].name: "A=B": a valid environment variable name must consist only of printable ASCII characters other than '='`,
+			`12:27: spec.containers[0].env[2].valueFrom: cannot be set together with value`,
+			`12:27: spec.containers[0].env[2].valueFrom: exactly one source must be set, not 0`,
+			`13:40: spec.containers[0].env[3].valueFrom.fieldRef.fieldPath: "spec.x" cannot be referred to (allowed are metadata.name, metadata.namespace, metadata.uid, spec.nodeName, spec.serviceAccountName, status.hostIP, status.hostIPs, status.podIP, status.podIPs, and metadata.labels['key'] and metadata.annotations['key'])`,
+			`14:17: spec.containers[0].env[4].valueFrom: exactly one source must be set, not 2`,
+			`14:76: spec.containers[0].env[4].valueFrom.configMapKeyRef.key: required`,
+			`15:48: spec.containers[0].env[5].valueFrom.resourceFieldRef.resource: "limits.gpu" is none of limits.cpu, limits.memory, limits.ephemeral-storage, requests.cpu, requests.memory, requests.ephemeral-storage`,
+			`16:15: spec.containers[0].envFrom[0]: one of configMapRef and secretRef is required`,
+			`16:20: spec.containers[0].envFrom[1].secretRef.name: required`,
+		}},
+		{"resources", []string{"resources:", "  limits: {cpu: 1, memory: -1}", "  requests: {cpu: 1500m}"}, []string{
+			`10:24: spec.containers[0].resources.limits.memory: -1 is negative`,
+			`11:18: spec.containers[0].resources.requests.cpu: 1500m is more than the limit of 1`,
+		}},
+		{"mounts", []string{"volumeMounts:", "- {name: dta, mountPath: a}", "- {name: data, mountPath: /a, subPath: ../b}", "- {name: data, mountPath: /a, mountPropagation: Bidirectional}", "- {name: data}", "- {name: data, mountPath: '/b:c', recursiveReadOnly: Enabled}"}, []string{
+			`10:8: spec.containers[0].volumeMounts[0].name: there is no volume "dta" (did you mean data?)`,
+			`10:19: spec.containers[0].volumeMounts[0].mountPath: "a" is not absolute (write /a)`,
+			`11:35: spec.containers[0].volumeMounts[1].subPath: "../b" must not contain ..`,
+			`12:20: spec.containers[0].volumeMounts[2].mountPath: "/a" is mounted twice`,
+			`12:35: spec.containers[0].volumeMounts[2].mountPropagation: Bidirectional is only for privileged containers`,
+			`13:7: spec.containers[0].volumeMounts[3].mountPath: required`,
+			`14:20: spec.containers[0].volumeMounts[4].mountPath: "/b:c" contains a colon`,
+			`14:39: spec.containers[0].volumeMounts[4].recursiveReadOnly: needs readOnly: true`,
+		}},
+		{"probes", []string{"livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}", "readinessProbe: {terminationGracePeriodSeconds: 1, httpGet: {port: \"80\", scheme: http}}", "startupProbe: {successThreshold: 2, grpc: {port: 0}}", "lifecycle: {postStart: {}}"}, []string{
+			`9:5: spec.containers[0].livenessProbe: exactly one action must be set, not 2`,
+			`10:22: spec.containers[0].readinessProbe.terminationGracePeriodSeconds: not for a readinessProbe, which ends nothing`,
+			`10:66: spec.containers[0].readinessProbe.httpGet.port: the container has no port named "80" (write 80 without quotes)`,
+			`10:78: spec.containers[0].readinessProbe.httpGet.scheme: "http" is none of HTTP, HTTPS (did you mean HTTP?)`,
+			`11:20: spec.containers[0].startupProbe.successThreshold: must be 1 for a startupProbe`,
+			`11:48: spec.containers[0].startupProbe.grpc.port: 0 is not between 1 and 65535`,
+			`12:17: spec.containers[0].lifecycle.postStart: exactly one action must be set, not 0`,
+		}},
+		{"security", []string{"securityContext:", "  privileged: true", "  allowPrivilegeEscalation: false", "  capabilities: {add: [SYS_ADMIN]}", "  runAsUser: -1", "  procMount: x", "  seccompProfile: {type: Localhost}", "  appArmorProfile: {type: Unconfined, localhostProfile: x}"}, []string{
+			`11:7: spec.containers[0].securityContext.allowPrivilegeEscalation: cannot be false together with privileged: true`,
+			`11:7: spec.containers[0].securityContext.allowPrivilegeEscalation: cannot be false together with the capability SYS_ADMIN`,
+			`13:7: spec.containers[0].securityContext.runAsUser: -1 is not between 0 and 2147483647`,
+			`14:7: spec.containers[0].securityContext.procMount: "x" is none of Default, Unmasked`,
+			`15:7: spec.containers[0].securityContext.seccompProfile.localhostProfile: required with type Localhost`,
+			`16:43: spec.containers[0].securityContext.appArmorProfile.localhostProfile: only with type Localhost`,
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text := pod(tt.lines...) + "  volumes: [{name: data, emptyDir: {}}]\n"
+			if diff := cmp.Diff(problems(t, text), tt.want); diff != "" {
+				t.Errorf("(-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestValidatePod(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string
+	}{
+		{"no containers", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {}\n", []string{"4:1: spec.containers: required: a pod needs at least one container"}},
+		{"no name, no image", "apiVersion: v1\nkind: Pod\nspec: {containers: [{}]}\n", []string{
+			"1:1: metadata.name: required",
+			"3:21: spec.containers[0].name: required",
+			"3:21: spec.containers[0].image: required",
+		}},
+		{"names", "apiVersion: v1\nkind: Pod\nmetadata: {name: A, labels: {a b: c d}}\nspec: {containers: [{name: a, image: a b}, {name: a, image: c}]}\n", []string{
+			`3:12: metadata.name: "A": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character`,
+			`3:30: metadata.labels[a b]: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
+			`3:30: metadata.labels[a b]: "c d": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
+			`4:31: spec.containers[0].image: "a b" contains white space`,
+			`4:45: spec.containers[1].name: another container is named "a"`,
+		}},
+		{"init containers", podSpec("initContainers:", "- {name: b, image: i, livenessProbe: {exec: {command: [a]}}}", "- {name: c, image: i, restartPolicy: Always, livenessProbe: {exec: {command: [a]}}}"), []string{
+			"7:25: spec.initContainers[0].livenessProbe: only for init containers with restartPolicy: Always",
+		}},
+		{"pod fields", podSpec("restartPolicy: always", "dnsPolicy: None", "terminationGracePeriodSeconds: -1", "activeDeadlineSeconds: 0", "hostname: A", "hostPID: true", "shareProcessNamespace: true", "hostAliases: [{ip: x}]", "securityContext: {fsGroup: -1, fsGroupChangePolicy: x, sysctls: [{name: a, value: b}, {name: a, value: c}]}"), []string{
+			`6:3: spec.restartPolicy: "always" is none of Always, OnFailure, Never (did you mean Always?)`,
+			`7:3: spec.dnsPolicy: None needs a name server (name one in dnsConfig.nameservers)`,
+			`8:3: spec.terminationGracePeriodSeconds: -1 is negative`,
+			`9:3: spec.activeDeadlineSeconds: must be at least 1`,
+			`10:3: spec.hostname: "A": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character`,
+			`12:3: spec.shareProcessNamespace: cannot be set together with hostPID`,
+			`13:18: spec.hostAliases[0].ip: "x" is not an IP address`,
+			`14:21: spec.securityContext.fsGroup: -1 is not between 0 and 2147483647`,
+			`14:34: spec.securityContext.fsGroupChangePolicy: "x" is none of OnRootMismatch, Always`,
+			`14:90: spec.securityContext.sysctls[1].name: "a" is set twice`,
+		}},
+		{"volumes", podSpec("volumes:", "- {name: a, emptyDir: {medium: memory}, hostPath: {path: /a}}", "- {name: a, hostPath: {path: /a/../b, type: x}}", "- {name: b, configMap: {items: [{key: a, path: /b, mode: 999}]}}", "- {name: c, projected: {sources: [{}, {downwardAPI: {items: [{path: a, fieldRef: {fieldPath: status.podIP}}]}}]}}", "- {name: d, emptyDir: {medium: memory, sizeLimit: -1}}", "- {name: e, secret: {}}", "- {name: f, image: {}}"), []string{
+			`7:5: spec.volumes[0]: one kind of volume must be set, not 2`,
+			`8:6: spec.volumes[1].name: another volume is named "a"`,
+			`8:26: spec.volumes[1].hostPath.path: "/a/../b" must not contain ..`,
+			`8:41: spec.volumes[1].hostPath.type: "x" is none of DirectoryOrCreate, Directory, FileOrCreate, File, Socket, CharDevice, BlockDevice`,
+			`9:15: spec.volumes[2].configMap.name: required`,
+			`9:44: spec.volumes[2].configMap.items[0].path: "/b" must be relative`,
+			`9:54: spec.volumes[2].configMap.items[0].mode: 999 is not between 0 and 0777 (permissions are written in octal, as 0644)`,
+			`10:37: spec.volumes[3].projected.sources[0]: exactly one source must be set, not 0`,
+			`10:85: spec.volumes[3].projected.sources[1].downwardAPI.items[0].fieldRef.fieldPath: "status.podIP" cannot be referred to (allowed are metadata.name, metadata.namespace, metadata.uid, metadata.labels, metadata.annotations, and metadata.labels['key'] and metadata.annotations['key'])`,
+			`11:26: spec.volumes[4].emptyDir.medium: "memory" is none of Memory (did you mean Memory?)`,
+			`11:42: spec.volumes[4].emptyDir.sizeLimit: -1 is negative`,
+			`12:15: spec.volumes[5].secret.secretName: required`,
+			`13:15: spec.volumes[6].image.reference: required`,
+		}},
+		{"a Deployment", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replicas: -1\n  selector: {matchLabels: {a: b}}\n  template: {spec: {restartPolicy: Never, activeDeadlineSeconds: 5, containers: [{name: a, image: b}]}}\n", []string{
+			"5:3: spec.replicas: -1 is negative",
+			"6:3: spec.selector: does not select the labels of the template",
+			`7:21: spec.template.spec.restartPolicy: "Never" is none of Always`,
+			"7:43: spec.template.spec.activeDeadlineSeconds: only for Pods and Jobs",
+		}},
+		{"a StatefulSet's claims", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec:\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n    spec: {containers: [{name: a, image: b, volumeMounts: [{name: data, mountPath: /data}]}]}\n  volumeClaimTemplates: [{metadata: {name: data}, spec: {}}]\n", nil},
+		{"a Job", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: a, image: b}]}}}\n", []string{
+			"4:19: spec.template.spec.restartPolicy: a Job must say OnFailure or Never (write restartPolicy: OnFailure, or Never)",
+		}},
+		{"a CronJob", "apiVersion: batch/v1\nkind: CronJob\nmetadata: {generateName: a}\nspec: {jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}}}}\n", []string{
+			"3:12: metadata.generateName: generated names are made by a cluster (set metadata.name)",
+			"4:1: spec.schedule: required",
+		}},
+		{"a ConfigMap", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a/b: c, d: e}\nbinaryData: {d: ''}\n", []string{
+			`4:8: data[a/b]: "a/b": a valid config key must consist of alphanumeric characters, '-', '_' or '.'`,
+			`5:14: binaryData.d: also in data`,
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(problems(t, tt.text), tt.want); diff != "" {
+				t.Errorf("(-got +want):\n%s", diff)
+			}
+		})
+	}
+}

@@ -42,19 +42,33 @@ const kindLetters = "fdlcbps" // in the order of the Kind constants
 const maxLine = 16 << 20
 
 // WriteTo writes the canonical encoding and implements io.WriterTo.
-func (t Tree) WriteTo(w io.Writer) (int64, error) { return t.encode(w, true) }
+func (t Tree) WriteTo(w io.Writer) (int64, error) {
+	return t.encode(w, func(e Entry) Entry { return e })
+}
 
 // Digest returns "sha256:<hex>" over the identity of all entries: the
-// canonical encoding without hard links. Two trees have the same digest if and
-// only if they have the same paths and every entry has the same identity,
-// where content that was not read counts as nothing but its size.
+// canonical encoding without what Diff does not compare. Two trees have the
+// same digest if and only if they have the same paths and every entry has the
+// same identity, except that content which was not read counts by its size.
 func (t Tree) Digest() string {
 	h := sha256.New()
-	_, _ = t.encode(h, false) // a hash never returns an error
+	_, _ = t.encode(h, identity) // a hash never returns an error
 	return digestPrefix + hex.EncodeToString(h.Sum(nil))
 }
 
-func (t Tree) encode(w io.Writer, links bool) (int64, error) {
+// identity takes from an entry what Diff does not compare.
+func identity(e Entry) Entry {
+	e.Link = ""
+	if e.Kind == Symlink {
+		e.Mode = 0o777
+	}
+	if e.Size == 0 {
+		e.Digest = ""
+	}
+	return e
+}
+
+func (t Tree) encode(w io.Writer, as func(Entry) Entry) (int64, error) {
 	var written int64
 	buf := append([]byte(encodingHeader), '\n')
 	flush := func() error {
@@ -64,7 +78,7 @@ func (t Tree) encode(w io.Writer, links bool) (int64, error) {
 		return err
 	}
 	for i := range t.entries {
-		buf = appendEntry(buf, &t.entries[i], links)
+		buf = appendEntry(buf, as(t.entries[i]))
 		if len(buf) >= 1<<16 {
 			if err := flush(); err != nil {
 				return written, err
@@ -75,7 +89,7 @@ func (t Tree) encode(w io.Writer, links bool) (int64, error) {
 	return written, flush()
 }
 
-func appendEntry(b []byte, e *Entry, links bool) []byte {
+func appendEntry(b []byte, e Entry) []byte {
 	b = fmt.Appendf(b, "%c %04o %d %d ", kindLetters[e.Kind-1], e.Mode, e.UID, e.GID)
 	b = appendEscaped(b, e.Path)
 	if e.Kind == Regular {
@@ -94,7 +108,7 @@ func appendEntry(b []byte, e *Entry, links bool) []byte {
 		b = appendEscaped(append(b, " xattr:"...), name, '=')
 		b = hex.AppendEncode(append(b, '='), []byte(e.Xattrs[name]))
 	}
-	if links && e.Link != "" {
+	if e.Link != "" {
 		b = appendEscaped(append(b, " link="...), e.Link)
 	}
 	return append(b, '\n')
@@ -191,7 +205,7 @@ func parseEntry(line []byte) (Entry, error) {
 	if err := e.validate(); err != nil {
 		return e, err
 	}
-	if !bytes.Equal(bytes.TrimSuffix(appendEntry(nil, &e, true), []byte("\n")), line) {
+	if !bytes.Equal(bytes.TrimSuffix(appendEntry(nil, e), []byte("\n")), line) {
 		return e, errors.New("not in canonical form")
 	}
 	return e, nil

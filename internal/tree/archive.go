@@ -1,0 +1,147 @@
+package tree
+
+import (
+	"archive/tar"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+	"time"
+)
+
+// ErrSocket says that an archive cannot hold a socket.
+var ErrSocket = errors.New("a socket cannot be archived")
+
+// Archive writes a tar archive, in PAX format, of a path and everything below
+// it. Symbolic links are followed within the root, but not in the last
+// component. In the archive the path is called name, or by its last component
+// if that is empty; "." makes an archive of what is in a directory.
+//
+// What could not be archived is left out, and what changed meanwhile is in the
+// archive as it was read; both are among the unknowns. The error says that the
+// archive is not complete.
+func (r *Root) Archive(ctx context.Context, w io.Writer, from, name string) ([]Unknown, error) {
+	unknown, err := r.archive(ctx, w, from, name)
+	if err != nil {
+		return nil, fmt.Errorf("archive %s: %w", from, err)
+	}
+	return unknown, nil
+}
+
+func (r *Root) archive(ctx context.Context, w io.Writer, from, name string) ([]Unknown, error) {
+	from = path.Clean("/" + from)
+	dir, _, err := r.Resolve(path.Dir(from))
+	if err != nil {
+		return nil, err
+	}
+	if from != "/" {
+		from = path.Join(dir, path.Base(from))
+	}
+	name = cmp.Or(name, strings.TrimPrefix(path.Base(from), "/"), ".")
+	t, unknown, err := r.Walk(ctx, WalkOptions{Path: from})
+	if err != nil {
+		return nil, err
+	}
+	a := archiver{root: r, tar: tar.NewWriter(w), from: from, name: name, written: map[string]string{}, unknown: unknown}
+	for e := range t.All() {
+		if err := a.add(ctx, e); err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Path, err)
+		}
+	}
+	return a.unknown, a.tar.Close()
+}
+
+type archiver struct {
+	root    *Root
+	tar     *tar.Writer
+	from    string
+	name    string
+	written map[string]string // names in the archive of files with several, by Entry.Link
+	unknown []Unknown
+}
+
+func (a *archiver) add(ctx context.Context, e Entry) error {
+	for name := range e.Xattrs {
+		if strings.Contains(name, "=") { // PAX cannot name it
+			a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: fmt.Errorf("extended attribute %q: %w", name, errors.ErrUnsupported)})
+			delete(e.Xattrs, name)
+		}
+	}
+	h := headerOf(e, path.Join(a.name, "./"+strings.TrimPrefix(e.Path, a.from)))
+	switch e.Kind {
+	case Socket:
+		a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: ErrSocket})
+		return nil
+	case Directory:
+		h.Name += "/"
+	case Regular:
+		if first, ok := a.written[e.Link]; ok && e.Link != "" {
+			h.Typeflag, h.Linkname = tar.TypeLink, first
+			break
+		}
+		return a.addFile(ctx, e, h)
+	}
+	return a.tar.WriteHeader(h)
+}
+
+// addFile writes a file as large as it is when it is opened.
+func (a *archiver) addFile(ctx context.Context, e Entry, h *tar.Header) error {
+	f, before, err := a.root.openFile(e.Path, refuseLinks)
+	if err != nil {
+		a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: err})
+		return nil
+	}
+	defer f.Close()
+	h.Size = int64(before.Size)
+	if err := a.tar.WriteHeader(h); err != nil {
+		return err
+	}
+	n, err := io.Copy(a.tar, io.LimitReader(ctxReader{ctx, f}, h.Size))
+	if err != nil {
+		return err
+	}
+	if n < h.Size {
+		return fmt.Errorf("shrank from %d to %d bytes: %w", h.Size, n, ErrChanged)
+	}
+	if e.Link != "" {
+		a.written[e.Link] = h.Name
+	}
+	return a.noteChange(f, e, &before)
+}
+
+func (a *archiver) noteChange(f *os.File, e Entry, before *status) error {
+	after, err := statFD(int(f.Fd()))
+	if err != nil {
+		return err
+	}
+	if !before.unchanged(&after) {
+		a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: ErrChanged})
+	}
+	return nil
+}
+
+// headerOf describes an entry under a name, without content.
+func headerOf(e Entry, name string) *tar.Header {
+	h := &tar.Header{
+		Format: tar.FormatPAX, Name: name, Mode: int64(e.Mode), Uid: int(e.UID), Gid: int(e.GID),
+		ModTime: e.ModTime, Linkname: e.Target, Devmajor: int64(e.Major), Devminor: int64(e.Minor),
+	}
+	if h.ModTime.IsZero() {
+		h.ModTime = time.Unix(0, 0)
+	}
+	for name, value := range e.Xattrs {
+		if h.PAXRecords == nil {
+			h.PAXRecords = map[string]string{}
+		}
+		h.PAXRecords[xattrRecord+name] = value
+	}
+	h.Typeflag = map[Kind]byte{
+		Regular: tar.TypeReg, Directory: tar.TypeDir, Symlink: tar.TypeSymlink,
+		CharDevice: tar.TypeChar, BlockDevice: tar.TypeBlock, FIFO: tar.TypeFifo,
+	}[e.Kind]
+	return h
+}

@@ -1,0 +1,234 @@
+package tree
+
+import (
+	"archive/tar"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Owner is a user and a group by number.
+type Owner struct{ UID, GID uint32 }
+
+// ExtractOptions say what Extract makes of an archive.
+type ExtractOptions struct {
+	// Owner is given everything, whatever the archive says. Setuid and setgid
+	// bits and attributes of the security namespace, file capabilities among
+	// them, are then left off. If nil, all is as in the archive.
+	Owner *Owner
+	// Devices permits devices. Otherwise they are refused.
+	Devices bool
+	// MaxEntries and MaxBytes bound what is made; 5,000,000 and 1 TiB if zero.
+	MaxEntries int
+	MaxBytes   int64
+}
+
+// ErrRefused says that an archive holds what no honest archive does, or what
+// was not permitted.
+var ErrRefused = errors.New("entry refused")
+
+// Extract unpacks a tar archive into a directory of the root, which is made if
+// it is missing; symbolic links that lead to the directory are followed within
+// the root. Below it none are: an entry whose path leads through a symbolic
+// link, whether it was there before or came with the archive, is refused, and
+// so are names that are absolute or climb out, and hard links to anything that
+// did not come with the archive. A symbolic link itself may point anywhere.
+//
+// Files replace files, as Put does; an entry never replaces a directory by
+// something else, or the other way round. On an error what has been unpacked
+// so far stays.
+func (r *Root) Extract(ctx context.Context, archive io.Reader, dst string, opts ExtractOptions) error {
+	if err := r.extract(ctx, archive, dst, opts); err != nil {
+		return fmt.Errorf("extract into %s: %w", dst, err)
+	}
+	return nil
+}
+
+func (r *Root) extract(ctx context.Context, archive io.Reader, dst string, opts ExtractOptions) error {
+	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
+	opts.MaxBytes = cmp.Or(opts.MaxBytes, 1<<40)
+	implied := Entry{Kind: Directory, Mode: 0o755}
+	if opts.Owner != nil {
+		implied.UID, implied.GID = opts.Owner.UID, opts.Owner.GID
+	}
+	if err := r.mkdirAll(dst, followLinks, implied, opts.Owner != nil); err != nil {
+		return err
+	}
+	fd, err := r.open(dst, unix.O_PATH|unix.O_DIRECTORY, followLinks)
+	if err != nil {
+		return err
+	}
+	sub := &Root{fd: fd}
+	defer sub.Close()
+	x := extraction{root: sub, opts: opts, implied: implied, files: map[string]bool{}, left: opts.MaxBytes}
+	for entries := tar.NewReader(archive); ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		h, err := entries.Next()
+		if err == io.EOF {
+			return x.finish()
+		}
+		if err != nil {
+			return fmt.Errorf("read archive: %w", err)
+		}
+		if err := x.entry(ctx, h, entries); err != nil {
+			return fmt.Errorf("entry %q: %w", h.Name, err)
+		}
+	}
+}
+
+// extraction is the state of one Extract.
+type extraction struct {
+	root    *Root // the directory that is extracted into
+	opts    ExtractOptions
+	implied Entry           // what directories without an entry look like
+	files   map[string]bool // that came with the archive, for hard links
+	dirs    []Entry         // whose attributes are set when all is in them
+	entries int
+	left    int64 // bytes
+}
+
+func (x *extraction) entry(ctx context.Context, h *tar.Header, content io.Reader) error {
+	if x.entries++; x.entries > x.opts.MaxEntries {
+		return fmt.Errorf("%w: more than %d", ErrTooMany, x.opts.MaxEntries)
+	}
+	if x.left -= h.Size; h.Size < 0 || x.left < 0 {
+		return fmt.Errorf("all files together: %w of %d bytes", ErrTooLarge, x.opts.MaxBytes)
+	}
+	e, hard, err := x.parse(h)
+	if err != nil || e.Path == "/" {
+		return err // the directory itself keeps its attributes
+	}
+	if err := x.root.mkdirAll(path.Dir(e.Path), refuseLinks, x.implied, x.opts.Owner != nil); err != nil {
+		return err
+	}
+	switch {
+	case hard != "":
+		return x.link(hard, e.Path)
+	case e.Kind == Directory:
+		x.dirs = append(x.dirs, e)
+		e.Mode, e.Xattrs = 0o700, nil
+	default:
+		x.files[e.Path] = true
+	}
+	return x.root.put(ctx, e, content, refuseLinks)
+}
+
+// parse turns a header into an entry, or into one with the path it links to.
+func (x *extraction) parse(h *tar.Header) (e Entry, hard string, err error) {
+	if e.Path, err = nameInArchive(h.Name); err != nil {
+		return e, "", err
+	}
+	if h.Uid < 0 || h.Uid >= math.MaxUint32 || h.Gid < 0 || h.Gid >= math.MaxUint32 {
+		return e, "", fmt.Errorf("owner %d:%d: %w", h.Uid, h.Gid, ErrRefused)
+	}
+	e.Mode, e.UID, e.GID, e.ModTime = uint32(h.Mode)&0o7777, uint32(h.Uid), uint32(h.Gid), h.ModTime
+	switch h.Typeflag {
+	case tar.TypeReg:
+		e.Kind = Regular
+	case tar.TypeDir:
+		e.Kind = Directory
+	case tar.TypeSymlink:
+		e.Kind, e.Target = Symlink, h.Linkname
+	case tar.TypeFifo:
+		e.Kind = FIFO
+	case tar.TypeLink:
+		hard, err = nameInArchive(h.Linkname)
+		return e, hard, err
+	case tar.TypeChar, tar.TypeBlock:
+		e.Kind = CharDevice
+		if h.Typeflag == tar.TypeBlock {
+			e.Kind = BlockDevice
+		}
+		if !x.opts.Devices || h.Devmajor < 0 || h.Devmajor >= 1<<12 || h.Devminor < 0 || h.Devminor >= 1<<20 {
+			return e, "", fmt.Errorf("a %s %d:%d: %w", e.Kind, h.Devmajor, h.Devminor, ErrRefused)
+		}
+		e.Major, e.Minor = uint32(h.Devmajor), uint32(h.Devminor)
+	default:
+		return e, "", fmt.Errorf("type %q: %w", h.Typeflag, ErrRefused)
+	}
+	e.Xattrs = xattrsOf(h, x.opts.Owner == nil)
+	if owner := x.opts.Owner; owner != nil {
+		e.UID, e.GID, e.Mode = owner.UID, owner.GID, e.Mode&0o1777
+	}
+	return e, "", nil
+}
+
+// nameInArchive returns a name in an archive as a path below the directory
+// that is extracted into.
+func nameInArchive(name string) (string, error) {
+	if strings.HasPrefix(name, "/") || slices.Contains(strings.Split(name, "/"), "..") || strings.Contains(name, "\x00") {
+		return "", fmt.Errorf("path %q leads out of the archive: %w", name, ErrRefused)
+	}
+	return path.Clean("/" + name), nil
+}
+
+// xattrsOf takes over extended attributes, those that grant something only if
+// privileges is set. The overlay's own never are.
+func xattrsOf(h *tar.Header, privileges bool) map[string]string {
+	var attrs map[string]string
+	for key, value := range h.PAXRecords {
+		name, ok := strings.CutPrefix(key, xattrRecord)
+		if !ok || ignoredXattr(name, false) || !privileges && !strings.HasPrefix(name, "user.") {
+			continue
+		}
+		if attrs == nil {
+			attrs = map[string]string{}
+		}
+		attrs[name] = value
+	}
+	return attrs
+}
+
+// xattrRecord is how extended attributes are named in PAX headers.
+const xattrRecord = "SCHILY.xattr."
+
+func (x *extraction) link(target, name string) error {
+	if !x.files[target] {
+		return fmt.Errorf("hard link to %q, which did not come with the archive: %w", target, ErrRefused)
+	}
+	if target == name {
+		return fmt.Errorf("hard link to itself: %w", ErrRefused)
+	}
+	dir, base, err := x.root.openParent(name, refuseLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	from, oldBase, err := x.root.openParent(target, refuseLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(from)
+	temp := tempName()
+	if err := unix.Linkat(from, oldBase, dir, temp, 0); err != nil {
+		return err
+	}
+	x.files[name] = true
+	err = unix.Renameat(dir, temp, dir, base)
+	// Renaming one name of a file to another does nothing, and leaves both.
+	if rest := unix.Unlinkat(dir, temp, 0); err == nil && !errors.Is(rest, unix.ENOENT) {
+		err = rest
+	}
+	return err
+}
+
+// finish sets the attributes of directories, the innermost first, since making
+// files in them changes their times, and their modes may forbid it.
+func (x *extraction) finish() error {
+	for _, e := range slices.Backward(x.dirs) {
+		if err := x.root.put(context.Background(), e, nil, refuseLinks); err != nil {
+			return fmt.Errorf("entry %q: %w", e.Path, err)
+		}
+	}
+	return nil
+}

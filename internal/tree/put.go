@@ -1,0 +1,280 @@
+package tree
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Put makes what an entry describes at the entry's path, with its owner, mode,
+// extended attributes and, unless it is zero, modification time. Content is
+// read for a regular file only, to its end; Size, Digest and Link are not looked
+// at. The parent must exist; symbolic links in it are followed within the root.
+//
+// A directory that exists gets the attributes. Anything else is made under
+// another name and moved into place, so that it appears complete and replaces
+// a file that exists; it never replaces a directory, and nothing is ever
+// written through a link that lies at the path. Sockets cannot be made.
+func (r *Root) Put(ctx context.Context, e Entry, content io.Reader) error {
+	if err := r.put(ctx, e, content, followLinks); err != nil {
+		return fmt.Errorf("put %s: %w", e.Path, err)
+	}
+	return nil
+}
+
+func (r *Root) put(ctx context.Context, e Entry, content io.Reader, resolve uint64) error {
+	if e.Path == "/" {
+		return errors.New("the root itself")
+	}
+	if err := e.validate(); err != nil {
+		return err
+	}
+	dir, base, err := r.openParent(e.Path, resolve)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	if e.Kind == Directory {
+		return putDir(dir, base, e)
+	}
+	temp := tempName()
+	if err := putTemp(ctx, dir, temp, e, content); err != nil {
+		_ = unix.Unlinkat(dir, temp, 0)
+		return err
+	}
+	if err := unix.Renameat(dir, temp, dir, base); err != nil {
+		_ = unix.Unlinkat(dir, temp, 0)
+		return err
+	}
+	return nil
+}
+
+// openParent opens the directory that a path is in, and returns its last
+// component. What is then done with the two stays in that directory.
+func (r *Root) openParent(name string, resolve uint64) (int, string, error) {
+	name = path.Clean("/" + name)
+	if name == "/" {
+		return -1, "", errors.New("the root itself")
+	}
+	dir, err := r.open(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY, resolve)
+	if errors.Is(err, unix.ELOOP) && resolve == refuseLinks {
+		err = fmt.Errorf("%s: %w", path.Dir(name), ErrThroughLink)
+	}
+	return dir, path.Base(name), err
+}
+
+// ErrThroughLink says that a path leads through a symbolic link where it must
+// not.
+var ErrThroughLink = errors.New("leads through a symbolic link")
+
+func tempName() string { return ".adamant-" + rand.Text() }
+
+func putDir(dir int, base string, e Entry) error {
+	if err := unix.Mkdirat(dir, base, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	fd, err := openat2(dir, base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY, 0, refuseLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return setAttributes(fd, e)
+}
+
+// putTemp makes a new file under a temporary name.
+func putTemp(ctx context.Context, dir int, temp string, e Entry, content io.Reader) error {
+	var err error
+	switch e.Kind {
+	case Regular:
+		return putRegular(ctx, dir, temp, e, content)
+	case Symlink:
+		err = unix.Symlinkat(e.Target, dir, temp)
+	case FIFO:
+		err = unix.Mknodat(dir, temp, unix.S_IFIFO|0o600, 0)
+	case CharDevice:
+		err = unix.Mknodat(dir, temp, unix.S_IFCHR|0o600, int(unix.Mkdev(e.Major, e.Minor)))
+	case BlockDevice:
+		err = unix.Mknodat(dir, temp, unix.S_IFBLK|0o600, int(unix.Mkdev(e.Major, e.Minor)))
+	default:
+		err = fmt.Errorf("a %s: %w", e.Kind, unix.ENOTSUP)
+	}
+	if err != nil {
+		return err
+	}
+	fd, err := openat2(dir, temp, unix.O_PATH|unix.O_NOFOLLOW, 0, refuseLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	// Whoever may write to the directory could have put another file here.
+	if st, err := statFD(fd); err != nil || st.kind() != e.Kind || st.Nlink != 1 {
+		return errors.Join(err, ErrChanged)
+	}
+	return setAttributes(fd, e)
+}
+
+func putRegular(ctx context.Context, dir int, temp string, e Entry, content io.Reader) error {
+	fd, err := openat2(dir, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600, refuseLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if content != nil {
+		if _, err := io.Copy(fdWriter(fd), ctxReader{ctx, content}); err != nil {
+			return err
+		}
+	}
+	return setAttributes(fd, e)
+}
+
+// setAttributes sets owner, attributes, mode and time of an open file, which
+// may be open with O_PATH. A change of owner clears capabilities and setuid, so
+// that it comes first.
+func setAttributes(fd int, e Entry) error {
+	if err := unix.Fchownat(fd, "", int(e.UID), int(e.GID), unix.AT_EMPTY_PATH); err != nil {
+		return fmt.Errorf("change owner: %w", err)
+	}
+	file := procPath(fd)
+	for _, name := range slices.Sorted(maps.Keys(e.Xattrs)) {
+		if err := unix.Setxattr(file, name, []byte(e.Xattrs[name]), 0); err != nil {
+			return fmt.Errorf("set extended attribute %s: %w", name, err)
+		}
+	}
+	if e.Kind != Symlink {
+		if err := unix.Chmod(file, e.Mode); err != nil {
+			return fmt.Errorf("change mode: %w", err)
+		}
+	}
+	if e.ModTime.IsZero() {
+		return nil
+	}
+	modTime, err := unix.TimeToTimespec(e.ModTime)
+	if err != nil {
+		return fmt.Errorf("modification time: %w", err)
+	}
+	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, modTime}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, file, times, 0); err != nil {
+		return fmt.Errorf("set modification time: %w", err)
+	}
+	return nil
+}
+
+// Link makes a new name for a file that is no directory. Symbolic links are
+// followed within the root, but not in the last component of either path. What
+// lies at the new path is not replaced.
+func (r *Root) Link(oldName, newName string) error {
+	if err := r.link(oldName, newName, followLinks); err != nil {
+		return fmt.Errorf("link %s to %s: %w", newName, oldName, err)
+	}
+	return nil
+}
+
+func (r *Root) link(oldName, newName string, resolve uint64) error {
+	from, oldBase, err := r.openParent(oldName, resolve)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(from)
+	to, newBase, err := r.openParent(newName, resolve)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(to)
+	return unix.Linkat(from, oldBase, to, newBase, 0)
+}
+
+// MkdirAll makes a directory and its parents where they are missing, with mode
+// 0755 and the owner of this process. Symbolic links are followed within the
+// root.
+func (r *Root) MkdirAll(name string) error {
+	if err := r.mkdirAll(name, followLinks, Entry{Kind: Directory, Mode: 0o755}, false); err != nil {
+		return fmt.Errorf("make directory %s: %w", name, err)
+	}
+	return nil
+}
+
+// mkdirAll gives the directories that it makes the attributes of like, if owned
+// is set the owner too.
+func (r *Root) mkdirAll(name string, resolve uint64, like Entry, owned bool) error {
+	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
+	for i := range parts {
+		like.Path = "/" + path.Join(parts[:i+1]...)
+		if like.Path == "/" {
+			continue
+		}
+		dir, base, err := r.openParent(like.Path, resolve)
+		if err != nil {
+			return err
+		}
+		err = unix.Mkdirat(dir, base, like.Mode)
+		if err == nil && owned {
+			err = putDir(dir, base, like)
+		}
+		unix.Close(dir)
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+	}
+	fd, err := r.open(name, unix.O_PATH|unix.O_DIRECTORY, resolve)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// Remove removes a file, a link itself, or an empty directory. Symbolic links
+// are followed within the root, but not in the last component.
+func (r *Root) Remove(name string) error {
+	dir, base, err := r.openParent(name, followLinks)
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	defer unix.Close(dir)
+	err = unix.Unlinkat(dir, base, 0)
+	if errors.Is(err, unix.EISDIR) {
+		err = unix.Unlinkat(dir, base, unix.AT_REMOVEDIR)
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return nil
+}
+
+// fdWriter writes to a descriptor that stays its owner's.
+type fdWriter int
+
+func (w fdWriter) Write(p []byte) (int, error) {
+	written := 0
+	for written < len(p) {
+		n, err := unix.Write(int(w), p[written:])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return written, err
+		}
+		written += n
+	}
+	return written, nil
+}
+
+// ctxReader ends with its context.
+type ctxReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r ctxReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/engine/containerd"
+)
+
+// app is what every command shares: streams and the global flags.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+
+	root, state, endpoint string
+	output, color         string
+}
+
+const rootLong = `Adamant makes running software immutable and shows the difference wherever
+something changed anyway.
+
+  learn   runs a workload and finds exactly what it must write
+  seal    rewrites its manifest: read-only root, the smallest set of volumes
+  prove   runs it sealed, under load, and shows that nothing it needs fails
+  run     runs pods on this machine, as a kubelet would, without a cluster
+  drift   shows what changed anyway, content first`
+
+const rootExample = `  adamant doctor                                # what this machine can do
+  adamant load nginx.tar                        # an image from an archive
+  adamant learn nginx.yaml > nginx.profile      # what must it write?
+  adamant seal nginx.yaml --profile nginx.profile -w
+  adamant run -d -f nginx.yaml
+  adamant drift nginx-pod`
+
+func newRootCommand(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "adamant",
+		Short:         "Make running software immutable, and see what changed anyway",
+		Long:          rootLong,
+		Example:       rootExample,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q", args[0])
+			}
+			return cmd.Help()
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.root, "root", env("ADAMANT_ROOT", ""), "directory for images, pods and volumes (default /var/lib/adamant)")
+	flags.StringVar(&a.state, "state", env("ADAMANT_STATE", ""), "directory for sockets and what a reboot may forget (default /run/adamant)")
+	flags.StringVar(&a.endpoint, "runtime-endpoint", env("ADAMANT_RUNTIME_ENDPOINT", ""), "a CRI socket to use instead of the private containerd, such as unix:///run/crio/crio.sock")
+	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
+	flags.StringVar(&a.color, "color", "auto", "auto, always or never")
+	root.AddCommand(commands(a)...)
+	for _, c := range root.Commands() {
+		wrapArgs(c)
+	}
+	return root
+}
+
+// wrapArgs makes a wrong number of arguments a usage error.
+func wrapArgs(c *cobra.Command) {
+	check := c.Args
+	if check == nil {
+		return
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+func (a *app) checkFlags() error {
+	if a.output != "text" && a.output != "json" {
+		return usagef("--output %q: want text or json", a.output)
+	}
+	if a.color != "auto" && a.color != "always" && a.color != "never" {
+		return usagef("--color %q: want auto, always or never", a.color)
+	}
+	return nil
+}
+
+// open starts or finds the engine that the global flags name.
+func (a *app) open(ctx context.Context) (*engine.Engine, error) {
+	return a.openWith(ctx, engine.Options{})
+}
+
+// openWith is open with options beyond the global flags.
+func (a *app) openWith(ctx context.Context, o engine.Options) (*engine.Engine, error) {
+	if os.Geteuid() != 0 && a.endpoint == "" {
+		return nil, hint{fmt.Errorf("containers need root, and this is user %d", os.Geteuid()), "run it with sudo"}
+	}
+	o.Root, o.State, o.RuntimeEndpoint = a.root, a.state, a.endpoint
+	e, err := engine.Open(ctx, o)
+	var missing *containerd.MissingError
+	if errors.As(err, &missing) {
+		err = hint{err, strings.Join(missing.Mends(), "; ")}
+	}
+	return e, err
+}
+
+func (a *app) json() bool { return a.output == "json" }
+
+// printJSON writes one document, as -o json promises.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// colored reports whether w gets colours.
+func (a *app) colored(w io.Writer) bool {
+	if a.color != "auto" {
+		return a.color == "always"
+	}
+	_, plain := os.LookupEnv("NO_COLOR")
+	return !plain && isTerminal(w)
+}
+
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// progress says on stderr what is being done, one line a step.
+func (a *app) progress(format string, args ...any) {
+	fmt.Fprintf(a.err, format+"\n", args...)
+}
+
+func env(name, otherwise string) string {
+	if v, ok := os.LookupEnv(name); ok {
+		return v
+	}
+	return otherwise
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

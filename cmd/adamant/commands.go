@@ -1,0 +1,23 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// commands are all commands, in the order a new user needs them.
+func commands(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newDoctorCommand(a),
+		newLoadCommand(a),
+		newImagesCommand(a),
+		newLearnCommand(a),
+		newSealCommand(a),
+		newProveCommand(a),
+		newRunCommand(a),
+		newPsCommand(a),
+		newLogsCommand(a),
+		newExecCommand(a),
+		newCpCommand(a),
+		newRmCommand(a),
+		newResetCommand(a),
+		newCopyUpCommand(a),
+	}
+}

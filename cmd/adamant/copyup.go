@@ -1,0 +1,38 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/copyup"
+)
+
+func newCopyUpCommand(a *app) *cobra.Command {
+	var o copyup.Options
+	cmd := &cobra.Command{
+		Use:   "copy-up --from DIR --to DIR PATH[:OPTION,...]...",
+		Short: "Copy an image's content into volumes; what sealed manifests run before a container",
+		Long: `Copy-up copies each PATH of the image at --from into the volume mounted at
+--to/PATH, with owner, mode, attributes and links. A volume that is complete is
+not touched again; one whose copy was killed is completed.
+
+Options of a path: subpath=NAME, mode=OCTAL, uid=N, gid=N, file.`,
+		Example: `  adamant copy-up --from /image --to /volumes /run /var/lib/redis:subpath=data`,
+		Hidden:  true,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, arg := range args {
+				t, err := copyup.ParseTarget(arg)
+				if err != nil {
+					return usageError{err}
+				}
+				o.Targets = append(o.Targets, t)
+			}
+			o.Warn = func(line string) { a.progress("%s", line) }
+			return copyup.Run(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&o.From, "from", "/", "root of the image")
+	cmd.Flags().StringVar(&o.To, "to", "/volumes", "directory with the volumes")
+	cmd.Flags().BoolVar(&o.Strict, "strict", false, "fail where an owner, mode or attribute cannot be kept")
+	return cmd
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/adamant-sh/adamant/internal/engine/cri"
+)
+
+func newExecCommand(a *app) *cobra.Command {
+	var container string
+	var stdin, tty bool
+	cmd := &cobra.Command{
+		Use:   "exec POD -- COMMAND [ARG...]",
+		Short: "Run a command in a container of a pod",
+		Long:  `Exec runs a command in a running container and exits with its exit code.`,
+		Example: `  adamant exec nginx-pod -- touch /etc/nginx/x
+  adamant exec -it nginx-pod -c nginx-container -- sh`,
+		Args:              cobra.MinimumNArgs(2),
+		ValidArgsFunction: a.completePods,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			e, err := a.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			pod, err := e.Find(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			streams := cri.Streams{Stdout: a.out, Stderr: a.err, TTY: tty}
+			if stdin {
+				streams.Stdin = a.in
+			}
+			if tty {
+				restore, err := a.rawTerminal(ctx, &streams)
+				if err != nil {
+					return err
+				}
+				defer restore()
+			}
+			code, err := pod.Exec(ctx, container, args[1:], streams)
+			if err == nil && code != 0 {
+				err = status(code)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
+	cmd.Flags().BoolVarP(&stdin, "stdin", "i", false, "pass standard input on")
+	cmd.Flags().BoolVarP(&tty, "tty", "t", false, "give the command a terminal")
+	return cmd
+}
+
+// rawTerminal hands this process's terminal over to the command.
+func (a *app) rawTerminal(ctx context.Context, s *cri.Streams) (restore func(), err error) {
+	f, ok := a.in.(*os.File)
+	if !ok || !isTerminal(f) {
+		return nil, usagef("--tty needs a terminal on standard input")
+	}
+	fd := int(f.Fd())
+	old, err := term.MakeRaw(fd)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s.Resize = resizes(ctx, fd)
+	s.Stderr = nil // a terminal has one output
+	return func() {
+		cancel()
+		term.Restore(fd, old)
+	}, nil
+}
+
+// resizes tells the size of a terminal, now and whenever it changes.
+func resizes(ctx context.Context, fd int) <-chan cri.Size {
+	out := make(chan cri.Size, 1)
+	changed := make(chan os.Signal, 1)
+	signal.Notify(changed, syscall.SIGWINCH)
+	go func() {
+		defer close(out)
+		defer signal.Stop(changed)
+		for {
+			if w, h, err := term.GetSize(fd); err == nil {
+				select {
+				case out <- cri.Size{Width: uint16(w), Height: uint16(h)}:
+				case <-ctx.Done():
+					return
+				}
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+// completePods completes the names of pods.
+func (a *app) completePods(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 && cmd.Name() != "rm" {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	e, err := a.open(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	defer e.Close()
+	pods, err := e.Pods(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []string
+	for _, p := range pods {
+		names = append(names, p.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/engine/containerd"
+)
+
+func newImagesCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "images",
+		Short: "List the images that are loaded, or remove some",
+		Example: `  adamant images
+  adamant images -o json
+  adamant images rm nginx:1.27`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			e, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			all, err := e.Daemon().Images(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.printImages(all)
+		},
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:     "rm IMAGE...",
+		Short:   "Remove names of images, and images without a name left",
+		Example: `  adamant images rm nginx:1.27`,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			for _, ref := range args {
+				if err := e.Daemon().RemoveImage(cmd.Context(), ref); err != nil {
+					return err
+				}
+				fmt.Fprintln(a.out, ref)
+			}
+			return nil
+		},
+	})
+	return cmd
+}
+
+// The documents of `images -o json` and `load -o json`.
+type (
+	imageListJSON struct {
+		APIVersion string      `json:"apiVersion"` // "adamant.sh/v1"
+		Kind       string      `json:"kind"`       // "ImageList"
+		Images     []imageJSON `json:"images"`
+	}
+	imageJSON struct {
+		Names    []string  `json:"names"`
+		ID       string    `json:"id"`
+		Digest   string    `json:"digest"`
+		Bytes    int64     `json:"bytes"`
+		Created  time.Time `json:"created"`
+		Platform string    `json:"platform"`
+	}
+)
+
+func (a *app) printImages(all []containerd.Image) error {
+	if a.json() {
+		list := imageListJSON{APIVersion: apiVersion, Kind: "ImageList", Images: []imageJSON{}}
+		for _, i := range all {
+			list.Images = append(list.Images, imageJSON{i.Names, i.ID.String(), i.Digest.String(), i.Size, i.Created, i.Platform})
+		}
+		return a.printJSON(list)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tDIGEST\tSIZE")
+	for _, i := range all {
+		names := i.Names
+		if len(names) == 0 {
+			names = []string{"<none>"}
+		}
+		for _, name := range names {
+			fmt.Fprintf(w, "%s\t%.19s\t%s\n", familiar(name), i.Digest, size(i.Size))
+		}
+	}
+	return w.Flush()
+}
+
+// familiar is a reference as people write it.
+func familiar(name string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(name, "docker.io/library/"), "docker.io/")
+}
+
+// size is a number of bytes as people say it.
+func size(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, prefixes := float64(n)/unit, "KMGTPE"
+	for value >= unit && len(prefixes) > 1 {
+		value, prefixes = value/unit, prefixes[1:]
+	}
+	return fmt.Sprintf("%.1f %ciB", value, prefixes[0])
+}
+
+func newLoadCommand(a *app) *cobra.Command {
+	var as string
+	cmd := &cobra.Command{
+		Use:   "load SOURCE...",
+		Short: "Load images from OCI layouts, archives or a registry",
+		Long: `Load takes images from an OCI layout (a directory, or an archive of one), from
+a docker archive as docker save writes it, also compressed, from standard input
+with -, or from a registry by their reference. Digests and sizes are verified;
+archives that reach out of the image's root are refused.`,
+		Example: `  adamant load nginx.tar
+  docker save web:2 | adamant load -
+  adamant load layout/ --as nginx:latest
+  adamant load registry.example/web:2`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if as != "" && len(args) != 1 {
+				return usagef("--as names one image, but %d sources are given", len(args))
+			}
+			e, err := a.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			var all []containerd.Image
+			for _, source := range args {
+				images, err := a.loadOne(cmd, e.Daemon(), source, as)
+				if err != nil {
+					return err
+				}
+				all = append(all, images...)
+			}
+			if a.json() {
+				return a.printImages(all)
+			}
+			for _, i := range all {
+				fmt.Fprintf(a.out, "%s  %.19s  %s\n", strings.Join(familiars(i.Names), " "), i.Digest, size(i.Size))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&as, "as", "", "give the image this name too")
+	return cmd
+}
+
+func (a *app) loadOne(cmd *cobra.Command, d *containerd.Daemon, source, as string) ([]containerd.Image, error) {
+	ctx := cmd.Context()
+	o := containerd.ImportOptions{Name: as, Progress: a.loadProgress(source)}
+	var images []containerd.Image
+	var err error
+	switch _, missing := os.Stat(source); {
+	case source == "-":
+		images, err = d.ImportReader(ctx, a.in, o)
+	case missing == nil:
+		images, err = d.Import(ctx, source, o)
+	case looksLikeFile(source):
+		return nil, missing
+	default:
+		var one containerd.Image
+		one, err = d.Pull(ctx, source)
+		images = []containerd.Image{one}
+	}
+	if err != nil || as == "" {
+		return images, err
+	}
+	if len(images) != 1 {
+		return nil, usagef("--as names one image, but %s holds %d", source, len(images))
+	}
+	image, err := d.Tag(ctx, images[0].ID.String(), as)
+	return []containerd.Image{image}, err
+}
+
+func looksLikeFile(s string) bool {
+	return strings.HasPrefix(s, ".") || strings.HasPrefix(s, "/") || strings.HasSuffix(s, ".tar") || strings.HasSuffix(s, "gz")
+}
+
+// loadProgress draws how far a load is, on a terminal.
+func (a *app) loadProgress(source string) func(done, total int64) {
+	if !isTerminal(a.err) {
+		return nil
+	}
+	return func(done, total int64) {
+		end := "\r"
+		if done >= total {
+			end = "\n"
+		}
+		fmt.Fprintf(a.err, "\x1b[Kloading %s: %s of %s%s", source, size(done), size(total), end)
+	}
+}
+
+func familiars(names []string) []string {
+	var out []string
+	for _, n := range names {
+		out = append(out, familiar(n))
+	}
+	return out
+}

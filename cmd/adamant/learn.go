@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/profile"
+)
+
+// loadFlags are the flags that say how a workload is put under load.
+type loadFlags struct {
+	load  learn.Load
+	ready time.Duration
+}
+
+func (l *loadFlags) add(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&l.load.Commands, "exercise", nil, "command to run in the first container once it is ready; may be repeated")
+	flags.StringArrayVar(&l.load.HTTP, "exercise-http", nil, "/path, :port/path or URL to ask the pod for; may be repeated (default: / of each declared port that answers HTTP)")
+	flags.DurationVar(&l.load.For, "for", 0, "repeat the load for this long (default: once)")
+	flags.DurationVar(&l.load.Quiet, "quiet", 2*time.Second, "then wait until nothing new was written for this long")
+	flags.DurationVar(&l.ready, "ready-timeout", 90*time.Second, "how long a pod may take to get ready")
+}
+
+func (l *loadFlags) options(a *app) learn.Options {
+	return learn.Options{Load: l.load, Ready: l.ready, Say: a.progress}
+}
+
+func newLearnCommand(a *app) *cobra.Command {
+	var load loadFlags
+	var earlier []string
+	var save string
+	var leaveOneOut bool
+	cmd := &cobra.Command{
+		Use:   "learn IMAGE|FILE",
+		Short: "Run a workload and find exactly what it must write",
+		Long: `Learn runs each workload of a manifest, or a pod of an image, with a writable
+root and traces what it writes, from before its first instruction to after its
+last. From that follows a profile: each path, by which program, how and how
+often, and the smallest set of volumes with which the root can be read-only.
+The profile is then proven by running the workload sealed, under the same load,
+and widened by what fails. It is printed as YAML, or JSON with -o json.
+
+Start-up alone misses much of what a program writes: give it load.`,
+		Example: `  adamant learn nginx:latest --exercise-http /
+  adamant learn web.yaml --exercise-http :8080/ --for 1m > web.profile
+  adamant learn redis.yaml --exercise 'redis-cli save' --leave-one-out
+  adamant learn web.yaml --profile web.profile --exercise 'run-backup' --save web.profile`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			old, err := loadProfiles(earlier)
+			if err != nil {
+				return err
+			}
+			f, err := workloadFile(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			lessons, err := a.learn(ctx, f, load, old, leaveOneOut)
+			if err != nil {
+				return err
+			}
+			return a.printLessons(lessons, save)
+		},
+	}
+	load.add(cmd.Flags())
+	cmd.Flags().StringArrayVar(&earlier, "profile", nil, "an earlier profile of the same workload to add to; may be repeated")
+	cmd.Flags().StringVar(&save, "save", "", "write the profile to this file and a summary to stdout")
+	cmd.Flags().BoolVar(&leaveOneOut, "leave-one-out", false, "run once more without each volume, and mark it hard, soft or silent")
+	return cmd
+}
+
+// learn learns every workload of a manifest.
+func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []profile.Profile, leaveOneOut bool) ([]learn.Lesson, error) {
+	subjects, err := a.subjects(f)
+	if err != nil {
+		return nil, err
+	}
+	e, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	o := load.options(a)
+	o.Engine = e
+	var lessons []learn.Lesson
+	for _, s := range subjects {
+		l, err := learn.Learn(ctx, o, s, named(old, s.Name())...)
+		if err != nil {
+			return nil, err
+		}
+		if leaveOneOut && l.Proof.Passed {
+			if l, err = learn.LeaveOneOut(ctx, o, s, l); err != nil {
+				return nil, err
+			}
+		}
+		lessons = append(lessons, l)
+	}
+	return lessons, nil
+}
+
+// subjects are the workloads of a manifest; what one machine has no meaning
+// for is said aloud.
+func (a *app) subjects(f manifest.File) ([]learn.Subject, error) {
+	subjects, err := learn.Subjects(f)
+	for _, s := range subjects {
+		for _, note := range manifest.Notes(s.Workload) {
+			a.progress("note: %s", note.Error())
+		}
+	}
+	for _, other := range f.Others() {
+		a.progress("note: %s:%d: %s %s is passed over: it has no pods", f.Name, other.Line, other.Kind, other.Name)
+	}
+	return subjects, err
+}
+
+// workloadFile reads a manifest or, if there is no such file, makes one of the
+// image that arg names.
+func workloadFile(ctx context.Context, arg string) (manifest.File, error) {
+	_, err := os.Stat(arg)
+	if arg == "-" || err == nil {
+		return manifest.Load(ctx, arg)
+	}
+	if regexp.MustCompile(`(?i)\.(ya?ml|json)$`).MatchString(arg) {
+		return manifest.File{}, hint{err, "name a manifest that exists, or an image"}
+	}
+	return learn.ForImage(arg, podName(arg))
+}
+
+// podName makes a pod's name of an image's: "docker.io/library/nginx:1" is nginx.
+func podName(reference string) string {
+	name, _, _ := strings.Cut(reference, "@")
+	name = path.Base(name)
+	name, _, _ = strings.Cut(name, ":")
+	name = strings.Trim(regexp.MustCompile(`[^a-z0-9-]+`).ReplaceAllString(strings.ToLower(name), "-"), "-")
+	if name == "" {
+		return "image"
+	}
+	return name[:min(len(name), 63)]
+}
+
+func loadProfiles(paths []string) ([]profile.Profile, error) {
+	var out []profile.Profile
+	for _, p := range paths {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return nil, err
+		}
+		all, err := profile.ParseAll(p, data)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, all...)
+	}
+	return out, nil
+}
+
+func named(all []profile.Profile, name string) []profile.Profile {
+	var out []profile.Profile
+	for _, p := range all {
+		if p.Name == name {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// printLessons prints the profiles, or where they were saved a summary. A
+// profile that could not be proven is incomplete.
+func (a *app) printLessons(lessons []learn.Lesson, save string) error {
+	var profiles []profile.Profile
+	proven := true
+	for _, l := range lessons {
+		profiles = append(profiles, l.Profile)
+		proven = proven && l.Proof.Passed
+	}
+	data, err := profile.MarshalAll(profiles)
+	if err != nil {
+		return err
+	}
+	if save != "" {
+		if err := writeFile(save, data); err != nil {
+			return err
+		}
+	}
+	switch {
+	case a.json():
+		err = a.printJSON(lessons)
+	case save != "":
+		for _, l := range lessons {
+			a.printVolumes(l)
+		}
+	default:
+		_, err = bytes.NewReader(data).WriteTo(a.out)
+	}
+	if err != nil {
+		return err
+	}
+	for _, l := range lessons {
+		a.printProofShort(l.Proof)
+	}
+	if !proven {
+		return status(exitIncomplete)
+	}
+	return nil
+}
+
+// printVolumes prints what a profile comes to, one line a volume.
+func (a *app) printVolumes(l learn.Lesson) {
+	for _, c := range l.Profile.Containers {
+		fmt.Fprintf(a.out, "%s, container %s: %d paths written\n", l.Profile.Name, c.Name, len(c.Writes))
+		for _, v := range c.Volumes {
+			traits := strings.Join(traits(v), ", ")
+			fmt.Fprintf(a.out, "  %-28s %s\n", v.MountPath, traits)
+			for _, why := range v.Why {
+				fmt.Fprintf(a.out, "      %s\n", why)
+			}
+		}
+		if len(c.Volumes) == 0 {
+			fmt.Fprintln(a.out, "  needs no volume")
+		}
+	}
+}
+
+func traits(v profile.Volume) []string {
+	var out []string
+	if v.Need != "" {
+		out = append(out, string(v.Need))
+	}
+	if v.Medium != "" {
+		out = append(out, "in memory")
+	}
+	if v.SizeLimit != "" {
+		out = append(out, "at most "+v.SizeLimit)
+	}
+	if v.CopyUp {
+		out = append(out, "with the image's content")
+	}
+	return out
+}

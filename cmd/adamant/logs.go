@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+)
+
+func newLogsCommand(a *app) *cobra.Command {
+	var o engine.LogOptions
+	var container string
+	var since time.Duration
+	cmd := &cobra.Command{
+		Use:   "logs POD",
+		Short: "Print what a container of a pod wrote to its log",
+		Example: `  adamant logs nginx-pod
+  adamant logs -f web --tail 20
+  adamant logs web -c proxy --previous`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completePods,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			e, err := a.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			pod, err := e.Find(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if since > 0 {
+				o.Since = time.Now().Add(-since)
+			}
+			err = pod.Logs(ctx, container, o, a.out, a.err)
+			if ctx.Err() != nil && o.Follow {
+				return nil // Ctrl-C is how following ends
+			}
+			return err
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
+	flags.BoolVarP(&o.Follow, "follow", "f", false, "wait for more until the container ends")
+	flags.IntVar(&o.Tail, "tail", 0, "only the last lines, this many (default: all)")
+	flags.DurationVar(&since, "since", 0, "only what is not older than this")
+	flags.BoolVarP(&o.Previous, "previous", "p", false, "of the start before the latest")
+	flags.BoolVar(&o.Timestamps, "timestamps", false, "begin each line with its time")
+	return cmd
+}
+
+// followLogs prints the log of a supervised container, through its restarts,
+// each line after the container's name.
+func (r runner) followLogs(s *supervision, pod *engine.Pod, container string) error {
+	out := newPrefixWriter(r.out, &s.mu, fmt.Sprintf("%s/%s | ", pod.Name, container))
+	defer out.Flush()
+	err := pod.Logs(s.ctx, container, engine.LogOptions{Follow: true, Restarts: true}, out, out)
+	if s.ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"sync"
+)
+
+// prefixWriter puts a prefix before each line. Several may write to one stream,
+// each line whole.
+type prefixWriter struct {
+	prefix string
+	out    io.Writer
+	mu     *sync.Mutex
+	rest   []byte
+}
+
+func newPrefixWriter(out io.Writer, mu *sync.Mutex, prefix string) *prefixWriter {
+	return &prefixWriter{prefix: prefix, out: out, mu: mu}
+}
+
+// Write passes on the lines that are complete.
+func (w *prefixWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		i := bytes.IndexByte(w.rest, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		if err := w.line(w.rest[:i+1]); err != nil {
+			return 0, err
+		}
+		w.rest = w.rest[i+1:]
+	}
+}
+
+// Flush passes on what is left of a line.
+func (w *prefixWriter) Flush() error {
+	if len(w.rest) == 0 {
+		return nil
+	}
+	err := w.line(append(w.rest, '\n'))
+	w.rest = nil
+	return err
+}
+
+func (w *prefixWriter) line(text []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, err := w.out.Write(append([]byte(w.prefix), text...))
+	return err
+}

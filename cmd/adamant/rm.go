@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/engine/containerd"
+)
+
+func newRmCommand(a *app) *cobra.Command {
+	var all bool
+	var grace int64
+	cmd := &cobra.Command{
+		Use:   "rm POD...",
+		Short: "Stop pods and remove all that they had",
+		Long: `Rm stops the containers of each pod as a kubelet does (preStop hook, the stop
+signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
+		Example: `  adamant rm nginx-pod
+  adamant rm deploy/web --grace 0
+  adamant rm --all`,
+		ValidArgsFunction: a.completePods,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) > 0) {
+				return usagef("name pods, or --all")
+			}
+			ctx := cmd.Context()
+			e, err := a.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			var pods []*engine.Pod
+			if all {
+				if pods, err = e.Pods(ctx); err != nil {
+					return err
+				}
+			}
+			for _, name := range args {
+				p, err := e.Find(ctx, name)
+				if err != nil {
+					return err
+				}
+				pods = append(pods, p)
+			}
+			var errs []error
+			for _, p := range pods {
+				if err := p.Remove(ctx, grace, nil); err != nil {
+					errs = append(errs, err)
+					continue
+				}
+				fmt.Fprintln(a.out, p.Name)
+			}
+			return errors.Join(errs...)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "remove every pod")
+	cmd.Flags().Int64Var(&grace, "grace", -1, "seconds to end in, instead of the pod's own grace period")
+	return cmd
+}
+
+func newResetCommand(a *app) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "reset --yes",
+		Short: "Remove everything: pods, images, network, the private containerd",
+		Example: `  adamant reset --yes
+  adamant reset --yes --root /tmp/try --state /tmp/try-state`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !yes {
+				return usagef("this removes all pods and images of %s: confirm it with --yes", or(a.root, containerd.DefaultRoot))
+			}
+			ctx := cmd.Context()
+			if err := removeAll(a, cmd); err != nil {
+				a.progress("while removing pods: %v", err)
+			}
+			root := or(a.root, containerd.DefaultRoot)
+			if err := containerd.Stop(ctx, containerd.Options{Root: root, State: a.state}); err != nil {
+				return err
+			}
+			return errors.Join(os.RemoveAll(root+"/pods"), os.RemoveAll(root+"/learn"))
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "really do it")
+	return cmd
+}
+
+// removeAll removes the pods in order, if the runtime still answers.
+func removeAll(a *app, cmd *cobra.Command) error {
+	if a.endpoint != "" {
+		return usagef("reset is for the private containerd; remove pods of %s with: adamant rm --all", a.endpoint)
+	}
+	e, err := a.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	pods, err := e.Pods(cmd.Context())
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range pods {
+		errs = append(errs, p.Remove(cmd.Context(), 0, nil))
+	}
+	return errors.Join(errs...)
+}
+
+func or(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/aymanbagabas/go-udiff"
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/profile"
+)
+
+func newSealCommand(a *app) *cobra.Command {
+	var load loadFlags
+	var profiles []string
+	var write, diff bool
+	var form, image string
+	cmd := &cobra.Command{
+		Use:   "seal FILE",
+		Short: "Rewrite a manifest: read-only root, the smallest set of volumes",
+		Long: `Seal edits a manifest so that no container can write its root: it sets
+readOnlyRootFilesystem, adds a volume for each path the profile asks for, and an
+init container that copies the image's content into those that need it. Nothing
+else in the file is touched: comments, order and literals stay.
+
+Without --profile the workload is learned first. The result goes to stdout.`,
+		Example: `  adamant seal web.yaml --profile web.profile > sealed.yaml
+  adamant seal web.yaml --profile web.profile --diff
+  adamant seal web.yaml --exercise-http :8080/ -w`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if write && diff {
+				return usagef("--write and --diff: choose one")
+			}
+			if form != string(manifest.ImageVolume) && form != string(manifest.InstalledTool) {
+				return usagef("--copy-up %q: want image-volume or installed-tool", form)
+			}
+			ctx := cmd.Context()
+			f, err := manifest.Load(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			all, err := loadProfiles(profiles)
+			if err != nil {
+				return err
+			}
+			if len(profiles) == 0 {
+				if all, err = a.learnToSeal(ctx, f, load); err != nil {
+					return err
+				}
+			}
+			sealed, err := learn.Seal(f, all, manifest.SealOptions{Form: manifest.CopyUpForm(form), Image: image})
+			if err != nil {
+				return err
+			}
+			return a.printSealed(f, sealed, write, diff)
+		},
+	}
+	load.add(cmd.Flags())
+	cmd.Flags().StringArrayVar(&profiles, "profile", nil, "profile to seal by, from adamant learn; may be repeated")
+	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the result back to FILE")
+	cmd.Flags().StringVar(&form, "copy-up", string(manifest.ImageVolume), "how the image's content gets into volumes: image-volume, or installed-tool for clusters without image volumes")
+	cmd.Flags().StringVar(&image, "copy-up-image", manifest.CopyUpImage, "image with the copy-up tool, as the cluster knows it")
+	cmd.Flags().BoolVar(&diff, "diff", false, "print what changes instead of the result")
+	return cmd
+}
+
+// learnToSeal learns a manifest's workloads; only what was proven may seal.
+func (a *app) learnToSeal(ctx context.Context, f manifest.File, load loadFlags) ([]profile.Profile, error) {
+	lessons, err := a.learn(ctx, f, load, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	var out []profile.Profile
+	for _, l := range lessons {
+		a.printProofShort(l.Proof)
+		if !l.Proof.Passed {
+			return nil, hint{fmt.Errorf("%s: no set of volumes was found with which it works", l.Profile.Name),
+				"see its proof: adamant learn " + f.Name + " -o json"}
+		}
+		out = append(out, l.Profile)
+	}
+	return out, nil
+}
+
+func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) error {
+	switch {
+	case write:
+		return replaceFile(f.Name, sealed)
+	case diff:
+		before, err := f.Apply() // the file as it is
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprint(a.out, udiff.Unified(f.Name, f.Name+" (sealed)", string(before), string(sealed)))
+		return err
+	case a.json():
+		return a.printJSON(map[string]string{"apiVersion": profile.APIVersion, "kind": "SealedManifest", "file": f.Name, "manifest": string(sealed)})
+	}
+	_, err := a.out.Write(sealed)
+	return err
+}
+
+// replaceFile writes a file that exists, with its mode.
+func replaceFile(name string, data []byte) error {
+	if name == "-" {
+		return usagef("--write needs a file, not standard input")
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	return writeFileMode(name, data, info.Mode().Perm())
+}

@@ -1,0 +1,18 @@
+package learn
+
+import "github.com/adamant-sh/adamant/internal/profile"
+
+// add adds an earlier profile to one that was just learned and chooses the
+// volumes anew for all that both wrote.
+func add(p, earlier profile.Profile, scenes scenes) (profile.Profile, error) {
+	sum, err := profile.Merge(p, earlier)
+	if err != nil {
+		return p, err
+	}
+	for i, c := range sum.Containers {
+		if s, ok := scenes[c.Name]; ok {
+			sum.Containers[i] = profile.Plan(c, s.Scene)
+		}
+	}
+	return sum, nil
+}

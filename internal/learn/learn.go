@@ -1,0 +1,137 @@
+package learn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/observe"
+	"github.com/adamant-sh/adamant/internal/profile"
+)
+
+// maxWidenings is how often a profile is widened by the evidence of a failed
+// proof. Each one adds at least one volume; more than these few would mean
+// that the derivation is wrong, not that the workload is large.
+const maxWidenings = 6
+
+// ErrUnfit says that a workload does not even work with a writable root, so
+// that nothing can be learned from it.
+var ErrUnfit = errors.New("the workload does not work with a writable root either")
+
+// A Lesson is what was learned of a workload.
+type Lesson struct {
+	Profile profile.Profile
+	Proof   Proof // the last one
+}
+
+// Learn runs a workload with a writable root, derives its profile, and proves
+// it: the workload is run sealed by the profile, which is widened by what
+// fails, until a proof passes or nothing more can be done. Earlier profiles of
+// the same workload are added up.
+func Learn(ctx context.Context, o Options, s Subject, earlier ...profile.Profile) (Lesson, error) {
+	ref, scenes, err := o.reference(ctx, s)
+	if err != nil {
+		return Lesson{}, err
+	}
+	p, err := o.derive(s, ref, scenes)
+	if err != nil {
+		return Lesson{}, err
+	}
+	for _, e := range earlier {
+		if p, err = add(p, e, scenes); err != nil {
+			return Lesson{}, err
+		}
+	}
+	return o.proven(ctx, s, p, ref, scenes)
+}
+
+// proven proves a profile, widening it as long as that helps.
+func (o Options) proven(ctx context.Context, s Subject, p profile.Profile, ref Trial, scenes scenes) (Lesson, error) {
+	for round := 0; ; round++ {
+		sealed, err := s.sealedBy(p)
+		if err != nil {
+			return Lesson{}, err
+		}
+		o.say("%s: running it sealed, with %s", s.Name(), count(volumes(p), "volume"))
+		proof, err := o.prove(ctx, sealed, ref, scenes)
+		if err != nil {
+			return Lesson{}, err
+		}
+		proof.Widened = round
+		if proof.Passed || round == maxWidenings {
+			return Lesson{p, proof}, nil
+		}
+		wider := false
+		for i := range p.Containers {
+			c := &p.Containers[i]
+			var changed bool
+			*c, changed = profile.Widen(*c, scenes[c.Name].Scene, proof.of(c.Name))
+			wider = wider || changed
+		}
+		if !wider {
+			return Lesson{p, proof}, nil
+		}
+		o.say("%s: %s; widening the profile", s.Name(), proof.Reasons[0])
+	}
+}
+
+// reference runs the workload with a writable root.
+func (o Options) reference(ctx context.Context, s Subject) (Trial, scenes, error) {
+	spec := writable(s.trial("learn"))
+	scenes, err := o.scenes(ctx, spec)
+	if err != nil {
+		return Trial{}, nil, err
+	}
+	o.say("%s: running it with a writable root", s.Name())
+	ref, err := o.try(ctx, spec)
+	if err != nil {
+		return Trial{}, nil, err
+	}
+	if !ref.passed() {
+		return Trial{}, nil, fmt.Errorf("%s: %w: %s", s.Name(), ErrUnfit, ref.trouble())
+	}
+	return ref, scenes, nil
+}
+
+// derive turns one writable run into a profile.
+func (o Options) derive(s Subject, ref Trial, scenes scenes) (profile.Profile, error) {
+	p := profile.Profile{APIVersion: profile.APIVersion, Kind: profile.Kind, Name: s.Name(), Runs: 1}
+	for _, name := range s.containers() {
+		scene, ok := scenes[name]
+		if !ok {
+			return p, fmt.Errorf("%s: container %s was not looked at", s.Name(), name)
+		}
+		method := "ptrace"
+		if !o.traces() {
+			method = "upperdir"
+		}
+		p.Containers = append(p.Containers, profile.Derive(profile.Input{
+			Name: name, Image: s.image(name), Digest: scene.digest, Method: method,
+			Traces: tracesOf(ref.Traces, name), Left: ref.Left[name], Scene: scene.Scene,
+		}))
+	}
+	return p, nil
+}
+
+func tracesOf(all []observe.Trace, container string) []observe.Trace {
+	return slices.DeleteFunc(slices.Clone(all), func(t observe.Trace) bool { return t.Container != container })
+}
+
+func volumes(p profile.Profile) int {
+	n := 0
+	for _, c := range p.Containers {
+		n += len(c.Volumes)
+	}
+	return n
+}
+
+func count(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

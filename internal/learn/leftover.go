@@ -1,0 +1,65 @@
+package learn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/overlay"
+	"github.com/adamant-sh/adamant/internal/profile"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// leftovers reads what a container left in the upper directory of its root.
+func leftovers(ctx context.Context, pod *engine.Pod, c *engine.Container) ([]profile.Leftover, error) {
+	m, err := pod.Overlay(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := overlay.Open(ctx, m, overlay.Options{Mounts: m.Points})
+	if err != nil {
+		return nil, fmt.Errorf("read what container %s left: %w", c.Name, err)
+	}
+	defer changes.Close()
+	if len(changes.Unknowns) > 0 {
+		u := changes.Unknowns[0]
+		return nil, errors.Join(fmt.Errorf("read what container %s left: %s", c.Name, u.Path), u.Err)
+	}
+	return toLeftovers(changes.Want, changes.Got), nil
+}
+
+// toLeftovers turns both sides of an overlay's changes into leftovers.
+func toLeftovers(want, got tree.Tree) []profile.Leftover {
+	var out []profile.Leftover
+	for e := range got.All() {
+		was, had := want.Lookup(e.Path)
+		if had && e.Kind != tree.Directory && len(was.Diff(e)) == 0 && was.ModTime.Equal(e.ModTime) {
+			continue // copied up, and not changed since
+		}
+		touched := had && e.Kind == tree.Directory && was.Kind == tree.Directory && !was.ModTime.Equal(e.ModTime)
+		out = append(out, profile.Leftover{Entry: e, Touched: touched && isBare(got, want, e.Path)})
+	}
+	for e := range want.All() {
+		if _, still := got.Lookup(e.Path); !still {
+			out = append(out, profile.Leftover{Entry: tree.Entry{Path: e.Path}, Deleted: true})
+		}
+	}
+	return out
+}
+
+// isBare reports whether no name directly in a directory was added or removed:
+// its new time then tells of files that came and went.
+func isBare(got, want tree.Tree, dir string) bool {
+	for e := range got.Children(dir) {
+		if _, had := want.Lookup(e.Path); !had {
+			return false
+		}
+	}
+	for e := range want.Children(dir) {
+		if _, still := got.Lookup(e.Path); !still {
+			return false
+		}
+	}
+	return true
+}

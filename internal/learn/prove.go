@@ -1,0 +1,121 @@
+package learn
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/adamant-sh/adamant/internal/profile"
+)
+
+// A Proof is the verdict on a sealed workload, with its evidence.
+type Proof struct {
+	APIVersion string `json:"apiVersion"` // "adamant.sh/v1"
+	Kind       string `json:"kind"`       // "Proof"
+	Workload   string `json:"workload"`   // "Deployment/web"
+	Passed     bool   `json:"passed"`
+
+	Reasons  []string          `json:"reasons,omitempty"`  // why it did not pass, the most telling first
+	Failures []Failure         `json:"failures,omitempty"` // calls that should not have failed
+	Load     []Comparison      `json:"load"`               // what each piece of load was answered
+	Widened  int               `json:"widened,omitempty"`  // times the profile was widened before
+	Weak     []string          `json:"weak,omitempty"`     // what this run cannot have seen
+	Logs     map[string]string `json:"logs,omitempty"`     // by container, of a proof that did not pass
+}
+
+// A Failure is a call that failed in a container.
+type Failure struct {
+	Container string `json:"container"`
+	profile.Failure
+}
+
+// A Comparison is one piece of load, on a writable root and sealed.
+type Comparison struct {
+	Load     string `json:"load"`
+	Writable string `json:"writable"`
+	Sealed   string `json:"sealed"`
+	Alike    bool   `json:"alike"`
+}
+
+// Prove runs a sealed workload under load, after the same workload with a
+// writable root. It passes only if it is healthy, the load is answered as
+// before, and no call fails that succeeded when the root was writable.
+func Prove(ctx context.Context, o Options, s Subject) (Proof, error) {
+	if open := s.unsealed(); len(open) > 0 {
+		return Proof{
+			APIVersion: profile.APIVersion, Kind: "Proof", Workload: s.Name(),
+			Reasons: []string{fmt.Sprintf("container %s can write its root: seal it first", open[0])},
+		}, nil
+	}
+	ref, scenes, err := o.reference(ctx, s)
+	if err != nil {
+		return Proof{}, err
+	}
+	o.say("%s: running it sealed", s.Name())
+	return o.prove(ctx, s, ref, scenes)
+}
+
+func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes) (Proof, error) {
+	t, err := o.try(ctx, s.trial("prove"))
+	if err != nil {
+		return Proof{}, err
+	}
+	p := Proof{APIVersion: profile.APIVersion, Kind: "Proof", Workload: s.Name(), Load: compare(ref.Outcomes, t.Outcomes)}
+	if !t.Healthy {
+		p.Reasons = append(p.Reasons, "not healthy: "+t.Failure)
+	}
+	for _, c := range p.Load {
+		if t.Healthy && !c.Alike {
+			p.Reasons = append(p.Reasons, fmt.Sprintf("load %s: %s when sealed, %s when writable", c.Load, c.Sealed, c.Writable))
+		}
+	}
+	for _, name := range s.containers() {
+		for _, f := range profile.Compare(tracesOf(ref.Traces, name), tracesOf(t.Traces, name), scenes[name].Scene) {
+			p.Failures = append(p.Failures, Failure{name, f})
+			if !f.Mild {
+				p.Reasons = append(p.Reasons, fmt.Sprintf("container %s: %s %s failed: %s (%s)", name, f.Op, f.Path, f.Errno, f.Reason))
+			}
+		}
+	}
+	for _, trace := range t.Traces {
+		p.Weak = append(p.Weak, trace.Weak...)
+		if !trace.Complete {
+			p.Reasons = append(p.Reasons, fmt.Sprintf("container %s: its trace was cut short, so a failed call may have been missed", trace.Container))
+		}
+	}
+	if o.traces() && len(t.Traces) == 0 && t.Healthy {
+		p.Reasons = append(p.Reasons, "nothing was traced, so no failed call can have been seen")
+	}
+	if !o.traces() {
+		p.Weak = append(p.Weak, "this runtime does not trace: calls that fail without an effect on health or load are not seen")
+	}
+	p.Passed = len(p.Reasons) == 0
+	if !p.Passed {
+		p.Logs = t.Logs
+	}
+	return p, nil
+}
+
+// of returns the failures in one container.
+func (p Proof) of(container string) []profile.Failure {
+	var out []profile.Failure
+	for _, f := range p.Failures {
+		if f.Container == container {
+			out = append(out, f.Failure)
+		}
+	}
+	return out
+}
+
+// compare matches the load of two runs, which asked for the same in the same
+// order; a run that got not so far has no answer to the rest.
+func compare(writable, sealed []Outcome) []Comparison {
+	out := make([]Comparison, len(writable))
+	for i, w := range writable {
+		out[i] = Comparison{Load: w.Load, Writable: w.Result, Sealed: "not asked"}
+		if i < len(sealed) {
+			out[i].Sealed = sealed[i].Result
+			out[i].Alike = sealed[i].OK == w.OK && sealed[i].Class == w.Class
+		}
+	}
+	return out
+}

@@ -1,0 +1,97 @@
+package learn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/profile"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// A scene is what one container's writes are judged against, and the digest of
+// the image it was taken from.
+type scene struct {
+	profile.Scene
+	digest string
+}
+
+type scenes map[string]scene // by container
+
+// scenes reads the images of all containers of a pod.
+func (o Options) scenes(ctx context.Context, spec engine.PodSpec) (scenes, error) {
+	out := scenes{}
+	for _, c := range containersOf(&spec.Spec) {
+		s, err := o.scene(ctx, &spec.Spec, c)
+		if err != nil {
+			return nil, fmt.Errorf("container %s: %w", c.Name, err)
+		}
+		out[c.Name] = s
+	}
+	return out, nil
+}
+
+func (o Options) scene(ctx context.Context, spec *corev1.PodSpec, c *corev1.Container) (s scene, err error) {
+	if err := o.Engine.EnsureImage(ctx, c.Image, c.ImagePullPolicy); err != nil {
+		return s, err
+	}
+	img, err := o.Engine.Daemon().Image(ctx, c.Image)
+	if err != nil {
+		return s, err
+	}
+	dir, err := os.MkdirTemp("", "adamant-image-")
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, os.Remove(dir)) }()
+	daemon := o.Engine.Daemon()
+	err = daemon.Mount(ctx, c.Image, dir)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, daemon.Unmount(context.WithoutCancel(ctx), dir)) }()
+	root, err := tree.OpenRoot(dir)
+	if err != nil {
+		return s, err
+	}
+	defer root.Close()
+	t, unknown, err := root.Walk(ctx, tree.WalkOptions{})
+	if err == nil && len(unknown) > 0 {
+		err = fmt.Errorf("read image %s: %s: %w", c.Image, unknown[0].Path, unknown[0].Err)
+	}
+	if err != nil {
+		return s, err
+	}
+	user, err := userOf(spec, c, img.Config.User, root)
+	return scene{
+		Scene:  profile.Scene{Tree: t, Mounts: mountsOf(c), User: user},
+		digest: img.Digest.String(),
+	}, err
+}
+
+func containersOf(spec *corev1.PodSpec) []*corev1.Container {
+	var out []*corev1.Container
+	eachContainer(spec, func(c *corev1.Container) { out = append(out, c) })
+	return out
+}
+
+// runtimeMounts are what a CRI runtime mounts into every container by itself.
+var runtimeMounts = []string{"/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
+
+func mountsOf(c *corev1.Container) []profile.Mount {
+	var out []profile.Mount
+	for _, m := range c.VolumeMounts {
+		out = append(out, profile.Mount{Path: m.MountPath, ReadOnly: m.ReadOnly})
+	}
+	for _, path := range runtimeMounts {
+		out = append(out, profile.Mount{Path: path})
+	}
+	if c.TerminationMessagePath != "" {
+		out = append(out, profile.Mount{Path: c.TerminationMessagePath})
+	}
+	return out
+}

@@ -1,0 +1,131 @@
+package learn
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/profile"
+)
+
+// Seal returns the bytes of a manifest with the root of every container
+// read-only and the volumes that its profile asks for. A workload without a
+// profile, or a container that its profile does not have, is an error: sealing
+// it would be a guess.
+func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions) ([]byte, error) {
+	workloads := f.Workloads()
+	if len(workloads) == 0 {
+		return nil, fmt.Errorf("%s: no workload in it to seal", f.Name)
+	}
+	var ops []manifest.Op
+	for _, w := range workloads {
+		s := Subject{f, w}
+		p, err := s.profileIn(profiles)
+		if err != nil {
+			return nil, err
+		}
+		more, err := s.sealing(p, opts)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, more...)
+	}
+	return f.Apply(ops...)
+}
+
+// profileIn finds the workload's profile. The profile of a mere image does for
+// a pod of one container.
+func (s Subject) profileIn(profiles []profile.Profile) (profile.Profile, error) {
+	for _, p := range profiles {
+		if p.Name == s.Name() {
+			return p, nil
+		}
+	}
+	containers := s.containers()
+	if len(profiles) == 1 && len(containers) == 1 && len(profiles[0].Containers) == 1 && profiles[0].Containers[0].Image == s.image(containers[0]) {
+		p := profiles[0]
+		p.Containers = slices.Clone(p.Containers)
+		p.Containers[0].Name = containers[0]
+		return p, nil
+	}
+	return profile.Profile{}, fmt.Errorf("%s: no profile of %s was given; learn it with: adamant learn %s", s.File.Name, s.Name(), s.File.Name)
+}
+
+// sealing are the edits that seal the workload by a profile.
+func (s Subject) sealing(p profile.Profile, opts manifest.SealOptions) ([]manifest.Op, error) {
+	var plans []manifest.ContainerPlan
+	for _, name := range s.containers() {
+		i := slices.IndexFunc(p.Containers, func(c profile.Container) bool { return c.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("%s: the profile of %s does not know container %s: learn it anew", s.File.Name, s.Name(), name)
+		}
+		c := p.Containers[i]
+		if c.Image != s.image(name) {
+			return nil, fmt.Errorf("%s: container %s has image %s, but the profile is of %s: learn it anew", s.File.Name, name, s.image(name), c.Image)
+		}
+		plan := manifest.ContainerPlan{Container: name}
+		for _, v := range c.Volumes {
+			plan.Mounts = append(plan.Mounts, manifest.MountPlan{
+				MountPath: v.MountPath, SubPath: v.SubPath, Medium: v.Medium, SizeLimit: v.SizeLimit,
+				CopyUp: v.CopyUp, File: v.File, Mode: v.Mode, UID: v.UID, GID: v.GID,
+			})
+		}
+		plans = append(plans, plan)
+	}
+	return manifest.Sealing(s.Workload, plans, opts)
+}
+
+// sealedBy is the subject as it is after sealing.
+func (s Subject) sealedBy(p profile.Profile) (Subject, error) {
+	ops, err := s.sealing(p, manifest.SealOptions{})
+	if err != nil {
+		return s, err
+	}
+	data, err := s.File.Apply(ops...)
+	if err != nil {
+		return s, err
+	}
+	f, err := manifest.Parse(s.File.Name, data)
+	if err != nil {
+		return s, err
+	}
+	for _, w := range f.Workloads() {
+		if w.Kind == s.Workload.Kind && w.Namespace == s.Workload.Namespace && w.Name == s.Workload.Name {
+			return Subject{f, w}, nil
+		}
+	}
+	return s, fmt.Errorf("%s: %s is gone after sealing", s.File.Name, s.Name())
+}
+
+// containers are the names of all containers, init containers first.
+func (s Subject) containers() []string {
+	var out []string
+	spec := s.Workload.Template.Spec
+	eachContainer(&spec, func(c *corev1.Container) { out = append(out, c.Name) })
+	return out
+}
+
+func (s Subject) image(container string) string {
+	image := ""
+	spec := s.Workload.Template.Spec
+	eachContainer(&spec, func(c *corev1.Container) {
+		if c.Name == container {
+			image = c.Image
+		}
+	})
+	return image
+}
+
+// unsealed are the containers that can write their root.
+func (s Subject) unsealed() []string {
+	var out []string
+	spec := s.Workload.Template.Spec
+	eachContainer(&spec, func(c *corev1.Container) {
+		if sc := c.SecurityContext; sc == nil || sc.ReadOnlyRootFilesystem == nil || !*sc.ReadOnlyRootFilesystem {
+			out = append(out, c.Name)
+		}
+	})
+	return out
+}

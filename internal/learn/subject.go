@@ -1,0 +1,120 @@
+package learn
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/manifest"
+)
+
+// A Subject is one workload of a manifest, with all that its pods refer to.
+type Subject struct {
+	File     manifest.File
+	Workload manifest.Workload
+}
+
+// Subjects returns the workloads of a manifest, or an error that lists every
+// field which cannot be honoured on one machine.
+func Subjects(f manifest.File) ([]Subject, error) {
+	var refused manifest.Errors
+	var out []Subject
+	for _, w := range f.Workloads() {
+		refused = append(refused, manifest.Unsupported(w)...)
+		out = append(out, Subject{f, w})
+	}
+	if len(refused) > 0 {
+		return nil, refused
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s: no workload in it: want a Pod, Deployment, StatefulSet, DaemonSet, Job or CronJob", f.Name)
+	}
+	return out, nil
+}
+
+// Name is "Deployment/web".
+func (s Subject) Name() string { return s.Workload.Kind + "/" + s.Workload.Name }
+
+// Spec is the pod as `adamant run` would start it.
+func (s Subject) Spec() engine.PodSpec {
+	w := s.Workload
+	return engine.PodSpec{
+		Namespace:   w.Namespace,
+		Name:        engine.InstanceName(w.Kind, w.Name),
+		Workload:    workloadName(w),
+		Labels:      w.Template.Labels,
+		Annotations: w.Template.Annotations,
+		Spec:        w.Template.Spec,
+		ConfigMaps:  s.File.ConfigMaps(),
+		Secrets:     s.File.Secrets(),
+	}
+}
+
+// trial is the pod under another name and without what only one pod at a time
+// can have, so that it runs beside the real one.
+func (s Subject) trial(what string) engine.PodSpec {
+	spec := s.Spec()
+	var suffix [4]byte
+	rand.Read(suffix[:]) // never fails on Linux
+	name := spec.Name
+	if len(name) > 200 {
+		name = name[:200]
+	}
+	spec.Workload = ""
+	spec.Name = fmt.Sprintf("%s-%s-%s", name, what, hex.EncodeToString(suffix[:]))
+	spec.Spec = *spec.Spec.DeepCopy()
+	if spec.Spec.Hostname == "" && len(name) <= 63 {
+		spec.Spec.Hostname = name
+	}
+	eachContainer(&spec.Spec, func(c *corev1.Container) {
+		for i := range c.Ports {
+			c.Ports[i].HostPort = 0
+		}
+	})
+	return spec
+}
+
+// writable lets every container of the pod write its root.
+func writable(spec engine.PodSpec) engine.PodSpec {
+	eachContainer(&spec.Spec, func(c *corev1.Container) {
+		if c.SecurityContext != nil && c.SecurityContext.ReadOnlyRootFilesystem != nil {
+			*c.SecurityContext.ReadOnlyRootFilesystem = false
+		}
+	})
+	return spec
+}
+
+func eachContainer(spec *corev1.PodSpec, do func(*corev1.Container)) {
+	for i := range spec.InitContainers {
+		do(&spec.InitContainers[i])
+	}
+	for i := range spec.Containers {
+		do(&spec.Containers[i])
+	}
+}
+
+func workloadName(w manifest.Workload) string {
+	if w.Kind == "Pod" {
+		return ""
+	}
+	return w.Kind + "/" + w.Name
+}
+
+// ForImage is the manifest of a pod that runs an image as it is.
+func ForImage(reference, name string) (manifest.File, error) {
+	pod := map[string]any{
+		"apiVersion": "v1",
+		"kind":       "Pod",
+		"metadata":   map[string]any{"name": name},
+		"spec":       map[string]any{"containers": []any{map[string]any{"name": name, "image": reference}}},
+	}
+	data, err := yaml.Marshal(pod)
+	if err != nil {
+		return manifest.File{}, err
+	}
+	return manifest.Parse(reference, data)
+}

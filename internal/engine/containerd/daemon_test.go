@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, syscall.Exec(runc, append([]string{"runc"}, os.Args[1:]...), os.Environ()))
 		os.Exit(1)
 	}
+	if options := os.Getenv(startEnv); options != "" {
+		os.Exit(startAsProcess(options))
+	}
 	os.Exit(m.Run())
 }
 

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,16 +22,26 @@ import (
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-// probeImage holds testdata/probe alone, as /probe.
-func probeImage(t *testing.T) v1.Image {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "probe")
+// buildProbe compiles testdata/probe once for all tests.
+var buildProbe = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "adamant-probe-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "probe")
 	cmd := exec.Command("go", "build", "-o", program, "./testdata/probe")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the probe: %v\n%s", err, out)
+		return nil, fmt.Errorf("build the probe: %w\n%s", err, out)
 	}
-	raw, err := os.ReadFile(program)
+	return os.ReadFile(program)
+})
+
+// probeImage holds testdata/probe alone, as /probe.
+func probeImage(t *testing.T) v1.Image {
+	t.Helper()
+	raw, err := buildProbe()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,10 @@ package containerd
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 )
 
@@ -67,4 +70,43 @@ func (l layout) bridge() string {
 	}
 	sum := sha256.Sum256([]byte(l.root))
 	return "adm-" + hex.EncodeToString(sum[:5])
+}
+
+// marker is the file that says that a directory and all in it is ours, and
+// may be removed.
+const marker = ".adamant"
+
+// claim makes a directory ours. One with files of others is refused: Stop
+// removes all.
+func claim(dir string) error {
+	if err := checkOurs(dir); err != nil {
+		return err
+	}
+	// As containerd's own: others may pass, but not look.
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, marker), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// checkOurs returns an error if a directory is there and neither ours nor
+// empty.
+func checkOurs(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, marker)); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != "pods" { // package engine's
+			return fmt.Errorf("directory %s has files of others (%s): not used, and not removed", dir, e.Name())
+		}
+	}
+	return nil
 }

@@ -17,8 +17,13 @@ import (
 const readyWithin = 30 * time.Second
 
 func (l layout) mkdirs() error {
+	for _, dir := range []string{l.root, l.state} {
+		if err := claim(dir); err != nil {
+			return err
+		}
+	}
 	// As containerd's own: others may pass, but not look.
-	for _, dir := range []string{l.root, l.state, l.configDir(), l.cniConfDir(), l.binDir(), l.viewDir()} {
+	for _, dir := range []string{l.configDir(), l.cniConfDir(), l.binDir(), l.viewDir()} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
 		}
@@ -105,6 +110,7 @@ func prepare(ctx context.Context, l layout, executable string) (settings, Networ
 			return settings{}, Network{}, err
 		}
 	}
+	in.noteOurs(ctx, b)
 	n, err := in.network(ctx, s)
 	if err != nil {
 		return settings{}, Network{}, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -23,6 +24,11 @@ func Stop(ctx context.Context, o Options) error {
 	l, err := newLayout(o.Root, o.State)
 	if err != nil {
 		return err
+	}
+	for _, dir := range []string{l.root, l.state} {
+		if err := checkOurs(dir); err != nil {
+			return err
+		}
 	}
 	if _, err := os.Stat(l.root); errors.Is(err, fs.ErrNotExist) {
 		return os.RemoveAll(l.state)
@@ -57,7 +63,7 @@ func stop(ctx context.Context, l layout) error {
 			return err
 		}
 	}
-	if err := endShims(ctx, l); err != nil {
+	if err := endByForce(ctx, l); err != nil {
 		return errors.Join(asked, err)
 	}
 	if err := unmountBelow(l.state, l.root); err != nil {
@@ -72,13 +78,17 @@ func stop(ctx context.Context, l layout) error {
 	return os.RemoveAll(l.root)
 }
 
-// removePods asks the daemon to stop and remove every pod, if it answers.
+// removePods asks the daemon to stop and remove every pod. One that was
+// killed is started again for that.
 func removePods(ctx context.Context, l layout) error {
+	if _, err := os.Stat(l.containerdState()); errors.Is(err, fs.ErrNotExist) {
+		return nil // it has not run since the machine was started
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	d, err := open(ctx, record{}, l)
+	d, err := start(ctx, l, "")
 	if err != nil {
-		return nil // the pods are ended by force
+		return err
 	}
 	defer d.Close()
 	pods, err := d.cri.ListPodSandbox(ctx, &runtimeapi.ListPodSandboxRequest{})
@@ -96,9 +106,31 @@ func removePods(ctx context.Context, l layout) error {
 	return errors.Join(failed...)
 }
 
-// endShims kills what the daemon left running: every process whose command
-// line names the daemon's socket as its containerd, and the containers below.
-func endShims(ctx context.Context, l layout) error {
+// endByForce ends what the daemon left running: its shims, which are the
+// processes that name its socket as their containerd, and then through runc,
+// which also knows their cgroups, the containers.
+func endByForce(ctx context.Context, l layout) error {
+	if err := endShims(l); err != nil {
+		return err
+	}
+	containers, err := filepath.Glob(filepath.Join(l.runcRoot(), "*", "*"))
+	if err != nil || len(containers) == 0 {
+		return err
+	}
+	runc := lookPath("runc")
+	if runc == "" {
+		return &MissingError{[]Missing{{"runc", mendRunc()}}}
+	}
+	for _, dir := range containers {
+		out, err := exec.CommandContext(ctx, runc, "--root", filepath.Dir(dir), "delete", "--force", filepath.Base(dir)).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("end container %s: %s", filepath.Base(dir), firstLine(out, err))
+		}
+	}
+	return nil
+}
+
+func endShims(l layout) error {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return err
@@ -108,10 +140,17 @@ func endShims(ctx context.Context, l layout) error {
 		if err != nil || !isShim(pid, l) {
 			continue
 		}
-		for _, child := range children(pid) {
-			kill(child) // the first process of a container, and so all of them
+		handle, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue // it ended
 		}
-		kill(pid)
+		if isShim(pid, l) {
+			err = unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0)
+		}
+		unix.Close(handle)
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("end shim %d: %w", pid, err)
+		}
 	}
 	return nil
 }
@@ -128,30 +167,6 @@ func isShim(pid int, l layout) bool {
 		}
 	}
 	return false
-}
-
-func children(pid int) []int {
-	var found []int
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, path := range tasks {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		for _, field := range strings.Fields(string(raw)) {
-			if child, err := strconv.Atoi(field); err == nil {
-				found = append(found, child)
-			}
-		}
-	}
-	return found
-}
-
-func kill(pid int) {
-	if p, err := os.FindProcess(pid); err == nil {
-		p.Kill()
-		p.Release()
-	}
 }
 
 // unmountBelow detaches every mount at or below the directories, the latest
@@ -172,14 +187,6 @@ func unmountBelow(dirs ...string) error {
 			}
 			break
 		}
-	}
-	return nil
-}
-
-// removeNetwork removes the bridge and what is ours of the firewall.
-func (in *instance) removeNetwork(ctx context.Context, l layout) error {
-	if err := removeLink(l.bridge()); err != nil {
-		return err
 	}
 	return nil
 }

@@ -47,11 +47,7 @@ func (e *Engine) takeCare(ctx context.Context, p *Pod, events Events) (*care, er
 }
 
 func (c *care) volumeSet() *volumeSet {
-	v := &volumeSet{spec: &c.rec.Spec, l: c.l, facts: c.e.node.facts(c.l.uid, nil)}
-	if c.e.daemon.Client() != nil {
-		v.images = c.e
-	}
-	return v
+	return &volumeSet{spec: &c.rec.Spec, l: c.l, facts: c.e.node.facts(c.l.uid, nil), images: c.e.mountsImages()}
 }
 
 func (c *care) facts() facts { return c.e.node.facts(c.l.uid, c.ips) }

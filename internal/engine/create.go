@@ -156,8 +156,10 @@ func (e *Engine) podIPs(ctx context.Context, sandbox string) ([]string, error) {
 }
 
 func (c *care) makeVolumes(ctx context.Context) error {
-	set := c.volumeSet()
-	made, err := set.make(ctx)
+	if err := c.findVolumeImages(ctx); err != nil {
+		return err
+	}
+	made, err := c.volumeSet().make(ctx)
 	if err != nil {
 		return err
 	}

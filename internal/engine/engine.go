@@ -98,6 +98,9 @@ func (o Options) withDefaults() Options {
 }
 
 func openDaemon(ctx context.Context, opts Options) (*containerd.Daemon, error) {
+	if opts.RuntimeEndpoint != "" {
+		return containerd.Connect(ctx, opts.RuntimeEndpoint, opts.State)
+	}
 	return containerd.Start(ctx, containerd.Options{Root: opts.Root, State: opts.State, Executable: opts.Executable})
 }
 

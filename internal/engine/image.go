@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"fmt"
+	"os"
 
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/adamant-sh/adamant/internal/engine/containerd"
 	"github.com/adamant-sh/adamant/internal/engine/cri"
 )
 
@@ -30,6 +32,9 @@ func (e *MissingImageError) Unwrap() error { return e.Err }
 
 // ensureImage finds an image in the runtime's store, or pulls it.
 func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy corev1.PullPolicy, sandbox *runtimeapi.PodSandboxConfig, events Events) (imageInfo, error) {
+	if err := e.makeOwnImage(ctx, ref); err != nil {
+		return imageInfo{}, err
+	}
 	info, found, err := e.findImage(ctx, ref)
 	if err != nil {
 		return imageInfo{}, err
@@ -50,6 +55,22 @@ func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy
 		err = &MissingImageError{Image: ref, Err: fmt.Errorf("it is gone again after it was pulled")}
 	}
 	return info, err
+}
+
+// makeOwnImage makes the image of the copy-up tool, which is in no registry: it
+// is this program.
+func (e *Engine) makeOwnImage(ctx context.Context, ref string) error {
+	if ref != containerd.CopyUpImage || e.daemon.Client() == nil {
+		return nil
+	}
+	program := e.opts.Executable
+	if program == "" {
+		var err error
+		if program, err = os.Executable(); err != nil {
+			return fmt.Errorf("make image %s: %w", ref, err)
+		}
+	}
+	return e.daemon.EnsureCopyUpImage(ctx, program)
 }
 
 func (e *Engine) findImage(ctx context.Context, ref string) (imageInfo, bool, error) {

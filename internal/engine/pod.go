@@ -84,7 +84,7 @@ func (p *Pod) Spec() PodSpec { return p.rec.Spec }
 // VolumePath returns where the host side of a volume is, empty if there is no
 // such volume or the runtime holds it.
 func (p *Pod) VolumePath(name string) string {
-	return (&volumeSet{spec: &p.rec.Spec, l: newLayout(p.e.opts.Root, p.UID), images: p.e}).locate()[name].path
+	return (&volumeSet{spec: &p.rec.Spec, l: newLayout(p.e.opts.Root, p.UID), images: p.e.mountsImages()}).locate()[name].path
 }
 
 // Container finds a container by name; with no name, the pod's first one that
@@ -289,14 +289,14 @@ func (e *Engine) phase(p *Pod, ready bool) Phase {
 		}
 		return Creating
 	}
-	failed := false
+	failed, stopped := false, exists(l.stopped())
 	for i := range p.Containers {
 		c := &p.Containers[i]
 		if c.Init {
 			continue
 		}
 		spec, _ := p.rec.Spec.container(c.Name)
-		if c.State != Exited || restarts(&p.rec.Spec, spec, c.ExitCode) {
+		if c.State != Exited || !stopped && restarts(&p.rec.Spec, spec, c.ExitCode) {
 			if !ready {
 				return Lost
 			}

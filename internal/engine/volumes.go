@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -27,11 +28,6 @@ type hostVolume struct {
 	path     string
 	readOnly bool   // however it is mounted
 	image    string // of an image volume that the runtime mounts; path is empty then
-}
-
-// An imageMounter mounts the file system of an image read-only on a directory.
-type imageMounter interface {
-	MountImage(ctx context.Context, ref, target string) error
 }
 
 // volumeSet makes the volumes of one pod.
@@ -96,10 +92,7 @@ func (v *volumeSet) makeOne(ctx context.Context, vol *corev1.Volume) (hostVolume
 	case src.ConfigMap != nil, src.Secret != nil, src.Projected != nil, src.DownwardAPI != nil:
 		return h, v.makePayload(vol, h.path)
 	case src.Image != nil:
-		if v.images == nil {
-			return h, nil
-		}
-		return h, v.images.MountImage(ctx, src.Image.Reference, h.path)
+		return h, v.mountImage(ctx, src.Image.Reference, h.path)
 	case src.EmptyDir != nil:
 		e, err := v.emptyDir(src.EmptyDir)
 		if err != nil {
@@ -110,6 +103,18 @@ func (v *volumeSet) makeOne(ctx context.Context, vol *corev1.Volume) (hostVolume
 		return h, volume.EmptyDir{FSGroup: v.spec.fsGroup()}.Make(h.path)
 	}
 	return h, fmt.Errorf("a volume of this kind is not supported on one machine")
+}
+
+// mountImage mounts an image volume. Its directory is made first, so that a
+// removal finds it.
+func (v *volumeSet) mountImage(ctx context.Context, ref, dir string) error {
+	if v.images == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return v.images.Mount(ctx, ref, dir)
 }
 
 func (v *volumeSet) emptyDir(src *corev1.EmptyDirVolumeSource) (volume.EmptyDir, error) {

@@ -50,7 +50,8 @@ func WritePayload(dir string, files map[string]File, group *int64, nested []stri
 	if err := writeFiles(version, files); err != nil {
 		return err
 	}
-	// Before the links are made: they stay root's, as a kubelet leaves them.
+	// Before the links are made: their group comes from the setgid directory
+	// alone, as it does for a kubelet.
 	if err := SetGroup(dir, group, true); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func main() {
 	verbs = map[string]func([]string) error{
 		"sleep": sleep, "exit": exit, "cat": cat, "touch": touch, "stat": stat, "env": env, "id": id,
 		"ls": ls, "echo": echo, "serve": serve, "write": write, "seq": seq, "once": once, "fill": fill,
-		"onterm": onterm, "fork": fork, "wait": wait, "append": appendTo,
+		"onterm": onterm, "fork": fork, "wait": wait, "append": appendTo, "hang": hang,
 	}
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "unknown verb")
@@ -43,6 +43,13 @@ func sleep(args []string) error {
 	}
 	time.Sleep(d)
 	return nil
+}
+
+// hang ignores what asks it to end.
+func hang([]string) error {
+	signal.Ignore(syscall.SIGTERM)
+	fmt.Println("hanging")
+	return sleep(nil)
 }
 
 func exit(args []string) error {

@@ -1,0 +1,260 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Find returns the overlay that is the root of a process. The error wraps
+// ErrNoOverlay if its root is something else.
+//
+// The layers are named by paths that mean something only where the overlay was
+// mounted: in our own mount namespace, or in that of an ancestor of the
+// process, such as the shim of a runtime that itself runs in a container.
+func Find(pid int) (Mount, error) {
+	m, err := find(pid)
+	if err != nil {
+		return Mount{}, fmt.Errorf("find the overlay of process %d: %w", pid, err)
+	}
+	return m, nil
+}
+
+// FindDir returns the overlay that a directory lies on, which must be the
+// root of that overlay.
+func FindDir(dir string) (Mount, error) {
+	m, err := findDir(dir)
+	if err != nil {
+		return Mount{}, fmt.Errorf("find the overlay of %s: %w", dir, err)
+	}
+	return m, nil
+}
+
+func find(pid int) (Mount, error) {
+	table, err := mountTable(pid)
+	if err != nil {
+		return Mount{}, err
+	}
+	// Of several mounts at the root the last one is on top.
+	at := -1
+	for i, p := range table {
+		if p.point == "/" {
+			at = i
+		}
+	}
+	if at < 0 {
+		return Mount{}, fmt.Errorf("its root is no mount point: %w", ErrNoOverlay)
+	}
+	m, err := newMount(table[at])
+	if err != nil {
+		return Mount{}, err
+	}
+	for _, p := range table {
+		if p.point != "/" {
+			m.Points = append(m.Points, path.Clean(p.point))
+		}
+	}
+	slices.Sort(m.Points)
+	m.Points = slices.Compact(m.Points)
+	made, err := whereMade(pid, table[at])
+	if err != nil {
+		return Mount{}, err
+	}
+	m.Namespace = made.pid
+	return m, m.resolve(made.points)
+}
+
+func findDir(dir string) (Mount, error) {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_MNT_ID, &st); err != nil {
+		return Mount{}, err
+	}
+	abs, err := filepath.EvalSymlinks(dir)
+	if err == nil {
+		abs, err = filepath.Abs(abs)
+	}
+	if err != nil {
+		return Mount{}, err
+	}
+	table, err := mountTable(os.Getpid())
+	if err != nil {
+		return Mount{}, err
+	}
+	at := slices.IndexFunc(table, func(p mountPoint) bool { return p.id == int(st.Mnt_id) })
+	if at < 0 || table[at].point != abs {
+		return Mount{}, fmt.Errorf("it is no mount point: %w", ErrNoOverlay)
+	}
+	m, err := newMount(table[at])
+	if err != nil {
+		return Mount{}, err
+	}
+	for _, p := range table {
+		if below, ok := strings.CutPrefix(p.point, strings.TrimSuffix(abs, "/")+"/"); ok && below != "" {
+			m.Points = append(m.Points, "/"+below)
+		}
+	}
+	slices.Sort(m.Points)
+	return m, m.resolve([]string{abs})
+}
+
+func mountTable(pid int) ([]mountPoint, error) {
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return parseMountinfo(f)
+}
+
+func newMount(p mountPoint) (Mount, error) {
+	if p.fsType != "overlay" {
+		return Mount{}, fmt.Errorf("it is %s: %w", p.fsType, ErrNoOverlay)
+	}
+	if p.root != "/" {
+		return Mount{}, fmt.Errorf("it is only the directory %s of an overlay: %w", p.root, ErrNoOverlay)
+	}
+	return parseOptions(p.options, moduleDefaults())
+}
+
+// moduleDefaults reads what the kernel takes where a mount says nothing.
+func moduleDefaults() defaults {
+	is := func(name string) bool {
+		value, err := os.ReadFile("/sys/module/overlay/parameters/" + name)
+		return err == nil && strings.HasPrefix(string(value), "Y")
+	}
+	_, err := os.Stat("/sys/module/overlay/parameters/redirect_always_follow")
+	return defaults{
+		index:      is("index"),
+		noRedirect: err == nil && !is("redirect_dir") && !is("redirect_always_follow"),
+	}
+}
+
+// maker is the mount namespace in which an overlay was made.
+type maker struct {
+	pid    int      // 0 for our own
+	points []string // where the overlay is mounted there
+}
+
+// whereMade looks for the overlay's file system, by its device number, in our
+// own mount namespace and then in those of the process's ancestors. The
+// process itself is not asked: in a mount namespace of its own it could name
+// directories that mean something else elsewhere.
+func whereMade(pid int, root mountPoint) (maker, error) {
+	own, err := mountTable(os.Getpid())
+	if err != nil {
+		return maker{}, err
+	}
+	if points := pointsOf(own, root.device); len(points) > 0 {
+		return maker{points: points}, nil
+	}
+	for seen := 0; seen < 64; seen++ {
+		parent, err := parentOf(pid)
+		if err != nil || parent <= 1 {
+			break
+		}
+		table, err := mountTable(parent)
+		if err != nil {
+			break
+		}
+		points := slices.DeleteFunc(pointsOf(table, root.device), func(p string) bool { return p == "/" })
+		if len(points) > 0 {
+			return maker{pid: parent, points: points}, nil
+		}
+		pid = parent
+	}
+	return maker{}, errors.New("it was mounted in a mount namespace that cannot be found")
+}
+
+func pointsOf(table []mountPoint, device string) []string {
+	var points []string
+	for _, p := range table {
+		if p.device == device && p.fsType == "overlay" && p.root == "/" {
+			points = append(points, p.point)
+		}
+	}
+	return points
+}
+
+// parentOf returns the parent of a process: the second field of
+// /proc/PID/stat after the name, which itself may hold anything.
+func parentOf(pid int) (int, error) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	return parseParent(string(stat))
+}
+
+func parseParent(stat string) (int, error) {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("%q: not a process's stat", stat)
+	}
+	return strconv.Atoi(fields[1])
+}
+
+// resolve makes relative directories absolute. Runtimes give relative ones
+// where the options would be longer than a page: to a directory above the
+// upper directory (containerd) or above the mount point (Docker, podman). The
+// nearest one in which all of them exist is meant.
+func (m *Mount) resolve(points []string) error {
+	dirs := m.dirs()
+	if !slices.ContainsFunc(dirs, func(d *string) bool { return !path.IsAbs(*d) }) {
+		return nil
+	}
+	space, err := openNamespace(m.Namespace)
+	if err != nil {
+		return err
+	}
+	defer space.Close()
+	for _, start := range append([]string{m.Upper}, points...) {
+		if !path.IsAbs(start) {
+			continue
+		}
+		for base := path.Dir(path.Clean(start)); ; base = path.Dir(base) {
+			if space.holds(base, dirs) {
+				for _, d := range dirs {
+					*d = under(base, *d)
+				}
+				return nil
+			}
+			if base == "/" {
+				break
+			}
+		}
+	}
+	return fmt.Errorf("its layers have relative paths, such as %s, and cannot be found", m.Lower[0])
+}
+
+// dirs are all paths of the mount that are set.
+func (m *Mount) dirs() []*string {
+	var dirs []*string
+	for i := range m.Lower {
+		dirs = append(dirs, &m.Lower[i])
+	}
+	for i := range m.Data {
+		dirs = append(dirs, &m.Data[i])
+	}
+	if m.Upper != "" {
+		dirs = append(dirs, &m.Upper)
+	}
+	if m.Work != "" {
+		dirs = append(dirs, &m.Work)
+	}
+	return dirs
+}
+
+// under does not clean: the kernel resolves ".." after symbolic links.
+func under(base, dir string) string {
+	if path.IsAbs(dir) {
+		return dir
+	}
+	return strings.TrimSuffix(base, "/") + "/" + dir
+}

@@ -1,0 +1,118 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// An inode identifies a file on this machine.
+type inode struct{ dev, ino uint64 }
+
+func (n *node) inode() inode { return inode{n.stat.Dev, n.stat.Ino} }
+
+// With index=on an overlay keeps hard links: where a file with several names
+// was copied up, all of them show the copy, though only the name that was used
+// is in the upper directory. The copies lie in the index, which is in the work
+// directory, each with the handle of the file that it was made from.
+
+// openIndex opens the index of an overlay and finds what each file in it was
+// copied from. It adds the index to the layers. Without a copied-up hard link
+// the result is empty.
+func (l *layers) openIndex(m Mount) (map[inode]node, error) {
+	dir, err := l.openIndexDir(m)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.fds = append(l.fds, dir.fd)
+	names, err := dir.names()
+	if err != nil {
+		return nil, err
+	}
+	copies := map[inode]node{}
+	for _, name := range names {
+		n, err := l.node(dir, name)
+		if errors.Is(err, errAbsent) || err == nil && (n.isDir() || n.isWhiteout()) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		from, err := l.origin(n)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		copies[from] = n
+	}
+	return copies, nil
+}
+
+func (l *layers) openIndexDir(m Mount) (handle, error) {
+	space, err := openNamespace(m.Namespace)
+	if err != nil {
+		return handle{}, err
+	}
+	defer space.Close()
+	work, err := space.open(m.Work)
+	if err != nil {
+		return handle{}, err
+	}
+	defer unix.Close(work)
+	fd, err := openAt(work, "index", unix.O_PATH|unix.O_DIRECTORY)
+	return handle{place{layer: len(l.fds)}, fd}, err
+}
+
+// The attribute "origin" is struct ovl_fb of the kernel (fs/overlayfs/overlayfs.h):
+// version, magic, length, flags and type of a byte each, the file system's
+// UUID, and the handle.
+const (
+	originMagic  = 0xfb
+	originHeader = 5 + 16
+	originType   = 4
+)
+
+var errOrigin = errors.New("its origin in the lower layers cannot be found")
+
+// origin finds the file of the lower layers that a node was copied from.
+func (l *layers) origin(n node) (inode, error) {
+	value, _ := n.mark("origin")
+	if len(value) <= originHeader || value[1] != originMagic || int(value[2]) != len(value) {
+		return inode{}, errOrigin
+	}
+	file := unix.NewFileHandle(int32(value[originType]), []byte(value[originHeader:]))
+	for _, layer := range l.lower {
+		mount, err := unix.Openat(l.fds[layer.layer], ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return inode{}, err
+		}
+		fd, err := unix.OpenByHandleAt(mount, file, unix.O_PATH|unix.O_CLOEXEC)
+		unix.Close(mount)
+		if err != nil {
+			continue // of another file system
+		}
+		var st unix.Stat_t
+		err = unix.Fstat(fd, &st)
+		unix.Close(fd)
+		if err == nil {
+			return inode{st.Dev, st.Ino}, nil
+		}
+	}
+	return inode{}, errOrigin
+}
+
+// indexed replaces what the lower layers have by its copy, if it was copied up
+// by another name.
+func (w *walk) indexed(name string, o *object, lower []handle) (*object, error) {
+	if o == nil || o.isDir() || o.stat.Nlink < 2 {
+		return o, nil
+	}
+	n, ok := w.copies[o.inode()]
+	if !ok {
+		return o, nil
+	}
+	return w.complete(name, n, lower)
+}

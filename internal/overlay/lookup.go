@@ -1,0 +1,231 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// An object is what a merged tree shows at one path.
+type object struct {
+	node         // the topmost, which gives the metadata
+	dirs []place // of a directory: what is merged in it, top first
+	data *node   // of a regular file: what gives the content; nil if that is missing
+}
+
+// errRedirect says that a mark of the overlay leads nowhere the kernel would go.
+var errRedirect = errors.New("a redirect that is not followed")
+
+// lookup finds a name in directories that are merged, top first, and nil if
+// there is none.
+func (l *layers) lookup(dirs []handle, name string) (*object, error) {
+	s := search{layers: l, names: []string{name}}
+	if err := s.run(dirs); err != nil {
+		return nil, err
+	}
+	return s.found, nil
+}
+
+// complete finds what lies below a node of the upper layer that is seen by a
+// name: the directories merged with it, or the content that a metacopy file
+// lacks. lower are the merged directories below the one that the name is in.
+func (l *layers) complete(name string, n node, lower []handle) (*object, error) {
+	s := search{layers: l, names: []string{name}}
+	s.add(n)
+	redirect, err := s.redirect(n)
+	if err != nil {
+		return nil, err
+	}
+	if n.isOpaque() || !n.isDir() && !n.isMetacopy() {
+		return s.found, nil
+	}
+	if redirect != "" {
+		s.names = splitPath(redirect)
+	}
+	if !strings.HasPrefix(redirect, "/") {
+		err = s.run(lower)
+	} else {
+		err = s.fromRoot(0)
+	}
+	return s.found, err
+}
+
+// A search is one lookup through the layers. It follows ovl_lookup_layers in
+// the kernel step by step.
+type search struct {
+	*layers
+	names  []string // what to look for; several only from the root of a layer
+	isDone bool     // nothing further down is merged
+	found  *object
+}
+
+// add takes what one layer has as the next lower part of the object.
+func (s *search) add(n node) {
+	if s.found == nil {
+		s.found = &object{node: n}
+	}
+	switch {
+	case n.isDir():
+		s.found.dirs = append(s.found.dirs, n.place)
+	case n.isRegular() && !n.isMetacopy():
+		s.found.data = &n
+	}
+}
+
+func (s *search) run(dirs []handle) error {
+	for _, dir := range dirs {
+		redirect, err := s.layer(dir)
+		if err != nil {
+			return err
+		}
+		if s.isDone {
+			return nil
+		}
+		if strings.HasPrefix(redirect, "/") && dir.path != "" {
+			return s.fromRoot(dir.layer)
+		}
+	}
+	return s.dataOnly()
+}
+
+// fromRoot goes on at the roots of the layers below one, after a redirect that
+// is absolute.
+func (s *search) fromRoot(layer int) error {
+	var roots []handle
+	for _, p := range s.lower {
+		if p.layer > layer {
+			roots = append(roots, handle{p, s.fds[p.layer]})
+		}
+	}
+	return s.run(roots)
+}
+
+// layer looks in one layer, and returns the redirect that it found.
+func (s *search) layer(dir handle) (redirect string, err error) {
+	names := s.names
+	next := names
+	at := dir
+	defer func() {
+		if at.fd != dir.fd {
+			unix.Close(at.fd)
+		}
+		s.names = next
+	}()
+	for i, name := range names {
+		n, err := s.node(at, name)
+		if errors.Is(err, errAbsent) {
+			return redirect, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		rest := names[i+1:]
+		if s.ends(n, len(rest) == 0) {
+			return redirect, nil
+		}
+		r, err := s.redirect(n)
+		if err != nil {
+			return "", err
+		}
+		if r != "" {
+			redirect = r
+			next = redirected(next, len(rest), r)
+		}
+		if len(rest) == 0 {
+			s.add(n)
+			return redirect, nil
+		}
+		fd, err := openAt(at.fd, name, unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			return "", fmt.Errorf("open directory: %w", err)
+		}
+		if at.fd != dir.fd {
+			unix.Close(at.fd)
+		}
+		at = handle{at.child(name), fd}
+	}
+	return redirect, nil
+}
+
+// ends reports whether a node hides what it stands for, and notes where
+// nothing further down can be part of the object.
+func (s *search) ends(n node, isLast bool) bool {
+	switch {
+	case n.isWhiteout():
+	case !isLast && !n.isDir():
+	case isLast && s.found != nil && s.found.isDir() != n.isDir():
+	case isLast && s.found != nil && !n.isDir() && !n.isRegular():
+	default:
+		s.isDone = s.isDone || n.isOpaque() || isLast && !n.isDir() && !n.isMetacopy()
+		return false
+	}
+	s.isDone = true
+	return true
+}
+
+// redirect returns where the lower part of a node is called otherwise.
+func (s *search) redirect(n node) (string, error) {
+	to, ok := n.mark("redirect")
+	if !ok || !n.isDir() && !n.isMetacopy() {
+		return "", nil
+	}
+	for i, name := range strings.Split(to, "/") {
+		isStart := i == 0 && name == "" && to != ""
+		if !isStart && (name == "" || name == "." || name == ".." || i > 0 && to[0] != '/') {
+			return "", fmt.Errorf("to %q: %w", to, errRedirect)
+		}
+	}
+	if s.noRedirect {
+		return "", fmt.Errorf("to %q: %w", to, errRedirect)
+	}
+	return to, nil
+}
+
+// redirected replaces the name before the last rest ones: by another name in
+// the same directory, or by a path from the root.
+func redirected(names []string, rest int, to string) []string {
+	tail := names[len(names)-rest:]
+	if strings.HasPrefix(to, "/") {
+		return append(splitPath(to), tail...)
+	}
+	return slices.Concat(names[:len(names)-rest-1], []string{to}, tail)
+}
+
+// dataOnly looks for missing content in the layers that only hold data, by the
+// path from the root that the last redirect gave.
+func (s *search) dataOnly() error {
+	if s.found == nil || !s.found.isRegular() || s.found.data != nil {
+		return nil
+	}
+	for _, p := range s.data {
+		path := p
+		for _, name := range s.names {
+			path = path.child(name)
+		}
+		fd, err := s.open(path, unix.O_PATH)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look at its data: %w", err)
+		}
+		n := node{place: path, prefix: s.prefix}
+		err = n.read(fd)
+		unix.Close(fd)
+		if err != nil {
+			return err
+		}
+		if n.isRegular() {
+			s.found.data = &n
+			return nil
+		}
+	}
+	return nil
+}
+
+func splitPath(p string) []string { return strings.Split(strings.TrimPrefix(p, "/"), "/") }
+
+func lastName(p string) string { return p[strings.LastIndexByte(p, '/')+1:] }

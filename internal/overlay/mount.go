@@ -1,0 +1,170 @@
+// Package overlay finds the overlay file system of a container and reads from
+// its upper directory what the container changed. The cost is that of the
+// changes, not of the image.
+//
+// Layers are only looked at, by file handle, with the rules of the kernel's
+// own lookup (fs/overlayfs/namei.c). It judges nothing: that is package drift's
+// business.
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Mount is an overlay file system, described by the directories it was made
+// of. They are paths in the mount namespace and root of process Namespace.
+type Mount struct {
+	Upper string   // empty if the overlay is read-only
+	Work  string   // empty if the overlay is read-only
+	Lower []string // top first
+	Data  []string // layers that only hold content for metacopy files, top first
+
+	UserXattr  bool // marks are in user.overlay.*, not in trusted.overlay.*
+	NoRedirect bool // redirects are refused (redirect_dir=nofollow)
+	Index      bool // hard links are kept (index=on)
+
+	// Namespace is the process in whose mount namespace the overlay was made:
+	// 0 stands for our own.
+	Namespace int
+	// Points are the mount points below the overlay's root in the process that
+	// was asked for, sorted.
+	Points []string
+}
+
+// ErrNoOverlay says that what was asked for does not lie on an overlay file system.
+var ErrNoOverlay = errors.New("not an overlay file system")
+
+// errOptions says that the options of an overlay make no sense.
+var errOptions = errors.New("options of an overlay that cannot be understood")
+
+// defaults are the overlay module's, which the kernel does not show in a
+// mount's options.
+type defaults struct {
+	index      bool
+	noRedirect bool
+}
+
+// parseOptions reads the file system options of an overlay as mountinfo shows
+// them. Three forms occur:
+//
+//   - lowerdir= as it was given to mount(2), with overlayfs's own escapes
+//     (\: \, \\), on top of which the kernel escapes comma, blank and backslash
+//     in octal (up to Linux 6.5, and from 6.8 on);
+//   - lowerdir= with the colons of names in octal as well (6.5 to 6.7);
+//   - one lowerdir+= and datadir+= for each layer, without escapes of
+//     overlayfs, where fsconfig(2) was used (from 6.7 on).
+func parseOptions(options string, def defaults) (Mount, error) {
+	m := Mount{Index: def.index, NoRedirect: def.noRedirect}
+	for _, option := range splitOptions(options) {
+		key, value, _ := strings.Cut(option, "=")
+		switch key {
+		case "upperdir":
+			m.Upper = unescapeOverlay(unescape(value))
+		case "workdir":
+			m.Work = unescapeOverlay(unescape(value))
+		case "lowerdir":
+			m.Lower, m.Data = splitLower(value)
+		case "lowerdir+":
+			m.Lower = append(m.Lower, unescape(value))
+		case "datadir+":
+			m.Data = append(m.Data, unescape(value))
+		case "userxattr":
+			m.UserXattr = true
+		case "redirect_dir":
+			m.NoRedirect = value == "nofollow"
+		case "index":
+			m.Index = value == "on"
+		}
+	}
+	if len(m.Lower) == 0 {
+		return Mount{}, fmt.Errorf("no lowerdir in %q: %w", options, errOptions)
+	}
+	for _, dir := range append(append([]string{}, m.Lower...), m.Data...) {
+		if dir == "" || strings.Contains(dir, "\x00") {
+			return Mount{}, fmt.Errorf("lowerdir in %q: %w", options, errOptions)
+		}
+	}
+	if strings.Contains(m.Upper+m.Work, "\x00") {
+		return Mount{}, fmt.Errorf("upperdir in %q: %w", options, errOptions)
+	}
+	return m, nil
+}
+
+// splitOptions splits at commas. Security modules quote values with commas:
+// context="system_u:object_r:container_file_t:s0:c1,c2".
+func splitOptions(s string) []string {
+	var options []string
+	start, isQuoted := 0, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' && (isQuoted || i > 0 && s[i-1] == '='):
+			isQuoted = !isQuoted
+		case c == '\\' && isQuoted:
+			i++
+		case c == ',' && !isQuoted:
+			options = append(options, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(options, s[min(start, len(s)):])
+}
+
+// splitLower splits the value of lowerdir= at its colons. After a double colon
+// come the layers that only hold data.
+func splitLower(value string) (lower, data []string) {
+	var dir strings.Builder
+	isData := false
+	end := func() {
+		if isData {
+			data = append(data, dir.String())
+		} else {
+			lower = append(lower, dir.String())
+		}
+		dir.Reset()
+	}
+	for i := 0; i < len(value); i++ {
+		c, escaped := octal(value[i:])
+		if escaped {
+			i += 3
+		} else {
+			c = value[i]
+		}
+		switch {
+		case c == '\\' && i+1 < len(value):
+			// An escape of overlayfs: the next character stands for itself.
+			next, octal := octal(value[i+1:])
+			if octal {
+				i += 4
+			} else {
+				i++
+				next = value[i]
+			}
+			dir.WriteByte(next)
+		case c == ':' && !escaped:
+			end()
+			if i+1 < len(value) && value[i+1] == ':' {
+				isData = true
+				i++
+			}
+		default:
+			dir.WriteByte(c)
+		}
+	}
+	end()
+	return lower, data
+}
+
+// unescapeOverlay resolves overlayfs's own escapes: a backslash before any
+// character.
+func unescapeOverlay(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

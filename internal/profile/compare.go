@@ -26,8 +26,9 @@ import (
 // its error is now. Nor is one that is made again and then succeeds, except with
 // an error that only the volumes can have caused (EROFS, EXDEV, ENOSPC…).
 //
-// Mild are EEXIST of mkdir, since the directory is there, and what a program is
-// known to do without. They fail no proof, but Widen heeds them.
+// Mild are EEXIST of mkdir, since the directory is there; a rename between two
+// volumes in whose place the program copied the file, as mv does; and what a
+// program is known to do without. They fail no proof, but Widen heeds them.
 func Compare(writable, readonly []observe.Trace, s Scene) []Failure {
 	s = s.canonical()
 	before, now := newHistory(writable), newHistory(readonly)
@@ -42,7 +43,7 @@ func Compare(writable, readonly []observe.Trace, s Scene) []Failure {
 				continue
 			}
 			f := Failure{Access: a, Reason: reason}
-			f.Mild = isDispensable(a.Path) || a.Op == observe.Mkdir && a.Errno == "EEXIST"
+			f.Mild = isDispensable(a.Path) || a.Op == observe.Mkdir && a.Errno == "EEXIST" || copiedInstead(a, before, now)
 			out = append(out, f)
 		}
 	}
@@ -66,6 +67,18 @@ func judge(a observe.Access, before, now history, s Scene) string {
 		return "can only come from the volumes"
 	}
 	return ""
+}
+
+// copiedInstead reports whether a program, when it could not rename or link,
+// made one end of the pair itself, which it had not done before.
+func copiedInstead(a observe.Access, before, now history) bool {
+	if a.Errno != "EXDEV" {
+		return false
+	}
+	return slices.ContainsFunc([]string{a.Path, a.Peer}, func(end string) bool {
+		made := observe.Access{Op: observe.Create, Path: end, Exe: a.Exe}
+		return now.of(made).succeeded && !before.of(made).succeeded
+	})
 }
 
 // transient errors say nothing: the call is made again.

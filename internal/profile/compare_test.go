@@ -30,6 +30,8 @@ func TestCompare(t *testing.T) {
 		{"never seen, and nothing is there to remove", "", "unlink /run/x.pid app !EROFS", nil},
 		{"never seen, and not the owner", "", "chmod /usr/share/app/data app:101 !EROFS", nil},
 		{"never seen, and no way but volumes", "", "rename /run/a -> /tmp/b app !EXDEV", []string{"/run/a EXDEV", "/tmp/b EXDEV"}},
+		{"a move that is made a copy", "rename /tmp/a -> /etc/b mv", "rename /tmp/a -> /etc/b mv !EXDEV\ncreate /etc/b mv\nunlink /tmp/a mv", []string{"/etc/b EXDEV mild", "/tmp/a EXDEV mild"}},
+		{"a move that is given up", "create /tmp/a app\nrename /tmp/a -> /etc/b app", "create /tmp/a app\nrename /tmp/a -> /etc/b app !EXDEV", []string{"/etc/b EXDEV", "/tmp/a EXDEV"}},
 		{"temporary names", "create /run/app.1234 app", "create /run/app.77 app !EROFS", []string{"/run/app.77 EROFS"}},
 		{"another program", "create /var/lib/app/x sh", "create /var/lib/app/x app !EACCES", nil},
 		{"truncate, then create", "truncate /var/lib/app/x app", "create /var/lib/app/x app !EROFS", []string{"/var/lib/app/x EROFS"}},

@@ -75,11 +75,15 @@ func (l *ledger) leftover(left Leftover) {
 		left.Path = path.Join(left.Path, "*")
 		l.witness(left, observe.Create)
 	case isDir:
+		var ops []observe.Op
 		if was.UID != left.UID || was.GID != left.GID {
-			l.witness(left, observe.Chown)
+			ops = append(ops, observe.Chown)
 		}
 		if was.Mode != left.Mode {
-			l.witness(left, observe.Chmod)
+			ops = append(ops, observe.Chmod)
+		}
+		if len(ops) > 0 {
+			l.witness(left, ops...)
 		}
 	case had && was.Kind == left.Kind:
 		l.witness(left, observe.Write)

@@ -54,23 +54,25 @@ func (l *ledger) trace(a observe.Access) {
 	}
 }
 
-// witness adds a write that no trace tells of.
-func (l *ledger) witness(left Leftover, op observe.Op) {
+// witness adds a write that no trace tells of. Where one does, or "dir/*" stands
+// for it, only its size is news; or that attributes were changed.
+func (l *ledger) witness(left Leftover, ops ...observe.Op) {
+	many := l.label(path.Join(path.Dir(left.Path), "*"))
+	if e, ok := l.writes[many]; ok && !l.scene.has(left.Path) {
+		e.size(left.Path, left.Size)
+		return
+	}
 	to := l.writes
 	if isDispensable(left.Path) {
 		to = l.spared
 	}
 	e := l.at(to, left.Path)
-	if many, ok := l.writes[l.label(path.Join(path.Dir(left.Path), "*"))]; ok && len(e.Ops) == 0 && !l.scene.has(left.Path) {
-		delete(to, e.Path)
-		many.size(left.Path, left.Size)
-		return
-	}
 	e.size(left.Path, left.Size)
-	if len(e.Ops) == 0 {
-		e.add(observe.Access{Op: op, Path: left.Path, Count: 1})
-	} else if attributes[op] && !slices.ContainsFunc(slices.Collect(maps.Keys(e.Ops)), isAttribute) {
-		e.add(observe.Access{Op: op, Path: left.Path, Count: 1})
+	known := slices.Collect(maps.Keys(e.Ops))
+	if len(known) == 0 || isAttribute(ops[0]) && !slices.ContainsFunc(known, isAttribute) {
+		for _, op := range ops {
+			e.add(observe.Access{Op: op, Path: left.Path, Count: 1})
+		}
 	}
 }
 

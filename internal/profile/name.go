@@ -7,8 +7,9 @@ import "strings"
 // so it may take a name for random that is not. Nothing but a broader volume
 // follows from that.
 func generalise(name string) string {
-	if strings.HasPrefix(name, "tmp") && isRandom(strings.ReplaceAll(name, "_", "")) {
-		return "*" // Python's tempfile draws from [a-z0-9_]
+	// Python's tempfile draws from [a-z0-9_].
+	if word := strings.ReplaceAll(name, "_", ""); strings.HasPrefix(word, "tmp") && wordLen(word) == len(word) && isRandom(word) {
+		return "*"
 	}
 	var b strings.Builder
 	for name != "" {

@@ -58,13 +58,18 @@ func needsOf(w *Write, s Scene) []need {
 	return needs
 }
 
-// pairs returns the two ends of every rename and hard link: rename(2) and
-// link(2) fail with EXDEV unless both are on one volume.
-func pairs(writes []Write) [][2]string {
-	var out [][2]string
-	for _, w := range writes {
-		for _, peer := range w.Peers {
-			out = append(out, [2]string{w.Path, peer})
+// A pair is the two ends of a rename or hard link: rename(2) and link(2) fail
+// with EXDEV unless both are on one volume.
+type pair struct {
+	write *Write
+	peer  string
+}
+
+func pairsOf(writes []Write) []pair {
+	var out []pair
+	for i := range writes {
+		for _, peer := range writes[i].Peers {
+			out = append(out, pair{&writes[i], peer})
 		}
 	}
 	return out

@@ -1,10 +1,12 @@
 package profile
 
-import "path"
+import (
+	"path"
+)
 
 // joinPairs widens mounts until both ends of every rename and hard link are on
 // the same one.
-func (p *planner) joinPairs(all [][2]string) {
+func (p *planner) joinPairs(all []pair) {
 	for changed := true; changed; {
 		changed = false
 		for _, pair := range all {
@@ -16,20 +18,21 @@ func (p *planner) joinPairs(all [][2]string) {
 }
 
 // joinPair reports whether it had to change a mount.
-func (p *planner) joinPair(pair [2]string) bool {
-	a, b := p.mountOf(pair[0]), p.mountOf(pair[1])
-	if a == b && a != "" || p.scene.onMount(pair[1]) {
+func (p *planner) joinPair(pair pair) bool {
+	a, b := p.mountOf(pair.write.Path), p.mountOf(pair.peer)
+	if a == b && a != "" || p.scene.onMount(pair.peer) {
 		return false
 	}
-	for i, at := range []*string{&a, &b} {
-		if *at == "" {
-			*at = path.Dir(pair[i])
-		}
+	if a == "" {
+		a = path.Dir(pair.write.Path)
 	}
-	dir := p.scene.anchor(commonDir(a, b))
+	if b == "" {
+		b = path.Dir(pair.peer)
+	}
+	dir := p.place(commonDir(a, b))
 	if dir == "/" || isKernels(dir) {
-		p.giveUp(&Write{Path: pair[0], Peers: []string{pair[1]}},
-			"a rename or hard link between "+a+" and "+b+" needs one volume for both, and that would be the root")
+		p.giveUp(pair.write, "one volume for "+pair.write.Path+" and "+pair.peer+
+			" would be the root: works only if the program copies where it cannot rename or link, as mv does")
 		return false
 	}
 	p.mounts = append(p.mounts, mount{dir, imageDir})

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/adamant-sh/adamant/internal/observe"
 	"github.com/adamant-sh/adamant/internal/tree"
@@ -62,7 +63,7 @@ func Plan(c Container, s Scene) Container {
 	}
 	byAnchor := map[string][]need{}
 	for _, n := range needs {
-		anchor := s.anchor(n.dir)
+		anchor := p.place(n.dir)
 		byAnchor[anchor] = append(byAnchor[anchor], n)
 	}
 	for _, anchor := range slices.Sorted(maps.Keys(byAnchor)) {
@@ -70,7 +71,7 @@ func Plan(c Container, s Scene) Container {
 	}
 	p.dropNested()
 	p.joinSiblings()
-	p.joinPairs(pairs(writes))
+	p.joinPairs(pairsOf(writes))
 
 	needOf := map[string]Need{}
 	for _, v := range c.Volumes {
@@ -83,6 +84,16 @@ func Plan(c Container, s Scene) Container {
 		c.Volumes = append(c.Volumes, v)
 	}
 	return c
+}
+
+// place returns the nearest directory of the image that can be a mount point:
+// Kubernetes allows no colon in its path.
+func (p *planner) place(dir string) string {
+	dir = p.scene.anchor(dir)
+	for strings.Contains(dir, ":") {
+		dir = path.Dir(dir)
+	}
+	return dir
 }
 
 // choose picks mounts for the needs whose nearest directory in the image is
@@ -162,7 +173,7 @@ func (p *planner) canMountMade(anchor, dir string, needs []need) bool {
 // the image that is changed in place among programs and configuration; or, in
 // the root directory, which can be no volume, one that is made and stays.
 func (p *planner) canMountFile(anchor, name string, needs []need) bool {
-	if name == anchor || p.blocked[name] || !isFixed(name) || isVarying(name) {
+	if name == anchor || p.blocked[name] || !isFixed(anchor) || isVarying(name) {
 		return false
 	}
 	for _, n := range needs {
@@ -191,9 +202,11 @@ func onlyMakes(w *Write) bool {
 	return len(w.Ops) > 0
 }
 
-// isVarying reports whether a path has another name in another run.
+// isVarying reports whether a path has another name in another run, or one
+// that cannot be a mount point.
 func isVarying(name string) bool {
-	return name != "/" && generalise(path.Base(name)) != path.Base(name) || path.Base(name) == "*"
+	base := path.Base(name)
+	return generalise(base) != base || strings.ContainsAny(base, "*:")
 }
 
 func (p *planner) giveUp(w *Write, reason string) {

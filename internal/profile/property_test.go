@@ -137,10 +137,10 @@ func TestProperties(t *testing.T) {
 				}
 			}
 		}
-		for _, pair := range pairs(c.Writes) {
-			a, b := volumeOf(pair[0], c.Volumes), volumeOf(pair[1], c.Volumes)
-			if (a != b || a == "") && !unsolved[pair[0]] && !unsolved[pair[1]] {
-				fail("the ends of %v are on %q and %q", pair, a, b)
+		for _, pair := range pairsOf(c.Writes) {
+			a, b := volumeOf(pair.write.Path, c.Volumes), volumeOf(pair.peer, c.Volumes)
+			if (a != b || a == "") && !unsolved[pair.write.Path] && !unsolved[pair.peer] {
+				fail("%s and %s are on %q and %q", pair.write.Path, pair.peer, a, b)
 			}
 		}
 

@@ -21,8 +21,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// maxFileSize is the largest manifest that is read, in bytes.
-const maxFileSize = 256 << 20
+// maxFileSize is the largest manifest that is read, in bytes: parsed, a file of
+// nothing but short values takes about a hundred times its size.
+const maxFileSize = 32 << 20
 
 // A File is a parsed manifest. It is not changed by any method; Apply returns
 // the bytes of the edited one.

@@ -82,8 +82,14 @@ func Sealing(w Workload, plans []ContainerPlan, opts SealOptions) ([]Op, error) 
 			s.containers[c.Name] = true
 		}
 	}
+	preparing := 0
 	for _, p := range plans {
-		if err := s.container(p, len(plans) > 1); err != nil {
+		if slices.ContainsFunc(p.Mounts, func(m MountPlan) bool { return m.CopyUp }) {
+			preparing++
+		}
+	}
+	for _, p := range plans {
+		if err := s.container(p, preparing > 1); err != nil {
 			return nil, err
 		}
 	}

@@ -19,7 +19,7 @@ func parseYAML(name string, t *text) ([]*node, error) {
 	var roots []*node
 	for {
 		var doc yaml.Node
-		err := decoder.Decode(&doc)
+		err := decode(decoder, &doc)
 		if errors.Is(err, io.EOF) {
 			return roots, nil
 		}
@@ -34,6 +34,17 @@ func parseYAML(name string, t *text) ([]*node, error) {
 			roots = append(roots, root)
 		}
 	}
+}
+
+// decode reads the next document. The parser panics where it meets what its
+// author took for impossible, and the bytes are foreign.
+func decode(d *yaml.Decoder, doc *yaml.Node) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("yaml: the parser failed: %v", r)
+		}
+	}()
+	return d.Decode(doc)
 }
 
 var yamlErrorPattern = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)

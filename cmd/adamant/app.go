@@ -111,7 +111,11 @@ func (a *app) openWith(ctx context.Context, o engine.Options) (*engine.Engine, e
 	if os.Geteuid() != 0 && a.endpoint == "" {
 		return nil, hint{fmt.Errorf("containers need root, and this is user %d", os.Geteuid()), "run it with sudo"}
 	}
-	o.Root, o.State, o.RuntimeEndpoint = a.root, a.state, a.endpoint
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	o.Root, o.State, o.RuntimeEndpoint, o.Executable = a.root, a.state, a.endpoint, self
 	e, err := engine.Open(ctx, o)
 	var missing *containerd.MissingError
 	if errors.As(err, &missing) {

@@ -103,12 +103,15 @@ func (o Options) derive(s Subject, ref Trial, scenes scenes) (profile.Profile, e
 			return p, fmt.Errorf("%s: container %s was not looked at", s.Name(), name)
 		}
 		method := "ptrace"
+		traces := tracesOf(ref.Traces, name)
 		if !o.traces() {
 			method = "upperdir"
+		} else if len(traces) == 0 {
+			return p, fmt.Errorf("%s: container %s ran, but was not traced", s.Name(), name)
 		}
 		p.Containers = append(p.Containers, profile.Derive(profile.Input{
 			Name: name, Image: s.image(name), Digest: scene.digest, Method: method,
-			Traces: tracesOf(ref.Traces, name), Left: ref.Left[name], Scene: scene.Scene,
+			Traces: traces, Left: ref.Left[name], Scene: scene.Scene,
 		}))
 	}
 	return p, nil

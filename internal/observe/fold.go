@@ -101,7 +101,7 @@ func (t *table) put(in rows, name string, n int, bytes int64) {
 }
 
 func (y *tally) add(n int, bytes int64) {
-	y.count += n
+	y.count = max(y.count, y.count+n) // a hostile file may hold any number
 	y.bytes = max(y.bytes, bytes)
 }
 

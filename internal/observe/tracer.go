@@ -67,6 +67,7 @@ func newTracer() *tracer {
 
 // loop handles stops until no traced process is left.
 func (t *tracer) loop() error {
+	quietStops()
 	for {
 		var status syscall.WaitStatus
 		// Children that other threads of this process started are not ours.

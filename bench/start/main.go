@@ -1,0 +1,171 @@
+// Start measures how long it takes until a pod runs: by Adamant, with a volume,
+// by the CRI calls alone that such a pod needs, and one container by ctr run.
+// All on one private containerd, which is made for it and removed after. It
+// needs root and a containerd with ctr in PATH.
+//
+//	go run ./bench/start
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/engine/containerd"
+)
+
+func main() {
+	if runc, ok := containerd.Wrapped(); ok {
+		fmt.Fprintln(os.Stderr, syscall.Exec(runc, append([]string{"runc"}, os.Args[1:]...), os.Environ()))
+		os.Exit(1)
+	}
+	rounds := flag.Int("rounds", 20, "how often to measure each; the median counts")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := measure(ctx, *rounds); err != nil {
+		fmt.Fprintln(os.Stderr, "start:", err)
+		os.Exit(1)
+	}
+}
+
+func measure(ctx context.Context, rounds int) (err error) {
+	root, err := os.MkdirTemp("/var/tmp", "adamant-bench-")
+	if err != nil {
+		return err
+	}
+	state, err := os.MkdirTemp("/run", "adamant-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		err = errors.Join(err, containerd.Stop(clean, containerd.Options{Root: root, State: state}), os.RemoveAll(root), os.RemoveAll(state))
+	}()
+	e, err := engine.Open(ctx, engine.Options{Root: root, State: state})
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	b := bench{e: e, socket: filepath.Join(state, "containerd.sock")}
+	ways := []struct {
+		name string
+		once func(context.Context, int) (time.Duration, error)
+	}{{"adamant", b.adamant}, {"CRI calls alone", b.cri}, {"ctr run", b.ctr}}
+	times := make([][]time.Duration, len(ways))
+	for round := range rounds + 1 {
+		for i, w := range ways { // in turn, so that what else runs here hits all alike
+			d, err := w.once(ctx, round)
+			if err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+			if round > 0 { // the first one warms up
+				times[i] = append(times[i], d)
+			}
+		}
+	}
+	base := median(times[1])
+	for i, w := range ways {
+		m := median(times[i])
+		fmt.Printf("%-16s %8.1f ms  %5.2f× of the CRI calls alone\n", w.name, float64(m)/1e6, float64(m)/float64(base))
+	}
+	fmt.Printf("adamant is %.2f× of ctr run, which has no network, sandbox or volumes\n", float64(median(times[0]))/float64(median(times[2])))
+	return nil
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+type bench struct {
+	e      *engine.Engine
+	socket string
+}
+
+// image is the only one that a new containerd has.
+const image = containerd.PauseImage
+
+// adamant starts a pod with a volume.
+func (b bench) adamant(ctx context.Context, n int) (time.Duration, error) {
+	s := engine.PodSpec{Name: fmt.Sprintf("bench-%d", n), Spec: corev1.PodSpec{
+		Containers: []corev1.Container{{
+			Name: "main", Image: image, ImagePullPolicy: corev1.PullIfNotPresent,
+			VolumeMounts: []corev1.VolumeMount{{Name: "v", MountPath: "/v"}},
+		}},
+		Volumes: []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+	}}
+	began := time.Now()
+	p, err := b.e.Create(ctx, s, nil)
+	took := time.Since(began)
+	if err != nil {
+		return 0, err
+	}
+	return took, p.Remove(ctx, 0, nil)
+}
+
+// cri makes the calls that a pod of one container cannot do without.
+func (b bench) cri(ctx context.Context, n int) (time.Duration, error) {
+	c := b.e.Daemon().CRI()
+	name := fmt.Sprintf("calls-%d", n)
+	ns := &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_CONTAINER}
+	sandbox := &runtimeapi.PodSandboxConfig{
+		Metadata: &runtimeapi.PodSandboxMetadata{Name: name, Namespace: "default", Uid: name},
+		Linux:    &runtimeapi.LinuxPodSandboxConfig{SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{NamespaceOptions: ns}},
+	}
+	began := time.Now()
+	pod, err := c.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: sandbox})
+	if err != nil {
+		return 0, err
+	}
+	ctr, err := c.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: pod.PodSandboxId, SandboxConfig: sandbox, Config: &runtimeapi.ContainerConfig{
+		Metadata: &runtimeapi.ContainerMetadata{Name: "main"},
+		Image:    &runtimeapi.ImageSpec{Image: image},
+		Linux:    &runtimeapi.LinuxContainerConfig{SecurityContext: &runtimeapi.LinuxContainerSecurityContext{NamespaceOptions: ns}},
+	}})
+	if err != nil {
+		return 0, err
+	}
+	if _, err := c.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: ctr.ContainerId}); err != nil {
+		return 0, err
+	}
+	took := time.Since(began)
+	_, err = c.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: pod.PodSandboxId})
+	if err == nil {
+		_, err = c.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: pod.PodSandboxId})
+	}
+	return took, err
+}
+
+// ctr runs one container.
+func (b bench) ctr(ctx context.Context, n int) (time.Duration, error) {
+	id := fmt.Sprintf("ctr-%d", n)
+	began := time.Now()
+	if err := b.run(ctx, "run", "-d", "--snapshotter", b.e.Daemon().Snapshotter(), image, id); err != nil {
+		return 0, err
+	}
+	took := time.Since(began)
+	return took, errors.Join(b.run(ctx, "task", "rm", "-f", id), b.run(ctx, "container", "rm", id))
+}
+
+func (b bench) run(ctx context.Context, args ...string) error {
+	args = append([]string{"--address", b.socket, "--namespace", containerd.Namespace}, args...)
+	out, err := exec.CommandContext(ctx, "ctr", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ctr %v: %w: %s", args, err, out)
+	}
+	return nil
+}

@@ -65,15 +65,8 @@ func (r *Root) openParent(name string, resolve uint64) (int, string, error) {
 		return -1, "", errors.New("the root itself")
 	}
 	dir, err := r.open(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY, resolve)
-	if errors.Is(err, unix.ELOOP) && resolve == refuseLinks {
-		err = fmt.Errorf("%s: %w", path.Dir(name), ErrThroughLink)
-	}
 	return dir, path.Base(name), err
 }
-
-// ErrThroughLink says that a path leads through a symbolic link where it must
-// not.
-var ErrThroughLink = errors.New("leads through a symbolic link")
 
 func tempName() string { return ".adamant-" + rand.Text() }
 

@@ -31,7 +31,9 @@ func (t Tree) Resolve(path string) (canonical string, exists bool, err error) {
 func resolve(name string, lookup func(string) (Entry, bool, error)) (canonical string, exists bool, err error) {
 	rest := name
 	canonical = "/"
-	dir := true
+	dir := true      // canonical may be a directory
+	found := true    // canonical is in the tree
+	strayed := false // ".." was applied to something that is not
 	for links := 0; rest != ""; {
 		var part string
 		part, rest, _ = strings.Cut(rest, "/")
@@ -43,6 +45,7 @@ func resolve(name string, lookup func(string) (Entry, bool, error)) (canonical s
 		case part == ".":
 			continue
 		case part == "..":
+			strayed = strayed || !found
 			canonical = path.Dir(canonical)
 			continue
 		}
@@ -52,7 +55,7 @@ func resolve(name string, lookup func(string) (Entry, bool, error)) (canonical s
 			return "", false, fmt.Errorf("resolve %s: %w", name, err)
 		}
 		if !ok || e.Kind != Symlink {
-			canonical, dir = next, !ok || e.Kind == Directory
+			canonical, dir, found = next, !ok || e.Kind == Directory, ok
 			continue
 		}
 		if links++; links > maxLinks {
@@ -67,5 +70,5 @@ func resolve(name string, lookup func(string) (Entry, bool, error)) (canonical s
 	if err != nil {
 		return "", false, fmt.Errorf("resolve %s: %w", name, err)
 	}
-	return canonical, exists, nil
+	return canonical, exists && !strayed, nil
 }

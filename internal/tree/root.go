@@ -51,9 +51,17 @@ const (
 	refuseLinks = followLinks | unix.RESOLVE_NO_SYMLINKS
 )
 
+// ErrThroughLink says that a path leads through a symbolic link where it must
+// not.
+var ErrThroughLink = errors.New("leads through a symbolic link")
+
 // open opens a path with the given flags and way of resolution.
 func (r *Root) open(path string, flags int, resolve uint64) (int, error) {
-	return openat2(r.fd, path, flags, 0, resolve)
+	fd, err := openat2(r.fd, path, flags, 0, resolve)
+	if resolve == refuseLinks && errors.Is(err, unix.ELOOP) {
+		err = fmt.Errorf("%w: %w", ErrThroughLink, err)
+	}
+	return fd, err
 }
 
 // openat2 retries what the kernel asks to be retried: EAGAIN says that a rename

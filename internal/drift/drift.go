@@ -70,3 +70,6 @@ type Report struct {
 
 // Clean reports whether nothing differs and nothing is unknown.
 func (r Report) Clean() bool { return len(r.Changes) == 0 && len(r.Unknowns) == 0 }
+
+// Severities returns all severities, highest first.
+func Severities() []Severity { return []Severity{Critical, High, Medium, Low} }

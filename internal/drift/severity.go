@@ -8,11 +8,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-var severities = []Severity{Critical, High, Medium, Low}
-
 // Compare orders severities: less than 0 if s is more severe than other.
 func (s Severity) Compare(other Severity) int {
-	return slices.Index(severities, s) - slices.Index(severities, other)
+	return slices.Index(Severities(), s) - slices.Index(Severities(), other)
 }
 
 // Grade returns how severe a change is and the reason in words. It looks at

@@ -56,40 +56,50 @@ type defaults struct {
 //   - one lowerdir+= and datadir+= for each layer, without escapes of
 //     overlayfs, where fsconfig(2) was used (from 6.7 on).
 func parseOptions(options string, def defaults) (Mount, error) {
+	return newOptions(splitOptions(options), def)
+}
+
+// Parse reads the options of an overlay as they are given to mount(2), or as a
+// runtime's snapshotter returns them.
+func Parse(options []string) (Mount, error) {
+	return newOptions(options, moduleDefaults())
+}
+
+func newOptions(options []string, def defaults) (Mount, error) {
 	m := Mount{Index: def.index, NoRedirect: def.noRedirect}
-	for _, option := range splitOptions(options) {
-		key, value, _ := strings.Cut(option, "=")
-		switch key {
-		case "upperdir":
-			m.Upper = unescapeOverlay(unescape(value))
-		case "workdir":
-			m.Work = unescapeOverlay(unescape(value))
-		case "lowerdir":
-			m.Lower, m.Data = splitLower(value)
-		case "lowerdir+":
-			m.Lower = append(m.Lower, unescape(value))
-		case "datadir+":
-			m.Data = append(m.Data, unescape(value))
-		case "userxattr":
-			m.UserXattr = true
-		case "redirect_dir":
-			m.NoRedirect = value == "nofollow"
-		case "index":
-			m.Index = value == "on"
-		}
+	for _, option := range options {
+		m.set(option)
 	}
 	if len(m.Lower) == 0 {
 		return Mount{}, fmt.Errorf("no lowerdir in %q: %w", options, errOptions)
 	}
-	for _, dir := range append(append([]string{}, m.Lower...), m.Data...) {
-		if dir == "" || strings.Contains(dir, "\x00") {
-			return Mount{}, fmt.Errorf("lowerdir in %q: %w", options, errOptions)
+	for _, dir := range m.dirs() {
+		if *dir == "" || strings.Contains(*dir, "\x00") {
+			return Mount{}, fmt.Errorf("a directory in %q: %w", options, errOptions)
 		}
 	}
-	if strings.Contains(m.Upper+m.Work, "\x00") {
-		return Mount{}, fmt.Errorf("upperdir in %q: %w", options, errOptions)
-	}
 	return m, nil
+}
+
+func (m *Mount) set(option string) {
+	switch key, value, _ := strings.Cut(option, "="); key {
+	case "upperdir":
+		m.Upper = unescapeOverlay(unescape(value))
+	case "workdir":
+		m.Work = unescapeOverlay(unescape(value))
+	case "lowerdir":
+		m.Lower, m.Data = splitLower(value)
+	case "lowerdir+":
+		m.Lower = append(m.Lower, unescape(value))
+	case "datadir+":
+		m.Data = append(m.Data, unescape(value))
+	case "userxattr":
+		m.UserXattr = true
+	case "redirect_dir":
+		m.NoRedirect = value == "nofollow"
+	case "index":
+		m.Index = value == "on"
+	}
 }
 
 // splitOptions splits at commas. Security modules quote values with commas:

@@ -1,0 +1,227 @@
+// Package report writes what Adamant found, as text for people and as
+// documents for programs. It decides nothing.
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// DriftOptions says how a drift report is written as text.
+type DriftOptions struct {
+	Color  bool // for a terminal
+	All    bool // list everything below a directory that was added or deleted
+	NoDiff bool // leave the text diffs out
+}
+
+// Drift writes what differs in an instance, the most severe first. All that
+// came from the instance is made harmless to terminals.
+func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
+	p := driftPrinter{Writer: bufio.NewWriter(w), opts: opts}
+	fmt.Fprintf(p, "%s: %s\n", drift.Visible(name), driftSummary(r))
+	for _, severity := range drift.Severities() {
+		p.group(severity, r.Changes)
+	}
+	if len(r.Unknowns) > 0 {
+		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be compared"))
+	}
+	for _, u := range r.Unknowns {
+		fmt.Fprintf(p, "  ? %s  (%s)\n", drift.Visible(u.Path), drift.Visible(u.Reason))
+	}
+	return p.Flush()
+}
+
+// driftSummary is one line: "2 changes (1 critical, 1 low), 1 unknown".
+func driftSummary(r drift.Report) string {
+	if r.Clean() {
+		return "no drift"
+	}
+	counts := driftCounts(r)
+	var parts []string
+	for _, severity := range drift.Severities() {
+		if n := counts[severity]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, severity))
+		}
+	}
+	s := plural(len(r.Changes), "change")
+	if len(parts) > 0 {
+		s += " (" + strings.Join(parts, ", ") + ")"
+	}
+	if n := len(r.Unknowns); n > 0 {
+		s += fmt.Sprintf(", %d unknown", n)
+	}
+	return s
+}
+
+func driftCounts(r drift.Report) map[drift.Severity]int {
+	counts := map[drift.Severity]int{}
+	for _, ch := range r.Changes {
+		counts[ch.Severity]++
+	}
+	return counts
+}
+
+func plural(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what + "s"
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+type driftPrinter struct {
+	*bufio.Writer
+	opts DriftOptions
+}
+
+// The colours, as SGR parameters.
+const (
+	bold   = "1"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+)
+
+func (p driftPrinter) paint(color, s string) string {
+	if !p.opts.Color || s == "" {
+		return s
+	}
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
+
+// foldAfter is how many changes below one added or deleted directory are
+// listed.
+const foldAfter = 4
+
+// group writes the changes of one severity. What lies below a directory that
+// was added or deleted is counted after the first few.
+func (p driftPrinter) group(severity drift.Severity, changes []drift.Change) {
+	isFirst := true
+	below := subtree{}
+	for i := range changes {
+		ch := &changes[i]
+		below.enter(ch)
+		if ch.Severity != severity {
+			continue
+		}
+		if isFirst {
+			fmt.Fprintf(p, "\n%s\n", p.paint(bold, strings.ToUpper(string(severity))))
+			isFirst = false
+		}
+		if !p.opts.All && below.contains(ch) {
+			if below.counts[severity]++; below.counts[severity] > foldAfter {
+				p.folded(&below, changes[i:], severity)
+				continue
+			}
+		}
+		p.change(ch)
+	}
+}
+
+// folded says how many more there are, when it meets the first that is not
+// listed. rest begins with it.
+func (p driftPrinter) folded(below *subtree, rest []drift.Change, severity drift.Severity) {
+	if below.counts[severity] != foldAfter+1 {
+		return
+	}
+	n := 0
+	for i := range rest {
+		if !below.contains(&rest[i]) {
+			break
+		}
+		if rest[i].Severity == severity {
+			n++
+		}
+	}
+	fmt.Fprintf(p, "  %s … %d more below %s\n", p.mark(below.kind), n, drift.Visible(below.dir))
+}
+
+// A subtree is the topmost directory that was added or deleted.
+type subtree struct {
+	dir    string
+	kind   drift.Kind
+	counts map[drift.Severity]int
+}
+
+// enter is called for each change in tree order.
+func (s *subtree) enter(ch *drift.Change) {
+	if s.contains(ch) {
+		return
+	}
+	*s = subtree{counts: map[drift.Severity]int{}}
+	if isDirectory(ch) && ch.Kind != drift.Changed {
+		s.dir, s.kind = ch.Path, ch.Kind
+	}
+}
+
+func (s *subtree) contains(ch *drift.Change) bool {
+	return s.dir != "" && ch.Kind == s.kind && strings.HasPrefix(ch.Path, s.dir+"/")
+}
+
+func isDirectory(ch *drift.Change) bool {
+	e := ch.Got
+	if e == nil {
+		e = ch.Want
+	}
+	return e != nil && e.Kind == tree.Directory
+}
+
+func (p driftPrinter) mark(kind drift.Kind) string {
+	switch kind {
+	case drift.Added:
+		return p.paint(green, "+")
+	case drift.Deleted:
+		return p.paint(red, "-")
+	}
+	return p.paint(yellow, "~")
+}
+
+// change writes one change:
+//
+//	~ /etc/passwd  content, mode 0644 → 0666  (configuration: accounts)
+func (p driftPrinter) change(ch *drift.Change) {
+	why := string(ch.Class)
+	if ch.Reason != "" && ch.Reason != why {
+		why += ": " + ch.Reason
+	}
+	what := string(ch.Kind)
+	if isDirectory(ch) {
+		what += " directory"
+	}
+	if ch.Kind == drift.Changed {
+		what = strings.Join(fieldChanges(ch), ", ")
+	}
+	if ch.From != "" {
+		what += ", was " + ch.From
+	}
+	fmt.Fprintf(p, "  %s %s  %s  (%s)\n", p.mark(ch.Kind), p.paint(bold, drift.Visible(ch.Path)), drift.Visible(what), drift.Visible(why))
+	if p.opts.NoDiff {
+		return
+	}
+	for line := range strings.Lines(ch.Diff) {
+		fmt.Fprintf(p, "      %s\n", p.diffLine(strings.TrimSuffix(line, "\n")))
+	}
+}
+
+func (p driftPrinter) diffLine(line string) string {
+	line = drift.Visible(line)
+	switch {
+	case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
+		return p.paint(bold, line)
+	case strings.HasPrefix(line, "@@"):
+		return p.paint(cyan, line)
+	case strings.HasPrefix(line, "-"):
+		return p.paint(red, line)
+	case strings.HasPrefix(line, "+"):
+		return p.paint(green, line)
+	}
+	return line
+}

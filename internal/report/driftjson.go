@@ -1,0 +1,135 @@
+package report
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// APIVersion is that of every document.
+const APIVersion = "adamant.sh/v1"
+
+// DriftReport is the JSON document of a drift report. Names are as they are in
+// the instance; what JSON cannot hold, bytes that are not UTF-8, is written
+// \xNN, in hexadecimal.
+type DriftReport struct {
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	Name       string          `json:"name"`
+	Summary    DriftSummary    `json:"summary"`
+	Changes    []DriftChange   `json:"changes"`  // sorted by path
+	Unknowns   []drift.Unknown `json:"unknowns"` // sorted by path
+}
+
+// DriftSummary counts. An instance is clean only if nothing is unknown.
+type DriftSummary struct {
+	Clean      bool                   `json:"clean"`
+	Changes    int                    `json:"changes"`
+	Unknowns   int                    `json:"unknowns"`
+	Severities map[drift.Severity]int `json:"severities"` // all four of them
+}
+
+// DriftChange is one path that differs.
+type DriftChange struct {
+	Path     string         `json:"path"`
+	Kind     drift.Kind     `json:"kind"`             // added, changed, deleted
+	Fields   []string       `json:"fields,omitempty"` // of a changed one: content, type, mode, owner, xattr, capability, target, device
+	Class    drift.Class    `json:"class"`
+	Severity drift.Severity `json:"severity"`
+	Reason   string         `json:"reason"`
+	From     string         `json:"from,omitempty"` // where an added directory was renamed from
+	Want     *DriftEntry    `json:"want,omitempty"` // absent if added
+	Got      *DriftEntry    `json:"got,omitempty"`  // absent if deleted
+	Diff     string         `json:"diff,omitempty"`
+}
+
+// DriftEntry is one side of a change.
+type DriftEntry struct {
+	Type   string            `json:"type"` // "regular file", "directory", "symbolic link", …
+	Mode   string            `json:"mode"` // octal, four digits
+	UID    uint32            `json:"uid"`
+	GID    uint32            `json:"gid"`
+	Size   *int64            `json:"size,omitempty"`   // bytes of a regular file
+	Digest string            `json:"digest,omitempty"` // if it was computed
+	Target string            `json:"target,omitempty"`
+	Device string            `json:"device,omitempty"` // "major:minor"
+	Xattrs map[string]string `json:"xattrs,omitempty"` // values as text without secrets, or in hexadecimal after 0x
+}
+
+// DriftJSON writes a drift report as one JSON document.
+func DriftJSON(w io.Writer, name string, r drift.Report) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(NewDriftReport(name, r))
+}
+
+// NewDriftReport makes the document of a report.
+func NewDriftReport(name string, r drift.Report) DriftReport {
+	doc := DriftReport{
+		APIVersion: APIVersion, Kind: "DriftReport", Name: utf8Text(name),
+		Summary: DriftSummary{
+			Clean: r.Clean(), Changes: len(r.Changes), Unknowns: len(r.Unknowns),
+			Severities: map[drift.Severity]int{},
+		},
+		Changes: []DriftChange{}, Unknowns: []drift.Unknown{},
+	}
+	counts := driftCounts(r)
+	for _, severity := range drift.Severities() {
+		doc.Summary.Severities[severity] = counts[severity]
+	}
+	for _, ch := range r.Changes {
+		doc.Changes = append(doc.Changes, DriftChange{
+			Path: utf8Text(ch.Path), Kind: ch.Kind, Fields: ch.Fields,
+			Class: ch.Class, Severity: ch.Severity, Reason: ch.Reason, From: utf8Text(ch.From),
+			Want: driftEntry(ch.Want), Got: driftEntry(ch.Got), Diff: ch.Diff,
+		})
+	}
+	for _, u := range r.Unknowns {
+		doc.Unknowns = append(doc.Unknowns, drift.Unknown{Path: utf8Text(u.Path), Reason: utf8Text(u.Reason)})
+	}
+	return doc
+}
+
+func driftEntry(e *tree.Entry) *DriftEntry {
+	if e == nil {
+		return nil
+	}
+	d := &DriftEntry{
+		Type: e.Kind.String(), Mode: fmt.Sprintf("%04o", e.Mode), UID: e.UID, GID: e.GID,
+		Digest: e.Digest, Target: utf8Text(e.Target),
+	}
+	switch e.Kind {
+	case tree.Regular:
+		d.Size = &e.Size
+	case tree.CharDevice, tree.BlockDevice:
+		d.Device = fmt.Sprintf("%d:%d", e.Major, e.Minor)
+	}
+	for name, value := range e.Xattrs {
+		if d.Xattrs == nil {
+			d.Xattrs = make(map[string]string)
+		}
+		d.Xattrs[utf8Text(name)] = xattrText(value)
+	}
+	return d
+}
+
+func xattrText(value string) string {
+	if drift.Visible(value) != value {
+		return "0x" + hex.EncodeToString([]byte(value))
+	}
+	return drift.Redact(value)
+}
+
+// utf8Text keeps names apart that JSON would make the same.
+func utf8Text(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return drift.Visible(s)
+}

@@ -49,6 +49,8 @@ type object struct {
 	namespace  string
 	name       string
 
+	generateName string // used if there is no name
+
 	typed any // *corev1.Pod, *appsv1.Deployment, …, with defaults; nil if the kind is not one that is decoded
 }
 
@@ -183,6 +185,9 @@ func (f *File) collect(d *decoder, doc int, at path, root *node, apiVersion, kin
 	if meta, ok := n.get("metadata"); ok {
 		if e, ok := meta.value.get("name"); ok {
 			o.name, _ = e.value.str()
+		}
+		if e, ok := meta.value.get("generateName"); ok {
+			o.generateName, _ = e.value.str()
 		}
 		if e, ok := meta.value.get("namespace"); ok {
 			o.namespace, _ = e.value.str()

@@ -26,8 +26,24 @@ func survey(w Workload) *surveyor {
 	s := &surveyor{decoder: decoder{file: w.file}}
 	t := reflect.TypeOf(w.Object).Elem()
 	s.walk(w.node, t, t.Name())
+	s.generatedName(w)
 	s.refused, s.notes = s.refused.sorted(), s.notes.sorted()
 	return s
+}
+
+// generatedName notes a name that a kube-apiserver would have completed.
+func (s *surveyor) generatedName(w Workload) {
+	meta, ok := w.node.get("metadata")
+	if !ok {
+		return
+	}
+	if _, named := meta.value.get("name"); named {
+		return
+	}
+	if e, ok := meta.value.get("generateName"); ok {
+		s.at = path{key("metadata"), key("generateName")}
+		s.notes = append(s.notes, s.found(e, "it is called "+w.Name+" here", ""))
+	}
 }
 
 // walk visits a value of an API type; row is its name in the table.

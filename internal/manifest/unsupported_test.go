@@ -110,6 +110,11 @@ func TestUnsupported(t *testing.T) {
 			},
 		},
 		{
+			name:  "a generated name",
+			text:  strings.Replace(pod(), "name: web", "generateName: web-", 1),
+			notes: []string{"4:3: metadata.generateName: it is called web here"},
+		},
+		{
 			name: "a Deployment",
 			text: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replicas: 3\n  strategy: {type: Recreate}\n  selector: {matchLabels: {a: b}}\n  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}\nstatus: {replicas: 3}\n",
 			notes: []string{

@@ -135,7 +135,7 @@ func (c *checker) objectName(m metav1.ObjectMeta, at path) {
 	case m.Name != "":
 		c.name(at.with(key("name")), m.Name, validation.IsDNS1123Subdomain(m.Name))
 	case m.GenerateName != "":
-		c.fail(at.with(key("generateName")), "set metadata.name", "generated names are made by a cluster")
+		c.name(at.with(key("generateName")), m.GenerateName, validation.IsDNS1123Subdomain(generatedName(m.GenerateName)))
 	default:
 		c.fail(at.with(key("name")), "", "required")
 	}

@@ -162,7 +162,6 @@ func TestValidatePod(t *testing.T) {
 			"4:19: spec.template.spec.restartPolicy: a Job must say OnFailure or Never (write restartPolicy: OnFailure, or Never)",
 		}},
 		{"a CronJob", "apiVersion: batch/v1\nkind: CronJob\nmetadata: {generateName: a}\nspec: {jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}}}}\n", []string{
-			"3:12: metadata.generateName: generated names are made by a cluster (set metadata.name)",
 			"4:1: spec.schedule: required",
 		}},
 		{"a ConfigMap", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a/b: c, d: e}\nbinaryData: {d: ''}\n", []string{

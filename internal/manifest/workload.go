@@ -15,7 +15,7 @@ type Workload struct {
 	APIVersion string
 	Kind       string
 	Namespace  string // "default" if the manifest names none
-	Name       string
+	Name       string // from generateName, without the random end, if there is no other
 
 	// Template is the pod's metadata and spec, with a kube-apiserver's
 	// defaults. The metadata of a Pod is that of the object itself.
@@ -126,10 +126,20 @@ func (f File) Workloads() []Workload {
 		if w.Namespace == "" {
 			w.Namespace = corev1.NamespaceDefault
 		}
+		if w.Name == "" {
+			w.Name = generatedName(o.generateName)
+			if o.kind == "Pod" {
+				w.Template.Name = w.Name
+			}
+		}
 		list = append(list, w)
 	}
 	return list
 }
+
+// generatedName is the name here of an object that leaves the end of its name
+// to a kube-apiserver.
+func generatedName(prefix string) string { return strings.TrimRight(prefix, "-.") }
 
 // String returns "Deployment shop/web".
 func (w Workload) String() string {

@@ -99,9 +99,14 @@ func (s settings) toml() string {
 	return t.String()
 }
 
+// statsPeriod is how often the runtime walks all containers' files to tell
+// how large they are, in seconds. Nobody here asks it.
+const statsPeriod = 86400
+
 // images1 writes what containerd 1 keeps elsewhere than containerd 2.
 func (s settings) images1(t *toml, cri string) {
 	t.set(cri, "sandbox_image", PauseImage)
+	t.set(cri, "stats_collect_period", statsPeriod)
 	t.set(cri+".containerd", "snapshotter", s.snapshotter)
 	t.set(cri+".containerd", "disable_snapshot_annotations", true)
 	t.set(cri+".cni", "bin_dir", s.binaries.CNI)
@@ -111,6 +116,7 @@ func (s settings) images1(t *toml, cri string) {
 func (s settings) images2(t *toml, images, runtime string) {
 	t.set(images, "snapshotter", s.snapshotter)
 	t.set(images, "disable_snapshot_annotations", true)
+	t.set(images, "stats_collect_period", statsPeriod)
 	t.set(images+".pinned_images", "sandbox", PauseImage)
 	if s.binaries.Version.Minor < 1 {
 		t.set(runtime+".cni", "bin_dir", s.binaries.CNI)
@@ -156,7 +162,9 @@ var disabledPlugins = []string{
 	"io.containerd.internal.v1.tracing",
 	"io.containerd.internal.v1.opt",
 	"io.containerd.internal.v1.restart",
-	"io.containerd.monitor.v1.cgroups",
+	"io.containerd.monitor.v1.cgroups", // its name in containerd 1
+	"io.containerd.monitor.task.v1.cgroups",
+	"io.containerd.monitor.container.v1.restart",
 	"io.containerd.nri.v1.nri",
 }
 

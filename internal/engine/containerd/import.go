@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/log"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/sirupsen/logrus"
 
 	"github.com/adamant-sh/adamant/internal/image"
 )
@@ -123,7 +125,7 @@ func (d *Daemon) importAll(ctx context.Context, all []*packed, o ImportOptions) 
 		}
 		err = errors.Join(err, lm.Delete(ctx, lease, opts...))
 	}()
-	ctx = leases.WithLease(ctx, lease.ID)
+	ctx = quiet(leases.WithLease(ctx, lease.ID))
 	progress := newProgress(all, o.Progress)
 	for _, p := range all {
 		if err := d.store(ctx, p, o, progress); err != nil {
@@ -138,6 +140,14 @@ func (d *Daemon) importAll(ctx context.Context, all []*packed, o ImportOptions) 
 		found = append(found, img)
 	}
 	return found, nil
+}
+
+// quiet keeps containerd's client from writing to standard error what it also
+// returns as an error.
+func quiet(ctx context.Context) context.Context {
+	l := logrus.New()
+	l.SetOutput(io.Discard)
+	return log.WithLogger(ctx, logrus.NewEntry(l))
 }
 
 // leaseTime is how long what was written by a run that was killed stays.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -62,8 +63,36 @@ func (d *Daemon) make(ctx context.Context, m made) error {
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", m.name, err)
 	}
-	_, err = d.publish(ctx, []string{m.name}, manifest, config, m.labels)
-	return err
+	if _, err = d.publish(ctx, []string{m.name}, manifest, config, m.labels); err != nil {
+		return err
+	}
+	return d.forgetOlder(ctx, m.name, manifest.Digest)
+}
+
+// forgetOlder removes what made images were under a name before. Containers
+// that run of them are not affected.
+func (d *Daemon) forgetOlder(ctx context.Context, name string, now digest.Digest) error {
+	store := d.client.ImageService()
+	repository := repositoryOf(name)
+	all, err := store.List(ctx)
+	if err != nil {
+		return fmt.Errorf("make image %s: %w", name, err)
+	}
+	older := map[digest.Digest]bool{}
+	for _, i := range all {
+		if strings.HasPrefix(i.Name, repository+"@") && i.Target.Digest != now {
+			older[i.Target.Digest] = true
+		}
+	}
+	for _, i := range all {
+		if !older[i.Target.Digest] {
+			continue
+		}
+		if err := store.Delete(ctx, i.Name); err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("remove image %s: %w", i.Name, err)
+		}
+	}
+	return nil
 }
 
 func (d *Daemon) writeMade(ctx context.Context, m made) (target ocispec.Descriptor, id digest.Digest, err error) {

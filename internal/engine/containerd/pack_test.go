@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/klauspost/compress/zstd"
 )
+
+func discard() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func emptyIndex() v1.ImageIndex { return empty.Index }
 

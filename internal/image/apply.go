@@ -207,12 +207,26 @@ func (a *applier) impliedDir(name string) (*node, error) {
 		if old.isDir() {
 			*dir.inode = *old.inode
 			dir.xattrs = maps.Clone(old.xattrs)
-		} else if !old.isWhiteout() {
-			a.report(name, "is a "+old.kind.String()+" in a layer below and becomes a directory, because this layer has files in it")
 		}
 		break
 	}
+	a.reportReplaced(name)
 	return dir, nil
+}
+
+// reportReplaced notes that an implied directory takes the place of something
+// else. Where layers are copied, the files would go through a symbolic link.
+func (a *applier) reportReplaced(name string) {
+	for _, below := range a.below {
+		old := below.lookup(name)
+		if old == nil {
+			continue
+		}
+		if !old.isDir() && !old.isWhiteout() {
+			a.report(name, "is a "+old.kind.String()+" in a layer below and becomes a directory, because this layer has files in it")
+		}
+		return
+	}
 }
 
 // whiteout applies a marker that deletes what the layers below have.

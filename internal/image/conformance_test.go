@@ -26,7 +26,7 @@ import (
 // archive package onto a real file system, walk the result, and require that
 // flattening says the same: the same tree, or a refusal by both.
 
-const randomStacks = 400
+const randomStacks = 150
 
 func TestFlattenAgreesWithContainerdOnOverlayfs(t *testing.T) {
 	requireRoot(t)

@@ -101,16 +101,20 @@ func readlinkFD(fd int) (string, error) {
 // with O_PATH. A file system without any yields nil.
 func xattrsFD(fd int, overlay bool) (map[string]string, error) {
 	file := procPath(fd)
-	list, err := growing(1024, func(buf []byte) (int, error) { return unix.Listxattr(file, buf) })
-	if errors.Is(err, unix.ENOTSUP) || err == nil && len(list) == 0 {
+	size, err := unix.Listxattr(file, nil) // most files have none
+	if errors.Is(err, unix.ENOTSUP) || err == nil && size == 0 {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	list, err := growing(size, func(buf []byte) (int, error) { return unix.Listxattr(file, buf) })
+	if err != nil {
+		return nil, err
+	}
 	var attrs map[string]string
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-		if ignoredXattr(name, overlay) {
+		if name == "" || ignoredXattr(name, overlay) {
 			continue
 		}
 		value, err := growing(256, func(buf []byte) (int, error) { return unix.Getxattr(file, name, buf) })

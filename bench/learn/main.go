@@ -28,6 +28,7 @@ func main() {
 	rounds := flag.Int("rounds", 5, "how often to measure each; the median counts")
 	files := flag.Int("files", 20_000, "files to create and unlink")
 	requests := flag.Int("requests", 20_000, "requests to nginx")
+	strace := flag.Bool("strace", true, "also measure strace, which is slow")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -41,7 +42,7 @@ func main() {
 	case "loop":
 		err = loop(flag.Arg(1), *files)
 	default:
-		err = measure(ctx, *rounds, *files, *requests)
+		err = measure(ctx, *strace, *rounds, *files, *requests)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "learn:", err)
@@ -94,12 +95,15 @@ func tracings(self string) []tracing {
 	}
 }
 
-func measure(ctx context.Context, rounds, files, requests int) error {
+func measure(ctx context.Context, strace bool, rounds, files, requests int) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	if _, err := exec.LookPath("strace"); err != nil {
+	ways := tracings(self)
+	if !strace {
+		ways = ways[:2]
+	} else if _, err := exec.LookPath("strace"); err != nil {
 		return fmt.Errorf("%w; apt-get install strace", err)
 	}
 	dir, err := os.MkdirTemp("", "adamant-bench-")
@@ -107,7 +111,6 @@ func measure(ctx context.Context, rounds, files, requests int) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	ways := tracings(self)
 	create := func(ctx context.Context, w tracing) (time.Duration, error) {
 		return timeLoop(ctx, w, self, dir, files)
 	}

@@ -21,6 +21,7 @@ const (
 	creds                   // changes the effective user
 	roots                   // may change the root directory or the mount namespace
 	mounts                  // changes mounts
+	tracers                 // ptrace
 )
 
 // none stands for an argument that a system call does not have.
@@ -105,6 +106,7 @@ func commonCalls() []sysCall {
 		event(unix.SYS_PIVOT_ROOT, roots),
 		event(unix.SYS_SETNS, roots),
 		{nr: unix.SYS_UNSHARE, form: roots, dir: none, path: none, to: none, flags: none, test: 0, mask: unix.CLONE_NEWNS},
+		event(unix.SYS_PTRACE, tracers),
 		event(unix.SYS_MOUNT, mounts),
 		event(unix.SYS_UMOUNT2, mounts),
 		event(unix.SYS_MOVE_MOUNT, mounts),

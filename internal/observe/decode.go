@@ -62,7 +62,7 @@ func (t *tracer) prepare(tid int, th *thread, c *sysCall) bool {
 	case roots:
 		t.view.moved = true
 		return true
-	case mounts, rings:
+	case mounts, rings, tracers:
 		return true
 	case handles:
 		p.flags = p.args[c.flags]
@@ -236,6 +236,10 @@ func (t *tracer) finish(tid int, th *thread, info *callInfo) {
 	case rings:
 		if errno == 0 {
 			t.note("io_uring: its requests are not seen")
+		}
+	case tracers:
+		if errno == unix.EPERM {
+			t.note("a program wants to trace another, which it cannot while it is traced itself")
 		}
 	case opens, creats, opens2, handles:
 		t.finishOpen(tid, th, result, errno)

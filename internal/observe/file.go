@@ -3,6 +3,7 @@ package observe
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,6 +24,20 @@ var errnoName = regexp.MustCompile(`^E[A-Z0-9]{1,31}$`)
 // names. A trace that is still being written is one with Complete false. A
 // file that is no trace, or is cut off, is an error that names it.
 func Load(dir string) ([]Trace, error) {
+	for range 100 {
+		traces, err := loadDir(dir)
+		// A trace may have been folded into another since the directory was
+		// listed, perhaps into one that was not there yet.
+		if !errors.Is(err, errMoved) {
+			return traces, err
+		}
+	}
+	return nil, fmt.Errorf("load traces: %s keeps changing", dir)
+}
+
+var errMoved = errors.New("trace was folded into another")
+
+func loadDir(dir string) ([]Trace, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load traces: %w", err)
@@ -33,8 +48,8 @@ func Load(dir string) ([]Trace, error) {
 			continue
 		}
 		t, err := loadFile(filepath.Join(dir, e.Name()))
-		if os.IsNotExist(err) {
-			continue // folded into another since the directory was listed
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, errMoved
 		}
 		if err != nil {
 			return nil, fmt.Errorf("load trace %s: %w", e.Name(), err)

@@ -59,7 +59,7 @@ func TestFold(t *testing.T) {
 // makes a temporary directory for each task: the table stays small, calls are
 // never lost, and it remains known below which directory they were.
 func TestFoldBounded(t *testing.T) {
-	const calls = 300_000
+	const calls = 100_000
 	shapes := map[string]func(r *rand.Rand) string{
 		"one directory":     func(r *rand.Rand) string { return fmt.Sprintf("/tmp/%d", r.Uint32()) },
 		"many directories":  func(r *rand.Rand) string { return fmt.Sprintf("/tmp/%d/f", r.Uint32()) },

@@ -44,7 +44,9 @@ func newRoot(t *testing.T, writer string) string {
 	for _, d := range []string{"bin", "dev", "proc", "sys", "tmp", "ro", "work/sub", "work/empty"} {
 		must(t, os.MkdirAll(filepath.Join(root, d), 0o755))
 	}
-	must(t, os.Chmod(root, 0o755))
+	for _, d := range []string{root, filepath.Dir(root)} { // other users must get in
+		must(t, os.Chmod(d, 0o755))
+	}
 	data, err := os.ReadFile(writer)
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(root, "bin/writer"), data, 0o755))

@@ -129,7 +129,7 @@ func probePtrace() (string, error) {
 	}()
 	var status syscall.WaitStatus
 	if _, err := waitFor(pid, &status); err != nil || !status.Stopped() {
-		return "", fmt.Errorf("traced child did not stop: %w", err)
+		return "", fmt.Errorf("traced child did not stop: %v", err)
 	}
 	if errno := ptrace(unix.PTRACE_DETACH, pid, 0, uintptr(unix.SIGSTOP)); errno != 0 {
 		return "", fmt.Errorf("stop: %w", errno)
@@ -138,7 +138,7 @@ func probePtrace() (string, error) {
 		return "", fmt.Errorf("seize: %w", errno)
 	}
 	if _, err := waitFor(pid, &status); err != nil || !status.Stopped() {
-		return "", fmt.Errorf("seized child did not stop: %w", err)
+		return "", fmt.Errorf("seized child did not stop: %v", err)
 	}
 	var info callInfo
 	if errno := syscallInfo(pid, &info); errno != 0 {

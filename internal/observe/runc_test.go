@@ -20,6 +20,7 @@ type container struct {
 	wrapper, root       string // of the runtime
 	bundle, rootfs, dir string
 	id                  string
+	flags               []string                // of create, besides the usual
 	ended               map[int]unix.WaitStatus // of reaped children
 }
 
@@ -74,14 +75,16 @@ func (c *container) must(args ...string) {
 	}
 }
 
-// create creates the container with stdout and returns its first process,
-// which becomes a child of the test: tests are subreapers, as shims are.
-func (c *container) create(stdout *os.File) int {
+// create creates the container with stdout and perhaps more files, and returns
+// its first process, which becomes a child of the test: tests are subreapers,
+// as shims are.
+func (c *container) create(stdout *os.File, more ...*os.File) int {
 	c.t.Helper()
 	must(c.t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	pidFile := filepath.Join(c.bundle, "pid")
-	cmd := c.runc("create", "--bundle", c.bundle, "--pid-file", pidFile, c.id)
-	cmd.Stdout = stdout
+	args := append([]string{"create", "--bundle", c.bundle, "--pid-file", pidFile, "--preserve-fds", strconv.Itoa(len(more))}, c.flags...)
+	cmd := c.runc(append(args, c.id)...)
+	cmd.Stdout, cmd.ExtraFiles = stdout, more
 	if err := cmd.Run(); err != nil {
 		log, _ := os.ReadFile(filepath.Join(c.bundle, "log"))
 		c.t.Fatalf("create: %v\n%s", err, log)

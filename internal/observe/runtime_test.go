@@ -127,6 +127,76 @@ func TestContainer(t *testing.T) {
 	})
 }
 
+func TestContainerSetUp(t *testing.T) {
+	writer := buildWriter(t, "")
+	t.Run("hooks are not the container's", func(t *testing.T) {
+		outside := filepath.Join(t.TempDir(), "hook")
+		c := newContainer(t, writer, []string{"openat-create"}, func(s map[string]any) {
+			s["hooks"] = map[string]any{
+				"createRuntime":   []any{map[string]any{"path": writer, "args": []string{"writer", "touch", outside + "1"}}},
+				"createContainer": []any{map[string]any{"path": writer, "args": []string{"writer", "touch", outside + "2"}}},
+				"startContainer":  []any{map[string]any{"path": "/bin/writer", "args": []string{"writer", "touch", "/tmp/hook3"}}},
+			}
+		})
+		if out, status := c.run(); status.ExitStatus() != 0 {
+			t.Fatalf("ended with %#x: %s", status, out)
+		}
+		for _, name := range []string{outside + "1", outside + "2", filepath.Join(c.rootfs, "tmp/hook3")} {
+			if _, err := os.Stat(name); err != nil {
+				t.Errorf("hook did not run: %v", err)
+			}
+		}
+		wantAccesses(t, c.traces(), at(Create, "new"))
+	})
+	t.Run("preserved descriptors reach it", func(t *testing.T) {
+		c := newContainer(t, writer, []string{"print", "3", "hello"})
+		r, w, err := os.Pipe()
+		must(t, err)
+		defer r.Close()
+		pid := c.create(nil, w)
+		w.Close()
+		c.must("start", c.id)
+		if got := readAll(t, r); got != "hello" {
+			t.Errorf("got %q", got)
+		}
+		c.wait(pid)
+		wantAccesses(t, c.traces())
+	})
+	t.Run("users are those of its user namespace", func(t *testing.T) {
+		c := newContainer(t, writer, []string{"openat-create"}, func(s map[string]any) {
+			linux := s["linux"].(map[string]any)
+			linux["namespaces"] = append(linux["namespaces"].([]any), map[string]any{"type": "user"})
+			ids := []any{map[string]any{"containerID": 0, "hostID": 100000, "size": 65536}}
+			linux["uidMappings"], linux["gidMappings"] = ids, ids
+			s["process"].(map[string]any)["user"] = map[string]any{"uid": 33, "gid": 33}
+		})
+		must(t, os.Chmod(filepath.Join(c.rootfs, "work"), 0o777))
+		if out, status := c.run(); status.ExitStatus() != 0 {
+			t.Fatalf("ended with %#x: %s", status, out)
+		}
+		wantAccesses(t, c.traces(), at(Create, "new", by(33)))
+	})
+	t.Run("a root made by chroot has the container's paths", func(t *testing.T) {
+		c := newContainer(t, writer, []string{"openat-create", "openat-absolute-up", "mkdirat"}, func(s map[string]any) {
+			s["mounts"] = append(s["mounts"].([]any), map[string]any{"destination": "/work/sub", "type": "tmpfs", "source": "tmpfs"})
+		})
+		c.flags = []string{"--no-pivot"}
+		if out, status := c.run(); status.ExitStatus() != 0 {
+			t.Fatalf("ended with %#x: %s", status, out)
+		}
+		wantAccesses(t, c.traces(), at(Create, "new"), at(Create, "/tmp/new"), at(Mkdir, "sub/new", on("/work/sub")))
+	})
+	t.Run("mounts are told apart", func(t *testing.T) {
+		c := newContainer(t, writer, []string{"openat-dirfd", "openat-write"}, func(s map[string]any) {
+			s["mounts"] = append(s["mounts"].([]any), map[string]any{"destination": "/work/sub", "type": "tmpfs", "source": "tmpfs"})
+		})
+		if out, status := c.run(); status.ExitStatus() != 0 {
+			t.Fatalf("ended with %#x: %s", status, out)
+		}
+		wantAccesses(t, c.traces(), at(Create, "sub/new", on("/work/sub")), at(Write, "old", sized(7)))
+	})
+}
+
 func TestExec(t *testing.T) {
 	writer := buildWriter(t, "")
 	c := newContainer(t, writer, []string{"sleep"})
@@ -161,6 +231,10 @@ func TestExec(t *testing.T) {
 	c.must("kill", c.id, "KILL")
 	c.wait(pid)
 	var execs []Access
+	waitUntil(t, "commands are gathered in one trace", func() bool {
+		names, _ := filepath.Glob(filepath.Join(c.dir, "exec-*"))
+		return len(names) == 1 && filepath.Base(names[0]) == "exec-main.json"
+	})
 	for _, tr := range c.traces() {
 		if tr.Root == "exec" {
 			execs = append(execs, tr.Accesses...)

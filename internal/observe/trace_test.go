@@ -95,6 +95,7 @@ var commonKinds = []kindTest{
 	{kind: "bind", want: []Access{at(Bind, "sub/new")}},
 	{kind: "bind-other"},
 	{kind: "io_uring", weak: []string{"io_uring: its requests are not seen"}},
+	{kind: "traceme", weak: []string{"a program wants to trace another, which it cannot while it is traced itself"}},
 	{kind: "device"},
 	{kind: "proc", want: []Access{at(Write, "/proc/self/comm", on("/proc"))}},
 	{kind: "memfd"},

@@ -6,18 +6,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// writeEvery is the least time between two versions of a growing trace file.
-const writeEvery = 300 * time.Millisecond
 
 // traceMain is the process that traces one runc and all that comes of it. It
 // outlives runc and ends with the last traced process.
@@ -135,82 +130,4 @@ func (j job) letGo(control *os.File) error {
 	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
 	unix.Setsid()
 	return os.Chdir("/")
-}
-
-// fileName makes a container's name part of a file's.
-func fileName(s string) string {
-	ok := func(r rune) rune {
-		if r < 0x80 && (r == '-' || r == '.' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') {
-			return r
-		}
-		return '_'
-	}
-	s = strings.Map(ok, s)
-	return s[:min(len(s), 128)]
-}
-
-// An output keeps a trace file up to date while the tracer runs.
-type output struct {
-	name   string
-	job    job
-	tracer *tracer
-	stop   chan struct{}
-	done   chan struct{}
-}
-
-func newOutput(j job, t *tracer) (*output, error) {
-	// A process number comes again in time; the clock makes the name unique.
-	name := fmt.Sprintf("%s-%s-%d-%x.json", j.Root, fileName(j.Container), os.Getpid(), time.Now().UnixNano())
-	o := &output{name: filepath.Join(j.Dir, name), job: j, tracer: t, stop: make(chan struct{}), done: make(chan struct{})}
-	// From now on the directory shows that somebody is at work here.
-	return o, o.write(false)
-}
-
-func (o *output) write(final bool) error {
-	accesses, weak := o.tracer.snapshot()
-	t := Trace{Container: o.job.Container, Root: o.job.Root, Complete: final, Weak: weak, Accesses: accesses}
-	if err := save(o.name, t, final); err != nil {
-		return fmt.Errorf("write trace: %w", err)
-	}
-	return nil
-}
-
-func (o *output) discard() { os.Remove(o.name) }
-
-// start writes the file whenever something new was seen, but spends no more
-// than a twentieth of the time on it.
-func (o *output) start() {
-	go func() {
-		defer close(o.done)
-		for {
-			select {
-			case <-o.stop:
-				return
-			case <-o.tracer.changed:
-			}
-			began := time.Now()
-			if err := o.write(false); err != nil {
-				o.tracer.note(err.Error())
-			}
-			select {
-			case <-o.stop:
-				return
-			case <-time.After(max(writeEvery, 20*time.Since(began))):
-			}
-		}
-	}()
-}
-
-// finish writes the final trace; it is complete unless the loop failed.
-func (o *output) finish(loopErr error) error {
-	close(o.stop)
-	<-o.done
-	if loopErr != nil {
-		o.tracer.note(loopErr.Error())
-		if err := o.write(false); err != nil {
-			return err
-		}
-		return loopErr
-	}
-	return o.write(true)
 }

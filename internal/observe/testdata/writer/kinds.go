@@ -19,6 +19,7 @@ var kinds = map[string]func(){
 	"openat-readonly-truncate": func() { fd(unix.Open("old", unix.O_RDONLY|unix.O_TRUNC, 0)) },
 	"openat-read":              func() { file(); dir() },
 	"openat-absolute":          func() { write(fd(unix.Open(here()+"/new", unix.O_CREAT|unix.O_WRONLY, 0o644))) },
+	"openat-absolute-up":       func() { write(fd(unix.Open("/../tmp/../../tmp/new", unix.O_CREAT|unix.O_WRONLY, 0o644))) },
 	"openat-dots":              func() { write(fd(unix.Open("sub/../sub/./new", unix.O_CREAT|unix.O_WRONLY, 0o644))) },
 	"openat-dirfd":             func() { write(fd(unix.Openat(dir(), "new", unix.O_CREAT|unix.O_WRONLY, 0o644))) },
 	"openat-dirfd-up":          func() { write(fd(unix.Openat(dir(), "../new", unix.O_CREAT|unix.O_WRONLY, 0o644))) },
@@ -114,8 +115,9 @@ var kinds = map[string]func(){
 		_, err := raw(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&p)))
 		must(err)
 	},
-	"device": func() { write(fd(unix.Open("/dev/null", unix.O_RDWR, 0))) },
-	"proc":   func() { write(fd(unix.Open("/proc/self/comm", unix.O_WRONLY, 0))) },
+	"traceme": func() { _, err := raw(unix.SYS_PTRACE, unix.PTRACE_TRACEME, 0, 0, 0); fails(err) },
+	"device":  func() { write(fd(unix.Open("/dev/null", unix.O_RDWR, 0))) },
+	"proc":    func() { write(fd(unix.Open("/proc/self/comm", unix.O_WRONLY, 0))) },
 	"memfd": func() {
 		n := fd(unix.MemfdCreate("m", 0))
 		write(fd(unix.Open(own(n), unix.O_RDWR, 0)))

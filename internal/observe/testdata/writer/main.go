@@ -88,7 +88,14 @@ func raw(nr uintptr, args ...uintptr) (int, error) {
 // programs take the arguments that follow.
 var programs = map[string]func([]string){
 	"sleep": func([]string) { time.Sleep(time.Hour) },
-	"exit":  func(a []string) { n, err := strconv.Atoi(a[0]); must(err); os.Exit(n) },
+	"touch": func(a []string) { must(os.WriteFile(a[0], nil, 0o600)) },
+	"print": func(a []string) {
+		n, err := strconv.Atoi(a[0])
+		must(err)
+		_, err = unix.Write(n, []byte(a[1]))
+		must(err)
+	},
+	"exit": func(a []string) { n, err := strconv.Atoi(a[0]); must(err); os.Exit(n) },
 	"signal": func(a []string) {
 		n, err := strconv.Atoi(a[0])
 		must(err)

@@ -1,0 +1,128 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// writeEvery is the least time between two versions of a growing trace file.
+const writeEvery = 300 * time.Millisecond
+
+// fileName makes a container's name part of a file's.
+func fileName(s string) string {
+	ok := func(r rune) rune {
+		if r < 0x80 && (r == '-' || r == '.' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') {
+			return r
+		}
+		return '_'
+	}
+	s = strings.Map(ok, s)
+	return s[:min(len(s), 128)]
+}
+
+// An output keeps a trace file up to date while the tracer runs.
+type output struct {
+	name   string
+	job    job
+	tracer *tracer
+	stop   chan struct{}
+	done   chan struct{}
+}
+
+func newOutput(j job, t *tracer) (*output, error) {
+	// A process number comes again in time; the clock makes the name unique.
+	name := fmt.Sprintf("%s-%s-%d-%x.json", j.Root, fileName(j.Container), os.Getpid(), time.Now().UnixNano())
+	o := &output{name: filepath.Join(j.Dir, name), job: j, tracer: t, stop: make(chan struct{}), done: make(chan struct{})}
+	// From now on the directory shows that somebody is at work here.
+	return o, o.write(false)
+}
+
+func (o *output) write(final bool) error {
+	accesses, weak := o.tracer.snapshot()
+	t := Trace{Container: o.job.Container, Root: o.job.Root, Complete: final, Weak: weak, Accesses: accesses}
+	if err := save(o.name, t, final); err != nil {
+		return fmt.Errorf("write trace: %w", err)
+	}
+	return nil
+}
+
+func (o *output) discard() { os.Remove(o.name) }
+
+// start writes the file whenever something new was seen, but spends no more
+// than a twentieth of the time on it.
+func (o *output) start() {
+	go func() {
+		defer close(o.done)
+		for {
+			select {
+			case <-o.stop:
+				return
+			case <-o.tracer.changed:
+			}
+			began := time.Now()
+			if err := o.write(false); err != nil {
+				o.tracer.note(err.Error())
+			}
+			select {
+			case <-o.stop:
+				return
+			case <-time.After(max(writeEvery, 20*time.Since(began))):
+			}
+		}
+	}()
+}
+
+// finish writes the final trace; it is complete unless the loop failed.
+func (o *output) finish(loopErr error) error {
+	close(o.stop)
+	<-o.done
+	if loopErr != nil {
+		o.tracer.note(loopErr.Error())
+		return errors.Join(loopErr, o.write(false))
+	}
+	if err := o.write(true); err != nil {
+		return err
+	}
+	if o.job.Root != "exec" {
+		return nil
+	}
+	return gather(o.name, filepath.Join(o.job.Dir, "exec-"+fileName(o.job.Container)+".json"))
+}
+
+// gather folds the complete trace of a command into that of all commands that
+// ended in the container: a probe every few seconds must not fill the
+// directory.
+func gather(name, sum string) error {
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", dir.Name(), err)
+	}
+	one, err := loadFile(name)
+	if err != nil {
+		return err
+	}
+	all := one
+	if before, err := loadFile(sum); err == nil {
+		merged := Merge([]Trace{before, one})
+		if len(merged) != 1 {
+			return nil // the sum of another container whose name looks the same
+		}
+		all = merged[0]
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := save(sum, all, true); err != nil {
+		return err
+	}
+	return os.Remove(name)
+}

@@ -1,18 +1,21 @@
 package copyup
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-// TestKilled kills the program at random moments until a run gets through. At
-// no moment does a file have its name without its content, owner and mode; in
+// TestKilled kills the program at random moments of its work, again and again
+// on the same volume. At no moment does a file have its name without its content, owner and mode; in
 // the end all is as in the image.
 func TestKilled(t *testing.T) {
 	image := newImage(t)
@@ -21,41 +24,57 @@ func TestKilled(t *testing.T) {
 	}
 	want := walk(t, image+"/data")
 	r := rand.New(rand.NewPCG(1, 1))
+	whole := runKilled(t, job{Options: Options{From: image, To: newVolumes(t, "/data"), Targets: targets(t, "/data")}}, -1)
 	killed := 0
-	for round := range 5 {
+	for round := 0; killed < 15; round++ {
+		if round == 100 {
+			t.Fatalf("killed only %d times: the test tests nothing", killed)
+		}
 		to := newVolumes(t, "/data")
 		j := job{Options: Options{From: image, To: to, Targets: targets(t, "/data"), Strict: true}}
-		for attempt := range 1000 {
-			if attempt == 999 {
-				t.Fatal("never gets through")
-			}
-			cmd := command(t, j)
-			must(t, cmd.Start())
-			timer := time.AfterFunc(time.Duration(r.IntN(20+attempt*5))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-			err := cmd.Wait()
-			timer.Stop()
-			if err == nil {
+		for range 6 {
+			if took := runKilled(t, j, time.Duration(r.Int64N(int64(whole)))); took > 0 {
+				whole = took // the first one was slower than those that are warm
 				break
-			}
-			if cmd.ProcessState.ExitCode() != -1 {
-				t.Fatalf("round %d: %v", round, err)
 			}
 			killed++
 			for name, e := range walk(t, to+"/data") {
 				w, ok := want[name]
-				if e.Kind == 2 || strings.HasPrefix(name, "/"+staging) || ok && e.Same(w) {
+				if e.Kind == tree.Directory || strings.HasPrefix(name, "/"+staging) || ok && e.Same(w) {
 					continue
 				}
 				t.Fatalf("round %d: after a kill %s is %+v, want %+v", round, name, e, w)
 			}
 		}
+		runKilled(t, j, -1)
 		sameTree(t, to+"/data", image+"/data")
-		must(t, os.RemoveAll(to))
 	}
-	t.Logf("killed %d times", killed)
-	if killed < 10 {
-		t.Errorf("killed only %d times: the test tests nothing", killed)
+}
+
+// runKilled runs a job and kills it so long after it began to copy, or never if
+// that is negative. It returns how long copying took, or 0 if it was killed.
+func runKilled(t *testing.T, j job, after time.Duration) time.Duration {
+	t.Helper()
+	j.Announce = true
+	cmd := command(t, j)
+	out, err := cmd.StdoutPipe()
+	must(t, err, cmd.Start())
+	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+		t.Fatalf("it does not begin: %v", errors.Join(err, cmd.Wait()))
 	}
+	begun := time.Now()
+	if after >= 0 {
+		timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+		defer timer.Stop()
+	}
+	err = cmd.Wait()
+	switch {
+	case err == nil:
+		return time.Since(begun)
+	case cmd.ProcessState.ExitCode() != -1 || after < 0:
+		t.Fatal(err)
+	}
+	return 0
 }
 
 // TestFullDisk fills a small file system, makes room, and goes on.

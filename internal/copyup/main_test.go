@@ -14,7 +14,8 @@ import (
 // A job is what the test binary does when it is run as the init container.
 type job struct {
 	Options
-	Cover string // a directory to mount an empty file system over first, in a mount namespace of its own
+	Announce bool   // write a byte to standard output when the copying begins
+	Cover    string // a directory to mount an empty file system over first, in a mount namespace of its own
 }
 
 const jobVariable = "COPY_UP_JOB"
@@ -48,6 +49,9 @@ func runJob(text string) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 2
 		}
+	}
+	if j.Announce {
+		fmt.Print(".")
 	}
 	j.Warn = func(line string) { fmt.Fprintln(os.Stderr, line) }
 	switch err := Run(context.Background(), j.Options); {

@@ -105,7 +105,7 @@ func (c *care) startAll(ctx context.Context) error {
 		}
 	}
 	for i := range spec.Containers {
-		if _, err := c.startContainer(ctx, &spec.Containers[i], 0); err != nil {
+		if _, err := c.startContainer(ctx, &spec.Containers[i], c.nextNumber(spec.Containers[i].Name)); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func (c *care) startAll(ctx context.Context) error {
 // as the pod allows.
 func (c *care) startInit(ctx context.Context, ctr *corev1.Container) error {
 	for attempt := 0; ; attempt++ {
-		id, err := c.startContainer(ctx, ctr, uint32(attempt))
+		id, err := c.startContainer(ctx, ctr, c.nextNumber(ctr.Name))
 		if err == nil && isSidecar(ctr) {
 			err = c.waitStarted(ctx, ctr, id)
 			if err == nil {

@@ -14,15 +14,23 @@ import (
 const cgroupMount = "/sys/fs/cgroup"
 
 // cgroupRoot is the parent of the pods' cgroups: ours with our own containerd,
-// the runtime's choice with another.
-func cgroupRoot(d *containerd.Daemon) string {
-	switch {
-	case !d.Private():
+// one for each Options.Root, and the runtime's choice with another.
+func cgroupRoot(d *containerd.Daemon, root string) string {
+	if !d.Private() {
 		return ""
-	case d.SystemdCgroups():
-		return "adamant.slice"
 	}
-	return "/adamant"
+	return cgroupName(root, d.SystemdCgroups())
+}
+
+func cgroupName(root string, slice bool) string {
+	name := "adamant"
+	if filepath.Clean(root) != containerd.DefaultRoot {
+		name += "_" + rootID(root) // no dash: that would nest slices
+	}
+	if slice {
+		return name + ".slice"
+	}
+	return "/" + name
 }
 
 // cgroupParent is the cgroup that a pod's containers are put below: a path, or
@@ -37,31 +45,41 @@ func (n node) cgroupParent(uid string) string {
 	return filepath.Join(n.cgroup, uid)
 }
 
-// cgroupDirs are the directories of a pod's cgroup: one in a cgroup v2, one
-// for each hierarchy in v1.
-func (n node) cgroupDirs(uid string) []string {
-	parent := n.cgroupParent(uid)
-	if parent == "" {
+// cgroupDirs are the directories of a cgroup below that of all pods, of that
+// itself if sub is empty: one in a cgroup v2, one for each hierarchy in v1.
+func (n node) cgroupDirs(sub string) []string {
+	if n.cgroup == "" {
 		return nil
 	}
-	if strings.HasSuffix(parent, ".slice") {
-		parent = filepath.Join(n.cgroup, parent)
+	path := filepath.Join(n.cgroup, filepath.Base(sub))
+	if sub == "" {
+		path = n.cgroup
 	}
-	dirs := []string{filepath.Join(cgroupMount, parent)}
+	var dirs []string
+	for _, mount := range cgroupMounts() {
+		if dir := filepath.Join(mount, path); exists(dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// cgroupMounts are where the hierarchies are mounted.
+func cgroupMounts() []string {
 	if exists(filepath.Join(cgroupMount, "cgroup.controllers")) {
-		return dirs
+		return []string{cgroupMount}
 	}
 	hierarchies, err := os.ReadDir(cgroupMount)
 	if err != nil {
 		return nil
 	}
-	dirs = nil
+	var out []string
 	for _, h := range hierarchies {
-		if dir := filepath.Join(cgroupMount, h.Name(), parent); h.IsDir() && exists(dir) {
-			dirs = append(dirs, dir)
+		if h.IsDir() {
+			out = append(out, filepath.Join(cgroupMount, h.Name()))
 		}
 	}
-	return dirs
+	return out
 }
 
 // limitPIDs bounds how many processes the whole pod may have, so that one that
@@ -71,7 +89,7 @@ func (n node) limitPIDs(uid string, limit int64) error {
 	if limit < 0 {
 		return nil
 	}
-	for _, dir := range n.cgroupDirs(uid) {
+	for _, dir := range n.cgroupDirs(n.cgroupParent(uid)) {
 		err := os.WriteFile(filepath.Join(dir, "pids.max"), []byte(strconv.FormatInt(limit, 10)), 0o644)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return err
@@ -80,13 +98,17 @@ func (n node) limitPIDs(uid string, limit int64) error {
 	return nil
 }
 
-// removeCgroup removes the pod's cgroup, which the runtime leaves behind.
+// removeCgroup removes the pod's cgroup, which the runtime leaves behind, and
+// that of all pods with the last one.
 func (n node) removeCgroup(uid string) error {
 	var errs []error
-	for _, dir := range n.cgroupDirs(uid) {
+	for _, dir := range n.cgroupDirs(n.cgroupParent(uid)) {
 		if err := removeEmptyTree(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
+	}
+	for _, dir := range n.cgroupDirs("") {
+		os.Remove(dir) // fails as long as there are others
 	}
 	return errors.Join(errs...)
 }

@@ -68,7 +68,7 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, daemon: daemon, cri: daemon.CRI(), node: thisNode(opts.Root, cgroupRoot(daemon))}
+	e := &Engine{opts: opts, daemon: daemon, cri: daemon.CRI(), node: thisNode(opts.Root, cgroupRoot(daemon, opts.Root))}
 	if err := e.probeFeatures(ctx); err != nil {
 		return nil, errors.Join(err, daemon.Close())
 	}

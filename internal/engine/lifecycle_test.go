@@ -229,6 +229,7 @@ func TestWaitReady(t *testing.T) {
 		{"never started", func(t *testing.T) PodSpec {
 			s := server(t)
 			s.Spec.Containers[0].StartupProbe = httpProbe("/file?name=/none")
+			s.Spec.Containers[0].StartupProbe.FailureThreshold = 2 // the first may come before it listens
 			return s
 		}, []string{"container main is not ready: startup probe failed", "statuscode: 503"}},
 		{"probe by command", func(t *testing.T) PodSpec {

@@ -64,9 +64,9 @@ func stopMachine() error {
 	defer cancel()
 	left, err := volume.Below(podsDir(o.Root))
 	if len(left) > 0 {
-		err = errors.Join(err, fmt.Errorf("left mounted: %v", left), volume.UnmountBelow(podsDir(o.Root)))
+		err = errors.Join(err, fmt.Errorf("left mounted: %v", left))
 	}
-	return errors.Join(err, containerd.Stop(ctx, containerd.Options{Root: o.Root, State: o.State}), os.RemoveAll(o.Root), os.RemoveAll(o.State))
+	return errors.Join(err, Destroy(ctx, o), os.RemoveAll(o.Root), os.RemoveAll(o.State))
 }
 
 // openTest opens an engine on the tests' machine. Pods must be gone at the end

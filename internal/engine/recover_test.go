@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -168,8 +167,7 @@ func checkNothing(t *testing.T, e *Engine) {
 			t.Errorf("directory %s is left", d.Name())
 		}
 	}
-	groups, _ := filepath.Glob(cgroupMount + "/*/adamant/*-*")
-	if len(groups) > 0 {
+	if groups := e.node.cgroupDirs(""); len(groups) > 0 {
 		t.Errorf("cgroups are left: %v", groups)
 	}
 }

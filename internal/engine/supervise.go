@@ -16,13 +16,14 @@ import (
 // ErrSupervised says that another process supervises the pod.
 var ErrSupervised = errors.New("another process supervises it")
 
-// Supervise does for a pod what a kubelet goes on doing once it runs: probes
-// it, starts containers again by its restart policy with the kubelet's
-// back-off, ends sidecars once the others completed, and stops a pod that uses
-// more than its volumes may hold or runs past its deadline. It returns nil once
-// the pod is complete, or was stopped or removed by somebody else, an
-// *ExitError if it failed, an *EvictedError if it was stopped, and ctx's error
-// when that ends; the pod goes on then.
+// Supervise does for a pod what a kubelet goes on doing once it runs: makes it
+// anew if its sandbox is lost, as after a reboot, probes it, starts containers
+// again by its restart policy with the kubelet's back-off, ends sidecars once
+// the others completed, and stops a pod that uses more than its volumes may
+// hold or runs past its deadline. It returns nil once the pod is complete, or
+// was stopped or removed by somebody else, an *ExitError if it failed, an
+// *EvictedError if it was stopped, and ctx's error when that ends; the pod goes
+// on then.
 func (p *Pod) Supervise(ctx context.Context, events Events) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := acquire(l.supervisor(), false)
@@ -42,7 +43,9 @@ func (p *Pod) Supervise(ctx context.Context, events Events) error {
 	if err != nil {
 		return fmt.Errorf("supervise pod %s: %w", p.Name, err)
 	}
-	err = c.supervise(ctx)
+	if err = c.revive(ctx, p); err == nil {
+		err = c.supervise(ctx)
+	}
 	if c.over() && ctx.Err() == nil && !isEvicted(err) {
 		return nil
 	}

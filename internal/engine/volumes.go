@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -179,6 +180,10 @@ func (v *volumeSet) makePayload(vol *corev1.Volume, dir string) error {
 	e := volume.EmptyDir{FSGroup: v.spec.fsGroup()}
 	if vol.ConfigMap == nil {
 		e.Memory, e.Size = true, v.facts.memory.Value()
+	}
+	// What is left of an earlier start of the pod is ours alone.
+	if err := errors.Join(volume.Unmount(dir), os.RemoveAll(dir)); err != nil {
+		return err
 	}
 	if err := e.Make(dir); err != nil {
 		return err

@@ -42,17 +42,11 @@ func find(pid int) (Mount, error) {
 	if err != nil {
 		return Mount{}, err
 	}
-	// Of several mounts at the root the last one is on top.
-	at := -1
-	for i, p := range table {
-		if p.point == "/" {
-			at = i
-		}
-	}
-	if at < 0 {
+	root, ok := rootOf(table)
+	if !ok {
 		return Mount{}, fmt.Errorf("its root is no mount point: %w", ErrNoOverlay)
 	}
-	m, err := newMount(table[at])
+	m, err := newMount(root)
 	if err != nil {
 		return Mount{}, err
 	}
@@ -63,7 +57,7 @@ func find(pid int) (Mount, error) {
 	}
 	slices.Sort(m.Points)
 	m.Points = slices.Compact(m.Points)
-	made, err := whereMade(pid, table[at])
+	made, err := whereMade(pid, root)
 	if err != nil {
 		return Mount{}, err
 	}

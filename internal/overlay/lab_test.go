@@ -50,11 +50,16 @@ func (l *lab) mkdir(name string) string {
 
 func (l *lab) mount() {
 	l.t.Helper()
+	l.mountAt(l.mkdir("merged"))
+}
+
+func (l *lab) mountAt(dir string) {
+	l.t.Helper()
 	if os.Getuid() != 0 {
 		l.t.Fatal("mounting an overlay needs root")
 	}
 	at := fmt.Sprint(len(l.lower))
-	l.upper, l.merged = l.mkdir("upper"+at), l.mkdir("merged")
+	l.upper, l.merged = l.mkdir("upper"+at), dir
 	options := "lowerdir=" + strings.Join(l.lower, ":") + ",upperdir=" + l.upper + ",workdir=" + l.mkdir("work"+at) + l.options
 	must(l.t, unix.Mount("overlay", l.merged, "overlay", 0, options))
 	l.t.Cleanup(l.unmount)

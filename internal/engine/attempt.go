@@ -138,7 +138,9 @@ func (c *care) prune(ctx context.Context, ctr *corev1.Container, last uint32) er
 		if err != nil && !cri.IsNotFound(err) {
 			return err
 		}
-		os.Remove(filepath.Join(c.l.logs(), logPath(ctr.Name, n)))
+		log := filepath.Join(c.l.logs(), logPath(ctr.Name, n))
+		os.Remove(log)
+		os.Remove(log + rotatedSuffix)
 		os.Remove(c.l.terminationLog(ctr.Name, n))
 	}
 	return nil

@@ -156,15 +156,19 @@ func (c *care) waitSuccess(ctx context.Context, ctr *corev1.Container, id string
 	return nil
 }
 
-// waitExit waits until a container ended.
+// waitExit waits until a container ended. The kernel tells when its process
+// does; the runtime hears of that a moment later.
 func (c *care) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
 	for wait := pollMin; ; wait = min(wait*2, pollMax) {
-		resp, err := c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id})
+		resp, err := c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
 		if err != nil {
 			return nil, err
 		}
 		if resp.Status.State == runtimeapi.ContainerState_CONTAINER_EXITED {
 			return resp.Status, nil
+		}
+		if err := waitProcess(ctx, infoPID(resp.Info), lookAgain); err == nil {
+			wait = pollMin
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return nil, err
@@ -177,6 +181,8 @@ func (c *care) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerSt
 const (
 	pollMin = 2 * time.Millisecond
 	pollMax = 250 * time.Millisecond
+	// lookAgain bounds how long only the kernel is listened to.
+	lookAgain = 5 * time.Second
 )
 
 func sleep(ctx context.Context, d time.Duration) error {

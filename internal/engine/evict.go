@@ -73,6 +73,7 @@ func (c *care) enforce(ctx context.Context, end context.CancelCauseFunc) error {
 		case <-deadline:
 			err = &EvictedError{fmt.Sprintf("it ran longer than its activeDeadlineSeconds of %d", *c.rec.Spec.Spec.ActiveDeadlineSeconds)}
 		case <-ticker.C:
+			c.rotateLogs(ctx)
 			err = c.checkSizes()
 		}
 		if err == nil || !isEvicted(err) && !os.IsNotExist(err) {

@@ -11,6 +11,9 @@ import (
 // Exec runs a command in a container of the pod, connected to streams, and
 // returns its exit code. An empty name means the pod's default container.
 func (p *Pod) Exec(ctx context.Context, container string, command []string, streams cri.Streams) (int, error) {
+	if err := p.Refresh(ctx); err != nil {
+		return 0, err
+	}
 	id, err := p.running(container)
 	if err != nil {
 		return 0, err
@@ -21,6 +24,9 @@ func (p *Pod) Exec(ctx context.Context, container string, command []string, stre
 // ExecSync runs a command in a container for at most timeout, without limit if
 // that is 0, and returns what it printed.
 func (p *Pod) ExecSync(ctx context.Context, container string, command []string, timeout time.Duration) (cri.Result, error) {
+	if err := p.Refresh(ctx); err != nil {
+		return cri.Result{}, err
+	}
 	id, err := p.running(container)
 	if err != nil {
 		return cri.Result{}, err

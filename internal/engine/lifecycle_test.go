@@ -480,3 +480,49 @@ func TestLogsFollow(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A log that grew large is put aside, and the container writes to a new one.
+func TestRotateLogs(t *testing.T) {
+	e := openTest(t)
+	dir := t.TempDir()
+	p := create(t, e, shared(testPod(t, "seq", "spam", "11000000", "--", "wait", "/shared/go", "--", "echo", "after", "--", "sleep"), dir))
+	c := &care{e: e, rec: p.rec, l: newLayout(e.opts.Root, p.UID)}
+	log := filepath.Join(c.l.logs(), logPath("main", 0))
+	for {
+		if info, err := os.Stat(log); err == nil && info.Size() > maxLog {
+			break
+		}
+		if err := sleep(t.Context(), pollMin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.rotateLogs(t.Context())
+	if info, err := os.Stat(log + rotatedSuffix); err != nil || info.Size() < maxLog {
+		t.Fatal(info, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for len(tail(log, 1)) == 0 || tail(log, 1)[0] != "after" {
+		if err := sleep(t.Context(), pollMin); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A pod whose record was damaged is shown, and can be removed.
+func TestDamagedRecord(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	if err := os.WriteFile(newLayout(e.opts.Root, p.UID).record(), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := e.Find(t.Context(), p.UID)
+	if err != nil || found.Phase != Damaged || found.Damage() == nil {
+		t.Fatalf("got %+v, %v", found, err)
+	}
+	if err := found.Remove(t.Context(), 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	checkNothing(t, e)
+}

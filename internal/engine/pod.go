@@ -27,6 +27,7 @@ const (
 	Succeeded Phase = "Succeeded" // all containers ended with code 0 and stay so
 	Failed    Phase = "Failed"    // all containers ended, one of them in error
 	Lost      Phase = "Lost"      // its sandbox does not run, as after a reboot
+	Damaged   Phase = "Damaged"   // its state cannot be read; it can only be removed, by its UID
 )
 
 // A Pod is a pod as it was found at one moment. Its methods look again.
@@ -77,6 +78,9 @@ type Container struct {
 	PID      int    // on this machine; 0 unless it runs
 	LogPath  string // of this attempt
 }
+
+// Damage says what cannot be read of a Damaged pod's state.
+func (p *Pod) Damage() error { return p.rec.damaged }
 
 // Spec returns what the pod was made from.
 func (p *Pod) Spec() PodSpec { return p.rec.Spec }
@@ -130,7 +134,7 @@ func (e *Engine) Pods(ctx context.Context) ([]*Pod, error) {
 			continue // removed in the meantime
 		}
 		if err != nil {
-			return nil, err
+			rec = &record{UID: uid, Spec: PodSpec{Name: uid}, damaged: err}
 		}
 		p, err := e.pod(ctx, rec)
 		if err != nil {
@@ -283,6 +287,9 @@ func infoPID(info map[string]string) int {
 // phase judges a pod by its containers.
 func (e *Engine) phase(p *Pod, ready bool) Phase {
 	l := newLayout(e.opts.Root, p.UID)
+	if p.rec.damaged != nil {
+		return Damaged
+	}
 	if !exists(l.committed()) {
 		if exists(l.removing()) {
 			return Removing

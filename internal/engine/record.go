@@ -27,6 +27,8 @@ type record struct {
 	Created time.Time `json:"created"`
 	Owner   int       `json:"owner"` // process that created it, for messages only
 	Spec    PodSpec   `json:"spec"`
+
+	damaged error // why the rest could not be read
 }
 
 // writeRecord makes the pod's directory appear with its record and a lock that

@@ -21,7 +21,7 @@ func main() {
 	verbs = map[string]func([]string) error{
 		"sleep": sleep, "exit": exit, "cat": cat, "touch": touch, "stat": stat, "env": env, "id": id,
 		"ls": ls, "echo": echo, "serve": serve, "write": write, "seq": seq, "once": once, "fill": fill,
-		"onterm": onterm, "fork": fork, "wait": wait, "append": appendTo, "hang": hang,
+		"onterm": onterm, "fork": fork, "wait": wait, "append": appendTo, "hang": hang, "spam": spam,
 	}
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "unknown verb")
@@ -50,6 +50,21 @@ func hang([]string) error {
 	signal.Ignore(syscall.SIGTERM)
 	fmt.Println("hanging")
 	return sleep(nil)
+}
+
+// spam prints at least so many bytes.
+func spam(args []string) error {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	line := strings.Repeat("x", 1023) + "\n"
+	for ; n > 0; n -= len(line) {
+		if _, err := os.Stdout.WriteString(line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func exit(args []string) error {

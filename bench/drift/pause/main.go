@@ -1,0 +1,15 @@
+// Pause is the process of the container that is measured. It does nothing.
+package main
+
+import (
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, unix.SIGTERM)
+	<-end
+}

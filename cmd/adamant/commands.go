@@ -16,6 +16,7 @@ func commands(a *app) []*cobra.Command {
 		newLogsCommand(a),
 		newExecCommand(a),
 		newCpCommand(a),
+		newDriftCommand(a),
 		newRmCommand(a),
 		newResetCommand(a),
 		newCopyUpCommand(a),

@@ -68,7 +68,7 @@ func newResetCommand(a *app) *cobra.Command {
 		Use:   "reset --yes",
 		Short: "Remove everything: pods, images, network, the private containerd",
 		Example: `  adamant reset --yes
-  adamant reset --yes --root /tmp/try --state /tmp/try-state`,
+  adamant reset --yes --data-dir /tmp/try --state-dir /tmp/try-state`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes {

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/adamant-sh/adamant/internal/overlay"
 )
@@ -53,28 +52,10 @@ func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) 
 	if len(mounts) != 1 || mounts[0].Type != "overlay" {
 		return overlay.Mount{}, fmt.Errorf("layers of container %s: %w", c.Name, overlay.ErrNoOverlay)
 	}
-	m := overlayOf(mounts[0].Options)
+	m, err := overlay.Parse(mounts[0].Options)
+	if err != nil {
+		return overlay.Mount{}, fmt.Errorf("layers of container %s: %w", c.Name, err)
+	}
 	m.Points = p.MountPoints(c.Name)
 	return m, nil
-}
-
-// overlayOf reads the options that containerd would give to mount(2).
-func overlayOf(options []string) overlay.Mount {
-	var m overlay.Mount
-	for _, option := range options {
-		key, value, _ := strings.Cut(option, "=")
-		switch key {
-		case "upperdir":
-			m.Upper = value
-		case "workdir":
-			m.Work = value
-		case "lowerdir":
-			m.Lower = strings.Split(value, ":")
-		case "userxattr":
-			m.UserXattr = true
-		case "index":
-			m.Index = value == "on"
-		}
-	}
-	return m
 }

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/image"
+	"github.com/adamant-sh/adamant/internal/overlay"
+	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+func newDriftCommand(a *app) *cobra.Command {
+	var container, root, ref string
+	var all, noDiff bool
+	cmd := &cobra.Command{
+		Use:   "drift [INSTANCE...]",
+		Short: "Show what changed since the image, content first",
+		Long: `Drift lists what differs between a container's root file system and its image:
+what was added, changed or deleted, with a class, a severity and a text diff.
+What looks like a secret is not printed. A file that was copied up but is equal
+is no drift; one that was edited to the same size and time is.
+
+INSTANCE is a pod, or the id, name or process of any container on this machine,
+whichever runtime runs it. Without one all pods are looked at. --root compares
+a directory with an image, file by file.
+
+It exits 0 if nothing differs, 3 if something does, and 4 if something could not
+be compared.`,
+		Example: `  adamant drift
+  adamant drift nginx-pod
+  adamant drift 3fa2c1            # a container of Docker, podman or containerd
+  adamant drift --root /mnt/rootfs --image nginx.tar`,
+		ValidArgsFunction: a.completePods,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (root == "") != (ref == "") || root != "" && len(args) > 0 {
+				return usagef("--root and --image go together, and without an INSTANCE")
+			}
+			ctx := cmd.Context()
+			var reports []namedReport
+			var err error
+			switch {
+			case root != "":
+				reports, err = a.driftOfRoot(ctx, root, ref)
+			case len(args) == 0:
+				reports, err = a.driftOfAll(ctx)
+			default:
+				reports, err = a.driftOf(ctx, args, container)
+			}
+			if err != nil {
+				return err
+			}
+			return a.printDrift(reports, report.DriftOptions{Color: a.colored(a.out), All: all, NoDiff: noDiff})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&container, "container", "c", "", "container of the pod (default: all)")
+	flags.StringVar(&root, "root", "", "directory to compare with --image")
+	flags.StringVar(&ref, "image", "", "image, layout or archive to compare --root with")
+	flags.BoolVar(&all, "all", false, "list everything below a directory that was added or deleted")
+	flags.BoolVar(&noDiff, "no-diff", false, "leave the text diffs out")
+	return cmd
+}
+
+type namedReport struct {
+	name string
+	drift.Report
+}
+
+// driftOfAll looks at all pods.
+func (a *app) driftOfAll(ctx context.Context) ([]namedReport, error) {
+	e, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	pods, err := e.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []namedReport
+	for _, p := range pods {
+		more, err := driftOfPod(ctx, p, "")
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	return out, nil
+}
+
+// driftOf looks at what each name means: a pod, or else any container.
+func (a *app) driftOf(ctx context.Context, names []string, container string) ([]namedReport, error) {
+	e, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	var out []namedReport
+	for _, name := range names {
+		p, err := e.Find(ctx, name)
+		var more []namedReport
+		switch {
+		case err == nil:
+			more, err = driftOfPod(ctx, p, container)
+		case errors.Is(err, engine.ErrNotFound):
+			more, err = driftOfForeign(ctx, name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	return out, nil
+}
+
+// driftOfPod looks at the containers of a pod that were started. One that
+// cannot be looked at is unknown, not clean.
+func driftOfPod(ctx context.Context, p *engine.Pod, container string) ([]namedReport, error) {
+	if container != "" {
+		if _, err := p.Container(container); err != nil {
+			return nil, err
+		}
+	}
+	var out []namedReport
+	for i := range p.Containers {
+		c := &p.Containers[i]
+		if c.ID == "" || container != "" && c.Name != container {
+			continue
+		}
+		r, err := p.Drift(ctx, c)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			r = drift.Report{Unknowns: []drift.Unknown{{Path: "/", Reason: err.Error()}}}
+		}
+		out = append(out, namedReport{p.Name + "/" + c.Name, r})
+	}
+	return out, nil
+}
+
+// driftOfForeign looks at a container of any runtime on this machine.
+func driftOfForeign(ctx context.Context, ref string) ([]namedReport, error) {
+	c, err := overlay.Lookup(ctx, ref)
+	if err != nil {
+		if errors.Is(err, overlay.ErrNoContainer) {
+			err = hint{fmt.Errorf("no pod and no container on this machine is called %s", ref), "see adamant ps, or name a container by its id or process"}
+		}
+		return nil, err
+	}
+	if c.Err != nil {
+		return nil, fmt.Errorf("%s: %w", c, c.Err)
+	}
+	r, err := overlay.Drift(ctx, c.Mount)
+	return []namedReport{{c.String(), r}}, err
+}
+
+// driftOfRoot compares a directory with an image, file by file.
+func (a *app) driftOfRoot(ctx context.Context, dir, ref string) ([]namedReport, error) {
+	root, err := tree.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	img, done, err := a.openImage(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	r, err := engine.CompareWithImage(ctx, root, img, image.FlattenOptions{})
+	return []namedReport{{dir, r}}, err
+}
+
+// openImage opens an image from a file, the store or its registry.
+func (a *app) openImage(ctx context.Context, ref string) (v1.Image, func(), error) {
+	if _, err := os.Stat(ref); err != nil && os.Geteuid() == 0 {
+		e, err := a.open(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		img, err := e.Daemon().OpenImage(ctx, ref)
+		if err == nil {
+			return img, func() { e.Close() }, nil
+		}
+		e.Close()
+	}
+	set, err := image.Open(ctx, ref, image.OpenOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(set.Images) != 1 {
+		set.Close()
+		return nil, nil, fmt.Errorf("%s holds %d images: give one that holds one", ref, len(set.Images))
+	}
+	return set.Images[0].Image, func() { set.Close() }, nil
+}
+
+// driftListJSON is the document of `drift -o json`.
+type driftListJSON struct {
+	APIVersion string               `json:"apiVersion"` // "adamant.sh/v1"
+	Kind       string               `json:"kind"`       // "DriftReportList"
+	Items      []report.DriftReport `json:"items"`
+}
+
+func (a *app) printDrift(all []namedReport, o report.DriftOptions) error {
+	list := driftListJSON{APIVersion: apiVersion, Kind: "DriftReportList", Items: []report.DriftReport{}}
+	changed, unknown := false, false
+	for _, r := range all {
+		changed = changed || len(r.Changes) > 0
+		unknown = unknown || len(r.Unknowns) > 0
+		if a.json() {
+			list.Items = append(list.Items, report.NewDriftReport(r.name, r.Report))
+		} else if err := report.Drift(a.out, r.name, r.Report, o); err != nil {
+			return err
+		}
+	}
+	if a.json() {
+		if err := a.printJSON(list); err != nil {
+			return err
+		}
+	}
+	switch {
+	case unknown:
+		return status(exitIncomplete)
+	case changed:
+		return status(exitFindings)
+	}
+	return nil
+}

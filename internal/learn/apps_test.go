@@ -1,0 +1,114 @@
+package learn
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/profile"
+	"github.com/adamant-sh/adamant/test/appimage"
+)
+
+// appCases are applications as Debian packages them, with what must be found
+// of each: a volume at or above every path of needs, and none at those of not.
+var appCases = []struct {
+	app   string
+	needs []string // paths that must be writable
+	not   []string // paths that a sealed container must not be able to write
+}{
+	{"memcached", nil, []string{"/run", "/tmp", "/var"}},
+	{"nginx-container", []string{"/run/nginx.pid", "/var/cache/nginx"}, []string{"/etc/nginx", "/var/lib"}},
+	{"nginx-debian", []string{"/run/nginx.pid", "/var/lib/nginx/body", "/var/log/nginx"}, []string{"/etc/nginx", "/usr"}},
+	{"apache", []string{"/run/apache2/apache2.pid", "/run/lock/apache2", "/var/log/apache2"}, []string{"/etc/apache2", "/var/www"}},
+	{"haproxy", []string{"/run/haproxy/admin.sock"}, []string{"/etc/haproxy", "/var/lib"}},
+	{"redis", []string{"/var/lib/redis/dump.rdb", "/var/log/redis"}, []string{"/etc/redis", "/var/lib/dpkg"}},
+	{"redis-user", []string{"/var/lib/redis/dump.rdb"}, []string{"/etc", "/var/lib/dpkg"}},
+	{"postgres", []string{"/var/lib/postgresql", "/run/postgresql"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
+	{"postgres-initdb", []string{"/var/lib/postgresql", "/run/postgresql"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
+}
+
+// TestApplications learns each application under load, which proves the
+// profile too.
+func TestApplications(t *testing.T) {
+	for _, c := range appCases {
+		t.Run(c.app, func(t *testing.T) {
+			app, err := appimage.Lookup(c.app)
+			if err != nil {
+				t.Fatal(err)
+			}
+			archive, err := appimage.Build(t.Context(), c.app)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := open(t)
+			if _, err := e.Daemon().Import(t.Context(), archive, containerd.ImportOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			l, err := Learn(t.Context(), appOptions(t, e, app), subject(t, appManifest(app)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !l.Proof.Passed {
+				t.Fatalf("not proven: %s\n%v", strings.Join(l.Proof.Reasons, "\n"), l.Proof.Logs)
+			}
+			volumes := l.Profile.Containers[0].Volumes
+			for _, path := range c.needs {
+				if !slices.ContainsFunc(volumes, covers(path)) {
+					t.Errorf("no volume covers %s: %+v", path, volumes)
+				}
+			}
+			for _, path := range c.not {
+				if slices.ContainsFunc(volumes, covers(path)) {
+					t.Errorf("a volume covers %s, which need not be written: %+v", path, volumes)
+				}
+			}
+		})
+	}
+}
+
+func appOptions(t *testing.T, e *engine.Engine, app appimage.App) Options {
+	o := Options{Engine: e, Load: Load{Quiet: time.Second}, Say: t.Logf}
+	if app.HTTP != "" {
+		o.Load.HTTP = []string{fmt.Sprintf(":%d%s", app.Port, app.HTTP)}
+	}
+	if len(app.Exercise) > 0 {
+		o.Load.Commands = []string{quoted(app.Exercise)}
+	}
+	return o
+}
+
+// appManifest is a pod of the application with a readiness probe, as anybody
+// would write it.
+func appManifest(app appimage.App) string {
+	text := fmt.Sprintf(`apiVersion: v1
+kind: Pod
+metadata:
+  name: %s
+spec:
+  containers:
+  - name: app
+    image: %s
+`, app.Name, appimage.Reference(app.Name))
+	// Some listen on the loopback address only, so they are asked from inside.
+	if app.Port != 0 {
+		text += fmt.Sprintf("    startupProbe:\n      exec: {command: [bash, -c, '</dev/tcp/127.0.0.1/%d']}\n      periodSeconds: 1\n      failureThreshold: 60\n", app.Port)
+	}
+	return text
+}
+
+func covers(path string) func(profile.Volume) bool {
+	return func(v profile.Volume) bool { return path == v.MountPath || strings.HasPrefix(path, v.MountPath+"/") }
+}
+
+// quoted is a command line for a shell.
+func quoted(argv []string) string {
+	var words []string
+	for _, word := range argv {
+		words = append(words, "'"+strings.ReplaceAll(word, "'", `'\''`)+"'")
+	}
+	return strings.Join(words, " ")
+}

@@ -38,6 +38,9 @@ func (e *Engine) takeCare(ctx context.Context, p *Pod, events Events) (*care, er
 	c := e.newCare(p.rec, events)
 	c.sandbox = p.SandboxID
 	c.volumes = c.volumeSet().locate()
+	if c.sandbox == "" {
+		return c, nil
+	}
 	var err error
 	c.ips, err = e.podIPs(ctx, c.sandbox)
 	if len(c.ips) == 0 && p.rec.Spec.Spec.HostNetwork {

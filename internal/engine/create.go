@@ -77,8 +77,8 @@ func (e *Engine) validate(s *PodSpec) error {
 	return nil
 }
 
-// reserve makes the pod's directory, if no other pod has its name, and returns
-// its lock.
+// reserve makes the pod's directory, if no other pod has its name or one of its
+// host ports, and returns its lock.
 func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 	names, err := acquire(filepath.Join(podsDir(e.opts.Root), ".names"), true)
 	if err != nil {
@@ -97,6 +97,9 @@ func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 		if other.Spec.Namespace == rec.Spec.Namespace && other.Spec.Name == rec.Spec.Name {
 			return nil, fmt.Errorf("%w, made %s by process %d; remove it first: adamant rm %s",
 				ErrExists, other.Created.Local().Format(time.DateTime), other.Owner, rec.Spec.Name)
+		}
+		if port := sharedPort(&rec.Spec.Spec, &other.Spec.Spec); port != "" {
+			return nil, fmt.Errorf("host port %s is pod %s/%s's", port, other.Spec.Namespace, other.Spec.Name)
 		}
 	}
 	return writeRecord(e.opts.Root, rec)

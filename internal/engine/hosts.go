@@ -24,8 +24,8 @@ func hostsFile(s *PodSpec, ips []string, machine []byte) []byte {
 			"fe00::0\tip6-mcastprefix\n" +
 			"fe00::1\tip6-allnodes\n" +
 			"fe00::2\tip6-allrouters\n")
-		names := podHostname(s.Spec.Hostname, s.Name)
-		if domain := podDomain(s); domain != "" {
+		names, domain := hostAndDomain(s)
+		if domain != "" {
 			names = names + "." + domain + "\t" + names
 		}
 		for _, ip := range ips {

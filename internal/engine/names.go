@@ -51,12 +51,3 @@ func newUID() string {
 	u[8] = u[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
-
-// podHostname is the host name a pod sees: its own choice, or its name cut to
-// the 63 bytes that a host name may have.
-func podHostname(hostname, podName string) string {
-	if hostname != "" {
-		return hostname
-	}
-	return truncate(podName, 63)
-}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ type Pod struct {
 	Annotations map[string]string
 	Created     time.Time
 	Phase       Phase
+	Evicted     string // why it was stopped for breaking a limit; empty if it was not
 	Handler     string // CRI runtime handler, empty for the default
 	SandboxID   string
 	IP          string      // empty with the machine's network
@@ -176,6 +178,9 @@ func (e *Engine) pod(ctx context.Context, rec *record) (*Pod, error) {
 		return nil, err
 	}
 	p.Phase = e.phase(p, ready)
+	if reason, err := os.ReadFile(newLayout(e.opts.Root, p.UID).stopped()); err == nil {
+		p.Evicted = string(reason)
+	}
 	return p, nil
 }
 

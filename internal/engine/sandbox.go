@@ -69,22 +69,24 @@ func podLabels(s *PodSpec, l layout) map[string]string {
 
 // kernelHostname is what uname says in the pod.
 func kernelHostname(s *PodSpec) string {
-	host := podHostname(s.Spec.Hostname, s.Name)
-	if s.Spec.HostnameOverride != nil {
-		return *s.Spec.HostnameOverride
-	}
-	if domain := podDomain(s); deref(s.Spec.SetHostnameAsFQDN, false) && domain != "" {
+	host, domain := hostAndDomain(s)
+	if deref(s.Spec.SetHostnameAsFQDN, false) && domain != "" {
 		return host + "." + domain
 	}
 	return host
 }
 
-// podDomain is the domain of a pod with a subdomain; a cluster's default.
-func podDomain(s *PodSpec) string {
-	if s.Spec.Subdomain == "" {
-		return ""
+// hostAndDomain are a pod's names for itself: its own choice, or its name cut
+// to the 63 bytes that a host name may have; and, if it has a subdomain, what
+// that is in a cluster by default.
+func hostAndDomain(s *PodSpec) (host, domain string) {
+	if s.Spec.HostnameOverride != nil {
+		return *s.Spec.HostnameOverride, ""
 	}
-	return fmt.Sprintf("%s.%s.svc.cluster.local", s.Spec.Subdomain, s.Namespace)
+	if s.Spec.Subdomain != "" {
+		domain = fmt.Sprintf("%s.%s.svc.cluster.local", s.Spec.Subdomain, s.Namespace)
+	}
+	return deref(nonEmpty(s.Spec.Hostname), truncate(s.Name, 63)), domain
 }
 
 func sandboxSecurity(spec *corev1.PodSpec) *cri.LinuxSandboxSecurityContext {
@@ -143,6 +145,19 @@ func portMappings(spec *corev1.PodSpec) []*cri.PortMapping {
 		}
 	}
 	return out
+}
+
+// sharedPort is a host port that two pods both ask for, empty if there is none.
+func sharedPort(a, b *corev1.PodSpec) string {
+	any := func(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
+	for _, p := range portMappings(a) {
+		for _, q := range portMappings(b) {
+			if p.HostPort == q.HostPort && p.Protocol == q.Protocol && (p.HostIp == q.HostIp || any(p.HostIp) || any(q.HostIp)) {
+				return fmt.Sprintf("%d/%s", p.HostPort, p.Protocol)
+			}
+		}
+	}
+	return ""
 }
 
 // longLived are the containers that serve: sidecars and the main ones.

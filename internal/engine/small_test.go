@@ -156,6 +156,30 @@ func TestPortMappings(t *testing.T) {
 	}
 }
 
+func TestSharedPort(t *testing.T) {
+	with := func(ip string, port int32, proto corev1.Protocol) *corev1.PodSpec {
+		return &corev1.PodSpec{Containers: []corev1.Container{{Ports: []corev1.ContainerPort{{ContainerPort: 80, HostPort: port, HostIP: ip, Protocol: proto}}}}}
+	}
+	for _, tt := range []struct {
+		name string
+		a, b *corev1.PodSpec
+		want string
+	}{
+		{"same", with("", 80, ""), with("", 80, ""), "80/TCP"},
+		{"one address of all", with("", 80, ""), with("127.0.0.1", 80, ""), "80/TCP"},
+		{"other address", with("127.0.0.2", 80, ""), with("127.0.0.1", 80, ""), ""},
+		{"other protocol", with("", 53, "UDP"), with("", 53, "TCP"), ""},
+		{"other port", with("", 80, ""), with("", 81, ""), ""},
+		{"none", with("", 0, ""), with("", 0, ""), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := sharedPort(tt.a, tt.b); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestNestedMounts(t *testing.T) {
 	spec := &corev1.PodSpec{Containers: []corev1.Container{{VolumeMounts: []corev1.VolumeMount{
 		{Name: "etc", MountPath: "/etc/app"}, {Name: "x", MountPath: "/etc/app/conf.d"}, {Name: "y", MountPath: "/etc/app/conf.d/deep"},

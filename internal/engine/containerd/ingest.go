@@ -9,7 +9,6 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/diff"
-	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/pkg/rootfs"
 	"github.com/containerd/errdefs"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,8 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// store writes an image's blobs and unpacks its layers. A layer is unpacked
-// while the next ones are written, and all are checked meanwhile.
+// store writes an image's blobs, unpacks its layers and checks it, all at the
+// same time.
 func (d *Daemon) store(ctx context.Context, p *packed, o ImportOptions, progress *progress) error {
 	check := o.Check
 	if check == nil {
@@ -102,30 +101,44 @@ func (d *Daemon) writeDocuments(ctx context.Context, documents []document) error
 	return nil
 }
 
-// unpack makes a snapshot of each layer as soon as it is written. That the
-// archive in a layer has the digest that the configuration names is verified
-// by ApplyLayer.
+// unpack makes a snapshot of each layer. The daemon can do so as soon as it
+// has it; we read it where it is. That the archive in a layer has the digest
+// that the configuration names is verified by ApplyLayer.
 func (d *Daemon) unpack(ctx context.Context, p *packed, written []chan struct{}) error {
 	snapshotter := d.client.SnapshotService(d.snapshotter)
-	var applier diff.Applier = d.client.DiffService()
 	var chain []digest.Digest
 	for i, l := range p.layers {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-written[i]:
+		if !d.private {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-written[i]:
+			}
 		}
 		diffID := p.config.RootFS.DiffIDs[i]
 		unpacked := rootfs.Layer{
 			Blob: l.Descriptor,
 			Diff: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: diffID},
 		}
-		if _, err := rootfs.ApplyLayer(ctx, unpacked, chain, snapshotter, applier, snapshots.WithLabels(nil)); err != nil {
+		if _, err := rootfs.ApplyLayer(ctx, unpacked, chain, snapshotter, d.applier(p)); err != nil {
 			return fmt.Errorf("layer %d (%s): %w", i, l.Digest, err)
 		}
 		chain = append(chain, diffID)
 	}
 	return nil
+}
+
+// applier is the daemon's own where it may see other files than we do, or
+// keeps snapshots in other ways than in directories.
+func (d *Daemon) applier(p *packed) diff.Applier {
+	if !d.private {
+		return d.client.DiffService()
+	}
+	a := applier{map[digest.Digest]layer{}}
+	for _, l := range p.layers {
+		a.layers[l.Digest] = l
+	}
+	return a
 }
 
 // openImage shows an image that is still in its archive.

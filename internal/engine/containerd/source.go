@@ -3,7 +3,6 @@ package containerd
 import (
 	"archive/tar"
 	"bufio"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
@@ -64,26 +64,19 @@ func openSource(ctx context.Context, name, scratch string) (source, error) {
 // readSource reads an archive from r. One that is compressed, or comes
 // through a pipe, is written to a file without a name in scratch first.
 func readSource(ctx context.Context, r io.Reader, scratch string) (source, error) {
-	buffered := bufio.NewReaderSize(r, 1<<20)
-	head, err := buffered.Peek(4)
-	if err != nil && err != io.EOF {
-		return nil, err
+	if f, ok := r.(*os.File); ok && seekable(f) {
+		return indexTar(ctx, f)
 	}
-	plain, err := decompressor(head, buffered)
+	plain, err := plainReader(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read archive: %w", err)
 	}
 	defer plain.Close()
-	if f, ok := r.(*os.File); ok && !compressed(head) {
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			return indexTar(ctx, f)
-		}
-	}
 	f, err := os.OpenFile(scratch, os.O_RDWR|unix.O_TMPFILE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{f}, contextReader{ctx, plain}, make([]byte, 1<<20)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{f}, plain, make([]byte, 1<<20)); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("read archive: %w", err)
 	}
@@ -92,6 +85,20 @@ func readSource(ctx context.Context, r io.Reader, scratch string) (source, error
 		f.Close()
 	}
 	return s, err
+}
+
+// seekable tells whether an archive can be read where it lies.
+func seekable(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	if at, err := f.Seek(0, io.SeekCurrent); err != nil || at != 0 {
+		return false
+	}
+	head := make([]byte, 4)
+	n, err := f.ReadAt(head, 0)
+	return (err == nil || err == io.EOF) && !compressed(head[:n])
 }
 
 var (
@@ -103,18 +110,24 @@ func compressed(head []byte) bool {
 	return strings.HasPrefix(string(head), gzipMagic) || strings.HasPrefix(string(head), zstdMagic)
 }
 
-func decompressor(head []byte, r io.Reader) (io.ReadCloser, error) {
+// plainReader decompresses what is compressed with gzip or zstd.
+func plainReader(ctx context.Context, r io.Reader) (io.ReadCloser, error) {
+	buffered := bufio.NewReaderSize(contextReader{ctx, r}, 1<<20)
+	head, err := buffered.Peek(4)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
 	switch {
 	case strings.HasPrefix(string(head), gzipMagic):
-		return gzip.NewReader(r)
+		return gzip.NewReader(buffered)
 	case strings.HasPrefix(string(head), zstdMagic):
-		d, err := zstd.NewReader(r, zstd.WithDecoderMaxMemory(1<<30))
+		d, err := zstd.NewReader(buffered, zstd.WithDecoderMaxMemory(1<<30))
 		if err != nil {
 			return nil, err
 		}
 		return d.IOReadCloser(), nil
 	}
-	return io.NopCloser(r), nil
+	return io.NopCloser(buffered), nil
 }
 
 type contextReader struct {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -225,4 +227,25 @@ func TestValidate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A log is what a program says, whatever that is.
+func FuzzTail(f *testing.F) {
+	f.Add([]byte("2026-11-23T00:00:00.000000000Z stderr F open \"/run/x\": Read-only file system\n"))
+	f.Add([]byte("\xff /a: no such file or directory"))
+	f.Fuzz(func(t *testing.T, log []byte) {
+		path := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(path, log, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lines := tail(path, 5)
+		if len(lines) > 5 {
+			t.Errorf("got %d lines", len(lines))
+		}
+		for _, h := range hints(lines) {
+			if !strings.HasPrefix(h.Path, "/") {
+				t.Errorf("hint at %q", h.Path)
+			}
+		}
+	})
 }

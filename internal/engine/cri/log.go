@@ -111,7 +111,7 @@ func (r *logReader) read(ctx context.Context, tail int) error {
 		if err := r.drain(ctx); err != nil {
 			return err
 		}
-		replaced, err := r.replaced()
+		replaced, err := r.replaced(ctx)
 		if err != nil {
 			return err
 		}
@@ -193,7 +193,7 @@ func openLog(path string) (*os.File, error) {
 
 // replaced goes on with the file that rotation put in place, or with the
 // beginning of one that was cut.
-func (r *logReader) replaced() (bool, error) {
+func (r *logReader) replaced(ctx context.Context) (bool, error) {
 	held, err := r.file.Stat()
 	if err != nil {
 		return false, err
@@ -213,7 +213,9 @@ func (r *logReader) replaced() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := r.flush(); err != nil {
+	// What was written between the last reading and the rotation is in the old
+	// file.
+	if err := errors.Join(r.drain(ctx), r.flush()); err != nil {
 		f.Close()
 		return false, err
 	}

@@ -15,6 +15,21 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
+// Pack writes an OCI archive of an image whose only layer is the tree below
+// root. Of the application, its name and configuration count.
+func Pack(archive, root string, app App) error {
+	dir, err := os.MkdirTemp(filepath.Dir(archive), "layer-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	l, err := writeLayer(root, "", filepath.Join(dir, "layer"))
+	if err != nil {
+		return fmt.Errorf("write layer: %w", err)
+	}
+	return writeArchive(archive, app, l)
+}
+
 // writeArchive puts the application's image into an OCI archive: an image layout
 // in a tar file.
 func writeArchive(path string, app App, layers ...v1.Layer) error {

@@ -1,0 +1,211 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+// An api is a client of the API server: plain HTTP with JSON.
+type api struct {
+	client *http.Client
+	token  string
+}
+
+func newAPI(certificate, token string) (*api, error) {
+	pem, err := os.ReadFile(certificate)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", certificate)
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	return &api{client: &http.Client{Transport: transport}, token: token}, nil
+}
+
+// call sends one request and returns the answer's body; an answer other than 2xx
+// is an error with the server's reason.
+func (a *api) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, apiURL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+a.token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, bytes.TrimSpace(data))
+	}
+	return data, nil
+}
+
+func (a *api) get(ctx context.Context, path string, into any) error {
+	data, err := a.call(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
+}
+
+// ready passes when requests are answered.
+func (a *api) ready(ctx context.Context) error {
+	_, err := a.call(ctx, http.MethodGet, "/readyz", nil)
+	return err
+}
+
+const namespace = "/api/v1/namespaces/default/"
+
+// plurals are the kinds that Create knows, as they stand in a path.
+var plurals = map[string]string{"Pod": "pods", "ConfigMap": "configmaps", "Secret": "secrets"}
+
+// Create creates one object, a YAML document, in the namespace default.
+func (c *Cluster) Create(ctx context.Context, document []byte) error {
+	data, err := yaml.YAMLToJSON(document)
+	if err != nil {
+		return err
+	}
+	var kind struct{ Kind string }
+	if err := json.Unmarshal(data, &kind); err != nil {
+		return err
+	}
+	plural, ok := plurals[kind.Kind]
+	if !ok {
+		return fmt.Errorf("create: unknown kind %q", kind.Kind)
+	}
+	_, err = c.api.call(ctx, http.MethodPost, namespace+plural, data)
+	return err
+}
+
+// A podStatus is what is read of a pod.
+type podStatus struct {
+	Metadata struct{ Name string }
+	Status   struct {
+		Phase             string
+		ContainerStatuses []struct {
+			Name  string
+			State json.RawMessage
+		}
+		InitContainerStatuses []struct {
+			Name  string
+			State json.RawMessage
+		}
+	}
+}
+
+// Finished waits until a pod's containers have all ended well.
+func (c *Cluster) Finished(ctx context.Context, pod string) error {
+	for {
+		var p podStatus
+		if err := c.api.get(ctx, namespace+"pods/"+pod, &p); err != nil {
+			return err
+		}
+		switch p.Status.Phase {
+		case "Succeeded":
+			return nil
+		case "Failed":
+			return fmt.Errorf("pod %s failed: %s", pod, stateOf(p))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("pod %s is %s: %s: %w", pod, p.Status.Phase, stateOf(p), ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func stateOf(p podStatus) string {
+	text, err := json.Marshal(p.Status)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// Log returns what a container of a pod has printed.
+func (c *Cluster) Log(ctx context.Context, pod, container string) ([]byte, error) {
+	return c.api.call(ctx, http.MethodGet, namespace+"pods/"+pod+"/log?container="+container, nil)
+}
+
+// deletePods removes all pods and waits until they are gone.
+func (c *Cluster) deletePods(ctx context.Context) error {
+	if _, err := c.api.call(ctx, http.MethodDelete, namespace+"pods", []byte(`{"gracePeriodSeconds": 1}`)); err != nil {
+		return fmt.Errorf("delete pods: %w", err)
+	}
+	for {
+		var list struct{ Items []podStatus }
+		if err := c.api.get(ctx, namespace+"pods", &list); err != nil {
+			return fmt.Errorf("wait for the end of pods: %w", err)
+		}
+		if len(list.Items) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("pod %s does not end: %w", list.Items[0].Metadata.Name, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// nodeReady passes when the node takes pods and the account that pods run under
+// is there.
+func (c *Cluster) nodeReady(ctx context.Context) error {
+	var node struct {
+		Spec   struct{ Taints []struct{ Key string } }
+		Status struct {
+			Conditions []struct{ Type, Status, Message string }
+		}
+	}
+	if err := c.api.get(ctx, "/api/v1/nodes/"+nodeName, &node); err != nil {
+		return err
+	}
+	ready := errors.New("the node has no condition Ready")
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == "Ready" && condition.Status == "True" {
+			ready = nil
+		} else if condition.Type == "Ready" {
+			ready = errors.New(condition.Message)
+		}
+	}
+	if ready != nil {
+		return ready
+	}
+	if len(node.Spec.Taints) > 0 {
+		return fmt.Errorf("the node is tainted: %v", node.Spec.Taints)
+	}
+	_, err := c.api.call(ctx, http.MethodGet, namespace+"serviceaccounts/default", nil)
+	return err
+}
+
+// loadImages loads the archives where the kubelet sees them.
+func (c *Cluster) loadImages(ctx context.Context) error {
+	for _, archive := range c.opts.Images {
+		cmd := exec.CommandContext(ctx, c.program("ctr"), "--address", c.path("containerd.sock"), "--namespace", "k8s.io",
+			"images", "import", "--local", archive)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("load %s: %w: %s", archive, err, out)
+		}
+	}
+	return nil
+}

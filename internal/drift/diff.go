@@ -13,7 +13,7 @@ const (
 	// lineLimit is the most characters of one line that a diff shows.
 	lineLimit = 400
 	// lineRead is the most bytes of one line that are looked at for secrets.
-	lineRead = 8 << 10
+	lineRead = 2 << 10
 )
 
 // text is the content of one side of a change.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -100,47 +101,103 @@ const (
 	strongWord = `(?:passw(?:or)?d|passphrase|passcode|secret|token|credentials?|` +
 		`(?:api|access|private|signing|encryption|account|master|session|shared|client|auth)[_.-]?key|connection[_.-]?string)`
 	weakWord  = `(?:pass|pwd|pin|psk|salt|dsn|cookie|auth|authorization|requirepass|masterauth)`
-	secretFor = `(?:[\w.-]*` + strongWord + `[\w.-]*|(?:\b|[\w.-]*[_.-])` + weakWord + `(?:[_.-][\w.-]*)?)`
+	secretFor = `(?:` + strongWord + `[\w.-]*|(?:\b|_)` + weakWord + `(?:[_.-][\w.-]*)?)` // without what comes before the word
 	value     = `(\[redacted [a-z ]+\]|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&]+)`
 )
 
 var (
-	secretKey = regexp.MustCompile(`(?i)^` + secretFor + `$`)
+	secretKey = regexp.MustCompile(`(?i)` + secretFor + `$`)
 
 	// An assignment: password=…, "password": "…", export DB_PASSWORD='…', pass => …
 	assignment = regexp.MustCompile(`(?i)(` + secretFor + `["']?\s*(?:=>|:=|[:=])\s*)` + value)
 	// A setting with a blank: requirepass …, password …; an argument: --password …
-	setting = regexp.MustCompile(`(?i)((?:^\s*|--?|\s)[\w.-]*(?:passw(?:or)?d|passphrase|requirepass|masterauth|secret|token|psk)\s+)` + value)
+	setting = regexp.MustCompile(`(?i)((?:passw(?:or)?d|passphrase|requirepass|masterauth|secret|token|psk)\s+)` +
+		`(\[redacted [a-z ]+\]|"[^"]*"?|'[^']*'?|[^\s,;&:=]\S*)`)
 	// An element: <password>…</password>
-	element  = regexp.MustCompile(`(?i)(<` + secretFor + `(?:\s[^>]*)?>)([^<]+)`)
-	userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:)([^\s/@]+)(@)`)
+	element  = regexp.MustCompile(`(?i)(` + secretFor + `(?:\s[^>]*)?>)([^<]+)`)
+	userinfo = regexp.MustCompile(`(://[^\s/:@]*:)([^\s/@]+)(@)`)
 	header   = regexp.MustCompile(`(?i)(\b(?:bearer|basic|digest|negotiate)\s+)([A-Za-z0-9._~+/=-]{8,})`)
 	crypt    = regexp.MustCompile(`\$(?:1|2[abxy]?|5|6|7|y|gy|md5|sha1|apr1|argon2(?:id|i|d)|scrypt|pbkdf2[\w-]*)\$[^\s:"',]+`)
 	scheme   = regexp.MustCompile(`\{(?:SSHA|SHA|MD5|SMD5|CRYPT|SSHA512|SSHA256|PBKDF2)\}\S+`)
 
-	// Tokens that say whose they are.
+	// Tokens that say whose they are, by how they start.
+	tokenStarts = []string{"gh", "glpat-", "xox", "akia", "asia", "aroa", "aida", "aiza", "ya29.", "sk-", "k_", "npm_", "pypi-", "pat_", "hf_", "hv", "dop_v1_", "sg.", "eyj", "age-secret"}
+
 	token = regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|` +
 		`(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{12,}|AIza[\w-]{30,}|ya29\.[\w-]+|sk-[\w-]{16,}|[sr]k_(?:live|test)_\w{10,}|npm_\w{20,}|` +
 		`pypi-[\w-]{20,}|dckr_pat_[\w-]{16,}|hf_\w{20,}|hv[sb]\.[\w-]{20,}|dop_v1_\w{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|` +
 		`eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?|AGE-SECRET-KEY-1\w+)`)
-
-	run = regexp.MustCompile(`[A-Za-z0-9+/_-]{20,}={0,2}`)
 )
 
 // Redact returns a line of text without the values that look like a secret:
 // those of settings with a telling name, passwords in URLs, password hashes,
 // well-known tokens, and whatever looks random.
 func Redact(s string) string {
-	s = keyBegin.ReplaceAllString(s, redacted("private key"))
-	s = token.ReplaceAllString(s, redacted("token"))
-	s = crypt.ReplaceAllString(s, redacted("hash"))
-	s = scheme.ReplaceAllString(s, redacted("hash"))
-	s = userinfo.ReplaceAllString(s, "${1}"+redacted("password")+"${3}")
-	s = header.ReplaceAllString(s, "${1}"+redacted("value"))
-	s = element.ReplaceAllString(s, "${1}"+redacted("value"))
-	s = assignment.ReplaceAllString(s, "${1}"+redacted("value"))
-	s = setting.ReplaceAllString(s, "${1}"+redacted("value"))
-	return run.ReplaceAllStringFunc(s, redactRandom)
+	for _, r := range redactions {
+		if r.mayApply(s) {
+			s = r.pattern.ReplaceAllString(s, r.replacement)
+		}
+	}
+	return redactRuns(s)
+}
+
+// A redaction is one pattern, in the order in which they are applied. Patterns
+// are slow, and most lines hold none of the words that each needs.
+type redaction struct {
+	pattern     *regexp.Regexp
+	replacement string
+	words       []string // one of which a line must hold, in lower case
+}
+
+var redactions = []redaction{
+	{keyBegin, redacted("private key"), []string{"-----begin"}},
+	{token, redacted("token"), tokenStarts},
+	{crypt, redacted("hash"), []string{"$"}},
+	{scheme, redacted("hash"), []string{"{"}},
+	{userinfo, "${1}" + redacted("password") + "${3}", []string{"://"}},
+	{header, "${1}" + redacted("value"), []string{"bearer", "basic", "digest", "negotiate"}},
+	{element, "${1}" + redacted("value"), []string{"</"}},
+	{assignment, "${1}" + redacted("value"), secretHints},
+	{setting, "${1}" + redacted("value"), []string{"pass", "auth", "secret", "token", "psk"}},
+}
+
+// secretHints are in every name that secretFor knows.
+var secretHints = []string{"pass", "pwd", "pin", "psk", "salt", "dsn", "cookie", "auth", "secret", "token", "key", "credential", "string"}
+
+func (r redaction) mayApply(s string) bool {
+	lower := strings.ToLower(s)
+	return slices.ContainsFunc(r.words, func(word string) bool { return strings.Contains(lower, word) })
+}
+
+// redactRuns replaces what looks random among the runs of characters that
+// base64 and hexadecimal numbers are made of.
+func redactRuns(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		n := 0
+		for n < len(s) && isRun(s[n]) {
+			n++
+		}
+		end := n
+		if n > 0 {
+			shown := redactRandom(s[:n])
+			b.WriteString(shown)
+			for shown != s[:n] && end < len(s) && s[end] == '=' { // the padding of base64
+				end++
+			}
+			n = end
+		}
+		for end < len(s) && !isRun(s[end]) {
+			end++
+		}
+		b.WriteString(s[n:end])
+		s = s[end:]
+	}
+	return b.String()
+}
+
+func isRun(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("+/_-", c) >= 0
 }
 
 // redactRandom replaces a run of characters that no person wrote. A path is

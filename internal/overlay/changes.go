@@ -215,7 +215,7 @@ func (w *walk) name(d *openTask, path, name string) error {
 	if err != nil {
 		return err
 	}
-	got, err := w.merged(d, name)
+	got, err := w.merged(d, name, want)
 	if err != nil || want == nil && got == nil {
 		return err
 	}
@@ -228,8 +228,9 @@ func (w *walk) name(d *openTask, path, name string) error {
 	return nil
 }
 
-// merged finds what the overlay shows at a name.
-func (w *walk) merged(d *openTask, name string) (*object, error) {
+// merged finds what the overlay shows at a name where the lower layers alone
+// show want.
+func (w *walk) merged(d *openTask, name string, want *object) (*object, error) {
 	if d.has[name] {
 		n, err := w.node(*d.upper, name)
 		switch {
@@ -238,6 +239,8 @@ func (w *walk) merged(d *openTask, name string) (*object, error) {
 			return nil, err
 		case n.isWhiteout():
 			return nil, nil
+		case d.isPlain && n.isSimple():
+			return n.over(want), nil
 		default:
 			return w.complete(name, n, d.lower)
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 // image is a small lower layer.
-func image(t *testing.T) func(dir string) {
+func image(t testing.TB) func(dir string) {
 	return func(dir string) {
 		write(t, dir+"/etc/app.conf", "port = 80\n")
 		write(t, dir+"/etc/passwd", "root:x:0:0::/:/bin/sh\n")

@@ -19,7 +19,7 @@ import (
 
 // A lab is a mounted overlay that a test changes.
 type lab struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	lower   []string // top first
 	upper   string
@@ -29,7 +29,7 @@ type lab struct {
 
 // newLab mounts an empty upper directory over lower layers, which are made in
 // dir by the functions given, the lowest first.
-func newLab(t *testing.T, options string, layers ...func(dir string)) *lab {
+func newLab(t testing.TB, options string, layers ...func(dir string)) *lab {
 	t.Helper()
 	l := &lab{t: t, dir: t.TempDir(), options: options}
 	for i, fill := range layers {
@@ -120,7 +120,7 @@ var short = cmp.Options{
 
 func diffReports(got, want drift.Report) string { return cmp.Diff(got, want, short) }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func must(t *testing.T, err error) {
 }
 
 // write makes a file with its parents.
-func write(t *testing.T, path, content string) {
+func write(t testing.TB, path, content string) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	must(t, os.WriteFile(path, []byte(content), 0o644))

@@ -53,6 +53,29 @@ func (l *layers) complete(name string, n node, lower []handle) (*object, error) 
 	return s.found, err
 }
 
+// isSimple reports whether what lies below a node is what the lower layers show
+// at its own path.
+func (n *node) isSimple() bool {
+	_, isRedirected := n.mark("redirect")
+	return !isRedirected && !n.isOpaque() && !n.isMetacopy()
+}
+
+// over is complete for a simple node over what the lower layers show at its
+// path, which spares looking there twice.
+func (n *node) over(lower *object) *object {
+	o := &object{node: *n}
+	switch {
+	case n.isDir():
+		o.dirs = []place{n.place}
+		if lower != nil {
+			o.dirs = append(o.dirs, lower.dirs...)
+		}
+	case n.isRegular():
+		o.data = n
+	}
+	return o
+}
+
 // A search is one lookup through the layers. It follows ovl_lookup_layers in
 // the kernel step by step.
 type search struct {

@@ -192,10 +192,7 @@ func (p driftPrinter) change(ch *drift.Change) {
 	if ch.Reason != "" && ch.Reason != why {
 		why += ": " + ch.Reason
 	}
-	what := string(ch.Kind)
-	if isDirectory(ch) {
-		what += " directory"
-	}
+	what := string(ch.Kind) + kindWords(ch)
 	if ch.Kind == drift.Changed {
 		what = strings.Join(fieldChanges(ch), ", ")
 	}
@@ -209,6 +206,24 @@ func (p driftPrinter) change(ch *drift.Change) {
 	for line := range strings.Lines(ch.Diff) {
 		fmt.Fprintf(p, "      %s\n", p.diffLine(strings.TrimSuffix(line, "\n")))
 	}
+}
+
+// kindWords says of an added or deleted entry what it was, unless it was an
+// ordinary file.
+func kindWords(ch *drift.Change) string {
+	e := ch.Got
+	if e == nil {
+		e = ch.Want
+	}
+	switch {
+	case e == nil || e.Kind == tree.Regular:
+		return ""
+	case e.Kind == tree.Symlink:
+		return " " + e.Kind.String() + " → " + e.Target
+	case e.Kind == tree.CharDevice || e.Kind == tree.BlockDevice:
+		return fmt.Sprintf(" %s %d:%d", e.Kind, e.Major, e.Minor)
+	}
+	return " " + e.Kind.String()
 }
 
 func (p driftPrinter) diffLine(line string) string {

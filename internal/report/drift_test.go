@@ -78,6 +78,33 @@ UNKNOWN: could not be compared
 	}
 }
 
+func TestDriftSaysWhatIsNoOrdinaryFile(t *testing.T) {
+	entries := []tree.Entry{
+		{Path: "/d", Kind: tree.Directory}, {Path: "/f", Kind: tree.FIFO}, {Path: "/l", Kind: tree.Symlink, Target: "/etc\r"},
+		{Path: "/n", Kind: tree.BlockDevice, Major: 8, Minor: 1}, {Path: "/s", Kind: tree.Socket},
+	}
+	var r drift.Report
+	for _, e := range entries {
+		r.Changes = append(r.Changes, drift.Change{Path: e.Path, Kind: drift.Added, Class: drift.Data, Severity: drift.Low, Got: &e})
+	}
+	const want = `web: 5 changes (5 low)
+
+LOW
+  + /d  added directory  (data)
+  + /f  added FIFO  (data)
+  + /l  added symbolic link → /etc\x0d  (data)
+  + /n  added block device 8:1  (data)
+  + /s  added socket  (data)
+`
+	var got bytes.Buffer
+	if err := Drift(&got, "web", r, DriftOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got.String(), want); diff != "" {
+		t.Errorf("-got +want\n%s", diff)
+	}
+}
+
 func TestDriftClean(t *testing.T) {
 	var got bytes.Buffer
 	if err := Drift(&got, "web", drift.Report{}, DriftOptions{}); err != nil {

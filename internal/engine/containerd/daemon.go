@@ -89,13 +89,15 @@ func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.ensurePause(ctx); err != nil {
-		d.Close()
-		return nil, err
+	err = d.ensurePause(ctx)
+	if err == nil {
+		err = d.Sweep(ctx) // the views of before a reboot
 	}
-	if err := d.remember(s.binaries, executable); err != nil {
-		d.Close()
-		return nil, err
+	if err == nil {
+		err = d.remember(s.binaries, executable)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }

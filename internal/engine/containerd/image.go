@@ -118,7 +118,7 @@ func (i *Image) addName(name string) {
 }
 
 // OpenImage returns an image of the store: its layers are read from there,
-// and verified as they are read.
+// and verified as they are read, as long as ctx and d live.
 func (d *Daemon) OpenImage(ctx context.Context, ref string) (v1.Image, error) {
 	target, err := d.resolve(ctx, ref)
 	if err != nil {

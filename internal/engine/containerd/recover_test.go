@@ -129,11 +129,20 @@ func TestStopByForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.wait(t.Context(), readyWithin)
+	sockets := shimSockets(d.layout)
+	if len(sockets) == 0 {
+		t.Error("no shim's socket is found")
+	}
 	t.Setenv(BinDirEnv, brokenContainerd(t))
 	if err := Stop(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	checkNothingLeft(t, d)
+	for _, s := range sockets {
+		if _, err := os.Lstat(s); err == nil {
+			t.Errorf("shim's socket %s is left", s)
+		}
+	}
 }
 
 func TestStopLeavesNothing(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,6 +114,11 @@ func endByForce(ctx context.Context, l layout) error {
 	if err := endShims(l); err != nil {
 		return err
 	}
+	for _, socket := range shimSockets(l) {
+		if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	containers, err := filepath.Glob(filepath.Join(l.runcRoot(), "*", "*"))
 	if err != nil || len(containers) == 0 {
 		return err
@@ -154,6 +160,24 @@ func endShims(l layout) error {
 	}
 	return nil
 }
+
+// shimSockets lists the sockets of shims, which lie outside of the state
+// directory: each is named in a file of its bundle.
+func shimSockets(l layout) []string {
+	files, _ := filepath.Glob(filepath.Join(l.containerdState(), "io.containerd.runtime.v2.task", "*", "*", "*"))
+	var sockets []string
+	for _, file := range files {
+		if name := filepath.Base(file); name != "address" && name != "bootstrap.json" {
+			continue
+		}
+		if raw, err := os.ReadFile(file); err == nil {
+			sockets = append(sockets, shimSocket.FindString(string(raw)))
+		}
+	}
+	return slices.DeleteFunc(sockets, func(s string) bool { return s == "" })
+}
+
+var shimSocket = regexp.MustCompile(`/run/containerd/s/[0-9a-f]{64}`)
 
 func isShim(pid int, l layout) bool {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))

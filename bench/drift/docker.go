@@ -209,9 +209,13 @@ func (d *docker) run(ctx context.Context) (container, error) {
 	return container{made.ID, is.State.Pid}, err
 }
 
-// changes does what docker diff asks the daemon for, and counts the lines.
-func (d *docker) changes(ctx context.Context, id string) (int, error) {
+// changes does what docker diff asks the daemon for, and returns the paths.
+func (d *docker) changes(ctx context.Context, id string) ([]string, error) {
 	var list []struct{ Path string }
 	err := d.call(ctx, http.MethodGet, "/containers/"+id+"/changes", nil, &list)
-	return len(list), err
+	var paths []string
+	for _, change := range list {
+		paths = append(paths, change.Path)
+	}
+	return paths, err
 }

@@ -99,7 +99,7 @@ func measure(ctx context.Context, d *docker, c container, rounds int) error {
 		len(r.Changes), len(r.Unknowns), len(theirs), hashed)
 	for _, ch := range r.Changes {
 		if !slices.Contains(theirs, ch.Path) {
-			fmt.Printf("docker diff misses %s, %s %v\n", ch.Path, ch.Kind, ch.Fields)
+			fmt.Printf("  docker diff misses %s, %s %v\n", ch.Path, ch.Kind, ch.Fields)
 		}
 	}
 	verdict := "reached"

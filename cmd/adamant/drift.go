@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/drift"
@@ -180,27 +179,27 @@ func (a *app) driftOfRoot(ctx context.Context, dir, ref string) ([]namedReport, 
 }
 
 // openImage opens an image from a file, the store or its registry.
-func (a *app) openImage(ctx context.Context, ref string) (v1.Image, func(), error) {
+func (a *app) openImage(ctx context.Context, ref string) (image.Image, func(), error) {
 	if _, err := os.Stat(ref); err != nil && os.Geteuid() == 0 {
 		e, err := a.open(ctx)
 		if err != nil {
-			return nil, nil, err
+			return image.Image{}, nil, err
 		}
 		img, err := e.Daemon().OpenImage(ctx, ref)
 		if err == nil {
-			return img, func() { e.Close() }, nil
+			return image.Image{Image: img}, func() { e.Close() }, nil
 		}
 		e.Close()
 	}
 	set, err := image.Open(ctx, ref, image.OpenOptions{})
 	if err != nil {
-		return nil, nil, err
+		return image.Image{}, nil, err
 	}
 	if len(set.Images) != 1 {
 		set.Close()
-		return nil, nil, fmt.Errorf("%s holds %d images: give one that holds one", ref, len(set.Images))
+		return image.Image{}, nil, fmt.Errorf("%s holds %d images: give one that holds one", ref, len(set.Images))
 	}
-	return set.Images[0].Image, func() { set.Close() }, nil
+	return set.Images[0], func() { set.Close() }, nil
 }
 
 // driftListJSON is the document of `drift -o json`.

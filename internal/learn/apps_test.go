@@ -13,13 +13,15 @@ import (
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 
-// appCases are applications as Debian packages them, with what must be found
-// of each: a volume at or above every path of needs, and none at those of not.
-var appCases = []struct {
+// An appCase is an application as Debian packages it, with what must be found of
+// it.
+type appCase struct {
 	app   string
 	needs []string // paths that must be writable, they or something below
 	not   []string // paths that a sealed container must not be able to write
-}{
+}
+
+var appCases = []appCase{
 	{"memcached", nil, []string{"/run", "/tmp", "/var"}},
 	{"nginx-container", []string{"/run/nginx.pid", "/var/cache/nginx"}, []string{"/etc/nginx", "/var/lib"}},
 	{"nginx-debian", []string{"/run/nginx.pid", "/var/lib/nginx/body", "/var/log/nginx"}, []string{"/etc/nginx", "/usr"}},
@@ -29,52 +31,63 @@ var appCases = []struct {
 	{"redis-user", []string{"/var/lib/redis/dump.rdb"}, []string{"/etc", "/var/lib/dpkg"}},
 	{"postgres", []string{"/var/lib/postgresql", "/run/postgresql"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
 	{"postgres-initdb", []string{"/var/lib/postgresql", "/run/postgresql"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
+}
+
+// moreCases are those that take long.
+var moreCases = []appCase{
 	{"mariadb", []string{"/var/lib/mysql", "/run/mysqld"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
 	{"squid", []string{"/var/log/squid"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
 	{"mosquitto", []string{"/var/lib/mosquitto"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
 	{"bind9", []string{"/var/cache/bind"}, []string{"/usr", "/var/lib/dpkg"}},
 	{"openssh", []string{"/run"}, []string{"/usr", "/var/lib/dpkg"}},
 	{"php-fpm", []string{"/run/php"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
-	{"tomcat", []string{"/var/lib/tomcat10"}, []string{"/usr", "/var/lib/dpkg"}},
+	{"tomcat", []string{"/tmp", "/var/log/tomcat10"}, []string{"/usr", "/var/lib/dpkg"}},
 	{"rabbitmq", []string{"/var/lib/rabbitmq"}, []string{"/usr", "/var/lib/dpkg"}},
 }
 
 // TestApplications learns each application under load, which proves the
 // profile too.
-func TestApplications(t *testing.T) {
-	for _, c := range appCases {
-		t.Run(c.app, func(t *testing.T) {
-			app, err := appimage.Lookup(c.app)
-			if err != nil {
-				t.Fatal(err)
-			}
-			archive, err := appimage.Build(t.Context(), c.app)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e := open(t)
-			if _, err := e.Daemon().Import(t.Context(), archive, containerd.ImportOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			l, err := Learn(t.Context(), appOptions(t, e, app), subject(t, appManifest(app)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !l.Proof.Passed {
-				t.Fatalf("not proven: %s\n%v", strings.Join(l.Proof.Reasons, "\n"), l.Proof.Logs)
-			}
-			volumes := l.Profile.Containers[0].Volumes
-			for _, path := range c.needs {
-				if !slices.ContainsFunc(volumes, covers(path)) && !slices.ContainsFunc(volumes, below(path)) {
-					t.Errorf("no volume covers %s: %+v", path, volumes)
-				}
-			}
-			for _, path := range c.not {
-				if slices.ContainsFunc(volumes, covers(path)) {
-					t.Errorf("a volume covers %s, which need not be written: %+v", path, volumes)
-				}
-			}
-		})
+func TestApplications(t *testing.T) { learnAll(t, appCases) }
+
+// TestMoreApplications does the same with those that take long.
+func TestMoreApplications(t *testing.T) { learnAll(t, moreCases) }
+
+func learnAll(t *testing.T, cases []appCase) {
+	for _, c := range cases {
+		t.Run(c.app, func(t *testing.T) { learnOne(t, c) })
+	}
+}
+
+func learnOne(t *testing.T, c appCase) {
+	app, err := appimage.Lookup(c.app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, err := appimage.Build(t.Context(), c.app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := open(t)
+	if _, err := e.Daemon().Import(t.Context(), archive, containerd.ImportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Learn(t.Context(), appOptions(t, e, app), subject(t, appManifest(app)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !l.Proof.Passed {
+		t.Fatalf("not proven: %s\n%v", strings.Join(l.Proof.Reasons, "\n"), l.Proof.Logs)
+	}
+	volumes := l.Profile.Containers[0].Volumes
+	for _, path := range c.needs {
+		if !slices.ContainsFunc(volumes, covers(path)) && !slices.ContainsFunc(volumes, below(path)) {
+			t.Errorf("no volume covers %s: %+v", path, volumes)
+		}
+	}
+	for _, path := range c.not {
+		if slices.ContainsFunc(volumes, covers(path)) {
+			t.Errorf("a volume covers %s, which need not be written: %+v", path, volumes)
+		}
 	}
 }
 

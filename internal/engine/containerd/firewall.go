@@ -153,7 +153,7 @@ func removeJumps(ctx context.Context, iptables, chain string) {
 	var jumps []string
 	for _, rule := range rules {
 		switch {
-		case strings.HasPrefix(rule, "-A "+name+" ") && !strings.Contains(rule, "CNI plugin admin overrides") && !sharedMark.MatchString(rule):
+		case strings.HasPrefix(rule, "-A "+name+" ") && !strings.Contains(rule, "CNI firewall plugin admin overrides") && !sharedMark.MatchString(rule):
 			return // another's
 		case strings.HasPrefix(rule, "-A ") && strings.HasSuffix(rule, "-j "+name):
 			jumps = append(jumps, rule)

@@ -149,7 +149,11 @@ func TestStopLeavesNothing(t *testing.T) {
 	d, o := startTest(t)
 	loadProbe(t, d)
 	startProbe(t, d, "one", "wait")
-	startProbe(t, d, "two", "wait")
+	config := sandboxConfig("two")
+	config.PortMappings = []*runtimeapi.PortMapping{{ContainerPort: 80, HostPort: 18080, HostIp: "127.0.0.1"}}
+	if _, err := d.CRI().RunPodSandbox(t.Context(), &runtimeapi.RunPodSandboxRequest{Config: config}); err != nil {
+		t.Fatal(err)
+	}
 	if err := d.Mount(t.Context(), probeName, filepath.Join(o.State, "views", "x")); err != nil {
 		t.Fatal(err)
 	}
@@ -251,4 +255,23 @@ func statusOf(t *testing.T, d *Daemon, id string) (got struct{ State, StartedAt 
 	}
 	got.State, got.StartedAt = resp.Status.State.String(), fmt.Sprint(resp.Status.StartedAt)
 	return got
+}
+
+// TestTheMachineIsAsBefore runs another test alone in namespaces of network
+// and processes, where no other user of CNI is seen: even the shared chains
+// of the firewall must go.
+func TestTheMachineIsAsBefore(t *testing.T) {
+	const script = `ip link set lo up && "$0" -test.run '^TestStopLeavesNothing$' >&2 && iptables -S && iptables -t nat -S`
+	cmd := exec.Command("unshare", "--net", "--pid", "--fork", "--mount-proc", "sh", "-c", script, self(t))
+	var errors strings.Builder
+	cmd.Stderr = &errors
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errors.String())
+	}
+	for _, rule := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		if !strings.HasPrefix(rule, "-P ") {
+			t.Errorf("rule %q is left", rule)
+		}
+	}
 }

@@ -81,7 +81,7 @@ func bootstrap(ctx context.Context, root, suite, sources string) error {
 	if err := conf.Close(); err != nil {
 		return err
 	}
-	args := []string{"mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=" + conf.Name()}
+	args := []string{"mmdebstrap", "--quiet", "--variant=minbase", "--include=apt", "--dpkgopt=" + conf.Name()}
 	if host, err := aptNetwork(ctx); err != nil {
 		return err
 	} else if host != "" {

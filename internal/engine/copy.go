@@ -31,13 +31,12 @@ func (p *Pod) OpenRoot(ctx context.Context, container string) (*tree.Root, error
 	if err != nil {
 		return nil, fmt.Errorf("open the root of container %s: %w", c.Name, err)
 	}
+	defer unix.Close(fd) // the root has one of its own
 	// The process may have ended, and its number be another's by now.
 	if err := p.Refresh(ctx); err != nil {
-		unix.Close(fd)
 		return nil, err
 	}
 	if now, err := p.running(container); err != nil || now != id {
-		unix.Close(fd)
 		return nil, fmt.Errorf("container %s of pod %s ended in the meantime", c.Name, p.Name)
 	}
 	return tree.NewRoot(fd)

@@ -34,6 +34,7 @@ var layers = []struct {
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
 	{[]string{"internal/tree"}, "is what all the others speak about"},
+	{[]string{"internal/durable"}, "writes files, and knows nothing else"},
 }
 
 // A rule keeps an import to some packages of ours.

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/durable"
 )
 
 // undoTimeout bounds how long a pod that could not be made is taken apart.
@@ -41,7 +43,7 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 		err = c.bringUp(ctx)
 	}
 	if err == nil {
-		err = writeFile(c.l.committed(), nil, 0o600)
+		err = durable.WriteFile(c.l.committed(), nil, 0o600)
 	}
 	if err != nil {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)

@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/engine/volume"
 )
 
@@ -94,7 +95,7 @@ func (c *care) evict(ctx context.Context, reason error, end context.CancelCauseF
 	}
 	defer lock.release()
 	end(reason)
-	if err := writeFile(c.l.stopped(), []byte(reason.Error()), 0o600); err != nil {
+	if err := durable.WriteFile(c.l.stopped(), []byte(reason.Error()), 0o600); err != nil {
 		return err
 	}
 	all, err := c.e.containers(ctx, c.rec)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/durable"
 )
 
 // recordVersion is that of the file pod.json.
@@ -48,12 +50,12 @@ func writeRecord(root string, r *record) (*fileLock, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(tmp))
 	}
-	err = writeFile(filepath.Join(tmp, "pod.json"), data, 0o600)
+	err = durable.WriteFile(filepath.Join(tmp, "pod.json"), data, 0o600)
 	if err == nil {
 		err = os.Rename(tmp, l.dir)
 	}
 	if err == nil {
-		err = syncDir(podsDir(root))
+		err = durable.SyncDir(podsDir(root))
 	}
 	if err != nil {
 		lock.release()
@@ -106,39 +108,6 @@ func podUIDs(root string) ([]string, error) {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
-}
-
-// writeFile writes a file that is either not there or whole, also after a
-// power cut.
-func writeFile(path string, data []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // of no effect once it was renamed
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // A fileLock is an flock, which ends with the process however that ends.

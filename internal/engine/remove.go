@@ -12,6 +12,7 @@ import (
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/engine/cri"
 	"github.com/adamant-sh/adamant/internal/engine/volume"
 )
@@ -43,7 +44,7 @@ func (p *Pod) stop(ctx context.Context, grace int64, events Events) error {
 	if err != nil && !cri.IsNotFound(err) {
 		return err
 	}
-	if err := writeFile(c.l.stopped(), nil, 0o600); err != nil {
+	if err := durable.WriteFile(c.l.stopped(), nil, 0o600); err != nil {
 		return err
 	}
 	if err := c.stopAll(ctx, p.Containers, grace); err != nil {
@@ -120,13 +121,13 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 
 // markRemoving makes sure that the pod's removal is finished by somebody.
 func (l layout) markRemoving() error {
-	if err := writeFile(l.removing(), nil, 0o600); err != nil {
+	if err := durable.WriteFile(l.removing(), nil, 0o600); err != nil {
 		return err
 	}
 	if err := os.Remove(l.committed()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(l.dir)
+	return durable.SyncDir(l.dir)
 }
 
 // hold takes the lock of a pod, waiting for whoever restarts a container of

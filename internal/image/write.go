@@ -8,52 +8,24 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/adamant-sh/adamant/internal/durable"
 )
 
 // WriteArchive writes images as one archive of an OCI image layout, which Open,
 // containerd, podman and docker from version 25 on read. The keys are their
 // names, as ParseReference reads them. The file appears complete or not at all.
-func WriteArchive(ctx context.Context, path string, images map[string]v1.Image) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".adamant-*")
+func WriteArchive(ctx context.Context, path string, images map[string]v1.Image) error {
+	err := durable.Write(path, 0o644, func(w io.Writer) error { return WriteLayout(ctx, w, images) })
 	if err != nil {
 		return fmt.Errorf("write image archive %s: %w", path, err)
 	}
-	defer func() {
-		f.Close()
-		if err != nil {
-			os.Remove(f.Name())
-			err = fmt.Errorf("write image archive %s: %w", path, err)
-		}
-	}()
-	if err := WriteLayout(ctx, f, images); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return nil
 }
 
 // WriteLayout writes images as an archive of an OCI image layout to a stream,

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/durable"
 )
 
 const maxTraceFile = 64 << 20 // bytes
@@ -195,14 +197,5 @@ func save(name string, t Trace, final bool) (err error) {
 	if !final {
 		return nil
 	}
-	return syncDir(filepath.Dir(name))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.SyncDir(filepath.Dir(name))
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+
+	"github.com/adamant-sh/adamant/internal/durable"
 )
 
 // An instance is what a root remembers as long as it exists.
@@ -44,5 +46,5 @@ func (in *instance) save(path string) error {
 	if old, err := os.ReadFile(path); err == nil && string(old) == string(raw) {
 		return nil
 	}
-	return writeFile(path, raw, 0o600)
+	return durable.WriteFile(path, raw, 0o600)
 }

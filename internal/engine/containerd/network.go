@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/adamant-sh/adamant/internal/durable"
 )
 
 // A Network says what the pods' network can do.
@@ -116,7 +118,7 @@ func (in *instance) network(ctx context.Context, s settings) (Network, error) {
 	if old, err := os.ReadFile(path); err == nil && string(old) == string(content) {
 		return n, nil // containerd watches the directory: write only what differs
 	}
-	return n, writeFile(path, content, 0o644)
+	return n, durable.WriteFile(path, content, 0o644)
 }
 
 // natMissing says why pods can have no masquerading and no host ports, or

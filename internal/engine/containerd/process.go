@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/durable"
 )
 
 // A process is a running containerd of one layout. It is found by its command
@@ -184,7 +186,7 @@ func trimLog(path string) error {
 	if err != nil && err != io.EOF {
 		return err
 	}
-	if err := writeFile(path+".1", tail[:n], 0o600); err != nil {
+	if err := durable.WriteFile(path+".1", tail[:n], 0o600); err != nil {
 		return err
 	}
 	return f.Truncate(0)

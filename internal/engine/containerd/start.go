@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/engine/cri"
 )
 
@@ -88,7 +89,7 @@ func (d *Daemon) remember(b Binaries, executable string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(d.layout.record(), raw, 0o600)
+	return durable.WriteFile(d.layout.record(), raw, 0o600)
 }
 
 // prepare writes all that the daemon reads.
@@ -120,7 +121,7 @@ func prepare(ctx context.Context, l layout, executable string) (settings, Networ
 	}
 	path, content := s.file()
 	if old, err := os.ReadFile(path); err != nil || string(old) != content {
-		if err := writeFile(path, []byte(content), 0o600); err != nil {
+		if err := durable.WriteFile(path, []byte(content), 0o600); err != nil {
 			return settings{}, Network{}, err
 		}
 	}

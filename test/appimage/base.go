@@ -87,7 +87,7 @@ func bootstrap(ctx context.Context, root, suite, sources string) error {
 	} else if host != "" {
 		args = append(args, "--aptopt="+host)
 	}
-	args = append(args, mergedUsr(ctx)...)
+	args = append(args, mergedUsr(suite)...)
 	cmd := isolated(ctx, append(args, suite, root, "-")...)
 	cmd.Stdin = strings.NewReader(sources)
 	if err := runQuietly(cmd); err != nil {
@@ -99,17 +99,14 @@ func bootstrap(ctx context.Context, root, suite, sources string) error {
 	return removeVolatile(root)
 }
 
-// mergedUsr returns the options that set up the merged /usr at once. Otherwise a
-// package does it afterwards, and brings all of perl into every image.
-func mergedUsr(ctx context.Context) []string {
-	const hook = "/usr/share/mmdebstrap/hooks/merged-usr"
-	if _, err := os.Stat(hook); err != nil {
+// mergedUsr returns the options that set up bookworm's merged /usr at once.
+// There a package does it afterwards otherwise, and brings all of perl into every
+// image; later releases are made with it.
+func mergedUsr(suite string) []string {
+	if suite != "bookworm" {
 		return nil
 	}
-	if err := exec.CommandContext(ctx, "apt-cache", "show", "usr-is-merged").Run(); err != nil {
-		return nil
-	}
-	return []string{"--hook-dir=" + hook, "--include=usr-is-merged"}
+	return []string{"--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", "--include=usr-is-merged"}
 }
 
 // removeVolatile removes what differs from one bootstrap to the next, and the

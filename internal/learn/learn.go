@@ -88,6 +88,9 @@ func (o Options) reference(ctx context.Context, s Subject) (Trial, scenes, error
 	if err != nil {
 		return Trial{}, nil, err
 	}
+	if cut := truncated(ref.Traces); cut != "" {
+		return Trial{}, nil, fmt.Errorf("%s: the trace of container %s was cut short: its tracer was killed; learn it once more", s.Name(), cut)
+	}
 	if !ref.passed() {
 		return Trial{}, nil, fmt.Errorf("%s: %w: %s", s.Name(), ErrUnfit, ref.trouble())
 	}

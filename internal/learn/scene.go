@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -43,12 +43,12 @@ func (o Options) scene(ctx context.Context, spec *corev1.PodSpec, c *corev1.Cont
 	if err != nil {
 		return s, err
 	}
-	dir, err := os.MkdirTemp("", "adamant-image-")
+	work, err := o.workDir(ctx)
 	if err != nil {
 		return s, err
 	}
-	defer func() { err = errors.Join(err, os.Remove(dir)) }()
-	daemon := o.Engine.Daemon()
+	defer func() { err = errors.Join(err, work.Close()) }()
+	daemon, dir := o.Engine.Daemon(), filepath.Join(work.path, imageMount)
 	err = daemon.Mount(ctx, c.Image, dir)
 	if err != nil {
 		return s, err

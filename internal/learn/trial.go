@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +27,7 @@ type Options struct {
 	Engine *engine.Engine
 	Load   Load
 	Ready  time.Duration                    // a pod must get ready in; 90 s if zero
+	Disk   int64                            // bytes that a trial may write to its root file system; 4 GiB if zero
 	Say    func(format string, args ...any) // progress; may be nil
 }
 
@@ -76,7 +75,7 @@ func indent(s string) string {
 // try runs a pod under load, traced from before its first instruction to after
 // its last, and removes it. That the pod fails is a result, not an error.
 func (o Options) try(ctx context.Context, spec engine.PodSpec) (t Trial, err error) {
-	dir, err := o.traceDir()
+	dir, err := o.workDir(ctx)
 	if err != nil {
 		return Trial{}, err
 	}
@@ -95,13 +94,19 @@ func (o Options) try(ctx context.Context, spec engine.PodSpec) (t Trial, err err
 }
 
 // live is a trial's pod from its creation to its removal.
-func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *traceDir, t *Trial) (err error) {
-	ready, cancel := context.WithTimeout(ctx, orElse(o.Ready, defaultReady))
+func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *workDir, t *Trial) (err error) {
+	running, stop := o.guarded(ctx, spec.Namespace+"/"+spec.Name)
+	defer stop()
+	ready, cancel := context.WithTimeout(running, orElse(o.Ready, defaultReady))
 	defer cancel()
 	pod, err := o.Engine.Create(ready, spec, nil)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if limit := context.Cause(running); isLimit(limit) {
+			t.Failure = limit.Error()
+			return nil
 		}
 		t.Failure = strings.TrimPrefix(err.Error(), fmt.Sprintf("create pod %s/%s: ", spec.Namespace, spec.Name))
 		return notAResult(err)
@@ -118,15 +123,22 @@ func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *traceDir, t
 		t.Failure = err.Error()
 	} else {
 		t.Healthy = true
-		if t.Outcomes, err = o.load(ctx, pod, dir.path); err != nil {
+		t.Outcomes, err = o.load(running, pod, dir.path)
+		if err != nil && (ctx.Err() != nil || !isLimit(context.Cause(running))) {
 			return err
 		}
 	}
-	return o.end(ctx, pod, t)
+	grace := int64(stopSeconds)
+	if limit := context.Cause(running); isLimit(limit) {
+		t.Healthy, t.Failure, grace = false, limit.Error(), 0
+	}
+	stop()
+	return o.end(ctx, pod, t, grace)
 }
 
-// end stops the pod and reads what it left behind, before it is removed.
-func (o Options) end(ctx context.Context, pod *engine.Pod, t *Trial) error {
+// end stops the pod, in grace seconds at the most, and reads what it left
+// behind before it is removed.
+func (o Options) end(ctx context.Context, pod *engine.Pod, t *Trial, grace int64) error {
 	if err := pod.Refresh(ctx); err != nil {
 		return err
 	}
@@ -135,7 +147,6 @@ func (o Options) end(ctx context.Context, pod *engine.Pod, t *Trial) error {
 			t.Healthy, t.Failure = false, err.Error()
 		}
 	}
-	grace := int64(stopSeconds)
 	if g := pod.Spec().Spec.TerminationGracePeriodSeconds; g != nil {
 		grace = min(grace, *g)
 	}
@@ -177,88 +188,9 @@ func notAResult(err error) error {
 	return err
 }
 
-// A traceDir is where the tracers of one trial write. Its lock tells the
-// directory of a live process from one that was killed.
-type traceDir struct {
-	path string
-	lock *os.File
-}
-
-const (
-	handler   = "learn"
-	learnRoot = "learn"
-	lockName  = ".lock"
-)
-
 // traces reports whether the runtime can trace; otherwise only the upper
 // directory tells.
 func (o Options) traces() bool { return o.Engine.Daemon().Private() }
-
-func (o Options) traceDir() (*traceDir, error) {
-	base := filepath.Join(o.Engine.Root(), learnRoot)
-	if err := os.MkdirAll(base, 0o700); err != nil {
-		return nil, fmt.Errorf("make trace directory: %w", err)
-	}
-	if err := sweep(base); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(base, "trial-")
-	if err != nil {
-		return nil, fmt.Errorf("make trace directory: %w", err)
-	}
-	lock, err := tryLock(filepath.Join(dir, lockName))
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return &traceDir{dir, lock}, nil
-}
-
-func (d *traceDir) Close() error {
-	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
-}
-
-// sweep removes what trials of killed processes left.
-func sweep(base string) error {
-	old, err := filepath.Glob(filepath.Join(base, "trial-*"))
-	if err != nil {
-		return err
-	}
-	for _, dir := range old {
-		info, err := os.Stat(dir)
-		if err != nil || time.Since(info.ModTime()) < time.Minute {
-			continue // one that is being made has no lock yet
-		}
-		lock, err := tryLock(filepath.Join(dir, lockName))
-		if errors.Is(err, errLocked) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(os.RemoveAll(dir), lock.Close()); err != nil {
-			return fmt.Errorf("remove old traces: %w", err)
-		}
-	}
-	return nil
-}
-
-// waitComplete reads the traces once their processes have ended.
-func waitComplete(ctx context.Context, dir string) ([]observe.Trace, error) {
-	deadline := time.Now().Add(traceGrace)
-	for {
-		traces, err := observe.Load(dir)
-		if err != nil {
-			return nil, fmt.Errorf("read traces: %w", err)
-		}
-		cut := slices.ContainsFunc(traces, func(t observe.Trace) bool { return !t.Complete })
-		if !cut || time.Now().After(deadline) {
-			return traces, nil
-		}
-		if err := pause(ctx, pollTraces); err != nil {
-			return nil, err
-		}
-	}
-}
 
 func pause(ctx context.Context, d time.Duration) error {
 	select {

@@ -1,0 +1,105 @@
+package learn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/engine/volume"
+)
+
+const (
+	defaultDisk = 4 << 30   // bytes that a trial may write
+	spareDisk   = 512 << 20 // bytes that a trial leaves free, or a twentieth of the disk if that is less
+	guardEvery  = 500 * time.Millisecond
+)
+
+// A limitError says which limit a trial broke. It is a result of the trial.
+type limitError struct{ reason string }
+
+func (e *limitError) Error() string { return "stopped: " + e.reason }
+
+// guarded returns a context that ends, with a *limitError as its cause, when
+// the pod of that name takes more than a trial may have. stop ends the watch.
+func (o Options) guarded(ctx context.Context, pod string) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for pause(ctx, guardEvery) == nil {
+			// What cannot be measured now, such as a container that just
+			// ends, is measured again.
+			if err := o.overLimit(ctx, pod); isLimit(err) {
+				cancel(err)
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		<-done
+	}
+}
+
+func isLimit(err error) bool {
+	var limit *limitError
+	return errors.As(err, &limit)
+}
+
+func (o Options) overLimit(ctx context.Context, name string) error {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(o.Engine.Root(), &disk); err != nil {
+		return fmt.Errorf("free space in %s: %w", o.Engine.Root(), err)
+	}
+	size := int64(disk.Frsize)
+	if free := int64(disk.Bavail) * size; free < min(spareDisk, int64(disk.Blocks)*size/20) {
+		return &limitError{fmt.Sprintf("the disk of %s is nearly full: %s are free", o.Engine.Root(), quantity(free))}
+	}
+	pod, err := o.Engine.Find(ctx, name)
+	if err != nil {
+		return err
+	}
+	var evicted *engine.EvictedError
+	if err := pod.Check(); errors.As(err, &evicted) {
+		return &limitError{evicted.Reason}
+	}
+	most := o.Disk
+	if most <= 0 {
+		most = defaultDisk
+	}
+	used, err := written(ctx, pod)
+	if used > most {
+		return &limitError{fmt.Sprintf("it wrote %s to its root file system, more than the %s that a trial may", quantity(used), quantity(most))}
+	}
+	return err
+}
+
+// written is how many bytes the containers of a pod have on disk.
+func written(ctx context.Context, pod *engine.Pod) (total int64, err error) {
+	for i := range pod.Containers {
+		c := &pod.Containers[i]
+		if c.ID == "" {
+			continue
+		}
+		m, mountErr := pod.Overlay(ctx, c)
+		if mountErr != nil || m.Upper == "" {
+			err = errors.Join(err, mountErr)
+			continue
+		}
+		used, usageErr := volume.Usage(m.Upper)
+		total += used
+		if !errors.Is(usageErr, fs.ErrNotExist) {
+			err = errors.Join(err, usageErr)
+		}
+	}
+	return total, err
+}
+
+func quantity(bytes int64) string {
+	return resource.NewQuantity(bytes, resource.BinarySI).String()
+}

@@ -1,0 +1,124 @@
+package learn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/observe"
+)
+
+const (
+	handler    = "learn"
+	learnRoot  = "learn"
+	imageMount = "image" // in a work directory: where an image is mounted to be read
+	lockName   = ".lock"
+)
+
+// A workDir is what one trial, or the reading of one image, keeps on disk. Its
+// lock tells the directory of a live process from one that was killed.
+type workDir struct {
+	path string
+	lock *os.File
+}
+
+// workDir makes one, and removes those of killed processes.
+func (o Options) workDir(ctx context.Context) (*workDir, error) {
+	base := filepath.Join(o.Engine.Root(), learnRoot)
+	if err := os.MkdirAll(base, 0o700); err != nil {
+		return nil, fmt.Errorf("make trace directory: %w", err)
+	}
+	unlock, err := waitLock(ctx, filepath.Join(base, lockName))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := sweep(ctx, o.Engine, base); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(base, "trial-")
+	if err != nil {
+		return nil, fmt.Errorf("make trace directory: %w", err)
+	}
+	lock, err := tryLock(filepath.Join(dir, lockName))
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &workDir{dir, lock}, nil
+}
+
+// Close removes the directory. The lock goes last: until then nobody else
+// removes anything.
+func (d *workDir) Close() error {
+	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
+}
+
+// Sweep removes what the learning of killed processes left on disk. Learning
+// does so too.
+func Sweep(ctx context.Context, e *engine.Engine) error {
+	base := filepath.Join(e.Root(), learnRoot)
+	if old, err := filepath.Glob(filepath.Join(base, "trial-*")); err != nil || len(old) == 0 {
+		return err
+	}
+	unlock, err := waitLock(ctx, filepath.Join(base, lockName))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return sweep(ctx, e, base)
+}
+
+// sweep holds the lock of base, under which work directories are made.
+func sweep(ctx context.Context, e *engine.Engine, base string) error {
+	old, err := filepath.Glob(filepath.Join(base, "trial-*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range old {
+		lock, err := tryLock(filepath.Join(dir, lockName))
+		if errors.Is(err, errLocked) || errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err = e.Daemon().Unmount(ctx, filepath.Join(dir, imageMount)); err == nil {
+			err = os.RemoveAll(dir)
+		}
+		if err := errors.Join(err, lock.Close()); err != nil {
+			return fmt.Errorf("remove what a killed process left: %w", err)
+		}
+	}
+	return nil
+}
+
+// waitComplete reads the traces once their processes have ended.
+func waitComplete(ctx context.Context, dir string) ([]observe.Trace, error) {
+	deadline := time.Now().Add(traceGrace)
+	for {
+		traces, err := observe.Load(dir)
+		if err != nil {
+			return nil, fmt.Errorf("read traces: %w", err)
+		}
+		if truncated(traces) == "" || time.Now().After(deadline) {
+			return traces, nil
+		}
+		if err := pause(ctx, pollTraces); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// truncated names a container whose trace is not whole, if there is one.
+func truncated(traces []observe.Trace) string {
+	i := slices.IndexFunc(traces, func(t observe.Trace) bool { return !t.Complete })
+	if i < 0 {
+		return ""
+	}
+	return traces[i].Container
+}

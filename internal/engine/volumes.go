@@ -179,7 +179,8 @@ func (v *volumeSet) makePayload(vol *corev1.Volume, dir string) error {
 	}
 	e := volume.EmptyDir{FSGroup: v.spec.fsGroup()}
 	if vol.ConfigMap == nil {
-		e.Memory, e.Size = true, v.facts.memory.Value()
+		// A kubelet limits them as it does an emptyDir in memory.
+		e.Memory, e.Size = true, memorySize(&v.spec.Spec, &corev1.EmptyDirVolumeSource{}, v.facts.memory.Value())
 	}
 	// What is left of an earlier start of the pod is ours alone.
 	if err := errors.Join(volume.Unmount(dir), os.RemoveAll(dir)); err != nil {

@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -63,15 +65,52 @@ func CompareWithImage(ctx context.Context, root *tree.Root, img v1.Image, opts i
 	if got, err = prune(got, mounted); err != nil {
 		return drift.Report{}, err
 	}
+	ours := func(side drift.Side, path string) (io.ReadCloser, error) {
+		if side == drift.Want {
+			return nil, fs.ErrNotExist
+		}
+		return root.Open(path)
+	}
+	// What the image has of the files that differ is read in one pass.
+	first := drift.Compare(want, got, drift.Options{Unknowns: unread, Content: ours})
+	paths := readable(first)
+	if len(paths) == 0 {
+		return first, nil
+	}
+	contents, err := image.ReadFiles(ctx, img, paths...)
+	if err != nil {
+		return drift.Report{}, err
+	}
 	return drift.Compare(want, got, drift.Options{
 		Unknowns: unread,
 		Content: func(side drift.Side, path string) (io.ReadCloser, error) {
-			if side == drift.Got {
-				return root.Open(path)
+			if data, ok := contents[path]; ok && side == drift.Want {
+				return io.NopCloser(bytes.NewReader(data)), nil
 			}
-			return openInImage(ctx, img, path)
+			return ours(side, path)
 		},
 	}), nil
+}
+
+// Of the image's side of what differs, files up to maxContent bytes are read,
+// and not more than maxContents bytes of all.
+const (
+	maxContent  = 1 << 20
+	maxContents = 64 << 20
+)
+
+// readable are the files of the image that a report is worth reading for.
+func readable(r drift.Report) []string {
+	var paths []string
+	left := int64(maxContents)
+	for _, ch := range r.Changes {
+		if ch.Want == nil || ch.Want.Kind != tree.Regular || ch.Want.Size > min(left, maxContent) {
+			continue
+		}
+		left -= ch.Want.Size
+		paths = append(paths, ch.Path)
+	}
+	return paths
 }
 
 // prune leaves out paths with all below them.

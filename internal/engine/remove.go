@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/adamant-sh/adamant/internal/durable"
@@ -154,10 +155,24 @@ func (e *Engine) hold(ctx context.Context, l layout) (*fileLock, error) {
 	}
 }
 
+// eraseFor is how long a runtime may go on with what a killed process asked of
+// it: a container that is being started cannot be removed, and a sandbox that
+// is being made is not listed yet but has processes.
+const eraseFor = 20 * time.Second
+
 // erase removes all there is of a pod, whatever state it is in. The pod's lock
 // is held, so nobody else makes anything of it. The directory goes last: as
 // long as it is there, somebody will find the rest.
 func (e *Engine) erase(ctx context.Context, uid string) error {
+	for began := time.Now(); ; {
+		err := e.tryErase(ctx, uid)
+		if !errors.Is(err, unix.EBUSY) || time.Since(began) > eraseFor || sleep(ctx, pollMax/10) != nil {
+			return err
+		}
+	}
+}
+
+func (e *Engine) tryErase(ctx context.Context, uid string) error {
 	l := newLayout(e.opts.Root, uid)
 	if err := e.eraseSandboxes(ctx, map[string]string{labelPodUID: uid, LabelRoot: l.rootID}); err != nil {
 		return fmt.Errorf("remove pod %s: %w", uid, err)
@@ -191,6 +206,15 @@ func (e *Engine) eraseSandboxes(ctx context.Context, labels map[string]string) e
 
 // eraseSandbox removes a sandbox with all its containers, at once.
 func (e *Engine) eraseSandbox(ctx context.Context, id string) error {
+	for began := time.Now(); ; {
+		err := e.tryEraseSandbox(ctx, id)
+		if err == nil || cri.IsUnavailable(err) || time.Since(began) > eraseFor || sleep(ctx, pollMax/10) != nil {
+			return err
+		}
+	}
+}
+
+func (e *Engine) tryEraseSandbox(ctx context.Context, id string) error {
 	_, err := e.cri.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: id})
 	if err != nil && !cri.IsNotFound(err) {
 		return err

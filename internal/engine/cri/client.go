@@ -102,6 +102,12 @@ func IsNotFound(err error) bool {
 	return status.Code(rootStatus(err)) == codes.NotFound
 }
 
+// IsUnavailable tells whether err says that the runtime does not answer: it was
+// ended, or its socket is gone.
+func IsUnavailable(err error) bool {
+	return status.Code(rootStatus(err)) == codes.Unavailable
+}
+
 // socketPath returns the path of a unix socket named by endpoint.
 func socketPath(endpoint string) (string, error) {
 	path, ok := strings.CutPrefix(endpoint, "unix://")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/learn"
 )
 
 // app is what every command shares: streams and the global flags.
@@ -121,7 +122,13 @@ func (a *app) openWith(ctx context.Context, o engine.Options) (*engine.Engine, e
 	if errors.As(err, &missing) {
 		err = hint{err, strings.Join(missing.Mends(), "; ")}
 	}
-	return e, err
+	if err != nil {
+		return nil, err
+	}
+	if err := learn.Sweep(ctx, e); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
 }
 
 func (a *app) json() bool { return a.output == "json" }

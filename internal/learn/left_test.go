@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/snapshots"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -16,102 +17,122 @@ import (
 	"github.com/adamant-sh/adamant/internal/engine"
 )
 
+// cleanWithin is how long the runtime may go on with what a killed command
+// asked of it, and then undo that.
+const cleanWithin = 20 * time.Second
+
 // checkNothing looks for pods, sandboxes, containers, snapshots, mounts,
 // cgroups, processes and trace directories: none of them may be left.
 func checkNothing(t *testing.T, e *engine.Engine) {
 	t.Helper()
-	ctx := context.Background()
-	pods, err := e.Pods(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range pods {
-		t.Errorf("pod %s is left: %s", p.Name, p.Phase)
-	}
-	cri := e.Daemon().CRI()
-	sandboxes, err := cri.ListPodSandbox(ctx, &runtimeapi.ListPodSandboxRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range sandboxes.Items {
-		t.Errorf("sandbox of pod %s is left", s.GetMetadata().GetName())
-	}
-	containers, err := cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range containers.Containers {
-		t.Errorf("container %s is left", c.GetMetadata().GetName())
-	}
-	err = e.Daemon().Client().SnapshotService(e.Daemon().Snapshotter()).Walk(ctx, func(_ context.Context, s snapshots.Info) error {
-		if s.Kind != snapshots.KindCommitted {
-			t.Errorf("snapshot %s is left: %v", s.Name, s.Labels)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	l, err := theLab()
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkFiles(t, l)
-	checkProcesses(t, l)
-}
-
-func checkFiles(t *testing.T, l *lab) {
-	t.Helper()
-	for _, pattern := range []string{"root/learn/trial-*", "root/pods/[^.]*", "root/pods/.new-*"} {
-		left, err := filepath.Glob(filepath.Join(l.dir, pattern))
+	for deadline := time.Now().Add(cleanWithin); ; {
+		left, err := leftBehind(e, l)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range left {
-			t.Errorf("%s is left", path)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left behind:\n%s", strings.Join(left, "\n"))
+		}
+		time.Sleep(200 * time.Millisecond)
+		// What the runtime made after its caller was gone the next one removes.
+		if err := e.Recover(context.Background()); err != nil {
+			t.Fatal(err)
 		}
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
+}
+
+// leftBehind lists all that is there beside images.
+func leftBehind(e *engine.Engine, l *lab) ([]string, error) {
+	var left []string
+	for _, look := range []func(*engine.Engine, *lab) ([]string, error){leftPods, leftInRuntime, leftFiles, leftMounts, leftProcesses} {
+		found, err := look(e, l)
+		if err != nil {
+			return nil, err
+		}
+		left = append(left, found...)
 	}
+	return left, nil
+}
+
+func leftPods(e *engine.Engine, _ *lab) (left []string, err error) {
+	pods, err := e.Pods(context.Background())
+	for _, p := range pods {
+		left = append(left, fmt.Sprintf("pod %s, %s", p.Name, p.Phase))
+	}
+	return left, err
+}
+
+func leftInRuntime(e *engine.Engine, _ *lab) (left []string, err error) {
+	ctx, cri := context.Background(), e.Daemon().CRI()
+	sandboxes, err := cri.ListPodSandbox(ctx, &runtimeapi.ListPodSandboxRequest{})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sandboxes.Items {
+		left = append(left, "sandbox of pod "+s.GetMetadata().GetName())
+	}
+	containers, err := cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range containers.Containers {
+		left = append(left, "container "+c.GetMetadata().GetName())
+	}
+	err = e.Daemon().Client().SnapshotService(e.Daemon().Snapshotter()).Walk(ctx, func(_ context.Context, s snapshots.Info) error {
+		if s.Kind != snapshots.KindCommitted {
+			left = append(left, fmt.Sprintf("snapshot %s %v", s.Name, s.Labels))
+		}
+		return nil
+	})
+	return left, err
+}
+
+// leftFiles finds directories of pods and traces, and cgroups of pods in
+// either version's hierarchy.
+func leftFiles(_ *engine.Engine, l *lab) (left []string, err error) {
+	id := sha256.Sum256([]byte(l.options.Root))
+	groups := "adamant_" + hex.EncodeToString(id[:8]) + "*"
+	for _, pattern := range []string{
+		filepath.Join(l.dir, "root/learn/trial-*"), filepath.Join(l.dir, "root/pods/[^.]*"), filepath.Join(l.dir, "root/pods/.new-*"),
+		filepath.Join("/sys/fs/cgroup", groups), filepath.Join("/sys/fs/cgroup/*", groups),
+	} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		left = append(left, found...)
+	}
+	return left, nil
+}
+
+func leftMounts(_ *engine.Engine, l *lab) (left []string, err error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
 		if strings.Contains(line, l.dir) {
-			t.Errorf("mount is left: %s", line)
+			left = append(left, "mount "+line)
 		}
 	}
-	checkCgroups(t, l)
+	return left, err
 }
 
-// checkCgroups looks for cgroups of pods, in either version's hierarchy.
-func checkCgroups(t *testing.T, l *lab) {
-	t.Helper()
-	id := sha256.Sum256([]byte(l.options.Root))
-	for _, pattern := range []string{"/sys/fs/cgroup/adamant_%s*", "/sys/fs/cgroup/*/adamant_%s*"} {
-		left, err := filepath.Glob(fmt.Sprintf(pattern, hex.EncodeToString(id[:8])))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, path := range left {
-			t.Errorf("cgroup %s is left", path)
-		}
-	}
-}
-
-// checkProcesses looks for shims and tracers of the lab.
-func checkProcesses(t *testing.T, l *lab) {
-	t.Helper()
+// leftProcesses finds shims and tracers of the lab.
+func leftProcesses(_ *engine.Engine, l *lab) (left []string, err error) {
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, path := range lines {
 		raw, err := os.ReadFile(path)
 		if err != nil || !strings.Contains(string(raw), l.dir) {
 			continue
 		}
 		if args := strings.Split(string(raw), "\x00"); strings.Contains(args[0], "shim") || strings.Contains(args[0], "adamant-runc") {
-			t.Errorf("process %s is left: %q", filepath.Dir(path), args)
+			left = append(left, fmt.Sprintf("process %s: %q", filepath.Dir(path), args))
 		}
 	}
+	return left, err
 }

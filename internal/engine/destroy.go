@@ -15,11 +15,14 @@ import (
 // a runtime that was already there only the pods go. That there is nothing is
 // no error.
 func Destroy(ctx context.Context, opts Options) error {
-	opts = opts.withDefaults()
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return fmt.Errorf("destroy: %w", err)
+	}
 	if opts.RuntimeEndpoint != "" {
 		return destroyPods(ctx, opts)
 	}
-	err := containerd.Stop(ctx, containerd.Options{Root: opts.Root, State: opts.State})
+	err = containerd.Stop(ctx, containerd.Options{Root: opts.Root, State: opts.State})
 	if err != nil {
 		return err
 	}

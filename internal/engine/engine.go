@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -60,7 +59,10 @@ type features struct {
 // Open connects to the runtime, which it starts if it is the private one, and
 // removes what pods left behind whose creator or remover was killed.
 func Open(ctx context.Context, opts Options) (*Engine, error) {
-	opts = opts.withDefaults()
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("open engine: %w", err)
+	}
 	if err := os.MkdirAll(podsDir(opts.Root), 0o750); err != nil {
 		return nil, fmt.Errorf("open engine: %w", err)
 	}
@@ -78,12 +80,12 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-func (o Options) withDefaults() Options {
+func (o Options) withDefaults() (_ Options, err error) {
 	if o.Root == "" {
 		o.Root = containerd.DefaultRoot
 	}
-	if abs, err := filepath.Abs(o.Root); err == nil {
-		o.Root = abs
+	if o.Root, err = containerd.RealPath(o.Root); err != nil {
+		return o, err
 	}
 	if o.SeccompRoot == "" {
 		o.SeccompRoot = "/var/lib/kubelet/seccomp"
@@ -94,7 +96,7 @@ func (o Options) withDefaults() Options {
 	if o.step == nil {
 		o.step = func(string) {}
 	}
-	return o
+	return o, nil
 }
 
 func openDaemon(ctx context.Context, opts Options) (*containerd.Daemon, error) {

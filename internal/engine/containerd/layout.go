@@ -17,7 +17,7 @@ const (
 )
 
 // A layout says where everything of one private containerd lies. Both paths
-// are absolute.
+// are absolute and without symbolic links.
 type layout struct{ root, state string }
 
 // maxSocket is the longest path of a unix socket (sun_path less its NUL); the
@@ -33,10 +33,10 @@ func newLayout(root, state string) (layout, error) {
 	}
 	var l layout
 	var err error
-	if l.root, err = filepath.Abs(root); err != nil {
+	if l.root, err = RealPath(root); err != nil {
 		return layout{}, err
 	}
-	if l.state, err = filepath.Abs(state); err != nil {
+	if l.state, err = RealPath(state); err != nil {
 		return layout{}, err
 	}
 	if l.root == l.state {
@@ -47,6 +47,28 @@ func newLayout(root, state string) (layout, error) {
 		return layout{}, fmt.Errorf("state directory %s is %d characters too long for a unix socket", l.state, n-maxSocket)
 	}
 	return l, nil
+}
+
+// RealPath returns a directory's absolute path without symbolic links, as the
+// kernel lists mounts below it: a mount that is not found by its path would
+// stay, and what is behind it be removed. What is not there yet is kept as it
+// is written.
+func RealPath(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	rest := ""
+	for at := abs; ; at = filepath.Dir(at) {
+		real, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || at == "/" {
+			return "", fmt.Errorf("resolve %s: %w", abs, err)
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
 }
 
 func (l layout) containerdRoot() string  { return filepath.Join(l.root, "containerd") }

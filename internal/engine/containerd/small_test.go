@@ -74,18 +74,39 @@ func TestConfig(t *testing.T) {
 }
 
 func TestLayout(t *testing.T) {
-	if _, err := newLayout("/a", "/a"); err == nil {
+	if _, err := newLayout("/none", "/none"); err == nil {
 		t.Error("root and state may be the same")
 	}
-	if _, err := newLayout("/a", "/"+strings.Repeat("b", 90)); err == nil {
+	if _, err := newLayout("/none", "/"+strings.Repeat("b", 90)); err == nil {
 		t.Error("a state directory too long for a socket was taken")
 	}
-	l, err := newLayout("/a/b", "")
+	l, err := newLayout("/none/b", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(l.bridge()) > 15 {
 		t.Errorf("interface %s has too long a name", l.bridge())
+	}
+}
+
+// TestLayoutThroughALink: the kernel lists mounts without symbolic links.
+func TestLayoutThroughALink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLayout(dir+"/link/new/root", dir+"/link")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{l.root, l.state}, []string{dir + "/new/root", dir}); diff != "" {
+		t.Error(diff)
+	}
+	if err := os.Symlink("loop", filepath.Join(dir, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := newLayout(dir+"/loop", ""); err == nil {
+		t.Errorf("a loop of links was taken as %s", l.root)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,8 +44,19 @@ func UnmountBelow(dir string) error {
 }
 
 // Below lists the mount points on dir and below it, in the order in which they
-// were mounted.
+// were mounted. Symbolic links in dir are followed: the kernel lists mounts
+// without.
 func Below(dir string) ([]string, error) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err

@@ -108,6 +108,35 @@ short line
 	}
 }
 
+// The kernel lists a mount below the directory that a link leads to. One that
+// was not found would not be unmounted, and what is behind it be removed.
+func TestBelowThroughALink(t *testing.T) {
+	volume, target := subpathDirs(t)
+	if err := BindSubpath(volume, "a", target); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Dir(target), link); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Below(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, []string{target}); diff != "" {
+		t.Error(diff)
+	}
+	if err := UnmountBelow(link); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Below(filepath.Dir(target)); err != nil || len(got) > 0 {
+		t.Errorf("still mounted: %v, %v", got, err)
+	}
+	if got, err := Below(filepath.Join(link, "none")); err != nil || len(got) > 0 {
+		t.Errorf("of what is not there: %v, %v", got, err)
+	}
+}
+
 func FuzzBelow(f *testing.F) {
 	f.Add("30 22 0:5 / /a/b rw - tmpfs tmpfs rw\n", "/a")
 	f.Fuzz(func(t *testing.T, info, dir string) {

@@ -38,6 +38,9 @@ func sandboxConfig(s *PodSpec, l layout, n node) *cri.PodSandboxConfig {
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
+	// containerd hands a sandbox's annotations with our prefix to runc with each
+	// container as well; where traces go is not for a manifest to say.
+	delete(annotations, AnnotationTrace)
 	annotations[AnnotationWorkload] = s.workload()
 	cfg := &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: s.Name, Namespace: s.Namespace, Uid: l.uid},

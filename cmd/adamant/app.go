@@ -69,17 +69,33 @@ func newRootCommand(a *app) *cobra.Command {
 	flags.StringVar(&a.root, "data-dir", env("ADAMANT_ROOT", ""), "directory for images, pods and volumes, also $ADAMANT_ROOT (default /var/lib/adamant)")
 	flags.StringVar(&a.state, "state-dir", env("ADAMANT_STATE", ""), "directory for sockets and what a reboot may forget, also $ADAMANT_STATE (default /run/adamant)")
 	flags.StringVar(&a.endpoint, "runtime-endpoint", env("ADAMANT_RUNTIME_ENDPOINT", ""), "a CRI socket to use instead of the private containerd, such as unix:///run/crio/crio.sock")
+	for _, name := range []string{"data-dir", "state-dir", "runtime-endpoint"} {
+		flags.Lookup(name).DefValue = "" // help shows the built-in one, not the environment's
+	}
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
 	flags.StringVar(&a.color, "color", "auto", "auto, always or never")
+	must(root.RegisterFlagCompletionFunc("output", choices("text", "json")))
+	must(root.RegisterFlagCompletionFunc("color", choices("auto", "always", "never")))
 	root.AddCommand(commands(a)...)
+	addCompletion(root)
 	for _, c := range root.Commands() {
 		wrapArgs(c)
 	}
 	return root
 }
 
-// wrapArgs makes a wrong number of arguments a usage error.
+// must is for errors that only a wrong program can cause.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// wrapArgs makes a wrong number of arguments a usage error, also below c.
 func wrapArgs(c *cobra.Command) {
+	for _, below := range c.Commands() {
+		wrapArgs(below)
+	}
 	check := c.Args
 	if check == nil {
 		return
@@ -109,8 +125,10 @@ func (a *app) open(ctx context.Context) (*engine.Engine, error) {
 
 // openWith is open with options beyond the global flags.
 func (a *app) openWith(ctx context.Context, o engine.Options) (*engine.Engine, error) {
-	if os.Geteuid() != 0 && a.endpoint == "" {
-		return nil, hint{fmt.Errorf("containers need root, and this is user %d", os.Geteuid()), "run it with sudo"}
+	if a.endpoint == "" {
+		if err := needRoot(); err != nil {
+			return nil, err
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -129,6 +147,13 @@ func (a *app) openWith(ctx context.Context, o engine.Options) (*engine.Engine, e
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
+}
+
+func needRoot() error {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return hint{fmt.Errorf("containers need root, and this is user %d", os.Geteuid()), "run it with sudo"}
 }
 
 func (a *app) json() bool { return a.output == "json" }
@@ -157,7 +182,7 @@ func isTerminal(v any) bool {
 
 // progress says on stderr what is being done, one line a step.
 func (a *app) progress(format string, args ...any) {
-	fmt.Fprintf(a.err, format+"\n", args...)
+	fmt.Fprintln(a.err, printable(fmt.Sprintf(format, args...)))
 }
 
 func env(name, otherwise string) string {

@@ -8,18 +8,28 @@ import (
 
 func newCopyUpCommand(a *app) *cobra.Command {
 	var o copyup.Options
+	var install string
 	cmd := &cobra.Command{
-		Use:   "copy-up --from DIR --to DIR PATH[:OPTION,...]...",
+		Use:   "copy-up --from DIR --to DIR PATH[:OPTION,...]... | --install FILE",
 		Short: "Copy an image's content into volumes; what sealed manifests run before a container",
 		Long: `Copy-up copies each PATH of the image at --from into the volume mounted at
 --to/PATH, with owner, mode, attributes and links. A volume that is complete is
 not touched again; one whose copy was killed is completed.
 
-Options of a path: subpath=NAME, mode=OCTAL, uid=N, gid=N, file.`,
-		Example: `  adamant copy-up --from /image --to /volumes /run /var/lib/redis:subpath=data`,
-		Hidden:  true,
-		Args:    cobra.MinimumNArgs(1),
+Options of a path: subpath=NAME, mode=OCTAL, uid=N, gid=N, file.
+
+With --install it only copies this program to FILE, in a volume from which a
+container of another image runs it.`,
+		Example: `  adamant copy-up --from /image --to /volumes /run /var/lib/redis:subpath=data
+  adamant copy-up --install /adamant-bin/adamant`,
+		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if (install == "") == (len(args) == 0) {
+				return usagef("name paths to copy up, or --install FILE")
+			}
+			if install != "" {
+				return copyup.Install(cmd.Context(), install)
+			}
 			for _, arg := range args {
 				t, err := copyup.ParseTarget(arg)
 				if err != nil {
@@ -33,6 +43,7 @@ Options of a path: subpath=NAME, mode=OCTAL, uid=N, gid=N, file.`,
 	}
 	cmd.Flags().StringVar(&o.From, "from", "/", "root of the image")
 	cmd.Flags().StringVar(&o.To, "to", "/volumes", "directory with the volumes")
+	cmd.Flags().StringVar(&install, "install", "", "copy this program to a file and do nothing else")
 	cmd.Flags().BoolVar(&o.Strict, "strict", false, "fail where an owner, mode or attribute cannot be kept")
 	return cmd
 }

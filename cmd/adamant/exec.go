@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/adamant-sh/adamant/internal/engine/cri"
@@ -16,15 +18,21 @@ func newExecCommand(a *app) *cobra.Command {
 	var container string
 	var stdin, tty bool
 	cmd := &cobra.Command{
-		Use:   "exec POD -- COMMAND [ARG...]",
+		Use:   "exec POD [--] COMMAND [ARG...]",
 		Short: "Run a command in a container of a pod",
-		Long:  `Exec runs a command in a running container and exits with its exit code.`,
+		Long: `Exec runs a command in a running container and exits with its exit code. Flags
+after the command are the command's, with or without a -- before it.`,
 		Example: `  adamant exec nginx-pod -- touch /etc/nginx/x
+  adamant exec nginx-pod ls -l /etc/nginx
   adamant exec -it nginx-pod -c nginx-container -- sh`,
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: a.completePods,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			command, err := a.execCommand(cmd, args[1:])
+			if err != nil || command == nil {
+				return err
+			}
 			e, err := a.open(ctx)
 			if err != nil {
 				return err
@@ -45,17 +53,35 @@ func newExecCommand(a *app) *cobra.Command {
 				}
 				defer restore()
 			}
-			code, err := pod.Exec(ctx, container, args[1:], streams)
+			code, err := pod.Exec(ctx, container, command, streams)
 			if err == nil && code != 0 {
 				err = status(code)
 			}
 			return err
 		},
 	}
+	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
 	cmd.Flags().BoolVarP(&stdin, "stdin", "i", false, "pass standard input on")
 	cmd.Flags().BoolVarP(&tty, "tty", "t", false, "give the command a terminal")
 	return cmd
+}
+
+// execCommand takes our own flags from between the pod and the command. It
+// returns no command if they asked for help.
+func (a *app) execCommand(cmd *cobra.Command, args []string) ([]string, error) {
+	err := cmd.Flags().Parse(args)
+	if errors.Is(err, pflag.ErrHelp) {
+		return nil, cmd.Help()
+	}
+	if err != nil {
+		return nil, usageError{err}
+	}
+	command := cmd.Flags().Args()
+	if len(command) == 0 {
+		return nil, usagef("name the command to run: adamant exec POD -- COMMAND")
+	}
+	return command, a.checkFlags()
 }
 
 // rawTerminal hands this process's terminal over to the command.
@@ -102,25 +128,4 @@ func resizes(ctx context.Context, fd int) <-chan cri.Size {
 		}
 	}()
 	return out
-}
-
-// completePods completes the names of pods.
-func (a *app) completePods(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 && cmd.Name() != "rm" {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	e, err := a.open(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	defer e.Close()
-	pods, err := e.Pods(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var names []string
-	for _, p := range pods {
-		names = append(names, p.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -56,7 +56,8 @@ Start-up alone misses much of what a program writes: give it load.`,
   adamant learn web.yaml --exercise-http :8080/ --for 1m > web.profile
   adamant learn redis.yaml --exercise 'redis-cli save' --leave-one-out
   adamant learn web.yaml --profile web.profile --exercise 'run-backup' --save web.profile`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeManifests,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			old, err := loadProfiles(earlier)
@@ -176,6 +177,27 @@ func named(all []profile.Profile, name string) []profile.Profile {
 	return out
 }
 
+// The document of `learn -o json`.
+type (
+	lessonListJSON struct {
+		APIVersion string       `json:"apiVersion"` // "adamant.sh/v1"
+		Kind       string       `json:"kind"`       // "LessonList"
+		Items      []lessonJSON `json:"items"`
+	}
+	lessonJSON struct {
+		Profile profile.Profile `json:"profile"`
+		Proof   learn.Proof     `json:"proof"`
+	}
+)
+
+func lessonList(lessons []learn.Lesson) lessonListJSON {
+	list := lessonListJSON{APIVersion: apiVersion, Kind: "LessonList", Items: []lessonJSON{}}
+	for _, l := range lessons {
+		list.Items = append(list.Items, lessonJSON{l.Profile, l.Proof})
+	}
+	return list
+}
+
 // printLessons prints the profiles, or where they were saved a summary. A
 // profile that could not be proven is incomplete.
 func (a *app) printLessons(lessons []learn.Lesson, save string) error {
@@ -196,7 +218,7 @@ func (a *app) printLessons(lessons []learn.Lesson, save string) error {
 	}
 	switch {
 	case a.json():
-		err = a.printJSON(lessons)
+		err = a.printJSON(lessonList(lessons))
 	case save != "":
 		for _, l := range lessons {
 			a.printVolumes(l)

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/adamant-sh/adamant/internal/observe"
 )
 
@@ -43,7 +45,11 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
-	return a.exitCode(newRootCommand(a).ExecuteContext(ctx))
+	cmd, err := newRootCommand(a).ExecuteContextC(ctx)
+	if interrupted(ctx, err) {
+		err = errors.New("interrupted")
+	}
+	return a.exitCode(cmd, err)
 }
 
 // A status is an outcome with an exit code of its own. Its message, if any, was
@@ -59,17 +65,9 @@ func (u usageError) Unwrap() error { return u.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// A hint says how an error can be mended.
-type hint struct {
-	error
-	mend string
-}
-
-func (h hint) Unwrap() error { return h.error }
-func (h hint) Hint() string  { return h.mend }
-
 // exitCode prints err where that has not been done yet and says how to exit.
-func (a *app) exitCode(err error) int {
+// cmd is the one that was meant, for its usage.
+func (a *app) exitCode(cmd *cobra.Command, err error) int {
 	var s status
 	var usage usageError
 	switch {
@@ -79,7 +77,7 @@ func (a *app) exitCode(err error) int {
 		return int(s)
 	case errors.As(err, &usage):
 		a.printError(err)
-		fmt.Fprintln(a.err, "  see 'adamant --help'")
+		fmt.Fprintf(a.err, "  usage: %s\n  see: %s --help\n", cmd.UseLine(), cmd.CommandPath())
 		return exitUsage
 	}
 	a.printError(err)
@@ -87,9 +85,8 @@ func (a *app) exitCode(err error) int {
 }
 
 func (a *app) printError(err error) {
-	fmt.Fprintln(a.err, "adamant:", err)
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		fmt.Fprintln(a.err, "  hint:", h.Hint())
+	fmt.Fprintln(a.err, "adamant:", printable(err.Error()))
+	if h := mend(err); h != "" {
+		fmt.Fprintln(a.err, "  hint:", printable(h))
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,7 +24,8 @@ writable. It exits 3 if a proof does not pass.`,
 		Example: `  adamant prove sealed.yaml
   adamant prove sealed.yaml --exercise-http :8080/ --for 1m
   adamant prove redis.yaml --exercise 'redis-cli save' -o json`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeManifests,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			f, err := manifest.Load(ctx, args[0])
@@ -55,13 +58,20 @@ writable. It exits 3 if a proof does not pass.`,
 	return cmd
 }
 
+// proofListJSON is the document of `prove -o json`.
+type proofListJSON struct {
+	APIVersion string        `json:"apiVersion"` // "adamant.sh/v1"
+	Kind       string        `json:"kind"`       // "ProofList"
+	Items      []learn.Proof `json:"items"`
+}
+
 func (a *app) printProofs(proofs []learn.Proof) error {
 	passed := true
 	for _, p := range proofs {
 		passed = passed && p.Passed
 	}
 	if a.json() {
-		if err := a.printJSON(proofs); err != nil {
+		if err := a.printJSON(proofListJSON{apiVersion, "ProofList", proofs}); err != nil {
 			return err
 		}
 	} else {
@@ -79,28 +89,28 @@ func (a *app) printProofs(proofs []learn.Proof) error {
 func (a *app) printProof(p learn.Proof) {
 	fmt.Fprintf(a.out, "%s  %s\n", a.verdict(p.Passed), p.Workload)
 	for _, reason := range p.Reasons {
-		fmt.Fprintf(a.out, "  %s\n", reason)
+		fmt.Fprintf(a.out, "  %s\n", printable(reason))
 	}
 	for _, c := range p.Load {
 		same := "as when writable"
 		if !c.Alike {
 			same = "but " + c.Writable + " when writable"
 		}
-		fmt.Fprintf(a.out, "  load  %-32s %-12s %s\n", c.Load, c.Sealed, same)
+		fmt.Fprintf(a.out, "  load  %-32s %-12s %s\n", printable(c.Load), printable(c.Sealed), printable(same))
 	}
 	if p.Passed {
 		fmt.Fprintln(a.out, "  calls that succeeded when the root was writable and fail now: none")
 	}
 	for _, f := range p.Failures {
 		if f.Mild {
-			fmt.Fprintf(a.out, "  mild  container %s: %s %s: %s\n", f.Container, f.Op, f.Path, f.Errno)
+			fmt.Fprintf(a.out, "  mild  container %s: %s %s: %s\n", f.Container, f.Op, printable(f.Path), f.Errno)
 		}
 	}
 	for _, w := range p.Weak {
 		fmt.Fprintf(a.out, "  weak  %s\n", w)
 	}
-	for name, log := range p.Logs {
-		if log = strings.TrimSpace(log); log != "" {
+	for _, name := range slices.Sorted(maps.Keys(p.Logs)) {
+		if log := strings.TrimSpace(p.Logs[name]); log != "" {
 			fmt.Fprintf(a.out, "  last lines of container %s:\n    %s\n", name, strings.ReplaceAll(printable(log), "\n", "\n    "))
 		}
 	}

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +49,9 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 				if err != nil {
 					return err
 				}
-				pods = append(pods, p)
+				if !slices.ContainsFunc(pods, func(q *engine.Pod) bool { return q.UID == p.UID }) {
+					pods = append(pods, p)
+				}
 			}
 			var errs []error
 			for _, p := range pods {
@@ -74,40 +81,36 @@ func newResetCommand(a *app) *cobra.Command {
 			if !yes {
 				return usagef("this removes all pods and images of %s: confirm it with --yes", or(a.root, containerd.DefaultRoot))
 			}
-			ctx := cmd.Context()
-			if err := removeAll(a, cmd); err != nil {
-				a.progress("while removing pods: %v", err)
-			}
-			root := or(a.root, containerd.DefaultRoot)
-			if err := containerd.Stop(ctx, containerd.Options{Root: root, State: a.state}); err != nil {
-				return err
-			}
-			return errors.Join(os.RemoveAll(root+"/pods"), os.RemoveAll(root+"/learn"))
+			return a.reset(cmd.Context())
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "really do it")
 	return cmd
 }
 
-// removeAll removes the pods in order, if the runtime still answers.
-func removeAll(a *app, cmd *cobra.Command) error {
+// reset removes all that was ever made below the two directories.
+func (a *app) reset(ctx context.Context) error {
 	if a.endpoint != "" {
 		return usagef("reset is for the private containerd; remove pods of %s with: adamant rm --all", a.endpoint)
 	}
-	e, err := a.open(cmd.Context())
-	if err != nil {
+	if err := needRoot(); err != nil {
 		return err
 	}
-	defer e.Close()
-	pods, err := e.Pods(cmd.Context())
-	if err != nil {
+	root := or(a.root, containerd.DefaultRoot)
+	a.progress("removing everything in %s", root)
+	if err := engine.Destroy(ctx, engine.Options{Root: a.root, State: a.state}); err != nil {
 		return err
 	}
-	var errs []error
-	for _, p := range pods {
-		errs = append(errs, p.Remove(cmd.Context(), 0, nil))
+	if err := os.RemoveAll(filepath.Join(root, "learn")); err != nil {
+		return err
 	}
-	return errors.Join(errs...)
+	for _, dir := range []string{root, or(a.state, containerd.DefaultState)} {
+		// Whatever else is in there was not made here, and stays.
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+	}
+	return nil
 }
 
 func or(s, otherwise string) string {

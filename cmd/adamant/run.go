@@ -46,6 +46,9 @@ them.`,
 			if err != nil {
 				return err
 			}
+			if other := f.UnsupportedKinds(); len(other) > 0 {
+				return manifest.Errors(other)
+			}
 			subjects, err := a.subjects(f)
 			if err != nil {
 				return err
@@ -57,8 +60,7 @@ them.`,
 			defer e.Close()
 			var specs []engine.PodSpec
 			for _, s := range subjects {
-				spec := s.Spec()
-				specs = append(specs, spec)
+				specs = append(specs, s.Spec())
 			}
 			r := runner{app: a, engine: e, ready: ready, foreground: !detach}
 			return r.run(ctx, specs)

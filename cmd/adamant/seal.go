@@ -16,7 +16,7 @@ import (
 func newSealCommand(a *app) *cobra.Command {
 	var load loadFlags
 	var profiles []string
-	var write, diff bool
+	var write, diff, anyDigest bool
 	var form, image string
 	cmd := &cobra.Command{
 		Use:   "seal FILE",
@@ -26,14 +26,20 @@ readOnlyRootFilesystem, adds a volume for each path the profile asks for, and an
 init container that copies the image's content into those that need it. Nothing
 else in the file is touched: comments, order and literals stay.
 
-Without --profile the workload is learned first. The result goes to stdout.`,
+Without --profile the workload is learned first. A profile of an image that was
+replaced since is refused. The result goes to stdout; a second time changes
+nothing.`,
 		Example: `  adamant seal web.yaml --profile web.profile > sealed.yaml
   adamant seal web.yaml --profile web.profile --diff
   adamant seal web.yaml --exercise-http :8080/ -w`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeManifests,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if write && diff {
 				return usagef("--write and --diff: choose one")
+			}
+			if write && args[0] == "-" {
+				return usagef("--write needs a file, not standard input")
 			}
 			if form != string(manifest.ImageVolume) && form != string(manifest.InstalledTool) {
 				return usagef("--copy-up %q: want image-volume or installed-tool", form)
@@ -47,10 +53,14 @@ Without --profile the workload is learned first. The result goes to stdout.`,
 			if err != nil {
 				return err
 			}
-			if len(profiles) == 0 {
-				if all, err = a.learnToSeal(ctx, f, load); err != nil {
-					return err
-				}
+			switch {
+			case len(profiles) == 0:
+				all, err = a.learnToSeal(ctx, f, load)
+			case !anyDigest:
+				err = a.checkDigests(ctx, f, all)
+			}
+			if err != nil {
+				return err
 			}
 			sealed, err := learn.Seal(f, all, manifest.SealOptions{Form: manifest.CopyUpForm(form), Image: image})
 			if err != nil {
@@ -61,6 +71,7 @@ Without --profile the workload is learned first. The result goes to stdout.`,
 	}
 	load.add(cmd.Flags())
 	cmd.Flags().StringArrayVar(&profiles, "profile", nil, "profile to seal by, from adamant learn; may be repeated")
+	cmd.Flags().BoolVar(&anyDigest, "any-digest", false, "seal even if an image was replaced since its profile was learned")
 	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the result back to FILE")
 	cmd.Flags().StringVar(&form, "copy-up", string(manifest.ImageVolume), "how the image's content gets into volumes: image-volume, or installed-tool for clusters without image volumes")
 	cmd.Flags().StringVar(&image, "copy-up-image", manifest.CopyUpImage, "image with the copy-up tool, as the cluster knows it")
@@ -86,6 +97,14 @@ func (a *app) learnToSeal(ctx context.Context, f manifest.File, load loadFlags) 
 	return out, nil
 }
 
+// sealedJSON is the document of `seal -o json`.
+type sealedJSON struct {
+	APIVersion string `json:"apiVersion"` // "adamant.sh/v1"
+	Kind       string `json:"kind"`       // "SealedManifest"
+	File       string `json:"file"`
+	Manifest   string `json:"manifest"` // the whole file, sealed
+}
+
 func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) error {
 	switch {
 	case write:
@@ -98,7 +117,7 @@ func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) erro
 		_, err = fmt.Fprint(a.out, udiff.Unified(f.Name, f.Name+" (sealed)", string(before), string(sealed)))
 		return err
 	case a.json():
-		return a.printJSON(map[string]string{"apiVersion": profile.APIVersion, "kind": "SealedManifest", "file": f.Name, "manifest": string(sealed)})
+		return a.printJSON(sealedJSON{apiVersion, "SealedManifest", f.Name, string(sealed)})
 	}
 	_, err := a.out.Write(sealed)
 	return err
@@ -106,9 +125,6 @@ func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) erro
 
 // replaceFile writes a file that exists, with its mode.
 func replaceFile(name string, data []byte) error {
-	if name == "-" {
-		return usagef("--write needs a file, not standard input")
-	}
 	info, err := os.Stat(name)
 	if err != nil {
 		return err

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/learn"
+)
+
+// A hint says how an error can be mended.
+type hint struct {
+	error
+	mend string
+}
+
+func (h hint) Unwrap() error { return h.error }
+
+// mend says how an error can be mended; empty if nobody knows. Errors that say
+// it themselves need none.
+func mend(err error) string {
+	var own hint
+	var missing *engine.MissingImageError
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &own):
+		return own.mend
+	case errors.As(err, &missing):
+		return "save it where it is (docker save " + missing.Image + ") and load it here, or name it: adamant load FILE --as " + missing.Image
+	case errors.Is(err, engine.ErrNotFound):
+		return "adamant ps lists the pods"
+	case errors.Is(err, containerd.ErrNoImage):
+		return "adamant images lists the images, adamant load adds some"
+	case errors.Is(err, engine.ErrBusy):
+		return "try again once it is done; adamant ps shows what is being made or removed"
+	case errors.Is(err, engine.ErrSupervised):
+		return "a pod has one supervisor: end the other one, or use adamant logs -f"
+	case errors.Is(err, learn.ErrUnfit):
+		return "make it run first (adamant run -f FILE); what breaks it has nothing to do with sealing"
+	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+		return "run it with sudo"
+	}
+	return ""
+}
+
+// interrupted reports whether err only says that the user or a signal ended
+// the command.
+func interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, context.Canceled)
+}

@@ -1,114 +1,124 @@
 package learn
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/cri"
 	"github.com/adamant-sh/adamant/internal/observe"
 )
 
 const (
-	commandTime = 2 * time.Minute // for one exercise command
-	maxOutput   = 2 << 10         // bytes kept of a command's output
+	portPatience = 15 * time.Second // for a declared port that nobody asked to load
+	completion   = 10 * time.Minute // for a pod that is meant to end
 )
 
 // load puts a ready pod under load, until the time is over and it has written
-// nothing new for a while. A pod that runs to its end needs no load.
-func (o Options) load(ctx context.Context, pod *engine.Pod, traceDir string) ([]Outcome, error) {
-	if err := pod.Refresh(ctx); err != nil {
-		return nil, err
+// nothing new for a while. A pod that is meant to end is waited for instead.
+func (o Options) load(ctx context.Context, pod *engine.Pod, traceDir string, t *Trial) error {
+	if err := pod.Refresh(ctx); err != nil || pod.Phase != engine.Running {
+		return err
 	}
-	if pod.Phase != engine.Running {
-		return nil, nil
+	watch := o.watch(ctx, pod)
+	err := o.loadWatched(watch.ctx, pod, traceDir, watch, t)
+	ended := watch.end()
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	targets, err := o.targets(ctx, pod)
-	if err != nil {
-		return nil, err
+	if ended != nil {
+		t.Healthy, t.Failure = false, ended.Error()
+		if err := pod.Refresh(ctx); err != nil {
+			return err
+		}
+		if why := stayedUp(pod); why != nil {
+			t.Failure += ": " + why.Error()
+		}
+	}
+	if err != nil && watch.ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func (o Options) loadWatched(ctx context.Context, pod *engine.Pod, traceDir string, watch *watch, t *Trial) error {
+	var err error
+	if t.asked, err = o.targets(ctx, pod); err != nil {
+		return err
 	}
 	end := time.Now().Add(o.Load.For)
 	for {
-		outcomes, err := o.round(ctx, pod, targets)
-		if err != nil {
-			return outcomes, err
+		t.Outcomes = o.round(ctx, pod, t.asked)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if !time.Now().Before(end) || failed(outcomes) {
-			return outcomes, o.settle(ctx, pod, traceDir)
+		if !time.Now().Before(end) || failed(t.Outcomes) {
+			break
 		}
 	}
+	if o.meantToEnd(pod.Spec().Spec) && !failed(t.Outcomes) {
+		limit := orElse(o.Load.For, completion)
+		o.say("  it is meant to end: waiting for that, %s at most", limit)
+		if watch.wait(limit) {
+			return nil
+		}
+		t.Weak = append(t.Weak, fmt.Sprintf("it had not ended after %s: what it writes later is not known", limit))
+	}
+	return o.settle(ctx, pod, traceDir)
+}
+
+// meantToEnd reports whether a pod does its work and is done: it is not started
+// again, and nothing in it serves.
+func (o Options) meantToEnd(spec corev1.PodSpec) bool {
+	if spec.RestartPolicy == corev1.RestartPolicyAlways || len(o.Load.HTTP)+len(o.Load.Commands) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe != nil || len(c.Ports) > 0 })
 }
 
 func failed(outcomes []Outcome) bool {
-	for _, o := range outcomes {
-		if !o.OK {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(outcomes, func(o Outcome) bool { return !o.OK && !o.Free })
 }
 
 // round is the whole load once.
-func (o Options) round(ctx context.Context, pod *engine.Pod, targets []string) ([]Outcome, error) {
+func (o Options) round(ctx context.Context, pod *engine.Pod, targets []string) []Outcome {
+	isFound := o.Load.found || len(o.Load.HTTP) == 0
 	var outcomes []Outcome
-	c := client()
+	c := client(address(pod))
 	defer c.CloseIdleConnections()
 	for _, t := range targets {
 		for _, r := range requests(t) {
-			outcomes = append(outcomes, r.run(ctx, c))
+			outcome := r.run(ctx, c)
+			outcome.Free = outcome.Free || isFound
+			outcomes = append(outcomes, outcome)
 		}
 	}
-	for _, command := range o.Load.Commands {
-		outcome, err := o.command(ctx, pod, command)
-		if err != nil {
-			return outcomes, err
-		}
-		outcomes = append(outcomes, outcome)
+	for _, line := range o.Load.Commands {
+		outcomes = append(outcomes, command(ctx, pod, line))
 	}
-	return outcomes, ctx.Err()
+	return outcomes
 }
 
-// command runs one exercise in the pod's first container.
-func (o Options) command(ctx context.Context, pod *engine.Pod, command string) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTime)
-	defer cancel()
-	var output bytes.Buffer
-	code, err := pod.Exec(ctx, "", argv(command), cri.Streams{Stdout: &output, Stderr: &output})
-	if err != nil {
-		return Outcome{Load: command, Result: err.Error()}, nil
+// address is where a pod's ports are; those on the machine's network are asked
+// on its loopback.
+func address(pod *engine.Pod) string {
+	if pod.IP == "" || pod.Spec().Spec.HostNetwork {
+		return "127.0.0.1"
 	}
-	text := output.String()
-	if len(text) > maxOutput {
-		text = text[len(text)-maxOutput:]
-	}
-	outcome := Outcome{Load: command, Result: fmt.Sprintf("exit %d", code), OK: code == 0}
-	if !outcome.OK {
-		outcome.Output = text
-	}
-	return outcome, nil
+	return pod.IP
 }
 
-// argv is a command for exec: split at spaces if that is all there is to it,
-// else given to the container's shell.
-func argv(command string) []string {
-	if strings.ContainsAny(command, "'\"\\$`|&;<>()*?[]#~=%{}!\n") {
-		return []string{"/bin/sh", "-c", command}
-	}
-	return strings.Fields(command)
-}
-
-// targets are the URLs to ask: those of the load or, where none are given, the
-// root page of each declared port that answers HTTP.
+// targets are the URLs to ask, each once something listens there: those of the
+// load or, where there is none, the root page of each declared port that
+// answers HTTP.
 func (o Options) targets(ctx context.Context, pod *engine.Pod) ([]string, error) {
-	ip := pod.IP
-	if ip == "" {
-		ip = "127.0.0.1"
-	}
+	ip := address(pod)
 	var out []string
 	for _, arg := range o.Load.HTTP {
 		t, err := target(arg, ip)
@@ -117,23 +127,65 @@ func (o Options) targets(ctx context.Context, pod *engine.Pod) ([]string, error)
 		}
 		out = append(out, t)
 	}
-	if len(out) > 0 || len(o.Load.Commands) > 0 {
-		return out, nil
+	// Being ready does not mean to listen, where no probe asks for it.
+	patience, cancel := context.WithTimeout(ctx, orElse(o.Ready, defaultReady))
+	defer cancel()
+	for _, t := range out {
+		accepts(patience, net.JoinHostPort(ip, portOf(t)))
 	}
-	for _, port := range declaredPorts(pod.Spec().Spec) {
-		if speaksHTTP(ctx, ip, port) {
-			o.say("  port %d answers HTTP: it is asked for /", port)
-			out = append(out, fmt.Sprintf("http://%s:%d/", ip, port))
+	if len(out) > 0 || len(o.Load.Commands) > 0 {
+		return out, ctx.Err()
+	}
+	return o.findHTTP(ctx, ip, declaredPorts(pod.Spec().Spec))
+}
+
+// findHTTP returns the root pages of the ports that answer HTTP.
+func (o Options) findHTTP(ctx context.Context, ip string, ports []int32) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, portPatience)
+	defer cancel()
+	found := make([]string, len(ports))
+	var group errgroup.Group
+	for i, port := range ports {
+		group.Go(func() error {
+			if accepts(ctx, net.JoinHostPort(ip, fmt.Sprint(port))) {
+				found[i], _ = httpAt(ctx, ip, port)
+			}
+			return nil
+		})
+	}
+	group.Wait()
+	var out []string
+	for i, url := range found {
+		if url == "" {
+			continue
 		}
+		o.say("  port %d answers HTTP: it is asked for /", ports[i])
+		out = append(out, url)
 	}
 	return out, nil
+}
+
+// asIn returns the options for another run of the workload, which asks for
+// what the first run was asked, also where that was found out.
+func (o Options) asIn(first Trial) Options {
+	if len(o.Load.HTTP) > 0 || len(first.asked) == 0 {
+		return o
+	}
+	o.Load.found = true
+	for _, arg := range first.asked {
+		if rest, isPlain := strings.CutPrefix(arg, "http://"); isPlain {
+			arg = rest[strings.LastIndex(rest, ":"):] // the next pod has its own address
+		}
+		o.Load.HTTP = append(o.Load.HTTP, arg)
+	}
+	return o
 }
 
 func declaredPorts(spec corev1.PodSpec) []int32 {
 	var out []int32
 	eachContainer(&spec, func(c *corev1.Container) {
 		for _, p := range c.Ports {
-			if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
+			if (p.Protocol == corev1.ProtocolTCP || p.Protocol == "") && !slices.Contains(out, p.ContainerPort) {
 				out = append(out, p.ContainerPort)
 			}
 		}
@@ -146,7 +198,7 @@ func (o Options) settle(ctx context.Context, pod *engine.Pod, traceDir string) e
 	quiet, began := orElse(o.Load.Quiet, defaultQuiet), time.Now()
 	known, since := -1, time.Now()
 	for time.Since(began) < maxWait {
-		if err := pause(ctx, pollTraces); err != nil {
+		if err := pause(ctx, min(pollTraces, quiet)); err != nil {
 			return err
 		}
 		traces, err := observe.Load(traceDir)

@@ -23,6 +23,8 @@ var ErrUnfit = errors.New("the workload does not work with a writable root eithe
 type Lesson struct {
 	Profile profile.Profile
 	Proof   Proof // the last one
+
+	writable, sealed Trial // what LeaveOneOut compares with
 }
 
 // Learn runs a workload with a writable root, derives its profile, and proves
@@ -43,7 +45,7 @@ func Learn(ctx context.Context, o Options, s Subject, earlier ...profile.Profile
 			return Lesson{}, err
 		}
 	}
-	return o.proven(ctx, s, p, ref, scenes)
+	return o.asIn(ref).proven(ctx, s, p, ref, scenes)
 }
 
 // proven proves a profile, widening it as long as that helps.
@@ -54,13 +56,13 @@ func (o Options) proven(ctx context.Context, s Subject, p profile.Profile, ref T
 			return Lesson{}, err
 		}
 		o.say("%s: running it sealed, with %s", s.Name(), count(volumes(p), "volume"))
-		proof, err := o.prove(ctx, sealed, ref, scenes)
+		proof, trial, err := o.prove(ctx, sealed, ref, scenes)
 		if err != nil {
 			return Lesson{}, err
 		}
 		proof.Widened = round
 		if proof.Passed || round == maxWidenings {
-			return Lesson{p, proof}, nil
+			return Lesson{p, proof, ref, trial}, nil
 		}
 		wider := false
 		for i := range p.Containers {
@@ -70,7 +72,7 @@ func (o Options) proven(ctx context.Context, s Subject, p profile.Profile, ref T
 			wider = wider || changed
 		}
 		if !wider {
-			return Lesson{p, proof}, nil
+			return Lesson{p, proof, ref, trial}, nil
 		}
 		o.say("%s: %s; widening the profile", s.Name(), proof.Reasons[0])
 	}
@@ -85,6 +87,9 @@ func (o Options) reference(ctx context.Context, s Subject) (Trial, scenes, error
 	}
 	o.say("%s: running it with a writable root", s.Name())
 	ref, err := o.try(ctx, spec)
+	if !o.traces() {
+		ref.Weak = append(ref.Weak, "the runtime does not trace: of what was written, only what was left behind is known")
+	}
 	if err != nil {
 		return Trial{}, nil, err
 	}
@@ -112,10 +117,12 @@ func (o Options) derive(s Subject, ref Trial, scenes scenes) (profile.Profile, e
 		} else if len(traces) == 0 {
 			return p, fmt.Errorf("%s: container %s ran, but was not traced", s.Name(), name)
 		}
-		p.Containers = append(p.Containers, profile.Derive(profile.Input{
+		c := profile.Derive(profile.Input{
 			Name: name, Image: s.image(name), Digest: scene.digest, Method: method,
 			Traces: traces, Left: ref.Left[name], Scene: scene.Scene,
-		}))
+		})
+		c.Weak = append(c.Weak, ref.Weak...)
+		p.Containers = append(p.Containers, c)
 	}
 	return p, nil
 }

@@ -3,6 +3,7 @@ package learn
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,13 +19,19 @@ import (
 )
 
 // A Load is what is done to a workload while it is watched, so that it writes
-// what it writes in real use. The zero value does nothing but wait until the
-// workload has been quiet for a while.
+// what it writes in real use. The zero value asks the declared ports that answer
+// HTTP, and waits until the workload has been quiet for a while.
+//
+// What a command of the load writes counts as written by the workload: it
+// stands for what probes, operators and backups do in the container, and would
+// fail there, too, if it could not write.
 type Load struct {
 	Commands []string      `json:"commands,omitempty"` // run in the first container; by its /bin/sh where it needs one
-	HTTP     []string      `json:"http,omitempty"`     // "/path", ":8080/path" or a URL whose host is replaced by the pod's address
+	HTTP     []string      `json:"http,omitempty"`     // "/path", ":8080/path" or a URL; whatever its host, the pod is asked
 	For      time.Duration `json:"for,omitempty"`      // repeat the load for this long; once if zero
 	Quiet    time.Duration `json:"quiet,omitempty"`    // then wait until nothing new was written for this long; 2 s if zero
+
+	found bool // HTTP was found out, not asked for: any answer will do
 }
 
 const (
@@ -42,6 +49,7 @@ type Outcome struct {
 	Result string `json:"result"` // "200", "exit 0", or the error
 	OK     bool   `json:"ok"`     // the load passed
 	Class  string `json:"-"`      // of the result, as far as it is the same in every run
+	Free   bool   `json:"-"`      // it need not be OK, since nobody asked for it, but alike in every run
 	Output string `json:"output,omitempty"`
 }
 
@@ -67,26 +75,39 @@ func (r request) String() string {
 	return r.method + " " + path
 }
 
-// target resolves one --exercise-http argument against the pod's address.
+// target is the URL of one --exercise-http argument. Without a host of its own
+// it has the pod's address, as in a probe's request.
 func target(arg, ip string) (string, error) {
-	if strings.HasPrefix(arg, "/") {
-		arg = "http://pod" + arg
-	} else if strings.HasPrefix(arg, ":") {
-		arg = "http://pod" + arg
+	host := ip
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, ":") {
+		arg = "http://" + host + arg
 	}
 	u, err := url.Parse(arg)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return "", fmt.Errorf("http load %q: want /path, :port/path or a URL", arg)
-	}
-	if port := u.Port(); port != "" {
-		u.Host = net.JoinHostPort(ip, port)
-	} else {
-		u.Host = ip
 	}
 	if u.Path == "" {
 		u.Path = "/"
 	}
+	u.Fragment = ""
 	return u.String(), nil
+}
+
+// portOf is the port that a URL is asked at.
+func portOf(target string) string {
+	u, err := url.Parse(target)
+	switch {
+	case err != nil:
+		return ""
+	case u.Port() != "":
+		return u.Port()
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
 }
 
 // requests is the HTTP load of one round on one URL: many small requests at
@@ -111,18 +132,24 @@ func (r request) run(ctx context.Context, c *http.Client) Outcome {
 		})
 	}
 	err := group.Wait()
+	out := Outcome{Load: r.String(), Free: r.body > 0}
 	switch worst := slices.Max(codes); {
 	case err != nil && r.body > 0 && cutShort(err):
 		// A server that does not want the body may say so by closing.
-		return Outcome{Load: r.String(), Result: "refused early", OK: true}
+		out.Result, out.OK, out.Class = "refused early", true, refused
 	case err != nil:
-		return Outcome{Load: r.String(), Result: reason(err)}
-	case r.body > 0:
-		return Outcome{Load: r.String(), Result: fmt.Sprint(worst), OK: worst < 500}
+		out.Result = reason(err)
+	case r.body > 0 && (worst/100 == 4 || worst == http.StatusNotImplemented):
+		out.Result, out.OK, out.Class = fmt.Sprint(worst), true, refused
 	default:
-		return Outcome{Load: r.String(), Result: fmt.Sprint(worst), OK: worst < 500, Class: fmt.Sprint(worst / 100)}
+		out.Result, out.OK, out.Class = fmt.Sprint(worst), worst < 500, fmt.Sprint(worst/100)
 	}
+	return out
 }
+
+// refused is the class of answers to a body that is not wanted. Whether the
+// answer or the end of the connection is seen first is chance.
+const refused = "refused"
 
 func cutShort(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
@@ -155,21 +182,66 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// client does not reuse what an earlier, stopped instance answered on.
-func client() *http.Client {
+// client asks the pod, whatever host a URL names: requests for any of its
+// virtual hosts reach it. Its certificates are taken as they are, since nothing
+// secret is sent and the answer is not trusted. It does not reuse what an
+// earlier, stopped instance answered on.
+func client(ip string) *http.Client {
+	var d net.Dialer
 	return &http.Client{
-		Timeout:       30 * time.Second,
-		Transport:     &http.Transport{MaxConnsPerHost: requestsAtOnce, DisableCompression: true},
+		Timeout: 30 * time.Second,
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				_, port, err := net.SplitHostPort(addr)
+				if err != nil {
+					return nil, err
+				}
+				return d.DialContext(ctx, network, net.JoinHostPort(ip, port))
+			},
+			TLSClientConfig:    &tls.Config{InsecureSkipVerify: true},
+			MaxConnsPerHost:    requestsAtOnce,
+			DisableCompression: true,
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// speaksHTTP reports whether a server at the address answers a GET.
-func speaksHTTP(ctx context.Context, ip string, port int32) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+// httpAt returns the URL of a port's root page, if a server answers there.
+func httpAt(ctx context.Context, ip string, port int32) (string, bool) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	c := client()
+	c := client(ip)
 	defer c.CloseIdleConnections()
-	code, err := request{http.MethodGet, fmt.Sprintf("http://%s/", net.JoinHostPort(ip, fmt.Sprint(port))), 0, 1}.once(ctx, c)
-	return err == nil && code > 0
+	ask := func(scheme string) (string, int) {
+		u := scheme + "://" + net.JoinHostPort(ip, fmt.Sprint(port)) + "/"
+		code, err := request{http.MethodGet, u, 0, 1}.once(ctx, c)
+		if err != nil {
+			return u, 0
+		}
+		return u, code
+	}
+	plain, code := ask("http")
+	if code != 0 && code != http.StatusBadRequest {
+		return plain, true
+	}
+	// A server of https answers plain requests with 400, or closes.
+	if secure, code := ask("https"); code != 0 {
+		return secure, true
+	}
+	return plain, code != 0
+}
+
+// accepts waits until something listens at an address, but no longer than ctx.
+func accepts(ctx context.Context, addr string) bool {
+	var d net.Dialer
+	for {
+		conn, err := d.DialContext(ctx, "tcp", addr)
+		if err == nil {
+			conn.Close()
+			return true
+		}
+		if pause(ctx, pollTraces) != nil {
+			return false
+		}
+	}
 }

@@ -2,6 +2,7 @@ package learn
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -10,14 +11,20 @@ import (
 )
 
 // LeaveOneOut runs a workload sealed by a proven profile, once for each volume
-// without it, and marks the volume by what follows: hard if the workload is
-// unhealthy or its load fails, soft if it complains, silent if calls fail and
-// nothing else tells. A volume that is not missed keeps no mark.
+// without it, and marks the volume by what follows:
+//
+//   - hard: it is unhealthy, or its load is not answered as before;
+//   - soft: it complains, in its log or in the output of the load, of what it
+//     did not complain of when it was proven;
+//   - silent: calls fail and nothing else tells.
+//
+// A volume that is not missed keeps no mark.
 func LeaveOneOut(ctx context.Context, o Options, s Subject, l Lesson) (Lesson, error) {
+	o = o.asIn(l.writable)
 	for i := range l.Profile.Containers {
 		c := &l.Profile.Containers[i]
 		for j := range c.Volumes {
-			need, err := o.without(ctx, s, l.Profile, i, j)
+			need, err := o.without(ctx, s, l, i, j)
 			if err != nil {
 				return l, err
 			}
@@ -36,10 +43,11 @@ func orNotMissed(n profile.Need) string {
 }
 
 // without judges the workload without volume j of container i.
-func (o Options) without(ctx context.Context, s Subject, p profile.Profile, i, j int) (profile.Need, error) {
-	name, path := p.Containers[i].Name, p.Containers[i].Volumes[j].MountPath
+func (o Options) without(ctx context.Context, s Subject, l Lesson, i, j int) (profile.Need, error) {
+	p := l.Profile
+	c := p.Containers[i]
 	p.Containers = slices.Clone(p.Containers)
-	p.Containers[i].Volumes = slices.Delete(slices.Clone(p.Containers[i].Volumes), j, j+1)
+	p.Containers[i].Volumes = slices.Delete(slices.Clone(c.Volumes), j, j+1)
 	sealed, err := s.sealedBy(p)
 	if err != nil {
 		return "", err
@@ -48,36 +56,56 @@ func (o Options) without(ctx context.Context, s Subject, p profile.Profile, i, j
 	if err != nil {
 		return "", err
 	}
+	return needOf(c.Name, c.Volumes[j].MountPath, l.sealed, t), nil
+}
+
+// needOf judges a volume of a container by two runs, with it and without.
+func needOf(container, path string, with, without Trial) profile.Need {
+	differs := func(c Comparison) bool { return !c.Alike }
 	switch {
-	case !t.passed():
-		return profile.Hard, nil
-	case complains(t.Logs[name], path):
-		return profile.Soft, nil
-	case slices.ContainsFunc(tracesOf(t.Traces, name), failedReadOnly):
-		return profile.Silent, nil
+	case !without.passed() || slices.ContainsFunc(compare(with.Outcomes, without.Outcomes), differs):
+		return profile.Hard
+	case complains(without.words(container), with.words(container), path):
+		return profile.Soft
+	case slices.ContainsFunc(tracesOf(without.Traces, container), failedReadOnly):
+		return profile.Silent
 	}
-	return "", nil
+	return ""
+}
+
+// words are what a container and the load said.
+func (t Trial) words(container string) string {
+	text := t.Logs[container]
+	for _, o := range t.Outcomes {
+		text += "\n" + o.Output
+	}
+	return text
 }
 
 // troubled are the words by which a log line is known to complain.
-var troubled = []string{"error", "fail", "cannot", "can't", "could not", "unable", "denied", "no such file", "warn"}
+var troubled = []string{"error", "fail", "cannot", "can't", "could not", "unable", "denied", "no such file", "warn", "err "}
 
-// complains reports whether a log speaks of a read-only root or has a line of
-// trouble about the path.
-func complains(log, path string) bool {
+// complains reports whether a log has a line of trouble that another has not,
+// or speaks of a read-only root or of trouble with the path. Numbers in a line
+// differ from run to run.
+func complains(log, usual, path string) bool {
+	known := map[string]bool{}
+	for line := range strings.Lines(strings.ToLower(usual)) {
+		known[numbers.ReplaceAllString(line, "0")] = true
+	}
 	for line := range strings.Lines(strings.ToLower(log)) {
 		if strings.Contains(line, "read-only file system") || strings.Contains(line, "erofs") {
 			return true
 		}
-		if !strings.Contains(line, strings.ToLower(path)) {
-			continue
-		}
-		if slices.ContainsFunc(troubled, func(word string) bool { return strings.Contains(line, word) }) {
+		trouble := slices.ContainsFunc(troubled, func(word string) bool { return strings.Contains(strings.TrimSpace(line)+" ", word) })
+		if trouble && (strings.Contains(line, strings.ToLower(path)) || !known[numbers.ReplaceAllString(line, "0")]) {
 			return true
 		}
 	}
 	return false
 }
+
+var numbers = regexp.MustCompile(`[0-9][0-9a-f.:,]*`)
 
 func failedReadOnly(t observe.Trace) bool {
 	return slices.ContainsFunc(t.Accesses, func(a observe.Access) bool { return a.Errno == "EROFS" && a.Mount == "" })

@@ -51,13 +51,14 @@ func Prove(ctx context.Context, o Options, s Subject) (Proof, error) {
 		return Proof{}, err
 	}
 	o.say("%s: running it sealed", s.Name())
-	return o.prove(ctx, s, ref, scenes)
+	proof, _, err := o.asIn(ref).prove(ctx, s, ref, scenes)
+	return proof, err
 }
 
-func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes) (Proof, error) {
+func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes) (Proof, Trial, error) {
 	t, err := o.try(ctx, s.trial("prove"))
 	if err != nil {
-		return Proof{}, err
+		return Proof{}, t, err
 	}
 	p := Proof{APIVersion: profile.APIVersion, Kind: "Proof", Workload: s.Name(), Load: compare(ref.Outcomes, t.Outcomes)}
 	if !t.Healthy {
@@ -92,7 +93,7 @@ func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes)
 	if !p.Passed {
 		p.Logs = t.Logs
 	}
-	return p, nil
+	return p, t, nil
 }
 
 // of returns the failures in one container.

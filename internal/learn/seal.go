@@ -58,6 +58,9 @@ func (s Subject) sealing(p profile.Profile, opts manifest.SealOptions) ([]manife
 	var plans []manifest.ContainerPlan
 	for _, name := range s.containers() {
 		i := slices.IndexFunc(p.Containers, func(c profile.Container) bool { return c.Name == name })
+		if i < 0 && s.isSealed(name) {
+			continue // such as the one that copies up: nothing is to be guessed
+		}
 		if i < 0 {
 			return nil, fmt.Errorf("%s: the profile of %s does not know container %s: learn it anew", s.File.Name, s.Name(), name)
 		}
@@ -129,3 +132,5 @@ func (s Subject) unsealed() []string {
 	})
 	return out
 }
+
+func (s Subject) isSealed(container string) bool { return !slices.Contains(s.unsealed(), container) }

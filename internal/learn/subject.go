@@ -3,7 +3,10 @@ package learn
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"net"
+	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
@@ -76,6 +79,24 @@ func (s Subject) trial(what string) engine.PodSpec {
 		}
 	})
 	return spec
+}
+
+// freePorts says which port of a pod on the machine's network is taken: such a
+// pod cannot run beside another instance of itself.
+func freePorts(spec corev1.PodSpec) error {
+	if !spec.HostNetwork {
+		return nil
+	}
+	for _, port := range declaredPorts(spec) {
+		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("the pod uses the machine's network, on which port %d is taken: stop what listens there, as with adamant rm", port)
+		}
+		if err == nil {
+			l.Close()
+		}
+	}
+	return nil
 }
 
 // writable lets every container of the pod write its root.

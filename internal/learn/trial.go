@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/observe"
@@ -45,11 +46,14 @@ type Trial struct {
 	Traces   []observe.Trace               `json:"-"`
 	Left     map[string][]profile.Leftover `json:"-"` // by container
 	Logs     map[string]string             `json:"-"` // by container, the last lines
+	Weak     []string                      `json:"-"` // what this run cannot have shown
+
+	asked []string // the URLs of its load
 }
 
 // passed reports whether the workload was healthy and all load was answered.
 func (t Trial) passed() bool {
-	return t.Healthy && !slices.ContainsFunc(t.Outcomes, func(o Outcome) bool { return !o.OK })
+	return t.Healthy && !failed(t.Outcomes)
 }
 
 // trouble says in a line what went wrong.
@@ -58,7 +62,7 @@ func (t Trial) trouble() string {
 		return t.Failure
 	}
 	for _, o := range t.Outcomes {
-		if !o.OK {
+		if !o.OK && !o.Free {
 			return fmt.Sprintf("load %s: %s%s", o.Load, o.Result, indent(o.Output))
 		}
 	}
@@ -84,6 +88,9 @@ func (o Options) try(ctx context.Context, spec engine.PodSpec) (t Trial, err err
 		spec.Handler, spec.TraceDir = handler, dir.path
 	}
 	spec.Ephemeral = true
+	if err := freePorts(spec.Spec); err != nil {
+		return Trial{}, err
+	}
 	t.Left, t.Logs = map[string][]profile.Leftover{}, map[string]string{}
 	err = o.live(ctx, spec, dir, &t)
 	if err != nil {
@@ -123,7 +130,7 @@ func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *workDir, t 
 		t.Failure = err.Error()
 	} else {
 		t.Healthy = true
-		t.Outcomes, err = o.load(running, pod, dir.path)
+		err = o.load(running, pod, dir.path, t)
 		if err != nil && (ctx.Err() != nil || !isLimit(context.Cause(running))) {
 			return err
 		}
@@ -168,12 +175,27 @@ func (o Options) end(ctx context.Context, pod *engine.Pod, t *Trial, grace int64
 	return nil
 }
 
-// stayedUp says which container ended in error while the load ran.
+// stayedUp says which container ended while the load ran, though it should not
+// have, or which limit the pod broke.
 func stayedUp(pod *engine.Pod) error {
+	if pod.Evicted != "" {
+		return fmt.Errorf("evicted: %s", pod.Evicted)
+	}
+	always := pod.Spec().Spec.RestartPolicy == corev1.RestartPolicyAlways
 	for i := range pod.Containers {
 		c := &pod.Containers[i]
-		if c.State == engine.Exited && c.ExitCode != 0 || c.Restarts > 0 {
-			return fmt.Errorf("container %s ended under load: exit code %d %s %s", c.Name, c.ExitCode, c.Reason, c.Message)
+		if c.Sidecar && pod.Phase == engine.Succeeded {
+			continue // it was stopped once the others completed
+		}
+		serves := always && !c.Init || c.Sidecar
+		if c.Restarts > 0 || c.State == engine.Exited && (c.ExitCode != 0 || serves) {
+			text := fmt.Sprintf("container %s ended with exit code %d", c.Name, c.ExitCode)
+			for _, more := range []string{c.Reason, c.Message} {
+				if more != "" && more != "Error" && more != "Completed" {
+					text += ", " + more
+				}
+			}
+			return errors.New(text + indent(strings.Join(pod.LastLines(c.Name, 5), "\n")))
 		}
 	}
 	return nil

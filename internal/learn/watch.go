@@ -1,0 +1,105 @@
+package learn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+)
+
+// A watch tends a trial's pod as a kubelet would while it is under load: its
+// probes go on, and its volumes are held to their limits.
+type watch struct {
+	ctx    context.Context // ends with the pod's health, or with the pod
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed once nobody tends it any more
+
+	mu    sync.Mutex
+	probe map[string]string // by container: what its failing probe said last
+	ready map[string]string // by container: why it is not ready
+}
+
+var (
+	errCompleted = errors.New("the pod completed")
+	errEnded     = errors.New("it did not stay up under load")
+	errEnough    = errors.New("the load is over")
+)
+
+// watch starts to tend a pod. The caller must call end.
+func (o Options) watch(ctx context.Context, pod *engine.Pod) *watch {
+	w := &watch{done: make(chan struct{}), probe: map[string]string{}, ready: map[string]string{}}
+	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	own := *pod // supervising refreshes it
+	go func() {
+		defer close(w.done)
+		err := own.Supervise(w.ctx, w.hear)
+		if err == nil {
+			err = errCompleted
+		}
+		w.cancel(err)
+	}()
+	return w
+}
+
+// hear takes the end of a container that would be started again for the end of
+// the trial: what lives on restarts does not work.
+func (w *watch) hear(e engine.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch e.Reason {
+	case "BackOff":
+		w.cancel(errEnded)
+	case "Unhealthy":
+		w.probe[e.Container] = e.Message
+	case "NotReady":
+		w.ready[e.Container] = e.Message
+	case "Ready":
+		delete(w.ready, e.Container)
+	}
+}
+
+// wait waits until the pod ended, and reports whether it did in time.
+func (w *watch) wait(limit time.Duration) bool {
+	select {
+	case <-w.done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// end stops tending, and returns what was wrong with the pod by then.
+func (w *watch) end() error {
+	w.cancel(errEnough)
+	<-w.done
+	cause := context.Cause(w.ctx)
+	switch {
+	case errors.Is(cause, errCompleted), errors.Is(cause, context.Canceled):
+		return nil
+	case !errors.Is(cause, errEnough) && !errors.Is(cause, errEnded):
+		return cause
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if errors.Is(cause, errEnded) {
+		return fmt.Errorf("%w%s", cause, joined(w.probe))
+	}
+	if len(w.ready) > 0 {
+		return fmt.Errorf("not ready after the load%s", joined(w.ready))
+	}
+	return nil
+}
+
+func joined(lines map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(lines)) {
+		b.WriteString(": " + lines[name])
+	}
+	return b.String()
+}

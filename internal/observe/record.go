@@ -14,7 +14,7 @@ import (
 func (t *tracer) record(tid int, th *thread, op Op, at place, errno syscall.Errno) {
 	t.identify(tid, th)
 	if !at.known {
-		if errno == 0 {
+		if errno == 0 || errno == unix.EROFS { // what failed otherwise may be a pipe
 			t.note("a path could not be resolved: " + string(op) + " by " + th.exe)
 		}
 		return

@@ -84,7 +84,7 @@ func (c Command) run(ctx context.Context) (Trace, int, error) {
 		return Trace{}, 0, err
 	}
 	t.first = pid
-	err = t.loopUntil(ctx, pid)
+	err = errors.Join(t.loopUntil(ctx, pid), t.blind)
 	accesses, weak := t.snapshot()
 	return Trace{Root: "init", Complete: err == nil, Weak: weak, Accesses: accesses}, exit, err
 }

@@ -197,6 +197,19 @@ func TestContainerSetUp(t *testing.T) {
 	})
 }
 
+// TestNothingSeen: a trace without accesses says that there were none only if
+// the container's program was seen.
+func TestNothingSeen(t *testing.T) {
+	c := newContainer(t, buildWriter(t, ""), []string{"openat-create"})
+	pid := c.create(nil)
+	c.must("delete", "--force", c.id)
+	c.wait(pid)
+	waitUntil(t, "the trace says why it is empty", func() bool {
+		traces, err := Load(c.dir)
+		return err == nil && len(traces) == 1 && !traces[0].Complete && len(traces[0].Weak) == 1
+	})
+}
+
 func TestExec(t *testing.T) {
 	writer := buildWriter(t, "")
 	c := newContainer(t, writer, []string{"sleep"})

@@ -24,6 +24,7 @@ type tracer struct {
 	abis    []abi
 	threads map[int]*thread
 	view    *view // nil until recording starts
+	blind   error // why it could not start
 	buf     [unix.PathMax]byte
 
 	killing atomic.Bool // whatever stops next is killed
@@ -162,10 +163,19 @@ func (t *tracer) executed(pid int, th *thread) {
 func (t *tracer) begin(pid int) {
 	v, err := openView(pid)
 	if err != nil {
-		t.note("could not look into the container: " + err.Error())
+		t.blind = fmt.Errorf("look into the container: %w", err)
 		return
 	}
-	t.view = v
+	t.view, t.blind = v, nil
+}
+
+// missed says why nothing was recorded of a container that was made: what has
+// no accesses then is no proof that there were none.
+func (t *tracer) missed() error {
+	if t.view == nil && t.blind == nil {
+		return errors.New("the container's program was not seen")
+	}
+	return t.blind
 }
 
 func (t *tracer) note(reason string) {

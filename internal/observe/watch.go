@@ -3,6 +3,7 @@ package observe
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -67,9 +68,16 @@ func (j job) trace(control *os.File) error {
 		return err
 	}
 	go killWith(control, runc)
-	t.ended = func(s syscall.WaitStatus) { report(control, uint32(exitCode(s)), "") }
+	status := 0
+	t.ended = func(s syscall.WaitStatus) {
+		status = exitCode(s)
+		report(control, uint32(status), "")
+	}
 	out.start()
 	err = t.loop()
+	if status == 0 {
+		err = errors.Join(err, t.missed())
+	}
 	return out.finish(err)
 }
 

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -62,7 +63,15 @@ func bundleOf(root, id string) (string, error) {
 			Labels []string `json:"labels"`
 		} `json:"config"`
 	}
-	if err := readJSON(filepath.Join(root, id, "state.json"), &state); err != nil {
+	err := readJSON(filepath.Join(root, id, "state.json"), &state)
+	if errors.Is(err, os.ErrNotExist) {
+		if _, there := os.Lstat(filepath.Join(root, id)); there == nil {
+			// Not to be taken for a container that is not there: its commands
+			// would run without being traced.
+			return "", fmt.Errorf("container %s: it has no state.json: only runc's containers can be traced", id)
+		}
+	}
+	if err != nil {
 		return "", err
 	}
 	for _, l := range state.Config.Labels {

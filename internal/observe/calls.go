@@ -20,6 +20,7 @@ const (
 	rings                   // io_uring_setup
 	creds                   // changes the effective user
 	roots                   // may change the root directory or the mount namespace
+	spaces                  // starts a process in another mount namespace
 	mounts                  // changes mounts
 	tracers                 // ptrace
 )
@@ -106,6 +107,7 @@ func commonCalls() []sysCall {
 		event(unix.SYS_PIVOT_ROOT, roots),
 		event(unix.SYS_SETNS, roots),
 		{nr: unix.SYS_UNSHARE, form: roots, dir: none, path: none, to: none, flags: none, test: 0, mask: unix.CLONE_NEWNS},
+		{nr: unix.SYS_CLONE, form: spaces, dir: none, path: none, to: none, flags: none, test: 0, mask: unix.CLONE_NEWNS},
 		event(unix.SYS_PTRACE, tracers),
 		event(unix.SYS_MOUNT, mounts),
 		event(unix.SYS_UMOUNT2, mounts),

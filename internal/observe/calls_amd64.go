@@ -74,6 +74,7 @@ func i386Calls() []sysCall {
 		event(23, creds), event(213, creds), event(70, creds), event(203, creds), event(164, creds), event(208, creds),
 		event(61, roots), event(217, roots), event(346, roots),
 		{nr: 310, form: roots, dir: none, path: none, to: none, flags: none, test: 0, mask: unix.CLONE_NEWNS},
+		{nr: 120, form: spaces, dir: none, path: none, to: none, flags: none, test: 0, mask: unix.CLONE_NEWNS},
 		event(26, tracers),
 		event(21, mounts), event(22, mounts), event(52, mounts), event(429, mounts),
 	}

@@ -62,6 +62,9 @@ func (t *tracer) prepare(tid int, th *thread, c *sysCall) bool {
 	case roots:
 		t.view.moved = true
 		return true
+	case spaces:
+		t.view.moved = true
+		return false
 	case mounts, rings, tracers:
 		return true
 	case handles:

@@ -122,6 +122,7 @@ var commonKinds = []kindTest{
 	{kind: "mount", want: []Access{
 		at(Create, "sub/new", on("/work/sub")), at(Unlink, "sub/in"), at(Unlink, "sub/new", on("/work/sub"))}},
 	{kind: "many", want: []Access{at(Create, "sub/*", count(100))}},
+	{kind: "clone-space", want: []Access{at(Mkdir, "sub/new", on("/work/sub"))}},
 	{kind: "clone3", want: []Access{at(Mkdir, "new")}},
 }
 

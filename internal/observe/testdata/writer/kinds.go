@@ -189,6 +189,20 @@ var kinds = map[string]func(){
 			unix.Close(fd(unix.Creat("sub/f"+string(rune('a'+i%26))+string(rune('a'+i/26)), 0o600)))
 		}
 	},
+	"clone-space": func() {
+		none, sub, name, kind := text("none"), text("sub"), text("sub/new"), text("tmpfs")
+		pid, _, errno := unix.RawSyscall(unix.SYS_CLONE, unix.CLONE_NEWNS|uintptr(unix.SIGCHLD), 0, 0)
+		if errno == 0 && pid == 0 {
+			unix.RawSyscall6(unix.SYS_MOUNT, none, sub, kind, 0, 0, 0)
+			unix.RawSyscall(unix.SYS_MKDIRAT, ^uintptr(99), name, 0o700)
+			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+		if errno != 0 {
+			must(errno)
+		}
+		_, err := unix.Wait4(int(pid), nil, 0, nil)
+		must(err)
+	},
 	"clone3": func() {
 		name, args := text("new"), [11]uint64{4: uint64(unix.SIGCHLD)}
 		pid, _, errno := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&args)), 88, 0)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"net"
 	"syscall"
 
@@ -122,7 +123,7 @@ func workloadName(w manifest.Workload) string {
 	if w.Kind == "Pod" {
 		return ""
 	}
-	return w.Kind + "/" + w.Name
+	return strings.ToLower(w.Kind) + "/" + w.Name
 }
 
 // ForImage is the manifest of a pod that runs an image as it is.

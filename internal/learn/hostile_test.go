@@ -101,6 +101,8 @@ func hostileOptions(t *testing.T, e *engine.Engine) Options {
 // TestHostileLearns runs programs that make it hard to learn of them. Each is
 // learned and proven all the same.
 func TestHostileLearns(t *testing.T) {
+	e := openHostile(t)
+	t.Cleanup(func() { checkNothing(t, e) }) // after all that run at once
 	for _, c := range []struct {
 		name, manifest string
 		needs          []string // paths that a volume must cover
@@ -127,7 +129,6 @@ func TestHostileLearns(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			e := openHostile(t)
 			l, err := Learn(t.Context(), hostileOptions(t, e), subject(t, c.manifest))
 			if err != nil {
 				t.Fatal(err)
@@ -247,6 +248,12 @@ func checkProfile(t *testing.T, p profile.Profile, needs []string, weak string) 
 // TestHostileFails runs programs that nothing can be learned of. The error says
 // why, and nothing of them is left.
 func TestHostileFails(t *testing.T) {
+	e := openHostile(t)
+	t.Cleanup(func() { checkNothing(t, e) })
+	t.Run("tracer killed", func(t *testing.T) {
+		t.Parallel()
+		testTracerKilled(t, e)
+	})
 	for _, c := range []struct{ name, manifest, want string }{
 		{"never ready", hostilePod("wait", "    readinessProbe: {exec: {command: [/hostile, exit, x]}, periodSeconds: 1}\n"), "readiness probe failed"},
 		{"fills its root", hostilePod("fill, /var/lib/app/big", ""), "to its root file system, more than the 64Mi that a trial may"},
@@ -256,7 +263,6 @@ func TestHostileFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			e := openHostile(t)
 			o := hostileOptions(t, e)
 			if c.name == "never ready" {
 				o.Ready = 4 * time.Second

@@ -29,6 +29,11 @@ func checkNothing(t *testing.T, e *engine.Engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	nothingIn(t, e, l)
+}
+
+func nothingIn(t *testing.T, e *engine.Engine, l *lab) {
+	t.Helper()
 	for deadline := time.Now().Add(cleanWithin); ; {
 		left, err := leftBehind(e, l)
 		if err != nil {
@@ -100,7 +105,7 @@ func leftFiles(_ *engine.Engine, l *lab) (left []string, err error) {
 	id := sha256.Sum256([]byte(l.options.Root))
 	groups := "adamant_" + hex.EncodeToString(id[:8]) + "*"
 	for _, pattern := range []string{
-		filepath.Join(l.dir, "root/learn/trial-*"), filepath.Join(l.dir, "root/pods/[^.]*"), filepath.Join(l.dir, "root/pods/.new-*"),
+		filepath.Join(l.options.Root, "learn/trial-*"), filepath.Join(l.options.Root, "pods/[^.]*"), filepath.Join(l.options.Root, "pods/.new-*"),
 		filepath.Join("/sys/fs/cgroup", groups), filepath.Join("/sys/fs/cgroup/*", groups),
 	} {
 		found, err := filepath.Glob(pattern)
@@ -115,7 +120,7 @@ func leftFiles(_ *engine.Engine, l *lab) (left []string, err error) {
 func leftMounts(_ *engine.Engine, l *lab) (left []string, err error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
-		if strings.Contains(line, l.dir) {
+		if strings.Contains(line, l.options.Root) || strings.Contains(line, l.options.State) {
 			left = append(left, "mount "+line)
 		}
 	}
@@ -127,7 +132,7 @@ func leftProcesses(_ *engine.Engine, l *lab) (left []string, err error) {
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range lines {
 		raw, err := os.ReadFile(path)
-		if err != nil || !strings.Contains(string(raw), l.dir) {
+		if err != nil || !strings.Contains(string(raw), l.options.State) {
 			continue
 		}
 		if args := strings.Split(string(raw), "\x00"); strings.Contains(args[0], "shim") || strings.Contains(args[0], "adamant-runc") {

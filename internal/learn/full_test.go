@@ -109,6 +109,9 @@ func TestFullDisk(t *testing.T) {
 			if err == nil || !strings.Contains(stderr.String(), "no space left on device") && !strings.Contains(stderr.String(), "is nearly full") {
 				t.Errorf("got %v: %s", err, stderr.String())
 			}
+			if strings.Contains(stderr.String(), ErrUnfit.Error()) {
+				t.Errorf("blames the workload: %s", stderr.String())
+			}
 			succeed(t, l.command(t.Context(), c.args...))
 			succeed(t, l.command(t.Context(), "rm", "--all", "--grace", "0"))
 			if c.args[0] == "load" {

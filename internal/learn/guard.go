@@ -20,8 +20,12 @@ const (
 	guardEvery  = 500 * time.Millisecond
 )
 
-// A limitError says which limit a trial broke. It is a result of the trial.
-type limitError struct{ reason string }
+// A limitError says which limit a trial broke. It is a result of the trial,
+// unless the machine has too little for any.
+type limitError struct {
+	reason  string
+	machine bool
+}
 
 func (e *limitError) Error() string { return "stopped: " + e.reason }
 
@@ -46,6 +50,15 @@ func (o Options) guarded(ctx context.Context, pod string) (_ context.Context, st
 	}
 }
 
+// broken returns the limit that ended a guarded context, or nil. A machine
+// without space is an error: it tells nothing of the workload.
+func broken(ctx context.Context) (limit *limitError, err error) {
+	if errors.As(context.Cause(ctx), &limit) && limit.machine {
+		err = limit
+	}
+	return limit, err
+}
+
 func isLimit(err error) bool {
 	var limit *limitError
 	return errors.As(err, &limit)
@@ -58,7 +71,7 @@ func (o Options) overLimit(ctx context.Context, name string) error {
 	}
 	size := int64(disk.Frsize)
 	if free := int64(disk.Bavail) * size; free < min(spareDisk, int64(disk.Blocks)*size/20) {
-		return &limitError{fmt.Sprintf("the disk of %s is nearly full: %s are free", o.Engine.Root(), quantity(free))}
+		return &limitError{fmt.Sprintf("the disk of %s is nearly full: %s are free", o.Engine.Root(), quantity(free)), true}
 	}
 	pod, err := o.Engine.Find(ctx, name)
 	if err != nil {
@@ -66,7 +79,7 @@ func (o Options) overLimit(ctx context.Context, name string) error {
 	}
 	var evicted *engine.EvictedError
 	if err := pod.Check(); errors.As(err, &evicted) {
-		return &limitError{evicted.Reason}
+		return &limitError{reason: evicted.Reason}
 	}
 	most := o.Disk
 	if most <= 0 {
@@ -74,7 +87,7 @@ func (o Options) overLimit(ctx context.Context, name string) error {
 	}
 	used, err := written(ctx, pod)
 	if used > most {
-		return &limitError{fmt.Sprintf("it wrote %s to its root file system, more than the %s that a trial may", quantity(used), quantity(most))}
+		return &limitError{reason: fmt.Sprintf("it wrote %s to its root file system, more than the %s that a trial may", quantity(used), quantity(most))}
 	}
 	return err
 }

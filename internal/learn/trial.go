@@ -111,9 +111,9 @@ func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *workDir, t 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if limit := context.Cause(running); isLimit(limit) {
+		if limit, err := broken(running); limit != nil {
 			t.Failure = limit.Error()
-			return nil
+			return err
 		}
 		t.Failure = strings.TrimPrefix(err.Error(), fmt.Sprintf("create pod %s/%s: ", spec.Namespace, spec.Name))
 		return notAResult(err)
@@ -136,7 +136,9 @@ func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *workDir, t 
 		}
 	}
 	grace := int64(stopSeconds)
-	if limit := context.Cause(running); isLimit(limit) {
+	if limit, err := broken(running); err != nil {
+		return err
+	} else if limit != nil {
 		t.Healthy, t.Failure, grace = false, limit.Error(), 0
 	}
 	stop()

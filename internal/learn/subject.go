@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"net"
+	"strings"
 	"syscall"
 
 	corev1 "k8s.io/api/core/v1"

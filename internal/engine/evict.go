@@ -44,6 +44,9 @@ func (c *care) checkSizes() error {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		if errors.Is(err, volume.ErrTooDeep) { // a pod must not be able to hide what it holds
+			return &EvictedError{fmt.Sprintf("volume %s cannot be held to its sizeLimit: %v", vol.Name, volume.ErrTooDeep)}
+		}
 		if err != nil {
 			return fmt.Errorf("size of volume %s: %w", vol.Name, err)
 		}

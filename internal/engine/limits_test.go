@@ -26,6 +26,24 @@ func TestSizeLimit(t *testing.T) {
 	}
 }
 
+// A pod cannot hide what it holds where no path reaches.
+func TestSizeLimitOfWhatLiesTooDeep(t *testing.T) {
+	e := openTest(t)
+	s := withVolumes(testPod(t), mount{emptyDir("", "1Mi"), corev1.VolumeMount{MountPath: "/v"}})
+	p := create(t, e, s)
+	root, err := os.OpenRoot(p.VolumePath(s.Spec.Volumes[0].Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := root.MkdirAll(strings.Repeat(strings.Repeat("d", 250)+"/", 20), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Check(); !isEvicted(err) {
+		t.Errorf("got %v, want that it is evicted", err)
+	}
+}
+
 func TestPIDsLimit(t *testing.T) {
 	e := openTest(t)
 	e.opts.PIDs = 40

@@ -3,7 +3,6 @@ package volume
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 
@@ -70,52 +69,4 @@ func join(options, more string) string {
 		return more
 	}
 	return options + "," + more
-}
-
-// Usage is how many bytes the files below dir take on disk. It does not cross
-// into other file systems. Files that vanish while it looks are not counted.
-func Usage(dir string) (int64, error) {
-	var root unix.Stat_t
-	if err := unix.Lstat(dir, &root); err != nil {
-		return 0, &os.PathError{Op: "stat", Path: dir, Err: err}
-	}
-	type inode struct{ dev, ino uint64 }
-	linked := map[inode]bool{}
-	var total int64
-	err := fs.WalkDir(os.DirFS(dir), ".", func(_ string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		st, ok := info.Sys().(*statT)
-		if !ok || st.Dev != root.Dev {
-			return skip(d)
-		}
-		if st.Nlink > 1 && !d.IsDir() {
-			id := inode{st.Dev, st.Ino}
-			if linked[id] {
-				return nil
-			}
-			linked[id] = true
-		}
-		total += st.Blocks * 512
-		return nil
-	})
-	return total, err
-}
-
-func skip(d fs.DirEntry) error {
-	if d.IsDir() {
-		return fs.SkipDir
-	}
-	return nil
 }

@@ -5,10 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
-
-type statT = syscall.Stat_t
 
 // SetGroup gives everything below dir, and then dir, to a group: directories
 // become setgid and the group may read, write and enter; of a read-only volume

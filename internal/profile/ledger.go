@@ -107,6 +107,9 @@ func (l *ledger) at(m map[string]*entry, name string) *entry {
 // label is the path that a write is filed under: what the image does not have
 // is generalised, so that two runs have the same writes.
 func (l *ledger) label(name string) string {
+	if cache, ok := cacheOf(name); ok {
+		return cache
+	}
 	if l.scene.has(name) {
 		return name
 	}
@@ -159,6 +162,16 @@ func settle(m map[string]*entry) []Write {
 		out = append(out, e.Write)
 	}
 	return out
+}
+
+// cacheOf returns what all files of one directory of byte code are filed under:
+// there may be hundreds, and none of them needs anything.
+func cacheOf(name string) (string, bool) {
+	const dir = "/__pycache__/"
+	if i := strings.Index(name+"/", dir); i >= 0 {
+		return name[:i] + dir + "*", true
+	}
+	return "", false
 }
 
 // isDispensable reports whether a path is a cache that its program works

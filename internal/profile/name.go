@@ -7,8 +7,8 @@ import "strings"
 // so it may take a name for random that is not. Nothing but a broader volume
 // follows from that.
 func generalise(name string) string {
-	// Python's tempfile draws from [a-z0-9_].
-	if word := strings.ReplaceAll(name, "_", ""); strings.HasPrefix(word, "tmp") && wordLen(word) == len(word) && isRandom(word) {
+	// Python's tempfile draws eight of [a-z0-9_].
+	if word := strings.ReplaceAll(name, "_", ""); len(name) == len("tmp")+8 && strings.HasPrefix(name, "tmp") && wordLen(word) == len(word) && word == strings.ToLower(word) {
 		return "*"
 	}
 	var b strings.Builder

@@ -1,6 +1,8 @@
 package profile
 
 import (
+	"slices"
+
 	"github.com/adamant-sh/adamant/internal/observe"
 )
 
@@ -62,6 +64,7 @@ func shortages(m mount, evidence []Failure) int {
 // there before the program makes it, and so is not filled by it.
 func Widen(c Container, s Scene, failures []Failure) (Container, bool) {
 	before := c.Volumes
+	failures = slices.DeleteFunc(slices.Clone(failures), func(f Failure) bool { return isDispensable(f.Path) })
 	c.Evidence = mergeEvidence(c.Evidence, failures)
 	for _, f := range failures {
 		c.Exact = c.Exact || f.Errno == "EACCES" || f.Errno == "EPERM"

@@ -148,7 +148,7 @@ func (o Options) findHTTP(ctx context.Context, ip string, ports []int32) ([]stri
 	for i, port := range ports {
 		group.Go(func() error {
 			if accepts(ctx, net.JoinHostPort(ip, fmt.Sprint(port))) {
-				found[i], _ = httpAt(ctx, ip, port)
+				found[i] = httpAt(ctx, ip, port)
 			}
 			return nil
 		})

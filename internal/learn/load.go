@@ -206,8 +206,9 @@ func client(ip string) *http.Client {
 	}
 }
 
-// httpAt returns the URL of a port's root page, if a server answers there.
-func httpAt(ctx context.Context, ip string, port int32) (string, bool) {
+// httpAt returns the URL of a port's root page, empty if no server of HTTP
+// answers there.
+func httpAt(ctx context.Context, ip string, port int32) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	c := client(ip)
@@ -222,13 +223,16 @@ func httpAt(ctx context.Context, ip string, port int32) (string, bool) {
 	}
 	plain, code := ask("http")
 	if code != 0 && code != http.StatusBadRequest {
-		return plain, true
+		return plain
 	}
 	// A server of https answers plain requests with 400, or closes.
 	if secure, code := ask("https"); code != 0 {
-		return secure, true
+		return secure
 	}
-	return plain, code != 0
+	if code == 0 {
+		return ""
+	}
+	return plain
 }
 
 // accepts waits until something listens at an address, but no longer than ctx.

@@ -20,6 +20,7 @@ const (
 	oneReplica   = "one pod is run, however many are asked for"
 	onePod       = "one pod is run, once"
 	noController = "kept for a cluster's controller"
+	emptyVolume  = "persistent volumes need a cluster: an empty one stands for it here, and is removed with the pod"
 )
 
 // supported is the allow-list, by the name of the API type. Where there are
@@ -52,8 +53,8 @@ var supported = map[string]support{
 		notes: map[string]string{
 			"replicas": oneReplica, "podManagementPolicy": oneReplica, "updateStrategy": notReplaced,
 			"minReadySeconds": notReplaced, "persistentVolumeClaimRetentionPolicy": noController,
+			"volumeClaimTemplates": emptyVolume,
 		},
-		hints: map[string]string{"volumeClaimTemplates": "persistent volumes need a cluster; use an emptyDir or a hostPath here"},
 	},
 	"DaemonSetSpec": {
 		runs:  "selector template revisionHistoryLimit",
@@ -176,12 +177,9 @@ var supported = map[string]support{
 	"SleepAction":      {runs: "seconds"},
 
 	"Volume": {
-		runs: "name emptyDir hostPath configMap secret projected downwardAPI image",
-		hints: map[string]string{
-			"persistentVolumeClaim": "persistent volumes need a cluster; use an emptyDir or a hostPath here",
-			"ephemeral":             "persistent volumes need a cluster; use an emptyDir or a hostPath here",
-			"csi":                   "there are no CSI drivers here",
-		},
+		runs:  "name emptyDir hostPath configMap secret projected downwardAPI image",
+		notes: map[string]string{"persistentVolumeClaim": emptyVolume, "ephemeral": emptyVolume},
+		hints: map[string]string{"csi": "there are no CSI drivers here"},
 	},
 	"EmptyDirVolumeSource":    {runs: "medium= medium=Memory sizeLimit"},
 	"HostPathVolumeSource":    {runs: "path type"},

@@ -78,12 +78,20 @@ func TestUnsupported(t *testing.T) {
 		{name: "the example", text: nginxPod},
 		{
 			name: "volumes",
-			text: podSpec("volumes:", "- name: a", "  persistentVolumeClaim: {claimName: a}", "- {name: b, emptyDir: {medium: HugePages}}", "- name: c", "  projected: {sources: [{serviceAccountToken: {path: a}}]}", "- {name: d, configMap: {name: x, defaultUser: 5}}"),
+			text: podSpec("volumes:", "- {name: a, csi: {driver: d}}", "- {name: b, emptyDir: {medium: HugePages}}", "- name: c", "  projected: {sources: [{serviceAccountToken: {path: a}}]}", "- {name: d, configMap: {name: x, defaultUser: 5}}"),
 			refused: []string{
-				"8:5: spec.volumes[0].persistentVolumeClaim: not supported on one machine (persistent volumes need a cluster; use an emptyDir or a hostPath here)",
-				"9:26: spec.volumes[1].emptyDir.medium: not supported on one machine",
-				"11:28: spec.volumes[2].projected.sources[0].serviceAccountToken: not supported on one machine (there is no API server here that could issue one)",
-				"12:36: spec.volumes[3].configMap.defaultUser: not supported on one machine",
+				"7:15: spec.volumes[0].csi: not supported on one machine (there are no CSI drivers here)",
+				"8:26: spec.volumes[1].emptyDir.medium: not supported on one machine",
+				"10:28: spec.volumes[2].projected.sources[0].serviceAccountToken: not supported on one machine (there is no API server here that could issue one)",
+				"11:36: spec.volumes[3].configMap.defaultUser: not supported on one machine",
+			},
+		},
+		{
+			name: "persistent volumes",
+			text: podSpec("volumes:", "- {name: a, persistentVolumeClaim: {claimName: a}}", "- {name: b, ephemeral: {volumeClaimTemplate: {spec: {}}}}"),
+			notes: []string{
+				"7:15: spec.volumes[0].persistentVolumeClaim: " + emptyVolume,
+				"8:15: spec.volumes[1].ephemeral: " + emptyVolume,
 			},
 		},
 		{

@@ -18,7 +18,8 @@ type Workload struct {
 	Name       string // from generateName, without the random end, if there is no other
 
 	// Template is the pod's metadata and spec, with a kube-apiserver's
-	// defaults. The metadata of a Pod is that of the object itself.
+	// defaults and an empty volume for each that is claimed. The metadata of a
+	// Pod is that of the object itself.
 	Template corev1.PodTemplateSpec
 
 	// Object is the whole object, with defaults: *corev1.Pod,
@@ -132,6 +133,7 @@ func (f File) Workloads() []Workload {
 				w.Template.Name = w.Name
 			}
 		}
+		standIns(&w.Template, o.typed)
 		list = append(list, w)
 	}
 	return list

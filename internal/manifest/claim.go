@@ -1,0 +1,31 @@
+package manifest
+
+import (
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// standIns puts an empty volume in the place of each claim to a persistent one,
+// which only a cluster has. What a workload writes there is no concern of its
+// root, so it can be learned and proven all the same. Notes says that it is so.
+func standIns(t *corev1.PodTemplateSpec, typed any) {
+	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
+	volumes := t.Spec.Volumes
+	for i := range volumes {
+		if v := &volumes[i]; v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
+			v.VolumeSource = empty
+		}
+	}
+	set, ok := typed.(*appsv1.StatefulSet)
+	if !ok {
+		return
+	}
+	for _, claim := range set.Spec.VolumeClaimTemplates {
+		// Its controller lets a claim replace a volume of the same name.
+		volumes = slices.DeleteFunc(volumes, func(v corev1.Volume) bool { return v.Name == claim.Name })
+		volumes = append(volumes, corev1.Volume{Name: claim.Name, VolumeSource: *empty.DeepCopy()})
+	}
+	t.Spec.Volumes = volumes
+}

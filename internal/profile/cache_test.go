@@ -11,7 +11,7 @@ import (
 func TestByteCodeIsOneLine(t *testing.T) {
 	trace := traceOf(t, `mkdir /usr/lib/app/__pycache__ python3
 create /usr/lib/app/__pycache__/a.cpython-311.pyc.123 python3
-rename /usr/lib/app/__pycache__/a.cpython-311.pyc.123 python3
+rename /usr/lib/app/__pycache__/a.cpython-311.pyc.123 -> /usr/lib/app/__pycache__/a.cpython-311.pyc python3
 create /usr/lib/app/__pycache__/b.cpython-311.pyc.456 python3
 create /tmp/tmpzunicgby python3
 unlink /tmp/tmpoeabh26h python3`)

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Where a private containerd lives if nothing else is said.
@@ -108,11 +110,27 @@ func claim(dir string) error {
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, marker), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err := checkPrivate(dir); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, marker), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
 	return f.Close()
+}
+
+// checkPrivate refuses a directory in which another user could put programs and
+// configurations that root then runs and reads.
+func checkPrivate(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
+		return fmt.Errorf("directory %s is user %d's with mode %04o: others may write to it (chown root and chmod go-w, or take another)", dir, st.Uid, st.Mode&0o7777)
+	}
+	return nil
 }
 
 // checkOurs returns an error if a directory is there and neither ours nor

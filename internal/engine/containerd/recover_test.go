@@ -244,6 +244,30 @@ func TestDirectoriesOfOthers(t *testing.T) {
 	}
 }
 
+// TestDirectoriesOthersWriteTo: whoever owns a directory can replace what root
+// reads and runs there.
+func TestDirectoriesOthersWriteTo(t *testing.T) {
+	for name, change := range map[string]func(dir string) error{
+		"another user's": func(dir string) error { return os.Chown(dir, 1000, 0) },
+		"writable":       func(dir string) error { return os.Chmod(dir, 0o777) },
+		"of a group":     func(dir string) error { return os.Chmod(dir, 0o770) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Root: tempDir(t, "/var/tmp"), State: tempDir(t, "/run")}
+			if err := change(o.State); err != nil {
+				t.Fatal(err)
+			}
+			if d, err := Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "others may write") {
+				if err == nil {
+					d.Close()
+					Stop(t.Context(), o)
+				}
+				t.Errorf("got %v, want a refusal", err)
+			}
+		})
+	}
+}
+
 func statusOf(t *testing.T, d *Daemon, id string) (got struct{ State, StartedAt string }) {
 	t.Helper()
 	resp, err := d.CRI().ContainerStatus(t.Context(), &runtimeapi.ContainerStatusRequest{ContainerId: id})

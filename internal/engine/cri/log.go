@@ -199,7 +199,7 @@ func (r *logReader) replaced(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if held.Size() < r.offset {
-		r.offset, r.buf = 0, r.buf[:0]
+		r.offset, r.buf, r.cut = 0, r.buf[:0], false
 		return true, nil
 	}
 	named, err := os.Stat(r.path)

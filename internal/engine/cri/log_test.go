@@ -140,6 +140,33 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestCutWithinALongLine: what follows in the file is a line of its own, not
+// the rest of the one that is gone.
+func TestCutWithinALongLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.log")
+	if err := os.WriteFile(path, []byte(stamp+"stderr F "+strings.Repeat("x", maxLogLine)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	var got []record
+	err := ReadLog(t.Context(), path, LogOptions{Follow: ended}, func(l LogLine) error {
+		if len(got) == 0 { // of the long line
+			if err := os.WriteFile(path, []byte(stamp+"stdout F next\n"), 0o600); err != nil {
+				return err
+			}
+			close(ended)
+		}
+		got = append(got, record{l.Stream, string(l.Text), l.Partial, l.Raw})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got[1] != (record{Stream: "stdout", Text: "next"}) {
+		t.Errorf("got %d lines, the last one %.80v; want the next one whole", len(got), got[len(got)-1])
+	}
+}
+
 func TestFollowEndsWithItsContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.log")
 	ctx, cancel := context.WithCancel(t.Context())

@@ -12,9 +12,10 @@ import (
 
 var errLocked = errors.New("locked by another process")
 
-// tryLock takes an advisory lock that ends with the process.
+// tryLock takes an advisory lock on a file or directory that is there. It ends
+// with the process.
 func tryLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -17,11 +17,10 @@ const (
 	handler    = "learn"
 	learnRoot  = "learn"
 	imageMount = "image" // in a work directory: where an image is mounted to be read
-	lockName   = ".lock"
 )
 
-// A workDir is what one trial, or the reading of one image, keeps on disk. Its
-// lock tells the directory of a live process from one that was killed.
+// A workDir is what one trial, or the reading of one image, keeps on disk. The
+// lock on it tells the directory of a live process from one that was killed.
 type workDir struct {
 	path string
 	lock *os.File
@@ -33,7 +32,7 @@ func (o Options) workDir(ctx context.Context) (*workDir, error) {
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		return nil, fmt.Errorf("make trace directory: %w", err)
 	}
-	unlock, err := waitLock(ctx, filepath.Join(base, lockName))
+	unlock, err := waitLock(ctx, base)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +44,7 @@ func (o Options) workDir(ctx context.Context) (*workDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make trace directory: %w", err)
 	}
-	lock, err := tryLock(filepath.Join(dir, lockName))
+	lock, err := tryLock(dir)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -65,7 +64,7 @@ func Sweep(ctx context.Context, e *engine.Engine) error {
 	if old, err := filepath.Glob(filepath.Join(base, "trial-*")); err != nil || len(old) == 0 {
 		return err
 	}
-	unlock, err := waitLock(ctx, filepath.Join(base, lockName))
+	unlock, err := waitLock(ctx, base)
 	if err != nil {
 		return err
 	}
@@ -80,7 +79,7 @@ func sweep(ctx context.Context, e *engine.Engine, base string) error {
 		return err
 	}
 	for _, dir := range old {
-		lock, err := tryLock(filepath.Join(dir, lockName))
+		lock, err := tryLock(dir)
 		if errors.Is(err, errLocked) || errors.Is(err, os.ErrNotExist) {
 			continue
 		}

@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"context"
+	"debug/elf"
 	"fmt"
 	"io"
 	"os"
@@ -35,6 +36,9 @@ func (d *Daemon) EnsureCopyUpImage(ctx context.Context, path string) error {
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("make image %s: %w", CopyUpImage, err)
 	}
+	if err := checkStatic(path); err != nil {
+		return fmt.Errorf("make image %s: %w", CopyUpImage, err)
+	}
 	return d.make(ctx, made{
 		name: CopyUpImage, program: "adamant",
 		labels: map[string]string{label: want},
@@ -43,4 +47,20 @@ func (d *Daemon) EnsureCopyUpImage(ctx context.Context, path string) error {
 			return f, info.Size(), err
 		},
 	})
+}
+
+// checkStatic refuses a program that needs an interpreter, which the image has
+// not: it would end with "no such file or directory".
+func checkStatic(path string) error {
+	f, err := elf.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return fmt.Errorf("%s is not static: build it with make, or with CGO_ENABLED=0", path)
+		}
+	}
+	return nil
 }

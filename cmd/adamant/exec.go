@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/adamant-sh/adamant/internal/engine/cri"
@@ -70,12 +68,11 @@ after the command are the command's, with or without a -- before it.`,
 // execCommand takes our own flags from between the pod and the command. It
 // returns no command if they asked for help.
 func (a *app) execCommand(cmd *cobra.Command, args []string) ([]string, error) {
-	err := cmd.Flags().Parse(args)
-	if errors.Is(err, pflag.ErrHelp) {
-		return nil, cmd.Help()
-	}
-	if err != nil {
+	if err := cmd.Flags().Parse(args); err != nil {
 		return nil, usageError{err}
+	}
+	if help, err := cmd.Flags().GetBool("help"); err == nil && help {
+		return nil, cmd.Help()
 	}
 	command := cmd.Flags().Args()
 	if len(command) == 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/engine/cri"
 	"github.com/adamant-sh/adamant/internal/learn"
 )
 
@@ -38,6 +39,8 @@ func mend(err error) string {
 		return "try again once it is done; adamant ps shows what is being made or removed"
 	case errors.Is(err, engine.ErrSupervised):
 		return "a pod has one supervisor: end the other one, or use adamant logs -f"
+	case cri.IsUnavailable(err):
+		return "the runtime ended meanwhile: try again, which starts it and removes what was half made"
 	case errors.Is(err, learn.ErrUnfit):
 		return "make it run first (adamant run -f FILE); what breaks it has nothing to do with sealing"
 	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/adamant-sh/adamant/test/appimage"
+)
+
+// lab is where the scripts run: the real, static program and one private
+// containerd, with images, that they share.
+type lab struct {
+	dir, bin, root, state string
+	container, debian     string // archives of nginx
+}
+
+var (
+	theLab  = sync.OnceValues(newLab)
+	labMade bool
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if labMade {
+		if err := closeLab(); err != nil {
+			fmt.Fprintln(os.Stderr, "clean up:", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+func newLab() (*lab, error) {
+	dir, err := os.MkdirTemp("/var/tmp", "adamant-cli-")
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{dir: dir, bin: filepath.Join(dir, "bin"), root: filepath.Join(dir, "root"), state: filepath.Join(dir, "state")}
+	build := exec.Command("go", "build", "-o", filepath.Join(l.bin, "adamant"), ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // the copy-up image has no libraries
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build adamant: %w\n%s", err, out)
+	}
+	ctx := context.Background()
+	if l.container, err = appimage.Build(ctx, "nginx-container"); err != nil {
+		return nil, err
+	}
+	if l.debian, err = appimage.Build(ctx, "nginx-debian"); err != nil {
+		return nil, err
+	}
+	return l, l.adamant("load", l.debian, l.container)
+}
+
+// adamant runs the program, which must succeed.
+func (l *lab) adamant(args ...string) error {
+	cmd := exec.Command(filepath.Join(l.bin, "adamant"), args...)
+	cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+l.root, "ADAMANT_STATE="+l.state)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("adamant %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// openLab returns the lab, made at the first call.
+func openLab(t *testing.T) *lab {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("this test runs pods: it needs root")
+	}
+	labMade = true
+	l, err := theLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// closeLab resets the lab, after which nothing of it may be left.
+func closeLab() error {
+	l, err := theLab()
+	if err != nil {
+		return err
+	}
+	network, err := l.network()
+	if err != nil {
+		return err
+	}
+	if err := l.adamant("reset", "--yes"); err != nil {
+		return err
+	}
+	for _, dir := range []string{l.root, l.state} {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("reset left %s: %v", dir, err)
+		}
+	}
+	return errors.Join(l.mountsLeft(), l.processesLeft(), network.left(), os.RemoveAll(l.dir))
+}
+
+// mountsLeft finds mounts of the lab.
+func (l *lab) mountsLeft() error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err == nil && strings.Contains(string(mounts), l.dir) {
+		err = fmt.Errorf("reset left mounts below %s", l.dir)
+	}
+	return err
+}
+
+// processesLeft finds processes that were started for the lab. Those that
+// were just killed may take a moment.
+func (l *lab) processesLeft() error {
+	var left []string
+	for range 50 {
+		left = nil
+		all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			if line, err := os.ReadFile(p); err == nil && strings.Contains(string(line), l.dir) {
+				left = append(left, strings.ReplaceAll(string(line), "\x00", " "))
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return fmt.Errorf("reset left processes: %q", left)
+}
+
+// A network is what tells the lab's network from that of others.
+type network struct{ bridge, prefix string }
+
+func (l *lab) network() (network, error) {
+	var instance struct{ Subnet string }
+	data, err := os.ReadFile(filepath.Join(l.root, "instance.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &instance)
+	}
+	if err != nil {
+		return network{}, err
+	}
+	files, err := filepath.Glob(filepath.Join(l.root, "cni", "*"))
+	if err != nil || len(files) == 0 {
+		return network{}, fmt.Errorf("find the network: %d files, %v", len(files), err)
+	}
+	conf, err := os.ReadFile(files[0])
+	bridge := regexp.MustCompile(`"bridge":\s*"([^"]+)"`).FindSubmatch(conf)
+	if err != nil || bridge == nil || instance.Subnet == "" {
+		return network{}, fmt.Errorf("find the network in %s: %v", files[0], err)
+	}
+	return network{string(bridge[1]), strings.TrimSuffix(instance.Subnet, "0/24")}, nil
+}
+
+// left finds the bridge, namespaces and rules of the lab's network.
+func (n network) left() error {
+	var errs []error
+	if _, err := os.Stat("/sys/class/net/" + n.bridge); err == nil {
+		errs = append(errs, fmt.Errorf("reset left the bridge %s", n.bridge))
+	}
+	rules, err := exec.Command("iptables-save").Output()
+	if errs = append(errs, err); strings.Contains(string(rules), n.prefix) || strings.Contains(string(rules), n.bridge) {
+		errs = append(errs, fmt.Errorf("reset left iptables rules of %s or %s", n.bridge, n.prefix))
+	}
+	spaces, err := filepath.Glob("/run/netns/*")
+	errs = append(errs, err)
+	for _, space := range spaces {
+		out, err := exec.Command("nsenter", "--net="+space, "ip", "-4", "-o", "addr").Output()
+		if err == nil && strings.Contains(string(out), n.prefix) {
+			errs = append(errs, fmt.Errorf("reset left the network namespace %s", space))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScript runs the scripts of testdata/script with the real program, in
+// parallel on one private containerd. Each has pods of its own names, and
+// removes them.
+func TestScript(t *testing.T) {
+	l := openLab(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               l.setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code":  runWithCode,
+			"until": runUntil,
+			"json":  checkJSON,
+			"save":  saveJSON,
+		},
+	})
+}
+
+func (l *lab) setup(env *testscript.Env) error {
+	env.Setenv("PATH", l.bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
+	env.Setenv("ADAMANT_ROOT", l.root)
+	env.Setenv("ADAMANT_STATE", l.state)
+	if dir, ok := os.LookupEnv("ADAMANT_CONTAINERD_BIN"); ok {
+		env.Setenv("ADAMANT_CONTAINERD_BIN", dir)
+	}
+	env.Setenv("NGINX_CONTAINER", l.container)
+	env.Setenv("NGINX_DEBIAN", l.debian)
+	return nil
+}
+
+// runWithCode is "code N COMMAND ARG...": it must exit with N.
+func runWithCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N COMMAND ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if got := exitOf(ts, args[1:]); got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func exitOf(ts *testscript.TestScript, args []string) int {
+	err := ts.Exec(args[0], args[1:]...)
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	ts.Fatalf("%s: %v", args[0], err)
+	return -1
+}
+
+// runUntil is "until REGEXP COMMAND ARG...": sooner or later it prints that.
+func runUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND ARG...")
+	}
+	want := regexp.MustCompile("(?m)" + args[0])
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		exitOf(ts, args[1:])
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("never printed %s", args[0])
+		}
+	}
+}
+
+// checkJSON is "json PATH REGEXP": standard output is one document, in which
+// what is at PATH, as pods.0.name, is all of REGEXP.
+func checkJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: json PATH REGEXP")
+	}
+	got := lookupJSON(ts, args[0])
+	if regexp.MustCompile("^(?s:"+args[1]+")$").MatchString(got) == neg {
+		ts.Fatalf("%s is %s, want %s (negated: %v)", args[0], got, args[1], neg)
+	}
+}
+
+// saveJSON is "save PATH NAME": it sets an environment variable to what is at
+// PATH in standard output.
+func saveJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: save PATH NAME")
+	}
+	ts.Setenv(args[1], lookupJSON(ts, args[0]))
+}
+
+func lookupJSON(ts *testscript.TestScript, path string) string {
+	decoder := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
+	var v any
+	ts.Check(decoder.Decode(&v))
+	if decoder.More() {
+		ts.Fatalf("more than one document on standard output")
+	}
+	for _, key := range strings.Split(path, ".") {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			if err != nil || i >= len(in) {
+				ts.Fatalf("%s: no element %s of %d", path, key, len(in))
+			}
+			v = in[i]
+		default:
+			v = nil
+		}
+	}
+	if s, ok := v.(string); ok {
+		return s
+	}
+	text, err := json.Marshal(v)
+	ts.Check(err)
+	return fmt.Sprintf("%s", text)
+}

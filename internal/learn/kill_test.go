@@ -187,8 +187,8 @@ func TestContainerdKilled(t *testing.T) {
 			}
 			err := cmd.Wait()
 			t.Logf("%v: %s", err, stderr.String())
-			if err != nil && !strings.Contains(stderr.String(), "adamant: ") {
-				t.Errorf("%v, and no error is told: %s", err, stderr.String())
+			if err != nil && !strings.Contains(stderr.String(), "the runtime ended meanwhile") {
+				t.Errorf("%v, and it is not said why: %s", err, stderr.String())
 			}
 			succeed(t, adamant(t, "ps"))
 			succeed(t, adamant(t, "rm", "--all", "--grace", "0"))

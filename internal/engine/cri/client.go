@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -103,9 +104,10 @@ func IsNotFound(err error) bool {
 }
 
 // IsUnavailable tells whether err says that the runtime does not answer: it was
-// ended, or its socket is gone.
+// ended, or its socket is gone. It may be an error of CRI or of containerd's own
+// client.
 func IsUnavailable(err error) bool {
-	return status.Code(rootStatus(err)) == codes.Unavailable
+	return status.Code(rootStatus(err)) == codes.Unavailable || errdefs.IsUnavailable(err)
 }
 
 // socketPath returns the path of a unix socket named by endpoint.

@@ -36,6 +36,9 @@ func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {
 		return drift.Report{}, err
 	}
 	defer root.Close()
+	if err := p.verifyRoot(ctx, c, root); err != nil {
+		return drift.Report{}, err
+	}
 	return CompareWithImage(ctx, root, img, image.FlattenOptions{Copied: true})
 }
 

@@ -2,9 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+
+	"github.com/containerd/errdefs"
 
 	"github.com/adamant-sh/adamant/internal/overlay"
+	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 // runtimeMounts are what every CRI runtime mounts into a container by itself.
@@ -34,18 +39,32 @@ func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) 
 	if c.ID == "" {
 		return overlay.Mount{}, fmt.Errorf("container %s of pod %s has not been started", c.Name, p.Name)
 	}
+	var found *overlay.Mount
 	if c.PID != 0 {
-		m, err := overlay.Find(c.PID)
-		if err == nil {
-			return m, nil
+		if m, err := overlay.Find(c.PID); err == nil {
+			found = &m
 		}
 		// It may have ended in the meantime; the runtime knows its layers.
 	}
-	containerd := p.e.daemon.Client()
-	if containerd == nil {
+	if p.e.daemon.Client() == nil {
+		if found != nil {
+			return *found, nil
+		}
 		return overlay.Mount{}, fmt.Errorf("container %s of pod %s does not run, and this runtime does not tell its layers", c.Name, p.Name)
 	}
-	mounts, err := containerd.SnapshotService(p.e.daemon.Snapshotter()).Mounts(ctx, c.ID)
+	own, err := p.layers(ctx, c)
+	if found != nil && (err == nil && found.Upper == own.Upper || errdefs.IsNotFound(err) && !p.e.daemon.Private()) {
+		return *found, nil
+	}
+	return own, err
+}
+
+// layers are the container's as the runtime has them. What its process shows
+// is believed only if it is the same: the process can have another root
+// directory by now (chroot into an image volume, which is an overlay, too), and
+// its number can be another's.
+func (p *Pod) layers(ctx context.Context, c *Container) (overlay.Mount, error) {
+	mounts, err := p.e.daemon.Client().SnapshotService(p.e.daemon.Snapshotter()).Mounts(ctx, c.ID)
 	if err != nil {
 		return overlay.Mount{}, fmt.Errorf("layers of container %s: %w", c.Name, err)
 	}
@@ -58,4 +77,45 @@ func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) 
 	}
 	m.Points = p.MountPoints(c.Name)
 	return m, nil
+}
+
+// verifyRoot fails if a root is not the directory that the runtime made the
+// container's root of, as far as it tells.
+func (p *Pod) verifyRoot(ctx context.Context, c *Container, root *tree.Root) error {
+	client := p.e.daemon.Client()
+	if client == nil {
+		return nil
+	}
+	mounts, err := client.SnapshotService(p.e.daemon.Snapshotter()).Mounts(ctx, c.ID)
+	if errdefs.IsNotFound(err) && !p.e.daemon.Private() {
+		return nil
+	}
+	if err == nil && len(mounts) == 1 && mounts[0].Type == "bind" {
+		err = isDir(root, mounts[0].Source)
+	}
+	if err != nil {
+		return fmt.Errorf("root of container %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// isDir fails if a root is another directory than dir.
+func isDir(root *tree.Root, dir string) error {
+	f, err := root.OpenDir("/")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	got, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	want, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(got, want) {
+		return errors.New("its process has changed its root directory, so that its own cannot be compared")
+	}
+	return nil
 }

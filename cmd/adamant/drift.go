@@ -221,6 +221,9 @@ func (a *app) printDrift(all []namedReport, o report.DriftOptions) error {
 			return err
 		}
 	}
+	if len(all) == 0 {
+		a.progress("note: there is no pod whose containers could be looked at")
+	}
 	if a.json() {
 		if err := a.printJSON(list); err != nil {
 			return err

@@ -23,7 +23,7 @@ type images interface {
 // cannot be checked, which is said.
 func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.Profile) error {
 	if a.noStore() {
-		a.progress("note: no images are loaded here, so it was not checked that the profiles are of the same ones")
+		a.progress("note: there are no images here to look at, so it was not checked that the profiles are of the same ones")
 		return nil
 	}
 	e, err := a.open(ctx)

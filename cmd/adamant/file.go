@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/adamant-sh/adamant/internal/drift"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,12 +19,12 @@ func writeFileMode(name string, data []byte, mode os.FileMode) error {
 	return durable.WriteFile(name, data, mode)
 }
 
-// printable takes out what could steer a terminal.
+// printable writes out what could steer a terminal or deceive a reader. Lines
+// stay lines.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f) {
-			return r
-		}
-		return '\uFFFD'
-	}, s)
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = drift.Visible(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/profile"
@@ -244,9 +245,9 @@ func (a *app) printVolumes(l learn.Lesson) {
 		fmt.Fprintf(a.out, "%s, container %s: %d paths written\n", l.Profile.Name, c.Name, len(c.Writes))
 		for _, v := range c.Volumes {
 			traits := strings.Join(traits(v), ", ")
-			fmt.Fprintf(a.out, "  %-28s %s\n", v.MountPath, traits)
+			fmt.Fprintf(a.out, "  %-28s %s\n", drift.Visible(v.MountPath), traits)
 			for _, why := range v.Why {
-				fmt.Fprintf(a.out, "      %s\n", why)
+				fmt.Fprintf(a.out, "      %s\n", drift.Visible(why))
 			}
 		}
 		if len(c.Volumes) == 0 {

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,5 +135,5 @@ func lookupJSON(ts *testscript.TestScript, path string) string {
 	}
 	text, err := json.Marshal(v)
 	ts.Check(err)
-	return fmt.Sprintf("%s", text)
+	return string(text)
 }

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"github.com/adamant-sh/adamant/internal/drift"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/durable"
 )
 

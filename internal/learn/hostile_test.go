@@ -310,3 +310,30 @@ func TestProveFills(t *testing.T) {
 	}
 	checkNothing(t, e)
 }
+
+// TestHarmlessOutput prints what a program with hostile file names did: nothing
+// of it acts on a terminal.
+func TestHarmlessOutput(t *testing.T) {
+	openHostile(t)
+	dir := t.TempDir()
+	file, save := filepath.Join(dir, "pod.yaml"), filepath.Join(dir, "profile")
+	if err := os.WriteFile(file, []byte(hostilePod("names", "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"learn", file, "--quiet", "300ms", "--save", save},
+		{"seal", file, "--profile", save, "--diff"},
+		{"run", "-d", "-f", file},
+		{"drift", "hostile"},
+		{"rm", "hostile"},
+	} {
+		out, err := adamant(t, args...).CombinedOutput()
+		var exit *exec.ExitError
+		if err != nil && (!errors.As(err, &exit) || args[0] != "drift" && args[0] != "seal") {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		if i := bytes.IndexFunc(out, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r == '\u202e' }); i >= 0 {
+			t.Errorf("%v prints %q in:\n%q", args, out[i], out)
+		}
+	}
+}

@@ -28,6 +28,7 @@ func (o Options) load(ctx context.Context, pod *engine.Pod, traceDir string, t *
 	}
 	watch := o.watch(ctx, pod)
 	err := o.loadWatched(watch.ctx, pod, traceDir, watch, t)
+	cut := watch.ctx.Err() != nil // before end, which cancels it in any case
 	ended := watch.end()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -41,10 +42,10 @@ func (o Options) load(ctx context.Context, pod *engine.Pod, traceDir string, t *
 			t.Failure += ": " + why.Error()
 		}
 	}
-	if err != nil && watch.ctx.Err() == nil {
-		return err
+	if cut {
+		return nil
 	}
-	return nil
+	return err
 }
 
 func (o Options) loadWatched(ctx context.Context, pod *engine.Pod, traceDir string, watch *watch, t *Trial) error {

@@ -33,6 +33,11 @@ func Parse(data []byte) (Profile, error) {
 	}
 	var p Profile
 	if err := yaml.UnmarshalStrict(data, &p); err != nil {
+		// A manifest taken for a profile is told by its kind, not by the first
+		// of its fields.
+		if (p.APIVersion != "" || p.Kind != "") && p.checkKind() != nil {
+			err = p.checkKind()
+		}
 		return Profile{}, fmt.Errorf("parse profile: %w", err)
 	}
 	if err := p.validate(); err != nil {

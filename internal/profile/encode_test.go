@@ -70,6 +70,7 @@ func TestParseRefuses(t *testing.T) {
 		{"no quantity", "sizeLimit: 16Mi", "sizeLimit: 16 MB", `sizeLimit: "16 MB" is no quantity such as 64Mi`},
 		{"a mode too large", `mode: 0700`, "mode: 070000", "more than 07777"},
 		{"a need there is not", "need: hard", "need: yes", "need"},
+		{"a manifest", "kind: Profile", "kind: Pod\nspec: {}", `kind "Pod": a profile begins with`},
 		{"not YAML", "kind: Profile", "kind: [", "parse profile"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -18,11 +18,19 @@ var operations = []observe.Op{
 	observe.Xattr, observe.Bind,
 }
 
+// checkKind refuses what is no profile at all.
+func (p Profile) checkKind() error {
+	if p.APIVersion == APIVersion && p.Kind == Kind {
+		return nil
+	}
+	return fmt.Errorf("apiVersion %q, kind %q: a profile begins with apiVersion: %s and kind: %s",
+		p.APIVersion, p.Kind, APIVersion, Kind)
+}
+
 // validate refuses a profile that nothing could be made of.
 func (p Profile) validate() error {
-	if p.APIVersion != APIVersion || p.Kind != Kind {
-		return fmt.Errorf("apiVersion %q, kind %q: a profile begins with apiVersion: %s and kind: %s",
-			p.APIVersion, p.Kind, APIVersion, Kind)
+	if err := p.checkKind(); err != nil {
+		return err
 	}
 	if p.Runs < 0 {
 		return fmt.Errorf("runs: %d is negative", p.Runs)

@@ -41,11 +41,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func newLab() (*lab, error) {
+func newLab() (_ *lab, err error) {
 	dir, err := os.MkdirTemp("/var/tmp", "adamant-cli-")
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
 	l := &lab{dir: dir, bin: filepath.Join(dir, "bin"), root: filepath.Join(dir, "root"), state: filepath.Join(dir, "state")}
 	build := exec.Command("go", "build", "-o", filepath.Join(l.bin, "adamant"), ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // the copy-up image has no libraries
@@ -59,7 +64,10 @@ func newLab() (*lab, error) {
 	if l.debian, err = appimage.Build(ctx, "nginx-debian"); err != nil {
 		return nil, err
 	}
-	return l, l.adamant("load", l.debian, l.container)
+	if err := l.adamant("load", l.debian, l.container); err != nil {
+		return nil, errors.Join(err, l.adamant("reset", "--yes"))
+	}
+	return l, nil
 }
 
 // adamant runs the program, which must succeed.

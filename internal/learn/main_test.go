@@ -2,6 +2,7 @@ package learn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,7 +33,7 @@ func newLab() (*lab, error) {
 	build := exec.Command("go", "build", "-o", program, "github.com/adamant-sh/adamant/cmd/adamant")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // the copy-up image has no libraries
 	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build adamant: %w\n%s", err, out)
+		return nil, errors.Join(fmt.Errorf("build adamant: %w\n%s", err, out), os.RemoveAll(dir))
 	}
 	return &lab{dir, engine.Options{Root: filepath.Join(dir, "root"), State: filepath.Join(dir, "state"), Executable: program}}, nil
 }

@@ -185,7 +185,7 @@ func (e *Engine) tryErase(ctx context.Context, uid string) error {
 	if err := e.node.removeCgroup(uid); err != nil {
 		return fmt.Errorf("remove the cgroup of pod %s: %w", uid, err)
 	}
-	if err := os.RemoveAll(l.dir); err != nil {
+	if err := volume.RemoveAll(l.dir); err != nil {
 		return fmt.Errorf("remove pod %s: %w", uid, err)
 	}
 	return nil

@@ -21,8 +21,16 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 }
 
 // Write is WriteFile for content that write streams. If that fails nothing has
-// changed.
+// changed. A device or FIFO at path is written to and stays: /dev/null must
+// not become a file.
 func Write(path string, mode fs.FileMode, write func(io.Writer) error) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&(fs.ModeDevice|fs.ModeNamedPipe) != 0 {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/adamant-sh/adamant/internal/durable"
 )
 
@@ -48,5 +50,19 @@ func TestWriteThatFailsChangesNothing(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestWriteFileToADevice: of root's, a rename would replace the device.
+func TestWriteFileToADevice(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "null")
+	if err := unix.Mknod(name, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.WriteFile(name, []byte("gone"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(name); err != nil || info.Mode() != os.ModeDevice|os.ModeCharDevice|0o666&info.Mode().Perm() {
+		t.Errorf("got %v, %v; want the device", info.Mode(), err)
 	}
 }

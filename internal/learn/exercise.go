@@ -217,10 +217,14 @@ func (o Options) settle(ctx context.Context, pod *engine.Pod, traceDir string) e
 	return nil
 }
 
+// distinct counts the different writes in all traces: a probe that writes the
+// same each time writes nothing new.
 func distinct(traces []observe.Trace) int {
-	n := 0
+	seen := map[string]struct{}{}
 	for _, t := range traces {
-		n += len(t.Accesses)
+		for _, a := range t.Accesses {
+			seen[strings.Join([]string{t.Container, string(a.Op), a.Path, a.Exe, a.Errno}, "\x00")] = struct{}{}
+		}
 	}
-	return n
+	return len(seen)
 }

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -151,8 +150,16 @@ func (r request) run(ctx context.Context, c *http.Client) Outcome {
 // answer or the end of the connection is seen first is chance.
 const refused = "refused"
 
+// cutShort reports whether a server took the connection and closed it in the
+// middle. The client words that in many ways: it is what is no failure to
+// connect, and no timeout.
 func cutShort(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return false
+	}
+	var timeout interface{ Timeout() bool }
+	return !errors.Is(err, context.Canceled) && !(errors.As(err, &timeout) && timeout.Timeout())
 }
 
 func (r request) once(ctx context.Context, c *http.Client) (int, error) {

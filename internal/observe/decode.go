@@ -247,8 +247,7 @@ func (t *tracer) finish(tid int, th *thread, info *callInfo) {
 	case opens, creats, opens2, handles:
 		t.finishOpen(tid, th, result, errno)
 	case renames:
-		t.record(tid, th, Rename, p.at, errno)
-		t.record(tid, th, Rename, p.to, errno)
+		t.recordPair(tid, th, p.at, p.to, errno)
 	default:
 		t.record(tid, th, p.op, p.at, errno)
 	}

@@ -113,6 +113,8 @@ func (a Access) check() error {
 		return fmt.Errorf("path is not absolute and clean")
 	case a.Mount != "" && !isClean(a.Mount):
 		return fmt.Errorf("mount %q is not absolute and clean", a.Mount)
+	case a.Peer != "" && !isClean(a.Peer):
+		return fmt.Errorf("peer %q is not absolute and clean", a.Peer)
 	case a.Errno != "" && !errnoName.MatchString(a.Errno):
 		return fmt.Errorf("%q is no errno", a.Errno)
 	case a.Count < 1 || a.Bytes < 0:

@@ -20,6 +20,7 @@ type group struct {
 	op                Op
 	dir, exe          string
 	errno, mountPoint string
+	peer              string
 	uid               uint32
 }
 
@@ -59,7 +60,7 @@ func (t *table) add(a Access, n int) {
 	if len(dir) > 1 {
 		dir = dir[:len(dir)-1]
 	}
-	g := group{op: a.Op, dir: dir, exe: a.Exe, errno: a.Errno, mountPoint: a.Mount, uid: a.UID}
+	g := group{op: a.Op, dir: dir, exe: a.Exe, errno: a.Errno, mountPoint: a.Mount, peer: a.Peer, uid: a.UID}
 	in, ok := t.groups[g]
 	if !ok && len(t.collapsed) > 0 {
 		if top := t.covering(dir); top != "" {
@@ -186,7 +187,7 @@ func (t *table) accesses() []Access {
 	list := make([]Access, 0, t.size)
 	for g, in := range t.groups {
 		for name, row := range in {
-			list = append(list, Access{Op: g.op, Path: join(g.dir, name), Mount: g.mountPoint, Exe: g.exe,
+			list = append(list, Access{Op: g.op, Path: join(g.dir, name), Peer: g.peer, Mount: g.mountPoint, Exe: g.exe,
 				UID: g.uid, Errno: g.errno, Count: row.count, Bytes: row.bytes})
 		}
 	}
@@ -215,7 +216,7 @@ func compareAccess(a, b Access) int {
 	for _, c := range [...]int{
 		strings.Compare(a.Path, b.Path), strings.Compare(string(a.Op), string(b.Op)),
 		strings.Compare(a.Errno, b.Errno), strings.Compare(a.Exe, b.Exe),
-		strings.Compare(a.Mount, b.Mount), int(int64(a.UID) - int64(b.UID)),
+		strings.Compare(a.Mount, b.Mount), strings.Compare(a.Peer, b.Peer), int(int64(a.UID) - int64(b.UID)),
 	} {
 		if c != 0 {
 			return c

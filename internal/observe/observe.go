@@ -33,7 +33,7 @@ const (
 type Access struct {
 	Op    Op     `json:"op"`
 	Path  string `json:"path"`            // canonical in the container's root; "dir/*" stands for many names in dir
-	Peer  string `json:"peer,omitempty"`  // of a Rename or Link: the path at the other end of the call, canonical or "dir/*" as Path is
+	Peer  string `json:"peer,omitempty"`  // of a Rename that failed with EXDEV: "dir/*" of the other end's directory
 	Mount string `json:"mount,omitempty"` // mount point the path lies on; empty for the root file system
 	Exe   string `json:"exe,omitempty"`   // path of the program in the container
 	UID   uint32 `json:"uid"`             // effective, in the container

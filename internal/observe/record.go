@@ -2,6 +2,7 @@ package observe
 
 import (
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -10,8 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// recordPair adds a rename: one access for each of its ends. Where it failed
+// because they lie on different mounts, each names the directory of the other.
+func (t *tracer) recordPair(tid int, th *thread, from, to place, errno syscall.Errno) {
+	fromDir, toDir := "", ""
+	if errno == unix.EXDEV && from.known && to.known {
+		fromDir, toDir = clean(path.Join(path.Dir(from.path), "*")), clean(path.Join(path.Dir(to.path), "*"))
+	}
+	t.recordPeer(tid, th, Rename, from, toDir, errno)
+	t.recordPeer(tid, th, Rename, to, fromDir, errno)
+}
+
 // record adds one access.
 func (t *tracer) record(tid int, th *thread, op Op, at place, errno syscall.Errno) {
+	t.recordPeer(tid, th, op, at, "", errno)
+}
+
+func (t *tracer) recordPeer(tid int, th *thread, op Op, at place, peer string, errno syscall.Errno) {
 	t.identify(tid, th)
 	if !at.known {
 		if errno == 0 || errno == unix.EROFS { // what failed otherwise may be a pipe
@@ -23,7 +39,7 @@ func (t *tracer) record(tid int, th *thread, op Op, at place, errno syscall.Errn
 	if errno != 0 {
 		name = errnoString(errno)
 	}
-	t.add(Access{Op: op, Path: clean(at.path), Mount: at.mount, Exe: th.exe, UID: th.uid, Errno: name, Bytes: at.size})
+	t.add(Access{Op: op, Path: clean(at.path), Peer: peer, Mount: at.mount, Exe: th.exe, UID: th.uid, Errno: name, Bytes: at.size})
 }
 
 // identify finds out which program and user a thread is, once per execve and

@@ -121,8 +121,9 @@ func address(pod *engine.Pod) string {
 func (o Options) targets(ctx context.Context, pod *engine.Pod) ([]string, error) {
 	ip := address(pod)
 	var out []string
+	ports := declaredPorts(pod.Spec().Spec)
 	for _, arg := range o.Load.HTTP {
-		t, err := target(arg, ip)
+		t, err := target(atPort(arg, ports), ip)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +138,15 @@ func (o Options) targets(ctx context.Context, pod *engine.Pod) ([]string, error)
 	if len(out) > 0 || len(o.Load.Commands) > 0 {
 		return out, ctx.Err()
 	}
-	return o.findHTTP(ctx, ip, declaredPorts(pod.Spec().Spec))
+	return o.findHTTP(ctx, ip, ports)
+}
+
+// atPort puts the pod's port before a mere path, if it declares just one.
+func atPort(arg string, declared []int32) string {
+	if strings.HasPrefix(arg, "/") && len(declared) == 1 {
+		return fmt.Sprintf(":%d%s", declared[0], arg)
+	}
+	return arg
 }
 
 // findHTTP returns the root pages of the ports that answer HTTP.

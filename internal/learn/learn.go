@@ -99,6 +99,11 @@ func (o Options) reference(ctx context.Context, s Subject) (Trial, scenes, error
 	if !ref.passed() {
 		return Trial{}, nil, fmt.Errorf("%s: %w: %s", s.Name(), ErrUnfit, ref.trouble())
 	}
+	for _, out := range ref.Outcomes {
+		if out.Class == "4" {
+			o.say("%s: note: %s was answered %s: is that the load that was meant?", s.Name(), out.Load, out.Result)
+		}
+	}
 	return ref, scenes, nil
 }
 
@@ -114,7 +119,7 @@ func (o Options) derive(s Subject, ref Trial, scenes scenes) (profile.Profile, e
 		traces := tracesOf(ref.Traces, name)
 		if !o.traces() {
 			method = "upperdir"
-		} else if len(traces) == 0 {
+		} else if len(untraced([]string{name}, traces)) > 0 {
 			return p, fmt.Errorf("%s: container %s ran, but was not traced", s.Name(), name)
 		}
 		c := profile.Derive(profile.Input{

@@ -13,6 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/engine/containerd"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/observe"
 	"github.com/adamant-sh/adamant/internal/profile"
 	"github.com/adamant-sh/adamant/test/appimage"
 )
@@ -234,5 +235,36 @@ func TestUntraced(t *testing.T) {
 		if !slices.ContainsFunc(c.Volumes, covers(path)) {
 			t.Errorf("no volume covers %s: %v", path, mounts(lesson.Profile, "app"))
 		}
+	}
+}
+
+// TestRenameAcrossVolumes has a program that cannot do without rename(2)
+// between two directories of the image: one volume must hold both.
+func TestRenameAcrossVolumes(t *testing.T) {
+	e := open(t)
+	loadApp(t, e, "odd")
+	const program = `import os, time
+for n in range(10**9):
+    open("/usr/local/games/in", "w").write("x")
+    os.rename("/usr/local/games/in", "/usr/local/src/out")
+    time.sleep(0.2)`
+	s := subject(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: mover}, spec: {terminationGracePeriodSeconds: 1,
+  containers: [{name: app, image: %q, command: [python3, -c, %q]}]}}`, appimage.Reference("odd"), program))
+	l, err := Learn(t.Context(), Options{Engine: e, Say: t.Logf}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !l.Proof.Passed {
+		t.Errorf("not proven: %v", l.Proof.Reasons)
+	}
+	if d := cmp.Diff(mounts(l.Profile, "app"), []string{"/usr/local"}); d != "" {
+		t.Errorf("volumes (-got +want):\n%s", d)
+	}
+}
+
+func TestUntracedContainers(t *testing.T) {
+	traces := []observe.Trace{{Container: "a", Root: "init"}, {Container: "b", Root: "exec"}}
+	if d := cmp.Diff(untraced([]string{"a", "b", "c"}, traces), []string{"b", "c"}); d != "" {
+		t.Errorf("untraced (-got +want):\n%s", d)
 	}
 }

@@ -3,7 +3,9 @@ package learn
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/adamant-sh/adamant/internal/observe"
 	"github.com/adamant-sh/adamant/internal/profile"
 )
 
@@ -83,8 +85,10 @@ func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes)
 			p.Reasons = append(p.Reasons, fmt.Sprintf("container %s: its trace was cut short, so a failed call may have been missed", trace.Container))
 		}
 	}
-	if o.traces() && len(t.Traces) == 0 && t.Healthy {
-		p.Reasons = append(p.Reasons, "nothing was traced, so no failed call can have been seen")
+	if o.traces() && t.Healthy {
+		for _, name := range untraced(s.containers(), t.Traces) {
+			p.Reasons = append(p.Reasons, fmt.Sprintf("container %s was not traced, so no failed call can have been seen", name))
+		}
 	}
 	if !o.traces() {
 		p.Weak = append(p.Weak, "this runtime does not trace: calls that fail without an effect on health or load are not seen")
@@ -94,6 +98,14 @@ func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes)
 		p.Logs = t.Logs
 	}
 	return p, t, nil
+}
+
+// untraced are the containers whose own program has no trace; that of a command
+// run in one of them does not do.
+func untraced(containers []string, traces []observe.Trace) []string {
+	return slices.DeleteFunc(slices.Clone(containers), func(name string) bool {
+		return slices.ContainsFunc(traces, func(t observe.Trace) bool { return t.Container == name && t.Root == "init" })
+	})
 }
 
 // of returns the failures in one container.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,7 +47,7 @@ them.`,
 			if err != nil {
 				return err
 			}
-			if other := f.UnsupportedKinds(); len(other) > 0 {
+			if other := refusedKinds(f); len(other) > 0 {
 				return manifest.Errors(other)
 			}
 			subjects, err := a.subjects(f)
@@ -71,6 +72,28 @@ them.`,
 	cmd.Flags().BoolVar(&pull, "pull", false, "ask the registry again for images whose pull policy is Always")
 	cmd.Flags().DurationVar(&ready, "ready-timeout", 90*time.Second, "how long the pods may take to get ready")
 	return cmd
+}
+
+// podless are the kinds of Kubernetes itself that start no pod. A manifest often
+// has them beside its workloads; that they are passed over is said.
+var podless = []string{
+	"Service", "Ingress", "IngressClass", "NetworkPolicy", "Endpoints", "EndpointSlice",
+	"HorizontalPodAutoscaler", "PodDisruptionBudget", "PriorityClass", "LimitRange", "ResourceQuota",
+	"Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding",
+	"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "CustomResourceDefinition",
+}
+
+// refusedKinds are the objects that may well start pods, but are of a kind that
+// is not known here: to pass over those would be to run half of the manifest.
+func refusedKinds(f manifest.File) []manifest.FieldError {
+	var refused []manifest.FieldError
+	others := f.Others()
+	for i, e := range f.UnsupportedKinds() {
+		if !slices.Contains(podless, others[i].Kind) {
+			refused = append(refused, e)
+		}
+	}
+	return refused
 }
 
 // A runner brings up the pods of one manifest.

@@ -165,7 +165,7 @@ func TestUnsupportedKinds(t *testing.T) {
 	for _, e := range f.UnsupportedKinds() {
 		got = append(got, e.Error())
 	}
-	want := []string{"x:2:7: kind: Service (v1) has no pods to run (leave it out, or keep it in a file for the cluster)"}
+	want := []string{"x:2:7: kind: Service (v1) cannot be run here (leave it out, or keep it in a file for the cluster)"}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}

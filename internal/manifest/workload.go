@@ -221,7 +221,7 @@ func (f File) UnsupportedKinds() []FieldError {
 		}
 		list = append(list, FieldError{
 			File: f.Name, Line: place.line, Column: place.col, Path: "kind",
-			Detail: fmt.Sprintf("%s (%s) has no pods to run", o.kind, o.apiVersion),
+			Detail: fmt.Sprintf("%s (%s) cannot be run here", o.kind, o.apiVersion),
 			Hint:   "leave it out, or keep it in a file for the cluster",
 		})
 	}

@@ -14,7 +14,7 @@ import (
 
 func TestSaveAndLoad(t *testing.T) {
 	dir := t.TempDir()
-	first := Trace{Container: "a", Root: "init", Complete: true, Weak: []string{"x"}, Accesses: []Access{at(Create, "f", errno("EROFS"), on("/work"))}}
+	first := Trace{Container: "a", Root: "init", Complete: true, Weak: []string{"x"}, Accesses: []Access{at(Create, "f", errno("EROFS"), on("/desk"))}}
 	second := Trace{Container: "a", Root: "exec", Accesses: []Access{}}
 	must(t, save(filepath.Join(dir, "1.json"), second, false))
 	must(t, save(filepath.Join(dir, "1.json"), first, true))

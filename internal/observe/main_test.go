@@ -41,7 +41,7 @@ func buildWriter(t *testing.T, arch string) string {
 func newRoot(t *testing.T, writer string) string {
 	t.Helper()
 	root := t.TempDir()
-	for _, d := range []string{"bin", "dev", "proc", "sys", "tmp", "ro", "work/sub", "work/empty"} {
+	for _, d := range []string{"bin", "dev", "proc", "sys", "tmp", "ro", "desk/sub", "desk/empty"} {
 		must(t, os.MkdirAll(filepath.Join(root, d), 0o755))
 	}
 	for _, d := range []string{root, filepath.Dir(root)} { // other users must get in
@@ -50,7 +50,7 @@ func newRoot(t *testing.T, writer string) string {
 	data, err := os.ReadFile(writer)
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(root, "bin/writer"), data, 0o755))
-	fillWork(t, filepath.Join(root, "work"))
+	fillWork(t, filepath.Join(root, "desk"))
 	return root
 }
 

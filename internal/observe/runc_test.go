@@ -46,7 +46,7 @@ func newContainer(t *testing.T, writer string, args []string, change ...func(spe
 	process := s["process"].(map[string]any)
 	process["terminal"] = false
 	process["args"] = append([]string{"/bin/writer"}, args...)
-	process["cwd"] = "/work"
+	process["cwd"] = "/desk"
 	process["noNewPrivileges"] = false
 	s["root"] = map[string]any{"path": c.rootfs, "readonly": false}
 	s["annotations"] = map[string]any{TraceAnnotation: c.dir, typeAnnotation: "container", nameAnnotation: "main"}

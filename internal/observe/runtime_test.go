@@ -170,7 +170,7 @@ func TestContainerSetUp(t *testing.T) {
 			linux["uidMappings"], linux["gidMappings"] = ids, ids
 			s["process"].(map[string]any)["user"] = map[string]any{"uid": 33, "gid": 33}
 		})
-		must(t, os.Chmod(filepath.Join(c.rootfs, "work"), 0o777))
+		must(t, os.Chmod(filepath.Join(c.rootfs, "desk"), 0o777))
 		if out, status := c.run(); status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
@@ -178,22 +178,22 @@ func TestContainerSetUp(t *testing.T) {
 	})
 	t.Run("a root made by chroot has the container's paths", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"openat-create", "openat-absolute-up", "mkdirat"}, func(s map[string]any) {
-			s["mounts"] = append(s["mounts"].([]any), map[string]any{"destination": "/work/sub", "type": "tmpfs", "source": "tmpfs"})
+			s["mounts"] = append(s["mounts"].([]any), map[string]any{"destination": "/desk/sub", "type": "tmpfs", "source": "tmpfs"})
 		})
 		c.flags = []string{"--no-pivot"}
 		if out, status := c.run(); status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(Create, "new"), at(Create, "/tmp/new"), at(Mkdir, "sub/new", on("/work/sub")))
+		wantAccesses(t, c.traces(), at(Create, "new"), at(Create, "/tmp/new"), at(Mkdir, "sub/new", on("/desk/sub")))
 	})
 	t.Run("mounts are told apart", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"openat-dirfd", "openat-write"}, func(s map[string]any) {
-			s["mounts"] = append(s["mounts"].([]any), map[string]any{"destination": "/work/sub", "type": "tmpfs", "source": "tmpfs"})
+			s["mounts"] = append(s["mounts"].([]any), map[string]any{"destination": "/desk/sub", "type": "tmpfs", "source": "tmpfs"})
 		})
 		if out, status := c.run(); status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(Create, "sub/new", on("/work/sub")), at(Write, "old", sized(7)))
+		wantAccesses(t, c.traces(), at(Create, "sub/new", on("/desk/sub")), at(Write, "old", sized(7)))
 	})
 }
 
@@ -217,7 +217,7 @@ func TestExec(t *testing.T) {
 	c.must("start", c.id)
 
 	process := filepath.Join(c.bundle, "process.json")
-	must(t, os.WriteFile(process, []byte(`{"args":["/bin/writer","mkdirat","exit","3"],"cwd":"/work","user":{"uid":0,"gid":0}}`), 0o600))
+	must(t, os.WriteFile(process, []byte(`{"args":["/bin/writer","mkdirat","exit","3"],"cwd":"/desk","user":{"uid":0,"gid":0}}`), 0o600))
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
@@ -236,7 +236,7 @@ func TestExec(t *testing.T) {
 	}
 
 	// In the foreground runc itself waits and passes the status on.
-	must(t, os.WriteFile(process, []byte(`{"args":["/bin/writer","exists","exit","3"],"cwd":"/work","user":{"uid":0,"gid":0}}`), 0o600))
+	must(t, os.WriteFile(process, []byte(`{"args":["/bin/writer","exists","exit","3"],"cwd":"/desk","user":{"uid":0,"gid":0}}`), 0o600))
 	cmd = c.runc("exec", "--process", process, c.id)
 	if err := cmd.Run(); cmd.ProcessState.ExitCode() != 3 {
 		t.Errorf("exec: %v", err)
@@ -290,7 +290,7 @@ func TestWrapperKilled(t *testing.T) {
 	pid := c.create(nil)
 	c.must("start", c.id)
 	process := filepath.Join(c.bundle, "process.json")
-	must(t, os.WriteFile(process, []byte(`{"args":["/bin/writer","sleep"],"cwd":"/work","user":{"uid":0,"gid":0}}`), 0o600))
+	must(t, os.WriteFile(process, []byte(`{"args":["/bin/writer","sleep"],"cwd":"/desk","user":{"uid":0,"gid":0}}`), 0o600))
 	cmd := c.runc("exec", "--process", process, c.id)
 	must(t, cmd.Start())
 	waitUntil(t, "runc runs", func() bool { return len(running("runc", c.root)) > 0 })

@@ -15,7 +15,7 @@ import (
 // that starts with a slash is one of the container.
 func at(op Op, path string, change ...func(*Access)) Access {
 	if !strings.HasPrefix(path, "/") {
-		path = "/work/" + path
+		path = "/desk/" + path
 	}
 	a := Access{Op: op, Path: path, Exe: "/bin/writer", Count: 1}
 	for _, c := range change {
@@ -118,11 +118,11 @@ var commonKinds = []kindTest{
 		at(Mkdir, "outside"), at(Mkdir, "sub/inside"), at(Symlink, "sub/abs"), at(Chmod, "sub/in"),
 		at(Create, "sub/new"), at(Unlink, "sub/new"),
 	}},
-	{kind: "unshare", want: []Access{at(Create, "new"), at(Create, "sub/new", on("/work/sub"))}},
+	{kind: "unshare", want: []Access{at(Create, "new"), at(Create, "sub/new", on("/desk/sub"))}},
 	{kind: "mount", want: []Access{
-		at(Create, "sub/new", on("/work/sub")), at(Unlink, "sub/in"), at(Unlink, "sub/new", on("/work/sub"))}},
+		at(Create, "sub/new", on("/desk/sub")), at(Unlink, "sub/in"), at(Unlink, "sub/new", on("/desk/sub"))}},
 	{kind: "many", want: []Access{at(Create, "sub/*", count(100))}},
-	{kind: "clone-space", want: []Access{at(Mkdir, "sub/new", on("/work/sub"))}},
+	{kind: "clone-space", want: []Access{at(Mkdir, "sub/new", on("/desk/sub"))}},
 	{kind: "clone3", want: []Access{at(Mkdir, "new")}},
 }
 
@@ -174,7 +174,7 @@ func enter(t *testing.T, root, writer string, args ...string) (Trace, int) {
 // TestHost runs a program without any namespace: its paths are the host's.
 func TestHost(t *testing.T) {
 	writer := buildWriter(t, "")
-	work := filepath.Join(t.TempDir(), "work")
+	work := filepath.Join(t.TempDir(), "desk")
 	fillWork(t, work)
 	trace, status, err := Run(t.Context(), Command{Path: writer, Args: []string{"writer", "openat-create", "openat-write"}, Dir: work})
 	if err != nil || status != 0 {

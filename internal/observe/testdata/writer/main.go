@@ -140,7 +140,7 @@ func enter(a []string) {
 	must(os.Chdir(a[0]))
 	must(unix.PivotRoot(".", "."))
 	must(unix.Unmount(".", unix.MNT_DETACH))
-	must(os.Chdir("/work"))
+	must(os.Chdir("/desk"))
 	must(syscall.Exec("/bin/writer", append([]string{"writer"}, a[1:]...), []string{"PATH=/bin"}))
 }
 

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/adamant-sh/adamant/internal/learn"
+)
+
+// TestProofExitCodes tells a proof that failed from one that did not see
+// everything.
+func TestProofExitCodes(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		proof learn.Proof
+		want  int
+	}{
+		{"passed", learn.Proof{Passed: true}, exitClean},
+		{"failed", learn.Proof{Reasons: []string{"not healthy"}}, exitFindings},
+		{"passed without seeing all", learn.Proof{Passed: true, Weak: []string{"io_uring: its requests are not seen"}}, exitIncomplete},
+		{"failed without seeing all", learn.Proof{Weak: []string{"x"}}, exitFindings},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var out, stderr bytes.Buffer
+			a := &app{out: &out, err: &stderr, output: "text", color: "never"}
+			if got := a.exitCode(newProveCommand(a), a.printProofs([]learn.Proof{tc.proof})); got != tc.want {
+				t.Errorf("exit code %d, want %d\n%s%s", got, tc.want, out.String(), stderr.String())
+			}
+		})
+	}
+}

@@ -36,7 +36,11 @@ func TestSizeLimitOfWhatLiesTooDeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if err := root.MkdirAll(strings.Repeat(strings.Repeat("d", 250)+"/", 20), 0o755); err != nil {
+	deep := strings.Repeat(strings.Repeat("d", 250)+"/", 20)
+	if err := root.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := root.WriteFile(deep+"big", make([]byte, 2<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Check(); !isEvicted(err) {

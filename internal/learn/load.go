@@ -121,7 +121,9 @@ func requests(target string) []request {
 }
 
 func (r request) run(ctx context.Context, c *http.Client) Outcome {
-	group, ctx := errgroup.WithContext(ctx)
+	// Without a context of its own: its end would reach a connection that has
+	// just been given back, and so the next request.
+	var group errgroup.Group
 	group.SetLimit(requestsAtOnce)
 	codes := make([]int, r.times)
 	for i := range codes {

@@ -6,13 +6,18 @@ import (
 	"io"
 	"os"
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// ErrTooDeep says that a directory lies so deep that its path is longer than
-// the kernel takes. No honest program makes such.
+// ErrTooDeep says that a directory's path is longer than maxDeepPath. No honest
+// program makes such.
 var ErrTooDeep = errors.New("directories are nested too deep")
+
+// maxDeepPath bounds what one directory costs to reach, in bytes: 64 times what the
+// kernel takes at once.
+const maxDeepPath = 64 * unix.PathMax
 
 // Usage is how many bytes the files below dir take on disk. It does not cross
 // into other file systems and follows no link out of dir, whatever is moved
@@ -46,10 +51,7 @@ type usage struct {
 
 // add counts a directory and what is in it, but not what is below that.
 func (u *usage) add(name string) error {
-	fd, err := unix.Openat2(u.root, name, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
-	})
+	fd, err := u.open(name)
 	if err != nil && name != "." && moved(err) {
 		return nil
 	}
@@ -85,6 +87,29 @@ func (u *usage) add(name string) error {
 	}
 }
 
+// open opens a directory, in as many steps as its path needs.
+func (u *usage) open(name string) (int, error) {
+	at := u.root
+	for {
+		step, flags, rest := name, unix.O_RDONLY, ""
+		if len(name) >= unix.PathMax {
+			cut := strings.LastIndexByte(name[:unix.PathMax-1], '/')
+			step, flags, rest = name[:cut], unix.O_PATH, name[cut+1:]
+		}
+		fd, err := unix.Openat2(at, step, &unix.OpenHow{
+			Flags:   uint64(flags | unix.O_DIRECTORY | unix.O_CLOEXEC),
+			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+		})
+		if at != u.root {
+			unix.Close(at)
+		}
+		if err != nil || rest == "" {
+			return fd, err
+		}
+		at, name = fd, rest
+	}
+}
+
 // addEntry counts one name in a directory; directories are for later.
 func (u *usage) addEntry(dir int, parent, base string) error {
 	var st unix.Stat_t
@@ -99,7 +124,7 @@ func (u *usage) addEntry(dir int, parent, base string) error {
 	case st.Dev != u.device:
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
 		name := path.Join(parent, base)
-		if len(name) >= unix.PathMax {
+		if len(name) >= maxDeepPath {
 			return ErrTooDeep
 		}
 		u.todo = append(u.todo, name)

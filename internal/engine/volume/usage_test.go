@@ -27,9 +27,29 @@ func TestUsageOfHostile(t *testing.T) {
 	if used, err := Usage(dir); err != nil || used > 64<<10 {
 		t.Errorf("got %d, %v; want next to nothing", used, err)
 	}
-	makeDeep(t, dir, 20)
+	makeDeep(t, dir, maxDeepPath/251+1)
 	if _, err := Usage(dir); !errors.Is(err, ErrTooDeep) {
 		t.Errorf("got %v, want ErrTooDeep", err)
+	}
+}
+
+// TestUsageOfDeep measures what lies deeper than a path reaches.
+func TestUsageOfDeep(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	deep := strings.Repeat(strings.Repeat("d", 250)+"/", 40)
+	if err := root.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := root.WriteFile(deep+"big", make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if used, err := Usage(dir); err != nil || used < 1<<20 {
+		t.Errorf("got %d, %v; want at least the file's 1 MiB", used, err)
 	}
 }
 

@@ -108,8 +108,8 @@ func TestHostPort(t *testing.T) {
 	if err := p.WaitReady(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if !e.Daemon().Network().HostPorts {
-		t.Skip("this machine's kernel cannot forward ports")
+	if n := e.Daemon().Network(); !n.HostPorts {
+		t.Fatalf("no host ports: %s", n.Reason)
 	}
 	resp, err := http.Get("http://127.0.0.1:28080/")
 	if err != nil {

@@ -100,7 +100,7 @@ func wrongDockerLayer(t *testing.T) string {
 	}
 	at := bytes.LastIndex(raw, []byte("etc/two"))
 	if at < 0 {
-		t.Skip("layers are compressed")
+		t.Fatal("the archive does not hold its layers as they are: the forgery needs that")
 	}
 	raw[at] ^= 1
 	return fileOf(t, string(raw))

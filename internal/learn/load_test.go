@@ -123,6 +123,57 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestAnAnswerWithoutReadingTheBody: such a server may close before the client
+// has read the answer, which is chance and must not be the verdict.
+func TestAnAnswerWithoutReadingTheBody(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			buf := make([]byte, 512)
+			conn.Read(buf)
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			conn.Close()
+		}
+	}()
+	c := client("127.0.0.1")
+	defer c.CloseIdleConnections()
+	for range 50 {
+		o := request{http.MethodPost, "http://" + l.Addr().String() + "/", spooledBody, 2}.run(t.Context(), c)
+		if o.Result != "200" {
+			t.Fatalf("got %+v, want 200", o)
+		}
+	}
+}
+
+func TestAsGood(t *testing.T) {
+	cut := Outcome{Result: "refused early", OK: true, Class: refused}
+	ok := Outcome{Result: "200", OK: true, Class: "2"}
+	broken := Outcome{Result: "500", Class: "5"}
+	for _, tc := range []struct {
+		name             string
+		sealed, writable Outcome
+		want             bool
+	}{
+		{"answered in both", ok, ok, true},
+		{"closed at the body, then answered", ok, cut, true},
+		{"answered, then closed", cut, ok, false},
+		{"closed at the body, then broken", broken, cut, false},
+		{"broken in both", broken, broken, true},
+	} {
+		if got := tc.sealed.isAsGood(tc.writable); got != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
 // TestVirtualHosts: whatever host a URL names, the pod is asked for it, also
 // over TLS with a certificate that nobody signed.
 func TestVirtualHosts(t *testing.T) {

@@ -127,7 +127,7 @@ func compare(writable, sealed []Outcome) []Comparison {
 		out[i] = Comparison{Load: w.Load, Writable: w.Result, Sealed: "not asked"}
 		if i < len(sealed) {
 			out[i].Sealed = sealed[i].Result
-			out[i].Alike = sealed[i].OK == w.OK && sealed[i].Class == w.Class
+			out[i].Alike = sealed[i].isAsGood(w)
 		}
 	}
 	return out

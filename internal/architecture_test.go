@@ -31,6 +31,7 @@ var layers = []struct {
 	{[]string{"internal/observe", "internal/copyup"}, "run inside or beside a container, where nothing else of us is"},
 	{[]string{"internal/manifest"}, "reads and edits YAML without a runtime"},
 	{[]string{"internal/overlay"}, "turns an overlay's directories into trees and finds their image"},
+	{[]string{"internal/rollout"}, "decides how instances replace each other, wherever they run"},
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
 	{[]string{"internal/tree"}, "is what all the others speak about"},
@@ -53,7 +54,7 @@ var rules = []rule{
 }
 
 // pure packages take values and return values.
-var pure = []string{"internal/drift", "internal/profile"}
+var pure = []string{"internal/drift", "internal/profile", "internal/rollout"}
 
 // effects are the imports that a pure package has no use for.
 var effects = []string{"net", "os", "os/exec", "syscall", "golang.org/x/sys/", "path/filepath", "log", "log/slog"}

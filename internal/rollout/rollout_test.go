@@ -1,0 +1,490 @@
+package rollout
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// A sim is a small world in which decisions are carried out: instances get
+// ready after a while, by the nature of their generation.
+type sim struct {
+	t     *testing.T
+	now   time.Time
+	spec  Spec
+	state State
+	all   []Instance
+	next  int
+	fails map[int]Failure
+	gate  GateResult
+	fault string
+	kind  map[int]nature
+	log   []Event
+	trace []string
+}
+
+// A nature is what becomes of a generation's instances.
+type nature string
+
+const (
+	good    nature = "good"
+	slow    nature = "slow"     // never ready
+	crashes nature = "crashes"  // again and again
+	drifts  nature = "drifts"   // right after its start
+	unmade  nature = "unmade"   // cannot be made at all
+	badGate nature = "bad gate" // healthy, but a gate says no
+)
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func newSim(t *testing.T, spec Spec) *sim {
+	if spec.Deadline == 0 {
+		spec.Deadline = time.Minute
+	}
+	return &sim{t: t, now: start, spec: spec, kind: map[int]nature{}, fails: map[int]Failure{}}
+}
+
+func rolling(replicas int) Spec {
+	return Spec{Replicas: replicas, Kind: RollingUpdate, Surge: intstr.FromString("25%"), Down: intstr.FromString("25%")}
+}
+
+func (s *sim) apply(generation int, n nature) {
+	s.kind[generation] = n
+	s.state = s.state.Begin(generation, s.now)
+	s.fails, s.fault, s.gate = map[int]Failure{}, "", GateResult{}
+}
+
+// step lets a second pass, decides, and carries that out.
+func (s *sim) step() Decision {
+	s.now = s.now.Add(time.Second)
+	s.live()
+	before := slices.Clone(s.all)
+	state, d := Next(s.spec, s.state, s.observe(), s.now)
+	s.check(state, before, d)
+	s.state = state
+	s.log = append(s.log, d.Events...)
+	s.carryOut(d)
+	return d
+}
+
+func (s *sim) observe() Observation {
+	return Observation{Instances: slices.Clone(s.all), Failed: s.fails, Gate: s.gate, Fault: s.fault}
+}
+
+// live lets instances become what they become.
+func (s *sim) live() {
+	s.all = slices.DeleteFunc(s.all, func(i Instance) bool { return i.Ending })
+	for n := range s.all {
+		i := &s.all[n]
+		if s.now.Sub(i.Made) < 2*time.Second {
+			continue
+		}
+		switch s.kind[i.Generation] {
+		case slow:
+		case crashes:
+			i.Crashes, i.Reason = i.Crashes+1, "exit status 1"
+		case drifts:
+			i.Drift = Drifted
+			fallthrough
+		default:
+			if !i.Ready {
+				i.Ready, i.Since = true, s.now
+			}
+			if i.Drift == Unchecked {
+				i.Drift = Clean
+			}
+		}
+	}
+}
+
+func (s *sim) carryOut(d Decision) {
+	for _, g := range slices.Sorted(maps.Keys(d.Create)) {
+		for range d.Create[g] {
+			if s.kind[g] == unmade {
+				s.fails[g] = Failure{s.fails[g].Times + 1, "no image"}
+				break
+			}
+			s.next++
+			s.all = append(s.all, Instance{ID: fmt.Sprintf("i%d", s.next), Generation: g, Made: s.now})
+		}
+	}
+	for n := range s.all {
+		if slices.Contains(d.Remove, s.all[n].ID) {
+			s.all[n].Ending = true
+		}
+	}
+	if d.Gate != "" && s.gate.Gate != d.Gate {
+		s.gate = GateResult{Gate: d.Gate, Done: true}
+		if s.kind[s.state.Target] == badGate {
+			s.gate.Reason = "it says no"
+		}
+	}
+}
+
+func (s *sim) ready(list []Instance, is func(Instance) bool) int {
+	n := 0
+	for _, i := range list {
+		if !i.Ending && i.Ready && (is == nil || is(i)) {
+			n++
+		}
+	}
+	return n
+}
+
+// check holds each decision to what may never be.
+func (s *sim) check(state State, before []Instance, d Decision) {
+	s.t.Helper()
+	s.trace = append(s.trace, fmt.Sprintf("%s %s target %d stable %d: create %v remove %v shares %v gate %q", s.now.Format("15:04:05"), state.Phase, state.Target, state.Stable, d.Create, d.Remove, d.Shares, d.Gate))
+	fail := func(format string, args ...any) {
+		s.t.Helper()
+		for _, line := range s.trace[max(0, len(s.trace)-25):] {
+			s.t.Log(line)
+		}
+		s.t.Fatalf("%s\nspec %+v\ninstances %+v", fmt.Sprintf(format, args...), s.spec, before)
+	}
+	most, least := s.spec.limits()
+	had := s.ready(before, nil)
+	after := s.ready(before, func(i Instance) bool { return !slices.Contains(d.Remove, i.ID) })
+	stops := s.spec.OnDrift == Stop || s.spec.Kind == Recreate
+	if after < had && after < min(least, had) && !stops {
+		fail("of %d instances that are ready %d would be left, at least %d must be", had, after, least)
+	}
+	if had > 0 && after == 0 && least > 0 && !stops {
+		fail("the last instance that is ready would be removed")
+	}
+	live := len(before) - s.ending(before) - len(d.Remove)
+	for _, n := range d.Create {
+		live += n
+	}
+	bound := 2*max(most, s.spec.Replicas) + 1
+	if state.Phase.Ended() || s.spec.Kind == RollingUpdate && state.Phase == Progressing {
+		bound = max(most+s.spec.Budget.Count, len(before))
+	}
+	if len(d.Create) > 0 && live > bound {
+		fail("there would be %d instances, more than %d", live, bound)
+	}
+	total := 0
+	for g, share := range d.Shares {
+		total += share
+		serves := s.ready(before, func(i Instance) bool { return i.Generation == g })
+		if share > 0 && serves == 0 && had > 0 {
+			fail("generation %d gets %d%% of the traffic and has nobody that serves", g, share)
+		}
+	}
+	if total != 100 && state.Target != 0 {
+		fail("the shares %v add up to %d", d.Shares, total)
+	}
+	if state.Phase == RollingBack && state.Target == state.From {
+		fail("it goes back to the generation that was aborted")
+	}
+}
+
+func (s *sim) ending(list []Instance) int {
+	n := 0
+	for _, i := range list {
+		if i.Ending {
+			n++
+		}
+	}
+	return n
+}
+
+// settle lets time pass until the rollout has ended, and a little longer.
+func (s *sim) settle() {
+	s.t.Helper()
+	for range 600 {
+		if s.step(); s.state.Phase.Ended() {
+			for range 30 {
+				s.step()
+			}
+			return
+		}
+	}
+	for _, line := range s.trace[len(s.trace)-5:] {
+		s.t.Log(line)
+	}
+	s.t.Fatalf("it never ended: %+v", s.state)
+}
+
+func (s *sim) generations() map[int]int {
+	got := map[int]int{}
+	for _, i := range s.all {
+		if !i.Ending {
+			got[i.Generation]++
+		}
+	}
+	return got
+}
+
+func strategies(n int) map[string]Spec {
+	r := rolling(n)
+	one := r
+	one.Surge, one.Down = intstr.FromInt32(0), intstr.FromInt32(1)
+	careful := r
+	careful.Surge, careful.Down = intstr.FromInt32(1), intstr.FromInt32(0)
+	recreate := r
+	recreate.Kind = Recreate
+	blue := r
+	blue.Kind, blue.Hold = BlueGreen, 5*time.Second
+	canary := r
+	canary.Kind, canary.Steps = Canary, []Step{{Share: 1, Pause: 3 * time.Second}, {Share: 50, Pause: 3 * time.Second}}
+	return map[string]Spec{"rolling": r, "no surge": one, "one by one": careful, "recreate": recreate, "blue/green": blue, "canary": canary}
+}
+
+func TestAGenerationReplacesAnother(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 10} {
+		for name, spec := range strategies(n) {
+			for _, gated := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, %d instances, gated %v", name, n, gated), func(t *testing.T) {
+					spec.Gated = gated
+					s := newSim(t, spec)
+					for g := 1; g <= 3; g++ {
+						s.apply(g, good)
+						s.settle()
+						if s.state.Phase != Complete || s.state.Stable != g {
+							t.Fatalf("generation %d: %+v", g, s.state)
+						}
+						if d := cmp.Diff(s.generations(), map[int]int{g: n}); d != "" {
+							t.Fatalf("generation %d (-got +want):\n%s", g, d)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestABrokenGenerationGoesBack(t *testing.T) {
+	for _, bad := range []nature{slow, crashes, drifts, unmade, badGate} {
+		for name, spec := range strategies(3) {
+			t.Run(fmt.Sprintf("%s, %s", bad, name), func(t *testing.T) {
+				spec.Gated, spec.OnDrift, spec.Budget = true, Replace, Budget{2, time.Hour}
+				s := newSim(t, spec)
+				s.apply(1, good)
+				s.settle()
+				s.apply(2, bad)
+				s.settle()
+				if s.state.Phase != RolledBack || s.state.Target != 1 || s.state.From != 2 || s.state.Reason == "" {
+					t.Fatalf("got %+v", s.state)
+				}
+				if d := cmp.Diff(s.generations(), map[int]int{1: 3}); d != "" {
+					t.Errorf("instances (-got +want):\n%s", d)
+				}
+			})
+		}
+	}
+}
+
+func TestTheFirstGenerationHasNothingToGoBackTo(t *testing.T) {
+	s := newSim(t, rolling(2))
+	s.apply(1, crashes)
+	s.settle()
+	if s.state.Phase != Failed || s.state.Target != 1 {
+		t.Fatalf("got %+v", s.state)
+	}
+	s.apply(2, good)
+	s.settle()
+	if s.state.Phase != Complete || s.state.Stable != 2 {
+		t.Fatalf("after a good one: %+v", s.state)
+	}
+}
+
+func TestACanaryWaitsToBeResumed(t *testing.T) {
+	spec := rolling(4)
+	spec.Kind, spec.Steps = Canary, []Step{{Share: 25, ByHand: true}}
+	s := newSim(t, spec)
+	s.apply(1, good)
+	s.settle()
+	s.apply(2, good)
+	var d Decision
+	for range 300 {
+		d = s.step()
+	}
+	if s.state.Phase != Progressing || s.generations()[2] != 1 {
+		t.Fatalf("it did not wait: %+v, %v", s.state, s.generations())
+	}
+	if diff := cmp.Diff(d.Shares, map[int]int{1: 75, 2: 25}); diff != "" {
+		t.Errorf("shares (-got +want):\n%s", diff)
+	}
+	s.state = s.state.Resume(s.now)
+	s.settle()
+	if s.state.Phase != Complete {
+		t.Fatalf("got %+v", s.state)
+	}
+}
+
+func TestARollbackSkipsTheCanarysPauses(t *testing.T) {
+	spec := rolling(4)
+	spec.Kind, spec.Steps = Canary, []Step{{Share: 50, Pause: time.Minute}}
+	s := newSim(t, spec)
+	s.apply(1, good)
+	s.settle()
+	s.apply(2, good)
+	for range 10 {
+		s.step()
+	}
+	s.fault = "1 of 10 requests failed"
+	began := s.now
+	s.settle()
+	if took := s.now.Sub(began) - 30*time.Second; s.state.Phase != RolledBack || took > 20*time.Second {
+		t.Fatalf("after %s: %+v", took, s.state)
+	}
+}
+
+func TestDriftIsReplacedWithinItsBudget(t *testing.T) {
+	spec := rolling(3)
+	spec.OnDrift, spec.Budget = Replace, Budget{2, time.Hour}
+	s := newSim(t, spec)
+	s.apply(1, good)
+	s.settle()
+	drift := func() string {
+		s.all[0].Drift = Drifted
+		id := s.all[0].ID
+		for range 20 {
+			s.step()
+		}
+		return id
+	}
+	stays := func(id string) bool {
+		return slices.ContainsFunc(s.all, func(i Instance) bool { return i.ID == id })
+	}
+	if id := drift(); stays(id) {
+		t.Error("the first one was not replaced")
+	}
+	if id := drift(); stays(id) {
+		t.Error("the second one was not replaced")
+	}
+	if id := drift(); !stays(id) {
+		t.Error("a third one was replaced, beyond the budget")
+	}
+	said := 0
+	for _, e := range s.log {
+		if e.Reason == "DriftBudget" {
+			said++
+		}
+	}
+	if said != 1 {
+		t.Errorf("that the budget is spent was said %d times", said)
+	}
+	s.now = s.now.Add(2 * time.Hour)
+	s.all[0].Drift = Clean
+	if id := drift(); stays(id) {
+		t.Error("with the time over, one was not replaced")
+	}
+	if len(s.generations()) != 1 || s.generations()[1] != 3 {
+		t.Errorf("got %v", s.generations())
+	}
+}
+
+func TestStopKeepsADriftedInstanceAway(t *testing.T) {
+	spec := rolling(3)
+	spec.OnDrift, spec.Budget = Stop, Budget{3, time.Hour}
+	s := newSim(t, spec)
+	s.apply(1, good)
+	s.settle()
+	s.all[0].Drift = Drifted
+	for range 20 {
+		s.step()
+	}
+	if d := cmp.Diff(s.generations(), map[int]int{1: 2}); d != "" {
+		t.Errorf("instances (-got +want):\n%s", d)
+	}
+}
+
+func TestPausedByHandNothingIsReplaced(t *testing.T) {
+	s := newSim(t, rolling(3))
+	s.apply(1, good)
+	s.settle()
+	s.state.Paused = true
+	s.apply(2, good)
+	for range 300 {
+		s.step()
+	}
+	if d := cmp.Diff(s.generations(), map[int]int{1: 3}); d != "" {
+		t.Fatalf("instances (-got +want):\n%s", d)
+	}
+	s.state = s.state.Resume(s.now)
+	s.settle()
+	if s.state.Phase != Complete || s.state.Stable != 2 {
+		t.Fatalf("got %+v", s.state)
+	}
+}
+
+// TestRandomLives holds the machine to what may never be, over many random
+// sequences of applies, crashes, kills, failing probes, drift, scaling, pauses
+// and clock jumps; and to an end of each once that stops.
+func TestRandomLives(t *testing.T) {
+	natures := []nature{good, good, good, slow, crashes, drifts, unmade, badGate}
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		specs := strategies(1 + r.IntN(6))
+		names := slices.Sorted(maps.Keys(specs))
+		spec := specs[names[r.IntN(len(names))]]
+		spec.Gated = r.IntN(2) == 0
+		spec.MinReady = time.Duration(r.IntN(3)) * time.Second
+		spec.OnDrift = []OnDrift{Report, Replace}[r.IntN(2)]
+		spec.Budget = Budget{3, time.Minute}
+		s := newSim(t, spec)
+		generation := 1
+		s.apply(generation, good)
+		for range 150 {
+			s.disturb(r, &generation, natures)
+			s.step()
+		}
+		s.state = s.state.Resume(s.now)
+		for g := range s.kind {
+			if s.kind[g] == drifts {
+				s.kind[g] = slow // an image that drifts by itself keeps no number
+			}
+		}
+		generation++
+		s.apply(generation, good)
+		s.settle()
+		if s.state.Phase != Complete || s.state.Stable != generation {
+			t.Log(strings.Join(s.trace[max(0, len(s.trace)-130):], "\n"))
+			t.Fatalf("seed %d: %+v\nspec %+v", seed, s.state, s.spec)
+		}
+		if d := cmp.Diff(s.generations(), map[int]int{generation: s.spec.Replicas}); d != "" && s.spec.Replicas > 0 {
+			t.Fatalf("seed %d: instances (-got +want):\n%s", seed, d)
+		}
+	}
+}
+
+// disturb does something that happens.
+func (s *sim) disturb(r *rand.Rand, generation *int, natures []nature) {
+	pick := func(do func(*Instance)) {
+		if len(s.all) > 0 {
+			do(&s.all[r.IntN(len(s.all))])
+		}
+	}
+	switch r.IntN(30) {
+	case 0:
+		*generation++
+		s.apply(*generation, natures[r.IntN(len(natures))])
+	case 1:
+		pick(func(i *Instance) { i.Ready, i.Crashes, i.Reason = false, i.Crashes+1, "killed" })
+	case 2:
+		pick(func(i *Instance) { i.Ready = false })
+	case 3:
+		pick(func(i *Instance) { i.Drift = Drifted })
+	case 4:
+		pick(func(i *Instance) { i.Ending = true }) // gone, for reasons of its own
+	case 5:
+		s.spec.Replicas = 1 + r.IntN(6)
+	case 6:
+		s.state.Paused = true
+	case 7:
+		s.state = s.state.Resume(s.now)
+	case 8:
+		s.now = s.now.Add(time.Duration(r.IntN(7200)-600) * time.Second)
+	case 9:
+		s.fault = "requests failed"
+	}
+}

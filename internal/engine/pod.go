@@ -122,6 +122,10 @@ func (p *Pod) Refresh(ctx context.Context) error {
 	return nil
 }
 
+// Fresh looks at the pod anew and leaves p as it is, which another goroutine may
+// be using.
+func (p *Pod) Fresh(ctx context.Context) (*Pod, error) { return p.e.pod(ctx, p.rec) }
+
 // Pods finds all pods, those being made or removed included, sorted by
 // namespace and name.
 func (e *Engine) Pods(ctx context.Context) ([]*Pod, error) {

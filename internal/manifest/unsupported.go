@@ -2,33 +2,66 @@ package manifest
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
+
+// A Runner is who runs a workload, which decides what its fields mean. The zero
+// value starts one pod of each, once.
+type Runner struct {
+	kinds []string           // that it runs; nil for all
+	rows  map[string]support // in place of those of the table
+}
+
+// Declared is the runner that keeps workloads running and replaces them: how
+// many, and how they are replaced, has a meaning to it.
+var Declared = Runner{kinds: []string{"Deployment", "ReplicaSet", "DaemonSet", "Pod"}, rows: declared}
+
+// Unsupported is that of the zero Runner.
+func Unsupported(w Workload) []FieldError { return Runner{}.Unsupported(w) }
+
+// Notes is that of the zero Runner.
+func Notes(w Workload) []FieldError { return Runner{}.Notes(w) }
 
 // Unsupported returns the fields of a workload that are set and cannot be
 // honoured on one machine, in the order of the file. Whoever runs the workload
 // must refuse it if there is one.
-func Unsupported(w Workload) []FieldError { return survey(w).refused }
+func (r Runner) Unsupported(w Workload) []FieldError {
+	if r.kinds != nil && !slices.Contains(r.kinds, w.Kind) {
+		e := w.objectErrorf("kind", "run it with adamant run -f", "a %s is not kept running here", w.Kind)
+		return []FieldError{e}
+	}
+	return r.survey(w).refused
+}
 
 // Notes returns the fields of a workload that are set and have no meaning on
 // one machine, with what is done instead. Whoever runs the workload says so
 // and goes on.
-func Notes(w Workload) []FieldError { return survey(w).notes }
+func (r Runner) Notes(w Workload) []FieldError { return r.survey(w).notes }
 
 // A surveyor walks what a manifest sets beside the API types and looks each
 // field up in the table of supported ones.
 type surveyor struct {
 	decoder
+	runner         Runner
 	refused, notes Errors
 }
 
-func survey(w Workload) *surveyor {
-	s := &surveyor{decoder: decoder{file: w.file}}
+func (r Runner) survey(w Workload) *surveyor {
+	s := &surveyor{decoder: decoder{file: w.file}, runner: r}
 	t := reflect.TypeOf(w.Object).Elem()
 	s.walk(w.node, t, t.Name())
 	s.generatedName(w)
 	s.refused, s.notes = s.refused.sorted(), s.notes.sorted()
 	return s
+}
+
+// row is what the runner supports of a type.
+func (r Runner) row(name string) support {
+	if own, ok := r.rows[name]; ok {
+		return own
+	}
+	return supported[name]
 }
 
 // generatedName notes a name that a kube-apiserver would have completed.
@@ -82,7 +115,7 @@ func rowOf(t reflect.Type, list string) string {
 }
 
 func (s *surveyor) fieldsIn(n *node, row string, fields []field) {
-	table := supported[row]
+	table := s.runner.row(row)
 	if table.runs == "*" {
 		return
 	}

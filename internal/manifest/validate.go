@@ -86,6 +86,7 @@ func validate(d *decoder, o *object, typed any) {
 		c.controller(v.ObjectMeta, v.Spec.Template, metav1.SetAsLabelSelector(v.Spec.Selector), v.Spec.Replicas, always)
 	case *appsv1.Deployment:
 		c.controller(v.ObjectMeta, &v.Spec.Template, v.Spec.Selector, v.Spec.Replicas, always)
+		c.strategy(&v.Spec)
 	case *appsv1.StatefulSet:
 		for _, claim := range v.Spec.VolumeClaimTemplates {
 			c.claims = append(c.claims, claim.Name)

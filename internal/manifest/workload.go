@@ -185,6 +185,12 @@ func (w Workload) Errorf(fieldPath, hint, format string, args ...any) FieldError
 	return e
 }
 
+// objectErrorf returns an error that names a field at the top of the object.
+func (w Workload) objectErrorf(field, hint, format string, args ...any) FieldError {
+	place := w.node.findKey(path{key(field)})
+	return FieldError{File: w.file, Line: place.line, Column: place.col, Path: field, Detail: fmt.Sprintf(format, args...), Hint: hint}
+}
+
 // An Other is an object that has no pod template and is neither a ConfigMap
 // nor a Secret.
 type Other struct {

@@ -55,6 +55,30 @@ func (r *Root) archive(ctx context.Context, w io.Writer, from, name string) ([]U
 	return a.unknown, a.tar.Close()
 }
 
+// ErrTooMuch says that a file would make an archive larger than it may be.
+var ErrTooMuch = errors.New("more than the archive may hold")
+
+// ArchiveEntries writes a tar archive, in PAX format, of entries that were
+// found in the root, without what lies below them. Of their contents it holds
+// limit bytes at most. What could not be archived is left out and is among the
+// unknowns; the error says that the archive is not complete.
+func (r *Root) ArchiveEntries(ctx context.Context, w io.Writer, entries []Entry, limit int64) ([]Unknown, error) {
+	a := archiver{root: r, tar: tar.NewWriter(w), from: "/", name: ".", written: map[string]string{}}
+	for _, e := range entries {
+		if e.Kind == Regular && e.Size > limit {
+			a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: ErrTooMuch})
+			continue
+		}
+		if err := a.add(ctx, e); err != nil {
+			return nil, fmt.Errorf("archive %s: %w", e.Path, err)
+		}
+		if e.Kind == Regular {
+			limit -= e.Size
+		}
+	}
+	return a.unknown, a.tar.Close()
+}
+
 type archiver struct {
 	root    *Root
 	tar     *tar.Writer

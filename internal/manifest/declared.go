@@ -1,0 +1,34 @@
+package manifest
+
+// declared are the rows for a runner that keeps workloads running.
+var declared = map[string]support{
+	"DeploymentSpec": {
+		runs: "selector template replicas strategy minReadySeconds paused progressDeadlineSeconds revisionHistoryLimit",
+	},
+	"DeploymentStrategy":      {runs: "type rollingUpdate"},
+	"RollingUpdateDeployment": {runs: "maxSurge maxUnavailable"},
+	"ReplicaSetSpec":          {runs: "selector template replicas minReadySeconds"},
+	"DaemonSetSpec": {
+		runs:  "selector template revisionHistoryLimit minReadySeconds",
+		notes: map[string]string{"updateStrategy": "one instance is run on this machine, and replaced as a Deployment's"},
+	},
+
+	"Service": {runs: "apiVersion kind metadata spec", notes: map[string]string{"status": "it is a cluster's"}},
+	"ServiceSpec": {
+		runs: "selector ports type=ClusterIP type=NodePort type=LoadBalancer sessionAffinity=None publishNotReadyAddresses=false",
+		notes: map[string]string{
+			"clusterIP": "a Service has this machine's address", "clusterIPs": "a Service has this machine's address",
+			"internalTrafficPolicy": oneMachine, "externalTrafficPolicy": oneMachine, "trafficDistribution": oneMachine,
+			"healthCheckNodePort": oneMachine, "allocateLoadBalancerNodePorts": oneMachine, "loadBalancerClass": oneMachine,
+			"ipFamilies": "annotation adamant.sh/listen says where", "ipFamilyPolicy": "annotation adamant.sh/listen says where",
+		},
+		hints: map[string]string{
+			"externalName":    "there is no cluster DNS here",
+			"sessionAffinity": "requests go to any instance",
+		},
+	},
+	"ServicePort": {
+		runs:  "name protocol=TCP port targetPort nodePort appProtocol",
+		hints: map[string]string{"protocol": "only TCP is balanced"},
+	},
+}

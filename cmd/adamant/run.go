@@ -157,7 +157,7 @@ func (r runner) supervise(ctx context.Context, pods []*engine.Pod) error {
 		for _, c := range pod.Containers {
 			followers.Go(func() error { return r.followLogs(s, pod, c.Name) })
 		}
-		group.Go(func() error { return pod.Supervise(ctx, r.event) })
+		group.Go(func() error { return pod.Supervise(ctx, engine.Supervision{Events: r.event}) })
 	}
 	err := group.Wait()
 	time.AfterFunc(logDrain, stopLogs)

@@ -38,7 +38,7 @@ func (c *care) watch(ctx context.Context, ctr *corev1.Container, a attempt, obse
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.probing(inner, ctr, a.id, a.began, func(r reading) {
+		c.probing(inner, ctr, a, func(r reading) {
 			switch {
 			case out.condemned != nil:
 			case r.kind != readiness && r.verdict.Known && !r.verdict.OK:
@@ -71,11 +71,11 @@ func (c *care) current(ctx context.Context, name string) (attempt, error) {
 	if !ok {
 		return attempt{}, errNotStarted
 	}
-	resp, err := c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: found.Id})
+	st, err := c.status(ctx, found.Id)
 	if err != nil {
 		return attempt{}, err
 	}
-	return attempt{id: found.Id, number: found.Metadata.Attempt, began: moment(resp.Status.StartedAt)}, nil
+	return attempt{id: found.Id, number: found.Metadata.Attempt, began: moment(st.StartedAt)}, nil
 }
 
 var errNotStarted = errors.New("the container was never started")

@@ -17,6 +17,8 @@ type care struct {
 	l      layout
 	events Events
 
+	readiness *podReadiness // told by whoever supervises the pod; may be nil
+
 	sandbox       string
 	sandboxConfig *runtimeapi.PodSandboxConfig
 	ips           []string
@@ -162,16 +164,17 @@ func (c *care) waitSuccess(ctx context.Context, ctr *corev1.Container, id string
 // waitExit waits until a container ended. The kernel tells when its process
 // does; the runtime hears of that a moment later.
 func (c *care) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
+	ended := false
 	for wait := pollMin; ; wait = min(wait*2, pollMax) {
 		resp, err := c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
 		if err != nil {
 			return nil, err
 		}
-		if resp.Status.State == runtimeapi.ContainerState_CONTAINER_EXITED {
+		if hasEnded(resp.Status) {
 			return resp.Status, nil
 		}
-		if err := waitProcess(ctx, infoPID(resp.Info), lookAgain); err == nil {
-			wait = pollMin
+		if err := waitProcess(ctx, infoPID(resp.Info), lookAgain); err == nil && !ended {
+			wait, ended = pollMin, true
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return nil, err
@@ -179,13 +182,28 @@ func (c *care) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerSt
 	}
 }
 
+// status asks the runtime for what a container does.
+func (c *care) status(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
+	resp, err := c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id})
+	return resp.GetStatus(), err
+}
+
+func hasEnded(st *runtimeapi.ContainerStatus) bool {
+	return st.State == runtimeapi.ContainerState_CONTAINER_EXITED
+}
+
+func isRunning(st *runtimeapi.ContainerStatus) bool {
+	return st.State == runtimeapi.ContainerState_CONTAINER_RUNNING
+}
+
 // Between two looks at a container there is little time at first, because many
 // end at once, and then more.
 const (
 	pollMin = 2 * time.Millisecond
 	pollMax = 250 * time.Millisecond
-	// lookAgain bounds how long only the kernel is listened to.
-	lookAgain = 5 * time.Second
+	// lookAgain bounds how long only the kernel is listened to. It tells every
+	// end, so that to look is only for a runtime that loses a container.
+	lookAgain = time.Minute
 )
 
 func sleep(ctx context.Context, d time.Duration) error {

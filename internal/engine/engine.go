@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -47,6 +48,7 @@ type Engine struct {
 	cri      *cri.Client
 	node     node
 	features features
+	stopping sync.Map // of channels, by the UID of each pod that is supervised here
 }
 
 // features are what a runtime can do beyond the first version of CRI.

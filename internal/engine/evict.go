@@ -97,6 +97,7 @@ func (c *care) evict(ctx context.Context, reason error, end context.CancelCauseF
 		return c.endOf(err)
 	}
 	defer lock.release()
+	c.readiness.end(reason.Error())
 	end(reason)
 	if err := durable.WriteFile(c.l.stopped(), []byte(reason.Error()), 0o600); err != nil {
 		return err

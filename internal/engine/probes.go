@@ -20,6 +20,9 @@ const (
 	startup   probeKind = "startup"
 	liveness  probeKind = "liveness"
 	readiness probeKind = "readiness"
+	// settled is no probe: it passes once a container that has neither of the
+	// other two has run for a while.
+	settled probeKind = "settled"
 )
 
 // A reading is what a probe of a running container says.
@@ -32,7 +35,7 @@ type reading struct {
 // probing runs the probes of one attempt at a container until ctx ends: first
 // the startup probe until it passes, then the other two. Readings go to
 // report, one at a time. It returns early if the startup probe fails for good.
-func (c *care) probing(ctx context.Context, ctr *corev1.Container, id string, started time.Time, report func(reading)) {
+func (c *care) probing(ctx context.Context, ctr *corev1.Container, a attempt, report func(reading)) {
 	var mu sync.Mutex
 	tell := func(r reading) {
 		mu.Lock()
@@ -41,7 +44,7 @@ func (c *care) probing(ctx context.Context, ctr *corev1.Container, id string, st
 	}
 	if p := ctr.StartupProbe; p != nil {
 		passed := false
-		c.runProbe(ctx, ctr, id, started, startup, p, func(r reading) bool {
+		c.runProbe(ctx, ctr, a, startup, p, func(r reading) bool {
 			passed = r.verdict.OK
 			tell(r)
 			return !r.verdict.Known
@@ -56,19 +59,26 @@ func (c *care) probing(ctx context.Context, ctr *corev1.Container, id string, st
 			continue
 		}
 		wg.Go(func() {
-			c.runProbe(ctx, ctr, id, started, kind, p, func(r reading) bool { tell(r); return true })
+			c.runProbe(ctx, ctr, a, kind, p, func(r reading) bool { tell(r); return true })
+		})
+	}
+	if ctr.StartupProbe == nil && ctr.ReadinessProbe == nil {
+		wg.Go(func() {
+			if c.awaitSettled(ctx, a.id) {
+				tell(reading{kind: settled, verdict: probe.Verdict{OK: true, Known: true, Changed: true}})
+			}
 		})
 	}
 	wg.Wait()
 }
 
-func (c *care) runProbe(ctx context.Context, ctr *corev1.Container, id string, started time.Time, kind probeKind, p *corev1.Probe, report func(reading) bool) {
-	h, err := c.handler(ctr, id, p)
+func (c *care) runProbe(ctx context.Context, ctr *corev1.Container, a attempt, kind probeKind, p *corev1.Probe, report func(reading) bool) {
+	h, err := c.handler(ctr, a.id, p)
 	if err != nil {
 		report(reading{kind, probe.Verdict{Known: true, Changed: true, Last: probe.Result{Output: err.Error()}}, p})
 		return
 	}
-	probe.Run(ctx, h, schedule(p), started, func(v probe.Verdict) bool {
+	probe.Run(ctx, h, schedule(p), a.began, func(v probe.Verdict) bool {
 		if !v.Last.OK {
 			c.say(ctr.Name, "Unhealthy", "container %s: %s probe failed: %s", ctr.Name, kind, firstLines([]byte(v.Last.Output)))
 		}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -98,20 +97,13 @@ func (c *care) waitReady(ctx context.Context, ctr *corev1.Container) error {
 // attemptReady waits until this start of a container is ready.
 func (c *care) attemptReady(ctx context.Context, ctr *corev1.Container, a attempt) error {
 	var last *reading
-	inner, cancel := ctx, context.CancelFunc(func() {})
-	if ctr.ReadinessProbe == nil && ctr.StartupProbe == nil {
-		inner, cancel = context.WithDeadlineCause(ctx, a.began.Add(settle), errEnough)
-	}
-	defer cancel()
-	out, err := c.watch(inner, ctr, a, func(r reading) bool {
+	out, err := c.watch(ctx, ctr, a, func(r reading) bool {
 		if r.kind != liveness {
 			last = &r
 		}
 		return !isReady(ctr, r)
 	})
 	switch {
-	case err != nil && ctx.Err() == nil && errors.Is(context.Cause(inner), errEnough):
-		return nil // it ran long enough
 	case out.exit != nil && !restarts(&c.rec.Spec, ctr, out.exit.ExitCode) && out.exit.ExitCode == 0:
 		return nil // it did its work
 	case err != nil && ctx.Err() != nil:
@@ -125,7 +117,7 @@ func isReady(ctr *corev1.Container, r reading) bool {
 	if !r.verdict.OK {
 		return false
 	}
-	return r.kind == readiness || r.kind == startup && ctr.ReadinessProbe == nil
+	return r.kind == readiness || r.kind == settled || r.kind == startup && ctr.ReadinessProbe == nil
 }
 
 // unhealthy is the error for a container that a probe condemned.

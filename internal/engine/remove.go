@@ -38,6 +38,7 @@ func (p *Pod) stop(ctx context.Context, grace int64, events Events) error {
 	if grace < 0 {
 		grace = p.rec.Spec.gracePeriod()
 	}
+	p.e.tellStopping(p.UID)
 	if err := p.Refresh(ctx); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -16,8 +17,11 @@ const (
 )
 
 // rotateLogs puts aside the logs that grew too large. What goes wrong is tried
-// again the next time.
+// again the next time. The runtime is asked only if there are such.
 func (c *care) rotateLogs(ctx context.Context) {
+	if !c.hasLargeLog() {
+		return
+	}
 	latest, err := c.e.latest(ctx, c.l.uid)
 	if err != nil {
 		return
@@ -32,6 +36,25 @@ func (c *care) rotateLogs(ctx context.Context) {
 			c.say(name, "FailedLogRotation", "log of container %s: %v", name, err)
 		}
 	}
+}
+
+// hasLargeLog reports whether the log of an attempt that may run has grown too
+// large.
+func (c *care) hasLargeLog() bool {
+	spec := &c.rec.Spec.Spec
+	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range list {
+			next := c.nextNumber(list[i].Name)
+			if next == 0 {
+				continue
+			}
+			info, err := os.Stat(filepath.Join(c.l.logs(), logPath(list[i].Name, next-1)))
+			if err == nil && info.Size() >= maxLog {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // rotateLog renames a log and has the runtime begin a new one.

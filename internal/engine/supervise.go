@@ -13,6 +13,18 @@ import (
 	"github.com/adamant-sh/adamant/internal/engine/cri"
 )
 
+// A Supervision says who hears of a pod that is supervised. The zero value
+// tells nobody.
+type Supervision struct {
+	Events Events
+	// Ready is told when the pod becomes ready, and when it stops being so and
+	// why; to begin with it counts as not ready. It is ready while all its
+	// containers are, by the rules of WaitReady, and not any more as soon as it
+	// is stopped, removed or complete. Calls do not overlap and must not block.
+	// That the supervision's ctx ends is no reason for one.
+	Ready func(ready bool, reason string)
+}
+
 // ErrSupervised says that another process supervises the pod.
 var ErrSupervised = errors.New("another process supervises it")
 
@@ -24,7 +36,7 @@ var ErrSupervised = errors.New("another process supervises it")
 // was stopped or removed by somebody else, an *ExitError if it failed, an
 // *EvictedError if it was stopped, and ctx's error when that ends; the pod goes
 // on then.
-func (p *Pod) Supervise(ctx context.Context, events Events) error {
+func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := acquire(l.supervisor(), false)
 	switch {
@@ -39,20 +51,32 @@ func (p *Pod) Supervise(ctx context.Context, events Events) error {
 	if err := p.Refresh(ctx); err != nil {
 		return err
 	}
-	c, err := p.e.takeCare(ctx, p, events)
+	c, err := p.e.takeCare(ctx, p, s.Events)
 	if err != nil {
 		return fmt.Errorf("supervise pod %s: %w", p.Name, err)
 	}
+	c.readiness = newPodReadiness(&p.rec.Spec.Spec, s.Ready)
 	if err = c.revive(ctx, p); err == nil {
 		err = c.supervise(ctx)
 	}
-	if c.over() && ctx.Err() == nil && !isEvicted(err) {
-		return nil
+	if ctx.Err() != nil {
+		return err
 	}
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, err)
+	if c.over() && !isEvicted(err) {
+		err = nil
 	}
+	if err != nil {
+		err = fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, err)
+	}
+	c.readiness.end(endReason(err))
 	return err
+}
+
+func endReason(err error) string {
+	if err == nil {
+		return "it has ended"
+	}
+	return err.Error()
 }
 
 // supervise tends every container until the main ones are complete.
@@ -62,6 +86,7 @@ func (c *care) supervise(ctx context.Context) error {
 	defer cancel(nil)
 	side, _ := errgroup.WithContext(inner)
 	side.Go(func() error { return c.enforce(inner, cancel) })
+	side.Go(func() error { c.watchEnd(inner); return nil })
 	for i := range spec.InitContainers {
 		if ctr := &spec.InitContainers[i]; isSidecar(ctr) {
 			side.Go(func() error { return ignoreEnd(c.tend(inner, ctr)) })
@@ -139,7 +164,7 @@ func (c *care) tend(ctx context.Context, ctr *corev1.Container) error {
 		if err != nil {
 			return c.endOf(err)
 		}
-		out, err := c.watch(ctx, ctr, a, func(r reading) bool { c.sayReady(ctr, r); return true })
+		out, err := c.watch(ctx, ctr, a, func(r reading) bool { c.heed(ctr, r); return true })
 		if err != nil {
 			return c.endOf(err)
 		}
@@ -154,10 +179,13 @@ func (c *care) tend(ctx context.Context, ctr *corev1.Container) error {
 		}
 		if !restarts(&c.rec.Spec, ctr, exit.ExitCode) {
 			if exit.ExitCode != 0 {
+				c.readiness.set(ctr.Name, exit.Error())
 				return exit
 			}
+			c.readiness.set(ctr.Name, "")
 			return nil
 		}
+		c.readiness.set(ctr.Name, exit.Error())
 		if moment(out.exit.FinishedAt).Sub(a.began) > backOffReset {
 			crashes = 0
 		}
@@ -199,6 +227,7 @@ func (c *care) execute(ctx context.Context, ctr *corev1.Container, a attempt, r 
 		grace = *r.probe.TerminationGracePeriodSeconds
 	}
 	c.say(ctr.Name, "Killing", "container %s failed its %s probe and will be started again", ctr.Name, r.kind)
+	c.readiness.set(ctr.Name, fmt.Sprintf("container %s failed its %s probe", ctr.Name, r.kind))
 	if err := c.stopContainer(ctx, ctr, a.id, grace); err != nil {
 		return outcome{}, err
 	}
@@ -214,8 +243,13 @@ func (c *care) sayReady(ctr *corev1.Container, r reading) {
 	if r.verdict.OK {
 		c.say(ctr.Name, "Ready", "container %s is ready", ctr.Name)
 	} else {
-		c.say(ctr.Name, "NotReady", "container %s is not ready: %s", ctr.Name, firstLines([]byte(r.verdict.Last.Output)))
+		c.say(ctr.Name, "NotReady", "%s", unready(ctr, r))
 	}
+}
+
+// unready says why a container is not ready.
+func unready(ctr *corev1.Container, r reading) string {
+	return fmt.Sprintf("container %s is not ready: %s", ctr.Name, firstLines([]byte(r.verdict.Last.Output)))
 }
 
 // enforceEvery is how often a kubelet looks at what a pod uses.

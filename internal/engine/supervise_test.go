@@ -19,7 +19,10 @@ type recorder struct {
 	mu      sync.Mutex
 	reasons []string
 	seen    chan string
+	ready   chan bool
 }
+
+func (r *recorder) hear(ready bool, _ string) { r.ready <- ready }
 
 func (r *recorder) take(ev Event) {
 	r.mu.Lock()
@@ -34,13 +37,13 @@ func (r *recorder) take(ev Event) {
 // supervise supervises a pod until the test ends or it does.
 func supervise(t *testing.T, p *Pod, r *recorder) <-chan error {
 	t.Helper()
-	r.seen = make(chan string, 100)
+	r.seen, r.ready = make(chan string, 100), make(chan bool, 100)
 	ctx, cancel := context.WithCancel(context.Background())
 	done, result := make(chan struct{}), make(chan error, 1)
 	t.Cleanup(func() { cancel(); <-done })
 	go func() {
 		defer close(done)
-		result <- p.Supervise(ctx, r.take)
+		result <- p.Supervise(ctx, Supervision{Events: r.take, Ready: r.hear})
 	}()
 	return result
 }
@@ -79,7 +82,7 @@ func TestSuperviseRestarts(t *testing.T) {
 	if err := p.Logs(t.Context(), "", LogOptions{Previous: true}, &log, &log); err != nil || log.String() != "hello\n\n" {
 		t.Errorf("log of the first attempt: %q, %v", log.String(), err)
 	}
-	if err := p.Supervise(t.Context(), nil); !errors.Is(err, ErrSupervised) {
+	if err := p.Supervise(t.Context(), Supervision{}); !errors.Is(err, ErrSupervised) {
 		t.Errorf("a second supervisor: got %v, want %v", err, ErrSupervised)
 	}
 }

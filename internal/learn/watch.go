@@ -38,7 +38,7 @@ func (o Options) watch(ctx context.Context, pod *engine.Pod) *watch {
 	own := *pod // supervising refreshes it
 	go func() {
 		defer close(w.done)
-		err := own.Supervise(w.ctx, w.hear)
+		err := own.Supervise(w.ctx, engine.Supervision{Events: w.hear})
 		if err == nil {
 			err = errCompleted
 		}

@@ -140,7 +140,7 @@ func underEngine(t *testing.T, e *engine.Engine, name string, data []byte) (map[
 			t.Error(err)
 		}
 	}()
-	if err := pod.Supervise(ctx, record); err != nil {
+	if err := pod.Supervise(ctx, engine.Supervision{Events: record}); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, events.String())
 	}
 	reports := map[string]inspect.Report{}

@@ -18,6 +18,7 @@ type attempt struct {
 	id     string
 	number uint32
 	began  time.Time
+	made   bool // but not started
 }
 
 // An outcome is why watching an attempt ended: it exited, or a probe condemned
@@ -63,7 +64,11 @@ func (c *care) watch(ctx context.Context, ctr *corev1.Container, a attempt, obse
 
 // current is the newest attempt at a container.
 func (c *care) current(ctx context.Context, name string) (attempt, error) {
-	latest, err := c.e.latest(ctx, c.l.uid)
+	var latest map[string]*runtimeapi.Container
+	err := c.patiently(ctx, func() (err error) {
+		latest, err = c.e.latest(ctx, c.l.uid)
+		return err
+	})
 	if err != nil {
 		return attempt{}, err
 	}
@@ -75,7 +80,7 @@ func (c *care) current(ctx context.Context, name string) (attempt, error) {
 	if err != nil {
 		return attempt{}, err
 	}
-	return attempt{id: found.Id, number: found.Metadata.Attempt, began: moment(st.StartedAt)}, nil
+	return attempt{id: found.Id, number: found.Metadata.Attempt, began: moment(st.StartedAt), made: st.State == runtimeapi.ContainerState_CONTAINER_CREATED}, nil
 }
 
 var errNotStarted = errors.New("the container was never started")
@@ -106,7 +111,7 @@ func (c *care) restart(ctx context.Context, ctr *corev1.Container, a attempt) er
 		return errOver
 	}
 	now, err := c.current(ctx, ctr.Name)
-	if err != nil || now.number > a.number {
+	if err != nil || now.number > a.number || a.made && !now.made {
 		return err
 	}
 	if err := c.prune(ctx, ctr, a.number); err != nil {

@@ -18,6 +18,7 @@ type care struct {
 	events Events
 
 	readiness *podReadiness // told by whoever supervises the pod; may be nil
+	patient   bool          // waits for a runtime that does not answer, see patiently
 
 	sandbox       string
 	sandboxConfig *runtimeapi.PodSandboxConfig
@@ -166,7 +167,7 @@ func (c *care) waitSuccess(ctx context.Context, ctr *corev1.Container, id string
 func (c *care) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
 	ended := false
 	for wait := pollMin; ; wait = min(wait*2, pollMax) {
-		resp, err := c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
+		resp, err := c.verboseStatus(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -184,8 +185,16 @@ func (c *care) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerSt
 
 // status asks the runtime for what a container does.
 func (c *care) status(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
-	resp, err := c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id})
+	resp, err := c.verboseStatus(ctx, id)
 	return resp.GetStatus(), err
+}
+
+func (c *care) verboseStatus(ctx context.Context, id string) (resp *runtimeapi.ContainerStatusResponse, err error) {
+	err = c.patiently(ctx, func() error {
+		resp, err = c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
+		return err
+	})
+	return resp, err
 }
 
 func hasEnded(st *runtimeapi.ContainerStatus) bool {

@@ -114,6 +114,17 @@ func (e *Engine) Close() error { return e.daemon.Close() }
 // Daemon is the runtime that the pods run on. It lives as long as e.
 func (e *Engine) Daemon() *containerd.Daemon { return e.daemon }
 
+// Ensure makes sure that the runtime works. The private one is started again if
+// it ended or hangs, without harm to its pods, and e's connections work again
+// then; one that works costs a single call. A runtime that was already there is
+// only asked. Calls may overlap.
+func (e *Engine) Ensure(ctx context.Context) error {
+	if err := e.daemon.Ensure(ctx); err != nil {
+		return fmt.Errorf("ensure runtime: %w", err)
+	}
+	return nil
+}
+
 // Root is the directory that holds the pods' state.
 func (e *Engine) Root() string { return e.opts.Root }
 

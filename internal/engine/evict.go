@@ -102,9 +102,5 @@ func (c *care) evict(ctx context.Context, reason error, end context.CancelCauseF
 	if err := durable.WriteFile(c.l.stopped(), []byte(reason.Error()), 0o600); err != nil {
 		return err
 	}
-	all, err := c.e.containers(ctx, c.rec)
-	if err != nil {
-		return err
-	}
-	return c.stopAll(ctx, all, min(c.rec.Spec.gracePeriod(), 2))
+	return c.stopEvery(ctx, min(c.rec.Spec.gracePeriod(), 2))
 }

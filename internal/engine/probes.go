@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/adamant-sh/adamant/internal/engine/cri"
 	"github.com/adamant-sh/adamant/internal/engine/probe"
 )
 
@@ -116,6 +117,9 @@ func (c *care) handler(ctr *corev1.Container, id string, p *corev1.Probe) (probe
 func (c *care) runner(id string) probe.Runner {
 	return func(ctx context.Context, command []string, timeout time.Duration) ([]byte, int, error) {
 		res, err := c.e.cri.Run(ctx, id, command, timeout)
+		if cri.IsUnavailable(err) {
+			err = fmt.Errorf("%w: %w", probe.ErrCannotAsk, err)
+		}
 		return append(res.Stdout, res.Stderr...), res.ExitCode, err
 	}
 }

@@ -35,7 +35,7 @@ var ErrSupervised = errors.New("another process supervises it")
 // hold or runs past its deadline. It returns nil once the pod is complete, or
 // was stopped or removed by somebody else, an *ExitError if it failed, an
 // *EvictedError if it was stopped, and ctx's error when that ends; the pod goes
-// on then.
+// on then. A runtime that does not answer is waited for: see Engine.Ensure.
 func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := acquire(l.supervisor(), false)
@@ -48,15 +48,12 @@ func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 		return fmt.Errorf("supervise pod %s: %w", p.Name, err)
 	}
 	defer lock.release()
-	if err := p.Refresh(ctx); err != nil {
-		return err
-	}
-	c, err := p.e.takeCare(ctx, p, s.Events)
+	c, err := p.superviseCare(ctx, s)
 	if err != nil {
 		return fmt.Errorf("supervise pod %s: %w", p.Name, err)
 	}
-	c.readiness = newPodReadiness(&p.rec.Spec.Spec, s.Ready)
-	if err = c.revive(ctx, p); err == nil {
+	err = c.patiently(ctx, func() error { return c.revive(ctx, p) })
+	if err == nil {
 		err = c.supervise(ctx)
 	}
 	if ctx.Err() != nil {
@@ -70,6 +67,22 @@ func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 	}
 	c.readiness.end(endReason(err))
 	return err
+}
+
+// superviseCare takes hold of a pod for as long as it is supervised.
+func (p *Pod) superviseCare(ctx context.Context, s Supervision) (c *care, err error) {
+	err = patiently(ctx, func() error {
+		if err := p.Refresh(ctx); err != nil {
+			return err
+		}
+		c, err = p.e.takeCare(ctx, p, s.Events)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.readiness, c.patient = newPodReadiness(&p.rec.Spec.Spec, s.Ready), true
+	return c, nil
 }
 
 func endReason(err error) string {
@@ -120,11 +133,7 @@ func (c *care) complete(ctx context.Context, failures []*ExitError) error {
 	if c.over() {
 		return nil
 	}
-	all, err := c.e.containers(ctx, c.rec)
-	if err != nil {
-		return err
-	}
-	if err := c.stopAll(ctx, all, c.rec.Spec.gracePeriod()); err != nil {
+	if err := c.stopEvery(ctx, c.rec.Spec.gracePeriod()); err != nil {
 		return err
 	}
 	for _, f := range failures {
@@ -134,6 +143,17 @@ func (c *care) complete(ctx context.Context, failures []*ExitError) error {
 	}
 	c.say("", "Completed", "pod %s completed", c.rec.Spec.Name)
 	return nil
+}
+
+// stopEvery stops what runs of the pod.
+func (c *care) stopEvery(ctx context.Context, grace int64) error {
+	return c.patiently(ctx, func() error {
+		all, err := c.e.containers(ctx, c.rec)
+		if err != nil {
+			return err
+		}
+		return c.stopAll(ctx, all, grace)
+	})
 }
 
 // tendMain tends a main container until it is complete; failed is its end if
@@ -163,6 +183,13 @@ func (c *care) tend(ctx context.Context, ctr *corev1.Container) error {
 		a, err := c.current(ctx, ctr.Name)
 		if err != nil {
 			return c.endOf(err)
+		}
+		if a.made { // whoever was about to start it was killed, or the runtime was
+			if err := c.again(ctx, ctr, a, errNotStarted, crashes); err != nil {
+				return c.endOf(err)
+			}
+			crashes++
+			continue
 		}
 		out, err := c.watch(ctx, ctr, a, func(r reading) bool { c.heed(ctr, r); return true })
 		if err != nil {
@@ -197,13 +224,13 @@ func (c *care) tend(ctx context.Context, ctr *corev1.Container) error {
 }
 
 // again waits out the back-off and starts a container once more.
-func (c *care) again(ctx context.Context, ctr *corev1.Container, a attempt, exit *ExitError, crashes int) error {
+func (c *care) again(ctx context.Context, ctr *corev1.Container, a attempt, why error, crashes int) error {
 	wait := backOff(crashes)
-	c.say(ctr.Name, "BackOff", "%v; starting it again in %s", exit, wait)
+	c.say(ctr.Name, "BackOff", "%v; starting it again in %s", why, wait)
 	if err := sleep(ctx, wait); err != nil {
 		return err
 	}
-	err := c.restart(ctx, ctr, a)
+	err := c.patiently(ctx, func() error { return c.restart(ctx, ctr, a) })
 	if err == nil || ctx.Err() != nil || errors.Is(err, errOver) {
 		return err
 	}
@@ -228,7 +255,8 @@ func (c *care) execute(ctx context.Context, ctr *corev1.Container, a attempt, r 
 	}
 	c.say(ctr.Name, "Killing", "container %s failed its %s probe and will be started again", ctr.Name, r.kind)
 	c.readiness.set(ctr.Name, fmt.Sprintf("container %s failed its %s probe", ctr.Name, r.kind))
-	if err := c.stopContainer(ctx, ctr, a.id, grace); err != nil {
+	err := c.patiently(ctx, func() error { return c.stopContainer(ctx, ctr, a.id, grace) })
+	if err != nil {
 		return outcome{}, err
 	}
 	exit, err := c.waitExit(ctx, a.id)

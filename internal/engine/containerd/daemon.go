@@ -34,6 +34,7 @@ type Daemon struct {
 	client *client.Client // nil if the runtime is not containerd
 
 	private     bool
+	executable  string // of a private one, see Options
 	layout      layout // of a private one
 	snapshotter string
 	network     Network
@@ -67,6 +68,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start containerd in %s: %w", l.root, err)
 	}
+	d.executable = o.Executable
 	return d, nil
 }
 

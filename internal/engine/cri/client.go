@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
@@ -44,6 +45,7 @@ func Dial(ctx context.Context, endpoint string) (*Client, error) {
 	conn, err := grpc.NewClient("passthrough:///"+path,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithAuthority("localhost"),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: retry, MinConnectTimeout: retry.MaxDelay}),
 		grpc.WithContextDialer(func(ctx context.Context, path string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", path)
@@ -65,6 +67,18 @@ func Dial(ctx context.Context, endpoint string) (*Client, error) {
 		return nil, fmt.Errorf("dial runtime %s: %w", endpoint, err)
 	}
 	return c, nil
+}
+
+// retry is how a connection that was lost is made again: a runtime that was
+// started anew is on this machine, so that to wait for minutes is for nothing.
+var retry = backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second}
+
+// Reconnect connects again, at once, to a runtime that was started anew, and
+// returns when it answers.
+func (c *Client) Reconnect(ctx context.Context) error {
+	c.conn.ResetConnectBackoff()
+	_, err := c.Version(ctx, &runtimeapi.VersionRequest{}, grpc.WaitForReady(true))
+	return err
 }
 
 // Endpoint returns the address of the runtime, "unix:///path".
@@ -104,10 +118,15 @@ func IsNotFound(err error) bool {
 }
 
 // IsUnavailable tells whether err says that the runtime does not answer: it was
-// ended, or its socket is gone. It may be an error of CRI or of containerd's own
-// client.
+// ended, its socket is gone, or it has only just begun. It may be an error of CRI
+// or of containerd's own client.
 func IsUnavailable(err error) bool {
-	return status.Code(rootStatus(err)) == codes.Unavailable || errdefs.IsUnavailable(err)
+	if err == nil {
+		return false
+	}
+	// containerd gives this no code of its own until its pods are loaded.
+	return status.Code(rootStatus(err)) == codes.Unavailable || errdefs.IsUnavailable(err) ||
+		strings.Contains(status.Convert(rootStatus(err)).Message(), "server is not initialized yet")
 }
 
 // socketPath returns the path of a unix socket named by endpoint.

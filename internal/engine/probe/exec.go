@@ -12,6 +12,10 @@ import (
 // it printed and its exit code.
 type Runner func(ctx context.Context, command []string, timeout time.Duration) (output []byte, code int, err error)
 
+// ErrCannotAsk is the error of a Runner that could not even try: it says nothing
+// of the program.
+var ErrCannotAsk = errors.New("cannot run a command in the container")
+
 // Exec runs a command; exit code 0 is a success.
 type Exec struct {
 	Command []string
@@ -29,6 +33,8 @@ func (e Exec) Probe(ctx context.Context) Result {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return Result{Output: fmt.Sprintf("command timed out: %q timed out after %s", strings.Join(e.Command, " "), timeout)}
+	case errors.Is(err, ErrCannotAsk):
+		return Result{Unknown: true, Output: err.Error()}
 	case err != nil:
 		return Result{Output: err.Error()}
 	case code != 0:

@@ -12,14 +12,15 @@ import (
 
 // A Result is the outcome of asking once.
 type Result struct {
-	OK     bool
-	Output string // what was seen, cut to MaxOutput bytes
+	OK      bool
+	Unknown bool   // nobody could ask; it counts for nothing
+	Output  string // what was seen, cut to MaxOutput bytes
 }
 
 // MaxOutput bounds the output of a Result, in bytes. It is the kubelet's.
 const MaxOutput = 10 << 10
 
-// A Handler asks once. That it cannot ask is a failure like any other.
+// A Handler asks once. That it gets no answer is a failure like any other.
 type Handler interface {
 	Probe(ctx context.Context) Result
 }
@@ -76,7 +77,7 @@ func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report f
 		if ctx.Err() != nil {
 			return // the answer is about the end, not about the program
 		}
-		if !report(c.count(result, s)) {
+		if !result.Unknown && !report(c.count(result, s)) {
 			return
 		}
 		next.Reset(max(0, s.Period-time.Since(began)))

@@ -157,11 +157,21 @@ func (r runner) supervise(ctx context.Context, pods []*engine.Pod) error {
 		for _, c := range pod.Containers {
 			followers.Go(func() error { return r.followLogs(s, pod, c.Name) })
 		}
-		group.Go(func() error { return pod.Supervise(ctx, engine.Supervision{Events: r.event}) })
+		group.Go(func() error { return r.tend(ctx, pod) })
 	}
 	err := group.Wait()
 	time.AfterFunc(logDrain, stopLogs)
 	return errors.Join(err, followers.Wait())
+}
+
+// tend supervises a pod, and again if its sandbox is lost, which makes it anew.
+func (r runner) tend(ctx context.Context, pod *engine.Pod) error {
+	for {
+		err := pod.Supervise(ctx, engine.Supervision{Events: r.event})
+		if !errors.Is(err, engine.ErrLost) {
+			return err
+		}
+	}
 }
 
 // logDrain is how long the last lines of a pod that has ended are waited for.

@@ -34,8 +34,8 @@ var ErrSupervised = errors.New("another process supervises it")
 // the others completed, and stops a pod that uses more than its volumes may
 // hold or runs past its deadline. It returns nil once the pod is complete, or
 // was stopped or removed by somebody else, an *ExitError if it failed, an
-// *EvictedError if it was stopped, and ctx's error when that ends; the pod goes
-// on then. A runtime that does not answer is waited for: see Engine.Ensure.
+// *EvictedError if it was stopped, ErrLost if its sandbox ends, and ctx's error
+// when that ends; the pod goes on then. A runtime that does not answer is waited for: see Engine.Ensure.
 func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := acquire(l.supervisor(), false)
@@ -100,6 +100,7 @@ func (c *care) supervise(ctx context.Context) error {
 	side, _ := errgroup.WithContext(inner)
 	side.Go(func() error { return c.enforce(inner, cancel) })
 	side.Go(func() error { c.watchEnd(inner); return nil })
+	side.Go(func() error { c.watchSandbox(inner, cancel); return nil })
 	for i := range spec.InitContainers {
 		if ctr := &spec.InitContainers[i]; isSidecar(ctr) {
 			side.Go(func() error { return ignoreEnd(c.tend(inner, ctr)) })
@@ -115,11 +116,11 @@ func (c *care) supervise(ctx context.Context) error {
 		})
 	}
 	err := mains.Wait()
-	evicted := context.Cause(inner)
+	cause := context.Cause(inner)
 	cancel(nil)
 	err = errors.Join(err, side.Wait())
-	if isEvicted(evicted) {
-		return evicted
+	if isEvicted(cause) || err != nil && errors.Is(cause, ErrLost) {
+		return cause
 	}
 	if err != nil {
 		return err
@@ -203,6 +204,9 @@ func (c *care) tend(ctx context.Context, ctr *corev1.Container) error {
 		exit := c.exitError(ctr, out.exit)
 		if c.over() {
 			return errOver
+		}
+		if _, lost, err := c.lookAtSandbox(ctx); err == nil && lost && exit.ExitCode != 0 {
+			return ErrLost // that is why it ended
 		}
 		if !restarts(&c.rec.Spec, ctr, exit.ExitCode) {
 			if exit.ExitCode != 0 {

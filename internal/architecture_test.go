@@ -35,6 +35,7 @@ var layers = []struct {
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
 	{[]string{"internal/tree"}, "is what all the others speak about"},
+	{[]string{"internal/traffic"}, "balances connections over addresses, and knows no pods"},
 	{[]string{"internal/durable"}, "writes files, and knows nothing else"},
 }
 

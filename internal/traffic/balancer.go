@@ -1,0 +1,188 @@
+package traffic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Protocol is how a Balancer reads what its clients send.
+type Protocol uint8
+
+const (
+	Auto Protocol = iota // HTTP where a client begins with an HTTP/1 request line, TCP otherwise
+	HTTP                 // HTTP/1.0 and 1.1, balanced per request
+	TCP                  // anything, balanced per connection
+)
+
+// Options say how a Balancer listens. All but Address may be left zero.
+type Options struct {
+	Address     string        // to listen on, such as 127.0.0.1:8080; port 0 takes a free one
+	Protocol    Protocol      // how clients are read
+	Patience    time.Duration // how long a request or connection waits for a backend when there is none; 5 s if zero
+	Connections int           // clients at a time, others wait in the kernel's queue; 10,000 if zero
+}
+
+const (
+	defaultPatience    = 5 * time.Second
+	defaultConnections = 10_000
+	unsentLimit        = 2 * time.Minute // for data that a peer does not take, in a connection of either side
+)
+
+// A Balancer is one listening address whose connections and requests are spread
+// over the backends of a Route. Its methods may be called concurrently.
+type Balancer struct {
+	options  Options
+	listener *net.TCPListener
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	slots    chan struct{} // one for each client
+
+	mu      sync.Mutex
+	closed  bool
+	clients map[*net.TCPConn]struct{}
+	groups  []*group            // of the route
+	members map[string]*backend // of the route, by ID
+	leaving map[*backend]bool   // out of the route, with something still open
+	stats   map[string]*Stats   // by group, also of those that are no longer in the route
+	changed chan struct{}       // closed by the next Set
+	picks   uint64              // how often a backend was chosen
+}
+
+// Listen listens and balances from then on; until the first Set there is no
+// backend. An address that another program listens on is an error that wraps
+// EADDRINUSE. The caller must Close the Balancer.
+func Listen(ctx context.Context, o Options) (*Balancer, error) {
+	if o.Patience == 0 {
+		o.Patience = defaultPatience
+	}
+	if o.Connections == 0 {
+		o.Connections = defaultConnections
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.Address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen on %s: another program listens there already: %w", o.Address, syscall.EADDRINUSE)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
+	}
+	b := &Balancer{
+		options: o, listener: l.(*net.TCPListener),
+		slots:   make(chan struct{}, o.Connections),
+		clients: map[*net.TCPConn]struct{}{},
+		members: map[string]*backend{}, leaving: map[*backend]bool{},
+		stats: map[string]*Stats{}, changed: make(chan struct{}),
+	}
+	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	b.wg.Go(b.accept)
+	b.wg.Go(b.reap)
+	return b, nil
+}
+
+// Addr is the address that the Balancer listens on.
+func (b *Balancer) Addr() net.Addr { return b.listener.Addr() }
+
+// Close stops listening, closes every connection, whatever is in flight on it,
+// and returns when nothing of the Balancer runs any more. Further calls do
+// nothing.
+func (b *Balancer) Close() error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		b.wg.Wait()
+		return nil
+	}
+	b.closed = true
+	b.cancel()
+	err := b.listener.Close()
+	for c := range b.clients {
+		c.Close()
+	}
+	for _, bk := range b.backends() {
+		bk.closeAll()
+	}
+	b.mu.Unlock()
+	b.wg.Wait()
+	return err
+}
+
+// accept takes clients until the listener is closed.
+func (b *Balancer) accept() {
+	for {
+		select {
+		case b.slots <- struct{}{}:
+		case <-b.ctx.Done():
+			return
+		}
+		c, err := b.listener.AcceptTCP()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // no descriptors left, or a client that is gone again
+			<-b.slots
+			sleep(b.ctx, 10*time.Millisecond)
+			continue
+		}
+		b.wg.Go(func() {
+			defer func() { <-b.slots }()
+			b.serve(c)
+		})
+	}
+}
+
+// serve serves one client until it or the Balancer is done.
+func (b *Balancer) serve(c *net.TCPConn) {
+	defer c.Close()
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return
+	}
+	b.clients[c] = struct{}{}
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		delete(b.clients, c)
+		b.mu.Unlock()
+	}()
+	limitUnsent(c)
+	s := newSession(b, c)
+	switch b.options.Protocol {
+	case HTTP:
+		s.serveHTTP()
+	case TCP:
+		s.serveTCP()
+	default:
+		s.serveAuto()
+	}
+}
+
+// limitUnsent has the kernel break a connection whose peer takes nothing. Unlike
+// a deadline it costs nothing for each write, and does not count the time in
+// which there is nothing to send.
+func limitUnsent(c *net.TCPConn) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return // closed already, as the first read will find
+	}
+	raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unsentLimit.Milliseconds()))
+	})
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

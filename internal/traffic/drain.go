@@ -1,0 +1,48 @@
+package traffic
+
+import (
+	"context"
+	"fmt"
+)
+
+// Drain waits until no request and no connection is open on the backend with an
+// ID, which must have been taken out of the route. When ctx ends first it closes
+// what is left, also towards the clients, and returns ctx's error. A backend
+// that is not known has nothing open.
+func (b *Balancer) Drain(ctx context.Context, id string) error {
+	for {
+		bk, changed, err := b.draining(id)
+		if bk == nil {
+			return err
+		}
+		select {
+		case <-changed: // it may be in the route again
+		case <-bk.gone:
+		case <-b.ctx.Done():
+			return nil
+		case <-ctx.Done():
+			b.mu.Lock()
+			if b.leaving[bk] {
+				bk.closeAll()
+			}
+			b.mu.Unlock()
+			return fmt.Errorf("drain %s: %w", id, ctx.Err())
+		}
+	}
+}
+
+// draining is a backend with an ID that left the route and is not gone, and what
+// tells of the next Set.
+func (b *Balancer) draining(id string) (*backend, <-chan struct{}, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.members[id] != nil {
+		return nil, nil, fmt.Errorf("drain %s: it is in the route", id)
+	}
+	for bk := range b.leaving {
+		if bk.ID == id {
+			return bk, b.changed, nil
+		}
+	}
+	return nil, nil, nil
+}

@@ -1,0 +1,269 @@
+package traffic
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+)
+
+// maxHead bounds the head of a request or response.
+const maxHead = 64 << 10
+
+var (
+	errMalformed = errors.New("malformed HTTP head")
+	errTooLarge  = errors.New("HTTP head too large")
+)
+
+// A head is what must be known of the head of a request or response to frame
+// what follows it.
+type head struct {
+	size    int   // in bytes, with the empty line at its end
+	minor   int   // of HTTP/1.minor
+	length  int64 // Content-Length; -1 if there is none
+	chunked bool
+
+	closes    bool // Connection: close
+	keepAlive bool // Connection: keep-alive
+	upgrades  bool // Connection: upgrade
+	more      bool // Connection has another token too
+
+	method  method // of a request
+	expects bool   // of a request: it waits for a 100 before it sends its body
+	status  int    // of a response
+}
+
+// A method is a request's, as far as it matters here.
+type method uint8
+
+const (
+	otherMethod method = iota
+	getMethod          // GET, OPTIONS: may be sent twice
+	headMethod
+	connectMethod
+)
+
+// persists reports whether the sender keeps the connection open.
+func (h *head) persists() bool {
+	return !h.closes && (h.minor == 1 || h.keepAlive)
+}
+
+// bodiless reports whether a request has no body.
+func (h *head) bodiless() bool { return !h.chunked && h.length <= 0 }
+
+// repeatable reports whether a request may be sent again when it is unknown
+// whether it was received.
+func (h *head) repeatable() bool {
+	return h.bodiless() && (h.method == getMethod || h.method == headMethod)
+}
+
+// headEnd looks for the end of a head in p, whose line from offset line on is
+// the first that was not seen whole. It returns the size of the head or, if that
+// is 0, the line to go on with.
+func headEnd(p []byte, line int) (size, next int, err error) {
+	for {
+		n := bytes.IndexByte(p[line:], '\n')
+		switch {
+		case n < 0:
+			return 0, line, nil
+		case n == 0 || p[line+n-1] != '\r':
+			return 0, line, errMalformed
+		case n == 1:
+			return line + 2, 0, nil
+		}
+		line += n + 1
+	}
+}
+
+// parseRequest parses a head as headEnd delimits it.
+func parseRequest(p []byte) (head, error) {
+	h := head{size: len(p), length: -1}
+	line, rest := cutLine(p)
+	name, line, _ := bytes.Cut(line, space)
+	target, version, ok := bytes.Cut(line, space)
+	if !ok || !isToken(name) || !isTarget(target) || !h.setVersion(version) {
+		return h, errMalformed
+	}
+	switch string(name) {
+	case "GET", "OPTIONS":
+		h.method = getMethod
+	case "HEAD":
+		h.method = headMethod
+	case "CONNECT":
+		h.method = connectMethod
+	}
+	if !h.setFields(rest) || h.chunked && h.minor == 0 || h.method == connectMethod && !h.bodiless() {
+		return h, errMalformed
+	}
+	return h, nil
+}
+
+// parseResponse parses a head as headEnd delimits it.
+func parseResponse(p []byte) (head, error) {
+	h := head{size: len(p), length: -1}
+	line, rest := cutLine(p)
+	version, line, _ := bytes.Cut(line, space)
+	code, reason, _ := bytes.Cut(line, space)
+	status, err := strconv.Atoi(string(code))
+	if err != nil || len(code) != 3 || status < 100 || !isText(reason) || !h.setVersion(version) {
+		return h, errMalformed
+	}
+	h.status = status
+	if !h.setFields(rest) || h.chunked && h.minor == 0 {
+		return h, errMalformed
+	}
+	return h, nil
+}
+
+var space = []byte(" ")
+
+// cutLine cuts p, in which every LF ends a line, after the first one.
+func cutLine(p []byte) (line, rest []byte) {
+	n := bytes.IndexByte(p, '\n')
+	return p[:n-1], p[n+1:]
+}
+
+func (h *head) setVersion(v []byte) bool {
+	h.minor = 1
+	if string(v) == "HTTP/1.0" {
+		h.minor = 0
+		return true
+	}
+	return string(v) == "HTTP/1.1"
+}
+
+// setFields takes in the lines after the first, up to the empty one.
+func (h *head) setFields(p []byte) bool {
+	for {
+		line, rest := cutLine(p)
+		if len(line) == 0 {
+			return h.length < 0 || !h.chunked
+		}
+		name, value, ok := bytes.Cut(line, colon)
+		if !ok || !isToken(name) || !isText(value) || !h.setField(name, value) {
+			return false
+		}
+		p = rest
+	}
+}
+
+var colon = []byte(":")
+
+// setField takes in a field if it concerns framing. It reports false if that is
+// not beyond doubt.
+func (h *head) setField(name, value []byte) bool {
+	switch len(name) {
+	case len("Connection"):
+		if foldsTo(name, "connection") {
+			h.setConnection(value)
+		}
+	case len("Expect"):
+		if foldsTo(name, "expect") {
+			h.expects = foldsTo(trim(value), "100-continue")
+		}
+	case len("Content-Length"):
+		if foldsTo(name, "content-length") {
+			return h.setLength(trim(value))
+		}
+	case len("Transfer-Encoding"):
+		if foldsTo(name, "transfer-encoding") {
+			again := h.chunked
+			h.chunked = foldsTo(trim(value), "chunked")
+			return h.chunked && !again
+		}
+	}
+	return true
+}
+
+// setLength takes in a Content-Length, of which there may be one, of digits.
+func (h *head) setLength(v []byte) bool {
+	if h.length >= 0 || len(v) == 0 || len(v) > 18 {
+		return false
+	}
+	var n int64
+	for _, c := range v {
+		if c < '0' || c > '9' {
+			return false
+		}
+		n = 10*n + int64(c-'0')
+	}
+	h.length = n
+	return true
+}
+
+func (h *head) setConnection(v []byte) {
+	for len(v) > 0 {
+		token, rest, _ := bytes.Cut(v, comma)
+		token = trim(token)
+		switch {
+		case foldsTo(token, "close"):
+			h.closes = true
+		case foldsTo(token, "keep-alive"):
+			h.keepAlive = true
+		case foldsTo(token, "upgrade"):
+			h.upgrades = true
+		case len(token) > 0:
+			h.more = true
+		}
+		v = rest
+	}
+}
+
+var comma = []byte(",")
+
+// trim cuts optional whitespace off (RFC 9110, section 5.6.3), and no other.
+func trim(v []byte) []byte {
+	for len(v) > 0 && (v[0] == ' ' || v[0] == '\t') {
+		v = v[1:]
+	}
+	for len(v) > 0 && (v[len(v)-1] == ' ' || v[len(v)-1] == '\t') {
+		v = v[:len(v)-1]
+	}
+	return v
+}
+
+// foldsTo reports whether v is lower in whatever case. Only ASCII is folded.
+func foldsTo(v []byte, lower string) bool {
+	if len(v) != len(lower) {
+		return false
+	}
+	for i, c := range v {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// tokenChars are those of RFC 9110, section 5.6.2.
+var tokenChars = func() (is [256]bool) {
+	for _, c := range "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" {
+		is[c] = true
+	}
+	return is
+}()
+
+func isToken(v []byte) bool {
+	for _, c := range v {
+		if !tokenChars[c] {
+			return false
+		}
+	}
+	return len(v) > 0
+}
+
+// isText reports whether v has nothing that one might end a line at.
+func isText(v []byte) bool {
+	return bytes.IndexByte(v, '\r') < 0 && bytes.IndexByte(v, 0) < 0
+}
+
+func isTarget(v []byte) bool {
+	for _, c := range v {
+		if c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return len(v) > 0
+}

@@ -1,0 +1,134 @@
+package traffic
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	smallBuffer = 4 << 10  // of a client between requests
+	largeBuffer = 32 << 10 // of a response, and of a body under way
+)
+
+var largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
+
+// A reader buffers what is read from a connection. It has at most maxHead bytes.
+type reader struct {
+	conn  *conn
+	small []byte  // its own; nil if it needs none between uses
+	large *[]byte // from largeBuffers; nil if it has none
+	buf   []byte  // one of the two, or a larger one for a large head
+	r, w  int     // what is buffered is buf[r:w]
+	line  int     // where headEnd goes on, from r
+
+	idle  time.Duration // how long the first byte of a head may take; 0 is for ever
+	whole time.Duration // how long the rest may take from then on
+}
+
+func (r *reader) bytes() []byte { return r.buf[r.r:r.w] }
+func (r *reader) empty() bool   { return r.r == r.w }
+
+func (r *reader) consume(n int) {
+	if r.r += n; r.r == r.w {
+		r.r, r.w = 0, 0
+	}
+}
+
+// enlarge gives it room for a body or a response.
+func (r *reader) enlarge() {
+	if r.large != nil || len(r.buf) >= largeBuffer {
+		return
+	}
+	r.large = largeBuffers.Get().(*[]byte)
+	r.move(*r.large)
+}
+
+// shrink gives back what enlarge or a large head took, once that is empty.
+func (r *reader) shrink() {
+	if len(r.buf) == len(r.small) || r.w-r.r > len(r.small) {
+		return
+	}
+	r.move(r.small)
+	if r.large != nil {
+		largeBuffers.Put(r.large)
+		r.large = nil
+	}
+}
+
+// drop is shrink at the end of use; what is buffered is lost.
+func (r *reader) drop() {
+	if r.large != nil {
+		largeBuffers.Put(r.large)
+	}
+	r.large, r.buf, r.r, r.w = nil, r.small, 0, 0
+}
+
+func (r *reader) move(to []byte) {
+	n := copy(to, r.bytes())
+	r.buf, r.r, r.w = to, 0, n
+}
+
+// fill reads once. There must be room, which room makes.
+func (r *reader) fill() error {
+	n, err := r.conn.Read(r.buf[r.w:])
+	r.w += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// room makes room behind what is buffered.
+func (r *reader) room() error {
+	switch {
+	case r.w < len(r.buf):
+	case r.r > 0:
+		r.move(r.buf)
+	case len(r.buf) >= maxHead:
+		return errTooLarge
+	default:
+		r.move(make([]byte, min(2*len(r.buf), maxHead)))
+	}
+	return nil
+}
+
+// head reads until a head is buffered, and returns its size. Before the first
+// byte the error is io.EOF or the connection's; the end after that is
+// io.ErrUnexpectedEOF.
+func (r *reader) head() (int, error) {
+	begun := false
+	for {
+		size, line, err := headEnd(r.bytes(), r.line)
+		r.line = line
+		if size > 0 || err != nil {
+			r.line = 0
+			return size, err
+		}
+		if err := r.room(); err != nil {
+			return 0, err
+		}
+		switch {
+		case r.idle == 0:
+		case r.empty():
+			r.conn.readWithin(r.idle)
+		case !begun:
+			begun = true
+			r.conn.readWithin(r.whole)
+		}
+		if err := r.fill(); err != nil {
+			r.line = 0
+			if err == io.EOF && !r.empty() {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+	}
+}
+
+// isTimeout reports whether a read ended at its deadline.
+func isTimeout(err error) bool {
+	n, ok := err.(net.Error)
+	return ok && n.Timeout()
+}

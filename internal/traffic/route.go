@@ -1,0 +1,128 @@
+package traffic
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A Route is who gets traffic.
+type Route struct {
+	Backends []Backend
+
+	// Shares are the groups' parts of new requests and connections, relative to
+	// each other. A group with share 0, or that is not in Shares, gets nothing.
+	// Nil gives every backend the same.
+	Shares map[string]int
+}
+
+// A Backend is an address that traffic is sent to.
+type Backend struct {
+	ID      string // its name in this package, such as a pod's
+	Address string // host:port
+	Group   string // those that share a part of the traffic, such as a generation
+}
+
+// A group is the backends of the route that share a part of the traffic.
+type group struct {
+	name    string
+	share   int
+	credit  int // what it is owed, in shares; see pick
+	members []*backend
+}
+
+// Set replaces the route at once. Of a backend that is no longer in it, what is
+// in flight goes on, and nothing new is sent to it. A backend whose address or
+// group is another than before is another backend.
+func (b *Balancer) Set(r Route) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	before := b.members
+	b.members = make(map[string]*backend, len(r.Backends))
+	groups := map[string]*group{}
+	for _, spec := range r.Backends {
+		if _, twice := b.members[spec.ID]; twice {
+			continue
+		}
+		bk := b.enter(before, spec)
+		b.members[spec.ID] = bk
+		g := groups[spec.Group]
+		if g == nil {
+			g = b.newGroup(spec.Group)
+			groups[spec.Group] = g
+		}
+		g.members = append(g.members, bk)
+	}
+	for id, bk := range before {
+		if b.members[id] != bk {
+			b.leave(bk)
+		}
+	}
+	b.groups = slices.Collect(maps.Values(groups))
+	slices.SortFunc(b.groups, func(x, y *group) int { return strings.Compare(x.name, y.name) })
+	for _, g := range b.groups {
+		g.share = len(g.members)
+		if r.Shares != nil {
+			g.share = max(r.Shares[g.name], 0)
+		}
+	}
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// newGroup is an empty group, with what one of that name is still owed. It is
+// called with mu held.
+func (b *Balancer) newGroup(name string) *group {
+	g := &group{name: name}
+	if i := slices.IndexFunc(b.groups, func(old *group) bool { return old.name == name }); i >= 0 {
+		g.credit = b.groups[i].credit
+	}
+	return g
+}
+
+// pick chooses a backend that is not among tried: of the group whose turn it is
+// the one with the least to do, and among equals the one that waited longest.
+// Turns are smooth weighted round robin, so that shares hold over any few
+// requests and not only in the long run. It is called with mu held.
+func (b *Balancer) pick(tried []*backend) *backend {
+	var group *group
+	var best *backend
+	total := 0
+	for _, g := range b.groups {
+		if g.share == 0 {
+			continue
+		}
+		idlest := g.idlest(tried)
+		if idlest == nil {
+			continue
+		}
+		total += g.share
+		g.credit += g.share
+		if group == nil || g.credit > group.credit {
+			group, best = g, idlest
+		}
+	}
+	if best != nil {
+		group.credit -= total
+		b.picks++
+		best.picked = b.picks
+	}
+	return best
+}
+
+// idlest is the member with the least to do that is not among tried.
+func (g *group) idlest(tried []*backend) *backend {
+	var best *backend
+	for _, m := range g.members {
+		if slices.Contains(tried, m) {
+			continue
+		}
+		if best == nil || m.active < best.active || m.active == best.active && m.picked < best.picked {
+			best = m
+		}
+	}
+	return best
+}

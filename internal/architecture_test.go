@@ -22,7 +22,8 @@ var layers = []struct {
 	is       string
 }{
 	{[]string{"cmd/adamant"}, "wires everything; nothing can depend on a command"},
-	{[]string{"internal/learn"}, "orchestrates runs; whoever only compares or prints must not need it"},
+	{[]string{"internal/daemon"}, "is how the command line reaches the fleet in another process"},
+	{[]string{"internal/learn", "internal/fleet"}, "orchestrate pods, to learn and to keep them; whoever only compares or prints must not need it"},
 	{[]string{"internal/report"}, "prints results; no result may know how it is printed"},
 	{[]string{"internal/engine"}, "runs pods from manifests and volumes; it runs what it is told and judges nothing"},
 	{[]string{"internal/engine/containerd"}, "starts a private containerd, and reaches it through CRI"},

@@ -422,7 +422,7 @@ func TestPausedByHandNothingIsReplaced(t *testing.T) {
 // and clock jumps; and to an end of each once that stops.
 func TestRandomLives(t *testing.T) {
 	natures := []nature{good, good, good, slow, crashes, drifts, unmade, badGate}
-	for seed := range uint64(3000) {
+	for seed := range uint64(1500) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		specs := strategies(1 + r.IntN(6))
 		names := slices.Sorted(maps.Keys(specs))

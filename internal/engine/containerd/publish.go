@@ -85,7 +85,7 @@ func (d *Daemon) waitSeen(ctx context.Context, name string, id digest.Digest) er
 	}
 }
 
-// ErrImageInUse says that containers were made from an image.
+// ErrImageInUse says that containers were made from an image, or are to be.
 var ErrImageInUse = errors.New("image is in use")
 
 // RemoveImage removes a name; with its last name, or by its id, the image
@@ -109,17 +109,21 @@ func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 			return d.waitSeen(ctx, name, "")
 		}
 	}
-	containers, err := d.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
-	if err != nil {
-		return err
+	if user, err := d.userOf(ctx, img); err != nil || user != "" {
+		return errors.Join(err, inUse(ref, user))
 	}
-	for _, c := range containers.Containers {
-		if c.ImageRef == img.ID.String() || c.GetImageId() == img.ID.String() {
-			return fmt.Errorf("remove image %s: %w by container %s", ref, ErrImageInUse, c.GetMetadata().GetName())
-		}
+	if pinned, err := d.isPinned(ctx, img); err != nil || pinned {
+		return errors.Join(err, fmt.Errorf("remove image %s: %w by a declared workload", ref, ErrImageInUse))
 	}
 	_, err = d.cri.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: img.ID.String()}})
 	return err
+}
+
+func inUse(ref, container string) error {
+	if container == "" {
+		return nil
+	}
+	return fmt.Errorf("remove image %s: %w by container %s", ref, ErrImageInUse, container)
 }
 
 // readManifest finds the manifest for this machine that target is or holds.

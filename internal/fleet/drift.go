@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/rollout"
+)
+
+// driftEvery is how often each instance is compared with its image, beside the
+// moment when it gets ready. A look costs a fraction of a millisecond.
+const driftEvery = 10 * time.Second
+
+// watchDrift compares instances with their images, one after the other, until
+// the fleet ends.
+func (k *keeper) watchDrift() {
+	ticker := time.NewTicker(driftEvery)
+	defer ticker.Stop()
+	for !k.isDeleted() {
+		select {
+		case <-k.ctx.Done():
+			return
+		case i := <-k.check:
+			k.compare(i)
+		case <-ticker.C:
+			for _, i := range k.comparable() {
+				k.compare(i)
+			}
+		}
+	}
+}
+
+// lookSoon has an instance compared as soon as nothing else is.
+func (k *keeper) lookSoon(i *instance) {
+	select {
+	case k.check <- i:
+	default: // the next round comes by
+	}
+}
+
+// comparable are the instances that are to be compared now.
+func (k *keeper) comparable() []*instance {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var list []*instance
+	for _, i := range k.sorted() {
+		if i.pod != nil && i.Ready && !i.Ending && i.Drift != rollout.Drifted {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// compare looks at all containers of an instance.
+func (k *keeper) compare(i *instance) {
+	ctx, cancel := context.WithTimeout(k.ctx, time.Minute)
+	defer cancel()
+	r, err := k.record()
+	if err != nil {
+		k.fleet.log(err)
+		return
+	}
+	verdict, changes := rollout.Clean, 0
+	pod, err := i.pod.Fresh(ctx)
+	if err != nil {
+		verdict = rollout.Unknown
+	}
+	for n := 0; err == nil && n < len(pod.Containers); n++ {
+		c := &pod.Containers[n]
+		if c.State != engine.Started {
+			continue
+		}
+		report, err := pod.Drift(ctx, c)
+		got, counts := judge(report, err, r.Policy.Severity)
+		if got == rollout.Drifted && changes == 0 {
+			k.keepEvidence(ctx, i, pod, c, report)
+		}
+		verdict, changes = worse(verdict, got), changes+counts
+	}
+	if verdict == rollout.Unknown {
+		time.AfterFunc(time.Second, func() { k.lookSoon(i) }) // it may have been written just then
+	}
+	k.noteDrift(i, verdict, changes)
+}
+
+// judge is what a report means: how many of its changes are severe enough.
+func judge(r drift.Report, err error, least drift.Severity) (rollout.Drift, int) {
+	n := 0
+	for _, ch := range r.Changes {
+		if ch.Severity.Compare(least) <= 0 {
+			n++
+		}
+	}
+	switch {
+	case n > 0:
+		return rollout.Drifted, n
+	case err != nil || len(r.Unknowns) > 0:
+		return rollout.Unknown, 0
+	}
+	return rollout.Clean, 0
+}
+
+// worse is the verdict on two containers.
+func worse(a, b rollout.Drift) rollout.Drift {
+	for _, v := range []rollout.Drift{rollout.Drifted, rollout.Unknown} {
+		if a == v || b == v {
+			return v
+		}
+	}
+	return rollout.Clean
+}
+
+// noteDrift keeps a verdict; a new one lets the loop look.
+func (k *keeper) noteDrift(i *instance, verdict rollout.Drift, changes int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if i.Ending {
+		return
+	}
+	i.driftAt = time.Now()
+	if i.Drift == verdict {
+		return
+	}
+	i.Drift, i.changes = verdict, changes
+	if verdict == rollout.Drifted {
+		k.say("Drifted", "instance %s differs from its image in %d places; evidence is in %s", i.ID, changes, i.evidence)
+	}
+	k.poke()
+}

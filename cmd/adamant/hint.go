@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/adamant-sh/adamant/internal/daemon"
 	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/engine/containerd"
 	"github.com/adamant-sh/adamant/internal/engine/cri"
+	"github.com/adamant-sh/adamant/internal/fleet"
 	"github.com/adamant-sh/adamant/internal/learn"
 )
 
@@ -35,6 +37,10 @@ func mend(err error) string {
 		return "adamant ps lists the pods"
 	case errors.Is(err, containerd.ErrNoImage):
 		return "adamant images lists the images, adamant load adds some"
+	case errors.Is(err, daemon.ErrNotServing):
+		return "start the daemon with adamant serve, or as a service: adamant serve --help"
+	case errors.Is(err, fleet.ErrServing):
+		return "one daemon serves a data directory; adamant get asks it"
 	case errors.Is(err, engine.ErrBusy):
 		return "try again once it is done; adamant ps shows what is being made or removed"
 	case errors.Is(err, engine.ErrSupervised):

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/daemon"
+	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/rollout"
+)
+
+func newApplyCommand(a *app) *cobra.Command {
+	var file string
+	var wait bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Declare workloads, and replace what is different",
+		Long: `Apply tells the daemon (adamant serve) what is to run. What is new is started;
+what is different is replaced by a new generation, as the workload's strategy
+says; if that fails, what ran before runs again. Images are pinned: the same tag
+with other content is another generation.
+
+With --wait it shows the rollouts and returns once they have ended, with exit
+code 3 if one was rolled back or failed.`,
+		Example: `  adamant apply -f web.yaml
+  adamant apply -f web.yaml --wait
+  adamant diff -f web.yaml      # what would be replaced, before it is`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out, err := a.apply(cmd.Context(), file, false)
+			if err != nil {
+				return err
+			}
+			if !wait {
+				return a.printOutcome(out, "")
+			}
+			if !a.json() {
+				if err := a.printOutcome(out, ""); err != nil {
+					return err
+				}
+			}
+			return a.waitAll(cmd.Context(), out, timeout)
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest to apply, - for standard input")
+	cmd.Flags().BoolVar(&wait, "wait", false, "show the rollouts and wait until they have ended")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up waiting after this long (default: never)")
+	return cmd
+}
+
+func newDiffCommand(a *app) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "diff -f FILE",
+		Short: "Show what an apply would replace, before it does",
+		Long: `Diff compares a manifest with what is declared, images by what their names mean
+now. It changes nothing, and exits 3 if something would change.`,
+		Example: `  adamant diff -f web.yaml
+  adamant diff -f web.yaml -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out, err := a.apply(cmd.Context(), file, true)
+			if err != nil {
+				return err
+			}
+			if err := a.printOutcome(out, "would be "); err != nil {
+				return err
+			}
+			for _, r := range out.Results {
+				if r.Action != fleet.Unchanged {
+					return status(exitFindings)
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest to compare, - for standard input")
+	return cmd
+}
+
+// maxManifest is the largest manifest that is sent, in bytes.
+const maxManifest = 32 << 20
+
+func (a *app) apply(ctx context.Context, file string, dry bool) (fleet.Outcome, error) {
+	content, err := a.readManifest(file)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	c := a.client()
+	defer c.Close()
+	return c.Apply(ctx, daemon.ApplyRequest{File: file, Content: content, Dry: dry})
+}
+
+func (a *app) readManifest(file string) ([]byte, error) {
+	switch file {
+	case "":
+		return nil, usagef("name the manifest: -f FILE, or -f - for standard input")
+	case "-":
+		return io.ReadAll(io.LimitReader(a.in, maxManifest))
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxManifest))
+}
+
+// outcomeJSON is the document of `apply -o json` and `diff -o json`.
+type outcomeJSON struct {
+	APIVersion string `json:"apiVersion"` // "adamant.sh/v1"
+	Kind       string `json:"kind"`       // "ApplyResult"
+	fleet.Outcome
+}
+
+func (a *app) printOutcome(out fleet.Outcome, would string) error {
+	if a.json() {
+		return a.printJSON(outcomeJSON{apiVersion, "ApplyResult", out})
+	}
+	for _, r := range out.Results {
+		fmt.Fprintf(a.out, "%s/%s %s", r.Kind, r.Name, verbOf(r.Action, would))
+		if r.Generation != 0 && (r.Action == fleet.Created || r.Action == fleet.Replaced) {
+			fmt.Fprintf(a.out, ": generation %d", r.Generation)
+		}
+		fmt.Fprintln(a.out)
+		for _, c := range r.Changes {
+			fmt.Fprintln(a.out, "  "+printable(c))
+		}
+	}
+	for _, n := range out.Notes {
+		a.progress("note: %s", n)
+	}
+	return nil
+}
+
+func verbOf(action fleet.Action, would string) string {
+	if action == fleet.Unchanged {
+		return string(action)
+	}
+	return would + string(action)
+}
+
+// waitAll shows the rollouts of an apply until all have ended.
+func (a *app) waitAll(ctx context.Context, out fleet.Outcome, timeout time.Duration) error {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	c := a.client()
+	defer c.Close()
+	w := a.newWatcher(c)
+	var ended []fleet.Status
+	failed := false
+	for _, r := range out.Results {
+		if r.Generation == 0 {
+			continue
+		}
+		s, err := w.watch(ctx, fleet.Key{Namespace: r.Namespace, Kind: r.Kind, Name: r.Name})
+		if err != nil {
+			return err
+		}
+		ended = append(ended, s)
+		failed = failed || s.Phase != rollout.Complete
+	}
+	if a.json() {
+		if err := a.printJSON(workloadListJSON{apiVersion, "WorkloadList", ended}); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return status(exitFindings)
+	}
+	return nil
+}
+
+// workloadListJSON is the document of `get -o json` and of what waits.
+type workloadListJSON struct {
+	APIVersion string         `json:"apiVersion"` // "adamant.sh/v1"
+	Kind       string         `json:"kind"`       // "WorkloadList"
+	Items      []fleet.Status `json:"items"`
+}
+
+func newGetCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "get",
+		Aliases: []string{"workloads"},
+		Short:   "List the declared workloads",
+		Example: `  adamant get
+  adamant get -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c := a.client()
+			defer c.Close()
+			list, err := c.List(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.printJSON(workloadListJSON{apiVersion, "WorkloadList", list})
+			}
+			w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tNAMESPACE\tKIND\tREADY\tUPDATED\tGENERATION\tPHASE\tADDRESS\tREASON")
+			for _, s := range list {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%d\t%d\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.Ready, s.Replicas, s.Updated,
+					s.Generation, phaseOf(s), addressOf(s), printable(cut(s.Reason, 60)))
+			}
+			return w.Flush()
+		},
+	}
+}
+
+func phaseOf(s fleet.Status) string {
+	switch {
+	case s.Deleting:
+		return "Deleting"
+	case s.Paused:
+		return string(s.Phase) + " (paused)"
+	}
+	return string(s.Phase)
+}
+
+func addressOf(s fleet.Status) string {
+	for _, svc := range s.Services {
+		if svc.Address != "" {
+			return svc.Address
+		}
+	}
+	return "-"
+}
+
+// cut shortens text to n characters.
+func cut(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/daemon"
+	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/manifest"
+)
+
+func newDeleteCommand(a *app) *cobra.Command {
+	var file string
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "delete [WORKLOAD...] [-f FILE]",
+		Short: "Remove declared workloads with all their instances",
+		Long: `Delete drains and removes the instances of workloads, and forgets their history.
+With -f it removes every object of a manifest: workloads, Services, ConfigMaps and
+Secrets. It waits until they are gone.`,
+		Example: `  adamant delete web
+  adamant delete svc/web cm/web
+  adamant delete -f web.yaml`,
+		ValidArgsFunction: a.completeWorkloads,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if (len(args) == 0) == (file == "") {
+				return usagef("name workloads, or the manifest that declared them: -f FILE")
+			}
+			c := a.client()
+			defer c.Close()
+			keys, err := a.deletable(ctx, c, args, file)
+			if err != nil {
+				return err
+			}
+			for _, k := range keys {
+				if err := c.Delete(ctx, k); err != nil {
+					return err
+				}
+			}
+			for _, k := range keys {
+				if wait && !isObject(k) {
+					if err := gone(ctx, c, k); err != nil {
+						return err
+					}
+				}
+				fmt.Fprintf(a.out, "%s/%s deleted\n", k.Kind, k.Name)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest whose objects to remove, - for standard input")
+	cmd.Flags().BoolVar(&wait, "wait", true, "return once they are gone")
+	return cmd
+}
+
+func isObject(k fleet.Key) bool {
+	return k.Kind == "Service" || k.Kind == "ConfigMap" || k.Kind == "Secret"
+}
+
+// deletable finds what is meant, before anything of it is removed.
+func (a *app) deletable(ctx context.Context, c *daemon.Client, args []string, file string) ([]fleet.Key, error) {
+	var keys []fleet.Key
+	for _, arg := range args {
+		w, err := parseWorkload(arg)
+		if err != nil {
+			return nil, err
+		}
+		if k := (fleet.Key{Namespace: or(w.namespace, "default"), Kind: w.kind, Name: w.name}); isObject(k) {
+			keys = append(keys, k)
+			continue
+		}
+		s, err := a.find(ctx, c, arg)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, s.Key)
+	}
+	if file == "" {
+		return keys, nil
+	}
+	content, err := a.readManifest(file)
+	if err != nil {
+		return nil, err
+	}
+	f, err := manifest.Parse(file, content)
+	if err != nil {
+		return nil, err
+	}
+	return fleet.Keys(f), nil
+}
+
+// gone waits until a workload is removed.
+func gone(ctx context.Context, c *daemon.Client, k fleet.Key) error {
+	for {
+		list, err := c.List(ctx)
+		if err != nil {
+			return err
+		}
+		there := false
+		for _, s := range list {
+			there = there || s.Key == k
+		}
+		if !there {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(watchEvery):
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"text/template"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/daemon"
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/fleet"
+)
+
+func newServeCommand(a *app) *cobra.Command {
+	var unit bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Keep the declared workloads running, and replace what changes",
+		Long: `Serve is the daemon: it keeps what adamant apply declared running, behind the
+addresses of its Services, and replaces instances that changed or broke. It ends
+at SIGTERM; the pods go on, and the next one finds them again.
+
+--unit prints a systemd unit that starts it with the machine: write it to
+/etc/systemd/system/adamant.service, then systemctl enable --now adamant.`,
+		Example: `  adamant serve
+  adamant serve --unit > /etc/systemd/system/adamant.service`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if unit {
+				return a.printUnit()
+			}
+			return a.serve(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&unit, "unit", false, "print a systemd unit and exit")
+	return cmd
+}
+
+// socket is where the daemon of these global flags listens.
+func (a *app) socket() string { return daemon.Socket(or(a.state, containerd.DefaultState)) }
+
+func (a *app) serve(ctx context.Context) error {
+	e, err := a.openWith(ctx, engine.Options{})
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	f, err := fleet.Open(ctx, fleet.Options{Engine: e, Log: func(err error) { a.progress("%v", err) }})
+	if err != nil {
+		return err
+	}
+	s, err := daemon.Listen(a.socket(), f)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	a.progress("serving at %s", a.socket())
+	notifySystemd("READY=1")
+	select {
+	case <-ctx.Done():
+		a.progress("ending; the pods go on")
+		err = nil
+	case err = <-served:
+	}
+	notifySystemd("STOPPING=1")
+	return errors.Join(err, s.Close(), f.Close())
+}
+
+// notifySystemd tells the service manager of a state, if it asks for that
+// (sd_notify(3)).
+func notifySystemd(state string) {
+	c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	c.Write([]byte(state))
+}
+
+// unitTemplate starts the daemon with the machine. The pods and their runtime
+// are its children and must outlive it: KillMode=process.
+var unitTemplate = template.Must(template.New("unit").Parse(`[Unit]
+Description=Adamant keeps the declared workloads running
+Documentation=https://github.com/adamant-sh/adamant
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=notify
+ExecStart={{.Program}} serve{{range .Flags}} {{.}}{{end}}
+Restart=always
+RestartSec=1
+KillMode=process
+Delegate=yes
+OOMScoreAdjust=-999
+LimitNOFILE=1048576
+TasksMax=infinity
+
+[Install]
+WantedBy=multi-user.target
+`))
+
+func (a *app) printUnit() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	var flags []string
+	for _, f := range []struct{ name, value string }{{"data-dir", a.root}, {"state-dir", a.state}, {"runtime-endpoint", a.endpoint}} {
+		if f.value != "" {
+			flags = append(flags, fmt.Sprintf("--%s=%s", f.name, f.value))
+		}
+	}
+	return unitTemplate.Execute(a.out, map[string]any{"Program": self, "Flags": flags})
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/daemon"
+	"github.com/adamant-sh/adamant/internal/fleet"
+)
+
+// watchEvery is how often a rollout that is watched is looked at.
+const watchEvery = 200 * time.Millisecond
+
+// A watcher shows rollouts while they happen: on a terminal a picture that is
+// redrawn, elsewhere a line whenever something changed.
+type watcher struct {
+	*app
+	client *daemon.Client
+	out    io.Writer
+	live   bool // redraw
+	lines  int  // that are drawn now
+	last   string
+}
+
+func (a *app) newWatcher(c *daemon.Client) *watcher {
+	w := &watcher{app: a, client: c, out: a.out, live: isTerminal(a.out)}
+	if a.json() {
+		w.out, w.live = a.err, false
+	}
+	return w
+}
+
+// watch shows a workload until its rollout has ended.
+func (w *watcher) watch(ctx context.Context, k fleet.Key) (fleet.Status, error) {
+	w.lines, w.last = 0, ""
+	for {
+		s, err := w.client.Status(ctx, k)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			return s, fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
+		case errors.Is(err, daemon.ErrNotServing) && w.last != "":
+			// It is being started again, perhaps: the rollout goes on then.
+		case err != nil:
+			return s, err
+		default:
+			w.show(s)
+			if s.Phase.Ended() {
+				return s, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return s, fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
+			}
+			return s, ctx.Err()
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+func (w *watcher) show(s fleet.Status) {
+	if !w.live {
+		if line := progressOf(s); line != w.last {
+			w.last = line
+			fmt.Fprintln(w.out, line)
+		}
+		return
+	}
+	var b strings.Builder
+	draw(&b, s, w.colored(w.out))
+	if w.lines > 0 {
+		fmt.Fprintf(w.out, "\x1b[%dA\x1b[J", w.lines)
+	}
+	w.last = b.String()
+	w.lines = strings.Count(w.last, "\n")
+	io.WriteString(w.out, w.last)
+}
+
+// progressOf is a rollout in one line.
+func progressOf(s fleet.Status) string {
+	line := fmt.Sprintf("%s/%s generation %d: %s, %d of %d updated, %d ready", s.Kind, s.Name, s.Generation, phaseOf(s), s.Updated, s.Replicas, s.Ready)
+	for _, extra := range []string{sharesOf(s), s.Waiting, s.Reason} {
+		if extra != "" {
+			line += "; " + printable(extra)
+		}
+	}
+	return line
+}
+
+// draw is a rollout as a picture: a bar of instances for each generation.
+func draw(b *strings.Builder, s fleet.Status, colored bool) {
+	fmt.Fprintf(b, "%s %s/%s  %s\n", s.Kind, s.Namespace, s.Name, phaseOf(s))
+	byGeneration := map[int][]fleet.InstanceStatus{}
+	last := s.Generation
+	for _, i := range s.Instances {
+		byGeneration[i.Generation] = append(byGeneration[i.Generation], i)
+		last = max(last, i.Generation)
+	}
+	for g := 1; g <= last; g++ {
+		if len(byGeneration[g]) == 0 && g != s.Generation {
+			continue
+		}
+		fmt.Fprintf(b, "  generation %-3d ", g)
+		for _, i := range byGeneration[g] {
+			b.WriteString(mark(i, colored))
+		}
+		if share, ok := s.Shares[g]; ok {
+			fmt.Fprintf(b, "  %d%% of the traffic", share)
+		}
+		b.WriteByte('\n')
+	}
+	for _, i := range s.Instances {
+		fmt.Fprintf(b, "    %s %-24s %-9s %s\n", mark(i, colored), i.Name, i.Phase, cut(printable(firstLineOf(i.Message)), 60))
+	}
+	for _, text := range []string{s.Waiting, s.Reason} {
+		if text != "" {
+			fmt.Fprintf(b, "  %s\n", printable(text))
+		}
+	}
+}
+
+// mark is one instance as one character.
+func mark(i fleet.InstanceStatus, colored bool) string {
+	symbol, color := "○", "33"
+	switch {
+	case i.Phase == "Ending":
+		symbol, color = "·", "2"
+	case i.Drift == "Drifted":
+		symbol, color = "◆", "35"
+	case i.Phase == "Ready":
+		symbol, color = "●", "32"
+	case i.Phase == "Crashed":
+		symbol, color = "✗", "31"
+	}
+	if !colored {
+		return symbol
+	}
+	return "\x1b[" + color + "m" + symbol + "\x1b[0m"
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/fleet"
 )
 
 func newRmCommand(a *app) *cobra.Command {
@@ -97,6 +98,9 @@ func (a *app) reset(ctx context.Context) error {
 		return err
 	}
 	root := or(a.root, containerd.DefaultRoot)
+	if err := fleet.Destroy(root); err != nil {
+		return err
+	}
 	a.progress("removing everything in %s", root)
 	if err := engine.Destroy(ctx, engine.Options{Root: a.root, State: a.state}); err != nil {
 		return err

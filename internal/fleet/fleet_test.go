@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/test/web"
 )
 
 // freePort is a port of the loopback that nobody listens on.
@@ -110,8 +111,8 @@ func TestTheSameTagWithOtherContentIsAnotherGeneration(t *testing.T) {
 func TestABrokenVersionGoesBackByItself(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "back:1", "one", "")
-	loadVersion(t, e, "back-crash:1", "two", "crashes")
-	loadVersion(t, e, "back-errors:1", "three", "errors")
+	loadVersion(t, e, "back-crash:1", "two", web.Crashes)
+	loadVersion(t, e, "back-errors:1", "three", web.Errors)
 	f := openFleet(t, e)
 	apply(t, f, deployment("back", "back:1", 2, nil, ""))
 	ended(t, f, "back", rollout.Complete)

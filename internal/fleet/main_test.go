@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +16,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/rollout"
 	"github.com/adamant-sh/adamant/test/appimage"
+	"github.com/adamant-sh/adamant/test/web"
 )
 
 // lab is the private containerd that all tests of this package share, and the
@@ -27,6 +26,7 @@ var lab struct {
 	err     error
 	opts    engine.Options
 	dir     string
+	images  *web.Maker
 	loading sync.Mutex
 }
 
@@ -82,11 +82,7 @@ func startLab(ctx context.Context) (err error) {
 		return err
 	}
 	lab.opts = engine.Options{Root: root, State: state}
-	build := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", filepath.Join(lab.dir, "web"), "./testdata/web")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build web: %w\n%s", err, out)
-	}
+	lab.images = web.NewMaker(lab.dir)
 	return nil
 }
 
@@ -95,17 +91,9 @@ func loadVersion(t *testing.T, e *engine.Engine, name, version, nature string) {
 	t.Helper()
 	lab.loading.Lock()
 	defer lab.loading.Unlock()
-	root := filepath.Join(t.TempDir(), "root")
-	for path, content := range map[string]string{"version": version, "nature": nature, "etc/app.conf": "of the image\n", "etc/passwd": "root:x:0:0::/:/web\n"} {
-		must(t, os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
-		must(t, os.WriteFile(filepath.Join(root, path), []byte(content), 0o644))
-	}
-	program, err := os.ReadFile(filepath.Join(lab.dir, "web"))
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(root, "web"), program, 0o755))
-	archive := filepath.Join(t.TempDir(), "image.tar")
 	repository, tag, _ := strings.Cut(name, ":")
-	must(t, appimage.Pack(archive, root, appimage.App{Name: repository, Cmd: []string{"/web"}, Port: 8080}))
+	archive, err := lab.images.Pack(t.Context(), repository, version, nature)
+	must(t, err)
 	if _, err := e.Daemon().Import(t.Context(), archive, containerd.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}

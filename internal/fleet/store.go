@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -68,6 +69,23 @@ func openStore(root string) (*store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &store{db}, nil
+}
+
+// Destroy removes all that fleets of a data directory keep beside their pods. It
+// fails with ErrServing while a daemon does.
+func Destroy(root string) error {
+	dir := filepath.Join(root, "fleet")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	s, err := openStore(root)
+	if errors.Is(err, ErrServing) {
+		return err
+	}
+	if err == nil {
+		defer s.close()
+	}
+	return os.RemoveAll(dir)
 }
 
 func (s *store) close() error { return s.db.Close() }

@@ -21,7 +21,7 @@ func TestEnsure(t *testing.T) {
 		PeriodSeconds: 1, FailureThreshold: 1, TimeoutSeconds: 5,
 	}
 	p := create(t, e, s)
-	var r recorder
+	r := recorder{log: t.Logf}
 	result := supervise(t, p, &r)
 	awaitReady(t, &r, true)
 	pid := p.Containers[0].PID

@@ -2,40 +2,61 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/adamant-sh/adamant/internal/engine/containerd"
 )
 
-// A Pinned image is what an image's name meant at one moment.
+// A Pinned is an image as it was when it was pinned: what its name means later
+// changes nothing.
 type Pinned struct {
-	Digest    string // of its manifest
-	Reference string // by which pods run it
+	Reference string // what a container is to have as its image
+	Digest    string // of the manifest for this machine, "sha256:…"; empty if the runtime does not tell
 }
 
-// Pin finds what an image's name means now, pulling it if the policy asks for
-// that, and keeps it in the store until Unpin, whatever is loaded under that
-// name later. A runtime that was there before keeps its images itself.
+// Pin finds out which image a reference means now, and keeps that one in the
+// store until Unpin. The image is pulled first if it is missing and the policy
+// allows it. Pins are not counted: to pin twice is to pin once. They outlive this
+// process. A runtime other than containerd keeps images by its own rules.
 func (e *Engine) Pin(ctx context.Context, ref string, policy corev1.PullPolicy) (Pinned, error) {
-	info, err := e.ensureImage(ctx, &PodSpec{}, ref, policy, nil, nil)
-	if err != nil {
+	if err := e.EnsureImage(ctx, ref, policy); err != nil {
 		return Pinned{}, err
 	}
 	switch {
 	case ref == containerd.CopyUpImage:
-		return Pinned{info.id, ref}, nil // it is always this program's own
+		return Pinned{Reference: ref}, nil // it is always this program's own
 	case e.daemon.Client() == nil:
-		return Pinned{info.id, info.id}, nil
+		return e.identify(ctx, ref)
 	}
-	img, name, err := e.daemon.Pin(ctx, ref)
+	img, reference, err := e.daemon.Pin(ctx, ref)
+	return Pinned{Reference: reference, Digest: img.Digest.String()}, err
+}
+
+// identify finds a reference that means an image only, by CRI alone.
+func (e *Engine) identify(ctx context.Context, ref string) (Pinned, error) {
+	resp, err := e.cri.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
 	if err != nil {
 		return Pinned{}, err
 	}
-	return Pinned{img.Digest.String(), name}, nil
+	img := resp.GetImage()
+	if img.GetId() == "" {
+		return Pinned{}, fmt.Errorf("pin image %s: %w", ref, &MissingImageError{Image: ref})
+	}
+	for _, name := range img.RepoDigests {
+		if _, digest, ok := strings.Cut(name, "@"); ok {
+			return Pinned{Reference: name, Digest: digest}, nil
+		}
+	}
+	return Pinned{Reference: img.Id}, nil
 }
 
-// Unpin lets go of an image by the Reference that Pin returned.
+// Unpin gives up what Pin keeps, by Pinned.Reference. The image stays for as
+// long as a tag names it or a container uses it. That nothing is pinned by it is
+// no error.
 func (e *Engine) Unpin(ctx context.Context, reference string) error {
 	if e.daemon.Client() == nil {
 		return nil

@@ -20,6 +20,7 @@ type recorder struct {
 	reasons []string
 	seen    chan string
 	ready   chan bool
+	log     func(string, ...any) // of every event, if there is one
 }
 
 func (r *recorder) hear(ready bool, _ string) { r.ready <- ready }
@@ -28,6 +29,9 @@ func (r *recorder) take(ev Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reasons = append(r.reasons, ev.Reason)
+	if r.log != nil {
+		r.log("%s: %s", ev.Reason, ev.Message)
+	}
 	select {
 	case r.seen <- fmt.Sprint(ev.Reason, " ", ev.Container):
 	default:

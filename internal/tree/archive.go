@@ -55,30 +55,6 @@ func (r *Root) archive(ctx context.Context, w io.Writer, from, name string) ([]U
 	return a.unknown, a.tar.Close()
 }
 
-// ErrTooMuch says that a file would make an archive larger than it may be.
-var ErrTooMuch = errors.New("more than the archive may hold")
-
-// ArchiveEntries writes a tar archive, in PAX format, of entries that were
-// found in the root, without what lies below them. Of their contents it holds
-// limit bytes at most. What could not be archived is left out and is among the
-// unknowns; the error says that the archive is not complete.
-func (r *Root) ArchiveEntries(ctx context.Context, w io.Writer, entries []Entry, limit int64) ([]Unknown, error) {
-	a := archiver{root: r, tar: tar.NewWriter(w), from: "/", name: ".", written: map[string]string{}}
-	for _, e := range entries {
-		if e.Kind == Regular && e.Size > limit {
-			a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: ErrTooMuch})
-			continue
-		}
-		if err := a.add(ctx, e); err != nil {
-			return nil, fmt.Errorf("archive %s: %w", e.Path, err)
-		}
-		if e.Kind == Regular {
-			limit -= e.Size
-		}
-	}
-	return a.unknown, a.tar.Close()
-}
-
 type archiver struct {
 	root    *Root
 	tar     *tar.Writer
@@ -86,6 +62,8 @@ type archiver struct {
 	name    string
 	written map[string]string // names in the archive of files with several, by Entry.Link
 	unknown []Unknown
+	pad     bool  // a file that shrinks is filled with zeros, not an error
+	max     int64 // of a file, in bytes; no limit if zero
 }
 
 func (a *archiver) add(ctx context.Context, e Entry) error {
@@ -121,12 +99,18 @@ func (a *archiver) addFile(ctx context.Context, e Entry, h *tar.Header) error {
 	}
 	defer f.Close()
 	h.Size = int64(before.Size)
+	if a.max > 0 { // it may have grown since it was looked at
+		h.Size = min(h.Size, a.max)
+	}
 	if err := a.tar.WriteHeader(h); err != nil {
 		return err
 	}
 	n, err := io.Copy(a.tar, io.LimitReader(ctxReader{ctx, f}, h.Size))
 	if err != nil {
 		return err
+	}
+	if n < h.Size && a.pad {
+		return a.fill(e, h.Size-n)
 	}
 	if n < h.Size {
 		return fmt.Errorf("shrank from %d to %d bytes: %w", h.Size, n, ErrChanged)

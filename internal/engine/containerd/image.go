@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
@@ -31,6 +32,7 @@ type Image struct {
 	Size     int64         // bytes of manifest, configuration and compressed layers
 	Created  time.Time     // as its maker says; zero if unknown
 	Platform string        // "linux/amd64"
+	Pinned   bool          // see Daemon.Pin
 	Config   ocispec.ImageConfig
 }
 
@@ -60,7 +62,7 @@ func (d *Daemon) Image(ctx context.Context, ref string) (Image, error) {
 		return Image{}, fmt.Errorf("image %s: %w", ref, err)
 	}
 	for _, i := range all {
-		img.addName(i.Name)
+		img.add(i)
 	}
 	return img, nil
 }
@@ -79,7 +81,7 @@ func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
 	for _, i := range all {
 		hidden[i.Target.Digest] = hidden[i.Target.Digest] || i.Name == PauseImage || i.Name == CopyUpImage
 		if img := byTarget[i.Target.Digest]; img != nil {
-			img.addName(i.Name)
+			img.add(i)
 			continue
 		}
 		img, err := d.describe(ctx, i.Target)
@@ -89,7 +91,7 @@ func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
 		if err != nil {
 			return nil, fmt.Errorf("image %s: %w", i.Name, err)
 		}
-		img.addName(i.Name)
+		img.add(i)
 		byTarget[i.Target.Digest] = &img
 	}
 	var found []Image
@@ -103,6 +105,12 @@ func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
 }
 
 func (i *Image) key() string { return strings.Join(i.Names, " ") + " " + i.ID.String() }
+
+// add takes what one of the store's names tells of the image that it means.
+func (i *Image) add(named images.Image) {
+	i.addName(named.Name)
+	i.Pinned = i.Pinned || named.Labels[pinLabel] != ""
+}
 
 // addName adds a reference with a tag; the store also has ids and references
 // with digests as names.

@@ -2,97 +2,135 @@ package containerd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/errdefs"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"github.com/opencontainers/go-digest"
 )
 
-// labelPinned is the label of an image name that somebody relies on.
-const labelPinned = "adamant.sh/pinned"
+// pinLabel is on the name that pins an image, and tells whether Pin made the
+// name or found it there.
+const (
+	pinLabel = "adamant.sh/pin"
+	pinMade  = "made"
+	pinFound = "found"
+)
 
-// Pin makes sure that an image stays in the store, whatever becomes of its
-// tags, and returns the reference with a digest by which it can be run.
+// ErrImagePinned says that something is to run from an image.
+var ErrImagePinned = errors.New("image is pinned")
+
+// Pin makes sure that an image stays in the store, whatever its names will mean
+// later, and returns the reference by which it will be found: that of its
+// repository with its digest, as Kubernetes writes it. Pins are not counted: to
+// pin twice is to pin once.
 func (d *Daemon) Pin(ctx context.Context, ref string) (Image, string, error) {
-	img, err := d.Image(ctx, ref)
-	if err != nil {
-		return Image{}, "", err
-	}
 	target, err := d.resolve(ctx, ref)
 	if err != nil {
 		return Image{}, "", err
 	}
-	full, err := Normalize(ref)
+	img, err := d.Image(ctx, ref)
 	if err != nil {
 		return Image{}, "", err
 	}
-	name := repositoryOf(full) + "@" + target.Digest.String()
-	labels := map[string]string{"io.cri-containerd.image": "managed", labelPinned: "true"}
-	if err := d.setName(ctx, images.Image{Name: name, Target: target, Labels: labels}); err != nil {
-		return Image{}, "", fmt.Errorf("pin image %s: %w", name, err)
+	if img.Target != target.Digest {
+		return Image{}, "", fmt.Errorf("pin image %s: it has just become another", ref)
+	}
+	name, err := pinName(img, ref)
+	if err != nil {
+		return Image{}, "", err
+	}
+	if err := d.pin(ctx, images.Image{Name: name, Target: target}); err != nil {
+		return Image{}, "", fmt.Errorf("pin image %s: %w", ref, err)
 	}
 	if err := d.waitSeen(ctx, name, img.ID); err != nil {
-		return Image{}, "", fmt.Errorf("pin image %s: %w", name, err)
+		return Image{}, "", fmt.Errorf("pin image %s: %w", ref, err)
 	}
-	return img, name, nil
+	img, err = d.Image(ctx, name) // its content may have been removed before it was pinned
+	return img, name, err
 }
 
-// Unpin lets go of an image that Pin returned. If no tag names it and no
-// container uses it, it goes. That there is none is no error.
-func (d *Daemon) Unpin(ctx context.Context, reference string) error {
+// pinName is the repository of ref, or of a name that an image found by its id
+// has, with the image's digest; the id of one that has no name.
+func pinName(img Image, ref string) (string, error) {
+	if digest.Digest(ref).Validate() != nil {
+		full, err := Normalize(ref)
+		return repositoryOf(full) + "@" + img.Target.String(), err
+	}
+	if len(img.Names) > 0 {
+		return repositoryOf(img.Names[0]) + "@" + img.Target.String(), nil
+	}
+	return img.ID.String(), nil
+}
+
+func (d *Daemon) pin(ctx context.Context, i images.Image) error {
 	store := d.client.ImageService()
-	old, err := store.Get(ctx, reference)
-	if errdefs.IsNotFound(err) {
+	i.Labels = map[string]string{"io.cri-containerd.image": "managed", pinLabel: pinMade}
+	_, err := store.Create(ctx, i)
+	if !errdefs.IsAlreadyExists(err) {
+		return err
+	}
+	old, err := store.Get(ctx, i.Name)
+	if err != nil {
+		return err
+	}
+	if old.Labels[pinLabel] != "" {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("unpin image %s: %w", reference, err)
-	}
 	old.Labels = maps.Clone(old.Labels)
-	delete(old.Labels, labelPinned)
-	if _, err := store.Update(ctx, old); err != nil {
-		return fmt.Errorf("unpin image %s: %w", reference, err)
+	if old.Labels == nil {
+		old.Labels = map[string]string{}
 	}
-	img, err := d.Image(ctx, reference)
-	if err != nil || len(img.Names) > 0 {
-		return err
-	}
-	if isPinned, err := d.isPinned(ctx, img); err != nil || isPinned {
-		return err
-	}
-	if inUse, err := d.userOf(ctx, img); err != nil || inUse != "" {
-		return err
-	}
-	_, err = d.cri.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: img.ID.String()}})
+	old.Labels[pinLabel] = pinFound
+	_, err = store.Update(ctx, old, "labels")
 	return err
 }
 
-// isPinned reports whether a name of an image is pinned.
-func (d *Daemon) isPinned(ctx context.Context, img Image) (bool, error) {
-	all, err := d.client.ImageService().List(ctx, fmt.Sprintf("target.digest==%s", img.Target))
-	if err != nil {
-		return false, fmt.Errorf("image %s: %w", img.ID, err)
+// Unpin ends what Pin did, by the reference that it returned. The image stays
+// for as long as a tag names it or a container uses it: of the versions that a
+// tag had, none is left behind. That it is not pinned is no error.
+func (d *Daemon) Unpin(ctx context.Context, reference string) error {
+	if d.client == nil {
+		return fmt.Errorf("unpin image %s: %w", reference, ErrNotContainerd)
 	}
-	for _, i := range all {
-		if i.Labels[labelPinned] != "" {
-			return true, nil
-		}
+	img, err := d.Image(ctx, reference)
+	if errors.Is(err, ErrNoImage) {
+		return nil
 	}
-	return false, nil
+	if err == nil {
+		err = d.unpin(ctx, reference)
+	}
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("unpin image %s: %w", reference, err)
+	}
+	if len(img.Names) > 0 {
+		return nil
+	}
+	err = d.RemoveImage(ctx, img.ID.String())
+	if errors.Is(err, ErrNoImage) || errors.Is(err, ErrImageInUse) || errors.Is(err, ErrImagePinned) {
+		return nil
+	}
+	return err
 }
 
-// userOf names a container of CRI that uses an image, if there is one.
-func (d *Daemon) userOf(ctx context.Context, img Image) (string, error) {
-	containers, err := d.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
+func (d *Daemon) unpin(ctx context.Context, name string) error {
+	store := d.client.ImageService()
+	old, err := store.Get(ctx, name)
 	if err != nil {
-		return "", err
+		return err
 	}
-	for _, c := range containers.Containers {
-		if c.ImageRef == img.ID.String() || c.GetImageId() == img.ID.String() {
-			return c.GetMetadata().GetName(), nil
+	switch old.Labels[pinLabel] {
+	case pinMade:
+		if err := store.Delete(ctx, name); err != nil {
+			return err
 		}
+		return d.waitSeen(ctx, name, "")
+	case pinFound:
+		old.Labels = maps.Clone(old.Labels)
+		delete(old.Labels, pinLabel)
+		_, err = store.Update(ctx, old, "labels")
 	}
-	return "", nil
+	return err
 }

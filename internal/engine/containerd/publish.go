@@ -56,9 +56,14 @@ func (d *Daemon) publish(ctx context.Context, names []string, target ocispec.Des
 func (d *Daemon) setName(ctx context.Context, i images.Image) error {
 	store := d.client.ImageService()
 	_, err := store.Create(ctx, i)
-	if errdefs.IsAlreadyExists(err) {
-		_, err = store.Update(ctx, i)
+	if !errdefs.IsAlreadyExists(err) {
+		return err
 	}
+	if old, err := store.Get(ctx, i.Name); err == nil && old.Labels[pinLabel] != "" && old.Target.Digest == i.Target.Digest {
+		i.Labels = maps.Clone(i.Labels)
+		i.Labels[pinLabel] = pinFound // from now on somebody else's name, too
+	}
+	_, err = store.Update(ctx, i)
 	return err
 }
 
@@ -85,20 +90,21 @@ func (d *Daemon) waitSeen(ctx context.Context, name string, id digest.Digest) er
 	}
 }
 
-// ErrImageInUse says that containers were made from an image, or are to be.
+// ErrImageInUse says that containers were made from an image.
 var ErrImageInUse = errors.New("image is in use")
 
 // RemoveImage removes a name; with its last name, or by its id, the image
 // itself goes, unless a container of CRI uses it: then the error is
-// ErrImageInUse, and nothing is removed. If there is no such image the error
-// is ErrNoImage.
+// ErrImageInUse, and nothing is removed. A pinned image loses its names and
+// stays; by its id it is ErrImagePinned. If there is no such image the error is
+// ErrNoImage.
 func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 	img, err := d.Image(ctx, ref)
 	if err != nil {
 		return err
 	}
 	store := d.client.ImageService()
-	if name, err := Normalize(ref); err == nil && len(img.Names) > 1 && digest.Digest(ref).Validate() != nil {
+	if name, err := Normalize(ref); err == nil && (len(img.Names) > 1 || img.Pinned) && digest.Digest(ref).Validate() != nil {
 		for _, known := range img.Names {
 			if known != name {
 				continue
@@ -109,21 +115,20 @@ func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 			return d.waitSeen(ctx, name, "")
 		}
 	}
-	if user, err := d.userOf(ctx, img); err != nil || user != "" {
-		return errors.Join(err, inUse(ref, user))
+	if img.Pinned {
+		return fmt.Errorf("remove image %s: %w", ref, ErrImagePinned)
 	}
-	if pinned, err := d.isPinned(ctx, img); err != nil || pinned {
-		return errors.Join(err, fmt.Errorf("remove image %s: %w by a declared workload", ref, ErrImageInUse))
+	containers, err := d.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
+	if err != nil {
+		return err
+	}
+	for _, c := range containers.Containers {
+		if c.ImageRef == img.ID.String() || c.GetImageId() == img.ID.String() {
+			return fmt.Errorf("remove image %s: %w by container %s", ref, ErrImageInUse, c.GetMetadata().GetName())
+		}
 	}
 	_, err = d.cri.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: img.ID.String()}})
 	return err
-}
-
-func inUse(ref, container string) error {
-	if container == "" {
-		return nil
-	}
-	return fmt.Errorf("remove image %s: %w by container %s", ref, ErrImageInUse, container)
 }
 
 // readManifest finds the manifest for this machine that target is or holds.

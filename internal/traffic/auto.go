@@ -30,6 +30,9 @@ func (s *session) serveAuto() {
 	w.halt()
 	<-done
 	s.client.resume()
+	if w.u != nil {
+		w.u.resume()
+	}
 	switch u := w.u; {
 	case w.greeted:
 		s.connect(u)
@@ -107,7 +110,6 @@ func (w *watch) run(s *session) {
 			w.publish(nil)
 			s.b.forgive(u)
 		case err != nil && isTimeout(err):
-			u.resume()
 			return
 		default: // closed: let the client see that, if it is still silent
 			s.client.interrupt()

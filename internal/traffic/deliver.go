@@ -31,7 +31,7 @@ func (s *session) deliver(p *pump) (keep bool, err error) {
 // connection decides whether the client's connection goes on after the response,
 // and what must be edited for the client to know.
 func (s *session) connection(p *pump) (keep bool, e edit) {
-	keep = s.req.persists() && s.answer.framing != untilClose && !s.undecidedBody(p)
+	keep = s.req.persists() && s.answer.framing != untilClose && s.bodyEnds(p)
 	told := s.resp.keepAlive && !s.resp.closes
 	if s.req.minor == 1 {
 		told = s.resp.persists()
@@ -47,10 +47,11 @@ func (s *session) connection(p *pump) (keep bool, e edit) {
 	return false, asIs
 }
 
-// undecidedBody reports whether the client may or may not still send the body of
-// its request: it was neither told to nor did it wait.
-func (s *session) undecidedBody(p *pump) bool {
-	return s.req.expects && !s.continued && p.running()
+// bodyEnds reports whether what is still to come of the request's body will be
+// read, and will come: a backend that closes the connection reads no more, and a
+// client that waits for a 100 and gets another answer may or may not send it.
+func (s *session) bodyEnds(p *pump) bool {
+	return !p.running() || s.resp.persists() && (!s.req.expects || s.continued)
 }
 
 // conclude ends a request whose response was passed on, or broke off with err.
@@ -64,7 +65,7 @@ func (s *session) conclude(u *upstream, p *pump, keep bool, err error) outcome {
 		s.client.SetLinger(0) // a reset cannot be taken for the end of the body
 		return closing
 	}
-	open := s.resp.persists() && s.answer.framing != untilClose && !s.undecidedBody(p)
+	open := s.resp.persists() && s.answer.framing != untilClose && s.bodyEnds(p)
 	if open { // then the backend reads on, too
 		open = p.wait()
 	} else {

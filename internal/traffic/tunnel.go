@@ -47,41 +47,40 @@ func (s *session) enterTunnel(u *upstream, p *pump) outcome {
 func (s *session) tunnel(u *upstream) (answered bool) {
 	s.client.readForever()
 	asked, heard := int64(len(s.in.bytes())), int64(len(s.out.bytes()))
-	if _, err := u.Write(s.in.bytes()); err != nil && heard == 0 {
-		return false
+	if asked > 0 {
+		u.Write(s.in.bytes()) // a failure shows in the next read, behind what was said before
 	}
-	if _, err := s.client.Write(s.out.bytes()); err != nil {
-		return true
+	if heard > 0 {
+		s.client.Write(s.out.bytes())
 	}
 	s.in.drop()
 	s.out.drop()
-	var left atomic.Bool // the client said all, and waits for no answer
+	var left atomic.Bool // the client is done, and perhaps waits for no answer
 	up := make(chan int64)
 	s.b.wg.Go(func() {
-		n := move(u.conn, s.client, &left)
+		n, err := io.Copy(u.TCPConn, s.client.TCPConn)
+		left.Store(true)
+		passEnd(u.conn, s.client, err, s.client.broken())
 		up <- n
 	})
-	heard += move(s.client, u.conn, nil)
-	silent := heard == 0 && !left.Load()
+	n, err := io.Copy(s.client.TCPConn, u.TCPConn)
+	silent := heard+n == 0 && !left.Load()
+	passEnd(s.client, u.conn, err, true)
 	asked += <-up
 	return !silent || asked == 0
 }
 
-// move moves what src says to dst, and passes its end on.
-func move(dst, src *conn, ended *atomic.Bool) int64 {
-	n, err := io.Copy(dst.TCPConn, src.TCPConn)
-	if ended != nil {
-		ended.Store(true)
-	}
+// passEnd tells dst that src is at its end. After an error that is fatal both
+// are closed. It is not if a backend takes no more: what it said before is still
+// to come.
+func passEnd(dst, src *conn, err error, fatal bool) {
 	switch {
 	case err == nil:
 		dst.CloseWrite()
-	case src.broken() || ended == nil:
+	case fatal:
 		src.Close()
 		dst.Close()
 	default:
-		// The backend takes no more, but what it said before is still to come.
 		src.CloseRead()
 	}
-	return n
 }

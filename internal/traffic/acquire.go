@@ -33,12 +33,11 @@ func (b *Balancer) acquire(n need) (*upstream, error) {
 	var patience <-chan time.Time
 	for {
 		u, bk, changed := b.choose(n, tried)
-		if u != nil && (!u.reused || u.quiet()) {
-			return u, nil
+		for u != nil && !u.quiet() { // closed by the backend in the meantime, which is its right
+			u = b.instead(n, u)
 		}
-		if u != nil { // closed by the backend in the meantime, which is its right
-			b.forgive(u)
-			continue
+		if u != nil {
+			return u, nil
 		}
 		if bk != nil {
 			u, err := b.dial(n, bk)
@@ -62,10 +61,7 @@ func (b *Balancer) acquire(n need) (*upstream, error) {
 // choose picks a backend that is not among tried, and counts a request for it.
 // It returns an idle connection to it where one serves.
 func (b *Balancer) choose(n need, tried []*backend) (*upstream, *backend, <-chan struct{}) {
-	var since time.Time
-	if n.kept > 0 {
-		since = time.Now().Add(-n.kept)
-	}
+	since := n.since()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	bk := b.pick(tried)
@@ -75,14 +71,25 @@ func (b *Balancer) choose(n need, tried []*backend) (*upstream, *backend, <-chan
 	bk.active++
 	bk.stats.Requests++
 	bk.stats.Active++
+	return bk.popIdle(n, since), bk, nil
+}
+
+// since is when an idle connection must have been used.
+func (n need) since() time.Time {
 	if n.kept == 0 {
-		return nil, bk, nil
+		return time.Time{}
 	}
-	u := bk.popIdle(since)
-	if u != nil {
-		u.client, u.state = n.client, n.state
-	}
-	return u, bk, nil
+	return time.Now().Add(-n.kept)
+}
+
+// instead closes u and returns the next idle connection to its backend.
+func (b *Balancer) instead(n need, u *upstream) *upstream {
+	since := n.since()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u.Close()
+	delete(u.backend.open, u)
+	return u.backend.popIdle(n, since)
 }
 
 // await waits until there may be a backend again.
@@ -169,10 +176,11 @@ func (b *Balancer) release(u *upstream, reusable bool) {
 	b.done(bk)
 }
 
-// forgive releases u and does not count its request, which goes elsewhere.
+// forgive releases u and does not count its request, which is balanced anew.
 func (b *Balancer) forgive(u *upstream) {
 	b.mu.Lock()
 	u.backend.stats.Requests--
+	b.refund(u.backend)
 	b.mu.Unlock()
 	b.release(u, false)
 }

@@ -92,15 +92,16 @@ func (bk *backend) closeAll() {
 }
 
 // popIdle takes the connection that was used last, since the others may then
-// grow old and be closed. Nil if there is none used after since. It is called
-// with mu held.
-func (bk *backend) popIdle(since time.Time) *upstream {
-	n := len(bk.idle)
-	if n == 0 || bk.idle[n-1].used.Before(since) {
+// grow old and be closed, for n. Nil if there is none that was used after since,
+// or a new one is needed. It is called with mu held.
+func (bk *backend) popIdle(n need, since time.Time) *upstream {
+	last := len(bk.idle) - 1
+	if n.kept == 0 || last < 0 || bk.idle[last].used.Before(since) {
 		return nil
 	}
-	u := bk.idle[n-1]
-	bk.idle = bk.idle[:n-1]
+	u := bk.idle[last]
+	bk.idle = bk.idle[:last]
+	u.client, u.state = n.client, n.state
 	return u
 }
 

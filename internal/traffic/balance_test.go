@@ -66,6 +66,16 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// Connections that a backend closes after each answer cost it no turn.
+func TestSharesOfBackendsThatCloseTheirConnections(t *testing.T) {
+	const a, b = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb"
+	bal := listen(t, traffic.Options{Protocol: traffic.HTTP})
+	bal.Set(traffic.Route{Backends: []traffic.Backend{saying(t, "a", a), saying(t, "b", b)}, Shares: map[string]int{"a": 3, "b": 1}})
+	if got, want := count(t, bal, 100), map[string]int{"a": 75, "b": 25}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestStatsCountByGroup(t *testing.T) {
 	status := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(len(r.URL.Path)) }
 	ok := serveHTTP(t, "ok", status)

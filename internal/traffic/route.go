@@ -113,6 +113,21 @@ func (b *Balancer) pick(tried []*backend) *backend {
 	return best
 }
 
+// refund takes a turn back that pick gave to bk's group. It is called with mu
+// held.
+func (b *Balancer) refund(bk *backend) {
+	total := 0
+	for _, g := range b.groups {
+		g.credit -= g.share
+		total += g.share
+	}
+	for _, g := range b.groups {
+		if g.name == bk.Group {
+			g.credit += total
+		}
+	}
+}
+
 // idlest is the member with the least to do that is not among tried.
 func (g *group) idlest(tried []*backend) *backend {
 	var best *backend

@@ -81,6 +81,7 @@ func (s *session) upstream(kept time.Duration) (*upstream, error) {
 	if u := s.first; u != nil {
 		s.first = nil
 		if s.b.claim(u) && u.quiet() {
+			u.reused = true // no younger than one that was used, for all we know
 			return u, nil
 		}
 		s.b.forgive(u)

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/engine/cri"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
@@ -48,6 +49,9 @@ func (f *Fleet) Apply(ctx context.Context, file manifest.File, by Author, dry bo
 	f.applying.Lock()
 	defer f.applying.Unlock()
 	plan, err := f.plan(ctx, d)
+	if cri.IsUnavailable(err) && f.engine.Ensure(ctx) == nil {
+		plan, err = f.plan(ctx, d)
+	}
 	if err != nil {
 		return Outcome{}, err
 	}

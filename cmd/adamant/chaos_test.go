@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/fleet"
+)
+
+// TestChaos rolls out fifty times while something is killed at a random moment
+// of each: the daemon, containerd, a shim, an instance. Afterwards what was
+// declared runs, nothing else does, and no rollout is missing in the history.
+func TestChaos(t *testing.T) {
+	s := serve(t)
+	s.load("chaos-a", "a", "")
+	s.load("chaos-b", "b", "")
+	port := freePort(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	victims := []string{"serve", "containerd", "containerd-shim", "/web"}
+	const rollouts = 50
+	begun := 0
+	for n := range rollouts {
+		// One that was rolled back before runs what is asked for already.
+		if s.apply(webManifest([]string{"chaos-a", "chaos-b"}[n%2], 2, port)) != fleet.Unchanged {
+			begun++
+		}
+		time.Sleep(time.Duration(r.IntN(1500)) * time.Millisecond)
+		victim := victims[r.IntN(len(victims))]
+		s.killOne(r, victim)
+		st := s.ended("web")
+		for _, i := range st.Instances {
+			if i.Generation != st.Generation {
+				t.Fatalf("rollout %d, killed %s: instance %s is of generation %d, not %d", n, victim, i.Name, i.Generation, st.Generation)
+			}
+		}
+	}
+	var doc struct{ History fleet.History }
+	check(t, s.ask(&doc, "rollout", "history", "web", "-o", "json"))
+	if got := len(doc.History.Rollouts); got != begun {
+		t.Errorf("the history has %d rollouts of %d", got, begun)
+	}
+	for _, a := range doc.History.Rollouts {
+		if a.Ended.IsZero() {
+			t.Errorf("rollout %d has no end: %+v", a.Number, a)
+		}
+	}
+	s.until("a request is answered", func() bool { return strings.Contains(fetch(port), "\n") })
+	var pods podListJSON
+	check(t, s.ask(&pods, "ps", "-o", "json"))
+	if len(pods.Pods) != 2 {
+		t.Errorf("there are %d pods, want 2: %+v", len(pods.Pods), pods.Pods)
+	}
+	check(t, s.adamant("delete", "web", "svc/web"))
+	check(t, s.ask(&pods, "ps", "-o", "json"))
+	if len(pods.Pods) != 0 {
+		t.Errorf("deleting left %+v", pods.Pods)
+	}
+}
+
+// killOne kills one process of the lab whose command line has a word. A daemon
+// that is killed is started again, as systemd would.
+func (s *served) killOne(r *rand.Rand, word string) {
+	if word == "serve" {
+		s.kill()
+		s.start()
+		return
+	}
+	pids := s.processes(word)
+	if len(pids) > 0 {
+		syscall.Kill(pids[r.IntN(len(pids))], syscall.SIGKILL)
+	}
+}
+
+// processes are those of this lab whose program is called so.
+func (s *served) processes(program string) []int {
+	var pids []int
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline") // only a bad pattern is an error
+	for _, path := range all {
+		line, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		args := strings.Split(string(line), "\x00")
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil || !strings.HasPrefix(filepath.Base(args[0]), filepath.Base(program)) {
+			continue
+		}
+		if program == "containerd" && filepath.Base(args[0]) != program {
+			continue
+		}
+		cgroup, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cgroup"))
+		root, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "mountinfo"))
+		if strings.Contains(string(line), s.dir) || strings.Contains(string(cgroup)+string(root), s.dir) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func fetch(port int) string {
+	body, err := httpGet(fmt.Sprintf("http://127.0.0.1:%d/", port))
+	if err != nil {
+		return ""
+	}
+	return body
+}

@@ -17,7 +17,7 @@ bin/adamant: FORCE
 setup: ## install what is missing on this machine
 	scripts/setup
 
-demo: setup build ## an nginx pod: broken, learned, sealed, proven, and what changed in it
+demo: setup build ## an nginx pod: broken, learned, sealed, proven; rolled out, rolled back, replaced
 	@$(AS_ROOT) scripts/app-image nginx-container >/dev/null
 	@$(AS_ROOT) scripts/app-image nginx-debian >/dev/null
 	@$(AS_ROOT) scripts/demo

@@ -25,6 +25,7 @@ var layers = []struct {
 	{[]string{"internal/daemon"}, "is how the command line reaches the fleet in another process"},
 	{[]string{"internal/learn", "internal/fleet"}, "orchestrate pods, to learn and to keep them; whoever only compares or prints must not need it"},
 	{[]string{"internal/report"}, "prints results; no result may know how it is printed"},
+	{[]string{"internal/kube"}, "carries rollouts out in a cluster; it needs none of what runs pods here"},
 	{[]string{"internal/engine"}, "runs pods from manifests and volumes; it runs what it is told and judges nothing"},
 	{[]string{"internal/engine/containerd"}, "starts a private containerd, and reaches it through CRI"},
 	{[]string{"internal/engine/cri", "internal/engine/probe", "internal/engine/volume"}, "parts of the engine that do not know each other"},
@@ -51,6 +52,7 @@ var rules = []rule{
 	{"github.com/spf13/", []string{"cmd/"}, "flags are the command's business"},
 	{"github.com/containerd/containerd/", []string{"internal/engine", "internal/overlay"}, "the rest must work with any CRI runtime"},
 	{"k8s.io/cri-api", []string{"internal/engine", "internal/learn"}, "CRI is how the engine does it"},
+	{"k8s.io/client-go/", []string{"internal/kube", "internal/engine"}, "who talks to a cluster stands behind one package; exec's protocol is the same"},
 	{"github.com/google/go-containerregistry/", []string{"internal/image", "internal/engine", "test/"}, "images are read in one place, with its checks"},
 	{"testing", []string{"test/"}, "no test support in what is shipped"},
 }

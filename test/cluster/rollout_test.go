@@ -1,0 +1,249 @@
+//go:build cluster
+
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/adamant-sh/adamant/internal/kube"
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/test/conformance"
+)
+
+func TestConformance(t *testing.T) {
+	conformance.Run(t, func(t *testing.T) conformance.World { return newKubeWorld(t) })
+}
+
+// worlds numbers the Deployments.
+var worlds int
+
+// A kubeWorld is a Deployment in the cluster.
+type kubeWorld struct {
+	t       *testing.T
+	name    string
+	cluster *kube.Cluster
+	opts    kube.Options
+
+	kill context.CancelFunc
+	done chan outcome
+}
+
+// An outcome is how driving ended.
+type outcome struct {
+	results []kube.Result
+	err     error
+}
+
+func newKubeWorld(t *testing.T) *kubeWorld {
+	t.Helper()
+	c, err := kube.Open(shared.cluster.path("kubeconfig"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	worlds++
+	w := &kubeWorld{t: t, name: fmt.Sprintf("world-%d", worlds), cluster: c}
+	w.opts = kube.Options{
+		Spec:   func(d *appsv1.Deployment) (rollout.Spec, error) { return specOf(d), nil },
+		Event:  func(workload string, e rollout.Event) { t.Log(workload, e.Reason, e.Message) },
+		Report: func(workload string, err error) { t.Log(workload, err) },
+	}
+	t.Cleanup(func() {
+		w.Kill()
+		const now = `{"propagationPolicy": "Background", "gracePeriodSeconds": 0}`
+		if _, err := shared.cluster.api.call(context.Background(), "DELETE", w.path(), []byte(now)); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+func (w *kubeWorld) path() string { return "/apis/apps/v1/namespaces/default/deployments/" + w.name }
+
+// specOf is the Spec of a Deployment without annotations.
+func specOf(d *appsv1.Deployment) rollout.Spec {
+	s := rollout.Spec{
+		Replicas: int(*d.Spec.Replicas), Kind: rollout.Kind(d.Spec.Strategy.Type),
+		MinReady: time.Duration(d.Spec.MinReadySeconds) * time.Second,
+	}
+	if p := d.Spec.ProgressDeadlineSeconds; p != nil {
+		s.Deadline = time.Duration(*p) * time.Second
+	}
+	if r := d.Spec.Strategy.RollingUpdate; r != nil {
+		s.Surge, s.Down = *r.MaxSurge, *r.MaxUnavailable
+	}
+	return s
+}
+
+// deployment is the manifest of a version: what conformance.Spec says, and a
+// grace that is not waited for.
+const deployment = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: NAME}
+spec:
+  replicas: 3
+  minReadySeconds: 1
+  progressDeadlineSeconds: 10
+  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}, type: RollingUpdate}
+  selector: {matchLabels: {app: NAME}}
+  template:
+    metadata: {labels: {app: NAME, version: VERSION}}
+    spec:
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: main
+        image: adamant.test/inspector:1
+        imagePullPolicy: Never
+        command: [/inspector]
+        securityContext: {readOnlyRootFilesystem: true}
+`
+
+// natures are what makes of the manifest one of that nature.
+var natures = map[conformance.Nature]*strings.Replacer{
+	conformance.Good:    strings.NewReplacer(),
+	conformance.Crashes: strings.NewReplacer("[/inspector]", "[/inspector, crash]"),
+	conformance.NeverReady: strings.NewReplacer("[/inspector]",
+		"[/inspector]\n        readinessProbe: {exec: {command: [/inspector, fail]}, periodSeconds: 1}"),
+}
+
+func (w *kubeWorld) manifest(version string, n conformance.Nature) string {
+	return natures[n].Replace(strings.NewReplacer("NAME", w.name, "VERSION", version).Replace(deployment))
+}
+
+func (w *kubeWorld) Apply(_ context.Context, version string, n conformance.Nature) error {
+	return w.applyText(w.manifest(version, n))
+}
+
+func (w *kubeWorld) applyText(text string) error {
+	w.Kill()
+	f, err := manifest.Parse("manifest", []byte(text))
+	if err != nil {
+		return err
+	}
+	objects, err := f.Raw()
+	if err != nil {
+		return err
+	}
+	w.drive(func(ctx context.Context) outcome {
+		results, err := w.cluster.Apply(ctx, objects, w.opts)
+		return outcome{results, err}
+	})
+	return nil
+}
+
+func (w *kubeWorld) Resume(context.Context) error {
+	w.drive(func(ctx context.Context) outcome {
+		r, err := w.cluster.Resume(ctx, "default", w.name, w.opts)
+		return outcome{[]kube.Result{r}, err}
+	})
+	return nil
+}
+
+// drive drives until it is killed or done.
+func (w *kubeWorld) drive(f func(context.Context) outcome) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan outcome, 1)
+	go func() { done <- f(ctx) }()
+	w.kill, w.done = cancel, done
+}
+
+func (w *kubeWorld) Kill() {
+	if w.kill != nil {
+		w.kill()
+		<-w.done
+		w.kill = nil
+	}
+}
+
+func (w *kubeWorld) Wait(ctx context.Context) (rollout.State, error) {
+	if _, err := w.wait(ctx); err != nil {
+		return rollout.State{}, err
+	}
+	return w.cluster.State(ctx, "default", w.name)
+}
+
+func (w *kubeWorld) wait(ctx context.Context) (kube.Result, error) {
+	select {
+	case <-ctx.Done():
+		return kube.Result{}, ctx.Err()
+	case o := <-w.done:
+		w.kill()
+		w.kill = nil
+		if o.err != nil || len(o.results) != 1 {
+			return kube.Result{}, fmt.Errorf("%d results: %w", len(o.results), o.err)
+		}
+		return o.results[0], nil
+	}
+}
+
+func (w *kubeWorld) Instances(ctx context.Context) (map[string]int, error) {
+	pods, err := w.pods(ctx)
+	counts := map[string]int{}
+	for _, p := range pods {
+		counts[p.Labels["version"]]++
+	}
+	return counts, err
+}
+
+func (w *kubeWorld) Ready(ctx context.Context) (int, error) {
+	pods, err := w.pods(ctx)
+	n := 0
+	for _, p := range pods {
+		for _, c := range p.Status.Conditions {
+			if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+				n++
+			}
+		}
+	}
+	return n, err
+}
+
+// pods are the Deployment's that are not ending.
+func (w *kubeWorld) pods(ctx context.Context) ([]corev1.Pod, error) {
+	var list corev1.PodList
+	if err := shared.cluster.api.get(ctx, namespace+"pods?labelSelector=app%3D"+w.name, &list); err != nil {
+		return nil, err
+	}
+	var pods []corev1.Pod
+	for _, p := range list.Items {
+		if p.DeletionTimestamp == nil {
+			pods = append(pods, p)
+		}
+	}
+	return pods, nil
+}
+
+func (w *kubeWorld) deployment(ctx context.Context) *appsv1.Deployment {
+	w.t.Helper()
+	var d appsv1.Deployment
+	if err := shared.cluster.api.get(ctx, w.path(), &d); err != nil {
+		w.t.Fatal(err)
+	}
+	return &d
+}
+
+// sets are the ReplicaSets of the Deployment.
+func (w *kubeWorld) sets(ctx context.Context) []appsv1.ReplicaSet {
+	w.t.Helper()
+	var list appsv1.ReplicaSetList
+	if err := shared.cluster.api.get(ctx, "/apis/apps/v1/namespaces/default/replicasets?labelSelector=app%3D"+w.name, &list); err != nil {
+		w.t.Fatal(err)
+	}
+	var owned []appsv1.ReplicaSet
+	for _, rs := range list.Items {
+		if metav1.GetControllerOf(&rs) != nil {
+			owned = append(owned, rs)
+		}
+	}
+	return owned
+}

@@ -3,7 +3,6 @@ package kube
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -21,33 +20,42 @@ import (
 // hand hands a Deployment of a manifest to the cluster, held, with its new
 // template, and returns what may be gone back to: nil if nothing.
 func (w *workload) hand(ctx context.Context, o *unstructured.Unstructured) (back *appsv1.ReplicaSet, err error) {
-	before, sets, err := w.before(ctx)
-	if err != nil {
-		return nil, err
-	}
-	give, isPlain, err := w.giveBack(o, before)
-	if err != nil {
-		return nil, err
-	}
-	if before != nil {
-		last, err := stateOf(before)
+	var give kept
+	var isPlain bool
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		before, sets, err := w.before(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if back = stable(last.Stable, sets); back != nil {
-			if err := w.number(ctx, back, generation(back)); err != nil {
-				return nil, err
-			}
+		if give, isPlain, err = w.giveBack(o, before); err != nil || before == nil {
+			return err
 		}
-		if err := w.hold(ctx, before, give, isPlain); err != nil {
-			return nil, err
+		if back, err = w.back(ctx, before, sets); err != nil {
+			return err
 		}
+		return w.hold(ctx, before, give, isPlain)
+	})
+	if err != nil {
+		return nil, err
 	}
 	held, err := heldObject(o, give, isPlain)
 	if err != nil {
 		return nil, err
 	}
 	return back, w.apply(ctx, held)
+}
+
+// back is the ReplicaSet to go back to, with its generation written on it.
+func (w *workload) back(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (*appsv1.ReplicaSet, error) {
+	last, err := stateOf(d)
+	if err != nil {
+		return nil, err
+	}
+	rs := stable(last.Stable, sets)
+	if rs == nil {
+		return nil, nil
+	}
+	return rs, w.number(ctx, rs, generation(rs))
 }
 
 // before is the Deployment as it was, nil if there was none, and what it owns.
@@ -122,10 +130,8 @@ func (w *workload) hold(ctx context.Context, d *appsv1.Deployment, give kept, is
 		}
 		ops = append(ops, annotated(d, keptAnnotation, text), op{"add", "/spec/paused", true})
 	}
-	if _, err := w.patch(ctx, d, ops...); err != nil {
-		return fmt.Errorf("pause %s: %w", w, err)
-	}
-	return nil
+	_, err := w.patch(ctx, d, ops...)
+	return err
 }
 
 // heldObject is the manifest's object as it stands in the cluster while it is

@@ -73,12 +73,22 @@ func ended(t *corev1.ContainerStateTerminated) string {
 	return text
 }
 
-// readiness reports whether a pod is ready, and since when.
-func readiness(p *corev1.Pod) (bool, time.Time) {
+// readiness reports whether a pod is ready, and since when at the latest: the
+// API cuts times to seconds, and for a program that crashes soon it matters
+// whether it was ready for one second or for none.
+func readiness(p *corev1.Pod, now time.Time) (bool, time.Time) {
 	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			return true, c.LastTransitionTime.Time
+		if c.Type != corev1.PodReady || c.Status != corev1.ConditionTrue {
+			continue
 		}
+		since, latest := c.LastTransitionTime.Time, c.LastTransitionTime.Add(time.Second)
+		switch {
+		case since.After(now):
+			return true, since // of another clock
+		case latest.After(now):
+			return true, now
+		}
+		return true, latest
 	}
 	return false, time.Time{}
 }
@@ -119,7 +129,7 @@ func leaving(pods []*corev1.Pod, replicas int) []*corev1.Pod {
 		return nil
 	}
 	rank := func(p *corev1.Pod) int {
-		ready, _ := readiness(p)
+		ready, _ := readiness(p, time.Time{})
 		switch {
 		case p.Annotations[costAnnotation] == lowCost:
 			return 0

@@ -60,8 +60,9 @@ func unmade(rs *appsv1.ReplicaSet, n int) string { return fmt.Sprintf("%s/%d", r
 
 func (w *workload) instance(ctx context.Context, p *corev1.Pod) rollout.Instance {
 	i := rollout.Instance{ID: p.Name, Made: p.CreationTimestamp.Time}
-	i.Ready, i.Since = readiness(p)
-	i.Crashes, i.Reason = crashes(p, time.Now())
+	now := time.Now()
+	i.Ready, i.Since = readiness(p, now)
+	i.Crashes, i.Reason = crashes(p, now)
 	if i.Ready {
 		i.Drift = w.drift(ctx, p)
 	}

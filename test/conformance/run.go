@@ -24,8 +24,8 @@ func Run(t *testing.T, newWorld func(t *testing.T) World) {
 		{"a crashing version goes back", goesBack(Crashes, "crashed")},
 		{"a version that is never ready goes back", goesBack(NeverReady, "no progress")},
 		{"after going back the next version is taken", takesTheNext},
-		{"a driver that was killed goes on", goesOn},
-		{"a driver that was killed still goes back", goesOnBack},
+		{"after a kill the same version goes on", goesOn},
+		{"after a kill a crashing version still goes back", goesOnBack},
 		{"a first version that crashes has failed", failsAtFirst},
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func goesOn(s *scene) {
 	defer s.watch()()
 	s.apply("v2", Good)
 	s.killOnce("v2")
-	s.resume()
+	s.apply("v2", Good)
 	s.ends(rollout.Complete)
 	s.runs("v2")
 }

@@ -1,0 +1,208 @@
+//go:build cluster
+
+package cluster
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/test/conformance"
+)
+
+// TestDeploymentIsGivenBack rolls a version out and looks at what is left to
+// Kubernetes' own controller.
+func TestDeploymentIsGivenBack(t *testing.T) {
+	w := newKubeWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, v := range []string{"v1", "v2"} {
+		w.must(ctx, v, conformance.Good, rollout.Complete)
+	}
+	w.isGivenBack(ctx, "v2", "2")
+	w.staysAsItIs(ctx)
+}
+
+// TestDeploymentIsGivenBackAfterGoingBack does so with a version that fails.
+func TestDeploymentIsGivenBackAfterGoingBack(t *testing.T) {
+	w := newKubeWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w.must(ctx, "v1", conformance.Good, rollout.Complete)
+	w.must(ctx, "v2", conformance.Crashes, rollout.RolledBack)
+	w.isGivenBack(ctx, "v1", "3") // a revision of its own, as after kubectl rollout undo
+	w.staysAsItIs(ctx)
+}
+
+// TestRolloutByStrategy rolls out by strategies in which Kubernetes' own
+// controller could come in between.
+func TestRolloutByStrategy(t *testing.T) {
+	for _, s := range []struct {
+		name, strategy string
+		spec           func(*rollout.Spec)
+		most, least    int
+	}{
+		{"no surge", "{rollingUpdate: {maxSurge: 0, maxUnavailable: 1}, type: RollingUpdate}", nil, 4, 2},
+		{"recreate", "{type: Recreate}", nil, 3, 0},
+		{"blue and green", "{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}, type: RollingUpdate}",
+			func(s *rollout.Spec) { s.Kind, s.Hold = rollout.BlueGreen, 5*time.Second }, 6, 3},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			w := newKubeWorld(t)
+			w.opts.Spec = func(d *appsv1.Deployment) (rollout.Spec, error) {
+				spec := specOf(d)
+				if s.spec != nil {
+					s.spec(&spec)
+				}
+				return spec, nil
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			text := func(version string) string {
+				return strings.Replace(w.manifest(version, conformance.Good),
+					"{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}, type: RollingUpdate}", s.strategy, 1)
+			}
+			w.mustText(ctx, text("v1"), rollout.Complete)
+			if err := w.applyText(text("v2")); err != nil {
+				t.Fatal(err)
+			}
+			most, least := w.extremes(ctx)
+			if most > s.most || least < s.least {
+				t.Errorf("there were up to %d pods and as few as %d ready: want %d at most, and %d ready", most, least, s.most, s.least)
+			}
+			if s.name == "blue and green" && most != 6 {
+				t.Errorf("there were %d pods: want the old ones to be held beside the new ones", most)
+			}
+			if got, err := w.Instances(ctx); err != nil || cmp.Diff(map[string]int{"v2": 3}, got) != "" {
+				t.Errorf("got %v, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestImageThatIsMissing goes back long before the deadline.
+func TestImageThatIsMissing(t *testing.T) {
+	w := newKubeWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w.must(ctx, "v1", conformance.Good, rollout.Complete)
+	text := strings.Replace(w.manifest("v2", conformance.Good), "inspector:1", "nothing:1", 1)
+	start := time.Now()
+	w.mustText(ctx, text, rollout.RolledBack)
+	s, err := w.cluster.State(ctx, "default", w.name)
+	if err != nil || !strings.Contains(s.Reason, "ErrImageNeverPull") {
+		t.Errorf("the reason is %q, %v", s.Reason, err)
+	}
+	if d := time.Since(start); d > 8*time.Second {
+		t.Errorf("it took %s to go back", d)
+	}
+}
+
+func (w *kubeWorld) must(ctx context.Context, version string, n conformance.Nature, want rollout.Phase) {
+	w.t.Helper()
+	w.mustText(ctx, w.manifest(version, n), want)
+}
+
+func (w *kubeWorld) mustText(ctx context.Context, text string, want rollout.Phase) {
+	w.t.Helper()
+	if err := w.applyText(text); err != nil {
+		w.t.Fatal(err)
+	}
+	r, err := w.wait(ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if r.Phase != want || len(r.Unchecked) > 0 {
+		w.t.Fatalf("got %+v: want %s", r, want)
+	}
+}
+
+// isGivenBack requires the Deployment to be as its manifest has it, with one
+// active ReplicaSet.
+func (w *kubeWorld) isGivenBack(ctx context.Context, version, revision string) {
+	w.t.Helper()
+	d := w.deployment(ctx)
+	one, none := intstr.FromInt32(1), intstr.FromInt32(0)
+	want := appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType,
+		RollingUpdate: &appsv1.RollingUpdateDeployment{MaxSurge: &one, MaxUnavailable: &none}}
+	if diff := cmp.Diff(want, d.Spec.Strategy); diff != "" || d.Spec.Paused {
+		w.t.Errorf("paused: %v, strategy (-want +got):\n%s", d.Spec.Paused, diff)
+	}
+	if got := d.Spec.Template.Labels["version"]; got != version {
+		w.t.Errorf("the Deployment's template is of %s: want %s", got, version)
+	}
+	active := 0
+	for _, rs := range w.sets(ctx) {
+		if *rs.Spec.Replicas == 0 {
+			continue
+		}
+		active++
+		if got := rs.Annotations["deployment.kubernetes.io/revision"]; got != revision || rs.Labels["version"] != version {
+			w.t.Errorf("ReplicaSet of %s has revision %s: want %s of %s", rs.Labels["version"], got, version, revision)
+		}
+	}
+	if active != 1 {
+		w.t.Errorf("%d ReplicaSets are active", active)
+	}
+}
+
+// staysAsItIs requires that the Deployment controller, once it has seen what it
+// was given back, makes, removes and scales nothing.
+func (w *kubeWorld) staysAsItIs(ctx context.Context) {
+	w.t.Helper()
+	look := func() map[string]string {
+		seen := map[string]string{}
+		pods, err := w.pods(ctx)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, p := range pods {
+			seen["pod "+p.Name] = "is there"
+		}
+		for _, rs := range w.sets(ctx) {
+			seen["ReplicaSet "+rs.Name] = time.Duration(*rs.Spec.Replicas).String()
+		}
+		return seen
+	}
+	before := look()
+	time.Sleep(3 * time.Second)
+	if d := cmp.Diff(before, look()); d != "" {
+		w.t.Errorf("the controller changed something (-before +after):\n%s", d)
+	}
+	d := w.deployment(ctx)
+	if d.Status.ObservedGeneration != d.Generation || d.Status.UpdatedReplicas != 3 || d.Status.AvailableReplicas != 3 {
+		w.t.Errorf("kubectl rollout status would not call it done: %+v", d.Status)
+	}
+}
+
+// extremes waits for the end of a rollout and counts the pods meanwhile.
+func (w *kubeWorld) extremes(ctx context.Context) (most, least int) {
+	w.t.Helper()
+	least = 3
+	for {
+		pods, err := w.pods(ctx)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		ready, err := w.Ready(ctx)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		most, least = max(most, len(pods)), min(least, ready)
+		select {
+		case o := <-w.done:
+			w.done <- o
+			if r, err := w.wait(ctx); err != nil || r.Phase != rollout.Complete {
+				w.t.Fatalf("got %+v, %v", r, err)
+			}
+			return most, least
+		case <-time.After(30 * time.Millisecond):
+		}
+	}
+}

@@ -73,21 +73,40 @@ func (c *Cluster) rollOut(ctx context.Context, deployments []*unstructured.Unstr
 }
 
 // Resume goes on with a rollout that was begun and not ended. Where none is
-// under way it returns how the last one ended.
+// under way it returns how the last one ended; the phase is empty if there never
+// was one.
 func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Options) (Result, error) {
 	ctx, cancel := limited(ctx, opts.Timeout)
 	defer cancel()
 	w := c.workload(namespace, name, opts)
-	r, err := w.run(ctx, func(ctx context.Context) error {
-		d, _, err := w.before(ctx)
-		if err != nil || d == nil || !isHeld(d) {
+	r := Result{Namespace: w.namespace, Name: w.name}
+	d, err := w.typed.AppsV1().Deployments(w.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return r, fmt.Errorf("resume %s: %w", r, err)
+	}
+	s, err := stateOf(d)
+	if err != nil {
+		return r, err
+	}
+	isOver := s.Target == 0 || s.Phase.Ended()
+	if isOver && !isHeld(d) {
+		r.Phase, r.Reason, r.Generation = s.Phase, s.Reason, s.Target
+		return r, nil
+	}
+	r, err = w.run(ctx, func(ctx context.Context) error {
+		if !isOver {
+			return nil
+		}
+		// Whoever held it was killed before a state was kept.
+		sets, err := w.replicaSets(ctx, d)
+		if err != nil {
 			return err
 		}
-		s, err := stateOf(d)
-		if err != nil || !s.Phase.Ended() {
+		back, err := w.back(ctx, d, sets)
+		if err != nil {
 			return err
 		}
-		return w.begin(ctx, nil) // whoever began was killed before that was kept
+		return w.begin(ctx, back)
 	})
 	if err != nil {
 		return r, fmt.Errorf("roll out %s: %w", r, err)

@@ -95,6 +95,9 @@ func (w *workload) giveBack(o *unstructured.Unstructured, before *appsv1.Deploym
 	d.Spec.Replicas = cmp.Or(d.Spec.Replicas, &one)
 	d.Spec.Strategy = defaulted(d.Spec.Strategy)
 	spec, err := w.spec(&d)
+	if spec.Kind == rollout.Canary || spec.Kind == rollout.BlueGreen {
+		w.event(rollout.Event{Reason: "SharesIgnored", Message: "traffic goes by the number of pods: a Service knows no shares"})
+	}
 	return kept{d.Spec.Strategy, d.Spec.Paused}, spec.Kind == rollout.Recreate, err
 }
 

@@ -105,7 +105,9 @@ func (w *workload) keep(v view, before, after rollout.State) error {
 	d := v.deployment
 	target := ofGeneration(v.sets, after.Target)
 	if target == nil {
-		return fmt.Errorf("generation %d has no ReplicaSet", after.Target)
+		err := fmt.Errorf("somebody deleted the ReplicaSet of generation %d; apply again", after.Target)
+		w.stop(err)
+		return err
 	}
 	var ops []op
 	if d.Annotations[stateAnnotation] != text {

@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
@@ -20,9 +21,7 @@ import (
 // Recreate its controller, which is not paused then, does the same by itself.
 func (w *workload) Carry(ctx context.Context, d rollout.Decision) error {
 	for _, e := range d.Events {
-		if w.opts.Event != nil {
-			w.opts.Event(w.String(), e)
-		}
+		w.event(e)
 	}
 	if !isHeld(w.seen.deployment) {
 		return nil
@@ -51,6 +50,12 @@ func (w *workload) Carry(ctx context.Context, d rollout.Decision) error {
 		}
 	}
 	return nil
+}
+
+func (w *workload) event(e rollout.Event) {
+	if w.opts.Event != nil {
+		w.opts.Event(w.String(), e)
+	}
 }
 
 // chosen finds the pods that are to be removed, by ReplicaSet, and counts them
@@ -101,7 +106,7 @@ func (w *workload) mark(ctx context.Context, pods []string) error {
 	}
 	for _, name := range pods {
 		_, err := w.typed.CoreV1().Pods(w.namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
-		if err != nil {
+		if err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("mark pod %s to be removed: %w", name, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
@@ -115,7 +116,12 @@ func (w *workload) failure(rs *appsv1.ReplicaSet) rollout.Failure {
 	return rollout.Failure{Times: times, Reason: rs.Status.Conditions[at].Message}
 }
 
+// report reports what is tried again, and gives up on what will not pass.
 func (w *workload) report(err error) {
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		w.stop(err)
+		return
+	}
 	if w.opts.Report != nil {
 		w.opts.Report(w.String(), err)
 	}

@@ -3,12 +3,14 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -41,6 +43,9 @@ func (w *workload) String() string { return w.namespace + "/" + w.name }
 // look reads a Deployment and its ReplicaSets, and all pods that those own.
 func (w *workload) look(ctx context.Context) (view, error) {
 	d, err := w.typed.AppsV1().Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		w.stop(errDeleted)
+	}
 	if err != nil {
 		return view{}, err
 	}
@@ -60,6 +65,8 @@ func (w *workload) look(ctx context.Context) (view, error) {
 	}
 	return v, nil
 }
+
+var errDeleted = errors.New("somebody deleted the Deployment while it was rolled out")
 
 // replicaSets are those that a Deployment owns.
 func (w *workload) replicaSets(ctx context.Context, d *appsv1.Deployment) ([]*appsv1.ReplicaSet, error) {

@@ -4,13 +4,17 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/yaml"
 
 	"github.com/adamant-sh/adamant/internal/rollout"
 	"github.com/adamant-sh/adamant/test/conformance"
@@ -22,10 +26,16 @@ func TestDeploymentIsGivenBack(t *testing.T) {
 	w := newKubeWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata: {version: VERSION}\n---"
 	for _, v := range []string{"v1", "v2"} {
-		w.must(ctx, v, conformance.Good, rollout.Complete)
+		text := strings.NewReplacer("NAME", w.name, "VERSION", v).Replace(settings) + w.manifest(v, conformance.Good)
+		w.mustText(ctx, text, rollout.Complete)
 	}
 	w.isGivenBack(ctx, "v2", "2")
+	var got corev1.ConfigMap
+	if err := shared.cluster.api.get(ctx, namespace+"configmaps/"+w.name, &got); err != nil || got.Data["version"] != "v2" {
+		t.Errorf("the ConfigMap of the file has %v, %v", got.Data, err)
+	}
 	w.staysAsItIs(ctx)
 }
 
@@ -46,12 +56,13 @@ func TestRolloutByStrategy(t *testing.T) {
 	for _, s := range []struct {
 		name, strategy string
 		spec           func(*rollout.Spec)
+		held           int // pods that are there at once for a while
 		most, least    int
 	}{
-		{"no surge", "{rollingUpdate: {maxSurge: 0, maxUnavailable: 1}, type: RollingUpdate}", nil, 4, 2},
-		{"recreate", "{type: Recreate}", nil, 3, 0},
+		{"no surge", "{rollingUpdate: {maxSurge: 0, maxUnavailable: 1}, type: RollingUpdate}", nil, 3, 4, 2},
+		{"recreate", "{type: Recreate}", nil, 3, 3, 0},
 		{"blue and green", "{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}, type: RollingUpdate}",
-			func(s *rollout.Spec) { s.Kind, s.Hold = rollout.BlueGreen, 5*time.Second }, 6, 3},
+			func(s *rollout.Spec) { s.Kind, s.Hold = rollout.BlueGreen, 5*time.Second }, 6, 6, 3},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			w := newKubeWorld(t)
@@ -69,21 +80,122 @@ func TestRolloutByStrategy(t *testing.T) {
 					"{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}, type: RollingUpdate}", s.strategy, 1)
 			}
 			w.mustText(ctx, text("v1"), rollout.Complete)
-			if err := w.applyText(text("v2")); err != nil {
-				t.Fatal(err)
-			}
-			most, least := w.extremes(ctx)
-			if most > s.most || least < s.least {
-				t.Errorf("there were up to %d pods and as few as %d ready: want %d at most, and %d ready", most, least, s.most, s.least)
-			}
-			if s.name == "blue and green" && most != 6 {
-				t.Errorf("there were %d pods: want the old ones to be held beside the new ones", most)
-			}
-			if got, err := w.Instances(ctx); err != nil || cmp.Diff(map[string]int{"v2": 3}, got) != "" {
-				t.Errorf("got %v, %v", got, err)
+			for _, version := range []string{"v2", "v1"} { // back to one whose ReplicaSet is there
+				if err := w.applyText(text(version)); err != nil {
+					t.Fatal(err)
+				}
+				most, least := w.extremes(ctx)
+				if most < s.held || most > s.most || least < s.least {
+					t.Errorf("there were up to %d pods, and as few as %d ready: want %d to %d, and %d", most, least, s.held, s.most, s.least)
+				}
+				if got, err := w.Instances(ctx); err != nil || cmp.Diff(map[string]int{version: 3}, got) != "" {
+					t.Errorf("got %v, %v", got, err)
+				}
 			}
 		})
 	}
+}
+
+// TestDeploymentOfOthers goes back to a version that Kubernetes' own controller
+// rolled out, and takes the next: its ReplicaSet is that which the controller
+// itself makes of the template.
+func TestDeploymentOfOthers(t *testing.T) {
+	w := newKubeWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w.create(ctx, w.manifest("v1", conformance.Good))
+	for w.deployment(ctx).Status.AvailableReplicas < 3 {
+		time.Sleep(100 * time.Millisecond)
+	}
+	before, err := w.pods(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.must(ctx, "v2", conformance.Crashes, rollout.RolledBack)
+	after, err := w.pods(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(names(before), names(after)); d != "" {
+		t.Errorf("pods were replaced for a version that failed (-before +after):\n%s", d)
+	}
+	twin := strings.NewReplacer("name: "+w.name, "name: "+w.name+"-twin", "replicas: 3", "replicas: 0")
+	w.create(ctx, twin.Replace(w.manifest("v2", conformance.Crashes)))
+	w.isMadeTwice(ctx, "v2")
+}
+
+// isMadeTwice waits until a version has two ReplicaSets, whose hashes must be
+// the same.
+func (w *kubeWorld) isMadeTwice(ctx context.Context, version string) {
+	w.t.Helper()
+	for ctx.Err() == nil {
+		var hashes []string
+		for _, rs := range w.sets(ctx) {
+			if rs.Labels["version"] == version {
+				hashes = append(hashes, rs.Labels[appsv1.DefaultDeploymentUniqueLabelKey])
+			}
+		}
+		if len(hashes) == 2 {
+			if hashes[0] != hashes[1] {
+				w.t.Errorf("hashes %v: want the one of the Deployment controller", hashes)
+			}
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	w.t.Error("the controller made no ReplicaSet")
+}
+
+func names(pods []corev1.Pod) []string {
+	var list []string
+	for _, p := range pods {
+		list = append(list, p.Name)
+	}
+	return list
+}
+
+// create creates a Deployment as anybody would, without Adamant.
+func (w *kubeWorld) create(ctx context.Context, text string) {
+	w.t.Helper()
+	data, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := shared.cluster.api.call(ctx, http.MethodPost, "/apis/apps/v1/namespaces/default/deployments", data); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestTemplateOfAnother gives the Deployment another template in the middle of a
+// rollout. That must not be undone without a word.
+func TestTemplateOfAnother(t *testing.T) {
+	w := newKubeWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w.must(ctx, "v1", conformance.Good, rollout.Complete)
+	if err := w.Apply(ctx, "v2", conformance.Good); err != nil {
+		t.Fatal(err)
+	}
+	for w.deployment(ctx).Spec.Template.Labels["version"] != "v2" {
+		time.Sleep(50 * time.Millisecond)
+	}
+	d := w.deployment(ctx)
+	for d.Annotations["adamant.sh/rollout"] == "" || !strings.Contains(d.Annotations["adamant.sh/rollout"], `"target":2`) {
+		d = w.deployment(ctx)
+	}
+	d.Spec.Template.Labels["version"] = "v3"
+	d.ResourceVersion = ""
+	data, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shared.cluster.api.call(ctx, http.MethodPut, w.path(), data); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.wait(ctx); err == nil || !strings.Contains(err.Error(), "somebody else changed the pod template") {
+		t.Errorf("got %v", err)
+	}
+	w.must(ctx, "v4", conformance.Good, rollout.Complete)
 }
 
 // TestImageThatIsMissing goes back long before the deadline.

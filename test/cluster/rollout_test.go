@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestConformance(t *testing.T) {
 }
 
 // worlds numbers the Deployments.
-var worlds int
+var worlds atomic.Int32
 
 // A kubeWorld is a Deployment in the cluster.
 type kubeWorld struct {
@@ -43,14 +44,16 @@ type outcome struct {
 	err     error
 }
 
+// newKubeWorld makes a world beside those of other tests: most of the time they
+// only wait.
 func newKubeWorld(t *testing.T) *kubeWorld {
 	t.Helper()
+	t.Parallel()
 	c, err := kube.Open(shared.cluster.path("kubeconfig"), "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	worlds++
-	w := &kubeWorld{t: t, name: fmt.Sprintf("world-%d", worlds), cluster: c}
+	w := &kubeWorld{t: t, name: fmt.Sprintf("world-%d", worlds.Add(1)), cluster: c}
 	w.opts = kube.Options{
 		Spec:   func(d *appsv1.Deployment) (rollout.Spec, error) { return specOf(d), nil },
 		Event:  func(workload string, e rollout.Event) { t.Log(workload, e.Reason, e.Message) },

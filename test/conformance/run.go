@@ -14,7 +14,8 @@ import (
 // limit bounds a scenario.
 const limit = 2 * time.Minute
 
-// Run runs all scenarios, each in a world of its own.
+// Run runs all scenarios, each in a world of its own. They run in parallel if
+// newWorld calls t.Parallel.
 func Run(t *testing.T, newWorld func(t *testing.T) World) {
 	for _, s := range []struct {
 		name string
@@ -29,9 +30,10 @@ func Run(t *testing.T, newWorld func(t *testing.T) World) {
 		{"a first version that crashes has failed", failsAtFirst},
 	} {
 		t.Run(s.name, func(t *testing.T) {
+			world := newWorld(t) // may wait, if scenarios run in parallel
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
-			s.run(&scene{t, ctx, newWorld(t)})
+			s.run(&scene{t, ctx, world})
 		})
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/util/retry"
 
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
@@ -21,24 +20,27 @@ import (
 // template, and returns what may be gone back to: nil if nothing.
 func (w *workload) hand(ctx context.Context, o *unstructured.Unstructured) (back *appsv1.ReplicaSet, err error) {
 	var give kept
-	var isPlain bool
-	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	var spec rollout.Spec
+	err = persist(func() error {
 		before, sets, err := w.before(ctx)
 		if err != nil {
 			return err
 		}
-		if give, isPlain, err = w.giveBack(o, before); err != nil || before == nil {
+		if give, spec, err = w.giveBack(o, before); err != nil || before == nil {
 			return err
 		}
 		if back, err = w.back(ctx, before, sets); err != nil {
 			return err
 		}
-		return w.hold(ctx, before, give, isPlain)
+		return w.hold(ctx, before, give, isPlain(spec))
 	})
 	if err != nil {
 		return nil, err
 	}
-	held, err := heldObject(o, give, isPlain)
+	if spec.Kind == rollout.Canary || spec.Kind == rollout.BlueGreen {
+		w.event(rollout.Event{Reason: "SharesIgnored", Message: "traffic goes by the number of pods: a Service knows no shares"})
+	}
+	held, err := heldObject(o, give, isPlain(spec))
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +73,16 @@ func (w *workload) before(ctx context.Context) (*appsv1.Deployment, []*appsv1.Re
 	return d, sets, err
 }
 
+// isPlain reports whether the Deployment controller can do a rollout itself: if
+// all pods go before new ones come.
+func isPlain(s rollout.Spec) bool { return s.Kind == rollout.Recreate }
+
 // giveBack is what the Deployment is given back at the end: what the manifest
-// says, and what it leaves out as it was before. A rollout is plain if the
-// Deployment controller can do it, that is, if all pods go before new ones come.
-func (w *workload) giveBack(o *unstructured.Unstructured, before *appsv1.Deployment) (give kept, isPlain bool, err error) {
+// says, and what it leaves out as it was before; and how it is to be replaced.
+func (w *workload) giveBack(o *unstructured.Unstructured, before *appsv1.Deployment) (kept, rollout.Spec, error) {
 	var d appsv1.Deployment
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &d); err != nil {
-		return kept{}, false, err
+		return kept{}, rollout.Spec{}, err
 	}
 	was := kept{Strategy: appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType}}
 	if before != nil {
@@ -95,10 +100,7 @@ func (w *workload) giveBack(o *unstructured.Unstructured, before *appsv1.Deploym
 	d.Spec.Replicas = cmp.Or(d.Spec.Replicas, &one)
 	d.Spec.Strategy = defaulted(d.Spec.Strategy)
 	spec, err := w.spec(&d)
-	if spec.Kind == rollout.Canary || spec.Kind == rollout.BlueGreen {
-		w.event(rollout.Event{Reason: "SharesIgnored", Message: "traffic goes by the number of pods: a Service knows no shares"})
-	}
-	return kept{d.Spec.Strategy, d.Spec.Paused}, spec.Kind == rollout.Recreate, err
+	return kept{d.Spec.Strategy, d.Spec.Paused}, spec, err
 }
 
 // defaulted has a strategy's defaults, as an API server sets them.
@@ -122,9 +124,9 @@ var recreate = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategy
 // hold takes the ReplicaSets from the Deployment controller before it sees the
 // new template. Server-side apply cannot do this: it leaves the parameters of a
 // rolling update, which Recreate may not have, to whoever set them.
-func (w *workload) hold(ctx context.Context, d *appsv1.Deployment, give kept, isPlain bool) error {
+func (w *workload) hold(ctx context.Context, d *appsv1.Deployment, give kept, plain bool) error {
 	ops := []op{{"add", "/spec/strategy", recreate}}
-	if isPlain {
+	if plain {
 		ops = append(ops, annotated(d, keptAnnotation, ""), op{"add", "/spec/paused", give.Paused})
 	} else {
 		text, err := encoded(give)
@@ -139,21 +141,21 @@ func (w *workload) hold(ctx context.Context, d *appsv1.Deployment, give kept, is
 
 // heldObject is the manifest's object as it stands in the cluster while it is
 // rolled out.
-func heldObject(o *unstructured.Unstructured, give kept, isPlain bool) (*unstructured.Unstructured, error) {
+func heldObject(o *unstructured.Unstructured, give kept, plain bool) (*unstructured.Unstructured, error) {
 	o = o.DeepCopy()
 	text, err := encoded(give)
 	if err != nil {
 		return nil, err
 	}
 	annotations := o.GetAnnotations()
-	if !isPlain {
+	if !plain {
 		annotations = with(annotations, keptAnnotation, text)
 	}
 	o.SetAnnotations(annotations)
 	if err := unstructured.SetNestedMap(o.Object, map[string]any{"type": string(recreate.Type)}, "spec", "strategy"); err != nil {
 		return nil, err
 	}
-	return o, unstructured.SetNestedField(o.Object, give.Paused || !isPlain, "spec", "paused")
+	return o, unstructured.SetNestedField(o.Object, give.Paused || !plain, "spec", "paused")
 }
 
 // begin makes the ReplicaSet of the Deployment's template and begins to roll it
@@ -177,7 +179,7 @@ func (w *workload) begin(ctx context.Context, back *appsv1.ReplicaSet) error {
 
 // begun keeps the state that f makes of the one that is kept.
 func (w *workload) begun(target int, f func(rollout.State) rollout.State) error {
-	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	return persist(func() error {
 		v, err := w.look(w.ctx)
 		if err != nil {
 			return err
@@ -196,7 +198,7 @@ func (w *workload) begun(target int, f func(rollout.State) rollout.State) error 
 // if there is none.
 func (w *workload) target(ctx context.Context) (int, error) {
 	n := 0
-	err := retry.OnError(retry.DefaultBackoff, isPassing, func() error {
+	err := persist(func() error {
 		d, sets, err := w.before(ctx)
 		if err != nil {
 			return err
@@ -215,8 +217,6 @@ func (w *workload) target(ctx context.Context) (int, error) {
 	})
 	return n, err
 }
-
-func isPassing(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
 // create makes the ReplicaSet of the Deployment's template. If there is another
 // of the name, the hash is changed for the next time, as the Deployment
@@ -244,7 +244,7 @@ func (w *workload) create(ctx context.Context, d *appsv1.Deployment, sets []*app
 // does not make the Deployment controller remove all others, takes the desired
 // replicas from it; see newReplicaSet.
 func (w *workload) number(ctx context.Context, rs *appsv1.ReplicaSet, n int) error {
-	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	return persist(func() error {
 		now, err := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"maps"
 
 	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/client-go/util/retry"
 
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
@@ -73,7 +72,7 @@ func encoded(v any) (string, error) {
 // Update implements rollout.Book. State and template are changed at once: who
 // goes back must not be found with the template that failed.
 func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []rollout.Event)) error {
-	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	return persist(func() error {
 		v, err := w.look(w.ctx)
 		if err != nil {
 			return err

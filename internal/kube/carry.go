@@ -12,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/retry"
 
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
@@ -113,17 +112,22 @@ func (w *workload) mark(ctx context.Context, pods []string) error {
 	return nil
 }
 
-// scale changes the number of a ReplicaSet's pods, if it still is what was seen.
+// scale changes the number of a ReplicaSet's pods from what was seen, unless the
+// Deployment controller has done just that: it may while there is no other.
 func (w *workload) scale(ctx context.Context, rs *appsv1.ReplicaSet, by int) error {
-	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	want := max(replicas(rs)+by, 0)
+	return persist(func() error {
 		now, err := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
 		if err != nil {
 			return fmt.Errorf("scale ReplicaSet %s: %w", rs.Name, err)
 		}
-		if replicas(now) != replicas(rs) {
-			return fmt.Errorf("ReplicaSet %s was scaled from %d to %d by somebody else", rs.Name, replicas(rs), replicas(now))
+		switch replicas(now) {
+		case want:
+			return nil
+		case replicas(rs):
+			_, err = w.patchSet(ctx, now, op{"replace", "/spec/replicas", want})
+			return err
 		}
-		_, err = w.patchSet(ctx, now, op{"replace", "/spec/replicas", max(replicas(now)+by, 0)})
-		return err
+		return fmt.Errorf("ReplicaSet %s was scaled from %d to %d by somebody else", rs.Name, replicas(rs), replicas(now))
 	})
 }

@@ -10,7 +10,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/util/retry"
 
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
@@ -57,7 +56,7 @@ func (w *workload) unchecked(n int) []string {
 // giveUp gives the Deployment back to its controller, which takes the target's
 // ReplicaSet as its own and finds nothing left to do.
 func (w *workload) giveUp(ctx context.Context, target int) error {
-	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	return persist(func() error {
 		d, sets, err := w.before(ctx)
 		if err != nil || d == nil {
 			return err
@@ -80,7 +79,7 @@ func (w *workload) giveUp(ctx context.Context, target int) error {
 // complete makes a ReplicaSet what the Deployment controller would have made it
 // by now.
 func (w *workload) complete(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv1.Deployment) error {
-	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	return persist(func() error {
 		now, err := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
@@ -104,6 +106,15 @@ func (w *workload) spec(d *appsv1.Deployment) (rollout.Spec, error) {
 		spec.OnDrift = rollout.Report
 	}
 	return spec, nil
+}
+
+// persist repeats f, which reads an object and changes it, while others change
+// it in between. Controllers write on Deployments and ReplicaSets all the time.
+func persist(f func() error) error {
+	backoff := wait.Backoff{Steps: 8, Duration: 20 * time.Millisecond, Factor: 2, Jitter: 0.1}
+	return retry.OnError(backoff, func(err error) bool {
+		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
+	}, f)
 }
 
 // An op is one operation of a JSON patch (RFC 6902).

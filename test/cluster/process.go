@@ -45,7 +45,7 @@ func (p *process) stop() error {
 	}
 	p.cmd.Process.Kill()
 	<-p.done
-	return fmt.Errorf("%s had to be killed", filepath.Base(p.cmd.Path))
+	return fmt.Errorf("%s had to be killed\n%s", filepath.Base(p.cmd.Path), p.lastLines())
 }
 
 // lastLines is the end of what the process printed.

@@ -56,13 +56,13 @@ func TestRolloutByStrategy(t *testing.T) {
 	for _, s := range []struct {
 		name, strategy string
 		spec           func(*rollout.Spec)
-		held           int // pods that are there at once for a while
-		most, least    int
+		held           time.Duration // how long all pods of both are there
+		most, least    int           // pods that are there, and are ready
 	}{
-		{"no surge", "{rollingUpdate: {maxSurge: 0, maxUnavailable: 1}, type: RollingUpdate}", nil, 3, 4, 2},
-		{"recreate", "{type: Recreate}", nil, 3, 3, 0},
+		{"no surge", "{rollingUpdate: {maxSurge: 0, maxUnavailable: 1}, type: RollingUpdate}", nil, 0, 4, 2},
+		{"recreate", "{type: Recreate}", nil, 0, 3, 0},
 		{"blue and green", "{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}, type: RollingUpdate}",
-			func(s *rollout.Spec) { s.Kind, s.Hold = rollout.BlueGreen, 5*time.Second }, 6, 6, 3},
+			func(s *rollout.Spec) { s.Kind, s.Hold = rollout.BlueGreen, 5*time.Second }, 5 * time.Second, 6, 3},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			w := newKubeWorld(t)
@@ -84,9 +84,9 @@ func TestRolloutByStrategy(t *testing.T) {
 				if err := w.applyText(text(version)); err != nil {
 					t.Fatal(err)
 				}
-				most, least := w.extremes(ctx)
-				if most < s.held || most > s.most || least < s.least {
-					t.Errorf("there were up to %d pods, and as few as %d ready: want %d to %d, and %d", most, least, s.held, s.most, s.least)
+				most, least, held := w.extremes(ctx, 6)
+				if most > s.most || least < s.least || held < s.held {
+					t.Errorf("there were up to %d pods, 6 for %s, and as few as %d ready: want %d, %s, %d", most, held, least, s.most, s.held, s.least)
 				}
 				if got, err := w.Instances(ctx); err != nil || cmp.Diff(map[string]int{version: 3}, got) != "" {
 					t.Errorf("got %v, %v", got, err)
@@ -198,21 +198,27 @@ func TestTemplateOfAnother(t *testing.T) {
 	w.must(ctx, "v4", conformance.Good, rollout.Complete)
 }
 
-// TestImageThatIsMissing goes back long before the deadline.
-func TestImageThatIsMissing(t *testing.T) {
-	w := newKubeWorld(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	w.must(ctx, "v1", conformance.Good, rollout.Complete)
-	text := strings.Replace(w.manifest("v2", conformance.Good), "inspector:1", "nothing:1", 1)
-	start := time.Now()
-	w.mustText(ctx, text, rollout.RolledBack)
-	s, err := w.cluster.State(ctx, "default", w.name)
-	if err != nil || !strings.Contains(s.Reason, "ErrImageNeverPull") {
-		t.Errorf("the reason is %q, %v", s.Reason, err)
-	}
-	if d := time.Since(start); d > 8*time.Second {
-		t.Errorf("it took %s to go back", d)
+// TestPodsThatCannotBe goes back long before the deadline.
+func TestPodsThatCannotBe(t *testing.T) {
+	for _, test := range []struct{ name, replace, with, reason string }{
+		{"no image", "inspector:1", "nothing:1", "ErrImageNeverPull"},
+		{"not admitted", "containers:", "serviceAccountName: nobody\n      containers:", `serviceaccount "nobody" not found`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newKubeWorld(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			w.must(ctx, "v1", conformance.Good, rollout.Complete)
+			text := strings.Replace(w.manifest("v2", conformance.Good), test.replace, test.with, 1)
+			w.mustText(ctx, strings.Replace(text, "Seconds: 10", "Seconds: 60", 1), rollout.RolledBack)
+			s, err := w.cluster.State(ctx, "default", w.name)
+			if err != nil || !strings.Contains(s.Reason, test.reason) {
+				t.Errorf("the reason is %q, %v", s.Reason, err)
+			}
+			if d := time.Since(s.Began); d > 30*time.Second {
+				t.Errorf("it took %s to go back", d)
+			}
+		})
 	}
 }
 
@@ -293,11 +299,12 @@ func (w *kubeWorld) staysAsItIs(ctx context.Context) {
 	}
 }
 
-// extremes waits for the end of a rollout and counts the pods meanwhile.
-func (w *kubeWorld) extremes(ctx context.Context) (most, least int) {
+// extremes waits for the end of a rollout. It counts the pods meanwhile, and for
+// how long there were so many.
+func (w *kubeWorld) extremes(ctx context.Context, many int) (most, least int, held time.Duration) {
 	w.t.Helper()
 	least = 3
-	for {
+	for last := time.Now(); ; {
 		pods, err := w.pods(ctx)
 		if err != nil {
 			w.t.Fatal(err)
@@ -307,13 +314,18 @@ func (w *kubeWorld) extremes(ctx context.Context) (most, least int) {
 			w.t.Fatal(err)
 		}
 		most, least = max(most, len(pods)), min(least, ready)
+		now := time.Now()
+		if len(pods) == many {
+			held += now.Sub(last)
+		}
+		last = now
 		select {
 		case o := <-w.done:
 			w.done <- o
 			if r, err := w.wait(ctx); err != nil || r.Phase != rollout.Complete {
 				w.t.Fatalf("got %+v, %v", r, err)
 			}
-			return most, least
+			return most, least, held
 		case <-time.After(30 * time.Millisecond):
 		}
 	}

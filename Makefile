@@ -27,7 +27,7 @@ test: ## all tests but the cluster's, on both releases of containerd
 	$(MAKE) build
 	$(AS_ROOT) scripts/test
 
-test-cluster: ## pods here and under a real kubelet must be the same
+test-cluster: ## pods must be as under a real kubelet, and rollouts work in a real cluster
 	scripts/setup --test
 	$(AS_ROOT) scripts/test-cluster
 

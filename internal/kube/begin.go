@@ -170,7 +170,7 @@ func (w *workload) begin(ctx context.Context, back *appsv1.ReplicaSet) error {
 			return s
 		}
 		s.Stable = 0
-		if back != nil {
+		if back != nil && generation(back) != target { // a canary of what runs already would only take pods away
 			s.Stable = generation(back)
 		}
 		return s.Begin(target, time.Now())

@@ -198,6 +198,66 @@ func TestTemplateOfAnother(t *testing.T) {
 	w.must(ctx, "v4", conformance.Good, rollout.Complete)
 }
 
+// TestCanaryByHand waits at a step until somebody resumes it, and says which
+// pods nobody could check for drift.
+func TestCanaryByHand(t *testing.T) {
+	w := newKubeWorld(t)
+	w.opts.Spec = func(d *appsv1.Deployment) (rollout.Spec, error) {
+		spec := specOf(d)
+		spec.Kind, spec.Steps, spec.OnDrift = rollout.Canary, []rollout.Step{{Share: 33, ByHand: true}}, rollout.Replace
+		return spec, nil
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w.must(ctx, "v1", conformance.Good, rollout.Complete)
+	open := strings.Replace(w.manifest("v2", conformance.Good), "        securityContext: {readOnlyRootFilesystem: true}\n", "", 1)
+	if err := w.applyText(open); err != nil {
+		t.Fatal(err)
+	}
+	for s := (rollout.State{}); s.Held.IsZero(); time.Sleep(100 * time.Millisecond) {
+		var err error
+		if s, err = w.cluster.State(ctx, "default", w.name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(time.Second)
+	if got, err := w.Instances(ctx); err != nil || got["v2"] != 1 || got["v1"] < 2 {
+		t.Errorf("got %v, %v: want one of v2 while nobody resumes it", got, err)
+	}
+	resume := func(s rollout.State) rollout.State { return s.Resume(time.Now()) }
+	if err := w.cluster.Change(ctx, "default", w.name, resume); err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.wait(ctx)
+	if err != nil || r.Phase != rollout.Complete || len(r.Unchecked) != 3 {
+		t.Errorf("got %+v, %v: want all three pods unchecked", r, err)
+	}
+	w.changesNothing(ctx, open)
+}
+
+// changesNothing applies a manifest again, which must leave all pods alone and
+// wait for nobody.
+func (w *kubeWorld) changesNothing(ctx context.Context, text string) {
+	w.t.Helper()
+	before, err := w.pods(ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.applyText(text); err != nil {
+		w.t.Fatal(err)
+	}
+	if r, err := w.wait(ctx); err != nil || r.Phase != rollout.Complete {
+		w.t.Fatalf("applied again: %+v, %v", r, err)
+	}
+	after, err := w.pods(ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if d := cmp.Diff(names(before), names(after)); d != "" {
+		w.t.Errorf("applied again, it has other pods (-before +after):\n%s", d)
+	}
+}
+
 // TestPodsThatCannotBe goes back long before the deadline.
 func TestPodsThatCannotBe(t *testing.T) {
 	for _, test := range []struct{ name, replace, with, reason string }{

@@ -96,9 +96,6 @@ func (c *Cluster) Close() error {
 	if len(c.processes) == 6 {
 		errs = append(errs, c.deletePods(ctx))
 	}
-	if c.api != nil {
-		c.api.client.CloseIdleConnections() // the API server waits for those that had no request yet
-	}
 	for _, p := range slices.Backward(c.processes) {
 		errs = append(errs, p.stop())
 	}

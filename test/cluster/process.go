@@ -35,13 +35,15 @@ func startProcess(program, log string, env []string, args ...string) (*process, 
 	return p, nil
 }
 
-// stop asks the process to end, and ends it if it has not after ten seconds.
+// stop asks the process to end, and ends it if it has not after half a minute: an
+// API server that counts its objects just then, as it does each minute, takes
+// more than ten seconds.
 func (p *process) stop() error {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 		return nil
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 	}
 	p.cmd.Process.Kill()
 	<-p.done

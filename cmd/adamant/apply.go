@@ -16,7 +16,7 @@ import (
 )
 
 func newApplyCommand(a *app) *cobra.Command {
-	var file string
+	var file, kubeContext string
 	var wait bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -28,12 +28,20 @@ says; if that fails, what ran before runs again. Images are pinned: the same tag
 with other content is another generation.
 
 With --wait it shows the rollouts and returns once they have ended, with exit
-code 3 if one was rolled back or failed.`,
+code 3 if one was rolled back or failed.
+
+With --context the manifest goes to a Kubernetes cluster instead, in which every
+Deployment is rolled out, watched and rolled back in the same way; it always waits
+then, and exits 4 if pods could not be compared with their images.`,
 		Example: `  adamant apply -f web.yaml
+  adamant apply -f web.yaml --context production
   adamant apply -f web.yaml --wait
   adamant diff -f web.yaml      # what would be replaced, before it is`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("context") {
+				return a.applyToCluster(cmd.Context(), file, kubeContext, timeout)
+			}
 			out, err := a.apply(cmd.Context(), file, false)
 			if err != nil {
 				return err
@@ -50,6 +58,7 @@ code 3 if one was rolled back or failed.`,
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest to apply, - for standard input")
+	cmd.Flags().StringVar(&kubeContext, "context", "", "context of the kubeconfig: apply to that cluster")
 	cmd.Flags().BoolVar(&wait, "wait", false, "show the rollouts and wait until they have ended")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up waiting after this long (default: never)")
 	return cmd

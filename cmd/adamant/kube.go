@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/kube"
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/rollout"
+)
+
+// clusterResultJSON is the document of `apply --context CTX -o json`.
+type clusterResultJSON struct {
+	APIVersion string        `json:"apiVersion"` // "adamant.sh/v1"
+	Kind       string        `json:"kind"`       // "ClusterApplyResult"
+	Items      []kube.Result `json:"items"`
+}
+
+// applyToCluster hands a manifest to Kubernetes, and waits for its Deployments'
+// rollouts.
+func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, timeout time.Duration) error {
+	content, err := a.readManifest(file)
+	if err != nil {
+		return err
+	}
+	f, err := manifest.Parse(file, content)
+	if err != nil {
+		return err
+	}
+	objects, err := f.Raw()
+	if err != nil {
+		return err
+	}
+	cluster, err := kube.Open("", kubeContext)
+	if err != nil {
+		return err
+	}
+	results, err := cluster.Apply(ctx, objects, kube.Options{
+		Spec: func(d *appsv1.Deployment) (rollout.Spec, error) {
+			spec, _, err := fleet.PolicyOf(d)
+			return spec, err
+		},
+		Event:   func(workload string, e rollout.Event) { a.progress("%s  %-12s %s", workload, e.Reason, e.Message) },
+		Report:  func(workload string, err error) { a.progress("%s  %v; trying again", workload, err) },
+		Timeout: timeout,
+	})
+	if err != nil {
+		return hint{err, "apply again to go on: a Deployment that is being rolled out stays paused until then"}
+	}
+	return a.printClusterResults(results)
+}
+
+func (a *app) printClusterResults(results []kube.Result) error {
+	failed, unchecked := false, false
+	for _, r := range results {
+		failed = failed || r.Phase != rollout.Complete
+		unchecked = unchecked || len(r.Unchecked) > 0
+		if a.json() {
+			continue
+		}
+		fmt.Fprintf(a.out, "Deployment/%s generation %d: %s", r.Name, r.Generation, r.Phase)
+		if r.Reason != "" {
+			fmt.Fprintf(a.out, ": %s", printable(r.Reason))
+		}
+		fmt.Fprintln(a.out)
+		for _, pod := range r.Unchecked {
+			a.progress("note: pod %s can write its root, and was not compared with its image", pod)
+		}
+	}
+	if a.json() {
+		if err := a.printJSON(clusterResultJSON{apiVersion, "ClusterApplyResult", results}); err != nil {
+			return err
+		}
+	}
+	switch {
+	case failed:
+		return status(exitFindings)
+	case unchecked:
+		return status(exitIncomplete)
+	}
+	return nil
+}

@@ -174,7 +174,7 @@ metadata:
 %[4]s    a: b
 spec:
   replicas: %[3]d
-  progressDeadlineSeconds: 10
+  progressDeadlineSeconds: 20
   strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
   selector: {matchLabels: {app: %[1]s}}
   template:

@@ -80,7 +80,9 @@ func (s *served) killOne(r *rand.Rand, word string) {
 	}
 }
 
-// processes are those of this lab whose program is called so.
+// processes are those of this lab whose program is called so, and no other
+// test's: the runtime's name the lab on their command line, an instance's root
+// is mounted from it.
 func (s *served) processes(program string) []int {
 	var pids []int
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline") // only a bad pattern is an error
@@ -91,19 +93,28 @@ func (s *served) processes(program string) []int {
 		}
 		args := strings.Split(string(line), "\x00")
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err != nil || !strings.HasPrefix(filepath.Base(args[0]), filepath.Base(program)) {
+		if err != nil || !isProgram(args[0], program) {
 			continue
 		}
-		if program == "containerd" && filepath.Base(args[0]) != program {
-			continue
+		where := string(line)
+		if program == "/web" {
+			mounts, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "mountinfo")) // it may be gone
+			where = string(mounts)
 		}
-		cgroup, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cgroup"))
-		root, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "mountinfo"))
-		if strings.Contains(string(line), s.dir) || strings.Contains(string(cgroup)+string(root), s.dir) {
+		if strings.Contains(where, s.dir) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// isProgram reports whether a process was started as a program; a shim's name
+// goes on with its version.
+func isProgram(arg, program string) bool {
+	if program == "containerd-shim" {
+		return strings.HasPrefix(filepath.Base(arg), program)
+	}
+	return filepath.Base(arg) == filepath.Base(program)
 }
 
 func fetch(port int) string {

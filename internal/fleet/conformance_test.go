@@ -62,6 +62,9 @@ func (w *world) Apply(ctx context.Context, version string, n conformance.Nature)
 	if err != nil {
 		return err
 	}
+	if w.fleet.ctx.Err() != nil {
+		w.open() // a daemon that was killed is there again when somebody applies
+	}
 	out, err := w.fleet.Apply(ctx, f, Author{}, false)
 	if err == nil {
 		w.images[fmt.Sprint(out.Results[0].Generation)] = version

@@ -145,13 +145,14 @@ func spawn(s settings, config string) (exited func() (error, bool), err error) {
 }
 
 // environment is this process's, with PATH naming the found programs first
-// and without what belongs to the service that started this process.
+// and without what belongs to the service that started this process, or to a
+// caller whose temporary files are gone before the daemon ends.
 func environment(s settings) []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case "PATH", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID", "JOURNAL_STREAM":
+		case "PATH", "TMPDIR", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID", "JOURNAL_STREAM":
 			continue
 		}
 		env = append(env, kv)

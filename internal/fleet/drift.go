@@ -6,6 +6,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/overlay"
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
 
@@ -63,19 +64,15 @@ func (k *keeper) compare(i *instance) {
 		return
 	}
 	verdict, changes := rollout.Clean, 0
-	pod, err := i.pod.Fresh(ctx)
+	v, err := k.viewOf(ctx, i)
 	if err != nil {
 		verdict = rollout.Unknown
 	}
-	for n := 0; err == nil && n < len(pod.Containers); n++ {
-		c := &pod.Containers[n]
-		if c.State != engine.Started {
-			continue
-		}
-		report, err := pod.Drift(ctx, c)
+	for _, c := range v.containers {
+		report, err := c.drift(ctx)
 		got, counts := judge(report, err, r.Policy.Severity)
 		if got == rollout.Drifted && changes == 0 {
-			k.keepEvidence(ctx, i, pod, c, report)
+			k.keepEvidence(ctx, i, v.pod, c.Container, report)
 		}
 		verdict, changes = worse(verdict, got), changes+counts
 	}
@@ -83,6 +80,59 @@ func (k *keeper) compare(i *instance) {
 		time.AfterFunc(time.Second, func() { k.lookSoon(i) }) // it may have been written just then
 	}
 	k.noteDrift(i, verdict, changes)
+}
+
+// A view is where an instance's containers keep what they change. It holds for
+// as long as none of them is started again, and spares the runtime questions.
+type view struct {
+	pod        *engine.Pod
+	containers []viewed
+}
+
+// A viewed container is compared by its overlay or, where it has none, as a
+// whole.
+type viewed struct {
+	*engine.Container
+	pod   *engine.Pod
+	mount *overlay.Mount
+}
+
+func (c viewed) drift(ctx context.Context) (drift.Report, error) {
+	if c.mount != nil {
+		return overlay.Drift(ctx, *c.mount)
+	}
+	return c.pod.Drift(ctx, c.Container)
+}
+
+// viewOf finds out once where an instance keeps its changes.
+func (k *keeper) viewOf(ctx context.Context, i *instance) (view, error) {
+	k.mu.Lock()
+	v, starts := i.view, i.starts
+	k.mu.Unlock()
+	if v.pod != nil {
+		return v, nil
+	}
+	pod, err := i.pod.Fresh(ctx)
+	if err != nil {
+		return view{}, err
+	}
+	v.pod = pod
+	for n := range pod.Containers {
+		c := viewed{Container: &pod.Containers[n], pod: pod}
+		if c.State != engine.Started {
+			continue
+		}
+		if m, err := pod.Overlay(ctx, c.Container); err == nil {
+			c.mount = &m
+		}
+		v.containers = append(v.containers, c)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if i.starts == starts {
+		i.view = v
+	}
+	return v, nil
 }
 
 // judge is what a report means: how many of its changes are severe enough.

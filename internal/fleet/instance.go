@@ -26,6 +26,8 @@ type instance struct {
 	template *corev1.PodSpec
 	isolated bool
 	driftAt  time.Time // it was last compared
+	view     view      // where its containers keep their changes
+	starts   int       // counts what makes view untrue
 	changes  int       // that count as drift
 	evidence string    // directory, if it drifted
 	phase    string    // for people: Starting, Running, Ready, Crashed, Ending
@@ -171,6 +173,7 @@ func (k *keeper) setReady(i *instance, ready bool, reason string) {
 	}
 	i.ip = ip
 	i.Ready, i.message = ready, reason
+	i.view, i.starts = view{}, i.starts+1
 	switch {
 	case ready:
 		i.Since, i.phase = time.Now(), "Ready"
@@ -186,6 +189,9 @@ func (k *keeper) note(i *instance, e engine.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	i.message = e.Message
+	if e.Reason == "Started" {
+		i.view, i.starts = view{}, i.starts+1
+	}
 	if e.Reason == "BackOff" || e.Reason == "Failed" {
 		i.Crashes, i.Reason, i.phase = i.Crashes+1, e.Message, "Crashed"
 		k.poke()

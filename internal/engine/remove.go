@@ -183,6 +183,9 @@ func (e *Engine) tryErase(ctx context.Context, uid string) error {
 		return fmt.Errorf("remove the volumes of pod %s: %w", uid, err)
 	}
 	e.opts.step("erased volumes")
+	if err := e.node.killCgroup(uid); err != nil {
+		return fmt.Errorf("end what is left of pod %s: %w", uid, err)
+	}
 	if err := e.node.removeCgroup(uid); err != nil {
 		return fmt.Errorf("remove the cgroup of pod %s: %w", uid, err)
 	}

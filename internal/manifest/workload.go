@@ -120,23 +120,41 @@ func (f File) Workloads() []Workload {
 			continue
 		}
 		w := Workload{
-			APIVersion: o.apiVersion, Kind: o.kind, Namespace: o.namespace, Name: o.name,
+			APIVersion: o.apiVersion, Kind: o.kind,
 			Template: *t.DeepCopy(), Object: o.typed,
 			file: f.Name, index: i, at: o.at, node: o.node, prefix: prefix,
 		}
-		if w.Namespace == "" {
-			w.Namespace = corev1.NamespaceDefault
-		}
-		if w.Name == "" {
-			w.Name = generatedName(o.generateName)
-			if o.kind == "Pod" {
-				w.Template.Name = w.Name
-			}
+		w.Namespace = o.namespaceHere()
+		if w.Name = o.nameHere(); o.name == "" && o.kind == "Pod" {
+			w.Template.Name = w.Name
 		}
 		standIns(&w.Template, o.typed)
 		list = append(list, w)
 	}
 	return list
+}
+
+func (o *object) namespaceHere() string {
+	if o.namespace == "" {
+		return corev1.NamespaceDefault
+	}
+	return o.namespace
+}
+
+func (o *object) nameHere() string {
+	if o.name == "" {
+		return generatedName(o.generateName)
+	}
+	return o.name
+}
+
+// Select returns a file of those objects only that keep wants, in their order.
+// What Workloads returns of it is of that file, and no other.
+func (f File) Select(keep func(kind, namespace, name string) bool) File {
+	f.objects = slices.DeleteFunc(slices.Clone(f.objects), func(o object) bool {
+		return !keep(o.kind, o.namespaceHere(), o.nameHere())
+	})
+	return f
 }
 
 // generatedName is the name here of an object that leaves the end of its name

@@ -110,7 +110,7 @@ func (c *care) waitAttemptEnd(ctx context.Context, name string, number uint32) {
 			}
 		case err == nil && a.number > number:
 			return
-		case ctx.Err() != nil, err != nil && !errors.Is(err, errNotStarted), c.over():
+		case ctx.Err() != nil, err != nil && !errors.Is(err, errNotStarted) && !cri.IsUnavailable(err), c.over():
 			return
 		}
 		if sleep(ctx, pollMax) != nil {
@@ -127,7 +127,11 @@ func (c *care) nextAttempt(ctx context.Context, name string, number uint32) (uin
 		if c.over() {
 			return number, nil
 		}
-		all, err := c.e.containers(ctx, c.rec)
+		var all []Container
+		err := patiently(ctx, func() (err error) {
+			all, err = c.e.containers(ctx, c.rec)
+			return err
+		})
 		if err != nil {
 			return number, c.ended(err)
 		}

@@ -19,10 +19,11 @@ type Pinned struct {
 }
 
 // Pin finds out which image a reference means now, and keeps that one in the
-// store until Unpin. The image is pulled first if it is missing and the policy
-// allows it. Pins are not counted: to pin twice is to pin once. They outlive this
-// process. A runtime other than containerd keeps images by its own rules.
-func (e *Engine) Pin(ctx context.Context, ref string, policy corev1.PullPolicy) (Pinned, error) {
+// store until each holder has given it up. The image is pulled first if it is
+// missing and the policy allows it. For one holder, a label's name, to pin twice
+// is to pin once. Pins outlive this process. A runtime other than containerd
+// keeps images by its own rules.
+func (e *Engine) Pin(ctx context.Context, holder, ref string, policy corev1.PullPolicy) (Pinned, error) {
 	if err := e.EnsureImage(ctx, ref, policy); err != nil {
 		return Pinned{}, err
 	}
@@ -32,7 +33,7 @@ func (e *Engine) Pin(ctx context.Context, ref string, policy corev1.PullPolicy) 
 	case e.daemon.Client() == nil:
 		return e.identify(ctx, ref)
 	}
-	img, reference, err := e.daemon.Pin(ctx, ref)
+	img, reference, err := e.daemon.Pin(ctx, holder, ref)
 	return Pinned{Reference: reference, Digest: img.Digest.String()}, err
 }
 
@@ -54,12 +55,20 @@ func (e *Engine) identify(ctx context.Context, ref string) (Pinned, error) {
 	return Pinned{Reference: img.Id}, nil
 }
 
-// Unpin gives up what Pin keeps, by Pinned.Reference. The image stays for as
-// long as a tag names it or a container uses it. That nothing is pinned by it is
-// no error.
-func (e *Engine) Unpin(ctx context.Context, reference string) error {
+// Unpin gives up what a holder keeps by Pin, by Pinned.Reference. The image
+// stays for as long as another holds it, a tag names it or a container uses it.
+// That nothing is pinned by it is no error.
+func (e *Engine) Unpin(ctx context.Context, holder, reference string) error {
 	if e.daemon.Client() == nil {
 		return nil
 	}
-	return e.daemon.Unpin(ctx, reference)
+	return e.daemon.Unpin(ctx, holder, reference)
+}
+
+// UnpinAll gives up all that a holder keeps.
+func (e *Engine) UnpinAll(ctx context.Context, holder string) error {
+	if e.daemon.Client() == nil {
+		return nil
+	}
+	return e.daemon.UnpinAll(ctx, holder)
 }

@@ -180,7 +180,7 @@ func (f *Fleet) generate(ctx context.Context, w declared, kept kept) (*Generatio
 // pin replaces the names of all images of a generation by what they mean now.
 func (f *Fleet) pin(ctx context.Context, g *Generation) error {
 	one := func(what string, image *string, policy *corev1.PullPolicy) error {
-		pinned, err := f.engine.Pin(ctx, *image, *policy)
+		pinned, err := f.engine.Pin(ctx, f.holder, *image, *policy)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}

@@ -70,6 +70,10 @@ func saveEvidence(ctx context.Context, dir string, pod *engine.Pod, c *engine.Co
 	return durable.SyncDir(filepath.Dir(dir))
 }
 
+// abandoned is how old evidence is that a killed process left half written; no
+// other is as old, since comparing is bounded by a minute.
+const abandoned = 10 * time.Minute
+
 // dropOldest removes the oldest entries of a directory beyond a number, and
 // what a process that was killed left half written.
 func dropOldest(dir string, keep int) error {
@@ -80,7 +84,9 @@ func dropOldest(dir string, keep int) error {
 	var names []string
 	for _, e := range entries {
 		if e.Name()[0] == '.' {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+			if info, gone := e.Info(); gone == nil && time.Since(info.ModTime()) > abandoned {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+			}
 			continue
 		}
 		names = append(names, e.Name())

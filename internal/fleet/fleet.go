@@ -20,14 +20,39 @@ type Options struct {
 	Engine *engine.Engine
 	// Log takes what went wrong and is tried again; nil drops it.
 	Log func(error)
+	// Ephemeral makes a fleet of this process's own beside the one that is
+	// declared on the data directory: it begins empty, adopts nothing, and is
+	// gone with Dissolve or, once this process is, with the next Sweep.
+	Ephemeral bool
+	// Events takes what happens to workloads, whose Pod is
+	// "namespace/kind/name", and to their pods. Nil drops it.
+	Events engine.Events
+	// Made is told of each pod that was made, before it is supervised. It must
+	// not block and may keep the pod. Nil is not told.
+	Made func(*engine.Pod)
 }
 
-// A Fleet keeps all workloads of one data directory. It is safe for concurrent
-// use.
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = func(error) {}
+	}
+	if o.Events == nil {
+		o.Events = func(engine.Event) {}
+	}
+	if o.Made == nil {
+		o.Made = func(*engine.Pod) {}
+	}
+	return o
+}
+
+// A Fleet keeps all workloads of one data directory, or those of one process. It
+// is safe for concurrent use.
 type Fleet struct {
+	opts     Options
 	engine   *engine.Engine
 	root     string
 	store    *store
+	holder   string // of its images' pins
 	services *services
 	log      func(error)
 	ctx      context.Context
@@ -47,13 +72,14 @@ const atOnce = 4
 // Open reads what was declared, adopts the pods that are there, and goes on
 // with what was begun. It fails with ErrServing while another process does.
 func Open(ctx context.Context, o Options) (*Fleet, error) {
-	s, err := openStore(o.Engine.Root())
+	o = o.withDefaults()
+	s, holder, err := o.openStore()
 	if err != nil {
 		return nil, fmt.Errorf("open fleet: %w", err)
 	}
-	f := &Fleet{engine: o.Engine, root: o.Engine.Root(), store: s, log: o.Log, keepers: map[Key]*keeper{}, making: make(chan struct{}, atOnce)}
-	if f.log == nil {
-		f.log = func(error) {}
+	f := &Fleet{
+		opts: o, engine: o.Engine, root: o.Engine.Root(), store: s, holder: holder, log: o.Log,
+		keepers: map[Key]*keeper{}, making: make(chan struct{}, atOnce),
 	}
 	f.ctx, f.end = context.WithCancel(context.Background())
 	f.services = newServices(f)
@@ -66,6 +92,18 @@ func Open(ctx context.Context, o Options) (*Fleet, error) {
 	return f, nil
 }
 
+// declaredHolder holds the images of what is declared on a data directory.
+const declaredHolder = "fleet"
+
+// openStore opens the fleet's store, and says who holds its images.
+func (o Options) openStore() (_ *store, holder string, err error) {
+	if o.Ephemeral {
+		return openEphemeral(o.Engine.Root())
+	}
+	s, err := openStore(o.Engine.Root())
+	return s, declaredHolder, err
+}
+
 // Close ends the keeping. The pods go on, and the next Open adopts them.
 func (f *Fleet) Close() error {
 	f.end()
@@ -76,6 +114,9 @@ func (f *Fleet) Close() error {
 // load makes a keeper for each workload, gives it its pods, and opens the
 // Services.
 func (f *Fleet) load(ctx context.Context) error {
+	if f.opts.Ephemeral {
+		return nil
+	}
 	pods, err := f.engine.Pods(ctx)
 	if err != nil {
 		return err
@@ -107,8 +148,8 @@ func (f *Fleet) load(ctx context.Context) error {
 // workload that is not declared any more is removed.
 func (f *Fleet) adopt(ctx context.Context, p *engine.Pod) {
 	generation, err := strconv.Atoi(p.Labels[LabelGeneration])
-	if err != nil || p.Phase == engine.Removing || p.Phase == engine.Creating {
-		return // not of a fleet, or in the hands of somebody else
+	if err != nil || p.Spec().Ephemeral || p.Phase == engine.Removing || p.Phase == engine.Creating {
+		return // not of this fleet, or in the hands of somebody else
 	}
 	for key, k := range f.keepers {
 		if key.Namespace == p.Namespace && workloadName(key) == p.Workload {
@@ -275,7 +316,7 @@ func (f *Fleet) unpin(refs []string) {
 			continue
 		}
 		held[ref] = true
-		if err := f.engine.Unpin(f.ctx, ref); err != nil && f.ctx.Err() == nil {
+		if err := f.engine.Unpin(f.ctx, f.holder, ref); err != nil && f.ctx.Err() == nil {
 			f.log(fmt.Errorf("unpin image %s: %w", ref, err))
 		}
 	}

@@ -46,7 +46,7 @@ func (k *keeper) spec(g *Generation, name string) engine.PodSpec {
 	return engine.PodSpec{
 		Namespace: k.key.Namespace, Name: name, Workload: workloadName(k.key),
 		Labels: labels, Annotations: g.Template.Annotations, Spec: *g.Template.Spec.DeepCopy(),
-		ConfigMaps: g.ConfigMaps, Secrets: g.Secrets,
+		ConfigMaps: g.ConfigMaps, Secrets: g.Secrets, Ephemeral: k.fleet.opts.Ephemeral,
 	}
 }
 
@@ -114,6 +114,8 @@ func backOff(failures int) time.Duration {
 }
 
 func (k *keeper) born(i *instance, pod *engine.Pod) {
+	told := *pod // the supervisor changes its own
+	k.fleet.opts.Made(&told)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	i.pod, i.ip, i.phase = pod, pod.IP, "Running"
@@ -186,6 +188,7 @@ func (k *keeper) setReady(i *instance, ready bool, reason string) {
 
 // note remembers what happened to an instance.
 func (k *keeper) note(i *instance, e engine.Event) {
+	k.fleet.opts.Events(e)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	i.message = e.Message

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
 
@@ -16,7 +17,8 @@ import (
 type keeper struct {
 	fleet *Fleet
 	key   Key
-	ctx   context.Context // ends with the fleet
+	ctx   context.Context // ends with the fleet, or when the workload is gone
+	end   context.CancelFunc
 	wg    sync.WaitGroup
 	wake  chan struct{}
 	check chan *instance // is to be compared with its image now
@@ -35,8 +37,9 @@ type keeper struct {
 }
 
 func newKeeper(f *Fleet, key Key) *keeper {
+	ctx, end := context.WithCancel(f.ctx)
 	return &keeper{
-		fleet: f, key: key, ctx: f.ctx, wake: make(chan struct{}, 1), check: make(chan *instance, 1024),
+		fleet: f, key: key, ctx: ctx, end: end, wake: make(chan struct{}, 1), check: make(chan *instance, 1024),
 		instances: map[string]*instance{}, failed: map[int]rollout.Failure{}, generated: map[int]*Generation{},
 	}
 }
@@ -54,6 +57,7 @@ func (k *keeper) run() {
 	k.wg.Go(k.watchDrift)
 	loop := rollout.Loop{Driver: k, Book: k, Poke: k.wake, Busy: 250 * time.Millisecond, Report: k.fleet.log}
 	loop.Run(k.ctx, func(rollout.State) bool { return k.isDeleted() })
+	k.end()
 	k.wg.Wait()
 }
 
@@ -91,7 +95,8 @@ func (k *keeper) sorted() []*instance {
 
 // Update keeps the state that f returns, and what happened.
 func (k *keeper) Update(f func(rollout.Spec, rollout.State) (rollout.State, []rollout.Event)) error {
-	return k.fleet.store.update(func(t tx) error {
+	var happened []rollout.Event
+	err := k.fleet.store.update(func(t tx) error {
 		r, ok, err := get[record](t, "workloads", k.key.String())
 		if err != nil {
 			return err
@@ -102,8 +107,21 @@ func (k *keeper) Update(f func(rollout.Spec, rollout.State) (rollout.State, []ro
 			return nil
 		}
 		next, events := f(r.Spec, r.State)
+		happened = events
 		return k.keep(t, r, next, events)
 	})
+	if err != nil {
+		return err
+	}
+	for _, e := range happened {
+		k.tell(e.Reason, e.Message)
+	}
+	return nil
+}
+
+// tell passes on what happened to the workload.
+func (k *keeper) tell(reason, message string) {
+	k.fleet.opts.Events(engine.Event{Time: time.Now(), Pod: k.key.String(), Reason: reason, Message: message})
 }
 
 // keep writes what has changed, and nothing otherwise: a write costs a sync.
@@ -213,6 +231,7 @@ func (k *keeper) removeAll() {
 func (k *keeper) say(reason, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	k.wg.Go(func() {
+		k.tell(reason, message)
 		err := k.fleet.store.update(func(t tx) error { return addEvent(t, k.key, reason, message) })
 		if err != nil {
 			k.fleet.log(err)

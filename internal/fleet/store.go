@@ -45,17 +45,23 @@ type record struct {
 // ErrServing says that another process keeps the fleet of this data directory.
 var ErrServing = errors.New("another adamant serves this data directory")
 
+// openStore opens the store of what was declared on a data directory.
 func openStore(root string) (*store, error) {
-	dir := filepath.Join(root, "fleet")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	db, err := bbolt.Open(filepath.Join(dir, "fleet.db"), 0o600, &bbolt.Options{Timeout: time.Second})
+	path := filepath.Join(root, "fleet", "fleet.db")
+	s, err := openFile(path, bbolt.Options{Timeout: time.Second})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, ErrServing
 	}
+	return s, err
+}
+
+func openFile(path string, o bbolt.Options) (*store, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	db, err := bbolt.Open(path, 0o600, &o)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", filepath.Join(dir, "fleet.db"), err)
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		for _, b := range buckets {
@@ -72,7 +78,8 @@ func openStore(root string) (*store, error) {
 }
 
 // Destroy removes all that fleets of a data directory keep beside their pods. It
-// fails with ErrServing while a daemon does.
+// fails with ErrServing while a daemon keeps one, and with ErrForeground while
+// another process does.
 func Destroy(root string) error {
 	dir := filepath.Join(root, "fleet")
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
@@ -84,6 +91,9 @@ func Destroy(root string) error {
 	}
 	if err == nil {
 		defer s.close()
+	}
+	if err := checkForeground(root); err != nil {
+		return err
 	}
 	return os.RemoveAll(dir)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/errdefs"
@@ -12,11 +14,14 @@ import (
 )
 
 // pinLabel is on the name that pins an image, and tells whether Pin made the
-// name or found it there.
+// name or found it there. Each holder of the pin has a label of its own beside
+// it.
 const (
-	pinLabel = "adamant.sh/pin"
-	pinMade  = "made"
-	pinFound = "found"
+	pinLabel     = "adamant.sh/pin"
+	pinMade      = "made"
+	pinFound     = "found"
+	holderPrefix = "adamant.sh/pinned-by."
+	holds        = "yes"
 )
 
 // ErrImagePinned says that something is to run from an image.
@@ -24,9 +29,9 @@ var ErrImagePinned = errors.New("image is pinned")
 
 // Pin makes sure that an image stays in the store, whatever its names will mean
 // later, and returns the reference by which it will be found: that of its
-// repository with its digest, as Kubernetes writes it. Pins are not counted: to
-// pin twice is to pin once.
-func (d *Daemon) Pin(ctx context.Context, ref string) (Image, string, error) {
+// repository with its digest, as Kubernetes writes it. A pin holds until each
+// holder has given it up; for one holder, to pin twice is to pin once.
+func (d *Daemon) Pin(ctx context.Context, holder, ref string) (Image, string, error) {
 	target, err := d.resolve(ctx, ref)
 	if err != nil {
 		return Image{}, "", err
@@ -42,7 +47,7 @@ func (d *Daemon) Pin(ctx context.Context, ref string) (Image, string, error) {
 	if err != nil {
 		return Image{}, "", err
 	}
-	if err := d.pin(ctx, images.Image{Name: name, Target: target}); err != nil {
+	if err := d.pin(ctx, holder, images.Image{Name: name, Target: target}); err != nil {
 		return Image{}, "", fmt.Errorf("pin image %s: %w", ref, err)
 	}
 	if err := d.waitSeen(ctx, name, img.ID); err != nil {
@@ -65,10 +70,15 @@ func pinName(img Image, ref string) (string, error) {
 	return img.ID.String(), nil
 }
 
-func (d *Daemon) pin(ctx context.Context, i images.Image) error {
+func (d *Daemon) pin(ctx context.Context, holder string, i images.Image) error {
+	unlock, err := d.lockPins(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	store := d.client.ImageService()
-	i.Labels = map[string]string{"io.cri-containerd.image": "managed", pinLabel: pinMade}
-	_, err := store.Create(ctx, i)
+	i.Labels = map[string]string{"io.cri-containerd.image": "managed", pinLabel: pinMade, holderPrefix + holder: holds}
+	_, err = store.Create(ctx, i)
 	if !errdefs.IsAlreadyExists(err) {
 		return err
 	}
@@ -76,22 +86,37 @@ func (d *Daemon) pin(ctx context.Context, i images.Image) error {
 	if err != nil {
 		return err
 	}
-	if old.Labels[pinLabel] != "" {
-		return nil
+	labels := map[string]string{holderPrefix + holder: holds}
+	if old.Labels[pinLabel] == "" {
+		labels[pinLabel] = pinFound
 	}
-	old.Labels = maps.Clone(old.Labels)
-	if old.Labels == nil {
-		old.Labels = map[string]string{}
+	return d.label(ctx, i.Name, labels)
+}
+
+// lockPins keeps other processes from giving up or taking a pin meanwhile.
+func (d *Daemon) lockPins(ctx context.Context) (unlock func(), err error) {
+	if err := os.MkdirAll(d.layout.viewDir(), 0o711); err != nil {
+		return nil, err
 	}
-	old.Labels[pinLabel] = pinFound
-	_, err = store.Update(ctx, old, "labels")
+	return lockFile(ctx, filepath.Join(d.layout.viewDir(), "pins"))
+}
+
+// label sets some labels of a name and leaves all others; an empty value
+// removes one.
+func (d *Daemon) label(ctx context.Context, name string, labels map[string]string) error {
+	var fields []string
+	for key := range labels {
+		fields = append(fields, "labels."+key)
+	}
+	_, err := d.client.ImageService().Update(ctx, images.Image{Name: name, Labels: labels}, fields...)
 	return err
 }
 
-// Unpin ends what Pin did, by the reference that it returned. The image stays
-// for as long as a tag names it or a container uses it: of the versions that a
-// tag had, none is left behind. That it is not pinned is no error.
-func (d *Daemon) Unpin(ctx context.Context, reference string) error {
+// Unpin gives up what a holder keeps by Pin, by the reference that it returned.
+// The image stays for as long as another holds it, a tag names it or a container
+// uses it: of the versions that a tag had, none is left behind. That it is not
+// pinned is no error.
+func (d *Daemon) Unpin(ctx context.Context, holder, reference string) error {
 	if d.client == nil {
 		return fmt.Errorf("unpin image %s: %w", reference, ErrNotContainerd)
 	}
@@ -100,7 +125,7 @@ func (d *Daemon) Unpin(ctx context.Context, reference string) error {
 		return nil
 	}
 	if err == nil {
-		err = d.unpin(ctx, reference)
+		err = d.unpin(ctx, holder, reference)
 	}
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("unpin image %s: %w", reference, err)
@@ -115,22 +140,45 @@ func (d *Daemon) Unpin(ctx context.Context, reference string) error {
 	return err
 }
 
-func (d *Daemon) unpin(ctx context.Context, name string) error {
-	store := d.client.ImageService()
-	old, err := store.Get(ctx, name)
+// UnpinAll gives up all that a holder keeps.
+func (d *Daemon) UnpinAll(ctx context.Context, holder string) error {
+	if d.client == nil {
+		return fmt.Errorf("unpin images: %w", ErrNotContainerd)
+	}
+	held, err := d.client.ImageService().List(ctx, fmt.Sprintf("labels.%q==%s", holderPrefix+holder, holds))
+	if err != nil {
+		return fmt.Errorf("unpin images: %w", err)
+	}
+	var errs []error
+	for _, i := range held {
+		errs = append(errs, d.Unpin(ctx, holder, i.Name))
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Daemon) unpin(ctx context.Context, holder, name string) error {
+	unlock, err := d.lockPins(ctx)
 	if err != nil {
 		return err
 	}
+	defer unlock()
+	old, err := d.client.ImageService().Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	for key := range old.Labels {
+		if strings.HasPrefix(key, holderPrefix) && key != holderPrefix+holder {
+			return d.label(ctx, name, map[string]string{holderPrefix + holder: ""})
+		}
+	}
 	switch old.Labels[pinLabel] {
 	case pinMade:
-		if err := store.Delete(ctx, name); err != nil {
+		if err := d.client.ImageService().Delete(ctx, name); err != nil {
 			return err
 		}
 		return d.waitSeen(ctx, name, "")
 	case pinFound:
-		old.Labels = maps.Clone(old.Labels)
-		delete(old.Labels, pinLabel)
-		_, err = store.Update(ctx, old, "labels")
+		return d.label(ctx, name, map[string]string{holderPrefix + holder: "", pinLabel: ""})
 	}
-	return err
+	return nil
 }

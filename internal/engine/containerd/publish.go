@@ -60,8 +60,10 @@ func (d *Daemon) setName(ctx context.Context, i images.Image) error {
 		return err
 	}
 	if old, err := store.Get(ctx, i.Name); err == nil && old.Labels[pinLabel] != "" && old.Target.Digest == i.Target.Digest {
-		i.Labels = maps.Clone(i.Labels)
-		i.Labels[pinLabel] = pinFound // from now on somebody else's name, too
+		labels := maps.Clone(old.Labels) // whoever holds the pin goes on holding it
+		maps.Copy(labels, i.Labels)
+		labels[pinLabel] = pinFound // from now on somebody else's name, too
+		i.Labels = labels
 	}
 	_, err = store.Update(ctx, i)
 	return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/fleet"
 	"github.com/adamant-sh/adamant/internal/learn"
 )
 
@@ -143,7 +144,7 @@ func (a *app) openWith(ctx context.Context, o engine.Options) (*engine.Engine, e
 	if err != nil {
 		return nil, err
 	}
-	if err := learn.Sweep(ctx, e); err != nil {
+	if err := errors.Join(learn.Sweep(ctx, e), fleet.Sweep(ctx, e)); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/adamant-sh/adamant/internal/daemon"
 	"github.com/adamant-sh/adamant/internal/engine"
@@ -41,6 +42,10 @@ func mend(err error) string {
 		return "start the daemon with adamant serve, or as a service: adamant serve --help"
 	case errors.Is(err, fleet.ErrServing):
 		return "one daemon serves a data directory; adamant get asks it"
+	case errors.Is(err, fleet.ErrForeground):
+		return "end it with Ctrl-C first"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "adamant get shows the addresses of declared Services, ss -ltnp all others"
 	case errors.Is(err, engine.ErrBusy):
 		return "try again once it is done; adamant ps shows what is being made or removed"
 	case errors.Is(err, engine.ErrSupervised):

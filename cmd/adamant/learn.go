@@ -121,10 +121,15 @@ func (a *app) subjects(f manifest.File) ([]learn.Subject, error) {
 			a.progress("note: %s", note.Error())
 		}
 	}
+	a.passOver(f)
+	return subjects, err
+}
+
+// passOver says what of a manifest nothing is made of.
+func (a *app) passOver(f manifest.File) {
 	for _, other := range f.Others() {
 		a.progress("note: %s:%d: %s %s is passed over: it has no pods", f.Name, other.Line, other.Kind, other.Name)
 	}
-	return subjects, err
 }
 
 // workloadFile reads a manifest or, if there is no such file, makes one of the

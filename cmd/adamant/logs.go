@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,16 +49,4 @@ func newLogsCommand(a *app) *cobra.Command {
 	flags.BoolVarP(&o.Previous, "previous", "p", false, "of the start before the latest")
 	flags.BoolVar(&o.Timestamps, "timestamps", false, "begin each line with its time")
 	return cmd
-}
-
-// followLogs prints the log of a supervised container, through its restarts,
-// each line after the container's name.
-func (r runner) followLogs(s *supervision, pod *engine.Pod, container string) error {
-	out := newPrefixWriter(r.out, &s.mu, fmt.Sprintf("%s/%s | ", pod.Name, container))
-	defer out.Flush()
-	err := pod.Logs(s.ctx, container, engine.LogOptions{Follow: true, Restarts: true}, out, out)
-	if s.ctx.Err() != nil {
-		return nil
-	}
-	return err
 }

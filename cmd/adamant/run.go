@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/engine/cri"
+	"github.com/adamant-sh/adamant/internal/fleet"
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
@@ -26,14 +27,21 @@ func newRunCommand(a *app) *cobra.Command {
 	var ready time.Duration
 	cmd := &cobra.Command{
 		Use:   "run -f FILE",
-		Short: "Start the pods of a manifest on this machine",
-		Long: `Run starts one pod of each workload of a manifest, as a kubelet would, and waits
-until all are ready; if one does not get ready it says why, and starts nothing.
+		Short: "Run a manifest on this machine until Ctrl-C",
+		Long: `Run does in the foreground what adamant serve does as a daemon: Deployments,
+ReplicaSets and DaemonSets run with all their replicas behind the Services of the
+manifest, and instances that broke or drifted are replaced. Of every other
+workload it starts one pod, as a kubelet would, and supervises it: probes,
+restarts by restartPolicy with back-off. It says so once all are ready; if one
+does not get ready it says why, and leaves nothing.
 
-In the foreground it supervises them: probes, restarts by restartPolicy with
-back-off, and logs, until they complete or Ctrl-C, which removes them. With
---detach it returns once all are ready: the pods go on, but nobody supervises
-them.`,
+It ends when everything has completed, which a Deployment never does, or at
+Ctrl-C, and then drains and removes all that it made. Logs go to stdout, what
+happens to stderr.
+
+With --detach it starts one pod of each workload and returns once all are ready:
+the pods go on, but nobody supervises them. Replicas and Services need the
+foreground, or adamant apply.`,
 		Example: `  adamant run -f web.yaml
   adamant run -d -f web.yaml
   kubectl create deployment web --image=nginx --dry-run=client -o yaml | adamant run -f -`,
@@ -50,7 +58,7 @@ them.`,
 			if other := refusedKinds(f); len(other) > 0 {
 				return manifest.Errors(other)
 			}
-			subjects, err := a.subjects(f)
+			parts, err := a.divide(f, detach)
 			if err != nil {
 				return err
 			}
@@ -59,12 +67,11 @@ them.`,
 				return err
 			}
 			defer e.Close()
-			var specs []engine.PodSpec
-			for _, s := range subjects {
-				specs = append(specs, s.Spec())
+			r := runner{app: a, engine: e, ready: ready}
+			if detach {
+				return r.detach(ctx, parts.once)
 			}
-			r := runner{app: a, engine: e, ready: ready, foreground: !detach}
-			return r.run(ctx, specs)
+			return r.foreground(ctx, parts)
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest to run, - for standard input")
@@ -96,35 +103,59 @@ func refusedKinds(f manifest.File) []manifest.FieldError {
 	return refused
 }
 
+// A division is what becomes of a manifest: what a fleet keeps, and the pods
+// that are started once.
+type division struct {
+	kept manifest.File
+	once []engine.PodSpec
+}
+
+func (d division) keeps() bool { return len(d.kept.Workloads()) > 0 }
+
+// divide refuses all that cannot be honoured, before anything is started.
+func (a *app) divide(f manifest.File, detach bool) (division, error) {
+	var d division
+	rest := f
+	if !detach {
+		d.kept, rest = fleet.Divide(f)
+	}
+	if d.keeps() {
+		if err := fleet.Check(d.kept); err != nil {
+			return d, err
+		}
+		if len(rest.Workloads()) == 0 {
+			a.passOver(rest)
+			return d, nil
+		}
+	}
+	subjects, err := a.subjects(rest)
+	for _, s := range subjects {
+		d.once = append(d.once, s.Spec())
+	}
+	return d, err
+}
+
 // A runner brings up the pods of one manifest.
 type runner struct {
 	*app
-	engine     *engine.Engine
-	ready      time.Duration
-	foreground bool
+	engine *engine.Engine
+	ready  time.Duration
 }
 
-func (r runner) run(ctx context.Context, specs []engine.PodSpec) error {
+// detach starts pods and leaves them to themselves.
+func (r runner) detach(ctx context.Context, specs []engine.PodSpec) error {
+	ctx, cancel := context.WithTimeout(ctx, r.ready)
+	defer cancel()
 	pods, err := r.start(ctx, specs)
 	if err != nil {
 		return errors.Join(err, r.remove(pods))
 	}
-	if !r.foreground {
-		return r.report(pods)
-	}
-	err = r.supervise(ctx, pods)
-	if ctx.Err() != nil {
-		r.progress("removing %s", counted(len(pods), "pod"))
-		return r.remove(pods)
-	}
-	return errors.Join(err, r.remove(pods))
+	return r.report(pods)
 }
 
 // start makes all pods and waits until they are ready. On an error the pods
 // made so far are returned with it.
 func (r runner) start(ctx context.Context, specs []engine.PodSpec) ([]*engine.Pod, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.ready)
-	defer cancel()
 	var pods []*engine.Pod
 	for _, spec := range specs {
 		pod, err := r.engine.Create(ctx, spec, r.event)
@@ -140,43 +171,6 @@ func (r runner) start(ctx context.Context, specs []engine.PodSpec) ([]*engine.Po
 	return pods, group.Wait()
 }
 
-// A supervision is the time in which pods run in the foreground.
-type supervision struct {
-	ctx context.Context
-	mu  sync.Mutex // of the output, line by line
-}
-
-func (r runner) supervise(ctx context.Context, pods []*engine.Pod) error {
-	r.progress("supervising %s; Ctrl-C removes them", counted(len(pods), "pod"))
-	group, ctx := errgroup.WithContext(ctx)
-	logs, stopLogs := context.WithCancel(ctx)
-	defer stopLogs()
-	s := &supervision{ctx: logs}
-	var followers errgroup.Group
-	for _, pod := range pods {
-		for _, c := range pod.Containers {
-			followers.Go(func() error { return r.followLogs(s, pod, c.Name) })
-		}
-		group.Go(func() error { return r.tend(ctx, pod) })
-	}
-	err := group.Wait()
-	time.AfterFunc(logDrain, stopLogs)
-	return errors.Join(err, followers.Wait())
-}
-
-// tend supervises a pod, and again if its sandbox is lost, which makes it anew.
-func (r runner) tend(ctx context.Context, pod *engine.Pod) error {
-	for {
-		err := pod.Supervise(ctx, engine.Supervision{Events: r.event})
-		if !errors.Is(err, engine.ErrLost) {
-			return err
-		}
-	}
-}
-
-// logDrain is how long the last lines of a pod that has ended are waited for.
-const logDrain = time.Second
-
 func counted(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -190,9 +184,18 @@ func (r runner) remove(pods []*engine.Pod) error {
 	defer cancel()
 	var group errgroup.Group
 	for _, pod := range pods {
-		group.Go(func() error { return pod.Remove(ctx, -1, nil) })
+		group.Go(func() error { return r.removeOne(ctx, pod) })
 	}
 	return group.Wait()
+}
+
+// removeOne removes a pod although the runtime may just have been killed.
+func (r runner) removeOne(ctx context.Context, pod *engine.Pod) error {
+	err := pod.Remove(ctx, -1, nil)
+	if cri.IsUnavailable(err) && r.engine.Ensure(ctx) == nil {
+		err = pod.Remove(ctx, -1, nil)
+	}
+	return err
 }
 
 // event says what happens to a pod.

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+)
+
+// logDrain is how long the last lines of pods that have ended are waited for.
+const logDrain = time.Second
+
+// followers print the logs of all containers of the pods that they are told of,
+// through restarts, each line whole after the names of its pod and container.
+type followers struct {
+	*app
+	ctx  context.Context
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+	mu   sync.Mutex // of the output
+}
+
+func (a *app) newFollowers() *followers {
+	f := &followers{app: a}
+	f.ctx, f.stop = context.WithCancel(context.Background())
+	return f
+}
+
+// follow begins with a pod, which nobody else may change.
+func (f *followers) follow(pod *engine.Pod) {
+	for _, c := range pod.Containers {
+		f.wg.Go(func() {
+			out := newPrefixWriter(f.out, &f.mu, pod.Name+"/"+c.Name+" | ")
+			defer out.Flush()
+			err := pod.Logs(f.ctx, c.Name, engine.LogOptions{Follow: true, Restarts: true}, out, out)
+			if err != nil && f.ctx.Err() == nil {
+				f.progress("the log of %s/%s cannot be followed any more: %v", pod.Name, c.Name, err)
+			}
+		})
+	}
+}
+
+// end waits for what was written last. No pod may be told of any more.
+func (f *followers) end() {
+	time.AfterFunc(logDrain, f.stop)
+	f.wg.Wait()
+}

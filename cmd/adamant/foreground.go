@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/rollout"
+)
+
+// A foreground is what one process keeps until it ends. All of it is the
+// process's own: whoever comes after its sudden end removes it.
+type foreground struct {
+	runner
+	division
+	fleet *fleet.Fleet
+	logs  *followers
+	pods  []*engine.Pod // that are started once
+}
+
+func (r runner) foreground(ctx context.Context, d division) error {
+	f := &foreground{runner: r, division: d, logs: r.newFollowers()}
+	defer f.logs.end()
+	var err error
+	f.fleet, err = fleet.Open(ctx, fleet.Options{
+		Engine: r.engine, Ephemeral: true, Events: r.event, Made: f.logs.follow,
+		Log: func(err error) { r.progress("%v", err) },
+	})
+	if err != nil {
+		return err
+	}
+	if err := f.bringUp(ctx); err != nil {
+		return errors.Join(err, f.removeAll())
+	}
+	err = f.keep(ctx)
+	if ctx.Err() != nil {
+		r.progress("removing %s", counted(f.count(), "pod"))
+		err = nil
+	}
+	return errors.Join(err, f.removeAll())
+}
+
+// bringUp starts everything and waits until it is ready.
+func (f *foreground) bringUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, f.ready)
+	defer cancel()
+	if f.keeps() {
+		out, err := f.fleet.Apply(ctx, f.kept, fleet.Author{UID: os.Geteuid(), PID: os.Getpid()}, false)
+		if err != nil {
+			return err
+		}
+		for _, n := range out.Notes {
+			f.progress("note: %s", n)
+		}
+	}
+	for i := range f.once {
+		f.once[i].Ephemeral = true
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		f.pods, err = f.start(ctx, f.once)
+		return err
+	})
+	group.Go(func() error { return f.waitComplete(ctx) })
+	return group.Wait()
+}
+
+// waitComplete waits for the first generation of every workload that is kept.
+func (f *foreground) waitComplete(ctx context.Context) error {
+	said := map[fleet.Key]bool{}
+	for {
+		list, err := f.fleet.List()
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			if err := notComplete(s); err != nil {
+				return err
+			}
+			if s.Phase == rollout.Complete && !said[s.Key] {
+				said[s.Key] = true
+				f.progress("%s/%s is complete: %s%s", s.Kind, s.Name, counted(s.Ready, "instance"), addressesOf(s))
+			}
+		}
+		if len(said) == len(list) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return f.late(ctx, list)
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+// notComplete is why a first generation will not come about; nil as long as it
+// may.
+func notComplete(s fleet.Status) error {
+	switch {
+	case s.Paused:
+		return hint{fmt.Errorf("%s/%s is paused, and would never start", s.Kind, s.Name), "remove spec.paused, or use adamant apply and adamant rollout resume"}
+	case !s.Phase.Ended() || s.Phase == rollout.Complete:
+		return nil
+	}
+	err := fmt.Errorf("%s/%s did not come about: %s", s.Kind, s.Name, s.Reason)
+	for _, i := range s.Instances {
+		if i.Drift == rollout.Drifted {
+			return hint{err, "what it changed is in " + i.Evidence + "; seal it (adamant learn, adamant seal), or annotate it " + fleet.AnnotationOnDrift + ": report"}
+		}
+	}
+	return hint{err, "what its instances wrote is on stdout"}
+}
+
+// late is why not everything was ready in time.
+func (f *foreground) late(ctx context.Context, list []fleet.Status) error {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ctx.Err()
+	}
+	n := slices.IndexFunc(list, func(s fleet.Status) bool { return s.Phase != rollout.Complete })
+	s := list[max(n, 0)]
+	err := fmt.Errorf("%s/%s is not complete after %s: %d of %d instances are ready", s.Kind, s.Name, f.ready, s.Ready, s.Replicas)
+	for _, i := range s.Instances {
+		if i.Phase != "Ready" && i.Message != "" {
+			err = fmt.Errorf("%w; %s: %s", err, i.Name, i.Message)
+			break
+		}
+	}
+	return hint{err, "--ready-timeout gives it longer"}
+}
+
+func addressesOf(s fleet.Status) string {
+	text := ""
+	for _, p := range s.Services {
+		text += ", " + p.Name + at(p.Address)
+	}
+	return text
+}
+
+// count is how many pods there are meant to be.
+func (f *foreground) count() int {
+	n := len(f.pods)
+	list, err := f.fleet.List()
+	if err != nil {
+		return n
+	}
+	for _, s := range list {
+		n += s.Replicas
+	}
+	return n
+}
+
+// keep supervises everything until all has completed, or one pod failed.
+func (f *foreground) keep(ctx context.Context) error {
+	f.progress("supervising %s; Ctrl-C removes them", counted(f.count(), "pod"))
+	group, ctx := errgroup.WithContext(ctx)
+	for _, pod := range f.pods {
+		told := *pod // the supervisor changes its own
+		f.logs.follow(&told)
+		group.Go(func() error { return tend(ctx, pod, f.event) })
+	}
+	if f.keeps() {
+		group.Go(func() error { <-ctx.Done(); return nil })
+	}
+	return group.Wait()
+}
+
+// tend supervises a pod, and again if its sandbox is lost, which makes it anew.
+func tend(ctx context.Context, pod *engine.Pod, events engine.Events) error {
+	for {
+		err := pod.Supervise(ctx, engine.Supervision{Events: events})
+		if !errors.Is(err, engine.ErrLost) {
+			return err
+		}
+	}
+}
+
+// removeAll takes everything down although the command was interrupted.
+func (f *foreground) removeAll() error {
+	ctx, cancel := context.WithTimeout(context.Background(), removeTime)
+	defer cancel()
+	var group errgroup.Group
+	group.Go(func() error { return f.remove(f.pods) })
+	return errors.Join(f.fleet.Dissolve(ctx), group.Wait())
+}

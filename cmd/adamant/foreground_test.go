@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/adamant-sh/adamant/test/web"
+)
+
+// besidePod is a pod that is started once.
+const besidePod = `---
+apiVersion: v1
+kind: Pod
+metadata: {name: beside}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: web, image: "adamant.test/own:1", imagePullPolicy: Never}
+`
+
+// inForeground starts a run of a manifest, and returns a look at its output.
+func (s *served) inForeground(text string) (_ *exec.Cmd, output func() string) {
+	s.t.Helper()
+	file := filepath.Join(s.dir, "foreground.yaml")
+	check(s.t, os.WriteFile(file, []byte(text), 0o600))
+	out, err := os.Create(filepath.Join(s.dir, "foreground.out"))
+	check(s.t, err)
+	defer out.Close()
+	cmd := exec.Command(filepath.Join(s.bin, "adamant"), "run", "-f", file)
+	cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+s.root, "ADAMANT_STATE="+s.state)
+	cmd.Stdout, cmd.Stderr = out, out
+	check(s.t, cmd.Start())
+	s.t.Cleanup(func() { // if the test did not come to its end
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	})
+	return cmd, func() string {
+		text, err := os.ReadFile(out.Name())
+		check(s.t, err)
+		return string(text)
+	}
+}
+
+// A run in the foreground and a daemon keep workloads of the same name beside
+// each other; Ctrl-C removes what is the run's although the runtime was killed.
+func TestForegroundBesideADaemon(t *testing.T) {
+	s := serve(t)
+	s.load("declared", "declared", web.Good)
+	s.load("own", "own", web.Good)
+	declaredPort, ownPort := freePort(t), freePort(t)
+	s.apply(webManifest("declared", 2, declaredPort))
+	before := s.ended("web")
+
+	cmd, out := s.inForeground(webManifest("own", 2, ownPort) + besidePod)
+	s.until("the run says that it is complete", func() bool {
+		return strings.Contains(out(), "Deployment/web is complete: 2 instances, web at 127.0.0.1:") && strings.Contains(out(), "supervising 3 pods")
+	})
+	s.until("both serve", func() bool { return fetch(ownPort) == "own\n" && fetch(declaredPort) == "declared\n" })
+	s.until("there are five pods", func() bool { return s.pods() == 5 })
+	s.kill()
+	s.start()
+	if after := s.ended("web"); len(after.Instances) != 2 || after.Instances[0].Name != before.Instances[0].Name || s.pods() != 5 {
+		t.Errorf("the next daemon found %+v among %d pods", after.Instances, s.pods())
+	}
+
+	s.kill()
+	for _, pid := range s.processes("containerd") {
+		check(t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	check(t, cmd.Process.Signal(syscall.SIGINT))
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the run ended with %v\n%s", err, out())
+	}
+	s.start()
+	if s.ended("web"); s.pods() != 2 || fetch(declaredPort) != "declared\n" {
+		t.Errorf("%d pods are left, want the declared 2\n%s", s.pods(), out())
+	}
+}
+
+// pods is how many there are.
+func (s *served) pods() int {
+	var list struct{ Pods []struct{} }
+	if err := s.ask(&list, "ps", "-o", "json"); err != nil {
+		return -1
+	}
+	return len(list.Pods)
+}

@@ -57,7 +57,7 @@ func storesLeft(t *testing.T, root string) []string {
 
 func TestAFleetOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	e := openEngine(t)
-	loadVersion(t, e, "twin:1", "one", "")
+	loadVersion(t, e, "twin:1", "twin", "") // content of its own: what is pinned goes by that
 	text := deployment("twin", "twin:1", 2, nil, "")
 	declared := openFleet(t, e)
 	apply(t, declared, text)
@@ -71,7 +71,7 @@ func TestAFleetOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	if s.Ready != 2 || len(made) != 2 {
 		t.Errorf("%d ready, told of %d", s.Ready, len(made))
 	}
-	if got := fetch(t, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(port))+"/"); got != "one" {
+	if got := fetch(t, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(port))+"/"); got != "twin" {
 		t.Errorf("served %q", got)
 	}
 	// A daemon that starts now takes its own pods only.
@@ -127,7 +127,7 @@ const childEnv = "ADAMANT_FLEET_CHILD"
 // What a process that was killed kept of its own is removed by the next one.
 func TestWhatAKilledProcessKeptIsSwept(t *testing.T) {
 	e := openEngine(t)
-	loadVersion(t, e, "killed:1", "one", "")
+	loadVersion(t, e, "killed:1", "killed", "")
 	child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$", "-test.v")
 	child.Env = append(os.Environ(), childEnv+"="+lab.opts.Root+":"+lab.opts.State)
 	out, err := child.StdoutPipe()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -295,6 +296,7 @@ func started(t *testing.T, e *engine.Engine, s Status) string {
 		must(t, err)
 		all = append(all, fmt.Sprint(pod.Name, pod.Containers[0].Started.UnixNano()))
 	}
+	slices.Sort(all) // whoever adopts pods knows another moment of their making
 	return strings.Join(all, " ")
 }
 

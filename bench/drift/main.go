@@ -46,11 +46,11 @@ func run(ctx context.Context, files, rounds int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d, err := startDocker(ctx, dir)
+	d, err := startLab(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
+	defer func() { err = errors.Join(err, d.Stop()) }()
 	fmt.Printf("drift: %d changes in a container whose image has %d files\n", changesMade, files)
 	if err := d.load(ctx, files); err != nil {
 		return err
@@ -66,7 +66,7 @@ func run(ctx context.Context, files, rounds int) (err error) {
 }
 
 // measure times each way and prints its ratio to the first.
-func measure(ctx context.Context, d *docker, c container, rounds int) error {
+func measure(ctx context.Context, d *lab, c container, rounds int) error {
 	found, err := overlay.Lookup(ctx, c.id[:12])
 	if err == nil && (found.ID != c.id || found.PID != c.pid || found.Runtime != "docker") {
 		err = fmt.Errorf("container %s is taken for %v", c.id, found)

@@ -116,6 +116,10 @@ func removeCgroups() {
 	}
 }
 
+// Kubeconfig is the path of a file by which clients reach the cluster, with all
+// rights.
+func (c *Cluster) Kubeconfig() string { return c.path("kubeconfig") }
+
 func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }
 
 // program finds a program in the two directories that the options name.

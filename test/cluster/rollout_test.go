@@ -49,7 +49,7 @@ type outcome struct {
 func newKubeWorld(t *testing.T) *kubeWorld {
 	t.Helper()
 	t.Parallel()
-	c, err := kube.Open(shared.cluster.path("kubeconfig"), "test")
+	c, err := kube.Open(shared.cluster.Kubeconfig(), "test")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-package main
+// Package docker starts a Docker daemon of its own for benchmarks.
+package docker
 
 import (
 	"bytes"
@@ -17,33 +18,30 @@ import (
 	"time"
 )
 
-// docker is a daemon with a containerd, both started here and nobody else's.
-type docker struct {
+// A Daemon is a dockerd with a containerd, both started here and nobody else's.
+// Its containers have no network but what they ask for.
+type Daemon struct {
 	dir        string
 	containerd *exec.Cmd
 	daemon     *exec.Cmd
 	client     *http.Client
 }
 
-type container struct {
-	id  string
-	pid int
-}
+// Host is the daemon's address, as DOCKER_HOST has it.
+func (d *Daemon) Host() string { return "unix://" + filepath.Join(d.dir, "docker.sock") }
 
-func startDocker(ctx context.Context, dir string) (d *docker, err error) {
-	dockerd, err := findDockerd(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
+// Start runs a dockerd as Find returns it, with all its files below dir, and
+// waits until it answers.
+func Start(ctx context.Context, dir, dockerd string) (d *Daemon, err error) {
 	socket := filepath.Join(dir, "docker.sock")
-	d = &docker{dir: dir, client: &http.Client{Transport: &http.Transport{
+	d = &Daemon{dir: dir, client: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 	}}}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, d.stop())
+			err = errors.Join(err, d.Stop())
 		}
 	}()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -54,12 +52,12 @@ func startDocker(ctx context.Context, dir string) (d *docker, err error) {
 	if err != nil {
 		return d, err
 	}
-	if d.containerd, err = d.daemonize("containerd", "-c", at("containerd.toml")); err != nil {
+	if d.containerd, err = d.daemonize(dockerd, "containerd", "-c", at("containerd.toml")); err != nil {
 		return d, err
 	}
-	d.daemon, err = d.daemonize(dockerd,
+	d.daemon, err = d.daemonize(dockerd, dockerd,
 		"--data-root", at("data"), "--exec-root", at("exec"), "--pidfile", at("docker.pid"), "--config-file", at("daemon.json"),
-		"-H", "unix://"+socket, "--containerd", at("containerd.sock"), "--storage-driver", "overlay2",
+		"-H", d.Host(), "--containerd", at("containerd.sock"), "--storage-driver", "overlay2",
 		"--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
 	if err != nil {
 		return d, err
@@ -67,9 +65,9 @@ func startDocker(ctx context.Context, dir string) (d *docker, err error) {
 	return d, d.wait(ctx)
 }
 
-// findDockerd returns a dockerd to run: the one that is installed, or one that
-// is unpacked from Debian's package.
-func findDockerd(ctx context.Context, dir string) (string, error) {
+// Find returns a dockerd to run: the one that is installed, or one that is
+// unpacked from Debian's package below dir.
+func Find(ctx context.Context, dir string) (string, error) {
 	if path, err := exec.LookPath("dockerd"); err == nil {
 		return path, nil
 	}
@@ -81,26 +79,28 @@ func findDockerd(ctx context.Context, dir string) (string, error) {
 	return filepath.Join(dir, "deb/root/usr/sbin/dockerd"), nil
 }
 
-// daemonize starts a daemon with what is unpacked in its PATH and a log.
-func (d *docker) daemonize(name string, args ...string) (*exec.Cmd, error) {
+// daemonize starts a daemon, with what was unpacked beside dockerd in its PATH,
+// and a log.
+func (d *Daemon) daemonize(dockerd, name string, args ...string) (*exec.Cmd, error) {
 	log, err := os.Create(filepath.Join(d.dir, filepath.Base(name)+".log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	cmd := exec.Command(name, args...)
-	unpacked := filepath.Join(d.dir, "deb/root/usr/bin") + ":" + filepath.Join(d.dir, "deb/root/usr/sbin")
+	sbin := filepath.Dir(dockerd)
+	unpacked := filepath.Join(sbin, "../bin") + ":" + sbin
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin:"+unpacked)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us alone
 	return cmd, cmd.Start()
 }
 
-func (d *docker) wait(ctx context.Context) error {
+func (d *Daemon) wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		if err := d.call(ctx, http.MethodGet, "/_ping", nil, nil); err == nil {
+		if err := d.Call(ctx, http.MethodGet, "/_ping", nil, nil); err == nil {
 			return nil
 		}
 		select {
@@ -112,15 +112,15 @@ func (d *docker) wait(ctx context.Context) error {
 	}
 }
 
-// stop removes the containers and ends both daemons.
-func (d *docker) stop() error {
+// Stop removes the containers and ends both daemons.
+func (d *Daemon) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var list []struct{ ID string }
 	var errs []error
-	if d.daemon != nil && d.call(ctx, http.MethodGet, "/containers/json?all=1", nil, &list) == nil {
+	if d.daemon != nil && d.Call(ctx, http.MethodGet, "/containers/json?all=1", nil, &list) == nil {
 		for _, c := range list {
-			errs = append(errs, d.call(ctx, http.MethodDelete, "/containers/"+c.ID+"?force=1", nil, nil))
+			errs = append(errs, d.Call(ctx, http.MethodDelete, "/containers/"+c.ID+"?force=1", nil, nil))
 		}
 	}
 	for _, cmd := range []*exec.Cmd{d.daemon, d.containerd} {
@@ -136,8 +136,8 @@ func (d *docker) stop() error {
 	return errors.Join(errs...)
 }
 
-// call makes one request of the API. A body that is a reader is an archive.
-func (d *docker) call(ctx context.Context, method, path string, body, answer any) error {
+// Call makes one request of the API. A body that is a reader is an archive.
+func (d *Daemon) Call(ctx context.Context, method, path string, body, answer any) error {
 	var r io.Reader
 	kind := "application/json"
 	switch b := body.(type) {
@@ -172,50 +172,4 @@ func (d *docker) call(ctx context.Context, method, path string, body, answer any
 		return nil
 	}
 	return json.Unmarshal(data, answer)
-}
-
-// load imports the image.
-func (d *docker) load(ctx context.Context, files int) error {
-	program := filepath.Join(d.dir, "pause")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/adamant-sh/adamant/bench/drift/pause")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
-	}
-	r, w := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		w.CloseWithError(writeImage(w, files, program))
-	}()
-	err := d.call(ctx, http.MethodPost, "/images/create?fromSrc=-&repo=bench&tag=1", io.Reader(r), nil)
-	r.CloseWithError(err)
-	<-done
-	return err
-}
-
-// run starts a container of the image.
-func (d *docker) run(ctx context.Context) (container, error) {
-	var made struct{ ID string }
-	spec := map[string]any{"Image": "bench:1", "Cmd": []string{"/pause"}, "HostConfig": map[string]any{"NetworkMode": "none"}}
-	if err := d.call(ctx, http.MethodPost, "/containers/create", spec, &made); err != nil {
-		return container{}, err
-	}
-	if err := d.call(ctx, http.MethodPost, "/containers/"+made.ID+"/start", nil, nil); err != nil {
-		return container{}, err
-	}
-	var is struct{ State struct{ Pid int } }
-	err := d.call(ctx, http.MethodGet, "/containers/"+made.ID+"/json", nil, &is)
-	return container{made.ID, is.State.Pid}, err
-}
-
-// changes does what docker diff asks the daemon for, and returns the paths.
-func (d *docker) changes(ctx context.Context, id string) ([]string, error) {
-	var list []struct{ Path string }
-	err := d.call(ctx, http.MethodGet, "/containers/"+id+"/changes", nil, &list)
-	var paths []string
-	for _, change := range list {
-		paths = append(paths, change.Path)
-	}
-	return paths, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"text/template"
 
 	"github.com/spf13/cobra"
@@ -62,6 +63,9 @@ func (a *app) serve(ctx context.Context) error {
 	go func() { served <- s.Serve() }()
 	a.progress("serving at %s", a.socket())
 	notifySystemd("READY=1")
+	var wg sync.WaitGroup
+	trimming, stopTrimming := context.WithCancel(ctx)
+	wg.Go(func() { trimProgram(trimming) })
 	select {
 	case <-ctx.Done():
 		a.progress("ending; the pods go on")
@@ -69,6 +73,8 @@ func (a *app) serve(ctx context.Context) error {
 	case err = <-served:
 	}
 	notifySystemd("STOPPING=1")
+	stopTrimming()
+	wg.Wait()
 	return errors.Join(err, s.Close(), f.Close())
 }
 

@@ -61,8 +61,8 @@ func (c *care) checkSizes() error {
 // enforce stops the pod, and ends its supervision with the reason, when it
 // breaks a limit. It returns when ctx ends.
 func (c *care) enforce(ctx context.Context, end context.CancelCauseFunc) error {
-	ticker := time.NewTicker(enforceEvery)
-	defer ticker.Stop()
+	tick := time.NewTimer(untilNext(enforceEvery))
+	defer tick.Stop()
 	var deadline <-chan time.Time
 	if s := c.rec.Spec.Spec.ActiveDeadlineSeconds; s != nil {
 		t := time.NewTimer(time.Until(c.rec.Created.Add(time.Duration(*s) * time.Second)))
@@ -76,7 +76,8 @@ func (c *care) enforce(ctx context.Context, end context.CancelCauseFunc) error {
 			return nil
 		case <-deadline:
 			err = &EvictedError{fmt.Sprintf("it ran longer than its activeDeadlineSeconds of %d", *c.rec.Spec.Spec.ActiveDeadlineSeconds)}
-		case <-ticker.C:
+		case <-tick.C:
+			tick.Reset(untilNext(enforceEvery))
 			c.rotateLogs(ctx)
 			err = c.checkSizes()
 		}

@@ -111,7 +111,7 @@ func (c *care) watchEnd(ctx context.Context) {
 	stopping := make(chan struct{}, 1)
 	c.e.stopping.Store(c.l.uid, stopping)
 	defer c.e.stopping.Delete(c.l.uid)
-	tick := time.NewTimer(untilLook(time.Now()))
+	tick := time.NewTimer(untilNext(lookForEnd))
 	defer tick.Stop()
 	for gone := false; !gone; {
 		select {
@@ -121,16 +121,17 @@ func (c *care) watchEnd(ctx context.Context) {
 			gone = true
 		case <-tick.C:
 			gone = c.over()
-			tick.Reset(untilLook(time.Now()))
+			tick.Reset(untilNext(lookForEnd))
 		}
 	}
 	c.readiness.end("it is being stopped")
 }
 
-// untilLook is the time until the next look, which is the same for all pods:
-// to wake up costs far more than to look.
-func untilLook(now time.Time) time.Duration {
-	return now.Truncate(lookForEnd).Add(lookForEnd).Sub(now)
+// untilNext is the time until the next look of so many, which is the same for
+// all pods: to wake up costs far more than to look.
+func untilNext(every time.Duration) time.Duration {
+	now := time.Now()
+	return now.Truncate(every).Add(every).Sub(now)
 }
 
 // tellStopping has whoever supervises a pod in this process know that it is

@@ -24,11 +24,9 @@ func (k *keeper) watchDrift() {
 		case <-k.ctx.Done():
 			return
 		case i := <-k.check:
-			k.compare(i)
+			k.compareAll([]*instance{i})
 		case <-ticker.C:
-			for _, i := range k.comparable() {
-				k.compare(i)
-			}
+			k.compareAll(k.comparable())
 		}
 	}
 }
@@ -54,15 +52,23 @@ func (k *keeper) comparable() []*instance {
 	return list
 }
 
-// compare looks at all containers of an instance.
-func (k *keeper) compare(i *instance) {
-	ctx, cancel := context.WithTimeout(k.ctx, time.Minute)
-	defer cancel()
+// compareAll looks at instances by the policy of now.
+func (k *keeper) compareAll(list []*instance) {
 	r, err := k.record()
 	if err != nil {
 		k.fleet.log(err)
 		return
 	}
+	for _, i := range list {
+		k.compare(i, r.Policy.Severity)
+	}
+}
+
+// compare looks at all containers of an instance for changes that are at least
+// so severe.
+func (k *keeper) compare(i *instance, least drift.Severity) {
+	ctx, cancel := context.WithTimeout(k.ctx, time.Minute)
+	defer cancel()
 	verdict, changes := rollout.Clean, 0
 	v, err := k.viewOf(ctx, i)
 	if err != nil {
@@ -70,7 +76,7 @@ func (k *keeper) compare(i *instance) {
 	}
 	for _, c := range v.containers {
 		report, err := c.drift(ctx)
-		got, counts := judge(report, err, r.Policy.Severity)
+		got, counts := judge(report, err, least)
 		if got == rollout.Drifted && changes == 0 {
 			k.keepEvidence(ctx, i, v.pod, c.Container, report)
 		}

@@ -3,7 +3,6 @@ package probe
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -73,7 +72,7 @@ func (h HTTP) get(ctx context.Context) (status int, body string, err error) {
 		req.Host = host
 		req.Header.Del("Host")
 	}
-	client := http.Client{Transport: transport(), CheckRedirect: sameHost}
+	client := http.Client{Transport: oneShot{}, CheckRedirect: sameHost}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
@@ -115,16 +114,6 @@ func (h HTTP) url() *url.URL {
 	}
 	u.Host = net.JoinHostPort(h.Host, strconv.Itoa(h.Port))
 	return u
-}
-
-// transport makes every request on its own connection and through no proxy.
-func transport() *http.Transport {
-	return &http.Transport{
-		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true},
-		DisableKeepAlives:  true,
-		DisableCompression: true,
-		Proxy:              nil,
-	}
 }
 
 func sameHost(req *http.Request, via []*http.Request) error {

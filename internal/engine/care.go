@@ -212,7 +212,7 @@ const (
 	pollMax = 250 * time.Millisecond
 	// lookAgain bounds how long only the kernel is listened to. It tells every
 	// end, so that to look is only for a runtime that loses a container.
-	lookAgain = time.Minute
+	lookAgain = 5 * time.Minute
 )
 
 func sleep(ctx context.Context, d time.Duration) error {

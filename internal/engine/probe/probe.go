@@ -59,7 +59,8 @@ type Verdict struct {
 }
 
 // Run asks until ctx ends: first at started plus the initial delay, then every
-// period, never twice at a time. It tells each verdict to report, whose return
+// period, never twice at a time. While all is well it asks on whole seconds, so
+// that this machine wakes up once for all probes. It tells each verdict to report, whose return
 // value says whether to go on.
 func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report func(Verdict) bool) {
 	s = s.withDefaults()
@@ -77,11 +78,25 @@ func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report f
 		if ctx.Err() != nil {
 			return // the answer is about the end, not about the program
 		}
-		if !result.Unknown && !report(c.count(result, s)) {
-			return
+		well := false
+		if !result.Unknown {
+			v := c.count(result, s)
+			if !report(v) {
+				return
+			}
+			well = v.OK && result.OK && !v.Changed
 		}
-		next.Reset(max(0, s.Period-time.Since(began)))
+		next.Reset(s.pause(began, well))
 	}
+}
+
+// pause is the time until the next answer is asked for.
+func (s Schedule) pause(began time.Time, well bool) time.Duration {
+	next := began.Add(s.Period)
+	if well {
+		next = next.Round(time.Second)
+	}
+	return max(0, time.Until(next))
 }
 
 func ask(ctx context.Context, h Handler, timeout time.Duration) Result {

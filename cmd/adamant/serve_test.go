@@ -34,13 +34,16 @@ type served struct {
 }
 
 // serve starts a daemon. At the end of the test everything of it must go.
-func serve(t *testing.T) *served {
+func serve(t *testing.T) *served { return serveOn(t, "") }
+
+// serveOn starts a daemon with another data directory.
+func serveOn(t *testing.T, root string) *served {
 	t.Helper()
 	shared := openLab(t)
 	dir, err := os.MkdirTemp("/var/tmp", "adamant-serve-")
 	check(t, err)
 	s := &served{t: t, images: web.NewMaker(dir), lab: &lab{
-		dir: dir, bin: shared.bin, root: filepath.Join(dir, "root"), state: filepath.Join(dir, "state"),
+		dir: dir, bin: shared.bin, root: or(root, filepath.Join(dir, "root")), state: filepath.Join(dir, "state"),
 		container: shared.container, debian: shared.debian,
 	}}
 	s.start()

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/rollout"
+)
+
+// TestReboot takes from the machine what a reboot takes: all processes, mounts
+// and network, and what is in /run. The next daemon brings everything back as
+// declared.
+func TestReboot(t *testing.T) {
+	s := serve(t)
+	s.load("reboot", "a", "")
+	port := freePort(t)
+	s.apply(webManifest("reboot", 2, port))
+	before := s.ended("web")
+	s.reboot()
+	after := s.ended("web")
+	if after.Generation != before.Generation || after.Phase != rollout.Complete {
+		t.Errorf("after the reboot it is %s at generation %d, before it was %s at %d", after.Phase, after.Generation, before.Phase, before.Generation)
+	}
+	s.until("a request is answered", func() bool { return fetch(port) != "" })
+	s.onlyRuns(2)
+	check(t, s.adamant("delete", "web", "svc/web"))
+}
+
+func (s *served) reboot() {
+	s.t.Helper()
+	network, err := s.network()
+	check(s.t, err)
+	s.kill()
+	for _, program := range []string{"containerd", "containerd-shim", "/web", "/pause"} {
+		s.until(program+" is killed", func() bool {
+			pids := s.processes(program)
+			for _, pid := range pids {
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+			return len(pids) == 0
+		})
+	}
+	s.unmount()
+	check(s.t, errors.Join(os.RemoveAll(s.state), exec.Command("ip", "link", "delete", network.bridge).Run()))
+	s.start()
+}
+
+// unmount unmounts all below the lab, the last mounted first.
+func (s *served) unmount() {
+	s.t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	check(s.t, err)
+	for _, line := range slices.Backward(strings.Split(string(mounts), "\n")) {
+		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], s.dir+"/") {
+			check(s.t, unix.Unmount(f[4], unix.MNT_DETACH))
+		}
+	}
+}
+
+// onlyRuns fails unless there are so many pods, and waits for those that end.
+func (s *served) onlyRuns(n int) {
+	s.t.Helper()
+	var pods podListJSON
+	s.until(fmt.Sprintf("there are %d pods", n), func() bool {
+		return s.ask(&pods, "ps", "-o", "json") == nil && len(pods.Pods) == n
+	})
+}
+
+// TestFullDisk fills the disk while instances run: they go on to serve, nothing
+// that was said is lost, and once there is room again what was declared comes
+// about. The daemon is killed meanwhile.
+func TestFullDisk(t *testing.T) {
+	disk := smallDisk(t)
+	s := serveOn(t, filepath.Join(disk, "root"))
+	s.load("full-a", "a", "")
+	s.load("full-b", "b", "")
+	port := freePort(t)
+	s.apply(webManifest("full-a", 2, port))
+	s.ended("web")
+	file := filepath.Join(s.dir, "b.yaml")
+	check(t, os.WriteFile(file, []byte(webManifest("full-b", 2, port)), 0o600))
+
+	full := filepath.Join(disk, "full")
+	fill(t, full)
+	err := s.adamant("apply", "-f", file) // whether that can be noted is not for us to say
+	t.Logf("applied on a full disk: %v", err)
+	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+		if fetch(port) == "" {
+			t.Fatal("on a full disk no request is answered")
+		}
+	}
+	s.kill()
+	check(t, os.Remove(full))
+	s.start()
+
+	s.apply(webManifest("full-b", 2, port))
+	if st := s.ended("web"); st.Phase != rollout.Complete || st.Generation != 2 {
+		t.Errorf("with room on the disk it is %s at generation %d: %s", st.Phase, st.Generation, st.Reason)
+	}
+	s.until("the new version answers", func() bool { return strings.Contains(fetch(port), "b") })
+	s.onlyRuns(2)
+	var doc struct{ History fleet.History }
+	check(t, s.ask(&doc, "rollout", "history", "web", "-o", "json"))
+	if n := len(doc.History.Rollouts); n != 2 {
+		t.Errorf("the history has %d rollouts, want 2: %+v", n, doc.History.Rollouts)
+	}
+	check(t, s.adamant("delete", "web", "svc/web"))
+}
+
+// smallDisk is a file system that is full soon.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "adamant-disk-")
+	check(t, err)
+	check(t, unix.Mount("small", dir, "tmpfs", 0, "size=200m"))
+	t.Cleanup(func() { check(t, errors.Join(unix.Unmount(dir, 0), os.Remove(dir))) })
+	return dir
+}
+
+func fill(t *testing.T, file string) {
+	t.Helper()
+	f, err := os.Create(file)
+	check(t, err)
+	defer f.Close()
+	for n := 1 << 20; n > 0; {
+		if _, err := f.Write(make([]byte, n)); errors.Is(err, unix.ENOSPC) {
+			n /= 2
+		} else {
+			check(t, err)
+		}
+	}
+}
+
+// TestImageGone removes images behind the daemon's back: nothing is applied that
+// has none, instances that run go on, and what lacks its image says so and comes
+// back with it.
+func TestImageGone(t *testing.T) {
+	s := serve(t)
+	s.load("gone-a", "a", "")
+	s.load("gone-b", "b", "")
+	port := freePort(t)
+	s.apply(webManifest("gone-a", 2, port))
+	s.ended("web")
+
+	s.removeImage("gone-b")
+	file := filepath.Join(s.dir, "b.yaml")
+	check(t, os.WriteFile(file, []byte(webManifest("gone-b", 2, port)), 0o600))
+	if err := s.adamant("apply", "-f", file); err == nil || !strings.Contains(err.Error(), "gone-b") {
+		t.Errorf("applying what has no image: %v", err)
+	}
+	if st := s.ended("web"); st.Generation != 1 {
+		t.Errorf("a generation without an image was begun: %+v", st)
+	}
+
+	s.removeImage("gone-a")
+	if fetch(port) == "" {
+		t.Error("instances whose image is removed do not serve")
+	}
+	for _, pid := range s.processes("/web") {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	s.until("the status says what is missing", func() bool {
+		var doc struct{ Workload fleet.Status }
+		err := s.ask(&doc, "status", "web", "-o", "json")
+		for _, i := range doc.Workload.Instances {
+			if err == nil && strings.Contains(i.Message, "gone-a") {
+				return true
+			}
+		}
+		return false
+	})
+	s.load("gone-a", "a", "")
+	if st := s.ended("web"); st.Generation != 1 {
+		t.Errorf("with its image it is at generation %d", st.Generation)
+	}
+	s.until("a request is answered", func() bool { return fetch(port) != "" })
+	check(t, s.adamant("delete", "web", "svc/web"))
+}
+
+// removeImage takes all names of an image from the runtime.
+func (s *served) removeImage(name string) {
+	s.t.Helper()
+	ctr := func(args ...string) string {
+		out, err := exec.Command("ctr", append([]string{"--address", filepath.Join(s.state, "containerd.sock"), "--namespace", "k8s.io", "images"}, args...)...).CombinedOutput()
+		if err != nil {
+			s.t.Fatalf("ctr %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	for line := range strings.Lines(ctr("ls")) {
+		if strings.Contains(line, "/"+name) {
+			ctr("rm", "--sync", strings.Fields(line)[0])
+		}
+	}
+}

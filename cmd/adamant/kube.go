@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/gate"
 	"github.com/adamant-sh/adamant/internal/kube"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/rollout"
@@ -40,10 +41,7 @@ func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, time
 		return err
 	}
 	results, err := cluster.Apply(ctx, objects, kube.Options{
-		Spec: func(d *appsv1.Deployment) (rollout.Spec, error) {
-			spec, _, err := fleet.PolicyOf(d)
-			return spec, err
-		},
+		Spec:    clusterSpec,
 		Event:   func(workload string, e rollout.Event) { a.progress("%s  %-12s %s", workload, e.Reason, e.Message) },
 		Report:  func(workload string, err error) { a.progress("%s  %v; trying again", workload, err) },
 		Timeout: timeout,
@@ -52,6 +50,17 @@ func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, time
 		return hint{err, "apply again to go on: a Deployment that is being rolled out stays paused until then"}
 	}
 	return a.printClusterResults(results)
+}
+
+// clusterSpec is how a Deployment is replaced in a cluster, where no traffic
+// passes through here.
+func clusterSpec(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
+	spec, policy, err := fleet.PolicyOf(d)
+	if err == nil && policy.ErrorRate > 0 {
+		err = fmt.Errorf("annotation %s: nobody counts requests in a cluster; ask by %s or %s",
+			fleet.AnnotationErrorRate, fleet.AnnotationHTTP, fleet.AnnotationCommand)
+	}
+	return spec, policy.Questions, err
 }
 
 func (a *app) printClusterResults(results []kube.Result) error {
@@ -68,7 +77,7 @@ func (a *app) printClusterResults(results []kube.Result) error {
 		}
 		fmt.Fprintln(a.out)
 		for _, pod := range r.Unchecked {
-			a.progress("note: pod %s can write its root, and was not compared with its image", pod)
+			a.progress("note: pod %s can write its root, and was not compared with its image; adamant seal makes the root read-only", pod)
 		}
 	}
 	if a.json() {

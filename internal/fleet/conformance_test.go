@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -52,12 +53,24 @@ func (w *world) open() {
 	w.fleet, w.opened = f, time.Now()
 }
 
+// natures are those of the web server; it is good where there is none.
+var natures = map[conformance.Nature]string{
+	conformance.Crashes: web.Crashes, conformance.NeverReady: web.NeverReady, conformance.PageRefuses: web.Errors,
+}
+
+var gates = map[conformance.Nature]map[string]string{
+	conformance.Passes:         {AnnotationCommand: "pass", AnnotationHTTP: "/?a=b"},
+	conformance.CommandRefuses: {AnnotationCommand: "refuse"},
+	conformance.PageRefuses:    {AnnotationHTTP: ":8080/"},
+}
+
 // Apply loads an image for the version and applies it.
 func (w *world) Apply(ctx context.Context, version string, n conformance.Nature) error {
 	image := w.key.Name + "-" + version
-	nature := map[conformance.Nature]string{conformance.Good: web.Good, conformance.Crashes: web.Crashes, conformance.NeverReady: web.NeverReady}[n]
-	loadVersion(w.t, w.engine, image, version, nature)
-	text := deployment(w.key.Name, image+":1", conformance.Spec().Replicas, map[string]string{AnnotationOnDrift: "report"}, "")
+	loadVersion(w.t, w.engine, image, version, natures[n])
+	annotations := map[string]string{AnnotationOnDrift: "report"}
+	maps.Copy(annotations, gates[n])
+	text := deployment(w.key.Name, image+":1", conformance.Spec().Replicas, annotations, "")
 	f, err := manifest.Parse("world.yaml", []byte(text))
 	if err != nil {
 		return err

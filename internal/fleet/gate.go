@@ -2,158 +2,72 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
-	"sync"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
+	"github.com/adamant-sh/adamant/internal/gate"
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
-
-// gateTime bounds how long the gates of one instance may take.
-const gateTime = time.Minute
 
 // minRequests is how many requests of the new generation there must be before
 // their errors say anything.
 const minRequests = 20
 
-// A gate asks the application, not the process, whether a generation is good:
-// a command in each of its ready instances, and a page of each.
-type gate struct {
-	name string
-	mu   sync.Mutex
-	done bool
-	why  string
-}
-
-func (g *gate) result() rollout.GateResult {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return rollout.GateResult{Gate: g.name, Done: g.done, Reason: g.why}
-}
-
 // ask begins to ask a gate, unless that is under way. The lock is held.
 func (k *keeper) ask(name string) {
-	if name == "" {
+	if name == "" || k.gate.IsAsked(name) {
 		return
 	}
-	if k.gate != nil && k.gate.name == name && (!k.gate.result().Done || k.gate.result().Reason != "") {
-		return
-	}
-	g := &gate{name: name}
-	k.gate = g
 	r, err := k.record()
 	if err != nil {
 		k.fleet.log(err)
 		return
 	}
-	var asked []*instance
+	g := gate.New(name)
+	k.gate = g
+	var asked []gate.Candidate
 	for _, i := range k.sorted() {
 		if i.Ready && !i.Ending && i.Generation == r.State.Target {
-			asked = append(asked, i)
+			asked = append(asked, gate.Candidate{ID: i.ID, Instance: reachable{i}, Spec: i.template})
 		}
 	}
 	k.wg.Go(func() {
-		err := k.askAll(r.Policy, asked)
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.done = true; err != nil {
-			g.why = err.Error()
-		}
+		g.Ask(k.ctx, r.Policy.Questions, asked)
 		k.poke()
 	})
 }
 
-// askAll asks every instance, and fails with the first that does not pass.
-func (k *keeper) askAll(p Policy, instances []*instance) error {
-	for _, i := range instances {
-		ctx, cancel := context.WithTimeout(k.ctx, gateTime)
-		err := errors.Join(k.askCommand(ctx, p.Command, i), askHTTP(ctx, p.HTTP, i))
-		cancel()
-		if err != nil {
-			return fmt.Errorf("instance %s: %w", i.ID, err)
-		}
+// A reachable is an instance as gates ask it.
+type reachable struct{ *instance }
+
+// Run implements gate.Instance.
+func (r reachable) Run(ctx context.Context, command []string) (int, []byte, error) {
+	pod, err := r.pod.Fresh(ctx)
+	if err != nil {
+		return 0, nil, err
 	}
-	return nil
+	res, err := pod.ExecSync(ctx, "", command, gate.Timeout)
+	return int(res.ExitCode), append(res.Stderr, res.Stdout...), err
 }
 
-func (k *keeper) askCommand(ctx context.Context, command string, i *instance) error {
-	if command == "" {
-		return nil
-	}
-	pod, err := i.pod.Fresh(ctx)
-	if err != nil {
-		return err
-	}
-	res, err := pod.ExecSync(ctx, "", []string{"/bin/sh", "-c", command}, gateTime)
-	if err != nil {
-		return fmt.Errorf("command %q: %w", command, err)
-	}
-	if res.ExitCode != 0 {
-		return fmt.Errorf("command %q: exit status %d: %s", command, res.ExitCode, firstLine(append(res.Stderr, res.Stdout...)))
-	}
-	return nil
-}
-
-func askHTTP(ctx context.Context, page string, i *instance) error {
-	if page == "" {
-		return nil
-	}
-	url, err := pageOf(page, i)
-	if err != nil {
-		return err
-	}
+// Fetch implements gate.Instance.
+func (r reachable) Fetch(ctx context.Context, port int, page string) (int, error) {
+	url := "http://" + net.JoinHostPort(r.address(), strconv.Itoa(port)) + page
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	client := http.Client{
-		Timeout:       gateTime,
 		Transport:     &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	resp.Body.Close()
-	if resp.StatusCode >= 400 {
-		return fmt.Errorf("GET %s: %s", page, resp.Status)
-	}
-	return nil
-}
-
-// pageOf is the address of a page of an instance: at the port that is named, or
-// at the first that it declares.
-func pageOf(page string, i *instance) (string, error) {
-	port, path := firstPort(i.template), page
-	if rest, ok := strings.CutPrefix(page, ":"); ok {
-		number, after, _ := strings.Cut(rest, "/")
-		n, err := strconv.Atoi(number)
-		if err != nil || n < 1 || n > 65535 {
-			return "", fmt.Errorf("%q: want a port from 1 to 65535", page)
-		}
-		port, path = n, "/"+after
-	}
-	if port == 0 {
-		return "", fmt.Errorf("%q: the pod declares no port; write :PORT%s", page, page)
-	}
-	return "http://" + net.JoinHostPort(i.address(), strconv.Itoa(port)) + path, nil
-}
-
-func firstPort(spec *corev1.PodSpec) int {
-	for _, c := range spec.Containers {
-		for _, p := range c.Ports {
-			return int(p.ContainerPort)
-		}
-	}
-	return 0
+	return resp.StatusCode, resp.Body.Close()
 }
 
 // address is where an instance's ports are.
@@ -162,12 +76,6 @@ func (i *instance) address() string {
 		return "127.0.0.1"
 	}
 	return i.ip
-}
-
-// firstLine is the beginning of what a command printed.
-func firstLine(out []byte) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return line[:min(len(line), 200)]
 }
 
 // fault is what the traffic says against the generation that is rolled out.

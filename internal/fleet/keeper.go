@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/gate"
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
 
@@ -29,7 +30,7 @@ type keeper struct {
 	failedAt  time.Time
 	notBefore time.Time // nothing is made earlier
 	shares    map[int]int
-	gate      *gate
+	gate      *gate.Gate
 	requests  uint64 // that the target had got before its rollout began
 	failures  uint64 // likewise
 	deleting  bool
@@ -72,9 +73,7 @@ func (k *keeper) Observe(context.Context) (rollout.Observation, error) {
 	for g, f := range k.failed {
 		o.Failed[g] = f
 	}
-	if k.gate != nil {
-		o.Gate = k.gate.result()
-	}
+	o.Gate = k.gate.Result()
 	o.Fault = k.fault()
 	return o, nil
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/gate"
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
 
@@ -32,8 +33,7 @@ const (
 
 // A Policy is what a workload's annotations say beyond its rollout.Spec.
 type Policy struct {
-	Command   string         `json:"command,omitempty"`
-	HTTP      string         `json:"http,omitempty"`
+	gate.Questions
 	ErrorRate float64        `json:"errorRate,omitempty"` // 0.01 is 1 %; 0 asks for none
 	Severity  drift.Severity `json:"severity"`
 }
@@ -92,7 +92,10 @@ func (e *AnnotationError) Error() string {
 // annotated reads all annotations into spec and a Policy.
 func annotated(spec *rollout.Spec, a map[string]string) (Policy, error) {
 	spec.OnDrift, spec.Budget, spec.Hold = rollout.Replace, defaultBudget, defaultHold
-	policy := Policy{Severity: drift.Medium, Command: a[AnnotationCommand], HTTP: a[AnnotationHTTP]}
+	policy := Policy{
+		Questions: gate.Questions{Command: a[AnnotationCommand], HTTP: a[AnnotationHTTP]},
+		Severity:  drift.Medium,
+	}
 	for _, r := range []struct {
 		name, want string
 		read       func(string) bool
@@ -137,7 +140,7 @@ func annotated(spec *rollout.Spec, a map[string]string) (Policy, error) {
 	if spec.Kind == rollout.Canary && len(spec.Steps) == 0 {
 		spec.Steps = []rollout.Step{{Share: 10, Pause: time.Minute}, {Share: 50, Pause: time.Minute}}
 	}
-	spec.Gated = policy.Command != "" || policy.HTTP != ""
+	spec.Gated = policy.Any()
 	return policy, nil
 }
 

@@ -116,7 +116,7 @@ func (f *Fleet) status(r record) (Status, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s.Waiting = waiting(r, k.gate)
+	s.Waiting = waiting(r, k.gate.Result())
 	s.Shares = k.shares
 	if g, err := k.generation(r.State.Target); err == nil {
 		s.Images = g.Images
@@ -142,14 +142,14 @@ func (i *instance) status() InstanceStatus {
 }
 
 // waiting says for what a rollout waits, if not for its instances.
-func waiting(r record, g *gate) string {
+func waiting(r record, g rollout.GateResult) string {
 	switch {
 	case r.State.Phase.Ended():
 		return ""
 	case r.State.Paused:
 		return "paused by hand: adamant rollout resume"
-	case g != nil && !g.result().Done:
-		return "gate " + g.name
+	case g.Gate != "" && !g.Done:
+		return "gate " + g.Gate
 	case r.State.Held.IsZero():
 		return ""
 	case r.Spec.Kind == rollout.Canary && r.State.Step < len(r.Spec.Steps):

@@ -22,6 +22,7 @@ func (w *workload) Carry(ctx context.Context, d rollout.Decision) error {
 	for _, e := range d.Events {
 		w.event(e)
 	}
+	w.ask(ctx, d.Gate)
 	if !isHeld(w.seen.deployment) {
 		return nil
 	}

@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/adamant-sh/adamant/internal/gate"
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
 
@@ -36,7 +37,8 @@ type Cluster struct {
 	typed     kubernetes.Interface
 	objects   dynamic.Interface
 	kinds     meta.RESTMapper
-	namespace string // of objects that name none
+	config    *rest.Config // for what goes through the server to a pod
+	namespace string       // of objects that name none
 }
 
 // Open reads a kubeconfig, the usual ones if path is empty, and returns the
@@ -68,15 +70,16 @@ func connect(config *rest.Config, namespace string) (*Cluster, error) {
 		return nil, err
 	}
 	kinds := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(typed.Discovery()))
-	return &Cluster{typed: typed, objects: objects, kinds: kinds, namespace: namespace}, nil
+	return &Cluster{typed: typed, objects: objects, kinds: kinds, config: config, namespace: namespace}, nil
 }
 
 // Options say how Deployments are rolled out.
 type Options struct {
 	// Spec says how a Deployment is to be replaced, by its fields and
 	// annotations. It is given a Deployment with its own strategy, defaults and
-	// replicas set, also while that is another for the time of the rollout.
-	Spec func(*appsv1.Deployment) (rollout.Spec, error)
+	// replicas set, also while that is another for the time of the rollout. The
+	// questions are those of its gates.
+	Spec func(*appsv1.Deployment) (rollout.Spec, gate.Questions, error)
 
 	// Drift compares a container's root with its image; the ID is that of a
 	// pod's status, "containerd://…". If it is nil nothing is compared: pods

@@ -3,7 +3,6 @@ package kube
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"github.com/adamant-sh/adamant/internal/gate"
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
 
@@ -40,7 +40,9 @@ func newScene(t *testing.T, more ...runtime.Object) *workload {
 	}
 	d.Annotations = map[string]string{keptAnnotation: `{"strategy":{"type":"RollingUpdate"}}`}
 	w := (&Cluster{typed: fake.NewClientset(append(objects, more...)...)}).workload("shop", "web", Options{
-		Spec: func(*appsv1.Deployment) (rollout.Spec, error) { return rollout.Spec{Replicas: 2}, nil },
+		Spec: func(*appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
+			return rollout.Spec{Replicas: 2}, gate.Questions{}, nil
+		},
 	})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w.ctx, w.stop = ctx, cancel
@@ -222,13 +224,5 @@ func TestGiveBack(t *testing.T) {
 				t.Errorf("maxSurge %s: want %s", got, test.want)
 			}
 		})
-	}
-}
-
-func TestGatesAreRefused(t *testing.T) {
-	w := newScene(t)
-	w.opts.Spec = func(*appsv1.Deployment) (rollout.Spec, error) { return rollout.Spec{Gated: true}, nil }
-	if _, err := w.spec(nil); err == nil || !strings.Contains(err.Error(), "gates") {
-		t.Errorf("got %v", err)
 	}
 }

@@ -21,7 +21,7 @@ func (w *workload) Observe(ctx context.Context) (rollout.Observation, error) {
 		return rollout.Observation{}, err
 	}
 	w.seen = v
-	o := rollout.Observation{Failed: map[int]rollout.Failure{}}
+	o := rollout.Observation{Failed: map[int]rollout.Failure{}, Gate: w.gate.Result()}
 	for _, rs := range v.sets {
 		o.Instances = append(o.Instances, w.instances(ctx, rs, v.pods[rs.UID])...)
 		if f := w.failure(rs); f.Times > 0 {

@@ -18,6 +18,7 @@ import (
 // its controller.
 func (w *workload) run(ctx context.Context, begin func(context.Context) error) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer w.asking.Wait()
 	defer cancel(nil)
 	w.ctx, w.stop = ctx, func(err error) { cancel(err) }
 	r := Result{Namespace: w.namespace, Name: w.name}

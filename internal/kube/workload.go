@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 
+	"github.com/adamant-sh/adamant/internal/gate"
 	"github.com/adamant-sh/adamant/internal/rollout"
 )
 
@@ -30,6 +32,10 @@ type workload struct {
 
 	seen    view              // by the last Observe
 	failing map[int]time.Time // generations whose pods cannot be made, since when
+
+	questions gate.Questions // of the spec that was read last
+	gate      *gate.Gate
+	asking    sync.WaitGroup
 }
 
 // A view is a Deployment and what it owns, as it was observed.
@@ -92,16 +98,14 @@ func selected(d *appsv1.Deployment) metav1.ListOptions {
 // spec is how the Deployment is to be replaced. Drift that nobody can see must
 // not hold a rollout up.
 func (w *workload) spec(d *appsv1.Deployment) (rollout.Spec, error) {
-	spec, err := w.opts.Spec(d)
-	switch {
-	case err != nil:
-		return spec, fmt.Errorf("%s: %w", w, err)
-	case spec.Gated:
-		return spec, fmt.Errorf("%s: gates cannot be asked in a cluster; leave them out", w)
+	spec, questions, err := w.opts.Spec(d)
+	if err == nil {
+		err = spec.Validate()
 	}
-	if err := spec.Validate(); err != nil {
+	if err != nil {
 		return spec, fmt.Errorf("%s: %w", w, err)
 	}
+	w.questions = questions
 	if w.opts.Drift == nil {
 		spec.OnDrift = rollout.Report
 	}

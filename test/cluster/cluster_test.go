@@ -81,6 +81,12 @@ func buildImages(ctx context.Context, dir string) ([]string, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
 	}
+	if err := os.Mkdir(filepath.Join(root, "bin"), 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Link(filepath.Join(root, "inspector"), filepath.Join(root, "bin/sh")); err != nil {
+		return nil, err
+	}
 	var archives []string
 	for name, user := range map[string]string{"inspector": "", "inspector-user": "app"} {
 		archive := filepath.Join(dir, name+".tar")

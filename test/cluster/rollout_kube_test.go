@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/yaml"
 
+	"github.com/adamant-sh/adamant/internal/gate"
 	"github.com/adamant-sh/adamant/internal/rollout"
 	"github.com/adamant-sh/adamant/test/conformance"
 )
@@ -66,12 +67,12 @@ func TestRolloutByStrategy(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			w := newKubeWorld(t)
-			w.opts.Spec = func(d *appsv1.Deployment) (rollout.Spec, error) {
+			w.opts.Spec = func(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
 				spec := specOf(d)
 				if s.spec != nil {
 					s.spec(&spec)
 				}
-				return spec, nil
+				return spec, gate.Questions{}, nil
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -202,10 +203,10 @@ func TestTemplateOfAnother(t *testing.T) {
 // pods nobody could check for drift.
 func TestCanaryByHand(t *testing.T) {
 	w := newKubeWorld(t)
-	w.opts.Spec = func(d *appsv1.Deployment) (rollout.Spec, error) {
+	w.opts.Spec = func(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
 		spec := specOf(d)
 		spec.Kind, spec.Steps, spec.OnDrift = rollout.Canary, []rollout.Step{{Share: 33, ByHand: true}}, rollout.Replace
-		return spec, nil
+		return spec, gate.Questions{}, nil
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

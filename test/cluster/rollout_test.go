@@ -14,6 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/gate"
 	"github.com/adamant-sh/adamant/internal/kube"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/rollout"
@@ -55,7 +57,11 @@ func newKubeWorld(t *testing.T) *kubeWorld {
 	}
 	w := &kubeWorld{t: t, name: fmt.Sprintf("world-%d", worlds.Add(1)), cluster: c}
 	w.opts = kube.Options{
-		Spec:   func(d *appsv1.Deployment) (rollout.Spec, error) { return specOf(d), nil },
+		Spec: func(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
+			spec, questions := specOf(d), gate.Questions{Command: d.Annotations[fleet.AnnotationCommand], HTTP: d.Annotations[fleet.AnnotationHTTP]}
+			spec.Gated = questions.Any()
+			return spec, questions, nil
+		},
 		Event:  func(workload string, e rollout.Event) { t.Log(workload, e.Reason, e.Message) },
 		Report: func(workload string, err error) { t.Log(workload, err) },
 	}
@@ -91,7 +97,7 @@ func specOf(d *appsv1.Deployment) rollout.Spec {
 const deployment = `
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: NAME}
+metadata: {name: NAME, annotations: {GATES}}
 spec:
   replicas: 3
   minReadySeconds: 1
@@ -117,10 +123,22 @@ var natures = map[conformance.Nature]*strings.Replacer{
 	conformance.Crashes: strings.NewReplacer("[/inspector]", "[/inspector, crash]"),
 	conformance.NeverReady: strings.NewReplacer("[/inspector]",
 		"[/inspector]\n        readinessProbe: {exec: {command: [/inspector, fail]}, periodSeconds: 1}"),
+	conformance.Passes:         serving,
+	conformance.CommandRefuses: serving,
+	conformance.PageRefuses:    serving,
+}
+
+var serving = strings.NewReplacer("[/inspector]", "[/inspector, serve]\n        ports: [{containerPort: 8080}]")
+
+// gates are annotations.
+var gates = map[conformance.Nature]string{
+	conformance.Passes:         `adamant.sh/gate-command: pass, adamant.sh/gate-http: "/good?a=b"`,
+	conformance.CommandRefuses: "adamant.sh/gate-command: refuse",
+	conformance.PageRefuses:    `adamant.sh/gate-http: ":8080/bad"`,
 }
 
 func (w *kubeWorld) manifest(version string, n conformance.Nature) string {
-	return natures[n].Replace(strings.NewReplacer("NAME", w.name, "VERSION", version).Replace(deployment))
+	return natures[n].Replace(strings.NewReplacer("NAME", w.name, "VERSION", version, "GATES", gates[n]).Replace(deployment))
 }
 
 func (w *kubeWorld) Apply(_ context.Context, version string, n conformance.Nature) error {

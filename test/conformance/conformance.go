@@ -20,6 +20,11 @@ const (
 	Good       Nature = "good"        // is ready soon and stays so
 	Crashes    Nature = "crashes"     // exits with an error, each time it is started
 	NeverReady Nature = "never ready" // runs, and its readiness probe fails
+
+	// Those that are good, but have gates.
+	Passes         Nature = "passes"          // its command and its page let pass
+	CommandRefuses Nature = "command refuses" // its command prints "refused" and exits with 3
+	PageRefuses    Nature = "page refuses"    // its page answers with a status of 500 or more
 )
 
 // A World is one workload and whoever drives it. Its methods are called from

@@ -24,6 +24,9 @@ func Run(t *testing.T, newWorld func(t *testing.T) World) {
 		{"a new version replaces the old one", replaces},
 		{"a crashing version goes back", goesBack(Crashes, "crashed")},
 		{"a version that is never ready goes back", goesBack(NeverReady, "no progress")},
+		{"a version whose gates let pass replaces the old one", passes},
+		{"a version whose gate command fails goes back", goesBack(CommandRefuses, "exit status 3: refused")},
+		{"a version whose gate page fails goes back", goesBack(PageRefuses, "status 50")},
 		{"after going back the next version is taken", takesTheNext},
 		{"after a kill the same version goes on", goesOn},
 		{"after a kill a crashing version still goes back", goesOnBack},
@@ -49,6 +52,14 @@ func replaces(s *scene) {
 	s.establish("v1")
 	defer s.watch()()
 	s.apply("v2", Good)
+	s.ends(rollout.Complete)
+	s.runs("v2")
+}
+
+func passes(s *scene) {
+	s.establish("v1")
+	defer s.watch()()
+	s.apply("v2", Passes)
 	s.ends(rollout.Complete)
 	s.runs("v2")
 }

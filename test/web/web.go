@@ -56,10 +56,12 @@ func (m *Maker) Pack(ctx context.Context, name, version, nature string) (string,
 		return "", err
 	}
 	root := filepath.Join(dir, "root")
-	if err := os.MkdirAll(filepath.Join(root, "etc"), 0o755); err != nil {
-		return "", err
+	for _, path := range []string{"web", "bin/sh"} {
+		if err := m.place(filepath.Join(root, path)); err != nil {
+			return "", err
+		}
 	}
-	if err := os.Link(m.program(), filepath.Join(root, "web")); err != nil {
+	if err := os.Mkdir(filepath.Join(root, "etc"), 0o755); err != nil {
 		return "", err
 	}
 	for path, content := range map[string]string{
@@ -71,4 +73,12 @@ func (m *Maker) Pack(ctx context.Context, name, version, nature string) (string,
 	}
 	archive := filepath.Join(dir, "image.tar")
 	return archive, appimage.Pack(archive, root, appimage.App{Name: name, Cmd: []string{"/web"}, Port: 8080})
+}
+
+// place puts the server somewhere.
+func (m *Maker) place(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.Link(m.program(), path)
 }

@@ -3,24 +3,36 @@
 //
 //	inspector                wait until it is told to end
 //	inspector report PATH…   print the report and end
+//	inspector serve          answer at port 8080: /good well, anything else not
+//
+// As /bin/sh it is a shell for gates.
 package main
 
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/adamant-sh/adamant/test/cluster/inspect"
 )
 
 func main() {
+	if filepath.Base(os.Args[0]) == "sh" {
+		os.Exit(shell(os.Args[len(os.Args)-1]))
+	}
 	if len(os.Args) < 2 {
 		end := make(chan os.Signal, 1)
 		signal.Notify(end, syscall.SIGINT, syscall.SIGTERM)
 		<-end
 		return
+	}
+	if os.Args[1] == "serve" {
+		fmt.Fprintln(os.Stderr, "inspector:", serve())
+		os.Exit(1)
 	}
 	if os.Args[1] != "report" {
 		fmt.Fprintf(os.Stderr, "inspector: unknown command %q\n", os.Args[1])
@@ -34,4 +46,24 @@ func main() {
 		fmt.Fprintln(os.Stderr, "inspector:", err)
 		os.Exit(1)
 	}
+}
+
+func serve() error {
+	return http.ListenAndServe(":8080", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/good" || r.URL.RawQuery != "a=b" {
+			http.Error(w, "not good", http.StatusServiceUnavailable)
+		}
+	}))
+}
+
+// shell knows two commands.
+func shell(command string) int {
+	switch command {
+	case "pass":
+		return 0
+	case "refuse":
+		fmt.Println("refused")
+		return 3
+	}
+	return 127
 }

@@ -1,5 +1,6 @@
 // Command web is what the fleet's tests run: a web server of some version, and
-// of some nature, which are files of its image.
+// of some nature, which are files of its image. As /bin/sh it is a shell for
+// gates.
 package main
 
 import (
@@ -8,12 +9,16 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 )
 
 func main() {
+	if filepath.Base(os.Args[0]) == "sh" {
+		os.Exit(shell(os.Args[len(os.Args)-1]))
+	}
 	version, nature := read("/version"), read("/nature")
 	if nature == "crashes" {
 		time.Sleep(100 * time.Millisecond)
@@ -66,4 +71,16 @@ func read(path string) string {
 		return ""
 	}
 	return strings.TrimSpace(string(data))
+}
+
+// shell is what the image has for /bin/sh: it knows two commands.
+func shell(command string) int {
+	switch command {
+	case "pass":
+		return 0
+	case "refuse":
+		fmt.Println("refused")
+		return 3
+	}
+	return 127
 }

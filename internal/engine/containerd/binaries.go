@@ -24,7 +24,6 @@ type Binaries struct {
 	Shim       string // containerd-shim-runc-v2
 	Runc       string
 	CNI        string // directory of the CNI plugins
-	Firewall   bool   // the CNI plugin "firewall" is there
 	Iptables   string // empty if missing: no masquerading and no host ports
 
 	Version     Version // of containerd
@@ -107,8 +106,6 @@ func locate() (Binaries, error) {
 	if len(missing.Parts) > 0 {
 		return Binaries{}, &missing
 	}
-	_, err := os.Stat(filepath.Join(b.CNI, "firewall"))
-	b.Firewall = err == nil
 	return b, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,7 +83,7 @@ func (in *instance) removeRules(ctx context.Context, iptables, bridge string) {
 			continue
 		}
 		for _, rule := range rules {
-			if in.isOurRule(rule, bridge) {
+			if isOurRule(rule, bridge) {
 				runIptables(ctx, iptables, append([]string{"-t", table, "-D"}, splitRule(rule)[1:]...)...)
 				chains = append(chains, table+" "+podChain.FindString(rule))
 			}
@@ -114,32 +113,13 @@ func (in *instance) removeRules(ctx context.Context, iptables, bridge string) {
 	}
 }
 
-// podChain matches the chains that the bridge and portmap plugins make for
+// podChain matches the chains that the portmap plugin makes for
 // each pod.
 var podChain = regexp.MustCompile(`\bCNI-(DN-)?[0-9a-f]{16,}\b`)
 
-// isOurRule tells whether a rule is for one of our pods: its comment names our
-// network, or its address is in our subnet and its chain one of CNI's.
-func (in *instance) isOurRule(rule, bridge string) bool {
-	if !strings.HasPrefix(rule, "-A ") {
-		return false
-	}
-	if strings.Contains(rule, `"`+bridge+`\"`) || strings.Contains(rule, `"`+bridge+`"`) {
-		return true
-	}
-	fields := strings.Fields(rule)
-	if fields[1] != "CNI-FORWARD" {
-		return false
-	}
-	for i, f := range fields[:len(fields)-1] {
-		if f != "-s" && f != "-d" {
-			continue
-		}
-		if p, err := netip.ParsePrefix(fields[i+1]); err == nil && in.Subnet.IsValid() && in.Subnet.Contains(p.Addr()) {
-			return true
-		}
-	}
-	return false
+// isOurRule tells whether a rule's comment names our network.
+func isOurRule(rule, bridge string) bool {
+	return strings.HasPrefix(rule, "-A ") && strings.Contains(commentOf(rule), `"`+bridge+`"`)
 }
 
 // removeJumps removes the rules by which the other chains reach a shared one,
@@ -153,7 +133,7 @@ func removeJumps(ctx context.Context, iptables, chain string) {
 	var jumps []string
 	for _, rule := range rules {
 		switch {
-		case strings.HasPrefix(rule, "-A "+name+" ") && !strings.Contains(rule, "CNI firewall plugin admin overrides") && !sharedMark.MatchString(rule):
+		case strings.HasPrefix(rule, "-A "+name+" ") && !sharedMark.MatchString(rule):
 			return // another's
 		case strings.HasPrefix(rule, "-A ") && strings.HasSuffix(rule, "-j "+name):
 			jumps = append(jumps, rule)

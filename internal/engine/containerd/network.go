@@ -9,9 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/adamant-sh/adamant/internal/durable"
 )
@@ -107,7 +105,9 @@ func (in *instance) network(ctx context.Context, s settings) (Network, error) {
 		}
 	}
 	n := Network{Bridge: s.bridge(), Subnet: in.Subnet}
-	if n.Reason = natMissing(ctx, s.binaries); n.Reason == "" {
+	if err := openFirewall(ctx, s.binaries.Iptables, n); err != nil {
+		n.Reason = err.Error()
+	} else {
 		n.Masquerade, n.HostPorts = true, true
 	}
 	content, err := json.MarshalIndent(cniConf(s, n), "", "\t")
@@ -119,20 +119,6 @@ func (in *instance) network(ctx context.Context, s settings) (Network, error) {
 		return n, nil // containerd watches the directory: write only what differs
 	}
 	return n, durable.WriteFile(path, content, 0o644)
-}
-
-// natMissing says why pods can have no masquerading and no host ports, or
-// returns "".
-func natMissing(ctx context.Context, b Binaries) string {
-	if b.Iptables == "" {
-		return "iptables is missing (" + install("iptables") + ")"
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, b.Iptables, "-w", "-t", "nat", "-S").CombinedOutput(); err != nil {
-		return fmt.Sprintf("iptables does not work here: %s", firstLine(out, err))
-	}
-	return ""
 }
 
 func firstLine(out []byte, err error) string {
@@ -154,7 +140,7 @@ type object = map[string]any
 func cniConf(s settings, n Network) object {
 	bridge := object{
 		"type": "bridge", "bridge": n.Bridge,
-		"isGateway": true, "isDefaultGateway": true, "hairpinMode": true, "ipMasq": n.Masquerade,
+		"isGateway": true, "isDefaultGateway": true, "hairpinMode": true,
 		"ipam": object{
 			"type": "host-local", "dataDir": s.cniData(),
 			"ranges": [][]object{{{"subnet": n.Subnet.String()}}},
@@ -163,11 +149,6 @@ func cniConf(s settings, n Network) object {
 	plugins := []object{bridge}
 	if n.HostPorts {
 		plugins = append(plugins, object{"type": "portmap", "snat": true, "capabilities": object{"portMappings": true}})
-	}
-	if n.HostPorts && s.binaries.Firewall {
-		// Lets the pods' packets through where others, Docker among them, drop
-		// what is forwarded.
-		plugins = append(plugins, object{"type": "firewall", "backend": "iptables"})
 	}
 	return object{"cniVersion": "0.4.0", "name": n.Bridge, "plugins": plugins}
 }

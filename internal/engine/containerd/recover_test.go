@@ -91,14 +91,7 @@ func TestPodsSurviveContainerd(t *testing.T) {
 	loadProbe(t, d)
 	id := startProbe(t, d, "survivor", "wait")
 	before := statusOf(t, d, id)
-	p, err := findProcess(d.layout)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	if err := unix.PidfdSendSignal(p.handle, unix.SIGKILL, nil, 0); err != nil {
-		t.Fatal(err)
-	}
+	killDaemon(t, d)
 	again, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -114,12 +107,9 @@ func TestPodsSurviveContainerd(t *testing.T) {
 	}
 }
 
-// TestStopByForce stops what cannot be asked any more: the daemon is killed
-// and cannot be started again.
-func TestStopByForce(t *testing.T) {
-	d, o := startTest(t)
-	loadProbe(t, d)
-	startProbe(t, d, "stubborn", "wait")
+// killDaemon kills the daemon and waits for its end.
+func killDaemon(t *testing.T, d *Daemon) {
+	t.Helper()
 	p, err := findProcess(d.layout)
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +119,15 @@ func TestStopByForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.wait(t.Context(), readyWithin)
+}
+
+// TestStopByForce stops what cannot be asked any more: the daemon is killed
+// and cannot be started again.
+func TestStopByForce(t *testing.T) {
+	d, o := startTest(t)
+	loadProbe(t, d)
+	startProbe(t, d, "stubborn", "wait")
+	killDaemon(t, d)
 	sockets := shimSockets(d.layout)
 	if len(sockets) == 0 {
 		t.Error("no shim's socket is found")

@@ -49,7 +49,13 @@ type Engine struct {
 	node     node
 	features features
 	stopping sync.Map // of channels, by the UID of each pod that is supervised here
+	erasing  chan struct{}
 }
+
+// eraseAtOnce is how many pods are erased at the same time. They have been
+// stopped by then and do no harm; pods that are being made want the processors
+// more.
+const eraseAtOnce = 1
 
 // features are what a runtime can do beyond the first version of CRI.
 type features struct {
@@ -72,7 +78,7 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, daemon: daemon, cri: daemon.CRI(), node: thisNode(opts.Root, cgroupRoot(daemon, opts.Root))}
+	e := &Engine{opts: opts, daemon: daemon, cri: daemon.CRI(), node: thisNode(opts.Root, cgroupRoot(daemon, opts.Root)), erasing: make(chan struct{}, eraseAtOnce)}
 	if err := e.probeFeatures(ctx); err != nil {
 		return nil, errors.Join(err, daemon.Close())
 	}

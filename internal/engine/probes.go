@@ -79,7 +79,11 @@ func (c *care) runProbe(ctx context.Context, ctr *corev1.Container, a attempt, k
 		report(reading{kind, probe.Verdict{Known: true, Changed: true, Last: probe.Result{Output: err.Error()}}, p})
 		return
 	}
-	probe.Run(ctx, h, schedule(p), a.began, func(v probe.Verdict) bool {
+	s := schedule(p)
+	// To be ready is worth more than to be asked as a kubelet asks; a command
+	// costs the machine more than it is worth.
+	s.Eager = kind == readiness && p.Exec == nil
+	probe.Run(ctx, h, s, a.began, func(v probe.Verdict) bool {
 		if !v.Last.OK {
 			c.say(ctr.Name, "Unhealthy", "container %s: %s probe failed: %s", ctr.Name, kind, firstLines([]byte(v.Last.Output)))
 		}

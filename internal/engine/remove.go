@@ -109,7 +109,10 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	p.e.opts.step("removing")
 	stopErr := p.stop(ctx, grace, events)
 	p.e.opts.step("stopped")
-	if ctx.Err() != nil {
+	select {
+	case p.e.erasing <- struct{}{}:
+		defer func() { <-p.e.erasing }()
+	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	if err := p.e.erase(ctx, p.UID); err != nil {

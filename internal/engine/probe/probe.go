@@ -33,6 +33,11 @@ type Schedule struct {
 	Timeout          time.Duration // of each time, 1 s if 0
 	SuccessThreshold int           // 1 if 0
 	FailureThreshold int           // 3 if 0
+
+	// Eager has it asked more often at first: after 100 ms, then after twice
+	// that, until the first success or a whole period. A failure that comes of
+	// this counts for nothing. With more than one success wanted it is not done.
+	Eager bool
 }
 
 func (s Schedule) withDefaults() Schedule {
@@ -40,6 +45,7 @@ func (s Schedule) withDefaults() Schedule {
 	orDefault(&s.Timeout, time.Second)
 	orDefault(&s.SuccessThreshold, 1)
 	orDefault(&s.FailureThreshold, 3)
+	s.Eager = s.Eager && s.SuccessThreshold == 1
 	return s
 }
 
@@ -60,13 +66,14 @@ type Verdict struct {
 
 // Run asks until ctx ends: first at started plus the initial delay, then every
 // period, never twice at a time. While all is well it asks on whole seconds, so
-// that this machine wakes up once for all probes. It tells each verdict to report, whose return
-// value says whether to go on.
+// that this machine wakes up once for all probes. It tells each verdict to
+// report, whose return value says whether to go on.
 func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report func(Verdict) bool) {
 	s = s.withDefaults()
 	next := time.NewTimer(time.Until(started.Add(s.InitialDelay)))
 	defer next.Stop()
 	var c counter
+	p := pace{Schedule: s, extra: soon}
 	for {
 		select {
 		case <-ctx.Done():
@@ -79,24 +86,50 @@ func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report f
 			return // the answer is about the end, not about the program
 		}
 		well := false
-		if !result.Unknown {
+		if p.counts(began, result) {
 			v := c.count(result, s)
 			if !report(v) {
 				return
 			}
 			well = v.OK && result.OK && !v.Changed
 		}
-		next.Reset(s.pause(began, well))
+		next.Reset(max(0, time.Until(p.next(began, c, well))))
 	}
 }
 
-// pause is the time until the next answer is asked for.
-func (s Schedule) pause(began time.Time, well bool) time.Duration {
-	next := began.Add(s.Period)
-	if well {
-		next = next.Round(time.Second)
+// soon is when an eager schedule asks again the first time.
+const soon = 100 * time.Millisecond
+
+// A pace says when to ask.
+type pace struct {
+	Schedule
+	due   time.Time     // an answer counts from then on, whatever it is
+	extra time.Duration // until an eager schedule asks again
+}
+
+// counts reports whether an answer counts, and anchors the period to it.
+func (p *pace) counts(began time.Time, r Result) bool {
+	if began.Before(p.due) && !r.OK {
+		return false
 	}
-	return max(0, time.Until(next))
+	p.due = began.Add(p.Period)
+	return !r.Unknown
+}
+
+// next is when to ask again.
+func (p *pace) next(began time.Time, c counter, well bool) time.Time {
+	if well {
+		p.due = began.Add(p.Period).Round(time.Second)
+	}
+	if !p.Eager || c.known && c.ok {
+		return p.due
+	}
+	at := began.Add(p.extra)
+	p.extra *= 2
+	if at.After(p.due) {
+		return p.due
+	}
+	return at
 }
 
 func ask(ctx context.Context, h Handler, timeout time.Duration) Result {

@@ -45,6 +45,9 @@ func TestRun(t *testing.T) {
 		{"two successes", "-++", Schedule{Period: time.Second, SuccessThreshold: 2, FailureThreshold: 1}, 3, "!- - !+", seconds{0, 1, 2}},
 		{"timeout", "t", Schedule{Period: 2 * time.Second, Timeout: time.Second, FailureThreshold: 2}, 2, "? !-", seconds{0, 2}},
 		{"slower than its period", "t", Schedule{Period: time.Second, Timeout: 3 * time.Second, FailureThreshold: 1}, 2, "!- -", seconds{0, 3}},
+		{"eager", "---+", Schedule{Eager: true}, 5, "? !+ +", seconds{0, 0, 0, 0, 10}},
+		{"eager in vain", "-", Schedule{Period: time.Second, Eager: true}, 7, "? ? !- -", seconds{0, 0, 0, 0, 1, 2, 3}},
+		{"eager for two successes", "-+", Schedule{SuccessThreshold: 2, Eager: true}, 3, "? ? !+", seconds{0, 10, 20}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

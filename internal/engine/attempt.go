@@ -48,7 +48,7 @@ func (c *care) watch(ctx context.Context, ctr *corev1.Container, a attempt, obse
 			case !observe(r):
 				cancel(errEnough)
 			}
-		})
+		}, cancel)
 	}()
 	exit, err := c.waitExit(inner, a.id)
 	cancel(nil)
@@ -56,8 +56,12 @@ func (c *care) watch(ctx context.Context, ctr *corev1.Container, a attempt, obse
 	if err == nil {
 		return outcome{exit: exit}, nil
 	}
-	if errors.Is(context.Cause(inner), errEnough) && ctx.Err() == nil {
+	switch cause := context.Cause(inner); {
+	case ctx.Err() != nil:
+	case errors.Is(cause, errEnough):
 		return out, nil
+	case !errors.Is(cause, context.Canceled):
+		return outcome{}, cause // of who probed
 	}
 	return outcome{}, err
 }

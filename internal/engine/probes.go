@@ -36,7 +36,8 @@ type reading struct {
 // probing runs the probes of one attempt at a container until ctx ends: first
 // the startup probe until it passes, then the other two. Readings go to
 // report, one at a time. It returns early if the startup probe fails for good.
-func (c *care) probing(ctx context.Context, ctr *corev1.Container, a attempt, report func(reading)) {
+// fail hears that the runtime does not say whether the container runs.
+func (c *care) probing(ctx context.Context, ctr *corev1.Container, a attempt, report func(reading), fail func(error)) {
 	var mu sync.Mutex
 	tell := func(r reading) {
 		mu.Lock()
@@ -65,7 +66,10 @@ func (c *care) probing(ctx context.Context, ctr *corev1.Container, a attempt, re
 	}
 	if ctr.StartupProbe == nil && ctr.ReadinessProbe == nil {
 		wg.Go(func() {
-			if c.awaitSettled(ctx, a.id) {
+			runs, err := c.awaitSettled(ctx, a.id)
+			if err != nil {
+				fail(err)
+			} else if runs {
 				tell(reading{kind: settled, verdict: probe.Verdict{OK: true, Known: true, Changed: true}})
 			}
 		})

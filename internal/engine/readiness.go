@@ -78,23 +78,23 @@ func (c *care) heed(ctr *corev1.Container, r reading) {
 
 // awaitSettled waits until a container has run for so long that it counts as
 // ready without a probe. It reports false for one that ended before.
-func (c *care) awaitSettled(ctx context.Context, id string) bool {
+func (c *care) awaitSettled(ctx context.Context, id string) (bool, error) {
 	for {
 		st, err := c.status(ctx, id)
 		if err != nil {
-			return false
+			return false, err
 		}
 		wait := time.Until(moment(st.StartedAt).Add(settle))
 		switch {
 		case hasEnded(st):
-			return false
+			return false, nil
 		case !isRunning(st):
 			wait = pollMax // somebody is about to start it
 		case wait <= 0:
-			return true
+			return true, nil
 		}
-		if sleep(ctx, wait) != nil {
-			return false
+		if err := sleep(ctx, wait); err != nil {
+			return false, err
 		}
 	}
 }

@@ -53,6 +53,15 @@ func isBinary(content []byte) bool {
 	return wrong*10 > len(content)
 }
 
+// TextDiff returns the unified diff of two versions of a file, of at most limit
+// bytes and without secrets, or says why there is none.
+func TextDiff(path string, before, after []byte, limit int) string {
+	side := func(content []byte) text {
+		return text{content: string(content), size: int64(len(content)), isBinary: isBinary(content)}
+	}
+	return unified(path, side(before), side(after), limit)
+}
+
 // unified writes a unified diff of at most limit bytes and a note of what was
 // cut. The lines are compared as they are and shown without their secrets, so
 // that a changed password is seen to change.

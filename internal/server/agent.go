@@ -1,0 +1,127 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// Version is of the agent's protocol. Both sides must have the same.
+const Version = 1
+
+// A hello is the agent's first message.
+type hello struct {
+	Version int     `json:"version"`
+	Summary Summary `json:"summary"`
+	Facts   []Fact  `json:"facts"`
+}
+
+// A request has one field set.
+type request struct {
+	List   []string `json:"list,omitempty"`   // directories
+	Read   string   `json:"read,omitempty"`   // a text file
+	Owners []string `json:"owners,omitempty"` // files
+}
+
+// A response answers one request.
+type response struct {
+	Listed [][]Node `json:"listed,omitempty"`
+	Text   *Text    `json:"text,omitempty"`
+	Owners []Owner  `json:"owners,omitempty"`
+	Error  string   `json:"error,omitempty"`
+}
+
+// A Text is the content of a file, or why it is not shown.
+type Text struct {
+	Content []byte `json:"content,omitempty"`
+	Hidden  string `json:"hidden,omitempty"`
+}
+
+// An Owner is the package that brought a file, and what it has become.
+type Owner struct {
+	Package string `json:"package,omitempty"` // empty if none did
+	Edited  bool   `json:"edited,omitempty"`  // the file is not as the package has it
+}
+
+// Serve is the agent: it reads the files of a root, says what it found, and
+// answers what a Peer asks until in ends. It writes to out only. live is set
+// where the root is that of the machine it runs on.
+func Serve(ctx context.Context, root *tree.Root, live bool, in io.Reader, out io.Writer) error {
+	s, err := ScanRoot(ctx, root)
+	if err != nil {
+		return fmt.Errorf("read the files: %w", err)
+	}
+	if err := writeFrame(out, hello{Version, s.Summary(), Facts(ctx, root, live)}); err != nil {
+		return err
+	}
+	a := &agent{scan: s, root: root}
+	r := bufio.NewReader(in)
+	for {
+		var req request
+		if err := readFrame(r, &req); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		resp, err := a.answer(ctx, req)
+		if err != nil {
+			resp = response{Error: err.Error()}
+		}
+		if err := writeFrame(out, resp); err != nil {
+			return err
+		}
+	}
+}
+
+type agent struct {
+	scan   *Scan
+	root   *tree.Root
+	owners *Owners // read when they are asked for
+}
+
+func (a *agent) answer(ctx context.Context, req request) (resp response, err error) {
+	switch {
+	case req.List != nil:
+		for _, dir := range req.List {
+			nodes, err := a.scan.List(dir)
+			if err != nil {
+				return resp, err
+			}
+			resp.Listed = append(resp.Listed, nodes)
+		}
+	case req.Read != "":
+		text, err := a.text(req.Read)
+		return response{Text: &text}, err
+	case req.Owners != nil:
+		resp.Owners, err = a.ownersOf(ctx, req.Owners)
+	}
+	return resp, err
+}
+
+// maxShown bounds a file whose text is compared, in bytes.
+const maxShown = 256 << 10
+
+// text returns a file's content if everybody on the server may read it: what is
+// kept from its users is kept from us.
+func (a *agent) text(file string) (Text, error) {
+	e, ok := a.scan.tree.Lookup(file)
+	switch {
+	case !ok || e.Kind != tree.Regular:
+		return Text{}, fmt.Errorf("read %s: no such file was read", file)
+	case e.Mode&0o004 == 0:
+		return Text{Hidden: "not everybody may read it"}, nil
+	case e.Size > maxShown:
+		return Text{Hidden: fmt.Sprintf("it has %d bytes", e.Size)}, nil
+	}
+	f, err := a.root.Open(file)
+	if err != nil {
+		return Text{}, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxShown))
+	return Text{Content: content}, err
+}

@@ -1,0 +1,184 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A Difference is one thing that is not the same on all servers.
+type Difference struct {
+	Section Section           `json:"section"` // File for a path
+	Key     string            `json:"key"`
+	Values  map[string]string `json:"values"`             // by server; one that does not have it is missing
+	Usual   string            `json:"usual,omitempty"`    // what most servers have; empty also if most do not have it
+	Odd     []string          `json:"odd,omitempty"`      // those that deviate from most; none if there is no majority
+	Split   bool              `json:"split,omitempty"`    // no value has a majority: it is not said who is right
+	Fields  []string          `json:"fields,omitempty"`   // of a path: what differs, as drift names it
+	Package string            `json:"package,omitempty"`  // that brought it
+	Edited  bool              `json:"edited,omitempty"`   // on one of the servers it is not as the package has it
+	Derived bool              `json:"derived,omitempty"`  // it follows from other files
+	Hidden  string            `json:"hidden,omitempty"`   // why there is no text diff
+	Text    string            `json:"textDiff,omitempty"` // unified, without secrets
+}
+
+// File is the section of differences between files.
+const File Section = "file"
+
+// An Alarm is something that must differ between servers and does not.
+type Alarm struct {
+	Path    string   `json:"path"`
+	Servers []string `json:"servers"`
+}
+
+// A Comparison says in what servers differ.
+type Comparison struct {
+	Servers     []string             `json:"servers"`
+	Entries     map[string]int       `json:"entries"`  // compared, by server
+	Expected    map[Expected]int     `json:"expected"` // files that are bound to differ, most on any server
+	Causes      []Cause              `json:"causes"`
+	Differences []Difference         `json:"differences"`
+	Alarms      []Alarm              `json:"alarms"`
+	Unknowns    map[string][]Unknown `json:"unknowns"` // by server
+}
+
+// Compare asks the agents on servers, and compares what they say. It needs no
+// server that is right: most decide, and where there is no majority it says so.
+// What is equal on all is not asked for.
+func Compare(ctx context.Context, peers []*Peer) (Comparison, error) {
+	c := Comparison{Entries: map[string]int{}, Expected: map[Expected]int{}, Alarms: []Alarm{}, Unknowns: map[string][]Unknown{}}
+	for _, p := range peers {
+		if slices.Contains(c.Servers, p.Name) {
+			return c, fmt.Errorf("%s is among the servers twice", p.Name)
+		}
+		c.Servers = append(c.Servers, p.Name)
+		c.Entries[p.Name] = p.Summary.Entries
+		for class, n := range p.Summary.Expected {
+			c.Expected[class] = max(c.Expected[class], n)
+		}
+		if len(p.Summary.Unknowns) > 0 {
+			c.Unknowns[p.Name] = p.Summary.Unknowns
+		}
+	}
+	c.Alarms = append(c.Alarms, alarms(peers)...)
+	c.Differences = factDifferences(peers)
+	files, err := fileDifferences(ctx, peers)
+	if err != nil {
+		return c, err
+	}
+	if err := claim(ctx, peers, files); err != nil {
+		return c, err
+	}
+	if err := showTexts(ctx, peers, files); err != nil {
+		return c, err
+	}
+	c.Differences = append(c.Differences, files...)
+	c.Causes = explain(c.Servers, c.Differences)
+	return c, nil
+}
+
+// Clean reports whether nothing differs, nothing alarms and nothing is unknown.
+func (c Comparison) Clean() bool {
+	return len(c.Differences) == 0 && len(c.Alarms) == 0 && len(c.Unknowns) == 0
+}
+
+// factDifferences compares facts by section and key.
+func factDifferences(peers []*Peer) []Difference {
+	type place struct {
+		section Section
+		key     string
+	}
+	values := map[place]map[string]string{}
+	for _, p := range peers {
+		for _, f := range p.Facts {
+			at := place{f.Section, f.Key}
+			if values[at] == nil {
+				values[at] = map[string]string{}
+			}
+			values[at][p.Name] = f.Value
+		}
+	}
+	names := namesOf(peers)
+	var list []Difference
+	for at, v := range values {
+		if d, differs := judge(names, v); differs {
+			d.Section, d.Key = at.section, at.key
+			list = append(list, d)
+		}
+	}
+	order := Sections()
+	slices.SortFunc(list, func(a, b Difference) int {
+		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return list
+}
+
+func namesOf(peers []*Peer) []string {
+	var names []string
+	for _, p := range peers {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// judge finds what most servers have of a thing, and who deviates. Not to have
+// it is a value like others.
+func judge(servers []string, values map[string]string) (Difference, bool) {
+	votes := map[string]int{}
+	const absent = "\x00"
+	vote := func(s string) string {
+		if v, has := values[s]; has {
+			return v
+		}
+		return absent
+	}
+	for _, s := range servers {
+		votes[vote(s)]++
+	}
+	d := Difference{Values: values}
+	if len(votes) < 2 {
+		return d, false
+	}
+	d.Split = true
+	for _, v := range slices.Sorted(maps.Keys(votes)) {
+		if 2*votes[v] <= len(servers) {
+			continue
+		}
+		d.Split, d.Usual = false, strings.TrimPrefix(v, absent)
+		for _, s := range servers {
+			if vote(s) != v {
+				d.Odd = append(d.Odd, s)
+			}
+		}
+	}
+	return d, true
+}
+
+// alarms are the identities that several servers share.
+func alarms(peers []*Peer) []Alarm {
+	type identity struct{ path, digest string }
+	owners := map[identity][]string{}
+	for _, p := range peers {
+		for _, f := range p.Summary.Identities {
+			owners[identity{f.Path, f.Digest}] = append(owners[identity{f.Path, f.Digest}], p.Name)
+		}
+	}
+	var list []Alarm
+	for id, servers := range owners {
+		if len(servers) > 1 {
+			list = append(list, Alarm{id.path, servers})
+		}
+	}
+	slices.SortFunc(list, func(a, b Alarm) int {
+		if c := strings.Compare(a.Path, b.Path); c != 0 {
+			return c
+		}
+		return slices.Compare(a.Servers, b.Servers)
+	})
+	return list
+}

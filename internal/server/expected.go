@@ -1,0 +1,105 @@
+package server
+
+import (
+	"path"
+	"strings"
+)
+
+// An Expected is a class of files that are bound to differ between servers.
+type Expected string
+
+// The classes. That two servers have the same of an identity is an alarm: one
+// was cloned from the other, or shares its keys.
+const (
+	Identity  Expected = "identity"  // host keys, machine-id, seeds: must differ
+	Name      Expected = "name"      // what the server is called
+	Key       Expected = "key"       // private keys and certificates of services
+	Lease     Expected = "lease"     // addresses that were handed out
+	Log       Expected = "log"       // what was logged
+	Cache     Expected = "cache"     // what can be had again
+	Temporary Expected = "temporary" // gone with the next boot
+	State     Expected = "state"     // of what runs, by nature different
+)
+
+// expected are the places, by pattern of path.Match, or as a directory with all
+// below it if they end in a slash. The first that matches counts.
+var expected = []struct {
+	pattern string
+	class   Expected
+}{
+	{"/etc/ssh/ssh_host_*_key", Identity},
+	{"/etc/ssh/ssh_host_*_key.pub", Identity},
+	{"/etc/machine-id", Identity},
+	{"/var/lib/dbus/machine-id", Identity},
+	{"/var/lib/systemd/random-seed", Identity},
+	{"/var/lib/systemd/credential.secret", Identity},
+	{"/etc/hostname", Name},
+	{"/etc/mailname", Name},
+	{"/etc/hosts", Name},
+	{"/etc/ssl/private/", Key},
+	{"/etc/letsencrypt/", Key},
+	{"/var/lib/dhcp/", Lease},
+	{"/var/lib/dhcpcd/", Lease},
+	{"/var/lib/NetworkManager/", Lease},
+	{"/var/log/", Log},
+	{"/var/cache/", Cache},
+	{"/var/lib/apt/lists/", Cache},
+	{"/root/.cache/", Cache},
+	{"/tmp/", Temporary},
+	{"/var/tmp/", Temporary},
+	{"/run/", Temporary},
+	{"/var/backups/", State},
+	{"/var/lib/apt/periodic/", State},
+	{"/var/lib/logrotate/", State},
+	{"/var/lib/sudo/", State},
+	{"/var/lib/systemd/timers/", State},
+	{"/var/lib/systemd/timesync/", State},
+	{"/var/lib/systemd/rfkill/", State},
+	{"/var/spool/", State},
+	{"/root/.bash_history", State},
+	{"/etc/.pwd.lock", State},
+	{"/etc/resolv.conf", State},
+	{"/swapfile", State},
+}
+
+// skipped are directories that hold nothing of the server's own.
+var skipped = []string{"/proc", "/sys", "/dev"}
+
+// expectedAt is the class of a path that is bound to differ.
+func expectedAt(p string) (Expected, bool) {
+	for _, e := range expected {
+		if dir, isDir := strings.CutSuffix(e.pattern, "/"); isDir {
+			if strings.HasPrefix(p, dir+"/") {
+				return e.class, true
+			}
+		} else if ok, _ := path.Match(e.pattern, p); ok {
+			return e.class, true
+		}
+	}
+	return "", false
+}
+
+// derived are files that programs make from others: they follow from those.
+var derived = []string{
+	"/etc/ld.so.cache", "/var/lib/dpkg/", "/var/lib/apt/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/", "/lib/apk/db/",
+	"/usr/lib/locale/locale-archive", "/usr/share/mime/", "/usr/share/info/dir", "/var/lib/ucf/",
+	"/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-",
+	"/boot/initrd.img-*", "/boot/grub/", "/usr/share/applications/mimeinfo.cache", "/var/lib/systemd/catalog/",
+}
+
+// isDerived reports whether a file follows from others, as compiled Python and
+// the package manager's own records do.
+func isDerived(p string) bool {
+	if strings.HasSuffix(p, ".pyc") || strings.Contains(p+"/", "/__pycache__/") {
+		return true
+	}
+	for _, d := range derived {
+		if dir, isDir := strings.CutSuffix(d, "/"); isDir && (p == dir || strings.HasPrefix(p, d)) {
+			return true
+		}
+		if ok, _ := path.Match(d, p); ok {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,192 @@
+package server
+
+import (
+	"context"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// A Fact is one thing that is so on a server beside the content of its files.
+type Fact struct {
+	Section Section `json:"section"`
+	Key     string  `json:"key"`
+	Value   string  `json:"value"`
+}
+
+// A Section says what sort of thing.
+type Section string
+
+// The sections, in the order in which a reader wants them.
+const (
+	System   Section = "system"    // release, kernel, architecture
+	Package  Section = "package"   // name -> version
+	Service  Section = "service"   // unit -> enabled
+	User     Section = "user"      // name -> number, group, home, shell
+	Group    Section = "group"     // name -> number, members
+	Sudoers  Section = "sudoers"   // rule -> where
+	Cron     Section = "cron"      // job -> where
+	Sysctl   Section = "sysctl"    // name -> value
+	Mount    Section = "mount"     // place -> what, how
+	Module   Section = "module"    // of the kernel
+	Listener Section = "listening" // protocol and address -> program
+)
+
+// Sections are all of them, in that order.
+func Sections() []Section {
+	return []Section{System, Package, Service, User, Group, Sudoers, Cron, Sysctl, Mount, Module, Listener}
+}
+
+// Facts reads them from a root; of a running machine, those of its kernel too.
+// They are sorted by section and key.
+func Facts(ctx context.Context, root *tree.Root, live bool) []Fact {
+	var list []Fact
+	for _, read := range []func(*tree.Root) []Fact{systemFacts, packageFacts, serviceFacts, userFacts, groupFacts, sudoFacts, cronFacts} {
+		if ctx.Err() != nil {
+			return nil
+		}
+		list = append(list, read(root)...)
+	}
+	if live {
+		list = append(list, kernelFacts()...)
+	}
+	order := Sections()
+	slices.SortStableFunc(list, func(a, b Fact) int {
+		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return list
+}
+
+// systemFacts reads os-release(5).
+func systemFacts(root *tree.Root) []Fact {
+	facts := []Fact{{System, "architecture", runtime.GOARCH}}
+	for _, line := range lines(root, "/etc/os-release") {
+		key, value, _ := strings.Cut(line, "=")
+		if key == "PRETTY_NAME" {
+			facts = append(facts, Fact{System, "release", strings.Trim(value, `"'`)})
+		}
+	}
+	if l := lines(root, "/etc/debian_version"); len(l) > 0 {
+		facts = append(facts, Fact{System, "debian", l[0]})
+	}
+	return facts
+}
+
+// userFacts reads /etc/passwd; of /etc/shadow only whether there is a password.
+func userFacts(root *tree.Root) []Fact {
+	locked := map[string]string{}
+	for _, f := range records(root, "/etc/shadow") {
+		if len(f) > 1 {
+			locked[f[0]] = password(f[1])
+		}
+	}
+	var facts []Fact
+	for _, f := range records(root, "/etc/passwd") {
+		if len(f) < 7 {
+			continue
+		}
+		value := "uid " + f[2] + ", gid " + f[3] + ", home " + f[5] + ", shell " + f[6]
+		if p := locked[f[0]]; p != "" {
+			value += ", " + p
+		}
+		facts = append(facts, Fact{User, f[0], value})
+	}
+	return facts
+}
+
+// password says what a field of shadow(5) permits, and nothing of the password.
+func password(field string) string {
+	switch {
+	case field == "":
+		return "NO PASSWORD NEEDED"
+	case strings.HasPrefix(field, "!") || strings.HasPrefix(field, "*"):
+		return "no password"
+	}
+	return "has a password"
+}
+
+func groupFacts(root *tree.Root) []Fact {
+	var facts []Fact
+	for _, f := range records(root, "/etc/group") {
+		if len(f) < 4 {
+			continue
+		}
+		members := strings.Split(f[3], ",")
+		slices.Sort(members)
+		facts = append(facts, Fact{Group, f[0], strings.TrimSpace("gid " + f[2] + " " + strings.Join(members, ","))})
+	}
+	return facts
+}
+
+// sudoFacts are the rules of sudoers(5), as they are written.
+func sudoFacts(root *tree.Root) []Fact {
+	return ruleFacts(root, Sudoers, append([]string{"/etc/sudoers"}, filesIn(root, "/etc/sudoers.d")...))
+}
+
+// cronFacts are the jobs of cron(8), and the scripts that it runs.
+func cronFacts(root *tree.Root) []Fact {
+	files := append([]string{"/etc/crontab"}, filesIn(root, "/etc/cron.d")...)
+	files = append(files, filesIn(root, "/var/spool/cron/crontabs")...)
+	facts := ruleFacts(root, Cron, append(files, filesIn(root, "/var/spool/cron")...))
+	for _, dir := range []string{"hourly", "daily", "weekly", "monthly"} {
+		for _, file := range filesIn(root, "/etc/cron."+dir) {
+			facts = append(facts, Fact{Cron, path.Base(file), dir})
+		}
+	}
+	return facts
+}
+
+// ruleFacts are lines that are no comments, and where they stand. One that stands
+// twice in a file is one.
+func ruleFacts(root *tree.Root, section Section, files []string) []Fact {
+	seen := map[Fact]bool{}
+	var facts []Fact
+	for _, file := range files {
+		for _, line := range lines(root, file) {
+			line = strings.Join(strings.Fields(line), " ")
+			f := Fact{section, file + ": " + line, "is there"}
+			if line == "" || line[0] == '#' || seen[f] {
+				continue
+			}
+			seen[f] = true
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// filesIn are the regular files in a directory that count: hidden ones and what
+// the package manager put beside do not.
+func filesIn(root *tree.Root, dir string) []string {
+	entries, err := root.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var files []string
+	for _, e := range entries {
+		name := path.Base(e.Path)
+		if e.Kind == tree.Regular && name[0] != '.' && name != "README" && !strings.Contains(name, ".dpkg-") {
+			files = append(files, e.Path)
+		}
+	}
+	return files
+}
+
+// kernelFacts are those of the machine that this runs on.
+func kernelFacts() []Fact {
+	var facts []Fact
+	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		facts = append(facts, Fact{System, "kernel", strings.TrimSpace(string(text))})
+	}
+	facts = append(facts, sysctlFacts()...)
+	facts = append(facts, mountFacts()...)
+	facts = append(facts, moduleFacts()...)
+	return append(facts, listenerFacts()...)
+}

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"bufio"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// names are what a server calls its users and groups.
+type names struct{ users, groups map[uint32]string }
+
+func (n names) user(id uint32) string  { return nameOr(n.users, id) }
+func (n names) group(id uint32) string { return nameOr(n.groups, id) }
+
+func nameOr(names map[uint32]string, id uint32) string {
+	if name, ok := names[id]; ok {
+		return name
+	}
+	return strconv.FormatUint(uint64(id), 10)
+}
+
+// readNames reads /etc/passwd and /etc/group. What is not there leaves numbers.
+func readNames(root *tree.Root) names {
+	return names{idsOf(root, "/etc/passwd"), idsOf(root, "/etc/group")}
+}
+
+func idsOf(root *tree.Root, file string) map[uint32]string {
+	ids := map[uint32]string{}
+	for _, f := range records(root, file) {
+		if len(f) < 3 {
+			continue
+		}
+		id, err := strconv.ParseUint(f[2], 10, 32)
+		if _, known := ids[uint32(id)]; err == nil && !known {
+			ids[uint32(id)] = f[0] // the first name of a number is its name
+		}
+	}
+	return ids
+}
+
+// maxText bounds what is read of a text file, in bytes.
+const maxText = 16 << 20
+
+// lines are those of a text file, nothing if it cannot be read.
+func lines(root *tree.Root, file string) []string {
+	f, err := root.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var list []string
+	s := bufio.NewScanner(io.LimitReader(f, maxText))
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		list = append(list, s.Text())
+	}
+	return list
+}
+
+// records are the lines of a file whose fields are separated by colons, without
+// comments.
+func records(root *tree.Root, file string) [][]string {
+	var list [][]string
+	for _, line := range lines(root, file) {
+		if line != "" && line[0] != '#' {
+			list = append(list, strings.Split(line, ":"))
+		}
+	}
+	return list
+}

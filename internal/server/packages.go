@@ -1,0 +1,144 @@
+package server
+
+import (
+	"path"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// packageFacts reads the records of dpkg and apk. Only rpm's are in a database,
+// see rpmFacts.
+func packageFacts(root *tree.Root) []Fact {
+	facts := dpkgFacts(lines(root, "/var/lib/dpkg/status"))
+	// Distroless images keep one file for each package.
+	if entries, err := root.ReadDir("/var/lib/dpkg/status.d"); err == nil {
+		for _, e := range entries {
+			if !strings.HasSuffix(e.Path, ".md5sums") {
+				facts = append(facts, dpkgFacts(append(lines(root, e.Path), ""))...)
+			}
+		}
+	}
+	return append(facts, apkFacts(lines(root, "/lib/apk/db/installed"))...)
+}
+
+// dpkgFacts reads paragraphs of deb822(5).
+func dpkgFacts(text []string) []Fact {
+	var facts []Fact
+	field := map[string]string{}
+	for _, line := range append(text, "") {
+		if line == "" {
+			if f, ok := dpkgFact(field); ok {
+				facts = append(facts, f)
+			}
+			clear(field)
+			continue
+		}
+		if key, value, ok := strings.Cut(line, ":"); ok && line[0] != ' ' {
+			field[key] = strings.TrimSpace(value)
+		}
+	}
+	return facts
+}
+
+// dpkgFact says of a package which version there is, and what is the matter with
+// it if it is not simply installed.
+func dpkgFact(field map[string]string) (Fact, bool) {
+	name, version := field["Package"], field["Version"]
+	if name == "" || version == "" {
+		return Fact{}, false
+	}
+	if field["Multi-Arch"] == "same" {
+		name += ":" + field["Architecture"]
+	}
+	want, rest, _ := strings.Cut(field["Status"], " ")
+	_, state, _ := strings.Cut(rest, " ")
+	switch {
+	case state == "not-installed" || state == "config-files":
+		return Fact{}, false // its configuration is among the files
+	case state != "installed" && state != "":
+		version += " (" + state + ")"
+	case want == "hold":
+		version += " (held)"
+	}
+	return Fact{Package, name, version}, true
+}
+
+// apkFacts reads the records of apk: P is a package, V its version.
+func apkFacts(text []string) []Fact {
+	var facts []Fact
+	name := ""
+	for _, line := range text {
+		key, value, _ := strings.Cut(line, ":")
+		switch key {
+		case "P":
+			name = value
+		case "V":
+			facts = append(facts, Fact{Package, name, value})
+		}
+	}
+	return facts
+}
+
+// Owners are the packages that brought files.
+type Owners struct {
+	byPath map[string]string
+	sums   map[string]string // MD5 of files as their packages have them
+}
+
+// readOwners reads dpkg's lists. Paths are as packages have them, which may lie
+// in directories that are links now.
+func readOwners(root *tree.Root) Owners {
+	o := Owners{map[string]string{}, map[string]string{}}
+	entries, err := root.ReadDir("/var/lib/dpkg/info")
+	if err != nil {
+		return o
+	}
+	for _, e := range entries {
+		name, kind := strings.TrimSuffix(path.Base(e.Path), path.Ext(e.Path)), path.Ext(e.Path)
+		switch kind {
+		case ".list":
+			for _, file := range lines(root, e.Path) {
+				o.byPath[usrMerged(file)] = name
+			}
+		case ".md5sums":
+			for _, line := range lines(root, e.Path) {
+				if sum, file, ok := strings.Cut(line, "  "); ok {
+					o.sums[usrMerged("/"+file)] = sum
+				}
+			}
+		}
+	}
+	for _, f := range conffiles(lines(root, "/var/lib/dpkg/status")) {
+		o.sums[f.Path] = f.Digest
+	}
+	return o
+}
+
+// usrMerged is a path where a system has it whose /bin and /lib are links into
+// /usr, as all of Debian's are since release 12.
+func usrMerged(p string) string {
+	for _, dir := range []string{"/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/", "/libx32/"} {
+		if strings.HasPrefix(p, dir) {
+			return "/usr" + p
+		}
+	}
+	return p
+}
+
+// conffiles are the configuration files of packages with their MD5, of which
+// dpkg keeps track in its status.
+func conffiles(text []string) []FileDigest {
+	var list []FileDigest
+	inside := false
+	for _, line := range text {
+		if !strings.HasPrefix(line, " ") {
+			inside = strings.HasPrefix(line, "Conffiles:")
+			continue
+		}
+		if f := strings.Fields(line); inside && len(f) >= 2 {
+			list = append(list, FileDigest{f[0], f[1]})
+		}
+	}
+	return list
+}

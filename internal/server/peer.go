@@ -1,0 +1,87 @@
+package server
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+)
+
+// A Peer asks the agent on one server. It is used by one goroutine at a time.
+type Peer struct {
+	Name    string
+	Summary Summary
+	Facts   []Fact
+
+	w io.Writer
+	r *bufio.Reader
+}
+
+// Greet waits until the agent on a server has read it.
+func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
+	p := &Peer{Name: name, w: w, r: bufio.NewReader(r)}
+	var h hello
+	if err := readFrame(p.r, &h); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, orLost(err))
+	}
+	if h.Version != Version {
+		return nil, fmt.Errorf("%s: the agent speaks version %d of the protocol, want %d", name, h.Version, Version)
+	}
+	p.Summary, p.Facts = h.Summary, h.Facts
+	return p, nil
+}
+
+// orLost says in words that an answer did not come.
+func orLost(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the agent ended without an answer: %w", err)
+	}
+	return err
+}
+
+func (p *Peer) ask(req request) (response, error) {
+	var resp response
+	err := writeFrame(p.w, req)
+	if err == nil {
+		err = readFrame(p.r, &resp)
+	}
+	if err == nil && resp.Error != "" {
+		err = errors.New(drift.Visible(resp.Error))
+	}
+	if err != nil {
+		return resp, fmt.Errorf("%s: %w", p.Name, orLost(err))
+	}
+	return resp, nil
+}
+
+// list returns what is in directories.
+func (p *Peer) list(dirs []string) ([][]Node, error) {
+	resp, err := p.ask(request{List: dirs})
+	if err == nil && len(resp.Listed) != len(dirs) {
+		err = fmt.Errorf("%s: %w: %d directories are listed, want %d", p.Name, errFrame, len(resp.Listed), len(dirs))
+	}
+	return resp.Listed, err
+}
+
+// read returns the text of a file.
+func (p *Peer) read(file string) (Text, error) {
+	resp, err := p.ask(request{Read: file})
+	if err == nil && resp.Text == nil {
+		err = fmt.Errorf("%s: %w: no text", p.Name, errFrame)
+	}
+	if err != nil {
+		return Text{}, err
+	}
+	return *resp.Text, nil
+}
+
+// owners returns the packages of files.
+func (p *Peer) owners(files []string) ([]Owner, error) {
+	resp, err := p.ask(request{Owners: files})
+	if err == nil && len(resp.Owners) != len(files) {
+		err = fmt.Errorf("%s: %w: %d owners, want %d", p.Name, errFrame, len(resp.Owners), len(files))
+	}
+	return resp.Owners, err
+}

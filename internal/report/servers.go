@@ -1,0 +1,141 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/server"
+)
+
+// ServersOptions says how a comparison of servers is written as text.
+type ServersOptions struct {
+	Color  bool // for a terminal
+	All    bool // list every file of a cause
+	NoDiff bool // leave the text diffs out
+}
+
+// Servers writes in what servers differ, by cause: who is the odd one out, or
+// that nobody is. All that came from them is made harmless to terminals.
+func Servers(w io.Writer, c server.Comparison, opts ServersOptions) error {
+	p := serversPrinter{driftPrinter{Writer: bufio.NewWriter(w), opts: DriftOptions{Color: opts.Color}}, opts, map[string]server.Difference{}}
+	for _, d := range c.Differences {
+		if d.Section == server.File {
+			p.files[d.Key] = d
+		}
+	}
+	fmt.Fprintln(p, p.summary(c))
+	for _, a := range c.Alarms {
+		fmt.Fprintf(p, "\n%s %s is the same on %s, and must differ\n", p.paint(red, "ALARM"), drift.Visible(a.Path), strings.Join(a.Servers, ", "))
+	}
+	for _, group := range byOdd(c) {
+		fmt.Fprintf(p, "\n%s\n", p.paint(bold, group.title))
+		for _, cause := range group.causes {
+			p.cause(cause)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Unknowns)) {
+		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be read on "+drift.Visible(name)))
+		for _, u := range c.Unknowns[name] {
+			fmt.Fprintf(p, "  ? %s  (%s)\n", drift.Visible(u.Path), drift.Visible(u.Reason))
+		}
+	}
+	return p.Flush()
+}
+
+type serversPrinter struct {
+	driftPrinter
+	opts  ServersOptions
+	files map[string]server.Difference
+}
+
+func (p serversPrinter) summary(c server.Comparison) string {
+	most, expected := 0, 0
+	for _, n := range c.Entries {
+		most = max(most, n)
+	}
+	for _, n := range c.Expected {
+		expected += n
+	}
+	s := fmt.Sprintf("%s, %s compared, %s bound to differ: ", plural(len(c.Servers), "server"), plural(most, "file"), plural(expected, "file"))
+	if c.Clean() {
+		return s + "no difference"
+	}
+	return s + plural(len(c.Differences), "difference") + " with " + plural(len(c.Causes), "cause")
+}
+
+// A group are the causes by which the same servers deviate.
+type group struct {
+	title  string
+	causes []server.Cause
+}
+
+// byOdd groups causes, those of the fewest servers first: that is what was looked
+// for.
+func byOdd(c server.Comparison) []group {
+	found := map[string]*group{}
+	var keys []string
+	for _, cause := range c.Causes {
+		key := fmt.Sprintf("%08d %s", len(cause.Odd), strings.Join(cause.Odd, ", "))
+		title := strings.Join(cause.Odd, ", ") + " differs from most"
+		if len(cause.Odd) > 1 {
+			title = strings.Join(cause.Odd, ", ") + " differ from most"
+		}
+		if len(cause.Odd) == 0 {
+			key, title = "split", "split: no value has a majority"
+		}
+		if found[key] == nil {
+			found[key] = &group{title: drift.Visible(title)}
+			keys = append(keys, key)
+		}
+		found[key].causes = append(found[key].causes, cause)
+	}
+	slices.Sort(keys)
+	var list []group
+	for _, k := range keys {
+		list = append(list, *found[k])
+	}
+	return list
+}
+
+func (p serversPrinter) cause(c server.Cause) {
+	fmt.Fprintf(p, "  %s %s\n", p.paint(cyan, string(c.Kind)), drift.Visible(c.Title))
+	for i, file := range c.Files {
+		if i == foldAfter && !p.opts.All {
+			fmt.Fprintf(p, "      … and %d more; --all lists them\n", len(c.Files)-i)
+			return
+		}
+		p.file(c, p.files[file])
+	}
+}
+
+func (p serversPrinter) file(c server.Cause, d server.Difference) {
+	mark := "~"
+	if len(d.Odd) > 0 {
+		_, oddHas := d.Values[d.Odd[0]]
+		switch {
+		case !oddHas:
+			mark = p.paint(red, "-")
+		case d.Usual == "":
+			mark = p.paint(green, "+")
+		}
+	}
+	line := fmt.Sprintf("    %s %s", mark, drift.Visible(d.Key))
+	if len(d.Fields) > 0 {
+		line += "  " + strings.Join(d.Fields, ", ")
+	}
+	if d.Hidden != "" {
+		line += "  (not shown: " + drift.Visible(d.Hidden) + ")"
+	}
+	fmt.Fprintln(p, line)
+	if d.Text == "" || p.opts.NoDiff || c.Kind == server.ByPackage {
+		return
+	}
+	for text := range strings.Lines(d.Text) {
+		fmt.Fprintf(p, "        %s", text)
+	}
+}

@@ -39,6 +39,7 @@ var layers = []struct {
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
 	{[]string{"internal/tree"}, "is what all the others speak about"},
+	{[]string{"internal/inventory"}, "says which servers there are, and connects to none"},
 	{[]string{"internal/traffic"}, "balances connections over addresses, and knows no pods"},
 	{[]string{"internal/durable"}, "writes files, and knows nothing else"},
 }

@@ -1,0 +1,152 @@
+package inventory
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// parsePort reads a TCP port.
+func parsePort(text string) (int, bool) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return int(n), err == nil && n > 0
+}
+
+// cutPort splits a host of an inventory from the port behind it: "h:22",
+// "[::1]:22". An IPv6 address without brackets has none. port is 0 if there is
+// none.
+func cutPort(text string, at Origin) (host string, port int, err error) {
+	if inner, after, ok := cutBrackets(text); ok {
+		if after == "" {
+			return inner, 0, nil
+		}
+		text = inner + after
+	} else if _, err := netip.ParseAddr(text); err == nil {
+		return text, 0, nil
+	}
+	i := strings.LastIndexByte(text, ':')
+	if i < 0 || strings.ContainsAny(text[i:], "[]") {
+		return text, 0, nil
+	}
+	host, digits := text[:i], text[i+1:]
+	port, ok := parsePort(digits)
+	if !ok || host == "" {
+		return "", 0, fail(at, "write host or host:port", "%.80q is no host with a port", text)
+	}
+	return host, port, nil
+}
+
+// cutBrackets splits "[::1]:22" into the address in the brackets and ":22".
+// ok is false if it is no IP address that stands in them.
+func cutBrackets(text string) (inner, after string, ok bool) {
+	rest, ok := strings.CutPrefix(text, "[")
+	if !ok {
+		return "", "", false
+	}
+	inner, after, ok = strings.Cut(rest, "]")
+	if !ok || after != "" && after[0] != ':' {
+		return "", "", false
+	}
+	_, err := netip.ParseAddr(inner)
+	return inner, after, err == nil
+}
+
+// expand writes the ranges of a host's name out: "web[01:10:2]", "db-[a:f]".
+func expand(pattern string, at Origin) ([]string, error) {
+	if len(pattern) > maxName {
+		return nil, fail(at, "", "a name of %d bytes is too long", len(pattern))
+	}
+	head, rest, ok := strings.Cut(pattern, "[")
+	if !ok {
+		return []string{pattern}, nil
+	}
+	inner, tail, ok := strings.Cut(rest, "]")
+	if !ok || !strings.Contains(inner, ":") {
+		return nil, fail(at, "a range is [1:9], [01:10:2] or [a:f]", "%.80q: no range in the brackets", pattern)
+	}
+	values, err := rangeValues(inner, at)
+	if err != nil {
+		return nil, err
+	}
+	tails, err := expand(tail, at)
+	if err != nil {
+		return nil, err
+	}
+	if len(values)*len(tails) > maxHosts {
+		return nil, fail(at, "", "%.80q are more than %d hosts", pattern, maxHosts)
+	}
+	hosts := make([]string, 0, len(values)*len(tails))
+	for _, v := range values {
+		for _, t := range tails {
+			hosts = append(hosts, head+v+t)
+		}
+	}
+	return hosts, nil
+}
+
+// rangeValues lists what "begin:end" or "begin:end:step" stands for, both ends
+// included.
+func rangeValues(text string, at Origin) ([]string, error) {
+	parts := strings.Split(text, ":")
+	step := 1
+	if len(parts) == 3 {
+		n, err := strconv.Atoi(parts[2])
+		if err != nil || n < 1 {
+			return nil, fail(at, "write a number above 0", "[%.80s]: no step", text)
+		}
+		step = n
+	}
+	if len(parts) > 3 || parts[1] == "" {
+		return nil, fail(at, "a range is [1:9], [01:10:2] or [a:f]", "[%.80s] is no range", text)
+	}
+	begin, end := parts[0], parts[1]
+	if begin == "" {
+		begin = "0"
+	}
+	if isLetter(begin) && isLetter(end) {
+		return letters(begin[0], end[0], step, at)
+	}
+	return numbers(begin, end, step, at)
+}
+
+// alphabet is the order of letters in ranges.
+const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+func isLetter(s string) bool { return len(s) == 1 && strings.Contains(alphabet, s) }
+
+func letters(begin, end byte, step int, at Origin) ([]string, error) {
+	from, to := strings.IndexByte(alphabet, begin), strings.IndexByte(alphabet, end)
+	if from > to {
+		return nil, fail(at, "swap them", "[%c:%c] ends before it begins", begin, end)
+	}
+	var all []string
+	for i := from; i <= to; i += min(step, len(alphabet)) {
+		all = append(all, alphabet[i:i+1])
+	}
+	return all, nil
+}
+
+func numbers(begin, end string, step int, at Origin) ([]string, error) {
+	from, err1 := strconv.ParseUint(begin, 10, 31)
+	to, err2 := strconv.ParseUint(end, 10, 31)
+	width := 0
+	if len(begin) > 1 && begin[0] == '0' {
+		width = len(begin)
+	}
+	switch {
+	case err1 != nil || err2 != nil:
+		return nil, fail(at, "a range is [1:9], [01:10:2] or [a:f]", "[%.40s:%.40s] is no range", begin, end)
+	case width > 0 && len(end) != width:
+		return nil, fail(at, "write as many digits on both sides", "[%.40s:%.40s] has leading zeros on one side", begin, end)
+	case from > to:
+		return nil, fail(at, "swap them", "[%s:%s] ends before it begins", begin, end)
+	case (to-from)/uint64(step) >= maxHosts:
+		return nil, fail(at, "", "[%s:%s] are more than %d hosts", begin, end, maxHosts)
+	}
+	var all []string
+	for n := from; n <= to; n += uint64(step) {
+		digits := strconv.FormatUint(n, 10)
+		all = append(all, strings.Repeat("0", max(0, width-len(digits)))+digits)
+	}
+	return all, nil
+}

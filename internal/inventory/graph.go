@@ -1,0 +1,308 @@
+package inventory
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	groupAll       = "all"
+	groupUngrouped = "ungrouped"
+)
+
+// A graph is what inventories say: hosts in groups in groups, each with its
+// variables. Hosts and groups keep the order in which they were named.
+type graph struct {
+	groups     map[string]*group
+	groupOrder []string
+	hosts      map[string]*member
+	hostOrder  []string
+	named      int
+	edges      int
+}
+
+type group struct {
+	name     string
+	hosts    []string
+	has      map[string]bool // hosts
+	above    map[string]bool // children
+	children []edge
+	parents  []string
+	inline   []variables // as the inventories say, the later ones beat the earlier
+	files    []variables // group_vars
+	priority int
+	depth    int // longest way from "all"
+}
+
+// An edge leads from a group to one of its children.
+type edge struct {
+	child string
+	at    Origin
+}
+
+type member struct {
+	name   string
+	at     Origin
+	groups []string
+	inline []variables
+	files  []variables // host_vars
+}
+
+func newGraph() *graph {
+	g := &graph{groups: map[string]*group{}, hosts: map[string]*member{}}
+	all, ungrouped := g.group(groupAll), g.group(groupUngrouped)
+	all.children, all.above[groupUngrouped] = []edge{{child: groupUngrouped}}, true
+	ungrouped.parents = []string{groupAll}
+	return g
+}
+
+// group returns the group of that name, which it makes if need be.
+func (g *graph) group(name string) *group {
+	if found := g.groups[name]; found != nil {
+		return found
+	}
+	made := &group{name: name, has: map[string]bool{}, above: map[string]bool{}, priority: 1}
+	g.groups[name] = made
+	g.groupOrder = append(g.groupOrder, name)
+	return made
+}
+
+func (g *graph) addGroup(name string, at Origin) (*group, error) {
+	if err := checkName("group", name, at); err != nil {
+		return nil, err
+	}
+	if len(g.groups) >= maxGroups && g.groups[name] == nil {
+		return nil, fail(at, "", "more than %d groups", maxGroups)
+	}
+	return g.group(name), nil
+}
+
+// addHost puts a host into a group, with a layer of variables of its own.
+func (g *graph) addHost(name, groupName string, vars variables, at Origin) error {
+	if err := checkName("host", name, at); err != nil {
+		return err
+	}
+	if g.named++; g.named > maxNamed {
+		return fail(at, "", "hosts are named more than %d times", maxNamed)
+	}
+	host := g.hosts[name]
+	if host == nil {
+		if len(g.hosts) >= maxHosts {
+			return fail(at, "", "more than %d hosts", maxHosts)
+		}
+		host = &member{name: name, at: at}
+		g.hosts[name] = host
+		g.hostOrder = append(g.hostOrder, name)
+	}
+	if len(vars) > 0 {
+		host.inline = append(host.inline, vars)
+	}
+	in := g.group(groupName)
+	// A host is in "all" anyway.
+	if groupName != groupAll && !in.has[name] {
+		in.has[name] = true
+		in.hosts = append(in.hosts, name)
+		host.groups = append(host.groups, groupName)
+	}
+	return nil
+}
+
+func (g *graph) addChild(parent, child string, at Origin) error {
+	p := g.group(parent)
+	if p.above[child] {
+		return nil
+	}
+	p.above[child] = true
+	if g.edges++; g.edges > maxEdges {
+		return fail(at, "", "groups have more than %d children", maxEdges)
+	}
+	p.children = append(p.children, edge{child, at})
+	g.group(child).parents = append(g.group(child).parents, parent)
+	return nil
+}
+
+// addVars gives a group a layer of variables. Its priority is one of them.
+func (g *graph) addVars(groupName string, vars variables) error {
+	in := g.group(groupName)
+	if v, ok := vars[varPriority]; ok {
+		n, err := strconv.Atoi(v.text)
+		if err != nil || v.refused != "" {
+			return fail(v.from, "write a number", "%s: no number", varPriority)
+		}
+		in.priority = n
+	}
+	in.inline = append(in.inline, vars)
+	return nil
+}
+
+func checkName(what, name string, at Origin) error {
+	if name == "" || len(name) > maxName || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd }) {
+		return fail(at, "", "%.80q is no name of a %s", name, what)
+	}
+	return nil
+}
+
+// finish puts what has no place into "all" and "ungrouped", and finds the depth
+// of each group. It refuses groups that contain themselves.
+func (g *graph) finish() error {
+	for _, name := range g.hostOrder {
+		if host := g.hosts[name]; len(host.groups) == 0 {
+			in := g.group(groupUngrouped)
+			in.hosts = append(in.hosts, name)
+			host.groups = []string{groupUngrouped}
+		}
+	}
+	g.leaveUngrouped()
+	for _, name := range g.groupOrder[1:] {
+		if len(g.groups[name].parents) > 0 {
+			continue
+		}
+		if err := g.addChild(groupAll, name, Origin{}); err != nil {
+			return err
+		}
+	}
+	return g.measure()
+}
+
+// leaveUngrouped takes those hosts out of "ungrouped" that are in a group
+// elsewhere.
+func (g *graph) leaveUngrouped() {
+	in := g.groups[groupUngrouped]
+	in.hosts = slices.DeleteFunc(in.hosts, func(name string) bool {
+		host := g.hosts[name]
+		if len(host.groups) == 1 {
+			return false
+		}
+		host.groups = slices.DeleteFunc(host.groups, func(name string) bool { return name == groupUngrouped })
+		return true
+	})
+}
+
+// measure takes groups away from above, and counts: what cannot be taken away
+// is in itself, or in something that is.
+func (g *graph) measure() error {
+	left := map[string]int{}
+	for name, in := range g.groups {
+		left[name] = len(in.parents)
+	}
+	var free []string
+	for _, name := range g.groupOrder {
+		if left[name] == 0 {
+			free = append(free, name)
+		}
+	}
+	done := 0
+	for ; done < len(free); done++ {
+		in := g.groups[free[done]]
+		for _, e := range in.children {
+			child := g.groups[e.child]
+			child.depth = max(child.depth, in.depth+1)
+			if left[e.child]--; left[e.child] == 0 {
+				free = append(free, e.child)
+			}
+		}
+	}
+	if done == len(g.groups) {
+		return nil
+	}
+	return g.cycle(left)
+}
+
+// cycle names a cycle among the groups that are left, and a place where some
+// inventory says so.
+func (g *graph) cycle(left map[string]int) error {
+	var at string
+	for _, name := range g.groupOrder {
+		if left[name] > 0 {
+			at = name
+			break
+		}
+	}
+	// Upwards: a group that is left has a parent that is left.
+	var way []string
+	for !slices.Contains(way, at) {
+		way = append(way, at)
+		parents := g.groups[at].parents
+		at = parents[slices.IndexFunc(parents, func(p string) bool { return left[p] > 0 })]
+	}
+	way = append(way[slices.Index(way, at):], at)
+	slices.Reverse(way)
+	place := g.placeOf(way)
+	if len(way) > 10 {
+		way = append(way[:10], "…")
+	}
+	return fail(place, "take one of them out", "groups contain themselves: %s", strings.Join(way, " > "))
+}
+
+// placeOf is where the first edge of a way through groups is written. That a
+// group is in "all" is written nowhere.
+func (g *graph) placeOf(way []string) Origin {
+	for i, parent := range way[:len(way)-1] {
+		for _, e := range g.groups[parent].children {
+			if e.child == way[i+1] && e.at.File != "" {
+				return e.at
+			}
+		}
+	}
+	return Origin{}
+}
+
+// ancestry returns all groups that a host is in, the weakest first: by depth,
+// then priority, then name.
+func (g *graph) ancestry(host *member) []*group {
+	seen := map[*group]bool{g.groups[groupAll]: true}
+	queue := slices.Clone(host.groups)
+	for i := 0; i < len(queue); i++ {
+		in := g.groups[queue[i]]
+		if !seen[in] {
+			seen[in] = true
+			queue = append(queue, in.parents...)
+		}
+	}
+	return slices.SortedFunc(maps.Keys(seen), func(a, b *group) int {
+		return cmp.Or(cmp.Compare(a.depth, b.depth), cmp.Compare(a.priority, b.priority), strings.Compare(a.name, b.name))
+	})
+}
+
+// below returns the hosts of a group and of those in it, group by group, the
+// nearest first.
+func (g *graph) below(name string) []string {
+	var hosts []string
+	seenGroup, seenHost := map[string]bool{name: true}, map[string]bool{}
+	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
+		in := g.groups[queue[0]]
+		for _, h := range in.hosts {
+			if !seenHost[h] {
+				seenHost[h] = true
+				hosts = append(hosts, h)
+			}
+		}
+		for _, e := range in.children {
+			if !seenGroup[e.child] {
+				seenGroup[e.child] = true
+				queue = append(queue, e.child)
+			}
+		}
+	}
+	return hosts
+}
+
+// variablesOf merges what is said about a host as Ansible's precedence has it:
+// inventories about its groups, group_vars/all, other group_vars, inventories
+// about the host, host_vars.
+func (g *graph) variablesOf(host *member) variables {
+	merged := variables{}
+	groups := g.ancestry(host)
+	for _, in := range groups {
+		merged.add(in.inline...)
+	}
+	for _, in := range groups {
+		merged.add(in.files...) // "all" has depth 0 and is first
+	}
+	merged.add(host.inline...)
+	merged.add(host.files...)
+	return merged
+}

@@ -1,0 +1,104 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A source reads files within limits.
+type source struct {
+	ctx   context.Context
+	files int
+	bytes int
+}
+
+// read returns a file's content.
+func (s *source) read(name string) ([]byte, error) {
+	if err := s.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.files++; s.files > maxFiles {
+		return nil, fail(Origin{File: name}, "", "more than %d files", maxFiles)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	// Opening a pipe could wait for ever.
+	if !info.Mode().IsRegular() {
+		return nil, fail(Origin{File: name}, "", "no regular file")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(data) > maxFile {
+		return nil, fail(Origin{File: name}, "", "larger than %d MiB", maxFile>>20)
+	}
+	if s.bytes += len(data); s.bytes > maxBytes {
+		return nil, fail(Origin{File: name}, "", "all files together are larger than %d MiB", maxBytes>>20)
+	}
+	return data, nil
+}
+
+// ignoredSuffixes are of files in a directory that are no inventories: the
+// default of Ansible's INVENTORY_IGNORE_EXTS.
+var ignoredSuffixes = []string{
+	".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry",
+}
+
+// ignoredNames are directories beside inventories that are none.
+var ignoredNames = []string{dirGroupVars, dirHostVars, "vars_plugins"}
+
+// inventoriesIn lists the inventories in a directory and those below it, in the
+// order of their names.
+func (s *source) inventoriesIn(dir string, depth int) ([]string, error) {
+	if depth > maxDepth {
+		return nil, fail(Origin{File: dir}, "", "directories lie more than %d deep", maxDepth)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, ".") || slices.Contains(ignoredNames, name) ||
+			slices.ContainsFunc(ignoredSuffixes, func(s string) bool { return strings.HasSuffix(name, s) }) {
+			continue
+		}
+		found, err := s.inventoriesAt(filepath.Join(dir, name), depth+1)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// inventoriesAt is a file, or what is in a directory.
+func (s *source) inventoriesAt(name string, depth int) ([]string, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{name}, nil
+	}
+	return s.inventoriesIn(name, depth)
+}
+
+// isMissing is for what may be absent.
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,154 @@
+package inventory
+
+import (
+	"slices"
+	"strings"
+)
+
+// connections are the values of ansible_connection that are SSH.
+var connections = []string{"ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh"}
+
+// sudoMethods are the values of ansible_become_method that are sudo.
+var sudoMethods = []string{"sudo", "ansible.builtin.sudo"}
+
+// member makes a Host of what an inventory says about it.
+func (r resolver) member(m *member, vars variables) (Host, error) {
+	if err := checkConnection(vars); err != nil {
+		return Host{}, err
+	}
+	s, err := inventorySettings(vars)
+	if err != nil {
+		return Host{}, err
+	}
+	alias, at := m.name, m.at
+	address, given, err := vars.last(varsHost)
+	if err != nil {
+		return Host{}, err
+	}
+	if given {
+		alias, at = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(address.text), "["), "]"), address.from
+	}
+	if alias == "" {
+		return Host{}, fail(address.from, "write a name or an IP address", "%s is empty", address.name)
+	}
+	h, err := r.host(alias, s, at)
+	if err != nil {
+		return Host{}, err
+	}
+	h.Name, h.Origin, h.Groups = m.name, m.at, slices.Sorted(slices.Values(m.groups))
+	return h, h.giveSecrets(vars)
+}
+
+// host makes a Host of an alias, which is said at a place, and of settings that
+// are stronger than ssh_config.
+func (r resolver) host(alias string, s settings, at Origin) (Host, error) {
+	if err := r.config.apply(alias, s); err != nil {
+		return Host{}, err
+	}
+	j, from, err := r.endpoint(alias, s, at)
+	if err != nil {
+		return Host{}, err
+	}
+	way, err := r.jumps(j, s, []string{alias})
+	if err != nil {
+		return Host{}, err
+	}
+	if len(way) > 0 {
+		from["ProxyJump"] = way[len(way)-1].Origin
+	}
+	return Host{
+		Name: j.Name, Address: j.Address, Port: j.Port, User: j.User, IdentityFiles: j.IdentityFiles,
+		IdentitiesOnly: j.IdentitiesOnly, ProxyJump: way, HostKeyAlias: j.HostKeyAlias,
+		UserKnownHosts: j.UserKnownHosts, ConnectTimeout: j.ConnectTimeout, Become: Become{User: "root"},
+		Origin: at, From: from,
+	}, nil
+}
+
+// checkConnection refuses what is not SSH with verified host keys.
+func checkConnection(vars variables) error {
+	v, ok, err := vars.last(varsConnection)
+	if err != nil {
+		return err
+	}
+	if ok && !slices.Contains(connections, v.text) {
+		return fail(v.from, "exclude the host with a pattern such as all:!name", "%s: %.40q is not SSH", v.name, v.text)
+	}
+	v, ok, err = vars.last(varsKeyCheck)
+	if err != nil || !ok {
+		return err
+	}
+	verified, err := v.truth()
+	if err == nil && !verified {
+		err = fail(v.from, "leave it out, and put the key into known_hosts", "%s: host keys are always verified", v.name)
+	}
+	return err
+}
+
+// inventorySettings are the options that Ansible would give to ssh, in its
+// order.
+func inventorySettings(vars variables) (settings, error) {
+	s := settings{}
+	arguments := func(names []string) error {
+		v, ok, err := vars.last(names)
+		if err != nil || !ok {
+			return err
+		}
+		return s.giveArgs(v)
+	}
+	if err := arguments(varsArgs); err != nil {
+		return nil, err
+	}
+	for _, step := range []struct {
+		key   string
+		names []string
+	}{
+		{optPort, varsPort}, {optIdentityFile, varsKey}, {optUser, varsUser}, {optTimeout, varsTimeout},
+	} {
+		v, ok, err := vars.last(step.names)
+		if err != nil {
+			return nil, err
+		}
+		if ok && step.key == optIdentityFile {
+			s[step.key] = append(s[step.key], option{v.text, v.from})
+		} else if ok {
+			s.set(step.key, v.from, strings.TrimSpace(v.text))
+		}
+	}
+	if err := arguments(varsCommon); err != nil {
+		return nil, err
+	}
+	return s, arguments(varsExtra)
+}
+
+// giveSecrets sets what only Ansible's variables can say.
+func (h *Host) giveSecrets(vars variables) error {
+	for _, step := range []struct {
+		names []string
+		field string
+		read  func(variable) error
+	}{
+		{varsPassword, "Password", func(v variable) error { h.Password = NewSecret(v.text); return nil }},
+		{varsBecome, "Become.On", func(v variable) (err error) { h.Become.On, err = v.truth(); return err }},
+		{varsBecomeUser, "Become.User", func(v variable) error { h.Become.User = v.text; return nil }},
+		{varsBecomePass, "Become.Password", func(v variable) error { h.Become.Password = NewSecret(v.text); return nil }},
+		{varsMethod, "Become.Method", func(v variable) error {
+			if slices.Contains(sudoMethods, v.text) {
+				return nil
+			}
+			return fail(v.from, "use sudo", "%s: %.40q is not supported", v.name, v.text)
+		}},
+	} {
+		v, ok, err := vars.last(step.names)
+		if err == nil && ok {
+			h.From[step.field] = v.from
+			err = step.read(v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if h.Become.User == "" || strings.ContainsFunc(h.Become.User, func(r rune) bool { return r <= ' ' }) {
+		return fail(h.From["Become.User"], "name a user", "%.40q is nobody to become", h.Become.User)
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package inventory
+
+import (
+	"slices"
+	"strings"
+)
+
+// Select returns the hosts that patterns stand for, in the order in which they
+// are matched, each once. Patterns are Ansible's; what can only be a host of its
+// own (user@host:port, [ipv6]:port, ssh://…) and a name that no inventory has
+// are hosts by ssh_config alone.
+//
+// A pattern that matches nothing is an error, as are patterns that leave nothing
+// and any selected host that cannot be reached as its variables ask. Errors are
+// *Error or Errors of them.
+func (inv Inventory) Select(patterns []string) ([]Host, error) {
+	terms, err := parsePatterns(patterns, inv.knows)
+	if err != nil {
+		return nil, err
+	}
+	c := chosen{has: map[string]bool{}}
+	for _, t := range terms {
+		names, err := inv.match(t, c)
+		if err != nil {
+			return nil, err
+		}
+		c.apply(t.op, names)
+	}
+	if len(c.names) == 0 {
+		return nil, fail(commandLine, "", "%.200q leave no host", strings.Join(patterns, ","))
+	}
+	return inv.resolve(c.names)
+}
+
+// chosen are names in order.
+type chosen struct {
+	names []string
+	has   map[string]bool
+}
+
+func (c *chosen) apply(op byte, names []string) {
+	if op == 0 {
+		for _, name := range names {
+			if !c.has[name] {
+				c.has[name] = true
+				c.names = append(c.names, name)
+			}
+		}
+		return
+	}
+	listed := map[string]bool{}
+	for _, name := range names {
+		listed[name] = true
+	}
+	c.names = slices.DeleteFunc(c.names, func(name string) bool { return listed[name] == (op == '!') })
+	for name := range c.has {
+		if listed[name] == (op == '!') {
+			delete(c.has, name)
+		}
+	}
+}
+
+// knows reports whether a name is that of a host or group.
+func (inv Inventory) knows(name string) bool {
+	return inv.graph.hosts[name] != nil || inv.graph.groups[name] != nil
+}
+
+// match lists what one term matches.
+func (inv Inventory) match(t term, c chosen) ([]string, error) {
+	if isDestination(t.text, inv.knows) {
+		return []string{t.text}, nil
+	}
+	base, pick := t.text, (func([]string) []string)(nil)
+	if !inv.knows(base) {
+		base, pick = cutSubscript(t.text)
+	}
+	names, found, err := inv.matchNames(base)
+	if err != nil {
+		return nil, err
+	}
+	if pick != nil && found {
+		if names = pick(names); len(names) == 0 {
+			return nil, fail(commandLine, "indices count from 0, and [-1] is the last", "%.200q: no host with that index", t)
+		}
+	}
+	if found || pick == nil && c.has[base] {
+		return append(names, ownNames(c, base, found)...), nil
+	}
+	if t.op == 0 && pick == nil && inv.mayBeOwn(base) {
+		return []string{base}, nil
+	}
+	return nil, inv.noMatch(t, base)
+}
+
+// ownNames is a name of a host of its own that was chosen before.
+func ownNames(c chosen, name string, found bool) []string {
+	if found || !c.has[name] {
+		return nil
+	}
+	return []string{name}
+}
+
+// matchNames lists the hosts of groups that match and, if none does or the
+// pattern may match several names, hosts that match themselves. found is false
+// if there is neither.
+func (inv Inventory) matchNames(text string) (names []string, found bool, err error) {
+	matches, err := matcher(text)
+	if err != nil {
+		return nil, false, err
+	}
+	g := inv.graph
+	seen := map[string]bool{}
+	add := func(hosts ...string) {
+		for _, h := range hosts {
+			if !seen[h] {
+				seen[h] = true
+				names = append(names, h)
+			}
+		}
+		found = true
+	}
+	if !isGlob(text) {
+		if g.groups[text] != nil {
+			add(g.below(text)...)
+		} else if g.hosts[text] != nil {
+			add(text)
+		}
+		return names, found, nil
+	}
+	for _, name := range g.groupOrder {
+		if matches(name) {
+			add(g.below(name)...)
+		}
+	}
+	for _, name := range g.hostOrder {
+		if matches(name) {
+			add(name)
+		}
+	}
+	return names, found, nil
+}
+
+// resolve makes the hosts, and tells what is wrong with any of them.
+func (inv Inventory) resolve(names []string) ([]Host, error) {
+	hosts := make([]Host, 0, len(names))
+	var errs Errors
+	told := map[string]bool{}
+	for _, name := range names {
+		h, err := inv.host(name)
+		if err == nil {
+			hosts = append(hosts, h)
+		} else if !told[err.Error()] {
+			told[err.Error()] = true
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) == 1 {
+		return nil, errs[0]
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return hosts, nil
+}
+
+func (inv Inventory) host(name string) (Host, error) {
+	if m := inv.graph.hosts[name]; m != nil {
+		return inv.resolver.member(m, inv.graph.variablesOf(m))
+	}
+	d, err := parseDestination(name, commandLine)
+	if err != nil {
+		return Host{}, err
+	}
+	h, err := inv.resolver.host(d.host, d.settings(commandLine), commandLine)
+	h.Name = strings.TrimSuffix(strings.TrimPrefix(name, "ssh://"), "/")
+	return h, err
+}

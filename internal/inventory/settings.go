@@ -1,0 +1,127 @@
+package inventory
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The options of ssh_config that are heeded, in lower case.
+const (
+	optHostName       = "hostname"
+	optPort           = "port"
+	optUser           = "user"
+	optIdentityFile   = "identityfile"
+	optIdentitiesOnly = "identitiesonly"
+	optKnownHosts     = "userknownhostsfile"
+	optHostKeyAlias   = "hostkeyalias"
+	optTimeout        = "connecttimeout"
+	optProxyJump      = "proxyjump"
+	optProxyCommand   = "proxycommand"
+	optCanonicalize   = "canonicalizehostname"
+)
+
+// An option is a value and where it was given.
+type option struct {
+	value string
+	from  Origin
+}
+
+// settings are options by their keyword in lower case. What is set first wins;
+// only identity files add up.
+type settings map[string][]option
+
+func (s settings) get(key string) (option, bool) {
+	if len(s[key]) == 0 {
+		return option{}, false
+	}
+	return s[key][0], true
+}
+
+func (s settings) set(key string, from Origin, values ...string) {
+	if _, ok := s[key]; ok {
+		return
+	}
+	for _, v := range values {
+		s[key] = append(s[key], option{v, from})
+	}
+}
+
+// give sets an option as ssh_config or "-o" writes it; rest is what follows the
+// keyword. Those that say nothing about where to connect, and as whom, are
+// ignored; so is StrictHostKeyChecking, for what is done is stricter.
+func (s settings) give(keyword, rest string, from Origin) error {
+	key := strings.ToLower(keyword)
+	switch key {
+	case optProxyCommand, optProxyJump:
+		_, jump := s[optProxyJump]
+		_, command := s[optProxyCommand]
+		if !jump && !command {
+			s.set(key, from, strings.TrimSpace(rest))
+		}
+		return nil
+	case optHostName, optPort, optUser, optIdentityFile, optIdentitiesOnly, optKnownHosts, optHostKeyAlias, optTimeout,
+		optCanonicalize:
+	default:
+		return nil
+	}
+	words, err := configWords(rest)
+	if err != nil || len(words) == 0 {
+		return fail(from, "write a value, with quotes closed", "%s: no value", keyword)
+	}
+	if len(words) > 1 && key != optKnownHosts {
+		return fail(from, "quote a value with spaces", "%s: more than one value", keyword)
+	}
+	if key != optIdentityFile {
+		s.set(key, from, words...)
+	} else if !slices.ContainsFunc(s[key], func(o option) bool { return o.value == words[0] }) {
+		s[key] = append(s[key], option{words[0], from})
+	}
+	return nil
+}
+
+// seconds reads a time as ssh_config writes it: "90", "1m30s".
+func (o option) seconds(what string) (time.Duration, error) {
+	total, rest := int64(0), strings.ToLower(o.value)
+	for rest != "" {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		n, err := strconv.ParseInt(rest[:digits], 10, 32)
+		rest = rest[digits:]
+		unit := int64(1)
+		if rest != "" {
+			unit = map[byte]int64{'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400}[rest[0]]
+			rest = rest[1:]
+		}
+		if total += n * unit; err != nil || unit == 0 || total > maxTimeout {
+			total = 0
+			break
+		}
+	}
+	if total == 0 {
+		return 0, fail(o.from, "write seconds, such as 10", "%s: %.40q is no time", what, o.value)
+	}
+	return time.Duration(total) * time.Second, nil
+}
+
+// maxTimeout is a day, in seconds: more is a mistake.
+const maxTimeout = 86400
+
+func (o option) port() (int, error) {
+	n, ok := parsePort(o.value)
+	if !ok {
+		return 0, fail(o.from, "write a number from 1 to 65535", "%.40q is no port", o.value)
+	}
+	return n, nil
+}
+
+// isYes reads a flag of ssh_config.
+func (o option) isYes(what string) (bool, error) {
+	switch strings.ToLower(o.value) {
+	case "yes", "true":
+		return true, nil
+	case "no", "false":
+		return false, nil
+	}
+	return false, fail(o.from, "write yes or no", "%s: %.40q is neither yes nor no", what, o.value)
+}

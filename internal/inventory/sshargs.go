@@ -1,0 +1,121 @@
+package inventory
+
+import "strings"
+
+// Flags of ssh that change nothing about where to connect, and as whom.
+const (
+	flagsIgnored     = "46AaCkKMqTtvXxYyn"
+	flagsIgnoredWith = "BbceEImS" // that have an argument
+)
+
+// An invocation is a command line of ssh as far as it is understood.
+type invocation struct {
+	settings settings
+	words    []string // that are no options
+	forward  string   // of -W
+}
+
+// parseArgs reads the arguments of ssh. What would connect without verifying
+// host keys is refused, and so is what has no meaning here.
+func parseArgs(words []string, from Origin) (invocation, error) {
+	in := invocation{settings: settings{}}
+	for len(words) > 0 {
+		word := words[0]
+		words = words[1:]
+		if len(word) < 2 || word[0] != '-' {
+			in.words = append(in.words, word)
+			continue
+		}
+		for word = word[1:]; word != ""; {
+			flag := word[0]
+			word = word[1:]
+			if strings.IndexByte(flagsIgnored, flag) >= 0 {
+				continue
+			}
+			value := word
+			if value == "" {
+				if len(words) == 0 {
+					return in, fail(from, "", "-%c of ssh: no value, or not understood", flag)
+				}
+				value, words = words[0], words[1:]
+			}
+			word = ""
+			if err := in.flag(flag, value, from); err != nil {
+				return in, err
+			}
+		}
+	}
+	return in, nil
+}
+
+// flag reads one flag with its argument.
+func (in *invocation) flag(flag byte, value string, from Origin) error {
+	switch flag {
+	case 'o':
+		return in.option(value, from)
+	case 'i':
+		return in.settings.give(optIdentityFile, quoteWord(value), from)
+	case 'p':
+		return in.settings.give(optPort, quoteWord(value), from)
+	case 'l':
+		return in.settings.give(optUser, quoteWord(value), from)
+	case 'J':
+		return in.settings.give(optProxyJump, value, from)
+	case 'W':
+		in.forward = value
+		return nil
+	}
+	if strings.IndexByte(flagsIgnoredWith, flag) >= 0 {
+		return nil
+	}
+	return fail(from, "leave it out, or say it in ssh_config", "-%c of ssh is not supported", flag)
+}
+
+func (in *invocation) option(text string, from Origin) error {
+	keyword, rest := cutKeyword(text)
+	if strings.EqualFold(keyword, "StrictHostKeyChecking") {
+		switch strings.ToLower(strings.Trim(rest, `"' `)) {
+		case "no", "off":
+			return fail(from, "leave it out, and put the key into known_hosts: ssh-keyscan HOST, compared with the server's own",
+				"StrictHostKeyChecking=no: host keys are always verified")
+		}
+	}
+	return in.settings.give(keyword, rest, from)
+}
+
+// quoteWord protects a word from being split once more.
+func quoteWord(word string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
+}
+
+// giveArgs adds the arguments that an inventory gives to ssh.
+func (s settings) giveArgs(v variable) error {
+	words, err := shellWords(v.text, false)
+	if err != nil {
+		return fail(v.from, "quote as in a shell", "%s: %v", v.name, err)
+	}
+	in, err := parseArgs(words, v.from)
+	if err != nil {
+		return err
+	}
+	if len(in.words) > 0 || in.forward != "" {
+		return fail(v.from, "options of ssh only", "%s holds more than options", v.name)
+	}
+	s.add(in.settings)
+	return nil
+}
+
+// add adds what is weaker.
+func (s settings) add(weaker settings) {
+	_, jump := s[optProxyJump]
+	_, command := s[optProxyCommand]
+	for key, options := range weaker {
+		switch {
+		case key == optIdentityFile:
+			s[key] = append(s[key], options...)
+		case (key == optProxyJump || key == optProxyCommand) && (jump || command):
+		case len(s[key]) == 0:
+			s[key] = options
+		}
+	}
+}

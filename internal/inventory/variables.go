@@ -1,0 +1,105 @@
+package inventory
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The variables of Ansible that concern connections. Where several mean the
+// same, the last one that is set wins, as in Ansible's plugins.
+var (
+	varsHost       = []string{"ansible_host", "ansible_ssh_host"}
+	varsPort       = []string{"ansible_port", "ansible_ssh_port"}
+	varsUser       = []string{"ansible_user", "ansible_ssh_user"}
+	varsPassword   = []string{"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"}
+	varsKey        = []string{"ansible_private_key_file", "ansible_ssh_private_key_file"}
+	varsTimeout    = []string{"ansible_timeout", "ansible_ssh_timeout"}
+	varsConnection = []string{"ansible_connection"}
+	varsKeyCheck   = []string{"ansible_host_key_checking", "ansible_ssh_host_key_checking"}
+	varsArgs       = []string{"ansible_ssh_args"}
+	varsCommon     = []string{"ansible_ssh_common_args"}
+	varsExtra      = []string{"ansible_ssh_extra_args"}
+	varsBecome     = []string{"ansible_become"}
+	varsMethod     = []string{"ansible_become_method"}
+	varsBecomeUser = []string{"ansible_become_user", "ansible_sudo_user"}
+	varsBecomePass = []string{"ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"}
+)
+
+const varPriority = "ansible_group_priority"
+
+// concerning are all variables that are kept.
+var concerning = slices.Concat(varsHost, varsPort, varsUser, varsPassword, varsKey, varsTimeout, varsConnection,
+	varsKeyCheck, varsArgs, varsCommon, varsExtra, varsBecome, varsMethod, varsBecomeUser, varsBecomePass,
+	[]string{varPriority})
+
+func concerns(name string) bool { return slices.Contains(concerning, name) }
+
+// A variable is a value as it was written, and where.
+type variable struct {
+	name    string
+	text    string
+	from    Origin
+	refused string // why the value cannot be known; empty if it can
+	hint    string
+	isNull  bool // as if it were not set, but hides what is weaker
+}
+
+type variables map[string]variable
+
+// add has later layers beat earlier ones.
+func (v variables) add(layers ...variables) {
+	for _, layer := range layers {
+		for name, value := range layer {
+			v[name] = value
+		}
+	}
+}
+
+// set keeps a value if it concerns connections.
+func (v variables) set(name, text string, from Origin) {
+	if !concerns(name) {
+		return
+	}
+	value := variable{name: name, text: text, from: from}
+	if strings.Contains(text, "{{") || strings.Contains(text, "{%") {
+		value.refuse("is a template, and none are evaluated", "write the value itself, or what `ansible-inventory --list --yaml` makes of it")
+	}
+	if strings.HasPrefix(strings.TrimSpace(text), "$ANSIBLE_VAULT") {
+		value.refuse("is in a vault, and none are opened", "keep the value in a file that only you can read")
+	}
+	v[name] = value
+}
+
+func (v *variable) refuse(why, hint string) { v.refused, v.hint, v.text = why, hint, "" }
+
+// last returns the strongest of several variables that mean the same.
+func (v variables) last(names []string) (variable, bool, error) {
+	for _, name := range slices.Backward(names) {
+		value, ok := v[name]
+		if !ok || value.isNull {
+			continue
+		}
+		if value.refused != "" {
+			return value, true, fail(value.from, value.hint, "%s %s", name, value.refused)
+		}
+		return value, true, nil
+	}
+	return variable{}, false, nil
+}
+
+// truth reads a boolean as Ansible does.
+func (v variable) truth() (bool, error) {
+	switch strings.ToLower(strings.TrimSpace(v.text)) {
+	case "yes", "on", "true", "y", "t", "1", "1.0":
+		return true, nil
+	case "no", "off", "false", "n", "f", "0", "0.0":
+		return false, nil
+	}
+	return false, fail(v.from, "write true or false", "%s: %q is no boolean", v.name, v.text)
+}
+
+// setPort is for a port that stands behind a host's name.
+func (v variables) setPort(port int, from Origin) {
+	v.set(varsPort[0], strconv.Itoa(port), from)
+}

@@ -77,15 +77,24 @@ func (r resolver) fields(j *Jump, s settings) []field {
 // checkEndpoint refuses what no address and no user can be.
 func checkEndpoint(j Jump, from map[string]Origin) error {
 	isOdd := func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd }
-	_, err := netip.ParseAddr(j.Address)
+	name := j.Address
+	if ip, err := netip.ParseAddr(j.Address); err == nil {
+		name = ip.Zone()
+	}
 	if j.Address == "" || len(j.Address) > maxName || strings.ContainsFunc(j.Address, isOdd) ||
-		err != nil && strings.ContainsAny(j.Address, ":@/[]%") {
+		strings.ContainsFunc(name, isPunctuation) {
 		return fail(from["Address"], "write a name or an IP address, and the port apart", "%s: %.80q is no address", j.Name, j.Address)
 	}
 	if j.User == "" || strings.ContainsFunc(j.User, isOdd) {
 		return fail(from["User"], "name a user", "%s: %.80q is no user", j.Name, j.User)
 	}
 	return nil
+}
+
+// isPunctuation is for what no host's name has, and what a shell or a pattern
+// would take for something else.
+func isPunctuation(r rune) bool {
+	return r < 0x80 && !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._-", r))
 }
 
 // tokens are what "%x" stands for in a value of ssh_config.

@@ -1,0 +1,41 @@
+# What a server does before sshd is its first process. It runs in namespaces of
+# its own, still with the machine's programs. Environment: DISK, LOWER, NAME,
+# ADDRESS (with the length of its prefix) and GATEWAY.
+
+# /proc is still the machine's and names this process as the machine does.
+read -r pid rest </proc/self/stat
+echo "$pid" >&3
+exec 3>&-
+read -r go # the link is there
+[ "$go" = go ]
+
+mount --make-rprivate /
+mount -t overlay overlay "$DISK/root" \
+	-o "lowerdir=$LOWER,upperdir=$DISK/upper,workdir=$DISK/work,redirect_dir=off,metacopy=off,index=off"
+cd "$DISK/root"
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t tmpfs -o mode=755 tmpfs run
+mount -t tmpfs -o mode=755 tmpfs dev
+mkdir -m 755 run/sshd run/lock dev/pts
+mkdir -m 1777 dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+for d in 'null 1 3' 'zero 1 5' 'full 1 7' 'random 1 8' 'urandom 1 9' 'tty 5 0'; do
+	# shellcheck disable=SC2086 # three words
+	set -- $d
+	mknod -m 666 "dev/$1" c "$2" "$3"
+done
+
+echo "$NAME" >proc/sys/kernel/hostname
+ip link set lo up
+ip address add "$ADDRESS" dev eth0
+ip link set eth0 up
+ip route add default via "$GATEWAY"
+
+pivot_root . mnt
+cd /
+umount -l mnt
+exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+	/usr/sbin/sshd -D -e </dev/null

@@ -1,0 +1,59 @@
+package sshd
+
+import (
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// makeDisk writes what makes the server itself, as an installer would.
+func (s *Server) makeDisk(opts Options) error {
+	for _, d := range []string{"upper", "work", "root"} {
+		if err := os.MkdirAll(filepath.Join(s.disk, d), 0o755); err != nil {
+			return err
+		}
+	}
+	id := make([]byte, 16)
+	rand.Read(id)
+	files := map[string]string{
+		"/etc/hostname":                  s.Name + "\n",
+		"/etc/hosts":                     fmt.Sprintf("127.0.0.1 localhost\n%s %s\n", s.Addr, s.Name),
+		"/etc/machine-id":                fmt.Sprintf("%x\n", id),
+		"/etc/ssh/sshd_config.d/00.conf": fmt.Sprintf("Port %d\n%s\n", s.Port, strings.Join(opts.Config, "\n")),
+		"/etc/ssh/authorized_keys":       string(ssh.MarshalAuthorizedKey(s.lab.Key.PublicKey())),
+		"/etc/ssh/sshd_config.d/01.conf": "AuthorizedKeysFile /etc/ssh/authorized_keys .ssh/authorized_keys\n",
+	}
+	maps.Copy(files, opts.Files)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		path := filepath.Join(s.disk, "upper", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(files[name]), 0o644); err != nil {
+			return err
+		}
+	}
+	return s.makeHostKeys()
+}
+
+// makeHostKeys gives the server keys of two kinds, so that it matters which of
+// them a client knows.
+func (s *Server) makeHostKeys() error {
+	dir := filepath.Join(s.disk, "upper/etc/ssh")
+	ed, _, err := newKey(filepath.Join(dir, "ssh_host_ed25519_key"))
+	if err != nil {
+		return fmt.Errorf("host key: %w", err)
+	}
+	ec, err := newECDSAKey(filepath.Join(dir, "ssh_host_ecdsa_key"))
+	if err != nil {
+		return fmt.Errorf("host key: %w", err)
+	}
+	s.HostKeys = []ssh.PublicKey{ed.PublicKey(), ec.PublicKey()}
+	return nil
+}

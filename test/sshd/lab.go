@@ -1,0 +1,132 @@
+// Package sshd is a lab of real SSH servers for tests: Debian's sshd as the first
+// process of mount, process, host name, IPC and network namespaces of its own,
+// on a disk of its own over one shared system. It needs root and the machine's
+// package sources, and fails a test that has neither.
+//
+// A lab is a network and a process namespace, held by one process that ends with
+// the test's process, however that ends. With it end the servers, and with those
+// their mounts and links, so nothing can be left behind; Open checks that all the
+// same. The machine itself has one link more while a lab is open.
+package sshd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/adamant-sh/adamant/test/appimage"
+)
+
+// A Lab holds servers that reach each other and are reached from the machine.
+type Lab struct {
+	// Key logs in as root, admin, ops and guest on every server. KeyFile holds
+	// it as ssh(1) reads it.
+	Key     ssh.Signer
+	KeyFile string
+
+	t       testing.TB
+	dir     string // disks of the servers
+	lower   string // layers that all disks lie over
+	holder  *exec.Cmd
+	leash   io.Closer // the holder ends when this is closed
+	link    string    // the machine's end of the link to the lab
+	subnet  netip.Prefix
+	servers []*Server
+	ids     map[string]bool // namespaces made for the lab
+}
+
+// Open makes an empty lab that ends with the test.
+func Open(t testing.TB) *Lab {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("sshd: servers need namespaces and mounts: run the test as root")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	l := &Lab{t: t, dir: t.TempDir(), ids: map[string]bool{}}
+	var err error
+	if l.lower, err = appimage.Root(ctx, system()); err != nil {
+		t.Fatalf("sshd: %v", err)
+	}
+	if l.Key, l.KeyFile, err = newKey(filepath.Join(t.TempDir(), "id_ed25519")); err != nil {
+		t.Fatalf("sshd: client key: %v", err)
+	}
+	t.Cleanup(l.close)
+	if err := l.hold(); err != nil {
+		t.Fatalf("sshd: %v", err)
+	}
+	if err := l.connect(); err != nil {
+		t.Fatalf("sshd: %v", err)
+	}
+	return l
+}
+
+// hold starts the process that the lab's namespaces live by.
+func (l *Lab) hold() error {
+	holder := exec.Command("cat")
+	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWPID}
+	leash, err := holder.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := holder.Start(); err != nil {
+		return fmt.Errorf("hold namespaces: %w", err)
+	}
+	l.holder, l.leash = holder, leash
+	return l.remember(holder.Process.Pid, "net", "pid")
+}
+
+// namespace is the path of one of the lab's namespaces.
+func (l *Lab) namespace(kind string) string {
+	return fmt.Sprintf("/proc/%d/ns/%s", l.holder.Process.Pid, kind)
+}
+
+// remember notes namespaces of a process, to look for what is left in them.
+func (l *Lab) remember(pid int, kinds ...string) error {
+	for _, kind := range kinds {
+		id, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+		if err != nil {
+			return err
+		}
+		l.ids[id] = true
+	}
+	return nil
+}
+
+// close ends all servers and the lab, and fails the test if anything is left.
+func (l *Lab) close() {
+	for _, s := range l.servers {
+		s.kill()
+	}
+	if l.holder != nil {
+		l.leash.Close()
+		l.holder.Wait()
+	}
+	for _, left := range l.leftovers() {
+		l.t.Errorf("sshd: the lab left %s", left)
+	}
+	if l.t.Failed() {
+		for _, s := range l.servers {
+			l.t.Logf("%s (%s):\n%s", s.Name, s.Addr, s.Log())
+		}
+	}
+}
+
+// run runs a program whose output is of interest only if it fails.
+func run(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package sshd
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+)
+
+// connect makes the lab's bridge and a link to it from the machine. Its subnet is
+// of the block for tests of networks (RFC 2544), which nobody routes, and the
+// link's name is how labs of all processes keep off each other's.
+func (l *Lab) connect() error {
+	for i := range 256 {
+		link := fmt.Sprintf("adm-sshd%d", i)
+		if _, err := os.Stat(filepath.Join("/sys/class/net", link)); err == nil {
+			continue
+		}
+		err := run("ip", "link", "add", link, "type", "veth", "peer", "name", "machine", "netns", fmt.Sprint(l.holder.Process.Pid))
+		if err != nil {
+			if _, statErr := os.Stat(filepath.Join("/sys/class/net", link)); statErr == nil {
+				continue // another lab was faster
+			}
+			return err
+		}
+		l.link, l.subnet = link, netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i), 0}), 24)
+		return l.bridge()
+	}
+	return errors.New("256 labs are open on this machine; see ip link show type veth")
+}
+
+func (l *Lab) bridge() error {
+	for _, args := range [][]string{
+		{"link", "set", "lo", "up"},
+		{"link", "add", "lab", "type", "bridge", "forward_delay", "0"},
+		{"link", "set", "machine", "master", "lab", "up"},
+		{"link", "set", "lab", "up"},
+	} {
+		if err := l.ip(args...); err != nil {
+			return err
+		}
+	}
+	machine := netip.PrefixFrom(l.address(254), l.subnet.Bits())
+	if err := run("ip", "address", "add", machine.String(), "dev", l.link); err != nil {
+		return err
+	}
+	return run("ip", "link", "set", l.link, "up")
+}
+
+// ip runs ip(8) in the lab's network.
+func (l *Lab) ip(args ...string) error {
+	return run("nsenter", append([]string{"--net=" + l.namespace("net"), "ip"}, args...)...)
+}
+
+// address is the lab's address with this last number.
+func (l *Lab) address(last byte) netip.Addr {
+	a := l.subnet.Addr().As4()
+	a[3] = last
+	return netip.AddrFrom4(a)
+}
+
+// plug connects a server that waits for its link. Its hardware address is the
+// same after a reboot: the others remember it for a while.
+func (s *Server) plug() error {
+	err := s.lab.ip("link", "add", s.port(), "type", "veth",
+		"peer", "name", "eth0", "address", fmt.Sprintf("02:00:00:00:00:%02x", s.number), "netns", fmt.Sprint(s.pid))
+	if err != nil {
+		return err
+	}
+	return s.lab.ip("link", "set", s.port(), "master", "lab", "up")
+}
+
+// port is the bridge's end of the server's link.
+func (s *Server) port() string { return fmt.Sprintf("port%d", s.number) }
+
+// LinkDown lets nothing more to the server or from it, and nobody is told.
+func (s *Server) LinkDown() { s.setLink("down") }
+
+// LinkUp undoes LinkDown.
+func (s *Server) LinkUp() { s.setLink("up") }
+
+func (s *Server) setLink(state string) {
+	s.lab.t.Helper()
+	if err := s.lab.ip("link", "set", s.port(), state); err != nil {
+		s.lab.t.Fatalf("sshd: link of %s: %v", s.Name, err)
+	}
+}
+
+// unplug removes the link of a server that has ended, if the kernel has not yet.
+func (s *Server) unplug() {
+	_ = s.lab.ip("link", "delete", s.port()) // it may be gone, and plug would say if it is not
+}

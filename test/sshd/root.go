@@ -1,0 +1,34 @@
+package sshd
+
+import "github.com/adamant-sh/adamant/test/appimage"
+
+// Passwords of the users that have one.
+const (
+	AdminPassword = "correct horse battery staple"
+	GuestPassword = "guest's own $pass"
+)
+
+// system is what all servers start with: OpenSSH, sudo, and the users. Host keys
+// are each server's own.
+func system() appimage.App {
+	return appimage.App{
+		Name:     "sshd-lab",
+		Packages: []string{"openssh-server", "sudo", "iproute2", "procps"},
+		Files: map[string]string{
+			"/etc/sudoers.d/lab": "admin ALL=(ALL:ALL) ALL\nops ALL=(ALL:ALL) NOPASSWD: ALL\n",
+			"/etc/ssh/sshd_config.d/lab.conf": "UseDNS no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n" +
+				"MaxStartups 100\nMaxSessions 100\n",
+		},
+		Setup: `for user in admin ops guest; do
+	useradd --create-home --shell /bin/bash "$user"
+done
+chpasswd -c SHA512 <<'END'
+admin:` + AdminPassword + `
+guest:` + GuestPassword + `
+END
+chmod 0440 /etc/sudoers.d/lab
+rm -f /etc/ssh/ssh_host_* /etc/machine-id
+mkdir -p /sys /proc /run /dev
+`,
+	}
+}

@@ -1,0 +1,179 @@
+package sshd
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+//go:embed boot.sh
+var bootScript string
+
+// Options of a server; the zero value is an ordinary one.
+type Options struct {
+	Port   int               // 22 if it is 0
+	Config []string          // lines of sshd_config(5), before the system's own
+	Files  map[string]string // content by absolute path, for its disk
+}
+
+// A Server is one machine of the lab, which has the users root, admin (sudo with
+// AdminPassword), ops (sudo without a password) and guest (no sudo).
+type Server struct {
+	Name     string
+	Addr     string // IP address
+	Port     int
+	HostKeys []ssh.PublicKey // Ed25519, ECDSA
+	Root     string          // its files, as it sees them itself; another path after Reboot
+
+	// KnownHostsLine is what ssh-keyscan(1) prints of it: one line a host key.
+	KnownHostsLine string
+
+	lab    *Lab
+	number int
+	disk   string
+	pid    int         // of its first process, 0 when it is off
+	first  *os.Process // has that pid
+	parent *exec.Cmd   // waits for it
+}
+
+// Start makes a server and returns when it can be logged in to.
+func (l *Lab) Start(name string, opts Options) *Server {
+	l.t.Helper()
+	number := len(l.servers) + 1
+	s := &Server{Name: name, Port: opts.Port, lab: l, number: number, disk: filepath.Join(l.dir, strconv.Itoa(number)),
+		Addr: l.address(byte(number)).String()}
+	if s.Port == 0 {
+		s.Port = 22
+	}
+	if err := s.makeDisk(opts); err != nil {
+		l.t.Fatalf("sshd: disk of %s: %v", name, err)
+	}
+	s.KnownHostsLine = s.knownHosts()
+	l.servers = append(l.servers, s)
+	if err := s.boot(); err != nil {
+		l.t.Fatalf("sshd: start %s: %v\n%s", name, err, s.Log())
+	}
+	return s
+}
+
+func (s *Server) knownHosts() string {
+	host := s.Addr
+	if s.Port != 22 {
+		host = fmt.Sprintf("[%s]:%d", s.Addr, s.Port)
+	}
+	var lines strings.Builder
+	for _, key := range s.HostKeys {
+		fmt.Fprintf(&lines, "%s %s", host, ssh.MarshalAuthorizedKey(key))
+	}
+	return lines.String()
+}
+
+// boot starts the server from its disk.
+func (s *Server) boot() error {
+	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	logged := len(s.Log())
+	s.parent = s.lab.bootCommand()
+	s.parent.Stdout, s.parent.Stderr = log, log
+	s.parent.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "DISK=" + s.disk, "LOWER=" + s.lab.lower, "NAME=" + s.Name,
+		"ADDRESS=" + s.Addr + "/24", "GATEWAY=" + s.lab.address(254).String(),
+	}
+	power, err := s.parent.StdinPipe()
+	if err != nil {
+		return err
+	}
+	defer power.Close()
+	if s.first, err = s.lab.spawn(s.parent); err != nil {
+		return err
+	}
+	s.pid = s.first.Pid
+	s.Root = fmt.Sprintf("/proc/%d/root", s.pid)
+	if err := s.lab.remember(s.pid, "net", "pid", "mnt"); err != nil {
+		return err
+	}
+	if err := s.plug(); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(power, "go\n"); err != nil {
+		return err
+	}
+	return s.await(logged)
+}
+
+// await waits until sshd listens. It is not asked over the network: what is sent
+// before the link is up makes the kernel wait a second until it tries again.
+func (s *Server) await(from int) error {
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(s.Log()[from:], "Server listening on 0.0.0.0") {
+		if time.Now().After(deadline) {
+			return errors.New("sshd does not listen after 20s")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return nil
+}
+
+// Kill ends all its processes at once. Its disk stays as it is then.
+func (s *Server) Kill() { s.kill() }
+
+func (s *Server) kill() {
+	if s.pid == 0 {
+		return
+	}
+	s.first.Kill()
+	s.parent.Wait()
+	s.pid, s.Root = 0, ""
+}
+
+// Reboot is Kill and a start from the same disk, at the same address.
+func (s *Server) Reboot() {
+	s.lab.t.Helper()
+	s.kill()
+	s.unplug()
+	if err := s.boot(); err != nil {
+		s.lab.t.Fatalf("sshd: reboot %s: %v\n%s", s.Name, err, s.Log())
+	}
+}
+
+// Exec runs a command on the server as root, past sshd, and returns its output.
+// The test fails if the command does.
+func (s *Server) Exec(command ...string) string {
+	s.lab.t.Helper()
+	if s.pid == 0 {
+		s.lab.t.Fatalf("sshd: %s on %s: the server is off", strings.Join(command, " "), s.Name)
+	}
+	args := []string{"--target", strconv.Itoa(s.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/", "--"}
+	cmd := exec.Command("nsenter", append(args, command...)...)
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		s.lab.t.Fatalf("sshd: %s on %s: %v: %s", strings.Join(command, " "), s.Name, err, stderr.String())
+	}
+	return string(out)
+}
+
+// Log is what the server's sshd printed.
+func (s *Server) Log() string {
+	text, err := os.ReadFile(s.log())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+func (s *Server) log() string { return filepath.Join(s.disk, "log") }

@@ -1,0 +1,38 @@
+package sshd
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// spawn starts the boot script as the first process of a server, in a process
+// namespace below the lab's, so that the end of the lab is its end. The command
+// returned ends with it.
+func (l *Lab) spawn(cmd *exec.Cmd) (*os.Process, error) {
+	pid, told, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer pid.Close()
+	cmd.ExtraFiles = []*os.File{told}
+	err = cmd.Start()
+	told.Close()
+	if err != nil {
+		return nil, err
+	}
+	var first int
+	if _, err := fmt.Fscanln(pid, &first); err != nil {
+		cmd.Process.Kill()
+		cmd.Wait()
+		return nil, fmt.Errorf("it does not say which process it is: %w", err)
+	}
+	return os.FindProcess(first)
+}
+
+// bootCommand is the boot script in namespaces of its own.
+func (l *Lab) bootCommand() *exec.Cmd {
+	return exec.Command("nsenter", "--pid="+l.namespace("pid"), "--",
+		"unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--",
+		"sh", "-euc", bootScript)
+}

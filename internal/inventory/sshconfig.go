@@ -40,7 +40,11 @@ type configReader struct {
 func (s *source) loadConfig(name, home, user string) (*config, error) {
 	c := &config{home: home, user: user}
 	r := configReader{source: s, config: c}
-	if name != "" {
+	switch name {
+	case "":
+	case os.DevNull: // as for ssh -F: no configuration at all
+		return c, nil
+	default:
 		return c, r.add(name)
 	}
 	own := filepath.Join(home, ".ssh", "config")

@@ -14,6 +14,15 @@ import (
 // and any selected host that cannot be reached as its variables ask. Errors are
 // *Error or Errors of them.
 func (inv Inventory) Select(patterns []string) ([]Host, error) {
+	names, err := inv.names(patterns)
+	if err != nil {
+		return nil, err
+	}
+	return inv.resolve(names)
+}
+
+// names are those that patterns stand for.
+func (inv Inventory) names(patterns []string) ([]string, error) {
 	terms, err := parsePatterns(patterns, inv.knows)
 	if err != nil {
 		return nil, err
@@ -29,7 +38,7 @@ func (inv Inventory) Select(patterns []string) ([]Host, error) {
 	if len(c.names) == 0 {
 		return nil, fail(commandLine, "", "%.200q leave no host", strings.Join(patterns, ","))
 	}
-	return inv.resolve(c.names)
+	return c.names, nil
 }
 
 // chosen are names in order.

@@ -16,6 +16,7 @@ const Version = 1
 // A hello is the agent's first message.
 type hello struct {
 	Version int     `json:"version"`
+	Live    bool    `json:"live"` // the kernel's facts are there
 	Summary Summary `json:"summary"`
 	Facts   []Fact  `json:"facts"`
 }
@@ -55,7 +56,7 @@ func Serve(ctx context.Context, root *tree.Root, live bool, in io.Reader, out io
 	if err != nil {
 		return fmt.Errorf("read the files: %w", err)
 	}
-	if err := writeFrame(out, hello{Version, s.Summary(), Facts(ctx, root, live)}); err != nil {
+	if err := writeFrame(out, hello{Version, live, s.Summary(), Facts(ctx, root, live)}); err != nil {
 		return err
 	}
 	a := &agent{scan: s, root: root}

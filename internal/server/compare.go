@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -36,18 +35,21 @@ type Alarm struct {
 // A Comparison says in what servers differ.
 type Comparison struct {
 	Servers     []string             `json:"servers"`
-	Entries     map[string]int       `json:"entries"`  // compared, by server
-	Expected    map[Expected]int     `json:"expected"` // files that are bound to differ, most on any server
+	Baseline    string               `json:"baseline,omitempty"` // the one of them that is right; without it most decide
+	Entries     map[string]int       `json:"entries"`            // compared, by server
+	Expected    map[Expected]int     `json:"expected"`           // files that are bound to differ, most on any server
 	Causes      []Cause              `json:"causes"`
 	Differences []Difference         `json:"differences"`
 	Alarms      []Alarm              `json:"alarms"`
-	Unknowns    map[string][]Unknown `json:"unknowns"` // by server
+	Unknowns    map[string][]Unknown `json:"unknowns"`            // by server
+	Unreached   map[string]string    `json:"unreached,omitempty"` // why, by server
 }
 
 // Compare asks the agents on servers, and compares what they say. It needs no
 // server that is right: most decide, and where there is no majority it says so.
-// What is equal on all is not asked for.
-func Compare(ctx context.Context, peers []*Peer) (Comparison, error) {
+// If baseline is one of them, all others deviate from it. What is equal on all
+// is not asked for.
+func Compare(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison, error) {
 	c := Comparison{Entries: map[string]int{}, Expected: map[Expected]int{}, Alarms: []Alarm{}, Unknowns: map[string][]Unknown{}}
 	for _, p := range peers {
 		if slices.Contains(c.Servers, p.Name) {
@@ -62,9 +64,13 @@ func Compare(ctx context.Context, peers []*Peer) (Comparison, error) {
 			c.Unknowns[p.Name] = p.Summary.Unknowns
 		}
 	}
+	j := jury{servers: c.Servers}
+	if baseline != nil {
+		c.Baseline, j.baseline = baseline.Name, baseline.Name
+	}
 	c.Alarms = append(c.Alarms, alarms(peers)...)
-	c.Differences = factDifferences(peers)
-	files, err := fileDifferences(ctx, peers)
+	c.Differences = factDifferences(peers, j)
+	files, err := fileDifferences(ctx, peers, j)
 	if err != nil {
 		return c, err
 	}
@@ -75,17 +81,22 @@ func Compare(ctx context.Context, peers []*Peer) (Comparison, error) {
 		return c, err
 	}
 	c.Differences = append(c.Differences, files...)
-	c.Causes = explain(c.Servers, c.Differences)
+	c.Causes = explain(j, c.Differences)
 	return c, nil
 }
 
-// Clean reports whether nothing differs, nothing alarms and nothing is unknown.
-func (c Comparison) Clean() bool {
-	return len(c.Differences) == 0 && len(c.Alarms) == 0 && len(c.Unknowns) == 0
-}
+// Differs reports whether anything was found.
+func (c Comparison) Differs() bool { return len(c.Differences) > 0 || len(c.Alarms) > 0 }
 
-// factDifferences compares facts by section and key.
-func factDifferences(peers []*Peer) []Difference {
+// Complete reports whether everything could be compared.
+func (c Comparison) Complete() bool { return len(c.Unknowns) == 0 && len(c.Unreached) == 0 }
+
+// Clean reports whether nothing differs, nothing alarms and nothing is unknown.
+func (c Comparison) Clean() bool { return !c.Differs() && c.Complete() }
+
+// factDifferences compares facts by section and key. A section that one of them
+// could not have read, such as the kernel's of an image, is no difference.
+func factDifferences(peers []*Peer, j jury) []Difference {
 	type place struct {
 		section Section
 		key     string
@@ -93,6 +104,9 @@ func factDifferences(peers []*Peer) []Difference {
 	values := map[place]map[string]string{}
 	for _, p := range peers {
 		for _, f := range p.Facts {
+			if liveOnly(f) && slices.ContainsFunc(peers, func(p *Peer) bool { return !p.Live }) {
+				continue
+			}
 			at := place{f.Section, f.Key}
 			if values[at] == nil {
 				values[at] = map[string]string{}
@@ -100,10 +114,9 @@ func factDifferences(peers []*Peer) []Difference {
 			values[at][p.Name] = f.Value
 		}
 	}
-	names := namesOf(peers)
 	var list []Difference
 	for at, v := range values {
-		if d, differs := judge(names, v); differs {
+		if d, differs := j.judge(v); differs {
 			d.Section, d.Key = at.section, at.key
 			list = append(list, d)
 		}
@@ -116,47 +129,6 @@ func factDifferences(peers []*Peer) []Difference {
 		return strings.Compare(a.Key, b.Key)
 	})
 	return list
-}
-
-func namesOf(peers []*Peer) []string {
-	var names []string
-	for _, p := range peers {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
-// judge finds what most servers have of a thing, and who deviates. Not to have
-// it is a value like others.
-func judge(servers []string, values map[string]string) (Difference, bool) {
-	votes := map[string]int{}
-	const absent = "\x00"
-	vote := func(s string) string {
-		if v, has := values[s]; has {
-			return v
-		}
-		return absent
-	}
-	for _, s := range servers {
-		votes[vote(s)]++
-	}
-	d := Difference{Values: values}
-	if len(votes) < 2 {
-		return d, false
-	}
-	d.Split = true
-	for _, v := range slices.Sorted(maps.Keys(votes)) {
-		if 2*votes[v] <= len(servers) {
-			continue
-		}
-		d.Split, d.Usual = false, strings.TrimPrefix(v, absent)
-		for _, s := range servers {
-			if vote(s) != v {
-				d.Odd = append(d.Odd, s)
-			}
-		}
-	}
-	return d, true
 }
 
 // alarms are the identities that several servers share.

@@ -41,11 +41,11 @@ var kindOf = map[Section]Kind{
 var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"}
 
 // explain groups differences by cause: each is in one.
-func explain(servers []string, all []Difference) []Cause {
-	e := explainer{causes: map[string]*Cause{}}
+func explain(j jury, all []Difference) []Cause {
+	e := explainer{jury: j, causes: map[string]*Cause{}}
 	for _, d := range all {
 		if d.Section != File {
-			e.addFact(servers, d)
+			e.addFact(d)
 		}
 	}
 	for _, d := range all {
@@ -62,6 +62,7 @@ func explain(servers []string, all []Difference) []Cause {
 }
 
 type explainer struct {
+	jury   jury
 	causes map[string]*Cause
 	order  []string
 }
@@ -76,9 +77,9 @@ func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Ca
 	return c
 }
 
-func (e *explainer) addFact(servers []string, d Difference) {
+func (e *explainer) addFact(d Difference) {
 	key := string(d.Section) + " " + d.Key
-	c := e.cause(key, kindOf[d.Section], d, key+": "+inWords(servers, d))
+	c := e.cause(key, kindOf[d.Section], d, key+": "+e.jury.inWords(d))
 	c.Facts = append(c.Facts, key)
 }
 
@@ -142,7 +143,7 @@ func counted(n int) string {
 }
 
 // inWords says who has what: "1.22 on most, 1.24 on web-3".
-func inWords(servers []string, d Difference) string {
+func (j jury) inWords(d Difference) string {
 	value := func(s string) string {
 		if v, has := d.Values[s]; has {
 			return v
@@ -151,16 +152,16 @@ func inWords(servers []string, d Difference) string {
 	}
 	var parts []string
 	if !d.Split {
-		for _, s := range servers {
+		for _, s := range j.servers {
 			if !slices.Contains(d.Odd, s) {
-				parts = append(parts, value(s)+" on most")
+				parts = append(parts, value(s)+" on "+j.who())
 				break
 			}
 		}
 	}
 	groups := map[string][]string{}
 	var order []string
-	for _, s := range servers {
+	for _, s := range j.servers {
 		if !d.Split && !slices.Contains(d.Odd, s) {
 			continue
 		}

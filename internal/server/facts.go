@@ -64,6 +64,11 @@ func Facts(ctx context.Context, root *tree.Root, live bool) []Fact {
 	return list
 }
 
+// liveOnly reports whether a fact is of a running kernel.
+func liveOnly(f Fact) bool {
+	return slices.Contains([]Section{Sysctl, Mount, Module, Listener}, f.Section) || f.Section == System && f.Key == "kernel"
+}
+
 // systemFacts reads os-release(5).
 func systemFacts(root *tree.Root) []Fact {
 	facts := []Fact{{System, "architecture", runtime.GOARCH}}

@@ -26,8 +26,7 @@ const dirsPerRequest = 256
 
 // fileDifferences descends into the directories whose digests differ, level by
 // level.
-func fileDifferences(ctx context.Context, peers []*Peer) ([]Difference, error) {
-	names := namesOf(peers)
+func fileDifferences(ctx context.Context, peers []*Peer, j jury) ([]Difference, error) {
 	if sameRoot(peers) {
 		return nil, nil
 	}
@@ -44,7 +43,7 @@ func fileDifferences(ctx context.Context, peers []*Peer) ([]Difference, error) {
 		}
 		var next []string
 		for _, dir := range level {
-			below := compareDir(names, dir, found[dir], &list)
+			below := compareDir(j, dir, found[dir], &list)
 			for p, who := range below {
 				next = append(next, p)
 				has[p] = pick(peers, who)
@@ -124,7 +123,7 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[st
 
 // compareDir compares what servers have in one directory, adds what differs, and
 // returns who has each directory that must be looked into.
-func compareDir(servers []string, dir string, listed map[string][]Node, list *[]Difference) map[string][]string {
+func compareDir(j jury, dir string, listed map[string][]Node, list *[]Difference) map[string][]string {
 	byName := map[string]map[string]Node{}
 	for server, nodes := range listed {
 		for _, n := range nodes {
@@ -144,11 +143,11 @@ func compareDir(servers []string, dir string, listed map[string][]Node, list *[]
 		for server, n := range nodes {
 			values[server] = n.own()
 		}
-		if d, differs := judge(servers, values); differs {
+		if d, differs := j.judge(values); differs {
 			d.Section, d.Key, d.Fields, d.Derived = File, p, fieldsOf(nodes), isDerived(p)
 			*list = append(*list, d)
 		}
-		if who := haveDifferent(servers, nodes); len(who) > 0 {
+		if who := haveDifferent(j.servers, nodes); len(who) > 0 {
 			below[p] = who
 		}
 	}

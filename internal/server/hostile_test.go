@@ -35,7 +35,7 @@ func TestHostileAgent(t *testing.T) {
 func TestHostileNames(t *testing.T) {
 	var list []Difference
 	nodes := []Node{{Name: "..", Kind: "directory"}, {Name: "a/b", Kind: "directory"}, {Name: "", Kind: "file"}, {Name: "x\x00", Kind: "file"}}
-	below := compareDir([]string{"a", "b"}, "/etc", map[string][]Node{"a": nodes, "b": nil}, &list)
+	below := compareDir(jury{servers: []string{"a", "b"}}, "/etc", map[string][]Node{"a": nodes, "b": nil}, &list)
 	if len(below) > 0 || len(list) > 0 {
 		t.Errorf("got %v and %v", below, list)
 	}

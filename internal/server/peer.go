@@ -12,6 +12,7 @@ import (
 // A Peer asks the agent on one server. It is used by one goroutine at a time.
 type Peer struct {
 	Name    string
+	Live    bool // a running machine, and no image or snapshot
 	Summary Summary
 	Facts   []Fact
 
@@ -29,7 +30,7 @@ func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
 	if h.Version != Version {
 		return nil, fmt.Errorf("%s: the agent speaks version %d of the protocol, want %d", name, h.Version, Version)
 	}
-	p.Summary, p.Facts = h.Summary, h.Facts
+	p.Live, p.Summary, p.Facts = h.Live, h.Summary, h.Facts
 	return p, nil
 }
 

@@ -131,7 +131,7 @@ func connect(t *testing.T, disks ...disk) ([]*Peer, *atomic.Int64) {
 func compare(t *testing.T, disks ...disk) Comparison {
 	t.Helper()
 	peers, _ := connect(t, disks...)
-	c, err := Compare(t.Context(), peers)
+	c, err := Compare(t.Context(), peers, nil)
 	must(t, err)
 	return c
 }
@@ -148,7 +148,7 @@ func find(c Comparison, section Section, key string) *Difference {
 // What must differ does not count, and nothing is asked for where all is equal.
 func TestEqualServers(t *testing.T) {
 	peers, bytes := connect(t, debian("a"), debian("b"), debian("c"))
-	c, err := Compare(t.Context(), peers)
+	c, err := Compare(t.Context(), peers, nil)
 	must(t, err)
 	if !c.Clean() {
 		t.Errorf("got %+v", c)
@@ -260,7 +260,7 @@ func TestWireGrowsWithDrift(t *testing.T) {
 		return d
 	}
 	peers, bytes := connect(t, many("a"), many("b"), many("c").with(disk{"/srv/7/7": "edited"}))
-	c, err := Compare(t.Context(), peers)
+	c, err := Compare(t.Context(), peers, nil)
 	must(t, err)
 	if len(c.Differences) != 1 || c.Differences[0].Key != "/srv/7/7" {
 		t.Errorf("got %+v", c.Differences)
@@ -268,5 +268,26 @@ func TestWireGrowsWithDrift(t *testing.T) {
 	// Listed are /, /srv with its 50 directories, and the 40 files of one.
 	if n := bytes.Load(); n > 100<<10 {
 		t.Errorf("%d bytes for one file of 2000", n)
+	}
+}
+
+// A baseline is right even where most say otherwise, and what only a running
+// machine has is no difference from one that is none.
+func TestBaseline(t *testing.T) {
+	edited := disk{"/etc/web.conf": "listen 81\n"}
+	peers, _ := connect(t, debian("a").with(edited), debian("b").with(edited), debian("c"))
+	peers[0].Live, peers[1].Live = true, true
+	peers[0].Facts = append(peers[0].Facts, Fact{Sysctl, "vm.swappiness", "1"})
+	c, err := Compare(t.Context(), peers, peers[2])
+	must(t, err)
+	d := find(c, File, "/etc/web.conf")
+	if d == nil || !slices.Equal(d.Odd, []string{"web-1", "web-2"}) || d.Split {
+		t.Errorf("got %+v", d)
+	}
+	if d := find(c, Sysctl, "vm.swappiness"); d != nil {
+		t.Errorf("got %+v", d)
+	}
+	if c.Baseline != "web-3" {
+		t.Errorf("got %q", c.Baseline)
 	}
 }

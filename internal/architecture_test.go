@@ -26,6 +26,7 @@ var layers = []struct {
 	{[]string{"internal/learn", "internal/fleet"}, "orchestrate pods, to learn and to keep them; whoever only compares or prints must not need it"},
 	{[]string{"internal/report"}, "prints results; no result may know how it is printed"},
 	{[]string{"internal/server"}, "reads and compares servers, however they are reached"},
+	{[]string{"internal/remote"}, "runs commands on servers over SSH, and does not know what for"},
 	{[]string{"internal/kube"}, "carries rollouts out in a cluster; it needs none of what runs pods here"},
 	{[]string{"internal/gate"}, "asks instances what a rollout wants to know, however they are reached"},
 	{[]string{"internal/engine"}, "runs pods from manifests and volumes; it runs what it is told and judges nothing"},
@@ -57,6 +58,7 @@ var rules = []rule{
 	{"k8s.io/cri-api", []string{"internal/engine", "internal/learn"}, "CRI is how the engine does it"},
 	{"k8s.io/client-go/", []string{"internal/kube", "internal/engine"}, "who talks to a cluster stands behind one package; exec's protocol is the same"},
 	{"github.com/google/go-containerregistry/", []string{"internal/image", "internal/engine", "test/"}, "images are read in one place, with its checks"},
+	{"golang.org/x/crypto/ssh", []string{"internal/remote", "test/"}, "host keys are verified in one place, with its checks"},
 	{"testing", []string{"test/"}, "no test support in what is shipped"},
 }
 

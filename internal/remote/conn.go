@@ -1,0 +1,119 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/adamant-sh/adamant/internal/inventory"
+)
+
+// A Conn is a login on a server. Several goroutines may use it at once.
+type Conn struct {
+	host   inventory.Host
+	o      Options
+	way    *dialer
+	client *ssh.Client
+	slots  chan struct{} // one for each session that may be open
+
+	closed context.Context // ends with the connection; its cause says why
+	close  context.CancelCauseFunc
+
+	mu       sync.Mutex
+	isClosed bool // by Close: nothing more is started
+	tasks    sync.WaitGroup
+}
+
+func newConn(h inventory.Host, o Options, way *dialer) *Conn {
+	c := &Conn{host: h, o: o, way: way, client: way.clients[len(way.clients)-1], slots: make(chan struct{}, o.Sessions)}
+	c.closed, c.close = context.WithCancelCause(context.Background())
+	c.spawn(c.keepAlive)
+	c.spawn(func() {
+		err := c.client.Wait()
+		c.close(fmt.Errorf("%w: %w", ErrLost, cause(err)))
+	})
+	return c
+}
+
+// Close ends the connection and all commands on it, and waits for what this
+// package has started. It may be called more than once.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	c.isClosed = true
+	c.close(net.ErrClosed)
+	c.mu.Unlock()
+	c.way.close()
+	c.tasks.Wait()
+	return nil
+}
+
+// spawn starts a task that Close waits for, and reports false if it is too late.
+func (c *Conn) spawn(task func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.isClosed {
+		c.tasks.Go(task)
+	}
+	return !c.isClosed
+}
+
+// keepAlive asks the server for a sign of life, and ends the connection if there
+// is none. Whatever arrives is one: an answer may be queued behind much output.
+func (c *Conn) keepAlive() {
+	tick := time.NewTicker(c.o.KeepaliveInterval)
+	defer tick.Stop()
+	answered := make(chan struct{}, 1)
+	waiting, silent := false, 0
+	heard := c.way.base.heard.Load()
+	for {
+		select {
+		case <-c.closed.Done():
+			return
+		case <-answered:
+			waiting = false
+		case <-tick.C:
+			silent++
+			if now := c.way.base.heard.Load(); now != heard || !waiting {
+				heard, silent = now, 0
+			}
+			if silent >= c.o.KeepaliveCount {
+				c.close(fmt.Errorf("%w: the server has sent nothing for %v", ErrLost, time.Duration(silent)*c.o.KeepaliveInterval))
+				c.way.base.Close()
+				return
+			}
+			if !waiting {
+				waiting = true
+				c.spawn(func() {
+					_, _, _ = c.client.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer, and Wait tells the end
+					answered <- struct{}{}
+				})
+			}
+		}
+	}
+}
+
+// lost is why the connection has ended, or err if it has not.
+func (c *Conn) lost(err error) error {
+	if c.closed.Err() != nil {
+		return context.Cause(c.closed)
+	}
+	return fmt.Errorf("%w: %w", ErrLost, cause(err))
+}
+
+// counted is a connection that counts what arrives, in bytes.
+type counted struct {
+	net.Conn
+	heard atomic.Int64
+}
+
+// Read implements net.Conn.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.heard.Add(int64(n))
+	return n, err
+}

@@ -41,7 +41,7 @@ func (c *Conn) run(ctx context.Context, cmd Command) error {
 // feed copies the caller's input to the command.
 func (s *Session) feed(in io.Reader) {
 	buffer := make([]byte, 32<<10)
-	for {
+	for s.isLive() {
 		n, err := in.Read(buffer)
 		if n > 0 {
 			if _, werr := s.Stdin.Write(buffer[:n]); werr != nil {
@@ -56,6 +56,15 @@ func (s *Session) feed(in io.Reader) {
 			s.cancel(fmt.Errorf("read stdin: %w", err))
 			return
 		}
+	}
+}
+
+func (s *Session) isLive() bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+		return true
 	}
 }
 

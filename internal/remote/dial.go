@@ -120,8 +120,11 @@ func (d *dialer) hop(parent context.Context, j inventory.Jump, password inventor
 	defer timer.Stop()
 
 	l := &login{hop: j, password: password, keys: d.keys, ask: d.asking(timer, timeout)}
-	err := d.handshake(ctx, l)
-	if err == nil {
+	config, err := l.config(d.o)
+	if err != nil {
+		return err
+	}
+	if err = d.handshake(ctx, l, config); err == nil {
 		return nil
 	}
 	switch {
@@ -134,7 +137,7 @@ func (d *dialer) hop(parent context.Context, j inventory.Jump, password inventor
 }
 
 // handshake connects to a hop, verifies its key and logs in.
-func (d *dialer) handshake(ctx context.Context, l *login) error {
+func (d *dialer) handshake(ctx context.Context, l *login, config *ssh.ClientConfig) error {
 	if d.base == nil {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", endpoint(l.hop))
 		if err != nil {
@@ -154,11 +157,10 @@ func (d *dialer) handshake(ctx context.Context, l *login) error {
 			return err
 		}
 	}
-	config, err := l.config(d.o)
-	if err != nil {
-		return err
-	}
 	c, channels, requests, err := ssh.NewClientConn(conn, endpoint(l.hop), config)
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner // without "handshake failed"
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -70,7 +71,10 @@ func (e spoken) Unwrap() error { return e.error }
 func cause(err error) error {
 	var op *net.OpError
 	var call *os.SyscallError
+	var file *fs.PathError
 	switch {
+	case errors.As(err, &file):
+		return file.Err
 	case errors.As(err, &call):
 		return call.Err
 	case errors.As(err, &op):

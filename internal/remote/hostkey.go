@@ -114,8 +114,17 @@ func (v verifier) mismatch(key ssh.PublicKey) error {
 	if v.hop.HostKeyAlias != "" {
 		mend = fmt.Sprintf("add to %s: %s", file, knownhosts.Line([]string{v.name}, key))
 	}
-	return fmt.Errorf("%w: %s presents %s; if it is what `ssh-keygen -l -f` shows on the server's console for its key in /etc/ssh: %s",
-		ErrUnknownHost, v.name, describe(key), mend)
+	return fmt.Errorf("%w: %s presents %s; compare it with what `ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub` shows on the server's console, then: %s",
+		ErrUnknownHost, v.name, describe(key), kindOf(key), mend)
+}
+
+// kindOf is what sshd's files call a kind of key.
+func kindOf(key ssh.PublicKey) string {
+	kind := strings.TrimPrefix(key.Type(), "ssh-")
+	if strings.HasPrefix(kind, "ecdsa-") {
+		return "ecdsa"
+	}
+	return kind
 }
 
 // describe is a key as ssh-keygen(1) shows it.

@@ -25,6 +25,7 @@ func commands(a *app) []*cobra.Command {
 		newExecCommand(a),
 		newCpCommand(a),
 		newDriftCommand(a),
+		newServersCommand(a),
 		newRmCommand(a),
 		newResetCommand(a),
 		newCopyUpCommand(a),

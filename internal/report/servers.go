@@ -38,6 +38,12 @@ func Servers(w io.Writer, c server.Comparison, opts ServersOptions) error {
 			p.cause(cause)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Unreached)) {
+		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNREACHED: "+drift.Visible(name)))
+		for line := range strings.SplitSeq(c.Unreached[name], "\n") {
+			fmt.Fprintf(p, "  %s\n", drift.Visible(line))
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Unknowns)) {
 		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be read on "+drift.Visible(name)))
 		for _, u := range c.Unknowns[name] {
@@ -62,8 +68,12 @@ func (p serversPrinter) summary(c server.Comparison) string {
 		expected += n
 	}
 	s := fmt.Sprintf("%s, %s compared, %s bound to differ: ", plural(len(c.Servers), "server"), plural(most, "file"), plural(expected, "file"))
-	if c.Clean() {
-		return s + "no difference"
+	if !c.Differs() {
+		s += "no difference"
+		if !c.Complete() {
+			s += " in what could be read"
+		}
+		return s
 	}
 	return s + plural(len(c.Differences), "difference") + " with " + plural(len(c.Causes), "cause")
 }

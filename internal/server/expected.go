@@ -57,6 +57,7 @@ var expected = []struct {
 	{"/var/lib/systemd/rfkill/", State},
 	{"/var/spool/", State},
 	{"/root/.bash_history", State},
+	{"/home/*/.sudo_as_admin_successful", State},
 	{"/etc/.pwd.lock", State},
 	{"/etc/resolv.conf", State},
 	{"/swapfile", State},

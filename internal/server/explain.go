@@ -99,10 +99,10 @@ func (e *explainer) addFile(d Difference) {
 			}
 		}
 	}
-	kind, what := ByHand, "no package owns"
+	kind, what := ByHand, "that no package owns"
 	switch {
 	case d.Derived:
-		kind, what = ByResult, "follows from others"
+		kind, what = ByResult, "made from others"
 	case d.Package != "":
 		kind, what = ByEdit, "of package "+d.Package
 	}
@@ -113,7 +113,7 @@ func (e *explainer) addFile(d Difference) {
 	key := string(kind) + " " + d.Package + " " + who
 	c := e.cause(key, kind, d, "")
 	c.Files = append(c.Files, d.Key)
-	c.Title = fmt.Sprintf("%s, which %s, %s", counted(len(c.Files)), what, who)
+	c.Title = fmt.Sprintf("%s %s, %s", counted(len(c.Files)), what, who)
 	if kind == ByEdit {
 		c.Title = fmt.Sprintf("%s %s edited or removed, %s", counted(len(c.Files)), what, who)
 	}

@@ -225,7 +225,7 @@ func TestUpdateIsOneCause(t *testing.T) {
 	}
 	want := []string{
 		"package web: 1.0 on most; 1.1 on web-3: [/etc/web.conf /usr/bin/web]",
-		"1 file, which follows from others, on web-3: [/var/lib/dpkg/status]",
+		"1 file made from others, on web-3: [/var/lib/dpkg/status]",
 	}
 	if diff := cmp.Diff(titles, want); diff != "" {
 		t.Error(diff)

@@ -19,13 +19,25 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"testing"
+
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/adamant-sh/adamant/test/appimage"
 )
+
+// T is what a lab needs of testing.TB, so that programs can have one, too.
+type T interface {
+	Context() context.Context
+	TempDir() string
+	Cleanup(func())
+	Helper()
+	Failed() bool
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
 
 // A Lab holds servers that reach each other and are reached from the machine.
 type Lab struct {
@@ -34,7 +46,7 @@ type Lab struct {
 	Key     ssh.Signer
 	KeyFile string
 
-	t       testing.TB
+	t       T
 	dir     string // disks of the servers
 	lower   string // layers that all disks lie over
 	holder  *exec.Cmd
@@ -46,10 +58,10 @@ type Lab struct {
 }
 
 // Open makes an empty lab that ends with the test.
-func Open(t testing.TB) *Lab {
+func Open(t T) *Lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Fatal("sshd: servers need namespaces and mounts: run the test as root")
+		t.Fatalf("sshd: servers need namespaces and mounts: run the test as root")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()

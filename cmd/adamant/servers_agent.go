@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+func newServersAgentCommand(a *app) *cobra.Command {
+	var root string
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Answer what another adamant asks of this server; what visits run on it",
+		Long: `Agent reads this server and answers on its standard streams until they end. It
+changes nothing but what it remembers of the files that it read, in ~/.cache/adamant.`,
+		Example: `  ssh web-1 adamant servers agent`,
+		Hidden:  true,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := tree.OpenRoot(root)
+			if err != nil {
+				return fmt.Errorf("open the root: %w", err)
+			}
+			defer r.Close()
+			return server.Serve(cmd.Context(), r, root == "/", a.in, a.out)
+		},
+	}
+	cmd.Flags().StringVar(&root, "root", "/", "a directory that is the server's root")
+	return cmd
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/inventory"
+	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/visit"
+)
+
+func newServersCompareCommand(a *app) *cobra.Command {
+	var w which
+	var o report.ServersOptions
+	var baseline string
+	var full bool
+	cmd := &cobra.Command{
+		Use:   "compare [PATTERN...]",
+		Short: "Find the odd one out of servers that should be the same",
+		Long: `Compare reads all files of the servers with their packages, services, users,
+scheduled jobs, kernel settings and listening sockets, and shows what is not the
+same on all, by cause: a package's other version and not its 400 files; then what
+was edited by hand; then what follows from others.
+
+Most servers decide what is right. Two against two, or one against one, is split:
+it is not said who is right. What is bound to differ (host keys, machine-id,
+logs, caches) is left out, and an alarm where servers share what identifies them.
+
+It exits 0 if nothing differs, 3 if something does, and 4 if a server was not
+reached or something could not be read.`,
+		Example: `  adamant servers compare -i hosts.ini web
+  adamant servers compare -i hosts.ini web --baseline web-1
+  adamant servers compare -b root@10.0.0.1 ops@10.0.0.2 -o json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			hosts, err := w.hosts(cmd.Context(), a, args)
+			if err != nil {
+				return err
+			}
+			vo, err := a.visitOptions()
+			if err != nil {
+				return err
+			}
+			vo.Full = full
+			c, err := w.compare(cmd.Context(), a, hosts, vo, baseline)
+			if err != nil {
+				return err
+			}
+			o.Color = a.colored(a.out)
+			return a.printComparison(c, o)
+		},
+	}
+	w.reachFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&baseline, "baseline", "", "the server that is right, whatever most have")
+	flags.BoolVar(&full, "full", false, "read all files again, and trust nothing that was remembered")
+	flags.BoolVar(&o.All, "all", false, "list all files of a cause")
+	flags.BoolVar(&o.NoDiff, "no-diff", false, "leave the text diffs out")
+	return cmd
+}
+
+// compare visits all servers and compares those that were reached.
+func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, baseline string) (server.Comparison, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	visits := make([]*visit.Visit, len(hosts))
+	errs := w.each(a, hosts, "reading servers", func(i int, h inventory.Host) (err error) {
+		visits[i], err = visit.Open(ctx, h, o)
+		return err
+	})
+	if ctx.Err() != nil {
+		return server.Comparison{}, ctx.Err()
+	}
+	unreached := map[string]string{}
+	var peers []*server.Peer
+	var right *server.Peer
+	for i, v := range visits {
+		if errs[i] != nil {
+			unreached[hosts[i].Name] = errs[i].Error()
+			continue
+		}
+		defer v.Close()
+		peers = append(peers, v.Peer)
+		if v.Peer.Name == baseline {
+			right = v.Peer
+		}
+	}
+	if baseline != "" && right == nil {
+		if why := unreached[baseline]; why != "" {
+			return server.Comparison{}, errors.New(baseline + ", the baseline, was not reached: " + why)
+		}
+		return server.Comparison{}, usagef("--baseline %s is none of the servers", baseline)
+	}
+	c, err := server.Compare(ctx, peers, right)
+	c.Unreached = unreached
+	return c, err
+}
+
+func (a *app) printComparison(c server.Comparison, o report.ServersOptions) error {
+	var err error
+	if a.json() {
+		err = a.printJSON(struct {
+			APIVersion string `json:"apiVersion"`
+			Kind       string `json:"kind"`
+			server.Comparison
+		}{apiVersion, "ServerComparison", c})
+	} else {
+		err = report.Servers(a.out, c, o)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !c.Complete():
+		return status(exitIncomplete)
+	case c.Differs():
+		return status(exitFindings)
+	}
+	return nil
+}

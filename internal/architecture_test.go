@@ -40,6 +40,7 @@ var layers = []struct {
 	{[]string{"internal/rollout"}, "decides how instances replace each other, wherever they run"},
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
+	{[]string{"internal/scan"}, "reads a whole root fast, and judges nothing of it"},
 	{[]string{"internal/tree"}, "is what all the others speak about"},
 	{[]string{"internal/inventory"}, "says which servers there are, and connects to none"},
 	{[]string{"internal/traffic"}, "balances connections over addresses, and knows no pods"},

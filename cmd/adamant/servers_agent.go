@@ -10,7 +10,8 @@ import (
 )
 
 func newServersAgentCommand(a *app) *cobra.Command {
-	var root string
+	var root, cache string
+	var full bool
 	cmd := &cobra.Command{
 		Use:   "agent",
 		Short: "Answer what another adamant asks of this server; what visits run on it",
@@ -25,9 +26,12 @@ changes nothing but what it remembers of the files that it read, in ~/.cache/ada
 				return fmt.Errorf("open the root: %w", err)
 			}
 			defer r.Close()
-			return server.Serve(cmd.Context(), r, root == "/", a.in, a.out)
+			o := server.ServeOptions{Live: root == "/", Scan: server.ScanOptions{Cache: cache, Full: full}}
+			return server.Serve(cmd.Context(), r, o, a.in, a.out)
 		},
 	}
 	cmd.Flags().StringVar(&root, "root", "/", "a directory that is the server's root")
+	cmd.Flags().StringVar(&cache, "cache", "", "a file that keeps what was read until the next time")
+	cmd.Flags().BoolVar(&full, "full", false, "read all files again")
 	return cmd
 }

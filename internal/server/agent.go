@@ -48,15 +48,21 @@ type Owner struct {
 	Edited  bool   `json:"edited,omitempty"`  // the file is not as the package has it
 }
 
+// ServeOptions of an agent. The zero value serves a root that is at rest.
+type ServeOptions struct {
+	Scan ScanOptions
+	Live bool // the root is that of the machine that the agent runs on
+}
+
 // Serve is the agent: it reads the files of a root, says what it found, and
-// answers what a Peer asks until in ends. It writes to out only. live is set
-// where the root is that of the machine it runs on.
-func Serve(ctx context.Context, root *tree.Root, live bool, in io.Reader, out io.Writer) error {
-	s, err := ScanRoot(ctx, root)
+// answers what a Peer asks until in ends. It writes to out only, and to the
+// cache if there is to be one.
+func Serve(ctx context.Context, root *tree.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
+	s, err := ScanRoot(ctx, root, opts.Scan)
 	if err != nil {
 		return fmt.Errorf("read the files: %w", err)
 	}
-	if err := writeFrame(out, hello{Version, live, s.Summary(), Facts(ctx, root, live)}); err != nil {
+	if err := writeFrame(out, hello{Version, opts.Live, s.Summary(), Facts(ctx, root, opts.Live)}); err != nil {
 		return err
 	}
 	a := &agent{scan: s, root: root}
@@ -109,14 +115,14 @@ const maxShown = 256 << 10
 // text returns a file's content if everybody on the server may read it: what is
 // kept from its users is kept from us.
 func (a *agent) text(file string) (Text, error) {
-	e, ok := a.scan.tree.Lookup(file)
+	n, ok := a.scan.lookup(file)
 	switch {
-	case !ok || e.Kind != tree.Regular:
+	case !ok || n.Kind != tree.Regular.String():
 		return Text{}, fmt.Errorf("read %s: no such file was read", file)
-	case e.Mode&0o004 == 0:
+	case n.Mode&0o004 == 0:
 		return Text{Hidden: "not everybody may read it"}, nil
-	case e.Size > maxShown:
-		return Text{Hidden: fmt.Sprintf("it has %d bytes", e.Size)}, nil
+	case n.Size > maxShown:
+		return Text{Hidden: fmt.Sprintf("it has %d bytes", n.Size)}, nil
 	}
 	f, err := a.root.Open(file)
 	if err != nil {

@@ -2,7 +2,10 @@ package server
 
 import (
 	"path"
+	"slices"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/scan"
 )
 
 // An Expected is a class of files that are bound to differ between servers.
@@ -20,6 +23,12 @@ const (
 	Temporary Expected = "temporary" // gone with the next boot
 	State     Expected = "state"     // of what runs, by nature different
 )
+
+// classes are all of them.
+var classes = []Expected{Identity, Name, Key, Lease, Log, Cache, Temporary, State}
+
+// classNumber is what a scan calls one of the classes.
+func classNumber(i int) scan.Class { return scan.Class(i + 1) }
 
 // expected are the places, by pattern of path.Match, or as a directory with all
 // below it if they end in a slash. The first that matches counts.
@@ -78,6 +87,38 @@ func expectedAt(p string) (Expected, bool) {
 		}
 	}
 	return "", false
+}
+
+// treatmentIn says how the names in a directory are treated: as expectedAt says
+// of their paths, with only the patterns tried that can match there.
+func treatmentIn(dir string) func(name string) scan.Treatment {
+	below := strings.TrimSuffix(dir, "/") + "/"
+	type rule struct {
+		names     string // pattern of a name; empty: all
+		treatment scan.Treatment
+	}
+	var rules []rule
+	for _, e := range expected {
+		t := scan.Treatment{Class: classNumber(slices.Index(classes, e.class)), Content: e.class == Identity}
+		if strings.HasSuffix(e.pattern, "/") {
+			if strings.HasPrefix(below, e.pattern) {
+				rules = append(rules, rule{"", t})
+			}
+		} else if in, names := path.Split(e.pattern); in == below {
+			rules = append(rules, rule{names, t})
+		}
+	}
+	return func(name string) scan.Treatment {
+		if dir == "/" && slices.Contains(skipped, dir+name) {
+			return scan.Treatment{Skip: true}
+		}
+		for _, r := range rules {
+			if ok, _ := path.Match(r.names, name); ok || r.names == "" {
+				return r.treatment
+			}
+		}
+		return scan.Treatment{Content: true}
+	}
 }
 
 // derived are files that programs make from others: they follow from those.

@@ -18,6 +18,9 @@ import (
 // are not compared file by file.
 const maxDifferences = 500_000
 
+// maxDepth is deeper than any path that a program can name.
+const maxDepth = 4096
+
 // ErrTooDifferent says that servers differ in more files than are looked at.
 var ErrTooDifferent = errors.New("the servers differ in too many files")
 

@@ -1,12 +1,12 @@
 package server
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
+	"github.com/adamant-sh/adamant/internal/scan"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
@@ -25,17 +25,13 @@ type Node struct {
 	Xattrs map[string]string `json:"xattrs,omitempty"`
 }
 
-// nodeOf describes an entry; below is the digest of what a directory holds.
-func nodeOf(e tree.Entry, name string, n names, below string) Node {
+// nodeOf describes an entry.
+func nodeOf(e scan.Entry, n names) Node {
 	node := Node{
-		Name: name, Kind: e.Kind.String(), Mode: e.Mode, Owner: n.user(e.UID), Group: n.group(e.GID),
-		Digest: e.Digest, Target: e.Target, Xattrs: e.Xattrs,
+		Name: e.Name, Kind: e.Kind.String(), Mode: e.Mode, Owner: n.user(e.UID), Group: n.group(e.GID),
+		Size: e.Size, Digest: e.Digest, Target: e.Target, Xattrs: e.Xattrs,
 	}
 	switch e.Kind {
-	case tree.Regular:
-		node.Size = e.Size
-	case tree.Directory:
-		node.Digest = below
 	case tree.Symlink:
 		node.Mode = 0 // Linux has none
 	case tree.CharDevice, tree.BlockDevice:
@@ -44,34 +40,40 @@ func nodeOf(e tree.Entry, name string, n names, below string) Node {
 	return node
 }
 
+// digestVersion changes with appendLine: digests of another version are not
+// compared with ours.
+const digestVersion = 1
+
 // own is what identifies a node itself, without what lies below it.
-func (n Node) own() string {
-	digest := n.Digest
-	if n.isDir() {
-		digest = ""
+func (n Node) own() string { return string(n.appendOwn(nil)) }
+
+func (n Node) appendOwn(b []byte) []byte {
+	b = fmt.Appendf(append(append(b, n.Kind...), ' '), "%04o ", n.Mode)
+	b = append(strconv.AppendQuote(b, n.Owner), ' ')
+	b = append(strconv.AppendQuote(b, n.Group), ' ')
+	b = append(strconv.AppendInt(b, n.Size, 10), ' ')
+	if !n.isDir() {
+		b = append(b, n.Digest...)
 	}
-	text := fmt.Sprintf("%s %04o %q %q %d %s %q %s", n.Kind, n.Mode, n.Owner, n.Group, n.Size, digest, n.Target, n.Device)
+	b = append(strconv.AppendQuote(append(b, ' '), n.Target), ' ')
+	b = append(b, n.Device...)
 	for _, k := range slices.Sorted(maps.Keys(n.Xattrs)) {
-		text += fmt.Sprintf(" %q=%q", k, n.Xattrs[k])
+		b = fmt.Appendf(b, " %q=%q", k, n.Xattrs[k])
 	}
-	return text
+	return b
+}
+
+// appendLine appends what a node is to the digest of its directory: a line of
+// text, of which a directory's digest is made in the order of the names.
+func (n Node) appendLine(b []byte) []byte {
+	b = n.appendOwn(append(strconv.AppendQuote(b, n.Name), ' '))
+	if n.isDir() {
+		b = append(append(b, ' '), n.Digest...)
+	}
+	return append(b, '\n')
 }
 
 func (n Node) isDir() bool { return n.Kind == tree.Directory.String() }
-
-// digestOf is the digest of a directory's content: of its nodes, in the order of
-// their names.
-func digestOf(nodes []Node) string {
-	h := sha256.New()
-	for _, n := range nodes {
-		fmt.Fprintf(h, "%q %s", n.Name, n.own())
-		if n.isDir() {
-			fmt.Fprintf(h, " %s", n.Digest)
-		}
-		fmt.Fprintln(h)
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
-}
 
 // fields names what two nodes differ in.
 func (n Node) fields(o Node) []string {

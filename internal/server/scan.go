@@ -2,22 +2,17 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path"
-	"slices"
-	"strings"
 
+	"github.com/adamant-sh/adamant/internal/scan"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 // A Scan is the files of a server at one time, with a digest of what lies below
-// each directory. It keeps the root open.
+// each directory.
 type Scan struct {
-	root    *tree.Root
-	tree    tree.Tree
+	files   *scan.Result
 	names   names
-	below   map[string]string // digest by directory
 	summary Summary
 }
 
@@ -28,6 +23,7 @@ type Summary struct {
 	Expected   map[Expected]int `json:"expected,omitempty"`
 	Identities []FileDigest     `json:"identities,omitempty"`
 	Unknowns   []Unknown        `json:"unknowns,omitempty"`
+	Note       string           `json:"note,omitempty"` // why the cache was not used or not written
 }
 
 // A FileDigest is what is said of a file whose content stays where it is.
@@ -42,70 +38,62 @@ type Unknown struct {
 	Reason string `json:"reason"`
 }
 
-// ScanRoot reads all files of a root, what is bound to differ only by its count.
-// Other file systems that are mounted in it are left out: that they are is among
-// the facts.
-func ScanRoot(ctx context.Context, root *tree.Root) (*Scan, error) {
-	t, unknowns, err := root.Walk(ctx, tree.WalkOptions{
-		Hash: true, OneFileSystem: true,
-		Skip: func(e tree.Entry) bool { return slices.Contains(skipped, e.Path) },
-	})
+// ScanOptions say how files are read. The zero value reads all of them.
+type ScanOptions struct {
+	// Cache is a file that keeps what was read, so that the next scan reads only
+	// what changed. It should lie where nothing is compared.
+	Cache string
+	// Full reads all files again, whatever the cache says.
+	Full bool
+}
+
+// ScanRoot reads all files of a root, of what is bound to differ only which there
+// are, and what must not be the same elsewhere. Other file systems that are
+// mounted in it are left out: that they are is among the facts.
+func ScanRoot(ctx context.Context, root *tree.Root, opts ScanOptions) (*Scan, error) {
+	s := &Scan{names: readNames(root)}
+	var err error
+	s.files, err = scan.Read(ctx, root, scan.Options{Policy: s.policy(), Cache: opts.Cache, Full: opts.Full})
 	if err != nil {
 		return nil, err
 	}
-	s := &Scan{root: root, names: readNames(root), below: map[string]string{}, summary: Summary{Expected: map[Expected]int{}}}
-	var compared []tree.Entry
-	for e := range t.All() {
-		class, isExpected := expectedAt(e.Path)
-		if !isExpected {
-			compared = append(compared, e)
-			continue
-		}
-		s.summary.Expected[class]++
-		if class == Identity && e.Kind == tree.Regular && e.Size > 0 {
-			s.summary.Identities = append(s.summary.Identities, FileDigest{e.Path, e.Digest})
+	s.summary = Summary{
+		Digest: s.files.Digest(), Entries: s.files.Counts[scan.Compared], Expected: map[Expected]int{},
+		Unknowns: relevant(s.files.Unknowns), Note: s.files.Note,
+	}
+	for i, class := range classes {
+		if n := s.files.Counts[classNumber(i)]; n > 0 {
+			s.summary.Expected[class] = n
 		}
 	}
-	if s.tree, err = tree.New(compared); err != nil {
-		return nil, err
+	for _, f := range s.files.Named {
+		if f.Size > 0 {
+			s.summary.Identities = append(s.summary.Identities, FileDigest{f.Path, f.Digest})
+		}
 	}
-	s.summary.Entries, s.summary.Digest = s.tree.Len(), s.digest("/", 0)
-	s.summary.Unknowns = relevant(unknowns)
 	return s, nil
+}
+
+// policy says what of a server's files counts, and how.
+func (s *Scan) policy() scan.Policy {
+	return scan.Policy{
+		Version: fmt.Sprintf("%d %q %q %q %v", digestVersion, expected, skipped, classes, s.names),
+		In:      treatmentIn,
+		AppendText: func(b []byte, e scan.Entry) []byte {
+			return nodeOf(e, s.names).appendLine(b)
+		},
+	}
 }
 
 // relevant are the unknowns that say something of the server.
 func relevant(all []tree.Unknown) []Unknown {
 	var list []Unknown
 	for _, u := range all {
-		_, isExpected := expectedAt(u.Path)
-		if isExpected || errors.Is(u.Err, tree.ErrMounted) {
-			continue
+		if _, isExpected := expectedAt(u.Path); !isExpected {
+			list = append(list, Unknown{u.Path, u.Err.Error()})
 		}
-		list = append(list, Unknown{u.Path, u.Err.Error()})
 	}
 	return list
-}
-
-// maxDepth is deeper than any path that a program can name.
-const maxDepth = 4096
-
-// digest computes the digests of a directory and all below it.
-func (s *Scan) digest(dir string, depth int) string {
-	if depth > maxDepth {
-		return "too deep"
-	}
-	var nodes []Node
-	for e := range s.tree.Children(dir) {
-		below := ""
-		if e.Kind == tree.Directory {
-			below = s.digest(e.Path, depth+1)
-		}
-		nodes = append(nodes, nodeOf(e, path.Base(e.Path), s.names, below))
-	}
-	d := digestOf(nodes)
-	s.below[dir] = d
-	return d
 }
 
 // Summary is what is known without looking into directories.
@@ -113,13 +101,21 @@ func (s *Scan) Summary() Summary { return s.summary }
 
 // List returns what is in a directory, in the order of the names.
 func (s *Scan) List(dir string) ([]Node, error) {
-	if _, ok := s.below[dir]; !ok {
+	entries, ok := s.files.List(dir)
+	if !ok {
 		return nil, fmt.Errorf("list %s: no such directory was read", dir)
 	}
 	var nodes []Node
-	for e := range s.tree.Children(dir) {
-		nodes = append(nodes, nodeOf(e, path.Base(e.Path), s.names, s.below[e.Path]))
+	for e := range entries {
+		if e.Class == scan.Compared {
+			nodes = append(nodes, nodeOf(e, s.names))
+		}
 	}
-	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
 	return nodes, nil
+}
+
+// lookup returns what is compared at a path.
+func (s *Scan) lookup(file string) (Node, bool) {
+	e, ok := s.files.Lookup(file)
+	return nodeOf(e, s.names), ok && e.Class == scan.Compared
 }

@@ -109,7 +109,7 @@ func connect(t *testing.T, disks ...disk) ([]*Peer, *atomic.Int64) {
 		toPeer, fromAgent := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {
-			err := Serve(context.Background(), root, false, toAgent, fromAgent)
+			err := Serve(context.Background(), root, ServeOptions{}, toAgent, fromAgent)
 			fromAgent.CloseWithError(err)
 			ended <- err
 		}()

@@ -35,11 +35,12 @@ var ErrNoProgram = errors.New("this program does not run there")
 // start runs the program if it is there. $1 is its digest; the others are its
 // arguments.
 const start = `uname -sm
-p=$(eval echo "~$(id -un)")/.cache/adamant/$1
+dir=$(eval echo "~$(id -un)")/.cache/adamant
+p=$dir/$1
 [ -x "$p" ] || { echo missing; exit 0; }
 shift
 echo starting
-exec "$p" "$@"
+exec "$p" "$@" --cache "$dir/scan"
 `
 
 // Open connects to a server and waits until its agent has read it. ctx must last

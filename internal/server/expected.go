@@ -54,6 +54,7 @@ var expected = []struct {
 	{"/var/cache/", Cache},
 	{"/var/lib/apt/lists/", Cache},
 	{"/root/.cache/", Cache},
+	{"/home/*/.cache/", Cache},
 	{"/tmp/", Temporary},
 	{"/var/tmp/", Temporary},
 	{"/run/", Temporary},
@@ -66,6 +67,7 @@ var expected = []struct {
 	{"/var/lib/systemd/rfkill/", State},
 	{"/var/spool/", State},
 	{"/root/.bash_history", State},
+	{"/home/*/.bash_history", State},
 	{"/home/*/.sudo_as_admin_successful", State},
 	{"/etc/.pwd.lock", State},
 	{"/etc/resolv.conf", State},
@@ -79,7 +81,7 @@ var skipped = []string{"/proc", "/sys", "/dev"}
 func expectedAt(p string) (Expected, bool) {
 	for _, e := range expected {
 		if dir, isDir := strings.CutSuffix(e.pattern, "/"); isDir {
-			if strings.HasPrefix(p, dir+"/") {
+			if liesBelow(dir, p) {
 				return e.class, true
 			}
 		} else if ok, _ := path.Match(e.pattern, p); ok {
@@ -87,6 +89,22 @@ func expectedAt(p string) (Expected, bool) {
 		}
 	}
 	return "", false
+}
+
+// liesBelow reports whether a path lies in a directory that a pattern matches.
+func liesBelow(pattern, p string) bool {
+	if !strings.Contains(pattern, "*") {
+		return strings.HasPrefix(p, pattern+"/")
+	}
+	parts := strings.SplitAfterN(p, "/", strings.Count(pattern, "/")+2)
+	last := len(parts) - 1
+	return last == strings.Count(pattern, "/")+1 && matches(pattern+"/", strings.Join(parts[:last], ""))
+}
+
+// matches is path.Match for patterns that are good.
+func matches(pattern, p string) bool {
+	ok, _ := path.Match(pattern, p)
+	return ok
 }
 
 // treatmentIn says how the names in a directory are treated: as expectedAt says
@@ -101,10 +119,10 @@ func treatmentIn(dir string) func(name string) scan.Treatment {
 	for _, e := range expected {
 		t := scan.Treatment{Class: classNumber(slices.Index(classes, e.class)), Content: e.class == Identity}
 		if strings.HasSuffix(e.pattern, "/") {
-			if strings.HasPrefix(below, e.pattern) {
+			if liesBelow(strings.TrimSuffix(e.pattern, "/"), below) {
 				rules = append(rules, rule{"", t})
 			}
-		} else if in, names := path.Split(e.pattern); in == below {
+		} else if in, names := path.Split(e.pattern); matches(in, below) {
 			rules = append(rules, rule{names, t})
 		}
 	}

@@ -2,7 +2,9 @@ package server
 
 import (
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/adamant-sh/adamant/internal/tree"
@@ -52,4 +54,20 @@ func BenchmarkScan(b *testing.B) {
 			}
 		}
 	})
+}
+
+// Both ways of asking for a class say the same.
+func TestExpectedByDirectory(t *testing.T) {
+	for p, want := range map[string]Expected{
+		"/home/ada/.cache/x": Cache, "/home/ada/.cache/x/y": Cache, "/home/ada/.cache": "", "/home/.cache/x": "", "/home/a/b/.cache/x": "",
+		"/home/ada/.bash_history": State, "/home/.bash_history": "", "/var/log/a/b": Log, "/var/log": "", "/etc/hostname": Name,
+		"/etc/ssh/ssh_host_rsa_key": Identity, "/var/logs/x": "",
+	} {
+		got, _ := expectedAt(p)
+		byDir := treatmentIn(path.Dir(p))(path.Base(p))
+		wantNumber := classNumber(slices.Index(classes, want))
+		if got != want || byDir.Class != wantNumber {
+			t.Errorf("%s: got %q and class %v, want %q", p, got, byDir.Class, want)
+		}
+	}
 }

@@ -119,7 +119,16 @@ func (d *dialer) hop(parent context.Context, j inventory.Jump, password inventor
 	timer := time.AfterFunc(timeout, func() { cancel(errSlow) })
 	defer timer.Stop()
 
-	l := &login{hop: j, password: password, keys: d.keys, ask: d.asking(timer, timeout)}
+	l := &login{hop: j, password: password, keys: d.keys}
+	if d.o.AskPassword != nil {
+		l.ask = func(prompt string) (string, error) {
+			timer.Stop() // the clock, as long as somebody thinks
+			defer timer.Reset(timeout)
+			text, err := d.o.AskPassword(prompt)
+			l.declined = l.declined || err != nil
+			return text, err
+		}
+	}
 	config, err := l.config(d.o)
 	if err != nil {
 		return err
@@ -169,16 +178,4 @@ func (d *dialer) handshake(ctx context.Context, l *login, config *ssh.ClientConf
 		return context.Cause(ctx)
 	}
 	return nil
-}
-
-// asking is AskPassword with the clock stopped.
-func (d *dialer) asking(timer *time.Timer, timeout time.Duration) func(string) (string, error) {
-	if d.o.AskPassword == nil {
-		return nil
-	}
-	return func(prompt string) (string, error) {
-		timer.Stop()
-		defer timer.Reset(timeout)
-		return d.o.AskPassword(prompt)
-	}
 }

@@ -29,6 +29,7 @@ type login struct {
 	methods  []string // what the server takes
 	sent     bool     // the password was
 	asked    int
+	declined bool // whoever was asked gave no answer
 }
 
 func (l *login) config(o Options) (*ssh.ClientConfig, error) {
@@ -121,7 +122,7 @@ func (l *login) explain(err error) error {
 	if errors.As(err, &refused) {
 		return fmt.Errorf("%w: %s: the server on the way says: %s", ErrUnreachable, at, foreign(refused.Message))
 	}
-	if !l.verified || isNetwork(err) && !errors.Is(err, errNoPassword) {
+	if !l.verified || isNetwork(err) && !l.declined {
 		return fmt.Errorf("%w: %s: %w", ErrUnreachable, at, cause(err))
 	}
 	text := "no key or password to try"

@@ -1,0 +1,254 @@
+package remote_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/adamant-sh/adamant/internal/inventory"
+	"github.com/adamant-sh/adamant/internal/remote"
+)
+
+// listen serves each connection with f, and is the host to reach it.
+func listen(t *testing.T, key ssh.Signer, f func(net.Conn)) inventory.Host {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	t.Cleanup(func() { listener.Close(); all.Wait() })
+	all.Go(func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { defer c.Close(); f(c) })
+		}
+	})
+	port := listener.Addr().(*net.TCPAddr).Port
+	h := inventory.Host{Name: "evil", Address: "127.0.0.1", Port: port, User: "root", ConnectTimeout: 500 * time.Millisecond,
+		Password: inventory.NewSecret("s3cret"), Become: inventory.Become{User: "admin", Password: inventory.NewSecret("s3cret")}}
+	h.UserKnownHosts = []string{write(t, "known_hosts", "* "+string(ssh.MarshalAuthorizedKey(key.PublicKey())))}
+	return h
+}
+
+// repeat writes a text until nobody takes it.
+func repeat(w io.Writer, text string) {
+	long := []byte(strings.Repeat(text, 1+20000/len(text)))
+	for {
+		if _, err := w.Write(long); err != nil {
+			return
+		}
+	}
+}
+
+// wait reads until the other end is gone.
+func wait(c net.Conn) { io.Copy(io.Discard, c) }
+
+func TestHostileHandshakes(t *testing.T) {
+	key := newSigner(t)
+	server := func(change func(*ssh.ServerConfig)) func(net.Conn) {
+		return func(c net.Conn) {
+			config := &ssh.ServerConfig{PasswordCallback: func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) { return nil, nil }}
+			config.AddHostKey(key)
+			change(config)
+			if conn, _, _, err := ssh.NewServerConn(c, config); err == nil {
+				conn.Wait()
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		serve func(net.Conn)
+		kind  error
+	}{
+		"says nothing":             {wait, remote.ErrUnreachable},
+		"hangs up":                 {func(net.Conn) {}, remote.ErrUnreachable},
+		"endless banner":           {func(c net.Conn) { repeat(c, "\x1b[31mhello\r\n") }, remote.ErrUnreachable},
+		"endless version":          {func(c net.Conn) { repeat(c, "SSH-2.0-\x1b[31m") }, remote.ErrUnreachable},
+		"slow banner":              {func(c net.Conn) { drip(c) }, remote.ErrUnreachable},
+		"another protocol":         {func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 \x1b[2J\r\n\r\n") }, remote.ErrUnreachable},
+		"garbage":                  {func(c net.Conn) { io.WriteString(c, "SSH-2.0-x\r\n"); repeat(c, "\x00\x00\x10\x00\x1b[31m") }, remote.ErrUnreachable},
+		"never answers the login":  {server(func(s *ssh.ServerConfig) { s.PasswordCallback = hang }), remote.ErrUnreachable},
+		"another key":              {server(func(s *ssh.ServerConfig) { s.AddHostKey(newSigner(t)) }), remote.ErrHostKeyChanged},
+		"refuses with escapes":     {server(func(s *ssh.ServerConfig) { s.PasswordCallback = refuse }), remote.ErrAuth},
+		"asks again and again":     {server(func(s *ssh.ServerConfig) { s.PasswordCallback = nil; s.KeyboardInteractiveCallback = nag }), remote.ErrUnreachable},
+		"asks other things, much":  {server(func(s *ssh.ServerConfig) { s.PasswordCallback = nil; s.KeyboardInteractiveCallback = pry }), remote.ErrAuth},
+		"a banner of two megabyte": {server(func(s *ssh.ServerConfig) { s.BannerCallback = banner; s.PasswordCallback = refuse }), remote.ErrAuth},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := listen(t, key, test.serve)
+			err := soon(t, 5*time.Second, func() error { return try(t, h, options(t)) })
+			refused(t, err, test.kind)
+			if len(err.Error()) > 1500 || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("it says %d bytes: %.2000s", len(err.Error()), err)
+			}
+		})
+	}
+	t.Run("cancelled", func(t *testing.T) {
+		h := listen(t, key, wait)
+		h.ConnectTimeout = time.Hour
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		err := soon(t, 2*time.Second, func() error { _, err := remote.Dial(ctx, h, options(t)); return err })
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("thinking does not count", func(t *testing.T) {
+		h := listen(t, key, server(func(*ssh.ServerConfig) {}))
+		h.Password = inventory.Secret{}
+		o := options(t)
+		o.AskPassword = func(string) (string, error) { time.Sleep(700 * time.Millisecond); return "x", nil }
+		if err := try(t, h, o); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func drip(c net.Conn) {
+	for {
+		if _, err := io.WriteString(c, "x\n"); err != nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func hang(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) {
+	time.Sleep(time.Second)
+	return nil, errors.New("too late")
+}
+
+func refuse(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) {
+	return nil, errors.New("\x1b[31mno\n")
+}
+
+func nag(_ ssh.ConnMetadata, challenge ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+	for {
+		if _, err := challenge("", "\x1b[31m", nil, nil); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func pry(_ ssh.ConnMetadata, challenge ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+	_, err := challenge("", "", make([]string, 1000), make([]bool, 1000))
+	return nil, err
+}
+
+func banner(ssh.ConnMetadata) string { return strings.Repeat("\x1b[31m", 50000) }
+
+// A script is how a hostile server runs a command.
+type script func(channel ssh.Channel, requests <-chan *ssh.Request, line string)
+
+// serve lets everybody in and runs the script for each command.
+func serve(t *testing.T, run script) inventory.Host {
+	t.Helper()
+	key := newSigner(t)
+	return listen(t, key, func(c net.Conn) {
+		config := &ssh.ServerConfig{NoClientAuth: true}
+		config.AddHostKey(key)
+		conn, channels, requests, err := ssh.NewServerConn(c, config)
+		if err != nil {
+			return
+		}
+		go ssh.DiscardRequests(requests)
+		var all sync.WaitGroup
+		for request := range channels {
+			channel, requests, err := request.Accept()
+			if err != nil {
+				break
+			}
+			all.Go(func() {
+				r := <-requests
+				if r == nil {
+					return
+				}
+				var m struct{ Line string }
+				ssh.Unmarshal(r.Payload, &m)
+				run(channel, requests, m.Line)
+			})
+		}
+		conn.Wait()
+		all.Wait()
+	})
+}
+
+func accept(channel ssh.Channel, f func()) {
+	channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{1}))
+	f()
+	channel.Close()
+}
+
+func TestHostileCommands(t *testing.T) {
+	for name, test := range map[string]struct {
+		run  script
+		sudo bool
+		kind error // nil for an *ExitError
+	}{
+		"escapes in stderr": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
+			accept(c, func() { io.WriteString(c.Stderr(), "\x1b]0;owned\x07\x1b[2J\r\n") })
+		}, false, nil},
+		"endless stderr": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
+			go ssh.DiscardRequests(in)
+			repeat(c.Stderr(), "\x1b[31mno end")
+		}, false, context.DeadlineExceeded},
+		"endless stdout": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
+			go ssh.DiscardRequests(in)
+			repeat(c, "no end")
+		}, false, context.DeadlineExceeded},
+		"never answers": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
+			for range in {
+			}
+		}, false, context.DeadlineExceeded},
+		"no status": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) { c.Close() }, false, remote.ErrLost},
+		"a long signal": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
+			c.SendRequest("exit-signal", false, ssh.Marshal(struct {
+				Signal    string
+				Dumped    bool
+				Message   string
+				Languages string
+			}{strings.Repeat("\x1b", 100000), true, "", ""}))
+			c.Close()
+		}, false, nil},
+		"sudo that says much": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
+			accept(c, func() { io.WriteString(c.Stderr(), strings.Repeat("\x1b[31m no\n", 200000)) })
+		}, true, remote.ErrSudo},
+		"sudo that never asks": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
+			for range in {
+			}
+		}, true, remote.ErrSudo},
+		"sudo that asks again": {func(c ssh.Channel, in <-chan *ssh.Request, line string) {
+			_, ask, _ := strings.Cut(line, "'ask-")
+			ask, _, _ = strings.Cut(ask, "'")
+			repeat(c.Stderr(), "ask-"+ask)
+		}, true, remote.ErrSudo},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := serve(t, func(c ssh.Channel, in <-chan *ssh.Request, line string) {
+				if strings.Contains(line, "s3cret") {
+					t.Error("a password on a command line")
+				}
+				if name != "never answers" {
+					c.SendRequest("ignored", false, nil)
+				}
+				test.run(c, in, line)
+			})
+			_ = h
+		})
+	}
+}
+
+var _ = bytes.NewReader
+var _ = runtime.GC

@@ -1,12 +1,10 @@
 package remote_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -148,107 +146,3 @@ func pry(_ ssh.ConnMetadata, challenge ssh.KeyboardInteractiveChallenge) (*ssh.P
 }
 
 func banner(ssh.ConnMetadata) string { return strings.Repeat("\x1b[31m", 50000) }
-
-// A script is how a hostile server runs a command.
-type script func(channel ssh.Channel, requests <-chan *ssh.Request, line string)
-
-// serve lets everybody in and runs the script for each command.
-func serve(t *testing.T, run script) inventory.Host {
-	t.Helper()
-	key := newSigner(t)
-	return listen(t, key, func(c net.Conn) {
-		config := &ssh.ServerConfig{NoClientAuth: true}
-		config.AddHostKey(key)
-		conn, channels, requests, err := ssh.NewServerConn(c, config)
-		if err != nil {
-			return
-		}
-		go ssh.DiscardRequests(requests)
-		var all sync.WaitGroup
-		for request := range channels {
-			channel, requests, err := request.Accept()
-			if err != nil {
-				break
-			}
-			all.Go(func() {
-				r := <-requests
-				if r == nil {
-					return
-				}
-				var m struct{ Line string }
-				ssh.Unmarshal(r.Payload, &m)
-				run(channel, requests, m.Line)
-			})
-		}
-		conn.Wait()
-		all.Wait()
-	})
-}
-
-func accept(channel ssh.Channel, f func()) {
-	channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{1}))
-	f()
-	channel.Close()
-}
-
-func TestHostileCommands(t *testing.T) {
-	for name, test := range map[string]struct {
-		run  script
-		sudo bool
-		kind error // nil for an *ExitError
-	}{
-		"escapes in stderr": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
-			accept(c, func() { io.WriteString(c.Stderr(), "\x1b]0;owned\x07\x1b[2J\r\n") })
-		}, false, nil},
-		"endless stderr": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
-			go ssh.DiscardRequests(in)
-			repeat(c.Stderr(), "\x1b[31mno end")
-		}, false, context.DeadlineExceeded},
-		"endless stdout": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
-			go ssh.DiscardRequests(in)
-			repeat(c, "no end")
-		}, false, context.DeadlineExceeded},
-		"never answers": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
-			for range in {
-			}
-		}, false, context.DeadlineExceeded},
-		"no status": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) { c.Close() }, false, remote.ErrLost},
-		"a long signal": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
-			c.SendRequest("exit-signal", false, ssh.Marshal(struct {
-				Signal    string
-				Dumped    bool
-				Message   string
-				Languages string
-			}{strings.Repeat("\x1b", 100000), true, "", ""}))
-			c.Close()
-		}, false, nil},
-		"sudo that says much": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
-			accept(c, func() { io.WriteString(c.Stderr(), strings.Repeat("\x1b[31m no\n", 200000)) })
-		}, true, remote.ErrSudo},
-		"sudo that never asks": {func(c ssh.Channel, in <-chan *ssh.Request, _ string) {
-			for range in {
-			}
-		}, true, remote.ErrSudo},
-		"sudo that asks again": {func(c ssh.Channel, in <-chan *ssh.Request, line string) {
-			_, ask, _ := strings.Cut(line, "'ask-")
-			ask, _, _ = strings.Cut(ask, "'")
-			repeat(c.Stderr(), "ask-"+ask)
-		}, true, remote.ErrSudo},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := serve(t, func(c ssh.Channel, in <-chan *ssh.Request, line string) {
-				if strings.Contains(line, "s3cret") {
-					t.Error("a password on a command line")
-				}
-				if name != "never answers" {
-					c.SendRequest("ignored", false, nil)
-				}
-				test.run(c, in, line)
-			})
-			_ = h
-		})
-	}
-}
-
-var _ = bytes.NewReader
-var _ = runtime.GC

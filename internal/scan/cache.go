@@ -46,7 +46,7 @@ func (k *key) identity() []byte { return append(bytes.Clone(k[:8]), k[inKeyDev:]
 
 // load reads the cache of a root. Without one there is no error.
 func (s *scanner) load(root key) (cached, error) {
-	none := cached{top: &Dir{}}
+	none := cached{top: s.nothing}
 	if s.opts.Cache == "" || s.opts.Full {
 		return none, nil
 	}

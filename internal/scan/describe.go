@@ -15,7 +15,7 @@ import (
 // error, or where it is left out, it says only that there is the name.
 func (w *worker) describe(ctx context.Context, here place, name []byte) (record, error) {
 	w.start(name)
-	t := here.dir.treat(string(name[:len(name)-1]))
+	t := w.treatment(here.dir, string(name[:len(name)-1]))
 	if t.Skip {
 		return w.scratch, nil
 	}

@@ -22,12 +22,12 @@ type reading struct {
 	parent  *reading
 	path    string
 	key     key  // of what is to be found at the path; from when it is listed on, as it was then
-	old     *Dir // as the cache has it; empty if it has not
+	old     *Dir // as the cache has it; scanner.nothing if it has not
 	same    bool // its names are those of old
 	failed  atomic.Bool
-	parts   []part       // in the order of the names
-	pending atomic.Int32 // parts and directories below that are not finished; one more until it is listed
-	treat   func(name string) Treatment
+	parts   []part                      // in the order of the names
+	pending atomic.Int32                // parts and directories below that are not finished; one more until it is listed
+	treat   func(name string) Treatment // nil: ask the policy
 	dir     *Dir
 }
 

@@ -55,7 +55,6 @@ func (w *worker) open(d *reading) (int, key, error) {
 // list finds the names in a directory, looks at them if they are few, and leaves
 // them to all workers if not.
 func (w *worker) list(ctx context.Context, fd int, d *reading, self key) {
-	d.treat = w.opts.Policy.In(d.path)
 	var names [][]byte
 	if d.same = d.old.listed && d.old.self == self; !d.same {
 		var err error
@@ -64,6 +63,9 @@ func (w *worker) list(ctx context.Context, fd int, d *reading, self key) {
 			d.failed.Store(true)
 			return
 		}
+	}
+	if !d.same || !w.sameRules {
+		d.treat = w.opts.Policy.In(d.path)
 	}
 	d.key = self
 	d.parts = w.partsOf(names, d.old)

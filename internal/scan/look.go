@@ -6,8 +6,9 @@ import (
 	"crypto/sha256"
 	"hash"
 
-	"github.com/adamant-sh/adamant/internal/tree"
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 // A worker looks at entries, one after the other, and has two descriptors open
@@ -137,8 +138,17 @@ func (w *worker) isSame(here place, name []byte, old known) bool {
 	if w.sameRules {
 		return true
 	}
-	t := here.dir.treat(string(old.name()))
+	t := w.treatment(here.dir, string(old.name()))
 	return !t.Skip && t.Class == old.class() && (!t.Content || old.kind() != tree.Regular || old.has(hasContent))
+}
+
+// treatment says how a name is treated. Where all is expected to be as it was,
+// the directory has not been asked about yet.
+func (w *worker) treatment(d *reading, name string) Treatment {
+	if d.treat == nil {
+		return w.opts.Policy.In(d.path)(name)
+	}
+	return d.treat(name)
 }
 
 // took counts an entry, and leaves it to do if it is a directory.
@@ -147,7 +157,7 @@ func (w *worker) took(here place, r record, old *Dir) {
 	switch {
 	case r.kind() == tree.Directory:
 		if old == nil {
-			old = &Dir{}
+			old = w.nothing
 		}
 		sub := &reading{parent: here.dir, path: here.dir.below(r.terminated()), key: key(r[:keySize]), old: old}
 		sub.pending.Store(1)

@@ -3,6 +3,7 @@ package scan
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime"
@@ -66,6 +67,7 @@ type scanner struct {
 	sameRules   bool          // the cache is of the same policy
 	descriptors int           // /proc/self/fd
 	todo        *queue
+	nothing     *Dir // stands for one that the cache does not have
 
 	mu    sync.Mutex
 	names int // listed so far
@@ -82,7 +84,7 @@ type scanner struct {
 func Read(ctx context.Context, root *tree.Root, opts Options) (*Result, error) {
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
 	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 64<<30)
-	s := &scanner{root: root, opts: opts, todo: newQueue()}
+	s := &scanner{root: root, opts: opts, todo: newQueue(), nothing: &Dir{digest: sha256.Sum256(nil)}}
 	r, err := s.read(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("scan: %w", err)
@@ -133,7 +135,7 @@ func (s *scanner) begin() (*reading, error) {
 		return nil, err
 	}
 	s.mount = st.Mnt_id
-	top := &reading{path: "/", key: keyOf(&st), old: &Dir{}}
+	top := &reading{path: "/", key: keyOf(&st), old: s.nothing}
 	top.pending.Store(1)
 	return top, nil
 }

@@ -34,7 +34,8 @@ Host keys are always verified.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newServersListCommand(a), newServersCompareCommand(a), newServersAgentCommand(a))
+	cmd.AddCommand(newServersListCommand(a), newServersCompareCommand(a), newServersUpdateCommand(a), newServersHistoryCommand(a),
+		newServersAgentCommand(a), newServersChangeCommand(a))
 	return cmd
 }
 

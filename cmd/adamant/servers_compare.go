@@ -44,7 +44,7 @@ reached or something could not be read.`,
 				return err
 			}
 			vo.Full = full
-			c, err := w.compare(cmd.Context(), a, hosts, vo, baseline)
+			c, err := w.compare(cmd.Context(), a, hosts, vo, baseline, nil)
 			if err != nil {
 				return err
 			}
@@ -61,8 +61,9 @@ reached or something could not be read.`,
 	return cmd
 }
 
-// compare visits all servers and compares those that were reached.
-func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, baseline string) (server.Comparison, error) {
+// compare visits all servers and compares those that were reached, each of which
+// met is told of.
+func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, baseline string, met func(*server.Peer)) (server.Comparison, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	visits := make([]*visit.Visit, len(hosts))
@@ -83,6 +84,9 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		}
 		defer v.Close()
 		peers = append(peers, v.Peer)
+		if met != nil {
+			met(v.Peer)
+		}
 		if v.Peer.Name == baseline {
 			right = v.Peer
 		}

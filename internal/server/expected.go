@@ -15,7 +15,7 @@ type Expected string
 // was cloned from the other, or shares its keys.
 const (
 	Identity  Expected = "identity"  // host keys, machine-id, seeds: must differ
-	Name      Expected = "name"      // what the server is called
+	Name      Expected = "name"      // what the server is called, and whom it asks for names
 	Key       Expected = "key"       // private keys and certificates of services
 	Lease     Expected = "lease"     // addresses that were handed out
 	Log       Expected = "log"       // what was logged
@@ -53,7 +53,9 @@ var expected = []struct {
 	{"/var/log/", Log},
 	{"/var/cache/", Cache},
 	{"/var/lib/apt/lists/", Cache},
+	{"/root/.cache", Cache},
 	{"/root/.cache/", Cache},
+	{"/home/*/.cache", Cache},
 	{"/home/*/.cache/", Cache},
 	{"/tmp/", Temporary},
 	{"/var/tmp/", Temporary},
@@ -62,6 +64,8 @@ var expected = []struct {
 	{"/var/lib/apt/periodic/", State},
 	{"/var/lib/logrotate/", State},
 	{"/var/lib/sudo/", State},
+	{"/var/lib/adamant", State}, // what we keep of changes ourselves
+	{"/var/lib/adamant/", State},
 	{"/var/lib/systemd/timers/", State},
 	{"/var/lib/systemd/timesync/", State},
 	{"/var/lib/systemd/rfkill/", State},
@@ -70,7 +74,7 @@ var expected = []struct {
 	{"/home/*/.bash_history", State},
 	{"/home/*/.sudo_as_admin_successful", State},
 	{"/etc/.pwd.lock", State},
-	{"/etc/resolv.conf", State},
+	{"/etc/resolv.conf", Name},
 	{"/swapfile", State},
 }
 
@@ -106,6 +110,22 @@ func matches(pattern, p string) bool {
 	ok, _ := path.Match(pattern, p)
 	return ok
 }
+
+// ownIn is treatmentIn for comparing a server with itself: what tells it from
+// others counts like any other file.
+func ownIn(dir string) func(name string) scan.Treatment {
+	in := treatmentIn(dir)
+	own := []scan.Class{classOf(Identity), classOf(Name), classOf(Key)}
+	return func(name string) scan.Treatment {
+		t := in(name)
+		if slices.Contains(own, t.Class) {
+			return scan.Treatment{Content: true}
+		}
+		return t
+	}
+}
+
+func classOf(e Expected) scan.Class { return classNumber(slices.Index(classes, e)) }
 
 // treatmentIn says how the names in a directory are treated: as expectedAt says
 // of their paths, with only the patterns tried that can match there.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/adamant-sh/adamant/internal/drift"
 )
@@ -85,4 +86,16 @@ func (p *Peer) owners(files []string) ([]Owner, error) {
 		err = fmt.Errorf("%s: %w: %d owners, want %d", p.Name, errFrame, len(resp.Owners), len(files))
 	}
 	return resp.Owners, err
+}
+
+// Packages are the versions of what is installed.
+func (p *Peer) Packages() map[string]string {
+	versions := map[string]string{}
+	for _, f := range p.Facts {
+		if f.Section == Package {
+			name, _, _ := strings.Cut(f.Key, ":")
+			versions[name] = f.Value
+		}
+	}
+	return versions
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"path"
 
 	"github.com/adamant-sh/adamant/internal/scan"
 	"github.com/adamant-sh/adamant/internal/tree"
@@ -45,6 +46,9 @@ type ScanOptions struct {
 	Cache string
 	// Full reads all files again, whatever the cache says.
 	Full bool
+	// Own is for comparing a server with itself: what tells it from others counts
+	// like any other file. It has a cache of its own.
+	Own bool
 }
 
 // ScanRoot reads all files of a root, of what is bound to differ only which there
@@ -53,7 +57,7 @@ type ScanOptions struct {
 func ScanRoot(ctx context.Context, root *tree.Root, opts ScanOptions) (*Scan, error) {
 	s := &Scan{names: readNames(root)}
 	var err error
-	s.files, err = scan.Read(ctx, root, scan.Options{Policy: s.policy(), Cache: opts.Cache, Full: opts.Full})
+	s.files, err = scan.Read(ctx, root, scan.Options{Policy: s.policy(opts.Own), Cache: opts.Cache, Full: opts.Full})
 	if err != nil {
 		return nil, err
 	}
@@ -75,10 +79,14 @@ func ScanRoot(ctx context.Context, root *tree.Root, opts ScanOptions) (*Scan, er
 }
 
 // policy says what of a server's files counts, and how.
-func (s *Scan) policy() scan.Policy {
+func (s *Scan) policy(own bool) scan.Policy {
+	in := treatmentIn
+	if own {
+		in = ownIn
+	}
 	return scan.Policy{
-		Version: fmt.Sprintf("%d %q %q %q %v", digestVersion, expected, skipped, classes, s.names),
-		In:      treatmentIn,
+		Version: fmt.Sprintf("%d %t %q %q %q %v", digestVersion, own, expected, skipped, classes, s.names),
+		In:      in,
 		AppendText: func(b []byte, e scan.Entry) []byte {
 			return nodeOf(e, s.names).appendLine(b)
 		},
@@ -118,4 +126,30 @@ func (s *Scan) List(dir string) ([]Node, error) {
 func (s *Scan) lookup(file string) (Node, bool) {
 	e, ok := s.files.Lookup(file)
 	return nodeOf(e, s.names), ok && e.Class == scan.Compared
+}
+
+// At identifies what is compared at a path, as a FileChange does; it is empty for
+// nothing.
+func (s *Scan) At(file string) string {
+	if n, ok := s.lookup(file); ok {
+		return n.own()
+	}
+	return ""
+}
+
+// Below returns the paths of what is compared at a path and below it, directories
+// before what is in them.
+func (s *Scan) Below(file string) []string {
+	n, ok := s.lookup(file)
+	if !ok {
+		return nil
+	}
+	list := []string{file}
+	if n.isDir() {
+		nodes, _ := s.List(file) // it is one
+		for _, n := range nodes {
+			list = append(list, s.Below(path.Join(file, n.Name))...)
+		}
+	}
+	return list
 }

@@ -248,7 +248,7 @@ func BenchmarkScan(b *testing.B) {
 // Both ways of asking for a class say the same.
 func TestExpectedByDirectory(t *testing.T) {
 	for p, want := range map[string]Expected{
-		"/home/ada/.cache/x": Cache, "/home/ada/.cache/x/y": Cache, "/home/ada/.cache": "", "/home/.cache/x": "", "/home/a/b/.cache/x": "",
+		"/home/ada/.cache/x": Cache, "/home/ada/.cache/x/y": Cache, "/home/ada/.cache": Cache, "/home/ada/.cachet": "", "/home/.cache/x": "", "/home/a/b/.cache/x": "",
 		"/home/ada/.bash_history": State, "/home/.bash_history": "", "/var/log/a/b": Log, "/var/log": "", "/etc/hostname": Name,
 		"/etc/ssh/ssh_host_rsa_key": Identity, "/var/logs/x": "",
 	} {

@@ -56,61 +56,62 @@ func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error
 			v.Close()
 		}
 	}()
-	args := []string{"servers", "agent"}
+	args := []string{"agent"}
 	if o.Full {
 		args = append(args, "--full")
 	}
-	if err := v.begin(ctx, o.Program, args); err != nil {
+	if v.session, err = launch(ctx, conn, h, o.Program, args); err != nil {
 		return nil, err
 	}
 	if v.Peer, err = server.Greet(h.Name, v.session.Stdout, v.session.Stdin); err != nil {
-		return nil, v.whyNot(err)
+		return nil, whyNot(v.session, err)
 	}
 	return v, nil
 }
 
-// Sudo reports whether what is done on a server is done through sudo.
-func Sudo(h inventory.Host) bool { return h.Become.On }
-
-// begin starts the agent, and sends the program first if it is not there.
-func (v *Visit) begin(ctx context.Context, p *Program, args []string) error {
+// launch starts the program with arguments of "servers", and sends it first if it
+// is not there.
+func launch(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args []string) (*remote.Session, error) {
 	for _, sent := range []bool{false, true} {
-		missing, err := v.try(ctx, p, args)
-		if err != nil || !missing {
-			return err
+		s, err := try(ctx, c, h, p, args)
+		if s != nil || err != nil {
+			return s, err
 		}
 		if sent {
 			break
 		}
-		if err := p.send(ctx, v.conn, Sudo(v.Host)); err != nil {
-			return err
+		if err := p.send(ctx, c, h.Become.On); err != nil {
+			return nil, err
 		}
 	}
-	return fmt.Errorf("%w: it was sent, and is not there", ErrNoProgram)
+	return nil, fmt.Errorf("%w: it was sent, and is not there", ErrNoProgram)
 }
 
-func (v *Visit) try(ctx context.Context, p *Program, args []string) (missing bool, err error) {
-	v.session, err = v.conn.Start(ctx, remote.Command{
-		Args: append([]string{"sh", "-c", start, "sh", p.digest}, args...), Sudo: Sudo(v.Host),
+// try starts the program; there is no session if it is not there.
+func try(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args []string) (*remote.Session, error) {
+	s, err := c.Start(ctx, remote.Command{
+		Args: append([]string{"sh", "-c", start, "sh", p.digest, "servers"}, args...), Sudo: h.Become.On,
 	})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	system, err := line(v.session.Stdout)
+	system, err := line(s.Stdout)
 	if err != nil {
-		return false, v.whyNot(err)
+		return nil, whyNot(s, err)
 	}
 	if system != "Linux "+p.machine {
-		return false, fmt.Errorf("%w: the server is %.80s, and this program is for Linux %s", ErrNoProgram, drift.Visible(system), p.machine)
+		s.Stdin.Close()
+		return nil, fmt.Errorf("%w: the server is %.80s, and this program is for Linux %s", ErrNoProgram, drift.Visible(system), p.machine)
 	}
-	state, err := line(v.session.Stdout)
+	state, err := line(s.Stdout)
 	if err != nil {
-		return false, v.whyNot(err)
+		return nil, whyNot(s, err)
 	}
 	if state == "missing" {
-		return true, v.session.Wait()
+		s.Stdin.Close()
+		return nil, s.Wait()
 	}
-	return false, nil
+	return s, nil
 }
 
 // maxLine bounds a line that is no frame, in bytes.
@@ -132,13 +133,13 @@ func line(r io.Reader) (string, error) {
 	return "", errors.New("the server answers something else")
 }
 
-// whyNot says what the agent said before it ended, if it did.
-func (v *Visit) whyNot(err error) error {
+// whyNot says what a program said before it ended, if it did.
+func whyNot(s *remote.Session, err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	v.session.Stdin.Close()
-	if why := v.session.Wait(); why != nil {
+	s.Stdin.Close()
+	if why := s.Wait(); why != nil {
 		return why
 	}
 	return err
@@ -151,4 +152,3 @@ func (v *Visit) Close() error {
 	}
 	return v.conn.Close()
 }
-

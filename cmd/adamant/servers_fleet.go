@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+
+	"github.com/adamant-sh/adamant/internal/change"
+	"github.com/adamant-sh/adamant/internal/inventory"
+	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/update"
+	"github.com/adamant-sh/adamant/internal/visit"
+)
+
+// serverFleet is how updates reach servers.
+type serverFleet struct {
+	app     *app
+	which   *which
+	hosts   []inventory.Host
+	options visit.Options
+}
+
+func (a *app) newServerFleet(w *which, hosts []inventory.Host) (*serverFleet, error) {
+	o, err := a.visitOptions()
+	return &serverFleet{a, w, hosts, o}, err
+}
+
+func (f *serverFleet) Change(ctx context.Context, i int, job change.Job) (change.State, error) {
+	return visit.Change(ctx, f.hosts[i], f.options, job, nil)
+}
+
+func (f *serverFleet) Revert(ctx context.Context, i int, id, why string) (change.State, error) {
+	return visit.Revert(ctx, f.hosts[i], f.options, id, why)
+}
+
+func (f *serverFleet) Compare(ctx context.Context, which []int) (update.Look, error) {
+	var hosts []inventory.Host
+	for _, i := range which {
+		hosts = append(hosts, f.hosts[i])
+	}
+	look := update.Look{Packages: map[string]map[string]string{}}
+	var err error
+	look.Comparison, err = f.which.compare(ctx, f.app, hosts, f.options, "", func(p *server.Peer) {
+		look.Packages[p.Name] = p.Packages()
+	})
+	return look, err
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/update"
+)
+
+func newServersHistoryCommand(a *app) *cobra.Command {
+	var records string
+	cmd := &cobra.Command{
+		Use:   "history [RUN]",
+		Short: "Show what was changed on servers, why and by whom",
+		Long: `History lists the runs of update from this machine, or tells all of one by its
+number or id. Each record has the digest of the one before it: history exits 3 if
+one was edited or taken out.`,
+		Example: `  adamant servers history
+  adamant servers history 7
+  adamant servers history -o json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			book, err := openBook(records)
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				r, _, err := book.Find(args[0])
+				if err != nil {
+					return hint{err, "adamant servers history lists the runs"}
+				}
+				return a.printRecord(r)
+			}
+			list, broken, err := book.Records()
+			if err != nil {
+				return err
+			}
+			return a.printRecords(list, broken)
+		},
+	}
+	cmd.Flags().StringVar(&records, "records", "", "directory of the records, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
+	return cmd
+}
+
+func (a *app) printRecords(list []update.Record, broken []update.Broken) error {
+	if a.json() {
+		if list == nil {
+			list = []update.Record{}
+		}
+		if err := a.printJSON(struct {
+			APIVersion string          `json:"apiVersion"`
+			Kind       string          `json:"kind"`
+			Items      []update.Record `json:"items"`
+			Broken     []update.Broken `json:"broken,omitempty"`
+		}{apiVersion, "ServerHistory", list, broken}); err != nil {
+			return err
+		}
+	} else {
+		w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(w, "RUN\tACTION\tWHAT\tBY\tBEGAN\tTOOK\tSERVERS\tRESULT")
+		for _, r := range list {
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", r.Number, r.Action, printable(clip(strings.Join(r.What, ", "), 60)), printable(r.By),
+				r.Began.Local().Format(time.DateTime), r.Ended.Sub(r.Began).Round(time.Second), len(r.Results), printable(clip(r.Statement, 100)))
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		for _, b := range broken {
+			fmt.Fprintf(a.out, "BROKEN %s: %s\n", b.File, printable(b.Why))
+		}
+	}
+	if len(broken) > 0 {
+		return status(exitFindings)
+	}
+	return nil
+}
+
+func clip(s string, most int) string {
+	s, _, _ = strings.Cut(s, "\n")
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
+
+func (a *app) printRecord(r update.Record) error {
+	if a.json() {
+		return a.printJSON(struct {
+			APIVersion string `json:"apiVersion"`
+			Kind       string `json:"kind"`
+			update.Record
+		}{apiVersion, "ServerUpdate", r})
+	}
+	fmt.Fprintf(a.out, "run %d (%s), %s by %s, %s\n", r.Number, r.ID, r.Action, printable(r.By), r.Began.Local().Format(time.DateTime))
+	if r.Reason != "" {
+		fmt.Fprintln(a.out, printable("why: "+clip(r.Reason, 500)))
+	}
+	for _, w := range r.What {
+		fmt.Fprintln(a.out, printable("what: "+clip(w, 500)))
+	}
+	for _, res := range r.Results {
+		fmt.Fprintln(a.out)
+		a.printChange(res)
+	}
+	fmt.Fprintln(a.out, "\n"+printable(r.Statement))
+	return nil
+}
+
+// listed is how many facts and files of a server are shown.
+const listed = 30
+
+func (a *app) printChange(res update.Result) {
+	fmt.Fprintln(a.out, printable(fmt.Sprintf("%s: %s", res.Server, res.Outcome)))
+	if res.Cause != "" {
+		fmt.Fprintln(a.out, printable("  "+strings.ReplaceAll(res.Cause, "\n", " ")))
+	}
+	for i, f := range res.Change.Facts {
+		if i == listed {
+			fmt.Fprintf(a.out, "  … and %d more\n", len(res.Change.Facts)-i)
+			break
+		}
+		fmt.Fprintln(a.out, printable(fmt.Sprintf("  %s %s: %s -> %s", f.Section, f.Key, orDash(f.Before), orDash(f.After))))
+	}
+	shown := 0
+	for _, f := range res.Change.Files {
+		if f.Derived {
+			continue
+		}
+		if shown++; shown > listed {
+			fmt.Fprintf(a.out, "  … %d files in all\n", res.Change.Count)
+			break
+		}
+		mark := "~"
+		switch {
+		case f.Before == "":
+			mark = "+"
+		case f.After == "":
+			mark = "-"
+		}
+		fmt.Fprintln(a.out, printable("  "+mark+" "+f.Path))
+	}
+}

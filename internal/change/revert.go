@@ -1,0 +1,198 @@
+package change
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// maxLeft bounds how much of what could not be taken back is told.
+const maxLeft = 100
+
+// Revert takes back a change that is over or was interrupted, on somebody's
+// demand.
+func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error) {
+	c := &Carrier{store: s, cache: cache}
+	var err error
+	if c.state, err = s.State(id); err != nil {
+		return State{}, err
+	}
+	if !c.state.Over() {
+		return c.state, fmt.Errorf("change %s is %s: it is not over", id, c.state.Stage)
+	}
+	if c.state.Stage == Reverted || c.state.Stage == Refused {
+		return c.state, nil
+	}
+	if c.job, err = s.job(id); err != nil {
+		return c.state, err
+	}
+	if c.root, err = tree.OpenRoot("/"); err != nil {
+		return c.state, err
+	}
+	defer c.root.Close()
+	one, err := lock(s.dir + "/.lock")
+	if err != nil {
+		return c.state, err
+	}
+	defer one.Close()
+	mine, err := lock(s.path(id, "lock"))
+	if err != nil {
+		return c.state, err
+	}
+	defer mine.Close()
+	if c.state.Stage == Interrupted {
+		if err := c.whatChanged(ctx); err != nil {
+			return c.state, err
+		}
+	}
+	err = c.revert(ctx, why)
+	return c.state, err
+}
+
+// revert takes a change back: packages first, for they bring files.
+func (c *Carrier) revert(ctx context.Context, why string) error {
+	c.state.Undo = &Undo{Why: why, At: time.Now()}
+	if err := c.enter(Reverting); err != nil {
+		return err
+	}
+	u := c.state.Undo
+	// The network comes first: packages may have to be fetched. It comes last, too:
+	// they may have touched it.
+	for _, step := range []func(context.Context) error{
+		c.revertNetwork, c.revertPackages, c.revertFiles, c.reload, c.revertNetwork, c.undoRun, c.findLeft,
+	} {
+		if err := step(ctx); err != nil && u.Cause == "" {
+			u.Cause = err.Error()
+		}
+	}
+	return c.enter(Reverted)
+}
+
+// revertPackages gives packages the versions that they had.
+func (c *Carrier) revertPackages(ctx context.Context) error {
+	var had, remove []string
+	for _, f := range c.state.Facts {
+		before := strings.TrimSuffix(f.Before, " (held)")
+		switch {
+		case f.Section != server.Package || before == strings.TrimSuffix(f.After, " (held)"):
+		case before == "":
+			remove = append(remove, f.Key+"-")
+		case strings.Contains(before, " "):
+			return fmt.Errorf("%s was %s before", f.Key, f.Before)
+		default:
+			had = append(had, f.Key+"="+before)
+		}
+	}
+	if len(had)+len(remove) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(c.job.Timeout, 5*time.Minute))
+	defer cancel()
+	out := &tail{most: maxOutput}
+	args := append(slices.Clone(aptGet), "--allow-downgrades", "--allow-change-held-packages", "install", "--")
+	if err := execute(ctx, out, "apt-get", append(append(args, had...), remove...)...); err != nil {
+		return because(out.String(), err, "apt-get")
+	}
+	c.state.Undo.Packages = append(had, remove...)
+	return nil
+}
+
+// revertFiles gives files that were saved what they had, and removes those that
+// were not there.
+func (c *Carrier) revertFiles(ctx context.Context) error {
+	saved := c.job.saved()
+	wanted := map[string]bool{}
+	var errs []error
+	for _, f := range slices.Backward(c.state.Files) {
+		if !isBelow(f.Path, saved) {
+			continue
+		}
+		if f.Before == "" || slices.Contains(f.Fields, tree.FieldType) {
+			if err := c.root.Remove(f.Path); err != nil && !errors.Is(err, os.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+		if f.Before != "" {
+			wanted[f.Path] = true
+		}
+	}
+	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
+	if err != nil {
+		return errors.Join(append(errs, sentence("read what was saved", err))...)
+	}
+	defer archive.Close()
+	r, w := io.Pipe()
+	go func() {
+		n, err := pick(archive, w, wanted)
+		c.state.Undo.Restored = n
+		w.CloseWithError(err)
+	}()
+	if err := c.root.Extract(ctx, r, "/", tree.ExtractOptions{Devices: true}); err != nil {
+		errs = append(errs, err)
+	}
+	r.Close()
+	return errors.Join(errs...)
+}
+
+// pick copies from an archive what is wanted, and counts it.
+func pick(from io.Reader, to io.Writer, wanted map[string]bool) (n int, err error) {
+	in, out := tar.NewReader(from), tar.NewWriter(to)
+	for {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return n, out.Close()
+		}
+		if err != nil {
+			return n, err
+		}
+		if !wanted[path.Clean("/"+h.Name)] {
+			continue
+		}
+		if err := out.WriteHeader(h); err != nil {
+			return n, err
+		}
+		if _, err := io.Copy(out, in); err != nil {
+			return n, err
+		}
+		n++
+	}
+}
+
+// findLeft finds what is still not as it was.
+func (c *Carrier) findLeft(ctx context.Context) error {
+	now, err := c.survey(ctx)
+	if err != nil {
+		return err
+	}
+	has := map[string]string{}
+	for _, f := range now.facts {
+		has[string(f.Section)+" "+f.Key] = f.Value
+	}
+	left := []string{}
+	for _, f := range c.state.Facts {
+		key := string(f.Section) + " " + f.Key
+		if has[key] != f.Before && !(f.Section == server.Package && strings.TrimSuffix(f.Before, " (held)") == has[key]) {
+			left = append(left, key)
+		}
+	}
+	for _, f := range c.state.Files {
+		if !f.Derived && f.Before != fromSaved && now.scan.At(f.Path) != f.Before {
+			left = append(left, f.Path)
+		}
+	}
+	if len(left) > maxLeft {
+		left = append(left[:maxLeft], fmt.Sprintf("and %d more", len(left)-maxLeft))
+	}
+	c.state.Undo.Left = left
+	return nil
+}

@@ -1,0 +1,135 @@
+package change
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/durable"
+	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// maxSaved bounds what is saved of the files, in bytes.
+const maxSaved = 1 << 30
+
+// save reads the server, and keeps what the change may have to be taken back to.
+func (c *Carrier) save(ctx context.Context) (survey, error) {
+	before, err := c.survey(ctx)
+	if err != nil {
+		return before, err
+	}
+	if err := c.keepFacts(ctx, before.facts); err != nil {
+		return before, sentence("save what is known", err)
+	}
+	var paths []string
+	for _, dir := range c.job.saved() {
+		for _, p := range before.scan.Below(dir) {
+			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
+				paths = append(paths, p)
+			}
+		}
+	}
+	slices.SortFunc(paths, tree.ComparePaths)
+	paths = slices.Compact(paths)
+	var unknown []tree.Unknown
+	err = durable.Write(c.store.path(c.job.ID, "saved.tar"), 0o600, func(w io.Writer) error {
+		archive := tar.NewWriter(w)
+		if unknown, err = c.root.AppendPaths(ctx, archive, "", paths, maxSaved); err != nil {
+			return err
+		}
+		return archive.Close()
+	})
+	if err != nil {
+		return before, sentence("save files", err)
+	}
+	if len(unknown) > 0 {
+		return before, fmt.Errorf("save %s: %w", unknown[0].Path, unknown[0].Err)
+	}
+	return before, nil
+}
+
+// isBelow reports whether a path is one of several, or below one.
+func isBelow(p string, dirs []string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool { return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/") })
+}
+
+// A memory is what is known of the server before a change, beside its files.
+type memory struct {
+	Facts   []server.Fact `json:"facts"`
+	Network network       `json:"network"`
+}
+
+func (c *Carrier) keepFacts(ctx context.Context, facts []server.Fact) error {
+	text, err := json.Marshal(memory{facts, readNetwork(ctx)})
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(c.store.path(c.job.ID, "before"), text, 0o600)
+}
+
+func (c *Carrier) remembered() (memory, error) {
+	var m memory
+	text, err := os.ReadFile(c.store.path(c.job.ID, "before"))
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	if err != nil {
+		return m, sentence("read what was saved", err)
+	}
+	return m, nil
+}
+
+// fromSaved stands for what a file was whose state is known only from what was
+// saved.
+const fromSaved = "saved"
+
+// whatChanged finds what a change has done that was interrupted: the facts, and
+// of the files those that were saved.
+func (c *Carrier) whatChanged(ctx context.Context) error {
+	m, err := c.remembered()
+	if err != nil {
+		return err
+	}
+	now, err := c.survey(ctx)
+	if err != nil {
+		return err
+	}
+	c.state.Facts = server.FactChanges(m.Facts, now.facts)
+	had := map[string]bool{}
+	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
+	if err != nil {
+		return sentence("read what was saved", err)
+	}
+	defer archive.Close()
+	for in := tar.NewReader(archive); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return sentence("read what was saved", err)
+		}
+		had[path.Clean("/"+h.Name)] = true
+	}
+	c.state.Files = nil
+	for _, dir := range c.job.saved() {
+		for _, p := range now.scan.Below(dir) {
+			if !had[p] {
+				c.state.Files = append(c.state.Files, server.FileChange{Path: p, After: now.scan.At(p)})
+			}
+		}
+	}
+	for p := range had {
+		c.state.Files = append(c.state.Files, server.FileChange{Path: p, Before: fromSaved, After: now.scan.At(p)})
+	}
+	slices.SortFunc(c.state.Files, func(a, b server.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
+	return nil
+}

@@ -1,0 +1,184 @@
+package change
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/durable"
+	"github.com/adamant-sh/adamant/internal/server"
+)
+
+// Dir is where a server keeps the changes that were made to it.
+const Dir = "/var/lib/adamant/changes"
+
+// A Stage is how far a change is.
+type Stage string
+
+// The stages, in their order. A change ends as Unchanged, Confirmed, Reverted or
+// Refused, or it is Interrupted by its server.
+const (
+	Saving      Stage = "saving"
+	Changing    Stage = "changing"
+	Checking    Stage = "checking"
+	Unconfirmed Stage = "unconfirmed" // done, and to be reverted unless it is confirmed
+	Reverting   Stage = "reverting"
+
+	Refused     Stage = "refused"     // nothing was done
+	Unchanged   Stage = "unchanged"   // it was done, and nothing is different
+	Confirmed   Stage = "confirmed"   // it stays
+	Reverted    Stage = "reverted"    // it was taken back
+	Interrupted Stage = "interrupted" // whoever carried it out was killed, or the server was
+)
+
+// A State is what is known of a change.
+type State struct {
+	ID       string              `json:"id"`
+	Stage    Stage               `json:"stage"`
+	Began    time.Time           `json:"began"`
+	Ended    time.Time           `json:"ended,omitzero"` // of the change itself
+	Failed   bool                `json:"failed"`
+	Cause    string              `json:"cause,omitempty"`  // of the failure, in a sentence
+	Output   string              `json:"output,omitempty"` // the end of it
+	Facts    []server.FactChange `json:"facts,omitempty"`
+	Files    []server.FileChange `json:"files,omitempty"` // the first of them, see Count
+	Count    int                 `json:"count"`           // of files
+	Unknowns []server.Unknown    `json:"unknowns,omitempty"`
+	Undo     *Undo               `json:"undo,omitempty"` // how it was taken back
+}
+
+// An Undo is how a change was taken back, and what of it is still there.
+type Undo struct {
+	Why      string    `json:"why"`
+	At       time.Time `json:"at"`
+	Restored int       `json:"restored"`           // files
+	Packages []string  `json:"packages,omitempty"` // that got back their version
+	Left     []string  `json:"left,omitempty"`     // what is not as it was
+	Cause    string    `json:"cause,omitempty"`    // why not
+}
+
+// Changed reports whether anything is different.
+func (s State) Changed() bool { return s.Count > 0 || len(s.Facts) > 0 }
+
+// Over reports whether nothing more happens to a change by itself.
+func (s State) Over() bool {
+	switch s.Stage {
+	case Refused, Unchanged, Confirmed, Reverted, Interrupted:
+		return true
+	}
+	return false
+}
+
+// ErrNone says that a server knows nothing of a change.
+var ErrNone = errors.New("the server knows of no such change")
+
+// A Store is where changes are kept.
+type Store struct{ dir string }
+
+// NewStore keeps changes in a directory, which is made when the first begins.
+func NewStore(dir string) Store { return Store{dir} }
+
+func (s Store) path(id, name string) string { return filepath.Join(s.dir, id, name) }
+
+// State reads the state of a change.
+func (s Store) State(id string) (State, error) {
+	var st State
+	if !isWord(id) || id[0] == '.' {
+		return st, fmt.Errorf("change %.80q: %w", id, ErrNone)
+	}
+	text, err := os.ReadFile(s.path(id, "state"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return st, fmt.Errorf("change %s: %w", id, ErrNone)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &st)
+	}
+	if err != nil {
+		return st, fmt.Errorf("read change %s: %w", id, err)
+	}
+	if st.Over() {
+		return st, nil
+	}
+	held, err := isHeld(s.path(id, "lock"))
+	if err != nil {
+		return st, fmt.Errorf("read change %s: %w", id, err)
+	}
+	if !held {
+		if again, err := os.ReadFile(s.path(id, "state")); err == nil && json.Unmarshal(again, &st) == nil && st.Over() {
+			return st, nil // it ended meanwhile
+		}
+		st.Failed, st.Cause = true, "the server, or who carried it out, was killed while it was "+string(st.Stage)
+		st.Stage = Interrupted
+	}
+	return st, nil
+}
+
+func (s Store) write(st State) error {
+	text, err := json.Marshal(st)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(s.path(st.ID, "state"), text, 0o600)
+}
+
+func (s Store) job(id string) (Job, error) {
+	var j Job
+	text, err := os.ReadFile(s.path(id, "job"))
+	if err == nil {
+		err = json.Unmarshal(text, &j)
+	}
+	if err != nil {
+		return j, fmt.Errorf("read job %s: %w", id, err)
+	}
+	return j, nil
+}
+
+// Confirm lets a change stay. The one who carries it out looks for that.
+func (s Store) Confirm(id string) error {
+	if _, err := s.State(id); err != nil {
+		return err
+	}
+	return durable.WriteFile(s.path(id, "confirmed"), nil, 0o600)
+}
+
+func (s Store) isConfirmed(id string) bool {
+	_, err := os.Stat(s.path(id, "confirmed"))
+	return err == nil
+}
+
+// isHeld reports whether a process holds a lock.
+func isHeld(path string) (bool, error) {
+	l, err := lock(path)
+	if errors.Is(err, errHeld) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return false, l.Close()
+}
+
+var errHeld = errors.New("another change is being carried out")
+
+// lock takes a lock that ends with the process.
+func lock(path string) (io.Closer, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = errHeld
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

@@ -1,0 +1,114 @@
+package update
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/change"
+	"github.com/adamant-sh/adamant/internal/server"
+)
+
+// conclude looks at all servers once more, and states how consistent they are.
+func conclude(ctx context.Context, f Fleet, job change.Job, r *Record) error {
+	var all []int
+	for i := range r.Results {
+		all = append(all, i)
+	}
+	look, err := f.Compare(ctx, all)
+	if err != nil {
+		r.Statement = "how the servers compare is not known: " + err.Error()
+		return err
+	}
+	r.Statement = state(job, r, look)
+	return nil
+}
+
+// state says on how many servers the change is what it should be, and what of
+// each other: "2 of 3 on nginx 1.22.1-9; web-3 half changed: libssl3 is held;
+// differs in 3 packages, 41 files".
+func state(job change.Job, r *Record, look Look) string {
+	var parts []string
+	for _, p := range job.Packages {
+		parts = append(parts, onVersion(p, r, look))
+	}
+	if len(job.Packages) == 0 {
+		fine := 0
+		for _, res := range r.Results {
+			if res.Fine() {
+				fine++
+			}
+		}
+		parts = append(parts, fmt.Sprintf("%d of %d as asked for", fine, len(r.Results)))
+	}
+	for _, res := range r.Results {
+		differs := differences(look.Comparison, res.Server)
+		switch {
+		case !res.Fine():
+			text := res.Server + " " + string(res.Outcome)
+			if res.Cause != "" {
+				text += ": " + firstLine(res.Cause)
+			}
+			parts = append(parts, text+differs)
+		case differs != "":
+			parts = append(parts, res.Server+strings.Replace(differs, "; ", " ", 1))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// onVersion counts who has a package in the version that was asked for, or else
+// in the one that most have.
+func onVersion(p change.Package, r *Record, look Look) string {
+	votes := map[string]int{}
+	best := p.Version
+	for _, res := range r.Results {
+		version := strings.TrimSuffix(look.Packages[res.Server][p.Name], " (held)")
+		votes[version]++
+		if p.Version == "" && version != "" && votes[version] > votes[best] {
+			best = version
+		}
+	}
+	return fmt.Sprintf("%d of %d on %s %s", votes[best], len(r.Results), p.Name, best)
+}
+
+// differences counts in what a server deviates from the others; nothing if it
+// does not.
+func differences(c server.Comparison, name string) string {
+	packages, files, others := 0, 0, 0
+	for _, d := range c.Differences {
+		deviates := d.Split
+		for _, odd := range d.Odd {
+			deviates = deviates || odd == name
+		}
+		switch {
+		case !deviates:
+		case d.Section == server.Package:
+			packages++
+		case d.Section == server.File && !d.Derived:
+			files++
+		case d.Section != server.File:
+			others++
+		}
+	}
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{packages, "package"}, {files, "file"}, {others, "setting"}} {
+		if p.n == 1 {
+			parts = append(parts, "1 "+p.what)
+		} else if p.n > 1 {
+			parts = append(parts, fmt.Sprintf("%d %ss", p.n, p.what))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "; differs in " + strings.Join(parts, ", ")
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

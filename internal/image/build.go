@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -203,4 +204,24 @@ func (l fileLayer) Compressed() (io.ReadCloser, error) {
 type readCloser struct {
 	io.Reader
 	io.Closer
+}
+
+// BuildArchive writes an image of uncompressed layers that lie in files, the
+// lowest first, as WriteArchive does, and returns its digest.
+func BuildArchive(ctx context.Context, path, name string, config Config, layerFiles ...string) (digest string, err error) {
+	layers := make([]v1.Layer, len(layerFiles))
+	for i, file := range layerFiles {
+		if layers[i], err = LayerFromFile(file); err != nil {
+			return "", err
+		}
+	}
+	img, err := New(config, layers...)
+	if err != nil {
+		return "", err
+	}
+	sum, err := img.Digest()
+	if err != nil {
+		return "", fmt.Errorf("build image: %w", err)
+	}
+	return sum.String(), WriteArchive(ctx, path, map[string]v1.Image{name: img})
 }

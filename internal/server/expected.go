@@ -158,6 +158,8 @@ func treatmentIn(dir string) func(name string) scan.Treatment {
 		return scan.Treatment{Content: true}
 	}
 }
+// ExpectedAt is the class of a path that is bound to differ between servers.
+func ExpectedAt(p string) (Expected, bool) { return expectedAt(p) }
 
 // derived are files that programs make from others: they follow from those.
 var derived = []string{

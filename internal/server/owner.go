@@ -13,8 +13,7 @@ import (
 // have them.
 func (a *agent) ownersOf(ctx context.Context, files []string) ([]Owner, error) {
 	if a.owners == nil {
-		o := readOwners(a.root)
-		a.owners = &o
+		a.owners = ReadOwners(a.root)
 	}
 	list := make([]Owner, len(files))
 	for i, file := range files {
@@ -31,6 +30,10 @@ func (a *agent) ownersOf(ctx context.Context, files []string) ([]Owner, error) {
 	}
 	return list, nil
 }
+
+// Of returns the package that brought a file, empty if none did, and the MD5 that
+// the file has in it, empty if the package does not say.
+func (o *Owners) Of(file string) (pkg, sum string) { return o.byPath[file], o.sums[file] }
 
 // sumOf is the MD5 of a file, which is what dpkg has of its own. It tells an
 // accident or an edit from the original; against who wants to deceive it says

@@ -86,10 +86,10 @@ type Owners struct {
 	sums   map[string]string // MD5 of files as their packages have them
 }
 
-// readOwners reads dpkg's lists. Paths are as packages have them, which may lie
-// in directories that are links now.
-func readOwners(root *tree.Root) Owners {
-	o := Owners{map[string]string{}, map[string]string{}}
+// ReadOwners reads dpkg's lists; without dpkg nothing has an owner. Paths are as
+// a system has them whose /usr is merged.
+func ReadOwners(root *tree.Root) *Owners {
+	o := &Owners{map[string]string{}, map[string]string{}}
 	entries, err := root.ReadDir("/var/lib/dpkg/info")
 	if err != nil {
 		return o

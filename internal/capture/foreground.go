@@ -1,0 +1,130 @@
+package capture
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// A daemon is a program that is known: how it stays in the foreground, where a
+// unit has it fork, and on which ports it listens as it is installed.
+type daemon struct {
+	programs   []string
+	foreground func(command []string) []string // nil: it is not known how
+	ports      []Port
+}
+
+func tcp(n uint16) Port { return Port{Protocol: "tcp", Number: n} }
+func udp(n uint16) Port { return Port{Protocol: "udp", Number: n} }
+
+// daemons are those that are known.
+var daemons = []daemon{
+	{[]string{"nginx"}, nginxForeground, []Port{tcp(80)}},
+	{[]string{"apache2ctl", "apachectl", "httpd", "apache2"}, apacheForeground, []Port{tcp(80)}},
+	{[]string{"redis-server", "valkey-server"}, option("--daemonize", "no"), []Port{tcp(6379)}},
+	{[]string{"memcached", "systemd-memcached-wrapper"}, without("-d"), []Port{tcp(11211)}},
+	{[]string{"haproxy"}, instead("-D", "-W"), nil},
+	{[]string{"postgres"}, keep, []Port{tcp(5432)}},
+	{[]string{"pg_ctlcluster"}, postgresForeground, []Port{tcp(5432)}},
+	{[]string{"mariadbd", "mysqld", "mysqld_safe"}, without("--daemonize"), []Port{tcp(3306)}},
+	{[]string{"cron", "crond"}, with("-f"), nil},
+	{[]string{"named"}, with("-f"), []Port{tcp(53), udp(53)}},
+	{[]string{"unbound"}, with("-d"), []Port{tcp(53), udp(53)}},
+	{[]string{"dnsmasq"}, with("--keep-in-foreground"), []Port{tcp(53), udp(53)}},
+	{[]string{"lighttpd"}, with("-D"), []Port{tcp(80)}},
+	{[]string{"varnishd"}, with("-F"), []Port{tcp(6081)}},
+	{[]string{"squid"}, with("--foreground"), []Port{tcp(3128)}},
+	{[]string{"mosquitto"}, without("-d"), []Port{tcp(1883)}},
+	{[]string{"slapd"}, with("-d", "0"), []Port{tcp(389)}},
+	{[]string{"proftpd"}, with("--nodaemon"), []Port{tcp(21)}},
+	{[]string{"postfix"}, instead("start", "start-fg"), []Port{tcp(25)}},
+	{[]string{"exim4", "exim"}, instead("-bd", "-bdf"), []Port{tcp(25)}},
+	{[]string{"dovecot"}, with("-F"), []Port{tcp(143), tcp(993)}},
+	{[]string{"snmpd"}, with("-f"), []Port{udp(161)}},
+	{[]string{"keepalived"}, with("--dont-fork"), nil},
+	{[]string{"vsftpd"}, nil, []Port{tcp(21)}},
+}
+
+// daemonOf finds a program by the path of it.
+func daemonOf(program string) (daemon, bool) {
+	name := path.Base(program)
+	if strings.HasPrefix(name, "php-fpm") {
+		return daemon{[]string{name}, with("--nodaemonize"), nil}, true
+	}
+	i := slices.IndexFunc(daemons, func(d daemon) bool { return slices.Contains(d.programs, name) })
+	if i < 0 {
+		return daemon{}, false
+	}
+	return daemons[i], true
+}
+
+func keep(command []string) []string { return command }
+
+// with adds options, unless they are there.
+func with(options ...string) func([]string) []string {
+	return func(command []string) []string {
+		if slices.Contains(command, options[0]) {
+			return command
+		}
+		return append(slices.Clone(command), options...)
+	}
+}
+
+// without drops a word.
+func without(word string) func([]string) []string {
+	return func(command []string) []string {
+		return slices.DeleteFunc(slices.Clone(command), func(w string) bool { return w == word })
+	}
+}
+
+// instead replaces a word, or adds the new one.
+func instead(old, word string) func([]string) []string {
+	return func(command []string) []string { return with(word)(without(old)(command)) }
+}
+
+// option sets an option that has a value.
+func option(name, value string) func([]string) []string {
+	return func(command []string) []string {
+		command = slices.Clone(command)
+		if i := slices.Index(command, name); i >= 0 && i+1 < len(command) {
+			command[i+1] = value
+			return command
+		}
+		return append(command, name, value)
+	}
+}
+
+// nginxForeground keeps the other directives that are given with -g.
+func nginxForeground(command []string) []string {
+	command = slices.Clone(command)
+	i := slices.Index(command, "-g")
+	if i < 0 || i+1 == len(command) {
+		return append(command, "-g", "daemon off;")
+	}
+	directives := "daemon off;"
+	for d := range strings.SplitSeq(command[i+1], ";") {
+		if d = strings.TrimSpace(d); d != "" && !strings.HasPrefix(d, "daemon ") {
+			directives += " " + d + ";"
+		}
+	}
+	command[i+1] = directives
+	return command
+}
+
+// apacheForeground goes through apachectl, which reads /etc/apache2/envvars.
+func apacheForeground(command []string) []string {
+	kept := slices.DeleteFunc(slices.Clone(command), func(w string) bool { return w == "start" || w == "-k" })
+	return append(kept, "-D", "FOREGROUND")
+}
+
+// postgresForeground runs the server of a cluster itself: pg_ctlcluster(1) is
+// called as "pg_ctlcluster [options] 15-main start".
+func postgresForeground(command []string) []string {
+	for _, w := range command[1:] {
+		version, cluster, ok := strings.Cut(w, "-")
+		if ok && version != "" && cluster != "" {
+			return []string{path.Join("/usr/lib/postgresql", version, "bin/postgres"), "-D", path.Join("/etc/postgresql", version, cluster)}
+		}
+	}
+	return nil
+}

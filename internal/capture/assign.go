@@ -35,16 +35,22 @@ func (s *survey) assign() {
 }
 
 // usesData reports whether a service uses a directory of data: its state is in
-// there, it is called so, its user owns it, or its configuration names it.
+// there, it is called so, its configuration names it, or its user owns some of it.
 func (s *survey) usesData(v *Service, u *unit, dir string, named map[string]bool) bool {
-	e, _ := s.files.Lookup(dir)
 	for _, name := range u.words("StateDirectory") {
 		if state, ok := s.directory(path.Join("/var/lib", name)); ok && (state == dir || isBelow(state, dir)) {
 			return true
 		}
 	}
-	home := slices.Contains(s.stems(v), path.Base(dir))
-	return home || e.UID != 0 && e.UID == v.UID || isNamed(dir, named)
+	if slices.Contains(s.stems(v), path.Base(dir)) || isNamed(dir, named) {
+		return true
+	}
+	for e := range s.files.Under(dir) {
+		if e.UID != 0 && e.UID == v.UID {
+			return true
+		}
+	}
+	return false
 }
 
 // stems are what the files of a service may be called after.

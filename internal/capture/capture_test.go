@@ -58,11 +58,24 @@ func TestCapturedServerRuns(t *testing.T) {
 	must(t, err)
 	f, err := manifest.Parse("captured.yaml", append(text, secretText...))
 	must(t, err)
-	t.Logf("%s", text)
 	nginx := runPod(t, e, f, "nginx")
 	want(t, get(t, nginx, ":8080/index.html"), "of the data\n")
 	want(t, get(t, nginx, ":8080/static/page"), "the edited site\n")
-	runPod(t, e, f, "redis-server")
+	redis := runPod(t, e, f, "redis-server")
+	for i := 0; ; i++ {
+		r, err := redis.ExecSync(t.Context(), "redis-server", []string{"redis-cli", "save"}, 10*time.Second)
+		if err == nil && strings.TrimSpace(string(r.Stdout)) == "OK" {
+			break
+		}
+		if i == 50 {
+			t.Fatalf("redis does not save: %v %s %s; %v", err, r.Stdout, r.Stderr, redis.LastLines("redis-server", 10))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	saved, err := os.Stat(filepath.Join(dataDir, VolumeName("/var/lib/redis"), "dump.rdb"))
+	if err != nil || saved.Size() == 0 {
+		t.Errorf("redis saved nothing to its data: %v", err)
+	}
 }
 
 func want(t *testing.T, got, want string) {

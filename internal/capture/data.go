@@ -63,7 +63,9 @@ func (s *survey) directory(dir string) (string, bool) {
 // isData says why a directory below /srv or /var holds data, empty if it does
 // not.
 func (s *survey) isData(e tree.Entry) string {
-	if _, out := classAt(e); out || e.Kind != tree.Directory || isMade(e, s.people) || isMade(tree.Entry{Path: e.Path + "/x"}, s.people) {
+	inside := tree.Entry{Path: e.Path + "/x", Kind: tree.Regular}
+	_, out := classAt(inside)
+	if out || e.Kind != tree.Directory || isMade(inside, s.people) {
 		return ""
 	}
 	parent := path.Dir(e.Path)

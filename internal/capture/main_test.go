@@ -87,8 +87,8 @@ END
 	chmod 600 etc/nginx/ssl/shop.key
 	echo 'the edited site' > usr/local/share/shop/page
 	echo 'of the data' > srv/shop/index.html
-	echo 'a database' > var/lib/redis/dump.rdb
-	chown 100:101 var/lib/redis/dump.rdb
+	echo 'of the database' > var/lib/redis/notes
+	chown 100:102 var/lib/redis/notes
 	echo GET > var/log/nginx/access.log
 	echo cached > root/.cache/adamant/x
 	echo mine > home/alice/notes
@@ -118,6 +118,28 @@ func serverRoot(t *testing.T, script string) (*tree.Root, string) {
 	must(t, err)
 	t.Cleanup(func() { root.Close() })
 	return root, full
+}
+
+// smallRoot is a server without packages.
+func smallRoot(t *testing.T) (*tree.Root, string) {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
+	shell(t, dir, `
+		mkdir -p etc opt/app srv/data
+		echo 'root:x:0:0:root:/root:/bin/sh' > etc/passwd
+		echo 'listen 80' > etc/app.conf
+		ln etc/app.conf etc/app.copy
+		ln -s ../etc/app.conf opt/app/conf
+		head -c 5000000 /dev/zero > opt/large
+		echo kept > srv/data/file
+		chown -R 7:8 srv/data
+		touch -d @1700000000 etc/app.conf
+	`)
+	root, err := tree.OpenRoot(dir)
+	must(t, err)
+	t.Cleanup(func() { root.Close() })
+	return root, dir
 }
 
 // shell runs a script in a mount namespace of its own.

@@ -90,7 +90,7 @@ func isStructure(e tree.Entry, class Class) bool {
 
 // matches reports whether a path is one that a pattern stands for.
 func matches(pattern, p string) bool {
-	if dir, isDir := strings.CutSuffix(pattern, "/"); isDir {
+	if dir, isDir := strings.CutSuffix(pattern, "/"); isDir && dir != "" {
 		return strings.HasPrefix(p, dir+"/")
 	}
 	ok, _ := path.Match(pattern, p)
@@ -103,11 +103,18 @@ var made = []string{
 	"/etc/alternatives/", "/etc/ld.so.cache", "/etc/rc?.d/*", "/etc/ssl/certs/", "/etc/ssl/certs/ca-certificates.crt", "/etc/shells", "/etc/pam.d/common-*",
 	"/etc/systemd/system/*.wants/*", "/etc/systemd/user/*.wants/*", "/etc/dpkg/origins/default", "/etc/.java/",
 	"/var/lib/dpkg/", "/var/lib/ucf/", "/var/lib/pam/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/", "/lib/apk/db/",
-	"/var/lib/misc/", "/var/lib/python/", "/var/lib/vim/", "/var/lib/xml-core/", "/var/lib/sgml-base/", "/var/lib/emacsen-common/",
+	"/var/lib/misc/", "/var/lib/shells.state", "/etc/security/opasswd", "/etc/systemd/system/*.service", "/var/lib/python/", "/var/lib/vim/", "/var/lib/xml-core/", "/var/lib/sgml-base/", "/var/lib/emacsen-common/",
 	"/usr/lib/locale/locale-archive", "/usr/lib/locale/C.utf8/", "/usr/share/mime/", "/usr/share/info/dir",
 	"/usr/share/glib-2.0/schemas/gschemas.compiled", "/usr/share/applications/mimeinfo.cache",
 	"/usr/lib/*/gio/modules/giomodule.cache", "/usr/lib/*/gdk-pixbuf-2.0/*/loaders.cache", "/usr/lib/*/gconv/gconv-modules.cache",
 	"/usr/share/fonts/", "/usr/share/icons/*/icon-theme.cache", "/etc/mailcap", "/etc/fonts/conf.d/",
+}
+
+// skeleton are the directories and links that the first package makes of an
+// empty disk (Debian's base-files, postinst).
+var skeleton = []string{
+	"/", "/home", "/media", "/mnt", "/opt", "/srv", "/etc/opt", "/etc/systemd/system/*.wants", "/usr/lib64", "/usr/local", "/usr/local/*",
+	"/usr/local/share/man", "/usr/local/share/ca-certificates", "/var/local", "/var/mail", "/var/opt", "/var/spool/mail",
 }
 
 // accounts are the files of users. They are the packages' unless somebody was
@@ -127,6 +134,11 @@ func isMade(e tree.Entry, people bool) bool {
 	}
 	if e.Kind == tree.Symlink && strings.HasPrefix(e.Target, "/etc/alternatives/") {
 		return true
+	}
+	if e.Kind == tree.Directory || e.Kind == tree.Symlink && !strings.HasPrefix(e.Target, "/") {
+		if slices.ContainsFunc(skeleton, func(pattern string) bool { return matches(pattern, e.Path) }) {
+			return true
+		}
 	}
 	isUnitLink := strings.HasPrefix(e.Path, "/etc/systemd/")
 	if isUnitLink && (e.Kind != tree.Symlink || !strings.HasPrefix(e.Target, "/lib/") && !strings.HasPrefix(e.Target, "/usr/lib/")) {

@@ -9,9 +9,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-// virtualDirs are the directories that every system mounts something on.
+// virtualDirs are the directories that every system mounts something on, and
+// that of locks, which Debian's programs want to find.
 var virtualDirs = map[string]uint32{
-	"/dev": 0o755, "/proc": 0o555, "/run": 0o755, "/sys": 0o555, "/tmp": 0o1777,
+	"/dev": 0o755, "/proc": 0o555, "/run": 0o755, "/run/lock": 0o1777, "/sys": 0o555, "/tmp": 0o1777,
 }
 
 // runtimeDirs are the directories that systemd makes at each start, which are

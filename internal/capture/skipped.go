@@ -63,6 +63,6 @@ func isUnitOf(stem, name string) bool {
 	}
 	return slices.Contains([]string{
 		"-local", "-wait-online", "-dispatcher", "-daemon", "-lvmpolld", "-monitor", "-mount", "-zed", "-persistent", "-upgrade", "-reap", "d",
-		"-server", "-sysstat",
+		"-server", "-sysstat", "_reap", "_all",
 	}, rest)
 }

@@ -48,6 +48,8 @@ func (s *survey) loseFiles() {
 			s.lose(several(l.Paths), "homes of people are no part of a workload", "name those that a service needs as data")
 		case Account:
 			s.lose(several(l.Paths), "password hashes are not put into an image", "log in to nothing that runs; use keys of its own")
+		case Nested:
+			s.lose(several(l.Paths), "containers and machines that run on the server are not captured", "write manifests of them; their volumes can be named as data")
 		case Device:
 			s.lose(several(l.Paths), "devices are given to a pod by its node", "mount them with hostPath")
 		case Unnamable:

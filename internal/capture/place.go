@@ -25,6 +25,7 @@ const (
 	Temporary Class = "temporary" // gone with the next boot
 	State     Class = "state"     // of the system's own services
 	Home      Class = "home"      // of people: a workload has none
+	Nested    Class = "nested"    // of containers and machines that run on the server
 	Account   Class = "account"   // password hashes: nobody logs in to a container
 	Socket    Class = "socket"    // made anew by whoever listens
 	Device    Class = "device"    // a pod gets its own /dev
@@ -52,6 +53,8 @@ var places = []struct {
 	{"/etc/passwd-", State}, {"/etc/group-", State}, {"/etc/shadow-", State}, {"/etc/gshadow-", State},
 	{"/etc/subuid-", State}, {"/etc/subgid-", State},
 	{"/root/", Home}, {"/home/", Home},
+	{"/var/lib/docker/", Nested}, {"/var/lib/containerd/", Nested}, {"/var/lib/containers/", Nested}, {"/var/lib/cni/", Nested},
+	{"/var/lib/kubelet/", Nested}, {"/var/lib/lxc/", Nested}, {"/var/lib/lxd/", Nested}, {"/var/lib/libvirt/", Nested}, {"/opt/cni/", Nested},
 }
 
 // ofExpected are the classes of what is bound to differ between servers. Keys

@@ -83,7 +83,7 @@ func (s *survey) readOnce(ctx context.Context, it *item) error {
 		return tree.ErrChanged
 	}
 	it.md5, it.Digest = hex.EncodeToString(weak.Sum(nil)), "sha256:"+hex.EncodeToString(strong.Sum(nil))
-	if it.secret = s.secretFiles[it.Path]; it.secret == "" && (it.sum == "" || it.sum != it.md5) {
+	if it.secret = s.secretFiles[it.Path]; it.secret == "" && (it.sum == "" || it.sum != it.md5) && !isMade(it.Entry, s.people) {
 		it.secret = secretIn(it.Entry, head.content)
 	}
 	return nil

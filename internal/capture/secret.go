@@ -13,16 +13,17 @@ import (
 // secretPlaces are files that are secret whatever they have in them: patterns of
 // path.Match, of whole paths or of names.
 var secretPlaces = []string{
-	"/etc/krb5.keytab", "/etc/mysql/debian.cnf", "/etc/ppp/*-secrets", "/etc/ipsec.secrets", "/etc/wireguard/*.conf", "/etc/exim4/passwd.client",
+	"/etc/krb5.keytab", "/etc/docker/key.json", "/etc/mysql/debian.cnf", "/etc/ppp/*-secrets", "/etc/ipsec.secrets", "/etc/wireguard/*.conf", "/etc/exim4/passwd.client",
 	"/etc/postfix/sasl_passwd*", "*.keytab", "*.p12", "*.pfx", "*.jks", "*.keystore", ".pgpass", ".my.cnf", ".netrc", ".htpasswd", "id_rsa",
 	"id_ed25519", "id_ecdsa",
 }
 
-// privateKey is what begins a key in PEM, of whatever kind.
-var privateKey = regexp.MustCompile(`-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----`)
+// privateKey is what begins a key in PEM, of whatever kind, or as JSON has it. In
+// the middle of a line it is what a program compares with.
+var privateKey = regexp.MustCompile(`(?m)^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----|"private_key"\s*:\s*"-----BEGIN`)
 
 // password is a setting that has one.
-var password = regexp.MustCompile(`(?mi)^\s*["']?[\w.\-]*(passw(or)?d|passphrase|secret|requirepass|masterauth|token|api_?key|credential)[\w.\-]*["']?\s*[=:\s]\s*["']?[^\s"'#;]+`)
+var password = regexp.MustCompile(`(?mi)^[ \t]*["']?[\w.\-]*(passw(or)?d|passphrase|secret|requirepass|masterauth|token|api_?key|credential)[\w.\-]*["']?[ \t]*[=: \t][ \t]*["']?[^\s"'#;=:]`)
 
 // secretIn says why a file must not lie in an image, empty if it may. Passwords
 // count in what is kept from the server's users only: what they all may read is
@@ -36,7 +37,7 @@ func secretIn(e tree.Entry, head []byte) string {
 	switch {
 	case e.Path == "/etc/shadow" || e.Path == "/etc/gshadow":
 		return "" // they have a class of their own
-	case privateKey.Match(head):
+	case isText(head) && privateKey.Match(head), path.Ext(e.Path) == ".key" && !isText(head):
 		return "a private key"
 	case slices.ContainsFunc(secretPlaces, isPlace):
 		return "it is known to hold keys or passwords"

@@ -32,6 +32,9 @@ func WriteSecrets(ctx context.Context, root *tree.Root, p Plan, w io.Writer) err
 		if err != nil {
 			return fmt.Errorf("write secrets: %w", err)
 		}
+		if len(content) >= maxSecret {
+			return fmt.Errorf("write secrets: %s: %w of %d bytes", file, tree.ErrTooLarge, maxSecret)
+		}
 		h := &tar.Header{Typeflag: tar.TypeReg, Name: file[1:], Mode: 0o600, Size: int64(len(content))}
 		if err := out.WriteHeader(h); err != nil {
 			return fmt.Errorf("write secrets: %s: %w", file, err)

@@ -168,10 +168,20 @@ func (s *survey) loseServices() {
 				s.lose(fmt.Sprintf("%s: %s=%s", v.Unit, l.key, value), l.why, l.hint)
 			}
 		}
+		if slices.ContainsFunc(v.Command, isShownSecret) {
+			s.lose(v.Unit, "its command seems to have a password, which is in the plan and the manifest", "give it in a file or a variable")
+		}
 		for _, p := range v.Ports {
 			if p.Local {
 				s.lose(fmt.Sprintf("%s: port %d", v.Unit, p.Number), "it listens on a loopback address, where no other pod reaches it", "let it listen on all addresses, or put both into one pod")
 			}
 		}
 	}
+}
+
+// isShownSecret reports whether a word of a command gives away a secret, and
+// does not only name the file or the variable that has it.
+func isShownSecret(word string) bool {
+	name, value, _ := strings.Cut(word, "=")
+	return secretName.MatchString(name) && value != "" && !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "$(")
 }

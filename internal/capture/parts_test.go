@@ -2,6 +2,7 @@ package capture
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -156,5 +157,33 @@ func TestVolumeNamesDiffer(t *testing.T) {
 			t.Errorf("%s and %s are both %q", dir, seen[name], name)
 		}
 		seen[name] = dir
+	}
+}
+
+func TestSecretsInCommands(t *testing.T) {
+	for word, want := range map[string]bool{
+		"--password=hunter2": true, "--password-file=/etc/x": false, "--token=$(TOKEN)": false, "--password": false, "--port=80": false,
+	} {
+		if got := isShownSecret(word); got != want {
+			t.Errorf("%s: %v, want %v", word, got, want)
+		}
+	}
+}
+
+func TestInitScript(t *testing.T) {
+	root, dir := smallRoot(t)
+	shell(t, dir, `
+		mkdir -p etc/init.d etc/rc2.d
+		printf '#!/bin/sh\nNAME=memcached\nDAEMON=/usr/bin/memcached\n' > etc/init.d/memcached
+		printf '#!/bin/sh\nDAEMON=/opt/own/daemon\n' > etc/init.d/own
+		ln -s ../init.d/memcached etc/rc2.d/S01memcached
+		ln -s ../init.d/own etc/rc2.d/S02own
+	`)
+	p := survey1(t, root, SurveyOptions{})
+	if len(p.Services) != 1 || p.Services[0].Name != "memcached" || !cmp.Equal(p.Services[0].Ports, []Port{tcp(11211)}) {
+		t.Errorf("services %+v, want memcached", p.Services)
+	}
+	if !slices.ContainsFunc(p.Losses, func(l Loss) bool { return l.What == "own.service" && l.Hint != "" }) {
+		t.Errorf("own.service is not among the losses %v", p.Losses)
 	}
 }

@@ -26,6 +26,8 @@ var layers = []struct {
 	{[]string{"internal/learn", "internal/fleet"}, "orchestrate pods, to learn and to keep them; whoever only compares or prints must not need it"},
 	{[]string{"internal/report"}, "prints results; no result may know how it is printed"},
 	{[]string{"internal/visit"}, "reaches servers and has them answer"},
+	{[]string{"internal/update"}, "changes servers in waves and keeps the record, however they are reached"},
+	{[]string{"internal/change"}, "carries out one change on the server that it runs on"},
 	{[]string{"internal/capture"}, "splits a server into an image, volumes and workloads"},
 	{[]string{"internal/server"}, "reads and compares servers, however they are reached"},
 	{[]string{"internal/remote"}, "runs commands on servers over SSH, and does not know what for"},

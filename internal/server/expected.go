@@ -158,6 +158,7 @@ func treatmentIn(dir string) func(name string) scan.Treatment {
 		return scan.Treatment{Content: true}
 	}
 }
+
 // ExpectedAt is the class of a path that is bound to differ between servers.
 func ExpectedAt(p string) (Expected, bool) { return expectedAt(p) }
 

@@ -167,6 +167,34 @@ func TestKeys(t *testing.T) {
 	})
 }
 
+func TestUserCertificates(t *testing.T) {
+	ca := newSigner(t)
+	l := sshd.Open(t)
+	s := l.Start("web-1", sshd.Options{
+		Config: []string{"TrustedUserCAKeys /etc/ssh/ca.pub"},
+		Files:  map[string]string{"/etc/ssh/ca.pub": string(ssh.MarshalAuthorizedKey(ca.PublicKey()))},
+	})
+	file, public := newKeyFile(t, "")
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(public))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := &ssh.Certificate{Key: key, CertType: ssh.UserCert, ValidPrincipals: []string{"guest"}, ValidBefore: ssh.CertTimeInfinity}
+	if err := cert.SignCert(rand.Reader, ca); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file+"-cert.pub", ssh.MarshalAuthorizedKey(cert), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := host(t, l, s, "guest")
+	h.IdentityFiles = []string{file}
+	if err := try(t, h, options(t)); err != nil {
+		t.Error(err)
+	}
+	h.User = "root"
+	refused(t, try(t, h, options(t)), remote.ErrAuth, file+"-cert.pub, "+file)
+}
+
 func TestPasswords(t *testing.T) {
 	l := sshd.Open(t)
 	for method, config := range map[string][]string{

@@ -23,6 +23,8 @@ type Conn struct {
 
 	closed context.Context // ends with the connection; its cause says why
 	close  context.CancelCauseFunc
+	wanted context.Context // ends with Close: nobody wants what has arrived
+	giveUp context.CancelFunc
 
 	mu       sync.Mutex
 	isClosed bool // by Close: nothing more is started
@@ -32,6 +34,7 @@ type Conn struct {
 func newConn(h inventory.Host, o Options, way *dialer) *Conn {
 	c := &Conn{host: h, o: o, way: way, client: way.clients[len(way.clients)-1], slots: make(chan struct{}, o.Sessions)}
 	c.closed, c.close = context.WithCancelCause(context.Background())
+	c.wanted, c.giveUp = context.WithCancel(context.Background())
 	c.spawn(c.keepAlive)
 	c.spawn(func() {
 		err := c.client.Wait()
@@ -46,6 +49,7 @@ func (c *Conn) Close() error {
 	c.mu.Lock()
 	c.isClosed = true
 	c.close(net.ErrClosed)
+	c.giveUp()
 	c.mu.Unlock()
 	c.way.close()
 	c.tasks.Wait()
@@ -97,12 +101,49 @@ func (c *Conn) keepAlive() {
 	}
 }
 
-// lost is why the connection has ended, or err if it has not.
+// settling is how long the end of a connection may come after that of its
+// sessions.
+const settling = 100 * time.Millisecond
+
+// lost is why a session has ended: with the connection, or for err.
 func (c *Conn) lost(err error) error {
-	if c.closed.Err() != nil {
+	timer := time.NewTimer(settling)
+	defer timer.Stop()
+	select {
+	case <-c.closed.Done():
 		return context.Cause(c.closed)
+	case <-timer.C:
+		return fmt.Errorf("%w: %w", ErrLost, cause(err))
 	}
-	return fmt.Errorf("%w: %w", ErrLost, cause(err))
+}
+
+// A channel is what a session runs over.
+type channel struct {
+	ssh.Channel
+	requests <-chan *ssh.Request
+}
+
+// open opens a channel. It does not wait for x/crypto, which waits forever for
+// one that is opened just when the connection ends.
+func (c *Conn) open() (channel, error) {
+	type result struct {
+		channel
+		err error
+	}
+	if c.closed.Err() != nil {
+		return channel{}, c.lost(nil)
+	}
+	opened := make(chan result, 1)
+	go func() {
+		ch, requests, err := c.client.OpenChannel("session", nil)
+		opened <- result{channel{ch, requests}, err}
+	}()
+	select {
+	case r := <-opened:
+		return r.channel, r.err
+	case <-c.closed.Done():
+		return channel{}, c.lost(nil)
+	}
 }
 
 // counted is a connection that counts what arrives, in bytes.

@@ -162,7 +162,7 @@ func (d *dialer) handshake(ctx context.Context, l *login, config *ssh.ClientConf
 	var conn net.Conn = d.base
 	if len(d.clients) > 0 {
 		var err error
-		if conn, err = d.clients[len(d.clients)-1].Dial("tcp", endpoint(l.hop)); err != nil {
+		if conn, err = d.clients[len(d.clients)-1].DialContext(ctx, "tcp", endpoint(l.hop)); err != nil {
 			return err
 		}
 	}

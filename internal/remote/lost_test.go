@@ -52,7 +52,7 @@ func TestLost(t *testing.T) {
 		"the link, of an idle command":   {"echo; sleep 1000", s.LinkDown, "sent nothing for"},
 		"the link, of a busy command":    {"yes", s.LinkDown, "sent nothing for"},
 		"the server":                     {"echo; sleep 1000", s.Kill, "command"},
-		"its process for the connection": {"echo; kill -9 $PPID; sleep 1000", func() {}, "command"},
+		"its process for the connection": {"echo; sleep .3; kill -9 $PPID; sleep 1000", func() {}, "command"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(t)

@@ -17,7 +17,7 @@ type Session struct {
 
 	conn   *Conn
 	parent context.Context
-	ctx    context.Context // ends with the parent, the connection or the session
+	ctx    context.Context // ends with the parent, the session or Conn.Close
 	cancel context.CancelCauseFunc
 	stdin  *io.PipeReader
 	stdout *io.PipeWriter
@@ -93,7 +93,7 @@ func (c *Conn) slot(ctx context.Context) error {
 
 // live is the session from its begin to its end at the server.
 func (s *Session) live(line string) {
-	stop := context.AfterFunc(s.conn.closed, func() { s.cancel(s.conn.lost(nil)) })
+	stop := context.AfterFunc(s.conn.wanted, func() { s.cancel(s.conn.lost(nil)) })
 	err := s.run(line)
 	<-s.conn.slots
 	s.finish(err)
@@ -104,7 +104,7 @@ func (s *Session) live(line string) {
 
 // run runs the command and returns how it ended.
 func (s *Session) run(line string) error {
-	channel, requests, err := s.conn.client.OpenChannel("session", nil)
+	channel, err := s.conn.open()
 	var refused *ssh.OpenChannelError
 	if errors.As(err, &refused) {
 		return fmt.Errorf("the server opens no session: %s", foreign(refused.Message))
@@ -113,7 +113,7 @@ func (s *Session) run(line string) error {
 		return s.conn.lost(err)
 	}
 	exited := make(chan exit, 1)
-	s.pumps.Go(func() { exited <- readExit(requests) })
+	s.pumps.Go(func() { exited <- readExit(channel.requests) })
 	s.hold(channel)
 	taken, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{line}))
 	if err != nil {

@@ -68,7 +68,7 @@ func (w *worker) list(ctx context.Context, fd int, d *reading, self key) {
 		d.treat = w.opts.Policy.In(d.path)
 	}
 	d.key = self
-	d.parts = w.partsOf(names, d.old)
+	d.parts = partsOf(names, d.old)
 	if len(d.parts) == 1 {
 		w.look(ctx, place{fd, d, &d.parts[0]})
 		return
@@ -83,39 +83,40 @@ func (w *worker) list(ctx context.Context, fd int, d *reading, self key) {
 
 // partsOf divides names, or those of the old records if there are none, into
 // parts, each with the old records from its first name to that of the next part.
-func (w *worker) partsOf(names [][]byte, old *Dir) []part {
-	var parts []part
-	for chunk := range slices.Chunk(names, namesPerPart) {
-		parts = append(parts, part{names: chunk})
+func partsOf(names [][]byte, old *Dir) []part {
+	if names == nil {
+		return divide(old, func(part, n int, _ record) bool { return n == part*namesPerPart })
 	}
-	known := names == nil
-	i, n := 0, 0 // the part that a record belongs to; records so far
+	chunks := slices.Collect(slices.Chunk(names, namesPerPart))
+	parts := divide(old, func(part, _ int, r record) bool {
+		return part < len(chunks) && bytes.Compare(r.terminated(), chunks[part][0]) >= 0
+	})
+	parts = append(parts, make([]part, max(0, len(chunks)-len(parts)))...)[:len(chunks)]
+	for i := range parts {
+		parts[i].names = chunks[i]
+	}
+	return parts
+}
+
+// divide cuts old records where the next part begins, of which it asks by the
+// numbers of the part and of the record.
+func divide(old *Dir, begins func(part, n int, r record) bool) []part {
+	var parts []part
 	c := cursor{rest: old.records, subs: old.subs}
 	from := c
-	end := func() {
-		parts[i].old = from.rest[:len(from.rest)-len(c.rest)]
-		parts[i].oldSubs = from.subs[:len(from.subs)-len(c.subs)]
+	cut := func() {
+		parts = append(parts, part{
+			old: from.rest[:len(from.rest)-len(c.rest)], oldSubs: from.subs[:len(from.subs)-len(c.subs)],
+		})
 		from = c
 	}
-	for len(c.rest) > 0 {
-		first, _ := c.rest.next()
-		if known && n%namesPerPart == 0 {
-			if parts = append(parts, part{}); n > 0 {
-				end()
-				i++
-			}
-		}
-		for !known && i+1 < len(parts) && bytes.Compare(first.terminated(), parts[i+1].names[0]) >= 0 {
-			end()
-			i++
+	for n := 0; len(c.rest) > 0; n++ {
+		for r, _ := c.rest.next(); begins(len(parts)+1, n, r); {
+			cut()
 		}
 		c.next()
-		n++
 	}
-	if len(parts) > 0 {
-		end()
-	}
-	w.count(max(n, len(names)))
+	cut()
 	return parts
 }
 

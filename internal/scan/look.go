@@ -91,12 +91,15 @@ func (w *worker) look(ctx context.Context, here place) {
 	p.found.old = p.old
 	old := cursor{rest: p.old, subs: p.oldSubs}
 	if p.names == nil {
-		for len(old.rest) > 0 && ctx.Err() == nil {
+		n := 0
+		for ; len(old.rest) > 0 && ctx.Err() == nil; n++ {
 			k := old.next()
 			w.entry(ctx, here, k.terminated(), k)
 		}
+		w.count(n)
 		return
 	}
+	w.count(len(p.names))
 	for _, name := range p.names {
 		if ctx.Err() != nil {
 			return

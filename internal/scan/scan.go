@@ -70,7 +70,7 @@ type scanner struct {
 	nothing     *Dir // stands for one that the cache does not have
 
 	mu    sync.Mutex
-	names int // listed so far
+	names int // found so far
 	err   error
 }
 
@@ -178,7 +178,7 @@ func (s *scanner) run(ctx context.Context) (*Result, int64, error) {
 	return r, read, nil
 }
 
-// count adds names that were listed, and ends the scan if there are too many.
+// count adds names that were found, and ends the scan if there are too many.
 func (s *scanner) count(names int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -306,11 +306,16 @@ func (a *app) printRunText(r update.Record) {
 		if res.Failed && res.Outcome == update.Unchanged {
 			line += ", and failed"
 		}
-		if n := len(res.Change.Facts); n > 0 {
-			line += fmt.Sprintf(", %d facts", n)
-		}
-		if res.Change.Count > 0 {
-			line += fmt.Sprintf(", %d files", res.Change.Count)
+		for _, n := range []struct {
+			n    int
+			what string
+		}{{len(res.Change.Facts), "setting"}, {res.Change.Count, "file"}} {
+			switch {
+			case n.n == 1:
+				line += ", 1 " + n.what
+			case n.n > 1:
+				line += fmt.Sprintf(", %d %ss", n.n, n.what)
+			}
 		}
 		if res.Cause != "" {
 			line += "; " + res.Cause

@@ -198,7 +198,7 @@ func (b *Book) recoverRun(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	r.Stopped = "the run was killed"
+	r.Stopped, r.Statement = "the run was killed", "the run was killed: how the servers compare is not known"
 	for i := range r.Results {
 		if r.Results[i].Outcome == "" {
 			r.Results[i].Outcome, r.Results[i].Failed = NotBegun, true

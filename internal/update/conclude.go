@@ -39,7 +39,11 @@ func state(job change.Job, r *Record, look Look) string {
 				fine++
 			}
 		}
-		parts = append(parts, fmt.Sprintf("%d of %d as asked for", fine, len(r.Results)))
+		what := "as asked for"
+		if r.Action == Revert {
+			what = "as before"
+		}
+		parts = append(parts, fmt.Sprintf("%d of %d %s", fine, len(r.Results), what))
 	}
 	for _, res := range r.Results {
 		differs := differences(look.Comparison, res.Server)

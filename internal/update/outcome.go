@@ -29,9 +29,10 @@ type Result struct {
 	Change  change.State `json:"change,omitzero"`
 }
 
-// Fine reports whether a server is as it should be.
+// Fine reports whether a server is as it should be; one that was rolled back is if
+// that was asked for.
 func (r Result) Fine() bool {
-	return !r.Failed && (r.Outcome == Changed || r.Outcome == Unchanged)
+	return !r.Failed && (r.Outcome == Changed || r.Outcome == Unchanged || r.Outcome == RolledBack)
 }
 
 // judge says what became of a server from what it told, or from why it does not.

@@ -58,6 +58,11 @@ func Run(ctx context.Context, f Fleet, job change.Job, o Options, r *Record, sav
 			return err
 		}
 	}
+	for i := range r.Results {
+		if r.Results[i].Outcome == "" {
+			r.Results[i].Outcome = NotBegun
+		}
+	}
 	return conclude(ctx, f, job, r)
 }
 
@@ -206,7 +211,7 @@ func undone(res Result, st change.State, err error) Result {
 	case st.Undo.Cause != "" || len(st.Undo.Left) > 0:
 		res.Outcome, res.Failed, res.Cause = Half, true, whyReverted(st)
 	default:
-		res.Outcome = Changed
+		res.Outcome = RolledBack
 	}
 	return res
 }

@@ -57,8 +57,9 @@ type Lab struct {
 	ids     map[string]bool // namespaces made for the lab
 }
 
-// Open makes an empty lab that ends with the test.
-func Open(t T) *Lab {
+// Open makes an empty lab that ends with the test. Its servers have these packages
+// of Debian, beside what every server has.
+func Open(t T, packages ...string) *Lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatalf("sshd: servers need namespaces and mounts: run the test as root")
@@ -67,7 +68,7 @@ func Open(t T) *Lab {
 	defer cancel()
 	l := &Lab{t: t, dir: t.TempDir(), ids: map[string]bool{}}
 	var err error
-	if l.lower, err = appimage.Root(ctx, system()); err != nil {
+	if l.lower, err = appimage.Root(ctx, system(packages)); err != nil {
 		t.Fatalf("sshd: %v", err)
 	}
 	if l.Key, l.KeyFile, err = newKey(filepath.Join(t.TempDir(), "id_ed25519")); err != nil {

@@ -1,6 +1,10 @@
 package sshd
 
-import "github.com/adamant-sh/adamant/test/appimage"
+import (
+	"strings"
+
+	"github.com/adamant-sh/adamant/test/appimage"
+)
 
 // Passwords of the users that have one.
 const (
@@ -10,10 +14,10 @@ const (
 
 // system is what all servers start with: OpenSSH, sudo, and the users. Host keys
 // are each server's own.
-func system() appimage.App {
+func system(packages []string) appimage.App {
 	return appimage.App{
-		Name:     "sshd-lab",
-		Packages: []string{"openssh-server", "sudo", "iproute2", "procps"},
+		Name:     strings.Join(append([]string{"sshd-lab"}, packages...), "-"),
+		Packages: append([]string{"openssh-server", "sudo", "iproute2", "procps"}, packages...),
 		Files: map[string]string{
 			"/etc/sudoers.d/lab": "admin ALL=(ALL:ALL) ALL\nops ALL=(ALL:ALL) NOPASSWD: ALL\n",
 			"/etc/ssh/sshd_config.d/lab.conf": "UseDNS no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n" +

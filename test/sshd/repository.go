@@ -1,0 +1,135 @@
+package sshd
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// A Repository is one of Debian packages, which the lab's servers reach over
+// HTTP. It lasts as long as the lab.
+type Repository struct {
+	URL string
+
+	lab  *Lab
+	dir  string
+	mu   sync.Mutex
+	debs []string // paragraphs of Packages
+}
+
+// A Deb is a package to be made.
+type Deb struct {
+	Name, Version string
+	Depends       string            // as in its control file
+	Files         map[string]string // content by absolute path
+	Conffiles     []string
+	Postinst      string // a script without its #! line
+}
+
+// Repository starts an empty repository.
+func (l *Lab) Repository() *Repository {
+	l.t.Helper()
+	r := &Repository{lab: l, dir: l.t.TempDir()}
+	listener, err := net.Listen("tcp", l.address(254).String()+":0")
+	if err != nil {
+		l.t.Fatalf("sshd: repository: %v", err)
+	}
+	files := http.FileServer(http.Dir(r.dir))
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path != "/Packages" {
+			files.ServeHTTP(w, req)
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		fmt.Fprint(w, strings.Join(r.debs, "\n"))
+	})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener) // ends with Close
+	}()
+	l.t.Cleanup(func() {
+		server.Close()
+		<-done
+	})
+	r.URL = "http://" + listener.Addr().String()
+	return r
+}
+
+// Add makes a package and offers it.
+func (r *Repository) Add(d Deb) {
+	r.lab.t.Helper()
+	if err := r.add(d); err != nil {
+		r.lab.t.Fatalf("sshd: package %s: %v", d.Name, err)
+	}
+}
+
+func (r *Repository) add(d Deb) error {
+	tree := filepath.Join(r.dir, ".build", d.Name)
+	defer os.RemoveAll(tree)
+	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: Lab <lab@example.org>\nDescription: of the lab\n", d.Name, d.Version)
+	if d.Depends != "" {
+		control += "Depends: " + d.Depends + "\n"
+	}
+	files := map[string]string{"DEBIAN/control": control}
+	if len(d.Conffiles) > 0 {
+		files["DEBIAN/conffiles"] = strings.Join(d.Conffiles, "\n") + "\n"
+	}
+	if d.Postinst != "" {
+		files["DEBIAN/postinst"] = "#!/bin/sh\nset -e\n" + d.Postinst + "\n"
+	}
+	for path, content := range d.Files {
+		files[path] = content
+	}
+	for path, content := range files {
+		mode := os.FileMode(0o644)
+		if path == "DEBIAN/postinst" || strings.Contains(path, "/bin/") {
+			mode = 0o755
+		}
+		full := filepath.Join(tree, path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(full, []byte(content), mode); err != nil {
+			return err
+		}
+	}
+	if err := run("sh", "-c", `cd "$0" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | xargs -0r md5sum >DEBIAN/md5sums`, tree); err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%s_%s_all.deb", d.Name, d.Version)
+	if err := run("dpkg-deb", "--build", "--root-owner-group", tree, filepath.Join(r.dir, name)); err != nil {
+		return err
+	}
+	deb, err := os.ReadFile(filepath.Join(r.dir, name))
+	if err != nil {
+		return err
+	}
+	where := fmt.Sprintf("Filename: ./%s\nSize: %d\nSHA256: %x\n", name, len(deb), sha256.Sum256(deb))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.debs = append(r.debs, control+where)
+	return nil
+}
+
+// Remove offers a package no more.
+func (r *Repository) Remove(name, version string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.debs = slices.DeleteFunc(r.debs, func(d string) bool {
+		return strings.HasPrefix(d, fmt.Sprintf("Package: %s\nVersion: %s\n", name, version))
+	})
+}
+
+// Use makes the repository the only one of a server.
+func (s *Server) Use(r *Repository) {
+	s.lab.t.Helper()
+	s.Exec("sh", "-c", "rm -rf /etc/apt/sources.list.d/* && echo 'deb [trusted=yes] "+r.URL+" ./' >/etc/apt/sources.list && apt-get -q update")
+}

@@ -18,7 +18,12 @@ import (
 type Digest [32]byte
 
 // String is the digest as trees have it.
-func (d Digest) String() string { return "sha256:" + hex.EncodeToString(d[:]) }
+func (d Digest) String() string {
+	const prefix = "sha256:"
+	var text [len(prefix) + 2*len(d)]byte
+	hex.Encode(text[copy(text[:], prefix):], d[:])
+	return string(text[:])
+}
 
 // A key is what tells that an entry is as it was: inode, size, mtime and ctime in
 // seconds, the same in nanoseconds, mode, owner, group, device.

@@ -48,7 +48,11 @@ const digestVersion = 1
 func (n Node) own() string { return string(n.appendOwn(nil)) }
 
 func (n Node) appendOwn(b []byte) []byte {
-	b = fmt.Appendf(append(append(b, n.Kind...), ' '), "%04o ", n.Mode)
+	b = append(append(b, n.Kind...), ' ')
+	for _, shift := range []int{9, 6, 3, 0} {
+		b = append(b, '0'+byte(n.Mode>>shift&7))
+	}
+	b = append(b, ' ')
 	b = append(strconv.AppendQuote(b, n.Owner), ' ')
 	b = append(strconv.AppendQuote(b, n.Group), ' ')
 	b = append(strconv.AppendInt(b, n.Size, 10), ' ')

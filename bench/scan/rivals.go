@@ -83,7 +83,6 @@ func (l lab) ways(ctx context.Context) []*way {
 		{name: "git status", cmd: sh(l.git() + "status --porcelain >/dev/null")},
 		{name: "adamant: first scan, and the cache is written and synced", cmd: ours("-full", "-cache", cache)},
 		{name: "aide --check", cmd: sh(aide), exits: []int{1, 2, 3, 4, 5, 6, 7}, slow: true},
-		{name: "aide --check --workers=100%", cmd: sh(aide + " --workers=100%"), exits: []int{1, 2, 3, 4, 5, 6, 7}, slow: true},
 		// It says of files that were not copied that they are missing.
 		{name: "debsums", cmd: sh("debsums --silent --root=" + l.root + " >/dev/null 2>&1"), exits: []int{1, 2, 3}, slow: true},
 	}

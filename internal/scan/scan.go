@@ -161,7 +161,13 @@ func (s *scanner) run(ctx context.Context) (*Result, int64, error) {
 	if err := errors.Join(ctx.Err(), s.err); err != nil {
 		return nil, 0, err
 	}
-	r, read := &Result{Counts: map[Class]int{Compared: 1}}, int64(0)
+	r, read := join(workers)
+	return r, read, nil
+}
+
+// join adds up what the workers found.
+func join(workers []*worker) (r *Result, read int64) {
+	r = &Result{Counts: map[Class]int{Compared: 1}} // the root
 	for _, w := range workers {
 		for class, n := range w.counts {
 			if n > 0 {
@@ -175,7 +181,7 @@ func (s *scanner) run(ctx context.Context) (*Result, int64, error) {
 	}
 	slices.SortFunc(r.Named, func(a, b File) int { return tree.ComparePaths(a.Path, b.Path) })
 	slices.SortFunc(r.Unknowns, func(a, b tree.Unknown) int { return tree.ComparePaths(a.Path, b.Path) })
-	return r, read, nil
+	return r, read
 }
 
 // count adds names that were found, and ends the scan if there are too many.

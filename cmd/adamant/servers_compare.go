@@ -9,13 +9,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/inventory"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/update"
 	"github.com/adamant-sh/adamant/internal/visit"
 )
 
 func newServersCompareCommand(a *app) *cobra.Command {
 	var w which
 	var o report.ServersOptions
-	var baseline string
+	var baseline, records string
 	var full bool
 	cmd := &cobra.Command{
 		Use:   "compare [PATTERN...]",
@@ -48,6 +49,9 @@ reached or something could not be read.`,
 			if err != nil {
 				return err
 			}
+			if err := blame(&c, records); err != nil {
+				return err
+			}
 			o.Color = a.colored(a.out)
 			return a.printComparison(c, o)
 		},
@@ -55,10 +59,25 @@ reached or something could not be read.`,
 	w.reachFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&baseline, "baseline", "", "the server that is right, whatever most have")
+	flags.StringVar(&records, "records", "", "directory of the records of updates, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
 	flags.BoolVar(&full, "full", false, "read all files again, and trust nothing that was remembered")
 	flags.BoolVar(&o.All, "all", false, "list all files of a cause")
 	flags.BoolVar(&o.NoDiff, "no-diff", false, "leave the text diffs out")
 	return cmd
+}
+
+// blame says what differences come of, by the records of updates from here.
+func blame(c *server.Comparison, records string) error {
+	book, err := openBook(records)
+	if err != nil {
+		return err
+	}
+	list, _, err := book.Records()
+	if err != nil {
+		return err
+	}
+	update.Blame(c, list)
+	return nil
 }
 
 // compare visits all servers and compares those that were reached, each of which

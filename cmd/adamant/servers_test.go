@@ -31,10 +31,12 @@ func TestServers(t *testing.T) {
 					return s.setup(env)
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"code": runWithCode,
-					"json": checkJSON,
-					"save": saveJSON,
-					"on":   s.on,
+					"code":  runWithCode,
+					"until": runUntil,
+					"json":  checkJSON,
+					"save":  saveJSON,
+					"on":    s.on,
+					"link":  s.link,
 				},
 			})
 		})
@@ -47,10 +49,25 @@ type site struct {
 	servers []*sshd.Server
 }
 
+// startServers starts three servers that have web 1.0 from a repository that also
+// offers 1.1, and broken, which fails when it is half installed.
 func startServers(t *testing.T) *site {
 	s := &site{lab: sshd.Open(t)}
+	repo := s.lab.Repository()
+	for _, version := range []string{"1.0", "1.1"} {
+		repo.Add(sshd.Deb{Name: "libweb", Version: version, Files: map[string]string{"/usr/lib/libweb": "library " + version}})
+		repo.Add(sshd.Deb{Name: "web", Version: version, Depends: "libweb (>= " + version + ")",
+			Files: map[string]string{
+				"/usr/bin/web": "#!/bin/sh\necho web " + version + "\n", "/usr/share/web/index.html": "web " + version + "\n",
+				"/etc/web.conf": "listen 80\n",
+			}, Conffiles: []string{"/etc/web.conf"}})
+	}
+	repo.Add(sshd.Deb{Name: "broken", Version: "1.0", Files: map[string]string{"/usr/share/broken": "x"}, Postinst: "echo no luck >&2; exit 3"})
 	for i := range 3 {
-		s.servers = append(s.servers, s.lab.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{}))
+		srv := s.lab.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{})
+		srv.Use(repo)
+		srv.Exec("apt-get", "-y", "-q", "install", "web=1.0", "libweb=1.0")
+		s.servers = append(s.servers, srv)
 	}
 	return s
 }
@@ -59,19 +76,43 @@ func startServers(t *testing.T) *site {
 func (s *site) setup(env *testscript.Env) error {
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("SSH_AUTH_SOCK", "")
+	env.Setenv("WEB1", s.servers[0].Addr)
 	return s.lab.WriteHome(env.WorkDir, s.servers)
 }
 
-// on is "on SERVER COMMAND ARG...": it runs there as root, and must succeed.
+// on is "on SERVER COMMAND ARG...": it runs there as root, and must succeed; or
+// "! on", and must fail.
 func (s *site) on(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
+	if len(args) < 2 {
 		ts.Fatalf("usage: on SERVER COMMAND ARG...")
 	}
+	command := args[1:]
+	if neg {
+		command = []string{"sh", "-c", `! "$@"`, "sh"}
+		command = append(command, args[1:]...)
+	}
+	// What it prints is there for stdout to match.
+	ts.Check(ts.Exec("printf", "%s", s.server(ts, args[0]).Exec(command...)))
+}
+
+// link is "link SERVER up|down".
+func (s *site) link(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 || args[1] != "up" && args[1] != "down" {
+		ts.Fatalf("usage: link SERVER up|down")
+	}
+	if srv := s.server(ts, args[0]); args[1] == "up" {
+		srv.LinkUp()
+	} else {
+		srv.LinkDown()
+	}
+}
+
+func (s *site) server(ts *testscript.TestScript, name string) *sshd.Server {
 	for _, srv := range s.servers {
-		if srv.Name == args[0] {
-			ts.Logf("%s", srv.Exec(args[1:]...))
-			return
+		if srv.Name == name {
+			return srv
 		}
 	}
-	ts.Fatalf("no server %s", args[0])
+	ts.Fatalf("no server %s", name)
+	return nil
 }

@@ -147,7 +147,7 @@ func (u *updateFlags) patterns(args []string, before update.Record) []string {
 	}
 	var names []string
 	for _, res := range before.Results {
-		if u.resume != "" && !res.Fine() || u.undo != "" && res.Change.ID != "" && res.Outcome != update.RolledBack {
+		if u.resume != "" && !res.Fine() || u.undo != "" && res.CanUndo() {
 			names = append(names, res.Server)
 		}
 	}

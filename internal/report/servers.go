@@ -113,7 +113,11 @@ func byOdd(c server.Comparison) []group {
 }
 
 func (p serversPrinter) cause(c server.Cause) {
-	fmt.Fprintf(p, "  %s %s\n", p.paint(cyan, string(c.Kind)), drift.Visible(c.Title))
+	title := strings.TrimPrefix(c.Title, string(c.Kind)+" ") // facts begin with their section
+	fmt.Fprintf(p, "  %s %s\n", p.paint(cyan, string(c.Kind)), drift.Visible(title))
+	if c.Why != "" {
+		fmt.Fprintf(p, "    %s\n", p.paint(yellow, drift.Visible(c.Why)))
+	}
 	for i, file := range c.Files {
 		if i == foldAfter && !p.opts.All {
 			fmt.Fprintf(p, "      … and %d more; --all lists them\n", len(c.Files)-i)

@@ -62,6 +62,7 @@ var expected = []struct {
 	{"/run/", Temporary},
 	{"/var/backups/", State},
 	{"/var/lib/apt/periodic/", State},
+	{"/var/lib/dpkg/*-old", State}, // what was before
 	{"/var/lib/logrotate/", State},
 	{"/var/lib/sudo/", State},
 	{"/var/lib/adamant", State}, // what we keep of changes ourselves

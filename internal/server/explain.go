@@ -13,6 +13,7 @@ type Cause struct {
 	Kind  Kind     `json:"kind"`
 	Files []string `json:"files,omitempty"`
 	Facts []string `json:"facts,omitempty"` // "section key"
+	Why   string   `json:"why,omitempty"`   // by the record of runs, where there is one
 }
 
 // A Kind says what sort of cause.

@@ -64,16 +64,21 @@ func state(job change.Job, r *Record, look Look) string {
 // onVersion counts who has a package in the version that was asked for, or else
 // in the one that most have.
 func onVersion(p change.Package, r *Record, look Look) string {
-	votes := map[string]int{}
+	votes := map[string]int{} // none for ""
 	best := p.Version
 	for _, res := range r.Results {
 		version := strings.TrimSuffix(look.Packages[res.Server][p.Name], " (held)")
-		votes[version]++
+		if strings.Contains(version, " ") {
+			continue // it is there, and not installed
+		}
+		if version != "" {
+			votes[version]++
+		}
 		if p.Version == "" && version != "" && votes[version] > votes[best] {
 			best = version
 		}
 	}
-	return fmt.Sprintf("%d of %d on %s %s", votes[best], len(r.Results), p.Name, best)
+	return strings.TrimSpace(fmt.Sprintf("%d of %d on %s %s", votes[best], len(r.Results), p.Name, best))
 }
 
 // differences counts in what a server deviates from the others; nothing if it

@@ -35,6 +35,11 @@ func (r Result) Fine() bool {
 	return !r.Failed && (r.Outcome == Changed || r.Outcome == Unchanged || r.Outcome == RolledBack)
 }
 
+// CanUndo reports whether there may be something to take back.
+func (r Result) CanUndo() bool {
+	return r.Change.ID != "" && (r.Outcome == Changed || r.Outcome == Half || r.Outcome == Unreachable)
+}
+
 // judge says what became of a server from what it told, or from why it does not.
 func judge(st change.State, err error) Result {
 	r := Result{Change: st, Failed: st.Failed, Cause: st.Cause}

@@ -3,9 +3,11 @@ package sshd
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,6 +44,7 @@ func (l *Lab) Repository() *Repository {
 	}
 	files := http.FileServer(http.Dir(r.dir))
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		req.URL.Path = path.Clean(req.URL.Path) // apt asks for /./Packages
 		if req.URL.Path != "/Packages" {
 			files.ServeHTTP(w, req)
 			return
@@ -85,15 +88,13 @@ func (r *Repository) add(d Deb) error {
 	if d.Postinst != "" {
 		files["DEBIAN/postinst"] = "#!/bin/sh\nset -e\n" + d.Postinst + "\n"
 	}
-	for path, content := range d.Files {
-		files[path] = content
-	}
-	for path, content := range files {
+	maps.Copy(files, d.Files)
+	for name, content := range files {
 		mode := os.FileMode(0o644)
-		if path == "DEBIAN/postinst" || strings.Contains(path, "/bin/") {
+		if name == "DEBIAN/postinst" || strings.Contains(name, "/bin/") {
 			mode = 0o755
 		}
-		full := filepath.Join(tree, path)
+		full := filepath.Join(tree, name)
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 			return err
 		}
@@ -104,15 +105,15 @@ func (r *Repository) add(d Deb) error {
 	if err := run("sh", "-c", `cd "$0" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | xargs -0r md5sum >DEBIAN/md5sums`, tree); err != nil {
 		return err
 	}
-	name := fmt.Sprintf("%s_%s_all.deb", d.Name, d.Version)
-	if err := run("dpkg-deb", "--build", "--root-owner-group", tree, filepath.Join(r.dir, name)); err != nil {
+	deb := fmt.Sprintf("%s_%s_all.deb", d.Name, d.Version)
+	if err := run("dpkg-deb", "--build", "--root-owner-group", tree, filepath.Join(r.dir, deb)); err != nil {
 		return err
 	}
-	deb, err := os.ReadFile(filepath.Join(r.dir, name))
+	content, err := os.ReadFile(filepath.Join(r.dir, deb))
 	if err != nil {
 		return err
 	}
-	where := fmt.Sprintf("Filename: ./%s\nSize: %d\nSHA256: %x\n", name, len(deb), sha256.Sum256(deb))
+	where := fmt.Sprintf("Filename: ./%s\nSize: %d\nSHA256: %x\n", deb, len(content), sha256.Sum256(content))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.debs = append(r.debs, control+where)

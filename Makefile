@@ -7,7 +7,7 @@ VCS     := $(shell git rev-parse --verify HEAD >/dev/null 2>&1 && echo true || e
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E -H env PATH=$$PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build setup demo test test-cluster bench lint clean FORCE
+.PHONY: build setup demo demo-servers test test-cluster bench lint clean FORCE
 
 build: bin/adamant ## one static binary, bin/adamant
 
@@ -21,6 +21,9 @@ demo: setup build ## an nginx pod: broken, learned, sealed, proven; rolled out, 
 	@$(AS_ROOT) scripts/app-image nginx-container >/dev/null
 	@$(AS_ROOT) scripts/app-image nginx-debian >/dev/null
 	@$(AS_ROOT) scripts/demo
+
+demo-servers: setup build ## three servers updated at once: one fails, is found, explained and repaired
+	@$(AS_ROOT) scripts/demo-servers
 
 test: ## all tests but the cluster's, on both releases of containerd
 	scripts/setup --test

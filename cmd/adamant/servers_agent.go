@@ -17,7 +17,7 @@ func newServersAgentCommand(a *app) *cobra.Command {
 		Short: "Answer what another adamant asks of this server; what visits run on it",
 		Long: `Agent reads this server and answers on its standard streams until they end. It
 changes nothing but what it remembers of the files that it read, in ~/.cache/adamant.`,
-		Example: `  ssh web-1 adamant servers agent`,
+		Example: `  adamant servers agent --root /mnt/disk`,
 		Hidden:  true,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -54,15 +54,7 @@ type site struct {
 func startServers(t *testing.T) *site {
 	s := &site{lab: sshd.Open(t)}
 	repo := s.lab.Repository()
-	for _, version := range []string{"1.0", "1.1"} {
-		repo.Add(sshd.Deb{Name: "libweb", Version: version, Files: map[string]string{"/usr/lib/libweb": "library " + version}})
-		repo.Add(sshd.Deb{Name: "web", Version: version, Depends: "libweb (>= " + version + ")",
-			Files: map[string]string{
-				"/usr/bin/web": "#!/bin/sh\necho web " + version + "\n", "/usr/share/web/index.html": "web " + version + "\n",
-				"/etc/web.conf": "listen 80\n",
-			}, Conffiles: []string{"/etc/web.conf"}})
-	}
-	repo.Add(sshd.Deb{Name: "broken", Version: "1.0", Files: map[string]string{"/usr/share/broken": "x"}, Postinst: "echo no luck >&2; exit 3"})
+	repo.AddWeb()
 	for i := range 3 {
 		srv := s.lab.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{})
 		srv.Use(repo)

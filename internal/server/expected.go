@@ -75,6 +75,12 @@ var expected = []struct {
 	{"/home/*/.bash_history", State},
 	{"/home/*/.sudo_as_admin_successful", State},
 	{"/etc/.pwd.lock", State},
+	{"/etc/passwd-", State}, // what was before, and so on
+	{"/etc/group-", State},
+	{"/etc/shadow-", State},
+	{"/etc/gshadow-", State},
+	{"/etc/subuid-", State},
+	{"/etc/subgid-", State},
 	{"/etc/resolv.conf", Name},
 	{"/swapfile", State},
 }
@@ -167,7 +173,6 @@ func ExpectedAt(p string) (Expected, bool) { return expectedAt(p) }
 var derived = []string{
 	"/etc/ld.so.cache", "/var/lib/dpkg/", "/var/lib/apt/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/", "/lib/apk/db/",
 	"/usr/lib/locale/locale-archive", "/usr/share/mime/", "/usr/share/info/dir", "/var/lib/ucf/",
-	"/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-",
 	"/boot/initrd.img-*", "/boot/grub/", "/usr/share/applications/mimeinfo.cache", "/var/lib/systemd/catalog/",
 }
 

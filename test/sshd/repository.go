@@ -120,6 +120,20 @@ func (r *Repository) add(d Deb) error {
 	return nil
 }
 
+// AddWeb adds what servers are updated with: web 1.0 and 1.1, each of which needs
+// libweb of its version, and broken, which fails when it is half installed.
+func (r *Repository) AddWeb() {
+	for _, version := range []string{"1.0", "1.1"} {
+		r.Add(Deb{Name: "libweb", Version: version, Files: map[string]string{"/usr/lib/libweb": "library " + version}})
+		r.Add(Deb{Name: "web", Version: version, Depends: "libweb (>= " + version + ")", Conffiles: []string{"/etc/web.conf"},
+			Files: map[string]string{
+				"/usr/bin/web": "#!/bin/sh\necho web " + version + "\n", "/usr/share/web/index.html": "web " + version + "\n",
+				"/etc/web.conf": "listen 80\n",
+			}})
+	}
+	r.Add(Deb{Name: "broken", Version: "1.0", Files: map[string]string{"/usr/share/broken": "x"}, Postinst: "echo no luck >&2; exit 3"})
+}
+
 // Remove offers a package no more.
 func (r *Repository) Remove(name, version string) {
 	r.mu.Lock()

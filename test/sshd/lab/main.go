@@ -1,4 +1,4 @@
-// Command lab starts servers and writes into a directory what it takes to reach
+// Command lab starts servers with a repository of packages, and writes into a directory what it takes to reach
 // them: an inventory hosts.ini, and a home with known_hosts and a key. The
 // servers end with its standard input.
 //
@@ -35,8 +35,11 @@ func main() {
 	l := sshd.Open(t)
 	servers := map[string]*sshd.Server{}
 	var all []*sshd.Server
+	repo := l.Repository()
+	repo.AddWeb()
 	for i := range n {
 		s := l.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{})
+		s.Use(repo)
 		servers[s.Name] = s
 		all = append(all, s)
 	}

@@ -3,6 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -34,6 +38,7 @@ It exits 0 if nothing differs, 3 if something does, and 4 if a server was not
 reached or something could not be read.`,
 		Example: `  adamant servers compare -i hosts.ini web
   adamant servers compare -i hosts.ini web --baseline web-1
+  adamant servers compare -i hosts.ini web --baseline monday.snapshot
   adamant servers compare -b root@10.0.0.1 ops@10.0.0.2 -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			hosts, err := w.hosts(cmd.Context(), a, args)
@@ -58,7 +63,7 @@ reached or something could not be read.`,
 	}
 	w.reachFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&baseline, "baseline", "", "the server that is right, whatever most have")
+	flags.StringVar(&baseline, "baseline", "", "the server, or the file of a snapshot, that is right, whatever most have")
 	flags.StringVar(&records, "records", "", "directory of the records of updates, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
 	flags.BoolVar(&full, "full", false, "read all files again, and trust nothing that was remembered")
 	flags.BoolVar(&o.All, "all", false, "list all files of a cause")
@@ -95,7 +100,14 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 	}
 	unreached := map[string]string{}
 	var peers []*server.Peer
-	var right *server.Peer
+	right, done, err := snapshotAt(ctx, baseline, hosts)
+	if err != nil {
+		return server.Comparison{}, err
+	}
+	defer done()
+	if right != nil {
+		peers = append(peers, right)
+	}
 	for i, v := range visits {
 		if errs[i] != nil {
 			unreached[hosts[i].Name] = errs[i].Error()
@@ -114,11 +126,32 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		if why := unreached[baseline]; why != "" {
 			return server.Comparison{}, errors.New(baseline + ", the baseline, was not reached: " + why)
 		}
-		return server.Comparison{}, usagef("--baseline %s is none of the servers", baseline)
+		return server.Comparison{}, usagef("--baseline %s is none of the servers, and no file", baseline)
 	}
 	c, err := server.Compare(ctx, peers, right)
 	c.Unreached = unreached
 	return c, err
+}
+
+// snapshotAt opens the snapshot that a baseline names, if it is no server.
+func snapshotAt(ctx context.Context, baseline string, hosts []inventory.Host) (*server.Peer, func(), error) {
+	none := func() {}
+	if baseline == "" || slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Name == baseline }) {
+		return nil, none, nil
+	}
+	f, err := os.Open(baseline)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, none, nil
+	}
+	if err != nil {
+		return nil, none, err
+	}
+	defer f.Close()
+	s, err := server.ReadSnapshot(f)
+	if err != nil {
+		return nil, none, hint{fmt.Errorf("%s: %w", baseline, err), "adamant servers snapshot writes one"}
+	}
+	return s.Peer(ctx, baseline)
 }
 
 func (a *app) printComparison(c server.Comparison, o report.ServersOptions) error {

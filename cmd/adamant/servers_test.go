@@ -21,13 +21,15 @@ func TestServers(t *testing.T) {
 	}
 	for _, file := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			s := startServers(t)
+			s := startServers(t, scriptPackages[filepath.Base(file)]...)
 			testscript.Run(t, testscript.Params{
 				Files:               []string{file},
 				RequireExplicitExec: true,
 				RequireUniqueNames:  true,
 				Setup: func(env *testscript.Env) error {
-					env.Setenv("PATH", l.bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
+					if err := l.setup(env); err != nil {
+						return err
+					}
 					return s.setup(env)
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -43,6 +45,9 @@ func TestServers(t *testing.T) {
 	}
 }
 
+// scriptPackages are what the servers of a script have beside what all have.
+var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}}
+
 // A site is servers that should be the same.
 type site struct {
 	lab     *sshd.Lab
@@ -51,8 +56,8 @@ type site struct {
 
 // startServers starts three servers that have web 1.0 from a repository that also
 // offers 1.1, and broken, which fails when it is half installed.
-func startServers(t *testing.T) *site {
-	s := &site{lab: sshd.Open(t)}
+func startServers(t *testing.T, packages ...string) *site {
+	s := &site{lab: sshd.Open(t, packages...)}
 	repo := s.lab.Repository()
 	repo.AddWeb()
 	for i := range 3 {

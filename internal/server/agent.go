@@ -26,6 +26,8 @@ type request struct {
 	List   []string `json:"list,omitempty"`   // directories
 	Read   string   `json:"read,omitempty"`   // a text file
 	Owners []string `json:"owners,omitempty"` // files
+	// Packages are files, too, of which nobody asks whether they were edited.
+	Packages []string `json:"packages,omitempty"`
 }
 
 // A response answers one request.
@@ -62,10 +64,20 @@ func Serve(ctx context.Context, root *tree.Root, opts ServeOptions, in io.Reader
 	if err != nil {
 		return fmt.Errorf("read the files: %w", err)
 	}
-	if err := writeFrame(out, hello{Version, opts.Live, s.Summary(), Facts(ctx, root, opts.Live)}); err != nil {
+	h := hello{Version, opts.Live, s.Summary(), Facts(ctx, root, opts.Live)}
+	return converse(ctx, h, &agent{scan: s, root: root}, in, out)
+}
+
+// An answerer knows a server.
+type answerer interface {
+	answer(context.Context, request) (response, error)
+}
+
+// converse is an agent's side of the protocol, until in ends.
+func converse(ctx context.Context, h hello, a answerer, in io.Reader, out io.Writer) error {
+	if err := writeFrame(out, h); err != nil {
 		return err
 	}
-	a := &agent{scan: s, root: root}
 	r := bufio.NewReader(in)
 	for {
 		var req request
@@ -104,7 +116,9 @@ func (a *agent) answer(ctx context.Context, req request) (resp response, err err
 		text, err := a.text(req.Read)
 		return response{Text: &text}, err
 	case req.Owners != nil:
-		resp.Owners, err = a.ownersOf(ctx, req.Owners)
+		resp.Owners, err = a.ownersOf(ctx, req.Owners, true)
+	case req.Packages != nil:
+		resp.Owners, err = a.ownersOf(ctx, req.Packages, false)
 	}
 	return resp, err
 }

@@ -79,9 +79,18 @@ func (p *Peer) read(file string) (Text, error) {
 	return *resp.Text, nil
 }
 
-// owners returns the packages of files.
+// owners returns the packages of files, and whether those are as they have them.
 func (p *Peer) owners(files []string) ([]Owner, error) {
-	resp, err := p.ask(request{Owners: files})
+	return p.askOwners(files, request{Owners: files})
+}
+
+// packages returns the packages of files.
+func (p *Peer) packages(files []string) ([]Owner, error) {
+	return p.askOwners(files, request{Packages: files})
+}
+
+func (p *Peer) askOwners(files []string, req request) ([]Owner, error) {
+	resp, err := p.ask(req)
 	if err == nil && len(resp.Owners) != len(files) {
 		err = fmt.Errorf("%s: %w: %d owners, want %d", p.Name, errFrame, len(resp.Owners), len(files))
 	}

@@ -10,11 +10,8 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -30,8 +27,8 @@ func main() {
 	if len(os.Args) > 2 {
 		n, _ = strconv.Atoi(os.Args[2])
 	}
-	t := &script{}
-	defer t.end()
+	t := &sshd.Program{}
+	defer t.End()
 	l := sshd.Open(t)
 	servers := map[string]*sshd.Server{}
 	var all []*sshd.Server
@@ -54,47 +51,5 @@ func main() {
 			fmt.Print(s.Exec("sh", "-c", command+" 2>&1 || true"))
 		}
 		fmt.Println("done")
-	}
-}
-
-// A script is what a lab takes for a test.
-type script struct {
-	cleanups []func()
-	failed   bool
-}
-
-func (s *script) Context() context.Context { return context.Background() }
-func (s *script) Helper()                  {}
-func (s *script) Failed() bool             { return s.failed }
-func (s *script) Cleanup(f func())         { s.cleanups = append(s.cleanups, f) }
-
-func (s *script) TempDir() string {
-	dir, err := os.MkdirTemp("/var/tmp", "adamant-lab-")
-	if err != nil {
-		s.Fatalf("%v", err)
-	}
-	s.Cleanup(func() { os.RemoveAll(dir) })
-	return filepath.Clean(dir)
-}
-
-func (s *script) Logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-
-func (s *script) Errorf(format string, args ...any) {
-	s.Logf(format, args...)
-	s.failed = true
-}
-
-func (s *script) Fatalf(format string, args ...any) {
-	s.Errorf(format, args...)
-	s.end()
-}
-
-// end takes everything down.
-func (s *script) end() {
-	for _, f := range slices.Backward(s.cleanups) {
-		f()
-	}
-	if s.failed {
-		os.Exit(1)
 	}
 }

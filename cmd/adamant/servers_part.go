@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/capture"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// maxPlan bounds the plan of a capture, in bytes.
+const maxPlan = 1 << 30
+
+func newServersPartCommand(a *app) *cobra.Command {
+	var root, cache string
+	var o capture.SurveyOptions
+	cmd := &cobra.Command{
+		Use:   "part plan|layer|data|secrets [NAME]",
+		Short: "Write one part of this server; what a capture runs on it",
+		Long: `Part writes on standard output how this server would be captured (plan), or one
+part of a plan, which it reads as JSON: a layer of the image, a data directory, or
+the secrets. It changes nothing.`,
+		Example: `  adamant servers part plan
+  adamant servers part layer packages <plan.json >packages.tar`,
+		Hidden: true,
+		Args:   cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := tree.OpenRoot(root)
+			if err != nil {
+				return fmt.Errorf("open the root: %w", err)
+			}
+			defer r.Close()
+			o.Live = root == "/"
+			name := ""
+			if len(args) > 1 {
+				name = args[1]
+			}
+			return a.writePart(cmd, r, o, args[0], name)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&root, "root", "/", "a directory that is the server's root")
+	flags.StringVar(&cache, "cache", "", "ignored")
+	flags.StringArrayVar(&o.Data, "data", nil, "a directory that is data, beside those that are known")
+	flags.StringArrayVar(&o.Exclude, "exclude", nil, "a path that is left out")
+	return cmd
+}
+
+func (a *app) writePart(cmd *cobra.Command, r *tree.Root, o capture.SurveyOptions, part, name string) error {
+	ctx := cmd.Context()
+	if part == "plan" {
+		p, err := capture.Survey(ctx, r, o)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(a.out).Encode(p)
+	}
+	var p capture.Plan
+	if err := json.NewDecoder(io.LimitReader(a.in, maxPlan)).Decode(&p); err != nil {
+		return fmt.Errorf("read plan: %w", err)
+	}
+	switch part {
+	case "layer":
+		return capture.WriteLayer(ctx, r, p, name, a.out)
+	case "data":
+		unknown, err := capture.WriteData(ctx, r, p, name, a.out)
+		for _, u := range unknown {
+			err = errors.Join(err, fmt.Errorf("%s: %w", u.Path, u.Err))
+		}
+		return err
+	case "secrets":
+		return capture.WriteSecrets(ctx, r, p, a.out)
+	}
+	return usagef("%q is no part", part)
+}

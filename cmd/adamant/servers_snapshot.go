@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/durable"
+	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/visit"
+)
+
+func newServersSnapshotCommand(a *app) *cobra.Command {
+	var w which
+	var out string
+	var full bool
+	cmd := &cobra.Command{
+		Use:   "snapshot SERVER --out FILE",
+		Short: "Keep what a server is like, to compare with it later",
+		Long: `Snapshot writes what identifies all files of a server, with its packages,
+services, users and settings, into a compressed file. It holds no content of
+files, but digests of all of them: who has it can tell whether a guess is right.
+
+It exits 4 if something could not be read; the file is written all the same, and
+says so when it is compared with.`,
+		Example: `  adamant servers snapshot -i hosts.ini web-1 --out monday.snapshot
+  adamant servers compare -i hosts.ini web --baseline monday.snapshot`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				return usagef("say where to with --out FILE")
+			}
+			hosts, err := w.hosts(cmd.Context(), a, args)
+			if err != nil {
+				return err
+			}
+			if len(hosts) != 1 {
+				return usagef("%s are %d servers; a snapshot is of one", args[0], len(hosts))
+			}
+			o, err := a.visitOptions()
+			if err != nil {
+				return err
+			}
+			o.Full = full
+			v, err := visit.Open(cmd.Context(), hosts[0], o)
+			if err != nil {
+				return err
+			}
+			defer v.Close()
+			s, err := server.TakeSnapshot(cmd.Context(), v.Peer)
+			if err != nil {
+				return err
+			}
+			if err := durable.Write(out, 0o600, func(w io.Writer) error { return s.Write(w) }); err != nil {
+				return fmt.Errorf("write snapshot: %w", err)
+			}
+			return a.printSnapshot(s, out)
+		},
+	}
+	w.reachFlags(cmd)
+	cmd.Flags().StringVar(&out, "out", "", "file to write")
+	cmd.Flags().BoolVar(&full, "full", false, "read all files again, and trust nothing that was remembered")
+	return cmd
+}
+
+func (a *app) printSnapshot(s *server.Snapshot, out string) error {
+	if a.json() {
+		if err := a.printJSON(struct {
+			APIVersion string         `json:"apiVersion"`
+			Kind       string         `json:"kind"`
+			Server     string         `json:"server"`
+			File       string         `json:"file"`
+			Facts      int            `json:"facts"`
+			Summary    server.Summary `json:"summary"`
+		}{apiVersion, "ServerSnapshotSummary", s.Name, out, len(s.Facts), s.Summary}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintln(a.out, printable(fmt.Sprintf("%s: %d files, %d facts, in %s", s.Name, s.Summary.Entries, len(s.Facts), out)))
+	}
+	for _, u := range s.Summary.Unknowns {
+		a.progress("could not be read: %s  (%s)", u.Path, u.Reason)
+	}
+	if len(s.Summary.Unknowns) > 0 {
+		return status(exitIncomplete)
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package visit
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/adamant-sh/adamant/internal/inventory"
+	"github.com/adamant-sh/adamant/internal/remote"
+)
+
+// A Link is a connection to a server, on which this program can be run.
+type Link struct {
+	host    inventory.Host
+	conn    *remote.Conn
+	program *Program
+}
+
+// Connect connects to a server.
+func Connect(ctx context.Context, h inventory.Host, o Options) (*Link, error) {
+	conn, err := remote.Dial(ctx, h, o.Remote)
+	if err != nil {
+		return nil, err
+	}
+	return &Link{h, conn, o.Program}, nil
+}
+
+// Close ends the connection.
+func (l *Link) Close() error { return l.conn.Close() }
+
+// Run runs the program with arguments of "servers", and waits for its end. The
+// error wraps a *remote.ExitError if it failed there.
+func (l *Link) Run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
+	s, err := launch(ctx, l.conn, l.host, l.program, args)
+	if err != nil {
+		return err
+	}
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(s.Stdin, stdin)
+		sent <- errors.Join(err, s.Stdin.Close())
+	}()
+	_, err = io.Copy(stdout, s.Stdout)
+	if err != nil {
+		s.Stdin.Close() // it sees the end, and ends
+	}
+	waited := s.Wait()
+	<-sent // what the program did not read is its business
+	return errors.Join(err, waited)
+}

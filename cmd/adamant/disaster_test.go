@@ -167,10 +167,11 @@ func TestImageGone(t *testing.T) {
 	if fetch(port) == "" {
 		t.Error("instances whose image is removed do not serve")
 	}
-	for _, pid := range s.processes("/web") {
-		syscall.Kill(pid, syscall.SIGKILL)
-	}
 	s.until("the status says what is missing", func() bool {
+		// Again and again: the runtime may know the image for a moment longer.
+		for _, pid := range s.processes("/web") {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
 		var doc struct{ Workload fleet.Status }
 		err := s.ask(&doc, "status", "web", "-o", "json")
 		for _, i := range doc.Workload.Instances {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ type served struct {
 	*lab
 	t      *testing.T
 	cmd    *exec.Cmd
-	log    *bytes.Buffer
+	log    *outputLog
 	images *web.Maker
 }
 
@@ -58,9 +59,27 @@ func check(t *testing.T, err error) {
 	}
 }
 
+// An outputLog is what a running program has printed so far.
+type outputLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *outputLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *outputLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func (s *served) start() {
 	s.t.Helper()
-	s.log = &bytes.Buffer{}
+	s.log = &outputLog{}
 	s.cmd = exec.Command(filepath.Join(s.bin, "adamant"), "serve")
 	s.cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+s.root, "ADAMANT_STATE="+s.state)
 	s.cmd.Stderr = s.log

@@ -143,9 +143,10 @@ func TestSuperviseJob(t *testing.T) {
 func TestSuperviseRemoved(t *testing.T) {
 	e := openTest(t)
 	p := create(t, e, testPod(t))
+	name := p.Name // p belongs to its supervisor from then on
 	var r recorder
 	result := supervise(t, p, &r)
-	other, err := openTest(t).Find(t.Context(), p.Name)
+	other, err := openTest(t).Find(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}

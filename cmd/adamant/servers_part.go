@@ -25,7 +25,7 @@ func newServersPartCommand(a *app) *cobra.Command {
 part of a plan, which it reads as JSON: a layer of the image, a data directory, or
 the secrets. It changes nothing.`,
 		Example: `  adamant servers part plan
-  adamant servers part layer packages <plan.json >packages.tar`,
+  adamant servers part layer packages --root /mnt/disk`,
 		Hidden: true,
 		Args:   cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -165,13 +165,8 @@ func (a *app) printComparison(c server.Comparison, o report.ServersOptions) erro
 	} else {
 		err = report.Servers(a.out, c, o)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !c.Complete():
-		return status(exitIncomplete)
-	case c.Differs():
-		return status(exitFindings)
 	}
-	return nil
+	return exitOfComparison(c)
 }

@@ -39,7 +39,7 @@ type updateFlags struct {
 func newServersUpdateCommand(a *app) *cobra.Command {
 	var u updateFlags
 	cmd := &cobra.Command{
-		Use:   "update [PATTERN...]",
+		Use:   "update PATTERN... | --resume | --undo",
 		Short: "Change servers in place, in waves, and verify each before the next",
 		Long: `Update changes servers: packages, then files, then a command, then a script. Each
 is read before and after; what it may touch is saved. The next wave begins only
@@ -99,6 +99,9 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 		return err
 	}
 	job.ID = r.ID
+	if len(args) == 0 && before.ID == "" {
+		return usagef("say which servers: a PATTERN, or all")
+	}
 	hosts, err := u.hosts(cmd.Context(), a, u.patterns(args, before))
 	if err != nil {
 		return err
@@ -184,6 +187,9 @@ func (u *updateFlags) changes() bool {
 // job is what the flags ask for.
 func (u *updateFlags) job() (change.Job, error) {
 	j := change.Job{Run: u.run, UndoRun: u.undoRun, Save: u.save, Timeout: u.timeout, Confirm: u.confirm}
+	if u.timeout <= 0 || u.confirm < 0 {
+		return j, usagef("--timeout must be more than nothing, and --confirm not less")
+	}
 	if !u.changes() {
 		return j, usagef("there is nothing to change: say --package, --copy, --run or --script")
 	}

@@ -76,6 +76,9 @@ func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (c
 	return c.state, err
 }
 
+// maxStates bounds what a server says in one conversation, in bytes.
+const maxStates = 256 << 20
+
 // A caller asks about one change, each time over a new connection.
 type caller struct {
 	host    inventory.Host
@@ -104,7 +107,7 @@ func (c *caller) call(ctx context.Context, args []string, stdin []byte) error {
 		s.Stdin.Close()
 	}()
 	defer func() { <-sent }()
-	states := json.NewDecoder(bufio.NewReader(s.Stdout))
+	states := json.NewDecoder(bufio.NewReader(io.LimitReader(s.Stdout, maxStates)))
 	for {
 		var st change.State
 		if err := states.Decode(&st); err != nil {

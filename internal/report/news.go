@@ -1,0 +1,90 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/server"
+)
+
+// News are what changed between servers since they were last compared.
+type News struct {
+	Servers int      `json:"servers"` // that were reached
+	Causes  int      `json:"causes"`  // that there are now
+	New     []string `json:"new"`
+	Gone    []string `json:"gone"`
+}
+
+// NewsOf compares two comparisons; without a last one all is new.
+func NewsOf(c server.Comparison, last *server.Comparison) News {
+	n := News{Servers: len(c.Servers), Causes: len(c.Causes), New: []string{}, Gone: []string{}}
+	now := lines(c)
+	before := map[string]bool{}
+	if last != nil {
+		before = lines(*last)
+	}
+	for _, line := range slices.Sorted(maps.Keys(now)) {
+		if !before[line] {
+			n.New = append(n.New, line)
+		}
+	}
+	for _, line := range slices.Sorted(maps.Keys(before)) {
+		if !now[line] {
+			n.Gone = append(n.Gone, line)
+		}
+	}
+	return n
+}
+
+// lines are what there is to say of a comparison, each in a line that is the same
+// as long as it is so.
+func lines(c server.Comparison) map[string]bool {
+	all := map[string]bool{}
+	for _, cause := range c.Causes {
+		line := cause.Title
+		if cause.Kind != server.ByPackage && len(cause.Files) > 0 {
+			line += ": " + strings.Join(cause.Files[:min(len(cause.Files), foldAfter)], ", ")
+		}
+		if cause.Why != "" {
+			line += " (" + cause.Why + ")"
+		}
+		all[line] = true
+	}
+	for _, a := range c.Alarms {
+		all["ALARM "+a.Path+" is the same on "+strings.Join(a.Servers, ", ")] = true
+	}
+	for name, unknowns := range c.Unknowns {
+		for _, u := range unknowns {
+			all["UNKNOWN "+name+" "+u.Path+": "+u.Reason] = true
+		}
+	}
+	for name := range c.Unreached {
+		all["UNREACHED "+name] = true // why it is differs from time to time
+	}
+	return all
+}
+
+// WriteNews writes one line for each thing that is new or gone, or that there is
+// nothing.
+func WriteNews(w io.Writer, n News, at time.Time, color bool) error {
+	p := driftPrinter{opts: DriftOptions{Color: color}}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s, %s", at.Format(time.DateTime), plural(n.Servers, "server"), plural(n.Causes, "cause"))
+	if len(n.New)+len(n.Gone) == 0 {
+		b.WriteString(", nothing changed")
+	}
+	b.WriteString("\n")
+	for _, line := range n.New {
+		fmt.Fprintf(&b, "  %s %s\n", p.paint(red, "+"), drift.Visible(line))
+	}
+	for _, line := range n.Gone {
+		fmt.Fprintf(&b, "  %s %s\n", p.paint(green, "-"), drift.Visible(line))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

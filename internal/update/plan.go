@@ -1,0 +1,82 @@
+package update
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/change"
+	"github.com/adamant-sh/adamant/internal/server"
+)
+
+// A Repair is what would make a server that deviates like the others, in place.
+type Repair struct {
+	Server   string           `json:"server"`
+	Packages []change.Package `json:"packages,omitempty"` // to be brought to the version of the others
+	Purge    []string         `json:"purge,omitempty"`    // packages that the others do not have
+	Copy     []string         `json:"copy,omitempty"`     // files to be copied from the others
+	Remove   []string         `json:"remove,omitempty"`   // files that the others do not have
+	ByHand   []string         `json:"byHand,omitempty"`   // what no update does by itself
+}
+
+// Repairs derives from a comparison what repairing in place would change, for each
+// server that deviates, in the order of the servers. What is split is nobody's to
+// repair: split says in how much servers differ without a majority.
+func Repairs(c server.Comparison) (list []Repair, split int) {
+	byServer := map[string]*Repair{}
+	explained := packageFiles(c)
+	for _, d := range c.Differences {
+		if d.Split {
+			split++
+			continue
+		}
+		for _, name := range d.Odd {
+			if byServer[name] == nil {
+				byServer[name] = &Repair{Server: name}
+			}
+			byServer[name].add(d, explained[d.Key])
+		}
+	}
+	for _, name := range c.Servers {
+		if r := byServer[name]; r != nil {
+			list = append(list, *r)
+		}
+	}
+	return list, split
+}
+
+// packageFiles are the files that come and go with a package's version.
+func packageFiles(c server.Comparison) map[string]bool {
+	files := map[string]bool{}
+	for _, cause := range c.Causes {
+		if cause.Kind == server.ByPackage {
+			for _, f := range cause.Files {
+				files[f] = true
+			}
+		}
+	}
+	return files
+}
+
+func (r *Repair) add(d server.Difference, explained bool) {
+	switch {
+	case d.Section == server.Package && d.Usual == "":
+		r.Purge = append(r.Purge, d.Key)
+	case d.Section == server.Package:
+		version, state, odd := strings.Cut(d.Usual, " ")
+		if odd && state != "(held)" {
+			r.ByHand = append(r.ByHand, "package "+d.Key+" is "+d.Usual+" on the others")
+			return
+		}
+		name, _, _ := strings.Cut(d.Key, ":")
+		r.Packages = append(r.Packages, change.Package{Name: name, Version: version})
+	case d.Section != server.File:
+		r.ByHand = append(r.ByHand, string(d.Section)+" "+d.Key)
+	case d.Derived || explained:
+	case d.Usual == "":
+		r.Remove = append(r.Remove, d.Key)
+	case slices.Equal(d.Fields, []string{"content"}) || len(d.Fields) == 0:
+		r.Copy = append(r.Copy, d.Key)
+	default:
+		r.ByHand = append(r.ByHand, "file "+d.Key+": "+strings.Join(d.Fields, ", "))
+	}
+}

@@ -34,7 +34,7 @@ Host keys are always verified.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newServersListCommand(a), newServersCompareCommand(a), newServersSnapshotCommand(a), newServersWatchCommand(a), newServersUpdateCommand(a), newServersHistoryCommand(a), newServersPlanCommand(a), newServersCaptureCommand(a),
+	cmd.AddCommand(newServersListCommand(a), newServersCompareCommand(a), newServersSnapshotCommand(a), newServersWatchCommand(a), newServersUpdateCommand(a), newServersHistoryCommand(a), newServersPlanCommand(a), newServersCaptureCommand(a), newServersReplaceCommand(a),
 		newServersAgentCommand(a), newServersChangeCommand(a), newServersPartCommand(a))
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/capture"
+	"github.com/adamant-sh/adamant/internal/server"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
@@ -18,12 +19,13 @@ const maxPlan = 1 << 30
 func newServersPartCommand(a *app) *cobra.Command {
 	var root, cache string
 	var o capture.SurveyOptions
+	var ports []uint
 	cmd := &cobra.Command{
-		Use:   "part plan|layer|data|secrets [NAME]",
+		Use:   "part plan|layer|data|secrets|connections [NAME]",
 		Short: "Write one part of this server; what a capture runs on it",
 		Long: `Part writes on standard output how this server would be captured (plan), or one
 part of a plan, which it reads as JSON: a layer of the image, a data directory, or
-the secrets. It changes nothing.`,
+the secrets. It can also count connections to ports. It changes nothing.`,
 		Example: `  adamant servers part plan
   adamant servers part layer packages --root /mnt/disk`,
 		Hidden: true,
@@ -39,15 +41,36 @@ the secrets. It changes nothing.`,
 			if len(args) > 1 {
 				name = args[1]
 			}
+			if args[0] == "connections" {
+				return a.printConnections(ports)
+			}
 			return a.writePart(cmd, r, o, args[0], name)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&root, "root", "/", "a directory that is the server's root")
 	flags.StringVar(&cache, "cache", "", "ignored")
+	flags.UintSliceVar(&ports, "port", nil, "a port of which connections are counted; may be repeated")
 	flags.StringArrayVar(&o.Data, "data", nil, "a directory that is data, beside those that are known")
 	flags.StringArrayVar(&o.Exclude, "exclude", nil, "a path that is left out")
 	return cmd
+}
+
+// printConnections prints how many connections others have to ports.
+func (a *app) printConnections(ports []uint) error {
+	var list []uint16
+	for _, p := range ports {
+		if p > 65535 {
+			return usagef("--port %d is none", p)
+		}
+		list = append(list, uint16(p))
+	}
+	n, err := server.Connections(list)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, n)
+	return nil
 }
 
 func (a *app) writePart(cmd *cobra.Command, r *tree.Root, o capture.SurveyOptions, part, name string) error {

@@ -3,7 +3,9 @@ package server
 import (
 	"bufio"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -129,6 +131,51 @@ func listenerFacts() []Fact {
 		facts = append(facts, f)
 	}
 	return facts
+}
+
+// established is the state of a TCP connection in /proc/net/tcp.
+const established = "01"
+
+// Connections counts the TCP connections that others have to ports of this
+// machine. Those from the machine itself do not count.
+func Connections(ports []uint16) (int, error) {
+	n := 0
+	for _, file := range []string{"tcp", "tcp6"} {
+		f, err := os.Open("/proc/net/" + file)
+		if errors.Is(err, fs.ErrNotExist) && file == "tcp6" {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		for s := bufio.NewScanner(f); s.Scan(); {
+			field := strings.Fields(s.Text())
+			if len(field) > 3 && field[3] == established && isTo(ports, field[1], field[2]) {
+				n++
+			}
+		}
+		f.Close()
+	}
+	return n, nil
+}
+
+// isTo reports whether a connection between two addresses leads from elsewhere to
+// one of the ports.
+func isTo(ports []uint16, local, remote string) bool {
+	here, err := socketAddress(local)
+	if err != nil {
+		return false
+	}
+	there, err := socketAddress(remote)
+	if err != nil {
+		return false
+	}
+	at, err := netip.ParseAddrPort(here)
+	if err != nil || !slices.Contains(ports, at.Port()) {
+		return false
+	}
+	from, err := netip.ParseAddrPort(there)
+	return err == nil && !from.Addr().Unmap().IsLoopback() && from.Addr() != at.Addr()
 }
 
 // socketAddress reads "0100007F:0016": words of an address in the machine's

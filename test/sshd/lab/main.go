@@ -2,7 +2,7 @@
 // them: an inventory hosts.ini, and a home with known_hosts and a key. The
 // servers end with its standard input.
 //
-//	lab DIR [SERVERS]
+//	lab DIR [SERVERS [PACKAGE...]]
 //
 // A line of standard input that names a server, a tab and a shell command runs
 // that on it as root; the answer is the command's output and a line "done".
@@ -20,7 +20,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: lab DIR [SERVERS]")
+		fmt.Fprintln(os.Stderr, "usage: lab DIR [SERVERS [PACKAGE...]]")
 		os.Exit(2)
 	}
 	n := 3
@@ -29,7 +29,11 @@ func main() {
 	}
 	t := &sshd.Program{}
 	defer t.End()
-	l := sshd.Open(t)
+	var packages []string
+	if len(os.Args) > 3 {
+		packages = os.Args[3:]
+	}
+	l := sshd.Open(t, packages...)
 	servers := map[string]*sshd.Server{}
 	var all []*sshd.Server
 	repo := l.Repository()

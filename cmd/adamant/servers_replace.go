@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/capture"
+	"github.com/adamant-sh/adamant/internal/daemon"
+	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/inventory"
+	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/internal/visit"
+)
+
+func newServersReplaceCommand(a *app) *cobra.Command {
+	var w which
+	var from string
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "replace SERVER --from DIR",
+		Short: "Run what was captured of a server in its place",
+		Long: `Replace loads the image that capture wrote into DIR, applies its manifest with the
+daemon on this machine (adamant serve), waits for the rollouts, and asks each
+Service whether it answers. Edit the manifest before, seal it, prove it: what is
+there is applied.
+
+It changes nothing on the server. At the end it says who is still connected to
+it: traffic moves when names or balancers point to the new address. A server that
+nobody is connected to is reported as ready to be removed; if somebody is, it
+exits 3.`,
+		Example: `  adamant servers capture -i hosts.ini web-1 --out captured
+  adamant seal captured/manifest.yaml -w
+  adamant servers replace -i hosts.ini web-1 --from captured`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if from == "" {
+				return usagef("say what was captured with --from DIR")
+			}
+			hosts, err := w.hosts(cmd.Context(), a, args)
+			if err != nil {
+				return err
+			}
+			if len(hosts) != 1 {
+				return usagef("%s are %d servers; one is replaced at a time", args[0], len(hosts))
+			}
+			r := replacing{app: a, host: hosts[0], dir: from, timeout: timeout}
+			return r.do(cmd)
+		},
+	}
+	w.reachFlags(cmd)
+	cmd.Flags().StringVar(&from, "from", "", "directory that capture wrote")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long the rollouts and the Services may take")
+	return cmd
+}
+
+// replacing is a replacement that goes on.
+type replacing struct {
+	app     *app
+	host    inventory.Host
+	dir     string
+	timeout time.Duration
+	plan    capture.Plan
+}
+
+func (r *replacing) do(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	text, err := os.ReadFile(filepath.Join(r.dir, "plan.json"))
+	if err != nil {
+		return hint{err, "adamant servers capture SERVER --out DIR writes it"}
+	}
+	if err := json.Unmarshal(text, &r.plan); err != nil {
+		return fmt.Errorf("read plan: %w", err)
+	}
+	if err := r.load(cmd); err != nil {
+		return err
+	}
+	statuses, err := r.apply(ctx)
+	if err != nil {
+		return err
+	}
+	answered, err := r.ask(ctx, statuses)
+	if err != nil {
+		return err
+	}
+	open, err := r.connected(ctx)
+	if err != nil {
+		return err
+	}
+	return r.print(answered, open)
+}
+
+func (r *replacing) load(cmd *cobra.Command) error {
+	e, err := r.app.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	_, err = r.app.loadOne(cmd, e.Daemon(), filepath.Join(r.dir, "image.tar"), "")
+	return err
+}
+
+// apply declares what was captured, and waits until it runs.
+func (r *replacing) apply(ctx context.Context) ([]fleet.Status, error) {
+	file := filepath.Join(r.dir, "manifest.yaml")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := os.ReadFile(filepath.Join(r.dir, "secrets.yaml"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	c := r.app.client()
+	defer c.Close()
+	out, err := c.Apply(ctx, daemon.ApplyRequest{File: file, Content: bytes.Join([][]byte{content, secrets}, []byte("\n---\n"))})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	watcher := r.app.newWatcher(c)
+	var list []fleet.Status
+	for _, res := range out.Results {
+		if res.Generation == 0 {
+			continue
+		}
+		s, err := watcher.watch(ctx, fleet.Key{Namespace: res.Namespace, Kind: res.Kind, Name: res.Name})
+		if err != nil {
+			return nil, err
+		}
+		if s.Phase != rollout.Complete {
+			return nil, fmt.Errorf("%s/%s is %s: %s", res.Kind, res.Name, s.Phase, s.Reason)
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// ask connects to each Service until it answers.
+func (r *replacing) ask(ctx context.Context, statuses []fleet.Status) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	var answered []string
+	for _, s := range statuses {
+		for _, svc := range s.Services {
+			if svc.Err != "" {
+				return answered, fmt.Errorf("service %s: %s", svc.Name, svc.Err)
+			}
+			if err := answers(ctx, svc.Address); err != nil {
+				return answered, fmt.Errorf("service %s at %s does not answer: %w", svc.Name, svc.Address, err)
+			}
+			answered = append(answered, svc.Name+" at "+svc.Address)
+		}
+	}
+	return answered, nil
+}
+
+func answers(ctx context.Context, address string) error {
+	var d net.Dialer
+	for {
+		c, err := d.DialContext(ctx, "tcp", address)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// connected counts who is connected to the server's services.
+func (r *replacing) connected(ctx context.Context) (int, error) {
+	o, err := r.app.visitOptions()
+	if err != nil {
+		return 0, err
+	}
+	l, err := visit.Connect(ctx, r.host, o)
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	args := []string{"part", "connections"}
+	for _, s := range r.plan.Services {
+		for _, p := range s.Ports {
+			args = append(args, "--port", strconv.Itoa(int(p.Number)))
+		}
+	}
+	var b limited
+	if err := l.Run(ctx, args, strings.NewReader(""), &b); err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(b.String()))
+	if err != nil {
+		return 0, fmt.Errorf("ask who is connected to %s: %w", r.host.Name, err)
+	}
+	return n, nil
+}
+
+// The document of `servers replace -o json`.
+type replaceDocument struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Server     string   `json:"server"`
+	Services   []string `json:"services"`  // with their addresses, which answer
+	Connected  int      `json:"connected"` // connections to the old server's services
+	Removable  bool     `json:"removable"` // nobody is connected to it
+}
+
+func (r *replacing) print(answered []string, open int) error {
+	if r.app.json() {
+		if answered == nil {
+			answered = []string{}
+		}
+		if err := r.app.printJSON(replaceDocument{apiVersion, "ServerReplacement", r.host.Name, answered, open, open == 0}); err != nil {
+			return err
+		}
+	} else {
+		for _, s := range answered {
+			fmt.Fprintln(r.app.out, printable(s+" answers in its place"))
+		}
+		if open == 0 {
+			fmt.Fprintln(r.app.out, printable(r.host.Name+" is ready to be removed: nobody is connected to its services"))
+		} else {
+			fmt.Fprintln(r.app.out, printable(fmt.Sprintf("%s is still in use: %d connections to its services; point their names or balancers to the new addresses", r.host.Name, open)))
+		}
+	}
+	if open > 0 {
+		return status(exitFindings)
+	}
+	return nil
+}

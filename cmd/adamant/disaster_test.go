@@ -167,11 +167,10 @@ func TestImageGone(t *testing.T) {
 	if fetch(port) == "" {
 		t.Error("instances whose image is removed do not serve")
 	}
+	for _, pid := range s.processes("/web") {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
 	s.until("the status says what is missing", func() bool {
-		// Again and again: the runtime may know the image for a moment longer.
-		for _, pid := range s.processes("/web") {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
 		var doc struct{ Workload fleet.Status }
 		err := s.ask(&doc, "status", "web", "-o", "json")
 		for _, i := range doc.Workload.Instances {
@@ -189,7 +188,8 @@ func TestImageGone(t *testing.T) {
 	check(t, s.adamant("delete", "web", "svc/web"))
 }
 
-// removeImage takes all names of an image from the runtime.
+// removeImage takes an image from the runtime with all its names, its id among
+// them.
 func (s *served) removeImage(name string) {
 	s.t.Helper()
 	ctr := func(args ...string) string {
@@ -199,9 +199,21 @@ func (s *served) removeImage(name string) {
 		}
 		return string(out)
 	}
+	digest := ""
 	for line := range strings.Lines(ctr("ls")) {
-		if strings.Contains(line, "/"+name) {
-			ctr("rm", "--sync", strings.Fields(line)[0])
+		if f := strings.Fields(line); strings.Contains(f[0], "/"+name) {
+			digest = f[2]
 		}
 	}
+	// The runtime adds the id when it hears of a name, which may be late.
+	s.until("the image has no name", func() bool {
+		named := false
+		for line := range strings.Lines(ctr("ls")) {
+			if f := strings.Fields(line); f[2] == digest {
+				named = true
+				ctr("rm", "--sync", f[0])
+			}
+		}
+		return !named
+	})
 }

@@ -167,12 +167,13 @@ func (r *replacing) ask(ctx context.Context, statuses []fleet.Status) ([]string,
 	return answered, nil
 }
 
+// answers waits until a connection is taken and kept: a balancer takes them all,
+// and closes those that nobody is behind.
 func answers(ctx context.Context, address string) error {
-	var d net.Dialer
 	for {
-		c, err := d.DialContext(ctx, "tcp", address)
+		err := connect(ctx, address)
 		if err == nil {
-			return c.Close()
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -180,6 +181,26 @@ func answers(ctx context.Context, address string) error {
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// kept is how long a connection must be kept.
+const kept = 500 * time.Millisecond
+
+func connect(ctx context.Context, address string) error {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetReadDeadline(time.Now().Add(kept)); err != nil {
+		return err
+	}
+	_, err = c.Read(make([]byte, 1))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil // it waits for the client to speak
+	}
+	return err
 }
 
 // connected counts who is connected to the server's services.

@@ -33,12 +33,13 @@ func TestServers(t *testing.T) {
 					return s.setup(env)
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"code":  runWithCode,
-					"until": runUntil,
-					"json":  checkJSON,
-					"save":  saveJSON,
-					"on":    s.on,
-					"link":  s.link,
+					"code":   runWithCode,
+					"until":  runUntil,
+					"json":   checkJSON,
+					"save":   saveJSON,
+					"on":     s.on,
+					"link":   s.link,
+					"reboot": s.reboot,
 				},
 			})
 		})
@@ -73,7 +74,9 @@ func startServers(t *testing.T, packages ...string) *site {
 func (s *site) setup(env *testscript.Env) error {
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("SSH_AUTH_SOCK", "")
-	env.Setenv("WEB1", s.servers[0].Addr)
+	for i, srv := range s.servers {
+		env.Setenv(fmt.Sprintf("WEB%d", i+1), srv.Addr)
+	}
 	return s.lab.WriteHome(env.WorkDir, s.servers)
 }
 
@@ -102,6 +105,14 @@ func (s *site) link(ts *testscript.TestScript, neg bool, args []string) {
 	} else {
 		srv.LinkDown()
 	}
+}
+
+// reboot is "reboot SERVER".
+func (s *site) reboot(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: reboot SERVER")
+	}
+	s.server(ts, args[0]).Reboot()
 }
 
 func (s *site) server(ts *testscript.TestScript, name string) *sshd.Server {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -180,13 +181,14 @@ func ignoreEnd(err error) error {
 // returns an *ExitError for one that ended in error for good.
 func (c *care) tend(ctx context.Context, ctr *corev1.Container) error {
 	crashes := 0
+	var failed error // why the last start failed, if it did
 	for {
 		a, err := c.current(ctx, ctr.Name)
 		if err != nil {
 			return c.endOf(err)
 		}
 		if a.made { // whoever was about to start it was killed, or the runtime was
-			if err := c.again(ctx, ctr, a, errNotStarted, crashes); err != nil {
+			if failed, err = c.again(ctx, ctr, a, cmp.Or(failed, errNotStarted), crashes); err != nil {
 				return c.endOf(err)
 			}
 			crashes++
@@ -220,27 +222,29 @@ func (c *care) tend(ctx context.Context, ctr *corev1.Container) error {
 		if moment(out.exit.FinishedAt).Sub(a.began) > backOffReset {
 			crashes = 0
 		}
-		if err := c.again(ctx, ctr, a, exit, crashes); err != nil {
+		// What keeps it from starting says more than how it ended before.
+		if failed, err = c.again(ctx, ctr, a, cmp.Or(failed, error(exit)), crashes); err != nil {
 			return c.endOf(err)
 		}
 		crashes++
 	}
 }
 
-// again waits out the back-off and starts a container once more.
-func (c *care) again(ctx context.Context, ctr *corev1.Container, a attempt, why error, crashes int) error {
+// again waits out the back-off and starts a container once more; failed is why
+// that failed.
+func (c *care) again(ctx context.Context, ctr *corev1.Container, a attempt, why error, crashes int) (failed, err error) {
 	wait := backOff(crashes)
 	c.say(ctr.Name, "BackOff", "%v; starting it again in %s", why, wait)
 	if err := sleep(ctx, wait); err != nil {
-		return err
+		return nil, err
 	}
-	err := c.patiently(ctx, func() error { return c.restart(ctx, ctr, a) })
+	err = c.patiently(ctx, func() error { return c.restart(ctx, ctr, a) })
 	if err == nil || ctx.Err() != nil || errors.Is(err, errOver) {
-		return err
+		return nil, err
 	}
 	// A start that fails is one more crash: the next one may work.
 	c.say(ctr.Name, "Failed", "%v", err)
-	return nil
+	return err, nil
 }
 
 // endOf turns errors that only say that the pod is going into errOver.

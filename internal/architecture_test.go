@@ -47,7 +47,7 @@ var layers = []struct {
 	{[]string{"internal/tree"}, "is what all the others speak about"},
 	{[]string{"internal/inventory"}, "says which servers there are, and connects to none"},
 	{[]string{"internal/traffic"}, "balances connections over addresses, and knows no pods"},
-	{[]string{"internal/durable"}, "writes files, and knows nothing else"},
+	{[]string{"internal/durable"}, "writes and locks files, and knows nothing else"},
 }
 
 // A rule keeps an import to some packages of ours.

@@ -48,14 +48,11 @@ func (s Store) begin(j Job, program string, args []string) error {
 	}
 	// The process inherits the lock, so that at no time the change seems to have
 	// been interrupted.
-	held, err := os.OpenFile(s.path(j.ID, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	held, err := durable.TryLock(s.path(j.ID, "lock"))
 	if err != nil {
 		return err
 	}
 	defer held.Close()
-	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return err
-	}
 	if err := s.write(State{ID: j.ID, Stage: Saving, Began: time.Now()}); err != nil {
 		return err
 	}

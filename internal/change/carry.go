@@ -38,7 +38,7 @@ func (s Store) Carry(ctx context.Context, id, cache string) error {
 		return err
 	}
 	defer c.root.Close()
-	one, err := lock(s.dir + "/.lock")
+	one, err := s.alone()
 	if err != nil {
 		return c.refuse(err)
 	}
@@ -86,7 +86,11 @@ type survey struct {
 }
 
 func (c *Carrier) survey(ctx context.Context) (survey, error) {
-	scan, err := server.ScanRoot(ctx, c.root, server.ScanOptions{Cache: c.cache, Own: true})
+	o := server.ScanOptions{Own: true}
+	if c.cache != "" {
+		o.Cache = c.cache + "-own" // beside that of agents, which compare other files
+	}
+	scan, err := server.ScanRoot(ctx, c.root, o)
 	if err != nil {
 		return survey{}, fmt.Errorf("read the files: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/server"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
@@ -40,12 +41,12 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 		return c.state, err
 	}
 	defer c.root.Close()
-	one, err := lock(s.dir + "/.lock")
+	one, err := s.alone()
 	if err != nil {
 		return c.state, err
 	}
 	defer one.Close()
-	mine, err := lock(s.path(id, "lock"))
+	mine, err := durable.TryLock(s.path(id, "lock"))
 	if err != nil {
 		return c.state, err
 	}
@@ -61,6 +62,11 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 
 // revert takes a change back: packages first, for they bring files.
 func (c *Carrier) revert(ctx context.Context, why string) error {
+	if len(c.state.Files) < c.state.Count { // not all are told: all that was saved goes back
+		if err := c.whatChanged(ctx); err != nil {
+			return err
+		}
+	}
 	c.state.Undo = &Undo{Why: why, At: time.Now()}
 	if err := c.enter(Reverting); err != nil {
 		return err

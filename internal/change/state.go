@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/server"
@@ -155,8 +152,8 @@ func (s Store) isConfirmed(id string) bool {
 
 // isHeld reports whether a process holds a lock.
 func isHeld(path string) (bool, error) {
-	l, err := lock(path)
-	if errors.Is(err, errHeld) {
+	l, err := durable.TryLock(path)
+	if errors.Is(err, durable.ErrLocked) {
 		return true, nil
 	}
 	if err != nil {
@@ -165,20 +162,11 @@ func isHeld(path string) (bool, error) {
 	return false, l.Close()
 }
 
-var errHeld = errors.New("another change is being carried out")
-
-// lock takes a lock that ends with the process.
-func lock(path string) (io.Closer, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
+// alone takes the lock that lets one change be carried out at a time.
+func (s Store) alone() (*os.File, error) {
+	l, err := durable.TryLock(filepath.Join(s.dir, ".lock"))
+	if errors.Is(err, durable.ErrLocked) {
+		return nil, errors.New("another change is being carried out")
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = errHeld
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return l, err
 }

@@ -113,33 +113,16 @@ func exists(path string) bool {
 // A fileLock is an flock, which ends with the process however that ends.
 type fileLock struct{ f *os.File }
 
-// errLocked says that another process, or another part of this one, holds a
-// lock.
-var errLocked = errors.New("locked by another process")
-
 // acquire takes the exclusive lock of a file, which it makes if need be.
-// Without wait it fails with errLocked if the lock is held.
+// Without wait it fails with durable.ErrLocked if the lock is held.
 func acquire(path string, wait bool) (*fileLock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	lock := durable.TryLock
+	if wait {
+		lock = durable.Lock
+	}
+	f, err := lock(path)
 	if err != nil {
 		return nil, err
-	}
-	how := unix.LOCK_EX
-	if !wait {
-		how |= unix.LOCK_NB
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if err != unix.EINTR {
-			break
-		}
-	}
-	if err == unix.EWOULDBLOCK {
-		err = errLocked
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return &fileLock{f}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/engine/cri"
 )
 
@@ -36,7 +37,7 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 		return nil
 	}
 	lock, err := acquire(l.lock(), false)
-	if errors.Is(err, errLocked) || errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, durable.ErrLocked) || errors.Is(err, os.ErrNotExist) {
 		return nil // its maker lives, or it is gone by now
 	}
 	if err != nil {
@@ -70,7 +71,7 @@ func (e *Engine) recoverUnborn() error {
 		return err
 	}
 	names, err := acquire(filepath.Join(podsDir(e.opts.Root), ".names"), false)
-	if errors.Is(err, errLocked) {
+	if errors.Is(err, durable.ErrLocked) {
 		return nil
 	}
 	if err != nil {

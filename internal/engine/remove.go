@@ -147,7 +147,7 @@ func (e *Engine) hold(ctx context.Context, l layout) (*fileLock, error) {
 			lock.release()
 			return nil, fs.ErrNotExist
 		}
-		if !errors.Is(err, errLocked) {
+		if !errors.Is(err, durable.ErrLocked) {
 			return lock, err
 		}
 		if !exists(l.committed()) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/engine/cri"
 )
 
@@ -41,7 +42,7 @@ func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := acquire(l.supervisor(), false)
 	switch {
-	case errors.Is(err, errLocked):
+	case errors.Is(err, durable.ErrLocked):
 		return fmt.Errorf("supervise pod %s: %w", p.Name, ErrSupervised)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil

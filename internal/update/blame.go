@@ -21,14 +21,45 @@ func Blame(c *server.Comparison, records []Record) {
 		}
 		b.differences[key] = d
 	}
+	for _, r := range b.newest {
+		b.after = append(b.after, b.leftBy(r))
+	}
 	for i := range c.Causes {
 		c.Causes[i].Why = b.why(c.Causes[i], c.Servers)
 	}
 }
 
+// A blame knows of each run what it left of what differs now.
 type blame struct {
 	newest      []Record // first
+	after       []afters // of each of them
 	differences map[string]server.Difference
+}
+
+// afters are values by thing and server.
+type afters map[string]map[string]string
+
+// leftBy keeps of a record what the comparison is about.
+func (b *blame) leftBy(r Record) afters {
+	left := afters{}
+	note := func(key, name, value string) {
+		if _, differs := b.differences[key]; !differs {
+			return
+		}
+		if left[key] == nil {
+			left[key] = map[string]string{}
+		}
+		left[key][name] = value
+	}
+	for _, res := range r.Results {
+		for _, f := range res.Change.Facts {
+			note(string(f.Section)+" "+f.Key, res.Server, f.After)
+		}
+		for _, f := range res.Change.Files {
+			note(f.Path, res.Server, f.After)
+		}
+	}
+	return left
 }
 
 func (b blame) why(c server.Cause, all []string) string {
@@ -67,9 +98,9 @@ func (b blame) knows(name string) bool {
 
 // failed finds the newest run that changed a thing elsewhere, and failed here.
 func (b blame) failed(name, key string) string {
-	for _, r := range b.newest {
+	for n, r := range b.newest {
 		i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Server == name })
-		if !r.touched(key) || i < 0 {
+		if i < 0 || b.after[n][key] == nil {
 			continue
 		}
 		if res := r.Results[i]; !res.Fine() {
@@ -82,38 +113,17 @@ func (b blame) failed(name, key string) string {
 
 // intended finds the newest run that made a thing on a server what it is now.
 func (b blame) intended(name, key string) string {
-	d, ok := b.differences[key]
-	if !ok {
+	for n, r := range b.newest {
+		after, touched := b.after[n][key][name]
+		if !touched {
+			continue
+		}
+		if after == b.differences[key].Values[name] && r.Action != Revert {
+			return fmt.Sprintf("intended change: run %d by %s", r.Number, r.By) + because(r.Reason)
+		}
 		return ""
 	}
-	for _, r := range b.newest {
-		for _, res := range r.Results {
-			after, touched := res.after(key)
-			if res.Server != name || !touched {
-				continue
-			}
-			if after == d.Values[name] && r.Action != Revert {
-				return fmt.Sprintf("intended change: run %d by %s", r.Number, r.By) + because(r.Reason)
-			}
-			return ""
-		}
-	}
 	return ""
-}
-
-// after is what a run left of a thing on a server.
-func (r Result) after(key string) (value string, touched bool) {
-	for _, f := range r.Change.Facts {
-		if string(f.Section)+" "+f.Key == key {
-			return f.After, true
-		}
-	}
-	for _, f := range r.Change.Files {
-		if f.Path == key {
-			return f.After, true
-		}
-	}
-	return "", false
 }
 
 func because(reason string) string {

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/change"
@@ -56,10 +55,7 @@ func (b *Book) Begin(r *Record, job change.Job) (*Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin record: %w", err)
 	}
-	f, err := os.OpenFile(b.open(r.ID)+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err == nil {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	}
+	f, err := durable.TryLock(b.open(r.ID) + ".lock")
 	if err != nil {
 		return nil, fmt.Errorf("begin record: %w", err)
 	}
@@ -96,14 +92,11 @@ func (r *Entry) End() error {
 
 // append gives a record its number and chains it.
 func (b *Book) append(r *Record) error {
-	l, err := os.OpenFile(filepath.Join(b.dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	l, err := durable.Lock(filepath.Join(b.dir, ".lock"))
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	if err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
 	names, err := b.names()
 	if err != nil {
 		return err
@@ -179,14 +172,14 @@ func (b *Book) recover() error {
 }
 
 func (b *Book) recoverRun(path string) error {
-	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := durable.TryLock(path + ".lock")
+	if errors.Is(err, durable.ErrLocked) {
+		return nil // it goes on
+	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-		return nil // it goes on
-	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return os.Remove(path + ".lock") // it ended meanwhile

@@ -94,6 +94,9 @@ func runWave(ctx context.Context, f Fleet, job change.Job, o Options, r *Record,
 	return verify(ctx, f, r, wave, o, save)
 }
 
+// maxRecorded bounds how many changed files of a server stand in a record.
+const maxRecorded = 1000
+
 // jobOf is the job of one server: its changes have ids of their own.
 func jobOf(job change.Job, r *Record, i int) change.Job {
 	job.ID = fmt.Sprintf("%s-%d", r.ID, i+1)
@@ -102,6 +105,7 @@ func jobOf(job change.Job, r *Record, i int) change.Job {
 
 func changeOne(ctx context.Context, f Fleet, i int, job change.Job, o Options) Result {
 	st, err := f.Change(ctx, i, job)
+	st.Files = st.Files[:min(len(st.Files), maxRecorded)]
 	res := judge(st, err)
 	if res.Outcome != Half || !o.Revert || err != nil || st.Stage == change.Reverted {
 		return res

@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
@@ -163,27 +163,10 @@ func (l *layerWriter) copy(ctx context.Context, w io.Writer, e tree.Entry) error
 	return nil
 }
 
-// headerOf describes an entry without its time.
+// headerOf describes an entry without its time, and none as a link to another.
 func headerOf(e tree.Entry) *tar.Header {
-	h := &tar.Header{
-		Format: tar.FormatPAX, Name: strings.TrimPrefix(e.Path, "/"), Mode: int64(e.Mode), Uid: int(e.UID), Gid: int(e.GID),
-		Size: e.Size, Linkname: e.Target, ModTime: time.Unix(0, 0),
-	}
-	for name, value := range e.Xattrs {
-		if h.PAXRecords == nil {
-			h.PAXRecords = map[string]string{}
-		}
-		h.PAXRecords["SCHILY.xattr."+name] = value
-	}
-	switch e.Kind {
-	case tree.Regular:
-		h.Typeflag = tar.TypeReg
-	case tree.Directory:
-		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
-	case tree.Symlink:
-		h.Typeflag = tar.TypeSymlink
-	case tree.FIFO:
-		h.Typeflag = tar.TypeFifo
-	}
+	e.Link, e.ModTime = "", time.Time{}
+	h := image.Header(e)
+	h.Size = e.Size
 	return h
 }

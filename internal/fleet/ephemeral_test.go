@@ -121,14 +121,18 @@ func TestDissolveIsQuick(t *testing.T) {
 	}
 }
 
-// childEnv makes TestKilledChild the process that is killed.
+// childEnv makes the next test the process that is killed.
 const childEnv = "ADAMANT_FLEET_CHILD"
 
 // What a process that was killed kept of its own is removed by the next one.
 func TestWhatAKilledProcessKeptIsSwept(t *testing.T) {
+	if root, state, ok := strings.Cut(os.Getenv(childEnv), ":"); ok {
+		keepUntilKilled(t, root, state)
+		return
+	}
 	e := openEngine(t)
 	loadVersion(t, e, "killed:1", "killed", "")
-	child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$", "-test.v")
+	child := exec.Command(os.Args[0], "-test.run=^TestWhatAKilledProcessKeptIsSwept$", "-test.v")
 	child.Env = append(os.Environ(), childEnv+"="+lab.opts.Root+":"+lab.opts.State)
 	out, err := child.StdoutPipe()
 	must(t, err)
@@ -160,12 +164,8 @@ func TestWhatAKilledProcessKeptIsSwept(t *testing.T) {
 	}
 }
 
-// TestKilledChild is the other process of the test before it.
-func TestKilledChild(t *testing.T) {
-	root, state, ok := strings.Cut(os.Getenv(childEnv), ":")
-	if !ok {
-		t.Skip("a part of TestWhatAKilledProcessKeptIsSwept")
-	}
+// keepUntilKilled is the other process of the test before it.
+func keepUntilKilled(t *testing.T, root, state string) {
 	e, err := engine.Open(t.Context(), engine.Options{Root: root, State: state})
 	must(t, err)
 	own := openOwn(t, e, nil)

@@ -74,7 +74,7 @@ func NewLayer(files ...File) (v1.Layer, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	for _, f := range files {
-		h := header(f.Entry)
+		h := Header(f.Entry)
 		h.Size = int64(len(f.Content))
 		if err := w.WriteHeader(h); err != nil {
 			return nil, fmt.Errorf("build layer: %s: %w", f.Path, err)
@@ -89,8 +89,8 @@ func NewLayer(files ...File) (v1.Layer, error) {
 	return LayerFromBytes(archive.Bytes()), nil
 }
 
-// header describes an entry in PAX format.
-func header(e tree.Entry) *tar.Header {
+// Header describes an entry in PAX format. The size is the caller's to say.
+func Header(e tree.Entry) *tar.Header {
 	h := &tar.Header{
 		Format: tar.FormatPAX, Name: e.Path[1:], Mode: int64(e.Mode), Uid: int(e.UID), Gid: int(e.GID),
 		ModTime: e.ModTime, Devmajor: int64(e.Major), Devminor: int64(e.Minor),

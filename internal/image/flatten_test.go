@@ -254,7 +254,7 @@ func (zeros) Read(p []byte) (int, error) {
 // must cost nothing to refuse.
 func TestFlattenSparse(t *testing.T) {
 	const size = int64(1) << 60
-	sparseMap := fmt.Sprintf("1\n0\n0\n") + strings.Repeat("\x00", 512-6)
+	sparseMap := "1\n0\n0\n" + strings.Repeat("\x00", 512-6)
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	h := reg("GNUSparseFile.0/huge", sparseMap)

@@ -46,12 +46,11 @@ type thread struct {
 
 // pending is what was learned of a call before it was made.
 type pending struct {
-	args    [6]uint64
-	op      Op
-	flags   uint64
-	target  target
-	at, to  place
-	existed bool
+	args   [6]uint64
+	op     Op
+	flags  uint64
+	target target
+	at, to place
 }
 
 func newTracer() *tracer {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -41,17 +40,7 @@ func serveAgent(t *testing.T, files ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all sync.WaitGroup
-	t.Cleanup(func() { listener.Close(); all.Wait() })
-	all.Go(func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { defer c.Close(); agent.ServeAgent(ring, c) })
-		}
-	})
+	accept(t, listener, func(c net.Conn) { agent.ServeAgent(ring, c) })
 	return socket
 }
 

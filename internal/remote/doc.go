@@ -1,6 +1,5 @@
-// Package remote runs commands on servers over SSH and writes files there, for
-// whoever knows what to run and write. It knows no agent, no snapshot and no
-// inventory's patterns.
+// Package remote runs commands on servers over SSH, for whoever knows what to
+// run. It knows no agent, no snapshot and no inventory's patterns.
 //
 // A host key is verified always, on each hop of the way. What ssh(1) reads is
 // read here too: known_hosts files, keys, certificates beside them and the

@@ -16,13 +16,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/remote"
 )
 
-// listen serves each connection with f, and is the host to reach it.
-func listen(t *testing.T, key ssh.Signer, f func(net.Conn)) inventory.Host {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+// accept serves each connection with f, until the test ends.
+func accept(t *testing.T, listener net.Listener, f func(net.Conn)) {
 	var all sync.WaitGroup
 	t.Cleanup(func() { listener.Close(); all.Wait() })
 	all.Go(func() {
@@ -34,6 +29,16 @@ func listen(t *testing.T, key ssh.Signer, f func(net.Conn)) inventory.Host {
 			all.Go(func() { defer c.Close(); f(c) })
 		}
 	})
+}
+
+// listen serves each connection with f, and is the host to reach it.
+func listen(t *testing.T, key ssh.Signer, f func(net.Conn)) inventory.Host {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accept(t, listener, f)
 	port := listener.Addr().(*net.TCPAddr).Port
 	h := inventory.Host{Name: "evil", Address: "127.0.0.1", Port: port, User: "root", ConnectTimeout: 500 * time.Millisecond,
 		Password: inventory.NewSecret("s3cret"), Become: inventory.Become{User: "admin", Password: inventory.NewSecret("s3cret")}}

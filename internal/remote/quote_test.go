@@ -13,7 +13,7 @@ func FuzzQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		if strings.ContainsRune(a+b, 0) || len(a+b) > 10000 {
-			t.Skip()
+			return // no shell takes a NUL byte
 		}
 		out, err := exec.Command("sh", "-c", quote([]string{"printf", `%s\n%s\n`, a, b})).Output()
 		if err != nil || string(out) != a+"\n"+b+"\n" {

@@ -88,8 +88,8 @@ var expected = []struct {
 // skipped are directories that hold nothing of the server's own.
 var skipped = []string{"/proc", "/sys", "/dev"}
 
-// expectedAt is the class of a path that is bound to differ.
-func expectedAt(p string) (Expected, bool) {
+// ExpectedAt is the class of a path that is bound to differ between servers.
+func ExpectedAt(p string) (Expected, bool) {
 	for _, e := range expected {
 		if dir, isDir := strings.CutSuffix(e.pattern, "/"); isDir {
 			if liesBelow(dir, p) {
@@ -134,7 +134,7 @@ func ownIn(dir string) func(name string) scan.Treatment {
 
 func classOf(e Expected) scan.Class { return classNumber(slices.Index(classes, e)) }
 
-// treatmentIn says how the names in a directory are treated: as expectedAt says
+// treatmentIn says how the names in a directory are treated: as ExpectedAt says
 // of their paths, with only the patterns tried that can match there.
 func treatmentIn(dir string) func(name string) scan.Treatment {
 	below := strings.TrimSuffix(dir, "/") + "/"
@@ -165,9 +165,6 @@ func treatmentIn(dir string) func(name string) scan.Treatment {
 		return scan.Treatment{Content: true}
 	}
 }
-
-// ExpectedAt is the class of a path that is bound to differ between servers.
-func ExpectedAt(p string) (Expected, bool) { return expectedAt(p) }
 
 // derived are files that programs make from others: they follow from those.
 var derived = []string{

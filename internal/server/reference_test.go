@@ -37,7 +37,7 @@ func referenceScan(ctx context.Context, root *tree.Root) (*reference, error) {
 	s := &reference{names: readNames(root), below: map[string]string{}, summary: Summary{Expected: map[Expected]int{}}}
 	var compared []tree.Entry
 	for e := range t.All() {
-		class, isExpected := expectedAt(e.Path)
+		class, isExpected := ExpectedAt(e.Path)
 		if !isExpected {
 			compared = append(compared, e)
 			continue
@@ -52,7 +52,7 @@ func referenceScan(ctx context.Context, root *tree.Root) (*reference, error) {
 	}
 	s.summary.Entries, s.summary.Digest = s.tree.Len(), s.digest("/")
 	for _, u := range unknowns {
-		if _, isExpected := expectedAt(u.Path); !isExpected && !errors.Is(u.Err, tree.ErrMounted) {
+		if _, isExpected := ExpectedAt(u.Path); !isExpected && !errors.Is(u.Err, tree.ErrMounted) {
 			s.summary.Unknowns = append(s.summary.Unknowns, Unknown{u.Path, u.Err.Error()})
 		}
 	}

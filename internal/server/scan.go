@@ -97,7 +97,7 @@ func (s *Scan) policy(own bool) scan.Policy {
 func relevant(all []tree.Unknown) []Unknown {
 	var list []Unknown
 	for _, u := range all {
-		if _, isExpected := expectedAt(u.Path); !isExpected {
+		if _, isExpected := ExpectedAt(u.Path); !isExpected {
 			list = append(list, Unknown{u.Path, u.Err.Error()})
 		}
 	}

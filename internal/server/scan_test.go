@@ -173,13 +173,13 @@ func TestScanAfterNewUser(t *testing.T) {
 	}
 }
 
-// The rules for a directory say of its names what expectedAt says of the paths.
+// The rules for a directory say of its names what ExpectedAt says of the paths.
 func TestTreatmentIsThatOfThePath(t *testing.T) {
 	for _, p := range []string{
 		"/etc", "/etc/machine-id", "/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_rsa_key.pub", "/etc/ssh/sshd_config", "/tmp", "/tmp/a", "/tmp/a/b",
 		"/var/log", "/var/log/x/y", "/var/logs", "/swapfile", "/root/.cache", "/root/.cache/x", "/root/.bash_history", "/etc/ssl/private/key",
 	} {
-		class, isExpected := expectedAt(p)
+		class, isExpected := ExpectedAt(p)
 		got := treatmentIn(filepath.Dir(p))(filepath.Base(p))
 		switch {
 		case isExpected != (got.Class > 0) || isExpected && classes[got.Class-1] != class:
@@ -252,7 +252,7 @@ func TestExpectedByDirectory(t *testing.T) {
 		"/home/ada/.bash_history": State, "/home/.bash_history": "", "/var/log/a/b": Log, "/var/log": "", "/etc/hostname": Name,
 		"/etc/ssh/ssh_host_rsa_key": Identity, "/var/logs/x": "",
 	} {
-		got, _ := expectedAt(p)
+		got, _ := ExpectedAt(p)
 		byDir := treatmentIn(path.Dir(p))(path.Base(p))
 		wantNumber := classNumber(slices.Index(classes, want))
 		if got != want || byDir.Class != wantNumber {

@@ -43,7 +43,7 @@ func FuzzRequest(f *testing.F) {
 			return // stricter elsewhere, such as in URLs
 		}
 		if _, err := io.Copy(io.Discard, want.Body); err != nil {
-			t.Skip() // stricter, such as in trailers
+			return // stricter, such as in trailers
 		}
 		if left := r.Buffered() + rest.Len(); left != len(p)-size-n {
 			t.Errorf("%d bytes left, net/http leaves %d of %q", len(p)-size-n, left, p)

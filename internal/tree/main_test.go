@@ -1,36 +1,14 @@
 package tree
 
 import (
-	"fmt"
 	"os"
 	"testing"
+
+	"github.com/adamant-sh/adamant/test/descriptor"
 )
 
-// Descriptors that tests leave open fail them.
-func TestMain(m *testing.M) {
-	before := openDescriptors()
-	code := m.Run()
-	if after := openDescriptors(); code == 0 && after > before {
-		fmt.Fprintf(os.Stderr, "%d descriptors were left open\n", after-before)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func openDescriptors() int {
-	fds, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		panic(err)
-	}
-	n := 0
-	for _, fd := range fds {
-		// The runtime's own (epoll, eventfd) come and go.
-		if target, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && target[0] == '/' {
-			n++
-		}
-	}
-	return n
-}
+// Files that tests leave open fail them.
+func TestMain(m *testing.M) { os.Exit(descriptor.Run(m)) }
 
 func requireRoot(t testing.TB) {
 	t.Helper()

@@ -62,13 +62,6 @@ func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see 
 	return c.state, nil
 }
 
-// State asks a server what became of a change.
-func State(ctx context.Context, h inventory.Host, o Options, id string) (change.State, error) {
-	c := caller{host: h, options: o}
-	err := c.call(ctx, []string{"change", "state", id}, nil)
-	return c.state, err
-}
-
 // Revert has a server take a change back.
 func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (change.State, error) {
 	c := caller{host: h, options: o}

@@ -58,14 +58,28 @@ func Build(ctx context.Context, name string) (string, error) {
 // buildApp makes the application's archive unless it is in the cache, and
 // removes the archives that earlier recipes of it left there.
 func buildApp(ctx context.Context, dir string, b base, app App) (string, error) {
+	return cached(ctx, dir, app.Name, ".tar", b, app, func(work, archive string) error {
+		top, err := writeLayer(filepath.Join(work, "upper"), b.root, filepath.Join(work, "layer"))
+		if err != nil {
+			return fmt.Errorf("write layer: %w", err)
+		}
+		return writeArchive(archive, app, b.layer, top)
+	})
+}
+
+// cached returns what finish makes of an installed application, in a directory
+// and with a suffix of its kind, unless it is in the cache. What earlier recipes
+// left there is removed. finish is given a work directory that holds "upper", and
+// the path to be made.
+func cached(ctx context.Context, dir, name, suffix string, b base, app App, finish func(work, path string) error) (string, error) {
 	recipe, err := json.Marshal(app)
 	if err != nil {
 		return "", err
 	}
-	own := filepath.Join(dir, app.Name)
-	archive := filepath.Join(own, key([]byte(b.key), recipe, installScript)+".tar")
-	if _, err := os.Stat(archive); !errors.Is(err, fs.ErrNotExist) {
-		return archive, err
+	own := filepath.Join(dir, name)
+	done := filepath.Join(own, key([]byte(b.key), recipe, installScript)+suffix)
+	if _, err := os.Stat(done); !errors.Is(err, fs.ErrNotExist) {
+		return done, err
 	}
 	if err := os.RemoveAll(own); err != nil {
 		return "", err
@@ -78,11 +92,7 @@ func buildApp(ctx context.Context, dir string, b base, app App) (string, error) 
 	if err := install(ctx, b, filepath.Join(dir, "apt"), work, app); err != nil {
 		return "", err
 	}
-	top, err := writeLayer(filepath.Join(work, "upper"), b.root, filepath.Join(work, "layer"))
-	if err != nil {
-		return "", fmt.Errorf("write layer: %w", err)
-	}
-	return archive, writeArchive(archive, app, b.layer, top)
+	return done, finish(work, done)
 }
 
 // cacheDir is .cache/appimage of the repository that the process runs in, or of

@@ -2,10 +2,7 @@ package appimage
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -30,35 +27,11 @@ func Root(ctx context.Context, app App) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("base system for %s: %w", app.Name, err)
 	}
-	upper, err := installRoot(ctx, dir, b, app)
+	upper, err := cached(ctx, dir, "root-"+app.Name, "", b, app, func(work, path string) error {
+		return os.Rename(filepath.Join(work, "upper"), path)
+	})
 	if err != nil {
 		return "", fmt.Errorf("install %s: %w", app.Name, err)
 	}
 	return upper + ":" + b.root, nil
-}
-
-// installRoot returns what the application adds to the base, and removes what
-// earlier recipes of it left in the cache.
-func installRoot(ctx context.Context, dir string, b base, app App) (string, error) {
-	recipe, err := json.Marshal(app)
-	if err != nil {
-		return "", err
-	}
-	own := filepath.Join(dir, "root-"+app.Name)
-	done := filepath.Join(own, key([]byte(b.key), recipe, installScript))
-	if _, err := os.Stat(done); !errors.Is(err, fs.ErrNotExist) {
-		return done, err
-	}
-	if err := os.RemoveAll(own); err != nil {
-		return "", err
-	}
-	work := filepath.Join(own, "work")
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(work)
-	if err := install(ctx, b, filepath.Join(dir, "apt"), work, app); err != nil {
-		return "", err
-	}
-	return done, os.Rename(filepath.Join(work, "upper"), done)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -224,4 +225,31 @@ func TestRecoverLeavesCreatorsAlone(t *testing.T) {
 	if got := run(t, p, "echo", "alive"); got != "alive\n" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// A pod is removed while others find it and lock it, over and over.
+func TestRemovedWhileItIsFound(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	l := newLayout(e.opts.Root, p.UID)
+	var finders sync.WaitGroup
+	e.opts.step = func(step string) {
+		if step != "erased volumes" {
+			return
+		}
+		for range 4 {
+			finders.Go(func() {
+				for range 300 {
+					if lock, err := acquire(l.lock(), false); err == nil {
+						lock.release()
+					}
+				}
+			})
+		}
+	}
+	if err := p.Remove(t.Context(), 0, nil); err != nil {
+		t.Error(err)
+	}
+	finders.Wait()
+	checkNothing(t, e)
 }

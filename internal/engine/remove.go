@@ -166,11 +166,13 @@ const eraseFor = 20 * time.Second
 
 // erase removes all there is of a pod, whatever state it is in. The pod's lock
 // is held, so nobody else makes anything of it. The directory goes last: as
-// long as it is there, somebody will find the rest.
+// long as it is there, somebody will find the rest. Who finds it just then locks
+// it anew, which puts a file into it: it is removed once more.
 func (e *Engine) erase(ctx context.Context, uid string) error {
 	for began := time.Now(); ; {
 		err := e.tryErase(ctx, uid)
-		if !errors.Is(err, unix.EBUSY) || time.Since(began) > eraseFor || sleep(ctx, pollMax/10) != nil {
+		again := errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY)
+		if !again || time.Since(began) > eraseFor || sleep(ctx, pollMax/10) != nil {
 			return err
 		}
 	}

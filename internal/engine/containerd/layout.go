@@ -144,6 +144,9 @@ func checkOurs(dir string) error {
 		return err
 	}
 	for _, e := range entries {
+		if e.Name() == marker {
+			return nil // somebody has just claimed it
+		}
 		if e.Name() != "pods" { // package engine's
 			return fmt.Errorf("directory %s has files of others (%s): not used, and not removed", dir, e.Name())
 		}

@@ -42,21 +42,26 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 	if err == nil {
 		err = c.bringUp(ctx)
 	}
+	var p *Pod
+	if err == nil {
+		p, err = e.pod(ctx, rec) // what cannot be asked after is not made
+	}
+	e.opts.step("whole")
 	if err == nil {
 		err = durable.WriteFile(c.l.committed(), nil, 0o600)
 	}
 	if err != nil {
+		if owner != nil {
+			owner.release()
+		}
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
 		err = fmt.Errorf("create pod %s/%s: %w", s.Namespace, s.Name, err)
 		return nil, errors.Join(err, e.erase(undo, rec.UID))
 	}
 	e.opts.step("committed")
-	p, err := e.pod(ctx, rec)
-	if err == nil {
-		p.owner = owner
-	}
-	return p, err
+	p.owner, p.Phase = owner, e.phase(p)
+	return p, nil
 }
 
 // own marks a pod as this process's, for as long as it lives.

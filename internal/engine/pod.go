@@ -49,6 +49,7 @@ type Pod struct {
 
 	e     *Engine
 	rec   *record
+	ready bool      // its sandbox
 	owner *fileLock // of an ephemeral pod, in the process that created it
 }
 
@@ -166,12 +167,11 @@ func (e *Engine) pod(ctx context.Context, rec *record) (*Pod, error) {
 	if err != nil {
 		return nil, err
 	}
-	ready := false
 	if len(sandboxes) > 0 {
 		p.SandboxID = sandboxes[0].Id
-		ready = sandboxes[0].State == runtimeapi.PodSandboxState_SANDBOX_READY
+		p.ready = sandboxes[0].State == runtimeapi.PodSandboxState_SANDBOX_READY
 	}
-	if ready {
+	if p.ready {
 		ips, err := e.podIPs(ctx, p.SandboxID)
 		if err != nil && !cri.IsNotFound(err) {
 			return nil, err
@@ -181,7 +181,7 @@ func (e *Engine) pod(ctx context.Context, rec *record) (*Pod, error) {
 	if p.Containers, err = e.containers(ctx, rec); err != nil {
 		return nil, err
 	}
-	p.Phase = e.phase(p, ready)
+	p.Phase = e.phase(p)
 	if reason, err := os.ReadFile(newLayout(e.opts.Root, p.UID).stopped()); err == nil {
 		p.Evicted = string(reason)
 	}
@@ -294,7 +294,7 @@ func infoPID(info map[string]string) int {
 }
 
 // phase judges a pod by its containers.
-func (e *Engine) phase(p *Pod, ready bool) Phase {
+func (e *Engine) phase(p *Pod) Phase {
 	l := newLayout(e.opts.Root, p.UID)
 	if p.rec.damaged != nil {
 		return Damaged
@@ -313,7 +313,7 @@ func (e *Engine) phase(p *Pod, ready bool) Phase {
 		}
 		spec, _ := p.rec.Spec.container(c.Name)
 		if c.State != Exited || !stopped && restarts(&p.rec.Spec, spec, c.ExitCode) {
-			if !ready {
+			if !p.ready {
 				return Lost
 			}
 			return Running

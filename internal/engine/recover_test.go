@@ -116,6 +116,46 @@ func TestKilledProcessLeavesNothing(t *testing.T) {
 	}
 }
 
+// Who gives up while a pod is made gets the pod or an error, and with an error
+// nothing of it is left.
+func TestGivenUpCreate(t *testing.T) {
+	for _, step := range []string{
+		"reserved", "sandbox", "volumes", "prepared", "created first", "started first", "created main", "started main", "whole", "committed",
+	} {
+		t.Run(step, func(t *testing.T) {
+			openTest(t)
+			ctx, giveUp := context.WithCancel(t.Context())
+			opts := machine.opts
+			opts.step = func(now string) {
+				if now == step {
+					giveUp()
+				}
+			}
+			e, err := Open(t.Context(), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.Close()
+			p, err := e.Create(ctx, named(everyVolume("given-up")), nil)
+			if ctx.Err() == nil {
+				t.Fatalf("the step was not reached: %v", err)
+			}
+			if err == nil {
+				if p.Phase != Running {
+					t.Errorf("the pod is %s", p.Phase)
+				}
+				err = p.Remove(t.Context(), 0, nil)
+			} else if errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "canceled") {
+				err = nil
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			checkNothing(t, e)
+		})
+	}
+}
+
 // A pod whose maker was killed once it was whole goes on.
 func TestKilledProcessLeavesWholePod(t *testing.T) {
 	e := openTest(t)

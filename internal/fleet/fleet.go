@@ -209,13 +209,22 @@ func (f *Fleet) create(ctx context.Context, spec engine.PodSpec, events engine.E
 	return pod, err
 }
 
-// runtimeEvery is how often the runtime is looked after.
-const runtimeEvery = 2 * time.Second
+// runtimeEvery is how often the runtime is looked after, and recoverEvery how
+// many times of that what is left of failed removals.
+const (
+	runtimeEvery = 2 * time.Second
+	recoverEvery = 30
+)
 
-// keepRuntime starts the runtime again if it was killed.
+// keepRuntime starts the runtime again if it was killed, and ends what others
+// began and could not while it was.
 func (f *Fleet) keepRuntime() {
-	for f.ctx.Err() == nil {
-		if err := f.engine.Ensure(f.ctx); err != nil && f.ctx.Err() == nil {
+	for n := 1; f.ctx.Err() == nil; n++ {
+		err := f.engine.Ensure(f.ctx)
+		if err == nil && n%recoverEvery == 0 {
+			err = f.engine.Recover(f.ctx)
+		}
+		if err != nil && f.ctx.Err() == nil {
 			f.log(fmt.Errorf("keep the runtime: %w", err))
 		}
 		pause(f.ctx, runtimeEvery)

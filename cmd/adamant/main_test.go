@@ -178,8 +178,12 @@ func (n network) left() error {
 		errs = append(errs, fmt.Errorf("reset left the bridge %s", n.bridge))
 	}
 	rules, err := exec.Command("iptables-save").Output()
-	if errs = append(errs, err); strings.Contains(string(rules), n.prefix) || strings.Contains(string(rules), n.bridge) {
-		errs = append(errs, fmt.Errorf("reset left iptables rules of %s or %s", n.bridge, n.prefix))
+	errs = append(errs, err)
+	for rule := range strings.Lines(string(rules)) {
+		isOther := strings.Contains(rule, `"adm-`) && !strings.Contains(rule, n.bridge) // took the subnet since
+		if !isOther && (strings.Contains(rule, n.prefix) || strings.Contains(rule, n.bridge)) {
+			errs = append(errs, fmt.Errorf("reset left the rule %s of iptables", rule))
+		}
 	}
 	spaces, err := filepath.Glob("/run/netns/*")
 	errs = append(errs, err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,11 +50,18 @@ func (in *instance) noteOurs(ctx context.Context, b Binaries) {
 // removeNetwork removes the bridge and, of the firewall's rules and the CNI
 // plugins' directories, what is ours.
 func (in *instance) removeNetwork(ctx context.Context, l layout) error {
+	if iptables := lookPath("iptables"); iptables != "" && in.Subnet.IsValid() {
+		own := ruleSet{bridge: l.bridge()}
+		if _, err := net.InterfaceByName(own.bridge); err == nil {
+			own.subnet = in.Subnet // nobody else's as long as the bridge has it
+		}
+		if err := own.remove(ctx, iptables); err != nil {
+			return err
+		}
+		in.removeShared(ctx, iptables)
+	}
 	if err := removeLink(l.bridge()); err != nil {
 		return err
-	}
-	if iptables := lookPath("iptables"); iptables != "" {
-		in.removeRules(ctx, iptables, l.bridge())
 	}
 	leftovers, _ := filepath.Glob("/var/lib/cni/results/" + l.bridge() + "-*")
 	for _, path := range leftovers {
@@ -71,44 +80,113 @@ func (in *instance) removeNetwork(ctx context.Context, l layout) error {
 	return nil
 }
 
-// removeRules removes rules of pods that were ended by force, and then the
-// shared chains if we made them and nobody else seems to use them. A rule
-// that does not go is one that another process just removed, or of no effect:
-// the addresses in it are nobody's.
-func (in *instance) removeRules(ctx context.Context, iptables, bridge string) {
-	var chains []string
+// A ruleSet is what one network has in the firewall: the rules whose comment
+// names its bridge, the portmap plugin's chains that they lead to, and such
+// chains for addresses of its subnet that nothing leads to, because the plugin
+// was killed in between.
+type ruleSet struct {
+	bridge string
+	subnet netip.Prefix // zero where others may have it by now
+}
+
+// sweeps is how often rules are looked for until none are left: others change
+// the same tables meanwhile, and a plugin that outlived its runtime may.
+const sweeps = 20
+
+// remove removes the set, and looks again until it is not there.
+func (r ruleSet) remove(ctx context.Context, iptables string) error {
+	var left []string
+	var err error
+	for n := range sweeps {
+		if left, err = r.sweep(ctx, iptables); err == nil && len(left) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Duration(n) * 10 * time.Millisecond):
+		}
+	}
+	return errors.Join(fmt.Errorf("the firewall keeps rules of %s: %q", r.bridge, left), err)
+}
+
+// sweep removes the set once, and returns the rules and chains it saw. The
+// error is why one could not be looked for or did not go.
+func (r ruleSet) sweep(ctx context.Context, iptables string) (seen []string, err error) {
 	for _, table := range []string{"nat", "filter"} {
 		rules, err := listRules(ctx, iptables, table)
 		if err != nil {
-			continue
+			return seen, err
 		}
-		for _, rule := range rules {
-			if isOurRule(rule, bridge) {
-				runIptables(ctx, iptables, append([]string{"-t", table, "-D"}, splitRule(rule)[1:]...)...)
-				chains = append(chains, table+" "+podChain.FindString(rule))
+		var failed error
+		var chains []string
+		try := func(args ...string) {
+			if _, err := runIptables(ctx, iptables, append([]string{"-t", table}, args...)...); err != nil {
+				failed = err
 			}
 		}
-	}
-	if in.Ours != nil && !othersRun() {
-		for _, chain := range *in.Ours {
-			if strings.Contains(chain, " ") {
-				removeJumps(ctx, iptables, chain)
+		for _, rule := range rules {
+			if isOurRule(rule, r.bridge) {
+				seen = append(seen, rule)
+				try(append([]string{"-D"}, splitRule(rule)[1:]...)...)
+				chains = append(chains, podChain.FindString(rule))
+			} else if chain := r.strayChain(rule); chain != "" {
+				seen = append(seen, rule)
 				chains = append(chains, chain)
 			}
 		}
+		slices.Sort(chains)
+		for _, chain := range slices.Compact(chains) {
+			if chain != "" && slices.Contains(rules, "-N "+chain) {
+				try("-F", chain)
+				try("-X", chain)
+			}
+		}
+		if failed != nil {
+			return seen, failed
+		}
+	}
+	return seen, nil
+}
+
+// strayChain is the plugin's chain that a rule without a comment is in, if it
+// is about addresses of the subnet.
+func (r ruleSet) strayChain(rule string) string {
+	words := splitRule(rule)
+	if len(words) < 3 || words[0] != "-A" || !podChain.MatchString(words[1]) || slices.Contains(words, "--comment") {
+		return ""
+	}
+	for _, word := range words[2:] {
+		addr, err := netip.ParseAddr(word)
+		if p, err2 := netip.ParsePrefix(word); err != nil && err2 == nil {
+			addr, err = p.Addr(), nil
+		}
+		if p, err2 := netip.ParseAddrPort(word); err != nil && err2 == nil {
+			addr, err = p.Addr(), nil
+		}
+		if err == nil && r.subnet.Contains(addr) {
+			return words[1]
+		}
+	}
+	return ""
+}
+
+// removeShared removes the shared chains, if we made them and nobody else seems
+// to use them.
+func (in *instance) removeShared(ctx context.Context, iptables string) {
+	if in.Ours == nil || othersRun() {
+		return
+	}
+	for _, chain := range *in.Ours {
+		if strings.Contains(chain, " ") {
+			removeJumps(ctx, iptables, chain)
+		}
 	}
 	for range 2 { // the first may be what the second is reached from
-		for _, chain := range chains {
-			table, name, _ := strings.Cut(chain, " ")
-			if name == "" {
-				continue
-			}
-			if slices.Contains(sharedChains, chain) {
+		for _, chain := range *in.Ours {
+			if table, name, ok := strings.Cut(chain, " "); ok && slices.Contains(sharedChains, chain) {
 				runIptables(ctx, iptables, "-t", table, "-X", name) // only if empty
-				continue
 			}
-			runIptables(ctx, iptables, "-t", table, "-F", name)
-			runIptables(ctx, iptables, "-t", table, "-X", name)
 		}
 	}
 }

@@ -19,6 +19,8 @@ type hello struct {
 	Live    bool    `json:"live"` // the kernel's facts are there
 	Summary Summary `json:"summary"`
 	Facts   []Fact  `json:"facts"`
+	// NoXattrs says that extended attributes are not among what is compared.
+	NoXattrs bool `json:"noXattrs,omitempty"`
 }
 
 // A request has one field set.
@@ -64,7 +66,7 @@ func Serve(ctx context.Context, root *tree.Root, opts ServeOptions, in io.Reader
 	if err != nil {
 		return fmt.Errorf("read the files: %w", err)
 	}
-	h := hello{Version, opts.Live, s.Summary(), Facts(ctx, root, opts.Live)}
+	h := hello{Version: Version, Live: opts.Live, Summary: s.Summary(), Facts: Facts(ctx, root, opts.Live)}
 	return converse(ctx, h, &agent{scan: s, root: root}, in, out)
 }
 
@@ -130,13 +132,11 @@ const maxShown = 256 << 10
 // kept from its users is kept from us.
 func (a *agent) text(file string) (Text, error) {
 	n, ok := a.scan.lookup(file)
-	switch {
-	case !ok || n.Kind != tree.Regular.String():
+	if !ok || n.Kind != tree.Regular.String() {
 		return Text{}, fmt.Errorf("read %s: no such file was read", file)
-	case n.Mode&0o004 == 0:
-		return Text{Hidden: "not everybody may read it"}, nil
-	case n.Size > maxShown:
-		return Text{Hidden: fmt.Sprintf("it has %d bytes", n.Size)}, nil
+	}
+	if why := hidden(n.Mode, n.Size); why != "" {
+		return Text{Hidden: why}, nil
 	}
 	f, err := a.root.Open(file)
 	if err != nil {
@@ -145,4 +145,15 @@ func (a *agent) text(file string) (Text, error) {
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxShown))
 	return Text{Content: content}, err
+}
+
+// hidden is why the content of a file is not shown, empty if it is.
+func hidden(mode uint32, size int64) string {
+	switch {
+	case mode&0o004 == 0:
+		return "not everybody may read it"
+	case size > maxShown:
+		return fmt.Sprintf("it has %d bytes", size)
+	}
+	return ""
 }

@@ -9,17 +9,17 @@ import (
 
 // packageFacts reads the records of dpkg and apk. Only rpm's are in a database,
 // see rpmFacts.
-func packageFacts(root *tree.Root) []Fact {
-	facts := dpkgFacts(lines(root, "/var/lib/dpkg/status"))
+func packageFacts(from files) []Fact {
+	facts := dpkgFacts(lines(from, "/var/lib/dpkg/status"))
 	// Distroless images keep one file for each package.
-	if entries, err := root.ReadDir("/var/lib/dpkg/status.d"); err == nil {
+	if entries, err := from.list("/var/lib/dpkg/status.d"); err == nil {
 		for _, e := range entries {
 			if !strings.HasSuffix(e.Path, ".md5sums") {
-				facts = append(facts, dpkgFacts(append(lines(root, e.Path), ""))...)
+				facts = append(facts, dpkgFacts(append(lines(from, e.Path), ""))...)
 			}
 		}
 	}
-	return append(facts, apkFacts(lines(root, "/lib/apk/db/installed"))...)
+	return append(facts, apkFacts(lines(from, "/lib/apk/db/installed"))...)
 }
 
 // dpkgFacts reads paragraphs of deb822(5).
@@ -88,9 +88,11 @@ type Owners struct {
 
 // ReadOwners reads dpkg's lists; without dpkg nothing has an owner. Paths are as
 // a system has them whose /usr is merged.
-func ReadOwners(root *tree.Root) *Owners {
+func ReadOwners(root *tree.Root) *Owners { return readOwners(rootFiles{root}) }
+
+func readOwners(from files) *Owners {
 	o := &Owners{map[string]string{}, map[string]string{}}
-	entries, err := root.ReadDir("/var/lib/dpkg/info")
+	entries, err := from.list("/var/lib/dpkg/info")
 	if err != nil {
 		return o
 	}
@@ -98,18 +100,18 @@ func ReadOwners(root *tree.Root) *Owners {
 		name, kind := strings.TrimSuffix(path.Base(e.Path), path.Ext(e.Path)), path.Ext(e.Path)
 		switch kind {
 		case ".list":
-			for _, file := range lines(root, e.Path) {
+			for _, file := range lines(from, e.Path) {
 				o.byPath[usrMerged(file)] = name
 			}
 		case ".md5sums":
-			for _, line := range lines(root, e.Path) {
+			for _, line := range lines(from, e.Path) {
 				if sum, file, ok := strings.Cut(line, "  "); ok {
 					o.sums[usrMerged("/"+file)] = sum
 				}
 			}
 		}
 	}
-	for _, f := range conffiles(lines(root, "/var/lib/dpkg/status")) {
+	for _, f := range conffiles(lines(from, "/var/lib/dpkg/status")) {
 		o.sums[f.Path] = f.Digest
 	}
 	return o

@@ -1,0 +1,29 @@
+package server
+
+import (
+	"io"
+
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// files are what facts are read from: those of a root, or what was brought from
+// a server.
+type files interface {
+	// open opens a regular file for reading, following links.
+	open(file string) (io.ReadCloser, error)
+	// list describes what is in a directory, in the order of the names; the paths
+	// begin with dir as it is given.
+	list(dir string) ([]tree.Entry, error)
+}
+
+type rootFiles struct{ root *tree.Root }
+
+func (r rootFiles) open(file string) (io.ReadCloser, error) {
+	f, err := r.root.Open(file)
+	if err != nil {
+		return nil, err // and no *os.File that is nil
+	}
+	return f, nil
+}
+
+func (r rootFiles) list(dir string) ([]tree.Entry, error) { return r.root.ReadDir(dir) }

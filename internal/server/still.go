@@ -1,0 +1,249 @@
+package server
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/scan"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// A Still is what was brought of a server on which no agent runs: an image, or
+// one that answers plain commands only.
+type Still struct {
+	Arch     string    // as Go says it
+	Files    tree.Tree // with digests of what Wants content
+	Texts    Texts
+	Kernel   *Kernel // nil: none runs
+	Unknowns []Unknown
+	NoXattrs bool // extended attributes were not read
+	Contents Contents
+}
+
+// Texts are the content of files that facts are read from, by path without
+// symbolic links: of those that IsFactFile says so.
+type Texts map[string][]byte
+
+// Contents reads files where they are. Paths are without symbolic links.
+type Contents interface {
+	// Text returns the content of a file, at most limit bytes of it.
+	Text(ctx context.Context, file string, limit int64) ([]byte, error)
+	// Sums returns the MD5 of files, in hexadecimal; of one that cannot be read
+	// none.
+	Sums(ctx context.Context, files []string) (map[string]string, error)
+}
+
+// factFiles are what facts and owners are read from, each a pattern of path.Match
+// or, ending in a slash, a directory with all below it.
+var factFiles = []string{
+	"/etc/", "/usr/lib/os-release", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/var/spool/cron/",
+	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/", "/var/lib/dpkg/info/*.list", "/var/lib/dpkg/info/*.md5sums",
+	"/lib/apk/db/installed", "/usr/lib/apk/db/installed", "/var/lib/ucf/",
+}
+
+// IsFactFile reports whether facts are read from the file at a path. What
+// identifies a server, and the keys of services, is none of their business.
+func IsFactFile(p string) bool {
+	if class, is := ExpectedAt(p); is && (class == Identity || class == Key) {
+		return false
+	}
+	return slices.ContainsFunc(factFiles, func(pattern string) bool {
+		if strings.HasSuffix(pattern, "/") {
+			return strings.HasPrefix(p, pattern)
+		}
+		return matches(pattern, p)
+	})
+}
+
+// IsCompared reports whether the content of the file at a path counts, or must
+// not be equal elsewhere: whether a Still is to have its digest.
+func IsCompared(p string) bool {
+	class, isExpected := ExpectedAt(p)
+	return !isSkipped(p) && (!isExpected || class == Identity)
+}
+
+// UnreadDirs are directories in and below which no file's content counts.
+func UnreadDirs() []string {
+	var dirs []string
+	for _, e := range expected {
+		if dir, isDir := strings.CutSuffix(e.pattern, "/"); isDir && !strings.Contains(dir, "*") && e.class != Identity {
+			dirs = append(dirs, dir)
+		}
+	}
+	return append(dirs, skipped...)
+}
+
+// isSkipped reports whether a path holds nothing of a server's own.
+func isSkipped(p string) bool {
+	return slices.ContainsFunc(skipped, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
+}
+
+// Peer answers as an agent would. The function returned ends it.
+func (s *Still) Peer(ctx context.Context, name string) (*Peer, func(), error) {
+	a := &stillAgent{still: s, dirs: map[string][]Node{}}
+	a.names = readNames(a)
+	sum := Summary{Expected: map[Expected]int{}, Entries: 1, Unknowns: s.Unknowns}
+	sum.Digest = a.add("/", &sum)
+	h := hello{Version: Version, Live: s.Kernel != nil, NoXattrs: s.NoXattrs, Summary: sum}
+	h.Facts = facts(ctx, a, machine{s.Arch, s.Kernel})
+	return peerOf(ctx, name, h, a)
+}
+
+type stillAgent struct {
+	still  *Still
+	names  names
+	dirs   map[string][]Node // what is compared
+	owners *Owners           // read when they are asked for
+}
+
+// emptyDigest is that of a file without content, which nobody needs to read.
+var emptyDigest = scan.Digest(sha256.Sum256(nil)).String()
+
+// add makes the nodes of a directory and of all below it, counts them, and
+// returns its digest, which is made as that of a scan.
+func (a *stillAgent) add(dir string, sum *Summary) string {
+	treat := treatmentIn(dir)
+	var nodes []Node
+	for e := range a.still.Files.Children(dir) {
+		t := treat(path.Base(e.Path))
+		if t.Skip {
+			continue
+		}
+		if e.Kind == tree.Regular && e.Size == 0 {
+			e.Digest = emptyDigest
+		}
+		below := ""
+		if e.Kind == tree.Directory {
+			below = a.add(e.Path, sum)
+		}
+		if t.Class != scan.Compared {
+			class := classes[int(t.Class)-1]
+			sum.Expected[class]++
+			if t.Content && e.Digest != "" && e.Size > 0 {
+				sum.Identities = append(sum.Identities, FileDigest{e.Path, e.Digest})
+			}
+			continue
+		}
+		sum.Entries++
+		if e.Kind == tree.Regular && e.Digest == "" {
+			sum.Unknowns = append(sum.Unknowns, Unknown{e.Path, "its content was not read"})
+		}
+		nodes = append(nodes, nodeOf(scan.Entry{
+			Name: path.Base(e.Path), Kind: e.Kind, Mode: e.Mode, UID: e.UID, GID: e.GID, Size: e.Size,
+			Digest: cmp.Or(below, e.Digest), Target: e.Target, Major: e.Major, Minor: e.Minor, Xattrs: e.Xattrs,
+		}, a.names))
+	}
+	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	a.dirs[dir] = nodes
+	var text []byte
+	for _, n := range nodes {
+		text = n.appendLine(text)
+	}
+	return scan.Digest(sha256.Sum256(text)).String()
+}
+
+// open returns a text that was brought.
+func (a *stillAgent) open(file string) (io.ReadCloser, error) {
+	at, _, err := a.still.Files.Resolve(file)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := a.still.Texts[at]
+	if !ok {
+		return nil, fmt.Errorf("open %s: %w", file, fs.ErrNotExist)
+	}
+	return io.NopCloser(bytes.NewReader(text)), nil
+}
+
+func (a *stillAgent) list(dir string) ([]tree.Entry, error) {
+	at, exists, err := a.still.Files.Resolve(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !exists {
+		return nil, fmt.Errorf("list %s: %w", dir, fs.ErrNotExist)
+	}
+	var list []tree.Entry
+	for e := range a.still.Files.Children(at) {
+		e.Path = path.Join(dir, path.Base(e.Path))
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+func (a *stillAgent) answer(ctx context.Context, req request) (resp response, err error) {
+	switch {
+	case req.List != nil:
+		for _, dir := range req.List {
+			nodes, ok := a.dirs[dir]
+			if !ok {
+				return resp, fmt.Errorf("list %s: no such directory was read", dir)
+			}
+			resp.Listed = append(resp.Listed, nodes)
+		}
+	case req.Read != "":
+		text, err := a.text(ctx, req.Read)
+		return response{Text: &text}, err
+	case req.Owners != nil:
+		resp.Owners, err = a.ownersOf(ctx, req.Owners, true)
+	case req.Packages != nil:
+		resp.Owners, err = a.ownersOf(ctx, req.Packages, false)
+	}
+	return resp, err
+}
+
+func (a *stillAgent) text(ctx context.Context, file string) (Text, error) {
+	e, ok := a.still.Files.Lookup(file)
+	if !ok || e.Kind != tree.Regular {
+		return Text{}, fmt.Errorf("read %s: no such file was read", file)
+	}
+	if why := hidden(e.Mode, e.Size); why != "" {
+		return Text{Hidden: why}, nil
+	}
+	if text, ok := a.still.Texts[file]; ok {
+		return Text{Content: text}, nil
+	}
+	text, err := a.still.Contents.Text(ctx, file, maxShown)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Text{Hidden: "it is gone"}, nil
+	}
+	return Text{Content: text}, err
+}
+
+// ownersOf finds the packages of files, and whether those are as the packages
+// have them if that is asked for.
+func (a *stillAgent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
+	if a.owners == nil {
+		a.owners = readOwners(a)
+	}
+	list := make([]Owner, len(files))
+	known := map[string]string{} // path -> MD5 that its package says
+	for i, file := range files {
+		list[i].Package = a.owners.byPath[file]
+		sum := a.owners.sums[file]
+		if e, ok := a.still.Files.Lookup(file); ok && check && e.Kind == tree.Regular && sum != "" {
+			known[file] = sum
+		}
+	}
+	if len(known) == 0 {
+		return list, nil
+	}
+	sums, err := a.still.Contents.Sums(ctx, slices.Sorted(maps.Keys(known)))
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range files {
+		list[i].Edited = sums[file] != known[file]
+	}
+	return list, nil
+}

@@ -47,7 +47,7 @@ func TestServers(t *testing.T) {
 }
 
 // scriptPackages are what the servers of a script have beside what all have.
-var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}}
+var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}, "plain.txtar": {"attr"}}
 
 // A site is servers that should be the same.
 type site struct {

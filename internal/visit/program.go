@@ -46,6 +46,9 @@ func LoadProgram(path string) (*Program, error) {
 	return &Program{path: path, digest: hex.EncodeToString(h.Sum(nil)), machine: machineOf(e.Machine)}, nil
 }
 
+// system is what uname -sm says where the program runs.
+func (p *Program) system() string { return "Linux " + p.machine }
+
 // machineOf is what uname(1) calls a machine.
 func machineOf(m elf.Machine) string {
 	switch m {

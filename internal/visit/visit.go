@@ -9,6 +9,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/inventory"
+	"github.com/adamant-sh/adamant/internal/plain"
 	"github.com/adamant-sh/adamant/internal/remote"
 	"github.com/adamant-sh/adamant/internal/server"
 )
@@ -26,25 +27,36 @@ type Visit struct {
 	Peer *server.Peer
 
 	conn    *remote.Conn
-	session *remote.Session
+	session *remote.Session // of the agent; nil without
+	end     func()          // of what stands for an agent
 }
 
 // ErrNoProgram says that this program does not run on a server.
 var ErrNoProgram = errors.New("this program does not run there")
 
-// start runs the program if it is there. $1 is its digest; the others are its
-// arguments.
-const start = `uname -sm
+// start runs the program if it is there. $1 is its digest, $2 what it runs on; the
+// others are its arguments. Where no program can be run, one is not asked for
+// either.
+const start = `system=$(uname -sm)
+echo "$system"
+[ "$system" = "$2" ] || exit 0
 dir=$(eval echo "~$(id -un)")/.cache/adamant
 p=$dir/$1
-[ -x "$p" ] || { echo missing; exit 0; }
-shift
+if ! [ -x "$p" ]; then
+	umask 077
+	mkdir -p "$dir" && probe=$(mktemp "$dir/.new.XXXXXX") && chmod 700 "$probe" || { echo unwritable; exit 0; }
+	if [ -x "$probe" ]; then echo missing; else echo noexec; fi
+	rm -f "$probe"
+	exit 0
+fi
+shift 2
 echo starting
 exec "$p" "$@" --cache "$dir/scan"
 `
 
-// Open connects to a server and waits until its agent has read it. ctx must last
-// as long as the visit.
+// Open connects to a server and waits until its agent has read it, or reads it by
+// plain commands if this program does not run there; the peer's Note says so. ctx
+// must last as long as the visit.
 func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error) {
 	conn, err := remote.Dial(ctx, h, o.Remote)
 	if err != nil {
@@ -60,13 +72,46 @@ func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error
 	if o.Full {
 		args = append(args, "--full")
 	}
-	if v.session, err = launch(ctx, conn, h, o.Program, args); err != nil {
+	if err = v.greet(ctx, o.Program, args); errors.Is(err, ErrNoProgram) {
+		err = v.readPlainly(ctx, err)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if v.Peer, err = server.Greet(h.Name, v.session.Stdout, v.session.Stdin); err != nil {
-		return nil, whyNot(v.session, err)
-	}
 	return v, nil
+}
+
+// greet starts the agent and waits until it has read the server.
+func (v *Visit) greet(ctx context.Context, p *Program, args []string) (err error) {
+	if v.session, err = launch(ctx, v.conn, v.Host, p, args); err != nil {
+		return err
+	}
+	v.Peer, err = server.Greet(v.Host.Name, v.session.Stdout, v.session.Stdin)
+	if err == nil {
+		return nil
+	}
+	err = whyNot(v.session, err)
+	var exit *remote.ExitError
+	if errors.As(err, &exit) && exit.Status == notExecutable {
+		return fmt.Errorf("%w: %w", ErrNoProgram, err)
+	}
+	return err
+}
+
+// notExecutable is the exit status of a shell that could not execute a program.
+const notExecutable = 126
+
+// readPlainly reads a server without an agent, and notes why.
+func (v *Visit) readPlainly(ctx context.Context, why error) error {
+	still, err := plain.Read(ctx, v.conn, v.Host.Become.On)
+	if err == nil {
+		v.Peer, v.end, err = still.Peer(ctx, v.Host.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; %w", why, err)
+	}
+	v.Peer.Note = "read by plain commands: " + why.Error()
+	return nil
 }
 
 // launch starts the program with arguments of "servers", and sends it first if it
@@ -90,7 +135,7 @@ func launch(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, a
 // try starts the program; there is no session if it is not there.
 func try(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args []string) (*remote.Session, error) {
 	s, err := c.Start(ctx, remote.Command{
-		Args: append([]string{"sh", "-c", start, "sh", p.digest, "servers"}, args...), Sudo: h.Become.On,
+		Args: append([]string{"sh", "-c", start, "sh", p.digest, p.system(), "servers"}, args...), Sudo: h.Become.On,
 	})
 	if err != nil {
 		return nil, err
@@ -99,7 +144,7 @@ func try(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args
 	if err != nil {
 		return nil, whyNot(s, err)
 	}
-	if system != "Linux "+p.machine {
+	if system != p.system() {
 		s.Stdin.Close()
 		return nil, fmt.Errorf("%w: the server is %.80s, and this program is for Linux %s", ErrNoProgram, drift.Visible(system), p.machine)
 	}
@@ -107,11 +152,22 @@ func try(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args
 	if err != nil {
 		return nil, whyNot(s, err)
 	}
-	if state == "missing" {
+	switch state {
+	case "starting":
+		return s, nil
+	case "missing":
 		s.Stdin.Close()
 		return nil, s.Wait()
 	}
-	return s, nil
+	s.Stdin.Close()
+	why := map[string]string{
+		"noexec":     "the home directory is mounted noexec",
+		"unwritable": "the home directory cannot be written to",
+	}[state]
+	if why == "" {
+		return nil, errElse
+	}
+	return nil, fmt.Errorf("%w: %s", ErrNoProgram, why)
 }
 
 // maxLine bounds a line that is no frame, in bytes.
@@ -130,8 +186,11 @@ func line(r io.Reader) (string, error) {
 		}
 		b.WriteByte(one[0])
 	}
-	return "", errors.New("the server answers something else")
+	return "", errElse
 }
+
+// errElse says that what a server sends was not said by what it was asked to run.
+var errElse = errors.New("the server answers something else")
 
 // whyNot says what a program said before it ended, if it did.
 func whyNot(s *remote.Session, err error) error {
@@ -149,6 +208,9 @@ func whyNot(s *remote.Session, err error) error {
 func (v *Visit) Close() error {
 	if v.session != nil {
 		v.session.Stdin.Close()
+	}
+	if v.end != nil {
+		v.end()
 	}
 	return v.conn.Close()
 }

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/baseline"
 	"github.com/adamant-sh/adamant/internal/inventory"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/server"
@@ -49,7 +47,12 @@ reached or something could not be read.`,
 				return err
 			}
 			vo.Full = full
-			c, err := w.compare(cmd.Context(), a, hosts, vo, right, nil)
+			base, err := openBaseline(cmd.Context(), right, hosts)
+			if err != nil {
+				return err
+			}
+			defer base.close()
+			c, err := w.compare(cmd.Context(), a, hosts, vo, base, nil)
 			if err != nil {
 				return err
 			}
@@ -62,7 +65,7 @@ reached or something could not be read.`,
 	}
 	w.reachFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&right, "baseline", "", "what is right, whatever most have: a server, the file of a snapshot, or an image (a file or a reference)")
+	flags.StringVar(&right, "baseline", "", baselineUsage)
 	flags.StringVar(&records, "records", "", "directory of the records of updates, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
 	flags.BoolVar(&full, "full", false, "read all files again, and trust nothing that was remembered")
 	flags.BoolVar(&o.All, "all", false, "list all files of a cause")
@@ -86,14 +89,9 @@ func blame(c *server.Comparison, records string) error {
 
 // compare visits all servers and compares those that were reached, each of which
 // met is told of.
-func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, right string, met func(*server.Peer)) (server.Comparison, error) {
+func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, right *yardstick, met func(*server.Peer)) (server.Comparison, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	base, err := openBaseline(ctx, right, hosts)
-	if err != nil {
-		return server.Comparison{}, err
-	}
-	defer base.Close()
 	visits := make([]*visit.Visit, len(hosts))
 	errs := w.each(a, hosts, "reading servers", func(i int, h inventory.Host) (err error) {
 		visits[i], err = visit.Open(ctx, h, o)
@@ -104,8 +102,9 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 	}
 	unreached := map[string]string{}
 	var peers []*server.Peer
-	if base.Peer != nil {
-		peers = append(peers, base.Peer)
+	base := right.peer
+	if base != nil {
+		peers = append(peers, base)
 	}
 	for i, v := range visits {
 		if errs[i] != nil {
@@ -117,29 +116,16 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		if met != nil {
 			met(v.Peer)
 		}
-		if v.Peer.Name == right {
-			base.Peer = v.Peer
+		if v.Peer.Name == right.name {
+			base = v.Peer
 		}
 	}
-	if right != "" && base.Peer == nil {
-		return server.Comparison{}, errors.New(right + ", the baseline, was not reached: " + unreached[right])
+	if right.name != "" && base == nil {
+		return server.Comparison{}, errors.New(right.name + ", the baseline, was not reached: " + unreached[right.name])
 	}
-	c, err := server.Compare(ctx, peers, base.Peer)
+	c, err := server.Compare(ctx, peers, base)
 	c.Unreached = unreached
 	return c, err
-}
-
-// openBaseline opens what a baseline names, if that is no server. There is nothing
-// to close then.
-func openBaseline(ctx context.Context, name string, hosts []inventory.Host) (*baseline.Baseline, error) {
-	if name == "" || slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Name == name }) {
-		return &baseline.Baseline{}, nil
-	}
-	b, err := baseline.Open(ctx, name)
-	if errors.Is(err, baseline.ErrNothing) {
-		return nil, hint{usagef("--baseline names none of the servers: %w", err), "adamant servers snapshot writes a snapshot; an image is a file, or a reference such as ghcr.io/acme/web:1.2"}
-	}
-	return b, err
 }
 
 func (a *app) printComparison(c server.Comparison, o report.ServersOptions) error {

@@ -1,7 +1,6 @@
 package baseline
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,57 +63,51 @@ func agentOn(t *testing.T, dir string) *server.Peer {
 	t.Helper()
 	root, err := tree.OpenRoot(dir)
 	must(t, err)
-	asked, ask := io.Pipe()
-	answered, answer := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		err := server.Serve(t.Context(), root, server.ServeOptions{}, asked, answer)
-		answer.CloseWithError(err)
-		done <- err
-	}()
+	p, end, err := server.Local(t.Context(), "server", root, server.ServeOptions{})
+	must(t, err)
 	t.Cleanup(func() {
-		ask.Close()
-		must(t, <-done)
+		end()
 		root.Close()
 	})
-	p, err := server.Greet("server", answered, ask)
-	must(t, err)
 	return p
 }
 
-// An image is to a comparison what an agent makes of the same files.
-func TestImageIsWhatItsFilesAre(t *testing.T) {
+func TestImage(t *testing.T) {
 	archive, dir := installed(t)
 	b, err := Open(t.Context(), archive)
 	must(t, err)
 	defer b.Close()
+	t.Run("is what its files are", func(t *testing.T) { checkSame(t, b.Peer, dir) })
+	t.Run("is what a server left", func(t *testing.T) { checkLeft(t, b.Peer, dir) })
+}
+
+// checkSame checks that an image is to a comparison what an agent makes of the
+// same files.
+func checkSame(t *testing.T, image *server.Peer, dir string) {
 	agent := agentOn(t, dir)
-	if diff := cmp.Diff(agent.Facts, b.Peer.Facts); diff != "" {
+	if diff := cmp.Diff(agent.Facts, image.Facts); diff != "" {
 		t.Errorf("facts of the image differ (-server +image):\n%s", diff)
 	}
-	if diff := cmp.Diff(agent.Summary, b.Peer.Summary); diff != "" {
+	if diff := cmp.Diff(agent.Summary, image.Summary); diff != "" {
 		t.Errorf("summaries differ (-server +image):\n%s", diff)
 	}
-	c, err := server.Compare(t.Context(), []*server.Peer{b.Peer, agent}, b.Peer)
+	c, err := server.Compare(t.Context(), []*server.Peer{image, agent}, image)
 	must(t, err)
 	if !c.Clean() {
 		t.Errorf("they differ: %+v", c)
 	}
 }
 
-// What a server has changed since is said with its package, and as a text diff.
-func TestServerLeftItsImage(t *testing.T) {
-	archive, dir := installed(t)
+// checkLeft checks that what a server has changed since is said with its package,
+// and as a text diff.
+func checkLeft(t *testing.T, image *server.Peer, dir string) {
 	conf := filepath.Join(dir, "etc/nginx/nginx.conf")
 	text, err := os.ReadFile(conf)
 	must(t, err)
 	must(t, os.WriteFile(conf, append([]byte("# tuned\n"), text...), 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "usr/local/bin/tool"), []byte("x"), 0o755))
 	must(t, os.Remove(filepath.Join(dir, "usr/bin/tac")))
-	b, err := Open(t.Context(), archive)
-	must(t, err)
-	defer b.Close()
-	c, err := server.Compare(t.Context(), []*server.Peer{b.Peer, agentOn(t, dir)}, b.Peer)
+	c, err := server.Compare(t.Context(), []*server.Peer{image, agentOn(t, dir)}, image)
 	must(t, err)
 	found := map[string]server.Difference{}
 	for _, d := range c.Differences {

@@ -90,21 +90,12 @@ func agentOn(t *testing.T, srv *sshd.Server) *server.Peer {
 	t.Helper()
 	root, err := tree.OpenRoot(srv.Root)
 	must(t, err)
-	asked, ask := io.Pipe()
-	answered, answer := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		err := server.Serve(t.Context(), root, server.ServeOptions{}, asked, answer)
-		answer.CloseWithError(err)
-		done <- err
-	}()
+	p, end, err := server.Local(t.Context(), "agent", root, server.ServeOptions{})
+	must(t, err)
 	t.Cleanup(func() {
-		ask.Close()
-		must(t, <-done)
+		end()
 		root.Close()
 	})
-	p, err := server.Greet("agent", answered, ask)
-	must(t, err)
 	return p
 }
 

@@ -62,21 +62,43 @@ type ServeOptions struct {
 // answers what a Peer asks until in ends. It writes to out only, and to the
 // cache if there is to be one.
 func Serve(ctx context.Context, root *tree.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
-	s, err := ScanRoot(ctx, root, opts.Scan)
+	h, a, err := readRoot(ctx, root, opts)
 	if err != nil {
-		return fmt.Errorf("read the files: %w", err)
+		return err
 	}
-	h := hello{Version: Version, Live: opts.Live, Summary: s.Summary(), Facts: Facts(ctx, root, opts.Live)}
-	return converse(ctx, h, &agent{scan: s, root: root}, in, out)
+	return converse(ctx, h, a, in, out)
 }
 
-// An answerer knows a server.
-type answerer interface {
-	answer(context.Context, request) (response, error)
+// Local is a peer whose root is on this machine, for as long as ctx lasts. The
+// function returned ends it.
+func Local(ctx context.Context, name string, root *tree.Root, opts ServeOptions) (*Peer, func(), error) {
+	h, a, err := readRoot(ctx, root, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	return peerOf(ctx, name, h, a)
+}
+
+func readRoot(ctx context.Context, root *tree.Root, opts ServeOptions) (hello, *agent, error) {
+	s, err := ScanRoot(ctx, root, opts.Scan)
+	if err != nil {
+		return hello{}, nil, fmt.Errorf("read the files: %w", err)
+	}
+	h := hello{Version: Version, Live: opts.Live, Summary: s.Summary(), Facts: Facts(ctx, root, opts.Live)}
+	return h, &agent{scan: s, root: root}, nil
+}
+
+// A source knows what is asked of a server.
+type source interface {
+	nodes(dir string) ([]Node, error)
+	text(ctx context.Context, file string) (Text, error)
+	// ownersOf finds the packages of files, and whether those are as the packages
+	// have them if that is asked for.
+	ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error)
 }
 
 // converse is an agent's side of the protocol, until in ends.
-func converse(ctx context.Context, h hello, a answerer, in io.Reader, out io.Writer) error {
+func converse(ctx context.Context, h hello, s source, in io.Reader, out io.Writer) error {
 	if err := writeFrame(out, h); err != nil {
 		return err
 	}
@@ -88,7 +110,7 @@ func converse(ctx context.Context, h hello, a answerer, in io.Reader, out io.Wri
 		} else if err != nil {
 			return err
 		}
-		resp, err := a.answer(ctx, req)
+		resp, err := answer(ctx, s, req)
 		if err != nil {
 			resp = response{Error: err.Error()}
 		}
@@ -104,33 +126,35 @@ type agent struct {
 	owners *Owners // read when they are asked for
 }
 
-func (a *agent) answer(ctx context.Context, req request) (resp response, err error) {
+func answer(ctx context.Context, s source, req request) (resp response, err error) {
 	switch {
 	case req.List != nil:
 		for _, dir := range req.List {
-			nodes, err := a.scan.List(dir)
+			nodes, err := s.nodes(dir)
 			if err != nil {
 				return resp, err
 			}
 			resp.Listed = append(resp.Listed, nodes)
 		}
 	case req.Read != "":
-		text, err := a.text(req.Read)
+		text, err := s.text(ctx, req.Read)
 		return response{Text: &text}, err
 	case req.Owners != nil:
-		resp.Owners, err = a.ownersOf(ctx, req.Owners, true)
+		resp.Owners, err = s.ownersOf(ctx, req.Owners, true)
 	case req.Packages != nil:
-		resp.Owners, err = a.ownersOf(ctx, req.Packages, false)
+		resp.Owners, err = s.ownersOf(ctx, req.Packages, false)
 	}
 	return resp, err
 }
+
+func (a *agent) nodes(dir string) ([]Node, error) { return a.scan.List(dir) }
 
 // maxShown bounds a file whose text is compared, in bytes.
 const maxShown = 256 << 10
 
 // text returns a file's content if everybody on the server may read it: what is
 // kept from its users is kept from us.
-func (a *agent) text(file string) (Text, error) {
+func (a *agent) text(_ context.Context, file string) (Text, error) {
 	n, ok := a.scan.lookup(file)
 	if !ok || n.Kind != tree.Regular.String() {
 		return Text{}, fmt.Errorf("read %s: no such file was read", file)

@@ -9,8 +9,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-// ownersOf finds the packages of files, and whether those are as the packages
-// have them if that is asked for.
 func (a *agent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
 	if a.owners == nil {
 		a.owners = ReadOwners(a.root)

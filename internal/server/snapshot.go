@@ -133,13 +133,13 @@ func (s *Snapshot) Peer(ctx context.Context, name string) (*Peer, func(), error)
 
 // peerOf is a peer whose server is in this process. The function returned ends
 // it.
-func peerOf(ctx context.Context, name string, h hello, a answerer) (*Peer, func(), error) {
+func peerOf(ctx context.Context, name string, h hello, s source) (*Peer, func(), error) {
 	asked, ask := io.Pipe()
 	answered, answer := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		answer.CloseWithError(converse(ctx, h, a, asked, answer))
+		answer.CloseWithError(converse(ctx, h, s, asked, answer))
 	}()
 	end := func() {
 		ask.Close()
@@ -154,22 +154,22 @@ func peerOf(ctx context.Context, name string, h hello, a answerer) (*Peer, func(
 	return p, end, nil
 }
 
-func (s *Snapshot) answer(_ context.Context, req request) (resp response, err error) {
-	switch {
-	case req.List != nil:
-		for _, dir := range req.List {
-			nodes, ok := s.Dirs[dir]
-			if !ok {
-				return resp, fmt.Errorf("list %s: it is not in the snapshot", dir)
-			}
-			resp.Listed = append(resp.Listed, nodes)
-		}
-	case req.Read != "":
-		resp.Text = &Text{Hidden: "a snapshot holds no content"}
-	default:
-		for _, file := range append(req.Owners, req.Packages...) {
-			resp.Owners = append(resp.Owners, s.Owners[file])
-		}
+func (s *Snapshot) nodes(dir string) ([]Node, error) {
+	nodes, ok := s.Dirs[dir]
+	if !ok {
+		return nil, fmt.Errorf("list %s: it is not in the snapshot", dir)
 	}
-	return resp, nil
+	return nodes, nil
+}
+
+func (s *Snapshot) text(context.Context, string) (Text, error) {
+	return Text{Hidden: "a snapshot holds no content"}, nil
+}
+
+func (s *Snapshot) ownersOf(_ context.Context, files []string, _ bool) ([]Owner, error) {
+	var list []Owner
+	for _, file := range files {
+		list = append(list, s.Owners[file])
+	}
+	return list, nil
 }

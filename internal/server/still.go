@@ -181,25 +181,12 @@ func (a *stillAgent) list(dir string) ([]tree.Entry, error) {
 	return list, nil
 }
 
-func (a *stillAgent) answer(ctx context.Context, req request) (resp response, err error) {
-	switch {
-	case req.List != nil:
-		for _, dir := range req.List {
-			nodes, ok := a.dirs[dir]
-			if !ok {
-				return resp, fmt.Errorf("list %s: no such directory was read", dir)
-			}
-			resp.Listed = append(resp.Listed, nodes)
-		}
-	case req.Read != "":
-		text, err := a.text(ctx, req.Read)
-		return response{Text: &text}, err
-	case req.Owners != nil:
-		resp.Owners, err = a.ownersOf(ctx, req.Owners, true)
-	case req.Packages != nil:
-		resp.Owners, err = a.ownersOf(ctx, req.Packages, false)
+func (a *stillAgent) nodes(dir string) ([]Node, error) {
+	nodes, ok := a.dirs[dir]
+	if !ok {
+		return nil, fmt.Errorf("list %s: no such directory was read", dir)
 	}
-	return resp, err
+	return nodes, nil
 }
 
 func (a *stillAgent) text(ctx context.Context, file string) (Text, error) {
@@ -220,8 +207,6 @@ func (a *stillAgent) text(ctx context.Context, file string) (Text, error) {
 	return Text{Content: text}, err
 }
 
-// ownersOf finds the packages of files, and whether those are as the packages
-// have them if that is asked for.
 func (a *stillAgent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
 	if a.owners == nil {
 		a.owners = readOwners(a)

@@ -67,6 +67,15 @@ func (w *which) reachFlags(cmd *cobra.Command) {
 
 // hosts are the servers that patterns stand for; all of the inventory without.
 func (w *which) hosts(ctx context.Context, a *app, patterns []string) ([]inventory.Host, error) {
+	hosts, err := w.selected(ctx, a, patterns)
+	if err != nil {
+		return nil, err
+	}
+	return hosts, w.complete(a, hosts)
+}
+
+// selected are the servers that patterns mean, as the inventory says it.
+func (w *which) selected(ctx context.Context, a *app, patterns []string) ([]inventory.Host, error) {
 	inventories := w.inventories
 	if env := os.Getenv("ADAMANT_INVENTORY"); len(inventories) == 0 && env != "" {
 		inventories = []string{env}
@@ -84,11 +93,7 @@ func (w *which) hosts(ctx context.Context, a *app, patterns []string) ([]invento
 	for _, n := range inv.Notes {
 		a.progress("note: %s: %s", n.Origin, n.Text)
 	}
-	hosts, err := inv.Select(patterns)
-	if err != nil {
-		return nil, err
-	}
-	return hosts, w.complete(a, hosts)
+	return inv.Select(patterns)
 }
 
 // complete adds what flags and the user say to what the inventory says.

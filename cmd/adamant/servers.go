@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/adamant-sh/adamant/internal/agent"
 	"github.com/adamant-sh/adamant/internal/inventory"
 	"github.com/adamant-sh/adamant/internal/remote"
 	"github.com/adamant-sh/adamant/internal/visit"
@@ -34,8 +35,11 @@ Host keys are always verified.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newServersListCommand(a), newServersCompareCommand(a), newServersSnapshotCommand(a), newServersWatchCommand(a), newServersUpdateCommand(a), newServersHistoryCommand(a), newServersPlanCommand(a), newServersCaptureCommand(a), newServersReplaceCommand(a),
-		newServersAgentCommand(a), newServersChangeCommand(a), newServersPartCommand(a))
+	cmd.AddCommand(newServersListCommand(a), newServersCompareCommand(a), newServersSnapshotCommand(a), newServersWatchCommand(a), newServersUpdateCommand(a), newServersHistoryCommand(a), newServersPlanCommand(a), newServersCaptureCommand(a), newServersReplaceCommand(a))
+	for _, c := range agent.Commands(a.in, a.out) {
+		c.Hidden = true
+		cmd.AddCommand(c)
+	}
 	return cmd
 }
 
@@ -147,7 +151,7 @@ func (a *app) visitOptions() (visit.Options, error) {
 	if err != nil {
 		return visit.Options{}, fmt.Errorf("find this program: %w", err)
 	}
-	program, err := visit.LoadProgram(self)
+	programs, err := visit.LoadPrograms(self)
 	if err != nil {
 		return visit.Options{}, err
 	}
@@ -155,7 +159,7 @@ func (a *app) visitOptions() (visit.Options, error) {
 		s, err := a.askSecret(prompt)
 		return s.Reveal(), err
 	}
-	return visit.Options{Program: program, Remote: remote.Options{AskPassword: ask}}, nil
+	return visit.Options{Programs: programs, Remote: remote.Options{AskPassword: ask}}, nil
 }
 
 // each calls f for all hosts, so many at the same time, and returns the errors in

@@ -1,4 +1,4 @@
-// Package plain reads servers on which this program does not run, by commands
+// Package plain reads servers on which no agent runs, by commands
 // that nearly all have: sh, find, stat, sha256sum, md5sum, sed, grep and cat, as
 // GNU and busybox have them. Nothing is written on the server.
 //

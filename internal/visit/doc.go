@@ -1,4 +1,4 @@
-// Package visit reaches servers: it connects over SSH, brings this program there
+// Package visit reaches servers: it connects over SSH, brings the agent there
 // if it is not there yet, and lets it answer as an agent for as long as it is
 // asked.
 //

@@ -16,9 +16,9 @@ import (
 
 // Options say how servers are visited.
 type Options struct {
-	Program *Program
-	Remote  remote.Options
-	Full    bool // read all files again, whatever the agent remembers
+	Programs Programs
+	Remote   remote.Options
+	Full     bool // read all files again, whatever the agent remembers
 }
 
 // A Visit is a server that is being asked.
@@ -31,17 +31,21 @@ type Visit struct {
 	end     func()          // of what stands for an agent
 }
 
-// ErrNoProgram says that this program does not run on a server.
-var ErrNoProgram = errors.New("this program does not run there")
+// ErrNoProgram says that neither an agent nor this program runs on a server.
+var ErrNoProgram = errors.New("no agent runs there")
 
-// start runs the program if it is there. $1 is its digest, $2 what it runs on; the
-// others are its arguments. Where no program can be run, one is not asked for
-// either.
+// start runs the program for the server's machine if it is there. $1 is a list of
+// machine=digest; the others are its arguments. Where no program can be run, one
+// is not asked for either.
 const start = `system=$(uname -sm)
 echo "$system"
-[ "$system" = "$2" ] || exit 0
+digest=
+for known in $1; do
+	[ "$system" != "Linux ${known%%=*}" ] || digest=${known#*=}
+done
+[ -n "$digest" ] || exit 0
 dir=$(eval echo "~$(id -un)")/.cache/adamant
-p=$dir/$1
+p=$dir/$digest
 if ! [ -x "$p" ]; then
 	umask 077
 	mkdir -p "$dir" && probe=$(mktemp "$dir/.new.XXXXXX") && chmod 700 "$probe" || { echo unwritable; exit 0; }
@@ -49,13 +53,13 @@ if ! [ -x "$p" ]; then
 	rm -f "$probe"
 	exit 0
 fi
-shift 2
+shift
 echo starting
 exec "$p" "$@" --cache "$dir/scan"
 `
 
 // Open connects to a server and waits until its agent has read it, or reads it by
-// plain commands if this program does not run there; the peer's Note says so. ctx
+// plain commands if no agent runs there; the peer's Note says so. ctx
 // must last as long as the visit.
 func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error) {
 	conn, err := remote.Dial(ctx, h, o.Remote)
@@ -72,7 +76,7 @@ func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error
 	if o.Full {
 		args = append(args, "--full")
 	}
-	if err = v.greet(ctx, o.Program, args); errors.Is(err, ErrNoProgram) {
+	if err = v.greet(ctx, o.Programs, args); errors.Is(err, ErrNoProgram) {
 		err = v.readPlainly(ctx, err)
 	}
 	if err != nil {
@@ -82,8 +86,8 @@ func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error
 }
 
 // greet starts the agent and waits until it has read the server.
-func (v *Visit) greet(ctx context.Context, p *Program, args []string) (err error) {
-	if v.session, err = launch(ctx, v.conn, v.Host, p, args); err != nil {
+func (v *Visit) greet(ctx context.Context, ps Programs, args []string) (err error) {
+	if v.session, err = launch(ctx, v.conn, v.Host, ps, args); err != nil {
 		return err
 	}
 	v.Peer, err = server.Greet(v.Host.Name, v.session.Stdout, v.session.Stdin)
@@ -116,9 +120,9 @@ func (v *Visit) readPlainly(ctx context.Context, why error) error {
 
 // launch starts the program with arguments of "servers", and sends it first if it
 // is not there.
-func launch(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args []string) (*remote.Session, error) {
+func launch(ctx context.Context, c *remote.Conn, h inventory.Host, ps Programs, args []string) (*remote.Session, error) {
 	for _, sent := range []bool{false, true} {
-		s, err := try(ctx, c, h, p, args)
+		s, p, err := try(ctx, c, h, ps, args)
 		if s != nil || err != nil {
 			return s, err
 		}
@@ -132,32 +136,34 @@ func launch(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, a
 	return nil, fmt.Errorf("%w: it was sent, and is not there", ErrNoProgram)
 }
 
-// try starts the program; there is no session if it is not there.
-func try(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args []string) (*remote.Session, error) {
+// try starts the program; there is no session if the one that it returns must be
+// sent first.
+func try(ctx context.Context, c *remote.Conn, h inventory.Host, ps Programs, args []string) (*remote.Session, *Program, error) {
 	s, err := c.Start(ctx, remote.Command{
-		Args: append([]string{"sh", "-c", start, "sh", p.digest, p.system(), "servers"}, args...), Sudo: h.Become.On,
+		Args: append([]string{"sh", "-c", start, "sh", ps.digests(), "servers"}, args...), Sudo: h.Become.On,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	system, err := line(s.Stdout)
 	if err != nil {
-		return nil, whyNot(s, err)
+		return nil, nil, whyNot(s, err)
 	}
-	if system != p.system() {
+	p := ps.find(system)
+	if p == nil {
 		s.Stdin.Close()
-		return nil, fmt.Errorf("%w: the server is %.80s, and this program is for Linux %s", ErrNoProgram, drift.Visible(system), p.machine)
+		return nil, nil, fmt.Errorf("%w: the server is %.80s, and there are agents for Linux %s", ErrNoProgram, drift.Visible(system), ps.machines())
 	}
 	state, err := line(s.Stdout)
 	if err != nil {
-		return nil, whyNot(s, err)
+		return nil, nil, whyNot(s, err)
 	}
 	switch state {
 	case "starting":
-		return s, nil
+		return s, p, nil
 	case "missing":
 		s.Stdin.Close()
-		return nil, s.Wait()
+		return nil, p, s.Wait()
 	}
 	s.Stdin.Close()
 	why := map[string]string{
@@ -165,9 +171,9 @@ func try(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args
 		"unwritable": "the home directory cannot be written to",
 	}[state]
 	if why == "" {
-		return nil, errElse
+		return nil, nil, errElse
 	}
-	return nil, fmt.Errorf("%w: %s", ErrNoProgram, why)
+	return nil, nil, fmt.Errorf("%w: %s", ErrNoProgram, why)
 }
 
 // maxLine bounds a line that is no frame, in bytes.

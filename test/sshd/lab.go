@@ -55,6 +55,7 @@ type Lab struct {
 	subnet  netip.Prefix
 	servers []*Server
 	ids     map[string]bool // namespaces made for the lab
+	closed  uint64          // when that was begun, as startOf counts
 }
 
 // Open makes an empty lab that ends with the test. Its servers have these packages
@@ -118,6 +119,7 @@ func (l *Lab) remember(pid int, kinds ...string) error {
 
 // close ends all servers and the lab, and fails the test if anything is left.
 func (l *Lab) close() {
+	l.closed = ticks()
 	for _, s := range l.servers {
 		s.kill()
 	}

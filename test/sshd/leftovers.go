@@ -1,11 +1,15 @@
 package sshd
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // leftovers lists what there still is of a lab that has ended. The kernel takes
@@ -21,11 +25,15 @@ func (l *Lab) leftovers() []string {
 	return left
 }
 
-// processes lists those in a namespace of the lab.
+// processes lists those in a namespace of the lab. One that began after the lab was
+// closed is not: the kernel gives a namespace the number of one that has ended.
 func (l *Lab) processes() []string {
 	var left []string
 	found, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
 	for _, process := range found {
+		if began, err := startOf(process); err != nil || began > l.closed {
+			continue
+		}
 		for _, kind := range []string{"net", "pid", "mnt"} {
 			if id, err := os.Readlink(filepath.Join(process, "ns", kind)); err == nil && l.ids[id] {
 				command, _ := os.ReadFile(filepath.Join(process, "comm"))
@@ -35,6 +43,30 @@ func (l *Lab) processes() []string {
 		}
 	}
 	return left
+}
+
+// startOf is when a process began, in ticks since the machine did: see
+// proc_pid_stat(5).
+func startOf(process string) (uint64, error) {
+	text, err := os.ReadFile(filepath.Join(process, "stat"))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 20 {
+		return 0, fmt.Errorf("%s/stat is malformed", process)
+	}
+	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+// ticks is the time now, as startOf counts: a hundredth of a second each, on
+// Linux as programs see it.
+func ticks() uint64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		panic(err) // there is that clock
+	}
+	return uint64(now.Sec)*100 + uint64(now.Nsec)/1e7
 }
 
 // mounts lists those on the lab's disks that this process sees.

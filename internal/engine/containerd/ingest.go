@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 // store writes an image's blobs, unpacks its layers and checks it, all at the
@@ -61,10 +62,28 @@ func (d *Daemon) writeBlob(ctx context.Context, l layer) error {
 	return d.writeContent(ctx, b.reader(), l.Descriptor, nil)
 }
 
+// An ingester writes content. containerd's own says that it is unavailable both
+// while somebody else writes the same and when the runtime ended, and whoever
+// writes waits for as long as it says so: for ever, that is. This one says which.
+type ingester struct{ d *Daemon }
+
+func (i ingester) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
+	w, err := i.d.client.ContentStore().Writer(ctx, opts...)
+	if !errdefs.IsUnavailable(err) {
+		return w, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answersWithin)
+	defer cancel()
+	if _, dead := i.d.cri.Version(ctx, &runtimeapi.VersionRequest{}); dead != nil {
+		return nil, fmt.Errorf("write content: %w", dead)
+	}
+	return nil, err
+}
+
 func (d *Daemon) writeContent(ctx context.Context, r io.Reader, desc ocispec.Descriptor, labels map[string]string) error {
 	store := d.client.ContentStore()
 	ref := "adamant-" + desc.Digest.String()
-	err := content.WriteBlob(ctx, store, ref, r, ocispec.Descriptor{Digest: desc.Digest, Size: desc.Size}, content.WithLabels(labels))
+	err := content.WriteBlob(ctx, ingester{d}, ref, r, ocispec.Descriptor{Digest: desc.Digest, Size: desc.Size}, content.WithLabels(labels))
 	if err == nil || errdefs.IsAlreadyExists(err) {
 		return nil
 	}

@@ -136,7 +136,7 @@ func (d *Daemon) writeLayer(ctx context.Context, m made) (ocispec.Descriptor, er
 	}
 	defer program.Close()
 	ref := "adamant-layer-" + m.name
-	w, err := content.OpenWriter(ctx, d.client.ContentStore(), content.WithRef(ref))
+	w, err := content.OpenWriter(ctx, ingester{d}, content.WithRef(ref))
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}

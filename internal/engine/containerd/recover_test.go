@@ -1,6 +1,7 @@
 package containerd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
@@ -296,5 +298,19 @@ func TestTheMachineIsAsBefore(t *testing.T) {
 		if !strings.HasPrefix(rule, "-P ") {
 			t.Errorf("rule %q is left", rule)
 		}
+	}
+}
+
+// A runtime that ends while an image is loaded ends the loading, too: nobody
+// waits for it for ever.
+func TestWriteWhenTheRuntimeEnded(t *testing.T) {
+	d, _ := startTest(t)
+	killDaemon(t, d)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	content := []byte("content")
+	err := d.writeContent(ctx, bytes.NewReader(content), describe("text/plain", content), nil)
+	if err == nil || !cri.IsUnavailable(err) || ctx.Err() != nil {
+		t.Errorf("got %v, want that the runtime does not answer", err)
 	}
 }

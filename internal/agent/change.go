@@ -27,7 +27,7 @@ tells how far it is, and confirm lets it stay. What it knows is below
 ` + change.Dir + `.`,
 		Example: `  adamant servers change list
   adamant servers change revert 20261125-101500-ab12cd-web-1 'it was wrong'`,
-		Args:   cobra.RangeArgs(1, 3),
+		Args: cobra.RangeArgs(1, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := changer{a, change.NewStore(change.Dir), cache}
 			id, why := "", "on demand"

@@ -28,7 +28,7 @@ part of a plan, which it reads as JSON: a layer of the image, a data directory, 
 the secrets. It can also count connections to ports. It changes nothing.`,
 		Example: `  adamant servers part plan
   adamant servers part layer packages --root /mnt/disk`,
-		Args:   cobra.RangeArgs(1, 2),
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := tree.OpenRoot(root)
 			if err != nil {

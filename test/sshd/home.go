@@ -17,13 +17,18 @@ var logins = []string{
 // WriteHome writes what it takes to reach servers: an inventory hosts.ini with
 // all of them in the group web, and in home/.ssh their host keys and the lab's
 // key. The first is reached as root, the second through sudo without a password,
-// the third with one, and so on.
+// the third with one, and so on. Those with a Link are reached by it.
 func (l *Lab) WriteHome(dir string, servers []*Server) error {
 	var hosts, known strings.Builder
 	hosts.WriteString("[web]\n")
 	for i, s := range servers {
-		fmt.Fprintf(&hosts, "%s ansible_host=%s ansible_port=%d %s\n", s.Name, s.Addr, s.Port, logins[i%len(logins)])
 		known.WriteString(s.KnownHostsLine)
+		addr, port := s.Addr, s.Port
+		if s.link != nil {
+			addr, port = s.link.Addr, s.link.Port
+			known.WriteString(s.knownHosts(addr, port))
+		}
+		fmt.Fprintf(&hosts, "%s ansible_host=%s ansible_port=%d %s\n", s.Name, addr, port, logins[i%len(logins)])
 	}
 	key, err := os.ReadFile(l.KeyFile)
 	if err != nil {

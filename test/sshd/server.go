@@ -40,6 +40,7 @@ type Server struct {
 	lab    *Lab
 	number int
 	disk   string
+	link   *Link       // by which it is reached, nil for none
 	pid    int         // of its first process, 0 when it is off
 	first  *os.Process // has that pid
 	parent *exec.Cmd   // waits for it
@@ -57,7 +58,7 @@ func (l *Lab) Start(name string, opts Options) *Server {
 	if err := s.makeDisk(opts); err != nil {
 		l.t.Fatalf("sshd: disk of %s: %v", name, err)
 	}
-	s.KnownHostsLine = s.knownHosts()
+	s.KnownHostsLine = s.knownHosts(s.Addr, s.Port)
 	l.servers = append(l.servers, s)
 	if err := s.boot(); err != nil {
 		l.t.Fatalf("sshd: start %s: %v\n%s", name, err, s.Log())
@@ -65,10 +66,10 @@ func (l *Lab) Start(name string, opts Options) *Server {
 	return s
 }
 
-func (s *Server) knownHosts() string {
-	host := s.Addr
-	if s.Port != 22 {
-		host = fmt.Sprintf("[%s]:%d", s.Addr, s.Port)
+func (s *Server) knownHosts(addr string, port int) string {
+	host := addr
+	if port != 22 {
+		host = fmt.Sprintf("[%s]:%d", addr, port)
 	}
 	var lines strings.Builder
 	for _, key := range s.HostKeys {

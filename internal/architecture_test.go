@@ -41,6 +41,7 @@ var layers = []struct {
 	{[]string{"internal/manifest"}, "reads and edits YAML without a runtime"},
 	{[]string{"internal/overlay"}, "turns an overlay's directories into trees and finds their image"},
 	{[]string{"internal/rollout"}, "decides how instances replace each other, wherever they run"},
+	{[]string{"internal/message"}, "reads what another machine wrote, within bounds, and knows no meaning"},
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
 	{[]string{"internal/scan"}, "reads a whole root fast, and judges nothing of it"},

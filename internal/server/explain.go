@@ -93,7 +93,8 @@ func (e *explainer) addFile(d Difference) {
 		pkg.Files = append(pkg.Files, d.Key)
 		return
 	case slices.Contains(accountFiles, d.Key):
-		for _, c := range e.causes {
+		for _, key := range e.order {
+			c := e.causes[key]
 			if c.Kind == ByAccount && slices.Equal(c.Odd, d.Odd) {
 				c.Files = append(c.Files, d.Key)
 				return

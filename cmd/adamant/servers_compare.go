@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/spf13/cobra"
 
@@ -121,11 +122,19 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		}
 	}
 	if right.name != "" && base == nil {
-		return server.Comparison{}, errors.New(right.name + ", the baseline, was not reached: " + unreached[right.name])
+		return server.Comparison{}, noBaseline(right.name, unreached[right.name])
 	}
 	c, err := server.Compare(ctx, peers, base)
-	c.Unreached = unreached
+	var lost *server.PeerError
+	if errors.As(err, &lost) {
+		err = noBaseline(lost.Name, lost.Err.Error())
+	}
+	maps.Copy(c.Unreached, unreached)
 	return c, err
+}
+
+func noBaseline(name, why string) error {
+	return errors.New(name + ", the baseline, was not reached: " + why)
 }
 
 func (a *app) printComparison(c server.Comparison, o report.ServersOptions) error {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,8 +50,24 @@ type Comparison struct {
 // Compare asks the agents on servers, and compares what they say. It needs no
 // server that is right: most decide, and where there is no majority it says so.
 // If baseline is one of them, all others deviate from it. What is equal on all
-// is not asked for.
+// is not asked for. One that is lost meanwhile, or whose agent lies, is unreached,
+// and the others are compared without it.
 func Compare(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison, error) {
+	unreached := map[string]string{}
+	for {
+		c, err := compareOnce(ctx, peers, baseline)
+		c.Unreached = unreached
+		var lost *PeerError
+		if !errors.As(err, &lost) || ctx.Err() != nil || baseline != nil && baseline.Name == lost.Name {
+			return c, err
+		}
+		unreached[lost.Name] = lost.Err.Error()
+		peers = slices.DeleteFunc(slices.Clone(peers), func(p *Peer) bool { return p.Name == lost.Name })
+	}
+}
+
+// compareOnce fails with the first server that does.
+func compareOnce(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison, error) {
 	c := Comparison{Entries: map[string]int{}, Expected: map[Expected]int{}, Alarms: []Alarm{}, Unknowns: map[string][]Unknown{}, Notes: map[string]string{}}
 	for _, p := range peers {
 		if slices.Contains(c.Servers, p.Name) {

@@ -18,6 +18,9 @@ import (
 // are not compared file by file.
 const maxDifferences = 500_000
 
+// maxListed bounds what one server lists of one level of directories.
+const maxListed = 2_000_000
+
 // maxDepth is deeper than any path that a program can name.
 const maxDepth = 4096
 
@@ -37,7 +40,10 @@ func fileDifferences(ctx context.Context, peers []*Peer, j jury) ([]Difference, 
 	level := []string{"/"}
 	has := map[string][]*Peer{"/": peers} // who has a directory
 	for depth := 0; len(level) > 0; depth++ {
-		if depth > maxDepth || len(level) > maxDifferences {
+		switch {
+		case depth > maxDepth:
+			return nil, has[level[0]][0].wrong("there is no end of directories")
+		case len(level) > maxDifferences:
 			return nil, fmt.Errorf("%w: there is no end of directories", ErrTooDifferent)
 		}
 		found, err := listAll(ctx, level, has)
@@ -96,6 +102,7 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[st
 	for p, dirs := range wanted {
 		g.Go(func() error {
 			var got [][]Node
+			listed := 0
 			for part := range slices.Chunk(dirs, dirsPerRequest) {
 				if ctx.Err() != nil {
 					return ctx.Err()
@@ -105,6 +112,12 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[st
 					return err
 				}
 				got = append(got, nodes...)
+				for _, dir := range nodes {
+					listed += len(dir)
+				}
+				if listed > maxListed {
+					return p.wrong("there is no end of files")
+				}
 			}
 			results <- listing{p, dirs, got}
 			return nil

@@ -8,28 +8,37 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/message"
 )
 
 // maxFrame bounds one message, in bytes. A server may be hostile.
-const maxFrame = 64 << 20
+const maxFrame = message.MaxSize
 
 // errFrame says that what was read is no message.
 var errFrame = errors.New("the other side does not speak the agent's protocol")
 
-// writeFrame writes v as JSON after its length in decimal and a line break.
-func writeFrame(w io.Writer, v any) error {
+// frame is v as JSON after its length in decimal and a line break.
+func frame(v any) ([]byte, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(data) > maxFrame {
-		return fmt.Errorf("a message of %d bytes is too large", len(data))
+		return nil, fmt.Errorf("a message of %d bytes is too large", len(data))
 	}
-	_, err = w.Write(append([]byte(strconv.Itoa(len(data))+"\n"), data...))
+	return append([]byte(strconv.Itoa(len(data))+"\n"), data...), nil
+}
+
+func writeFrame(w io.Writer, v any) error {
+	data, err := frame(v)
+	if err == nil {
+		_, err = w.Write(data)
+	}
 	return err
 }
 
-// readFrame reads what writeFrame wrote. At the end of the stream it returns
+// readFrame reads a frame. At the end of the stream it returns
 // io.EOF.
 func readFrame(r *bufio.Reader, v any) error {
 	head, err := readLine(r)
@@ -47,7 +56,7 @@ func readFrame(r *bufio.Reader, v any) error {
 	if len(data) < n {
 		return io.ErrUnexpectedEOF
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	if err := message.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("%w: %w", errFrame, err)
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/message"
 )
 
 // A Peer asks the agent on one server. It is used by one goroutine at a time.
@@ -26,15 +26,34 @@ type Peer struct {
 	r *bufio.Reader
 }
 
-// Greet waits until the agent on a server has read it.
+// A PeerError is that a server was lost while it was asked, or that there is no
+// honest agent on it. It answers no more.
+type PeerError struct {
+	Name string
+	Err  error
+}
+
+func (e *PeerError) Error() string { return e.Name + ": " + e.Err.Error() }
+func (e *PeerError) Unwrap() error { return e.Err }
+
+// errRefused says that an agent could not do what it was asked. It still answers.
+var errRefused = errors.New("the agent says")
+
+// maxFacts bounds what is said of a server beside its files.
+const maxFacts = 100_000
+
+// Greet waits until the agent on a server has read it. An error is a *PeerError.
 func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
 	p := &Peer{Name: name, w: w, r: bufio.NewReader(r)}
 	var h hello
 	if err := readFrame(p.r, &h); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, orLost(err))
+		return nil, &PeerError{name, orLost(err)}
 	}
 	if h.Version != Version {
-		return nil, fmt.Errorf("%s: the agent speaks version %d of the protocol, want %d", name, h.Version, Version)
+		return nil, &PeerError{name, fmt.Errorf("the agent speaks version %d of the protocol, want %d", h.Version, Version)}
+	}
+	if n := len(h.Facts) + len(h.Summary.Unknowns) + len(h.Summary.Identities); n > maxFacts {
+		return nil, p.wrong("it tells %d facts of itself, more than %d", n, maxFacts)
 	}
 	p.Live, p.Summary, p.Facts, p.NoXattrs = h.Live, h.Summary, h.Facts, h.NoXattrs
 	return p, nil
@@ -48,26 +67,36 @@ func orLost(err error) error {
 	return err
 }
 
+// maxRefusal is how much is told of why an agent refused, in bytes.
+const maxRefusal = 400
+
+// ask asks for one thing. An error is a *PeerError.
 func (p *Peer) ask(req request) (response, error) {
 	var resp response
-	err := writeFrame(p.w, req)
+	question, err := frame(req)
 	if err == nil {
+		_, _ = p.w.Write(question) // an agent that does not take it says why
 		err = readFrame(p.r, &resp)
 	}
 	if err == nil && resp.Error != "" {
-		err = errors.New(drift.Visible(resp.Error))
+		err = fmt.Errorf("%w: %s", errRefused, message.Quote(resp.Error, maxRefusal))
 	}
 	if err != nil {
-		return resp, fmt.Errorf("%s: %w", p.Name, orLost(err))
+		return resp, &PeerError{p.Name, orLost(err)}
 	}
 	return resp, nil
+}
+
+// wrong is an answer that no honest agent gives.
+func (p *Peer) wrong(format string, args ...any) error {
+	return &PeerError{p.Name, fmt.Errorf("%w: %s", errFrame, fmt.Sprintf(format, args...))}
 }
 
 // list returns what is in directories.
 func (p *Peer) list(dirs []string) ([][]Node, error) {
 	resp, err := p.ask(request{List: dirs})
 	if err == nil && len(resp.Listed) != len(dirs) {
-		err = fmt.Errorf("%s: %w: %d directories are listed, want %d", p.Name, errFrame, len(resp.Listed), len(dirs))
+		err = p.wrong("%d directories are listed, want %d", len(resp.Listed), len(dirs))
 	}
 	return resp.Listed, err
 }
@@ -75,8 +104,8 @@ func (p *Peer) list(dirs []string) ([][]Node, error) {
 // read returns the text of a file.
 func (p *Peer) read(file string) (Text, error) {
 	resp, err := p.ask(request{Read: file})
-	if err == nil && resp.Text == nil {
-		err = fmt.Errorf("%s: %w: no text", p.Name, errFrame)
+	if err == nil && (resp.Text == nil || len(resp.Text.Content) > maxShown) {
+		err = p.wrong("no text of a file that is shown")
 	}
 	if err != nil {
 		return Text{}, err
@@ -97,7 +126,7 @@ func (p *Peer) packages(files []string) ([]Owner, error) {
 func (p *Peer) askOwners(files []string, req request) ([]Owner, error) {
 	resp, err := p.ask(req)
 	if err == nil && len(resp.Owners) != len(files) {
-		err = fmt.Errorf("%s: %w: %d owners, want %d", p.Name, errFrame, len(resp.Owners), len(files))
+		err = p.wrong("%d owners, want %d", len(resp.Owners), len(files))
 	}
 	return resp.Owners, err
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -70,11 +71,11 @@ func pair(peers []*Peer, d Difference) (a, b *Peer) {
 // show reads a file on both servers. That one of them has it no more is no
 // error: it changed meanwhile.
 func (d *Difference) show(a, b *Peer) error {
-	before, err := a.read(d.Key)
+	before, err := a.readIf(d.Key)
 	if err != nil {
 		return err
 	}
-	after, err := b.read(d.Key)
+	after, err := b.readIf(d.Key)
 	if err != nil {
 		return err
 	}
@@ -87,4 +88,13 @@ func (d *Difference) show(a, b *Peer) error {
 		d.Hidden = drift.Visible(d.Hidden)
 	}
 	return nil
+}
+
+// readIf is read, of a file that may not be there any more.
+func (p *Peer) readIf(file string) (Text, error) {
+	text, err := p.read(file)
+	if errors.Is(err, errRefused) {
+		return Text{Hidden: err.Error()}, nil
+	}
+	return text, err
 }

@@ -94,7 +94,8 @@ func compress(path string) ([]byte, error) {
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is good
 	_, err = io.Copy(z, f)
-	return b.Bytes(), errors.Join(err, z.Close())
+	err = errors.Join(err, z.Close()) // it writes the end
+	return b.Bytes(), err
 }
 
 // find returns the program for a system, as uname -sm says it; nil if there is

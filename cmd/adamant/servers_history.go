@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/change"
 	"github.com/adamant-sh/adamant/internal/update"
 )
 
@@ -116,7 +117,7 @@ const listed = 30
 func (a *app) printChange(res update.Result) {
 	fmt.Fprintln(a.out, printable(fmt.Sprintf("%s: %s", res.Server, res.Outcome)))
 	if res.Cause != "" {
-		fmt.Fprintln(a.out, printable("  "+strings.ReplaceAll(res.Cause, "\n", " ")))
+		fmt.Fprintln(a.out, printable("  "+oneLine(res.Cause)))
 	}
 	for i, f := range res.Change.Facts {
 		if i == listed {
@@ -142,5 +143,20 @@ func (a *app) printChange(res update.Result) {
 			mark = "-"
 		}
 		fmt.Fprintln(a.out, printable("  "+mark+" "+f.Path))
+	}
+	a.printLeft(res.Change.Undo)
+}
+
+// printLeft lists what could not be taken back.
+func (a *app) printLeft(u *change.Undo) {
+	if u == nil {
+		return
+	}
+	for i, left := range u.Left {
+		if i == listed {
+			fmt.Fprintf(a.out, "  … and %d more\n", u.LeftCount-i)
+			break
+		}
+		fmt.Fprintln(a.out, printable("  not as it was: "+left))
 	}
 }

@@ -319,7 +319,7 @@ func (a *app) printResult(r update.Result) {
 		line += ", failed"
 	}
 	if r.Cause != "" {
-		line += ": " + r.Cause
+		line += ": " + oneLine(r.Cause)
 	}
 	a.progress("%s", line)
 }
@@ -342,6 +342,9 @@ func (a *app) printRun(r update.Record) error {
 	return nil
 }
 
+// oneLine keeps a server's words from looking like lines of ours.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
+
 func (a *app) printRunText(r update.Record) {
 	for _, res := range r.Results {
 		line := fmt.Sprintf("%s: %s", res.Server, res.Outcome)
@@ -360,14 +363,14 @@ func (a *app) printRunText(r update.Record) {
 			}
 		}
 		if res.Cause != "" {
-			line += "; " + res.Cause
+			line += "; " + oneLine(res.Cause)
 		}
 		fmt.Fprintln(a.out, printable(line))
 	}
 	if r.Stopped != "" {
-		fmt.Fprintln(a.out, printable("stopped: "+r.Stopped))
+		fmt.Fprintln(a.out, printable("stopped: "+oneLine(r.Stopped)))
 	}
-	fmt.Fprintln(a.out, printable(r.Statement))
+	fmt.Fprintln(a.out, printable(oneLine(r.Statement)))
 	if r.Worst() != "" && r.Action != update.Revert {
 		a.progress("hint: adamant servers update --resume takes up what failed, --undo takes all of it back; run %d, see adamant servers history %d", r.Number, r.Number)
 	}

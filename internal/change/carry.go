@@ -11,7 +11,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-// maxFiles bounds how many changed files are told one by one.
+// maxFiles bounds how many changed files are told one by one. To take a change
+// back, all of them are kept.
 const maxFiles = 5000
 
 // A Carrier carries out one change.
@@ -19,6 +20,8 @@ type Carrier struct {
 	store Store
 	job   Job
 	state State
+	files []server.FileChange // all that changed
+	lost  error               // why those are not all known
 	root  *tree.Root
 	cache string // of scans
 }
@@ -138,11 +141,12 @@ func (c *Carrier) check(ctx context.Context, before survey) {
 		return
 	}
 	c.state.Facts = server.FactChanges(before.facts, after.facts)
-	files, err := server.FileChanges(before.scan, after.scan)
-	if err != nil {
+	if c.files, err = server.FileChanges(before.scan, after.scan); err != nil {
 		c.fail(err)
 	}
-	c.state.Count, c.state.Files = len(files), files[:min(len(files), maxFiles)]
+	if err := c.keepFiles(); err != nil {
+		c.fail(sentence("keep which files changed", err))
+	}
 	c.state.Unknowns = after.scan.Summary().Unknowns
 	for _, p := range c.job.Packages {
 		if why := wrong(p, after.facts); why != "" {

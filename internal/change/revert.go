@@ -51,10 +51,8 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 		return c.state, err
 	}
 	defer mine.Close()
-	if c.state.Stage == Interrupted {
-		if err := c.whatChanged(ctx); err != nil {
-			return c.state, err
-		}
+	if err := c.recall(ctx); err != nil {
+		return c.state, err
 	}
 	err = c.revert(ctx, why)
 	return c.state, err
@@ -62,16 +60,14 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 
 // revert takes a change back: packages first, for they bring files.
 func (c *Carrier) revert(ctx context.Context, why string) error {
-	if len(c.state.Files) < c.state.Count { // not all are told: all that was saved goes back
-		if err := c.whatChanged(ctx); err != nil {
-			return err
-		}
+	u := &Undo{Why: why, At: time.Now()}
+	if c.lost != nil {
+		u.Cause = c.lost.Error()
 	}
-	c.state.Undo = &Undo{Why: why, At: time.Now()}
+	c.state.Undo = u
 	if err := c.enter(Reverting); err != nil {
 		return err
 	}
-	u := c.state.Undo
 	// The network comes first: packages may have to be fetched. It comes last, too:
 	// they may have touched it.
 	for _, step := range []func(context.Context) error{
@@ -119,7 +115,7 @@ func (c *Carrier) revertFiles(ctx context.Context) error {
 	saved := c.job.saved()
 	wanted := map[string]bool{}
 	var errs []error
-	for _, f := range slices.Backward(c.state.Files) {
+	for _, f := range slices.Backward(c.files) {
 		if !isBelow(f.Path, saved) {
 			continue
 		}
@@ -134,20 +130,33 @@ func (c *Carrier) revertFiles(ctx context.Context) error {
 	}
 	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
 	if err != nil {
-		return errors.Join(append(errs, sentence("read what was saved", err))...)
+		return several(append(errs, sentence("read what was saved", err)))
 	}
 	defer archive.Close()
 	r, w := io.Pipe()
+	picked := make(chan int, 1)
 	go func() {
 		n, err := pick(archive, w, wanted)
-		c.state.Undo.Restored = n
 		w.CloseWithError(err)
+		picked <- n
 	}()
 	if err := c.root.Extract(ctx, r, "/", tree.ExtractOptions{Devices: true}); err != nil {
 		errs = append(errs, err)
 	}
 	r.Close()
-	return errors.Join(errs...)
+	c.state.Undo.Restored = <-picked
+	return several(errs)
+}
+
+// several is the first of errors, and how many more there are.
+func several(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return fmt.Errorf("%w; and %d more", errs[0], len(errs)-1)
 }
 
 // pick copies from an archive what is wanted, and counts it.
@@ -191,14 +200,11 @@ func (c *Carrier) findLeft(ctx context.Context) error {
 			left = append(left, key)
 		}
 	}
-	for _, f := range c.state.Files {
+	for _, f := range c.files {
 		if !f.Derived && f.Before != fromSaved && now.scan.At(f.Path) != f.Before {
 			left = append(left, f.Path)
 		}
 	}
-	if len(left) > maxLeft {
-		left = append(left[:maxLeft], fmt.Sprintf("and %d more", len(left)-maxLeft))
-	}
-	c.state.Undo.Left = left
+	c.state.Undo.LeftCount, c.state.Undo.Left = len(left), left[:min(len(left), maxLeft)]
 	return nil
 }

@@ -87,6 +87,38 @@ func (c *Carrier) remembered() (memory, error) {
 	return m, nil
 }
 
+// keepFiles notes in the state what files changed, and beside it what of that is
+// too much for it.
+func (c *Carrier) keepFiles() error {
+	c.state.Count, c.state.Files = len(c.files), c.files[:min(len(c.files), maxFiles)]
+	if c.state.Count == len(c.state.Files) {
+		return nil
+	}
+	return durable.Write(c.store.path(c.job.ID, "files"), 0o600, func(w io.Writer) error {
+		return json.NewEncoder(w).Encode(c.files)
+	})
+}
+
+// recall finds out again what files an earlier change changed. If that is known
+// only of those that were saved, it is part of the undo's cause.
+func (c *Carrier) recall(ctx context.Context) error {
+	if c.state.Stage == Interrupted {
+		return c.whatChanged(ctx)
+	}
+	if c.files = c.state.Files; len(c.files) == c.state.Count {
+		return nil
+	}
+	text, err := os.ReadFile(c.store.path(c.job.ID, "files"))
+	if err == nil {
+		err = json.Unmarshal(text, &c.files)
+	}
+	if err == nil {
+		return nil
+	}
+	c.lost = sentence("find out which other files changed", err)
+	return c.whatChanged(ctx)
+}
+
 // fromSaved stands for what a file was whose state is known only from what was
 // saved.
 const fromSaved = "saved"
@@ -103,7 +135,7 @@ func (c *Carrier) whatChanged(ctx context.Context) error {
 		return err
 	}
 	c.state.Facts = server.FactChanges(m.Facts, now.facts)
-	had := map[string]bool{}
+	had := map[string]tree.Kind{}
 	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
 	if err != nil {
 		return sentence("read what was saved", err)
@@ -117,19 +149,41 @@ func (c *Carrier) whatChanged(ctx context.Context) error {
 		if err != nil {
 			return sentence("read what was saved", err)
 		}
-		had[path.Clean("/"+h.Name)] = true
+		had[path.Clean("/"+h.Name)] = kindOf(h)
 	}
-	c.state.Files = nil
+	c.files = nil
 	for _, dir := range c.job.saved() {
 		for _, p := range now.scan.Below(dir) {
-			if !had[p] {
-				c.state.Files = append(c.state.Files, server.FileChange{Path: p, After: now.scan.At(p)})
+			if _, ok := had[p]; !ok {
+				c.files = append(c.files, server.FileChange{Path: p, After: now.scan.At(p)})
 			}
 		}
 	}
-	for p := range had {
-		c.state.Files = append(c.state.Files, server.FileChange{Path: p, Before: fromSaved, After: now.scan.At(p)})
+	for p, kind := range had {
+		f := server.FileChange{Path: p, Before: fromSaved, After: now.scan.At(p)}
+		if e, err := c.root.Lstat(p); err == nil && e.Kind != kind {
+			f.Fields = []string{tree.FieldType}
+		}
+		c.files = append(c.files, f)
 	}
-	slices.SortFunc(c.state.Files, func(a, b server.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
+	slices.SortFunc(c.files, func(a, b server.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
+	c.state.Files = c.files[:min(len(c.files), maxFiles)]
 	return nil
+}
+
+// kindOf is what an archive's entry is of.
+func kindOf(h *tar.Header) tree.Kind {
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return tree.Directory
+	case tar.TypeSymlink:
+		return tree.Symlink
+	case tar.TypeFifo:
+		return tree.FIFO
+	case tar.TypeChar:
+		return tree.CharDevice
+	case tar.TypeBlock:
+		return tree.BlockDevice
+	}
+	return tree.Regular
 }

@@ -53,12 +53,20 @@ type State struct {
 
 // An Undo is how a change was taken back, and what of it is still there.
 type Undo struct {
-	Why      string    `json:"why"`
-	At       time.Time `json:"at"`
-	Restored int       `json:"restored"`           // files
-	Packages []string  `json:"packages,omitempty"` // that got back their version
-	Left     []string  `json:"left,omitempty"`     // what is not as it was
-	Cause    string    `json:"cause,omitempty"`    // why not
+	Why       string    `json:"why"`
+	At        time.Time `json:"at"`
+	Restored  int       `json:"restored"`            // files
+	Packages  []string  `json:"packages,omitempty"`  // that got back their version
+	Left      []string  `json:"left,omitempty"`      // what is not as it was, the first of it
+	LeftCount int       `json:"leftCount,omitempty"` // of all that is not
+	Cause     string    `json:"cause,omitempty"`     // why not
+}
+
+// Brief is a state without what changed: what is told while there is more to
+// come. A server that waits to be confirmed must not send it all first.
+func (s State) Brief() State {
+	s.Output, s.Facts, s.Files, s.Unknowns = "", nil, nil, nil
+	return s
 }
 
 // Changed reports whether anything is different.

@@ -44,7 +44,7 @@ func (r Result) CanUndo() bool {
 func judge(st change.State, err error) Result {
 	r := Result{Change: st, Failed: st.Failed, Cause: st.Cause}
 	switch {
-	case err != nil && st.ID == "":
+	case err != nil && st.Stage == "":
 		r.Outcome, r.Failed, r.Cause = Unreachable, true, err.Error()
 	case err != nil:
 		r.Outcome, r.Failed, r.Cause = Unreachable, true, fmt.Sprintf("it was %s when it was last heard of: %v", st.Stage, err)
@@ -77,14 +77,14 @@ func whyReverted(st change.State) string {
 	if st.Undo.Cause != "" {
 		return why + "; it could not be taken back: " + st.Undo.Cause
 	}
-	if n := len(st.Undo.Left); n > 0 {
-		return fmt.Sprintf("%s; not as it was: %s%s", why, st.Undo.Left[0], andMore(n-1))
+	if len(st.Undo.Left) > 0 {
+		return fmt.Sprintf("%s; not as it was: %s%s", why, st.Undo.Left[0], andMore(st.Undo.LeftCount-1))
 	}
 	return why
 }
 
 func andMore(n int) string {
-	if n == 0 {
+	if n <= 0 {
 		return ""
 	}
 	return fmt.Sprintf(" and %d more", n)

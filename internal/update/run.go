@@ -195,6 +195,7 @@ func Undo(ctx context.Context, f Fleet, before Record, o Options, r *Record, sav
 			continue
 		}
 		st, err := f.Revert(ctx, i, id, "run "+r.ID+" takes it back")
+		st.Files = st.Files[:min(len(st.Files), maxRecorded)]
 		*res = undone(*res, st, err)
 		errs = append(errs, save())
 		if o.Saw != nil {
@@ -215,7 +216,7 @@ func undone(res Result, st change.State, err error) Result {
 		res.Outcome, res.Failed, res.Cause = Unreachable, true, err.Error()
 	case st.Undo == nil:
 		res.Outcome = Unchanged
-	case st.Undo.Cause != "" || len(st.Undo.Left) > 0:
+	case st.Stage != change.Reverted || st.Undo.Cause != "" || len(st.Undo.Left) > 0:
 		res.Outcome, res.Failed, res.Cause = Half, true, whyReverted(st)
 	default:
 		res.Outcome = RolledBack

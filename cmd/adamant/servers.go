@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -51,6 +52,7 @@ type which struct {
 	askSudo     bool
 	askPassword bool
 	parallel    int
+	patience    time.Duration
 }
 
 func (w *which) flags(cmd *cobra.Command) {
@@ -67,6 +69,7 @@ func (w *which) reachFlags(cmd *cobra.Command) {
 	flags.BoolVarP(&w.askSudo, "ask-sudo-password", "K", false, "ask once for sudo's password, for servers that have none in the inventory")
 	flags.BoolVarP(&w.askPassword, "ask-password", "k", false, "ask once for the password to log in, for servers that have none in the inventory")
 	flags.IntVar(&w.parallel, "parallel", 20, "servers that are asked at the same time")
+	flags.DurationVar(&w.patience, "patience", time.Hour, "how long a server may take to be read and to answer")
 }
 
 // hosts are the servers that patterns stand for; all of the inventory without.
@@ -145,8 +148,8 @@ func (a *app) askSecret(prompt string) (inventory.Secret, error) {
 	return inventory.NewSecret(string(text)), nil
 }
 
-// options are how this program visits servers.
-func (a *app) visitOptions() (visit.Options, error) {
+// visits is how this program visits servers.
+func (w *which) visits(a *app) (visit.Options, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return visit.Options{}, fmt.Errorf("find this program: %w", err)
@@ -159,7 +162,7 @@ func (a *app) visitOptions() (visit.Options, error) {
 		s, err := a.askSecret(prompt)
 		return s.Reveal(), err
 	}
-	return visit.Options{Programs: programs, Remote: remote.Options{AskPassword: ask}}, nil
+	return visit.Options{Programs: programs, Remote: remote.Options{AskPassword: ask}, Patience: w.patience}, nil
 }
 
 // each calls f for all hosts, so many at the same time, and returns the errors in

@@ -15,7 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/agent"
 	"github.com/adamant-sh/adamant/internal/capture"
 	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/inventory"
@@ -78,7 +77,7 @@ func (c *captureFlags) do(ctx context.Context, a *app, h inventory.Host) error {
 	if err := makeEmpty(c.out); err != nil {
 		return err
 	}
-	o, err := a.visitOptions()
+	o, err := c.visits(a)
 	if err != nil {
 		return err
 	}
@@ -152,25 +151,14 @@ func (s *capturing) survey(ctx context.Context) error {
 	for _, e := range s.flags.exclude {
 		args = append(args, "--exclude", e)
 	}
-	var b limited
-	if err := s.link.Run(ctx, args, strings.NewReader(""), &b); err != nil {
+	var err error
+	if s.text, err = s.link.Ask(ctx, args); err != nil {
 		return fmt.Errorf("survey %s: %w", s.name, err)
 	}
-	s.text = b.Bytes()
 	if err := json.Unmarshal(s.text, &s.plan); err != nil {
 		return fmt.Errorf("survey %s: %w", s.name, err)
 	}
 	return durable.WriteFile(filepath.Join(s.dir, "plan.json"), s.text, 0o644)
-}
-
-// limited is a buffer that takes no more than a plan may have.
-type limited struct{ bytes.Buffer }
-
-func (l *limited) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > agent.MaxPlan {
-		return 0, errors.New("the server's plan is too large")
-	}
-	return l.Buffer.Write(p)
 }
 
 func (s *capturing) build(ctx context.Context) error {

@@ -43,7 +43,7 @@ reached or something could not be read.`,
 			if err != nil {
 				return err
 			}
-			vo, err := a.visitOptions()
+			vo, err := w.visits(a)
 			if err != nil {
 				return err
 			}

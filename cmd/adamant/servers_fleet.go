@@ -19,7 +19,7 @@ type serverFleet struct {
 }
 
 func (a *app) newServerFleet(w *which, hosts []inventory.Host) (*serverFleet, error) {
-	o, err := a.visitOptions()
+	o, err := w.visits(a)
 	return &serverFleet{a, w, hosts, o}, err
 }
 

@@ -37,7 +37,7 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
 			if err != nil {
 				return err
 			}
-			o, err := a.visitOptions()
+			o, err := w.visits(a)
 			if err != nil {
 				return err
 			}
@@ -97,12 +97,12 @@ func (d *planDocument) replace(ctx context.Context, a *app, hosts []inventory.Ho
 	}
 	defer l.Close()
 	a.progress("reading how %s would be captured", hosts[i].Name)
-	var b limited
-	if err := l.Run(ctx, []string{"part", "plan"}, strings.NewReader(""), &b); err != nil {
+	text, err := l.Ask(ctx, []string{"part", "plan"})
+	if err != nil {
 		return fmt.Errorf("survey %s: %w", hosts[i].Name, err)
 	}
 	var p capture.Plan
-	if err := json.Unmarshal(b.Bytes(), &p); err != nil {
+	if err := json.Unmarshal(text, &p); err != nil {
 		return fmt.Errorf("survey %s: %w", hosts[i].Name, err)
 	}
 	d.Replace = &replacement{hosts[i].Name, p.Packages.Bytes, p.Config.Bytes, p.Services, p.Data, p.Losses}

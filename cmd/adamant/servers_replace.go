@@ -55,7 +55,7 @@ exits 3.`,
 			if len(hosts) != 1 {
 				return usagef("%s are %d servers; one is replaced at a time", args[0], len(hosts))
 			}
-			r := replacing{app: a, host: hosts[0], dir: from, timeout: timeout}
+			r := replacing{app: a, which: &w, host: hosts[0], dir: from, timeout: timeout}
 			return r.do(cmd)
 		},
 	}
@@ -68,6 +68,7 @@ exits 3.`,
 // replacing is a replacement that goes on.
 type replacing struct {
 	app     *app
+	which   *which
 	host    inventory.Host
 	dir     string
 	timeout time.Duration
@@ -205,7 +206,7 @@ func connect(ctx context.Context, address string) error {
 
 // connected counts who is connected to the server's services.
 func (r *replacing) connected(ctx context.Context) (int, error) {
-	o, err := r.app.visitOptions()
+	o, err := r.which.visits(r.app)
 	if err != nil {
 		return 0, err
 	}
@@ -220,11 +221,11 @@ func (r *replacing) connected(ctx context.Context) (int, error) {
 			args = append(args, "--port", strconv.Itoa(int(p.Number)))
 		}
 	}
-	var b limited
-	if err := l.Run(ctx, args, strings.NewReader(""), &b); err != nil {
+	text, err := l.Ask(ctx, args)
+	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(b.String()))
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
 		return 0, fmt.Errorf("ask who is connected to %s: %w", r.host.Name, err)
 	}

@@ -38,7 +38,7 @@ says so when it is compared with.`,
 			if len(hosts) != 1 {
 				return usagef("%s are %d servers; a snapshot is of one", args[0], len(hosts))
 			}
-			o, err := a.visitOptions()
+			o, err := w.visits(a)
 			if err != nil {
 				return err
 			}

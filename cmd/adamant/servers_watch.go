@@ -63,7 +63,7 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 	if err != nil {
 		return err
 	}
-	o, err := a.visitOptions()
+	o, err := w.visits(a)
 	if err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func (s *Session) result(how exit) error {
 func (s *Session) cut() {
 	err := context.Cause(s.ctx)
 	if s.parent.Err() != nil {
-		err = s.parent.Err()
+		err = context.Cause(s.parent)
 	}
 	s.stderr.detach()
 	s.finish(err)
@@ -192,7 +192,7 @@ func (s *Session) finish(err error) {
 }
 
 // Wait waits for the end of the command and of what it writes to stderr. The
-// error is an *ExitError, wraps ErrLost, or is the context's.
+// error is an *ExitError, wraps ErrLost, or is the context's cause.
 func (s *Session) Wait() error {
 	<-s.done
 	return s.err

@@ -1,11 +1,13 @@
 package visit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/inventory"
@@ -19,6 +21,17 @@ type Options struct {
 	Programs Programs
 	Remote   remote.Options
 	Full     bool // read all files again, whatever the agent remembers
+
+	// Patience is how long a server may take to be read and to answer what it is
+	// asked; an hour if it is 0. A change may take that beside its own time.
+	Patience time.Duration
+}
+
+func (o Options) patience() time.Duration { return cmp.Or(o.Patience, time.Hour) }
+
+// limit ends a context when a server has taken too long.
+func (o Options) limit(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, most, fmt.Errorf("it took longer than %v", most))
 }
 
 // A Visit is a server that is being asked.
@@ -29,6 +42,7 @@ type Visit struct {
 	conn    *remote.Conn
 	session *remote.Session // of the agent; nil without
 	end     func()          // of what stands for an agent
+	cancel  context.CancelFunc
 }
 
 // ErrNoProgram says that neither an agent nor this program runs on a server.
@@ -67,6 +81,7 @@ func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error
 		return nil, err
 	}
 	v := &Visit{Host: h, conn: conn}
+	ctx, v.cancel = o.limit(ctx, o.patience())
 	defer func() {
 		if err != nil {
 			v.Close()
@@ -90,11 +105,11 @@ func (v *Visit) greet(ctx context.Context, ps Programs, args []string) (err erro
 	if v.session, err = launch(ctx, v.conn, v.Host, ps, args); err != nil {
 		return err
 	}
-	v.Peer, err = server.Greet(v.Host.Name, v.session.Stdout, v.session.Stdin)
-	if err == nil {
-		return nil
+	v.Peer, err = server.Greet(v.Host.Name, said{v.session}, v.session.Stdin)
+	var lost *server.PeerError
+	if errors.As(err, &lost) {
+		err = lost.Err // who visits knows whom
 	}
-	err = whyNot(v.session, err)
 	var exit *remote.ExitError
 	if errors.As(err, &exit) && exit.Status == notExecutable {
 		return fmt.Errorf("%w: %w", ErrNoProgram, err)
@@ -104,6 +119,17 @@ func (v *Visit) greet(ctx context.Context, ps Programs, args []string) (err erro
 
 // notExecutable is the exit status of a shell that could not execute a program.
 const notExecutable = 126
+
+// said is what a program says and, at its end, why there is no more.
+type said struct{ *remote.Session }
+
+func (s said) Read(p []byte) (int, error) {
+	n, err := s.Stdout.Read(p)
+	if n == 0 && err != nil {
+		err = whyNot(s.Session, err)
+	}
+	return n, err
+}
 
 // readPlainly reads a server without an agent, and notes why.
 func (v *Visit) readPlainly(ctx context.Context, why error) error {
@@ -218,5 +244,6 @@ func (v *Visit) Close() error {
 	if v.end != nil {
 		v.end()
 	}
+	defer v.cancel()
 	return v.conn.Close()
 }

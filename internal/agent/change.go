@@ -64,7 +64,8 @@ func (c changer) do(ctx context.Context, action, id, why string) error {
 	case "follow":
 		return c.follow(ctx, id, isDone)
 	case "revert":
-		if _, err := c.store.Revert(ctx, id, c.cache, why); err != nil {
+		// Whoever demands it may be gone before it is over.
+		if _, err := c.store.Revert(context.WithoutCancel(ctx), id, c.cache, why); err != nil {
 			return err
 		}
 		fallthrough
@@ -104,7 +105,8 @@ func (c changer) begin(ctx context.Context) error {
 // isDone reports whether a change waits for nothing but to be confirmed.
 func isDone(st change.State) bool { return st.Over() || st.Stage == change.Unconfirmed }
 
-// follow prints the states of a change until one is enough.
+// follow prints the states of a change until one is enough. What changed is told
+// with the last.
 func (c changer) follow(ctx context.Context, id string, enough func(change.State) bool) error {
 	var last change.Stage
 	for {
@@ -113,7 +115,11 @@ func (c changer) follow(ctx context.Context, id string, enough func(change.State
 			return err
 		}
 		if st.Stage != last {
-			if err := c.print(st); err != nil {
+			told := st
+			if !st.Over() {
+				told = st.Brief()
+			}
+			if err := c.print(told); err != nil {
 				return err
 			}
 			last = st.Stage

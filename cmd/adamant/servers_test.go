@@ -39,6 +39,7 @@ func TestServers(t *testing.T) {
 					"save":   saveJSON,
 					"on":     s.on,
 					"link":   s.link,
+					"wire":   s.wire,
 					"reboot": s.reboot,
 				},
 			})
@@ -105,6 +106,25 @@ func (s *site) link(ts *testscript.TestScript, neg bool, args []string) {
 	} else {
 		srv.LinkDown()
 	}
+}
+
+// wire is "wire SERVER [KEY=VALUE...]": from now on the server is reached by a link
+// of that quality; or "wire SERVER cut", which resets its connections.
+func (s *site) wire(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: wire SERVER cut|[KEY=VALUE...]")
+	}
+	srv := s.server(ts, args[0])
+	if len(args) == 2 && args[1] == "cut" {
+		if srv.Link().Cut() == 0 {
+			ts.Fatalf("%s has no connection to be cut", srv.Name)
+		}
+		return
+	}
+	q, err := sshd.ParseQuality(args[1:])
+	ts.Check(err)
+	srv.Through(q)
+	ts.Check(s.lab.WriteHome(ts.Getenv("WORK"), s.servers))
 }
 
 // reboot is "reboot SERVER".

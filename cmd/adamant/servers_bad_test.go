@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/adamant-sh/adamant/test/sshd"
+)
+
+// A visitor runs the real program against servers of a site.
+type visitor struct {
+	*site
+	t       *testing.T
+	program string
+	dir     string // with an inventory and a home
+}
+
+func newVisitor(t *testing.T) *visitor {
+	v := &visitor{startServers(t), t, filepath.Join(openLab(t).bin, "adamant"), t.TempDir()}
+	check(t, v.lab.WriteHome(v.dir, v.servers))
+	return v
+}
+
+// A said is what the program said, and what it took.
+type said struct {
+	code     int
+	out, err string
+	memory   int64 // bytes at most
+}
+
+// run runs adamant servers. A server may be hostile, so it must end, in little
+// memory, and have written nothing that a terminal obeys.
+func (v *visitor) run(args ...string) said {
+	v.t.Helper()
+	ctx, cancel := context.WithTimeout(v.t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, v.program, append([]string{"servers"}, args...)...)
+	cmd.Dir = v.dir
+	cmd.Env = append(os.Environ(), "HOME="+filepath.Join(v.dir, "home"), "SSH_AUTH_SOCK=", "ADAMANT_INVENTORY=hosts.ini")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil || ctx.Err() != nil {
+		v.t.Fatalf("adamant servers %s does not end: %v", strings.Join(args, " "), err)
+	}
+	s := said{cmd.ProcessState.ExitCode(), out.String(), errs.String(), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10}
+	if s.memory > 512<<20 {
+		v.t.Errorf("it took %d MiB", s.memory>>20)
+	}
+	for _, text := range []string{s.out, s.err} {
+		acts := func(r rune) bool { return r != '\n' && r != '\t' && unicode.Is(unicode.C, r) }
+		if i := strings.IndexFunc(text, acts); i >= 0 {
+			v.t.Errorf("what is printed acts on a terminal: %q", text[max(0, i-40):min(len(text), i+40)])
+		}
+		if len(text) > 256<<10 {
+			v.t.Errorf("%d bytes are printed", len(text))
+		}
+	}
+	return s
+}
+
+// corrupt puts a script where the server keeps the agent.
+func (v *visitor) corrupt(server int, script string) {
+	v.t.Helper()
+	srv := v.servers[server]
+	found, err := filepath.Glob(filepath.Join(srv.Root, "root/.cache/adamant", strings.Repeat("?", 64)))
+	if err != nil || len(found) != 1 {
+		v.t.Fatalf("%s has programs %v: %v", srv.Name, found, err)
+	}
+	check(v.t, os.WriteFile(found[0]+".new", []byte("#!/bin/sh\n"+script+"\n"), 0o700))
+	check(v.t, os.Rename(found[0]+".new", found[0]))
+}
+
+// frame is a shell command that sends an agent's message.
+func frame(text string) string { return fmt.Sprintf("printf '%%s\\n%%s' %d '%s'", len(text), text) }
+
+// filling is a shell command that sends an agent's message of nearly 64 MiB: a
+// beginning, and then one text again and again.
+func filling(begin, again string) string {
+	const size = 64 << 20
+	return fmt.Sprintf("printf '%%s\\n%%s' %d '%s'; yes '%s' | tr -d '\\n' | head -c %d", size, begin, again, size-len(begin))
+}
+
+var goodHello = frame(`{"version":1,"live":true,"summary":{"digest":"x"}}`)
+
+// TestBadServers has servers whose links are cut, or whose programs are scripts of
+// somebody who wants to harm who visits them.
+func TestBadServers(t *testing.T) {
+	v := newVisitor(t)
+	if s := v.run("compare"); s.code != 0 {
+		t.Fatalf("%+v", s)
+	}
+	t.Run("cuts", v.testCuts)
+	t.Run("agents", v.testAgents)
+	t.Run("changes", v.testChanges)
+}
+
+// testAgents has agents that lie to who compares servers.
+func (v *visitor) testAgents(t *testing.T) {
+	const noProtocol = "the other side does not speak the agent's protocol"
+	for _, test := range []struct{ name, script, says string }{
+		{"nothing", "exit 0", "the agent ended without an answer"},
+		{"endless output", "exec yes", `it says "y"`},
+		{"endless zeros", "exec cat /dev/zero", noProtocol},
+		{"length too long", "echo 99999999999999999999", `it says "99999999999999999999"`},
+		{"length too large", "echo 67108865", `it says "67108865"`},
+		{"negative length", "echo -1", `it says "-1"`},
+		{"truncated", "echo 100; echo {", "the agent ended without an answer"},
+		{"much of nothing", "echo 67108864; head -c 67108864 /dev/zero", "a text or number has more than 1048576 bytes"},
+		{"millions of facts", filling(`{"version":1,"facts":[`, "{},"), "its lists have more than 524288 elements"},
+		{"millions of zeros", filling(`{"version":1,"facts":[`, "0,"), "its lists have more than 524288 elements"},
+		{"one long fact", filling(`{"version":1,"facts":[{"key":"`, `\u001b[2J`), "a text or number has more than 1048576 bytes"},
+		{"escapes", `printf '\033]0;owned\007\033[2J\n'; sleep 1`, `it says "\x1b]0;owned\a\x1b[2J"`},
+		{"escapes on stderr", `printf '\033[2J\033]0;owned\007\302\233\n' >&2; exit 9`, `exit status 9: \x1b[2J\x1b]0;owned\x07`},
+		{"escapes in an error", goodHello + "; " + frame(`{"error":"\u001b[2J\u009b"}`), `the agent says: \x1b[2J\u009b`},
+		{"endless answers", goodHello + "; exec yes", `it says "y"`},
+		{"endless files", goodHello + "; " + filling(`{"listed":[[`, "{},"), "its lists have more than 524288 elements"},
+		{"ends while it is asked", goodHello + "; read -r x; kill -9 $$", "exit status 137: Killed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v.t = t
+			v.corrupt(2, test.script)
+			s := v.run("compare")
+			unreached := strings.Contains(s.out, "\nUNREACHED: web-3\n") && strings.Contains(s.out, test.says)
+			if s.code != exitIncomplete || !strings.HasPrefix(s.out, "2 servers, ") || !unreached {
+				t.Errorf("exit %d, want the others compared, and to be told %s:\n%s%s", s.code, test.says, s.out, s.err)
+			}
+		})
+	}
+	t.Run("silence", func(t *testing.T) {
+		v.t = t
+		v.corrupt(1, "exec sleep 1000")
+		v.corrupt(2, "exec yes >&2")
+		s := v.run("compare", "--patience", "5s")
+		if s.code != exitIncomplete || !strings.HasPrefix(s.out, "1 server, ") || strings.Count(s.out, "it took longer than 5s") != 2 {
+			t.Errorf("exit %d, want two that took longer:\n%s%s", s.code, s.out, s.err)
+		}
+	})
+	t.Run("names", func(t *testing.T) {
+		v.t = t
+		v.servers[0].Exec("sh", "-c", `mkdir "/etc/$(printf '\033]0;owned\007')" && : >"/etc/$(printf 'a\nweb-2 differs \302\233')"`)
+		v.servers[0].Exec("sh", "-c", `printf '\033[2J\302\233 line\n' >/etc/motd; printf '* * * * * root \033[2J\n' >/etc/cron.d/x`)
+		v.corrupt(1, goodHello+"; "+frame(`{"listed":[[{"name":"\u001b[2J","kind":"\u001b[2J","owner":"\u001b[2J"}]]}`)+"; "+frame(`{"owners":[{"package":"\u001b[2J"}]}`))
+		s := v.run("compare", "web-1", "web-2")
+		for _, want := range []string{`/etc/\x1b]0;owned\x07`, `/etc/a\x0aweb-2 differs \u009b`, `cron /etc/cron.d/x: * * * * * root \x1b[2J`, `of package \x1b[2J`} {
+			if s.code != exitFindings || !strings.Contains(s.out, want) {
+				t.Errorf("exit %d, want 3 and %s:\n%s%s", s.code, want, s.out, s.err)
+			}
+		}
+	})
+}
+
+// testCuts cuts the connection of an update, and that of taking it back, after any
+// number of bytes: what is told of the server is true all the same.
+func (v *visitor) testCuts(t *testing.T) {
+	v.t = t
+	srv := v.servers[0]
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for i := range 7 {
+		q := sshd.Quality{CutDown: int64(1500 + 400*i + random.IntN(400)), Cuts: 1}
+		file := fmt.Sprintf("/etc/cut-%d", i)
+		for _, step := range []struct {
+			args []string
+			done bool // the file is there if all is well
+		}{{[]string{"update", "web-1", "--run", "echo >" + file}, true}, {[]string{"update", "--undo"}, false}} {
+			srv.Through(q)
+			check(t, v.lab.WriteHome(v.dir, v.servers))
+			s := v.run(step.args...)
+			isThere := srv.Exec("sh", "-c", "ls "+file+" 2>/dev/null || true") != ""
+			t.Logf("cut after %d bytes: exit %d, %t", q.CutDown, s.code, isThere)
+			lost := s.code == 5 && strings.HasPrefix(s.out, "web-1: unreachable; ")
+			if !(s.code == 0 && isThere == step.done || lost && isThere != step.done) {
+				t.Errorf("%s, cut after %d bytes: exit %d, and the change is there: %t\n%s%s", step.args, q.CutDown, s.code, isThere, s.out, s.err)
+			}
+			if s.code != 0 {
+				break
+			}
+		}
+	}
+	srv.Through(sshd.Quality{})
+}
+
+// testChanges has a server that lies of the change that it is to carry out.
+func (v *visitor) testChanges(t *testing.T) {
+	const noAnswer = "the server does not answer as it should"
+	for _, test := range []struct {
+		name, script string
+		code         int
+		says         string
+	}{
+		{"nothing", "exit 0", 5, noAnswer},
+		{"garbage", `printf '\033[2J\n'`, 5, noAnswer + `: invalid character '\x1b'`},
+		{"endless line", "exec cat /dev/zero", 5, "a line has more than 67108864 bytes"},
+		{"endless states", `exec yes '{"id":"x","stage":"saving"}'`, 5, "it tells of more than 20 stages"},
+		{"no end", `echo '{"id":"x","stage":"changing"}'`, 5, "it was changing when it was last heard of: "},
+		{"millions of files", `printf '{"id":"x","stage":"confirmed","files":['; yes '{},' | tr -d '\n' | head -c 60000000; echo '{}]}'`, 5, "more than 524288 elements"},
+		{"escapes", `printf '%s\n' '{"id":"x","stage":"refused","failed":true,"cause":"\u001b[2J\nweb-1: changed"}'`, 6, `web-1: unchanged, and failed; \x1b[2J web-1: changed`},
+		{"a long cause", `printf '{"id":"x","stage":"refused","failed":true,"cause":"'; yes ' no' | tr -d '\n' | head -c 1000000; echo '"}'`, 6, "no no no"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v.t = t
+			v.corrupt(0, `[ "$2" = change ] || exit 0`+"\n"+test.script)
+			s := v.run("update", "web-1", "--run", "true", "--confirm", "1s")
+			if s.code != test.code || !strings.HasPrefix(s.out, "web-1: ") || !strings.Contains(s.out, test.says) {
+				t.Errorf("exit %d, want %d, and to be told %s:\n%s%s", s.code, test.code, test.says, s.out, s.err)
+			}
+		})
+	}
+}

@@ -60,12 +60,20 @@ type ServeOptions struct {
 // answers what a Peer asks until in ends. It writes to out only, and to the
 // cache if there is to be one.
 func Serve(ctx context.Context, root *tree.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	facts := beginFacts(asking, root, opts.Live)
 	s, err := ScanRoot(ctx, root, opts.Scan)
 	if err != nil {
+		stop()
+		facts()
 		return fmt.Errorf("read the files: %w", err)
 	}
-	h := hello{Version, opts.Live, s.Summary(), Facts(ctx, root, opts.Live)}
-	return converse(ctx, h, &agent{scan: s, root: root}, in, out)
+	h := hello{Version: Version, Live: opts.Live, Summary: s.Summary()}
+	var unknowns []Unknown
+	h.Facts, unknowns = facts()
+	h.Summary.Unknowns = append(h.Summary.Unknowns, unknowns...)
+	return converse(ctx, h, &agent{scan: s, root: root, live: opts.Live}, in, out)
 }
 
 // An answerer knows a server.
@@ -99,6 +107,7 @@ func converse(ctx context.Context, h hello, a answerer, in io.Reader, out io.Wri
 type agent struct {
 	scan   *Scan
 	root   *tree.Root
+	live   bool
 	owners *Owners // read when they are asked for
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/adamant-sh/adamant/internal/tree"
 )
@@ -26,10 +27,14 @@ const (
 	System   Section = "system"    // release, kernel, architecture
 	Package  Section = "package"   // name -> version
 	Service  Section = "service"   // unit -> enabled
+	Running  Section = "running"   // unit -> what it is
+	Timer    Section = "timer"     // unit -> when
 	User     Section = "user"      // name -> number, group, home, shell
 	Group    Section = "group"     // name -> number, members
 	Sudoers  Section = "sudoers"   // rule -> where
 	Cron     Section = "cron"      // job -> where
+	SSH      Section = "ssh"       // keyword of sshd_config(5) -> arguments
+	TLS      Section = "tls"       // file: keyword -> arguments
 	Sysctl   Section = "sysctl"    // name -> value
 	Mount    Section = "mount"     // place -> what, how
 	Module   Section = "module"    // of the kernel
@@ -38,22 +43,64 @@ const (
 
 // Sections are all of them, in that order.
 func Sections() []Section {
-	return []Section{System, Package, Service, User, Group, Sudoers, Cron, Sysctl, Mount, Module, Listener}
+	return []Section{System, Package, Service, Running, Timer, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, Mount, Module, Listener}
 }
 
-// Facts reads them from a root; of a running machine, those of its kernel too.
-// They are sorted by section and key.
-func Facts(ctx context.Context, root *tree.Root, live bool) []Fact {
-	var list []Fact
-	for _, read := range []func(*tree.Root) []Fact{systemFacts, packageFacts, serviceFacts, userFacts, groupFacts, sudoFacts, cronFacts} {
-		if ctx.Err() != nil {
-			return nil
-		}
-		list = append(list, read(root)...)
-	}
+// Facts reads them from a root; of a running machine, those of its kernel and of
+// what runs there, too. They are sorted by section and key. Sections that could
+// not be read are unknown: of those some facts may be missing.
+func Facts(ctx context.Context, root *tree.Root, live bool) ([]Fact, []Unknown) {
+	return beginFacts(ctx, root, live)()
+}
+
+// beginFacts begins to ask programs of the machine, which is worth doing while
+// files are read. The function returned must be called: it reads the rest.
+func beginFacts(ctx context.Context, root *tree.Root, live bool) (end func() ([]Fact, []Unknown)) {
+	f := &findings{}
+	var asked sync.WaitGroup
 	if live {
-		list = append(list, kernelFacts()...)
+		asked.Go(func() { f.add(readRunning(ctx, root, execute)) })
 	}
+	asked.Go(func() { f.add(readRPM(ctx, root, live, execute)) })
+	return func() ([]Fact, []Unknown) {
+		f.read(root, live)
+		asked.Wait()
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		return sorted(withoutDemand(f.facts)), f.unknowns
+	}
+}
+
+// findings are facts that are read at the same time.
+type findings struct {
+	lock     sync.Mutex
+	facts    []Fact
+	unknowns []Unknown
+}
+
+func (f *findings) add(facts []Fact, unknowns []Unknown) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.facts, f.unknowns = append(f.facts, facts...), append(f.unknowns, unknowns...)
+}
+
+// read adds the facts that files tell.
+func (f *findings) read(root *tree.Root, live bool) {
+	for _, read := range []func(*tree.Root) []Fact{
+		systemFacts, packageFacts, serviceFacts, timerFacts, userFacts, groupFacts, sudoFacts, cronFacts,
+	} {
+		f.add(read(root), nil)
+	}
+	f.add(sshFacts(root))
+	f.add(tlsFacts(root))
+	if live {
+		f.add(kernelFacts(), nil)
+	}
+}
+
+// sorted are facts in the order of their sections and keys.
+func sorted(list []Fact) []Fact {
 	order := Sections()
 	slices.SortStableFunc(list, func(a, b Fact) int {
 		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
@@ -64,9 +111,9 @@ func Facts(ctx context.Context, root *tree.Root, live bool) []Fact {
 	return list
 }
 
-// liveOnly reports whether a fact is of a running kernel.
+// liveOnly reports whether a fact is of a machine that runs.
 func liveOnly(f Fact) bool {
-	return slices.Contains([]Section{Sysctl, Mount, Module, Listener}, f.Section) || f.Section == System && f.Key == "kernel"
+	return slices.Contains([]Section{Running, Sysctl, Mount, Module, Listener}, f.Section) || f.Section == System && f.Key == "kernel"
 }
 
 // systemFacts reads os-release(5).

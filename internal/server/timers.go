@@ -18,27 +18,19 @@ var unitDirs = []string{
 // from their units and the files that were dropped in beside those.
 func timerFacts(root *tree.Root) []Fact {
 	dirs := ownDirs(root, unitDirs)
-	wanted, masked := map[string]bool{}, map[string]bool{}
+	wanted := map[string]bool{}
 	for _, base := range dirs {
-		entries, err := root.ReadDir(base)
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			name := path.Base(e.Path)
-			switch {
-			case e.Kind == tree.Symlink && e.Target == "/dev/null":
-				masked[name] = true
-			case e.Kind == tree.Directory && (strings.HasSuffix(name, ".wants") || strings.HasSuffix(name, ".requires")):
-				for _, link := range linksIn(root, e.Path) {
-					wanted[path.Base(link)] = true
+		for _, dir := range namesIn(root, base) {
+			if strings.HasSuffix(dir, ".wants") || strings.HasSuffix(dir, ".requires") {
+				for _, unit := range namesIn(root, path.Join(base, dir)) {
+					wanted[unit] = path.Ext(unit) == ".timer"
 				}
 			}
 		}
 	}
 	var facts []Fact
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		if path.Ext(name) != ".timer" || masked[name] {
+		if !wanted[name] || isMasked(root, dirs, name) {
 			continue
 		}
 		if schedule := scheduleOf(root, dirs, name); schedule != "" {
@@ -46,6 +38,25 @@ func timerFacts(root *tree.Root) []Fact {
 		}
 	}
 	return facts
+}
+
+// namesIn are the names in a directory, without a look at what they name.
+func namesIn(root *tree.Root, dir string) []string {
+	f, err := root.OpenDir(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1) // what it lists counts
+	return names
+}
+
+// isMasked reports whether a unit was made one that cannot be started.
+func isMasked(root *tree.Root, dirs []string, name string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool {
+		e, err := root.Lstat(path.Join(dir, name))
+		return err == nil && e.Kind == tree.Symlink && e.Target == "/dev/null"
+	})
 }
 
 // ownDirs are directories without those that are others under another name, as

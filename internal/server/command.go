@@ -21,7 +21,16 @@ const (
 // An execution runs a program and has what it prints read.
 type execution func(ctx context.Context, argv []string, read func(io.Reader) error) error
 
-var errOutput = fmt.Errorf("it printed more than %d bytes", maxOutput)
+var errOutput = errors.New("it printed more than is read")
+
+// textOf reads all of a text.
+func textOf(r io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxText+1))
+	if len(text) > maxText {
+		err = errOutput
+	}
+	return string(text), err
+}
 
 // execute is the execution on the machine that this runs on.
 func execute(ctx context.Context, argv []string, read func(io.Reader) error) error {
@@ -44,7 +53,7 @@ func execute(ctx context.Context, argv []string, read func(io.Reader) error) err
 		err = errOutput
 	}
 	if err != nil {
-		cancel() // it may have more to say
+		cancel() // it may have more to say, and would wait for a reader
 	}
 	waited := cmd.Wait()
 	switch {

@@ -82,8 +82,8 @@ func readRPM(ctx context.Context, root *tree.Root, live bool, run execution) ([]
 	var facts []Fact
 	if live {
 		err = run(ctx, rpmQuery(dir, rpmPackages), func(r io.Reader) error {
-			text, err := io.ReadAll(io.LimitReader(r, maxText))
-			facts = rpmFacts(string(text))
+			text, err := textOf(r)
+			facts = rpmFacts(text)
 			return err
 		})
 	}

@@ -28,8 +28,8 @@ func readRunning(ctx context.Context, root *tree.Root, run execution) ([]Fact, [
 	}
 	var facts []Fact
 	err := run(ctx, systemctlUnits, func(r io.Reader) error {
-		text, err := io.ReadAll(io.LimitReader(r, maxText))
-		facts = runningFacts(string(text))
+		text, err := textOf(r)
+		facts = runningFacts(text)
 		return err
 	})
 	if err == nil && len(facts) == 0 {

@@ -11,7 +11,7 @@ import (
 )
 
 // Version is of the agent's protocol. Both sides must have the same.
-const Version = 1
+const Version = 2
 
 // A hello is the agent's first message.
 type hello struct {

@@ -2,8 +2,6 @@
 # sudo for it unless they run as root.
 
 GO      ?= go
-# The version is the commit's, where git can be asked for it.
-VCS     := $(shell git rev-parse --verify HEAD >/dev/null 2>&1 && echo true || echo false)
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E -H env PATH=$$PATH)
 
 .DEFAULT_GOAL := build
@@ -12,7 +10,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E -H env PATH=$$PATH)
 build: bin/adamant ## one static binary, bin/adamant
 
 bin/adamant: FORCE
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags '-s -w' -o $@ ./cmd/adamant
+	GO=$(GO) scripts/build $@
 
 setup: ## install what is missing on this machine
 	scripts/setup
@@ -43,4 +41,4 @@ lint: ## gofmt, go vet, staticcheck, and the shell scripts' syntax
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 clean: ## remove what was built; rm -r .cache to build images anew as well
-	rm -rf bin
+	rm -rf bin internal/visit/agents/*.gz

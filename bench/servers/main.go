@@ -65,7 +65,7 @@ const playbook = `
 
 func (b *bench) measure(small, large, simulated int) error {
 	adamant := filepath.Join(b.dir, "adamant")
-	build := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", adamant, "./cmd/adamant")
+	build := exec.CommandContext(b.ctx, "scripts/build", adamant)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w: %s", err, out)

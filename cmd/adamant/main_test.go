@@ -52,7 +52,7 @@ func newLab() (_ *lab, err error) {
 		}
 	}()
 	l := &lab{dir: dir, bin: filepath.Join(dir, "bin"), root: filepath.Join(dir, "root"), state: filepath.Join(dir, "state")}
-	build := exec.Command("go", "build", "-o", filepath.Join(l.bin, "adamant"), ".")
+	build := exec.Command("../../scripts/build", filepath.Join(l.bin, "adamant"))
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // the copy-up image has no libraries
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build adamant: %w\n%s", err, out)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/adamant-sh/adamant/internal/agent"
 	"github.com/adamant-sh/adamant/internal/inventory"
 	"github.com/adamant-sh/adamant/internal/remote"
 	"github.com/adamant-sh/adamant/internal/visit"
@@ -34,8 +35,11 @@ Host keys are always verified.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newServersListCommand(a), newServersCompareCommand(a), newServersSnapshotCommand(a), newServersWatchCommand(a), newServersUpdateCommand(a), newServersHistoryCommand(a), newServersPlanCommand(a), newServersCaptureCommand(a), newServersReplaceCommand(a),
-		newServersAgentCommand(a), newServersChangeCommand(a), newServersPartCommand(a))
+	cmd.AddCommand(newServersListCommand(a), newServersCompareCommand(a), newServersSnapshotCommand(a), newServersWatchCommand(a), newServersUpdateCommand(a), newServersHistoryCommand(a), newServersPlanCommand(a), newServersCaptureCommand(a), newServersReplaceCommand(a))
+	for _, c := range agent.Commands(a.in, a.out) {
+		c.Hidden = true
+		cmd.AddCommand(c)
+	}
 	return cmd
 }
 
@@ -67,6 +71,15 @@ func (w *which) reachFlags(cmd *cobra.Command) {
 
 // hosts are the servers that patterns stand for; all of the inventory without.
 func (w *which) hosts(ctx context.Context, a *app, patterns []string) ([]inventory.Host, error) {
+	hosts, err := w.selected(ctx, a, patterns)
+	if err != nil {
+		return nil, err
+	}
+	return hosts, w.complete(a, hosts)
+}
+
+// selected are the servers that patterns mean, as the inventory says it.
+func (w *which) selected(ctx context.Context, a *app, patterns []string) ([]inventory.Host, error) {
 	inventories := w.inventories
 	if env := os.Getenv("ADAMANT_INVENTORY"); len(inventories) == 0 && env != "" {
 		inventories = []string{env}
@@ -84,11 +97,7 @@ func (w *which) hosts(ctx context.Context, a *app, patterns []string) ([]invento
 	for _, n := range inv.Notes {
 		a.progress("note: %s: %s", n.Origin, n.Text)
 	}
-	hosts, err := inv.Select(patterns)
-	if err != nil {
-		return nil, err
-	}
-	return hosts, w.complete(a, hosts)
+	return inv.Select(patterns)
 }
 
 // complete adds what flags and the user say to what the inventory says.
@@ -142,7 +151,7 @@ func (a *app) visitOptions() (visit.Options, error) {
 	if err != nil {
 		return visit.Options{}, fmt.Errorf("find this program: %w", err)
 	}
-	program, err := visit.LoadProgram(self)
+	programs, err := visit.LoadPrograms(self)
 	if err != nil {
 		return visit.Options{}, err
 	}
@@ -150,7 +159,7 @@ func (a *app) visitOptions() (visit.Options, error) {
 		s, err := a.askSecret(prompt)
 		return s.Reveal(), err
 	}
-	return visit.Options{Program: program, Remote: remote.Options{AskPassword: ask}}, nil
+	return visit.Options{Programs: programs, Remote: remote.Options{AskPassword: ask}}, nil
 }
 
 // each calls f for all hosts, so many at the same time, and returns the errors in

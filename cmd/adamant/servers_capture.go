@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/agent"
 	"github.com/adamant-sh/adamant/internal/capture"
 	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/inventory"
@@ -166,7 +167,7 @@ func (s *capturing) survey(ctx context.Context) error {
 type limited struct{ bytes.Buffer }
 
 func (l *limited) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > maxPlan {
+	if l.Len()+len(p) > agent.MaxPlan {
 		return 0, errors.New("the server's plan is too large")
 	}
 	return l.Buffer.Write(p)

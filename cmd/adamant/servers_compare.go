@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +16,7 @@ import (
 func newServersCompareCommand(a *app) *cobra.Command {
 	var w which
 	var o report.ServersOptions
-	var baseline, records string
+	var right, records string
 	var full bool
 	cmd := &cobra.Command{
 		Use:   "compare [PATTERN...]",
@@ -39,6 +35,7 @@ reached or something could not be read.`,
 		Example: `  adamant servers compare -i hosts.ini web
   adamant servers compare -i hosts.ini web --baseline web-1
   adamant servers compare -i hosts.ini web --baseline monday.snapshot
+  adamant servers compare -i hosts.ini web --baseline ghcr.io/acme/web:1.2
   adamant servers compare -b root@10.0.0.1 ops@10.0.0.2 -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			hosts, err := w.hosts(cmd.Context(), a, args)
@@ -50,7 +47,12 @@ reached or something could not be read.`,
 				return err
 			}
 			vo.Full = full
-			c, err := w.compare(cmd.Context(), a, hosts, vo, baseline, nil)
+			base, err := openBaseline(cmd.Context(), right, hosts)
+			if err != nil {
+				return err
+			}
+			defer base.close()
+			c, err := w.compare(cmd.Context(), a, hosts, vo, base, nil)
 			if err != nil {
 				return err
 			}
@@ -63,7 +65,7 @@ reached or something could not be read.`,
 	}
 	w.reachFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&baseline, "baseline", "", "the server, or the file of a snapshot, that is right, whatever most have")
+	flags.StringVar(&right, "baseline", "", baselineUsage)
 	flags.StringVar(&records, "records", "", "directory of the records of updates, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
 	flags.BoolVar(&full, "full", false, "read all files again, and trust nothing that was remembered")
 	flags.BoolVar(&o.All, "all", false, "list all files of a cause")
@@ -87,7 +89,7 @@ func blame(c *server.Comparison, records string) error {
 
 // compare visits all servers and compares those that were reached, each of which
 // met is told of.
-func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, baseline string, met func(*server.Peer)) (server.Comparison, error) {
+func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, right *yardstick, met func(*server.Peer)) (server.Comparison, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	visits := make([]*visit.Visit, len(hosts))
@@ -100,13 +102,9 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 	}
 	unreached := map[string]string{}
 	var peers []*server.Peer
-	right, done, err := snapshotAt(ctx, baseline, hosts)
-	if err != nil {
-		return server.Comparison{}, err
-	}
-	defer done()
-	if right != nil {
-		peers = append(peers, right)
+	base := right.peer
+	if base != nil {
+		peers = append(peers, base)
 	}
 	for i, v := range visits {
 		if errs[i] != nil {
@@ -118,40 +116,16 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		if met != nil {
 			met(v.Peer)
 		}
-		if v.Peer.Name == baseline {
-			right = v.Peer
+		if v.Peer.Name == right.name {
+			base = v.Peer
 		}
 	}
-	if baseline != "" && right == nil {
-		if why := unreached[baseline]; why != "" {
-			return server.Comparison{}, errors.New(baseline + ", the baseline, was not reached: " + why)
-		}
-		return server.Comparison{}, usagef("--baseline %s is none of the servers, and no file", baseline)
+	if right.name != "" && base == nil {
+		return server.Comparison{}, errors.New(right.name + ", the baseline, was not reached: " + unreached[right.name])
 	}
-	c, err := server.Compare(ctx, peers, right)
+	c, err := server.Compare(ctx, peers, base)
 	c.Unreached = unreached
 	return c, err
-}
-
-// snapshotAt opens the snapshot that a baseline names, if it is no server.
-func snapshotAt(ctx context.Context, baseline string, hosts []inventory.Host) (*server.Peer, func(), error) {
-	none := func() {}
-	if baseline == "" || slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Name == baseline }) {
-		return nil, none, nil
-	}
-	f, err := os.Open(baseline)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, none, nil
-	}
-	if err != nil {
-		return nil, none, err
-	}
-	defer f.Close()
-	s, err := server.ReadSnapshot(f)
-	if err != nil {
-		return nil, none, hint{fmt.Errorf("%s: %w", baseline, err), "adamant servers snapshot writes one"}
-	}
-	return s.Peer(ctx, baseline)
 }
 
 func (a *app) printComparison(c server.Comparison, o report.ServersOptions) error {

@@ -38,7 +38,7 @@ func (f *serverFleet) Compare(ctx context.Context, which []int) (update.Look, er
 	}
 	look := update.Look{Packages: map[string]map[string]string{}}
 	var err error
-	look.Comparison, err = f.which.compare(ctx, f.app, hosts, f.options, "", func(p *server.Peer) {
+	look.Comparison, err = f.which.compare(ctx, f.app, hosts, f.options, &yardstick{}, func(p *server.Peer) {
 		look.Packages[p.Name] = p.Packages()
 	})
 	return look, err

@@ -41,7 +41,12 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
 			if err != nil {
 				return err
 			}
-			c, err := w.compare(cmd.Context(), a, hosts, o, baseline, nil)
+			right, err := openBaseline(cmd.Context(), baseline, hosts)
+			if err != nil {
+				return err
+			}
+			defer right.close()
+			c, err := w.compare(cmd.Context(), a, hosts, o, right, nil)
 			if err != nil {
 				return err
 			}
@@ -54,7 +59,7 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
 		},
 	}
 	w.reachFlags(cmd)
-	cmd.Flags().StringVar(&baseline, "baseline", "", "the server, or the file of a snapshot, that is right, whatever most have")
+	cmd.Flags().StringVar(&baseline, "baseline", "", baselineUsage)
 	return cmd
 }
 

@@ -49,7 +49,7 @@ func TestServers(t *testing.T) {
 
 // scriptPackages are what the servers of a script have beside what all have.
 // Where systemd is among them, it is their first process.
-var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}, "rpm.txtar": {"rpm"}, "units.txtar": {"systemd", "dbus"}}
+var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}, "plain.txtar": {"attr"}, "rpm.txtar": {"rpm"}, "units.txtar": {"systemd", "dbus"}}
 
 // makeRPM makes and installs a version of a package of rpm's.
 const makeRPM = `cd /tmp && cat >tiny.spec <<END

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -9,12 +10,14 @@ import (
 	"os/user"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/change"
+	"github.com/adamant-sh/adamant/internal/inventory"
 	"github.com/adamant-sh/adamant/internal/update"
 )
 
@@ -102,7 +105,7 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	if len(args) == 0 && before.ID == "" {
 		return usagef("say which servers: a PATTERN, or all")
 	}
-	hosts, err := u.hosts(cmd.Context(), a, u.patterns(args, before))
+	hosts, others, err := u.meant(cmd.Context(), a, u.patterns(args, before), before)
 	if err != nil {
 		return err
 	}
@@ -110,13 +113,16 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	fl, err := a.newServerFleet(&u.which, hosts)
+	fl, err := a.newServerFleet(&u.which, append(hosts, others...))
 	if err != nil {
 		return err
 	}
 	r.What = update.Describe(job)
 	for _, h := range hosts {
 		r.Results = append(r.Results, update.Result{Server: h.Name})
+	}
+	for _, h := range others {
+		r.Others = append(r.Others, h.Name)
 	}
 	switch {
 	case u.resume != "":
@@ -140,6 +146,36 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 		return err
 	}
 	return a.printRun(*r)
+}
+
+// meant are the servers of the patterns and, to resume a run, the others that it
+// changed as asked for, with which they are compared.
+func (u *updateFlags) meant(ctx context.Context, a *app, patterns []string, before update.Record) (hosts, others []inventory.Host, err error) {
+	named, err := u.selected(ctx, a, patterns)
+	if err != nil {
+		return nil, nil, err
+	}
+	isNamed := func(name string) bool {
+		return slices.ContainsFunc(named, func(h inventory.Host) bool { return h.Name == name })
+	}
+	all := named
+	if rest := slices.DeleteFunc(before.Fine(), isNamed); u.resume != "" && len(rest) > 0 {
+		if all, err = u.selected(ctx, a, append(slices.Clone(patterns), rest...)); err != nil {
+			a.progress("note: the statement is of the servers of this run alone: %v", err)
+			all = named
+		}
+	}
+	if err := u.complete(a, all); err != nil {
+		return nil, nil, err
+	}
+	for _, h := range all {
+		if isNamed(h.Name) {
+			hosts = append(hosts, h)
+		} else {
+			others = append(others, h)
+		}
+	}
+	return hosts, others, nil
 }
 
 // patterns are those given, or else the servers of the run that is taken up: what

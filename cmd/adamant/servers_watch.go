@@ -49,7 +49,7 @@ It ends with Ctrl-C, or after --rounds, with the exit code of the last compariso
 	}
 	w.reachFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&w.baseline, "baseline", "", "the server, or the file of a snapshot, that is right, whatever most have")
+	flags.StringVar(&w.baseline, "baseline", "", baselineUsage)
 	flags.StringVar(&w.records, "records", "", "directory of the records of updates, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
 	flags.DurationVar(&w.every, "every", 10*time.Minute, "from the begin of a comparison to that of the next")
 	flags.IntVar(&w.rounds, "rounds", 0, "end after so many comparisons (default: never)")
@@ -67,11 +67,16 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 	if err != nil {
 		return err
 	}
+	right, err := openBaseline(ctx, w.baseline, hosts)
+	if err != nil {
+		return err
+	}
+	defer right.close()
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
 	var last *server.Comparison
 	for round := 1; ; round++ {
-		c, err := w.compare(ctx, a, hosts, o, w.baseline, nil)
+		c, err := w.compare(ctx, a, hosts, o, right, nil)
 		if ctx.Err() != nil {
 			return nil // Ctrl-C is how it ends
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -38,89 +39,118 @@ func ReadFile(ctx context.Context, img v1.Image, path string) ([]byte, error) {
 // out. Something that is not a regular file, or one of more than 16 MiB, is an
 // error. It reads the layers twice at most, however many the paths are.
 func ReadFiles(ctx context.Context, img v1.Image, paths ...string) (map[string][]byte, error) {
-	f, err := flatten(ctx, img, FlattenOptions{NoContent: true})
+	f, _, err := OpenRootfs(ctx, img, FlattenOptions{NoContent: true})
 	if err != nil {
-		return nil, fmt.Errorf("flatten image: %w", err)
+		return nil, err
 	}
-	wanted := map[int]map[int][]string{} // paths by layer and ordinal
+	return f.Read(ctx, paths...)
+}
+
+// A Rootfs is what a container of an image starts with, with where the content
+// of its files is.
+type Rootfs struct {
+	img  v1.Image
+	flat *flat
+}
+
+// OpenRootfs flattens an image as Flatten does, and remembers where the content of
+// files is.
+func OpenRootfs(ctx context.Context, img v1.Image, opts FlattenOptions) (*Rootfs, []Finding, error) {
+	f, err := flatten(ctx, img, opts)
+	if err != nil {
+		return nil, nil, fmt.Errorf("flatten image: %w", err)
+	}
+	return &Rootfs{img, f}, f.findings, nil
+}
+
+// Tree is the root file system that a container of the image starts with.
+func (f *Rootfs) Tree() tree.Tree { return f.flat.tree }
+
+// Read returns the content of files, as ReadFiles does.
+func (f *Rootfs) Read(ctx context.Context, paths ...string) (map[string][]byte, error) {
 	for _, name := range paths {
-		at, ok, err := f.origin(name)
+		e, _, err := f.lookup(name)
+		if err == nil && e.Size > maxFile {
+			err = fmt.Errorf("%s: %d bytes: %w of %d", e.Path, e.Size, tree.ErrTooLarge, maxFile)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s in image: %w", name, err)
+		}
+	}
+	var mu sync.Mutex
+	contents := map[string][]byte{}
+	err := f.Each(ctx, paths, func(names []string, content io.Reader) error {
+		data, err := io.ReadAll(io.LimitReader(content, maxFile))
+		mu.Lock()
+		defer mu.Unlock()
+		for _, name := range names {
+			contents[name] = data
+		}
+		return err
+	})
+	return contents, err
+}
+
+// Each visits the content of files, with all the paths by which each is asked
+// for, following symbolic links inside the image. What does not exist is left
+// out; something that is not a regular file is an error. Only the layers that
+// have one of the files are read, in parallel: visit is called concurrently.
+func (f *Rootfs) Each(ctx context.Context, paths []string, visit func(paths []string, content io.Reader) error) error {
+	wanted := map[int]map[int][]string{} // paths by layer and ordinal
+	for _, name := range paths {
+		e, ok, err := f.lookup(name)
+		if err != nil {
+			return fmt.Errorf("read %s in image: %w", name, err)
 		}
 		if !ok {
 			continue
 		}
+		at := f.flat.inodes[f.flat.tree.Index(e.Path)].origin
 		if wanted[at.layer] == nil {
 			wanted[at.layer] = map[int][]string{}
 		}
 		wanted[at.layer][at.ordinal] = append(wanted[at.layer][at.ordinal], name)
 	}
-	return readWanted(ctx, img, wanted)
-}
-
-// origin finds where the content of a file is.
-func (f *flat) origin(name string) (origin, bool, error) {
-	canonical, exists, err := f.tree.Resolve(name)
-	if err != nil || !exists {
-		return origin{}, false, err
-	}
-	e, _ := f.tree.Lookup(canonical)
-	switch {
-	case e.Kind != tree.Regular:
-		return origin{}, false, fmt.Errorf("%s: a %s: %w", canonical, e.Kind, tree.ErrNotRegular)
-	case e.Size > maxFile:
-		return origin{}, false, fmt.Errorf("%s: %d bytes: %w of %d", canonical, e.Size, tree.ErrTooLarge, maxFile)
-	}
-	return f.inodes[f.tree.Index(canonical)].origin, true, nil
-}
-
-// readWanted reads the wanted entries of each layer.
-func readWanted(ctx context.Context, img v1.Image, wanted map[int]map[int][]string) (map[string][]byte, error) {
-	sources, err := sourcesOf(img, Limits{}.withDefaults())
+	sources, err := sourcesOf(f.img, Limits{}.withDefaults())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	parts := make([]map[string][]byte, len(sources))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for layer, ordinals := range wanted {
 		group.Go(func() error {
-			var err error
-			if parts[layer], err = sources[layer].contents(ctx, ordinals); err != nil {
+			if err := sources[layer].visit(ctx, ordinals, visit); err != nil {
 				return layerError(sources[layer].layer, layer, err)
 			}
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	for _, part := range parts {
-		for name, content := range part {
-			files[name] = content
-		}
-	}
-	return files, nil
+	return group.Wait()
 }
 
-// contents returns the content of the entries with the given ordinals, under
-// all the names each of them is wanted by.
-func (s source) contents(ctx context.Context, wanted map[int][]string) (map[string][]byte, error) {
-	files := map[string][]byte{}
+// lookup finds the regular file that a path leads to.
+func (f *Rootfs) lookup(name string) (tree.Entry, bool, error) {
+	canonical, exists, err := f.flat.tree.Resolve(name)
+	if err != nil || !exists {
+		return tree.Entry{}, false, err
+	}
+	e, _ := f.flat.tree.Lookup(canonical)
+	if e.Kind != tree.Regular {
+		return e, false, fmt.Errorf("%s: a %s: %w", canonical, e.Kind, tree.ErrNotRegular)
+	}
+	return e, true, nil
+}
+
+// visit visits the content of the entries with the given ordinals, with all the
+// names each of them is wanted by.
+func (s source) visit(ctx context.Context, wanted map[int][]string, visit func([]string, io.Reader) error) error {
 	ordinal := 0
-	err := s.each(ctx, func(_ *tar.Header, content io.Reader) error {
+	return s.each(ctx, func(_ *tar.Header, content io.Reader) error {
 		names := wanted[ordinal]
 		ordinal++
 		if names == nil {
 			return nil
 		}
-		data, err := io.ReadAll(io.LimitReader(content, maxFile))
-		for _, name := range names {
-			files[name] = data
-		}
-		return err
+		return visit(names, content)
 	})
-	return files, err
 }

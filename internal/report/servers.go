@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -29,6 +30,9 @@ func Servers(w io.Writer, c server.Comparison, opts ServersOptions) error {
 		}
 	}
 	fmt.Fprintln(p, p.summary(c))
+	for _, name := range slices.Sorted(maps.Keys(c.Notes)) {
+		fmt.Fprintf(p, "%s: %s\n", drift.Visible(name), drift.Visible(c.Notes[name]))
+	}
 	for _, a := range c.Alarms {
 		fmt.Fprintf(p, "\n%s %s is the same on %s, and must differ\n", p.paint(red, "ALARM"), drift.Visible(a.Path), strings.Join(a.Servers, ", "))
 	}
@@ -75,6 +79,9 @@ func (p serversPrinter) summary(c server.Comparison) string {
 		}
 		return s
 	}
+	if len(c.Differences) == 0 {
+		return s + "no difference, " + plural(len(c.Alarms), "alarm")
+	}
 	return s + plural(len(c.Differences), "difference") + " with " + plural(len(c.Causes), "cause")
 }
 
@@ -91,9 +98,10 @@ func byOdd(c server.Comparison) []group {
 	var keys []string
 	for _, cause := range c.Causes {
 		key := fmt.Sprintf("%08d %s", len(cause.Odd), strings.Join(cause.Odd, ", "))
-		title := strings.Join(cause.Odd, ", ") + " differs from most"
+		right := cmp.Or(c.Baseline, "most")
+		title := strings.Join(cause.Odd, ", ") + " differs from " + right
 		if len(cause.Odd) > 1 {
-			title = strings.Join(cause.Odd, ", ") + " differ from most"
+			title = strings.Join(cause.Odd, ", ") + " differ from " + right
 		}
 		if len(cause.Odd) == 0 {
 			key, title = "split", "split: no value has a majority"

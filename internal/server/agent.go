@@ -19,6 +19,8 @@ type hello struct {
 	Live    bool    `json:"live"` // the kernel's facts are there
 	Summary Summary `json:"summary"`
 	Facts   []Fact  `json:"facts"`
+	// NoXattrs says that extended attributes are not among what is compared.
+	NoXattrs bool `json:"noXattrs,omitempty"`
 }
 
 // A request has one field set.
@@ -60,6 +62,24 @@ type ServeOptions struct {
 // answers what a Peer asks until in ends. It writes to out only, and to the
 // cache if there is to be one.
 func Serve(ctx context.Context, root *tree.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
+	h, a, err := readRoot(ctx, root, opts)
+	if err != nil {
+		return err
+	}
+	return converse(ctx, h, a, in, out)
+}
+
+// Local is a peer whose root is on this machine, for as long as ctx lasts. The
+// function returned ends it.
+func Local(ctx context.Context, name string, root *tree.Root, opts ServeOptions) (*Peer, func(), error) {
+	h, a, err := readRoot(ctx, root, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	return peerOf(ctx, name, h, a)
+}
+
+func readRoot(ctx context.Context, root *tree.Root, opts ServeOptions) (hello, *agent, error) {
 	asking, stop := context.WithCancel(ctx)
 	defer stop()
 	facts := beginFacts(asking, root, opts.Live)
@@ -67,22 +87,26 @@ func Serve(ctx context.Context, root *tree.Root, opts ServeOptions, in io.Reader
 	if err != nil {
 		stop()
 		facts()
-		return fmt.Errorf("read the files: %w", err)
+		return hello{}, nil, fmt.Errorf("read the files: %w", err)
 	}
 	h := hello{Version: Version, Live: opts.Live, Summary: s.Summary()}
 	var unknowns []Unknown
 	h.Facts, unknowns = facts()
 	h.Summary.Unknowns = append(h.Summary.Unknowns, unknowns...)
-	return converse(ctx, h, &agent{scan: s, root: root, live: opts.Live}, in, out)
+	return h, &agent{scan: s, root: root, live: opts.Live}, nil
 }
 
-// An answerer knows a server.
-type answerer interface {
-	answer(context.Context, request) (response, error)
+// A source knows what is asked of a server.
+type source interface {
+	nodes(dir string) ([]Node, error)
+	text(ctx context.Context, file string) (Text, error)
+	// ownersOf finds the packages of files, and whether those are as the packages
+	// have them if that is asked for.
+	ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error)
 }
 
 // converse is an agent's side of the protocol, until in ends.
-func converse(ctx context.Context, h hello, a answerer, in io.Reader, out io.Writer) error {
+func converse(ctx context.Context, h hello, s source, in io.Reader, out io.Writer) error {
 	if err := writeFrame(out, h); err != nil {
 		return err
 	}
@@ -94,7 +118,7 @@ func converse(ctx context.Context, h hello, a answerer, in io.Reader, out io.Wri
 		} else if err != nil {
 			return err
 		}
-		resp, err := a.answer(ctx, req)
+		resp, err := answer(ctx, s, req)
 		if err != nil {
 			resp = response{Error: err.Error()}
 		}
@@ -111,41 +135,41 @@ type agent struct {
 	owners *Owners // read when they are asked for
 }
 
-func (a *agent) answer(ctx context.Context, req request) (resp response, err error) {
+func answer(ctx context.Context, s source, req request) (resp response, err error) {
 	switch {
 	case req.List != nil:
 		for _, dir := range req.List {
-			nodes, err := a.scan.List(dir)
+			nodes, err := s.nodes(dir)
 			if err != nil {
 				return resp, err
 			}
 			resp.Listed = append(resp.Listed, nodes)
 		}
 	case req.Read != "":
-		text, err := a.text(req.Read)
+		text, err := s.text(ctx, req.Read)
 		return response{Text: &text}, err
 	case req.Owners != nil:
-		resp.Owners, err = a.ownersOf(ctx, req.Owners, true)
+		resp.Owners, err = s.ownersOf(ctx, req.Owners, true)
 	case req.Packages != nil:
-		resp.Owners, err = a.ownersOf(ctx, req.Packages, false)
+		resp.Owners, err = s.ownersOf(ctx, req.Packages, false)
 	}
 	return resp, err
 }
+
+func (a *agent) nodes(dir string) ([]Node, error) { return a.scan.List(dir) }
 
 // maxShown bounds a file whose text is compared, in bytes.
 const maxShown = 256 << 10
 
 // text returns a file's content if everybody on the server may read it: what is
 // kept from its users is kept from us.
-func (a *agent) text(file string) (Text, error) {
+func (a *agent) text(_ context.Context, file string) (Text, error) {
 	n, ok := a.scan.lookup(file)
-	switch {
-	case !ok || n.Kind != tree.Regular.String():
+	if !ok || n.Kind != tree.Regular.String() {
 		return Text{}, fmt.Errorf("read %s: no such file was read", file)
-	case n.Mode&0o004 == 0:
-		return Text{Hidden: "not everybody may read it"}, nil
-	case n.Size > maxShown:
-		return Text{Hidden: fmt.Sprintf("it has %d bytes", n.Size)}, nil
+	}
+	if why := hidden(n.Mode, n.Size); why != "" {
+		return Text{Hidden: why}, nil
 	}
 	f, err := a.root.Open(file)
 	if err != nil {
@@ -154,4 +178,15 @@ func (a *agent) text(file string) (Text, error) {
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxShown))
 	return Text{Content: content}, err
+}
+
+// hidden is why the content of a file is not shown, empty if it is.
+func hidden(mode uint32, size int64) string {
+	switch {
+	case mode&0o004 == 0:
+		return "not everybody may read it"
+	case size > maxShown:
+		return fmt.Sprintf("it has %d bytes", size)
+	}
+	return ""
 }

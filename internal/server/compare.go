@@ -43,6 +43,7 @@ type Comparison struct {
 	Alarms      []Alarm              `json:"alarms"`
 	Unknowns    map[string][]Unknown `json:"unknowns"`            // by server
 	Unreached   map[string]string    `json:"unreached,omitempty"` // why, by server
+	Notes       map[string]string    `json:"notes,omitempty"`     // by server: how it was read, if otherwise than by an agent
 }
 
 // Compare asks the agents on servers, and compares what they say. It needs no
@@ -50,7 +51,7 @@ type Comparison struct {
 // If baseline is one of them, all others deviate from it. What is equal on all
 // is not asked for.
 func Compare(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison, error) {
-	c := Comparison{Entries: map[string]int{}, Expected: map[Expected]int{}, Alarms: []Alarm{}, Unknowns: map[string][]Unknown{}}
+	c := Comparison{Entries: map[string]int{}, Expected: map[Expected]int{}, Alarms: []Alarm{}, Unknowns: map[string][]Unknown{}, Notes: map[string]string{}}
 	for _, p := range peers {
 		if slices.Contains(c.Servers, p.Name) {
 			return c, fmt.Errorf("%s is among the servers twice", p.Name)
@@ -59,6 +60,9 @@ func Compare(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison, er
 		c.Entries[p.Name] = p.Summary.Entries
 		for class, n := range p.Summary.Expected {
 			c.Expected[class] = max(c.Expected[class], n)
+		}
+		if p.Note != "" {
+			c.Notes[p.Name] = p.Note
 		}
 		if len(p.Summary.Unknowns) > 0 {
 			c.Unknowns[p.Name] = p.Summary.Unknowns
@@ -144,6 +148,17 @@ func addUnknown(sections map[Section]bool, unknowns []Unknown) {
 	}
 }
 
+// withoutPast leaves out snapshots of servers that are there themselves.
+func withoutPast(peers []*Peer, servers []string) []string {
+	var list []string
+	for _, p := range peers {
+		if slices.Contains(servers, p.Name) && !(p.Was != "" && slices.Contains(servers, p.Was)) {
+			list = append(list, p.Name)
+		}
+	}
+	return list
+}
+
 // alarms are the identities that several servers share.
 func alarms(peers []*Peer) []Alarm {
 	type identity struct{ path, digest string }
@@ -155,6 +170,7 @@ func alarms(peers []*Peer) []Alarm {
 	}
 	var list []Alarm
 	for id, servers := range owners {
+		servers = withoutPast(peers, servers)
 		if len(servers) > 1 {
 			list = append(list, Alarm{id.path, servers})
 		}

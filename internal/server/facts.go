@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"os"
 	"path"
 	"runtime"
 	"slices"
@@ -56,20 +55,38 @@ func Facts(ctx context.Context, root *tree.Root, live bool) ([]Fact, []Unknown) 
 // beginFacts begins to ask programs of the machine, which is worth doing while
 // files are read. The function returned must be called: it reads the rest.
 func beginFacts(ctx context.Context, root *tree.Root, live bool) (end func() ([]Fact, []Unknown)) {
-	f := &findings{}
-	var asked sync.WaitGroup
+	from := rootFiles{root}
+	m := machine{arch: runtime.GOARCH}
 	if live {
-		asked.Go(func() { f.add(readRunning(ctx, root, execute)) })
+		m.run, m.booted = execute, isBooted(root)
 	}
-	asked.Go(func() { f.add(readRPM(ctx, root, live, execute)) })
+	f := &findings{}
+	wait := f.ask(ctx, from, m)
 	return func() ([]Fact, []Unknown) {
-		f.read(root, live)
-		asked.Wait()
-		if ctx.Err() != nil {
-			return nil, nil
+		if live {
+			k := readKernel()
+			m.kernel = &k
 		}
-		return sorted(withoutDemand(f.facts)), f.unknowns
+		f.read(ctx, from, m)
+		wait()
+		return f.all(ctx)
 	}
+}
+
+// A machine is what facts are about beside files.
+type machine struct {
+	arch   string    // as Go says it
+	kernel *Kernel   // nil: none runs
+	run    execution // nil: no program runs
+	booted bool      // with systemd
+}
+
+func facts(ctx context.Context, from files, m machine) ([]Fact, []Unknown) {
+	f := &findings{}
+	wait := f.ask(ctx, from, m)
+	f.read(ctx, from, m)
+	wait()
+	return f.all(ctx)
 }
 
 // findings are facts that are read at the same time.
@@ -85,18 +102,38 @@ func (f *findings) add(facts []Fact, unknowns []Unknown) {
 	f.facts, f.unknowns = append(f.facts, facts...), append(f.unknowns, unknowns...)
 }
 
-// read adds the facts that files tell.
-func (f *findings) read(root *tree.Root, live bool) {
-	for _, read := range []func(*tree.Root) []Fact{
+// ask begins to ask programs. The function returned waits until they answered.
+func (f *findings) ask(ctx context.Context, from files, m machine) (wait func()) {
+	var asked sync.WaitGroup
+	asked.Go(func() { f.add(readRunning(ctx, m)) })
+	asked.Go(func() { f.add(readRPM(ctx, from, m.run)) })
+	return asked.Wait
+}
+
+// read adds the facts that files and the kernel tell.
+func (f *findings) read(ctx context.Context, from files, m machine) {
+	f.add([]Fact{{System, "architecture", m.arch}}, nil)
+	for _, read := range []func(files) []Fact{
 		systemFacts, packageFacts, serviceFacts, timerFacts, userFacts, groupFacts, sudoFacts, cronFacts,
 	} {
-		f.add(read(root), nil)
+		if ctx.Err() != nil {
+			return
+		}
+		f.add(read(from), nil)
 	}
-	f.add(sshFacts(root))
-	f.add(tlsFacts(root))
-	if live {
-		f.add(kernelFacts(), nil)
+	f.add(sshFacts(from))
+	f.add(tlsFacts(from))
+	if m.kernel != nil {
+		f.add(m.kernel.facts(), nil)
 	}
+}
+
+// all are the facts in order.
+func (f *findings) all(ctx context.Context) ([]Fact, []Unknown) {
+	if ctx.Err() != nil {
+		return nil, nil
+	}
+	return sorted(withoutDemand(f.facts)), f.unknowns
 }
 
 // sorted are facts in the order of their sections and keys.
@@ -117,30 +154,30 @@ func liveOnly(f Fact) bool {
 }
 
 // systemFacts reads os-release(5).
-func systemFacts(root *tree.Root) []Fact {
-	facts := []Fact{{System, "architecture", runtime.GOARCH}}
-	for _, line := range lines(root, "/etc/os-release") {
+func systemFacts(from files) []Fact {
+	var facts []Fact
+	for _, line := range lines(from, "/etc/os-release") {
 		key, value, _ := strings.Cut(line, "=")
 		if key == "PRETTY_NAME" {
 			facts = append(facts, Fact{System, "release", strings.Trim(value, `"'`)})
 		}
 	}
-	if l := lines(root, "/etc/debian_version"); len(l) > 0 {
+	if l := lines(from, "/etc/debian_version"); len(l) > 0 {
 		facts = append(facts, Fact{System, "debian", l[0]})
 	}
 	return facts
 }
 
 // userFacts reads /etc/passwd; of /etc/shadow only whether there is a password.
-func userFacts(root *tree.Root) []Fact {
+func userFacts(from files) []Fact {
 	locked := map[string]string{}
-	for _, f := range records(root, "/etc/shadow") {
+	for _, f := range records(from, "/etc/shadow") {
 		if len(f) > 1 {
 			locked[f[0]] = password(f[1])
 		}
 	}
 	var facts []Fact
-	for _, f := range records(root, "/etc/passwd") {
+	for _, f := range records(from, "/etc/passwd") {
 		if len(f) < 7 {
 			continue
 		}
@@ -164,9 +201,9 @@ func password(field string) string {
 	return "has a password"
 }
 
-func groupFacts(root *tree.Root) []Fact {
+func groupFacts(from files) []Fact {
 	var facts []Fact
-	for _, f := range records(root, "/etc/group") {
+	for _, f := range records(from, "/etc/group") {
 		if len(f) < 4 {
 			continue
 		}
@@ -178,17 +215,17 @@ func groupFacts(root *tree.Root) []Fact {
 }
 
 // sudoFacts are the rules of sudoers(5), as they are written.
-func sudoFacts(root *tree.Root) []Fact {
-	return ruleFacts(root, Sudoers, append([]string{"/etc/sudoers"}, filesIn(root, "/etc/sudoers.d")...))
+func sudoFacts(from files) []Fact {
+	return ruleFacts(from, Sudoers, append([]string{"/etc/sudoers"}, filesIn(from, "/etc/sudoers.d")...))
 }
 
 // cronFacts are the jobs of cron(8), and the scripts that it runs.
-func cronFacts(root *tree.Root) []Fact {
-	files := append([]string{"/etc/crontab"}, filesIn(root, "/etc/cron.d")...)
-	files = append(files, filesIn(root, "/var/spool/cron/crontabs")...)
-	facts := ruleFacts(root, Cron, append(files, filesIn(root, "/var/spool/cron")...))
+func cronFacts(from files) []Fact {
+	files := append([]string{"/etc/crontab"}, filesIn(from, "/etc/cron.d")...)
+	files = append(files, filesIn(from, "/var/spool/cron/crontabs")...)
+	facts := ruleFacts(from, Cron, append(files, filesIn(from, "/var/spool/cron")...))
 	for _, dir := range []string{"hourly", "daily", "weekly", "monthly"} {
-		for _, file := range filesIn(root, "/etc/cron."+dir) {
+		for _, file := range filesIn(from, "/etc/cron."+dir) {
 			facts = append(facts, Fact{Cron, path.Base(file), dir})
 		}
 	}
@@ -197,11 +234,11 @@ func cronFacts(root *tree.Root) []Fact {
 
 // ruleFacts are lines that are no comments, and where they stand. One that stands
 // twice in a file is one.
-func ruleFacts(root *tree.Root, section Section, files []string) []Fact {
+func ruleFacts(from files, section Section, files []string) []Fact {
 	seen := map[Fact]bool{}
 	var facts []Fact
 	for _, file := range files {
-		for _, line := range lines(root, file) {
+		for _, line := range lines(from, file) {
 			line = strings.Join(strings.Fields(line), " ")
 			f := Fact{section, file + ": " + line, "is there"}
 			if line == "" || line[0] == '#' || seen[f] {
@@ -216,8 +253,8 @@ func ruleFacts(root *tree.Root, section Section, files []string) []Fact {
 
 // filesIn are the regular files in a directory that count: hidden ones and what
 // the package manager put beside do not.
-func filesIn(root *tree.Root, dir string) []string {
-	entries, err := root.ReadDir(dir)
+func filesIn(from files, dir string) []string {
+	entries, err := from.list(dir)
 	if err != nil {
 		return nil
 	}
@@ -229,16 +266,4 @@ func filesIn(root *tree.Root, dir string) []string {
 		}
 	}
 	return files
-}
-
-// kernelFacts are those of the machine that this runs on.
-func kernelFacts() []Fact {
-	var facts []Fact
-	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		facts = append(facts, Fact{System, "kernel", strings.TrimSpace(string(text))})
-	}
-	facts = append(facts, sysctlFacts()...)
-	facts = append(facts, mountFacts()...)
-	facts = append(facts, moduleFacts()...)
-	return append(facts, listenerFacts()...)
 }

@@ -112,11 +112,17 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[st
 	}
 	err := g.Wait()
 	close(results)
+	noXattrs := slices.ContainsFunc(slices.Collect(maps.Keys(wanted)), func(p *Peer) bool { return p.NoXattrs })
 	found := map[string]map[string][]Node{}
 	for l := range results {
 		for i, dir := range l.dirs {
 			if found[dir] == nil {
 				found[dir] = map[string][]Node{}
+			}
+			if noXattrs {
+				for n := range l.got[i] {
+					l.got[i][n].Xattrs = nil
+				}
 			}
 			found[dir][l.peer.Name] = l.got[i]
 		}

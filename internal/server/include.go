@@ -3,8 +3,6 @@ package server
 import (
 	"path"
 	"strings"
-
-	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 // What is read of one program's configuration: sshd(8) includes as deep.
@@ -17,7 +15,7 @@ const tooMany = "too many files are included"
 
 // A config is a program's configuration, of which files include others.
 type config struct {
-	root *tree.Root
+	from files
 	base string // where relative names begin
 	read int    // files
 	size int    // bytes
@@ -34,7 +32,7 @@ func (c *config) lines(file string, depth int) []string {
 		c.over = tooMany
 		return nil
 	}
-	list := lines(c.root, file)
+	list := lines(c.from, file)
 	c.read++
 	for _, line := range list {
 		c.size += len(line)
@@ -74,7 +72,7 @@ func (c *config) names(dir, part string) []string {
 	if !strings.ContainsAny(part, `*?[\`) {
 		return []string{path.Join(dir, part)}
 	}
-	entries, err := c.root.ReadDir(dir)
+	entries, err := c.from.list(dir)
 	if err != nil {
 		return nil
 	}

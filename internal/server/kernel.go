@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -22,10 +23,53 @@ var volatile = []string{
 	"vm.stat_refresh", "dev.cdrom", "kernel.perf_event_max_sample_rate", "kernel.usermodehelper",
 }
 
-// sysctlFacts reads /proc/sys.
-func sysctlFacts() []Fact {
-	const top = "/proc/sys/"
+// A Kernel is what a running one says, as it says it.
+type Kernel struct {
+	Release  string            // as uname -r says it
+	Sysctls  map[string]string // value by name, with dots
+	Mounts   string            // proc_pid_mountinfo(5)
+	Modules  string            // proc_modules(5)
+	Sockets  map[string]string // proc_pid_net(5), by the name of the file: tcp, tcp6, udp, udp6
+	Programs map[string]string // name of the program that has a socket open, by the socket's inode
+}
+
+// readKernel asks the kernel of the machine that this runs on.
+func readKernel() Kernel {
+	text := func(file string) string {
+		b, _ := os.ReadFile(file) // a kernel without it has none of it
+		return string(b)
+	}
+	k := Kernel{
+		Release: strings.TrimSpace(text("/proc/sys/kernel/osrelease")),
+		Sysctls: readSysctls(),
+		Mounts:  text("/proc/self/mountinfo"), Modules: text("/proc/modules"),
+		Sockets: map[string]string{}, Programs: socketPrograms(),
+	}
+	for _, t := range socketTables {
+		k.Sockets[t.file] = text("/proc/net/" + t.file)
+	}
+	return k
+}
+
+func (k Kernel) facts() []Fact {
 	var facts []Fact
+	if k.Release != "" {
+		facts = append(facts, Fact{System, "kernel", k.Release})
+	}
+	for name, value := range k.Sysctls {
+		if !isVolatile(name) {
+			facts = append(facts, Fact{Sysctl, name, strings.Join(strings.Fields(value), " ")})
+		}
+	}
+	facts = append(facts, mountFacts(k.Mounts)...)
+	facts = append(facts, moduleFacts(k.Modules)...)
+	return append(facts, k.listenerFacts()...)
+}
+
+// readSysctls reads /proc/sys, as far as it is settings.
+func readSysctls() map[string]string {
+	const top = "/proc/sys/"
+	values := map[string]string{}
 	filepath.WalkDir(top, func(file string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return nil
@@ -35,11 +79,11 @@ func sysctlFacts() []Fact {
 			return nil
 		}
 		if text, err := os.ReadFile(file); err == nil {
-			facts = append(facts, Fact{Sysctl, name, strings.Join(strings.Fields(string(text)), " ")})
+			values[name] = string(text)
 		}
 		return nil
 	})
-	return facts
+	return values
 }
 
 // isVolatile reports whether a sysctl is no setting, or one of a network
@@ -61,13 +105,9 @@ var virtual = []string{
 }
 
 // mountFacts reads proc_pid_mountinfo(5).
-func mountFacts() []Fact {
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil
-	}
+func mountFacts(text string) []Fact {
 	var facts []Fact
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		left, right, ok := strings.Cut(line, " - ")
 		l, r := strings.Fields(left), strings.Fields(right)
 		if !ok || len(l) < 6 || len(r) < 2 || slices.Contains(virtual, r[0]) || isOwnPlace(l[4]) {
@@ -82,13 +122,9 @@ func isOwnPlace(dir string) bool {
 	return slices.ContainsFunc(append(skipped, "/run"), func(s string) bool { return dir == s || strings.HasPrefix(dir, s+"/") })
 }
 
-func moduleFacts() []Fact {
-	text, err := os.ReadFile("/proc/modules")
-	if err != nil {
-		return nil
-	}
+func moduleFacts(text string) []Fact {
 	var facts []Fact
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		if f := strings.Fields(line); len(f) > 0 {
 			facts = append(facts, Fact{Module, f[0], "loaded"})
 		}
@@ -103,34 +139,27 @@ const (
 	bound     = "07"
 )
 
-// listenerFacts reads the tables of sockets (proc_pid_net(5)), and finds their
-// programs by the inodes of what processes have open.
-func listenerFacts() []Fact {
-	programs := socketPrograms()
+// socketTables are where sockets that wait for somebody stand, and in which state.
+var socketTables = []struct{ file, protocol, state string }{
+	{"tcp", "tcp", listening}, {"tcp6", "tcp", listening}, {"udp", "udp", bound}, {"udp6", "udp", bound},
+}
+
+// listenerFacts reads the tables of sockets, and finds their programs by the
+// inodes of what processes have open.
+func (k Kernel) listenerFacts() []Fact {
 	found := map[Fact]bool{}
-	for _, t := range []struct{ file, protocol, state string }{
-		{"tcp", "tcp", listening}, {"tcp6", "tcp", listening}, {"udp", "udp", bound}, {"udp6", "udp", bound},
-	} {
-		f, err := os.Open("/proc/net/" + t.file)
-		if err != nil {
-			continue
-		}
-		for s := bufio.NewScanner(f); s.Scan(); {
-			field := strings.Fields(s.Text())
+	for _, t := range socketTables {
+		for line := range strings.Lines(k.Sockets[t.file]) {
+			field := strings.Fields(line)
 			if len(field) < 10 || field[3] != t.state {
 				continue
 			}
 			if address, err := socketAddress(field[1]); err == nil {
-				found[Fact{Listener, t.protocol + " " + address, programs[field[9]]}] = true
+				found[Fact{Listener, t.protocol + " " + address, k.Programs[field[9]]}] = true
 			}
 		}
-		f.Close()
 	}
-	var facts []Fact
-	for f := range found {
-		facts = append(facts, f)
-	}
-	return facts
+	return slices.Collect(maps.Keys(found))
 }
 
 // established is the state of a TCP connection in /proc/net/tcp.

@@ -5,8 +5,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 // names are what a server calls its users and groups.
@@ -23,13 +21,13 @@ func nameOr(names map[uint32]string, id uint32) string {
 }
 
 // readNames reads /etc/passwd and /etc/group. What is not there leaves numbers.
-func readNames(root *tree.Root) names {
-	return names{idsOf(root, "/etc/passwd"), idsOf(root, "/etc/group")}
+func readNames(f files) names {
+	return names{idsOf(f, "/etc/passwd"), idsOf(f, "/etc/group")}
 }
 
-func idsOf(root *tree.Root, file string) map[uint32]string {
+func idsOf(from files, file string) map[uint32]string {
 	ids := map[uint32]string{}
-	for _, f := range records(root, file) {
+	for _, f := range records(from, file) {
 		if len(f) < 3 {
 			continue
 		}
@@ -45,8 +43,8 @@ func idsOf(root *tree.Root, file string) map[uint32]string {
 const maxText = 16 << 20
 
 // lines are those of a text file, nothing if it cannot be read.
-func lines(root *tree.Root, file string) []string {
-	f, err := root.Open(file)
+func lines(from files, file string) []string {
+	f, err := from.open(file)
 	if err != nil {
 		return nil
 	}
@@ -62,9 +60,9 @@ func lines(root *tree.Root, file string) []string {
 
 // records are the lines of a file whose fields are separated by colons, without
 // comments.
-func records(root *tree.Root, file string) [][]string {
+func records(from files, file string) [][]string {
 	var list [][]string
-	for _, line := range lines(root, file) {
+	for _, line := range lines(from, file) {
 		if line != "" && line[0] != '#' {
 			list = append(list, strings.Split(line, ":"))
 		}

@@ -81,7 +81,7 @@ func TestRPM(t *testing.T) {
 	for name, kind := range map[string]int{"MD5": 1, "SHA-256": 8} {
 		t.Run(name, func(t *testing.T) {
 			dir, root := rpmRoot(t, buildRPM(t, "1.2", kind))
-			facts, unknowns := readRPM(t.Context(), root, true, inRoot(dir))
+			facts, unknowns := readRPM(t.Context(), rootFiles{root}, inRoot(dir))
 			if diff := cmp.Diff(facts, []Fact{{Package, "tiny", "1:1.2-3"}}); diff != "" || len(unknowns) > 0 {
 				t.Errorf("unknown: %v; got, want:\n%s", unknowns, diff)
 			}
@@ -108,7 +108,7 @@ func TestRPMUnknown(t *testing.T) {
 		t.Errorf("at rest: got %v, %v", facts, unknowns)
 	}
 	none := func(context.Context, []string, func(io.Reader) error) error { return exec.ErrNotFound }
-	if _, unknowns := readRPM(t.Context(), root, true, none); len(unknowns) != 1 {
+	if _, unknowns := readRPM(t.Context(), rootFiles{root}, none); len(unknowns) != 1 {
 		t.Errorf("without rpm: got %v", unknowns)
 	}
 	_, blank := rpmRoot(t)
@@ -120,7 +120,7 @@ func TestRPMUnknown(t *testing.T) {
 			t.Errorf("without packages: got %v", unknowns)
 		}
 	}
-	if dir := rpmDatabase(disk{"/usr/lib/sysimage/rpm/rpmdb.sqlite": "short"}.root(t)); dir != "/usr/lib/sysimage/rpm" {
+	if dir := rpmDatabase(rootFiles{disk{"/usr/lib/sysimage/rpm/rpmdb.sqlite": "short"}.root(t)}); dir != "/usr/lib/sysimage/rpm" {
 		t.Errorf("what is no database is none: got %q", dir)
 	}
 }

@@ -12,17 +12,17 @@ import (
 
 // packageFacts reads the records of dpkg and apk. Rpm's are in a database, see
 // readRPM.
-func packageFacts(root *tree.Root) []Fact {
-	facts := dpkgFacts(lines(root, "/var/lib/dpkg/status"))
+func packageFacts(from files) []Fact {
+	facts := dpkgFacts(lines(from, "/var/lib/dpkg/status"))
 	// Distroless images keep one file for each package.
-	if entries, err := root.ReadDir("/var/lib/dpkg/status.d"); err == nil {
+	if entries, err := from.list("/var/lib/dpkg/status.d"); err == nil {
 		for _, e := range entries {
 			if !strings.HasSuffix(e.Path, ".md5sums") {
-				facts = append(facts, dpkgFacts(append(lines(root, e.Path), ""))...)
+				facts = append(facts, dpkgFacts(append(lines(from, e.Path), ""))...)
 			}
 		}
 	}
-	return append(facts, apkFacts(lines(root, "/lib/apk/db/installed"))...)
+	return append(facts, apkFacts(lines(from, "/lib/apk/db/installed"))...)
 }
 
 // dpkgFacts reads paragraphs of deb822(5).
@@ -93,18 +93,26 @@ type Owners struct {
 // without any nothing has an owner. Paths are as a system has them whose /usr is
 // merged. With an error they are complete but for what rpm has.
 func ReadOwners(ctx context.Context, root *tree.Root, live bool) (*Owners, error) {
+	var run execution
+	if live {
+		run = execute
+	}
+	return readOwners(ctx, rootFiles{root}, run)
+}
+
+func readOwners(ctx context.Context, from files, run execution) (*Owners, error) {
 	o := &Owners{map[string]string{}, map[string]string{}}
-	o.addDpkg(root)
-	o.addUcf(lines(root, "/var/lib/ucf/registry"), lines(root, "/var/lib/ucf/hashfile"))
-	o.addApk(lines(root, "/lib/apk/db/installed"))
-	if dir := rpmDatabase(root); live && dir != "" {
-		return o, execute(ctx, rpmQuery(dir, rpmFiles), o.addRPM)
+	o.addDpkg(from)
+	o.addUcf(lines(from, "/var/lib/ucf/registry"), lines(from, "/var/lib/ucf/hashfile"))
+	o.addApk(lines(from, "/lib/apk/db/installed"))
+	if dir := rpmDatabase(from); run != nil && dir != "" {
+		return o, run(ctx, rpmQuery(dir, rpmFiles), o.addRPM)
 	}
 	return o, nil
 }
 
-func (o *Owners) addDpkg(root *tree.Root) {
-	entries, err := root.ReadDir("/var/lib/dpkg/info")
+func (o *Owners) addDpkg(from files) {
+	entries, err := from.list("/var/lib/dpkg/info")
 	if err != nil {
 		return
 	}
@@ -112,18 +120,18 @@ func (o *Owners) addDpkg(root *tree.Root) {
 		name, kind := strings.TrimSuffix(path.Base(e.Path), path.Ext(e.Path)), path.Ext(e.Path)
 		switch kind {
 		case ".list":
-			for _, file := range lines(root, e.Path) {
+			for _, file := range lines(from, e.Path) {
 				o.byPath[usrMerged(file)] = name
 			}
 		case ".md5sums":
-			for _, line := range lines(root, e.Path) {
+			for _, line := range lines(from, e.Path) {
 				if sum, file, ok := strings.Cut(line, "  "); ok {
 					o.sums[usrMerged("/"+file)] = sum
 				}
 			}
 		}
 	}
-	for _, f := range conffiles(lines(root, "/var/lib/dpkg/status")) {
+	for _, f := range conffiles(lines(from, "/var/lib/dpkg/status")) {
 		o.sums[f.Path] = f.Digest
 	}
 }

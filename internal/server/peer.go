@@ -16,6 +16,11 @@ type Peer struct {
 	Live    bool // a running machine, and no image or snapshot
 	Summary Summary
 	Facts   []Fact
+	Note    string // how it was read, if otherwise than by an agent
+	Was     string // of a snapshot, the server that it is of: they share an identity
+	// NoXattrs says that its extended attributes are not known: they are compared
+	// with nobody's.
+	NoXattrs bool
 
 	w io.Writer
 	r *bufio.Reader
@@ -31,7 +36,7 @@ func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
 	if h.Version != Version {
 		return nil, fmt.Errorf("%s: the agent speaks version %d of the protocol, want %d", name, h.Version, Version)
 	}
-	p.Live, p.Summary, p.Facts = h.Live, h.Summary, h.Facts
+	p.Live, p.Summary, p.Facts, p.NoXattrs = h.Live, h.Summary, h.Facts, h.NoXattrs
 	return p, nil
 }
 

@@ -34,7 +34,7 @@ func referenceScan(ctx context.Context, root *tree.Root) (*reference, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &reference{names: readNames(root), below: map[string]string{}, summary: Summary{Expected: map[Expected]int{}}}
+	s := &reference{names: readNames(rootFiles{root}), below: map[string]string{}, summary: Summary{Expected: map[Expected]int{}}}
 	var compared []tree.Entry
 	for e := range t.All() {
 		class, isExpected := ExpectedAt(e.Path)

@@ -29,58 +29,62 @@ func rpmQuery(dir, format string) []string {
 
 // rpmDatabase is the directory where rpm keeps what it knows, empty if that is
 // nothing.
-func rpmDatabase(root *tree.Root) string {
+func rpmDatabase(from files) string {
 	for _, dir := range []string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"} {
-		for _, name := range []string{"rpmdb.sqlite", "Packages.db", "Packages"} {
-			file := path.Join(dir, name)
-			e, err := root.Lstat(file)
-			if err == nil && e.Kind == tree.Regular && e.Size > 0 && !(name == "rpmdb.sqlite" && isBlank(root, file)) {
-				return dir
+		entries, err := from.list(dir)
+		if err != nil {
+			continue
+		}
+		size := map[string]int64{}
+		for _, e := range entries {
+			if e.Kind == tree.Regular {
+				size[path.Base(e.Path)] = e.Size
 			}
+		}
+		const sqlite = "rpmdb.sqlite"
+		isBlank := size[sqlite] > 0 && size[sqlite+"-wal"] == 0 && isBlankTable(from, path.Join(dir, sqlite))
+		if size[sqlite] > 0 && !isBlank || size["Packages.db"] > 0 || size["Packages"] > 0 {
+			return dir
 		}
 	}
 	return ""
 }
 
-// isBlank reports whether a database of SQLite is as rpm makes it, without a
+// isBlankTable reports whether a database of SQLite is as rpm makes it, without a
 // package: the table that is made first, at the second page, is a leaf with no
-// cells (https://www.sqlite.org/fileformat.html, 1.6), and nothing waits in the
-// journal.
-func isBlank(root *tree.Root, file string) bool {
-	if e, err := root.Lstat(file + "-wal"); err == nil && e.Size > 0 {
-		return false
-	}
-	f, err := root.Open(file)
+// cells (https://www.sqlite.org/fileformat.html, 1.6).
+func isBlankTable(from files, file string) bool {
+	f, err := from.open(file)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	var head [18]byte
-	if _, err := f.ReadAt(head[:], 0); err != nil {
+	const maxPage = 1 << 16
+	head, err := io.ReadAll(io.LimitReader(f, maxPage+8))
+	if err != nil || len(head) < 18 {
 		return false
 	}
-	size := int64(binary.BigEndian.Uint16(head[16:]))
+	size := int(binary.BigEndian.Uint16(head[16:]))
 	if size == 1 {
-		size = 1 << 16
+		size = maxPage
 	}
-	var page [5]byte
-	if _, err := f.ReadAt(page[:], size); err != nil {
+	if size < 512 || len(head) < size+8 {
 		return false
 	}
 	const leaf = 0x0d
-	return page[0] == leaf && binary.BigEndian.Uint16(page[3:]) == 0
+	return head[size] == leaf && binary.BigEndian.Uint16(head[size+3:]) == 0
 }
 
-// readRPM asks rpm, if it has anything to tell. Of a root that is at rest nobody
+// readRPM asks rpm, if it has anything to tell. Of files that are at rest nobody
 // can be asked: its packages are unknown.
-func readRPM(ctx context.Context, root *tree.Root, live bool, run execution) ([]Fact, []Unknown) {
-	dir := rpmDatabase(root)
+func readRPM(ctx context.Context, from files, run execution) ([]Fact, []Unknown) {
+	dir := rpmDatabase(from)
 	if dir == "" {
 		return nil, nil
 	}
 	err := errors.New("only the system itself can read this database, and it is not running")
 	var facts []Fact
-	if live {
+	if run != nil {
 		err = run(ctx, rpmQuery(dir, rpmPackages), func(r io.Reader) error {
 			text, err := textOf(r)
 			facts = rpmFacts(text)

@@ -21,13 +21,20 @@ var systemctlUnits = []string{
 // bootedDir is there if the machine was booted with systemd: sd_booted(3).
 const bootedDir = "/run/systemd/system"
 
+// isBooted reports whether systemd is the first process of the machine whose root
+// this is.
+func isBooted(root *tree.Root) bool {
+	e, err := root.Lstat(bootedDir)
+	return err == nil && e.Kind == tree.Directory
+}
+
 // readRunning asks systemd, if it runs, what else does.
-func readRunning(ctx context.Context, root *tree.Root, run execution) ([]Fact, []Unknown) {
-	if e, err := root.Lstat(bootedDir); err != nil || e.Kind != tree.Directory {
+func readRunning(ctx context.Context, m machine) ([]Fact, []Unknown) {
+	if !m.booted || m.run == nil {
 		return nil, nil
 	}
 	var facts []Fact
-	err := run(ctx, systemctlUnits, func(r io.Reader) error {
+	err := m.run(ctx, systemctlUnits, func(r io.Reader) error {
 		text, err := textOf(r)
 		facts = runningFacts(text)
 		return err

@@ -85,15 +85,15 @@ func TestRunningUnknown(t *testing.T) {
 		"fails":   says("", errors.New("systemctl: exit status 1: Failed to connect to bus")),
 		"nothing": says("", nil),
 	} {
-		facts, unknowns := readRunning(t.Context(), booted, run)
+		facts, unknowns := readRunning(t.Context(), machine{run: run, booted: isBooted(booted)})
 		if len(facts) > 0 || len(unknowns) != 1 || unknowns[0].Section != Running {
 			t.Errorf("%s: got %v, %v", name, facts, unknowns)
 		}
 	}
-	if facts, unknowns := readRunning(t.Context(), booted, says(list, nil)); len(facts) == 0 || len(unknowns) > 0 {
+	if facts, unknowns := readRunning(t.Context(), machine{run: says(list, nil), booted: isBooted(booted)}); len(facts) == 0 || len(unknowns) > 0 {
 		t.Errorf("got %v, %v", facts, unknowns)
 	}
-	if facts, unknowns := readRunning(t.Context(), disk{}.root(t), says(list, nil)); len(facts)+len(unknowns) > 0 {
+	if facts, unknowns := readRunning(t.Context(), machine{run: says(list, nil), booted: isBooted(disk{}.root(t))}); len(facts)+len(unknowns) > 0 {
 		t.Errorf("without systemd: got %v, %v", facts, unknowns)
 	}
 }

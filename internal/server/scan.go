@@ -57,7 +57,7 @@ type ScanOptions struct {
 // are, and what must not be the same elsewhere. Other file systems that are
 // mounted in it are left out: that they are is among the facts.
 func ScanRoot(ctx context.Context, root *tree.Root, opts ScanOptions) (*Scan, error) {
-	s := &Scan{names: readNames(root)}
+	s := &Scan{names: readNames(rootFiles{root})}
 	var err error
 	s.files, err = scan.Read(ctx, root, scan.Options{Policy: s.policy(opts.Own), Cache: opts.Cache, Full: opts.Full})
 	if err != nil {

@@ -9,18 +9,18 @@ import (
 
 // serviceFacts are the units that start by themselves or cannot, as systemd(1)
 // and, before it, init keep them: as links in directories.
-func serviceFacts(root *tree.Root) []Fact {
+func serviceFacts(from files) []Fact {
 	state := map[string]string{}
 	for _, base := range []string{"/etc/systemd/system", "/lib/systemd/system"} {
-		entries, err := root.ReadDir(base)
+		entries, err := from.list(base)
 		if err != nil {
 			continue
 		}
 		for _, e := range entries {
-			unitFacts(root, e, base == "/etc/systemd/system", state)
+			unitFacts(from, e, base == "/etc/systemd/system", state)
 		}
 	}
-	for _, file := range linksIn(root, "/etc/rc2.d") {
+	for _, file := range linksIn(from, "/etc/rc2.d") {
 		if name := path.Base(file); strings.HasPrefix(name, "S") && len(name) > 3 {
 			if unit := name[3:] + ".service"; state[unit] == "" {
 				state[unit] = "enabled"
@@ -35,13 +35,13 @@ func serviceFacts(root *tree.Root) []Fact {
 }
 
 // unitFacts reads one entry of a directory of units.
-func unitFacts(root *tree.Root, e tree.Entry, local bool, state map[string]string) {
+func unitFacts(from files, e tree.Entry, local bool, state map[string]string) {
 	name := path.Base(e.Path)
 	switch {
 	case e.Kind == tree.Symlink && e.Target == "/dev/null":
 		state[name] = "masked"
 	case e.Kind == tree.Directory && local && (strings.HasSuffix(name, ".wants") || strings.HasSuffix(name, ".requires")):
-		for _, link := range linksIn(root, e.Path) {
+		for _, link := range linksIn(from, e.Path) {
 			if unit := path.Base(link); state[unit] == "" {
 				state[unit] = "enabled"
 			}
@@ -49,8 +49,8 @@ func unitFacts(root *tree.Root, e tree.Entry, local bool, state map[string]strin
 	}
 }
 
-func linksIn(root *tree.Root, dir string) []string {
-	entries, err := root.ReadDir(dir)
+func linksIn(from files, dir string) []string {
+	entries, err := from.list(dir)
 	if err != nil {
 		return nil
 	}

@@ -48,7 +48,7 @@ Match all
 		"/etc/ssh/sshd_config.d/no":      "PermitRootLogin yes\n",
 		"/etc/ssh/match.conf":            "PermitTTY no\nMatch Address 10.0.0.0/8\nBanner none\n",
 	}.root(t)
-	facts, unknowns := sshFacts(root)
+	facts, unknowns := sshFacts(rootFiles{root})
 	want := map[string]string{
 		"PermitRootLogin": "no", "X11Forwarding": "yes", "Port": "22 2222", "AllowUsers": "dave alice bob b",
 		"KbdInteractiveAuthentication": "no", "Ciphers": "chacha20-poly1305@openssh.com", "AcceptEnv": "LANG LC_*", "unheard": "of",
@@ -73,11 +73,11 @@ func TestEndlessIncludes(t *testing.T) {
 		d[fmt.Sprintf("/etc/many/%d/%d/%d", i, i, i)] = "x"
 	}
 	root := d.root(t)
-	facts, unknowns := sshFacts(root)
+	facts, unknowns := sshFacts(rootFiles{root})
 	if len(unknowns) != 1 || unknowns[0].Section != SSH || values(facts, SSH)["Port"] == "" {
 		t.Errorf("got %v, %v", facts, unknowns)
 	}
-	if _, unknowns := tlsFacts(root); len(unknowns) != 3 || unknowns[0].Section != TLS {
+	if _, unknowns := tlsFacts(rootFiles{root}); len(unknowns) != 3 || unknowns[0].Section != TLS {
 		t.Errorf("got %v", unknowns)
 	}
 }
@@ -109,7 +109,7 @@ http {
 			"#\tSSLHonorCipherOrder on\n</IfModule>\n",
 		"/etc/ssl/certs/ca-certificates.crt": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n",
 	}.root(t)
-	facts, unknowns := tlsFacts(root)
+	facts, unknowns := tlsFacts(rootFiles{root})
 	want := map[string]string{
 		"/etc/ssl/openssl.cnf: MinProtocol":                  "TLSv1.3",
 		"/etc/ssl/openssl.cnf: CipherString":                 "DEFAULT:@SECLEVEL=2",
@@ -124,7 +124,7 @@ http {
 		t.Errorf("unknown: %v; got, want:\n%s", unknowns, diff)
 	}
 	for name, text := range map[string]string{"nothing": "HOME = .\n", "half": "openssl_conf = a\n[a]\nssl_conf = b\n"} {
-		if facts, _ := tlsFacts(disk{"/etc/ssl/openssl.cnf": text}.root(t)); len(facts) > 0 {
+		if facts, _ := tlsFacts(rootFiles{disk{"/etc/ssl/openssl.cnf": text}.root(t)}); len(facts) > 0 {
 			t.Errorf("%s: got %v", name, facts)
 		}
 	}
@@ -161,7 +161,7 @@ func TestTimers(t *testing.T) {
 		"backup@db.timer": "OnCalendar=monthly",
 		"clean.timer":     "OnBootSec=15min",
 	}
-	if diff := cmp.Diff(values(timerFacts(root), Timer), want); diff != "" {
+	if diff := cmp.Diff(values(timerFacts(rootFiles{root}), Timer), want); diff != "" {
 		t.Error(diff)
 	}
 }

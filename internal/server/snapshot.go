@@ -18,21 +18,22 @@ const snapshotKind = "ServerSnapshot"
 // A Snapshot is all that is compared of a server, at one time: facts, and of files
 // what identifies them. It holds no content.
 type Snapshot struct {
-	Kind    string            `json:"kind"`
-	Version int               `json:"version"` // of the agent's protocol
-	Name    string            `json:"name"`
-	Taken   time.Time         `json:"taken"`
-	Live    bool              `json:"live"`
-	Summary Summary           `json:"summary"`
-	Facts   []Fact            `json:"facts"`
-	Dirs    map[string][]Node `json:"dirs"`   // what is in each directory
-	Owners  map[string]Owner  `json:"owners"` // of files that a package brought
+	Kind     string            `json:"kind"`
+	Version  int               `json:"version"` // of the agent's protocol
+	Name     string            `json:"name"`
+	Taken    time.Time         `json:"taken"`
+	Live     bool              `json:"live"`
+	Summary  Summary           `json:"summary"`
+	Facts    []Fact            `json:"facts"`
+	NoXattrs bool              `json:"noXattrs,omitempty"` // as of the peer
+	Dirs     map[string][]Node `json:"dirs"`               // what is in each directory
+	Owners   map[string]Owner  `json:"owners"`             // of files that a package brought
 }
 
 // TakeSnapshot asks a server for everything.
 func TakeSnapshot(ctx context.Context, p *Peer) (*Snapshot, error) {
 	s := &Snapshot{
-		Kind: snapshotKind, Version: Version, Name: p.Name, Taken: time.Now(), Live: p.Live, Summary: p.Summary, Facts: p.Facts,
+		Kind: snapshotKind, Version: Version, Name: p.Name, Taken: time.Now(), Live: p.Live, Summary: p.Summary, Facts: p.Facts, NoXattrs: p.NoXattrs,
 		Dirs: map[string][]Node{}, Owners: map[string]Owner{},
 	}
 	level := []string{"/"}
@@ -122,12 +123,23 @@ func ReadSnapshot(r io.Reader) (*Snapshot, error) {
 // Peer is a server that is as it was when the snapshot was taken. The function
 // returned ends it.
 func (s *Snapshot) Peer(ctx context.Context, name string) (*Peer, func(), error) {
+	h := hello{Version: Version, Live: s.Live, NoXattrs: s.NoXattrs, Summary: s.Summary, Facts: s.Facts}
+	p, end, err := peerOf(ctx, name, h, s)
+	if err == nil {
+		p.Was = s.Name
+	}
+	return p, end, err
+}
+
+// peerOf is a peer whose server is in this process. The function returned ends
+// it.
+func peerOf(ctx context.Context, name string, h hello, s source) (*Peer, func(), error) {
 	asked, ask := io.Pipe()
 	answered, answer := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		answer.CloseWithError(converse(ctx, hello{Version, s.Live, s.Summary, s.Facts}, s, asked, answer))
+		answer.CloseWithError(converse(ctx, h, s, asked, answer))
 	}()
 	end := func() {
 		ask.Close()
@@ -142,22 +154,22 @@ func (s *Snapshot) Peer(ctx context.Context, name string) (*Peer, func(), error)
 	return p, end, nil
 }
 
-func (s *Snapshot) answer(_ context.Context, req request) (resp response, err error) {
-	switch {
-	case req.List != nil:
-		for _, dir := range req.List {
-			nodes, ok := s.Dirs[dir]
-			if !ok {
-				return resp, fmt.Errorf("list %s: it is not in the snapshot", dir)
-			}
-			resp.Listed = append(resp.Listed, nodes)
-		}
-	case req.Read != "":
-		resp.Text = &Text{Hidden: "a snapshot holds no content"}
-	default:
-		for _, file := range append(req.Owners, req.Packages...) {
-			resp.Owners = append(resp.Owners, s.Owners[file])
-		}
+func (s *Snapshot) nodes(dir string) ([]Node, error) {
+	nodes, ok := s.Dirs[dir]
+	if !ok {
+		return nil, fmt.Errorf("list %s: it is not in the snapshot", dir)
 	}
-	return resp, nil
+	return nodes, nil
+}
+
+func (s *Snapshot) text(context.Context, string) (Text, error) {
+	return Text{Hidden: "a snapshot holds no content"}, nil
+}
+
+func (s *Snapshot) ownersOf(_ context.Context, files []string, _ bool) ([]Owner, error) {
+	var list []Owner
+	for _, file := range files {
+		list = append(list, s.Owners[file])
+	}
+	return list, nil
 }

@@ -1,44 +1,41 @@
 package server
 
 import (
-	"path"
-	"slices"
-	"strings"
+	"io"
+
+	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-// accountFiles are what user and group facts are read from.
-var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"}
-
-// isReadFrom reports whether a fact, "section key", is read from a file, or the
-// file comes with it.
-func isReadFrom(fact, file string) bool {
-	section, key, _ := strings.Cut(fact, " ")
-	switch Section(section) {
-	case User, Group:
-		return slices.Contains(accountFiles, file)
-	case Sudoers:
-		return strings.HasPrefix(key, file+": ")
-	case Cron:
-		return strings.HasPrefix(key, file+": ") || path.Base(file) == key && strings.HasPrefix(file, "/etc/cron.")
-	case SSH:
-		return file == sshConfig || strings.HasPrefix(file, sshConfig+".d/")
-	case TLS:
-		from, _, _ := strings.Cut(key, ": ")
-		return from == file || slices.Contains(trusted, from) && path.Dir(from) == path.Dir(file) // each certificate by itself
-	case Service, Running, Timer:
-		return isUnitFile(file, key)
-	}
-	return false
+// files are what facts are read from: those of a root, or what was brought from
+// a server.
+type files interface {
+	// open opens a regular file for reading, following links.
+	open(file string) (io.ReadCloser, error)
+	// list describes what is in a directory, in the order of the names; the paths
+	// begin with dir as it is given.
+	list(dir string) ([]tree.Entry, error)
+	// namesIn are what is in a directory, in any order, without a look at it.
+	namesIn(dir string) []string
 }
 
-// isUnitFile reports whether a file is of a unit: its own, a link that enables
-// it, or one that was dropped in.
-func isUnitFile(file, unit string) bool {
-	dir, base := path.Split(file)
-	if strings.HasPrefix(dir, "/etc/rc") {
-		name := strings.TrimSuffix(unit, ".service")
-		return len(base) > 3 && base[3:] == name
+type rootFiles struct{ root *tree.Root }
+
+func (r rootFiles) open(file string) (io.ReadCloser, error) {
+	f, err := r.root.Open(file)
+	if err != nil {
+		return nil, err // and no *os.File that is nil
 	}
-	return slices.ContainsFunc(unitDirs, func(d string) bool { return strings.HasPrefix(dir, d+"/") }) &&
-		(base == unit || base == unit+".d" || path.Base(dir) == unit+".d")
+	return f, nil
+}
+
+func (r rootFiles) list(dir string) ([]tree.Entry, error) { return r.root.ReadDir(dir) }
+
+func (r rootFiles) namesIn(dir string) []string {
+	f, err := r.root.OpenDir(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1) // what it lists counts
+	return names
 }

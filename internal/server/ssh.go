@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 const (
@@ -17,8 +15,8 @@ const (
 // first that is given, what several lines add up to, and each condition by
 // itself. A keyword that is not set has the value that this sshd was built with,
 // and is not among them.
-func sshFacts(root *tree.Root) ([]Fact, []Unknown) {
-	s := sshSettings{config{root: root, base: sshDir}, map[string]string{}}
+func sshFacts(from files) ([]Fact, []Unknown) {
+	s := sshSettings{config{from: from, base: sshDir}, map[string]string{}}
 	s.file(sshConfig, "", 0)
 	var facts []Fact
 	for _, key := range slices.Sorted(maps.Keys(s.values)) {

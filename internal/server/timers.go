@@ -5,8 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 // unitDirs are where systemd looks for units, the first that has one counts.
@@ -16,13 +14,14 @@ var unitDirs = []string{
 
 // timerFacts are the timers of systemd that start by themselves, and when they do:
 // from their units and the files that were dropped in beside those.
-func timerFacts(root *tree.Root) []Fact {
-	dirs := ownDirs(root, unitDirs)
+func timerFacts(from files) []Fact {
+	u := units{from, map[string][]string{}}
 	wanted := map[string]bool{}
-	for _, base := range dirs {
-		for _, dir := range namesIn(root, base) {
+	for _, base := range unitDirs {
+		u.names[base] = from.namesIn(base)
+		for _, dir := range u.names[base] {
 			if strings.HasSuffix(dir, ".wants") || strings.HasSuffix(dir, ".requires") {
-				for _, unit := range namesIn(root, path.Join(base, dir)) {
+				for _, unit := range from.namesIn(path.Join(base, dir)) {
 					wanted[unit] = path.Ext(unit) == ".timer"
 				}
 			}
@@ -30,95 +29,81 @@ func timerFacts(root *tree.Root) []Fact {
 	}
 	var facts []Fact
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		if !wanted[name] || isMasked(root, dirs, name) {
+		if !wanted[name] {
 			continue
 		}
-		if schedule := scheduleOf(root, dirs, name); schedule != "" {
+		if schedule := u.schedule(name); schedule != "" {
 			facts = append(facts, Fact{Timer, name, schedule})
 		}
 	}
 	return facts
 }
 
-// namesIn are the names in a directory, without a look at what they name.
-func namesIn(root *tree.Root, dir string) []string {
-	f, err := root.OpenDir(dir)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	names, _ := f.Readdirnames(-1) // what it lists counts
-	return names
+// units are those of systemd.
+type units struct {
+	from  files
+	names map[string][]string // in each of unitDirs
 }
 
-// isMasked reports whether a unit was made one that cannot be started.
-func isMasked(root *tree.Root, dirs []string, name string) bool {
-	return slices.ContainsFunc(dirs, func(dir string) bool {
-		e, err := root.Lstat(path.Join(dir, name))
-		return err == nil && e.Kind == tree.Symlink && e.Target == "/dev/null"
-	})
-}
-
-// ownDirs are directories without those that are others under another name, as
-// /lib is where /usr is merged.
-func ownDirs(root *tree.Root, dirs []string) []string {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool {
-		canonical, exists, err := root.Resolve(dir)
-		if err != nil || !exists || seen[canonical] {
-			return true
-		}
-		seen[canonical] = true
-		return false
-	})
-}
-
-// scheduleOf is when a timer starts its unit: the settings of its section Timer.
-func scheduleOf(root *tree.Root, dirs []string, name string) string {
+// schedule is when a timer starts its unit: the settings of its section Timer,
+// none of one that is masked.
+func (u units) schedule(name string) string {
 	s := schedule{last: map[string]string{}}
-	for _, file := range unitFiles(root, dirs, name) {
-		s.read(lines(root, file))
+	for _, file := range u.files(name) {
+		s.read(lines(u.from, file))
 	}
 	return s.String()
 }
 
-// unitFiles are the files that make up a unit, in the order in which they count:
-// the unit's own, or its template's, and what was dropped in, by name. Of two
-// with the same name that of the first directory counts.
-func unitFiles(root *tree.Root, dirs []string, name string) []string {
+// files are those that make up a unit, in the order in which they count: the
+// unit's own, or its template's, and what was dropped in, by name. Of two with
+// the same name that of the first directory counts.
+func (u units) files(name string) []string {
 	names := []string{name}
 	if at := strings.Index(name, "@"); at >= 0 {
 		names = append(names, name[:at+1]+path.Ext(name))
 	}
-	var files []string
-	for _, n := range names {
-		i := slices.IndexFunc(dirs, func(dir string) bool {
-			_, exists, err := root.Resolve(path.Join(dir, n))
-			return err == nil && exists
-		})
-		if i >= 0 {
-			files = append(files, path.Join(dirs[i], n))
-			break
-		}
+	own := u.own(names)
+	if own == "" {
+		return nil
 	}
 	dropped := map[string]string{}
-	for _, dir := range dirs {
+	for _, dir := range unitDirs {
 		for _, n := range append(names, path.Ext(name)[1:]) {
-			entries, err := root.ReadDir(path.Join(dir, n+".d"))
-			if err != nil {
+			if !slices.Contains(u.names[dir], n+".d") {
 				continue
 			}
-			for _, e := range entries {
-				if base := path.Base(e.Path); path.Ext(base) == ".conf" && dropped[base] == "" {
-					dropped[base] = e.Path
+			for _, base := range u.from.namesIn(path.Join(dir, n+".d")) {
+				if path.Ext(base) == ".conf" && dropped[base] == "" {
+					dropped[base] = path.Join(dir, n+".d", base)
 				}
 			}
 		}
 	}
+	files := []string{own}
 	for _, base := range slices.Sorted(maps.Keys(dropped)) {
 		files = append(files, dropped[base])
 	}
 	return files
+}
+
+// own is the first file with one of a unit's names, empty if there is none or the
+// unit is masked: a link to a device, which cannot be opened.
+func (u units) own(names []string) string {
+	for _, n := range names {
+		for _, dir := range unitDirs {
+			if !slices.Contains(u.names[dir], n) {
+				continue
+			}
+			f, err := u.from.open(path.Join(dir, n))
+			if err != nil {
+				return ""
+			}
+			f.Close()
+			return path.Join(dir, n)
+		}
+	}
+	return ""
 }
 
 // A schedule is a section Timer, see systemd.timer(5).

@@ -10,32 +10,30 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 // tlsFacts are what programs are told of TLS, with the file that says so: of
 // OpenSSL for all programs, of nginx and of Apache; and whom the system trusts.
-func tlsFacts(root *tree.Root) ([]Fact, []Unknown) {
+func tlsFacts(from files) ([]Fact, []Unknown) {
 	t := tlsSettings{}
 	for _, file := range []string{"/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf"} {
-		c := opensslConfig{config{root: root, base: path.Dir(file)}, map[string]map[string]string{}}
+		c := opensslConfig{config{from: from, base: path.Dir(file)}, map[string]map[string]string{}}
 		c.file(file, "", 0)
 		for key, value := range c.system() {
 			t.add(file, key, value)
 		}
 		t.unknowns = append(t.unknowns, c.unknowns(TLS, file)...)
 	}
-	n := webConfig{config{root: root, base: "/etc/nginx"}, &t}
+	n := webConfig{config{from: from, base: "/etc/nginx"}, &t}
 	n.nginx("/etc/nginx/nginx.conf", 0)
 	t.unknowns = append(t.unknowns, n.unknowns(TLS, "/etc/nginx/nginx.conf")...)
 	for _, file := range []string{"/etc/apache2/apache2.conf", "/etc/apache2/httpd.conf", "/etc/httpd/conf/httpd.conf"} {
-		a := webConfig{config{root: root, base: strings.Join(strings.Split(file, "/")[:3], "/")}, &t}
+		a := webConfig{config{from: from, base: strings.Join(strings.Split(file, "/")[:3], "/")}, &t}
 		a.apache(file, 0)
 		t.unknowns = append(t.unknowns, a.unknowns(TLS, file)...)
 	}
 	for _, file := range trusted {
-		if value := certificatesIn(root, file); value != "" {
+		if value := certificatesIn(from, file); value != "" {
 			t.add(file, "certificates", value)
 		}
 	}
@@ -111,7 +109,7 @@ func (o *opensslConfig) include(name, section string, depth int) string {
 	if path.IsAbs(name) {
 		files = []string{path.Clean(name)}
 	}
-	if entries, err := o.root.ReadDir(files[0]); err == nil {
+	if entries, err := o.from.list(files[0]); err == nil {
 		files = nil
 		for _, e := range entries {
 			if ext := path.Ext(e.Path); ext == ".cnf" || ext == ".conf" {
@@ -235,8 +233,8 @@ func (w *webConfig) apache(file string, depth int) {
 var trusted = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"}
 
 // certificatesIn counts the certificates in a file, and says which they are.
-func certificatesIn(root *tree.Root, file string) string {
-	f, err := root.Open(file)
+func certificatesIn(from files, file string) string {
+	f, err := from.open(file)
 	if err != nil {
 		return ""
 	}

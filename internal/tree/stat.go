@@ -142,6 +142,10 @@ func ignoredXattr(name string, overlay bool) bool {
 	return name == "security.selinux"
 }
 
+// IsXattr reports whether an extended attribute of that name is one of those that
+// Xattrs returns.
+func IsXattr(name string) bool { return !ignoredXattr(name, false) }
+
 // growing calls read with a larger buffer for as long as the kernel says that
 // it is too small. Attributes are at most 64 KiB each, and so is their list.
 func growing(size int, read func([]byte) (int, error)) ([]byte, error) {

@@ -12,7 +12,7 @@ import (
 // conclude looks at all servers once more, and states how consistent they are.
 func conclude(ctx context.Context, f Fleet, job change.Job, r *Record) error {
 	var all []int
-	for i := range r.Results {
+	for i := range r.servers() {
 		all = append(all, i)
 	}
 	look, err := f.Compare(ctx, all)
@@ -33,17 +33,11 @@ func state(job change.Job, r *Record, look Look) string {
 		parts = append(parts, onVersion(p, r, look))
 	}
 	if len(job.Packages) == 0 {
-		fine := 0
-		for _, res := range r.Results {
-			if res.Fine() {
-				fine++
-			}
-		}
 		what := "as asked for"
 		if r.Action == Revert {
 			what = "as before"
 		}
-		parts = append(parts, fmt.Sprintf("%d of %d %s", fine, len(r.Results), what))
+		parts = append(parts, fmt.Sprintf("%d of %d %s", len(r.Fine()), len(r.servers()), what))
 	}
 	for _, res := range r.Results {
 		differs := differences(look.Comparison, res.Server)
@@ -58,6 +52,11 @@ func state(job change.Job, r *Record, look Look) string {
 			parts = append(parts, res.Server+strings.Replace(differs, "; ", " ", 1))
 		}
 	}
+	for _, name := range r.Others {
+		if differs := differences(look.Comparison, name); differs != "" {
+			parts = append(parts, name+strings.Replace(differs, "; ", " ", 1))
+		}
+	}
 	return strings.Join(parts, "; ")
 }
 
@@ -66,8 +65,8 @@ func state(job change.Job, r *Record, look Look) string {
 func onVersion(p change.Package, r *Record, look Look) string {
 	votes := map[string]int{} // none for ""
 	best := p.Version
-	for _, res := range r.Results {
-		version := strings.TrimSuffix(look.Packages[res.Server][p.Name], " (held)")
+	for _, name := range r.servers() {
+		version := strings.TrimSuffix(look.Packages[name][p.Name], " (held)")
 		if strings.Contains(version, " ") {
 			continue // it is there, and not installed
 		}
@@ -78,7 +77,7 @@ func onVersion(p change.Package, r *Record, look Look) string {
 			best = version
 		}
 	}
-	return strings.TrimSpace(fmt.Sprintf("%d of %d on %s %s", votes[best], len(r.Results), p.Name, best))
+	return strings.TrimSpace(fmt.Sprintf("%d of %d on %s %s", votes[best], len(r.servers()), p.Name, best))
 }
 
 // differences counts in what a server deviates from the others; nothing if it

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"slices"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/change"
@@ -20,6 +21,7 @@ type Record struct {
 	Of        string    `json:"of,omitempty"` // the run that is resumed or undone
 	Batches   string    `json:"batches,omitempty"`
 	Results   []Result  `json:"results"`
+	Others    []string  `json:"others,omitempty"`  // servers on which the run that is resumed did not fail
 	Stopped   string    `json:"stopped,omitempty"` // why not all were changed
 	Statement string    `json:"statement"`         // of the fleet's consistency
 }
@@ -55,6 +57,27 @@ func (r *Record) Worst() Outcome {
 		}
 	}
 	return ""
+}
+
+// servers are all that the run speaks of, numbered as those of its fleet.
+func (r *Record) servers() []string {
+	var names []string
+	for _, res := range r.Results {
+		names = append(names, res.Server)
+	}
+	return append(names, r.Others...)
+}
+
+// Fine are the servers on which the run, and those that it resumed, did what was
+// asked for.
+func (r *Record) Fine() []string {
+	list := slices.Clone(r.Others)
+	for _, res := range r.Results {
+		if res.Fine() {
+			list = append(list, res.Server)
+		}
+	}
+	return list
 }
 
 // touched reports whether the run changed a fact or a file on any server.

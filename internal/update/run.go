@@ -10,8 +10,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/server"
 )
 
-// A Fleet is servers by their number. Its methods may be called by several
-// goroutines.
+// A Fleet is servers by their number: those of a record's results, then its
+// others. Its methods may be called by several goroutines.
 type Fleet interface {
 	// Change has a server carry out a job, and returns when it is over or cannot be
 	// known. Without a state nothing was begun.
@@ -128,6 +128,9 @@ func verify(ctx context.Context, f Fleet, r *Record, wave []int, o Options, save
 		if res.Wave <= r.Results[wave[0]].Wave && res.Fine() {
 			fine = append(fine, i)
 		}
+	}
+	for i := range r.Others {
+		fine = append(fine, len(r.Results)+i)
 	}
 	if len(fine) < 2 {
 		return nil

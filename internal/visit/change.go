@@ -89,7 +89,7 @@ func (c *caller) call(ctx context.Context, args []string, stdin []byte) error {
 		return err
 	}
 	defer conn.Close()
-	s, err := launch(ctx, conn, c.host, c.options.Program, args)
+	s, err := launch(ctx, conn, c.host, c.options.Programs, args)
 	if err != nil {
 		return err
 	}

@@ -11,9 +11,9 @@ import (
 
 // A Link is a connection to a server, on which this program can be run.
 type Link struct {
-	host    inventory.Host
-	conn    *remote.Conn
-	program *Program
+	host     inventory.Host
+	conn     *remote.Conn
+	programs Programs
 }
 
 // Connect connects to a server.
@@ -22,7 +22,7 @@ func Connect(ctx context.Context, h inventory.Host, o Options) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Link{h, conn, o.Program}, nil
+	return &Link{h, conn, o.Programs}, nil
 }
 
 // Close ends the connection.
@@ -31,7 +31,7 @@ func (l *Link) Close() error { return l.conn.Close() }
 // Run runs the program with arguments of "servers", and waits for its end. The
 // error wraps a *remote.ExitError if it failed there.
 func (l *Link) Run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
-	s, err := launch(ctx, l.conn, l.host, l.program, args)
+	s, err := launch(ctx, l.conn, l.host, l.programs, args)
 	if err != nil {
 		return err
 	}

@@ -9,15 +9,16 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/inventory"
+	"github.com/adamant-sh/adamant/internal/plain"
 	"github.com/adamant-sh/adamant/internal/remote"
 	"github.com/adamant-sh/adamant/internal/server"
 )
 
 // Options say how servers are visited.
 type Options struct {
-	Program *Program
-	Remote  remote.Options
-	Full    bool // read all files again, whatever the agent remembers
+	Programs Programs
+	Remote   remote.Options
+	Full     bool // read all files again, whatever the agent remembers
 }
 
 // A Visit is a server that is being asked.
@@ -26,25 +27,40 @@ type Visit struct {
 	Peer *server.Peer
 
 	conn    *remote.Conn
-	session *remote.Session
+	session *remote.Session // of the agent; nil without
+	end     func()          // of what stands for an agent
 }
 
-// ErrNoProgram says that this program does not run on a server.
-var ErrNoProgram = errors.New("this program does not run there")
+// ErrNoProgram says that neither an agent nor this program runs on a server.
+var ErrNoProgram = errors.New("no agent runs there")
 
-// start runs the program if it is there. $1 is its digest; the others are its
-// arguments.
-const start = `uname -sm
+// start runs the program for the server's machine if it is there. $1 is a list of
+// machine=digest; the others are its arguments. Where no program can be run, one
+// is not asked for either.
+const start = `system=$(uname -sm)
+echo "$system"
+digest=
+for known in $1; do
+	[ "$system" != "Linux ${known%%=*}" ] || digest=${known#*=}
+done
+[ -n "$digest" ] || exit 0
 dir=$(eval echo "~$(id -un)")/.cache/adamant
-p=$dir/$1
-[ -x "$p" ] || { echo missing; exit 0; }
+p=$dir/$digest
+if ! [ -x "$p" ]; then
+	umask 077
+	mkdir -p "$dir" && probe=$(mktemp "$dir/.new.XXXXXX") && chmod 700 "$probe" || { echo unwritable; exit 0; }
+	if [ -x "$probe" ]; then echo missing; else echo noexec; fi
+	rm -f "$probe"
+	exit 0
+fi
 shift
 echo starting
 exec "$p" "$@" --cache "$dir/scan"
 `
 
-// Open connects to a server and waits until its agent has read it. ctx must last
-// as long as the visit.
+// Open connects to a server and waits until its agent has read it, or reads it by
+// plain commands if no agent runs there; the peer's Note says so. ctx
+// must last as long as the visit.
 func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error) {
 	conn, err := remote.Dial(ctx, h, o.Remote)
 	if err != nil {
@@ -60,20 +76,53 @@ func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error
 	if o.Full {
 		args = append(args, "--full")
 	}
-	if v.session, err = launch(ctx, conn, h, o.Program, args); err != nil {
-		return nil, err
+	if err = v.greet(ctx, o.Programs, args); errors.Is(err, ErrNoProgram) {
+		err = v.readPlainly(ctx, err)
 	}
-	if v.Peer, err = server.Greet(h.Name, v.session.Stdout, v.session.Stdin); err != nil {
-		return nil, whyNot(v.session, err)
+	if err != nil {
+		return nil, err
 	}
 	return v, nil
 }
 
+// greet starts the agent and waits until it has read the server.
+func (v *Visit) greet(ctx context.Context, ps Programs, args []string) (err error) {
+	if v.session, err = launch(ctx, v.conn, v.Host, ps, args); err != nil {
+		return err
+	}
+	v.Peer, err = server.Greet(v.Host.Name, v.session.Stdout, v.session.Stdin)
+	if err == nil {
+		return nil
+	}
+	err = whyNot(v.session, err)
+	var exit *remote.ExitError
+	if errors.As(err, &exit) && exit.Status == notExecutable {
+		return fmt.Errorf("%w: %w", ErrNoProgram, err)
+	}
+	return err
+}
+
+// notExecutable is the exit status of a shell that could not execute a program.
+const notExecutable = 126
+
+// readPlainly reads a server without an agent, and notes why.
+func (v *Visit) readPlainly(ctx context.Context, why error) error {
+	still, err := plain.Read(ctx, v.conn, v.Host.Become.On)
+	if err == nil {
+		v.Peer, v.end, err = still.Peer(ctx, v.Host.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; %w", why, err)
+	}
+	v.Peer.Note = "read by plain commands: " + why.Error()
+	return nil
+}
+
 // launch starts the program with arguments of "servers", and sends it first if it
 // is not there.
-func launch(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args []string) (*remote.Session, error) {
+func launch(ctx context.Context, c *remote.Conn, h inventory.Host, ps Programs, args []string) (*remote.Session, error) {
 	for _, sent := range []bool{false, true} {
-		s, err := try(ctx, c, h, p, args)
+		s, p, err := try(ctx, c, h, ps, args)
 		if s != nil || err != nil {
 			return s, err
 		}
@@ -87,31 +136,44 @@ func launch(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, a
 	return nil, fmt.Errorf("%w: it was sent, and is not there", ErrNoProgram)
 }
 
-// try starts the program; there is no session if it is not there.
-func try(ctx context.Context, c *remote.Conn, h inventory.Host, p *Program, args []string) (*remote.Session, error) {
+// try starts the program; there is no session if the one that it returns must be
+// sent first.
+func try(ctx context.Context, c *remote.Conn, h inventory.Host, ps Programs, args []string) (*remote.Session, *Program, error) {
 	s, err := c.Start(ctx, remote.Command{
-		Args: append([]string{"sh", "-c", start, "sh", p.digest, "servers"}, args...), Sudo: h.Become.On,
+		Args: append([]string{"sh", "-c", start, "sh", ps.digests(), "servers"}, args...), Sudo: h.Become.On,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	system, err := line(s.Stdout)
 	if err != nil {
-		return nil, whyNot(s, err)
+		return nil, nil, whyNot(s, err)
 	}
-	if system != "Linux "+p.machine {
+	p := ps.find(system)
+	if p == nil {
 		s.Stdin.Close()
-		return nil, fmt.Errorf("%w: the server is %.80s, and this program is for Linux %s", ErrNoProgram, drift.Visible(system), p.machine)
+		return nil, nil, fmt.Errorf("%w: the server is %.80s, and there are agents for Linux %s", ErrNoProgram, drift.Visible(system), ps.machines())
 	}
 	state, err := line(s.Stdout)
 	if err != nil {
-		return nil, whyNot(s, err)
+		return nil, nil, whyNot(s, err)
 	}
-	if state == "missing" {
+	switch state {
+	case "starting":
+		return s, p, nil
+	case "missing":
 		s.Stdin.Close()
-		return nil, s.Wait()
+		return nil, p, s.Wait()
 	}
-	return s, nil
+	s.Stdin.Close()
+	why := map[string]string{
+		"noexec":     "the home directory is mounted noexec",
+		"unwritable": "the home directory cannot be written to",
+	}[state]
+	if why == "" {
+		return nil, nil, errElse
+	}
+	return nil, nil, fmt.Errorf("%w: %s", ErrNoProgram, why)
 }
 
 // maxLine bounds a line that is no frame, in bytes.
@@ -130,8 +192,11 @@ func line(r io.Reader) (string, error) {
 		}
 		b.WriteByte(one[0])
 	}
-	return "", errors.New("the server answers something else")
+	return "", errElse
 }
+
+// errElse says that what a server sends was not said by what it was asked to run.
+var errElse = errors.New("the server answers something else")
 
 // whyNot says what a program said before it ended, if it did.
 func whyNot(s *remote.Session, err error) error {
@@ -149,6 +214,9 @@ func whyNot(s *remote.Session, err error) error {
 func (v *Visit) Close() error {
 	if v.session != nil {
 		v.session.Stdin.Close()
+	}
+	if v.end != nil {
+		v.end()
 	}
 	return v.conn.Close()
 }

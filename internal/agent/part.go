@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"encoding/json"
@@ -13,10 +13,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-// maxPlan bounds the plan of a capture, in bytes.
-const maxPlan = 1 << 30
+// MaxPlan bounds the plan of a capture, in bytes.
+const MaxPlan = 1 << 30
 
-func newServersPartCommand(a *app) *cobra.Command {
+func newPartCommand(a streams) *cobra.Command {
 	var root, cache string
 	var o capture.SurveyOptions
 	var ports []uint
@@ -28,7 +28,6 @@ part of a plan, which it reads as JSON: a layer of the image, a data directory, 
 the secrets. It can also count connections to ports. It changes nothing.`,
 		Example: `  adamant servers part plan
   adamant servers part layer packages --root /mnt/disk`,
-		Hidden: true,
 		Args:   cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := tree.OpenRoot(root)
@@ -57,11 +56,11 @@ the secrets. It can also count connections to ports. It changes nothing.`,
 }
 
 // printConnections prints how many connections others have to ports.
-func (a *app) printConnections(ports []uint) error {
+func (a streams) printConnections(ports []uint) error {
 	var list []uint16
 	for _, p := range ports {
 		if p > 65535 {
-			return usagef("--port %d is none", p)
+			return fmt.Errorf("--port %d is none", p)
 		}
 		list = append(list, uint16(p))
 	}
@@ -73,7 +72,7 @@ func (a *app) printConnections(ports []uint) error {
 	return nil
 }
 
-func (a *app) writePart(cmd *cobra.Command, r *tree.Root, o capture.SurveyOptions, part, name string) error {
+func (a streams) writePart(cmd *cobra.Command, r *tree.Root, o capture.SurveyOptions, part, name string) error {
 	ctx := cmd.Context()
 	if part == "plan" {
 		p, err := capture.Survey(ctx, r, o)
@@ -83,7 +82,7 @@ func (a *app) writePart(cmd *cobra.Command, r *tree.Root, o capture.SurveyOption
 		return json.NewEncoder(a.out).Encode(p)
 	}
 	var p capture.Plan
-	if err := json.NewDecoder(io.LimitReader(a.in, maxPlan)).Decode(&p); err != nil {
+	if err := json.NewDecoder(io.LimitReader(a.in, MaxPlan)).Decode(&p); err != nil {
 		return fmt.Errorf("read plan: %w", err)
 	}
 	switch part {
@@ -98,5 +97,5 @@ func (a *app) writePart(cmd *cobra.Command, r *tree.Root, o capture.SurveyOption
 	case "secrets":
 		return capture.WriteSecrets(ctx, r, p, a.out)
 	}
-	return usagef("%q is no part", part)
+	return fmt.Errorf("%q is no part", part)
 }

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-func newServersAgentCommand(a *app) *cobra.Command {
+func newServeCommand(a streams) *cobra.Command {
 	var root, cache string
 	var full bool
 	cmd := &cobra.Command{
@@ -18,7 +18,6 @@ func newServersAgentCommand(a *app) *cobra.Command {
 		Long: `Agent reads this server and answers on its standard streams until they end. It
 changes nothing but what it remembers of the files that it read, in ~/.cache/adamant.`,
 		Example: `  adamant servers agent --root /mnt/disk`,
-		Hidden:  true,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := tree.OpenRoot(root)

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 // maxJob bounds a job, in bytes.
 const maxJob = 256 << 20
 
-func newServersChangeCommand(a *app) *cobra.Command {
+func newChangeCommand(a streams) *cobra.Command {
 	var cache string
 	cmd := &cobra.Command{
 		Use:   "change begin|carry|follow|confirm|state|revert|list [ID] [WHY]",
@@ -27,7 +27,6 @@ tells how far it is, and confirm lets it stay. What it knows is below
 ` + change.Dir + `.`,
 		Example: `  adamant servers change list
   adamant servers change revert 20261125-101500-ab12cd-web-1 'it was wrong'`,
-		Hidden: true,
 		Args:   cobra.RangeArgs(1, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := changer{a, change.NewStore(change.Dir), cache}
@@ -46,7 +45,7 @@ tells how far it is, and confirm lets it stay. What it knows is below
 }
 
 type changer struct {
-	a     *app
+	a     streams
 	store change.Store
 	cache string
 }
@@ -80,7 +79,7 @@ func (c changer) do(ctx context.Context, action, id, why string) error {
 		}
 		return err
 	}
-	return usagef("%q is no action", action)
+	return fmt.Errorf("%q is no action", action)
 }
 
 func (c changer) begin(ctx context.Context) error {

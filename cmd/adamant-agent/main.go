@@ -1,0 +1,28 @@
+// Command adamant-agent is what adamant brings to servers that it visits. It is
+// not for people: see internal/agent.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/agent"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	root := &cobra.Command{Use: "adamant-agent", SilenceErrors: true, SilenceUsage: true}
+	servers := &cobra.Command{Use: "servers", Short: "What adamant runs on a server that it visits"}
+	servers.AddCommand(agent.Commands(os.Stdin, os.Stdout)...)
+	root.AddCommand(servers)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "adamant-agent:", err)
+		os.Exit(1)
+	}
+}

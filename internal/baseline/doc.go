@@ -1,0 +1,3 @@
+// Package baseline opens what servers are measured against beside each other: the
+// file of a snapshot, or an image.
+package baseline

@@ -23,9 +23,9 @@ func newServersCompareCommand(a *app) *cobra.Command {
 		Use:   "compare [PATTERN...]",
 		Short: "Find the odd one out of servers that should be the same",
 		Long: `Compare reads all files of the servers with their packages, services, users,
-scheduled jobs, kernel settings and listening sockets, and shows what is not the
-same on all, by cause: a package's other version and not its 400 files; then what
-was edited by hand; then what follows from others.
+scheduled jobs, settings of SSH, TLS and the kernel, and what runs, and shows what
+is not the same on all, by cause: a package's other version and not its 400 files;
+then what was edited by hand; then what follows from others.
 
 Most servers decide what is right. Two against two, or one against one, is split:
 it is not said who is right. What is bound to differ (host keys, machine-id,

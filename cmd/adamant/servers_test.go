@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +49,31 @@ func TestServers(t *testing.T) {
 }
 
 // scriptPackages are what the servers of a script have beside what all have.
-var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}, "plain.txtar": {"attr"}}
+// Where systemd is among them, it is their first process.
+var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}, "plain.txtar": {"attr"}, "rpm.txtar": {"rpm"}, "units.txtar": {"systemd", "dbus"}}
+
+// makeRPM makes and installs a version of a package of rpm's.
+const makeRPM = `cd /tmp && cat >tiny.spec <<END
+Name: tiny
+Version: $1
+Release: 3
+Epoch: 1
+Summary: tiny
+License: MIT
+BuildArch: noarch
+%description
+tiny
+%install
+mkdir -p %{buildroot}/opt/tiny %{buildroot}/etc
+echo $1 >%{buildroot}/opt/tiny/version
+echo a=b >%{buildroot}/etc/tiny.conf
+%files
+/opt/tiny
+%config /etc/tiny.conf
+END
+rpmbuild -bb --quiet --define "_topdir /tmp/build" --define "_dbpath /var/lib/rpm" tiny.spec
+rpm --dbpath /var/lib/rpm -U build/RPMS/noarch/tiny-$1-3.noarch.rpm
+`
 
 // A site is servers that should be the same.
 type site struct {
@@ -63,7 +88,7 @@ func startServers(t *testing.T, packages ...string) *site {
 	repo := s.lab.Repository()
 	repo.AddWeb()
 	for i := range 3 {
-		srv := s.lab.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{})
+		srv := s.lab.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{Systemd: slices.Contains(packages, "systemd")})
 		srv.Use(repo)
 		srv.Exec("apt-get", "-y", "-q", "install", "web=1.0", "libweb=1.0")
 		s.servers = append(s.servers, srv)
@@ -75,6 +100,7 @@ func startServers(t *testing.T, packages ...string) *site {
 func (s *site) setup(env *testscript.Env) error {
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("SSH_AUTH_SOCK", "")
+	env.Setenv("RPM", makeRPM)
 	for i, srv := range s.servers {
 		env.Setenv(fmt.Sprintf("WEB%d", i+1), srv.Addr)
 	}

@@ -10,7 +10,7 @@ import (
 func (s *survey) assemble() error {
 	shipped := map[string]bool{} // content of files that are as their packages have them
 	for _, it := range s.items {
-		if it.sum != "" && it.sum == it.md5 && it.Size > 0 {
+		if it.sum != "" && it.sum == it.own && it.Size > 0 {
 			shipped[it.Digest] = true
 		}
 	}
@@ -63,7 +63,7 @@ func (s *survey) placeOf(it *item) Class {
 func (s *survey) isPackages(it *item, shipped map[string]bool) bool {
 	switch {
 	case it.Kind == tree.Regular && it.pkg != "" && it.sum != "":
-		return it.sum == it.md5
+		return it.sum == it.own
 	case it.Kind == tree.Regular && it.pkg != "":
 		return false
 	case it.pkg != "":

@@ -105,7 +105,7 @@ func (s *survey) loseSchedules() {
 // isShipped reports whether a file is as its package has it.
 func (s *survey) isShipped(file string) bool {
 	i, found := slices.BinarySearchFunc(s.items, file, func(it *item, p string) int { return tree.ComparePaths(it.Path, p) })
-	return found && s.items[i].sum != "" && s.items[i].sum == s.items[i].md5
+	return found && s.items[i].sum != "" && s.items[i].sum == s.items[i].own
 }
 
 // settings are files that set something up on the machine, and what instead.

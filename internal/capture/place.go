@@ -71,7 +71,7 @@ func classAt(e tree.Entry) (Class, bool) {
 			return p.class, true
 		}
 	}
-	if strings.HasPrefix(e.Path, "/var/spool/") || e.Path == "/etc/mailname" {
+	if e.Path == "/etc/mailname" || slices.ContainsFunc(kept, func(dir string) bool { return strings.HasPrefix(e.Path, dir) }) {
 		return "", false
 	}
 	expected, is := server.ExpectedAt(e.Path)
@@ -81,6 +81,10 @@ func classAt(e tree.Entry) (Class, bool) {
 	}
 	return class, !isStructure(e, class)
 }
+
+// kept are directories whose files differ between servers and belong to one all
+// the same.
+var kept = []string{"/var/spool/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/"}
 
 // isStructure reports whether an entry is a directory that a program wants to
 // find, though what is in it is left out: /var/log/nginx, /var/cache/nginx.

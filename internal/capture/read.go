@@ -3,7 +3,6 @@ package capture
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/adamant-sh/adamant/internal/server"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
@@ -70,7 +70,7 @@ func (s *survey) readOnce(ctx context.Context, it *item) error {
 		return err
 	}
 	var head prefix
-	weak, strong := md5.New(), sha256.New()
+	weak, strong := server.NewSum(it.sum), sha256.New()
 	n, err := io.Copy(io.MultiWriter(weak, strong, &head), contextReader{ctx, io.LimitReader(f, it.Size+1)})
 	if err != nil {
 		return err
@@ -82,8 +82,8 @@ func (s *survey) readOnce(ctx context.Context, it *item) error {
 	if n != it.Size || before.Size() != it.Size || !before.ModTime().Equal(it.ModTime) || !after.ModTime().Equal(before.ModTime()) {
 		return tree.ErrChanged
 	}
-	it.md5, it.Digest = hex.EncodeToString(weak.Sum(nil)), "sha256:"+hex.EncodeToString(strong.Sum(nil))
-	if it.secret = s.secretFiles[it.Path]; it.secret == "" && (it.sum == "" || it.sum != it.md5) && !isMade(it.Entry, s.people) {
+	it.own, it.Digest = hex.EncodeToString(weak.Sum(nil)), "sha256:"+hex.EncodeToString(strong.Sum(nil))
+	if it.secret = s.secretFiles[it.Path]; it.secret == "" && (it.sum == "" || it.sum != it.own) && !isMade(it.Entry, s.people) {
 		it.secret = secretIn(it.Entry, head.content)
 	}
 	return nil

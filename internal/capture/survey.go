@@ -22,8 +22,19 @@ type SurveyOptions struct {
 // lie in a layer. What could not be read is among what is left out and among the
 // losses.
 func Survey(ctx context.Context, root *tree.Root, o SurveyOptions) (Plan, error) {
-	s := &survey{root: root, opts: o, owners: server.ReadOwners(root), facts: server.Facts(ctx, root, o.Live), secretFiles: map[string]string{}}
+	s := &survey{root: root, opts: o, secretFiles: map[string]string{}}
 	s.plan = Plan{Version: PlanVersion}
+	var err error
+	if s.owners, err = server.ReadOwners(ctx, root, o.Live); err != nil {
+		s.lose("packages of files", err.Error(), "see to it that rpm answers, and capture again")
+	}
+	var unknowns []server.Unknown
+	s.facts, unknowns = server.Facts(ctx, root, o.Live)
+	for _, u := range unknowns {
+		if u.Section == server.Package && err == nil {
+			s.lose(u.Path, u.Reason, "capture the server while it runs")
+		}
+	}
 	s.system()
 	if err := s.walk(ctx); err != nil {
 		return Plan{}, fmt.Errorf("survey: %w", err)
@@ -108,8 +119,8 @@ func (s *survey) walk(ctx context.Context) (err error) {
 type item struct {
 	tree.Entry
 	pkg    string // that brought it
-	sum    string // MD5 that it has in the package, if that is known
-	md5    string // that it has
+	sum    string // digest that it has in the package, if that is known
+	own    string // digest of the same kind that it has
 	secret string // why it is one
 	unread error
 }

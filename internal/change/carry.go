@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/server"
@@ -84,8 +85,9 @@ func (c *Carrier) fail(why error) {
 
 // A survey is a server at one time.
 type survey struct {
-	scan  *server.Scan
-	facts []server.Fact
+	scan     *server.Scan
+	facts    []server.Fact
+	unknowns []server.Unknown // sections of facts
 }
 
 func (c *Carrier) survey(ctx context.Context) (survey, error) {
@@ -97,7 +99,8 @@ func (c *Carrier) survey(ctx context.Context) (survey, error) {
 	if err != nil {
 		return survey{}, fmt.Errorf("read the files: %w", err)
 	}
-	return survey{scan, server.Facts(ctx, c.root, true)}, nil
+	facts, unknowns := server.Facts(ctx, c.root, true)
+	return survey{scan, facts, unknowns}, nil
 }
 
 // carry does what is to be done, until something fails.
@@ -140,14 +143,14 @@ func (c *Carrier) check(ctx context.Context, before survey) {
 		c.fail(err)
 		return
 	}
-	c.state.Facts = server.FactChanges(before.facts, after.facts)
+	c.state.Facts = server.FactChanges(before.facts, after.facts, slices.Concat(before.unknowns, after.unknowns)...)
 	if c.files, err = server.FileChanges(before.scan, after.scan); err != nil {
 		c.fail(err)
 	}
 	if err := c.keepFiles(); err != nil {
 		c.fail(sentence("keep which files changed", err))
 	}
-	c.state.Unknowns = after.scan.Summary().Unknowns
+	c.state.Unknowns = slices.Concat(after.scan.Summary().Unknowns, after.unknowns)
 	for _, p := range c.job.Packages {
 		if why := wrong(p, after.facts); why != "" {
 			c.fail(errors.New(why))

@@ -52,7 +52,8 @@ func (c *Carrier) held(why error) error {
 		return why
 	}
 	var held []string
-	for _, f := range server.Facts(context.Background(), c.root, false) {
+	facts, _ := server.Facts(context.Background(), c.root, false) // apt-get's packages are in files
+	for _, f := range facts {
 		if f.Section == server.Package && strings.HasSuffix(f.Value, "(held)") {
 			held = append(held, f.Key)
 		}

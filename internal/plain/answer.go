@@ -30,6 +30,7 @@ const (
 type answer struct {
 	system   []string
 	missing  []string
+	booted   bool   // with systemd
 	device   string // of the root
 	entries  []tree.Entry
 	byPath   map[string]int // of entries
@@ -138,6 +139,8 @@ func (a *answer) line(section, arg, line string) error {
 	switch section {
 	case "system":
 		a.system = append(a.system, line)
+	case "booted":
+		a.booted = true
 	case "missing":
 		a.missing = append(a.missing, line)
 	case "entries":
@@ -341,7 +344,7 @@ func (a *answer) still() (*server.Still, error) {
 	if a.device == "" {
 		return nil, fmt.Errorf("%w: it has no root directory", errNonsense)
 	}
-	s := &server.Still{Arch: machines[a.system[1]], Texts: a.texts, Kernel: &a.kernel, NoXattrs: !a.xattrs, Unknowns: a.unknowns}
+	s := &server.Still{Arch: machines[a.system[1]], Texts: a.texts, Kernel: &a.kernel, NoXattrs: !a.xattrs, Unknowns: a.unknowns, Booted: a.booted}
 	if s.Arch == "" {
 		s.Arch = drift.Visible(a.system[1])
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/remote"
@@ -59,7 +60,8 @@ func Read(ctx context.Context, r Runner, sudo bool) (*server.Still, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read by plain commands: %w", err)
 	}
-	still.Contents = &contents{r, sudo}
+	c := &contents{r, sudo}
+	still.Contents, still.Run = c, c.run
 	return still, nil
 }
 
@@ -120,6 +122,39 @@ func (c *contents) Sums(ctx context.Context, files []string) (map[string]string,
 		}
 	}
 	return sums, nil
+}
+
+// maxPrinted bounds what a program says, in bytes, and patience how long it takes.
+const (
+	maxPrinted = 256 << 20
+	patience   = 2 * time.Minute
+)
+
+// run runs a program that says what is so on the server.
+func (c *contents) run(ctx context.Context, argv []string, read func(io.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := c.runner.Run(ctx, remote.Command{
+			Args: append([]string{"sh", "-c", program, "sh"}, argv...), Stdout: &capped{in, maxPrinted}, Sudo: c.sudo,
+		})
+		in.CloseWithError(err)
+		ended <- err
+	}()
+	err := read(out)
+	if err != nil {
+		cancel()
+	}
+	out.CloseWithError(context.Canceled)
+	if runErr := <-ended; runErr != nil && !(err != nil && ctx.Err() != nil) {
+		err = runErr
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", argv[0], err)
+	}
+	return nil
 }
 
 // maxSums bounds the sums of one request, in bytes.

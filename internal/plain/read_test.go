@@ -109,6 +109,24 @@ func read(t *testing.T, r Runner) (*server.Still, *server.Peer) {
 	return s, p
 }
 
+// systemd is asked, too, and that it does not answer is known.
+func TestReadRunning(t *testing.T) {
+	srv := sshd.Open(t, "systemd", "dbus").Start("web", sshd.Options{Systemd: true})
+	_, p := read(t, on(srv, gnu))
+	if !slices.Contains(p.Facts, server.Fact{Section: server.Running, Key: "ssh.service", Value: "active (running)"}) {
+		t.Error("ssh.service does not run")
+	}
+	isUnknown := func(u server.Unknown) bool { return u.Section == server.Running }
+	if slices.ContainsFunc(p.Summary.Unknowns, isUnknown) {
+		t.Errorf("it does not know %v", p.Summary.Unknowns)
+	}
+	srv.Exec("rm", "/usr/bin/systemctl")
+	_, p = read(t, on(srv, gnu))
+	if i := slices.IndexFunc(p.Summary.Unknowns, isUnknown); i < 0 || !strings.Contains(p.Summary.Unknowns[i].Reason, "systemctl") {
+		t.Errorf("without systemctl it does not know %v", p.Summary.Unknowns)
+	}
+}
+
 // What plain commands say is what an agent says, byte for byte.
 func TestReadAsAnAgentDoes(t *testing.T) {
 	srv := sshd.Open(t, "busybox", "attr").Start("odd", sshd.Options{})

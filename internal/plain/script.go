@@ -19,6 +19,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 say system
 uname -s; uname -m; uname -r
+say booted
+[ ! -d /run/systemd/system ] || echo systemd
 say missing
 for tool in find stat sha256sum sed grep cat; do has $tool || echo $tool; done
 
@@ -48,9 +50,9 @@ for file in /etc/shadow /etc/gshadow; do
 	fi
 done
 say texts
-run find /etc /usr/lib/os-release /usr/lib/systemd/system /lib/systemd/system /var/spool/cron /var/lib/dpkg /lib/apk/db /usr/lib/apk/db /var/lib/ucf \
+run find /etc /usr/lib/os-release /usr/lib/systemd/system /usr/local/lib/systemd/system /lib/systemd/system /usr/share/crypto-policies /var/spool/cron /var/lib/dpkg /lib/apk/db /usr/lib/apk/db /var/lib/ucf \
 	\( -path "$odd" -o -path /etc/ssl/private -o -path /etc/letsencrypt -o -path '/etc/ssh/ssh_host_*' -o -path /etc/machine-id \) -prune -o \
-	-type f \( -perm -004 -o -path '/etc/sudoers*' -o -path '/etc/cron*' -o -path '/var/spool/cron/*' \) \
+	-type f \( -perm -004 -o -path '/etc/sudoers*' -o -path '/etc/cron*' -o -path '/etc/ssh/sshd_config*' -o -path '/var/spool/cron/*' \) \
 	\( ! -path '/var/lib/dpkg/*' -o -path /var/lib/dpkg/status -o -path '/var/lib/dpkg/status.d/*' -o -path '/var/lib/dpkg/info/*.list' -o -path '/var/lib/dpkg/info/*.md5sums' \) \
 	-exec sh -c 'n=$1; shift; for file; do printf "\n%s file %s\n" "$n" "$file"; cat "$file"; done' sh "$n" {} +
 
@@ -92,4 +94,11 @@ const noText = 44
 // sumsOf prints the MD5 of the files whose names it reads, each with a NUL byte.
 const sumsOf = `LC_ALL=C xargs -0 md5sum 2>/dev/null
 :
+`
+
+// program runs a program that says what is so on the server, if it has it.
+const program = `command -v "$1" >/dev/null 2>&1 || { echo "it is not installed" >&2; exit 127; }
+LC_ALL=C SYSTEMD_COLORS=0
+export LC_ALL SYSTEMD_COLORS
+exec "$@"
 `

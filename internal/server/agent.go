@@ -11,7 +11,7 @@ import (
 )
 
 // Version is of the agent's protocol. Both sides must have the same.
-const Version = 1
+const Version = 2
 
 // A hello is the agent's first message.
 type hello struct {
@@ -80,12 +80,20 @@ func Local(ctx context.Context, name string, root *tree.Root, opts ServeOptions)
 }
 
 func readRoot(ctx context.Context, root *tree.Root, opts ServeOptions) (hello, *agent, error) {
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	facts := beginFacts(asking, root, opts.Live)
 	s, err := ScanRoot(ctx, root, opts.Scan)
 	if err != nil {
+		stop()
+		facts()
 		return hello{}, nil, fmt.Errorf("read the files: %w", err)
 	}
-	h := hello{Version: Version, Live: opts.Live, Summary: s.Summary(), Facts: Facts(ctx, root, opts.Live)}
-	return h, &agent{scan: s, root: root}, nil
+	h := hello{Version: Version, Live: opts.Live, Summary: s.Summary()}
+	var unknowns []Unknown
+	h.Facts, unknowns = facts()
+	h.Summary.Unknowns = append(h.Summary.Unknowns, unknowns...)
+	return h, &agent{scan: s, root: root, live: opts.Live}, nil
 }
 
 // A source knows what is asked of a server.
@@ -123,6 +131,7 @@ func converse(ctx context.Context, h hello, s source, in io.Reader, out io.Write
 type agent struct {
 	scan   *Scan
 	root   *tree.Root
+	live   bool
 	owners *Owners // read when they are asked for
 }
 

@@ -15,18 +15,26 @@ type FactChange struct {
 	After   string  `json:"after,omitempty"`
 }
 
-// FactChanges compares the facts of one server at two times.
-func FactChanges(before, after []Fact) []FactChange {
+// FactChanges compares the facts of one server at two times, as far as they were
+// known at both.
+func FactChanges(before, after []Fact, unknowns ...Unknown) []FactChange {
 	type place struct {
 		section Section
 		key     string
 	}
+	unknown := map[Section]bool{}
+	addUnknown(unknown, unknowns)
 	was := map[place]string{}
 	for _, f := range before {
-		was[place{f.Section, f.Key}] = f.Value
+		if !unknown[f.Section] {
+			was[place{f.Section, f.Key}] = f.Value
+		}
 	}
 	var list []FactChange
 	for _, f := range after {
+		if unknown[f.Section] {
+			continue
+		}
 		at := place{f.Section, f.Key}
 		old, had := was[at]
 		delete(was, at)

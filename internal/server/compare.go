@@ -123,9 +123,13 @@ func factDifferences(peers []*Peer, j jury) []Difference {
 		key     string
 	}
 	values := map[place]map[string]string{}
+	unknown := map[Section]bool{}
+	for _, p := range peers {
+		addUnknown(unknown, p.Summary.Unknowns)
+	}
 	for _, p := range peers {
 		for _, f := range p.Facts {
-			if liveOnly(f) && slices.ContainsFunc(peers, func(p *Peer) bool { return !p.Live }) {
+			if liveOnly(f) && slices.ContainsFunc(peers, func(p *Peer) bool { return !p.Live }) || unknown[f.Section] {
 				continue
 			}
 			at := place{f.Section, f.Key}
@@ -150,6 +154,15 @@ func factDifferences(peers []*Peer, j jury) []Difference {
 		return strings.Compare(a.Key, b.Key)
 	})
 	return list
+}
+
+// addUnknown adds the sections that were not read.
+func addUnknown(sections map[Section]bool, unknowns []Unknown) {
+	for _, u := range unknowns {
+		if u.Section != "" {
+			sections[u.Section] = true
+		}
+	}
 }
 
 // withoutPast leaves out snapshots of servers that are there themselves.

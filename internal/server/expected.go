@@ -64,6 +64,8 @@ var expected = []struct {
 	{"/var/lib/apt/periodic/", State},
 	{"/var/lib/dpkg/*-old", State}, // what was before
 	{"/var/lib/logrotate/", State},
+	{"/var/lib/rpm/", State}, // with the times of installations; packages are facts
+	{"/usr/lib/sysimage/rpm/", State},
 	{"/var/lib/sudo/", State},
 	{"/var/lib/adamant", State}, // what we keep of changes ourselves
 	{"/var/lib/adamant/", State},
@@ -168,7 +170,7 @@ func treatmentIn(dir string) func(name string) scan.Treatment {
 
 // derived are files that programs make from others: they follow from those.
 var derived = []string{
-	"/etc/ld.so.cache", "/var/lib/dpkg/", "/var/lib/apt/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/", "/lib/apk/db/",
+	"/etc/ld.so.cache", "/var/lib/dpkg/", "/var/lib/apt/", "/lib/apk/db/",
 	"/usr/lib/locale/locale-archive", "/usr/share/mime/", "/usr/share/info/dir", "/var/lib/ucf/",
 	"/boot/initrd.img-*", "/boot/grub/", "/usr/share/applications/mimeinfo.cache", "/var/lib/systemd/catalog/",
 }

@@ -35,15 +35,12 @@ var kinds = []Kind{Platform, ByPackage, ByAccount, BySetting, ByEdit, ByHand, By
 // kindOf is the cause that a fact speaks of.
 var kindOf = map[Section]Kind{
 	System: Platform, Package: ByPackage, User: ByAccount, Group: ByAccount, Sudoers: ByAccount,
-	Service: BySetting, Cron: BySetting, Sysctl: BySetting, Mount: BySetting, Module: BySetting, Listener: BySetting,
+	Service: BySetting, Running: BySetting, Timer: BySetting, Cron: BySetting, SSH: BySetting, TLS: BySetting, Sysctl: BySetting, Mount: BySetting, Module: BySetting, Listener: BySetting,
 }
-
-// accountFiles are what user and group facts are read from.
-var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"}
 
 // explain groups differences by cause: each is in one.
 func explain(j jury, all []Difference) []Cause {
-	e := explainer{jury: j, causes: map[string]*Cause{}}
+	e := explainer{jury: j, causes: map[string]*Cause{}, said: map[string][]string{}}
 	for _, d := range all {
 		if d.Section != File {
 			e.addFact(d)
@@ -56,7 +53,11 @@ func explain(j jury, all []Difference) []Cause {
 	}
 	list := []Cause{}
 	for _, key := range e.order {
-		list = append(list, *e.causes[key])
+		c := e.causes[key]
+		if c.Title == "" {
+			c.Title = inShort(e.said[key])
+		}
+		list = append(list, *c)
 	}
 	slices.SortStableFunc(list, func(a, b Cause) int { return slices.Index(kinds, a.Kind) - slices.Index(kinds, b.Kind) })
 	return list
@@ -66,6 +67,7 @@ type explainer struct {
 	jury   jury
 	causes map[string]*Cause
 	order  []string
+	said   map[string][]string // of causes, what their facts say
 }
 
 func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Cause {
@@ -78,28 +80,67 @@ func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Ca
 	return c
 }
 
+// addFact adds a fact to the cause of those that come with it, or a cause.
 func (e *explainer) addFact(d Difference) {
-	key := string(d.Section) + " " + d.Key
-	c := e.cause(key, kindOf[d.Section], d, key+": "+e.jury.inWords(d))
-	c.Facts = append(c.Facts, key)
+	name := string(d.Section) + " " + d.Key
+	key := togetherAs(d)
+	c := e.cause(key, kindOf[d.Section], d, "")
+	what := name
+	if len(c.Facts) > 0 {
+		what = ownName(d)
+	}
+	c.Facts = append(c.Facts, name)
+	e.said[key] = append(e.said[key], what+": "+e.jury.inWords(d))
 }
 
-// addFile finds the cause of a file: its package's version, an account, an edit,
-// or that it is nobody's.
+// togetherAs is the same for facts that are about one thing and differ on the
+// same servers: a unit, or what sshd or another program is told.
+func togetherAs(d Difference) string {
+	who := " on " + strings.Join(d.Odd, ", ")
+	switch d.Section {
+	case Service, Running, Timer:
+		return "unit " + d.Key + who
+	case SSH:
+		return string(SSH) + who
+	case TLS:
+		file, _, _ := strings.Cut(d.Key, ": ")
+		return string(TLS) + " " + file + who
+	}
+	return string(d.Section) + " " + d.Key
+}
+
+// ownName is what tells a fact from those that it comes with.
+func ownName(d Difference) string {
+	switch d.Section {
+	case SSH:
+		return d.Key
+	case TLS:
+		_, keyword, _ := strings.Cut(d.Key, ": ")
+		return keyword
+	}
+	return string(d.Section)
+}
+
+// maxSaid is how many facts a title tells.
+const maxSaid = 5
+
+func inShort(said []string) string {
+	if more := len(said) - maxSaid; more > 0 {
+		return strings.Join(said[:maxSaid], " / ") + fmt.Sprintf(" / and %d more", more)
+	}
+	return strings.Join(said, " / ")
+}
+
+// addFile finds the cause of a file: its package's version, a fact that it says,
+// an edit, or that it is nobody's.
 func (e *explainer) addFile(d Difference) {
-	pkg := e.packageOf(d)
-	switch {
-	case pkg != nil:
-		pkg.Files = append(pkg.Files, d.Key)
+	c := e.packageOf(d)
+	if c == nil {
+		c = e.factOf(d)
+	}
+	if c != nil {
+		c.Files = append(c.Files, d.Key)
 		return
-	case slices.Contains(accountFiles, d.Key):
-		for _, key := range e.order {
-			c := e.causes[key]
-			if c.Kind == ByAccount && slices.Equal(c.Odd, d.Odd) {
-				c.Files = append(c.Files, d.Key)
-				return
-			}
-		}
 	}
 	kind, what := ByHand, "that no package owns"
 	switch {
@@ -113,7 +154,7 @@ func (e *explainer) addFile(d Difference) {
 		who = "on " + strings.Join(d.Odd, ", ")
 	}
 	key := string(kind) + " " + d.Package + " " + who
-	c := e.cause(key, kind, d, "")
+	c = e.cause(key, kind, d, "")
 	c.Files = append(c.Files, d.Key)
 	c.Title = fmt.Sprintf("%s %s, %s", counted(len(c.Files)), what, who)
 	if kind == ByEdit {
@@ -137,6 +178,18 @@ func (e *explainer) packageOf(d Difference) *Cause {
 	return nil
 }
 
+// factOf is the cause of which a fact is read from a file, that differs on the
+// very same servers.
+func (e *explainer) factOf(d Difference) *Cause {
+	for _, key := range e.order {
+		c := e.causes[key]
+		if slices.Equal(c.Odd, d.Odd) && slices.ContainsFunc(c.Facts, func(f string) bool { return isReadFrom(f, d.Key) }) {
+			return c
+		}
+	}
+	return nil
+}
+
 func counted(n int) string {
 	if n == 1 {
 		return "1 file"
@@ -149,6 +202,9 @@ func (j jury) inWords(d Difference) string {
 	value := func(s string) string {
 		if v, has := d.Values[s]; has {
 			return v
+		}
+		if d.Section == Running {
+			return "inactive"
 		}
 		return "none"
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/adamant-sh/adamant/internal/tree"
 )
@@ -25,10 +26,14 @@ const (
 	System   Section = "system"    // release, kernel, architecture
 	Package  Section = "package"   // name -> version
 	Service  Section = "service"   // unit -> enabled
+	Running  Section = "running"   // unit -> what it is
+	Timer    Section = "timer"     // unit -> when
 	User     Section = "user"      // name -> number, group, home, shell
 	Group    Section = "group"     // name -> number, members
 	Sudoers  Section = "sudoers"   // rule -> where
 	Cron     Section = "cron"      // job -> where
+	SSH      Section = "ssh"       // keyword of sshd_config(5) -> arguments
+	TLS      Section = "tls"       // file: keyword -> arguments
 	Sysctl   Section = "sysctl"    // name -> value
 	Mount    Section = "mount"     // place -> what, how
 	Module   Section = "module"    // of the kernel
@@ -37,37 +42,102 @@ const (
 
 // Sections are all of them, in that order.
 func Sections() []Section {
-	return []Section{System, Package, Service, User, Group, Sudoers, Cron, Sysctl, Mount, Module, Listener}
+	return []Section{System, Package, Service, Running, Timer, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, Mount, Module, Listener}
 }
 
-// Facts reads them from a root; of a running machine, those of its kernel too.
-// They are sorted by section and key.
-func Facts(ctx context.Context, root *tree.Root, live bool) []Fact {
+// Facts reads them from a root; of a running machine, those of its kernel and of
+// what runs there, too. They are sorted by section and key. Sections that could
+// not be read are unknown: of those some facts may be missing.
+func Facts(ctx context.Context, root *tree.Root, live bool) ([]Fact, []Unknown) {
+	return beginFacts(ctx, root, live)()
+}
+
+// beginFacts begins to ask programs of the machine, which is worth doing while
+// files are read. The function returned must be called: it reads the rest.
+func beginFacts(ctx context.Context, root *tree.Root, live bool) (end func() ([]Fact, []Unknown)) {
+	from := rootFiles{root}
 	m := machine{arch: runtime.GOARCH}
 	if live {
-		k := readKernel()
-		m.kernel = &k
+		m.run, m.booted = execute, isBooted(root)
 	}
-	return facts(ctx, rootFiles{root}, m)
+	f := &findings{}
+	wait := f.ask(ctx, from, m)
+	return func() ([]Fact, []Unknown) {
+		if live {
+			k := readKernel()
+			m.kernel = &k
+		}
+		f.read(ctx, from, m)
+		wait()
+		return f.all(ctx)
+	}
 }
 
 // A machine is what facts are about beside files.
 type machine struct {
-	arch   string  // as Go says it
-	kernel *Kernel // nil: none runs
+	arch   string    // as Go says it
+	kernel *Kernel   // nil: none runs
+	run    execution // nil: no program runs
+	booted bool      // with systemd
 }
 
-func facts(ctx context.Context, from files, m machine) []Fact {
-	list := []Fact{{System, "architecture", m.arch}}
-	for _, read := range []func(files) []Fact{systemFacts, packageFacts, serviceFacts, userFacts, groupFacts, sudoFacts, cronFacts} {
+func facts(ctx context.Context, from files, m machine) ([]Fact, []Unknown) {
+	f := &findings{}
+	wait := f.ask(ctx, from, m)
+	f.read(ctx, from, m)
+	wait()
+	return f.all(ctx)
+}
+
+// findings are facts that are read at the same time.
+type findings struct {
+	lock     sync.Mutex
+	facts    []Fact
+	unknowns []Unknown
+}
+
+func (f *findings) add(facts []Fact, unknowns []Unknown) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.facts, f.unknowns = append(f.facts, facts...), append(f.unknowns, unknowns...)
+}
+
+// ask begins to ask programs. The function returned waits until they answered.
+func (f *findings) ask(ctx context.Context, from files, m machine) (wait func()) {
+	var asked sync.WaitGroup
+	asked.Go(func() { f.add(readRunning(ctx, m)) })
+	asked.Go(func() { f.add(readRPM(ctx, from, m.run)) })
+	return asked.Wait
+}
+
+// read adds the facts that files and the kernel tell.
+func (f *findings) read(ctx context.Context, from files, m machine) {
+	f.add([]Fact{{System, "architecture", m.arch}}, nil)
+	for _, read := range []func(files) []Fact{
+		systemFacts, packageFacts, serviceFacts, timerFacts, userFacts, groupFacts, sudoFacts, cronFacts,
+	} {
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
-		list = append(list, read(from)...)
+		f.add(read(from), nil)
 	}
+	f.add(sshFacts(from))
+	f.add(tlsFacts(from))
 	if m.kernel != nil {
-		list = append(list, m.kernel.facts()...)
+		f.add(m.kernel.facts(), nil)
 	}
+}
+
+// all are the facts in order.
+func (f *findings) all(ctx context.Context) ([]Fact, []Unknown) {
+	if ctx.Err() != nil {
+		return nil, nil
+	}
+	return sorted(withoutDemand(f.facts)), f.unknowns
+}
+
+// sorted are facts in the order of their sections and keys.
+func sorted(list []Fact) []Fact {
 	order := Sections()
 	slices.SortStableFunc(list, func(a, b Fact) int {
 		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
@@ -78,9 +148,9 @@ func facts(ctx context.Context, from files, m machine) []Fact {
 	return list
 }
 
-// liveOnly reports whether a fact is of a running kernel.
+// liveOnly reports whether a fact is of a machine that runs.
 func liveOnly(f Fact) bool {
-	return slices.Contains([]Section{Sysctl, Mount, Module, Listener}, f.Section) || f.Section == System && f.Key == "kernel"
+	return slices.Contains([]Section{Running, Sysctl, Mount, Module, Listener}, f.Section) || f.Section == System && f.Key == "kernel"
 }
 
 // systemFacts reads os-release(5).

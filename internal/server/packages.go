@@ -1,14 +1,17 @@
 package server
 
 import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"path"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-// packageFacts reads the records of dpkg and apk. Only rpm's are in a database,
-// see rpmFacts.
+// packageFacts reads the records of dpkg and apk. Rpm's are in a database, see
+// readRPM.
 func packageFacts(from files) []Fact {
 	facts := dpkgFacts(lines(from, "/var/lib/dpkg/status"))
 	// Distroless images keep one file for each package.
@@ -83,18 +86,35 @@ func apkFacts(text []string) []Fact {
 // Owners are the packages that brought files.
 type Owners struct {
 	byPath map[string]string
-	sums   map[string]string // MD5 of files as their packages have them
+	sums   map[string]string // digests of files as their packages have them, see NewSum
 }
 
-// ReadOwners reads dpkg's lists; without dpkg nothing has an owner. Paths are as
-// a system has them whose /usr is merged.
-func ReadOwners(root *tree.Root) *Owners { return readOwners(rootFiles{root}) }
+// ReadOwners reads the lists of dpkg, ucf and apk, and asks rpm if that runs here;
+// without any nothing has an owner. Paths are as a system has them whose /usr is
+// merged. With an error they are complete but for what rpm has.
+func ReadOwners(ctx context.Context, root *tree.Root, live bool) (*Owners, error) {
+	var run execution
+	if live {
+		run = execute
+	}
+	return readOwners(ctx, rootFiles{root}, run)
+}
 
-func readOwners(from files) *Owners {
+func readOwners(ctx context.Context, from files, run execution) (*Owners, error) {
 	o := &Owners{map[string]string{}, map[string]string{}}
+	o.addDpkg(from)
+	o.addUcf(lines(from, "/var/lib/ucf/registry"), lines(from, "/var/lib/ucf/hashfile"))
+	o.addApk(lines(from, "/lib/apk/db/installed"))
+	if dir := rpmDatabase(from); run != nil && dir != "" {
+		return o, run(ctx, rpmQuery(dir, rpmFiles), o.addRPM)
+	}
+	return o, nil
+}
+
+func (o *Owners) addDpkg(from files) {
 	entries, err := from.list("/var/lib/dpkg/info")
 	if err != nil {
-		return o
+		return
 	}
 	for _, e := range entries {
 		name, kind := strings.TrimSuffix(path.Base(e.Path), path.Ext(e.Path)), path.Ext(e.Path)
@@ -114,7 +134,47 @@ func readOwners(from files) *Owners {
 	for _, f := range conffiles(lines(from, "/var/lib/dpkg/status")) {
 		o.sums[f.Path] = f.Digest
 	}
-	return o
+}
+
+// addUcf reads of which packages ucf(1) keeps configuration, which is in no list
+// of theirs, and what they brought last.
+func (o *Owners) addUcf(registry, hashes []string) {
+	for _, line := range registry {
+		pkg, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if file = usrMerged(strings.TrimSpace(file)); path.IsAbs(file) && o.byPath[file] == "" {
+			o.byPath[file] = pkg
+		}
+	}
+	for _, line := range hashes {
+		sum, file, _ := strings.Cut(line, "  ")
+		if file = usrMerged(file); o.byPath[file] != "" && o.sums[file] == "" && hashOf(sum) != nil {
+			o.sums[file] = sum
+		}
+	}
+}
+
+// addApk reads the records of apk: P is a package, F a directory, R a file in it,
+// and Z the file's digest.
+func (o *Owners) addApk(text []string) {
+	var name, dir, file string
+	for _, line := range text {
+		key, value, _ := strings.Cut(line, ":")
+		switch key {
+		case "P":
+			name = value
+		case "F":
+			dir = "/" + value
+			o.byPath[usrMerged(dir)] = name
+		case "R":
+			file = usrMerged(path.Join(dir, value))
+			o.byPath[file] = name
+		case "Z":
+			encoded, ok := strings.CutPrefix(value, "Q1")
+			if sum, err := base64.StdEncoding.DecodeString(encoded); ok && err == nil && file != "" {
+				o.sums[file] = hex.EncodeToString(sum)
+			}
+		}
+	}
 }
 
 // usrMerged is a path where a system has it whose /bin and /lib are links into

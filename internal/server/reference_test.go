@@ -53,7 +53,7 @@ func referenceScan(ctx context.Context, root *tree.Root) (*reference, error) {
 	s.summary.Entries, s.summary.Digest = s.tree.Len(), s.digest("/")
 	for _, u := range unknowns {
 		if _, isExpected := ExpectedAt(u.Path); !isExpected && !errors.Is(u.Err, tree.ErrMounted) {
-			s.summary.Unknowns = append(s.summary.Unknowns, Unknown{u.Path, u.Err.Error()})
+			s.summary.Unknowns = append(s.summary.Unknowns, Unknown{Path: u.Path, Reason: u.Err.Error()})
 		}
 	}
 	return s, nil

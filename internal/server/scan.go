@@ -37,6 +37,8 @@ type FileDigest struct {
 type Unknown struct {
 	Path   string `json:"path"`
 	Reason string `json:"reason"`
+	// Section is that of facts which are not known for it; none for a file.
+	Section Section `json:"section,omitempty"`
 }
 
 // ScanOptions say how files are read. The zero value reads all of them.
@@ -98,7 +100,7 @@ func relevant(all []tree.Unknown) []Unknown {
 	var list []Unknown
 	for _, u := range all {
 		if _, isExpected := ExpectedAt(u.Path); !isExpected {
-			list = append(list, Unknown{u.Path, u.Err.Error()})
+			list = append(list, Unknown{Path: u.Path, Reason: u.Err.Error()})
 		}
 	}
 	return list

@@ -55,6 +55,11 @@ func (d disk) with(change disk) disk {
 // root writes a disk.
 func (d disk) root(t *testing.T) *tree.Root {
 	t.Helper()
+	return openRoot(t, d.write(t))
+}
+
+func (d disk) write(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o755))
 	for p, content := range d {
@@ -66,6 +71,23 @@ func (d disk) root(t *testing.T) *tree.Root {
 		}
 		must(t, os.WriteFile(full, []byte(content), 0o644))
 	}
+	return dir
+}
+
+// links writes a disk and symbolic links on it, by path.
+func (d disk) links(t *testing.T, links disk) *tree.Root {
+	t.Helper()
+	dir := d.write(t)
+	for p, target := range links {
+		full := filepath.Join(dir, p)
+		must(t, os.MkdirAll(filepath.Dir(full), 0o755))
+		must(t, os.Symlink(target, full))
+	}
+	return openRoot(t, dir)
+}
+
+func openRoot(t *testing.T, dir string) *tree.Root {
+	t.Helper()
 	r, err := tree.OpenRoot(dir)
 	must(t, err)
 	t.Cleanup(func() { r.Close() })

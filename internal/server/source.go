@@ -14,6 +14,8 @@ type files interface {
 	// list describes what is in a directory, in the order of the names; the paths
 	// begin with dir as it is given.
 	list(dir string) ([]tree.Entry, error)
+	// namesIn are what is in a directory, in any order, without a look at it.
+	namesIn(dir string) []string
 }
 
 type rootFiles struct{ root *tree.Root }
@@ -27,3 +29,13 @@ func (r rootFiles) open(file string) (io.ReadCloser, error) {
 }
 
 func (r rootFiles) list(dir string) ([]tree.Entry, error) { return r.root.ReadDir(dir) }
+
+func (r rootFiles) namesIn(dir string) []string {
+	f, err := r.root.OpenDir(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1) // what it lists counts
+	return names
+}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +30,10 @@ type Still struct {
 	Unknowns []Unknown
 	NoXattrs bool // extended attributes were not read
 	Contents Contents
+	// Run runs a program on the server, and has what it prints read; nil: none
+	// can be run. Booted says that systemd runs there.
+	Run    func(ctx context.Context, argv []string, read func(io.Reader) error) error
+	Booted bool
 }
 
 // Texts are the content of files that facts are read from, by path without
@@ -49,6 +55,7 @@ var factFiles = []string{
 	"/etc/", "/usr/lib/os-release", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/var/spool/cron/",
 	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/", "/var/lib/dpkg/info/*.list", "/var/lib/dpkg/info/*.md5sums",
 	"/lib/apk/db/installed", "/usr/lib/apk/db/installed", "/var/lib/ucf/",
+	"/usr/local/lib/systemd/system/", "/usr/share/crypto-policies/",
 }
 
 // IsFactFile reports whether facts are read from the file at a path. What
@@ -90,16 +97,19 @@ func isSkipped(p string) bool {
 
 // Peer answers as an agent would. The function returned ends it.
 func (s *Still) Peer(ctx context.Context, name string) (*Peer, func(), error) {
-	a := &stillAgent{still: s, dirs: map[string][]Node{}}
+	a := &stillAgent{ctx: ctx, still: s, dirs: map[string][]Node{}}
 	a.names = readNames(a)
 	sum := Summary{Expected: map[Expected]int{}, Entries: 1, Unknowns: s.Unknowns}
 	sum.Digest = a.add("/", &sum)
 	h := hello{Version: Version, Live: s.Kernel != nil, NoXattrs: s.NoXattrs, Summary: sum}
-	h.Facts = facts(ctx, a, machine{s.Arch, s.Kernel})
+	var unknowns []Unknown
+	h.Facts, unknowns = facts(ctx, a, machine{s.Arch, s.Kernel, s.Run, s.Booted})
+	h.Summary.Unknowns = append(h.Summary.Unknowns, unknowns...)
 	return peerOf(ctx, name, h, a)
 }
 
 type stillAgent struct {
+	ctx    context.Context // of the peer
 	still  *Still
 	names  names
 	dirs   map[string][]Node // what is compared
@@ -108,6 +118,9 @@ type stillAgent struct {
 
 // emptyDigest is that of a file without content, which nobody needs to read.
 var emptyDigest = scan.Digest(sha256.Sum256(nil)).String()
+
+// rpmHead is how much of a database of rpm tells whether it is blank, in bytes.
+const rpmHead = 128 << 10
 
 // add makes the nodes of a directory and of all below it, counts them, and
 // returns its digest, which is made as that of a scan.
@@ -136,7 +149,7 @@ func (a *stillAgent) add(dir string, sum *Summary) string {
 		}
 		sum.Entries++
 		if e.Kind == tree.Regular && e.Digest == "" {
-			sum.Unknowns = append(sum.Unknowns, Unknown{e.Path, "its content was not read"})
+			sum.Unknowns = append(sum.Unknowns, Unknown{Path: e.Path, Reason: "its content was not read"})
 		}
 		nodes = append(nodes, nodeOf(scan.Entry{
 			Name: path.Base(e.Path), Kind: e.Kind, Mode: e.Mode, UID: e.UID, GID: e.GID, Size: e.Size,
@@ -159,6 +172,10 @@ func (a *stillAgent) open(file string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	text, ok := a.still.Texts[at]
+	if dir := path.Dir(at); !ok && (dir == "/var/lib/rpm" || dir == "/usr/lib/sysimage/rpm") {
+		text, err = a.still.Contents.Text(a.ctx, at, rpmHead)
+		ok = err == nil
+	}
 	if !ok {
 		return nil, fmt.Errorf("open %s: %w", file, fs.ErrNotExist)
 	}
@@ -179,6 +196,15 @@ func (a *stillAgent) list(dir string) ([]tree.Entry, error) {
 		list = append(list, e)
 	}
 	return list, nil
+}
+
+func (a *stillAgent) namesIn(dir string) []string {
+	entries, _ := a.list(dir) // what is not there has no names
+	var names []string
+	for _, e := range entries {
+		names = append(names, path.Base(e.Path))
+	}
+	return names
 }
 
 func (a *stillAgent) nodes(dir string) ([]Node, error) {
@@ -209,15 +235,20 @@ func (a *stillAgent) text(ctx context.Context, file string) (Text, error) {
 
 func (a *stillAgent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
 	if a.owners == nil {
-		a.owners = readOwners(a)
+		a.owners, _ = readOwners(ctx, a, a.still.Run) // see agent.ownersOf
 	}
 	list := make([]Owner, len(files))
 	known := map[string]string{} // path -> MD5 that its package says
 	for i, file := range files {
 		list[i].Package = a.owners.byPath[file]
 		sum := a.owners.sums[file]
-		if e, ok := a.still.Files.Lookup(file); ok && check && e.Kind == tree.Regular && sum != "" {
-			known[file] = sum
+		e, ok := a.still.Files.Lookup(file)
+		switch {
+		case !ok || !check || e.Kind != tree.Regular:
+		case len(sum) == hex.EncodedLen(sha256.Size) && e.Digest != "":
+			list[i].Edited = e.Digest != "sha256:"+sum
+		case len(sum) == hex.EncodedLen(md5.Size):
+			known[file] = sum // of others it is not known
 		}
 	}
 	if len(known) == 0 {
@@ -228,7 +259,9 @@ func (a *stillAgent) ownersOf(ctx context.Context, files []string, check bool) (
 		return nil, err
 	}
 	for i, file := range files {
-		list[i].Edited = sums[file] != known[file]
+		if want := known[file]; want != "" {
+			list[i].Edited = sums[file] != want
+		}
 	}
 	return list, nil
 }

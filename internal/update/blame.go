@@ -15,11 +15,7 @@ func Blame(c *server.Comparison, records []Record) {
 	b := blame{newest: slices.Clone(records), differences: map[string]server.Difference{}}
 	slices.Reverse(b.newest)
 	for _, d := range c.Differences {
-		key := d.Key
-		if d.Section != server.File {
-			key = string(d.Section) + " " + d.Key
-		}
-		b.differences[key] = d
+		b.differences[nameOf(d)] = d
 	}
 	for _, r := range b.newest {
 		b.after = append(b.after, b.leftBy(r))
@@ -85,7 +81,7 @@ func (b blame) why(c server.Cause, all []string) string {
 	switch {
 	case !known:
 		return ""
-	case c.Kind == server.ByEdit || c.Kind == server.ByHand:
+	case c.Kind == server.ByEdit || c.Kind == server.ByHand || c.Kind == server.BySetting && len(c.Files) > 0:
 		return "edited by hand: no run of update did it"
 	}
 	return "no run of update did it"

@@ -23,7 +23,7 @@ type Repair struct {
 // repair: split says in how much servers differ without a majority.
 func Repairs(c server.Comparison) (list []Repair, split int) {
 	byServer := map[string]*Repair{}
-	explained := packageFiles(c)
+	explained := explainedIn(c)
 	for _, d := range c.Differences {
 		if d.Split {
 			split++
@@ -33,7 +33,7 @@ func Repairs(c server.Comparison) (list []Repair, split int) {
 			if byServer[name] == nil {
 				byServer[name] = &Repair{Server: name}
 			}
-			byServer[name].add(d, explained[d.Key])
+			byServer[name].add(d, explained[nameOf(d)])
 		}
 	}
 	for _, name := range c.Servers {
@@ -44,17 +44,34 @@ func Repairs(c server.Comparison) (list []Repair, split int) {
 	return list, split
 }
 
-// packageFiles are the files that come and go with a package's version.
-func packageFiles(c server.Comparison) map[string]bool {
-	files := map[string]bool{}
+// explainedIn are the files that come and go with a package's version, and the
+// facts that come and go with files.
+func explainedIn(c server.Comparison) map[string]bool {
+	explained := map[string]bool{}
 	for _, cause := range c.Causes {
 		if cause.Kind == server.ByPackage {
 			for _, f := range cause.Files {
-				files[f] = true
+				explained[f] = true
 			}
+			continue
+		}
+		for _, f := range cause.Facts {
+			section, _, _ := strings.Cut(f, " ")
+			explained[f] = len(cause.Files) > 0 && slices.Contains(fromFiles, server.Section(section))
 		}
 	}
-	return files
+	return explained
+}
+
+// fromFiles are the sections of facts that are nothing but what files say.
+var fromFiles = []server.Section{server.Sudoers, server.Cron, server.Timer, server.SSH, server.TLS}
+
+// nameOf is what a cause calls a difference.
+func nameOf(d server.Difference) string {
+	if d.Section == server.File {
+		return d.Key
+	}
+	return string(d.Section) + " " + d.Key
 }
 
 func (r *Repair) add(d server.Difference, explained bool) {
@@ -69,6 +86,7 @@ func (r *Repair) add(d server.Difference, explained bool) {
 		}
 		name, _, _ := strings.Cut(d.Key, ":")
 		r.Packages = append(r.Packages, change.Package{Name: name, Version: version})
+	case d.Section != server.File && explained:
 	case d.Section != server.File:
 		r.ByHand = append(r.ByHand, string(d.Section)+" "+d.Key)
 	case d.Derived || explained:

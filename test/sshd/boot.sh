@@ -1,6 +1,7 @@
 # What a server does before sshd is its first process. It runs in namespaces of
 # its own, still with the machine's programs. Environment: DISK, LOWER, NAME,
-# ADDRESS (with the length of its prefix) and GATEWAY.
+# ADDRESS (with the length of its prefix), GATEWAY, and CGROUP where systemd is to
+# be the first process.
 
 # /proc is still the machine's and names this process as the machine does.
 read -r pid rest </proc/self/stat
@@ -29,6 +30,12 @@ for d in 'null 1 3' 'zero 1 5' 'full 1 7' 'random 1 8' 'urandom 1 9' 'tty 5 0'; 
 done
 
 echo "$NAME" >proc/sys/kernel/hostname
+if [ -n "$CGROUP" ]; then
+	mount -t cgroup2 cgroup2 sys/fs/cgroup
+	# What systemd would set there is the machine's.
+	mount --bind proc/sys proc/sys
+	mount -o remount,bind,ro proc/sys
+fi
 ip link set lo up
 ip address add "$ADDRESS" dev eth0
 ip link set eth0 up
@@ -37,5 +44,9 @@ ip route add default via "$GATEWAY"
 pivot_root . mnt
 cd /
 umount -l mnt
+if [ -n "$CGROUP" ]; then
+	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin container=lab \
+		/lib/systemd/systemd --system --unit=multi-user.target --show-status=no </dev/null
+fi
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 	/usr/sbin/sshd -D -e </dev/null

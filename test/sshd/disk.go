@@ -29,6 +29,9 @@ func (s *Server) makeDisk(opts Options) error {
 		"/etc/ssh/authorized_keys":       string(ssh.MarshalAuthorizedKey(s.lab.Key.PublicKey())),
 		"/etc/ssh/sshd_config.d/01.conf": "AuthorizedKeysFile /etc/ssh/authorized_keys .ssh/authorized_keys\n",
 	}
+	if opts.Systemd {
+		files["/var/lib/dbus/machine-id"] = files["/etc/machine-id"] // that of the lab's layer would be everybody's
+	}
 	maps.Copy(files, opts.Files)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(s.disk, "upper", name)

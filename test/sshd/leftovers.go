@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 func (l *Lab) leftovers() []string {
 	var left []string
 	for range 100 {
-		if left = append(append(l.processes(), l.mounts()...), l.links()...); len(left) == 0 {
+		if left = slices.Concat(l.processes(), l.mounts(), l.links(), l.removeCgroups()); len(left) == 0 {
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -23,6 +23,9 @@ type Options struct {
 	Port   int               // 22 if it is 0
 	Config []string          // lines of sshd_config(5), before the system's own
 	Files  map[string]string // content by absolute path, for its disk
+	// Systemd is the first process, and not sshd; it must be among the lab's
+	// packages.
+	Systemd bool
 }
 
 // A Server is one machine of the lab, which has the users root, admin (sudo with
@@ -41,6 +44,7 @@ type Server struct {
 	number int
 	disk   string
 	link   *Link       // by which it is reached, nil for none
+	cgroup string      // its directory, if systemd is its first process
 	pid    int         // of its first process, 0 when it is off
 	first  *os.Process // has that pid
 	parent *exec.Cmd   // waits for it
@@ -57,6 +61,11 @@ func (l *Lab) Start(name string, opts Options) *Server {
 	}
 	if err := s.makeDisk(opts); err != nil {
 		l.t.Fatalf("sshd: disk of %s: %v", name, err)
+	}
+	if opts.Systemd {
+		if err := s.makeCgroup(); err != nil {
+			l.t.Fatalf("sshd: cgroup of %s: %v", name, err)
+		}
 	}
 	s.KnownHostsLine = s.knownHosts(s.Addr, s.Port)
 	l.servers = append(l.servers, s)
@@ -86,11 +95,13 @@ func (s *Server) boot() error {
 	}
 	defer log.Close()
 	logged := len(s.Log())
-	s.parent = s.lab.bootCommand()
+	if s.parent, err = s.bootCommand(); err != nil {
+		return err
+	}
 	s.parent.Stdout, s.parent.Stderr = log, log
 	s.parent.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "DISK=" + s.disk, "LOWER=" + s.lab.lower, "NAME=" + s.Name,
-		"ADDRESS=" + s.Addr + "/24", "GATEWAY=" + s.lab.address(254).String(),
+		"ADDRESS=" + s.Addr + "/24", "GATEWAY=" + s.lab.address(254).String(), "CGROUP=" + s.cgroup,
 	}
 	power, err := s.parent.StdinPipe()
 	if err != nil {
@@ -110,6 +121,9 @@ func (s *Server) boot() error {
 	}
 	if _, err := io.WriteString(power, "go\n"); err != nil {
 		return err
+	}
+	if s.cgroup != "" {
+		return s.awaitSystemd()
 	}
 	return s.await(logged)
 }
@@ -137,6 +151,7 @@ func (s *Server) kill() {
 	s.first.Kill()
 	s.parent.Wait()
 	s.pid, s.Root = 0, ""
+	s.emptyCgroup()
 }
 
 // Reboot is Kill and a start from the same disk, at the same address.

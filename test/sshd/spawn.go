@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 // spawn starts the boot script as the first process of a server, in a process
@@ -18,6 +19,9 @@ func (l *Lab) spawn(cmd *exec.Cmd) (*os.Process, error) {
 	cmd.ExtraFiles = []*os.File{told}
 	err = cmd.Start()
 	told.Close()
+	if a := cmd.SysProcAttr; a != nil && a.UseCgroupFD {
+		syscall.Close(a.CgroupFD)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -31,8 +35,14 @@ func (l *Lab) spawn(cmd *exec.Cmd) (*os.Process, error) {
 }
 
 // bootCommand is the boot script in namespaces of its own.
-func (l *Lab) bootCommand() *exec.Cmd {
-	return exec.Command("nsenter", "--pid="+l.namespace("pid"), "--",
-		"unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--",
-		"sh", "-euc", bootScript)
+func (s *Server) bootCommand() (*exec.Cmd, error) {
+	args := []string{"--pid=" + s.lab.namespace("pid"), "--", "unshare", "--mount", "--pid", "--uts", "--ipc", "--net"}
+	if s.cgroup != "" {
+		args = append(args, "--cgroup")
+	}
+	cmd := exec.Command("nsenter", append(args, "--fork", "--", "sh", "-euc", bootScript)...)
+	if s.cgroup == "" {
+		return cmd, nil
+	}
+	return cmd, s.enterCgroup(cmd)
 }

@@ -94,3 +94,15 @@ func TestLinkDown(t *testing.T) {
 		t.Errorf("ops is %q", got)
 	}
 }
+
+// A server may be booted as most are.
+func TestSystemd(t *testing.T) {
+	l := sshd.Open(t, "systemd", "dbus")
+	s := l.Start("web-1", sshd.Options{Systemd: true})
+	for range 2 {
+		if got := login(t, l, s, "root", "cat /proc/1/comm; systemctl is-active ssh"); got != "systemd\nactive" {
+			t.Errorf("got %q", got)
+		}
+		s.Reboot()
+	}
+}

@@ -1,0 +1,111 @@
+package sshd
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// makeCgroup makes a directory that systemd has to itself. It is of the lab's
+// link, whose name no other lab has.
+func (s *Server) makeCgroup() error {
+	top, err := cgroups()
+	if err != nil {
+		return err
+	}
+	s.cgroup = filepath.Join(top, fmt.Sprintf("%s-%d", s.lab.link, s.number))
+	return os.Mkdir(s.cgroup, 0o755)
+}
+
+// cgroups is where the machine has cgroups of version 2, by themselves or beside
+// version 1.
+func cgroups() (string, error) {
+	table, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 2 && f[2] == "cgroup2" {
+			return f[1], nil
+		}
+	}
+	return "", errors.New("no cgroups of version 2 are mounted")
+}
+
+// enterCgroup has a command start in the server's directory.
+func (s *Server) enterCgroup(cmd *exec.Cmd) error {
+	fd, err := syscall.Open(s.cgroup, syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: fd}
+	return err
+}
+
+// awaitSystemd waits until sshd listens and all is started that starts with the
+// machine.
+func (s *Server) awaitSystemd() error {
+	deadline := time.Now().Add(60 * time.Second)
+	for !s.listens() {
+		if time.Now().After(deadline) {
+			return errors.New("sshd does not listen after 60s")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.Exec("sh", "-c", "timeout 60 systemctl is-system-running --wait || true") // "degraded" is no failure of ours
+	return nil
+}
+
+// listens reports whether the server has a socket that listens at its port.
+func (s *Server) listens() bool {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/net/tcp", s.pid))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		field := strings.Fields(lines.Text())
+		if len(field) > 3 && strings.HasSuffix(field[1], fmt.Sprintf(":%04X", s.Port)) && field[3] == "0A" {
+			return true
+		}
+	}
+	return false
+}
+
+// emptyCgroup removes what systemd made in its directory, so that it can be
+// started again.
+func (s *Server) emptyCgroup() {
+	if s.cgroup == "" {
+		return
+	}
+	var dirs []string
+	_ = filepath.WalkDir(s.cgroup, func(dir string, d fs.DirEntry, err error) error { // what is left is told by leftovers
+		if err == nil && d.IsDir() && dir != s.cgroup {
+			dirs = append(dirs, dir)
+		}
+		return nil
+	})
+	for _, dir := range slices.Backward(dirs) {
+		os.Remove(dir)
+	}
+}
+
+// removeCgroups removes the directories of all servers, and lists those that
+// somebody is still in.
+func (l *Lab) removeCgroups() (left []string) {
+	for _, s := range l.servers {
+		if s.cgroup == "" {
+			continue
+		}
+		s.emptyCgroup()
+		if err := os.Remove(s.cgroup); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			left = append(left, "cgroup "+s.cgroup)
+		}
+	}
+	return left
+}

@@ -21,11 +21,13 @@ var layers = []struct {
 	packages []string
 	is       string
 }{
-	{[]string{"cmd/adamant"}, "wires everything; nothing can depend on a command"},
+	{[]string{"cmd/adamant", "cmd/adamant-agent"}, "wires everything; nothing can depend on a command"},
+	{[]string{"cmd/agent"}, "is what visits run on a server, for both programs"},
 	{[]string{"internal/daemon"}, "is how the command line reaches the fleet in another process"},
 	{[]string{"internal/learn", "internal/fleet"}, "orchestrate pods, to learn and to keep them; whoever only compares or prints must not need it"},
 	{[]string{"internal/report"}, "prints results; no result may know how it is printed"},
 	{[]string{"internal/visit"}, "reaches servers and has them answer"},
+	{[]string{"internal/plain", "internal/baseline"}, "stand for servers without an agent, one there and one nowhere"},
 	{[]string{"internal/update"}, "changes servers in waves and keeps the record, however they are reached"},
 	{[]string{"internal/change"}, "carries out one change on the server that it runs on"},
 	{[]string{"internal/capture"}, "splits a server into an image, volumes and workloads"},

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/adamant-sh/adamant/internal/agent"
+	"github.com/adamant-sh/adamant/cmd/agent"
 	"github.com/adamant-sh/adamant/internal/inventory"
 	"github.com/adamant-sh/adamant/internal/remote"
 	"github.com/adamant-sh/adamant/internal/visit"

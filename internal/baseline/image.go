@@ -9,8 +9,6 @@ import (
 	"io/fs"
 	"sync"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/server"
 	"github.com/adamant-sh/adamant/internal/tree"
@@ -25,7 +23,7 @@ const (
 
 // readImage brings what a comparison asks for first. What else is asked for is
 // read when it is.
-func readImage(ctx context.Context, img v1.Image) (*server.Still, error) {
+func readImage(ctx context.Context, img image.Image) (*server.Still, error) {
 	config, err := img.ConfigFile()
 	if err != nil {
 		return nil, err

@@ -77,12 +77,6 @@ func sentenceOf(program string, err error) error {
 	return fmt.Errorf("%s: %w", program, err)
 }
 
-// isInstalled reports whether a program is in PATH.
-func isInstalled(program string) bool {
-	_, err := exec.LookPath(program)
-	return err == nil
-}
-
 // A head keeps the beginning of what is written to it.
 type head struct{ text []byte }
 

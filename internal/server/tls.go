@@ -43,7 +43,6 @@ func tlsFacts(from files) ([]Fact, []Unknown) {
 // tlsSettings are values by file and keyword; one may be given for several hosts
 // in a file.
 type tlsSettings struct {
-	keys     []string
 	values   map[string]string
 	unknowns []Unknown
 }

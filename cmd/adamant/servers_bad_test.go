@@ -84,10 +84,11 @@ func (v *visitor) corrupt(server int, script string) {
 func frame(text string) string { return fmt.Sprintf("printf '%%s\\n%%s' %d '%s'", len(text), text) }
 
 // filling is a shell command that sends an agent's message of nearly 64 MiB: a
-// beginning, and then one text again and again.
-func filling(begin, again string) string {
-	const size = 64 << 20
-	return fmt.Sprintf("printf '%%s\\n%%s' %d '%s'; yes '%s' | tr -d '\\n' | head -c %d", size, begin, again, size-len(begin))
+// beginning, one text again and again, and an end.
+func filling(begin, again, end string) string {
+	n := (64<<20 - len(begin+end)) / len(again)
+	return fmt.Sprintf("printf '%%s\n%%s' %d '%s'; yes '%s' | tr -d '\n' | head -c %d; printf '%%s' '%s'",
+		len(begin)+n*len(again)+len(end), begin, again, n*len(again), end)
 }
 
 var goodHello = frame(`{"version":1,"live":true,"summary":{"digest":"x"}}`)
@@ -116,14 +117,14 @@ func (v *visitor) testAgents(t *testing.T) {
 		{"negative length", "echo -1", `it says "-1"`},
 		{"truncated", "echo 100; echo {", "the agent ended without an answer"},
 		{"much of nothing", "echo 67108864; head -c 67108864 /dev/zero", "a text or number has more than 1048576 bytes"},
-		{"millions of facts", filling(`{"version":1,"facts":[`, "{},"), "its lists have more than 524288 elements"},
-		{"millions of zeros", filling(`{"version":1,"facts":[`, "0,"), "its lists have more than 524288 elements"},
-		{"one long fact", filling(`{"version":1,"facts":[{"key":"`, `\u001b[2J`), "a text or number has more than 1048576 bytes"},
+		{"millions of facts", filling(`{"version":1,"facts":[`, "{},", "{}]}"), "its lists have more than 524288 elements"},
+		{"millions of zeros", filling(`{"version":1,"facts":[`, "0,", "0]}"), "its lists have more than 524288 elements"},
+		{"one long fact", filling(`{"version":1,"facts":[{"key":"`, `\u001b[2J`, `"}]}`), "a text or number has more than 1048576 bytes"},
 		{"escapes", `printf '\033]0;owned\007\033[2J\n'; sleep 1`, `it says "\x1b]0;owned\a\x1b[2J"`},
 		{"escapes on stderr", `printf '\033[2J\033]0;owned\007\302\233\n' >&2; exit 9`, `exit status 9: \x1b[2J\x1b]0;owned\x07`},
 		{"escapes in an error", goodHello + "; " + frame(`{"error":"\u001b[2J\u009b"}`), `the agent says: \x1b[2J\u009b`},
 		{"endless answers", goodHello + "; exec yes", `it says "y"`},
-		{"endless files", goodHello + "; " + filling(`{"listed":[[`, "{},"), "its lists have more than 524288 elements"},
+		{"endless files", goodHello + "; " + filling(`{"listed":[[`, "{},", "{}]]}"), "its lists have more than 524288 elements"},
 		{"ends while it is asked", goodHello + "; read -r x; kill -9 $$", "exit status 137: Killed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

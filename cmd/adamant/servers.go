@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -56,9 +58,26 @@ type which struct {
 }
 
 func (w *which) flags(cmd *cobra.Command) {
+	cmd.ValidArgsFunction = w.completeServers
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&w.inventories, "inventory", "i", nil, "an Ansible inventory, a file or directory; may be repeated; also $ADAMANT_INVENTORY")
 	flags.StringVarP(&w.sshConfig, "ssh-config", "F", "", "instead of ~/.ssh/config and /etc/ssh/ssh_config")
+}
+
+// completeServers completes the names of servers and groups of the inventory.
+func (w *which) completeServers(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	silent := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard}
+	hosts, err := w.selected(cmd.Context(), silent, nil)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, h := range hosts {
+		names = append(append(names, h.Name), h.Groups...)
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return slices.Contains(args, name) })
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // reachFlags are those of commands that connect.

@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
-// MaxPlan bounds the plan of a capture, in bytes.
-const MaxPlan = 1 << 30
+// maxPlan bounds the plan of a capture, in bytes.
+const maxPlan = 1 << 30
 
 func newPartCommand(a streams) *cobra.Command {
 	var root, cache string
@@ -82,7 +82,7 @@ func (a streams) writePart(cmd *cobra.Command, r *tree.Root, o capture.SurveyOpt
 		return json.NewEncoder(a.out).Encode(p)
 	}
 	var p capture.Plan
-	if err := json.NewDecoder(io.LimitReader(a.in, MaxPlan)).Decode(&p); err != nil {
+	if err := json.NewDecoder(io.LimitReader(a.in, maxPlan)).Decode(&p); err != nil {
 		return fmt.Errorf("read plan: %w", err)
 	}
 	switch part {

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/adamant-sh/adamant/internal/server"
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
@@ -69,9 +70,9 @@ func (v *visitor) run(args ...string) said {
 }
 
 // corrupt puts a script where the server keeps the agent.
-func (v *visitor) corrupt(server int, script string) {
+func (v *visitor) corrupt(n int, script string) {
 	v.t.Helper()
-	srv := v.servers[server]
+	srv := v.servers[n]
 	found, err := filepath.Glob(filepath.Join(srv.Root, "root/.cache/adamant", strings.Repeat("?", 64)))
 	if err != nil || len(found) != 1 {
 		v.t.Fatalf("%s has programs %v: %v", srv.Name, found, err)
@@ -91,7 +92,10 @@ func filling(begin, again, end string) string {
 		len(begin)+n*len(again)+len(end), begin, again, n*len(again), end)
 }
 
-var goodHello = frame(`{"version":1,"live":true,"summary":{"digest":"x"}}`)
+// helloHead begins a hello as one of ours does.
+var helloHead = fmt.Sprintf(`{"version":%d,`, server.Version)
+
+var goodHello = frame(helloHead + `"live":true,"summary":{"digest":"x"}}`)
 
 // TestBadServers has servers whose links are cut, or whose programs are scripts of
 // somebody who wants to harm who visits them.
@@ -117,9 +121,9 @@ func (v *visitor) testAgents(t *testing.T) {
 		{"negative length", "echo -1", `it says "-1"`},
 		{"truncated", "echo 100; echo {", "the agent ended without an answer"},
 		{"much of nothing", "echo 67108864; head -c 67108864 /dev/zero", "a text or number has more than 1048576 bytes"},
-		{"millions of facts", filling(`{"version":1,"facts":[`, "{},", "{}]}"), "its lists have more than 524288 elements"},
-		{"millions of zeros", filling(`{"version":1,"facts":[`, "0,", "0]}"), "its lists have more than 524288 elements"},
-		{"one long fact", filling(`{"version":1,"facts":[{"key":"`, `\u001b[2J`, `"}]}`), "a text or number has more than 1048576 bytes"},
+		{"millions of facts", filling(helloHead+`"facts":[`, "{},", "{}]}"), "its lists have more than 524288 elements"},
+		{"millions of zeros", filling(helloHead+`"facts":[`, "0,", "0]}"), "its lists have more than 524288 elements"},
+		{"one long fact", filling(helloHead+`"facts":[{"key":"`, `\u001b[2J`, `"}]}`), "a text or number has more than 1048576 bytes"},
 		{"escapes", `printf '\033]0;owned\007\033[2J\n'; sleep 1`, `it says "\x1b]0;owned\a\x1b[2J"`},
 		{"escapes on stderr", `printf '\033[2J\033]0;owned\007\302\233\n' >&2; exit 9`, `exit status 9: \x1b[2J\x1b]0;owned\x07`},
 		{"escapes in an error", goodHello + "; " + frame(`{"error":"\u001b[2J\u009b"}`), `the agent says: \x1b[2J\u009b`},
@@ -141,8 +145,8 @@ func (v *visitor) testAgents(t *testing.T) {
 		v.t = t
 		v.corrupt(1, "exec sleep 1000")
 		v.corrupt(2, "exec yes >&2")
-		s := v.run("compare", "--patience", "5s")
-		if s.code != exitIncomplete || !strings.HasPrefix(s.out, "1 server, ") || strings.Count(s.out, "it took longer than 5s") != 2 {
+		s := v.run("compare", "--patience", "10s")
+		if s.code != exitIncomplete || !strings.HasPrefix(s.out, "1 server, ") || strings.Count(s.out, "it took longer than 10s") != 2 {
 			t.Errorf("exit %d, want two that took longer:\n%s%s", s.code, s.out, s.err)
 		}
 	})

@@ -107,7 +107,10 @@ func sweepStore(ctx context.Context, e *engine.Engine, path string) error {
 	if err := e.UnpinAll(ctx, holder); err != nil {
 		return err
 	}
-	return os.Remove(path)
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // another sweep came first
 }
 
 // lockStore takes the lock of a store whose process is gone. It returns nil if

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/rollout"
@@ -161,6 +163,26 @@ func TestWhatAKilledProcessKeptIsSwept(t *testing.T) {
 	}
 	if isPinned(t, e, "adamant.test/killed:1") {
 		t.Error("the image is pinned still")
+	}
+}
+
+// Commands that begin at once sweep the same stores.
+func TestSweepsAtOnce(t *testing.T) {
+	e := openEngine(t)
+	must(t, os.MkdirAll(ephemeralDir(e.Root()), 0o700))
+	for range 10 {
+		for i := range 20 {
+			must(t, os.WriteFile(filepath.Join(ephemeralDir(e.Root()), fmt.Sprintf("foreground-%d%s", i, storeSuffix)), nil, 0o600))
+		}
+		var sweeps errgroup.Group
+		for range 8 {
+			sweeps.Go(func() error { return Sweep(t.Context(), e) })
+		}
+		must(t, sweeps.Wait())
+		must(t, Sweep(t.Context(), e))
+		if left := storesLeft(t, e.Root()); len(left) > 0 {
+			t.Fatalf("left: %v", left)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/observe"
 )
@@ -87,13 +89,28 @@ func sweep(ctx context.Context, e *engine.Engine, base string) error {
 			return err
 		}
 		if err = e.Daemon().Unmount(ctx, filepath.Join(dir, imageMount)); err == nil {
-			err = os.RemoveAll(dir)
+			err = removeTraced(ctx, dir)
 		}
 		if err := errors.Join(err, lock.Close()); err != nil {
 			return fmt.Errorf("remove what a killed process left: %w", err)
 		}
 	}
 	return nil
+}
+
+// removeTraced removes the directory of a killed process. Its pod may still be
+// there, if somebody else removes that just now, and be traced: a file more may
+// come after the directory was read.
+func removeTraced(ctx context.Context, dir string) error {
+	for deadline := time.Now().Add(traceGrace); ; {
+		err := os.RemoveAll(dir)
+		if !errors.Is(err, unix.ENOTEMPTY) || time.Now().After(deadline) {
+			return err
+		}
+		if err := pause(ctx, pollTraces/10); err != nil {
+			return err
+		}
+	}
 }
 
 // waitComplete reads the traces once their processes have ended.

@@ -20,6 +20,10 @@ const undoTimeout = 30 * time.Second
 // ErrExists says that a pod of that name is there already.
 var ErrExists = errors.New("a pod of that name exists")
 
+// ErrLeft says that of a pod that could not be made something is left, which
+// whoever opens the engine next removes.
+var ErrLeft = errors.New("what was made of it could not be removed")
+
 // Create makes a pod: its volumes, sandbox, init containers one after the
 // other, and containers. It returns once every container was started and its
 // postStart hook done; WaitReady tells when it is ready. If anything fails,
@@ -57,7 +61,10 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
 		err = fmt.Errorf("create pod %s/%s: %w", s.Namespace, s.Name, err)
-		return nil, errors.Join(err, e.erase(undo, rec.UID))
+		if left := e.erase(undo, rec.UID); left != nil {
+			err = errors.Join(err, fmt.Errorf("%w: %w", ErrLeft, left))
+		}
+		return nil, err
 	}
 	e.opts.step("committed")
 	p.owner, p.Phase = owner, e.phase(p)

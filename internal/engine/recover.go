@@ -47,6 +47,7 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	if exists(l.committed()) && !isOrphan(l) {
 		return nil // it was finished in the meantime
 	}
+	_ = l.markRemoving() // for those who look meanwhile; on a full disk it goes without
 	return e.erase(ctx, uid)
 }
 

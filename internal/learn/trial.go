@@ -108,6 +108,9 @@ func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *workDir, t 
 	defer cancel()
 	pod, err := o.Engine.Create(ready, spec, nil)
 	if err != nil {
+		if errors.Is(err, engine.ErrLeft) {
+			return err
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -65,3 +65,27 @@ func mend(err error) string {
 func interrupted(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }
+
+// besides returns what err says beside the interrupt: what could not be taken
+// down after it.
+func besides(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		if errors.Is(err, context.Canceled) {
+			if inner := errors.Unwrap(err); errors.Is(inner, context.Canceled) {
+				return besides(inner)
+			}
+			return nil
+		}
+		return err
+	}
+	var others []error
+	all := joined.Unwrap()
+	if err.Error() != errors.Join(all...).Error() {
+		return nil // one sentence, made of several errors
+	}
+	for _, e := range all {
+		others = append(others, besides(e))
+	}
+	return errors.Join(others...)
+}

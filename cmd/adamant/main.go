@@ -47,7 +47,7 @@ func run() int {
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	cmd, err := newRootCommand(a).ExecuteContextC(ctx)
 	if interrupted(ctx, err) {
-		err = errors.New("interrupted")
+		err = errors.Join(errors.New("interrupted"), besides(err))
 	}
 	return a.exitCode(cmd, err)
 }

@@ -91,7 +91,7 @@ func compareOnce(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison
 	}
 	c.Alarms = append(c.Alarms, alarms(peers)...)
 	c.Differences = factDifferences(peers, j)
-	files, err := fileDifferences(ctx, peers, j)
+	files, err := fileDifferences(ctx, peers, j, maxDifferences)
 	if err != nil {
 		return c, err
 	}

@@ -31,8 +31,8 @@ var ErrTooDifferent = errors.New("the servers differ in too many files")
 const dirsPerRequest = 256
 
 // fileDifferences descends into the directories whose digests differ, level by
-// level.
-func fileDifferences(ctx context.Context, peers []*Peer, j jury) ([]Difference, error) {
+// level, until it has found more than most.
+func fileDifferences(ctx context.Context, peers []*Peer, j jury, most int) ([]Difference, error) {
 	if sameRoot(peers) {
 		return nil, nil
 	}
@@ -40,11 +40,8 @@ func fileDifferences(ctx context.Context, peers []*Peer, j jury) ([]Difference, 
 	level := []string{"/"}
 	has := map[string][]*Peer{"/": peers} // who has a directory
 	for depth := 0; len(level) > 0; depth++ {
-		switch {
-		case depth > maxDepth:
+		if depth > maxDepth {
 			return nil, has[level[0]][0].wrong("there is no end of directories")
-		case len(level) > maxDifferences:
-			return nil, fmt.Errorf("%w: there is no end of directories", ErrTooDifferent)
 		}
 		found, err := listAll(ctx, level, has)
 		if err != nil {
@@ -59,14 +56,35 @@ func fileDifferences(ctx context.Context, peers []*Peer, j jury) ([]Difference, 
 			}
 			delete(has, dir)
 		}
-		if len(list) > maxDifferences {
-			return nil, fmt.Errorf("%w: more than %d", ErrTooDifferent, maxDifferences)
+		if len(list) > most || len(next) > most {
+			return nil, tooDifferent(peers, list, most)
 		}
 		slices.Sort(next)
 		level = next
 	}
 	slices.SortFunc(list, func(a, b Difference) int { return tree.ComparePaths(a.Key, b.Key) })
 	return list, nil
+}
+
+// tooDifferent is a *PeerError if most of the differences are one server's alone: the
+// others can be compared without it.
+func tooDifferent(peers []*Peer, list []Difference, most int) error {
+	alone := map[string]int{}
+	for _, d := range list {
+		if len(d.Values) == 1 {
+			for server := range d.Values {
+				alone[server]++
+			}
+		} else if len(d.Odd) == 1 {
+			alone[d.Odd[0]]++
+		}
+	}
+	for _, p := range peers {
+		if 2*alone[p.Name] > len(list) {
+			return &PeerError{p.Name, fmt.Errorf("%w: most of them are its own", ErrTooDifferent)}
+		}
+	}
+	return fmt.Errorf("%w: more than %d", ErrTooDifferent, most)
 }
 
 func sameRoot(peers []*Peer) bool {

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -148,6 +149,36 @@ func TestOneHostileAmongOthers(t *testing.T) {
 				t.Error("others are compared with one that is not reached")
 			}
 		})
+	}
+}
+
+// One server that has more than is looked at, and the others do not, is to blame
+// for it.
+func TestHostileWidth(t *testing.T) {
+	peers, _ := connect(t, debian("1"), debian("2").with(disk{"/etc/web.conf": "listen 81\n"}))
+	wide := make([]Node, 20)
+	for i := range wide {
+		wide[i] = Node{Name: fmt.Sprint(i), Kind: "directory", Digest: "x"}
+	}
+	frame := func(v any) []byte {
+		data, err := frame(v)
+		must(t, err)
+		return data
+	}
+	l := &liar{said: frame(hello{Version: Version, Summary: Summary{Digest: "x"}}), answer: func(req request) string {
+		return string(frame(response{Listed: slices.Repeat([][]Node{wide}, len(req.List))}))
+	}}
+	evil, err := Greet("evil", l, l)
+	must(t, err)
+	all := append(peers, evil)
+	_, err = fileDifferences(t.Context(), all, jury{servers: []string{"web-1", "web-2", "evil"}}, 1000)
+	var lost *PeerError
+	if !errors.As(err, &lost) || lost.Name != "evil" || !errors.Is(err, ErrTooDifferent) {
+		t.Errorf("got %v, want that it is evil's", err)
+	}
+	_, err = fileDifferences(t.Context(), peers, jury{servers: []string{"web-1", "web-2"}}, 0)
+	if !errors.Is(err, ErrTooDifferent) || errors.As(err, &lost) {
+		t.Errorf("got %v, want that nobody is to blame", err)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/server"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/test/agent"
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 
@@ -58,20 +58,6 @@ func untar(t *testing.T, l v1.Layer, dir string) {
 	}
 }
 
-// agentOn is the agent on a root.
-func agentOn(t *testing.T, dir string) *server.Peer {
-	t.Helper()
-	root, err := tree.OpenRoot(dir)
-	must(t, err)
-	p, end, err := server.Local(t.Context(), "server", root, server.ServeOptions{})
-	must(t, err)
-	t.Cleanup(func() {
-		end()
-		root.Close()
-	})
-	return p
-}
-
 func TestImage(t *testing.T) {
 	archive, dir := installed(t)
 	b, err := Open(t.Context(), archive)
@@ -84,14 +70,14 @@ func TestImage(t *testing.T) {
 // checkSame checks that an image is to a comparison what an agent makes of the
 // same files.
 func checkSame(t *testing.T, image *server.Peer, dir string) {
-	agent := agentOn(t, dir)
-	if diff := cmp.Diff(agent.Facts, image.Facts); diff != "" {
+	peer := agent.On(t, dir)
+	if diff := cmp.Diff(peer.Facts, image.Facts); diff != "" {
 		t.Errorf("facts of the image differ (-server +image):\n%s", diff)
 	}
-	if diff := cmp.Diff(agent.Summary, image.Summary); diff != "" {
+	if diff := cmp.Diff(peer.Summary, image.Summary); diff != "" {
 		t.Errorf("summaries differ (-server +image):\n%s", diff)
 	}
-	c, err := server.Compare(t.Context(), []*server.Peer{image, agent}, image)
+	c, err := server.Compare(t.Context(), []*server.Peer{image, peer}, image)
 	must(t, err)
 	if !c.Clean() {
 		t.Errorf("they differ: %+v", c)
@@ -107,7 +93,7 @@ func checkLeft(t *testing.T, image *server.Peer, dir string) {
 	must(t, os.WriteFile(conf, append([]byte("# tuned\n"), text...), 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "usr/local/bin/tool"), []byte("x"), 0o755))
 	must(t, os.Remove(filepath.Join(dir, "usr/bin/tac")))
-	c, err := server.Compare(t.Context(), []*server.Peer{image, agentOn(t, dir)}, image)
+	c, err := server.Compare(t.Context(), []*server.Peer{image, agent.On(t, dir)}, image)
 	must(t, err)
 	found := map[string]server.Difference{}
 	for _, d := range c.Differences {
@@ -122,7 +108,7 @@ func checkLeft(t *testing.T, image *server.Peer, dir string) {
 	if d := found["/usr/bin/tac"]; d.Package != "coreutils" {
 		t.Errorf("of a removed file it says %+v", d)
 	}
-	if len(found) != 3 || slices.ContainsFunc(c.Differences, func(d server.Difference) bool { return !slices.Equal(d.Odd, []string{"server"}) }) {
+	if len(found) != 3 || slices.ContainsFunc(c.Differences, func(d server.Difference) bool { return !slices.Equal(d.Odd, []string{"agent"}) }) {
 		t.Errorf("it found %+v", c.Differences)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/remote"
 	"github.com/adamant-sh/adamant/internal/server"
 	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/test/agent"
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
@@ -85,20 +86,6 @@ mkdir -p /var/log/odd /tmp/odd
 echo log >/var/log/odd/log
 `
 
-// agentOn is an agent that reads a server's files, and nothing of its kernel.
-func agentOn(t *testing.T, srv *sshd.Server) *server.Peer {
-	t.Helper()
-	root, err := tree.OpenRoot(srv.Root)
-	must(t, err)
-	p, end, err := server.Local(t.Context(), "agent", root, server.ServeOptions{})
-	must(t, err)
-	t.Cleanup(func() {
-		end()
-		root.Close()
-	})
-	return p
-}
-
 func read(t *testing.T, r Runner) (*server.Still, *server.Peer) {
 	t.Helper()
 	s, err := Read(t.Context(), r, false)
@@ -139,7 +126,7 @@ func TestReadAsAnAgentDoes(t *testing.T) {
 			must(t, unix.Setxattr(filepath.Join(srv.Root, file), name, []byte(value), 0))
 		}
 	}
-	agent := agentOn(t, srv)
+	peer := agent.On(t, srv.Root)
 	for name, path := range map[string]string{"gnu": gnu, "busybox": busybox} {
 		t.Run(name, func(t *testing.T) {
 			still, p := read(t, on(srv, path))
@@ -149,7 +136,7 @@ func TestReadAsAnAgentDoes(t *testing.T) {
 			if !slices.Contains(slices.Collect(mapValues(still.Kernel.Programs)), "sshd") {
 				t.Errorf("sshd is none of the programs with sockets: %v", still.Kernel.Programs)
 			}
-			c, err := server.Compare(t.Context(), []*server.Peer{agent, p}, nil)
+			c, err := server.Compare(t.Context(), []*server.Peer{peer, p}, nil)
 			must(t, err)
 			if len(c.Differences) > 0 {
 				t.Errorf("they differ: %+v", c.Differences)
@@ -160,7 +147,7 @@ func TestReadAsAnAgentDoes(t *testing.T) {
 				}
 				return
 			}
-			if diff := cmp.Diff(agent.Summary, p.Summary); diff != "" {
+			if diff := cmp.Diff(peer.Summary, p.Summary); diff != "" {
 				t.Errorf("summaries differ (-agent +plain):\n%s", diff)
 			}
 		})
@@ -195,7 +182,7 @@ touch "$(printf '/srv/line\nbreak')"`)
 			t.Errorf("the passwords of %s were brought", file)
 		}
 	}
-	c, err := server.Compare(t.Context(), []*server.Peer{agentOn(t, one), p}, nil)
+	c, err := server.Compare(t.Context(), []*server.Peer{agent.On(t, one.Root), p}, nil)
 	must(t, err)
 	found := map[string]server.Difference{}
 	for _, d := range c.Differences {

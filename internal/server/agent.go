@@ -62,24 +62,6 @@ type ServeOptions struct {
 // answers what a Peer asks until in ends. It writes to out only, and to the
 // cache if there is to be one.
 func Serve(ctx context.Context, root *tree.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
-	h, a, err := readRoot(ctx, root, opts)
-	if err != nil {
-		return err
-	}
-	return converse(ctx, h, a, in, out)
-}
-
-// Local is a peer whose root is on this machine, for as long as ctx lasts. The
-// function returned ends it.
-func Local(ctx context.Context, name string, root *tree.Root, opts ServeOptions) (*Peer, func(), error) {
-	h, a, err := readRoot(ctx, root, opts)
-	if err != nil {
-		return nil, nil, err
-	}
-	return peerOf(ctx, name, h, a)
-}
-
-func readRoot(ctx context.Context, root *tree.Root, opts ServeOptions) (hello, *agent, error) {
 	asking, stop := context.WithCancel(ctx)
 	defer stop()
 	facts := beginFacts(asking, root, opts.Live)
@@ -87,13 +69,13 @@ func readRoot(ctx context.Context, root *tree.Root, opts ServeOptions) (hello, *
 	if err != nil {
 		stop()
 		facts()
-		return hello{}, nil, fmt.Errorf("read the files: %w", err)
+		return fmt.Errorf("read the files: %w", err)
 	}
 	h := hello{Version: Version, Live: opts.Live, Summary: s.Summary()}
 	var unknowns []Unknown
 	h.Facts, unknowns = facts()
 	h.Summary.Unknowns = append(h.Summary.Unknowns, unknowns...)
-	return h, &agent{scan: s, root: root, live: opts.Live}, nil
+	return converse(ctx, h, &agent{scan: s, root: root, live: opts.Live}, in, out)
 }
 
 // A source knows what is asked of a server.

@@ -51,12 +51,12 @@ func TestSuperviseReady(t *testing.T) {
 	e := openTest(t)
 	s := testPod(t)
 	s.Spec.InitContainers = []corev1.Container{sidecar("side", "sleep")}
+	began := time.Now()
 	p := create(t, e, s)
 	var r recorder
-	began := time.Now()
 	supervise(t, p, &r)
 	awaitReady(t, &r, true)
-	if took := time.Since(began); took < settle/2 {
+	if took := time.Since(began); took < settle {
 		t.Errorf("it was ready after %s", took)
 	}
 	main := slices.IndexFunc(p.Containers, func(c Container) bool { return c.Name == "main" })
@@ -74,7 +74,7 @@ func awaitReady(t *testing.T, r *recorder, want bool) {
 	}
 }
 
-// A pod that ran before is ready at once for whoever adopts it, and not ready
+// A pod that ran before is ready for whoever adopts it, and not ready
 // any more as soon as somebody stops it, although it takes its time.
 func TestSuperviseReadyAdopted(t *testing.T) {
 	e := openTest(t)
@@ -85,7 +85,7 @@ func TestSuperviseReadyAdopted(t *testing.T) {
 	if err := p.WaitReady(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, who := range []string{"one", "another"} {
+	for range 2 {
 		adopted, err := openTest(t).Find(t.Context(), p.Name)
 		if err != nil {
 			t.Fatal(err)
@@ -93,12 +93,8 @@ func TestSuperviseReadyAdopted(t *testing.T) {
 		r := recorder{ready: make(chan bool, 10)}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		began := time.Now()
 		go func() { done <- adopted.Supervise(ctx, Supervision{Ready: r.hear}) }()
 		awaitReady(t, &r, true)
-		if took := time.Since(began); took > settle/2 {
-			t.Errorf("adopted by %s: it took %s to be ready", who, took)
-		}
 		cancel()
 		<-done
 		select {

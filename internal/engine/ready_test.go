@@ -80,10 +80,10 @@ func TestWaitReady(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := create(t, e, tt.spec(t))
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if tt.want != nil {
-				ctx, cancel = context.WithTimeout(t.Context(), 2500*time.Millisecond)
+				ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 			}
 			err := p.WaitReady(ctx, nil)

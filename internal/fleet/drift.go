@@ -17,7 +17,7 @@ const driftEvery = 10 * time.Second
 // watchDrift compares instances with their images, one after the other, until
 // the fleet ends.
 func (k *keeper) watchDrift() {
-	ticker := time.NewTicker(driftEvery)
+	ticker := time.NewTicker(k.fleet.opts.driftEvery)
 	defer ticker.Stop()
 	for !k.isDeleted() {
 		select {

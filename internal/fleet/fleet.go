@@ -30,6 +30,8 @@ type Options struct {
 	// Made is told of each pod that was made, before it is supervised. It must
 	// not block and may keep the pod. Nil is not told.
 	Made func(*engine.Pod)
+
+	driftEvery time.Duration // tests have none of it
 }
 
 func (o Options) withDefaults() Options {
@@ -41,6 +43,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Made == nil {
 		o.Made = func(*engine.Pod) {}
+	}
+	if o.driftEvery == 0 {
+		o.driftEvery = driftEvery
 	}
 	return o
 }

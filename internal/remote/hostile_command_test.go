@@ -128,9 +128,9 @@ func TestHostileCommands(t *testing.T) {
 			o := options(t)
 			o.SudoTimeout = 300 * time.Millisecond
 			c := dial(t, h, o)
-			ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			err := soon(t, 4*time.Second, func() error { return c.Run(ctx, remote.Command{Line: "true", Sudo: test.sudo}) })
+			err := ends(t, func() error { return c.Run(ctx, remote.Command{Line: "true", Sudo: test.sudo}) })
 			var exit *remote.ExitError
 			if test.kind == nil && errors.As(err, &exit) {
 				test.kind = exit
@@ -139,7 +139,7 @@ func TestHostileCommands(t *testing.T) {
 			if len(err.Error()) > 2500 || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("it says %d bytes: %.2000s", len(err.Error()), err)
 			}
-			if err := soon(t, 2*time.Second, c.Close); err != nil {
+			if err := ends(t, c.Close); err != nil {
 				t.Error(err)
 			}
 		})

@@ -111,7 +111,7 @@ func (s Store) State(id string) (State, error) {
 	if st.Over() {
 		return st, nil
 	}
-	held, err := isHeld(s.path(id, "lock"))
+	held, err := durable.IsLocked(s.path(id, "lock"))
 	if err != nil {
 		return st, fmt.Errorf("read change %s: %w", id, err)
 	}
@@ -156,18 +156,6 @@ func (s Store) Confirm(id string) error {
 func (s Store) isConfirmed(id string) bool {
 	_, err := os.Stat(s.path(id, "confirmed"))
 	return err == nil
-}
-
-// isHeld reports whether a process holds a lock.
-func isHeld(path string) (bool, error) {
-	l, err := durable.TryLock(path)
-	if errors.Is(err, durable.ErrLocked) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return false, l.Close()
 }
 
 // alone takes the lock that lets one change be carried out at a time.

@@ -1,8 +1,10 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -29,4 +31,37 @@ func TestLock(t *testing.T) {
 	if err := <-got; err != nil {
 		t.Errorf("a lock that was given up: %v", err)
 	}
+}
+
+// Who takes a lock is not kept from it by those who look whether it is held.
+func TestLookersAreInNobodysWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	if locked, err := IsLocked(path); locked || err != nil {
+		t.Errorf("a file that is not there: %v, %v", locked, err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var lookers sync.WaitGroup
+	for range 4 {
+		lookers.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := IsLocked(path); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 1000 {
+		f, err := TryLock(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if locked, err := IsLocked(path); !locked || err != nil {
+			t.Errorf("a lock that is held: %v, %v", locked, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	lookers.Wait()
 }

@@ -110,7 +110,7 @@ func exists(path string) bool {
 	return unix.Faccessat(unix.AT_FDCWD, path, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW) == nil
 }
 
-// A fileLock is an flock, which ends with the process however that ends.
+// A fileLock is one of package durable, which ends with the process however that ends.
 type fileLock struct{ f *os.File }
 
 // acquire takes the exclusive lock of a file, which it makes if need be.

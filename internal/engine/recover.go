@@ -36,9 +36,12 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	if exists(l.committed()) && !isOrphan(l) {
 		return nil
 	}
+	if locked, err := durable.IsLocked(l.lock()); locked || err != nil {
+		return err // its maker lives
+	}
 	lock, err := acquire(l.lock(), false)
 	if errors.Is(err, durable.ErrLocked) || errors.Is(err, os.ErrNotExist) {
-		return nil // its maker lives, or it is gone by now
+		return nil // another process does the same, or it is gone by now
 	}
 	if err != nil {
 		return err
@@ -51,17 +54,14 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	return e.erase(ctx, uid)
 }
 
-// isOrphan reports whether a pod is ephemeral and its creator is gone.
+// isOrphan reports whether a pod is ephemeral and its creator is gone. What
+// cannot be known is taken for no.
 func isOrphan(l layout) bool {
 	if !exists(l.owner()) {
 		return false
 	}
-	owner, err := acquire(l.owner(), false)
-	if err != nil {
-		return false
-	}
-	owner.release()
-	return true
+	locked, err := durable.IsLocked(l.owner())
+	return err == nil && !locked
 }
 
 // recoverUnborn removes directories that never got their final name. Only the

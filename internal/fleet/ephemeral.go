@@ -145,10 +145,11 @@ func checkForeground(root string) error {
 		if err != nil {
 			return err
 		}
-		if f == nil {
+		if f != nil {
+			f.Close()
+		} else if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 			return ErrForeground
 		}
-		f.Close()
 	}
 	return nil
 }

@@ -182,7 +182,10 @@ func (b *Book) recoverRun(path string) error {
 	defer f.Close()
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return os.Remove(path + ".lock") // it ended meanwhile
+		if err := os.Remove(path + ".lock"); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil // it ended meanwhile
 	}
 	var r Record
 	if err == nil {

@@ -98,8 +98,7 @@ func (n node) limitPIDs(uid string, limit int64) error {
 	return nil
 }
 
-// removeCgroup removes the pod's cgroup, which the runtime leaves behind, and
-// that of all pods with the last one.
+// removeCgroup removes the pod's cgroup, which the runtime leaves behind.
 func (n node) removeCgroup(uid string) error {
 	var errs []error
 	for _, dir := range n.cgroupDirs(n.cgroupParent(uid)) {
@@ -107,10 +106,29 @@ func (n node) removeCgroup(uid string) error {
 			errs = append(errs, err)
 		}
 	}
-	for _, dir := range n.cgroupDirs("") {
-		os.Remove(dir) // fails as long as there are others
-	}
 	return errors.Join(errs...)
+}
+
+// removeSharedCgroup removes the cgroup of all pods if there is none. With the
+// names' lock nobody begins one meanwhile, whose cgroup the runtime could not
+// make any more once it has seen the one above it.
+func (e *Engine) removeSharedCgroup() error {
+	if len(e.node.cgroupDirs("")) == 0 {
+		return nil
+	}
+	names, err := e.lockNames()
+	if err != nil {
+		return err
+	}
+	defer names.release()
+	uids, err := podUIDs(e.opts.Root)
+	if err != nil || len(uids) > 0 {
+		return err
+	}
+	for _, dir := range e.node.cgroupDirs("") {
+		os.Remove(dir) // fails if a runtime goes on with what nobody waits for
+	}
+	return nil
 }
 
 // removeEmptyTree removes directories only: the files of a cgroup go with it.

@@ -94,7 +94,7 @@ func (e *Engine) validate(s *PodSpec) error {
 // reserve makes the pod's directory, if no other pod has its name or one of its
 // host ports, and returns its lock.
 func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
-	names, err := acquire(filepath.Join(podsDir(e.opts.Root), ".names"), true)
+	names, err := e.lockNames()
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +117,11 @@ func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 		}
 	}
 	return writeRecord(e.opts.Root, rec)
+}
+
+// lockNames waits until no other process begins a pod, and keeps it so.
+func (e *Engine) lockNames() (*fileLock, error) {
+	return acquire(filepath.Join(podsDir(e.opts.Root), ".names"), true)
 }
 
 // bringUp makes all of a pod that has a record only.

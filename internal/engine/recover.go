@@ -24,7 +24,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 	for _, uid := range uids {
 		errs = append(errs, e.recoverPod(ctx, uid))
 	}
-	errs = append(errs, e.recoverUnborn(), e.recoverOrphans(ctx))
+	errs = append(errs, e.recoverUnborn(), e.recoverOrphans(ctx), e.removeSharedCgroup())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}

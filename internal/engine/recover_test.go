@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -104,7 +105,7 @@ func TestKilledProcessLeavesNothing(t *testing.T) {
 	e := openTest(t)
 	for _, step := range []string{
 		"reserved", "sandbox", "volumes", "prepared", "created first", "started first", "created main", "started main",
-		"removing", "stopped", "erased sandbox", "erased volumes",
+		"removing", "stopped", "erased sandbox", "erased volumes", "erased files",
 	} {
 		t.Run(step, func(t *testing.T) {
 			killAt(t, step)
@@ -291,5 +292,35 @@ func TestRemovedWhileItIsFound(t *testing.T) {
 		t.Error(err)
 	}
 	finders.Wait()
+	checkNothing(t, e)
+}
+
+// Pods that come while others go have nothing of theirs taken away.
+func TestPodsComeAndGo(t *testing.T) {
+	e := openTest(t)
+	var all errgroup.Group
+	for i := range 4 {
+		all.Go(func() error {
+			for range 8 {
+				e, err := Open(t.Context(), machine.opts)
+				if err != nil {
+					return err
+				}
+				s := testPod(t)
+				s.Name += fmt.Sprint(i)
+				p, err := e.Create(t.Context(), s, nil)
+				if err == nil {
+					err = p.Remove(t.Context(), 0, nil)
+				}
+				if err = errors.Join(err, e.Close()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := all.Wait(); err != nil {
+		t.Error(err)
+	}
 	checkNothing(t, e)
 }

@@ -197,6 +197,10 @@ func (e *Engine) tryErase(ctx context.Context, uid string) error {
 	if err := volume.RemoveAll(l.dir); err != nil {
 		return fmt.Errorf("remove pod %s: %w", uid, err)
 	}
+	e.opts.step("erased files")
+	if err := e.removeSharedCgroup(); err != nil {
+		return fmt.Errorf("remove the cgroup of all pods: %w", err)
+	}
 	return nil
 }
 

@@ -100,7 +100,7 @@ kind: Deployment
 metadata: {name: NAME, annotations: {GATES}}
 spec:
   replicas: 3
-  minReadySeconds: 1
+  minReadySeconds: 2
   progressDeadlineSeconds: 10
   strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}, type: RollingUpdate}
   selector: {matchLabels: {app: NAME}}

@@ -52,7 +52,7 @@ func Spec() rollout.Spec {
 	return rollout.Spec{
 		Replicas: 3, Kind: rollout.RollingUpdate,
 		Surge: intstr.FromInt32(1), Down: intstr.FromInt32(0),
-		MinReady: time.Second, Deadline: 10 * time.Second,
+		MinReady: 2 * time.Second, Deadline: 10 * time.Second,
 		OnDrift: rollout.Report,
 	}
 }

@@ -55,6 +55,7 @@ func (c changer) do(ctx context.Context, action, id, why string) error {
 	case "begin":
 		return c.begin(ctx)
 	case "carry":
+		change.KeepLock()
 		return c.store.Carry(context.WithoutCancel(ctx), id, c.cache) // whoever began it may be gone
 	case "confirm":
 		if err := c.store.Confirm(id); err != nil {

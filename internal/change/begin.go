@@ -73,6 +73,13 @@ func (s Store) begin(j Job, program string, args []string) error {
 	return cmd.Process.Release()
 }
 
+// inheritedLock is the descriptor of the lock that Begin hands on.
+const inheritedLock = 3
+
+// KeepLock keeps the lock to the process that carries a change out: what that
+// starts, and what goes on after it such as a daemon, must not hold it.
+func KeepLock() { syscall.CloseOnExec(inheritedLock) }
+
 // forget removes the oldest changes that are over.
 func (s Store) forget() {
 	dirs, err := os.ReadDir(s.dir)

@@ -42,7 +42,7 @@ func (s Store) Carry(ctx context.Context, id, cache string) error {
 		return err
 	}
 	defer c.root.Close()
-	one, err := s.alone()
+	one, err := s.alone(ctx, id)
 	if err != nil {
 		return c.refuse(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/durable"
 	"github.com/adamant-sh/adamant/internal/server"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
@@ -41,12 +40,12 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 		return c.state, err
 	}
 	defer c.root.Close()
-	one, err := s.alone()
+	one, err := s.alone(ctx, id)
 	if err != nil {
 		return c.state, err
 	}
 	defer one.Close()
-	mine, err := durable.TryLock(s.path(id, "lock"))
+	mine, err := lockWhile(ctx, s.path(id, "lock"), func() bool { return true })
 	if err != nil {
 		return c.state, err
 	}

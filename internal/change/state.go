@@ -1,6 +1,7 @@
 package change
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -158,11 +159,45 @@ func (s Store) isConfirmed(id string) bool {
 	return err == nil
 }
 
+// ending is how long a change waits for one that does nothing more than end: its
+// state says so before its process has gone.
+const ending = time.Minute
+
 // alone takes the lock that lets one change be carried out at a time.
-func (s Store) alone() (*os.File, error) {
-	l, err := durable.TryLock(filepath.Join(s.dir, ".lock"))
+func (s Store) alone(ctx context.Context, id string) (*os.File, error) {
+	l, err := lockWhile(ctx, filepath.Join(s.dir, ".lock"), func() bool { return s.othersEnd(id) })
 	if errors.Is(err, durable.ErrLocked) {
 		return nil, errors.New("another change is being carried out")
 	}
 	return l, err
+}
+
+// lockWhile takes a lock, for which it waits as long as mayWait says so.
+func lockWhile(ctx context.Context, path string, mayWait func() bool) (*os.File, error) {
+	for began := time.Now(); ; {
+		l, err := durable.TryLock(path)
+		if !errors.Is(err, durable.ErrLocked) || !mayWait() || time.Since(began) > ending {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// othersEnd reports whether all changes but one are over or are being taken
+// back.
+func (s Store) othersEnd(id string) bool {
+	dirs, err := os.ReadDir(s.dir)
+	for _, d := range dirs {
+		if d.Name() == id || !d.IsDir() {
+			continue
+		}
+		if st, err := s.State(d.Name()); err == nil && !st.Over() && st.Stage != Reverting {
+			return false
+		}
+	}
+	return err == nil
 }

@@ -43,7 +43,7 @@ type said struct {
 // memory, and have written nothing that a terminal obeys.
 func (v *visitor) run(args ...string) said {
 	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(v.t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, v.program, append([]string{"servers"}, args...)...)
 	cmd.Dir = v.dir
@@ -54,7 +54,7 @@ func (v *visitor) run(args ...string) said {
 		v.t.Fatalf("adamant servers %s does not end: %v", strings.Join(args, " "), err)
 	}
 	s := said{cmd.ProcessState.ExitCode(), out.String(), errs.String(), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10}
-	if s.memory > 512<<20 {
+	if own := peak(v.t); s.memory > max(512<<20, own) { // a child is counted what its parent had
 		v.t.Errorf("it took %d MiB", s.memory>>20)
 	}
 	for _, text := range []string{s.out, s.err} {
@@ -79,6 +79,14 @@ func (v *visitor) corrupt(n int, script string) {
 	}
 	check(v.t, os.WriteFile(found[0]+".new", []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	check(v.t, os.Rename(found[0]+".new", found[0]))
+}
+
+// peak is how much memory this process had at most, in bytes.
+func peak(t *testing.T) int64 {
+	t.Helper()
+	var own syscall.Rusage
+	check(t, syscall.Getrusage(syscall.RUSAGE_SELF, &own))
+	return own.Maxrss << 10
 }
 
 // frame is a shell command that sends an agent's message.
@@ -145,8 +153,8 @@ func (v *visitor) testAgents(t *testing.T) {
 		v.t = t
 		v.corrupt(1, "exec sleep 1000")
 		v.corrupt(2, "exec yes >&2")
-		s := v.run("compare", "--patience", "10s")
-		if s.code != exitIncomplete || !strings.HasPrefix(s.out, "1 server, ") || strings.Count(s.out, "it took longer than 10s") != 2 {
+		s := v.run("compare", "--patience", "20s")
+		if s.code != exitIncomplete || !strings.HasPrefix(s.out, "1 server, ") || strings.Count(s.out, "it took longer than 20s") != 2 {
 			t.Errorf("exit %d, want two that took longer:\n%s%s", s.code, s.out, s.err)
 		}
 	})

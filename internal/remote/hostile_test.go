@@ -40,7 +40,7 @@ func listen(t *testing.T, key ssh.Signer, f func(net.Conn)) inventory.Host {
 	}
 	accept(t, listener, f)
 	port := listener.Addr().(*net.TCPAddr).Port
-	h := inventory.Host{Name: "evil", Address: "127.0.0.1", Port: port, User: "root", ConnectTimeout: 500 * time.Millisecond,
+	h := inventory.Host{Name: "evil", Address: "127.0.0.1", Port: port, User: "root", ConnectTimeout: 20 * time.Second,
 		Password: inventory.NewSecret("s3cret"), Become: inventory.Become{User: "admin", Password: inventory.NewSecret("s3cret")}}
 	h.UserKnownHosts = []string{write(t, "known_hosts", "* "+string(ssh.MarshalAuthorizedKey(key.PublicKey())))}
 	return h
@@ -91,6 +91,9 @@ func TestHostileHandshakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := listen(t, key, test.serve)
+			if test.kind == remote.ErrUnreachable {
+				h.ConnectTimeout = 500 * time.Millisecond
+			}
 			err := ends(t, func() error { return try(t, h, options(t)) })
 			refused(t, err, test.kind)
 			if len(err.Error()) > 1500 || strings.Contains(err.Error(), "s3cret") {
@@ -110,9 +113,9 @@ func TestHostileHandshakes(t *testing.T) {
 	})
 	t.Run("thinking does not count", func(t *testing.T) {
 		h := listen(t, key, server(func(*ssh.ServerConfig) {}))
-		h.Password = inventory.Secret{}
+		h.Password, h.ConnectTimeout = inventory.Secret{}, 3*time.Second
 		o := options(t)
-		o.AskPassword = func(string) (string, error) { time.Sleep(700 * time.Millisecond); return "x", nil }
+		o.AskPassword = func(string) (string, error) { time.Sleep(h.ConnectTimeout); return "x", nil }
 		if err := try(t, h, o); err != nil {
 			t.Error(err)
 		}

@@ -59,7 +59,7 @@ func TestLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(t)
-			o.KeepaliveInterval = 200 * time.Millisecond
+			o.KeepaliveInterval = 500 * time.Millisecond
 			c := dial(t, host(t, l, s, "root"), o)
 			out := newSignal()
 			happened := make(chan struct{})
@@ -83,13 +83,13 @@ func TestBusyLinksAreNotLost(t *testing.T) {
 	l := sshd.Open(t)
 	s := l.Start("web-1", sshd.Options{})
 	o := options(t)
-	o.KeepaliveInterval, o.KeepaliveCount = 100*time.Millisecond, 10
+	o.KeepaliveInterval, o.KeepaliveCount = 100*time.Millisecond, 30
 	c := dial(t, host(t, l, s, "root"), o)
 	var all sync.WaitGroup
 	for i := range 20 { // more than sshd lets be open at once
 		all.Go(func() {
 			var out bytes.Buffer
-			err := c.Run(t.Context(), remote.Command{Line: fmt.Sprintf("head -c 1000000 /dev/zero; sleep 1.5; echo %d", i), Stdout: &out})
+			err := c.Run(t.Context(), remote.Command{Line: fmt.Sprintf("head -c 1000000 /dev/zero; sleep 3.5; echo %d", i), Stdout: &out})
 			if err != nil || !strings.HasSuffix(out.String(), fmt.Sprintf("\x00%d\n", i)) {
 				t.Errorf("%d: %v", i, err)
 			}

@@ -225,7 +225,7 @@ func testTracerKilled(t *testing.T, e *engine.Engine) {
 // killTracer waits until a trace was written, and kills its writer.
 func killTracer(ctx context.Context, root string) error {
 	for {
-		traces, err := filepath.Glob(filepath.Join(root, learnRoot, "trial-*", "init-victim-*.json"))
+		traces, err := filepath.Glob(filepath.Join(root, learnRoot, "trial-*", traceFiles, "init-victim-*.json"))
 		if err != nil {
 			return err
 		}

@@ -1,12 +1,14 @@
 package learn
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // The pod of a learner that was killed may be traced still, while another
@@ -44,4 +46,33 @@ func TestRemoveTracedThatIsWrittenTo(t *testing.T) {
 			t.Errorf("it is left: %v", err)
 		}
 	}
+}
+
+// The traces of commands are folded into one while the trial goes on: a probe
+// every few seconds must not fill the disk, nor leave a tracer each time.
+func TestCommandsLeaveOneTrace(t *testing.T) {
+	e := openHostile(t)
+	o := hostileOptions(t, e)
+	for range 10 {
+		o.Load.Commands = append(o.Load.Commands, "/hostile write /var/lib/app/x once")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	most := make(chan int)
+	go func() {
+		n := 0
+		for pause(ctx, 10*time.Millisecond) == nil {
+			files, _ := filepath.Glob(filepath.Join(e.Root(), learnRoot, "trial-*", traceFiles, "exec-*.json"))
+			n = max(n, len(files))
+		}
+		most <- n
+	}()
+	l, err := Learn(t.Context(), o, subject(t, hostilePod("wait", "")))
+	stop()
+	if err != nil || !l.Proof.Passed {
+		t.Errorf("not learned: %v, %q", err, l.Proof.Reasons)
+	}
+	if n := <-most; n == 0 || n > 4 {
+		t.Errorf("there were %d traces of commands at once, want one and those that end just then", n)
+	}
+	checkNothing(t, e)
 }

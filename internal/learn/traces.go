@@ -18,7 +18,8 @@ import (
 const (
 	handler    = "learn"
 	learnRoot  = "learn"
-	imageMount = "image" // in a work directory: where an image is mounted to be read
+	imageMount = "image"  // in a work directory: where an image is mounted to be read
+	traceFiles = "traces" // in a work directory: what tracers write, who lock it for themselves
 )
 
 // A workDir is what one trial, or the reading of one image, keeps on disk. The
@@ -47,16 +48,22 @@ func (o Options) workDir(ctx context.Context) (*workDir, error) {
 		return nil, fmt.Errorf("make trace directory: %w", err)
 	}
 	lock, err := tryLock(dir)
+	if err == nil {
+		err = os.Mkdir(filepath.Join(dir, traceFiles), 0o700)
+	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return &workDir{dir, lock}, nil
 }
 
+// traces is where tracers write.
+func (d *workDir) traces() string { return filepath.Join(d.path, traceFiles) }
+
 // Close removes the directory. The lock goes last: until then nobody else
 // removes anything.
 func (d *workDir) Close() error {
-	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
+	return errors.Join(removeTraced(context.Background(), d.path), d.lock.Close())
 }
 
 // Sweep removes what the learning of killed processes left on disk. Learning
@@ -98,9 +105,9 @@ func sweep(ctx context.Context, e *engine.Engine, base string) error {
 	return nil
 }
 
-// removeTraced removes the directory of a killed process. Its pod may still be
-// there, if somebody else removes that just now, and be traced: a file more may
-// come after the directory was read.
+// removeTraced removes a work directory. A pod may still be there, if somebody
+// else removes that just now, and be traced, or a tracer ends: a file more may come
+// after the directory was read.
 func removeTraced(ctx context.Context, dir string) error {
 	for deadline := time.Now().Add(traceGrace); ; {
 		err := os.RemoveAll(dir)

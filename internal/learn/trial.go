@@ -85,7 +85,7 @@ func (o Options) try(ctx context.Context, spec engine.PodSpec) (t Trial, err err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	if o.traces() {
-		spec.Handler, spec.TraceDir = handler, dir.path
+		spec.Handler, spec.TraceDir = handler, dir.traces()
 	}
 	spec.Ephemeral = true
 	if err := freePorts(spec.Spec); err != nil {
@@ -96,7 +96,7 @@ func (o Options) try(ctx context.Context, spec engine.PodSpec) (t Trial, err err
 	if err != nil {
 		return t, err
 	}
-	t.Traces, err = waitComplete(ctx, dir.path)
+	t.Traces, err = waitComplete(ctx, dir.traces())
 	return t, err
 }
 
@@ -133,7 +133,7 @@ func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *workDir, t 
 		t.Failure = err.Error()
 	} else {
 		t.Healthy = true
-		err = o.load(running, pod, dir.path, t)
+		err = o.load(running, pod, dir.traces(), t)
 		if err != nil && (ctx.Err() != nil || !isLimit(context.Cause(running))) {
 			return err
 		}

@@ -138,12 +138,25 @@ func driftOfPod(ctx context.Context, p *engine.Pod, container string) ([]namedRe
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if err != nil && isGone(ctx, p, c) {
+			continue
+		}
 		if err != nil {
 			r = drift.Report{Unknowns: []drift.Unknown{{Path: "/", Reason: err.Error()}}}
 		}
 		out = append(out, namedReport{p.Name + "/" + c.Name, r})
 	}
 	return out, nil
+}
+
+// isGone reports whether a container was removed or replaced since it was found.
+func isGone(ctx context.Context, p *engine.Pod, c *engine.Container) bool {
+	now, err := p.Fresh(ctx)
+	if err != nil {
+		return false
+	}
+	same, err := now.Container(c.Name)
+	return err == nil && same.ID != c.ID
 }
 
 // driftOfForeign looks at a container of any runtime on this machine.

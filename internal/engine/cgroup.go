@@ -126,7 +126,7 @@ func (e *Engine) removeSharedCgroup() error {
 		return err
 	}
 	for _, dir := range e.node.cgroupDirs("") {
-		os.Remove(dir) // fails if a runtime goes on with what nobody waits for
+		_ = removeEmptyTree(dir) // the next one does, if a runtime goes on with what nobody waits for
 	}
 	return nil
 }
@@ -139,7 +139,8 @@ func removeEmptyTree(dir string) error {
 	}
 	for _, e := range entries {
 		if e.IsDir() {
-			if err := removeEmptyTree(filepath.Join(dir, e.Name())); err != nil {
+			err := removeEmptyTree(filepath.Join(dir, e.Name()))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}

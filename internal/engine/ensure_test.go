@@ -17,7 +17,7 @@ func TestEnsure(t *testing.T) {
 	s := testPod(t)
 	s.Spec.Containers[0].LivenessProbe = &corev1.Probe{
 		ProbeHandler:  corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/prog", "echo", "x"}}},
-		PeriodSeconds: 1, FailureThreshold: 1, TimeoutSeconds: 5,
+		PeriodSeconds: 1, FailureThreshold: 1, TimeoutSeconds: 30,
 	}
 	p := create(t, e, s)
 	r := recorder{log: t.Logf}

@@ -118,8 +118,9 @@ func (p *Pod) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fresh.owner = p.owner
-	*p = *fresh
+	// What never changes is not written: others may be reading it, see Fresh.
+	p.Phase, p.Evicted, p.SandboxID, p.IP = fresh.Phase, fresh.Evicted, fresh.SandboxID, fresh.IP
+	p.Containers, p.ready = fresh.Containers, fresh.ready
 	return nil
 }
 

@@ -103,6 +103,7 @@ func (e *Engine) recoverOrphans(ctx context.Context) error {
 		if err := e.eraseSandbox(ctx, s.Id); err != nil && !cri.IsNotFound(err) {
 			errs = append(errs, err)
 		}
+		errs = append(errs, e.node.killCgroup(uid), e.node.removeCgroup(uid))
 	}
 	return errors.Join(errs...)
 }

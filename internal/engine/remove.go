@@ -103,7 +103,8 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 		return fmt.Errorf("remove pod %s: %w", p.Name, err)
 	}
 	defer lock.release()
-	if err := l.markRemoving(); err != nil {
+	// Another process may be removing the rest of it just now.
+	if err := l.markRemoving(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove pod %s: %w", p.Name, err)
 	}
 	p.e.opts.step("removing")

@@ -39,6 +39,30 @@ func (k *keeper) lookSoon(i *instance) {
 	}
 }
 
+// stays reports whether an instance is there, and to stay.
+func (k *keeper) stays(i *instance) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.instances[i.ID] == i && !i.Ending
+}
+
+// lookAgain has an instance compared once more in a moment, when it may not be
+// written to any more.
+func (k *keeper) lookAgain(i *instance) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if i.again {
+		return
+	}
+	i.again = true
+	time.AfterFunc(time.Second, func() {
+		k.mu.Lock()
+		i.again = false
+		k.mu.Unlock()
+		k.lookSoon(i)
+	})
+}
+
 // comparable are the instances that are to be compared now.
 func (k *keeper) comparable() []*instance {
 	k.mu.Lock()
@@ -60,7 +84,9 @@ func (k *keeper) compareAll(list []*instance) {
 		return
 	}
 	for _, i := range list {
-		k.compare(i, r.Policy.Severity)
+		if k.stays(i) {
+			k.compare(i, r.Policy.Severity)
+		}
 	}
 }
 
@@ -83,7 +109,7 @@ func (k *keeper) compare(i *instance, least drift.Severity) {
 		verdict, changes = worse(verdict, got), changes+counts
 	}
 	if verdict == rollout.Unknown {
-		time.AfterFunc(time.Second, func() { k.lookSoon(i) }) // it may have been written just then
+		k.lookAgain(i)
 	}
 	k.noteDrift(i, verdict, changes)
 }

@@ -208,7 +208,8 @@ func (f *Fleet) create(ctx context.Context, spec engine.PodSpec, events engine.E
 	}
 	defer func() { <-f.making }()
 	pod, err := f.engine.Create(ctx, spec, events)
-	if cri.IsUnavailable(err) && f.engine.Ensure(ctx) == nil {
+	// What is left of the first one has the name of the second.
+	if cri.IsUnavailable(err) && f.engine.Ensure(ctx) == nil && f.engine.Recover(ctx) == nil {
 		pod, err = f.engine.Create(ctx, spec, events)
 	}
 	return pod, err

@@ -28,6 +28,7 @@ type instance struct {
 	driftAt  time.Time // it was last compared
 	view     view      // where its containers keep their changes
 	starts   int       // counts what makes view untrue
+	again    bool      // it is compared once more, soon
 	changes  int       // that count as drift
 	evidence string    // directory, if it drifted
 	phase    string    // for people: Starting, Running, Ready, Crashed, Ending

@@ -153,7 +153,7 @@ func empty(t *testing.T, f *Fleet) {
 
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it never came about that %s", what)
 		}
@@ -174,7 +174,7 @@ metadata:
 %[4]s    a: b
 spec:
   replicas: %[3]d
-  progressDeadlineSeconds: 20
+  progressDeadlineSeconds: 40
   strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
   selector: {matchLabels: {app: %[1]s}}
   template:

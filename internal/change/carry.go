@@ -23,6 +23,7 @@ type Carrier struct {
 	state State
 	files []server.FileChange // all that changed
 	lost  error               // why those are not all known
+	saved []string            // the paths, without symbolic links, below which files were saved
 	root  *tree.Root
 	cache string // of scans
 }
@@ -150,7 +151,7 @@ func (c *Carrier) check(ctx context.Context, before survey) {
 	if err := c.keepFiles(); err != nil {
 		c.fail(sentence("keep which files changed", err))
 	}
-	c.state.Unknowns = slices.Concat(after.scan.Summary().Unknowns, after.unknowns)
+	c.state.Unknowns = slices.Concat(c.state.Unknowns, after.scan.Summary().Unknowns, after.unknowns)
 	for _, p := range c.job.Packages {
 		if why := wrong(p, after.facts); why != "" {
 			c.fail(errors.New(why))

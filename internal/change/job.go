@@ -84,12 +84,3 @@ func (j Job) check() error {
 // always are the directories that are saved before any change: what people and
 // package managers configure.
 var always = []string{"/etc", "/usr/local", "/opt", "/var/spool/cron", "/root"}
-
-// saved are the paths to save.
-func (j Job) saved() []string {
-	list := append(append([]string{}, always...), j.Save...)
-	for _, c := range j.Copies {
-		list = append(list, c.Path)
-	}
-	return list
-}

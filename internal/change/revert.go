@@ -111,11 +111,10 @@ func (c *Carrier) revertPackages(ctx context.Context) error {
 // revertFiles gives files that were saved what they had, and removes those that
 // were not there.
 func (c *Carrier) revertFiles(ctx context.Context) error {
-	saved := c.job.saved()
 	wanted := map[string]bool{}
 	var errs []error
 	for _, f := range slices.Backward(c.files) {
-		if !isBelow(f.Path, saved) {
+		if !isBelow(f.Path, c.saved) {
 			continue
 		}
 		if f.Before == "" || slices.Contains(f.Fields, tree.FieldType) {

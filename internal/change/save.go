@@ -26,11 +26,14 @@ func (c *Carrier) save(ctx context.Context) (survey, error) {
 	if err != nil {
 		return before, err
 	}
+	if err := c.findSaved(before.scan); err != nil {
+		return before, err
+	}
 	if err := c.keepFacts(ctx, before.facts); err != nil {
 		return before, sentence("save what is known", err)
 	}
 	var paths []string
-	for _, dir := range c.job.saved() {
+	for _, dir := range c.saved {
 		for _, p := range before.scan.Below(dir) {
 			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
 				paths = append(paths, p)
@@ -63,12 +66,13 @@ func isBelow(p string, dirs []string) bool {
 
 // A memory is what is known of the server before a change, beside its files.
 type memory struct {
+	Saved   []string      `json:"saved"` // the paths below which files were saved
 	Facts   []server.Fact `json:"facts"`
 	Network network       `json:"network"`
 }
 
 func (c *Carrier) keepFacts(ctx context.Context, facts []server.Fact) error {
-	text, err := json.Marshal(memory{facts, readNetwork(ctx)})
+	text, err := json.Marshal(memory{c.saved, facts, readNetwork(ctx)})
 	if err != nil {
 		return err
 	}
@@ -102,6 +106,13 @@ func (c *Carrier) keepFiles() error {
 // recall finds out again what files an earlier change changed. If that is known
 // only of those that were saved, it is part of the undo's cause.
 func (c *Carrier) recall(ctx context.Context) error {
+	m, err := c.remembered()
+	if err != nil {
+		return err
+	}
+	if c.saved = m.Saved; c.saved == nil {
+		return errors.New("read what was saved: an older version of this program saved it, and has to take it back")
+	}
 	if c.state.Stage == Interrupted {
 		return c.whatChanged(ctx)
 	}
@@ -152,7 +163,7 @@ func (c *Carrier) whatChanged(ctx context.Context) error {
 		had[path.Clean("/"+h.Name)] = kindOf(h)
 	}
 	c.files = nil
-	for _, dir := range c.job.saved() {
+	for _, dir := range c.saved {
 		for _, p := range now.scan.Below(dir) {
 			if _, ok := had[p]; !ok {
 				c.files = append(c.files, server.FileChange{Path: p, After: now.scan.At(p)})

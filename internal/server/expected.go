@@ -124,15 +124,25 @@ func matches(pattern, p string) bool {
 // others counts like any other file.
 func ownIn(dir string) func(name string) scan.Treatment {
 	in := treatmentIn(dir)
-	own := []scan.Class{classOf(Identity), classOf(Name), classOf(Key)}
 	return func(name string) scan.Treatment {
 		t := in(name)
-		if slices.Contains(own, t.Class) {
+		if isOwnClass(t.Class) || isCrontab(path.Join(dir, name)) {
 			return scan.Treatment{Content: true}
 		}
 		return t
 	}
 }
+
+// isOwnClass reports whether a class differs between servers, and yet on none of
+// them from one time to the next.
+func isOwnClass(c scan.Class) bool {
+	return slices.Contains([]scan.Class{classOf(Identity), classOf(Name), classOf(Key)}, c)
+}
+
+// crontabs are in a directory of state, but people write them.
+const crontabs = "/var/spool/cron"
+
+func isCrontab(p string) bool { return p == crontabs || strings.HasPrefix(p, crontabs+"/") }
 
 func classOf(e Expected) scan.Class { return classNumber(slices.Index(classes, e)) }
 

@@ -65,7 +65,7 @@ func ScanRoot(ctx context.Context, root *tree.Root, opts ScanOptions) (*Scan, er
 	}
 	s.summary = Summary{
 		Digest: s.files.Digest(), Entries: s.files.Counts[scan.Compared], Expected: map[Expected]int{},
-		Unknowns: relevant(s.files.Unknowns), Note: s.files.Note,
+		Unknowns: relevant(s.files.Unknowns, opts.Own), Note: s.files.Note,
 	}
 	for i, class := range classes {
 		if n := s.files.Counts[classNumber(i)]; n > 0 {
@@ -87,7 +87,7 @@ func (s *Scan) policy(own bool) scan.Policy {
 		in = ownIn
 	}
 	return scan.Policy{
-		Version: fmt.Sprintf("%d %t %q %q %q %v", digestVersion, own, expected, skipped, classes, s.names),
+		Version: fmt.Sprintf("%d %t %q %q %q %q %v", digestVersion, own, crontabs, expected, skipped, classes, s.names),
 		In:      in,
 		AppendText: func(b []byte, e scan.Entry) []byte {
 			return nodeOf(e, s.names).appendLine(b)
@@ -96,10 +96,11 @@ func (s *Scan) policy(own bool) scan.Policy {
 }
 
 // relevant are the unknowns that say something of the server.
-func relevant(all []tree.Unknown) []Unknown {
+func relevant(all []tree.Unknown, own bool) []Unknown {
 	var list []Unknown
 	for _, u := range all {
-		if _, isExpected := ExpectedAt(u.Path); !isExpected {
+		class, isExpected := ExpectedAt(u.Path)
+		if !isExpected || own && (isOwnClass(classOf(class)) || isCrontab(u.Path)) {
 			list = append(list, Unknown{Path: u.Path, Reason: u.Err.Error()})
 		}
 	}

@@ -1,0 +1,99 @@
+package change
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/tree"
+)
+
+// findSaved finds below which paths files are saved: what is always saved as far
+// as it can be, and what the job names, of which all must be. The rest of what is
+// always saved is unknown: nobody could update a server with a mounted /opt.
+func (c *Carrier) findSaved(scan *server.Scan) error {
+	c.saved = nil
+	for _, dir := range always {
+		if err := c.saveDir(dir, scan); err != nil {
+			c.state.Unknowns = append(c.state.Unknowns, server.Unknown{Path: dir, Reason: err.Error()})
+		}
+	}
+	for _, dir := range c.job.Save {
+		if err := c.saveDir(dir, scan); err != nil {
+			return fmt.Errorf("save %s: %w", dir, err)
+		}
+	}
+	for _, f := range c.job.Copies {
+		if err := c.saveCopy(f.Path, scan); err != nil {
+			return fmt.Errorf("save %s: %w", f.Path, err)
+		}
+	}
+	slices.SortFunc(c.saved, tree.ComparePaths)
+	c.saved = slices.Compact(c.saved)
+	return nil
+}
+
+// saveDir has a directory saved and, if its path is a symbolic link, that too.
+func (c *Carrier) saveDir(dir string, scan *server.Scan) error {
+	link, err := c.canonical(dir)
+	if err != nil {
+		return err
+	}
+	target, _, err := c.root.Resolve(dir)
+	if err != nil {
+		return err
+	}
+	if target == "/" {
+		return errors.New("it is everything: name the directories below it")
+	}
+	for _, p := range []string{link, target} {
+		if err := c.canSave(p, scan); err != nil {
+			return err
+		}
+	}
+	c.saved = append(c.saved, link, target)
+	return nil
+}
+
+// saveCopy has a file saved that is to be replaced. One that is not there yet
+// would not be missed at the undo unless its directory was read.
+func (c *Carrier) saveCopy(file string, scan *server.Scan) error {
+	p, err := c.canonical(file)
+	if err != nil {
+		return err
+	}
+	for _, p := range []string{path.Dir(p), p} {
+		if err := c.canSave(p, scan); err != nil {
+			return err
+		}
+	}
+	c.saved = append(c.saved, p)
+	return nil
+}
+
+// canonical is a path without symbolic links but for its last component, as a
+// scan has it and as files are written.
+func (c *Carrier) canonical(p string) (string, error) {
+	dir, _, err := c.root.Resolve(path.Dir(p))
+	return path.Join(dir, path.Base(p)), err
+}
+
+// canSave refuses a path that is there but was not read.
+func (c *Carrier) canSave(p string, scan *server.Scan) error {
+	if p == "/" || scan.At(p) != "" {
+		return nil
+	}
+	if _, err := c.root.Lstat(p); errors.Is(err, fs.ErrNotExist) {
+		return nil // what will be there is removed
+	} else if err != nil {
+		return err
+	}
+	why := "lies on another file system than /"
+	if class, is := server.ExpectedAt(p); is {
+		why = fmt.Sprintf("counts as %s, which is not read", class)
+	}
+	return fmt.Errorf("%s %s, and could not be taken back: change it by a command, with another for the undo", p, why)
+}

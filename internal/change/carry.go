@@ -148,10 +148,11 @@ func (c *Carrier) check(ctx context.Context, before survey) {
 	if c.files, err = server.FileChanges(before.scan, after.scan); err != nil {
 		c.fail(err)
 	}
+	c.addUnknowns(before.scan.Summary().Unknowns, after.scan.Summary().Unknowns, before.unknowns, after.unknowns)
+	c.files = knownChanges(c.files, c.state.Unknowns)
 	if err := c.keepFiles(); err != nil {
 		c.fail(sentence("keep which files changed", err))
 	}
-	c.state.Unknowns = slices.Concat(c.state.Unknowns, after.scan.Summary().Unknowns, after.unknowns)
 	for _, p := range c.job.Packages {
 		if why := wrong(p, after.facts); why != "" {
 			c.fail(errors.New(why))

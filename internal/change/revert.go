@@ -198,11 +198,13 @@ func (c *Carrier) findLeft(ctx context.Context) error {
 			left = append(left, key)
 		}
 	}
+	unknown := unknownPaths(now.scan.Summary().Unknowns)
 	for _, f := range c.files {
-		if !f.Derived && f.Before != fromSaved && now.scan.At(f.Path) != f.Before {
+		if !f.Derived && f.Before != fromSaved && (now.scan.At(f.Path) != f.Before || unknown.covers(f.Path)) {
 			left = append(left, f.Path)
 		}
 	}
+	left = append(left, c.unknownLeft()...)
 	c.state.Undo.LeftCount, c.state.Undo.Left = len(left), left[:min(len(left), maxLeft)]
 	return nil
 }

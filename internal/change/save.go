@@ -165,7 +165,11 @@ func (c *Carrier) whatChanged(ctx context.Context) error {
 	c.files = nil
 	for _, dir := range c.saved {
 		for _, p := range now.scan.Below(dir) {
-			if _, ok := had[p]; !ok {
+			if _, ok := had[p]; ok {
+				continue
+			}
+			// A socket is never in an archive, so it may have been there.
+			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
 				c.files = append(c.files, server.FileChange{Path: p, After: now.scan.At(p)})
 			}
 		}

@@ -11,13 +11,20 @@ import (
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
+// errLeftOut says of a path that scans leave it out.
+var errLeftOut = errors.New("and could not be taken back")
+
 // findSaved finds below which paths files are saved: what is always saved as far
 // as it can be, and what the job names, of which all must be. The rest of what is
 // always saved is unknown: nobody could update a server with a mounted /opt.
 func (c *Carrier) findSaved(scan *server.Scan) error {
 	c.saved = nil
 	for _, dir := range always {
-		if err := c.saveDir(dir, scan); err != nil {
+		err := c.saveDir(dir, scan)
+		switch {
+		case err != nil && !errors.Is(err, errLeftOut):
+			return fmt.Errorf("save %s: %w", dir, err)
+		case err != nil:
 			c.state.Unknowns = append(c.state.Unknowns, server.Unknown{Path: dir, Reason: err.Error()})
 		}
 	}
@@ -33,7 +40,18 @@ func (c *Carrier) findSaved(scan *server.Scan) error {
 	}
 	slices.SortFunc(c.saved, tree.ComparePaths)
 	c.saved = slices.Compact(c.saved)
+	for _, u := range scan.Summary().Unknowns {
+		if isBelow(u.Path, c.saved) {
+			return fmt.Errorf("save %w", unread(u))
+		}
+	}
 	return nil
+}
+
+// unread says that nobody knows what was at a path: if it was saved, it could be
+// half of it; if not, an undo would take it for new, and remove it.
+func unread(u server.Unknown) error {
+	return fmt.Errorf("%s: %s: try again, or stop first what writes there", u.Path, u.Reason)
 }
 
 // saveDir has a directory saved and, if its path is a symbolic link, that too.
@@ -86,6 +104,11 @@ func (c *Carrier) canSave(p string, scan *server.Scan) error {
 	if p == "/" || scan.At(p) != "" {
 		return nil
 	}
+	for _, u := range scan.Summary().Unknowns {
+		if isBelow(p, []string{u.Path}) {
+			return unread(u)
+		}
+	}
 	if _, err := c.root.Lstat(p); errors.Is(err, fs.ErrNotExist) {
 		return nil // what will be there is removed
 	} else if err != nil {
@@ -95,5 +118,5 @@ func (c *Carrier) canSave(p string, scan *server.Scan) error {
 	if class, is := server.ExpectedAt(p); is {
 		why = fmt.Sprintf("counts as %s, which is not read", class)
 	}
-	return fmt.Errorf("%s %s, and could not be taken back: change it by a command, with another for the undo", p, why)
+	return fmt.Errorf("%s %s, %w: change it by a command, with another for the undo", p, why, errLeftOut)
 }

@@ -60,9 +60,6 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 // revert takes a change back: packages first, for they bring files.
 func (c *Carrier) revert(ctx context.Context, why string) error {
 	u := &Undo{Why: why, At: time.Now()}
-	if c.lost != nil {
-		u.Cause = c.lost.Error()
-	}
 	c.state.Undo = u
 	if err := c.enter(Reverting); err != nil {
 		return err
@@ -75,6 +72,9 @@ func (c *Carrier) revert(ctx context.Context, why string) error {
 		if err := step(ctx); err != nil && u.Cause == "" {
 			u.Cause = err.Error()
 		}
+	}
+	if c.lost != nil && u.Cause == "" {
+		u.Cause = c.lost.Error()
 	}
 	return c.enter(Reverted)
 }

@@ -113,7 +113,8 @@ func (c *Carrier) recall(ctx context.Context) error {
 	if c.saved = m.Saved; c.saved == nil {
 		return errors.New("read what was saved: an older version of this program saved it, and has to take it back")
 	}
-	if c.state.Stage == Interrupted {
+	if c.state.Stage == Interrupted && c.state.Count == 0 {
+		c.lost = errors.New("it was interrupted, and only what was saved is as it was: what else it changed is not known")
 		return c.whatChanged(ctx)
 	}
 	if c.files = c.state.Files; len(c.files) == c.state.Count {

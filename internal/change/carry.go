@@ -23,6 +23,7 @@ type Carrier struct {
 	state State
 	files []server.FileChange // all that changed
 	lost  error               // why those are not all known
+	since pathSet             // of those, what somebody changed again afterwards
 	saved []string            // the paths, without symbolic links, below which files were saved
 	root  *tree.Root
 	cache string // of scans

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/adamant-sh/adamant/internal/server"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
@@ -53,8 +55,27 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 	if err := c.recall(ctx); err != nil {
 		return c.state, err
 	}
+	if err := c.findSince(ctx); err != nil {
+		return c.state, err
+	}
 	err = c.revert(ctx, why)
 	return c.state, err
+}
+
+// findSince finds what is neither what the change left nor what it was before:
+// somebody changed it since, and an undo would throw that away.
+func (c *Carrier) findSince(ctx context.Context) error {
+	now, err := c.survey(ctx)
+	if err != nil {
+		return err
+	}
+	c.since = pathSet{}
+	for _, f := range c.files {
+		if at := now.scan.At(f.Path); f.Before != fromSaved && at != f.After && at != f.Before {
+			c.since[f.Path] = true
+		}
+	}
+	return nil
 }
 
 // revert takes a change back: packages first, for they bring files.
@@ -109,16 +130,20 @@ func (c *Carrier) revertPackages(ctx context.Context) error {
 }
 
 // revertFiles gives files that were saved what they had, and removes those that
-// were not there.
+// were not there. What was changed since stays.
 func (c *Carrier) revertFiles(ctx context.Context) error {
 	wanted := map[string]bool{}
 	var errs []error
 	for _, f := range slices.Backward(c.files) {
-		if !isBelow(f.Path, c.saved) {
+		if !isBelow(f.Path, c.saved) || c.since.covers(f.Path) {
 			continue
 		}
 		if f.Before == "" || slices.Contains(f.Fields, tree.FieldType) {
-			if err := c.root.Remove(f.Path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			err := c.root.Remove(f.Path)
+			if errors.Is(err, unix.ENOTEMPTY) && f.Before == "" {
+				continue // what is in it is not the change's, and both are told as left
+			}
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
@@ -200,6 +225,10 @@ func (c *Carrier) findLeft(ctx context.Context) error {
 	}
 	unknown := unknownPaths(now.scan.Summary().Unknowns)
 	for _, f := range c.files {
+		if isBelow(f.Path, c.saved) && c.since[f.Path] {
+			left = append(left, f.Path+" (changed since)")
+			continue
+		}
 		if !f.Derived && f.Before != fromSaved && (now.scan.At(f.Path) != f.Before || unknown.covers(f.Path)) {
 			left = append(left, f.Path)
 		}

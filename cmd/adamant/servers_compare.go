@@ -57,9 +57,7 @@ reached or something could not be read.`,
 			if err != nil {
 				return err
 			}
-			if err := blame(&c, records); err != nil {
-				return err
-			}
+			a.blame(&c, records)
 			o.Color = a.colored(a.out)
 			return a.printComparison(c, o)
 		},
@@ -74,22 +72,23 @@ reached or something could not be read.`,
 	return cmd
 }
 
-// blame says what differences come of, by the records of updates from here.
-func blame(c *server.Comparison, records string) error {
-	book, err := openBook(records)
-	if err != nil {
-		return err
+// blame says what differences come of, by the records of updates from here. It
+// writes nothing: who compares need not be one who may update.
+func (a *app) blame(c *server.Comparison, records string) {
+	var list []update.Record
+	dir, err := recordsDir(records)
+	if err == nil {
+		list, err = update.ReadBook(dir)
 	}
-	list, _, err := book.Records()
 	if err != nil {
-		return err
+		a.progress("note: what differences come of is not known: %v", err)
+		return
 	}
 	update.Blame(c, list)
-	return nil
 }
 
 // compare visits all servers and compares those that were reached, each of which
-// met is told of.
+// met is told of. With an error, what is returned says only who was not reached.
 func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, right *yardstick, met func(*server.Peer)) (server.Comparison, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -122,11 +121,12 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		}
 	}
 	if right.name != "" && base == nil {
-		return server.Comparison{}, noBaseline(right.name, unreached[right.name])
+		return server.Comparison{Unreached: unreached}, noBaseline(right.name, unreached[right.name])
 	}
 	c, err := server.Compare(ctx, peers, base)
 	var lost *server.PeerError
 	if errors.As(err, &lost) {
+		unreached[lost.Name] = lost.Err.Error()
 		err = noBaseline(lost.Name, lost.Err.Error())
 	}
 	maps.Copy(c.Unreached, unreached)

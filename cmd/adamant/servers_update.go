@@ -283,17 +283,26 @@ func (u *updateFlags) options(a *app) (update.Options, error) {
 
 // openBook opens the records of this user.
 func openBook(dir string) (*update.Book, error) {
-	if dir == "" {
-		dir = os.Getenv("ADAMANT_RECORDS")
-	}
-	if dir == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return nil, hint{fmt.Errorf("find the home directory: %w", err), "name a directory with --records"}
-		}
-		dir = filepath.Join(home, ".local", "state", "adamant", "servers")
+	dir, err := recordsDir(dir)
+	if err != nil {
+		return nil, err
 	}
 	return update.OpenBook(dir)
+}
+
+// recordsDir is where records are, if not in a directory that was named.
+func recordsDir(named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	if dir := os.Getenv("ADAMANT_RECORDS"); dir != "" {
+		return dir, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", hint{fmt.Errorf("find the home directory: %w", err), "name a directory with --records"}
+	}
+	return filepath.Join(home, ".local", "state", "adamant", "servers"), nil
 }
 
 func newRunID() string {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/durable"
+	"github.com/adamant-sh/adamant/internal/inventory"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/server"
 )
@@ -35,7 +38,8 @@ document on a line of its own.
 ClusterReport of openreports.io/v1alpha1, which kubectl apply takes. Both files
 are always whole.
 
-It ends with Ctrl-C, or after --rounds, with the exit code of the last comparison.`,
+A round in which nothing could be compared, as while the baseline boots, is
+incomplete, and the next one is made. It ends with Ctrl-C, or after --rounds, with the exit code of the last comparison.`,
 		Example: `  adamant servers watch -i hosts.ini web --every 15m
   adamant servers watch -i hosts.ini web --metrics /var/lib/node_exporter/adamant.prom
   adamant servers watch -i hosts.ini web --rounds 1 --openreports report.json`,
@@ -74,14 +78,18 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 	defer right.close()
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
-	var last *server.Comparison
+	var last, good *server.Comparison
 	for round := 1; ; round++ {
 		c, err := w.compare(ctx, a, hosts, o, right, nil)
 		if ctx.Err() != nil {
 			return nil // Ctrl-C is how it ends
 		}
 		if err != nil {
-			return err
+			a.progress("round %d: %v", round, err)
+			c = failedRound(hosts, c.Unreached, good, err)
+		} else {
+			a.blame(&c, w.records)
+			good = &c
 		}
 		if err := w.tell(a, c, last); err != nil {
 			return err
@@ -98,12 +106,27 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 	}
 }
 
+// failedRound is what is known after a round that compared nothing: what the last
+// good one found, which is not gone, and that no server was looked at since.
+func failedRound(hosts []inventory.Host, unreached map[string]string, good *server.Comparison, err error) server.Comparison {
+	c := server.Comparison{Unreached: unreached, Unknowns: map[string][]server.Unknown{}}
+	if good != nil {
+		c.Causes, c.Alarms = good.Causes, good.Alarms
+		maps.Copy(c.Unknowns, good.Unknowns)
+	}
+	for _, h := range hosts {
+		if unreached[h.Name] == "" {
+			c.Servers = append(c.Servers, h.Name)
+			u := server.Unknown{Path: "/", Reason: "it was not compared: " + err.Error()}
+			c.Unknowns[h.Name] = append(slices.Clone(c.Unknowns[h.Name]), u)
+		}
+	}
+	return c
+}
+
 // tell writes what changed, and the files.
 func (w *watchFlags) tell(a *app, c server.Comparison, last *server.Comparison) error {
 	at := time.Now()
-	if err := blame(&c, w.records); err != nil {
-		return err
-	}
 	if w.metrics != "" {
 		err := durable.Write(w.metrics, 0o644, func(f io.Writer) error { return report.ServersMetrics(f, c, at) })
 		if err != nil {

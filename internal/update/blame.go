@@ -3,6 +3,7 @@ package update
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/server"
@@ -100,7 +101,7 @@ func (b blame) failed(name, key string) string {
 			continue
 		}
 		if res := r.Results[i]; !res.Fine() {
-			return fmt.Sprintf("failed update: run %d by %s, %s: %s", r.Number, r.By, res.Outcome, clause(res.Cause))
+			return fmt.Sprintf("failed update: run %s by %s, %s: %s", r.name(), r.By, res.Outcome, clause(res.Cause))
 		}
 		return ""
 	}
@@ -115,7 +116,7 @@ func (b blame) intended(name, key string) string {
 			continue
 		}
 		if after == b.differences[key].Values[name] && r.Action != Revert {
-			return fmt.Sprintf("intended change: run %d by %s", r.Number, r.By) + because(r.Reason)
+			return fmt.Sprintf("intended change: run %s by %s", r.name(), r.By) + because(r.Reason)
 		}
 		return ""
 	}
@@ -131,3 +132,11 @@ func because(reason string) string {
 
 // clause is the first line of a text, as a part of a sentence.
 func clause(text string) string { return strings.TrimSuffix(firstLine(text), ".") }
+
+// name is the number of a run, or its id as long as it has not ended.
+func (r *Record) name() string {
+	if r.Number == 0 {
+		return r.ID
+	}
+	return strconv.Itoa(r.Number)
+}

@@ -37,6 +37,35 @@ func OpenBook(dir string) (*Book, error) {
 	return b, nil
 }
 
+// ReadBook returns the records of a book, none if there is no book, and writes
+// nothing. Runs that go on or were killed are the last, without a number.
+func ReadBook(dir string) ([]Record, error) {
+	b := &Book{dir}
+	list, _, err := b.Records()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	open, globErr := filepath.Glob(b.open("*"))
+	if err := errors.Join(err, globErr); err != nil {
+		return nil, err
+	}
+	for _, path := range open {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it ended meanwhile
+		}
+		var r Record
+		if err == nil {
+			err = json.Unmarshal(text, &r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read book: %s: %w", path, err)
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
 // An Entry is a record that is being written.
 type Entry struct {
 	Record *Record

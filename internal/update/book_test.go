@@ -66,6 +66,9 @@ func TestKilledRun(t *testing.T) {
 	} else if list, _, _ := again.Records(); len(list) != 0 {
 		t.Fatal("a run that goes on has ended")
 	}
+	if seen, err := ReadBook(dir); err != nil || len(seen) != 1 || seen[0].ID != "killed" || seen[0].Number != 0 {
+		t.Errorf("read: %+v, %v", seen, err)
+	}
 	e.file.Close() // as the kernel does
 	for range 2 {
 		if b, err = OpenBook(dir); err != nil {
@@ -83,5 +86,20 @@ func TestKilledRun(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(dir, "open-*"))
 	if len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// Reading records makes none, and what is no book is no empty one.
+func TestReadBookWritesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	if list, err := ReadBook(dir); err != nil || len(list) != 0 {
+		t.Errorf("no book: %v, %v", list, err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("it was made")
+	}
+	must(t, os.WriteFile(dir, nil, 0o600))
+	if _, err := ReadBook(dir); err == nil {
+		t.Error("a file was read as a book")
 	}
 }

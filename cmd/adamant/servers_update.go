@@ -56,6 +56,7 @@ in a sentence, and has an exit code of its own; what weighs most counts:
   5  unreachable                           8  rolled back
   6  failed, and nothing is different      9  not begun
 
+It exits 4 where it would be 0 and something could not be read or compared.
 Every run is a record that adamant servers history shows.`,
 		Example: `  adamant servers update -i hosts.ini web --package nginx=1.24.0-1 --batch 1,25%,100%
   adamant servers update -i hosts.ini web --copy nginx.conf:/etc/nginx/nginx.conf --run 'nginx -s reload'
@@ -347,6 +348,9 @@ func (a *app) printRun(r update.Record) error {
 	}
 	if code := exitOfOutcome[r.Worst()]; code != 0 {
 		return status(code)
+	}
+	if r.Incomplete {
+		return status(exitIncomplete)
 	}
 	return nil
 }

@@ -21,7 +21,39 @@ func conclude(ctx context.Context, f Fleet, job change.Job, r *Record) error {
 		return err
 	}
 	r.Statement = state(job, r, look)
+	for _, res := range r.Results {
+		r.note(res.Server, unseen(look.Comparison, res.Server, res.Change))
+	}
+	for _, name := range r.Others {
+		r.note(name, unseen(look.Comparison, name, change.State{}))
+	}
 	return nil
+}
+
+// note adds to the statement what is not known of a server.
+func (r *Record) note(name, unseen string) {
+	if unseen != "" {
+		r.Incomplete = true
+		r.Statement += "; " + name + " " + unseen
+	}
+}
+
+// unseen says what of a server was not looked at: nobody may take it for what
+// does not differ.
+func unseen(c server.Comparison, name string, st change.State) string {
+	var parts []string
+	if why := c.Unreached[name]; why != "" {
+		parts = append(parts, "was not compared: "+firstLine(why))
+	}
+	for _, u := range []struct {
+		list []server.Unknown
+		what string
+	}{{c.Unknowns[name], "could not be read"}, {st.Unknowns, "may have changed and could not be read"}} {
+		if n := len(u.list); n > 0 {
+			parts = append(parts, fmt.Sprintf("has what %s: %s, %s%s", u.what, u.list[0].Path, firstLine(u.list[0].Reason), andMore(n-1)))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // state says on how many servers the change is what it should be, and what of

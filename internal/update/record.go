@@ -24,6 +24,9 @@ type Record struct {
 	Others    []string  `json:"others,omitempty"`  // servers on which the run that is resumed did not fail
 	Stopped   string    `json:"stopped,omitempty"` // why not all were changed
 	Statement string    `json:"statement"`         // of the fleet's consistency
+	// Incomplete says that something could not be read or compared at the end; the
+	// statement says what.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // An Action is what sort of run it is.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
@@ -17,6 +18,7 @@ type scripted struct {
 	mu    sync.Mutex
 	begun []int
 	ends  []change.State // by server; no stage is one that is not reached
+	look  Look
 }
 
 func (s *scripted) Change(_ context.Context, i int, job change.Job) (change.State, error) {
@@ -37,7 +39,7 @@ func (s *scripted) Revert(_ context.Context, i int, id, why string) (change.Stat
 	return st, nil
 }
 
-func (s *scripted) Compare(context.Context, []int) (Look, error) { return Look{}, nil }
+func (s *scripted) Compare(context.Context, []int) (Look, error) { return s.look, nil }
 
 var (
 	fine     = change.State{Stage: change.Confirmed, Count: 1}
@@ -160,5 +162,35 @@ func TestBlame(t *testing.T) {
 		if got := c.Causes[i].Why; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// What could not be checked is told, and is never what is as it should be.
+func TestUnseenIsNotFine(t *testing.T) {
+	unread := []server.Unknown{{Path: "/etc/x", Reason: "input/output error"}, {Path: "/etc/y"}}
+	blind := fine
+	blind.Unknowns = unread
+	for _, c := range []struct {
+		name, want string
+		end        change.State
+		comparison server.Comparison
+	}{
+		{"all seen", "", fine, server.Comparison{}},
+		{"change", "s0 has what may have changed and could not be read: /etc/x, input/output error and 1 more", blind, server.Comparison{}},
+		{"comparison", "s0 has what could not be read: /etc/x, input/output error and 1 more", fine, server.Comparison{Unknowns: map[string][]server.Unknown{"s0": unread}}},
+		{"unreached", "s0 was not compared: gone", fine, server.Comparison{Unreached: map[string]string{"s0": "gone"}}},
+		{"another", "s1 was not compared: gone", fine, server.Comparison{Unreached: map[string]string{"s1": "gone"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := record(1)
+			r.Others = []string{"s1"}
+			r.Results[0].Outcome, r.Results[0].Change = Changed, c.end
+			if err := conclude(t.Context(), &scripted{look: Look{Comparison: c.comparison}}, change.Job{}, r); err != nil {
+				t.Fatal(err)
+			}
+			if r.Incomplete != (c.want != "") || !strings.HasSuffix(r.Statement, c.want) {
+				t.Errorf("got %t, %q; want %q", r.Incomplete, r.Statement, c.want)
+			}
+		})
 	}
 }

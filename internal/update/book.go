@@ -225,9 +225,13 @@ func (b *Book) recoverRun(path string) error {
 	}
 	r.Stopped, r.Statement = "the run was killed", "the run was killed: how the servers compare is not known"
 	for i := range r.Results {
-		if r.Results[i].Outcome == "" {
-			r.Results[i].Outcome, r.Results[i].Failed = NotBegun, true
-			r.Results[i].Cause = "the run was killed; what it did there is not known"
+		res := &r.Results[i]
+		switch {
+		case res.Outcome != "":
+		case res.Change.ID != "":
+			res.Outcome, res.Failed, res.Cause = Unreachable, true, "the run was killed; what it did there is not known"
+		default:
+			res.Outcome, res.Failed, res.Cause = NotBegun, true, "the run was killed before"
 		}
 	}
 	r.Ended = time.Now()

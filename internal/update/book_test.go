@@ -59,8 +59,9 @@ func TestKilledRun(t *testing.T) {
 	dir := t.TempDir()
 	b, err := OpenBook(dir)
 	must(t, err)
-	e, err := b.Begin(&Record{ID: "killed", Results: []Result{{Server: "a", Outcome: Changed}, {Server: "b"}}}, change.Job{ID: "killed", Run: "true"})
+	e, err := b.Begin(&Record{ID: "killed", Results: []Result{{Server: "a", Outcome: Changed}, {Server: "b"}, {Server: "c"}}}, change.Job{ID: "killed", Run: "true"})
 	must(t, err)
+	must(t, e.Record.begin(2, "killed-3", e.Save))
 	if again, err := OpenBook(dir); err != nil {
 		t.Fatal(err)
 	} else if list, _, _ := again.Records(); len(list) != 0 {
@@ -79,6 +80,9 @@ func TestKilledRun(t *testing.T) {
 	must(t, err)
 	if len(list) != 1 || len(broken) != 0 || list[0].Stopped == "" || list[0].Results[1].Outcome != NotBegun || !list[0].Results[1].Failed {
 		t.Errorf("got %+v, %v", list, broken)
+	}
+	if c := list[0].Results[2]; c.Outcome != Unreachable || !c.CanUndo() || list[0].changeOn("c") != "killed-3" {
+		t.Errorf("what was begun: got %+v", c)
 	}
 	if _, job, err := b.Find("killed"); err != nil || job.Run != "true" {
 		t.Errorf("its job: %+v, %v", job, err)

@@ -15,7 +15,7 @@ const (
 	Unchanged   Outcome = "unchanged" // nothing is different; fine unless it failed
 	Half        Outcome = "half changed"
 	RolledBack  Outcome = "rolled back"
-	Unreachable Outcome = "unreachable" // before anything was begun, or never again since
+	Unreachable Outcome = "unreachable" // before anything was begun, or not known since
 	NotBegun    Outcome = "not begun"   // the run ended before it was its turn
 )
 

@@ -76,9 +76,16 @@ func runWave(ctx context.Context, f Fleet, job change.Job, o Options, r *Record,
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			res := changeOne(ctx, f, i, jobOf(job, r, i), o)
+			mine := jobOf(job, r, i)
 			mu.Lock()
 			defer mu.Unlock()
+			if err := r.begin(i, mine.ID, save); err != nil {
+				errs = append(errs, err)
+				return
+			}
+			mu.Unlock()
+			res := changeOne(ctx, f, i, mine, o)
+			mu.Lock()
 			res.Server, res.Wave = r.Results[i].Server, r.Results[i].Wave
 			r.Results[i] = res
 			errs = append(errs, save())
@@ -96,6 +103,18 @@ func runWave(ctx context.Context, f Fleet, job change.Job, o Options, r *Record,
 
 // maxRecorded bounds how many changed files of a server stand in a record.
 const maxRecorded = 1000
+
+// begin writes down what is about to be done to a server: whoever finds the record
+// of a run that was killed there can ask for it, and take it back. If that cannot
+// be written down, it must not be done.
+func (r *Record) begin(i int, id string, save func() error) error {
+	r.Results[i].Change.ID = id
+	err := save()
+	if err != nil {
+		r.Results[i].Change.ID = ""
+	}
+	return err
+}
 
 // jobOf is the job of one server: its changes have ids of their own.
 func jobOf(job change.Job, r *Record, i int) change.Job {
@@ -194,6 +213,7 @@ func Undo(ctx context.Context, f Fleet, before Record, o Options, r *Record, sav
 			res.Outcome = Unchanged
 			continue
 		}
+		errs = append(errs, r.begin(i, id, save)) // taking back goes on without a record
 		st, err := f.Revert(ctx, i, id, "run "+r.ID+" takes it back")
 		st.Files = st.Files[:min(len(st.Files), maxRecorded)]
 		*res = undone(*res, st, err)

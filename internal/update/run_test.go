@@ -194,3 +194,39 @@ func TestUnseenIsNotFine(t *testing.T) {
 		})
 	}
 }
+
+// begins is a fleet that looks at what was saved when a change begins.
+type begins struct {
+	scripted
+	t     *testing.T
+	saved map[string]bool // ids
+}
+
+func (b *begins) Change(ctx context.Context, i int, job change.Job) (change.State, error) {
+	if !b.saved[job.ID] {
+		b.t.Errorf("change %s began before that was written down", job.ID)
+	}
+	return b.scripted.Change(ctx, i, job)
+}
+
+func TestWhatBeginsIsWrittenDownBefore(t *testing.T) {
+	f := &begins{scripted{ends: []change.State{fine, away, half}}, t, map[string]bool{}}
+	r := record(3)
+	save := func() error {
+		for _, res := range r.Results {
+			f.saved[res.Change.ID] = true
+		}
+		return nil
+	}
+	if err := Run(t.Context(), f, change.Job{}, Options{MaxFailures: Share{Percent: 100}}, r, save); err != nil {
+		t.Fatal(err)
+	}
+	if r.Results[1].CanUndo() {
+		t.Error("one on which nothing began can be undone")
+	}
+	full := errors.New("no space left on device")
+	f, r = &begins{scripted{ends: []change.State{fine}}, t, nil}, record(1)
+	if err := Run(t.Context(), f, change.Job{}, Options{}, r, func() error { return full }); !errors.Is(err, full) || len(f.begun) > 0 {
+		t.Errorf("got %v, begun %v", err, f.begun)
+	}
+}

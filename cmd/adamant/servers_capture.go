@@ -45,7 +45,9 @@ runs in its place:
   plan.json      what became of every path
 
 What cannot be captured is listed. Then load, seal and prove it: the printed
-commands do that.`,
+commands do that.
+
+It exits 4 if something could not be read, which is not captured.`,
 		Example: `  adamant servers capture -i hosts.ini web-1 --out captured
   adamant servers capture root@10.0.0.1 --out captured --data /srv/uploads --exclude /opt/old`,
 		Args: cobra.ExactArgs(1),
@@ -258,7 +260,7 @@ func (s *capturing) print() error {
 	} else {
 		s.printText()
 	}
-	if len(s.broken) > 0 {
+	if len(s.broken) > 0 || !s.plan.Complete() {
 		return status(exitIncomplete)
 	}
 	return nil
@@ -286,6 +288,9 @@ func (s *capturing) printText() {
 		text := l.What + ": " + l.Why
 		if l.Hint != "" {
 			text += " (" + l.Hint + ")"
+		}
+		if l.Unread {
+			text = "INCOMPLETE " + text
 		}
 		line("  - %s", text)
 	}

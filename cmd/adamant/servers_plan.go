@@ -81,6 +81,7 @@ type replacement struct {
 	Services []capture.Service `json:"services"`
 	Data     []capture.Data    `json:"data"`
 	Losses   []capture.Loss    `json:"losses"`
+	complete bool              // all of it could be read
 }
 
 // replace surveys the first server that deviates in nothing.
@@ -105,7 +106,7 @@ func (d *planDocument) replace(ctx context.Context, a *app, hosts []inventory.Ho
 	if err := json.Unmarshal(text, &p); err != nil {
 		return fmt.Errorf("survey %s: %w", hosts[i].Name, err)
 	}
-	d.Replace = &replacement{hosts[i].Name, p.Packages.Bytes, p.Config.Bytes, p.Services, p.Data, p.Losses}
+	d.Replace = &replacement{hosts[i].Name, p.Packages.Bytes, p.Config.Bytes, p.Services, p.Data, p.Losses, p.Complete()}
 	return nil
 }
 
@@ -119,6 +120,9 @@ func (a *app) printPlan(d planDocument, c server.Comparison) error {
 		}
 	} else {
 		a.printPlanText(d)
+	}
+	if r := d.Replace; r != nil && !r.complete {
+		return status(exitIncomplete)
 	}
 	return exitOfComparison(c)
 }

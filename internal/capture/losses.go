@@ -21,7 +21,7 @@ func (s *survey) losses() {
 	s.loseKernel()
 	s.loseServices()
 	for _, u := range s.unread {
-		s.lose(u.Path, "it could not be read: "+u.Err.Error(), "survey the server again")
+		s.miss(u.Path, "it could not be read: "+u.Err.Error(), "survey the server again")
 	}
 }
 

@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/adamant-sh/adamant/internal/tree"
 )
@@ -147,4 +148,11 @@ type Loss struct {
 	What string `json:"what"`
 	Why  string `json:"why"`
 	Hint string `json:"hint,omitempty"`
+	// Unread says that it could not be read, and may be more than it seems.
+	Unread bool `json:"unread,omitempty"`
+}
+
+// Complete reports whether all that the plan is of could be read.
+func (p *Plan) Complete() bool {
+	return !slices.ContainsFunc(p.Losses, func(l Loss) bool { return l.Unread })
 }

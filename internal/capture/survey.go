@@ -26,13 +26,13 @@ func Survey(ctx context.Context, root *tree.Root, o SurveyOptions) (Plan, error)
 	s.plan = Plan{Version: PlanVersion}
 	var err error
 	if s.owners, err = server.ReadOwners(ctx, root, o.Live); err != nil {
-		s.lose("packages of files", err.Error(), "see to it that rpm answers, and capture again")
+		s.miss("packages of files", err.Error(), "see to it that rpm answers, and capture again")
 	}
 	var unknowns []server.Unknown
 	s.facts, unknowns = server.Facts(ctx, root, o.Live)
 	for _, u := range unknowns {
 		if u.Section == server.Package && err == nil {
-			s.lose(u.Path, u.Reason, "capture the server while it runs")
+			s.miss(u.Path, u.Reason, "capture the server while it runs")
 		}
 	}
 	s.system()
@@ -80,7 +80,12 @@ type survey struct {
 
 // lose notes something that is not captured.
 func (s *survey) lose(what, why, hint string) {
-	s.plan.Losses = append(s.plan.Losses, Loss{what, why, hint})
+	s.plan.Losses = append(s.plan.Losses, Loss{What: what, Why: why, Hint: hint})
+}
+
+// miss notes something that could not be read: nobody knows what is lost.
+func (s *survey) miss(what, why, hint string) {
+	s.plan.Losses = append(s.plan.Losses, Loss{what, why, hint, true})
 }
 
 // system reads what the server is.

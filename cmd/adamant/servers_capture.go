@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -157,7 +156,7 @@ func (s *capturing) survey(ctx context.Context) error {
 	if s.text, err = s.link.Ask(ctx, args); err != nil {
 		return fmt.Errorf("survey %s: %w", s.name, err)
 	}
-	if err := json.Unmarshal(s.text, &s.plan); err != nil {
+	if s.plan, err = capture.ParsePlan(s.text); err != nil {
 		return fmt.Errorf("survey %s: %w", s.name, err)
 	}
 	return durable.WriteFile(filepath.Join(s.dir, "plan.json"), s.text, 0o644)
@@ -204,9 +203,9 @@ func (s *capturing) copyData(ctx context.Context) error {
 	for _, d := range s.plan.Data {
 		s.app.progress("data %s: %d files, %s", d.Path, d.Entries, size(d.Bytes))
 		r := s.part(ctx, "data", d.Path)
-		err := capture.ReadData(ctx, s.plan, d.Path, root, r, capture.DataOptions{})
+		err := capture.ReadData(ctx, s.plan, d.Path, root, r, d.Bounds())
 		if err == nil {
-			_, err = io.Copy(io.Discard, r) // whether it is whole is said at its end
+			err = readTail(r)
 		}
 		r.Close()
 		if ctx.Err() != nil {
@@ -217,6 +216,19 @@ func (s *capturing) copyData(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// maxTail is what may follow the end of an archive, in bytes: tar pads its blocks.
+const maxTail = 1 << 20
+
+// readTail reads to the end of an archive's stream, where it is said whether it is
+// whole.
+func readTail(r io.Reader) error {
+	n, err := io.Copy(io.Discard, io.LimitReader(r, maxTail+1))
+	if err == nil && n > maxTail {
+		err = errors.New("its archive does not end")
+	}
+	return err
 }
 
 func (s *capturing) manifest(ctx context.Context) error {

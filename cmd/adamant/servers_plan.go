@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -102,8 +101,8 @@ func (d *planDocument) replace(ctx context.Context, a *app, hosts []inventory.Ho
 	if err != nil {
 		return fmt.Errorf("survey %s: %w", hosts[i].Name, err)
 	}
-	var p capture.Plan
-	if err := json.Unmarshal(text, &p); err != nil {
+	p, err := capture.ParsePlan(text)
+	if err != nil {
 		return fmt.Errorf("survey %s: %w", hosts[i].Name, err)
 	}
 	d.Replace = &replacement{hosts[i].Name, p.Packages.Bytes, p.Config.Bytes, p.Services, p.Data, p.Losses, p.Complete()}

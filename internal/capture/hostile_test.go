@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -254,4 +255,22 @@ func FuzzPlan(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a server answers bounds what it takes to keep it.
+func TestHostilePlansAndData(t *testing.T) {
+	if _, err := ParsePlan([]byte(fuzzPlan)); err != nil {
+		t.Error(err)
+	}
+	if _, err := ParsePlan([]byte(`{"losses":[` + strings.Repeat("{},", 1<<20) + `{}]}`)); err == nil {
+		t.Error("a million losses were taken")
+	}
+	for _, d := range []Data{{}, {Entries: -5, Bytes: -5}, {Entries: math.MaxInt, Bytes: math.MaxInt64}} {
+		if o := d.Bounds(); o.MaxEntries <= 0 || o.MaxEntries > 5_000_000 || o.MaxBytes <= 0 || o.MaxBytes > 1<<40 {
+			t.Errorf("%+v: bounds %+v", d, o)
+		}
+	}
+	if o := (Data{Entries: 4, Bytes: 4}).Bounds(); o.MaxEntries != 10_005 || o.MaxBytes != 1<<30+5 {
+		t.Errorf("bounds %+v", o)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/adamant-sh/adamant/internal/message"
 	"github.com/adamant-sh/adamant/internal/tree"
 )
 
@@ -150,6 +151,18 @@ type Loss struct {
 	Hint string `json:"hint,omitempty"`
 	// Unread says that it could not be read, and may be more than it seems.
 	Unread bool `json:"unread,omitempty"`
+}
+
+// MaxPlan bounds the text of a plan, in bytes: a million files have less.
+const MaxPlan = 256 << 20
+
+// ParsePlan reads the plan of a server, which may be hostile.
+func ParsePlan(text []byte) (Plan, error) {
+	var p Plan
+	if err := message.UnmarshalLarge(text, &p, MaxPlan); err != nil {
+		return Plan{}, err
+	}
+	return p, nil
 }
 
 // Complete reports whether all that the plan is of could be read.

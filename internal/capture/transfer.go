@@ -21,10 +21,18 @@ func WriteData(ctx context.Context, root *tree.Root, p Plan, dir string, w io.Wr
 }
 
 // DataOptions bound what ReadData takes. The zero value takes what tree.Extract
-// does.
+// does, see Data.Bounds.
 type DataOptions struct {
 	MaxEntries int
 	MaxBytes   int64
+}
+
+// Bounds are what a directory may have become since the plan was made: a quarter
+// more, and something for those that were nearly empty.
+func (d Data) Bounds() DataOptions {
+	const mostEntries, mostBytes = 5_000_000, 1 << 40
+	entries, size := min(max(d.Entries, 0), mostEntries), min(max(d.Bytes, 0), mostBytes)
+	return DataOptions{min(entries+entries/4+10_000, mostEntries), min(size+size/4+1<<30, mostBytes)}
 }
 
 // ReadData unpacks what WriteData wrote of a data directory into the directory of

@@ -28,8 +28,14 @@ const (
 const maxQuoted = 200
 
 // Unmarshal is json.Unmarshal within the bounds, with errors that can be shown.
-func Unmarshal(data []byte, v any) error {
-	if err := measure(data); err != nil {
+func Unmarshal(data []byte, v any) error { return unmarshal(data, v, MaxSize, maxToken) }
+
+// UnmarshalLarge is Unmarshal of what holds large texts, such as listings of all
+// files: nothing but most, in bytes, bounds it and each text.
+func UnmarshalLarge(data []byte, v any, most int) error { return unmarshal(data, v, most, most) }
+
+func unmarshal(data []byte, v any, size, token int) error {
+	if err := measure(data, size, token); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(data, v); err != nil {
@@ -48,9 +54,9 @@ func Quote(text string, most int) string {
 }
 
 // measure checks bounds. Whether it is JSON is not its business.
-func measure(data []byte) error {
-	if len(data) > MaxSize {
-		return fmt.Errorf("it has more than %d bytes", MaxSize)
+func measure(data []byte, maxSize, maxToken int) error {
+	if len(data) > maxSize {
+		return fmt.Errorf("it has more than %d bytes", maxSize)
 	}
 	var isList [maxDepth + 1]bool
 	depth, elements, token := 0, 0, 0

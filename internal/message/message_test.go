@@ -59,3 +59,20 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+// A large text is taken where it may be, and nothing else is.
+func TestLargeTexts(t *testing.T) {
+	var v any
+	text := `"` + strings.Repeat("x", 2<<20) + `"`
+	if err := message.Unmarshal([]byte(text), &v); err == nil {
+		t.Error("a large text was taken as a message")
+	}
+	if err := message.UnmarshalLarge([]byte(text), &v, 4<<20); err != nil {
+		t.Error(err)
+	}
+	for name, text := range map[string]string{"large": text + text + text, "list": "[" + strings.Repeat("0,", 1<<20) + "0]", "deep": strings.Repeat("[", 1<<10)} {
+		if err := message.UnmarshalLarge([]byte(text), &v, 4<<20); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

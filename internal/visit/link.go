@@ -31,7 +31,7 @@ func Connect(ctx context.Context, h inventory.Host, o Options) (*Link, error) {
 func (l *Link) Close() error { return l.conn.Close() }
 
 // maxAnswer bounds what Ask keeps, in bytes.
-const maxAnswer = 1 << 30
+const maxAnswer = 256 << 20
 
 // Ask runs the program with arguments of "servers", and returns what it prints.
 // That may take as long as the options have patience.

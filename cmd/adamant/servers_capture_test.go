@@ -1,0 +1,20 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// endless is a stream of a server that wants to keep us for ever.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestTailOfAnArchiveEnds(t *testing.T) {
+	if err := readTail(endless{}); err == nil {
+		t.Error("a stream without an end was read as whole")
+	}
+	if err := readTail(strings.NewReader(strings.Repeat("x", maxTail))); err != nil {
+		t.Error(err)
+	}
+}

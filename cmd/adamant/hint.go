@@ -69,21 +69,21 @@ func interrupted(ctx context.Context, err error) bool {
 // besides returns what err says beside the interrupt: what could not be taken
 // down after it.
 func besides(err error) error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		if errors.Is(err, context.Canceled) {
-			if inner := errors.Unwrap(err); errors.Is(inner, context.Canceled) {
-				return besides(inner)
-			}
-			return nil
-		}
+	if !errors.Is(err, context.Canceled) {
 		return err
 	}
-	var others []error
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		if inner := errors.Unwrap(err); errors.Is(inner, context.Canceled) {
+			return besides(inner)
+		}
+		return nil
+	}
 	all := joined.Unwrap()
 	if err.Error() != errors.Join(all...).Error() {
 		return nil // one sentence, made of several errors
 	}
+	var others []error
 	for _, e := range all {
 		others = append(others, besides(e))
 	}

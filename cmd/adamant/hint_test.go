@@ -28,6 +28,7 @@ func TestWhatAnInterruptDoesNotHide(t *testing.T) {
 		{"of the runtime", fmt.Errorf("create pod web: %w", &callError{remote}), ""},
 		{"a pod that is left", errors.Join(context.Canceled, left), left.Error()},
 		{"a pod that is left, wrapped", fmt.Errorf("learn: %w", errors.Join(fmt.Errorf("wait: %w", context.Canceled), left)), left.Error()},
+		{"what is left, of several errors", errors.Join(fmt.Errorf("create: %w", context.Canceled), fmt.Errorf("%w: %w", errors.New("left"), left)), "left: " + left.Error()},
 		{"all of it the interrupt", errors.Join(context.Canceled, fmt.Errorf("stop: %w", context.Canceled)), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

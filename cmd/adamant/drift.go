@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -84,15 +85,31 @@ func (a *app) driftOfAll(ctx context.Context) ([]namedReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	return driftOfPods(ctx, e, pods)
+}
+
+// driftOfPods looks at pods that were found just now. One that is gone since is
+// none of them any more.
+func driftOfPods(ctx context.Context, e *engine.Engine, pods []*engine.Pod) ([]namedReport, error) {
 	var out []namedReport
 	for _, p := range pods {
 		more, err := driftOfPod(ctx, p, "")
 		if err != nil {
 			return nil, err
 		}
+		isUnknown := func(r namedReport) bool { return len(r.Unknowns) > 0 }
+		if slices.ContainsFunc(more, isUnknown) && isGone(ctx, e, p) {
+			continue
+		}
 		out = append(out, more...)
 	}
 	return out, nil
+}
+
+// isGone reports whether a pod was removed, or is being removed.
+func isGone(ctx context.Context, e *engine.Engine, p *engine.Pod) bool {
+	now, err := e.Find(ctx, p.UID)
+	return errors.Is(err, engine.ErrNotFound) || err == nil && now.Phase == engine.Removing
 }
 
 // driftOf looks at what each name means: a pod, or else any container.
@@ -138,25 +155,12 @@ func driftOfPod(ctx context.Context, p *engine.Pod, container string) ([]namedRe
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if err != nil && isGone(ctx, p, c) {
-			continue
-		}
 		if err != nil {
 			r = drift.Report{Unknowns: []drift.Unknown{{Path: "/", Reason: err.Error()}}}
 		}
 		out = append(out, namedReport{p.Name + "/" + c.Name, r})
 	}
 	return out, nil
-}
-
-// isGone reports whether a container was removed or replaced since it was found.
-func isGone(ctx context.Context, p *engine.Pod, c *engine.Container) bool {
-	now, err := p.Fresh(ctx)
-	if err != nil {
-		return false
-	}
-	same, err := now.Container(c.Name)
-	return err == nil && same.ID != c.ID
 }
 
 // driftOfForeign looks at a container of any runtime on this machine.

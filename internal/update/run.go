@@ -78,14 +78,15 @@ func runWave(ctx context.Context, f Fleet, job change.Job, o Options, r *Record,
 			defer func() { <-places }()
 			mine := jobOf(job, r, i)
 			mu.Lock()
-			defer mu.Unlock()
-			if err := r.begin(i, mine.ID, save); err != nil {
-				errs = append(errs, err)
+			err := r.begin(i, mine.ID, save)
+			errs = append(errs, err)
+			mu.Unlock()
+			if err != nil {
 				return
 			}
-			mu.Unlock()
 			res := changeOne(ctx, f, i, mine, o)
 			mu.Lock()
+			defer mu.Unlock()
 			res.Server, res.Wave = r.Results[i].Server, r.Results[i].Wave
 			r.Results[i] = res
 			errs = append(errs, save())

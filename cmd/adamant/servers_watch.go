@@ -39,7 +39,8 @@ ClusterReport of openreports.io/v1alpha1, which kubectl apply takes. Both files
 are always whole.
 
 A round in which nothing could be compared, as while the baseline boots, is
-incomplete, and the next one is made. It ends with Ctrl-C, or after --rounds, with the exit code of the last comparison.`,
+incomplete, and the next one is made. It ends with Ctrl-C, or after --rounds,
+with the exit code of the last comparison.`,
 		Example: `  adamant servers watch -i hosts.ini web --every 15m
   adamant servers watch -i hosts.ini web --metrics /var/lib/node_exporter/adamant.prom
   adamant servers watch -i hosts.ini web --rounds 1 --openreports report.json`,

@@ -27,8 +27,8 @@ var ErrLeft = errors.New("what was made of it could not be removed")
 // Create makes a pod: its volumes, sandbox, init containers one after the
 // other, and containers. It returns once every container was started and its
 // postStart hook done; WaitReady tells when it is ready. If anything fails,
-// nothing is left behind, and the error says what and why; a container that
-// ended in error is an *ExitError.
+// nothing is left behind, or the error wraps ErrLeft, and it says what and why; a
+// container that ended in error is an *ExitError.
 func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod, error) {
 	s := withDefaults(spec)
 	if err := e.validate(&s); err != nil {

@@ -41,4 +41,4 @@ lint: ## gofmt, go vet, staticcheck, and the shell scripts' syntax
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 clean: ## remove what was built; rm -r .cache to build images anew as well
-	rm -rf bin internal/visit/agents/*.gz
+	rm -rf bin internal/servers/connect/agents/*.gz

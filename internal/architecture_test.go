@@ -1,10 +1,11 @@
-// Package internal holds no code; its test holds the packages to their order.
+// Package internal holds no code; its tests hold the packages to their order.
 package internal_test
 
 import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -22,35 +23,65 @@ var layers = []struct {
 	is       string
 }{
 	{[]string{"cmd/adamant", "cmd/adamant-agent"}, "wires everything; nothing can depend on a command"},
-	{[]string{"cmd/agent"}, "is what visits run on a server, for both programs"},
-	{[]string{"internal/daemon"}, "is how the command line reaches the fleet in another process"},
-	{[]string{"internal/learn", "internal/fleet"}, "orchestrate pods, to learn and to keep them; whoever only compares or prints must not need it"},
+	{[]string{"internal/workload/api"}, "is how the command line reaches the daemon in another process"},
+	{[]string{"internal/learn", "internal/workload/local"}, "orchestrate pods, to learn and to keep them; whoever only compares or prints must not need it"},
 	{[]string{"internal/report"}, "prints results; no result may know how it is printed"},
-	{[]string{"internal/visit"}, "reaches servers and has them answer"},
-	{[]string{"internal/plain", "internal/baseline"}, "stand for servers without an agent, one there and one nowhere"},
-	{[]string{"internal/update"}, "changes servers in waves and keeps the record, however they are reached"},
-	{[]string{"internal/change"}, "carries out one change on the server that it runs on"},
-	{[]string{"internal/capture"}, "splits a server into an image, volumes and workloads"},
-	{[]string{"internal/server"}, "reads and compares servers, however they are reached"},
-	{[]string{"internal/remote"}, "runs commands on servers over SSH, and does not know what for"},
-	{[]string{"internal/kube"}, "carries rollouts out in a cluster; it needs none of what runs pods here"},
-	{[]string{"internal/gate"}, "asks instances what a rollout wants to know, however they are reached"},
-	{[]string{"internal/engine"}, "runs pods from manifests and volumes; it runs what it is told and judges nothing"},
-	{[]string{"internal/engine/containerd"}, "starts a private containerd, and reaches it through CRI"},
-	{[]string{"internal/engine/cri", "internal/engine/probe", "internal/engine/volume"}, "parts of the engine that do not know each other"},
-	{[]string{"internal/profile"}, "derives volumes from what was observed, purely"},
-	{[]string{"internal/observe", "internal/copyup"}, "run inside or beside a container, where nothing else of us is"},
+	{[]string{"internal/servers/agent"}, "answers on a server; nothing of what reaches servers is needed there"},
+	{[]string{"internal/servers/connect"}, "reaches servers and has them answer"},
+	{[]string{"internal/servers/agentless", "internal/servers/reference"}, "stand in for the agent, on a server without one and for a server that is a file"},
+	{[]string{"internal/servers/waves"}, "changes servers in waves and keeps the record, however they are reached"},
+	{[]string{"internal/servers/change"}, "carries out one change on the server that it runs on"},
+	{[]string{"internal/servers/capture"}, "splits a server into an image, volumes and workloads"},
+	{[]string{"internal/servers/facts"}, "reads and compares servers, however they are reached"},
+	{[]string{"internal/servers/ssh"}, "runs commands on servers over SSH, and does not know what for"},
+	{[]string{"internal/workload/cluster"}, "carries rollouts out in a cluster; it needs none of what runs pods here"},
+	{[]string{"internal/workload/gate"}, "asks instances what a rollout wants to know, however they are reached"},
+	{[]string{"internal/pod"}, "runs pods from specs and volumes; it runs what it is given and judges nothing"},
+	{[]string{"internal/pod/containerd"}, "starts a private containerd, and reaches it through CRI"},
+	{[]string{"internal/pod/cri", "internal/pod/probe", "internal/pod/volume"}, "are parts of pod that do not know each other"},
+	{[]string{"internal/learn/profile"}, "derives volumes from traces, purely"},
+	{[]string{"internal/learn/observe", "internal/learn/copyup"}, "run inside or beside a container, where nothing else of Adamant is"},
 	{[]string{"internal/manifest"}, "reads and edits YAML without a runtime"},
-	{[]string{"internal/overlay"}, "turns an overlay's directories into trees and finds their image"},
-	{[]string{"internal/rollout"}, "decides how instances replace each other, wherever they run"},
-	{[]string{"internal/message"}, "reads what another machine wrote, within bounds, and knows no meaning"},
+	{[]string{"internal/fs/overlay"}, "turns an overlay's directories into trees and finds their image"},
+	{[]string{"internal/workload/rollout"}, "decides how instances replace each other, wherever they run"},
+	{[]string{"internal/servers/boundedjson"}, "reads what another machine wrote, within bounds, and knows no meaning"},
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
-	{[]string{"internal/scan"}, "reads a whole root fast, and judges nothing of it"},
-	{[]string{"internal/tree"}, "is what all the others speak about"},
-	{[]string{"internal/inventory"}, "says which servers there are, and connects to none"},
-	{[]string{"internal/traffic"}, "balances connections over addresses, and knows no pods"},
-	{[]string{"internal/durable"}, "writes and locks files, and knows nothing else"},
+	{[]string{"internal/fs/scan"}, "reads a whole root fast, and judges nothing"},
+	{[]string{"internal/fs/tree"}, "describes file systems; every comparison needs it"},
+	{[]string{"internal/servers/inventory"}, "reads which servers there are, and connects to none"},
+	{[]string{"internal/workload/traffic"}, "balances connections over addresses, and knows no pods"},
+	{[]string{"internal/fs/durable"}, "writes and locks files, and knows nothing else"},
+}
+
+// doors are the packages of a group that other groups may import beside the
+// group's root package, each with the reason. All other packages of a group are
+// its own business.
+var doors = map[string]string{
+	"internal/fs/tree":           "fs has no root package: its packages share no type, and one that re-exports them all would be a util",
+	"internal/fs/overlay":        "see tree",
+	"internal/fs/scan":           "see tree",
+	"internal/fs/durable":        "see tree",
+	"internal/learn/profile":     "is the format that check, policies and clusters read; they must not need the tracer",
+	"internal/workload/rollout":  "is the state machine; drivers and reports speak in its terms",
+	"internal/workload/local":    "runs workloads on this machine",
+	"internal/workload/cluster":  "runs workloads in a cluster; who uses it must not need containerd",
+	"internal/workload/api":      "is the client of a daemon in another process",
+	"internal/servers/agent":     "is the whole program that is copied to a server, which must stay small",
+	"internal/pod/cri":           "to be closed",
+	"internal/pod/containerd":    "to be closed",
+	"internal/pod/volume":        "to be closed",
+	"internal/workload/gate":     "to be closed",
+	"internal/learn/observe":     "to be closed",
+	"internal/learn/copyup":      "to be closed",
+	"internal/servers/inventory": "to be closed",
+	"internal/servers/ssh":       "to be closed",
+	"internal/servers/connect":   "to be closed",
+	"internal/servers/facts":     "to be closed",
+	"internal/servers/reference": "to be closed",
+	"internal/servers/change":    "to be closed",
+	"internal/servers/waves":     "to be closed",
+	"internal/servers/capture":   "to be closed",
 }
 
 // A rule keeps an import to some packages of ours.
@@ -61,17 +92,17 @@ type rule struct {
 }
 
 var rules = []rule{
-	{"github.com/spf13/", []string{"cmd/"}, "flags are the command's business"},
-	{"github.com/containerd/containerd/", []string{"internal/engine", "internal/overlay"}, "the rest must work with any CRI runtime"},
-	{"k8s.io/cri-api", []string{"internal/engine", "internal/learn"}, "CRI is how the engine does it"},
-	{"k8s.io/client-go/", []string{"internal/kube", "internal/engine"}, "who talks to a cluster stands behind one package; exec's protocol is the same"},
-	{"github.com/google/go-containerregistry/", []string{"internal/image", "internal/engine", "test/"}, "images are read in one place, with its checks"},
-	{"golang.org/x/crypto/ssh", []string{"internal/remote", "test/"}, "host keys are verified in one place, with its checks"},
+	{"github.com/spf13/", []string{"cmd/", "internal/servers/agent"}, "flags are a command's business"},
+	{"github.com/containerd/containerd/", []string{"internal/pod", "internal/fs/overlay"}, "the rest must work with any CRI runtime"},
+	{"k8s.io/cri-api", []string{"internal/pod", "internal/learn"}, "CRI is how pods are run"},
+	{"k8s.io/client-go/", []string{"internal/workload/cluster", "internal/pod"}, "who talks to a cluster stands behind one package; exec's protocol is the same"},
+	{"github.com/google/go-containerregistry/", []string{"internal/image", "internal/pod", "test/"}, "images are read in one place, with its checks"},
+	{"golang.org/x/crypto/ssh", []string{"internal/servers/ssh", "test/"}, "host keys are verified in one place, with its checks"},
 	{"testing", []string{"test/"}, "no test support in what is shipped"},
 }
 
 // pure packages take values and return values.
-var pure = []string{"internal/drift", "internal/profile", "internal/rollout"}
+var pure = []string{"internal/drift", "internal/learn/profile", "internal/workload/rollout"}
 
 // effects are the imports that a pure package has no use for.
 var effects = []string{"net", "os", "os/exec", "syscall", "golang.org/x/sys/", "path/filepath", "log", "log/slog"}
@@ -87,7 +118,7 @@ func TestImportsPointDownwards(t *testing.T) {
 		from, known := level[f.pkg]
 		if !known {
 			if !strings.HasPrefix(f.pkg, "test/") {
-				t.Errorf("%s: package %s stands in no layer; add it to layers with what it is", f.path, f.pkg)
+				t.Errorf("%s: package %s is in no layer; add it to layers with what it is", f.path, f.pkg)
 			}
 			continue
 		}
@@ -97,6 +128,42 @@ func TestImportsPointDownwards(t *testing.T) {
 			if ours && (!known || to <= from) {
 				t.Errorf("%s: %s (%s) must not import %s", f.path, f.pkg, layers[from].is, own)
 			}
+		}
+	}
+}
+
+// group returns the group of a package, internal/pod for internal/pod/cri, and
+// whether the package is an inner one. What is not internal is in no group.
+func group(pkg string) (name string, inner bool) {
+	part := strings.Split(pkg, "/")
+	if part[0] != "internal" || len(part) < 2 {
+		return "", false
+	}
+	return path.Join(part[:2]...), len(part) > 2
+}
+
+func TestGroupsAreEnteredByTheirDoors(t *testing.T) {
+	used := map[string]bool{}
+	for _, f := range sources(t) {
+		if strings.HasPrefix(f.pkg, "test/") {
+			continue // support for tests may look at anything
+		}
+		own, _ := group(f.pkg)
+		for _, imported := range f.imports {
+			pkg, ours := strings.CutPrefix(imported, module)
+			g, inner := group(pkg)
+			if !ours || !inner || g == own {
+				continue
+			}
+			used[pkg] = true
+			if doors[pkg] == "" {
+				t.Errorf("%s: %s must not import %s, which is an inner package of %s; ask its root package", f.path, f.pkg, pkg, g)
+			}
+		}
+	}
+	for _, door := range slices.Sorted(maps.Keys(doors)) {
+		if !used[door] {
+			t.Errorf("nobody enters by the door %s; close it", door)
 		}
 	}
 }

@@ -21,8 +21,8 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/drift"
-	"github.com/adamant-sh/adamant/internal/overlay"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // target is how much longer docker diff must take, at least.

@@ -18,7 +18,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/observe"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
 )
 
 // getTarget is how many times as long a traced nginx may take to answer GET.

@@ -19,7 +19,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/leases"
 
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
 func main() {

@@ -1,5 +1,5 @@
 // Proxy measures what it costs a small GET to go through the load balancer of
-// internal/traffic, which runs in a process of its own, against haproxy and
+// internal/workload/traffic, which runs in a process of its own, against haproxy and
 // nginx as TCP proxies before the same backend, by wrk on the loopback. It needs
 // haproxy, wrk and nginx with its stream module.
 //
@@ -16,7 +16,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/traffic"
+	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
 // target is how many times haproxy's requests a second the balancer must do.

@@ -11,10 +11,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
-	"github.com/adamant-sh/adamant/internal/fleet"
-	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 const (
@@ -22,19 +22,19 @@ const (
 	period   = 1 // of the readiness probe, in seconds
 )
 
-var workload = fleet.Key{Namespace: "default", Kind: "Deployment", Name: "web"}
+var workload = local.Key{Namespace: "default", Kind: "Deployment", Name: "web"}
 
 // A daemonProcess is the real program with a data directory of its own.
 type daemonProcess struct {
 	dir    string
 	cmd    *exec.Cmd
 	log    bytes.Buffer
-	client *daemon.Client
+	client *api.Client
 }
 
 // serve starts it and loads the images.
 func serve(ctx context.Context, dir string) (d *daemonProcess, err error) {
-	d = &daemonProcess{dir: dir, client: daemon.Dial(daemon.Socket(filepath.Join(dir, "state")))}
+	d = &daemonProcess{dir: dir, client: api.Dial(api.Socket(filepath.Join(dir, "state")))}
 	d.cmd = exec.Command(filepath.Join(dir, "adamant"), "serve")
 	d.cmd.Env = append(os.Environ(), d.env()...)
 	d.cmd.Stderr = &d.log
@@ -49,7 +49,7 @@ func serve(ctx context.Context, dir string) (d *daemonProcess, err error) {
 	}()
 	err = until(ctx, "adamant serves", func(ctx context.Context) (bool, error) {
 		_, err := d.client.List(ctx)
-		if errors.Is(err, daemon.ErrNotServing) {
+		if errors.Is(err, api.ErrNotServing) {
 			return false, nil
 		}
 		return true, err
@@ -91,7 +91,7 @@ func (d *daemonProcess) roll(ctx context.Context, version string) error {
 // those of other versions get no traffic any more.
 func (d *daemonProcess) apply(ctx context.Context, version string, n, period int) error {
 	content := append(manifest(version, n, period), service...)
-	if _, err := d.client.Apply(ctx, daemon.ApplyRequest{File: "web.yaml", Content: content}); err != nil {
+	if _, err := d.client.Apply(ctx, api.ApplyRequest{File: "web.yaml", Content: content}); err != nil {
 		return err
 	}
 	return until(ctx, "the rollout is complete", func(ctx context.Context) (bool, error) {

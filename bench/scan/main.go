@@ -18,8 +18,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/server"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // targets are how much longer a rival must take, at least.
@@ -40,7 +40,7 @@ func main() {
 	defer stop()
 	run := func() error { return measure(ctx, *entries, *rounds) }
 	if *only != "" {
-		run = func() error { return scan(ctx, *only, server.ScanOptions{Cache: *cache, Full: *full}) }
+		run = func() error { return scan(ctx, *only, facts.ScanOptions{Cache: *cache, Full: *full}) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "scan:", err)
@@ -49,13 +49,13 @@ func main() {
 }
 
 // scan is the process that is measured.
-func scan(ctx context.Context, dir string, opts server.ScanOptions) error {
+func scan(ctx context.Context, dir string, opts facts.ScanOptions) error {
 	root, err := tree.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	s, err := server.ScanRoot(ctx, root, opts)
+	s, err := facts.ScanRoot(ctx, root, opts)
 	if err != nil {
 		return err
 	}

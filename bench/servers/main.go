@@ -21,7 +21,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
@@ -209,20 +209,20 @@ func (b *bench) simulate(adamant string, n int) error {
 	if _, err := b.run([]string{adamant, "servers", "snapshot", "-i", "hosts.ini", "web-2", "--out", "web-2.snapshot"}, 0); err != nil {
 		return err
 	}
-	var peers []*server.Peer
+	var peers []*facts.Peer
 	for i := range n {
 		f, err := os.Open(filepath.Join(b.dir, "web-2.snapshot"))
 		if err != nil {
 			return err
 		}
-		s, err := server.ReadSnapshot(f)
+		s, err := facts.ReadSnapshot(f)
 		f.Close()
 		if err != nil {
 			return err
 		}
 		if i == n/2 {
 			s.Summary.Digest = "edited"
-			s.Dirs["/"] = append(s.Dirs["/"], server.Node{Name: "zz-edited", Kind: "regular file"})
+			s.Dirs["/"] = append(s.Dirs["/"], facts.Node{Name: "zz-edited", Kind: "regular file"})
 		}
 		p, end, err := s.Peer(b.ctx, fmt.Sprintf("web-%d", i+1))
 		if err != nil {
@@ -232,7 +232,7 @@ func (b *bench) simulate(adamant string, n int) error {
 		peers = append(peers, p)
 	}
 	start := time.Now()
-	c, err := server.Compare(b.ctx, peers, nil)
+	c, err := facts.Compare(b.ctx, peers, nil)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Command adamant-agent is what adamant brings to servers that it visits. It is
-// not for people: see cmd/agent.
+// not for people: see internal/servers/agent.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/cmd/agent"
+	"github.com/adamant-sh/adamant/internal/servers/agent"
 )
 
 func main() {

@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
-	"github.com/adamant-sh/adamant/internal/fleet"
 	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 // app is what every command shares: streams and the global flags.
@@ -120,12 +120,12 @@ func (a *app) checkFlags() error {
 }
 
 // open starts or finds the engine that the global flags name.
-func (a *app) open(ctx context.Context) (*engine.Engine, error) {
-	return a.openWith(ctx, engine.Options{})
+func (a *app) open(ctx context.Context) (*pod.Engine, error) {
+	return a.openWith(ctx, pod.Options{})
 }
 
 // openWith is open with options beyond the global flags.
-func (a *app) openWith(ctx context.Context, o engine.Options) (*engine.Engine, error) {
+func (a *app) openWith(ctx context.Context, o pod.Options) (*pod.Engine, error) {
 	if a.endpoint == "" {
 		if err := needRoot(); err != nil {
 			return nil, err
@@ -136,7 +136,7 @@ func (a *app) openWith(ctx context.Context, o engine.Options) (*engine.Engine, e
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	o.Root, o.State, o.RuntimeEndpoint, o.Executable = a.root, a.state, a.endpoint, self
-	e, err := engine.Open(ctx, o)
+	e, err := pod.Open(ctx, o)
 	var missing *containerd.MissingError
 	if errors.As(err, &missing) {
 		err = hint{err, strings.Join(missing.Mends(), "; ")}
@@ -144,7 +144,7 @@ func (a *app) openWith(ctx context.Context, o engine.Options) (*engine.Engine, e
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(learn.Sweep(ctx, e), fleet.Sweep(ctx, e)); err != nil {
+	if err := errors.Join(learn.Sweep(ctx, e), local.Sweep(ctx, e)); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil

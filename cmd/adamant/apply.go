@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/fleet"
-	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 func newApplyCommand(a *app) *cobra.Command {
@@ -83,7 +83,7 @@ now. It changes nothing, and exits 3 if something would change.`,
 				return err
 			}
 			for _, r := range out.Results {
-				if r.Action != fleet.Unchanged {
+				if r.Action != local.Unchanged {
 					return status(exitFindings)
 				}
 			}
@@ -97,14 +97,14 @@ now. It changes nothing, and exits 3 if something would change.`,
 // maxManifest is the largest manifest that is sent, in bytes.
 const maxManifest = 32 << 20
 
-func (a *app) apply(ctx context.Context, file string, dry bool) (fleet.Outcome, error) {
+func (a *app) apply(ctx context.Context, file string, dry bool) (local.Outcome, error) {
 	content, err := a.readManifest(file)
 	if err != nil {
-		return fleet.Outcome{}, err
+		return local.Outcome{}, err
 	}
 	c := a.client()
 	defer c.Close()
-	return c.Apply(ctx, daemon.ApplyRequest{File: file, Content: content, Dry: dry})
+	return c.Apply(ctx, api.ApplyRequest{File: file, Content: content, Dry: dry})
 }
 
 func (a *app) readManifest(file string) ([]byte, error) {
@@ -126,16 +126,16 @@ func (a *app) readManifest(file string) ([]byte, error) {
 type outcomeJSON struct {
 	APIVersion string `json:"apiVersion"` // "adamant.sh/v1"
 	Kind       string `json:"kind"`       // "ApplyResult"
-	fleet.Outcome
+	local.Outcome
 }
 
-func (a *app) printOutcome(out fleet.Outcome, would string) error {
+func (a *app) printOutcome(out local.Outcome, would string) error {
 	if a.json() {
 		return a.printJSON(outcomeJSON{apiVersion, "ApplyResult", out})
 	}
 	for _, r := range out.Results {
 		fmt.Fprintf(a.out, "%s/%s %s", r.Kind, r.Name, verbOf(r.Action, would))
-		if r.Generation != 0 && (r.Action == fleet.Created || r.Action == fleet.Replaced) {
+		if r.Generation != 0 && (r.Action == local.Created || r.Action == local.Replaced) {
 			fmt.Fprintf(a.out, ": generation %d", r.Generation)
 		}
 		fmt.Fprintln(a.out)
@@ -149,15 +149,15 @@ func (a *app) printOutcome(out fleet.Outcome, would string) error {
 	return nil
 }
 
-func verbOf(action fleet.Action, would string) string {
-	if action == fleet.Unchanged {
+func verbOf(action local.Action, would string) string {
+	if action == local.Unchanged {
 		return string(action)
 	}
 	return would + string(action)
 }
 
 // waitAll shows the rollouts of an apply until all have ended.
-func (a *app) waitAll(ctx context.Context, out fleet.Outcome, timeout time.Duration) error {
+func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Duration) error {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
@@ -166,13 +166,13 @@ func (a *app) waitAll(ctx context.Context, out fleet.Outcome, timeout time.Durat
 	c := a.client()
 	defer c.Close()
 	w := a.newWatcher(c)
-	var ended []fleet.Status
+	var ended []local.Status
 	failed := false
 	for _, r := range out.Results {
 		if r.Generation == 0 {
 			continue
 		}
-		s, err := w.watch(ctx, fleet.Key{Namespace: r.Namespace, Kind: r.Kind, Name: r.Name})
+		s, err := w.watch(ctx, local.Key{Namespace: r.Namespace, Kind: r.Kind, Name: r.Name})
 		if err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (a *app) waitAll(ctx context.Context, out fleet.Outcome, timeout time.Durat
 type workloadListJSON struct {
 	APIVersion string         `json:"apiVersion"` // "adamant.sh/v1"
 	Kind       string         `json:"kind"`       // "WorkloadList"
-	Items      []fleet.Status `json:"items"`
+	Items      []local.Status `json:"items"`
 }
 
 func newGetCommand(a *app) *cobra.Command {
@@ -226,7 +226,7 @@ func newGetCommand(a *app) *cobra.Command {
 	}
 }
 
-func phaseOf(s fleet.Status) string {
+func phaseOf(s local.Status) string {
 	switch {
 	case s.Deleting:
 		return "Deleting"
@@ -236,7 +236,7 @@ func phaseOf(s fleet.Status) string {
 	return string(s.Phase)
 }
 
-func addressOf(s fleet.Status) string {
+func addressOf(s local.Status) string {
 	for _, svc := range s.Services {
 		if svc.Address != "" {
 			return svc.Address

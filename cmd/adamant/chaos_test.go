@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 // TestChaos rolls out fifty times while something is killed at a random moment
@@ -30,7 +30,7 @@ func TestChaos(t *testing.T) {
 	begun := 0
 	for n := range rollouts {
 		// One that was rolled back before runs what is asked for already.
-		if s.apply(webManifest([]string{"chaos-a", "chaos-b"}[n%2], 2, port)) != fleet.Unchanged {
+		if s.apply(webManifest([]string{"chaos-a", "chaos-b"}[n%2], 2, port)) != local.Unchanged {
 			begun++
 		}
 		time.Sleep(time.Duration(r.IntN(1500)) * time.Millisecond)
@@ -43,7 +43,7 @@ func TestChaos(t *testing.T) {
 			}
 		}
 	}
-	var doc struct{ History fleet.History }
+	var doc struct{ History local.History }
 	check(t, s.ask(&doc, "rollout", "history", "web", "-o", "json"))
 	if got := len(doc.History.Rollouts); got != begun {
 		t.Errorf("the history has %d rollouts of %d", got, begun)

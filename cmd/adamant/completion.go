@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
 const completionExample = `  source <(adamant completion bash)

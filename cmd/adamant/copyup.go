@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/copyup"
+	"github.com/adamant-sh/adamant/internal/learn/copyup"
 )
 
 func newCopyUpCommand(a *app) *cobra.Command {

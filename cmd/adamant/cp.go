@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 func newCpCommand(a *app) *cobra.Command {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/fleet"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 func newDeleteCommand(a *app) *cobra.Command {
@@ -57,19 +57,19 @@ Secrets. It waits until they are gone.`,
 	return cmd
 }
 
-func isObject(k fleet.Key) bool {
+func isObject(k local.Key) bool {
 	return k.Kind == "Service" || k.Kind == "ConfigMap" || k.Kind == "Secret"
 }
 
 // deletable finds what is meant, before anything of it is removed.
-func (a *app) deletable(ctx context.Context, c *daemon.Client, args []string, file string) ([]fleet.Key, error) {
-	var keys []fleet.Key
+func (a *app) deletable(ctx context.Context, c *api.Client, args []string, file string) ([]local.Key, error) {
+	var keys []local.Key
 	for _, arg := range args {
 		w, err := parseWorkload(arg)
 		if err != nil {
 			return nil, err
 		}
-		if k := (fleet.Key{Namespace: or(w.namespace, "default"), Kind: w.kind, Name: w.name}); isObject(k) {
+		if k := (local.Key{Namespace: or(w.namespace, "default"), Kind: w.kind, Name: w.name}); isObject(k) {
 			keys = append(keys, k)
 			continue
 		}
@@ -90,11 +90,11 @@ func (a *app) deletable(ctx context.Context, c *daemon.Client, args []string, fi
 	if err != nil {
 		return nil, err
 	}
-	return fleet.Keys(f), nil
+	return local.Keys(f), nil
 }
 
 // gone waits until a workload is removed.
-func gone(ctx context.Context, c *daemon.Client, k fleet.Key) error {
+func gone(ctx context.Context, c *api.Client, k local.Key) error {
 	for {
 		list, err := c.List(ctx)
 		if err != nil {

@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/adamant-sh/adamant/internal/fleet"
-	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 // TestReboot takes from the machine what a reboot takes: all processes, mounts
@@ -110,11 +110,11 @@ func TestFullDisk(t *testing.T) {
 	}
 	s.until("the new version answers", func() bool { return strings.Contains(fetch(port), "b") })
 	s.onlyRuns(2)
-	var doc struct{ History fleet.History }
+	var doc struct{ History local.History }
 	check(t, s.ask(&doc, "rollout", "history", "web", "-o", "json"))
 	// The one on the full disk may have been noted, and then it may have been
 	// rolled back already.
-	rollouts := slices.DeleteFunc(doc.History.Rollouts, func(a fleet.Attempt) bool { return a.Outcome == rollout.RolledBack })
+	rollouts := slices.DeleteFunc(doc.History.Rollouts, func(a local.Attempt) bool { return a.Outcome == rollout.RolledBack })
 	if len(rollouts) != 2 || rollouts[1].Generation != 2 {
 		t.Errorf("the history has these rollouts that were not rolled back, want 2: %+v", rollouts)
 	}
@@ -174,7 +174,7 @@ func TestImageGone(t *testing.T) {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 	s.until("the status says what is missing", func() bool {
-		var doc struct{ Workload fleet.Status }
+		var doc struct{ Workload local.Status }
 		err := s.ask(&doc, "status", "web", "-o", "json")
 		for _, i := range doc.Workload.Instances {
 			if err == nil && strings.Contains(i.Message, "gone-a") {

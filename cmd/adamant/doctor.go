@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
-	"github.com/adamant-sh/adamant/internal/observe"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
 // doctorJSON is the document of `doctor -o json`.

@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/drift"
-	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/image"
-	"github.com/adamant-sh/adamant/internal/overlay"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 func newDriftCommand(a *app) *cobra.Command {
@@ -90,7 +90,7 @@ func (a *app) driftOfAll(ctx context.Context) ([]namedReport, error) {
 
 // driftOfPods looks at pods that were found just now. One that is gone since is
 // none of them any more.
-func driftOfPods(ctx context.Context, e *engine.Engine, pods []*engine.Pod) ([]namedReport, error) {
+func driftOfPods(ctx context.Context, e *pod.Engine, pods []*pod.Pod) ([]namedReport, error) {
 	var out []namedReport
 	for _, p := range pods {
 		more, err := driftOfPod(ctx, p, "")
@@ -107,9 +107,9 @@ func driftOfPods(ctx context.Context, e *engine.Engine, pods []*engine.Pod) ([]n
 }
 
 // isGone reports whether a pod was removed, or is being removed.
-func isGone(ctx context.Context, e *engine.Engine, p *engine.Pod) bool {
+func isGone(ctx context.Context, e *pod.Engine, p *pod.Pod) bool {
 	now, err := e.Find(ctx, p.UID)
-	return errors.Is(err, engine.ErrNotFound) || err == nil && now.Phase == engine.Removing
+	return errors.Is(err, pod.ErrNotFound) || err == nil && now.Phase == pod.Removing
 }
 
 // driftOf looks at what each name means: a pod, or else any container.
@@ -126,7 +126,7 @@ func (a *app) driftOf(ctx context.Context, names []string, container string) ([]
 		switch {
 		case err == nil:
 			more, err = driftOfPod(ctx, p, container)
-		case errors.Is(err, engine.ErrNotFound):
+		case errors.Is(err, pod.ErrNotFound):
 			more, err = driftOfForeign(ctx, name)
 		}
 		if err != nil {
@@ -139,7 +139,7 @@ func (a *app) driftOf(ctx context.Context, names []string, container string) ([]
 
 // driftOfPod looks at the containers of a pod that were started. One that
 // cannot be looked at is unknown, not clean.
-func driftOfPod(ctx context.Context, p *engine.Pod, container string) ([]namedReport, error) {
+func driftOfPod(ctx context.Context, p *pod.Pod, container string) ([]namedReport, error) {
 	if container != "" {
 		if _, err := p.Container(container); err != nil {
 			return nil, err
@@ -191,7 +191,7 @@ func (a *app) driftOfRoot(ctx context.Context, dir, ref string) ([]namedReport, 
 		return nil, err
 	}
 	defer done()
-	r, err := engine.CompareWithImage(ctx, root, img, image.FlattenOptions{})
+	r, err := pod.CompareWithImage(ctx, root, img, image.FlattenOptions{})
 	return []namedReport{{dir, r}}, err
 }
 

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 const sleeper = `apiVersion: v1
@@ -24,12 +24,12 @@ func TestDriftOfPodsThatGo(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pod.yaml")
 	check(t, os.WriteFile(file, []byte(sleeper), 0o600))
 	check(t, l.adamant("run", "-d", "-f", file))
-	e, err := engine.Open(t.Context(), engine.Options{Root: l.root, State: l.state, Executable: filepath.Join(l.bin, "adamant")})
+	e, err := pod.Open(t.Context(), pod.Options{Root: l.root, State: l.state, Executable: filepath.Join(l.bin, "adamant")})
 	check(t, err)
 	defer e.Close()
 	p, err := e.Find(t.Context(), "leaver")
 	check(t, err)
-	found := []*engine.Pod{p}
+	found := []*pod.Pod{p}
 	if reports, err := driftOfPods(t.Context(), e, found); err != nil || len(reports) != 1 || len(reports[0].Unknowns) > 0 {
 		t.Errorf("while it is there: %+v, %v", reports, err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/adamant-sh/adamant/internal/engine/cri"
+	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
 func newExecCommand(a *app) *cobra.Command {

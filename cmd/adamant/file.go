@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/drift"
-	"github.com/adamant-sh/adamant/internal/durable"
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
 // writeFile makes a file appear whole or not at all.

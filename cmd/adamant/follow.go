@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/engine"
+	engine "github.com/adamant-sh/adamant/internal/pod"
 )
 
 // logDrain is how long the last lines of pods that have ended are waited for.

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/fleet"
-	"github.com/adamant-sh/adamant/internal/rollout"
+	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 // A foreground is what one process keeps until it ends. All of it is the
@@ -20,7 +20,7 @@ import (
 type foreground struct {
 	runner
 	division
-	fleet *fleet.Fleet
+	fleet *local.Fleet
 	logs  *followers
 	pods  []*engine.Pod // that are started once
 }
@@ -29,7 +29,7 @@ func (r runner) foreground(ctx context.Context, d division) error {
 	f := &foreground{runner: r, division: d, logs: r.newFollowers()}
 	defer f.logs.end()
 	var err error
-	f.fleet, err = fleet.Open(ctx, fleet.Options{
+	f.fleet, err = local.Open(ctx, local.Options{
 		Engine: r.engine, Ephemeral: true, Events: r.event, Made: f.logs.follow,
 		Log: func(err error) { r.progress("%v", err) },
 	})
@@ -52,7 +52,7 @@ func (f *foreground) bringUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, f.ready)
 	defer cancel()
 	if f.keeps() {
-		out, err := f.fleet.Apply(ctx, f.kept, fleet.Author{UID: os.Geteuid(), PID: os.Getpid()}, false)
+		out, err := f.fleet.Apply(ctx, f.kept, local.Author{UID: os.Geteuid(), PID: os.Getpid()}, false)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (f *foreground) bringUp(ctx context.Context) error {
 
 // waitComplete waits for the first generation of every workload that is kept.
 func (f *foreground) waitComplete(ctx context.Context) error {
-	said := map[fleet.Key]bool{}
+	said := map[local.Key]bool{}
 	for {
 		list, err := f.fleet.List()
 		if err != nil {
@@ -102,7 +102,7 @@ func (f *foreground) waitComplete(ctx context.Context) error {
 
 // notComplete is why a first generation will not come about; nil as long as it
 // may.
-func notComplete(s fleet.Status) error {
+func notComplete(s local.Status) error {
 	switch {
 	case s.Paused:
 		return hint{fmt.Errorf("%s/%s is paused, and would never start", s.Kind, s.Name), "remove spec.paused, or use adamant apply and adamant rollout resume"}
@@ -112,18 +112,18 @@ func notComplete(s fleet.Status) error {
 	err := fmt.Errorf("%s/%s did not come about: %s", s.Kind, s.Name, s.Reason)
 	for _, i := range s.Instances {
 		if i.Drift == rollout.Drifted {
-			return hint{err, "what it changed is in " + i.Evidence + "; seal it (adamant learn, adamant seal), or annotate it " + fleet.AnnotationOnDrift + ": report"}
+			return hint{err, "what it changed is in " + i.Evidence + "; seal it (adamant learn, adamant seal), or annotate it " + local.AnnotationOnDrift + ": report"}
 		}
 	}
 	return hint{err, "what its instances wrote is on stdout"}
 }
 
 // late is why not everything was ready in time.
-func (f *foreground) late(ctx context.Context, list []fleet.Status) error {
+func (f *foreground) late(ctx context.Context, list []local.Status) error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ctx.Err()
 	}
-	n := slices.IndexFunc(list, func(s fleet.Status) bool { return s.Phase != rollout.Complete })
+	n := slices.IndexFunc(list, func(s local.Status) bool { return s.Phase != rollout.Complete })
 	s := list[max(n, 0)]
 	err := fmt.Errorf("%s/%s is not complete after %s: %d of %d instances are ready", s.Kind, s.Name, f.ready, s.Ready, s.Replicas)
 	for _, i := range s.Instances {
@@ -135,7 +135,7 @@ func (f *foreground) late(ctx context.Context, list []fleet.Status) error {
 	return hint{err, "--ready-timeout gives it longer"}
 }
 
-func addressesOf(s fleet.Status) string {
+func addressesOf(s local.Status) string {
 	text := ""
 	for _, p := range s.Services {
 		text += ", " + p.Name + at(p.Address)

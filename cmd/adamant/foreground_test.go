@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/test/web"
 )
 
@@ -83,7 +83,7 @@ func TestForegroundBesideADaemon(t *testing.T) {
 	}
 }
 
-func names(s fleet.Status) []string {
+func names(s local.Status) []string {
 	var list []string
 	for _, i := range s.Instances {
 		list = append(list, i.Name)

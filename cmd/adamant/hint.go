@@ -7,12 +7,12 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
-	"github.com/adamant-sh/adamant/internal/engine/cri"
-	"github.com/adamant-sh/adamant/internal/fleet"
 	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 // A hint says how an error can be mended.
@@ -27,28 +27,28 @@ func (h hint) Unwrap() error { return h.error }
 // it themselves need none.
 func mend(err error) string {
 	var own hint
-	var missing *engine.MissingImageError
+	var missing *pod.MissingImageError
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &own):
 		return own.mend
 	case errors.As(err, &missing):
 		return "save it where it is (docker save " + missing.Image + ") and load it here, or name it: adamant load FILE --as " + missing.Image
-	case errors.Is(err, engine.ErrNotFound):
+	case errors.Is(err, pod.ErrNotFound):
 		return "adamant ps lists the pods"
 	case errors.Is(err, containerd.ErrNoImage):
 		return "adamant images lists the images, adamant load adds some"
-	case errors.Is(err, daemon.ErrNotServing):
+	case errors.Is(err, api.ErrNotServing):
 		return "start the daemon with adamant serve, or as a service: adamant serve --help"
-	case errors.Is(err, fleet.ErrServing):
+	case errors.Is(err, local.ErrServing):
 		return "one daemon serves a data directory; adamant get asks it"
-	case errors.Is(err, fleet.ErrForeground):
+	case errors.Is(err, local.ErrForeground):
 		return "end it with Ctrl-C first"
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "adamant get shows the addresses of declared Services, ss -ltnp all others"
-	case errors.Is(err, engine.ErrBusy):
+	case errors.Is(err, pod.ErrBusy):
 		return "try again once it is done; adamant ps shows what is being made or removed"
-	case errors.Is(err, engine.ErrSupervised):
+	case errors.Is(err, pod.ErrSupervised):
 		return "a pod has one supervisor: end the other one, or use adamant logs -f"
 	case cri.IsUnavailable(err):
 		return "the runtime ended meanwhile: try again, which starts it and removes what was half made"

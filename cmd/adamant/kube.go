@@ -7,11 +7,11 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 
-	"github.com/adamant-sh/adamant/internal/fleet"
-	"github.com/adamant-sh/adamant/internal/gate"
-	"github.com/adamant-sh/adamant/internal/kube"
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/rollout"
+	kube "github.com/adamant-sh/adamant/internal/workload/cluster"
+	"github.com/adamant-sh/adamant/internal/workload/gate"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 // clusterResultJSON is the document of `apply --context CTX -o json`.
@@ -55,10 +55,10 @@ func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, time
 // clusterSpec is how a Deployment is replaced in a cluster, where no traffic
 // passes through here.
 func clusterSpec(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
-	spec, policy, err := fleet.PolicyOf(d)
+	spec, policy, err := local.PolicyOf(d)
 	if err == nil && policy.ErrorRate > 0 {
 		err = fmt.Errorf("annotation %s: nobody counts requests in a cluster; ask by %s or %s",
-			fleet.AnnotationErrorRate, fleet.AnnotationHTTP, fleet.AnnotationCommand)
+			local.AnnotationErrorRate, local.AnnotationHTTP, local.AnnotationCommand)
 	}
 	return spec, policy.Questions, err
 }

@@ -15,8 +15,8 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/profile"
 )
 
 // loadFlags are the flags that say how a workload is put under load.

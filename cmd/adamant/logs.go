@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/engine"
+	engine "github.com/adamant-sh/adamant/internal/pod"
 )
 
 func newLogsCommand(a *app) *cobra.Command {

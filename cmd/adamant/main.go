@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/observe"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
 )
 
 // The exit codes, a contract: see docs/cli.md.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 func newPsCommand(a *app) *cobra.Command {
@@ -36,7 +36,7 @@ func newPsCommand(a *app) *cobra.Command {
 	}
 }
 
-func (a *app) printPods(pods []*engine.Pod) error {
+func (a *app) printPods(pods []*pod.Pod) error {
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tNAMESPACE\tWORKLOAD\tPHASE\tCONTAINERS\tRESTARTS\tADDRESS\tAGE")
 	for _, p := range pods {
@@ -47,7 +47,7 @@ func (a *app) printPods(pods []*engine.Pod) error {
 				continue
 			}
 			all++
-			if c.State == engine.Started {
+			if c.State == pod.Started {
 				running++
 			}
 		}
@@ -89,26 +89,26 @@ type (
 		Name       string          `json:"name"`
 		UID        string          `json:"uid"`
 		Workload   string          `json:"workload"`
-		Phase      engine.Phase    `json:"phase"`
+		Phase      pod.Phase       `json:"phase"`
 		IP         string          `json:"ip,omitempty"`
 		Created    time.Time       `json:"created"`
 		Containers []containerJSON `json:"containers"`
 	}
 	containerJSON struct {
-		Name     string       `json:"name"`
-		ID       string       `json:"id,omitempty"`
-		Image    string       `json:"image"`
-		ImageID  string       `json:"imageID,omitempty"`
-		Init     bool         `json:"init,omitempty"`
-		State    engine.State `json:"state"`
-		ExitCode *int32       `json:"exitCode,omitempty"`
-		Reason   string       `json:"reason,omitempty"`
-		Restarts int          `json:"restarts"`
-		PID      int          `json:"pid,omitempty"`
+		Name     string    `json:"name"`
+		ID       string    `json:"id,omitempty"`
+		Image    string    `json:"image"`
+		ImageID  string    `json:"imageID,omitempty"`
+		Init     bool      `json:"init,omitempty"`
+		State    pod.State `json:"state"`
+		ExitCode *int32    `json:"exitCode,omitempty"`
+		Reason   string    `json:"reason,omitempty"`
+		Restarts int       `json:"restarts"`
+		PID      int       `json:"pid,omitempty"`
 	}
 )
 
-func podList(pods []*engine.Pod) podListJSON {
+func podList(pods []*pod.Pod) podListJSON {
 	list := podListJSON{APIVersion: apiVersion, Kind: "PodList", Pods: []podJSON{}}
 	for _, p := range pods {
 		one := podJSON{
@@ -120,7 +120,7 @@ func podList(pods []*engine.Pod) podListJSON {
 				Name: c.Name, ID: c.ID, Image: c.Image, ImageID: c.ImageID, Init: c.Init, State: c.State,
 				Reason: c.Reason, Restarts: c.Restarts, PID: c.PID,
 			}
-			if c.State == engine.Exited {
+			if c.State == pod.Exited {
 				ctr.ExitCode = &c.ExitCode
 			}
 			one.Containers = append(one.Containers, ctr)

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
-	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 func newRmCommand(a *app) *cobra.Command {
@@ -39,7 +39,7 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 				return err
 			}
 			defer e.Close()
-			var pods []*engine.Pod
+			var pods []*pod.Pod
 			if all {
 				if pods, err = e.Pods(ctx); err != nil {
 					return err
@@ -50,7 +50,7 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 				if err != nil {
 					return err
 				}
-				if !slices.ContainsFunc(pods, func(q *engine.Pod) bool { return q.UID == p.UID }) {
+				if !slices.ContainsFunc(pods, func(q *pod.Pod) bool { return q.UID == p.UID }) {
 					pods = append(pods, p)
 				}
 			}
@@ -98,11 +98,11 @@ func (a *app) reset(ctx context.Context) error {
 		return err
 	}
 	root := or(a.root, containerd.DefaultRoot)
-	if err := fleet.Destroy(root); err != nil {
+	if err := local.Destroy(root); err != nil {
 		return err
 	}
 	a.progress("removing everything in %s", root)
-	if err := engine.Destroy(ctx, engine.Options{Root: a.root, State: a.state}); err != nil {
+	if err := pod.Destroy(ctx, pod.Options{Root: a.root, State: a.state}); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(root, "learn")); err != nil {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/fleet"
-	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 func newRolloutCommand(a *app) *cobra.Command {
@@ -30,7 +30,7 @@ func newRolloutCommand(a *app) *cobra.Command {
 func newRolloutStatusCommand(a *app) *cobra.Command {
 	var watch bool
 	cmd := a.on("status", "Show how far a rollout is", `  adamant rollout status web
-  adamant rollout status web -w     # draw it until it has ended`, func(ctx context.Context, c *daemon.Client, s fleet.Status) error {
+  adamant rollout status web -w     # draw it until it has ended`, func(ctx context.Context, c *api.Client, s local.Status) error {
 		if watch {
 			var err error
 			if s, err = a.newWatcher(c).watch(ctx, s.Key); err != nil {
@@ -57,8 +57,8 @@ and new, until the rollout has ended. It exits 3 if that was rolled back or fail
 }
 
 func newRolloutPauseCommand(a *app) *cobra.Command {
-	return a.on("pause", "Stop a rollout where it is", "  adamant rollout pause web", func(ctx context.Context, c *daemon.Client, s fleet.Status) error {
-		if _, err := c.Command(ctx, s.Key, "pause", daemon.CommandRequest{}); err != nil {
+	return a.on("pause", "Stop a rollout where it is", "  adamant rollout pause web", func(ctx context.Context, c *api.Client, s local.Status) error {
+		if _, err := c.Command(ctx, s.Key, "pause", api.CommandRequest{}); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.out, "%s/%s paused\n", s.Kind, s.Name)
@@ -67,8 +67,8 @@ func newRolloutPauseCommand(a *app) *cobra.Command {
 }
 
 func newRolloutResumeCommand(a *app) *cobra.Command {
-	return a.on("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", func(ctx context.Context, c *daemon.Client, s fleet.Status) error {
-		if _, err := c.Command(ctx, s.Key, "resume", daemon.CommandRequest{}); err != nil {
+	return a.on("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", func(ctx context.Context, c *api.Client, s local.Status) error {
+		if _, err := c.Command(ctx, s.Key, "resume", api.CommandRequest{}); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.out, "%s/%s resumed\n", s.Kind, s.Name)
@@ -79,8 +79,8 @@ func newRolloutResumeCommand(a *app) *cobra.Command {
 func newRolloutUndoCommand(a *app) *cobra.Command {
 	var to int
 	cmd := a.on("undo", "Go back to an earlier generation", `  adamant rollout undo web
-  adamant rollout undo web --to 3`, func(ctx context.Context, c *daemon.Client, s fleet.Status) error {
-		answer, err := c.Command(ctx, s.Key, "undo", daemon.CommandRequest{To: to})
+  adamant rollout undo web --to 3`, func(ctx context.Context, c *api.Client, s local.Status) error {
+		answer, err := c.Command(ctx, s.Key, "undo", api.CommandRequest{To: to})
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ type historyJSON struct {
 
 func newRolloutHistoryCommand(a *app) *cobra.Command {
 	cmd := a.on("history", "List every rollout: what, who, when and how it ended", `  adamant rollout history web
-  adamant rollout history web -o json > history.json`, func(ctx context.Context, c *daemon.Client, s fleet.Status) error {
+  adamant rollout history web -o json > history.json`, func(ctx context.Context, c *api.Client, s local.Status) error {
 		h, err := c.History(ctx, s.Key)
 		if err != nil {
 			return err
@@ -118,7 +118,7 @@ left out.`
 	return cmd
 }
 
-func (a *app) printHistory(h fleet.History) error {
+func (a *app) printHistory(h local.History) error {
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "ROLLOUT\tGENERATION\tIMAGES\tBY\tCAUSE\tBEGAN\tTOOK\tOUTCOME\tREASON")
 	images := map[int]string{}
@@ -150,11 +150,11 @@ func (a *app) printHistory(h fleet.History) error {
 
 func newScaleCommand(a *app) *cobra.Command {
 	var replicas int
-	cmd := a.on("scale", "Change how many instances a workload has", "  adamant scale web --replicas 3", func(ctx context.Context, c *daemon.Client, s fleet.Status) error {
+	cmd := a.on("scale", "Change how many instances a workload has", "  adamant scale web --replicas 3", func(ctx context.Context, c *api.Client, s local.Status) error {
 		if replicas < 0 {
 			return usagef("say how many: --replicas N")
 		}
-		if _, err := c.Command(ctx, s.Key, "scale", daemon.CommandRequest{Replicas: replicas}); err != nil {
+		if _, err := c.Command(ctx, s.Key, "scale", api.CommandRequest{Replicas: replicas}); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.out, "%s/%s scaled to %s\n", s.Kind, s.Name, counted(replicas, "instance"))

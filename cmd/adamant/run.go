@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/cri"
-	"github.com/adamant-sh/adamant/internal/fleet"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 // removeTime bounds how long pods are taken down after an interrupt, beyond
@@ -117,10 +117,10 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 	var d division
 	rest := f
 	if !detach {
-		d.kept, rest = fleet.Divide(f)
+		d.kept, rest = local.Divide(f)
 	}
 	if d.keeps() {
-		if err := fleet.Check(d.kept); err != nil {
+		if err := local.Check(d.kept); err != nil {
 			return d, err
 		}
 		if len(rest.Workloads()) == 0 {

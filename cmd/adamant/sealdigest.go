@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/profile"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
 // images finds what the store holds under a name.

@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
-	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 func newServeCommand(a *app) *cobra.Command {
@@ -43,19 +43,19 @@ at SIGTERM; the pods go on, and the next one finds them again.
 }
 
 // socket is where the daemon of these global flags listens.
-func (a *app) socket() string { return daemon.Socket(or(a.state, containerd.DefaultState)) }
+func (a *app) socket() string { return api.Socket(or(a.state, containerd.DefaultState)) }
 
 func (a *app) serve(ctx context.Context) error {
-	e, err := a.openWith(ctx, engine.Options{})
+	e, err := a.openWith(ctx, pod.Options{})
 	if err != nil {
 		return err
 	}
 	defer e.Close()
-	f, err := fleet.Open(ctx, fleet.Options{Engine: e, Log: func(err error) { a.progress("%v", err) }})
+	f, err := local.Open(ctx, local.Options{Engine: e, Log: func(err error) { a.progress("%v", err) }})
 	if err != nil {
 		return err
 	}
-	s, err := daemon.Listen(a.socket(), f)
+	s, err := api.Listen(a.socket(), f)
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}

@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/fleet"
-	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 	"github.com/adamant-sh/adamant/test/web"
 )
 
@@ -134,7 +134,7 @@ func (s *served) load(name, version, nature string) {
 }
 
 // apply applies a manifest, and returns what became of its workloads.
-func (s *served) apply(text string) fleet.Action {
+func (s *served) apply(text string) local.Action {
 	s.t.Helper()
 	file := filepath.Join(s.dir, "manifest.yaml")
 	check(s.t, os.WriteFile(file, []byte(text), 0o600))
@@ -164,11 +164,11 @@ func (s *served) ask(into any, args ...string) error {
 }
 
 // ended waits until a workload's rollout has ended and it is whole.
-func (s *served) ended(name string) fleet.Status {
+func (s *served) ended(name string) local.Status {
 	s.t.Helper()
-	var st fleet.Status
+	var st local.Status
 	s.until("the rollout of "+name+" has ended", func() bool {
-		var doc struct{ Workload fleet.Status }
+		var doc struct{ Workload local.Status }
 		err := s.ask(&doc, "status", name, "-o", "json")
 		st = doc.Workload
 		return err == nil && st.Phase.Ended() && st.Ready == st.Replicas && len(st.Instances) == st.Replicas

@@ -15,10 +15,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/adamant-sh/adamant/cmd/agent"
-	"github.com/adamant-sh/adamant/internal/inventory"
-	"github.com/adamant-sh/adamant/internal/remote"
-	"github.com/adamant-sh/adamant/internal/visit"
+	"github.com/adamant-sh/adamant/internal/servers/agent"
+	visit "github.com/adamant-sh/adamant/internal/servers/connect"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers/ssh"
 )
 
 func newServersCommand(a *app) *cobra.Command {
@@ -181,7 +181,7 @@ func (w *which) visits(a *app) (visit.Options, error) {
 		s, err := a.askSecret(prompt)
 		return s.Reveal(), err
 	}
-	return visit.Options{Programs: programs, Remote: remote.Options{AskPassword: ask}, Patience: w.patience}, nil
+	return visit.Options{Programs: programs, Remote: ssh.Options{AskPassword: ask}, Patience: w.patience}, nil
 }
 
 // each calls f for all hosts, so many at the same time, and returns the errors in

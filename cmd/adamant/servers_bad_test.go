@@ -14,7 +14,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
@@ -101,7 +101,7 @@ func filling(begin, again, end string) string {
 }
 
 // helloHead begins a hello as one of ours does.
-var helloHead = fmt.Sprintf(`{"version":%d,`, server.Version)
+var helloHead = fmt.Sprintf(`{"version":%d,`, facts.Version)
 
 var goodHello = frame(helloHead + `"live":true,"summary":{"digest":"x"}}`)
 

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/adamant-sh/adamant/internal/baseline"
-	"github.com/adamant-sh/adamant/internal/inventory"
-	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers/reference"
 )
 
 const baselineUsage = "what is right, whatever most have: a server, the file of a snapshot, or an image (a file or a reference)"
@@ -16,8 +16,8 @@ const baselineUsage = "what is right, whatever most have: a server, the file of 
 // decide.
 type yardstick struct {
 	name string
-	peer *server.Peer // nil if it is one of the servers
-	open *baseline.Baseline
+	peer *facts.Peer // nil if it is one of the servers
+	open *reference.Baseline
 }
 
 func (y *yardstick) close() {
@@ -32,8 +32,8 @@ func openBaseline(ctx context.Context, name string, hosts []inventory.Host) (*ya
 	if name == "" || slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Name == name }) {
 		return &yardstick{name: name}, nil
 	}
-	b, err := baseline.Open(ctx, name)
-	if errors.Is(err, baseline.ErrNothing) {
+	b, err := reference.Open(ctx, name)
+	if errors.Is(err, reference.ErrNothing) {
 		return nil, hint{usagef("--baseline names none of the servers: %w", err), "adamant servers snapshot writes a snapshot; an image is a file, or a reference such as ghcr.io/acme/web:1.2"}
 	}
 	if err != nil {

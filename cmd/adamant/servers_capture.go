@@ -14,11 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/capture"
-	"github.com/adamant-sh/adamant/internal/durable"
-	"github.com/adamant-sh/adamant/internal/inventory"
-	"github.com/adamant-sh/adamant/internal/tree"
-	"github.com/adamant-sh/adamant/internal/visit"
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/capture"
+	visit "github.com/adamant-sh/adamant/internal/servers/connect"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
 // captureFlags are how a server is captured.

@@ -7,11 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/inventory"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/server"
-	"github.com/adamant-sh/adamant/internal/update"
-	"github.com/adamant-sh/adamant/internal/visit"
+	visit "github.com/adamant-sh/adamant/internal/servers/connect"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
 
 func newServersCompareCommand(a *app) *cobra.Command {
@@ -74,22 +74,22 @@ reached or something could not be read.`,
 
 // blame says what differences come of, by the records of updates from here. It
 // writes nothing: who compares need not be one who may update.
-func (a *app) blame(c *server.Comparison, records string) {
-	var list []update.Record
+func (a *app) blame(c *facts.Comparison, records string) {
+	var list []waves.Record
 	dir, err := recordsDir(records)
 	if err == nil {
-		list, err = update.ReadBook(dir)
+		list, err = waves.ReadBook(dir)
 	}
 	if err != nil {
 		a.progress("note: what differences come of is not known: %v", err)
 		return
 	}
-	update.Blame(c, list)
+	waves.Blame(c, list)
 }
 
 // compare visits all servers and compares those that were reached, each of which
 // met is told of. With an error, what is returned says only who was not reached.
-func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, right *yardstick, met func(*server.Peer)) (server.Comparison, error) {
+func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, right *yardstick, met func(*facts.Peer)) (facts.Comparison, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	visits := make([]*visit.Visit, len(hosts))
@@ -98,10 +98,10 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		return err
 	})
 	if ctx.Err() != nil {
-		return server.Comparison{}, ctx.Err()
+		return facts.Comparison{}, ctx.Err()
 	}
 	unreached := map[string]string{}
-	var peers []*server.Peer
+	var peers []*facts.Peer
 	base := right.peer
 	if base != nil {
 		peers = append(peers, base)
@@ -121,10 +121,10 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		}
 	}
 	if right.name != "" && base == nil {
-		return server.Comparison{Unreached: unreached}, noBaseline(right.name, unreached[right.name])
+		return facts.Comparison{Unreached: unreached}, noBaseline(right.name, unreached[right.name])
 	}
-	c, err := server.Compare(ctx, peers, base)
-	var lost *server.PeerError
+	c, err := facts.Compare(ctx, peers, base)
+	var lost *facts.PeerError
 	if errors.As(err, &lost) {
 		unreached[lost.Name] = lost.Err.Error()
 		err = noBaseline(lost.Name, lost.Err.Error())
@@ -137,13 +137,13 @@ func noBaseline(name, why string) error {
 	return errors.New(name + ", the baseline, was not reached: " + why)
 }
 
-func (a *app) printComparison(c server.Comparison, o report.ServersOptions) error {
+func (a *app) printComparison(c facts.Comparison, o report.ServersOptions) error {
 	var err error
 	if a.json() {
 		err = a.printJSON(struct {
 			APIVersion string `json:"apiVersion"`
 			Kind       string `json:"kind"`
-			server.Comparison
+			facts.Comparison
 		}{apiVersion, "ServerComparison", c})
 	} else {
 		err = report.Servers(a.out, c, o)

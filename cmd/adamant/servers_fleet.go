@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 
-	"github.com/adamant-sh/adamant/internal/change"
-	"github.com/adamant-sh/adamant/internal/inventory"
-	"github.com/adamant-sh/adamant/internal/server"
-	"github.com/adamant-sh/adamant/internal/update"
-	"github.com/adamant-sh/adamant/internal/visit"
+	"github.com/adamant-sh/adamant/internal/servers/change"
+	visit "github.com/adamant-sh/adamant/internal/servers/connect"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
 
 // serverFleet is how updates reach servers.
@@ -31,14 +31,14 @@ func (f *serverFleet) Revert(ctx context.Context, i int, id, why string) (change
 	return visit.Revert(ctx, f.hosts[i], f.options, id, why)
 }
 
-func (f *serverFleet) Compare(ctx context.Context, which []int) (update.Look, error) {
+func (f *serverFleet) Compare(ctx context.Context, which []int) (waves.Look, error) {
 	var hosts []inventory.Host
 	for _, i := range which {
 		hosts = append(hosts, f.hosts[i])
 	}
-	look := update.Look{Packages: map[string]map[string]string{}}
+	look := waves.Look{Packages: map[string]map[string]string{}}
 	var err error
-	look.Comparison, err = f.which.compare(ctx, f.app, hosts, f.options, &yardstick{}, func(p *server.Peer) {
+	look.Comparison, err = f.which.compare(ctx, f.app, hosts, f.options, &yardstick{}, func(p *facts.Peer) {
 		look.Packages[p.Name] = p.Packages()
 	})
 	return look, err

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/change"
-	"github.com/adamant-sh/adamant/internal/update"
+	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
 
 func newServersHistoryCommand(a *app) *cobra.Command {
@@ -47,16 +47,16 @@ one was edited or taken out.`,
 	return cmd
 }
 
-func (a *app) printRecords(list []update.Record, broken []update.Broken) error {
+func (a *app) printRecords(list []waves.Record, broken []waves.Broken) error {
 	if a.json() {
 		if list == nil {
-			list = []update.Record{}
+			list = []waves.Record{}
 		}
 		if err := a.printJSON(struct {
-			APIVersion string          `json:"apiVersion"`
-			Kind       string          `json:"kind"`
-			Items      []update.Record `json:"items"`
-			Broken     []update.Broken `json:"broken,omitempty"`
+			APIVersion string         `json:"apiVersion"`
+			Kind       string         `json:"kind"`
+			Items      []waves.Record `json:"items"`
+			Broken     []waves.Broken `json:"broken,omitempty"`
 		}{apiVersion, "ServerHistory", list, broken}); err != nil {
 			return err
 		}
@@ -88,12 +88,12 @@ func clip(s string, most int) string {
 	return s
 }
 
-func (a *app) printRecord(r update.Record) error {
+func (a *app) printRecord(r waves.Record) error {
 	if a.json() {
 		return a.printJSON(struct {
 			APIVersion string `json:"apiVersion"`
 			Kind       string `json:"kind"`
-			update.Record
+			waves.Record
 		}{apiVersion, "ServerUpdate", r})
 	}
 	fmt.Fprintf(a.out, "run %d (%s), %s by %s, %s\n", r.Number, r.ID, r.Action, printable(r.By), r.Began.Local().Format(time.DateTime))
@@ -114,7 +114,7 @@ func (a *app) printRecord(r update.Record) error {
 // listed is how many facts and files of a server are shown.
 const listed = 30
 
-func (a *app) printChange(res update.Result) {
+func (a *app) printChange(res waves.Result) {
 	fmt.Fprintln(a.out, printable(fmt.Sprintf("%s: %s", res.Server, res.Outcome)))
 	if res.Cause != "" {
 		fmt.Fprintln(a.out, printable("  "+oneLine(res.Cause)))

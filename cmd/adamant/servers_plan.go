@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/capture"
-	"github.com/adamant-sh/adamant/internal/inventory"
-	"github.com/adamant-sh/adamant/internal/server"
-	"github.com/adamant-sh/adamant/internal/update"
-	"github.com/adamant-sh/adamant/internal/visit"
+	"github.com/adamant-sh/adamant/internal/servers/capture"
+	visit "github.com/adamant-sh/adamant/internal/servers/connect"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
 
 func newServersPlanCommand(a *app) *cobra.Command {
@@ -50,7 +50,7 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
 				return err
 			}
 			d := planDocument{APIVersion: apiVersion, Kind: "ServerPlan", Unreached: c.Unreached}
-			d.Repair, d.Split = update.Repairs(c)
+			d.Repair, d.Split = waves.Repairs(c)
 			if err := d.replace(cmd.Context(), a, hosts, o, c); err != nil {
 				return err
 			}
@@ -66,7 +66,7 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
 type planDocument struct {
 	APIVersion string            `json:"apiVersion"`
 	Kind       string            `json:"kind"`
-	Repair     []update.Repair   `json:"repair"`
+	Repair     []waves.Repair    `json:"repair"`
 	Split      int               `json:"split"` // differences of which nobody is right
 	Replace    *replacement      `json:"replace,omitempty"`
 	Unreached  map[string]string `json:"unreached,omitempty"`
@@ -84,9 +84,9 @@ type replacement struct {
 }
 
 // replace surveys the first server that deviates in nothing.
-func (d *planDocument) replace(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, c server.Comparison) error {
+func (d *planDocument) replace(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, c facts.Comparison) error {
 	i := slices.IndexFunc(hosts, func(h inventory.Host) bool {
-		return c.Unreached[h.Name] == "" && !slices.ContainsFunc(d.Repair, func(r update.Repair) bool { return r.Server == h.Name })
+		return c.Unreached[h.Name] == "" && !slices.ContainsFunc(d.Repair, func(r waves.Repair) bool { return r.Server == h.Name })
 	})
 	if i < 0 {
 		return nil
@@ -109,10 +109,10 @@ func (d *planDocument) replace(ctx context.Context, a *app, hosts []inventory.Ho
 	return nil
 }
 
-func (a *app) printPlan(d planDocument, c server.Comparison) error {
+func (a *app) printPlan(d planDocument, c facts.Comparison) error {
 	if a.json() {
 		if d.Repair == nil {
-			d.Repair = []update.Repair{}
+			d.Repair = []waves.Repair{}
 		}
 		if err := a.printJSON(d); err != nil {
 			return err

@@ -16,12 +16,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/capture"
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/fleet"
-	"github.com/adamant-sh/adamant/internal/inventory"
-	"github.com/adamant-sh/adamant/internal/rollout"
-	"github.com/adamant-sh/adamant/internal/visit"
+	"github.com/adamant-sh/adamant/internal/servers/capture"
+	visit "github.com/adamant-sh/adamant/internal/servers/connect"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 func newServersReplaceCommand(a *app) *cobra.Command {
@@ -113,7 +113,7 @@ func (r *replacing) load(cmd *cobra.Command) error {
 }
 
 // apply declares what was captured, and waits until it runs.
-func (r *replacing) apply(ctx context.Context) ([]fleet.Status, error) {
+func (r *replacing) apply(ctx context.Context) ([]local.Status, error) {
 	file := filepath.Join(r.dir, "manifest.yaml")
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -125,19 +125,19 @@ func (r *replacing) apply(ctx context.Context) ([]fleet.Status, error) {
 	}
 	c := r.app.client()
 	defer c.Close()
-	out, err := c.Apply(ctx, daemon.ApplyRequest{File: file, Content: bytes.Join([][]byte{content, secrets}, []byte("\n---\n"))})
+	out, err := c.Apply(ctx, api.ApplyRequest{File: file, Content: bytes.Join([][]byte{content, secrets}, []byte("\n---\n"))})
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	watcher := r.app.newWatcher(c)
-	var list []fleet.Status
+	var list []local.Status
 	for _, res := range out.Results {
 		if res.Generation == 0 {
 			continue
 		}
-		s, err := watcher.watch(ctx, fleet.Key{Namespace: res.Namespace, Kind: res.Kind, Name: res.Name})
+		s, err := watcher.watch(ctx, local.Key{Namespace: res.Namespace, Kind: res.Kind, Name: res.Name})
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +150,7 @@ func (r *replacing) apply(ctx context.Context) ([]fleet.Status, error) {
 }
 
 // ask connects to each Service until it answers.
-func (r *replacing) ask(ctx context.Context, statuses []fleet.Status) ([]string, error) {
+func (r *replacing) ask(ctx context.Context, statuses []local.Status) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	var answered []string

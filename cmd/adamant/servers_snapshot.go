@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/durable"
-	"github.com/adamant-sh/adamant/internal/server"
-	"github.com/adamant-sh/adamant/internal/visit"
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+	visit "github.com/adamant-sh/adamant/internal/servers/connect"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 func newServersSnapshotCommand(a *app) *cobra.Command {
@@ -48,7 +48,7 @@ says so when it is compared with.`,
 				return err
 			}
 			defer v.Close()
-			s, err := server.TakeSnapshot(cmd.Context(), v.Peer)
+			s, err := facts.TakeSnapshot(cmd.Context(), v.Peer)
 			if err != nil {
 				return err
 			}
@@ -64,15 +64,15 @@ says so when it is compared with.`,
 	return cmd
 }
 
-func (a *app) printSnapshot(s *server.Snapshot, out string) error {
+func (a *app) printSnapshot(s *facts.Snapshot, out string) error {
 	if a.json() {
 		if err := a.printJSON(struct {
-			APIVersion string         `json:"apiVersion"`
-			Kind       string         `json:"kind"`
-			Server     string         `json:"server"`
-			File       string         `json:"file"`
-			Facts      int            `json:"facts"`
-			Summary    server.Summary `json:"summary"`
+			APIVersion string        `json:"apiVersion"`
+			Kind       string        `json:"kind"`
+			Server     string        `json:"server"`
+			File       string        `json:"file"`
+			Facts      int           `json:"facts"`
+			Summary    facts.Summary `json:"summary"`
 		}{apiVersion, "ServerSnapshotSummary", s.Name, out, len(s.Facts), s.Summary}); err != nil {
 			return err
 		}

@@ -16,14 +16,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/change"
-	"github.com/adamant-sh/adamant/internal/inventory"
-	"github.com/adamant-sh/adamant/internal/update"
+	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
 
 // Exit codes of an update, by the outcome that weighs most.
-var exitOfOutcome = map[update.Outcome]int{
-	"": exitClean, update.Unreachable: 5, update.Unchanged: 6, update.Half: 7, update.RolledBack: 8, update.NotBegun: 9,
+var exitOfOutcome = map[waves.Outcome]int{
+	"": exitClean, waves.Unreachable: 5, waves.Unchanged: 6, waves.Half: 7, waves.RolledBack: 8, waves.NotBegun: 9,
 }
 
 // updateFlags are what is to be changed, and how.
@@ -91,9 +91,9 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := &update.Record{ID: newRunID(), Began: time.Now(), By: whoAmI(), Reason: u.reason, Action: update.Update, Batches: u.batch}
+	r := &waves.Record{ID: newRunID(), Began: time.Now(), By: whoAmI(), Reason: u.reason, Action: waves.Update, Batches: u.batch}
 	var job change.Job
-	var before update.Record
+	var before waves.Record
 	if u.resume != "" || u.undo != "" {
 		before, job, err = u.earlier(cmd, book)
 	} else {
@@ -118,27 +118,27 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	r.What = update.Describe(job)
+	r.What = waves.Describe(job)
 	for _, h := range hosts {
-		r.Results = append(r.Results, update.Result{Server: h.Name})
+		r.Results = append(r.Results, waves.Result{Server: h.Name})
 	}
 	for _, h := range others {
 		r.Others = append(r.Others, h.Name)
 	}
 	switch {
 	case u.resume != "":
-		r.Action, r.Of = update.Resume, before.ID
+		r.Action, r.Of = waves.Resume, before.ID
 	case u.undo != "":
-		r.Action, r.Of = update.Revert, before.ID
+		r.Action, r.Of = waves.Revert, before.ID
 	}
 	run, err := book.Begin(r, job)
 	if err != nil {
 		return err
 	}
-	if r.Action == update.Revert {
-		err = update.Undo(cmd.Context(), fl, before, o, r, run.Save)
+	if r.Action == waves.Revert {
+		err = waves.Undo(cmd.Context(), fl, before, o, r, run.Save)
 	} else {
-		err = update.Run(cmd.Context(), fl, job, o, r, run.Save)
+		err = waves.Run(cmd.Context(), fl, job, o, r, run.Save)
 	}
 	if err != nil && r.Stopped == "" {
 		r.Stopped = err.Error()
@@ -151,7 +151,7 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 
 // meant are the servers of the patterns and, to resume a run, the others that it
 // changed as asked for, with which they are compared.
-func (u *updateFlags) meant(ctx context.Context, a *app, patterns []string, before update.Record) (hosts, others []inventory.Host, err error) {
+func (u *updateFlags) meant(ctx context.Context, a *app, patterns []string, before waves.Record) (hosts, others []inventory.Host, err error) {
 	named, err := u.selected(ctx, a, patterns)
 	if err != nil {
 		return nil, nil, err
@@ -181,7 +181,7 @@ func (u *updateFlags) meant(ctx context.Context, a *app, patterns []string, befo
 
 // patterns are those given, or else the servers of the run that is taken up: what
 // failed of it to resume, what was changed to undo.
-func (u *updateFlags) patterns(args []string, before update.Record) []string {
+func (u *updateFlags) patterns(args []string, before waves.Record) []string {
 	if len(args) > 0 || before.ID == "" {
 		return args
 	}
@@ -194,8 +194,8 @@ func (u *updateFlags) patterns(args []string, before update.Record) []string {
 	return names
 }
 
-func (u *updateFlags) earlier(cmd *cobra.Command, book *update.Book) (update.Record, change.Job, error) {
-	var r update.Record
+func (u *updateFlags) earlier(cmd *cobra.Command, book *waves.Book) (waves.Record, change.Job, error) {
+	var r waves.Record
 	var job change.Job
 	switch {
 	case u.resume != "" && u.undo != "":
@@ -267,28 +267,28 @@ func (u *updateFlags) job() (change.Job, error) {
 	return j, err
 }
 
-func (u *updateFlags) options(a *app) (update.Options, error) {
-	o := update.Options{Parallel: u.parallel, Revert: u.onFailure == "undo", Saw: a.printResult}
+func (u *updateFlags) options(a *app) (waves.Options, error) {
+	o := waves.Options{Parallel: u.parallel, Revert: u.onFailure == "undo", Saw: a.printResult}
 	if u.onFailure != "keep" && u.onFailure != "undo" {
 		return o, usagef("--on-failure %q: want keep or undo", u.onFailure)
 	}
 	var err error
-	if o.Batches, err = update.ParseBatches(u.batch); err != nil {
+	if o.Batches, err = waves.ParseBatches(u.batch); err != nil {
 		return o, usageError{fmt.Errorf("--batch %w", err)}
 	}
-	if o.MaxFailures, err = update.ParseShare(u.maxFailures); err != nil {
+	if o.MaxFailures, err = waves.ParseShare(u.maxFailures); err != nil {
 		return o, usageError{fmt.Errorf("--max-failures %w", err)}
 	}
 	return o, nil
 }
 
 // openBook opens the records of this user.
-func openBook(dir string) (*update.Book, error) {
+func openBook(dir string) (*waves.Book, error) {
 	dir, err := recordsDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	return update.OpenBook(dir)
+	return waves.OpenBook(dir)
 }
 
 // recordsDir is where records are, if not in a directory that was named.
@@ -323,9 +323,9 @@ func whoAmI() string {
 }
 
 // printResult tells of one server while others go on.
-func (a *app) printResult(r update.Result) {
+func (a *app) printResult(r waves.Result) {
 	line := fmt.Sprintf("wave %d: %s %s", r.Wave, r.Server, r.Outcome)
-	if r.Failed && r.Outcome == update.Unchanged {
+	if r.Failed && r.Outcome == waves.Unchanged {
 		line += ", failed"
 	}
 	if r.Cause != "" {
@@ -334,12 +334,12 @@ func (a *app) printResult(r update.Result) {
 	a.progress("%s", line)
 }
 
-func (a *app) printRun(r update.Record) error {
+func (a *app) printRun(r waves.Record) error {
 	if a.json() {
 		if err := a.printJSON(struct {
 			APIVersion string `json:"apiVersion"`
 			Kind       string `json:"kind"`
-			update.Record
+			waves.Record
 		}{apiVersion, "ServerUpdate", r}); err != nil {
 			return err
 		}
@@ -358,10 +358,10 @@ func (a *app) printRun(r update.Record) error {
 // oneLine keeps a server's words from looking like lines of ours.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
-func (a *app) printRunText(r update.Record) {
+func (a *app) printRunText(r waves.Record) {
 	for _, res := range r.Results {
 		line := fmt.Sprintf("%s: %s", res.Server, res.Outcome)
-		if res.Failed && res.Outcome == update.Unchanged {
+		if res.Failed && res.Outcome == waves.Unchanged {
 			line += ", and failed"
 		}
 		for _, n := range []struct {
@@ -384,7 +384,7 @@ func (a *app) printRunText(r update.Record) {
 		fmt.Fprintln(a.out, printable("stopped: "+oneLine(r.Stopped)))
 	}
 	fmt.Fprintln(a.out, printable(oneLine(r.Statement)))
-	if r.Worst() != "" && r.Action != update.Revert {
+	if r.Worst() != "" && r.Action != waves.Revert {
 		a.progress("hint: adamant servers update --resume takes up what failed, --undo takes all of it back; run %d, see adamant servers history %d", r.Number, r.Number)
 	}
 }

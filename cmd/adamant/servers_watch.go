@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/durable"
-	"github.com/adamant-sh/adamant/internal/inventory"
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/server"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
 // watchFlags are how servers are watched.
@@ -79,7 +79,7 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 	defer right.close()
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
-	var last, good *server.Comparison
+	var last, good *facts.Comparison
 	for round := 1; ; round++ {
 		c, err := w.compare(ctx, a, hosts, o, right, nil)
 		if ctx.Err() != nil {
@@ -109,8 +109,8 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 
 // failedRound is what is known after a round that compared nothing: what the last
 // good one found, which is not gone, and that no server was looked at since.
-func failedRound(hosts []inventory.Host, unreached map[string]string, good *server.Comparison, err error) server.Comparison {
-	c := server.Comparison{Unreached: unreached, Unknowns: map[string][]server.Unknown{}}
+func failedRound(hosts []inventory.Host, unreached map[string]string, good *facts.Comparison, err error) facts.Comparison {
+	c := facts.Comparison{Unreached: unreached, Unknowns: map[string][]facts.Unknown{}}
 	if good != nil {
 		c.Causes, c.Alarms = good.Causes, good.Alarms
 		maps.Copy(c.Unknowns, good.Unknowns)
@@ -118,7 +118,7 @@ func failedRound(hosts []inventory.Host, unreached map[string]string, good *serv
 	for _, h := range hosts {
 		if unreached[h.Name] == "" {
 			c.Servers = append(c.Servers, h.Name)
-			u := server.Unknown{Path: "/", Reason: "it was not compared: " + err.Error()}
+			u := facts.Unknown{Path: "/", Reason: "it was not compared: " + err.Error()}
 			c.Unknowns[h.Name] = append(slices.Clone(c.Unknowns[h.Name]), u)
 		}
 	}
@@ -126,7 +126,7 @@ func failedRound(hosts []inventory.Host, unreached map[string]string, good *serv
 }
 
 // tell writes what changed, and the files.
-func (w *watchFlags) tell(a *app, c server.Comparison, last *server.Comparison) error {
+func (w *watchFlags) tell(a *app, c facts.Comparison, last *facts.Comparison) error {
 	at := time.Now()
 	if w.metrics != "" {
 		err := durable.Write(w.metrics, 0o644, func(f io.Writer) error { return report.ServersMetrics(f, c, at) })
@@ -156,7 +156,7 @@ func (w *watchFlags) tell(a *app, c server.Comparison, last *server.Comparison) 
 }
 
 // exitOfComparison is the exit code that a comparison means.
-func exitOfComparison(c server.Comparison) error {
+func exitOfComparison(c facts.Comparison) error {
 	switch {
 	case !c.Complete():
 		return status(exitIncomplete)

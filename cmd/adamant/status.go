@@ -10,13 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 func newStatusCommand(a *app) *cobra.Command {
 	return a.on("status", "Show a workload with its instances, images and addresses", `  adamant status web
-  adamant status shop/deploy/web -o json`, func(_ context.Context, _ *daemon.Client, s fleet.Status) error {
+  adamant status shop/deploy/web -o json`, func(_ context.Context, _ *api.Client, s local.Status) error {
 		if a.json() {
 			return a.printJSON(workloadJSON{apiVersion, "Workload", s})
 		}
@@ -32,7 +32,7 @@ type workloadJSON struct {
 }
 
 // printStatus writes a workload for a reader.
-func printStatus(out io.Writer, s fleet.Status) error {
+func printStatus(out io.Writer, s local.Status) error {
 	fmt.Fprintf(out, "%s %s/%s  %s, generation %d, %d of %d ready\n", s.Kind, s.Namespace, s.Name, phaseOf(s), s.Generation, s.Ready, s.Replicas)
 	for _, line := range []struct{ name, text string }{{"reason", s.Reason}, {"waiting for", s.Waiting}, {"traffic", sharesOf(s)}} {
 		if line.text != "" {
@@ -61,7 +61,7 @@ func firstLineOf(s string) string {
 	return line
 }
 
-func driftOfInstance(i fleet.InstanceStatus) string {
+func driftOfInstance(i local.InstanceStatus) string {
 	switch {
 	case i.Drift == "":
 		return "-"
@@ -72,7 +72,7 @@ func driftOfInstance(i fleet.InstanceStatus) string {
 }
 
 // sharesOf says who gets the traffic, if that is more than one generation.
-func sharesOf(s fleet.Status) string {
+func sharesOf(s local.Status) string {
 	if len(s.Shares) < 2 {
 		return ""
 	}

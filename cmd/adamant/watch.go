@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 // watchEvery is how often a rollout that is watched is looked at.
@@ -19,14 +19,14 @@ const watchEvery = 200 * time.Millisecond
 // redrawn, elsewhere a line whenever something changed.
 type watcher struct {
 	*app
-	client *daemon.Client
+	client *api.Client
 	out    io.Writer
 	live   bool // redraw
 	lines  int  // that are drawn now
 	last   string
 }
 
-func (a *app) newWatcher(c *daemon.Client) *watcher {
+func (a *app) newWatcher(c *api.Client) *watcher {
 	w := &watcher{app: a, client: c, out: a.out, live: isTerminal(a.out)}
 	if a.json() {
 		w.out, w.live = a.err, false
@@ -35,14 +35,14 @@ func (a *app) newWatcher(c *daemon.Client) *watcher {
 }
 
 // watch shows a workload until its rollout has ended.
-func (w *watcher) watch(ctx context.Context, k fleet.Key) (fleet.Status, error) {
+func (w *watcher) watch(ctx context.Context, k local.Key) (local.Status, error) {
 	w.lines, w.last = 0, ""
 	for {
 		s, err := w.client.Status(ctx, k)
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
 			return s, fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
-		case errors.Is(err, daemon.ErrNotServing) && w.last != "":
+		case errors.Is(err, api.ErrNotServing) && w.last != "":
 			// It is being started again, perhaps: the rollout goes on then.
 		case err != nil:
 			return s, err
@@ -63,7 +63,7 @@ func (w *watcher) watch(ctx context.Context, k fleet.Key) (fleet.Status, error) 
 	}
 }
 
-func (w *watcher) show(s fleet.Status) {
+func (w *watcher) show(s local.Status) {
 	if !w.live {
 		if line := progressOf(s); line != w.last {
 			w.last = line
@@ -82,7 +82,7 @@ func (w *watcher) show(s fleet.Status) {
 }
 
 // progressOf is a rollout in one line.
-func progressOf(s fleet.Status) string {
+func progressOf(s local.Status) string {
 	line := fmt.Sprintf("%s/%s generation %d: %s, %d of %d updated, %d ready", s.Kind, s.Name, s.Generation, phaseOf(s), s.Updated, s.Replicas, s.Ready)
 	for _, extra := range []string{sharesOf(s), s.Waiting, s.Reason} {
 		if extra != "" {
@@ -93,9 +93,9 @@ func progressOf(s fleet.Status) string {
 }
 
 // draw is a rollout as a picture: a bar of instances for each generation.
-func draw(b *strings.Builder, s fleet.Status, colored bool) {
+func draw(b *strings.Builder, s local.Status, colored bool) {
 	fmt.Fprintf(b, "%s %s/%s  %s\n", s.Kind, s.Namespace, s.Name, phaseOf(s))
-	byGeneration := map[int][]fleet.InstanceStatus{}
+	byGeneration := map[int][]local.InstanceStatus{}
 	last := s.Generation
 	for _, i := range s.Instances {
 		byGeneration[i.Generation] = append(byGeneration[i.Generation], i)
@@ -125,7 +125,7 @@ func draw(b *strings.Builder, s fleet.Status, colored bool) {
 }
 
 // mark is one instance as one character.
-func mark(i fleet.InstanceStatus, colored bool) string {
+func mark(i local.InstanceStatus, colored bool) string {
 	symbol, color := "○", "33"
 	switch {
 	case i.Phase == "Ending":

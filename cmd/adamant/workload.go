@@ -7,12 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/daemon"
-	"github.com/adamant-sh/adamant/internal/fleet"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 // client asks the daemon that the global flags name.
-func (a *app) client() *daemon.Client { return daemon.Dial(a.socket()) }
+func (a *app) client() *api.Client { return api.Dial(a.socket()) }
 
 // kinds are the names of kinds that kubectl takes as well.
 var kinds = map[string]string{
@@ -48,21 +48,21 @@ func parseWorkload(arg string) (workloadArg, error) {
 	return w, nil
 }
 
-func (w workloadArg) matches(k fleet.Key) bool {
+func (w workloadArg) matches(k local.Key) bool {
 	return k.Name == w.name && (w.kind == "" || k.Kind == w.kind) && (w.namespace == "" || k.Namespace == w.namespace)
 }
 
 // find finds the one workload that a user means.
-func (a *app) find(ctx context.Context, c *daemon.Client, arg string) (fleet.Status, error) {
+func (a *app) find(ctx context.Context, c *api.Client, arg string) (local.Status, error) {
 	w, err := parseWorkload(arg)
 	if err != nil {
-		return fleet.Status{}, err
+		return local.Status{}, err
 	}
 	list, err := c.List(ctx)
 	if err != nil {
-		return fleet.Status{}, err
+		return local.Status{}, err
 	}
-	var found []fleet.Status
+	var found []local.Status
 	var names []string
 	for _, s := range list {
 		if w.matches(s.Key) {
@@ -72,11 +72,11 @@ func (a *app) find(ctx context.Context, c *daemon.Client, arg string) (fleet.Sta
 	}
 	switch len(found) {
 	case 0:
-		return fleet.Status{}, hint{fmt.Errorf("no workload is called %s", arg), "adamant get lists them"}
+		return local.Status{}, hint{fmt.Errorf("no workload is called %s", arg), "adamant get lists them"}
 	case 1:
 		return found[0], nil
 	}
-	return fleet.Status{}, fmt.Errorf("%s could be any of %s", arg, strings.Join(names, ", "))
+	return local.Status{}, fmt.Errorf("%s could be any of %s", arg, strings.Join(names, ", "))
 }
 
 // completeWorkloads completes the names of declared workloads.
@@ -98,7 +98,7 @@ func (a *app) completeWorkloads(cmd *cobra.Command, args []string, _ string) ([]
 }
 
 // on is a command that does something to one workload.
-func (a *app) on(use, short, example string, do func(ctx context.Context, c *daemon.Client, s fleet.Status) error) *cobra.Command {
+func (a *app) on(use, short, example string, do func(ctx context.Context, c *api.Client, s local.Status) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " WORKLOAD", Short: short, Example: example,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeWorkloads,

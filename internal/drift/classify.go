@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // classes holds every class, from the most to the least telling.

@@ -3,7 +3,7 @@ package drift
 import (
 	"testing"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 func TestClassify(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"path"
 	"slices"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // Side is one of the two trees that are compared.

@@ -3,7 +3,7 @@
 // never counts as equal.
 package drift
 
-import "github.com/adamant-sh/adamant/internal/tree"
+import "github.com/adamant-sh/adamant/internal/fs/tree"
 
 // Kind says what happened to a path.
 type Kind string

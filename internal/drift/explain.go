@@ -4,7 +4,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 const (

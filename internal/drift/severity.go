@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // Compare orders severities: less than 0 if s is more severe than other.

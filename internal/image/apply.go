@@ -6,7 +6,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"path"
 	"slices"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // A merger collects the entries that stacked directories show together, in

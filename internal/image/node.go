@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // A node is a name in a directory that is being put together. Hard links are

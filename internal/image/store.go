@@ -11,7 +11,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // A store holds the files of an image layout by their relative names.

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/adamant-sh/adamant/internal/durable"
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
 // WriteArchive writes images as one archive of an OCI image layout, which Open,

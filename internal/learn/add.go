@@ -1,6 +1,6 @@
 package learn
 
-import "github.com/adamant-sh/adamant/internal/profile"
+import "github.com/adamant-sh/adamant/internal/learn/profile"
 
 // add adds an earlier profile to one that was just learned and chooses the
 // volumes anew for all that both wrote.

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
-	"github.com/adamant-sh/adamant/internal/profile"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 
@@ -91,7 +91,7 @@ func learnOne(t *testing.T, c appCase) {
 	}
 }
 
-func appOptions(t *testing.T, e *engine.Engine, app appimage.App) Options {
+func appOptions(t *testing.T, e *pod.Engine, app appimage.App) Options {
 	o := Options{Engine: e, Load: Load{Quiet: time.Second}, Say: t.Logf}
 	if app.HTTP != "" {
 		o.Load.HTTP = []string{fmt.Sprintf(":%d%s", app.Port, app.HTTP)}

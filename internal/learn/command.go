@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/cri"
+	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
 const (

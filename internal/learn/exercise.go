@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/observe"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+	engine "github.com/adamant-sh/adamant/internal/pod"
 )
 
 const (

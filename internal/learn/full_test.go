@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // smallLab is a machine of its own whose data lies on a small disk.
@@ -37,7 +37,7 @@ func smallLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		err := engine.Destroy(context.Background(), small.options)
+		err := pod.Destroy(context.Background(), small.options)
 		err = errors.Join(err, unix.Unmount(disk, 0))
 		if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
 			t.Error(err)
@@ -117,7 +117,7 @@ func TestFullDisk(t *testing.T) {
 			if c.args[0] == "load" {
 				succeed(t, l.command(t.Context(), "images"))
 			}
-			e, err := engine.Open(t.Context(), l.options)
+			e, err := pod.Open(t.Context(), l.options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +131,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 // removeImage makes the next load begin anew.
-func removeImage(t *testing.T, e *engine.Engine) {
+func removeImage(t *testing.T, e *pod.Engine) {
 	t.Helper()
 	if err := e.Daemon().RemoveImage(t.Context(), hostileImage); err != nil {
 		t.Fatal(err)

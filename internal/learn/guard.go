@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/volume"
+	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
 const (

@@ -16,11 +16,11 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/image"
-	"github.com/adamant-sh/adamant/internal/profile"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
 // hostileImage is that of the program in testdata/hostile.
@@ -74,7 +74,7 @@ func hostileFiles(program []byte) []image.File {
 }
 
 // openHostile opens an engine that has the image.
-func openHostile(t *testing.T) *engine.Engine {
+func openHostile(t *testing.T) *pod.Engine {
 	t.Helper()
 	e := open(t)
 	archive, err := buildHostile()
@@ -94,7 +94,7 @@ func hostilePod(args, more string) string {
 		"  containers:\n  - name: main\n    image: %s\n    command: [/hostile, %s]\n%s", hostileImage, args, more)
 }
 
-func hostileOptions(t *testing.T, e *engine.Engine) Options {
+func hostileOptions(t *testing.T, e *pod.Engine) Options {
 	return Options{Engine: e, Load: Load{Quiet: 300 * time.Millisecond}, Ready: 20 * time.Second, Disk: 64 << 20, Say: t.Logf}
 }
 
@@ -285,7 +285,7 @@ func TestForks(t *testing.T) {
 	}
 	o := l.options
 	o.PIDs = 60
-	e, err := engine.Open(t.Context(), o)
+	e, err := pod.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // adamant is the program itself, on the lab's machine.
@@ -108,7 +108,7 @@ func TestKilled(t *testing.T) {
 
 // rest looks at what a command left that was killed after d: a whole pod, or
 // nothing.
-func rest(t *testing.T, e *engine.Engine, d time.Duration) {
+func rest(t *testing.T, e *pod.Engine, d time.Duration) {
 	t.Helper()
 	succeed(t, adamant(t, "ps"))
 	pods, err := e.Pods(t.Context())
@@ -116,7 +116,7 @@ func rest(t *testing.T, e *engine.Engine, d time.Duration) {
 		t.Fatal(err)
 	}
 	for _, p := range pods {
-		if p.Name != "hostile" || p.Phase != engine.Running {
+		if p.Name != "hostile" || p.Phase != pod.Running {
 			t.Errorf("killed after %s: pod %s is left, %s", d, p.Name, p.Phase)
 		}
 		if err := p.Remove(t.Context(), 0, nil); err != nil {
@@ -201,7 +201,7 @@ func TestContainerdKilled(t *testing.T) {
 
 // testTracerKilled kills the tracer while a workload is being learned: that is
 // never a result.
-func testTracerKilled(t *testing.T, e *engine.Engine) {
+func testTracerKilled(t *testing.T, e *pod.Engine) {
 	o := hostileOptions(t, e)
 	o.Load.Quiet = 5 * time.Second
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/adamant-sh/adamant/internal/observe"
-	"github.com/adamant-sh/adamant/internal/profile"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 )
 
 // maxWidenings is how often a profile is widened by the evidence of a failed

@@ -14,7 +14,7 @@ import (
 	"github.com/containerd/containerd/v2/core/snapshots"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"github.com/adamant-sh/adamant/internal/engine"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // cleanWithin is how long the runtime may go on with what a killed command
@@ -23,7 +23,7 @@ const cleanWithin = 20 * time.Second
 
 // checkNothing looks for pods, sandboxes, containers, snapshots, mounts,
 // cgroups, processes and trace directories: none of them may be left.
-func checkNothing(t *testing.T, e *engine.Engine) {
+func checkNothing(t *testing.T, e *pod.Engine) {
 	t.Helper()
 	l, err := theLab()
 	if err != nil {
@@ -32,7 +32,7 @@ func checkNothing(t *testing.T, e *engine.Engine) {
 	nothingIn(t, e, l)
 }
 
-func nothingIn(t *testing.T, e *engine.Engine, l *lab) {
+func nothingIn(t *testing.T, e *pod.Engine, l *lab) {
 	t.Helper()
 	for deadline := time.Now().Add(cleanWithin); ; {
 		left, err := leftBehind(e, l)
@@ -54,9 +54,9 @@ func nothingIn(t *testing.T, e *engine.Engine, l *lab) {
 }
 
 // leftBehind lists all that is there beside images.
-func leftBehind(e *engine.Engine, l *lab) ([]string, error) {
+func leftBehind(e *pod.Engine, l *lab) ([]string, error) {
 	var left []string
-	for _, look := range []func(*engine.Engine, *lab) ([]string, error){leftPods, leftInRuntime, leftFiles, leftMounts, leftProcesses} {
+	for _, look := range []func(*pod.Engine, *lab) ([]string, error){leftPods, leftInRuntime, leftFiles, leftMounts, leftProcesses} {
 		found, err := look(e, l)
 		if err != nil {
 			return nil, err
@@ -66,7 +66,7 @@ func leftBehind(e *engine.Engine, l *lab) ([]string, error) {
 	return left, nil
 }
 
-func leftPods(e *engine.Engine, _ *lab) (left []string, err error) {
+func leftPods(e *pod.Engine, _ *lab) (left []string, err error) {
 	pods, err := e.Pods(context.Background())
 	for _, p := range pods {
 		left = append(left, fmt.Sprintf("pod %s, %s", p.Name, p.Phase))
@@ -74,7 +74,7 @@ func leftPods(e *engine.Engine, _ *lab) (left []string, err error) {
 	return left, err
 }
 
-func leftInRuntime(e *engine.Engine, _ *lab) (left []string, err error) {
+func leftInRuntime(e *pod.Engine, _ *lab) (left []string, err error) {
 	ctx, cri := context.Background(), e.Daemon().CRI()
 	sandboxes, err := cri.ListPodSandbox(ctx, &runtimeapi.ListPodSandboxRequest{})
 	if err != nil {
@@ -101,7 +101,7 @@ func leftInRuntime(e *engine.Engine, _ *lab) (left []string, err error) {
 
 // leftFiles finds directories of pods and traces, and cgroups of pods in
 // either version's hierarchy.
-func leftFiles(_ *engine.Engine, l *lab) (left []string, err error) {
+func leftFiles(_ *pod.Engine, l *lab) (left []string, err error) {
 	id := sha256.Sum256([]byte(l.options.Root))
 	groups := "adamant_" + hex.EncodeToString(id[:8]) + "*"
 	for _, pattern := range []string{
@@ -117,7 +117,7 @@ func leftFiles(_ *engine.Engine, l *lab) (left []string, err error) {
 	return left, nil
 }
 
-func leftMounts(_ *engine.Engine, l *lab) (left []string, err error) {
+func leftMounts(_ *pod.Engine, l *lab) (left []string, err error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
 		if strings.Contains(line, l.options.Root) || strings.Contains(line, l.options.State) {
@@ -128,7 +128,7 @@ func leftMounts(_ *engine.Engine, l *lab) (left []string, err error) {
 }
 
 // leftProcesses finds shims and tracers of the lab.
-func leftProcesses(_ *engine.Engine, l *lab) (left []string, err error) {
+func leftProcesses(_ *pod.Engine, l *lab) (left []string, err error) {
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range lines {
 		raw, err := os.ReadFile(path)

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/overlay"
-	"github.com/adamant-sh/adamant/internal/profile"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
+	engine "github.com/adamant-sh/adamant/internal/pod"
 )
 
 // leftovers reads what a container left in the upper directory of its root.

@@ -10,16 +10,16 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
 // lab is one private containerd for all tests of the package, with the real
 // program as its traced runtime and copy-up tool.
 type lab struct {
 	dir     string
-	options engine.Options
+	options pod.Options
 }
 
 var theLab = sync.OnceValues(newLab)
@@ -35,7 +35,7 @@ func newLab() (*lab, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("build adamant: %w\n%s", err, out), os.RemoveAll(dir))
 	}
-	return &lab{dir, engine.Options{Root: filepath.Join(dir, "root"), State: filepath.Join(dir, "state"), Executable: program}}, nil
+	return &lab{dir, pod.Options{Root: filepath.Join(dir, "root"), State: filepath.Join(dir, "state"), Executable: program}}, nil
 }
 
 func TestMain(m *testing.M) {
@@ -66,7 +66,7 @@ func closeLab() error {
 }
 
 // open returns an engine that is closed with the test.
-func open(t *testing.T) *engine.Engine {
+func open(t *testing.T) *pod.Engine {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("this test runs containers: it needs root")
@@ -76,7 +76,7 @@ func open(t *testing.T) *engine.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.Open(t.Context(), l.options)
+	e, err := pod.Open(t.Context(), l.options)
 	if err != nil {
 		t.Fatal(err)
 	}

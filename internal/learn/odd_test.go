@@ -10,16 +10,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/observe"
-	"github.com/adamant-sh/adamant/internal/profile"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 
 // loadApp imports an application's image.
-func loadApp(t *testing.T, e *engine.Engine, name string) {
+func loadApp(t *testing.T, e *pod.Engine, name string) {
 	t.Helper()
 	archive, err := appimage.Build(t.Context(), name)
 	if err != nil {
@@ -213,7 +213,7 @@ func TestUntraced(t *testing.T) {
 	opts := l.options
 	opts.Root = filepath.Join(t.TempDir(), "root")
 	opts.RuntimeEndpoint = own.Daemon().CRI().Endpoint()
-	e, err := engine.Open(t.Context(), opts)
+	e, err := pod.Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}

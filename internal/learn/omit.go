@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/observe"
-	"github.com/adamant-sh/adamant/internal/profile"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 )
 
 // LeaveOneOut runs a workload sealed by a proven profile, once for each volume

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/adamant-sh/adamant/internal/observe"
-	"github.com/adamant-sh/adamant/internal/profile"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 )
 
 // A Proof is the verdict on a sealed workload, with its evidence.

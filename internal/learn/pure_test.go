@@ -10,10 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/observe"
-	"github.com/adamant-sh/adamant/internal/profile"
-	"github.com/adamant-sh/adamant/internal/tree"
 )
 
 func treeOf(t *testing.T, entries ...tree.Entry) tree.Tree {

@@ -8,9 +8,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/profile"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // A scene is what one container's writes are judged against, and the digest of
@@ -23,7 +23,7 @@ type scene struct {
 type scenes map[string]scene // by container
 
 // scenes reads the images of all containers of a pod.
-func (o Options) scenes(ctx context.Context, spec engine.PodSpec) (scenes, error) {
+func (o Options) scenes(ctx context.Context, spec pod.PodSpec) (scenes, error) {
 	out := scenes{}
 	for _, c := range containersOf(&spec.Spec) {
 		s, err := o.scene(ctx, &spec.Spec, c)

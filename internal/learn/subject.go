@@ -12,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/adamant-sh/adamant/internal/engine"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	engine "github.com/adamant-sh/adamant/internal/pod"
 )
 
 // A Subject is one workload of a manifest, with all that its pods refer to.

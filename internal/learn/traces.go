@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/adamant-sh/adamant/internal/engine"
-	"github.com/adamant-sh/adamant/internal/observe"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 const (
@@ -68,7 +68,7 @@ func (d *workDir) Close() error {
 
 // Sweep removes what the learning of killed processes left on disk. Learning
 // does so too.
-func Sweep(ctx context.Context, e *engine.Engine) error {
+func Sweep(ctx context.Context, e *pod.Engine) error {
 	base := filepath.Join(e.Root(), learnRoot)
 	if old, err := filepath.Glob(filepath.Join(base, "trial-*")); err != nil || len(old) == 0 {
 		return err
@@ -82,7 +82,7 @@ func Sweep(ctx context.Context, e *engine.Engine) error {
 }
 
 // sweep holds the lock of base, under which work directories are made.
-func sweep(ctx context.Context, e *engine.Engine, base string) error {
+func sweep(ctx context.Context, e *pod.Engine, base string) error {
 	old, err := filepath.Glob(filepath.Join(base, "trial-*"))
 	if err != nil {
 		return err

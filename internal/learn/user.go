@@ -6,9 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/image"
-	"github.com/adamant-sh/adamant/internal/profile"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 )
 
 // maxAccounts is how much of an image's passwd and group files is read, in

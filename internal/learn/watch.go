@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/engine"
+	engine "github.com/adamant-sh/adamant/internal/pod"
 )
 
 // A watch tends a trial's pod as a kubelet would while it is under load: its

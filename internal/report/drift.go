@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/drift"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // DriftOptions says how a drift report is written as text.

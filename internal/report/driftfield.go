@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/drift"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // fieldChanges says in words what each field was and is.

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/adamant-sh/adamant/internal/drift"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // APIVersion is that of every document.

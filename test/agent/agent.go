@@ -6,12 +6,12 @@ import (
 	"io"
 	"testing"
 
-	"github.com/adamant-sh/adamant/internal/server"
-	"github.com/adamant-sh/adamant/internal/tree"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // On greets an agent that reads dir. It ends with the test.
-func On(t *testing.T, dir string) *server.Peer {
+func On(t *testing.T, dir string) *facts.Peer {
 	t.Helper()
 	root, err := tree.OpenRoot(dir)
 	if err != nil {
@@ -22,7 +22,7 @@ func On(t *testing.T, dir string) *server.Peer {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		answer.CloseWithError(server.Serve(t.Context(), root, server.ServeOptions{}, asked, answer))
+		answer.CloseWithError(facts.Serve(t.Context(), root, facts.ServeOptions{}, asked, answer))
 	}()
 	t.Cleanup(func() {
 		ask.Close()
@@ -30,7 +30,7 @@ func On(t *testing.T, dir string) *server.Peer {
 		<-done
 		root.Close()
 	})
-	p, err := server.Greet("agent", answered, ask)
+	p, err := facts.Greet("agent", answered, ask)
 	if err != nil {
 		t.Fatal(err)
 	}

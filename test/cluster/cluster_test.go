@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/engine/containerd"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 

@@ -14,11 +14,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/adamant-sh/adamant/internal/fleet"
-	"github.com/adamant-sh/adamant/internal/gate"
-	"github.com/adamant-sh/adamant/internal/kube"
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/internal/workload/cluster"
+	"github.com/adamant-sh/adamant/internal/workload/gate"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 	"github.com/adamant-sh/adamant/test/conformance"
 )
 
@@ -33,8 +33,8 @@ var worlds atomic.Int32
 type kubeWorld struct {
 	t       *testing.T
 	name    string
-	cluster *kube.Cluster
-	opts    kube.Options
+	cluster *cluster.Cluster
+	opts    cluster.Options
 
 	kill context.CancelFunc
 	done chan outcome
@@ -42,7 +42,7 @@ type kubeWorld struct {
 
 // An outcome is how driving ended.
 type outcome struct {
-	results []kube.Result
+	results []cluster.Result
 	err     error
 }
 
@@ -51,14 +51,14 @@ type outcome struct {
 func newKubeWorld(t *testing.T) *kubeWorld {
 	t.Helper()
 	t.Parallel()
-	c, err := kube.Open(shared.cluster.Kubeconfig(), "test")
+	c, err := cluster.Open(shared.cluster.Kubeconfig(), "test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &kubeWorld{t: t, name: fmt.Sprintf("world-%d", worlds.Add(1)), cluster: c}
-	w.opts = kube.Options{
+	w.opts = cluster.Options{
 		Spec: func(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
-			spec, questions := specOf(d), gate.Questions{Command: d.Annotations[fleet.AnnotationCommand], HTTP: d.Annotations[fleet.AnnotationHTTP]}
+			spec, questions := specOf(d), gate.Questions{Command: d.Annotations[local.AnnotationCommand], HTTP: d.Annotations[local.AnnotationHTTP]}
 			spec.Gated = questions.Any()
 			return spec, questions, nil
 		},
@@ -165,7 +165,7 @@ func (w *kubeWorld) applyText(text string) error {
 func (w *kubeWorld) Resume(context.Context) error {
 	w.drive(func(ctx context.Context) outcome {
 		r, err := w.cluster.Resume(ctx, "default", w.name, w.opts)
-		return outcome{[]kube.Result{r}, err}
+		return outcome{[]cluster.Result{r}, err}
 	})
 	return nil
 }
@@ -193,15 +193,15 @@ func (w *kubeWorld) Wait(ctx context.Context) (rollout.State, error) {
 	return w.cluster.State(ctx, "default", w.name)
 }
 
-func (w *kubeWorld) wait(ctx context.Context) (kube.Result, error) {
+func (w *kubeWorld) wait(ctx context.Context) (cluster.Result, error) {
 	select {
 	case <-ctx.Done():
-		return kube.Result{}, ctx.Err()
+		return cluster.Result{}, ctx.Err()
 	case o := <-w.done:
 		w.kill()
 		w.kill = nil
 		if o.err != nil || len(o.results) != 1 {
-			return kube.Result{}, fmt.Errorf("%d results: %w", len(o.results), o.err)
+			return cluster.Result{}, fmt.Errorf("%d results: %w", len(o.results), o.err)
 		}
 		return o.results[0], nil
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/adamant-sh/adamant/internal/rollout"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 // limit bounds a scenario.

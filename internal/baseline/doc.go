@@ -1,3 +1,0 @@
-// Package baseline opens what servers are measured against beside each other: the
-// file of a snapshot, or an image.
-package baseline

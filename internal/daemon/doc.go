@@ -1,9 +1,0 @@
-// Package daemon is how the command line talks to the process that keeps the
-// fleet: JSON over HTTP on a unix socket, which only root can open. Who asks is
-// what the kernel says of the other end of the socket.
-package daemon
-
-import "path/filepath"
-
-// Socket is where the daemon of a state directory listens.
-func Socket(state string) string { return filepath.Join(state, "adamant.sock") }

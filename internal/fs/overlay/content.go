@@ -1,0 +1,129 @@
+package overlay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// A file is what gives the content of a regular file on each side. A nil node
+// is none, or content that the layers do not have.
+type file struct {
+	want, got *node
+}
+
+// errContent says that a metacopy file has no content below it.
+var errContent = errors.New("no layer has its content")
+
+// Content opens a regular file of one side. It is refused if the file has been
+// replaced since the changes were read.
+func (c *Changes) Content(side drift.Side, path string) (io.ReadCloser, error) {
+	n := c.files[path].got
+	if side == drift.Want {
+		n = c.files[path].want
+	}
+	f, _, err := c.layers.openFile(n)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Equal reports whether a regular file has the same content on both sides. The
+// error is tree.ErrChanged if no difference was found, but the file changed
+// meanwhile.
+func (c *Changes) Equal(ctx context.Context, path string) (bool, error) {
+	f := c.files[path]
+	if f.want != nil && f.got != nil && f.want.isSameFile(f.got) {
+		return true, nil // a metacopy: the content is the image's own
+	}
+	want, _, err := c.layers.openFile(f.want)
+	if err != nil {
+		return false, err
+	}
+	defer want.Close()
+	got, before, err := c.layers.openFile(f.got)
+	if err != nil {
+		return false, err
+	}
+	defer got.Close()
+	isEqual, err := equal(ctx, want, got)
+	if err != nil || !isEqual {
+		return false, err
+	}
+	var after unix.Stat_t
+	if err := unix.Fstat(int(got.Fd()), &after); err != nil {
+		return false, fmt.Errorf("look at it: %w", err)
+	}
+	if !isUnchanged(&before, &after) {
+		return false, tree.ErrChanged
+	}
+	return true, nil
+}
+
+// openFile opens the content of a regular file if it is still the same inode.
+// FIFOs and devices are never opened: that could block, or have an effect.
+func (l *layers) openFile(n *node) (*os.File, unix.Stat_t, error) {
+	var st unix.Stat_t
+	if n == nil {
+		return nil, st, errContent
+	}
+	fd, err := l.open(n.place, unix.O_PATH)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return nil, st, tree.ErrChanged
+	}
+	if err != nil {
+		return nil, st, fmt.Errorf("open: %w", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, st, fmt.Errorf("look at it: %w", err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Dev != n.stat.Dev || st.Ino != n.stat.Ino || st.Size != n.stat.Size {
+		return nil, st, tree.ErrChanged
+	}
+	name := "/proc/self/fd/" + strconv.Itoa(fd)
+	file, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOATIME, 0)
+	if errors.Is(err, unix.EPERM) { // neither the owner nor CAP_FOWNER
+		file, err = unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return nil, st, fmt.Errorf("open: %w", err)
+	}
+	return os.NewFile(uintptr(file), lastName(n.path)), st, nil
+}
+
+// chunk is how many bytes of each side are compared at once.
+const chunk = 64 << 10
+
+// equal reads two files up to their first difference.
+func equal(ctx context.Context, a, b io.Reader) (bool, error) {
+	buf := make([]byte, 2*chunk)
+	for {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		n, errA := io.ReadFull(a, buf[:chunk])
+		m, errB := io.ReadFull(b, buf[chunk:])
+		for _, err := range []error{errA, errB} {
+			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+				return false, fmt.Errorf("read: %w", err)
+			}
+		}
+		if !bytes.Equal(buf[:n], buf[chunk:chunk+m]) {
+			return false, nil
+		}
+		if n < chunk {
+			return true, nil
+		}
+	}
+}

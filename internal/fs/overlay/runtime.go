@@ -1,0 +1,49 @@
+package overlay
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// isMadeByRuntime reports whether a new entry is one that a container runtime
+// makes in the root file system before the container's first instruction.
+// Whatever else is in a directory that is left out is listed itself.
+func (w *walk) isMadeByRuntime(e tree.Entry) bool {
+	return w.opts.Mounts != nil && (w.isMountTarget(e) || isMtab(e))
+}
+
+// isMountTarget knows what was made to be mounted on: an empty file or a
+// directory at a mount point, or a directory above one, each with a mode that
+// runc or crun gives, without attributes, and owned by root or by whoever owns
+// the container's root.
+func (w *walk) isMountTarget(e tree.Entry) bool {
+	isOwned := e.UID == 0 && e.GID == 0 || e.UID == w.owner.Uid && e.GID == w.owner.Gid
+	if !isOwned || len(e.Xattrs) > 0 {
+		return false
+	}
+	switch e.Kind {
+	case tree.Regular:
+		return e.Size == 0 && slices.Contains([]uint32{0o755, 0o700, 0o644, 0o600}, e.Mode) &&
+			slices.Contains(w.opts.Mounts, e.Path)
+	case tree.Directory:
+		return (e.Mode == 0o755 || e.Mode == 0o700) &&
+			slices.ContainsFunc(w.opts.Mounts, func(point string) bool {
+				return point == e.Path || strings.HasPrefix(point, e.Path+"/")
+			})
+	}
+	return false
+}
+
+// isMtab knows the link that podman and CRI-O make.
+func isMtab(e tree.Entry) bool {
+	return e.Path == "/etc/mtab" && e.Kind == tree.Symlink && e.Target == "/proc/mounts" && e.UID == 0 && e.GID == 0
+}
+
+// isOwnRoot reports whether the upper directory itself is as snapshotters make
+// it, whatever the image's root was: its difference from the image says nothing
+// of the container.
+func (w *walk) isOwnRoot() bool {
+	return w.opts.Mounts != nil && w.owner.Mode&0o7777 == 0o755
+}

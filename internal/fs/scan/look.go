@@ -1,0 +1,182 @@
+package scan
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"hash"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// A worker looks at entries, one after the other, and has two descriptors open
+// beside that of the directory.
+type worker struct {
+	*scanner
+	st      unix.Statx_t
+	buf     []byte
+	hash    hash.Hash
+	scratch record
+	text    []byte
+	number  []byte
+
+	counts   [256]int
+	named    []File
+	unknowns []tree.Unknown
+	anew     int
+	read     int64 // bytes
+}
+
+func newWorker(s *scanner) *worker {
+	return &worker{scanner: s, buf: make([]byte, bufferSize), hash: sha256.New()}
+}
+
+func (w *worker) fail(path string, err error) {
+	w.unknowns = append(w.unknowns, tree.Unknown{Path: path, Err: err})
+}
+
+// A known is a record of the cache.
+type known struct {
+	record
+	at  int  // in the block that it is from
+	dir *Dir // if it is one
+}
+
+// A cursor goes through the records of the cache as the names come.
+type cursor struct {
+	rest block
+	at   int
+	subs []*Dir
+}
+
+// next takes the first record that is left.
+func (c *cursor) next() known {
+	k := known{at: c.at}
+	k.record, c.rest = c.rest.next()
+	c.at += len(k.record)
+	if k.kind() == tree.Directory {
+		k.dir, c.subs = c.subs[0], c.subs[1:]
+	}
+	return k
+}
+
+// seek skips to a name, which has its NUL byte, and takes its record if there is
+// one.
+func (c *cursor) seek(name []byte) known {
+	for len(c.rest) > 0 {
+		first, _ := c.rest.next()
+		order := bytes.Compare(first.terminated(), name)
+		if order > 0 {
+			break
+		}
+		if k := c.next(); order == 0 {
+			return k
+		}
+	}
+	return known{}
+}
+
+// A place is where an entry is looked at.
+type place struct {
+	fd   int
+	dir  *reading
+	part *part
+}
+
+// look looks at the names of a part.
+func (w *worker) look(ctx context.Context, here place) {
+	p := here.part
+	p.found.old = p.old
+	old := cursor{rest: p.old, subs: p.oldSubs}
+	if p.names == nil {
+		n := 0
+		for ; len(old.rest) > 0 && ctx.Err() == nil; n++ {
+			k := old.next()
+			w.entry(ctx, here, k.terminated(), k)
+		}
+		w.count(n)
+		return
+	}
+	w.count(len(p.names))
+	for _, name := range p.names {
+		if ctx.Err() != nil {
+			return
+		}
+		w.entry(ctx, here, name, old.seek(name))
+	}
+}
+
+// entry takes over a record if the name is as it was, and looks at it anew if
+// not.
+func (w *worker) entry(ctx context.Context, here place, name []byte, old known) {
+	if w.isSame(here, name, old) {
+		here.part.found.keep(old.at, old.record)
+		w.took(here, old.record, old.dir)
+		return
+	}
+	r, err := w.describe(ctx, here, name)
+	if err != nil {
+		w.fail(here.dir.below(name), err)
+	}
+	here.part.found.add(r)
+	if r.kind() != 0 {
+		w.anew++
+		w.took(here, r, old.dir)
+	}
+}
+
+// isSame reports whether a name is as the cache has it, and treated the same.
+func (w *worker) isSame(here place, name []byte, old known) bool {
+	if old.record == nil || old.kind() == 0 || old.has(dirty) {
+		return false
+	}
+	if err := statAt(here.fd, name, &w.st); err != nil || w.st.Mnt_id != w.mount {
+		return false
+	}
+	if found := keyOf(&w.st); string(found[:]) != string(old.record[:keySize]) {
+		return false
+	}
+	if w.sameRules {
+		return true
+	}
+	t := w.treatment(here.dir, string(old.name()))
+	return !t.Skip && t.Class == old.class() && (!t.Content || old.kind() != tree.Regular || old.has(hasContent))
+}
+
+// treatment says how a name is treated. Where all is expected to be as it was,
+// the directory has not been asked about yet.
+func (w *worker) treatment(d *reading, name string) Treatment {
+	if d.treat == nil {
+		return w.opts.Policy.In(d.path)(name)
+	}
+	return d.treat(name)
+}
+
+// took counts an entry, and leaves it to do if it is a directory.
+func (w *worker) took(here place, r record, old *Dir) {
+	w.counts[r.class()]++
+	switch {
+	case r.kind() == tree.Directory:
+		if old == nil {
+			old = w.nothing
+		}
+		sub := &reading{parent: here.dir, path: here.dir.below(r.terminated()), key: key(r[:keySize]), old: old}
+		sub.pending.Store(1)
+		here.dir.pending.Add(1)
+		here.part.subs = append(here.part.subs, sub)
+		w.todo.push(task{sub, listNames})
+	case r.class() != Compared && r.has(hasContent):
+		w.named = append(w.named, File{here.dir.below(r.terminated()), r.fileSize(), r.digest().String()})
+	}
+}
+
+// below is the path of a name, which has its NUL byte, in a directory.
+func (d *reading) below(name []byte) string {
+	dir := d.path
+	if dir != "/" {
+		dir += "/"
+	}
+	return dir + string(name[:len(name)-1])
+}

@@ -1,0 +1,88 @@
+package profile
+
+import (
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+// Compare returns the calls of a container's read-only runs that failed and
+// should not have: none in a proof. Both must have had the same load.
+//
+// Calls are told apart by what they do, the program, and the path, in which
+// process numbers and temporary names count for nothing. A call that fails
+// counts
+//
+//   - if it succeeded when the root was writable, and never failed there with
+//     the same error;
+//   - with EROFS, also if it was never seen before: a program that is stopped
+//     early takes other ways than one that is not. Not, however, if it could
+//     not have succeeded anyway. The kernel says EROFS before it looks at
+//     permissions, or whether what is to be removed is there at all: then the
+//     modes and entries of the image decide.
+//
+// A call that failed when writable and never succeeded is no failure, whatever
+// its error is now. Nor is one that is made again and then succeeds, except with
+// an error that only the volumes can have caused (EROFS, EXDEV, ENOSPC…).
+//
+// Mild are EEXIST of mkdir, since the directory is there; a rename between two
+// volumes in whose place the program copied the file, as mv does; and what a
+// program is known to do without. They fail no proof, but Widen heeds them.
+func Compare(writable, readonly []observe.Trace, s Scene) []Failure {
+	s = s.canonical()
+	before, now := newHistory(writable), newHistory(readonly)
+	var out []Failure
+	for _, t := range readonly {
+		for _, a := range t.Accesses {
+			if a.Errno == "" || transient[a.Errno] || isKernels(a.Path) || s.onReadOnlyMount(a.Path) {
+				continue
+			}
+			reason := judge(a, before, now, s)
+			if reason == "" {
+				continue
+			}
+			f := Failure{Access: a, Reason: reason}
+			f.Mild = isDispensable(a.Path) || a.Op == observe.Mkdir && a.Errno == "EEXIST" || copiedInstead(a, before, now)
+			out = append(out, f)
+		}
+	}
+	slices.SortFunc(out, func(a, b Failure) int { return tree.ComparePaths(a.Path, b.Path) })
+	return mergeEvidence(nil, out)
+}
+
+// judge returns why a failed access counts, or nothing.
+func judge(a observe.Access, before, now history, s Scene) string {
+	was := before.of(a)
+	switch {
+	case was.errors[a.Errno]:
+		return ""
+	case was.succeeded && (volumeErrors[a.Errno] || !now.of(a).succeeded):
+		return "succeeded when the root file system was writable"
+	case was.succeeded || len(was.errors) > 0:
+		return ""
+	case a.Errno == "EROFS" && couldSucceed(a, s):
+		return "was never seen when the root file system was writable, and the image's permissions allow it"
+	case volumeErrors[a.Errno] && a.Errno != "EROFS":
+		return "can only come from the volumes"
+	}
+	return ""
+}
+
+// copiedInstead reports whether a program, when it could not rename or link,
+// made one end of the pair itself, which it had not done before.
+func copiedInstead(a observe.Access, before, now history) bool {
+	if a.Errno != "EXDEV" {
+		return false
+	}
+	return slices.ContainsFunc([]string{a.Path, a.Peer}, func(end string) bool {
+		made := observe.Access{Op: observe.Create, Path: end, Exe: a.Exe}
+		return now.of(made).succeeded && !before.of(made).succeeded
+	})
+}
+
+// transient errors say nothing: the call is made again.
+var transient = map[string]bool{"EINTR": true, "EAGAIN": true, "ERESTARTSYS": true, "ERESTARTNOINTR": true}
+
+// volumeErrors come from the boundaries and limits of volumes.
+var volumeErrors = map[string]bool{"EROFS": true, "EXDEV": true, "EBUSY": true, "ENOSPC": true, "EDQUOT": true}

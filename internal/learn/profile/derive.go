@@ -1,0 +1,105 @@
+package profile
+
+import (
+	"path"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+// An Input is all that is known of one container after one or more writable
+// runs of it.
+type Input struct {
+	Name   string // of the container
+	Image  string // reference as in the manifest
+	Digest string // of the image's manifest
+	Method string // "ptrace" or "upperdir"
+
+	Traces []observe.Trace // of all runs; those of other containers are passed over
+	Left   []Leftover      // what the runs left behind on the root file system
+	Scene  Scene
+}
+
+// A Leftover is one entry of the overlay's upper directory after a run. It
+// tells of writes that were not traced, though not by whom.
+type Leftover struct {
+	tree.Entry      // as it is now; only its Path if Deleted
+	Deleted    bool // a whiteout
+	Touched    bool // a directory that was copied up or got a new mtime, and nothing in it survived: files came and went
+}
+
+// Derive returns the profile of a container: what it wrote on its root file
+// system and the smallest set of volumes that allows it. The result does not
+// depend on the order of traces, accesses or leftovers.
+func Derive(in Input) Container {
+	in.Scene = in.Scene.canonical()
+	l := newLedger(in.Scene)
+	c := Container{Name: in.Name, Image: in.Image, Digest: in.Digest, Method: in.Method}
+	for _, t := range in.Traces {
+		if in.Name != "" && t.Container != "" && t.Container != in.Name {
+			continue
+		}
+		c.Weak = union(c.Weak, t.Weak)
+		if !t.Complete {
+			c.Weak = union(c.Weak, []string{"a traced run was cut short"})
+		}
+		for _, a := range t.Accesses {
+			l.trace(a)
+		}
+	}
+	// After all traces: what they explain is not told twice.
+	inOrder := func(a, b Leftover) int { return tree.ComparePaths(a.Path, b.Path) }
+	for _, left := range slices.SortedFunc(slices.Values(in.Left), inOrder) {
+		l.leftover(left)
+	}
+	c.Writes, c.Refused, c.Spared = l.balance()
+	return Plan(c, in.Scene)
+}
+
+// leftover adds what an entry of the upper directory tells beyond the traces.
+func (l *ledger) leftover(left Leftover) {
+	if l.scene.onMount(left.Path) || l.scene.holdsMount(left.Path) || isKernels(left.Path) {
+		return // the runtime made it, to mount something there
+	}
+	was, had := l.scene.Tree.Lookup(left.Path)
+	isDir := left.Kind == tree.Directory && !left.Deleted
+	made := isDir && (!had || was.Kind != tree.Directory)
+	switch {
+	case left.Deleted:
+		l.witness(left, observe.Unlink)
+	case made:
+		l.witness(left, observe.Mkdir)
+		l.made(left.Entry)
+	case isDir && left.Touched && !l.wroteIn(left.Path):
+		left.Path = path.Join(left.Path, "*")
+		l.witness(left, observe.Create)
+	case isDir:
+		var ops []observe.Op
+		if was.UID != left.UID || was.GID != left.GID {
+			ops = append(ops, observe.Chown)
+		}
+		if was.Mode != left.Mode {
+			ops = append(ops, observe.Chmod)
+		}
+		if len(ops) > 0 {
+			l.witness(left, ops...)
+		}
+	case had && was.Kind == left.Kind:
+		l.witness(left, observe.Write)
+	default:
+		l.witness(left, opThatMakes(left.Kind))
+	}
+}
+
+func opThatMakes(k tree.Kind) observe.Op {
+	switch k {
+	case tree.Symlink:
+		return observe.Symlink
+	case tree.Socket:
+		return observe.Bind
+	case tree.Regular:
+		return observe.Create
+	}
+	return observe.Mknod
+}

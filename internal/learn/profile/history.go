@@ -1,0 +1,87 @@
+package profile
+
+import (
+	"path"
+
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+// A history tells how calls went in some runs.
+type history struct {
+	calls  map[call]past // by path
+	dirs   map[call]past // by directory: all calls in it
+	folded map[call]past // by directory: the traces' own "dir/*", which stands for names that are not told
+}
+
+// A call is what makes two accesses the same in two runs.
+type call struct {
+	family observe.Op
+	path   string
+	exe    string
+}
+
+// A past is how one call went.
+type past struct {
+	succeeded bool
+	errors    map[string]bool
+}
+
+func newHistory(traces []observe.Trace) history {
+	h := history{calls: map[call]past{}, dirs: map[call]past{}, folded: map[call]past{}}
+	for _, t := range traces {
+		for _, a := range t.Accesses {
+			own, dir := keys(a)
+			note(h.calls, own, a.Errno)
+			note(h.dirs, dir, a.Errno)
+			if isFolded(a) {
+				note(h.folded, dir, a.Errno)
+			}
+		}
+	}
+	return h
+}
+
+func note(m map[call]past, key call, errno string) {
+	p := m[key]
+	if errno == "" {
+		p.succeeded = true
+	} else {
+		if p.errors == nil {
+			p.errors = map[string]bool{}
+		}
+		p.errors[errno] = true
+	}
+	m[key] = p
+}
+
+// of returns how an access went. Where one of the two was folded, and the other
+// need not have been, its directory answers for it.
+func (h history) of(a observe.Access) past {
+	own, dir := keys(a)
+	if p, ok := h.calls[own]; ok {
+		return p
+	}
+	if isFolded(a) {
+		return h.dirs[dir]
+	}
+	return h.folded[dir]
+}
+
+// keys returns what an access is found by: its own path, and its directory.
+func keys(a observe.Access) (own, dir call) {
+	own = call{family(a.Op), generalisePath(a.Path, "/"), a.Exe}
+	dir = own
+	dir.path = path.Dir(own.path)
+	return own, dir
+}
+
+func isFolded(a observe.Access) bool { return path.Base(a.Path) == "*" }
+
+// family joins the operations between which only the state of the file system
+// decides: open makes a file, or empties or writes the one that is there.
+func family(op observe.Op) observe.Op {
+	if op == observe.Write || op == observe.Truncate {
+		return observe.Create
+	}
+	return op
+}

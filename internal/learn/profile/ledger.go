@@ -1,0 +1,181 @@
+package profile
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+// folded is how many files at most "dir/*" is taken to hold at one time, when
+// their bytes are added up.
+const folded = 32
+
+// A ledger folds accesses into writes.
+type ledger struct {
+	scene   Scene
+	writes  map[string]*entry
+	refused map[string]*entry
+	spared  map[string]*entry
+}
+
+// An entry is a write in the making.
+type entry struct {
+	Write
+	bytes map[string]int64 // the largest size seen of each file that the path stands for
+}
+
+func newLedger(s Scene) *ledger {
+	return &ledger{scene: s, writes: map[string]*entry{}, refused: map[string]*entry{}, spared: map[string]*entry{}}
+}
+
+// trace adds an access. What happened on a mount is not the root's concern.
+func (l *ledger) trace(a observe.Access) {
+	a.Path = path.Clean("/" + a.Path)
+	if !l.scene.onRoot(a) {
+		return
+	}
+	switch {
+	case a.Errno == "EEXIST", a.Errno == "EINTR", a.Errno == "EAGAIN":
+		// What was wanted is there, or the call is made again.
+	case a.Errno != "":
+		l.at(l.refused, a.Path).add(a)
+	case isDispensable(a.Path):
+		l.at(l.spared, a.Path).add(a)
+	default:
+		e := l.at(l.writes, a.Path)
+		e.add(a)
+		if a.Peer != "" {
+			e.Peers = union(e.Peers, []string{l.label(path.Clean("/" + a.Peer))})
+		}
+	}
+}
+
+// witness adds a write that no trace tells of. Where one does, or "dir/*" stands
+// for it, only its size is news; or that attributes were changed.
+func (l *ledger) witness(left Leftover, ops ...observe.Op) {
+	many := l.label(path.Join(path.Dir(left.Path), "*"))
+	if e, ok := l.writes[many]; ok && !l.scene.has(left.Path) {
+		e.size(left.Path, left.Size)
+		return
+	}
+	to := l.writes
+	if isDispensable(left.Path) {
+		to = l.spared
+	}
+	e := l.at(to, left.Path)
+	e.size(left.Path, left.Size)
+	known := slices.Collect(maps.Keys(e.Ops))
+	if len(known) == 0 || isAttribute(ops[0]) && !slices.ContainsFunc(known, isAttribute) {
+		for _, op := range ops {
+			e.add(observe.Access{Op: op, Path: left.Path, Count: 1})
+		}
+	}
+}
+
+// made keeps who owns a directory that the container made, where a volume may
+// come to stand in its place.
+func (l *ledger) made(dir tree.Entry) {
+	if e, ok := l.writes[l.label(dir.Path)]; ok && e.Path == dir.Path && l.scene.isDir(path.Dir(dir.Path)) {
+		e.Made = &Owner{Mode: dir.Mode, UID: dir.UID, GID: dir.GID}
+	}
+}
+
+// wroteIn reports whether a write directly in a directory is known.
+func (l *ledger) wroteIn(dir string) bool {
+	for p := range l.writes {
+		if p != dir && path.Dir(p) == dir {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *ledger) at(m map[string]*entry, name string) *entry {
+	label := l.label(name)
+	e, ok := m[label]
+	if !ok {
+		e = &entry{Write: Write{Path: label, Ops: map[observe.Op]int{}}, bytes: map[string]int64{}}
+		m[label] = e
+	}
+	return e
+}
+
+// label is the path that a write is filed under: what the image does not have
+// is generalised, so that two runs have the same writes.
+func (l *ledger) label(name string) string {
+	if cache, ok := cacheOf(name); ok {
+		return cache
+	}
+	if l.scene.has(name) {
+		return name
+	}
+	return generalisePath(name, l.scene.anchor(name))
+}
+
+func (e *entry) add(a observe.Access) {
+	e.Ops[a.Op] += max(a.Count, 1)
+	if a.Exe != "" {
+		e.By = union(e.By, []string{a.Exe})
+	}
+	if a.Errno != "" {
+		e.Errors = union(e.Errors, []string{a.Errno})
+	}
+	e.UIDs = union(e.UIDs, []uint32{a.UID})
+	if path.Base(a.Path) == "*" {
+		a.Bytes *= int64(min(max(a.Count, 1), folded))
+	}
+	e.size(a.Path, a.Bytes)
+}
+
+func (e *entry) size(name string, bytes int64) {
+	e.bytes[name] = max(e.bytes[name], bytes)
+}
+
+// balance returns what was written, what was refused and never succeeded, and
+// what can be spared, each sorted by path.
+func (l *ledger) balance() (writes, refused, spared []Write) {
+	for name, e := range l.refused {
+		if w, ok := l.writes[name]; ok {
+			maps.DeleteFunc(e.Ops, func(op observe.Op, _ int) bool { return w.Ops[op] > 0 })
+		}
+		if len(e.Ops) == 0 {
+			delete(l.refused, name)
+		}
+	}
+	return settle(l.writes), settle(l.refused), settle(l.spared)
+}
+
+func settle(m map[string]*entry) []Write {
+	var out []Write
+	for _, name := range slices.SortedFunc(maps.Keys(m), tree.ComparePaths) {
+		e := m[name]
+		for _, n := range e.bytes {
+			e.Bytes += n
+		}
+		if len(e.UIDs) == 1 && e.UIDs[0] == 0 {
+			e.UIDs = nil
+		}
+		out = append(out, e.Write)
+	}
+	return out
+}
+
+// cacheOf returns what all files of one directory of byte code are filed under:
+// there may be hundreds, and none of them needs anything.
+func cacheOf(name string) (string, bool) {
+	const dir = "/__pycache__/"
+	if i := strings.Index(name+"/", dir); i >= 0 {
+		return name[:i] + dir + "*", true
+	}
+	return "", false
+}
+
+// isDispensable reports whether a path is a cache that its program works
+// without: Python's byte code, which belongs into the image or nowhere.
+func isDispensable(name string) bool {
+	return strings.Contains(name+"/", "/__pycache__/") || strings.HasSuffix(name, ".pyc")
+}

@@ -1,0 +1,192 @@
+package profile
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+// Merge adds up two profiles of one workload: its writes are those of both, and
+// so are its volumes, the larger where two lie in one another. It needs no image
+// and takes the volumes as they are; Plan chooses them anew, which is better
+// where the image is at hand. Profiles of different images cannot be added.
+func Merge(a, b Profile) (Profile, error) {
+	out := a
+	out.Runs += b.Runs
+	out.Containers = slices.Clone(a.Containers)
+	for _, c := range b.Containers {
+		i := slices.IndexFunc(out.Containers, func(have Container) bool { return have.Name == c.Name })
+		if i < 0 {
+			out.Containers = append(out.Containers, c)
+			continue
+		}
+		have := out.Containers[i]
+		if have.Digest != "" && c.Digest != "" && have.Digest != c.Digest {
+			return Profile{}, fmt.Errorf("merge profiles of %s: container %s is of image %s in one and of %s in the other: learn it anew",
+				a.Name, c.Name, have.Digest, c.Digest)
+		}
+		out.Containers[i] = mergeContainers(have, c)
+	}
+	return out.sorted(), nil
+}
+
+func mergeContainers(a, b Container) Container {
+	out := a
+	out.Digest = cmp.Or(a.Digest, b.Digest)
+	if a.Method != b.Method {
+		out.Method = max(a.Method, b.Method) // the weaker: "upperdir" sorts after "ptrace"
+	}
+	out.Weak = union(a.Weak, b.Weak)
+	out.Writes = mergeWrites(a.Writes, b.Writes)
+	out.Refused = without(mergeWrites(a.Refused, b.Refused), out.Writes)
+	out.Spared = mergeWrites(a.Spared, b.Spared)
+	out.Unsolved = mergeWrites(a.Unsolved, b.Unsolved)
+	out.Evidence = mergeEvidence(a.Evidence, b.Evidence)
+	out.Exact = a.Exact || b.Exact
+	out.Volumes = mergeVolumes(a.Volumes, b.Volumes)
+	return out
+}
+
+// without leaves out what was written all the same in another run.
+func without(refused, writes []Write) []Write {
+	written := map[string]Write{}
+	for _, w := range writes {
+		written[w.Path] = w
+	}
+	return slices.DeleteFunc(refused, func(r Write) bool {
+		for op := range r.Ops {
+			if written[r.Path].Ops[op] == 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// mergeVolumes returns the volumes of both that lie in no other.
+func mergeVolumes(a, b []Volume) []Volume {
+	all := slices.Concat(a, b)
+	slices.SortStableFunc(all, func(a, b Volume) int { return tree.ComparePaths(a.MountPath, b.MountPath) })
+	var out []Volume
+	for _, v := range all {
+		if last := len(out) - 1; last >= 0 && within(v.MountPath, out[last].MountPath) {
+			out[last] = joinVolumes(out[last], v)
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// joinVolumes returns the outer volume with all that the inner one asks for.
+func joinVolumes(outer, inner Volume) Volume {
+	if outer.MountPath == inner.MountPath {
+		outer.SubPath = cmp.Or(outer.SubPath, inner.SubPath)
+		if outer.Mode == 0 {
+			outer.Mode, outer.UID, outer.GID = inner.Mode, inner.UID, inner.GID
+		}
+		outer.CopyUp = outer.CopyUp || inner.CopyUp
+		outer.Need = hardest(outer.Need, inner.Need)
+	}
+	if inner.Medium == "" {
+		outer.Medium = ""
+	}
+	outer.SizeLimit = larger(outer.SizeLimit, inner.SizeLimit)
+	for _, w := range inner.Why {
+		if len(outer.Why) < maxWhy && !slices.Contains(outer.Why, w) {
+			outer.Why = append(slices.Clip(outer.Why), w)
+		}
+	}
+	return outer
+}
+
+func hardest(a, b Need) Need {
+	for _, need := range []Need{Hard, Soft, Silent} {
+		if a == need || b == need {
+			return need
+		}
+	}
+	return ""
+}
+
+// larger returns the larger of two quantities. None is no limit.
+func larger(a, b string) string {
+	x, errA := resource.ParseQuantity(a)
+	y, errB := resource.ParseQuantity(b)
+	switch {
+	case errA != nil || errB != nil:
+		return ""
+	case x.Cmp(y) < 0:
+		return b
+	}
+	return a
+}
+
+// mergeWrites returns all writes of both lists, by path. Calls are added up;
+// of bytes, the larger number counts.
+func mergeWrites(a, b []Write) []Write {
+	byPath := map[string]Write{}
+	for _, w := range slices.Concat(a, b) {
+		have, ok := byPath[w.Path]
+		if !ok {
+			have = Write{Path: w.Path, Ops: map[observe.Op]int{}}
+			have.UIDs = w.UIDs
+		} else if (len(have.UIDs) == 0) != (len(w.UIDs) == 0) {
+			have.UIDs = union(have.UIDs, []uint32{0}) // no list means root alone
+		}
+		for op, n := range w.Ops {
+			have.Ops[op] += n
+		}
+		have.By = union(have.By, w.By)
+		have.UIDs = union(have.UIDs, w.UIDs)
+		have.Errors = union(have.Errors, w.Errors)
+		have.Peers = union(have.Peers, w.Peers)
+		have.Bytes = max(have.Bytes, w.Bytes)
+		have.Reason = cmp.Or(have.Reason, w.Reason)
+		have.Made = strictest(have.Made, w.Made)
+		byPath[w.Path] = have
+	}
+	var out []Write
+	for _, name := range slices.SortedFunc(maps.Keys(byPath), tree.ComparePaths) {
+		out = append(out, byPath[name])
+	}
+	return out
+}
+
+// strictest returns the owner with fewer permissions, so that the order of runs
+// makes no difference.
+func strictest(a, b *Owner) *Owner {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	if cmp.Or(cmp.Compare(a.Mode, b.Mode), cmp.Compare(b.UID, a.UID), cmp.Compare(b.GID, a.GID)) <= 0 {
+		return a
+	}
+	return b
+}
+
+// mergeEvidence appends what is new. The same shortage twice is twice a
+// shortage.
+func mergeEvidence(a, b []Failure) []Failure {
+	out := slices.Clone(a)
+	for _, f := range b {
+		if f.Errno == "ENOSPC" || f.Errno == "EDQUOT" || !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func sameVolumes(a, b []Volume) bool {
+	return slices.EqualFunc(a, b, func(x, y Volume) bool {
+		x.Why, y.Why, x.Need, y.Need = nil, nil, "", ""
+		return reflect.DeepEqual(x, y)
+	})
+}

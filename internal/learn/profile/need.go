@@ -1,0 +1,76 @@
+package profile
+
+import (
+	"path"
+
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+// attributes are the operations that change an entry and not the directory
+// that it is in.
+var attributes = map[observe.Op]bool{observe.Chmod: true, observe.Chown: true, observe.Utime: true, observe.Xattr: true}
+
+func isAttribute(op observe.Op) bool { return attributes[op] }
+
+// ownership are the attributes that only an entry's owner may change.
+// Times are not among them: whoever may write may set them to now.
+func ownership(op observe.Op) bool { return op == observe.Chmod || op == observe.Chown }
+
+// A need is what one write asks of the file system: that names in dir can
+// change or, if inPlace, that the one existing file at path can.
+type need struct {
+	write   *Write
+	path    string
+	dir     string // the directory that has to be on a volume
+	inPlace bool
+}
+
+// needsOf returns what a write asks for. Which operations need the directory
+// and which only the file is what decides between their mounts:
+//
+//   - a new, removed, renamed or linked name changes its directory;
+//   - a change of content or attributes changes a file of the image where it
+//     is, but a file that the program made needs the directory it was made in;
+//   - a change of a directory's own attributes needs that very directory.
+func needsOf(w *Write, s Scene) []need {
+	var names, self, inPlace bool
+	onDir, onFile := s.isDir(w.Path), s.has(w.Path) && !s.isDir(w.Path)
+	for op := range w.Ops {
+		changesEntry := isAttribute(op) || op == observe.Write || op == observe.Truncate
+		switch {
+		case op == observe.Tmpfile, isAttribute(op) && onDir:
+			self = true
+		case changesEntry && onFile:
+			inPlace = true
+		default:
+			names = true
+		}
+	}
+	var needs []need
+	if names {
+		needs = append(needs, need{write: w, path: w.Path, dir: path.Dir(w.Path)})
+	} else if inPlace {
+		needs = append(needs, need{write: w, path: w.Path, dir: path.Dir(w.Path), inPlace: true})
+	}
+	if self {
+		needs = append(needs, need{write: w, path: w.Path, dir: w.Path})
+	}
+	return needs
+}
+
+// A pair is the two ends of a rename or hard link: rename(2) and link(2) fail
+// with EXDEV unless both are on one volume.
+type pair struct {
+	write *Write
+	peer  string
+}
+
+func pairsOf(writes []Write) []pair {
+	var out []pair
+	for i := range writes {
+		for _, peer := range writes[i].Peers {
+			out = append(out, pair{&writes[i], peer})
+		}
+	}
+	return out
+}

@@ -1,0 +1,67 @@
+package profile
+
+import (
+	"path"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+const (
+	mayWrite  = 0o2
+	maySearch = 0o1
+)
+
+// couldSucceed reports whether a call that ended with EROFS could have
+// succeeded on a writable root, as far as the image tells: whether the owner and
+// mode of what it changes let the user in, and whether what it changes is there.
+// Where it cannot tell it says yes: a failure too many is looked at, one too few
+// is a program that breaks later. Root is let in everywhere: that a container
+// may lack CAP_DAC_OVERRIDE is not known here.
+func couldSucceed(a observe.Access, s Scene) bool {
+	switch a.Op {
+	case observe.Unlink, observe.Rmdir, observe.Chmod, observe.Chown, observe.Utime, observe.Xattr, observe.Truncate:
+		if path.Base(a.Path) != "*" && !s.has(a.Path) {
+			return false // ENOENT
+		}
+	}
+	if a.UID == 0 {
+		return true
+	}
+	dir := path.Dir(a.Path)
+	for at := dir; ; at = path.Dir(at) {
+		if e, ok := s.Tree.Lookup(at); ok && !s.User.may(a.UID, e, maySearch) {
+			return false
+		}
+		if at == "/" {
+			break
+		}
+	}
+	e, onEntry := s.Tree.Lookup(a.Path)
+	switch {
+	case onEntry && ownership(a.Op):
+		return e.UID == a.UID
+	case onEntry && (isAttribute(a.Op) || family(a.Op) == observe.Create || a.Op == observe.Tmpfile):
+		return e.UID == a.UID || s.User.may(a.UID, e, mayWrite)
+	}
+	e, ok := s.Tree.Lookup(dir)
+	return !ok || s.User.may(a.UID, e, mayWrite|maySearch)
+}
+
+// may reports whether the modes of an entry grant a user a permission. The
+// groups are the container user's; of another user they are not known, and the
+// entry's group then counts as one of them.
+func (u User) may(uid uint32, e tree.Entry, want uint32) bool {
+	switch {
+	case uid == 0:
+		return true
+	case uid == e.UID:
+		return e.Mode>>6&want == want
+	case uid != u.UID:
+		return e.Mode>>3&want == want || e.Mode&want == want
+	case e.GID == u.GID || slices.Contains(u.Groups, e.GID):
+		return e.Mode>>3&want == want
+	}
+	return e.Mode&want == want
+}

@@ -1,0 +1,252 @@
+package profile
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+// Limits of the plan's finer choices: past them one broader volume is easier
+// to understand, and hides nothing since its content is copied up.
+const (
+	maxMade     = 3 // directories the program made, mounted one by one in place of the directory around them
+	maxFiles    = 3 // single files mounted in one directory
+	minSiblings = 4 // volumes side by side that become one
+)
+
+// The kinds of mount.
+type kind int
+
+const (
+	imageDir kind = iota // a directory that the image has
+	madeDir              // a directory that the program made; the runtime makes the mount point
+	file                 // a single file
+)
+
+// A mount is a volume in the making.
+type mount struct {
+	path string
+	kind kind
+}
+
+// holds reports whether the mount satisfies a need.
+func (m mount) holds(n need) bool {
+	if m.kind == imageDir {
+		return within(n.dir, m.path)
+	}
+	return within(n.path, m.path)
+}
+
+// A planner chooses mounts for needs.
+type planner struct {
+	scene    Scene
+	blocked  map[string]bool // paths that must be no mount points, as a proof has shown
+	mounts   []mount         // sorted, none inside another
+	unsolved []Write
+}
+
+// Plan chooses a container's volumes anew from its writes and evidence, and
+// returns it with Volumes and Unsolved replaced; what leaving volumes out
+// taught about each (Need) stays with those that stay.
+func Plan(c Container, s Scene) Container {
+	s = s.canonical()
+	writes := withEvidence(c.Writes, c.Evidence, s)
+	p := planner{scene: s, blocked: blockedBy(c.Evidence)}
+
+	var needs []need
+	for i := range writes {
+		needs = append(needs, needsOf(&writes[i], s)...)
+	}
+	byAnchor := map[string][]need{}
+	for _, n := range needs {
+		anchor := p.place(n.dir)
+		byAnchor[anchor] = append(byAnchor[anchor], n)
+	}
+	for _, anchor := range slices.Sorted(maps.Keys(byAnchor)) {
+		p.choose(anchor, byAnchor[anchor])
+	}
+	p.dropNested()
+	p.joinSiblings()
+	p.joinPairs(pairsOf(writes))
+
+	needOf := map[string]Need{}
+	for _, v := range c.Volumes {
+		needOf[v.MountPath] = v.Need
+	}
+	c.Volumes, c.Unsolved = nil, p.unsolved
+	for _, m := range p.mounts {
+		v := p.furnish(m, writes, needs, c)
+		v.Need = needOf[v.MountPath]
+		c.Volumes = append(c.Volumes, v)
+	}
+	return c
+}
+
+// place returns the nearest directory of the image that can be a mount point:
+// Kubernetes allows no colon in its path.
+func (p *planner) place(dir string) string {
+	dir = p.scene.anchor(dir)
+	for strings.Contains(dir, ":") {
+		dir = path.Dir(dir)
+	}
+	return dir
+}
+
+// choose picks mounts for the needs whose nearest directory in the image is
+// the anchor: the finest that do.
+func (p *planner) choose(anchor string, needs []need) {
+	finest, rest := p.finer(anchor, needs)
+	switch {
+	case len(rest) == 0:
+		p.mounts = append(p.mounts, finest...)
+	case anchor != "/" && !isKernels(anchor):
+		p.mounts = append(p.mounts, mount{anchor, imageDir})
+	default:
+		p.mounts = append(p.mounts, finest...)
+		for _, n := range rest {
+			p.giveUp(n.write, "names in "+anchor+" itself cannot change while the root file system is read-only")
+		}
+	}
+}
+
+// finer returns mounts that are smaller than the anchor and the needs that
+// they leave open.
+func (p *planner) finer(anchor string, needs []need) (mounts []mount, rest []need) {
+	groups := map[string][]need{}
+	for _, n := range needs {
+		at := anchor
+		if n.path != anchor {
+			at = childOf(n.path, anchor)
+		}
+		groups[at] = append(groups[at], n)
+	}
+	files, made := 0, 0
+	for _, at := range slices.Sorted(maps.Keys(groups)) {
+		switch group := groups[at]; {
+		case p.canMountFile(anchor, at, group):
+			mounts = append(mounts, mount{at, file})
+			files++
+		case p.canMountMade(anchor, at, group):
+			mounts = append(mounts, mount{at, madeDir})
+			made++
+		default:
+			rest = append(rest, group...)
+		}
+	}
+	if anchor != "/" && (files > maxFiles || made > maxMade) {
+		return nil, needs
+	}
+	return mounts, rest
+}
+
+// canMountMade reports whether the program made a directory that can be a
+// mount point in its stead: it has the same name in each run, is not removed or
+// renamed (EBUSY), and the directory around it has more in it than this.
+func (p *planner) canMountMade(anchor, dir string, needs []need) bool {
+	if dir == anchor || p.scene.has(dir) || p.blocked[dir] || isVarying(dir) || isScratch(anchor) {
+		return false
+	}
+	if entries, _ := p.scene.content(anchor); entries == 0 && anchor != "/" {
+		return false // the anchor is empty: to mount it hides nothing and asks less of the program
+	}
+	made := false
+	for _, n := range needs {
+		if n.path != dir {
+			made = true // something lies in it, so it is a directory
+			continue
+		}
+		for op := range n.write.Ops {
+			if op != observe.Mkdir && !isAttribute(op) {
+				return false
+			}
+			made = made || op == observe.Mkdir
+		}
+	}
+	return made
+}
+
+// canMountFile reports whether a single file can be a mount point: a file of
+// the image that is changed in place among programs and configuration; or, in
+// the root directory, which can be no volume, one that is made and stays.
+func (p *planner) canMountFile(anchor, name string, needs []need) bool {
+	if name == anchor || p.blocked[name] || !isFixed(anchor) || isVarying(name) {
+		return false
+	}
+	for _, n := range needs {
+		if n.path != name {
+			return false
+		}
+		if !n.inPlace && (anchor != "/" || !onlyMakes(n.write)) {
+			return false
+		}
+	}
+	return true
+}
+
+// onlyMakes reports whether a write makes a file and changes its content or
+// attributes, but neither removes nor renames it.
+func onlyMakes(w *Write) bool {
+	for op := range w.Ops {
+		switch op {
+		case observe.Create, observe.Write, observe.Truncate:
+		default:
+			if !isAttribute(op) {
+				return false
+			}
+		}
+	}
+	return len(w.Ops) > 0
+}
+
+// isVarying reports whether a path has another name in another run, or one
+// that cannot be a mount point.
+func isVarying(name string) bool {
+	base := path.Base(name)
+	return generalise(base) != base || strings.ContainsAny(base, "*:")
+}
+
+func (p *planner) giveUp(w *Write, reason string) {
+	u := *w
+	u.Reason = reason
+	same := func(x Write) bool { return x.Path == u.Path }
+	if !slices.ContainsFunc(p.unsolved, same) {
+		p.unsolved = append(p.unsolved, u)
+	}
+}
+
+// dropNested sorts the mounts and removes those inside another: what is copied
+// up into the outer one has all that the inner one would.
+func (p *planner) dropNested() {
+	slices.SortFunc(p.mounts, func(a, b mount) int { return tree.ComparePaths(a.path, b.path) })
+	var outer []mount
+	for _, m := range p.mounts {
+		if len(outer) == 0 || !within(m.path, outer[len(outer)-1].path) {
+			outer = append(outer, m)
+		}
+	}
+	p.mounts = outer
+}
+
+// joinSiblings replaces many mounts side by side by the directory around them,
+// if that is one program's own.
+func (p *planner) joinSiblings() {
+	for changed := true; changed; {
+		changed = false
+		count := map[string]int{}
+		for _, m := range p.mounts {
+			count[path.Dir(m.path)]++
+		}
+		for _, dir := range slices.Sorted(maps.Keys(count)) {
+			if count[dir] >= minSiblings && !isShared(dir) && !isFixed(dir) {
+				p.mounts = append(p.mounts, mount{dir, imageDir})
+				p.dropNested()
+				changed = true
+				break
+			}
+		}
+	}
+}

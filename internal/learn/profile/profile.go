@@ -1,0 +1,86 @@
+// Package profile turns what a container was seen to write into the smallest
+// set of volumes with which its root file system can be read-only. It is pure.
+package profile
+
+import "github.com/adamant-sh/adamant/internal/learn/observe"
+
+// Need says what happens to a workload without a volume.
+type Need string
+
+// The needs that leaving one volume out tells apart.
+const (
+	Hard   Need = "hard"   // it dies or its load fails
+	Soft   Need = "soft"   // it works, and complains or works less well
+	Silent Need = "silent" // healthy, but something it wrote is lost
+)
+
+// A Profile is what a workload writes and the volumes that follow, one section
+// a container, each for one image digest. It is written as YAML.
+type Profile struct {
+	APIVersion string      `json:"apiVersion"` // "adamant.sh/v1"
+	Kind       string      `json:"kind"`       // "Profile"
+	Name       string      `json:"name"`       // of the workload or image
+	Runs       int         `json:"runs"`       // writable runs that were added up
+	Containers []Container `json:"containers"`
+}
+
+// A Container is the profile of one container of the workload.
+type Container struct {
+	Name    string   `json:"name"`
+	Image   string   `json:"image"`             // reference as in the manifest
+	Digest  string   `json:"digest,omitempty"`  // "sha256:…" of the image's manifest
+	Method  string   `json:"method"`            // "ptrace", or "upperdir" which is weaker
+	Weak    []string `json:"weak,omitempty"`    // why something may be missing
+	Writes  []Write  `json:"writes"`            // sorted by path
+	Volumes []Volume `json:"volumes"`           // sorted by mount path
+	Refused []Write  `json:"refused,omitempty"` // what failed on a writable root too: no reason for a volume
+
+	Spared   []Write   `json:"spared,omitempty"`   // caches that a program does without: no reason for a volume
+	Unsolved []Write   `json:"unsolved,omitempty"` // what no volume can allow, with the reason
+	Evidence []Failure `json:"evidence,omitempty"` // calls that failed in earlier proofs; the volumes heed them
+	Exact    bool      `json:"exact,omitempty"`    // every volume carries its directory's own mode, even where a laxer one usually does
+}
+
+// A Write is one path that was written. In a path below the image's own
+// directories "*" stands for what varies from run to run: process numbers and
+// temporary names.
+type Write struct {
+	Path   string             `json:"path"`
+	Ops    map[observe.Op]int `json:"ops"` // calls by operation
+	By     []string           `json:"by"`  // programs
+	Bytes  int64              `json:"bytes,omitempty"`
+	Errors []string           `json:"errors,omitempty"` // errno names, for Refused
+
+	Peers  []string `json:"peers,omitempty"`  // the other ends of its renames and hard links: they need the same volume
+	UIDs   []uint32 `json:"uids,omitempty"`   // who wrote, where not only root did
+	Made   *Owner   `json:"made,omitempty"`   // of a directory that the image does not have: as it was after the run
+	Reason string   `json:"reason,omitempty"` // for Unsolved
+}
+
+// An Owner is what says who may use a directory.
+type Owner struct {
+	Mode uint32 `json:"mode"`
+	UID  uint32 `json:"uid"`
+	GID  uint32 `json:"gid"`
+}
+
+// A Volume is one emptyDir that the container needs.
+type Volume struct {
+	MountPath string   `json:"mountPath"`           // canonical: /run, not /var/run
+	SubPath   string   `json:"subPath,omitempty"`   // set where the program changes the mode or owner of its directory itself
+	CopyUp    bool     `json:"copyUp,omitempty"`    // the volume must be prepared before the start: content of the image, or Mode, UID and GID
+	Medium    string   `json:"medium,omitempty"`    // "" or "Memory"
+	SizeLimit string   `json:"sizeLimit,omitempty"` // Kubernetes quantity, with head room
+	Mode      uint32   `json:"mode,omitempty"`      // of the directory in the image, 0 if as a kubelet makes it (0777)
+	UID       uint32   `json:"uid,omitempty"`
+	GID       uint32   `json:"gid,omitempty"`
+	File      bool     `json:"file,omitempty"` // a single file is mounted, not a directory; SubPath is its name in the volume
+	Need      Need     `json:"need,omitempty"` // set by leaving it out
+	Why       []string `json:"why,omitempty"`  // the writes it is for, the first few
+}
+
+// The apiVersion and kind of a Profile.
+const (
+	APIVersion = "adamant.sh/v1"
+	Kind       = "Profile"
+)

@@ -1,0 +1,157 @@
+package profile
+
+import (
+	"iter"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+// image is what deriving asks of an image's tree; tree.Tree has it.
+type image interface {
+	Lookup(path string) (tree.Entry, bool)
+	Under(path string) iter.Seq[tree.Entry]
+	Resolve(path string) (canonical string, exists bool, err error)
+}
+
+// A Scene is what a container's writes are judged against.
+type Scene struct {
+	Tree   image   // of the container's image; required
+	Mounts []Mount // the pod's volumes in the container and what the runtime mounts; not the image's VOLUMEs
+	User   User    // whom the container's first process runs as
+}
+
+// A Mount is a place in a container that is not its root file system: a volume
+// of the pod, or what the runtime mounts (/proc, /etc/hosts).
+type Mount struct {
+	Path     string
+	ReadOnly bool
+}
+
+// A User is whom a process runs as.
+type User struct {
+	UID    uint32
+	GID    uint32
+	Groups []uint32
+}
+
+// canonical returns a scene whose mount paths lead through no symbolic link.
+func (s Scene) canonical() Scene {
+	mounts := slices.Clone(s.Mounts)
+	for i := range mounts {
+		mounts[i].Path = s.resolve(mounts[i].Path)
+	}
+	s.Mounts = mounts
+	return s
+}
+
+// resolve returns where a path leads. One that leads nowhere, through a loop
+// of links, stays as it is: the kernel could not have written there.
+func (s Scene) resolve(name string) string {
+	if canonical, _, err := s.Tree.Resolve(name); err == nil {
+		return canonical
+	}
+	return path.Clean(name)
+}
+
+// onMount reports whether a path lies on a mount, or is one.
+func (s Scene) onMount(name string) bool {
+	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return within(name, m.Path) })
+}
+
+// onRoot reports whether an access counts as one of the root file system. That
+// includes the VOLUMEs of the image, which are mounts that nobody asked for:
+// some runtimes make them writable by themselves and some do not.
+func (s Scene) onRoot(a observe.Access) bool {
+	return !s.onMount(a.Path) && !isKernels(a.Path) && !isKernels(a.Mount)
+}
+
+// onReadOnlyMount reports whether a path lies on a mount that was meant not to
+// be written.
+func (s Scene) onReadOnlyMount(name string) bool {
+	var on Mount
+	for _, m := range s.Mounts {
+		if within(name, m.Path) && len(m.Path) > len(on.Path) {
+			on = m
+		}
+	}
+	return on.ReadOnly
+}
+
+// holdsMount reports whether a mount lies below a directory.
+func (s Scene) holdsMount(dir string) bool {
+	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return m.Path != dir && within(m.Path, dir) })
+}
+
+// isDir reports whether the image has a directory at a path.
+func (s Scene) isDir(name string) bool {
+	e, ok := s.Tree.Lookup(name)
+	return name == "/" || ok && e.Kind == tree.Directory
+}
+
+// has reports whether the image has anything at a path.
+func (s Scene) has(name string) bool {
+	_, ok := s.Tree.Lookup(name)
+	return ok || name == "/"
+}
+
+// anchor returns the nearest directory of the image: the path itself or one
+// above it.
+func (s Scene) anchor(dir string) string {
+	for !s.isDir(dir) {
+		dir = path.Dir(dir)
+	}
+	return dir
+}
+
+// content counts the image's entries below a path and the bytes in them.
+// What the container's mounts hide does not count.
+func (s Scene) content(name string) (entries int, bytes int64) {
+	for e := range s.Tree.Under(name) {
+		if e.Path == name && e.Kind == tree.Directory || s.onMount(e.Path) || s.onlyHoldsMounts(e) {
+			continue
+		}
+		entries++
+		bytes += e.Size
+	}
+	return entries, bytes
+}
+
+// onlyHoldsMounts reports whether an entry is an empty directory, or one made
+// only to lead to a mount.
+func (s Scene) onlyHoldsMounts(e tree.Entry) bool {
+	if e.Kind != tree.Directory || !s.holdsMount(e.Path) {
+		return false
+	}
+	for below := range s.Tree.Under(e.Path) {
+		if below.Path != e.Path && !s.onMount(below.Path) {
+			return false
+		}
+	}
+	return true
+}
+
+// within reports whether a path is a directory or lies below it. Both are
+// clean and absolute.
+func within(name, dir string) bool {
+	return name == dir || dir == "/" || strings.HasPrefix(name, dir) && name[len(dir)] == '/'
+}
+
+// childOf returns the path's ancestor-or-self directly in dir, which it lies
+// below.
+func childOf(name, dir string) string {
+	rest := strings.TrimPrefix(strings.TrimPrefix(name, dir), "/")
+	first, _, _ := strings.Cut(rest, "/")
+	return path.Join(dir, first)
+}
+
+// commonDir returns the deepest directory that holds both paths or is them.
+func commonDir(a, b string) string {
+	for !within(b, a) {
+		a = path.Dir(a)
+	}
+	return a
+}

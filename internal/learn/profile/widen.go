@@ -1,0 +1,97 @@
+package profile
+
+import (
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+// A Failure is a call that failed in a read-only run and should not have.
+type Failure struct {
+	observe.Access
+	Reason string `json:"reason"`         // why it counts
+	Mild   bool   `json:"mild,omitempty"` // the program may well live with it: no failed proof on its own
+}
+
+// needsDisk are the errors by which a file system in memory says that it
+// cannot do what another could.
+var needsDisk = map[string]bool{"ENODEV": true, "EOPNOTSUPP": true, "EINVAL": true, "ENOSPC": true, "EDQUOT": true}
+
+// withEvidence adds to the writes what a proof showed to be needed.
+func withEvidence(writes []Write, evidence []Failure, s Scene) []Write {
+	l := newLedger(s)
+	for _, f := range evidence {
+		if f.Errno == "EROFS" || f.Errno == "EXDEV" || f.Errno == "EBUSY" {
+			a := f.Access
+			a.Errno, a.Mount = "", ""
+			l.trace(a)
+		}
+	}
+	more, _, _ := l.balance()
+	return mergeWrites(writes, more)
+}
+
+// blockedBy returns the paths that a program would not accept as mount points:
+// they were to be made (EEXIST), removed or renamed (EBUSY).
+func blockedBy(evidence []Failure) map[string]bool {
+	blocked := map[string]bool{}
+	for _, f := range evidence {
+		if f.Errno == "EEXIST" && f.Op == observe.Mkdir || f.Errno == "EBUSY" {
+			blocked[f.Path] = true
+		}
+	}
+	return blocked
+}
+
+// shortages counts the proofs in which a volume was too small.
+func shortages(m mount, evidence []Failure) int {
+	n := 0
+	for _, f := range evidence {
+		if within(f.Path, m.path) && (f.Errno == "ENOSPC" || f.Errno == "EDQUOT") {
+			n++
+		}
+	}
+	return n
+}
+
+// Widen plans a container's volumes anew after a proof that failed, by what
+// failed in it, and reports whether anything is different from before; if not,
+// another proof would fail as this one did.
+//
+// Where the failed calls ask for nothing new, or there are none (a program may
+// look at a directory and not like it), it tries what else can be the cause:
+// first a directory's mode or owner, which Exact keeps; then a directory that is
+// there before the program makes it, and so is not filled by it.
+func Widen(c Container, s Scene, failures []Failure) (Container, bool) {
+	before := c.Volumes
+	failures = slices.DeleteFunc(slices.Clone(failures), func(f Failure) bool { return isDispensable(f.Path) })
+	c.Evidence = mergeEvidence(c.Evidence, failures)
+	for _, f := range failures {
+		c.Exact = c.Exact || f.Errno == "EACCES" || f.Errno == "EPERM"
+	}
+	c = Plan(c, s)
+	if sameVolumes(before, c.Volumes) && !c.Exact {
+		c.Exact = true
+		c = Plan(c, s)
+	}
+	if sameVolumes(before, c.Volumes) {
+		c.Evidence = mergeEvidence(c.Evidence, unexplained(c.Volumes, s))
+		c = Plan(c, s)
+	}
+	return c, !sameVolumes(before, c.Volumes)
+}
+
+// unexplained blames the mounts in place of directories that the program makes.
+func unexplained(volumes []Volume, s Scene) []Failure {
+	var out []Failure
+	for _, v := range volumes {
+		if !v.File && !s.isDir(v.MountPath) {
+			out = append(out, Failure{
+				Access: observe.Access{Op: observe.Mkdir, Path: v.MountPath, Errno: "EEXIST"},
+				Reason: "the program makes it, and nothing else explains why the proof failed",
+				Mild:   true,
+			})
+		}
+	}
+	return out
+}

@@ -1,0 +1,127 @@
+package profile
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/internal/learn/observe"
+)
+
+func failures(t *testing.T, text string) []Failure {
+	t.Helper()
+	var out []Failure
+	for _, a := range traceOf(t, text).Accesses {
+		out = append(out, Failure{Access: a, Reason: "test"})
+	}
+	return out
+}
+
+func TestWiden(t *testing.T) {
+	for _, tc := range []struct {
+		name, image, writes, failed string
+		before, after               []string
+		limit                       string // of the first volume, afterwards
+	}{
+		{
+			name:   "a write that was not seen before",
+			image:  "d /var/cache/app",
+			writes: "create /run/app.pid app", failed: "create /var/cache/app/page app !EROFS",
+			before: []string{"/run copy-up memory"},
+			after:  []string{"/run copy-up memory", "/var/cache/app"},
+		},
+		{
+			name:   "the program insists on making its directory",
+			writes: "mkdir /var/lib/foo foo\ncreate /var/lib/foo/x foo", failed: "mkdir /var/lib/foo foo !EEXIST",
+			before: []string{"/var/lib/foo"},
+			after:  []string{"/var/lib copy-up"},
+		},
+		{
+			name:   "the program removes its directory at the end",
+			writes: "mkdir /run/foo foo\ncreate /run/foo/x foo", failed: "rmdir /run/foo foo !EBUSY",
+			before: []string{"/run/foo memory"},
+			after:  []string{"/run copy-up memory"},
+		},
+		{
+			name:   "a file is replaced by another",
+			writes: "write /etc/passwd sh", failed: "rename /etc/passwd.new -> /etc/passwd sh !EBUSY",
+			before: []string{"/etc/passwd file subpath=passwd copy-up"},
+			after:  []string{"/etc copy-up"},
+		},
+		{
+			name:   "a rename between two volumes",
+			image:  "d /var/lib/app/in\nd /var/lib/app/out",
+			writes: "create /var/lib/app/in/x app\ncreate /var/lib/app/out/y app", failed: "rename /var/lib/app/in/x -> /var/lib/app/out/x app !EXDEV",
+			before: []string{"/var/lib/app/in", "/var/lib/app/out"},
+			after:  []string{"/var/lib/app copy-up"},
+		},
+		{
+			name:   "the owner of the volume is wrong",
+			image:  "d 0777 /var/lib/app",
+			writes: "create /var/lib/app/x app:7", failed: "chmod /var/lib/app app:7 !EPERM",
+			before: []string{"/var/lib/app"},
+			after:  []string{"/var/lib/app subpath=app copy-up 0777 0:0"},
+		},
+		{
+			name:   "nothing failed, and yet it is not ready",
+			image:  "d /run/sshd",
+			writes: "create /run/sshd/x sshd", failed: "",
+			before: []string{"/run/sshd memory"},
+			after:  []string{"/run/sshd copy-up 0755 0:0 memory"},
+		},
+		{
+			name:   "the program fills the directory only if it has to make it",
+			writes: "mkdir /var/lib/foo foo\ncreate /var/lib/foo/x foo\nmkdir /run/foo foo\nmkdir /run/bar foo", failed: "",
+			before: []string{"/run/bar memory", "/run/foo memory", "/var/lib/foo"},
+			after:  []string{"/run copy-up memory", "/var/lib copy-up"},
+		},
+		{
+			name:   "too small",
+			writes: "create /tmp/x app 100", failed: "write /tmp/x app !ENOSPC",
+			before: []string{"/tmp memory"},
+			after:  []string{"/tmp copy-up 1777 0:0"},
+			limit:  "1Gi",
+		},
+		{
+			name:   "what a file system in memory cannot do",
+			image:  "d /run/app",
+			writes: "create /run/app/x app 100", failed: "xattr /run/app/x app !EOPNOTSUPP",
+			before: []string{"/run/app memory"},
+			after:  []string{"/run/app"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			scene := Scene{Tree: imageOf(t, debian, tc.image)}
+			c := Derive(Input{Traces: traces(traceOf(t, tc.writes)), Scene: scene})
+			if diff := cmp.Diff(shortAll(c.Volumes), tc.before); diff != "" {
+				t.Fatalf("before (-got +want):\n%s", diff)
+			}
+			wide, changed := Widen(c, scene, failures(t, tc.failed))
+			if diff := cmp.Diff(shortAll(wide.Volumes), tc.after); diff != "" {
+				t.Errorf("after (-got +want):\n%s", diff)
+			}
+			if !changed {
+				t.Error("says that nothing changed")
+			}
+			if tc.limit != "" && wide.Volumes[0].SizeLimit != tc.limit {
+				t.Errorf("size limit is %s, want %s", wide.Volumes[0].SizeLimit, tc.limit)
+			}
+			for range 4 {
+				wide, changed = Widen(wide, scene, failures(t, tc.failed))
+			}
+			if changed && tc.limit == "" {
+				t.Error("the same evidence never stops widening")
+			}
+		})
+	}
+}
+
+func TestPlanKeepsNeeds(t *testing.T) {
+	scene := Scene{Tree: imageOf(t, debian)}
+	c := Derive(Input{Traces: traces(traceOf(t, "create /run/x app")), Scene: scene})
+	c.Volumes[0].Need = Hard
+	c, _ = Widen(c, scene, []Failure{{Access: observe.Access{Op: observe.Create, Path: "/srv/x", Errno: "EROFS"}}})
+	if got := c.Volumes[0].Need; got != Hard {
+		t.Errorf("need is %q after widening, want %q", got, Hard)
+	}
+}

@@ -1,0 +1,63 @@
+package pod
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// A runtime that was killed may leave processes in a pod's cgroup that it does
+// not know of, and frozen at that. The pod can be removed all the same.
+func TestRemoveKillsWhatRuntimeForgot(t *testing.T) {
+	for name, frozen := range map[string]bool{"running": false, "frozen": true} {
+		t.Run(name, func(t *testing.T) {
+			e := openTest(t)
+			p := create(t, e, testPod(t))
+			stray := exec.Command("sleep", "1000")
+			if err := stray.Start(); err != nil {
+				t.Fatal(err)
+			}
+			go stray.Wait() // it ends with the pod
+			forget(t, e.node.cgroupDirs(e.node.cgroupParent(p.UID)), stray.Process.Pid, frozen)
+			if err := p.Remove(t.Context(), 0, nil); err != nil {
+				t.Error(err)
+			}
+			checkNothing(t, e)
+		})
+	}
+}
+
+// forget puts a process into a cgroup of its own below those of a pod.
+func forget(t *testing.T, cgroups []string, pid int, frozen bool) {
+	t.Helper()
+	if len(cgroups) == 0 {
+		t.Fatal("the pod has no cgroup")
+	}
+	for _, dir := range cgroups {
+		parent := dir
+		dir = filepath.Join(dir, "forgotten")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, must := range []string{"cpuset.cpus", "cpuset.mems"} { // nothing enters a cpuset of v1 before it has them
+			if all, err := os.ReadFile(filepath.Join(parent, must)); err == nil && len(all) > 1 {
+				tell(t, filepath.Join(dir, must), string(all))
+			}
+		}
+		tell(t, filepath.Join(dir, "cgroup.procs"), strconv.Itoa(pid))
+		for file, freeze := range map[string]string{"freezer.state": "FROZEN", "cgroup.freeze": "1"} {
+			if file = filepath.Join(dir, file); frozen && exists(file) {
+				tell(t, file, freeze)
+			}
+		}
+	}
+}
+
+func tell(t *testing.T, file, what string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(what), 0); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,154 @@
+package containerd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+)
+
+// A Network says what the pods' network can do.
+type Network struct {
+	Bridge     string       // name of the interface on the machine
+	Subnet     netip.Prefix // the pods' addresses; the first one is the machine's
+	Masquerade bool         // pods reach what lies outside of the machine
+	HostPorts  bool         // a hostPort is honoured; if not, the runtime ignores it without a word
+	Reason     string       // why not, with the mend
+}
+
+// candidates are subnets in ranges that common networks leave alone: not
+// those of Docker (172.17-31, 192.168), podman (10.88, 10.89), kubeadm
+// (10.244), k3s (10.42, 10.43) and service networks (10.96).
+func candidates(start int) []netip.Prefix {
+	var all []netip.Prefix
+	for _, second := range []byte{201, 203, 205} {
+		for i := range 256 {
+			third := byte(start + i)
+			all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, second, third, 0}), 24))
+		}
+	}
+	return all
+}
+
+// chooseSubnet returns the first candidate that overlaps no address and no
+// route of this machine. Roots other than the default begin elsewhere, as
+// their bridges exist only while pods run.
+func chooseSubnet(l layout, used []netip.Prefix) (netip.Prefix, error) {
+	start := 0
+	if l.root != DefaultRoot {
+		h := fnv.New32a()
+		h.Write([]byte(l.root))
+		start = int(h.Sum32() % 256)
+	}
+	for _, c := range candidates(start) {
+		if !overlapsAny(c, used) {
+			return c, nil
+		}
+	}
+	return netip.Prefix{}, errors.New("no subnet of 10.201.0.0/16, 10.203.0.0/16, 10.205.0.0/16 is free for the pods' network")
+}
+
+func overlapsAny(p netip.Prefix, used []netip.Prefix) bool {
+	for _, u := range used {
+		if u.Overlaps(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// usedSubnets returns the subnets this machine has addresses in or routes to,
+// but for those of the bridge itself.
+func usedSubnets(bridge string) ([]netip.Prefix, error) {
+	used, err := routes("/proc/net/route", bridge)
+	if err != nil {
+		return nil, err
+	}
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range interfaces {
+		if i.Name == bridge {
+			continue
+		}
+		addrs, err := i.Addrs()
+		if err != nil {
+			continue // it went away
+		}
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
+				used = append(used, p.Masked())
+			}
+		}
+	}
+	return used, nil
+}
+
+// network prepares the CNI configuration and returns what it can do.
+func (in *instance) network(ctx context.Context, s settings) (Network, error) {
+	used, err := usedSubnets(s.bridge())
+	if err != nil {
+		return Network{}, fmt.Errorf("choose the pods' subnet: %w", err)
+	}
+	_, err = net.InterfaceByName(s.bridge())
+	if bridgeUp := err == nil; !in.Subnet.IsValid() || !bridgeUp && overlapsAny(in.Subnet, used) {
+		if in.Subnet, err = chooseSubnet(s.layout, used); err != nil {
+			return Network{}, err
+		}
+	}
+	n := Network{Bridge: s.bridge(), Subnet: in.Subnet}
+	if err := openFirewall(ctx, s.binaries.Iptables, n); err != nil {
+		n.Reason = err.Error()
+	} else {
+		n.Masquerade, n.HostPorts = true, true
+	}
+	content, err := json.MarshalIndent(cniConf(s, n), "", "\t")
+	if err != nil {
+		return Network{}, err
+	}
+	path := filepath.Join(s.cniConfDir(), "10-adamant.conflist")
+	if old, err := os.ReadFile(path); err == nil && string(old) == string(content) {
+		return n, nil // containerd watches the directory: write only what differs
+	}
+	return n, durable.WriteFile(path, content, 0o644)
+}
+
+func firstLine(out []byte, err error) string {
+	for i, c := range out {
+		if c == '\n' {
+			return string(out[:i])
+		}
+	}
+	if len(out) > 0 {
+		return string(out)
+	}
+	return err.Error()
+}
+
+type object = map[string]any
+
+// cniConf is the configuration list of the pods' network, see the CNI
+// specification 1.0.0 and the plugins' own documents.
+func cniConf(s settings, n Network) object {
+	bridge := object{
+		"type": "bridge", "bridge": n.Bridge,
+		"isGateway": true, "isDefaultGateway": true, "hairpinMode": true,
+		"ipam": object{
+			"type": "host-local", "dataDir": s.cniData(),
+			"ranges": [][]object{{{"subnet": n.Subnet.String()}}},
+		},
+	}
+	plugins := []object{bridge}
+	if n.HostPorts {
+		plugins = append(plugins, object{"type": "portmap", "snat": true, "capabilities": object{"portMappings": true}})
+	}
+	return object{"cniVersion": "0.4.0", "name": n.Bridge, "plugins": plugins}
+}

@@ -1,0 +1,316 @@
+package containerd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+)
+
+// startEnv makes the test's binary start the daemon of these options, as
+// JSON, print its process and end.
+const startEnv = "ADAMANT_TEST_START"
+
+func startAsProcess(options string) int {
+	var o Options
+	err := json.Unmarshal([]byte(options), &o)
+	if err == nil {
+		_, err = Start(context.Background(), o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	l, _ := newLayout(o.Root, o.State)
+	p, err := findProcess(l)
+	fmt.Println(p.pid, err)
+	return 0
+}
+
+func TestManyStartOne(t *testing.T) {
+	_, o := startTest(t)
+	if err := Stop(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group errgroup.Group
+	printed := make([]string, 4)
+	for i := range printed {
+		group.Go(func() error {
+			cmd := exec.Command(self(t))
+			cmd.Env = append(os.Environ(), startEnv+"="+string(raw))
+			cmd.Stderr = os.Stderr
+			out, err := cmd.Output()
+			printed[i] = string(out)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range printed[1:] {
+		if p != printed[0] {
+			t.Errorf("processes found %q", printed)
+		}
+	}
+	// It outlives who started it, and is found by the next one.
+	d, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	l, _ := newLayout(o.Root, o.State)
+	p, err := findProcess(l)
+	if err != nil || p == nil {
+		t.Fatalf("daemon is not found: %v", err)
+	}
+	defer p.close()
+	if got := fmt.Sprintln(p.pid, nil); got != printed[0] {
+		t.Errorf("daemon is process %s, was %s", got, printed[0])
+	}
+}
+
+// TestPodsSurviveContainerd kills the daemon; the next start brings it back,
+// and the same container runs on.
+func TestPodsSurviveContainerd(t *testing.T) {
+	d, o := startTest(t)
+	loadProbe(t, d)
+	id := startProbe(t, d, "survivor", "wait")
+	before := statusOf(t, d, id)
+	killDaemon(t, d)
+	again, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	after := statusOf(t, again, id)
+	if diff := cmp.Diff(after, before); diff != "" {
+		t.Errorf("container (-got +want):\n%s", diff)
+	}
+	res, err := again.CRI().Run(t.Context(), id, []string{"/probe", "exit", "5"}, 0)
+	if err != nil || res.ExitCode != 5 {
+		t.Errorf("exec after the restart: %+v, %v", res, err)
+	}
+}
+
+// killDaemon kills the daemon and waits for its end.
+func killDaemon(t *testing.T, d *Daemon) {
+	t.Helper()
+	p, err := findProcess(d.layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if err := unix.PidfdSendSignal(p.handle, unix.SIGKILL, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t.Context(), readyWithin)
+}
+
+// TestStopByForce stops what cannot be asked any more: the daemon is killed
+// and cannot be started again.
+func TestStopByForce(t *testing.T) {
+	d, o := startTest(t)
+	loadProbe(t, d)
+	startProbe(t, d, "stubborn", "wait")
+	killDaemon(t, d)
+	sockets := shimSockets(d.layout)
+	if len(sockets) == 0 {
+		t.Error("no shim's socket is found")
+	}
+	t.Setenv(BinDirEnv, brokenContainerd(t))
+	if err := Stop(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	checkNothingLeft(t, d)
+	for _, s := range sockets {
+		if _, err := os.Lstat(s); err == nil {
+			t.Errorf("shim's socket %s is left", s)
+		}
+	}
+}
+
+func TestStopLeavesNothing(t *testing.T) {
+	d, o := startTest(t)
+	loadProbe(t, d)
+	startProbe(t, d, "one", "wait")
+	config := sandboxConfig("two")
+	config.PortMappings = []*runtimeapi.PortMapping{{ContainerPort: 80, HostPort: 18080, HostIp: "127.0.0.1"}}
+	if _, err := d.CRI().RunPodSandbox(t.Context(), &runtimeapi.RunPodSandboxRequest{Config: config}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Mount(t.Context(), probeName, filepath.Join(o.State, "views", "x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Stop(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	checkNothingLeft(t, d)
+}
+
+// checkNothingLeft looks for processes, mounts, an interface, firewall rules,
+// cgroups and files of a daemon that was stopped.
+func checkNothingLeft(t *testing.T, d *Daemon) {
+	t.Helper()
+	l := d.layout
+	for _, dir := range []string{l.root, l.state} {
+		if _, err := os.Lstat(dir); err == nil {
+			t.Errorf("%s is left", dir)
+		}
+	}
+	points, err := mountPoints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range points {
+		if strings.HasPrefix(p, l.root) || strings.HasPrefix(p, l.state) {
+			t.Errorf("mount %s is left", p)
+		}
+	}
+	if _, err := os.Stat("/sys/class/net/" + l.bridge()); err == nil {
+		t.Errorf("interface %s is left", l.bridge())
+	}
+	for _, table := range []string{"nat", "filter"} {
+		rules, err := listRules(t.Context(), lookPath("iptables"), table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rules {
+			if subnet, _, _ := strings.Cut(d.network.Subnet.String(), "0/"); strings.Contains(r, l.bridge()) || strings.Contains(r, subnet) {
+				t.Errorf("rule %q is left in table %s", r, table)
+			}
+		}
+	}
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		if raw, err := os.ReadFile(path); err == nil && (strings.Contains(string(raw), l.root) || strings.Contains(string(raw), l.state)) {
+			t.Errorf("process %s is left: %q", path, raw)
+		}
+	}
+}
+
+// brokenContainerd is a directory whose containerd does not start.
+func brokenContainerd(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	script := "#!/bin/sh\n[ \"$1\" = --version ] && echo containerd x v1.6.0 && exit\necho I will not >&2\nexit 3\n"
+	if err := os.WriteFile(filepath.Join(dir, "containerd"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestStartSaysWhyNot(t *testing.T) {
+	t.Setenv(BinDirEnv, brokenContainerd(t))
+	o := Options{Root: tempDir(t, "/var/tmp"), State: tempDir(t, "/run")}
+	_, err := Start(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), "I will not") || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("got error %v, want the log's end and the exit status", err)
+	}
+	if err := Stop(t.Context(), o); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDirectoriesOfOthers(t *testing.T) {
+	o := Options{Root: tempDir(t, "/var/tmp"), State: tempDir(t, "/run")}
+	precious := filepath.Join(o.Root, "precious")
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(t.Context(), o); err == nil {
+		t.Error("started in a directory with files of others")
+	}
+	if err := Stop(t.Context(), o); err == nil {
+		t.Error("stopped in a directory with files of others")
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Errorf("file of others: %v", err)
+	}
+}
+
+// TestDirectoriesOthersWriteTo: whoever owns a directory can replace what root
+// reads and runs there.
+func TestDirectoriesOthersWriteTo(t *testing.T) {
+	for name, change := range map[string]func(dir string) error{
+		"another user's": func(dir string) error { return os.Chown(dir, 1000, 0) },
+		"writable":       func(dir string) error { return os.Chmod(dir, 0o777) },
+		"of a group":     func(dir string) error { return os.Chmod(dir, 0o770) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Root: tempDir(t, "/var/tmp"), State: tempDir(t, "/run")}
+			if err := change(o.State); err != nil {
+				t.Fatal(err)
+			}
+			if d, err := Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "others may write") {
+				if err == nil {
+					d.Close()
+					Stop(t.Context(), o)
+				}
+				t.Errorf("got %v, want a refusal", err)
+			}
+		})
+	}
+}
+
+func statusOf(t *testing.T, d *Daemon, id string) (got struct{ State, StartedAt string }) {
+	t.Helper()
+	resp, err := d.CRI().ContainerStatus(t.Context(), &runtimeapi.ContainerStatusRequest{ContainerId: id})
+	if cri.IsNotFound(err) {
+		t.Fatalf("container is lost: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.State, got.StartedAt = resp.Status.State.String(), fmt.Sprint(resp.Status.StartedAt)
+	return got
+}
+
+// TestTheMachineIsAsBefore runs another test alone in namespaces of network
+// and processes, where no other user of CNI is seen: even the shared chains
+// of the firewall must go.
+func TestTheMachineIsAsBefore(t *testing.T) {
+	const script = `ip link set lo up && "$0" -test.run '^TestStopLeavesNothing$' >&2 && iptables -S && iptables -t nat -S`
+	cmd := exec.Command("unshare", "--net", "--pid", "--fork", "--mount-proc", "sh", "-c", script, self(t))
+	var errors strings.Builder
+	cmd.Stderr = &errors
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errors.String())
+	}
+	for _, rule := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		if !strings.HasPrefix(rule, "-P ") {
+			t.Errorf("rule %q is left", rule)
+		}
+	}
+}
+
+// A runtime that ends while an image is loaded ends the loading, too: nobody
+// waits for it for ever.
+func TestWriteWhenTheRuntimeEnded(t *testing.T) {
+	d, _ := startTest(t)
+	killDaemon(t, d)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	content := []byte("content")
+	err := d.writeContent(ctx, bytes.NewReader(content), describe("text/plain", content), nil)
+	if err == nil || !cri.IsUnavailable(err) || ctx.Err() != nil {
+		t.Errorf("got %v, want that the runtime does not answer", err)
+	}
+}

@@ -1,0 +1,207 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+)
+
+// undoTimeout bounds how long a pod that could not be made is taken apart.
+const undoTimeout = 30 * time.Second
+
+// ErrExists says that a pod of that name is there already.
+var ErrExists = errors.New("a pod of that name exists")
+
+// ErrLeft says that of a pod that could not be made something is left, which
+// whoever opens the engine next removes.
+var ErrLeft = errors.New("what was made of it could not be removed")
+
+// Create makes a pod: its volumes, sandbox, init containers one after the
+// other, and containers. It returns once every container was started and its
+// postStart hook done; WaitReady tells when it is ready. If anything fails,
+// nothing is left behind, or the error wraps ErrLeft, and it says what and why; a
+// container that ended in error is an *ExitError.
+func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod, error) {
+	s := withDefaults(spec)
+	if err := e.validate(&s); err != nil {
+		return nil, err
+	}
+	rec := &record{Version: recordVersion, UID: newUID(), Created: time.Now().UTC(), Owner: os.Getpid(), Spec: s}
+	lock, err := e.reserve(ctx, rec)
+	if err != nil {
+		return nil, fmt.Errorf("create pod %s/%s: %w", s.Namespace, s.Name, err)
+	}
+	defer lock.release()
+	e.opts.step("reserved")
+	c := e.newCare(rec, events)
+	owner, err := own(c.l, s.Ephemeral)
+	if err == nil {
+		err = c.bringUp(ctx)
+	}
+	var p *Pod
+	if err == nil {
+		p, err = e.pod(ctx, rec) // what cannot be asked after is not made
+	}
+	e.opts.step("whole")
+	if err == nil {
+		err = durable.WriteFile(c.l.committed(), nil, 0o600)
+	}
+	if err != nil {
+		if owner != nil {
+			owner.release()
+		}
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+		defer cancel()
+		err = fmt.Errorf("create pod %s/%s: %w", s.Namespace, s.Name, err)
+		if left := e.erase(undo, rec.UID); left != nil {
+			err = errors.Join(err, fmt.Errorf("%w: %w", ErrLeft, left))
+		}
+		return nil, err
+	}
+	e.opts.step("committed")
+	p.owner, p.Phase = owner, e.phase(p)
+	return p, nil
+}
+
+// own marks a pod as this process's, for as long as it lives.
+func own(l layout, isEphemeral bool) (*fileLock, error) {
+	if !isEphemeral {
+		return nil, nil
+	}
+	return acquire(l.owner(), false)
+}
+
+// validate refuses what the pod asks for and this runtime cannot do.
+func (e *Engine) validate(s *PodSpec) error {
+	if err := s.validate(); err != nil {
+		return err
+	}
+	_, policy := groups(s.Spec.SecurityContext)
+	if policy == runtimeapi.SupplementalGroupsPolicy_Strict && !e.features.strictGroups {
+		return fmt.Errorf("pod %s: spec.securityContext.supplementalGroupsPolicy is Strict, but this runtime cannot do that (containerd can from 2.0 on)", s.Name)
+	}
+	return nil
+}
+
+// reserve makes the pod's directory, if no other pod has its name or one of its
+// host ports, and returns its lock.
+func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
+	names, err := e.lockNames()
+	if err != nil {
+		return nil, err
+	}
+	defer names.release()
+	uids, err := podUIDs(e.opts.Root)
+	if err != nil {
+		return nil, err
+	}
+	for _, uid := range uids {
+		other, err := readRecord(newLayout(e.opts.Root, uid))
+		if err != nil {
+			continue // one that is being removed; a damaged one must not block all others
+		}
+		if other.Spec.Namespace == rec.Spec.Namespace && other.Spec.Name == rec.Spec.Name {
+			return nil, fmt.Errorf("%w, made %s by process %d; remove it first: adamant rm %s",
+				ErrExists, other.Created.Local().Format(time.DateTime), other.Owner, rec.Spec.Name)
+		}
+		if port := sharedPort(&rec.Spec.Spec, &other.Spec.Spec); port != "" {
+			return nil, fmt.Errorf("host port %s is pod %s/%s's", port, other.Spec.Namespace, other.Spec.Name)
+		}
+	}
+	return writeRecord(e.opts.Root, rec)
+}
+
+// lockNames waits until no other process begins a pod, and keeps it so.
+func (e *Engine) lockNames() (*fileLock, error) {
+	return acquire(filepath.Join(podsDir(e.opts.Root), ".names"), true)
+}
+
+// bringUp makes all of a pod that has a record only.
+func (c *care) bringUp(ctx context.Context) error {
+	if err := os.MkdirAll(c.l.logs(), 0o755); err != nil {
+		return err
+	}
+	g, side := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.runSandbox(side) })
+	g.Go(func() error { return c.makeVolumes(side) })
+	g.Go(func() error { return c.findImages(side) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := writeHosts(c.l, &c.rec.Spec, c.ips); err != nil {
+		return err
+	}
+	if err := c.e.node.limitPIDs(c.l.uid, c.e.opts.PIDs); err != nil {
+		return err
+	}
+	c.e.opts.step("prepared")
+	return c.startAll(ctx)
+}
+
+// runSandbox makes the sandbox and learns its addresses.
+func (c *care) runSandbox(ctx context.Context) error {
+	resp, err := c.e.cri.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: c.sandboxConfig, RuntimeHandler: c.rec.Spec.Handler})
+	if err != nil {
+		return err
+	}
+	c.sandbox = resp.PodSandboxId
+	c.e.opts.step("sandbox")
+	c.ips, err = c.e.podIPs(ctx, c.sandbox)
+	if len(c.ips) == 0 && c.rec.Spec.Spec.HostNetwork {
+		c.ips = c.e.node.ips
+	}
+	return err
+}
+
+func (e *Engine) podIPs(ctx context.Context, sandbox string) ([]string, error) {
+	st, err := e.cri.PodSandboxStatus(ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: sandbox})
+	if err != nil {
+		return nil, err
+	}
+	n := st.GetStatus().GetNetwork()
+	if n.GetIp() == "" {
+		return nil, nil
+	}
+	ips := []string{n.Ip}
+	for _, more := range n.AdditionalIps {
+		ips = append(ips, more.Ip)
+	}
+	return ips, nil
+}
+
+func (c *care) makeVolumes(ctx context.Context) error {
+	if err := c.findVolumeImages(ctx); err != nil {
+		return err
+	}
+	made, err := c.volumeSet().make(ctx)
+	if err != nil {
+		return err
+	}
+	c.volumes = made
+	c.e.opts.step("volumes")
+	return nil
+}
+
+// findImages makes sure of every image before the first container is made.
+func (c *care) findImages(ctx context.Context) error {
+	spec := &c.rec.Spec.Spec
+	for i := range spec.InitContainers {
+		if err := c.findImage(ctx, &spec.InitContainers[i]); err != nil {
+			return err
+		}
+	}
+	for i := range spec.Containers {
+		if err := c.findImage(ctx, &spec.Containers[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

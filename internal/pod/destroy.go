@@ -1,0 +1,73 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/pod/volume"
+)
+
+// Destroy removes everything of a root: its pods at once and without their
+// hooks, the private containerd with its images, mounts, cgroups, files. With
+// a runtime that was already there only the pods go. That there is nothing is
+// no error.
+func Destroy(ctx context.Context, opts Options) error {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return fmt.Errorf("destroy: %w", err)
+	}
+	if opts.RuntimeEndpoint != "" {
+		return destroyPods(ctx, opts)
+	}
+	err = containerd.Stop(ctx, containerd.Options{Root: opts.Root, State: opts.State})
+	if err != nil {
+		return err
+	}
+	dir := podsDir(opts.Root)
+	if err := volume.UnmountBelow(dir); err != nil {
+		return err
+	}
+	left, err := volume.Below(dir)
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("still mounted: %v", left)
+	}
+	if err != nil {
+		return fmt.Errorf("remove the pods in %s: %w", opts.Root, err)
+	}
+	var errs []error
+	for _, slice := range []bool{false, true} {
+		errs = append(errs, removeCgroups(opts.Root, slice))
+	}
+	return errors.Join(append(errs, os.RemoveAll(dir))...)
+}
+
+// removeCgroups removes the cgroup of all pods of a root, named either way.
+func removeCgroups(root string, slice bool) error {
+	n := node{cgroup: cgroupName(root, slice)}
+	var errs []error
+	for _, dir := range n.cgroupDirs("") {
+		errs = append(errs, removeEmptyTree(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// destroyPods removes all pods by way of the runtime.
+func destroyPods(ctx context.Context, opts Options) error {
+	e, err := Open(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	pods, err := e.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range pods {
+		errs = append(errs, p.Remove(ctx, 0, nil))
+	}
+	return errors.Join(errs...)
+}

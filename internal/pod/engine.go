@@ -1,0 +1,167 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+)
+
+// Options say where an engine keeps its pods and which runtime runs them. The
+// zero value is the machine's private containerd.
+type Options struct {
+	Root  string // what stays: images, pods; containerd.DefaultRoot if empty
+	State string // what is gone after a reboot; containerd.DefaultState if empty
+
+	// RuntimeEndpoint is the socket of a CRI runtime that is already there;
+	// empty for the private containerd, which is started if need be.
+	RuntimeEndpoint string
+	// Executable is what the runtime handler "learn" calls instead of runc;
+	// empty for this program.
+	Executable string
+	// SeccompRoot holds the profiles of type Localhost; the kubelet's
+	// /var/lib/kubelet/seccomp if empty.
+	SeccompRoot string
+	// Pull asks the registry again for images whose pull policy is Always.
+	// Without it an image that is in the store is used as it is, so that
+	// images that were loaded need no registry.
+	Pull bool
+	// PIDs is how many processes and threads a pod may have: 4096 if 0, no
+	// limit if negative. Runtimes that are already there have their own.
+	PIDs int64
+
+	step func(string) // tests stop a process at named steps of its work
+}
+
+// An Engine runs pods. It is safe for concurrent use, and several of one Root
+// may be open at once in different processes.
+type Engine struct {
+	opts     Options
+	daemon   *containerd.Daemon
+	cri      *cri.Client
+	node     node
+	features features
+	stopping sync.Map // of channels, by the UID of each pod that is supervised here
+	erasing  chan struct{}
+}
+
+// eraseAtOnce is how many pods are erased at the same time. They have been
+// stopped by then and do no harm; pods that are being made want the processors
+// more.
+const eraseAtOnce = 1
+
+// features are what a runtime can do beyond the first version of CRI.
+type features struct {
+	recursiveReadOnly map[string]bool // by runtime handler
+	strictGroups      bool            // supplementalGroupsPolicy
+	known             bool            // the runtime says what it can
+}
+
+// Open connects to the runtime, which it starts if it is the private one, and
+// removes what pods left behind whose creator or remover was killed.
+func Open(ctx context.Context, opts Options) (*Engine, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("open engine: %w", err)
+	}
+	if err := os.MkdirAll(podsDir(opts.Root), 0o750); err != nil {
+		return nil, fmt.Errorf("open engine: %w", err)
+	}
+	daemon, err := openDaemon(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{opts: opts, daemon: daemon, cri: daemon.CRI(), node: thisNode(opts.Root, cgroupRoot(daemon, opts.Root)), erasing: make(chan struct{}, eraseAtOnce)}
+	if err := e.probeFeatures(ctx); err != nil {
+		return nil, errors.Join(err, daemon.Close())
+	}
+	if err := e.Recover(ctx); err != nil {
+		return nil, errors.Join(err, daemon.Close())
+	}
+	return e, nil
+}
+
+func (o Options) withDefaults() (_ Options, err error) {
+	if o.Root == "" {
+		o.Root = containerd.DefaultRoot
+	}
+	if o.Root, err = containerd.RealPath(o.Root); err != nil {
+		return o, err
+	}
+	if o.SeccompRoot == "" {
+		o.SeccompRoot = "/var/lib/kubelet/seccomp"
+	}
+	if o.PIDs == 0 {
+		o.PIDs = 4096
+	}
+	if o.step == nil {
+		o.step = func(string) {}
+	}
+	return o, nil
+}
+
+func openDaemon(ctx context.Context, opts Options) (*containerd.Daemon, error) {
+	if opts.RuntimeEndpoint != "" {
+		return containerd.Connect(ctx, opts.RuntimeEndpoint, opts.State)
+	}
+	return containerd.Start(ctx, containerd.Options{Root: opts.Root, State: opts.State, Executable: opts.Executable})
+}
+
+// Close ends the connection to the runtime. The pods go on.
+func (e *Engine) Close() error { return e.daemon.Close() }
+
+// Daemon is the runtime that the pods run on. It lives as long as e.
+func (e *Engine) Daemon() *containerd.Daemon { return e.daemon }
+
+// Ensure makes sure that the runtime works. The private one is started again if
+// it ended or hangs, without harm to its pods, and e's connections work again
+// then; one that works costs a single call. A runtime that was already there is
+// only asked. Calls may overlap.
+func (e *Engine) Ensure(ctx context.Context) error {
+	if err := e.daemon.Ensure(ctx); err != nil {
+		return fmt.Errorf("ensure runtime: %w", err)
+	}
+	return nil
+}
+
+// Root is the directory that holds the pods' state.
+func (e *Engine) Root() string { return e.opts.Root }
+
+func (e *Engine) probeFeatures(ctx context.Context) error {
+	st, err := e.cri.Status(ctx, &runtimeapi.StatusRequest{})
+	if err != nil {
+		return err
+	}
+	e.features.recursiveReadOnly = map[string]bool{}
+	for _, h := range st.RuntimeHandlers {
+		e.features.known = true
+		e.features.recursiveReadOnly[h.Name] = h.GetFeatures().GetRecursiveReadOnlyMounts()
+	}
+	e.features.strictGroups = st.GetFeatures().GetSupplementalGroupsPolicy()
+	return nil
+}
+
+// An Event is one thing that happened to a pod, for whoever watches.
+type Event struct {
+	Time      time.Time
+	Pod       string // namespace/name
+	Container string // empty if it is about the whole pod
+	Reason    string // one word, as Kubernetes names it: Pulled, Started, Unhealthy, BackOff, Killing
+	Message   string
+}
+
+// Events takes events as they happen. It must not block. A nil one takes none.
+type Events func(Event)
+
+func (ev Events) say(s *PodSpec, container, reason, format string, args ...any) {
+	if ev != nil {
+		ev(Event{Time: time.Now(), Pod: s.Namespace + "/" + s.Name, Container: container, Reason: reason, Message: fmt.Sprintf(format, args...)})
+	}
+}

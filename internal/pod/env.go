@@ -1,0 +1,139 @@
+package pod
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A variable is one entry of a container's environment.
+type variable struct{ name, value string }
+
+// environment builds a container's environment as a kubelet does: envFrom in
+// order, then env in order, each later one replacing an earlier of its name.
+// Only what came before can be referred to.
+type environment struct {
+	order  []string
+	values map[string]string
+}
+
+func (e *environment) set(name, value string) error {
+	if name == "" || strings.ContainsAny(name, "=\x00") {
+		return fmt.Errorf("environment variable %q: the name is empty or has '=' in it", name)
+	}
+	if strings.Contains(value, "\x00") {
+		return fmt.Errorf("environment variable %s: the value has a zero byte in it", name)
+	}
+	if _, ok := e.values[name]; !ok {
+		e.order = append(e.order, name)
+	}
+	e.values[name] = value
+	return nil
+}
+
+func (e *environment) list() []variable {
+	out := make([]variable, 0, len(e.order))
+	for _, name := range e.order {
+		out = append(out, variable{name, e.values[name]})
+	}
+	return out
+}
+
+// buildEnv returns the environment that the manifest gives to a container.
+func buildEnv(s *PodSpec, c *corev1.Container, f facts) (*environment, error) {
+	e := &environment{values: map[string]string{}}
+	for i := range c.EnvFrom {
+		if err := e.from(s, &c.EnvFrom[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.Env {
+		v := &c.Env[i]
+		value, ok, err := e.value(s, c, f, v)
+		if err != nil {
+			return nil, fmt.Errorf("environment variable %s: %w", v.Name, err)
+		}
+		if !ok {
+			continue
+		}
+		if err := e.set(v.Name, value); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// from adds every key of a ConfigMap or Secret.
+func (e *environment) from(s *PodSpec, src *corev1.EnvFromSource) error {
+	data := map[string]string{}
+	switch {
+	case src.ConfigMapRef != nil:
+		cm, ok := s.configMap(src.ConfigMapRef.Name)
+		if !ok {
+			return missing(src.ConfigMapRef.Optional, "ConfigMap", src.ConfigMapRef.Name)
+		}
+		data = cm.Data
+	case src.SecretRef != nil:
+		secret, ok := s.secretData(src.SecretRef.Name)
+		if !ok {
+			return missing(src.SecretRef.Optional, "Secret", src.SecretRef.Name)
+		}
+		for k, v := range secret {
+			data[k] = string(v)
+		}
+	}
+	for _, k := range sortedKeys(data) {
+		if err := e.set(src.Prefix+k, data[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// value is what one env entry stands for; false if it is optional and its
+// source is not there.
+func (e *environment) value(s *PodSpec, c *corev1.Container, f facts, v *corev1.EnvVar) (string, bool, error) {
+	from := v.ValueFrom
+	switch {
+	case v.Value != "" || from == nil:
+		return expand(v.Value, mapLookup(e.values)), true, nil
+	case from.FieldRef != nil:
+		value, err := fieldValue(s, f, from.FieldRef.FieldPath)
+		return value, err == nil, err
+	case from.ResourceFieldRef != nil:
+		value, err := resourceValue(s, f, c, from.ResourceFieldRef)
+		return value, err == nil, err
+	case from.ConfigMapKeyRef != nil:
+		ref := from.ConfigMapKeyRef
+		cm, ok := s.configMap(ref.Name)
+		if !ok {
+			return "", false, missing(ref.Optional, "ConfigMap", ref.Name)
+		}
+		value, ok := cm.Data[ref.Key]
+		if !ok {
+			return "", false, missing(ref.Optional, "ConfigMap key", ref.Name+"/"+ref.Key)
+		}
+		return value, true, nil
+	case from.SecretKeyRef != nil:
+		ref := from.SecretKeyRef
+		data, ok := s.secretData(ref.Name)
+		if !ok {
+			return "", false, missing(ref.Optional, "Secret", ref.Name)
+		}
+		value, ok := data[ref.Key]
+		if !ok {
+			return "", false, missing(ref.Optional, "Secret key", ref.Name+"/"+ref.Key)
+		}
+		return string(value), true, nil
+	}
+	return "", false, fmt.Errorf("this source of a value is not supported")
+}
+
+// missing is the error for a reference that leads nowhere, nil if it may.
+func missing(optional *bool, kind, name string) error {
+	if deref(optional, false) {
+		return nil
+	}
+	return fmt.Errorf("%s %q is not in the manifest", kind, name)
+}

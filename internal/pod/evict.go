@@ -1,0 +1,107 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/pod/volume"
+)
+
+// An EvictedError says that a pod was stopped because it broke a limit that
+// the kernel does not hold it to.
+type EvictedError struct{ Reason string }
+
+// Error is the reason.
+func (e *EvictedError) Error() string { return "evicted: " + e.Reason }
+
+func isEvicted(err error) bool {
+	var evicted *EvictedError
+	return errors.As(err, &evicted)
+}
+
+// Check looks at what a pod uses of its volumes, and returns an *EvictedError
+// if one holds more than its sizeLimit. A volume in memory cannot; one on disk
+// can, because the file systems that machines commonly have count only whole
+// users.
+func (p *Pod) Check() error {
+	return (&care{e: p.e, rec: p.rec, l: newLayout(p.e.opts.Root, p.UID)}).checkSizes()
+}
+
+func (c *care) checkSizes() error {
+	for i := range c.rec.Spec.Spec.Volumes {
+		vol := &c.rec.Spec.Spec.Volumes[i]
+		if vol.EmptyDir == nil || vol.EmptyDir.SizeLimit == nil || vol.EmptyDir.Medium != "" || vol.EmptyDir.SizeLimit.IsZero() {
+			continue
+		}
+		used, err := volume.Usage(c.l.volume(pluginEmptyDir, vol.Name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if errors.Is(err, volume.ErrTooDeep) { // a pod must not be able to hide what it holds
+			return &EvictedError{fmt.Sprintf("volume %s cannot be held to its sizeLimit: %v", vol.Name, volume.ErrTooDeep)}
+		}
+		if err != nil {
+			return fmt.Errorf("size of volume %s: %w", vol.Name, err)
+		}
+		if limit := vol.EmptyDir.SizeLimit; used > limit.Value() {
+			return &EvictedError{fmt.Sprintf("volume %s holds %s, more than its sizeLimit of %s",
+				vol.Name, resource.NewQuantity(used, resource.BinarySI), limit)}
+		}
+	}
+	return nil
+}
+
+// enforce stops the pod, and ends its supervision with the reason, when it
+// breaks a limit. It returns when ctx ends.
+func (c *care) enforce(ctx context.Context, end context.CancelCauseFunc) error {
+	tick := time.NewTimer(untilNext(enforceEvery))
+	defer tick.Stop()
+	var deadline <-chan time.Time
+	if s := c.rec.Spec.Spec.ActiveDeadlineSeconds; s != nil {
+		t := time.NewTimer(time.Until(c.rec.Created.Add(time.Duration(*s) * time.Second)))
+		defer t.Stop()
+		deadline = t.C
+	}
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-deadline:
+			err = &EvictedError{fmt.Sprintf("it ran longer than its activeDeadlineSeconds of %d", *c.rec.Spec.Spec.ActiveDeadlineSeconds)}
+		case <-tick.C:
+			tick.Reset(untilNext(enforceEvery))
+			c.rotateLogs(ctx)
+			err = c.checkSizes()
+		}
+		if err == nil || !isEvicted(err) && !os.IsNotExist(err) {
+			continue // what could not be measured now is measured again
+		}
+		if isEvicted(err) {
+			return c.evict(context.WithoutCancel(ctx), err, end)
+		}
+	}
+}
+
+// evict stops all containers for good.
+func (c *care) evict(ctx context.Context, reason error, end context.CancelCauseFunc) error {
+	c.say("", "Evicted", "%v", reason)
+	lock, err := c.e.hold(ctx, c.l)
+	if err != nil {
+		return c.endOf(err)
+	}
+	defer lock.release()
+	c.readiness.end(reason.Error())
+	end(reason)
+	if err := durable.WriteFile(c.l.stopped(), []byte(reason.Error()), 0o600); err != nil {
+		return err
+	}
+	return c.stopEvery(ctx, min(c.rec.Spec.gracePeriod(), 2))
+}

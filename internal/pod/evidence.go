@@ -1,0 +1,84 @@
+package pod
+
+import (
+	"archive/tar"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// maxEvidence is how much content SaveChanges saves, in bytes.
+const maxEvidence = 256 << 20
+
+// The entries of what SaveChanges writes.
+const (
+	evidenceRoot    = "root"    // directory of what was added or changed
+	evidenceDeleted = "DELETED" // paths, one a line
+	evidenceMissing = "MISSING" // paths that are not in the archive, and why
+)
+
+// SaveChanges writes a tar archive, in PAX format, of what a report on a
+// running container says was added or changed in its root: each path below
+// "root/", with owner, mode and extended attributes. The entry DELETED lists
+// what was deleted. At most 256 MiB of content are saved; what was left out for
+// that, could not be read, or changed meanwhile, is in the entry MISSING, which
+// is there only if there is such, and is returned. An error says that the
+// archive is not complete.
+func (p *Pod) SaveChanges(ctx context.Context, c *Container, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
+	root, err := p.OpenRoot(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	unknown, err := saveChanges(ctx, root, r, w)
+	if err != nil {
+		return nil, fmt.Errorf("save what changed in container %s: %w", c.Name, err)
+	}
+	return unknown, nil
+}
+
+func saveChanges(ctx context.Context, root *tree.Root, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
+	var changed, deleted, missing []string
+	for _, ch := range r.Changes {
+		if ch.Kind == drift.Deleted {
+			deleted = append(deleted, tree.Escape(ch.Path))
+		} else {
+			changed = append(changed, ch.Path)
+		}
+	}
+	archive := tar.NewWriter(w)
+	unknown, err := root.AppendPaths(ctx, archive, evidenceRoot, changed, maxEvidence)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range unknown {
+		missing = append(missing, tree.Escape(u.Path)+" "+tree.Escape(u.Err.Error()))
+	}
+	if err := writeList(archive, evidenceDeleted, deleted); err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		if err := writeList(archive, evidenceMissing, missing); err != nil {
+			return nil, err
+		}
+	}
+	return unknown, archive.Close()
+}
+
+// writeList writes a file of lines to an archive.
+func writeList(w *tar.Writer, name string, lines []string) error {
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(line + "\n")
+	}
+	err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Size: int64(b.Len()), Format: tar.FormatPAX})
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, b.String())
+	return err
+}

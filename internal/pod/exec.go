@@ -1,0 +1,55 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+)
+
+// Exec runs a command in a container of the pod, connected to streams, and
+// returns its exit code. An empty name means the pod's default container.
+func (p *Pod) Exec(ctx context.Context, container string, command []string, streams cri.Streams) (int, error) {
+	if err := p.Refresh(ctx); err != nil {
+		return 0, err
+	}
+	id, err := p.running(container)
+	if err != nil {
+		return 0, err
+	}
+	return p.e.cri.Stream(ctx, id, command, streams)
+}
+
+// ExecSync runs a command in a container for at most timeout, without limit if
+// that is 0, and returns what it printed.
+func (p *Pod) ExecSync(ctx context.Context, container string, command []string, timeout time.Duration) (cri.Result, error) {
+	if err := p.Refresh(ctx); err != nil {
+		return cri.Result{}, err
+	}
+	id, err := p.running(container)
+	if err != nil {
+		return cri.Result{}, err
+	}
+	return p.e.cri.Run(ctx, id, command, timeout)
+}
+
+// running is the id of a container that runs.
+func (p *Pod) running(container string) (string, error) {
+	c, err := p.Container(container)
+	if err != nil {
+		return "", err
+	}
+	if c.State != Started {
+		return "", fmt.Errorf("container %s of pod %s does not run: %s", c.Name, p.Name, c.describe())
+	}
+	return c.ID, nil
+}
+
+// describe says in a few words what a container does.
+func (c *Container) describe() string {
+	if c.State != Exited {
+		return string(c.State)
+	}
+	return fmt.Sprintf("it ended with exit code %d at %s", c.ExitCode, c.Finished.Local().Format(time.TimeOnly))
+}

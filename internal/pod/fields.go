@@ -1,0 +1,156 @@
+package pod
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// facts are what a pod can ask about itself and is known only once it runs.
+type facts struct {
+	uid      string
+	podIPs   []string // none yet while the volumes are made
+	hostIPs  []string
+	nodeName string
+	cpus     resource.Quantity // of the machine
+	memory   resource.Quantity // of the machine, in bytes
+	storage  resource.Quantity // of the file system that holds the state, in bytes
+}
+
+// fieldValue is the downward API's value of one field of the pod.
+func fieldValue(s *PodSpec, f facts, path string) (string, error) {
+	if name, key, ok := subscript(path); ok {
+		switch name {
+		case "metadata.labels":
+			return s.Labels[key], nil
+		case "metadata.annotations":
+			return s.Annotations[key], nil
+		}
+		return "", fmt.Errorf("field %s is not one the downward API has", path)
+	}
+	switch path {
+	case "metadata.name":
+		return s.Name, nil
+	case "metadata.namespace":
+		return s.Namespace, nil
+	case "metadata.uid":
+		return f.uid, nil
+	case "metadata.labels":
+		return formatMap(s.Labels), nil
+	case "metadata.annotations":
+		return formatMap(s.Annotations), nil
+	case "spec.nodeName":
+		return f.nodeName, nil
+	case "spec.serviceAccountName":
+		return deref(nonEmpty(s.Spec.ServiceAccountName), "default"), nil
+	case "status.hostIP":
+		return first(f.hostIPs), nil
+	case "status.hostIPs":
+		return strings.Join(f.hostIPs, ","), nil
+	case "status.podIP":
+		return first(f.podIPs), nil
+	case "status.podIPs":
+		return strings.Join(f.podIPs, ","), nil
+	}
+	return "", fmt.Errorf("field %s is not one the downward API has", path)
+}
+
+// subscript splits "metadata.labels['app']".
+func subscript(path string) (field, key string, ok bool) {
+	field, rest, ok := strings.Cut(path, "['")
+	if !ok || !strings.HasSuffix(rest, "']") {
+		return "", "", false
+	}
+	return field, strings.TrimSuffix(rest, "']"), true
+}
+
+// formatMap writes a map as the downward API does: key="quoted value", sorted.
+func formatMap(m map[string]string) string {
+	lines := make([]string, 0, len(m))
+	for k, v := range m {
+		lines = append(lines, k+"="+strconv.Quote(v))
+	}
+	sort.Strings(lines)
+	return strings.Join(lines, "\n")
+}
+
+// resourceValue is the downward API's value of one resource of a container,
+// divided and rounded up. A limit that is not set is what the machine has.
+func resourceValue(s *PodSpec, f facts, own *corev1.Container, sel *corev1.ResourceFieldSelector) (string, error) {
+	c := own
+	if sel.ContainerName != "" {
+		found, ok := s.container(sel.ContainerName)
+		if !ok {
+			return "", fmt.Errorf("resource %s: no container %q", sel.Resource, sel.ContainerName)
+		}
+		c = found
+	}
+	if c == nil {
+		return "", fmt.Errorf("resource %s: containerName is required", sel.Resource)
+	}
+	kind, name, _ := strings.Cut(sel.Resource, ".")
+	list := c.Resources.Limits
+	if kind == "requests" {
+		list = c.Resources.Requests
+	} else if kind != "limits" {
+		return "", fmt.Errorf("resource %s is not one the downward API has", sel.Resource)
+	}
+	q, ok := list[corev1.ResourceName(name)]
+	if !ok && kind == "limits" {
+		q = f.capacity(name)
+	}
+	return divide(q, sel.Divisor, name == "cpu"), nil
+}
+
+func (f facts) capacity(name string) resource.Quantity {
+	switch name {
+	case "cpu":
+		return f.cpus
+	case "memory":
+		return f.memory
+	case "ephemeral-storage":
+		return f.storage
+	}
+	return resource.Quantity{}
+}
+
+func divide(q, divisor resource.Quantity, milli bool) string {
+	if divisor.IsZero() {
+		divisor = resource.MustParse("1")
+	}
+	a, b := q.Value(), divisor.Value()
+	if milli {
+		a, b = q.MilliValue(), divisor.MilliValue()
+	}
+	return strconv.FormatInt(int64(math.Ceil(float64(a)/float64(b))), 10)
+}
+
+func first(s []string) string {
+	if len(s) == 0 {
+		return ""
+	}
+	return s[0]
+}
+
+func nonEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// sortedKeys returns a map's keys in order.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,68 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrNotFound says that no pod has that name.
+var ErrNotFound = errors.New("no such pod")
+
+// shortKinds are the names that kubectl has for kinds of workload.
+var shortKinds = map[string]string{
+	"po": "pod", "pods": "pod", "deploy": "deployment", "deployments": "deployment", "sts": "statefulset",
+	"statefulsets": "statefulset", "ds": "daemonset", "daemonsets": "daemonset", "rs": "replicaset",
+	"replicasets": "replicaset", "jobs": "job", "cj": "cronjob", "cronjobs": "cronjob",
+}
+
+// Find finds one pod by its name, "namespace/name", its workload
+// ("deploy/web"), its UID, or the beginning of its name or UID if that is only
+// one pod's.
+func (e *Engine) Find(ctx context.Context, name string) (*Pod, error) {
+	pods, err := e.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, match := range []func(*Pod) bool{
+		func(p *Pod) bool { return p.UID == name || p.Name == name || p.Namespace+"/"+p.Name == name },
+		func(p *Pod) bool { return p.Workload == workloadName(name) },
+		func(p *Pod) bool {
+			return strings.HasPrefix(p.Name, name) || strings.HasPrefix(p.UID, name) || strings.HasPrefix(p.Namespace+"/"+p.Name, name)
+		},
+	} {
+		p, err := only(pods, name, match)
+		if p != nil || err != nil {
+			return p, err
+		}
+	}
+	return nil, fmt.Errorf("%w: %s", ErrNotFound, name)
+}
+
+func workloadName(name string) string {
+	kind, rest, ok := strings.Cut(name, "/")
+	if !ok {
+		return name
+	}
+	kind = strings.ToLower(kind)
+	if long, ok := shortKinds[kind]; ok {
+		kind = long
+	}
+	return kind + "/" + rest
+}
+
+func only(pods []*Pod, name string, match func(*Pod) bool) (*Pod, error) {
+	var found *Pod
+	var all []string
+	for _, p := range pods {
+		if name != "" && match(p) {
+			found = p
+			all = append(all, p.Namespace+"/"+p.Name)
+		}
+	}
+	if len(all) > 1 {
+		return nil, fmt.Errorf("%s could be any of %s", name, strings.Join(all, ", "))
+	}
+	return found, nil
+}

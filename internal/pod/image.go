@@ -1,0 +1,96 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+)
+
+// A MissingImageError says that an image is not in the store and could not be
+// pulled.
+type MissingImageError struct {
+	Image string // as the manifest has it
+	Err   error  // why it was not pulled; nil if the policy is Never
+}
+
+func (e *MissingImageError) Error() string {
+	reason := "its pull policy is Never"
+	if e.Err != nil {
+		reason = e.Err.Error()
+	}
+	return fmt.Sprintf("image %s is not loaded (%s); load it with `adamant load FILE`", e.Image, reason)
+}
+
+// Unwrap returns why the image was not pulled.
+func (e *MissingImageError) Unwrap() error { return e.Err }
+
+// ensureImage finds an image in the runtime's store, or pulls it.
+func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy corev1.PullPolicy, sandbox *runtimeapi.PodSandboxConfig, events Events) (imageInfo, error) {
+	if err := e.makeOwnImage(ctx, ref); err != nil {
+		return imageInfo{}, err
+	}
+	info, found, err := e.findImage(ctx, ref)
+	if err != nil {
+		return imageInfo{}, err
+	}
+	if found && (policy != corev1.PullAlways || !e.opts.Pull) {
+		return info, nil
+	}
+	if policy == corev1.PullNever {
+		return imageInfo{}, &MissingImageError{Image: ref}
+	}
+	events.say(s, "", "Pulling", "pulling image %s", ref)
+	_, err = e.cri.PullImage(ctx, &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: ref}, SandboxConfig: sandbox})
+	if err != nil {
+		return imageInfo{}, &MissingImageError{Image: ref, Err: err}
+	}
+	info, found, err = e.findImage(ctx, ref)
+	if err == nil && !found {
+		err = &MissingImageError{Image: ref, Err: fmt.Errorf("it is gone again after it was pulled")}
+	}
+	return info, err
+}
+
+// makeOwnImage makes the image of the copy-up tool, which is in no registry: it
+// is this program.
+func (e *Engine) makeOwnImage(ctx context.Context, ref string) error {
+	if ref != containerd.CopyUpImage || e.daemon.Client() == nil {
+		return nil
+	}
+	program := e.opts.Executable
+	if program == "" {
+		var err error
+		if program, err = os.Executable(); err != nil {
+			return fmt.Errorf("make image %s: %w", ref, err)
+		}
+	}
+	return e.daemon.EnsureCopyUpImage(ctx, program)
+}
+
+func (e *Engine) findImage(ctx context.Context, ref string) (imageInfo, bool, error) {
+	resp, err := e.cri.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
+	if cri.IsNotFound(err) {
+		return imageInfo{}, false, nil
+	}
+	if err != nil {
+		return imageInfo{}, false, err
+	}
+	img := resp.GetImage()
+	if img.GetId() == "" {
+		return imageInfo{}, false, nil
+	}
+	info := imageInfo{id: img.Id, user: imageUser{name: img.Username}}
+	switch {
+	case img.Uid != nil:
+		info.user.uid = &img.Uid.Value
+	case img.Username == "":
+		info.user.uid = new(int64) // an image that names no user runs as root
+	}
+	return info, true, nil
+}

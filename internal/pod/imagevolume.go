@@ -1,0 +1,66 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// An imageMounter mounts the file system of an image read-only on a directory.
+type imageMounter interface {
+	Mount(ctx context.Context, ref, target string) error
+}
+
+// mountsImages is who mounts image volumes: this process where the runtime is
+// containerd, of any version, and otherwise the runtime itself.
+func (e *Engine) mountsImages() imageMounter {
+	if e.daemon.Client() == nil {
+		return nil
+	}
+	return e.daemon
+}
+
+// findVolumeImages makes sure of the images of volumes.
+func (c *care) findVolumeImages(ctx context.Context) error {
+	for i := range c.rec.Spec.Spec.Volumes {
+		vol := &c.rec.Spec.Spec.Volumes[i]
+		if vol.Image == nil {
+			continue
+		}
+		policy := vol.Image.PullPolicy
+		if policy == "" {
+			policy = corev1.PullIfNotPresent
+		}
+		if _, err := c.e.ensureImage(ctx, &c.rec.Spec, vol.Image.Reference, policy, c.sandboxConfig, c.events); err != nil {
+			return fmt.Errorf("volume %s: %w", vol.Name, err)
+		}
+	}
+	return nil
+}
+
+// unmountImages unmounts a pod's image volumes and gives up what the runtime
+// holds for them.
+func (e *Engine) unmountImages(ctx context.Context, l layout) error {
+	if e.mountsImages() == nil {
+		return nil
+	}
+	dir := filepath.Dir(l.volume(pluginImage, "x"))
+	volumes, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		if err := e.daemon.Unmount(ctx, filepath.Join(dir, v.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}

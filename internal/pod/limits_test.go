@@ -1,0 +1,158 @@
+package pod
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+func TestSizeLimit(t *testing.T) {
+	e := openTest(t)
+	s := withVolumes(testPod(t), mount{emptyDir("", "1Mi"), corev1.VolumeMount{MountPath: "/v"}})
+	p := create(t, e, s)
+	if err := p.Check(); err != nil {
+		t.Errorf("an empty volume: %v", err)
+	}
+	run(t, p, "fill", "/v/big", "2000000")
+	err := p.Check()
+	if !isEvicted(err) || !strings.Contains(err.Error(), "more than its sizeLimit of 1Mi") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A pod cannot hide what it holds where no path reaches.
+func TestSizeLimitOfWhatLiesTooDeep(t *testing.T) {
+	e := openTest(t)
+	s := withVolumes(testPod(t), mount{emptyDir("", "1Mi"), corev1.VolumeMount{MountPath: "/v"}})
+	p := create(t, e, s)
+	root, err := os.OpenRoot(p.VolumePath(s.Spec.Volumes[0].Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	deep := strings.Repeat(strings.Repeat("d", 250)+"/", 20)
+	if err := root.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := root.WriteFile(deep+"big", make([]byte, 2<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Check(); !isEvicted(err) {
+		t.Errorf("got %v, want that it is evicted", err)
+	}
+}
+
+func TestPIDsLimit(t *testing.T) {
+	e := openTest(t)
+	e.opts.PIDs = 40
+	p := create(t, e, testPod(t))
+	if got := run(t, p, "fork", "200"); !strings.Contains(got, "resource temporarily unavailable") {
+		t.Errorf("got %q, want a limit", got)
+	}
+}
+
+func TestLogsFollow(t *testing.T) {
+	e := openTest(t)
+	dir := t.TempDir()
+	s := testPod(t, "seq", "echo", "one", "--", "wait", "/shared/go", "--", "echo", "two")
+	s.Spec.RestartPolicy = corev1.RestartPolicyNever
+	p := create(t, e, shared(s, dir))
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	result := make(chan error, 1)
+	go func() {
+		defer write.Close()
+		result <- p.Logs(context.Background(), "main", LogOptions{Follow: true}, write, write)
+	}()
+	var got [8]byte
+	if _, err := read.Read(got[:]); err != nil || string(got[:4]) != "one\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var rest bytes.Buffer
+	if _, err := rest.ReadFrom(read); err != nil || rest.String() != "two\n" {
+		t.Errorf("got %q, %v", rest.String(), err)
+	}
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+}
+
+// A log that grew large is put aside, and the container writes to a new one.
+func TestRotateLogs(t *testing.T) {
+	e := openTest(t)
+	dir := t.TempDir()
+	p := create(t, e, shared(testPod(t, "seq", "spam", "11000000", "--", "wait", "/shared/go", "--", "echo", "after", "--", "sleep"), dir))
+	c := &care{e: e, rec: p.rec, l: newLayout(e.opts.Root, p.UID)}
+	log := filepath.Join(c.l.logs(), logPath("main", 0))
+	for {
+		if info, err := os.Stat(log); err == nil && info.Size() > maxLog {
+			break
+		}
+		if err := sleep(t.Context(), pollMin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.rotateLogs(t.Context())
+	if info, err := os.Stat(log + rotatedSuffix); err != nil || info.Size() < maxLog {
+		t.Fatal(info, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for len(tail(log, 1)) == 0 || tail(log, 1)[0] != "after" {
+		if err := sleep(t.Context(), pollMin); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A pod whose record was damaged is shown, and can be removed.
+func TestDamagedRecord(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	if err := os.WriteFile(newLayout(e.opts.Root, p.UID).record(), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := e.Find(t.Context(), p.UID)
+	if err != nil || found.Phase != Damaged || found.Damage() == nil {
+		t.Fatalf("got %+v, %v", found, err)
+	}
+	if err := found.Remove(t.Context(), 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	checkNothing(t, e)
+}
+
+// A pod that breaks a limit is stopped for good, and says why.
+func TestSuperviseEvicts(t *testing.T) {
+	e := openTest(t)
+	s := testPod(t)
+	s.Spec.ActiveDeadlineSeconds = new(int64(1))
+	p := create(t, e, s)
+	var r recorder
+	err := await(t, supervise(t, p, &r), func(error) bool { return true })
+	if !isEvicted(err) {
+		t.Errorf("got %v, want that it was evicted", err)
+	}
+	if err := p.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p.Phase != Failed || !strings.Contains(p.Evicted, "activeDeadlineSeconds of 1") {
+		t.Errorf("got phase %s, reason %q", p.Phase, p.Evicted)
+	}
+	if slices.Contains(r.reasons, "Started") {
+		t.Errorf("it was started again: %v", r.reasons)
+	}
+}

@@ -1,0 +1,160 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+)
+
+// LogOptions say what part of a container's log is wanted. The zero value is
+// all that the latest attempt has written until now.
+type LogOptions struct {
+	Follow     bool      // wait for more until the container ends
+	Restarts   bool      // with Follow: go on with the next attempts, until the pod is over
+	Tail       int       // if above 0 only that many lines, the last ones
+	Previous   bool      // of the attempt before the latest
+	Since      time.Time // leave out what is older
+	Timestamps bool      // begin each line with its time
+}
+
+// ErrNoPrevious says that a container was not started more than once.
+var ErrNoPrevious = errors.New("there is no previous attempt")
+
+// Logs writes a container's log. A container that was not started yet is
+// awaited with Follow, and otherwise has an empty one.
+func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, stderr io.Writer) error {
+	ctr, err := p.Container(container)
+	if err != nil {
+		return err
+	}
+	c := &care{e: p.e, rec: p.rec, l: newLayout(p.e.opts.Root, p.UID)}
+	number := uint32(ctr.Restarts)
+	if o.Previous {
+		if number == 0 {
+			return fmt.Errorf("container %s of pod %s: %w", ctr.Name, p.Name, ErrNoPrevious)
+		}
+		number, o.Follow = number-1, false
+	}
+	for {
+		if err := c.attemptLog(ctx, ctr.Name, number, o, stdout, stderr); err != nil {
+			return err
+		}
+		if !o.Follow || !o.Restarts {
+			return nil
+		}
+		next, err := c.nextAttempt(ctx, ctr.Name, number)
+		if err != nil || next == number {
+			return err
+		}
+		number, o.Tail = next, 0
+	}
+}
+
+// attemptLog writes the log of one attempt.
+func (c *care) attemptLog(ctx context.Context, name string, number uint32, o LogOptions, stdout, stderr io.Writer) error {
+	opts := cri.LogOptions{Tail: o.Tail, Since: o.Since}
+	if o.Follow {
+		ended := make(chan struct{})
+		opts.Follow = ended
+		inner, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		defer func() { cancel(); <-done }()
+		go func() {
+			defer close(done)
+			defer close(ended)
+			c.waitAttemptEnd(inner, name, number)
+		}()
+	}
+	path := filepath.Join(c.l.logs(), logPath(name, number))
+	err := cri.ReadLog(ctx, path, opts, func(l cri.LogLine) error {
+		w := stdout
+		if l.Stream == "stderr" {
+			w = stderr
+		}
+		return writeLine(w, l, o.Timestamps)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func writeLine(w io.Writer, l cri.LogLine, stamp bool) error {
+	line := make([]byte, 0, len(l.Text)+40)
+	if stamp && !l.Time.IsZero() {
+		line = l.Time.AppendFormat(line, time.RFC3339Nano)
+		line = append(line, ' ')
+	}
+	line = append(line, l.Text...)
+	if !l.Partial {
+		line = append(line, '\n')
+	}
+	_, err := w.Write(line)
+	return err
+}
+
+// waitAttemptEnd waits until an attempt has ended or is not the latest.
+func (c *care) waitAttemptEnd(ctx context.Context, name string, number uint32) {
+	for {
+		a, err := c.current(ctx, name)
+		switch {
+		case err == nil && a.number == number:
+			if _, err := c.waitExit(ctx, a.id); err == nil || ctx.Err() != nil {
+				return
+			}
+		case err == nil && a.number > number:
+			return
+		case ctx.Err() != nil, err != nil && !errors.Is(err, errNotStarted) && !cri.IsUnavailable(err), c.over():
+			return
+		}
+		if sleep(ctx, pollMax) != nil {
+			return
+		}
+	}
+}
+
+// nextAttempt waits for the attempt after number; it returns number itself if
+// there will be none.
+func (c *care) nextAttempt(ctx context.Context, name string, number uint32) (uint32, error) {
+	spec, _ := c.rec.Spec.container(name)
+	for {
+		if c.over() {
+			return number, nil
+		}
+		var all []Container
+		err := patiently(ctx, func() (err error) {
+			all, err = c.e.containers(ctx, c.rec)
+			return err
+		})
+		if err != nil {
+			return number, c.ended(err)
+		}
+		for i := range all {
+			ctr := &all[i]
+			switch {
+			case ctr.Name != name:
+			case uint32(ctr.Restarts) > number:
+				return uint32(ctr.Restarts), nil
+			case ctr.State == Exited && !restarts(&c.rec.Spec, spec, ctr.ExitCode):
+				return number, nil
+			}
+		}
+		if err := sleep(ctx, pollMax); err != nil {
+			return number, err
+		}
+	}
+}
+
+// ended forgives the errors of a pod that is gone.
+func (c *care) ended(err error) error {
+	if errors.Is(c.endOf(err), errOver) {
+		return nil
+	}
+	return err
+}

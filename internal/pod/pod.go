@@ -1,0 +1,328 @@
+package pod
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+)
+
+// Phase is where a pod is in its life.
+type Phase string
+
+// The phases of a pod.
+const (
+	Creating  Phase = "Creating"  // another command is making it
+	Removing  Phase = "Removing"  // another command is removing it, or one was killed doing so
+	Running   Phase = "Running"   // a container runs, or is to be started again
+	Succeeded Phase = "Succeeded" // all containers ended with code 0 and stay so
+	Failed    Phase = "Failed"    // all containers ended, one of them in error
+	Lost      Phase = "Lost"      // its sandbox does not run, as after a reboot
+	Damaged   Phase = "Damaged"   // its state cannot be read; it can only be removed, by its UID
+)
+
+// A Pod is a pod as it was found at one moment. Its methods look again.
+type Pod struct {
+	UID         string
+	Namespace   string
+	Name        string
+	Workload    string // "deployment/web"
+	Labels      map[string]string
+	Annotations map[string]string
+	Created     time.Time
+	Phase       Phase
+	Evicted     string // why it was stopped for breaking a limit; empty if it was not
+	Handler     string // CRI runtime handler, empty for the default
+	SandboxID   string
+	IP          string      // empty with the machine's network
+	Containers  []Container // init containers first, each in the manifest's order
+
+	e     *Engine
+	rec   *record
+	ready bool      // its sandbox
+	owner *fileLock // of an ephemeral pod, in the process that created it
+}
+
+// State is what a container does.
+type State string
+
+// The states of a container.
+const (
+	Waiting State = "Waiting" // not started yet
+	Started State = "Running"
+	Exited  State = "Exited"
+)
+
+// A Container is the latest attempt at one container of a pod.
+type Container struct {
+	Name     string
+	ID       string // of the runtime; empty while Waiting
+	Image    string // as the manifest has it
+	ImageID  string // by which the runtime knows it
+	Init     bool   // also of a sidecar
+	Sidecar  bool
+	State    State
+	ExitCode int32
+	Reason   string // of its end: Completed, Error, OOMKilled
+	Message  string // its last words, or the runtime's
+	Started  time.Time
+	Finished time.Time
+	Restarts int
+	PID      int    // on this machine; 0 unless it runs
+	LogPath  string // of this attempt
+}
+
+// Damage says what cannot be read of a Damaged pod's state.
+func (p *Pod) Damage() error { return p.rec.damaged }
+
+// Spec returns what the pod was made from.
+func (p *Pod) Spec() PodSpec { return p.rec.Spec }
+
+// VolumePath returns where the host side of a volume is, empty if there is no
+// such volume or the runtime holds it.
+func (p *Pod) VolumePath(name string) string {
+	return (&volumeSet{spec: &p.rec.Spec, l: newLayout(p.e.opts.Root, p.UID), images: p.e.mountsImages()}).locate()[name].path
+}
+
+// Container finds a container by name; with no name, the pod's first one that
+// is not an init container, or the one named by the annotation
+// kubectl.kubernetes.io/default-container.
+func (p *Pod) Container(name string) (*Container, error) {
+	if name == "" {
+		name = p.Annotations["kubectl.kubernetes.io/default-container"]
+	}
+	var all []string
+	for i := range p.Containers {
+		c := &p.Containers[i]
+		if c.Name == name || name == "" && !c.Init {
+			return c, nil
+		}
+		all = append(all, c.Name)
+	}
+	return nil, fmt.Errorf("pod %s has no container %q; it has %s", p.Name, name, strings.Join(all, ", "))
+}
+
+// Refresh looks at the pod again.
+func (p *Pod) Refresh(ctx context.Context) error {
+	fresh, err := p.e.pod(ctx, p.rec)
+	if err != nil {
+		return err
+	}
+	// What never changes is not written: others may be reading it, see Fresh.
+	p.Phase, p.Evicted, p.SandboxID, p.IP = fresh.Phase, fresh.Evicted, fresh.SandboxID, fresh.IP
+	p.Containers, p.ready = fresh.Containers, fresh.ready
+	return nil
+}
+
+// Fresh looks at the pod anew and leaves p as it is, which another goroutine may
+// be using.
+func (p *Pod) Fresh(ctx context.Context) (*Pod, error) { return p.e.pod(ctx, p.rec) }
+
+// Pods finds all pods, those being made or removed included, sorted by
+// namespace and name.
+func (e *Engine) Pods(ctx context.Context) ([]*Pod, error) {
+	uids, err := podUIDs(e.opts.Root)
+	if err != nil {
+		return nil, err
+	}
+	var pods []*Pod
+	for _, uid := range uids {
+		rec, err := readRecord(newLayout(e.opts.Root, uid))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed in the meantime
+		}
+		if err != nil {
+			rec = &record{UID: uid, Spec: PodSpec{Name: uid}, damaged: err}
+		}
+		p, err := e.pod(ctx, rec)
+		if err != nil {
+			return nil, err
+		}
+		pods = append(pods, p)
+	}
+	slices.SortFunc(pods, func(a, b *Pod) int {
+		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
+	})
+	return pods, nil
+}
+
+// pod asks the runtime about one pod.
+func (e *Engine) pod(ctx context.Context, rec *record) (*Pod, error) {
+	s := &rec.Spec
+	p := &Pod{
+		UID: rec.UID, Namespace: s.Namespace, Name: s.Name, Workload: s.workload(),
+		Labels: s.Labels, Annotations: s.Annotations, Created: rec.Created, Handler: s.Handler,
+		e: e, rec: rec,
+	}
+	sandboxes, err := e.sandboxes(ctx, map[string]string{labelPodUID: rec.UID, LabelRoot: rootID(e.opts.Root)})
+	if err != nil {
+		return nil, err
+	}
+	if len(sandboxes) > 0 {
+		p.SandboxID = sandboxes[0].Id
+		p.ready = sandboxes[0].State == runtimeapi.PodSandboxState_SANDBOX_READY
+	}
+	if p.ready {
+		ips, err := e.podIPs(ctx, p.SandboxID)
+		if err != nil && !cri.IsNotFound(err) {
+			return nil, err
+		}
+		p.IP = first(ips)
+	}
+	if p.Containers, err = e.containers(ctx, rec); err != nil {
+		return nil, err
+	}
+	p.Phase = e.phase(p)
+	if reason, err := os.ReadFile(newLayout(e.opts.Root, p.UID).stopped()); err == nil {
+		p.Evicted = string(reason)
+	}
+	return p, nil
+}
+
+// sandboxes lists those with all labels, the newest first.
+func (e *Engine) sandboxes(ctx context.Context, labels map[string]string) ([]*runtimeapi.PodSandbox, error) {
+	resp, err := e.cri.ListPodSandbox(ctx, &runtimeapi.ListPodSandboxRequest{Filter: &runtimeapi.PodSandboxFilter{LabelSelector: labels}})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(resp.Items, func(a, b *runtimeapi.PodSandbox) int { return int(b.CreatedAt - a.CreatedAt) })
+	return resp.Items, nil
+}
+
+// containers describes every container of the manifest.
+func (e *Engine) containers(ctx context.Context, rec *record) ([]Container, error) {
+	latest, err := e.latest(ctx, rec.UID)
+	if err != nil {
+		return nil, err
+	}
+	var out []Container
+	spec := &rec.Spec.Spec
+	for i := range spec.InitContainers {
+		out = append(out, Container{Init: true, Sidecar: isSidecar(&spec.InitContainers[i])})
+		if err := e.describe(ctx, rec, &spec.InitContainers[i], latest, &out[len(out)-1]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range spec.Containers {
+		out = append(out, Container{})
+		if err := e.describe(ctx, rec, &spec.Containers[i], latest, &out[len(out)-1]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// latest is the newest attempt at each container of a pod, by name.
+func (e *Engine) latest(ctx context.Context, uid string) (map[string]*runtimeapi.Container, error) {
+	all, err := e.attempts(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*runtimeapi.Container{}
+	for _, c := range all {
+		old := out[c.Metadata.Name]
+		if old == nil || c.Metadata.Attempt > old.Metadata.Attempt || c.CreatedAt > old.CreatedAt && c.Metadata.Attempt == old.Metadata.Attempt {
+			out[c.Metadata.Name] = c
+		}
+	}
+	return out, nil
+}
+
+// attempts are all containers of a pod that the runtime still has.
+func (e *Engine) attempts(ctx context.Context, uid string) ([]*runtimeapi.Container, error) {
+	resp, err := e.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{LabelSelector: map[string]string{labelPodUID: uid, LabelRoot: rootID(e.opts.Root)}}})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Containers, nil
+}
+
+// describe fills in what the runtime knows of a container.
+func (e *Engine) describe(ctx context.Context, rec *record, c *corev1.Container, latest map[string]*runtimeapi.Container, out *Container) error {
+	out.Name, out.Image, out.State = c.Name, c.Image, Waiting
+	found, ok := latest[c.Name]
+	if !ok {
+		return nil
+	}
+	resp, err := e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: found.Id, Verbose: true})
+	if cri.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	st := resp.Status
+	out.ID, out.ImageID, out.LogPath = st.Id, st.ImageRef, st.LogPath
+	out.Restarts = int(st.Metadata.Attempt)
+	out.Started = moment(st.StartedAt)
+	switch st.State {
+	case runtimeapi.ContainerState_CONTAINER_RUNNING:
+		out.State, out.PID = Started, infoPID(resp.Info)
+	case runtimeapi.ContainerState_CONTAINER_EXITED:
+		out.State, out.ExitCode, out.Reason, out.Finished = Exited, st.ExitCode, st.Reason, moment(st.FinishedAt)
+		out.Message = lastWords(newLayout(e.opts.Root, rec.UID), c, st)
+	}
+	return nil
+}
+
+func moment(ns int64) time.Time {
+	if ns <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
+}
+
+// infoPID takes the process id out of the verbose status, where containerd and
+// CRI-O both put it.
+func infoPID(info map[string]string) int {
+	var v struct {
+		PID int `json:"pid"`
+	}
+	if json.Unmarshal([]byte(info["info"]), &v) != nil {
+		return 0
+	}
+	return v.PID
+}
+
+// phase judges a pod by its containers.
+func (e *Engine) phase(p *Pod) Phase {
+	l := newLayout(e.opts.Root, p.UID)
+	if p.rec.damaged != nil {
+		return Damaged
+	}
+	if !exists(l.committed()) {
+		if exists(l.removing()) {
+			return Removing
+		}
+		return Creating
+	}
+	failed, stopped := false, exists(l.stopped())
+	for i := range p.Containers {
+		c := &p.Containers[i]
+		if c.Init {
+			continue
+		}
+		spec, _ := p.rec.Spec.container(c.Name)
+		if c.State != Exited || !stopped && restarts(&p.rec.Spec, spec, c.ExitCode) {
+			if !p.ready {
+				return Lost
+			}
+			return Running
+		}
+		failed = failed || c.ExitCode != 0
+	}
+	if failed {
+		return Failed
+	}
+	return Succeeded
+}

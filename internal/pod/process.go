@@ -1,0 +1,47 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// errStillRuns says that a process has not ended in the time given.
+var errStillRuns = errors.New("the process still runs")
+
+// waitProcess waits until a process ended, but not longer than d. That it
+// cannot be waited for is an error, too.
+func waitProcess(ctx context.Context, pid int, d time.Duration) error {
+	if pid <= 0 {
+		return errors.New("no process")
+	}
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), "pidfd")
+	defer f.Close()
+	if err := f.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	err = raw.Read(func(fd uintptr) bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return err == nil && n == 1 // a pidfd is readable once its process ended
+	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errStillRuns
+	}
+	return err
+}

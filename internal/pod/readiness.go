@@ -1,0 +1,146 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// podReadiness adds up which of a pod's containers are ready, and tells when
+// the pod becomes ready or stops being so. A nil one tells nobody. It is safe
+// for concurrent use; it never tells two things at a time.
+type podReadiness struct {
+	tell func(ready bool, reason string)
+
+	mu      sync.Mutex
+	waiting map[string]string // by container: why it is not ready
+	ready   bool
+	ended   bool // nothing makes it ready any more
+}
+
+func newPodReadiness(spec *corev1.PodSpec, tell func(ready bool, reason string)) *podReadiness {
+	if tell == nil {
+		return nil
+	}
+	r := &podReadiness{tell: tell, waiting: map[string]string{}}
+	for _, c := range longLived(spec) {
+		r.waiting[c.Name] = fmt.Sprintf("container %s is not ready yet", c.Name)
+	}
+	return r
+}
+
+// set says why a container is not ready; an empty reason says that it is.
+func (r *podReadiness) set(container, reason string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if reason == "" {
+		delete(r.waiting, container)
+	} else {
+		r.waiting[container] = reason
+	}
+	r.become(len(r.waiting) == 0 && !r.ended, reason)
+}
+
+// end says that the pod is not ready any more, whatever its containers do.
+func (r *podReadiness) end(reason string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	r.become(false, reason)
+}
+
+func (r *podReadiness) become(ready bool, reason string) {
+	if r.ready != ready {
+		r.ready = ready
+		r.tell(ready, reason)
+	}
+}
+
+// heed takes what a probe says of a container that runs.
+func (c *care) heed(ctr *corev1.Container, r reading) {
+	c.sayReady(ctr, r)
+	switch {
+	case isReady(ctr, r):
+		c.readiness.set(ctr.Name, "")
+	case r.kind == readiness && r.verdict.Known:
+		c.readiness.set(ctr.Name, unready(ctr, r))
+	}
+}
+
+// awaitSettled waits until a container has run for so long that it counts as
+// ready without a probe. It reports false for one that ended before.
+func (c *care) awaitSettled(ctx context.Context, id string) (bool, error) {
+	for {
+		st, err := c.status(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		wait := time.Until(moment(st.StartedAt).Add(settle))
+		switch {
+		case hasEnded(st):
+			return false, nil
+		case !isRunning(st):
+			wait = pollMax // somebody is about to start it
+		case wait <= 0:
+			return true, nil
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return false, err
+		}
+	}
+}
+
+// lookForEnd is how often it is looked whether another process stops a pod.
+const lookForEnd = time.Second
+
+// watchEnd says that the pod is not ready any more when somebody stops or
+// removes it: at once if that is this process.
+func (c *care) watchEnd(ctx context.Context) {
+	if c.readiness == nil {
+		return
+	}
+	stopping := make(chan struct{}, 1)
+	c.e.stopping.Store(c.l.uid, stopping)
+	defer c.e.stopping.Delete(c.l.uid)
+	tick := time.NewTimer(untilNext(lookForEnd))
+	defer tick.Stop()
+	for gone := false; !gone; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-stopping:
+			gone = true
+		case <-tick.C:
+			gone = c.over()
+			tick.Reset(untilNext(lookForEnd))
+		}
+	}
+	c.readiness.end("it is being stopped")
+}
+
+// untilNext is the time until the next look of so many, which is the same for
+// all pods: to wake up costs far more than to look.
+func untilNext(every time.Duration) time.Duration {
+	now := time.Now()
+	return now.Truncate(every).Add(every).Sub(now)
+}
+
+// tellStopping has whoever supervises a pod in this process know that it is
+// being stopped.
+func (e *Engine) tellStopping(uid string) {
+	if stopping, ok := e.stopping.Load(uid); ok {
+		select {
+		case stopping.(chan struct{}) <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package pod
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+)
+
+// recordVersion is that of the file pod.json.
+const recordVersion = 1
+
+// maxRecord is the largest pod.json that is read, in bytes: a manifest's
+// ConfigMaps and Secrets are in it, 1 MiB each at most.
+const maxRecord = 64 << 20
+
+// A record is what pod.json holds: all that is needed to start any container
+// of the pod once more.
+type record struct {
+	Version int       `json:"version"`
+	UID     string    `json:"uid"`
+	Created time.Time `json:"created"`
+	Owner   int       `json:"owner"` // process that created it, for messages only
+	Spec    PodSpec   `json:"spec"`
+
+	damaged error // why the rest could not be read
+}
+
+// writeRecord makes the pod's directory appear with its record and a lock that
+// this process holds. Whoever finds the directory with the lock free and not
+// committed knows that its creator is gone.
+func writeRecord(root string, r *record) (*fileLock, error) {
+	l := newLayout(root, r.UID)
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode pod %s: %w", r.Spec.Name, err)
+	}
+	tmp := filepath.Join(podsDir(root), ".new-"+r.UID)
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := acquire(filepath.Join(tmp, "lock"), false)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(tmp))
+	}
+	err = durable.WriteFile(filepath.Join(tmp, "pod.json"), data, 0o600)
+	if err == nil {
+		err = os.Rename(tmp, l.dir)
+	}
+	if err == nil {
+		err = durable.SyncDir(podsDir(root))
+	}
+	if err != nil {
+		lock.release()
+		return nil, errors.Join(err, os.RemoveAll(tmp))
+	}
+	return lock, nil
+}
+
+// readRecord reads a pod's record. It must be the pod's own.
+func readRecord(l layout) (*record, error) {
+	info, err := os.Stat(l.record())
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxRecord {
+		return nil, fmt.Errorf("read %s: it has %d bytes, more than %d", l.record(), info.Size(), int64(maxRecord))
+	}
+	data, err := os.ReadFile(l.record())
+	if err != nil {
+		return nil, err
+	}
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("read %s: %w", l.record(), err)
+	}
+	if r.Version != recordVersion || r.UID != l.uid {
+		return nil, fmt.Errorf("read %s: version %d of pod %s, want version %d of %s", l.record(), r.Version, r.UID, recordVersion, l.uid)
+	}
+	return &r, nil
+}
+
+// podUIDs lists the pods that have a directory, whole or not.
+func podUIDs(root string) ([]string, error) {
+	entries, err := os.ReadDir(podsDir(root))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var uids []string
+	for _, e := range entries {
+		if e.IsDir() && e.Name()[0] != '.' {
+			uids = append(uids, e.Name())
+		}
+	}
+	return uids, nil
+}
+
+func exists(path string) bool {
+	// Pods are looked at each second: os.Lstat would make a FileInfo each time.
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW) == nil
+}
+
+// A fileLock is one of package durable, which ends with the process however that ends.
+type fileLock struct{ f *os.File }
+
+// acquire takes the exclusive lock of a file, which it makes if need be.
+// Without wait it fails with durable.ErrLocked if the lock is held.
+func acquire(path string, wait bool) (*fileLock, error) {
+	lock := durable.TryLock
+	if wait {
+		lock = durable.Lock
+	}
+	f, err := lock(path)
+	if err != nil {
+		return nil, err
+	}
+	return &fileLock{f}, nil
+}
+
+func (l *fileLock) release() { l.f.Close() }

@@ -1,0 +1,109 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+)
+
+// Recover finishes what killed processes began: a pod that was being made or
+// removed, and whose maker is gone, is removed with everything it had. Pods
+// that live processes are at work on are left alone. Open calls it.
+func (e *Engine) Recover(ctx context.Context) error {
+	var errs []error
+	uids, err := podUIDs(e.opts.Root)
+	if err != nil {
+		return err
+	}
+	for _, uid := range uids {
+		errs = append(errs, e.recoverPod(ctx, uid))
+	}
+	errs = append(errs, e.recoverUnborn(), e.recoverOrphans(ctx), e.removeSharedCgroup())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) recoverPod(ctx context.Context, uid string) error {
+	l := newLayout(e.opts.Root, uid)
+	if exists(l.committed()) && !isOrphan(l) {
+		return nil
+	}
+	if locked, err := durable.IsLocked(l.lock()); locked || err != nil {
+		return err // its maker lives
+	}
+	lock, err := acquire(l.lock(), false)
+	if errors.Is(err, durable.ErrLocked) || errors.Is(err, os.ErrNotExist) {
+		return nil // another process does the same, or it is gone by now
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	if exists(l.committed()) && !isOrphan(l) {
+		return nil // it was finished in the meantime
+	}
+	_ = l.markRemoving() // for those who look meanwhile; on a full disk it goes without
+	return e.erase(ctx, uid)
+}
+
+// isOrphan reports whether a pod is ephemeral and its creator is gone. What
+// cannot be known is taken for no.
+func isOrphan(l layout) bool {
+	if !exists(l.owner()) {
+		return false
+	}
+	locked, err := durable.IsLocked(l.owner())
+	return err == nil && !locked
+}
+
+// recoverUnborn removes directories that never got their final name. Only the
+// holder of the names' lock makes such.
+func (e *Engine) recoverUnborn() error {
+	unborn, err := filepath.Glob(filepath.Join(podsDir(e.opts.Root), ".new-*"))
+	if err != nil || len(unborn) == 0 {
+		return err
+	}
+	names, err := acquire(filepath.Join(podsDir(e.opts.Root), ".names"), false)
+	if errors.Is(err, durable.ErrLocked) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer names.release()
+	var errs []error
+	for _, dir := range unborn {
+		errs = append(errs, os.RemoveAll(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// recoverOrphans removes sandboxes of this root whose pod has no directory: a
+// runtime may finish making one after its caller was killed. The sandboxes are
+// listed first, so that a pod that is being made has its directory by then.
+func (e *Engine) recoverOrphans(ctx context.Context) error {
+	found, err := e.sandboxes(ctx, map[string]string{LabelRoot: rootID(e.opts.Root)})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range found {
+		uid := s.Labels[labelPodUID]
+		if uid == "" || strings.ContainsAny(uid, "/.") || exists(newLayout(e.opts.Root, uid).dir) {
+			continue
+		}
+		if err := e.eraseSandbox(ctx, s.Id); err != nil && !cri.IsNotFound(err) {
+			errs = append(errs, err)
+		}
+		errs = append(errs, e.node.killCgroup(uid), e.node.removeCgroup(uid))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,326 @@
+package pod
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/volume"
+)
+
+// everyVolume is a pod that has something of each kind that could be left
+// behind.
+func everyVolume(name string) PodSpec {
+	ctr := testContainer("main", "sleep")
+	ctr.VolumeMounts = []corev1.VolumeMount{
+		{Name: "disk", MountPath: "/disk"},
+		{Name: "disk", MountPath: "/sub", SubPath: "a/b"},
+		{Name: "memory", MountPath: "/memory"},
+		{Name: "config", MountPath: "/config"},
+		{Name: "secret", MountPath: "/secret"},
+	}
+	return PodSpec{
+		Name: name,
+		Spec: corev1.PodSpec{
+			TerminationGracePeriodSeconds: new(int64),
+			InitContainers:                []corev1.Container{testContainer("first", "echo", "hello")},
+			Containers:                    []corev1.Container{ctr},
+			Volumes: []corev1.Volume{
+				{Name: "disk", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+				{Name: "memory", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
+					Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("1Mi")),
+				}}},
+				{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "c"}}}},
+				{Name: "secret", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "s"}}},
+			},
+		},
+		ConfigMaps: []corev1.ConfigMap{{Data: map[string]string{"k": "v"}}},
+		Secrets:    []corev1.Secret{{Data: map[string][]byte{"k": []byte("v")}}},
+	}
+}
+
+func named(s PodSpec) PodSpec {
+	s.ConfigMaps[0].Name, s.Secrets[0].Name = "c", "s"
+	return s
+}
+
+// childMain is a process that makes and removes a pod, and stops for ever at a
+// step of that.
+func childMain(step string) int {
+	at := func(now string) {
+		if now == step {
+			fmt.Println("stopped")
+			select {}
+		}
+	}
+	ctx := context.Background()
+	e, err := Open(ctx, Options{Root: os.Getenv("ADAMANT_TEST_ROOT"), State: os.Getenv("ADAMANT_TEST_STATE"), step: at})
+	if err == nil {
+		var p *Pod
+		if p, err = e.Create(ctx, named(everyVolume("killed")), nil); err == nil {
+			err = p.Remove(ctx, 0, nil)
+		}
+	}
+	fmt.Println("not stopped:", err)
+	return 1
+}
+
+// killAt runs childMain in a process that is killed at a step.
+func killAt(t *testing.T, step string) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "ADAMANT_TEST_STOP_AT="+step, "ADAMANT_TEST_ROOT="+machine.opts.Root, "ADAMANT_TEST_STATE="+machine.opts.State)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewScanner(out)
+	said.Scan()
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	cmd.Wait()
+	if said.Text() != "stopped" {
+		t.Fatalf("the process said %q, want it to stop at %q", said.Text(), step)
+	}
+}
+
+func TestKilledProcessLeavesNothing(t *testing.T) {
+	e := openTest(t)
+	for _, step := range []string{
+		"reserved", "sandbox", "volumes", "prepared", "created first", "started first", "created main", "started main",
+		"removing", "stopped", "erased sandbox", "erased volumes", "erased files",
+	} {
+		t.Run(step, func(t *testing.T) {
+			killAt(t, step)
+			if err := e.Recover(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			checkNothing(t, e)
+		})
+	}
+}
+
+// Who gives up while a pod is made gets the pod or an error, and with an error
+// nothing of it is left.
+func TestGivenUpCreate(t *testing.T) {
+	for _, step := range []string{
+		"reserved", "sandbox", "volumes", "prepared", "created first", "started first", "created main", "started main", "whole", "committed",
+	} {
+		t.Run(step, func(t *testing.T) {
+			openTest(t)
+			ctx, giveUp := context.WithCancel(t.Context())
+			opts := machine.opts
+			opts.step = func(now string) {
+				if now == step {
+					giveUp()
+				}
+			}
+			e, err := Open(t.Context(), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.Close()
+			p, err := e.Create(ctx, named(everyVolume("given-up")), nil)
+			if ctx.Err() == nil {
+				t.Fatalf("the step was not reached: %v", err)
+			}
+			if err == nil {
+				if p.Phase != Running {
+					t.Errorf("the pod is %s", p.Phase)
+				}
+				err = p.Remove(t.Context(), 0, nil)
+			} else if errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "canceled") {
+				err = nil
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			checkNothing(t, e)
+		})
+	}
+}
+
+// A pod whose maker was killed once it was whole goes on.
+func TestKilledProcessLeavesWholePod(t *testing.T) {
+	e := openTest(t)
+	killAt(t, "committed")
+	if err := e.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.Find(t.Context(), "killed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, p, "cat", "/config/k", "/secret/k"); got != "vv" {
+		t.Errorf("got %q of the volumes, want vv", got)
+	}
+	if err := p.Remove(t.Context(), 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	checkNothing(t, e)
+}
+
+// checkNothing fails if there is any trace of a pod.
+func checkNothing(t *testing.T, e *Engine) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	sandboxes, err := e.cri.ListPodSandbox(ctx, &runtimeapi.ListPodSandboxRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sandboxes.Items {
+		t.Errorf("sandbox of %s is left", s.Metadata.Name)
+	}
+	containers, err := e.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range containers.Containers {
+		t.Errorf("container %s is left", c.Metadata.Name)
+	}
+	mounts, err := volume.Below(podsDir(e.opts.Root))
+	if err != nil || len(mounts) > 0 {
+		t.Errorf("mounts are left: %v, %v", mounts, err)
+	}
+	entries, err := os.ReadDir(podsDir(e.opts.Root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range entries {
+		if d.IsDir() {
+			t.Errorf("directory %s is left", d.Name())
+		}
+	}
+	if groups := e.node.cgroupDirs(""); len(groups) > 0 {
+		t.Errorf("cgroups are left: %v", groups)
+	}
+}
+
+func TestSameNameTwice(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	_, err := e.Create(t.Context(), testPod(t), nil)
+	if !errors.Is(err, ErrExists) || !strings.Contains(err.Error(), "adamant rm "+p.Name) {
+		t.Errorf("got %v, want %v and how to mend it", err, ErrExists)
+	}
+}
+
+// Of two who make a pod of one name at once, one succeeds, and the other leaves
+// it alone.
+func TestTwoCreatorsAtOnce(t *testing.T) {
+	first, second := openTest(t), openTest(t)
+	results := make(chan error, 2)
+	for _, e := range []*Engine{first, second} {
+		go func() {
+			_, err := e.Create(context.Background(), testPod(t), nil)
+			results <- err
+		}()
+	}
+	var failed []error
+	for range 2 {
+		if err := <-results; err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) != 1 || !errors.Is(failed[0], ErrExists) {
+		t.Fatalf("got errors %v, want one %v", failed, ErrExists)
+	}
+	p, err := first.Find(t.Context(), testPod(t).Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Remove(t.Context(), 0, nil); err != nil {
+		t.Error(err)
+	}
+	checkNothing(t, first)
+}
+
+// What is there already is not touched by another's recovery.
+func TestRecoverLeavesCreatorsAlone(t *testing.T) {
+	e := openTest(t)
+	other := openTest(t)
+	e.opts.step = func(step string) {
+		if err := other.Recover(context.Background()); err != nil {
+			t.Errorf("at %s: %v", step, err)
+		}
+	}
+	p := create(t, e, testPod(t))
+	if got := run(t, p, "echo", "alive"); got != "alive\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A pod is removed while others find it and lock it, over and over.
+func TestRemovedWhileItIsFound(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	l := newLayout(e.opts.Root, p.UID)
+	var finders sync.WaitGroup
+	e.opts.step = func(step string) {
+		if step != "erased volumes" {
+			return
+		}
+		for range 4 {
+			finders.Go(func() {
+				for range 300 {
+					if lock, err := acquire(l.lock(), false); err == nil {
+						lock.release()
+					}
+				}
+			})
+		}
+	}
+	if err := p.Remove(t.Context(), 0, nil); err != nil {
+		t.Error(err)
+	}
+	finders.Wait()
+	checkNothing(t, e)
+}
+
+// Pods that come while others go have nothing of theirs taken away.
+func TestPodsComeAndGo(t *testing.T) {
+	e := openTest(t)
+	var all errgroup.Group
+	for i := range 4 {
+		all.Go(func() error {
+			for range 8 {
+				e, err := Open(t.Context(), machine.opts)
+				if err != nil {
+					return err
+				}
+				s := testPod(t)
+				s.Name += fmt.Sprint(i)
+				p, err := e.Create(t.Context(), s, nil)
+				if err == nil {
+					err = p.Remove(t.Context(), 0, nil)
+				}
+				if err = errors.Join(err, e.Close()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := all.Wait(); err != nil {
+		t.Error(err)
+	}
+	checkNothing(t, e)
+}

@@ -1,0 +1,261 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod/volume"
+)
+
+// ErrBusy says that another process makes or removes the pod right now.
+var ErrBusy = errors.New("another process is at work on it")
+
+// Stop ends the pod's containers as a kubelet does: of each the preStop hook
+// and the stop signal, SIGKILL after the termination grace period; sidecars
+// last, in reverse order. The pod stays to be looked at, and is not started
+// again. grace overrides the period, in seconds; negative leaves the pod's.
+func (p *Pod) Stop(ctx context.Context, grace int64, events Events) error {
+	lock, err := p.e.hold(ctx, newLayout(p.e.opts.Root, p.UID))
+	if err != nil {
+		return fmt.Errorf("stop pod %s: %w", p.Name, err)
+	}
+	defer lock.release()
+	return p.stop(ctx, grace, events)
+}
+
+func (p *Pod) stop(ctx context.Context, grace int64, events Events) error {
+	if grace < 0 {
+		grace = p.rec.Spec.gracePeriod()
+	}
+	p.e.tellStopping(p.UID)
+	if err := p.Refresh(ctx); err != nil {
+		return err
+	}
+	c, err := p.e.takeCare(ctx, p, events)
+	if err != nil && !cri.IsNotFound(err) {
+		return err
+	}
+	if err := durable.WriteFile(c.l.stopped(), nil, 0o600); err != nil {
+		return err
+	}
+	if err := c.stopAll(ctx, p.Containers, grace); err != nil {
+		return fmt.Errorf("stop pod %s: %w", p.Name, err)
+	}
+	return p.Refresh(ctx)
+}
+
+// stopAll stops the containers that run: sidecars after the others, the last
+// one first, in what is left of the grace period.
+func (c *care) stopAll(ctx context.Context, all []Container, grace int64) error {
+	deadline := time.Now().Add(time.Duration(grace) * time.Second)
+	var (
+		wg       sync.WaitGroup
+		mu       sync.Mutex
+		errs     []error
+		sidecars []*Container
+	)
+	stop := func(ctr *Container, grace int64) {
+		spec, _ := c.rec.Spec.container(ctr.Name)
+		c.say(ctr.Name, "Killing", "stopping container %s", ctr.Name)
+		if err := c.stopContainer(ctx, spec, ctr.ID, grace); err != nil && !cri.IsNotFound(err) {
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+		}
+	}
+	for i := range all {
+		switch ctr := &all[i]; {
+		case ctr.ID == "" || ctr.State == Exited:
+		case ctr.Sidecar:
+			sidecars = append(sidecars, ctr)
+		default:
+			wg.Go(func() { stop(ctr, grace) })
+		}
+	}
+	wg.Wait()
+	for _, ctr := range slices.Backward(sidecars) {
+		stop(ctr, min(grace, max(int64(time.Until(deadline).Seconds()), int64(minGrace.Seconds()))))
+	}
+	return errors.Join(errs...)
+}
+
+// Remove stops the pod and removes all of it: sandbox, containers, volumes,
+// logs and state. It is not there any more as soon as Remove began, whatever
+// becomes of this process. grace is that of Stop; 0 kills at once.
+func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
+	l := newLayout(p.e.opts.Root, p.UID)
+	lock, err := p.e.hold(ctx, l)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // somebody else removed it
+	}
+	if err != nil {
+		return fmt.Errorf("remove pod %s: %w", p.Name, err)
+	}
+	defer lock.release()
+	// Another process may be removing the rest of it just now.
+	if err := l.markRemoving(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove pod %s: %w", p.Name, err)
+	}
+	p.e.opts.step("removing")
+	stopErr := p.stop(ctx, grace, events)
+	p.e.opts.step("stopped")
+	select {
+	case p.e.erasing <- struct{}{}:
+		defer func() { <-p.e.erasing }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err := p.e.erase(ctx, p.UID); err != nil {
+		return errors.Join(stopErr, err)
+	}
+	if p.owner != nil {
+		p.owner.release()
+	}
+	return nil // a container that would not stop is gone with the sandbox
+}
+
+// markRemoving makes sure that the pod's removal is finished by somebody.
+func (l layout) markRemoving() error {
+	if err := durable.WriteFile(l.removing(), nil, 0o600); err != nil {
+		return err
+	}
+	if err := os.Remove(l.committed()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return durable.SyncDir(l.dir)
+}
+
+// hold takes the lock of a pod, waiting for whoever restarts a container of
+// it, but not for whoever makes or removes it.
+func (e *Engine) hold(ctx context.Context, l layout) (*fileLock, error) {
+	for {
+		if !exists(l.dir) {
+			return nil, fs.ErrNotExist
+		}
+		lock, err := acquire(l.lock(), false)
+		if err == nil && !exists(l.dir) {
+			lock.release()
+			return nil, fs.ErrNotExist
+		}
+		if !errors.Is(err, durable.ErrLocked) {
+			return lock, err
+		}
+		if !exists(l.committed()) {
+			return nil, ErrBusy
+		}
+		if err := sleep(ctx, pollMax/10); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// eraseFor is how long a runtime may go on with what a killed process asked of
+// it: a container that is being started cannot be removed, and a sandbox that
+// is being made is not listed yet but has processes.
+const eraseFor = 20 * time.Second
+
+// erase removes all there is of a pod, whatever state it is in. The pod's lock
+// is held, so nobody else makes anything of it. The directory goes last: as
+// long as it is there, somebody will find the rest. Who finds it just then locks
+// it anew, which puts a file into it: it is removed once more.
+func (e *Engine) erase(ctx context.Context, uid string) error {
+	for began := time.Now(); ; {
+		err := e.tryErase(ctx, uid)
+		again := errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY)
+		if !again || time.Since(began) > eraseFor || sleep(ctx, pollMax/10) != nil {
+			return err
+		}
+	}
+}
+
+func (e *Engine) tryErase(ctx context.Context, uid string) error {
+	l := newLayout(e.opts.Root, uid)
+	if err := e.eraseSandboxes(ctx, map[string]string{labelPodUID: uid, LabelRoot: l.rootID}); err != nil {
+		return fmt.Errorf("remove pod %s: %w", uid, err)
+	}
+	e.opts.step("erased sandbox")
+	if err := e.eraseVolumes(ctx, l); err != nil {
+		return fmt.Errorf("remove the volumes of pod %s: %w", uid, err)
+	}
+	e.opts.step("erased volumes")
+	if err := e.node.killCgroup(uid); err != nil {
+		return fmt.Errorf("end what is left of pod %s: %w", uid, err)
+	}
+	if err := e.node.removeCgroup(uid); err != nil {
+		return fmt.Errorf("remove the cgroup of pod %s: %w", uid, err)
+	}
+	if err := volume.RemoveAll(l.dir); err != nil {
+		return fmt.Errorf("remove pod %s: %w", uid, err)
+	}
+	e.opts.step("erased files")
+	if err := e.removeSharedCgroup(); err != nil {
+		return fmt.Errorf("remove the cgroup of all pods: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) eraseSandboxes(ctx context.Context, labels map[string]string) error {
+	found, err := e.sandboxes(ctx, labels)
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
+		if err := e.eraseSandbox(ctx, s.Id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eraseSandbox removes a sandbox with all its containers, at once.
+func (e *Engine) eraseSandbox(ctx context.Context, id string) error {
+	for began := time.Now(); ; {
+		err := e.tryEraseSandbox(ctx, id)
+		if err == nil || cri.IsUnavailable(err) || time.Since(began) > eraseFor || sleep(ctx, pollMax/10) != nil {
+			return err
+		}
+	}
+}
+
+func (e *Engine) tryEraseSandbox(ctx context.Context, id string) error {
+	_, err := e.cri.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: id})
+	if err != nil && !cri.IsNotFound(err) {
+		return err
+	}
+	_, err = e.cri.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: id})
+	if err != nil && !cri.IsNotFound(err) {
+		return err
+	}
+	return nil
+}
+
+// eraseVolumes unmounts what is mounted in the pod's directory. It fails
+// rather than leave a mount, through which the machine's own files would be
+// removed.
+func (e *Engine) eraseVolumes(ctx context.Context, l layout) error {
+	if err := e.unmountImages(ctx, l); err != nil {
+		return err
+	}
+	if err := volume.UnmountBelow(l.dir); err != nil {
+		return err
+	}
+	left, err := volume.Below(l.dir)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("still mounted: %v", left)
+	}
+	return nil
+}

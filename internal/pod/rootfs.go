@@ -1,0 +1,121 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// runtimeMounts are what every CRI runtime mounts into a container by itself.
+var runtimeMounts = []string{"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"}
+
+// MountPoints are the paths at which a container of the pod has something
+// mounted, as the manifest has them, and those that every runtime adds.
+func (p *Pod) MountPoints(container string) []string {
+	points := append([]string{}, runtimeMounts...)
+	c, ok := p.rec.Spec.container(container)
+	if !ok {
+		return points
+	}
+	for _, m := range c.VolumeMounts {
+		points = append(points, m.MountPath)
+	}
+	if c.TerminationMessagePath != "" {
+		points = append(points, c.TerminationMessagePath)
+	}
+	return points
+}
+
+// Overlay finds the overlay that is the container's root file system, whether
+// it runs or has ended. The error wraps overlay.ErrNoOverlay if its
+// snapshotter makes none.
+func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) {
+	if c.ID == "" {
+		return overlay.Mount{}, fmt.Errorf("container %s of pod %s has not been started", c.Name, p.Name)
+	}
+	var found *overlay.Mount
+	if c.PID != 0 {
+		if m, err := overlay.Find(c.PID); err == nil {
+			found = &m
+		}
+		// It may have ended in the meantime; the runtime knows its layers.
+	}
+	if p.e.daemon.Client() == nil {
+		if found != nil {
+			return *found, nil
+		}
+		return overlay.Mount{}, fmt.Errorf("container %s of pod %s does not run, and this runtime does not tell its layers", c.Name, p.Name)
+	}
+	own, err := p.layers(ctx, c)
+	if found != nil && (err == nil && found.Upper == own.Upper || errdefs.IsNotFound(err) && !p.e.daemon.Private()) {
+		return *found, nil
+	}
+	return own, err
+}
+
+// layers are the container's as the runtime has them. What its process shows
+// is believed only if it is the same: the process can have another root
+// directory by now (chroot into an image volume, which is an overlay, too), and
+// its number can be another's.
+func (p *Pod) layers(ctx context.Context, c *Container) (overlay.Mount, error) {
+	mounts, err := p.e.daemon.Client().SnapshotService(p.e.daemon.Snapshotter()).Mounts(ctx, c.ID)
+	if err != nil {
+		return overlay.Mount{}, fmt.Errorf("layers of container %s: %w", c.Name, err)
+	}
+	if len(mounts) != 1 || mounts[0].Type != "overlay" {
+		return overlay.Mount{}, fmt.Errorf("layers of container %s: %w", c.Name, overlay.ErrNoOverlay)
+	}
+	m, err := overlay.Parse(mounts[0].Options)
+	if err != nil {
+		return overlay.Mount{}, fmt.Errorf("layers of container %s: %w", c.Name, err)
+	}
+	m.Points = p.MountPoints(c.Name)
+	return m, nil
+}
+
+// verifyRoot fails if a root is not the directory that the runtime made the
+// container's root of, as far as it tells.
+func (p *Pod) verifyRoot(ctx context.Context, c *Container, root *tree.Root) error {
+	client := p.e.daemon.Client()
+	if client == nil {
+		return nil
+	}
+	mounts, err := client.SnapshotService(p.e.daemon.Snapshotter()).Mounts(ctx, c.ID)
+	if errdefs.IsNotFound(err) && !p.e.daemon.Private() {
+		return nil
+	}
+	if err == nil && len(mounts) == 1 && mounts[0].Type == "bind" {
+		err = isDir(root, mounts[0].Source)
+	}
+	if err != nil {
+		return fmt.Errorf("root of container %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// isDir fails if a root is another directory than dir.
+func isDir(root *tree.Root, dir string) error {
+	f, err := root.OpenDir("/")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	got, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	want, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(got, want) {
+		return errors.New("its process has changed its root directory, so that its own cannot be compared")
+	}
+	return nil
+}

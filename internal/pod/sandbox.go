@@ -1,0 +1,188 @@
+package pod
+
+import (
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// The labels and annotations of sandboxes and containers: a kubelet's, and
+// those that say whose they are.
+const (
+	labelPodName       = "io.kubernetes.pod.name"
+	labelPodNamespace  = "io.kubernetes.pod.namespace"
+	labelPodUID        = "io.kubernetes.pod.uid"
+	labelContainerName = "io.kubernetes.container.name"
+
+	annotationRestarts      = "io.kubernetes.container.restartCount"
+	annotationMessagePath   = "io.kubernetes.container.terminationMessagePath"
+	annotationMessagePolicy = "io.kubernetes.container.terminationMessagePolicy"
+	annotationGracePeriod   = "io.kubernetes.pod.terminationGracePeriod"
+
+	// LabelRoot tells the sandboxes of one Options.Root from all others.
+	LabelRoot = "adamant.sh/root"
+	// AnnotationWorkload is "kind/name" of the workload a sandbox belongs to.
+	AnnotationWorkload = "adamant.sh/workload"
+	// AnnotationTrace is the directory a traced container's traces go to.
+	AnnotationTrace = "adamant.sh/trace"
+)
+
+// sandboxConfig describes the sandbox of a pod: what its containers share.
+func sandboxConfig(s *PodSpec, l layout, n node) *cri.PodSandboxConfig {
+	labels := podLabels(s, l)
+	maps.Copy(labels, s.Labels)
+	maps.Copy(labels, podLabels(s, l)) // a manifest's label never replaces one of these
+	annotations := maps.Clone(s.Annotations)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	// containerd hands a sandbox's annotations with our prefix to runc with each
+	// container as well; where traces go is not for a manifest to say.
+	delete(annotations, AnnotationTrace)
+	annotations[AnnotationWorkload] = s.workload()
+	cfg := &cri.PodSandboxConfig{
+		Metadata:     &cri.PodSandboxMetadata{Name: s.Name, Namespace: s.Namespace, Uid: l.uid},
+		LogDirectory: l.logs(),
+		DnsConfig:    dnsConfig(s, n.resolv),
+		PortMappings: portMappings(&s.Spec),
+		Labels:       labels,
+		Annotations:  annotations,
+		Linux: &cri.LinuxPodSandboxConfig{
+			CgroupParent:    n.cgroupParent(l.uid),
+			SecurityContext: sandboxSecurity(&s.Spec),
+			Sysctls:         sysctls(s.Spec.SecurityContext),
+		},
+	}
+	if !s.Spec.HostNetwork {
+		cfg.Hostname = kernelHostname(s)
+	}
+	return cfg
+}
+
+func podLabels(s *PodSpec, l layout) map[string]string {
+	return map[string]string{
+		labelPodName:      s.Name,
+		labelPodNamespace: s.Namespace,
+		labelPodUID:       l.uid,
+		LabelRoot:         l.rootID,
+	}
+}
+
+// kernelHostname is what uname says in the pod.
+func kernelHostname(s *PodSpec) string {
+	host, domain := hostAndDomain(s)
+	if deref(s.Spec.SetHostnameAsFQDN, false) && domain != "" {
+		return host + "." + domain
+	}
+	return host
+}
+
+// hostAndDomain are a pod's names for itself: its own choice, or its name cut
+// to the 63 bytes that a host name may have; and, if it has a subdomain, what
+// that is in a cluster by default.
+func hostAndDomain(s *PodSpec) (host, domain string) {
+	if s.Spec.HostnameOverride != nil {
+		return *s.Spec.HostnameOverride, ""
+	}
+	if s.Spec.Subdomain != "" {
+		domain = fmt.Sprintf("%s.%s.svc.cluster.local", s.Spec.Subdomain, s.Namespace)
+	}
+	return deref(nonEmpty(s.Spec.Hostname), truncate(s.Name, 63)), domain
+}
+
+func sandboxSecurity(spec *corev1.PodSpec) *cri.LinuxSandboxSecurityContext {
+	out := &cri.LinuxSandboxSecurityContext{
+		NamespaceOptions: namespaces(spec),
+		Privileged:       anyPrivileged(spec),
+		Seccomp:          &cri.SecurityProfile{ProfileType: cri.SecurityProfile_RuntimeDefault},
+	}
+	if sc := spec.SecurityContext; sc != nil {
+		out.RunAsUser, out.RunAsGroup = int64Value(sc.RunAsUser), int64Value(sc.RunAsGroup)
+		out.SelinuxOptions = selinux(sc.SELinuxOptions)
+		out.SupplementalGroups, out.SupplementalGroupsPolicy = groups(sc)
+	}
+	return out
+}
+
+func anyPrivileged(spec *corev1.PodSpec) bool {
+	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range list {
+			if sc := list[i].SecurityContext; sc != nil && deref(sc.Privileged, false) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func sysctls(sc *corev1.PodSecurityContext) map[string]string {
+	out := map[string]string{}
+	if sc != nil {
+		for _, s := range sc.Sysctls {
+			out[s.Name] = s.Value
+		}
+	}
+	return out
+}
+
+// portMappings are the ports the machine forwards. Containers and sidecars
+// that ask for no host port need none.
+func portMappings(spec *corev1.PodSpec) []*cri.PortMapping {
+	var out []*cri.PortMapping
+	if spec.HostNetwork {
+		return nil // the container is on the machine's ports already
+	}
+	for _, c := range longLived(spec) {
+		for _, p := range c.Ports {
+			if p.HostPort == 0 {
+				continue
+			}
+			out = append(out, &cri.PortMapping{
+				Protocol:      protocol(p.Protocol),
+				ContainerPort: p.ContainerPort,
+				HostPort:      p.HostPort,
+				HostIp:        p.HostIP,
+			})
+		}
+	}
+	return out
+}
+
+// sharedPort is a host port that two pods both ask for, empty if there is none.
+func sharedPort(a, b *corev1.PodSpec) string {
+	any := func(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
+	for _, p := range portMappings(a) {
+		for _, q := range portMappings(b) {
+			if p.HostPort == q.HostPort && p.Protocol == q.Protocol && (p.HostIp == q.HostIp || any(p.HostIp) || any(q.HostIp)) {
+				return fmt.Sprintf("%d/%s", p.HostPort, p.Protocol)
+			}
+		}
+	}
+	return ""
+}
+
+// longLived are the containers that serve: sidecars and the main ones.
+func longLived(spec *corev1.PodSpec) []*corev1.Container {
+	var out []*corev1.Container
+	for i := range spec.InitContainers {
+		if isSidecar(&spec.InitContainers[i]) {
+			out = append(out, &spec.InitContainers[i])
+		}
+	}
+	for i := range spec.Containers {
+		out = append(out, &spec.Containers[i])
+	}
+	return out
+}
+
+func protocol(p corev1.Protocol) cri.Protocol {
+	switch p {
+	case corev1.ProtocolUDP:
+		return cri.Protocol_UDP
+	case corev1.ProtocolSCTP:
+		return cri.Protocol_SCTP
+	}
+	return cri.Protocol_TCP
+}

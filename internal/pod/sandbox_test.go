@@ -1,0 +1,19 @@
+package pod
+
+import "testing"
+
+// TestSandboxAnnotations: containerd hands a sandbox's annotations that begin
+// with adamant.sh/ to runc with each container.
+func TestSandboxAnnotations(t *testing.T) {
+	s := &PodSpec{Name: "web", Annotations: map[string]string{AnnotationTrace: "/etc", AnnotationWorkload: "job/other", "example.com/a": "b"}}
+	got := sandboxConfig(s, newLayout("/r", "u"), node{}).Annotations
+	if dir, ok := got[AnnotationTrace]; ok {
+		t.Errorf("a manifest sends traces to %s", dir)
+	}
+	if got[AnnotationWorkload] != "pod/web" || got["example.com/a"] != "b" {
+		t.Errorf("got %v", got)
+	}
+	if s.Annotations[AnnotationTrace] != "/etc" {
+		t.Error("the manifest's own annotations were changed")
+	}
+}

@@ -1,0 +1,85 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// ownSignal sends the manifest's stop signal to a container where the runtime
+// does not know of it (containerd before 2.1), waits for its end, and returns
+// how much time is left.
+func (c *care) ownSignal(ctx context.Context, ctr *corev1.Container, id string, left time.Duration) (time.Duration, error) {
+	if stopSignal(ctr) == runtimeapi.Signal_SIGNAL_RUNTIME_DEFAULT || left <= 0 {
+		return left, nil
+	}
+	resp, err := c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
+	if err != nil {
+		return left, err
+	}
+	pid := infoPID(resp.Info)
+	if resp.Status.StopSignal == stopSignal(ctr) || pid == 0 || resp.Status.State != runtimeapi.ContainerState_CONTAINER_RUNNING {
+		return left, nil
+	}
+	if err := sendSignal(pid, string(*ctr.Lifecycle.StopSignal)); err != nil {
+		return left, err
+	}
+	began := time.Now()
+	wait, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	_, err = c.waitExit(wait, id)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return 0, nil
+	}
+	return max(0, left-time.Since(began)), err
+}
+
+// sendSignal signals a process by its name for it, SIGTERM or SIGRTMIN+3.
+func sendSignal(pid int, name string) error {
+	sig := unix.SignalNum(name)
+	if rest, ok := strings.CutPrefix(name, "SIGRTMIN"); ok {
+		sig = realtime(34, rest) // glibc and musl keep 32 and 33 to themselves
+	} else if rest, ok := strings.CutPrefix(name, "SIGRTMAX"); ok {
+		sig = realtime(64, rest)
+	}
+	if sig == 0 {
+		return errors.New("unknown signal " + name)
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	err = unix.PidfdSendSignal(fd, sig, nil, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return err
+}
+
+// realtime adds "+N", "-N", "PLUSN" or "MINUSN" to a number of a signal.
+func realtime(base int, offset string) unix.Signal {
+	sign := 1
+	if rest, ok := strings.CutPrefix(offset, "MINUS"); ok {
+		sign, offset = -1, rest
+	}
+	offset = strings.TrimPrefix(offset, "PLUS")
+	n := 0
+	for _, r := range offset {
+		switch {
+		case r == '-':
+			sign = -1
+		case r >= '0' && r <= '9':
+			n = n*10 + int(r-'0')
+		}
+	}
+	return unix.Signal(base + sign*n)
+}

@@ -1,0 +1,374 @@
+package agentless
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// The bounds of what a server says.
+const (
+	maxLine    = 1 << 20   // bytes of a line that is no content of a file
+	maxEntries = 5_000_000 // as of a scan
+	maxTexts   = 256 << 20 // bytes of all files that facts are read from
+	maxPath    = 4096      // bytes, as of the kernel
+)
+
+// An answer is what survey printed, as far as it was read.
+type answer struct {
+	system   []string
+	missing  []string
+	booted   bool   // with systemd
+	device   string // of the root
+	entries  []tree.Entry
+	byPath   map[string]int // of entries
+	odd      int            // files with a line break in their name
+	texts    facts.Texts
+	size     int // of all texts
+	kernel   facts.Kernel
+	tables   map[string][]string // of the kernel, by section
+	program  string
+	xattrs   bool   // they were asked for
+	xattrsOf string // that the lines are about
+	unknowns []facts.Unknown
+	isWhole  bool
+}
+
+func newAnswer() *answer {
+	return &answer{
+		byPath: map[string]int{}, texts: facts.Texts{}, tables: map[string][]string{},
+		kernel: facts.Kernel{Sysctls: map[string]string{}, Sockets: map[string]string{}, Programs: map[string]string{}},
+	}
+}
+
+var errNonsense = errors.New("the server's answer makes no sense")
+
+// read reads sections until the one that is the end.
+func (a *answer) read(r *bufio.Reader, nonce string) error {
+	var section, arg string
+	var text *bytes.Buffer // of the file that is read
+	for {
+		line, whole, err := readLine(r)
+		if errors.Is(err, io.EOF) && len(line) == 0 {
+			break
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if name, is := strings.CutPrefix(string(line), nonce+" "); is && whole {
+			a.endText(arg, text)
+			section, arg, _ = strings.Cut(strings.TrimSuffix(name, "\n"), " ")
+			if text = nil; section == "file" {
+				text = &bytes.Buffer{}
+			}
+			a.isWhole = section == "end"
+			a.xattrs = a.xattrs || section == "xattrs"
+			continue
+		}
+		if text != nil {
+			if err := a.grow(len(line)); err != nil {
+				return err
+			}
+			text.Write(line)
+			continue
+		}
+		if !whole {
+			return fmt.Errorf("%w: a line of more than %d bytes", errNonsense, maxLine)
+		}
+		if err := a.line(section, arg, strings.TrimSuffix(string(line), "\n")); err != nil {
+			return err
+		}
+	}
+	if !a.isWhole {
+		return fmt.Errorf("%w: it ends in the middle", errNonsense)
+	}
+	return nil
+}
+
+// grow counts bytes that are kept.
+func (a *answer) grow(n int) error {
+	if a.size += n; a.size > maxTexts {
+		return fmt.Errorf("%w: what facts are read from has more than %d bytes", errTooMuch, maxTexts)
+	}
+	return nil
+}
+
+// readLine reads a line with its end, or as much of it as the bound permits.
+func readLine(r *bufio.Reader) (line []byte, whole bool, err error) {
+	for len(line) < maxLine {
+		var part []byte
+		part, err = r.ReadSlice('\n')
+		line = append(line, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, true, err
+		}
+	}
+	return line, false, nil
+}
+
+// endText keeps the content of a file, without the line break that the next
+// section begins with.
+func (a *answer) endText(file string, text *bytes.Buffer) {
+	if text != nil && isPath(file) {
+		a.texts[file] = bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	}
+}
+
+// isPath reports whether a text is a path as the kernel has it.
+func isPath(p string) bool {
+	return len(p) <= maxPath && strings.HasPrefix(p, "/") && path.Clean(p) == p && !strings.ContainsAny(p, "\x00\n")
+}
+
+// line reads one of a section. The last of each is empty.
+func (a *answer) line(section, arg, line string) error {
+	if line == "" {
+		return nil
+	}
+	switch section {
+	case "system":
+		a.system = append(a.system, line)
+	case "booted":
+		a.booted = true
+	case "missing":
+		a.missing = append(a.missing, line)
+	case "entries":
+		return a.entry(line)
+	case "odd":
+		a.odd++
+	case "links":
+		a.link(line)
+	case "xattrs":
+		a.xattr(line)
+	case "sums":
+		if sum, file, ok := sumLine(line, 64); ok {
+			if i, known := a.byPath[file]; known && a.entries[i].Kind == tree.Regular {
+				a.entries[i].Digest = "sha256:" + sum
+			}
+		}
+	case "errors":
+		a.fault(line)
+	case "mounts", "modules", "sockets":
+		a.tables[section+arg] = append(a.tables[section+arg], line)
+		return a.grow(len(line))
+	case "sysctls":
+		if file, value, ok := strings.Cut(line, ":"); ok {
+			name := strings.ReplaceAll(strings.TrimPrefix(file, "/proc/sys/"), "/", ".")
+			a.kernel.Sysctls[name] += value + " "
+		}
+		return a.grow(len(line))
+	case "programs":
+		if name, is := strings.CutPrefix(line, "="); is {
+			a.program = name
+		} else {
+			a.kernel.Programs[line] = a.program
+		}
+		return a.grow(len(line))
+	}
+	return nil
+}
+
+// kinds are the file types of a mode, st_mode & S_IFMT.
+var kinds = map[uint64]tree.Kind{
+	0o100000: tree.Regular, 0o040000: tree.Directory, 0o120000: tree.Symlink,
+	0o020000: tree.CharDevice, 0o060000: tree.BlockDevice, 0o010000: tree.FIFO, 0o140000: tree.Socket,
+}
+
+// entry reads "mode user group size major minor device path"; mode, major and
+// minor are hexadecimal.
+func (a *answer) entry(line string) error {
+	f := strings.SplitN(line, " ", 8)
+	if len(f) < 8 || !isPath(f[7]) {
+		return fmt.Errorf("%w: it lists %.80q", errNonsense, line)
+	}
+	var bad error
+	number := func(text string, base, bits int) uint64 {
+		n, err := strconv.ParseUint(text, base, bits)
+		bad = errors.Join(bad, err)
+		return n
+	}
+	mode := number(f[0], 16, 32)
+	e := tree.Entry{
+		Path: f[7], Kind: kinds[mode&0o170000], Mode: uint32(mode & 0o7777),
+		UID: uint32(number(f[1], 10, 32)), GID: uint32(number(f[2], 10, 32)),
+	}
+	size := number(f[3], 10, 63)
+	switch e.Kind {
+	case 0:
+		bad = errors.Join(bad, errNonsense)
+	case tree.Regular:
+		e.Size = int64(size)
+	case tree.CharDevice, tree.BlockDevice:
+		e.Major, e.Minor = uint32(number(f[4], 16, 32)), uint32(number(f[5], 16, 32))
+	}
+	if bad != nil {
+		return fmt.Errorf("%w: it lists %.80q", errNonsense, line)
+	}
+	if e.Path == "/" {
+		a.device = f[6]
+	}
+	if e.Kind == tree.Directory && f[6] != a.device {
+		return nil // something is mounted there
+	}
+	if _, twice := a.byPath[e.Path]; twice {
+		return fmt.Errorf("%w: it lists %.80q twice", errNonsense, e.Path)
+	}
+	if len(a.entries) == maxEntries {
+		return fmt.Errorf("%w: %w", errTooMuch, tree.ErrTooMany)
+	}
+	a.byPath[e.Path] = len(a.entries)
+	a.entries = append(a.entries, e)
+	return nil
+}
+
+// link reads a name and its target: "/a -> b" of GNU stat, "'/a' -> 'b'" of
+// busybox. A name may hold an arrow itself.
+func (a *answer) link(line string) {
+	const arrow = " -> "
+	quoted := strings.HasPrefix(line, "'")
+	for at := 0; ; {
+		i := strings.Index(line[at:], arrow)
+		if i < 0 {
+			return // more of a target that has a line break
+		}
+		name, target := line[:at+i], line[at+i+len(arrow):]
+		if quoted {
+			name, target = strings.Trim(name, "'"), strings.TrimSuffix(strings.TrimPrefix(target, "'"), "'")
+		}
+		if n, known := a.byPath[name]; known && a.entries[n].Kind == tree.Symlink {
+			a.entries[n].Target = target
+			return
+		}
+		at += i + len(arrow)
+	}
+}
+
+// xattr reads what getfattr(1) prints: "# file: name", then "name=0xvalue".
+func (a *answer) xattr(line string) {
+	if file, is := strings.CutPrefix(line, "# file: "); is {
+		a.xattrsOf = unescape(file)
+		return
+	}
+	name, value, ok := strings.Cut(line, "=")
+	n, known := a.byPath[a.xattrsOf]
+	raw, err := decodeHex(value)
+	if !ok || !known || err != nil || !tree.IsXattr(name) {
+		return
+	}
+	if a.entries[n].Xattrs == nil {
+		a.entries[n].Xattrs = map[string]string{}
+	}
+	a.entries[n].Xattrs[name] = raw
+}
+
+// decodeHex reads "0x" and the bytes of a value.
+func decodeHex(text string) (string, error) {
+	raw, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
+	return string(raw), err
+}
+
+// octal is how getfattr(1) writes a byte of a name that could be mistaken.
+var octal = regexp.MustCompile(`\\[0-7]{3}`)
+
+func unescape(name string) string {
+	return octal.ReplaceAllStringFunc(name, func(code string) string {
+		n, _ := strconv.ParseUint(code[1:], 8, 16) // three such digits are a number
+		return string([]byte{byte(n)})
+	})
+}
+
+// sumLine reads "sum  name". GNU puts a backslash before a line in whose name it
+// put some.
+func sumLine(line string, digits int) (sum, file string, ok bool) {
+	escaped := strings.HasPrefix(line, `\`)
+	line = strings.TrimPrefix(line, `\`)
+	if len(line) < digits+2 || line[digits] != ' ' || strings.Trim(line[:digits], "0123456789abcdef") != "" {
+		return "", "", false
+	}
+	file = line[digits+2:]
+	if escaped {
+		file = strings.NewReplacer(`\\`, `\`, `\n`, "\n").Replace(file)
+	}
+	return line[:digits], file, true
+}
+
+// fault reads what a command says on standard error, or its exit status, which
+// says nothing more: of all that was not read there is something missing.
+func (a *answer) fault(line string) {
+	if status, is := strings.CutPrefix(line, "exit "); is {
+		if status == "0" || status == "1" || status == "123" {
+			return // find's own way to say that there were errors
+		}
+		line = "a command ended with status " + status
+	}
+	u := facts.Unknown{Path: "/", Reason: drift.Visible(line)}
+	if m := complaint.FindStringSubmatch(line); m != nil && isPath(m[1]) {
+		u = facts.Unknown{Path: m[1], Reason: drift.Visible(m[2])}
+		if u.Reason == "No such file or directory" && !strings.HasPrefix(line, "stat:") && !strings.HasPrefix(line, "sha256sum:") {
+			return // a place that this server does not have, or that went
+		}
+	}
+	if facts.IsCompared(u.Path) {
+		a.unknowns = append(a.unknowns, u)
+	}
+}
+
+// complaint is how find, stat and others say what they could not do.
+var complaint = regexp.MustCompile(`^[a-z0-9]+: (?:can(?:no|')t [a-z ]+ )?'?(/.*?)'?: (.*)$`)
+
+// machines are what uname calls a machine, by Go's name of it.
+var machines = map[string]string{
+	"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386", "riscv64": "riscv64",
+	"s390x": "s390x", "ppc64le": "ppc64le", "loongarch64": "loong64", "mips64": "mips64",
+}
+
+// still is what the answer says of the server.
+func (a *answer) still() (*facts.Still, error) {
+	if len(a.missing) > 0 {
+		return nil, fmt.Errorf("the server has no %s", drift.Visible(strings.Join(a.missing, ", ")))
+	}
+	if len(a.system) != 3 || a.system[0] != "Linux" {
+		return nil, fmt.Errorf("%w: it runs %.80q", errNonsense, strings.Join(a.system, " "))
+	}
+	if a.device == "" {
+		return nil, fmt.Errorf("%w: it has no root directory", errNonsense)
+	}
+	s := &facts.Still{Arch: machines[a.system[1]], Texts: a.texts, Kernel: &a.kernel, NoXattrs: !a.xattrs, Unknowns: a.unknowns, Booted: a.booted}
+	if s.Arch == "" {
+		s.Arch = drift.Visible(a.system[1])
+	}
+	a.kernel.Release = a.system[2]
+	a.kernel.Mounts, a.kernel.Modules = strings.Join(a.tables["mounts"], "\n"), strings.Join(a.tables["modules"], "\n")
+	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
+		a.kernel.Sockets[table] = strings.Join(a.tables["sockets"+table], "\n")
+	}
+	if a.odd > 0 {
+		s.Unknowns = append(s.Unknowns, facts.Unknown{Path: "/", Reason: fmt.Sprintf("%d names with a line break are left out", a.odd)})
+	}
+	if !a.xattrs {
+		s.Unknowns = append(s.Unknowns, facts.Unknown{Path: "/", Reason: "extended attributes, file capabilities among them, are not compared: the server has no getfattr (package attr)"})
+	}
+	known := slices.DeleteFunc(a.entries, func(e tree.Entry) bool {
+		if e.Kind != tree.Symlink || e.Target != "" {
+			return false
+		}
+		s.Unknowns = append(s.Unknowns, facts.Unknown{Path: e.Path, Reason: "its target was not read"})
+		return true
+	})
+	var err error
+	if s.Files, err = tree.New(known); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNonsense, err)
+	}
+	return s, nil
+}

@@ -1,0 +1,174 @@
+package agentless
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/ssh"
+)
+
+// A Runner runs commands on a server, as a *remote.Conn does.
+type Runner interface {
+	Run(context.Context, ssh.Command) error
+}
+
+// maxAnswer bounds what a server says, in bytes.
+const maxAnswer = 4 << 30
+
+var errTooMuch = errors.New("the server says too much")
+
+// Read reads a server. What it says is as untrusted as what an agent says.
+func Read(ctx context.Context, r Runner, sudo bool) (*facts.Still, error) {
+	nonce, err := newNonce()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		args := append([]string{"sh", "-c", survey, "sh", nonce}, facts.UnreadDirs()...)
+		err := r.Run(ctx, ssh.Command{Args: args, Stdout: in, Sudo: sudo})
+		in.CloseWithError(err)
+		ended <- err
+	}()
+	a := newAnswer()
+	err = a.read(bufio.NewReaderSize(&bounded{out, maxAnswer}, 256<<10), nonce)
+	if err != nil {
+		cancel()
+	}
+	out.CloseWithError(context.Canceled)
+	if runErr := <-ended; runErr != nil && ctx.Err() == nil {
+		err = runErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read by plain commands: %w", err)
+	}
+	still, err := a.still()
+	if err != nil {
+		return nil, fmt.Errorf("read by plain commands: %w", err)
+	}
+	c := &contents{r, sudo}
+	still.Contents, still.Run = c, c.run
+	return still, nil
+}
+
+// newNonce is what no file can have in it by intention.
+func newNonce() (string, error) {
+	var b [16]byte
+	_, err := rand.Read(b[:])
+	return hex.EncodeToString(b[:]), err
+}
+
+// bounded fails when there is more than left bytes.
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errTooMuch
+	}
+	return n, err
+}
+
+// contents reads files when they are asked for.
+type contents struct {
+	runner Runner
+	sudo   bool
+}
+
+func (c *contents) Text(ctx context.Context, file string, limit int64) ([]byte, error) {
+	var out bytes.Buffer
+	err := c.runner.Run(ctx, ssh.Command{
+		Args:   []string{"sh", "-c", textOf, "sh", file, fmt.Sprint(limit)},
+		Stdout: &capped{&out, limit}, Sudo: c.sudo,
+	})
+	var exit *ssh.ExitError
+	if errors.As(err, &exit) && exit.Status == noText {
+		return nil, fmt.Errorf("read %s: %w", drift.Visible(file), fs.ErrNotExist)
+	}
+	return out.Bytes(), err
+}
+
+func (c *contents) Sums(ctx context.Context, files []string) (map[string]string, error) {
+	var out bytes.Buffer
+	err := c.runner.Run(ctx, ssh.Command{
+		Args:   []string{"sh", "-c", sumsOf, "sh"},
+		Stdin:  strings.NewReader(strings.Join(files, "\x00") + "\x00"),
+		Stdout: &capped{&out, maxSums}, Sudo: c.sudo,
+	})
+	if err != nil {
+		return nil, err
+	}
+	sums := map[string]string{}
+	for line := range strings.Lines(out.String()) {
+		if sum, file, ok := sumLine(strings.TrimSuffix(line, "\n"), 32); ok {
+			sums[file] = sum
+		}
+	}
+	return sums, nil
+}
+
+// maxPrinted bounds what a program says, in bytes, and patience how long it takes.
+const (
+	maxPrinted = 256 << 20
+	patience   = 2 * time.Minute
+)
+
+// run runs a program that says what is so on the server.
+func (c *contents) run(ctx context.Context, argv []string, read func(io.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := c.runner.Run(ctx, ssh.Command{
+			Args: append([]string{"sh", "-c", program, "sh"}, argv...), Stdout: &capped{in, maxPrinted}, Sudo: c.sudo,
+		})
+		in.CloseWithError(err)
+		ended <- err
+	}()
+	err := read(out)
+	if err != nil {
+		cancel()
+	}
+	out.CloseWithError(context.Canceled)
+	if runErr := <-ended; runErr != nil && !(err != nil && ctx.Err() != nil) {
+		err = runErr
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", argv[0], err)
+	}
+	return nil
+}
+
+// maxSums bounds the sums of one request, in bytes.
+const maxSums = 64 << 20
+
+// capped fails when more than left bytes are written to it.
+type capped struct {
+	w    io.Writer
+	left int64
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if c.left -= int64(len(p)); c.left < 0 {
+		return 0, errTooMuch
+	}
+	return c.w.Write(p)
+}

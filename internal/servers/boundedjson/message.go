@@ -1,0 +1,98 @@
+// Package boundedjson reads JSON that another machine wrote, which may be hostile:
+// what it takes to keep a message is bounded by what an honest one needs, and what
+// an error quotes of one is short and visible. What messages say is not its
+// business.
+package boundedjson
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+)
+
+// MaxSize bounds one message, in bytes.
+const MaxSize = 64 << 20
+
+// Bounds of what is in a message. A list of nothing but zeros takes fifty times
+// its own size in memory.
+const (
+	maxElements = 1 << 19 // of all lists together
+	maxToken    = 1 << 20 // a text or a number, in bytes
+	maxDepth    = 32
+)
+
+// maxQuoted is how much of an error about a message is told, in bytes: it may hold
+// a number of a million digits.
+const maxQuoted = 200
+
+// Unmarshal is json.Unmarshal within the bounds, with errors that can be shown.
+func Unmarshal(data []byte, v any) error { return unmarshal(data, v, MaxSize, maxToken) }
+
+// UnmarshalLarge is Unmarshal of what holds large texts, such as listings of all
+// files: nothing but most, in bytes, bounds it and each text.
+func UnmarshalLarge(data []byte, v any, most int) error { return unmarshal(data, v, most, most) }
+
+func unmarshal(data []byte, v any, size, token int) error {
+	if err := measure(data, size, token); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return errors.New(Quote(err.Error(), maxQuoted))
+	}
+	return nil
+}
+
+// Quote makes a text of another machine fit to be shown: visible, and not longer
+// than most bytes before that.
+func Quote(text string, most int) string {
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	return drift.Visible(text)
+}
+
+// measure checks bounds. Whether it is JSON is not its business.
+func measure(data []byte, maxSize, maxToken int) error {
+	if len(data) > maxSize {
+		return fmt.Errorf("it has more than %d bytes", maxSize)
+	}
+	var isList [maxDepth + 1]bool
+	depth, elements, token := 0, 0, 0
+	inText := false
+	for i := 0; i < len(data); i++ {
+		c := data[i]
+		if token++; token > maxToken {
+			return fmt.Errorf("a text or number has more than %d bytes", maxToken)
+		}
+		switch {
+		case c == '"':
+			inText = !inText
+		case inText && c == '\\':
+			i++
+		case inText:
+		case c == '[', c == '{':
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("it is nested more than %d deep", maxDepth)
+			}
+			isList[depth], token = c == '[', 0
+			if c == '[' {
+				elements++
+			}
+		case c == ']', c == '}':
+			depth, token = max(depth-1, 0), 0
+		case c == ',':
+			token = 0
+			if isList[depth] {
+				elements++
+			}
+		case c == ':':
+			token = 0
+		}
+		if elements > maxElements {
+			return fmt.Errorf("its lists have more than %d elements", maxElements)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package capture
+
+import (
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// assemble puts what was read into its places.
+func (s *survey) assemble() error {
+	shipped := map[string]bool{} // content of files that are as their packages have them
+	for _, it := range s.items {
+		if it.sum != "" && it.sum == it.own && it.Size > 0 {
+			shipped[it.Digest] = true
+		}
+	}
+	var packages, config []tree.Entry
+	for _, it := range s.items {
+		switch class := s.placeOf(it); {
+		case it.unread != nil:
+			s.unread = append(s.unread, tree.Unknown{Path: it.Path, Err: it.unread})
+		case class != "":
+			s.out = append(s.out, outItem{it.Entry, class})
+		case it.secret != "":
+			s.plan.Secrets = append(s.plan.Secrets, Secret{it.Path, it.secret, it.Mode, it.Size})
+		case s.isPackages(it, shipped):
+			packages = append(packages, it.Entry)
+		default:
+			config = append(config, it.Entry)
+			if it.pkg != "" && it.Kind == tree.Regular {
+				s.plan.Edited = append(s.plan.Edited, Owned{it.Path, it.pkg})
+			}
+		}
+	}
+	s.leaveOut()
+	var err error
+	if s.plan.Packages, err = newLayer(packages); err != nil {
+		return err
+	}
+	if s.plan.Config, err = newLayer(config); err != nil {
+		return err
+	}
+	s.plan.Config.Made.Tree, err = s.runtimeDirs()
+	return err
+}
+
+// placeOf is the class of a file that its content leaves out.
+func (s *survey) placeOf(it *item) Class {
+	if it.Path != "/etc/shadow" && it.Path != "/etc/gshadow" || it.Kind != tree.Regular {
+		return ""
+	}
+	text, err := readText(s.root, it.Path)
+	if err != nil || hasPassword([]byte(text)) {
+		return Account
+	}
+	return ""
+}
+
+// isPackages reports whether an entry is of the packages' layer: it is as its
+// package has it, or follows from that. What a directory or a link is like,
+// packages do not tell; that it is theirs must do. A copy that a script made of
+// a file of a package counts as the package's.
+func (s *survey) isPackages(it *item, shipped map[string]bool) bool {
+	switch {
+	case it.Kind == tree.Regular && it.pkg != "" && it.sum != "":
+		return it.sum == it.own
+	case it.Kind == tree.Regular && it.pkg != "":
+		return false
+	case it.pkg != "":
+		return true
+	}
+	return isMade(it.Entry, s.people) || it.Kind == tree.Regular && shipped[it.Digest]
+}
+
+// newLayer makes a layer of entries. Hard links are those within the layer.
+func newLayer(entries []tree.Entry) (Layer, error) {
+	first := map[string]string{}
+	var l Layer
+	for i := range entries {
+		e := &entries[i]
+		e.Xattrs = portable(e.Xattrs)
+		if e.Link != "" {
+			if first[e.Link] == "" {
+				first[e.Link] = e.Path
+			}
+			e.Link = first[e.Link]
+		}
+		l.Bytes += e.Size
+	}
+	var err error
+	l.Files.Tree, err = tree.New(entries)
+	return l, err
+}
+
+// portable are the extended attributes that a runtime sets: the others are the
+// machine's own, or belong to its file system.
+func portable(all map[string]string) map[string]string {
+	var kept map[string]string
+	for name, value := range all {
+		if name != tree.CapabilityXattr {
+			continue
+		}
+		if kept == nil {
+			kept = map[string]string{}
+		}
+		kept[name] = value
+	}
+	return kept
+}
+
+// leaveOut lists what is in no layer, by class, and each with all below it once.
+func (s *survey) leaveOut() {
+	byClass := map[Class]*LeftOut{}
+	for _, u := range s.unread {
+		s.out = append(s.out, outItem{tree.Entry{Path: u.Path}, Unread})
+	}
+	for p := range s.mounted {
+		if p != "/" {
+			s.out = append(s.out, outItem{tree.Entry{Path: p}, Mounted})
+		}
+	}
+	slices.SortFunc(s.out, func(a, b outItem) int { return tree.ComparePaths(a.Path, b.Path) })
+	for _, o := range s.out {
+		l := byClass[o.class]
+		if l == nil {
+			l = &LeftOut{Class: o.class}
+			byClass[o.class] = l
+		}
+		l.Entries++
+		l.Bytes += o.Size
+		if n := len(l.Paths); n == 0 || !isBelow(o.Path, l.Paths[n-1]) {
+			l.Paths = append(l.Paths, o.Path)
+		}
+	}
+	for _, class := range sortedKeys(byClass) {
+		s.plan.LeftOut = append(s.plan.LeftOut, *byClass[class])
+	}
+}

@@ -1,0 +1,151 @@
+package capture
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// assign finds out which service uses which data and secrets, and on which ports
+// it listens.
+func (s *survey) assign() {
+	used := map[string]bool{}
+	for i := range s.plan.Services {
+		v := &s.plan.Services[i]
+		v.Ports = s.portsOf(v)
+		named := s.named(v, &s.units[i])
+		for _, d := range s.plan.Data {
+			if s.usesData(v, &s.units[i], d.Path, named) {
+				v.Data = append(v.Data, d.Path)
+				used[d.Path] = true
+			}
+		}
+		for _, secret := range s.plan.Secrets {
+			own := slices.ContainsFunc(s.configDirs(v), func(dir string) bool { return isBelow(secret.Path, dir) || secret.Path == dir })
+			if (own || isNamed(secret.Path, named)) && !isUnitFile(secret.Path) {
+				v.Secrets = append(v.Secrets, secret.Path)
+				used[secret.Path] = true
+			}
+		}
+	}
+	s.loseUnused(used)
+}
+
+// usesData reports whether a service uses a directory of data: its state is in
+// there, it is called so, its configuration names it, or its user owns some of it.
+func (s *survey) usesData(v *Service, u *unit, dir string, named map[string]bool) bool {
+	for _, name := range u.words("StateDirectory") {
+		if state, ok := s.directory(path.Join("/var/lib", name)); ok && (state == dir || isBelow(state, dir)) {
+			return true
+		}
+	}
+	if slices.Contains(s.stems(v), path.Base(dir)) || isNamed(dir, named) {
+		return true
+	}
+	for e := range s.files.Under(dir) {
+		if e.UID != 0 && e.UID == v.UID {
+			return true
+		}
+	}
+	return false
+}
+
+// stems are what the files of a service may be called after.
+func (s *survey) stems(v *Service) []string {
+	list := []string{v.Name, strings.SplitN(strings.TrimSuffix(v.Unit, ".service"), "@", 2)[0], path.Base(v.Command[0])}
+	pkg := strings.SplitN(v.Package, ":", 2)[0]
+	list = append(list, pkg)
+	for _, end := range []string{"-server", "-common", "-core", "-daemon", "d"} {
+		list = append(list, strings.TrimSuffix(pkg, end))
+	}
+	return slices.DeleteFunc(list, func(n string) bool { return len(n) < 3 })
+}
+
+// configDirs are where the configuration of a service lies by custom.
+func (s *survey) configDirs(v *Service) []string {
+	var list []string
+	for _, stem := range s.stems(v) {
+		list = append(list, "/etc/"+stem, "/etc/"+stem+".conf", "/etc/default/"+stem, "/etc/sysconfig/"+stem)
+	}
+	return list
+}
+
+// pathInText is an absolute path in a text.
+var pathInText = regexp.MustCompile(`/[A-Za-z0-9._@+\-]+(/[A-Za-z0-9._@+\-]+)+`)
+
+// maxNamed bounds how many paths are looked up for one service.
+const maxNamed = 20_000
+
+// named are the canonical paths of what a service's command, unit and
+// configuration name.
+func (s *survey) named(v *Service, u *unit) map[string]bool {
+	texts := slices.Clone(v.Command)
+	texts = append(texts, v.WorkingDir)
+	for _, e := range v.Env {
+		texts = append(texts, e.Value)
+	}
+	for _, key := range []string{"ReadWritePaths", "ReadWriteDirectories", "BindPaths", "ReadOnlyPaths"} {
+		texts = append(texts, u.all(key)...)
+	}
+	named := map[string]bool{}
+	s.addNamed(named, texts)
+	files := append(slices.Clone(u.files), sortedKeys(named)...)
+	for _, dir := range s.configDirs(v) {
+		for e := range s.files.Under(dir) {
+			files = append(files, e.Path)
+		}
+	}
+	for _, file := range files {
+		e, _ := s.files.Lookup(file)
+		if strings.HasPrefix(file, "/etc/") && e.Kind == tree.Regular && e.Size < maxUnit {
+			s.addNamed(named, textLines(s.root, file))
+		}
+	}
+	return named
+}
+
+func (s *survey) addNamed(named map[string]bool, texts []string) {
+	for _, text := range texts {
+		for _, p := range pathInText.FindAllString(text, -1) {
+			if len(named) >= maxNamed {
+				return
+			}
+			if canonical, exists, err := s.files.Resolve(p); err == nil && exists {
+				named[canonical] = true
+			}
+		}
+	}
+}
+
+// isNamed reports whether a path, something below it or a directory around it
+// that is not one of the system's is among the named.
+func isNamed(p string, named map[string]bool) bool {
+	for dir := p; strings.Count(dir, "/") >= 2 && dir != "/var/lib" && dir != "/etc/ssl"; dir = path.Dir(dir) {
+		if named[dir] {
+			return true
+		}
+	}
+	for n := range named {
+		if isBelow(n, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// loseUnused says of which data and secrets nobody is known to use them.
+func (s *survey) loseUnused(used map[string]bool) {
+	for _, d := range s.plan.Data {
+		if !used[d.Path] {
+			s.lose(d.Path, "it is data, and no service is known to use it", "mount it where it is needed, or exclude it")
+		}
+	}
+	for _, secret := range s.plan.Secrets {
+		if !used[secret.Path] && s.secretFiles[secret.Path] == "" {
+			s.lose(secret.Path, "it is secret ("+secret.Why+"), and no service is known to read it", "add it to a Secret where it is needed")
+		}
+	}
+}

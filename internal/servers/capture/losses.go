@@ -1,0 +1,187 @@
+package capture
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// losses lists what the server has and the workload will not have, or not in the
+// same way, beside what was found on the way.
+func (s *survey) losses() {
+	if info, err := s.root.ReadDir("/var/lib/dpkg/info"); err != nil || len(info) == 0 {
+		s.lose("packages", "there are no lists of dpkg: what belongs to a package is not known, and all is in one layer", "")
+	}
+	s.loseFiles()
+	s.loseSchedules()
+	s.loseKernel()
+	s.loseServices()
+	for _, u := range s.unread {
+		s.miss(u.Path, "it could not be read: "+u.Err.Error(), "survey the server again")
+	}
+}
+
+// loseFiles lists files that no image or no container can have.
+func (s *survey) loseFiles() {
+	var privileged, odd []string
+	for _, it := range s.items {
+		if it.Kind == tree.Regular && it.Mode&0o6000 != 0 && it.Mode&0o111 != 0 {
+			privileged = append(privileged, it.Path)
+		}
+		if len(it.Xattrs) != len(portable(it.Xattrs)) {
+			odd = append(odd, it.Path)
+		}
+	}
+	if len(privileged) > 0 {
+		s.lose(several(privileged), "they run with more rights than who starts them, in a container too", "set allowPrivilegeEscalation: false where they are not needed")
+	}
+	if len(odd) > 0 {
+		s.lose(several(odd), "their access lists and user attributes are not carried over", "set mode and owner instead")
+	}
+	for _, l := range s.plan.LeftOut {
+		switch l.Class {
+		case Home:
+			s.lose(several(l.Paths), "homes of people are no part of a workload", "name those that a service needs as data")
+		case Account:
+			s.lose(several(l.Paths), "password hashes are not put into an image", "log in to nothing that runs; use keys of its own")
+		case Nested:
+			s.lose(several(l.Paths), "containers and machines that run on the server are not captured", "write manifests of them; their volumes can be named as data")
+		case Device:
+			s.lose(several(l.Paths), "devices are given to a pod by its node", "mount them with hostPath")
+		case Unnamable:
+			s.lose(several(l.Paths), "a layer takes names that begin with .wh. for deletions", "rename them")
+		case Mounted:
+			s.loseMounts(l.Paths)
+		}
+	}
+}
+
+// loseMounts lists network file systems and the like; what every system mounts
+// is no loss.
+func (s *survey) loseMounts(points []string) {
+	for _, at := range points {
+		if _, usual := virtualDirs["/"+strings.Split(at, "/")[1]]; !usual {
+			s.lose(at, s.mounted[at]+" is mounted there, and was not read", "mount it as a volume")
+		}
+	}
+}
+
+// several names the first of many.
+func several(paths []string) string {
+	const shown = 5
+	text := strings.Join(paths[:min(len(paths), shown)], ", ")
+	if len(paths) > shown {
+		text += fmt.Sprintf(" and %d more", len(paths)-shown)
+	}
+	return text
+}
+
+// loseSchedules lists what starts at times, as far as no package brought it.
+func (s *survey) loseSchedules() {
+	const hint = "make it a CronJob"
+	for _, f := range s.facts {
+		file, job, isRule := strings.Cut(f.Key, ": ")
+		switch {
+		case f.Section == facts.Cron && isRule && !s.isShipped(file) && !strings.Contains(strings.SplitN(job, " ", 2)[0], "="):
+			s.lose(f.Key, "a job of cron", hint)
+		case f.Section == facts.Cron && !isRule && !s.isShipped(path.Join("/etc/cron."+f.Value, f.Key)):
+			s.lose(path.Join("/etc/cron."+f.Value, f.Key), "a job of cron, "+f.Value, hint)
+		case f.Section == facts.Service && f.Value == "enabled" && path.Ext(f.Key) == ".timer":
+			if file := findUnit(s.root, f.Key); !s.isShipped(file) {
+				s.lose(f.Key, "a timer", hint)
+			}
+		case f.Section == facts.Service && f.Value == "enabled" && path.Ext(f.Key) == ".socket":
+			if file := findUnit(s.root, f.Key); !s.isShipped(file) {
+				s.lose(f.Key, "systemd listens in place of a service, and starts it", "let the service listen itself")
+			}
+		}
+	}
+}
+
+// isShipped reports whether a file is as its package has it.
+func (s *survey) isShipped(file string) bool {
+	i, found := slices.BinarySearchFunc(s.items, file, func(it *item, p string) int { return tree.ComparePaths(it.Path, p) })
+	return found && s.items[i].sum != "" && s.items[i].sum == s.items[i].own
+}
+
+// settings are files that set something up on the machine, and what instead.
+var settings = []struct{ pattern, why, hint string }{
+	{"/etc/sysctl.conf", "a setting of the kernel", "set it on the node, or in securityContext.sysctls if it is of the network"},
+	{"/etc/sysctl.d/*.conf", "a setting of the kernel", "set it on the node, or in securityContext.sysctls if it is of the network"},
+	{"/etc/modules", "a module of the kernel", "load it on the node"},
+	{"/etc/modules-load.d/*.conf", "a module of the kernel", "load it on the node"},
+	{"/etc/security/limits.conf", "a limit of logins", "set it in the runtime of the node"},
+	{"/etc/security/limits.d/*.conf", "a limit of logins", "set it in the runtime of the node"},
+	{"/etc/nftables.conf", "a rule of the firewall", "write a NetworkPolicy"},
+	{"/etc/iptables/rules.v?", "a rule of the firewall", "write a NetworkPolicy"},
+	{"/etc/ufw/user*.rules", "a rule of the firewall", "write a NetworkPolicy"},
+	{"/etc/udev/rules.d/*.rules", "a rule for devices", "set it on the node"},
+	{"/etc/rc.local", "a command at the start of the machine", "make it an init container"},
+}
+
+// maxLines is how many lines of one file are listed.
+const maxLines = 20
+
+// loseKernel lists what is set on the machine, as far as no package did.
+func (s *survey) loseKernel() {
+	for _, it := range s.items {
+		for _, set := range settings {
+			if it.Kind != tree.Regular || !matches(set.pattern, it.Path) || s.isShipped(it.Path) {
+				continue
+			}
+			lines := textLines(s.root, it.Path)
+			for _, line := range lines[:min(len(lines), maxLines)] {
+				s.lose(it.Path+": "+line, set.why, set.hint)
+			}
+			if more := len(lines) - maxLines; more > 0 {
+				s.lose(it.Path, fmt.Sprintf("%d more like these", more), set.hint)
+			}
+		}
+	}
+}
+
+// unitLosses are settings of units that a workload does not have. Those that only
+// confine a service are none: sealing is their counterpart.
+var unitLosses = []struct{ key, why, hint string }{
+	{"ExecStartPre", "it has commands that run before it", "make them init containers, if they do more than check"},
+	{"ExecStartPost", "it has commands that run after it was started", "make them a postStart hook"},
+	{"AmbientCapabilities", "its user has capabilities, which Kubernetes gives to root only", "let it run as root with capabilities, or without them"},
+	{"DynamicUser", "its user is made at each start", "give it a user of its own"},
+	{"BindPaths", "it sees directories in other places", "mount them as volumes"},
+	{"RootDirectory", "it has a root of its own", "make an image of that"},
+	{"LoadCredential", "it is given credentials", "make them a Secret"},
+	{"LimitNOFILE", "it has a limit of its own for open files", "set it in the runtime of the node"},
+	{"MemoryMax", "it has a limit of memory", "set resources.limits.memory"},
+	{"CPUQuota", "it has a limit of processor time", "set resources.limits.cpu"},
+}
+
+// loseServices lists what of the services' units the workloads will not have.
+func (s *survey) loseServices() {
+	for i, u := range s.units {
+		v := s.plan.Services[i]
+		for _, l := range unitLosses {
+			if value := u.last(l.key); value != "" && value != "no" && value != "infinity" {
+				s.lose(fmt.Sprintf("%s: %s=%s", v.Unit, l.key, value), l.why, l.hint)
+			}
+		}
+		if slices.ContainsFunc(v.Command, isShownSecret) {
+			s.lose(v.Unit, "its command seems to have a password, which is in the plan and the manifest", "give it in a file or a variable")
+		}
+		for _, p := range v.Ports {
+			if p.Local {
+				s.lose(fmt.Sprintf("%s: port %d", v.Unit, p.Number), "it listens on a loopback address, where no other pod reaches it", "let it listen on all addresses, or put both into one pod")
+			}
+		}
+	}
+}
+
+// isShownSecret reports whether a word of a command gives away a secret, and
+// does not only name the file or the variable that has it.
+func isShownSecret(word string) bool {
+	name, value, _ := strings.Cut(word, "=")
+	return secretName.MatchString(name) && value != "" && !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "$(")
+}

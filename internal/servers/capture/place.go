@@ -1,0 +1,159 @@
+package capture
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// A Class says why something is in no layer.
+type Class string
+
+// The classes.
+const (
+	Excluded  Class = "excluded"  // by whoever captures
+	Kernel    Class = "kernel"    // and what boots it: a container has the node's
+	Virtual   Class = "virtual"   // of the kernel, not on a disk
+	Identity  Class = "identity"  // keys and seeds of this one server
+	Name      Class = "name"      // what the server is called: a pod has its own
+	Lease     Class = "lease"     // addresses that were handed out
+	Log       Class = "log"       // what was logged
+	Cache     Class = "cache"     // what can be had again
+	Temporary Class = "temporary" // gone with the next boot
+	State     Class = "state"     // of the system's own services
+	Home      Class = "home"      // of people: a workload has none
+	Nested    Class = "nested"    // of containers and machines that run on the server
+	Account   Class = "account"   // password hashes: nobody logs in to a container
+	Socket    Class = "socket"    // made anew by whoever listens
+	Device    Class = "device"    // a pod gets its own /dev
+	Mounted   Class = "mounted"   // another file system that is not the server's own
+	Unnamable Class = "unnamable" // a layer would take the name for a deletion
+	Unread    Class = "unread"    // could not be read
+)
+
+// places are where things lie that are in no layer, beside those that are bound
+// to differ between servers: patterns of path.Match, or all below a directory if
+// they end in a slash.
+var places = []struct {
+	pattern string
+	class   Class
+}{
+	{"/proc/", Virtual}, {"/sys/", Virtual}, {"/dev/", Virtual},
+	{"/boot/", Kernel}, {"/usr/lib/modules/", Kernel}, {"/usr/lib/firmware/", Kernel}, {"/lib/modules/", Kernel}, {"/lib/firmware/", Kernel},
+	{"/initrd.img*", Kernel}, {"/vmlinuz*", Kernel}, {"/usr/src/linux-*", Kernel},
+	{"/var/lib/initramfs-tools/", Kernel}, {"/var/lib/dkms/", Kernel},
+	{"/lost+found", State}, {"/swap.img", State}, {"/var/spool/cron/", State}, {"/var/spool/anacron/", State},
+	{"/var/lib/systemd/", State}, {"/var/lib/dbus/", State}, {"/var/lib/polkit-1/", State}, {"/var/lib/apt/", State},
+	{"/var/lib/dpkg/*-old", State}, {"/var/lib/dpkg/lock*", State}, {"/var/lib/dpkg/triggers/Lock", State},
+	{"/var/lib/cloud/", State}, {"/var/lib/snapd/", State}, {"/var/lib/ubuntu-*", State}, {"/var/lib/update-notifier/", State},
+	{"/var/lib/private/systemd/", State}, {"/var/lib/command-not-found/", Cache}, {"/var/lib/man-db/", Cache},
+	{"/etc/passwd-", State}, {"/etc/group-", State}, {"/etc/shadow-", State}, {"/etc/gshadow-", State},
+	{"/etc/subuid-", State}, {"/etc/subgid-", State},
+	{"/root/", Home}, {"/home/", Home},
+	{"/var/lib/docker/", Nested}, {"/var/lib/containerd/", Nested}, {"/var/lib/containers/", Nested}, {"/var/lib/cni/", Nested},
+	{"/var/lib/kubelet/", Nested}, {"/var/lib/lxc/", Nested}, {"/var/lib/lxd/", Nested}, {"/var/lib/libvirt/", Nested}, {"/opt/cni/", Nested},
+}
+
+// ofExpected are the classes of what is bound to differ between servers. Keys
+// and spools are judged by what they are.
+var ofExpected = map[facts.Expected]Class{
+	facts.Identity: Identity, facts.Name: Name, facts.Lease: Lease, facts.Log: Log,
+	facts.Cache: Cache, facts.Temporary: Temporary, facts.State: State,
+}
+
+// classAt is the class of an entry that its place alone leaves out.
+func classAt(e tree.Entry) (Class, bool) {
+	for _, p := range places {
+		if matches(p.pattern, e.Path) {
+			return p.class, true
+		}
+	}
+	if e.Path == "/etc/mailname" || slices.ContainsFunc(kept, func(dir string) bool { return strings.HasPrefix(e.Path, dir) }) {
+		return "", false
+	}
+	expected, is := facts.ExpectedAt(e.Path)
+	class := ofExpected[expected]
+	if !is || class == "" {
+		return "", false
+	}
+	return class, !isStructure(e, class)
+}
+
+// kept are directories whose files differ between servers and belong to one all
+// the same.
+var kept = []string{"/var/spool/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/"}
+
+// isStructure reports whether an entry is a directory that a program wants to
+// find, though what is in it is left out: /var/log/nginx, /var/cache/nginx.
+func isStructure(e tree.Entry, class Class) bool {
+	if e.Kind != tree.Directory {
+		return false
+	}
+	return class == Log || class == Cache && path.Dir(e.Path) == "/var/cache"
+}
+
+// matches reports whether a path is one that a pattern stands for.
+func matches(pattern, p string) bool {
+	if dir, isDir := strings.CutSuffix(pattern, "/"); isDir && dir != "" {
+		return strings.HasPrefix(p, dir+"/")
+	}
+	ok, _ := path.Match(pattern, p)
+	return ok
+}
+
+// made are what the scripts of packages make, without any of it being in one: it
+// follows from the packages, and belongs into their layer.
+var made = []string{
+	"/etc/alternatives/", "/etc/ld.so.cache", "/etc/rc?.d/*", "/etc/ssl/certs/", "/etc/ssl/certs/ca-certificates.crt", "/etc/shells", "/etc/pam.d/common-*",
+	"/etc/systemd/system/*.wants/*", "/etc/systemd/user/*.wants/*", "/etc/dpkg/origins/default", "/etc/.java/",
+	"/var/lib/dpkg/", "/var/lib/ucf/", "/var/lib/pam/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/", "/lib/apk/db/",
+	"/var/lib/misc/", "/var/lib/shells.state", "/etc/security/opasswd", "/etc/systemd/system/*.service", "/var/lib/python/", "/var/lib/vim/", "/var/lib/xml-core/", "/var/lib/sgml-base/", "/var/lib/emacsen-common/",
+	"/usr/lib/locale/locale-archive", "/usr/lib/locale/C.utf8/", "/usr/share/mime/", "/usr/share/info/dir",
+	"/usr/share/glib-2.0/schemas/gschemas.compiled", "/usr/share/applications/mimeinfo.cache",
+	"/usr/lib/*/gio/modules/giomodule.cache", "/usr/lib/*/gdk-pixbuf-2.0/*/loaders.cache", "/usr/lib/*/gconv/gconv-modules.cache",
+	"/usr/share/fonts/", "/usr/share/icons/*/icon-theme.cache", "/etc/mailcap", "/etc/fonts/conf.d/",
+}
+
+// skeleton are the directories and links that the first package makes of an
+// empty disk (Debian's base-files, postinst).
+var skeleton = []string{
+	"/", "/home", "/media", "/mnt", "/opt", "/srv", "/etc/opt", "/etc/systemd/system/*.wants", "/usr/lib64", "/usr/local", "/usr/local/*",
+	"/usr/local/share/man", "/usr/local/share/ca-certificates", "/var/local", "/var/mail", "/var/opt", "/var/spool/mail",
+}
+
+// accounts are the files of users. They are the packages' unless somebody was
+// added by hand, see hasPeople.
+var accounts = []string{
+	"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid",
+}
+
+// isMade reports whether a script of a package made an entry that no package
+// has. A file in place of a link is somebody's.
+func isMade(e tree.Entry, people bool) bool {
+	if slices.Contains(accounts, e.Path) {
+		return !people
+	}
+	if strings.HasSuffix(e.Path, ".pyc") && strings.HasPrefix(e.Path, "/usr/") || path.Base(e.Path) == "__pycache__" {
+		return !strings.HasPrefix(e.Path, "/usr/local/")
+	}
+	if e.Kind == tree.Symlink && strings.HasPrefix(e.Target, "/etc/alternatives/") {
+		return true
+	}
+	if e.Kind == tree.Directory || e.Kind == tree.Symlink && !strings.HasPrefix(e.Target, "/") {
+		if slices.ContainsFunc(skeleton, func(pattern string) bool { return matches(pattern, e.Path) }) {
+			return true
+		}
+	}
+	isUnitLink := strings.HasPrefix(e.Path, "/etc/systemd/")
+	if isUnitLink && (e.Kind != tree.Symlink || !strings.HasPrefix(e.Target, "/lib/") && !strings.HasPrefix(e.Target, "/usr/lib/")) {
+		return false
+	}
+	return slices.ContainsFunc(made, func(pattern string) bool {
+		// In a directory of /etc they make links; files there are somebody's.
+		inEtc := strings.HasPrefix(pattern, "/etc/") && strings.HasSuffix(pattern, "/")
+		return matches(pattern, e.Path) && (!inEtc || e.Kind == tree.Symlink)
+	})
+}

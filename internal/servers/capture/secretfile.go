@@ -1,0 +1,136 @@
+package capture
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// maxSecret is how large a Secret may be, in bytes (Kubernetes, MaxSecretSize).
+const maxSecret = 1 << 20
+
+// WriteSecrets writes the secret files of a plan as a tar archive, those that
+// services need.
+func WriteSecrets(ctx context.Context, root *tree.Root, p Plan, w io.Writer) error {
+	out := tar.NewWriter(w)
+	for _, file := range p.neededSecrets() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		content, err := readText(root, file)
+		if err != nil {
+			return fmt.Errorf("write secrets: %w", err)
+		}
+		if len(content) >= maxSecret {
+			return fmt.Errorf("write secrets: %s: %w of %d bytes", file, tree.ErrTooLarge, maxSecret)
+		}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: file[1:], Mode: 0o600, Size: int64(len(content))}
+		if err := out.WriteHeader(h); err != nil {
+			return fmt.Errorf("write secrets: %s: %w", file, err)
+		}
+		if _, err := io.WriteString(out, content); err != nil {
+			return fmt.Errorf("write secrets: %s: %w", file, err)
+		}
+	}
+	if err := out.Close(); err != nil {
+		return fmt.Errorf("write secrets: %w", err)
+	}
+	return nil
+}
+
+// neededSecrets are the files that services read or have variables from.
+func (p *Plan) neededSecrets() []string {
+	var files []string
+	for _, v := range p.Services {
+		files = append(files, v.Secrets...)
+		for _, e := range v.Env {
+			if e.File != "" {
+				files = append(files, e.File)
+			}
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+// SecretManifest writes the Secrets of the services, of what WriteSecrets wrote.
+// It is as secret as they are: nobody else may read the file that it is kept in.
+func SecretManifest(p Plan, r io.Reader) ([]byte, error) {
+	files, err := readSecrets(p.neededSecrets(), r)
+	if err != nil {
+		return nil, fmt.Errorf("read secrets: %w", err)
+	}
+	var b bytes.Buffer
+	for _, v := range p.Services {
+		if !v.hasSecrets() {
+			continue
+		}
+		data := object{}
+		for _, file := range v.Secrets {
+			data[fileKey(file)] = base64.StdEncoding.EncodeToString(files[file])
+		}
+		for _, e := range v.Env {
+			if e.File == "" {
+				continue
+			}
+			value, ok := secretValue(e.File, string(files[e.File]), e.Name)
+			if !ok {
+				return nil, fmt.Errorf("%s does not set %s: %w", e.File, e.Name, ErrNotAsPlanned)
+			}
+			data[envKey(e.Name)] = base64.StdEncoding.EncodeToString([]byte(value))
+		}
+		text, err := yaml.Marshal(object{
+			"apiVersion": "v1", "kind": "Secret", "metadata": object{"name": SecretName(&v)}, "type": "Opaque", "data": data,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("write secrets of %s: %w", v.Unit, err)
+		}
+		if len(text) > maxSecret*4/3 {
+			return nil, fmt.Errorf("secrets of %s: %w of a Secret", v.Unit, tree.ErrTooLarge)
+		}
+		fmt.Fprintf(&b, "---\n%s", text)
+	}
+	return b.Bytes(), nil
+}
+
+// readSecrets reads an archive that must have exactly these files.
+func readSecrets(want []string, r io.Reader) (map[string][]byte, error) {
+	in := tar.NewReader(r)
+	files := map[string][]byte{}
+	for _, file := range want {
+		h, err := in.Next()
+		if err == io.EOF {
+			return nil, fmt.Errorf("ends before %q: %w", file, io.ErrUnexpectedEOF)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if h.Typeflag != tar.TypeReg || "/"+h.Name != file || h.Size > maxSecret {
+			return nil, fmt.Errorf("%q of %d bytes: %w", h.Name, h.Size, ErrHostile)
+		}
+		if files[file], err = io.ReadAll(in); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := in.Next(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("there is more than the plan says: %w", ErrHostile)
+	}
+	return files, nil
+}
+
+// shortSum tells paths apart that look the same as names.
+func shortSum(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:4])
+}

@@ -1,0 +1,213 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// SurveyOptions say how a server is surveyed. The zero value is right for files
+// that nothing runs on.
+type SurveyOptions struct {
+	Live    bool     // the root is that of the machine that this runs on
+	Data    []string // directories that hold data, beside those that are found
+	Exclude []string // paths that are left out with all below them
+}
+
+// Survey decides what becomes of everything on a server, and reads all that will
+// lie in a layer. What could not be read is among what is left out and among the
+// losses.
+func Survey(ctx context.Context, root *tree.Root, o SurveyOptions) (Plan, error) {
+	s := &survey{root: root, opts: o, secretFiles: map[string]string{}}
+	s.plan = Plan{Version: PlanVersion}
+	var err error
+	if s.owners, err = facts.ReadOwners(ctx, root, o.Live); err != nil {
+		s.miss("packages of files", err.Error(), "see to it that rpm answers, and capture again")
+	}
+	var unknowns []facts.Unknown
+	s.facts, unknowns = facts.Facts(ctx, root, o.Live)
+	for _, u := range unknowns {
+		if u.Section == facts.Package && err == nil {
+			s.miss(u.Path, u.Reason, "capture the server while it runs")
+		}
+	}
+	s.system()
+	if err := s.walk(ctx); err != nil {
+		return Plan{}, fmt.Errorf("survey: %w", err)
+	}
+	if err := s.services(); err != nil {
+		return Plan{}, fmt.Errorf("survey: %w", err)
+	}
+	if err := s.findData(); err != nil {
+		return Plan{}, fmt.Errorf("survey: %w", err)
+	}
+	s.sort()
+	if err := s.read(ctx); err != nil {
+		return Plan{}, fmt.Errorf("survey: %w", err)
+	}
+	if err := s.assemble(); err != nil {
+		return Plan{}, fmt.Errorf("survey: %w", err)
+	}
+	s.assign()
+	s.losses()
+	return s.plan, nil
+}
+
+// A survey is one Survey as it goes.
+type survey struct {
+	root   *tree.Root
+	opts   SurveyOptions
+	owners *facts.Owners
+	facts  []facts.Fact
+	passwd []byte
+	group  []byte
+
+	files       tree.Tree         // without content
+	unread      []tree.Unknown    // what could not be looked at
+	mounted     map[string]string // what is not looked into, and what is mounted there
+	secretFiles map[string]string // files that set secret variables, and which
+	people      bool              // users were added by hand
+
+	items []*item // what may come into a layer, in tree order
+	out   []outItem
+	units []unit // of plan.Services, in the same order
+	plan  Plan
+}
+
+// lose notes something that is not captured.
+func (s *survey) lose(what, why, hint string) {
+	s.plan.Losses = append(s.plan.Losses, Loss{What: what, Why: why, Hint: hint})
+}
+
+// miss notes something that could not be read: nobody knows what is lost.
+func (s *survey) miss(what, why, hint string) {
+	s.plan.Losses = append(s.plan.Losses, Loss{what, why, hint, true})
+}
+
+// system reads what the server is.
+func (s *survey) system() {
+	for _, f := range s.facts {
+		switch {
+		case f.Section == facts.System && f.Key == "release":
+			s.plan.Release = f.Value
+		case f.Section == facts.System && f.Key == "architecture":
+			s.plan.Architecture = f.Value
+		}
+	}
+	passwd, _ := readText(s.root, "/etc/passwd") // without it numbers are all there is
+	group, _ := readText(s.root, "/etc/group")
+	s.passwd, s.group = []byte(passwd), []byte(group)
+	s.people = hasPeople(passwd)
+}
+
+// walk looks at everything but what is another file system that is not the
+// server's own.
+func (s *survey) walk(ctx context.Context) (err error) {
+	s.mounted = map[string]string{}
+	if s.opts.Live {
+		if s.mounted, err = foreignMounts(); err != nil {
+			return err
+		}
+	}
+	s.files, s.unread, err = s.root.Walk(ctx, tree.WalkOptions{Skip: func(e tree.Entry) bool {
+		class, out := classAt(e)
+		return s.mounted[e.Path] != "" || out && class == Virtual
+	}})
+	return err
+}
+
+// An item is an entry that comes into a layer or is a secret.
+type item struct {
+	tree.Entry
+	pkg    string // that brought it
+	sum    string // digest that it has in the package, if that is known
+	own    string // digest of the same kind that it has
+	secret string // why it is one
+	unread error
+}
+
+// An outItem is an entry that is in no layer.
+type outItem struct {
+	tree.Entry
+	class Class
+}
+
+// sort says of each entry whether it is in a layer. What is below a directory
+// that is left out or holds data is what the directory is.
+func (s *survey) sort() {
+	var top string  // of what is left out or data at the moment
+	var below Class // what all below top is; data if empty
+	data := map[string]*Data{}
+	for i := range s.plan.Data {
+		data[s.plan.Data[i].Path] = &s.plan.Data[i]
+	}
+	for e := range s.files.All() {
+		if top != "" && isBelow(e.Path, top) {
+			if d := data[top]; below == "" {
+				d.Entries++
+				d.Bytes += e.Size
+			} else {
+				s.out = append(s.out, outItem{e, below})
+			}
+			continue
+		}
+		top = ""
+		class, out := s.classOf(e)
+		switch {
+		case out:
+			s.out = append(s.out, outItem{e, class})
+			if e.Kind == tree.Directory {
+				top, below = e.Path, class
+			}
+			continue
+		case data[e.Path] != nil:
+			top, below = e.Path, ""
+		}
+		pkg, sum := s.owners.Of(e.Path)
+		s.items = append(s.items, &item{Entry: e, pkg: pkg, sum: sum})
+	}
+}
+
+// classOf is why an entry is in no layer, whatever it has in it.
+func (s *survey) classOf(e tree.Entry) (Class, bool) {
+	if slices.ContainsFunc(s.opts.Exclude, func(p string) bool { return e.Path == path.Clean("/"+p) }) {
+		return Excluded, true
+	}
+	if s.isWanted(e.Path) {
+		return "", false
+	}
+	if class, out := classAt(e); out {
+		return class, true
+	}
+	switch {
+	case len(path.Base(e.Path)) > len(whiteout) && path.Base(e.Path)[:len(whiteout)] == whiteout:
+		return Unnamable, true
+	case e.Kind == tree.Socket:
+		return Socket, true
+	case e.Kind == tree.CharDevice, e.Kind == tree.BlockDevice:
+		return Device, true
+	}
+	return "", false
+}
+
+// whiteout is how a name begins that a layer would take for a deletion (OCI
+// image specification 1.1, layer.md).
+const whiteout = ".wh."
+
+// isWanted reports whether a path is a data directory or on the way to one, so
+// that its place alone does not leave it out.
+func (s *survey) isWanted(p string) bool {
+	return slices.ContainsFunc(s.plan.Data, func(d Data) bool { return d.Path == p || isBelow(d.Path, p) })
+}
+
+// isBelow reports whether a path lies below a directory, itself excluded.
+func isBelow(p, dir string) bool {
+	if dir == "/" {
+		return len(p) > 1
+	}
+	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
+}

@@ -1,0 +1,205 @@
+package change
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	server "github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// maxSaved bounds what is saved of the files, in bytes.
+const maxSaved = 1 << 30
+
+// save reads the server, and keeps what the change may have to be taken back to.
+func (c *Carrier) save(ctx context.Context) (survey, error) {
+	before, err := c.survey(ctx)
+	if err != nil {
+		return before, err
+	}
+	if err := c.findSaved(before.scan); err != nil {
+		return before, err
+	}
+	if err := c.keepFacts(ctx, before.facts); err != nil {
+		return before, sentence("save what is known", err)
+	}
+	var paths []string
+	for _, dir := range c.saved {
+		for _, p := range before.scan.Below(dir) {
+			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
+				paths = append(paths, p)
+			}
+		}
+	}
+	slices.SortFunc(paths, tree.ComparePaths)
+	paths = slices.Compact(paths)
+	var unknown []tree.Unknown
+	err = durable.Write(c.store.path(c.job.ID, "saved.tar"), 0o600, func(w io.Writer) error {
+		archive := tar.NewWriter(w)
+		if unknown, err = c.root.AppendPaths(ctx, archive, "", paths, maxSaved); err != nil {
+			return err
+		}
+		return archive.Close()
+	})
+	if err != nil {
+		return before, sentence("save files", err)
+	}
+	if len(unknown) > 0 {
+		return before, fmt.Errorf("save %s: %w", unknown[0].Path, unknown[0].Err)
+	}
+	return before, nil
+}
+
+// isBelow reports whether a path is one of several, or below one.
+func isBelow(p string, dirs []string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool { return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/") })
+}
+
+// A memory is what is known of the server before a change, beside its files.
+type memory struct {
+	Saved   []string      `json:"saved"` // the paths below which files were saved
+	Facts   []server.Fact `json:"facts"`
+	Network network       `json:"network"`
+}
+
+func (c *Carrier) keepFacts(ctx context.Context, facts []server.Fact) error {
+	text, err := json.Marshal(memory{c.saved, facts, readNetwork(ctx)})
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(c.store.path(c.job.ID, "before"), text, 0o600)
+}
+
+func (c *Carrier) remembered() (memory, error) {
+	var m memory
+	text, err := os.ReadFile(c.store.path(c.job.ID, "before"))
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	if err != nil {
+		return m, sentence("read what was saved", err)
+	}
+	return m, nil
+}
+
+// keepFiles notes in the state what files changed, and beside it what of that is
+// too much for it.
+func (c *Carrier) keepFiles() error {
+	c.state.Count, c.state.Files = len(c.files), c.files[:min(len(c.files), maxFiles)]
+	if c.state.Count == len(c.state.Files) {
+		return nil
+	}
+	return durable.Write(c.store.path(c.job.ID, "files"), 0o600, func(w io.Writer) error {
+		return json.NewEncoder(w).Encode(c.files)
+	})
+}
+
+// recall finds out again what files an earlier change changed. If that is known
+// only of those that were saved, it is part of the undo's cause.
+func (c *Carrier) recall(ctx context.Context) error {
+	m, err := c.remembered()
+	if err != nil {
+		return err
+	}
+	if c.saved = m.Saved; c.saved == nil {
+		return errors.New("read what was saved: an older version of this program saved it, and has to take it back")
+	}
+	if c.state.Stage == Interrupted && c.state.Count == 0 {
+		c.lost = errors.New("it was interrupted, and only what was saved is as it was: what else it changed is not known")
+		return c.whatChanged(ctx)
+	}
+	if c.files = c.state.Files; len(c.files) == c.state.Count {
+		return nil
+	}
+	text, err := os.ReadFile(c.store.path(c.job.ID, "files"))
+	if err == nil {
+		err = json.Unmarshal(text, &c.files)
+	}
+	if err == nil {
+		return nil
+	}
+	c.lost = sentence("find out which other files changed", err)
+	return c.whatChanged(ctx)
+}
+
+// fromSaved stands for what a file was whose state is known only from what was
+// saved.
+const fromSaved = "saved"
+
+// whatChanged finds what a change has done that was interrupted: the facts, and
+// of the files those that were saved.
+func (c *Carrier) whatChanged(ctx context.Context) error {
+	m, err := c.remembered()
+	if err != nil {
+		return err
+	}
+	now, err := c.survey(ctx)
+	if err != nil {
+		return err
+	}
+	c.state.Facts = server.FactChanges(m.Facts, now.facts)
+	had := map[string]tree.Kind{}
+	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
+	if err != nil {
+		return sentence("read what was saved", err)
+	}
+	defer archive.Close()
+	for in := tar.NewReader(archive); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return sentence("read what was saved", err)
+		}
+		had[path.Clean("/"+h.Name)] = kindOf(h)
+	}
+	c.files = nil
+	for _, dir := range c.saved {
+		for _, p := range now.scan.Below(dir) {
+			if _, ok := had[p]; ok {
+				continue
+			}
+			// A socket is never in an archive, so it may have been there.
+			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
+				c.files = append(c.files, server.FileChange{Path: p, After: now.scan.At(p)})
+			}
+		}
+	}
+	for p, kind := range had {
+		f := server.FileChange{Path: p, Before: fromSaved, After: now.scan.At(p)}
+		if e, err := c.root.Lstat(p); err == nil && e.Kind != kind {
+			f.Fields = []string{tree.FieldType}
+		}
+		c.files = append(c.files, f)
+	}
+	slices.SortFunc(c.files, func(a, b server.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
+	c.state.Files = c.files[:min(len(c.files), maxFiles)]
+	return nil
+}
+
+// kindOf is what an archive's entry is of.
+func kindOf(h *tar.Header) tree.Kind {
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return tree.Directory
+	case tar.TypeSymlink:
+		return tree.Symlink
+	case tar.TypeFifo:
+		return tree.FIFO
+	case tar.TypeChar:
+		return tree.CharDevice
+	case tar.TypeBlock:
+		return tree.BlockDevice
+	}
+	return tree.Regular
+}

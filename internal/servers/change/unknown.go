@@ -1,0 +1,61 @@
+package change
+
+import (
+	"path"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// A pathSet is paths that stand for all below them.
+type pathSet map[string]bool
+
+func (s pathSet) covers(p string) bool {
+	for !s[p] {
+		if p == "/" || p == "." {
+			return false
+		}
+		p = path.Dir(p)
+	}
+	return true
+}
+
+// unknownPaths are those of files that are not known.
+func unknownPaths(all []facts.Unknown) pathSet {
+	s := pathSet{}
+	for _, u := range all {
+		if u.Section == "" {
+			s[u.Path] = true
+		}
+	}
+	return s
+}
+
+// knownChanges leaves out changes where before or after was not known: a file that
+// could be read only afterwards is not new, and an undo must not remove it.
+func knownChanges(files []facts.FileChange, unknowns []facts.Unknown) []facts.FileChange {
+	unknown := unknownPaths(unknowns)
+	return slices.DeleteFunc(files, func(f facts.FileChange) bool { return unknown.covers(f.Path) })
+}
+
+// addUnknowns adds to what is not known, each path once.
+func (c *Carrier) addUnknowns(lists ...[]facts.Unknown) {
+	for _, u := range slices.Concat(lists...) {
+		same := func(v facts.Unknown) bool { return u.Path == v.Path && u.Section == v.Section }
+		if !slices.ContainsFunc(c.state.Unknowns, same) {
+			c.state.Unknowns = append(c.state.Unknowns, u)
+		}
+	}
+}
+
+// unknownLeft are the paths of which an undo should know that they are as they
+// were, and does not.
+func (c *Carrier) unknownLeft() (left []string) {
+	for p := range unknownPaths(c.state.Unknowns) {
+		if isBelow(p, c.saved) || isBelow(p, always) {
+			left = append(left, p)
+		}
+	}
+	slices.Sort(left)
+	return left
+}

@@ -1,0 +1,221 @@
+package connect
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/servers/boundedjson"
+	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers/ssh"
+)
+
+// ErrCutOff says that a server was not reached again after a change was begun.
+var ErrCutOff = errors.New("the server is not reached since the change was begun")
+
+// errAnswer says that a server does not tell of a change as this program does.
+var errAnswer = errors.New("the server does not answer as it should")
+
+// slack is how much longer than it takes a server to revert a change somebody
+// waits for it to be reached again.
+const slack = 2 * time.Minute
+
+// Change has a server carry out a job, and returns when it is over there. A
+// change is confirmed over a new connection, so that one that cuts the server off
+// is not; then it reverts itself, and that is waited for. see is told each state
+// that is new.
+//
+// An error wraps ErrCutOff if it is not known what became of the change, else
+// none was begun.
+func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see func(change.State)) (change.State, error) {
+	stdin, err := json.Marshal(j)
+	if err != nil {
+		return change.State{}, err
+	}
+	// It is read before and after, and may be taken back.
+	ctx, cancel := o.limit(ctx, j.Timeout+j.Confirm+maxRevert+2*o.patience())
+	defer cancel()
+	c := caller{host: h, options: o, see: see}
+	begin := func() error { return c.call(ctx, []string{"change", "begin"}, stdin) }
+	if err := begin(); err != nil && !c.begun && !c.isOpen(err) {
+		return c.state, err
+	}
+	c.state.ID = j.ID
+	return c.follow(ctx, j.Confirm+slack, change.State.Over, func() error {
+		switch {
+		case !c.begun:
+			return begin() // again: it is done once
+		case c.state.Stage == change.Unconfirmed:
+			return c.call(ctx, []string{"change", "confirm", j.ID}, nil)
+		}
+		return c.call(ctx, []string{"change", "follow", j.ID}, nil)
+	})
+}
+
+// Revert has a server take a change back, and returns when that is over.
+func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (change.State, error) {
+	ctx, cancel := o.limit(ctx, maxRevert+2*o.patience())
+	defer cancel()
+	c := caller{host: h, options: o}
+	revert := func() error { return c.call(ctx, []string{"change", "revert", id, why}, nil) }
+	err := revert()
+	if err == nil && !isBack(c.state) {
+		err = errAnswer
+	}
+	if err == nil || !c.isOpen(err) {
+		return c.state, err
+	}
+	return c.follow(ctx, slack, isBack, func() error {
+		err := c.call(ctx, []string{"change", "follow", id}, nil)
+		if err == nil && c.state.Over() && !isBack(c.state) {
+			return revert() // it did not come to that
+		}
+		return err
+	})
+}
+
+// isBack reports whether taking a change back is over.
+func isBack(st change.State) bool { return st.Over() && (st.Undo != nil || st.Stage == change.Refused) }
+
+// maxRevert is how long it may take to take a change back, beside reading.
+const maxRevert = time.Hour
+
+// again is how long it takes until a server that was lost is tried again.
+const again = 500 * time.Millisecond
+
+// follow asks until a change is over, or for so long in vain.
+func (c *caller) follow(ctx context.Context, patience time.Duration, isOver func(change.State) bool, ask func() error) (change.State, error) {
+	for heard := time.Now(); !isOver(c.state); {
+		stage, told := c.state.Stage, c.told
+		err := ask()
+		if c.told > told {
+			heard = time.Now()
+		}
+		switch {
+		case ctx.Err() != nil:
+			return c.state, fmt.Errorf("%w: %w", ErrCutOff, context.Cause(ctx))
+		case errors.Is(err, errAnswer) || err == nil && c.state.Stage == stage:
+			return c.state, fmt.Errorf("%w: %w", ErrCutOff, cmp.Or(err, errAnswer))
+		case err == nil:
+			continue
+		case time.Since(heard) > patience:
+			return c.state, fmt.Errorf("%w: %w", ErrCutOff, err)
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+		}
+	}
+	return c.state, nil
+}
+
+// maxStates bounds what a server tells in one conversation: each stage once.
+const maxStates = 20
+
+// A caller asks about one change, each time over a new connection.
+type caller struct {
+	host    inventory.Host
+	options Options
+	see     func(change.State)
+
+	asked bool // the server may have heard of the change
+	begun bool // it has: it told of it
+	told  int  // states
+	state change.State
+}
+
+// isOpen reports whether an error leaves open what became of a question.
+func (c *caller) isOpen(err error) bool { return c.asked && errors.Is(err, ssh.ErrLost) }
+
+// call runs the program, and reads the states that it prints.
+func (c *caller) call(ctx context.Context, args []string, stdin []byte) error {
+	conn, err := ssh.Dial(ctx, c.host, c.options.Remote)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	s, err := launch(ctx, conn, c.host, c.options.Programs, args)
+	if err != nil {
+		return err
+	}
+	c.asked = true
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_, _ = s.Stdin.Write(stdin) // the answer tells
+		s.Stdin.Close()
+	}()
+	defer func() {
+		s.Stdin.Close()
+		conn.Close() // whoever does not read what is sent
+		<-sent
+	}()
+	r := bufio.NewReader(s.Stdout)
+	for range maxStates {
+		st, err := readState(r)
+		if err != nil {
+			if why := whyNot(s, err); why != io.EOF { // a lost connection may wrap it
+				return why
+			}
+			return nil
+		}
+		if st.Stage != c.state.Stage && c.see != nil {
+			c.see(st)
+		}
+		c.begun, c.state = true, st
+		c.told++
+	}
+	return fmt.Errorf("%w: it tells of more than %d stages", errAnswer, maxStates)
+}
+
+// readState reads a state, which is a line. At the end it returns io.EOF.
+func readState(r *bufio.Reader) (change.State, error) {
+	var st change.State
+	text, err := readLine(r)
+	if err == nil {
+		if err = boundedjson.Unmarshal(text, &st); err != nil {
+			err = fmt.Errorf("%w: %w", errAnswer, err)
+		}
+	}
+	st.Cause = bounded(st.Cause)
+	if st.Undo != nil {
+		st.Undo.Why, st.Undo.Cause = bounded(st.Undo.Why), bounded(st.Undo.Cause)
+	}
+	return st, err
+}
+
+// maxSentence bounds what is told of why something is so, in bytes.
+const maxSentence = 4 << 10
+
+func bounded(sentence string) string {
+	if len(sentence) > maxSentence {
+		return sentence[:maxSentence] + "..."
+	}
+	return sentence
+}
+
+// readLine reads a line that is no larger than a message.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var text []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		text = append(text, part...)
+		switch {
+		case err == nil:
+			return text, nil
+		case errors.Is(err, bufio.ErrBufferFull) && len(text) <= boundedjson.MaxSize:
+		case errors.Is(err, bufio.ErrBufferFull):
+			return nil, fmt.Errorf("%w: a line has more than %d bytes", errAnswer, boundedjson.MaxSize)
+		case errors.Is(err, io.EOF) && len(text) > 0:
+			return nil, io.ErrUnexpectedEOF
+		default:
+			return nil, err
+		}
+	}
+}

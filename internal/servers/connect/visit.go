@@ -1,0 +1,249 @@
+package connect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/servers/agentless"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers/ssh"
+)
+
+// Options say how servers are visited.
+type Options struct {
+	Programs Programs
+	Remote   ssh.Options
+	Full     bool // read all files again, whatever the agent remembers
+
+	// Patience is how long a server may take to be read and to answer what it is
+	// asked; an hour if it is 0. A change may take that beside its own time.
+	Patience time.Duration
+}
+
+func (o Options) patience() time.Duration { return cmp.Or(o.Patience, time.Hour) }
+
+// limit ends a context when a server has taken too long.
+func (o Options) limit(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, most, fmt.Errorf("it took longer than %v", most))
+}
+
+// A Visit is a server that is being asked.
+type Visit struct {
+	Host inventory.Host
+	Peer *facts.Peer
+
+	conn    *ssh.Conn
+	session *ssh.Session // of the agent; nil without
+	end     func()       // of what stands for an agent
+	cancel  context.CancelFunc
+}
+
+// ErrNoProgram says that neither an agent nor this program runs on a server.
+var ErrNoProgram = errors.New("no agent runs there")
+
+// start runs the program for the server's machine if it is there. $1 is a list of
+// machine=digest; the others are its arguments. Where no program can be run, one
+// is not asked for either.
+const start = `system=$(uname -sm)
+echo "$system"
+digest=
+for known in $1; do
+	[ "$system" != "Linux ${known%%=*}" ] || digest=${known#*=}
+done
+[ -n "$digest" ] || exit 0
+dir=$(eval echo "~$(id -un)")/.cache/adamant
+p=$dir/$digest
+if ! [ -x "$p" ]; then
+	umask 077
+	mkdir -p "$dir" && probe=$(mktemp "$dir/.new.XXXXXX") && chmod 700 "$probe" || { echo unwritable; exit 0; }
+	if [ -x "$probe" ]; then echo missing; else echo noexec; fi
+	rm -f "$probe"
+	exit 0
+fi
+shift
+echo starting
+exec "$p" "$@" --cache "$dir/scan"
+`
+
+// Open connects to a server and waits until its agent has read it, or reads it by
+// plain commands if no agent runs there; the peer's Note says so. ctx
+// must last as long as the visit.
+func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error) {
+	conn, err := ssh.Dial(ctx, h, o.Remote)
+	if err != nil {
+		return nil, err
+	}
+	v := &Visit{Host: h, conn: conn}
+	ctx, v.cancel = o.limit(ctx, o.patience())
+	defer func() {
+		if err != nil {
+			v.Close()
+		}
+	}()
+	args := []string{"agent"}
+	if o.Full {
+		args = append(args, "--full")
+	}
+	if err = v.greet(ctx, o.Programs, args); errors.Is(err, ErrNoProgram) {
+		err = v.readPlainly(ctx, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// greet starts the agent and waits until it has read the server.
+func (v *Visit) greet(ctx context.Context, ps Programs, args []string) (err error) {
+	if v.session, err = launch(ctx, v.conn, v.Host, ps, args); err != nil {
+		return err
+	}
+	v.Peer, err = facts.Greet(v.Host.Name, said{v.session}, v.session.Stdin)
+	var lost *facts.PeerError
+	if errors.As(err, &lost) {
+		err = lost.Err // who visits knows whom
+	}
+	var exit *ssh.ExitError
+	if errors.As(err, &exit) && exit.Status == notExecutable {
+		return fmt.Errorf("%w: %w", ErrNoProgram, err)
+	}
+	return err
+}
+
+// notExecutable is the exit status of a shell that could not execute a program.
+const notExecutable = 126
+
+// said is what a program says and, at its end, why there is no more.
+type said struct{ *ssh.Session }
+
+func (s said) Read(p []byte) (int, error) {
+	n, err := s.Stdout.Read(p)
+	if n == 0 && err != nil {
+		err = whyNot(s.Session, err)
+	}
+	return n, err
+}
+
+// readPlainly reads a server without an agent, and notes why.
+func (v *Visit) readPlainly(ctx context.Context, why error) error {
+	still, err := agentless.Read(ctx, v.conn, v.Host.Become.On)
+	if err == nil {
+		v.Peer, v.end, err = still.Peer(ctx, v.Host.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; %w", why, err)
+	}
+	v.Peer.Note = "read by plain commands: " + why.Error()
+	return nil
+}
+
+// launch starts the program with arguments of "servers", and sends it first if it
+// is not there.
+func launch(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, args []string) (*ssh.Session, error) {
+	for _, sent := range []bool{false, true} {
+		s, p, err := try(ctx, c, h, ps, args)
+		if s != nil || err != nil {
+			return s, err
+		}
+		if sent {
+			break
+		}
+		if err := p.send(ctx, c, h.Become.On); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: it was sent, and is not there", ErrNoProgram)
+}
+
+// try starts the program; there is no session if the one that it returns must be
+// sent first.
+func try(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, args []string) (*ssh.Session, *Program, error) {
+	s, err := c.Start(ctx, ssh.Command{
+		Args: append([]string{"sh", "-c", start, "sh", ps.digests(), "servers"}, args...), Sudo: h.Become.On,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	system, err := line(s.Stdout)
+	if err != nil {
+		return nil, nil, whyNot(s, err)
+	}
+	p := ps.find(system)
+	if p == nil {
+		s.Stdin.Close()
+		return nil, nil, fmt.Errorf("%w: the server is %.80s, and there are agents for Linux %s", ErrNoProgram, drift.Visible(system), ps.machines())
+	}
+	state, err := line(s.Stdout)
+	if err != nil {
+		return nil, nil, whyNot(s, err)
+	}
+	switch state {
+	case "starting":
+		return s, p, nil
+	case "missing":
+		s.Stdin.Close()
+		return nil, p, s.Wait()
+	}
+	s.Stdin.Close()
+	why := map[string]string{
+		"noexec":     "the home directory is mounted noexec",
+		"unwritable": "the home directory cannot be written to",
+	}[state]
+	if why == "" {
+		return nil, nil, errElse
+	}
+	return nil, nil, fmt.Errorf("%w: %s", ErrNoProgram, why)
+}
+
+// maxLine bounds a line that is no frame, in bytes.
+const maxLine = 256
+
+// line reads one and not a byte more.
+func line(r io.Reader) (string, error) {
+	var b strings.Builder
+	var one [1]byte
+	for b.Len() < maxLine {
+		if _, err := io.ReadFull(r, one[:]); err != nil {
+			return "", err
+		}
+		if one[0] == '\n' {
+			return b.String(), nil
+		}
+		b.WriteByte(one[0])
+	}
+	return "", errElse
+}
+
+// errElse says that what a server sends was not said by what it was asked to run.
+var errElse = errors.New("the server answers something else")
+
+// whyNot says what a program said before it ended, if it did.
+func whyNot(s *ssh.Session, err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	s.Stdin.Close()
+	if why := s.Wait(); why != nil {
+		return why
+	}
+	return err
+}
+
+// Close ends the agent and the connection.
+func (v *Visit) Close() error {
+	if v.session != nil {
+		v.session.Stdin.Close()
+	}
+	if v.end != nil {
+		v.end()
+	}
+	defer v.cancel()
+	return v.conn.Close()
+}

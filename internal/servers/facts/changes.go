@@ -1,0 +1,147 @@
+package facts
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// A FactChange is a fact of one server that is no longer so; an empty value is
+// one that it does not have.
+type FactChange struct {
+	Section Section `json:"section"`
+	Key     string  `json:"key"`
+	Before  string  `json:"before,omitempty"`
+	After   string  `json:"after,omitempty"`
+}
+
+// FactChanges compares the facts of one server at two times, as far as they were
+// known at both.
+func FactChanges(before, after []Fact, unknowns ...Unknown) []FactChange {
+	type place struct {
+		section Section
+		key     string
+	}
+	unknown := map[Section]bool{}
+	addUnknown(unknown, unknowns)
+	was := map[place]string{}
+	for _, f := range before {
+		if !unknown[f.Section] {
+			was[place{f.Section, f.Key}] = f.Value
+		}
+	}
+	var list []FactChange
+	for _, f := range after {
+		if unknown[f.Section] {
+			continue
+		}
+		at := place{f.Section, f.Key}
+		old, had := was[at]
+		delete(was, at)
+		if !had || old != f.Value {
+			list = append(list, FactChange{f.Section, f.Key, old, f.Value})
+		}
+	}
+	for at, old := range was {
+		list = append(list, FactChange{at.section, at.key, old, ""})
+	}
+	order := Sections()
+	slices.SortFunc(list, func(a, b FactChange) int {
+		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return list
+}
+
+// A FileChange is a path of one server that is no longer as it was. Before and
+// After identify what is there, as the values of a Difference do; they are empty
+// for nothing.
+type FileChange struct {
+	Path    string   `json:"path"`
+	Before  string   `json:"before,omitempty"`
+	After   string   `json:"after,omitempty"`
+	Fields  []string `json:"fields,omitempty"` // what changed, of a path that was there
+	Derived bool     `json:"derived,omitempty"`
+}
+
+// FileChanges compares what was on one server with what is, in the order of the
+// directories. Equal directories are not looked into.
+func FileChanges(before, after *Scan) ([]FileChange, error) {
+	if before.summary.Digest == after.summary.Digest {
+		return nil, nil
+	}
+	c := changes{before: before, after: after}
+	err := c.dir("/", true, true, 0)
+	return c.list, err
+}
+
+type changes struct {
+	before, after *Scan
+	list          []FileChange
+}
+
+// dir compares a directory that was there, is there, or both.
+func (c *changes) dir(dir string, was, is bool, depth int) error {
+	if depth > maxDepth {
+		return ErrTooDifferent
+	}
+	old, err := listIf(c.before, dir, was)
+	if err != nil {
+		return err
+	}
+	now, err := listIf(c.after, dir, is)
+	if err != nil {
+		return err
+	}
+	for len(old) > 0 || len(now) > 0 {
+		var a, b *Node
+		if len(now) == 0 || len(old) > 0 && old[0].Name <= now[0].Name {
+			a = &old[0]
+		}
+		if len(old) == 0 || len(now) > 0 && now[0].Name <= old[0].Name {
+			b = &now[0]
+		}
+		if a != nil {
+			old = old[1:]
+		}
+		if b != nil {
+			now = now[1:]
+		}
+		if err := c.name(dir, a, b, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// name compares one name of a directory; nil is one that is not there.
+func (c *changes) name(dir string, a, b *Node, depth int) error {
+	change := FileChange{}
+	var isDir, wasDir bool
+	if a != nil {
+		change.Path, change.Before, wasDir = path.Join(dir, a.Name), a.own(), a.isDir()
+	}
+	if b != nil {
+		change.Path, change.After, isDir = path.Join(dir, b.Name), b.own(), b.isDir()
+	}
+	if change.Before != change.After {
+		if a != nil && b != nil {
+			change.Fields = a.fields(*b)
+		}
+		change.Derived = isDerived(change.Path)
+		c.list = append(c.list, change)
+	}
+	if wasDir && isDir && a.Digest == b.Digest || !wasDir && !isDir {
+		return nil
+	}
+	return c.dir(change.Path, wasDir, isDir, depth+1)
+}
+
+func listIf(s *Scan, dir string, is bool) ([]Node, error) {
+	if !is {
+		return nil, nil
+	}
+	return s.List(dir)
+}

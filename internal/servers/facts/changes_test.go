@@ -1,0 +1,67 @@
+package facts
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestChangesOfOneServer(t *testing.T) {
+	before, err := ScanRoot(t.Context(), debian("a").with(disk{"/opt/old/x": "1", "/srv/a": "a"}).root(t), ScanOptions{})
+	must(t, err)
+	root := debian("a").with(disk{"/opt/new/y": "2", "/srv/a/b": "a", "/etc/web.conf": "listen 81\n", "/usr/bin/git": "-"}).root(t)
+	after, err := ScanRoot(t.Context(), root, ScanOptions{})
+	must(t, err)
+	got, err := FileChanges(before, after)
+	must(t, err)
+	var lines []string
+	for _, c := range got {
+		mark := "~"
+		switch {
+		case c.Before == "":
+			mark = "+"
+		case c.After == "":
+			mark = "-"
+		}
+		lines = append(lines, mark+c.Path)
+	}
+	want := []string{"~/etc/web.conf", "+/opt/new", "+/opt/new/y", "-/opt/old", "-/opt/old/x", "~/srv/a", "+/srv/a/b", "-/usr/bin/git"}
+	if diff := cmp.Diff(lines, want); diff != "" {
+		t.Error("got, want:\n", diff)
+	}
+	i := slices.IndexFunc(got, func(c FileChange) bool { return c.Path == "/etc/web.conf" })
+	if diff := cmp.Diff(got[i].Fields, []string{"content"}); diff != "" {
+		t.Error("got, want:\n", diff)
+	}
+	if same, err := FileChanges(after, after); err != nil || len(same) > 0 {
+		t.Errorf("a server differs from itself: %v, %v", same, err)
+	}
+}
+
+func TestFactChanges(t *testing.T) {
+	before := []Fact{{Package, "a", "1"}, {Package, "b", "1"}, {User, "eve", "uid 1"}}
+	after := []Fact{{Package, "a", "2"}, {Package, "c", "1"}, {User, "eve", "uid 1"}}
+	want := []FactChange{{Package, "a", "1", "2"}, {Package, "b", "1", ""}, {Package, "c", "", "1"}}
+	if diff := cmp.Diff(FactChanges(before, after), want); diff != "" {
+		t.Error("got, want:\n", diff)
+	}
+}
+
+// Who is connected is counted, and the machine's own connections are not.
+func TestConnections(t *testing.T) {
+	for _, tt := range []struct {
+		local, remote string
+		want          bool
+	}{
+		{"0100000A:0050", "0200000A:C000", true},
+		{"0100000A:0050", "0100000A:C000", false}, // from itself
+		{"0100007F:0050", "0100007F:C000", false},
+		{"0100000A:0051", "0200000A:C000", false}, // another port
+		{"x", "0200000A:C000", false},
+	} {
+		if got := isTo([]uint16{80}, tt.local, tt.remote); got != tt.want {
+			t.Errorf("%s from %s: got %t", tt.local, tt.remote, got)
+		}
+	}
+}

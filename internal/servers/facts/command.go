@@ -1,0 +1,92 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// patience is how long a program of the machine may take, and maxOutput bounds
+// what is read of it, in bytes.
+const (
+	patience  = 2 * time.Minute
+	maxOutput = 256 << 20
+)
+
+// An execution runs a program and has what it prints read.
+type execution func(ctx context.Context, argv []string, read func(io.Reader) error) error
+
+var errOutput = errors.New("it printed more than is read")
+
+// textOf reads all of a text.
+func textOf(r io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxText+1))
+	if len(text) > maxText {
+		err = errOutput
+	}
+	return string(text), err
+}
+
+// execute is the execution on the machine that this runs on.
+func execute(ctx context.Context, argv []string, read func(io.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0")
+	cmd.WaitDelay = time.Second
+	var stderr head
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return sentenceOf(argv[0], err)
+	}
+	bounded := &io.LimitedReader{R: out, N: maxOutput}
+	if err = read(bounded); err == nil && bounded.N == 0 {
+		err = errOutput
+	}
+	if err != nil {
+		cancel() // it may have more to say, and would wait for a reader
+	}
+	waited := cmd.Wait()
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", argv[0], err)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("%s did not end within %v", argv[0], patience)
+	case waited != nil && stderr.String() != "":
+		return fmt.Errorf("%s: %w: %s", argv[0], waited, stderr.String())
+	case waited != nil:
+		return fmt.Errorf("%s: %w", argv[0], waited)
+	}
+	return nil
+}
+
+// sentenceOf says why a program was not started, without its path twice.
+func sentenceOf(program string, err error) error {
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("%s is not installed", program)
+	}
+	return fmt.Errorf("%s: %w", program, err)
+}
+
+// A head keeps the beginning of what is written to it.
+type head struct{ text []byte }
+
+func (h *head) Write(p []byte) (int, error) {
+	h.text = append(h.text, p[:min(len(p), 1024-len(h.text))]...)
+	return len(p), nil
+}
+
+// String is the first line.
+func (h *head) String() string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(h.text)), "\n")
+	return line
+}

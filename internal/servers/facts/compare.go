@@ -1,0 +1,202 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Difference is one thing that is not the same on all servers.
+type Difference struct {
+	Section Section           `json:"section"` // File for a path
+	Key     string            `json:"key"`
+	Values  map[string]string `json:"values"`             // by server; one that does not have it is missing
+	Usual   string            `json:"usual,omitempty"`    // what most servers have; empty also if most do not have it
+	Odd     []string          `json:"odd,omitempty"`      // those that deviate from most; none if there is no majority
+	Split   bool              `json:"split,omitempty"`    // no value has a majority: it is not said who is right
+	Fields  []string          `json:"fields,omitempty"`   // of a path: what differs, as drift names it
+	Package string            `json:"package,omitempty"`  // that brought it
+	Edited  bool              `json:"edited,omitempty"`   // on one of the servers it is not as the package has it
+	Derived bool              `json:"derived,omitempty"`  // it follows from other files
+	Hidden  string            `json:"hidden,omitempty"`   // why there is no text diff
+	Text    string            `json:"textDiff,omitempty"` // unified, without secrets
+}
+
+// File is the section of differences between files.
+const File Section = "file"
+
+// An Alarm is something that must differ between servers and does not.
+type Alarm struct {
+	Path    string   `json:"path"`
+	Servers []string `json:"servers"`
+}
+
+// A Comparison says in what servers differ.
+type Comparison struct {
+	Servers     []string             `json:"servers"`
+	Baseline    string               `json:"baseline,omitempty"` // the one of them that is right; without it most decide
+	Entries     map[string]int       `json:"entries"`            // compared, by server
+	Expected    map[Expected]int     `json:"expected"`           // files that are bound to differ, most on any server
+	Causes      []Cause              `json:"causes"`
+	Differences []Difference         `json:"differences"`
+	Alarms      []Alarm              `json:"alarms"`
+	Unknowns    map[string][]Unknown `json:"unknowns"`            // by server
+	Unreached   map[string]string    `json:"unreached,omitempty"` // why, by server
+	Notes       map[string]string    `json:"notes,omitempty"`     // by server: how it was read, if otherwise than by an agent
+}
+
+// Compare asks the agents on servers, and compares what they say. It needs no
+// server that is right: most decide, and where there is no majority it says so.
+// If baseline is one of them, all others deviate from it. What is equal on all
+// is not asked for. One that is lost meanwhile, or whose agent lies, is unreached,
+// and the others are compared without it.
+func Compare(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison, error) {
+	unreached := map[string]string{}
+	for {
+		c, err := compareOnce(ctx, peers, baseline)
+		c.Unreached = unreached
+		var lost *PeerError
+		if !errors.As(err, &lost) || ctx.Err() != nil || baseline != nil && baseline.Name == lost.Name {
+			return c, err
+		}
+		unreached[lost.Name] = lost.Err.Error()
+		peers = slices.DeleteFunc(slices.Clone(peers), func(p *Peer) bool { return p.Name == lost.Name })
+	}
+}
+
+// compareOnce fails with the first server that does.
+func compareOnce(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison, error) {
+	c := Comparison{Entries: map[string]int{}, Expected: map[Expected]int{}, Alarms: []Alarm{}, Unknowns: map[string][]Unknown{}, Notes: map[string]string{}}
+	for _, p := range peers {
+		if slices.Contains(c.Servers, p.Name) {
+			return c, fmt.Errorf("%s is among the servers twice", p.Name)
+		}
+		c.Servers = append(c.Servers, p.Name)
+		c.Entries[p.Name] = p.Summary.Entries
+		for class, n := range p.Summary.Expected {
+			c.Expected[class] = max(c.Expected[class], n)
+		}
+		if p.Note != "" {
+			c.Notes[p.Name] = p.Note
+		}
+		if len(p.Summary.Unknowns) > 0 {
+			c.Unknowns[p.Name] = p.Summary.Unknowns
+		}
+	}
+	j := jury{servers: c.Servers}
+	if baseline != nil {
+		c.Baseline, j.baseline = baseline.Name, baseline.Name
+	}
+	c.Alarms = append(c.Alarms, alarms(peers)...)
+	c.Differences = factDifferences(peers, j)
+	files, err := fileDifferences(ctx, peers, j, maxDifferences)
+	if err != nil {
+		return c, err
+	}
+	if err := claim(ctx, peers, files); err != nil {
+		return c, err
+	}
+	if err := showTexts(ctx, peers, files); err != nil {
+		return c, err
+	}
+	c.Differences = append(c.Differences, files...)
+	c.Causes = explain(j, c.Differences)
+	return c, nil
+}
+
+// Differs reports whether anything was found.
+func (c Comparison) Differs() bool { return len(c.Differences) > 0 || len(c.Alarms) > 0 }
+
+// Complete reports whether everything could be compared.
+func (c Comparison) Complete() bool { return len(c.Unknowns) == 0 && len(c.Unreached) == 0 }
+
+// Clean reports whether nothing differs, nothing alarms and nothing is unknown.
+func (c Comparison) Clean() bool { return !c.Differs() && c.Complete() }
+
+// factDifferences compares facts by section and key. A section that one of them
+// could not have read, such as the kernel's of an image, is no difference.
+func factDifferences(peers []*Peer, j jury) []Difference {
+	type place struct {
+		section Section
+		key     string
+	}
+	values := map[place]map[string]string{}
+	unknown := map[Section]bool{}
+	for _, p := range peers {
+		addUnknown(unknown, p.Summary.Unknowns)
+	}
+	for _, p := range peers {
+		for _, f := range p.Facts {
+			if liveOnly(f) && slices.ContainsFunc(peers, func(p *Peer) bool { return !p.Live }) || unknown[f.Section] {
+				continue
+			}
+			at := place{f.Section, f.Key}
+			if values[at] == nil {
+				values[at] = map[string]string{}
+			}
+			values[at][p.Name] = f.Value
+		}
+	}
+	var list []Difference
+	for at, v := range values {
+		if d, differs := j.judge(v); differs {
+			d.Section, d.Key = at.section, at.key
+			list = append(list, d)
+		}
+	}
+	order := Sections()
+	slices.SortFunc(list, func(a, b Difference) int {
+		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return list
+}
+
+// addUnknown adds the sections that were not read.
+func addUnknown(sections map[Section]bool, unknowns []Unknown) {
+	for _, u := range unknowns {
+		if u.Section != "" {
+			sections[u.Section] = true
+		}
+	}
+}
+
+// withoutPast leaves out snapshots of servers that are there themselves.
+func withoutPast(peers []*Peer, servers []string) []string {
+	var list []string
+	for _, p := range peers {
+		if slices.Contains(servers, p.Name) && !(p.Was != "" && slices.Contains(servers, p.Was)) {
+			list = append(list, p.Name)
+		}
+	}
+	return list
+}
+
+// alarms are the identities that several servers share.
+func alarms(peers []*Peer) []Alarm {
+	type identity struct{ path, digest string }
+	owners := map[identity][]string{}
+	for _, p := range peers {
+		for _, f := range p.Summary.Identities {
+			owners[identity{f.Path, f.Digest}] = append(owners[identity{f.Path, f.Digest}], p.Name)
+		}
+	}
+	var list []Alarm
+	for id, servers := range owners {
+		servers = withoutPast(peers, servers)
+		if len(servers) > 1 {
+			list = append(list, Alarm{id.path, servers})
+		}
+	}
+	slices.SortFunc(list, func(a, b Alarm) int {
+		if c := strings.Compare(a.Path, b.Path); c != 0 {
+			return c
+		}
+		return slices.Compare(a.Servers, b.Servers)
+	})
+	return list
+}

@@ -1,0 +1,203 @@
+package facts
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/scan"
+)
+
+// An Expected is a class of files that are bound to differ between servers.
+type Expected string
+
+// The classes. That two servers have the same of an identity is an alarm: one
+// was cloned from the other, or shares its keys.
+const (
+	Identity  Expected = "identity"  // host keys, machine-id, seeds: must differ
+	Name      Expected = "name"      // what the server is called, and whom it asks for names
+	Key       Expected = "key"       // private keys and certificates of services
+	Lease     Expected = "lease"     // addresses that were handed out
+	Log       Expected = "log"       // what was logged
+	Cache     Expected = "cache"     // what can be had again
+	Temporary Expected = "temporary" // gone with the next boot
+	State     Expected = "state"     // of what runs, by nature different
+)
+
+// classes are all of them.
+var classes = []Expected{Identity, Name, Key, Lease, Log, Cache, Temporary, State}
+
+// classNumber is what a scan calls one of the classes.
+func classNumber(i int) scan.Class { return scan.Class(i + 1) }
+
+// expected are the places, by pattern of path.Match, or as a directory with all
+// below it if they end in a slash. The first that matches counts.
+var expected = []struct {
+	pattern string
+	class   Expected
+}{
+	{"/etc/ssh/ssh_host_*_key", Identity},
+	{"/etc/ssh/ssh_host_*_key.pub", Identity},
+	{"/etc/machine-id", Identity},
+	{"/var/lib/dbus/machine-id", Identity},
+	{"/var/lib/systemd/random-seed", Identity},
+	{"/var/lib/systemd/credential.secret", Identity},
+	{"/etc/hostname", Name},
+	{"/etc/mailname", Name},
+	{"/etc/hosts", Name},
+	{"/etc/ssl/private/", Key},
+	{"/etc/letsencrypt/", Key},
+	{"/var/lib/dhcp/", Lease},
+	{"/var/lib/dhcpcd/", Lease},
+	{"/var/lib/NetworkManager/", Lease},
+	{"/var/log/", Log},
+	{"/var/cache/", Cache},
+	{"/var/lib/apt/lists/", Cache},
+	{"/root/.cache", Cache},
+	{"/root/.cache/", Cache},
+	{"/home/*/.cache", Cache},
+	{"/home/*/.cache/", Cache},
+	{"/tmp/", Temporary},
+	{"/var/tmp/", Temporary},
+	{"/run/", Temporary},
+	{"/var/backups/", State},
+	{"/var/lib/apt/periodic/", State},
+	{"/var/lib/dpkg/*-old", State}, // what was before
+	{"/var/lib/logrotate/", State},
+	{"/var/lib/rpm/", State}, // with the times of installations; packages are facts
+	{"/usr/lib/sysimage/rpm/", State},
+	{"/var/lib/sudo/", State},
+	{"/var/lib/adamant", State}, // what we keep of changes ourselves
+	{"/var/lib/adamant/", State},
+	{"/var/lib/systemd/timers/", State},
+	{"/var/lib/systemd/timesync/", State},
+	{"/var/lib/systemd/rfkill/", State},
+	{"/var/spool/", State},
+	{"/root/.bash_history", State},
+	{"/home/*/.bash_history", State},
+	{"/home/*/.sudo_as_admin_successful", State},
+	{"/etc/.pwd.lock", State},
+	{"/etc/passwd-", State}, // what was before, and so on
+	{"/etc/group-", State},
+	{"/etc/shadow-", State},
+	{"/etc/gshadow-", State},
+	{"/etc/subuid-", State},
+	{"/etc/subgid-", State},
+	{"/etc/resolv.conf", Name},
+	{"/swapfile", State},
+}
+
+// skipped are directories that hold nothing of the server's own.
+var skipped = []string{"/proc", "/sys", "/dev"}
+
+// ExpectedAt is the class of a path that is bound to differ between servers.
+func ExpectedAt(p string) (Expected, bool) {
+	for _, e := range expected {
+		if dir, isDir := strings.CutSuffix(e.pattern, "/"); isDir {
+			if liesBelow(dir, p) {
+				return e.class, true
+			}
+		} else if ok, _ := path.Match(e.pattern, p); ok {
+			return e.class, true
+		}
+	}
+	return "", false
+}
+
+// liesBelow reports whether a path lies in a directory that a pattern matches.
+func liesBelow(pattern, p string) bool {
+	if !strings.Contains(pattern, "*") {
+		return strings.HasPrefix(p, pattern+"/")
+	}
+	parts := strings.SplitAfterN(p, "/", strings.Count(pattern, "/")+2)
+	last := len(parts) - 1
+	return last == strings.Count(pattern, "/")+1 && matches(pattern+"/", strings.Join(parts[:last], ""))
+}
+
+// matches is path.Match for patterns that are good.
+func matches(pattern, p string) bool {
+	ok, _ := path.Match(pattern, p)
+	return ok
+}
+
+// ownIn is treatmentIn for comparing a server with itself: what tells it from
+// others counts like any other file.
+func ownIn(dir string) func(name string) scan.Treatment {
+	in := treatmentIn(dir)
+	return func(name string) scan.Treatment {
+		t := in(name)
+		if isOwnClass(t.Class) || isCrontab(path.Join(dir, name)) {
+			return scan.Treatment{Content: true}
+		}
+		return t
+	}
+}
+
+// isOwnClass reports whether a class differs between servers, and yet on none of
+// them from one time to the next.
+func isOwnClass(c scan.Class) bool {
+	return slices.Contains([]scan.Class{classOf(Identity), classOf(Name), classOf(Key)}, c)
+}
+
+// crontabs are in a directory of state, but people write them.
+const crontabs = "/var/spool/cron"
+
+func isCrontab(p string) bool { return p == crontabs || strings.HasPrefix(p, crontabs+"/") }
+
+func classOf(e Expected) scan.Class { return classNumber(slices.Index(classes, e)) }
+
+// treatmentIn says how the names in a directory are treated: as ExpectedAt says
+// of their paths, with only the patterns tried that can match there.
+func treatmentIn(dir string) func(name string) scan.Treatment {
+	below := strings.TrimSuffix(dir, "/") + "/"
+	type rule struct {
+		names     string // pattern of a name; empty: all
+		treatment scan.Treatment
+	}
+	var rules []rule
+	for _, e := range expected {
+		t := scan.Treatment{Class: classNumber(slices.Index(classes, e.class)), Content: e.class == Identity}
+		if strings.HasSuffix(e.pattern, "/") {
+			if liesBelow(strings.TrimSuffix(e.pattern, "/"), below) {
+				rules = append(rules, rule{"", t})
+			}
+		} else if in, names := path.Split(e.pattern); matches(in, below) {
+			rules = append(rules, rule{names, t})
+		}
+	}
+	return func(name string) scan.Treatment {
+		if dir == "/" && slices.Contains(skipped, dir+name) {
+			return scan.Treatment{Skip: true}
+		}
+		for _, r := range rules {
+			if ok, _ := path.Match(r.names, name); ok || r.names == "" {
+				return r.treatment
+			}
+		}
+		return scan.Treatment{Content: true}
+	}
+}
+
+// derived are files that programs make from others: they follow from those.
+var derived = []string{
+	"/etc/ld.so.cache", "/var/lib/dpkg/", "/var/lib/apt/", "/lib/apk/db/",
+	"/usr/lib/locale/locale-archive", "/usr/share/mime/", "/usr/share/info/dir", "/var/lib/ucf/",
+	"/boot/initrd.img-*", "/boot/grub/", "/usr/share/applications/mimeinfo.cache", "/var/lib/systemd/catalog/",
+}
+
+// isDerived reports whether a file follows from others, as compiled Python and
+// the package manager's own records do.
+func isDerived(p string) bool {
+	if strings.HasSuffix(p, ".pyc") || strings.Contains(p+"/", "/__pycache__/") {
+		return true
+	}
+	for _, d := range derived {
+		if dir, isDir := strings.CutSuffix(d, "/"); isDir && (p == dir || strings.HasPrefix(p, d)) {
+			return true
+		}
+		if ok, _ := path.Match(d, p); ok {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,236 @@
+package facts
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Cause explains differences by what they come of.
+type Cause struct {
+	Title string   `json:"title"` // "nginx 1.22.1-9 on most, 1.24.0-1 on web-3"
+	Odd   []string `json:"odd,omitempty"`
+	Kind  Kind     `json:"kind"`
+	Files []string `json:"files,omitempty"`
+	Facts []string `json:"facts,omitempty"` // "section key"
+	Why   string   `json:"why,omitempty"`   // by the record of runs, where there is one
+}
+
+// A Kind says what sort of cause.
+type Kind string
+
+// The kinds, from what explains most to what explains least.
+const (
+	ByPackage Kind = "package"  // another version, or none
+	ByAccount Kind = "account"  // users, groups and what they may do
+	BySetting Kind = "setting"  // services, jobs, the kernel
+	ByEdit    Kind = "edit"     // a file that a package brought and somebody changed or removed
+	ByHand    Kind = "unowned"  // a file that no package brought
+	ByResult  Kind = "derived"  // files that follow from others
+	Platform  Kind = "platform" // release, kernel
+)
+
+var kinds = []Kind{Platform, ByPackage, ByAccount, BySetting, ByEdit, ByHand, ByResult}
+
+// kindOf is the cause that a fact speaks of.
+var kindOf = map[Section]Kind{
+	System: Platform, Package: ByPackage, User: ByAccount, Group: ByAccount, Sudoers: ByAccount,
+	Service: BySetting, Running: BySetting, Timer: BySetting, Cron: BySetting, SSH: BySetting, TLS: BySetting, Sysctl: BySetting, Mount: BySetting, Module: BySetting, Listener: BySetting,
+}
+
+// explain groups differences by cause: each is in one.
+func explain(j jury, all []Difference) []Cause {
+	e := explainer{jury: j, causes: map[string]*Cause{}, said: map[string][]string{}}
+	for _, d := range all {
+		if d.Section != File {
+			e.addFact(d)
+		}
+	}
+	for _, d := range all {
+		if d.Section == File {
+			e.addFile(d)
+		}
+	}
+	list := []Cause{}
+	for _, key := range e.order {
+		c := e.causes[key]
+		if c.Title == "" {
+			c.Title = inShort(e.said[key])
+		}
+		list = append(list, *c)
+	}
+	slices.SortStableFunc(list, func(a, b Cause) int { return slices.Index(kinds, a.Kind) - slices.Index(kinds, b.Kind) })
+	return list
+}
+
+type explainer struct {
+	jury   jury
+	causes map[string]*Cause
+	order  []string
+	said   map[string][]string // of causes, what their facts say
+}
+
+func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Cause {
+	c := e.causes[key]
+	if c == nil {
+		c = &Cause{Title: title, Odd: d.Odd, Kind: kind}
+		e.causes[key] = c
+		e.order = append(e.order, key)
+	}
+	return c
+}
+
+// addFact adds a fact to the cause of those that come with it, or a cause.
+func (e *explainer) addFact(d Difference) {
+	name := string(d.Section) + " " + d.Key
+	key := togetherAs(d)
+	c := e.cause(key, kindOf[d.Section], d, "")
+	what := name
+	if len(c.Facts) > 0 {
+		what = ownName(d)
+	}
+	c.Facts = append(c.Facts, name)
+	e.said[key] = append(e.said[key], what+": "+e.jury.inWords(d))
+}
+
+// togetherAs is the same for facts that are about one thing and differ on the
+// same servers: a unit, or what sshd or another program is told.
+func togetherAs(d Difference) string {
+	who := " on " + strings.Join(d.Odd, ", ")
+	switch d.Section {
+	case Service, Running, Timer:
+		return "unit " + d.Key + who
+	case SSH:
+		return string(SSH) + who
+	case TLS:
+		file, _, _ := strings.Cut(d.Key, ": ")
+		return string(TLS) + " " + file + who
+	}
+	return string(d.Section) + " " + d.Key
+}
+
+// ownName is what tells a fact from those that it comes with.
+func ownName(d Difference) string {
+	switch d.Section {
+	case SSH:
+		return d.Key
+	case TLS:
+		_, keyword, _ := strings.Cut(d.Key, ": ")
+		return keyword
+	}
+	return string(d.Section)
+}
+
+// maxSaid is how many facts a title tells.
+const maxSaid = 5
+
+func inShort(said []string) string {
+	if more := len(said) - maxSaid; more > 0 {
+		return strings.Join(said[:maxSaid], " / ") + fmt.Sprintf(" / and %d more", more)
+	}
+	return strings.Join(said, " / ")
+}
+
+// addFile finds the cause of a file: its package's version, a fact that it says,
+// an edit, or that it is nobody's.
+func (e *explainer) addFile(d Difference) {
+	c := e.packageOf(d)
+	if c == nil {
+		c = e.factOf(d)
+	}
+	if c != nil {
+		c.Files = append(c.Files, d.Key)
+		return
+	}
+	kind, what := ByHand, "that no package owns"
+	switch {
+	case d.Derived:
+		kind, what = ByResult, "made from others"
+	case d.Package != "":
+		kind, what = ByEdit, "of package "+d.Package
+	}
+	who := "split"
+	if !d.Split {
+		who = "on " + strings.Join(d.Odd, ", ")
+	}
+	key := string(kind) + " " + d.Package + " " + who
+	c = e.cause(key, kind, d, "")
+	c.Files = append(c.Files, d.Key)
+	c.Title = fmt.Sprintf("%s %s, %s", counted(len(c.Files)), what, who)
+	if kind == ByEdit {
+		c.Title = fmt.Sprintf("%s %s edited or removed, %s", counted(len(c.Files)), what, who)
+	}
+}
+
+// packageOf is the cause that a file's package is another on the very servers
+// where the file is.
+func (e *explainer) packageOf(d Difference) *Cause {
+	if d.Package == "" {
+		return nil
+	}
+	c := e.causes[string(Package)+" "+d.Package]
+	if c == nil {
+		return nil
+	}
+	if slices.Equal(c.Odd, d.Odd) || len(c.Odd) == 0 {
+		return c
+	}
+	return nil
+}
+
+// factOf is the cause of which a fact is read from a file, that differs on the
+// very same servers.
+func (e *explainer) factOf(d Difference) *Cause {
+	for _, key := range e.order {
+		c := e.causes[key]
+		if slices.Equal(c.Odd, d.Odd) && slices.ContainsFunc(c.Facts, func(f string) bool { return isReadFrom(f, d.Key) }) {
+			return c
+		}
+	}
+	return nil
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "1 file"
+	}
+	return fmt.Sprintf("%d files", n)
+}
+
+// inWords says who has what: "1.22 on most, 1.24 on web-3".
+func (j jury) inWords(d Difference) string {
+	value := func(s string) string {
+		if v, has := d.Values[s]; has {
+			return v
+		}
+		if d.Section == Running {
+			return "inactive"
+		}
+		return "none"
+	}
+	var parts []string
+	if !d.Split {
+		for _, s := range j.servers {
+			if !slices.Contains(d.Odd, s) {
+				parts = append(parts, value(s)+" on "+j.who())
+				break
+			}
+		}
+	}
+	groups := map[string][]string{}
+	var order []string
+	for _, s := range j.servers {
+		if !d.Split && !slices.Contains(d.Odd, s) {
+			continue
+		}
+		v := value(s)
+		if groups[v] == nil {
+			order = append(order, v)
+		}
+		groups[v] = append(groups[v], s)
+	}
+	for _, v := range order {
+		parts = append(parts, v+" on "+strings.Join(groups[v], ", "))
+	}
+	return strings.Join(parts, "; ")
+}

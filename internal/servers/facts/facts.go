@@ -1,0 +1,269 @@
+package facts
+
+import (
+	"context"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// A Fact is one thing that is so on a server beside the content of its files.
+type Fact struct {
+	Section Section `json:"section"`
+	Key     string  `json:"key"`
+	Value   string  `json:"value"`
+}
+
+// A Section says what sort of thing.
+type Section string
+
+// The sections, in the order in which a reader wants them.
+const (
+	System   Section = "system"    // release, kernel, architecture
+	Package  Section = "package"   // name -> version
+	Service  Section = "service"   // unit -> enabled
+	Running  Section = "running"   // unit -> what it is
+	Timer    Section = "timer"     // unit -> when
+	User     Section = "user"      // name -> number, group, home, shell
+	Group    Section = "group"     // name -> number, members
+	Sudoers  Section = "sudoers"   // rule -> where
+	Cron     Section = "cron"      // job -> where
+	SSH      Section = "ssh"       // keyword of sshd_config(5) -> arguments
+	TLS      Section = "tls"       // file: keyword -> arguments
+	Sysctl   Section = "sysctl"    // name -> value
+	Mount    Section = "mount"     // place -> what, how
+	Module   Section = "module"    // of the kernel
+	Listener Section = "listening" // protocol and address -> program
+)
+
+// Sections are all of them, in that order.
+func Sections() []Section {
+	return []Section{System, Package, Service, Running, Timer, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, Mount, Module, Listener}
+}
+
+// Facts reads them from a root; of a running machine, those of its kernel and of
+// what runs there, too. They are sorted by section and key. Sections that could
+// not be read are unknown: of those some facts may be missing.
+func Facts(ctx context.Context, root *tree.Root, live bool) ([]Fact, []Unknown) {
+	return beginFacts(ctx, root, live)()
+}
+
+// beginFacts begins to ask programs of the machine, which is worth doing while
+// files are read. The function returned must be called: it reads the rest.
+func beginFacts(ctx context.Context, root *tree.Root, live bool) (end func() ([]Fact, []Unknown)) {
+	from := rootFiles{root}
+	m := machine{arch: runtime.GOARCH}
+	if live {
+		m.run, m.booted = execute, isBooted(root)
+	}
+	f := &findings{}
+	wait := f.ask(ctx, from, m)
+	return func() ([]Fact, []Unknown) {
+		if live {
+			k := readKernel()
+			m.kernel = &k
+		}
+		f.read(ctx, from, m)
+		wait()
+		return f.all(ctx)
+	}
+}
+
+// A machine is what facts are about beside files.
+type machine struct {
+	arch   string    // as Go says it
+	kernel *Kernel   // nil: none runs
+	run    execution // nil: no program runs
+	booted bool      // with systemd
+}
+
+func facts(ctx context.Context, from files, m machine) ([]Fact, []Unknown) {
+	f := &findings{}
+	wait := f.ask(ctx, from, m)
+	f.read(ctx, from, m)
+	wait()
+	return f.all(ctx)
+}
+
+// findings are facts that are read at the same time.
+type findings struct {
+	lock     sync.Mutex
+	facts    []Fact
+	unknowns []Unknown
+}
+
+func (f *findings) add(facts []Fact, unknowns []Unknown) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.facts, f.unknowns = append(f.facts, facts...), append(f.unknowns, unknowns...)
+}
+
+// ask begins to ask programs. The function returned waits until they answered.
+func (f *findings) ask(ctx context.Context, from files, m machine) (wait func()) {
+	var asked sync.WaitGroup
+	asked.Go(func() { f.add(readRunning(ctx, m)) })
+	asked.Go(func() { f.add(readRPM(ctx, from, m.run)) })
+	return asked.Wait
+}
+
+// read adds the facts that files and the kernel tell.
+func (f *findings) read(ctx context.Context, from files, m machine) {
+	f.add([]Fact{{System, "architecture", m.arch}}, nil)
+	for _, read := range []func(files) []Fact{
+		systemFacts, packageFacts, serviceFacts, timerFacts, userFacts, groupFacts, sudoFacts, cronFacts,
+	} {
+		if ctx.Err() != nil {
+			return
+		}
+		f.add(read(from), nil)
+	}
+	f.add(sshFacts(from))
+	f.add(tlsFacts(from))
+	if m.kernel != nil {
+		f.add(m.kernel.facts(), nil)
+	}
+}
+
+// all are the facts in order.
+func (f *findings) all(ctx context.Context) ([]Fact, []Unknown) {
+	if ctx.Err() != nil {
+		return nil, nil
+	}
+	return sorted(withoutDemand(f.facts)), f.unknowns
+}
+
+// sorted are facts in the order of their sections and keys.
+func sorted(list []Fact) []Fact {
+	order := Sections()
+	slices.SortStableFunc(list, func(a, b Fact) int {
+		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return list
+}
+
+// liveOnly reports whether a fact is of a machine that runs.
+func liveOnly(f Fact) bool {
+	return slices.Contains([]Section{Running, Sysctl, Mount, Module, Listener}, f.Section) || f.Section == System && f.Key == "kernel"
+}
+
+// systemFacts reads os-release(5).
+func systemFacts(from files) []Fact {
+	var facts []Fact
+	for _, line := range lines(from, "/etc/os-release") {
+		key, value, _ := strings.Cut(line, "=")
+		if key == "PRETTY_NAME" {
+			facts = append(facts, Fact{System, "release", strings.Trim(value, `"'`)})
+		}
+	}
+	if l := lines(from, "/etc/debian_version"); len(l) > 0 {
+		facts = append(facts, Fact{System, "debian", l[0]})
+	}
+	return facts
+}
+
+// userFacts reads /etc/passwd; of /etc/shadow only whether there is a password.
+func userFacts(from files) []Fact {
+	locked := map[string]string{}
+	for _, f := range records(from, "/etc/shadow") {
+		if len(f) > 1 {
+			locked[f[0]] = password(f[1])
+		}
+	}
+	var facts []Fact
+	for _, f := range records(from, "/etc/passwd") {
+		if len(f) < 7 {
+			continue
+		}
+		value := "uid " + f[2] + ", gid " + f[3] + ", home " + f[5] + ", shell " + f[6]
+		if p := locked[f[0]]; p != "" {
+			value += ", " + p
+		}
+		facts = append(facts, Fact{User, f[0], value})
+	}
+	return facts
+}
+
+// password says what a field of shadow(5) permits, and nothing of the password.
+func password(field string) string {
+	switch {
+	case field == "":
+		return "NO PASSWORD NEEDED"
+	case strings.HasPrefix(field, "!") || strings.HasPrefix(field, "*"):
+		return "no password"
+	}
+	return "has a password"
+}
+
+func groupFacts(from files) []Fact {
+	var facts []Fact
+	for _, f := range records(from, "/etc/group") {
+		if len(f) < 4 {
+			continue
+		}
+		members := strings.Split(f[3], ",")
+		slices.Sort(members)
+		facts = append(facts, Fact{Group, f[0], strings.TrimSpace("gid " + f[2] + " " + strings.Join(members, ","))})
+	}
+	return facts
+}
+
+// sudoFacts are the rules of sudoers(5), as they are written.
+func sudoFacts(from files) []Fact {
+	return ruleFacts(from, Sudoers, append([]string{"/etc/sudoers"}, filesIn(from, "/etc/sudoers.d")...))
+}
+
+// cronFacts are the jobs of cron(8), and the scripts that it runs.
+func cronFacts(from files) []Fact {
+	files := append([]string{"/etc/crontab"}, filesIn(from, "/etc/cron.d")...)
+	files = append(files, filesIn(from, "/var/spool/cron/crontabs")...)
+	facts := ruleFacts(from, Cron, append(files, filesIn(from, "/var/spool/cron")...))
+	for _, dir := range []string{"hourly", "daily", "weekly", "monthly"} {
+		for _, file := range filesIn(from, "/etc/cron."+dir) {
+			facts = append(facts, Fact{Cron, path.Base(file), dir})
+		}
+	}
+	return facts
+}
+
+// ruleFacts are lines that are no comments, and where they stand. One that stands
+// twice in a file is one.
+func ruleFacts(from files, section Section, files []string) []Fact {
+	seen := map[Fact]bool{}
+	var facts []Fact
+	for _, file := range files {
+		for _, line := range lines(from, file) {
+			line = strings.Join(strings.Fields(line), " ")
+			f := Fact{section, file + ": " + line, "is there"}
+			if line == "" || line[0] == '#' || seen[f] {
+				continue
+			}
+			seen[f] = true
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// filesIn are the regular files in a directory that count: hidden ones and what
+// the package manager put beside do not.
+func filesIn(from files, dir string) []string {
+	entries, err := from.list(dir)
+	if err != nil {
+		return nil
+	}
+	var files []string
+	for _, e := range entries {
+		name := path.Base(e.Path)
+		if e.Kind == tree.Regular && name[0] != '.' && name != "README" && !strings.Contains(name, ".dpkg-") {
+			files = append(files, e.Path)
+		}
+	}
+	return files
+}

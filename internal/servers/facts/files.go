@@ -1,0 +1,231 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// maxDifferences bounds what is asked for: servers that have nothing in common
+// are not compared file by file.
+const maxDifferences = 500_000
+
+// maxListed bounds what one server lists of one level of directories.
+const maxListed = 2_000_000
+
+// maxDepth is deeper than any path that a program can name.
+const maxDepth = 4096
+
+// ErrTooDifferent says that servers differ in more files than are looked at.
+var ErrTooDifferent = errors.New("the servers differ in too many files")
+
+// dirsPerRequest keeps messages small beside the bound.
+const dirsPerRequest = 256
+
+// fileDifferences descends into the directories whose digests differ, level by
+// level, until it has found more than most.
+func fileDifferences(ctx context.Context, peers []*Peer, j jury, most int) ([]Difference, error) {
+	if sameRoot(peers) {
+		return nil, nil
+	}
+	var list []Difference
+	level := []string{"/"}
+	has := map[string][]*Peer{"/": peers} // who has a directory
+	for depth := 0; len(level) > 0; depth++ {
+		if depth > maxDepth {
+			return nil, has[level[0]][0].wrong("there is no end of directories")
+		}
+		found, err := listAll(ctx, level, has)
+		if err != nil {
+			return nil, err
+		}
+		var next []string
+		for _, dir := range level {
+			below := compareDir(j, dir, found[dir], &list)
+			for p, who := range below {
+				next = append(next, p)
+				has[p] = pick(peers, who)
+			}
+			delete(has, dir)
+		}
+		if len(list) > most || len(next) > most {
+			return nil, tooDifferent(peers, list, most)
+		}
+		slices.Sort(next)
+		level = next
+	}
+	slices.SortFunc(list, func(a, b Difference) int { return tree.ComparePaths(a.Key, b.Key) })
+	return list, nil
+}
+
+// tooDifferent is a *PeerError if most of the differences are one server's alone: the
+// others can be compared without it.
+func tooDifferent(peers []*Peer, list []Difference, most int) error {
+	alone := map[string]int{}
+	for _, d := range list {
+		if len(d.Values) == 1 {
+			for server := range d.Values {
+				alone[server]++
+			}
+		} else if len(d.Odd) == 1 {
+			alone[d.Odd[0]]++
+		}
+	}
+	for _, p := range peers {
+		if 2*alone[p.Name] > len(list) {
+			return &PeerError{p.Name, fmt.Errorf("%w: most of them are its own", ErrTooDifferent)}
+		}
+	}
+	return fmt.Errorf("%w: more than %d", ErrTooDifferent, most)
+}
+
+func sameRoot(peers []*Peer) bool {
+	return !slices.ContainsFunc(peers, func(p *Peer) bool { return p.Summary.Digest != peers[0].Summary.Digest })
+}
+
+func pick(peers []*Peer, names []string) []*Peer {
+	var list []*Peer
+	for _, p := range peers {
+		if slices.Contains(names, p.Name) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// listAll asks all servers at once for the directories that they have, and
+// returns their nodes by directory and server.
+func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[string]map[string][]Node, error) {
+	wanted := map[*Peer][]string{}
+	for _, dir := range dirs {
+		for _, p := range has[dir] {
+			wanted[p] = append(wanted[p], dir)
+		}
+	}
+	type listing struct {
+		peer *Peer
+		dirs []string
+		got  [][]Node
+	}
+	results := make(chan listing, len(wanted))
+	var g errgroup.Group
+	for p, dirs := range wanted {
+		g.Go(func() error {
+			var got [][]Node
+			listed := 0
+			for part := range slices.Chunk(dirs, dirsPerRequest) {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				nodes, err := p.list(part)
+				if err != nil {
+					return err
+				}
+				got = append(got, nodes...)
+				for _, dir := range nodes {
+					listed += len(dir)
+				}
+				if listed > maxListed {
+					return p.wrong("there is no end of files")
+				}
+			}
+			results <- listing{p, dirs, got}
+			return nil
+		})
+	}
+	err := g.Wait()
+	close(results)
+	noXattrs := slices.ContainsFunc(slices.Collect(maps.Keys(wanted)), func(p *Peer) bool { return p.NoXattrs })
+	found := map[string]map[string][]Node{}
+	for l := range results {
+		for i, dir := range l.dirs {
+			if found[dir] == nil {
+				found[dir] = map[string][]Node{}
+			}
+			if noXattrs {
+				for n := range l.got[i] {
+					l.got[i][n].Xattrs = nil
+				}
+			}
+			found[dir][l.peer.Name] = l.got[i]
+		}
+	}
+	return found, err
+}
+
+// compareDir compares what servers have in one directory, adds what differs, and
+// returns who has each directory that must be looked into.
+func compareDir(j jury, dir string, listed map[string][]Node, list *[]Difference) map[string][]string {
+	byName := map[string]map[string]Node{}
+	for server, nodes := range listed {
+		for _, n := range nodes {
+			if !isName(n.Name) {
+				continue // no honest agent says so
+			}
+			if byName[n.Name] == nil {
+				byName[n.Name] = map[string]Node{}
+			}
+			byName[n.Name][server] = n
+		}
+	}
+	below := map[string][]string{}
+	for name, nodes := range byName {
+		p := path.Join(dir, name)
+		values := map[string]string{}
+		for server, n := range nodes {
+			values[server] = n.own()
+		}
+		if d, differs := j.judge(values); differs {
+			d.Section, d.Key, d.Fields, d.Derived = File, p, fieldsOf(nodes), isDerived(p)
+			*list = append(*list, d)
+		}
+		if who := haveDifferent(j.servers, nodes); len(who) > 0 {
+			below[p] = who
+		}
+	}
+	return below
+}
+
+// isName reports whether a name can be one in a directory.
+func isName(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
+}
+
+// haveDifferent are the servers that have a directory, if not all have the same
+// in it.
+func haveDifferent(servers []string, nodes map[string]Node) []string {
+	var who []string
+	digests := map[string]bool{}
+	for _, s := range servers {
+		if n, ok := nodes[s]; ok && n.isDir() {
+			who = append(who, s)
+			digests[n.Digest] = true
+		}
+	}
+	if len(who) == len(servers) && len(digests) == 1 {
+		return nil
+	}
+	return who
+}
+
+// fieldsOf names all that differs between any two of the nodes.
+func fieldsOf(nodes map[string]Node) []string {
+	var all []string
+	keys := slices.Sorted(maps.Keys(nodes))
+	for _, k := range keys[1:] {
+		for _, f := range nodes[keys[0]].fields(nodes[k]) {
+			if !slices.Contains(all, f) {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}

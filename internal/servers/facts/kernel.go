@@ -1,0 +1,246 @@
+package facts
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// volatile are the sysctls that say how the kernel does and not how it is set,
+// by their beginning.
+var volatile = []string{
+	"kernel.random.", "kernel.ns_last_pid", "kernel.pty.nr", "kernel.hostname", "kernel.domainname", "kernel.version",
+	"kernel.osrelease", "kernel.cap_last_cap", "kernel.sched_domain", "fs.dentry-state", "fs.file-nr", "fs.inode-", "fs.aio-nr",
+	"fs.quota", "fs.binfmt_misc", "net.netfilter.nf_conntrack_count", "net.ipv4.neigh.", "net.ipv6.neigh.", "sunrpc.",
+	"vm.stat_refresh", "dev.cdrom", "kernel.perf_event_max_sample_rate", "kernel.usermodehelper",
+}
+
+// A Kernel is what a running one says, as it says it.
+type Kernel struct {
+	Release  string            // as uname -r says it
+	Sysctls  map[string]string // value by name, with dots
+	Mounts   string            // proc_pid_mountinfo(5)
+	Modules  string            // proc_modules(5)
+	Sockets  map[string]string // proc_pid_net(5), by the name of the file: tcp, tcp6, udp, udp6
+	Programs map[string]string // name of the program that has a socket open, by the socket's inode
+}
+
+// readKernel asks the kernel of the machine that this runs on.
+func readKernel() Kernel {
+	text := func(file string) string {
+		b, _ := os.ReadFile(file) // a kernel without it has none of it
+		return string(b)
+	}
+	k := Kernel{
+		Release: strings.TrimSpace(text("/proc/sys/kernel/osrelease")),
+		Sysctls: readSysctls(),
+		Mounts:  text("/proc/self/mountinfo"), Modules: text("/proc/modules"),
+		Sockets: map[string]string{}, Programs: socketPrograms(),
+	}
+	for _, t := range socketTables {
+		k.Sockets[t.file] = text("/proc/net/" + t.file)
+	}
+	return k
+}
+
+func (k Kernel) facts() []Fact {
+	var facts []Fact
+	if k.Release != "" {
+		facts = append(facts, Fact{System, "kernel", k.Release})
+	}
+	for name, value := range k.Sysctls {
+		if !isVolatile(name) {
+			facts = append(facts, Fact{Sysctl, name, strings.Join(strings.Fields(value), " ")})
+		}
+	}
+	facts = append(facts, mountFacts(k.Mounts)...)
+	facts = append(facts, moduleFacts(k.Modules)...)
+	return append(facts, k.listenerFacts()...)
+}
+
+// readSysctls reads /proc/sys, as far as it is settings.
+func readSysctls() map[string]string {
+	const top = "/proc/sys/"
+	values := map[string]string{}
+	filepath.WalkDir(top, func(file string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		name := strings.ReplaceAll(strings.TrimPrefix(file, top), "/", ".")
+		if isVolatile(name) {
+			return nil
+		}
+		if text, err := os.ReadFile(file); err == nil {
+			values[name] = string(text)
+		}
+		return nil
+	})
+	return values
+}
+
+// isVolatile reports whether a sysctl is no setting, or one of a network
+// interface: those have names of their own on each server.
+func isVolatile(name string) bool {
+	for _, prefix := range volatile {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	_, rest, isConf := strings.Cut(name, ".conf.")
+	return isConf && strings.HasPrefix(name, "net.") && !strings.HasPrefix(rest, "all.") && !strings.HasPrefix(rest, "default.")
+}
+
+// virtual are file systems that hold no files of a server's own.
+var virtual = []string{
+	"proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "mqueue", "debugfs", "tracefs", "securityfs", "pstore", "bpf",
+	"configfs", "fusectl", "hugetlbfs", "binfmt_misc", "autofs", "nsfs", "efivarfs", "rpc_pipefs", "overlay",
+}
+
+// mountFacts reads proc_pid_mountinfo(5).
+func mountFacts(text string) []Fact {
+	var facts []Fact
+	for line := range strings.Lines(text) {
+		left, right, ok := strings.Cut(line, " - ")
+		l, r := strings.Fields(left), strings.Fields(right)
+		if !ok || len(l) < 6 || len(r) < 2 || slices.Contains(virtual, r[0]) || isOwnPlace(l[4]) {
+			continue
+		}
+		facts = append(facts, Fact{Mount, l[4], r[0] + " " + r[1] + " " + l[5]})
+	}
+	return facts
+}
+
+func isOwnPlace(dir string) bool {
+	return slices.ContainsFunc(append(skipped, "/run"), func(s string) bool { return dir == s || strings.HasPrefix(dir, s+"/") })
+}
+
+func moduleFacts(text string) []Fact {
+	var facts []Fact
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) > 0 {
+			facts = append(facts, Fact{Module, f[0], "loaded"})
+		}
+	}
+	return facts
+}
+
+// listening is the state of a TCP socket that takes connections; a UDP socket
+// that is bound has the other.
+const (
+	listening = "0A"
+	bound     = "07"
+)
+
+// socketTables are where sockets that wait for somebody stand, and in which state.
+var socketTables = []struct{ file, protocol, state string }{
+	{"tcp", "tcp", listening}, {"tcp6", "tcp", listening}, {"udp", "udp", bound}, {"udp6", "udp", bound},
+}
+
+// listenerFacts reads the tables of sockets, and finds their programs by the
+// inodes of what processes have open.
+func (k Kernel) listenerFacts() []Fact {
+	found := map[Fact]bool{}
+	for _, t := range socketTables {
+		for line := range strings.Lines(k.Sockets[t.file]) {
+			field := strings.Fields(line)
+			if len(field) < 10 || field[3] != t.state {
+				continue
+			}
+			if address, err := socketAddress(field[1]); err == nil {
+				found[Fact{Listener, t.protocol + " " + address, k.Programs[field[9]]}] = true
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(found))
+}
+
+// established is the state of a TCP connection in /proc/net/tcp.
+const established = "01"
+
+// Connections counts the TCP connections that others have to ports of this
+// machine. Those from the machine itself do not count.
+func Connections(ports []uint16) (int, error) {
+	n := 0
+	for _, file := range []string{"tcp", "tcp6"} {
+		f, err := os.Open("/proc/net/" + file)
+		if errors.Is(err, fs.ErrNotExist) && file == "tcp6" {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		for s := bufio.NewScanner(f); s.Scan(); {
+			field := strings.Fields(s.Text())
+			if len(field) > 3 && field[3] == established && isTo(ports, field[1], field[2]) {
+				n++
+			}
+		}
+		f.Close()
+	}
+	return n, nil
+}
+
+// isTo reports whether a connection between two addresses leads from elsewhere to
+// one of the ports.
+func isTo(ports []uint16, local, remote string) bool {
+	here, err := socketAddress(local)
+	if err != nil {
+		return false
+	}
+	there, err := socketAddress(remote)
+	if err != nil {
+		return false
+	}
+	at, err := netip.ParseAddrPort(here)
+	if err != nil || !slices.Contains(ports, at.Port()) {
+		return false
+	}
+	from, err := netip.ParseAddrPort(there)
+	return err == nil && !from.Addr().Unmap().IsLoopback() && from.Addr() != at.Addr()
+}
+
+// socketAddress reads "0100007F:0016": words of an address in the machine's
+// order, which is little-endian on all that Linux servers have.
+func socketAddress(text string) (string, error) {
+	address, port, _ := strings.Cut(text, ":")
+	raw, err := hex.DecodeString(address)
+	if err != nil || len(raw)%4 != 0 {
+		return "", fmt.Errorf("address %q: %w", text, err)
+	}
+	for i := 0; i < len(raw); i += 4 {
+		slices.Reverse(raw[i : i+4])
+	}
+	ip, ok := netip.AddrFromSlice(raw)
+	var n uint16
+	if _, err := fmt.Sscanf(port, "%X", &n); err != nil || !ok {
+		return "", fmt.Errorf("address %q is malformed", text)
+	}
+	return netip.AddrPortFrom(ip.Unmap(), n).String(), nil
+}
+
+// socketPrograms are the names of the programs that have sockets open, by the
+// sockets' inodes.
+func socketPrograms() map[string]string {
+	found := map[string]string{}
+	links, _ := filepath.Glob("/proc/[0-9]*/fd/*") // only a bad pattern is an error
+	for _, link := range links {
+		target, err := os.Readlink(link)
+		inode, isSocket := strings.CutPrefix(target, "socket:[")
+		if err != nil || !isSocket {
+			continue
+		}
+		comm, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(link)), "comm"))
+		if err == nil {
+			found[strings.TrimSuffix(inode, "]")] = strings.TrimSpace(string(comm))
+		}
+	}
+	return found
+}

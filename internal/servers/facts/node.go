@@ -1,0 +1,102 @@
+package facts
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/adamant-sh/adamant/internal/fs/scan"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// A Node is one name in a directory, as servers are compared: by content, mode
+// and owner, never by time.
+type Node struct {
+	Name   string            `json:"name"`
+	Kind   string            `json:"kind"` // as tree.Kind says it
+	Mode   uint32            `json:"mode"`
+	Owner  string            `json:"owner"` // by name where there is one: numbers differ between installations
+	Group  string            `json:"group"`
+	Size   int64             `json:"size,omitempty"`
+	Digest string            `json:"digest,omitempty"` // of a file's content, or of all that lies below a directory
+	Target string            `json:"target,omitempty"`
+	Device string            `json:"device,omitempty"` // "major:minor"
+	Xattrs map[string]string `json:"xattrs,omitempty"`
+}
+
+// nodeOf describes an entry.
+func nodeOf(e scan.Entry, n names) Node {
+	node := Node{
+		Name: e.Name, Kind: e.Kind.String(), Mode: e.Mode, Owner: n.user(e.UID), Group: n.group(e.GID),
+		Size: e.Size, Digest: e.Digest, Target: e.Target, Xattrs: e.Xattrs,
+	}
+	switch e.Kind {
+	case tree.Symlink:
+		node.Mode = 0 // Linux has none
+	case tree.CharDevice, tree.BlockDevice:
+		node.Device = fmt.Sprintf("%d:%d", e.Major, e.Minor)
+	}
+	return node
+}
+
+// digestVersion changes with appendLine: digests of another version are not
+// compared with ours.
+const digestVersion = 1
+
+// own is what identifies a node itself, without what lies below it.
+func (n Node) own() string { return string(n.appendOwn(nil)) }
+
+func (n Node) appendOwn(b []byte) []byte {
+	b = append(append(b, n.Kind...), ' ')
+	for _, shift := range []int{9, 6, 3, 0} {
+		b = append(b, '0'+byte(n.Mode>>shift&7))
+	}
+	b = append(b, ' ')
+	b = append(strconv.AppendQuote(b, n.Owner), ' ')
+	b = append(strconv.AppendQuote(b, n.Group), ' ')
+	b = append(strconv.AppendInt(b, n.Size, 10), ' ')
+	if !n.isDir() {
+		b = append(b, n.Digest...)
+	}
+	b = append(strconv.AppendQuote(append(b, ' '), n.Target), ' ')
+	b = append(b, n.Device...)
+	for _, k := range slices.Sorted(maps.Keys(n.Xattrs)) {
+		b = fmt.Appendf(b, " %q=%q", k, n.Xattrs[k])
+	}
+	return b
+}
+
+// appendLine appends what a node is to the digest of its directory: a line of
+// text, of which a directory's digest is made in the order of the names.
+func (n Node) appendLine(b []byte) []byte {
+	b = n.appendOwn(append(strconv.AppendQuote(b, n.Name), ' '))
+	if n.isDir() {
+		b = append(append(b, ' '), n.Digest...)
+	}
+	return append(b, '\n')
+}
+
+func (n Node) isDir() bool { return n.Kind == tree.Directory.String() }
+
+// fields names what two nodes differ in.
+func (n Node) fields(o Node) []string {
+	var list []string
+	for _, f := range []struct {
+		name    string
+		differs bool
+	}{
+		{tree.FieldType, n.Kind != o.Kind},
+		{tree.FieldContent, !n.isDir() && (n.Digest != o.Digest || n.Size != o.Size)},
+		{tree.FieldTarget, n.Target != o.Target},
+		{tree.FieldMode, n.Mode != o.Mode},
+		{tree.FieldOwner, n.Owner != o.Owner || n.Group != o.Group},
+		{tree.FieldDevice, n.Device != o.Device},
+		{tree.FieldXattr, !maps.Equal(n.Xattrs, o.Xattrs)},
+	} {
+		if f.differs {
+			list = append(list, f.name)
+		}
+	}
+	return list
+}

@@ -1,0 +1,44 @@
+package facts
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// accountFiles are what user and group facts are read from.
+var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"}
+
+// isReadFrom reports whether a fact, "section key", is read from a file, or the
+// file comes with it.
+func isReadFrom(fact, file string) bool {
+	section, key, _ := strings.Cut(fact, " ")
+	switch Section(section) {
+	case User, Group:
+		return slices.Contains(accountFiles, file)
+	case Sudoers:
+		return strings.HasPrefix(key, file+": ")
+	case Cron:
+		return strings.HasPrefix(key, file+": ") || path.Base(file) == key && strings.HasPrefix(file, "/etc/cron.")
+	case SSH:
+		return file == sshConfig || strings.HasPrefix(file, sshConfig+".d/")
+	case TLS:
+		from, _, _ := strings.Cut(key, ": ")
+		return from == file || slices.Contains(trusted, from) && path.Dir(from) == path.Dir(file) // each certificate by itself
+	case Service, Running, Timer:
+		return isUnitFile(file, key)
+	}
+	return false
+}
+
+// isUnitFile reports whether a file is of a unit: its own, a link that enables
+// it, or one that was dropped in.
+func isUnitFile(file, unit string) bool {
+	dir, base := path.Split(file)
+	if strings.HasPrefix(dir, "/etc/rc") {
+		name := strings.TrimSuffix(unit, ".service")
+		return len(base) > 3 && base[3:] == name
+	}
+	return slices.ContainsFunc(unitDirs, func(d string) bool { return strings.HasPrefix(dir, d+"/") }) &&
+		(base == unit || base == unit+".d" || path.Base(dir) == unit+".d")
+}

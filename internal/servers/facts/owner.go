@@ -1,0 +1,86 @@
+package facts
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// ownersOf finds the packages of files, and whether those are as the packages
+// have them if that is asked for. That rpm does not say is no failure: where it
+// cannot, that the packages are unknown is said with the facts.
+func (a *agent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
+	if a.owners == nil {
+		a.owners, _ = ReadOwners(ctx, a.root, a.live)
+	}
+	list := make([]Owner, len(files))
+	for i, file := range files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		list[i].Package = a.owners.byPath[file]
+		want, known := a.owners.sums[file]
+		if !known || !check {
+			continue
+		}
+		got, err := sumOf(a.root, file, want)
+		list[i].Edited = err != nil || got != want
+	}
+	return list, nil
+}
+
+// Of returns the package that brought a file, empty if none did, and the digest
+// that the file has in it, empty if the package does not say.
+func (o *Owners) Of(file string) (pkg, sum string) { return o.byPath[file], o.sums[file] }
+
+// NewSum computes digests like this one: package managers have used several, each
+// of another length. Without one it is MD5, as dpkg has it.
+func NewSum(like string) hash.Hash {
+	if h := hashOf(like); h != nil {
+		return h
+	}
+	return md5.New()
+}
+
+func hashOf(like string) hash.Hash {
+	switch len(like) {
+	case hex.EncodedLen(md5.Size):
+		return md5.New()
+	case hex.EncodedLen(sha1.Size):
+		return sha1.New()
+	case hex.EncodedLen(sha256.Size):
+		return sha256.New()
+	case hex.EncodedLen(sha512.Size384):
+		return sha512.New384()
+	case hex.EncodedLen(sha512.Size):
+		return sha512.New()
+	}
+	return nil
+}
+
+// sumOf is a digest of a file like the one that its package has. It tells an
+// accident or an edit from the original; against who wants to deceive MD5 says
+// nothing, and what is compared between servers is SHA-256.
+func sumOf(root *tree.Root, file, like string) (string, error) {
+	h := hashOf(like)
+	if h == nil {
+		return "", fmt.Errorf("%q is no digest", like)
+	}
+	f, err := root.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

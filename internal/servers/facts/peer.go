@@ -1,0 +1,144 @@
+package facts
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/servers/boundedjson"
+)
+
+// A Peer asks the agent on one server. It is used by one goroutine at a time.
+type Peer struct {
+	Name    string
+	Live    bool // a running machine, and no image or snapshot
+	Summary Summary
+	Facts   []Fact
+	Note    string // how it was read, if otherwise than by an agent
+	Was     string // of a snapshot, the server that it is of: they share an identity
+	// NoXattrs says that its extended attributes are not known: they are compared
+	// with nobody's.
+	NoXattrs bool
+
+	w io.Writer
+	r *bufio.Reader
+}
+
+// A PeerError is that a server was lost while it was asked, or that there is no
+// honest agent on it. It answers no more.
+type PeerError struct {
+	Name string
+	Err  error
+}
+
+func (e *PeerError) Error() string { return e.Name + ": " + e.Err.Error() }
+func (e *PeerError) Unwrap() error { return e.Err }
+
+// errRefused says that an agent could not do what it was asked. It still answers.
+var errRefused = errors.New("the agent says")
+
+// maxFacts bounds what is said of a server beside its files.
+const maxFacts = 100_000
+
+// Greet waits until the agent on a server has read it. An error is a *PeerError.
+func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
+	p := &Peer{Name: name, w: w, r: bufio.NewReader(r)}
+	var h hello
+	if err := readFrame(p.r, &h); err != nil {
+		return nil, &PeerError{name, orLost(err)}
+	}
+	if h.Version != Version {
+		return nil, &PeerError{name, fmt.Errorf("the agent speaks version %d of the protocol, want %d", h.Version, Version)}
+	}
+	if n := len(h.Facts) + len(h.Summary.Unknowns) + len(h.Summary.Identities); n > maxFacts {
+		return nil, p.wrong("it tells %d facts of itself, more than %d", n, maxFacts)
+	}
+	p.Live, p.Summary, p.Facts, p.NoXattrs = h.Live, h.Summary, h.Facts, h.NoXattrs
+	return p, nil
+}
+
+// orLost says in words that an answer did not come.
+func orLost(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the agent ended without an answer: %w", err)
+	}
+	return err
+}
+
+// maxRefusal is how much is told of why an agent refused, in bytes.
+const maxRefusal = 400
+
+// ask asks for one thing. An error is a *PeerError.
+func (p *Peer) ask(req request) (response, error) {
+	var resp response
+	question, err := frame(req)
+	if err == nil {
+		_, _ = p.w.Write(question) // an agent that does not take it says why
+		err = readFrame(p.r, &resp)
+	}
+	if err == nil && resp.Error != "" {
+		err = fmt.Errorf("%w: %s", errRefused, boundedjson.Quote(resp.Error, maxRefusal))
+	}
+	if err != nil {
+		return resp, &PeerError{p.Name, orLost(err)}
+	}
+	return resp, nil
+}
+
+// wrong is an answer that no honest agent gives.
+func (p *Peer) wrong(format string, args ...any) error {
+	return &PeerError{p.Name, fmt.Errorf("%w: %s", errFrame, fmt.Sprintf(format, args...))}
+}
+
+// list returns what is in directories.
+func (p *Peer) list(dirs []string) ([][]Node, error) {
+	resp, err := p.ask(request{List: dirs})
+	if err == nil && len(resp.Listed) != len(dirs) {
+		err = p.wrong("%d directories are listed, want %d", len(resp.Listed), len(dirs))
+	}
+	return resp.Listed, err
+}
+
+// read returns the text of a file.
+func (p *Peer) read(file string) (Text, error) {
+	resp, err := p.ask(request{Read: file})
+	if err == nil && (resp.Text == nil || len(resp.Text.Content) > maxShown) {
+		err = p.wrong("no text of a file that is shown")
+	}
+	if err != nil {
+		return Text{}, err
+	}
+	return *resp.Text, nil
+}
+
+// owners returns the packages of files, and whether those are as they have them.
+func (p *Peer) owners(files []string) ([]Owner, error) {
+	return p.askOwners(files, request{Owners: files})
+}
+
+// packages returns the packages of files.
+func (p *Peer) packages(files []string) ([]Owner, error) {
+	return p.askOwners(files, request{Packages: files})
+}
+
+func (p *Peer) askOwners(files []string, req request) ([]Owner, error) {
+	resp, err := p.ask(req)
+	if err == nil && len(resp.Owners) != len(files) {
+		err = p.wrong("%d owners, want %d", len(resp.Owners), len(files))
+	}
+	return resp.Owners, err
+}
+
+// Packages are the versions of what is installed.
+func (p *Peer) Packages() map[string]string {
+	versions := map[string]string{}
+	for _, f := range p.Facts {
+		if f.Section == Package {
+			name, _, _ := strings.Cut(f.Key, ":")
+			versions[name] = f.Value
+		}
+	}
+	return versions
+}

@@ -1,0 +1,155 @@
+package facts
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// rpmPackages and rpmFiles print what rpmFacts and addRPM read. What is the same
+// of all elements of an array has an equal sign.
+const (
+	rpmPackages = `%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n`
+	rpmFiles    = `[%{=NAME}\t%{FILEDIGESTS}\t%{FILENAMES}\n]`
+)
+
+// rpmQuery asks a database for this of each package. Without its directory
+// Debian's rpm makes a database in the home directory.
+func rpmQuery(dir, format string) []string {
+	return []string{"rpm", "--dbpath", dir, "-qa", "--qf", format}
+}
+
+// rpmDatabase is the directory where rpm keeps what it knows, empty if that is
+// nothing.
+func rpmDatabase(from files) string {
+	for _, dir := range []string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"} {
+		entries, err := from.list(dir)
+		if err != nil {
+			continue
+		}
+		size := map[string]int64{}
+		for _, e := range entries {
+			if e.Kind == tree.Regular {
+				size[path.Base(e.Path)] = e.Size
+			}
+		}
+		const sqlite = "rpmdb.sqlite"
+		isBlank := size[sqlite] > 0 && size[sqlite+"-wal"] == 0 && isBlankTable(from, path.Join(dir, sqlite))
+		if size[sqlite] > 0 && !isBlank || size["Packages.db"] > 0 || size["Packages"] > 0 {
+			return dir
+		}
+	}
+	return ""
+}
+
+// isBlankTable reports whether a database of SQLite is as rpm makes it, without a
+// package: the table that is made first, at the second page, is a leaf with no
+// cells (https://www.sqlite.org/fileformat.html, 1.6).
+func isBlankTable(from files, file string) bool {
+	f, err := from.open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	const maxPage = 1 << 16
+	head, err := io.ReadAll(io.LimitReader(f, maxPage+8))
+	if err != nil || len(head) < 18 {
+		return false
+	}
+	size := int(binary.BigEndian.Uint16(head[16:]))
+	if size == 1 {
+		size = maxPage
+	}
+	if size < 512 || len(head) < size+8 {
+		return false
+	}
+	const leaf = 0x0d
+	return head[size] == leaf && binary.BigEndian.Uint16(head[size+3:]) == 0
+}
+
+// readRPM asks rpm, if it has anything to tell. Of files that are at rest nobody
+// can be asked: its packages are unknown.
+func readRPM(ctx context.Context, from files, run execution) ([]Fact, []Unknown) {
+	dir := rpmDatabase(from)
+	if dir == "" {
+		return nil, nil
+	}
+	err := errors.New("only the system itself can read this database, and it is not running")
+	var facts []Fact
+	if run != nil {
+		err = run(ctx, rpmQuery(dir, rpmPackages), func(r io.Reader) error {
+			text, err := textOf(r)
+			facts = rpmFacts(text)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, []Unknown{{Path: dir, Reason: "packages of rpm: " + err.Error(), Section: Package}}
+	}
+	return facts, nil
+}
+
+// rpmFacts reads what rpmPackages prints. There may be several versions of a
+// package, such as kernels and keys, and one for several architectures.
+func rpmFacts(text string) []Fact {
+	versions := map[string][]string{}
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(f) != 3 || f[0] == "" || f[1] == "" {
+			continue
+		}
+		versions[f[0]] = append(versions[f[0]], strings.TrimPrefix(f[1], "0:")+"\t"+f[2])
+	}
+	var facts []Fact
+	for _, name := range slices.Sorted(maps.Keys(versions)) {
+		facts = append(facts, Fact{Package, name, inArchitectures(versions[name])})
+	}
+	return facts
+}
+
+// inArchitectures says which versions there are, and for what if that is not one.
+func inArchitectures(list []string) string {
+	slices.Sort(list)
+	list = slices.Compact(list)
+	architectures := map[string]bool{}
+	for _, v := range list {
+		_, arch, _ := strings.Cut(v, "\t")
+		architectures[arch] = true
+	}
+	var parts []string
+	for _, v := range list {
+		version, arch, _ := strings.Cut(v, "\t")
+		if len(architectures) > 1 {
+			version += "." + arch
+		}
+		parts = append(parts, version)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// addRPM reads what rpmFiles prints: a package, a digest, and a file. Directories
+// and links have no digest.
+func (o *Owners) addRPM(r io.Reader) error {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		f := strings.SplitN(s.Text(), "\t", 3)
+		if len(f) < 3 || !path.IsAbs(f[2]) {
+			continue // a name of two lines
+		}
+		file := usrMerged(f[2])
+		o.byPath[file] = f[0]
+		if hashOf(f[1]) != nil {
+			o.sums[file] = f[1]
+		}
+	}
+	return s.Err()
+}

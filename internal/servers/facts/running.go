@@ -1,0 +1,124 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// systemctlUnits prints the units that systemd knows of, as runningFacts reads
+// them.
+var systemctlUnits = []string{
+	"systemctl", "list-units", "--all", "--plain", "--no-legend", "--no-pager", "--full", "--type=service,socket,timer",
+}
+
+// bootedDir is there if the machine was booted with systemd: sd_booted(3).
+const bootedDir = "/run/systemd/system"
+
+// isBooted reports whether systemd is the first process of the machine whose root
+// this is.
+func isBooted(root *tree.Root) bool {
+	e, err := root.Lstat(bootedDir)
+	return err == nil && e.Kind == tree.Directory
+}
+
+// readRunning asks systemd, if it runs, what else does.
+func readRunning(ctx context.Context, m machine) ([]Fact, []Unknown) {
+	if !m.booted || m.run == nil {
+		return nil, nil
+	}
+	var facts []Fact
+	err := m.run(ctx, systemctlUnits, func(r io.Reader) error {
+		text, err := textOf(r)
+		facts = runningFacts(text)
+		return err
+	})
+	if err == nil && len(facts) == 0 {
+		err = errors.New("systemctl lists no units")
+	}
+	if err != nil {
+		return nil, []Unknown{{Path: bootedDir, Reason: "which units run: " + err.Error(), Section: Running}}
+	}
+	return facts, nil
+}
+
+// runningFacts reads what systemctlUnits prints, of which it keeps what is equal
+// on equal servers: what runs or stays active, and what failed. What is inactive
+// is listed as long as something refers to it, and what is just starting or
+// stopping was or will be something else: neither is a fact.
+func runningFacts(text string) []Fact {
+	var facts []Fact
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) > 0 && !strings.Contains(f[0], ".") {
+			f = f[1:] // old releases put a dot before what failed
+		}
+		if len(f) < 4 || isPassing(f[0]) {
+			continue
+		}
+		if state := stateOf(path.Ext(f[0]), f[1], f[2], f[3]); state != "" {
+			facts = append(facts, Fact{Running, f[0], state})
+		}
+	}
+	return facts
+}
+
+// stateOf is how a unit is, empty if that says nothing. A socket is "listening"
+// or "running" and a timer "waiting" or "elapsed" by what happened last: both are
+// active.
+func stateOf(kind, load, active, sub string) string {
+	switch {
+	case active == "failed":
+		return "failed"
+	case sub == "auto-restart", sub == "auto-restart-queued":
+		return "fails and is restarted"
+	case active != "active" && active != "reloading":
+		if load == "error" || load == "bad-setting" {
+			return "cannot be loaded (" + load + ")"
+		}
+		return ""
+	case kind == ".socket" || kind == ".timer":
+		return "active"
+	case active == "reloading", sub == "reload", sub == "reload-signal", sub == "reload-notify":
+		return "active (running)"
+	}
+	return "active (" + sub + ")"
+}
+
+// passing are the units of a login, a connection, a run of a program, or of a
+// disk by its number: no two servers have the same.
+var passing = regexp.MustCompile(`^(user|user-runtime-dir)@|^run-|^session-|^dbus-:|\\x2duuid|@\d+-|^init\.scope|^cockpit-wsinstance`)
+
+// onDemand are services that somebody starts over D-Bus by asking for them, and
+// that end when nobody does.
+var onDemand = []string{
+	"NetworkManager-dispatcher", "accounts-daemon", "bolt", "colord", "fprintd", "fwupd", "geoclue", "packagekit", "polkit",
+	"power-profiles-daemon", "realmd", "rpm-ostreed", "rtkit-daemon", "setroubleshootd", "switcheroo-control", "systemd-hostnamed",
+	"systemd-importd", "systemd-localed", "systemd-machined", "systemd-portabled", "systemd-timedated", "timedatex", "udisks2", "upower",
+}
+
+func isPassing(unit string) bool { return passing.MatchString(unit) }
+
+// withoutDemand leaves out of facts the services that run because somebody asked
+// for them: over D-Bus, or at a socket or a time, and that are not enabled
+// themselves. That one of them failed is kept.
+func withoutDemand(facts []Fact) []Fact {
+	has := map[Fact]bool{}
+	for _, f := range facts {
+		has[f] = true
+	}
+	return slices.DeleteFunc(facts, func(f Fact) bool {
+		name, isService := strings.CutSuffix(f.Key, ".service")
+		if f.Section != Running || !isService || !strings.HasPrefix(f.Value, "active") {
+			return false
+		}
+		triggered := has[Fact{Running, name + ".socket", "active"}] || has[Fact{Running, name + ".timer", "active"}]
+		return slices.Contains(onDemand, name) || triggered && !has[Fact{Service, f.Key, "enabled"}]
+	})
+}

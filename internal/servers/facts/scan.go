@@ -1,0 +1,158 @@
+package facts
+
+import (
+	"context"
+	"fmt"
+	"path"
+
+	"github.com/adamant-sh/adamant/internal/fs/scan"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// A Scan is the files of a server at one time, with a digest of what lies below
+// each directory.
+type Scan struct {
+	files   *scan.Result
+	names   names
+	summary Summary
+}
+
+// A Summary is what is known of a scan without looking into directories.
+type Summary struct {
+	Digest     string           `json:"digest"`  // of everything that is compared
+	Entries    int              `json:"entries"` // that are compared
+	Expected   map[Expected]int `json:"expected,omitempty"`
+	Identities []FileDigest     `json:"identities,omitempty"`
+	Unknowns   []Unknown        `json:"unknowns,omitempty"`
+	Note       string           `json:"note,omitempty"` // why the cache was not used or not written
+}
+
+// A FileDigest is what is said of a file whose content stays where it is.
+type FileDigest struct {
+	Path   string `json:"path"`
+	Digest string `json:"digest"`
+}
+
+// An Unknown is a path that could not be read, and why.
+type Unknown struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+	// Section is that of facts which are not known for it; none for a file.
+	Section Section `json:"section,omitempty"`
+}
+
+// ScanOptions say how files are read. The zero value reads all of them.
+type ScanOptions struct {
+	// Cache is a file that keeps what was read, so that the next scan reads only
+	// what changed. It should lie where nothing is compared.
+	Cache string
+	// Full reads all files again, whatever the cache says.
+	Full bool
+	// Own is for comparing a server with itself: what tells it from others counts
+	// like any other file. It has a cache of its own.
+	Own bool
+}
+
+// ScanRoot reads all files of a root, of what is bound to differ only which there
+// are, and what must not be the same elsewhere. Other file systems that are
+// mounted in it are left out: that they are is among the facts.
+func ScanRoot(ctx context.Context, root *tree.Root, opts ScanOptions) (*Scan, error) {
+	s := &Scan{names: readNames(rootFiles{root})}
+	var err error
+	s.files, err = scan.Read(ctx, root, scan.Options{Policy: s.policy(opts.Own), Cache: opts.Cache, Full: opts.Full})
+	if err != nil {
+		return nil, err
+	}
+	s.summary = Summary{
+		Digest: s.files.Digest(), Entries: s.files.Counts[scan.Compared], Expected: map[Expected]int{},
+		Unknowns: relevant(s.files.Unknowns, opts.Own), Note: s.files.Note,
+	}
+	for i, class := range classes {
+		if n := s.files.Counts[classNumber(i)]; n > 0 {
+			s.summary.Expected[class] = n
+		}
+	}
+	for _, f := range s.files.Named {
+		if f.Size > 0 {
+			s.summary.Identities = append(s.summary.Identities, FileDigest{f.Path, f.Digest})
+		}
+	}
+	return s, nil
+}
+
+// policy says what of a server's files counts, and how.
+func (s *Scan) policy(own bool) scan.Policy {
+	in := treatmentIn
+	if own {
+		in = ownIn
+	}
+	return scan.Policy{
+		Version: fmt.Sprintf("%d %t %q %q %q %q %v", digestVersion, own, crontabs, expected, skipped, classes, s.names),
+		In:      in,
+		AppendText: func(b []byte, e scan.Entry) []byte {
+			return nodeOf(e, s.names).appendLine(b)
+		},
+	}
+}
+
+// relevant are the unknowns that say something of the server.
+func relevant(all []tree.Unknown, own bool) []Unknown {
+	var list []Unknown
+	for _, u := range all {
+		class, isExpected := ExpectedAt(u.Path)
+		if !isExpected || own && (isOwnClass(classOf(class)) || isCrontab(u.Path)) {
+			list = append(list, Unknown{Path: u.Path, Reason: u.Err.Error()})
+		}
+	}
+	return list
+}
+
+// Summary is what is known without looking into directories.
+func (s *Scan) Summary() Summary { return s.summary }
+
+// List returns what is in a directory, in the order of the names.
+func (s *Scan) List(dir string) ([]Node, error) {
+	entries, ok := s.files.List(dir)
+	if !ok {
+		return nil, fmt.Errorf("list %s: no such directory was read", dir)
+	}
+	var nodes []Node
+	for e := range entries {
+		if e.Class == scan.Compared {
+			nodes = append(nodes, nodeOf(e, s.names))
+		}
+	}
+	return nodes, nil
+}
+
+// lookup returns what is compared at a path.
+func (s *Scan) lookup(file string) (Node, bool) {
+	e, ok := s.files.Lookup(file)
+	return nodeOf(e, s.names), ok && e.Class == scan.Compared
+}
+
+// At identifies what is compared at a path, as a FileChange does; it is empty for
+// nothing.
+func (s *Scan) At(file string) string {
+	if n, ok := s.lookup(file); ok {
+		return n.own()
+	}
+	return ""
+}
+
+// Below returns the paths of what is compared at a path and below it, directories
+// before what is in them.
+func (s *Scan) Below(file string) []string {
+	n, ok := s.lookup(file)
+	if !ok {
+		return nil
+	}
+	list := []string{file}
+	if n.isDir() {
+		nodes, _ := s.List(file) // it is one
+		for _, n := range nodes {
+			list = append(list, s.Below(path.Join(file, n.Name))...)
+		}
+	}
+	return list
+}

@@ -1,0 +1,175 @@
+package facts
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"time"
+)
+
+// snapshotKind is how a snapshot's document begins.
+const snapshotKind = "ServerSnapshot"
+
+// A Snapshot is all that is compared of a server, at one time: facts, and of files
+// what identifies them. It holds no content.
+type Snapshot struct {
+	Kind     string            `json:"kind"`
+	Version  int               `json:"version"` // of the agent's protocol
+	Name     string            `json:"name"`
+	Taken    time.Time         `json:"taken"`
+	Live     bool              `json:"live"`
+	Summary  Summary           `json:"summary"`
+	Facts    []Fact            `json:"facts"`
+	NoXattrs bool              `json:"noXattrs,omitempty"` // as of the peer
+	Dirs     map[string][]Node `json:"dirs"`               // what is in each directory
+	Owners   map[string]Owner  `json:"owners"`             // of files that a package brought
+}
+
+// TakeSnapshot asks a server for everything.
+func TakeSnapshot(ctx context.Context, p *Peer) (*Snapshot, error) {
+	s := &Snapshot{
+		Kind: snapshotKind, Version: Version, Name: p.Name, Taken: time.Now(), Live: p.Live, Summary: p.Summary, Facts: p.Facts, NoXattrs: p.NoXattrs,
+		Dirs: map[string][]Node{}, Owners: map[string]Owner{},
+	}
+	level := []string{"/"}
+	for depth := 0; len(level) > 0; depth++ {
+		if depth > maxDepth {
+			return nil, ErrTooDifferent
+		}
+		var next []string
+		for part := range slices.Chunk(level, dirsPerRequest) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			below, err := s.add(p, part)
+			if err != nil {
+				return nil, err
+			}
+			next = append(next, below...)
+		}
+		level = next
+	}
+	return s, nil
+}
+
+// add asks for directories and the packages of what is in them, and returns the
+// directories below.
+func (s *Snapshot) add(p *Peer, dirs []string) (below []string, err error) {
+	listed, err := p.list(dirs)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for i, dir := range dirs {
+		nodes := slices.DeleteFunc(listed[i], func(n Node) bool { return !isName(n.Name) })
+		s.Dirs[dir] = nodes
+		for _, n := range nodes {
+			files = append(files, path.Join(dir, n.Name))
+			if n.isDir() {
+				below = append(below, path.Join(dir, n.Name))
+			}
+		}
+	}
+	for part := range slices.Chunk(files, filesPerRequest) {
+		owners, err := p.packages(part)
+		if err != nil {
+			return nil, err
+		}
+		for i, o := range owners {
+			if o.Package != "" {
+				s.Owners[part[i]] = o
+			}
+		}
+	}
+	return below, nil
+}
+
+// Write writes a snapshot, compressed.
+func (s *Snapshot) Write(w io.Writer) error {
+	z := gzip.NewWriter(w)
+	return errors.Join(json.NewEncoder(z).Encode(s), z.Close())
+}
+
+// maxSnapshot bounds a snapshot when it is unpacked, in bytes.
+const maxSnapshot = 4 << 30
+
+// ErrNoSnapshot says that a file is something else.
+var ErrNoSnapshot = errors.New("this is no snapshot of a server")
+
+// ReadSnapshot reads what Write wrote.
+func ReadSnapshot(r io.Reader) (*Snapshot, error) {
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoSnapshot, err)
+	}
+	s := &Snapshot{}
+	if err := json.NewDecoder(io.LimitReader(z, maxSnapshot)).Decode(s); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoSnapshot, err)
+	}
+	switch {
+	case s.Kind != snapshotKind:
+		return nil, ErrNoSnapshot
+	case s.Version != Version:
+		return nil, fmt.Errorf("the snapshot is of version %d, want %d: take it again", s.Version, Version)
+	}
+	return s, nil
+}
+
+// Peer is a server that is as it was when the snapshot was taken. The function
+// returned ends it.
+func (s *Snapshot) Peer(ctx context.Context, name string) (*Peer, func(), error) {
+	h := hello{Version: Version, Live: s.Live, NoXattrs: s.NoXattrs, Summary: s.Summary, Facts: s.Facts}
+	p, end, err := peerOf(ctx, name, h, s)
+	if err == nil {
+		p.Was = s.Name
+	}
+	return p, end, err
+}
+
+// peerOf is a peer whose server is in this process. The function returned ends
+// it.
+func peerOf(ctx context.Context, name string, h hello, s source) (*Peer, func(), error) {
+	asked, ask := io.Pipe()
+	answered, answer := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		answer.CloseWithError(converse(ctx, h, s, asked, answer))
+	}()
+	end := func() {
+		ask.Close()
+		answered.Close()
+		<-done
+	}
+	p, err := Greet(name, answered, ask)
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return p, end, nil
+}
+
+func (s *Snapshot) nodes(dir string) ([]Node, error) {
+	nodes, ok := s.Dirs[dir]
+	if !ok {
+		return nil, fmt.Errorf("list %s: it is not in the snapshot", dir)
+	}
+	return nodes, nil
+}
+
+func (s *Snapshot) text(context.Context, string) (Text, error) {
+	return Text{Hidden: "a snapshot holds no content"}, nil
+}
+
+func (s *Snapshot) ownersOf(_ context.Context, files []string, _ bool) ([]Owner, error) {
+	var list []Owner
+	for _, file := range files {
+		list = append(list, s.Owners[file])
+	}
+	return list, nil
+}

@@ -1,0 +1,41 @@
+package facts
+
+import (
+	"io"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// files are what facts are read from: those of a root, or what was brought from
+// a server.
+type files interface {
+	// open opens a regular file for reading, following links.
+	open(file string) (io.ReadCloser, error)
+	// list describes what is in a directory, in the order of the names; the paths
+	// begin with dir as it is given.
+	list(dir string) ([]tree.Entry, error)
+	// namesIn are what is in a directory, in any order, without a look at it.
+	namesIn(dir string) []string
+}
+
+type rootFiles struct{ root *tree.Root }
+
+func (r rootFiles) open(file string) (io.ReadCloser, error) {
+	f, err := r.root.Open(file)
+	if err != nil {
+		return nil, err // and no *os.File that is nil
+	}
+	return f, nil
+}
+
+func (r rootFiles) list(dir string) ([]tree.Entry, error) { return r.root.ReadDir(dir) }
+
+func (r rootFiles) namesIn(dir string) []string {
+	f, err := r.root.OpenDir(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1) // what it lists counts
+	return names
+}

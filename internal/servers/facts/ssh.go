@@ -1,0 +1,130 @@
+package facts
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+const (
+	sshDir    = "/etc/ssh"
+	sshConfig = sshDir + "/sshd_config"
+)
+
+// sshFacts are the settings of sshd_config(5) that are in force: of a keyword the
+// first that is given, what several lines add up to, and each condition by
+// itself. A keyword that is not set has the value that this sshd was built with,
+// and is not among them.
+func sshFacts(from files) ([]Fact, []Unknown) {
+	s := sshSettings{config{from: from, base: sshDir}, map[string]string{}}
+	s.file(sshConfig, "", 0)
+	var facts []Fact
+	for _, key := range slices.Sorted(maps.Keys(s.values)) {
+		facts = append(facts, Fact{SSH, key, s.values[key]})
+	}
+	return facts, s.unknowns(SSH, sshConfig)
+}
+
+type sshSettings struct {
+	config
+	values map[string]string
+}
+
+// file reads one file under a condition, empty for none. A condition that begins
+// in it ends with it.
+func (s *sshSettings) file(name, condition string, depth int) {
+	outer := condition
+	for _, line := range s.lines(name, depth) {
+		keyword, args := sshWords(line)
+		switch keyword {
+		case "":
+		case "Include":
+			for _, pattern := range args {
+				for _, file := range s.glob(pattern) {
+					s.file(file, condition, depth+1)
+				}
+			}
+		case "Match":
+			condition = outer + "Match " + strings.Join(args, " ") + ": "
+		default:
+			s.set(condition+keyword, keyword, strings.Join(args, " "))
+		}
+	}
+}
+
+func (s *sshSettings) set(key, keyword, value string) {
+	switch was, isSet := s.values[key]; {
+	case keyword == "Subsystem":
+		name, command, _ := strings.Cut(value, " ")
+		if _, isSet := s.values[key+" "+name]; !isSet {
+			s.values[key+" "+name] = command
+		}
+	case !isSet:
+		s.values[key] = value
+	case slices.Contains(sshLists, keyword):
+		s.values[key] = was + " " + value
+	}
+}
+
+// sshWords splits a line into its keyword, as the manual writes it, and its
+// arguments, which may be quoted.
+func sshWords(line string) (string, []string) {
+	line = strings.TrimSpace(line)
+	end := strings.IndexAny(line, " \t=\"#")
+	if end < 0 {
+		end = len(line)
+	}
+	if end == 0 {
+		return "", nil
+	}
+	keyword := strings.ToLower(line[:end])
+	if canonical, known := sshKeywords[keyword]; known {
+		keyword = canonical
+	}
+	rest := strings.TrimPrefix(strings.TrimLeft(line[end:], " \t"), "=")
+	var args []string
+	for rest = strings.TrimLeft(rest, " \t"); rest != "" && rest[0] != '#'; rest = strings.TrimLeft(rest, " \t") {
+		stop := " \t"
+		if rest[0] == '"' {
+			stop, rest = `"`, rest[1:]
+		}
+		end := strings.IndexAny(rest, stop)
+		if end < 0 {
+			return keyword, append(args, rest)
+		}
+		args, rest = append(args, rest[:end]), rest[end+1:]
+	}
+	return keyword, args
+}
+
+// sshLists are the keywords whose lines add up.
+var sshLists = []string{
+	"AcceptEnv", "AllowGroups", "AllowUsers", "DenyGroups", "DenyUsers", "HostCertificate", "HostKey", "ListenAddress", "Port",
+}
+
+// sshKeywords are keywords as the manual writes them, by their lower case, and
+// those that they had before.
+var sshKeywords = func() map[string]string {
+	m := map[string]string{
+		"challengeresponseauthentication": "KbdInteractiveAuthentication", "dsaauthentication": "PubkeyAuthentication",
+		"hostbasedacceptedkeytypes": "HostbasedAcceptedAlgorithms", "pubkeyacceptedkeytypes": "PubkeyAcceptedAlgorithms",
+	}
+	for k := range strings.FieldsSeq(`AcceptEnv AddressFamily AllowAgentForwarding AllowGroups AllowStreamLocalForwarding
+		AllowTcpForwarding AllowUsers AuthenticationMethods AuthorizedKeysCommand AuthorizedKeysCommandUser AuthorizedKeysFile
+		AuthorizedPrincipalsCommand AuthorizedPrincipalsCommandUser AuthorizedPrincipalsFile Banner CASignatureAlgorithms
+		ChannelTimeout ChrootDirectory Ciphers ClientAliveCountMax ClientAliveInterval Compression DebianBanner DenyGroups DenyUsers
+		DisableForwarding ExposeAuthInfo FingerprintHash ForceCommand GatewayPorts GSSAPIAuthentication GSSAPICleanupCredentials
+		GSSAPIKeyExchange GSSAPIStrictAcceptorCheck HostbasedAcceptedAlgorithms HostbasedAuthentication
+		HostbasedUsesNameFromPacketOnly HostCertificate HostKey HostKeyAgent HostKeyAlgorithms IgnoreRhosts IgnoreUserKnownHosts
+		Include IPQoS KbdInteractiveAuthentication KerberosAuthentication KerberosGetAFSToken KerberosOrLocalPasswd
+		KerberosTicketCleanup KexAlgorithms ListenAddress LoginGraceTime LogLevel LogVerbose MACs Match MaxAuthTries MaxSessions
+		MaxStartups ModuliFile PasswordAuthentication PermitEmptyPasswords PermitListen PermitOpen PermitRootLogin PermitTTY
+		PermitTunnel PermitUserEnvironment PermitUserRC PerSourceMaxStartups PerSourceNetBlockSize PerSourcePenalties
+		PerSourcePenaltyExemptList PidFile Port PrintLastLog PrintMotd PubkeyAcceptedAlgorithms PubkeyAuthentication
+		PubkeyAuthOptions RDomain RekeyLimit RequiredRSASize RevokedKeys SecurityKeyProvider SetEnv StreamLocalBindMask
+		StreamLocalBindUnlink StrictModes Subsystem SyslogFacility TCPKeepAlive TrustedUserCAKeys UnusedConnectionTimeout UseDNS
+		UsePAM VersionAddendum X11DisplayOffset X11Forwarding X11UseLocalhost XAuthLocation`) {
+		m[strings.ToLower(k)] = k
+	}
+	return m
+}()

@@ -1,0 +1,267 @@
+package facts
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/scan"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// A Still is what was brought of a server on which no agent runs: an image, or
+// one that answers plain commands only.
+type Still struct {
+	Arch     string    // as Go says it
+	Files    tree.Tree // with digests of what Wants content
+	Texts    Texts
+	Kernel   *Kernel // nil: none runs
+	Unknowns []Unknown
+	NoXattrs bool // extended attributes were not read
+	Contents Contents
+	// Run runs a program on the server, and has what it prints read; nil: none
+	// can be run. Booted says that systemd runs there.
+	Run    func(ctx context.Context, argv []string, read func(io.Reader) error) error
+	Booted bool
+}
+
+// Texts are the content of files that facts are read from, by path without
+// symbolic links: of those that IsFactFile says so.
+type Texts map[string][]byte
+
+// Contents reads files where they are. Paths are without symbolic links.
+type Contents interface {
+	// Text returns the content of a file, at most limit bytes of it.
+	Text(ctx context.Context, file string, limit int64) ([]byte, error)
+	// Sums returns the MD5 of files, in hexadecimal; of one that cannot be read
+	// none.
+	Sums(ctx context.Context, files []string) (map[string]string, error)
+}
+
+// factFiles are what facts and owners are read from, each a pattern of path.Match
+// or, ending in a slash, a directory with all below it.
+var factFiles = []string{
+	"/etc/", "/usr/lib/os-release", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/var/spool/cron/",
+	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/", "/var/lib/dpkg/info/*.list", "/var/lib/dpkg/info/*.md5sums",
+	"/lib/apk/db/installed", "/usr/lib/apk/db/installed", "/var/lib/ucf/",
+	"/usr/local/lib/systemd/system/", "/usr/share/crypto-policies/",
+}
+
+// IsFactFile reports whether facts are read from the file at a path. What
+// identifies a server, and the keys of services, is none of their business.
+func IsFactFile(p string) bool {
+	if class, is := ExpectedAt(p); is && (class == Identity || class == Key) {
+		return false
+	}
+	return slices.ContainsFunc(factFiles, func(pattern string) bool {
+		if strings.HasSuffix(pattern, "/") {
+			return strings.HasPrefix(p, pattern)
+		}
+		return matches(pattern, p)
+	})
+}
+
+// IsCompared reports whether the content of the file at a path counts, or must
+// not be equal elsewhere: whether a Still is to have its digest.
+func IsCompared(p string) bool {
+	class, isExpected := ExpectedAt(p)
+	return !isSkipped(p) && (!isExpected || class == Identity)
+}
+
+// UnreadDirs are directories in and below which no file's content counts.
+func UnreadDirs() []string {
+	var dirs []string
+	for _, e := range expected {
+		if dir, isDir := strings.CutSuffix(e.pattern, "/"); isDir && !strings.Contains(dir, "*") && e.class != Identity {
+			dirs = append(dirs, dir)
+		}
+	}
+	return append(dirs, skipped...)
+}
+
+// isSkipped reports whether a path holds nothing of a server's own.
+func isSkipped(p string) bool {
+	return slices.ContainsFunc(skipped, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
+}
+
+// Peer answers as an agent would. The function returned ends it.
+func (s *Still) Peer(ctx context.Context, name string) (*Peer, func(), error) {
+	a := &stillAgent{ctx: ctx, still: s, dirs: map[string][]Node{}}
+	a.names = readNames(a)
+	sum := Summary{Expected: map[Expected]int{}, Entries: 1, Unknowns: s.Unknowns}
+	sum.Digest = a.add("/", &sum)
+	h := hello{Version: Version, Live: s.Kernel != nil, NoXattrs: s.NoXattrs, Summary: sum}
+	var unknowns []Unknown
+	h.Facts, unknowns = facts(ctx, a, machine{s.Arch, s.Kernel, s.Run, s.Booted})
+	h.Summary.Unknowns = append(h.Summary.Unknowns, unknowns...)
+	return peerOf(ctx, name, h, a)
+}
+
+type stillAgent struct {
+	ctx    context.Context // of the peer
+	still  *Still
+	names  names
+	dirs   map[string][]Node // what is compared
+	owners *Owners           // read when they are asked for
+}
+
+// emptyDigest is that of a file without content, which nobody needs to read.
+var emptyDigest = scan.Digest(sha256.Sum256(nil)).String()
+
+// rpmHead is how much of a database of rpm tells whether it is blank, in bytes.
+const rpmHead = 128 << 10
+
+// add makes the nodes of a directory and of all below it, counts them, and
+// returns its digest, which is made as that of a scan.
+func (a *stillAgent) add(dir string, sum *Summary) string {
+	treat := treatmentIn(dir)
+	var nodes []Node
+	for e := range a.still.Files.Children(dir) {
+		t := treat(path.Base(e.Path))
+		if t.Skip {
+			continue
+		}
+		if e.Kind == tree.Regular && e.Size == 0 {
+			e.Digest = emptyDigest
+		}
+		below := ""
+		if e.Kind == tree.Directory {
+			below = a.add(e.Path, sum)
+		}
+		if t.Class != scan.Compared {
+			class := classes[int(t.Class)-1]
+			sum.Expected[class]++
+			if t.Content && e.Digest != "" && e.Size > 0 {
+				sum.Identities = append(sum.Identities, FileDigest{e.Path, e.Digest})
+			}
+			continue
+		}
+		sum.Entries++
+		if e.Kind == tree.Regular && e.Digest == "" {
+			sum.Unknowns = append(sum.Unknowns, Unknown{Path: e.Path, Reason: "its content was not read"})
+		}
+		nodes = append(nodes, nodeOf(scan.Entry{
+			Name: path.Base(e.Path), Kind: e.Kind, Mode: e.Mode, UID: e.UID, GID: e.GID, Size: e.Size,
+			Digest: cmp.Or(below, e.Digest), Target: e.Target, Major: e.Major, Minor: e.Minor, Xattrs: e.Xattrs,
+		}, a.names))
+	}
+	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	a.dirs[dir] = nodes
+	var text []byte
+	for _, n := range nodes {
+		text = n.appendLine(text)
+	}
+	return scan.Digest(sha256.Sum256(text)).String()
+}
+
+// open returns a text that was brought.
+func (a *stillAgent) open(file string) (io.ReadCloser, error) {
+	at, _, err := a.still.Files.Resolve(file)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := a.still.Texts[at]
+	if dir := path.Dir(at); !ok && (dir == "/var/lib/rpm" || dir == "/usr/lib/sysimage/rpm") {
+		text, err = a.still.Contents.Text(a.ctx, at, rpmHead)
+		ok = err == nil
+	}
+	if !ok {
+		return nil, fmt.Errorf("open %s: %w", file, fs.ErrNotExist)
+	}
+	return io.NopCloser(bytes.NewReader(text)), nil
+}
+
+func (a *stillAgent) list(dir string) ([]tree.Entry, error) {
+	at, exists, err := a.still.Files.Resolve(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !exists {
+		return nil, fmt.Errorf("list %s: %w", dir, fs.ErrNotExist)
+	}
+	var list []tree.Entry
+	for e := range a.still.Files.Children(at) {
+		e.Path = path.Join(dir, path.Base(e.Path))
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+func (a *stillAgent) namesIn(dir string) []string {
+	entries, _ := a.list(dir) // what is not there has no names
+	var names []string
+	for _, e := range entries {
+		names = append(names, path.Base(e.Path))
+	}
+	return names
+}
+
+func (a *stillAgent) nodes(dir string) ([]Node, error) {
+	nodes, ok := a.dirs[dir]
+	if !ok {
+		return nil, fmt.Errorf("list %s: no such directory was read", dir)
+	}
+	return nodes, nil
+}
+
+func (a *stillAgent) text(ctx context.Context, file string) (Text, error) {
+	e, ok := a.still.Files.Lookup(file)
+	if !ok || e.Kind != tree.Regular {
+		return Text{}, fmt.Errorf("read %s: no such file was read", file)
+	}
+	if why := hidden(e.Mode, e.Size); why != "" {
+		return Text{Hidden: why}, nil
+	}
+	if text, ok := a.still.Texts[file]; ok {
+		return Text{Content: text}, nil
+	}
+	text, err := a.still.Contents.Text(ctx, file, maxShown)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Text{Hidden: "it is gone"}, nil
+	}
+	return Text{Content: text}, err
+}
+
+func (a *stillAgent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
+	if a.owners == nil {
+		a.owners, _ = readOwners(ctx, a, a.still.Run) // see agent.ownersOf
+	}
+	list := make([]Owner, len(files))
+	known := map[string]string{} // path -> MD5 that its package says
+	for i, file := range files {
+		list[i].Package = a.owners.byPath[file]
+		sum := a.owners.sums[file]
+		e, ok := a.still.Files.Lookup(file)
+		switch {
+		case !ok || !check || e.Kind != tree.Regular:
+		case len(sum) == hex.EncodedLen(sha256.Size) && e.Digest != "":
+			list[i].Edited = e.Digest != "sha256:"+sum
+		case len(sum) == hex.EncodedLen(md5.Size):
+			known[file] = sum // of others it is not known
+		}
+	}
+	if len(known) == 0 {
+		return list, nil
+	}
+	sums, err := a.still.Contents.Sums(ctx, slices.Sorted(maps.Keys(known)))
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range files {
+		if want := known[file]; want != "" {
+			list[i].Edited = sums[file] != want
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,100 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// maxTexts bounds how many files are compared line by line, and diffLimit one
+// such diff, in bytes.
+const (
+	maxTexts  = 200
+	diffLimit = 8 << 10
+)
+
+// shown are the places whose files people write.
+var shown = []string{"/etc/", "/usr/local/", "/opt/", "/srv/", "/home/", "/root/"}
+
+// showTexts adds text diffs of what people write: from what most servers have to
+// what the first that deviates has, or between the first two that differ.
+func showTexts(ctx context.Context, peers []*Peer, files []Difference) error {
+	texts := 0
+	for i := range files {
+		d := &files[i]
+		a, b := pair(peers, *d)
+		if a == nil || d.Derived || !slices.Contains(d.Fields, tree.FieldContent) || !isShown(d.Key) {
+			continue
+		}
+		if texts++; texts > maxTexts {
+			d.Hidden = "more files differ than are compared line by line"
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := d.show(a, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isShown(p string) bool {
+	return slices.ContainsFunc(shown, func(dir string) bool { return strings.HasPrefix(p, dir) })
+}
+
+// pair are two servers on which a file differs, the usual one first; nil if it is
+// on one only.
+func pair(peers []*Peer, d Difference) (a, b *Peer) {
+	for _, p := range peers {
+		v, has := d.Values[p.Name]
+		isOdd := slices.Contains(d.Odd, p.Name)
+		switch {
+		case !has:
+		case a == nil && (d.Split || !isOdd):
+			a = p
+		case b == nil && (isOdd || d.Split && a != nil && v != d.Values[a.Name]):
+			b = p
+		}
+	}
+	if b == nil {
+		return nil, nil
+	}
+	return a, b
+}
+
+// show reads a file on both servers. That one of them has it no more is no
+// error: it changed meanwhile.
+func (d *Difference) show(a, b *Peer) error {
+	before, err := a.readIf(d.Key)
+	if err != nil {
+		return err
+	}
+	after, err := b.readIf(d.Key)
+	if err != nil {
+		return err
+	}
+	if d.Hidden = before.Hidden; d.Hidden == "" {
+		d.Hidden = after.Hidden
+	}
+	if d.Hidden == "" {
+		d.Text = drift.TextDiff(d.Key, before.Content, after.Content, diffLimit)
+	} else {
+		d.Hidden = drift.Visible(d.Hidden)
+	}
+	return nil
+}
+
+// readIf is read, of a file that may not be there any more.
+func (p *Peer) readIf(file string) (Text, error) {
+	text, err := p.read(file)
+	if errors.Is(err, errRefused) {
+		return Text{Hidden: err.Error()}, nil
+	}
+	return text, err
+}

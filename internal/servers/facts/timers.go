@@ -1,0 +1,161 @@
+package facts
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+// unitDirs are where systemd looks for units, the first that has one counts.
+var unitDirs = []string{
+	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+}
+
+// timerFacts are the timers of systemd that start by themselves, and when they do:
+// from their units and the files that were dropped in beside those.
+func timerFacts(from files) []Fact {
+	u := units{from, map[string][]string{}}
+	wanted := map[string]bool{}
+	for _, base := range unitDirs {
+		u.names[base] = from.namesIn(base)
+		for _, dir := range u.names[base] {
+			if strings.HasSuffix(dir, ".wants") || strings.HasSuffix(dir, ".requires") {
+				for _, unit := range from.namesIn(path.Join(base, dir)) {
+					wanted[unit] = path.Ext(unit) == ".timer"
+				}
+			}
+		}
+	}
+	var facts []Fact
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if !wanted[name] {
+			continue
+		}
+		if schedule := u.schedule(name); schedule != "" {
+			facts = append(facts, Fact{Timer, name, schedule})
+		}
+	}
+	return facts
+}
+
+// units are those of systemd.
+type units struct {
+	from  files
+	names map[string][]string // in each of unitDirs
+}
+
+// schedule is when a timer starts its unit: the settings of its section Timer,
+// none of one that is masked.
+func (u units) schedule(name string) string {
+	s := schedule{last: map[string]string{}}
+	for _, file := range u.files(name) {
+		s.read(lines(u.from, file))
+	}
+	return s.String()
+}
+
+// files are those that make up a unit, in the order in which they count: the
+// unit's own, or its template's, and what was dropped in, by name. Of two with
+// the same name that of the first directory counts.
+func (u units) files(name string) []string {
+	names := []string{name}
+	if at := strings.Index(name, "@"); at >= 0 {
+		names = append(names, name[:at+1]+path.Ext(name))
+	}
+	own := u.own(names)
+	if own == "" {
+		return nil
+	}
+	dropped := map[string]string{}
+	for _, dir := range unitDirs {
+		for _, n := range append(names, path.Ext(name)[1:]) {
+			if !slices.Contains(u.names[dir], n+".d") {
+				continue
+			}
+			for _, base := range u.from.namesIn(path.Join(dir, n+".d")) {
+				if path.Ext(base) == ".conf" && dropped[base] == "" {
+					dropped[base] = path.Join(dir, n+".d", base)
+				}
+			}
+		}
+	}
+	files := []string{own}
+	for _, base := range slices.Sorted(maps.Keys(dropped)) {
+		files = append(files, dropped[base])
+	}
+	return files
+}
+
+// own is the first file with one of a unit's names, empty if there is none or the
+// unit is masked: a link to a device, which cannot be opened.
+func (u units) own(names []string) string {
+	for _, n := range names {
+		for _, dir := range unitDirs {
+			if !slices.Contains(u.names[dir], n) {
+				continue
+			}
+			f, err := u.from.open(path.Join(dir, n))
+			if err != nil {
+				return ""
+			}
+			f.Close()
+			return path.Join(dir, n)
+		}
+	}
+	return ""
+}
+
+// A schedule is a section Timer, see systemd.timer(5).
+type schedule struct {
+	times []string          // OnCalendar= and the like add up
+	last  map[string]string // of others the last counts
+}
+
+func (s *schedule) read(text []string) {
+	section, before := "", ""
+	for _, line := range text {
+		line = strings.TrimSpace(line)
+		if line == "" && before == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+			continue
+		}
+		line = before + line
+		if continued, ok := strings.CutSuffix(line, `\`); ok && len(line) < maxUnitLine {
+			before = continued + " "
+			continue
+		}
+		before = ""
+		if strings.HasPrefix(line, "[") {
+			section = line
+			continue
+		}
+		if key, value, ok := strings.Cut(line, "="); ok && section == "[Timer]" {
+			s.set(strings.TrimSpace(key), strings.Join(strings.Fields(value), " "))
+		}
+	}
+}
+
+// maxUnitLine is the longest line that systemd reads, in bytes.
+const maxUnitLine = 1 << 20
+
+func (s *schedule) set(key, value string) {
+	switch {
+	case !strings.HasPrefix(key, "On") || key == "OnClockChange" || key == "OnTimezoneChange":
+		s.last[key] = value
+	case value == "":
+		s.times = nil // of all kinds
+	default:
+		s.times = append(s.times, key+"="+value)
+	}
+}
+
+func (s *schedule) String() string {
+	parts := slices.Clone(s.times)
+	slices.Sort(parts)
+	for _, key := range slices.Sorted(maps.Keys(s.last)) {
+		if s.last[key] != "" {
+			parts = append(parts, key+"="+s.last[key])
+		}
+	}
+	return strings.Join(parts, ", ")
+}

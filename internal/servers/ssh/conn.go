@@ -1,0 +1,160 @@
+package ssh
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+)
+
+// A Conn is a login on a server. Several goroutines may use it at once.
+type Conn struct {
+	host   inventory.Host
+	o      Options
+	way    *dialer
+	client *ssh.Client
+	slots  chan struct{} // one for each session that may be open
+
+	closed context.Context // ends with the connection; its cause says why
+	close  context.CancelCauseFunc
+	wanted context.Context // ends with Close: nobody wants what has arrived
+	giveUp context.CancelFunc
+
+	mu       sync.Mutex
+	isClosed bool // by Close: nothing more is started
+	tasks    sync.WaitGroup
+}
+
+func newConn(h inventory.Host, o Options, way *dialer) *Conn {
+	c := &Conn{host: h, o: o, way: way, client: way.clients[len(way.clients)-1], slots: make(chan struct{}, o.Sessions)}
+	c.closed, c.close = context.WithCancelCause(context.Background())
+	c.wanted, c.giveUp = context.WithCancel(context.Background())
+	c.spawn(c.keepAlive)
+	c.spawn(func() {
+		err := c.client.Wait()
+		c.close(fmt.Errorf("%w: %w", ErrLost, cause(err)))
+	})
+	return c
+}
+
+// Close ends the connection and all commands on it, and waits for what this
+// package has started. It may be called more than once.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	c.isClosed = true
+	c.close(net.ErrClosed)
+	c.giveUp()
+	c.mu.Unlock()
+	c.way.close()
+	c.tasks.Wait()
+	return nil
+}
+
+// spawn starts a task that Close waits for, and reports false if it is too late.
+func (c *Conn) spawn(task func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.isClosed {
+		c.tasks.Go(task)
+	}
+	return !c.isClosed
+}
+
+// keepAlive asks the server for a sign of life, and ends the connection if there
+// is none. Whatever arrives is one: an answer may be queued behind much output.
+func (c *Conn) keepAlive() {
+	tick := time.NewTicker(c.o.KeepaliveInterval)
+	defer tick.Stop()
+	answered := make(chan struct{}, 1)
+	waiting, silent := false, 0
+	heard := c.way.base.heard.Load()
+	for {
+		select {
+		case <-c.closed.Done():
+			return
+		case <-answered:
+			waiting = false
+		case <-tick.C:
+			silent++
+			if now := c.way.base.heard.Load(); now != heard || !waiting {
+				heard, silent = now, 0
+			}
+			if silent >= c.o.KeepaliveCount {
+				c.close(fmt.Errorf("%w: the server has sent nothing for %v", ErrLost, time.Duration(silent)*c.o.KeepaliveInterval))
+				c.way.base.Close()
+				return
+			}
+			if !waiting {
+				waiting = true
+				c.spawn(func() {
+					_, _, _ = c.client.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer, and Wait tells the end
+					answered <- struct{}{}
+				})
+			}
+		}
+	}
+}
+
+// settling is how long the end of a connection may come after that of its
+// sessions.
+const settling = 100 * time.Millisecond
+
+// lost is why a session has ended: with the connection, or for err.
+func (c *Conn) lost(err error) error {
+	timer := time.NewTimer(settling)
+	defer timer.Stop()
+	select {
+	case <-c.closed.Done():
+		return context.Cause(c.closed)
+	case <-timer.C:
+		return fmt.Errorf("%w: %w", ErrLost, cause(err))
+	}
+}
+
+// A channel is what a session runs over.
+type channel struct {
+	ssh.Channel
+	requests <-chan *ssh.Request
+}
+
+// open opens a channel. It does not wait for x/crypto, which waits forever for
+// one that is opened just when the connection ends.
+func (c *Conn) open() (channel, error) {
+	type result struct {
+		channel
+		err error
+	}
+	if c.closed.Err() != nil {
+		return channel{}, c.lost(nil)
+	}
+	opened := make(chan result, 1)
+	go func() {
+		ch, requests, err := c.client.OpenChannel("session", nil)
+		opened <- result{channel{ch, requests}, err}
+	}()
+	select {
+	case r := <-opened:
+		return r.channel, r.err
+	case <-c.closed.Done():
+		return channel{}, c.lost(nil)
+	}
+}
+
+// counted is a connection that counts what arrives, in bytes.
+type counted struct {
+	net.Conn
+	heard atomic.Int64
+}
+
+// Read implements net.Conn.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.heard.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,92 @@
+package ssh
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+)
+
+// What a caller may tell apart. Errors of this package wrap at most one of them,
+// or the error of their context.
+var (
+	ErrUnknownHost    = errors.New("unknown host key")
+	ErrHostKeyChanged = errors.New("host key is not the known one")
+	ErrAuth           = errors.New("login refused")
+	ErrUnreachable    = errors.New("unreachable")
+	ErrLost           = errors.New("connection lost")
+	ErrSudo           = errors.New("sudo refused")
+)
+
+// maxForeign is how much of a server's text an error holds, in bytes.
+const maxForeign = 400
+
+// An ExitError is a command that ran and did not end with status 0.
+type ExitError struct {
+	Status int    // 128 + the signal's number if a signal ended it
+	Signal string // as "KILL"; empty if it exited by itself
+	Stderr string // the end of what it said, as it was sent
+}
+
+// Error says how the command ended and the last line that it wrote to stderr.
+func (e *ExitError) Error() string {
+	text := fmt.Sprintf("exit status %d", e.Status)
+	if e.Signal != "" {
+		text = "ended by signal " + foreign(e.Signal)
+	}
+	if last := lastLine(e.Stderr); last != "" {
+		text += ": " + last
+	}
+	return text
+}
+
+// foreign makes a server's text fit for an error: visible, bounded, one line.
+func foreign(text string) string {
+	text = strings.TrimSpace(text)
+	if len(text) > maxForeign {
+		text = text[:maxForeign] + "..."
+	}
+	return drift.Visible(text)
+}
+
+// lastLine is the last line of a server's text that is not empty.
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return foreign(text[strings.LastIndexByte(text, '\n')+1:])
+}
+
+// A spoken error has the text of another, made fit to be printed.
+type spoken struct{ error }
+
+func (e spoken) Error() string { return foreign(e.error.Error()) }
+func (e spoken) Unwrap() error { return e.error }
+
+// cause is what is new in an error of a connection whose address is said already.
+func cause(err error) error {
+	var op *net.OpError
+	var call *os.SyscallError
+	var file *fs.PathError
+	switch {
+	case errors.As(err, &file):
+		return file.Err
+	case errors.As(err, &call):
+		return call.Err
+	case errors.As(err, &op):
+		return spoken{op.Err}
+	}
+	return spoken{err}
+}
+
+// isNetwork reports whether an error is that of a connection and not of what
+// the server says over it.
+func isNetwork(err error) bool {
+	var of net.Error
+	return errors.As(err, &of) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}

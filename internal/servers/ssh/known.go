@@ -1,0 +1,186 @@
+package ssh
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// maxKnownHosts is the most that a known_hosts file holds, in bytes.
+const maxKnownHosts = 64 << 20
+
+// A knownKey is a line of a known_hosts file.
+type knownKey struct {
+	key  ssh.PublicKey
+	at   string // file:line
+	isCA bool
+}
+
+// known is what known_hosts files say about one host. x/crypto's own reader
+// would do, but it refuses a whole file for one line that it cannot read, and
+// does not say which keys are authorities, for which other algorithms are asked.
+type known struct {
+	keys    []knownKey
+	revoked []knownKey // of any host: nobody revokes a key for one and means to trust it on another
+}
+
+// readKnown reads what files say about a host that is called name in them. A
+// file that does not exist is empty; a line that cannot be read knows no host,
+// as with ssh(1), but a revocation that cannot be read is an error.
+func readKnown(files []string, name string) (known, error) {
+	var all known
+	name = strings.ToLower(name)
+	for _, file := range files {
+		if err := all.read(file, name); err != nil {
+			return known{}, err
+		}
+	}
+	return all, nil
+}
+
+func (k *known) read(file, name string) error {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read known hosts: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxKnownHosts+1))
+	if err != nil {
+		return fmt.Errorf("read known hosts: %w", err)
+	}
+	if len(text) > maxKnownHosts {
+		return fmt.Errorf("read known hosts: %s is larger than %d MiB", file, maxKnownHosts>>20)
+	}
+	number := 0
+	for line := range strings.Lines(string(text)) {
+		number++
+		if err := k.line(line, name, fmt.Sprintf("%s:%d", file, number)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// line reads "[marker] hosts type key [comment]", the format of sshd(8).
+func (k *known) line(line, name, at string) error {
+	words := strings.Fields(line)
+	if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+		return nil
+	}
+	marker := ""
+	if strings.HasPrefix(words[0], "@") {
+		marker, words = words[0], words[1:]
+	}
+	if marker == "@revoked" {
+		key, err := publicKey(words)
+		if err != nil {
+			return fmt.Errorf("%s: a revoked key that cannot be read: %w", at, err)
+		}
+		k.revoked = append(k.revoked, knownKey{key: key, at: at})
+		return nil
+	}
+	if marker != "" && marker != "@cert-authority" || len(words) == 0 || !matches(words[0], name) {
+		return nil
+	}
+	if key, err := publicKey(words); err == nil {
+		k.keys = append(k.keys, knownKey{key: key, at: at, isCA: marker != ""})
+	}
+	return nil
+}
+
+func publicKey(words []string) (ssh.PublicKey, error) {
+	if len(words) < 3 {
+		return nil, errors.New("the line is too short")
+	}
+	blob, err := base64.StdEncoding.DecodeString(words[2])
+	if err != nil {
+		return nil, err
+	}
+	key, err := ssh.ParsePublicKey(blob)
+	if err == nil && key.Type() != words[1] {
+		err = fmt.Errorf("it is called %.40q and is %q", words[1], key.Type())
+	}
+	return key, err
+}
+
+// matches reports whether hosts, a hash or patterns, mean name. A pattern that
+// begins with "!" and matches excludes it.
+func matches(hosts, name string) bool {
+	if strings.HasPrefix(hosts, "|") {
+		return matchesHash(hosts, name)
+	}
+	matched := false
+	for _, pattern := range strings.Split(strings.ToLower(hosts), ",") {
+		pattern, negated := strings.CutPrefix(pattern, "!")
+		if wildcard(pattern, name) {
+			if negated {
+				return false
+			}
+			matched = true
+		}
+	}
+	return matched
+}
+
+// matchesHash compares with "|1|salt|hash", the HMAC-SHA1 of the name.
+func matchesHash(hash, name string) bool {
+	parts := strings.Split(hash, "|")
+	if len(parts) != 4 || parts[1] != "1" {
+		return false
+	}
+	salt, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil {
+		return false
+	}
+	want, err := base64.StdEncoding.DecodeString(parts[3])
+	if err != nil {
+		return false
+	}
+	mac := hmac.New(sha1.New, salt)
+	io.WriteString(mac, name)
+	return hmac.Equal(mac.Sum(nil), want)
+}
+
+// wildcard matches "*" and "?" as ssh(1) does; brackets are themselves.
+func wildcard(pattern, name string) bool {
+	star, from := -1, 0
+	p, n := 0, 0
+	for n < len(name) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, n
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
+			p++
+			n++
+		case star >= 0:
+			from++
+			p, n = star+1, from
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// find returns the line that holds a key.
+func find(in []knownKey, key ssh.PublicKey, isCA bool) (knownKey, bool) {
+	for _, k := range in {
+		if k.isCA == isCA && bytes.Equal(k.key.Marshal(), key.Marshal()) {
+			return k, true
+		}
+	}
+	return knownKey{}, false
+}

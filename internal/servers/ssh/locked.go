@@ -1,0 +1,84 @@
+package ssh
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/crypto/ssh"
+)
+
+var errLocked = errors.New("it is encrypted and nobody can be asked; ssh-add it to an agent")
+
+// A lockedKey is offered without being opened: its owner is asked only when a
+// server takes it.
+type lockedKey struct {
+	public ssh.PublicKey
+	open   func() (ssh.Signer, error)
+}
+
+// unlock returns the signer of an encrypted key, which was opened before or asks
+// when it has to sign. Old formats do not say which key they hold: for those
+// somebody is asked at once, unless there is a public key beside it.
+func (r *keyring) unlock(file string, text []byte, public ssh.PublicKey, ask func(string) (string, error)) (ssh.Signer, error) {
+	if s, ok := r.opened[file]; ok {
+		return s, nil
+	}
+	if ask == nil {
+		return nil, errLocked
+	}
+	open := func() (ssh.Signer, error) {
+		if s, ok := r.opened[file]; ok {
+			return s, nil
+		}
+		s, err := openKey(file, text, ask)
+		if err == nil {
+			r.opened[file] = s
+		}
+		return s, err
+	}
+	if public == nil {
+		return open()
+	}
+	return &lockedKey{public: public, open: open}, nil
+}
+
+func openKey(file string, text []byte, ask func(string) (string, error)) (ssh.Signer, error) {
+	for range maxAsked {
+		passphrase, err := ask(fmt.Sprintf("passphrase of %s: ", file))
+		if err != nil {
+			return nil, err
+		}
+		s, err := ssh.ParsePrivateKeyWithPassphrase(text, []byte(passphrase))
+		if !errors.Is(err, x509.IncorrectPasswordError) {
+			return s, err
+		}
+	}
+	return nil, fmt.Errorf("%s: not the passphrase", file)
+}
+
+// PublicKey implements ssh.Signer.
+func (k *lockedKey) PublicKey() ssh.PublicKey { return k.public }
+
+// Sign implements ssh.Signer.
+func (k *lockedKey) Sign(random io.Reader, data []byte) (*ssh.Signature, error) {
+	s, err := k.open()
+	if err != nil {
+		return nil, err
+	}
+	return s.Sign(random, data)
+}
+
+// SignWithAlgorithm implements ssh.AlgorithmSigner.
+func (k *lockedKey) SignWithAlgorithm(random io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	s, err := k.open()
+	if err != nil {
+		return nil, err
+	}
+	with, ok := s.(ssh.AlgorithmSigner)
+	if !ok {
+		return nil, fmt.Errorf("the key does not sign with %s", algorithm)
+	}
+	return with.SignWithAlgorithm(random, data, algorithm)
+}

@@ -1,0 +1,139 @@
+package ssh
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
+)
+
+// maxAsked is how often somebody is asked for one login: servers that go on
+// asking would ask forever.
+const maxAsked = 3
+
+// A login is the handshake with one hop, and what is to be told if it fails.
+type login struct {
+	hop      inventory.Jump
+	password inventory.Secret
+	keys     *keyring
+	ask      func(prompt string) (string, error) // nil if nobody can be asked
+
+	verified bool     // the host key was
+	distrust error    // why it was not
+	tried    []string // what was offered to the server
+	skipped  []string // what could not be
+	methods  []string // what the server takes
+	sent     bool     // the password was
+	asked    int
+	declined bool // whoever was asked gave no answer
+}
+
+func (l *login) config(o Options) (*ssh.ClientConfig, error) {
+	v, err := newVerifier(l.hop, o.SystemKnownHosts)
+	if err != nil {
+		return nil, err
+	}
+	config := &ssh.ClientConfig{
+		User:              l.hop.User,
+		HostKeyAlgorithms: v.algorithms(),
+		Auth:              []ssh.AuthMethod{ssh.PublicKeysCallback(l.signers)},
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			l.distrust = v.verify(key)
+			l.verified = l.distrust == nil
+			return l.distrust
+		},
+		AuthCallback: func(s *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+			l.methods = s.AllowedMethods
+			return nil, nil
+		},
+	}
+	if !l.password.IsZero() || l.ask != nil {
+		config.Auth = append(config.Auth,
+			ssh.RetryableAuthMethod(ssh.PasswordCallback(l.answer), maxAsked),
+			ssh.RetryableAuthMethod(ssh.KeyboardInteractive(l.challenge), maxAsked))
+	}
+	return config, nil
+}
+
+// signers are the keys to offer, those that the host names before others.
+func (l *login) signers() ([]ssh.Signer, error) {
+	var all []ssh.Signer
+	for _, k := range l.keys.of(l.hop, l.ask, &l.skipped) {
+		l.tried = append(l.tried, k.name)
+		all = append(all, k.Signer)
+	}
+	return all, nil
+}
+
+// errNoPassword stops a method that has nothing left to say.
+var errNoPassword = errors.New("no password left to try")
+
+// answer is the password: the known one once, then what somebody says.
+func (l *login) answer() (string, error) {
+	if !l.password.IsZero() && !l.sent {
+		l.sent = true
+		l.tried = append(l.tried, "the password")
+		return l.password.Reveal(), nil
+	}
+	return l.askFor("password")
+}
+
+func (l *login) askFor(what string) (string, error) {
+	if l.ask == nil || !l.password.IsZero() && l.sent || l.asked == maxAsked {
+		return "", errNoPassword
+	}
+	if l.asked++; l.asked == 1 {
+		l.tried = append(l.tried, "a password that was asked for")
+	}
+	return l.ask(fmt.Sprintf("%s@%s: %s: ", l.hop.User, l.hop.Address, what))
+}
+
+// challenge answers a server's questions: a hidden one is for the password.
+func (l *login) challenge(_, _ string, questions []string, echos []bool) ([]string, error) {
+	if len(questions) > maxAsked {
+		return nil, fmt.Errorf("the server asks %d questions at once", len(questions))
+	}
+	var answers []string
+	for i, question := range questions {
+		answer := l.answer
+		if echos[i] || l.password.IsZero() {
+			answer = func() (string, error) { return l.askFor(strings.TrimSuffix(foreign(question), ":")) }
+		}
+		text, err := answer()
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, text)
+	}
+	return answers, nil
+}
+
+// explain says at which step a handshake failed, and how it can be mended.
+func (l *login) explain(err error) error {
+	at := endpoint(l.hop)
+	if l.distrust != nil {
+		return l.distrust
+	}
+	var refused *ssh.OpenChannelError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("%w: %s: the server on the way says: %s", ErrUnreachable, at, foreign(refused.Message))
+	}
+	if !l.verified || isNetwork(err) && !l.declined {
+		return fmt.Errorf("%w: %s: %w", ErrUnreachable, at, cause(err))
+	}
+	text := "no key or password to try"
+	if len(l.tried) > 0 {
+		text = "refused: " + strings.Join(l.tried, ", ")
+	}
+	if len(l.skipped) > 0 {
+		text += "; not tried: " + strings.Join(l.skipped, ", ")
+	}
+	if len(l.methods) > 0 {
+		text += "; the server takes " + foreign(strings.Join(l.methods, ", "))
+	}
+	return fmt.Errorf("%w: %s@%s: %s: %w", ErrAuth, l.hop.User, at, text, cause(err))
+}

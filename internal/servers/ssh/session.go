@@ -1,0 +1,199 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// A Session is a command that runs. Its context ends it at any time.
+type Session struct {
+	Stdin  io.WriteCloser
+	Stdout io.Reader // to be read to its end before Wait
+
+	conn   *Conn
+	parent context.Context
+	ctx    context.Context // ends with the parent, the session or Conn.Close
+	cancel context.CancelCauseFunc
+	stdin  *io.PipeReader
+	stdout *io.PipeWriter
+	stderr *stderr
+	pumps  sync.WaitGroup
+
+	mu      sync.Mutex
+	channel ssh.Channel // nil until it is open
+
+	running chan struct{} // closed when the command runs
+	end     sync.Once
+	done    chan struct{} // closed when err is set
+	err     error
+}
+
+// Start starts a command and returns when it runs, with Sudo after sudo has let
+// it. Its Stdin and Stdout must be nil: they are the session's. When the context
+// ends, so does the session; the server is asked to kill the command, which it
+// cannot do to one under sudo: that one sees the end of its input and output.
+// The caller calls Wait.
+func (c *Conn) Start(ctx context.Context, cmd Command) (*Session, error) {
+	if cmd.Stdin != nil || cmd.Stdout != nil {
+		return nil, errors.New("start command: Stdin and Stdout are the session's")
+	}
+	s, err := c.start(ctx, cmd)
+	if err != nil {
+		return nil, fmt.Errorf("start command on %s: %w", c.host.Name, err)
+	}
+	return s, nil
+}
+
+func (c *Conn) start(parent context.Context, cmd Command) (*Session, error) {
+	line, err := cmd.line()
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{conn: c, parent: parent, stderr: &stderr{to: cmd.Stderr}, running: make(chan struct{}), done: make(chan struct{})}
+	if cmd.Sudo && !c.isRoot() {
+		s.stderr.gate = newGate(c.host.Become.Password)
+		line = s.stderr.gate.line(c.becomes(), line)
+	}
+	if err := c.slot(parent); err != nil {
+		return nil, err
+	}
+	s.ctx, s.cancel = context.WithCancelCause(parent)
+	in, out := io.Pipe()
+	s.stdin, s.Stdin = in, out
+	s.Stdout, s.stdout = io.Pipe()
+	if !c.spawn(func() { s.live(line) }) {
+		<-c.slots
+		s.cancel(nil)
+		return nil, c.lost(nil)
+	}
+	context.AfterFunc(s.ctx, s.cut)
+	if err := s.awaitRunning(); err != nil {
+		s.cancel(err)
+		return nil, err
+	}
+	return s, nil
+}
+
+// slot waits until one session more may be opened.
+func (c *Conn) slot(ctx context.Context) error {
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.closed.Done():
+		return c.lost(nil)
+	}
+}
+
+// live is the session from its begin to its end at the server.
+func (s *Session) live(line string) {
+	stop := context.AfterFunc(s.conn.wanted, func() { s.cancel(s.conn.lost(nil)) })
+	err := s.run(line)
+	<-s.conn.slots
+	s.finish(err)
+	s.pumps.Wait()
+	stop()
+	s.cancel(nil)
+}
+
+// run runs the command and returns how it ended.
+func (s *Session) run(line string) error {
+	channel, err := s.conn.open()
+	var refused *ssh.OpenChannelError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("the server opens no session: %s", foreign(refused.Message))
+	}
+	if err != nil {
+		return s.conn.lost(err)
+	}
+	exited := make(chan exit, 1)
+	s.pumps.Go(func() { exited <- readExit(channel.requests) })
+	s.hold(channel)
+	taken, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{line}))
+	if err != nil {
+		return s.conn.lost(err)
+	}
+	if !taken {
+		channel.Close()
+		return errors.New("the server runs no commands for this user")
+	}
+	said := make(chan struct{})
+	s.pumps.Go(func() { defer close(said); s.listen(channel) })
+	s.pumps.Go(func() { s.receive(channel) })
+	s.pumps.Go(func() { s.send(channel) })
+	if s.stderr.gate == nil {
+		close(s.running)
+	}
+	how := <-exited
+	<-said
+	return s.result(how)
+}
+
+// hold keeps the channel for cut, which may have come before.
+func (s *Session) hold(channel ssh.Channel) {
+	s.mu.Lock()
+	s.channel = channel
+	s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		s.hangUp()
+	}
+}
+
+// result is the error of a command that ended in some way.
+func (s *Session) result(how exit) error {
+	if g := s.stderr.gate; g != nil && !g.isOpen && how.said {
+		return g.refusal(how.status)
+	}
+	switch {
+	case !how.said:
+		return s.conn.lost(errors.New("the server did not say how the command ended"))
+	case how.status == 0 && how.signal == "":
+		return nil
+	}
+	return &ExitError{Status: how.status, Signal: how.signal, Stderr: s.stderr.end()}
+}
+
+// cut ends the session here, whatever the server does.
+func (s *Session) cut() {
+	err := context.Cause(s.ctx)
+	if s.parent.Err() != nil {
+		err = context.Cause(s.parent)
+	}
+	s.stderr.detach()
+	s.finish(err)
+	s.stdout.CloseWithError(err)
+	s.conn.spawn(s.hangUp)
+}
+
+// hangUp asks the server to kill the command. It may block if the link is down.
+func (s *Session) hangUp() {
+	s.mu.Lock()
+	channel := s.channel
+	s.mu.Unlock()
+	if channel != nil {
+		_, _ = channel.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{"KILL"})) // it may have ended
+		_ = channel.Close()
+	}
+}
+
+// finish sets how the session ended; the first time counts.
+func (s *Session) finish(err error) {
+	s.end.Do(func() {
+		s.err = err
+		close(s.done)
+		s.stdin.CloseWithError(io.ErrClosedPipe)
+	})
+}
+
+// Wait waits for the end of the command and of what it writes to stderr. The
+// error is an *ExitError, wraps ErrLost, or is the context's cause.
+func (s *Session) Wait() error {
+	<-s.done
+	return s.err
+}

@@ -1,0 +1,137 @@
+package ssh
+
+import (
+	"io"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// maxTail is how much of the end of stderr an ExitError keeps, in bytes.
+const maxTail = 4 << 10
+
+// An exit is how a command ended, if the server said it.
+type exit struct {
+	said   bool
+	status int
+	signal string
+}
+
+// signals are numbers that a shell adds to 128 (RFC 4254, section 6.10, names
+// the signals).
+var signals = map[string]int{
+	"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14, "TERM": 15,
+}
+
+// readExit reads what a server asks and tells about a session until it closes it.
+func readExit(requests <-chan *ssh.Request) exit {
+	var how exit
+	for r := range requests {
+		switch r.Type {
+		case "exit-status":
+			var m struct{ Status uint32 }
+			if ssh.Unmarshal(r.Payload, &m) == nil {
+				how = exit{said: true, status: int(m.Status)}
+			}
+		case "exit-signal":
+			var m struct {
+				Signal  string
+				Dumped  bool
+				Message string
+				Lang    string
+			}
+			if ssh.Unmarshal(r.Payload, &m) == nil {
+				how = exit{said: true, status: 128 + signals[m.Signal], signal: m.Signal}
+			}
+		}
+		if r.WantReply {
+			_ = r.Reply(false, nil) // the channel's end is seen anyway
+		}
+	}
+	return how
+}
+
+// receive hands on stdout. It waits for its reader, and so does the server.
+func (s *Session) receive(channel ssh.Channel) {
+	_, err := io.Copy(s.stdout, channel)
+	s.stdout.CloseWithError(err)
+}
+
+// send hands on stdin, once sudo is out of the way.
+func (s *Session) send(channel ssh.Channel) {
+	select {
+	case <-s.running:
+	case <-s.done:
+		return
+	}
+	_, err := io.Copy(channel, s.stdin)
+	if err == nil {
+		err = channel.CloseWrite()
+	}
+	if err != nil {
+		s.stdin.CloseWithError(io.ErrClosedPipe) // the command reads no more
+	}
+}
+
+// listen reads stderr, always: what nobody reads would stop the command.
+func (s *Session) listen(channel ssh.Channel) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := channel.Stderr().Read(buffer)
+		text := buffer[:n]
+		if g := s.stderr.gate; g != nil && !g.isOpen {
+			text = s.guard(channel, g, text)
+		}
+		if werr := s.stderr.write(text); werr != nil {
+			s.cancel(werr)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// A stderr takes what a command says.
+type stderr struct {
+	gate *gate // of sudo, nil without
+
+	mu   sync.Mutex
+	to   io.Writer
+	tail []byte
+}
+
+func (e *stderr) write(text []byte) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.tail = appendTail(e.tail, text, maxTail)
+	if e.to == nil || len(text) == 0 {
+		return nil
+	}
+	if _, err := e.to.Write(text); err != nil {
+		e.to = nil
+		return errorWriting("stderr", err)
+	}
+	return nil
+}
+
+// detach leaves the caller's writer alone from now on.
+func (e *stderr) detach() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.to = nil
+}
+
+func (e *stderr) end() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return string(e.tail)
+}
+
+// appendTail keeps the last bytes of what was appended.
+func appendTail(tail, text []byte, most int) []byte {
+	tail = append(tail, text[max(0, len(text)-most):]...)
+	if over := len(tail) - most; over > 0 {
+		tail = tail[:copy(tail, tail[over:])]
+	}
+	return tail
+}

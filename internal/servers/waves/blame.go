@@ -1,0 +1,142 @@
+package waves
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// Blame says of each cause of a comparison what it comes of, by the records of
+// runs: an update that failed, a change that was intended, or neither, which is an
+// edit by hand. It says nothing where no run touched the servers.
+func Blame(c *facts.Comparison, records []Record) {
+	b := blame{newest: slices.Clone(records), differences: map[string]facts.Difference{}}
+	slices.Reverse(b.newest)
+	for _, d := range c.Differences {
+		b.differences[nameOf(d)] = d
+	}
+	for _, r := range b.newest {
+		b.after = append(b.after, b.leftBy(r))
+	}
+	for i := range c.Causes {
+		c.Causes[i].Why = b.why(c.Causes[i], c.Servers)
+	}
+}
+
+// A blame knows of each run what it left of what differs now.
+type blame struct {
+	newest      []Record // first
+	after       []afters // of each of them
+	differences map[string]facts.Difference
+}
+
+// afters are values by thing and server.
+type afters map[string]map[string]string
+
+// leftBy keeps of a record what the comparison is about.
+func (b *blame) leftBy(r Record) afters {
+	left := afters{}
+	note := func(key, name, value string) {
+		if _, differs := b.differences[key]; !differs {
+			return
+		}
+		if left[key] == nil {
+			left[key] = map[string]string{}
+		}
+		left[key][name] = value
+	}
+	for _, res := range r.Results {
+		for _, f := range res.Change.Facts {
+			note(string(f.Section)+" "+f.Key, res.Server, f.After)
+		}
+		for _, f := range res.Change.Files {
+			note(f.Path, res.Server, f.After)
+		}
+	}
+	return left
+}
+
+func (b blame) why(c facts.Cause, all []string) string {
+	if c.Kind == facts.ByResult {
+		return "" // what it follows from has a cause of its own
+	}
+	odd := c.Odd
+	if len(odd) == 0 {
+		odd = all
+	}
+	known := false
+	for _, s := range odd {
+		known = known || b.knows(s)
+		for _, key := range append(slices.Clone(c.Facts), c.Files...) {
+			if why := b.failed(s, key); why != "" {
+				return why
+			}
+			if why := b.intended(s, key); why != "" {
+				return why
+			}
+		}
+	}
+	switch {
+	case !known:
+		return ""
+	case c.Kind == facts.ByEdit || c.Kind == facts.ByHand || c.Kind == facts.BySetting && len(c.Files) > 0:
+		return "edited by hand: no run of update did it"
+	}
+	return "no run of update did it"
+}
+
+// knows reports whether any run touched a server.
+func (b blame) knows(name string) bool {
+	return slices.ContainsFunc(b.newest, func(r Record) bool { return r.changeOn(name) != "" })
+}
+
+// failed finds the newest run that changed a thing elsewhere, and failed here.
+func (b blame) failed(name, key string) string {
+	for n, r := range b.newest {
+		i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Server == name })
+		if i < 0 || b.after[n][key] == nil {
+			continue
+		}
+		if res := r.Results[i]; !res.Fine() {
+			return fmt.Sprintf("failed update: run %s by %s, %s: %s", r.name(), r.By, res.Outcome, clause(res.Cause))
+		}
+		return ""
+	}
+	return ""
+}
+
+// intended finds the newest run that made a thing on a server what it is now.
+func (b blame) intended(name, key string) string {
+	for n, r := range b.newest {
+		after, touched := b.after[n][key][name]
+		if !touched {
+			continue
+		}
+		if after == b.differences[key].Values[name] && r.Action != Revert {
+			return fmt.Sprintf("intended change: run %s by %s", r.name(), r.By) + because(r.Reason)
+		}
+		return ""
+	}
+	return ""
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ", " + clause(reason)
+}
+
+// clause is the first line of a text, as a part of a sentence.
+func clause(text string) string { return strings.TrimSuffix(firstLine(text), ".") }
+
+// name is the number of a run, or its id as long as it has not ended.
+func (r *Record) name() string {
+	if r.Number == 0 {
+		return r.ID
+	}
+	return strconv.Itoa(r.Number)
+}

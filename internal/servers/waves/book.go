@@ -1,0 +1,305 @@
+package waves
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/servers/change"
+)
+
+// A Book holds the records of all runs from one machine. A record holds the
+// digest of the one before it: one that is edited, or taken out, is noticed by
+// all who keep a later one's digest.
+//
+// Its directory has a file for each record, 000001.json and so on; open-ID.json
+// for a run that goes on or was killed; and jobs/ID.json for what to do once more.
+type Book struct{ dir string }
+
+// OpenBook opens or makes a book. Runs that were killed get their record.
+func OpenBook(dir string) (*Book, error) {
+	b := &Book{dir}
+	if err := os.MkdirAll(filepath.Join(dir, "jobs"), 0o700); err != nil {
+		return nil, fmt.Errorf("open book: %w", err)
+	}
+	if err := b.recover(); err != nil {
+		return nil, fmt.Errorf("open book: %w", err)
+	}
+	return b, nil
+}
+
+// ReadBook returns the records of a book, none if there is no book, and writes
+// nothing. Runs that go on or were killed are the last, without a number.
+func ReadBook(dir string) ([]Record, error) {
+	b := &Book{dir}
+	list, _, err := b.Records()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	open, globErr := filepath.Glob(b.open("*"))
+	if err := errors.Join(err, globErr); err != nil {
+		return nil, err
+	}
+	for _, path := range open {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it ended meanwhile
+		}
+		var r Record
+		if err == nil {
+			err = json.Unmarshal(text, &r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read book: %s: %w", path, err)
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// An Entry is a record that is being written.
+type Entry struct {
+	Record *Record
+	book   *Book
+	file   *os.File // its lock is held by this process
+}
+
+func (b *Book) open(id string) string { return filepath.Join(b.dir, "open-"+id+".json") }
+
+// Begin begins a record and keeps its job.
+func (b *Book) Begin(r *Record, job change.Job) (*Entry, error) {
+	text, err := json.Marshal(job)
+	if err == nil {
+		err = durable.WriteFile(filepath.Join(b.dir, "jobs", r.ID+".json"), text, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("begin record: %w", err)
+	}
+	f, err := durable.TryLock(b.open(r.ID) + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("begin record: %w", err)
+	}
+	run := &Entry{r, b, f}
+	return run, run.Save()
+}
+
+// Save writes down how far a run is.
+func (r *Entry) Save() error {
+	text, err := json.MarshalIndent(r.Record, "", "  ")
+	if err == nil {
+		err = durable.WriteFile(r.book.open(r.Record.ID), text, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("save record: %w", err)
+	}
+	return nil
+}
+
+// End makes a record final.
+func (r *Entry) End() error {
+	defer r.file.Close()
+	r.Record.Ended = time.Now()
+	for i := range r.Record.Results {
+		if r.Record.Results[i].Outcome == "" {
+			r.Record.Results[i].Outcome = NotBegun
+		}
+	}
+	if err := r.book.append(r.Record); err != nil {
+		return fmt.Errorf("end record: %w", err)
+	}
+	return nil
+}
+
+// append gives a record its number and chains it.
+func (b *Book) append(r *Record) error {
+	l, err := durable.Lock(filepath.Join(b.dir, ".lock"))
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	names, err := b.names()
+	if err != nil {
+		return err
+	}
+	r.Number, r.Previous = 1, ""
+	if n := len(names); n > 0 {
+		last, err := os.ReadFile(filepath.Join(b.dir, names[n-1]))
+		if err != nil {
+			return err
+		}
+		var before Record
+		if err := json.Unmarshal(last, &before); err != nil {
+			return fmt.Errorf("%s: %w", names[n-1], err)
+		}
+		if before.ID == r.ID {
+			return b.close(r.ID) // whoever ended it was killed right after
+		}
+		r.Number, r.Previous = before.Number+1, digestOf(last)
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(filepath.Join(b.dir, fmt.Sprintf("%06d.json", r.Number)), text, 0o600); err != nil {
+		return err
+	}
+	return b.close(r.ID)
+}
+
+func (b *Book) close(id string) error {
+	return errors.Join(os.Remove(b.open(id)), os.Remove(b.open(id)+".lock"))
+}
+
+func digestOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// names are the files of final records, in order.
+func (b *Book) names() ([]string, error) {
+	entries, err := os.ReadDir(b.dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		stem, isRecord := strings.CutSuffix(e.Name(), ".json")
+		if isRecord && len(stem) >= 6 && strings.Trim(stem, "0123456789") == "" {
+			names = append(names, e.Name())
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(a) - len(b)
+		}
+		return strings.Compare(a, b)
+	})
+	return names, nil
+}
+
+// recover ends the records of runs whose process is gone.
+func (b *Book) recover() error {
+	open, err := filepath.Glob(filepath.Join(b.dir, "open-*.json"))
+	if err != nil {
+		return err
+	}
+	for _, path := range open {
+		if err := b.recoverRun(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Book) recoverRun(path string) error {
+	f, err := durable.TryLock(path + ".lock")
+	if errors.Is(err, durable.ErrLocked) {
+		return nil // it goes on
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(path + ".lock"); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil // it ended meanwhile
+	}
+	var r Record
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	r.Stopped, r.Statement = "the run was killed", "the run was killed: how the servers compare is not known"
+	for i := range r.Results {
+		res := &r.Results[i]
+		switch {
+		case res.Outcome != "":
+		case res.Change.ID != "":
+			res.Outcome, res.Failed, res.Cause = Unreachable, true, "the run was killed; what it did there is not known"
+		default:
+			res.Outcome, res.Failed, res.Cause = NotBegun, true, "the run was killed before"
+		}
+	}
+	r.Ended = time.Now()
+	return b.append(&r)
+}
+
+// A Broken is where a book is not what was written.
+type Broken struct {
+	File string `json:"file"`
+	Why  string `json:"why"`
+}
+
+// Records returns all records in order, and where the chain is broken.
+func (b *Book) Records() ([]Record, []Broken, error) {
+	names, err := b.names()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read book: %w", err)
+	}
+	var list []Record
+	var broken []Broken
+	previous, number := "", 0
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(b.dir, name))
+		if err != nil {
+			return nil, nil, fmt.Errorf("read book: %w", err)
+		}
+		var r Record
+		switch err := json.Unmarshal(text, &r); {
+		case err != nil:
+			broken = append(broken, Broken{name, err.Error()})
+		case r.Number != number+1:
+			broken = append(broken, Broken{name, fmt.Sprintf("it is number %d after %d: records are missing", r.Number, number)})
+		case r.Previous != previous:
+			broken = append(broken, Broken{name, "the record before it is not the one that was there when it was written"})
+		}
+		previous, number = digestOf(text), r.Number
+		list = append(list, r)
+	}
+	return list, broken, nil
+}
+
+// Find returns the record of an id or number, the last one of an update for an
+// empty name, and its job.
+func (b *Book) Find(name string) (Record, change.Job, error) {
+	list, _, err := b.Records()
+	if err != nil {
+		return Record{}, change.Job{}, err
+	}
+	for _, r := range slices.Backward(list) {
+		if name == r.ID || name == fmt.Sprint(r.Number) || name == "" && r.Action != Revert {
+			job, err := b.job(r.ID)
+			return r, job, err
+		}
+	}
+	if name == "" {
+		return Record{}, change.Job{}, errors.New("no update was made from here")
+	}
+	return Record{}, change.Job{}, fmt.Errorf("there is no run %.80q", name)
+}
+
+func (b *Book) job(id string) (change.Job, error) {
+	var j change.Job
+	text, err := os.ReadFile(filepath.Join(b.dir, "jobs", id+".json"))
+	if err == nil {
+		err = json.Unmarshal(text, &j)
+	}
+	if err != nil {
+		return j, fmt.Errorf("read the job of run %s: %w", id, err)
+	}
+	return j, nil
+}

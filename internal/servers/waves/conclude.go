@@ -1,0 +1,154 @@
+package waves
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// conclude looks at all servers once more, and states how consistent they are.
+func conclude(ctx context.Context, f Fleet, job change.Job, r *Record) error {
+	var all []int
+	for i := range r.servers() {
+		all = append(all, i)
+	}
+	look, err := f.Compare(ctx, all)
+	if err != nil {
+		r.Statement = "how the servers compare is not known: " + err.Error()
+		return err
+	}
+	r.Statement = state(job, r, look)
+	for _, res := range r.Results {
+		r.note(res.Server, unseen(look.Comparison, res.Server, res.Change))
+	}
+	for _, name := range r.Others {
+		r.note(name, unseen(look.Comparison, name, change.State{}))
+	}
+	return nil
+}
+
+// note adds to the statement what is not known of a server.
+func (r *Record) note(name, unseen string) {
+	if unseen != "" {
+		r.Incomplete = true
+		r.Statement += "; " + name + " " + unseen
+	}
+}
+
+// unseen says what of a server was not looked at: nobody may take it for what
+// does not differ.
+func unseen(c facts.Comparison, name string, st change.State) string {
+	var parts []string
+	if why := c.Unreached[name]; why != "" {
+		parts = append(parts, "was not compared: "+firstLine(why))
+	}
+	for _, u := range []struct {
+		list []facts.Unknown
+		what string
+	}{{c.Unknowns[name], "could not be read"}, {st.Unknowns, "may have changed and could not be read"}} {
+		if n := len(u.list); n > 0 {
+			parts = append(parts, fmt.Sprintf("has what %s: %s, %s%s", u.what, u.list[0].Path, firstLine(u.list[0].Reason), andMore(n-1)))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// state says on how many servers the change is what it should be, and what of
+// each other: "2 of 3 on nginx 1.22.1-9; web-3 half changed: libssl3 is held;
+// differs in 3 packages, 41 files".
+func state(job change.Job, r *Record, look Look) string {
+	var parts []string
+	for _, p := range job.Packages {
+		parts = append(parts, onVersion(p, r, look))
+	}
+	if len(job.Packages) == 0 {
+		what := "as asked for"
+		if r.Action == Revert {
+			what = "as before"
+		}
+		parts = append(parts, fmt.Sprintf("%d of %d %s", len(r.Fine()), len(r.servers()), what))
+	}
+	for _, res := range r.Results {
+		differs := differences(look.Comparison, res.Server)
+		switch {
+		case !res.Fine():
+			text := res.Server + " " + string(res.Outcome)
+			if res.Cause != "" {
+				text += ": " + firstLine(res.Cause)
+			}
+			parts = append(parts, text+differs)
+		case differs != "":
+			parts = append(parts, res.Server+strings.Replace(differs, "; ", " ", 1))
+		}
+	}
+	for _, name := range r.Others {
+		if differs := differences(look.Comparison, name); differs != "" {
+			parts = append(parts, name+strings.Replace(differs, "; ", " ", 1))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// onVersion counts who has a package in the version that was asked for, or else
+// in the one that most have.
+func onVersion(p change.Package, r *Record, look Look) string {
+	votes := map[string]int{} // none for ""
+	best := p.Version
+	for _, name := range r.servers() {
+		version := strings.TrimSuffix(look.Packages[name][p.Name], " (held)")
+		if strings.Contains(version, " ") {
+			continue // it is there, and not installed
+		}
+		if version != "" {
+			votes[version]++
+		}
+		if p.Version == "" && version != "" && votes[version] > votes[best] {
+			best = version
+		}
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d of %d on %s %s", votes[best], len(r.servers()), p.Name, best))
+}
+
+// differences counts in what a server deviates from the others; nothing if it
+// does not.
+func differences(c facts.Comparison, name string) string {
+	packages, files, others := 0, 0, 0
+	for _, d := range c.Differences {
+		deviates := d.Split
+		for _, odd := range d.Odd {
+			deviates = deviates || odd == name
+		}
+		switch {
+		case !deviates:
+		case d.Section == facts.Package:
+			packages++
+		case d.Section == facts.File && !d.Derived:
+			files++
+		case d.Section != facts.File:
+			others++
+		}
+	}
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{packages, "package"}, {files, "file"}, {others, "setting"}} {
+		if p.n == 1 {
+			parts = append(parts, "1 "+p.what)
+		} else if p.n > 1 {
+			parts = append(parts, fmt.Sprintf("%d %ss", p.n, p.what))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "; differs in " + strings.Join(parts, ", ")
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

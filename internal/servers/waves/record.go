@@ -1,0 +1,130 @@
+package waves
+
+import (
+	"slices"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/servers/change"
+)
+
+// A Record is one run: what was found, what was changed, why and by whom.
+type Record struct {
+	ID        string    `json:"id"`
+	Number    int       `json:"number,omitempty"` // in the book, from 1
+	Previous  string    `json:"previous"`         // digest of the record before it
+	Began     time.Time `json:"began"`
+	Ended     time.Time `json:"ended,omitzero"`
+	By        string    `json:"by"` // user@host
+	Reason    string    `json:"reason,omitempty"`
+	What      []string  `json:"what"` // each step, in words
+	Action    Action    `json:"action"`
+	Of        string    `json:"of,omitempty"` // the run that is resumed or undone
+	Batches   string    `json:"batches,omitempty"`
+	Results   []Result  `json:"results"`
+	Others    []string  `json:"others,omitempty"`  // servers on which the run that is resumed did not fail
+	Stopped   string    `json:"stopped,omitempty"` // why not all were changed
+	Statement string    `json:"statement"`         // of the fleet's consistency
+	// Incomplete says that something could not be read or compared at the end; the
+	// statement says what.
+	Incomplete bool `json:"incomplete,omitempty"`
+}
+
+// An Action is what sort of run it is.
+type Action string
+
+// The actions.
+const (
+	Update Action = "update"
+	Resume Action = "resume"
+	Revert Action = "undo"
+)
+
+func (r *Record) failures() int {
+	n := 0
+	for _, res := range r.Results {
+		if res.Failed {
+			n++
+		}
+	}
+	return n
+}
+
+// Worst is the outcome that weighs most of those that are not fine; empty if all
+// are.
+func (r *Record) Worst() Outcome {
+	for _, o := range []Outcome{Half, RolledBack, Unreachable, Unchanged, NotBegun} {
+		for _, res := range r.Results {
+			if res.Outcome == o && !res.Fine() {
+				return o
+			}
+		}
+	}
+	return ""
+}
+
+// servers are all that the run speaks of, numbered as those of its fleet.
+func (r *Record) servers() []string {
+	var names []string
+	for _, res := range r.Results {
+		names = append(names, res.Server)
+	}
+	return append(names, r.Others...)
+}
+
+// Fine are the servers on which the run, and those that it resumed, did what was
+// asked for.
+func (r *Record) Fine() []string {
+	list := slices.Clone(r.Others)
+	for _, res := range r.Results {
+		if res.Fine() {
+			list = append(list, res.Server)
+		}
+	}
+	return list
+}
+
+// touched reports whether the run changed a fact or a file on any server.
+func (r *Record) touched(key string) bool {
+	for _, res := range r.Results {
+		for _, f := range res.Change.Facts {
+			if string(f.Section)+" "+f.Key == key {
+				return true
+			}
+		}
+		for _, f := range res.Change.Files {
+			if f.Path == key {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Describe says what a job does, in words: one for each step. Contents and
+// scripts are left out, they may hold secrets.
+func Describe(j change.Job) []string {
+	var list []string
+	for _, p := range j.Packages {
+		list = append(list, "package "+p.String())
+	}
+	for _, c := range j.Copies {
+		list = append(list, "copy to "+c.Path)
+	}
+	if j.Run != "" {
+		list = append(list, "run "+j.Run)
+	}
+	if len(j.Script) > 0 {
+		list = append(list, "run a script")
+	}
+	return list
+}
+
+// changeOn is the id of what a run did to a server; empty if it did nothing.
+func (r *Record) changeOn(server string) string {
+	for _, res := range r.Results {
+		if res.Server == server {
+			return res.Change.ID
+		}
+	}
+	return ""
+}

@@ -1,0 +1,246 @@
+package waves
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// A Fleet is servers by their number: those of a record's results, then its
+// others. Its methods may be called by several goroutines.
+type Fleet interface {
+	// Change has a server carry out a job, and returns when it is over or cannot be
+	// known. Without a state nothing was begun.
+	Change(ctx context.Context, i int, job change.Job) (change.State, error)
+	// Revert has a server take a change back.
+	Revert(ctx context.Context, i int, id, why string) (change.State, error)
+	// Compare compares servers.
+	Compare(ctx context.Context, which []int) (Look, error)
+}
+
+// A Look is what a fleet is like at one time.
+type Look struct {
+	Comparison facts.Comparison
+	Packages   map[string]map[string]string // versions, by server and package
+}
+
+// Options of a run.
+type Options struct {
+	Batches     Batches
+	MaxFailures Share // of the whole fleet; more end the run after their wave
+	Parallel    int   // servers of a wave that are changed at the same time
+	Revert      bool  // take back what was half changed
+	// Saw is told of each result, and may be called by several goroutines.
+	Saw func(Result)
+}
+
+// Run changes servers wave by wave. It fills in the record, whose servers are
+// named, and calls save whenever that has changed. A wave begins only if no more
+// servers failed than may, and what was changed before is as it should be. An
+// error says that the run could not go on; failures of servers are none.
+func Run(ctx context.Context, f Fleet, job change.Job, o Options, r *Record, save func() error) error {
+	waves := o.Batches.Waves(len(r.Results))
+	for n, wave := range waves {
+		for _, i := range wave {
+			r.Results[i].Wave = n + 1
+		}
+	}
+	for _, wave := range waves {
+		if r.failures() > o.MaxFailures.of(len(r.Results)) {
+			r.Stopped = fmt.Sprintf("%d of %d servers failed, and %d may", r.failures(), len(r.Results), o.MaxFailures.of(len(r.Results)))
+			break
+		}
+		if err := runWave(ctx, f, job, o, r, wave, save); err != nil {
+			return err
+		}
+	}
+	for i := range r.Results {
+		if r.Results[i].Outcome == "" {
+			r.Results[i].Outcome = NotBegun
+		}
+	}
+	return conclude(ctx, f, job, r)
+}
+
+// runWave changes the servers of one wave at the same time, and verifies them.
+func runWave(ctx context.Context, f Fleet, job change.Job, o Options, r *Record, wave []int, save func() error) error {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var errs []error
+	places := make(chan struct{}, max(o.Parallel, 1))
+	for _, i := range wave {
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			mine := jobOf(job, r, i)
+			mu.Lock()
+			err := r.begin(i, mine.ID, save)
+			errs = append(errs, err)
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+			res := changeOne(ctx, f, i, mine, o)
+			mu.Lock()
+			defer mu.Unlock()
+			res.Server, res.Wave = r.Results[i].Server, r.Results[i].Wave
+			r.Results[i] = res
+			errs = append(errs, save())
+			if o.Saw != nil {
+				o.Saw(res)
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return err
+	}
+	return verify(ctx, f, r, wave, o, save)
+}
+
+// maxRecorded bounds how many changed files of a server stand in a record.
+const maxRecorded = 1000
+
+// begin writes down what is about to be done to a server: whoever finds the record
+// of a run that was killed there can ask for it, and take it back. If that cannot
+// be written down, it must not be done.
+func (r *Record) begin(i int, id string, save func() error) error {
+	r.Results[i].Change.ID = id
+	err := save()
+	if err != nil {
+		r.Results[i].Change.ID = ""
+	}
+	return err
+}
+
+// jobOf is the job of one server: its changes have ids of their own.
+func jobOf(job change.Job, r *Record, i int) change.Job {
+	job.ID = fmt.Sprintf("%s-%d", r.ID, i+1)
+	return job
+}
+
+func changeOne(ctx context.Context, f Fleet, i int, job change.Job, o Options) Result {
+	st, err := f.Change(ctx, i, job)
+	st.Files = st.Files[:min(len(st.Files), maxRecorded)]
+	res := judge(st, err)
+	if res.Outcome != Half || !o.Revert || err != nil || st.Stage == change.Reverted {
+		return res
+	}
+	why := "it was half changed"
+	if reverted, err := f.Revert(ctx, i, job.ID, why); err == nil {
+		return judge(reverted, nil)
+	} else {
+		res.Cause += "; it could not be taken back: " + err.Error()
+	}
+	return res
+}
+
+// verify compares the servers that were changed so far: the same change must have
+// led to the same packages. One of this wave that deviates is half changed,
+// whatever it says itself. Files may well differ: they can hold a server's name.
+func verify(ctx context.Context, f Fleet, r *Record, wave []int, o Options, save func() error) error {
+	var fine []int
+	for i, res := range r.Results {
+		if res.Wave <= r.Results[wave[0]].Wave && res.Fine() {
+			fine = append(fine, i)
+		}
+	}
+	for i := range r.Others {
+		fine = append(fine, len(r.Results)+i)
+	}
+	if len(fine) < 2 {
+		return nil
+	}
+	look, err := f.Compare(ctx, fine)
+	if err != nil {
+		return fmt.Errorf("verify wave %d: %w", r.Results[wave[0]].Wave, err)
+	}
+	for _, i := range wave {
+		res := &r.Results[i]
+		if !res.Fine() {
+			continue
+		}
+		if why := deviates(look.Comparison, r, res.Server); why != "" {
+			res.Outcome, res.Failed, res.Cause = Half, true, why
+			if o.Saw != nil {
+				o.Saw(*res)
+			}
+		}
+	}
+	return save()
+}
+
+// deviates says in which packages that the run touched a server differs from the
+// others.
+func deviates(c facts.Comparison, r *Record, name string) string {
+	if why := c.Unreached[name]; why != "" {
+		return "it cannot be verified: " + why
+	}
+	for _, d := range c.Differences {
+		if d.Section != facts.Package || !r.touched(string(d.Section)+" "+d.Key) {
+			continue
+		}
+		for _, odd := range d.Odd {
+			if odd == name {
+				return fmt.Sprintf("%s is %s, and %s on most others", d.Key, orNone(d.Values[name]), orNone(d.Usual))
+			}
+		}
+		if d.Split {
+			return fmt.Sprintf("%s is %s, and something else on others", d.Key, orNone(d.Values[name]))
+		}
+	}
+	return ""
+}
+
+func orNone(version string) string {
+	if version == "" {
+		return "not there"
+	}
+	return version
+}
+
+// Undo takes an earlier run back, on the servers of the record.
+func Undo(ctx context.Context, f Fleet, before Record, o Options, r *Record, save func() error) error {
+	var errs []error
+	for i := range r.Results {
+		res := &r.Results[i]
+		res.Wave = 1
+		id := before.changeOn(res.Server)
+		if id == "" {
+			res.Outcome = Unchanged
+			continue
+		}
+		errs = append(errs, r.begin(i, id, save)) // taking back goes on without a record
+		st, err := f.Revert(ctx, i, id, "run "+r.ID+" takes it back")
+		st.Files = st.Files[:min(len(st.Files), maxRecorded)]
+		*res = undone(*res, st, err)
+		errs = append(errs, save())
+		if o.Saw != nil {
+			o.Saw(*res)
+		}
+	}
+	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return err
+	}
+	return conclude(ctx, f, change.Job{}, r)
+}
+
+// undone is the result of taking a change back on demand.
+func undone(res Result, st change.State, err error) Result {
+	res.Change = st
+	switch {
+	case err != nil:
+		res.Outcome, res.Failed, res.Cause = Unreachable, true, err.Error()
+	case st.Undo == nil:
+		res.Outcome = Unchanged
+	case st.Stage != change.Reverted || st.Undo.Cause != "" || len(st.Undo.Left) > 0:
+		res.Outcome, res.Failed, res.Cause = Half, true, whyReverted(st)
+	default:
+		res.Outcome = RolledBack
+	}
+	return res
+}

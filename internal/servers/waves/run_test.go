@@ -1,0 +1,232 @@
+package waves
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// scripted is a fleet of which each server ends as it is told to.
+type scripted struct {
+	mu    sync.Mutex
+	begun []int
+	ends  []change.State // by server; no stage is one that is not reached
+	look  Look
+}
+
+func (s *scripted) Change(_ context.Context, i int, job change.Job) (change.State, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun = append(s.begun, i)
+	if s.ends[i].Stage == "" {
+		return change.State{}, errors.New("no route to host")
+	}
+	st := s.ends[i]
+	st.ID = job.ID
+	return st, nil
+}
+
+func (s *scripted) Revert(_ context.Context, i int, id, why string) (change.State, error) {
+	st := s.ends[i]
+	st.ID, st.Stage, st.Undo = id, change.Reverted, &change.Undo{Why: why}
+	return st, nil
+}
+
+func (s *scripted) Compare(context.Context, []int) (Look, error) { return s.look, nil }
+
+var (
+	fine     = change.State{Stage: change.Confirmed, Count: 1}
+	half     = change.State{Stage: change.Confirmed, Count: 1, Failed: true, Cause: "it broke"}
+	refused  = change.State{Stage: change.Refused, Failed: true, Cause: "busy"}
+	reverted = change.State{Stage: change.Reverted, Count: 1, Undo: &change.Undo{Why: "nobody confirmed it"}}
+	killed   = change.State{Stage: change.Interrupted, Failed: true}
+	same     = change.State{Stage: change.Unchanged}
+	away     = change.State{}
+)
+
+func record(n int) *Record {
+	r := &Record{ID: "r"}
+	for i := range n {
+		r.Results = append(r.Results, Result{Server: fmt.Sprint("s", i)})
+	}
+	return r
+}
+
+func saved() error { return nil }
+
+func TestOutcomesAreKeptApart(t *testing.T) {
+	f := &scripted{ends: []change.State{fine, half, refused, reverted, killed, same, away}}
+	r := record(len(f.ends))
+	o := Options{Batches: Batches{{Percent: 100}}, Parallel: 3}
+	if err := Run(t.Context(), f, change.Job{}, o, r, saved); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		Outcome
+		fine bool
+	}{{Changed, true}, {Half, false}, {Unchanged, false}, {RolledBack, false}, {Half, false}, {Unchanged, true}, {Unreachable, false}} {
+		if got := r.Results[i]; got.Outcome != want.Outcome || got.Fine() != want.fine {
+			t.Errorf("server %d: got %s, fine %t; want %s, %t", i, got.Outcome, got.Fine(), want.Outcome, want.fine)
+		}
+	}
+	if r.Worst() != Half {
+		t.Errorf("the worst is %q", r.Worst())
+	}
+}
+
+func TestHalfChangedIsTakenBackWhereAsked(t *testing.T) {
+	f := &scripted{ends: []change.State{half}}
+	r := record(1)
+	if err := Run(t.Context(), f, change.Job{}, Options{Revert: true}, r, saved); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Results[0]; got.Outcome != RolledBack || !got.Failed {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Whatever the servers do: no wave begins after more failed than may, every
+// server was changed at most once, and each has an outcome.
+func TestWavesEndWithTooManyFailures(t *testing.T) {
+	states := []change.State{fine, fine, fine, half, refused, reverted, killed, same, away}
+	for seed := range uint64(500) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		n := 1 + rnd.IntN(12)
+		f := &scripted{}
+		for range n {
+			f.ends = append(f.ends, states[rnd.IntN(len(states))])
+		}
+		o := Options{Batches: Batches{{Count: 1 + rnd.IntN(3)}, {Percent: 1 + rnd.IntN(60)}}, MaxFailures: Share{Count: rnd.IntN(3)}, Parallel: 1 + rnd.IntN(4)}
+		r := record(n)
+		if err := Run(t.Context(), f, change.Job{}, o, r, saved); err != nil {
+			t.Fatal(err)
+		}
+		failed, begun := 0, 0
+		for _, wave := range o.Batches.Waves(n) {
+			over := failed > o.MaxFailures.Count
+			for _, i := range wave {
+				res := r.Results[i]
+				if over != (res.Outcome == NotBegun) {
+					t.Fatalf("seed %d: server %d is %s after %d failures", seed, i, res.Outcome, failed)
+				}
+				if !over {
+					begun++
+				}
+			}
+			for _, i := range wave {
+				if r.Results[i].Failed {
+					failed++
+				}
+			}
+		}
+		if begun != len(f.begun) {
+			t.Fatalf("seed %d: %d changes for %d servers", seed, len(f.begun), begun)
+		}
+	}
+}
+
+func TestBlame(t *testing.T) {
+	records := []Record{
+		{Number: 1, By: "ada", Results: []Result{
+			{Server: "a", Outcome: Changed, Change: change.State{ID: "1", Facts: []facts.FactChange{{Section: facts.Package, Key: "web", Before: "1", After: "2"}}}},
+			{Server: "c", Outcome: Unchanged, Failed: true, Cause: "libweb is held", Change: change.State{ID: "3"}},
+		}},
+		{Number: 2, By: "bob", Reason: "a trial", Results: []Result{
+			{Server: "b", Outcome: Changed, Change: change.State{ID: "2", Files: []facts.FileChange{{Path: "/etc/x", After: "mine"}}}},
+		}},
+	}
+	c := facts.Comparison{
+		Servers: []string{"a", "b", "c"},
+		Differences: []facts.Difference{
+			{Section: facts.Package, Key: "web", Values: map[string]string{"a": "2", "b": "2", "c": "1"}, Odd: []string{"c"}},
+			{Section: facts.File, Key: "/etc/x", Values: map[string]string{"b": "mine"}, Odd: []string{"b"}},
+			{Section: facts.File, Key: "/etc/y", Values: map[string]string{"b": "else"}, Odd: []string{"b"}},
+		},
+		Causes: []facts.Cause{
+			{Kind: facts.ByPackage, Odd: []string{"c"}, Facts: []string{"package web"}},
+			{Kind: facts.ByHand, Odd: []string{"b"}, Files: []string{"/etc/x"}},
+			{Kind: facts.ByHand, Odd: []string{"b"}, Files: []string{"/etc/y"}},
+		},
+	}
+	Blame(&c, records)
+	for i, want := range []string{
+		"failed update: run 1 by ada, unchanged: libweb is held", "intended change: run 2 by bob, a trial", "edited by hand: no run of update did it",
+	} {
+		if got := c.Causes[i].Why; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// What could not be checked is told, and is never what is as it should be.
+func TestUnseenIsNotFine(t *testing.T) {
+	unread := []facts.Unknown{{Path: "/etc/x", Reason: "input/output error"}, {Path: "/etc/y"}}
+	blind := fine
+	blind.Unknowns = unread
+	for _, c := range []struct {
+		name, want string
+		end        change.State
+		comparison facts.Comparison
+	}{
+		{"all seen", "", fine, facts.Comparison{}},
+		{"change", "s0 has what may have changed and could not be read: /etc/x, input/output error and 1 more", blind, facts.Comparison{}},
+		{"comparison", "s0 has what could not be read: /etc/x, input/output error and 1 more", fine, facts.Comparison{Unknowns: map[string][]facts.Unknown{"s0": unread}}},
+		{"unreached", "s0 was not compared: gone", fine, facts.Comparison{Unreached: map[string]string{"s0": "gone"}}},
+		{"another", "s1 was not compared: gone", fine, facts.Comparison{Unreached: map[string]string{"s1": "gone"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := record(1)
+			r.Others = []string{"s1"}
+			r.Results[0].Outcome, r.Results[0].Change = Changed, c.end
+			if err := conclude(t.Context(), &scripted{look: Look{Comparison: c.comparison}}, change.Job{}, r); err != nil {
+				t.Fatal(err)
+			}
+			if r.Incomplete != (c.want != "") || !strings.HasSuffix(r.Statement, c.want) {
+				t.Errorf("got %t, %q; want %q", r.Incomplete, r.Statement, c.want)
+			}
+		})
+	}
+}
+
+// begins is a fleet that looks at what was saved when a change begins.
+type begins struct {
+	scripted
+	t     *testing.T
+	saved map[string]bool // ids
+}
+
+func (b *begins) Change(ctx context.Context, i int, job change.Job) (change.State, error) {
+	if !b.saved[job.ID] {
+		b.t.Errorf("change %s began before that was written down", job.ID)
+	}
+	return b.scripted.Change(ctx, i, job)
+}
+
+func TestWhatBeginsIsWrittenDownBefore(t *testing.T) {
+	f := &begins{scripted{ends: []change.State{fine, away, half}}, t, map[string]bool{}}
+	r := record(3)
+	save := func() error {
+		for _, res := range r.Results {
+			f.saved[res.Change.ID] = true
+		}
+		return nil
+	}
+	if err := Run(t.Context(), f, change.Job{}, Options{MaxFailures: Share{Percent: 100}}, r, save); err != nil {
+		t.Fatal(err)
+	}
+	if r.Results[1].CanUndo() {
+		t.Error("one on which nothing began can be undone")
+	}
+	full := errors.New("no space left on device")
+	f, r = &begins{scripted{ends: []change.State{fine}}, t, nil}, record(1)
+	if err := Run(t.Context(), f, change.Job{}, Options{}, r, func() error { return full }); !errors.Is(err, full) || len(f.begun) > 0 {
+		t.Errorf("got %v, begun %v", err, f.begun)
+	}
+}

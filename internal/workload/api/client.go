@@ -1,0 +1,114 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+
+	"github.com/adamant-sh/adamant/internal/workload/local"
+)
+
+// ErrNotServing says that no daemon listens.
+var ErrNotServing = errors.New("no adamant serves here")
+
+// An Error is what the daemon answered instead of a result.
+type Error struct {
+	Status  int    `json:"status"` // of HTTP
+	Message string `json:"message"`
+}
+
+// Error is the daemon's message.
+func (e *Error) Error() string { return e.Message }
+
+// A Client asks the daemon.
+type Client struct {
+	socket string
+	http   http.Client
+}
+
+// Dial returns a client of the daemon at a socket. It connects with the first
+// request.
+func Dial(socket string) *Client {
+	var d net.Dialer
+	return &Client{socket: socket, http: http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) },
+	}}}
+}
+
+// Close ends the client's connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// call sends one request and decodes its answer.
+func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://adamant"+path, bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w: nobody listens at %s", ErrNotServing, c.socket)
+	}
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return err
+	}
+	defer resp.Body.Close()
+	decoder := json.NewDecoder(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		e := &Error{}
+		if err := decoder.Decode(e); err != nil || e.Message == "" {
+			return fmt.Errorf("%s %s: %s", method, path, resp.Status)
+		}
+		return e
+	}
+	return decoder.Decode(into)
+}
+
+func path(k local.Key) string {
+	return "/v1/workloads/" + url.PathEscape(k.Namespace) + "/" + url.PathEscape(k.Kind) + "/" + url.PathEscape(k.Name)
+}
+
+// List returns all workloads.
+func (c *Client) List(ctx context.Context) (list []local.Status, err error) {
+	return list, c.call(ctx, http.MethodGet, "/v1/workloads", nil, &list)
+}
+
+// Status returns one workload.
+func (c *Client) Status(ctx context.Context, k local.Key) (s local.Status, err error) {
+	return s, c.call(ctx, http.MethodGet, path(k), nil, &s)
+}
+
+// History returns a workload's past.
+func (c *Client) History(ctx context.Context, k local.Key) (h local.History, err error) {
+	return h, c.call(ctx, http.MethodGet, path(k)+"/history", nil, &h)
+}
+
+// Apply applies a manifest or, with Dry, says what that would do.
+func (c *Client) Apply(ctx context.Context, a ApplyRequest) (o local.Outcome, err error) {
+	return o, c.call(ctx, http.MethodPost, "/v1/apply", a, &o)
+}
+
+// Command is scale, pause, resume or undo.
+func (c *Client) Command(ctx context.Context, k local.Key, verb string, r CommandRequest) (answer CommandRequest, err error) {
+	return answer, c.call(ctx, http.MethodPost, path(k)+"/"+verb, r, &answer)
+}
+
+// Delete removes a workload, Service, ConfigMap or Secret.
+func (c *Client) Delete(ctx context.Context, k local.Key) error {
+	p := "/v1/objects/" + url.PathEscape(k.Namespace) + "/" + url.PathEscape(k.Kind) + "/" + url.PathEscape(k.Name)
+	return c.call(ctx, http.MethodDelete, p, nil, &struct{}{})
+}

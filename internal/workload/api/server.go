@@ -1,0 +1,222 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+)
+
+// maxBody is the largest request, in bytes: manifests are limited to less.
+const maxBody = 64 << 20
+
+// A Server answers for a fleet.
+type Server struct {
+	fleet    *local.Fleet
+	listener net.Listener
+	http     http.Server
+}
+
+// Listen makes the socket. One that a killed daemon left is replaced; that
+// another lives is known by then, since a fleet has one keeper.
+func Listen(path string, f *local.Fleet) (*Server, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	old := syscall.Umask(0o177) // so that nobody else can connect in between
+	l, err := net.Listen("unix", path)
+	syscall.Umask(old)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{fleet: f, listener: l}
+	s.http = http.Server{
+		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, peerKey{}, peer(c))
+		},
+	}
+	return s, nil
+}
+
+// Serve answers until Close.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close lets what is being answered finish, for a moment, and removes the
+// socket.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return s.http.Shutdown(ctx)
+}
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	handle(mux, "GET /v1/workloads", func(*http.Request, struct{}) (any, error) { return s.fleet.List() })
+	handle(mux, "POST /v1/apply", s.apply)
+	handle(mux, "GET /v1/workloads/{namespace}/{kind}/{name}", func(r *http.Request, _ struct{}) (any, error) {
+		return s.fleet.Status(key(r))
+	})
+	handle(mux, "GET /v1/workloads/{namespace}/{kind}/{name}/history", func(r *http.Request, _ struct{}) (any, error) {
+		return s.fleet.History(key(r))
+	})
+	handle(mux, "POST /v1/workloads/{namespace}/{kind}/{name}/{verb}", s.command)
+	handle(mux, "DELETE /v1/objects/{namespace}/{kind}/{name}", s.delete)
+	return mux
+}
+
+// handle answers one kind of request with JSON. A panic is an answer, too.
+func handle[T any](mux *http.ServeMux, pattern string, answer func(*http.Request, T) (any, error)) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				reply(w, nil, fmt.Errorf("internal error: %v", p))
+			}
+		}()
+		var body T
+		if r.Method == http.MethodPost {
+			d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&body); err != nil {
+				reply(w, nil, badRequest{fmt.Errorf("read request: %w", err)})
+				return
+			}
+		}
+		v, err := answer(r, body)
+		reply(w, v, err)
+	})
+}
+
+type badRequest struct{ error }
+
+func reply(w http.ResponseWriter, v any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		e := describe(err)
+		w.WriteHeader(e.Status)
+		v = e
+	}
+	json.NewEncoder(w).Encode(v) // the client is gone if this fails
+}
+
+// describe puts an error into a form that survives the socket.
+func describe(err error) *Error {
+	e := &Error{Status: http.StatusInternalServerError, Message: err.Error()}
+	var fields manifest.Errors
+	var bad badRequest
+	switch {
+	case errors.Is(err, local.ErrNotFound):
+		e.Status = http.StatusNotFound
+	case errors.Is(err, local.ErrDeleting), errors.Is(err, local.ErrNothingBefore):
+		e.Status = http.StatusConflict
+	case errors.As(err, &fields), errors.As(err, &bad):
+		e.Status = http.StatusBadRequest
+	}
+	return e
+}
+
+func key(r *http.Request) local.Key {
+	return local.Key{Namespace: r.PathValue("namespace"), Kind: r.PathValue("kind"), Name: r.PathValue("name")}
+}
+
+// An ApplyRequest is a manifest to be applied.
+type ApplyRequest struct {
+	File    string `json:"file"` // its name, for messages
+	Content []byte `json:"content"`
+	Dry     bool   `json:"dry,omitempty"`
+}
+
+func (s *Server) apply(r *http.Request, a ApplyRequest) (any, error) {
+	f, err := manifest.Parse(a.File, a.Content)
+	if err != nil {
+		return nil, badRequest{err}
+	}
+	return s.fleet.Apply(r.Context(), f, author(r), a.Dry)
+}
+
+// A CommandRequest has what a verb needs.
+type CommandRequest struct {
+	Replicas int `json:"replicas,omitempty"` // of scale
+	To       int `json:"to,omitempty"`       // of undo: a generation, 0 for the last good one
+}
+
+func (s *Server) command(r *http.Request, c CommandRequest) (any, error) {
+	switch verb := r.PathValue("verb"); verb {
+	case "scale":
+		return struct{}{}, s.fleet.Scale(key(r), c.Replicas, author(r))
+	case "pause":
+		return struct{}{}, s.fleet.Pause(key(r), author(r))
+	case "resume":
+		return struct{}{}, s.fleet.Resume(key(r), author(r))
+	case "undo":
+		to, err := s.fleet.Undo(key(r), c.To, author(r))
+		return CommandRequest{To: to}, err
+	default:
+		return nil, badRequest{fmt.Errorf("unknown verb %q", verb)}
+	}
+}
+
+func (s *Server) delete(r *http.Request, _ struct{}) (any, error) {
+	k := key(r)
+	switch k.Kind {
+	case "Service", "ConfigMap", "Secret":
+		return struct{}{}, s.fleet.DeleteObject(k.Kind, k.Namespace, k.Name)
+	}
+	return struct{}{}, s.fleet.Delete(k)
+}
+
+type peerKey struct{}
+
+// peer asks the kernel who is at the other end.
+func peer(c net.Conn) local.Author {
+	unknown := local.Author{UID: -1}
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return unknown
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return unknown
+	}
+	a := unknown
+	raw.Control(func(fd uintptr) {
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil {
+			a = local.Author{UID: int(cred.Uid), PID: int(cred.Pid)}
+		}
+	})
+	if known, err := user.LookupId(strconv.Itoa(a.UID)); err == nil {
+		a.User = known.Username
+	}
+	return a
+}
+
+func author(r *http.Request) local.Author {
+	a, ok := r.Context().Value(peerKey{}).(local.Author)
+	if !ok {
+		return local.Author{UID: -1}
+	}
+	return a
+}

@@ -1,0 +1,194 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// errTimeout ends a rollout for which no more time is given. It goes on with
+// Resume.
+var errTimeout = errors.New("the time is over; the rollout stands still until it is resumed")
+
+// Apply hands the objects of a manifest, as manifest.File.Raw returns them, to
+// the cluster: those that are no Deployments first, then the Deployments, one
+// after the other, each as soon as the one before has completed its rollout. It
+// returns a result for each Deployment, also with an error. A rollout that
+// failed is no error, and one that an earlier call began goes on.
+//
+// Fields that others set are taken from them, as kubectl apply does it.
+func (c *Cluster) Apply(ctx context.Context, objects []map[string]any, opts Options) ([]Result, error) {
+	var deployments []*unstructured.Unstructured
+	for _, o := range inOrder(objects) {
+		if o.GetKind() == "Deployment" && o.GroupVersionKind().Group == "apps" {
+			deployments = append(deployments, o)
+			continue
+		}
+		if err := c.apply(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := limited(ctx, opts.Timeout)
+	defer cancel()
+	return c.rollOut(ctx, deployments, opts)
+}
+
+// rollOut rolls Deployments out. Once one has failed the others are left as
+// they are.
+func (c *Cluster) rollOut(ctx context.Context, deployments []*unstructured.Unstructured, opts Options) ([]Result, error) {
+	var results []Result
+	failed := ""
+	for _, o := range deployments {
+		w := c.workload(o.GetNamespace(), o.GetName(), opts)
+		r := Result{Namespace: w.namespace, Name: w.name}
+		var err error
+		if failed != "" {
+			r.Reason = "not begun: " + failed
+		} else {
+			r, err = w.run(ctx, func(ctx context.Context) error {
+				back, err := w.hand(ctx, o)
+				if err != nil {
+					return err
+				}
+				return w.begin(ctx, back)
+			})
+		}
+		if results = append(results, r); err != nil {
+			return results, fmt.Errorf("roll out %s: %w", r, err)
+		}
+		if failed == "" && r.Phase != rollout.Complete {
+			failed = fmt.Sprintf("%s is %s", r, r.Phase)
+		}
+	}
+	return results, nil
+}
+
+// Resume goes on with a rollout that was begun and not ended. Where none is
+// under way it returns how the last one ended; the phase is empty if there never
+// was one.
+func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Options) (Result, error) {
+	ctx, cancel := limited(ctx, opts.Timeout)
+	defer cancel()
+	w := c.workload(namespace, name, opts)
+	r := Result{Namespace: w.namespace, Name: w.name}
+	d, err := w.typed.AppsV1().Deployments(w.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return r, fmt.Errorf("resume %s: %w", r, err)
+	}
+	s, err := stateOf(d)
+	if err != nil {
+		return r, err
+	}
+	isOver := s.Target == 0 || s.Phase.Ended()
+	if isOver && !isHeld(d) {
+		r.Phase, r.Reason, r.Generation = s.Phase, s.Reason, s.Target
+		return r, nil
+	}
+	r, err = w.run(ctx, func(ctx context.Context) error {
+		if !isOver {
+			return nil
+		}
+		// Whoever held it was killed before a state was kept.
+		sets, err := w.replicaSets(ctx, d)
+		if err != nil {
+			return err
+		}
+		back, err := w.back(ctx, d, sets)
+		if err != nil {
+			return err
+		}
+		return w.begin(ctx, back)
+	})
+	if err != nil {
+		return r, fmt.Errorf("roll out %s: %w", r, err)
+	}
+	return r, nil
+}
+
+// State is the state of a Deployment's rollout: the zero State if we never
+// rolled it out.
+func (c *Cluster) State(ctx context.Context, namespace, name string) (rollout.State, error) {
+	d, _, err := c.workload(namespace, name, Options{}).before(ctx)
+	if err != nil || d == nil {
+		return rollout.State{}, err
+	}
+	return stateOf(d)
+}
+
+// Change changes the state of a Deployment's rollout by hand: rollout.State.Resume
+// ends a pause, and Paused begins one. Whoever drives the rollout takes it up.
+func (c *Cluster) Change(ctx context.Context, namespace, name string, f func(rollout.State) rollout.State) error {
+	w := c.workload(namespace, name, Options{})
+	w.ctx, w.stop = ctx, func(error) {}
+	s, err := c.State(ctx, namespace, name)
+	if err != nil {
+		return err
+	}
+	if s.Target == 0 {
+		return fmt.Errorf("%s was never rolled out by adamant", w)
+	}
+	return w.begun(s.Target, f)
+}
+
+func (c *Cluster) workload(namespace, name string, opts Options) *workload {
+	if namespace == "" {
+		namespace = c.namespace
+	}
+	return &workload{Cluster: c, namespace: namespace, name: name, opts: opts, failing: map[int]time.Time{}}
+}
+
+func limited(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, d, errTimeout)
+}
+
+// inOrder are the objects with those first that others stand in or are of.
+func inOrder(objects []map[string]any) []*unstructured.Unstructured {
+	rank := func(o *unstructured.Unstructured) int {
+		return slices.Index([]string{"CustomResourceDefinition", "Namespace"}, o.GetKind())
+	}
+	var list []*unstructured.Unstructured
+	for _, o := range objects {
+		list = append(list, &unstructured.Unstructured{Object: o})
+	}
+	slices.SortStableFunc(list, func(a, b *unstructured.Unstructured) int { return rank(b) - rank(a) })
+	return list
+}
+
+// apply applies one object on the server's side.
+func (c *Cluster) apply(ctx context.Context, o *unstructured.Unstructured) error {
+	kind := o.GroupVersionKind()
+	mapping, err := c.kinds.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) {
+		if again, ok := c.kinds.(meta.ResettableRESTMapper); ok {
+			again.Reset() // the definition may be one that was applied just now
+			mapping, err = c.kinds.RESTMapping(kind.GroupKind(), kind.Version)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
+	}
+	target := c.objects.Resource(mapping.Resource).Namespace(corev1.NamespaceAll)
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		namespace := o.GetNamespace()
+		if namespace == "" {
+			namespace = c.namespace
+		}
+		target = c.objects.Resource(mapping.Resource).Namespace(namespace)
+	}
+	if _, err := target.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
+		return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
+	}
+	return nil
+}

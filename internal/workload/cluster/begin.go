@@ -1,0 +1,259 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// hand hands a Deployment of a manifest to the cluster, held, with its new
+// template, and returns what may be gone back to: nil if nothing.
+func (w *workload) hand(ctx context.Context, o *unstructured.Unstructured) (back *appsv1.ReplicaSet, err error) {
+	var give kept
+	var spec rollout.Spec
+	err = persist(func() error {
+		before, sets, err := w.before(ctx)
+		if err != nil {
+			return err
+		}
+		if give, spec, err = w.giveBack(o, before); err != nil || before == nil {
+			return err
+		}
+		if back, err = w.back(ctx, before, sets); err != nil {
+			return err
+		}
+		return w.hold(ctx, before, give, isPlain(spec))
+	})
+	if err != nil {
+		return nil, err
+	}
+	if spec.Kind == rollout.Canary || spec.Kind == rollout.BlueGreen {
+		w.event(rollout.Event{Reason: "SharesIgnored", Message: "traffic goes by the number of pods: a Service knows no shares"})
+	}
+	held, err := heldObject(o, give, isPlain(spec))
+	if err != nil {
+		return nil, err
+	}
+	return back, w.apply(ctx, held)
+}
+
+// back is the ReplicaSet to go back to, with its generation written on it.
+func (w *workload) back(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (*appsv1.ReplicaSet, error) {
+	last, err := stateOf(d)
+	if err != nil {
+		return nil, err
+	}
+	rs := stable(last.Stable, sets)
+	if rs == nil {
+		return nil, nil
+	}
+	return rs, w.number(ctx, rs, generation(rs))
+}
+
+// before is the Deployment as it was, nil if there was none, and what it owns.
+func (w *workload) before(ctx context.Context) (*appsv1.Deployment, []*appsv1.ReplicaSet, error) {
+	d, err := w.typed.AppsV1().Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	sets, err := w.replicaSets(ctx, d)
+	return d, sets, err
+}
+
+// isPlain reports whether the Deployment controller can do a rollout itself: if
+// all pods go before new ones come.
+func isPlain(s rollout.Spec) bool { return s.Kind == rollout.Recreate }
+
+// giveBack is what the Deployment is given back at the end: what the manifest
+// says, and what it leaves out as it was before; and how it is to be replaced.
+func (w *workload) giveBack(o *unstructured.Unstructured, before *appsv1.Deployment) (kept, rollout.Spec, error) {
+	var d appsv1.Deployment
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &d); err != nil {
+		return kept{}, rollout.Spec{}, err
+	}
+	was := kept{Strategy: appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType}}
+	if before != nil {
+		r := restored(before)
+		was = kept{r.Spec.Strategy, r.Spec.Paused}
+		d.Spec.Replicas = cmp.Or(d.Spec.Replicas, r.Spec.Replicas)
+	}
+	if d.Spec.Strategy.Type == "" {
+		d.Spec.Strategy = was.Strategy
+	}
+	if _, says, _ := unstructured.NestedBool(o.Object, "spec", "paused"); !says {
+		d.Spec.Paused = was.Paused
+	}
+	one := int32(1)
+	d.Spec.Replicas = cmp.Or(d.Spec.Replicas, &one)
+	d.Spec.Strategy = defaulted(d.Spec.Strategy)
+	spec, err := w.spec(&d)
+	return kept{d.Spec.Strategy, d.Spec.Paused}, spec, err
+}
+
+// defaulted has a strategy's defaults, as an API server sets them.
+func defaulted(s appsv1.DeploymentStrategy) appsv1.DeploymentStrategy {
+	if s.Type == appsv1.RecreateDeploymentStrategyType {
+		return appsv1.DeploymentStrategy{Type: s.Type}
+	}
+	quarter := intstr.FromString("25%")
+	r := appsv1.RollingUpdateDeployment{MaxUnavailable: &quarter, MaxSurge: &quarter}
+	if s.RollingUpdate != nil {
+		r.MaxUnavailable = cmp.Or(s.RollingUpdate.MaxUnavailable, r.MaxUnavailable)
+		r.MaxSurge = cmp.Or(s.RollingUpdate.MaxSurge, r.MaxSurge)
+	}
+	return appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &r}
+}
+
+// recreate is the strategy of a Deployment while it is held: a paused Deployment
+// with another is scaled in proportion by its controller.
+var recreate = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+
+// hold takes the ReplicaSets from the Deployment controller before it sees the
+// new template. Server-side apply cannot do this: it leaves the parameters of a
+// rolling update, which Recreate may not have, to whoever set them.
+func (w *workload) hold(ctx context.Context, d *appsv1.Deployment, give kept, plain bool) error {
+	ops := []op{{"add", "/spec/strategy", recreate}}
+	if plain {
+		ops = append(ops, annotated(d, keptAnnotation, ""), op{"add", "/spec/paused", give.Paused})
+	} else {
+		text, err := encoded(give)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, annotated(d, keptAnnotation, text), op{"add", "/spec/paused", true})
+	}
+	_, err := w.patch(ctx, d, ops...)
+	return err
+}
+
+// heldObject is the manifest's object as it stands in the cluster while it is
+// rolled out.
+func heldObject(o *unstructured.Unstructured, give kept, plain bool) (*unstructured.Unstructured, error) {
+	o = o.DeepCopy()
+	text, err := encoded(give)
+	if err != nil {
+		return nil, err
+	}
+	annotations := o.GetAnnotations()
+	if !plain {
+		annotations = with(annotations, keptAnnotation, text)
+	}
+	o.SetAnnotations(annotations)
+	if err := unstructured.SetNestedMap(o.Object, map[string]any{"type": string(recreate.Type)}, "spec", "strategy"); err != nil {
+		return nil, err
+	}
+	return o, unstructured.SetNestedField(o.Object, give.Paused || !plain, "spec", "paused")
+}
+
+// begin makes the ReplicaSet of the Deployment's template and begins to roll it
+// out, unless that is under way already.
+func (w *workload) begin(ctx context.Context, back *appsv1.ReplicaSet) error {
+	target, err := w.target(ctx)
+	if err != nil {
+		return err
+	}
+	return w.begun(target, func(s rollout.State) rollout.State {
+		if s.Target == target && !s.Phase.Ended() {
+			return s
+		}
+		s.Stable = 0
+		if back != nil && generation(back) != target { // a canary of what runs already would only take pods away
+			s.Stable = generation(back)
+		}
+		return s.Begin(target, time.Now())
+	})
+}
+
+// begun keeps the state that f makes of the one that is kept.
+func (w *workload) begun(target int, f func(rollout.State) rollout.State) error {
+	return persist(func() error {
+		v, err := w.look(w.ctx)
+		if err != nil {
+			return err
+		}
+		before, err := stateOf(v.deployment)
+		if err != nil {
+			return err
+		}
+		after := f(before)
+		before.Target = target
+		return w.keep(v, before, after)
+	})
+}
+
+// target is the generation of the Deployment's template. Its ReplicaSet is made
+// if there is none.
+func (w *workload) target(ctx context.Context) (int, error) {
+	n := 0
+	err := persist(func() error {
+		d, sets, err := w.before(ctx)
+		if err != nil {
+			return err
+		}
+		if d == nil {
+			return apierrors.NewNotFound(appsv1.Resource("deployments"), w.name)
+		}
+		rs := matching(d, sets)
+		if rs == nil {
+			if rs, err = w.create(ctx, d, sets); err != nil {
+				return err
+			}
+		}
+		n = generation(rs)
+		return w.number(ctx, rs, n)
+	})
+	return n, err
+}
+
+// create makes the ReplicaSet of the Deployment's template. If there is another
+// of the name, the hash is changed for the next time, as the Deployment
+// controller does it.
+func (w *workload) create(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (*appsv1.ReplicaSet, error) {
+	rs := newReplicaSet(d, sets)
+	made, err := w.typed.AppsV1().ReplicaSets(w.namespace).Create(ctx, rs, metav1.CreateOptions{FieldManager: manager})
+	if !apierrors.IsAlreadyExists(err) {
+		return made, err
+	}
+	other, getErr := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
+	if getErr != nil || metav1.IsControlledBy(other, d) && sameTemplate(other.Spec.Template, d.Spec.Template) {
+		return nil, err // the Deployment controller was faster
+	}
+	collisions := *cmp.Or(d.Status.CollisionCount, new(int32)) + 1
+	d = d.DeepCopy()
+	d.Status.CollisionCount = &collisions
+	if _, updateErr := w.typed.AppsV1().Deployments(w.namespace).UpdateStatus(ctx, d, metav1.UpdateOptions{FieldManager: manager}); updateErr != nil {
+		return nil, updateErr
+	}
+	return nil, err
+}
+
+// number writes a ReplicaSet's generation on it and, so that its being available
+// does not make the Deployment controller remove all others, takes the desired
+// replicas from it; see newReplicaSet.
+func (w *workload) number(ctx context.Context, rs *appsv1.ReplicaSet, n int) error {
+	return persist(func() error {
+		now, err := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		ops := []op{{"add", "/metadata/labels", with(now.Labels, generationLabel, strconv.Itoa(n))}}
+		if _, ok := now.Annotations[desiredAnnotation]; ok {
+			ops = append(ops, op{Op: "remove", Path: "/metadata/annotations/deployment.kubernetes.io~1desired-replicas"})
+		}
+		_, err = w.patchSet(ctx, now, ops...)
+		return err
+	})
+}

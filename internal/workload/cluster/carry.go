@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// Carry implements rollout.Driver. Where the Deployment's own strategy is
+// Recreate its controller, which is not paused then, does the same by itself.
+func (w *workload) Carry(ctx context.Context, d rollout.Decision) error {
+	for _, e := range d.Events {
+		w.event(e)
+	}
+	w.ask(ctx, d.Gate)
+	if !isHeld(w.seen.deployment) {
+		return nil
+	}
+	change := map[*appsv1.ReplicaSet]int{}
+	for n, count := range d.Create {
+		rs := ofGeneration(w.seen.sets, n)
+		if rs == nil && count > 0 {
+			return fmt.Errorf("generation %d has no ReplicaSet", n)
+		}
+		change[rs] += count
+	}
+	chosen := w.chosen(d.Remove, change)
+	w.keepTwoActive(change)
+	for _, up := range []bool{true, false} { // new ones first
+		for rs, n := range change {
+			if n == 0 || (n > 0) != up {
+				continue
+			}
+			if err := w.mark(ctx, chosen[rs]); err != nil {
+				return err
+			}
+			if err := w.scale(ctx, rs, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *workload) event(e rollout.Event) {
+	if w.opts.Event != nil {
+		w.opts.Event(w.String(), e)
+	}
+}
+
+// chosen finds the pods that are to be removed, by ReplicaSet, and counts them
+// off in change.
+func (w *workload) chosen(remove []string, change map[*appsv1.ReplicaSet]int) map[*appsv1.ReplicaSet][]string {
+	chosen := map[*appsv1.ReplicaSet][]string{}
+	for _, rs := range w.seen.sets {
+		for _, id := range remove {
+			isPod := slices.ContainsFunc(w.seen.pods[rs.UID], func(p *corev1.Pod) bool { return p.Name == id })
+			if isPod {
+				chosen[rs] = append(chosen[rs], id)
+			}
+			if isPod || strings.HasPrefix(id, rs.Name+"/") {
+				change[rs]--
+			}
+		}
+	}
+	return chosen
+}
+
+// keepTwoActive sees to it that a ReplicaSet that shrinks is not left as the
+// only one with replicas: the Deployment controller would scale that to all of
+// the Deployment's, although the Deployment is paused. The new one, which is to
+// get a pod next anyway, gets it a moment early. This happens where the strategy
+// allows no surge.
+func (w *workload) keepTwoActive(change map[*appsv1.ReplicaSet]int) {
+	var active []*appsv1.ReplicaSet
+	for _, rs := range w.seen.sets {
+		if replicas(rs)+change[rs] > 0 {
+			active = append(active, rs)
+		}
+	}
+	d := w.seen.deployment
+	next := matching(d, w.seen.sets)
+	if next == nil || *d.Spec.Replicas == 0 || len(active) > 1 || len(change) == 0 {
+		return
+	}
+	if len(active) == 0 || active[0] != next && replicas(active[0])+change[active[0]] < int(*d.Spec.Replicas) {
+		change[next]++
+	}
+}
+
+// mark makes a ReplicaSet remove these pods before others.
+func (w *workload) mark(ctx context.Context, pods []string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{costAnnotation: lowCost}}})
+	if err != nil {
+		return err
+	}
+	for _, name := range pods {
+		_, err := w.typed.CoreV1().Pods(w.namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("mark pod %s to be removed: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// scale changes the number of a ReplicaSet's pods from what was seen, unless the
+// Deployment controller has done just that: it may while there is no other.
+func (w *workload) scale(ctx context.Context, rs *appsv1.ReplicaSet, by int) error {
+	want := max(replicas(rs)+by, 0)
+	return persist(func() error {
+		now, err := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
+		if err != nil {
+			return fmt.Errorf("scale ReplicaSet %s: %w", rs.Name, err)
+		}
+		switch replicas(now) {
+		case want:
+			return nil
+		case replicas(rs):
+			_, err = w.patchSet(ctx, now, op{"replace", "/spec/replicas", want})
+			return err
+		}
+		return fmt.Errorf("ReplicaSet %s was scaled from %d to %d by somebody else", rs.Name, replicas(rs), replicas(now))
+	})
+}

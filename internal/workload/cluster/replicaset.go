@@ -1,0 +1,166 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/utils/dump"
+)
+
+// What the Deployment controller writes on ReplicaSets
+// (k8s.io/kubernetes/pkg/controller/deployment/util).
+const (
+	revisionAnnotation = "deployment.kubernetes.io/revision"
+	desiredAnnotation  = "deployment.kubernetes.io/desired-replicas"
+	maxAnnotation      = "deployment.kubernetes.io/max-replicas"
+	hashLabel          = appsv1.DefaultDeploymentUniqueLabelKey
+)
+
+// generationLabel is a ReplicaSet's generation. Its revision will not do: the
+// Deployment controller raises that of a ReplicaSet that is gone back to. And it
+// is a label since the controller copies annotations from the Deployment.
+const generationLabel = "adamant.sh/generation"
+
+// generation is the label's, or the revision while there is none.
+func generation(rs *appsv1.ReplicaSet) int {
+	if n, err := strconv.Atoi(rs.Labels[generationLabel]); err == nil {
+		return n
+	}
+	return revision(rs)
+}
+
+func revision(rs *appsv1.ReplicaSet) int {
+	n, _ := strconv.Atoi(rs.Annotations[revisionAnnotation]) // 0 is a ReplicaSet that has none yet
+	return n
+}
+
+// nextGeneration is a number that no ReplicaSet has or will be given.
+func nextGeneration(sets []*appsv1.ReplicaSet) int {
+	last := 0
+	for _, rs := range sets {
+		last = max(last, generation(rs), revision(rs))
+	}
+	return last + 1
+}
+
+func ofGeneration(sets []*appsv1.ReplicaSet, n int) *appsv1.ReplicaSet {
+	for _, rs := range sets {
+		if generation(rs) == n {
+			return rs
+		}
+	}
+	return nil
+}
+
+// matching is the ReplicaSet that the Deployment controller takes as the one of
+// the Deployment's template: the oldest whose own is the same but for the hash.
+func matching(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) *appsv1.ReplicaSet {
+	var found *appsv1.ReplicaSet
+	for _, rs := range sets {
+		if sameTemplate(rs.Spec.Template, d.Spec.Template) &&
+			(found == nil || rs.CreationTimestamp.Before(&found.CreationTimestamp)) {
+			found = rs
+		}
+	}
+	return found
+}
+
+// sameTemplate reports whether two templates differ in no more than the hash.
+func sameTemplate(a, b corev1.PodTemplateSpec) bool {
+	return equality.Semantic.DeepEqual(withoutHash(a), withoutHash(b))
+}
+
+func withoutHash(t corev1.PodTemplateSpec) corev1.PodTemplateSpec {
+	t = *t.DeepCopy()
+	delete(t.Labels, hashLabel)
+	return t
+}
+
+// newReplicaSet is the ReplicaSet that the Deployment controller would make for
+// the Deployment's template, with no replicas yet and our label. It lacks the
+// annotation with the desired replicas until the rollout is over: with it, the
+// controller would remove all old pods as soon as the new ones are available,
+// before they are proven.
+func newReplicaSet(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) *appsv1.ReplicaSet {
+	hash := templateHash(d.Spec.Template, d.Status.CollisionCount)
+	template := *d.Spec.Template.DeepCopy()
+	template.Labels = with(template.Labels, hashLabel, hash)
+	selector := d.Spec.Selector.DeepCopy()
+	selector.MatchLabels = with(selector.MatchLabels, hashLabel, hash)
+	last := 0
+	for _, rs := range sets {
+		last = max(last, revision(rs))
+	}
+	return &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: replicaSetName(d.Name, hash), Namespace: d.Namespace,
+			Labels:      with(template.Labels, generationLabel, strconv.Itoa(nextGeneration(sets))),
+			Annotations: map[string]string{revisionAnnotation: strconv.Itoa(last + 1)},
+			OwnerReferences: []metav1.OwnerReference{
+				*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment")),
+			},
+		},
+		Spec: appsv1.ReplicaSetSpec{
+			Replicas: new(int32), MinReadySeconds: d.Spec.MinReadySeconds, Selector: selector, Template: template,
+		},
+	}
+}
+
+func with(m map[string]string, key, value string) map[string]string {
+	m = maps.Clone(m)
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
+}
+
+// templateHash is what the Deployment controller names a ReplicaSet by
+// (k8s.io/kubernetes/pkg/controller.ComputeHash).
+func templateHash(t corev1.PodTemplateSpec, collisions *int32) string {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%v", dump.ForHash(t))
+	if collisions != nil {
+		b := make([]byte, 8)
+		binary.LittleEndian.PutUint32(b, uint32(*collisions))
+		h.Write(b)
+	}
+	return rand.SafeEncodeString(fmt.Sprint(h.Sum32()))
+}
+
+func replicaSetName(deployment, hash string) string {
+	longest := validation.DNS1123SubdomainMaxLength - len(hash) - 1
+	return deployment[:min(len(deployment), longest)] + "-" + hash
+}
+
+// stable is the ReplicaSet to go back to: the one that completed its rollout
+// last as long as it has available pods, and otherwise, since others may have
+// rolled out too, the one that has most.
+func stable(last int, sets []*appsv1.ReplicaSet) *appsv1.ReplicaSet {
+	var available []*appsv1.ReplicaSet
+	for _, rs := range sets {
+		if rs.Status.AvailableReplicas == 0 {
+			continue
+		}
+		if generation(rs) == last {
+			return rs
+		}
+		available = append(available, rs)
+	}
+	if len(available) == 0 {
+		return nil
+	}
+	return slices.MaxFunc(available, func(a, b *appsv1.ReplicaSet) int {
+		return int(a.Status.AvailableReplicas - b.Status.AvailableReplicas)
+	})
+}

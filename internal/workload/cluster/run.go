@@ -1,0 +1,99 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// run begins a rollout, drives it to its end and gives the Deployment back to
+// its controller.
+func (w *workload) run(ctx context.Context, begin func(context.Context) error) (Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer w.asking.Wait()
+	defer cancel(nil)
+	w.ctx, w.stop = ctx, func(err error) { cancel(err) }
+	r := Result{Namespace: w.namespace, Name: w.name}
+	if err := begin(ctx); err != nil {
+		return r, errors.Join(err, context.Cause(ctx))
+	}
+	var last rollout.State
+	loop := rollout.Loop{Driver: w, Book: w, Busy: cmp.Or(w.opts.Busy, 500*time.Millisecond), Report: w.report}
+	err := loop.Run(ctx, func(s rollout.State) bool {
+		last = s
+		return s.Phase.Ended()
+	})
+	r.Phase, r.Reason, r.Generation = last.Phase, last.Reason, last.Target
+	if err != nil {
+		return r, err
+	}
+	r.Unchecked = w.unchecked(last.Target)
+	return r, w.giveUp(ctx, last.Target)
+}
+
+// unchecked are the pods of which nobody knows whether they drifted.
+func (w *workload) unchecked(n int) []string {
+	var names []string
+	rs := ofGeneration(w.seen.sets, n)
+	if rs == nil {
+		return nil
+	}
+	for _, p := range w.seen.pods[rs.UID] {
+		if d := w.drift(w.ctx, p); d == rollout.Unchecked || d == rollout.Unknown {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// giveUp gives the Deployment back to its controller, which takes the target's
+// ReplicaSet as its own and finds nothing left to do.
+func (w *workload) giveUp(ctx context.Context, target int) error {
+	return persist(func() error {
+		d, sets, err := w.before(ctx)
+		if err != nil || d == nil {
+			return err
+		}
+		k, held := keptOf(d)
+		if !held {
+			return nil
+		}
+		if rs := ofGeneration(sets, target); rs != nil {
+			if err := w.complete(ctx, rs, restored(d)); err != nil {
+				return err
+			}
+		}
+		_, err = w.patch(ctx, d,
+			annotated(d, keptAnnotation, ""), op{"replace", "/spec/strategy", k.Strategy}, op{"replace", "/spec/paused", k.Paused})
+		return err
+	})
+}
+
+// complete makes a ReplicaSet what the Deployment controller would have made it
+// by now.
+func (w *workload) complete(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv1.Deployment) error {
+	return persist(func() error {
+		now, err := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		want := int(*d.Spec.Replicas)
+		surge := 0
+		if r := d.Spec.Strategy.RollingUpdate; r != nil {
+			surge, _ = intstr.GetScaledValueFromIntOrPercent(r.MaxSurge, want, true) // the server has checked it
+		}
+		all := with(now.Annotations, desiredAnnotation, strconv.Itoa(want))
+		all[maxAnnotation] = strconv.Itoa(want + surge)
+		delete(all, keptAnnotation) // the Deployment controller copied it
+		_, err = w.patchSet(ctx, now, op{"add", "/metadata/annotations", all})
+		return err
+	})
+}

@@ -1,0 +1,153 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
+
+	"github.com/adamant-sh/adamant/internal/workload/gate"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// A workload is one Deployment that is rolled out. It is the rollout's Driver
+// and, by annotations of the Deployment, its Book.
+type workload struct {
+	*Cluster
+	ctx             context.Context // of the rollout; rollout.Book has none
+	stop            func(error)     // ends ctx
+	namespace, name string
+	opts            Options
+
+	seen    view              // by the last Observe
+	failing map[int]time.Time // generations whose pods cannot be made, since when
+
+	questions gate.Questions // of the spec that was read last
+	gate      *gate.Gate
+	asking    sync.WaitGroup
+}
+
+// A view is a Deployment and what it owns, as it was observed.
+type view struct {
+	deployment *appsv1.Deployment
+	sets       []*appsv1.ReplicaSet
+	pods       map[types.UID][]*corev1.Pod // by ReplicaSet; those that are over are not among them
+}
+
+// String is how events and errors name it.
+func (w *workload) String() string { return w.namespace + "/" + w.name }
+
+// look reads a Deployment and its ReplicaSets, and all pods that those own.
+func (w *workload) look(ctx context.Context) (view, error) {
+	d, err := w.typed.AppsV1().Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		w.stop(errDeleted)
+	}
+	if err != nil {
+		return view{}, err
+	}
+	v := view{deployment: d, pods: map[types.UID][]*corev1.Pod{}}
+	if v.sets, err = w.replicaSets(ctx, d); err != nil {
+		return view{}, err
+	}
+	pods, err := w.typed.CoreV1().Pods(w.namespace).List(ctx, selected(d))
+	if err != nil {
+		return view{}, fmt.Errorf("list pods: %w", err)
+	}
+	for i := range pods.Items {
+		p := &pods.Items[i]
+		if owner := metav1.GetControllerOf(p); owner != nil && !isOver(p) {
+			v.pods[owner.UID] = append(v.pods[owner.UID], p)
+		}
+	}
+	return v, nil
+}
+
+var errDeleted = errors.New("somebody deleted the Deployment while it was rolled out")
+
+// replicaSets are those that a Deployment owns.
+func (w *workload) replicaSets(ctx context.Context, d *appsv1.Deployment) ([]*appsv1.ReplicaSet, error) {
+	list, err := w.typed.AppsV1().ReplicaSets(w.namespace).List(ctx, selected(d))
+	if err != nil {
+		return nil, fmt.Errorf("list ReplicaSets: %w", err)
+	}
+	var sets []*appsv1.ReplicaSet
+	for i := range list.Items {
+		if rs := &list.Items[i]; metav1.IsControlledBy(rs, d) && rs.DeletionTimestamp == nil {
+			sets = append(sets, rs)
+		}
+	}
+	return sets, nil
+}
+
+func selected(d *appsv1.Deployment) metav1.ListOptions {
+	return metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)}
+}
+
+// spec is how the Deployment is to be replaced. Drift that nobody can see must
+// not hold a rollout up.
+func (w *workload) spec(d *appsv1.Deployment) (rollout.Spec, error) {
+	spec, questions, err := w.opts.Spec(d)
+	if err == nil {
+		err = spec.Validate()
+	}
+	if err != nil {
+		return spec, fmt.Errorf("%s: %w", w, err)
+	}
+	w.questions = questions
+	if w.opts.Drift == nil {
+		spec.OnDrift = rollout.Report
+	}
+	return spec, nil
+}
+
+// persist repeats f, which reads an object and changes it, while others change
+// it in between. Controllers write on Deployments and ReplicaSets all the time.
+func persist(f func() error) error {
+	backoff := wait.Backoff{Steps: 8, Duration: 20 * time.Millisecond, Factor: 2, Jitter: 0.1}
+	return retry.OnError(backoff, func(err error) bool {
+		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
+	}, f)
+}
+
+// An op is one operation of a JSON patch (RFC 6902).
+type op struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
+}
+
+// patchOf is a patch that applies to an object only as it was read: the server
+// answers with a conflict if it has changed since.
+func patchOf(resourceVersion string, ops ...op) ([]byte, error) {
+	return json.Marshal(slices.Concat([]op{{"replace", "/metadata/resourceVersion", resourceVersion}}, ops))
+}
+
+// patch changes the Deployment as it was read.
+func (w *workload) patch(ctx context.Context, d *appsv1.Deployment, ops ...op) (*appsv1.Deployment, error) {
+	data, err := patchOf(d.ResourceVersion, ops...)
+	if err != nil {
+		return nil, err
+	}
+	return w.typed.AppsV1().Deployments(d.Namespace).Patch(ctx, d.Name, types.JSONPatchType, data, metav1.PatchOptions{FieldManager: manager})
+}
+
+// patchSet changes a ReplicaSet as it was read.
+func (w *workload) patchSet(ctx context.Context, rs *appsv1.ReplicaSet, ops ...op) (*appsv1.ReplicaSet, error) {
+	data, err := patchOf(rs.ResourceVersion, ops...)
+	if err != nil {
+		return nil, err
+	}
+	return w.typed.AppsV1().ReplicaSets(rs.Namespace).Patch(ctx, rs.Name, types.JSONPatchType, data, metav1.PatchOptions{FieldManager: manager})
+}

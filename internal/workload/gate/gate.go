@@ -1,0 +1,168 @@
+// Package gate asks the application whether a new generation is good, and not
+// only whether its process runs: a command in each of its ready instances, and a
+// page of each.
+//
+// When to ask is decided by internal/workload/rollout; how an instance is reached is its
+// driver's business.
+package gate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// Timeout bounds how long the answers of one instance may take.
+const Timeout = time.Minute
+
+// Questions are what is asked of each instance. The zero value asks nothing.
+type Questions struct {
+	Command string `json:"command,omitempty"` // of /bin/sh; exit status 0 lets pass
+	HTTP    string `json:"http,omitempty"`    // "/path" or ":8080/path"; a status below 400 lets pass
+}
+
+// Any reports whether there is anything to ask.
+func (q Questions) Any() bool { return q != Questions{} }
+
+// An Instance can be asked.
+type Instance interface {
+	// Run runs a command in its first container, and returns its exit status
+	// and what it printed.
+	Run(ctx context.Context, command []string) (exit int, output []byte, err error)
+	// Fetch asks for a page, follows no redirection and returns the status.
+	Fetch(ctx context.Context, port int, page string) (status int, err error)
+}
+
+// A Candidate is an instance that is asked.
+type Candidate struct {
+	ID string
+	Instance
+	Spec *corev1.PodSpec
+}
+
+// A Gate is asked once, and remembers what it was told. A nil one was never
+// asked. It is safe for concurrent use.
+type Gate struct {
+	name string
+
+	mu   sync.Mutex
+	done bool
+	why  string
+}
+
+// New returns a gate of a name, as rollout.Decision.Gate has it.
+func New(name string) *Gate { return &Gate{name: name} }
+
+// IsAsked reports whether the gate is of this name and is being asked, or has
+// refused to let pass: then there is nothing to ask it again.
+func (g *Gate) IsAsked(name string) bool {
+	if g == nil || g.name != name {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.done || g.why != ""
+}
+
+// Result is what the gate said so far.
+func (g *Gate) Result() rollout.GateResult {
+	if g == nil {
+		return rollout.GateResult{}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return rollout.GateResult{Gate: g.name, Done: g.done, Reason: g.why}
+}
+
+// Ask asks all candidates, one after the other; the first that does not pass
+// closes the gate, and so does one that cannot be asked. Then Result says so. If
+// ctx ends there is no answer.
+func (g *Gate) Ask(ctx context.Context, q Questions, candidates []Candidate) {
+	why := ""
+	for _, c := range candidates {
+		if err := q.ask(ctx, c); err != nil {
+			why = fmt.Sprintf("instance %s: %v", c.ID, err)
+			break
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.done, g.why = true, why
+}
+
+func (q Questions) ask(ctx context.Context, c Candidate) error {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	if q.Command != "" {
+		if err := askCommand(ctx, q.Command, c); err != nil {
+			return fmt.Errorf("command %q: %w", q.Command, err)
+		}
+	}
+	if q.HTTP == "" {
+		return nil
+	}
+	port, page, err := Page(q.HTTP, c.Spec)
+	if err != nil {
+		return err
+	}
+	status, err := c.Fetch(ctx, port, page)
+	if err == nil && status >= 400 {
+		err = fmt.Errorf("status %d %s", status, http.StatusText(status))
+	}
+	if err != nil {
+		return fmt.Errorf("GET %s: %w", q.HTTP, err)
+	}
+	return nil
+}
+
+func askCommand(ctx context.Context, command string, c Candidate) error {
+	exit, output, err := c.Run(ctx, []string{"/bin/sh", "-c", command})
+	if err == nil && exit != 0 {
+		err = fmt.Errorf("exit status %d: %s", exit, firstLine(output))
+	}
+	return err
+}
+
+// Page splits ":8080/path" into port and path. Where no port is named it is the
+// first that the pod declares.
+func Page(page string, spec *corev1.PodSpec) (port int, path string, err error) {
+	rest, named := strings.CutPrefix(page, ":")
+	if !named {
+		if port = firstPort(spec); port == 0 {
+			return 0, "", fmt.Errorf("%q: the pod declares no port; write :PORT%s", page, page)
+		}
+		return port, page, nil
+	}
+	number, path, _ := strings.Cut(rest, "/")
+	port, err = strconv.Atoi(number)
+	if err != nil || port < 1 || port > 65535 {
+		return 0, "", fmt.Errorf("%q: want a port from 1 to 65535", page)
+	}
+	return port, "/" + path, nil
+}
+
+func firstPort(spec *corev1.PodSpec) int {
+	for _, c := range spec.Containers {
+		for _, p := range c.Ports {
+			return int(p.ContainerPort)
+		}
+	}
+	return 0
+}
+
+// firstLine is the beginning of what a command printed.
+func firstLine(out []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return strings.ToValidUTF8(line[:min(len(line), 200)], "\uFFFD")
+}

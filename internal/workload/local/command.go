@@ -1,0 +1,156 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// Scale changes the number of a workload's instances, until the next apply.
+func (f *Fleet) Scale(key Key, replicas int, by Author) error {
+	if replicas < 0 {
+		return fmt.Errorf("replicas %d: want 0 or more", replicas)
+	}
+	return f.amend(key, func(t tx, r *record) error {
+		if replicas > 1 && isAlone(&r.Declared.Spec) {
+			return fmt.Errorf("%d replicas cannot share one host port or the host network", replicas)
+		}
+		if r.Spec.Replicas == replicas {
+			return nil
+		}
+		before := r.Spec.Replicas
+		r.Spec.Replicas, r.State.Withheld = replicas, 0
+		return addEvent(t, key, "Scaled", fmt.Sprintf("from %d to %d instances, by %s", before, replicas, by))
+	})
+}
+
+// Pause stops a rollout where it is; Resume lets it go on.
+func (f *Fleet) Pause(key Key, by Author) error {
+	return f.amend(key, func(t tx, r *record) error {
+		r.State.Paused = true
+		return addEvent(t, key, "Paused", "by "+by.String())
+	})
+}
+
+// Resume ends the pause of a canary, of a blue/green rollout, or one by hand.
+func (f *Fleet) Resume(key Key, by Author) error {
+	return f.amend(key, func(t tx, r *record) error {
+		r.State = r.State.Resume(time.Now().UTC())
+		return addEvent(t, key, "Resumed", "by "+by.String())
+	})
+}
+
+// ErrNothingBefore says that there is no generation to go back to.
+var ErrNothingBefore = errors.New("there is no earlier generation that completed its rollout")
+
+// Undo goes back to a generation: to the one named or, with 0, to the last that
+// completed its rollout before the one that runs, or that is being rolled out.
+// It never chooses one that was aborted.
+func (f *Fleet) Undo(key Key, to int, by Author) (int, error) {
+	now := time.Now().UTC()
+	err := f.amend(key, func(t tx, r *record) error {
+		if to == 0 {
+			var err error
+			if to, err = earlier(t, *r); err != nil {
+				return err
+			}
+		}
+		if _, ok, err := get[Generation](t, "generations", numbered(key, to)); err != nil || !ok {
+			return errors.Join(err, fmt.Errorf("%s has no generation %d; adamant rollout history lists them", key, to))
+		}
+		if r.State.Target == to && r.State.Phase == rollout.Complete {
+			return fmt.Errorf("%s runs generation %d already", key, to)
+		}
+		r.State = r.State.Begin(to, now)
+		return beginAttempt(t, key, Attempt{Generation: to, By: by, Cause: "undo", Began: now, Outcome: rollout.Progressing})
+	})
+	if err == nil {
+		f.wakeKeeper(key, true, to)
+	}
+	return to, err
+}
+
+// earlier finds what to go back to.
+func earlier(t tx, r record) (int, error) {
+	if !r.State.Phase.Ended() && r.State.Stable != 0 && r.State.Stable != r.State.Target {
+		return r.State.Stable, nil
+	}
+	attempts, err := all[Attempt](t, "attempts", below(r.Key))
+	if err != nil {
+		return 0, err
+	}
+	for i := len(attempts) - 1; i >= 0; i-- {
+		a := attempts[i]
+		_, there, err := get[Generation](t, "generations", numbered(r.Key, a.Generation))
+		if err != nil {
+			return 0, err
+		}
+		if there && a.Outcome == rollout.Complete && a.Generation != r.State.Target {
+			return a.Generation, nil
+		}
+	}
+	return 0, fmt.Errorf("%s: %w", r.Key, ErrNothingBefore)
+}
+
+// Delete removes a workload with all its instances. It goes on if this process
+// is killed.
+func (f *Fleet) Delete(key Key) error {
+	err := f.amend(key, func(t tx, r *record) error {
+		r.Deleting = true
+		return nil
+	})
+	if k := f.keeper(key); err == nil && k != nil {
+		k.setDeleting()
+		k.poke()
+	}
+	return err
+}
+
+// DeleteObject removes a Service, ConfigMap or Secret by its kind.
+func (f *Fleet) DeleteObject(kind, namespace, name string) error {
+	bucket, ok := map[string]string{"Service": "services", "ConfigMap": "configmaps", "Secret": "secrets"}[kind]
+	if !ok {
+		return fmt.Errorf("%w: %s %s/%s", ErrNotFound, kind, namespace, name)
+	}
+	f.applying.Lock()
+	defer f.applying.Unlock()
+	err := f.store.update(func(t tx) error {
+		key := namespace + "/" + name
+		if t.Bucket([]byte(bucket)).Get([]byte(key)) == nil {
+			return fmt.Errorf("%w: %s %s", ErrNotFound, kind, key)
+		}
+		return remove(t, bucket, key)
+	})
+	if err != nil || kind != "Service" {
+		return err
+	}
+	return f.openServices()
+}
+
+// amend changes one workload's record in one transaction.
+func (f *Fleet) amend(key Key, change func(tx, *record) error) error {
+	f.applying.Lock()
+	defer f.applying.Unlock()
+	err := f.store.update(func(t tx) error {
+		r, ok, err := get[record](t, "workloads", key.String())
+		if err == nil && !ok {
+			err = fmt.Errorf("%w: %s", ErrNotFound, key)
+		}
+		if err == nil && r.Deleting {
+			err = fmt.Errorf("%s: %w", key, ErrDeleting)
+		}
+		if err == nil {
+			err = change(t, &r)
+		}
+		if err != nil {
+			return err
+		}
+		return put(t, "workloads", key.String(), r)
+	})
+	if k := f.keeper(key); k != nil {
+		k.poke()
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+	"github.com/adamant-sh/adamant/test/conformance"
+	"github.com/adamant-sh/adamant/test/web"
+)
+
+// TestConformance: instances on this machine show what those in a cluster do.
+func TestConformance(t *testing.T) {
+	conformance.Run(t, newWorld)
+}
+
+// A world is one workload on the lab's engine.
+type world struct {
+	t      *testing.T
+	engine *pod.Engine
+	mu     sync.Mutex // of fleet, which Ready is asked beside the other methods
+	fleet  *Fleet
+	key    Key
+	opened time.Time         // when a fleet last began to look: it knows a moment later who is ready
+	images map[string]string // generations by version
+}
+
+var worlds atomic.Int32
+
+func newWorld(t *testing.T) conformance.World {
+	e := openEngine(t)
+	w := &world{t: t, engine: e, key: Key{"default", "Deployment", fmt.Sprintf("world%d", worlds.Add(1))}, images: map[string]string{}}
+	w.open()
+	t.Cleanup(func() {
+		empty(t, w.fleet)
+		must(t, w.fleet.Close())
+	})
+	return w
+}
+
+func (w *world) open() {
+	f, err := Open(context.Background(), Options{Engine: w.engine, Log: func(err error) { w.t.Log(err) }})
+	must(w.t, err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fleet, w.opened = f, time.Now()
+}
+
+// natures are those of the web server; it is good where there is none.
+var natures = map[conformance.Nature]string{
+	conformance.Crashes: web.Crashes, conformance.NeverReady: web.NeverReady, conformance.PageRefuses: web.Errors,
+}
+
+var gates = map[conformance.Nature]map[string]string{
+	conformance.Passes:         {AnnotationCommand: "pass", AnnotationHTTP: "/?a=b"},
+	conformance.CommandRefuses: {AnnotationCommand: "refuse"},
+	conformance.PageRefuses:    {AnnotationHTTP: ":8080/"},
+}
+
+// Apply loads an image for the version and applies it.
+func (w *world) Apply(ctx context.Context, version string, n conformance.Nature) error {
+	image := w.key.Name + "-" + version
+	loadVersion(w.t, w.engine, image, version, natures[n])
+	annotations := map[string]string{AnnotationOnDrift: "report"}
+	maps.Copy(annotations, gates[n])
+	text := deployment(w.key.Name, image+":1", conformance.Spec().Replicas, annotations, "")
+	f, err := manifest.Parse("world.yaml", []byte(text))
+	if err != nil {
+		return err
+	}
+	if w.fleet.ctx.Err() != nil {
+		w.open() // a daemon that was killed is there again when somebody applies
+	}
+	out, err := w.fleet.Apply(ctx, f, Author{}, false)
+	if err == nil {
+		w.images[fmt.Sprint(out.Results[0].Generation)] = version
+	}
+	return err
+}
+
+func (w *world) Wait(ctx context.Context) (rollout.State, error) {
+	for {
+		r, err := w.fleet.record(w.key)
+		if err != nil || r.State.Phase.Ended() {
+			return r.State, err
+		}
+		pause(ctx, 20*time.Millisecond)
+		if ctx.Err() != nil {
+			return r.State, ctx.Err()
+		}
+	}
+}
+
+func (w *world) Instances(context.Context) (map[string]int, error) {
+	s, err := w.fleet.Status(w.key)
+	got := map[string]int{}
+	for _, i := range s.Instances {
+		if i.Phase != "Ending" {
+			got[w.images[fmt.Sprint(i.Generation)]]++
+		}
+	}
+	return got, err
+}
+
+// Ready asks the fleet or, while none looks, the runtime for what runs.
+func (w *world) Ready(ctx context.Context) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fleet.ctx.Err() == nil {
+		s, err := w.fleet.Status(w.key)
+		if err == nil && time.Since(w.opened) > 5*time.Second {
+			return s.Ready, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	pods, err := w.engine.Pods(ctx)
+	n := 0
+	for _, p := range pods {
+		if p.Workload == workloadName(w.key) && p.Phase == pod.Running {
+			n++
+		}
+	}
+	return n, err
+}
+
+// Kill ends the fleet where it is: what it began is left as it is.
+func (w *world) Kill() { must(w.t, w.fleet.Close()) }
+
+func (w *world) Resume(context.Context) error {
+	w.open()
+	return nil
+}

@@ -1,0 +1,128 @@
+package local
+
+import (
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// A declaration is what one manifest asks for.
+type declaration struct {
+	workloads  []declared
+	services   []corev1.Service
+	configMaps []corev1.ConfigMap
+	secrets    []corev1.Secret
+	notes      []string
+	refused    []manifest.Other // objects that have no meaning here
+}
+
+// A declared workload is one with a pod template that is to be kept running.
+type declared struct {
+	key      Key
+	spec     rollout.Spec
+	policy   Policy
+	template corev1.PodTemplateSpec
+	retain   int
+	paused   bool
+}
+
+// declare reads a manifest; every field that cannot be honoured is an error
+// with its path and line.
+func declare(f manifest.File) (declaration, error) {
+	d := declaration{configMaps: f.ConfigMaps(), secrets: f.Secrets()}
+	var refused manifest.Errors
+	for _, w := range f.Workloads() {
+		refused = append(refused, manifest.Declared.Unsupported(w)...)
+		one, err := declareWorkload(w)
+		if err != nil {
+			refused = append(refused, w.Errorf("metadata.annotations", "", "%v", err))
+		}
+		d.workloads = append(d.workloads, one)
+		for _, n := range manifest.Declared.Notes(w) {
+			d.notes = append(d.notes, n.Error())
+		}
+	}
+	services, errs := f.Services()
+	d.services = services
+	if refused = append(refused, errs...); len(refused) > 0 {
+		return d, refused
+	}
+	d.refused = slices.DeleteFunc(f.Others(), func(o manifest.Other) bool { return o.Kind == "Service" && o.APIVersion == "v1" })
+	if len(d.workloads)+len(d.services)+len(d.configMaps)+len(d.secrets) == 0 {
+		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Pod, Service, ConfigMap or Secret", f.Name)
+	}
+	return d, nil
+}
+
+func declareWorkload(w manifest.Workload) (declared, error) {
+	deployment := asDeployment(w)
+	spec, policy, err := PolicyOf(deployment)
+	d := declared{
+		key:  Key{w.Namespace, w.Kind, w.Name},
+		spec: spec, policy: policy, template: *w.Template.DeepCopy(), retain: defaultRetain, paused: deployment.Spec.Paused,
+	}
+	if n := deployment.Spec.RevisionHistoryLimit; n != nil {
+		d.retain = int(*n)
+	}
+	if isAlone(&d.template.Spec) {
+		// Two instances cannot stand side by side on one port of the machine.
+		d.spec.Surge.Type, d.spec.Surge.IntVal = 0, 0
+		if d.spec.Kind == rollout.BlueGreen || d.spec.Kind == rollout.Canary {
+			err = fmt.Errorf("strategy %s needs two instances at once, which its host port or host network does not allow", d.spec.Kind)
+		}
+		if d.spec.Replicas > 1 {
+			err = fmt.Errorf("%d replicas cannot share one host port or the host network: put a Service before them instead", d.spec.Replicas)
+		}
+	}
+	return d, err
+}
+
+// asDeployment gives every kind that is kept running the form of a Deployment.
+// A Pod is one instance whose name is its own, so the old one goes first.
+func asDeployment(w manifest.Workload) *appsv1.Deployment {
+	switch o := w.Object.(type) {
+	case *appsv1.Deployment:
+		return o
+	case *appsv1.ReplicaSet:
+		return &appsv1.Deployment{ObjectMeta: o.ObjectMeta, Spec: appsv1.DeploymentSpec{Replicas: o.Spec.Replicas, MinReadySeconds: o.Spec.MinReadySeconds}}
+	case *appsv1.DaemonSet:
+		return &appsv1.Deployment{ObjectMeta: o.ObjectMeta, Spec: appsv1.DeploymentSpec{MinReadySeconds: o.Spec.MinReadySeconds}}
+	case *corev1.Pod:
+		return &appsv1.Deployment{ObjectMeta: o.ObjectMeta, Spec: appsv1.DeploymentSpec{Strategy: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}}}
+	}
+	return &appsv1.Deployment{}
+}
+
+// isAlone reports whether only one instance can run on a machine.
+func isAlone(spec *corev1.PodSpec) bool {
+	if spec.HostNetwork {
+		return true
+	}
+	return slices.ContainsFunc(spec.Containers, func(c corev1.Container) bool {
+		return slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.HostPort != 0 })
+	})
+}
+
+// Keys are all objects of a manifest that can be deleted.
+func Keys(f manifest.File) []Key {
+	var keys []Key
+	for _, w := range f.Workloads() {
+		keys = append(keys, Key{w.Namespace, w.Kind, w.Name})
+	}
+	services, _ := f.Services() // a field that is refused makes it no less deletable
+	for _, s := range services {
+		keys = append(keys, Key{namespaceOf(s.ObjectMeta), "Service", s.Name})
+	}
+	for _, c := range f.ConfigMaps() {
+		keys = append(keys, Key{namespaceOf(c.ObjectMeta), "ConfigMap", c.Name})
+	}
+	for _, s := range f.Secrets() {
+		keys = append(keys, Key{namespaceOf(s.ObjectMeta), "Secret", s.Name})
+	}
+	return keys
+}

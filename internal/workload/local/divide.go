@@ -1,0 +1,58 @@
+package local
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+)
+
+// Divide tells what of a manifest goes on for as long as it is kept from what is
+// started once and may complete: kept are Deployments, ReplicaSets and
+// DaemonSets, Pods behind a Service of the manifest that are always started
+// again, and the Services before any of those. ConfigMaps and Secrets are in
+// both.
+func Divide(f manifest.File) (kept, rest manifest.File) {
+	services, _ := f.Services() // what is wrong with one is said when it is applied
+	keeps := map[Key]bool{}
+	for _, w := range f.Workloads() {
+		before := servicesBefore(w, services)
+		if !goesOn(w, len(before) > 0) {
+			continue
+		}
+		keeps[Key{w.Namespace, w.Kind, w.Name}] = true
+		for _, s := range before {
+			keeps[Key{namespaceOf(s.ObjectMeta), "Service", s.Name}] = true
+		}
+	}
+	isFor := func(kept bool) func(kind, namespace, name string) bool {
+		return func(kind, namespace, name string) bool {
+			return kind == "ConfigMap" || kind == "Secret" || keeps[Key{namespace, kind, name}] == kept
+		}
+	}
+	return f.Select(isFor(true)), f.Select(isFor(false))
+}
+
+// Check says what of a manifest cannot be kept running, without a fleet.
+func Check(f manifest.File) error {
+	_, err := declare(f)
+	return err
+}
+
+func goesOn(w manifest.Workload, hasService bool) bool {
+	switch w.Kind {
+	case "Deployment", "ReplicaSet", "DaemonSet":
+		return true
+	case "Pod":
+		return hasService && w.Template.Spec.RestartPolicy == corev1.RestartPolicyAlways
+	}
+	return false
+}
+
+// servicesBefore are those that select a workload's pods.
+func servicesBefore(w manifest.Workload, services []corev1.Service) []corev1.Service {
+	return slices.DeleteFunc(slices.Clone(services), func(s corev1.Service) bool {
+		return namespaceOf(s.ObjectMeta) != w.Namespace || !selects(s.Spec.Selector, w.Template.Labels)
+	})
+}

@@ -1,0 +1,155 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/pod"
+)
+
+// ErrForeground says that another process keeps a fleet of its own on the data
+// directory.
+var ErrForeground = errors.New("an adamant run in the foreground uses this data directory")
+
+// ephemeralDir holds the stores of ephemeral fleets, each named for the holder
+// of its images and locked while its process lives.
+func ephemeralDir(root string) string { return filepath.Join(root, "fleet", "foreground") }
+
+const storeSuffix = ".db"
+
+// openEphemeral makes a store. It need not outlive a power cut, so nothing waits
+// for the disk.
+func openEphemeral(root string) (_ *store, holder string, err error) {
+	for {
+		holder := "foreground-" + strings.ToLower(rand.Text())
+		path := filepath.Join(ephemeralDir(root), holder+storeSuffix)
+		s, err := openFile(path, bbolt.Options{NoSync: true})
+		if err != nil {
+			return nil, "", err
+		}
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return s, holder, nil
+		}
+		// A sweep came before it was locked.
+		if err := s.close(); err != nil {
+			return nil, "", err
+		}
+	}
+}
+
+// Dissolve drains and removes all that an ephemeral fleet keeps, its store
+// included, and closes it. What could not be removed until ctx ends is left to
+// whoever opens the engine next.
+func (f *Fleet) Dissolve(ctx context.Context) error {
+	err := f.removeAll(ctx)
+	if err == nil {
+		err = f.engine.Ensure(ctx)
+	}
+	if err == nil {
+		err = f.engine.UnpinAll(ctx, f.holder)
+	}
+	if err == nil {
+		err = os.Remove(filepath.Join(ephemeralDir(f.root), f.holder+storeSuffix))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// removeAll deletes every workload and waits until it is gone.
+func (f *Fleet) removeAll(ctx context.Context) error {
+	var errs []error
+	for _, k := range f.all() {
+		if err := f.Delete(k.key); err != nil && !errors.Is(err, ErrDeleting) && !errors.Is(err, ErrNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	for len(errs) == 0 && len(f.all()) > 0 {
+		if ctx.Err() != nil {
+			return fmt.Errorf("remove %s: %w", f.all()[0].key, context.Cause(ctx))
+		}
+		pause(ctx, 20*time.Millisecond)
+	}
+	return errors.Join(errs...)
+}
+
+// Sweep removes what ephemeral fleets of killed processes left beside their
+// pods, which engine.Open removes: their stores and the pins of their images.
+func Sweep(ctx context.Context, e *pod.Engine) error {
+	stores, err := filepath.Glob(filepath.Join(ephemeralDir(e.Root()), "*"+storeSuffix))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range stores {
+		if err := sweepStore(ctx, e, path); err != nil {
+			errs = append(errs, fmt.Errorf("remove what a killed process left: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func sweepStore(ctx context.Context, e *pod.Engine, path string) error {
+	f, err := lockStore(path)
+	if f == nil || err != nil {
+		return err
+	}
+	defer f.Close()
+	holder := strings.TrimSuffix(filepath.Base(path), storeSuffix)
+	if err := e.UnpinAll(ctx, holder); err != nil {
+		return err
+	}
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // another sweep came first
+}
+
+// lockStore takes the lock of a store whose process is gone. It returns nil if
+// the process lives, or the store is gone.
+func lockStore(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, f.Close()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+// checkForeground fails with ErrForeground while a process keeps an ephemeral
+// fleet.
+func checkForeground(root string) error {
+	stores, err := filepath.Glob(filepath.Join(ephemeralDir(root), "*"+storeSuffix))
+	if err != nil {
+		return err
+	}
+	for _, path := range stores {
+		f, err := lockStore(path)
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			f.Close()
+		} else if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return ErrForeground
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/report"
+)
+
+// maxEvidence is how many instances' evidence is kept of a workload; the
+// oldest goes first.
+const maxEvidence = 20
+
+// keepEvidence saves what an instance changed, before anything becomes of it:
+// the report as text and JSON, and the changed files as a tar.
+func (k *keeper) keepEvidence(ctx context.Context, i *instance, pod *engine.Pod, c *engine.Container, r drift.Report) {
+	parent := filepath.Join(k.fleet.root, "fleet", "evidence", k.key.Namespace, k.key.Kind, k.key.Name)
+	dir := filepath.Join(parent, time.Now().UTC().Format("20060102T150405Z")+"-"+i.ID)
+	if err := saveEvidence(ctx, dir, pod, c, r); err != nil {
+		k.fleet.log(fmt.Errorf("evidence of instance %s: %w", i.ID, err))
+		k.say("NoEvidence", "what instance %s changed could not be kept: %v", i.ID, err)
+		return
+	}
+	k.mu.Lock()
+	i.evidence = dir
+	k.mu.Unlock()
+	if err := dropOldest(parent, maxEvidence); err != nil {
+		k.fleet.log(err)
+	}
+}
+
+// saveEvidence writes a directory that is whole or not there.
+func saveEvidence(ctx context.Context, dir string, pod *engine.Pod, c *engine.Container, r drift.Report) error {
+	tmp := filepath.Join(filepath.Dir(dir), ".new-"+filepath.Base(dir))
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return err
+	}
+	name := pod.Name + "/" + c.Name
+	err := durable.Write(filepath.Join(tmp, "changes.tar"), 0o600, func(w io.Writer) error {
+		left, err := pod.SaveChanges(ctx, c, r, w)
+		for _, u := range left {
+			r.Unknowns = append(r.Unknowns, drift.Unknown{Path: u.Path, Reason: "not in changes.tar: " + u.Err.Error()})
+		}
+		return err
+	})
+	err = errors.Join(err,
+		durable.Write(filepath.Join(tmp, "drift.txt"), 0o600, func(w io.Writer) error {
+			return report.Drift(w, name, r, report.DriftOptions{All: true})
+		}),
+		durable.Write(filepath.Join(tmp, "drift.json"), 0o600, func(w io.Writer) error {
+			return json.NewEncoder(w).Encode(report.NewDriftReport(name, r))
+		}),
+	)
+	if err == nil {
+		err = os.Rename(tmp, dir)
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(tmp))
+	}
+	return durable.SyncDir(filepath.Dir(dir))
+}
+
+// abandoned is how old evidence is that a killed process left half written; no
+// other is as old, since comparing is bounded by a minute.
+const abandoned = 10 * time.Minute
+
+// dropOldest removes the oldest entries of a directory beyond a number, and
+// what a process that was killed left half written.
+func dropOldest(dir string, keep int) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Name()[0] == '.' {
+			if info, gone := e.Info(); gone == nil && time.Since(info.ModTime()) > abandoned {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+			}
+			continue
+		}
+		names = append(names, e.Name())
+	}
+	slices.Sort(names) // by time
+	for _, name := range names[:max(0, len(names)-keep)] {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
+	}
+	return err
+}

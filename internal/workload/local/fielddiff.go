@@ -1,0 +1,91 @@
+package local
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// fieldDifferences lists the fields of two pod templates that differ, by their
+// path, images apart. Values of variables may be secrets and are not shown.
+func fieldDifferences(before, after *Generation) []string {
+	var list []string
+	walkDifference("template", plain(before), plain(after), &list)
+	const most = 40
+	if len(list) > most {
+		list = append(list[:most], fmt.Sprintf("and %d more", len(list)-most))
+	}
+	return list
+}
+
+// plain is a template as JSON has it, without what is compared otherwise.
+func plain(g *Generation) any {
+	t := g.Template.DeepCopy()
+	for i := range t.Spec.Containers {
+		t.Spec.Containers[i].Image = ""
+	}
+	for i := range t.Spec.InitContainers {
+		t.Spec.InitContainers[i].Image = ""
+	}
+	data, err := json.Marshal(t)
+	if err != nil {
+		return nil
+	}
+	var v any
+	if json.Unmarshal(data, &v) != nil {
+		return nil
+	}
+	return v
+}
+
+func walkDifference(path string, a, b any, list *[]string) {
+	if reflect.DeepEqual(a, b) {
+		return
+	}
+	switch left := a.(type) {
+	case map[string]any:
+		if right, ok := b.(map[string]any); ok {
+			for _, key := range keysOf(left, right) {
+				walkDifference(path+"."+key, left[key], right[key], list)
+			}
+			return
+		}
+	case []any:
+		if right, ok := b.([]any); ok && len(left) == len(right) {
+			for i := range left {
+				walkDifference(fmt.Sprintf("%s[%d]", path, i), left[i], right[i], list)
+			}
+			return
+		}
+	}
+	*list = append(*list, fmt.Sprintf("%s: %s -> %s", path, shown(path, a), shown(path, b)))
+}
+
+func keysOf(a, b map[string]any) []string {
+	set := map[string]bool{}
+	for k := range a {
+		set[k] = true
+	}
+	for k := range b {
+		set[k] = true
+	}
+	keys := sorted(set)
+	return slices.Clip(keys)
+}
+
+// shown is a value for people.
+func shown(path string, v any) string {
+	if v == nil {
+		return "none"
+	}
+	if strings.Contains(path, ".env[") && strings.HasSuffix(path, ".value") {
+		return "(hidden)"
+	}
+	data, err := json.Marshal(v)
+	if err != nil || len(data) > 120 || strings.Contains(path, ".env") && len(data) > 0 && data[0] != '"' {
+		return "(…)"
+	}
+	return string(data)
+}

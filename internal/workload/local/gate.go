@@ -1,0 +1,104 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/adamant-sh/adamant/internal/workload/gate"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// minRequests is how many requests of the new generation there must be before
+// their errors say anything.
+const minRequests = 20
+
+// ask begins to ask a gate, unless that is under way. The lock is held.
+func (k *keeper) ask(name string) {
+	if name == "" || k.gate.IsAsked(name) {
+		return
+	}
+	r, err := k.record()
+	if err != nil {
+		k.fleet.log(err)
+		return
+	}
+	g := gate.New(name)
+	k.gate = g
+	var asked []gate.Candidate
+	for _, i := range k.sorted() {
+		if i.Ready && !i.Ending && i.Generation == r.State.Target {
+			asked = append(asked, gate.Candidate{ID: i.ID, Instance: reachable{i}, Spec: i.template})
+		}
+	}
+	k.wg.Go(func() {
+		g.Ask(k.ctx, r.Policy.Questions, asked)
+		k.poke()
+	})
+}
+
+// A reachable is an instance as gates ask it.
+type reachable struct{ *instance }
+
+// Run implements gate.Instance.
+func (r reachable) Run(ctx context.Context, command []string) (int, []byte, error) {
+	pod, err := r.pod.Fresh(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	res, err := pod.ExecSync(ctx, "", command, gate.Timeout)
+	return int(res.ExitCode), append(res.Stderr, res.Stdout...), err
+}
+
+// Fetch implements gate.Instance.
+func (r reachable) Fetch(ctx context.Context, port int, page string) (int, error) {
+	url := "http://" + net.JoinHostPort(r.address(), strconv.Itoa(port)) + page
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// address is where an instance's ports are.
+func (i *instance) address() string {
+	if i.ip == "" || i.template.HostNetwork {
+		return "127.0.0.1"
+	}
+	return i.ip
+}
+
+// fault is what the traffic says against the generation that is rolled out.
+// The lock is held.
+func (k *keeper) fault() string {
+	r, err := k.record()
+	if err != nil || r.Policy.ErrorRate == 0 || r.State.Phase != rollout.Progressing {
+		return ""
+	}
+	requests, failures := k.fleet.services.counted(group(k.key, r.State.Target))
+	requests, failures = requests-k.requests, failures-k.failures
+	if requests < minRequests || float64(failures) <= r.Policy.ErrorRate*float64(requests) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d requests to it failed, more than %.3g%%", failures, requests, r.Policy.ErrorRate*100)
+}
+
+// record reads what is kept of the workload.
+func (k *keeper) record() (record, error) {
+	var r record
+	err := k.fleet.store.view(func(t tx) (err error) {
+		r, _, err = get[record](t, "workloads", k.key.String())
+		return err
+	})
+	return r, err
+}

@@ -1,0 +1,209 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ErrDeleting says that a workload is on its way out.
+var ErrDeleting = errors.New("it is being deleted: wait until it is gone")
+
+// kept is what is known before an apply, with the objects of the manifest in
+// place of those that it replaces.
+type kept struct {
+	records     []record
+	generations map[Key][]Generation
+	configMaps  map[string]corev1.ConfigMap // by namespace/name
+	secrets     map[string]corev1.Secret
+}
+
+func nameOf(m metav1.ObjectMeta) string { return namespaceOf(m) + "/" + m.Name }
+
+func namespaceOf(m metav1.ObjectMeta) string {
+	if m.Namespace == "" {
+		return metav1.NamespaceDefault
+	}
+	return m.Namespace
+}
+
+func readKept(t tx, d declaration) (kept, error) {
+	k := kept{generations: map[Key][]Generation{}, configMaps: map[string]corev1.ConfigMap{}, secrets: map[string]corev1.Secret{}}
+	var err error
+	if k.records, err = all[record](t, "workloads", ""); err != nil {
+		return k, err
+	}
+	for _, r := range k.records {
+		if k.generations[r.Key], err = all[Generation](t, "generations", below(r.Key)); err != nil {
+			return k, err
+		}
+	}
+	maps, err := all[corev1.ConfigMap](t, "configmaps", "")
+	if err != nil {
+		return k, err
+	}
+	secrets, err := all[corev1.Secret](t, "secrets", "")
+	for _, c := range append(maps, d.configMaps...) {
+		k.configMaps[nameOf(c.ObjectMeta)] = c
+	}
+	for _, s := range append(secrets, d.secrets...) {
+		k.secrets[nameOf(s.ObjectMeta)] = s
+	}
+	return k, err
+}
+
+// affected are the workloads of a declaration, and those that refer to what it
+// changes.
+func (k kept) affected(d declaration) []declared {
+	list := slices.Clone(d.workloads)
+	for _, r := range k.records {
+		isDeclared := slices.ContainsFunc(list, func(w declared) bool { return w.key == r.Key })
+		if isDeclared || r.Deleting || !refersTo(r, d) {
+			continue
+		}
+		list = append(list, declared{key: r.Key, spec: r.Spec, policy: r.Policy, template: r.Declared, retain: r.Retain, paused: r.State.Paused})
+	}
+	return list
+}
+
+// refersTo reports whether a workload's pods refer to an object of a
+// declaration.
+func refersTo(r record, d declaration) bool {
+	maps, secrets := references(&r.Declared.Spec)
+	return slices.ContainsFunc(d.configMaps, func(c corev1.ConfigMap) bool {
+		return namespaceOf(c.ObjectMeta) == r.Key.Namespace && slices.Contains(maps, c.Name)
+	}) || slices.ContainsFunc(d.secrets, func(s corev1.Secret) bool {
+		return namespaceOf(s.ObjectMeta) == r.Key.Namespace && slices.Contains(secrets, s.Name)
+	})
+}
+
+// configuration is all that a workload's pods refer to. That something is
+// missing may be meant (optional: true), and the engine says so where not.
+func (k kept) configuration(w declared) ([]corev1.ConfigMap, []corev1.Secret, error) {
+	for _, r := range k.records {
+		if r.Key == w.key && r.Deleting {
+			return nil, nil, fmt.Errorf("%s: %w", w.key, ErrDeleting)
+		}
+	}
+	var configMaps []corev1.ConfigMap
+	var secrets []corev1.Secret
+	maps, hidden := references(&w.template.Spec)
+	for _, name := range maps {
+		if c, ok := k.configMaps[w.key.Namespace+"/"+name]; ok {
+			configMaps = append(configMaps, c)
+		}
+	}
+	for _, name := range hidden {
+		if s, ok := k.secrets[w.key.Namespace+"/"+name]; ok {
+			secrets = append(secrets, s)
+		}
+	}
+	return configMaps, secrets, nil
+}
+
+// compareObjects says what becomes of a declaration's other objects.
+func compareObjects(t tx, d declaration) ([]Result, error) {
+	var list []Result
+	add := func(kind, bucket string, m metav1.ObjectMeta, isSame func(key string) (bool, bool, error)) error {
+		r := Result{Kind: kind, Namespace: namespaceOf(m), Name: m.Name, Action: Created}
+		there, equal, err := isSame(nameOf(m))
+		if there {
+			r.Action = Adjusted
+		}
+		if equal {
+			r.Action = Unchanged
+		}
+		list = append(list, r)
+		return err
+	}
+	var err error
+	for _, s := range d.services {
+		err = errors.Join(err, add("Service", "services", s.ObjectMeta, isKept(t, "services", s)))
+	}
+	for _, c := range d.configMaps {
+		err = errors.Join(err, add("ConfigMap", "configmaps", c.ObjectMeta, isKept(t, "configmaps", c)))
+	}
+	for _, s := range d.secrets {
+		err = errors.Join(err, add("Secret", "secrets", s.ObjectMeta, isKept(t, "secrets", s)))
+	}
+	return list, err
+}
+
+// isKept returns a question: is there an object of that name, and is it equal?
+func isKept[T any](t tx, bucket string, v T) func(string) (bool, bool, error) {
+	return func(key string) (bool, bool, error) {
+		old, ok, err := get[T](t, bucket, key)
+		return ok, ok && reflect.DeepEqual(old, v), err
+	}
+}
+
+func putObjects(t tx, d declaration) error {
+	var err error
+	for _, s := range d.services {
+		s.Namespace = namespaceOf(s.ObjectMeta)
+		err = errors.Join(err, put(t, "services", nameOf(s.ObjectMeta), s))
+	}
+	for _, c := range d.configMaps {
+		err = errors.Join(err, put(t, "configmaps", nameOf(c.ObjectMeta), c))
+	}
+	for _, s := range d.secrets {
+		err = errors.Join(err, put(t, "secrets", nameOf(s.ObjectMeta), s))
+	}
+	return err
+}
+
+// adjustments are what changes without a new generation.
+func adjustments(r record, w declared) []string {
+	var list []string
+	note := func(what string, before, after any) {
+		if !reflect.DeepEqual(before, after) {
+			list = append(list, fmt.Sprintf("%s: %v -> %v", what, before, after))
+		}
+	}
+	note("replicas", r.Spec.Replicas, w.spec.Replicas)
+	note("strategy", r.Spec.Kind, w.spec.Kind)
+	note("paused", r.State.Paused, w.paused)
+	before, after := r.Spec, w.spec
+	before.Replicas, before.Kind, after.Replicas, after.Kind = 0, "", 0, ""
+	if !reflect.DeepEqual(before, after) || r.Policy != w.policy || r.Retain != w.retain {
+		list = append(list, "how it is replaced")
+	}
+	return list
+}
+
+// differences are what makes two generations different, in few words.
+// Configuration and secrets are named and not shown.
+func differences(before, after *Generation) []string {
+	var list []string
+	for _, i := range after.Images {
+		n := slices.IndexFunc(before.Images, func(o PinnedImage) bool { return o.For == i.For })
+		if n < 0 {
+			list = append(list, i.For+": new")
+		} else if o := before.Images[n]; o.Digest != i.Digest {
+			list = append(list, fmt.Sprintf("%s: image %s (%s) -> %s (%s)", i.For, o.Image, short(o.Digest), i.Image, short(i.Digest)))
+		}
+	}
+	for _, c := range after.ConfigMaps {
+		n := slices.IndexFunc(before.ConfigMaps, func(o corev1.ConfigMap) bool { return o.Name == c.Name })
+		if n < 0 || !reflect.DeepEqual(before.ConfigMaps[n], c) {
+			list = append(list, "configmap "+c.Name)
+		}
+	}
+	for _, s := range after.Secrets {
+		n := slices.IndexFunc(before.Secrets, func(o corev1.Secret) bool { return o.Name == s.Name })
+		if n < 0 || !reflect.DeepEqual(before.Secrets[n], s) {
+			list = append(list, "secret "+s.Name)
+		}
+	}
+	return append(list, fieldDifferences(before, after)...)
+}
+
+func short(digest string) string {
+	_, hex, _ := strings.Cut(digest, ":")
+	return hex[:min(12, len(hex))]
+}

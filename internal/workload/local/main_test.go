@@ -1,0 +1,238 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+	"github.com/adamant-sh/adamant/test/appimage"
+	"github.com/adamant-sh/adamant/test/web"
+)
+
+// lab is the private containerd that all tests of this package share, and the
+// program that their images hold.
+var lab struct {
+	once    sync.Once
+	err     error
+	opts    pod.Options
+	dir     string
+	images  *web.Maker
+	loading sync.Mutex
+}
+
+func TestMain(m *testing.M) {
+	if runc, ok := containerd.Wrapped(); ok {
+		fmt.Fprintln(os.Stderr, syscall.Exec(runc, append([]string{"runc"}, os.Args[1:]...), os.Environ()))
+		os.Exit(1)
+	}
+	code := m.Run()
+	if lab.dir != "" {
+		if err := closeLab(); err != nil {
+			fmt.Fprintln(os.Stderr, "clean up:", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+func closeLab() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return errors.Join(pod.Destroy(ctx, lab.opts), os.RemoveAll(lab.opts.Root), os.RemoveAll(lab.opts.State), os.RemoveAll(lab.dir))
+}
+
+// openEngine opens an engine on the lab.
+func openEngine(t *testing.T) *pod.Engine {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("these tests run pods: they need root")
+	}
+	lab.once.Do(func() { lab.err = startLab(context.Background()) })
+	if lab.err != nil {
+		t.Fatal(lab.err)
+	}
+	e, err := pod.Open(t.Context(), lab.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+func startLab(ctx context.Context) (err error) {
+	if lab.dir, err = os.MkdirTemp("", "adamant-fleet-"); err != nil {
+		return err
+	}
+	root, err := os.MkdirTemp("/var/tmp", "adamant-fleet-")
+	if err != nil {
+		return err
+	}
+	state, err := os.MkdirTemp("/run", "adamant-fleet-")
+	if err != nil {
+		return err
+	}
+	lab.opts = pod.Options{Root: root, State: state}
+	lab.images = web.NewMaker(lab.dir)
+	return nil
+}
+
+// loadVersion loads an image of a version under a name.
+func loadVersion(t *testing.T, e *pod.Engine, name, version, nature string) {
+	t.Helper()
+	lab.loading.Lock()
+	defer lab.loading.Unlock()
+	repository, tag, _ := strings.Cut(name, ":")
+	archive, err := lab.images.Pack(t.Context(), repository, version, nature)
+	must(t, err)
+	if _, err := e.Daemon().Import(t.Context(), archive, containerd.ImportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if tag != "" && tag != "1" {
+		if _, err := e.Daemon().Tag(t.Context(), appimage.Reference(repository), "adamant.test/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openFleet opens a fleet, which is empty at the end of the test.
+func openFleet(t *testing.T, e *pod.Engine) *Fleet {
+	t.Helper()
+	f, err := Open(t.Context(), Options{Engine: e, Log: func(err error) { t.Log(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if f.ctx.Err() != nil {
+			return // the test closed it itself
+		}
+		empty(t, f)
+		must(t, f.Close())
+	})
+	return f
+}
+
+// empty deletes all that is declared.
+func empty(t *testing.T, f *Fleet) {
+	t.Helper()
+	list, err := f.List()
+	must(t, err)
+	for _, s := range list {
+		must(t, f.Delete(s.Key))
+	}
+	until(t, "all workloads are gone", func() bool {
+		list, err := f.List()
+		return err == nil && len(list) == 0
+	})
+	must(t, f.store.update(func(t tx) error { return removeAll(t, "services", "") }))
+	must(t, f.openServices())
+	pods, err := f.engine.Pods(context.Background())
+	must(t, err)
+	for _, p := range pods {
+		if p.Labels[LabelGeneration] != "" {
+			t.Errorf("pod %s is left", p.Name)
+		}
+	}
+}
+
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came about that %s", what)
+		}
+	}
+}
+
+// deployment is a manifest of the web server.
+func deployment(name, image string, replicas int, annotations map[string]string, more string) string {
+	var notes strings.Builder
+	for k, v := range annotations {
+		fmt.Fprintf(&notes, "    %s: %q\n", k, v)
+	}
+	return fmt.Sprintf(`apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: %[1]s
+  annotations:
+%[4]s    a: b
+spec:
+  replicas: %[3]d
+  progressDeadlineSeconds: 40
+  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+  selector: {matchLabels: {app: %[1]s}}
+  template:
+    metadata: {labels: {app: %[1]s}}
+    spec:
+      terminationGracePeriodSeconds: 5
+      containers:
+      - name: web
+        image: adamant.test/%[2]s
+        imagePullPolicy: Never
+        ports: [{containerPort: 8080, name: http}]
+        readinessProbe: {httpGet: {path: /ready, port: http}, periodSeconds: 1}
+%[5]s`, name, image, replicas, notes.String(), more)
+}
+
+func serviceOf(name string, port int) string {
+	return fmt.Sprintf(`---
+apiVersion: v1
+kind: Service
+metadata: {name: %[1]s}
+spec:
+  selector: {app: %[1]s}
+  ports: [{port: %[2]d, targetPort: http, name: http}]
+`, name, port)
+}
+
+// apply applies a manifest.
+func apply(t *testing.T, f *Fleet, text string) Outcome {
+	t.Helper()
+	file, err := manifest.Parse("test.yaml", []byte(text))
+	must(t, err)
+	out, err := f.Apply(t.Context(), file, Author{UID: 0, User: "tester"}, false)
+	must(t, err)
+	return out
+}
+
+// ended waits for the end of a rollout.
+func ended(t *testing.T, f *Fleet, name string, want rollout.Phase) Status {
+	t.Helper()
+	var s Status
+	until(t, "the rollout of "+name+" ends", func() bool {
+		var err error
+		s, err = f.Status(Key{"default", "Deployment", name})
+		must(t, err)
+		return s.Phase.Ended()
+	})
+	if s.Phase != want {
+		t.Fatalf("%s ended as %s, %q: want %s\n%+v", name, s.Phase, s.Reason, want, s.Instances)
+	}
+	return s
+}
+
+// serving is an instance of the generation that runs, which is ready.
+func serving(s Status) InstanceStatus {
+	for _, i := range s.Instances {
+		if i.Generation == s.Generation && i.Phase == "Ready" {
+			return i
+		}
+	}
+	return InstanceStatus{}
+}

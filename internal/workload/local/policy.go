@@ -1,0 +1,187 @@
+package local
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/workload/gate"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// The annotations of a workload that say how it is replaced. They stand in the
+// workload's own metadata.
+const (
+	AnnotationStrategy  = "adamant.sh/strategy"        // RollingUpdate, Recreate, BlueGreen, Canary
+	AnnotationSteps     = "adamant.sh/canary-steps"    // "10% 30s, 50% pause"
+	AnnotationHold      = "adamant.sh/blue-green-hold" // how long the old ones stay after the switch
+	AnnotationPromotion = "adamant.sh/promotion"       // auto or manual: who switches blue/green
+	AnnotationCommand   = "adamant.sh/gate-command"    // run in each new instance: 0 lets pass
+	AnnotationHTTP      = "adamant.sh/gate-http"       // asked of each new instance: "/path" or ":8080/path"
+	AnnotationErrorRate = "adamant.sh/gate-error-rate" // "1%": of requests that fail, as the proxy sees them
+	AnnotationOnDrift   = "adamant.sh/on-drift"        // report, replace or stop
+	AnnotationBudget    = "adamant.sh/drift-budget"    // "3 per 1h"
+	AnnotationSeverity  = "adamant.sh/drift-severity"  // low, medium, high, critical: what counts as drift
+	AnnotationListen    = "adamant.sh/listen"          // of a Service: where on this machine
+)
+
+// A Policy is what a workload's annotations say beyond its rollout.Spec.
+type Policy struct {
+	gate.Questions
+	ErrorRate float64        `json:"errorRate,omitempty"` // 0.01 is 1 %; 0 asks for none
+	Severity  drift.Severity `json:"severity"`
+}
+
+// defaults of what the annotations leave open.
+const (
+	defaultHold     = 30 * time.Second
+	defaultDeadline = 10 * time.Minute // Kubernetes' own
+	defaultRetain   = 10               // Kubernetes' own
+)
+
+var defaultBudget = rollout.Budget{Count: 3, Per: time.Hour}
+
+// PolicyOf reads how a Deployment is to be replaced. A wrong annotation is an
+// error that names it.
+func PolicyOf(d *appsv1.Deployment) (rollout.Spec, Policy, error) {
+	spec := rollout.Spec{
+		Replicas: 1, Kind: rollout.RollingUpdate, Surge: intstr.FromString("25%"), Down: intstr.FromString("25%"),
+		MinReady: time.Duration(d.Spec.MinReadySeconds) * time.Second, Deadline: defaultDeadline,
+	}
+	if d.Spec.Replicas != nil {
+		spec.Replicas = int(*d.Spec.Replicas)
+	}
+	if s := d.Spec.ProgressDeadlineSeconds; s != nil {
+		spec.Deadline = time.Duration(*s) * time.Second
+	}
+	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+		spec.Kind = rollout.Recreate
+	}
+	if r := d.Spec.Strategy.RollingUpdate; r != nil {
+		if r.MaxSurge != nil {
+			spec.Surge = *r.MaxSurge
+		}
+		if r.MaxUnavailable != nil {
+			spec.Down = *r.MaxUnavailable
+		}
+	}
+	policy, err := annotated(&spec, d.Annotations)
+	if err == nil {
+		err = spec.Validate()
+	}
+	return spec, policy, err
+}
+
+// An AnnotationError says which annotation cannot be meant, and what can.
+type AnnotationError struct {
+	Name, Value string
+	Want        string
+}
+
+// Error names the annotation.
+func (e *AnnotationError) Error() string {
+	return fmt.Sprintf("annotation %s: %q: want %s", e.Name, e.Value, e.Want)
+}
+
+// annotated reads all annotations into spec and a Policy.
+func annotated(spec *rollout.Spec, a map[string]string) (Policy, error) {
+	spec.OnDrift, spec.Budget, spec.Hold = rollout.Replace, defaultBudget, defaultHold
+	policy := Policy{
+		Questions: gate.Questions{Command: a[AnnotationCommand], HTTP: a[AnnotationHTTP]},
+		Severity:  drift.Medium,
+	}
+	for _, r := range []struct {
+		name, want string
+		read       func(string) bool
+	}{
+		{AnnotationStrategy, "RollingUpdate, Recreate, BlueGreen or Canary", func(v string) bool {
+			spec.Kind = rollout.Kind(v)
+			return v == "RollingUpdate" || v == "Recreate" || v == "BlueGreen" || v == "Canary"
+		}},
+		{AnnotationSteps, `steps such as "10% 30s, 50% pause"`, func(v string) (ok bool) {
+			spec.Steps, ok = parseSteps(v)
+			return ok
+		}},
+		{AnnotationHold, "a duration such as 30s", func(v string) bool { return duration(v, &spec.Hold) }},
+		{AnnotationPromotion, "auto or manual", func(v string) bool {
+			spec.ByHand = v == "manual"
+			return v == "auto" || v == "manual"
+		}},
+		{AnnotationHTTP, `a path such as "/healthz" or ":8080/healthz"`, func(v string) bool {
+			return strings.HasPrefix(v, "/") || strings.HasPrefix(v, ":")
+		}},
+		{AnnotationErrorRate, `a percentage such as "1%"`, func(v string) (ok bool) {
+			policy.ErrorRate, ok = percentage(v)
+			return ok
+		}},
+		{AnnotationOnDrift, "report, replace or stop", func(v string) bool {
+			spec.OnDrift = rollout.OnDrift(v)
+			return v == "report" || v == "replace" || v == "stop"
+		}},
+		{AnnotationBudget, `such as "3 per 1h"`, func(v string) (ok bool) {
+			spec.Budget, ok = parseBudget(v)
+			return ok
+		}},
+		{AnnotationSeverity, "low, medium, high or critical", func(v string) bool {
+			policy.Severity = drift.Severity(v)
+			return slices.Contains(drift.Severities(), policy.Severity)
+		}},
+	} {
+		if v, ok := a[r.name]; ok && !r.read(v) {
+			return policy, &AnnotationError{r.name, v, r.want}
+		}
+	}
+	if spec.Kind == rollout.Canary && len(spec.Steps) == 0 {
+		spec.Steps = []rollout.Step{{Share: 10, Pause: time.Minute}, {Share: 50, Pause: time.Minute}}
+	}
+	spec.Gated = policy.Any()
+	return policy, nil
+}
+
+func duration(v string, into *time.Duration) bool {
+	d, err := time.ParseDuration(v)
+	*into = d
+	return err == nil && d >= 0
+}
+
+func percentage(v string) (float64, bool) {
+	n, err := strconv.ParseFloat(strings.TrimSuffix(v, "%"), 64)
+	return n / 100, err == nil && strings.HasSuffix(v, "%") && n >= 0 && n <= 100
+}
+
+// parseSteps reads "10% 30s, 50% pause, 75%".
+func parseSteps(v string) ([]rollout.Step, bool) {
+	var steps []rollout.Step
+	for _, part := range strings.Split(v, ",") {
+		words := strings.Fields(part)
+		if len(words) == 0 || len(words) > 2 {
+			return nil, false
+		}
+		share, ok := percentage(words[0])
+		step := rollout.Step{Share: int(share*100 + 0.5)}
+		if len(words) == 2 && words[1] == "pause" {
+			step.ByHand = true
+		} else if len(words) == 2 {
+			ok = ok && duration(words[1], &step.Pause)
+		}
+		if !ok || step.Share < 1 {
+			return nil, false
+		}
+		steps = append(steps, step)
+	}
+	return steps, true
+}
+
+// parseBudget reads "3 per 1h".
+func parseBudget(v string) (rollout.Budget, bool) {
+	count, per, ok := strings.Cut(v, " per ")
+	n, err := strconv.Atoi(strings.TrimSpace(count))
+	b := rollout.Budget{Count: n}
+	return b, ok && err == nil && n >= 0 && duration(strings.TrimSpace(per), &b.Per)
+}

@@ -1,0 +1,367 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+	"github.com/adamant-sh/adamant/test/web"
+)
+
+// write changes a file in an instance, as an intruder would.
+func write(t *testing.T, e *engine.Engine, instance, path, content string) {
+	t.Helper()
+	pod, err := e.Find(t.Context(), instance)
+	must(t, err)
+	resp, err := http.Get(fmt.Sprintf("http://%s:8080/write?path=%s&content=%s", pod.IP, path, content))
+	must(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("write %s: %s", path, resp.Status)
+	}
+}
+
+func TestADriftedInstanceIsReplacedAndItsEvidenceKept(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "drifted:1", "one", web.Good)
+	f := openFleet(t, e)
+	port := freePort(t)
+	apply(t, f, deployment("drifted", "drifted:1", 2, nil, "")+serviceOf("drifted", port))
+	s := ended(t, f, "drifted", rollout.Complete)
+	victim := s.Instances[0].Name
+	write(t, e, victim, "/etc/app.conf", "edited")
+	until(t, "the edited instance is replaced", func() bool {
+		s, err := f.Status(s.Key)
+		must(t, err)
+		for _, i := range s.Instances {
+			if i.Name == victim {
+				return false
+			}
+		}
+		return s.Ready == 2
+	})
+	files, err := filepath.Glob(filepath.Join(e.Root(), "fleet", "evidence", "default", "Deployment", "drifted", "*-"+victim, "*"))
+	must(t, err)
+	var names []string
+	for _, file := range files {
+		names = append(names, filepath.Base(file))
+	}
+	if got := strings.Join(names, " "); got != "changes.tar drift.json drift.txt" {
+		t.Errorf("evidence: %s", got)
+	}
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(files[0]), "drift.txt"))
+	must(t, err)
+	if !strings.Contains(string(text), "/etc/app.conf") {
+		t.Errorf("the report does not name the file:\n%s", text)
+	}
+	h, err := f.History(s.Key)
+	must(t, err)
+	if !hasEvent(h, "DriftReplaced") {
+		t.Errorf("no event tells of it: %+v", h.Events)
+	}
+}
+
+func hasEvent(h History, reason string) bool {
+	for _, e := range h.Events {
+		if e.Reason == reason {
+			return true
+		}
+	}
+	return false
+}
+
+func TestAVersionThatDriftsByItselfIsNotRolledOut(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "self:1", "one", web.Good)
+	loadVersion(t, e, "self2:1", "two", web.Drifts)
+	f := openFleet(t, e)
+	apply(t, f, deployment("self", "self:1", 1, nil, ""))
+	ended(t, f, "self", rollout.Complete)
+	apply(t, f, deployment("self", "self2:1", 1, nil, ""))
+	if s := ended(t, f, "self", rollout.RolledBack); !strings.Contains(s.Reason, "drifted") {
+		t.Errorf("the reason is %q", s.Reason)
+	}
+}
+
+// TestACanaryGetsItsShare counts who answers while the canary waits.
+func TestACanaryGetsItsShare(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "canary:1", "one", web.Good)
+	loadVersion(t, e, "canary2:1", "two", web.Good)
+	f := openFleet(t, e)
+	port := freePort(t)
+	notes := map[string]string{AnnotationStrategy: "Canary", AnnotationSteps: "20% pause"}
+	apply(t, f, deployment("canary", "canary:1", 2, notes, "")+serviceOf("canary", port))
+	ended(t, f, "canary", rollout.Complete)
+	apply(t, f, deployment("canary", "canary2:1", 2, notes, ""))
+	key := Key{"default", "Deployment", "canary"}
+	until(t, "it waits to be resumed", func() bool {
+		s, err := f.Status(key)
+		must(t, err)
+		return strings.Contains(s.Waiting, "rollout resume") && s.Shares[2] == 20
+	})
+	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
+	until(t, "the canary is asked", func() bool { return fetch(t, url) == "two" })
+	answers := map[string]int{}
+	for range 100 {
+		answers[fetch(t, url)]++
+	}
+	if answers["two"] < 15 || answers["two"] > 25 || answers["one"]+answers["two"] != 100 {
+		t.Errorf("of 100 requests: %v", answers)
+	}
+	must(t, f.Resume(key, Author{}))
+	ended(t, f, "canary", rollout.Complete)
+	if got := fetch(t, url); got != "two" {
+		t.Errorf("in the end %q answers", got)
+	}
+}
+
+func TestTrafficMovesAtOnce(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "blue:1", "blue", web.Good)
+	loadVersion(t, e, "green:1", "green", web.Good)
+	f := openFleet(t, e)
+	port := freePort(t)
+	notes := map[string]string{AnnotationStrategy: "BlueGreen", AnnotationPromotion: "manual", AnnotationHold: "1s"}
+	apply(t, f, deployment("bluegreen", "blue:1", 2, notes, "")+serviceOf("bluegreen", port))
+	ended(t, f, "bluegreen", rollout.Complete)
+	apply(t, f, deployment("bluegreen", "green:1", 2, notes, ""))
+	key := Key{"default", "Deployment", "bluegreen"}
+	until(t, "green waits beside blue", func() bool {
+		s, err := f.Status(key)
+		must(t, err)
+		return s.Ready == 4 && strings.Contains(s.Waiting, "switch")
+	})
+	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
+	for range 20 {
+		if got := fetch(t, url); got != "blue" {
+			t.Fatalf("before the switch %q answers", got)
+		}
+	}
+	must(t, f.Resume(key, Author{}))
+	until(t, "green answers", func() bool { return fetch(t, url) == "green" })
+	for range 20 {
+		if got := fetch(t, url); got != "green" {
+			t.Fatalf("after the switch %q answers", got)
+		}
+	}
+	ended(t, f, "bluegreen", rollout.Complete)
+}
+
+func TestErrorsOfTheNewGenerationEndItsRollout(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "rate:1", "one", web.Good)
+	loadVersion(t, e, "rate2:1", "two", web.Errors)
+	f := openFleet(t, e)
+	port := freePort(t)
+	notes := map[string]string{AnnotationStrategy: "Canary", AnnotationSteps: "50% pause", AnnotationErrorRate: "5%"}
+	apply(t, f, deployment("rate", "rate:1", 2, notes, "")+serviceOf("rate", port))
+	ended(t, f, "rate", rollout.Complete)
+	apply(t, f, deployment("rate", "rate2:1", 2, notes, ""))
+	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
+	until(t, "it is rolled back", func() bool {
+		fetch(t, url)
+		s, err := f.Status(Key{"default", "Deployment", "rate"})
+		must(t, err)
+		return s.Phase == rollout.RolledBack && strings.Contains(s.Reason, "requests to it failed")
+	})
+}
+
+// TestSlowAnswersFinish: what is in flight when its instance is to go is
+// answered.
+func TestSlowAnswersFinish(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "slow:1", "one", web.Good)
+	loadVersion(t, e, "slow2:1", "two", web.Good)
+	f := openFleet(t, e)
+	port := freePort(t)
+	apply(t, f, deployment("slow", "slow:1", 2, nil, "")+serviceOf("slow", port))
+	ended(t, f, "slow", rollout.Complete)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failures []error
+	var answered atomic.Int64
+	for range 4 {
+		wg.Go(func() {
+			client := http.Client{Transport: &http.Transport{}}
+			for ctx.Err() == nil {
+				err := ask(&client, fmt.Sprintf("http://127.0.0.1:%d/slow?for=700ms", port))
+				answered.Add(1)
+				if err != nil {
+					mu.Lock()
+					failures = append(failures, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, image := range []string{"slow2:1", "slow:1", "slow2:1"} {
+		apply(t, f, deployment("slow", image, 2, nil, ""))
+		ended(t, f, "slow", rollout.Complete)
+		before := answered.Load()
+		until(t, "requests are answered", func() bool { return answered.Load() >= before+4 })
+	}
+	cancel()
+	wg.Wait()
+	if len(failures) > 0 {
+		t.Errorf("of %d requests failed: %v", answered.Load(), errors.Join(failures...))
+	}
+}
+
+func ask(c *http.Client, url string) error {
+	resp, err := c.Get(url)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return nil
+}
+
+func TestAChangedConfigMapReplacesWhoRefersToIt(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "config:1", "one", web.Good)
+	f := openFleet(t, e)
+	configMap := func(value string) string {
+		return "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: config}\ndata: {KEY: " + value + "}\n"
+	}
+	apply(t, f, deployment("config", "config:1", 1, nil, "        envFrom: [{configMapRef: {name: config}}]\n")+configMap("a"))
+	s := ended(t, f, "config", rollout.Complete)
+	out := apply(t, f, strings.TrimPrefix(configMap("b"), "---\n"))
+	if len(out.Results) != 2 || out.Results[1].Action != Replaced || out.Results[1].Changes[0] != "configmap config" {
+		t.Fatalf("got %+v", out.Results)
+	}
+	if s = ended(t, f, "config", rollout.Complete); s.Generation != 2 {
+		t.Errorf("got generation %d", s.Generation)
+	}
+	pod, err := e.Find(t.Context(), serving(s).Name)
+	must(t, err)
+	if got := pod.Spec().ConfigMaps; len(got) != 1 || got[0].Data["KEY"] != "b" {
+		t.Errorf("its pod has %v", got)
+	}
+	to, err := f.Undo(s.Key, 0, Author{})
+	must(t, err)
+	if s = ended(t, f, "config", rollout.Complete); to != 1 || s.Generation != 1 {
+		t.Errorf("undo went to %d, and %d runs", to, s.Generation)
+	}
+}
+
+func TestAnotherFleetAdoptsWhatRuns(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "adopted:1", "one", web.Good)
+	f := openFleet(t, e)
+	apply(t, f, deployment("adopted", "adopted:1", 2, nil, ""))
+	s := ended(t, f, "adopted", rollout.Complete)
+	before := started(t, e, s)
+	if _, err := Open(t.Context(), Options{Engine: e}); !errors.Is(err, ErrServing) {
+		t.Errorf("a second one at the same time: got %v, want %v", err, ErrServing)
+	}
+	must(t, f.Close())
+	f = openFleet(t, e)
+	until(t, "both are ready again", func() bool {
+		s, err := f.Status(s.Key)
+		must(t, err)
+		return s.Ready == 2
+	})
+	s, err := f.Status(s.Key)
+	must(t, err)
+	if after := started(t, e, s); after != before {
+		t.Errorf("containers were started again: %s, before %s", after, before)
+	}
+}
+
+// started tells when each container of a workload was started.
+func started(t *testing.T, e *engine.Engine, s Status) string {
+	t.Helper()
+	var all []string
+	for _, i := range s.Instances {
+		pod, err := e.Find(t.Context(), i.Name)
+		must(t, err)
+		all = append(all, fmt.Sprint(pod.Name, pod.Containers[0].Started.UnixNano()))
+	}
+	slices.Sort(all) // whoever adopts pods knows another moment of their making
+	return strings.Join(all, " ")
+}
+
+func TestAPodIsReplacedUnderItsName(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "alone:1", "one", web.Good)
+	loadVersion(t, e, "alone2:1", "two", web.Good)
+	f := openFleet(t, e)
+	pod := func(image string) string {
+		return "apiVersion: v1\nkind: Pod\nmetadata: {name: alone}\nspec:\n  terminationGracePeriodSeconds: 2\n  containers: [{name: web, image: adamant.test/" + image + ", imagePullPolicy: Never}]\n"
+	}
+	key := Key{"default", "Pod", "alone"}
+	for n, image := range []string{"alone:1", "alone2:1"} {
+		apply(t, f, pod(image))
+		until(t, "it runs", func() bool {
+			s, err := f.Status(key)
+			must(t, err)
+			return s.Phase == rollout.Complete && s.Generation == n+1
+		})
+	}
+	found, err := e.Find(t.Context(), "alone")
+	must(t, err)
+	if got := fetch(t, "http://"+found.IP+":8080/"); got != "two" {
+		t.Errorf("served %q", got)
+	}
+	must(t, found.Remove(context.Background(), 0, nil))
+	until(t, "it comes back", func() bool {
+		p, err := e.Find(t.Context(), "alone")
+		return err == nil && p.UID != found.UID && p.Phase == engine.Running
+	})
+}
+
+func TestPolicy(t *testing.T) {
+	for _, tc := range []struct{ name, value, want string }{
+		{AnnotationStrategy, "Sideways", "RollingUpdate, Recreate, BlueGreen or Canary"},
+		{AnnotationSteps, "50", "steps such as"},
+		{AnnotationSteps, "0%", "steps such as"},
+		{AnnotationSteps, "50% soon", "steps such as"},
+		{AnnotationSteps, "50% 1s, 10%", "at least as large"},
+		{AnnotationHold, "-1s", "a duration"},
+		{AnnotationErrorRate, "101%", "a percentage"},
+		{AnnotationOnDrift, "ignore", "report, replace or stop"},
+		{AnnotationBudget, "many", "3 per 1h"},
+		{AnnotationSeverity, "bad", "low, medium"},
+		{AnnotationHTTP, "healthz", "a path such as"},
+	} {
+		_, _, err := PolicyOf(deploymentWith(map[string]string{tc.name: tc.value}))
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %q: got %v, want %q", tc.name, tc.value, err, tc.want)
+		}
+	}
+	spec, policy, err := PolicyOf(deploymentWith(map[string]string{
+		AnnotationStrategy: "Canary", AnnotationSteps: "10% 30s, 50% pause", AnnotationErrorRate: "1%", AnnotationBudget: "5 per 2h",
+	}))
+	must(t, err)
+	want := []rollout.Step{{Share: 10, Pause: 30 * time.Second}, {Share: 50, ByHand: true}}
+	if spec.Kind != rollout.Canary || fmt.Sprint(spec.Steps) != fmt.Sprint(want) || policy.ErrorRate != 0.01 || spec.Budget != (rollout.Budget{Count: 5, Per: 2 * time.Hour}) {
+		t.Errorf("got %+v, %+v", spec, policy)
+	}
+}
+
+func deploymentWith(annotations map[string]string) *appsv1.Deployment {
+	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}}
+}

@@ -1,0 +1,231 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// A Status is a workload as it is now.
+type Status struct {
+	Key
+	Replicas   int              `json:"replicas"`
+	Ready      int              `json:"ready"`
+	Updated    int              `json:"updated"` // instances of the target generation
+	Generation int              `json:"generation"`
+	Stable     int              `json:"stable,omitempty"`
+	Phase      rollout.Phase    `json:"phase"`
+	Reason     string           `json:"reason,omitempty"`
+	Paused     bool             `json:"paused,omitempty"`
+	Waiting    string           `json:"waiting,omitempty"` // for what, if somebody or a gate must let it go on
+	Strategy   rollout.Kind     `json:"strategy"`
+	Began      time.Time        `json:"began"`
+	Shares     map[int]int      `json:"shares,omitempty"` // of new traffic, percent by generation
+	Images     []PinnedImage    `json:"images"`
+	Instances  []InstanceStatus `json:"instances"`
+	Services   []ServiceStatus  `json:"services,omitempty"`
+	Deleting   bool             `json:"deleting,omitempty"`
+}
+
+// An InstanceStatus is one instance as it is now.
+type InstanceStatus struct {
+	Name       string        `json:"name"`
+	Generation int           `json:"generation"`
+	Phase      string        `json:"phase"` // Starting, Running, Ready, Crashed, Ending
+	Made       time.Time     `json:"made"`
+	IP         string        `json:"ip,omitempty"`
+	Crashes    int           `json:"crashes,omitempty"`
+	Drift      rollout.Drift `json:"drift,omitempty"`
+	Changes    int           `json:"changes,omitempty"`
+	Evidence   string        `json:"evidence,omitempty"`
+	Isolated   bool          `json:"isolated,omitempty"` // out of traffic for drift
+	Message    string        `json:"message,omitempty"`
+}
+
+// A ServiceStatus is one open port.
+type ServiceStatus struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	Port      int32  `json:"port"`
+	Address   string `json:"address,omitempty"` // on this machine
+	Requests  uint64 `json:"requests"`
+	Errors    uint64 `json:"errors"`
+	Err       string `json:"error,omitempty"`
+}
+
+// ErrNotFound says that no workload has that name.
+var ErrNotFound = errors.New("no such workload")
+
+// List returns all workloads, by name.
+func (f *Fleet) List() ([]Status, error) {
+	var records []record
+	err := f.store.view(func(t tx) (err error) {
+		records, err = all[record](t, "workloads", "")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := []Status{}
+	for _, r := range records {
+		s, err := f.status(r)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// Status returns one workload.
+func (f *Fleet) Status(key Key) (Status, error) {
+	r, err := f.record(key)
+	if err != nil {
+		return Status{}, err
+	}
+	return f.status(r)
+}
+
+func (f *Fleet) record(key Key) (record, error) {
+	var r record
+	err := f.store.view(func(t tx) (err error) {
+		var ok bool
+		if r, ok, err = get[record](t, "workloads", key.String()); err == nil && !ok {
+			err = fmt.Errorf("%w: %s", ErrNotFound, key)
+		}
+		return err
+	})
+	return r, err
+}
+
+func (f *Fleet) status(r record) (Status, error) {
+	s := Status{
+		Key: r.Key, Replicas: r.Spec.Replicas, Generation: r.State.Target, Stable: r.State.Stable, Phase: r.State.Phase,
+		Reason: r.State.Reason, Paused: r.State.Paused, Strategy: r.Spec.Kind, Began: r.State.Began,
+		Instances: []InstanceStatus{}, Deleting: r.Deleting,
+	}
+	k := f.keeper(r.Key)
+	if k == nil {
+		return s, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s.Waiting = waiting(r, k.gate.Result())
+	s.Shares = k.shares
+	if g, err := k.generation(r.State.Target); err == nil {
+		s.Images = g.Images
+	}
+	for _, i := range k.sorted() {
+		s.Instances = append(s.Instances, i.status())
+		if i.Ready && !i.Ending {
+			s.Ready++
+		}
+		if i.Generation == r.State.Target && !i.Ending {
+			s.Updated++
+		}
+	}
+	s.Services = f.services.statusOf(r.Key.Namespace, r.Declared.Labels)
+	return s, nil
+}
+
+func (i *instance) status() InstanceStatus {
+	return InstanceStatus{
+		Name: i.ID, Generation: i.Generation, Phase: i.phase, Made: i.Made, IP: i.ip, Crashes: i.Crashes,
+		Drift: i.Drift, Changes: i.changes, Evidence: i.evidence, Isolated: i.isolated, Message: i.message,
+	}
+}
+
+// waiting says for what a rollout waits, if not for its instances.
+func waiting(r record, g rollout.GateResult) string {
+	switch {
+	case r.State.Phase.Ended():
+		return ""
+	case r.State.Paused:
+		return "paused by hand: adamant rollout resume"
+	case g.Gate != "" && !g.Done:
+		return "gate " + g.Gate
+	case r.State.Held.IsZero():
+		return ""
+	case r.Spec.Kind == rollout.Canary && r.State.Step < len(r.Spec.Steps):
+		step := r.Spec.Steps[r.State.Step]
+		if step.ByHand {
+			return fmt.Sprintf("step %d, %d%%: adamant rollout resume", r.State.Step+1, step.Share)
+		}
+		return fmt.Sprintf("step %d, %d%%, until %s", r.State.Step+1, step.Share, r.State.Held.Add(step.Pause).Local().Format(time.TimeOnly))
+	case r.Spec.ByHand && r.State.Switched.IsZero():
+		return "the switch: adamant rollout resume"
+	}
+	return ""
+}
+
+// statusOf are the open ports that lead to pods with these labels.
+func (s *services) statusOf(namespace string, labels map[string]string) []ServiceStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []ServiceStatus
+	for _, one := range s.list {
+		if one.Namespace == namespace && selects(one.Spec.Selector, labels) {
+			list = append(list, one.status()...)
+		}
+	}
+	slices.SortFunc(list, func(a, b ServiceStatus) int { return strings.Compare(a.Name, b.Name)*2 + int(a.Port-b.Port)%2 })
+	return list
+}
+
+func (s *service) status() []ServiceStatus {
+	var list []ServiceStatus
+	for _, p := range s.Spec.Ports {
+		one := ServiceStatus{Name: s.Name, Namespace: s.Namespace, Port: p.Port}
+		if s.err != nil {
+			one.Err = s.err.Error()
+		}
+		if b := s.ports[p.Port]; b != nil {
+			one.Address = b.Addr().String()
+			for _, st := range b.Stats() {
+				one.Requests += uint64(st.Requests)
+				one.Errors += uint64(st.Errors)
+			}
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// A History is all that is known of a workload's past.
+type History struct {
+	Key
+	Generations []Generation `json:"generations"`
+	Rollouts    []Attempt    `json:"rollouts"`
+	Events      []Event      `json:"events"`
+}
+
+// History returns a workload's past, the oldest first. Secrets are left out.
+func (f *Fleet) History(key Key) (History, error) {
+	h := History{Key: key}
+	if _, err := f.record(key); err != nil {
+		return h, err
+	}
+	err := f.store.view(func(t tx) (err error) {
+		if h.Generations, err = all[Generation](t, "generations", below(key)); err != nil {
+			return err
+		}
+		if h.Rollouts, err = all[Attempt](t, "attempts", below(key)); err != nil {
+			return err
+		}
+		h.Events, err = all[Event](t, "events", below(key))
+		return err
+	})
+	for i := range h.Generations {
+		for n := range h.Generations[i].Secrets {
+			s := &h.Generations[i].Secrets[n]
+			*s = corev1.Secret{ObjectMeta: s.ObjectMeta, Type: s.Type}
+		}
+	}
+	return h, err
+}

@@ -1,0 +1,193 @@
+package local
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// A store holds what was declared and what became of it, in one file. Its
+// transactions are on the disk when they return.
+//
+//	workloads    namespace/kind/name          -> record
+//	generations  namespace/kind/name/NUMBER   -> Generation
+//	attempts     namespace/kind/name/NUMBER   -> Attempt
+//	events       namespace/kind/name/NUMBER   -> Event
+//	services     namespace/name               -> corev1.Service
+//	configmaps   namespace/name               -> corev1.ConfigMap
+//	secrets      namespace/name               -> corev1.Secret
+type store struct{ db *bbolt.DB }
+
+var buckets = []string{"workloads", "generations", "attempts", "events", "services", "configmaps", "secrets"}
+
+// A record is what is known of a workload beside its generations.
+type record struct {
+	Key      Key                    `json:"key"`
+	Spec     rollout.Spec           `json:"spec"`
+	Policy   Policy                 `json:"policy"`
+	State    rollout.State          `json:"state"`
+	Declared corev1.PodTemplateSpec `json:"declared"` // as the manifest has it, images not pinned
+	Deleting bool                   `json:"deleting,omitempty"`
+	Retain   int                    `json:"retain"` // generations that are kept for going back
+}
+
+// ErrServing says that another process keeps the fleet of this data directory.
+var ErrServing = errors.New("another adamant serves this data directory")
+
+// openStore opens the store of what was declared on a data directory.
+func openStore(root string) (*store, error) {
+	path := filepath.Join(root, "fleet", "fleet.db")
+	s, err := openFile(path, bbolt.Options{Timeout: time.Second})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, ErrServing
+	}
+	return s, err
+}
+
+func openFile(path string, o bbolt.Options) (*store, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	db, err := bbolt.Open(path, 0o600, &o)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, b := range buckets {
+			if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &store{db}, nil
+}
+
+// Destroy removes all that fleets of a data directory keep beside their pods. It
+// fails with ErrServing while a daemon keeps one, and with ErrForeground while
+// another process does.
+func Destroy(root string) error {
+	dir := filepath.Join(root, "fleet")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	s, err := openStore(root)
+	if errors.Is(err, ErrServing) {
+		return err
+	}
+	if err == nil {
+		defer s.close()
+	}
+	if err := checkForeground(root); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+func (s *store) close() error { return s.db.Close() }
+
+// A tx is one transaction. Its methods panic on nothing and keep nothing that
+// fails: the error ends the transaction.
+type tx struct{ *bbolt.Tx }
+
+func (s *store) update(f func(tx) error) error {
+	return s.db.Update(func(t *bbolt.Tx) error { return f(tx{t}) })
+}
+
+func (s *store) view(f func(tx) error) error {
+	return s.db.View(func(t *bbolt.Tx) error { return f(tx{t}) })
+}
+
+func put[T any](t tx, bucket, key string, value T) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("keep %s %s: %w", bucket, key, err)
+	}
+	return t.Bucket([]byte(bucket)).Put([]byte(key), data)
+}
+
+// get finds one value; ok is false if there is none.
+func get[T any](t tx, bucket, key string) (value T, ok bool, err error) {
+	data := t.Bucket([]byte(bucket)).Get([]byte(key))
+	if data == nil {
+		return value, false, nil
+	}
+	if err := json.Unmarshal(data, &value); err != nil {
+		return value, false, fmt.Errorf("read %s %s of the store: %w", bucket, key, err)
+	}
+	return value, true, nil
+}
+
+// each calls f with all values whose key begins with prefix, in order.
+func each[T any](t tx, bucket, prefix string, f func(key string, value T) error) error {
+	c := t.Bucket([]byte(bucket)).Cursor()
+	for k, v := c.Seek([]byte(prefix)); k != nil && len(k) >= len(prefix) && string(k[:len(prefix)]) == prefix; k, v = c.Next() {
+		var value T
+		if err := json.Unmarshal(v, &value); err != nil {
+			return fmt.Errorf("read %s %s of the store: %w", bucket, k, err)
+		}
+		if err := f(string(k), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func all[T any](t tx, bucket, prefix string) ([]T, error) {
+	var list []T
+	err := each(t, bucket, prefix, func(_ string, v T) error {
+		list = append(list, v)
+		return nil
+	})
+	return list, err
+}
+
+func remove(t tx, bucket, key string) error { return t.Bucket([]byte(bucket)).Delete([]byte(key)) }
+
+// removeAll removes all values whose key begins with prefix.
+func removeAll(t tx, bucket, prefix string) error {
+	var keys []string
+	err := each(t, bucket, prefix, func(key string, _ json.RawMessage) error {
+		keys = append(keys, key)
+		return nil
+	})
+	for _, k := range keys {
+		err = errors.Join(err, remove(t, bucket, k))
+	}
+	return err
+}
+
+// numbered is the key of one of a workload's numbered values: in order, and
+// the beginning of no other workload's.
+func numbered(k Key, n int) string {
+	return below(k) + string(binary.BigEndian.AppendUint64(nil, uint64(n)))
+}
+
+// below is what the keys of all of a workload's numbered values begin with.
+func below(k Key) string { return k.String() + "/" }
+
+// last is the largest number of a workload's values in a bucket, 0 if there is
+// none.
+func last(t tx, bucket string, k Key) int {
+	n := 0
+	c := t.Bucket([]byte(bucket)).Cursor()
+	prefix := below(k)
+	for key, _ := c.Seek([]byte(prefix)); key != nil && len(key) == len(prefix)+8 && string(key[:len(prefix)]) == prefix; key, _ = c.Next() {
+		n = int(binary.BigEndian.Uint64(key[len(prefix):]))
+	}
+	return n
+}

@@ -22,7 +22,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // target is how much longer docker diff must take, at least.
@@ -126,12 +126,12 @@ func compare(ctx context.Context, m overlay.Mount) error {
 }
 
 func hash(ctx context.Context, pid int) (int, error) {
-	root, err := tree.OpenRoot("/proc/" + strconv.Itoa(pid) + "/root")
+	root, err := rootfs.Open("/proc/" + strconv.Itoa(pid) + "/root")
 	if err != nil {
 		return 0, err
 	}
 	defer root.Close()
-	t, _, err := root.Walk(ctx, tree.WalkOptions{Hash: true, OneFileSystem: true})
+	t, _, err := root.Walk(ctx, rootfs.WalkOptions{Hash: true, OneFileSystem: true})
 	return t.Len(), err
 }
 

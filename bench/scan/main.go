@@ -18,7 +18,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -50,7 +50,7 @@ func main() {
 
 // scan is the process that is measured.
 func scan(ctx context.Context, dir string, opts facts.ScanOptions) error {
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -48,16 +49,16 @@ copy as it refuses the container.`,
 				return err
 			}
 			defer inside.Close()
-			outside, err := tree.OpenRoot("/")
+			outside, err := rootfs.Open("/")
 			if err != nil {
 				return err
 			}
 			defer outside.Close()
 			if src.pod != "" {
-				own := tree.Owner{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
-				return a.copyPath(ctx, inside, outside, src.path, dst.path, tree.ExtractOptions{Owner: &own})
+				own := rootfs.Owner{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
+				return a.copyPath(ctx, inside, outside, src.path, dst.path, rootfs.ExtractOptions{Owner: &own})
 			}
-			return a.copyPath(ctx, outside, inside, src.path, dst.path, tree.ExtractOptions{Owner: &tree.Owner{}})
+			return a.copyPath(ctx, outside, inside, src.path, dst.path, rootfs.ExtractOptions{Owner: &rootfs.Owner{}})
 		},
 	}
 	cmd.Flags().StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
@@ -93,7 +94,7 @@ func keepSlash(arg, clean string) string {
 
 // copyPath copies a path from one root to another: into dst if that is a
 // directory, else as dst.
-func (a *app) copyPath(ctx context.Context, from, to *tree.Root, src, dst string, o tree.ExtractOptions) error {
+func (a *app) copyPath(ctx context.Context, from, to *rootfs.Root, src, dst string, o rootfs.ExtractOptions) error {
 	src = path.Clean(src)
 	dir, name := path.Split(path.Clean(dst))
 	if isDirectory(to, dst) || strings.HasSuffix(dst, "/") {
@@ -124,7 +125,7 @@ func (a *app) copyPath(ctx context.Context, from, to *tree.Root, src, dst string
 	return nil
 }
 
-func isDirectory(root *tree.Root, name string) bool {
+func isDirectory(root *rootfs.Root, name string) bool {
 	canonical, exists, err := root.Resolve(path.Clean(name))
 	if err != nil || !exists {
 		return false

@@ -11,7 +11,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
@@ -181,7 +181,7 @@ func driftOfForeign(ctx context.Context, ref string) ([]namedReport, error) {
 
 // driftOfRoot compares a directory with an image, file by file.
 func (a *app) driftOfRoot(ctx context.Context, dir, ref string) ([]namedReport, error) {
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/capture"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
@@ -195,7 +195,7 @@ func (s *capturing) copyData(ctx context.Context) error {
 	if err := os.Mkdir(s.dataDir(), 0o700); err != nil {
 		return err
 	}
-	root, err := tree.OpenRoot(s.dataDir())
+	root, err := rootfs.Open(s.dataDir())
 	if err != nil {
 		return err
 	}

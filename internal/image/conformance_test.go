@@ -19,6 +19,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -249,12 +250,12 @@ func walkOverlay(t *testing.T, dir string, lower []string) tree.Tree {
 
 func walkDir(t *testing.T, dir string) tree.Tree {
 	t.Helper()
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	got, unknown, err := root.Walk(context.Background(), tree.WalkOptions{Hash: true})
+	got, unknown, err := root.Walk(context.Background(), rootfs.WalkOptions{Hash: true})
 	if err != nil || len(unknown) > 0 {
 		t.Fatalf("walk: %v, %v", unknown, err)
 	}

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -136,7 +137,7 @@ func (f *Rootfs) lookup(name string) (tree.Entry, bool, error) {
 	}
 	e, _ := f.flat.tree.Lookup(canonical)
 	if e.Kind != tree.Regular {
-		return e, false, fmt.Errorf("%s: a %s: %w", canonical, e.Kind, tree.ErrNotRegular)
+		return e, false, fmt.Errorf("%s: a %s: %w", canonical, e.Kind, rootfs.ErrNotRegular)
 	}
 	return e, true, nil
 }

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -368,7 +369,7 @@ func TestReadFiles(t *testing.T) {
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := ReadFile(t.Context(), img, "/usr"); !errors.Is(err, tree.ErrNotRegular) {
+	if _, err := ReadFile(t.Context(), img, "/usr"); !errors.Is(err, rootfs.ErrNotRegular) {
 		t.Errorf("a directory: %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // An Image is an image with its names. All that is read through it is checked
@@ -107,7 +107,7 @@ func open(ctx context.Context, source string, opts OpenOptions) (*Set, error) {
 	info, err := os.Stat(source)
 	switch {
 	case err == nil && info.IsDir():
-		root, err := tree.OpenRoot(source)
+		root, err := rootfs.Open(source)
 		if err != nil {
 			return nil, err
 		}

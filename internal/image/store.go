@@ -11,7 +11,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // A store holds the files of an image layout by their relative names.
@@ -23,7 +23,7 @@ type store interface {
 }
 
 // dirStore is a layout in a directory, which no link leads out of.
-type dirStore struct{ *tree.Root }
+type dirStore struct{ *rootfs.Root }
 
 func (s dirStore) open(name string) (io.ReadCloser, int64, error) {
 	f, err := s.Open("/" + name)
@@ -130,7 +130,7 @@ func openFile(ctx context.Context, name string, limits Limits) (_ *tarStore, err
 		}
 	}()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s: %w", name, tree.ErrNotRegular))
+		return nil, errors.Join(err, fmt.Errorf("%s: %w", name, rootfs.ErrNotRegular))
 	}
 	plain, compressed, err := decompress(f)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 	engine "github.com/adamant-sh/adamant/internal/pod"
 )
 
@@ -228,7 +229,7 @@ func (o Options) settle(ctx context.Context, pod *engine.Pod, traceDir string) e
 
 // distinct counts the different writes in all traces: a probe that writes the
 // same each time writes nothing new.
-func distinct(traces []observe.Trace) int {
+func distinct(traces []trace.Trace) int {
 	seen := map[string]struct{}{}
 	for _, t := range traces {
 		for _, a := range t.Accesses {

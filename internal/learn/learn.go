@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // maxWidenings is how often a profile is widened by the evidence of a failed
@@ -132,8 +132,8 @@ func (o Options) derive(s Subject, ref Trial, scenes scenes) (profile.Profile, e
 	return p, nil
 }
 
-func tracesOf(all []observe.Trace, container string) []observe.Trace {
-	return slices.DeleteFunc(slices.Clone(all), func(t observe.Trace) bool { return t.Container != container })
+func tracesOf(all []trace.Trace, container string) []trace.Trace {
+	return slices.DeleteFunc(slices.Clone(all), func(t trace.Trace) bool { return t.Container != container })
 }
 
 func volumes(p profile.Profile) int {

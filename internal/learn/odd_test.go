@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
@@ -263,7 +263,7 @@ for n in range(10**9):
 }
 
 func TestUntracedContainers(t *testing.T) {
-	traces := []observe.Trace{{Container: "a", Root: "init"}, {Container: "b", Root: "exec"}}
+	traces := []trace.Trace{{Container: "a", Root: "init"}, {Container: "b", Root: "exec"}}
 	if d := cmp.Diff(untraced([]string{"a", "b", "c"}, traces), []string{"b", "c"}); d != "" {
 		t.Errorf("untraced (-got +want):\n%s", d)
 	}

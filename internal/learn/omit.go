@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // LeaveOneOut runs a workload sealed by a proven profile, once for each volume
@@ -107,6 +107,6 @@ func complains(log, usual, path string) bool {
 
 var numbers = regexp.MustCompile(`[0-9][0-9a-f.:,]*`)
 
-func failedReadOnly(t observe.Trace) bool {
-	return slices.ContainsFunc(t.Accesses, func(a observe.Access) bool { return a.Errno == "EROFS" && a.Mount == "" })
+func failedReadOnly(t trace.Trace) bool {
+	return slices.ContainsFunc(t.Accesses, func(a trace.Access) bool { return a.Errno == "EROFS" && a.Mount == "" })
 }

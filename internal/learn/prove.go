@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // A Proof is the verdict on a sealed workload, with its evidence.
@@ -102,9 +102,9 @@ func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes)
 
 // untraced are the containers whose own program has no trace; that of a command
 // run in one of them does not do.
-func untraced(containers []string, traces []observe.Trace) []string {
+func untraced(containers []string, traces []trace.Trace) []string {
 	return slices.DeleteFunc(slices.Clone(containers), func(name string) bool {
-		return slices.ContainsFunc(traces, func(t observe.Trace) bool { return t.Container == name && t.Root == "init" })
+		return slices.ContainsFunc(traces, func(t trace.Trace) bool { return t.Container == name && t.Root == "init" })
 	})
 }
 

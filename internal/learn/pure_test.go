@@ -10,9 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
@@ -69,7 +70,7 @@ func TestCompareOfLoad(t *testing.T) {
 
 func TestNeedOf(t *testing.T) {
 	ok := []Outcome{{Load: "x", OK: true}}
-	erofs := []observe.Trace{{Container: "app", Accesses: []observe.Access{{Op: observe.Create, Path: "/d/x", Errno: "EROFS"}}}}
+	erofs := []trace.Trace{{Container: "app", Accesses: []trace.Access{{Op: trace.Create, Path: "/d/x", Errno: "EROFS"}}}}
 	with := Trial{Healthy: true, Outcomes: ok, Logs: map[string]string{"app": "started at 10:00\nwarning: 12 things\n"}}
 	for _, tc := range []struct {
 		name    string
@@ -83,7 +84,7 @@ func TestNeedOf(t *testing.T) {
 		{"it complains to the load", Trial{Healthy: true, Outcomes: []Outcome{{Load: "x", OK: true, Output: "ERR not saved"}}, Traces: erofs}, profile.Soft},
 		{"it complains as ever", Trial{Healthy: true, Outcomes: ok, Traces: erofs, Logs: map[string]string{"app": "warning: 7 things\n"}}, profile.Silent},
 		{"it says nothing", Trial{Healthy: true, Outcomes: ok, Traces: erofs}, profile.Silent},
-		{"another container's calls fail", Trial{Healthy: true, Outcomes: ok, Traces: []observe.Trace{{Container: "side", Accesses: erofs[0].Accesses}}}, ""},
+		{"another container's calls fail", Trial{Healthy: true, Outcomes: ok, Traces: []trace.Trace{{Container: "side", Accesses: erofs[0].Accesses}}}, ""},
 		{"it does not miss it", Trial{Healthy: true, Outcomes: ok}, ""},
 	} {
 		if got := needOf("app", "/d", with, tc.without); got != tc.want {
@@ -182,7 +183,7 @@ func TestProfileOfAnImageFitsItsPod(t *testing.T) {
 }
 
 func TestWhoRuns(t *testing.T) {
-	root, err := tree.OpenRoot(t.TempDir()) // no accounts in it
+	root, err := rootfs.Open(t.TempDir()) // no accounts in it
 	if err != nil {
 		t.Fatal(err)
 	}

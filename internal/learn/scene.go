@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/pod"
 )
@@ -54,12 +54,12 @@ func (o Options) scene(ctx context.Context, spec *corev1.PodSpec, c *corev1.Cont
 		return s, err
 	}
 	defer func() { err = errors.Join(err, daemon.Unmount(context.WithoutCancel(ctx), dir)) }()
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	if err != nil {
 		return s, err
 	}
 	defer root.Close()
-	t, unknown, err := root.Walk(ctx, tree.WalkOptions{})
+	t, unknown, err := root.Walk(ctx, rootfs.WalkOptions{})
 	if err == nil && len(unknown) > 0 {
 		err = fmt.Errorf("read image %s: %s: %w", c.Image, unknown[0].Path, unknown[0].Err)
 	}

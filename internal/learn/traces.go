@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
@@ -121,7 +122,7 @@ func removeTraced(ctx context.Context, dir string) error {
 }
 
 // waitComplete reads the traces once their processes have ended.
-func waitComplete(ctx context.Context, dir string) ([]observe.Trace, error) {
+func waitComplete(ctx context.Context, dir string) ([]trace.Trace, error) {
 	deadline := time.Now().Add(traceGrace)
 	for {
 		traces, err := observe.Load(dir)
@@ -138,8 +139,8 @@ func waitComplete(ctx context.Context, dir string) ([]observe.Trace, error) {
 }
 
 // truncated names a container whose trace is not whole, if there is one.
-func truncated(traces []observe.Trace) string {
-	i := slices.IndexFunc(traces, func(t observe.Trace) bool { return !t.Complete })
+func truncated(traces []trace.Trace) string {
+	i := slices.IndexFunc(traces, func(t trace.Trace) bool { return !t.Complete })
 	if i < 0 {
 		return ""
 	}

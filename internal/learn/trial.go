@@ -9,8 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 	engine "github.com/adamant-sh/adamant/internal/pod"
 )
 
@@ -43,7 +43,7 @@ type Trial struct {
 	Healthy  bool                          `json:"healthy"`           // it got ready and stayed up
 	Failure  string                        `json:"failure,omitempty"` // why not
 	Outcomes []Outcome                     `json:"outcomes"`          // of the load
-	Traces   []observe.Trace               `json:"-"`
+	Traces   []trace.Trace                 `json:"-"`
 	Left     map[string][]profile.Leftover `json:"-"` // by container
 	Logs     map[string]string             `json:"-"` // by container, the last lines
 	Weak     []string                      `json:"-"` // what this run cannot have shown

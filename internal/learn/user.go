@@ -6,7 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 )
@@ -17,7 +17,7 @@ const maxAccounts = 1 << 20
 
 // userOf is whom a container's first process runs as: by its security context,
 // its pod's, or its image, whose files name users and groups.
-func userOf(spec *corev1.PodSpec, c *corev1.Container, imageUser string, root *tree.Root) (profile.User, error) {
+func userOf(spec *corev1.PodSpec, c *corev1.Container, imageUser string, root *rootfs.Root) (profile.User, error) {
 	name := imageUser
 	if uid := runAs(spec, c); uid != nil {
 		name = strconv.FormatInt(*uid, 10)
@@ -55,7 +55,7 @@ func runAs(spec *corev1.PodSpec, c *corev1.Container) *int64 {
 }
 
 // accounts reads an image's passwd or group file. An image may well have none.
-func accounts(root *tree.Root, path string) []byte {
+func accounts(root *rootfs.Root, path string) []byte {
 	f, err := root.Open(path)
 	if err != nil {
 		return nil

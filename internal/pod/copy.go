@@ -7,12 +7,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // OpenRoot opens the file system that a running container sees, its volumes
 // included. No path in it leads out. The caller closes it.
-func (p *Pod) OpenRoot(ctx context.Context, container string) (*tree.Root, error) {
+func (p *Pod) OpenRoot(ctx context.Context, container string) (*rootfs.Root, error) {
 	if err := p.Refresh(ctx); err != nil {
 		return nil, err
 	}
@@ -39,7 +40,7 @@ func (p *Pod) OpenRoot(ctx context.Context, container string) (*tree.Root, error
 	if now, err := p.running(container); err != nil || now != id {
 		return nil, fmt.Errorf("container %s of pod %s ended in the meantime", c.Name, p.Name)
 	}
-	return tree.NewRoot(fd)
+	return rootfs.New(fd)
 }
 
 // CopyFrom writes a tar archive of a path in a running container, in which
@@ -56,7 +57,7 @@ func (p *Pod) CopyFrom(ctx context.Context, container, path, name string, archiv
 
 // CopyTo unpacks a tar archive in a directory of a running container. A
 // read-only root file system refuses it as it refuses the container.
-func (p *Pod) CopyTo(ctx context.Context, container, dir string, archive io.Reader, o tree.ExtractOptions) error {
+func (p *Pod) CopyTo(ctx context.Context, container, dir string, archive io.Reader, o rootfs.ExtractOptions) error {
 	root, err := p.OpenRoot(ctx, container)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/image"
 )
@@ -44,12 +45,12 @@ func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {
 
 // CompareWithImage compares every file of a root with an image. What is
 // mounted in the root is no part of it.
-func CompareWithImage(ctx context.Context, root *tree.Root, img v1.Image, opts image.FlattenOptions) (drift.Report, error) {
+func CompareWithImage(ctx context.Context, root *rootfs.Root, img v1.Image, opts image.FlattenOptions) (drift.Report, error) {
 	want, _, err := image.Flatten(ctx, img, opts)
 	if err != nil {
 		return drift.Report{}, err
 	}
-	got, unknowns, err := root.Walk(ctx, tree.WalkOptions{Hash: true, OneFileSystem: true})
+	got, unknowns, err := root.Walk(ctx, rootfs.WalkOptions{Hash: true, OneFileSystem: true})
 	if err != nil {
 		return drift.Report{}, err
 	}

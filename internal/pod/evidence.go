@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -41,7 +42,7 @@ func (p *Pod) SaveChanges(ctx context.Context, c *Container, r drift.Report, w i
 	return unknown, nil
 }
 
-func saveChanges(ctx context.Context, root *tree.Root, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
+func saveChanges(ctx context.Context, root *rootfs.Root, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
 	var changed, deleted, missing []string
 	for _, ch := range r.Changes {
 		if ch.Kind == drift.Deleted {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -58,7 +59,7 @@ func TestSaveChanges(t *testing.T) {
 // What cannot be saved is listed, and the rest is saved all the same.
 func TestSaveChangesMissing(t *testing.T) {
 	dir := t.TempDir()
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func TestSaveChangesMissing(t *testing.T) {
 	if diff := cmp.Diff(paths, []string{"/gone", "/huge", "/out/etc/passwd"}); diff != "" {
 		t.Error(diff)
 	}
-	if !errors.Is(unknown[1].Err, tree.ErrTooLarge) || !errors.Is(unknown[2].Err, tree.ErrThroughLink) {
+	if !errors.Is(unknown[1].Err, tree.ErrTooLarge) || !errors.Is(unknown[2].Err, rootfs.ErrThroughLink) {
 		t.Errorf("got %v", unknown)
 	}
 	got := contents(t, &archive)

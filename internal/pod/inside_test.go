@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // mount is a volume and where the container has it.
@@ -187,13 +187,13 @@ func TestCopy(t *testing.T) {
 		t.Fatal(err, unknown)
 	}
 	data := archive.Bytes()
-	if err := p.CopyTo(t.Context(), "", "/v", bytes.NewReader(data), tree.ExtractOptions{}); err != nil {
+	if err := p.CopyTo(t.Context(), "", "/v", bytes.NewReader(data), rootfs.ExtractOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := run(t, p, "cat", "/v/data/file"); got != "of the image\n" {
 		t.Errorf("got %q", got)
 	}
-	err = p.CopyTo(t.Context(), "", "/etc", bytes.NewReader(data), tree.ExtractOptions{})
+	err = p.CopyTo(t.Context(), "", "/etc", bytes.NewReader(data), rootfs.ExtractOptions{})
 	if err == nil || !regexp.MustCompile("(?i)read-only file system").MatchString(err.Error()) {
 		t.Errorf("copy into the sealed root: got %v, want a refusal", err)
 	}

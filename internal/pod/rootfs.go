@@ -9,7 +9,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // runtimeMounts are what every CRI runtime mounts into a container by itself.
@@ -81,7 +81,7 @@ func (p *Pod) layers(ctx context.Context, c *Container) (overlay.Mount, error) {
 
 // verifyRoot fails if a root is not the directory that the runtime made the
 // container's root of, as far as it tells.
-func (p *Pod) verifyRoot(ctx context.Context, c *Container, root *tree.Root) error {
+func (p *Pod) verifyRoot(ctx context.Context, c *Container, root *rootfs.Root) error {
 	client := p.e.daemon.Client()
 	if client == nil {
 		return nil
@@ -100,7 +100,7 @@ func (p *Pod) verifyRoot(ctx context.Context, c *Container, root *tree.Root) err
 }
 
 // isDir fails if a root is another directory than dir.
-func isDir(root *tree.Root, dir string) error {
+func isDir(root *rootfs.Root, dir string) error {
 	f, err := root.OpenDir("/")
 	if err != nil {
 		return err

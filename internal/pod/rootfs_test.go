@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // TestOverlayIsItsOwn: what a process shows as its root is another overlay if
@@ -31,7 +31,7 @@ func TestOverlayIsItsOwn(t *testing.T) {
 
 func TestIsDir(t *testing.T) {
 	dir := t.TempDir()
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

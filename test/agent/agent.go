@@ -6,14 +6,14 @@ import (
 	"io"
 	"testing"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // On greets an agent that reads dir. It ends with the test.
 func On(t *testing.T, dir string) *facts.Peer {
 	t.Helper()
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

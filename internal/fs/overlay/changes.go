@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -146,7 +147,7 @@ func (w *walk) run(ctx context.Context) error {
 		t := w.queue[len(w.queue)-1]
 		w.queue = w.queue[:len(w.queue)-1]
 		if len(w.want)+len(w.got) > w.opts.Limit {
-			w.unknown(t.path, tree.ErrTooMany)
+			w.unknown(t.path, rootfs.ErrTooMany)
 			continue
 		}
 		if err := w.directory(t); err != nil {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -364,7 +365,7 @@ func TestLimit(t *testing.T) {
 		t.Errorf("got %d changes, %d unknowns", len(r.Changes), len(r.Unknowns))
 	}
 	for _, u := range r.Unknowns {
-		if u.Reason != tree.ErrTooMany.Error() {
+		if u.Reason != rootfs.ErrTooMany.Error() {
 			t.Errorf("got %v", u)
 		}
 	}

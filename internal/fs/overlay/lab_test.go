@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -101,10 +102,10 @@ func (l *lab) read(opts Options) (*Changes, drift.Report) {
 // snapshot reads the whole merged tree.
 func (l *lab) snapshot() tree.Tree {
 	l.t.Helper()
-	r, err := tree.OpenRoot(l.merged)
+	r, err := rootfs.Open(l.merged)
 	must(l.t, err)
 	defer r.Close()
-	all, unknowns, err := r.Walk(context.Background(), tree.WalkOptions{Hash: true})
+	all, unknowns, err := r.Walk(context.Background(), rootfs.WalkOptions{Hash: true})
 	must(l.t, err)
 	if len(unknowns) > 0 {
 		l.t.Fatal(unknowns)

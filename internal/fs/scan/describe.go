@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -88,7 +89,7 @@ func (w *worker) attributes(fd int, kind tree.Kind, t Treatment) (err error) {
 		own = w.buf[:n]
 	}
 	if t.Class == Compared {
-		if attrs, err = tree.Xattrs(fd); err != nil {
+		if attrs, err = rootfs.Xattrs(fd); err != nil {
 			return fmt.Errorf("read extended attributes: %w", err)
 		}
 	}

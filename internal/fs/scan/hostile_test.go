@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -19,9 +20,9 @@ func child(dir string) int {
 	// Two workers have at most four descriptors each.
 	limit := unix.Rlimit{Cur: 24, Max: 24}
 	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-	var root *tree.Root
+	var root *rootfs.Root
 	if err == nil {
-		root, err = tree.OpenRoot(dir)
+		root, err = rootfs.Open(dir)
 	}
 	if err == nil {
 		err = unix.Setresuid(1234, 1234, 1234)

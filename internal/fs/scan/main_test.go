@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/test/descriptor"
 )
 
@@ -52,14 +52,14 @@ type subject struct {
 	testing.TB
 	dir   string
 	cache string
-	root  *tree.Root
+	root  *rootfs.Root
 }
 
 func newSubject(t testing.TB) *subject {
 	t.Helper()
 	s := &subject{TB: t, dir: t.TempDir(), cache: filepath.Join(t.TempDir(), "cache")}
 	var err error
-	s.root, err = tree.OpenRoot(s.dir)
+	s.root, err = rootfs.Open(s.dir)
 	must(t, err)
 	t.Cleanup(func() { must(t, s.root.Close()) })
 	return s

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -56,11 +57,11 @@ type Options struct {
 }
 
 // ErrTooMany says that there are more entries than the limit.
-var ErrTooMany = tree.ErrTooMany
+var ErrTooMany = rootfs.ErrTooMany
 
 // A scanner is what the workers of one scan share.
 type scanner struct {
-	root        *tree.Root
+	root        *rootfs.Root
 	opts        Options
 	mount       uint64        // that the root is on
 	begun       unix.Timespec // what changes from here on may have the same key
@@ -81,7 +82,7 @@ type scanner struct {
 // says that there is no result at all: the context ended, the root cannot be
 // opened, or there is too much. A cache that cannot be used or written is no
 // error.
-func Read(ctx context.Context, root *tree.Root, opts Options) (*Result, error) {
+func Read(ctx context.Context, root *rootfs.Root, opts Options) (*Result, error) {
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
 	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 64<<30)
 	s := &scanner{root: root, opts: opts, todo: newQueue(), nothing: &Dir{digest: sha256.Sum256(nil)}}

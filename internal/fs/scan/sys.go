@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -61,7 +62,7 @@ func xattrs(file int) (map[string]string, error) {
 	if errors.Is(err, unix.ENOTSUP) || err == nil && n == 0 {
 		return nil, nil
 	}
-	return tree.Xattrs(file)
+	return rootfs.Xattrs(file)
 }
 
 func kindOf(st *unix.Statx_t) tree.Kind {

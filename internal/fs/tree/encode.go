@@ -53,7 +53,7 @@ func (t Tree) WriteTo(w io.Writer) (int64, error) {
 func (t Tree) Digest() string {
 	h := sha256.New()
 	_, _ = t.encode(h, identity) // a hash never returns an error
-	return digestPrefix + hex.EncodeToString(h.Sum(nil))
+	return DigestPrefix + hex.EncodeToString(h.Sum(nil))
 }
 
 // identity takes from an entry what Diff does not compare.
@@ -96,7 +96,7 @@ func appendEntry(b []byte, e Entry) []byte {
 		b = fmt.Appendf(b, " size=%d", e.Size)
 	}
 	if e.Digest != "" {
-		b = append(append(b, " sha256="...), e.Digest[len(digestPrefix):]...)
+		b = append(append(b, " sha256="...), e.Digest[len(DigestPrefix):]...)
 	}
 	if e.Target != "" {
 		b = appendEscaped(append(b, " target="...), e.Target)
@@ -113,6 +113,10 @@ func appendEntry(b []byte, e Entry) []byte {
 	}
 	return append(b, '\n')
 }
+
+// Escape writes a path or name as the encoding of a tree does: every byte that
+// is not a printing ASCII character, and the backslash, is \xHH.
+func Escape(name string) string { return string(appendEscaped(nil, name)) }
 
 func appendEscaped(b []byte, s string, also ...byte) []byte {
 	const digits = "0123456789abcdef"
@@ -202,7 +206,7 @@ func parseEntry(line []byte) (Entry, error) {
 	for _, field := range fields[5:] {
 		e.parseField(field)
 	}
-	if err := e.validate(); err != nil {
+	if err := e.Validate(); err != nil {
 		return e, err
 	}
 	if !bytes.Equal(bytes.TrimSuffix(appendEntry(nil, e), []byte("\n")), line) {
@@ -224,7 +228,7 @@ func (e *Entry) parseField(field string) {
 	case key == "size":
 		e.Size, _ = strconv.ParseInt(value, 10, 64)
 	case key == "sha256":
-		e.Digest = digestPrefix + value
+		e.Digest = DigestPrefix + value
 	case key == "target":
 		e.Target = unescape(value)
 	case key == "device":

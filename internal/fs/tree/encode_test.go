@@ -131,3 +131,11 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func entries(t Tree) []Entry {
+	var all []Entry
+	for e := range t.All() {
+		all = append(all, e)
+	}
+	return all
+}

@@ -139,9 +139,9 @@ func sameXattrs(a, b map[string]string) bool {
 	return maps.Equal(others(a), others(b))
 }
 
-// validate refuses what no file system could hold, and every second way to
+// Validate refuses what no file system could hold, and every second way to
 // write the same thing, so that equal trees have equal encodings.
-func (e *Entry) validate() error {
+func (e *Entry) Validate() error {
 	fault := e.fault()
 	if fault == "" {
 		return nil
@@ -185,10 +185,11 @@ func isCleanPath(p string) bool {
 	return strings.HasPrefix(p, "/") && path.Clean(p) == p && !strings.Contains(p, "\x00")
 }
 
-const digestPrefix = "sha256:"
+// DigestPrefix precedes the 64 hex digits of every Entry.Digest.
+const DigestPrefix = "sha256:"
 
 func isDigest(s string) bool {
-	sum, ok := strings.CutPrefix(s, digestPrefix)
+	sum, ok := strings.CutPrefix(s, DigestPrefix)
 	if !ok || len(sum) != 64 || strings.ToLower(sum) != sum {
 		return false
 	}

@@ -1,10 +1,16 @@
 package tree
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
-	"syscall"
+)
+
+// Errors of a path that cannot be resolved, as the kernel's ELOOP and ENOTDIR.
+var (
+	ErrLoop         = errors.New("too many levels of symbolic links")
+	ErrNotDirectory = errors.New("not a directory")
 )
 
 // maxLinks is how many symbolic links a path may lead through, as in Linux.
@@ -17,18 +23,18 @@ const maxLinks = 40
 // the tree on, the rest of the path is taken as it is written, so that the
 // result is also the place where a missing file would be made.
 //
-// The error wraps syscall.ELOOP for more than 40 links, and syscall.ENOTDIR if
+// The error wraps ErrLoop for more than 40 links, and ErrNotDirectory if
 // the path leads through something that is not a directory.
 func (t Tree) Resolve(path string) (canonical string, exists bool, err error) {
-	return resolve(path, func(p string) (Entry, bool, error) {
+	return ResolveWith(path, func(p string) (Entry, bool, error) {
 		e, ok := t.Lookup(p)
 		return e, ok, nil
 	})
 }
 
-// resolve walks a path one component at a time. What lookup does not find
+// ResolveWith is Tree.Resolve for any source of entries: it walks a path one component at a time. What lookup does not find
 // counts as a directory: it is missing, or left out of a partial tree.
-func resolve(name string, lookup func(string) (Entry, bool, error)) (canonical string, exists bool, err error) {
+func ResolveWith(name string, lookup func(string) (Entry, bool, error)) (canonical string, exists bool, err error) {
 	rest := name
 	canonical = "/"
 	dir := true      // canonical may be a directory
@@ -41,7 +47,7 @@ func resolve(name string, lookup func(string) (Entry, bool, error)) (canonical s
 		case part == "":
 			continue
 		case !dir:
-			return "", false, fmt.Errorf("resolve %s: %s: %w", name, canonical, syscall.ENOTDIR)
+			return "", false, fmt.Errorf("resolve %s: %s: %w", name, canonical, ErrNotDirectory)
 		case part == ".":
 			continue
 		case part == "..":
@@ -59,7 +65,7 @@ func resolve(name string, lookup func(string) (Entry, bool, error)) (canonical s
 			continue
 		}
 		if links++; links > maxLinks {
-			return "", false, fmt.Errorf("resolve %s: %w", name, syscall.ELOOP)
+			return "", false, fmt.Errorf("resolve %s: %w", name, ErrLoop)
 		}
 		if strings.HasPrefix(e.Target, "/") {
 			canonical = "/"

@@ -1,8 +1,6 @@
-// Package tree describes file systems: every entry of a tree with what
-// identifies it, a canonical encoding of it, and access to a foreign root that
-// no link, mount or race can lead out of.
-//
-// It knows nothing of images, overlays or drift.
+// Package tree describes file systems: every entry with what identifies it, and
+// the canonical encoding of all of them. It is pure: package rootfs reads trees
+// from a file system. It knows nothing of images, overlays or drift.
 package tree
 
 import (
@@ -34,7 +32,7 @@ func New(entries []Entry) (Tree, error) {
 		slices.SortFunc(entries, byPath)
 	}
 	for i := range entries {
-		if err := entries[i].validate(); err != nil {
+		if err := entries[i].Validate(); err != nil {
 			return Tree{}, err
 		}
 		if i == 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -110,10 +111,10 @@ func newVolumesIn(t *testing.T, to string, paths ...string) string {
 // alike: the mark of completeness, and the digest of a sparse file.
 func walk(t *testing.T, dir string) map[string]tree.Entry {
 	t.Helper()
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	must(t, err)
 	defer root.Close()
-	found, unknown, err := root.Walk(context.Background(), tree.WalkOptions{Hash: true, MaxFileSize: 1 << 30})
+	found, unknown, err := root.Walk(context.Background(), rootfs.WalkOptions{Hash: true, MaxFileSize: 1 << 30})
 	must(t, err)
 	entries := map[string]tree.Entry{}
 	for _, u := range unknown {

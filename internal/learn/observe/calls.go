@@ -1,6 +1,10 @@
 package observe
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
+)
 
 // A form says how a system call names what it changes.
 type form uint8
@@ -33,7 +37,7 @@ const none = -1
 type sysCall struct {
 	nr   uint32
 	form form
-	op   Op
+	op   trace.Op
 	dir  int8 // directory descriptor, or the descriptor of an fds form; none: relative to the working directory
 	path int8
 	to   int8 // path of the new name of a rename; its directory descriptor is the argument before if dir is not none
@@ -73,32 +77,32 @@ func commonCalls() []sysCall {
 		open(unix.SYS_OPENAT, 0, 1, 2),
 		{nr: unix.SYS_OPENAT2, form: opens2, dir: 0, path: 1, flags: 2, to: none, test: none},
 		{nr: unix.SYS_OPEN_BY_HANDLE_AT, form: handles, dir: none, path: none, to: none, flags: 2, test: 2, mask: openFlags},
-		name(unix.SYS_MKDIRAT, Mkdir, 0, 1),
-		name(unix.SYS_MKNODAT, Mknod, 0, 1),
-		{nr: unix.SYS_UNLINKAT, form: names, op: Unlink, dir: 0, path: 1, to: none, flags: 2, test: none},
-		name(unix.SYS_SYMLINKAT, Symlink, 1, 2),
-		name(unix.SYS_LINKAT, Link, 2, 3),
+		name(unix.SYS_MKDIRAT, trace.Mkdir, 0, 1),
+		name(unix.SYS_MKNODAT, trace.Mknod, 0, 1),
+		{nr: unix.SYS_UNLINKAT, form: names, op: trace.Unlink, dir: 0, path: 1, to: none, flags: 2, test: none},
+		name(unix.SYS_SYMLINKAT, trace.Symlink, 1, 2),
+		name(unix.SYS_LINKAT, trace.Link, 2, 3),
 		rename(unix.SYS_RENAMEAT, 0, 1, 3),
 		rename(unix.SYS_RENAMEAT2, 0, 1, 3),
-		inode(unix.SYS_FCHMODAT, Chmod, 0, 1, none),
-		inode(unix.SYS_FCHMODAT2, Chmod, 0, 1, 3),
-		inode(unix.SYS_FCHOWNAT, Chown, 0, 1, 4),
-		inode(unix.SYS_UTIMENSAT, Utime, 0, 1, 3),
-		inode(unix.SYS_TRUNCATE, Truncate, none, 0, none),
-		inode(unix.SYS_SETXATTR, Xattr, none, 0, none),
-		inode(unix.SYS_REMOVEXATTR, Xattr, none, 0, none),
-		link(unix.SYS_LSETXATTR, Xattr, 0),
-		link(unix.SYS_LREMOVEXATTR, Xattr, 0),
-		inode(unix.SYS_SETXATTRAT, Xattr, 0, 1, 2),
-		inode(unix.SYS_REMOVEXATTRAT, Xattr, 0, 1, 2),
-		inode(unix.SYS_FILE_SETATTR, Xattr, 0, 1, 4),
-		descriptor(unix.SYS_FCHMOD, Chmod),
-		descriptor(unix.SYS_FCHOWN, Chown),
-		descriptor(unix.SYS_FSETXATTR, Xattr),
-		descriptor(unix.SYS_FREMOVEXATTR, Xattr),
-		{nr: unix.SYS_IOCTL, form: fds, op: Xattr, dir: 0, path: none, to: none, flags: none, test: 1,
+		inode(unix.SYS_FCHMODAT, trace.Chmod, 0, 1, none),
+		inode(unix.SYS_FCHMODAT2, trace.Chmod, 0, 1, 3),
+		inode(unix.SYS_FCHOWNAT, trace.Chown, 0, 1, 4),
+		inode(unix.SYS_UTIMENSAT, trace.Utime, 0, 1, 3),
+		inode(unix.SYS_TRUNCATE, trace.Truncate, none, 0, none),
+		inode(unix.SYS_SETXATTR, trace.Xattr, none, 0, none),
+		inode(unix.SYS_REMOVEXATTR, trace.Xattr, none, 0, none),
+		link(unix.SYS_LSETXATTR, trace.Xattr, 0),
+		link(unix.SYS_LREMOVEXATTR, trace.Xattr, 0),
+		inode(unix.SYS_SETXATTRAT, trace.Xattr, 0, 1, 2),
+		inode(unix.SYS_REMOVEXATTRAT, trace.Xattr, 0, 1, 2),
+		inode(unix.SYS_FILE_SETATTR, trace.Xattr, 0, 1, 4),
+		descriptor(unix.SYS_FCHMOD, trace.Chmod),
+		descriptor(unix.SYS_FCHOWN, trace.Chown),
+		descriptor(unix.SYS_FSETXATTR, trace.Xattr),
+		descriptor(unix.SYS_FREMOVEXATTR, trace.Xattr),
+		{nr: unix.SYS_IOCTL, form: fds, op: trace.Xattr, dir: 0, path: none, to: none, flags: none, test: 1,
 			values: []uint32{fsIocSetFlags, fsIocFsSetXattr, fsIocSetFlags32}},
-		{nr: unix.SYS_BIND, form: binds, op: Bind, dir: none, path: 1, to: none, flags: none, test: none},
+		{nr: unix.SYS_BIND, form: binds, op: trace.Bind, dir: none, path: 1, to: none, flags: none, test: none},
 		event(unix.SYS_IO_URING_SETUP, rings),
 		event(unix.SYS_SETUID, creds),
 		event(unix.SYS_SETREUID, creds),
@@ -119,23 +123,23 @@ func open(nr uint32, dir, path, flags int8) sysCall {
 	return sysCall{nr: nr, form: opens, dir: dir, path: path, to: none, flags: flags, test: flags, mask: openFlags}
 }
 
-func name(nr uint32, op Op, dir, path int8) sysCall {
+func name(nr uint32, op trace.Op, dir, path int8) sysCall {
 	return sysCall{nr: nr, form: names, op: op, dir: dir, path: path, to: none, flags: none, test: none}
 }
 
 func rename(nr uint32, dir, path, to int8) sysCall {
-	return sysCall{nr: nr, form: renames, op: Rename, dir: dir, path: path, to: to, flags: none, test: none}
+	return sysCall{nr: nr, form: renames, op: trace.Rename, dir: dir, path: path, to: to, flags: none, test: none}
 }
 
-func inode(nr uint32, op Op, dir, path, flags int8) sysCall {
+func inode(nr uint32, op trace.Op, dir, path, flags int8) sysCall {
 	return sysCall{nr: nr, form: inodes, op: op, dir: dir, path: path, to: none, flags: flags, test: none}
 }
 
-func link(nr uint32, op Op, path int8) sysCall {
+func link(nr uint32, op trace.Op, path int8) sysCall {
 	return sysCall{nr: nr, form: links, op: op, dir: none, path: path, to: none, flags: none, test: none}
 }
 
-func descriptor(nr uint32, op Op) sysCall {
+func descriptor(nr uint32, op trace.Op) sysCall {
 	return sysCall{nr: nr, form: fds, op: op, dir: 0, path: none, to: none, flags: none, test: none}
 }
 

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 func addressOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
@@ -99,8 +101,8 @@ func (t *tracer) preparePath(tid int, p *pending, c *sysCall) bool {
 	where := t.view.target(tid, dirfd, given)
 	switch c.form {
 	case names:
-		if c.op == Unlink && flags&unix.AT_REMOVEDIR != 0 {
-			p.op = Rmdir
+		if c.op == trace.Unlink && flags&unix.AT_REMOVEDIR != 0 {
+			p.op = trace.Rmdir
 		}
 		p.at = t.view.name(tid, where)
 	case renames:
@@ -159,11 +161,11 @@ func (t *tracer) prepareOpen(tid int, p *pending, c *sysCall) bool {
 	p.target = t.view.target(tid, directory(p, c.dir), given)
 	switch {
 	case p.flags&tmpfile != 0:
-		p.op = Tmpfile
+		p.op = trace.Tmpfile
 	case p.flags&unix.O_CREAT != 0 && p.flags&unix.O_EXCL != 0:
-		p.op = Create
+		p.op = trace.Create
 	case p.flags&(unix.O_CREAT|unix.O_TRUNC) == 0:
-		p.op = Write
+		p.op = trace.Write
 	default:
 		t.prepareCreate(tid, p)
 	}
@@ -174,11 +176,11 @@ func (t *tracer) prepareCreate(tid int, p *pending) {
 	p.at = t.view.object(tid, p.target, p.flags&unix.O_NOFOLLOW == 0)
 	switch {
 	case !p.at.exists && p.flags&unix.O_CREAT != 0:
-		p.op = Create
+		p.op = trace.Create
 	case p.flags&unix.O_TRUNC != 0:
-		p.op = Truncate
+		p.op = trace.Truncate
 	default:
-		p.op = Write
+		p.op = trace.Write
 	}
 }
 
@@ -274,14 +276,14 @@ func (t *tracer) finishOpen(tid int, th *thread, fd int64, errno syscall.Errno) 
 		return
 	}
 	if p.op == "" {
-		p.op = Write
+		p.op = trace.Write
 	}
 	switch p.op {
-	case Tmpfile:
+	case trace.Tmpfile:
 		at.path = parent(at.path)
-	case Create:
+	case trace.Create:
 		if p.flags&unix.O_EXCL == 0 && t.throughOwnLink(tid, p, at.path) {
-			p.op = Write
+			p.op = trace.Write
 		}
 	}
 	at.size = max(at.size, before)

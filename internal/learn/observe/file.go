@@ -1,31 +1,27 @@
 package observe
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 const maxTraceFile = 64 << 20 // bytes
 
-var errnoName = regexp.MustCompile(`^E[A-Z0-9]{1,31}$`)
-
 // Load reads all traces that tracers left in dir, in order of their file
 // names. A trace that is still being written is one with Complete false. A
 // file that is no trace, or is cut off, is an error that names it.
-func Load(dir string) ([]Trace, error) {
+func Load(dir string) ([]trace.Trace, error) {
 	for range 100 {
 		traces, err := loadDir(dir)
 		// A trace may have been folded into another since the directory was
@@ -39,12 +35,12 @@ func Load(dir string) ([]Trace, error) {
 
 var errMoved = errors.New("trace was folded into another")
 
-func loadDir(dir string) ([]Trace, error) {
+func loadDir(dir string) ([]trace.Trace, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load traces: %w", err)
 	}
-	var traces []Trace
+	var traces []trace.Trace
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") || filepath.Ext(e.Name()) != ".json" {
 			continue
@@ -61,84 +57,37 @@ func loadDir(dir string) ([]Trace, error) {
 	return traces, nil
 }
 
-func loadFile(name string) (Trace, error) {
+func loadFile(name string) (trace.Trace, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return Trace{}, err
+		return trace.Trace{}, err
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return Trace{}, fmt.Errorf("not a regular file")
+		return trace.Trace{}, fmt.Errorf("not a regular file")
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxTraceFile+1))
 	if err != nil {
-		return Trace{}, err
+		return trace.Trace{}, err
 	}
 	if len(data) > maxTraceFile {
-		return Trace{}, fmt.Errorf("larger than %d bytes", maxTraceFile)
+		return trace.Trace{}, fmt.Errorf("larger than %d bytes", maxTraceFile)
 	}
-	return parseTrace(data)
-}
-
-// parseTrace decodes and checks one trace file.
-func parseTrace(data []byte) (Trace, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	var t Trace
-	if err := dec.Decode(&t); err != nil {
-		return Trace{}, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return Trace{}, fmt.Errorf("text after the trace")
-	}
-	if t.Root != "init" && t.Root != "exec" {
-		return Trace{}, fmt.Errorf("root is %q, not init or exec", t.Root)
-	}
-	for _, a := range t.Accesses {
-		if err := a.check(); err != nil {
-			return Trace{}, fmt.Errorf("access %q: %w", a.Path, err)
-		}
-	}
-	return t, nil
-}
-
-var knownOps = []Op{Create, Write, Truncate, Tmpfile, Mkdir, Mknod, Unlink, Rmdir, Rename, Link, Symlink,
-	Chmod, Chown, Utime, Xattr, Bind}
-
-func (a Access) check() error {
-	switch {
-	case !slices.Contains(knownOps, a.Op):
-		return fmt.Errorf("unknown operation %q", a.Op)
-	case !isClean(a.Path):
-		return fmt.Errorf("path is not absolute and clean")
-	case a.Mount != "" && !isClean(a.Mount):
-		return fmt.Errorf("mount %q is not absolute and clean", a.Mount)
-	case a.Peer != "" && !isClean(a.Peer):
-		return fmt.Errorf("peer %q is not absolute and clean", a.Peer)
-	case a.Errno != "" && !errnoName.MatchString(a.Errno):
-		return fmt.Errorf("%q is no errno", a.Errno)
-	case a.Count < 1 || a.Bytes < 0:
-		return fmt.Errorf("count %d, bytes %d", a.Count, a.Bytes)
-	}
-	return nil
-}
-
-func isClean(p string) bool {
-	return strings.HasPrefix(p, "/") && path.Clean(p) == p && !strings.ContainsRune(p, 0)
+	return trace.Parse(data)
 }
 
 // Merge folds the traces of each container into one, sorted by the container's
 // name. It is complete only if all of them are; its root is "init" if one of
 // them is.
-func Merge(traces []Trace) []Trace {
+func Merge(traces []trace.Trace) []trace.Trace {
 	tables := map[string]*table{}
-	merged := map[string]*Trace{}
+	merged := map[string]*trace.Trace{}
 	var order []string
 	for _, t := range traces {
 		if merged[t.Container] == nil {
 			order = append(order, t.Container)
 			tables[t.Container] = newTable()
-			merged[t.Container] = &Trace{Container: t.Container, Root: t.Root, Complete: true}
+			merged[t.Container] = &trace.Trace{Container: t.Container, Root: t.Root, Complete: true}
 		}
 		m := merged[t.Container]
 		m.Complete = m.Complete && t.Complete
@@ -148,7 +97,7 @@ func Merge(traces []Trace) []Trace {
 		tables[t.Container].merge(t)
 	}
 	slices.Sort(order)
-	list := make([]Trace, 0, len(order))
+	list := make([]trace.Trace, 0, len(order))
 	for _, name := range order {
 		m := merged[name]
 		m.Weak, m.Accesses = tables[name].reasons(), tables[name].accesses()
@@ -157,7 +106,7 @@ func Merge(traces []Trace) []Trace {
 	return list
 }
 
-func (t *table) merge(from Trace) {
+func (t *table) merge(from trace.Trace) {
 	for _, r := range from.Weak {
 		t.note(r)
 	}
@@ -168,7 +117,7 @@ func (t *table) merge(from Trace) {
 
 // save writes t to name by way of a temporary file beside it. Only a final
 // trace is worth waiting for the disk.
-func save(name string, t Trace, final bool) (err error) {
+func save(name string, t trace.Trace, final bool) (err error) {
 	data, err := json.Marshal(t)
 	if err != nil {
 		return err

@@ -10,12 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 func TestSaveAndLoad(t *testing.T) {
 	dir := t.TempDir()
-	first := Trace{Container: "a", Root: "init", Complete: true, Weak: []string{"x"}, Accesses: []Access{at(Create, "f", errno("EROFS"), on("/desk"))}}
-	second := Trace{Container: "a", Root: "exec", Accesses: []Access{}}
+	first := trace.Trace{Container: "a", Root: "init", Complete: true, Weak: []string{"x"}, Accesses: []trace.Access{at(trace.Create, "f", errno("EROFS"), on("/desk"))}}
+	second := trace.Trace{Container: "a", Root: "exec", Accesses: []trace.Access{}}
 	must(t, save(filepath.Join(dir, "1.json"), second, false))
 	must(t, save(filepath.Join(dir, "1.json"), first, true))
 	must(t, save(filepath.Join(dir, "2.json"), second, false))
@@ -23,7 +25,7 @@ func TestSaveAndLoad(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "README"), nil, 0o600))
 	got, err := Load(dir)
 	must(t, err)
-	if diff := cmp.Diff(got, []Trace{first, second}); diff != "" {
+	if diff := cmp.Diff(got, []trace.Trace{first, second}); diff != "" {
 		t.Error(diff)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".1*")); len(left) > 0 {
@@ -81,20 +83,20 @@ func FuzzTrace(f *testing.F) {
 	f.Add([]byte(`{"root":"exec","accesses":[{"op":"create","path":"/a/*","mount":"/a","errno":"EROFS","count":9,"bytes":3}]}`))
 	f.Add([]byte(`{"root":"init"`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		trace, err := parseTrace(data)
+		got, err := trace.Parse(data)
 		if err != nil {
 			return
 		}
-		text, err := json.Marshal(trace)
+		text, err := json.Marshal(got)
 		must(t, err)
-		again, err := parseTrace(text)
+		again, err := trace.Parse(text)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		if diff := cmp.Diff(again, trace, cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(again, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Error(diff)
 		}
-		Merge([]Trace{trace, again})
+		Merge([]trace.Trace{got, again})
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // Bounds of a trace.
@@ -17,7 +19,7 @@ const tooMany = "too many directories: some were folded into the one above"
 
 // A group is what all accesses to names in one directory have in common.
 type group struct {
-	op                Op
+	op                trace.Op
 	dir, exe          string
 	errno, mountPoint string
 	peer              string
@@ -55,7 +57,7 @@ func (t *table) note(reason string) {
 }
 
 // add counts an access n times.
-func (t *table) add(a Access, n int) {
+func (t *table) add(a trace.Access, n int) {
 	dir, name := path.Split(a.Path)
 	if len(dir) > 1 {
 		dir = dir[:len(dir)-1]
@@ -183,11 +185,11 @@ func (t *table) rebuild() {
 }
 
 // accesses lists the table by path, then by everything else.
-func (t *table) accesses() []Access {
-	list := make([]Access, 0, t.size)
+func (t *table) accesses() []trace.Access {
+	list := make([]trace.Access, 0, t.size)
 	for g, in := range t.groups {
 		for name, row := range in {
-			list = append(list, Access{Op: g.op, Path: join(g.dir, name), Peer: g.peer, Mount: g.mountPoint, Exe: g.exe,
+			list = append(list, trace.Access{Op: g.op, Path: join(g.dir, name), Peer: g.peer, Mount: g.mountPoint, Exe: g.exe,
 				UID: g.uid, Errno: g.errno, Count: row.count, Bytes: row.bytes})
 		}
 	}
@@ -212,7 +214,7 @@ func join(dir, name string) string {
 	return dir + "/" + name
 }
 
-func compareAccess(a, b Access) int {
+func compareAccess(a, b trace.Access) int {
 	for _, c := range [...]int{
 		strings.Compare(a.Path, b.Path), strings.Compare(string(a.Op), string(b.Op)),
 		strings.Compare(a.Errno, b.Errno), strings.Compare(a.Exe, b.Exe),

@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-func fold(accesses ...Access) *table {
+func fold(accesses ...trace.Access) *table {
 	t := newTable()
 	for _, a := range accesses {
 		t.add(a, 1)
@@ -20,29 +22,29 @@ func fold(accesses ...Access) *table {
 }
 
 func TestFold(t *testing.T) {
-	many := func(op Op, dir string, n int) (list []Access) {
+	many := func(op trace.Op, dir string, n int) (list []trace.Access) {
 		for i := range n {
-			list = append(list, Access{Op: op, Path: fmt.Sprintf("%s/f%d", dir, i), Bytes: int64(i)})
+			list = append(list, trace.Access{Op: op, Path: fmt.Sprintf("%s/f%d", dir, i), Bytes: int64(i)})
 		}
 		return list
 	}
 	for _, c := range []struct {
 		name string
-		in   []Access
-		want []Access
+		in   []trace.Access
+		want []trace.Access
 	}{
 		{"equal calls are counted, the largest size is kept",
-			[]Access{{Op: Create, Path: "/a", Bytes: 3}, {Op: Create, Path: "/a", Bytes: 1}},
-			[]Access{{Op: Create, Path: "/a", Bytes: 3, Count: 2}}},
+			[]trace.Access{{Op: trace.Create, Path: "/a", Bytes: 3}, {Op: trace.Create, Path: "/a", Bytes: 1}},
+			[]trace.Access{{Op: trace.Create, Path: "/a", Bytes: 3, Count: 2}}},
 		{"different results stay apart",
-			[]Access{{Op: Create, Path: "/a"}, {Op: Create, Path: "/a", Errno: "EROFS"}, {Op: Create, Path: "/a", UID: 7}},
-			[]Access{{Op: Create, Path: "/a", Count: 1}, {Op: Create, Path: "/a", UID: 7, Count: 1}, {Op: Create, Path: "/a", Errno: "EROFS", Count: 1}}},
-		{"the root directory itself", []Access{{Op: Chmod, Path: "/"}}, []Access{{Op: Chmod, Path: "/", Count: 1}}},
-		{"65 names become one row", many(Create, "/d", 65), []Access{{Op: Create, Path: "/d/*", Count: 65, Bytes: 64}}},
-		{"names after that are added to it", many(Unlink, "/d", 1000), []Access{{Op: Unlink, Path: "/d/*", Count: 1000, Bytes: 999}}},
+			[]trace.Access{{Op: trace.Create, Path: "/a"}, {Op: trace.Create, Path: "/a", Errno: "EROFS"}, {Op: trace.Create, Path: "/a", UID: 7}},
+			[]trace.Access{{Op: trace.Create, Path: "/a", Count: 1}, {Op: trace.Create, Path: "/a", UID: 7, Count: 1}, {Op: trace.Create, Path: "/a", Errno: "EROFS", Count: 1}}},
+		{"the root directory itself", []trace.Access{{Op: trace.Chmod, Path: "/"}}, []trace.Access{{Op: trace.Chmod, Path: "/", Count: 1}}},
+		{"65 names become one row", many(trace.Create, "/d", 65), []trace.Access{{Op: trace.Create, Path: "/d/*", Count: 65, Bytes: 64}}},
+		{"names after that are added to it", many(trace.Unlink, "/d", 1000), []trace.Access{{Op: trace.Unlink, Path: "/d/*", Count: 1000, Bytes: 999}}},
 		{"another operation there is not folded",
-			append(many(Create, "/d", 65), Access{Op: Chmod, Path: "/d/f1"}),
-			[]Access{{Op: Create, Path: "/d/*", Count: 65, Bytes: 64}, {Op: Chmod, Path: "/d/f1", Count: 1}}},
+			append(many(trace.Create, "/d", 65), trace.Access{Op: trace.Chmod, Path: "/d/f1"}),
+			[]trace.Access{{Op: trace.Create, Path: "/d/*", Count: 65, Bytes: 64}, {Op: trace.Chmod, Path: "/d/f1", Count: 1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(fold(c.in...).accesses(), c.want); diff != "" {
@@ -50,7 +52,7 @@ func TestFold(t *testing.T) {
 			}
 		})
 	}
-	if got := fold(many(Create, "/d", 64)...).accesses(); len(got) != 64 {
+	if got := fold(many(trace.Create, "/d", 64)...).accesses(); len(got) != 64 {
 		t.Errorf("64 names: got %d rows", len(got))
 	}
 }
@@ -69,9 +71,9 @@ func TestFoldBounded(t *testing.T) {
 	for name, shape := range shapes {
 		t.Run(name, func(t *testing.T) {
 			r, table := rand.New(rand.NewPCG(1, 2)), newTable()
-			table.add(Access{Op: Create, Path: "/run/app.pid"}, 1)
+			table.add(trace.Access{Op: trace.Create, Path: "/run/app.pid"}, 1)
 			for range calls {
-				table.add(Access{Op: Create, Path: shape(r)}, 1)
+				table.add(trace.Access{Op: trace.Create, Path: shape(r)}, 1)
 				if table.size > maxRows {
 					t.Fatalf("table has %d rows", table.size)
 				}
@@ -88,7 +90,7 @@ func TestFoldBounded(t *testing.T) {
 			if diff := cmp.Diff(dirs, map[string]bool{"tmp": true, "run": true}); diff != "" {
 				t.Errorf("directories: %s", diff)
 			}
-			if !slices.ContainsFunc(list, func(a Access) bool { return a.Path == "/run/app.pid" }) {
+			if !slices.ContainsFunc(list, func(a trace.Access) bool { return a.Path == "/run/app.pid" }) {
 				t.Error("a single file elsewhere was folded")
 			}
 			if name != "one directory" && !slices.Contains(table.reasons(), tooMany) {
@@ -100,7 +102,7 @@ func TestFoldBounded(t *testing.T) {
 
 func BenchmarkFold(b *testing.B) {
 	table := newTable()
-	a := Access{Op: Create, Path: "/var/cache/nginx/client_temp/0000000001", Exe: "/usr/sbin/nginx", Count: 1}
+	a := trace.Access{Op: trace.Create, Path: "/var/cache/nginx/client_temp/0000000001", Exe: "/usr/sbin/nginx", Count: 1}
 	b.ReportAllocs()
 	for b.Loop() {
 		table.add(a, 1)
@@ -108,14 +110,14 @@ func BenchmarkFold(b *testing.B) {
 }
 
 func TestMerge(t *testing.T) {
-	got := Merge([]Trace{
-		{Container: "b", Root: "init", Complete: true, Accesses: []Access{{Op: Create, Path: "/x", Count: 2}}},
+	got := Merge([]trace.Trace{
+		{Container: "b", Root: "init", Complete: true, Accesses: []trace.Access{{Op: trace.Create, Path: "/x", Count: 2}}},
 		{Container: "a", Root: "exec", Complete: true},
-		{Container: "b", Root: "exec", Complete: false, Weak: []string{"why"}, Accesses: []Access{{Op: Create, Path: "/x", Count: 3, Bytes: 9}}},
+		{Container: "b", Root: "exec", Complete: false, Weak: []string{"why"}, Accesses: []trace.Access{{Op: trace.Create, Path: "/x", Count: 3, Bytes: 9}}},
 	})
-	want := []Trace{
-		{Container: "a", Root: "exec", Complete: true, Accesses: []Access{}},
-		{Container: "b", Root: "init", Complete: false, Weak: []string{"why"}, Accesses: []Access{{Op: Create, Path: "/x", Count: 5, Bytes: 9}}},
+	want := []trace.Trace{
+		{Container: "a", Root: "exec", Complete: true, Accesses: []trace.Access{}},
+		{Container: "b", Root: "init", Complete: false, Weak: []string{"why"}, Accesses: []trace.Access{{Op: trace.Create, Path: "/x", Count: 5, Bytes: 9}}},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Error(diff)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // writeEvery is the least time between two versions of a growing trace file.
@@ -45,7 +47,7 @@ func newOutput(j job, t *tracer) (*output, error) {
 
 func (o *output) write(final bool) error {
 	accesses, weak := o.tracer.snapshot()
-	t := Trace{Container: o.job.Container, Root: o.job.Root, Complete: final, Weak: weak, Accesses: accesses}
+	t := trace.Trace{Container: o.job.Container, Root: o.job.Root, Complete: final, Weak: weak, Accesses: accesses}
 	if err := save(o.name, t, final); err != nil {
 		return fmt.Errorf("write trace: %w", err)
 	}
@@ -113,7 +115,7 @@ func gather(name, sum string) error {
 	}
 	all := one
 	if before, err := loadFile(sum); err == nil {
-		merged := Merge([]Trace{before, one})
+		merged := Merge([]trace.Trace{before, one})
 		if len(merged) != 1 {
 			return nil // the sum of another container whose name looks the same
 		}

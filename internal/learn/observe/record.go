@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // recordPair adds a rename: one access for each of its ends. Where it failed
@@ -18,16 +20,16 @@ func (t *tracer) recordPair(tid int, th *thread, from, to place, errno syscall.E
 	if errno == unix.EXDEV && from.known && to.known {
 		fromDir, toDir = clean(path.Join(path.Dir(from.path), "*")), clean(path.Join(path.Dir(to.path), "*"))
 	}
-	t.recordPeer(tid, th, Rename, from, toDir, errno)
-	t.recordPeer(tid, th, Rename, to, fromDir, errno)
+	t.recordPeer(tid, th, trace.Rename, from, toDir, errno)
+	t.recordPeer(tid, th, trace.Rename, to, fromDir, errno)
 }
 
 // record adds one access.
-func (t *tracer) record(tid int, th *thread, op Op, at place, errno syscall.Errno) {
+func (t *tracer) record(tid int, th *thread, op trace.Op, at place, errno syscall.Errno) {
 	t.recordPeer(tid, th, op, at, "", errno)
 }
 
-func (t *tracer) recordPeer(tid int, th *thread, op Op, at place, peer string, errno syscall.Errno) {
+func (t *tracer) recordPeer(tid int, th *thread, op trace.Op, at place, peer string, errno syscall.Errno) {
 	t.identify(tid, th)
 	if !at.known {
 		if errno == 0 || errno == unix.EROFS { // what failed otherwise may be a pipe
@@ -39,7 +41,7 @@ func (t *tracer) recordPeer(tid int, th *thread, op Op, at place, peer string, e
 	if errno != 0 {
 		name = errnoString(errno)
 	}
-	t.add(Access{Op: op, Path: clean(at.path), Peer: peer, Mount: at.mount, Exe: th.exe, UID: th.uid, Errno: name, Bytes: at.size})
+	t.add(trace.Access{Op: op, Path: clean(at.path), Peer: peer, Mount: at.mount, Exe: th.exe, UID: th.uid, Errno: name, Bytes: at.size})
 }
 
 // identify finds out which program and user a thread is, once per execve and

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // A Command is a program to run traced.
@@ -31,9 +33,9 @@ type Command struct {
 // status (128 and the signal if one killed it). The calling executable must
 // pass control to RuntimeMain when its name is RuntimeName. When ctx ends
 // everything is killed and its error is returned.
-func Run(ctx context.Context, c Command) (Trace, int, error) {
+func Run(ctx context.Context, c Command) (trace.Trace, int, error) {
 	type outcome struct {
-		trace  Trace
+		trace  trace.Trace
 		status int
 		err    error
 	}
@@ -50,10 +52,10 @@ func Run(ctx context.Context, c Command) (Trace, int, error) {
 	return o.trace, o.status, o.err
 }
 
-func (c Command) run(ctx context.Context) (Trace, int, error) {
+func (c Command) run(ctx context.Context) (trace.Trace, int, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return Trace{}, 0, err
+		return trace.Trace{}, 0, err
 	}
 	defer null.Close()
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{}}
@@ -74,19 +76,19 @@ func (c Command) run(ctx context.Context) (Trace, int, error) {
 	defer t.close()
 	if c.Entered {
 		if t.inside, err = elsewhere(); err != nil {
-			return Trace{}, 0, err
+			return trace.Trace{}, 0, err
 		}
 		t.starts = t.inside
 	}
 	t.ended = func(s syscall.WaitStatus) { exit = exitCode(s) }
 	pid, err := startStage(append([]string{c.Path}, args[1:]...), attr)
 	if err != nil {
-		return Trace{}, 0, err
+		return trace.Trace{}, 0, err
 	}
 	t.first = pid
 	err = errors.Join(t.loopUntil(ctx, pid), t.blind)
 	accesses, weak := t.snapshot()
-	return Trace{Root: "init", Complete: err == nil, Weak: weak, Accesses: accesses}, exit, err
+	return trace.Trace{Root: "init", Complete: err == nil, Weak: weak, Accesses: accesses}, exit, err
 }
 
 // loopUntil runs the loop; when ctx ends all traced processes are killed.

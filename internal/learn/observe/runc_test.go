@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // A container is one in a bundle of its own, run by the real runc by way of
@@ -149,7 +151,7 @@ func (c *container) wait(pid int) unix.WaitStatus {
 }
 
 // traces waits until no tracer is at work and returns what they left.
-func (c *container) traces() []Trace {
+func (c *container) traces() []trace.Trace {
 	c.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		traces, err := Load(c.dir)

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 func TestContainer(t *testing.T) {
@@ -22,7 +24,7 @@ func TestContainer(t *testing.T) {
 		if status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(Create, "new"), at(Unlink, "sub/in"))
+		wantAccesses(t, c.traces(), at(trace.Create, "new"), at(trace.Unlink, "sub/in"))
 		for name, want := range map[string]string{"Pid": "1", "TracerPid": "0", "NoNewPrivs": "0"} {
 			if got := field(out, name); got != want {
 				t.Errorf("%s of the program: got %s, want %s", name, got, want)
@@ -62,7 +64,7 @@ func TestContainer(t *testing.T) {
 		if status := c.wait(pid); status.ExitStatus() != 7 {
 			t.Errorf("got %#x", status)
 		}
-		wantAccesses(t, c.traces(), at(Create, "at-end"))
+		wantAccesses(t, c.traces(), at(trace.Create, "at-end"))
 	})
 	t.Run("setuid programs work", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"fails-chown", "status"}, func(s map[string]any) {
@@ -70,7 +72,7 @@ func TestContainer(t *testing.T) {
 		})
 		must(t, os.Chmod(filepath.Join(c.rootfs, "bin/writer"), 0o755|os.ModeSetuid))
 		out, _ := c.run()
-		wantAccesses(t, c.traces(), at(Chown, "sub", errno("EPERM")))
+		wantAccesses(t, c.traces(), at(trace.Chown, "sub", errno("EPERM")))
 		if got := field(out, "Uid"); got != "1000\t0\t0\t0" {
 			t.Errorf("users: got %q", got)
 		}
@@ -146,7 +148,7 @@ func TestContainerSetUp(t *testing.T) {
 				t.Errorf("hook did not run: %v", err)
 			}
 		}
-		wantAccesses(t, c.traces(), at(Create, "new"))
+		wantAccesses(t, c.traces(), at(trace.Create, "new"))
 	})
 	t.Run("preserved descriptors reach it", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"print", "3", "hello"})
@@ -174,7 +176,7 @@ func TestContainerSetUp(t *testing.T) {
 		if out, status := c.run(); status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(Create, "new", by(33)))
+		wantAccesses(t, c.traces(), at(trace.Create, "new", by(33)))
 	})
 	t.Run("a root made by chroot has the container's paths", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"openat-create", "openat-absolute-up", "mkdirat"}, func(s map[string]any) {
@@ -184,7 +186,7 @@ func TestContainerSetUp(t *testing.T) {
 		if out, status := c.run(); status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(Create, "new"), at(Create, "/tmp/new"), at(Mkdir, "sub/new", on("/desk/sub")))
+		wantAccesses(t, c.traces(), at(trace.Create, "new"), at(trace.Create, "/tmp/new"), at(trace.Mkdir, "sub/new", on("/desk/sub")))
 	})
 	t.Run("mounts are told apart", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"openat-dirfd", "openat-write"}, func(s map[string]any) {
@@ -193,7 +195,7 @@ func TestContainerSetUp(t *testing.T) {
 		if out, status := c.run(); status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(Create, "sub/new", on("/desk/sub")), at(Write, "old", sized(7)))
+		wantAccesses(t, c.traces(), at(trace.Create, "sub/new", on("/desk/sub")), at(trace.Write, "old", sized(7)))
 	})
 }
 
@@ -243,7 +245,7 @@ func TestExec(t *testing.T) {
 	}
 	c.must("kill", c.id, "KILL")
 	c.wait(pid)
-	var execs []Access
+	var execs []trace.Access
 	waitUntil(t, "commands are gathered in one trace", func() bool {
 		names, _ := filepath.Glob(filepath.Join(c.dir, "exec-*"))
 		return len(names) == 1 && filepath.Base(names[0]) == "exec-main.json"
@@ -253,7 +255,7 @@ func TestExec(t *testing.T) {
 			execs = append(execs, tr.Accesses...)
 		}
 	}
-	want := []Access{at(Mkdir, "sub/new"), at(Create, "old", errno("EEXIST"), sized(7)), at(Mkdir, "sub", errno("EEXIST"))}
+	want := []trace.Access{at(trace.Mkdir, "sub/new"), at(trace.Create, "old", errno("EEXIST"), sized(7)), at(trace.Mkdir, "sub", errno("EEXIST"))}
 	if diff := cmp.Diff(execs, want, sorted); diff != "" {
 		t.Error(diff)
 	}
@@ -312,14 +314,14 @@ func TestJobControl(t *testing.T) {
 			if out, status := c.run(); status.ExitStatus() != 0 {
 				t.Errorf("ended with %#x: %s", status, out)
 			}
-			wanted := []Access{at(Create, "new")}
+			wanted := []trace.Access{at(trace.Create, "new")}
 			switch args[0] {
 			case "jobs":
-				wanted = []Access{at(Create, "at-end")}
+				wanted = []trace.Access{at(trace.Create, "at-end")}
 			case "threads":
 				wanted = nil
 				for i := range 40 {
-					wanted = append(wanted, at(Create, "thread-"+strconv.Itoa(i)))
+					wanted = append(wanted, at(trace.Create, "thread-"+strconv.Itoa(i)))
 				}
 			}
 			wantAccesses(t, c.traces(), wanted...)
@@ -327,7 +329,7 @@ func TestJobControl(t *testing.T) {
 	}
 }
 
-func wantAccesses(t *testing.T, traces []Trace, want ...Access) {
+func wantAccesses(t *testing.T, traces []trace.Trace, want ...trace.Access) {
 	t.Helper()
 	if len(traces) != 1 {
 		t.Fatalf("got %d traces", len(traces))

@@ -1,25 +1,29 @@
 package observe
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
+)
 
 // legacyKinds are the writes that only x86 has a system call for.
 var legacyKinds = []kindTest{
-	{kind: "open", want: []Access{at(Create, "new")}},
-	{kind: "creat", want: []Access{at(Create, "new")}},
-	{kind: "creat-old", want: []Access{at(Truncate, "old", sized(7))}},
-	{kind: "mkdir", want: []Access{at(Mkdir, "new")}},
-	{kind: "mknod", want: []Access{at(Mknod, "new")}},
-	{kind: "unlink", want: []Access{at(Unlink, "old", sized(7))}},
-	{kind: "rmdir", want: []Access{at(Rmdir, "empty")}},
-	{kind: "symlink", want: []Access{at(Symlink, "new")}},
-	{kind: "link", want: []Access{at(Link, "new")}},
-	{kind: "rename", want: []Access{at(Rename, "new"), at(Rename, "old", sized(7))}},
-	{kind: "chmod", want: []Access{at(Chmod, "old", sized(7))}},
-	{kind: "chown", want: []Access{at(Chown, "old", sized(7))}},
-	{kind: "lchown", want: []Access{at(Chown, "link")}},
-	{kind: "utime", want: []Access{at(Utime, "old", sized(7))}},
-	{kind: "utimes", want: []Access{at(Utime, "old", sized(7))}},
-	{kind: "futimesat", want: []Access{at(Utime, "old", sized(7))}},
+	{kind: "open", want: []trace.Access{at(trace.Create, "new")}},
+	{kind: "creat", want: []trace.Access{at(trace.Create, "new")}},
+	{kind: "creat-old", want: []trace.Access{at(trace.Truncate, "old", sized(7))}},
+	{kind: "mkdir", want: []trace.Access{at(trace.Mkdir, "new")}},
+	{kind: "mknod", want: []trace.Access{at(trace.Mknod, "new")}},
+	{kind: "unlink", want: []trace.Access{at(trace.Unlink, "old", sized(7))}},
+	{kind: "rmdir", want: []trace.Access{at(trace.Rmdir, "empty")}},
+	{kind: "symlink", want: []trace.Access{at(trace.Symlink, "new")}},
+	{kind: "link", want: []trace.Access{at(trace.Link, "new")}},
+	{kind: "rename", want: []trace.Access{at(trace.Rename, "new"), at(trace.Rename, "old", sized(7))}},
+	{kind: "chmod", want: []trace.Access{at(trace.Chmod, "old", sized(7))}},
+	{kind: "chown", want: []trace.Access{at(trace.Chown, "old", sized(7))}},
+	{kind: "lchown", want: []trace.Access{at(trace.Chown, "link")}},
+	{kind: "utime", want: []trace.Access{at(trace.Utime, "old", sized(7))}},
+	{kind: "utimes", want: []trace.Access{at(trace.Utime, "old", sized(7))}},
+	{kind: "futimesat", want: []trace.Access{at(trace.Utime, "old", sized(7))}},
 }
 
 // TestKinds32 makes the same writes from a 32-bit program.

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // A tracer follows a tree of processes and folds what it writes into a table.
@@ -47,7 +49,7 @@ type thread struct {
 // pending is what was learned of a call before it was made.
 type pending struct {
 	args   [6]uint64
-	op     Op
+	op     trace.Op
 	flags  uint64
 	target target
 	at, to place
@@ -184,7 +186,7 @@ func (t *tracer) note(reason string) {
 	t.touch()
 }
 
-func (t *tracer) add(a Access) {
+func (t *tracer) add(a trace.Access) {
 	t.mu.Lock()
 	t.table.add(a, 1)
 	t.mu.Unlock()
@@ -199,7 +201,7 @@ func (t *tracer) touch() {
 }
 
 // snapshot returns all that was seen so far. It may be called by any goroutine.
-func (t *tracer) snapshot() (accesses []Access, weak []string) {
+func (t *tracer) snapshot() (accesses []trace.Access, weak []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.table.accesses(), t.table.reasons()

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // Compare returns the calls of a container's read-only runs that failed and
@@ -29,7 +29,7 @@ import (
 // Mild are EEXIST of mkdir, since the directory is there; a rename between two
 // volumes in whose place the program copied the file, as mv does; and what a
 // program is known to do without. They fail no proof, but Widen heeds them.
-func Compare(writable, readonly []observe.Trace, s Scene) []Failure {
+func Compare(writable, readonly []trace.Trace, s Scene) []Failure {
 	s = s.canonical()
 	before, now := newHistory(writable), newHistory(readonly)
 	var out []Failure
@@ -43,7 +43,7 @@ func Compare(writable, readonly []observe.Trace, s Scene) []Failure {
 				continue
 			}
 			f := Failure{Access: a, Reason: reason}
-			f.Mild = isDispensable(a.Path) || a.Op == observe.Mkdir && a.Errno == "EEXIST" || copiedInstead(a, before, now)
+			f.Mild = isDispensable(a.Path) || a.Op == trace.Mkdir && a.Errno == "EEXIST" || copiedInstead(a, before, now)
 			out = append(out, f)
 		}
 	}
@@ -52,7 +52,7 @@ func Compare(writable, readonly []observe.Trace, s Scene) []Failure {
 }
 
 // judge returns why a failed access counts, or nothing.
-func judge(a observe.Access, before, now history, s Scene) string {
+func judge(a trace.Access, before, now history, s Scene) string {
 	was := before.of(a)
 	switch {
 	case was.errors[a.Errno]:
@@ -71,12 +71,12 @@ func judge(a observe.Access, before, now history, s Scene) string {
 
 // copiedInstead reports whether a program, when it could not rename or link,
 // made one end of the pair itself, which it had not done before.
-func copiedInstead(a observe.Access, before, now history) bool {
+func copiedInstead(a trace.Access, before, now history) bool {
 	if a.Errno != "EXDEV" {
 		return false
 	}
 	return slices.ContainsFunc([]string{a.Path, a.Peer}, func(end string) bool {
-		made := observe.Access{Op: observe.Create, Path: end, Exe: a.Exe}
+		made := trace.Access{Op: trace.Create, Path: end, Exe: a.Exe}
 		return now.of(made).succeeded && !before.of(made).succeeded
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // An Input is all that is known of one container after one or more writable
@@ -16,8 +16,8 @@ type Input struct {
 	Digest string // of the image's manifest
 	Method string // "ptrace" or "upperdir"
 
-	Traces []observe.Trace // of all runs; those of other containers are passed over
-	Left   []Leftover      // what the runs left behind on the root file system
+	Traces []trace.Trace // of all runs; those of other containers are passed over
+	Left   []Leftover    // what the runs left behind on the root file system
 	Scene  Scene
 }
 
@@ -67,39 +67,39 @@ func (l *ledger) leftover(left Leftover) {
 	made := isDir && (!had || was.Kind != tree.Directory)
 	switch {
 	case left.Deleted:
-		l.witness(left, observe.Unlink)
+		l.witness(left, trace.Unlink)
 	case made:
-		l.witness(left, observe.Mkdir)
+		l.witness(left, trace.Mkdir)
 		l.made(left.Entry)
 	case isDir && left.Touched && !l.wroteIn(left.Path):
 		left.Path = path.Join(left.Path, "*")
-		l.witness(left, observe.Create)
+		l.witness(left, trace.Create)
 	case isDir:
-		var ops []observe.Op
+		var ops []trace.Op
 		if was.UID != left.UID || was.GID != left.GID {
-			ops = append(ops, observe.Chown)
+			ops = append(ops, trace.Chown)
 		}
 		if was.Mode != left.Mode {
-			ops = append(ops, observe.Chmod)
+			ops = append(ops, trace.Chmod)
 		}
 		if len(ops) > 0 {
 			l.witness(left, ops...)
 		}
 	case had && was.Kind == left.Kind:
-		l.witness(left, observe.Write)
+		l.witness(left, trace.Write)
 	default:
 		l.witness(left, opThatMakes(left.Kind))
 	}
 }
 
-func opThatMakes(k tree.Kind) observe.Op {
+func opThatMakes(k tree.Kind) trace.Op {
 	switch k {
 	case tree.Symlink:
-		return observe.Symlink
+		return trace.Symlink
 	case tree.Socket:
-		return observe.Bind
+		return trace.Bind
 	case tree.Regular:
-		return observe.Create
+		return trace.Create
 	}
-	return observe.Mknod
+	return trace.Mknod
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 func example() Profile {
@@ -17,14 +17,14 @@ func example() Profile {
 		Containers: []Container{{
 			Name: "db", Image: "postgres:16", Digest: "sha256:" + strings.Repeat("0", 64), Method: "ptrace",
 			Writes: []Write{
-				{Path: "/var/lib/postgresql/data", Ops: map[observe.Op]int{observe.Chmod: 1}, By: []string{"/usr/bin/initdb"}, UIDs: []uint32{999}},
-				{Path: "/run/app.pid", Ops: map[observe.Op]int{observe.Write: 1, observe.Create: 1}, Bytes: 3},
+				{Path: "/var/lib/postgresql/data", Ops: map[trace.Op]int{trace.Chmod: 1}, By: []string{"/usr/bin/initdb"}, UIDs: []uint32{999}},
+				{Path: "/run/app.pid", Ops: map[trace.Op]int{trace.Write: 1, trace.Create: 1}, Bytes: 3},
 			},
 			Volumes: []Volume{
 				{MountPath: "/var/lib/postgresql/data", SubPath: "data", CopyUp: true, SizeLimit: "256Mi", Mode: 0o700, UID: 999, GID: 999, Need: Hard},
 				{MountPath: "/run", CopyUp: true, Medium: memory, SizeLimit: "16Mi", Why: []string{"create, write /run/app.pid by app"}},
 			},
-			Evidence: []Failure{{Access: observe.Access{Op: observe.Create, Path: "/run/yes", Errno: "EROFS", Count: 1}, Reason: "on"}},
+			Evidence: []Failure{{Access: trace.Access{Op: trace.Create, Path: "/run/yes", Errno: "EROFS", Count: 1}, Reason: "on"}},
 		}},
 	}
 }

@@ -3,7 +3,7 @@ package profile
 import (
 	"path"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // A history tells how calls went in some runs.
@@ -15,7 +15,7 @@ type history struct {
 
 // A call is what makes two accesses the same in two runs.
 type call struct {
-	family observe.Op
+	family trace.Op
 	path   string
 	exe    string
 }
@@ -26,7 +26,7 @@ type past struct {
 	errors    map[string]bool
 }
 
-func newHistory(traces []observe.Trace) history {
+func newHistory(traces []trace.Trace) history {
 	h := history{calls: map[call]past{}, dirs: map[call]past{}, folded: map[call]past{}}
 	for _, t := range traces {
 		for _, a := range t.Accesses {
@@ -56,7 +56,7 @@ func note(m map[call]past, key call, errno string) {
 
 // of returns how an access went. Where one of the two was folded, and the other
 // need not have been, its directory answers for it.
-func (h history) of(a observe.Access) past {
+func (h history) of(a trace.Access) past {
 	own, dir := keys(a)
 	if p, ok := h.calls[own]; ok {
 		return p
@@ -68,20 +68,20 @@ func (h history) of(a observe.Access) past {
 }
 
 // keys returns what an access is found by: its own path, and its directory.
-func keys(a observe.Access) (own, dir call) {
+func keys(a trace.Access) (own, dir call) {
 	own = call{family(a.Op), generalisePath(a.Path, "/"), a.Exe}
 	dir = own
 	dir.path = path.Dir(own.path)
 	return own, dir
 }
 
-func isFolded(a observe.Access) bool { return path.Base(a.Path) == "*" }
+func isFolded(a trace.Access) bool { return path.Base(a.Path) == "*" }
 
 // family joins the operations between which only the state of the file system
 // decides: open makes a file, or empties or writes the one that is there.
-func family(op observe.Op) observe.Op {
-	if op == observe.Write || op == observe.Truncate {
-		return observe.Create
+func family(op trace.Op) trace.Op {
+	if op == trace.Write || op == trace.Truncate {
+		return trace.Create
 	}
 	return op
 }

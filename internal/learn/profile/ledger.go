@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // folded is how many files at most "dir/*" is taken to hold at one time, when
@@ -33,7 +33,7 @@ func newLedger(s Scene) *ledger {
 }
 
 // trace adds an access. What happened on a mount is not the root's concern.
-func (l *ledger) trace(a observe.Access) {
+func (l *ledger) trace(a trace.Access) {
 	a.Path = path.Clean("/" + a.Path)
 	if !l.scene.onRoot(a) {
 		return
@@ -56,7 +56,7 @@ func (l *ledger) trace(a observe.Access) {
 
 // witness adds a write that no trace tells of. Where one does, or "dir/*" stands
 // for it, only its size is news; or that attributes were changed.
-func (l *ledger) witness(left Leftover, ops ...observe.Op) {
+func (l *ledger) witness(left Leftover, ops ...trace.Op) {
 	many := l.label(path.Join(path.Dir(left.Path), "*"))
 	if e, ok := l.writes[many]; ok && !l.scene.has(left.Path) {
 		e.size(left.Path, left.Size)
@@ -71,7 +71,7 @@ func (l *ledger) witness(left Leftover, ops ...observe.Op) {
 	known := slices.Collect(maps.Keys(e.Ops))
 	if len(known) == 0 || isAttribute(ops[0]) && !slices.ContainsFunc(known, isAttribute) {
 		for _, op := range ops {
-			e.add(observe.Access{Op: op, Path: left.Path, Count: 1})
+			e.add(trace.Access{Op: op, Path: left.Path, Count: 1})
 		}
 	}
 }
@@ -98,7 +98,7 @@ func (l *ledger) at(m map[string]*entry, name string) *entry {
 	label := l.label(name)
 	e, ok := m[label]
 	if !ok {
-		e = &entry{Write: Write{Path: label, Ops: map[observe.Op]int{}}, bytes: map[string]int64{}}
+		e = &entry{Write: Write{Path: label, Ops: map[trace.Op]int{}}, bytes: map[string]int64{}}
 		m[label] = e
 	}
 	return e
@@ -116,7 +116,7 @@ func (l *ledger) label(name string) string {
 	return generalisePath(name, l.scene.anchor(name))
 }
 
-func (e *entry) add(a observe.Access) {
+func (e *entry) add(a trace.Access) {
 	e.Ops[a.Op] += max(a.Count, 1)
 	if a.Exe != "" {
 		e.By = union(e.By, []string{a.Exe})
@@ -140,7 +140,7 @@ func (e *entry) size(name string, bytes int64) {
 func (l *ledger) balance() (writes, refused, spared []Write) {
 	for name, e := range l.refused {
 		if w, ok := l.writes[name]; ok {
-			maps.DeleteFunc(e.Ops, func(op observe.Op, _ int) bool { return w.Ops[op] > 0 })
+			maps.DeleteFunc(e.Ops, func(op trace.Op, _ int) bool { return w.Ops[op] > 0 })
 		}
 		if len(e.Ops) == 0 {
 			delete(l.refused, name)

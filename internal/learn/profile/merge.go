@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // Merge adds up two profiles of one workload: its writes are those of both, and
@@ -136,7 +136,7 @@ func mergeWrites(a, b []Write) []Write {
 	for _, w := range slices.Concat(a, b) {
 		have, ok := byPath[w.Path]
 		if !ok {
-			have = Write{Path: w.Path, Ops: map[observe.Op]int{}}
+			have = Write{Path: w.Path, Ops: map[trace.Op]int{}}
 			have.UIDs = w.UIDs
 		} else if (len(have.UIDs) == 0) != (len(w.UIDs) == 0) {
 			have.UIDs = union(have.UIDs, []uint32{0}) // no list means root alone

@@ -3,18 +3,18 @@ package profile
 import (
 	"path"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // attributes are the operations that change an entry and not the directory
 // that it is in.
-var attributes = map[observe.Op]bool{observe.Chmod: true, observe.Chown: true, observe.Utime: true, observe.Xattr: true}
+var attributes = map[trace.Op]bool{trace.Chmod: true, trace.Chown: true, trace.Utime: true, trace.Xattr: true}
 
-func isAttribute(op observe.Op) bool { return attributes[op] }
+func isAttribute(op trace.Op) bool { return attributes[op] }
 
 // ownership are the attributes that only an entry's owner may change.
 // Times are not among them: whoever may write may set them to now.
-func ownership(op observe.Op) bool { return op == observe.Chmod || op == observe.Chown }
+func ownership(op trace.Op) bool { return op == trace.Chmod || op == trace.Chown }
 
 // A need is what one write asks of the file system: that names in dir can
 // change or, if inPlace, that the one existing file at path can.
@@ -36,9 +36,9 @@ func needsOf(w *Write, s Scene) []need {
 	var names, self, inPlace bool
 	onDir, onFile := s.isDir(w.Path), s.has(w.Path) && !s.isDir(w.Path)
 	for op := range w.Ops {
-		changesEntry := isAttribute(op) || op == observe.Write || op == observe.Truncate
+		changesEntry := isAttribute(op) || op == trace.Write || op == trace.Truncate
 		switch {
-		case op == observe.Tmpfile, isAttribute(op) && onDir:
+		case op == trace.Tmpfile, isAttribute(op) && onDir:
 			self = true
 		case changesEntry && onFile:
 			inPlace = true

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 const (
@@ -19,9 +19,9 @@ const (
 // Where it cannot tell it says yes: a failure too many is looked at, one too few
 // is a program that breaks later. Root is let in everywhere: that a container
 // may lack CAP_DAC_OVERRIDE is not known here.
-func couldSucceed(a observe.Access, s Scene) bool {
+func couldSucceed(a trace.Access, s Scene) bool {
 	switch a.Op {
-	case observe.Unlink, observe.Rmdir, observe.Chmod, observe.Chown, observe.Utime, observe.Xattr, observe.Truncate:
+	case trace.Unlink, trace.Rmdir, trace.Chmod, trace.Chown, trace.Utime, trace.Xattr, trace.Truncate:
 		if path.Base(a.Path) != "*" && !s.has(a.Path) {
 			return false // ENOENT
 		}
@@ -42,7 +42,7 @@ func couldSucceed(a observe.Access, s Scene) bool {
 	switch {
 	case onEntry && ownership(a.Op):
 		return e.UID == a.UID
-	case onEntry && (isAttribute(a.Op) || family(a.Op) == observe.Create || a.Op == observe.Tmpfile):
+	case onEntry && (isAttribute(a.Op) || family(a.Op) == trace.Create || a.Op == trace.Tmpfile):
 		return e.UID == a.UID || s.User.may(a.UID, e, mayWrite)
 	}
 	e, ok := s.Tree.Lookup(dir)

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // Limits of the plan's finer choices: past them one broader volume is easier
@@ -160,10 +160,10 @@ func (p *planner) canMountMade(anchor, dir string, needs []need) bool {
 			continue
 		}
 		for op := range n.write.Ops {
-			if op != observe.Mkdir && !isAttribute(op) {
+			if op != trace.Mkdir && !isAttribute(op) {
 				return false
 			}
-			made = made || op == observe.Mkdir
+			made = made || op == trace.Mkdir
 		}
 	}
 	return made
@@ -192,7 +192,7 @@ func (p *planner) canMountFile(anchor, name string, needs []need) bool {
 func onlyMakes(w *Write) bool {
 	for op := range w.Ops {
 		switch op {
-		case observe.Create, observe.Write, observe.Truncate:
+		case trace.Create, trace.Write, trace.Truncate:
 		default:
 			if !isAttribute(op) {
 				return false

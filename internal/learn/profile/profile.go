@@ -2,7 +2,7 @@
 // set of volumes with which its root file system can be read-only. It is pure.
 package profile
 
-import "github.com/adamant-sh/adamant/internal/learn/observe"
+import "github.com/adamant-sh/adamant/internal/learn/trace"
 
 // Need says what happens to a workload without a volume.
 type Need string
@@ -45,11 +45,11 @@ type Container struct {
 // directories "*" stands for what varies from run to run: process numbers and
 // temporary names.
 type Write struct {
-	Path   string             `json:"path"`
-	Ops    map[observe.Op]int `json:"ops"` // calls by operation
-	By     []string           `json:"by"`  // programs
-	Bytes  int64              `json:"bytes,omitempty"`
-	Errors []string           `json:"errors,omitempty"` // errno names, for Refused
+	Path   string           `json:"path"`
+	Ops    map[trace.Op]int `json:"ops"` // calls by operation
+	By     []string         `json:"by"`  // programs
+	Bytes  int64            `json:"bytes,omitempty"`
+	Errors []string         `json:"errors,omitempty"` // errno names, for Refused
 
 	Peers  []string `json:"peers,omitempty"`  // the other ends of its renames and hard links: they need the same volume
 	UIDs   []uint32 `json:"uids,omitempty"`   // who wrote, where not only root did

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 const propertyImage = `
@@ -32,7 +32,7 @@ d /run/app
 
 // randomTrace draws accesses that could have happened: the directories and
 // names are few, so that they meet.
-func randomTrace(r *rand.Rand) observe.Trace {
+func randomTrace(r *rand.Rand) trace.Trace {
 	dirs := []string{
 		"/", "/etc", "/etc/app", "/var", "/var/lib", "/var/lib/app", "/var/lib/app/in", "/var/lib/app/out", "/var/lib/new",
 		"/var/lib/new/deep", "/var/spool/app/q1", "/var/spool/app/q2", "/var/spool/app/q3", "/var/spool/app/q4",
@@ -40,9 +40,9 @@ func randomTrace(r *rand.Rand) observe.Trace {
 	}
 	names := []string{"a", "b", "app.conf", "app", "seed", "new", "in", "*", "tmp.Xy7Qp2", "12"}
 	pick := func(list []string) string { return list[r.IntN(len(list))] }
-	t := observe.Trace{Complete: true}
+	t := trace.Trace{Complete: true}
 	for range 1 + r.IntN(12) {
-		a := observe.Access{
+		a := trace.Access{
 			Op: operations[r.IntN(len(operations))], Path: path.Join(pick(dirs), pick(names)), Exe: "/bin/app",
 			Count: 1 + r.IntN(3), Bytes: int64(r.IntN(1 << 22)),
 		}
@@ -52,11 +52,11 @@ func randomTrace(r *rand.Rand) observe.Trace {
 		if r.IntN(8) == 0 {
 			a.Errno = "EACCES"
 		}
-		if a.Op == observe.Rename || a.Op == observe.Link {
+		if a.Op == trace.Rename || a.Op == trace.Link {
 			a.Peer = path.Join(pick(dirs), pick(names))
 		}
 		t.Accesses = append(t.Accesses, a)
-		if a.Op == observe.Rename {
+		if a.Op == trace.Rename {
 			a.Path, a.Peer = a.Peer, a.Path
 			t.Accesses = append(t.Accesses, a)
 		}
@@ -88,7 +88,7 @@ func onVolumes(n need, volumes []Volume) []string {
 // attributes, but does not take its name away.
 func staysThere(w *Write) bool {
 	for op := range w.Ops {
-		if op != observe.Mkdir && !isAttribute(op) {
+		if op != trace.Mkdir && !isAttribute(op) {
 			return false
 		}
 	}
@@ -177,7 +177,7 @@ func volumeOf(name string, volumes []Volume) string {
 // of both runs together.
 func TestMergeAddsUp(t *testing.T) {
 	scene := propertyScene(t)
-	profileOf := func(runs int, all ...observe.Trace) Profile {
+	profileOf := func(runs int, all ...trace.Trace) Profile {
 		c := Derive(Input{Name: "app", Traces: all, Scene: scene})
 		return Profile{APIVersion: APIVersion, Kind: Kind, Name: "app", Runs: runs, Containers: []Container{c}}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // TestDeriveRules has one case for each rule by which mounts are chosen.
@@ -220,7 +220,7 @@ func TestSizeLimits(t *testing.T) {
 }
 
 func TestWeakness(t *testing.T) {
-	whole, cut := traceOf(t, "create /run/x app"), observe.Trace{Weak: []string{"io_uring"}}
+	whole, cut := traceOf(t, "create /run/x app"), trace.Trace{Weak: []string{"io_uring"}}
 	c := Derive(Input{Name: "app", Traces: traces(whole, cut, cut), Scene: Scene{Tree: imageOf(t, debian)}})
 	if diff := cmp.Diff(c.Weak, []string{"a traced run was cut short", "io_uring"}); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)

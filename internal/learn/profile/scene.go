@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // image is what deriving asks of an image's tree; tree.Tree has it.
@@ -65,7 +65,7 @@ func (s Scene) onMount(name string) bool {
 // onRoot reports whether an access counts as one of the root file system. That
 // includes the VOLUMEs of the image, which are mounts that nobody asked for:
 // some runtimes make them writable by themselves and some do not.
-func (s Scene) onRoot(a observe.Access) bool {
+func (s Scene) onRoot(a trace.Access) bool {
 	return !s.onMount(a.Path) && !isKernels(a.Path) && !isKernels(a.Mount)
 }
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // debian is what every Debian image has, as far as it matters here.
@@ -111,12 +111,12 @@ func parseEntry(t *testing.T, line string) tree.Entry {
 //	OP[,OP…] PATH [-> PEER] EXE[:UID] [BYTES] [!ERRNO] [on MOUNT]
 //
 // A rename makes an access for each end.
-func traceOf(t *testing.T, texts ...string) observe.Trace {
+func traceOf(t *testing.T, texts ...string) trace.Trace {
 	t.Helper()
-	tr := observe.Trace{Root: "init", Complete: true}
+	tr := trace.Trace{Root: "init", Complete: true}
 	for _, line := range linesOf(strings.Join(texts, "\n")) {
 		fields := strings.Fields(line)
-		a := observe.Access{Path: fields[1], Count: 1}
+		a := trace.Access{Path: fields[1], Count: 1}
 		rest := fields[2:]
 		if rest[0] == "->" {
 			a.Peer, rest = rest[1], rest[2:]
@@ -138,9 +138,9 @@ func traceOf(t *testing.T, texts ...string) observe.Trace {
 			}
 		}
 		for op := range strings.SplitSeq(fields[0], ",") {
-			a.Op = observe.Op(op)
+			a.Op = trace.Op(op)
 			tr.Accesses = append(tr.Accesses, a)
-			if a.Op == observe.Rename {
+			if a.Op == trace.Rename {
 				b := a
 				b.Path, b.Peer = a.Peer, a.Path
 				tr.Accesses = append(tr.Accesses, b)
@@ -207,4 +207,4 @@ func pathsOf(writes []Write) []string {
 	return out
 }
 
-func traces(all ...observe.Trace) []observe.Trace { return all }
+func traces(all ...trace.Trace) []trace.Trace { return all }

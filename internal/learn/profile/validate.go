@@ -8,14 +8,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // operations are all that a Write can hold.
-var operations = []observe.Op{
-	observe.Create, observe.Write, observe.Truncate, observe.Tmpfile, observe.Mkdir, observe.Mknod, observe.Unlink,
-	observe.Rmdir, observe.Rename, observe.Link, observe.Symlink, observe.Chmod, observe.Chown, observe.Utime,
-	observe.Xattr, observe.Bind,
+var operations = []trace.Op{
+	trace.Create, trace.Write, trace.Truncate, trace.Tmpfile, trace.Mkdir, trace.Mknod, trace.Unlink,
+	trace.Rmdir, trace.Rename, trace.Link, trace.Symlink, trace.Chmod, trace.Chown, trace.Utime,
+	trace.Xattr, trace.Bind,
 }
 
 // checkKind refuses what is no profile at all.

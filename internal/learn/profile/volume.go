@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 const (
@@ -144,7 +144,7 @@ func medium(m mount, bytes int64, writes []Write, evidence []Failure) string {
 		return ""
 	}
 	for _, w := range writes {
-		if within(w.Path, m.path) && w.Ops[observe.Xattr] > 0 {
+		if within(w.Path, m.path) && w.Ops[trace.Xattr] > 0 {
 			return ""
 		}
 	}

@@ -3,12 +3,12 @@ package profile
 import (
 	"slices"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // A Failure is a call that failed in a read-only run and should not have.
 type Failure struct {
-	observe.Access
+	trace.Access
 	Reason string `json:"reason"`         // why it counts
 	Mild   bool   `json:"mild,omitempty"` // the program may well live with it: no failed proof on its own
 }
@@ -36,7 +36,7 @@ func withEvidence(writes []Write, evidence []Failure, s Scene) []Write {
 func blockedBy(evidence []Failure) map[string]bool {
 	blocked := map[string]bool{}
 	for _, f := range evidence {
-		if f.Errno == "EEXIST" && f.Op == observe.Mkdir || f.Errno == "EBUSY" {
+		if f.Errno == "EEXIST" && f.Op == trace.Mkdir || f.Errno == "EBUSY" {
 			blocked[f.Path] = true
 		}
 	}
@@ -87,7 +87,7 @@ func unexplained(volumes []Volume, s Scene) []Failure {
 	for _, v := range volumes {
 		if !v.File && !s.isDir(v.MountPath) {
 			out = append(out, Failure{
-				Access: observe.Access{Op: observe.Mkdir, Path: v.MountPath, Errno: "EEXIST"},
+				Access: trace.Access{Op: trace.Mkdir, Path: v.MountPath, Errno: "EEXIST"},
 				Reason: "the program makes it, and nothing else explains why the proof failed",
 				Mild:   true,
 			})

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 func failures(t *testing.T, text string) []Failure {
@@ -120,7 +120,7 @@ func TestPlanKeepsNeeds(t *testing.T) {
 	scene := Scene{Tree: imageOf(t, debian)}
 	c := Derive(Input{Traces: traces(traceOf(t, "create /run/x app")), Scene: scene})
 	c.Volumes[0].Need = Hard
-	c, _ = Widen(c, scene, []Failure{{Access: observe.Access{Op: observe.Create, Path: "/srv/x", Errno: "EROFS"}}})
+	c, _ = Widen(c, scene, []Failure{{Access: trace.Access{Op: trace.Create, Path: "/srv/x", Errno: "EROFS"}}})
 	if got := c.Volumes[0].Need; got != Hard {
 		t.Errorf("need is %q after widening, want %q", got, Hard)
 	}

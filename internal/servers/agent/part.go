@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/capture"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
@@ -30,7 +30,7 @@ the secrets. It can also count connections to ports. It changes nothing.`,
   adamant servers part layer packages --root /mnt/disk`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := tree.OpenRoot(root)
+			r, err := rootfs.Open(root)
 			if err != nil {
 				return fmt.Errorf("open the root: %w", err)
 			}
@@ -72,7 +72,7 @@ func (a streams) printConnections(ports []uint) error {
 	return nil
 }
 
-func (a streams) writePart(cmd *cobra.Command, r *tree.Root, o capture.SurveyOptions, part, name string) error {
+func (a streams) writePart(cmd *cobra.Command, r *rootfs.Root, o capture.SurveyOptions, part, name string) error {
 	ctx := cmd.Context()
 	if part == "plan" {
 		p, err := capture.Survey(ctx, r, o)

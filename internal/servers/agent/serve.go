@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -20,7 +20,7 @@ changes nothing but what it remembers of the files that it read, in ~/.cache/ada
 		Example: `  adamant servers agent --root /mnt/disk`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := tree.OpenRoot(root)
+			r, err := rootfs.Open(root)
 			if err != nil {
 				return fmt.Errorf("open the root: %w", err)
 			}

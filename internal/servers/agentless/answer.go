@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
@@ -225,7 +226,7 @@ func (a *answer) entry(line string) error {
 		return fmt.Errorf("%w: it lists %.80q twice", errNonsense, e.Path)
 	}
 	if len(a.entries) == maxEntries {
-		return fmt.Errorf("%w: %w", errTooMuch, tree.ErrTooMany)
+		return fmt.Errorf("%w: %w", errTooMuch, rootfs.ErrTooMany)
 	}
 	a.byPath[e.Path] = len(a.entries)
 	a.entries = append(a.entries, e)
@@ -263,7 +264,7 @@ func (a *answer) xattr(line string) {
 	name, value, ok := strings.Cut(line, "=")
 	n, known := a.byPath[a.xattrsOf]
 	raw, err := decodeHex(value)
-	if !ok || !known || err != nil || !tree.IsXattr(name) {
+	if !ok || !known || err != nil || !rootfs.IsXattr(name) {
 		return
 	}
 	if a.entries[n].Xattrs == nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/image"
 )
@@ -70,7 +71,7 @@ func (p *Plan) check(o BuildOptions) error {
 	var bytes int64
 	for _, list := range []Listing{p.Packages.Files, p.Packages.Made, p.Config.Files, p.Config.Made} {
 		if len(byPath)+list.Len() > o.MaxEntries {
-			return fmt.Errorf("more than %d entries: %w", o.MaxEntries, tree.ErrTooMany)
+			return fmt.Errorf("more than %d entries: %w", o.MaxEntries, rootfs.ErrTooMany)
 		}
 		for e := range list.All() {
 			if _, twice := byPath[e.Path]; twice {

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	engine "github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
@@ -21,7 +21,7 @@ import (
 
 // capture does all of it, with the plan going through its JSON as it does
 // between machines.
-func capture(t *testing.T, root *tree.Root, out string) (p Plan, digest string) {
+func capture(t *testing.T, root *rootfs.Root, out string) (p Plan, digest string) {
 	t.Helper()
 	surveyed, err := Survey(t.Context(), root, SurveyOptions{})
 	must(t, err)
@@ -85,9 +85,9 @@ func want(t *testing.T, got, want string) {
 	}
 }
 
-func receiveData(t *testing.T, p Plan, root *tree.Root, dataDir string) {
+func receiveData(t *testing.T, p Plan, root *rootfs.Root, dataDir string) {
 	t.Helper()
-	to, err := tree.OpenRoot(dataDir)
+	to, err := rootfs.Open(dataDir)
 	must(t, err)
 	defer to.Close()
 	for _, d := range p.Data {

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // environment are the variables of a unit: Environment=, then EnvironmentFile=,
@@ -80,7 +80,7 @@ func (s *survey) addVariable(byName map[string]Variable, assignment, file string
 }
 
 // fileWith is the file of a unit that sets a variable.
-func (u *unit) fileWith(root *tree.Root, assignment string) string {
+func (u *unit) fileWith(root *rootfs.Root, assignment string) string {
 	name, _, _ := strings.Cut(assignment, "=")
 	for _, file := range slices.Backward(u.files) {
 		text, err := readText(root, file)

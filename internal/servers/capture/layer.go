@@ -12,6 +12,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/image"
 )
@@ -24,7 +25,7 @@ var ErrNotAsPlanned = errors.New("is not as it was surveyed: survey the server a
 // the archive has no end in that case. Directories have no time, for theirs
 // changes with what is left out of them, and the times of files are whole
 // seconds: an unchanged server gives equal bytes.
-func WriteLayer(ctx context.Context, root *tree.Root, p Plan, name string, w io.Writer) error {
+func WriteLayer(ctx context.Context, root *rootfs.Root, p Plan, name string, w io.Writer) error {
 	entries, err := p.expected(name)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (p *Plan) expected(name string) (tree.Tree, error) {
 }
 
 type layerWriter struct {
-	root    *tree.Root
+	root    *rootfs.Root
 	tar     *tar.Writer
 	written map[string]bool // files, for hard links to them
 }

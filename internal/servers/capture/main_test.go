@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/test/appimage"
@@ -102,7 +102,7 @@ END
 
 // serverRoot is a copy of the web server's files that the test may change, with
 // a script of changes.
-func serverRoot(t *testing.T, script string) (*tree.Root, string) {
+func serverRoot(t *testing.T, script string) (*rootfs.Root, string) {
 	t.Helper()
 	lower, err := appimage.Root(t.Context(), webServer())
 	must(t, err)
@@ -114,14 +114,14 @@ func serverRoot(t *testing.T, script string) (*tree.Root, string) {
 	}
 	shell(t, dir, `mount -t overlay -o "lowerdir=$LOWER" overlay view && cp -a view/. root/`, "LOWER="+lower)
 	shell(t, full, script)
-	root, err := tree.OpenRoot(full)
+	root, err := rootfs.Open(full)
 	must(t, err)
 	t.Cleanup(func() { root.Close() })
 	return root, full
 }
 
 // smallRoot is a server without packages.
-func smallRoot(t *testing.T) (*tree.Root, string) {
+func smallRoot(t *testing.T) (*rootfs.Root, string) {
 	t.Helper()
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o755))
@@ -136,7 +136,7 @@ func smallRoot(t *testing.T) (*tree.Root, string) {
 		chown -R 7:8 srv/data
 		touch -d @1700000000 etc/app.conf
 	`)
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	must(t, err)
 	t.Cleanup(func() { root.Close() })
 	return root, dir

@@ -14,6 +14,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -22,7 +23,7 @@ const maxSecret = 1 << 20
 
 // WriteSecrets writes the secret files of a plan as a tar archive, those that
 // services need.
-func WriteSecrets(ctx context.Context, root *tree.Root, p Plan, w io.Writer) error {
+func WriteSecrets(ctx context.Context, root *rootfs.Root, p Plan, w io.Writer) error {
 	out := tar.NewWriter(w)
 	for _, file := range p.neededSecrets() {
 		if err := ctx.Err(); err != nil {

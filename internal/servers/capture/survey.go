@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
@@ -21,7 +22,7 @@ type SurveyOptions struct {
 // Survey decides what becomes of everything on a server, and reads all that will
 // lie in a layer. What could not be read is among what is left out and among the
 // losses.
-func Survey(ctx context.Context, root *tree.Root, o SurveyOptions) (Plan, error) {
+func Survey(ctx context.Context, root *rootfs.Root, o SurveyOptions) (Plan, error) {
 	s := &survey{root: root, opts: o, secretFiles: map[string]string{}}
 	s.plan = Plan{Version: PlanVersion}
 	var err error
@@ -59,7 +60,7 @@ func Survey(ctx context.Context, root *tree.Root, o SurveyOptions) (Plan, error)
 
 // A survey is one Survey as it goes.
 type survey struct {
-	root   *tree.Root
+	root   *rootfs.Root
 	opts   SurveyOptions
 	owners *facts.Owners
 	facts  []facts.Fact
@@ -113,7 +114,7 @@ func (s *survey) walk(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.files, s.unread, err = s.root.Walk(ctx, tree.WalkOptions{Skip: func(e tree.Entry) bool {
+	s.files, s.unread, err = s.root.Walk(ctx, rootfs.WalkOptions{Skip: func(e tree.Entry) bool {
 		class, out := classAt(e)
 		return s.mounted[e.Path] != "" || out && class == Virtual
 	}})

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // oddities are what else may lie on a server.
@@ -48,7 +48,7 @@ END
 	ln -s /usr/local/lib/systemd/system/shop@.service etc/systemd/system/multi-user.target.wants/shop@blue.service
 `
 
-func survey1(t *testing.T, root *tree.Root, o SurveyOptions) Plan {
+func survey1(t *testing.T, root *rootfs.Root, o SurveyOptions) Plan {
 	t.Helper()
 	p, err := Survey(t.Context(), root, o)
 	must(t, err)
@@ -58,7 +58,7 @@ func survey1(t *testing.T, root *tree.Root, o SurveyOptions) Plan {
 func TestEveryPathIsInOnePlace(t *testing.T) {
 	root, _ := serverRoot(t, oddities)
 	p := survey1(t, root, SurveyOptions{Data: []string{"/home/alice/app"}, Exclude: []string{"/usr/share/perl5"}})
-	files, unknown, err := root.Walk(t.Context(), tree.WalkOptions{})
+	files, unknown, err := root.Walk(t.Context(), rootfs.WalkOptions{})
 	must(t, err)
 	if len(unknown) > 0 {
 		t.Fatal(unknown)

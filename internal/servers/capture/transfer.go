@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -13,7 +14,7 @@ import (
 // What could not be archived, or changed while it was read, is in the list:
 // whatever writes there should be stopped. The error says that the archive is
 // not complete.
-func WriteData(ctx context.Context, root *tree.Root, p Plan, dir string, w io.Writer) ([]tree.Unknown, error) {
+func WriteData(ctx context.Context, root *rootfs.Root, p Plan, dir string, w io.Writer) ([]tree.Unknown, error) {
 	if !slices.ContainsFunc(p.Data, func(d Data) bool { return d.Path == dir }) {
 		return nil, fmt.Errorf("write data %s: not a data directory of the plan", dir)
 	}
@@ -38,7 +39,7 @@ func (d Data) Bounds() DataOptions {
 // ReadData unpacks what WriteData wrote of a data directory into the directory of
 // root that is called by its VolumeName, which gets the data directory's owner
 // and mode. Names that lead out of it and devices are refused.
-func ReadData(ctx context.Context, p Plan, dir string, root *tree.Root, r io.Reader, o DataOptions) error {
+func ReadData(ctx context.Context, p Plan, dir string, root *rootfs.Root, r io.Reader, o DataOptions) error {
 	top, ok := p.Packages.Files.Lookup(dir)
 	if !ok {
 		top, ok = p.Config.Files.Lookup(dir)
@@ -52,7 +53,7 @@ func ReadData(ctx context.Context, p Plan, dir string, root *tree.Root, r io.Rea
 	if err := root.Put(ctx, private, nil); err != nil {
 		return fmt.Errorf("read data %s: %w", dir, err)
 	}
-	if err := root.Extract(ctx, r, top.Path, tree.ExtractOptions{MaxEntries: o.MaxEntries, MaxBytes: o.MaxBytes}); err != nil {
+	if err := root.Extract(ctx, r, top.Path, rootfs.ExtractOptions{MaxEntries: o.MaxEntries, MaxBytes: o.MaxBytes}); err != nil {
 		return fmt.Errorf("read data %s: %w", dir, err)
 	}
 	if err := root.Put(ctx, top, nil); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -27,7 +28,7 @@ type unit struct {
 }
 
 // loadUnit reads a unit; ok is false if there is no file of it.
-func loadUnit(root *tree.Root, name string) (u unit, ok bool, err error) {
+func loadUnit(root *rootfs.Root, name string) (u unit, ok bool, err error) {
 	u = unit{name: name, settings: map[string][]string{}}
 	file := ""
 	for _, candidate := range []string{name, u.template()} {
@@ -72,7 +73,7 @@ func (u *unit) instance() string {
 func (u *unit) stem() string { return strings.TrimSuffix(u.name, path.Ext(u.name)) }
 
 // findUnit returns the canonical path of a unit's file.
-func findUnit(root *tree.Root, name string) string {
+func findUnit(root *rootfs.Root, name string) string {
 	for _, dir := range unitDirs {
 		file, exists, err := root.Resolve(path.Join(dir, name))
 		if err != nil || !exists {
@@ -86,7 +87,7 @@ func findUnit(root *tree.Root, name string) string {
 }
 
 // dropIns are the files that change a unit, in the order of their names.
-func (u *unit) dropIns(root *tree.Root) []string {
+func (u *unit) dropIns(root *rootfs.Root) []string {
 	byName := map[string]string{}
 	for _, dir := range unitDirs {
 		for _, d := range []string{u.name + ".d", u.template() + ".d"} {
@@ -193,7 +194,7 @@ func (u *unit) expand(text string) (string, error) {
 func unescapeUnit(s string) string { return strings.ReplaceAll(s, "-", "/") }
 
 // readText reads a small text file.
-func readText(root *tree.Root, file string) (string, error) {
+func readText(root *rootfs.Root, file string) (string, error) {
 	f, err := root.Open(file)
 	if err != nil {
 		return "", err
@@ -208,7 +209,7 @@ func readText(root *tree.Root, file string) (string, error) {
 
 // textLines are the lines of a small text file that are neither empty nor
 // comments; none if it cannot be read.
-func textLines(root *tree.Root, file string) []string {
+func textLines(root *rootfs.Root, file string) []string {
 	text, err := readText(root, file)
 	if err != nil {
 		return nil

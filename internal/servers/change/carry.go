@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	server "github.com/adamant-sh/adamant/internal/servers/facts"
 )
@@ -25,7 +26,7 @@ type Carrier struct {
 	lost  error               // why those are not all known
 	since pathSet             // of those, what somebody changed again afterwards
 	saved []string            // the paths, without symbolic links, below which files were saved
-	root  *tree.Root
+	root  *rootfs.Root
 	cache string // of scans
 }
 
@@ -40,7 +41,7 @@ func (s Store) Carry(ctx context.Context, id, cache string) error {
 	if c.job, err = s.job(id); err != nil {
 		return err
 	}
-	if c.root, err = tree.OpenRoot("/"); err != nil {
+	if c.root, err = rootfs.Open("/"); err != nil {
 		return err
 	}
 	defer c.root.Close()

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
@@ -38,7 +39,7 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 	if c.job, err = s.job(id); err != nil {
 		return c.state, err
 	}
-	if c.root, err = tree.OpenRoot("/"); err != nil {
+	if c.root, err = rootfs.Open("/"); err != nil {
 		return c.state, err
 	}
 	defer c.root.Close()
@@ -163,7 +164,7 @@ func (c *Carrier) revertFiles(ctx context.Context) error {
 		w.CloseWithError(err)
 		picked <- n
 	}()
-	if err := c.root.Extract(ctx, r, "/", tree.ExtractOptions{Devices: true}); err != nil {
+	if err := c.root.Extract(ctx, r, "/", rootfs.ExtractOptions{Devices: true}); err != nil {
 		errs = append(errs, err)
 	}
 	r.Close()

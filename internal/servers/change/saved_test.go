@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // onRoot is a carrier for a job on a root with files, which end in a slash if they
@@ -33,7 +33,7 @@ func onRoot(t *testing.T, j Job, files ...string) (c *Carrier, dir string) {
 	j.ID = "c1"
 	store := NewStore(t.TempDir())
 	must(t, os.Mkdir(store.path(j.ID, ""), 0o700))
-	root, err := tree.OpenRoot(dir)
+	root, err := rootfs.Open(dir)
 	must(t, err)
 	t.Cleanup(func() { root.Close() })
 	return &Carrier{store: store, job: j, state: State{ID: j.ID}, root: root}, dir

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -61,7 +62,7 @@ type ServeOptions struct {
 // Serve is the agent: it reads the files of a root, says what it found, and
 // answers what a Peer asks until in ends. It writes to out only, and to the
 // cache if there is to be one.
-func Serve(ctx context.Context, root *tree.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
+func Serve(ctx context.Context, root *rootfs.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
 	asking, stop := context.WithCancel(ctx)
 	defer stop()
 	facts := beginFacts(asking, root, opts.Live)
@@ -112,7 +113,7 @@ func converse(ctx context.Context, h hello, s source, in io.Reader, out io.Write
 
 type agent struct {
 	scan   *Scan
-	root   *tree.Root
+	root   *rootfs.Root
 	live   bool
 	owners *Owners // read when they are asked for
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -48,13 +49,13 @@ func Sections() []Section {
 // Facts reads them from a root; of a running machine, those of its kernel and of
 // what runs there, too. They are sorted by section and key. Sections that could
 // not be read are unknown: of those some facts may be missing.
-func Facts(ctx context.Context, root *tree.Root, live bool) ([]Fact, []Unknown) {
+func Facts(ctx context.Context, root *rootfs.Root, live bool) ([]Fact, []Unknown) {
 	return beginFacts(ctx, root, live)()
 }
 
 // beginFacts begins to ask programs of the machine, which is worth doing while
 // files are read. The function returned must be called: it reads the rest.
-func beginFacts(ctx context.Context, root *tree.Root, live bool) (end func() ([]Fact, []Unknown)) {
+func beginFacts(ctx context.Context, root *rootfs.Root, live bool) (end func() ([]Fact, []Unknown)) {
 	from := rootFiles{root}
 	m := machine{arch: runtime.GOARCH}
 	if live {

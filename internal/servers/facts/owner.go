@@ -11,7 +11,7 @@ import (
 	"hash"
 	"io"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // ownersOf finds the packages of files, and whether those are as the packages
@@ -69,7 +69,7 @@ func hashOf(like string) hash.Hash {
 // sumOf is a digest of a file like the one that its package has. It tells an
 // accident or an edit from the original; against who wants to deceive MD5 says
 // nothing, and what is compared between servers is SHA-256.
-func sumOf(root *tree.Root, file, like string) (string, error) {
+func sumOf(root *rootfs.Root, file, like string) (string, error) {
 	h := hashOf(like)
 	if h == nil {
 		return "", fmt.Errorf("%q is no digest", like)

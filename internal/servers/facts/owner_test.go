@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // spec is of a package with a file, one of configuration, and a link.
@@ -59,7 +59,7 @@ func runIn(t *testing.T, dir, name string, args ...string) {
 }
 
 // rpmRoot is a root with packages in a database.
-func rpmRoot(t *testing.T, packages ...string) (string, *tree.Root) {
+func rpmRoot(t *testing.T, packages ...string) (string, *rootfs.Root) {
 	t.Helper()
 	dir := t.TempDir()
 	rpm := []string{"--root", dir, "--dbpath", "/var/lib/rpm"}
@@ -115,7 +115,7 @@ func TestRPMUnknown(t *testing.T) {
 	if _, err := blank.Lstat("/var/lib/rpm/rpmdb.sqlite"); err != nil {
 		t.Fatal(err)
 	}
-	for _, root := range []*tree.Root{blank, disk{}.root(t), disk{"/var/lib/rpm/rpmdb.sqlite": ""}.root(t)} {
+	for _, root := range []*rootfs.Root{blank, disk{}.root(t), disk{"/var/lib/rpm/rpmdb.sqlite": ""}.root(t)} {
 		if _, unknowns := Facts(t.Context(), root, false); len(unknowns) > 0 {
 			t.Errorf("without packages: got %v", unknowns)
 		}

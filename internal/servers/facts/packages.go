@@ -7,7 +7,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // packageFacts reads the records of dpkg and apk. Rpm's are in a database, see
@@ -92,7 +92,7 @@ type Owners struct {
 // ReadOwners reads the lists of dpkg, ucf and apk, and asks rpm if that runs here;
 // without any nothing has an owner. Paths are as a system has them whose /usr is
 // merged. With an error they are complete but for what rpm has.
-func ReadOwners(ctx context.Context, root *tree.Root, live bool) (*Owners, error) {
+func ReadOwners(ctx context.Context, root *rootfs.Root, live bool) (*Owners, error) {
 	var run execution
 	if live {
 		run = execute

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/scan"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
@@ -26,8 +27,8 @@ type reference struct {
 	summary Summary
 }
 
-func referenceScan(ctx context.Context, root *tree.Root) (*reference, error) {
-	t, unknowns, err := root.Walk(ctx, tree.WalkOptions{
+func referenceScan(ctx context.Context, root *rootfs.Root) (*reference, error) {
+	t, unknowns, err := root.Walk(ctx, rootfs.WalkOptions{
 		Hash: true, OneFileSystem: true,
 		Skip: func(e tree.Entry) bool { return slices.Contains(skipped, e.Path) },
 	})
@@ -97,7 +98,7 @@ func (s *reference) list(dir string) []Node {
 }
 
 // requireReference fails unless a scan found exactly what it must find.
-func requireReference(t testing.TB, root *tree.Root, got *Scan) {
+func requireReference(t testing.TB, root *rootfs.Root, got *Scan) {
 	t.Helper()
 	want, err := referenceScan(t.Context(), root)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -23,7 +24,7 @@ const bootedDir = "/run/systemd/system"
 
 // isBooted reports whether systemd is the first process of the machine whose root
 // this is.
-func isBooted(root *tree.Root) bool {
+func isBooted(root *rootfs.Root) bool {
 	e, err := root.Lstat(bootedDir)
 	return err == nil && e.Kind == tree.Directory
 }

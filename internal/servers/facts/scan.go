@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/scan"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
@@ -56,7 +57,7 @@ type ScanOptions struct {
 // ScanRoot reads all files of a root, of what is bound to differ only which there
 // are, and what must not be the same elsewhere. Other file systems that are
 // mounted in it are left out: that they are is among the facts.
-func ScanRoot(ctx context.Context, root *tree.Root, opts ScanOptions) (*Scan, error) {
+func ScanRoot(ctx context.Context, root *rootfs.Root, opts ScanOptions) (*Scan, error) {
 	s := &Scan{names: readNames(rootFiles{root})}
 	var err error
 	s.files, err = scan.Read(ctx, root, scan.Options{Policy: s.policy(opts.Own), Cache: opts.Cache, Full: opts.Full})

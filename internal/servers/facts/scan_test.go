@@ -12,13 +12,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // open opens a directory as a root for the time of a test.
-func open(t testing.TB, dir string) *tree.Root {
+func open(t testing.TB, dir string) *rootfs.Root {
 	t.Helper()
-	r, err := tree.OpenRoot(dir)
+	r, err := rootfs.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestTreatmentIsThatOfThePath(t *testing.T) {
 // scannedRoot is what BenchmarkScan reads, if it is set.
 const scannedRoot = "ADAMANT_BENCH_ROOT"
 
-func benchmarkRoot(b *testing.B) *tree.Root {
+func benchmarkRoot(b *testing.B) *rootfs.Root {
 	b.Helper()
 	dir := os.Getenv(scannedRoot)
 	if dir == "" {

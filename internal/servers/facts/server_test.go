@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // A disk is what a server has on it, by path; a name that ends in a slash is a
@@ -53,7 +53,7 @@ func (d disk) with(change disk) disk {
 }
 
 // root writes a disk.
-func (d disk) root(t *testing.T) *tree.Root {
+func (d disk) root(t *testing.T) *rootfs.Root {
 	t.Helper()
 	return openRoot(t, d.write(t))
 }
@@ -75,7 +75,7 @@ func (d disk) write(t *testing.T) string {
 }
 
 // links writes a disk and symbolic links on it, by path.
-func (d disk) links(t *testing.T, links disk) *tree.Root {
+func (d disk) links(t *testing.T, links disk) *rootfs.Root {
 	t.Helper()
 	dir := d.write(t)
 	for p, target := range links {
@@ -86,9 +86,9 @@ func (d disk) links(t *testing.T, links disk) *tree.Root {
 	return openRoot(t, dir)
 }
 
-func openRoot(t *testing.T, dir string) *tree.Root {
+func openRoot(t *testing.T, dir string) *rootfs.Root {
 	t.Helper()
-	r, err := tree.OpenRoot(dir)
+	r, err := rootfs.Open(dir)
 	must(t, err)
 	t.Cleanup(func() { r.Close() })
 	return r

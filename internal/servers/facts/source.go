@@ -3,6 +3,7 @@ package facts
 import (
 	"io"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -18,7 +19,7 @@ type files interface {
 	namesIn(dir string) []string
 }
 
-type rootFiles struct{ root *tree.Root }
+type rootFiles struct{ root *rootfs.Root }
 
 func (r rootFiles) open(file string) (io.ReadCloser, error) {
 	f, err := r.root.Open(file)

@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"archive/tar"
@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // An Owner is a user and a group by number.
@@ -55,7 +57,7 @@ func (r *Root) Extract(ctx context.Context, archive io.Reader, dst string, opts 
 func (r *Root) extract(ctx context.Context, archive io.Reader, dst string, opts ExtractOptions) error {
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
 	opts.MaxBytes = cmp.Or(opts.MaxBytes, 1<<40)
-	implied := Entry{Kind: Directory, Mode: 0o755}
+	implied := tree.Entry{Kind: tree.Directory, Mode: 0o755}
 	if opts.Owner != nil {
 		implied.UID, implied.GID = opts.Owner.UID, opts.Owner.GID
 	}
@@ -90,9 +92,9 @@ func (r *Root) extract(ctx context.Context, archive io.Reader, dst string, opts 
 type extraction struct {
 	root    *Root // the directory that is extracted into
 	opts    ExtractOptions
-	implied Entry           // what directories without an entry look like
+	implied tree.Entry      // what directories without an entry look like
 	files   map[string]bool // that came with the archive, for hard links
-	dirs    []Entry         // whose attributes are set when all is in them
+	dirs    []tree.Entry    // whose attributes are set when all is in them
 	entries int
 	left    int64 // bytes
 }
@@ -102,7 +104,7 @@ func (x *extraction) entry(ctx context.Context, h *tar.Header, content io.Reader
 		return fmt.Errorf("%w: more than %d", ErrTooMany, x.opts.MaxEntries)
 	}
 	if x.left -= h.Size; h.Size < 0 || x.left < 0 {
-		return fmt.Errorf("all files together: %w of %d bytes", ErrTooLarge, x.opts.MaxBytes)
+		return fmt.Errorf("all files together: %w of %d bytes", tree.ErrTooLarge, x.opts.MaxBytes)
 	}
 	e, hard, err := x.parse(h)
 	if err != nil || e.Path == "/" {
@@ -114,7 +116,7 @@ func (x *extraction) entry(ctx context.Context, h *tar.Header, content io.Reader
 	switch {
 	case hard != "":
 		return x.link(hard, e.Path)
-	case e.Kind == Directory:
+	case e.Kind == tree.Directory:
 		x.dirs = append(x.dirs, e)
 		e.Mode, e.Xattrs = 0o700, nil
 	default:
@@ -124,7 +126,7 @@ func (x *extraction) entry(ctx context.Context, h *tar.Header, content io.Reader
 }
 
 // parse turns a header into an entry, or into one with the path it links to.
-func (x *extraction) parse(h *tar.Header) (e Entry, hard string, err error) {
+func (x *extraction) parse(h *tar.Header) (e tree.Entry, hard string, err error) {
 	if e.Path, err = nameInArchive(h.Name); err != nil {
 		return e, "", err
 	}
@@ -134,20 +136,20 @@ func (x *extraction) parse(h *tar.Header) (e Entry, hard string, err error) {
 	e.Mode, e.UID, e.GID, e.ModTime = uint32(h.Mode)&0o7777, uint32(h.Uid), uint32(h.Gid), h.ModTime
 	switch h.Typeflag {
 	case tar.TypeReg:
-		e.Kind = Regular
+		e.Kind = tree.Regular
 	case tar.TypeDir:
-		e.Kind = Directory
+		e.Kind = tree.Directory
 	case tar.TypeSymlink:
-		e.Kind, e.Target = Symlink, h.Linkname
+		e.Kind, e.Target = tree.Symlink, h.Linkname
 	case tar.TypeFifo:
-		e.Kind = FIFO
+		e.Kind = tree.FIFO
 	case tar.TypeLink:
 		hard, err = nameInArchive(h.Linkname)
 		return e, hard, err
 	case tar.TypeChar, tar.TypeBlock:
-		e.Kind = CharDevice
+		e.Kind = tree.CharDevice
 		if h.Typeflag == tar.TypeBlock {
-			e.Kind = BlockDevice
+			e.Kind = tree.BlockDevice
 		}
 		if !x.opts.Devices || h.Devmajor < 0 || h.Devmajor >= 1<<12 || h.Devminor < 0 || h.Devminor >= 1<<20 {
 			return e, "", fmt.Errorf("a %s %d:%d: %w", e.Kind, h.Devmajor, h.Devminor, ErrRefused)

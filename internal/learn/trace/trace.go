@@ -1,9 +1,10 @@
-// Package observe tells what the kernel saw a container write. A Trace is what
+// Package trace describes what the kernel saw a container write. A Trace is what
 // one traced process tree of one container did to its file systems, folded so
 // that its size stays bounded however long the container ran.
 //
-// It judges nothing: what follows from a trace is package profile's business.
-package observe
+// It is pure: package observe records traces, package profile derives volumes
+// from them.
+package trace
 
 // Op is one kind of modification, named for the system call family.
 type Op string

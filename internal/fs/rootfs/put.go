@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // Put makes what an entry describes at the entry's path, with its owner, mode,
@@ -23,18 +25,18 @@ import (
 // another name and moved into place, so that it appears complete and replaces
 // a file that exists; it never replaces a directory, and nothing is ever
 // written through a link that lies at the path. Sockets cannot be made.
-func (r *Root) Put(ctx context.Context, e Entry, content io.Reader) error {
+func (r *Root) Put(ctx context.Context, e tree.Entry, content io.Reader) error {
 	if err := r.put(ctx, e, content, followLinks); err != nil {
 		return fmt.Errorf("put %s: %w", e.Path, err)
 	}
 	return nil
 }
 
-func (r *Root) put(ctx context.Context, e Entry, content io.Reader, resolve uint64) error {
+func (r *Root) put(ctx context.Context, e tree.Entry, content io.Reader, resolve uint64) error {
 	if e.Path == "/" {
 		return errors.New("the root itself")
 	}
-	if err := e.validate(); err != nil {
+	if err := e.Validate(); err != nil {
 		return err
 	}
 	dir, base, err := r.openParent(e.Path, resolve)
@@ -42,7 +44,7 @@ func (r *Root) put(ctx context.Context, e Entry, content io.Reader, resolve uint
 		return err
 	}
 	defer unix.Close(dir)
-	if e.Kind == Directory {
+	if e.Kind == tree.Directory {
 		return putDir(dir, base, e)
 	}
 	temp := tempName()
@@ -70,7 +72,7 @@ func (r *Root) openParent(name string, resolve uint64) (int, string, error) {
 
 func tempName() string { return ".adamant-" + rand.Text() }
 
-func putDir(dir int, base string, e Entry) error {
+func putDir(dir int, base string, e tree.Entry) error {
 	if err := unix.Mkdirat(dir, base, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
@@ -83,18 +85,18 @@ func putDir(dir int, base string, e Entry) error {
 }
 
 // putTemp makes a new file under a temporary name.
-func putTemp(ctx context.Context, dir int, temp string, e Entry, content io.Reader) error {
+func putTemp(ctx context.Context, dir int, temp string, e tree.Entry, content io.Reader) error {
 	var err error
 	switch e.Kind {
-	case Regular:
+	case tree.Regular:
 		return putRegular(ctx, dir, temp, e, content)
-	case Symlink:
+	case tree.Symlink:
 		err = unix.Symlinkat(e.Target, dir, temp)
-	case FIFO:
+	case tree.FIFO:
 		err = unix.Mknodat(dir, temp, unix.S_IFIFO|0o600, 0)
-	case CharDevice:
+	case tree.CharDevice:
 		err = unix.Mknodat(dir, temp, unix.S_IFCHR|0o600, int(unix.Mkdev(e.Major, e.Minor)))
-	case BlockDevice:
+	case tree.BlockDevice:
 		err = unix.Mknodat(dir, temp, unix.S_IFBLK|0o600, int(unix.Mkdev(e.Major, e.Minor)))
 	default:
 		err = fmt.Errorf("a %s: %w", e.Kind, unix.ENOTSUP)
@@ -109,12 +111,12 @@ func putTemp(ctx context.Context, dir int, temp string, e Entry, content io.Read
 	defer unix.Close(fd)
 	// Whoever may write to the directory could have put another file here.
 	if st, err := statFD(fd); err != nil || st.kind() != e.Kind || st.Nlink != 1 {
-		return errors.Join(err, ErrChanged)
+		return errors.Join(err, tree.ErrChanged)
 	}
 	return setAttributes(fd, e)
 }
 
-func putRegular(ctx context.Context, dir int, temp string, e Entry, content io.Reader) error {
+func putRegular(ctx context.Context, dir int, temp string, e tree.Entry, content io.Reader) error {
 	fd, err := openat2(dir, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600, refuseLinks)
 	if err != nil {
 		return err
@@ -131,7 +133,7 @@ func putRegular(ctx context.Context, dir int, temp string, e Entry, content io.R
 // setAttributes sets owner, attributes, mode and time of an open file, which
 // may be open with O_PATH. A change of owner clears capabilities and setuid, so
 // that it comes first.
-func setAttributes(fd int, e Entry) error {
+func setAttributes(fd int, e tree.Entry) error {
 	if err := unix.Fchownat(fd, "", int(e.UID), int(e.GID), unix.AT_EMPTY_PATH); err != nil {
 		return fmt.Errorf("change owner: %w", err)
 	}
@@ -141,7 +143,7 @@ func setAttributes(fd int, e Entry) error {
 			return fmt.Errorf("set extended attribute %s: %w", name, err)
 		}
 	}
-	if e.Kind != Symlink {
+	if e.Kind != tree.Symlink {
 		if err := unix.Chmod(file, e.Mode); err != nil {
 			return fmt.Errorf("change mode: %w", err)
 		}
@@ -188,7 +190,7 @@ func (r *Root) link(oldName, newName string, resolve uint64) error {
 // 0755 and the owner of this process. Symbolic links are followed within the
 // root.
 func (r *Root) MkdirAll(name string) error {
-	if err := r.mkdirAll(name, followLinks, Entry{Kind: Directory, Mode: 0o755}, false); err != nil {
+	if err := r.mkdirAll(name, followLinks, tree.Entry{Kind: tree.Directory, Mode: 0o755}, false); err != nil {
 		return fmt.Errorf("make directory %s: %w", name, err)
 	}
 	return nil
@@ -196,7 +198,7 @@ func (r *Root) MkdirAll(name string) error {
 
 // mkdirAll gives the directories that it makes the attributes of like, if owned
 // is set the owner too.
-func (r *Root) mkdirAll(name string, resolve uint64, like Entry, owned bool) error {
+func (r *Root) mkdirAll(name string, resolve uint64, like tree.Entry, owned bool) error {
 	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
 	for i := range parts {
 		like.Path = "/" + path.Join(parts[:i+1]...)

@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"cmp"
@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // WalkOptions say what Walk looks at. The zero value walks everything without
@@ -30,7 +32,7 @@ type WalkOptions struct {
 	OverlayXattrs bool
 	// Skip leaves out an entry and what is below it. It is asked before content
 	// is read, concurrently and in no order.
-	Skip func(Entry) bool
+	Skip func(tree.Entry) bool
 	// MaxEntries is how many entries may be found before Walk gives up, which
 	// bounds its memory; 5,000,000 if zero.
 	MaxEntries int
@@ -50,34 +52,34 @@ var ErrTooMany = errors.New("too many entries")
 //
 // Entries that are hard linked to each other carry the first of their paths;
 // names outside of the walk do not count.
-func (r *Root) Walk(ctx context.Context, opts WalkOptions) (Tree, []Unknown, error) {
+func (r *Root) Walk(ctx context.Context, opts WalkOptions) (tree.Tree, []tree.Unknown, error) {
 	opts.Path = path.Clean("/" + opts.Path)
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
 	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 64<<30)
 	w := &walker{root: r, opts: opts, todo: newStack()}
 	if err := w.begin(ctx); err != nil {
-		return Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
+		return tree.Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
 	}
 	if err := w.run(ctx); err != nil {
-		return Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
+		return tree.Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
 	}
 	nameLinks(w.found)
-	entries := make([]Entry, len(w.found))
+	entries := make([]tree.Entry, len(w.found))
 	for i := range w.found {
 		entries[i] = w.found[i].Entry
 	}
-	t, err := New(entries)
+	t, err := tree.New(entries)
 	if err != nil {
-		return Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
+		return tree.Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
 	}
-	slices.SortFunc(w.unknown, func(a, b Unknown) int { return ComparePaths(a.Path, b.Path) })
+	slices.SortFunc(w.unknown, func(a, b tree.Unknown) int { return tree.ComparePaths(a.Path, b.Path) })
 	return t, w.unknown, nil
 }
 
 // found is an entry and, for finding hard links, its inode if it has several
 // names.
 type found struct {
-	Entry
+	tree.Entry
 	inode inode
 }
 
@@ -90,7 +92,7 @@ type walker struct {
 	mu      sync.Mutex
 	names   int // listed so far
 	found   []found
-	unknown []Unknown
+	unknown []tree.Unknown
 	err     error
 }
 
@@ -138,11 +140,11 @@ func (w *walker) run(ctx context.Context) error {
 // A batch is what one task found.
 type batch struct {
 	found   []found
-	unknown []Unknown
+	unknown []tree.Unknown
 }
 
 func (b *batch) fail(path string, err error) {
-	b.unknown = append(b.unknown, Unknown{Path: path, Err: err})
+	b.unknown = append(b.unknown, tree.Unknown{Path: path, Err: err})
 }
 
 func (w *walker) merge(b *batch) {
@@ -218,7 +220,7 @@ func (w *walker) openTask(t task) (int, error) {
 	}
 	st, err := statFD(fd)
 	if err == nil && st.inode() != t.inode {
-		err = fmt.Errorf("replaced: %w", ErrChanged)
+		err = fmt.Errorf("replaced: %w", tree.ErrChanged)
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -230,7 +232,7 @@ func (w *walker) openTask(t task) (int, error) {
 // gone says of a name that was there before and is not now that it changed.
 func gone(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-		return fmt.Errorf("gone: %w", ErrChanged)
+		return fmt.Errorf("gone: %w", tree.ErrChanged)
 	}
 	return err
 }
@@ -265,7 +267,7 @@ func (w *walker) stableNames(fd int) ([]string, unix.StatxTimestamp, error) {
 			return names, after.Ctime, err
 		}
 	}
-	return nil, unix.StatxTimestamp{}, ErrChanged
+	return nil, unix.StatxTimestamp{}, tree.ErrChanged
 }
 
 // readNames lists up to limit names.
@@ -293,7 +295,7 @@ func (w *walker) look(ctx context.Context, fd int, name string, b *batch, buf []
 		return
 	}
 	if w.opts.OneFileSystem && st.Mnt_id != w.mount {
-		b.fail(name, ErrMounted)
+		b.fail(name, tree.ErrMounted)
 		return
 	}
 	e, err := entryOf(fd, name, &st, w.opts.OverlayXattrs)
@@ -304,7 +306,7 @@ func (w *walker) look(ctx context.Context, fd int, name string, b *batch, buf []
 	if w.opts.Skip != nil && w.opts.Skip(e) {
 		return
 	}
-	if w.opts.Hash && e.Kind == Regular {
+	if w.opts.Hash && e.Kind == tree.Regular {
 		if err := w.hash(ctx, fd, &e, &st, buf); err != nil {
 			b.fail(name, err)
 			return
@@ -312,7 +314,7 @@ func (w *walker) look(ctx context.Context, fd int, name string, b *batch, buf []
 	}
 	f := found{Entry: e}
 	switch {
-	case e.Kind == Directory:
+	case e.Kind == tree.Directory:
 		w.todo.push(task{path: name, inode: st.inode()})
 	case st.Nlink > 1:
 		f.inode = st.inode()
@@ -323,7 +325,7 @@ func (w *walker) look(ctx context.Context, fd int, name string, b *batch, buf []
 // nameLinks sets Link on entries of which at least two share an inode, and
 // sorts them in tree order.
 func nameLinks(all []found) {
-	slices.SortFunc(all, func(a, b found) int { return ComparePaths(a.Path, b.Path) })
+	slices.SortFunc(all, func(a, b found) int { return tree.ComparePaths(a.Path, b.Path) })
 	first := make(map[inode]int)
 	for i := range all {
 		f := &all[i]

@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"archive/tar"
@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // ErrSocket says that an archive cannot hold a socket.
@@ -24,7 +26,7 @@ var ErrSocket = errors.New("a socket cannot be archived")
 // What could not be archived is left out, and what changed meanwhile is in the
 // archive as it was read; both are among the unknowns. The error says that the
 // archive is not complete.
-func (r *Root) Archive(ctx context.Context, w io.Writer, from, name string) ([]Unknown, error) {
+func (r *Root) Archive(ctx context.Context, w io.Writer, from, name string) ([]tree.Unknown, error) {
 	unknown, err := r.archive(ctx, w, from, name)
 	if err != nil {
 		return nil, fmt.Errorf("archive %s: %w", from, err)
@@ -32,7 +34,7 @@ func (r *Root) Archive(ctx context.Context, w io.Writer, from, name string) ([]U
 	return unknown, nil
 }
 
-func (r *Root) archive(ctx context.Context, w io.Writer, from, name string) ([]Unknown, error) {
+func (r *Root) archive(ctx context.Context, w io.Writer, from, name string) ([]tree.Unknown, error) {
 	from = path.Clean("/" + from)
 	dir, _, err := r.Resolve(path.Dir(from))
 	if err != nil {
@@ -61,26 +63,26 @@ type archiver struct {
 	from    string
 	name    string
 	written map[string]string // names in the archive of files with several, by Entry.Link
-	unknown []Unknown
+	unknown []tree.Unknown
 	pad     bool  // a file that shrinks is filled with zeros, not an error
 	max     int64 // of a file, in bytes; no limit if zero
 }
 
-func (a *archiver) add(ctx context.Context, e Entry) error {
+func (a *archiver) add(ctx context.Context, e tree.Entry) error {
 	for name := range e.Xattrs {
 		if strings.Contains(name, "=") { // PAX cannot name it
-			a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: fmt.Errorf("extended attribute %q: %w", name, errors.ErrUnsupported)})
+			a.unknown = append(a.unknown, tree.Unknown{Path: e.Path, Err: fmt.Errorf("extended attribute %q: %w", name, errors.ErrUnsupported)})
 			delete(e.Xattrs, name)
 		}
 	}
 	h := headerOf(e, path.Join(a.name, "./"+strings.TrimPrefix(e.Path, a.from)))
 	switch e.Kind {
-	case Socket:
-		a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: ErrSocket})
+	case tree.Socket:
+		a.unknown = append(a.unknown, tree.Unknown{Path: e.Path, Err: ErrSocket})
 		return nil
-	case Directory:
+	case tree.Directory:
 		h.Name += "/"
-	case Regular:
+	case tree.Regular:
 		if first, ok := a.written[e.Link]; ok && e.Link != "" {
 			h.Typeflag, h.Linkname = tar.TypeLink, first
 			break
@@ -91,10 +93,10 @@ func (a *archiver) add(ctx context.Context, e Entry) error {
 }
 
 // addFile writes a file as large as it is when it is opened.
-func (a *archiver) addFile(ctx context.Context, e Entry, h *tar.Header) error {
+func (a *archiver) addFile(ctx context.Context, e tree.Entry, h *tar.Header) error {
 	f, before, err := a.root.openFile(e.Path, refuseLinks)
 	if err != nil {
-		a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: err})
+		a.unknown = append(a.unknown, tree.Unknown{Path: e.Path, Err: err})
 		return nil
 	}
 	defer f.Close()
@@ -113,7 +115,7 @@ func (a *archiver) addFile(ctx context.Context, e Entry, h *tar.Header) error {
 		return a.fill(e, h.Size-n)
 	}
 	if n < h.Size {
-		return fmt.Errorf("shrank from %d to %d bytes: %w", h.Size, n, ErrChanged)
+		return fmt.Errorf("shrank from %d to %d bytes: %w", h.Size, n, tree.ErrChanged)
 	}
 	if e.Link != "" {
 		a.written[e.Link] = h.Name
@@ -121,19 +123,19 @@ func (a *archiver) addFile(ctx context.Context, e Entry, h *tar.Header) error {
 	return a.noteChange(f, e, &before)
 }
 
-func (a *archiver) noteChange(f *os.File, e Entry, before *status) error {
+func (a *archiver) noteChange(f *os.File, e tree.Entry, before *status) error {
 	after, err := statFD(int(f.Fd()))
 	if err != nil {
 		return err
 	}
 	if !before.unchanged(&after) {
-		a.unknown = append(a.unknown, Unknown{Path: e.Path, Err: ErrChanged})
+		a.unknown = append(a.unknown, tree.Unknown{Path: e.Path, Err: tree.ErrChanged})
 	}
 	return nil
 }
 
 // headerOf describes an entry under a name, without content.
-func headerOf(e Entry, name string) *tar.Header {
+func headerOf(e tree.Entry, name string) *tar.Header {
 	h := &tar.Header{
 		Format: tar.FormatPAX, Name: name, Mode: int64(e.Mode), Uid: int(e.UID), Gid: int(e.GID),
 		ModTime: e.ModTime, Linkname: e.Target, Devmajor: int64(e.Major), Devminor: int64(e.Minor),
@@ -147,9 +149,9 @@ func headerOf(e Entry, name string) *tar.Header {
 		}
 		h.PAXRecords[xattrRecord+name] = value
 	}
-	h.Typeflag = map[Kind]byte{
-		Regular: tar.TypeReg, Directory: tar.TypeDir, Symlink: tar.TypeSymlink,
-		CharDevice: tar.TypeChar, BlockDevice: tar.TypeBlock, FIFO: tar.TypeFifo,
+	h.Typeflag = map[tree.Kind]byte{
+		tree.Regular: tar.TypeReg, tree.Directory: tar.TypeDir, tree.Symlink: tar.TypeSymlink,
+		tree.CharDevice: tar.TypeChar, tree.BlockDevice: tar.TypeBlock, tree.FIFO: tar.TypeFifo,
 	}[e.Kind]
 	return h
 }

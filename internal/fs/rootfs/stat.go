@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // status is what the kernel says of an open file, beyond its entry.
@@ -40,42 +42,42 @@ func (s *status) unchanged(later *status) bool {
 	return s.inode() == later.inode() && s.Size == later.Size && s.Mtime == later.Mtime && s.Ctime == later.Ctime
 }
 
-func (s *status) kind() Kind {
+func (s *status) kind() tree.Kind {
 	switch s.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		return Regular
+		return tree.Regular
 	case unix.S_IFDIR:
-		return Directory
+		return tree.Directory
 	case unix.S_IFLNK:
-		return Symlink
+		return tree.Symlink
 	case unix.S_IFCHR:
-		return CharDevice
+		return tree.CharDevice
 	case unix.S_IFBLK:
-		return BlockDevice
+		return tree.BlockDevice
 	case unix.S_IFIFO:
-		return FIFO
+		return tree.FIFO
 	case unix.S_IFSOCK:
-		return Socket
+		return tree.Socket
 	}
 	return 0
 }
 
 // entryOf describes an open file, which may be open with O_PATH only. Its
 // content is not read.
-func entryOf(fd int, name string, st *status, overlayXattrs bool) (Entry, error) {
-	e := Entry{
+func entryOf(fd int, name string, st *status, overlayXattrs bool) (tree.Entry, error) {
+	e := tree.Entry{
 		Path: name, Kind: st.kind(), Mode: uint32(st.Mode) & 0o7777, UID: st.Uid, GID: st.Gid,
 		ModTime: time.Unix(st.Mtime.Sec, int64(st.Mtime.Nsec)),
 	}
 	var err error
 	switch e.Kind {
-	case Regular:
+	case tree.Regular:
 		e.Size = int64(st.Size)
-	case Symlink:
+	case tree.Symlink:
 		if e.Target, err = readlinkFD(fd); err != nil {
 			return e, fmt.Errorf("read link %s: %w", name, err)
 		}
-	case CharDevice, BlockDevice:
+	case tree.CharDevice, tree.BlockDevice:
 		e.Major, e.Minor = st.Rdev_major, st.Rdev_minor
 	}
 	if e.Xattrs, err = xattrsFD(fd, overlayXattrs); err != nil {
@@ -162,20 +164,20 @@ func growing(size int, read func([]byte) (int, error)) ([]byte, error) {
 
 // Lstat describes the entry at a path without reading content or following a
 // link in the last component. The error wraps fs.ErrNotExist if there is none.
-func (r *Root) Lstat(name string) (Entry, error) {
+func (r *Root) Lstat(name string) (tree.Entry, error) {
 	e, _, err := r.lstat(name, followLinks)
 	return e, err
 }
 
-func (r *Root) lstat(name string, resolve uint64) (Entry, status, error) {
+func (r *Root) lstat(name string, resolve uint64) (tree.Entry, status, error) {
 	fd, err := r.open(name, unix.O_PATH|unix.O_NOFOLLOW, resolve)
 	if err != nil {
-		return Entry{}, status{}, fmt.Errorf("look at %s: %w", name, err)
+		return tree.Entry{}, status{}, fmt.Errorf("look at %s: %w", name, err)
 	}
 	defer unix.Close(fd)
 	st, err := statFD(fd)
 	if err != nil {
-		return Entry{}, status{}, fmt.Errorf("look at %s: %w", name, err)
+		return tree.Entry{}, status{}, fmt.Errorf("look at %s: %w", name, err)
 	}
 	e, err := entryOf(fd, path.Clean("/"+name), &st, false)
 	return e, st, err
@@ -187,7 +189,7 @@ func (r *Root) Readlink(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if e.Kind != Symlink {
+	if e.Kind != tree.Symlink {
 		return "", fmt.Errorf("read link %s: a %s: %w", name, e.Kind, unix.EINVAL)
 	}
 	return e.Target, nil
@@ -195,10 +197,10 @@ func (r *Root) Readlink(name string) (string, error) {
 
 // Resolve is Tree.Resolve for what the root holds at the moment.
 func (r *Root) Resolve(name string) (canonical string, exists bool, err error) {
-	return resolve(name, func(p string) (Entry, bool, error) {
+	return tree.ResolveWith(name, func(p string) (tree.Entry, bool, error) {
 		e, _, err := r.lstat(p, refuseLinks)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-			return Entry{}, false, nil
+			return tree.Entry{}, false, nil
 		}
 		return e, err == nil, err
 	})

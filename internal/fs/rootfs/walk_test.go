@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 func must(t testing.TB, err error) {
@@ -41,41 +43,41 @@ func populate(t testing.TB, dir string) {
 	must(t, unix.Mknod(dir+"/s", unix.S_IFSOCK|0o600, 0))
 }
 
-var populated = []Entry{
-	{Path: "/", Kind: Directory, Mode: 0o755},
-	{Path: "/b", Kind: BlockDevice, Mode: 0o600, Major: 7, Minor: 300},
-	{Path: "/c", Kind: CharDevice, Mode: 0o600, Major: 1, Minor: 3},
-	{Path: "/d", Kind: Directory, Mode: 0o700},
+var populated = []tree.Entry{
+	{Path: "/", Kind: tree.Directory, Mode: 0o755},
+	{Path: "/b", Kind: tree.BlockDevice, Mode: 0o600, Major: 7, Minor: 300},
+	{Path: "/c", Kind: tree.CharDevice, Mode: 0o600, Major: 1, Minor: 3},
+	{Path: "/d", Kind: tree.Directory, Mode: 0o700},
 	{
-		Path: "/d/again", Kind: Regular, Mode: 0o4644, UID: 7, GID: 8, Size: 3, Link: "/d/again",
+		Path: "/d/again", Kind: tree.Regular, Mode: 0o4644, UID: 7, GID: 8, Size: 3, Link: "/d/again",
 		Digest: "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", Xattrs: map[string]string{"user.x": "1"},
 	},
 	{
-		Path: "/d/file", Kind: Regular, Mode: 0o4644, UID: 7, GID: 8, Size: 3, Link: "/d/again",
+		Path: "/d/file", Kind: tree.Regular, Mode: 0o4644, UID: 7, GID: 8, Size: 3, Link: "/d/again",
 		Digest: "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", Xattrs: map[string]string{"user.x": "1"},
 	},
-	{Path: "/l", Kind: Symlink, Mode: 0o777, Target: "/nowhere", Xattrs: map[string]string{"trusted.y": "2"}},
-	{Path: "/p", Kind: FIFO, Mode: 0o600},
-	{Path: "/s", Kind: Socket, Mode: 0o600},
+	{Path: "/l", Kind: tree.Symlink, Mode: 0o777, Target: "/nowhere", Xattrs: map[string]string{"trusted.y": "2"}},
+	{Path: "/p", Kind: tree.FIFO, Mode: 0o600},
+	{Path: "/s", Kind: tree.Socket, Mode: 0o600},
 }
 
-var ignoreTime = cmpopts.IgnoreFields(Entry{}, "ModTime")
+var ignoreTime = cmpopts.IgnoreFields(tree.Entry{}, "ModTime")
 
-func walk(t testing.TB, r *Root, opts WalkOptions) (Tree, []Unknown) {
+func walk(t testing.TB, r *Root, opts WalkOptions) (tree.Tree, []tree.Unknown) {
 	t.Helper()
-	tree, unknown, err := r.Walk(t.Context(), opts)
+	got, unknown, err := r.Walk(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tree, unknown
+	return got, unknown
 }
 
 func TestWalk(t *testing.T) {
 	dir := t.TempDir()
 	populate(t, dir)
 	r := root(t, dir)
-	tree, unknown := walk(t, r, WalkOptions{Hash: true})
-	if diff := cmp.Diff(entries(tree), populated, ignoreTime); diff != "" || len(unknown) > 0 {
+	got, unknown := walk(t, r, WalkOptions{Hash: true})
+	if diff := cmp.Diff(entries(got), populated, ignoreTime); diff != "" || len(unknown) > 0 {
 		t.Errorf("unknown %v, tree (- got, + want):\n%s", unknown, diff)
 	}
 	t.Run("part", func(t *testing.T) {
@@ -92,7 +94,7 @@ func TestWalk(t *testing.T) {
 		}
 	})
 	t.Run("skip", func(t *testing.T) {
-		rest, _ := walk(t, r, WalkOptions{Skip: func(e Entry) bool { return e.Path == "/d" || e.Kind == FIFO }})
+		rest, _ := walk(t, r, WalkOptions{Skip: func(e tree.Entry) bool { return e.Path == "/d" || e.Kind == tree.FIFO }})
 		if diff := cmp.Diff(paths(rest.All()), []string{"/", "/b", "/c", "/l", "/s"}); diff != "" {
 			t.Error(diff)
 		}
@@ -125,7 +127,7 @@ func TestWalk(t *testing.T) {
 	})
 	t.Run("too large", func(t *testing.T) {
 		_, unknown := walk(t, r, WalkOptions{Hash: true, MaxFileSize: 2})
-		if len(unknown) != 2 || unknown[0].Path != "/d/again" || !errors.Is(unknown[0].Err, ErrTooLarge) {
+		if len(unknown) != 2 || unknown[0].Path != "/d/again" || !errors.Is(unknown[0].Err, tree.ErrTooLarge) {
 			t.Error(unknown)
 		}
 	})
@@ -153,13 +155,13 @@ func TestWalkWhileChanging(t *testing.T) {
 		}
 	}()
 	<-begun
-	tree, unknown := walk(t, root(t, dir), WalkOptions{Hash: true})
+	got, unknown := walk(t, root(t, dir), WalkOptions{Hash: true})
 	stop()
 	<-ended
-	if len(unknown) != 1 || unknown[0].Path != "/busy" || !errors.Is(unknown[0].Err, ErrChanged) {
+	if len(unknown) != 1 || unknown[0].Path != "/busy" || !errors.Is(unknown[0].Err, tree.ErrChanged) {
 		t.Errorf("unknown: %v", unknown)
 	}
-	if diff := cmp.Diff(paths(tree.All()), []string{"/", "/still"}); diff != "" {
+	if diff := cmp.Diff(paths(got.All()), []string{"/", "/still"}); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -185,14 +187,14 @@ func TestWalkWhileRenaming(t *testing.T) {
 	}()
 	r := root(t, dir)
 	for range 20 {
-		tree, _ := walk(t, r, WalkOptions{Hash: true})
-		for e := range tree.All() {
+		got, _ := walk(t, r, WalkOptions{Hash: true})
+		for e := range got.All() {
 			if strings.HasSuffix(e.Path, "wanderer") && e.Size == 0 && e.Digest == "" {
 				t.Errorf("%s was not read", e.Path)
 			}
 		}
 		for i := range 400 {
-			if tree.Index(fmt.Sprintf("/%d", i)) < 0 {
+			if got.Index(fmt.Sprintf("/%d", i)) < 0 {
 				t.Fatalf("/%d is missing", i)
 			}
 		}
@@ -213,15 +215,15 @@ func TestWalkMounted(t *testing.T) {
 	must(t, unix.Mount(dir+"/other", dir+"/f", "", unix.MS_BIND, "")) // the same device
 	t.Cleanup(func() { must(t, unix.Unmount(dir+"/f", 0)) })
 	r := root(t, dir)
-	tree, unknown := walk(t, r, WalkOptions{Hash: true, OneFileSystem: true})
-	if diff := cmp.Diff(paths(tree.All()), []string{"/", "/other"}); diff != "" {
+	got, unknown := walk(t, r, WalkOptions{Hash: true, OneFileSystem: true})
+	if diff := cmp.Diff(paths(got.All()), []string{"/", "/other"}); diff != "" {
 		t.Error(diff)
 	}
-	if len(unknown) != 2 || unknown[0].Path != "/f" || unknown[1].Path != "/m" || !errors.Is(unknown[0].Err, ErrMounted) {
+	if len(unknown) != 2 || unknown[0].Path != "/f" || unknown[1].Path != "/m" || !errors.Is(unknown[0].Err, tree.ErrMounted) {
 		t.Errorf("unknown: %v", unknown)
 	}
-	tree, unknown = walk(t, r, WalkOptions{})
-	if diff := cmp.Diff(paths(tree.All()), []string{"/", "/f", "/m", "/m/inside", "/other"}); diff != "" || len(unknown) > 0 {
+	got, unknown = walk(t, r, WalkOptions{})
+	if diff := cmp.Diff(paths(got.All()), []string{"/", "/f", "/m", "/m/inside", "/other"}); diff != "" || len(unknown) > 0 {
 		t.Error(unknown, diff)
 	}
 }
@@ -244,11 +246,11 @@ func TestWalkDeep(t *testing.T) {
 	must(t, err)
 	unix.Close(fd)
 	unix.Close(at)
-	tree, unknown := walk(t, root(t, dir), WalkOptions{Hash: true})
-	if len(unknown) > 0 || tree.Len() != depth+2 {
-		t.Errorf("%d entries, unknown %v", tree.Len(), unknown)
+	got, unknown := walk(t, root(t, dir), WalkOptions{Hash: true})
+	if len(unknown) > 0 || got.Len() != depth+2 {
+		t.Errorf("%d entries, unknown %v", got.Len(), unknown)
 	}
-	if e, ok := tree.Lookup(strings.Repeat("/"+name, depth) + "/hidden"); !ok || e.Kind != Regular {
+	if e, ok := got.Lookup(strings.Repeat("/"+name, depth) + "/hidden"); !ok || e.Kind != tree.Regular {
 		t.Error("the hidden file was not found")
 	}
 }
@@ -276,7 +278,7 @@ func TestReadDir(t *testing.T) {
 	must(t, os.Symlink("/d", dir+"/to-d"))
 	got, err := root(t, dir).ReadDir("/to-d")
 	must(t, err)
-	want := []Entry{populated[4], populated[5]}
+	want := []tree.Entry{populated[4], populated[5]}
 	for i := range want {
 		want[i].Path = strings.Replace(want[i].Path, "/d", "/to-d", 1)
 		want[i].Digest, want[i].Link = "", ""

@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // ErrNotRegular says that what was to be opened is no regular file. It was not
@@ -32,7 +34,7 @@ func (r *Root) openFile(name string, resolve uint64) (*os.File, status, error) {
 	if err != nil {
 		return nil, status{}, fmt.Errorf("open %s: %w", name, err)
 	}
-	if kind := st.kind(); kind != Regular {
+	if kind := st.kind(); kind != tree.Regular {
 		return nil, status{}, fmt.Errorf("open %s: a %s: %w", name, kind, ErrNotRegular)
 	}
 	file, err := openRegular(fd)
@@ -53,7 +55,7 @@ func openRegular(fd int) (int, error) {
 }
 
 // OpenDir opens a directory, following symbolic links within the root, to be
-// passed to another process or to NewRoot.
+// passed to another process or to New.
 func (r *Root) OpenDir(name string) (*os.File, error) {
 	fd, err := r.open(name, unix.O_RDONLY|unix.O_DIRECTORY, followLinks)
 	if err != nil {
@@ -66,7 +68,7 @@ func (r *Root) OpenDir(name string) (*os.File, error) {
 // content. The directory is found by following symbolic links within the root;
 // the entries carry the path that was given. An entry that goes away meanwhile
 // is left out.
-func (r *Root) ReadDir(name string) ([]Entry, error) {
+func (r *Root) ReadDir(name string) ([]tree.Entry, error) {
 	dir, err := r.OpenDir(name)
 	if err != nil {
 		return nil, err
@@ -77,7 +79,7 @@ func (r *Root) ReadDir(name string) ([]Entry, error) {
 		return nil, fmt.Errorf("read directory %s: %w", name, err)
 	}
 	slices.Sort(names)
-	entries := make([]Entry, 0, len(names))
+	entries := make([]tree.Entry, 0, len(names))
 	sub := Root{fd: int(dir.Fd())}
 	for _, base := range names {
 		e, _, err := sub.lstat(base, refuseLinks)

@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"errors"
@@ -21,9 +21,9 @@ type Root struct {
 	fd int
 }
 
-// OpenRoot opens a directory as a root. Symbolic links in dir itself are
+// Open opens a directory as a root. Symbolic links in dir itself are
 // followed, also those of /proc/PID/root.
-func OpenRoot(dir string) (*Root, error) {
+func Open(dir string) (*Root, error) {
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open root %s: %w", dir, err)
@@ -31,8 +31,8 @@ func OpenRoot(dir string) (*Root, error) {
 	return &Root{fd: fd}, nil
 }
 
-// NewRoot makes a root of an open directory. The descriptor stays the caller's.
-func NewRoot(fd int) (*Root, error) {
+// New makes a root of an open directory. The descriptor stays the caller's.
+func New(fd int) (*Root, error) {
 	// Opened anew, not duplicated, so that a file is refused and O_PATH holds.
 	own, err := unix.Openat(fd, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

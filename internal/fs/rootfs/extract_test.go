@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"archive/tar"
@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // tarOf writes an archive of headers; a regular file's content is its Uname.
@@ -63,13 +65,13 @@ func TestExtractForOwner(t *testing.T) {
 	dir := t.TempDir()
 	archive := tarOf(t,
 		tar.Header{Typeflag: tar.TypeReg, Name: "a/su", Mode: 0o6755, Uname: "x", PAXRecords: map[string]string{
-			xattrRecord + CapabilityXattr: "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", xattrRecord + "user.x": "1",
+			xattrRecord + tree.CapabilityXattr: "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", xattrRecord + "user.x": "1",
 		}})
 	must(t, root(t, dir).Extract(t.Context(), bytes.NewReader(archive), "/", ExtractOptions{Owner: &Owner{5, 6}}))
 	got, _ := walk(t, root(t, dir), WalkOptions{Path: "/a"})
-	want := []Entry{
-		{Path: "/a", Kind: Directory, Mode: 0o755, UID: 5, GID: 6},
-		{Path: "/a/su", Kind: Regular, Mode: 0o755, UID: 5, GID: 6, Size: 1, Xattrs: map[string]string{"user.x": "1"}},
+	want := []tree.Entry{
+		{Path: "/a", Kind: tree.Directory, Mode: 0o755, UID: 5, GID: 6},
+		{Path: "/a/su", Kind: tree.Regular, Mode: 0o755, UID: 5, GID: 6, Size: 1, Xattrs: map[string]string{"user.x": "1"}},
 	}
 	if diff := cmp.Diff(entries(got), want, ignoreTime); diff != "" {
 		t.Error(diff)
@@ -121,7 +123,7 @@ func TestExtractRefuses(t *testing.T) {
 		{"device", []tar.Header{{Typeflag: tar.TypeBlock, Name: "x"}}, ErrRefused},
 		{"unknown type", []tar.Header{{Typeflag: tar.TypeCont, Name: "x"}}, ErrRefused},
 		{"too many", []tar.Header{{Typeflag: tar.TypeReg, Name: "1"}, {Typeflag: tar.TypeReg, Name: "2"}, {Typeflag: tar.TypeReg, Name: "3"}}, ErrTooMany},
-		{"too much", []tar.Header{{Typeflag: tar.TypeReg, Name: "1", Uname: "0123456789abcdef"}}, ErrTooLarge},
+		{"too much", []tar.Header{{Typeflag: tar.TypeReg, Name: "1", Uname: "0123456789abcdef"}}, tree.ErrTooLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			top := t.TempDir()
@@ -129,12 +131,12 @@ func TestExtractRefuses(t *testing.T) {
 			must(t, os.WriteFile(top+"/dst/file", nil, 0o600))
 			must(t, os.WriteFile(top+"/secret", nil, 0o600))
 			must(t, os.Symlink("/", top+"/dst/out"))
-			before, _ := walk(t, root(t, top), WalkOptions{Skip: func(e Entry) bool { return e.Path == "/dst" }})
+			before, _ := walk(t, root(t, top), WalkOptions{Skip: func(e tree.Entry) bool { return e.Path == "/dst" }})
 			err := root(t, top).Extract(t.Context(), bytes.NewReader(tarOf(t, tt.headers...)), "/dst", ExtractOptions{MaxEntries: 2, MaxBytes: 10})
 			if !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
-			after, _ := walk(t, root(t, top), WalkOptions{Skip: func(e Entry) bool { return e.Path == "/dst" }})
+			after, _ := walk(t, root(t, top), WalkOptions{Skip: func(e tree.Entry) bool { return e.Path == "/dst" }})
 			if diff := cmp.Diff(entries(after), entries(before)); diff != "" {
 				t.Errorf("changed outside:\n%s", diff)
 			}
@@ -235,7 +237,7 @@ func FuzzExtract(f *testing.F) {
 		must(t, os.Mkdir(top+"/dst", 0o755))
 		r := root(t, top)
 		_ = r.Extract(t.Context(), bytes.NewReader(archive), "/dst", ExtractOptions{MaxEntries: 50, MaxBytes: 1 << 20})
-		outside, _ := walk(t, r, WalkOptions{Skip: func(e Entry) bool { return e.Path == "/dst" }})
+		outside, _ := walk(t, r, WalkOptions{Skip: func(e tree.Entry) bool { return e.Path == "/dst" }})
 		if outside.Len() != 1 {
 			t.Errorf("outside there are now %v", paths(outside.All()))
 		}

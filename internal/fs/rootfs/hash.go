@@ -1,4 +1,4 @@
-package tree
+package rootfs
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // bufferSize is how much of a file is read at a time.
@@ -16,7 +18,7 @@ const bufferSize = 256 << 10
 // hash reads the regular file that fd, which is open with O_PATH, refers to,
 // and fills in its digest. A file that changes meanwhile is looked at once
 // more, since a log is written to now and then; after that it is ErrChanged.
-func (w *walker) hash(ctx context.Context, fd int, e *Entry, st *status, buf []byte) error {
+func (w *walker) hash(ctx context.Context, fd int, e *tree.Entry, st *status, buf []byte) error {
 	file, err := openRegular(fd)
 	if err != nil {
 		return err
@@ -24,10 +26,10 @@ func (w *walker) hash(ctx context.Context, fd int, e *Entry, st *status, buf []b
 	defer unix.Close(file)
 	for range 2 {
 		if e.Size > w.opts.MaxFileSize {
-			return fmt.Errorf("%d bytes: %w of %d", e.Size, ErrTooLarge, w.opts.MaxFileSize)
+			return fmt.Errorf("%d bytes: %w of %d", e.Size, tree.ErrTooLarge, w.opts.MaxFileSize)
 		}
 		digest, err := hashFile(ctx, file, e.Size, buf)
-		if err != nil && !errors.Is(err, ErrChanged) {
+		if err != nil && !errors.Is(err, tree.ErrChanged) {
 			return err
 		}
 		now, statErr := statFD(fd)
@@ -43,7 +45,7 @@ func (w *walker) hash(ctx context.Context, fd int, e *Entry, st *status, buf []b
 			return err
 		}
 	}
-	return ErrChanged
+	return tree.ErrChanged
 }
 
 // hashFile hashes exactly size bytes. A file that has more or less than that
@@ -62,11 +64,11 @@ func hashFile(ctx context.Context, fd int, size int64, buf []byte) (string, erro
 			return "", fmt.Errorf("read: %w", err)
 		case n == 0 && offset == size:
 			var sum [sha256.Size]byte
-			return digestPrefix + hex.EncodeToString(h.Sum(sum[:0])), nil
+			return tree.DigestPrefix + hex.EncodeToString(h.Sum(sum[:0])), nil
 		}
 		offset += int64(n)
 		if n == 0 || offset > size {
-			return "", ErrChanged
+			return "", tree.ErrChanged
 		}
 		h.Write(buf[:n])
 	}

@@ -177,6 +177,9 @@ func (w *which) visits(a *app) (visit.Options, error) {
 	if err != nil {
 		return visit.Options{}, err
 	}
+	if missing := programs.Missing(); missing != "" {
+		a.progress("note: %s", missing)
+	}
 	ask := func(prompt string) (string, error) {
 		s, err := a.askSecret(prompt)
 		return s.Reveal(), err

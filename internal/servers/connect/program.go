@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"debug/elf"
 	"embed"
 	"encoding/hex"
 	"errors"
@@ -17,14 +18,16 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/servers/ssh"
 )
 
 // A Program is what servers of one sort get: an agent, or this program itself.
 type Program struct {
-	machine string // as uname -m says it
+	machine string // as uname -m prints it
 	digest  string // SHA-256, hexadecimal
 	size    int64  // in bytes
+	self    bool   // it is this program, and not an agent
 	read    func() ([]byte, error)
 
 	once       sync.Once
@@ -32,45 +35,94 @@ type Program struct {
 	err        error
 }
 
-// Programs are those for all machines that there is one for.
+// Programs holds at most one program for each machine.
 type Programs []*Program
 
 //go:embed agents
-var agents embed.FS
+var embedded embed.FS
 
-// LoadPrograms returns the agents that are part of this program and, if none is
-// for this machine, this program itself, whose executable is at self. That must
-// be static: servers have other libraries, or none.
-func LoadPrograms(self string) (Programs, error) {
+// LoadPrograms returns the agents that scripts/build has put into this program.
+// Where there is none for machines such as this, it adds this program itself,
+// whose executable is at self, provided that it is static.
+func LoadPrograms(self string) (Programs, error) { return loadPrograms(embedded, self) }
+
+func loadPrograms(agents fs.FS, self string) (Programs, error) {
+	ps, err := readAgents(agents)
+	if err != nil || ps.find("Linux "+machineOf[runtime.GOARCH]) != nil {
+		return ps, err
+	}
+	// A dynamic program needs the C library that it was linked with, which other
+	// servers may not have. They are better read without an agent.
+	static, err := isStatic(self)
+	if err == nil && static {
+		var p *Program
+		if p, err = ownProgram(self); err == nil {
+			ps = append(ps, p)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read this program: %w", err)
+	}
+	return ps, nil
+}
+
+// readAgents returns the agents of a file system, whose names are
+// agents/MACHINE-SHA256-BYTES.gz.
+func readAgents(agents fs.FS) (Programs, error) {
 	list, err := fs.Glob(agents, "agents/*.gz")
 	if err != nil {
 		return nil, err
 	}
 	var ps Programs
 	for _, name := range list {
-		p := &Program{read: func() ([]byte, error) { return agents.ReadFile(name) }}
+		p := &Program{read: func() ([]byte, error) { return fs.ReadFile(agents, name) }}
 		text := strings.NewReplacer("-", " ", ".gz", "").Replace(path.Base(name))
 		if n, err := fmt.Sscanf(text, "%s %s %d", &p.machine, &p.digest, &p.size); n != 3 || err != nil {
-			return nil, fmt.Errorf("the agent %s has a name that says nothing: build adamant with make", name)
+			return nil, fmt.Errorf("invalid name of an agent, %s: build adamant with make", name)
 		}
 		ps = append(ps, p)
 	}
-	if ps.find("Linux "+machineOf[runtime.GOARCH]) != nil {
-		return ps, nil
-	}
-	p, err := ownProgram(self)
-	if err != nil {
-		return nil, fmt.Errorf("read this program: %w", err)
-	}
-	return append(ps, p), nil
+	return ps, nil
 }
 
-// machineOf is what uname -m says of a machine, by Go's name of it.
+// howToGetAgents is what a user can do about a program without agents.
+const howToGetAgents = "a release of adamant has agents, and so has one that is built with make"
+
+// Missing explains what the lack of agents means, in a sentence for the user. It
+// is empty if this program was built with agents.
+func (ps Programs) Missing() string {
+	switch {
+	case len(ps) == 0:
+		return "this adamant was built without agents: servers are read with plain commands, which is slower, and cannot be updated or captured; " + howToGetAgents
+	case ps[0].self: // an agent would come before it
+		return fmt.Sprintf("this adamant was built without agents: %s servers get this program itself (%d MB), others are read with plain commands; %s",
+			ps[0].machine, ps[0].size/1e6, howToGetAgents)
+	}
+	return ""
+}
+
+// isStatic reports whether the program at a path needs no dynamic linker.
+func isStatic(path string) (bool, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// machineOf maps Go's names of architectures to those of uname -m.
 var machineOf = map[string]string{
 	"amd64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "s390x": "s390x", "ppc64le": "ppc64le", "loong64": "loongarch64",
 }
 
-// ownProgram is the executable at a path, for machines such as this.
+// ownProgram returns the executable at a path as a program for machines such as
+// this.
 func ownProgram(path string) (*Program, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -82,7 +134,10 @@ func ownProgram(path string) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Program{machine: machineOf[runtime.GOARCH], digest: hex.EncodeToString(h.Sum(nil)), size: size, read: func() ([]byte, error) { return compress(path) }}, nil
+	return &Program{
+		machine: machineOf[runtime.GOARCH], digest: hex.EncodeToString(h.Sum(nil)), size: size, self: true,
+		read: func() ([]byte, error) { return compress(path) },
+	}, nil
 }
 
 func compress(path string) ([]byte, error) {
@@ -98,7 +153,7 @@ func compress(path string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// find returns the program for a system, as uname -sm says it; nil if there is
+// find returns the program for a system, as uname -sm prints it; nil if there is
 // none.
 func (ps Programs) find(system string) *Program {
 	for _, p := range ps {
@@ -109,16 +164,19 @@ func (ps Programs) find(system string) *Program {
 	return nil
 }
 
-// machines are those that there is a program for.
-func (ps Programs) machines() string {
-	var list []string
-	for _, p := range ps {
-		list = append(list, p.machine)
+// notFor returns the error for a system that none of the programs is for.
+func (ps Programs) notFor(system string) error {
+	if len(ps) == 0 {
+		return fmt.Errorf("%w: this adamant was built without agents", ErrNoProgram)
 	}
-	return strings.Join(list, ", ")
+	var machines []string
+	for _, p := range ps {
+		machines = append(machines, p.machine)
+	}
+	return fmt.Errorf("%w: the server is %.80s, and there are agents for Linux %s", ErrNoProgram, drift.Visible(system), strings.Join(machines, ", "))
 }
 
-// digests are "machine=digest" of each, as start reads them.
+// digests returns "machine=digest" for each program, as start reads them.
 func (ps Programs) digests() string {
 	var list []string
 	for _, p := range ps {
@@ -127,8 +185,8 @@ func (ps Programs) digests() string {
 	return strings.Join(list, " ")
 }
 
-// install is how a program gets to its place: whole, or not at all. $1 is its
-// digest, $2 its size in bytes; it comes compressed on standard input.
+// install puts a program in its place, whole or not at all. $1 is its digest, $2
+// its size in bytes; the program comes on standard input, compressed with gzip.
 const install = `set -eu
 umask 077
 dir=$(eval echo "~$(id -un)")/.cache/adamant
@@ -150,7 +208,7 @@ done
 mv -f "$new" "$dir/$1"
 `
 
-// send brings the program to a server.
+// send copies the program to a server.
 func (p *Program) send(ctx context.Context, c *ssh.Conn, sudo bool) error {
 	p.once.Do(func() { p.compressed, p.err = p.read() })
 	err := p.err

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/servers/agentless"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
@@ -178,7 +177,7 @@ func try(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, args [
 	p := ps.find(system)
 	if p == nil {
 		s.Stdin.Close()
-		return nil, nil, fmt.Errorf("%w: the server is %.80s, and there are agents for Linux %s", ErrNoProgram, drift.Visible(system), ps.machines())
+		return nil, nil, ps.notFor(system)
 	}
 	state, err := line(s.Stdout)
 	if err != nil {

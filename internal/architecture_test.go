@@ -54,6 +54,7 @@ var layers = []struct {
 	{[]string{"internal/servers/inventory"}, "reads which servers there are, and connects to none"},
 	{[]string{"internal/workload/traffic"}, "balances connections over addresses, and knows no pods"},
 	{[]string{"internal/fs/durable"}, "writes and locks files, and knows nothing else"},
+	{[]string{"internal/document"}, "names the version and the kinds of all documents; everything that is written or read as one needs it"},
 }
 
 // doors are the packages of a group that other groups may import beside the

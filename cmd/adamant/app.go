@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -159,13 +159,16 @@ func needRoot() error {
 
 func (a *app) json() bool { return a.output == "json" }
 
-// printJSON writes one document, as -o json promises.
-func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.out)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
+// printer returns the printer of --output.
+func (a *app) printer() report.Printer {
+	if a.json() {
+		return report.JSONPrinter{Out: a.out}
+	}
+	return report.TextPrinter{Out: a.out, Color: a.colored(a.out)}
 }
+
+// printJSON writes one document.
+func (a *app) printJSON(document any) error { return report.WriteJSON(a.out, document) }
 
 // colored reports whether w gets colours.
 func (a *app) colored(w io.Writer) bool {

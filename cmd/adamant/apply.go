@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -84,7 +86,7 @@ now. It changes nothing, and exits 3 if something would change.`,
 			}
 			for _, r := range out.Results {
 				if r.Action != local.Unchanged {
-					return status(exitFindings)
+					return exitWith(report.Findings)
 				}
 			}
 			return nil
@@ -122,16 +124,9 @@ func (a *app) readManifest(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxManifest))
 }
 
-// outcomeJSON is the document of `apply -o json` and `diff -o json`.
-type outcomeJSON struct {
-	APIVersion string `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string `json:"kind"`       // "ApplyResult"
-	local.Outcome
-}
-
 func (a *app) printOutcome(out local.Outcome, would string) error {
 	if a.json() {
-		return a.printJSON(outcomeJSON{apiVersion, "ApplyResult", out})
+		return a.printJSON(local.OutcomeDocument{Header: document.NewHeader(document.ApplyResult), Outcome: out})
 	}
 	for _, r := range out.Results {
 		fmt.Fprintf(a.out, "%s/%s %s", r.Kind, r.Name, verbOf(r.Action, would))
@@ -180,21 +175,14 @@ func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Durat
 		failed = failed || s.Phase != rollout.Complete
 	}
 	if a.json() {
-		if err := a.printJSON(workloadListJSON{apiVersion, "WorkloadList", ended}); err != nil {
+		if err := a.printJSON(document.NewList(document.WorkloadList, ended)); err != nil {
 			return err
 		}
 	}
 	if failed {
-		return status(exitFindings)
+		return exitWith(report.Findings)
 	}
 	return nil
-}
-
-// workloadListJSON is the document of `get -o json` and of what waits.
-type workloadListJSON struct {
-	APIVersion string         `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string         `json:"kind"`       // "WorkloadList"
-	Items      []local.Status `json:"items"`
 }
 
 func newGetCommand(a *app) *cobra.Command {
@@ -213,7 +201,7 @@ func newGetCommand(a *app) *cobra.Command {
 				return err
 			}
 			if a.json() {
-				return a.printJSON(workloadListJSON{apiVersion, "WorkloadList", list})
+				return a.printJSON(document.NewList(document.WorkloadList, list))
 			}
 			w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tNAMESPACE\tKIND\tREADY\tUPDATED\tGENERATION\tPHASE\tADDRESS\tREASON")

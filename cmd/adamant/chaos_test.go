@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -54,7 +55,7 @@ func TestChaos(t *testing.T) {
 		}
 	}
 	s.until("a request is answered", func() bool { return strings.Contains(fetch(port), "\n") })
-	var pods podListJSON
+	var pods report.PodList
 	check(t, s.ask(&pods, "ps", "-o", "json"))
 	if len(pods.Pods) != 2 {
 		t.Errorf("there are %d pods, want 2: %+v", len(pods.Pods), pods.Pods)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/report"
 )
 
 func newCpCommand(a *app) *cobra.Command {
@@ -120,7 +121,7 @@ func (a *app) copyPath(ctx context.Context, from, to *rootfs.Root, src, dst stri
 		a.progress("adamant: copy %s: %v", u.Path, u.Err)
 	}
 	if len(unknown) > 0 {
-		return status(exitIncomplete)
+		return exitWith(report.Incomplete)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
@@ -71,7 +72,7 @@ func (s *served) unmount() {
 // onlyRuns fails unless there are so many pods, and waits for those that end.
 func (s *served) onlyRuns(n int) {
 	s.t.Helper()
-	var pods podListJSON
+	var pods report.PodList
 	s.until(fmt.Sprintf("there are %d pods", n), func() bool {
 		return s.ask(&pods, "ps", "-o", "json") == nil && len(pods.Pods) == n
 	})

@@ -7,30 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/report"
 )
-
-// doctorJSON is the document of `doctor -o json`.
-type doctorJSON struct {
-	APIVersion string      `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string      `json:"kind"`       // "Machine"
-	Programs   []partJSON  `json:"programs"`
-	Kernel     []featureOf `json:"kernel"`
-}
-
-type partJSON struct {
-	Name  string `json:"name"`
-	Found string `json:"found,omitempty"`
-	Mend  string `json:"mend,omitempty"`
-}
-
-type featureOf struct {
-	Name    string `json:"name"`
-	OK      bool   `json:"ok"`
-	Detail  string `json:"detail,omitempty"`
-	Without string `json:"without,omitempty"` // what is lost
-}
 
 func newDoctorCommand(a *app) *cobra.Command {
 	return &cobra.Command{
@@ -42,7 +23,7 @@ It exits 3 if something is missing that learning or running cannot do without.`,
   adamant doctor -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			doc := doctorJSON{APIVersion: apiVersion, Kind: "Machine"}
+			doc := report.Machine{Header: document.NewHeader(document.Machine)}
 			found, err := containerd.Find(cmd.Context())
 			var missing *containerd.MissingError
 			if err != nil && !errors.As(err, &missing) {
@@ -50,7 +31,7 @@ It exits 3 if something is missing that learning or running cannot do without.`,
 			}
 			doc.Programs = parts(found, missing)
 			for _, f := range observe.Probe(cmd.Context()) {
-				doc.Kernel = append(doc.Kernel, featureOf{f.Name, f.OK, f.Detail, f.Without})
+				doc.Kernel = append(doc.Kernel, report.Feature{Name: f.Name, OK: f.OK, Detail: f.Detail, Without: f.Without})
 			}
 			if a.json() {
 				err = a.printJSON(doc)
@@ -59,16 +40,16 @@ It exits 3 if something is missing that learning or running cannot do without.`,
 				err = nil
 			}
 			if err == nil && missing != nil {
-				err = status(exitFindings)
+				err = exitWith(report.Findings)
 			}
 			return err
 		},
 	}
 }
 
-func parts(b containerd.Binaries, missing *containerd.MissingError) []partJSON {
-	var out []partJSON
-	for _, p := range []partJSON{
+func parts(b containerd.Binaries, missing *containerd.MissingError) []report.Program {
+	var out []report.Program
+	for _, p := range []report.Program{
 		{Name: "containerd", Found: b.Containerd + " " + b.Version.String()},
 		{Name: "containerd-shim-runc-v2", Found: b.Shim},
 		{Name: "runc", Found: b.Runc + " " + b.RuncVersion},
@@ -80,19 +61,19 @@ func parts(b containerd.Binaries, missing *containerd.MissingError) []partJSON {
 	}
 	switch {
 	case b.Iptables != "":
-		out = append(out, partJSON{Name: "iptables", Found: b.Iptables})
+		out = append(out, report.Program{Name: "iptables", Found: b.Iptables})
 	default:
-		out = append(out, partJSON{Name: "iptables", Mend: "apt-get install iptables (without it pods reach nothing outside and hostPort does not work)"})
+		out = append(out, report.Program{Name: "iptables", Mend: "apt-get install iptables (without it pods reach nothing outside and hostPort does not work)"})
 	}
 	if missing != nil {
 		for _, m := range missing.Parts {
-			out = append(out, partJSON{Name: m.Part, Mend: m.Mend})
+			out = append(out, report.Program{Name: m.Part, Mend: m.Mend})
 		}
 	}
 	return out
 }
 
-func (a *app) printDoctor(doc doctorJSON) {
+func (a *app) printDoctor(doc report.Machine) {
 	line := func(ok bool, name, detail, mend string) {
 		mark, code := "ok", "32"
 		if !ok {

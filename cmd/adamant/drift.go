@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
@@ -219,21 +220,14 @@ func (a *app) openImage(ctx context.Context, ref string) (image.Image, func(), e
 	return set.Images[0], func() { set.Close() }, nil
 }
 
-// driftListJSON is the document of `drift -o json`.
-type driftListJSON struct {
-	APIVersion string               `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string               `json:"kind"`       // "DriftReportList"
-	Items      []report.DriftReport `json:"items"`
-}
-
 func (a *app) printDrift(all []namedReport, o report.DriftOptions) error {
-	list := driftListJSON{APIVersion: apiVersion, Kind: "DriftReportList", Items: []report.DriftReport{}}
+	var list []report.DriftReport
 	changed, unknown := false, false
 	for _, r := range all {
 		changed = changed || len(r.Changes) > 0
 		unknown = unknown || len(r.Unknowns) > 0
 		if a.json() {
-			list.Items = append(list.Items, report.NewDriftReport(r.name, r.Report))
+			list = append(list, report.NewDriftReport(r.name, r.Report))
 		} else if err := report.Drift(a.out, r.name, r.Report, o); err != nil {
 			return err
 		}
@@ -242,15 +236,15 @@ func (a *app) printDrift(all []namedReport, o report.DriftOptions) error {
 		a.progress("note: there is no pod whose containers could be looked at")
 	}
 	if a.json() {
-		if err := a.printJSON(list); err != nil {
+		if err := a.printJSON(document.NewList(document.DriftReportList, list)); err != nil {
 			return err
 		}
 	}
 	switch {
 	case unknown:
-		return status(exitIncomplete)
+		return exitWith(report.Incomplete)
 	case changed:
-		return status(exitFindings)
+		return exitWith(report.Findings)
 	}
 	return nil
 }

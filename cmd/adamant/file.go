@@ -3,10 +3,9 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/report"
 )
 
 // writeFile makes a file appear whole or not at all.
@@ -19,12 +18,5 @@ func writeFileMode(name string, data []byte, mode os.FileMode) error {
 	return durable.WriteFile(name, data, mode)
 }
 
-// printable writes out what could steer a terminal or deceive a reader. Lines
-// stay lines.
-func printable(s string) string {
-	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = drift.Visible(lines[i])
-	}
-	return strings.Join(lines, "\n")
-}
+// printable escapes what could steer a terminal or deceive a reader.
+func printable(s string) string { return report.Printable(s) }

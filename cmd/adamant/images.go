@@ -5,11 +5,12 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/report"
 )
 
 func newImagesCommand(a *app) *cobra.Command {
@@ -56,28 +57,13 @@ func newImagesCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// The documents of `images -o json` and `load -o json`.
-type (
-	imageListJSON struct {
-		APIVersion string      `json:"apiVersion"` // "adamant.sh/v1"
-		Kind       string      `json:"kind"`       // "ImageList"
-		Images     []imageJSON `json:"images"`
-	}
-	imageJSON struct {
-		Names    []string  `json:"names"`
-		ID       string    `json:"id"`
-		Digest   string    `json:"digest"`
-		Bytes    int64     `json:"bytes"`
-		Created  time.Time `json:"created"`
-		Platform string    `json:"platform"`
-	}
-)
-
 func (a *app) printImages(all []containerd.Image) error {
 	if a.json() {
-		list := imageListJSON{APIVersion: apiVersion, Kind: "ImageList", Images: []imageJSON{}}
+		list := report.ImageList{Header: document.NewHeader(document.ImageList), Images: []report.Image{}}
 		for _, i := range all {
-			list.Images = append(list.Images, imageJSON{i.Names, i.ID.String(), i.Digest.String(), i.Size, i.Created, i.Platform})
+			list.Images = append(list.Images, report.Image{
+				Names: i.Names, ID: i.ID.String(), Digest: i.Digest.String(), Bytes: i.Size, Created: i.Created, Platform: i.Platform,
+			})
 		}
 		return a.printJSON(list)
 	}

@@ -7,19 +7,14 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/report"
 	kube "github.com/adamant-sh/adamant/internal/workload/cluster"
 	"github.com/adamant-sh/adamant/internal/workload/gate"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
-
-// clusterResultJSON is the document of `apply --context CTX -o json`.
-type clusterResultJSON struct {
-	APIVersion string        `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string        `json:"kind"`       // "ClusterApplyResult"
-	Items      []kube.Result `json:"items"`
-}
 
 // applyToCluster hands a manifest to Kubernetes, and waits for its Deployments'
 // rollouts.
@@ -81,15 +76,15 @@ func (a *app) printClusterResults(results []kube.Result) error {
 		}
 	}
 	if a.json() {
-		if err := a.printJSON(clusterResultJSON{apiVersion, "ClusterApplyResult", results}); err != nil {
+		if err := a.printJSON(document.NewList(document.ClusterApplyResult, results)); err != nil {
 			return err
 		}
 	}
 	switch {
 	case failed:
-		return status(exitFindings)
+		return exitWith(report.Findings)
 	case unchecked:
-		return status(exitIncomplete)
+		return exitWith(report.Incomplete)
 	}
 	return nil
 }

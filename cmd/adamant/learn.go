@@ -1,19 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"os"
-	"path"
-	"regexp"
-	"strings"
+	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
@@ -61,11 +56,14 @@ Start-up alone misses much of what a program writes: give it load.`,
 		ValidArgsFunction: completeManifests,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			old, err := loadProfiles(earlier)
+			old, err := learn.LoadProfiles(earlier)
 			if err != nil {
 				return err
 			}
-			f, err := workloadFile(ctx, args[0])
+			f, err := learn.LoadManifest(ctx, args[0])
+			if errors.Is(err, fs.ErrNotExist) {
+				return hint{err, "name a manifest that exists, or an image"}
+			}
 			if err != nil {
 				return err
 			}
@@ -132,47 +130,6 @@ func (a *app) passOver(f manifest.File) {
 	}
 }
 
-// workloadFile reads a manifest or, if there is no such file, makes one of the
-// image that arg names.
-func workloadFile(ctx context.Context, arg string) (manifest.File, error) {
-	_, err := os.Stat(arg)
-	if arg == "-" || err == nil {
-		return manifest.Load(ctx, arg)
-	}
-	if regexp.MustCompile(`(?i)\.(ya?ml|json)$`).MatchString(arg) {
-		return manifest.File{}, hint{err, "name a manifest that exists, or an image"}
-	}
-	return learn.ForImage(arg, podName(arg))
-}
-
-// podName makes a pod's name of an image's: "docker.io/library/nginx:1" is nginx.
-func podName(reference string) string {
-	name, _, _ := strings.Cut(reference, "@")
-	name = path.Base(name)
-	name, _, _ = strings.Cut(name, ":")
-	name = strings.Trim(regexp.MustCompile(`[^a-z0-9-]+`).ReplaceAllString(strings.ToLower(name), "-"), "-")
-	if name == "" {
-		return "image"
-	}
-	return name[:min(len(name), 63)]
-}
-
-func loadProfiles(paths []string) ([]profile.Profile, error) {
-	var out []profile.Profile
-	for _, p := range paths {
-		data, err := os.ReadFile(p)
-		if err != nil {
-			return nil, err
-		}
-		all, err := profile.ParseAll(p, data)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, all...)
-	}
-	return out, nil
-}
-
 func named(all []profile.Profile, name string) []profile.Profile {
 	var out []profile.Profile
 	for _, p := range all {
@@ -183,97 +140,24 @@ func named(all []profile.Profile, name string) []profile.Profile {
 	return out
 }
 
-// The document of `learn -o json`.
-type (
-	lessonListJSON struct {
-		APIVersion string       `json:"apiVersion"` // "adamant.sh/v1"
-		Kind       string       `json:"kind"`       // "LessonList"
-		Items      []lessonJSON `json:"items"`
-	}
-	lessonJSON struct {
-		Profile profile.Profile `json:"profile"`
-		Proof   learn.Proof     `json:"proof"`
-	}
-)
-
-func lessonList(lessons []learn.Lesson) lessonListJSON {
-	list := lessonListJSON{APIVersion: apiVersion, Kind: "LessonList", Items: []lessonJSON{}}
-	for _, l := range lessons {
-		list.Items = append(list.Items, lessonJSON{l.Profile, l.Proof})
-	}
-	return list
-}
-
-// printLessons prints the profiles, or where they were saved a summary. A
-// profile that could not be proven is incomplete.
+// printLessons prints the profiles or, if they were saved, a summary. A profile
+// that could not be proven is incomplete.
 func (a *app) printLessons(lessons []learn.Lesson, save string) error {
-	var profiles []profile.Profile
-	proven := true
-	for _, l := range lessons {
-		profiles = append(profiles, l.Profile)
-		proven = proven && l.Proof.Passed
-	}
-	data, err := profile.MarshalAll(profiles)
-	if err != nil {
-		return err
-	}
+	list := learn.NewLessonList(lessons, save != "")
 	if save != "" {
-		if err := writeFile(save, data); err != nil {
+		data, err := list.Profiles()
+		if err == nil {
+			err = writeFile(save, data)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	switch {
-	case a.json():
-		err = a.printJSON(lessonList(lessons))
-	case save != "":
-		for _, l := range lessons {
-			a.printVolumes(l)
-		}
-	default:
-		_, err = bytes.NewReader(data).WriteTo(a.out)
-	}
-	if err != nil {
+	if err := a.printer().Print(list); err != nil {
 		return err
 	}
 	for _, l := range lessons {
-		a.printProofShort(l.Proof)
+		a.progress("%s", l.Proof.Summary())
 	}
-	if !proven {
-		return status(exitIncomplete)
-	}
-	return nil
-}
-
-// printVolumes prints what a profile comes to, one line a volume.
-func (a *app) printVolumes(l learn.Lesson) {
-	for _, c := range l.Profile.Containers {
-		fmt.Fprintf(a.out, "%s, container %s: %d paths written\n", l.Profile.Name, c.Name, len(c.Writes))
-		for _, v := range c.Volumes {
-			traits := strings.Join(traits(v), ", ")
-			fmt.Fprintf(a.out, "  %-28s %s\n", drift.Visible(v.MountPath), traits)
-			for _, why := range v.Why {
-				fmt.Fprintf(a.out, "      %s\n", drift.Visible(why))
-			}
-		}
-		if len(c.Volumes) == 0 {
-			fmt.Fprintln(a.out, "  needs no volume")
-		}
-	}
-}
-
-func traits(v profile.Volume) []string {
-	var out []string
-	if v.Need != "" {
-		out = append(out, string(v.Need))
-	}
-	if v.Medium != "" {
-		out = append(out, "in memory")
-	}
-	if v.SizeLimit != "" {
-		out = append(out, "at most "+v.SizeLimit)
-	}
-	if v.CopyUp {
-		out = append(out, "with the image's content")
-	}
-	return out
+	return exitWith(list.Verdict())
 }

@@ -17,19 +17,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/report"
 )
-
-// The exit codes, a contract: see docs/cli.md.
-const (
-	exitClean      = 0
-	exitError      = 1
-	exitUsage      = 2
-	exitFindings   = 3
-	exitIncomplete = 4
-)
-
-// apiVersion is that of every document printed with -o json.
-const apiVersion = "adamant.sh/v1"
 
 func main() {
 	// Under this name containerd calls us as an OCI runtime, to trace what a
@@ -52,36 +41,44 @@ func run() int {
 	return a.exitCode(cmd, err)
 }
 
-// A status is an outcome with an exit code of its own. Its message, if any, was
-// part of the command's result and is not printed again.
+// A status is an exit code. Its reason is part of the command's result and is
+// not printed again.
 type status int
 
 func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// A usageError is a command line that cannot be meant.
+// exitWith ends a command that has printed its result.
+func exitWith(v report.Verdict) error {
+	if v == report.Clean {
+		return nil
+	}
+	return status(v)
+}
+
+// A usageError is returned for an invalid command line.
 type usageError struct{ error }
 
 func (u usageError) Unwrap() error { return u.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// exitCode prints err where that has not been done yet and says how to exit.
-// cmd is the one that was meant, for its usage.
+// exitCode prints err, unless it is a status, and returns the exit code. The
+// usage that it prints is that of cmd.
 func (a *app) exitCode(cmd *cobra.Command, err error) int {
 	var s status
 	var usage usageError
 	switch {
 	case err == nil:
-		return exitClean
+		return int(report.Clean)
 	case errors.As(err, &s):
 		return int(s)
 	case errors.As(err, &usage):
 		a.printError(err)
 		fmt.Fprintf(a.err, "  usage: %s\n  see: %s --help\n", cmd.UseLine(), cmd.CommandPath())
-		return exitUsage
+		return int(report.Misused)
 	}
 	a.printError(err)
-	return exitError
+	return int(report.Failed)
 }
 
 func (a *app) printError(err error) {

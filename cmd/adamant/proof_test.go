@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/report"
 )
 
 // TestProofExitCodes tells a proof that failed from one that did not see
@@ -15,10 +16,10 @@ func TestProofExitCodes(t *testing.T) {
 		proof learn.Proof
 		want  int
 	}{
-		{"passed", learn.Proof{Passed: true}, exitClean},
-		{"failed", learn.Proof{Reasons: []string{"not healthy"}}, exitFindings},
-		{"passed without seeing all", learn.Proof{Passed: true, Weak: []string{"io_uring: its requests are not seen"}}, exitIncomplete},
-		{"failed without seeing all", learn.Proof{Weak: []string{"x"}}, exitFindings},
+		{"passed", learn.Proof{Passed: true}, int(report.Clean)},
+		{"failed", learn.Proof{Reasons: []string{"not healthy"}}, int(report.Findings)},
+		{"passed without seeing all", learn.Proof{Passed: true, Weak: []string{"io_uring: its requests are not seen"}}, int(report.Incomplete)},
+		{"failed without seeing all", learn.Proof{Weak: []string{"x"}}, int(report.Findings)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out, stderr bytes.Buffer

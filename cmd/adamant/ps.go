@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/report"
 )
 
 func newPsCommand(a *app) *cobra.Command {
@@ -77,47 +79,17 @@ func age(since time.Time) string {
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
-// The documents of `ps -o json`.
-type (
-	podListJSON struct {
-		APIVersion string    `json:"apiVersion"` // "adamant.sh/v1"
-		Kind       string    `json:"kind"`       // "PodList"
-		Pods       []podJSON `json:"pods"`
-	}
-	podJSON struct {
-		Namespace  string          `json:"namespace"`
-		Name       string          `json:"name"`
-		UID        string          `json:"uid"`
-		Workload   string          `json:"workload"`
-		Phase      pod.Phase       `json:"phase"`
-		IP         string          `json:"ip,omitempty"`
-		Created    time.Time       `json:"created"`
-		Containers []containerJSON `json:"containers"`
-	}
-	containerJSON struct {
-		Name     string    `json:"name"`
-		ID       string    `json:"id,omitempty"`
-		Image    string    `json:"image"`
-		ImageID  string    `json:"imageID,omitempty"`
-		Init     bool      `json:"init,omitempty"`
-		State    pod.State `json:"state"`
-		ExitCode *int32    `json:"exitCode,omitempty"`
-		Reason   string    `json:"reason,omitempty"`
-		Restarts int       `json:"restarts"`
-		PID      int       `json:"pid,omitempty"`
-	}
-)
-
-func podList(pods []*pod.Pod) podListJSON {
-	list := podListJSON{APIVersion: apiVersion, Kind: "PodList", Pods: []podJSON{}}
+// podList returns the document of pods.
+func podList(pods []*pod.Pod) report.PodList {
+	list := report.PodList{Header: document.NewHeader(document.PodList), Pods: []report.Pod{}}
 	for _, p := range pods {
-		one := podJSON{
-			Namespace: p.Namespace, Name: p.Name, UID: p.UID, Workload: p.Workload, Phase: p.Phase,
-			IP: p.IP, Created: p.Created, Containers: []containerJSON{},
+		one := report.Pod{
+			Namespace: p.Namespace, Name: p.Name, UID: p.UID, Workload: p.Workload, Phase: string(p.Phase),
+			IP: p.IP, Created: p.Created, Containers: []report.Container{},
 		}
 		for _, c := range p.Containers {
-			ctr := containerJSON{
-				Name: c.Name, ID: c.ID, Image: c.Image, ImageID: c.ImageID, Init: c.Init, State: c.State,
+			ctr := report.Container{
+				Name: c.Name, ID: c.ID, Image: c.Image, ImageID: c.ImageID, Init: c.Init, State: string(c.State),
 				Reason: c.Reason, Restarts: c.Restarts, PID: c.PID,
 			}
 			if c.State == pod.Exited {

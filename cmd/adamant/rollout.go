@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -39,14 +41,14 @@ func newRolloutStatusCommand(a *app) *cobra.Command {
 		}
 		switch {
 		case a.json():
-			if err := a.printJSON(workloadJSON{apiVersion, "Workload", s}); err != nil {
+			if err := a.printJSON(local.NewDocument(s)); err != nil {
 				return err
 			}
 		case !watch:
 			fmt.Fprintln(a.out, progressOf(s))
 		}
 		if s.Phase == rollout.RolledBack || s.Phase == rollout.Failed || s.Phase == rollout.RollingBack {
-			return status(exitFindings)
+			return exitWith(report.Findings)
 		}
 		return nil
 	})
@@ -93,13 +95,6 @@ one that --to names. One that was aborted is never chosen by itself.`
 	return cmd
 }
 
-// historyJSON is the document of `rollout history -o json`.
-type historyJSON struct {
-	APIVersion string `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string `json:"kind"`       // "History"
-	History    any    `json:"history"`
-}
-
 func newRolloutHistoryCommand(a *app) *cobra.Command {
 	cmd := a.on("history", "List every rollout: what, who, when and how it ended", `  adamant rollout history web
   adamant rollout history web -o json > history.json`, func(ctx context.Context, c *api.Client, s local.Status) error {
@@ -108,7 +103,7 @@ func newRolloutHistoryCommand(a *app) *cobra.Command {
 			return err
 		}
 		if a.json() {
-			return a.printJSON(historyJSON{apiVersion, "History", h})
+			return a.printJSON(local.HistoryDocument{Header: document.NewHeader(document.History), History: h})
 		}
 		return a.printHistory(h)
 	})

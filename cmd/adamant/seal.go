@@ -8,6 +8,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
@@ -49,7 +50,7 @@ nothing.`,
 			if err != nil {
 				return err
 			}
-			all, err := loadProfiles(profiles)
+			all, err := learn.LoadProfiles(profiles)
 			if err != nil {
 				return err
 			}
@@ -87,7 +88,7 @@ func (a *app) learnToSeal(ctx context.Context, f manifest.File, load loadFlags) 
 	}
 	var out []profile.Profile
 	for _, l := range lessons {
-		a.printProofShort(l.Proof)
+		a.progress("%s", l.Proof.Summary())
 		if !l.Proof.Passed {
 			return nil, hint{fmt.Errorf("%s: no set of volumes was found with which it works", l.Profile.Name),
 				"see its proof: adamant learn " + f.Name + " -o json"}
@@ -95,14 +96,6 @@ func (a *app) learnToSeal(ctx context.Context, f manifest.File, load loadFlags) 
 		out = append(out, l.Profile)
 	}
 	return out, nil
-}
-
-// sealedJSON is the document of `seal -o json`.
-type sealedJSON struct {
-	APIVersion string `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string `json:"kind"`       // "SealedManifest"
-	File       string `json:"file"`
-	Manifest   string `json:"manifest"` // the whole file, sealed
 }
 
 func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) error {
@@ -116,11 +109,10 @@ func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) erro
 		}
 		_, err = fmt.Fprint(a.out, udiff.Unified(f.Name, f.Name+" (sealed)", string(before), string(sealed)))
 		return err
-	case a.json():
-		return a.printJSON(sealedJSON{apiVersion, "SealedManifest", f.Name, string(sealed)})
 	}
-	_, err := a.out.Write(sealed)
-	return err
+	return a.printer().Print(learn.SealedManifest{
+		Header: document.NewHeader(document.SealedManifest), File: f.Name, Manifest: string(sealed),
+	})
 }
 
 // replaceFile writes a file that exists, with its mode.

@@ -138,7 +138,7 @@ func (s *served) apply(text string) local.Action {
 	s.t.Helper()
 	file := filepath.Join(s.dir, "manifest.yaml")
 	check(s.t, os.WriteFile(file, []byte(text), 0o600))
-	var out outcomeJSON
+	var out local.OutcomeDocument
 	check(s.t, s.ask(&out, "apply", "-f", file, "-o", "json"))
 	for _, r := range out.Results {
 		if r.Generation != 0 {

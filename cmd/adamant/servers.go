@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/agent"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
@@ -257,7 +259,7 @@ other servers, and the groups of each.`,
 				return err
 			}
 			if a.json() {
-				return a.printJSON(serverList(hosts))
+				return a.printJSON(document.NewList(document.ServerList, serverList(hosts)))
 			}
 			return a.printServers(hosts)
 		},
@@ -288,32 +290,14 @@ func throughOf(h inventory.Host) []string {
 	return names
 }
 
-// The document of `servers list -o json`.
-type serverListDocument struct {
-	APIVersion string           `json:"apiVersion"`
-	Kind       string           `json:"kind"`
-	Items      []serverDocument `json:"items"`
-}
-
-type serverDocument struct {
-	Name    string   `json:"name"`
-	Address string   `json:"address"`
-	Port    int      `json:"port"`
-	User    string   `json:"user"`
-	Sudo    string   `json:"sudo,omitempty"` // the user that commands run as
-	Through []string `json:"through,omitempty"`
-	Groups  []string `json:"groups,omitempty"`
-	From    string   `json:"from"` // where it is named
-}
-
-func serverList(hosts []inventory.Host) serverListDocument {
-	d := serverListDocument{apiVersion, "ServerList", []serverDocument{}}
+func serverList(hosts []inventory.Host) []report.Server {
+	var list []report.Server
 	for _, h := range hosts {
-		s := serverDocument{h.Name, h.Address, h.Port, h.User, "", throughOf(h), h.Groups, h.Origin.String()}
+		s := report.Server{Name: h.Name, Address: h.Address, Port: h.Port, User: h.User, Through: throughOf(h), Groups: h.Groups, From: h.Origin.String()}
 		if h.Become.On {
 			s.Sudo = h.Become.User
 		}
-		d.Items = append(d.Items, s)
+		list = append(list, s)
 	}
-	return d
+	return list
 }

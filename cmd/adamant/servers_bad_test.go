@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/test/sshd"
 )
@@ -144,7 +145,7 @@ func (v *visitor) testAgents(t *testing.T) {
 			v.corrupt(2, test.script)
 			s := v.run("compare")
 			unreached := strings.Contains(s.out, "\nUNREACHED: web-3\n") && strings.Contains(s.out, test.says)
-			if s.code != exitIncomplete || !strings.HasPrefix(s.out, "2 servers, ") || !unreached {
+			if s.code != int(report.Incomplete) || !strings.HasPrefix(s.out, "2 servers, ") || !unreached {
 				t.Errorf("exit %d, want the others compared, and to be told %s:\n%s%s", s.code, test.says, s.out, s.err)
 			}
 		})
@@ -154,7 +155,7 @@ func (v *visitor) testAgents(t *testing.T) {
 		v.corrupt(1, "exec sleep 1000")
 		v.corrupt(2, "exec yes >&2")
 		s := v.run("compare", "--patience", "20s")
-		if s.code != exitIncomplete || !strings.HasPrefix(s.out, "1 server, ") || strings.Count(s.out, "it took longer than 20s") != 2 {
+		if s.code != int(report.Incomplete) || !strings.HasPrefix(s.out, "1 server, ") || strings.Count(s.out, "it took longer than 20s") != 2 {
 			t.Errorf("exit %d, want two that took longer:\n%s%s", s.code, s.out, s.err)
 		}
 	})
@@ -165,7 +166,7 @@ func (v *visitor) testAgents(t *testing.T) {
 		v.corrupt(1, goodHello+"; "+frame(`{"listed":[[{"name":"\u001b[2J","kind":"\u001b[2J","owner":"\u001b[2J"}]]}`)+"; "+frame(`{"owners":[{"package":"\u001b[2J"}]}`))
 		s := v.run("compare", "web-1", "web-2")
 		for _, want := range []string{`/etc/\x1b]0;owned\x07`, `/etc/a\x0aweb-2 differs \u009b`, `cron /etc/cron.d/x: * * * * * root \x1b[2J`, `of package \x1b[2J`} {
-			if s.code != exitFindings || !strings.Contains(s.out, want) {
+			if s.code != int(report.Findings) || !strings.Contains(s.out, want) {
 				t.Errorf("exit %d, want 3 and %s:\n%s%s", s.code, want, s.out, s.err)
 			}
 		}

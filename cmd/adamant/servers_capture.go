@@ -14,8 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/capture"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
@@ -248,32 +250,20 @@ func (s *capturing) manifest(ctx context.Context) error {
 	return durable.WriteFile(filepath.Join(s.dir, "secrets.yaml"), secrets, 0o600)
 }
 
-// A document of `servers capture -o json`. The plan is in its file.
-type captureDocument struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"`
-	Server     string            `json:"server"`
-	Dir        string            `json:"dir"`
-	Image      string            `json:"image"`
-	Digest     string            `json:"digest"`
-	Services   []capture.Service `json:"services"`
-	Data       []capture.Data    `json:"data"`
-	Secrets    []capture.Secret  `json:"secrets"`
-	Losses     []capture.Loss    `json:"losses"`
-	Incomplete []string          `json:"incomplete,omitempty"` // what could not be read
-}
-
 func (s *capturing) print() error {
 	if s.app.json() {
 		p := s.plan
-		if err := s.app.printJSON(captureDocument{apiVersion, "ServerCapture", s.name, s.dir, s.image, s.digest, p.Services, p.Data, p.Secrets, p.Losses, s.broken}); err != nil {
+		if err := s.app.printJSON(report.ServerCapture{
+			Header: document.NewHeader(document.ServerCapture), Server: s.name, Dir: s.dir, Image: s.image, Digest: s.digest,
+			Services: p.Services, Data: p.Data, Secrets: p.Secrets, Losses: p.Losses, Incomplete: s.broken,
+		}); err != nil {
 			return err
 		}
 	} else {
 		s.printText()
 	}
 	if len(s.broken) > 0 || !s.plan.Complete() {
-		return status(exitIncomplete)
+		return exitWith(report.Incomplete)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
@@ -140,16 +141,12 @@ func noBaseline(name, why string) error {
 func (a *app) printComparison(c facts.Comparison, o report.ServersOptions) error {
 	var err error
 	if a.json() {
-		err = a.printJSON(struct {
-			APIVersion string `json:"apiVersion"`
-			Kind       string `json:"kind"`
-			facts.Comparison
-		}{apiVersion, "ServerComparison", c})
+		err = a.printJSON(report.ServerComparison{Header: document.NewHeader(document.ServerComparison), Comparison: c})
 	} else {
 		err = report.Servers(a.out, c, o)
 	}
 	if err != nil {
 		return err
 	}
-	return exitOfComparison(c)
+	return exitWith(report.VerdictOf(c))
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/change"
 	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
@@ -52,12 +54,7 @@ func (a *app) printRecords(list []waves.Record, broken []waves.Broken) error {
 		if list == nil {
 			list = []waves.Record{}
 		}
-		if err := a.printJSON(struct {
-			APIVersion string         `json:"apiVersion"`
-			Kind       string         `json:"kind"`
-			Items      []waves.Record `json:"items"`
-			Broken     []waves.Broken `json:"broken,omitempty"`
-		}{apiVersion, "ServerHistory", list, broken}); err != nil {
+		if err := a.printJSON(report.ServerHistory{Header: document.NewHeader(document.ServerHistory), Items: list, Broken: broken}); err != nil {
 			return err
 		}
 	} else {
@@ -75,7 +72,7 @@ func (a *app) printRecords(list []waves.Record, broken []waves.Broken) error {
 		}
 	}
 	if len(broken) > 0 {
-		return status(exitFindings)
+		return exitWith(report.Findings)
 	}
 	return nil
 }
@@ -90,11 +87,7 @@ func clip(s string, most int) string {
 
 func (a *app) printRecord(r waves.Record) error {
 	if a.json() {
-		return a.printJSON(struct {
-			APIVersion string `json:"apiVersion"`
-			Kind       string `json:"kind"`
-			waves.Record
-		}{apiVersion, "ServerUpdate", r})
+		return a.printJSON(report.ServerUpdate{Header: document.NewHeader(document.ServerUpdate), Record: r})
 	}
 	fmt.Fprintf(a.out, "run %d (%s), %s by %s, %s\n", r.Number, r.ID, r.Action, printable(r.By), r.Began.Local().Format(time.DateTime))
 	if r.Reason != "" {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/capture"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
@@ -49,12 +51,13 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
 			if err != nil {
 				return err
 			}
-			d := planDocument{APIVersion: apiVersion, Kind: "ServerPlan", Unreached: c.Unreached}
+			d := report.ServerPlan{Header: document.NewHeader(document.ServerPlan), Unreached: c.Unreached}
 			d.Repair, d.Split = waves.Repairs(c)
-			if err := d.replace(cmd.Context(), a, hosts, o, c); err != nil {
+			complete, err := a.planReplacement(cmd.Context(), &d, hosts, o, c)
+			if err != nil {
 				return err
 			}
-			return a.printPlan(d, c)
+			return a.printPlan(d, c, complete)
 		},
 	}
 	w.reachFlags(cmd)
@@ -62,54 +65,37 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
 	return cmd
 }
 
-// The document of `servers plan -o json`.
-type planDocument struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"`
-	Repair     []waves.Repair    `json:"repair"`
-	Split      int               `json:"split"` // differences of which nobody is right
-	Replace    *replacement      `json:"replace,omitempty"`
-	Unreached  map[string]string `json:"unreached,omitempty"`
-}
-
-// A replacement is what would run instead of all the servers.
-type replacement struct {
-	Like     string            `json:"like"` // the server that would be captured
-	Packages int64             `json:"packagesBytes"`
-	Config   int64             `json:"configBytes"`
-	Services []capture.Service `json:"services"`
-	Data     []capture.Data    `json:"data"`
-	Losses   []capture.Loss    `json:"losses"`
-	complete bool              // all of it could be read
-}
-
-// replace surveys the first server that deviates in nothing.
-func (d *planDocument) replace(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, c facts.Comparison) error {
+// planReplacement surveys the first server that deviates in nothing. It reports
+// whether all of that server could be read.
+func (a *app) planReplacement(ctx context.Context, d *report.ServerPlan, hosts []inventory.Host, o visit.Options, c facts.Comparison) (bool, error) {
 	i := slices.IndexFunc(hosts, func(h inventory.Host) bool {
 		return c.Unreached[h.Name] == "" && !slices.ContainsFunc(d.Repair, func(r waves.Repair) bool { return r.Server == h.Name })
 	})
 	if i < 0 {
-		return nil
+		return true, nil
 	}
 	l, err := visit.Connect(ctx, hosts[i], o)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer l.Close()
 	a.progress("reading how %s would be captured", hosts[i].Name)
 	text, err := l.Ask(ctx, []string{"part", "plan"})
 	if err != nil {
-		return fmt.Errorf("survey %s: %w", hosts[i].Name, err)
+		return false, fmt.Errorf("survey %s: %w", hosts[i].Name, err)
 	}
 	p, err := capture.ParsePlan(text)
 	if err != nil {
-		return fmt.Errorf("survey %s: %w", hosts[i].Name, err)
+		return false, fmt.Errorf("survey %s: %w", hosts[i].Name, err)
 	}
-	d.Replace = &replacement{hosts[i].Name, p.Packages.Bytes, p.Config.Bytes, p.Services, p.Data, p.Losses, p.Complete()}
-	return nil
+	d.Replace = &report.Replacement{
+		Like: hosts[i].Name, Packages: p.Packages.Bytes, Config: p.Config.Bytes,
+		Services: p.Services, Data: p.Data, Losses: p.Losses,
+	}
+	return p.Complete(), nil
 }
 
-func (a *app) printPlan(d planDocument, c facts.Comparison) error {
+func (a *app) printPlan(d report.ServerPlan, c facts.Comparison, complete bool) error {
 	if a.json() {
 		if d.Repair == nil {
 			d.Repair = []waves.Repair{}
@@ -120,13 +106,13 @@ func (a *app) printPlan(d planDocument, c facts.Comparison) error {
 	} else {
 		a.printPlanText(d)
 	}
-	if r := d.Replace; r != nil && !r.complete {
-		return status(exitIncomplete)
+	if !complete {
+		return exitWith(report.Incomplete)
 	}
-	return exitOfComparison(c)
+	return exitWith(report.VerdictOf(c))
 }
 
-func (a *app) printPlanText(d planDocument) {
+func (a *app) printPlanText(d report.ServerPlan) {
 	line := func(format string, args ...any) { fmt.Fprintln(a.out, printable(fmt.Sprintf(format, args...))) }
 	line("repair in place")
 	if len(d.Repair) == 0 {
@@ -163,7 +149,7 @@ func (a *app) printPlanText(d planDocument) {
 	a.printReplacement(d.Replace, line)
 }
 
-func (a *app) printReplacement(r *replacement, line func(string, ...any)) {
+func (a *app) printReplacement(r *report.Replacement, line func(string, ...any)) {
 	line("replace")
 	if r == nil {
 		line("  no server is as most are: nothing is right to be captured")

@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/capture"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
@@ -232,22 +234,14 @@ func (r *replacing) connected(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// The document of `servers replace -o json`.
-type replaceDocument struct {
-	APIVersion string   `json:"apiVersion"`
-	Kind       string   `json:"kind"`
-	Server     string   `json:"server"`
-	Services   []string `json:"services"`  // with their addresses, which answer
-	Connected  int      `json:"connected"` // connections to the old server's services
-	Removable  bool     `json:"removable"` // nobody is connected to it
-}
-
 func (r *replacing) print(answered []string, open int) error {
 	if r.app.json() {
 		if answered == nil {
 			answered = []string{}
 		}
-		if err := r.app.printJSON(replaceDocument{apiVersion, "ServerReplacement", r.host.Name, answered, open, open == 0}); err != nil {
+		if err := r.app.printJSON(report.ServerReplacement{
+			Header: document.NewHeader(document.ServerReplacement), Server: r.host.Name, Services: answered, Connected: open, Removable: open == 0,
+		}); err != nil {
 			return err
 		}
 	} else {
@@ -261,7 +255,7 @@ func (r *replacing) print(answered []string, open int) error {
 		}
 	}
 	if open > 0 {
-		return status(exitFindings)
+		return exitWith(report.Findings)
 	}
 	return nil
 }

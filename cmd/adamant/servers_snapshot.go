@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/report"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
@@ -66,14 +68,7 @@ says so when it is compared with.`,
 
 func (a *app) printSnapshot(s *facts.Snapshot, out string) error {
 	if a.json() {
-		if err := a.printJSON(struct {
-			APIVersion string        `json:"apiVersion"`
-			Kind       string        `json:"kind"`
-			Server     string        `json:"server"`
-			File       string        `json:"file"`
-			Facts      int           `json:"facts"`
-			Summary    facts.Summary `json:"summary"`
-		}{apiVersion, "ServerSnapshotSummary", s.Name, out, len(s.Facts), s.Summary}); err != nil {
+		if err := a.printJSON(report.ServerSnapshot{Header: document.NewHeader(document.ServerSnapshot), Server: s.Name, File: out, Facts: len(s.Facts), Summary: s.Summary}); err != nil {
 			return err
 		}
 	} else {
@@ -83,7 +78,7 @@ func (a *app) printSnapshot(s *facts.Snapshot, out string) error {
 		a.progress("could not be read: %s  (%s)", u.Path, u.Reason)
 	}
 	if len(s.Summary.Unknowns) > 0 {
-		return status(exitIncomplete)
+		return exitWith(report.Incomplete)
 	}
 	return nil
 }

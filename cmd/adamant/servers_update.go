@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/change"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 	"github.com/adamant-sh/adamant/internal/servers/waves"
@@ -23,7 +25,7 @@ import (
 
 // Exit codes of an update, by the outcome that weighs most.
 var exitOfOutcome = map[waves.Outcome]int{
-	"": exitClean, waves.Unreachable: 5, waves.Unchanged: 6, waves.Half: 7, waves.RolledBack: 8, waves.NotBegun: 9,
+	"": int(report.Clean), waves.Unreachable: 5, waves.Unchanged: 6, waves.Half: 7, waves.RolledBack: 8, waves.NotBegun: 9,
 }
 
 // updateFlags are what is to be changed, and how.
@@ -336,11 +338,7 @@ func (a *app) printResult(r waves.Result) {
 
 func (a *app) printRun(r waves.Record) error {
 	if a.json() {
-		if err := a.printJSON(struct {
-			APIVersion string `json:"apiVersion"`
-			Kind       string `json:"kind"`
-			waves.Record
-		}{apiVersion, "ServerUpdate", r}); err != nil {
+		if err := a.printJSON(report.ServerUpdate{Header: document.NewHeader(document.ServerUpdate), Record: r}); err != nil {
 			return err
 		}
 	} else {
@@ -350,7 +348,7 @@ func (a *app) printRun(r waves.Record) error {
 		return status(code)
 	}
 	if r.Incomplete {
-		return status(exitIncomplete)
+		return exitWith(report.Incomplete)
 	}
 	return nil
 }

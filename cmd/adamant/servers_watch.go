@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
@@ -96,7 +97,7 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 			return err
 		}
 		if round == w.rounds {
-			return exitOfComparison(c)
+			return exitWith(report.VerdictOf(c))
 		}
 		last = &c
 		select {
@@ -145,23 +146,7 @@ func (w *watchFlags) tell(a *app, c facts.Comparison, last *facts.Comparison) er
 	}
 	news := report.NewsOf(c, last)
 	if a.json() {
-		return json.NewEncoder(a.out).Encode(struct {
-			APIVersion string    `json:"apiVersion"`
-			Kind       string    `json:"kind"`
-			At         time.Time `json:"at"`
-			report.News
-		}{apiVersion, "ServerWatch", at, news})
+		return json.NewEncoder(a.out).Encode(report.ServerWatch{Header: document.NewHeader(document.ServerWatch), At: at, News: news})
 	}
 	return report.WriteNews(a.out, news, at, a.colored(a.out))
-}
-
-// exitOfComparison is the exit code that a comparison means.
-func exitOfComparison(c facts.Comparison) error {
-	switch {
-	case !c.Complete():
-		return status(exitIncomplete)
-	case c.Differs():
-		return status(exitFindings)
-	}
-	return nil
 }

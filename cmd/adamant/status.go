@@ -18,17 +18,10 @@ func newStatusCommand(a *app) *cobra.Command {
 	return a.on("status", "Show a workload with its instances, images and addresses", `  adamant status web
   adamant status shop/deploy/web -o json`, func(_ context.Context, _ *api.Client, s local.Status) error {
 		if a.json() {
-			return a.printJSON(workloadJSON{apiVersion, "Workload", s})
+			return a.printJSON(local.NewDocument(s))
 		}
 		return printStatus(a.out, s)
 	})
-}
-
-// workloadJSON is the document of `status -o json`.
-type workloadJSON struct {
-	APIVersion string `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string `json:"kind"`       // "Workload"
-	Workload   any    `json:"workload"`
 }
 
 // printStatus writes a workload for a reader.

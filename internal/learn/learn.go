@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
@@ -109,7 +110,7 @@ func (o Options) reference(ctx context.Context, s Subject) (Trial, scenes, error
 
 // derive turns one writable run into a profile.
 func (o Options) derive(s Subject, ref Trial, scenes scenes) (profile.Profile, error) {
-	p := profile.Profile{APIVersion: profile.APIVersion, Kind: profile.Kind, Name: s.Name(), Runs: 1}
+	p := profile.Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: s.Name(), Runs: 1}
 	for _, name := range s.containers() {
 		scene, ok := scenes[name]
 		if !ok {

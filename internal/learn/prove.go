@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 // A Proof is the verdict on a sealed workload, with its evidence.
 type Proof struct {
-	APIVersion string `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string `json:"kind"`       // "Proof"
-	Workload   string `json:"workload"`   // "Deployment/web"
-	Passed     bool   `json:"passed"`
+	document.Header
+	Workload string `json:"workload"` // "Deployment/web"
+	Passed   bool   `json:"passed"`
 
 	Reasons  []string          `json:"reasons,omitempty"`  // why it did not pass, the most telling first
 	Failures []Failure         `json:"failures,omitempty"` // calls that should not have failed
@@ -44,7 +44,7 @@ type Comparison struct {
 func Prove(ctx context.Context, o Options, s Subject) (Proof, error) {
 	if open := s.unsealed(); len(open) > 0 {
 		return Proof{
-			APIVersion: profile.APIVersion, Kind: "Proof", Workload: s.Name(),
+			Header: document.NewHeader(document.Proof), Workload: s.Name(),
 			Reasons: []string{fmt.Sprintf("container %s can write its root: seal it first", open[0])},
 		}, nil
 	}
@@ -62,7 +62,7 @@ func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes)
 	if err != nil {
 		return Proof{}, t, err
 	}
-	p := Proof{APIVersion: profile.APIVersion, Kind: "Proof", Workload: s.Name(), Load: compare(ref.Outcomes, t.Outcomes)}
+	p := Proof{Header: document.NewHeader(document.Proof), Workload: s.Name(), Load: compare(ref.Outcomes, t.Outcomes)}
 	if !t.Healthy {
 		p.Reasons = append(p.Reasons, "not healthy: "+t.Failure)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
@@ -117,7 +118,7 @@ spec:
 `
 
 func profileOf(name, container, image string, volumes ...profile.Volume) profile.Profile {
-	return profile.Profile{APIVersion: profile.APIVersion, Kind: profile.Kind, Name: name,
+	return profile.Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: name,
 		Containers: []profile.Container{{Name: container, Image: image, Volumes: volumes}}}
 }
 

@@ -126,8 +126,8 @@ func workloadName(w manifest.Workload) string {
 	return strings.ToLower(w.Kind) + "/" + w.Name
 }
 
-// ForImage is the manifest of a pod that runs an image as it is.
-func ForImage(reference, name string) (manifest.File, error) {
+// forImage returns the manifest of a pod that runs an image as it is.
+func forImage(reference, name string) (manifest.File, error) {
 	pod := map[string]any{
 		"apiVersion": "v1",
 		"kind":       "Pod",

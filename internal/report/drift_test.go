@@ -267,7 +267,7 @@ func TestDriftJSON(t *testing.T) {
 	r := example()
 	r.Changes = r.Changes[3:]
 	var got bytes.Buffer
-	if err := DriftJSON(&got, "web", r); err != nil {
+	if err := WriteJSON(&got, NewDriftReport("web", r)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(got.String(), want); diff != "" {
@@ -296,7 +296,7 @@ func TestDriftJSONOfCleanInstance(t *testing.T) {
 }
 `
 	var got bytes.Buffer
-	if err := DriftJSON(&got, "web", drift.Report{}); err != nil {
+	if err := WriteJSON(&got, NewDriftReport("web", drift.Report{})); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(got.String(), want); diff != "" {

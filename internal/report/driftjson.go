@@ -2,28 +2,23 @@ package report
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io"
 	"unicode/utf8"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
-
-// APIVersion is that of every document.
-const APIVersion = "adamant.sh/v1"
 
 // DriftReport is the JSON document of a drift report. Names are as they are in
 // the instance; what JSON cannot hold, bytes that are not UTF-8, is written
 // \xNN, in hexadecimal.
 type DriftReport struct {
-	APIVersion string          `json:"apiVersion"`
-	Kind       string          `json:"kind"`
-	Name       string          `json:"name"`
-	Summary    DriftSummary    `json:"summary"`
-	Changes    []DriftChange   `json:"changes"`  // sorted by path
-	Unknowns   []drift.Unknown `json:"unknowns"` // sorted by path
+	document.Header
+	Name     string          `json:"name"`
+	Summary  DriftSummary    `json:"summary"`
+	Changes  []DriftChange   `json:"changes"`  // sorted by path
+	Unknowns []drift.Unknown `json:"unknowns"` // sorted by path
 }
 
 // DriftSummary counts. An instance is clean only if nothing is unknown.
@@ -61,18 +56,10 @@ type DriftEntry struct {
 	Xattrs map[string]string `json:"xattrs,omitempty"` // values as text without secrets, or in hexadecimal after 0x
 }
 
-// DriftJSON writes a drift report as one JSON document.
-func DriftJSON(w io.Writer, name string, r drift.Report) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(NewDriftReport(name, r))
-}
-
 // NewDriftReport makes the document of a report.
 func NewDriftReport(name string, r drift.Report) DriftReport {
 	doc := DriftReport{
-		APIVersion: APIVersion, Kind: "DriftReport", Name: utf8Text(name),
+		Header: document.NewHeader(document.DriftReport), Name: utf8Text(name),
 		Summary: DriftSummary{
 			Clean: r.Clean(), Changes: len(r.Changes), Unknowns: len(r.Unknowns),
 			Severities: map[drift.Severity]int{},

@@ -8,12 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
 func example() Profile {
 	return Profile{
-		APIVersion: APIVersion, Kind: Kind, Name: "Pod/web", Runs: 2,
+		APIVersion: document.APIVersion, Kind: document.Profile, Name: "Pod/web", Runs: 2,
 		Containers: []Container{{
 			Name: "db", Image: "postgres:16", Digest: "sha256:" + strings.Repeat("0", 64), Method: "ptrace",
 			Writes: []Write{

@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/internal/document"
 )
 
 func TestMergeVolumes(t *testing.T) {
 	with := func(digest string, volumes ...Volume) Profile {
-		return Profile{APIVersion: APIVersion, Kind: Kind, Name: "x", Runs: 1, Containers: []Container{
+		return Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: "x", Runs: 1, Containers: []Container{
 			{Name: "app", Digest: digest, Method: "ptrace", Volumes: volumes},
 		}}
 	}

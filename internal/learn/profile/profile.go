@@ -78,9 +78,3 @@ type Volume struct {
 	Need      Need     `json:"need,omitempty"` // set by leaving it out
 	Why       []string `json:"why,omitempty"`  // the writes it is for, the first few
 }
-
-// The apiVersion and kind of a Profile.
-const (
-	APIVersion = "adamant.sh/v1"
-	Kind       = "Profile"
-)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
@@ -157,7 +158,7 @@ func TestProperties(t *testing.T) {
 		if diff := cmp.Diff(Plan(c, scene), c); diff != "" {
 			fail("planning again has another result:\n%s", diff)
 		}
-		p := Profile{APIVersion: APIVersion, Kind: Kind, Containers: []Container{c}}
+		p := Profile{APIVersion: document.APIVersion, Kind: document.Profile, Containers: []Container{c}}
 		if err := p.validate(); err != nil {
 			fail("%v", err)
 		}
@@ -179,7 +180,7 @@ func TestMergeAddsUp(t *testing.T) {
 	scene := propertyScene(t)
 	profileOf := func(runs int, all ...trace.Trace) Profile {
 		c := Derive(Input{Name: "app", Traces: all, Scene: scene})
-		return Profile{APIVersion: APIVersion, Kind: Kind, Name: "app", Runs: runs, Containers: []Container{c}}
+		return Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: "app", Runs: runs, Containers: []Container{c}}
 	}
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
@@ -20,11 +21,11 @@ var operations = []trace.Op{
 
 // checkKind refuses what is no profile at all.
 func (p Profile) checkKind() error {
-	if p.APIVersion == APIVersion && p.Kind == Kind {
+	if p.APIVersion == document.APIVersion && p.Kind == document.Profile {
 		return nil
 	}
 	return fmt.Errorf("apiVersion %q, kind %q: a profile begins with apiVersion: %s and kind: %s",
-		p.APIVersion, p.Kind, APIVersion, Kind)
+		p.APIVersion, p.Kind, document.APIVersion, document.Profile)
 }
 
 // validate refuses a profile that nothing could be made of.

@@ -1,0 +1,201 @@
+package learn
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/report"
+)
+
+// LessonList is the result of learning: the document of `learn -o json`.
+type LessonList struct {
+	document.List[LessonItem]
+
+	summary bool
+}
+
+// LessonItem is the profile of a workload with its last proof.
+type LessonItem struct {
+	Profile profile.Profile `json:"profile"`
+	Proof   Proof           `json:"proof"`
+}
+
+// NewLessonList returns the result of lessons. As text it is their profiles in
+// YAML or, with summary, one line for each volume.
+func NewLessonList(lessons []Lesson, summary bool) LessonList {
+	var items []LessonItem
+	for _, l := range lessons {
+		items = append(items, LessonItem{l.Profile, l.Proof})
+	}
+	return LessonList{document.NewList(document.LessonList, items), summary}
+}
+
+// Profiles returns the profiles as YAML.
+func (l LessonList) Profiles() ([]byte, error) {
+	var profiles []profile.Profile
+	for _, item := range l.Items {
+		profiles = append(profiles, item.Profile)
+	}
+	return profile.MarshalAll(profiles)
+}
+
+// Verdict returns Incomplete if a profile was not proven.
+func (l LessonList) Verdict() report.Verdict {
+	for _, item := range l.Items {
+		if !item.Proof.Passed {
+			return report.Incomplete
+		}
+	}
+	return report.Clean
+}
+
+// WriteText implements report.Text.
+func (l LessonList) WriteText(w io.Writer, _ bool) error {
+	if !l.summary {
+		data, err := l.Profiles()
+		if err == nil {
+			_, err = w.Write(data)
+		}
+		return err
+	}
+	b := bufio.NewWriter(w)
+	for _, item := range l.Items {
+		writeVolumes(b, item.Profile)
+	}
+	return b.Flush()
+}
+
+func writeVolumes(w io.Writer, p profile.Profile) {
+	for _, c := range p.Containers {
+		fmt.Fprintf(w, "%s, container %s: %d paths written\n", p.Name, c.Name, len(c.Writes))
+		for _, v := range c.Volumes {
+			fmt.Fprintf(w, "  %-28s %s\n", report.Printable(v.MountPath), strings.Join(traits(v), ", "))
+			for _, why := range v.Why {
+				fmt.Fprintf(w, "      %s\n", report.Printable(why))
+			}
+		}
+		if len(c.Volumes) == 0 {
+			fmt.Fprintln(w, "  needs no volume")
+		}
+	}
+}
+
+func traits(v profile.Volume) []string {
+	var out []string
+	if v.Need != "" {
+		out = append(out, string(v.Need))
+	}
+	if v.Medium != "" {
+		out = append(out, "in memory")
+	}
+	if v.SizeLimit != "" {
+		out = append(out, "at most "+v.SizeLimit)
+	}
+	if v.CopyUp {
+		out = append(out, "with the image's content")
+	}
+	return out
+}
+
+// ProofList is the result of proving: the document of `prove -o json`.
+type ProofList struct {
+	document.List[Proof]
+}
+
+// NewProofList returns the result of proofs.
+func NewProofList(proofs []Proof) ProofList {
+	return ProofList{document.NewList(document.ProofList, proofs)}
+}
+
+// Verdict returns Findings if a proof failed. That outweighs what a proof could
+// not see, because nothing that is seen later makes a failed proof pass.
+func (l ProofList) Verdict() report.Verdict {
+	verdict := report.Clean
+	for _, p := range l.Items {
+		if !p.Passed {
+			return report.Findings
+		}
+		if len(p.Weak) > 0 {
+			verdict = report.Incomplete
+		}
+	}
+	return verdict
+}
+
+// WriteText implements report.Text.
+func (l ProofList) WriteText(w io.Writer, color bool) error {
+	b := bufio.NewWriter(w)
+	for _, p := range l.Items {
+		p.writeText(b, color)
+	}
+	return b.Flush()
+}
+
+// writeText writes whether the proof passed, with its evidence.
+func (p Proof) writeText(w io.Writer, color bool) {
+	fmt.Fprintf(w, "%s  %s\n", passOrFail(p.Passed, color), p.Workload)
+	for _, reason := range p.Reasons {
+		fmt.Fprintf(w, "  %s\n", report.Printable(reason))
+	}
+	for _, c := range p.Load {
+		same := "as when writable"
+		if !c.Alike {
+			same = "but " + c.Writable + " when writable"
+		}
+		fmt.Fprintf(w, "  load  %-32s %-12s %s\n", report.Printable(c.Load), report.Printable(c.Sealed), report.Printable(same))
+	}
+	if p.Passed {
+		fmt.Fprintln(w, "  calls that succeeded when the root was writable and fail now: none")
+	}
+	for _, f := range p.Failures {
+		if f.Mild {
+			fmt.Fprintf(w, "  mild  container %s: %s %s: %s\n", f.Container, f.Op, report.Printable(f.Path), f.Errno)
+		}
+	}
+	for _, weak := range p.Weak {
+		fmt.Fprintf(w, "  weak  %s\n", weak)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Logs)) {
+		if log := strings.TrimSpace(p.Logs[name]); log != "" {
+			fmt.Fprintf(w, "  last lines of container %s:\n    %s\n", name, strings.ReplaceAll(report.Printable(log), "\n", "\n    "))
+		}
+	}
+}
+
+func passOrFail(passed, color bool) string {
+	word, code := "PASS", "32"
+	if !passed {
+		word, code = "FAIL", "31"
+	}
+	if color {
+		return "\x1b[1;" + code + "m" + word + "\x1b[0m"
+	}
+	return word
+}
+
+// Summary returns in one line how a proof ended.
+func (p Proof) Summary() string {
+	if p.Passed {
+		return p.Workload + ": proven: healthy and without a failed call when sealed"
+	}
+	return p.Workload + ": NOT proven: " + strings.Join(p.Reasons, "; ")
+}
+
+// SealedManifest is the result of sealing: the document of `seal -o json`.
+type SealedManifest struct {
+	document.Header
+	File     string `json:"file"`
+	Manifest string `json:"manifest"` // the whole file, sealed
+}
+
+// WriteText implements report.Text.
+func (s SealedManifest) WriteText(w io.Writer, _ bool) error {
+	_, err := io.WriteString(w, s.Manifest)
+	return err
+}

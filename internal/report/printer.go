@@ -1,0 +1,56 @@
+package report
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+)
+
+// Text is implemented by results that can be written for people. Their JSON
+// document is their encoding by encoding/json.
+type Text interface {
+	WriteText(w io.Writer, color bool) error
+}
+
+// A Printer prints the result of a command.
+type Printer interface {
+	Print(result Text) error
+}
+
+// TextPrinter prints results for people.
+type TextPrinter struct {
+	Out   io.Writer
+	Color bool // use the colours of a terminal
+}
+
+// Print implements Printer.
+func (p TextPrinter) Print(result Text) error { return result.WriteText(p.Out, p.Color) }
+
+// JSONPrinter prints results as JSON documents.
+type JSONPrinter struct {
+	Out io.Writer
+}
+
+// Print implements Printer.
+func (p JSONPrinter) Print(result Text) error { return WriteJSON(p.Out, result) }
+
+// WriteJSON writes one indented JSON document. It escapes no HTML, because
+// commands and paths hold & and < and are read by people, too.
+func WriteJSON(w io.Writer, document any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(document)
+}
+
+// Printable escapes control characters and bytes that are not UTF-8, which
+// could steer a terminal or deceive a reader. Lines stay lines.
+func Printable(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = drift.Visible(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,103 @@
+package report
+
+import (
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/servers/capture"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/waves"
+)
+
+// A Server is an item of the list of `servers list -o json`.
+type Server struct {
+	Name    string   `json:"name"`
+	Address string   `json:"address"`
+	Port    int      `json:"port"`
+	User    string   `json:"user"`
+	Sudo    string   `json:"sudo,omitempty"`    // the user that commands run as
+	Through []string `json:"through,omitempty"` // the servers that the connection passes
+	Groups  []string `json:"groups,omitempty"`
+	From    string   `json:"from"` // file and line, or the argument, that names it
+}
+
+// ServerComparison is the document of `servers compare -o json`.
+type ServerComparison struct {
+	document.Header
+	facts.Comparison
+}
+
+// ServerWatch is the document of a round of `servers watch -o json`.
+type ServerWatch struct {
+	document.Header
+	At time.Time `json:"at"`
+	News
+}
+
+// ServerSnapshot is the document of `servers snapshot -o json`.
+type ServerSnapshot struct {
+	document.Header
+	Server  string        `json:"server"`
+	File    string        `json:"file"`  // the snapshot
+	Facts   int           `json:"facts"` // their number
+	Summary facts.Summary `json:"summary"`
+}
+
+// ServerUpdate is the document of `servers update -o json` and of
+// `servers history RUN -o json`.
+type ServerUpdate struct {
+	document.Header
+	waves.Record
+}
+
+// ServerHistory is the document of `servers history -o json`.
+type ServerHistory struct {
+	document.Header
+	Items  []waves.Record `json:"items"`            // the oldest first
+	Broken []waves.Broken `json:"broken,omitempty"` // records that were edited or removed
+}
+
+// ServerPlan is the document of `servers plan -o json`.
+type ServerPlan struct {
+	document.Header
+	Repair    []waves.Repair    `json:"repair"`
+	Split     int               `json:"split"`             // differences without a majority
+	Replace   *Replacement      `json:"replace,omitempty"` // absent if every server deviates
+	Unreached map[string]string `json:"unreached,omitempty"`
+}
+
+// A Replacement is what would run instead of all the servers of a plan.
+type Replacement struct {
+	Like     string            `json:"like"` // the server that would be captured
+	Packages int64             `json:"packagesBytes"`
+	Config   int64             `json:"configBytes"`
+	Services []capture.Service `json:"services"`
+	Data     []capture.Data    `json:"data"`
+	Losses   []capture.Loss    `json:"losses"`
+}
+
+// ServerCapture is the document of `servers capture -o json`.
+type ServerCapture struct {
+	document.Header
+	Server     string            `json:"server"`
+	Dir        string            `json:"dir"`
+	Image      string            `json:"image"`
+	Digest     string            `json:"digest"`
+	Services   []capture.Service `json:"services"`
+	Data       []capture.Data    `json:"data"`
+	Secrets    []capture.Secret  `json:"secrets"`
+	Losses     []capture.Loss    `json:"losses"`
+	Incomplete []string          `json:"incomplete,omitempty"` // what could not be read
+}
+
+// ServerReplacement is the document of `servers replace -o json`.
+type ServerReplacement struct {
+	document.Header
+	Server    string   `json:"server"`
+	Services  []string `json:"services"`  // with their addresses, which answer
+	Connected int      `json:"connected"` // connections to the old server's services
+	Removable bool     `json:"removable"` // nothing is connected to it
+}
+
+// VerdictOf returns the verdict of a comparison of servers.
+func VerdictOf(c facts.Comparison) Verdict { return verdictOf(c.Differs(), !c.Complete()) }

@@ -1,0 +1,27 @@
+package report
+
+// A Verdict is the outcome of a command, and its value is the exit code: a
+// contract that docs/cli.md documents.
+type Verdict int
+
+// The verdicts. Findings and Incomplete are results of a command that worked:
+// its output says what was found or could not be checked.
+const (
+	Clean      Verdict = 0
+	Failed     Verdict = 1 // an error ended the command
+	Misused    Verdict = 2 // the command line is invalid
+	Findings   Verdict = 3 // findings or drift
+	Incomplete Verdict = 4 // something could not be checked; never the same as clean
+)
+
+// verdictOf returns the verdict of a check. What could not be checked outweighs
+// what was found, because it may hide more than was found.
+func verdictOf(found, unknown bool) Verdict {
+	switch {
+	case unknown:
+		return Incomplete
+	case found:
+		return Findings
+	}
+	return Clean
+}

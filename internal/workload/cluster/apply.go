@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -80,7 +80,7 @@ func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Optio
 	defer cancel()
 	w := c.workload(namespace, name, opts)
 	r := Result{Namespace: w.namespace, Name: w.name}
-	d, err := w.typed.AppsV1().Deployments(w.namespace).Get(ctx, name, metav1.GetOptions{})
+	d, err := w.deployments(w.namespace).get(ctx, name)
 	if err != nil {
 		return r, fmt.Errorf("resume %s: %w", r, err)
 	}
@@ -98,7 +98,7 @@ func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Optio
 			return nil
 		}
 		// Whoever held it was killed before a state was kept.
-		sets, err := w.replicaSets(ctx, d)
+		sets, err := w.owned(ctx, d)
 		if err != nil {
 			return err
 		}
@@ -168,26 +168,15 @@ func inOrder(objects []map[string]any) []*unstructured.Unstructured {
 
 // apply applies one object on the server's side.
 func (c *Cluster) apply(ctx context.Context, o *unstructured.Unstructured) error {
-	kind := o.GroupVersionKind()
-	mapping, err := c.kinds.RESTMapping(kind.GroupKind(), kind.Version)
-	if meta.IsNoMatchError(err) {
-		if again, ok := c.kinds.(meta.ResettableRESTMapper); ok {
-			again.Reset() // the definition may be one that was applied just now
-			mapping, err = c.kinds.RESTMapping(kind.GroupKind(), kind.Version)
-		}
-	}
+	kind, isNamespaced, err := c.kinds.find(ctx, o.GroupVersionKind())
 	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
 	}
-	target := c.objects.Resource(mapping.Resource).Namespace(corev1.NamespaceAll)
-	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		namespace := o.GetNamespace()
-		if namespace == "" {
-			namespace = c.namespace
-		}
-		target = c.objects.Resource(mapping.Resource).Namespace(namespace)
+	namespace := corev1.NamespaceAll
+	if isNamespaced {
+		namespace = cmp.Or(o.GetNamespace(), c.namespace)
 	}
-	if _, err := target.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
+	if _, err := c.objects.Resource(kind).Namespace(namespace).Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
 		return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
 	}
 	return nil

@@ -62,14 +62,14 @@ func (w *workload) back(ctx context.Context, d *appsv1.Deployment, sets []*appsv
 
 // before is the Deployment as it was, nil if there was none, and what it owns.
 func (w *workload) before(ctx context.Context) (*appsv1.Deployment, []*appsv1.ReplicaSet, error) {
-	d, err := w.typed.AppsV1().Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+	d, err := w.deployments(w.namespace).get(ctx, w.name)
 	if apierrors.IsNotFound(err) {
 		return nil, nil, nil
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	sets, err := w.replicaSets(ctx, d)
+	sets, err := w.owned(ctx, d)
 	return d, sets, err
 }
 
@@ -135,8 +135,7 @@ func (w *workload) hold(ctx context.Context, d *appsv1.Deployment, give kept, pl
 		}
 		ops = append(ops, annotated(d, keptAnnotation, text), op{"add", "/spec/paused", true})
 	}
-	_, err := w.patch(ctx, d, ops...)
-	return err
+	return w.patch(ctx, d, ops...)
 }
 
 // heldObject is the manifest's object as it stands in the cluster while it is
@@ -223,18 +222,18 @@ func (w *workload) target(ctx context.Context) (int, error) {
 // controller does it.
 func (w *workload) create(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (*appsv1.ReplicaSet, error) {
 	rs := newReplicaSet(d, sets)
-	made, err := w.typed.AppsV1().ReplicaSets(w.namespace).Create(ctx, rs, metav1.CreateOptions{FieldManager: manager})
+	made, err := w.replicaSets(w.namespace).create(ctx, rs)
 	if !apierrors.IsAlreadyExists(err) {
 		return made, err
 	}
-	other, getErr := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
+	other, getErr := w.replicaSets(w.namespace).get(ctx, rs.Name)
 	if getErr != nil || metav1.IsControlledBy(other, d) && sameTemplate(other.Spec.Template, d.Spec.Template) {
 		return nil, err // the Deployment controller was faster
 	}
 	collisions := *cmp.Or(d.Status.CollisionCount, new(int32)) + 1
 	d = d.DeepCopy()
 	d.Status.CollisionCount = &collisions
-	if _, updateErr := w.typed.AppsV1().Deployments(w.namespace).UpdateStatus(ctx, d, metav1.UpdateOptions{FieldManager: manager}); updateErr != nil {
+	if updateErr := w.deployments(w.namespace).updateStatus(ctx, d); updateErr != nil {
 		return nil, updateErr
 	}
 	return nil, err
@@ -245,7 +244,7 @@ func (w *workload) create(ctx context.Context, d *appsv1.Deployment, sets []*app
 // replicas from it; see newReplicaSet.
 func (w *workload) number(ctx context.Context, rs *appsv1.ReplicaSet, n int) error {
 	return persist(func() error {
-		now, err := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
+		now, err := w.replicaSets(w.namespace).get(ctx, rs.Name)
 		if err != nil {
 			return err
 		}
@@ -253,7 +252,6 @@ func (w *workload) number(ctx context.Context, rs *appsv1.ReplicaSet, n int) err
 		if _, ok := now.Annotations[desiredAnnotation]; ok {
 			ops = append(ops, op{Op: "remove", Path: "/metadata/annotations/deployment.kubernetes.io~1desired-replicas"})
 		}
-		_, err = w.patchSet(ctx, now, ops...)
-		return err
+		return w.patchSet(ctx, now, ops...)
 	})
 }

@@ -122,8 +122,7 @@ func (w *workload) keep(v view, before, after rollout.State) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	_, err = w.patch(w.ctx, d, ops...)
-	return err
+	return w.patch(w.ctx, d, ops...)
 }
 
 // errTakenOver ends a rollout whose Deployment was given yet another template.

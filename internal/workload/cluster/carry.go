@@ -10,7 +10,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -105,7 +104,7 @@ func (w *workload) mark(ctx context.Context, pods []string) error {
 		return err
 	}
 	for _, name := range pods {
-		_, err := w.typed.CoreV1().Pods(w.namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
+		err := w.pods(w.namespace).patch(ctx, name, types.MergePatchType, patch)
 		if err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("mark pod %s to be removed: %w", name, err)
 		}
@@ -118,7 +117,7 @@ func (w *workload) mark(ctx context.Context, pods []string) error {
 func (w *workload) scale(ctx context.Context, rs *appsv1.ReplicaSet, by int) error {
 	want := max(replicas(rs)+by, 0)
 	return persist(func() error {
-		now, err := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
+		now, err := w.replicaSets(w.namespace).get(ctx, rs.Name)
 		if err != nil {
 			return fmt.Errorf("scale ReplicaSet %s: %w", rs.Name, err)
 		}
@@ -126,8 +125,7 @@ func (w *workload) scale(ctx context.Context, rs *appsv1.ReplicaSet, by int) err
 		case want:
 			return nil
 		case replicas(rs):
-			_, err = w.patchSet(ctx, now, op{"replace", "/spec/replicas", want})
-			return err
+			return w.patchSet(ctx, now, op{"replace", "/spec/replicas", want})
 		}
 		return fmt.Errorf("ReplicaSet %s was scaled from %d to %d by somebody else", rs.Name, replicas(rs), replicas(now))
 	})

@@ -9,8 +9,6 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 	"k8s.io/streaming/pkg/httpstream"
@@ -64,9 +62,12 @@ func (r reachable) Run(ctx context.Context, command []string) (int, []byte, erro
 	if container == "" {
 		container = r.pod.Spec.Containers[0].Name
 	}
-	u := r.typed.CoreV1().RESTClient().Post().Namespace(r.pod.Namespace).Resource("pods").Name(r.pod.Name).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
-	executor, err := r.executor(u)
+	request := r.server.Post().AbsPath("/api/v1").Namespace(r.pod.Namespace).Resource("pods").Name(r.pod.Name).SubResource("exec").
+		Param("container", container).Param("stdout", "true").Param("stderr", "true")
+	for _, word := range command {
+		request.Param("command", word)
+	}
+	executor, err := r.executor(request.URL())
 	if err != nil {
 		return 0, nil, err
 	}
@@ -118,18 +119,14 @@ func (r reachable) Fetch(ctx context.Context, port int, page string) (int, error
 	if err != nil {
 		return 0, err
 	}
-	full := r.typed.CoreV1().RESTClient().Get().Namespace(r.pod.Namespace).Resource("pods").
+	full := r.server.Get().AbsPath("/api/v1").Namespace(r.pod.Namespace).Resource("pods").
 		Name(fmt.Sprintf("%s:%d", r.pod.Name, port)).SubResource("proxy").Suffix(u.Path).URL()
 	full.RawQuery = u.RawQuery
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, full.String(), nil)
 	if err != nil {
 		return 0, err
 	}
-	client, err := rest.HTTPClientFor(r.config)
-	if err != nil {
-		return 0, err
-	}
-	once := *client // the transport is shared, the redirections are not followed
+	once := *r.http // the transport is shared, the redirections are not followed
 	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := once.Do(req)
 	if err != nil {

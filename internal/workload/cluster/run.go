@@ -8,7 +8,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -71,9 +70,8 @@ func (w *workload) giveUp(ctx context.Context, target int) error {
 				return err
 			}
 		}
-		_, err = w.patch(ctx, d,
+		return w.patch(ctx, d,
 			annotated(d, keptAnnotation, ""), op{"replace", "/spec/strategy", k.Strategy}, op{"replace", "/spec/paused", k.Paused})
-		return err
 	})
 }
 
@@ -81,7 +79,7 @@ func (w *workload) giveUp(ctx context.Context, target int) error {
 // by now.
 func (w *workload) complete(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv1.Deployment) error {
 	return persist(func() error {
-		now, err := w.typed.AppsV1().ReplicaSets(w.namespace).Get(ctx, rs.Name, metav1.GetOptions{})
+		now, err := w.replicaSets(w.namespace).get(ctx, rs.Name)
 		if err != nil {
 			return err
 		}
@@ -93,7 +91,6 @@ func (w *workload) complete(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv
 		all := with(now.Annotations, desiredAnnotation, strconv.Itoa(want))
 		all[maxAnnotation] = strconv.Itoa(want + surge)
 		delete(all, keptAnnotation) // the Deployment controller copied it
-		_, err = w.patchSet(ctx, now, op{"add", "/metadata/annotations", all})
-		return err
+		return w.patchSet(ctx, now, op{"add", "/metadata/annotations", all})
 	})
 }

@@ -50,7 +50,7 @@ func (w *workload) String() string { return w.namespace + "/" + w.name }
 
 // look reads a Deployment and its ReplicaSets, and all pods that those own.
 func (w *workload) look(ctx context.Context) (view, error) {
-	d, err := w.typed.AppsV1().Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+	d, err := w.deployments(w.namespace).get(ctx, w.name)
 	if apierrors.IsNotFound(err) {
 		w.stop(errDeleted)
 	}
@@ -58,15 +58,14 @@ func (w *workload) look(ctx context.Context) (view, error) {
 		return view{}, err
 	}
 	v := view{deployment: d, pods: map[types.UID][]*corev1.Pod{}}
-	if v.sets, err = w.replicaSets(ctx, d); err != nil {
+	if v.sets, err = w.owned(ctx, d); err != nil {
 		return view{}, err
 	}
-	pods, err := w.typed.CoreV1().Pods(w.namespace).List(ctx, selected(d))
+	pods, err := w.pods(w.namespace).list(ctx, d.Spec.Selector)
 	if err != nil {
 		return view{}, fmt.Errorf("list pods: %w", err)
 	}
-	for i := range pods.Items {
-		p := &pods.Items[i]
+	for _, p := range pods {
 		if owner := metav1.GetControllerOf(p); owner != nil && !isOver(p) {
 			v.pods[owner.UID] = append(v.pods[owner.UID], p)
 		}
@@ -76,23 +75,19 @@ func (w *workload) look(ctx context.Context) (view, error) {
 
 var errDeleted = errors.New("somebody deleted the Deployment while it was rolled out")
 
-// replicaSets are those that a Deployment owns.
-func (w *workload) replicaSets(ctx context.Context, d *appsv1.Deployment) ([]*appsv1.ReplicaSet, error) {
-	list, err := w.typed.AppsV1().ReplicaSets(w.namespace).List(ctx, selected(d))
+// owned returns the ReplicaSets that a Deployment owns.
+func (w *workload) owned(ctx context.Context, d *appsv1.Deployment) ([]*appsv1.ReplicaSet, error) {
+	all, err := w.replicaSets(w.namespace).list(ctx, d.Spec.Selector)
 	if err != nil {
 		return nil, fmt.Errorf("list ReplicaSets: %w", err)
 	}
 	var sets []*appsv1.ReplicaSet
-	for i := range list.Items {
-		if rs := &list.Items[i]; metav1.IsControlledBy(rs, d) && rs.DeletionTimestamp == nil {
+	for _, rs := range all {
+		if metav1.IsControlledBy(rs, d) && rs.DeletionTimestamp == nil {
 			sets = append(sets, rs)
 		}
 	}
 	return sets, nil
-}
-
-func selected(d *appsv1.Deployment) metav1.ListOptions {
-	return metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)}
 }
 
 // spec is how the Deployment is to be replaced. Drift that nobody can see must
@@ -135,19 +130,19 @@ func patchOf(resourceVersion string, ops ...op) ([]byte, error) {
 }
 
 // patch changes the Deployment as it was read.
-func (w *workload) patch(ctx context.Context, d *appsv1.Deployment, ops ...op) (*appsv1.Deployment, error) {
+func (w *workload) patch(ctx context.Context, d *appsv1.Deployment, ops ...op) error {
 	data, err := patchOf(d.ResourceVersion, ops...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return w.typed.AppsV1().Deployments(d.Namespace).Patch(ctx, d.Name, types.JSONPatchType, data, metav1.PatchOptions{FieldManager: manager})
+	return w.deployments(d.Namespace).patch(ctx, d.Name, types.JSONPatchType, data)
 }
 
 // patchSet changes a ReplicaSet as it was read.
-func (w *workload) patchSet(ctx context.Context, rs *appsv1.ReplicaSet, ops ...op) (*appsv1.ReplicaSet, error) {
+func (w *workload) patchSet(ctx context.Context, rs *appsv1.ReplicaSet, ops ...op) error {
 	data, err := patchOf(rs.ResourceVersion, ops...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return w.typed.AppsV1().ReplicaSets(rs.Namespace).Patch(ctx, rs.Name, types.JSONPatchType, data, metav1.PatchOptions{FieldManager: manager})
+	return w.replicaSets(rs.Namespace).patch(ctx, rs.Name, types.JSONPatchType, data)
 }

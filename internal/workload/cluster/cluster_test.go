@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/dynamic/fake"
 
 	"github.com/adamant-sh/adamant/internal/workload/gate"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -39,7 +39,13 @@ func newScene(t *testing.T, more ...runtime.Object) *workload {
 		sets, objects = append(sets, rs), append(objects, rs)
 	}
 	d.Annotations = map[string]string{keptAnnotation: `{"strategy":{"type":"RollingUpdate"}}`}
-	w := (&Cluster{typed: fake.NewClientset(append(objects, more...)...)}).workload("shop", "web", Options{
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := (&Cluster{objects: fake.NewSimpleDynamicClient(scheme, append(objects, more...)...)}).workload("shop", "web", Options{
 		Spec: func(*appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
 			return rollout.Spec{Replicas: 2}, gate.Questions{}, nil
 		},
@@ -110,13 +116,13 @@ func TestATemplateOfSomebodyElseStays(t *testing.T) {
 func TestObserveSeesWhatWasBegun(t *testing.T) {
 	w := newScene(t)
 	sets := mustSets(t, w)
-	pods := w.typed.CoreV1().Pods("shop")
+	pods := w.pods("shop")
 	for _, name := range []string{"a", "b"} { // of v1, which is to have one
 		p := podOf(sets[0], name)
 		if name == "b" {
 			p.Annotations = map[string]string{costAnnotation: lowCost}
 		}
-		if _, err := pods.Create(t.Context(), p, metav1.CreateOptions{}); err != nil {
+		if _, err := pods.create(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,15 +13,14 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/client-go/discovery/cached/memory"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/adamant-sh/adamant/internal/workload/gate"
@@ -34,11 +33,14 @@ const manager = "adamant"
 // A Cluster is a client of one Kubernetes cluster. It may be used by several
 // goroutines at once and needs no closing.
 type Cluster struct {
-	typed     kubernetes.Interface
 	objects   dynamic.Interface
-	kinds     meta.RESTMapper
-	config    *rest.Config // for what goes through the server to a pod
-	namespace string       // of objects that name none
+	kinds     *discovery
+	namespace string // of objects that name none
+
+	// For requests that go through the API server to a pod.
+	config *rest.Config
+	server rest.Interface
+	http   *http.Client
 }
 
 // Open reads a kubeconfig, the usual ones if path is empty, and returns the
@@ -61,16 +63,20 @@ func Open(kubeconfig, context string) (*Cluster, error) {
 
 func connect(config *rest.Config, namespace string) (*Cluster, error) {
 	config.QPS, config.Burst = 50, 100 // a rollout looks often, and the server bounds us, too
-	typed, err := kubernetes.NewForConfig(config)
+	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := dynamic.NewForConfig(config)
+	objects, err := dynamic.NewForConfigAndClient(config, client)
 	if err != nil {
 		return nil, err
 	}
-	kinds := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(typed.Discovery()))
-	return &Cluster{typed: typed, objects: objects, kinds: kinds, config: config, namespace: namespace}, nil
+	server, err := rest.UnversionedRESTClientForConfigAndClient(dynamic.ConfigFor(config), client)
+	if err != nil {
+		return nil, err
+	}
+	kinds := &discovery{server: server, known: map[schema.GroupVersionKind]*metav1.APIResource{}}
+	return &Cluster{objects: objects, kinds: kinds, namespace: namespace, config: config, server: server, http: client}, nil
 }
 
 // Options say how Deployments are rolled out.

@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+)
+
+// A resource reads and writes the objects of one API resource in one namespace
+// as their type in k8s.io/api. The typed clients of client-go do the same, but
+// link every API group of Kubernetes, which is a quarter of the binary.
+type resource[T any] struct {
+	objects dynamic.ResourceInterface
+	kind    schema.GroupVersionKind
+}
+
+func (c *Cluster) deployments(namespace string) resource[appsv1.Deployment] {
+	return newResource[appsv1.Deployment](c, appsv1.SchemeGroupVersion, "Deployment", "deployments", namespace)
+}
+
+func (c *Cluster) replicaSets(namespace string) resource[appsv1.ReplicaSet] {
+	return newResource[appsv1.ReplicaSet](c, appsv1.SchemeGroupVersion, "ReplicaSet", "replicasets", namespace)
+}
+
+func (c *Cluster) pods(namespace string) resource[corev1.Pod] {
+	return newResource[corev1.Pod](c, corev1.SchemeGroupVersion, "Pod", "pods", namespace)
+}
+
+func newResource[T any](c *Cluster, version schema.GroupVersion, kind, plural, namespace string) resource[T] {
+	return resource[T]{c.objects.Resource(version.WithResource(plural)).Namespace(namespace), version.WithKind(kind)}
+}
+
+func (r resource[T]) get(ctx context.Context, name string) (*T, error) {
+	return typed[T](r.objects.Get(ctx, name, metav1.GetOptions{}))
+}
+
+// list returns the objects that a label selector matches.
+func (r resource[T]) list(ctx context.Context, selector *metav1.LabelSelector) ([]*T, error) {
+	found, err := r.objects.List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(selector)})
+	if err != nil {
+		return nil, err
+	}
+	var all []*T
+	for i := range found.Items {
+		o, err := typed[T](&found.Items[i], nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+func (r resource[T]) create(ctx context.Context, o *T) (*T, error) {
+	u, err := r.untyped(o)
+	if err != nil {
+		return nil, err
+	}
+	return typed[T](r.objects.Create(ctx, u, metav1.CreateOptions{FieldManager: manager}))
+}
+
+// updateStatus fails with a conflict if the object has changed since it was
+// read.
+func (r resource[T]) updateStatus(ctx context.Context, o *T) error {
+	u, err := r.untyped(o)
+	if err != nil {
+		return err
+	}
+	_, err = r.objects.UpdateStatus(ctx, u, metav1.UpdateOptions{FieldManager: manager})
+	return err
+}
+
+func (r resource[T]) patch(ctx context.Context, name string, kind types.PatchType, data []byte) error {
+	_, err := r.objects.Patch(ctx, name, kind, data, metav1.PatchOptions{FieldManager: manager})
+	return err
+}
+
+// typed converts what the dynamic client returned.
+func typed[T any](o *unstructured.Unstructured, err error) (*T, error) {
+	if err != nil {
+		return nil, err
+	}
+	t := new(T)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, t); err != nil {
+		return nil, fmt.Errorf("decode %s %s: %w", o.GetKind(), o.GetName(), err)
+	}
+	return t, nil
+}
+
+func (r resource[T]) untyped(o *T) (*unstructured.Unstructured, error) {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", r.kind.Kind, err)
+	}
+	u := &unstructured.Unstructured{Object: fields}
+	u.SetGroupVersionKind(r.kind) // the dynamic client sends it; typed objects have none
+	return u, nil
+}
+
+// A discovery finds the resource of a kind by asking the API server. client-go's
+// own discovery does more, and links every API group of Kubernetes.
+type discovery struct {
+	server rest.Interface
+
+	mu    sync.Mutex
+	known map[schema.GroupVersionKind]*metav1.APIResource
+}
+
+// find returns the resource of a kind. The error is a meta.NoKindMatchError if
+// the server has none.
+func (d *discovery) find(ctx context.Context, kind schema.GroupVersionKind) (schema.GroupVersionResource, bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := d.known[kind]
+	if r == nil {
+		// The server is asked again for each kind that is not known, because the
+		// definition may be one that was applied just now.
+		if err := d.read(ctx, kind.GroupVersion()); err != nil {
+			return schema.GroupVersionResource{}, false, err
+		}
+		r = d.known[kind]
+	}
+	if r == nil {
+		return schema.GroupVersionResource{}, false,
+			&meta.NoKindMatchError{GroupKind: kind.GroupKind(), SearchedVersions: []string{kind.Version}}
+	}
+	return kind.GroupVersion().WithResource(r.Name), r.Namespaced, nil
+}
+
+// read reads the resources of one version of an API group.
+func (d *discovery) read(ctx context.Context, version schema.GroupVersion) error {
+	path := "/apis/" + version.String()
+	if version.Group == "" {
+		path = "/api/" + version.Version
+	}
+	data, err := d.server.Get().AbsPath(path).Do(ctx).Raw()
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("discover %s: %w", version, err)
+	}
+	var list metav1.APIResourceList
+	if err := json.Unmarshal(data, &list); err != nil {
+		return fmt.Errorf("discover %s: %w", version, err)
+	}
+	for i := range list.APIResources {
+		if r := &list.APIResources[i]; !strings.Contains(r.Name, "/") { // no subresource
+			d.known[version.WithKind(r.Kind)] = r
+		}
+	}
+	return nil
+}

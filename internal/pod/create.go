@@ -41,10 +41,10 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 	}
 	defer lock.release()
 	e.opts.step("reserved")
-	c := e.newCare(rec, events)
-	owner, err := own(c.l, s.Ephemeral)
+	w := e.newWorker(rec, events)
+	owner, err := lockOwner(w.l, s.Ephemeral)
 	if err == nil {
-		err = c.bringUp(ctx)
+		err = w.startPod(ctx)
 	}
 	var p *Pod
 	if err == nil {
@@ -52,7 +52,7 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 	}
 	e.opts.step("whole")
 	if err == nil {
-		err = durable.WriteFile(c.l.committed(), nil, 0o600)
+		err = durable.WriteFile(w.l.committed(), nil, 0o600)
 	}
 	if err != nil {
 		if owner != nil {
@@ -61,7 +61,7 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
 		err = fmt.Errorf("create pod %s/%s: %w", s.Namespace, s.Name, err)
-		if left := e.erase(undo, rec.UID); left != nil {
+		if left := e.deletePod(undo, rec.UID); left != nil {
 			err = errors.Join(err, fmt.Errorf("%w: %w", ErrLeft, left))
 		}
 		return nil, err
@@ -71,8 +71,8 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 	return p, nil
 }
 
-// own marks a pod as this process's, for as long as it lives.
-func own(l layout, isEphemeral bool) (*fileLock, error) {
+// lockOwner marks a pod as this process's, for as long as it lives.
+func lockOwner(l layout, isEphemeral bool) (*fileLock, error) {
 	if !isEphemeral {
 		return nil, nil
 	}
@@ -124,39 +124,39 @@ func (e *Engine) lockNames() (*fileLock, error) {
 	return acquire(filepath.Join(podsDir(e.opts.Root), ".names"), true)
 }
 
-// bringUp makes all of a pod that has a record only.
-func (c *care) bringUp(ctx context.Context) error {
-	if err := os.MkdirAll(c.l.logs(), 0o755); err != nil {
+// startPod makes all of a pod that has a record only.
+func (w *worker) startPod(ctx context.Context) error {
+	if err := os.MkdirAll(w.l.logs(), 0o755); err != nil {
 		return err
 	}
 	g, side := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.runSandbox(side) })
-	g.Go(func() error { return c.makeVolumes(side) })
-	g.Go(func() error { return c.findImages(side) })
+	g.Go(func() error { return w.runSandbox(side) })
+	g.Go(func() error { return w.prepareVolumes(side) })
+	g.Go(func() error { return w.ensureImages(side) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := writeHosts(c.l, &c.rec.Spec, c.ips); err != nil {
+	if err := writeHosts(w.l, &w.rec.Spec, w.ips); err != nil {
 		return err
 	}
-	if err := c.e.node.limitPIDs(c.l.uid, c.e.opts.PIDs); err != nil {
+	if err := w.e.node.limitPIDs(w.l.uid, w.e.opts.PIDs); err != nil {
 		return err
 	}
-	c.e.opts.step("prepared")
-	return c.startAll(ctx)
+	w.e.opts.step("prepared")
+	return w.startAll(ctx)
 }
 
 // runSandbox makes the sandbox and learns its addresses.
-func (c *care) runSandbox(ctx context.Context) error {
-	resp, err := c.e.cri.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: c.sandboxConfig, RuntimeHandler: c.rec.Spec.Handler})
+func (w *worker) runSandbox(ctx context.Context) error {
+	resp, err := w.e.cri.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: w.sandboxConfig, RuntimeHandler: w.rec.Spec.Handler})
 	if err != nil {
 		return err
 	}
-	c.sandbox = resp.PodSandboxId
-	c.e.opts.step("sandbox")
-	c.ips, err = c.e.podIPs(ctx, c.sandbox)
-	if len(c.ips) == 0 && c.rec.Spec.Spec.HostNetwork {
-		c.ips = c.e.node.ips
+	w.sandbox = resp.PodSandboxId
+	w.e.opts.step("sandbox")
+	w.ips, err = w.e.podIPs(ctx, w.sandbox)
+	if len(w.ips) == 0 && w.rec.Spec.Spec.HostNetwork {
+		w.ips = w.e.node.ips
 	}
 	return err
 }
@@ -177,29 +177,29 @@ func (e *Engine) podIPs(ctx context.Context, sandbox string) ([]string, error) {
 	return ips, nil
 }
 
-func (c *care) makeVolumes(ctx context.Context) error {
-	if err := c.findVolumeImages(ctx); err != nil {
+func (w *worker) prepareVolumes(ctx context.Context) error {
+	if err := w.ensureVolumeImages(ctx); err != nil {
 		return err
 	}
-	made, err := c.volumeSet().make(ctx)
+	made, err := w.volumeSet().make(ctx)
 	if err != nil {
 		return err
 	}
-	c.volumes = made
-	c.e.opts.step("volumes")
+	w.volumes = made
+	w.e.opts.step("volumes")
 	return nil
 }
 
-// findImages makes sure of every image before the first container is made.
-func (c *care) findImages(ctx context.Context) error {
-	spec := &c.rec.Spec.Spec
+// ensureImages makes sure of every image before the first container is made.
+func (w *worker) ensureImages(ctx context.Context) error {
+	spec := &w.rec.Spec.Spec
 	for i := range spec.InitContainers {
-		if err := c.findImage(ctx, &spec.InitContainers[i]); err != nil {
+		if err := w.ensureImage(ctx, &spec.InitContainers[i]); err != nil {
 			return err
 		}
 	}
 	for i := range spec.Containers {
-		if err := c.findImage(ctx, &spec.Containers[i]); err != nil {
+		if err := w.ensureImage(ctx, &spec.Containers[i]); err != nil {
 			return err
 		}
 	}

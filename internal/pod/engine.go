@@ -49,13 +49,13 @@ type Engine struct {
 	node     node
 	features features
 	stopping sync.Map // of channels, by the UID of each pod that is supervised here
-	erasing  chan struct{}
+	deleting chan struct{}
 }
 
-// eraseAtOnce is how many pods are erased at the same time. They have been
+// maxDeletes is how many pods are erased at the same time. They have been
 // stopped by then and do no harm; pods that are being made want the processors
 // more.
-const eraseAtOnce = 1
+const maxDeletes = 1
 
 // features are what a runtime can do beyond the first version of CRI.
 type features struct {
@@ -78,7 +78,7 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, daemon: daemon, cri: daemon.CRI(), node: thisNode(opts.Root, cgroupRoot(daemon, opts.Root)), erasing: make(chan struct{}, eraseAtOnce)}
+	e := &Engine{opts: opts, daemon: daemon, cri: daemon.CRI(), node: thisNode(opts.Root, cgroupRoot(daemon, opts.Root)), deleting: make(chan struct{}, maxDeletes)}
 	if err := e.probeFeatures(ctx); err != nil {
 		return nil, errors.Join(err, daemon.Close())
 	}
@@ -160,7 +160,7 @@ type Event struct {
 // Events takes events as they happen. It must not block. A nil one takes none.
 type Events func(Event)
 
-func (ev Events) say(s *PodSpec, container, reason, format string, args ...any) {
+func (ev Events) emit(s *PodSpec, container, reason, format string, args ...any) {
 	if ev != nil {
 		ev(Event{Time: time.Now(), Pod: s.Namespace + "/" + s.Name, Container: container, Reason: reason, Message: fmt.Sprintf(format, args...)})
 	}

@@ -30,7 +30,7 @@ func TestEnsure(t *testing.T) {
 	killRuntime(t, e)
 	time.Sleep(1500 * time.Millisecond) // a probe is tried in vain
 	ensureAtOnce(t, e, 4)
-	if _, found, err := e.findImage(t.Context(), testImage); err != nil || !found {
+	if _, found, err := e.imageStatus(t.Context(), testImage); err != nil || !found {
 		t.Errorf("CRI does not work again: %v, %v", found, err)
 	}
 	if _, err := e.Daemon().Images(t.Context()); err != nil {

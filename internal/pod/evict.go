@@ -31,16 +31,16 @@ func isEvicted(err error) bool {
 // can, because the file systems that machines commonly have count only whole
 // users.
 func (p *Pod) Check() error {
-	return (&care{e: p.e, rec: p.rec, l: newLayout(p.e.opts.Root, p.UID)}).checkSizes()
+	return (&worker{e: p.e, rec: p.rec, l: newLayout(p.e.opts.Root, p.UID)}).checkSizes()
 }
 
-func (c *care) checkSizes() error {
-	for i := range c.rec.Spec.Spec.Volumes {
-		vol := &c.rec.Spec.Spec.Volumes[i]
+func (w *worker) checkSizes() error {
+	for i := range w.rec.Spec.Spec.Volumes {
+		vol := &w.rec.Spec.Spec.Volumes[i]
 		if vol.EmptyDir == nil || vol.EmptyDir.SizeLimit == nil || vol.EmptyDir.Medium != "" || vol.EmptyDir.SizeLimit.IsZero() {
 			continue
 		}
-		used, err := volume.Usage(c.l.volume(pluginEmptyDir, vol.Name))
+		used, err := volume.Usage(w.l.volume(pluginEmptyDir, vol.Name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -60,12 +60,12 @@ func (c *care) checkSizes() error {
 
 // enforce stops the pod, and ends its supervision with the reason, when it
 // breaks a limit. It returns when ctx ends.
-func (c *care) enforce(ctx context.Context, end context.CancelCauseFunc) error {
-	tick := time.NewTimer(untilNext(enforceEvery))
+func (w *worker) enforce(ctx context.Context, end context.CancelCauseFunc) error {
+	tick := time.NewTimer(untilNextTick(enforceEvery))
 	defer tick.Stop()
 	var deadline <-chan time.Time
-	if s := c.rec.Spec.Spec.ActiveDeadlineSeconds; s != nil {
-		t := time.NewTimer(time.Until(c.rec.Created.Add(time.Duration(*s) * time.Second)))
+	if s := w.rec.Spec.Spec.ActiveDeadlineSeconds; s != nil {
+		t := time.NewTimer(time.Until(w.rec.Created.Add(time.Duration(*s) * time.Second)))
 		defer t.Stop()
 		deadline = t.C
 	}
@@ -75,33 +75,33 @@ func (c *care) enforce(ctx context.Context, end context.CancelCauseFunc) error {
 		case <-ctx.Done():
 			return nil
 		case <-deadline:
-			err = &EvictedError{fmt.Sprintf("it ran longer than its activeDeadlineSeconds of %d", *c.rec.Spec.Spec.ActiveDeadlineSeconds)}
+			err = &EvictedError{fmt.Sprintf("it ran longer than its activeDeadlineSeconds of %d", *w.rec.Spec.Spec.ActiveDeadlineSeconds)}
 		case <-tick.C:
-			tick.Reset(untilNext(enforceEvery))
-			c.rotateLogs(ctx)
-			err = c.checkSizes()
+			tick.Reset(untilNextTick(enforceEvery))
+			w.rotateLogs(ctx)
+			err = w.checkSizes()
 		}
 		if err == nil || !isEvicted(err) && !os.IsNotExist(err) {
 			continue // what could not be measured now is measured again
 		}
 		if isEvicted(err) {
-			return c.evict(context.WithoutCancel(ctx), err, end)
+			return w.evict(context.WithoutCancel(ctx), err, end)
 		}
 	}
 }
 
 // evict stops all containers for good.
-func (c *care) evict(ctx context.Context, reason error, end context.CancelCauseFunc) error {
-	c.say("", "Evicted", "%v", reason)
-	lock, err := c.e.hold(ctx, c.l)
+func (w *worker) evict(ctx context.Context, reason error, end context.CancelCauseFunc) error {
+	w.eventf("", "Evicted", "%v", reason)
+	lock, err := w.e.lockPod(ctx, w.l)
 	if err != nil {
-		return c.endOf(err)
+		return w.stoppingError(err)
 	}
 	defer lock.release()
-	c.readiness.end(reason.Error())
+	w.readiness.end(reason.Error())
 	end(reason)
-	if err := durable.WriteFile(c.l.stopped(), []byte(reason.Error()), 0o600); err != nil {
+	if err := durable.WriteFile(w.l.stopped(), []byte(reason.Error()), 0o600); err != nil {
 		return err
 	}
-	return c.stopEvery(ctx, min(c.rec.Spec.gracePeriod(), 2))
+	return w.stopRunning(ctx, min(w.rec.Spec.gracePeriod(), 2))
 }

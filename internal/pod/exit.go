@@ -67,8 +67,8 @@ const readOnly = "Read-only file system"
 
 var pathErrors = []string{readOnly, "No such file or directory", "Permission denied", "No space left on device"}
 
-// aPath finds absolute paths, also quoted ones.
-var aPath = regexp.MustCompile(`(?:^|[\s"'=(:\[` + "`" + `])(/[^\s"'` + "`" + `:;,)\]]*)`)
+// absolutePath finds absolute paths, also quoted ones.
+var absolutePath = regexp.MustCompile(`(?:^|[\s"'=(:\[` + "`" + `])(/[^\s"'` + "`" + `:;,)\]]*)`)
 
 // maxHints bounds how many paths an error carries.
 const maxHints = 8
@@ -98,7 +98,7 @@ func hints(lines []string) []Hint {
 // or else the first after it.
 func nearestPath(line string, at int) string {
 	var found string
-	for _, m := range aPath.FindAllStringSubmatchIndex(line, -1) {
+	for _, m := range absolutePath.FindAllStringSubmatchIndex(line, -1) {
 		p := strings.TrimRight(line[m[2]:m[3]], ".")
 		if p == "/" || p == "" {
 			continue
@@ -112,28 +112,28 @@ func nearestPath(line string, at int) string {
 }
 
 // exitError gathers why a container ended.
-func (c *care) exitError(ctr *corev1.Container, st *runtimeapi.ContainerStatus) *ExitError {
-	lines := tail(filepath.Join(c.l.logs(), logPath(ctr.Name, st.Metadata.Attempt)), 200)
+func (w *worker) exitError(ctr *corev1.Container, st *runtimeapi.ContainerStatus) *ExitError {
+	lines := tail(filepath.Join(w.l.logs(), logPath(ctr.Name, st.Metadata.Attempt)), 200)
 	return &ExitError{
 		Container: ctr.Name,
 		ExitCode:  st.ExitCode,
 		Reason:    st.Reason,
-		Message:   lastWords(c.l, ctr, st),
+		Message:   terminationMessage(w.l, ctr, st),
 		Log:       lines[max(0, len(lines)-maxExitLog):],
 		Hints:     hints(append(slices.Clone(lines), st.Message)),
 	}
 }
 
-// maxLastWords is how much of a termination message is read, in bytes: the
+// maxTerminationMessage is how much of a termination message is read, in bytes: the
 // kubelet's limit.
-const maxLastWords = 4096
+const maxTerminationMessage = 4096
 
-// lastWords is a container's termination message, the runtime's message if it
+// terminationMessage is a container's termination message, the runtime's message if it
 // left none.
-func lastWords(l layout, c *corev1.Container, st *runtimeapi.ContainerStatus) string {
+func terminationMessage(l layout, c *corev1.Container, st *runtimeapi.ContainerStatus) string {
 	if f, err := os.Open(l.terminationLog(c.Name, st.Metadata.Attempt)); err == nil {
 		defer f.Close()
-		data, _ := io.ReadAll(io.LimitReader(f, maxLastWords))
+		data, _ := io.ReadAll(io.LimitReader(f, maxTerminationMessage))
 		if len(data) > 0 {
 			return strings.ToValidUTF8(string(data), "\uFFFD")
 		}

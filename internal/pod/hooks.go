@@ -14,39 +14,39 @@ import (
 
 // postStart runs a container's postStart hook. If it fails, the container is
 // killed, as a kubelet kills it.
-func (c *care) postStart(ctx context.Context, ctr *corev1.Container, id string) error {
+func (w *worker) postStart(ctx context.Context, ctr *corev1.Container, id string) error {
 	if ctr.Lifecycle == nil || ctr.Lifecycle.PostStart == nil {
 		return nil
 	}
-	err := c.hook(ctx, ctr, id, ctr.Lifecycle.PostStart)
+	err := w.hook(ctx, ctr, id, ctr.Lifecycle.PostStart)
 	if err == nil {
 		return nil
 	}
 	err = fmt.Errorf("container %s: postStart hook: %w", ctr.Name, err)
-	c.say(ctr.Name, "FailedPostStartHook", "%v", err)
-	c.stopContainer(ctx, ctr, id, c.rec.Spec.gracePeriod())
+	w.eventf(ctr.Name, "FailedPostStartHook", "%v", err)
+	w.stopContainer(ctx, ctr, id, w.rec.Spec.gracePeriod())
 	return err
 }
 
 // preStop runs a container's preStop hook for at most the time that it has to
 // end. That the hook fails stops nothing.
-func (c *care) preStop(ctx context.Context, ctr *corev1.Container, id string, grace time.Duration) {
+func (w *worker) preStop(ctx context.Context, ctr *corev1.Container, id string, grace time.Duration) {
 	if ctr.Lifecycle == nil || ctr.Lifecycle.PreStop == nil || grace <= 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
-	if err := c.hook(ctx, ctr, id, ctr.Lifecycle.PreStop); err != nil {
-		c.say(ctr.Name, "FailedPreStopHook", "container %s: preStop hook: %v", ctr.Name, err)
+	if err := w.hook(ctx, ctr, id, ctr.Lifecycle.PreStop); err != nil {
+		w.eventf(ctr.Name, "FailedPreStopHook", "container %s: preStop hook: %v", ctr.Name, err)
 	}
 }
 
-func (c *care) hook(ctx context.Context, ctr *corev1.Container, id string, h *corev1.LifecycleHandler) error {
+func (w *worker) hook(ctx context.Context, ctr *corev1.Container, id string, h *corev1.LifecycleHandler) error {
 	switch {
 	case h.Exec != nil:
-		return c.execHook(ctx, id, h.Exec.Command)
+		return w.execHook(ctx, id, h.Exec.Command)
 	case h.HTTPGet != nil:
-		target, err := httpTarget(ctr, h.HTTPGet, first(c.ips))
+		target, err := httpTarget(ctr, h.HTTPGet, first(w.ips))
 		if err != nil {
 			return err
 		}
@@ -57,12 +57,12 @@ func (c *care) hook(ctx context.Context, ctr *corev1.Container, id string, h *co
 	return nil // tcpSocket is accepted and never did anything
 }
 
-func (c *care) execHook(ctx context.Context, id string, command []string) error {
+func (w *worker) execHook(ctx context.Context, id string, command []string) error {
 	var timeout time.Duration
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = time.Until(deadline)
 	}
-	res, err := c.e.cri.Run(ctx, id, command, timeout)
+	res, err := w.e.cri.Run(ctx, id, command, timeout)
 	if err != nil {
 		return err
 	}
@@ -86,17 +86,17 @@ const minGrace = 2 * time.Second
 
 // stopContainer ends a container: preStop hook, its stop signal, and SIGKILL
 // once grace seconds are over.
-func (c *care) stopContainer(ctx context.Context, ctr *corev1.Container, id string, grace int64) error {
+func (w *worker) stopContainer(ctx context.Context, ctr *corev1.Container, id string, grace int64) error {
 	began, budget := time.Now(), time.Duration(grace)*time.Second
-	c.preStop(ctx, ctr, id, budget)
+	w.preStop(ctx, ctr, id, budget)
 	left := budget
 	if grace > 0 {
 		left = max(budget-time.Since(began), minGrace)
 	}
-	left, err := c.ownSignal(ctx, ctr, id, left)
+	left, err := w.sendStopSignal(ctx, ctr, id, left)
 	if err != nil {
 		return err
 	}
-	_, err = c.e.cri.StopContainer(ctx, &runtimeapi.StopContainerRequest{ContainerId: id, Timeout: int64(left.Round(time.Second) / time.Second)})
+	_, err = w.e.cri.StopContainer(ctx, &runtimeapi.StopContainerRequest{ContainerId: id, Timeout: int64(left.Round(time.Second) / time.Second)})
 	return err
 }

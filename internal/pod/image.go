@@ -30,12 +30,19 @@ func (e *MissingImageError) Error() string {
 // Unwrap returns why the image was not pulled.
 func (e *MissingImageError) Unwrap() error { return e.Err }
 
+// EnsureImage makes sure that the store has an image, which is pulled if the
+// policy allows it.
+func (e *Engine) EnsureImage(ctx context.Context, ref string, policy corev1.PullPolicy) error {
+	_, err := e.ensureImage(ctx, &PodSpec{}, ref, policy, nil, nil)
+	return err
+}
+
 // ensureImage finds an image in the runtime's store, or pulls it.
 func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy corev1.PullPolicy, sandbox *runtimeapi.PodSandboxConfig, events Events) (imageInfo, error) {
-	if err := e.makeOwnImage(ctx, ref); err != nil {
+	if err := e.buildCopyUpImage(ctx, ref); err != nil {
 		return imageInfo{}, err
 	}
-	info, found, err := e.findImage(ctx, ref)
+	info, found, err := e.imageStatus(ctx, ref)
 	if err != nil {
 		return imageInfo{}, err
 	}
@@ -45,21 +52,21 @@ func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy
 	if policy == corev1.PullNever {
 		return imageInfo{}, &MissingImageError{Image: ref}
 	}
-	events.say(s, "", "Pulling", "pulling image %s", ref)
+	events.emit(s, "", "Pulling", "pulling image %s", ref)
 	_, err = e.cri.PullImage(ctx, &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: ref}, SandboxConfig: sandbox})
 	if err != nil {
 		return imageInfo{}, &MissingImageError{Image: ref, Err: err}
 	}
-	info, found, err = e.findImage(ctx, ref)
+	info, found, err = e.imageStatus(ctx, ref)
 	if err == nil && !found {
 		err = &MissingImageError{Image: ref, Err: fmt.Errorf("it is gone again after it was pulled")}
 	}
 	return info, err
 }
 
-// makeOwnImage makes the image of the copy-up tool, which is in no registry: it
+// buildCopyUpImage makes the image of the copy-up tool, which is in no registry: it
 // is this program.
-func (e *Engine) makeOwnImage(ctx context.Context, ref string) error {
+func (e *Engine) buildCopyUpImage(ctx context.Context, ref string) error {
 	if ref != containerd.CopyUpImage || e.daemon.Client() == nil {
 		return nil
 	}
@@ -73,7 +80,7 @@ func (e *Engine) makeOwnImage(ctx context.Context, ref string) error {
 	return e.daemon.EnsureCopyUpImage(ctx, program)
 }
 
-func (e *Engine) findImage(ctx context.Context, ref string) (imageInfo, bool, error) {
+func (e *Engine) imageStatus(ctx context.Context, ref string) (imageInfo, bool, error) {
 	resp, err := e.cri.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
 	if cri.IsNotFound(err) {
 		return imageInfo{}, false, nil

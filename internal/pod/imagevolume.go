@@ -25,10 +25,10 @@ func (e *Engine) mountsImages() imageMounter {
 	return e.daemon
 }
 
-// findVolumeImages makes sure of the images of volumes.
-func (c *care) findVolumeImages(ctx context.Context) error {
-	for i := range c.rec.Spec.Spec.Volumes {
-		vol := &c.rec.Spec.Spec.Volumes[i]
+// ensureVolumeImages makes sure of the images of volumes.
+func (w *worker) ensureVolumeImages(ctx context.Context) error {
+	for i := range w.rec.Spec.Spec.Volumes {
+		vol := &w.rec.Spec.Spec.Volumes[i]
 		if vol.Image == nil {
 			continue
 		}
@@ -36,7 +36,7 @@ func (c *care) findVolumeImages(ctx context.Context) error {
 		if policy == "" {
 			policy = corev1.PullIfNotPresent
 		}
-		if _, err := c.e.ensureImage(ctx, &c.rec.Spec, vol.Image.Reference, policy, c.sandboxConfig, c.events); err != nil {
+		if _, err := w.e.ensureImage(ctx, &w.rec.Spec, vol.Image.Reference, policy, w.sandboxConfig, w.events); err != nil {
 			return fmt.Errorf("volume %s: %w", vol.Name, err)
 		}
 	}

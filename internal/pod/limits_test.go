@@ -94,8 +94,8 @@ func TestRotateLogs(t *testing.T) {
 	e := openTest(t)
 	dir := t.TempDir()
 	p := create(t, e, shared(testPod(t, "seq", "spam", "11000000", "--", "wait", "/shared/go", "--", "echo", "after", "--", "sleep"), dir))
-	c := &care{e: e, rec: p.rec, l: newLayout(e.opts.Root, p.UID)}
-	log := filepath.Join(c.l.logs(), logPath("main", 0))
+	w := &worker{e: e, rec: p.rec, l: newLayout(e.opts.Root, p.UID)}
+	log := filepath.Join(w.l.logs(), logPath("main", 0))
 	for {
 		if info, err := os.Stat(log); err == nil && info.Size() > maxLog {
 			break
@@ -104,7 +104,7 @@ func TestRotateLogs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c.rotateLogs(t.Context())
+	w.rotateLogs(t.Context())
 	if info, err := os.Stat(log + rotatedSuffix); err != nil || info.Size() < maxLog {
 		t.Fatal(info, err)
 	}

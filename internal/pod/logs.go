@@ -33,7 +33,7 @@ func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, 
 	if err != nil {
 		return err
 	}
-	c := &care{e: p.e, rec: p.rec, l: newLayout(p.e.opts.Root, p.UID)}
+	w := &worker{e: p.e, rec: p.rec, l: newLayout(p.e.opts.Root, p.UID)}
 	number := uint32(ctr.Restarts)
 	if o.Previous {
 		if number == 0 {
@@ -42,13 +42,13 @@ func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, 
 		number, o.Follow = number-1, false
 	}
 	for {
-		if err := c.attemptLog(ctx, ctr.Name, number, o, stdout, stderr); err != nil {
+		if err := w.attemptLog(ctx, ctr.Name, number, o, stdout, stderr); err != nil {
 			return err
 		}
 		if !o.Follow || !o.Restarts {
 			return nil
 		}
-		next, err := c.nextAttempt(ctx, ctr.Name, number)
+		next, err := w.waitNextAttempt(ctx, ctr.Name, number)
 		if err != nil || next == number {
 			return err
 		}
@@ -57,7 +57,7 @@ func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, 
 }
 
 // attemptLog writes the log of one attempt.
-func (c *care) attemptLog(ctx context.Context, name string, number uint32, o LogOptions, stdout, stderr io.Writer) error {
+func (w *worker) attemptLog(ctx context.Context, name string, number uint32, o LogOptions, stdout, stderr io.Writer) error {
 	opts := cri.LogOptions{Tail: o.Tail, Since: o.Since}
 	if o.Follow {
 		ended := make(chan struct{})
@@ -68,10 +68,10 @@ func (c *care) attemptLog(ctx context.Context, name string, number uint32, o Log
 		go func() {
 			defer close(done)
 			defer close(ended)
-			c.waitAttemptEnd(inner, name, number)
+			w.waitAttemptEnd(inner, name, number)
 		}()
 	}
-	path := filepath.Join(c.l.logs(), logPath(name, number))
+	path := filepath.Join(w.l.logs(), logPath(name, number))
 	err := cri.ReadLog(ctx, path, opts, func(l cri.LogLine) error {
 		w := stdout
 		if l.Stream == "stderr" {
@@ -100,17 +100,17 @@ func writeLine(w io.Writer, l cri.LogLine, stamp bool) error {
 }
 
 // waitAttemptEnd waits until an attempt has ended or is not the latest.
-func (c *care) waitAttemptEnd(ctx context.Context, name string, number uint32) {
+func (w *worker) waitAttemptEnd(ctx context.Context, name string, number uint32) {
 	for {
-		a, err := c.current(ctx, name)
+		a, err := w.latestAttempt(ctx, name)
 		switch {
 		case err == nil && a.number == number:
-			if _, err := c.waitExit(ctx, a.id); err == nil || ctx.Err() != nil {
+			if _, err := w.waitExit(ctx, a.id); err == nil || ctx.Err() != nil {
 				return
 			}
 		case err == nil && a.number > number:
 			return
-		case ctx.Err() != nil, err != nil && !errors.Is(err, errNotStarted) && !cri.IsUnavailable(err), c.over():
+		case ctx.Err() != nil, err != nil && !errors.Is(err, errNotStarted) && !cri.IsUnavailable(err), w.isStopping():
 			return
 		}
 		if sleep(ctx, pollMax) != nil {
@@ -119,21 +119,21 @@ func (c *care) waitAttemptEnd(ctx context.Context, name string, number uint32) {
 	}
 }
 
-// nextAttempt waits for the attempt after number; it returns number itself if
+// waitNextAttempt waits for the attempt after number; it returns number itself if
 // there will be none.
-func (c *care) nextAttempt(ctx context.Context, name string, number uint32) (uint32, error) {
-	spec, _ := c.rec.Spec.container(name)
+func (w *worker) waitNextAttempt(ctx context.Context, name string, number uint32) (uint32, error) {
+	spec, _ := w.rec.Spec.container(name)
 	for {
-		if c.over() {
+		if w.isStopping() {
 			return number, nil
 		}
 		var all []Container
-		err := patiently(ctx, func() (err error) {
-			all, err = c.e.containers(ctx, c.rec)
+		err := retryUnavailable(ctx, func() (err error) {
+			all, err = w.e.containers(ctx, w.rec)
 			return err
 		})
 		if err != nil {
-			return number, c.ended(err)
+			return number, w.ignoreStopping(err)
 		}
 		for i := range all {
 			ctr := &all[i]
@@ -141,7 +141,7 @@ func (c *care) nextAttempt(ctx context.Context, name string, number uint32) (uin
 			case ctr.Name != name:
 			case uint32(ctr.Restarts) > number:
 				return uint32(ctr.Restarts), nil
-			case ctr.State == Exited && !restarts(&c.rec.Spec, spec, ctr.ExitCode):
+			case ctr.State == Exited && !restarts(&w.rec.Spec, spec, ctr.ExitCode):
 				return number, nil
 			}
 		}
@@ -151,10 +151,20 @@ func (c *care) nextAttempt(ctx context.Context, name string, number uint32) (uin
 	}
 }
 
-// ended forgives the errors of a pod that is gone.
-func (c *care) ended(err error) error {
-	if errors.Is(c.endOf(err), errOver) {
+// ignoreStopping drops the errors that occur because the pod was removed.
+func (w *worker) ignoreStopping(err error) error {
+	if errors.Is(w.stoppingError(err), errStopping) {
 		return nil
 	}
 	return err
+}
+
+// LastLines returns the last n lines that the latest attempt at a container
+// wrote to its log.
+func (p *Pod) LastLines(container string, n int) []string {
+	c, err := p.Container(container)
+	if err != nil || c.LogPath == "" {
+		return nil
+	}
+	return tail(c.LogPath, n)
 }

@@ -193,7 +193,7 @@ func load(ctx context.Context, e *Engine, ref string, img v1.Image) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
-		_, found, err := e.findImage(ctx, ref)
+		_, found, err := e.imageStatus(ctx, ref)
 		if err != nil || found {
 			return err
 		}

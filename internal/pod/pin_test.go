@@ -61,7 +61,7 @@ func TestPin(t *testing.T) {
 	if err := e.UnpinAll(t.Context(), "another"); err != nil {
 		t.Fatal(err)
 	}
-	if _, found, err := e.findImage(t.Context(), old.ID.String()); !found || err != nil {
+	if _, found, err := e.imageStatus(t.Context(), old.ID.String()); !found || err != nil {
 		t.Errorf("given up by one of two holders it is gone: %v", err)
 	}
 	for range 2 { // the second time there is nothing to do
@@ -72,7 +72,7 @@ func TestPin(t *testing.T) {
 	if err := e.Daemon().RemoveImage(t.Context(), ref); err != nil {
 		t.Error(err)
 	}
-	if _, found, err := e.findImage(t.Context(), old.ID.String()); found || err != nil {
+	if _, found, err := e.imageStatus(t.Context(), old.ID.String()); found || err != nil {
 		t.Errorf("without a tag it is there after it was unpinned: %v", err)
 	}
 }
@@ -91,7 +91,7 @@ func TestPinUntagged(t *testing.T) {
 	if err := e.Daemon().RemoveImage(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
-	if _, found, err := e.findImage(t.Context(), pinned.Reference); !found || err != nil {
+	if _, found, err := e.imageStatus(t.Context(), pinned.Reference); !found || err != nil {
 		t.Errorf("it is gone with its tag: %v", err)
 	}
 	if err := e.Unpin(t.Context(), "tester", pinned.Reference); err != nil {

@@ -209,13 +209,13 @@ func (e *Engine) containers(ctx context.Context, rec *record) ([]Container, erro
 	spec := &rec.Spec.Spec
 	for i := range spec.InitContainers {
 		out = append(out, Container{Init: true, Sidecar: isSidecar(&spec.InitContainers[i])})
-		if err := e.describe(ctx, rec, &spec.InitContainers[i], latest, &out[len(out)-1]); err != nil {
+		if err := e.describeContainer(ctx, rec, &spec.InitContainers[i], latest, &out[len(out)-1]); err != nil {
 			return nil, err
 		}
 	}
 	for i := range spec.Containers {
 		out = append(out, Container{})
-		if err := e.describe(ctx, rec, &spec.Containers[i], latest, &out[len(out)-1]); err != nil {
+		if err := e.describeContainer(ctx, rec, &spec.Containers[i], latest, &out[len(out)-1]); err != nil {
 			return nil, err
 		}
 	}
@@ -248,7 +248,7 @@ func (e *Engine) attempts(ctx context.Context, uid string) ([]*runtimeapi.Contai
 }
 
 // describe fills in what the runtime knows of a container.
-func (e *Engine) describe(ctx context.Context, rec *record, c *corev1.Container, latest map[string]*runtimeapi.Container, out *Container) error {
+func (e *Engine) describeContainer(ctx context.Context, rec *record, c *corev1.Container, latest map[string]*runtimeapi.Container, out *Container) error {
 	out.Name, out.Image, out.State = c.Name, c.Image, Waiting
 	found, ok := latest[c.Name]
 	if !ok {
@@ -264,27 +264,27 @@ func (e *Engine) describe(ctx context.Context, rec *record, c *corev1.Container,
 	st := resp.Status
 	out.ID, out.ImageID, out.LogPath = st.Id, st.ImageRef, st.LogPath
 	out.Restarts = int(st.Metadata.Attempt)
-	out.Started = moment(st.StartedAt)
+	out.Started = unixTime(st.StartedAt)
 	switch st.State {
 	case runtimeapi.ContainerState_CONTAINER_RUNNING:
-		out.State, out.PID = Started, infoPID(resp.Info)
+		out.State, out.PID = Started, statusPID(resp.Info)
 	case runtimeapi.ContainerState_CONTAINER_EXITED:
-		out.State, out.ExitCode, out.Reason, out.Finished = Exited, st.ExitCode, st.Reason, moment(st.FinishedAt)
-		out.Message = lastWords(newLayout(e.opts.Root, rec.UID), c, st)
+		out.State, out.ExitCode, out.Reason, out.Finished = Exited, st.ExitCode, st.Reason, unixTime(st.FinishedAt)
+		out.Message = terminationMessage(newLayout(e.opts.Root, rec.UID), c, st)
 	}
 	return nil
 }
 
-func moment(ns int64) time.Time {
+func unixTime(ns int64) time.Time {
 	if ns <= 0 {
 		return time.Time{}
 	}
 	return time.Unix(0, ns)
 }
 
-// infoPID takes the process id out of the verbose status, where containerd and
+// statusPID takes the process id out of the verbose status, where containerd and
 // CRI-O both put it.
-func infoPID(info map[string]string) int {
+func statusPID(info map[string]string) int {
 	var v struct {
 		PID int `json:"pid"`
 	}

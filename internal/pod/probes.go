@@ -27,26 +27,26 @@ const (
 )
 
 // A reading is what a probe of a running container says.
-type reading struct {
+type probeResult struct {
 	kind    probeKind
 	verdict probe.Verdict
 	probe   *corev1.Probe
 }
 
-// probing runs the probes of one attempt at a container until ctx ends: first
+// runProbes runs the probes of one attempt at a container until ctx ends: first
 // the startup probe until it passes, then the other two. Readings go to
 // report, one at a time. It returns early if the startup probe fails for good.
 // fail hears that the runtime does not say whether the container runs.
-func (c *care) probing(ctx context.Context, ctr *corev1.Container, a attempt, report func(reading), fail func(error)) {
+func (w *worker) runProbes(ctx context.Context, ctr *corev1.Container, a attempt, report func(probeResult), fail func(error)) {
 	var mu sync.Mutex
-	tell := func(r reading) {
+	tell := func(r probeResult) {
 		mu.Lock()
 		defer mu.Unlock()
 		report(r)
 	}
 	if p := ctr.StartupProbe; p != nil {
 		passed := false
-		c.runProbe(ctx, ctr, a, startup, p, func(r reading) bool {
+		w.runProbe(ctx, ctr, a, startup, p, func(r probeResult) bool {
 			passed = r.verdict.OK
 			tell(r)
 			return !r.verdict.Known
@@ -61,26 +61,26 @@ func (c *care) probing(ctx context.Context, ctr *corev1.Container, a attempt, re
 			continue
 		}
 		wg.Go(func() {
-			c.runProbe(ctx, ctr, a, kind, p, func(r reading) bool { tell(r); return true })
+			w.runProbe(ctx, ctr, a, kind, p, func(r probeResult) bool { tell(r); return true })
 		})
 	}
 	if ctr.StartupProbe == nil && ctr.ReadinessProbe == nil {
 		wg.Go(func() {
-			runs, err := c.awaitSettled(ctx, a.id)
+			runs, err := w.waitSettled(ctx, a.id)
 			if err != nil {
 				fail(err)
 			} else if runs {
-				tell(reading{kind: settled, verdict: probe.Verdict{OK: true, Known: true, Changed: true}})
+				tell(probeResult{kind: settled, verdict: probe.Verdict{OK: true, Known: true, Changed: true}})
 			}
 		})
 	}
 	wg.Wait()
 }
 
-func (c *care) runProbe(ctx context.Context, ctr *corev1.Container, a attempt, kind probeKind, p *corev1.Probe, report func(reading) bool) {
-	h, err := c.handler(ctr, a.id, p)
+func (w *worker) runProbe(ctx context.Context, ctr *corev1.Container, a attempt, kind probeKind, p *corev1.Probe, report func(probeResult) bool) {
+	h, err := w.handler(ctr, a.id, p)
 	if err != nil {
-		report(reading{kind, probe.Verdict{Known: true, Changed: true, Last: probe.Result{Output: err.Error()}}, p})
+		report(probeResult{kind, probe.Verdict{Known: true, Changed: true, Last: probe.Result{Output: err.Error()}}, p})
 		return
 	}
 	s := schedule(p)
@@ -89,9 +89,9 @@ func (c *care) runProbe(ctx context.Context, ctr *corev1.Container, a attempt, k
 	s.Eager = kind == readiness && p.Exec == nil
 	probe.Run(ctx, h, s, a.began, func(v probe.Verdict) bool {
 		if !v.Last.OK {
-			c.say(ctr.Name, "Unhealthy", "container %s: %s probe failed: %s", ctr.Name, kind, firstLines([]byte(v.Last.Output)))
+			w.eventf(ctr.Name, "Unhealthy", "container %s: %s probe failed: %s", ctr.Name, kind, firstLines([]byte(v.Last.Output)))
 		}
-		return report(reading{kind, v, p})
+		return report(probeResult{kind, v, p})
 	})
 }
 
@@ -106,11 +106,11 @@ func schedule(p *corev1.Probe) probe.Schedule {
 }
 
 // handler translates what a probe does.
-func (c *care) handler(ctr *corev1.Container, id string, p *corev1.Probe) (probe.Handler, error) {
-	host := first(c.ips)
+func (w *worker) handler(ctr *corev1.Container, id string, p *corev1.Probe) (probe.Handler, error) {
+	host := first(w.ips)
 	switch {
 	case p.Exec != nil:
-		return probe.Exec{Command: p.Exec.Command, Run: c.runner(id)}, nil
+		return probe.Exec{Command: p.Exec.Command, Run: w.runner(id)}, nil
 	case p.HTTPGet != nil:
 		return httpTarget(ctr, p.HTTPGet, host)
 	case p.TCPSocket != nil:
@@ -122,9 +122,9 @@ func (c *care) handler(ctr *corev1.Container, id string, p *corev1.Probe) (probe
 	return nil, fmt.Errorf("the probe has no handler")
 }
 
-func (c *care) runner(id string) probe.Runner {
+func (w *worker) runner(id string) probe.Runner {
 	return func(ctx context.Context, command []string, timeout time.Duration) ([]byte, int, error) {
-		res, err := c.e.cri.Run(ctx, id, command, timeout)
+		res, err := w.e.cri.Run(ctx, id, command, timeout)
 		if cri.IsUnavailable(err) {
 			err = fmt.Errorf("%w: %w", probe.ErrCannotAsk, err)
 		}

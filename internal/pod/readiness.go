@@ -13,7 +13,7 @@ import (
 // the pod becomes ready or stops being so. A nil one tells nobody. It is safe
 // for concurrent use; it never tells two things at a time.
 type podReadiness struct {
-	tell func(ready bool, reason string)
+	notify func(ready bool, reason string)
 
 	mu      sync.Mutex
 	waiting map[string]string // by container: why it is not ready
@@ -25,7 +25,7 @@ func newPodReadiness(spec *corev1.PodSpec, tell func(ready bool, reason string))
 	if tell == nil {
 		return nil
 	}
-	r := &podReadiness{tell: tell, waiting: map[string]string{}}
+	r := &podReadiness{notify: tell, waiting: map[string]string{}}
 	for _, c := range longLived(spec) {
 		r.waiting[c.Name] = fmt.Sprintf("container %s is not ready yet", c.Name)
 	}
@@ -44,7 +44,7 @@ func (r *podReadiness) set(container, reason string) {
 	} else {
 		r.waiting[container] = reason
 	}
-	r.become(len(r.waiting) == 0 && !r.ended, reason)
+	r.update(len(r.waiting) == 0 && !r.ended, reason)
 }
 
 // end says that the pod is not ready any more, whatever its containers do.
@@ -55,36 +55,36 @@ func (r *podReadiness) end(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true
-	r.become(false, reason)
+	r.update(false, reason)
 }
 
-func (r *podReadiness) become(ready bool, reason string) {
+func (r *podReadiness) update(ready bool, reason string) {
 	if r.ready != ready {
 		r.ready = ready
-		r.tell(ready, reason)
+		r.notify(ready, reason)
 	}
 }
 
-// heed takes what a probe says of a container that runs.
-func (c *care) heed(ctr *corev1.Container, r reading) {
-	c.sayReady(ctr, r)
+// updateReadiness takes what a probe says of a container that runs.
+func (w *worker) updateReadiness(ctr *corev1.Container, r probeResult) {
+	w.emitReadiness(ctr, r)
 	switch {
 	case isReady(ctr, r):
-		c.readiness.set(ctr.Name, "")
+		w.readiness.set(ctr.Name, "")
 	case r.kind == readiness && r.verdict.Known:
-		c.readiness.set(ctr.Name, unready(ctr, r))
+		w.readiness.set(ctr.Name, notReadyReason(ctr, r))
 	}
 }
 
-// awaitSettled waits until a container has run for so long that it counts as
+// waitSettled waits until a container has run for so long that it counts as
 // ready without a probe. It reports false for one that ended before.
-func (c *care) awaitSettled(ctx context.Context, id string) (bool, error) {
+func (w *worker) waitSettled(ctx context.Context, id string) (bool, error) {
 	for {
-		st, err := c.status(ctx, id)
+		st, err := w.status(ctx, id)
 		if err != nil {
 			return false, err
 		}
-		wait := time.Until(moment(st.StartedAt).Add(settle))
+		wait := time.Until(unixTime(st.StartedAt).Add(settle))
 		switch {
 		case hasEnded(st):
 			return false, nil
@@ -99,19 +99,19 @@ func (c *care) awaitSettled(ctx context.Context, id string) (bool, error) {
 	}
 }
 
-// lookForEnd is how often it is looked whether another process stops a pod.
-const lookForEnd = time.Second
+// stoppingPoll is how often it is looked whether another process stops a pod.
+const stoppingPoll = time.Second
 
-// watchEnd says that the pod is not ready any more when somebody stops or
+// watchStopping says that the pod is not ready any more when somebody stops or
 // removes it: at once if that is this process.
-func (c *care) watchEnd(ctx context.Context) {
-	if c.readiness == nil {
+func (w *worker) watchStopping(ctx context.Context) {
+	if w.readiness == nil {
 		return
 	}
 	stopping := make(chan struct{}, 1)
-	c.e.stopping.Store(c.l.uid, stopping)
-	defer c.e.stopping.Delete(c.l.uid)
-	tick := time.NewTimer(untilNext(lookForEnd))
+	w.e.stopping.Store(w.l.uid, stopping)
+	defer w.e.stopping.Delete(w.l.uid)
+	tick := time.NewTimer(untilNextTick(stoppingPoll))
 	defer tick.Stop()
 	for gone := false; !gone; {
 		select {
@@ -120,23 +120,23 @@ func (c *care) watchEnd(ctx context.Context) {
 		case <-stopping:
 			gone = true
 		case <-tick.C:
-			gone = c.over()
-			tick.Reset(untilNext(lookForEnd))
+			gone = w.isStopping()
+			tick.Reset(untilNextTick(stoppingPoll))
 		}
 	}
-	c.readiness.end("it is being stopped")
+	w.readiness.end("it is being stopped")
 }
 
-// untilNext is the time until the next look of so many, which is the same for
+// untilNextTick is the time until the next look of so many, which is the same for
 // all pods: to wake up costs far more than to look.
-func untilNext(every time.Duration) time.Duration {
+func untilNextTick(every time.Duration) time.Duration {
 	now := time.Now()
 	return now.Truncate(every).Add(every).Sub(now)
 }
 
-// tellStopping has whoever supervises a pod in this process know that it is
+// notifyStopping has whoever supervises a pod in this process know that it is
 // being stopped.
-func (e *Engine) tellStopping(uid string) {
+func (e *Engine) notifyStopping(uid string) {
 	if stopping, ok := e.stopping.Load(uid); ok {
 		select {
 		case stopping.(chan struct{}) <- struct{}{}:

@@ -24,7 +24,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 	for _, uid := range uids {
 		errs = append(errs, e.recoverPod(ctx, uid))
 	}
-	errs = append(errs, e.recoverUnborn(), e.recoverOrphans(ctx), e.removeSharedCgroup())
+	errs = append(errs, e.removeUnnamedDirs(), e.removeOrphanSandboxes(ctx), e.removeSharedCgroup())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}
@@ -33,7 +33,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 
 func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	l := newLayout(e.opts.Root, uid)
-	if exists(l.committed()) && !isOrphan(l) {
+	if exists(l.committed()) && !ownerIsGone(l) {
 		return nil
 	}
 	if locked, err := durable.IsLocked(l.lock()); locked || err != nil {
@@ -47,16 +47,16 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 		return err
 	}
 	defer lock.release()
-	if exists(l.committed()) && !isOrphan(l) {
+	if exists(l.committed()) && !ownerIsGone(l) {
 		return nil // it was finished in the meantime
 	}
 	_ = l.markRemoving() // for those who look meanwhile; on a full disk it goes without
-	return e.erase(ctx, uid)
+	return e.deletePod(ctx, uid)
 }
 
-// isOrphan reports whether a pod is ephemeral and its creator is gone. What
+// ownerIsGone reports whether a pod is ephemeral and its creator is gone. What
 // cannot be known is taken for no.
-func isOrphan(l layout) bool {
+func ownerIsGone(l layout) bool {
 	if !exists(l.owner()) {
 		return false
 	}
@@ -64,9 +64,9 @@ func isOrphan(l layout) bool {
 	return err == nil && !locked
 }
 
-// recoverUnborn removes directories that never got their final name. Only the
+// removeUnnamedDirs removes directories that never got their final name. Only the
 // holder of the names' lock makes such.
-func (e *Engine) recoverUnborn() error {
+func (e *Engine) removeUnnamedDirs() error {
 	unborn, err := filepath.Glob(filepath.Join(podsDir(e.opts.Root), ".new-*"))
 	if err != nil || len(unborn) == 0 {
 		return err
@@ -86,10 +86,10 @@ func (e *Engine) recoverUnborn() error {
 	return errors.Join(errs...)
 }
 
-// recoverOrphans removes sandboxes of this root whose pod has no directory: a
+// removeOrphanSandboxes removes sandboxes of this root whose pod has no directory: a
 // runtime may finish making one after its caller was killed. The sandboxes are
 // listed first, so that a pod that is being made has its directory by then.
-func (e *Engine) recoverOrphans(ctx context.Context) error {
+func (e *Engine) removeOrphanSandboxes(ctx context.Context) error {
 	found, err := e.sandboxes(ctx, map[string]string{LabelRoot: rootID(e.opts.Root)})
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (e *Engine) recoverOrphans(ctx context.Context) error {
 		if uid == "" || strings.ContainsAny(uid, "/.") || exists(newLayout(e.opts.Root, uid).dir) {
 			continue
 		}
-		if err := e.eraseSandbox(ctx, s.Id); err != nil && !cri.IsNotFound(err) {
+		if err := e.deleteSandbox(ctx, s.Id); err != nil && !cri.IsNotFound(err) {
 			errs = append(errs, err)
 		}
 		errs = append(errs, e.node.killCgroup(uid), e.node.removeCgroup(uid))

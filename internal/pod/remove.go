@@ -26,7 +26,7 @@ var ErrBusy = errors.New("another process is at work on it")
 // last, in reverse order. The pod stays to be looked at, and is not started
 // again. grace overrides the period, in seconds; negative leaves the pod's.
 func (p *Pod) Stop(ctx context.Context, grace int64, events Events) error {
-	lock, err := p.e.hold(ctx, newLayout(p.e.opts.Root, p.UID))
+	lock, err := p.e.lockPod(ctx, newLayout(p.e.opts.Root, p.UID))
 	if err != nil {
 		return fmt.Errorf("stop pod %s: %w", p.Name, err)
 	}
@@ -38,18 +38,18 @@ func (p *Pod) stop(ctx context.Context, grace int64, events Events) error {
 	if grace < 0 {
 		grace = p.rec.Spec.gracePeriod()
 	}
-	p.e.tellStopping(p.UID)
+	p.e.notifyStopping(p.UID)
 	if err := p.Refresh(ctx); err != nil {
 		return err
 	}
-	c, err := p.e.takeCare(ctx, p, events)
+	w, err := p.e.workerFor(ctx, p, events)
 	if err != nil && !cri.IsNotFound(err) {
 		return err
 	}
-	if err := durable.WriteFile(c.l.stopped(), nil, 0o600); err != nil {
+	if err := durable.WriteFile(w.l.stopped(), nil, 0o600); err != nil {
 		return err
 	}
-	if err := c.stopAll(ctx, p.Containers, grace); err != nil {
+	if err := w.stopAll(ctx, p.Containers, grace); err != nil {
 		return fmt.Errorf("stop pod %s: %w", p.Name, err)
 	}
 	return p.Refresh(ctx)
@@ -57,7 +57,7 @@ func (p *Pod) stop(ctx context.Context, grace int64, events Events) error {
 
 // stopAll stops the containers that run: sidecars after the others, the last
 // one first, in what is left of the grace period.
-func (c *care) stopAll(ctx context.Context, all []Container, grace int64) error {
+func (w *worker) stopAll(ctx context.Context, all []Container, grace int64) error {
 	deadline := time.Now().Add(time.Duration(grace) * time.Second)
 	var (
 		wg       sync.WaitGroup
@@ -66,9 +66,9 @@ func (c *care) stopAll(ctx context.Context, all []Container, grace int64) error 
 		sidecars []*Container
 	)
 	stop := func(ctr *Container, grace int64) {
-		spec, _ := c.rec.Spec.container(ctr.Name)
-		c.say(ctr.Name, "Killing", "stopping container %s", ctr.Name)
-		if err := c.stopContainer(ctx, spec, ctr.ID, grace); err != nil && !cri.IsNotFound(err) {
+		spec, _ := w.rec.Spec.container(ctr.Name)
+		w.eventf(ctr.Name, "Killing", "stopping container %s", ctr.Name)
+		if err := w.stopContainer(ctx, spec, ctr.ID, grace); err != nil && !cri.IsNotFound(err) {
 			mu.Lock()
 			defer mu.Unlock()
 			errs = append(errs, err)
@@ -95,7 +95,7 @@ func (c *care) stopAll(ctx context.Context, all []Container, grace int64) error 
 // becomes of this process. grace is that of Stop; 0 kills at once.
 func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	l := newLayout(p.e.opts.Root, p.UID)
-	lock, err := p.e.hold(ctx, l)
+	lock, err := p.e.lockPod(ctx, l)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // somebody else removed it
 	}
@@ -111,12 +111,12 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	stopErr := p.stop(ctx, grace, events)
 	p.e.opts.step("stopped")
 	select {
-	case p.e.erasing <- struct{}{}:
-		defer func() { <-p.e.erasing }()
+	case p.e.deleting <- struct{}{}:
+		defer func() { <-p.e.deleting }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := p.e.erase(ctx, p.UID); err != nil {
+	if err := p.e.deletePod(ctx, p.UID); err != nil {
 		return errors.Join(stopErr, err)
 	}
 	if p.owner != nil {
@@ -136,9 +136,9 @@ func (l layout) markRemoving() error {
 	return durable.SyncDir(l.dir)
 }
 
-// hold takes the lock of a pod, waiting for whoever restarts a container of
+// lockPod takes the lock of a pod, waiting for whoever restarts a container of
 // it, but not for whoever makes or removes it.
-func (e *Engine) hold(ctx context.Context, l layout) (*fileLock, error) {
+func (e *Engine) lockPod(ctx context.Context, l layout) (*fileLock, error) {
 	for {
 		if !exists(l.dir) {
 			return nil, fs.ErrNotExist
@@ -160,32 +160,32 @@ func (e *Engine) hold(ctx context.Context, l layout) (*fileLock, error) {
 	}
 }
 
-// eraseFor is how long a runtime may go on with what a killed process asked of
+// deleteTimeout is how long a runtime may go on with what a killed process asked of
 // it: a container that is being started cannot be removed, and a sandbox that
 // is being made is not listed yet but has processes.
-const eraseFor = 20 * time.Second
+const deleteTimeout = 20 * time.Second
 
-// erase removes all there is of a pod, whatever state it is in. The pod's lock
+// deletePod removes all there is of a pod, whatever state it is in. The pod's lock
 // is held, so nobody else makes anything of it. The directory goes last: as
 // long as it is there, somebody will find the rest. Who finds it just then locks
 // it anew, which puts a file into it: it is removed once more.
-func (e *Engine) erase(ctx context.Context, uid string) error {
+func (e *Engine) deletePod(ctx context.Context, uid string) error {
 	for began := time.Now(); ; {
-		err := e.tryErase(ctx, uid)
+		err := e.tryDeletePod(ctx, uid)
 		again := errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY)
-		if !again || time.Since(began) > eraseFor || sleep(ctx, pollMax/10) != nil {
+		if !again || time.Since(began) > deleteTimeout || sleep(ctx, pollMax/10) != nil {
 			return err
 		}
 	}
 }
 
-func (e *Engine) tryErase(ctx context.Context, uid string) error {
+func (e *Engine) tryDeletePod(ctx context.Context, uid string) error {
 	l := newLayout(e.opts.Root, uid)
-	if err := e.eraseSandboxes(ctx, map[string]string{labelPodUID: uid, LabelRoot: l.rootID}); err != nil {
+	if err := e.deleteSandboxes(ctx, map[string]string{labelPodUID: uid, LabelRoot: l.rootID}); err != nil {
 		return fmt.Errorf("remove pod %s: %w", uid, err)
 	}
 	e.opts.step("erased sandbox")
-	if err := e.eraseVolumes(ctx, l); err != nil {
+	if err := e.unmountVolumes(ctx, l); err != nil {
 		return fmt.Errorf("remove the volumes of pod %s: %w", uid, err)
 	}
 	e.opts.step("erased volumes")
@@ -205,30 +205,30 @@ func (e *Engine) tryErase(ctx context.Context, uid string) error {
 	return nil
 }
 
-func (e *Engine) eraseSandboxes(ctx context.Context, labels map[string]string) error {
+func (e *Engine) deleteSandboxes(ctx context.Context, labels map[string]string) error {
 	found, err := e.sandboxes(ctx, labels)
 	if err != nil {
 		return err
 	}
 	for _, s := range found {
-		if err := e.eraseSandbox(ctx, s.Id); err != nil {
+		if err := e.deleteSandbox(ctx, s.Id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// eraseSandbox removes a sandbox with all its containers, at once.
-func (e *Engine) eraseSandbox(ctx context.Context, id string) error {
+// deleteSandbox removes a sandbox with all its containers, at once.
+func (e *Engine) deleteSandbox(ctx context.Context, id string) error {
 	for began := time.Now(); ; {
-		err := e.tryEraseSandbox(ctx, id)
-		if err == nil || cri.IsUnavailable(err) || time.Since(began) > eraseFor || sleep(ctx, pollMax/10) != nil {
+		err := e.tryDeleteSandbox(ctx, id)
+		if err == nil || cri.IsUnavailable(err) || time.Since(began) > deleteTimeout || sleep(ctx, pollMax/10) != nil {
 			return err
 		}
 	}
 }
 
-func (e *Engine) tryEraseSandbox(ctx context.Context, id string) error {
+func (e *Engine) tryDeleteSandbox(ctx context.Context, id string) error {
 	_, err := e.cri.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: id})
 	if err != nil && !cri.IsNotFound(err) {
 		return err
@@ -240,10 +240,10 @@ func (e *Engine) tryEraseSandbox(ctx context.Context, id string) error {
 	return nil
 }
 
-// eraseVolumes unmounts what is mounted in the pod's directory. It fails
+// unmountVolumes unmounts what is mounted in the pod's directory. It fails
 // rather than leave a mount, through which the machine's own files would be
 // removed.
-func (e *Engine) eraseVolumes(ctx context.Context, l layout) error {
+func (e *Engine) unmountVolumes(ctx context.Context, l layout) error {
 	if err := e.unmountImages(ctx, l); err != nil {
 		return err
 	}

@@ -18,37 +18,37 @@ const (
 
 // rotateLogs puts aside the logs that grew too large. What goes wrong is tried
 // again the next time. The runtime is asked only if there are such.
-func (c *care) rotateLogs(ctx context.Context) {
-	if !c.hasLargeLog() {
+func (w *worker) rotateLogs(ctx context.Context) {
+	if !w.hasLargeLog() {
 		return
 	}
-	latest, err := c.e.latest(ctx, c.l.uid)
+	latest, err := w.e.latest(ctx, w.l.uid)
 	if err != nil {
 		return
 	}
 	for name, ctr := range latest {
-		path := filepath.Join(c.l.logs(), logPath(name, ctr.Metadata.Attempt))
+		path := filepath.Join(w.l.logs(), logPath(name, ctr.Metadata.Attempt))
 		info, err := os.Stat(path)
 		if err != nil || info.Size() < maxLog || ctr.State != runtimeapi.ContainerState_CONTAINER_RUNNING {
 			continue
 		}
-		if err := c.rotateLog(ctx, ctr.Id, path); err != nil {
-			c.say(name, "FailedLogRotation", "log of container %s: %v", name, err)
+		if err := w.rotateLog(ctx, ctr.Id, path); err != nil {
+			w.eventf(name, "FailedLogRotation", "log of container %s: %v", name, err)
 		}
 	}
 }
 
 // hasLargeLog reports whether the log of an attempt that may run has grown too
 // large.
-func (c *care) hasLargeLog() bool {
-	spec := &c.rec.Spec.Spec
+func (w *worker) hasLargeLog() bool {
+	spec := &w.rec.Spec.Spec
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
-			next := c.nextNumber(list[i].Name)
+			next := w.nextAttempt(list[i].Name)
 			if next == 0 {
 				continue
 			}
-			info, err := os.Stat(filepath.Join(c.l.logs(), logPath(list[i].Name, next-1)))
+			info, err := os.Stat(filepath.Join(w.l.logs(), logPath(list[i].Name, next-1)))
 			if err == nil && info.Size() >= maxLog {
 				return true
 			}
@@ -58,11 +58,11 @@ func (c *care) hasLargeLog() bool {
 }
 
 // rotateLog renames a log and has the runtime begin a new one.
-func (c *care) rotateLog(ctx context.Context, id, path string) error {
+func (w *worker) rotateLog(ctx context.Context, id, path string) error {
 	if err := os.Rename(path, path+rotatedSuffix); err != nil {
 		return err
 	}
-	_, err := c.e.cri.ReopenContainerLog(ctx, &runtimeapi.ReopenContainerLogRequest{ContainerId: id})
+	_, err := w.e.cri.ReopenContainerLog(ctx, &runtimeapi.ReopenContainerLogRequest{ContainerId: id})
 	if err != nil {
 		// The runtime still writes to the old file, so that gets its name back.
 		os.Rename(path+rotatedSuffix, path)

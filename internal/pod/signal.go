@@ -11,18 +11,18 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// ownSignal sends the manifest's stop signal to a container where the runtime
+// sendStopSignal sends the manifest's stop signal to a container where the runtime
 // does not know of it (containerd before 2.1), waits for its end, and returns
 // how much time is left.
-func (c *care) ownSignal(ctx context.Context, ctr *corev1.Container, id string, left time.Duration) (time.Duration, error) {
+func (w *worker) sendStopSignal(ctx context.Context, ctr *corev1.Container, id string, left time.Duration) (time.Duration, error) {
 	if stopSignal(ctr) == runtimeapi.Signal_SIGNAL_RUNTIME_DEFAULT || left <= 0 {
 		return left, nil
 	}
-	resp, err := c.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
+	resp, err := w.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
 	if err != nil {
 		return left, err
 	}
-	pid := infoPID(resp.Info)
+	pid := statusPID(resp.Info)
 	if resp.Status.StopSignal == stopSignal(ctr) || pid == 0 || resp.Status.State != runtimeapi.ContainerState_CONTAINER_RUNNING {
 		return left, nil
 	}
@@ -32,7 +32,7 @@ func (c *care) ownSignal(ctx context.Context, ctr *corev1.Container, id string, 
 	began := time.Now()
 	wait, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	_, err = c.waitExit(wait, id)
+	_, err = w.waitExit(wait, id)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return 0, nil
 	}

@@ -50,41 +50,41 @@ func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 		return fmt.Errorf("supervise pod %s: %w", p.Name, err)
 	}
 	defer lock.release()
-	c, err := p.superviseCare(ctx, s)
+	w, err := p.supervisor(ctx, s)
 	if err != nil {
 		return fmt.Errorf("supervise pod %s: %w", p.Name, err)
 	}
-	err = c.patiently(ctx, func() error { return c.revive(ctx, p) })
+	err = w.retryUnavailable(ctx, func() error { return w.recreate(ctx, p) })
 	if err == nil {
-		err = c.supervise(ctx)
+		err = w.supervise(ctx)
 	}
 	if ctx.Err() != nil {
 		return err
 	}
-	if c.over() && !isEvicted(err) {
+	if w.isStopping() && !isEvicted(err) {
 		err = nil
 	}
 	if err != nil {
 		err = fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, err)
 	}
-	c.readiness.end(endReason(err))
+	w.readiness.end(endReason(err))
 	return err
 }
 
-// superviseCare takes hold of a pod for as long as it is supervised.
-func (p *Pod) superviseCare(ctx context.Context, s Supervision) (c *care, err error) {
-	err = patiently(ctx, func() error {
+// supervisor takes hold of a pod for as long as it is supervised.
+func (p *Pod) supervisor(ctx context.Context, s Supervision) (w *worker, err error) {
+	err = retryUnavailable(ctx, func() error {
 		if err := p.Refresh(ctx); err != nil {
 			return err
 		}
-		c, err = p.e.takeCare(ctx, p, s.Events)
+		w, err = p.e.workerFor(ctx, p, s.Events)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	c.readiness, c.patient = newPodReadiness(&p.rec.Spec.Spec, s.Ready), true
-	return c, nil
+	w.readiness, w.retries = newPodReadiness(&p.rec.Spec.Spec, s.Ready), true
+	return w, nil
 }
 
 func endReason(err error) string {
@@ -95,24 +95,24 @@ func endReason(err error) string {
 }
 
 // supervise tends every container until the main ones are complete.
-func (c *care) supervise(ctx context.Context) error {
-	spec := &c.rec.Spec.Spec
+func (w *worker) supervise(ctx context.Context) error {
+	spec := &w.rec.Spec.Spec
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	side, _ := errgroup.WithContext(inner)
-	side.Go(func() error { return c.enforce(inner, cancel) })
-	side.Go(func() error { c.watchEnd(inner); return nil })
-	side.Go(func() error { c.watchSandbox(inner, cancel); return nil })
+	side.Go(func() error { return w.enforce(inner, cancel) })
+	side.Go(func() error { w.watchStopping(inner); return nil })
+	side.Go(func() error { w.watchSandbox(inner, cancel); return nil })
 	for i := range spec.InitContainers {
 		if ctr := &spec.InitContainers[i]; isSidecar(ctr) {
-			side.Go(func() error { return ignoreEnd(c.tend(inner, ctr)) })
+			side.Go(func() error { return ignoreSidecarExit(w.superviseContainer(inner, ctr)) })
 		}
 	}
 	var mains errgroup.Group
 	failures := make([]*ExitError, len(spec.Containers))
 	for i := range spec.Containers {
 		mains.Go(func() error {
-			failed, err := c.tendMain(inner, &spec.Containers[i])
+			failed, err := w.superviseMain(inner, &spec.Containers[i])
 			failures[i] = failed
 			return err
 		})
@@ -127,16 +127,16 @@ func (c *care) supervise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.complete(ctx, failures)
+	return w.complete(ctx, failures)
 }
 
 // complete ends what still runs beside the main containers, and says how the
 // pod ended.
-func (c *care) complete(ctx context.Context, failures []*ExitError) error {
-	if c.over() {
+func (w *worker) complete(ctx context.Context, failures []*ExitError) error {
+	if w.isStopping() {
 		return nil
 	}
-	if err := c.stopEvery(ctx, c.rec.Spec.gracePeriod()); err != nil {
+	if err := w.stopRunning(ctx, w.rec.Spec.gracePeriod()); err != nil {
 		return err
 	}
 	for _, f := range failures {
@@ -144,148 +144,149 @@ func (c *care) complete(ctx context.Context, failures []*ExitError) error {
 			return f
 		}
 	}
-	c.say("", "Completed", "pod %s completed", c.rec.Spec.Name)
+	w.eventf("", "Completed", "pod %s completed", w.rec.Spec.Name)
 	return nil
 }
 
-// stopEvery stops what runs of the pod.
-func (c *care) stopEvery(ctx context.Context, grace int64) error {
-	return c.patiently(ctx, func() error {
-		all, err := c.e.containers(ctx, c.rec)
+// stopRunning stops what runs of the pod.
+func (w *worker) stopRunning(ctx context.Context, grace int64) error {
+	return w.retryUnavailable(ctx, func() error {
+		all, err := w.e.containers(ctx, w.rec)
 		if err != nil {
 			return err
 		}
-		return c.stopAll(ctx, all, grace)
+		return w.stopAll(ctx, all, grace)
 	})
 }
 
-// tendMain tends a main container until it is complete; failed is its end if
+// superviseMain tends a main container until it is complete; failed is its end if
 // that was in error.
-func (c *care) tendMain(ctx context.Context, ctr *corev1.Container) (failed *ExitError, err error) {
-	err = c.tend(ctx, ctr)
+func (w *worker) superviseMain(ctx context.Context, ctr *corev1.Container) (failed *ExitError, err error) {
+	err = w.superviseContainer(ctx, ctr)
 	if errors.As(err, &failed) {
 		return failed, nil
 	}
 	return nil, err
 }
 
-// ignoreEnd forgives a sidecar that ended with the others.
-func ignoreEnd(err error) error {
+// ignoreSidecarExit drops the error of a sidecar that ended with the others.
+func ignoreSidecarExit(err error) error {
 	var exit *ExitError
-	if errors.Is(err, context.Canceled) || errors.As(err, &exit) || errors.Is(err, errOver) {
+	if errors.Is(err, context.Canceled) || errors.As(err, &exit) || errors.Is(err, errStopping) {
 		return nil
 	}
 	return err
 }
 
-// tend watches a container and starts it again, until it is complete. It
+// superviseContainer watches a container and starts it again, until it is complete. It
 // returns an *ExitError for one that ended in error for good.
-func (c *care) tend(ctx context.Context, ctr *corev1.Container) error {
+func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container) error {
 	crashes := 0
 	var failed error // why the last start failed, if it did
 	for {
-		a, err := c.current(ctx, ctr.Name)
+		a, err := w.latestAttempt(ctx, ctr.Name)
 		if err != nil {
-			return c.endOf(err)
+			return w.stoppingError(err)
 		}
-		if a.made { // whoever was about to start it was killed, or the runtime was
-			if failed, err = c.again(ctx, ctr, a, cmp.Or(failed, errNotStarted), crashes); err != nil {
-				return c.endOf(err)
+		if a.created { // whoever was about to start it was killed, or the runtime was
+			if failed, err = w.restartAfterBackOff(ctx, ctr, a, cmp.Or(failed, errNotStarted), crashes); err != nil {
+				return w.stoppingError(err)
 			}
 			crashes++
 			continue
 		}
-		out, err := c.watch(ctx, ctr, a, func(r reading) bool { c.heed(ctr, r); return true })
+		out, err := w.watchAttempt(ctx, ctr, a, func(r probeResult) bool { w.updateReadiness(ctr, r); return true })
 		if err != nil {
-			return c.endOf(err)
+			return w.stoppingError(err)
 		}
-		if out.condemned != nil {
-			if out, err = c.execute(ctx, ctr, a, out.condemned); err != nil {
-				return c.endOf(err)
+		if out.failedProbe != nil {
+			if out, err = w.restartUnhealthy(ctx, ctr, a, out.failedProbe); err != nil {
+				return w.stoppingError(err)
 			}
 		}
-		exit := c.exitError(ctr, out.exit)
-		if c.over() {
-			return errOver
+		exit := w.exitError(ctr, out.exit)
+		if w.isStopping() {
+			return errStopping
 		}
-		if _, lost, err := c.lookAtSandbox(ctx); err == nil && lost && exit.ExitCode != 0 {
+		if _, lost, err := w.sandboxStatus(ctx); err == nil && lost && exit.ExitCode != 0 {
 			return ErrLost // that is why it ended
 		}
-		if !restarts(&c.rec.Spec, ctr, exit.ExitCode) {
+		if !restarts(&w.rec.Spec, ctr, exit.ExitCode) {
 			if exit.ExitCode != 0 {
-				c.readiness.set(ctr.Name, exit.Error())
+				w.readiness.set(ctr.Name, exit.Error())
 				return exit
 			}
-			c.readiness.set(ctr.Name, "")
+			w.readiness.set(ctr.Name, "")
 			return nil
 		}
-		c.readiness.set(ctr.Name, exit.Error())
-		if moment(out.exit.FinishedAt).Sub(a.began) > backOffReset {
+		w.readiness.set(ctr.Name, exit.Error())
+		if unixTime(out.exit.FinishedAt).Sub(a.began) > backOffReset {
 			crashes = 0
 		}
 		// What keeps it from starting says more than how it ended before.
-		if failed, err = c.again(ctx, ctr, a, cmp.Or(failed, error(exit)), crashes); err != nil {
-			return c.endOf(err)
+		if failed, err = w.restartAfterBackOff(ctx, ctr, a, cmp.Or(failed, error(exit)), crashes); err != nil {
+			return w.stoppingError(err)
 		}
 		crashes++
 	}
 }
 
-// again waits out the back-off and starts a container once more; failed is why
+// restartAfterBackOff waits out the back-off and starts a container once more; failed is why
 // that failed.
-func (c *care) again(ctx context.Context, ctr *corev1.Container, a attempt, why error, crashes int) (failed, err error) {
+func (w *worker) restartAfterBackOff(ctx context.Context, ctr *corev1.Container, a attempt, why error, crashes int) (failed, err error) {
 	wait := backOff(crashes)
-	c.say(ctr.Name, "BackOff", "%v; starting it again in %s", why, wait)
+	w.eventf(ctr.Name, "BackOff", "%v; starting it again in %s", why, wait)
 	if err := sleep(ctx, wait); err != nil {
 		return nil, err
 	}
-	err = c.patiently(ctx, func() error { return c.restart(ctx, ctr, a) })
-	if err == nil || ctx.Err() != nil || errors.Is(err, errOver) {
+	err = w.retryUnavailable(ctx, func() error { return w.restartContainer(ctx, ctr, a) })
+	if err == nil || ctx.Err() != nil || errors.Is(err, errStopping) {
 		return nil, err
 	}
 	// A start that fails is one more crash: the next one may work.
-	c.say(ctr.Name, "Failed", "%v", err)
+	w.eventf(ctr.Name, "Failed", "%v", err)
 	return err, nil
 }
 
-// endOf turns errors that only say that the pod is going into errOver.
-func (c *care) endOf(err error) error {
-	if c.over() || cri.IsNotFound(err) && !exists(c.l.dir) || errors.Is(err, fs.ErrNotExist) {
-		return errOver
+// stoppingError turns errors that only say that the pod is going into errOver.
+func (w *worker) stoppingError(err error) error {
+	if w.isStopping() || cri.IsNotFound(err) && !exists(w.l.dir) || errors.Is(err, fs.ErrNotExist) {
+		return errStopping
 	}
 	return err
 }
 
-// execute stops a container that its startup or liveness probe condemned.
-func (c *care) execute(ctx context.Context, ctr *corev1.Container, a attempt, r *reading) (outcome, error) {
-	grace := c.rec.Spec.gracePeriod()
+// restartUnhealthy stops a container whose startup or liveness probe failed, so that
+// its supervision starts it again.
+func (w *worker) restartUnhealthy(ctx context.Context, ctr *corev1.Container, a attempt, r *probeResult) (outcome, error) {
+	grace := w.rec.Spec.gracePeriod()
 	if r.probe.TerminationGracePeriodSeconds != nil {
 		grace = *r.probe.TerminationGracePeriodSeconds
 	}
-	c.say(ctr.Name, "Killing", "container %s failed its %s probe and will be started again", ctr.Name, r.kind)
-	c.readiness.set(ctr.Name, fmt.Sprintf("container %s failed its %s probe", ctr.Name, r.kind))
-	err := c.patiently(ctx, func() error { return c.stopContainer(ctx, ctr, a.id, grace) })
+	w.eventf(ctr.Name, "Killing", "container %s failed its %s probe and will be started again", ctr.Name, r.kind)
+	w.readiness.set(ctr.Name, fmt.Sprintf("container %s failed its %s probe", ctr.Name, r.kind))
+	err := w.retryUnavailable(ctx, func() error { return w.stopContainer(ctx, ctr, a.id, grace) })
 	if err != nil {
 		return outcome{}, err
 	}
-	exit, err := c.waitExit(ctx, a.id)
+	exit, err := w.waitExit(ctx, a.id)
 	return outcome{exit: exit}, err
 }
 
-// sayReady tells when a container becomes ready or stops being so.
-func (c *care) sayReady(ctr *corev1.Container, r reading) {
+// emitReadiness tells when a container becomes ready or stops being so.
+func (w *worker) emitReadiness(ctr *corev1.Container, r probeResult) {
 	if r.kind != readiness || !r.verdict.Changed {
 		return
 	}
 	if r.verdict.OK {
-		c.say(ctr.Name, "Ready", "container %s is ready", ctr.Name)
+		w.eventf(ctr.Name, "Ready", "container %s is ready", ctr.Name)
 	} else {
-		c.say(ctr.Name, "NotReady", "%s", unready(ctr, r))
+		w.eventf(ctr.Name, "NotReady", "%s", notReadyReason(ctr, r))
 	}
 }
 
-// unready says why a container is not ready.
-func unready(ctr *corev1.Container, r reading) string {
+// notReadyReason says why a container is not ready.
+func notReadyReason(ctr *corev1.Container, r probeResult) string {
 	return fmt.Sprintf("container %s is not ready: %s", ctr.Name, firstLines([]byte(r.verdict.Last.Output)))
 }
 

@@ -58,75 +58,75 @@ func (p *Pod) WaitReady(ctx context.Context, events Events) error {
 	if err := p.Refresh(ctx); err != nil {
 		return err
 	}
-	c, err := p.e.takeCare(ctx, p, events)
+	w, err := p.e.workerFor(ctx, p, events)
 	if err != nil {
 		return fmt.Errorf("pod %s: %w", p.Name, err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, ctr := range longLived(&p.rec.Spec.Spec) {
-		g.Go(func() error { return c.waitReady(ctx, ctr) })
+		g.Go(func() error { return w.waitReady(ctx, ctr) })
 	}
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, err)
 	}
-	c.say("", "Ready", "pod %s is ready", p.Name)
+	w.eventf("", "Ready", "pod %s is ready", p.Name)
 	return nil
 }
 
 // waitReady waits for one container, through as many crashes as are allowed.
-func (c *care) waitReady(ctx context.Context, ctr *corev1.Container) error {
+func (w *worker) waitReady(ctx context.Context, ctr *corev1.Container) error {
 	for crashes := 0; ; crashes++ {
-		a, err := c.current(ctx, ctr.Name)
+		a, err := w.latestAttempt(ctx, ctr.Name)
 		if err != nil {
 			return fmt.Errorf("container %s: %w", ctr.Name, err)
 		}
-		err = c.attemptReady(ctx, ctr, a)
-		if err == nil || ctx.Err() != nil || crashes >= c.rec.Spec.Restarts || !c.mayRestart(ctr) {
+		err = w.attemptReady(ctx, ctr, a)
+		if err == nil || ctx.Err() != nil || crashes >= w.rec.Spec.Restarts || !w.mayRestart(ctr) {
 			return err
 		}
-		c.say(ctr.Name, "BackOff", "%v", err)
+		w.eventf(ctr.Name, "BackOff", "%v", err)
 		if err := sleep(ctx, backOff(crashes)); err != nil {
 			return err
 		}
-		if err := c.restart(ctx, ctr, a); err != nil {
+		if err := w.restartContainer(ctx, ctr, a); err != nil {
 			return err
 		}
 	}
 }
 
 // attemptReady waits until this start of a container is ready.
-func (c *care) attemptReady(ctx context.Context, ctr *corev1.Container, a attempt) error {
-	var last *reading
-	out, err := c.watch(ctx, ctr, a, func(r reading) bool {
+func (w *worker) attemptReady(ctx context.Context, ctr *corev1.Container, a attempt) error {
+	var last *probeResult
+	out, err := w.watchAttempt(ctx, ctr, a, func(r probeResult) bool {
 		if r.kind != liveness {
 			last = &r
 		}
 		return !isReady(ctr, r)
 	})
 	switch {
-	case out.exit != nil && !restarts(&c.rec.Spec, ctr, out.exit.ExitCode) && out.exit.ExitCode == 0:
+	case out.exit != nil && !restarts(&w.rec.Spec, ctr, out.exit.ExitCode) && out.exit.ExitCode == 0:
 		return nil // it did its work
 	case err != nil && ctx.Err() != nil:
-		return c.notReady(ctr, a, last, context.Cause(ctx))
+		return w.notReadyError(ctr, a, last, context.Cause(ctx))
 	}
-	return c.judge(ctx, ctr, a, out, err)
+	return w.outcomeError(ctx, ctr, a, out, err)
 }
 
 // isReady reports whether a reading makes the container ready.
-func isReady(ctr *corev1.Container, r reading) bool {
+func isReady(ctr *corev1.Container, r probeResult) bool {
 	if !r.verdict.OK {
 		return false
 	}
 	return r.kind == readiness || r.kind == settled || r.kind == startup && ctr.ReadinessProbe == nil
 }
 
-// unhealthy is the error for a container that a probe condemned.
-func (c *care) unhealthy(ctr *corev1.Container, a attempt, r *reading) error {
-	return c.notReady(ctr, a, r, nil)
+// unhealthyError is the error for a container whose probe failed for good.
+func (w *worker) unhealthyError(ctr *corev1.Container, a attempt, r *probeResult) error {
+	return w.notReadyError(ctr, a, r, nil)
 }
 
-func (c *care) notReady(ctr *corev1.Container, a attempt, r *reading, cause error) error {
-	lines := tail(filepath.Join(c.l.logs(), logPath(ctr.Name, a.number)), 200)
+func (w *worker) notReadyError(ctr *corev1.Container, a attempt, r *probeResult, cause error) error {
+	lines := tail(filepath.Join(w.l.logs(), logPath(ctr.Name, a.number)), 200)
 	e := &NotReadyError{
 		Container: ctr.Name, Err: cause, Hints: hints(lines),
 		Log: lines[max(0, len(lines)-maxExitLog):],

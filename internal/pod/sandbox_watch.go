@@ -15,17 +15,17 @@ import (
 // supervises it once more, which makes it anew.
 var ErrLost = errors.New("its sandbox ended")
 
-// lookForSandbox is how often a runtime is asked for a sandbox of which it does
+// sandboxPoll is how often a runtime is asked for a sandbox of which it does
 // not tell the process.
-const lookForSandbox = 5 * time.Second
+const sandboxPoll = 5 * time.Second
 
 // watchSandbox ends the supervision when the pod's sandbox ends.
-func (c *care) watchSandbox(ctx context.Context, end context.CancelCauseFunc) {
-	if c.sandbox == "" {
+func (w *worker) watchSandbox(ctx context.Context, end context.CancelCauseFunc) {
+	if w.sandbox == "" {
 		return // of a pod that is complete
 	}
 	for wait := pollMin; ; wait = min(wait*2, pollMax) {
-		pid, lost, err := c.lookAtSandbox(ctx)
+		pid, lost, err := w.sandboxStatus(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -35,8 +35,8 @@ func (c *care) watchSandbox(ctx context.Context, end context.CancelCauseFunc) {
 		}
 		pause := wait // the kernel told of its end, and the runtime will in a moment
 		if err != nil || pid == 0 {
-			pause = lookForSandbox
-		} else if waitProcess(ctx, pid, lookAgain) != nil {
+			pause = sandboxPoll
+		} else if waitProcess(ctx, pid, processTimeout) != nil {
 			wait = pollMin
 		}
 		if sleep(ctx, pause) != nil {
@@ -45,12 +45,12 @@ func (c *care) watchSandbox(ctx context.Context, end context.CancelCauseFunc) {
 	}
 }
 
-// lookAtSandbox returns the process of the pod's sandbox, 0 if the runtime does
+// sandboxStatus returns the process of the pod's sandbox, 0 if the runtime does
 // not tell, and whether the sandbox has ended.
-func (c *care) lookAtSandbox(ctx context.Context) (pid int, lost bool, err error) {
+func (w *worker) sandboxStatus(ctx context.Context) (pid int, lost bool, err error) {
 	var resp *runtimeapi.PodSandboxStatusResponse
-	err = c.patiently(ctx, func() (err error) {
-		resp, err = c.e.cri.PodSandboxStatus(ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: c.sandbox, Verbose: true})
+	err = w.retryUnavailable(ctx, func() (err error) {
+		resp, err = w.e.cri.PodSandboxStatus(ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: w.sandbox, Verbose: true})
 		return err
 	})
 	if cri.IsNotFound(err) {
@@ -59,5 +59,5 @@ func (c *care) lookAtSandbox(ctx context.Context) (pid int, lost bool, err error
 	if err != nil {
 		return 0, false, err
 	}
-	return infoPID(resp.Info), resp.GetStatus().GetState() != runtimeapi.PodSandboxState_SANDBOX_READY, nil
+	return statusPID(resp.Info), resp.GetStatus().GetState() != runtimeapi.PodSandboxState_SANDBOX_READY, nil
 }

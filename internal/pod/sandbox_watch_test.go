@@ -55,7 +55,7 @@ func pausePID(t *testing.T, p *Pod) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return infoPID(resp.Info)
+	return statusPID(resp.Info)
 }
 
 func parent(t *testing.T, pid int) int {

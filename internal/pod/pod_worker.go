@@ -1,0 +1,228 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// A worker starts, probes, restarts and stops the containers of one pod, like a
+// pod worker of the kubelet. Several processes may have a worker for one pod;
+// the pod's lock decides which of them may change it.
+type worker struct {
+	e      *Engine
+	rec    *record
+	l      layout
+	events Events
+
+	readiness *podReadiness // told by whoever supervises the pod; may be nil
+	retries   bool          // waits for a runtime that does not answer, see retryUnavailable
+
+	sandbox       string
+	sandboxConfig *runtimeapi.PodSandboxConfig
+	ips           []string
+	volumes       map[string]hostVolume
+	images        map[string]imageInfo // by reference
+}
+
+func (e *Engine) newWorker(rec *record, events Events) *worker {
+	l := newLayout(e.opts.Root, rec.UID)
+	return &worker{
+		e: e, rec: rec, l: l, events: events,
+		sandboxConfig: sandboxConfig(&rec.Spec, l, e.node),
+		images:        map[string]imageInfo{},
+	}
+}
+
+// workerFor returns a worker for a pod that exists already.
+func (e *Engine) workerFor(ctx context.Context, p *Pod, events Events) (*worker, error) {
+	w := e.newWorker(p.rec, events)
+	w.sandbox = p.SandboxID
+	w.volumes = w.volumeSet().locate()
+	if w.sandbox == "" {
+		return w, nil
+	}
+	var err error
+	w.ips, err = e.podIPs(ctx, w.sandbox)
+	if len(w.ips) == 0 && p.rec.Spec.Spec.HostNetwork {
+		w.ips = e.node.ips
+	}
+	return w, err
+}
+
+func (w *worker) volumeSet() *volumeSet {
+	return &volumeSet{spec: &w.rec.Spec, l: w.l, facts: w.e.node.facts(w.l.uid, nil), images: w.e.mountsImages()}
+}
+
+func (w *worker) facts() facts { return w.e.node.facts(w.l.uid, w.ips) }
+
+func (w *worker) eventf(container, reason, format string, args ...any) {
+	w.events.emit(&w.rec.Spec, container, reason, format, args...)
+}
+
+func (w *worker) ensureImage(ctx context.Context, ctr *corev1.Container) error {
+	if _, ok := w.images[ctr.Image]; ok {
+		return nil
+	}
+	info, err := w.e.ensureImage(ctx, &w.rec.Spec, ctr.Image, ctr.ImagePullPolicy, w.sandboxConfig, w.events)
+	if err != nil {
+		return fmt.Errorf("container %s: %w", ctr.Name, err)
+	}
+	w.images[ctr.Image] = info
+	return nil
+}
+
+// startContainer makes and starts a container and runs its postStart hook, as
+// its attempt-th start. It returns the container's id also if the hook fails.
+func (w *worker) startContainer(ctx context.Context, ctr *corev1.Container, attempt uint32) (string, error) {
+	if err := w.ensureImage(ctx, ctr); err != nil {
+		return "", err
+	}
+	plan := containerPlan{
+		spec: &w.rec.Spec, l: w.l, facts: w.facts(), image: w.images[ctr.Image], volumes: w.volumes,
+		recursive: w.e.features.recursiveReadOnly[w.rec.Spec.Handler], attempt: attempt, seccompRoot: w.e.opts.SeccompRoot,
+	}
+	config, err := plan.containerConfig(ctr)
+	if err != nil {
+		return "", fmt.Errorf("container %s: %w", ctr.Name, err)
+	}
+	made, err := w.e.cri.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: w.sandbox, Config: config, SandboxConfig: w.sandboxConfig})
+	if err != nil {
+		return "", fmt.Errorf("container %s: %w", ctr.Name, err)
+	}
+	w.e.opts.step("created " + ctr.Name)
+	if _, err := w.e.cri.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: made.ContainerId}); err != nil {
+		return made.ContainerId, fmt.Errorf("container %s: %w", ctr.Name, err)
+	}
+	w.eventf(ctr.Name, "Started", "started container %s", ctr.Name)
+	w.e.opts.step("started " + ctr.Name)
+	return made.ContainerId, w.postStart(ctx, ctr, made.ContainerId)
+}
+
+// startAll starts the pod's containers: each init container to its end or, if
+// it is a sidecar, until it has started; then the others.
+func (w *worker) startAll(ctx context.Context) error {
+	spec := &w.rec.Spec.Spec
+	for i := range spec.InitContainers {
+		if err := w.startInit(ctx, &spec.InitContainers[i]); err != nil {
+			return err
+		}
+	}
+	for i := range spec.Containers {
+		if _, err := w.startContainer(ctx, &spec.Containers[i], w.nextAttempt(spec.Containers[i].Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startInit runs an init container to its success, starting it again as often
+// as the pod allows.
+func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
+	for attempt := 0; ; attempt++ {
+		id, err := w.startContainer(ctx, ctr, w.nextAttempt(ctr.Name))
+		if err == nil && isSidecar(ctr) {
+			err = w.waitStarted(ctx, ctr, id)
+			if err == nil {
+				return nil
+			}
+		} else if err == nil {
+			err = w.waitSuccess(ctx, ctr, id)
+			if err == nil {
+				w.eventf(ctr.Name, "Completed", "init container %s completed", ctr.Name)
+				return nil
+			}
+		}
+		if attempt >= w.rec.Spec.Restarts || !w.mayRestart(ctr) || ctx.Err() != nil {
+			return err
+		}
+		w.eventf(ctr.Name, "BackOff", "%v", err)
+		if err := sleep(ctx, backOff(attempt)); err != nil {
+			return err
+		}
+	}
+}
+
+// mayRestart reports whether an init container that failed is started again.
+func (w *worker) mayRestart(ctr *corev1.Container) bool {
+	return isSidecar(ctr) || w.rec.Spec.Spec.RestartPolicy != corev1.RestartPolicyNever
+}
+
+// waitSuccess waits until a container ended, and fails unless with code 0.
+func (w *worker) waitSuccess(ctx context.Context, ctr *corev1.Container, id string) error {
+	st, err := w.waitExit(ctx, id)
+	if err != nil {
+		return err
+	}
+	if st.ExitCode != 0 {
+		return w.exitError(ctr, st)
+	}
+	return nil
+}
+
+// waitExit waits until a container ended. The kernel tells when its process
+// does; the runtime hears of that a moment later.
+func (w *worker) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
+	ended := false
+	for wait := pollMin; ; wait = min(wait*2, pollMax) {
+		resp, err := w.verboseStatus(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if hasEnded(resp.Status) {
+			return resp.Status, nil
+		}
+		if err := waitProcess(ctx, statusPID(resp.Info), processTimeout); err == nil && !ended {
+			wait, ended = pollMin, true
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// status asks the runtime for what a container does.
+func (w *worker) status(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
+	resp, err := w.verboseStatus(ctx, id)
+	return resp.GetStatus(), err
+}
+
+func (w *worker) verboseStatus(ctx context.Context, id string) (resp *runtimeapi.ContainerStatusResponse, err error) {
+	err = w.retryUnavailable(ctx, func() error {
+		resp, err = w.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
+		return err
+	})
+	return resp, err
+}
+
+func hasEnded(st *runtimeapi.ContainerStatus) bool {
+	return st.State == runtimeapi.ContainerState_CONTAINER_EXITED
+}
+
+func isRunning(st *runtimeapi.ContainerStatus) bool {
+	return st.State == runtimeapi.ContainerState_CONTAINER_RUNNING
+}
+
+// Between two looks at a container there is little time at first, because many
+// end at once, and then more.
+const (
+	pollMin = 2 * time.Millisecond
+	pollMax = 250 * time.Millisecond
+	// processTimeout bounds how long only the kernel is listened to. It tells every
+	// end, so that to look is only for a runtime that loses a container.
+	processTimeout = 5 * time.Minute
+)
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,66 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// recreate makes a pod anew that lost its sandbox, or whose revival was cut off:
+// sandbox, volumes in memory, API data and all containers. Volumes on disk keep
+// what is in them.
+func (w *worker) recreate(ctx context.Context, p *Pod) error {
+	if !p.needsNewSandbox() {
+		return nil
+	}
+	lock, err := w.e.lockPod(ctx, w.l)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	if w.isStopping() {
+		return errStopping
+	}
+	w.eventf("", "SandboxChanged", "the sandbox of pod %s does not run; making it anew", p.Name)
+	if err := w.e.deleteSandboxes(ctx, map[string]string{labelPodUID: w.l.uid, LabelRoot: w.l.rootID}); err != nil {
+		return fmt.Errorf("recreate: %w", err)
+	}
+	if err := w.startPod(ctx); err != nil {
+		return fmt.Errorf("recreate: %w", err)
+	}
+	return p.Refresh(ctx)
+}
+
+// needsNewSandbox reports whether a container that is to run cannot, or was never
+// started.
+func (p *Pod) needsNewSandbox() bool {
+	if p.Phase == Lost {
+		return true
+	}
+	for i := range p.Containers {
+		if c := &p.Containers[i]; p.Phase == Running && c.State == Waiting {
+			return true
+		}
+	}
+	return false
+}
+
+// nextAttempt is the number of a container's next attempt: one more than the
+// last that left a log, which outlives what the runtime remembers.
+func (w *worker) nextAttempt(container string) uint32 {
+	logs, err := os.ReadDir(filepath.Join(w.l.logs(), container))
+	if err != nil {
+		return 0
+	}
+	var next uint64
+	for _, l := range logs {
+		digits, _, _ := strings.Cut(l.Name(), ".")
+		if n, err := strconv.ParseUint(digits, 10, 31); err == nil {
+			next = max(next, n+1)
+		}
+	}
+	return uint32(next)
+}

@@ -1,0 +1,170 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/cri"
+)
+
+// An attempt is one start of a container that is being watched.
+type attempt struct {
+	id      string
+	number  uint32
+	began   time.Time
+	created bool // but not started
+}
+
+// An outcome is why watching an attempt ended: it exited, or its startup or
+// liveness probe failed for good. A zero outcome means that the watcher had seen enough.
+type outcome struct {
+	exit        *runtimeapi.ContainerStatus
+	failedProbe *probeResult
+}
+
+var errWatchDone = errors.New("the watcher has seen enough")
+
+// watchAttempt probes an attempt and waits for its end. observe gets every reading
+// except that of a probe that failed for good, and returns whether to go on.
+func (w *worker) watchAttempt(ctx context.Context, ctr *corev1.Container, a attempt, observe func(probeResult) bool) (outcome, error) {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var out outcome
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.runProbes(inner, ctr, a, func(r probeResult) {
+			switch {
+			case out.failedProbe != nil:
+			case r.kind != readiness && r.verdict.Known && !r.verdict.OK:
+				out.failedProbe = &r
+				cancel(errWatchDone)
+			case !observe(r):
+				cancel(errWatchDone)
+			}
+		}, cancel)
+	}()
+	exit, err := w.waitExit(inner, a.id)
+	cancel(nil)
+	<-done
+	if err == nil {
+		return outcome{exit: exit}, nil
+	}
+	switch cause := context.Cause(inner); {
+	case ctx.Err() != nil:
+	case errors.Is(cause, errWatchDone):
+		return out, nil
+	case !errors.Is(cause, context.Canceled):
+		return outcome{}, cause // of who probed
+	}
+	return outcome{}, err
+}
+
+// latestAttempt is the newest attempt at a container.
+func (w *worker) latestAttempt(ctx context.Context, name string) (attempt, error) {
+	var latest map[string]*runtimeapi.Container
+	err := w.retryUnavailable(ctx, func() (err error) {
+		latest, err = w.e.latest(ctx, w.l.uid)
+		return err
+	})
+	if err != nil {
+		return attempt{}, err
+	}
+	found, ok := latest[name]
+	if !ok {
+		return attempt{}, errNotStarted
+	}
+	st, err := w.status(ctx, found.Id)
+	if err != nil {
+		return attempt{}, err
+	}
+	return attempt{id: found.Id, number: found.Metadata.Attempt, began: unixTime(st.StartedAt), created: st.State == runtimeapi.ContainerState_CONTAINER_CREATED}, nil
+}
+
+var errNotStarted = errors.New("the container was never started")
+
+// waitStarted waits until a sidecar's startup probe passes; one without is
+// started as soon as it runs.
+func (w *worker) waitStarted(ctx context.Context, ctr *corev1.Container, id string) error {
+	if ctr.StartupProbe == nil {
+		return nil
+	}
+	a, err := w.latestAttempt(ctx, ctr.Name)
+	if err != nil {
+		return err
+	}
+	out, err := w.watchAttempt(ctx, ctr, a, func(r probeResult) bool { return !(r.kind == startup && r.verdict.OK) })
+	return w.outcomeError(ctx, ctr, a, out, err)
+}
+
+// restartContainer makes the attempt that follows a. It does nothing if the pod is being
+// stopped or removed, or somebody else was faster.
+func (w *worker) restartContainer(ctx context.Context, ctr *corev1.Container, a attempt) error {
+	lock, err := w.e.lockPod(ctx, w.l)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	if w.isStopping() {
+		return errStopping
+	}
+	now, err := w.latestAttempt(ctx, ctr.Name)
+	if err != nil || now.number > a.number || a.created && !now.created {
+		return err
+	}
+	if err := w.removeOldAttempts(ctx, ctr, a.number); err != nil {
+		return err
+	}
+	_, err = w.startContainer(ctx, ctr, a.number+1)
+	return err
+}
+
+var errStopping = errors.New("the pod is being stopped")
+
+// isStopping reports whether the pod is not to run any more.
+func (w *worker) isStopping() bool {
+	return !exists(w.l.committed()) || exists(w.l.stopped())
+}
+
+// removeOldAttempts removes the attempts before the last one, which stays for its log.
+func (w *worker) removeOldAttempts(ctx context.Context, ctr *corev1.Container, last uint32) error {
+	all, err := w.e.attempts(ctx, w.l.uid)
+	if err != nil {
+		return err
+	}
+	for _, old := range all {
+		n := old.Metadata.Attempt
+		if old.Metadata.Name != ctr.Name || n >= last {
+			continue
+		}
+		_, err := w.e.cri.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: old.Id})
+		if err != nil && !cri.IsNotFound(err) {
+			return err
+		}
+		log := filepath.Join(w.l.logs(), logPath(ctr.Name, n))
+		os.Remove(log)
+		os.Remove(log + rotatedSuffix)
+		os.Remove(w.l.terminationLog(ctr.Name, n))
+	}
+	return nil
+}
+
+// outcomeError turns an outcome into the error that it is for somebody who waits for
+// the container to work.
+func (w *worker) outcomeError(ctx context.Context, ctr *corev1.Container, a attempt, out outcome, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case out.exit != nil:
+		return w.exitError(ctr, out.exit)
+	case out.failedProbe != nil:
+		return w.unhealthyError(ctr, a, out.failedProbe)
+	}
+	return nil
+}

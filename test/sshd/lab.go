@@ -46,16 +46,16 @@ type Lab struct {
 	Key     ssh.Signer
 	KeyFile string
 
-	t       T
-	dir     string // disks of the servers
-	lower   string // layers that all disks lie over
-	holder  *exec.Cmd
-	leash   io.Closer // the holder ends when this is closed
-	link    string    // the machine's end of the link to the lab
-	subnet  netip.Prefix
-	servers []*Server
-	ids     map[string]bool // namespaces made for the lab
-	closed  uint64          // when that was begun, as startOf counts
+	t          T
+	dir        string // disks of the servers
+	lower      string // layers that all disks lie over
+	holder     *exec.Cmd
+	namespaces []string  // the holder's
+	leash      io.Closer // the holder ends when this is closed
+	link       string    // the machine's end of the link to the lab
+	subnet     netip.Prefix
+	servers    []*Server
+	ended      map[string]uint64 // of each namespace made for the lab: when, as startOf counts, or stillThere
 }
 
 // Open makes an empty lab that ends with the test. Its servers have these packages
@@ -67,7 +67,7 @@ func Open(t T, packages ...string) *Lab {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	l := &Lab{t: t, dir: t.TempDir(), ids: map[string]bool{}}
+	l := &Lab{t: t, dir: t.TempDir(), ended: map[string]uint64{}}
 	var err error
 	if l.lower, err = appimage.Root(ctx, system(packages)); err != nil {
 		t.Fatalf("sshd: %v", err)
@@ -97,7 +97,8 @@ func (l *Lab) hold() error {
 		return fmt.Errorf("hold namespaces: %w", err)
 	}
 	l.holder, l.leash = holder, leash
-	return l.remember(holder.Process.Pid, "net", "pid")
+	l.namespaces, err = l.remember(holder.Process.Pid, "net", "pid")
+	return err
 }
 
 // namespace is the path of one of the lab's namespaces.
@@ -105,25 +106,35 @@ func (l *Lab) namespace(kind string) string {
 	return fmt.Sprintf("/proc/%d/ns/%s", l.holder.Process.Pid, kind)
 }
 
-// remember notes namespaces of a process, to look for what is left in them.
-func (l *Lab) remember(pid int, kinds ...string) error {
+// remember notes the namespaces of a process, so that leftovers can look for
+// processes in them, and returns their names.
+func (l *Lab) remember(pid int, kinds ...string) ([]string, error) {
+	var ids []string
 	for _, kind := range kinds {
 		id, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
 		if err != nil {
-			return err
+			return ids, err
 		}
-		l.ids[id] = true
+		l.ended[id] = stillThere
+		ids = append(ids, id)
 	}
-	return nil
+	return ids, nil
+}
+
+// forget notes that the processes of these namespaces are ended now.
+func (l *Lab) forget(ids []string) {
+	for _, id := range ids {
+		l.ended[id] = ticks()
+	}
 }
 
 // close ends all servers and the lab, and fails the test if anything is left.
 func (l *Lab) close() {
-	l.closed = ticks()
 	for _, s := range l.servers {
 		s.kill()
 	}
 	if l.holder != nil {
+		l.forget(l.namespaces)
 		l.leash.Close()
 		l.holder.Wait()
 	}

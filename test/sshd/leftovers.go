@@ -3,6 +3,7 @@ package sshd
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,17 +27,22 @@ func (l *Lab) leftovers() []string {
 	return left
 }
 
-// processes lists those in a namespace of the lab. One that began after the lab was
-// closed is not: the kernel gives a namespace the number of one that has ended.
+// stillThere is the end of a namespace that has not ended.
+const stillThere = math.MaxUint64
+
+// processes lists those in a namespace of the lab. A process that began after the
+// namespace was ended is not one of them, because the kernel gives the number of
+// a namespace that is gone to a new one, perhaps of another test's pod.
 func (l *Lab) processes() []string {
 	var left []string
 	found, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
 	for _, process := range found {
-		if began, err := startOf(process); err != nil || began > l.closed {
+		began, err := startOf(process)
+		if err != nil {
 			continue
 		}
 		for _, kind := range []string{"net", "pid", "mnt"} {
-			if id, err := os.Readlink(filepath.Join(process, "ns", kind)); err == nil && l.ids[id] {
+			if id, err := os.Readlink(filepath.Join(process, "ns", kind)); err == nil && began <= l.ended[id] {
 				command, _ := os.ReadFile(filepath.Join(process, "comm"))
 				left = append(left, fmt.Sprintf("process %s (%s)", filepath.Base(process), strings.TrimSpace(string(command))))
 				break

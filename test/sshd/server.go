@@ -40,14 +40,15 @@ type Server struct {
 	// KnownHostsLine is what ssh-keyscan(1) prints of it: one line a host key.
 	KnownHostsLine string
 
-	lab    *Lab
-	number int
-	disk   string
-	link   *Link       // by which it is reached, nil for none
-	cgroup string      // its directory, if systemd is its first process
-	pid    int         // of its first process, 0 when it is off
-	first  *os.Process // has that pid
-	parent *exec.Cmd   // waits for it
+	lab        *Lab
+	number     int
+	disk       string
+	link       *Link       // by which it is reached, nil for none
+	cgroup     string      // its directory, if systemd is its first process
+	pid        int         // of its first process, 0 when it is off
+	namespaces []string    // of its first process
+	first      *os.Process // has that pid
+	parent     *exec.Cmd   // waits for it
 }
 
 // Start makes a server and returns when it can be logged in to.
@@ -113,7 +114,7 @@ func (s *Server) boot() error {
 	}
 	s.pid = s.first.Pid
 	s.Root = fmt.Sprintf("/proc/%d/root", s.pid)
-	if err := s.lab.remember(s.pid, "net", "pid", "mnt"); err != nil {
+	if s.namespaces, err = s.lab.remember(s.pid, "net", "pid", "mnt"); err != nil {
 		return err
 	}
 	if err := s.plug(); err != nil {
@@ -148,6 +149,7 @@ func (s *Server) kill() {
 	if s.pid == 0 {
 		return
 	}
+	s.lab.forget(s.namespaces)
 	s.first.Kill()
 	s.parent.Wait()
 	s.pid, s.Root = 0, ""

@@ -233,7 +233,7 @@ func (u *updateFlags) job() (change.Job, error) {
 		return j, usagef("there is nothing to change: say --package, --copy, --run or --script")
 	}
 	for _, text := range u.packages {
-		p, err := change.ParsePackage(text)
+		p, err := change.ParsePackageSpec(text)
 		if err != nil {
 			return j, usageError{fmt.Errorf("--package %w", err)}
 		}

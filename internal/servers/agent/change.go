@@ -55,13 +55,13 @@ func (c changer) do(ctx context.Context, action, id, why string) error {
 	case "begin":
 		return c.begin(ctx)
 	case "carry":
-		change.KeepLock()
-		return c.store.Carry(context.WithoutCancel(ctx), id, c.cache) // whoever began it may be gone
+		change.CloseLockOnExec()
+		return c.store.Run(context.WithoutCancel(ctx), id, c.cache) // whoever began it may be gone
 	case "confirm":
 		if err := c.store.Confirm(id); err != nil {
 			return err
 		}
-		return c.follow(ctx, id, change.State.Over)
+		return c.follow(ctx, id, change.State.Finished)
 	case "follow":
 		return c.follow(ctx, id, isDone)
 	case "revert":
@@ -97,14 +97,14 @@ func (c changer) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	if err := c.store.Begin(j, self, "servers", "change", "--cache", c.cache, "carry"); err != nil {
+	if err := c.store.Start(j, self, "servers", "change", "--cache", c.cache, "carry"); err != nil {
 		return err
 	}
 	return c.follow(ctx, j.ID, isDone)
 }
 
 // isDone reports whether a change waits for nothing but to be confirmed.
-func isDone(st change.State) bool { return st.Over() || st.Stage == change.Unconfirmed }
+func isDone(st change.State) bool { return st.Finished() || st.Stage == change.Unconfirmed }
 
 // follow prints the states of a change until one is enough. What changed is told
 // with the last.
@@ -117,7 +117,7 @@ func (c changer) follow(ctx context.Context, id string, enough func(change.State
 		}
 		if st.Stage != last {
 			told := st
-			if !st.Over() {
+			if !st.Finished() {
 				told = st.Brief()
 			}
 			if err := c.print(told); err != nil {

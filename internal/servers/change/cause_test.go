@@ -25,16 +25,16 @@ func TestJobsThatCannotBeMeant(t *testing.T) {
 		"empty":        {ID: "a"},
 		"id":           {ID: "../a", Run: "x"},
 		"hidden id":    {ID: ".a", Run: "x"},
-		"option":       {ID: "a", Packages: []Package{{Name: "-o"}}},
-		"shell":        {ID: "a", Packages: []Package{{Name: "a;b"}}},
+		"option":       {ID: "a", Packages: []PackageSpec{{Name: "-o"}}},
+		"shell":        {ID: "a", Packages: []PackageSpec{{Name: "a;b"}}},
 		"relative":     {ID: "a", Copies: []Copy{{Path: "etc/x"}}},
 		"climbs":       {ID: "a", Copies: []Copy{{Path: "/etc/../x"}}},
 		"the root":     {ID: "a", Copies: []Copy{{Path: "/"}}},
-		"bad version":  {ID: "a", Packages: []Package{{Name: "a", Version: "1 2"}}},
-		"no name":      {ID: "a", Packages: []Package{{Version: "1"}}},
+		"bad version":  {ID: "a", Packages: []PackageSpec{{Name: "a", Version: "1 2"}}},
+		"no name":      {ID: "a", Packages: []PackageSpec{{Version: "1"}}},
 		"option in id": {ID: "a b", Run: "x"},
 	} {
-		if err := j.check(); err == nil {
+		if err := j.validate(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

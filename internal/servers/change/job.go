@@ -12,7 +12,7 @@ import (
 // files, commands.
 type Job struct {
 	ID       string        `json:"id"` // of letters, digits, dots and dashes
-	Packages []Package     `json:"packages,omitempty"`
+	Packages []PackageSpec `json:"packages,omitempty"`
 	Copies   []Copy        `json:"copies,omitempty"`
 	Run      string        `json:"run,omitempty"`     // for sh -c
 	Script   []byte        `json:"script,omitempty"`  // with its #! line
@@ -23,12 +23,12 @@ type Job struct {
 }
 
 // A Package is one to be there in a version; any if it is empty.
-type Package struct {
+type PackageSpec struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
 }
 
-func (p Package) String() string {
+func (p PackageSpec) String() string {
 	if p.Version == "" {
 		return p.Name
 	}
@@ -36,9 +36,9 @@ func (p Package) String() string {
 }
 
 // ParsePackage reads NAME or NAME=VERSION.
-func ParsePackage(text string) (Package, error) {
+func ParsePackageSpec(text string) (PackageSpec, error) {
 	name, version, hasVersion := strings.Cut(text, "=")
-	p := Package{name, version}
+	p := PackageSpec{name, version}
 	if !isWord(name) || hasVersion && !isWord(version) || strings.HasPrefix(name, "-") {
 		return p, fmt.Errorf("%.80q: want NAME or NAME=VERSION", text)
 	}
@@ -61,12 +61,12 @@ type Copy struct {
 }
 
 // check refuses what cannot be meant.
-func (j Job) check() error {
+func (j Job) validate() error {
 	if !isWord(j.ID) || j.ID[0] == '.' {
 		return fmt.Errorf("%.80q is no id of a change", j.ID)
 	}
 	for _, p := range j.Packages {
-		if _, err := ParsePackage(p.String()); err != nil {
+		if _, err := ParsePackageSpec(p.String()); err != nil {
 			return err
 		}
 	}
@@ -83,4 +83,4 @@ func (j Job) check() error {
 
 // always are the directories that are saved before any change: what people and
 // package managers configure.
-var always = []string{"/etc", "/usr/local", "/opt", "/var/spool/cron", "/root"}
+var alwaysSaved = []string{"/etc", "/usr/local", "/opt", "/var/spool/cron", "/root"}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -46,15 +45,15 @@ func readNetwork(ctx context.Context) network {
 
 // revertNetwork makes links, addresses, routes and rules of the firewall those
 // that they were. What is as it was is left alone.
-func (c *Carrier) revertNetwork(ctx context.Context) error {
-	m, err := c.remembered()
+func (c *runner) revertNetwork(ctx context.Context) error {
+	m, err := c.loadFacts()
 	if err != nil {
 		return err
 	}
 	now := readNetwork(ctx)
 	var errs []error
 	try := func(stdin, name string, args ...string) {
-		if err := feed(ctx, stdin, name, args...); err != nil {
+		if err := runWithInput(ctx, stdin, name, args...); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -108,7 +107,7 @@ func output(ctx context.Context, name string, args ...string) string {
 	ctx, cancel := context.WithTimeout(ctx, netTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = environ
+	cmd.Env = environment
 	out, err := cmd.Output()
 	if err != nil {
 		return ""
@@ -116,71 +115,14 @@ func output(ctx context.Context, name string, args ...string) string {
 	return string(out)
 }
 
-func feed(ctx context.Context, stdin, name string, args ...string) error {
+func runWithInput(ctx context.Context, stdin, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, netTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env, cmd.Stdin = environ, strings.NewReader(stdin)
+	cmd.Env, cmd.Stdin = environment, strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(out))
-	}
-	return nil
-}
-
-// reloads are the services that must read their configuration again when it was
-// taken back.
-var reloads = []struct {
-	below string
-	units []string
-}{
-	{"/etc/ssh", []string{"ssh", "sshd"}},
-	{"/etc/network", []string{"networking"}},
-	{"/etc/systemd/network", []string{"systemd-networkd"}},
-	{"/etc/netplan", []string{"systemd-networkd", "NetworkManager"}},
-	{"/etc/NetworkManager", []string{"NetworkManager"}},
-}
-
-// reload has services read what was restored, where systemd runs.
-func (c *Carrier) reload(ctx context.Context) error {
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return nil // nobody can be asked
-	}
-	var errs []error
-	units := map[string]bool{}
-	for _, f := range c.state.Files {
-		if f.Before == fromSaved {
-			continue
-		}
-		for _, r := range reloads {
-			for _, unit := range r.units {
-				if isBelow(f.Path, []string{r.below}) {
-					units[unit] = true
-				}
-			}
-		}
-	}
-	if len(units) > 0 {
-		errs = append(errs, feed(ctx, "", "systemctl", "daemon-reload"))
-	}
-	for unit := range units {
-		if output(ctx, "systemctl", "is-enabled", unit) != "" {
-			errs = append(errs, feed(ctx, "", "systemctl", "reload-or-restart", unit))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// undoRun runs what the job says takes it back.
-func (c *Carrier) undoRun(ctx context.Context) error {
-	if c.job.UndoRun == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, max(c.job.Timeout, time.Minute))
-	defer cancel()
-	out := &tail{most: maxOutput}
-	if err := execute(ctx, out, "sh", "-c", c.job.UndoRun); err != nil {
-		return because(out.String(), err, "the undo command")
 	}
 	return nil
 }

@@ -20,17 +20,17 @@ import (
 )
 
 // maxLeft bounds how much of what could not be taken back is told.
-const maxLeft = 100
+const maxUnrestored = 100
 
 // Revert takes back a change that is over or was interrupted, on somebody's
 // demand.
 func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error) {
-	c := &Carrier{store: s, cache: cache}
+	c := &runner{store: s, cache: cache}
 	var err error
 	if c.state, err = s.State(id); err != nil {
 		return State{}, err
 	}
-	if !c.state.Over() {
+	if !c.state.Finished() {
 		return c.state, fmt.Errorf("change %s is %s: it is not over", id, c.state.Stage)
 	}
 	if c.state.Stage == Reverted || c.state.Stage == Refused {
@@ -43,7 +43,7 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 		return c.state, err
 	}
 	defer c.root.Close()
-	one, err := s.alone(ctx, id)
+	one, err := s.lockServer(ctx, id)
 	if err != nil {
 		return c.state, err
 	}
@@ -53,10 +53,10 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 		return c.state, err
 	}
 	defer mine.Close()
-	if err := c.recall(ctx); err != nil {
+	if err := c.loadChanges(ctx); err != nil {
 		return c.state, err
 	}
-	if err := c.findSince(ctx); err != nil {
+	if err := c.findEditedSince(ctx); err != nil {
 		return c.state, err
 	}
 	err = c.revert(ctx, why)
@@ -65,44 +65,44 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 
 // findSince finds what is neither what the change left nor what it was before:
 // somebody changed it since, and an undo would throw that away.
-func (c *Carrier) findSince(ctx context.Context) error {
-	now, err := c.survey(ctx)
+func (c *runner) findEditedSince(ctx context.Context) error {
+	now, err := c.observe(ctx)
 	if err != nil {
 		return err
 	}
-	c.since = pathSet{}
+	c.editedSince = pathSet{}
 	for _, f := range c.files {
 		if at := now.scan.At(f.Path); f.Before != fromSaved && at != f.After && at != f.Before {
-			c.since[f.Path] = true
+			c.editedSince[f.Path] = true
 		}
 	}
 	return nil
 }
 
 // revert takes a change back: packages first, for they bring files.
-func (c *Carrier) revert(ctx context.Context, why string) error {
+func (c *runner) revert(ctx context.Context, why string) error {
 	u := &Undo{Why: why, At: time.Now()}
 	c.state.Undo = u
-	if err := c.enter(Reverting); err != nil {
+	if err := c.setStage(Reverting); err != nil {
 		return err
 	}
 	// The network comes first: packages may have to be fetched. It comes last, too:
 	// they may have touched it.
 	for _, step := range []func(context.Context) error{
-		c.revertNetwork, c.revertPackages, c.revertFiles, c.reload, c.revertNetwork, c.undoRun, c.findLeft,
+		c.revertNetwork, c.revertPackages, c.revertFiles, c.reload, c.revertNetwork, c.undoRun, c.findUnrestored,
 	} {
 		if err := step(ctx); err != nil && u.Cause == "" {
 			u.Cause = err.Error()
 		}
 	}
-	if c.lost != nil && u.Cause == "" {
-		u.Cause = c.lost.Error()
+	if c.incomplete != nil && u.Cause == "" {
+		u.Cause = c.incomplete.Error()
 	}
-	return c.enter(Reverted)
+	return c.setStage(Reverted)
 }
 
 // revertPackages gives packages the versions that they had.
-func (c *Carrier) revertPackages(ctx context.Context) error {
+func (c *runner) revertPackages(ctx context.Context) error {
 	var had, remove []string
 	for _, f := range c.state.Facts {
 		before := strings.TrimSuffix(f.Before, " (held)")
@@ -121,10 +121,10 @@ func (c *Carrier) revertPackages(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(c.job.Timeout, 5*time.Minute))
 	defer cancel()
-	out := &tail{most: maxOutput}
+	out := &tailBuffer{max: maxOutput}
 	args := append(slices.Clone(aptGet), "--allow-downgrades", "--allow-change-held-packages", "install", "--")
-	if err := execute(ctx, out, "apt-get", append(append(args, had...), remove...)...); err != nil {
-		return because(out.String(), err, "apt-get")
+	if err := runProgram(ctx, out, "apt-get", append(append(args, had...), remove...)...); err != nil {
+		return commandError(out.String(), err, "apt-get")
 	}
 	c.state.Undo.Packages = append(had, remove...)
 	return nil
@@ -132,11 +132,11 @@ func (c *Carrier) revertPackages(ctx context.Context) error {
 
 // revertFiles gives files that were saved what they had, and removes those that
 // were not there. What was changed since stays.
-func (c *Carrier) revertFiles(ctx context.Context) error {
+func (c *runner) revertFiles(ctx context.Context) error {
 	wanted := map[string]bool{}
 	var errs []error
 	for _, f := range slices.Backward(c.files) {
-		if !isBelow(f.Path, c.saved) || c.since.covers(f.Path) {
+		if !isBelow(f.Path, c.saved) || c.editedSince.covers(f.Path) {
 			continue
 		}
 		if f.Before == "" || slices.Contains(f.Fields, tree.FieldType) {
@@ -154,13 +154,13 @@ func (c *Carrier) revertFiles(ctx context.Context) error {
 	}
 	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
 	if err != nil {
-		return several(append(errs, sentence("read what was saved", err)))
+		return joinErrors(append(errs, describe("read what was saved", err)))
 	}
 	defer archive.Close()
 	r, w := io.Pipe()
 	picked := make(chan int, 1)
 	go func() {
-		n, err := pick(archive, w, wanted)
+		n, err := filterTar(archive, w, wanted)
 		w.CloseWithError(err)
 		picked <- n
 	}()
@@ -169,11 +169,11 @@ func (c *Carrier) revertFiles(ctx context.Context) error {
 	}
 	r.Close()
 	c.state.Undo.Restored = <-picked
-	return several(errs)
+	return joinErrors(errs)
 }
 
 // several is the first of errors, and how many more there are.
-func several(errs []error) error {
+func joinErrors(errs []error) error {
 	switch len(errs) {
 	case 0:
 		return nil
@@ -184,7 +184,7 @@ func several(errs []error) error {
 }
 
 // pick copies from an archive what is wanted, and counts it.
-func pick(from io.Reader, to io.Writer, wanted map[string]bool) (n int, err error) {
+func filterTar(from io.Reader, to io.Writer, wanted map[string]bool) (n int, err error) {
 	in, out := tar.NewReader(from), tar.NewWriter(to)
 	for {
 		h, err := in.Next()
@@ -208,8 +208,8 @@ func pick(from io.Reader, to io.Writer, wanted map[string]bool) (n int, err erro
 }
 
 // findLeft finds what is still not as it was.
-func (c *Carrier) findLeft(ctx context.Context) error {
-	now, err := c.survey(ctx)
+func (c *runner) findUnrestored(ctx context.Context) error {
+	now, err := c.observe(ctx)
 	if err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (c *Carrier) findLeft(ctx context.Context) error {
 	}
 	unknown := unknownPaths(now.scan.Summary().Unknowns)
 	for _, f := range c.files {
-		if isBelow(f.Path, c.saved) && c.since[f.Path] {
+		if isBelow(f.Path, c.saved) && c.editedSince[f.Path] {
 			left = append(left, f.Path+" (changed since)")
 			continue
 		}
@@ -234,7 +234,7 @@ func (c *Carrier) findLeft(ctx context.Context) error {
 			left = append(left, f.Path)
 		}
 	}
-	left = append(left, c.unknownLeft()...)
-	c.state.Undo.LeftCount, c.state.Undo.Left = len(left), left[:min(len(left), maxLeft)]
+	left = append(left, c.unknownUnrestored()...)
+	c.state.Undo.LeftCount, c.state.Undo.Left = len(left), left[:min(len(left), maxUnrestored)]
 	return nil
 }

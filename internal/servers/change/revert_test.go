@@ -16,9 +16,9 @@ func TestUndoOfAnInterruptedChangeIsNotClean(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "etc/saved"), []byte("new\n"), 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "usr/share/x"), []byte("new\n"), 0o644))
 	c.state.Stage = Interrupted
-	must(t, c.recall(t.Context()))
-	if c.lost == nil || !strings.Contains(c.lost.Error(), "what else it changed is not known") {
-		t.Errorf("got %v", c.lost)
+	must(t, c.loadChanges(t.Context()))
+	if c.incomplete == nil || !strings.Contains(c.incomplete.Error(), "what else it changed is not known") {
+		t.Errorf("got %v", c.incomplete)
 	}
 }
 
@@ -33,13 +33,13 @@ func TestUndoKeepsWhatWasChangedSince(t *testing.T) {
 	before, err := c.save(t.Context())
 	must(t, err)
 	write("by the change\n", "etc/edited", "etc/plain", "etc/back", "etc/new", "etc/new.d/x", "etc/new.d/y")
-	c.check(t.Context(), before)
+	c.compare(t.Context(), before)
 	write("by an admin\n", "etc/edited", "etc/new", "etc/new.d/y", "etc/new.d/z")
 	write("old\n", "etc/back")
-	must(t, c.findSince(t.Context()))
+	must(t, c.findEditedSince(t.Context()))
 	c.state.Undo = &Undo{}
 	must(t, c.revertFiles(t.Context()))
-	must(t, c.findLeft(t.Context()))
+	must(t, c.findUnrestored(t.Context()))
 	for name, want := range map[string]string{
 		"etc/edited": "by an admin\n", "etc/new": "by an admin\n", "etc/new.d/y": "by an admin\n", "etc/new.d/z": "by an admin\n",
 		"etc/plain": "old\n", "etc/back": "old\n", "etc/new.d/x": "",

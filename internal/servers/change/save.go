@@ -14,23 +14,23 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
-	server "github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // maxSaved bounds what is saved of the files, in bytes.
 const maxSaved = 1 << 30
 
 // save reads the server, and keeps what the change may have to be taken back to.
-func (c *Carrier) save(ctx context.Context) (survey, error) {
-	before, err := c.survey(ctx)
+func (c *runner) save(ctx context.Context) (observation, error) {
+	before, err := c.observe(ctx)
 	if err != nil {
 		return before, err
 	}
-	if err := c.findSaved(before.scan); err != nil {
+	if err := c.choosePaths(before.scan); err != nil {
 		return before, err
 	}
-	if err := c.keepFacts(ctx, before.facts); err != nil {
-		return before, sentence("save what is known", err)
+	if err := c.saveFacts(ctx, before.facts); err != nil {
+		return before, describe("save what is known", err)
 	}
 	var paths []string
 	for _, dir := range c.saved {
@@ -51,7 +51,7 @@ func (c *Carrier) save(ctx context.Context) (survey, error) {
 		return archive.Close()
 	})
 	if err != nil {
-		return before, sentence("save files", err)
+		return before, describe("save files", err)
 	}
 	if len(unknown) > 0 {
 		return before, fmt.Errorf("save %s: %w", unknown[0].Path, unknown[0].Err)
@@ -65,35 +65,35 @@ func isBelow(p string, dirs []string) bool {
 }
 
 // A memory is what is known of the server before a change, beside its files.
-type memory struct {
-	Saved   []string      `json:"saved"` // the paths below which files were saved
-	Facts   []server.Fact `json:"facts"`
-	Network network       `json:"network"`
+type savedFacts struct {
+	Saved   []string     `json:"saved"` // the paths below which files were saved
+	Facts   []facts.Fact `json:"facts"`
+	Network network      `json:"network"`
 }
 
-func (c *Carrier) keepFacts(ctx context.Context, facts []server.Fact) error {
-	text, err := json.Marshal(memory{c.saved, facts, readNetwork(ctx)})
+func (c *runner) saveFacts(ctx context.Context, list []facts.Fact) error {
+	text, err := json.Marshal(savedFacts{c.saved, list, readNetwork(ctx)})
 	if err != nil {
 		return err
 	}
 	return durable.WriteFile(c.store.path(c.job.ID, "before"), text, 0o600)
 }
 
-func (c *Carrier) remembered() (memory, error) {
-	var m memory
+func (c *runner) loadFacts() (savedFacts, error) {
+	var m savedFacts
 	text, err := os.ReadFile(c.store.path(c.job.ID, "before"))
 	if err == nil {
 		err = json.Unmarshal(text, &m)
 	}
 	if err != nil {
-		return m, sentence("read what was saved", err)
+		return m, describe("read what was saved", err)
 	}
 	return m, nil
 }
 
 // keepFiles notes in the state what files changed, and beside it what of that is
 // too much for it.
-func (c *Carrier) keepFiles() error {
+func (c *runner) saveChanges() error {
 	c.state.Count, c.state.Files = len(c.files), c.files[:min(len(c.files), maxFiles)]
 	if c.state.Count == len(c.state.Files) {
 		return nil
@@ -105,8 +105,8 @@ func (c *Carrier) keepFiles() error {
 
 // recall finds out again what files an earlier change changed. If that is known
 // only of those that were saved, it is part of the undo's cause.
-func (c *Carrier) recall(ctx context.Context) error {
-	m, err := c.remembered()
+func (c *runner) loadChanges(ctx context.Context) error {
+	m, err := c.loadFacts()
 	if err != nil {
 		return err
 	}
@@ -114,8 +114,8 @@ func (c *Carrier) recall(ctx context.Context) error {
 		return errors.New("read what was saved: an older version of this program saved it, and has to take it back")
 	}
 	if c.state.Stage == Interrupted && c.state.Count == 0 {
-		c.lost = errors.New("it was interrupted, and only what was saved is as it was: what else it changed is not known")
-		return c.whatChanged(ctx)
+		c.incomplete = errors.New("it was interrupted, and only what was saved is as it was: what else it changed is not known")
+		return c.rescan(ctx)
 	}
 	if c.files = c.state.Files; len(c.files) == c.state.Count {
 		return nil
@@ -127,8 +127,8 @@ func (c *Carrier) recall(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	c.lost = sentence("find out which other files changed", err)
-	return c.whatChanged(ctx)
+	c.incomplete = describe("find out which other files changed", err)
+	return c.rescan(ctx)
 }
 
 // fromSaved stands for what a file was whose state is known only from what was
@@ -137,20 +137,20 @@ const fromSaved = "saved"
 
 // whatChanged finds what a change has done that was interrupted: the facts, and
 // of the files those that were saved.
-func (c *Carrier) whatChanged(ctx context.Context) error {
-	m, err := c.remembered()
+func (c *runner) rescan(ctx context.Context) error {
+	m, err := c.loadFacts()
 	if err != nil {
 		return err
 	}
-	now, err := c.survey(ctx)
+	now, err := c.observe(ctx)
 	if err != nil {
 		return err
 	}
-	c.state.Facts = server.FactChanges(m.Facts, now.facts)
+	c.state.Facts = facts.FactChanges(m.Facts, now.facts)
 	had := map[string]tree.Kind{}
 	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
 	if err != nil {
-		return sentence("read what was saved", err)
+		return describe("read what was saved", err)
 	}
 	defer archive.Close()
 	for in := tar.NewReader(archive); ; {
@@ -159,7 +159,7 @@ func (c *Carrier) whatChanged(ctx context.Context) error {
 			break
 		}
 		if err != nil {
-			return sentence("read what was saved", err)
+			return describe("read what was saved", err)
 		}
 		had[path.Clean("/"+h.Name)] = kindOf(h)
 	}
@@ -171,18 +171,18 @@ func (c *Carrier) whatChanged(ctx context.Context) error {
 			}
 			// A socket is never in an archive, so it may have been there.
 			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
-				c.files = append(c.files, server.FileChange{Path: p, After: now.scan.At(p)})
+				c.files = append(c.files, facts.FileChange{Path: p, After: now.scan.At(p)})
 			}
 		}
 	}
 	for p, kind := range had {
-		f := server.FileChange{Path: p, Before: fromSaved, After: now.scan.At(p)}
+		f := facts.FileChange{Path: p, Before: fromSaved, After: now.scan.At(p)}
 		if e, err := c.root.Lstat(p); err == nil && e.Kind != kind {
 			f.Fields = []string{tree.FieldType}
 		}
 		c.files = append(c.files, f)
 	}
-	slices.SortFunc(c.files, func(a, b server.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
+	slices.SortFunc(c.files, func(a, b facts.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
 	c.state.Files = c.files[:min(len(c.files), maxFiles)]
 	return nil
 }

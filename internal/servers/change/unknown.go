@@ -39,7 +39,7 @@ func knownChanges(files []facts.FileChange, unknowns []facts.Unknown) []facts.Fi
 }
 
 // addUnknowns adds to what is not known, each path once.
-func (c *Carrier) addUnknowns(lists ...[]facts.Unknown) {
+func (c *runner) addUnknowns(lists ...[]facts.Unknown) {
 	for _, u := range slices.Concat(lists...) {
 		same := func(v facts.Unknown) bool { return u.Path == v.Path && u.Section == v.Section }
 		if !slices.ContainsFunc(c.state.Unknowns, same) {
@@ -50,9 +50,9 @@ func (c *Carrier) addUnknowns(lists ...[]facts.Unknown) {
 
 // unknownLeft are the paths of which an undo should know that they are as they
 // were, and does not.
-func (c *Carrier) unknownLeft() (left []string) {
+func (c *runner) unknownUnrestored() (left []string) {
 	for p := range unknownPaths(c.state.Unknowns) {
-		if isBelow(p, c.saved) || isBelow(p, always) {
+		if isBelow(p, c.saved) || isBelow(p, alwaysSaved) {
 			left = append(left, p)
 		}
 	}

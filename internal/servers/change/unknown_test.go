@@ -41,13 +41,13 @@ func TestFileUnknownBeforeIsNotRemoved(t *testing.T) {
 	c, dir := onRoot(t, Job{}, "etc/other")
 	busy := filepath.Join(dir, "etc/busy")
 	stop := keepsChanging(t, busy)
-	before, err := c.survey(t.Context())
+	before, err := c.observe(t.Context())
 	stop()
 	must(t, err)
 	c.saved = []string{"/etc"}
 	must(t, os.WriteFile(c.store.path("c1", "saved.tar"), make([]byte, 1024), 0o600))
 	must(t, os.WriteFile(filepath.Join(dir, "etc/added"), nil, 0o600))
-	c.check(t.Context(), before)
+	c.compare(t.Context(), before)
 	if len(c.files) != 1 || c.files[0].Path != "/etc/added" {
 		t.Errorf("changed: %v", c.files)
 	}
@@ -59,7 +59,7 @@ func TestFileUnknownBeforeIsNotRemoved(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "etc/added")); err == nil {
 		t.Error("what is new was not removed")
 	}
-	must(t, c.findLeft(t.Context()))
+	must(t, c.findUnrestored(t.Context()))
 	if !slices.Contains(c.state.Undo.Left, "/etc/busy") {
 		t.Errorf("left: %q", c.state.Undo.Left)
 	}
@@ -91,7 +91,7 @@ func TestSocketsOutliveAnInterruptedChange(t *testing.T) {
 	_, err = c.save(t.Context())
 	must(t, err)
 	must(t, os.WriteFile("etc/half", nil, 0o600))
-	must(t, c.whatChanged(t.Context()))
+	must(t, c.rescan(t.Context()))
 	c.state.Undo = &Undo{}
 	must(t, c.revertFiles(t.Context()))
 	if _, err := os.Lstat("etc/socket"); err != nil {

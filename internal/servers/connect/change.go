@@ -47,7 +47,7 @@ func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see 
 		return c.state, err
 	}
 	c.state.ID = j.ID
-	return c.follow(ctx, j.Confirm+slack, change.State.Over, func() error {
+	return c.follow(ctx, j.Confirm+slack, change.State.Finished, func() error {
 		switch {
 		case !c.begun:
 			return begin() // again: it is done once
@@ -73,7 +73,7 @@ func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (c
 	}
 	return c.follow(ctx, slack, isBack, func() error {
 		err := c.call(ctx, []string{"change", "follow", id}, nil)
-		if err == nil && c.state.Over() && !isBack(c.state) {
+		if err == nil && c.state.Finished() && !isBack(c.state) {
 			return revert() // it did not come to that
 		}
 		return err
@@ -81,7 +81,9 @@ func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (c
 }
 
 // isBack reports whether taking a change back is over.
-func isBack(st change.State) bool { return st.Over() && (st.Undo != nil || st.Stage == change.Refused) }
+func isBack(st change.State) bool {
+	return st.Finished() && (st.Undo != nil || st.Stage == change.Refused)
+}
 
 // maxRevert is how long it may take to take a change back, beside reading.
 const maxRevert = time.Hour

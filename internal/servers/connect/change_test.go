@@ -50,7 +50,7 @@ func TestFollow(t *testing.T) {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), 48*time.Hour, errLimit)
 				defer cancel()
 				c := caller{}
-				st, err := c.follow(ctx, time.Minute, change.State.Over, func() error {
+				st, err := c.follow(ctx, time.Minute, change.State.Finished, func() error {
 					next := test.heard[0]
 					test.heard = test.heard[1:]
 					time.Sleep(next.takes)
@@ -60,7 +60,7 @@ func TestFollow(t *testing.T) {
 					}
 					return next.err
 				})
-				if !errors.Is(err, test.want) || (test.want != nil) != errors.Is(err, ErrCutOff) || err == nil && !st.Over() {
+				if !errors.Is(err, test.want) || (test.want != nil) != errors.Is(err, ErrCutOff) || err == nil && !st.Finished() {
 					t.Errorf("got %q and %v, want %v", st.Stage, err, test.want)
 				}
 			})

@@ -94,7 +94,7 @@ func state(job change.Job, r *Record, look Look) string {
 
 // onVersion counts who has a package in the version that was asked for, or else
 // in the one that most have.
-func onVersion(p change.Package, r *Record, look Look) string {
+func onVersion(p change.PackageSpec, r *Record, look Look) string {
 	votes := map[string]int{} // none for ""
 	best := p.Version
 	for _, name := range r.servers() {

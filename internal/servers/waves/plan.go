@@ -10,12 +10,12 @@ import (
 
 // A Repair is what would make a server that deviates like the others, in place.
 type Repair struct {
-	Server   string           `json:"server"`
-	Packages []change.Package `json:"packages,omitempty"` // to be brought to the version of the others
-	Purge    []string         `json:"purge,omitempty"`    // packages that the others do not have
-	Copy     []string         `json:"copy,omitempty"`     // files to be copied from the others
-	Remove   []string         `json:"remove,omitempty"`   // files that the others do not have
-	ByHand   []string         `json:"byHand,omitempty"`   // what no update does by itself
+	Server   string               `json:"server"`
+	Packages []change.PackageSpec `json:"packages,omitempty"` // to be brought to the version of the others
+	Purge    []string             `json:"purge,omitempty"`    // packages that the others do not have
+	Copy     []string             `json:"copy,omitempty"`     // files to be copied from the others
+	Remove   []string             `json:"remove,omitempty"`   // files that the others do not have
+	ByHand   []string             `json:"byHand,omitempty"`   // what no update does by itself
 }
 
 // Repairs derives from a comparison what repairing in place would change, for each
@@ -85,7 +85,7 @@ func (r *Repair) add(d facts.Difference, explained bool) {
 			return
 		}
 		name, _, _ := strings.Cut(d.Key, ":")
-		r.Packages = append(r.Packages, change.Package{Name: name, Version: version})
+		r.Packages = append(r.Packages, change.PackageSpec{Name: name, Version: version})
 	case d.Section != facts.File && explained:
 	case d.Section != facts.File:
 		r.ByHand = append(r.ByHand, string(d.Section)+" "+d.Key)

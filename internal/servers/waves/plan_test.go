@@ -28,7 +28,7 @@ func TestRepairs(t *testing.T) {
 		Causes: []facts.Cause{{Kind: facts.ByPackage, Files: []string{"/usr/bin/web"}}},
 	})
 	want := []Repair{{
-		Server: "c", Packages: []change.Package{{Name: "web", Version: "1.1"}}, Purge: []string{"miner"},
+		Server: "c", Packages: []change.PackageSpec{{Name: "web", Version: "1.1"}}, Purge: []string{"miner"},
 		Copy: []string{"/etc/web.conf"}, Remove: []string{"/etc/cron.d/miner"},
 		ByHand: []string{"package half is 1 (half-configured) on the others", "user eve", "file /etc/shadow: mode"},
 	}}

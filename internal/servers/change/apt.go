@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	server "github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // aptGet is how apt-get is asked: edited configuration stays as it is, and nobody
@@ -19,7 +19,7 @@ var aptGet = []string{
 }
 
 // install brings packages to the versions that are asked for.
-func (c *Carrier) install(ctx context.Context, out *tail) error {
+func (c *runner) install(ctx context.Context, out *tailBuffer) error {
 	if len(c.job.Packages) == 0 {
 		return nil
 	}
@@ -28,33 +28,33 @@ func (c *Carrier) install(ctx context.Context, out *tail) error {
 	}
 	// Without new lists a new version may be missing, but an old one that is there
 	// can be had without a network: whether it matters is seen below.
-	lists := &tail{most: maxOutput}
-	listsErr := execute(ctx, lists, "apt-get", append(slices.Clone(aptGet), "update")...)
+	lists := &tailBuffer{max: maxOutput}
+	listsErr := runProgram(ctx, lists, "apt-get", append(slices.Clone(aptGet), "update")...)
 	args := append(slices.Clone(aptGet), "--allow-downgrades", "install", "--")
 	for _, p := range c.job.Packages {
 		args = append(args, p.String())
 	}
-	err := execute(ctx, out, "apt-get", args...)
+	err := runProgram(ctx, out, "apt-get", args...)
 	if err == nil {
 		return nil
 	}
-	why := because(out.String(), err, "apt-get")
+	why := commandError(out.String(), err, "apt-get")
 	if listsErr != nil || strings.Contains(lists.String(), "\nW: Failed to fetch") || strings.Contains(lists.String(), "\nErr:") {
 		why = fmt.Errorf("%w; its lists are old: %s", why, Cause(lists.String()))
 	}
-	return c.held(why)
+	return c.nameHeld(why)
 }
 
 // held names the held packages where they are the reason.
-func (c *Carrier) held(why error) error {
+func (c *runner) nameHeld(why error) error {
 	text := why.Error()
 	if !strings.Contains(text, "held") && !strings.Contains(text, "needs ") && !strings.Contains(text, "cannot be installed") {
 		return why
 	}
 	var held []string
-	facts, _ := server.Facts(context.Background(), c.root, false) // apt-get's packages are in files
-	for _, f := range facts {
-		if f.Section == server.Package && strings.HasSuffix(f.Value, "(held)") {
+	list, _ := facts.Facts(context.Background(), c.root, false) // apt-get's packages are in files
+	for _, f := range list {
+		if f.Section == facts.Package && strings.HasSuffix(f.Value, "(held)") {
 			held = append(held, f.Key)
 		}
 	}
@@ -68,10 +68,10 @@ func (c *Carrier) held(why error) error {
 }
 
 // wrong says why a package is not as it was asked for; nothing if it is.
-func wrong(p Package, facts []server.Fact) string {
-	for _, f := range facts {
+func mismatch(p PackageSpec, list []facts.Fact) string {
+	for _, f := range list {
 		name, _, _ := strings.Cut(f.Key, ":")
-		if f.Section != server.Package || name != p.Name && f.Key != p.Name {
+		if f.Section != facts.Package || name != p.Name && f.Key != p.Name {
 			continue
 		}
 		version := strings.TrimSuffix(f.Value, " (held)")

@@ -18,7 +18,7 @@ import (
 
 // onRoot is a carrier for a job on a root with files, which end in a slash if they
 // are directories.
-func onRoot(t *testing.T, j Job, files ...string) (c *Carrier, dir string) {
+func onRoot(t *testing.T, j Job, files ...string) (c *runner, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for _, f := range files {
@@ -36,7 +36,7 @@ func onRoot(t *testing.T, j Job, files ...string) (c *Carrier, dir string) {
 	root, err := rootfs.Open(dir)
 	must(t, err)
 	t.Cleanup(func() { root.Close() })
-	return &Carrier{store: store, job: j, state: State{ID: j.ID}, root: root}, dir
+	return &runner{store: store, job: j, state: State{ID: j.ID}, root: root}, dir
 }
 
 func must(t testing.TB, err error) {
@@ -47,7 +47,7 @@ func must(t testing.TB, err error) {
 }
 
 // inArchive are the paths of what was saved.
-func inArchive(t *testing.T, c *Carrier) (names []string) {
+func inArchive(t *testing.T, c *runner) (names []string) {
 	t.Helper()
 	f, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
 	must(t, err)

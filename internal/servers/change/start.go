@@ -2,43 +2,37 @@ package change
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
-// kept is how many changes a server keeps, the newest: what older ones saved is
-// gone.
-const kept = 10
-
 // Begin writes a job down and starts a process of its own that carries it out:
 // this program with arguments and the job's id. A job that was begun already is
 // not begun again.
-func (s Store) Begin(j Job, program string, args ...string) error {
-	if err := j.check(); err != nil {
+func (s Store) Start(j Job, program string, args ...string) error {
+	if err := j.validate(); err != nil {
 		return fmt.Errorf("begin change: %w", err)
 	}
-	if err := s.begin(j, program, args); err != nil {
+	if err := s.start(j, program, args); err != nil {
 		return fmt.Errorf("begin change %s: %w", j.ID, err)
 	}
 	return nil
 }
 
-func (s Store) begin(j Job, program string, args []string) error {
+func (s Store) start(j Job, program string, args []string) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
 	if _, err := os.Stat(s.path(j.ID, "job")); err == nil {
 		return nil
 	}
-	s.forget()
+	s.prune()
 	if err := os.MkdirAll(filepath.Join(s.dir, j.ID), 0o700); err != nil {
 		return err
 	}
@@ -78,40 +72,4 @@ const inheritedLock = 3
 
 // KeepLock keeps the lock to the process that carries a change out: what that
 // starts, and what goes on after it such as a daemon, must not hold it.
-func KeepLock() { syscall.CloseOnExec(inheritedLock) }
-
-// forget removes the oldest changes that are over.
-func (s Store) forget() {
-	dirs, err := os.ReadDir(s.dir)
-	if err != nil {
-		return
-	}
-	var over []State
-	for _, d := range dirs {
-		if st, err := s.State(d.Name()); err == nil && st.Over() {
-			over = append(over, st)
-		}
-	}
-	slices.SortFunc(over, func(a, b State) int { return b.Began.Compare(a.Began) })
-	for i, st := range over {
-		if i >= kept-1 {
-			_ = os.RemoveAll(filepath.Join(s.dir, st.ID)) // tried again with the next
-		}
-	}
-}
-
-// List returns the changes that a server knows, the newest first.
-func (s Store) List() ([]State, error) {
-	dirs, err := os.ReadDir(s.dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	var list []State
-	for _, d := range dirs {
-		if st, err := s.State(d.Name()); err == nil {
-			list = append(list, st)
-		}
-	}
-	slices.SortFunc(list, func(a, b State) int { return b.Began.Compare(a.Began) })
-	return list, err
-}
+func CloseLockOnExec() { syscall.CloseOnExec(inheritedLock) }

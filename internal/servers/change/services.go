@@ -1,0 +1,50 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"os"
+)
+
+// reloads are the services that must read their configuration again when it was
+// taken back.
+var reloads = []struct {
+	below string
+	units []string
+}{
+	{"/etc/ssh", []string{"ssh", "sshd"}},
+	{"/etc/network", []string{"networking"}},
+	{"/etc/systemd/network", []string{"systemd-networkd"}},
+	{"/etc/netplan", []string{"systemd-networkd", "NetworkManager"}},
+	{"/etc/NetworkManager", []string{"NetworkManager"}},
+}
+
+// reload has services read what was restored, where systemd runs.
+func (c *runner) reload(ctx context.Context) error {
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return nil // nobody can be asked
+	}
+	var errs []error
+	units := map[string]bool{}
+	for _, f := range c.state.Files {
+		if f.Before == fromSaved {
+			continue
+		}
+		for _, r := range reloads {
+			for _, unit := range r.units {
+				if isBelow(f.Path, []string{r.below}) {
+					units[unit] = true
+				}
+			}
+		}
+	}
+	if len(units) > 0 {
+		errs = append(errs, runWithInput(ctx, "", "systemctl", "daemon-reload"))
+	}
+	for unit := range units {
+		if output(ctx, "systemctl", "is-enabled", unit) != "" {
+			errs = append(errs, runWithInput(ctx, "", "systemctl", "reload-or-restart", unit))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,62 @@
+package change
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
+
+// copy writes files, whole, and like those that they replace.
+func (c *runner) copyFiles(ctx context.Context, _ *tailBuffer) error {
+	for _, f := range c.job.Copies {
+		e := tree.Entry{Path: f.Path, Kind: tree.Regular, Mode: f.Mode}
+		if old, err := c.root.Lstat(f.Path); err == nil && old.Kind == tree.Regular {
+			e.Mode, e.UID, e.GID, e.Xattrs = old.Mode, old.UID, old.GID, old.Xattrs
+		}
+		if err := c.root.Put(ctx, e, newReader(f.Content)); err != nil {
+			return describe("copy "+f.Path, err)
+		}
+	}
+	return nil
+}
+
+// run runs the command and the script.
+func (c *runner) runCommands(ctx context.Context, out *tailBuffer) error {
+	if c.job.Run != "" {
+		if err := runProgram(ctx, out, "sh", "-c", c.job.Run); err != nil {
+			return commandError(out.String(), err, "the command")
+		}
+	}
+	if len(c.job.Script) == 0 {
+		return nil
+	}
+	path := c.store.path(c.job.ID, "script")
+	if err := os.WriteFile(path, c.job.Script, 0o700); err != nil {
+		return describe("write the script", err)
+	}
+	name, args := path, []string(nil)
+	if !bytes.HasPrefix(c.job.Script, []byte("#!")) {
+		name, args = "sh", []string{path}
+	}
+	if err := runProgram(ctx, out, name, args...); err != nil {
+		return commandError(out.String(), err, "the script")
+	}
+	return nil
+}
+
+// undoRun runs what the job says takes it back.
+func (c *runner) undoRun(ctx context.Context) error {
+	if c.job.UndoRun == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(c.job.Timeout, time.Minute))
+	defer cancel()
+	out := &tailBuffer{max: maxOutput}
+	if err := runProgram(ctx, out, "sh", "-c", c.job.UndoRun); err != nil {
+		return commandError(out.String(), err, "the undo command")
+	}
+	return nil
+}

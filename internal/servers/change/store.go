@@ -1,0 +1,175 @@
+package change
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
+)
+
+// kept is how many changes a server keeps, the newest: what older ones saved is
+// gone.
+const maxChanges = 10
+
+// ErrNone says that a server knows nothing of a change.
+var ErrNotFound = errors.New("the server knows of no such change")
+
+// A Store is where changes are kept.
+type Store struct{ dir string }
+
+// NewStore keeps changes in a directory, which is made when the first begins.
+func NewStore(dir string) Store { return Store{dir} }
+
+func (s Store) path(id, name string) string { return filepath.Join(s.dir, id, name) }
+
+// State reads the state of a change.
+func (s Store) State(id string) (State, error) {
+	var st State
+	if !isWord(id) || id[0] == '.' {
+		return st, fmt.Errorf("change %.80q: %w", id, ErrNotFound)
+	}
+	text, err := os.ReadFile(s.path(id, "state"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return st, fmt.Errorf("change %s: %w", id, ErrNotFound)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &st)
+	}
+	if err != nil {
+		return st, fmt.Errorf("read change %s: %w", id, err)
+	}
+	if st.Finished() {
+		return st, nil
+	}
+	held, err := durable.IsLocked(s.path(id, "lock"))
+	if err != nil {
+		return st, fmt.Errorf("read change %s: %w", id, err)
+	}
+	if !held {
+		if again, err := os.ReadFile(s.path(id, "state")); err == nil && json.Unmarshal(again, &st) == nil && st.Finished() {
+			return st, nil // it ended meanwhile
+		}
+		st.Failed, st.Cause = true, "the server, or who carried it out, was killed while it was "+string(st.Stage)
+		st.Stage = Interrupted
+	}
+	return st, nil
+}
+
+func (s Store) write(st State) error {
+	text, err := json.Marshal(st)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(s.path(st.ID, "state"), text, 0o600)
+}
+
+func (s Store) job(id string) (Job, error) {
+	var j Job
+	text, err := os.ReadFile(s.path(id, "job"))
+	if err == nil {
+		err = json.Unmarshal(text, &j)
+	}
+	if err != nil {
+		return j, fmt.Errorf("read job %s: %w", id, err)
+	}
+	return j, nil
+}
+
+// Confirm lets a change stay. The one who carries it out looks for that.
+func (s Store) Confirm(id string) error {
+	if _, err := s.State(id); err != nil {
+		return err
+	}
+	return durable.WriteFile(s.path(id, "confirmed"), nil, 0o600)
+}
+
+func (s Store) isConfirmed(id string) bool {
+	_, err := os.Stat(s.path(id, "confirmed"))
+	return err == nil
+}
+
+// ending is how long a change waits for one that does nothing more than end: its
+// state says so before its process has gone.
+const finishTimeout = time.Minute
+
+// alone takes the lock that lets one change be carried out at a time.
+func (s Store) lockServer(ctx context.Context, id string) (*os.File, error) {
+	l, err := lockWhile(ctx, filepath.Join(s.dir, ".lock"), func() bool { return s.othersFinishing(id) })
+	if errors.Is(err, durable.ErrLocked) {
+		return nil, errors.New("another change is being carried out")
+	}
+	return l, err
+}
+
+// lockWhile takes a lock, for which it waits as long as mayWait says so.
+func lockWhile(ctx context.Context, path string, mayWait func() bool) (*os.File, error) {
+	for began := time.Now(); ; {
+		l, err := durable.TryLock(path)
+		if !errors.Is(err, durable.ErrLocked) || !mayWait() || time.Since(began) > finishTimeout {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// othersEnd reports whether all changes but one are over or are being taken
+// back.
+func (s Store) othersFinishing(id string) bool {
+	dirs, err := os.ReadDir(s.dir)
+	for _, d := range dirs {
+		if d.Name() == id || !d.IsDir() {
+			continue
+		}
+		if st, err := s.State(d.Name()); err == nil && !st.Finished() && st.Stage != Reverting {
+			return false
+		}
+	}
+	return err == nil
+}
+
+// forget removes the oldest changes that are over.
+func (s Store) prune() {
+	dirs, err := os.ReadDir(s.dir)
+	if err != nil {
+		return
+	}
+	var over []State
+	for _, d := range dirs {
+		if st, err := s.State(d.Name()); err == nil && st.Finished() {
+			over = append(over, st)
+		}
+	}
+	slices.SortFunc(over, func(a, b State) int { return b.Began.Compare(a.Began) })
+	for i, st := range over {
+		if i >= maxChanges-1 {
+			_ = os.RemoveAll(filepath.Join(s.dir, st.ID)) // tried again with the next
+		}
+	}
+}
+
+// List returns the changes that a server knows, the newest first.
+func (s Store) List() ([]State, error) {
+	dirs, err := os.ReadDir(s.dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	var list []State
+	for _, d := range dirs {
+		if st, err := s.State(d.Name()); err == nil {
+			list = append(list, st)
+		}
+	}
+	slices.SortFunc(list, func(a, b State) int { return b.Began.Compare(a.Began) })
+	return list, err
+}

@@ -95,7 +95,7 @@ func cached(ctx context.Context, dir, name, suffix string, b base, app App, fini
 	return done, finish(work, done)
 }
 
-// cacheDir is .cache/appimage of the repository that the process runs in, or of
+// cacheDir is .cache/images of the repository that the process runs in, or of
 // the directory that ADAMANT_CACHE names.
 func cacheDir() (string, error) {
 	root := os.Getenv("ADAMANT_CACHE")
@@ -106,7 +106,7 @@ func cacheDir() (string, error) {
 		}
 		root = filepath.Join(repo, ".cache")
 	}
-	dir := filepath.Join(root, "appimage")
+	dir := filepath.Join(root, "images")
 	return dir, os.MkdirAll(dir, 0o755)
 }
 

@@ -29,6 +29,9 @@ func run(ctx context.Context, args []string) error {
 		}
 		return nil
 	}
+	if args[0] == "--all" {
+		return buildAll(ctx)
+	}
 	path, err := appimage.Build(ctx, args[0])
 	if err != nil {
 		return err
@@ -38,6 +41,18 @@ func run(ctx context.Context, args []string) error {
 		return nil
 	}
 	return copyFile(path, args[1])
+}
+
+// buildAll builds the image of every application and prints where each is.
+func buildAll(ctx context.Context) error {
+	for _, a := range appimage.Apps() {
+		path, err := appimage.Build(ctx, a.Name)
+		if err != nil {
+			return err
+		}
+		fmt.Println(path)
+	}
+	return nil
 }
 
 func copyFile(from, to string) error {

@@ -47,14 +47,23 @@ var moreCases = []appCase{
 
 // TestApplications learns each application under load, which proves the
 // profile too.
-func TestApplications(t *testing.T) { learnAll(t, appCases) }
+func TestApplications(t *testing.T) {
+	t.Parallel()
+	learnAll(t, appCases)
+}
 
 // TestMoreApplications does the same with those that take long.
-func TestMoreApplications(t *testing.T) { learnAll(t, moreCases) }
+func TestMoreApplications(t *testing.T) {
+	t.Parallel()
+	learnAll(t, moreCases)
+}
 
 func learnAll(t *testing.T, cases []appCase) {
 	for _, c := range cases {
-		t.Run(c.app, func(t *testing.T) { learnOne(t, c) })
+		t.Run(c.app, func(t *testing.T) {
+			t.Parallel()
+			learnOne(t, c)
+		})
 	}
 }
 

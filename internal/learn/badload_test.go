@@ -8,12 +8,13 @@ import (
 // TestBadLoad: a load that cannot be meant is an error, and no run without load
 // that then looks proven.
 func TestBadLoad(t *testing.T) {
-	e := openHostile(t)
+	t.Parallel()
+	l, e := openHostile(t)
 	o := hostileOptions(t, e)
 	o.Load.HTTP = []string{"index.html"}
 	_, err := Learn(t.Context(), o, subject(t, hostilePod("wait", "")))
 	if err == nil || !strings.Contains(err.Error(), "want /path, :port/path or a URL") {
 		t.Errorf("got error %v, want one that says how to write the load", err)
 	}
-	checkNothing(t, e)
+	l.checkNothing(t, e)
 }

@@ -18,8 +18,8 @@ import (
 // smallLab is a machine of its own whose data lies on a small disk.
 func smallLab(t *testing.T) *lab {
 	t.Helper()
-	openHostile(t) // builds the program and the image
-	l, err := theLab()
+	requireRoot(t)
+	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,9 +27,8 @@ func smallLab(t *testing.T) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := &lab{dir, l.options}
-	small.options.Root, small.options.State = filepath.Join(dir, "disk", "root"), filepath.Join(dir, "state")
 	disk := filepath.Join(dir, "disk")
+	small := &lab{dir, pod.Options{Root: filepath.Join(disk, "root"), State: filepath.Join(dir, "state"), Executable: path}}
 	if err := os.Mkdir(disk, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +78,7 @@ func fillDisk(t *testing.T, dir string, leave int64) (free func()) {
 // TestFullDisk runs commands on a disk without space: they say so, and work
 // once there is some.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	l := smallLab(t)
 	archive, err := buildHostile()
 	if err != nil {
@@ -122,7 +122,7 @@ func TestFullDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer e.Close()
-			nothingIn(t, e, l)
+			l.checkNothing(t, e)
 			if c.name == "load" {
 				removeImage(t, e)
 			}

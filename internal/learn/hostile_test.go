@@ -28,21 +28,20 @@ const hostileImage = "adamant.test/hostile:1"
 
 // buildHostile makes an archive of the image, once for all tests.
 var buildHostile = sync.OnceValues(func() (string, error) {
-	l, err := theLab()
-	if err != nil {
+	if _, err := program(); err != nil { // makes the directory
 		return "", err
 	}
-	bin := filepath.Join(l.dir, "hostile")
+	bin := filepath.Join(programDir, "hostile")
 	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin, "./testdata/hostile")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build hostile: %w\n%s", err, out)
 	}
-	program, err := os.ReadFile(bin)
+	content, err := os.ReadFile(bin)
 	if err != nil {
 		return "", err
 	}
-	layer, err := image.NewLayer(hostileFiles(program)...)
+	layer, err := image.NewLayer(hostileFiles(content)...)
 	if err != nil {
 		return "", err
 	}
@@ -50,7 +49,7 @@ var buildHostile = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	archive := filepath.Join(l.dir, "hostile.tar")
+	archive := filepath.Join(programDir, "hostile.tar")
 	return archive, image.WriteArchive(context.Background(), archive, map[string]v1.Image{hostileImage: img})
 })
 
@@ -73,10 +72,21 @@ func hostileFiles(program []byte) []image.File {
 	}
 }
 
-// openHostile opens an engine that has the image.
-func openHostile(t *testing.T) *pod.Engine {
+// openHostile opens an engine that has the image, of a lab that only this test
+// uses and that is closed with it.
+func openHostile(t *testing.T) (*lab, *pod.Engine) {
 	t.Helper()
-	e := open(t)
+	requireRoot(t)
+	l, err := newLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	e := l.open(t)
 	archive, err := buildHostile()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +94,7 @@ func openHostile(t *testing.T) *pod.Engine {
 	if _, err := e.Daemon().Import(t.Context(), archive, containerd.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	return e
+	return l, e
 }
 
 // hostilePod is a pod whose container runs the program with args. more is the
@@ -101,8 +111,9 @@ func hostileOptions(t *testing.T, e *pod.Engine) Options {
 // TestHostileLearns runs programs that make it hard to learn of them. Each is
 // learned and proven all the same.
 func TestHostileLearns(t *testing.T) {
-	e := openHostile(t)
-	t.Cleanup(func() { checkNothing(t, e) }) // after all that run at once
+	t.Parallel()
+	lab, e := openHostile(t)
+	t.Cleanup(func() { lab.checkNothing(t, e) }) // after all that run at once
 	for _, c := range []struct {
 		name, manifest string
 		needs          []string // paths that a volume must cover
@@ -248,8 +259,9 @@ func checkProfile(t *testing.T, p profile.Profile, needs []string, weak string) 
 // TestHostileFails runs programs that nothing can be learned of. The error says
 // why, and nothing of them is left.
 func TestHostileFails(t *testing.T) {
-	e := openHostile(t)
-	t.Cleanup(func() { checkNothing(t, e) })
+	t.Parallel()
+	l, e := openHostile(t)
+	t.Cleanup(func() { l.checkNothing(t, e) })
 	t.Run("tracer killed", func(t *testing.T) {
 		t.Parallel()
 		testTracerKilled(t, e)
@@ -278,11 +290,8 @@ func TestHostileFails(t *testing.T) {
 // TestForks lets a program fork without end: it gets as many processes as its
 // pod may have, and none of them is left.
 func TestForks(t *testing.T) {
-	openHostile(t)
-	l, err := theLab()
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Parallel()
+	l, _ := openHostile(t)
 	o := l.options
 	o.PIDs = 60
 	e, err := pod.Open(t.Context(), o)
@@ -297,24 +306,26 @@ func TestForks(t *testing.T) {
 	if !lesson.Proof.Passed {
 		t.Errorf("not proven: %q", lesson.Proof.Reasons)
 	}
-	checkNothing(t, e)
+	l.checkNothing(t, e)
 }
 
 // TestProveFills proves a sealed manifest whose program fills its volume.
 func TestProveFills(t *testing.T) {
-	e := openHostile(t)
+	t.Parallel()
+	l, e := openHostile(t)
 	text := hostilePod("fill, /srv/big", "    securityContext: {readOnlyRootFilesystem: true}\n    volumeMounts: [{name: v, mountPath: /srv}]\n  volumes: [{name: v, emptyDir: {sizeLimit: 8Mi}}]\n")
 	_, err := Prove(t.Context(), hostileOptions(t, e), subject(t, text))
 	if err == nil || !strings.Contains(err.Error(), "more than its sizeLimit of 8Mi") {
 		t.Errorf("got %v", err)
 	}
-	checkNothing(t, e)
+	l.checkNothing(t, e)
 }
 
 // TestHarmlessOutput prints what a program with hostile file names did: nothing
 // of it acts on a terminal.
 func TestHarmlessOutput(t *testing.T) {
-	openHostile(t)
+	t.Parallel()
+	l, _ := openHostile(t)
 	dir := t.TempDir()
 	file, save := filepath.Join(dir, "pod.yaml"), filepath.Join(dir, "profile")
 	if err := os.WriteFile(file, []byte(hostilePod("names", "")), 0o600); err != nil {
@@ -327,7 +338,7 @@ func TestHarmlessOutput(t *testing.T) {
 		{"drift", "hostile"},
 		{"rm", "hostile"},
 	} {
-		out, err := adamant(t, args...).CombinedOutput()
+		out, err := l.command(t.Context(), args...).CombinedOutput()
 		var exit *exec.ExitError
 		if err != nil && (!errors.As(err, &exit) || args[0] != "drift" && args[0] != "seal") {
 			t.Fatalf("%v: %v\n%s", args, err, out)

@@ -20,16 +20,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// adamant is the program itself, on the lab's machine.
-func adamant(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	l, err := theLab()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l.command(t.Context(), args...)
-}
-
+// command is the real program on the lab's containerd.
 func (l *lab) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, l.options.Executable, args...)
 	cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+l.options.Root, "ADAMANT_STATE="+l.options.State)
@@ -74,7 +65,8 @@ func killAfter(t *testing.T, cmd *exec.Cmd, d time.Duration) {
 // TestKilled kills commands at random moments. The next one finds nothing half
 // made, and does what the killed one was asked for.
 func TestKilled(t *testing.T) {
-	e := openHostile(t)
+	t.Parallel()
+	l, e := openHostile(t)
 	archive, err := buildHostile()
 	if err != nil {
 		t.Fatal(err)
@@ -96,21 +88,21 @@ func TestKilled(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for range c.times {
 				d := time.Duration(random.Int64N(int64(c.within)))
-				killAfter(t, adamant(t, c.args...), d)
-				rest(t, e, d)
+				killAfter(t, l.command(t.Context(), c.args...), d)
+				l.rest(t, e, d)
 			}
-			succeed(t, adamant(t, c.args...))
-			succeed(t, adamant(t, "rm", "--all", "--grace", "0"))
-			checkNothing(t, e)
+			succeed(t, l.command(t.Context(), c.args...))
+			succeed(t, l.command(t.Context(), "rm", "--all", "--grace", "0"))
+			l.checkNothing(t, e)
 		})
 	}
 }
 
 // rest looks at what a command left that was killed after d: a whole pod, or
 // nothing.
-func rest(t *testing.T, e *pod.Engine, d time.Duration) {
+func (l *lab) rest(t *testing.T, e *pod.Engine, d time.Duration) {
 	t.Helper()
-	succeed(t, adamant(t, "ps"))
+	succeed(t, l.command(t.Context(), "ps"))
 	pods, err := e.Pods(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -123,19 +115,15 @@ func rest(t *testing.T, e *pod.Engine, d time.Duration) {
 			t.Fatal(err)
 		}
 	}
-	checkNothing(t, e)
+	l.checkNothing(t, e)
 	if t.Failed() {
 		t.Fatalf("it was killed after %s", d)
 	}
 }
 
 // containerdPID finds the lab's daemon.
-func containerdPID(t *testing.T) int {
+func (l *lab) containerdPID(t *testing.T) int {
 	t.Helper()
-	l, err := theLab()
-	if err != nil {
-		t.Fatal(err)
-	}
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +146,8 @@ func containerdPID(t *testing.T) int {
 // TestContainerdKilled kills the runtime in the middle of commands. They fail
 // with an error that says so or get over it; the next ones work.
 func TestContainerdKilled(t *testing.T) {
-	openHostile(t)
+	t.Parallel()
+	l, _ := openHostile(t)
 	archive, err := buildHostile()
 	if err != nil {
 		t.Fatal(err)
@@ -174,8 +163,8 @@ func TestContainerdKilled(t *testing.T) {
 		{"load", 60 * time.Millisecond, []string{"load", archive}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			pid := containerdPID(t)
-			cmd := adamant(t, c.args...)
+			pid := l.containerdPID(t)
+			cmd := l.command(t.Context(), c.args...)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			if err := cmd.Start(); err != nil {
@@ -190,11 +179,11 @@ func TestContainerdKilled(t *testing.T) {
 			if err != nil && !strings.Contains(stderr.String(), "the runtime ended meanwhile") {
 				t.Errorf("%v, and it is not said why: %s", err, stderr.String())
 			}
-			succeed(t, adamant(t, "ps"))
-			succeed(t, adamant(t, "rm", "--all", "--grace", "0"))
-			succeed(t, adamant(t, c.args...))
-			succeed(t, adamant(t, "rm", "--all", "--grace", "0"))
-			checkNothing(t, open(t))
+			succeed(t, l.command(t.Context(), "ps"))
+			succeed(t, l.command(t.Context(), "rm", "--all", "--grace", "0"))
+			succeed(t, l.command(t.Context(), c.args...))
+			succeed(t, l.command(t.Context(), "rm", "--all", "--grace", "0"))
+			l.checkNothing(t, l.open(t))
 		})
 	}
 }
@@ -248,16 +237,13 @@ func killTracer(ctx context.Context, root string) error {
 // TestTwoAtOnce learns the same manifest twice at once, and loads the same
 // image.
 func TestTwoAtOnce(t *testing.T) {
-	e := openHostile(t)
+	t.Parallel()
+	l, e := openHostile(t)
 	archive, err := buildHostile()
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := manifestFile(t)
-	l, err := theLab()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, args := range [][]string{{"learn", file, "--quiet", "300ms"}, {"load", archive}} {
 		var group errgroup.Group
 		printed := make([]string, 2)
@@ -281,5 +267,5 @@ func TestTwoAtOnce(t *testing.T) {
 			t.Errorf("one printed\n%s\nthe other\n%s", printed[0], printed[1])
 		}
 	}
-	checkNothing(t, e)
+	l.checkNothing(t, e)
 }

@@ -45,6 +45,7 @@ func mounts(p profile.Profile, container string) []string {
 
 // TestOddPrograms write where well-packaged ones do not.
 func TestOddPrograms(t *testing.T) {
+	t.Parallel()
 	e := open(t)
 	loadApp(t, e, "odd")
 	for _, tc := range []struct {
@@ -75,6 +76,7 @@ func TestOddPrograms(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			if tc.more != "" {
 				tc.more = ", " + tc.more
 			}
@@ -120,6 +122,7 @@ spec:
 // TestJob is learned to its end, with what runs before and beside it. What
 // follows is sealed for good: learning and sealing it again change nothing.
 func TestJob(t *testing.T) {
+	t.Parallel()
 	e := open(t)
 	loadApp(t, e, "odd")
 	s := subject(t, strings.ReplaceAll(jobText, "IMAGE", appimage.Reference("odd")))
@@ -158,6 +161,7 @@ func TestJob(t *testing.T) {
 
 // TestUnfit: what does not stay up when it can write is not learned.
 func TestUnfit(t *testing.T) {
+	t.Parallel()
 	e := open(t)
 	loadApp(t, e, "odd")
 	for _, tc := range []struct{ name, container, want string }{
@@ -165,6 +169,7 @@ func TestUnfit(t *testing.T) {
 		{"its liveness probe fails", `command: [sleep, infinity], livenessProbe: {exec: {command: ["false"]}, initialDelaySeconds: 2, periodSeconds: 1, failureThreshold: 1}`, "liveness"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			s := subject(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: unfit}, spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: %q, %s}]}}`,
 				appimage.Reference("odd"), tc.container))
 			_, err := Learn(t.Context(), Options{Engine: e, Load: Load{Quiet: 10 * time.Second}}, s)
@@ -180,6 +185,7 @@ const redisText = `{apiVersion: v1, kind: Pod, metadata: {name: redis}, spec: {t
 
 // TestLeaveOneOut tells redis's volumes apart.
 func TestLeaveOneOut(t *testing.T) {
+	t.Parallel()
 	e := open(t)
 	loadApp(t, e, "redis")
 	s := subject(t, fmt.Sprintf(redisText, appimage.Reference("redis")))
@@ -204,6 +210,7 @@ func TestLeaveOneOut(t *testing.T) {
 // TestUntraced uses the lab's runtime as one that was there already: what was
 // left behind tells, and everybody is told that this is weaker.
 func TestUntraced(t *testing.T) {
+	t.Parallel()
 	own := open(t)
 	loadApp(t, own, "redis")
 	l, err := theLab()
@@ -241,6 +248,7 @@ func TestUntraced(t *testing.T) {
 // TestRenameAcrossVolumes has a program that cannot do without rename(2)
 // between two directories of the image: one volume must hold both.
 func TestRenameAcrossVolumes(t *testing.T) {
+	t.Parallel()
 	e := open(t)
 	loadApp(t, e, "odd")
 	const program = `import os, time

@@ -51,7 +51,8 @@ func TestRemoveTracedThatIsWrittenTo(t *testing.T) {
 // The traces of commands are folded into one while the trial goes on: a probe
 // every few seconds must not fill the disk, nor leave a tracer each time.
 func TestCommandsLeaveOneTrace(t *testing.T) {
-	e := openHostile(t)
+	t.Parallel()
+	lab, e := openHostile(t)
 	o := hostileOptions(t, e)
 	for range 10 {
 		o.Load.Commands = append(o.Load.Commands, "/hostile write /var/lib/app/x once")
@@ -74,5 +75,5 @@ func TestCommandsLeaveOneTrace(t *testing.T) {
 	if n := <-most; n == 0 || n > 4 {
 		t.Errorf("there were %d traces of commands at once, want one and those that end just then", n)
 	}
-	checkNothing(t, e)
+	lab.checkNothing(t, e)
 }

@@ -19,6 +19,7 @@ import (
 // of each: the daemon, containerd, a shim, an instance. Afterwards what was
 // declared runs, nothing else does, and no rollout is missing in the history.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	s.load("chaos-a", "a", "")
 	s.load("chaos-b", "b", "")

@@ -23,6 +23,7 @@ import (
 // and network, and what is in /run. The next daemon brings everything back as
 // declared.
 func TestReboot(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	s.load("reboot", "a", "")
 	port := freePort(t)
@@ -82,6 +83,7 @@ func (s *served) onlyRuns(n int) {
 // that was said is lost, and once there is room again what was declared comes
 // about. The daemon is killed meanwhile.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	disk := smallDisk(t)
 	s := serveOn(t, filepath.Join(disk, "root"))
 	s.load("full-a", "a", "")
@@ -150,6 +152,7 @@ func fill(t *testing.T, file string) {
 // has none, instances that run go on, and what lacks its image says so and comes
 // back with it.
 func TestImageGone(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	s.load("gone-a", "a", "")
 	s.load("gone-b", "b", "")

@@ -20,6 +20,7 @@ spec:
 // A pod that is removed while all are looked at is none of them; one that was
 // asked for by name cannot be looked at, which is not clean.
 func TestDriftOfPodsThatGo(t *testing.T) {
+	t.Parallel()
 	l := openLab(t)
 	file := filepath.Join(t.TempDir(), "pod.yaml")
 	check(t, os.WriteFile(file, []byte(sleeper), 0o600))

@@ -50,6 +50,7 @@ func (s *served) inForeground(text string) (_ *exec.Cmd, output func() string) {
 // A run in the foreground and a daemon keep workloads of the same name beside
 // each other; Ctrl-C removes what is the run's although the runtime was killed.
 func TestForegroundBesideADaemon(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	s.load("declared", "declared", web.Good)
 	s.load("own", "own", web.Good)

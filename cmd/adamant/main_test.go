@@ -12,14 +12,16 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 
-// lab is where the scripts run: the real, static program and one private
-// containerd, with images, that they share.
+// A lab is the real, static program and a private containerd. Scripts share one
+// that has images. A test that needs all pods of a containerd, or that kills
+// something, has a lab of its own, so that all may run at once.
 type lab struct {
 	dir, bin, root, state string
 	container, debian     string // archives of nginx
@@ -27,12 +29,12 @@ type lab struct {
 
 var (
 	theLab  = sync.OnceValues(newLab)
-	labMade bool
+	labMade atomic.Bool
 )
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if labMade {
+	if labMade.Load() {
 		if err := closeLab(); err != nil {
 			fmt.Fprintln(os.Stderr, "clean up:", err)
 			code = max(code, 1)
@@ -86,7 +88,7 @@ func openLab(t *testing.T) *lab {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test runs pods: it needs root")
 	}
-	labMade = true
+	labMade.Store(true)
 	l, err := theLab()
 	if err != nil {
 		t.Fatal(err)
@@ -94,12 +96,30 @@ func openLab(t *testing.T) *lab {
 	return l
 }
 
-// closeLab resets the lab, after which nothing of it may be left.
+// ownLab returns a lab with a data directory of its own, in root unless that is
+// empty. It has no images.
+func ownLab(t *testing.T, root string) *lab {
+	t.Helper()
+	shared := openLab(t)
+	dir, err := os.MkdirTemp("/var/tmp", "adamant-own-")
+	check(t, err)
+	return &lab{
+		dir: dir, bin: shared.bin, root: or(root, filepath.Join(dir, "root")), state: filepath.Join(dir, "state"),
+		container: shared.container, debian: shared.debian,
+	}
+}
+
+// closeLab resets the shared lab.
 func closeLab() error {
 	l, err := theLab()
 	if err != nil {
 		return err
 	}
+	return l.close()
+}
+
+// close resets the lab, after which nothing of it may be left.
+func (l *lab) close() error {
 	network, err := l.network()
 	if err != nil {
 		return err

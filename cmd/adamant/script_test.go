@@ -19,6 +19,7 @@ import (
 // parallel on one private containerd. Each has pods of its own names, and
 // removes them.
 func TestScript(t *testing.T) {
+	t.Parallel()
 	l := openLab(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -40,13 +39,8 @@ func serve(t *testing.T) *served { return serveOn(t, "") }
 // serveOn starts a daemon with another data directory.
 func serveOn(t *testing.T, root string) *served {
 	t.Helper()
-	shared := openLab(t)
-	dir, err := os.MkdirTemp("/var/tmp", "adamant-serve-")
-	check(t, err)
-	s := &served{t: t, images: web.NewMaker(dir), lab: &lab{
-		dir: dir, bin: shared.bin, root: or(root, filepath.Join(dir, "root")), state: filepath.Join(dir, "state"),
-		container: shared.container, debian: shared.debian,
-	}}
+	l := ownLab(t, root)
+	s := &served{t: t, images: web.NewMaker(l.dir), lab: l}
 	s.start()
 	t.Cleanup(s.close)
 	return s
@@ -104,16 +98,7 @@ func (s *served) close() {
 	if err := s.cmd.Wait(); err != nil {
 		s.t.Errorf("the daemon ended with %v\n%s", err, s.log)
 	}
-	network, err := s.network()
-	check(s.t, err)
-	check(s.t, s.adamant("reset", "--yes"))
-	check(s.t, errors.Join(s.mountsLeft(), s.processesLeft(), network.left()))
-	for _, dir := range []string{s.root, s.state} {
-		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-			s.t.Errorf("reset left %s: %v", dir, err)
-		}
-	}
-	check(s.t, os.RemoveAll(s.dir))
+	check(s.t, s.lab.close())
 }
 
 func (s *served) until(what string, is func() bool) {
@@ -216,6 +201,7 @@ func freePort(t *testing.T) int {
 // TestNoRequestFailsOverRollouts replaces a real nginx twenty times while wrk
 // asks it for its page over connections that are kept.
 func TestNoRequestFailsOverRollouts(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("wrk"); err != nil {
 		t.Fatal("wrk is not installed: scripts/setup --test installs it")
 	}

@@ -109,6 +109,7 @@ var goodHello = frame(helloHead + `"live":true,"summary":{"digest":"x"}}`)
 // TestBadServers has servers whose links are cut, or whose programs are scripts of
 // somebody who wants to harm who visits them.
 func TestBadServers(t *testing.T) {
+	t.Parallel()
 	v := newVisitor(t)
 	if s := v.run("compare"); s.code != 0 {
 		t.Fatalf("%+v", s)

@@ -61,6 +61,7 @@ func runWithCode(ts *testscript.TestScript, neg bool, args []string) {
 
 func exitOf(ts *testscript.TestScript, args []string) int {
 	err := ts.Exec(args[0], args[1:]...)
+	ts.Check(checkOutput(args, ts.ReadFile("stdout")))
 	var exit *exec.ExitError
 	switch {
 	case err == nil:

@@ -145,6 +145,9 @@ func (s *served) ask(into any, args ...string) error {
 		}
 		return err
 	}
+	if err := checkOutput(cmd.Args, string(out)); err != nil {
+		s.t.Error(err)
+	}
 	return json.Unmarshal(out, into)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -19,13 +20,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
-// app is what every command shares: streams and the global flags.
+// app holds what all commands share: streams and the global flags.
 type app struct {
 	in       io.Reader
 	out, err io.Writer
 
 	root, state, endpoint string
 	output, color         string
+
+	liveMu sync.Mutex
+	live   *progress // drawn on stderr now, or nil
 }
 
 const rootLong = `Adamant makes running software immutable and shows the difference wherever
@@ -77,7 +81,7 @@ func newRootCommand(a *app) *cobra.Command {
 	flags.StringVar(&a.color, "color", "auto", "auto, always or never")
 	must(root.RegisterFlagCompletionFunc("output", choices("text", "json")))
 	must(root.RegisterFlagCompletionFunc("color", choices("auto", "always", "never")))
-	root.AddCommand(commands(a)...)
+	addCommands(root, a)
 	addCompletion(root)
 	for _, c := range root.Commands() {
 		wrapArgs(c)
@@ -182,11 +186,6 @@ func (a *app) colored(w io.Writer) bool {
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// progress says on stderr what is being done, one line a step.
-func (a *app) progress(format string, args ...any) {
-	fmt.Fprintln(a.err, printable(fmt.Sprintf(format, args...)))
 }
 
 func env(name, otherwise string) string {

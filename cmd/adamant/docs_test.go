@@ -115,3 +115,12 @@ func TestPrintable(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpGroups checks that each command that help shows is in a group.
+func TestHelpGroups(t *testing.T) {
+	for _, c := range newRootCommand(&app{}).Commands() {
+		if c.IsAvailableCommand() && c.Name() != "help" && c.GroupID == "" {
+			t.Errorf("%s is in no group of the help", c.Name())
+		}
+	}
+}

@@ -146,7 +146,9 @@ archives that reach out of the image's root are refused.`,
 
 func (a *app) loadOne(cmd *cobra.Command, d *containerd.Daemon, source, as string) ([]containerd.Image, error) {
 	ctx := cmd.Context()
-	o := containerd.ImportOptions{Name: as, Progress: a.loadProgress(source)}
+	p := a.startProgress("loading "+source, 0, size)
+	defer p.end()
+	o := containerd.ImportOptions{Name: as, Progress: p.set}
 	var images []containerd.Image
 	var err error
 	switch _, missing := os.Stat(source); {
@@ -173,20 +175,6 @@ func (a *app) loadOne(cmd *cobra.Command, d *containerd.Daemon, source, as strin
 
 func looksLikeFile(s string) bool {
 	return strings.HasPrefix(s, ".") || strings.HasPrefix(s, "/") || strings.HasSuffix(s, ".tar") || strings.HasSuffix(s, "gz")
-}
-
-// loadProgress draws how far a load is, on a terminal.
-func (a *app) loadProgress(source string) func(done, total int64) {
-	if !isTerminal(a.err) {
-		return nil
-	}
-	return func(done, total int64) {
-		end := "\r"
-		if done >= total {
-			end = "\n"
-		}
-		fmt.Fprintf(a.err, "\x1b[Kloading %s: %s of %s%s", source, size(done), size(total), end)
-	}
 }
 
 func familiars(names []string) []string {

@@ -28,8 +28,8 @@ func (l *loadFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&l.ready, "ready-timeout", 90*time.Second, "how long a pod may take to get ready")
 }
 
-func (l *loadFlags) options(a *app) learn.Options {
-	return learn.Options{Load: l.load, Ready: l.ready, Say: a.progress}
+func (l *loadFlags) options() learn.Options {
+	return learn.Options{Load: l.load, Ready: l.ready}
 }
 
 func newLearnCommand(a *app) *cobra.Command {
@@ -92,8 +92,10 @@ func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []
 		return nil, err
 	}
 	defer e.Close()
-	o := load.options(a)
-	o.Engine = e
+	p := a.startProgress("", 0, nil)
+	defer p.end()
+	o := load.options()
+	o.Engine, o.Say = e, p.say
 	var lessons []learn.Lesson
 	for _, s := range subjects {
 		l, err := learn.Learn(ctx, o, s, named(old, s.Name())...)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/learn"
@@ -32,26 +34,37 @@ it could not be seen, such as io_uring requests.`,
 			if err != nil {
 				return err
 			}
-			e, err := a.open(ctx)
+			proofs, err := a.prove(ctx, subjects, load)
 			if err != nil {
 				return err
-			}
-			defer e.Close()
-			o := load.options(a)
-			o.Engine = e
-			var proofs []learn.Proof
-			for _, s := range subjects {
-				proof, err := learn.Prove(ctx, o, s)
-				if err != nil {
-					return err
-				}
-				proofs = append(proofs, proof)
 			}
 			return a.printProofs(proofs)
 		},
 	}
 	load.add(cmd.Flags())
 	return cmd
+}
+
+// prove proves workloads one after the other.
+func (a *app) prove(ctx context.Context, subjects []learn.Subject, load loadFlags) ([]learn.Proof, error) {
+	e, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	p := a.startProgress("", 0, nil)
+	defer p.end()
+	o := load.options()
+	o.Engine, o.Say = e, p.say
+	var proofs []learn.Proof
+	for _, s := range subjects {
+		proof, err := learn.Prove(ctx, o, s)
+		if err != nil {
+			return nil, err
+		}
+		proofs = append(proofs, proof)
+	}
+	return proofs, nil
 }
 
 func (a *app) printProofs(proofs []learn.Proof) error {

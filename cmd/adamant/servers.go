@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -194,54 +195,19 @@ func (w *which) visits(a *app) (visit.Options, error) {
 func (w *which) each(a *app, hosts []inventory.Host, what string, f func(i int, h inventory.Host) error) []error {
 	errs := make([]error, len(hosts))
 	places := make(chan struct{}, max(w.parallel, 1))
-	p := a.counter(what, len(hosts))
+	p := a.startProgress(what, int64(len(hosts)), func(n int64) string { return strconv.FormatInt(n, 10) })
+	defer p.end()
 	var wg sync.WaitGroup
 	for i, h := range hosts {
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
 			errs[i] = f(i, h)
-			p.add()
+			p.add(1)
 		})
 	}
 	wg.Wait()
-	p.end()
 	return errs
-}
-
-// A counter shows on a terminal how far long work is.
-type counter struct {
-	a       *app
-	mu      sync.Mutex
-	what    string
-	n, of   int
-	visible bool
-}
-
-func (a *app) counter(what string, of int) *counter {
-	f, isFile := a.err.(*os.File)
-	c := &counter{a: a, what: what, of: of, visible: isFile && term.IsTerminal(int(f.Fd()))}
-	c.show()
-	return c
-}
-
-func (c *counter) add() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-	c.show()
-}
-
-func (c *counter) show() {
-	if c.visible {
-		fmt.Fprintf(c.a.err, "\r\x1b[K%s: %d of %d", c.what, c.n, c.of)
-	}
-}
-
-func (c *counter) end() {
-	if c.visible {
-		fmt.Fprint(c.a.err, "\r\x1b[K")
-	}
 }
 
 func newServersListCommand(a *app) *cobra.Command {

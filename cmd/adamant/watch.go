@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -76,9 +77,24 @@ func (w *watcher) show(s local.Status) {
 	if w.lines > 0 {
 		fmt.Fprintf(w.out, "\x1b[%dA\x1b[J", w.lines)
 	}
-	w.last = b.String()
+	w.last = w.fit(b.String())
 	w.lines = strings.Count(w.last, "\n")
 	io.WriteString(w.out, w.last)
+}
+
+// fit cuts each line to the width of the terminal: lines that wrap could not be
+// drawn over.
+func (w *watcher) fit(picture string) string {
+	f, ok := w.out.(*os.File)
+	if !ok {
+		return picture
+	}
+	width := columns(f)
+	var b strings.Builder
+	for line := range strings.Lines(picture) {
+		b.WriteString(fit(strings.TrimSuffix(line, "\n"), width) + "\n")
+	}
+	return b.String()
 }
 
 // progressOf is a rollout in one line.

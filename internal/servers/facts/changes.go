@@ -69,7 +69,7 @@ type FileChange struct {
 // FileChanges compares what was on one server with what is, in the order of the
 // directories. Equal directories are not looked into.
 func FileChanges(before, after *Scan) ([]FileChange, error) {
-	if before.summary.Digest == after.summary.Digest {
+	if before.Summary().Digest == after.Summary().Digest {
 		return nil, nil
 	}
 	c := changes{before: before, after: after}
@@ -84,7 +84,7 @@ type changes struct {
 
 // dir compares a directory that was there, is there, or both.
 func (c *changes) dir(dir string, was, is bool, depth int) error {
-	if depth > maxDepth {
+	if depth > MaxDepth {
 		return ErrTooDifferent
 	}
 	old, err := listIf(c.before, dir, was)
@@ -121,16 +121,16 @@ func (c *changes) name(dir string, a, b *Node, depth int) error {
 	change := FileChange{}
 	var isDir, wasDir bool
 	if a != nil {
-		change.Path, change.Before, wasDir = path.Join(dir, a.Name), a.own(), a.isDir()
+		change.Path, change.Before, wasDir = path.Join(dir, a.Name), a.Identity(), a.IsDir()
 	}
 	if b != nil {
-		change.Path, change.After, isDir = path.Join(dir, b.Name), b.own(), b.isDir()
+		change.Path, change.After, isDir = path.Join(dir, b.Name), b.Identity(), b.IsDir()
 	}
 	if change.Before != change.After {
 		if a != nil && b != nil {
-			change.Fields = a.fields(*b)
+			change.Fields = a.Diff(*b)
 		}
-		change.Derived = isDerived(change.Path)
+		change.Derived = IsDerived(change.Path)
 		c.list = append(c.list, change)
 	}
 	if wasDir && isDir && a.Digest == b.Digest || !wasDir && !isDir {

@@ -2,7 +2,6 @@ package facts
 
 import (
 	"context"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -21,7 +20,11 @@ func claim(ctx context.Context, peers []*Peer, files []Difference) error {
 	var g errgroup.Group
 	for n, p := range peers {
 		g.Go(func() (err error) {
-			answers[n], err = askOwners(ctx, p, files, wanted[p])
+			var paths []string
+			for _, i := range wanted[p] {
+				paths = append(paths, files[i].Key)
+			}
+			answers[n], err = p.Owners(ctx, paths)
 			return err
 		})
 	}
@@ -38,26 +41,4 @@ func claim(ctx context.Context, peers []*Peer, files []Difference) error {
 		}
 	}
 	return nil
-}
-
-// filesPerRequest keeps messages small beside the bound.
-const filesPerRequest = 4096
-
-func askOwners(ctx context.Context, p *Peer, files []Difference, which []int) ([]Owner, error) {
-	var all []Owner
-	for part := range slices.Chunk(which, filesPerRequest) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		var paths []string
-		for _, i := range part {
-			paths = append(paths, files[i].Key)
-		}
-		owners, err := p.owners(paths)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, owners...)
-	}
-	return all, nil
 }

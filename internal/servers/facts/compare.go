@@ -129,7 +129,7 @@ func factDifferences(peers []*Peer, j jury) []Difference {
 	}
 	for _, p := range peers {
 		for _, f := range p.Facts {
-			if liveOnly(f) && slices.ContainsFunc(peers, func(p *Peer) bool { return !p.Live }) || unknown[f.Section] {
+			if IsLiveOnly(f) && slices.ContainsFunc(peers, func(p *Peer) bool { return !p.Live }) || unknown[f.Section] {
 				continue
 			}
 			at := place{f.Section, f.Key}

@@ -185,9 +185,9 @@ var derived = []string{
 	"/boot/initrd.img-*", "/boot/grub/", "/usr/share/applications/mimeinfo.cache", "/var/lib/systemd/catalog/",
 }
 
-// isDerived reports whether a file follows from others, as compiled Python and
+// IsDerived reports whether a file follows from others, as compiled Python and
 // the package manager's own records do.
-func isDerived(p string) bool {
+func IsDerived(p string) bool {
 	if strings.HasSuffix(p, ".pyc") || strings.Contains(p+"/", "/__pycache__/") {
 		return true
 	}

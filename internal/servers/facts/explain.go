@@ -183,7 +183,7 @@ func (e *explainer) packageOf(d Difference) *Cause {
 func (e *explainer) factOf(d Difference) *Cause {
 	for _, key := range e.order {
 		c := e.causes[key]
-		if slices.Equal(c.Odd, d.Odd) && slices.ContainsFunc(c.Facts, func(f string) bool { return isReadFrom(f, d.Key) }) {
+		if slices.Equal(c.Odd, d.Odd) && slices.ContainsFunc(c.Facts, func(f string) bool { return IsReadFrom(f, d.Key) }) {
 			return c
 		}
 	}

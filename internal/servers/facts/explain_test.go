@@ -84,7 +84,7 @@ func TestUnitIsOneCause(t *testing.T) {
 		{"cron logrotate", "/etc/cron.daily/logrotate", true},
 		{"sysctl vm.swappiness", "/etc/sysctl.conf", false},
 	} {
-		if got := isReadFrom(f.fact, f.file); got != f.want {
+		if got := IsReadFrom(f.fact, f.file); got != f.want {
 			t.Errorf("%s from %s: got %v", f.fact, f.file, got)
 		}
 	}

@@ -149,8 +149,8 @@ func sorted(list []Fact) []Fact {
 	return list
 }
 
-// liveOnly reports whether a fact is of a machine that runs.
-func liveOnly(f Fact) bool {
+// IsLiveOnly reports whether a fact exists only on a machine that is running.
+func IsLiveOnly(f Fact) bool {
 	return slices.Contains([]Section{Running, Sysctl, Mount, Module, Listener}, f.Section) || f.Section == System && f.Key == "kernel"
 }
 

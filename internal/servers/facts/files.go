@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,14 +20,8 @@ const maxDifferences = 500_000
 // maxListed bounds what one server lists of one level of directories.
 const maxListed = 2_000_000
 
-// maxDepth is deeper than any path that a program can name.
-const maxDepth = 4096
-
 // ErrTooDifferent says that servers differ in more files than are looked at.
 var ErrTooDifferent = errors.New("the servers differ in too many files")
-
-// dirsPerRequest keeps messages small beside the bound.
-const dirsPerRequest = 256
 
 // fileDifferences descends into the directories whose digests differ, level by
 // level, until it has found more than most.
@@ -40,8 +33,8 @@ func fileDifferences(ctx context.Context, peers []*Peer, j jury, most int) ([]Di
 	level := []string{"/"}
 	has := map[string][]*Peer{"/": peers} // who has a directory
 	for depth := 0; len(level) > 0; depth++ {
-		if depth > maxDepth {
-			return nil, has[level[0]][0].wrong("there is no end of directories")
+		if depth > MaxDepth {
+			return nil, has[level[0]][0].ProtocolError("there is no end of directories")
 		}
 		found, err := listAll(ctx, level, has)
 		if err != nil {
@@ -121,11 +114,11 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[st
 		g.Go(func() error {
 			var got [][]Node
 			listed := 0
-			for part := range slices.Chunk(dirs, dirsPerRequest) {
+			for part := range slices.Chunk(dirs, DirsPerRequest) {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				nodes, err := p.list(part)
+				nodes, err := p.List(part)
 				if err != nil {
 					return err
 				}
@@ -134,7 +127,7 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[st
 					listed += len(dir)
 				}
 				if listed > maxListed {
-					return p.wrong("there is no end of files")
+					return p.ProtocolError("there is no end of files")
 				}
 			}
 			results <- listing{p, dirs, got}
@@ -167,9 +160,6 @@ func compareDir(j jury, dir string, listed map[string][]Node, list *[]Difference
 	byName := map[string]map[string]Node{}
 	for server, nodes := range listed {
 		for _, n := range nodes {
-			if !isName(n.Name) {
-				continue // no honest agent says so
-			}
 			if byName[n.Name] == nil {
 				byName[n.Name] = map[string]Node{}
 			}
@@ -181,10 +171,10 @@ func compareDir(j jury, dir string, listed map[string][]Node, list *[]Difference
 		p := path.Join(dir, name)
 		values := map[string]string{}
 		for server, n := range nodes {
-			values[server] = n.own()
+			values[server] = n.Identity()
 		}
 		if d, differs := j.judge(values); differs {
-			d.Section, d.Key, d.Fields, d.Derived = File, p, fieldsOf(nodes), isDerived(p)
+			d.Section, d.Key, d.Fields, d.Derived = File, p, fieldsOf(nodes), IsDerived(p)
 			*list = append(*list, d)
 		}
 		if who := haveDifferent(j.servers, nodes); len(who) > 0 {
@@ -194,18 +184,13 @@ func compareDir(j jury, dir string, listed map[string][]Node, list *[]Difference
 	return below
 }
 
-// isName reports whether a name can be one in a directory.
-func isName(name string) bool {
-	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
-}
-
 // haveDifferent are the servers that have a directory, if not all have the same
 // in it.
 func haveDifferent(servers []string, nodes map[string]Node) []string {
 	var who []string
 	digests := map[string]bool{}
 	for _, s := range servers {
-		if n, ok := nodes[s]; ok && n.isDir() {
+		if n, ok := nodes[s]; ok && n.IsDir() {
 			who = append(who, s)
 			digests[n.Digest] = true
 		}
@@ -221,7 +206,7 @@ func fieldsOf(nodes map[string]Node) []string {
 	var all []string
 	keys := slices.Sorted(maps.Keys(nodes))
 	for _, k := range keys[1:] {
-		for _, f := range nodes[keys[0]].fields(nodes[k]) {
+		for _, f := range nodes[keys[0]].Diff(nodes[k]) {
 			if !slices.Contains(all, f) {
 				all = append(all, f)
 			}

@@ -44,8 +44,8 @@ func nodeOf(e scan.Entry, n names) Node {
 // compared with ours.
 const digestVersion = 1
 
-// own is what identifies a node itself, without what lies below it.
-func (n Node) own() string { return string(n.appendOwn(nil)) }
+// Identity identifies a node itself, without the content of a directory.
+func (n Node) Identity() string { return string(n.appendOwn(nil)) }
 
 func (n Node) appendOwn(b []byte) []byte {
 	b = append(append(b, n.Kind...), ' ')
@@ -56,7 +56,7 @@ func (n Node) appendOwn(b []byte) []byte {
 	b = append(strconv.AppendQuote(b, n.Owner), ' ')
 	b = append(strconv.AppendQuote(b, n.Group), ' ')
 	b = append(strconv.AppendInt(b, n.Size, 10), ' ')
-	if !n.isDir() {
+	if !n.IsDir() {
 		b = append(b, n.Digest...)
 	}
 	b = append(strconv.AppendQuote(append(b, ' '), n.Target), ' ')
@@ -71,23 +71,25 @@ func (n Node) appendOwn(b []byte) []byte {
 // text, of which a directory's digest is made in the order of the names.
 func (n Node) appendLine(b []byte) []byte {
 	b = n.appendOwn(append(strconv.AppendQuote(b, n.Name), ' '))
-	if n.isDir() {
+	if n.IsDir() {
 		b = append(append(b, ' '), n.Digest...)
 	}
 	return append(b, '\n')
 }
 
-func (n Node) isDir() bool { return n.Kind == tree.Directory.String() }
+// IsDir reports whether a node is a directory.
+func (n Node) IsDir() bool { return n.Kind == tree.Directory.String() }
 
-// fields names what two nodes differ in.
-func (n Node) fields(o Node) []string {
+// Diff returns the names of the fields, as drift calls them, in which two nodes
+// differ.
+func (n Node) Diff(o Node) []string {
 	var list []string
 	for _, f := range []struct {
 		name    string
 		differs bool
 	}{
 		{tree.FieldType, n.Kind != o.Kind},
-		{tree.FieldContent, !n.isDir() && (n.Digest != o.Digest || n.Size != o.Size)},
+		{tree.FieldContent, !n.IsDir() && (n.Digest != o.Digest || n.Size != o.Size)},
 		{tree.FieldTarget, n.Target != o.Target},
 		{tree.FieldMode, n.Mode != o.Mode},
 		{tree.FieldOwner, n.Owner != o.Owner || n.Group != o.Group},

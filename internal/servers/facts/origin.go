@@ -9,9 +9,9 @@ import (
 // accountFiles are what user and group facts are read from.
 var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"}
 
-// isReadFrom reports whether a fact, "section key", is read from a file, or the
+// IsReadFrom reports whether a fact, "section key", is read from a file, or the
 // file comes with it.
-func isReadFrom(fact, file string) bool {
+func IsReadFrom(fact, file string) bool {
 	section, key, _ := strings.Cut(fact, " ")
 	switch Section(section) {
 	case User, Group:

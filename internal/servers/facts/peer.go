@@ -2,9 +2,11 @@ package facts
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/servers/boundedjson"
@@ -36,8 +38,9 @@ type PeerError struct {
 func (e *PeerError) Error() string { return e.Name + ": " + e.Err.Error() }
 func (e *PeerError) Unwrap() error { return e.Err }
 
-// errRefused says that an agent could not do what it was asked. It still answers.
-var errRefused = errors.New("the agent says")
+// ErrRefused is returned when an agent could not answer one request. It still
+// answers others.
+var ErrRefused = errors.New("the agent says")
 
 // maxFacts bounds what is said of a server beside its files.
 const maxFacts = 100_000
@@ -53,7 +56,7 @@ func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
 		return nil, &PeerError{name, fmt.Errorf("the agent speaks version %d of the protocol, want %d", h.Version, Version)}
 	}
 	if n := len(h.Facts) + len(h.Summary.Unknowns) + len(h.Summary.Identities); n > maxFacts {
-		return nil, p.wrong("it tells %d facts of itself, more than %d", n, maxFacts)
+		return nil, p.ProtocolError("it tells %d facts of itself, more than %d", n, maxFacts)
 	}
 	p.Live, p.Summary, p.Facts, p.NoXattrs = h.Live, h.Summary, h.Facts, h.NoXattrs
 	return p, nil
@@ -79,7 +82,7 @@ func (p *Peer) ask(req request) (response, error) {
 		err = readFrame(p.r, &resp)
 	}
 	if err == nil && resp.Error != "" {
-		err = fmt.Errorf("%w: %s", errRefused, boundedjson.Quote(resp.Error, maxRefusal))
+		err = fmt.Errorf("%w: %s", ErrRefused, boundedjson.Quote(resp.Error, maxRefusal))
 	}
 	if err != nil {
 		return resp, &PeerError{p.Name, orLost(err)}
@@ -87,25 +90,47 @@ func (p *Peer) ask(req request) (response, error) {
 	return resp, nil
 }
 
-// wrong is an answer that no honest agent gives.
-func (p *Peer) wrong(format string, args ...any) error {
+// ProtocolError returns the error for an answer that no honest agent gives: a
+// *PeerError.
+func (p *Peer) ProtocolError(format string, args ...any) error {
 	return &PeerError{p.Name, fmt.Errorf("%w: %s", errFrame, fmt.Sprintf(format, args...))}
 }
 
-// list returns what is in directories.
-func (p *Peer) list(dirs []string) ([][]Node, error) {
+// DirsPerRequest is the largest number of directories that List takes, and
+// filesPerRequest that of files in one request about owners: messages stay small
+// beside the bound on them.
+const (
+	DirsPerRequest  = 256
+	filesPerRequest = 4096
+)
+
+// MaxDepth is deeper than any path that a program can name. An agent whose
+// directories go deeper lies.
+const MaxDepth = 4096
+
+// List returns the nodes in directories. Names that cannot be in a directory, and
+// would lead out of it, are left out.
+func (p *Peer) List(dirs []string) ([][]Node, error) {
 	resp, err := p.ask(request{List: dirs})
 	if err == nil && len(resp.Listed) != len(dirs) {
-		err = p.wrong("%d directories are listed, want %d", len(resp.Listed), len(dirs))
+		err = p.ProtocolError("%d directories are listed, want %d", len(resp.Listed), len(dirs))
+	}
+	for i, nodes := range resp.Listed {
+		resp.Listed[i] = slices.DeleteFunc(nodes, func(n Node) bool { return !isName(n.Name) })
 	}
 	return resp.Listed, err
 }
 
-// read returns the text of a file.
-func (p *Peer) read(file string) (Text, error) {
+// isName reports whether a name can be one in a directory.
+func isName(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
+}
+
+// Read returns the text of a file.
+func (p *Peer) Read(file string) (Text, error) {
 	resp, err := p.ask(request{Read: file})
 	if err == nil && (resp.Text == nil || len(resp.Text.Content) > maxShown) {
-		err = p.wrong("no text of a file that is shown")
+		err = p.ProtocolError("no text of a file that is shown")
 	}
 	if err != nil {
 		return Text{}, err
@@ -113,22 +138,33 @@ func (p *Peer) read(file string) (Text, error) {
 	return *resp.Text, nil
 }
 
-// owners returns the packages of files, and whether those are as they have them.
-func (p *Peer) owners(files []string) ([]Owner, error) {
-	return p.askOwners(files, request{Owners: files})
+// Owners returns the packages of files, and whether the files are as the packages
+// have them.
+func (p *Peer) Owners(ctx context.Context, files []string) ([]Owner, error) {
+	return p.askOwners(ctx, files, func(part []string) request { return request{Owners: part} })
 }
 
 // packages returns the packages of files.
-func (p *Peer) packages(files []string) ([]Owner, error) {
-	return p.askOwners(files, request{Packages: files})
+func (p *Peer) packages(ctx context.Context, files []string) ([]Owner, error) {
+	return p.askOwners(ctx, files, func(part []string) request { return request{Packages: part} })
 }
 
-func (p *Peer) askOwners(files []string, req request) ([]Owner, error) {
-	resp, err := p.ask(req)
-	if err == nil && len(resp.Owners) != len(files) {
-		err = p.wrong("%d owners, want %d", len(resp.Owners), len(files))
+func (p *Peer) askOwners(ctx context.Context, files []string, req func([]string) request) ([]Owner, error) {
+	var all []Owner
+	for part := range slices.Chunk(files, filesPerRequest) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		resp, err := p.ask(req(part))
+		if err == nil && len(resp.Owners) != len(part) {
+			err = p.ProtocolError("%d owners, want %d", len(resp.Owners), len(part))
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, resp.Owners...)
 	}
-	return resp.Owners, err
+	return all, nil
 }
 
 // Packages are the versions of what is installed.

@@ -69,7 +69,7 @@ func (s *reference) digest(dir string) string {
 	h := sha256.New()
 	for _, n := range s.list(dir) {
 		digest, ofDir := n.Digest, ""
-		if n.isDir() {
+		if n.IsDir() {
 			digest, ofDir = "", " "+n.Digest
 		}
 		fmt.Fprintf(h, "%q %s %04o %q %q %d %s %q %s", n.Name, n.Kind, n.Mode, n.Owner, n.Group, n.Size, digest, n.Target, n.Device)

@@ -136,7 +136,7 @@ func (s *Scan) lookup(file string) (Node, bool) {
 // nothing.
 func (s *Scan) At(file string) string {
 	if n, ok := s.lookup(file); ok {
-		return n.own()
+		return n.Identity()
 	}
 	return ""
 }
@@ -149,7 +149,7 @@ func (s *Scan) Below(file string) []string {
 		return nil
 	}
 	list := []string{file}
-	if n.isDir() {
+	if n.IsDir() {
 		nodes, _ := s.List(file) // it is one
 		for _, n := range nodes {
 			list = append(list, s.Below(path.Join(file, n.Name))...)

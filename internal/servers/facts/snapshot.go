@@ -38,15 +38,15 @@ func TakeSnapshot(ctx context.Context, p *Peer) (*Snapshot, error) {
 	}
 	level := []string{"/"}
 	for depth := 0; len(level) > 0; depth++ {
-		if depth > maxDepth {
-			return nil, ErrTooDifferent
+		if depth > MaxDepth {
+			return nil, p.ProtocolError("there is no end of directories")
 		}
 		var next []string
-		for part := range slices.Chunk(level, dirsPerRequest) {
+		for part := range slices.Chunk(level, DirsPerRequest) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			below, err := s.add(p, part)
+			below, err := s.add(ctx, p, part)
 			if err != nil {
 				return nil, err
 			}
@@ -59,31 +59,28 @@ func TakeSnapshot(ctx context.Context, p *Peer) (*Snapshot, error) {
 
 // add asks for directories and the packages of what is in them, and returns the
 // directories below.
-func (s *Snapshot) add(p *Peer, dirs []string) (below []string, err error) {
-	listed, err := p.list(dirs)
+func (s *Snapshot) add(ctx context.Context, p *Peer, dirs []string) (below []string, err error) {
+	listed, err := p.List(dirs)
 	if err != nil {
 		return nil, err
 	}
 	var files []string
 	for i, dir := range dirs {
-		nodes := slices.DeleteFunc(listed[i], func(n Node) bool { return !isName(n.Name) })
-		s.Dirs[dir] = nodes
-		for _, n := range nodes {
+		s.Dirs[dir] = listed[i]
+		for _, n := range listed[i] {
 			files = append(files, path.Join(dir, n.Name))
-			if n.isDir() {
+			if n.IsDir() {
 				below = append(below, path.Join(dir, n.Name))
 			}
 		}
 	}
-	for part := range slices.Chunk(files, filesPerRequest) {
-		owners, err := p.packages(part)
-		if err != nil {
-			return nil, err
-		}
-		for i, o := range owners {
-			if o.Package != "" {
-				s.Owners[part[i]] = o
-			}
+	owners, err := p.packages(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range owners {
+		if o.Package != "" {
+			s.Owners[files[i]] = o
 		}
 	}
 	return below, nil

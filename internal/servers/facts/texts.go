@@ -71,11 +71,11 @@ func pair(peers []*Peer, d Difference) (a, b *Peer) {
 // show reads a file on both servers. That one of them has it no more is no
 // error: it changed meanwhile.
 func (d *Difference) show(a, b *Peer) error {
-	before, err := a.readIf(d.Key)
+	before, err := readIf(a, d.Key)
 	if err != nil {
 		return err
 	}
-	after, err := b.readIf(d.Key)
+	after, err := readIf(b, d.Key)
 	if err != nil {
 		return err
 	}
@@ -90,10 +90,10 @@ func (d *Difference) show(a, b *Peer) error {
 	return nil
 }
 
-// readIf is read, of a file that may not be there any more.
-func (p *Peer) readIf(file string) (Text, error) {
-	text, err := p.read(file)
-	if errors.Is(err, errRefused) {
+// readIf reads a file that may no longer exist.
+func readIf(p *Peer, file string) (Text, error) {
+	text, err := p.Read(file)
+	if errors.Is(err, ErrRefused) {
 		return Text{Hidden: err.Error()}, nil
 	}
 	return text, err

@@ -5,12 +5,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/test/disk"
 )
 
 func TestChangesOfOneServer(t *testing.T) {
-	before, err := ScanRoot(t.Context(), debian("a").with(disk{"/opt/old/x": "1", "/srv/a": "a"}).root(t), ScanOptions{})
+	before, err := ScanRoot(t.Context(), disk.Debian("a").With(disk.Files{"/opt/old/x": "1", "/srv/a": "a"}).Root(t), ScanOptions{})
 	must(t, err)
-	root := debian("a").with(disk{"/opt/new/y": "2", "/srv/a/b": "a", "/etc/web.conf": "listen 81\n", "/usr/bin/git": "-"}).root(t)
+	root := disk.Debian("a").With(disk.Files{"/opt/new/y": "2", "/srv/a/b": "a", "/etc/web.conf": "listen 81\n", "/usr/bin/git": "-"}).Root(t)
 	after, err := ScanRoot(t.Context(), root, ScanOptions{})
 	must(t, err)
 	got, err := FileChanges(before, after)
@@ -45,23 +47,5 @@ func TestFactChanges(t *testing.T) {
 	want := []FactChange{{Package, "a", "1", "2"}, {Package, "b", "1", ""}, {Package, "c", "", "1"}}
 	if diff := cmp.Diff(FactChanges(before, after), want); diff != "" {
 		t.Error("got, want:\n", diff)
-	}
-}
-
-// Who is connected is counted, and the machine's own connections are not.
-func TestConnections(t *testing.T) {
-	for _, tt := range []struct {
-		local, remote string
-		want          bool
-	}{
-		{"0100000A:0050", "0200000A:C000", true},
-		{"0100000A:0050", "0100000A:C000", false}, // from itself
-		{"0100007F:0050", "0100007F:C000", false},
-		{"0100000A:0051", "0200000A:C000", false}, // another port
-		{"x", "0200000A:C000", false},
-	} {
-		if got := isTo([]uint16{80}, tt.local, tt.remote); got != tt.want {
-			t.Errorf("%s from %s: got %t", tt.local, tt.remote, got)
-		}
 	}
 }

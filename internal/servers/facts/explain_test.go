@@ -6,23 +6,25 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/test/disk"
 )
 
 // A setting and the file that it is read from are one cause; so is what is known
 // of a unit.
 func TestSettingIsOneCause(t *testing.T) {
-	with := func(id, root string) disk {
-		return debian(id).with(disk{
+	with := func(id, root string) disk.Files {
+		return disk.Debian(id).With(disk.Files{
 			"/etc/ssh/sshd_config":                 "PermitRootLogin " + root + "\n",
 			"/usr/lib/systemd/system/backup.timer": "[Timer]\nOnCalendar=daily\n",
 		})
 	}
-	odd := with("c", "yes\nX11Forwarding yes").with(disk{
+	odd := with("c", "yes\nX11Forwarding yes").With(disk.Files{
 		"/etc/systemd/system/timers.target.wants/": "", "/etc/systemd/system/backup.timer.d/now.conf": "[Timer]\nOnCalendar=hourly\n",
 		"/etc/cron.d/miner": "* * * * * root /tmp/miner\n", "/etc/ssl/openssl.cnf": openssl("TLSv1"),
 	})
-	usual := disk{"/etc/ssl/openssl.cnf": openssl("TLSv1.2"), "/etc/systemd/system/timers.target.wants/": ""}
-	c := compare(t, with("a", "no").with(usual), with("b", "no").with(usual), odd)
+	usual := disk.Files{"/etc/ssl/openssl.cnf": openssl("TLSv1.2"), "/etc/systemd/system/timers.target.wants/": ""}
+	c := compare(t, with("a", "no").With(usual), with("b", "no").With(usual), odd)
 	var got []string
 	for _, cause := range c.Causes {
 		got = append(got, fmt.Sprintf("%s: %s: %v", cause.Kind, cause.Title, cause.Files))
@@ -46,7 +48,7 @@ func openssl(least string) string {
 }
 
 func TestUnitIsOneCause(t *testing.T) {
-	peers, _ := connect(t, debian("a"), debian("b"), debian("c"))
+	peers, _ := connect(t, disk.Debian("a"), disk.Debian("b"), disk.Debian("c"))
 	for _, p := range peers {
 		p.Live = true
 	}
@@ -68,25 +70,6 @@ func TestUnitIsOneCause(t *testing.T) {
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Error(diff)
-	}
-	for _, f := range []struct {
-		fact, file string
-		want       bool
-	}{
-		{"timer a.timer", "/etc/systemd/system/a.timer.d/x.conf", true},
-		{"timer a.timer", "/etc/systemd/system/a.timer.d", true},
-		{"service a.timer", "/etc/systemd/system/timers.target.wants/a.timer", true},
-		{"service web.service", "/etc/rc2.d/S01web", true},
-		{"service web.service", "/etc/web.service", false},
-		{"running web.service", "/usr/lib/systemd/system/web.service", true},
-		{"ssh Port", "/etc/ssh/ssh_config", false},
-		{"tls /etc/ssl/certs/ca-certificates.crt: certificates", "/etc/ssl/certs/My_CA.pem", true},
-		{"cron logrotate", "/etc/cron.daily/logrotate", true},
-		{"sysctl vm.swappiness", "/etc/sysctl.conf", false},
-	} {
-		if got := IsReadFrom(f.fact, f.file); got != f.want {
-			t.Errorf("%s from %s: got %v", f.fact, f.file, got)
-		}
 	}
 }
 

@@ -3,10 +3,8 @@ package facts
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 
@@ -77,137 +75,6 @@ func (l *liar) Read(p []byte) (int, error) {
 	n := copy(p, l.said)
 	l.said = l.said[n:]
 	return n, nil
-}
-
-// One server that is lost while it is asked, or that lies, is unreached: the
-// others are compared all the same.
-func TestOneHostileAmongOthers(t *testing.T) {
-	frame := func(v any) string {
-		data, err := frame(v)
-		must(t, err)
-		return string(data)
-	}
-	listing := func(req request, n Node) string {
-		return frame(response{Listed: slices.Repeat([][]Node{{n}}, len(req.List))})
-	}
-	depth := 0
-	for name, test := range map[string]struct {
-		answer func(request) string
-		says   string
-	}{
-		"ends":           {func(request) string { return "" }, "the agent ended without an answer"},
-		"ends halfway":   {func(request) string { return `100` + "\n" + `{"listed":[[{"na` }, "the agent ended without an answer"},
-		"no frame":       {func(request) string { return "\x1b[2J\n" }, `it says "\x1b[2J"`},
-		"no JSON":        {func(request) string { return "3\n\x1b[2J" }, "does not speak the agent's protocol"},
-		"refuses":        {func(request) string { return frame(response{Error: "\x1b[2Jno" + strings.Repeat("!", 10000)}) }, `the agent says: \x1b[2Jno!`},
-		"lists less":     {func(request) string { return frame(response{}) }, "0 directories are listed, want 1"},
-		"lists too many": {func(request) string { return frame(response{Listed: make([][]Node, 2)}) }, "2 directories are listed, want 1"},
-		"lists an endless path": {func(req request) string {
-			depth++
-			return listing(req, Node{Name: "a", Kind: "directory", Digest: fmt.Sprint(depth)})
-		}, "there is no end of directories"},
-		"says who owns nothing": {func(req request) string {
-			if req.List != nil {
-				return listing(req, Node{Name: "x", Kind: "file"})
-			}
-			return frame(response{Owners: make([]Owner, 2)})
-		}, "2 owners, want 1"},
-		"shows too much": {func(req request) string {
-			switch {
-			case req.Owners != nil:
-				return frame(response{Owners: make([]Owner, len(req.Owners))})
-			case req.Read != "":
-				return frame(response{Text: &Text{Content: make([]byte, maxShown+1)}})
-			case req.List[0] == "/":
-				return listing(req, Node{Name: "etc", Kind: "directory", Digest: "x"})
-			}
-			return listing(req, Node{Name: "web.conf", Kind: "file", Digest: "x"})
-		}, "no text of a file"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			others := []disk{debian("1"), debian("2").with(disk{"/etc/web.conf": "listen 81\n"}), debian("3")}
-			want := compare(t, others...)
-			peers, _ := connect(t, others...)
-			l := &liar{answer: test.answer}
-			l.said = []byte(frame(hello{Version: Version, Summary: Summary{Digest: "x"}}))
-			bad, err := Greet("evil", l, l)
-			must(t, err)
-			got, err := Compare(t.Context(), append([]*Peer{bad}, peers...), nil)
-			must(t, err)
-			why := got.Unreached["evil"]
-			if !strings.Contains(why, test.says) || len(why) > 1000 || strings.Contains(why, "\x1b") || len(got.Unreached) != 1 {
-				t.Errorf("unreached is %.2000q, want it to say %q", got.Unreached, test.says)
-			}
-			want.Unreached = got.Unreached
-			if diff := cmp.Diff(got, want); diff != "" {
-				t.Errorf("the others are compared otherwise (-got +want):\n%s", diff)
-			}
-			l.said = []byte(frame(hello{Version: Version, Summary: Summary{Digest: "x"}}))
-			bad, err = Greet("evil", l, l)
-			must(t, err)
-			if _, err = Compare(t.Context(), append(peers, bad), bad); err == nil {
-				t.Error("others are compared with one that is not reached")
-			}
-		})
-	}
-}
-
-// One server that has more than is looked at, and the others do not, is to blame
-// for it.
-func TestHostileWidth(t *testing.T) {
-	peers, _ := connect(t, debian("1"), debian("2").with(disk{"/etc/web.conf": "listen 81\n"}))
-	wide := make([]Node, 20)
-	for i := range wide {
-		wide[i] = Node{Name: fmt.Sprint(i), Kind: "directory", Digest: "x"}
-	}
-	frame := func(v any) []byte {
-		data, err := frame(v)
-		must(t, err)
-		return data
-	}
-	l := &liar{said: frame(hello{Version: Version, Summary: Summary{Digest: "x"}}), answer: func(req request) string {
-		return string(frame(response{Listed: slices.Repeat([][]Node{wide}, len(req.List))}))
-	}}
-	evil, err := Greet("evil", l, l)
-	must(t, err)
-	all := append(peers, evil)
-	_, err = fileDifferences(t.Context(), all, jury{servers: []string{"web-1", "web-2", "evil"}}, 1000)
-	var lost *PeerError
-	if !errors.As(err, &lost) || lost.Name != "evil" || !errors.Is(err, ErrTooDifferent) {
-		t.Errorf("got %v, want that it is evil's", err)
-	}
-	_, err = fileDifferences(t.Context(), peers, jury{servers: []string{"web-1", "web-2"}}, 0)
-	if !errors.Is(err, ErrTooDifferent) || errors.As(err, &lost) {
-		t.Errorf("got %v, want that nobody is to blame", err)
-	}
-}
-
-// A file that is gone when it is to be shown is not shown, and that is all.
-func TestFileIsGone(t *testing.T) {
-	peers, _ := connect(t, debian("1"), debian("2"))
-	frame := func(v any) []byte {
-		data, err := frame(v)
-		must(t, err)
-		return data
-	}
-	l := &liar{said: frame(hello{Version: Version}), answer: func(req request) string {
-		switch {
-		case req.Owners != nil:
-			return string(frame(response{Owners: make([]Owner, len(req.Owners))}))
-		case req.Read != "":
-			return string(frame(response{Error: "gone"}))
-		case req.List[0] == "/":
-			return string(frame(response{Listed: [][]Node{{{Name: "etc", Kind: "directory", Digest: "x"}}}}))
-		}
-		return string(frame(response{Listed: [][]Node{{{Name: "web.conf", Kind: "file", Digest: "x"}}}}))
-	}}
-	p, err := Greet("web-3", l, l)
-	must(t, err)
-	c, err := Compare(t.Context(), append(peers, p), nil)
-	must(t, err)
-	if d := find(c, File, "/etc/web.conf"); d == nil || d.Hidden != "web-3: the agent says: gone" || len(c.Unreached) > 0 {
-		t.Errorf("got %+v, unreached %v", d, c.Unreached)
-	}
 }
 
 // Names that lead out of a directory are not followed.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
+	"github.com/adamant-sh/adamant/test/disk"
 )
 
 // spec is of a package with a file, one of configuration, and a link.
@@ -67,7 +68,7 @@ func rpmRoot(t *testing.T, packages ...string) (string, *rootfs.Root) {
 	if len(packages) > 0 {
 		runIn(t, dir, "rpm", append(append(rpm, "-i", "--oldpackage"), packages...)...)
 	}
-	return dir, openRoot(t, dir)
+	return dir, disk.Open(t, dir)
 }
 
 // inRoot runs rpm as if the root were that of the machine.
@@ -115,12 +116,12 @@ func TestRPMUnknown(t *testing.T) {
 	if _, err := blank.Lstat("/var/lib/rpm/rpmdb.sqlite"); err != nil {
 		t.Fatal(err)
 	}
-	for _, root := range []*rootfs.Root{blank, disk{}.root(t), disk{"/var/lib/rpm/rpmdb.sqlite": ""}.root(t)} {
+	for _, root := range []*rootfs.Root{blank, disk.Files{}.Root(t), disk.Files{"/var/lib/rpm/rpmdb.sqlite": ""}.Root(t)} {
 		if _, unknowns := Facts(t.Context(), root, false); len(unknowns) > 0 {
 			t.Errorf("without packages: got %v", unknowns)
 		}
 	}
-	if dir := rpmDatabase(rootFiles{disk{"/usr/lib/sysimage/rpm/rpmdb.sqlite": "short"}.root(t)}); dir != "/usr/lib/sysimage/rpm" {
+	if dir := rpmDatabase(rootFiles{disk.Files{"/usr/lib/sysimage/rpm/rpmdb.sqlite": "short"}.Root(t)}); dir != "/usr/lib/sysimage/rpm" {
 		t.Errorf("what is no database is none: got %q", dir)
 	}
 }
@@ -136,7 +137,7 @@ func TestRPMVersions(t *testing.T) {
 
 // What ucf keeps is of the package that it keeps it for, and apk has its files.
 func TestOwners(t *testing.T) {
-	root := disk{
+	root := disk.Files{
 		"/etc/ssh/sshd_config":        "PermitRootLogin no\n",
 		"/etc/kept":                   "kept\n",
 		"/var/lib/ucf/registry":       "openssh-server \t /etc/ssh/sshd_config\nother \t /etc/kept\nweb \t /etc/web.conf\n",
@@ -145,7 +146,7 @@ func TestOwners(t *testing.T) {
 		"/lib/apk/db/installed": "P:musl\nV:1.2.5-r0\nF:lib\nR:ld-musl.so\na:0:0:755\nZ:Q1qZk+NkcGgWq6PiVxeFDCbJzQ2J0=\n" +
 			"F:etc\nR:broken\nZ:Q1!!\n\nP:busybox\nV:1.36-r2\nF:bin\nR:busybox\nZ:Q2AAAA\n",
 		"/usr/lib/ld-musl.so": "hello",
-	}.root(t)
+	}.Root(t)
 	o, err := ReadOwners(t.Context(), root, false)
 	must(t, err)
 	for file, want := range map[string]string{

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/test/disk"
 )
 
 // list prints what systemctl does of some units, of systemd 252 and, with its
@@ -80,7 +82,7 @@ func TestRunningUnknown(t *testing.T) {
 			return read(strings.NewReader(text))
 		}
 	}
-	booted := disk{bootedDir + "/": ""}.root(t)
+	booted := disk.Files{bootedDir + "/": ""}.Root(t)
 	for name, run := range map[string]execution{
 		"fails":   says("", errors.New("systemctl: exit status 1: Failed to connect to bus")),
 		"nothing": says("", nil),
@@ -93,33 +95,8 @@ func TestRunningUnknown(t *testing.T) {
 	if facts, unknowns := readRunning(t.Context(), machine{run: says(list, nil), booted: isBooted(booted)}); len(facts) == 0 || len(unknowns) > 0 {
 		t.Errorf("got %v, %v", facts, unknowns)
 	}
-	if facts, unknowns := readRunning(t.Context(), machine{run: says(list, nil), booted: isBooted(disk{}.root(t))}); len(facts)+len(unknowns) > 0 {
+	if facts, unknowns := readRunning(t.Context(), machine{run: says(list, nil), booted: isBooted(disk.Files{}.Root(t))}); len(facts)+len(unknowns) > 0 {
 		t.Errorf("without systemd: got %v, %v", facts, unknowns)
-	}
-}
-
-// A section that is unknown of one server is compared with none, and the
-// comparison is not complete.
-func TestUnknownSection(t *testing.T) {
-	peers, _ := connect(t, debian("a"), debian("b"), debian("c"))
-	for _, p := range peers {
-		p.Live = true
-		p.Facts = append(p.Facts, Fact{Running, "web.service", "active (running)"})
-	}
-	peers[2].Facts = nil
-	peers[2].Summary.Unknowns = []Unknown{{Path: bootedDir, Reason: "no answer", Section: Running}}
-	c, err := Compare(t.Context(), peers, nil)
-	must(t, err)
-	if d := find(c, Running, "web.service"); d != nil || c.Complete() || c.Clean() {
-		t.Errorf("got %+v, complete: %v", d, c.Complete())
-	}
-	if find(c, User, "root") == nil {
-		t.Error("other sections are not compared")
-	}
-	before := []Fact{{Running, "web.service", "failed"}, {User, "eve", "uid 1"}}
-	want := []FactChange{{User, "eve", "uid 1", ""}}
-	if diff := cmp.Diff(FactChanges(before, nil, peers[2].Summary.Unknowns...), want); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/test/disk"
 )
 
 // values are facts of a section, by key.
@@ -20,7 +22,7 @@ func values(facts []Fact, section Section) map[string]string {
 }
 
 func TestSSHSettings(t *testing.T) {
-	root := disk{
+	root := disk.Files{
 		"/etc/ssh/sshd_config": `# what Debian has
 Include /etc/ssh/sshd_config.d/*.conf
 #PermitRootLogin prohibit-password
@@ -47,7 +49,7 @@ Match all
 		"/etc/ssh/sshd_config.d/10.conf": "AllowUsers dave\nCiphers chacha20-poly1305@openssh.com\n",
 		"/etc/ssh/sshd_config.d/no":      "PermitRootLogin yes\n",
 		"/etc/ssh/match.conf":            "PermitTTY no\nMatch Address 10.0.0.0/8\nBanner none\n",
-	}.root(t)
+	}.Root(t)
 	facts, unknowns := sshFacts(rootFiles{root})
 	want := map[string]string{
 		"PermitRootLogin": "no", "X11Forwarding": "yes", "Port": "22 2222", "AllowUsers": "dave alice bob b",
@@ -63,7 +65,7 @@ Match all
 
 // What includes itself ends, and what was not read is said.
 func TestEndlessIncludes(t *testing.T) {
-	d := disk{
+	d := disk.Files{
 		"/etc/ssh/sshd_config":      "Port 22\nInclude sshd_config sshd_config sshd_config\n",
 		"/etc/nginx/nginx.conf":     "include *.conf; include nginx.conf;",
 		"/etc/apache2/apache2.conf": "Include *.conf\nInclude apache2.conf\n",
@@ -72,7 +74,7 @@ func TestEndlessIncludes(t *testing.T) {
 	for i := range 20 {
 		d[fmt.Sprintf("/etc/many/%d/%d/%d", i, i, i)] = "x"
 	}
-	root := d.root(t)
+	root := d.Root(t)
 	facts, unknowns := sshFacts(rootFiles{root})
 	if len(unknowns) != 1 || unknowns[0].Section != SSH || values(facts, SSH)["Port"] == "" {
 		t.Errorf("got %v, %v", facts, unknowns)
@@ -83,7 +85,7 @@ func TestEndlessIncludes(t *testing.T) {
 }
 
 func TestTLSSettings(t *testing.T) {
-	root := disk{
+	root := disk.Files{
 		"/etc/ssl/openssl.cnf": `HOME = .
 openssl_conf = openssl_init # for all
 [ openssl_init ]
@@ -108,7 +110,7 @@ http {
 		"/etc/apache2/mods-enabled/ssl.conf": "<IfModule mod_ssl.c>\n\tsslprotocol all \\\n\t\t-SSLv3\n\tSSLCipherSuite HIGH:!aNULL\n" +
 			"#\tSSLHonorCipherOrder on\n</IfModule>\n",
 		"/etc/ssl/certs/ca-certificates.crt": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n",
-	}.root(t)
+	}.Root(t)
 	facts, unknowns := tlsFacts(rootFiles{root})
 	want := map[string]string{
 		"/etc/ssl/openssl.cnf: MinProtocol":                  "TLSv1.3",
@@ -124,7 +126,7 @@ http {
 		t.Errorf("unknown: %v; got, want:\n%s", unknowns, diff)
 	}
 	for name, text := range map[string]string{"nothing": "HOME = .\n", "half": "openssl_conf = a\n[a]\nssl_conf = b\n"} {
-		if facts, _ := tlsFacts(rootFiles{disk{"/etc/ssl/openssl.cnf": text}.root(t)}); len(facts) > 0 {
+		if facts, _ := tlsFacts(rootFiles{disk.Files{"/etc/ssl/openssl.cnf": text}.Root(t)}); len(facts) > 0 {
 			t.Errorf("%s: got %v", name, facts)
 		}
 	}
@@ -132,7 +134,7 @@ http {
 
 func TestTimers(t *testing.T) {
 	enabled := func(unit string) string { return "/etc/systemd/system/timers.target.wants/" + unit }
-	d := disk{
+	d := disk.Files{
 		"/usr/lib/systemd/system/daily.timer":          "[Unit]\nOnCalendar=never\n[Timer]\n# each day\nOnCalendar=daily\nPersistent=yes\n",
 		"/usr/lib/systemd/system/often.timer":          "[Timer]\nOnBootSec=5min\nOnUnitActiveSec=\\\n  1h\nAccuracySec=1s\n",
 		"/etc/systemd/system/often.timer.d/z.conf":     "[Timer]\nAccuracySec=2s\n",
@@ -147,7 +149,7 @@ func TestTimers(t *testing.T) {
 		"/usr/lib/systemd/system/web.service":          "[Service]\n",
 		"/usr/lib/systemd/system/clean.timer":          "[Timer]\nOnBootSec=15min\n",
 	}
-	root := d.links(t, disk{
+	root := d.Links(t, disk.Files{
 		enabled("daily.timer"): "/lib/systemd/system/daily.timer", enabled("often.timer"): "/usr/lib/systemd/system/often.timer",
 		enabled("local.timer"): "../local.timer", enabled("backup@db.timer"): "/usr/lib/systemd/system/backup@.timer",
 		enabled("masked.timer"): "/lib/systemd/system/masked.timer", "/etc/systemd/system/masked.timer": "/dev/null",

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,93 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/adamant-sh/adamant/internal/fs/rootfs"
+	"github.com/adamant-sh/adamant/test/disk"
 )
-
-// A disk is what a server has on it, by path; a name that ends in a slash is a
-// directory.
-type disk map[string]string
-
-// debian is a small server with one package.
-func debian(id string) disk {
-	return disk{
-		"/etc/passwd":     "root:x:0:0:root:/root:/bin/bash\n",
-		"/etc/group":      "root:x:0:\n",
-		"/etc/machine-id": id + "\n",
-		"/etc/hostname":   "host-" + id + "\n",
-		"/etc/os-release": "PRETTY_NAME=\"Debian\"\n",
-		"/etc/web.conf":   "listen 80\npassword=hunter2hunter2\n",
-		"/usr/bin/web":    "program 1",
-		"/usr/bin/git":    "git",
-		"/var/log/web":    "log of " + id + "\n",
-		"/var/lib/dpkg/status": "Package: web\nStatus: install ok installed\nVersion: 1.0\n\n" +
-			"Package: git\nStatus: install ok installed\nVersion: 2.0\n",
-		"/var/lib/dpkg/info/web.list":    "/usr/bin/web\n/etc/web.conf\n",
-		"/var/lib/dpkg/info/web.md5sums": "0cc175b9c0f1b6a831c399e269772661  usr/bin/web\n",
-		"/var/lib/dpkg/info/git.list":    "/bin/git\n",
-		"/tmp/":                          "",
-	}
-}
-
-func (d disk) with(change disk) disk {
-	for p, content := range change {
-		if content == "-" {
-			delete(d, p)
-		} else {
-			d[p] = content
-		}
-	}
-	return d
-}
-
-// root writes a disk.
-func (d disk) root(t *testing.T) *rootfs.Root {
-	t.Helper()
-	return openRoot(t, d.write(t))
-}
-
-func (d disk) write(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	must(t, os.Chmod(dir, 0o755))
-	for p, content := range d {
-		full := filepath.Join(dir, p)
-		must(t, os.MkdirAll(filepath.Dir(full), 0o755))
-		if strings.HasSuffix(p, "/") {
-			must(t, os.MkdirAll(full, 0o755))
-			continue
-		}
-		must(t, os.WriteFile(full, []byte(content), 0o644))
-	}
-	return dir
-}
-
-// links writes a disk and symbolic links on it, by path.
-func (d disk) links(t *testing.T, links disk) *rootfs.Root {
-	t.Helper()
-	dir := d.write(t)
-	for p, target := range links {
-		full := filepath.Join(dir, p)
-		must(t, os.MkdirAll(filepath.Dir(full), 0o755))
-		must(t, os.Symlink(target, full))
-	}
-	return openRoot(t, dir)
-}
-
-func openRoot(t *testing.T, dir string) *rootfs.Root {
-	t.Helper()
-	r, err := rootfs.Open(dir)
-	must(t, err)
-	t.Cleanup(func() { r.Close() })
-	return r
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // A wire counts what goes over it.
 type wire struct {
@@ -121,12 +34,12 @@ func (w wire) Write(p []byte) (int, error) {
 
 // connect runs agents, and returns their peers and how many bytes went over the
 // wires after the greetings.
-func connect(t *testing.T, disks ...disk) ([]*Peer, *atomic.Int64) {
+func connect(t *testing.T, disks ...disk.Files) ([]*Peer, *atomic.Int64) {
 	t.Helper()
 	bytes := new(atomic.Int64)
 	var peers []*Peer
 	for i, d := range disks {
-		root := d.root(t)
+		root := d.Root(t)
 		toAgent, fromPeer := io.Pipe()
 		toPeer, fromAgent := io.Pipe()
 		ended := make(chan error, 1)
@@ -150,7 +63,7 @@ func connect(t *testing.T, disks ...disk) ([]*Peer, *atomic.Int64) {
 	return peers, bytes
 }
 
-func compare(t *testing.T, disks ...disk) Comparison {
+func compare(t *testing.T, disks ...disk.Files) Comparison {
 	t.Helper()
 	peers, _ := connect(t, disks...)
 	c, err := Compare(t.Context(), peers, nil)
@@ -169,7 +82,7 @@ func find(c Comparison, section Section, key string) *Difference {
 
 // What must differ does not count, and nothing is asked for where all is equal.
 func TestEqualServers(t *testing.T) {
-	peers, bytes := connect(t, debian("a"), debian("b"), debian("c"))
+	peers, bytes := connect(t, disk.Debian("a"), disk.Debian("b"), disk.Debian("c"))
 	c, err := Compare(t.Context(), peers, nil)
 	must(t, err)
 	if !c.Clean() {
@@ -184,7 +97,7 @@ func TestEqualServers(t *testing.T) {
 }
 
 func TestOddOneOut(t *testing.T) {
-	c := compare(t, debian("a"), debian("b"), debian("c").with(disk{
+	c := compare(t, disk.Debian("a"), disk.Debian("b"), disk.Debian("c").With(disk.Files{
 		"/etc/web.conf":     "listen 81\npassword=other5other5\n",
 		"/usr/bin/git":      "-",
 		"/etc/cron.d/miner": "* * * * * root /tmp/miner\n",
@@ -220,10 +133,10 @@ func TestOddOneOut(t *testing.T) {
 
 // Of two servers nobody says who is right, and neither of two against two.
 func TestSplit(t *testing.T) {
-	changed := disk{"/etc/web.conf": "listen 81\n"}
-	for name, disks := range map[string][]disk{
-		"two":             {debian("a"), debian("b").with(changed)},
-		"two against two": {debian("a"), debian("b"), debian("c").with(changed), debian("d").with(changed)},
+	changed := disk.Files{"/etc/web.conf": "listen 81\n"}
+	for name, disks := range map[string][]disk.Files{
+		"two":             {disk.Debian("a"), disk.Debian("b").With(changed)},
+		"two against two": {disk.Debian("a"), disk.Debian("b"), disk.Debian("c").With(changed), disk.Debian("d").With(changed)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := find(compare(t, disks...), File, "/etc/web.conf")
@@ -236,11 +149,11 @@ func TestSplit(t *testing.T) {
 
 // All that a package's update changed is one cause.
 func TestUpdateIsOneCause(t *testing.T) {
-	newer := debian("c")
+	newer := disk.Debian("c")
 	for p := range newer {
 		newer[p] = strings.ReplaceAll(newer[p], "Version: 1.0", "Version: 1.1")
 	}
-	c := compare(t, debian("a"), debian("b"), newer.with(disk{"/usr/bin/web": "program 2", "/etc/web.conf": "listen 8080\n"}))
+	c := compare(t, disk.Debian("a"), disk.Debian("b"), newer.With(disk.Files{"/usr/bin/web": "program 2", "/etc/web.conf": "listen 8080\n"}))
 	var titles []string
 	for _, cause := range c.Causes {
 		titles = append(titles, fmt.Sprintf("%s: %v", cause.Title, cause.Files))
@@ -256,7 +169,7 @@ func TestUpdateIsOneCause(t *testing.T) {
 
 // A server that was cloned has the other's identity.
 func TestSharedIdentity(t *testing.T) {
-	c := compare(t, debian("a"), debian("b"), debian("a"))
+	c := compare(t, disk.Debian("a"), disk.Debian("b"), disk.Debian("a"))
 	if len(c.Alarms) != 1 || c.Alarms[0].Path != "/etc/machine-id" || !slices.Equal(c.Alarms[0].Servers, []string{"web-1", "web-3"}) || c.Clean() {
 		t.Errorf("got %+v", c.Alarms)
 	}
@@ -264,7 +177,7 @@ func TestSharedIdentity(t *testing.T) {
 
 // A whole directory that one lacks is listed file by file.
 func TestMissingDirectory(t *testing.T) {
-	c := compare(t, debian("a").with(disk{"/opt/a/b": "x"}), debian("b").with(disk{"/opt/a/b": "x"}), debian("c"))
+	c := compare(t, disk.Debian("a").With(disk.Files{"/opt/a/b": "x"}), disk.Debian("b").With(disk.Files{"/opt/a/b": "x"}), disk.Debian("c"))
 	for _, p := range []string{"/opt", "/opt/a", "/opt/a/b"} {
 		if d := find(c, File, p); d == nil || !slices.Equal(d.Odd, []string{"web-3"}) {
 			t.Errorf("%s: got %+v", p, d)
@@ -274,14 +187,14 @@ func TestMissingDirectory(t *testing.T) {
 
 // What is asked for grows with what differs.
 func TestWireGrowsWithDrift(t *testing.T) {
-	many := func(id string) disk {
-		d := debian(id)
+	many := func(id string) disk.Files {
+		d := disk.Debian(id)
 		for i := range 2000 {
 			d[fmt.Sprintf("/srv/%d/%d", i%50, i)] = fmt.Sprint(i)
 		}
 		return d
 	}
-	peers, bytes := connect(t, many("a"), many("b"), many("c").with(disk{"/srv/7/7": "edited"}))
+	peers, bytes := connect(t, many("a"), many("b"), many("c").With(disk.Files{"/srv/7/7": "edited"}))
 	c, err := Compare(t.Context(), peers, nil)
 	must(t, err)
 	if len(c.Differences) != 1 || c.Differences[0].Key != "/srv/7/7" {
@@ -296,8 +209,8 @@ func TestWireGrowsWithDrift(t *testing.T) {
 // A baseline is right even where most say otherwise, and what only a running
 // machine has is no difference from one that is none.
 func TestBaseline(t *testing.T) {
-	edited := disk{"/etc/web.conf": "listen 81\n"}
-	peers, _ := connect(t, debian("a").with(edited), debian("b").with(edited), debian("c"))
+	edited := disk.Files{"/etc/web.conf": "listen 81\n"}
+	peers, _ := connect(t, disk.Debian("a").With(edited), disk.Debian("b").With(edited), disk.Debian("c"))
 	peers[0].Live, peers[1].Live = true, true
 	peers[0].Facts = append(peers[0].Facts, Fact{Sysctl, "vm.swappiness", "1"})
 	c, err := Compare(t.Context(), peers, peers[2])
@@ -311,5 +224,30 @@ func TestBaseline(t *testing.T) {
 	}
 	if c.Baseline != "web-3" {
 		t.Errorf("got %q", c.Baseline)
+	}
+}
+
+// A section that is unknown of one server is compared with none, and the
+// comparison is not complete.
+func TestUnknownSection(t *testing.T) {
+	peers, _ := connect(t, disk.Debian("a"), disk.Debian("b"), disk.Debian("c"))
+	for _, p := range peers {
+		p.Live = true
+		p.Facts = append(p.Facts, Fact{Running, "web.service", "active (running)"})
+	}
+	peers[2].Facts = nil
+	peers[2].Summary.Unknowns = []Unknown{{Path: "/run/systemd/system", Reason: "no answer", Section: Running}}
+	c, err := Compare(t.Context(), peers, nil)
+	must(t, err)
+	if d := find(c, Running, "web.service"); d != nil || c.Complete() || c.Clean() {
+		t.Errorf("got %+v, complete: %v", d, c.Complete())
+	}
+	if find(c, User, "root") == nil {
+		t.Error("other sections are not compared")
+	}
+	before := []Fact{{Running, "web.service", "failed"}, {User, "eve", "uid 1"}}
+	want := []FactChange{{User, "eve", "uid 1", ""}}
+	if diff := cmp.Diff(FactChanges(before, nil, peers[2].Summary.Unknowns...), want); diff != "" {
+		t.Error(diff)
 	}
 }

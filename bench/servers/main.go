@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/test/sshd"
 )
@@ -232,7 +233,7 @@ func (b *bench) simulate(adamant string, n int) error {
 		peers = append(peers, p)
 	}
 	start := time.Now()
-	c, err := facts.Compare(b.ctx, peers, nil)
+	c, err := compare.Compare(b.ctx, peers, nil)
 	if err != nil {
 		return err
 	}

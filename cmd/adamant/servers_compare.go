@@ -9,6 +9,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
@@ -75,7 +76,7 @@ reached or something could not be read.`,
 
 // blame says what differences come of, by the records of updates from here. It
 // writes nothing: who compares need not be one who may update.
-func (a *app) blame(c *facts.Comparison, records string) {
+func (a *app) blame(c *compare.Comparison, records string) {
 	var list []waves.Record
 	dir, err := recordsDir(records)
 	if err == nil {
@@ -90,7 +91,7 @@ func (a *app) blame(c *facts.Comparison, records string) {
 
 // compare visits all servers and compares those that were reached, each of which
 // met is told of. With an error, what is returned says only who was not reached.
-func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, right *yardstick, met func(*facts.Peer)) (facts.Comparison, error) {
+func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o visit.Options, right *yardstick, met func(*facts.Peer)) (compare.Comparison, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	visits := make([]*visit.Visit, len(hosts))
@@ -99,7 +100,7 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		return err
 	})
 	if ctx.Err() != nil {
-		return facts.Comparison{}, ctx.Err()
+		return compare.Comparison{}, ctx.Err()
 	}
 	unreached := map[string]string{}
 	var peers []*facts.Peer
@@ -122,9 +123,9 @@ func (w *which) compare(ctx context.Context, a *app, hosts []inventory.Host, o v
 		}
 	}
 	if right.name != "" && base == nil {
-		return facts.Comparison{Unreached: unreached}, noBaseline(right.name, unreached[right.name])
+		return compare.Comparison{Unreached: unreached}, noBaseline(right.name, unreached[right.name])
 	}
-	c, err := facts.Compare(ctx, peers, base)
+	c, err := compare.Compare(ctx, peers, base)
 	var lost *facts.PeerError
 	if errors.As(err, &lost) {
 		unreached[lost.Name] = lost.Err.Error()
@@ -138,7 +139,7 @@ func noBaseline(name, why string) error {
 	return errors.New(name + ", the baseline, was not reached: " + why)
 }
 
-func (a *app) printComparison(c facts.Comparison, o report.ServersOptions) error {
+func (a *app) printComparison(c compare.Comparison, o report.ServersOptions) error {
 	var err error
 	if a.json() {
 		err = a.printJSON(report.ServerComparison{Header: document.NewHeader(document.ServerComparison), Comparison: c})

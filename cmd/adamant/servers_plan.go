@@ -12,8 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/capture"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
-	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
@@ -67,7 +67,7 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
 
 // planReplacement surveys the first server that deviates in nothing. It reports
 // whether all of that server could be read.
-func (a *app) planReplacement(ctx context.Context, d *report.ServerPlan, hosts []inventory.Host, o visit.Options, c facts.Comparison) (bool, error) {
+func (a *app) planReplacement(ctx context.Context, d *report.ServerPlan, hosts []inventory.Host, o visit.Options, c compare.Comparison) (bool, error) {
 	i := slices.IndexFunc(hosts, func(h inventory.Host) bool {
 		return c.Unreached[h.Name] == "" && !slices.ContainsFunc(d.Repair, func(r waves.Repair) bool { return r.Server == h.Name })
 	})
@@ -95,7 +95,7 @@ func (a *app) planReplacement(ctx context.Context, d *report.ServerPlan, hosts [
 	return p.Complete(), nil
 }
 
-func (a *app) printPlan(d report.ServerPlan, c facts.Comparison, complete bool) error {
+func (a *app) printPlan(d report.ServerPlan, c compare.Comparison, complete bool) error {
 	if a.json() {
 		if d.Repair == nil {
 			d.Repair = []waves.Repair{}

@@ -13,6 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
@@ -80,7 +81,7 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 	defer right.close()
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
-	var last, good *facts.Comparison
+	var last, good *compare.Comparison
 	for round := 1; ; round++ {
 		c, err := w.compare(ctx, a, hosts, o, right, nil)
 		if ctx.Err() != nil {
@@ -110,8 +111,8 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 
 // failedRound is what is known after a round that compared nothing: what the last
 // good one found, which is not gone, and that no server was looked at since.
-func failedRound(hosts []inventory.Host, unreached map[string]string, good *facts.Comparison, err error) facts.Comparison {
-	c := facts.Comparison{Unreached: unreached, Unknowns: map[string][]facts.Unknown{}}
+func failedRound(hosts []inventory.Host, unreached map[string]string, good *compare.Comparison, err error) compare.Comparison {
+	c := compare.Comparison{Unreached: unreached, Unknowns: map[string][]facts.Unknown{}}
 	if good != nil {
 		c.Causes, c.Alarms = good.Causes, good.Alarms
 		maps.Copy(c.Unknowns, good.Unknowns)
@@ -127,7 +128,7 @@ func failedRound(hosts []inventory.Host, unreached map[string]string, good *fact
 }
 
 // tell writes what changed, and the files.
-func (w *watchFlags) tell(a *app, c facts.Comparison, last *facts.Comparison) error {
+func (w *watchFlags) tell(a *app, c compare.Comparison, last *compare.Comparison) error {
 	at := time.Now()
 	if w.metrics != "" {
 		err := durable.Write(w.metrics, 0o644, func(f io.Writer) error { return report.ServersMetrics(f, c, at) })

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/drift"
-	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 )
 
 // News are what changed between servers since they were last compared.
@@ -21,7 +21,7 @@ type News struct {
 }
 
 // NewsOf compares two comparisons; without a last one all is new.
-func NewsOf(c facts.Comparison, last *facts.Comparison) News {
+func NewsOf(c compare.Comparison, last *compare.Comparison) News {
 	n := News{Servers: len(c.Servers), Causes: len(c.Causes), New: []string{}, Gone: []string{}}
 	now := lines(c)
 	before := map[string]bool{}
@@ -43,11 +43,11 @@ func NewsOf(c facts.Comparison, last *facts.Comparison) News {
 
 // lines are what there is to say of a comparison, each in a line that is the same
 // as long as it is so.
-func lines(c facts.Comparison) map[string]bool {
+func lines(c compare.Comparison) map[string]bool {
 	all := map[string]bool{}
 	for _, cause := range c.Causes {
 		line := cause.Title
-		if cause.Kind != facts.ByPackage && len(cause.Files) > 0 {
+		if cause.Kind != compare.ByPackage && len(cause.Files) > 0 {
 			line += ": " + strings.Join(cause.Files[:min(len(cause.Files), foldAfter)], ", ")
 		}
 		if cause.Why != "" {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 )
 
 // An OpenReport is a ClusterReport of openreports.io/v1alpha1, which policy tools
@@ -62,7 +62,7 @@ const maxProperty = 1000
 
 // ServersOpenReport says of each server what a comparison found: a result for each
 // cause on it, or that it is as the others are. What is not known is an error.
-func ServersOpenReport(c facts.Comparison, at time.Time) OpenReport {
+func ServersOpenReport(c compare.Comparison, at time.Time) OpenReport {
 	r := OpenReport{
 		APIVersion: "openreports.io/v1alpha1", Kind: "ClusterReport", Source: "adamant",
 		Metadata: OpenReportMetadata{"adamant-servers-" + nameOf(c), map[string]string{"app.kubernetes.io/managed-by": "adamant"}},
@@ -125,7 +125,7 @@ func summaryOf(results []OpenReportResult) OpenReportSummary {
 }
 
 // nameOf is the same for the same servers.
-func nameOf(c facts.Comparison) string {
+func nameOf(c compare.Comparison) string {
 	names := slices.Clone(c.Servers)
 	for name := range c.Unreached {
 		names = append(names, name)
@@ -136,11 +136,11 @@ func nameOf(c facts.Comparison) string {
 }
 
 // severityOf weighs a cause: who may do what weighs most.
-func severityOf(k facts.Kind) string {
+func severityOf(k compare.Kind) string {
 	switch k {
-	case facts.ByAccount:
+	case compare.ByAccount:
 		return "high"
-	case facts.ByResult:
+	case compare.ByResult:
 		return "info"
 	}
 	return "medium"

@@ -6,16 +6,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-var compared = facts.Comparison{
+var compared = compare.Comparison{
 	Servers: []string{"a", "b", "c"},
-	Causes: []facts.Cause{
-		{Kind: facts.ByPackage, Title: "package web: 1.1 on most; 1.0 on c", Odd: []string{"c"}, Why: "failed update: run 1"},
-		{Kind: facts.ByAccount, Title: "user eve", Odd: []string{"c"}},
+	Causes: []compare.Cause{
+		{Kind: compare.ByPackage, Title: "package web: 1.1 on most; 1.0 on c", Odd: []string{"c"}, Why: "failed update: run 1"},
+		{Kind: compare.ByAccount, Title: "user eve", Odd: []string{"c"}},
 	},
-	Alarms:    []facts.Alarm{{Path: "/etc/machine-id", Servers: []string{"a", "b"}}},
+	Alarms:    []compare.Alarm{{Path: "/etc/machine-id", Servers: []string{"a", "b"}}},
 	Unknowns:  map[string][]facts.Unknown{"b": {{Path: "/x", Reason: "gone"}}},
 	Unreached: map[string]string{"d": "no route\nhint"},
 }
@@ -39,7 +40,7 @@ d|error|medium|no route|`
 	if got := strings.Join(lines, "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if again := ServersOpenReport(facts.Comparison{Servers: []string{"d", "c", "b", "a"}}, at); again.Metadata.Name != r.Metadata.Name || again.Summary.Pass != 4 {
+	if again := ServersOpenReport(compare.Comparison{Servers: []string{"d", "c", "b", "a"}}, at); again.Metadata.Name != r.Metadata.Name || again.Summary.Pass != 4 {
 		t.Errorf("got %+v", again)
 	}
 }

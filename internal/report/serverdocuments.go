@@ -5,6 +5,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/servers/capture"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
@@ -24,7 +25,7 @@ type Server struct {
 // ServerComparison is the document of `servers compare -o json`.
 type ServerComparison struct {
 	document.Header
-	facts.Comparison
+	compare.Comparison
 }
 
 // ServerWatch is the document of a round of `servers watch -o json`.
@@ -100,4 +101,4 @@ type ServerReplacement struct {
 }
 
 // VerdictOf returns the verdict of a comparison of servers.
-func VerdictOf(c facts.Comparison) Verdict { return verdictOf(c.Differs(), !c.Complete()) }
+func VerdictOf(c compare.Comparison) Verdict { return verdictOf(c.Differs(), !c.Complete()) }

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/drift"
-	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 )
 
 // ServersOptions says how a comparison of servers is written as text.
@@ -22,10 +22,10 @@ type ServersOptions struct {
 
 // Servers writes in what servers differ, by cause: who is the odd one out, or
 // that nobody is. All that came from them is made harmless to terminals.
-func Servers(w io.Writer, c facts.Comparison, opts ServersOptions) error {
-	p := serversPrinter{driftPrinter{Writer: bufio.NewWriter(w), opts: DriftOptions{Color: opts.Color}}, opts, map[string]facts.Difference{}}
+func Servers(w io.Writer, c compare.Comparison, opts ServersOptions) error {
+	p := serversPrinter{driftPrinter{Writer: bufio.NewWriter(w), opts: DriftOptions{Color: opts.Color}}, opts, map[string]compare.Difference{}}
 	for _, d := range c.Differences {
-		if d.Section == facts.File {
+		if d.Section == compare.File {
 			p.files[d.Key] = d
 		}
 	}
@@ -60,10 +60,10 @@ func Servers(w io.Writer, c facts.Comparison, opts ServersOptions) error {
 type serversPrinter struct {
 	driftPrinter
 	opts  ServersOptions
-	files map[string]facts.Difference
+	files map[string]compare.Difference
 }
 
-func (p serversPrinter) summary(c facts.Comparison) string {
+func (p serversPrinter) summary(c compare.Comparison) string {
 	most, expected := 0, 0
 	for _, n := range c.Entries {
 		most = max(most, n)
@@ -88,12 +88,12 @@ func (p serversPrinter) summary(c facts.Comparison) string {
 // A group are the causes by which the same servers deviate.
 type group struct {
 	title  string
-	causes []facts.Cause
+	causes []compare.Cause
 }
 
 // byOdd groups causes, those of the fewest servers first: that is what was looked
 // for.
-func byOdd(c facts.Comparison) []group {
+func byOdd(c compare.Comparison) []group {
 	found := map[string]*group{}
 	var keys []string
 	for _, cause := range c.Causes {
@@ -120,7 +120,7 @@ func byOdd(c facts.Comparison) []group {
 	return list
 }
 
-func (p serversPrinter) cause(c facts.Cause) {
+func (p serversPrinter) cause(c compare.Cause) {
 	title := strings.TrimPrefix(c.Title, string(c.Kind)+" ") // facts begin with their section
 	fmt.Fprintf(p, "  %s %s\n", p.paint(cyan, string(c.Kind)), drift.Visible(title))
 	if c.Why != "" {
@@ -135,7 +135,7 @@ func (p serversPrinter) cause(c facts.Cause) {
 	}
 }
 
-func (p serversPrinter) file(c facts.Cause, d facts.Difference) {
+func (p serversPrinter) file(c compare.Cause, d compare.Difference) {
 	mark := "~"
 	if len(d.Odd) > 0 {
 		_, oddHas := d.Values[d.Odd[0]]
@@ -154,7 +154,7 @@ func (p serversPrinter) file(c facts.Cause, d facts.Difference) {
 		line += "  (not shown: " + drift.Visible(d.Hidden) + ")"
 	}
 	fmt.Fprintln(p, line)
-	if d.Text == "" || p.opts.NoDiff || c.Kind == facts.ByPackage {
+	if d.Text == "" || p.opts.NoDiff || c.Kind == compare.ByPackage {
 		return
 	}
 	for text := range strings.Lines(d.Text) {

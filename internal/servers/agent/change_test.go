@@ -9,7 +9,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/servers/change"
-	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 )
 
 // Whoever is to confirm a change over a slow link has no time to be told first
@@ -20,7 +20,7 @@ func TestWhatChangedIsToldLast(t *testing.T) {
 	held, err := durable.TryLock(filepath.Join(dir, "a/lock")) // somebody carries it out
 	must(t, err)
 	defer held.Close()
-	st := change.State{ID: "a", Count: 1, Files: []facts.FileChange{{Path: "/etc/x"}}, Facts: []facts.FactChange{{Key: "x"}}, Output: "x"}
+	st := change.State{ID: "a", Count: 1, Files: []compare.FileChange{{Path: "/etc/x"}}, Facts: []compare.FactChange{{Key: "x"}}, Output: "x"}
 	for stage, want := range map[change.Stage]int{change.Unconfirmed: 0, change.Reverting: 0, change.Confirmed: 1, change.Reverted: 1} {
 		st.Stage = stage
 		text, err := json.Marshal(st)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/internal/servers/ssh"
 	"github.com/adamant-sh/adamant/test/agent"
@@ -136,7 +137,7 @@ func TestReadAsAnAgentDoes(t *testing.T) {
 			if !slices.Contains(slices.Collect(mapValues(still.Kernel.Programs)), "sshd") {
 				t.Errorf("sshd is none of the programs with sockets: %v", still.Kernel.Programs)
 			}
-			c, err := facts.Compare(t.Context(), []*facts.Peer{peer, p}, nil)
+			c, err := compare.Compare(t.Context(), []*facts.Peer{peer, p}, nil)
 			must(t, err)
 			if len(c.Differences) > 0 {
 				t.Errorf("they differ: %+v", c.Differences)
@@ -182,9 +183,9 @@ touch "$(printf '/srv/line\nbreak')"`)
 			t.Errorf("the passwords of %s were brought", file)
 		}
 	}
-	c, err := facts.Compare(t.Context(), []*facts.Peer{agent.On(t, one.Root), p}, nil)
+	c, err := compare.Compare(t.Context(), []*facts.Peer{agent.On(t, one.Root), p}, nil)
 	must(t, err)
-	found := map[string]facts.Difference{}
+	found := map[string]compare.Difference{}
 	for _, d := range c.Differences {
 		found[d.Key] = d
 	}

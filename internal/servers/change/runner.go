@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -21,10 +22,10 @@ type runner struct {
 	store       Store
 	job         Job
 	state       State
-	files       []facts.FileChange // all that changed
-	incomplete  error              // why those are not all known
-	editedSince pathSet            // of those, what somebody changed again afterwards
-	saved       []string           // the paths, without symbolic links, below which files were saved
+	files       []compare.FileChange // all that changed
+	incomplete  error                // why those are not all known
+	editedSince pathSet              // of those, what somebody changed again afterwards
+	saved       []string             // the paths, without symbolic links, below which files were saved
 	root        *rootfs.Root
 	cache       string // of scans
 }
@@ -131,8 +132,8 @@ func (c *runner) compare(ctx context.Context, before observation) {
 		c.fail(err)
 		return
 	}
-	c.state.Facts = facts.FactChanges(before.facts, after.facts, slices.Concat(before.unknowns, after.unknowns)...)
-	if c.files, err = facts.FileChanges(before.scan, after.scan); err != nil {
+	c.state.Facts = compare.FactChanges(before.facts, after.facts, slices.Concat(before.unknowns, after.unknowns)...)
+	if c.files, err = compare.FileChanges(before.scan, after.scan); err != nil {
 		c.fail(err)
 	}
 	c.addUnknowns(before.scan.Summary().Unknowns, after.scan.Summary().Unknowns, before.unknowns, after.unknowns)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -146,7 +147,7 @@ func (c *runner) rescan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.state.Facts = facts.FactChanges(m.Facts, now.facts)
+	c.state.Facts = compare.FactChanges(m.Facts, now.facts)
 	had := map[string]tree.Kind{}
 	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
 	if err != nil {
@@ -171,18 +172,18 @@ func (c *runner) rescan(ctx context.Context) error {
 			}
 			// A socket is never in an archive, so it may have been there.
 			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
-				c.files = append(c.files, facts.FileChange{Path: p, After: now.scan.At(p)})
+				c.files = append(c.files, compare.FileChange{Path: p, After: now.scan.At(p)})
 			}
 		}
 	}
 	for p, kind := range had {
-		f := facts.FileChange{Path: p, Before: fromSaved, After: now.scan.At(p)}
+		f := compare.FileChange{Path: p, Before: fromSaved, After: now.scan.At(p)}
 		if e, err := c.root.Lstat(p); err == nil && e.Kind != kind {
 			f.Fields = []string{tree.FieldType}
 		}
 		c.files = append(c.files, f)
 	}
-	slices.SortFunc(c.files, func(a, b facts.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
+	slices.SortFunc(c.files, func(a, b compare.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
 	c.state.Files = c.files[:min(len(c.files), maxFiles)]
 	return nil
 }

@@ -3,6 +3,7 @@ package change
 import (
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -30,18 +31,18 @@ const (
 
 // A State is what is known of a change.
 type State struct {
-	ID       string             `json:"id"`
-	Stage    Stage              `json:"stage"`
-	Began    time.Time          `json:"began"`
-	Ended    time.Time          `json:"ended,omitzero"` // of the change itself
-	Failed   bool               `json:"failed"`
-	Cause    string             `json:"cause,omitempty"`  // of the failure, in a sentence
-	Output   string             `json:"output,omitempty"` // the end of it
-	Facts    []facts.FactChange `json:"facts,omitempty"`
-	Files    []facts.FileChange `json:"files,omitempty"` // the first of them, see Count
-	Count    int                `json:"count"`           // of files
-	Unknowns []facts.Unknown    `json:"unknowns,omitempty"`
-	Undo     *Undo              `json:"undo,omitempty"` // how it was taken back
+	ID       string               `json:"id"`
+	Stage    Stage                `json:"stage"`
+	Began    time.Time            `json:"began"`
+	Ended    time.Time            `json:"ended,omitzero"` // of the change itself
+	Failed   bool                 `json:"failed"`
+	Cause    string               `json:"cause,omitempty"`  // of the failure, in a sentence
+	Output   string               `json:"output,omitempty"` // the end of it
+	Facts    []compare.FactChange `json:"facts,omitempty"`
+	Files    []compare.FileChange `json:"files,omitempty"` // the first of them, see Count
+	Count    int                  `json:"count"`           // of files
+	Unknowns []facts.Unknown      `json:"unknowns,omitempty"`
+	Undo     *Undo                `json:"undo,omitempty"` // how it was taken back
 }
 
 // An Undo is how a change was taken back, and what of it is still there.

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -33,9 +34,9 @@ func unknownPaths(all []facts.Unknown) pathSet {
 
 // knownChanges leaves out changes where before or after was not known: a file that
 // could be read only afterwards is not new, and an undo must not remove it.
-func knownChanges(files []facts.FileChange, unknowns []facts.Unknown) []facts.FileChange {
+func knownChanges(files []compare.FileChange, unknowns []facts.Unknown) []compare.FileChange {
 	unknown := unknownPaths(unknowns)
-	return slices.DeleteFunc(files, func(f facts.FileChange) bool { return unknown.covers(f.Path) })
+	return slices.DeleteFunc(files, func(f compare.FileChange) bool { return unknown.covers(f.Path) })
 }
 
 // addUnknowns adds to what is not known, each path once.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -75,7 +76,7 @@ func TestNothingIsChangedWhileAFileIsUnknown(t *testing.T) {
 }
 
 func TestChangesBelowUnknownsAreNotKnown(t *testing.T) {
-	files := []facts.FileChange{{Path: "/a"}, {Path: "/dir"}, {Path: "/dir/x/y"}, {Path: "/dirs"}}
+	files := []compare.FileChange{{Path: "/a"}, {Path: "/dir"}, {Path: "/dir/x/y"}, {Path: "/dirs"}}
 	got := knownChanges(files, []facts.Unknown{{Path: "/dir"}, {Path: "/a", Section: facts.Cron}})
 	if len(got) != 2 || got[0].Path != "/a" || got[1].Path != "/dirs" {
 		t.Errorf("got %v", got)

@@ -1,8 +1,9 @@
-// Package facts reads servers, the mutable ones, and compares them: which of
-// several is the odd one out, in what, and what that comes of.
+// Package facts reads servers: their files, and from these and from the kernel
+// facts such as packages, users and services. It compares nothing and changes
+// nothing.
 //
-// A server is read by an Agent that runs on it; a Peer asks the agent over any
-// pair of streams. Trees are compared by digests of whole directories, so that
-// what is equal on all servers is never sent. How a server is reached is not
-// decided here, and nothing here changes one.
+// An agent that runs on a server reads it (Serve); a Peer sends requests to the
+// agent over any pair of streams. A Snapshot or a server without an agent answers
+// the same requests in this process. How a server is reached is decided
+// elsewhere.
 package facts

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/adamant-sh/adamant/internal/image"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/test/agent"
 	"github.com/adamant-sh/adamant/test/appimage"
@@ -77,7 +78,7 @@ func checkSame(t *testing.T, image *facts.Peer, dir string) {
 	if diff := cmp.Diff(peer.Summary, image.Summary); diff != "" {
 		t.Errorf("summaries differ (-server +image):\n%s", diff)
 	}
-	c, err := facts.Compare(t.Context(), []*facts.Peer{image, peer}, image)
+	c, err := compare.Compare(t.Context(), []*facts.Peer{image, peer}, image)
 	must(t, err)
 	if !c.Clean() {
 		t.Errorf("they differ: %+v", c)
@@ -93,9 +94,9 @@ func checkLeft(t *testing.T, image *facts.Peer, dir string) {
 	must(t, os.WriteFile(conf, append([]byte("# tuned\n"), text...), 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "usr/local/bin/tool"), []byte("x"), 0o755))
 	must(t, os.Remove(filepath.Join(dir, "usr/bin/tac")))
-	c, err := facts.Compare(t.Context(), []*facts.Peer{image, agent.On(t, dir)}, image)
+	c, err := compare.Compare(t.Context(), []*facts.Peer{image, agent.On(t, dir)}, image)
 	must(t, err)
-	found := map[string]facts.Difference{}
+	found := map[string]compare.Difference{}
 	for _, d := range c.Differences {
 		found[d.Key] = d
 	}
@@ -108,7 +109,7 @@ func checkLeft(t *testing.T, image *facts.Peer, dir string) {
 	if d := found["/usr/bin/tac"]; d.Package != "coreutils" {
 		t.Errorf("of a removed file it says %+v", d)
 	}
-	if len(found) != 3 || slices.ContainsFunc(c.Differences, func(d facts.Difference) bool { return !slices.Equal(d.Odd, []string{"agent"}) }) {
+	if len(found) != 3 || slices.ContainsFunc(c.Differences, func(d compare.Difference) bool { return !slices.Equal(d.Odd, []string{"agent"}) }) {
 		t.Errorf("it found %+v", c.Differences)
 	}
 }

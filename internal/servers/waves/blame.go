@@ -6,14 +6,14 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 )
 
 // Blame says of each cause of a comparison what it comes of, by the records of
 // runs: an update that failed, a change that was intended, or neither, which is an
 // edit by hand. It says nothing where no run touched the servers.
-func Blame(c *facts.Comparison, records []Record) {
-	b := blame{newest: slices.Clone(records), differences: map[string]facts.Difference{}}
+func Blame(c *compare.Comparison, records []Record) {
+	b := blame{newest: slices.Clone(records), differences: map[string]compare.Difference{}}
 	slices.Reverse(b.newest)
 	for _, d := range c.Differences {
 		b.differences[nameOf(d)] = d
@@ -30,7 +30,7 @@ func Blame(c *facts.Comparison, records []Record) {
 type blame struct {
 	newest      []Record // first
 	after       []afters // of each of them
-	differences map[string]facts.Difference
+	differences map[string]compare.Difference
 }
 
 // afters are values by thing and server.
@@ -59,8 +59,8 @@ func (b *blame) leftBy(r Record) afters {
 	return left
 }
 
-func (b blame) why(c facts.Cause, all []string) string {
-	if c.Kind == facts.ByResult {
+func (b blame) why(c compare.Cause, all []string) string {
+	if c.Kind == compare.ByResult {
 		return "" // what it follows from has a cause of its own
 	}
 	odd := c.Odd
@@ -82,7 +82,7 @@ func (b blame) why(c facts.Cause, all []string) string {
 	switch {
 	case !known:
 		return ""
-	case c.Kind == facts.ByEdit || c.Kind == facts.ByHand || c.Kind == facts.BySetting && len(c.Files) > 0:
+	case c.Kind == compare.ByEdit || c.Kind == compare.ByHand || c.Kind == compare.BySetting && len(c.Files) > 0:
 		return "edited by hand: no run of update did it"
 	}
 	return "no run of update did it"

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -40,7 +41,7 @@ func (r *Record) note(name, unseen string) {
 
 // unseen says what of a server was not looked at: nobody may take it for what
 // does not differ.
-func unseen(c facts.Comparison, name string, st change.State) string {
+func unseen(c compare.Comparison, name string, st change.State) string {
 	var parts []string
 	if why := c.Unreached[name]; why != "" {
 		parts = append(parts, "was not compared: "+firstLine(why))
@@ -114,7 +115,7 @@ func onVersion(p change.PackageSpec, r *Record, look Look) string {
 
 // differences counts in what a server deviates from the others; nothing if it
 // does not.
-func differences(c facts.Comparison, name string) string {
+func differences(c compare.Comparison, name string) string {
 	packages, files, others := 0, 0, 0
 	for _, d := range c.Differences {
 		deviates := d.Split
@@ -125,9 +126,9 @@ func differences(c facts.Comparison, name string) string {
 		case !deviates:
 		case d.Section == facts.Package:
 			packages++
-		case d.Section == facts.File && !d.Derived:
+		case d.Section == compare.File && !d.Derived:
 			files++
-		case d.Section != facts.File:
+		case d.Section != compare.File:
 			others++
 		}
 	}

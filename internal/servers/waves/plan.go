@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -21,7 +22,7 @@ type Repair struct {
 // Repairs derives from a comparison what repairing in place would change, for each
 // server that deviates, in the order of the servers. What is split is nobody's to
 // repair: split says in how much servers differ without a majority.
-func Repairs(c facts.Comparison) (list []Repair, split int) {
+func Repairs(c compare.Comparison) (list []Repair, split int) {
 	byServer := map[string]*Repair{}
 	explained := explainedIn(c)
 	for _, d := range c.Differences {
@@ -46,10 +47,10 @@ func Repairs(c facts.Comparison) (list []Repair, split int) {
 
 // explainedIn are the files that come and go with a package's version, and the
 // facts that come and go with files.
-func explainedIn(c facts.Comparison) map[string]bool {
+func explainedIn(c compare.Comparison) map[string]bool {
 	explained := map[string]bool{}
 	for _, cause := range c.Causes {
-		if cause.Kind == facts.ByPackage {
+		if cause.Kind == compare.ByPackage {
 			for _, f := range cause.Files {
 				explained[f] = true
 			}
@@ -67,14 +68,14 @@ func explainedIn(c facts.Comparison) map[string]bool {
 var fromFiles = []facts.Section{facts.Sudoers, facts.Cron, facts.Timer, facts.SSH, facts.TLS}
 
 // nameOf is what a cause calls a difference.
-func nameOf(d facts.Difference) string {
-	if d.Section == facts.File {
+func nameOf(d compare.Difference) string {
+	if d.Section == compare.File {
 		return d.Key
 	}
 	return string(d.Section) + " " + d.Key
 }
 
-func (r *Repair) add(d facts.Difference, explained bool) {
+func (r *Repair) add(d compare.Difference, explained bool) {
 	switch {
 	case d.Section == facts.Package && d.Usual == "":
 		r.Purge = append(r.Purge, d.Key)
@@ -86,8 +87,8 @@ func (r *Repair) add(d facts.Difference, explained bool) {
 		}
 		name, _, _ := strings.Cut(d.Key, ":")
 		r.Packages = append(r.Packages, change.PackageSpec{Name: name, Version: version})
-	case d.Section != facts.File && explained:
-	case d.Section != facts.File:
+	case d.Section != compare.File && explained:
+	case d.Section != compare.File:
 		r.ByHand = append(r.ByHand, string(d.Section)+" "+d.Key)
 	case d.Derived || explained:
 	case d.Usual == "":

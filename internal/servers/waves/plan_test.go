@@ -6,26 +6,27 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 func TestRepairs(t *testing.T) {
 	c := []string{"c"}
-	got, split := Repairs(facts.Comparison{
+	got, split := Repairs(compare.Comparison{
 		Servers: []string{"a", "b", "c"},
-		Differences: []facts.Difference{
+		Differences: []compare.Difference{
 			{Section: facts.Package, Key: "web:amd64", Usual: "1.1", Odd: c},
 			{Section: facts.Package, Key: "miner", Odd: c},
 			{Section: facts.Package, Key: "half", Usual: "1 (half-configured)", Odd: c},
 			{Section: facts.User, Key: "eve", Odd: c},
-			{Section: facts.File, Key: "/usr/bin/web", Usual: "x", Odd: c, Fields: []string{"content"}},
-			{Section: facts.File, Key: "/etc/web.conf", Usual: "x", Odd: c, Fields: []string{"content"}},
-			{Section: facts.File, Key: "/etc/cron.d/miner", Odd: c},
-			{Section: facts.File, Key: "/etc/shadow", Usual: "x", Odd: c, Fields: []string{"mode"}},
-			{Section: facts.File, Key: "/var/lib/dpkg/status", Usual: "x", Odd: c, Derived: true},
-			{Section: facts.File, Key: "/etc/split", Split: true},
+			{Section: compare.File, Key: "/usr/bin/web", Usual: "x", Odd: c, Fields: []string{"content"}},
+			{Section: compare.File, Key: "/etc/web.conf", Usual: "x", Odd: c, Fields: []string{"content"}},
+			{Section: compare.File, Key: "/etc/cron.d/miner", Odd: c},
+			{Section: compare.File, Key: "/etc/shadow", Usual: "x", Odd: c, Fields: []string{"mode"}},
+			{Section: compare.File, Key: "/var/lib/dpkg/status", Usual: "x", Odd: c, Derived: true},
+			{Section: compare.File, Key: "/etc/split", Split: true},
 		},
-		Causes: []facts.Cause{{Kind: facts.ByPackage, Files: []string{"/usr/bin/web"}}},
+		Causes: []compare.Cause{{Kind: compare.ByPackage, Files: []string{"/usr/bin/web"}}},
 	})
 	want := []Repair{{
 		Server: "c", Packages: []change.PackageSpec{{Name: "web", Version: "1.1"}}, Purge: []string{"miner"},

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -24,7 +25,7 @@ type Fleet interface {
 
 // A Look is what a fleet is like at one time.
 type Look struct {
-	Comparison facts.Comparison
+	Comparison compare.Comparison
 	Packages   map[string]map[string]string // versions, by server and package
 }
 
@@ -176,7 +177,7 @@ func verify(ctx context.Context, f Fleet, r *Record, wave []int, o Options, save
 
 // deviates says in which packages that the run touched a server differs from the
 // others.
-func deviates(c facts.Comparison, r *Record, name string) string {
+func deviates(c compare.Comparison, r *Record, name string) string {
 	if why := c.Unreached[name]; why != "" {
 		return "it cannot be verified: " + why
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
@@ -135,24 +136,24 @@ func TestWavesEndWithTooManyFailures(t *testing.T) {
 func TestBlame(t *testing.T) {
 	records := []Record{
 		{Number: 1, By: "ada", Results: []Result{
-			{Server: "a", Outcome: Changed, Change: change.State{ID: "1", Facts: []facts.FactChange{{Section: facts.Package, Key: "web", Before: "1", After: "2"}}}},
+			{Server: "a", Outcome: Changed, Change: change.State{ID: "1", Facts: []compare.FactChange{{Section: facts.Package, Key: "web", Before: "1", After: "2"}}}},
 			{Server: "c", Outcome: Unchanged, Failed: true, Cause: "libweb is held", Change: change.State{ID: "3"}},
 		}},
 		{Number: 2, By: "bob", Reason: "a trial", Results: []Result{
-			{Server: "b", Outcome: Changed, Change: change.State{ID: "2", Files: []facts.FileChange{{Path: "/etc/x", After: "mine"}}}},
+			{Server: "b", Outcome: Changed, Change: change.State{ID: "2", Files: []compare.FileChange{{Path: "/etc/x", After: "mine"}}}},
 		}},
 	}
-	c := facts.Comparison{
+	c := compare.Comparison{
 		Servers: []string{"a", "b", "c"},
-		Differences: []facts.Difference{
+		Differences: []compare.Difference{
 			{Section: facts.Package, Key: "web", Values: map[string]string{"a": "2", "b": "2", "c": "1"}, Odd: []string{"c"}},
-			{Section: facts.File, Key: "/etc/x", Values: map[string]string{"b": "mine"}, Odd: []string{"b"}},
-			{Section: facts.File, Key: "/etc/y", Values: map[string]string{"b": "else"}, Odd: []string{"b"}},
+			{Section: compare.File, Key: "/etc/x", Values: map[string]string{"b": "mine"}, Odd: []string{"b"}},
+			{Section: compare.File, Key: "/etc/y", Values: map[string]string{"b": "else"}, Odd: []string{"b"}},
 		},
-		Causes: []facts.Cause{
-			{Kind: facts.ByPackage, Odd: []string{"c"}, Facts: []string{"package web"}},
-			{Kind: facts.ByHand, Odd: []string{"b"}, Files: []string{"/etc/x"}},
-			{Kind: facts.ByHand, Odd: []string{"b"}, Files: []string{"/etc/y"}},
+		Causes: []compare.Cause{
+			{Kind: compare.ByPackage, Odd: []string{"c"}, Facts: []string{"package web"}},
+			{Kind: compare.ByHand, Odd: []string{"b"}, Files: []string{"/etc/x"}},
+			{Kind: compare.ByHand, Odd: []string{"b"}, Files: []string{"/etc/y"}},
 		},
 	}
 	Blame(&c, records)
@@ -173,13 +174,13 @@ func TestUnseenIsNotFine(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
 		end        change.State
-		comparison facts.Comparison
+		comparison compare.Comparison
 	}{
-		{"all seen", "", fine, facts.Comparison{}},
-		{"change", "s0 has what may have changed and could not be read: /etc/x, input/output error and 1 more", blind, facts.Comparison{}},
-		{"comparison", "s0 has what could not be read: /etc/x, input/output error and 1 more", fine, facts.Comparison{Unknowns: map[string][]facts.Unknown{"s0": unread}}},
-		{"unreached", "s0 was not compared: gone", fine, facts.Comparison{Unreached: map[string]string{"s0": "gone"}}},
-		{"another", "s1 was not compared: gone", fine, facts.Comparison{Unreached: map[string]string{"s1": "gone"}}},
+		{"all seen", "", fine, compare.Comparison{}},
+		{"change", "s0 has what may have changed and could not be read: /etc/x, input/output error and 1 more", blind, compare.Comparison{}},
+		{"comparison", "s0 has what could not be read: /etc/x, input/output error and 1 more", fine, compare.Comparison{Unknowns: map[string][]facts.Unknown{"s0": unread}}},
+		{"unreached", "s0 was not compared: gone", fine, compare.Comparison{Unreached: map[string]string{"s0": "gone"}}},
+		{"another", "s1 was not compared: gone", fine, compare.Comparison{Unreached: map[string]string{"s1": "gone"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := record(1)

@@ -1,9 +1,11 @@
-package facts
+package compare
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // A Cause explains differences by what they come of.
@@ -33,9 +35,9 @@ const (
 var kinds = []Kind{Platform, ByPackage, ByAccount, BySetting, ByEdit, ByHand, ByResult}
 
 // kindOf is the cause that a fact speaks of.
-var kindOf = map[Section]Kind{
-	System: Platform, Package: ByPackage, User: ByAccount, Group: ByAccount, Sudoers: ByAccount,
-	Service: BySetting, Running: BySetting, Timer: BySetting, Cron: BySetting, SSH: BySetting, TLS: BySetting, Sysctl: BySetting, Mount: BySetting, Module: BySetting, Listener: BySetting,
+var kindOf = map[facts.Section]Kind{
+	facts.System: Platform, facts.Package: ByPackage, facts.User: ByAccount, facts.Group: ByAccount, facts.Sudoers: ByAccount,
+	facts.Service: BySetting, facts.Running: BySetting, facts.Timer: BySetting, facts.Cron: BySetting, facts.SSH: BySetting, facts.TLS: BySetting, facts.Sysctl: BySetting, facts.Mount: BySetting, facts.Module: BySetting, facts.Listener: BySetting,
 }
 
 // explain groups differences by cause: each is in one.
@@ -98,13 +100,13 @@ func (e *explainer) addFact(d Difference) {
 func togetherAs(d Difference) string {
 	who := " on " + strings.Join(d.Odd, ", ")
 	switch d.Section {
-	case Service, Running, Timer:
+	case facts.Service, facts.Running, facts.Timer:
 		return "unit " + d.Key + who
-	case SSH:
-		return string(SSH) + who
-	case TLS:
+	case facts.SSH:
+		return string(facts.SSH) + who
+	case facts.TLS:
 		file, _, _ := strings.Cut(d.Key, ": ")
-		return string(TLS) + " " + file + who
+		return string(facts.TLS) + " " + file + who
 	}
 	return string(d.Section) + " " + d.Key
 }
@@ -112,9 +114,9 @@ func togetherAs(d Difference) string {
 // ownName is what tells a fact from those that it comes with.
 func ownName(d Difference) string {
 	switch d.Section {
-	case SSH:
+	case facts.SSH:
 		return d.Key
-	case TLS:
+	case facts.TLS:
 		_, keyword, _ := strings.Cut(d.Key, ": ")
 		return keyword
 	}
@@ -168,7 +170,7 @@ func (e *explainer) packageOf(d Difference) *Cause {
 	if d.Package == "" {
 		return nil
 	}
-	c := e.causes[string(Package)+" "+d.Package]
+	c := e.causes[string(facts.Package)+" "+d.Package]
 	if c == nil {
 		return nil
 	}
@@ -183,7 +185,7 @@ func (e *explainer) packageOf(d Difference) *Cause {
 func (e *explainer) factOf(d Difference) *Cause {
 	for _, key := range e.order {
 		c := e.causes[key]
-		if slices.Equal(c.Odd, d.Odd) && slices.ContainsFunc(c.Facts, func(f string) bool { return IsReadFrom(f, d.Key) }) {
+		if slices.Equal(c.Odd, d.Odd) && slices.ContainsFunc(c.Facts, func(f string) bool { return facts.IsReadFrom(f, d.Key) }) {
 			return c
 		}
 	}
@@ -203,7 +205,7 @@ func (j jury) inWords(d Difference) string {
 		if v, has := d.Values[s]; has {
 			return v
 		}
-		if d.Section == Running {
+		if d.Section == facts.Running {
 			return "inactive"
 		}
 		return "none"

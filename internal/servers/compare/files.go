@@ -1,4 +1,4 @@
-package facts
+package compare
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // maxDifferences bounds what is asked for: servers that have nothing in common
@@ -25,15 +26,15 @@ var ErrTooDifferent = errors.New("the servers differ in too many files")
 
 // fileDifferences descends into the directories whose digests differ, level by
 // level, until it has found more than most.
-func fileDifferences(ctx context.Context, peers []*Peer, j jury, most int) ([]Difference, error) {
+func fileDifferences(ctx context.Context, peers []*facts.Peer, j jury, most int) ([]Difference, error) {
 	if sameRoot(peers) {
 		return nil, nil
 	}
 	var list []Difference
 	level := []string{"/"}
-	has := map[string][]*Peer{"/": peers} // who has a directory
+	has := map[string][]*facts.Peer{"/": peers} // who has a directory
 	for depth := 0; len(level) > 0; depth++ {
-		if depth > MaxDepth {
+		if depth > facts.MaxDepth {
 			return nil, has[level[0]][0].ProtocolError("there is no end of directories")
 		}
 		found, err := listAll(ctx, level, has)
@@ -61,7 +62,7 @@ func fileDifferences(ctx context.Context, peers []*Peer, j jury, most int) ([]Di
 
 // tooDifferent is a *PeerError if most of the differences are one server's alone: the
 // others can be compared without it.
-func tooDifferent(peers []*Peer, list []Difference, most int) error {
+func tooDifferent(peers []*facts.Peer, list []Difference, most int) error {
 	alone := map[string]int{}
 	for _, d := range list {
 		if len(d.Values) == 1 {
@@ -74,18 +75,18 @@ func tooDifferent(peers []*Peer, list []Difference, most int) error {
 	}
 	for _, p := range peers {
 		if 2*alone[p.Name] > len(list) {
-			return &PeerError{p.Name, fmt.Errorf("%w: most of them are its own", ErrTooDifferent)}
+			return &facts.PeerError{Name: p.Name, Err: fmt.Errorf("%w: most of them are its own", ErrTooDifferent)}
 		}
 	}
 	return fmt.Errorf("%w: more than %d", ErrTooDifferent, most)
 }
 
-func sameRoot(peers []*Peer) bool {
-	return !slices.ContainsFunc(peers, func(p *Peer) bool { return p.Summary.Digest != peers[0].Summary.Digest })
+func sameRoot(peers []*facts.Peer) bool {
+	return !slices.ContainsFunc(peers, func(p *facts.Peer) bool { return p.Summary.Digest != peers[0].Summary.Digest })
 }
 
-func pick(peers []*Peer, names []string) []*Peer {
-	var list []*Peer
+func pick(peers []*facts.Peer, names []string) []*facts.Peer {
+	var list []*facts.Peer
 	for _, p := range peers {
 		if slices.Contains(names, p.Name) {
 			list = append(list, p)
@@ -96,25 +97,25 @@ func pick(peers []*Peer, names []string) []*Peer {
 
 // listAll asks all servers at once for the directories that they have, and
 // returns their nodes by directory and server.
-func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[string]map[string][]Node, error) {
-	wanted := map[*Peer][]string{}
+func listAll(ctx context.Context, dirs []string, has map[string][]*facts.Peer) (map[string]map[string][]facts.Node, error) {
+	wanted := map[*facts.Peer][]string{}
 	for _, dir := range dirs {
 		for _, p := range has[dir] {
 			wanted[p] = append(wanted[p], dir)
 		}
 	}
 	type listing struct {
-		peer *Peer
+		peer *facts.Peer
 		dirs []string
-		got  [][]Node
+		got  [][]facts.Node
 	}
 	results := make(chan listing, len(wanted))
 	var g errgroup.Group
 	for p, dirs := range wanted {
 		g.Go(func() error {
-			var got [][]Node
+			var got [][]facts.Node
 			listed := 0
-			for part := range slices.Chunk(dirs, DirsPerRequest) {
+			for part := range slices.Chunk(dirs, facts.DirsPerRequest) {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -136,12 +137,12 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[st
 	}
 	err := g.Wait()
 	close(results)
-	noXattrs := slices.ContainsFunc(slices.Collect(maps.Keys(wanted)), func(p *Peer) bool { return p.NoXattrs })
-	found := map[string]map[string][]Node{}
+	noXattrs := slices.ContainsFunc(slices.Collect(maps.Keys(wanted)), func(p *facts.Peer) bool { return p.NoXattrs })
+	found := map[string]map[string][]facts.Node{}
 	for l := range results {
 		for i, dir := range l.dirs {
 			if found[dir] == nil {
-				found[dir] = map[string][]Node{}
+				found[dir] = map[string][]facts.Node{}
 			}
 			if noXattrs {
 				for n := range l.got[i] {
@@ -156,12 +157,12 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*Peer) (map[st
 
 // compareDir compares what servers have in one directory, adds what differs, and
 // returns who has each directory that must be looked into.
-func compareDir(j jury, dir string, listed map[string][]Node, list *[]Difference) map[string][]string {
-	byName := map[string]map[string]Node{}
+func compareDir(j jury, dir string, listed map[string][]facts.Node, list *[]Difference) map[string][]string {
+	byName := map[string]map[string]facts.Node{}
 	for server, nodes := range listed {
 		for _, n := range nodes {
 			if byName[n.Name] == nil {
-				byName[n.Name] = map[string]Node{}
+				byName[n.Name] = map[string]facts.Node{}
 			}
 			byName[n.Name][server] = n
 		}
@@ -174,7 +175,7 @@ func compareDir(j jury, dir string, listed map[string][]Node, list *[]Difference
 			values[server] = n.Identity()
 		}
 		if d, differs := j.judge(values); differs {
-			d.Section, d.Key, d.Fields, d.Derived = File, p, fieldsOf(nodes), IsDerived(p)
+			d.Section, d.Key, d.Fields, d.Derived = File, p, fieldsOf(nodes), facts.IsDerived(p)
 			*list = append(*list, d)
 		}
 		if who := haveDifferent(j.servers, nodes); len(who) > 0 {
@@ -186,7 +187,7 @@ func compareDir(j jury, dir string, listed map[string][]Node, list *[]Difference
 
 // haveDifferent are the servers that have a directory, if not all have the same
 // in it.
-func haveDifferent(servers []string, nodes map[string]Node) []string {
+func haveDifferent(servers []string, nodes map[string]facts.Node) []string {
 	var who []string
 	digests := map[string]bool{}
 	for _, s := range servers {
@@ -202,7 +203,7 @@ func haveDifferent(servers []string, nodes map[string]Node) []string {
 }
 
 // fieldsOf names all that differs between any two of the nodes.
-func fieldsOf(nodes map[string]Node) []string {
+func fieldsOf(nodes map[string]facts.Node) []string {
 	var all []string
 	keys := slices.Sorted(maps.Keys(nodes))
 	for _, k := range keys[1:] {

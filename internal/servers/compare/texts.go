@@ -1,4 +1,4 @@
-package facts
+package compare
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // maxTexts bounds how many files are compared line by line, and diffLimit one
@@ -22,7 +23,7 @@ var shown = []string{"/etc/", "/usr/local/", "/opt/", "/srv/", "/home/", "/root/
 
 // showTexts adds text diffs of what people write: from what most servers have to
 // what the first that deviates has, or between the first two that differ.
-func showTexts(ctx context.Context, peers []*Peer, files []Difference) error {
+func showTexts(ctx context.Context, peers []*facts.Peer, files []Difference) error {
 	texts := 0
 	for i := range files {
 		d := &files[i]
@@ -50,7 +51,7 @@ func isShown(p string) bool {
 
 // pair are two servers on which a file differs, the usual one first; nil if it is
 // on one only.
-func pair(peers []*Peer, d Difference) (a, b *Peer) {
+func pair(peers []*facts.Peer, d Difference) (a, b *facts.Peer) {
 	for _, p := range peers {
 		v, has := d.Values[p.Name]
 		isOdd := slices.Contains(d.Odd, p.Name)
@@ -70,7 +71,7 @@ func pair(peers []*Peer, d Difference) (a, b *Peer) {
 
 // show reads a file on both servers. That one of them has it no more is no
 // error: it changed meanwhile.
-func (d *Difference) show(a, b *Peer) error {
+func (d *Difference) show(a, b *facts.Peer) error {
 	before, err := readIf(a, d.Key)
 	if err != nil {
 		return err
@@ -91,10 +92,10 @@ func (d *Difference) show(a, b *Peer) error {
 }
 
 // readIf reads a file that may no longer exist.
-func readIf(p *Peer, file string) (Text, error) {
+func readIf(p *facts.Peer, file string) (facts.Text, error) {
 	text, err := p.Read(file)
-	if errors.Is(err, ErrRefused) {
-		return Text{Hidden: err.Error()}, nil
+	if errors.Is(err, facts.ErrRefused) {
+		return facts.Text{Hidden: err.Error()}, nil
 	}
 	return text, err
 }

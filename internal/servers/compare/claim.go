@@ -1,14 +1,16 @@
-package facts
+package compare
 
 import (
 	"context"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // claim finds the packages of files that differ, on each server that has them.
-func claim(ctx context.Context, peers []*Peer, files []Difference) error {
-	wanted := map[*Peer][]int{}
+func claim(ctx context.Context, peers []*facts.Peer, files []Difference) error {
+	wanted := map[*facts.Peer][]int{}
 	for i, d := range files {
 		for _, p := range peers {
 			if _, has := d.Values[p.Name]; has {
@@ -16,7 +18,7 @@ func claim(ctx context.Context, peers []*Peer, files []Difference) error {
 			}
 		}
 	}
-	answers := make([][]Owner, len(peers))
+	answers := make([][]facts.Owner, len(peers))
 	var g errgroup.Group
 	for n, p := range peers {
 		g.Go(func() (err error) {

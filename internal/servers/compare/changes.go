@@ -1,28 +1,30 @@
-package facts
+package compare
 
 import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // A FactChange is a fact of one server that is no longer so; an empty value is
 // one that it does not have.
 type FactChange struct {
-	Section Section `json:"section"`
-	Key     string  `json:"key"`
-	Before  string  `json:"before,omitempty"`
-	After   string  `json:"after,omitempty"`
+	Section facts.Section `json:"section"`
+	Key     string        `json:"key"`
+	Before  string        `json:"before,omitempty"`
+	After   string        `json:"after,omitempty"`
 }
 
 // FactChanges compares the facts of one server at two times, as far as they were
 // known at both.
-func FactChanges(before, after []Fact, unknowns ...Unknown) []FactChange {
+func FactChanges(before, after []facts.Fact, unknowns ...facts.Unknown) []FactChange {
 	type place struct {
-		section Section
+		section facts.Section
 		key     string
 	}
-	unknown := map[Section]bool{}
+	unknown := map[facts.Section]bool{}
 	addUnknown(unknown, unknowns)
 	was := map[place]string{}
 	for _, f := range before {
@@ -45,7 +47,7 @@ func FactChanges(before, after []Fact, unknowns ...Unknown) []FactChange {
 	for at, old := range was {
 		list = append(list, FactChange{at.section, at.key, old, ""})
 	}
-	order := Sections()
+	order := facts.Sections()
 	slices.SortFunc(list, func(a, b FactChange) int {
 		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
 			return c
@@ -68,7 +70,7 @@ type FileChange struct {
 
 // FileChanges compares what was on one server with what is, in the order of the
 // directories. Equal directories are not looked into.
-func FileChanges(before, after *Scan) ([]FileChange, error) {
+func FileChanges(before, after *facts.Scan) ([]FileChange, error) {
 	if before.Summary().Digest == after.Summary().Digest {
 		return nil, nil
 	}
@@ -78,13 +80,13 @@ func FileChanges(before, after *Scan) ([]FileChange, error) {
 }
 
 type changes struct {
-	before, after *Scan
+	before, after *facts.Scan
 	list          []FileChange
 }
 
 // dir compares a directory that was there, is there, or both.
 func (c *changes) dir(dir string, was, is bool, depth int) error {
-	if depth > MaxDepth {
+	if depth > facts.MaxDepth {
 		return ErrTooDifferent
 	}
 	old, err := listIf(c.before, dir, was)
@@ -96,7 +98,7 @@ func (c *changes) dir(dir string, was, is bool, depth int) error {
 		return err
 	}
 	for len(old) > 0 || len(now) > 0 {
-		var a, b *Node
+		var a, b *facts.Node
 		if len(now) == 0 || len(old) > 0 && old[0].Name <= now[0].Name {
 			a = &old[0]
 		}
@@ -117,7 +119,7 @@ func (c *changes) dir(dir string, was, is bool, depth int) error {
 }
 
 // name compares one name of a directory; nil is one that is not there.
-func (c *changes) name(dir string, a, b *Node, depth int) error {
+func (c *changes) name(dir string, a, b *facts.Node, depth int) error {
 	change := FileChange{}
 	var isDir, wasDir bool
 	if a != nil {
@@ -130,7 +132,7 @@ func (c *changes) name(dir string, a, b *Node, depth int) error {
 		if a != nil && b != nil {
 			change.Fields = a.Diff(*b)
 		}
-		change.Derived = IsDerived(change.Path)
+		change.Derived = facts.IsDerived(change.Path)
 		c.list = append(c.list, change)
 	}
 	if wasDir && isDir && a.Digest == b.Digest || !wasDir && !isDir {
@@ -139,7 +141,7 @@ func (c *changes) name(dir string, a, b *Node, depth int) error {
 	return c.dir(change.Path, wasDir, isDir, depth+1)
 }
 
-func listIf(s *Scan, dir string, is bool) ([]Node, error) {
+func listIf(s *facts.Scan, dir string, is bool) ([]facts.Node, error) {
 	if !is {
 		return nil, nil
 	}

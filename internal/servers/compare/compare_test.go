@@ -1,4 +1,4 @@
-package facts
+package compare
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
@@ -34,22 +35,22 @@ func (w wire) Write(p []byte) (int, error) {
 
 // connect runs agents, and returns their peers and how many bytes went over the
 // wires after the greetings.
-func connect(t *testing.T, disks ...disk.Files) ([]*Peer, *atomic.Int64) {
+func connect(t *testing.T, disks ...disk.Files) ([]*facts.Peer, *atomic.Int64) {
 	t.Helper()
 	bytes := new(atomic.Int64)
-	var peers []*Peer
+	var peers []*facts.Peer
 	for i, d := range disks {
 		root := d.Root(t)
 		toAgent, fromPeer := io.Pipe()
 		toPeer, fromAgent := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {
-			err := Serve(context.Background(), root, ServeOptions{}, toAgent, fromAgent)
+			err := facts.Serve(context.Background(), root, facts.ServeOptions{}, toAgent, fromAgent)
 			fromAgent.CloseWithError(err)
 			ended <- err
 		}()
 		w := wire{toPeer, fromPeer, bytes}
-		p, err := Greet(fmt.Sprintf("web-%d", i+1), w, w)
+		p, err := facts.Greet(fmt.Sprintf("web-%d", i+1), w, w)
 		must(t, err)
 		peers = append(peers, p)
 		t.Cleanup(func() {
@@ -71,7 +72,7 @@ func compare(t *testing.T, disks ...disk.Files) Comparison {
 	return c
 }
 
-func find(c Comparison, section Section, key string) *Difference {
+func find(c Comparison, section facts.Section, key string) *Difference {
 	for i := range c.Differences {
 		if d := &c.Differences[i]; d.Section == section && d.Key == key {
 			return d
@@ -88,7 +89,7 @@ func TestEqualServers(t *testing.T) {
 	if !c.Clean() {
 		t.Errorf("got %+v", c)
 	}
-	if c.Expected[Log] != 1 || c.Expected[Identity] != 1 || c.Expected[Name] != 1 {
+	if c.Expected[facts.Log] != 1 || c.Expected[facts.Identity] != 1 || c.Expected[facts.Name] != 1 {
 		t.Errorf("expected to differ: %v", c.Expected)
 	}
 	if n := bytes.Load(); n != 0 {
@@ -104,7 +105,7 @@ func TestOddOneOut(t *testing.T) {
 		"/etc/passwd":       "root:x:0:0:root:/root:/bin/bash\neve:x:0:0::/:/bin/sh\n",
 	}))
 	for _, want := range []struct {
-		section Section
+		section facts.Section
 		key     string
 		usual   bool // most have it
 		pkg     string
@@ -113,8 +114,8 @@ func TestOddOneOut(t *testing.T) {
 		{File, "/usr/bin/git", true, "git"},
 		{File, "/etc/cron.d/miner", false, ""},
 		{File, "/etc/passwd", true, ""},
-		{User, "eve", false, ""},
-		{Cron, "/etc/cron.d/miner: * * * * * root /tmp/miner", false, ""},
+		{facts.User, "eve", false, ""},
+		{facts.Cron, "/etc/cron.d/miner: * * * * * root /tmp/miner", false, ""},
 	} {
 		d := find(c, want.section, want.key)
 		if d == nil {
@@ -212,14 +213,14 @@ func TestBaseline(t *testing.T) {
 	edited := disk.Files{"/etc/web.conf": "listen 81\n"}
 	peers, _ := connect(t, disk.Debian("a").With(edited), disk.Debian("b").With(edited), disk.Debian("c"))
 	peers[0].Live, peers[1].Live = true, true
-	peers[0].Facts = append(peers[0].Facts, Fact{Sysctl, "vm.swappiness", "1"})
+	peers[0].Facts = append(peers[0].Facts, fact(facts.Sysctl, "vm.swappiness", "1"))
 	c, err := Compare(t.Context(), peers, peers[2])
 	must(t, err)
 	d := find(c, File, "/etc/web.conf")
 	if d == nil || !slices.Equal(d.Odd, []string{"web-1", "web-2"}) || d.Split {
 		t.Errorf("got %+v", d)
 	}
-	if d := find(c, Sysctl, "vm.swappiness"); d != nil {
+	if d := find(c, facts.Sysctl, "vm.swappiness"); d != nil {
 		t.Errorf("got %+v", d)
 	}
 	if c.Baseline != "web-3" {
@@ -233,20 +234,20 @@ func TestUnknownSection(t *testing.T) {
 	peers, _ := connect(t, disk.Debian("a"), disk.Debian("b"), disk.Debian("c"))
 	for _, p := range peers {
 		p.Live = true
-		p.Facts = append(p.Facts, Fact{Running, "web.service", "active (running)"})
+		p.Facts = append(p.Facts, fact(facts.Running, "web.service", "active (running)"))
 	}
 	peers[2].Facts = nil
-	peers[2].Summary.Unknowns = []Unknown{{Path: "/run/systemd/system", Reason: "no answer", Section: Running}}
+	peers[2].Summary.Unknowns = []facts.Unknown{{Path: "/run/systemd/system", Reason: "no answer", Section: facts.Running}}
 	c, err := Compare(t.Context(), peers, nil)
 	must(t, err)
-	if d := find(c, Running, "web.service"); d != nil || c.Complete() || c.Clean() {
+	if d := find(c, facts.Running, "web.service"); d != nil || c.Complete() || c.Clean() {
 		t.Errorf("got %+v, complete: %v", d, c.Complete())
 	}
-	if find(c, User, "root") == nil {
+	if find(c, facts.User, "root") == nil {
 		t.Error("other sections are not compared")
 	}
-	before := []Fact{{Running, "web.service", "failed"}, {User, "eve", "uid 1"}}
-	want := []FactChange{{User, "eve", "uid 1", ""}}
+	before := []facts.Fact{fact(facts.Running, "web.service", "failed"), fact(facts.User, "eve", "uid 1")}
+	want := []FactChange{{facts.User, "eve", "uid 1", ""}}
 	if diff := cmp.Diff(FactChanges(before, nil, peers[2].Summary.Unknowns...), want); diff != "" {
 		t.Error(diff)
 	}

@@ -1,4 +1,4 @@
-package facts
+package compare
 
 import (
 	"slices"
@@ -6,14 +6,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
 func TestChangesOfOneServer(t *testing.T) {
-	before, err := ScanRoot(t.Context(), disk.Debian("a").With(disk.Files{"/opt/old/x": "1", "/srv/a": "a"}).Root(t), ScanOptions{})
+	before, err := facts.ScanRoot(t.Context(), disk.Debian("a").With(disk.Files{"/opt/old/x": "1", "/srv/a": "a"}).Root(t), facts.ScanOptions{})
 	must(t, err)
 	root := disk.Debian("a").With(disk.Files{"/opt/new/y": "2", "/srv/a/b": "a", "/etc/web.conf": "listen 81\n", "/usr/bin/git": "-"}).Root(t)
-	after, err := ScanRoot(t.Context(), root, ScanOptions{})
+	after, err := facts.ScanRoot(t.Context(), root, facts.ScanOptions{})
 	must(t, err)
 	got, err := FileChanges(before, after)
 	must(t, err)
@@ -42,9 +43,9 @@ func TestChangesOfOneServer(t *testing.T) {
 }
 
 func TestFactChanges(t *testing.T) {
-	before := []Fact{{Package, "a", "1"}, {Package, "b", "1"}, {User, "eve", "uid 1"}}
-	after := []Fact{{Package, "a", "2"}, {Package, "c", "1"}, {User, "eve", "uid 1"}}
-	want := []FactChange{{Package, "a", "1", "2"}, {Package, "b", "1", ""}, {Package, "c", "", "1"}}
+	before := []facts.Fact{fact(facts.Package, "a", "1"), fact(facts.Package, "b", "1"), fact(facts.User, "eve", "uid 1")}
+	after := []facts.Fact{fact(facts.Package, "a", "2"), fact(facts.Package, "c", "1"), fact(facts.User, "eve", "uid 1")}
+	want := []FactChange{{facts.Package, "a", "1", "2"}, {facts.Package, "b", "1", ""}, {facts.Package, "c", "", "1"}}
 	if diff := cmp.Diff(FactChanges(before, after), want); diff != "" {
 		t.Error("got, want:\n", diff)
 	}

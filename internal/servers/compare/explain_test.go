@@ -1,4 +1,4 @@
-package facts
+package compare
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
@@ -52,10 +53,10 @@ func TestUnitIsOneCause(t *testing.T) {
 	for _, p := range peers {
 		p.Live = true
 	}
-	peers[2].Facts = append(peers[2].Facts, Fact{Service, "miner.timer", "enabled"}, Fact{Running, "miner.timer", "active"},
-		Fact{Timer, "miner.timer", "OnCalendar=hourly"})
+	peers[2].Facts = append(peers[2].Facts, fact(facts.Service, "miner.timer", "enabled"), fact(facts.Running, "miner.timer", "active"),
+		fact(facts.Timer, "miner.timer", "OnCalendar=hourly"))
 	for _, p := range peers[:2] {
-		p.Facts = append(p.Facts, Fact{Running, "web.service", "active (running)"})
+		p.Facts = append(p.Facts, fact(facts.Running, "web.service", "active (running)"))
 	}
 	c, err := Compare(t.Context(), peers, nil)
 	must(t, err)
@@ -78,9 +79,9 @@ func TestExplainIsStable(t *testing.T) {
 	j := jury{servers: []string{"a", "b", "c"}}
 	var all []Difference
 	for _, d := range []struct {
-		section Section
+		section facts.Section
 		key     string
-	}{{User, "eve"}, {Group, "eve"}, {Sudoers, "eve"}, {File, "/etc/group"}, {File, "/etc/passwd"}, {File, "/etc/shadow"}, {File, "/etc/subuid"}} {
+	}{{facts.User, "eve"}, {facts.Group, "eve"}, {facts.Sudoers, "eve"}, {File, "/etc/group"}, {File, "/etc/passwd"}, {File, "/etc/shadow"}, {File, "/etc/subuid"}} {
 		all = append(all, Difference{Section: d.section, Key: d.key, Values: map[string]string{"c": "x"}, Odd: []string{"c"}})
 	}
 	want := explain(j, all)

@@ -1,4 +1,4 @@
-package facts
+package compare
 
 import (
 	"context"
@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
 // A Difference is one thing that is not the same on all servers.
 type Difference struct {
-	Section Section           `json:"section"` // File for a path
+	Section facts.Section     `json:"section"` // File for a path
 	Key     string            `json:"key"`
 	Values  map[string]string `json:"values"`             // by server; one that does not have it is missing
 	Usual   string            `json:"usual,omitempty"`    // what most servers have; empty also if most do not have it
@@ -25,7 +27,7 @@ type Difference struct {
 }
 
 // File is the section of differences between files.
-const File Section = "file"
+const File facts.Section = "file"
 
 // An Alarm is something that must differ between servers and does not.
 type Alarm struct {
@@ -35,16 +37,16 @@ type Alarm struct {
 
 // A Comparison says in what servers differ.
 type Comparison struct {
-	Servers     []string             `json:"servers"`
-	Baseline    string               `json:"baseline,omitempty"` // the one of them that is right; without it most decide
-	Entries     map[string]int       `json:"entries"`            // compared, by server
-	Expected    map[Expected]int     `json:"expected"`           // files that are bound to differ, most on any server
-	Causes      []Cause              `json:"causes"`
-	Differences []Difference         `json:"differences"`
-	Alarms      []Alarm              `json:"alarms"`
-	Unknowns    map[string][]Unknown `json:"unknowns"`            // by server
-	Unreached   map[string]string    `json:"unreached,omitempty"` // why, by server
-	Notes       map[string]string    `json:"notes,omitempty"`     // by server: how it was read, if otherwise than by an agent
+	Servers     []string                   `json:"servers"`
+	Baseline    string                     `json:"baseline,omitempty"` // the one of them that is right; without it most decide
+	Entries     map[string]int             `json:"entries"`            // compared, by server
+	Expected    map[facts.Expected]int     `json:"expected"`           // files that are bound to differ, most on any server
+	Causes      []Cause                    `json:"causes"`
+	Differences []Difference               `json:"differences"`
+	Alarms      []Alarm                    `json:"alarms"`
+	Unknowns    map[string][]facts.Unknown `json:"unknowns"`            // by server
+	Unreached   map[string]string          `json:"unreached,omitempty"` // why, by server
+	Notes       map[string]string          `json:"notes,omitempty"`     // by server: how it was read, if otherwise than by an agent
 }
 
 // Compare asks the agents on servers, and compares what they say. It needs no
@@ -52,23 +54,23 @@ type Comparison struct {
 // If baseline is one of them, all others deviate from it. What is equal on all
 // is not asked for. One that is lost meanwhile, or whose agent lies, is unreached,
 // and the others are compared without it.
-func Compare(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison, error) {
+func Compare(ctx context.Context, peers []*facts.Peer, baseline *facts.Peer) (Comparison, error) {
 	unreached := map[string]string{}
 	for {
 		c, err := compareOnce(ctx, peers, baseline)
 		c.Unreached = unreached
-		var lost *PeerError
+		var lost *facts.PeerError
 		if !errors.As(err, &lost) || ctx.Err() != nil || baseline != nil && baseline.Name == lost.Name {
 			return c, err
 		}
 		unreached[lost.Name] = lost.Err.Error()
-		peers = slices.DeleteFunc(slices.Clone(peers), func(p *Peer) bool { return p.Name == lost.Name })
+		peers = slices.DeleteFunc(slices.Clone(peers), func(p *facts.Peer) bool { return p.Name == lost.Name })
 	}
 }
 
 // compareOnce fails with the first server that does.
-func compareOnce(ctx context.Context, peers []*Peer, baseline *Peer) (Comparison, error) {
-	c := Comparison{Entries: map[string]int{}, Expected: map[Expected]int{}, Alarms: []Alarm{}, Unknowns: map[string][]Unknown{}, Notes: map[string]string{}}
+func compareOnce(ctx context.Context, peers []*facts.Peer, baseline *facts.Peer) (Comparison, error) {
+	c := Comparison{Entries: map[string]int{}, Expected: map[facts.Expected]int{}, Alarms: []Alarm{}, Unknowns: map[string][]facts.Unknown{}, Notes: map[string]string{}}
 	for _, p := range peers {
 		if slices.Contains(c.Servers, p.Name) {
 			return c, fmt.Errorf("%s is among the servers twice", p.Name)
@@ -117,19 +119,19 @@ func (c Comparison) Clean() bool { return !c.Differs() && c.Complete() }
 
 // factDifferences compares facts by section and key. A section that one of them
 // could not have read, such as the kernel's of an image, is no difference.
-func factDifferences(peers []*Peer, j jury) []Difference {
+func factDifferences(peers []*facts.Peer, j jury) []Difference {
 	type place struct {
-		section Section
+		section facts.Section
 		key     string
 	}
 	values := map[place]map[string]string{}
-	unknown := map[Section]bool{}
+	unknown := map[facts.Section]bool{}
 	for _, p := range peers {
 		addUnknown(unknown, p.Summary.Unknowns)
 	}
 	for _, p := range peers {
 		for _, f := range p.Facts {
-			if IsLiveOnly(f) && slices.ContainsFunc(peers, func(p *Peer) bool { return !p.Live }) || unknown[f.Section] {
+			if facts.IsLiveOnly(f) && slices.ContainsFunc(peers, func(p *facts.Peer) bool { return !p.Live }) || unknown[f.Section] {
 				continue
 			}
 			at := place{f.Section, f.Key}
@@ -146,7 +148,7 @@ func factDifferences(peers []*Peer, j jury) []Difference {
 			list = append(list, d)
 		}
 	}
-	order := Sections()
+	order := facts.Sections()
 	slices.SortFunc(list, func(a, b Difference) int {
 		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
 			return c
@@ -157,7 +159,7 @@ func factDifferences(peers []*Peer, j jury) []Difference {
 }
 
 // addUnknown adds the sections that were not read.
-func addUnknown(sections map[Section]bool, unknowns []Unknown) {
+func addUnknown(sections map[facts.Section]bool, unknowns []facts.Unknown) {
 	for _, u := range unknowns {
 		if u.Section != "" {
 			sections[u.Section] = true
@@ -166,7 +168,7 @@ func addUnknown(sections map[Section]bool, unknowns []Unknown) {
 }
 
 // withoutPast leaves out snapshots of servers that are there themselves.
-func withoutPast(peers []*Peer, servers []string) []string {
+func withoutPast(peers []*facts.Peer, servers []string) []string {
 	var list []string
 	for _, p := range peers {
 		if slices.Contains(servers, p.Name) && !(p.Was != "" && slices.Contains(servers, p.Was)) {
@@ -177,7 +179,7 @@ func withoutPast(peers []*Peer, servers []string) []string {
 }
 
 // alarms are the identities that several servers share.
-func alarms(peers []*Peer) []Alarm {
+func alarms(peers []*facts.Peer) []Alarm {
 	type identity struct{ path, digest string }
 	owners := map[identity][]string{}
 	for _, p := range peers {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
@@ -20,17 +20,17 @@ import (
 type foreground struct {
 	runner
 	division
-	fleet *local.Fleet
-	logs  *followers
-	pods  []*engine.Pod // that are started once
+	controller *local.Controller
+	logs       *followers
+	pods       []*pod.Pod // that are started once
 }
 
 func (r runner) foreground(ctx context.Context, d division) error {
 	f := &foreground{runner: r, division: d, logs: r.newFollowers()}
 	defer f.logs.end()
 	var err error
-	f.fleet, err = local.Open(ctx, local.Options{
-		Engine: r.engine, Ephemeral: true, Events: r.event, Made: f.logs.follow,
+	f.controller, err = local.Open(ctx, local.Options{
+		Engine: r.engine, Ephemeral: true, Events: r.event, Created: f.logs.follow,
 		Log: func(err error) { r.progress("%v", err) },
 	})
 	if err != nil {
@@ -52,7 +52,7 @@ func (f *foreground) bringUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, f.ready)
 	defer cancel()
 	if f.keeps() {
-		out, err := f.fleet.Apply(ctx, f.kept, local.Author{UID: os.Geteuid(), PID: os.Getpid()}, false)
+		out, err := f.controller.Apply(ctx, f.kept, local.Author{UID: os.Geteuid(), PID: os.Getpid()}, false)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (f *foreground) bringUp(ctx context.Context) error {
 func (f *foreground) waitComplete(ctx context.Context) error {
 	said := map[local.Key]bool{}
 	for {
-		list, err := f.fleet.List()
+		list, err := f.controller.List()
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (f *foreground) waitComplete(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return f.late(ctx, list)
+			return f.readyTimeout(ctx, list)
 		case <-time.After(watchEvery):
 		}
 	}
@@ -118,8 +118,8 @@ func notComplete(s local.Status) error {
 	return hint{err, "what its instances wrote is on stdout"}
 }
 
-// late is why not everything was ready in time.
-func (f *foreground) late(ctx context.Context, list []local.Status) error {
+// readyTimeout is why not everything was ready in time.
+func (f *foreground) readyTimeout(ctx context.Context, list []local.Status) error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ctx.Err()
 	}
@@ -146,7 +146,7 @@ func addressesOf(s local.Status) string {
 // count is how many pods there are meant to be.
 func (f *foreground) count() int {
 	n := len(f.pods)
-	list, err := f.fleet.List()
+	list, err := f.controller.List()
 	if err != nil {
 		return n
 	}
@@ -160,10 +160,10 @@ func (f *foreground) count() int {
 func (f *foreground) keep(ctx context.Context) error {
 	f.progress("supervising %s; Ctrl-C removes them", counted(f.count(), "pod"))
 	group, ctx := errgroup.WithContext(ctx)
-	for _, pod := range f.pods {
-		told := *pod // the supervisor changes its own
+	for _, p := range f.pods {
+		told := *p // the supervisor changes its own
 		f.logs.follow(&told)
-		group.Go(func() error { return tend(ctx, pod, f.event) })
+		group.Go(func() error { return superviseUntilDone(ctx, p, f.event) })
 	}
 	if f.keeps() {
 		group.Go(func() error { <-ctx.Done(); return nil })
@@ -171,11 +171,11 @@ func (f *foreground) keep(ctx context.Context) error {
 	return group.Wait()
 }
 
-// tend supervises a pod, and again if its sandbox is lost, which makes it anew.
-func tend(ctx context.Context, pod *engine.Pod, events engine.Events) error {
+// superviseUntilDone supervises a pod, and again if its sandbox is lost, which makes it anew.
+func superviseUntilDone(ctx context.Context, p *pod.Pod, events pod.Events) error {
 	for {
-		err := pod.Supervise(ctx, engine.Supervision{Events: events})
-		if !errors.Is(err, engine.ErrLost) {
+		err := p.Supervise(ctx, pod.Supervision{Events: events})
+		if !errors.Is(err, pod.ErrLost) {
 			return err
 		}
 	}
@@ -187,5 +187,5 @@ func (f *foreground) removeAll() error {
 	defer cancel()
 	var group errgroup.Group
 	group.Go(func() error { return f.remove(f.pods) })
-	return errors.Join(f.fleet.Dissolve(ctx), group.Wait())
+	return errors.Join(f.controller.RemoveAll(ctx), group.Wait())
 }

@@ -117,10 +117,10 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 	var d division
 	rest := f
 	if !detach {
-		d.kept, rest = local.Divide(f)
+		d.kept, rest = local.SplitLongRunning(f)
 	}
 	if d.keeps() {
-		if err := local.Check(d.kept); err != nil {
+		if err := local.Validate(d.kept); err != nil {
 			return d, err
 		}
 		if len(rest.Workloads()) == 0 {

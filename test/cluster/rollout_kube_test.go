@@ -226,7 +226,7 @@ func TestCanaryByHand(t *testing.T) {
 		t.Errorf("got %v, %v: want one of v2 while nobody resumes it", got, err)
 	}
 	resume := func(s rollout.State) rollout.State { return s.Resume(time.Now()) }
-	if err := w.cluster.Change(ctx, "default", w.name, resume); err != nil {
+	if err := w.cluster.UpdateState(ctx, "default", w.name, resume); err != nil {
 		t.Fatal(err)
 	}
 	r, err := w.wait(ctx)

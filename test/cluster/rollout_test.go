@@ -87,7 +87,7 @@ func specOf(d *appsv1.Deployment) rollout.Spec {
 		s.Deadline = time.Duration(*p) * time.Second
 	}
 	if r := d.Spec.Strategy.RollingUpdate; r != nil {
-		s.Surge, s.Down = *r.MaxSurge, *r.MaxUnavailable
+		s.MaxSurge, s.MaxUnavailable = *r.MaxSurge, *r.MaxUnavailable
 	}
 	return s
 }

@@ -51,7 +51,7 @@ type World interface {
 func Spec() rollout.Spec {
 	return rollout.Spec{
 		Replicas: 3, Kind: rollout.RollingUpdate,
-		Surge: intstr.FromInt32(1), Down: intstr.FromInt32(0),
+		MaxSurge: intstr.FromInt32(1), MaxUnavailable: intstr.FromInt32(0),
 		MinReady: 2 * time.Second, Deadline: 10 * time.Second,
 		OnDrift: rollout.Report,
 	}

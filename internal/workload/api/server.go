@@ -26,14 +26,14 @@ const maxBody = 64 << 20
 
 // A Server answers for a fleet.
 type Server struct {
-	fleet    *local.Fleet
-	listener net.Listener
-	http     http.Server
+	controller *local.Controller
+	listener   net.Listener
+	http       http.Server
 }
 
 // Listen makes the socket. One that a killed daemon left is replaced; that
 // another lives is known by then, since a fleet has one keeper.
-func Listen(path string, f *local.Fleet) (*Server, error) {
+func Listen(path string, c *local.Controller) (*Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func Listen(path string, f *local.Fleet) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{fleet: f, listener: l}
+	s := &Server{controller: c, listener: l}
 	s.http = http.Server{
 		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -74,13 +74,13 @@ func (s *Server) Close() error {
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	handle(mux, "GET /v1/workloads", func(*http.Request, struct{}) (any, error) { return s.fleet.List() })
+	handle(mux, "GET /v1/workloads", func(*http.Request, struct{}) (any, error) { return s.controller.List() })
 	handle(mux, "POST /v1/apply", s.apply)
 	handle(mux, "GET /v1/workloads/{namespace}/{kind}/{name}", func(r *http.Request, _ struct{}) (any, error) {
-		return s.fleet.Status(key(r))
+		return s.controller.Status(key(r))
 	})
 	handle(mux, "GET /v1/workloads/{namespace}/{kind}/{name}/history", func(r *http.Request, _ struct{}) (any, error) {
-		return s.fleet.History(key(r))
+		return s.controller.History(key(r))
 	})
 	handle(mux, "POST /v1/workloads/{namespace}/{kind}/{name}/{verb}", s.command)
 	handle(mux, "DELETE /v1/objects/{namespace}/{kind}/{name}", s.delete)
@@ -129,7 +129,7 @@ func describe(err error) *Error {
 	switch {
 	case errors.Is(err, local.ErrNotFound):
 		e.Status = http.StatusNotFound
-	case errors.Is(err, local.ErrDeleting), errors.Is(err, local.ErrNothingBefore):
+	case errors.Is(err, local.ErrDeleting), errors.Is(err, local.ErrNoPreviousGeneration):
 		e.Status = http.StatusConflict
 	case errors.As(err, &fields), errors.As(err, &bad):
 		e.Status = http.StatusBadRequest
@@ -153,7 +153,7 @@ func (s *Server) apply(r *http.Request, a ApplyRequest) (any, error) {
 	if err != nil {
 		return nil, badRequest{err}
 	}
-	return s.fleet.Apply(r.Context(), f, author(r), a.Dry)
+	return s.controller.Apply(r.Context(), f, author(r), a.Dry)
 }
 
 // A CommandRequest has what a verb needs.
@@ -165,13 +165,13 @@ type CommandRequest struct {
 func (s *Server) command(r *http.Request, c CommandRequest) (any, error) {
 	switch verb := r.PathValue("verb"); verb {
 	case "scale":
-		return struct{}{}, s.fleet.Scale(key(r), c.Replicas, author(r))
+		return struct{}{}, s.controller.Scale(key(r), c.Replicas, author(r))
 	case "pause":
-		return struct{}{}, s.fleet.Pause(key(r), author(r))
+		return struct{}{}, s.controller.Pause(key(r), author(r))
 	case "resume":
-		return struct{}{}, s.fleet.Resume(key(r), author(r))
+		return struct{}{}, s.controller.Resume(key(r), author(r))
 	case "undo":
-		to, err := s.fleet.Undo(key(r), c.To, author(r))
+		to, err := s.controller.Undo(key(r), c.To, author(r))
 		return CommandRequest{To: to}, err
 	default:
 		return nil, badRequest{fmt.Errorf("unknown verb %q", verb)}
@@ -182,9 +182,9 @@ func (s *Server) delete(r *http.Request, _ struct{}) (any, error) {
 	k := key(r)
 	switch k.Kind {
 	case "Service", "ConfigMap", "Secret":
-		return struct{}{}, s.fleet.DeleteObject(k.Kind, k.Namespace, k.Name)
+		return struct{}{}, s.controller.DeleteObject(k.Kind, k.Namespace, k.Name)
 	}
-	return struct{}{}, s.fleet.Delete(k)
+	return struct{}{}, s.controller.Delete(k)
 }
 
 type peerKey struct{}

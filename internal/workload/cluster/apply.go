@@ -28,7 +28,7 @@ var errTimeout = errors.New("the time is over; the rollout stands still until it
 // Fields that others set are taken from them, as kubectl apply does it.
 func (c *Cluster) Apply(ctx context.Context, objects []map[string]any, opts Options) ([]Result, error) {
 	var deployments []*unstructured.Unstructured
-	for _, o := range inOrder(objects) {
+	for _, o := range applyOrder(objects) {
 		if o.GetKind() == "Deployment" && o.GroupVersionKind().Group == "apps" {
 			deployments = append(deployments, o)
 			continue
@@ -37,7 +37,7 @@ func (c *Cluster) Apply(ctx context.Context, objects []map[string]any, opts Opti
 			return nil, err
 		}
 	}
-	ctx, cancel := limited(ctx, opts.Timeout)
+	ctx, cancel := withTimeout(ctx, opts.Timeout)
 	defer cancel()
 	return c.rollOut(ctx, deployments, opts)
 }
@@ -55,11 +55,11 @@ func (c *Cluster) rollOut(ctx context.Context, deployments []*unstructured.Unstr
 			r.Reason = "not begun: " + failed
 		} else {
 			r, err = w.run(ctx, func(ctx context.Context) error {
-				back, err := w.hand(ctx, o)
+				back, err := w.applyPaused(ctx, o)
 				if err != nil {
 					return err
 				}
-				return w.begin(ctx, back)
+				return w.start(ctx, back)
 			})
 		}
 		if results = append(results, r); err != nil {
@@ -76,7 +76,7 @@ func (c *Cluster) rollOut(ctx context.Context, deployments []*unstructured.Unstr
 // under way it returns how the last one ended; the phase is empty if there never
 // was one.
 func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Options) (Result, error) {
-	ctx, cancel := limited(ctx, opts.Timeout)
+	ctx, cancel := withTimeout(ctx, opts.Timeout)
 	defer cancel()
 	w := c.workload(namespace, name, opts)
 	r := Result{Namespace: w.namespace, Name: w.name}
@@ -89,7 +89,7 @@ func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Optio
 		return r, err
 	}
 	isOver := s.Target == 0 || s.Phase.Ended()
-	if isOver && !isHeld(d) {
+	if isOver && !isPaused(d) {
 		r.Phase, r.Reason, r.Generation = s.Phase, s.Reason, s.Target
 		return r, nil
 	}
@@ -102,11 +102,11 @@ func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Optio
 		if err != nil {
 			return err
 		}
-		back, err := w.back(ctx, d, sets)
+		back, err := w.rollbackTarget(ctx, d, sets)
 		if err != nil {
 			return err
 		}
-		return w.begin(ctx, back)
+		return w.start(ctx, back)
 	})
 	if err != nil {
 		return r, fmt.Errorf("roll out %s: %w", r, err)
@@ -117,16 +117,16 @@ func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Optio
 // State is the state of a Deployment's rollout: the zero State if we never
 // rolled it out.
 func (c *Cluster) State(ctx context.Context, namespace, name string) (rollout.State, error) {
-	d, _, err := c.workload(namespace, name, Options{}).before(ctx)
+	d, _, err := c.workload(namespace, name, Options{}).current(ctx)
 	if err != nil || d == nil {
 		return rollout.State{}, err
 	}
 	return stateOf(d)
 }
 
-// Change changes the state of a Deployment's rollout by hand: rollout.State.Resume
+// UpdateState changes the state of a Deployment's rollout by hand: rollout.State.Resume
 // ends a pause, and Paused begins one. Whoever drives the rollout takes it up.
-func (c *Cluster) Change(ctx context.Context, namespace, name string, f func(rollout.State) rollout.State) error {
+func (c *Cluster) UpdateState(ctx context.Context, namespace, name string, f func(rollout.State) rollout.State) error {
 	w := c.workload(namespace, name, Options{})
 	w.ctx, w.stop = ctx, func(error) {}
 	s, err := c.State(ctx, namespace, name)
@@ -136,25 +136,25 @@ func (c *Cluster) Change(ctx context.Context, namespace, name string, f func(rol
 	if s.Target == 0 {
 		return fmt.Errorf("%s was never rolled out by adamant", w)
 	}
-	return w.begun(s.Target, f)
+	return w.updateState(s.Target, f)
 }
 
 func (c *Cluster) workload(namespace, name string, opts Options) *workload {
 	if namespace == "" {
 		namespace = c.namespace
 	}
-	return &workload{Cluster: c, namespace: namespace, name: name, opts: opts, failing: map[int]time.Time{}}
+	return &workload{Cluster: c, namespace: namespace, name: name, opts: opts, failingSince: map[int]time.Time{}}
 }
 
-func limited(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d == 0 {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeoutCause(ctx, d, errTimeout)
 }
 
-// inOrder are the objects with those first that others stand in or are of.
-func inOrder(objects []map[string]any) []*unstructured.Unstructured {
+// applyOrder are the objects with those first that others stand in or are of.
+func applyOrder(objects []map[string]any) []*unstructured.Unstructured {
 	rank := func(o *unstructured.Unstructured) int {
 		return slices.Index([]string{"CustomResourceDefinition", "Namespace"}, o.GetKind())
 	}

@@ -98,8 +98,8 @@ type Options struct {
 	Event  func(workload string, e rollout.Event)
 	Report func(workload string, err error)
 
-	Timeout time.Duration // of all; none if 0. What is under way then goes on with Resume
-	Busy    time.Duration // between two looks; 500 ms if 0
+	Timeout  time.Duration // of all; none if 0. What is under way then goes on with Resume
+	Interval time.Duration // between two looks; 500 ms if 0
 }
 
 // A Result says how the rollout of a Deployment ended.

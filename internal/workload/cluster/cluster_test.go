@@ -27,7 +27,7 @@ func newScene(t *testing.T, more ...runtime.Object) *workload {
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: "web", ResourceVersion: "1"},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(int32(2)), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}},
-			Strategy: recreate, Paused: true,
+			Strategy: recreateStrategy, Paused: true,
 		},
 	}
 	objects := []runtime.Object{d}
@@ -38,7 +38,7 @@ func newScene(t *testing.T, more ...runtime.Object) *workload {
 		rs.UID, rs.ResourceVersion, rs.Spec.Replicas = d.UID+"-"+types.UID(version), "1", new(int32(1))
 		sets, objects = append(sets, rs), append(objects, rs)
 	}
-	d.Annotations = map[string]string{keptAnnotation: `{"strategy":{"type":"RollingUpdate"}}`}
+	d.Annotations = map[string]string{strategyAnnotation: `{"strategy":{"type":"RollingUpdate"}}`}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -64,7 +64,7 @@ func templateOf(version string) corev1.PodTemplateSpec {
 
 func (w *workload) image(t *testing.T) string {
 	t.Helper()
-	d, _, err := w.before(t.Context())
+	d, _, err := w.current(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func (w *workload) image(t *testing.T) string {
 func TestAStateIsKeptOnTheDeployment(t *testing.T) {
 	w := newScene(t)
 	want := rollout.State{Target: 2, Stable: 1}.Begin(2, time.Now().Round(0))
-	if err := w.begun(2, func(rollout.State) rollout.State { return want }); err != nil {
+	if err := w.updateState(2, func(rollout.State) rollout.State { return want }); err != nil {
 		t.Fatal(err)
 	}
 	err := w.Update(func(_ rollout.Spec, got rollout.State) (rollout.State, []rollout.Event) {
@@ -91,7 +91,7 @@ func TestAStateIsKeptOnTheDeployment(t *testing.T) {
 func TestGoingBackSetsTheTemplate(t *testing.T) {
 	w := newScene(t)
 	begun := rollout.State{Stable: 1}.Begin(2, time.Now())
-	if err := w.begun(2, func(rollout.State) rollout.State { return begun }); err != nil {
+	if err := w.updateState(2, func(rollout.State) rollout.State { return begun }); err != nil {
 		t.Fatal(err)
 	}
 	err := w.Update(func(_ rollout.Spec, s rollout.State) (rollout.State, []rollout.Event) {
@@ -105,7 +105,7 @@ func TestGoingBackSetsTheTemplate(t *testing.T) {
 
 func TestATemplateOfSomebodyElseStays(t *testing.T) {
 	w := newScene(t)
-	err := w.begun(1, func(s rollout.State) rollout.State { return s.Begin(1, time.Now()) })
+	err := w.updateState(1, func(s rollout.State) rollout.State { return s.Begin(1, time.Now()) })
 	if !errors.Is(err, errTakenOver) || !errors.Is(context.Cause(w.ctx), errTakenOver) || w.image(t) != "v2" {
 		t.Errorf("got %v, the context %v, the template of %s", err, context.Cause(w.ctx), w.image(t))
 	}
@@ -120,7 +120,7 @@ func TestObserveSeesWhatWasBegun(t *testing.T) {
 	for _, name := range []string{"a", "b"} { // of v1, which is to have one
 		p := podOf(sets[0], name)
 		if name == "b" {
-			p.Annotations = map[string]string{costAnnotation: lowCost}
+			p.Annotations = map[string]string{costAnnotation: lowestCost}
 		}
 		if _, err := pods.create(t.Context(), p); err != nil {
 			t.Fatal(err)
@@ -134,7 +134,7 @@ func TestObserveSeesWhatWasBegun(t *testing.T) {
 	for _, i := range o.Instances {
 		got[i.ID] = i.Ending
 	}
-	want := map[string]bool{"a": false, "b": true, unmade(sets[1], 0): false}
+	want := map[string]bool{"a": false, "b": true, pendingName(sets[1], 0): false}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("ending by instance (-want +got):\n%s", d)
 	}
@@ -142,7 +142,7 @@ func TestObserveSeesWhatWasBegun(t *testing.T) {
 
 func mustSets(t *testing.T, w *workload) []*appsv1.ReplicaSet {
 	t.Helper()
-	_, sets, err := w.before(t.Context())
+	_, sets, err := w.current(t.Context())
 	if err != nil || len(sets) != 2 {
 		t.Fatal(sets, err)
 	}
@@ -201,11 +201,11 @@ func TestDriftOfAPod(t *testing.T) {
 // Deployment is held by a rollout that was killed.
 func TestGiveBack(t *testing.T) {
 	w := newScene(t)
-	held, _, err := w.before(t.Context())
+	held, _, err := w.current(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	held.Annotations[keptAnnotation] = `{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":3,"maxUnavailable":0}}}`
+	held.Annotations[strategyAnnotation] = `{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":3,"maxUnavailable":0}}}`
 	for _, test := range []struct {
 		name, strategy string
 		before         *appsv1.Deployment
@@ -222,7 +222,7 @@ func TestGiveBack(t *testing.T) {
 					"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxSurge": test.strategy},
 				}
 			}
-			give, _, err := w.giveBack(o, test.before)
+			give, _, err := w.settingsAfter(o, test.before)
 			if err != nil || give.Paused {
 				t.Fatal(give, err)
 			}

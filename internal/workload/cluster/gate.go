@@ -16,16 +16,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/gate"
 )
 
-// ask begins to ask a gate, unless that is under way.
-func (w *workload) ask(ctx context.Context, name string) {
+// askGate begins to ask a gate, unless that is under way.
+func (w *workload) askGate(ctx context.Context, name string) {
 	if name == "" || w.gate.IsAsked(name) {
 		return
 	}
 	var asked []gate.Candidate
-	if rs := matching(w.seen.deployment, w.seen.sets); rs != nil {
-		for _, i := range w.instances(ctx, rs, w.seen.pods[rs.UID]) {
-			if p := podNamed(w.seen.pods[rs.UID], i.ID); p != nil && i.Ready && !i.Ending {
-				asked = append(asked, gate.Candidate{ID: p.Name, Instance: reachable{w.Cluster, p}, Spec: &p.Spec})
+	if rs := matching(w.observed.deployment, w.observed.sets); rs != nil {
+		for _, i := range w.instances(ctx, rs, w.observed.pods[rs.UID]) {
+			if p := podNamed(w.observed.pods[rs.UID], i.ID); p != nil && i.Ready && !i.Ending {
+				asked = append(asked, gate.Candidate{ID: p.Name, Instance: gatePod{w.Cluster, p}, Spec: &p.Spec})
 			}
 		}
 	}
@@ -34,7 +34,7 @@ func (w *workload) ask(ctx context.Context, name string) {
 	}
 	g, questions := gate.New(name), w.questions
 	w.gate = g
-	w.asking.Go(func() { g.Ask(w.ctx, questions, asked) })
+	w.gates.Go(func() { g.Ask(w.ctx, questions, asked) })
 }
 
 func podNamed(pods []*corev1.Pod, name string) *corev1.Pod {
@@ -46,9 +46,9 @@ func podNamed(pods []*corev1.Pod, name string) *corev1.Pod {
 	return nil
 }
 
-// A reachable is a pod as gates ask it: through the API server, so that nothing
+// A gatePod is a pod as gates ask it: through the API server, so that nothing
 // else need be reached.
-type reachable struct {
+type gatePod struct {
 	*Cluster
 	pod *corev1.Pod
 }
@@ -57,7 +57,7 @@ type reachable struct {
 const defaultContainer = "kubectl.kubernetes.io/default-container"
 
 // Run implements gate.Instance by the pod's subresource exec.
-func (r reachable) Run(ctx context.Context, command []string) (int, []byte, error) {
+func (r gatePod) Run(ctx context.Context, command []string) (int, []byte, error) {
 	container := r.pod.Annotations[defaultContainer]
 	if container == "" {
 		container = r.pod.Spec.Containers[0].Name
@@ -71,7 +71,7 @@ func (r reachable) Run(ctx context.Context, command []string) (int, []byte, erro
 	if err != nil {
 		return 0, nil, err
 	}
-	var out head
+	var out boundedBuffer
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &out})
 	var exit exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
@@ -82,7 +82,7 @@ func (r reachable) Run(ctx context.Context, command []string) (int, []byte, erro
 
 // executor speaks WebSocket, and SPDY with a server that does not, as kubectl
 // does.
-func (r reachable) executor(u *url.URL) (remotecommand.Executor, error) {
+func (r gatePod) executor(u *url.URL) (remotecommand.Executor, error) {
 	newer, err := remotecommand.NewWebSocketExecutor(r.config, http.MethodGet, u.String())
 	if err != nil {
 		return nil, err
@@ -99,14 +99,14 @@ func (r reachable) executor(u *url.URL) (remotecommand.Executor, error) {
 // maxOutput bounds what is kept of a command's output, in bytes.
 const maxOutput = 4 << 10
 
-// A head is the beginning of what is written, by two streams at once.
-type head struct {
+// A boundedBuffer is the beginning of what is written, by two streams at once.
+type boundedBuffer struct {
 	mu   sync.Mutex
 	kept []byte
 }
 
 // Write keeps what there is room for, and takes the rest.
-func (h *head) Write(p []byte) (int, error) {
+func (h *boundedBuffer) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.kept = append(h.kept, p[:min(len(p), maxOutput-len(h.kept))]...)
@@ -114,7 +114,7 @@ func (h *head) Write(p []byte) (int, error) {
 }
 
 // Fetch implements gate.Instance by the pod's subresource proxy.
-func (r reachable) Fetch(ctx context.Context, port int, page string) (int, error) {
+func (r gatePod) Fetch(ctx context.Context, port int, page string) (int, error) {
 	u, err := url.Parse(page)
 	if err != nil {
 		return 0, err

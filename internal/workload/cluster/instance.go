@@ -9,16 +9,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// hopeless counts as so many crashes that no rollout goes on.
-const hopeless = 2
+// fatalCrashes counts as so many crashes that no rollout goes on.
+const fatalCrashes = 2
 
-// secondTry is the age after which a kubelet has tried twice to do what keeps a
+// secondAttempt is the age after which a kubelet has tried twice to do what keeps a
 // container from being started; it waits 10 s after the first time.
-const secondTry = 15 * time.Second
+const secondAttempt = 15 * time.Second
 
-// stuck are the reasons of a container that waits because something failed, with
+// failedWaiting are the reasons of a container that waits because something failed, with
 // whether it can never be different.
-var stuck = map[string]bool{
+var failedWaiting = map[string]bool{
 	"ErrImagePull": false, "ImagePullBackOff": false, "RegistryUnavailable": false, "ImageInspectError": false,
 	"CreateContainerConfigError": false, "CreateContainerError": false, "RunContainerError": false,
 	"InvalidImageName": true, "ErrImageNeverPull": true,
@@ -46,12 +46,12 @@ func containerCrashes(c corev1.ContainerStatus, age time.Duration) (int, string)
 	case wait != nil && wait.Reason == "CrashLoopBackOff":
 		n++ // the next container, which would be counted, is not there yet
 	case wait != nil:
-		never, isStuck := stuck[wait.Reason]
+		never, isStuck := failedWaiting[wait.Reason]
 		if !isStuck {
 			break
 		}
-		if n++; never || age > secondTry {
-			n = max(n, hopeless)
+		if n++; never || age > secondAttempt {
+			n = max(n, fatalCrashes)
 		}
 		return n, wait.Reason + ": " + wait.Message
 	}
@@ -120,10 +120,10 @@ func isReadOnly(c corev1.Container) bool {
 // (k8s.io/api/core/v1.PodDeletionCost).
 const costAnnotation = corev1.PodDeletionCost
 
-// leaving are those of a ReplicaSet's pods that it is about to remove, since it
+// nextRemoved are those of a ReplicaSet's pods that it is about to remove, since it
 // has more than it is to have: those that were chosen, then those that are not
 // ready, then the youngest.
-func leaving(pods []*corev1.Pod, replicas int) []*corev1.Pod {
+func nextRemoved(pods []*corev1.Pod, replicas int) []*corev1.Pod {
 	excess := len(pods) - replicas
 	if excess <= 0 {
 		return nil
@@ -131,7 +131,7 @@ func leaving(pods []*corev1.Pod, replicas int) []*corev1.Pod {
 	rank := func(p *corev1.Pod) int {
 		ready, _ := readiness(p, time.Time{})
 		switch {
-		case p.Annotations[costAnnotation] == lowCost:
+		case p.Annotations[costAnnotation] == lowestCost:
 			return 0
 		case !ready:
 			return 1
@@ -145,5 +145,5 @@ func leaving(pods []*corev1.Pod, replicas int) []*corev1.Pod {
 	return sorted[:excess]
 }
 
-// lowCost is the cost of a pod that was chosen to go.
-const lowCost = "-2147483647"
+// lowestCost is the cost of a pod that was chosen to go.
+const lowestCost = "-2147483647"

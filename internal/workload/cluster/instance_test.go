@@ -29,8 +29,8 @@ func TestCrashes(t *testing.T) {
 		{"runs again", corev1.ContainerStatus{State: running, RestartCount: 1, LastTerminationState: killed}, 0, 1, "OOMKilled, exit status 137"},
 		{"waits to run again", corev1.ContainerStatus{State: waits("CrashLoopBackOff"), RestartCount: 1, LastTerminationState: terminated}, 0, 2, "exit status 2"},
 		{"has no image yet", corev1.ContainerStatus{State: waits("ImagePullBackOff")}, time.Second, 1, "ImagePullBackOff: said so"},
-		{"still has no image", corev1.ContainerStatus{State: waits("ImagePullBackOff")}, time.Minute, hopeless, "ImagePullBackOff: said so"},
-		{"will have no image", corev1.ContainerStatus{State: waits("ErrImageNeverPull")}, 0, hopeless, "ErrImageNeverPull: said so"},
+		{"still has no image", corev1.ContainerStatus{State: waits("ImagePullBackOff")}, time.Minute, fatalCrashes, "ImagePullBackOff: said so"},
+		{"will have no image", corev1.ContainerStatus{State: waits("ErrImageNeverPull")}, 0, fatalCrashes, "ErrImageNeverPull: said so"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if n, why := containerCrashes(test.status, test.age); n != test.want || why != test.why {

@@ -16,11 +16,11 @@ import (
 
 // Observe implements rollout.Driver.
 func (w *workload) Observe(ctx context.Context) (rollout.Observation, error) {
-	v, err := w.look(ctx)
+	v, err := w.read(ctx)
 	if err != nil {
 		return rollout.Observation{}, err
 	}
-	w.seen = v
+	w.observed = v
 	o := rollout.Observation{Failed: map[int]rollout.Failure{}, Gate: w.gate.Result()}
 	for _, rs := range v.sets {
 		o.Instances = append(o.Instances, w.instances(ctx, rs, v.pods[rs.UID])...)
@@ -41,7 +41,7 @@ func (w *workload) instances(ctx context.Context, rs *appsv1.ReplicaSet, pods []
 			staying = append(staying, p)
 		}
 	}
-	gone := leaving(staying, replicas(rs))
+	gone := nextRemoved(staying, replicas(rs))
 	for _, p := range pods {
 		i := w.instance(ctx, p)
 		i.Generation = generation(rs)
@@ -49,20 +49,20 @@ func (w *workload) instances(ctx context.Context, rs *appsv1.ReplicaSet, pods []
 		list = append(list, i)
 	}
 	for n := len(staying); n < replicas(rs); n++ {
-		list = append(list, rollout.Instance{ID: unmade(rs, n), Generation: generation(rs), Made: time.Now()})
+		list = append(list, rollout.Instance{ID: pendingName(rs, n), Generation: generation(rs), Created: time.Now()})
 	}
 	return list
 }
 
 func replicas(rs *appsv1.ReplicaSet) int { return int(*cmp.Or(rs.Spec.Replicas, new(int32))) }
 
-// unmade names a pod that a ReplicaSet is about to make. No pod has such a name.
-func unmade(rs *appsv1.ReplicaSet, n int) string { return fmt.Sprintf("%s/%d", rs.Name, n) }
+// pendingName names a pod that a ReplicaSet is about to make. No pod has such a name.
+func pendingName(rs *appsv1.ReplicaSet, n int) string { return fmt.Sprintf("%s/%d", rs.Name, n) }
 
 func (w *workload) instance(ctx context.Context, p *corev1.Pod) rollout.Instance {
-	i := rollout.Instance{ID: p.Name, Made: p.CreationTimestamp.Time}
+	i := rollout.Instance{ID: p.Name, Created: p.CreationTimestamp.Time}
 	now := time.Now()
-	i.Ready, i.Since = readiness(p, now)
+	i.Ready, i.ReadySince = readiness(p, now)
 	i.Crashes, i.Reason = crashes(p, now)
 	if i.Ready {
 		i.Drift = w.drift(ctx, p)
@@ -86,17 +86,17 @@ func (w *workload) drift(ctx context.Context, p *corev1.Pod) rollout.Drift {
 			got = rollout.Unknown
 		}
 		worst = slices.MaxFunc([]rollout.Drift{worst, got}, func(a, b rollout.Drift) int {
-			return cmp.Compare(slices.Index(byBadness, a), slices.Index(byBadness, b))
+			return cmp.Compare(slices.Index(worstLast, a), slices.Index(worstLast, b))
 		})
 	}
 	return worst
 }
 
-var byBadness = []rollout.Drift{rollout.Clean, rollout.Unchecked, rollout.Unknown, rollout.Drifted}
+var worstLast = []rollout.Drift{rollout.Clean, rollout.Unchecked, rollout.Unknown, rollout.Drifted}
 
-// patience is how long a ReplicaSet may fail to make a pod; its controller tries
+// failureInterval is how long a ReplicaSet may fail to make a pod; its controller tries
 // many times a second at first.
-const patience = 5 * time.Second
+const failureInterval = 5 * time.Second
 
 // failure counts that a ReplicaSet cannot make pods, for a quota or since one is
 // not admitted.
@@ -106,13 +106,13 @@ func (w *workload) failure(rs *appsv1.ReplicaSet) rollout.Failure {
 	})
 	n := generation(rs)
 	if at < 0 {
-		delete(w.failing, n)
+		delete(w.failingSince, n)
 		return rollout.Failure{}
 	}
-	if _, known := w.failing[n]; !known {
-		w.failing[n] = time.Now()
+	if _, known := w.failingSince[n]; !known {
+		w.failingSince[n] = time.Now()
 	}
-	times := 1 + int(time.Since(w.failing[n])/patience)
+	times := 1 + int(time.Since(w.failingSince[n])/failureInterval)
 	return rollout.Failure{Times: times, Reason: rs.Status.Conditions[at].Message}
 }
 

@@ -94,9 +94,9 @@ func withoutHash(t corev1.PodTemplateSpec) corev1.PodTemplateSpec {
 func newReplicaSet(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) *appsv1.ReplicaSet {
 	hash := templateHash(d.Spec.Template, d.Status.CollisionCount)
 	template := *d.Spec.Template.DeepCopy()
-	template.Labels = with(template.Labels, hashLabel, hash)
+	template.Labels = withEntry(template.Labels, hashLabel, hash)
 	selector := d.Spec.Selector.DeepCopy()
-	selector.MatchLabels = with(selector.MatchLabels, hashLabel, hash)
+	selector.MatchLabels = withEntry(selector.MatchLabels, hashLabel, hash)
 	last := 0
 	for _, rs := range sets {
 		last = max(last, revision(rs))
@@ -104,7 +104,7 @@ func newReplicaSet(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) *appsv1.Repl
 	return &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: replicaSetName(d.Name, hash), Namespace: d.Namespace,
-			Labels:      with(template.Labels, generationLabel, strconv.Itoa(nextGeneration(sets))),
+			Labels:      withEntry(template.Labels, generationLabel, strconv.Itoa(nextGeneration(sets))),
 			Annotations: map[string]string{revisionAnnotation: strconv.Itoa(last + 1)},
 			OwnerReferences: []metav1.OwnerReference{
 				*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment")),
@@ -116,7 +116,7 @@ func newReplicaSet(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) *appsv1.Repl
 	}
 }
 
-func with(m map[string]string, key, value string) map[string]string {
+func withEntry(m map[string]string, key, value string) map[string]string {
 	m = maps.Clone(m)
 	if m == nil {
 		m = map[string]string{}

@@ -17,7 +17,7 @@ import (
 // its controller.
 func (w *workload) run(ctx context.Context, begin func(context.Context) error) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer w.asking.Wait()
+	defer w.gates.Wait()
 	defer cancel(nil)
 	w.ctx, w.stop = ctx, func(err error) { cancel(err) }
 	r := Result{Namespace: w.namespace, Name: w.name}
@@ -25,7 +25,7 @@ func (w *workload) run(ctx context.Context, begin func(context.Context) error) (
 		return r, errors.Join(err, context.Cause(ctx))
 	}
 	var last rollout.State
-	loop := rollout.Loop{Driver: w, Book: w, Busy: cmp.Or(w.opts.Busy, 500*time.Millisecond), Report: w.report}
+	loop := rollout.Loop{Driver: w, Store: w, Interval: cmp.Or(w.opts.Interval, 500*time.Millisecond), Report: w.report}
 	err := loop.Run(ctx, func(s rollout.State) bool {
 		last = s
 		return s.Phase.Ended()
@@ -35,17 +35,17 @@ func (w *workload) run(ctx context.Context, begin func(context.Context) error) (
 		return r, err
 	}
 	r.Unchecked = w.unchecked(last.Target)
-	return r, w.giveUp(ctx, last.Target)
+	return r, w.release(ctx, last.Target)
 }
 
 // unchecked are the pods of which nobody knows whether they drifted.
 func (w *workload) unchecked(n int) []string {
 	var names []string
-	rs := ofGeneration(w.seen.sets, n)
+	rs := ofGeneration(w.observed.sets, n)
 	if rs == nil {
 		return nil
 	}
-	for _, p := range w.seen.pods[rs.UID] {
+	for _, p := range w.observed.pods[rs.UID] {
 		if d := w.drift(w.ctx, p); d == rollout.Unchecked || d == rollout.Unknown {
 			names = append(names, p.Name)
 		}
@@ -53,32 +53,32 @@ func (w *workload) unchecked(n int) []string {
 	return names
 }
 
-// giveUp gives the Deployment back to its controller, which takes the target's
+// release gives the Deployment back to its controller, which takes the target's
 // ReplicaSet as its own and finds nothing left to do.
-func (w *workload) giveUp(ctx context.Context, target int) error {
-	return persist(func() error {
-		d, sets, err := w.before(ctx)
+func (w *workload) release(ctx context.Context, target int) error {
+	return retryOnConflict(func() error {
+		d, sets, err := w.current(ctx)
 		if err != nil || d == nil {
 			return err
 		}
-		k, held := keptOf(d)
+		k, held := settingsOf(d)
 		if !held {
 			return nil
 		}
 		if rs := ofGeneration(sets, target); rs != nil {
-			if err := w.complete(ctx, rs, restored(d)); err != nil {
+			if err := w.annotateComplete(ctx, rs, restored(d)); err != nil {
 				return err
 			}
 		}
 		return w.patch(ctx, d,
-			annotated(d, keptAnnotation, ""), op{"replace", "/spec/strategy", k.Strategy}, op{"replace", "/spec/paused", k.Paused})
+			annotated(d, strategyAnnotation, ""), op{"replace", "/spec/strategy", k.Strategy}, op{"replace", "/spec/paused", k.Paused})
 	})
 }
 
-// complete makes a ReplicaSet what the Deployment controller would have made it
+// annotateComplete makes a ReplicaSet what the Deployment controller would have made it
 // by now.
-func (w *workload) complete(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv1.Deployment) error {
-	return persist(func() error {
+func (w *workload) annotateComplete(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv1.Deployment) error {
+	return retryOnConflict(func() error {
 		now, err := w.replicaSets(w.namespace).get(ctx, rs.Name)
 		if err != nil {
 			return err
@@ -88,9 +88,9 @@ func (w *workload) complete(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv
 		if r := d.Spec.Strategy.RollingUpdate; r != nil {
 			surge, _ = intstr.GetScaledValueFromIntOrPercent(r.MaxSurge, want, true) // the server has checked it
 		}
-		all := with(now.Annotations, desiredAnnotation, strconv.Itoa(want))
+		all := withEntry(now.Annotations, desiredAnnotation, strconv.Itoa(want))
 		all[maxAnnotation] = strconv.Itoa(want + surge)
-		delete(all, keptAnnotation) // the Deployment controller copied it
+		delete(all, strategyAnnotation) // the Deployment controller copied it
 		return w.patchSet(ctx, now, op{"add", "/metadata/annotations", all})
 	})
 }

@@ -30,12 +30,12 @@ type workload struct {
 	namespace, name string
 	opts            Options
 
-	seen    view              // by the last Observe
-	failing map[int]time.Time // generations whose pods cannot be made, since when
+	observed     view              // by the last Observe
+	failingSince map[int]time.Time // generations whose pods cannot be made, since when
 
 	questions gate.Questions // of the spec that was read last
 	gate      *gate.Gate
-	asking    sync.WaitGroup
+	gates     sync.WaitGroup
 }
 
 // A view is a Deployment and what it owns, as it was observed.
@@ -48,8 +48,8 @@ type view struct {
 // String is how events and errors name it.
 func (w *workload) String() string { return w.namespace + "/" + w.name }
 
-// look reads a Deployment and its ReplicaSets, and all pods that those own.
-func (w *workload) look(ctx context.Context) (view, error) {
+// read reads a Deployment and its ReplicaSets, and all pods that those own.
+func (w *workload) read(ctx context.Context) (view, error) {
 	d, err := w.deployments(w.namespace).get(ctx, w.name)
 	if apierrors.IsNotFound(err) {
 		w.stop(errDeleted)
@@ -107,9 +107,9 @@ func (w *workload) spec(d *appsv1.Deployment) (rollout.Spec, error) {
 	return spec, nil
 }
 
-// persist repeats f, which reads an object and changes it, while others change
+// retryOnConflict repeats f, which reads an object and changes it, while others change
 // it in between. Controllers write on Deployments and ReplicaSets all the time.
-func persist(f func() error) error {
+func retryOnConflict(f func() error) error {
 	backoff := wait.Backoff{Steps: 8, Duration: 20 * time.Millisecond, Factor: 2, Jitter: 0.1}
 	return retry.OnError(backoff, func(err error) bool {
 		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)

@@ -41,16 +41,16 @@ type Outcome struct {
 
 // Apply declares what a manifest asks for, and begins to replace what is
 // different. With dry nothing is changed.
-func (f *Fleet) Apply(ctx context.Context, file manifest.File, by Author, dry bool) (Outcome, error) {
-	d, err := declare(file)
+func (c *Controller) Apply(ctx context.Context, file manifest.File, by Author, dry bool) (Outcome, error) {
+	d, err := parseDeclaration(file)
 	if err != nil {
 		return Outcome{}, err
 	}
-	f.applying.Lock()
-	defer f.applying.Unlock()
-	plan, err := f.plan(ctx, d)
-	if cri.IsUnavailable(err) && f.engine.Ensure(ctx) == nil {
-		plan, err = f.plan(ctx, d)
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	plan, err := c.plan(ctx, d)
+	if cri.IsUnavailable(err) && c.engine.Ensure(ctx) == nil {
+		plan, err = c.plan(ctx, d)
 	}
 	if err != nil {
 		return Outcome{}, err
@@ -60,9 +60,9 @@ func (f *Fleet) Apply(ctx context.Context, file manifest.File, by Author, dry bo
 		out.Notes = append(out.Notes, fmt.Sprintf("%s:%d: %s/%s is passed over: it has no meaning on one machine", file.Name, o.Line, o.Kind, o.Name))
 	}
 	if dry {
-		return out, f.dropPins(plan)
+		return out, c.unpinPlanned(plan)
 	}
-	return out, f.carryOut(plan, by)
+	return out, c.commit(plan, by)
 }
 
 // A plan is what an apply will change.
@@ -83,94 +83,94 @@ type change struct {
 
 func (p plan) results() []Result {
 	list := append([]Result{}, p.objects...)
-	for _, c := range p.changes {
-		list = append(list, c.Result)
+	for _, ch := range p.changes {
+		list = append(list, ch.Result)
 	}
 	return list
 }
 
 // plan compares a declaration with what is kept. Images are pinned here, since
 // what their names mean is part of what is compared.
-func (f *Fleet) plan(ctx context.Context, d declaration) (plan, error) {
+func (c *Controller) plan(ctx context.Context, d declaration) (plan, error) {
 	p := plan{declaration: d}
-	var kept kept
-	err := f.store.view(func(t tx) (err error) {
+	var cur current
+	err := c.store.view(func(t tx) (err error) {
 		if p.objects, err = compareObjects(t, d); err != nil {
 			return err
 		}
-		kept, err = readKept(t, d)
+		cur, err = readCurrent(t, d)
 		return err
 	})
 	if err != nil {
 		return p, err
 	}
-	for _, w := range kept.affected(d) {
-		c, err := f.change(ctx, w, kept)
+	for _, w := range cur.affected(d) {
+		ch, err := c.change(ctx, w, cur)
 		if err != nil {
 			return p, err
 		}
-		p.changes = append(p.changes, c)
+		p.changes = append(p.changes, ch)
 	}
 	return p, nil
 }
 
 // change finds the generation that a workload is to run.
-func (f *Fleet) change(ctx context.Context, w declared, kept kept) (change, error) {
-	c := change{declared: w, Result: Result{Kind: w.key.Kind, Namespace: w.key.Namespace, Name: w.key.Name}}
-	gen, err := f.generate(ctx, w, kept)
+func (c *Controller) change(ctx context.Context, w declared, cur current) (change, error) {
+	ch := change{declared: w, Result: Result{Kind: w.key.Kind, Namespace: w.key.Namespace, Name: w.key.Name}}
+	gen, err := c.generate(ctx, w, cur)
 	if err != nil {
-		return c, err
+		return ch, err
 	}
-	c.gen, c.isNew = gen, true
+	ch.gen, ch.isNew = gen, true
 	var before *Generation
-	for _, r := range kept.records {
+	for _, r := range cur.records {
 		if r.Key == w.key && !r.Deleting {
-			c.before = &r
+			ch.before = &r
 		}
 	}
-	for _, g := range kept.generations[w.key] {
+	for _, g := range cur.generations[w.key] {
 		gen.Number = max(gen.Number, g.Number)
 		if g.Hash == gen.Hash {
-			c.gen, c.isNew = &g, false
+			ch.gen, ch.isNew = &g, false
 		}
-		if c.before != nil && g.Number == c.before.State.Target {
+		if ch.before != nil && g.Number == ch.before.State.Target {
 			before = &g
 		}
 	}
-	if c.isNew {
+	if ch.isNew {
 		gen.Number++
 	}
-	c.Generation = c.gen.Number
-	c.judge(before)
-	return c, nil
+	ch.Generation = ch.gen.Number
+	ch.setAction(before)
+	return ch, nil
 }
 
-// judge says what becomes of the workload.
-func (c *change) judge(before *Generation) {
+// setAction says what becomes of the workload.
+func (ch *change) setAction(before *Generation) {
 	switch {
-	case c.before == nil || before == nil:
-		c.Action = Created
-	case before.Number != c.gen.Number:
-		c.Action, c.Changes = Replaced, differences(before, c.gen)
-	case c.before.State.Phase == rollout.Failed || c.before.State.From == c.gen.Number:
-		c.Action = Replaced // it failed, and is tried again
+	case ch.before == nil || before == nil:
+		ch.Action = Created
+	case before.Number != ch.gen.Number:
+		ch.Action, ch.Changes = Replaced, differences(before, ch.gen)
+	case ch.before.State.Phase == rollout.Failed || ch.before.State.From == ch.gen.Number:
+		ch.Action = Replaced // it failed, and is tried again
 	default:
-		c.Changes = adjustments(*c.before, c.declared)
-		if c.Action = Unchanged; len(c.Changes) > 0 {
-			c.Action = Adjusted
+		ch.Changes = adjustments(*ch.before, ch.declared)
+		if ch.Action = Unchanged; len(ch.Changes) > 0 {
+			ch.Action = Adjusted
 		}
 	}
 }
 
 // generate makes the generation that a workload asks for: its images pinned,
 // and all that its pods refer to.
-func (f *Fleet) generate(ctx context.Context, w declared, kept kept) (*Generation, error) {
+func (c *Controller) generate(ctx context.Context, w declared, cur current) (*Generation, error) {
 	g := &Generation{Made: time.Now().UTC(), Template: *w.template.DeepCopy()}
 	var err error
-	if g.ConfigMaps, g.Secrets, err = kept.configuration(w); err != nil {
+	if g.ConfigMaps, g.Secrets, err = cur.configuration(w); err != nil {
 		return nil, err
 	}
-	if err := f.pin(ctx, g); err != nil {
+	if err := c.pin(ctx, g); err != nil {
 		return nil, fmt.Errorf("%s: %w", w.key, err)
 	}
 	g.Hash, err = g.hash()
@@ -178,9 +178,9 @@ func (f *Fleet) generate(ctx context.Context, w declared, kept kept) (*Generatio
 }
 
 // pin replaces the names of all images of a generation by what they mean now.
-func (f *Fleet) pin(ctx context.Context, g *Generation) error {
+func (c *Controller) pin(ctx context.Context, g *Generation) error {
 	one := func(what string, image *string, policy *corev1.PullPolicy) error {
-		pinned, err := f.engine.Pin(ctx, f.holder, *image, *policy)
+		pinned, err := c.engine.Pin(ctx, c.pinHolder, *image, *policy)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
@@ -206,27 +206,27 @@ func (f *Fleet) pin(ctx context.Context, g *Generation) error {
 	return nil
 }
 
-// dropPins lets go of the images of generations that were only planned.
-func (f *Fleet) dropPins(p plan) error {
+// unpinPlanned lets go of the images of generations that were only planned.
+func (c *Controller) unpinPlanned(p plan) error {
 	var refs []string
-	for _, c := range p.changes {
-		for _, i := range c.gen.Images {
+	for _, ch := range p.changes {
+		for _, i := range ch.gen.Images {
 			refs = append(refs, i.Reference)
 		}
 	}
-	f.unpin(refs)
+	c.unpin(refs)
 	return nil
 }
 
-// carryOut keeps a plan in one transaction, and lets the keepers begin.
-func (f *Fleet) carryOut(p plan, by Author) error {
+// commit keeps a plan in one transaction, and lets the keepers begin.
+func (c *Controller) commit(p plan, by Author) error {
 	now := time.Now().UTC()
-	err := f.store.update(func(t tx) error {
+	err := c.store.update(func(t tx) error {
 		if err := putObjects(t, p.declaration); err != nil {
 			return err
 		}
 		for i := range p.changes {
-			if err := p.changes[i].keep(t, by, now); err != nil {
+			if err := p.changes[i].write(t, by, now); err != nil {
 				return err
 			}
 		}
@@ -235,82 +235,82 @@ func (f *Fleet) carryOut(p plan, by Author) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range p.changes {
-		f.wakeKeeper(c.key, c.Action == Created || c.Action == Replaced, c.gen.Number)
+	for _, ch := range p.changes {
+		c.startOrNotify(ch.key, ch.Action == Created || ch.Action == Replaced, ch.gen.Number)
 	}
-	f.prune(p)
-	return f.openServices()
+	c.prune(p)
+	return c.openServices()
 }
 
-// keep writes one workload's change.
-func (c *change) keep(t tx, by Author, now time.Time) error {
-	r := record{Key: c.key}
-	if c.before != nil {
-		r = *c.before
-		if fresh, ok, err := get[record](t, "workloads", c.key.String()); err != nil {
+// write writes one workload's change.
+func (ch *change) write(t tx, by Author, now time.Time) error {
+	r := record{Key: ch.key}
+	if ch.before != nil {
+		r = *ch.before
+		if fresh, ok, err := get[record](t, "workloads", ch.key.String()); err != nil {
 			return err
 		} else if ok {
 			r.State = fresh.State
 		}
 	}
-	r.Spec, r.Policy, r.Declared, r.Retain = c.spec, c.policy, c.template, c.retain
-	if c.isNew {
-		c.gen.By = by
-		if err := put(t, "generations", numbered(c.key, c.gen.Number), c.gen); err != nil {
+	r.Spec, r.Policy, r.Declared, r.Retain = ch.spec, ch.policy, ch.template, ch.retain
+	if ch.isNew {
+		ch.gen.By = by
+		if err := put(t, "generations", numberedKey(ch.key, ch.gen.Number), ch.gen); err != nil {
 			return err
 		}
 	}
-	r.State.Paused = c.paused
-	if c.Action == Adjusted {
+	r.State.Paused = ch.paused
+	if ch.Action == Adjusted {
 		r.State.Withheld = 0
 	}
-	if c.Action == Created || c.Action == Replaced {
-		r.State = r.State.Begin(c.gen.Number, now)
-		if err := beginAttempt(t, c.key, Attempt{Generation: c.gen.Number, By: by, Cause: "apply", Began: now, Outcome: rollout.Progressing}); err != nil {
+	if ch.Action == Created || ch.Action == Replaced {
+		r.State = r.State.Begin(ch.gen.Number, now)
+		if err := beginAttempt(t, ch.key, Attempt{Generation: ch.gen.Number, By: by, Cause: "apply", Began: now, Outcome: rollout.Progressing}); err != nil {
 			return err
 		}
 	}
-	return put(t, "workloads", c.key.String(), r)
+	return put(t, "workloads", ch.key.String(), r)
 }
 
-// wakeKeeper lets a workload's keeper look at what was declared.
-func (f *Fleet) wakeKeeper(key Key, anew bool, generation int) {
-	f.mu.Lock()
-	k := f.keepers[key]
-	isNew := k == nil
+// startOrNotify lets a workload's keeper look at what was declared.
+func (c *Controller) startOrNotify(key Key, anew bool, generation int) {
+	c.mu.Lock()
+	w := c.workloads[key]
+	isNew := w == nil
 	if isNew {
-		k = newKeeper(f, key)
-		f.keepers[key] = k
+		w = newWorkload(c, key)
+		c.workloads[key] = w
 	}
-	f.mu.Unlock()
+	c.mu.Unlock()
 	if anew {
-		k.reset(generation)
+		w.resetFailures(generation)
 	}
 	if isNew {
-		f.start(k)
+		c.start(w)
 	}
-	k.poke()
+	w.notify()
 }
 
-// reset forgets what was held against a generation before its rollout began.
-func (k *keeper) reset(generation int) {
-	requests, failures := k.fleet.services.counted(group(k.key, generation))
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.gate, k.requests, k.failures = nil, requests, failures
-	delete(k.failed, generation)
-	k.notBefore = time.Time{}
-	for _, i := range k.instances {
+// resetFailures forgets what was held against a generation before its rollout began.
+func (w *workload) resetFailures(generation int) {
+	requests, failures := w.controller.services.requestCounts(group(w.key, generation))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gate, w.requests, w.failures = nil, requests, failures
+	delete(w.failed, generation)
+	w.notBefore = time.Time{}
+	for _, i := range w.instances {
 		i.Crashes = 0
 	}
 }
 
 // prune drops the oldest generations that are not needed to go back to.
-func (f *Fleet) prune(p plan) {
+func (c *Controller) prune(p plan) {
 	var dropped []string
-	err := f.store.update(func(t tx) error {
-		for _, c := range p.changes {
-			refs, err := pruneGenerations(t, c.key)
+	err := c.store.update(func(t tx) error {
+		for _, ch := range p.changes {
+			refs, err := pruneGenerations(t, ch.key)
 			if err != nil {
 				return err
 			}
@@ -319,10 +319,10 @@ func (f *Fleet) prune(p plan) {
 		return nil
 	})
 	if err != nil {
-		f.log(err)
+		c.log(err)
 		return
 	}
-	f.unpin(dropped)
+	c.unpin(dropped)
 }
 
 func pruneGenerations(t tx, k Key) ([]string, error) {
@@ -330,7 +330,7 @@ func pruneGenerations(t tx, k Key) ([]string, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	list, err := all[Generation](t, "generations", below(k))
+	list, err := all[Generation](t, "generations", keyPrefix(k))
 	if err != nil {
 		return nil, err
 	}
@@ -342,7 +342,7 @@ func pruneGenerations(t tx, k Key) ([]string, error) {
 		for _, i := range g.Images {
 			refs = append(refs, i.Reference)
 		}
-		if err := remove(t, "generations", numbered(k, g.Number)); err != nil {
+		if err := remove(t, "generations", numberedKey(k, g.Number)); err != nil {
 			return nil, err
 		}
 	}

@@ -23,13 +23,13 @@ func TestConformance(t *testing.T) {
 
 // A world is one workload on the lab's engine.
 type world struct {
-	t      *testing.T
-	engine *pod.Engine
-	mu     sync.Mutex // of fleet, which Ready is asked beside the other methods
-	fleet  *Fleet
-	key    Key
-	opened time.Time         // when a fleet last began to look: it knows a moment later who is ready
-	images map[string]string // generations by version
+	t          *testing.T
+	engine     *pod.Engine
+	mu         sync.Mutex // of fleet, which Ready is asked beside the other methods
+	controller *Controller
+	key        Key
+	opened     time.Time         // when a fleet last began to look: it knows a moment later who is ready
+	images     map[string]string // generations by version
 }
 
 var worlds atomic.Int32
@@ -39,18 +39,18 @@ func newWorld(t *testing.T) conformance.World {
 	w := &world{t: t, engine: e, key: Key{"default", "Deployment", fmt.Sprintf("world%d", worlds.Add(1))}, images: map[string]string{}}
 	w.open()
 	t.Cleanup(func() {
-		empty(t, w.fleet)
-		must(t, w.fleet.Close())
+		empty(t, w.controller)
+		must(t, w.controller.Close())
 	})
 	return w
 }
 
 func (w *world) open() {
-	f, err := Open(context.Background(), Options{Engine: w.engine, Log: func(err error) { w.t.Log(err) }})
+	c, err := Open(context.Background(), Options{Engine: w.engine, Log: func(err error) { w.t.Log(err) }})
 	must(w.t, err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.fleet, w.opened = f, time.Now()
+	w.controller, w.opened = c, time.Now()
 }
 
 // natures are those of the web server; it is good where there is none.
@@ -75,10 +75,10 @@ func (w *world) Apply(ctx context.Context, version string, n conformance.Nature)
 	if err != nil {
 		return err
 	}
-	if w.fleet.ctx.Err() != nil {
+	if w.controller.ctx.Err() != nil {
 		w.open() // a daemon that was killed is there again when somebody applies
 	}
-	out, err := w.fleet.Apply(ctx, f, Author{}, false)
+	out, err := w.controller.Apply(ctx, f, Author{}, false)
 	if err == nil {
 		w.images[fmt.Sprint(out.Results[0].Generation)] = version
 	}
@@ -87,7 +87,7 @@ func (w *world) Apply(ctx context.Context, version string, n conformance.Nature)
 
 func (w *world) Wait(ctx context.Context) (rollout.State, error) {
 	for {
-		r, err := w.fleet.record(w.key)
+		r, err := w.controller.record(w.key)
 		if err != nil || r.State.Phase.Ended() {
 			return r.State, err
 		}
@@ -99,7 +99,7 @@ func (w *world) Wait(ctx context.Context) (rollout.State, error) {
 }
 
 func (w *world) Instances(context.Context) (map[string]int, error) {
-	s, err := w.fleet.Status(w.key)
+	s, err := w.controller.Status(w.key)
 	got := map[string]int{}
 	for _, i := range s.Instances {
 		if i.Phase != "Ending" {
@@ -113,8 +113,8 @@ func (w *world) Instances(context.Context) (map[string]int, error) {
 func (w *world) Ready(ctx context.Context) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.fleet.ctx.Err() == nil {
-		s, err := w.fleet.Status(w.key)
+	if w.controller.ctx.Err() == nil {
+		s, err := w.controller.Status(w.key)
 		if err == nil && time.Since(w.opened) > 5*time.Second {
 			return s.Ready, nil
 		}
@@ -133,7 +133,7 @@ func (w *world) Ready(ctx context.Context) (int, error) {
 }
 
 // Kill ends the fleet where it is: what it began is left as it is.
-func (w *world) Kill() { must(w.t, w.fleet.Close()) }
+func (w *world) Kill() { must(w.t, w.controller.Close()) }
 
 func (w *world) Resume(context.Context) error {
 	w.open()

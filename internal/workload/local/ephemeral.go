@@ -47,34 +47,34 @@ func openEphemeral(root string) (_ *store, holder string, err error) {
 	}
 }
 
-// Dissolve drains and removes all that an ephemeral fleet keeps, its store
+// RemoveAll drains and removes all that an ephemeral fleet keeps, its store
 // included, and closes it. What could not be removed until ctx ends is left to
 // whoever opens the engine next.
-func (f *Fleet) Dissolve(ctx context.Context) error {
-	err := f.removeAll(ctx)
+func (c *Controller) RemoveAll(ctx context.Context) error {
+	err := c.deleteAll(ctx)
 	if err == nil {
-		err = f.engine.Ensure(ctx)
+		err = c.engine.Ensure(ctx)
 	}
 	if err == nil {
-		err = f.engine.UnpinAll(ctx, f.holder)
+		err = c.engine.UnpinAll(ctx, c.pinHolder)
 	}
 	if err == nil {
-		err = os.Remove(filepath.Join(ephemeralDir(f.root), f.holder+storeSuffix))
+		err = os.Remove(filepath.Join(ephemeralDir(c.root), c.pinHolder+storeSuffix))
 	}
-	return errors.Join(err, f.Close())
+	return errors.Join(err, c.Close())
 }
 
-// removeAll deletes every workload and waits until it is gone.
-func (f *Fleet) removeAll(ctx context.Context) error {
+// deleteAll deletes every workload and waits until it is gone.
+func (c *Controller) deleteAll(ctx context.Context) error {
 	var errs []error
-	for _, k := range f.all() {
-		if err := f.Delete(k.key); err != nil && !errors.Is(err, ErrDeleting) && !errors.Is(err, ErrNotFound) {
+	for _, w := range c.all() {
+		if err := c.Delete(w.key); err != nil && !errors.Is(err, ErrDeleting) && !errors.Is(err, ErrNotFound) {
 			errs = append(errs, err)
 		}
 	}
-	for len(errs) == 0 && len(f.all()) > 0 {
+	for len(errs) == 0 && len(c.all()) > 0 {
 		if ctx.Err() != nil {
-			return fmt.Errorf("remove %s: %w", f.all()[0].key, context.Cause(ctx))
+			return fmt.Errorf("remove %s: %w", c.all()[0].key, context.Cause(ctx))
 		}
 		pause(ctx, 20*time.Millisecond)
 	}

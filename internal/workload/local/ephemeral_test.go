@@ -22,11 +22,11 @@ import (
 )
 
 // openOwn opens a fleet of this process's own.
-func openOwn(t *testing.T, e *pod.Engine, made func(*pod.Pod)) *Fleet {
+func openOwn(t *testing.T, e *pod.Engine, made func(*pod.Pod)) *Controller {
 	t.Helper()
-	f, err := Open(t.Context(), Options{Engine: e, Ephemeral: true, Made: made, Log: func(err error) { t.Log(err) }})
+	c, err := Open(t.Context(), Options{Engine: e, Ephemeral: true, Created: made, Log: func(err error) { t.Log(err) }})
 	must(t, err)
-	return f
+	return c
 }
 
 // podsOf are the pods of a workload, the ephemeral ones or the others.
@@ -57,11 +57,11 @@ func storesLeft(t *testing.T, root string) []string {
 	return left
 }
 
-func TestAFleetOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
+func TestAControllerOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "twin:1", "twin", "") // content of its own: what is pinned goes by that
 	text := deployment("twin", "twin:1", 2, nil, "")
-	declared := openFleet(t, e)
+	declared := openController(t, e)
 	apply(t, declared, text)
 	ended(t, declared, "twin", rollout.Complete)
 
@@ -78,7 +78,7 @@ func TestAFleetOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	}
 	// A daemon that starts now takes its own pods only.
 	must(t, declared.Close())
-	declared = openFleet(t, e)
+	declared = openController(t, e)
 	until(t, "the declared ones are ready again", func() bool {
 		s, err := declared.Status(s.Key)
 		must(t, err)
@@ -95,7 +95,7 @@ func TestAFleetOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	}
 	must(t, Sweep(t.Context(), e))
 
-	must(t, own.Dissolve(t.Context()))
+	must(t, own.RemoveAll(t.Context()))
 	if left := append(podsOf(t, e, "deployment/twin", true), storesLeft(t, e.Root())...); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
@@ -120,11 +120,11 @@ func TestDissolveWaitsForPodsOnly(t *testing.T) {
 	ended(t, own, "quick", rollout.Complete)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	must(t, own.Dissolve(ctx))
+	must(t, own.RemoveAll(ctx))
 }
 
 // childEnv makes the next test the process that is killed.
-const childEnv = "ADAMANT_FLEET_CHILD"
+const childEnv = "ADAMANT_CONTROLLER_CHILD"
 
 // What a process that was killed kept of its own is removed by the next one.
 func TestWhatAKilledProcessKeptIsSwept(t *testing.T) {
@@ -220,7 +220,7 @@ metadata: {name: both}
 `
 	file, err := manifest.Parse("test.yaml", []byte(text))
 	must(t, err)
-	kept, rest := Divide(file)
+	kept, rest := SplitLongRunning(file)
 	for _, c := range []struct {
 		name string
 		file manifest.File

@@ -13,7 +13,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 )
 
@@ -21,33 +21,33 @@ import (
 // oldest goes first.
 const maxEvidence = 20
 
-// keepEvidence saves what an instance changed, before anything becomes of it:
+// saveEvidence saves what an instance changed, before anything becomes of it:
 // the report as text and JSON, and the changed files as a tar.
-func (k *keeper) keepEvidence(ctx context.Context, i *instance, pod *engine.Pod, c *engine.Container, r drift.Report) {
-	parent := filepath.Join(k.fleet.root, "fleet", "evidence", k.key.Namespace, k.key.Kind, k.key.Name)
+func (w *workload) saveEvidence(ctx context.Context, i *instance, p *pod.Pod, c *pod.Container, r drift.Report) {
+	parent := filepath.Join(w.controller.root, "fleet", "evidence", w.key.Namespace, w.key.Kind, w.key.Name)
 	dir := filepath.Join(parent, time.Now().UTC().Format("20060102T150405Z")+"-"+i.ID)
-	if err := saveEvidence(ctx, dir, pod, c, r); err != nil {
-		k.fleet.log(fmt.Errorf("evidence of instance %s: %w", i.ID, err))
-		k.say("NoEvidence", "what instance %s changed could not be kept: %v", i.ID, err)
+	if err := writeEvidence(ctx, dir, p, c, r); err != nil {
+		w.controller.log(fmt.Errorf("evidence of instance %s: %w", i.ID, err))
+		w.recordEvent("NoEvidence", "what instance %s changed could not be kept: %v", i.ID, err)
 		return
 	}
-	k.mu.Lock()
+	w.mu.Lock()
 	i.evidence = dir
-	k.mu.Unlock()
-	if err := dropOldest(parent, maxEvidence); err != nil {
-		k.fleet.log(err)
+	w.mu.Unlock()
+	if err := removeOldest(parent, maxEvidence); err != nil {
+		w.controller.log(err)
 	}
 }
 
-// saveEvidence writes a directory that is whole or not there.
-func saveEvidence(ctx context.Context, dir string, pod *engine.Pod, c *engine.Container, r drift.Report) error {
+// writeEvidence writes a directory that is whole or not there.
+func writeEvidence(ctx context.Context, dir string, p *pod.Pod, c *pod.Container, r drift.Report) error {
 	tmp := filepath.Join(filepath.Dir(dir), ".new-"+filepath.Base(dir))
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return err
 	}
-	name := pod.Name + "/" + c.Name
+	name := p.Name + "/" + c.Name
 	err := durable.Write(filepath.Join(tmp, "changes.tar"), 0o600, func(w io.Writer) error {
-		left, err := pod.SaveChanges(ctx, c, r, w)
+		left, err := p.SaveChanges(ctx, c, r, w)
 		for _, u := range left {
 			r.Unknowns = append(r.Unknowns, drift.Unknown{Path: u.Path, Reason: "not in changes.tar: " + u.Err.Error()})
 		}
@@ -70,13 +70,13 @@ func saveEvidence(ctx context.Context, dir string, pod *engine.Pod, c *engine.Co
 	return durable.SyncDir(filepath.Dir(dir))
 }
 
-// abandoned is how old evidence is that a killed process left half written; no
+// staleAfter is how old evidence is that a killed process left half written; no
 // other is as old, since comparing is bounded by a minute.
-const abandoned = 10 * time.Minute
+const staleAfter = 10 * time.Minute
 
-// dropOldest removes the oldest entries of a directory beyond a number, and
+// removeOldest removes the oldest entries of a directory beyond a number, and
 // what a process that was killed left half written.
-func dropOldest(dir string, keep int) error {
+func removeOldest(dir string, keep int) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func dropOldest(dir string, keep int) error {
 	var names []string
 	for _, e := range entries {
 		if e.Name()[0] == '.' {
-			if info, gone := e.Info(); gone == nil && time.Since(info.ModTime()) > abandoned {
+			if info, gone := e.Info(); gone == nil && time.Since(info.ModTime()) > staleAfter {
 				err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 			}
 			continue

@@ -15,45 +15,45 @@ import (
 // their errors say anything.
 const minRequests = 20
 
-// ask begins to ask a gate, unless that is under way. The lock is held.
-func (k *keeper) ask(name string) {
-	if name == "" || k.gate.IsAsked(name) {
+// askGate begins to ask a gate, unless that is under way. The lock is held.
+func (w *workload) askGate(name string) {
+	if name == "" || w.gate.IsAsked(name) {
 		return
 	}
-	r, err := k.record()
+	r, err := w.record()
 	if err != nil {
-		k.fleet.log(err)
+		w.controller.log(err)
 		return
 	}
 	g := gate.New(name)
-	k.gate = g
+	w.gate = g
 	var asked []gate.Candidate
-	for _, i := range k.sorted() {
+	for _, i := range w.sorted() {
 		if i.Ready && !i.Ending && i.Generation == r.State.Target {
-			asked = append(asked, gate.Candidate{ID: i.ID, Instance: reachable{i}, Spec: i.template})
+			asked = append(asked, gate.Candidate{ID: i.ID, Instance: gateInstance{i}, Spec: i.template})
 		}
 	}
-	k.wg.Go(func() {
-		g.Ask(k.ctx, r.Policy.Questions, asked)
-		k.poke()
+	w.wg.Go(func() {
+		g.Ask(w.ctx, r.Policy.Questions, asked)
+		w.notify()
 	})
 }
 
-// A reachable is an instance as gates ask it.
-type reachable struct{ *instance }
+// A gateInstance is an instance as gates ask it.
+type gateInstance struct{ *instance }
 
 // Run implements gate.Instance.
-func (r reachable) Run(ctx context.Context, command []string) (int, []byte, error) {
-	pod, err := r.pod.Fresh(ctx)
+func (r gateInstance) Run(ctx context.Context, command []string) (int, []byte, error) {
+	p, err := r.pod.Fresh(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
-	res, err := pod.ExecSync(ctx, "", command, gate.Timeout)
+	res, err := p.ExecSync(ctx, "", command, gate.Timeout)
 	return int(res.ExitCode), append(res.Stderr, res.Stdout...), err
 }
 
 // Fetch implements gate.Instance.
-func (r reachable) Fetch(ctx context.Context, port int, page string) (int, error) {
+func (r gateInstance) Fetch(ctx context.Context, port int, page string) (int, error) {
 	url := "http://" + net.JoinHostPort(r.address(), strconv.Itoa(port)) + page
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -78,15 +78,15 @@ func (i *instance) address() string {
 	return i.ip
 }
 
-// fault is what the traffic says against the generation that is rolled out.
+// trafficFault is what the traffic says against the generation that is rolled out.
 // The lock is held.
-func (k *keeper) fault() string {
-	r, err := k.record()
+func (w *workload) trafficFault() string {
+	r, err := w.record()
 	if err != nil || r.Policy.ErrorRate == 0 || r.State.Phase != rollout.Progressing {
 		return ""
 	}
-	requests, failures := k.fleet.services.counted(group(k.key, r.State.Target))
-	requests, failures = requests-k.requests, failures-k.failures
+	requests, failures := w.controller.services.requestCounts(group(w.key, r.State.Target))
+	requests, failures = requests-w.requests, failures-w.failures
 	if requests < minRequests || float64(failures) <= r.Policy.ErrorRate*float64(requests) {
 		return ""
 	}
@@ -94,10 +94,10 @@ func (k *keeper) fault() string {
 }
 
 // record reads what is kept of the workload.
-func (k *keeper) record() (record, error) {
+func (w *workload) record() (record, error) {
 	var r record
-	err := k.fleet.store.view(func(t tx) (err error) {
-		r, _, err = get[record](t, "workloads", k.key.String())
+	err := w.controller.store.view(func(t tx) (err error) {
+		r, _, err = get[record](t, "workloads", w.key.String())
 		return err
 	})
 	return r, err

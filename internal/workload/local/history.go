@@ -18,40 +18,40 @@ type Event struct {
 const maxEvents = 500
 
 func addEvent(t tx, k Key, reason, message string) error {
-	n := last(t, "events", k) + 1
-	if err := put(t, "events", numbered(k, n), Event{time.Now().UTC(), reason, message}); err != nil {
+	n := lastNumber(t, "events", k) + 1
+	if err := put(t, "events", numberedKey(k, n), Event{time.Now().UTC(), reason, message}); err != nil {
 		return err
 	}
 	if n > maxEvents {
-		return remove(t, "events", numbered(k, n-maxEvents))
+		return remove(t, "events", numberedKey(k, n-maxEvents))
 	}
 	return nil
 }
 
 // beginAttempt ends the attempt that is under way, and begins the next.
 func beginAttempt(t tx, k Key, a Attempt) error {
-	n := last(t, "attempts", k)
+	n := lastNumber(t, "attempts", k)
 	if n > 0 {
-		before, ok, err := get[Attempt](t, "attempts", numbered(k, n))
+		before, ok, err := get[Attempt](t, "attempts", numberedKey(k, n))
 		if err != nil {
 			return err
 		}
 		if ok && before.Ended.IsZero() {
 			before.Ended, before.Outcome, before.Reason = a.Began, rollout.Failed, "another rollout took its place"
-			if err := put(t, "attempts", numbered(k, n), before); err != nil {
+			if err := put(t, "attempts", numberedKey(k, n), before); err != nil {
 				return err
 			}
 		}
 	}
 	a.Number = n + 1
-	return put(t, "attempts", numbered(k, a.Number), a)
+	return put(t, "attempts", numberedKey(k, a.Number), a)
 }
 
 // endAttempt notes how the latest attempt ended. One that goes back has failed
 // already; that it is back is noted as well.
 func endAttempt(t tx, k Key, s rollout.State) error {
-	n := last(t, "attempts", k)
-	a, ok, err := get[Attempt](t, "attempts", numbered(k, n))
+	n := lastNumber(t, "attempts", k)
+	a, ok, err := get[Attempt](t, "attempts", numberedKey(k, n))
 	if err != nil || !ok {
 		return err
 	}
@@ -59,11 +59,11 @@ func endAttempt(t tx, k Key, s rollout.State) error {
 	if s.Phase.Ended() {
 		a.Ended = time.Now().UTC()
 	}
-	return put(t, "attempts", numbered(k, n), a)
+	return put(t, "attempts", numberedKey(k, n), a)
 }
 
-// same reports whether two states are equal, as they are once written.
-func same(a, b rollout.State) bool {
+// equalStates reports whether two states are equal, as they are once written.
+func equalStates(a, b rollout.State) bool {
 	a.Began, b.Began = a.Began.Round(0), b.Began.Round(0)
 	a.Progress, b.Progress = a.Progress.Round(0), b.Progress.Round(0)
 	a.Held, b.Held = a.Held.Round(0), b.Held.Round(0)

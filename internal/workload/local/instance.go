@@ -9,7 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
@@ -20,86 +20,86 @@ const LabelGeneration = "adamant.sh/generation"
 // gone. The keeper's lock guards it.
 type instance struct {
 	rollout.Instance
-	pod      *engine.Pod // nil while it is being made
-	ip       string
-	labels   map[string]string
-	template *corev1.PodSpec
-	isolated bool
-	driftAt  time.Time // it was last compared
-	view     view      // where its containers keep their changes
-	starts   int       // counts what makes view untrue
-	again    bool      // it is compared once more, soon
-	changes  int       // that count as drift
-	evidence string    // directory, if it drifted
-	phase    string    // for people: Starting, Running, Ready, Crashed, Ending
-	message  string    // the last thing that happened to it
-	cancel   context.CancelFunc
-	done     chan struct{} // closed when nobody tends it any more
+	pod           *pod.Pod // nil while it is being made
+	ip            string
+	labels        map[string]string
+	template      *corev1.PodSpec
+	isolated      bool
+	driftAt       time.Time // it was last compared
+	roots         roots     // where its containers keep their changes
+	rootsVersion  int       // counts what makes view untrue
+	comparesAgain bool      // it is compared once more, soon
+	changes       int       // that count as drift
+	evidence      string    // directory, if it drifted
+	phase         string    // for people: Starting, Running, Ready, Crashed, Ending
+	message       string    // the last thing that happened to it
+	cancel        context.CancelFunc
+	done          chan struct{} // closed when nobody tends it any more
 }
 
 // spec is the pod of a generation.
-func (k *keeper) spec(g *Generation, name string) engine.PodSpec {
+func (w *workload) spec(g *Generation, name string) pod.PodSpec {
 	labels := map[string]string{}
 	for key, value := range g.Template.Labels {
 		labels[key] = value
 	}
 	labels[LabelGeneration] = strconv.Itoa(g.Number)
-	return engine.PodSpec{
-		Namespace: k.key.Namespace, Name: name, Workload: workloadName(k.key),
+	return pod.PodSpec{
+		Namespace: w.key.Namespace, Name: name, Workload: workloadName(w.key),
 		Labels: labels, Annotations: g.Template.Annotations, Spec: *g.Template.Spec.DeepCopy(),
-		ConfigMaps: g.ConfigMaps, Secrets: g.Secrets, Ephemeral: k.fleet.opts.Ephemeral,
+		ConfigMaps: g.ConfigMaps, Secrets: g.Secrets, Ephemeral: w.controller.opts.Ephemeral,
 	}
 }
 
-// make begins to make an instance.
-func (k *keeper) make(ctx context.Context, g *Generation) {
-	name := engine.InstanceName(k.key.Kind, k.key.Name)
-	if k.instances[name] != nil {
+// createInstance begins to make an instance.
+func (w *workload) createInstance(ctx context.Context, g *Generation) {
+	name := pod.InstanceName(w.key.Kind, w.key.Name)
+	if w.instances[name] != nil {
 		return // a Pod keeps its name, which the one that is ending still has
 	}
 	i := &instance{
-		Instance: rollout.Instance{ID: name, Generation: g.Number, Made: time.Now()},
+		Instance: rollout.Instance{ID: name, Generation: g.Number, Created: time.Now()},
 		template: &g.Template.Spec, phase: "Starting", done: make(chan struct{}),
 	}
-	spec := k.spec(g, name)
+	spec := w.spec(g, name)
 	i.labels = spec.Labels
 	ctx, i.cancel = context.WithCancel(ctx)
-	k.instances[name] = i
-	k.wg.Go(func() {
+	w.instances[name] = i
+	w.wg.Go(func() {
 		defer close(i.done)
-		pod, err := k.fleet.create(ctx, spec, func(e engine.Event) { k.note(i, e) })
+		p, err := w.controller.create(ctx, spec, func(e pod.Event) { w.handleEvent(i, e) })
 		if err != nil {
-			k.lostBeforeBirth(ctx, i, err)
+			w.createFailed(ctx, i, err)
 			return
 		}
-		k.born(i, pod)
-		k.tend(ctx, i)
+		w.setCreated(i, p)
+		w.supervise(ctx, i)
 	})
 }
 
-// lostBeforeBirth forgets an instance that could not be made.
-func (k *keeper) lostBeforeBirth(ctx context.Context, i *instance, err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.instances, i.ID)
+// createFailed forgets an instance that could not be made.
+func (w *workload) createFailed(ctx context.Context, i *instance, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.instances, i.ID)
 	if ctx.Err() == nil {
-		k.fail(i.Generation, err.Error())
-		k.say("Failed", "instance %s could not be made: %v", i.ID, err)
+		w.countFailure(i.Generation, err.Error())
+		w.recordEvent("Failed", "instance %s could not be made: %v", i.ID, err)
 	}
-	k.poke()
+	w.notify()
 }
 
-// fail counts an instance that was lost, and lets the next one wait: the longer
+// countFailure counts an instance that was lost, and lets the next one wait: the longer
 // the more were lost in a short time.
-func (k *keeper) fail(generation int, reason string) {
-	f := k.failed[generation]
-	if time.Since(k.failedAt) > failureMemory {
+func (w *workload) countFailure(generation int, reason string) {
+	f := w.failed[generation]
+	if time.Since(w.failedAt) > failureMemory {
 		f.Times = 0
 	}
-	k.failedAt = time.Now()
+	w.failedAt = time.Now()
 	f.Times, f.Reason = f.Times+1, reason
-	k.failed[generation] = f
-	k.notBefore = k.failedAt.Add(backOff(f.Times))
+	w.failed[generation] = f
+	w.notBefore = w.failedAt.Add(backOff(f.Times))
 }
 
 // failureMemory is how long a lost instance is held against its generation, as
@@ -114,37 +114,37 @@ func backOff(failures int) time.Duration {
 	return min(time.Second<<max(failures-1, 0), 5*time.Minute)
 }
 
-func (k *keeper) born(i *instance, pod *engine.Pod) {
-	told := *pod // the supervisor changes its own
-	k.fleet.opts.Made(&told)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	i.pod, i.ip, i.phase = pod, pod.IP, "Running"
-	k.poke()
+func (w *workload) setCreated(i *instance, p *pod.Pod) {
+	told := *p // the supervisor changes its own
+	w.controller.opts.Created(&told)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i.pod, i.ip, i.phase = p, p.IP, "Running"
+	w.notify()
 }
 
 // adopt takes over a pod that an earlier process made.
-func (k *keeper) adopt(ctx context.Context, pod *engine.Pod, generation int) {
+func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 	i := &instance{
-		Instance: rollout.Instance{ID: pod.Name, Generation: generation, Made: pod.Created},
-		pod:      pod, ip: pod.IP, phase: "Running", labels: pod.Labels, done: make(chan struct{}),
+		Instance: rollout.Instance{ID: p.Name, Generation: generation, Created: p.Created},
+		pod:      p, ip: p.IP, phase: "Running", labels: p.Labels, done: make(chan struct{}),
 	}
-	spec := pod.Spec()
+	spec := p.Spec()
 	i.template = &spec.Spec
 	ctx, i.cancel = context.WithCancel(ctx)
-	k.instances[pod.Name] = i
-	k.wg.Go(func() {
+	w.instances[p.Name] = i
+	w.wg.Go(func() {
 		defer close(i.done)
-		k.tend(ctx, i)
+		w.supervise(ctx, i)
 	})
 }
 
-// tend supervises an instance until it is to be removed, and removes one that
+// supervise supervises an instance until it is to be removed, and removes one that
 // ended by itself: another takes its place.
-func (k *keeper) tend(ctx context.Context, i *instance) {
-	err := i.pod.Supervise(ctx, engine.Supervision{
-		Events: func(e engine.Event) { k.note(i, e) },
-		Ready:  func(ready bool, reason string) { k.setReady(i, ready, reason) },
+func (w *workload) supervise(ctx context.Context, i *instance) {
+	err := i.pod.Supervise(ctx, pod.Supervision{
+		Events: func(e pod.Event) { w.handleEvent(i, e) },
+		Ready:  func(ready bool, reason string) { w.setReady(i, ready, reason) },
 	})
 	if ctx.Err() != nil {
 		return // it is being removed, or the fleet ends
@@ -153,92 +153,92 @@ func (k *keeper) tend(ctx context.Context, i *instance) {
 	if err != nil {
 		why = err.Error()
 	}
-	k.mu.Lock()
+	w.mu.Lock()
 	i.Ending, i.Ready, i.phase = true, false, "Ending"
-	k.fail(i.Generation, "instance "+i.ID+" ended: "+why)
-	k.say("Ended", "instance %s ended: %s", i.ID, why)
-	k.mu.Unlock()
-	k.poke()
-	k.dispose(context.WithoutCancel(ctx), i)
+	w.countFailure(i.Generation, "instance "+i.ID+" ended: "+why)
+	w.recordEvent("Ended", "instance %s ended: %s", i.ID, why)
+	w.mu.Unlock()
+	w.notify()
+	w.removePod(context.WithoutCancel(ctx), i)
 }
 
 // setReady notes that an instance became ready or stopped being so.
-func (k *keeper) setReady(i *instance, ready bool, reason string) {
+func (w *workload) setReady(i *instance, ready bool, reason string) {
 	ip := i.ip
-	if pod, err := i.pod.Fresh(k.ctx); err == nil && ready {
-		ip = pod.IP // another one, if its sandbox had to be made anew
+	if p, err := i.pod.Fresh(w.ctx); err == nil && ready {
+		ip = p.IP // another one, if its sandbox had to be made anew
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	defer k.fleet.services.update()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.controller.services.update()
 	if i.Ready == ready {
 		return
 	}
 	i.ip = ip
 	i.Ready, i.message = ready, reason
-	i.view, i.starts = view{}, i.starts+1
+	i.roots, i.rootsVersion = roots{}, i.rootsVersion+1
 	switch {
 	case ready:
-		i.Since, i.phase = time.Now(), "Ready"
-		k.lookSoon(i)
+		i.ReadySince, i.phase = time.Now(), "Ready"
+		w.queueComparison(i)
 	case !i.Ending:
 		i.phase = "Running"
 	}
-	k.poke()
+	w.notify()
 }
 
-// note remembers what happened to an instance.
-func (k *keeper) note(i *instance, e engine.Event) {
-	k.fleet.opts.Events(e)
-	k.mu.Lock()
-	defer k.mu.Unlock()
+// handleEvent remembers what happened to an instance.
+func (w *workload) handleEvent(i *instance, e pod.Event) {
+	w.controller.opts.Events(e)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	i.message = e.Message
 	if e.Reason == "Started" {
-		i.view, i.starts = view{}, i.starts+1
+		i.roots, i.rootsVersion = roots{}, i.rootsVersion+1
 	}
 	if e.Reason == "BackOff" || e.Reason == "Failed" {
 		i.Crashes, i.Reason, i.phase = i.Crashes+1, e.Message, "Crashed"
-		k.poke()
+		w.notify()
 	}
 }
 
-// retire takes an instance out of traffic for good, lets what is open on it
+// terminate takes an instance out of traffic for good, lets what is open on it
 // finish, and removes it.
-func (k *keeper) retire(i *instance) {
+func (w *workload) terminate(i *instance) {
 	if i.Ending {
 		return
 	}
 	i.Ending, i.phase = true, "Ending"
-	k.wg.Go(func() {
+	w.wg.Go(func() {
 		grace := gracePeriod(i.template)
-		ctx, cancel := context.WithTimeout(k.ctx, grace)
-		k.fleet.services.drain(ctx, i.ID)
+		ctx, cancel := context.WithTimeout(w.ctx, grace)
+		w.controller.services.drain(ctx, i.ID)
 		cancel()
 		i.cancel()
 		<-i.done
-		k.dispose(k.ctx, i)
+		w.removePod(w.ctx, i)
 	})
 }
 
-// dispose removes an instance's pod, however often that takes, and forgets it.
-func (k *keeper) dispose(ctx context.Context, i *instance) {
+// removePod removes an instance's pod, however often that takes, and forgets it.
+func (w *workload) removePod(ctx context.Context, i *instance) {
 	for tries := 1; i.pod != nil; tries++ {
 		err := i.pod.Remove(ctx, -1, nil)
 		if err == nil {
 			break
 		}
-		if k.ctx.Err() != nil {
+		if w.ctx.Err() != nil {
 			return // whoever opens the engine next finishes it
 		}
-		if !errors.Is(err, engine.ErrBusy) { // somebody else removes it already
-			k.fleet.log(fmt.Errorf("remove instance %s: %w", i.ID, err))
+		if !errors.Is(err, pod.ErrBusy) { // somebody else removes it already
+			w.controller.log(fmt.Errorf("remove instance %s: %w", i.ID, err))
 		}
-		pause(k.ctx, backOff(tries))
+		pause(w.ctx, backOff(tries))
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.instances, i.ID)
-	k.poke()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.instances, i.ID)
+	w.notify()
 }
 
 func gracePeriod(spec *corev1.PodSpec) time.Duration {

@@ -111,38 +111,38 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// openFleet opens a fleet, which is empty at the end of the test.
-func openFleet(t *testing.T, e *pod.Engine) *Fleet {
+// openController opens a fleet, which is empty at the end of the test.
+func openController(t *testing.T, e *pod.Engine) *Controller {
 	t.Helper()
-	f, err := Open(t.Context(), Options{Engine: e, Log: func(err error) { t.Log(err) }})
+	c, err := Open(t.Context(), Options{Engine: e, Log: func(err error) { t.Log(err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if f.ctx.Err() != nil {
+		if c.ctx.Err() != nil {
 			return // the test closed it itself
 		}
-		empty(t, f)
-		must(t, f.Close())
+		empty(t, c)
+		must(t, c.Close())
 	})
-	return f
+	return c
 }
 
 // empty deletes all that is declared.
-func empty(t *testing.T, f *Fleet) {
+func empty(t *testing.T, c *Controller) {
 	t.Helper()
-	list, err := f.List()
+	list, err := c.List()
 	must(t, err)
 	for _, s := range list {
-		must(t, f.Delete(s.Key))
+		must(t, c.Delete(s.Key))
 	}
 	until(t, "all workloads are gone", func() bool {
-		list, err := f.List()
+		list, err := c.List()
 		return err == nil && len(list) == 0
 	})
-	must(t, f.store.update(func(t tx) error { return removeAll(t, "services", "") }))
-	must(t, f.openServices())
-	pods, err := f.engine.Pods(context.Background())
+	must(t, c.store.update(func(t tx) error { return removeAll(t, "services", "") }))
+	must(t, c.openServices())
+	pods, err := c.engine.Pods(context.Background())
 	must(t, err)
 	for _, p := range pods {
 		if p.Labels[LabelGeneration] != "" {
@@ -202,22 +202,22 @@ spec:
 }
 
 // apply applies a manifest.
-func apply(t *testing.T, f *Fleet, text string) Outcome {
+func apply(t *testing.T, c *Controller, text string) Outcome {
 	t.Helper()
 	file, err := manifest.Parse("test.yaml", []byte(text))
 	must(t, err)
-	out, err := f.Apply(t.Context(), file, Author{UID: 0, User: "tester"}, false)
+	out, err := c.Apply(t.Context(), file, Author{UID: 0, User: "tester"}, false)
 	must(t, err)
 	return out
 }
 
 // ended waits for the end of a rollout.
-func ended(t *testing.T, f *Fleet, name string, want rollout.Phase) Status {
+func ended(t *testing.T, c *Controller, name string, want rollout.Phase) Status {
 	t.Helper()
 	var s Status
 	until(t, "the rollout of "+name+" ends", func() bool {
 		var err error
-		s, err = f.Status(Key{"default", "Deployment", name})
+		s, err = c.Status(Key{"default", "Deployment", name})
 		must(t, err)
 		return s.Phase.Ended()
 	})

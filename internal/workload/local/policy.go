@@ -51,7 +51,7 @@ var defaultBudget = rollout.Budget{Count: 3, Per: time.Hour}
 // error that names it.
 func PolicyOf(d *appsv1.Deployment) (rollout.Spec, Policy, error) {
 	spec := rollout.Spec{
-		Replicas: 1, Kind: rollout.RollingUpdate, Surge: intstr.FromString("25%"), Down: intstr.FromString("25%"),
+		Replicas: 1, Kind: rollout.RollingUpdate, MaxSurge: intstr.FromString("25%"), MaxUnavailable: intstr.FromString("25%"),
 		MinReady: time.Duration(d.Spec.MinReadySeconds) * time.Second, Deadline: defaultDeadline,
 	}
 	if d.Spec.Replicas != nil {
@@ -65,10 +65,10 @@ func PolicyOf(d *appsv1.Deployment) (rollout.Spec, Policy, error) {
 	}
 	if r := d.Spec.Strategy.RollingUpdate; r != nil {
 		if r.MaxSurge != nil {
-			spec.Surge = *r.MaxSurge
+			spec.MaxSurge = *r.MaxSurge
 		}
 		if r.MaxUnavailable != nil {
-			spec.Down = *r.MaxUnavailable
+			spec.MaxUnavailable = *r.MaxUnavailable
 		}
 	}
 	policy, err := annotated(&spec, d.Annotations)

@@ -18,17 +18,17 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 	"github.com/adamant-sh/adamant/test/web"
 )
 
 // write changes a file in an instance, as an intruder would.
-func write(t *testing.T, e *engine.Engine, instance, path, content string) {
+func write(t *testing.T, e *pod.Engine, instance, path, content string) {
 	t.Helper()
-	pod, err := e.Find(t.Context(), instance)
+	p, err := e.Find(t.Context(), instance)
 	must(t, err)
-	resp, err := http.Get(fmt.Sprintf("http://%s:8080/write?path=%s&content=%s", pod.IP, path, content))
+	resp, err := http.Get(fmt.Sprintf("http://%s:8080/write?path=%s&content=%s", p.IP, path, content))
 	must(t, err)
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -39,14 +39,14 @@ func write(t *testing.T, e *engine.Engine, instance, path, content string) {
 func TestADriftedInstanceIsReplacedAndItsEvidenceKept(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "drifted:1", "one", web.Good)
-	f := openFleet(t, e)
+	c := openController(t, e)
 	port := freePort(t)
-	apply(t, f, deployment("drifted", "drifted:1", 2, nil, "")+serviceOf("drifted", port))
-	s := ended(t, f, "drifted", rollout.Complete)
+	apply(t, c, deployment("drifted", "drifted:1", 2, nil, "")+serviceOf("drifted", port))
+	s := ended(t, c, "drifted", rollout.Complete)
 	victim := s.Instances[0].Name
 	write(t, e, victim, "/etc/app.conf", "edited")
 	until(t, "the edited instance is replaced", func() bool {
-		s, err := f.Status(s.Key)
+		s, err := c.Status(s.Key)
 		must(t, err)
 		for _, i := range s.Instances {
 			if i.Name == victim {
@@ -69,7 +69,7 @@ func TestADriftedInstanceIsReplacedAndItsEvidenceKept(t *testing.T) {
 	if !strings.Contains(string(text), "/etc/app.conf") {
 		t.Errorf("the report does not name the file:\n%s", text)
 	}
-	h, err := f.History(s.Key)
+	h, err := c.History(s.Key)
 	must(t, err)
 	if !hasEvent(h, "DriftReplaced") {
 		t.Errorf("no event tells of it: %+v", h.Events)
@@ -89,11 +89,11 @@ func TestAVersionThatDriftsByItselfIsNotRolledOut(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "self:1", "one", web.Good)
 	loadVersion(t, e, "self2:1", "two", web.Drifts)
-	f := openFleet(t, e)
-	apply(t, f, deployment("self", "self:1", 1, nil, ""))
-	ended(t, f, "self", rollout.Complete)
-	apply(t, f, deployment("self", "self2:1", 1, nil, ""))
-	if s := ended(t, f, "self", rollout.RolledBack); !strings.Contains(s.Reason, "drifted") {
+	c := openController(t, e)
+	apply(t, c, deployment("self", "self:1", 1, nil, ""))
+	ended(t, c, "self", rollout.Complete)
+	apply(t, c, deployment("self", "self2:1", 1, nil, ""))
+	if s := ended(t, c, "self", rollout.RolledBack); !strings.Contains(s.Reason, "drifted") {
 		t.Errorf("the reason is %q", s.Reason)
 	}
 }
@@ -103,15 +103,15 @@ func TestACanaryGetsItsShare(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "canary:1", "one", web.Good)
 	loadVersion(t, e, "canary2:1", "two", web.Good)
-	f := openFleet(t, e)
+	c := openController(t, e)
 	port := freePort(t)
 	notes := map[string]string{AnnotationStrategy: "Canary", AnnotationSteps: "20% pause"}
-	apply(t, f, deployment("canary", "canary:1", 2, notes, "")+serviceOf("canary", port))
-	ended(t, f, "canary", rollout.Complete)
-	apply(t, f, deployment("canary", "canary2:1", 2, notes, ""))
+	apply(t, c, deployment("canary", "canary:1", 2, notes, "")+serviceOf("canary", port))
+	ended(t, c, "canary", rollout.Complete)
+	apply(t, c, deployment("canary", "canary2:1", 2, notes, ""))
 	key := Key{"default", "Deployment", "canary"}
 	until(t, "it waits to be resumed", func() bool {
-		s, err := f.Status(key)
+		s, err := c.Status(key)
 		must(t, err)
 		return strings.Contains(s.Waiting, "rollout resume") && s.Shares[2] == 20
 	})
@@ -124,8 +124,8 @@ func TestACanaryGetsItsShare(t *testing.T) {
 	if answers["two"] < 15 || answers["two"] > 25 || answers["one"]+answers["two"] != 100 {
 		t.Errorf("of 100 requests: %v", answers)
 	}
-	must(t, f.Resume(key, Author{}))
-	ended(t, f, "canary", rollout.Complete)
+	must(t, c.Resume(key, Author{}))
+	ended(t, c, "canary", rollout.Complete)
 	if got := fetch(t, url); got != "two" {
 		t.Errorf("in the end %q answers", got)
 	}
@@ -135,15 +135,15 @@ func TestTrafficMovesAtOnce(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "blue:1", "blue", web.Good)
 	loadVersion(t, e, "green:1", "green", web.Good)
-	f := openFleet(t, e)
+	c := openController(t, e)
 	port := freePort(t)
 	notes := map[string]string{AnnotationStrategy: "BlueGreen", AnnotationPromotion: "manual", AnnotationHold: "1s"}
-	apply(t, f, deployment("bluegreen", "blue:1", 2, notes, "")+serviceOf("bluegreen", port))
-	ended(t, f, "bluegreen", rollout.Complete)
-	apply(t, f, deployment("bluegreen", "green:1", 2, notes, ""))
+	apply(t, c, deployment("bluegreen", "blue:1", 2, notes, "")+serviceOf("bluegreen", port))
+	ended(t, c, "bluegreen", rollout.Complete)
+	apply(t, c, deployment("bluegreen", "green:1", 2, notes, ""))
 	key := Key{"default", "Deployment", "bluegreen"}
 	until(t, "green waits beside blue", func() bool {
-		s, err := f.Status(key)
+		s, err := c.Status(key)
 		must(t, err)
 		return s.Ready == 4 && strings.Contains(s.Waiting, "switch")
 	})
@@ -153,30 +153,30 @@ func TestTrafficMovesAtOnce(t *testing.T) {
 			t.Fatalf("before the switch %q answers", got)
 		}
 	}
-	must(t, f.Resume(key, Author{}))
+	must(t, c.Resume(key, Author{}))
 	until(t, "green answers", func() bool { return fetch(t, url) == "green" })
 	for range 20 {
 		if got := fetch(t, url); got != "green" {
 			t.Fatalf("after the switch %q answers", got)
 		}
 	}
-	ended(t, f, "bluegreen", rollout.Complete)
+	ended(t, c, "bluegreen", rollout.Complete)
 }
 
 func TestErrorsOfTheNewGenerationEndItsRollout(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "rate:1", "one", web.Good)
 	loadVersion(t, e, "rate2:1", "two", web.Errors)
-	f := openFleet(t, e)
+	c := openController(t, e)
 	port := freePort(t)
 	notes := map[string]string{AnnotationStrategy: "Canary", AnnotationSteps: "50% pause", AnnotationErrorRate: "5%"}
-	apply(t, f, deployment("rate", "rate:1", 2, notes, "")+serviceOf("rate", port))
-	ended(t, f, "rate", rollout.Complete)
-	apply(t, f, deployment("rate", "rate2:1", 2, notes, ""))
+	apply(t, c, deployment("rate", "rate:1", 2, notes, "")+serviceOf("rate", port))
+	ended(t, c, "rate", rollout.Complete)
+	apply(t, c, deployment("rate", "rate2:1", 2, notes, ""))
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	until(t, "it is rolled back", func() bool {
 		fetch(t, url)
-		s, err := f.Status(Key{"default", "Deployment", "rate"})
+		s, err := c.Status(Key{"default", "Deployment", "rate"})
 		must(t, err)
 		return s.Phase == rollout.RolledBack && strings.Contains(s.Reason, "requests to it failed")
 	})
@@ -188,10 +188,10 @@ func TestSlowAnswersFinish(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "slow:1", "one", web.Good)
 	loadVersion(t, e, "slow2:1", "two", web.Good)
-	f := openFleet(t, e)
+	c := openController(t, e)
 	port := freePort(t)
-	apply(t, f, deployment("slow", "slow:1", 2, nil, "")+serviceOf("slow", port))
-	ended(t, f, "slow", rollout.Complete)
+	apply(t, c, deployment("slow", "slow:1", 2, nil, "")+serviceOf("slow", port))
+	ended(t, c, "slow", rollout.Complete)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -212,8 +212,8 @@ func TestSlowAnswersFinish(t *testing.T) {
 		})
 	}
 	for _, image := range []string{"slow2:1", "slow:1", "slow2:1"} {
-		apply(t, f, deployment("slow", image, 2, nil, ""))
-		ended(t, f, "slow", rollout.Complete)
+		apply(t, c, deployment("slow", image, 2, nil, ""))
+		ended(t, c, "slow", rollout.Complete)
 		before := answered.Load()
 		until(t, "requests are answered", func() bool { return answered.Load() >= before+4 })
 	}
@@ -242,49 +242,49 @@ func ask(c *http.Client, url string) error {
 func TestAChangedConfigMapReplacesWhoRefersToIt(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "config:1", "one", web.Good)
-	f := openFleet(t, e)
+	c := openController(t, e)
 	configMap := func(value string) string {
 		return "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: config}\ndata: {KEY: " + value + "}\n"
 	}
-	apply(t, f, deployment("config", "config:1", 1, nil, "        envFrom: [{configMapRef: {name: config}}]\n")+configMap("a"))
-	s := ended(t, f, "config", rollout.Complete)
-	out := apply(t, f, strings.TrimPrefix(configMap("b"), "---\n"))
+	apply(t, c, deployment("config", "config:1", 1, nil, "        envFrom: [{configMapRef: {name: config}}]\n")+configMap("a"))
+	s := ended(t, c, "config", rollout.Complete)
+	out := apply(t, c, strings.TrimPrefix(configMap("b"), "---\n"))
 	if len(out.Results) != 2 || out.Results[1].Action != Replaced || out.Results[1].Changes[0] != "configmap config" {
 		t.Fatalf("got %+v", out.Results)
 	}
-	if s = ended(t, f, "config", rollout.Complete); s.Generation != 2 {
+	if s = ended(t, c, "config", rollout.Complete); s.Generation != 2 {
 		t.Errorf("got generation %d", s.Generation)
 	}
-	pod, err := e.Find(t.Context(), serving(s).Name)
+	p, err := e.Find(t.Context(), serving(s).Name)
 	must(t, err)
-	if got := pod.Spec().ConfigMaps; len(got) != 1 || got[0].Data["KEY"] != "b" {
+	if got := p.Spec().ConfigMaps; len(got) != 1 || got[0].Data["KEY"] != "b" {
 		t.Errorf("its pod has %v", got)
 	}
-	to, err := f.Undo(s.Key, 0, Author{})
+	to, err := c.Undo(s.Key, 0, Author{})
 	must(t, err)
-	if s = ended(t, f, "config", rollout.Complete); to != 1 || s.Generation != 1 {
+	if s = ended(t, c, "config", rollout.Complete); to != 1 || s.Generation != 1 {
 		t.Errorf("undo went to %d, and %d runs", to, s.Generation)
 	}
 }
 
-func TestAnotherFleetAdoptsWhatRuns(t *testing.T) {
+func TestAnotherControllerAdoptsWhatRuns(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "adopted:1", "one", web.Good)
-	f := openFleet(t, e)
-	apply(t, f, deployment("adopted", "adopted:1", 2, nil, ""))
-	s := ended(t, f, "adopted", rollout.Complete)
+	c := openController(t, e)
+	apply(t, c, deployment("adopted", "adopted:1", 2, nil, ""))
+	s := ended(t, c, "adopted", rollout.Complete)
 	before := started(t, e, s)
 	if _, err := Open(t.Context(), Options{Engine: e}); !errors.Is(err, ErrServing) {
 		t.Errorf("a second one at the same time: got %v, want %v", err, ErrServing)
 	}
-	must(t, f.Close())
-	f = openFleet(t, e)
+	must(t, c.Close())
+	c = openController(t, e)
 	until(t, "both are ready again", func() bool {
-		s, err := f.Status(s.Key)
+		s, err := c.Status(s.Key)
 		must(t, err)
 		return s.Ready == 2
 	})
-	s, err := f.Status(s.Key)
+	s, err := c.Status(s.Key)
 	must(t, err)
 	if after := started(t, e, s); after != before {
 		t.Errorf("containers were started again: %s, before %s", after, before)
@@ -292,13 +292,13 @@ func TestAnotherFleetAdoptsWhatRuns(t *testing.T) {
 }
 
 // started tells when each container of a workload was started.
-func started(t *testing.T, e *engine.Engine, s Status) string {
+func started(t *testing.T, e *pod.Engine, s Status) string {
 	t.Helper()
 	var all []string
 	for _, i := range s.Instances {
-		pod, err := e.Find(t.Context(), i.Name)
+		p, err := e.Find(t.Context(), i.Name)
 		must(t, err)
-		all = append(all, fmt.Sprint(pod.Name, pod.Containers[0].Started.UnixNano()))
+		all = append(all, fmt.Sprint(p.Name, p.Containers[0].Started.UnixNano()))
 	}
 	slices.Sort(all) // whoever adopts pods knows another moment of their making
 	return strings.Join(all, " ")
@@ -308,15 +308,15 @@ func TestAPodIsReplacedUnderItsName(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "alone:1", "one", web.Good)
 	loadVersion(t, e, "alone2:1", "two", web.Good)
-	f := openFleet(t, e)
-	pod := func(image string) string {
+	c := openController(t, e)
+	podOf := func(image string) string {
 		return "apiVersion: v1\nkind: Pod\nmetadata: {name: alone}\nspec:\n  terminationGracePeriodSeconds: 2\n  containers: [{name: web, image: adamant.test/" + image + ", imagePullPolicy: Never}]\n"
 	}
 	key := Key{"default", "Pod", "alone"}
 	for n, image := range []string{"alone:1", "alone2:1"} {
-		apply(t, f, pod(image))
+		apply(t, c, podOf(image))
 		until(t, "it runs", func() bool {
-			s, err := f.Status(key)
+			s, err := c.Status(key)
 			must(t, err)
 			return s.Phase == rollout.Complete && s.Generation == n+1
 		})
@@ -329,7 +329,7 @@ func TestAPodIsReplacedUnderItsName(t *testing.T) {
 	must(t, found.Remove(context.Background(), 0, nil))
 	until(t, "it comes back", func() bool {
 		p, err := e.Find(t.Context(), "alone")
-		return err == nil && p.UID != found.UID && p.Phase == engine.Running
+		return err == nil && p.UID != found.UID && p.Phase == pod.Running
 	})
 }
 

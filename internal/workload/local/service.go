@@ -18,8 +18,8 @@ import (
 
 // services are the addresses on this machine behind which the instances stand.
 type services struct {
-	fleet *Fleet
-	wake  chan struct{}
+	controller *Controller
+	wake       chan struct{}
 
 	mu   sync.Mutex
 	list map[string]*service // by namespace/name
@@ -32,8 +32,8 @@ type service struct {
 	err   error                       // why one is not open
 }
 
-func newServices(f *Fleet) *services {
-	return &services{fleet: f, wake: make(chan struct{}, 1), list: map[string]*service{}}
+func newServices(c *Controller) *services {
+	return &services{controller: c, wake: make(chan struct{}, 1), list: map[string]*service{}}
 }
 
 // run routes anew whenever something changed, until ctx ends.
@@ -57,9 +57,9 @@ func (s *services) update() {
 	}
 }
 
-// declare makes the open ports those of a list of Services. One whose address
+// setServices makes the open ports those of a list of Services. One whose address
 // is taken is an error, and stays in the list.
-func (s *services) declare(list []corev1.Service) error {
+func (s *services) setServices(list []corev1.Service) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wanted := map[string]bool{}
@@ -95,7 +95,7 @@ func (s *services) open(name string, spec corev1.Service) error {
 		wanted[p.Port] = true
 		address, err := listenAddress(spec, p)
 		if err == nil {
-			err = old.listen(s.fleet.ctx, address, p)
+			err = old.listen(s.controller.ctx, address, p)
 		}
 		if err != nil {
 			old.err = fmt.Errorf("service %s: %w", name, err)
@@ -194,7 +194,7 @@ type endpoint struct {
 
 // route gives every open port the instances that its Service selects.
 func (s *services) route() {
-	endpoints, shares := s.fleet.endpoints()
+	endpoints, shares := s.controller.endpoints()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range s.list {
@@ -270,9 +270,9 @@ func (s *services) balancers() []*traffic.Balancer {
 	return list
 }
 
-// counted is how many requests a generation got and how many of them failed,
+// requestCounts is how many requests a generation got and how many of them failed,
 // since the services were opened.
-func (s *services) counted(group string) (requests, failures uint64) {
+func (s *services) requestCounts(group string) (requests, failures uint64) {
 	for _, b := range s.balancers() {
 		st := b.Stats()[group]
 		requests += uint64(st.Requests)

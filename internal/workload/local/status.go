@@ -63,9 +63,9 @@ type ServiceStatus struct {
 var ErrNotFound = errors.New("no such workload")
 
 // List returns all workloads, by name.
-func (f *Fleet) List() ([]Status, error) {
+func (c *Controller) List() ([]Status, error) {
 	var records []record
-	err := f.store.view(func(t tx) (err error) {
+	err := c.store.view(func(t tx) (err error) {
 		records, err = all[record](t, "workloads", "")
 		return err
 	})
@@ -74,7 +74,7 @@ func (f *Fleet) List() ([]Status, error) {
 	}
 	list := []Status{}
 	for _, r := range records {
-		s, err := f.status(r)
+		s, err := c.status(r)
 		if err != nil {
 			return nil, err
 		}
@@ -84,17 +84,17 @@ func (f *Fleet) List() ([]Status, error) {
 }
 
 // Status returns one workload.
-func (f *Fleet) Status(key Key) (Status, error) {
-	r, err := f.record(key)
+func (c *Controller) Status(key Key) (Status, error) {
+	r, err := c.record(key)
 	if err != nil {
 		return Status{}, err
 	}
-	return f.status(r)
+	return c.status(r)
 }
 
-func (f *Fleet) record(key Key) (record, error) {
+func (c *Controller) record(key Key) (record, error) {
 	var r record
-	err := f.store.view(func(t tx) (err error) {
+	err := c.store.view(func(t tx) (err error) {
 		var ok bool
 		if r, ok, err = get[record](t, "workloads", key.String()); err == nil && !ok {
 			err = fmt.Errorf("%w: %s", ErrNotFound, key)
@@ -104,24 +104,24 @@ func (f *Fleet) record(key Key) (record, error) {
 	return r, err
 }
 
-func (f *Fleet) status(r record) (Status, error) {
+func (c *Controller) status(r record) (Status, error) {
 	s := Status{
 		Key: r.Key, Replicas: r.Spec.Replicas, Generation: r.State.Target, Stable: r.State.Stable, Phase: r.State.Phase,
 		Reason: r.State.Reason, Paused: r.State.Paused, Strategy: r.Spec.Kind, Began: r.State.Began,
 		Instances: []InstanceStatus{}, Deleting: r.Deleting,
 	}
-	k := f.keeper(r.Key)
-	if k == nil {
+	w := c.workload(r.Key)
+	if w == nil {
 		return s, nil
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s.Waiting = waiting(r, k.gate.Result())
-	s.Shares = k.shares
-	if g, err := k.generation(r.State.Target); err == nil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.Waiting = waiting(r, w.gate.Result())
+	s.Shares = w.shares
+	if g, err := w.generation(r.State.Target); err == nil {
 		s.Images = g.Images
 	}
-	for _, i := range k.sorted() {
+	for _, i := range w.sorted() {
 		s.Instances = append(s.Instances, i.status())
 		if i.Ready && !i.Ending {
 			s.Ready++
@@ -130,13 +130,13 @@ func (f *Fleet) status(r record) (Status, error) {
 			s.Updated++
 		}
 	}
-	s.Services = f.services.statusOf(r.Key.Namespace, r.Declared.Labels)
+	s.Services = c.services.statusOf(r.Key.Namespace, r.Declared.Labels)
 	return s, nil
 }
 
 func (i *instance) status() InstanceStatus {
 	return InstanceStatus{
-		Name: i.ID, Generation: i.Generation, Phase: i.phase, Made: i.Made, IP: i.ip, Crashes: i.Crashes,
+		Name: i.ID, Generation: i.Generation, Phase: i.phase, Made: i.Created, IP: i.ip, Crashes: i.Crashes,
 		Drift: i.Drift, Changes: i.changes, Evidence: i.evidence, Isolated: i.isolated, Message: i.message,
 	}
 }
@@ -206,19 +206,19 @@ type History struct {
 }
 
 // History returns a workload's past, the oldest first. Secrets are left out.
-func (f *Fleet) History(key Key) (History, error) {
+func (c *Controller) History(key Key) (History, error) {
 	h := History{Key: key}
-	if _, err := f.record(key); err != nil {
+	if _, err := c.record(key); err != nil {
 		return h, err
 	}
-	err := f.store.view(func(t tx) (err error) {
-		if h.Generations, err = all[Generation](t, "generations", below(key)); err != nil {
+	err := c.store.view(func(t tx) (err error) {
+		if h.Generations, err = all[Generation](t, "generations", keyPrefix(key)); err != nil {
 			return err
 		}
-		if h.Rollouts, err = all[Attempt](t, "attempts", below(key)); err != nil {
+		if h.Rollouts, err = all[Attempt](t, "attempts", keyPrefix(key)); err != nil {
 			return err
 		}
-		h.Events, err = all[Event](t, "events", below(key))
+		h.Events, err = all[Event](t, "events", keyPrefix(key))
 		return err
 	})
 	for i := range h.Generations {

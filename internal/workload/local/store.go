@@ -171,21 +171,21 @@ func removeAll(t tx, bucket, prefix string) error {
 	return err
 }
 
-// numbered is the key of one of a workload's numbered values: in order, and
+// numberedKey is the key of one of a workload's numbered values: in order, and
 // the beginning of no other workload's.
-func numbered(k Key, n int) string {
-	return below(k) + string(binary.BigEndian.AppendUint64(nil, uint64(n)))
+func numberedKey(k Key, n int) string {
+	return keyPrefix(k) + string(binary.BigEndian.AppendUint64(nil, uint64(n)))
 }
 
-// below is what the keys of all of a workload's numbered values begin with.
-func below(k Key) string { return k.String() + "/" }
+// keyPrefix is what the keys of all of a workload's numbered values begin with.
+func keyPrefix(k Key) string { return k.String() + "/" }
 
-// last is the largest number of a workload's values in a bucket, 0 if there is
+// lastNumber is the largest number of a workload's values in a bucket, 0 if there is
 // none.
-func last(t tx, bucket string, k Key) int {
+func lastNumber(t tx, bucket string, k Key) int {
 	n := 0
 	c := t.Bucket([]byte(bucket)).Cursor()
-	prefix := below(k)
+	prefix := keyPrefix(k)
 	for key, _ := c.Seek([]byte(prefix)); key != nil && len(key) == len(prefix)+8 && string(key[:len(prefix)]) == prefix; key, _ = c.Next() {
 		n = int(binary.BigEndian.Uint64(key[len(prefix):]))
 	}

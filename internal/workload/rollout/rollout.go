@@ -67,9 +67,9 @@ const (
 type Instance struct {
 	ID         string
 	Generation int
-	Made       time.Time
+	Created    time.Time
 	Ready      bool
-	Since      time.Time // it is ready
+	ReadySince time.Time // it is ready
 	Crashes    int
 	Reason     string // of its last crash
 	Drift      Drift

@@ -52,7 +52,7 @@ func newSim(t *testing.T, spec Spec) *sim {
 }
 
 func rolling(replicas int) Spec {
-	return Spec{Replicas: replicas, Kind: RollingUpdate, Surge: intstr.FromString("25%"), Down: intstr.FromString("25%")}
+	return Spec{Replicas: replicas, Kind: RollingUpdate, MaxSurge: intstr.FromString("25%"), MaxUnavailable: intstr.FromString("25%")}
 }
 
 func (s *sim) apply(generation int, n nature) {
@@ -83,7 +83,7 @@ func (s *sim) live() {
 	s.all = slices.DeleteFunc(s.all, func(i Instance) bool { return i.Ending })
 	for n := range s.all {
 		i := &s.all[n]
-		if s.now.Sub(i.Made) < 2*time.Second {
+		if s.now.Sub(i.Created) < 2*time.Second {
 			continue
 		}
 		switch s.kind[i.Generation] {
@@ -95,7 +95,7 @@ func (s *sim) live() {
 			fallthrough
 		default:
 			if !i.Ready {
-				i.Ready, i.Since = true, s.now
+				i.Ready, i.ReadySince = true, s.now
 			}
 			if i.Drift == Unchecked {
 				i.Drift = Clean
@@ -112,7 +112,7 @@ func (s *sim) carryOut(d Decision) {
 				break
 			}
 			s.next++
-			s.all = append(s.all, Instance{ID: fmt.Sprintf("i%d", s.next), Generation: g, Made: s.now})
+			s.all = append(s.all, Instance{ID: fmt.Sprintf("i%d", s.next), Generation: g, Created: s.now})
 		}
 	}
 	for n := range s.all {
@@ -226,9 +226,9 @@ func (s *sim) generations() map[int]int {
 func strategies(n int) map[string]Spec {
 	r := rolling(n)
 	one := r
-	one.Surge, one.Down = intstr.FromInt32(0), intstr.FromInt32(1)
+	one.MaxSurge, one.MaxUnavailable = intstr.FromInt32(0), intstr.FromInt32(1)
 	careful := r
-	careful.Surge, careful.Down = intstr.FromInt32(1), intstr.FromInt32(0)
+	careful.MaxSurge, careful.MaxUnavailable = intstr.FromInt32(1), intstr.FromInt32(0)
 	recreate := r
 	recreate.Kind = Recreate
 	blue := r

@@ -21,18 +21,18 @@ const (
 
 // A Spec says how a workload is to be kept and replaced.
 type Spec struct {
-	Replicas int                `json:"replicas"`
-	Kind     Kind               `json:"kind"`
-	Surge    intstr.IntOrString `json:"maxSurge"`       // a percentage is rounded up
-	Down     intstr.IntOrString `json:"maxUnavailable"` // a percentage is rounded down
-	MinReady time.Duration      `json:"minReady,omitempty"`
-	Deadline time.Duration      `json:"progressDeadline,omitempty"` // without progress; none if 0
-	Steps    []Step             `json:"steps,omitempty"`            // of a canary, before all traffic
-	Hold     time.Duration      `json:"hold,omitempty"`             // blue/green: how long the old ones stay after the switch
-	ByHand   bool               `json:"byHand,omitempty"`           // blue/green: somebody must resume it to switch
-	Gated    bool               `json:"gated,omitempty"`            // there are gates to ask
-	OnDrift  OnDrift            `json:"onDrift,omitempty"`
-	Budget   Budget             `json:"budget"`
+	Replicas       int                `json:"replicas"`
+	Kind           Kind               `json:"kind"`
+	MaxSurge       intstr.IntOrString `json:"maxSurge"`       // a percentage is rounded up
+	MaxUnavailable intstr.IntOrString `json:"maxUnavailable"` // a percentage is rounded down
+	MinReady       time.Duration      `json:"minReady,omitempty"`
+	Deadline       time.Duration      `json:"progressDeadline,omitempty"` // without progress; none if 0
+	Steps          []Step             `json:"steps,omitempty"`            // of a canary, before all traffic
+	Hold           time.Duration      `json:"hold,omitempty"`             // blue/green: how long the old ones stay after the switch
+	ByHand         bool               `json:"byHand,omitempty"`           // blue/green: somebody must resume it to switch
+	Gated          bool               `json:"gated,omitempty"`            // there are gates to ask
+	OnDrift        OnDrift            `json:"onDrift,omitempty"`
+	Budget         Budget             `json:"budget"`
 }
 
 // A Step is one share of traffic on the way of a canary.
@@ -67,8 +67,8 @@ const crashLimit = 2
 // available, as kube-controller-manager resolves them: if both would forbid
 // any change, one may be unavailable.
 func (s Spec) limits() (most, least int) {
-	surge := scaled(s.Surge, s.Replicas, true)
-	down := min(scaled(s.Down, s.Replicas, false), s.Replicas)
+	surge := scaled(s.MaxSurge, s.Replicas, true)
+	down := min(scaled(s.MaxUnavailable, s.Replicas, false), s.Replicas)
 	if surge == 0 && down == 0 {
 		down = 1
 	}
@@ -91,7 +91,7 @@ func canaries(n, share int) int {
 
 // Validate says what cannot be meant.
 func (s Spec) Validate() error {
-	for name, v := range map[string]intstr.IntOrString{"maxSurge": s.Surge, "maxUnavailable": s.Down} {
+	for name, v := range map[string]intstr.IntOrString{"maxSurge": s.MaxSurge, "maxUnavailable": s.MaxUnavailable} {
 		if n, err := intstr.GetScaledValueFromIntOrPercent(&v, 100, true); err != nil || n < 0 {
 			return fmt.Errorf("%s %q: want a number or a percentage, 0 or more", name, v.String())
 		}

@@ -9,7 +9,7 @@ func TestDropProgram(t *testing.T) {
 		t.Fatalf("got %v, %v: want the mappings of this program", list, err)
 	}
 	for range 10 {
-		if err := dropProgram(); err != nil {
+		if err := releaseProgram(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,12 +13,12 @@ import (
 
 // The annotations of a Deployment that is rolled out.
 const (
-	stateAnnotation = "adamant.sh/rollout"       // rollout.State as JSON
-	keptAnnotation  = "adamant.sh/strategy-kept" // a kept as JSON, while the rollout is under way
+	stateAnnotation    = "adamant.sh/rollout"       // rollout.State as JSON
+	strategyAnnotation = "adamant.sh/strategy-kept" // a kept as JSON, while the rollout is under way
 )
 
-// kept is what a Deployment is given back at the end of a rollout.
-type kept struct {
+// savedSettings is what a Deployment is given back at the end of a rollout.
+type savedSettings struct {
 	Strategy appsv1.DeploymentStrategy `json:"strategy"`
 	Paused   bool                      `json:"paused,omitempty"`
 }
@@ -37,27 +37,27 @@ func stateOf(d *appsv1.Deployment) (rollout.State, error) {
 	return s, nil
 }
 
-// keptOf is what a Deployment will be given back, if a rollout is under way. The
+// settingsOf is what a Deployment will be given back, if a rollout is under way. The
 // annotation alone does not tell: kubectl rollout undo brings old ones back.
-func keptOf(d *appsv1.Deployment) (kept, bool) {
-	var k kept
-	text, isKept := d.Annotations[keptAnnotation]
+func settingsOf(d *appsv1.Deployment) (savedSettings, bool) {
+	var k savedSettings
+	text, isKept := d.Annotations[strategyAnnotation]
 	if !isKept || !d.Spec.Paused || json.Unmarshal([]byte(text), &k) != nil {
-		return kept{}, false
+		return savedSettings{}, false
 	}
 	return k, true
 }
 
-// isHeld reports whether the Deployment controller leaves the ReplicaSets to us.
-func isHeld(d *appsv1.Deployment) bool {
-	_, held := keptOf(d)
+// isPaused reports whether the Deployment controller leaves the ReplicaSets to us.
+func isPaused(d *appsv1.Deployment) bool {
+	_, held := settingsOf(d)
 	return held
 }
 
 // restored is a Deployment as it will be after the rollout.
 func restored(d *appsv1.Deployment) *appsv1.Deployment {
 	d = d.DeepCopy()
-	if k, held := keptOf(d); held {
+	if k, held := settingsOf(d); held {
 		d.Spec.Strategy, d.Spec.Paused = k.Strategy, k.Paused
 	}
 	return d
@@ -72,8 +72,8 @@ func encoded(v any) (string, error) {
 // Update implements rollout.Book. State and template are changed at once: who
 // goes back must not be found with the template that failed.
 func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []rollout.Event)) error {
-	return persist(func() error {
-		v, err := w.look(w.ctx)
+	return retryOnConflict(func() error {
+		v, err := w.read(w.ctx)
 		if err != nil {
 			return err
 		}
@@ -90,13 +90,13 @@ func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []
 			return err
 		}
 		after, _ := f(spec, before)
-		return w.keep(v, before, after)
+		return w.writeState(v, before, after)
 	})
 }
 
-// keep writes a state on the Deployment and, if it goes back, the template of
+// writeState writes a state on the Deployment and, if it goes back, the template of
 // the generation that it goes back to.
-func (w *workload) keep(v view, before, after rollout.State) error {
+func (w *workload) writeState(v view, before, after rollout.State) error {
 	text, err := encoded(after)
 	if err != nil {
 		return err

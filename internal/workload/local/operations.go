@@ -9,12 +9,12 @@ import (
 )
 
 // Scale changes the number of a workload's instances, until the next apply.
-func (f *Fleet) Scale(key Key, replicas int, by Author) error {
+func (c *Controller) Scale(key Key, replicas int, by Author) error {
 	if replicas < 0 {
 		return fmt.Errorf("replicas %d: want 0 or more", replicas)
 	}
-	return f.amend(key, func(t tx, r *record) error {
-		if replicas > 1 && isAlone(&r.Declared.Spec) {
+	return c.updateRecord(key, func(t tx, r *record) error {
+		if replicas > 1 && isExclusive(&r.Declared.Spec) {
 			return fmt.Errorf("%d replicas cannot share one host port or the host network", replicas)
 		}
 		if r.Spec.Replicas == replicas {
@@ -27,37 +27,37 @@ func (f *Fleet) Scale(key Key, replicas int, by Author) error {
 }
 
 // Pause stops a rollout where it is; Resume lets it go on.
-func (f *Fleet) Pause(key Key, by Author) error {
-	return f.amend(key, func(t tx, r *record) error {
+func (c *Controller) Pause(key Key, by Author) error {
+	return c.updateRecord(key, func(t tx, r *record) error {
 		r.State.Paused = true
 		return addEvent(t, key, "Paused", "by "+by.String())
 	})
 }
 
 // Resume ends the pause of a canary, of a blue/green rollout, or one by hand.
-func (f *Fleet) Resume(key Key, by Author) error {
-	return f.amend(key, func(t tx, r *record) error {
+func (c *Controller) Resume(key Key, by Author) error {
+	return c.updateRecord(key, func(t tx, r *record) error {
 		r.State = r.State.Resume(time.Now().UTC())
 		return addEvent(t, key, "Resumed", "by "+by.String())
 	})
 }
 
-// ErrNothingBefore says that there is no generation to go back to.
-var ErrNothingBefore = errors.New("there is no earlier generation that completed its rollout")
+// ErrNoPreviousGeneration says that there is no generation to go back to.
+var ErrNoPreviousGeneration = errors.New("there is no earlier generation that completed its rollout")
 
 // Undo goes back to a generation: to the one named or, with 0, to the last that
 // completed its rollout before the one that runs, or that is being rolled out.
 // It never chooses one that was aborted.
-func (f *Fleet) Undo(key Key, to int, by Author) (int, error) {
+func (c *Controller) Undo(key Key, to int, by Author) (int, error) {
 	now := time.Now().UTC()
-	err := f.amend(key, func(t tx, r *record) error {
+	err := c.updateRecord(key, func(t tx, r *record) error {
 		if to == 0 {
 			var err error
-			if to, err = earlier(t, *r); err != nil {
+			if to, err = previousGood(t, *r); err != nil {
 				return err
 			}
 		}
-		if _, ok, err := get[Generation](t, "generations", numbered(key, to)); err != nil || !ok {
+		if _, ok, err := get[Generation](t, "generations", numberedKey(key, to)); err != nil || !ok {
 			return errors.Join(err, fmt.Errorf("%s has no generation %d; adamant rollout history lists them", key, to))
 		}
 		if r.State.Target == to && r.State.Phase == rollout.Complete {
@@ -67,23 +67,23 @@ func (f *Fleet) Undo(key Key, to int, by Author) (int, error) {
 		return beginAttempt(t, key, Attempt{Generation: to, By: by, Cause: "undo", Began: now, Outcome: rollout.Progressing})
 	})
 	if err == nil {
-		f.wakeKeeper(key, true, to)
+		c.startOrNotify(key, true, to)
 	}
 	return to, err
 }
 
-// earlier finds what to go back to.
-func earlier(t tx, r record) (int, error) {
+// previousGood finds what to go back to.
+func previousGood(t tx, r record) (int, error) {
 	if !r.State.Phase.Ended() && r.State.Stable != 0 && r.State.Stable != r.State.Target {
 		return r.State.Stable, nil
 	}
-	attempts, err := all[Attempt](t, "attempts", below(r.Key))
+	attempts, err := all[Attempt](t, "attempts", keyPrefix(r.Key))
 	if err != nil {
 		return 0, err
 	}
 	for i := len(attempts) - 1; i >= 0; i-- {
 		a := attempts[i]
-		_, there, err := get[Generation](t, "generations", numbered(r.Key, a.Generation))
+		_, there, err := get[Generation](t, "generations", numberedKey(r.Key, a.Generation))
 		if err != nil {
 			return 0, err
 		}
@@ -91,32 +91,32 @@ func earlier(t tx, r record) (int, error) {
 			return a.Generation, nil
 		}
 	}
-	return 0, fmt.Errorf("%s: %w", r.Key, ErrNothingBefore)
+	return 0, fmt.Errorf("%s: %w", r.Key, ErrNoPreviousGeneration)
 }
 
 // Delete removes a workload with all its instances. It goes on if this process
 // is killed.
-func (f *Fleet) Delete(key Key) error {
-	err := f.amend(key, func(t tx, r *record) error {
+func (c *Controller) Delete(key Key) error {
+	err := c.updateRecord(key, func(t tx, r *record) error {
 		r.Deleting = true
 		return nil
 	})
-	if k := f.keeper(key); err == nil && k != nil {
-		k.setDeleting()
-		k.poke()
+	if w := c.workload(key); err == nil && w != nil {
+		w.setDeleting()
+		w.notify()
 	}
 	return err
 }
 
 // DeleteObject removes a Service, ConfigMap or Secret by its kind.
-func (f *Fleet) DeleteObject(kind, namespace, name string) error {
+func (c *Controller) DeleteObject(kind, namespace, name string) error {
 	bucket, ok := map[string]string{"Service": "services", "ConfigMap": "configmaps", "Secret": "secrets"}[kind]
 	if !ok {
 		return fmt.Errorf("%w: %s %s/%s", ErrNotFound, kind, namespace, name)
 	}
-	f.applying.Lock()
-	defer f.applying.Unlock()
-	err := f.store.update(func(t tx) error {
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	err := c.store.update(func(t tx) error {
 		key := namespace + "/" + name
 		if t.Bucket([]byte(bucket)).Get([]byte(key)) == nil {
 			return fmt.Errorf("%w: %s %s", ErrNotFound, kind, key)
@@ -126,14 +126,14 @@ func (f *Fleet) DeleteObject(kind, namespace, name string) error {
 	if err != nil || kind != "Service" {
 		return err
 	}
-	return f.openServices()
+	return c.openServices()
 }
 
-// amend changes one workload's record in one transaction.
-func (f *Fleet) amend(key Key, change func(tx, *record) error) error {
-	f.applying.Lock()
-	defer f.applying.Unlock()
-	err := f.store.update(func(t tx) error {
+// updateRecord changes one workload's record in one transaction.
+func (c *Controller) updateRecord(key Key, change func(tx, *record) error) error {
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	err := c.store.update(func(t tx) error {
 		r, ok, err := get[record](t, "workloads", key.String())
 		if err == nil && !ok {
 			err = fmt.Errorf("%w: %s", ErrNotFound, key)
@@ -149,8 +149,8 @@ func (f *Fleet) amend(key Key, change func(tx, *record) error) error {
 		}
 		return put(t, "workloads", key.String(), r)
 	})
-	if k := f.keeper(key); k != nil {
-		k.poke()
+	if w := c.workload(key); w != nil {
+		w.notify()
 	}
 	return err
 }

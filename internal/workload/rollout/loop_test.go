@@ -24,7 +24,7 @@ func (f *fake) Observe(context.Context) (Observation, error) {
 	return f.observe(), nil
 }
 
-func (f *fake) Carry(_ context.Context, d Decision) error {
+func (f *fake) Execute(_ context.Context, d Decision) error {
 	f.carryOut(d)
 	return nil
 }
@@ -40,7 +40,7 @@ func TestALoopRidesOutWhatFails(t *testing.T) {
 		f.now = time.Now()
 		f.apply(1, good)
 		reports := 0
-		l := Loop{Driver: f, Book: f, Report: func(error) { reports++ }}
+		l := Loop{Driver: f, Store: f, Report: func(error) { reports++ }}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		if err := l.Run(ctx, func(s State) bool { return s.Phase == Complete }); err != nil {
@@ -57,7 +57,7 @@ func TestALoopEndsWithItsContext(t *testing.T) {
 		f := &fake{sim: newSim(t, rolling(1))}
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("enough"))
 		defer cancel()
-		if err := (Loop{Driver: f, Book: f}).Run(ctx, nil); err == nil || err.Error() != "enough" {
+		if err := (Loop{Driver: f, Store: f}).Run(ctx, nil); err == nil || err.Error() != "enough" {
 			t.Errorf("got %v", err)
 		}
 	})

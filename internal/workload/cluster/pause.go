@@ -16,23 +16,23 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// hand hands a Deployment of a manifest to the cluster, held, with its new
+// applyPaused hands a Deployment of a manifest to the cluster, held, with its new
 // template, and returns what may be gone back to: nil if nothing.
-func (w *workload) hand(ctx context.Context, o *unstructured.Unstructured) (back *appsv1.ReplicaSet, err error) {
-	var give kept
+func (w *workload) applyPaused(ctx context.Context, o *unstructured.Unstructured) (back *appsv1.ReplicaSet, err error) {
+	var give savedSettings
 	var spec rollout.Spec
-	err = persist(func() error {
-		before, sets, err := w.before(ctx)
+	err = retryOnConflict(func() error {
+		before, sets, err := w.current(ctx)
 		if err != nil {
 			return err
 		}
-		if give, spec, err = w.giveBack(o, before); err != nil || before == nil {
+		if give, spec, err = w.settingsAfter(o, before); err != nil || before == nil {
 			return err
 		}
-		if back, err = w.back(ctx, before, sets); err != nil {
+		if back, err = w.rollbackTarget(ctx, before, sets); err != nil {
 			return err
 		}
-		return w.hold(ctx, before, give, isPlain(spec))
+		return w.pause(ctx, before, give, isRecreate(spec))
 	})
 	if err != nil {
 		return nil, err
@@ -40,15 +40,15 @@ func (w *workload) hand(ctx context.Context, o *unstructured.Unstructured) (back
 	if spec.Kind == rollout.Canary || spec.Kind == rollout.BlueGreen {
 		w.event(rollout.Event{Reason: "SharesIgnored", Message: "traffic goes by the number of pods: a Service knows no shares"})
 	}
-	held, err := heldObject(o, give, isPlain(spec))
+	held, err := pausedObject(o, give, isRecreate(spec))
 	if err != nil {
 		return nil, err
 	}
 	return back, w.apply(ctx, held)
 }
 
-// back is the ReplicaSet to go back to, with its generation written on it.
-func (w *workload) back(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (*appsv1.ReplicaSet, error) {
+// rollbackTarget is the ReplicaSet to go back to, with its generation written on it.
+func (w *workload) rollbackTarget(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (*appsv1.ReplicaSet, error) {
 	last, err := stateOf(d)
 	if err != nil {
 		return nil, err
@@ -57,11 +57,11 @@ func (w *workload) back(ctx context.Context, d *appsv1.Deployment, sets []*appsv
 	if rs == nil {
 		return nil, nil
 	}
-	return rs, w.number(ctx, rs, generation(rs))
+	return rs, w.labelGeneration(ctx, rs, generation(rs))
 }
 
-// before is the Deployment as it was, nil if there was none, and what it owns.
-func (w *workload) before(ctx context.Context) (*appsv1.Deployment, []*appsv1.ReplicaSet, error) {
+// current is the Deployment as it was, nil if there was none, and what it owns.
+func (w *workload) current(ctx context.Context) (*appsv1.Deployment, []*appsv1.ReplicaSet, error) {
 	d, err := w.deployments(w.namespace).get(ctx, w.name)
 	if apierrors.IsNotFound(err) {
 		return nil, nil, nil
@@ -73,21 +73,21 @@ func (w *workload) before(ctx context.Context) (*appsv1.Deployment, []*appsv1.Re
 	return d, sets, err
 }
 
-// isPlain reports whether the Deployment controller can do a rollout itself: if
+// isRecreate reports whether the Deployment controller can do a rollout itself: if
 // all pods go before new ones come.
-func isPlain(s rollout.Spec) bool { return s.Kind == rollout.Recreate }
+func isRecreate(s rollout.Spec) bool { return s.Kind == rollout.Recreate }
 
-// giveBack is what the Deployment is given back at the end: what the manifest
+// settingsAfter is what the Deployment is given back at the end: what the manifest
 // says, and what it leaves out as it was before; and how it is to be replaced.
-func (w *workload) giveBack(o *unstructured.Unstructured, before *appsv1.Deployment) (kept, rollout.Spec, error) {
+func (w *workload) settingsAfter(o *unstructured.Unstructured, before *appsv1.Deployment) (savedSettings, rollout.Spec, error) {
 	var d appsv1.Deployment
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &d); err != nil {
-		return kept{}, rollout.Spec{}, err
+		return savedSettings{}, rollout.Spec{}, err
 	}
-	was := kept{Strategy: appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType}}
+	was := savedSettings{Strategy: appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType}}
 	if before != nil {
 		r := restored(before)
-		was = kept{r.Spec.Strategy, r.Spec.Paused}
+		was = savedSettings{r.Spec.Strategy, r.Spec.Paused}
 		d.Spec.Replicas = cmp.Or(d.Spec.Replicas, r.Spec.Replicas)
 	}
 	if d.Spec.Strategy.Type == "" {
@@ -100,7 +100,7 @@ func (w *workload) giveBack(o *unstructured.Unstructured, before *appsv1.Deploym
 	d.Spec.Replicas = cmp.Or(d.Spec.Replicas, &one)
 	d.Spec.Strategy = defaulted(d.Spec.Strategy)
 	spec, err := w.spec(&d)
-	return kept{d.Spec.Strategy, d.Spec.Paused}, spec, err
+	return savedSettings{d.Spec.Strategy, d.Spec.Paused}, spec, err
 }
 
 // defaulted has a strategy's defaults, as an API server sets them.
@@ -117,30 +117,30 @@ func defaulted(s appsv1.DeploymentStrategy) appsv1.DeploymentStrategy {
 	return appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &r}
 }
 
-// recreate is the strategy of a Deployment while it is held: a paused Deployment
+// recreateStrategy is the strategy of a Deployment while it is held: a paused Deployment
 // with another is scaled in proportion by its controller.
-var recreate = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+var recreateStrategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
 
-// hold takes the ReplicaSets from the Deployment controller before it sees the
+// pause takes the ReplicaSets from the Deployment controller before it sees the
 // new template. Server-side apply cannot do this: it leaves the parameters of a
 // rolling update, which Recreate may not have, to whoever set them.
-func (w *workload) hold(ctx context.Context, d *appsv1.Deployment, give kept, plain bool) error {
-	ops := []op{{"add", "/spec/strategy", recreate}}
+func (w *workload) pause(ctx context.Context, d *appsv1.Deployment, give savedSettings, plain bool) error {
+	ops := []op{{"add", "/spec/strategy", recreateStrategy}}
 	if plain {
-		ops = append(ops, annotated(d, keptAnnotation, ""), op{"add", "/spec/paused", give.Paused})
+		ops = append(ops, annotated(d, strategyAnnotation, ""), op{"add", "/spec/paused", give.Paused})
 	} else {
 		text, err := encoded(give)
 		if err != nil {
 			return err
 		}
-		ops = append(ops, annotated(d, keptAnnotation, text), op{"add", "/spec/paused", true})
+		ops = append(ops, annotated(d, strategyAnnotation, text), op{"add", "/spec/paused", true})
 	}
 	return w.patch(ctx, d, ops...)
 }
 
-// heldObject is the manifest's object as it stands in the cluster while it is
+// pausedObject is the manifest's object as it stands in the cluster while it is
 // rolled out.
-func heldObject(o *unstructured.Unstructured, give kept, plain bool) (*unstructured.Unstructured, error) {
+func pausedObject(o *unstructured.Unstructured, give savedSettings, plain bool) (*unstructured.Unstructured, error) {
 	o = o.DeepCopy()
 	text, err := encoded(give)
 	if err != nil {
@@ -148,23 +148,23 @@ func heldObject(o *unstructured.Unstructured, give kept, plain bool) (*unstructu
 	}
 	annotations := o.GetAnnotations()
 	if !plain {
-		annotations = with(annotations, keptAnnotation, text)
+		annotations = withEntry(annotations, strategyAnnotation, text)
 	}
 	o.SetAnnotations(annotations)
-	if err := unstructured.SetNestedMap(o.Object, map[string]any{"type": string(recreate.Type)}, "spec", "strategy"); err != nil {
+	if err := unstructured.SetNestedMap(o.Object, map[string]any{"type": string(recreateStrategy.Type)}, "spec", "strategy"); err != nil {
 		return nil, err
 	}
 	return o, unstructured.SetNestedField(o.Object, give.Paused || !plain, "spec", "paused")
 }
 
-// begin makes the ReplicaSet of the Deployment's template and begins to roll it
+// start makes the ReplicaSet of the Deployment's template and begins to roll it
 // out, unless that is under way already.
-func (w *workload) begin(ctx context.Context, back *appsv1.ReplicaSet) error {
+func (w *workload) start(ctx context.Context, back *appsv1.ReplicaSet) error {
 	target, err := w.target(ctx)
 	if err != nil {
 		return err
 	}
-	return w.begun(target, func(s rollout.State) rollout.State {
+	return w.updateState(target, func(s rollout.State) rollout.State {
 		if s.Target == target && !s.Phase.Ended() {
 			return s
 		}
@@ -176,10 +176,10 @@ func (w *workload) begin(ctx context.Context, back *appsv1.ReplicaSet) error {
 	})
 }
 
-// begun keeps the state that f makes of the one that is kept.
-func (w *workload) begun(target int, f func(rollout.State) rollout.State) error {
-	return persist(func() error {
-		v, err := w.look(w.ctx)
+// updateState keeps the state that f makes of the one that is kept.
+func (w *workload) updateState(target int, f func(rollout.State) rollout.State) error {
+	return retryOnConflict(func() error {
+		v, err := w.read(w.ctx)
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (w *workload) begun(target int, f func(rollout.State) rollout.State) error 
 		}
 		after := f(before)
 		before.Target = target
-		return w.keep(v, before, after)
+		return w.writeState(v, before, after)
 	})
 }
 
@@ -197,8 +197,8 @@ func (w *workload) begun(target int, f func(rollout.State) rollout.State) error 
 // if there is none.
 func (w *workload) target(ctx context.Context) (int, error) {
 	n := 0
-	err := persist(func() error {
-		d, sets, err := w.before(ctx)
+	err := retryOnConflict(func() error {
+		d, sets, err := w.current(ctx)
 		if err != nil {
 			return err
 		}
@@ -212,7 +212,7 @@ func (w *workload) target(ctx context.Context) (int, error) {
 			}
 		}
 		n = generation(rs)
-		return w.number(ctx, rs, n)
+		return w.labelGeneration(ctx, rs, n)
 	})
 	return n, err
 }
@@ -239,16 +239,16 @@ func (w *workload) create(ctx context.Context, d *appsv1.Deployment, sets []*app
 	return nil, err
 }
 
-// number writes a ReplicaSet's generation on it and, so that its being available
+// labelGeneration writes a ReplicaSet's generation on it and, so that its being available
 // does not make the Deployment controller remove all others, takes the desired
 // replicas from it; see newReplicaSet.
-func (w *workload) number(ctx context.Context, rs *appsv1.ReplicaSet, n int) error {
-	return persist(func() error {
+func (w *workload) labelGeneration(ctx context.Context, rs *appsv1.ReplicaSet, n int) error {
+	return retryOnConflict(func() error {
 		now, err := w.replicaSets(w.namespace).get(ctx, rs.Name)
 		if err != nil {
 			return err
 		}
-		ops := []op{{"add", "/metadata/labels", with(now.Labels, generationLabel, strconv.Itoa(n))}}
+		ops := []op{{"add", "/metadata/labels", withEntry(now.Labels, generationLabel, strconv.Itoa(n))}}
 		if _, ok := now.Annotations[desiredAnnotation]; ok {
 			ops = append(ops, op{Op: "remove", Path: "/metadata/annotations/deployment.kubernetes.io~1desired-replicas"})
 		}

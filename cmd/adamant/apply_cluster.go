@@ -10,7 +10,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/report"
-	kube "github.com/adamant-sh/adamant/internal/workload/cluster"
+	"github.com/adamant-sh/adamant/internal/workload/cluster"
 	"github.com/adamant-sh/adamant/internal/workload/gate"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -31,11 +31,11 @@ func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, time
 	if err != nil {
 		return err
 	}
-	cluster, err := kube.Open("", kubeContext)
+	c, err := cluster.Open("", kubeContext)
 	if err != nil {
 		return err
 	}
-	results, err := cluster.Apply(ctx, objects, kube.Options{
+	results, err := c.Apply(ctx, objects, cluster.Options{
 		Spec:    clusterSpec,
 		Event:   func(workload string, e rollout.Event) { a.progress("%s  %-12s %s", workload, e.Reason, e.Message) },
 		Report:  func(workload string, err error) { a.progress("%s  %v; trying again", workload, err) },
@@ -58,7 +58,7 @@ func clusterSpec(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
 	return spec, policy.Questions, err
 }
 
-func (a *app) printClusterResults(results []kube.Result) error {
+func (a *app) printClusterResults(results []cluster.Result) error {
 	failed, unchecked := false, false
 	for _, r := range results {
 		failed = failed || r.Phase != rollout.Complete

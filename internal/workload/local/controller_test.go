@@ -38,40 +38,40 @@ func TestAWorkloadIsKeptAndReplaced(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "kept:1", "one", "")
 	loadVersion(t, e, "kept2:1", "two", "")
-	f := openFleet(t, e)
+	c := openController(t, e)
 	port := freePort(t)
 	url := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/"
 
-	out := apply(t, f, deployment("kept", "kept:1", 2, nil, "")+serviceOf("kept", port))
+	out := apply(t, c, deployment("kept", "kept:1", 2, nil, "")+serviceOf("kept", port))
 	if len(out.Results) != 2 || out.Results[1].Action != Created {
 		t.Fatalf("got %+v", out)
 	}
-	s := ended(t, f, "kept", rollout.Complete)
+	s := ended(t, c, "kept", rollout.Complete)
 	if s.Ready != 2 || s.Generation != 1 {
 		t.Errorf("got %+v", s)
 	}
 	if got := fetch(t, url); got != "one" {
 		t.Errorf("served %q", got)
 	}
-	if out := apply(t, f, deployment("kept", "kept:1", 2, nil, "")+serviceOf("kept", port)); out.Results[1].Action != Unchanged {
+	if out := apply(t, c, deployment("kept", "kept:1", 2, nil, "")+serviceOf("kept", port)); out.Results[1].Action != Unchanged {
 		t.Errorf("the same again: got %+v", out)
 	}
-	apply(t, f, deployment("kept", "kept2:1", 2, nil, "")+serviceOf("kept", port))
-	if s = ended(t, f, "kept", rollout.Complete); s.Generation != 2 || s.Ready != 2 {
+	apply(t, c, deployment("kept", "kept2:1", 2, nil, "")+serviceOf("kept", port))
+	if s = ended(t, c, "kept", rollout.Complete); s.Generation != 2 || s.Ready != 2 {
 		t.Errorf("got %+v", s)
 	}
 	if got := fetch(t, url); got != "two" {
 		t.Errorf("served %q", got)
 	}
-	must(t, f.Scale(s.Key, 3, Author{}))
+	must(t, c.Scale(s.Key, 3, Author{}))
 	until(t, "there are three", func() bool {
-		s, err := f.Status(s.Key)
+		s, err := c.Status(s.Key)
 		must(t, err)
 		return s.Ready == 3
 	})
-	must(t, f.Scale(s.Key, 1, Author{}))
+	must(t, c.Scale(s.Key, 1, Author{}))
 	until(t, "there is one", func() bool {
-		s, err := f.Status(s.Key)
+		s, err := c.Status(s.Key)
 		must(t, err)
 		return len(s.Instances) == 1
 	})
@@ -80,29 +80,29 @@ func TestAWorkloadIsKeptAndReplaced(t *testing.T) {
 func TestTheSameTagWithOtherContentIsAnotherGeneration(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "pinned:1", "one", "")
-	f := openFleet(t, e)
-	apply(t, f, deployment("pinned", "pinned:1", 1, nil, ""))
-	s := ended(t, f, "pinned", rollout.Complete)
+	c := openController(t, e)
+	apply(t, c, deployment("pinned", "pinned:1", 1, nil, ""))
+	s := ended(t, c, "pinned", rollout.Complete)
 	loadVersion(t, e, "pinned:1", "other", "")
 	// An instance that is lost comes back as it was: the tag means nothing to it.
-	pod, err := e.Find(t.Context(), s.Instances[0].Name)
+	p, err := e.Find(t.Context(), s.Instances[0].Name)
 	must(t, err)
-	must(t, pod.Remove(context.Background(), 0, nil))
+	must(t, p.Remove(context.Background(), 0, nil))
 	until(t, "another takes its place", func() bool {
-		s, err := f.Status(s.Key)
+		s, err := c.Status(s.Key)
 		must(t, err)
-		return s.Ready == 1 && len(s.Instances) == 1 && s.Instances[0].Name != pod.Name
+		return s.Ready == 1 && len(s.Instances) == 1 && s.Instances[0].Name != p.Name
 	})
-	s, err = f.Status(s.Key)
+	s, err = c.Status(s.Key)
 	must(t, err)
 	if got := fetch(t, "http://"+net.JoinHostPort(serving(s).IP, "8080")+"/"); got != "one" {
 		t.Errorf("after the tag moved it serves %q", got)
 	}
-	out := apply(t, f, deployment("pinned", "pinned:1", 1, nil, ""))
+	out := apply(t, c, deployment("pinned", "pinned:1", 1, nil, ""))
 	if out.Results[0].Action != Replaced || !strings.Contains(strings.Join(out.Results[0].Changes, "\n"), "image") {
 		t.Errorf("got %+v", out)
 	}
-	s = ended(t, f, "pinned", rollout.Complete)
+	s = ended(t, c, "pinned", rollout.Complete)
 	if got := fetch(t, "http://"+net.JoinHostPort(serving(s).IP, "8080")+"/"); got != "other" {
 		t.Errorf("after another apply it serves %q", got)
 	}
@@ -113,20 +113,20 @@ func TestABrokenVersionGoesBackByItself(t *testing.T) {
 	loadVersion(t, e, "back:1", "one", "")
 	loadVersion(t, e, "back-crash:1", "two", web.Crashes)
 	loadVersion(t, e, "back-errors:1", "three", web.Errors)
-	f := openFleet(t, e)
-	apply(t, f, deployment("back", "back:1", 2, nil, ""))
-	ended(t, f, "back", rollout.Complete)
-	apply(t, f, deployment("back", "back-crash:1", 2, nil, ""))
-	s := ended(t, f, "back", rollout.RolledBack)
+	c := openController(t, e)
+	apply(t, c, deployment("back", "back:1", 2, nil, ""))
+	ended(t, c, "back", rollout.Complete)
+	apply(t, c, deployment("back", "back-crash:1", 2, nil, ""))
+	s := ended(t, c, "back", rollout.RolledBack)
 	if s.Generation != 1 || s.Ready != 2 || !strings.Contains(s.Reason, "crashed") {
 		t.Errorf("got %+v", s)
 	}
 	// Healthy by its probe, but the gate looks at the application.
-	apply(t, f, deployment("back", "back-errors:1", 2, map[string]string{AnnotationHTTP: "/"}, ""))
-	if s = ended(t, f, "back", rollout.RolledBack); !strings.Contains(s.Reason, "500") {
+	apply(t, c, deployment("back", "back-errors:1", 2, map[string]string{AnnotationHTTP: "/"}, ""))
+	if s = ended(t, c, "back", rollout.RolledBack); !strings.Contains(s.Reason, "500") {
 		t.Errorf("the reason is %q", s.Reason)
 	}
-	h, err := f.History(s.Key)
+	h, err := c.History(s.Key)
 	must(t, err)
 	var outcomes []rollout.Phase
 	for _, a := range h.Rollouts {
@@ -138,7 +138,7 @@ func TestABrokenVersionGoesBackByItself(t *testing.T) {
 	if len(outcomes) != 3 || outcomes[0] != rollout.Complete || outcomes[1] != rollout.RolledBack || outcomes[2] != rollout.RolledBack {
 		t.Errorf("outcomes %v", outcomes)
 	}
-	if to, err := f.Undo(s.Key, 0, Author{}); err == nil {
+	if to, err := c.Undo(s.Key, 0, Author{}); err == nil {
 		t.Errorf("undo chose generation %d, though no other ever completed", to)
 	}
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
-// Divide tells what of a manifest goes on for as long as it is kept from what is
+// SplitLongRunning tells what of a manifest goes on for as long as it is kept from what is
 // started once and may complete: kept are Deployments, ReplicaSets and
 // DaemonSets, Pods behind a Service of the manifest that are always started
 // again, and the Services before any of those. ConfigMaps and Secrets are in
 // both.
-func Divide(f manifest.File) (kept, rest manifest.File) {
+func SplitLongRunning(f manifest.File) (kept, rest manifest.File) {
 	services, _ := f.Services() // what is wrong with one is said when it is applied
 	keeps := map[Key]bool{}
 	for _, w := range f.Workloads() {
-		before := servicesBefore(w, services)
-		if !goesOn(w, len(before) > 0) {
+		before := servicesOf(w, services)
+		if !isLongRunning(w, len(before) > 0) {
 			continue
 		}
 		keeps[Key{w.Namespace, w.Kind, w.Name}] = true
@@ -34,13 +34,13 @@ func Divide(f manifest.File) (kept, rest manifest.File) {
 	return f.Select(isFor(true)), f.Select(isFor(false))
 }
 
-// Check says what of a manifest cannot be kept running, without a fleet.
-func Check(f manifest.File) error {
-	_, err := declare(f)
+// Validate says what of a manifest cannot be kept running, without a fleet.
+func Validate(f manifest.File) error {
+	_, err := parseDeclaration(f)
 	return err
 }
 
-func goesOn(w manifest.Workload, hasService bool) bool {
+func isLongRunning(w manifest.Workload, hasService bool) bool {
 	switch w.Kind {
 	case "Deployment", "ReplicaSet", "DaemonSet":
 		return true
@@ -50,8 +50,8 @@ func goesOn(w manifest.Workload, hasService bool) bool {
 	return false
 }
 
-// servicesBefore are those that select a workload's pods.
-func servicesBefore(w manifest.Workload, services []corev1.Service) []corev1.Service {
+// servicesOf are those that select a workload's pods.
+func servicesOf(w manifest.Workload, services []corev1.Service) []corev1.Service {
 	return slices.DeleteFunc(slices.Clone(services), func(s corev1.Service) bool {
 		return namespaceOf(s.ObjectMeta) != w.Namespace || !selects(s.Spec.Selector, w.Template.Labels)
 	})

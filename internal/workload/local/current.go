@@ -14,9 +14,9 @@ import (
 // ErrDeleting says that a workload is on its way out.
 var ErrDeleting = errors.New("it is being deleted: wait until it is gone")
 
-// kept is what is known before an apply, with the objects of the manifest in
+// current is what is known before an apply, with the objects of the manifest in
 // place of those that it replaces.
-type kept struct {
+type current struct {
 	records     []record
 	generations map[Key][]Generation
 	configMaps  map[string]corev1.ConfigMap // by namespace/name
@@ -32,36 +32,36 @@ func namespaceOf(m metav1.ObjectMeta) string {
 	return m.Namespace
 }
 
-func readKept(t tx, d declaration) (kept, error) {
-	k := kept{generations: map[Key][]Generation{}, configMaps: map[string]corev1.ConfigMap{}, secrets: map[string]corev1.Secret{}}
+func readCurrent(t tx, d declaration) (current, error) {
+	cur := current{generations: map[Key][]Generation{}, configMaps: map[string]corev1.ConfigMap{}, secrets: map[string]corev1.Secret{}}
 	var err error
-	if k.records, err = all[record](t, "workloads", ""); err != nil {
-		return k, err
+	if cur.records, err = all[record](t, "workloads", ""); err != nil {
+		return cur, err
 	}
-	for _, r := range k.records {
-		if k.generations[r.Key], err = all[Generation](t, "generations", below(r.Key)); err != nil {
-			return k, err
+	for _, r := range cur.records {
+		if cur.generations[r.Key], err = all[Generation](t, "generations", keyPrefix(r.Key)); err != nil {
+			return cur, err
 		}
 	}
 	maps, err := all[corev1.ConfigMap](t, "configmaps", "")
 	if err != nil {
-		return k, err
+		return cur, err
 	}
 	secrets, err := all[corev1.Secret](t, "secrets", "")
 	for _, c := range append(maps, d.configMaps...) {
-		k.configMaps[nameOf(c.ObjectMeta)] = c
+		cur.configMaps[nameOf(c.ObjectMeta)] = c
 	}
 	for _, s := range append(secrets, d.secrets...) {
-		k.secrets[nameOf(s.ObjectMeta)] = s
+		cur.secrets[nameOf(s.ObjectMeta)] = s
 	}
-	return k, err
+	return cur, err
 }
 
 // affected are the workloads of a declaration, and those that refer to what it
 // changes.
-func (k kept) affected(d declaration) []declared {
+func (cur current) affected(d declaration) []declared {
 	list := slices.Clone(d.workloads)
-	for _, r := range k.records {
+	for _, r := range cur.records {
 		isDeclared := slices.ContainsFunc(list, func(w declared) bool { return w.key == r.Key })
 		if isDeclared || r.Deleting || !refersTo(r, d) {
 			continue
@@ -84,8 +84,8 @@ func refersTo(r record, d declaration) bool {
 
 // configuration is all that a workload's pods refer to. That something is
 // missing may be meant (optional: true), and the engine says so where not.
-func (k kept) configuration(w declared) ([]corev1.ConfigMap, []corev1.Secret, error) {
-	for _, r := range k.records {
+func (cur current) configuration(w declared) ([]corev1.ConfigMap, []corev1.Secret, error) {
+	for _, r := range cur.records {
 		if r.Key == w.key && r.Deleting {
 			return nil, nil, fmt.Errorf("%s: %w", w.key, ErrDeleting)
 		}
@@ -94,12 +94,12 @@ func (k kept) configuration(w declared) ([]corev1.ConfigMap, []corev1.Secret, er
 	var secrets []corev1.Secret
 	maps, hidden := references(&w.template.Spec)
 	for _, name := range maps {
-		if c, ok := k.configMaps[w.key.Namespace+"/"+name]; ok {
+		if c, ok := cur.configMaps[w.key.Namespace+"/"+name]; ok {
 			configMaps = append(configMaps, c)
 		}
 	}
 	for _, name := range hidden {
-		if s, ok := k.secrets[w.key.Namespace+"/"+name]; ok {
+		if s, ok := cur.secrets[w.key.Namespace+"/"+name]; ok {
 			secrets = append(secrets, s)
 		}
 	}
@@ -123,19 +123,19 @@ func compareObjects(t tx, d declaration) ([]Result, error) {
 	}
 	var err error
 	for _, s := range d.services {
-		err = errors.Join(err, add("Service", "services", s.ObjectMeta, isKept(t, "services", s)))
+		err = errors.Join(err, add("Service", "services", s.ObjectMeta, compareStored(t, "services", s)))
 	}
 	for _, c := range d.configMaps {
-		err = errors.Join(err, add("ConfigMap", "configmaps", c.ObjectMeta, isKept(t, "configmaps", c)))
+		err = errors.Join(err, add("ConfigMap", "configmaps", c.ObjectMeta, compareStored(t, "configmaps", c)))
 	}
 	for _, s := range d.secrets {
-		err = errors.Join(err, add("Secret", "secrets", s.ObjectMeta, isKept(t, "secrets", s)))
+		err = errors.Join(err, add("Secret", "secrets", s.ObjectMeta, compareStored(t, "secrets", s)))
 	}
 	return list, err
 }
 
-// isKept returns a question: is there an object of that name, and is it equal?
-func isKept[T any](t tx, bucket string, v T) func(string) (bool, bool, error) {
+// compareStored returns a question: is there an object of that name, and is it equal?
+func compareStored[T any](t tx, bucket string, v T) func(string) (bool, bool, error) {
 	return func(key string) (bool, bool, error) {
 		old, ok, err := get[T](t, bucket, key)
 		return ok, ok && reflect.DeepEqual(old, v), err

@@ -15,32 +15,32 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// Carry implements rollout.Driver. Where the Deployment's own strategy is
+// Execute implements rollout.Driver. Where the Deployment's own strategy is
 // Recreate its controller, which is not paused then, does the same by itself.
-func (w *workload) Carry(ctx context.Context, d rollout.Decision) error {
+func (w *workload) Execute(ctx context.Context, d rollout.Decision) error {
 	for _, e := range d.Events {
 		w.event(e)
 	}
-	w.ask(ctx, d.Gate)
-	if !isHeld(w.seen.deployment) {
+	w.askGate(ctx, d.Gate)
+	if !isPaused(w.observed.deployment) {
 		return nil
 	}
 	change := map[*appsv1.ReplicaSet]int{}
 	for n, count := range d.Create {
-		rs := ofGeneration(w.seen.sets, n)
+		rs := ofGeneration(w.observed.sets, n)
 		if rs == nil && count > 0 {
 			return fmt.Errorf("generation %d has no ReplicaSet", n)
 		}
 		change[rs] += count
 	}
-	chosen := w.chosen(d.Remove, change)
+	chosen := w.removedPods(d.Remove, change)
 	w.keepTwoActive(change)
 	for _, up := range []bool{true, false} { // new ones first
 		for rs, n := range change {
 			if n == 0 || (n > 0) != up {
 				continue
 			}
-			if err := w.mark(ctx, chosen[rs]); err != nil {
+			if err := w.markForRemoval(ctx, chosen[rs]); err != nil {
 				return err
 			}
 			if err := w.scale(ctx, rs, n); err != nil {
@@ -57,13 +57,13 @@ func (w *workload) event(e rollout.Event) {
 	}
 }
 
-// chosen finds the pods that are to be removed, by ReplicaSet, and counts them
+// removedPods finds the pods that are to be removed, by ReplicaSet, and counts them
 // off in change.
-func (w *workload) chosen(remove []string, change map[*appsv1.ReplicaSet]int) map[*appsv1.ReplicaSet][]string {
+func (w *workload) removedPods(remove []string, change map[*appsv1.ReplicaSet]int) map[*appsv1.ReplicaSet][]string {
 	chosen := map[*appsv1.ReplicaSet][]string{}
-	for _, rs := range w.seen.sets {
+	for _, rs := range w.observed.sets {
 		for _, id := range remove {
-			isPod := slices.ContainsFunc(w.seen.pods[rs.UID], func(p *corev1.Pod) bool { return p.Name == id })
+			isPod := slices.ContainsFunc(w.observed.pods[rs.UID], func(p *corev1.Pod) bool { return p.Name == id })
 			if isPod {
 				chosen[rs] = append(chosen[rs], id)
 			}
@@ -82,13 +82,13 @@ func (w *workload) chosen(remove []string, change map[*appsv1.ReplicaSet]int) ma
 // allows no surge.
 func (w *workload) keepTwoActive(change map[*appsv1.ReplicaSet]int) {
 	var active []*appsv1.ReplicaSet
-	for _, rs := range w.seen.sets {
+	for _, rs := range w.observed.sets {
 		if replicas(rs)+change[rs] > 0 {
 			active = append(active, rs)
 		}
 	}
-	d := w.seen.deployment
-	next := matching(d, w.seen.sets)
+	d := w.observed.deployment
+	next := matching(d, w.observed.sets)
 	if next == nil || *d.Spec.Replicas == 0 || len(active) > 1 || len(change) == 0 {
 		return
 	}
@@ -97,9 +97,9 @@ func (w *workload) keepTwoActive(change map[*appsv1.ReplicaSet]int) {
 	}
 }
 
-// mark makes a ReplicaSet remove these pods before others.
-func (w *workload) mark(ctx context.Context, pods []string) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{costAnnotation: lowCost}}})
+// markForRemoval makes a ReplicaSet remove these pods before others.
+func (w *workload) markForRemoval(ctx context.Context, pods []string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{costAnnotation: lowestCost}}})
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (w *workload) mark(ctx context.Context, pods []string) error {
 // Deployment controller has done just that: it may while there is no other.
 func (w *workload) scale(ctx context.Context, rs *appsv1.ReplicaSet, by int) error {
 	want := max(replicas(rs)+by, 0)
-	return persist(func() error {
+	return retryOnConflict(func() error {
 		now, err := w.replicaSets(w.namespace).get(ctx, rs.Name)
 		if err != nil {
 			return fmt.Errorf("scale ReplicaSet %s: %w", rs.Name, err)

@@ -31,9 +31,9 @@ type declared struct {
 	paused   bool
 }
 
-// declare reads a manifest; every field that cannot be honoured is an error
+// parseDeclaration reads a manifest; every field that cannot be honoured is an error
 // with its path and line.
-func declare(f manifest.File) (declaration, error) {
+func parseDeclaration(f manifest.File) (declaration, error) {
 	d := declaration{configMaps: f.ConfigMaps(), secrets: f.Secrets()}
 	var refused manifest.Errors
 	for _, w := range f.Workloads() {
@@ -69,9 +69,9 @@ func declareWorkload(w manifest.Workload) (declared, error) {
 	if n := deployment.Spec.RevisionHistoryLimit; n != nil {
 		d.retain = int(*n)
 	}
-	if isAlone(&d.template.Spec) {
+	if isExclusive(&d.template.Spec) {
 		// Two instances cannot stand side by side on one port of the machine.
-		d.spec.Surge.Type, d.spec.Surge.IntVal = 0, 0
+		d.spec.MaxSurge.Type, d.spec.MaxSurge.IntVal = 0, 0
 		if d.spec.Kind == rollout.BlueGreen || d.spec.Kind == rollout.Canary {
 			err = fmt.Errorf("strategy %s needs two instances at once, which its host port or host network does not allow", d.spec.Kind)
 		}
@@ -98,8 +98,8 @@ func asDeployment(w manifest.Workload) *appsv1.Deployment {
 	return &appsv1.Deployment{}
 }
 
-// isAlone reports whether only one instance can run on a machine.
-func isAlone(spec *corev1.PodSpec) bool {
+// isExclusive reports whether only one instance can run on a machine.
+func isExclusive(spec *corev1.PodSpec) bool {
 	if spec.HostNetwork {
 		return true
 	}

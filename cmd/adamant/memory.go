@@ -26,7 +26,7 @@ func trimProgram(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			dropProgram() // it only saves memory: an error is none
+			releaseProgram() // it only saves memory: an error is none
 		}
 	}
 }
@@ -38,7 +38,7 @@ type mapping struct {
 	anonymous int
 }
 
-func dropProgram() error {
+func releaseProgram() error {
 	list, err := programMappings()
 	if err != nil {
 		return err

@@ -1,0 +1,242 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/workload/gate"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// A workload keeps one workload. It is the rollout.Driver and the rollout.Book
+// of it.
+type workload struct {
+	controller *Controller
+	key        Key
+	ctx        context.Context // ends with the fleet, or when the workload is gone
+	cancel     context.CancelFunc
+	wg         sync.WaitGroup
+	changed    chan struct{}
+	toCompare  chan *instance // is to be compared with its image now
+
+	mu        sync.Mutex
+	instances map[string]*instance
+	failed    map[int]rollout.Failure
+	failedAt  time.Time
+	notBefore time.Time // nothing is made earlier
+	shares    map[int]int
+	gate      *gate.Gate
+	requests  uint64 // that the target had got before its rollout began
+	failures  uint64 // likewise
+	deleting  bool
+	generated map[int]*Generation // read from the store
+}
+
+func newWorkload(c *Controller, key Key) *workload {
+	ctx, end := context.WithCancel(c.ctx)
+	return &workload{
+		controller: c, key: key, ctx: ctx, cancel: end, changed: make(chan struct{}, 1), toCompare: make(chan *instance, 1024),
+		instances: map[string]*instance{}, failed: map[int]rollout.Failure{}, generated: map[int]*Generation{},
+	}
+}
+
+// notify lets the loop look again.
+func (w *workload) notify() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run keeps the workload until the fleet ends or the workload is deleted.
+func (w *workload) run() {
+	w.wg.Go(w.watchDrift)
+	loop := rollout.Loop{Driver: w, Store: w, Changed: w.changed, Interval: 250 * time.Millisecond, Report: w.controller.log}
+	loop.Run(w.ctx, func(rollout.State) bool { return w.isDeleted() })
+	w.cancel()
+	w.wg.Wait()
+}
+
+// Observe says what is true of the instances now.
+func (w *workload) Observe(context.Context) (rollout.Observation, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o := rollout.Observation{Failed: map[int]rollout.Failure{}}
+	for _, i := range w.sorted() {
+		o.Instances = append(o.Instances, i.Instance)
+	}
+	for g, f := range w.failed {
+		o.Failed[g] = f
+	}
+	o.Gate = w.gate.Result()
+	o.Fault = w.trafficFault()
+	return o, nil
+}
+
+func (w *workload) sorted() []*instance {
+	var list []*instance
+	for _, i := range w.instances {
+		list = append(list, i)
+	}
+	slices.SortFunc(list, func(a, b *instance) int {
+		if c := a.Created.Compare(b.Created); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return list
+}
+
+// Update keeps the state that f returns, and what happened.
+func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []rollout.Event)) error {
+	var happened []rollout.Event
+	err := w.controller.store.update(func(t tx) error {
+		r, ok, err := get[record](t, "workloads", w.key.String())
+		if err != nil {
+			return err
+		}
+		if !ok || r.Deleting {
+			r.Spec.Replicas = 0
+			w.setDeleting()
+			return nil
+		}
+		next, events := f(r.Spec, r.State)
+		happened = events
+		return w.writeState(t, r, next, events)
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range happened {
+		w.publish(e.Reason, e.Message)
+	}
+	return nil
+}
+
+// publish passes on what happened to the workload.
+func (w *workload) publish(reason, message string) {
+	w.controller.opts.Events(pod.Event{Time: time.Now(), Pod: w.key.String(), Reason: reason, Message: message})
+}
+
+// writeState writes what has changed, and nothing otherwise: a write costs a sync.
+func (w *workload) writeState(t tx, r record, next rollout.State, events []rollout.Event) error {
+	if !r.State.Phase.Ended() && next.Phase.Ended() || next.Phase == rollout.RollingBack && r.State.Phase == rollout.Progressing {
+		if err := endAttempt(t, w.key, next); err != nil {
+			return err
+		}
+	}
+	for _, e := range events {
+		if err := addEvent(t, w.key, e.Reason, e.Message); err != nil {
+			return err
+		}
+	}
+	if equalStates(r.State, next) {
+		return nil
+	}
+	r.State = next
+	return put(t, "workloads", w.key.String(), r)
+}
+
+// Execute begins what was decided.
+func (w *workload) Execute(_ context.Context, d rollout.Decision) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.deleting {
+		w.removeAll()
+		return nil
+	}
+	for _, id := range d.Remove {
+		if i := w.instances[id]; i != nil {
+			w.terminate(i)
+		}
+	}
+	for id, i := range w.instances {
+		i.isolated = slices.Contains(d.Isolate, id)
+	}
+	w.shares = d.Shares
+	w.askGate(d.Gate)
+	w.controller.services.update()
+	return w.createInstances(d.Create)
+}
+
+// createInstances makes instances, unless so many were lost lately that it is better to
+// wait.
+func (w *workload) createInstances(wanted map[int]int) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	if wait := time.Until(w.notBefore); wait > 0 {
+		time.AfterFunc(wait, w.notify)
+		return nil
+	}
+	for number, n := range wanted {
+		g, err := w.generation(number)
+		if err != nil {
+			return err
+		}
+		for range n {
+			w.createInstance(w.ctx, g)
+		}
+	}
+	return nil
+}
+
+// generation reads one from the store, once.
+func (w *workload) generation(number int) (*Generation, error) {
+	if g := w.generated[number]; g != nil {
+		return g, nil
+	}
+	var g Generation
+	err := w.controller.store.view(func(t tx) (err error) {
+		var ok bool
+		if g, ok, err = get[Generation](t, "generations", numberedKey(w.key, number)); err == nil && !ok {
+			err = fmt.Errorf("%s has no generation %d", w.key, number)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.generated[number] = &g
+	return &g, nil
+}
+
+func (w *workload) setDeleting() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deleting = true
+}
+
+// isDeleted reports whether nothing is left of a workload that is deleted.
+func (w *workload) isDeleted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.deleting && len(w.instances) == 0
+}
+
+func (w *workload) removeAll() {
+	for _, i := range w.instances {
+		w.terminate(i)
+	}
+	w.controller.services.update()
+}
+
+// recordEvent keeps an event that is not of the state machine's. The lock may be held.
+func (w *workload) recordEvent(reason, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	w.wg.Go(func() {
+		w.publish(reason, message)
+		err := w.controller.store.update(func(t tx) error { return addEvent(t, w.key, reason, message) })
+		if err != nil {
+			w.controller.log(err)
+		}
+	})
+}
+
+// workloadName is what the engine calls a workload, "deployment/web".
+func workloadName(k Key) string { return strings.ToLower(k.Kind) + "/" + k.Name }

@@ -1,0 +1,247 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+)
+
+// advance takes a rollout, or a way back, as far as it may go now.
+func (r *reconciler) advance() {
+	back := r.s.Phase == RollingBack
+	switch {
+	case r.spec.Kind == Recreate:
+		r.recreate()
+	case back:
+		r.rollBack()
+	case r.spec.Kind == BlueGreen && r.s.Stable != 0:
+		r.blueGreen()
+	case r.spec.Kind == Canary && r.s.Stable != 0 && r.s.Step < len(r.spec.Steps):
+		r.canary()
+	default:
+		r.rolling()
+	}
+	if !r.s.Phase.Ended() {
+		r.splitTraffic()
+	}
+}
+
+// rolling replaces instance by instance. Gates are asked twice: of the first
+// new instances, and of all of them.
+func (r *reconciler) rolling() {
+	if r.s.Passed == "" && r.s.Stable != 0 && r.spec.Replicas > 0 && r.spec.Gated {
+		keep := min(len(r.others), r.spec.Replicas)
+		if r.maxTotal == r.spec.Replicas {
+			keep = min(keep, r.minAvailable) // a new one fits only where an old one was
+		}
+		r.converge(r.spec.Replicas, keep, r.maxTotal)
+		if r.count(r.target, r.isProven) > 0 {
+			r.askGate("first")
+		}
+		return
+	}
+	r.replace(r.maxTotal)
+}
+
+// rollBack restores the capacity of the generation before first, all at once
+// where instances of two generations may stand side by side.
+func (r *reconciler) rollBack() {
+	most := r.maxTotal
+	if most > r.spec.Replicas {
+		most = max(most, r.spec.Replicas+len(r.others))
+	}
+	r.replace(most)
+}
+
+// replace converges on the target alone, and ends the rollout once that is
+// reached.
+func (r *reconciler) replace(most int) {
+	n := r.spec.Replicas
+	r.converge(n, 0, most)
+	if len(r.others) == 0 && len(r.target) == n && r.count(r.target, r.isAcceptable) == n && r.gatePassed("last") {
+		r.complete()
+		r.maintain()
+	}
+}
+
+// converge makes and removes instances towards two numbers, as far as the
+// limits allow: the total never grows past most, and no available instance is
+// removed if fewer than least were left.
+func (r *reconciler) converge(wantTarget, wantOthers, most int) {
+	live := len(r.target) + len(r.others)
+	if n := min(wantTarget-len(r.target), most-live); n > 0 {
+		r.d.Create[r.s.Target] = n
+	}
+	proven := r.count(r.target, r.isAcceptable)
+	available := r.count(r.others, r.isAvailable) + proven
+	if proven == 0 && most > r.spec.Replicas {
+		wantOthers = max(wantOthers, r.spec.Replicas) // the first new one has to prove itself before any of these goes
+	}
+	excess := len(r.others) - wantOthers
+	for _, i := range r.removalOrder(r.others) {
+		if excess <= 0 {
+			break
+		}
+		if r.canRemove(i, &available, r.minAvailable) {
+			r.remove(i)
+			excess--
+		}
+	}
+	r.removeExcess(r.target, wantTarget, available)
+}
+
+// canRemove reports whether an instance can be spared while at least so many must
+// be available, and counts it off if it was one of those. One that is ready and
+// not counted yet is kept while there are too few.
+func (r *reconciler) canRemove(i Instance, available *int, least int) bool {
+	if !r.isAvailable(i) {
+		return !i.Ready || *available >= least
+	}
+	if *available-1 < least {
+		return false
+	}
+	*available--
+	return true
+}
+
+// isAcceptable is what the target's instances must be. On the way back they are
+// of a generation that was proven before.
+func (r *reconciler) isAcceptable(i Instance) bool {
+	if r.s.Phase == RollingBack {
+		return r.isAvailable(i)
+	}
+	return r.isProven(i)
+}
+
+// removeExcess removes what is too many of some of the target's instances.
+func (r *reconciler) removeExcess(list []Instance, want, available int) {
+	excess := len(list) - want
+	for _, i := range r.removalOrder(list) {
+		if excess > 0 && r.canRemove(i, &available, min(r.minAvailable, want)) {
+			r.remove(i)
+			excess--
+		}
+	}
+}
+
+func (r *reconciler) remove(i Instance) { r.d.Remove = append(r.d.Remove, i.ID) }
+
+// recreate removes all that is old before it makes anything new.
+func (r *reconciler) recreate() {
+	for _, i := range r.others {
+		r.remove(i)
+	}
+	for _, i := range r.o.Instances {
+		if i.Generation != r.s.Target {
+			return // one of them, ending perhaps, is still there
+		}
+	}
+	r.replace(r.spec.Replicas)
+}
+
+// canary gives the target one share of the traffic after the other.
+func (r *reconciler) canary() {
+	step := r.spec.Steps[r.s.Step]
+	want := canaries(r.spec.Replicas, step.Share)
+	keep := r.spec.Replicas - want
+	if step.Share < 100 {
+		keep = max(keep, min(1, r.spec.Replicas))
+	}
+	r.converge(want, keep, max(r.maxTotal, want+keep))
+	if r.count(r.target, r.isProven) < want {
+		r.restartPause()
+		return
+	}
+	if r.s.Held.IsZero() {
+		r.s.Held = r.now
+		r.event("Step", "step %d: generation %d gets %d%% of the traffic", r.s.Step+1, r.s.Target, step.Share)
+	}
+	if !r.pauseEnded(step.ByHand, step.Pause) || !r.gatePassed(r.stepName()) {
+		return
+	}
+	r.s.Step, r.s.Held, r.s.Resumed, r.s.Progress = r.s.Step+1, time.Time{}, false, r.now
+	r.wakeAt(r.now)
+}
+
+func (r *reconciler) stepName() string { return fmt.Sprintf("step-%d", r.s.Step+1) }
+
+// blueGreen brings all of the target up beside the others, moves the traffic at
+// once, and keeps the others for a while, to go back to.
+func (r *reconciler) blueGreen() {
+	n := r.spec.Replicas
+	if r.s.Switched.IsZero() {
+		r.converge(n, min(len(r.others), n), max(r.maxTotal, 2*n))
+		if r.count(r.target, r.isProven) < n {
+			r.restartPause()
+			return
+		}
+		if r.s.Held.IsZero() {
+			r.s.Held = r.now
+		}
+		if !r.pauseEnded(r.spec.ByHand, 0) || !r.gatePassed("switch") {
+			return
+		}
+		r.s.Switched, r.s.Resumed = r.now, false
+		r.event("Promoted", "all traffic goes to generation %d", r.s.Target)
+	}
+	due := r.s.Switched.Add(r.spec.Hold)
+	if due.After(r.now) {
+		r.wakeAt(due)
+		return
+	}
+	r.replace(n + len(r.others))
+}
+
+// restartPause ends a pause whose instances were lost; the deadline runs again.
+func (r *reconciler) restartPause() {
+	if !r.s.Held.IsZero() {
+		r.s.Held, r.s.Progress = time.Time{}, r.now
+	}
+}
+
+// pauseEnded reports whether a pause that began at Held has ended.
+func (r *reconciler) pauseEnded(byHand bool, pause time.Duration) bool {
+	if r.s.Resumed {
+		return true
+	}
+	due := r.s.Held.Add(pause)
+	if !byHand && due.After(r.now) {
+		r.wakeAt(due)
+	}
+	return !byHand && !due.After(r.now)
+}
+
+// gateName is the gate that stands before the rollout's next move.
+func (r *reconciler) gateName() string { return r.s.gate(r.spec) }
+
+// gate names the gate that is to be asked in this state.
+func (s State) gate(spec Spec) string {
+	switch {
+	case spec.Kind == Canary && s.Stable != 0 && s.Step < len(spec.Steps):
+		return fmt.Sprintf("step-%d", s.Step+1)
+	case spec.Kind == BlueGreen && s.Stable != 0 && s.Switched.IsZero():
+		return "switch"
+	case spec.Kind == RollingUpdate && s.Stable != 0 && spec.Replicas > 0 && s.Passed == "":
+		return "first"
+	}
+	return "last"
+}
+
+// askGate asks a gate, and notes once it lets pass.
+func (r *reconciler) askGate(name string) bool {
+	if g := r.o.Gate; g.Gate == name && g.Done && g.Reason == "" {
+		r.s.Passed, r.s.Progress = name, r.now
+		r.wakeAt(r.now)
+		return true
+	}
+	r.d.Gate = name
+	return false
+}
+
+// gatePassed reports whether a gate lets the rollout pass; on the way back none is
+// asked.
+func (r *reconciler) gatePassed(name string) bool {
+	if !r.spec.Gated || r.s.Phase == RollingBack || r.s.Passed == name {
+		return true
+	}
+	return r.askGate(name)
+}

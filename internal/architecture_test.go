@@ -76,7 +76,6 @@ var doors = map[string]string{
 	"internal/pod/cri":           "to be closed",
 	"internal/pod/containerd":    "to be closed",
 	"internal/pod/volume":        "to be closed",
-	"internal/workload/gate":     "to be closed",
 	"internal/learn/observe":     "to be closed",
 	"internal/learn/copyup":      "to be closed",
 	"internal/servers/inventory": "to be closed",

@@ -5,14 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/cluster"
-	"github.com/adamant-sh/adamant/internal/workload/gate"
-	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
@@ -36,7 +32,6 @@ func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, time
 		return err
 	}
 	results, err := c.Apply(ctx, objects, cluster.Options{
-		Spec:    clusterSpec,
 		Event:   func(workload string, e rollout.Event) { a.progress("%s  %-12s %s", workload, e.Reason, e.Message) },
 		Report:  func(workload string, err error) { a.progress("%s  %v; trying again", workload, err) },
 		Timeout: timeout,
@@ -45,17 +40,6 @@ func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, time
 		return hint{err, "apply again to go on: a Deployment that is being rolled out stays paused until then"}
 	}
 	return a.printClusterResults(results)
-}
-
-// clusterSpec is how a Deployment is replaced in a cluster, where no traffic
-// passes through here.
-func clusterSpec(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
-	spec, policy, err := local.PolicyOf(d)
-	if err == nil && policy.ErrorRate > 0 {
-		err = fmt.Errorf("annotation %s: nobody counts requests in a cluster; ask by %s or %s",
-			local.AnnotationErrorRate, local.AnnotationHTTP, local.AnnotationCommand)
-	}
-	return spec, policy.Questions, err
 }
 
 func (a *app) printClusterResults(results []cluster.Result) error {

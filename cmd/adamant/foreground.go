@@ -112,7 +112,7 @@ func notComplete(s local.Status) error {
 	err := fmt.Errorf("%s/%s did not come about: %s", s.Kind, s.Name, s.Reason)
 	for _, i := range s.Instances {
 		if i.Drift == rollout.Drifted {
-			return hint{err, "what it changed is in " + i.Evidence + "; seal it (adamant learn, adamant seal), or annotate it " + local.AnnotationOnDrift + ": report"}
+			return hint{err, "what it changed is in " + i.Evidence + "; seal it (adamant learn, adamant seal), or annotate it " + rollout.AnnotationOnDrift + ": report"}
 		}
 	}
 	return hint{err, "what its instances wrote is on stdout"}

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/yaml"
 
-	"github.com/adamant-sh/adamant/internal/workload/gate"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 	"github.com/adamant-sh/adamant/test/conformance"
 )
@@ -56,24 +55,18 @@ func TestDeploymentIsGivenBackAfterGoingBack(t *testing.T) {
 func TestRolloutByStrategy(t *testing.T) {
 	for _, s := range []struct {
 		name, strategy string
-		spec           func(*rollout.Spec)
+		options        string
 		held           time.Duration // how long all pods of both are there
 		most, least    int           // pods that are there, and are ready
 	}{
-		{"no surge", "{rollingUpdate: {maxSurge: 0, maxUnavailable: 1}, type: RollingUpdate}", nil, 0, 4, 2},
-		{"recreate", "{type: Recreate}", nil, 0, 3, 0},
+		{"no surge", "{rollingUpdate: {maxSurge: 0, maxUnavailable: 1}, type: RollingUpdate}", "", 0, 4, 2},
+		{"recreate", "{type: Recreate}", "", 0, 3, 0},
 		{"blue and green", "{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}, type: RollingUpdate}",
-			func(s *rollout.Spec) { s.Kind, s.Hold = rollout.BlueGreen, 5*time.Second }, 5 * time.Second, 6, 3},
+			"adamant.sh/strategy: BlueGreen, adamant.sh/blue-green-hold: 5s,", 5 * time.Second, 6, 3},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			w := newKubeWorld(t)
-			w.opts.Spec = func(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
-				spec := specOf(d)
-				if s.spec != nil {
-					s.spec(&spec)
-				}
-				return spec, gate.Questions{}, nil
-			}
+			w.options = s.options
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			text := func(version string) string {
@@ -203,11 +196,7 @@ func TestTemplateOfAnother(t *testing.T) {
 // pods nobody could check for drift.
 func TestCanaryByHand(t *testing.T) {
 	w := newKubeWorld(t)
-	w.opts.Spec = func(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
-		spec := specOf(d)
-		spec.Kind, spec.Steps, spec.OnDrift = rollout.Canary, []rollout.Step{{Share: 33, ByHand: true}}, rollout.Replace
-		return spec, gate.Questions{}, nil
-	}
+	w.options = `adamant.sh/strategy: Canary, adamant.sh/canary-steps: "33% pause",`
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	w.must(ctx, "v1", conformance.Good, rollout.Complete)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,8 +15,6 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/workload/cluster"
-	"github.com/adamant-sh/adamant/internal/workload/gate"
-	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 	"github.com/adamant-sh/adamant/test/conformance"
 )
@@ -35,6 +32,7 @@ type kubeWorld struct {
 	name    string
 	cluster *cluster.Cluster
 	opts    cluster.Options
+	options string // annotations of every version
 
 	kill context.CancelFunc
 	done chan outcome
@@ -57,11 +55,6 @@ func newKubeWorld(t *testing.T) *kubeWorld {
 	}
 	w := &kubeWorld{t: t, name: fmt.Sprintf("world-%d", worlds.Add(1)), cluster: c}
 	w.opts = cluster.Options{
-		Spec: func(d *appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
-			spec, questions := specOf(d), gate.Questions{Command: d.Annotations[local.AnnotationCommand], HTTP: d.Annotations[local.AnnotationHTTP]}
-			spec.Gated = questions.Any()
-			return spec, questions, nil
-		},
 		Event:  func(workload string, e rollout.Event) { t.Log(workload, e.Reason, e.Message) },
 		Report: func(workload string, err error) { t.Log(workload, err) },
 	}
@@ -77,27 +70,12 @@ func newKubeWorld(t *testing.T) *kubeWorld {
 
 func (w *kubeWorld) path() string { return "/apis/apps/v1/namespaces/default/deployments/" + w.name }
 
-// specOf is the Spec of a Deployment without annotations.
-func specOf(d *appsv1.Deployment) rollout.Spec {
-	s := rollout.Spec{
-		Replicas: int(*d.Spec.Replicas), Kind: rollout.Kind(d.Spec.Strategy.Type),
-		MinReady: time.Duration(d.Spec.MinReadySeconds) * time.Second,
-	}
-	if p := d.Spec.ProgressDeadlineSeconds; p != nil {
-		s.Deadline = time.Duration(*p) * time.Second
-	}
-	if r := d.Spec.Strategy.RollingUpdate; r != nil {
-		s.MaxSurge, s.MaxUnavailable = *r.MaxSurge, *r.MaxUnavailable
-	}
-	return s
-}
-
 // deployment is the manifest of a version: what conformance.Spec says, and a
 // grace that is not waited for.
 const deployment = `
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: NAME, annotations: {GATES}}
+metadata: {name: NAME, annotations: {OPTIONS GATES}}
 spec:
   replicas: 3
   minReadySeconds: 2
@@ -138,7 +116,7 @@ var gates = map[conformance.Nature]string{
 }
 
 func (w *kubeWorld) manifest(version string, n conformance.Nature) string {
-	return natures[n].Replace(strings.NewReplacer("NAME", w.name, "VERSION", version, "GATES", gates[n]).Replace(deployment))
+	return natures[n].Replace(strings.NewReplacer("NAME", w.name, "VERSION", version, "OPTIONS", w.options, "GATES", gates[n]).Replace(deployment))
 }
 
 func (w *kubeWorld) Apply(_ context.Context, version string, n conformance.Nature) error {

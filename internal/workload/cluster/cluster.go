@@ -16,14 +16,12 @@ import (
 	"net/http"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/adamant-sh/adamant/internal/workload/gate"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
@@ -81,12 +79,6 @@ func connect(config *rest.Config, namespace string) (*Cluster, error) {
 
 // Options say how Deployments are rolled out.
 type Options struct {
-	// Spec says how a Deployment is to be replaced, by its fields and
-	// annotations. It is given a Deployment with its own strategy, defaults and
-	// replicas set, also while that is another for the time of the rollout. The
-	// questions are those of its gates.
-	Spec func(*appsv1.Deployment) (rollout.Spec, gate.Questions, error)
-
 	// Drift compares a container's root with its image; the ID is that of a
 	// pod's status, "containerd://…". If it is nil nothing is compared: pods
 	// that cannot write to their root are clean, all others are in

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic/fake"
 
-	"github.com/adamant-sh/adamant/internal/workload/gate"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
@@ -45,11 +44,7 @@ func newScene(t *testing.T, more ...runtime.Object) *workload {
 			t.Fatal(err)
 		}
 	}
-	w := (&Cluster{objects: fake.NewSimpleDynamicClient(scheme, append(objects, more...)...)}).workload("shop", "web", Options{
-		Spec: func(*appsv1.Deployment) (rollout.Spec, gate.Questions, error) {
-			return rollout.Spec{Replicas: 2}, gate.Questions{}, nil
-		},
-	})
+	w := (&Cluster{objects: fake.NewSimpleDynamicClient(scheme, append(objects, more...)...)}).workload("shop", "web", Options{})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w.ctx, w.stop = ctx, cancel
 	return w

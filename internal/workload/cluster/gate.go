@@ -32,9 +32,9 @@ func (w *workload) askGate(ctx context.Context, name string) {
 	if len(asked) == 0 {
 		return // they are gone again: the next look asks others
 	}
-	g, questions := gate.New(name), w.questions
+	g, gates := gate.New(name), w.policy.Gates
 	w.gate = g
-	w.gates.Go(func() { g.Ask(w.ctx, questions, asked) })
+	w.gates.Go(func() { g.Ask(w.ctx, gates, asked) })
 }
 
 func podNamed(pods []*corev1.Pod, name string) *corev1.Pod {

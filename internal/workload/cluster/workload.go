@@ -33,9 +33,9 @@ type workload struct {
 	observed     view              // by the last Observe
 	failingSince map[int]time.Time // generations whose pods cannot be made, since when
 
-	questions gate.Questions // of the spec that was read last
-	gate      *gate.Gate
-	gates     sync.WaitGroup
+	policy rollout.Policy // that was read last
+	gate   *gate.Gate
+	gates  sync.WaitGroup
 }
 
 // A view is a Deployment and what it owns, as it was observed.
@@ -90,18 +90,21 @@ func (w *workload) owned(ctx context.Context, d *appsv1.Deployment) ([]*appsv1.R
 	return sets, nil
 }
 
-// spec is how the Deployment is to be replaced. Drift that nobody can see must
-// not hold a rollout up.
+// spec returns how a Deployment is replaced. The Deployment must have its own
+// strategy, not the one that it has while it is paused.
 func (w *workload) spec(d *appsv1.Deployment) (rollout.Spec, error) {
-	spec, questions, err := w.opts.Spec(d)
-	if err == nil {
-		err = spec.Validate()
+	spec, policy, err := rollout.FromDeployment(d)
+	if err == nil && policy.ErrorRate > 0 {
+		// Traffic in a cluster does not pass through Adamant.
+		err = fmt.Errorf("annotation %s: nobody counts requests in a cluster; ask by %s or %s",
+			rollout.AnnotationErrorRate, rollout.AnnotationHTTP, rollout.AnnotationCommand)
 	}
 	if err != nil {
 		return spec, fmt.Errorf("%s: %w", w, err)
 	}
-	w.questions = questions
+	w.policy = policy
 	if w.opts.Drift == nil {
+		// A rollout must not wait for a comparison that nobody makes.
 		spec.OnDrift = rollout.Report
 	}
 	return spec, nil

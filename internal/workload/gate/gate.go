@@ -23,15 +23,6 @@ import (
 // Timeout bounds how long the answers of one instance may take.
 const Timeout = time.Minute
 
-// Questions are what is asked of each instance. The zero value asks nothing.
-type Questions struct {
-	Command string `json:"command,omitempty"` // of /bin/sh; exit status 0 lets pass
-	HTTP    string `json:"http,omitempty"`    // "/path" or ":8080/path"; a status below 400 lets pass
-}
-
-// Any reports whether there is anything to ask.
-func (q Questions) Any() bool { return q != Questions{} }
-
 // An Instance can be asked.
 type Instance interface {
 	// Run runs a command in its first container, and returns its exit status
@@ -85,10 +76,10 @@ func (g *Gate) Result() rollout.GateResult {
 // Ask asks all candidates, one after the other; the first that does not pass
 // closes the gate, and so does one that cannot be asked. Then Result says so. If
 // ctx ends there is no answer.
-func (g *Gate) Ask(ctx context.Context, q Questions, candidates []Candidate) {
+func (g *Gate) Ask(ctx context.Context, q rollout.Gates, candidates []Candidate) {
 	why := ""
 	for _, c := range candidates {
-		if err := q.ask(ctx, c); err != nil {
+		if err := ask(ctx, q, c); err != nil {
 			why = fmt.Sprintf("instance %s: %v", c.ID, err)
 			break
 		}
@@ -101,7 +92,7 @@ func (g *Gate) Ask(ctx context.Context, q Questions, candidates []Candidate) {
 	g.done, g.why = true, why
 }
 
-func (q Questions) ask(ctx context.Context, c Candidate) error {
+func ask(ctx context.Context, q rollout.Gates, c Candidate) error {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	if q.Command != "" {

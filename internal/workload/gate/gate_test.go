@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 // An answer is what an instance says to everything.
@@ -30,10 +32,10 @@ func (a answer) Fetch(_ context.Context, _ int, page string) (int, error) {
 var declares80 = &corev1.PodSpec{Containers: []corev1.Container{{}, {Ports: []corev1.ContainerPort{{ContainerPort: 80}}}}}
 
 func TestAsk(t *testing.T) {
-	both := Questions{Command: "check", HTTP: "/healthz"}
+	both := rollout.Gates{Command: "check", HTTP: "/healthz"}
 	for _, tt := range []struct {
 		name  string
-		q     Questions
+		q     rollout.Gates
 		first answer // of two instances; the second passes
 		spec  *corev1.PodSpec
 		why   string // part of the reason
@@ -43,9 +45,9 @@ func TestAsk(t *testing.T) {
 		{"command fails", both, answer{exit: 3, output: "no\nmore", status: 200}, declares80, `instance one: command "check": exit status 3: no`, "check"},
 		{"page fails", both, answer{status: 503}, declares80, "GET /healthz: status 503 Service Unavailable", "check /healthz"},
 		{"cannot be asked", both, answer{err: errors.New("unreachable")}, declares80, "unreachable", "check"},
-		{"no port", Questions{HTTP: "/healthz"}, answer{}, &corev1.PodSpec{}, "write :PORT/healthz", ""},
-		{"port of its own", Questions{HTTP: ":81/"}, answer{status: 204}, &corev1.PodSpec{}, "", "/ /"},
-		{"hostile port", Questions{HTTP: ":0x50/"}, answer{}, declares80, "from 1 to 65535", ""},
+		{"no port", rollout.Gates{HTTP: "/healthz"}, answer{}, &corev1.PodSpec{}, "write :PORT/healthz", ""},
+		{"port of its own", rollout.Gates{HTTP: ":81/"}, answer{status: 204}, &corev1.PodSpec{}, "", "/ /"},
+		{"hostile port", rollout.Gates{HTTP: ":0x50/"}, answer{}, declares80, "from 1 to 65535", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var asked []string

@@ -59,16 +59,16 @@ var natures = map[conformance.Nature]string{
 }
 
 var gates = map[conformance.Nature]map[string]string{
-	conformance.Passes:         {AnnotationCommand: "pass", AnnotationHTTP: "/?a=b"},
-	conformance.CommandRefuses: {AnnotationCommand: "refuse"},
-	conformance.PageRefuses:    {AnnotationHTTP: ":8080/"},
+	conformance.Passes:         {rollout.AnnotationCommand: "pass", rollout.AnnotationHTTP: "/?a=b"},
+	conformance.CommandRefuses: {rollout.AnnotationCommand: "refuse"},
+	conformance.PageRefuses:    {rollout.AnnotationHTTP: ":8080/"},
 }
 
 // Apply loads an image for the version and applies it.
 func (w *world) Apply(ctx context.Context, version string, n conformance.Nature) error {
 	image := w.key.Name + "-" + version
 	loadVersion(w.t, w.engine, image, version, natures[n])
-	annotations := map[string]string{AnnotationOnDrift: "report"}
+	annotations := map[string]string{rollout.AnnotationOnDrift: "report"}
 	maps.Copy(annotations, gates[n])
 	text := deployment(w.key.Name, image+":1", conformance.Spec().Replicas, annotations, "")
 	f, err := manifest.Parse("world.yaml", []byte(text))

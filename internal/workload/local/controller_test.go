@@ -122,7 +122,7 @@ func TestABrokenVersionGoesBackByItself(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 	// Healthy by its probe, but the gate looks at the application.
-	apply(t, c, deployment("back", "back-errors:1", 2, map[string]string{AnnotationHTTP: "/"}, ""))
+	apply(t, c, deployment("back", "back-errors:1", 2, map[string]string{rollout.AnnotationHTTP: "/"}, ""))
 	if s = ended(t, c, "back", rollout.RolledBack); !strings.Contains(s.Reason, "500") {
 		t.Errorf("the reason is %q", s.Reason)
 	}

@@ -25,7 +25,7 @@ type declaration struct {
 type declared struct {
 	key      Key
 	spec     rollout.Spec
-	policy   Policy
+	policy   rollout.Policy
 	template corev1.PodTemplateSpec
 	retain   int
 	paused   bool
@@ -61,7 +61,7 @@ func parseDeclaration(f manifest.File) (declaration, error) {
 
 func declareWorkload(w manifest.Workload) (declared, error) {
 	deployment := asDeployment(w)
-	spec, policy, err := PolicyOf(deployment)
+	spec, policy, err := rollout.FromDeployment(deployment)
 	d := declared{
 		key:  Key{w.Namespace, w.Kind, w.Name},
 		spec: spec, policy: policy, template: *w.Template.DeepCopy(), retain: defaultRetain, paused: deployment.Spec.Paused,
@@ -97,6 +97,9 @@ func asDeployment(w manifest.Workload) *appsv1.Deployment {
 	}
 	return &appsv1.Deployment{}
 }
+
+// defaultRetain is the default of spec.revisionHistoryLimit in Kubernetes.
+const defaultRetain = 10
 
 // isExclusive reports whether only one instance can run on a machine.
 func isExclusive(spec *corev1.PodSpec) bool {

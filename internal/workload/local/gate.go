@@ -34,7 +34,7 @@ func (w *workload) askGate(name string) {
 		}
 	}
 	w.wg.Go(func() {
-		g.Ask(w.ctx, r.Policy.Questions, asked)
+		g.Ask(w.ctx, r.Policy.Gates, asked)
 		w.notify()
 	})
 }

@@ -13,10 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
-
-	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -105,7 +101,7 @@ func TestACanaryGetsItsShare(t *testing.T) {
 	loadVersion(t, e, "canary2:1", "two", web.Good)
 	c := openController(t, e)
 	port := freePort(t)
-	notes := map[string]string{AnnotationStrategy: "Canary", AnnotationSteps: "20% pause"}
+	notes := map[string]string{rollout.AnnotationStrategy: "Canary", rollout.AnnotationSteps: "20% pause"}
 	apply(t, c, deployment("canary", "canary:1", 2, notes, "")+serviceOf("canary", port))
 	ended(t, c, "canary", rollout.Complete)
 	apply(t, c, deployment("canary", "canary2:1", 2, notes, ""))
@@ -137,7 +133,7 @@ func TestTrafficMovesAtOnce(t *testing.T) {
 	loadVersion(t, e, "green:1", "green", web.Good)
 	c := openController(t, e)
 	port := freePort(t)
-	notes := map[string]string{AnnotationStrategy: "BlueGreen", AnnotationPromotion: "manual", AnnotationHold: "1s"}
+	notes := map[string]string{rollout.AnnotationStrategy: "BlueGreen", rollout.AnnotationPromotion: "manual", rollout.AnnotationHold: "1s"}
 	apply(t, c, deployment("bluegreen", "blue:1", 2, notes, "")+serviceOf("bluegreen", port))
 	ended(t, c, "bluegreen", rollout.Complete)
 	apply(t, c, deployment("bluegreen", "green:1", 2, notes, ""))
@@ -169,7 +165,7 @@ func TestErrorsOfTheNewGenerationEndItsRollout(t *testing.T) {
 	loadVersion(t, e, "rate2:1", "two", web.Errors)
 	c := openController(t, e)
 	port := freePort(t)
-	notes := map[string]string{AnnotationStrategy: "Canary", AnnotationSteps: "50% pause", AnnotationErrorRate: "5%"}
+	notes := map[string]string{rollout.AnnotationStrategy: "Canary", rollout.AnnotationSteps: "50% pause", rollout.AnnotationErrorRate: "5%"}
 	apply(t, c, deployment("rate", "rate:1", 2, notes, "")+serviceOf("rate", port))
 	ended(t, c, "rate", rollout.Complete)
 	apply(t, c, deployment("rate", "rate2:1", 2, notes, ""))
@@ -331,37 +327,4 @@ func TestAPodIsReplacedUnderItsName(t *testing.T) {
 		p, err := e.Find(t.Context(), "alone")
 		return err == nil && p.UID != found.UID && p.Phase == pod.Running
 	})
-}
-
-func TestPolicy(t *testing.T) {
-	for _, tc := range []struct{ name, value, want string }{
-		{AnnotationStrategy, "Sideways", "RollingUpdate, Recreate, BlueGreen or Canary"},
-		{AnnotationSteps, "50", "steps such as"},
-		{AnnotationSteps, "0%", "steps such as"},
-		{AnnotationSteps, "50% soon", "steps such as"},
-		{AnnotationSteps, "50% 1s, 10%", "at least as large"},
-		{AnnotationHold, "-1s", "a duration"},
-		{AnnotationErrorRate, "101%", "a percentage"},
-		{AnnotationOnDrift, "ignore", "report, replace or stop"},
-		{AnnotationBudget, "many", "3 per 1h"},
-		{AnnotationSeverity, "bad", "low, medium"},
-		{AnnotationHTTP, "healthz", "a path such as"},
-	} {
-		_, _, err := PolicyOf(deploymentWith(map[string]string{tc.name: tc.value}))
-		if err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: %q: got %v, want %q", tc.name, tc.value, err, tc.want)
-		}
-	}
-	spec, policy, err := PolicyOf(deploymentWith(map[string]string{
-		AnnotationStrategy: "Canary", AnnotationSteps: "10% 30s, 50% pause", AnnotationErrorRate: "1%", AnnotationBudget: "5 per 2h",
-	}))
-	must(t, err)
-	want := []rollout.Step{{Share: 10, Pause: 30 * time.Second}, {Share: 50, ByHand: true}}
-	if spec.Kind != rollout.Canary || fmt.Sprint(spec.Steps) != fmt.Sprint(want) || policy.ErrorRate != 0.01 || spec.Budget != (rollout.Budget{Count: 5, Per: 2 * time.Hour}) {
-		t.Errorf("got %+v, %+v", spec, policy)
-	}
-}
-
-func deploymentWith(annotations map[string]string) *appsv1.Deployment {
-	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}}
 }

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
@@ -142,6 +143,10 @@ func protocolOf(p corev1.ServicePort) traffic.Protocol {
 	return traffic.Auto
 }
 
+// AnnotationListen is the annotation of a Service that sets its address on this
+// machine.
+const AnnotationListen = "adamant.sh/listen"
+
 // listenAddress is where a Service's port is on this machine: on its loopback
 // or, where the Service is to be reached from outside, on all addresses; the
 // annotation says otherwise.
@@ -160,7 +165,7 @@ func listenAddress(s corev1.Service, p corev1.ServicePort) (string, error) {
 		}
 		number, err := strconv.ParseUint(n, 10, 16)
 		if net.ParseIP(h) == nil || err != nil || err == nil && len(s.Spec.Ports) > 1 && h != v {
-			return "", &AnnotationError{AnnotationListen, v, `an address such as "0.0.0.0" or, for one port, "0.0.0.0:8080"`}
+			return "", &rollout.AnnotationError{Name: AnnotationListen, Value: v, Want: `an address such as "0.0.0.0" or, for one port, "0.0.0.0:8080"`}
 		}
 		host, port = h, int32(number)
 	}

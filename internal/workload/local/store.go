@@ -35,7 +35,7 @@ var buckets = []string{"workloads", "generations", "attempts", "events", "servic
 type record struct {
 	Key      Key                    `json:"key"`
 	Spec     rollout.Spec           `json:"spec"`
-	Policy   Policy                 `json:"policy"`
+	Policy   rollout.Policy         `json:"policy"`
 	State    rollout.State          `json:"state"`
 	Declared corev1.PodTemplateSpec `json:"declared"` // as the manifest has it, images not pinned
 	Deleting bool                   `json:"deleting,omitempty"`

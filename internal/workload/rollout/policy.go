@@ -1,4 +1,4 @@
-package local
+package rollout
 
 import (
 	"fmt"
@@ -11,12 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/adamant-sh/adamant/internal/drift"
-	"github.com/adamant-sh/adamant/internal/workload/gate"
-	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// The annotations of a workload that say how it is replaced. They stand in the
-// workload's own metadata.
+// The annotations that configure how a workload is replaced. They are set in the
+// workload's own metadata, not in its pod template, so that changing one makes no
+// new generation.
 const (
 	AnnotationStrategy  = "adamant.sh/strategy"        // RollingUpdate, Recreate, BlueGreen, Canary
 	AnnotationSteps     = "adamant.sh/canary-steps"    // "10% 30s, 50% pause"
@@ -28,30 +27,39 @@ const (
 	AnnotationOnDrift   = "adamant.sh/on-drift"        // report, replace or stop
 	AnnotationBudget    = "adamant.sh/drift-budget"    // "3 per 1h"
 	AnnotationSeverity  = "adamant.sh/drift-severity"  // low, medium, high, critical: what counts as drift
-	AnnotationListen    = "adamant.sh/listen"          // of a Service: where on this machine
 )
 
-// A Policy is what a workload's annotations say beyond its rollout.Spec.
+// A Policy configures what a rollout learns about instances: how they are asked
+// and compared. The Spec of the same workload configures what follows from it.
 type Policy struct {
-	gate.Questions
-	ErrorRate float64        `json:"errorRate,omitempty"` // 0.01 is 1 %; 0 asks for none
-	Severity  drift.Severity `json:"severity"`
+	Gates
+	ErrorRate float64        `json:"errorRate,omitempty"` // 0.01 is 1 %; 0 disables the check
+	Severity  drift.Severity `json:"severity"`            // the least that counts as drift
 }
 
-// defaults of what the annotations leave open.
+// Gates are the checks that each instance of a new generation must pass. The
+// zero value has none.
+type Gates struct {
+	Command string `json:"command,omitempty"` // run by /bin/sh; exit status 0 passes
+	HTTP    string `json:"http,omitempty"`    // "/path" or ":8080/path"; a status below 400 passes
+}
+
+// Any reports whether there is a gate.
+func (g Gates) Any() bool { return g != Gates{} }
+
+// The defaults of annotations and fields that are not set.
 const (
 	defaultHold     = 30 * time.Second
-	defaultDeadline = 10 * time.Minute // Kubernetes' own
-	defaultRetain   = 10               // Kubernetes' own
+	defaultDeadline = 10 * time.Minute // as in Kubernetes
 )
 
-var defaultBudget = rollout.Budget{Count: 3, Per: time.Hour}
+var defaultBudget = Budget{Count: 3, Per: time.Hour}
 
-// PolicyOf reads how a Deployment is to be replaced. A wrong annotation is an
-// error that names it.
-func PolicyOf(d *appsv1.Deployment) (rollout.Spec, Policy, error) {
-	spec := rollout.Spec{
-		Replicas: 1, Kind: rollout.RollingUpdate, MaxSurge: intstr.FromString("25%"), MaxUnavailable: intstr.FromString("25%"),
+// FromDeployment returns how a Deployment is replaced, by its fields and its
+// annotations. The error is an AnnotationError if an annotation is invalid.
+func FromDeployment(d *appsv1.Deployment) (Spec, Policy, error) {
+	spec := Spec{
+		Replicas: 1, Kind: RollingUpdate, MaxSurge: intstr.FromString("25%"), MaxUnavailable: intstr.FromString("25%"),
 		MinReady: time.Duration(d.Spec.MinReadySeconds) * time.Second, Deadline: defaultDeadline,
 	}
 	if d.Spec.Replicas != nil {
@@ -61,7 +69,7 @@ func PolicyOf(d *appsv1.Deployment) (rollout.Spec, Policy, error) {
 		spec.Deadline = time.Duration(*s) * time.Second
 	}
 	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
-		spec.Kind = rollout.Recreate
+		spec.Kind = Recreate
 	}
 	if r := d.Spec.Strategy.RollingUpdate; r != nil {
 		if r.MaxSurge != nil {
@@ -71,37 +79,37 @@ func PolicyOf(d *appsv1.Deployment) (rollout.Spec, Policy, error) {
 			spec.MaxUnavailable = *r.MaxUnavailable
 		}
 	}
-	policy, err := annotated(&spec, d.Annotations)
+	policy, err := parseAnnotations(&spec, d.Annotations)
 	if err == nil {
 		err = spec.Validate()
 	}
 	return spec, policy, err
 }
 
-// An AnnotationError says which annotation cannot be meant, and what can.
+// An AnnotationError is returned for an annotation with an invalid value.
 type AnnotationError struct {
 	Name, Value string
 	Want        string
 }
 
-// Error names the annotation.
+// Error returns the annotation, its value and what is valid.
 func (e *AnnotationError) Error() string {
 	return fmt.Sprintf("annotation %s: %q: want %s", e.Name, e.Value, e.Want)
 }
 
-// annotated reads all annotations into spec and a Policy.
-func annotated(spec *rollout.Spec, a map[string]string) (Policy, error) {
-	spec.OnDrift, spec.Budget, spec.Hold = rollout.Replace, defaultBudget, defaultHold
+// parseAnnotations reads all annotations into spec and a Policy.
+func parseAnnotations(spec *Spec, a map[string]string) (Policy, error) {
+	spec.OnDrift, spec.Budget, spec.Hold = Replace, defaultBudget, defaultHold
 	policy := Policy{
-		Questions: gate.Questions{Command: a[AnnotationCommand], HTTP: a[AnnotationHTTP]},
-		Severity:  drift.Medium,
+		Gates:    Gates{Command: a[AnnotationCommand], HTTP: a[AnnotationHTTP]},
+		Severity: drift.Medium,
 	}
 	for _, r := range []struct {
 		name, want string
 		read       func(string) bool
 	}{
 		{AnnotationStrategy, "RollingUpdate, Recreate, BlueGreen or Canary", func(v string) bool {
-			spec.Kind = rollout.Kind(v)
+			spec.Kind = Kind(v)
 			return v == "RollingUpdate" || v == "Recreate" || v == "BlueGreen" || v == "Canary"
 		}},
 		{AnnotationSteps, `steps such as "10% 30s, 50% pause"`, func(v string) (ok bool) {
@@ -121,7 +129,7 @@ func annotated(spec *rollout.Spec, a map[string]string) (Policy, error) {
 			return ok
 		}},
 		{AnnotationOnDrift, "report, replace or stop", func(v string) bool {
-			spec.OnDrift = rollout.OnDrift(v)
+			spec.OnDrift = OnDrift(v)
 			return v == "report" || v == "replace" || v == "stop"
 		}},
 		{AnnotationBudget, `such as "3 per 1h"`, func(v string) (ok bool) {
@@ -137,8 +145,8 @@ func annotated(spec *rollout.Spec, a map[string]string) (Policy, error) {
 			return policy, &AnnotationError{r.name, v, r.want}
 		}
 	}
-	if spec.Kind == rollout.Canary && len(spec.Steps) == 0 {
-		spec.Steps = []rollout.Step{{Share: 10, Pause: time.Minute}, {Share: 50, Pause: time.Minute}}
+	if spec.Kind == Canary && len(spec.Steps) == 0 {
+		spec.Steps = []Step{{Share: 10, Pause: time.Minute}, {Share: 50, Pause: time.Minute}}
 	}
 	spec.Gated = policy.Any()
 	return policy, nil
@@ -156,15 +164,15 @@ func percentage(v string) (float64, bool) {
 }
 
 // parseSteps reads "10% 30s, 50% pause, 75%".
-func parseSteps(v string) ([]rollout.Step, bool) {
-	var steps []rollout.Step
+func parseSteps(v string) ([]Step, bool) {
+	var steps []Step
 	for _, part := range strings.Split(v, ",") {
 		words := strings.Fields(part)
 		if len(words) == 0 || len(words) > 2 {
 			return nil, false
 		}
 		share, ok := percentage(words[0])
-		step := rollout.Step{Share: int(share*100 + 0.5)}
+		step := Step{Share: int(share*100 + 0.5)}
 		if len(words) == 2 && words[1] == "pause" {
 			step.ByHand = true
 		} else if len(words) == 2 {
@@ -179,9 +187,9 @@ func parseSteps(v string) ([]rollout.Step, bool) {
 }
 
 // parseBudget reads "3 per 1h".
-func parseBudget(v string) (rollout.Budget, bool) {
+func parseBudget(v string) (Budget, bool) {
 	count, per, ok := strings.Cut(v, " per ")
 	n, err := strconv.Atoi(strings.TrimSpace(count))
-	b := rollout.Budget{Count: n}
+	b := Budget{Count: n}
 	return b, ok && err == nil && n >= 0 && duration(strings.TrimSpace(per), &b.Per)
 }

@@ -5,7 +5,7 @@ GO      ?= go
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E -H env PATH=$$PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build setup demo demo-servers test test-cluster bench lint clean FORCE
+.PHONY: build setup demo demo-servers test test-cluster bench dist lint clean FORCE
 
 build: bin/adamant ## one static binary, bin/adamant
 
@@ -36,9 +36,12 @@ bench: build ## the measurements of bench/README.md
 	scripts/setup --bench
 	$(AS_ROOT) bench/run
 
+dist: ## what a release consists of, in dist/; scripts/dist --check builds it twice
+	GO=$(GO) scripts/dist
+
 lint: ## gofmt, go vet, staticcheck, and the shell scripts' syntax
 	scripts/lint
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 clean: ## remove what was built; rm -r .cache to build images anew as well
-	rm -rf bin internal/servers/connect/agents/*.gz
+	rm -rf bin dist internal/servers/connect/agents/*.gz

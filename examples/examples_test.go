@@ -2,9 +2,13 @@
 package examples
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
@@ -23,6 +27,32 @@ func TestExamplesAreSupported(t *testing.T) {
 			for _, e := range manifest.Unsupported(w) {
 				t.Error(e)
 			}
+		}
+	}
+}
+
+// The README begins with sealing this example by its profile, which needs neither
+// root nor an image.
+func TestProfileSealsItsExample(t *testing.T) {
+	f, err := manifest.Load(t.Context(), "nginx-unsealed.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("nginx-unsealed.profile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	profiles, err := profile.ParseAll("nginx-unsealed.profile", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := learn.Seal(f, profiles, manifest.SealOptions{Form: manifest.ImageVolume, Image: manifest.CopyUpImage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"readOnlyRootFilesystem: true", "mountPath: /var/lib/nginx\n", "# the page"} {
+		if !strings.Contains(string(sealed), want) {
+			t.Errorf("the sealed manifest has no %q:\n%s", want, sealed)
 		}
 	}
 }

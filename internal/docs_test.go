@@ -4,29 +4,43 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-// What a document points to in this repository is there.
-func TestDocumentsLinkToWhatExists(t *testing.T) {
+// documents returns all documents of the repository.
+func documents(t *testing.T) []string {
+	t.Helper()
 	var documents []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "bench/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "bench/*.md"} {
 		found, err := filepath.Glob(filepath.Join("..", pattern))
 		if err != nil {
 			t.Fatal(err)
 		}
 		documents = append(documents, found...)
 	}
+	if len(documents) == 0 {
+		t.Fatal("found no documents")
+	}
+	return documents
+}
+
+var picture = regexp.MustCompile(`(?:srcset|src)="([^"]+)"`)
+
+// The files and headings that a document links to exist.
+func TestDocumentsLinkToWhatExists(t *testing.T) {
 	links := 0
-	for _, name := range documents {
+	for _, name := range documents(t) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range link.FindAllSubmatch(text, -1) {
+		for _, m := range append(link.FindAllSubmatch(text, -1), picture.FindAllSubmatch(text, -1)...) {
 			target, anchor, _ := strings.Cut(string(m[1]), "#")
 			if strings.Contains(target, "://") {
 				continue
@@ -50,25 +64,121 @@ func TestDocumentsLinkToWhatExists(t *testing.T) {
 	}
 }
 
+// A section is a heading of a document.
+type section struct {
+	level  int // 1 for #
+	anchor string
+}
+
 var notInAnchors = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 
-// hasHeading reports whether a document has a heading with an anchor, as GitHub
-// makes it.
-func hasHeading(t *testing.T, name, anchor string) bool {
+// sections returns the headings of a document, with their anchors as GitHub
+// makes them.
+func sections(t *testing.T, name string) []section {
 	t.Helper()
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var all []section
+	code := false
 	for line := range strings.Lines(string(text)) {
-		heading, ok := strings.CutPrefix(line, "#")
-		if !ok {
+		if strings.HasPrefix(line, "```") {
+			code = !code
+		}
+		heading := strings.TrimLeft(line, "#")
+		level := len(line) - len(heading)
+		if code || level == 0 || !strings.HasPrefix(heading, " ") {
 			continue
 		}
-		heading = strings.ToLower(strings.TrimSpace(strings.TrimLeft(heading, "#")))
-		if strings.ReplaceAll(notInAnchors.ReplaceAllString(heading, ""), " ", "-") == anchor {
-			return true
+		heading = strings.ToLower(strings.TrimSpace(heading))
+		all = append(all, section{level, strings.ReplaceAll(notInAnchors.ReplaceAllString(heading, ""), " ", "-")})
+	}
+	return all
+}
+
+func hasHeading(t *testing.T, name, anchor string) bool {
+	t.Helper()
+	return slices.ContainsFunc(sections(t, name), func(s section) bool { return s.anchor == anchor })
+}
+
+// A second heading of the same name would get another anchor, and links to it
+// would lead to the first.
+func TestHeadingsAreUnique(t *testing.T) {
+	for _, name := range documents(t) {
+		if filepath.Base(name) == "CHANGELOG.md" {
+			continue // each release has the same headings
+		}
+		seen := map[string]bool{}
+		for _, s := range sections(t, name) {
+			if seen[s.anchor] {
+				t.Errorf("%s: two headings have the anchor #%s", name, s.anchor)
+			}
+			seen[s.anchor] = true
 		}
 	}
-	return false
+}
+
+// contents is the list of a document's sections, up to the next empty line.
+var contents = regexp.MustCompile(`(?ms)^Contents: (.*?)\n\n`)
+
+// A document with contents lists each of its sections once, in their order. One
+// in docs with more than four sections has contents.
+func TestContentsAgreeWithHeadings(t *testing.T) {
+	for _, name := range documents(t) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for _, s := range sections(t, name) {
+			if s.level == 2 {
+				want = append(want, s.anchor)
+			}
+		}
+		lists := contents.FindAllSubmatch(text, -1)
+		switch {
+		case len(lists) > 1:
+			t.Errorf("%s has its contents %d times", name, len(lists))
+			continue
+		case len(lists) == 0:
+			if strings.HasPrefix(name, filepath.Join("..", "docs")) && len(want) > 4 {
+				t.Errorf("%s has %d sections and no contents", name, len(want))
+			}
+			continue
+		}
+		var got []string
+		for _, m := range link.FindAllSubmatch(lists[0][1], -1) {
+			got = append(got, strings.TrimPrefix(string(m[1]), "#"))
+		}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Errorf("%s: contents and sections differ (-contents +sections):\n%s", name, diff)
+		}
+	}
+}
+
+// namesRow is a row of the table of names in the design.
+var namesRow = regexp.MustCompile("(?m)^\\| (`adamant[^|]*) \\| ([^|]*) \\|")
+
+// Each name that Adamant uses for one place is explained once.
+func TestNamesAreExplainedOnce(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "docs", "design.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, names, found := strings.Cut(string(text), "\n## Names\n")
+	if !found {
+		t.Fatal("the design has no section with names")
+	}
+	names, _, _ = strings.Cut(names, "\n## ")
+	seen := map[string]bool{}
+	for _, m := range namesRow.FindAllStringSubmatch(names, -1) {
+		if seen[m[1]] {
+			t.Errorf("docs/design.md: the name %s has two rows", m[1])
+		}
+		seen[m[1]] = true
+	}
+	if len(seen) == 0 {
+		t.Error("found no names")
+	}
 }

@@ -21,9 +21,9 @@ func walk(c *cobra.Command, visit func(*cobra.Command)) {
 	}
 }
 
-// TestDocumented checks that docs/cli.md has every command, flag and variable.
+// TestDocumented checks that docs/reference/cli.md has every command, flag and variable.
 func TestDocumented(t *testing.T) {
-	data, err := os.ReadFile("../../docs/cli.md")
+	data, err := os.ReadFile("../../docs/reference/cli.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,22 +33,22 @@ func TestDocumented(t *testing.T) {
 			return // one for each shell
 		}
 		if !strings.Contains(text, "`"+c.CommandPath()) {
-			t.Errorf("docs/cli.md: no `%s", c.CommandPath())
+			t.Errorf("docs/reference/cli.md: no `%s", c.CommandPath())
 		}
 		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 			if f.Name != "help" && f.Name != "version" && !strings.Contains(text, "`--"+f.Name) {
-				t.Errorf("docs/cli.md: %s: no `--%s", c.CommandPath(), f.Name)
+				t.Errorf("docs/reference/cli.md: %s: no `--%s", c.CommandPath(), f.Name)
 			}
 		})
 	})
 	newRootCommand(&app{}).PersistentFlags().VisitAll(func(f *pflag.Flag) {
 		if !strings.Contains(text, "`--"+f.Name) {
-			t.Errorf("docs/cli.md: no `--%s", f.Name)
+			t.Errorf("docs/reference/cli.md: no `--%s", f.Name)
 		}
 	})
 	for _, name := range []string{"ADAMANT_ROOT", "ADAMANT_STATE", "ADAMANT_RUNTIME_ENDPOINT", "ADAMANT_CONTAINERD_BIN", "NO_COLOR"} {
 		if !strings.Contains(text, name) {
-			t.Errorf("docs/cli.md: no %s", name)
+			t.Errorf("docs/reference/cli.md: no %s", name)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package report
 
 // A Verdict is the outcome of a command, and its value is the exit code: a
-// contract that docs/cli.md documents.
+// contract that docs/reference/cli.md documents.
 type Verdict int
 
 // The verdicts. Findings and Incomplete are results of a command that worked:

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -53,13 +54,10 @@ func (w *watcher) watch(ctx context.Context, k local.Key) (local.Status, error) 
 				return s, nil
 			}
 		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return s, fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
-			}
-			return s, ctx.Err()
-		case <-time.After(watchEvery):
+		if err := clock.Sleep(ctx, watchEvery); errors.Is(err, context.DeadlineExceeded) {
+			return s, fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
+		} else if err != nil {
+			return s, err
 		}
 	}
 }

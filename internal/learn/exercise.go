@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 	engine "github.com/adamant-sh/adamant/internal/pod"
@@ -209,7 +210,7 @@ func (o Options) settle(ctx context.Context, pod *engine.Pod, traceDir string) e
 	quiet, began := orElse(o.Load.Quiet, defaultQuiet), time.Now()
 	known, since := -1, time.Now()
 	for time.Since(began) < maxWait {
-		if err := pause(ctx, min(pollTraces, quiet)); err != nil {
+		if err := clock.Sleep(ctx, min(pollTraces, quiet)); err != nil {
 			return err
 		}
 		traces, err := observe.Load(traceDir)

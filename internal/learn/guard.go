@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	engine "github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
@@ -36,7 +37,7 @@ func (o Options) guarded(ctx context.Context, pod string) (_ context.Context, st
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for pause(ctx, guardEvery) == nil {
+		for clock.Sleep(ctx, guardEvery) == nil {
 			// What cannot be measured now, such as a container that just
 			// ends, is measured again.
 			if err := o.overLimit(ctx, pod); isLimit(err) {

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
@@ -228,7 +229,7 @@ func killTracer(ctx context.Context, root string) error {
 			time.Sleep(time.Second) // it may be at any point of the pod's life
 			return syscall.Kill(pid, syscall.SIGKILL)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := clock.Sleep(ctx, 50*time.Millisecond); err != nil {
 			return errors.Join(errors.New("no trace was written"), err)
 		}
 	}

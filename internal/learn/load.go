@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 // A Load is what is done to a workload while it is watched, so that it writes
@@ -278,7 +280,7 @@ func accepts(ctx context.Context, addr string) bool {
 			conn.Close()
 			return true
 		}
-		if pause(ctx, pollTraces) != nil {
+		if clock.Sleep(ctx, pollTraces) != nil {
 			return false
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 var errLocked = errors.New("locked by another process")
@@ -39,7 +41,7 @@ func waitLock(ctx context.Context, path string) (unlock func(), err error) {
 		if !errors.Is(err, errLocked) {
 			return nil, err
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := clock.Sleep(ctx, 20*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}

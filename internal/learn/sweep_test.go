@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 // The pod of a learner that was killed may be traced still, while another
@@ -61,7 +63,7 @@ func TestCommandsLeaveOneTrace(t *testing.T) {
 	most := make(chan int)
 	go func() {
 		n := 0
-		for pause(ctx, 10*time.Millisecond) == nil {
+		for clock.Sleep(ctx, 10*time.Millisecond) == nil {
 			files, _ := filepath.Glob(filepath.Join(e.Root(), learnRoot, "trial-*", traceFiles, "exec-*.json"))
 			n = max(n, len(files))
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 	"github.com/adamant-sh/adamant/internal/pod"
@@ -115,7 +116,7 @@ func removeTraced(ctx context.Context, dir string) error {
 		if !errors.Is(err, unix.ENOTEMPTY) || time.Now().After(deadline) {
 			return err
 		}
-		if err := pause(ctx, pollTraces/10); err != nil {
+		if err := clock.Sleep(ctx, pollTraces/10); err != nil {
 			return err
 		}
 	}
@@ -132,7 +133,7 @@ func waitComplete(ctx context.Context, dir string) ([]trace.Trace, error) {
 		if truncated(traces) == "" || time.Now().After(deadline) {
 			return traces, nil
 		}
-		if err := pause(ctx, pollTraces); err != nil {
+		if err := clock.Sleep(ctx, pollTraces); err != nil {
 			return nil, err
 		}
 	}

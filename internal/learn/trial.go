@@ -219,15 +219,6 @@ func notAResult(err error) error {
 // directory tells.
 func (o Options) traces() bool { return o.Engine.Daemon().Private() }
 
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
 func orElse(d, otherwise time.Duration) time.Duration {
 	if d > 0 {
 		return d

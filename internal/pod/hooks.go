@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod/probe"
 )
 
@@ -52,7 +53,7 @@ func (w *worker) hook(ctx context.Context, ctr *corev1.Container, id string, h *
 		}
 		return probe.Get(ctx, target)
 	case h.Sleep != nil:
-		return sleep(ctx, time.Duration(h.Sleep.Seconds)*time.Second)
+		return clock.Sleep(ctx, time.Duration(h.Sleep.Seconds)*time.Second)
 	}
 	return nil // tcpSocket is accepted and never did anything
 }

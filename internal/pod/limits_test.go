@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 func TestSizeLimit(t *testing.T) {
@@ -100,7 +102,7 @@ func TestRotateLogs(t *testing.T) {
 		if info, err := os.Stat(log); err == nil && info.Size() > maxLog {
 			break
 		}
-		if err := sleep(t.Context(), pollMin); err != nil {
+		if err := clock.Sleep(t.Context(), pollMin); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -112,7 +114,7 @@ func TestRotateLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for len(tail(log, 1)) == 0 || tail(log, 1)[0] != "after" {
-		if err := sleep(t.Context(), pollMin); err != nil {
+		if err := clock.Sleep(t.Context(), pollMin); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
@@ -113,7 +114,7 @@ func (w *worker) waitAttemptEnd(ctx context.Context, name string, number uint32)
 		case ctx.Err() != nil, err != nil && !errors.Is(err, errNotStarted) && !cri.IsUnavailable(err), w.isStopping():
 			return
 		}
-		if sleep(ctx, pollMax) != nil {
+		if clock.Sleep(ctx, pollMax) != nil {
 			return
 		}
 	}
@@ -145,7 +146,7 @@ func (w *worker) waitNextAttempt(ctx context.Context, name string, number uint32
 				return number, nil
 			}
 		}
-		if err := sleep(ctx, pollMax); err != nil {
+		if err := clock.Sleep(ctx, pollMax); err != nil {
 			return number, err
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
@@ -197,7 +198,7 @@ func load(ctx context.Context, e *Engine, ref string, img v1.Image) error {
 		if err != nil || found {
 			return err
 		}
-		if err := sleep(ctx, pollMin); err != nil {
+		if err := clock.Sleep(ctx, pollMin); err != nil {
 			return err
 		}
 	}

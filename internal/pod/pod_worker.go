@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 // A worker starts, probes, restarts and stops the containers of one pod, like a
@@ -140,7 +142,7 @@ func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
 			return err
 		}
 		w.eventf(ctr.Name, "BackOff", "%v", err)
-		if err := sleep(ctx, backOff(attempt)); err != nil {
+		if err := clock.Sleep(ctx, backOff(attempt)); err != nil {
 			return err
 		}
 	}
@@ -178,7 +180,7 @@ func (w *worker) waitExit(ctx context.Context, id string) (*runtimeapi.Container
 		if err := waitProcess(ctx, statusPID(resp.Info), processTimeout); err == nil && !ended {
 			wait, ended = pollMin, true
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := clock.Sleep(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
@@ -215,14 +217,3 @@ const (
 	// end, so that to look is only for a runtime that loses a container.
 	processTimeout = 5 * time.Minute
 )
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 // podReadiness adds up which of a pod's containers are ready, and tells when
@@ -93,7 +95,7 @@ func (w *worker) waitSettled(ctx context.Context, id string) (bool, error) {
 		case wait <= 0:
 			return true, nil
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := clock.Sleep(ctx, wait); err != nil {
 			return false, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/pod/volume"
@@ -154,7 +155,7 @@ func (e *Engine) lockPod(ctx context.Context, l layout) (*fileLock, error) {
 		if !exists(l.committed()) {
 			return nil, ErrBusy
 		}
-		if err := sleep(ctx, pollMax/10); err != nil {
+		if err := clock.Sleep(ctx, pollMax/10); err != nil {
 			return nil, err
 		}
 	}
@@ -173,7 +174,7 @@ func (e *Engine) deletePod(ctx context.Context, uid string) error {
 	for began := time.Now(); ; {
 		err := e.tryDeletePod(ctx, uid)
 		again := errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY)
-		if !again || time.Since(began) > deleteTimeout || sleep(ctx, pollMax/10) != nil {
+		if !again || time.Since(began) > deleteTimeout || clock.Sleep(ctx, pollMax/10) != nil {
 			return err
 		}
 	}
@@ -222,7 +223,7 @@ func (e *Engine) deleteSandboxes(ctx context.Context, labels map[string]string) 
 func (e *Engine) deleteSandbox(ctx context.Context, id string) error {
 	for began := time.Now(); ; {
 		err := e.tryDeleteSandbox(ctx, id)
-		if err == nil || cri.IsUnavailable(err) || time.Since(began) > deleteTimeout || sleep(ctx, pollMax/10) != nil {
+		if err == nil || cri.IsUnavailable(err) || time.Since(began) > deleteTimeout || clock.Sleep(ctx, pollMax/10) != nil {
 			return err
 		}
 	}

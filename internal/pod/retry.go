@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
@@ -30,7 +31,7 @@ func retryUnavailable(ctx context.Context, call func() error) error {
 		if !cri.IsUnavailable(err) {
 			return err
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := clock.Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}

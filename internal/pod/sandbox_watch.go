@@ -7,6 +7,7 @@ import (
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
@@ -39,7 +40,7 @@ func (w *worker) watchSandbox(ctx context.Context, end context.CancelCauseFunc) 
 		} else if waitProcess(ctx, pid, processTimeout) != nil {
 			wait = pollMin
 		}
-		if sleep(ctx, pause) != nil {
+		if clock.Sleep(ctx, pause) != nil {
 			return
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
@@ -236,7 +237,7 @@ func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container) 
 func (w *worker) restartAfterBackOff(ctx context.Context, ctr *corev1.Container, a attempt, why error, crashes int) (failed, err error) {
 	wait := backOff(crashes)
 	w.eventf(ctr.Name, "BackOff", "%v; starting it again in %s", why, wait)
-	if err := sleep(ctx, wait); err != nil {
+	if err := clock.Sleep(ctx, wait); err != nil {
 		return nil, err
 	}
 	err = w.retryUnavailable(ctx, func() error { return w.restartContainer(ctx, ctr, a) })

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 // settle is how long a container without a readiness probe must run to count
@@ -85,7 +87,7 @@ func (w *worker) waitReady(ctx context.Context, ctr *corev1.Container) error {
 			return err
 		}
 		w.eventf(ctr.Name, "BackOff", "%v", err)
-		if err := sleep(ctx, backOff(crashes)); err != nil {
+		if err := clock.Sleep(ctx, backOff(crashes)); err != nil {
 			return err
 		}
 		if err := w.restartContainer(ctx, ctr, a); err != nil {

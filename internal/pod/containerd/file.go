@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 // replaceLink makes path a symbolic link to target at once.
@@ -59,10 +61,9 @@ func flock(ctx context.Context, f *os.File) error {
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return err
 		}
-		select { // a blocking flock could not be ended by ctx
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
+		// Polled, because a blocking flock does not end with ctx.
+		if err := clock.Sleep(ctx, 10*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

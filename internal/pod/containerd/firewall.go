@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 // What the CNI plugins make and never remove, wherever there is no other user
@@ -101,10 +103,8 @@ func (r ruleSet) remove(ctx context.Context, iptables string) error {
 		if left, err = r.sweep(ctx, iptables); err == nil && len(left) == 0 {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(time.Duration(n) * 10 * time.Millisecond):
+		if err := clock.Sleep(ctx, time.Duration(n)*10*time.Millisecond); err != nil {
+			return err
 		}
 	}
 	return errors.Join(fmt.Errorf("the firewall keeps rules of %s: %q", r.bridge, left), err)

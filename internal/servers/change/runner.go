@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
@@ -166,10 +167,8 @@ func (c *runner) awaitConfirmation(ctx context.Context) error {
 		if c.store.isConfirmed(c.job.ID) {
 			return c.setStage(done)
 		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := clock.Sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
 		}
 	}
 	return c.revert(ctx, fmt.Sprintf("nobody confirmed it over a new connection within %v", c.job.Confirm))

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
@@ -115,10 +116,8 @@ func lockWhile(ctx context.Context, path string, mayWait func() bool) (*os.File,
 		if !errors.Is(err, durable.ErrLocked) || !mayWait() || time.Since(began) > finishTimeout {
 			return l, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
+		if err := clock.Sleep(ctx, 20*time.Millisecond); err != nil {
+			return nil, err
 		}
 	}
 }

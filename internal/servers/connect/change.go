@@ -10,6 +10,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/servers/boundedjson"
 	"github.com/adamant-sh/adamant/internal/servers/change"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
@@ -109,10 +110,7 @@ func (c *caller) follow(ctx context.Context, patience time.Duration, isOver func
 		case time.Since(heard) > patience:
 			return c.state, fmt.Errorf("%w: %w", ErrCutOff, err)
 		}
-		select {
-		case <-time.After(again):
-		case <-ctx.Done():
-		}
+		clock.Sleep(ctx, again)
 	}
 	return c.state, nil
 }

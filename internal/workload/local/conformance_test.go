@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -91,7 +92,7 @@ func (w *world) Wait(ctx context.Context) (rollout.State, error) {
 		if err != nil || r.State.Phase.Ended() {
 			return r.State, err
 		}
-		pause(ctx, 20*time.Millisecond)
+		clock.Sleep(ctx, 20*time.Millisecond)
 		if ctx.Err() != nil {
 			return r.State, ctx.Err()
 		}

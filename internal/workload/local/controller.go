@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -233,7 +234,7 @@ func (c *Controller) superviseRuntime() {
 		if err != nil && c.ctx.Err() == nil {
 			c.log(fmt.Errorf("keep the runtime: %w", err))
 		}
-		pause(c.ctx, runtimeEvery)
+		clock.Sleep(c.ctx, runtimeEvery)
 	}
 }
 

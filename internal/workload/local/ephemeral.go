@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
@@ -76,7 +77,7 @@ func (c *Controller) deleteAll(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("remove %s: %w", c.all()[0].key, context.Cause(ctx))
 		}
-		pause(ctx, 20*time.Millisecond)
+		clock.Sleep(ctx, 20*time.Millisecond)
 	}
 	return errors.Join(errs...)
 }

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
@@ -233,7 +234,7 @@ func (w *workload) removePod(ctx context.Context, i *instance) {
 		if !errors.Is(err, pod.ErrBusy) { // somebody else removes it already
 			w.controller.log(fmt.Errorf("remove instance %s: %w", i.ID, err))
 		}
-		pause(w.ctx, backOff(tries))
+		clock.Sleep(w.ctx, backOff(tries))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -246,13 +247,4 @@ func gracePeriod(spec *corev1.PodSpec) time.Duration {
 		return time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second
 	}
 	return 30 * time.Second
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

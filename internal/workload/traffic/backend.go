@@ -4,6 +4,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 const (
@@ -108,7 +110,7 @@ func (bk *backend) popIdle(n need, since time.Time) *upstream {
 // reap closes connections that were not used for long.
 func (b *Balancer) reap() {
 	for b.ctx.Err() == nil {
-		sleep(b.ctx, idleLimit/2)
+		clock.Sleep(b.ctx, idleLimit/2)
 		b.mu.Lock()
 		oldest := time.Now().Add(-idleLimit)
 		for _, bk := range b.members {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 // A Protocol is how a Balancer reads what its clients send.
@@ -127,7 +129,7 @@ func (b *Balancer) accept() {
 		}
 		if err != nil { // no descriptors left, or a client that is gone again
 			<-b.slots
-			sleep(b.ctx, 10*time.Millisecond)
+			clock.Sleep(b.ctx, 10*time.Millisecond)
 			continue
 		}
 		b.wg.Go(func() {
@@ -175,14 +177,4 @@ func limitUnsent(c *net.TCPConn) {
 	raw.Control(func(fd uintptr) {
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unsentLimit.Milliseconds()))
 	})
-}
-
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -51,10 +51,11 @@ var layers = []struct {
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
 	{[]string{"internal/fs/scan"}, "reads a whole root fast, and judges nothing"},
 	{[]string{"internal/fs/rootfs"}, "gives access to a foreign root; everything that reads one needs it"},
-	{[]string{"internal/fs/tree"}, "describes file systems; every comparison needs it"},
+	{[]string{"internal/fs/tree", "internal/text"}, "describes file systems; every comparison needs it"},
 	{[]string{"internal/servers/inventory"}, "reads which servers there are, and connects to none"},
 	{[]string{"internal/workload/traffic"}, "balances connections over addresses, and knows no pods"},
 	{[]string{"internal/fs/durable"}, "writes and locks files, and knows nothing else"},
+	{[]string{"internal/text"}, "writes text for people; everything that prints needs it"},
 	{[]string{"internal/clock"}, "waits; everything that waits needs it"},
 	{[]string{"internal/document"}, "names the version and the kinds of all documents; everything that is written or read as one needs it"},
 }

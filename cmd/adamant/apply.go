@@ -12,6 +12,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -135,7 +136,7 @@ func (a *app) printOutcome(out local.Outcome, would string) error {
 		}
 		fmt.Fprintln(a.out)
 		for _, c := range r.Changes {
-			fmt.Fprintln(a.out, "  "+printable(c))
+			fmt.Fprintln(a.out, "  "+text.EscapeLines(c))
 		}
 	}
 	for _, n := range out.Notes {
@@ -207,7 +208,7 @@ func newGetCommand(a *app) *cobra.Command {
 			fmt.Fprintln(w, "NAME\tNAMESPACE\tKIND\tREADY\tUPDATED\tGENERATION\tPHASE\tADDRESS\tREASON")
 			for _, s := range list {
 				fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%d\t%d\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.Ready, s.Replicas, s.Updated,
-					s.Generation, phaseOf(s), addressOf(s), printable(cut(s.Reason, 60)))
+					s.Generation, phaseOf(s), addressOf(s), text.EscapeLines(cut(s.Reason, 60)))
 			}
 			return w.Flush()
 		},

@@ -8,6 +8,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/cluster"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
@@ -52,7 +53,7 @@ func (a *app) printClusterResults(results []cluster.Result) error {
 		}
 		fmt.Fprintf(a.out, "Deployment/%s generation %d: %s", r.Name, r.Generation, r.Phase)
 		if r.Reason != "" {
-			fmt.Fprintf(a.out, ": %s", printable(r.Reason))
+			fmt.Fprintf(a.out, ": %s", text.EscapeLines(r.Reason))
 		}
 		fmt.Fprintln(a.out)
 		for _, pod := range r.Unchecked {

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -101,19 +100,6 @@ func words(line string) []string {
 		out = append(out, strings.Fields(part)...)
 	}
 	return out
-}
-
-// TestPrintable checks that nothing that was read can steer a terminal, and
-// that ordinary text is left alone.
-func TestPrintable(t *testing.T) {
-	if got, want := printable("größe\tof\nlines"), "größe\tof\nlines"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	for _, in := range []string{"\x1b[2Jx", "a\u009bb", "a\rb", "a\x7fb", "a\x00b"} {
-		if got := printable(in); strings.ContainsFunc(got, unicode.IsControl) {
-			t.Errorf("%q became %q, which holds control characters", in, got)
-		}
-	}
 }
 
 // TestHelpGroups checks that each command that help shows is in a group.

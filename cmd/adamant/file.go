@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
-	"github.com/adamant-sh/adamant/internal/report"
 )
 
 // writeFile makes a file appear whole or not at all.
@@ -17,6 +16,3 @@ func writeFileMode(name string, data []byte, mode os.FileMode) error {
 	}
 	return durable.WriteFile(name, data, mode)
 }
-
-// printable escapes what could steer a terminal or deceive a reader.
-func printable(s string) string { return report.Printable(s) }

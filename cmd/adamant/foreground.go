@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
@@ -41,7 +42,7 @@ func (r runner) foreground(ctx context.Context, d division) error {
 	}
 	err = f.keep(ctx)
 	if ctx.Err() != nil {
-		r.progress("removing %s", counted(f.count(), "pod"))
+		r.progress("removing %s", text.Count(f.count(), "pod"))
 		err = nil
 	}
 	return errors.Join(err, f.removeAll())
@@ -86,7 +87,7 @@ func (f *foreground) waitComplete(ctx context.Context) error {
 			}
 			if s.Phase == rollout.Complete && !said[s.Key] {
 				said[s.Key] = true
-				f.progress("%s/%s is complete: %s%s", s.Kind, s.Name, counted(s.Ready, "instance"), addressesOf(s))
+				f.progress("%s/%s is complete: %s%s", s.Kind, s.Name, text.Count(s.Ready, "instance"), addressesOf(s))
 			}
 		}
 		if len(said) == len(list) {
@@ -158,7 +159,7 @@ func (f *foreground) count() int {
 
 // keep supervises everything until all has completed, or one pod failed.
 func (f *foreground) keep(ctx context.Context) error {
-	f.progress("supervising %s; Ctrl-C removes them", counted(f.count(), "pod"))
+	f.progress("supervising %s; Ctrl-C removes them", text.Count(f.count(), "pod"))
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range f.pods {
 		told := *p // the supervisor changes its own

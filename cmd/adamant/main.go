@@ -18,6 +18,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 func main() {
@@ -82,8 +83,8 @@ func (a *app) exitCode(cmd *cobra.Command, err error) int {
 }
 
 func (a *app) printError(err error) {
-	fmt.Fprintln(a.err, "adamant:", printable(err.Error()))
+	fmt.Fprintln(a.err, "adamant:", text.EscapeLines(err.Error()))
 	if h := mend(err); h != "" {
-		fmt.Fprintln(a.err, "  hint:", printable(h))
+		fmt.Fprintln(a.err, "  hint:", text.EscapeLines(h))
 	}
 }

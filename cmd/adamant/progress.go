@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // redrawEvery is how often a progress is drawn, and how fast its spinner turns.
@@ -88,7 +90,9 @@ func (p *progress) step(text string) {
 }
 
 // say is step for a package that formats its steps.
-func (p *progress) say(format string, args ...any) { p.step(printable(fmt.Sprintf(format, args...))) }
+func (p *progress) say(format string, args ...any) {
+	p.step(text.EscapeLines(fmt.Sprintf(format, args...)))
+}
 
 // set tells how much of how much is done.
 func (p *progress) set(n, total int64) {
@@ -181,7 +185,7 @@ func (a *app) setLive(p *progress) {
 
 // progress prints a line on stderr: a step of a command, or a note.
 func (a *app) progress(format string, args ...any) {
-	line := printable(fmt.Sprintf(format, args...)) + "\n"
+	line := text.EscapeLines(fmt.Sprintf(format, args...)) + "\n"
 	a.liveMu.Lock()
 	defer a.liveMu.Unlock()
 	if a.live != nil {

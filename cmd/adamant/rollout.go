@@ -11,6 +11,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -130,15 +131,15 @@ func (a *app) printHistory(h local.History) error {
 		if !r.Ended.IsZero() {
 			took = r.Ended.Sub(r.Began).Round(100 * time.Millisecond).String()
 		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Number, r.Generation, orDash(printable(images[r.Generation])), printable(r.By.String()), r.Cause,
-			r.Began.Local().Format(time.DateTime), took, r.Outcome, printable(cut(firstLineOf(r.Reason), 80)))
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Number, r.Generation, orDash(text.EscapeLines(images[r.Generation])), text.EscapeLines(r.By.String()), r.Cause,
+			r.Began.Local().Format(time.DateTime), took, r.Outcome, text.EscapeLines(cut(firstLineOf(r.Reason), 80)))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.out)
 	for _, e := range h.Events {
-		fmt.Fprintf(a.out, "%s  %-13s %s\n", e.Time.Local().Format(time.DateTime), e.Reason, printable(firstLineOf(e.Message)))
+		fmt.Fprintf(a.out, "%s  %-13s %s\n", e.Time.Local().Format(time.DateTime), e.Reason, text.EscapeLines(firstLineOf(e.Message)))
 	}
 	return nil
 }
@@ -152,7 +153,7 @@ func newScaleCommand(a *app) *cobra.Command {
 		if _, err := c.Command(ctx, s.Key, "scale", api.CommandRequest{Replicas: replicas}); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "%s/%s scaled to %s\n", s.Kind, s.Name, counted(replicas, "instance"))
+		fmt.Fprintf(a.out, "%s/%s scaled to %s\n", s.Kind, s.Name, text.Count(replicas, "instance"))
 		return nil
 	})
 	cmd.Long = "Scale holds until the next apply, whose manifest says how many it wants."

@@ -14,6 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest"
 	engine "github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -171,13 +172,6 @@ func (r runner) start(ctx context.Context, specs []engine.PodSpec) ([]*engine.Po
 	return pods, group.Wait()
 }
 
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // remove takes pods down although the command was interrupted.
 func (r runner) remove(pods []*engine.Pod) error {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTime)
@@ -204,7 +198,7 @@ func (r runner) event(e engine.Event) {
 	if e.Container != "" {
 		who += " " + e.Container
 	}
-	r.progress("%s  %-12s %s", strings.TrimPrefix(who, "default/"), e.Reason, printable(e.Message))
+	r.progress("%s  %-12s %s", strings.TrimPrefix(who, "default/"), e.Reason, text.EscapeLines(e.Message))
 }
 
 func (r runner) report(pods []*engine.Pod) error {

@@ -21,6 +21,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/capture"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // captureFlags are how a server is captured.
@@ -270,7 +271,7 @@ func (s *capturing) print() error {
 
 func (s *capturing) printText() {
 	w, p := s.app.out, s.plan
-	line := func(format string, args ...any) { fmt.Fprintln(w, printable(fmt.Sprintf(format, args...))) }
+	line := func(format string, args ...any) { fmt.Fprintln(w, text.EscapeLines(fmt.Sprintf(format, args...))) }
 	line("%s, %s, is %s (%.19s…)", s.name, p.Release, s.image, s.digest)
 	line("  layer packages: %d files, %s", p.Packages.Files.Len(), size(p.Packages.Bytes))
 	line("  layer config: %d files, %s; %d of them are edited files of packages", p.Config.Files.Len(), size(p.Config.Bytes), len(p.Edited))

@@ -12,6 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers/change"
 	"github.com/adamant-sh/adamant/internal/servers/waves"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 func newServersHistoryCommand(a *app) *cobra.Command {
@@ -61,14 +62,14 @@ func (a *app) printRecords(list []waves.Record, broken []waves.Broken) error {
 		w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 		fmt.Fprintln(w, "RUN\tACTION\tWHAT\tBY\tBEGAN\tTOOK\tSERVERS\tRESULT")
 		for _, r := range list {
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", r.Number, r.Action, printable(clip(strings.Join(r.What, ", "), 60)), printable(r.By),
-				r.Began.Local().Format(time.DateTime), r.Ended.Sub(r.Began).Round(time.Second), len(r.Results), printable(clip(r.Statement, 100)))
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", r.Number, r.Action, text.EscapeLines(clip(strings.Join(r.What, ", "), 60)), text.EscapeLines(r.By),
+				r.Began.Local().Format(time.DateTime), r.Ended.Sub(r.Began).Round(time.Second), len(r.Results), text.EscapeLines(clip(r.Statement, 100)))
 		}
 		if err := w.Flush(); err != nil {
 			return err
 		}
 		for _, b := range broken {
-			fmt.Fprintf(a.out, "BROKEN %s: %s\n", b.File, printable(b.Why))
+			fmt.Fprintf(a.out, "BROKEN %s: %s\n", b.File, text.EscapeLines(b.Why))
 		}
 	}
 	if len(broken) > 0 {
@@ -89,18 +90,18 @@ func (a *app) printRecord(r waves.Record) error {
 	if a.json() {
 		return a.printJSON(report.ServerUpdate{Header: document.NewHeader(document.ServerUpdate), Record: r})
 	}
-	fmt.Fprintf(a.out, "run %d (%s), %s by %s, %s\n", r.Number, r.ID, r.Action, printable(r.By), r.Began.Local().Format(time.DateTime))
+	fmt.Fprintf(a.out, "run %d (%s), %s by %s, %s\n", r.Number, r.ID, r.Action, text.EscapeLines(r.By), r.Began.Local().Format(time.DateTime))
 	if r.Reason != "" {
-		fmt.Fprintln(a.out, printable("why: "+clip(r.Reason, 500)))
+		fmt.Fprintln(a.out, text.EscapeLines("why: "+clip(r.Reason, 500)))
 	}
 	for _, w := range r.What {
-		fmt.Fprintln(a.out, printable("what: "+clip(w, 500)))
+		fmt.Fprintln(a.out, text.EscapeLines("what: "+clip(w, 500)))
 	}
 	for _, res := range r.Results {
 		fmt.Fprintln(a.out)
 		a.printChange(res)
 	}
-	fmt.Fprintln(a.out, "\n"+printable(r.Statement))
+	fmt.Fprintln(a.out, "\n"+text.EscapeLines(r.Statement))
 	return nil
 }
 
@@ -108,16 +109,16 @@ func (a *app) printRecord(r waves.Record) error {
 const listed = 30
 
 func (a *app) printChange(res waves.Result) {
-	fmt.Fprintln(a.out, printable(fmt.Sprintf("%s: %s", res.Server, res.Outcome)))
+	fmt.Fprintln(a.out, text.EscapeLines(fmt.Sprintf("%s: %s", res.Server, res.Outcome)))
 	if res.Cause != "" {
-		fmt.Fprintln(a.out, printable("  "+oneLine(res.Cause)))
+		fmt.Fprintln(a.out, text.EscapeLines("  "+oneLine(res.Cause)))
 	}
 	for i, f := range res.Change.Facts {
 		if i == listed {
 			fmt.Fprintf(a.out, "  … and %d more\n", len(res.Change.Facts)-i)
 			break
 		}
-		fmt.Fprintln(a.out, printable(fmt.Sprintf("  %s %s: %s -> %s", f.Section, f.Key, orDash(f.Before), orDash(f.After))))
+		fmt.Fprintln(a.out, text.EscapeLines(fmt.Sprintf("  %s %s: %s -> %s", f.Section, f.Key, orDash(f.Before), orDash(f.After))))
 	}
 	shown := 0
 	for _, f := range res.Change.Files {
@@ -135,7 +136,7 @@ func (a *app) printChange(res waves.Result) {
 		case f.After == "":
 			mark = "-"
 		}
-		fmt.Fprintln(a.out, printable("  "+mark+" "+f.Path))
+		fmt.Fprintln(a.out, text.EscapeLines("  "+mark+" "+f.Path))
 	}
 	a.printLeft(res.Change.Undo)
 }
@@ -150,6 +151,6 @@ func (a *app) printLeft(u *change.Undo) {
 			fmt.Fprintf(a.out, "  … and %d more\n", u.LeftCount-i)
 			break
 		}
-		fmt.Fprintln(a.out, printable("  not as it was: "+left))
+		fmt.Fprintln(a.out, text.EscapeLines("  not as it was: "+left))
 	}
 }

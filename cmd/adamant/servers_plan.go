@@ -16,6 +16,7 @@ import (
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 	"github.com/adamant-sh/adamant/internal/servers/waves"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 func newServersPlanCommand(a *app) *cobra.Command {
@@ -113,7 +114,7 @@ func (a *app) printPlan(d report.ServerPlan, c compare.Comparison, complete bool
 }
 
 func (a *app) printPlanText(d report.ServerPlan) {
-	line := func(format string, args ...any) { fmt.Fprintln(a.out, printable(fmt.Sprintf(format, args...))) }
+	line := func(format string, args ...any) { fmt.Fprintln(a.out, text.EscapeLines(fmt.Sprintf(format, args...))) }
 	line("repair in place")
 	if len(d.Repair) == 0 {
 		line("  nothing: no server deviates")

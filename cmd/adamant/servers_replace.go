@@ -22,6 +22,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/capture"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -245,12 +246,12 @@ func (r *replacing) print(answered []string, open int) error {
 		}
 	} else {
 		for _, s := range answered {
-			fmt.Fprintln(r.app.out, printable(s+" answers in its place"))
+			fmt.Fprintln(r.app.out, text.EscapeLines(s+" answers in its place"))
 		}
 		if open == 0 {
-			fmt.Fprintln(r.app.out, printable(r.host.Name+" is ready to be removed: nobody is connected to its services"))
+			fmt.Fprintln(r.app.out, text.EscapeLines(r.host.Name+" is ready to be removed: nobody is connected to its services"))
 		} else {
-			fmt.Fprintln(r.app.out, printable(fmt.Sprintf("%s is still in use: %d connections to its services; point their names or balancers to the new addresses", r.host.Name, open)))
+			fmt.Fprintln(r.app.out, text.EscapeLines(fmt.Sprintf("%s is still in use: %d connections to its services; point their names or balancers to the new addresses", r.host.Name, open)))
 		}
 	}
 	if open > 0 {

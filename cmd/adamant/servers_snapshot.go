@@ -11,6 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/report"
 	visit "github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 func newServersSnapshotCommand(a *app) *cobra.Command {
@@ -72,7 +73,7 @@ func (a *app) printSnapshot(s *facts.Snapshot, out string) error {
 			return err
 		}
 	} else {
-		fmt.Fprintln(a.out, printable(fmt.Sprintf("%s: %d files, %d facts, in %s", s.Name, s.Summary.Entries, len(s.Facts), out)))
+		fmt.Fprintln(a.out, text.EscapeLines(fmt.Sprintf("%s: %d files, %d facts, in %s", s.Name, s.Summary.Entries, len(s.Facts), out)))
 	}
 	for _, u := range s.Summary.Unknowns {
 		a.progress("could not be read: %s  (%s)", u.Path, u.Reason)

@@ -21,6 +21,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/change"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 	"github.com/adamant-sh/adamant/internal/servers/waves"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // Exit codes of an update, by the outcome that weighs most.
@@ -376,12 +377,12 @@ func (a *app) printRunText(r waves.Record) {
 		if res.Cause != "" {
 			line += "; " + oneLine(res.Cause)
 		}
-		fmt.Fprintln(a.out, printable(line))
+		fmt.Fprintln(a.out, text.EscapeLines(line))
 	}
 	if r.Stopped != "" {
-		fmt.Fprintln(a.out, printable("stopped: "+oneLine(r.Stopped)))
+		fmt.Fprintln(a.out, text.EscapeLines("stopped: "+oneLine(r.Stopped)))
 	}
-	fmt.Fprintln(a.out, printable(oneLine(r.Statement)))
+	fmt.Fprintln(a.out, text.EscapeLines(oneLine(r.Statement)))
 	if r.Worst() != "" && r.Action != waves.Revert {
 		a.progress("hint: adamant servers update --resume takes up what failed, --undo takes all of it back; run %d, see adamant servers history %d", r.Number, r.Number)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -29,22 +30,22 @@ func printStatus(out io.Writer, s local.Status) error {
 	fmt.Fprintf(out, "%s %s/%s  %s, generation %d, %d of %d ready\n", s.Kind, s.Namespace, s.Name, phaseOf(s), s.Generation, s.Ready, s.Replicas)
 	for _, line := range []struct{ name, text string }{{"reason", s.Reason}, {"waiting for", s.Waiting}, {"traffic", sharesOf(s)}} {
 		if line.text != "" {
-			fmt.Fprintf(out, "  %s: %s\n", line.name, printable(line.text))
+			fmt.Fprintf(out, "  %s: %s\n", line.name, text.EscapeLines(line.text))
 		}
 	}
 	for _, i := range s.Images {
-		fmt.Fprintf(out, "  image: %s %s (%s)\n", i.For, printable(i.Image), cut(i.Digest, 19))
+		fmt.Fprintf(out, "  image: %s %s (%s)\n", i.For, text.EscapeLines(i.Image), cut(i.Digest, 19))
 	}
 	for _, svc := range s.Services {
 		fmt.Fprintf(out, "  service: %s at %s, %d requests, %d errors\n", svc.Name, orDash(svc.Address), svc.Requests, svc.Errors)
 		if svc.Err != "" {
-			fmt.Fprintf(out, "    not open: %s\n", printable(svc.Err))
+			fmt.Fprintf(out, "    not open: %s\n", text.EscapeLines(svc.Err))
 		}
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "  INSTANCE\tGENERATION\tPHASE\tADDRESS\tDRIFT\tCRASHES\tAGE\tLAST")
 	for _, i := range s.Instances {
-		fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\t%d\t%s\t%s\n", i.Name, i.Generation, i.Phase, orDash(i.IP), driftOfInstance(i), i.Crashes, age(i.Made), cut(printable(firstLineOf(i.Message)), 60))
+		fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\t%d\t%s\t%s\n", i.Name, i.Generation, i.Phase, orDash(i.IP), driftOfInstance(i), i.Crashes, age(i.Made), cut(text.EscapeLines(firstLineOf(i.Message)), 60))
 	}
 	return w.Flush()
 }

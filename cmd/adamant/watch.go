@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/clock"
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -100,7 +101,7 @@ func progressOf(s local.Status) string {
 	line := fmt.Sprintf("%s/%s generation %d: %s, %d of %d updated, %d ready", s.Kind, s.Name, s.Generation, phaseOf(s), s.Updated, s.Replicas, s.Ready)
 	for _, extra := range []string{sharesOf(s), s.Waiting, s.Reason} {
 		if extra != "" {
-			line += "; " + printable(extra)
+			line += "; " + text.EscapeLines(extra)
 		}
 	}
 	return line
@@ -129,11 +130,11 @@ func draw(b *strings.Builder, s local.Status, colored bool) {
 		b.WriteByte('\n')
 	}
 	for _, i := range s.Instances {
-		fmt.Fprintf(b, "    %s %-24s %-9s %s\n", mark(i, colored), i.Name, i.Phase, cut(printable(firstLineOf(i.Message)), 60))
+		fmt.Fprintf(b, "    %s %-24s %-9s %s\n", mark(i, colored), i.Name, i.Phase, cut(text.EscapeLines(firstLineOf(i.Message)), 60))
 	}
-	for _, text := range []string{s.Waiting, s.Reason} {
-		if text != "" {
-			fmt.Fprintf(b, "  %s\n", printable(text))
+	for _, why := range []string{s.Waiting, s.Reason} {
+		if why != "" {
+			fmt.Fprintf(b, "  %s\n", text.EscapeLines(why))
 		}
 	}
 }

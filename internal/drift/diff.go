@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	udiff "github.com/aymanbagabas/go-udiff"
+
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 const (
@@ -16,8 +18,8 @@ const (
 	lineRead = 2 << 10
 )
 
-// text is the content of one side of a change.
-type text struct {
+// source is the content of one side of a change.
+type source struct {
 	content  string
 	size     int64 // bytes of the whole file
 	isAbsent bool  // there is no regular file on this side
@@ -25,7 +27,7 @@ type text struct {
 	isLarge  bool
 }
 
-func (t text) words() string {
+func (t source) words() string {
 	if t.isAbsent {
 		return "nothing"
 	}
@@ -33,7 +35,7 @@ func (t text) words() string {
 }
 
 func noDiff(format string, args ...any) string {
-	return "(" + Visible(fmt.Sprintf(format, args...)) + ")\n"
+	return "(" + text.Escape(fmt.Sprintf(format, args...)) + ")\n"
 }
 
 // isBinary reports whether content is not text: a NUL byte, or mostly bytes
@@ -56,8 +58,8 @@ func isBinary(content []byte) bool {
 // TextDiff returns the unified diff of two versions of a file, of at most limit
 // bytes and without secrets, or says why there is none.
 func TextDiff(path string, before, after []byte, limit int) string {
-	side := func(content []byte) text {
-		return text{content: string(content), size: int64(len(content)), isBinary: isBinary(content)}
+	side := func(content []byte) source {
+		return source{content: string(content), size: int64(len(content)), isBinary: isBinary(content)}
 	}
 	return unified(path, side(before), side(after), limit)
 }
@@ -65,7 +67,7 @@ func TextDiff(path string, before, after []byte, limit int) string {
 // unified writes a unified diff of at most limit bytes and a note of what was
 // cut. The lines are compared as they are and shown without their secrets, so
 // that a changed password is seen to change.
-func unified(path string, before, after text, limit int) string {
+func unified(path string, before, after source, limit int) string {
 	old, new := "a"+path, "b"+path
 	if before.isAbsent {
 		old = "/dev/null"
@@ -86,7 +88,7 @@ func unified(path string, before, after text, limit int) string {
 		before: newRedactor(path, before.content),
 		after:  newRedactor(path, after.content),
 	}
-	fmt.Fprintf(&w.out, "--- %s\n+++ %s\n", Visible(old), Visible(new))
+	fmt.Fprintf(&w.out, "--- %s\n+++ %s\n", text.Escape(old), text.Escape(new))
 	for _, h := range u.Hunks {
 		w.hunk(h)
 	}
@@ -137,7 +139,7 @@ func (w *diffWriter) line(mark string, r *redactor, at int, content string) {
 		return
 	}
 	line, ended := strings.CutSuffix(content, "\n")
-	line = mark + shorten(line, func(s string) string { return Visible(r.line(at, s)) }) + "\n"
+	line = mark + shorten(line, func(s string) string { return text.Escape(r.line(at, s)) }) + "\n"
 	if !ended {
 		line += "\\ No newline at end of file\n"
 	}

@@ -107,11 +107,11 @@ func hasText(ch *Change) bool {
 
 // diff compares the two sides of a change line by line.
 func (c *comparison) diff(ch *Change, limit int) string {
-	before, err := c.text(Want, ch.Want)
+	before, err := c.source(Want, ch.Want)
 	if err != nil {
 		return noDiff("%v", err)
 	}
-	after, err := c.text(Got, ch.Got)
+	after, err := c.source(Got, ch.Got)
 	if err != nil {
 		return noDiff("%v", err)
 	}
@@ -124,18 +124,18 @@ func (c *comparison) diff(ch *Change, limit int) string {
 	return unified(ch.Path, before, after, limit)
 }
 
-func (c *comparison) text(side Side, e *tree.Entry) (text, error) {
+func (c *comparison) source(side Side, e *tree.Entry) (source, error) {
 	if e == nil || e.Kind != tree.Regular {
-		return text{isAbsent: true}, nil
+		return source{isAbsent: true}, nil
 	}
-	t := text{size: e.Size, isLarge: e.Size > textLimit}
+	t := source{size: e.Size, isLarge: e.Size > textLimit}
 	limit := int64(textLimit)
 	if t.isLarge {
 		limit = headSize
 	}
 	content, err := c.read(side, e.Path, limit)
 	if err != nil {
-		return text{}, err
+		return source{}, err
 	}
 	t.isBinary = isBinary(content)
 	t.content = string(content)

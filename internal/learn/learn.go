@@ -9,6 +9,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // maxWidenings is how often a profile is widened by the evidence of a failed
@@ -56,7 +57,7 @@ func (o Options) proven(ctx context.Context, s Subject, p profile.Profile, ref T
 		if err != nil {
 			return Lesson{}, err
 		}
-		o.say("%s: running it sealed, with %s", s.Name(), count(volumes(p), "volume"))
+		o.say("%s: running it sealed, with %s", s.Name(), text.Count(volumes(p), "volume"))
 		proof, trial, err := o.prove(ctx, sealed, ref, scenes)
 		if err != nil {
 			return Lesson{}, err
@@ -143,14 +144,4 @@ func volumes(p profile.Profile) int {
 		n += len(c.Volumes)
 	}
 	return n
-}
-
-func count(n int, what string) string {
-	switch n {
-	case 0:
-		return "no " + what
-	case 1:
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // LessonList is the result of learning: the document of `learn -o json`.
@@ -75,9 +76,9 @@ func writeVolumes(w io.Writer, p profile.Profile) {
 	for _, c := range p.Containers {
 		fmt.Fprintf(w, "%s, container %s: %d paths written\n", p.Name, c.Name, len(c.Writes))
 		for _, v := range c.Volumes {
-			fmt.Fprintf(w, "  %-28s %s\n", report.Printable(v.MountPath), strings.Join(traits(v), ", "))
+			fmt.Fprintf(w, "  %-28s %s\n", text.EscapeLines(v.MountPath), strings.Join(traits(v), ", "))
 			for _, why := range v.Why {
-				fmt.Fprintf(w, "      %s\n", report.Printable(why))
+				fmt.Fprintf(w, "      %s\n", text.EscapeLines(why))
 			}
 		}
 		if len(c.Volumes) == 0 {
@@ -141,21 +142,21 @@ func (l ProofList) WriteText(w io.Writer, color bool) error {
 func (p Proof) writeText(w io.Writer, color bool) {
 	fmt.Fprintf(w, "%s  %s\n", passOrFail(p.Passed, color), p.Workload)
 	for _, reason := range p.Reasons {
-		fmt.Fprintf(w, "  %s\n", report.Printable(reason))
+		fmt.Fprintf(w, "  %s\n", text.EscapeLines(reason))
 	}
 	for _, c := range p.Load {
 		same := "as when writable"
 		if !c.Alike {
 			same = "but " + c.Writable + " when writable"
 		}
-		fmt.Fprintf(w, "  load  %-32s %-12s %s\n", report.Printable(c.Load), report.Printable(c.Sealed), report.Printable(same))
+		fmt.Fprintf(w, "  load  %-32s %-12s %s\n", text.EscapeLines(c.Load), text.EscapeLines(c.Sealed), text.EscapeLines(same))
 	}
 	if p.Passed {
 		fmt.Fprintln(w, "  calls that succeeded when the root was writable and fail now: none")
 	}
 	for _, f := range p.Failures {
 		if f.Mild {
-			fmt.Fprintf(w, "  mild  container %s: %s %s: %s\n", f.Container, f.Op, report.Printable(f.Path), f.Errno)
+			fmt.Fprintf(w, "  mild  container %s: %s %s: %s\n", f.Container, f.Op, text.EscapeLines(f.Path), f.Errno)
 		}
 	}
 	for _, weak := range p.Weak {
@@ -163,7 +164,7 @@ func (p Proof) writeText(w io.Writer, color bool) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Logs)) {
 		if log := strings.TrimSpace(p.Logs[name]); log != "" {
-			fmt.Fprintf(w, "  last lines of container %s:\n    %s\n", name, strings.ReplaceAll(report.Printable(log), "\n", "\n    "))
+			fmt.Fprintf(w, "  last lines of container %s:\n    %s\n", name, strings.ReplaceAll(text.EscapeLines(log), "\n", "\n    "))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // DriftOptions says how a drift report is written as text.
@@ -23,7 +24,7 @@ type DriftOptions struct {
 // came from the instance is made harmless to terminals.
 func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
 	p := driftPrinter{Writer: bufio.NewWriter(w), opts: opts}
-	fmt.Fprintf(p, "%s: %s\n", drift.Visible(name), driftSummary(r))
+	fmt.Fprintf(p, "%s: %s\n", text.Escape(name), driftSummary(r))
 	for _, severity := range drift.Severities() {
 		p.group(severity, r.Changes)
 	}
@@ -31,7 +32,7 @@ func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
 		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be compared"))
 	}
 	for _, u := range r.Unknowns {
-		fmt.Fprintf(p, "  ? %s  (%s)\n", drift.Visible(u.Path), drift.Visible(u.Reason))
+		fmt.Fprintf(p, "  ? %s  (%s)\n", text.Escape(u.Path), text.Escape(u.Reason))
 	}
 	return p.Flush()
 }
@@ -48,7 +49,7 @@ func driftSummary(r drift.Report) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, severity))
 		}
 	}
-	s := plural(len(r.Changes), "change")
+	s := text.Count(len(r.Changes), "change")
 	if len(parts) > 0 {
 		s += " (" + strings.Join(parts, ", ") + ")"
 	}
@@ -64,16 +65,6 @@ func driftCounts(r drift.Report) map[drift.Severity]int {
 		counts[ch.Severity]++
 	}
 	return counts
-}
-
-func plural(n int, what string) string {
-	switch n {
-	case 0:
-		return "no " + what + "s"
-	case 1:
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 type driftPrinter struct {
@@ -141,7 +132,7 @@ func (p driftPrinter) folded(below *subtree, rest []drift.Change, severity drift
 			n++
 		}
 	}
-	fmt.Fprintf(p, "  %s … %d more below %s\n", p.mark(below.kind), n, drift.Visible(below.dir))
+	fmt.Fprintf(p, "  %s … %d more below %s\n", p.mark(below.kind), n, text.Escape(below.dir))
 }
 
 // A subtree is the topmost directory that was added or deleted.
@@ -199,7 +190,7 @@ func (p driftPrinter) change(ch *drift.Change) {
 	if ch.From != "" {
 		what += ", was " + ch.From
 	}
-	fmt.Fprintf(p, "  %s %s  %s  (%s)\n", p.mark(ch.Kind), p.paint(bold, drift.Visible(ch.Path)), drift.Visible(what), drift.Visible(why))
+	fmt.Fprintf(p, "  %s %s  %s  (%s)\n", p.mark(ch.Kind), p.paint(bold, text.Escape(ch.Path)), text.Escape(what), text.Escape(why))
 	if p.opts.NoDiff {
 		return
 	}
@@ -227,7 +218,7 @@ func kindWords(ch *drift.Change) string {
 }
 
 func (p driftPrinter) diffLine(line string) string {
-	line = drift.Visible(line)
+	line = text.Escape(line)
 	switch {
 	case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
 		return p.paint(bold, line)

@@ -8,6 +8,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // DriftReport is the JSON document of a drift report. Names are as they are in
@@ -107,7 +108,7 @@ func driftEntry(e *tree.Entry) *DriftEntry {
 }
 
 func xattrText(value string) string {
-	if drift.Visible(value) != value {
+	if text.Escape(value) != value {
 		return "0x" + hex.EncodeToString([]byte(value))
 	}
 	return drift.Redact(value)
@@ -118,5 +119,5 @@ func utf8Text(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	return drift.Visible(s)
+	return text.Escape(s)
 }

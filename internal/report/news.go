@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // News are what changed between servers since they were last compared.
@@ -74,16 +74,16 @@ func lines(c compare.Comparison) map[string]bool {
 func WriteNews(w io.Writer, n News, at time.Time, color bool) error {
 	p := driftPrinter{opts: DriftOptions{Color: color}}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s, %s", at.Format(time.DateTime), plural(n.Servers, "server"), plural(n.Causes, "cause"))
+	fmt.Fprintf(&b, "%s %s, %s", at.Format(time.DateTime), text.Count(n.Servers, "server"), text.Count(n.Causes, "cause"))
 	if len(n.New)+len(n.Gone) == 0 {
 		b.WriteString(", nothing changed")
 	}
 	b.WriteString("\n")
 	for _, line := range n.New {
-		fmt.Fprintf(&b, "  %s %s\n", p.paint(red, "+"), drift.Visible(line))
+		fmt.Fprintf(&b, "  %s %s\n", p.paint(red, "+"), text.Escape(line))
 	}
 	for _, line := range n.Gone {
-		fmt.Fprintf(&b, "  %s %s\n", p.paint(green, "-"), drift.Visible(line))
+		fmt.Fprintf(&b, "  %s %s\n", p.paint(green, "-"), text.Escape(line))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

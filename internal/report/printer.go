@@ -3,9 +3,6 @@ package report
 import (
 	"encoding/json"
 	"io"
-	"strings"
-
-	"github.com/adamant-sh/adamant/internal/drift"
 )
 
 // Text is implemented by results that can be written for people. Their JSON
@@ -43,14 +40,4 @@ func WriteJSON(w io.Writer, document any) error {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(document)
-}
-
-// Printable escapes control characters and bytes that are not UTF-8, which
-// could steer a terminal or deceive a reader. Lines stay lines.
-func Printable(s string) string {
-	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = drift.Visible(lines[i])
-	}
-	return strings.Join(lines, "\n")
 }

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // ServersOptions says how a comparison of servers is written as text.
@@ -31,10 +31,10 @@ func Servers(w io.Writer, c compare.Comparison, opts ServersOptions) error {
 	}
 	fmt.Fprintln(p, p.summary(c))
 	for _, name := range slices.Sorted(maps.Keys(c.Notes)) {
-		fmt.Fprintf(p, "%s: %s\n", drift.Visible(name), drift.Visible(c.Notes[name]))
+		fmt.Fprintf(p, "%s: %s\n", text.Escape(name), text.Escape(c.Notes[name]))
 	}
 	for _, a := range c.Alarms {
-		fmt.Fprintf(p, "\n%s %s is the same on %s, and must differ\n", p.paint(red, "ALARM"), drift.Visible(a.Path), strings.Join(a.Servers, ", "))
+		fmt.Fprintf(p, "\n%s %s is the same on %s, and must differ\n", p.paint(red, "ALARM"), text.Escape(a.Path), strings.Join(a.Servers, ", "))
 	}
 	for _, group := range byOdd(c) {
 		fmt.Fprintf(p, "\n%s\n", p.paint(bold, group.title))
@@ -43,15 +43,15 @@ func Servers(w io.Writer, c compare.Comparison, opts ServersOptions) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Unreached)) {
-		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNREACHED: "+drift.Visible(name)))
+		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNREACHED: "+text.Escape(name)))
 		for line := range strings.SplitSeq(c.Unreached[name], "\n") {
-			fmt.Fprintf(p, "  %s\n", drift.Visible(line))
+			fmt.Fprintf(p, "  %s\n", text.Escape(line))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Unknowns)) {
-		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be read on "+drift.Visible(name)))
+		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be read on "+text.Escape(name)))
 		for _, u := range c.Unknowns[name] {
-			fmt.Fprintf(p, "  ? %s  (%s)\n", drift.Visible(u.Path), drift.Visible(u.Reason))
+			fmt.Fprintf(p, "  ? %s  (%s)\n", text.Escape(u.Path), text.Escape(u.Reason))
 		}
 	}
 	return p.Flush()
@@ -71,7 +71,7 @@ func (p serversPrinter) summary(c compare.Comparison) string {
 	for _, n := range c.Expected {
 		expected += n
 	}
-	s := fmt.Sprintf("%s, %s compared, %s bound to differ: ", plural(len(c.Servers), "server"), plural(most, "file"), plural(expected, "file"))
+	s := fmt.Sprintf("%s, %s compared, %s bound to differ: ", text.Count(len(c.Servers), "server"), text.Count(most, "file"), text.Count(expected, "file"))
 	if !c.Differs() {
 		s += "no difference"
 		if !c.Complete() {
@@ -80,9 +80,9 @@ func (p serversPrinter) summary(c compare.Comparison) string {
 		return s
 	}
 	if len(c.Differences) == 0 {
-		return s + "no difference, " + plural(len(c.Alarms), "alarm")
+		return s + "no difference, " + text.Count(len(c.Alarms), "alarm")
 	}
-	return s + plural(len(c.Differences), "difference") + " with " + plural(len(c.Causes), "cause")
+	return s + text.Count(len(c.Differences), "difference") + " with " + text.Count(len(c.Causes), "cause")
 }
 
 // A group are the causes by which the same servers deviate.
@@ -107,7 +107,7 @@ func byOdd(c compare.Comparison) []group {
 			key, title = "split", "split: no value has a majority"
 		}
 		if found[key] == nil {
-			found[key] = &group{title: drift.Visible(title)}
+			found[key] = &group{title: text.Escape(title)}
 			keys = append(keys, key)
 		}
 		found[key].causes = append(found[key].causes, cause)
@@ -122,9 +122,9 @@ func byOdd(c compare.Comparison) []group {
 
 func (p serversPrinter) cause(c compare.Cause) {
 	title := strings.TrimPrefix(c.Title, string(c.Kind)+" ") // facts begin with their section
-	fmt.Fprintf(p, "  %s %s\n", p.paint(cyan, string(c.Kind)), drift.Visible(title))
+	fmt.Fprintf(p, "  %s %s\n", p.paint(cyan, string(c.Kind)), text.Escape(title))
 	if c.Why != "" {
-		fmt.Fprintf(p, "    %s\n", p.paint(yellow, drift.Visible(c.Why)))
+		fmt.Fprintf(p, "    %s\n", p.paint(yellow, text.Escape(c.Why)))
 	}
 	for i, file := range c.Files {
 		if i == foldAfter && !p.opts.All {
@@ -146,12 +146,12 @@ func (p serversPrinter) file(c compare.Cause, d compare.Difference) {
 			mark = p.paint(green, "+")
 		}
 	}
-	line := fmt.Sprintf("    %s %s", mark, drift.Visible(d.Key))
+	line := fmt.Sprintf("    %s %s", mark, text.Escape(d.Key))
 	if len(d.Fields) > 0 {
 		line += "  " + strings.Join(d.Fields, ", ")
 	}
 	if d.Hidden != "" {
-		line += "  (not shown: " + drift.Visible(d.Hidden) + ")"
+		line += "  (not shown: " + text.Escape(d.Hidden) + ")"
 	}
 	fmt.Fprintln(p, line)
 	if d.Text == "" || p.opts.NoDiff || c.Kind == compare.ByPackage {

@@ -6,11 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/learn/trace"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // recordPair adds a rename: one access for each of its ends. Where it failed
@@ -18,7 +18,7 @@ import (
 func (t *tracer) recordPair(tid int, th *thread, from, to place, errno syscall.Errno) {
 	fromDir, toDir := "", ""
 	if errno == unix.EXDEV && from.known && to.known {
-		fromDir, toDir = clean(path.Join(path.Dir(from.path), "*")), clean(path.Join(path.Dir(to.path), "*"))
+		fromDir, toDir = text.EscapeInvalid(path.Join(path.Dir(from.path), "*")), text.EscapeInvalid(path.Join(path.Dir(to.path), "*"))
 	}
 	t.recordPeer(tid, th, trace.Rename, from, toDir, errno)
 	t.recordPeer(tid, th, trace.Rename, to, fromDir, errno)
@@ -41,7 +41,7 @@ func (t *tracer) recordPeer(tid int, th *thread, op trace.Op, at place, peer str
 	if errno != 0 {
 		name = errnoString(errno)
 	}
-	t.add(trace.Access{Op: op, Path: clean(at.path), Peer: peer, Mount: at.mount, Exe: th.exe, UID: th.uid, Errno: name, Bytes: at.size})
+	t.add(trace.Access{Op: op, Path: text.EscapeInvalid(at.path), Peer: peer, Mount: at.mount, Exe: th.exe, UID: th.uid, Errno: name, Bytes: at.size})
 }
 
 // identify finds out which program and user a thread is, once per execve and
@@ -52,7 +52,7 @@ func (t *tracer) identify(tid int, th *thread) {
 	}
 	th.exe, th.who = "", true
 	if exe, ok := t.view.link(procDir(tid) + "exe"); ok {
-		th.exe = clean(strings.TrimSuffix(exe, " (deleted)"))
+		th.exe = text.EscapeInvalid(strings.TrimSuffix(exe, " (deleted)"))
 	}
 	data, err := os.ReadFile(procDir(tid) + "status")
 	if err != nil {
@@ -71,25 +71,6 @@ func effectiveUser(status []byte) uint32 {
 		return uint32(n)
 	}
 	return 0
-}
-
-// clean makes a path fit for a JSON string: bytes that are not UTF-8 are
-// written as \xHH.
-func clean(p string) string {
-	if utf8.ValidString(p) {
-		return p
-	}
-	var b strings.Builder
-	for len(p) > 0 {
-		r, n := utf8.DecodeRuneInString(p)
-		if r == utf8.RuneError && n == 1 {
-			b.WriteString(`\x` + strconv.FormatUint(uint64(p[0])|0x100, 16)[1:])
-		} else {
-			b.WriteString(p[:n])
-		}
-		p = p[n:]
-	}
-	return b.String()
 }
 
 func errnoString(e syscall.Errno) string {

@@ -13,10 +13,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // The bounds of what a server says.
@@ -313,9 +313,9 @@ func (a *answer) fault(line string) {
 		}
 		line = "a command ended with status " + status
 	}
-	u := facts.Unknown{Path: "/", Reason: drift.Visible(line)}
+	u := facts.Unknown{Path: "/", Reason: text.Escape(line)}
 	if m := complaint.FindStringSubmatch(line); m != nil && isPath(m[1]) {
-		u = facts.Unknown{Path: m[1], Reason: drift.Visible(m[2])}
+		u = facts.Unknown{Path: m[1], Reason: text.Escape(m[2])}
 		if u.Reason == "No such file or directory" && !strings.HasPrefix(line, "stat:") && !strings.HasPrefix(line, "sha256sum:") {
 			return // a place that this server does not have, or that went
 		}
@@ -337,7 +337,7 @@ var machines = map[string]string{
 // still is what the answer says of the server.
 func (a *answer) still() (*facts.Still, error) {
 	if len(a.missing) > 0 {
-		return nil, fmt.Errorf("the server has no %s", drift.Visible(strings.Join(a.missing, ", ")))
+		return nil, fmt.Errorf("the server has no %s", text.Escape(strings.Join(a.missing, ", ")))
 	}
 	if len(a.system) != 3 || a.system[0] != "Linux" {
 		return nil, fmt.Errorf("%w: it runs %.80q", errNonsense, strings.Join(a.system, " "))
@@ -347,7 +347,7 @@ func (a *answer) still() (*facts.Still, error) {
 	}
 	s := &facts.Still{Arch: machines[a.system[1]], Texts: a.texts, Kernel: &a.kernel, NoXattrs: !a.xattrs, Unknowns: a.unknowns, Booted: a.booted}
 	if s.Arch == "" {
-		s.Arch = drift.Visible(a.system[1])
+		s.Arch = text.Escape(a.system[1])
 	}
 	a.kernel.Release = a.system[2]
 	a.kernel.Mounts, a.kernel.Modules = strings.Join(a.tables["mounts"], "\n"), strings.Join(a.tables["modules"], "\n")

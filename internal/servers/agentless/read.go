@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/internal/servers/ssh"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // A Runner runs commands on a server, as a *remote.Conn does.
@@ -100,7 +100,7 @@ func (c *contents) Text(ctx context.Context, file string, limit int64) ([]byte, 
 	})
 	var exit *ssh.ExitError
 	if errors.As(err, &exit) && exit.Status == noText {
-		return nil, fmt.Errorf("read %s: %w", drift.Visible(file), fs.ErrNotExist)
+		return nil, fmt.Errorf("read %s: %w", text.Escape(file), fs.ErrNotExist)
 	}
 	return out.Bytes(), err
 }

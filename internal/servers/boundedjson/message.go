@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // MaxSize bounds one message, in bytes.
@@ -39,18 +39,9 @@ func unmarshal(data []byte, v any, size, token int) error {
 		return err
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return errors.New(Quote(err.Error(), maxQuoted))
+		return errors.New(text.Excerpt(err.Error(), maxQuoted))
 	}
 	return nil
-}
-
-// Quote makes a text of another machine fit to be shown: visible, and not longer
-// than most bytes before that.
-func Quote(text string, most int) string {
-	if len(text) > most {
-		text = text[:most] + "..."
-	}
-	return drift.Visible(text)
 }
 
 // measure checks bounds. Whether it is JSON is not its business.

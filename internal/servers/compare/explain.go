@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // A Cause explains differences by what they come of.
@@ -158,9 +159,9 @@ func (e *explainer) addFile(d Difference) {
 	key := string(kind) + " " + d.Package + " " + who
 	c = e.cause(key, kind, d, "")
 	c.Files = append(c.Files, d.Key)
-	c.Title = fmt.Sprintf("%s %s, %s", counted(len(c.Files)), what, who)
+	c.Title = fmt.Sprintf("%s %s, %s", text.Count(len(c.Files), "file"), what, who)
 	if kind == ByEdit {
-		c.Title = fmt.Sprintf("%s %s edited or removed, %s", counted(len(c.Files)), what, who)
+		c.Title = fmt.Sprintf("%s %s edited or removed, %s", text.Count(len(c.Files), "file"), what, who)
 	}
 }
 
@@ -190,13 +191,6 @@ func (e *explainer) factOf(d Difference) *Cause {
 		}
 	}
 	return nil
-}
-
-func counted(n int) string {
-	if n == 1 {
-		return "1 file"
-	}
-	return fmt.Sprintf("%d files", n)
 }
 
 // inWords says who has what: "1.22 on most, 1.24 on web-3".

@@ -9,6 +9,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // maxTexts bounds how many files are compared line by line, and diffLimit one
@@ -86,7 +87,7 @@ func (d *Difference) show(a, b *facts.Peer) error {
 	if d.Hidden == "" {
 		d.Text = drift.TextDiff(d.Key, before.Content, after.Content, diffLimit)
 	} else {
-		d.Hidden = drift.Visible(d.Hidden)
+		d.Hidden = text.Escape(d.Hidden)
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/servers/ssh"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // A Program is what servers of one sort get: an agent, or this program itself.
@@ -173,7 +173,7 @@ func (ps Programs) notFor(system string) error {
 	for _, p := range ps {
 		machines = append(machines, p.machine)
 	}
-	return fmt.Errorf("%w: the server is %.80s, and there are agents for Linux %s", ErrNoProgram, drift.Visible(system), strings.Join(machines, ", "))
+	return fmt.Errorf("%w: the server is %.80s, and there are agents for Linux %s", ErrNoProgram, text.Escape(system), strings.Join(machines, ", "))
 }
 
 // digests returns "machine=digest" for each program, as start reads them.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/servers/boundedjson"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // A Peer asks the agent on one server. It is used by one goroutine at a time.
@@ -82,7 +82,7 @@ func (p *Peer) ask(req request) (response, error) {
 		err = readFrame(p.r, &resp)
 	}
 	if err == nil && resp.Error != "" {
-		err = fmt.Errorf("%w: %s", ErrRefused, boundedjson.Quote(resp.Error, maxRefusal))
+		err = fmt.Errorf("%w: %s", ErrRefused, text.Excerpt(resp.Error, maxRefusal))
 	}
 	if err != nil {
 		return resp, &PeerError{p.Name, orLost(err)}

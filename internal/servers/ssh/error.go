@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // What a caller may tell apart. Errors of this package wrap at most one of them,
@@ -47,12 +47,8 @@ func (e *ExitError) Error() string {
 }
 
 // foreign makes a server's text fit for an error: visible, bounded, one line.
-func foreign(text string) string {
-	text = strings.TrimSpace(text)
-	if len(text) > maxForeign {
-		text = text[:maxForeign] + "..."
-	}
-	return drift.Visible(text)
+func foreign(s string) string {
+	return text.Excerpt(strings.TrimSpace(s), maxForeign)
 }
 
 // lastLine is the last line of a server's text that is not empty.

@@ -41,7 +41,6 @@ dist: ## what a release consists of, in dist/; scripts/dist --check builds it tw
 
 lint: ## gofmt, go vet, staticcheck, and the shell scripts' syntax
 	scripts/lint
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 clean: ## remove what was built; rm -r .cache to build images anew as well
 	rm -rf bin dist internal/servers/connect/agents/*.gz

@@ -51,7 +51,8 @@ var layers = []struct {
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
 	{[]string{"internal/fs/scan"}, "reads a whole root fast, and judges nothing"},
 	{[]string{"internal/fs/rootfs"}, "gives access to a foreign root; everything that reads one needs it"},
-	{[]string{"internal/fs/tree", "internal/text"}, "describes file systems; every comparison needs it"},
+	{[]string{"internal/fs/work"}, "shares out the work of those that walk a file system"},
+	{[]string{"internal/fs/tree"}, "describes file systems; every comparison needs it"},
 	{[]string{"internal/servers/inventory"}, "reads which servers there are, and connects to none"},
 	{[]string{"internal/workload/traffic"}, "balances connections over addresses, and knows no pods"},
 	{[]string{"internal/fs/durable"}, "writes and locks files, and knows nothing else"},
@@ -110,7 +111,7 @@ var rules = []rule{
 
 // pure packages take values and return values, and so does every package of
 // ours that they import, directly or not.
-var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/workload/rollout", "internal/fs/tree"}
+var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/workload/rollout", "internal/fs/tree", "internal/text"}
 
 // effects are the imports that a pure package has no use for.
 var effects = []string{"net", "os", "os/exec", "syscall", "golang.org/x/sys/", "path/filepath", "log", "log/slog"}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/work"
 )
 
 // WalkOptions say what Walk looks at. The zero value walks everything without
@@ -56,7 +57,7 @@ func (r *Root) Walk(ctx context.Context, opts WalkOptions) (tree.Tree, []tree.Un
 	opts.Path = path.Clean("/" + opts.Path)
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
 	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 64<<30)
-	w := &walker{root: r, opts: opts, todo: newStack()}
+	w := &walker{root: r, opts: opts, todo: work.NewStack[task]()}
 	if err := w.begin(ctx); err != nil {
 		return tree.Tree{}, nil, fmt.Errorf("walk %s: %w", opts.Path, err)
 	}
@@ -87,7 +88,7 @@ type walker struct {
 	root  *Root
 	opts  WalkOptions
 	mount uint64 // that Path is on
-	todo  *stack
+	todo  *work.Stack[task]
 
 	mu      sync.Mutex
 	names   int // listed so far
@@ -116,17 +117,17 @@ func (w *walker) begin(ctx context.Context) error {
 
 // run works until nothing is left to do or the context ends.
 func (w *walker) run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, w.todo.close)
+	stop := context.AfterFunc(ctx, w.todo.Close)
 	defer stop()
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			buf := make([]byte, bufferSize)
-			for t, ok := w.todo.pop(); ok; t, ok = w.todo.pop() {
+			for t, ok := w.todo.Pop(); ok; t, ok = w.todo.Pop() {
 				var b batch
 				w.do(ctx, t, &b, buf)
 				w.merge(&b)
-				w.todo.done()
+				w.todo.Done()
 			}
 		})
 	}
@@ -160,7 +161,7 @@ func (w *walker) count(names int) {
 	defer w.mu.Unlock()
 	if w.names += names; w.names > w.opts.MaxEntries && w.err == nil {
 		w.err = fmt.Errorf("%w: more than %d", ErrTooMany, w.opts.MaxEntries)
-		w.todo.close()
+		w.todo.Close()
 	}
 }
 
@@ -246,7 +247,7 @@ func (w *walker) list(fd int, t task, b *batch) {
 	}
 	w.count(len(names))
 	for part := range slices.Chunk(names, namesPerTask) {
-		w.todo.push(task{path: t.path, inode: t.inode, names: part, ctime: ctime})
+		w.todo.Push(task{path: t.path, inode: t.inode, names: part, ctime: ctime})
 	}
 }
 
@@ -315,7 +316,7 @@ func (w *walker) look(ctx context.Context, fd int, name string, b *batch, buf []
 	f := found{Entry: e}
 	switch {
 	case e.Kind == tree.Directory:
-		w.todo.push(task{path: name, inode: st.inode()})
+		w.todo.Push(task{path: name, inode: st.inode()})
 	case st.Nlink > 1:
 		f.inode = st.inode()
 	}

@@ -17,6 +17,14 @@ type Dir struct {
 	subs    []*Dir // of the records that are directories, in their order
 }
 
+// A task is a directory to list, or a part of one to look at.
+type task struct {
+	dir  *reading
+	part int // index, or listNames
+}
+
+const listNames = -1
+
 // A reading is a directory on its way to a Dir.
 type reading struct {
 	parent  *reading

@@ -78,7 +78,7 @@ func (w *worker) list(ctx context.Context, fd int, d *reading, self key) {
 		tasks[i] = task{d, i}
 	}
 	d.pending.Add(int32(len(tasks)))
-	w.todo.push(tasks...)
+	w.todo.Push(tasks...)
 }
 
 // partsOf divides names, or those of the old records if there are none, into

@@ -166,7 +166,7 @@ func (w *worker) took(here place, r record, old *Dir) {
 		sub.pending.Store(1)
 		here.dir.pending.Add(1)
 		here.part.subs = append(here.part.subs, sub)
-		w.todo.push(task{sub, listNames})
+		w.todo.Push(task{sub, listNames})
 	case r.class() != Compared && r.has(hasContent):
 		w.named = append(w.named, File{here.dir.below(r.terminated()), r.fileSize(), r.digest().String()})
 	}

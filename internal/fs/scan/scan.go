@@ -14,6 +14,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/fs/work"
 )
 
 // A Class is why an entry does not count. Those of class Compared count.
@@ -67,7 +68,7 @@ type scanner struct {
 	begun       unix.Timespec // what changes from here on may have the same key
 	sameRules   bool          // the cache is of the same policy
 	descriptors int           // /proc/self/fd
-	todo        *queue
+	todo        *work.Stack[task]
 	nothing     *Dir // stands for one that the cache does not have
 
 	mu    sync.Mutex
@@ -85,7 +86,7 @@ type scanner struct {
 func Read(ctx context.Context, root *rootfs.Root, opts Options) (*Result, error) {
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
 	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 64<<30)
-	s := &scanner{root: root, opts: opts, todo: newQueue(), nothing: &Dir{digest: sha256.Sum256(nil)}}
+	s := &scanner{root: root, opts: opts, todo: work.NewStack[task](), nothing: &Dir{digest: sha256.Sum256(nil)}}
 	r, err := s.read(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("scan: %w", err)
@@ -107,7 +108,7 @@ func (s *scanner) read(ctx context.Context) (_ *Result, err error) {
 	}
 	c, err := s.load(top.key)
 	top.old, s.sameRules = c.top, c.rules == rulesOf(s.opts.Policy)
-	s.todo.push(task{top, listNames})
+	s.todo.Push(task{top, listNames})
 	r, bytes, runErr := s.run(ctx)
 	if runErr != nil {
 		return nil, runErr
@@ -144,7 +145,7 @@ func (s *scanner) begin() (*reading, error) {
 // run works until nothing is left to do or the context ends. It also returns how
 // many bytes were read.
 func (s *scanner) run(ctx context.Context) (*Result, int64, error) {
-	stop := context.AfterFunc(ctx, s.todo.close)
+	stop := context.AfterFunc(ctx, s.todo.Close)
 	defer stop()
 	workers := make([]*worker, runtime.GOMAXPROCS(0))
 	var group sync.WaitGroup
@@ -152,9 +153,9 @@ func (s *scanner) run(ctx context.Context) (*Result, int64, error) {
 		w := newWorker(s)
 		workers[i] = w
 		group.Go(func() {
-			for t, ok := s.todo.pop(); ok; t, ok = s.todo.pop() {
+			for t, ok := s.todo.Pop(); ok; t, ok = s.todo.Pop() {
 				w.do(ctx, t)
-				s.todo.done()
+				s.todo.Done()
 			}
 		})
 	}
@@ -191,6 +192,6 @@ func (s *scanner) count(names int) {
 	defer s.mu.Unlock()
 	if s.names += names; s.names > s.opts.MaxEntries && s.err == nil {
 		s.err = fmt.Errorf("%w: more than %d", ErrTooMany, s.opts.MaxEntries)
-		s.todo.close()
+		s.todo.Close()
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // A Container is one that runs on this machine, whoever runs it, as the
@@ -49,7 +51,7 @@ func Containers(ctx context.Context) ([]Container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for containers: %w", err)
 	}
-	host, err := mountTable(os.Getpid())
+	host, err := mounts.Self()
 	if err != nil {
 		return nil, fmt.Errorf("look for containers: %w", err)
 	}
@@ -66,13 +68,13 @@ func Containers(ctx context.Context) ([]Container, error) {
 }
 
 // containerOf describes the container that a process is the first of.
-func containerOf(pid int, host []mountPoint) (Container, bool) {
-	table, err := mountTable(pid)
+func containerOf(pid int, host []mounts.Mount) (Container, bool) {
+	table, err := mounts.Of(pid)
 	if err != nil {
 		return Container{}, false // it has ended
 	}
 	root, ok := rootOf(table)
-	if own, hasOwn := rootOf(host); !ok || hasOwn && root.device == own.device {
+	if own, hasOwn := rootOf(host); !ok || hasOwn && root.Device == own.Device {
 		return Container{}, false // a service in a mount namespace of its own
 	}
 	c := Container{PID: pid}
@@ -81,7 +83,7 @@ func containerOf(pid int, host []mountPoint) (Container, bool) {
 	if errors.Is(c.Err, os.ErrNotExist) && !exists(pid) {
 		return Container{}, false
 	}
-	if root.fsType != "overlay" && c.ID == "" {
+	if root.Type != "overlay" && c.ID == "" {
 		return Container{}, false
 	}
 	if c.Runtime == "" {
@@ -91,13 +93,13 @@ func containerOf(pid int, host []mountPoint) (Container, bool) {
 }
 
 // rootOf returns the mount at the root; of several the last one is on top.
-func rootOf(table []mountPoint) (mountPoint, bool) {
+func rootOf(table []mounts.Mount) (mounts.Mount, bool) {
 	for _, p := range slices.Backward(table) {
-		if p.point == "/" {
+		if p.Point == "/" {
 			return p, true
 		}
 	}
-	return mountPoint{}, false
+	return mounts.Mount{}, false
 }
 
 func exists(pid int) bool {

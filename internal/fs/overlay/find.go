@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // Find returns the overlay that is the root of a process. The error wraps
@@ -38,7 +40,7 @@ func FindDir(dir string) (Mount, error) {
 }
 
 func find(pid int) (Mount, error) {
-	table, err := mountTable(pid)
+	table, err := mounts.Of(pid)
 	if err != nil {
 		return Mount{}, err
 	}
@@ -51,8 +53,8 @@ func find(pid int) (Mount, error) {
 		return Mount{}, err
 	}
 	for _, p := range table {
-		if p.point != "/" {
-			m.Points = append(m.Points, path.Clean(p.point))
+		if p.Point != "/" {
+			m.Points = append(m.Points, path.Clean(p.Point))
 		}
 	}
 	slices.Sort(m.Points)
@@ -77,12 +79,12 @@ func findDir(dir string) (Mount, error) {
 	if err != nil {
 		return Mount{}, err
 	}
-	table, err := mountTable(os.Getpid())
+	table, err := mounts.Self()
 	if err != nil {
 		return Mount{}, err
 	}
-	at := slices.IndexFunc(table, func(p mountPoint) bool { return p.id == int(st.Mnt_id) })
-	if at < 0 || table[at].point != abs {
+	at := slices.IndexFunc(table, func(p mounts.Mount) bool { return p.ID == int(st.Mnt_id) })
+	if at < 0 || table[at].Point != abs {
 		return Mount{}, fmt.Errorf("it is no mount point: %w", ErrNoOverlay)
 	}
 	m, err := newMount(table[at])
@@ -90,7 +92,7 @@ func findDir(dir string) (Mount, error) {
 		return Mount{}, err
 	}
 	for _, p := range table {
-		if below, ok := strings.CutPrefix(p.point, strings.TrimSuffix(abs, "/")+"/"); ok && below != "" {
+		if below, ok := strings.CutPrefix(p.Point, strings.TrimSuffix(abs, "/")+"/"); ok && below != "" {
 			m.Points = append(m.Points, "/"+below)
 		}
 	}
@@ -98,23 +100,14 @@ func findDir(dir string) (Mount, error) {
 	return m, m.resolve([]string{abs})
 }
 
-func mountTable(pid int) ([]mountPoint, error) {
-	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/mountinfo")
-	if err != nil {
-		return nil, err
+func newMount(p mounts.Mount) (Mount, error) {
+	if p.Type != "overlay" {
+		return Mount{}, fmt.Errorf("it is %s: %w", p.Type, ErrNoOverlay)
 	}
-	defer f.Close()
-	return parseMountinfo(f)
-}
-
-func newMount(p mountPoint) (Mount, error) {
-	if p.fsType != "overlay" {
-		return Mount{}, fmt.Errorf("it is %s: %w", p.fsType, ErrNoOverlay)
+	if p.Root != "/" {
+		return Mount{}, fmt.Errorf("it is only the directory %s of an overlay: %w", p.Root, ErrNoOverlay)
 	}
-	if p.root != "/" {
-		return Mount{}, fmt.Errorf("it is only the directory %s of an overlay: %w", p.root, ErrNoOverlay)
-	}
-	return parseOptions(p.options, moduleDefaults())
+	return parseOptions(p.SuperOptions, moduleDefaults())
 }
 
 // moduleDefaults reads what the kernel takes where a mount says nothing.
@@ -140,12 +133,12 @@ type maker struct {
 // own mount namespace and then in those of the process's ancestors. The
 // process itself is not asked: in a mount namespace of its own it could name
 // directories that mean something else elsewhere.
-func whereMade(pid int, root mountPoint) (maker, error) {
-	own, err := mountTable(os.Getpid())
+func whereMade(pid int, root mounts.Mount) (maker, error) {
+	own, err := mounts.Self()
 	if err != nil {
 		return maker{}, err
 	}
-	if points := pointsOf(own, root.device); len(points) > 0 {
+	if points := pointsOf(own, root.Device); len(points) > 0 {
 		return maker{points: points}, nil
 	}
 	for seen := 0; seen < 64; seen++ {
@@ -153,11 +146,11 @@ func whereMade(pid int, root mountPoint) (maker, error) {
 		if err != nil || parent <= 1 {
 			break
 		}
-		table, err := mountTable(parent)
+		table, err := mounts.Of(parent)
 		if err != nil {
 			break
 		}
-		points := slices.DeleteFunc(pointsOf(table, root.device), func(p string) bool { return p == "/" })
+		points := slices.DeleteFunc(pointsOf(table, root.Device), func(p string) bool { return p == "/" })
 		if len(points) > 0 {
 			return maker{pid: parent, points: points}, nil
 		}
@@ -166,11 +159,11 @@ func whereMade(pid int, root mountPoint) (maker, error) {
 	return maker{}, errors.New("it was mounted in a mount namespace that cannot be found")
 }
 
-func pointsOf(table []mountPoint, device string) []string {
+func pointsOf(table []mounts.Mount, device string) []string {
 	var points []string
 	for _, p := range table {
-		if p.device == device && p.fsType == "overlay" && p.root == "/" {
-			points = append(points, p.point)
+		if p.Device == device && p.Type == "overlay" && p.Root == "/" {
+			points = append(points, p.Point)
 		}
 	}
 	return points

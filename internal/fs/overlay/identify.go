@@ -7,14 +7,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // identify finds out who a container is: from where its root is mounted, from
 // its cgroup, or from the command line of the process that watches over it.
-func (c *Container) identify(host []mountPoint, root mountPoint) {
+func (c *Container) identify(host []mounts.Mount, root mounts.Mount) {
 	for _, p := range host {
-		if p.device == root.device {
-			c.fromMountPoint(p.point)
+		if p.Device == root.Device {
+			c.fromMountPoint(p.Point)
 		}
 	}
 	if cgroup, err := os.ReadFile("/proc/" + strconv.Itoa(c.PID) + "/cgroup"); err == nil {

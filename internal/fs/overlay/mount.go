@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // A Mount is an overlay file system, described by the directories it was made
@@ -84,15 +86,15 @@ func newOptions(options []string, def defaults) (Mount, error) {
 func (m *Mount) set(option string) {
 	switch key, value, _ := strings.Cut(option, "="); key {
 	case "upperdir":
-		m.Upper = unescapeOverlay(unescape(value))
+		m.Upper = unescapeOverlay(mounts.Unescape(value))
 	case "workdir":
-		m.Work = unescapeOverlay(unescape(value))
+		m.Work = unescapeOverlay(mounts.Unescape(value))
 	case "lowerdir":
 		m.Lower, m.Data = splitLower(value)
 	case "lowerdir+":
-		m.Lower = append(m.Lower, unescape(value))
+		m.Lower = append(m.Lower, mounts.Unescape(value))
 	case "datadir+":
-		m.Data = append(m.Data, unescape(value))
+		m.Data = append(m.Data, mounts.Unescape(value))
 	case "userxattr":
 		m.UserXattr = true
 	case "redirect_dir":
@@ -135,7 +137,7 @@ func splitLower(value string) (lower, data []string) {
 		dir.Reset()
 	}
 	for i := 0; i < len(value); i++ {
-		c, escaped := octal(value[i:])
+		c, escaped := mounts.Octal(value[i:])
 		if escaped {
 			i += 3
 		} else {
@@ -144,8 +146,8 @@ func splitLower(value string) (lower, data []string) {
 		switch {
 		case c == '\\' && i+1 < len(value):
 			// An escape of overlayfs: the next character stands for itself.
-			next, octal := octal(value[i+1:])
-			if octal {
+			next, isOctal := mounts.Octal(value[i+1:])
+			if isOctal {
 				i += 4
 			} else {
 				i++

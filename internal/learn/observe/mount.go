@@ -5,40 +5,20 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	mountinfo "github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// mountPoints reads a mountinfo file (proc(5)) into mount points by mount id.
+// mountPoints reads a mountinfo file into mount points by mount id. A line that is
+// malformed is passed over: the other mounts are still worth knowing.
 func mountPoints(data []byte) map[uint64]string {
 	points := map[uint64]string{}
-	for line := range bytes.Lines(data) {
-		f := strings.Fields(string(line))
-		if len(f) < 5 {
-			continue
-		}
-		if id, err := strconv.ParseUint(f[0], 10, 64); err == nil {
-			points[id] = unescape(f[4])
+	for line := range strings.Lines(string(data)) {
+		if m, err := mountinfo.ParseLine(strings.TrimSuffix(line, "\n")); err == nil {
+			points[uint64(m.ID)] = m.Point
 		}
 	}
 	return points
-}
-
-// unescape undoes the octal escapes of blanks and backslashes in mountinfo.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if c, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(c))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // mountTable knows where the mounts of a container are.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
@@ -174,13 +175,13 @@ func checkNothingLeft(t *testing.T, d *Daemon) {
 			t.Errorf("%s is left", dir)
 		}
 	}
-	points, err := mountPoints()
+	table, err := mounts.Self()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range points {
-		if strings.HasPrefix(p, l.root) || strings.HasPrefix(p, l.state) {
-			t.Errorf("mount %s is left", p)
+	for _, m := range table {
+		if strings.HasPrefix(m.Point, l.root) || strings.HasPrefix(m.Point, l.state) {
+			t.Errorf("mount %s is left", m.Point)
 		}
 	}
 	if _, err := os.Stat("/sys/class/net/" + l.bridge()); err == nil {

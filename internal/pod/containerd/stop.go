@@ -16,6 +16,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // Stop removes the private containerd with all that it made: pods, images,
@@ -196,11 +198,12 @@ func isShim(pid int, l layout) bool {
 // unmountBelow detaches every mount at or below the directories, the latest
 // first.
 func unmountBelow(dirs ...string) error {
-	points, err := mountPoints()
+	table, err := mounts.Self()
 	if err != nil {
 		return err
 	}
-	for _, point := range slices.Backward(points) {
+	for _, m := range slices.Backward(table) {
+		point := m.Point
 		for _, dir := range dirs {
 			if point != dir && !strings.HasPrefix(point, dir+"/") {
 				continue

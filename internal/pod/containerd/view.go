@@ -8,13 +8,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // viewLabel is on the snapshot of each mounted view and tells its target.
@@ -168,35 +170,9 @@ func viewKey(target string) string {
 }
 
 func isMounted(target string) (bool, error) {
-	points, err := mountPoints()
+	table, err := mounts.Self()
 	if err != nil {
 		return false, err
 	}
-	for _, p := range points {
-		if p == target {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// mountPoints lists this namespace's mount points, later mounts after
-// earlier ones.
-func mountPoints() ([]string, error) {
-	raw, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	var points []string
-	for _, line := range strings.Split(string(raw), "\n") {
-		if fields := strings.Fields(line); len(fields) > 4 {
-			points = append(points, unescape(fields[4]))
-		}
-	}
-	return points, nil
-}
-
-// unescape undoes the kernel's octal escapes of white space in mountinfo.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+	return slices.ContainsFunc(table, func(m mounts.Mount) bool { return m.Point == target }), nil
 }

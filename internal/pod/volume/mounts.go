@@ -1,17 +1,16 @@
 package volume
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // Unmount detaches whatever is mounted on path, which need not exist.
@@ -57,33 +56,20 @@ func Below(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open("/proc/self/mountinfo")
+	table, err := mounts.Self()
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return parseBelow(f, dir)
+	return below(table, dir), nil
 }
 
-func parseBelow(r io.Reader, dir string) ([]string, error) {
+func below(table []mounts.Mount, dir string) []string {
 	dir = filepath.Clean(dir)
 	var points []string
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20) // an overlay's options are long
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 5 {
-			continue
-		}
-		point := unescape(fields[4])
-		if point == dir || strings.HasPrefix(point, dir+"/") {
-			points = append(points, point)
+	for _, m := range table {
+		if m.Point == dir || strings.HasPrefix(m.Point, dir+"/") {
+			points = append(points, m.Point)
 		}
 	}
-	return points, lines.Err()
+	return points
 }
-
-// unescape undoes the octal escapes of proc(5).
-var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
-
-func unescape(s string) string { return escapes.Replace(s) }

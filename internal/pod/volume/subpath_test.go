@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // subpathDirs is a volume and a place for mounts.
@@ -97,13 +99,12 @@ func TestBelow(t *testing.T) {
 30 22 0:5 / /a/b rw - tmpfs tmpfs rw
 31 22 0:5 / /a/bc rw - tmpfs tmpfs rw
 32 22 0:5 / /a/b/with\040space\134 rw - tmpfs tmpfs rw
-short line
 `
-	got, err := parseBelow(strings.NewReader(info), "/a/b/")
+	table, err := mounts.Parse(strings.NewReader(info))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(got, []string{"/a/b", `/a/b/with space\`}); diff != "" {
+	if diff := cmp.Diff(below(table, "/a/b/"), []string{"/a/b", `/a/b/with space\`}); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -140,8 +141,8 @@ func TestBelowThroughALink(t *testing.T) {
 func FuzzBelow(f *testing.F) {
 	f.Add("30 22 0:5 / /a/b rw - tmpfs tmpfs rw\n", "/a")
 	f.Fuzz(func(t *testing.T, info, dir string) {
-		points, _ := parseBelow(strings.NewReader(info), dir)
-		for _, p := range points {
+		table, _ := mounts.Parse(strings.NewReader(info))
+		for _, p := range below(table, dir) {
 			if !strings.HasPrefix(p, filepath.Clean(dir)) {
 				t.Errorf("%q is not below %q", p, dir)
 			}

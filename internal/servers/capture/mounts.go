@@ -2,9 +2,10 @@ package capture
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // ownFileSystems are those that can hold a server's own files.
@@ -12,34 +13,29 @@ var ownFileSystems = []string{
 	"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "overlay", "vfat", "exfat", "ntfs3",
 }
 
-// foreignMounts are the mount points of this machine that hold no files of its
-// own, with what is mounted there (proc_pid_mountinfo(5)).
+// foreignMounts returns the mount points of this machine that hold no files of its
+// own, with what is mounted there.
 func foreignMounts() (map[string]string, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	table, err := mounts.Self()
 	if err != nil {
 		return nil, fmt.Errorf("read mounts: %w", err)
 	}
-	return foreignIn(string(text)), nil
+	return foreignIn(table), nil
 }
 
-func foreignIn(mountinfo string) map[string]string {
+func foreignIn(table []mounts.Mount) map[string]string {
 	foreign := map[string]string{}
-	for line := range strings.Lines(mountinfo) {
-		left, right, ok := strings.Cut(line, " - ")
-		l, r := strings.Fields(left), strings.Fields(right)
-		if !ok || len(l) < 5 || len(r) < 2 || l[4] == "/" {
+	for _, m := range table {
+		if m.Point == "/" {
 			continue
 		}
-		point := octal.Replace(l[4])
-		isOwn := slices.Contains(ownFileSystems, r[0]) && (r[0] != "overlay" || !strings.HasPrefix(point, "/var/lib/") && !strings.HasPrefix(point, "/run/"))
+		isOwn := slices.Contains(ownFileSystems, m.Type) &&
+			(m.Type != "overlay" || !strings.HasPrefix(m.Point, "/var/lib/") && !strings.HasPrefix(m.Point, "/run/"))
 		if isOwn {
-			delete(foreign, point) // what is mounted last is seen
+			delete(foreign, m.Point) // a later mount hides an earlier one
 			continue
 		}
-		foreign[point] = r[0] + " " + octal.Replace(r[1])
+		foreign[m.Point] = m.Type + " " + m.Source
 	}
 	return foreign
 }
-
-// octal undoes how mountinfo writes blanks.
-var octal = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
 // volatile are the sysctls that say how the kernel does and not how it is set,
@@ -104,16 +106,16 @@ var virtual = []string{
 	"configfs", "fusectl", "hugetlbfs", "binfmt_misc", "autofs", "nsfs", "efivarfs", "rpc_pipefs", "overlay",
 }
 
-// mountFacts reads proc_pid_mountinfo(5).
+// mountFacts reads proc_pid_mountinfo(5). The facts keep the kernel's escapes, as
+// those of earlier snapshots do.
 func mountFacts(text string) []Fact {
 	var facts []Fact
 	for line := range strings.Lines(text) {
-		left, right, ok := strings.Cut(line, " - ")
-		l, r := strings.Fields(left), strings.Fields(right)
-		if !ok || len(l) < 6 || len(r) < 2 || slices.Contains(virtual, r[0]) || isOwnPlace(l[4]) {
-			continue
+		m, err := mounts.ParseLine(strings.TrimSuffix(line, "\n"))
+		if err != nil || slices.Contains(virtual, m.Type) || isOwnPlace(m.Point) {
+			continue // the text may come from a server, whose other mounts count all the same
 		}
-		facts = append(facts, Fact{Mount, l[4], r[0] + " " + r[1] + " " + l[5]})
+		facts = append(facts, Fact{Mount, mounts.Escape(m.Point), m.Type + " " + mounts.Escape(m.Source) + " " + m.Options})
 	}
 	return facts
 }

@@ -5,50 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-func TestParseMountinfo(t *testing.T) {
-	tests := map[string]struct {
-		line string
-		want mountPoint
-		bad  bool
-	}{
-		"of the manual": {
-			line: "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue",
-			want: mountPoint{id: 36, device: "98:0", root: "/mnt1", point: "/mnt2", fsType: "ext3", options: "rw,errors=continue"},
-		},
-		"no optional field": {
-			line: "1 0 0:2 / / rw - overlay none rw,lowerdir=/a",
-			want: mountPoint{id: 1, device: "0:2", root: "/", point: "/", fsType: "overlay", options: "rw,lowerdir=/a"},
-		},
-		"several optional fields": {
-			line: "1 0 0:2 / / rw shared:1 master:2 - overlay none rw",
-			want: mountPoint{id: 1, device: "0:2", root: "/", point: "/", fsType: "overlay", options: "rw"},
-		},
-		"escaped": {
-			line: `1 0 0:2 / /a\040b\011c\134d rw - tmpfs t\040t rw`,
-			want: mountPoint{id: 1, device: "0:2", root: "/", point: "/a b\tc\\d", fsType: "tmpfs", options: "rw"},
-		},
-		"no hyphen":       {line: "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 ext3 /dev/root rw", bad: true},
-		"too short":       {line: "36 35 98:0 - ext3 /dev/root rw", bad: true},
-		"id not a number": {line: "x 35 98:0 / / rw - ext3 /dev/root rw", bad: true},
-		"empty line":      {line: "", bad: true},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			got, err := parseMountinfo(strings.NewReader(tt.line + "\n"))
-			if tt.bad {
-				if err == nil {
-					t.Fatalf("got %+v, want an error", got)
-				}
-				return
-			}
-			if diff := cmp.Diff(got, []mountPoint{tt.want}, cmp.AllowUnexported(mountPoint{})); err != nil || diff != "" {
-				t.Errorf("error %v, -got +want\n%s", err, diff)
-			}
-		})
-	}
-}
+	"github.com/adamant-sh/adamant/internal/fs/mounts"
+)
 
 func TestParseOptions(t *testing.T) {
 	tests := map[string]struct {
@@ -96,23 +55,23 @@ func TestParseOptions(t *testing.T) {
 	}
 }
 
-func FuzzParseMountinfo(f *testing.F) {
+func FuzzParseOptions(f *testing.F) {
 	f.Add("36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue")
 	f.Add(`1 0 0:2 / / rw - overlay none rw,lowerdir=/a\134:b:/c::/d,upperdir=/u\040,workdir=/w`)
 	f.Add(`1 0 0:2 / / rw - overlay none rw,context="a,b",lowerdir+=/a,datadir+=/b,userxattr`)
-	f.Fuzz(func(t *testing.T, table string) {
-		mounts, err := parseMountinfo(strings.NewReader(table))
+	f.Fuzz(func(t *testing.T, text string) {
+		table, err := mounts.Parse(strings.NewReader(text))
 		if err != nil {
 			return
 		}
-		for _, p := range mounts {
-			m, err := parseOptions(p.options, defaults{})
+		for _, p := range table {
+			m, err := parseOptions(p.SuperOptions, defaults{})
 			if err != nil {
 				continue
 			}
 			for _, dir := range m.dirs() {
 				if *dir == "" || strings.Contains(*dir, "\x00") {
-					t.Errorf("directory %q of %q", *dir, p.options)
+					t.Errorf("directory %q of %q", *dir, p.SuperOptions)
 				}
 			}
 		}

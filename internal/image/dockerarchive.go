@@ -13,6 +13,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // dockerEntry is one image of the manifest.json that "docker save" writes.
@@ -22,12 +25,12 @@ type dockerEntry struct {
 	Layers   []string
 }
 
-// readDockerArchive reads what "docker save" writes. Such an archive has no
-// manifests and no digests of its layers as they lie there: the manifest is
-// made here, in which a layer that is not compressed is known by its diff id,
-// and a compressed one, which is rare, is read once for its digest.
-func readDockerArchive(s store) ([]Image, error) {
-	raw, err := readDocument(s, "manifest.json")
+// readDocker reads what "docker save" writes. Such an archive has no manifests and
+// no digests of its layers as they lie there: the manifest is made here, the same
+// for the same image. In it a layer that is not compressed is known by its diff
+// id, and a compressed one, which is rare, is read once for its digest.
+func (l *layout) readDocker() ([]Image, error) {
+	raw, err := readDocument(l.store, "manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoLayout
 	}
@@ -40,106 +43,117 @@ func readDockerArchive(s store) ([]Image, error) {
 	}
 	var images []Image
 	for _, e := range entries {
-		img, err := e.open(s)
+		img, err := l.dockerImage(e)
+		if errors.Is(err, errPassedOver) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("image %s: %w", strings.Join(e.RepoTags, ", "), err)
 		}
-		var names []string
 		for _, tag := range e.RepoTags {
 			ref, err := ParseReference(tag)
 			if err != nil {
 				return nil, err
 			}
-			names = append(names, ref.Name())
+			img.Names = append(img.Names, ref.Name())
 		}
-		images = addImage(images, Image{Image: img, Names: names})
+		images = addImage(images, img)
 	}
 	return images, nil
 }
 
-func (e dockerEntry) open(s store) (v1.Image, error) {
-	config, err := readDocument(s, e.Config)
+func (l *layout) dockerImage(e dockerEntry) (Image, error) {
+	config, err := readDocument(l.store, e.Config)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return Image{}, fmt.Errorf("configuration: %w", err)
 	}
-	digest, size, err := v1.SHA256(bytes.NewReader(config))
+	configDesc, err := descriptorOf(types.DockerConfigJSON, config)
 	if err != nil {
-		return nil, err
+		return Image{}, err
 	}
 	// Docker names the configuration by its digest.
 	named := strings.TrimSuffix(path.Base(e.Config), ".json")
-	if len(named) == 64 && named != digest.Hex {
-		return nil, fmt.Errorf("configuration %s: has %s: %w", e.Config, digest, ErrDigest)
+	if len(named) == 64 && named != configDesc.Digest.Hex {
+		return Image{}, fmt.Errorf("configuration %s: has %s: %w", e.Config, configDesc.Digest, ErrDigest)
 	}
 	var file v1.ConfigFile
 	if err := json.Unmarshal(config, &file); err != nil {
-		return nil, fmt.Errorf("configuration %s: %w", e.Config, err)
+		return Image{}, fmt.Errorf("configuration %s: %w", e.Config, err)
 	}
 	if len(file.RootFS.DiffIDs) != len(e.Layers) {
-		return nil, fmt.Errorf("%d layers, the configuration has %d: %w", len(e.Layers), len(file.RootFS.DiffIDs), ErrDigest)
+		return Image{}, fmt.Errorf("%d layers, the configuration has %d: %w", len(e.Layers), len(file.RootFS.DiffIDs), ErrDigest)
 	}
-	manifest := v1.Manifest{
-		SchemaVersion: 2, MediaType: types.DockerManifestSchema2,
-		Config: v1.Descriptor{MediaType: types.DockerConfigJSON, Digest: digest, Size: size},
-	}
-	files := map[v1.Hash]string{}
+	// Marshalled as containerd's own types are: loading the same archive has always
+	// given this digest, and profiles name images by it.
+	made := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: string(types.DockerManifestSchema2), Config: ociDescriptor(configDesc)}
+	names := map[v1.Hash]string{}
 	for i, name := range e.Layers {
-		desc, err := describeLayer(s, name, file.RootFS.DiffIDs[i])
+		desc, err := describeLayer(l.store, name, file.RootFS.DiffIDs[i])
 		if err != nil {
-			return nil, fmt.Errorf("layer %s: %w", name, err)
+			return Image{}, fmt.Errorf("layer %s: %w", name, err)
 		}
-		files[desc.Digest] = name
-		manifest.Layers = append(manifest.Layers, desc)
+		names[desc.Digest] = name
+		made.Layers = append(made.Layers, ociDescriptor(desc))
 	}
-	raw, err := json.Marshal(manifest)
+	raw, err := json.Marshal(made)
 	if err != nil {
-		return nil, err
+		return Image{}, err
 	}
-	return newStored(storedImage{
-		mediaType: manifest.MediaType, manifest: raw, config: config,
-		open: func(layer v1.Descriptor) (io.ReadCloser, error) { return openNamed(s, files[layer.Digest], layer) },
+	var manifest v1.Manifest
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		return Image{}, err
+	}
+	target, err := descriptorOf(manifest.MediaType, raw)
+	if err != nil {
+		return Image{}, err
+	}
+	return l.newImage(&Stored{
+		Target: target, Manifest: manifest,
+		Documents: []Document{{Descriptor: configDesc, Raw: config}, {Descriptor: target, Raw: raw, Refs: blobsOf(manifest)}},
+		open: func(layer v1.Descriptor) (Blob, error) {
+			blob, err := l.store.open(names[layer.Digest])
+			if err != nil {
+				return Blob{}, fmt.Errorf("layer %s: %w", names[layer.Digest], err)
+			}
+			return blob, nil
+		},
 	})
+}
+
+func ociDescriptor(d v1.Descriptor) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: string(d.MediaType), Digest: digest.Digest(d.Digest.String()), Size: d.Size}
+}
+
+func descriptorOf(mediaType types.MediaType, raw []byte) (v1.Descriptor, error) {
+	sum, size, err := v1.SHA256(bytes.NewReader(raw))
+	return v1.Descriptor{MediaType: mediaType, Digest: sum, Size: size}, err
 }
 
 // describeLayer finds out how a layer is compressed, and its digest.
 func describeLayer(s store, name string, diffID v1.Hash) (v1.Descriptor, error) {
-	f, size, err := s.open(name)
+	f, err := s.open(name)
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
 	defer f.Close()
-	desc := v1.Descriptor{Size: size, Digest: diffID, MediaType: types.DockerUncompressedLayer}
+	desc := v1.Descriptor{Size: f.Size, Digest: diffID, MediaType: types.DockerUncompressedLayer}
 	magic := make([]byte, 4)
-	n, err := io.ReadFull(f, magic)
-	if err != nil && n == 0 && size > 0 {
+	n, err := f.ReadAt(magic, 0)
+	if err != nil && err != io.EOF {
 		return v1.Descriptor{}, err
 	}
 	switch magic = magic[:n]; {
 	case bytes.HasPrefix(magic, gzipMagic):
 		desc.MediaType = types.DockerLayer
 	case bytes.HasPrefix(magic, zstdMagic):
-		desc.MediaType = types.OCILayerZStd
+		desc.MediaType = dockerZstdLayer
 	default:
 		return desc, nil
 	}
 	sum := sha256.New()
-	sum.Write(magic)
-	if _, err := io.Copy(sum, f); err != nil {
+	if _, err := io.Copy(sum, f.Reader()); err != nil {
 		return v1.Descriptor{}, err
 	}
 	desc.Digest = hashOf(sum)
 	return desc, nil
-}
-
-func openNamed(s store, name string, desc v1.Descriptor) (io.ReadCloser, error) {
-	f, _, err := s.open(name)
-	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", name, err)
-	}
-	checked, err := verify(f, "layer "+name, desc.Digest, desc.Size)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return readCloser{checked, f}, nil
 }

@@ -84,7 +84,7 @@ func (s source) each(ctx context.Context, visit func(*tar.Header, io.Reader) err
 		return err
 	}
 	defer blob.Close()
-	checked, err := verify(ctxReader{ctx, blob}, "blob", digest, size)
+	checked, err := verifyOnce(ctxReader{ctx, blob}, blob, digest, size)
 	if err != nil {
 		return err
 	}

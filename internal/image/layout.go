@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,17 +9,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/platforms"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// errNoLayout says that a store is no OCI image layout.
+// errNoLayout is returned for a store without the file oci-layout.
 var errNoLayout = errors.New("neither an OCI image layout nor written by docker save")
-
-// maxDocument bounds an index, a manifest or a configuration in bytes, as
-// registries do.
-const maxDocument = 4 << 20
 
 // Annotations of an index that name an image: containerd's in full, and that
 // of the OCI specification, which may be a tag only.
@@ -29,207 +25,261 @@ const (
 	refNameAnnotation = "org.opencontainers.image.ref.name"
 )
 
-// readLayout reads an OCI image layout (image specification 1.1,
-// image-layout.md) and returns its images for a platform.
-func readLayout(s store, platform v1.Platform) ([]Image, error) {
-	if _, err := readDocument(s, "oci-layout"); errors.Is(err, fs.ErrNotExist) {
+// MaxNesting bounds indexes in indexes, index.json not counted. Tools write one.
+const MaxNesting = 4
+
+// A layout is a store whose images for one platform are looked for.
+type layout struct {
+	store
+	platform platforms.MatchComparer
+	others   []string         // platforms of images that were passed over
+	passed   map[v1.Hash]bool // indexes and manifests without an image for the platform
+}
+
+// read reads an OCI image layout (image specification 1.1, image-layout.md).
+func (l *layout) read() ([]Image, error) {
+	if _, err := readDocument(l.store, "oci-layout"); errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoLayout
 	} else if err != nil {
 		return nil, err
 	}
-	raw, err := readDocument(s, "index.json")
+	raw, err := readDocument(l.store, "index.json")
 	if err != nil {
 		return nil, err
 	}
-	index, err := v1.ParseIndexManifest(bytes.NewReader(raw))
-	if err != nil {
+	var index v1.IndexManifest
+	if err := json.Unmarshal(raw, &index); err != nil {
 		return nil, fmt.Errorf("index.json: %w", err)
 	}
-	l := layout{store: s, platform: platform}
 	var images []Image
 	for _, desc := range index.Manifests {
 		img, err := l.image(desc, 0)
-		if errors.Is(err, errOther) {
+		if errors.Is(err, errPassedOver) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		images = addImage(images, Image{Image: img, Names: namesOf(desc)})
-	}
-	if len(images) == 0 && len(l.others) > 0 {
-		return nil, fmt.Errorf("%w for %s, only for %s", ErrNoImage, platform, strings.Join(l.others, ", "))
+		if err := img.addName(desc.Annotations); err != nil {
+			return nil, err
+		}
+		images = addImage(images, img)
 	}
 	return images, nil
 }
 
 // addImage adds an image, or its names to those of an equal one.
 func addImage(images []Image, img Image) []Image {
-	digest, err := img.Digest()
 	for i := range images {
-		if have, haveErr := images[i].Digest(); err == nil && haveErr == nil && have == digest {
-			for _, name := range img.Names {
-				if !slices.Contains(images[i].Names, name) {
-					images[i].Names = append(images[i].Names, name)
-				}
-			}
+		if have := &images[i]; have.Stored.Target.Digest == img.Stored.Target.Digest {
+			have.Names = appendNew(have.Names, img.Names)
+			have.Tags = appendNew(have.Tags, img.Tags)
 			return images
 		}
 	}
 	return append(images, img)
 }
 
-// namesOf returns the name that an index gives an image. One that is only a tag
-// says nothing of the repository and is no name.
-func namesOf(desc v1.Descriptor) []string {
-	name := desc.Annotations[nameAnnotation]
-	if name == "" {
-		name = desc.Annotations[refNameAnnotation]
-		if !strings.ContainsAny(name, ":/@") {
+func appendNew(list, names []string) []string {
+	for _, name := range names {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// addName adds the name that an index gives an image.
+func (i *Image) addName(annotations map[string]string) error {
+	name := annotations[nameAnnotation]
+	if ref := annotations[refNameAnnotation]; name == "" && ref != "" {
+		if !strings.ContainsAny(ref, ":/@") {
+			i.Tags = append(i.Tags, ref)
 			return nil
 		}
+		name = ref
+	}
+	if name == "" {
+		return nil
 	}
 	ref, err := ParseReference(name)
 	if err != nil {
-		return nil
+		return err
 	}
-	return []string{ref.Name()}
+	i.Names = append(i.Names, ref.Name())
+	return nil
 }
 
-// errOther says that a descriptor is not for the platform or not of an image.
-var errOther = errors.New("for another platform")
+// errPassedOver is returned for what is no image or has none for the platform. The
+// specification requires that unknown media types are no error, because artifacts
+// such as signatures lie beside images.
+var errPassedOver = errors.New("no image for the platform")
 
-type layout struct {
-	store    store
-	platform v1.Platform
-	others   []string // platforms that were passed over
-}
-
-// image returns the image of a descriptor, from the first index inside that has
-// one for the platform.
-func (l *layout) image(desc v1.Descriptor, depth int) (v1.Image, error) {
-	if desc.Platform != nil && !desc.Platform.Satisfies(l.platform) {
-		l.others = append(l.others, desc.Platform.String())
-		return nil, errOther
+// image returns the image that a descriptor means.
+func (l *layout) image(desc v1.Descriptor, depth int) (Image, error) {
+	if p := platformOf(desc); p != nil && !l.platform.Match(*p) {
+		return Image{}, l.passOver(*p)
 	}
+	// Without this a few indexes that each name the next one hundreds of times would
+	// keep us busy for ever.
+	if l.passed[desc.Digest] {
+		return Image{}, errPassedOver
+	}
+	var img Image
+	var err error
 	switch {
 	case desc.MediaType.IsImage():
-		return l.open(desc)
+		img, err = l.manifest(desc)
 	case !desc.MediaType.IsIndex():
-		return nil, errOther
-	case depth > 4:
-		return nil, &LimitError{Limit: "indexes inside indexes", Value: 4}
+		err = errPassedOver
+	case depth >= MaxNesting:
+		err = &LimitError{Limit: "indexes inside indexes", Value: MaxNesting}
+	default:
+		img, err = l.index(desc, depth)
 	}
-	raw, err := readBlob(l.store, desc)
-	if err != nil {
-		return nil, err
+	if errors.Is(err, errPassedOver) {
+		l.passed[desc.Digest] = true
 	}
-	index, err := v1.ParseIndexManifest(bytes.NewReader(raw))
-	if err != nil {
-		return nil, fmt.Errorf("index %s: %w", desc.Digest, err)
-	}
-	for _, inner := range index.Manifests {
-		if img, err := l.image(inner, depth+1); !errors.Is(err, errOther) {
-			return img, err
-		}
-	}
-	return nil, errOther
+	return img, err
 }
 
-func (l *layout) open(desc v1.Descriptor) (v1.Image, error) {
+func (l *layout) passOver(p ocispec.Platform) error {
+	l.others = appendNew(l.others, []string{platforms.Format(p)})
+	return errPassedOver
+}
+
+// index returns the image of an index that suits the platform best.
+func (l *layout) index(desc v1.Descriptor, depth int) (Image, error) {
 	raw, err := readBlob(l.store, desc)
 	if err != nil {
-		return nil, err
+		return Image{}, err
 	}
-	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
+	var index v1.IndexManifest
+	if err := json.Unmarshal(raw, &index); err != nil {
+		return Image{}, fmt.Errorf("index %s: %w", desc.Digest, err)
+	}
+	for _, inner := range ByPreference(index.Manifests, platformOf, l.platform) {
+		img, err := l.image(inner, depth+1)
+		if errors.Is(err, errPassedOver) {
+			continue
+		}
+		if err != nil {
+			return Image{}, err
+		}
+		img.Stored.Target = desc
+		img.Stored.Documents = append(img.Stored.Documents, Document{Descriptor: desc, Raw: raw, Refs: []v1.Hash{inner.Digest}})
+		return img, nil
+	}
+	return Image{}, errPassedOver
+}
+
+// ByPreference returns descriptors with the best match for a platform first, as
+// runtimes choose. of returns the platform of a descriptor, or nil if it has none.
+func ByPreference[T any](all []T, of func(T) *ocispec.Platform, platform platforms.MatchComparer) []T {
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b T) int {
+		p, q := of(a), of(b)
+		switch {
+		case p == nil || q == nil:
+			return 0
+		case platform.Less(*p, *q):
+			return -1
+		case platform.Less(*q, *p):
+			return 1
+		}
+		return 0
+	})
+	return sorted
+}
+
+func platformOf(d v1.Descriptor) *ocispec.Platform {
+	if d.Platform == nil {
+		return nil
+	}
+	p := specOf(*d.Platform)
+	return &p
+}
+
+func specOf(p v1.Platform) ocispec.Platform {
+	return platforms.Normalize(ocispec.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion, OSFeatures: p.OSFeatures})
+}
+
+func (l *layout) manifest(desc v1.Descriptor) (Image, error) {
+	raw, err := readBlob(l.store, desc)
 	if err != nil {
-		return nil, fmt.Errorf("manifest %s: %w", desc.Digest, err)
+		return Image{}, err
+	}
+	var manifest v1.Manifest
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		return Image{}, fmt.Errorf("manifest %s: %w", desc.Digest, err)
+	}
+	if !manifest.Config.MediaType.IsConfig() {
+		return Image{}, errPassedOver // an artifact, such as a signature
+	}
+	for _, layer := range manifest.Layers {
+		if !isLayer(layer.MediaType) {
+			return Image{}, fmt.Errorf("layer %s is a %q, which cannot be unpacked", layer.Digest, layer.MediaType)
+		}
 	}
 	config, err := readBlob(l.store, manifest.Config)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return Image{}, fmt.Errorf("configuration: %w", err)
 	}
-	return newStored(storedImage{
-		mediaType: desc.MediaType, manifest: raw, config: config,
-		open: func(layer v1.Descriptor) (io.ReadCloser, error) { return openBlob(l.store, layer) },
+	return l.newImage(&Stored{
+		Target: desc, Manifest: manifest,
+		Documents: []Document{{Descriptor: manifest.Config, Raw: config}, {Descriptor: desc, Raw: raw, Refs: blobsOf(manifest)}},
+		open:      func(layer v1.Descriptor) (Blob, error) { return openBlob(l.store, layer) },
 	})
 }
 
-// storedImage is an image whose documents have been read and whose layers come
-// from a store.
-type storedImage struct {
-	mediaType types.MediaType
-	manifest  []byte
-	config    []byte
-	open      func(layer v1.Descriptor) (io.ReadCloser, error)
-
-	layers map[v1.Hash]storedLayer
+// blobsOf returns what a manifest refers to.
+func blobsOf(m v1.Manifest) []v1.Hash {
+	refs := []v1.Hash{m.Config.Digest}
+	for _, layer := range m.Layers {
+		refs = append(refs, layer.Digest)
+	}
+	return refs
 }
 
-// newStored checks that manifest and configuration belong together.
-func newStored(img storedImage) (v1.Image, error) {
-	manifest, err := v1.ParseManifest(bytes.NewReader(img.manifest))
-	if err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
-	}
-	var config v1.ConfigFile
-	if err := json.Unmarshal(img.config, &config); err != nil {
-		return nil, fmt.Errorf("configuration %s: %w", manifest.Config.Digest, err)
-	}
-	diffIDs := config.RootFS.DiffIDs
-	if len(diffIDs) != len(manifest.Layers) {
-		return nil, fmt.Errorf("the manifest has %d layers, configuration %s has %d: %w", len(manifest.Layers), manifest.Config.Digest, len(diffIDs), ErrDigest)
-	}
-	img.layers = map[v1.Hash]storedLayer{}
-	for i, desc := range manifest.Layers {
-		img.layers[desc.Digest] = storedLayer{desc: desc, diffID: diffIDs[i], open: img.open}
-	}
-	return partial.CompressedToImage(img)
+// isLayer reports whether runtimes unpack a media type: what a layer really is
+// they find out by its first bytes.
+func isLayer(t types.MediaType) bool {
+	return t.IsLayer() || strings.HasPrefix(string(t), "application/vnd.oci.image.layer.") || t == dockerZstdLayer
 }
 
-func (i storedImage) MediaType() (types.MediaType, error) { return i.mediaType, nil }
-func (i storedImage) RawManifest() ([]byte, error)        { return i.manifest, nil }
-func (i storedImage) RawConfigFile() ([]byte, error)      { return i.config, nil }
+const dockerZstdLayer = types.MediaType("application/vnd.docker.image.rootfs.diff.tar.zstd")
 
-func (i storedImage) LayerByDigest(digest v1.Hash) (partial.CompressedLayer, error) {
-	if layer, ok := i.layers[digest]; ok {
-		return layer, nil
+// newImage checks that manifest and configuration belong together and that the
+// image is for the platform.
+func (l *layout) newImage(s *Stored) (Image, error) {
+	config := s.Documents[0].Raw
+	var file v1.ConfigFile
+	if err := json.Unmarshal(config, &file); err != nil {
+		return Image{}, fmt.Errorf("configuration %s: %w", s.Manifest.Config.Digest, err)
 	}
-	return nil, fmt.Errorf("layer %s: %w", digest, fs.ErrNotExist)
+	of := ocispec.Platform{OS: file.OS, Architecture: file.Architecture, Variant: file.Variant, OSVersion: file.OSVersion, OSFeatures: file.OSFeatures}
+	if of.OS != "" && of.Architecture != "" && !l.platform.Match(platforms.Normalize(of)) {
+		return Image{}, l.passOver(of)
+	}
+	s.DiffIDs = file.RootFS.DiffIDs
+	img, err := FromDocuments(s.Target.MediaType, s.Documents[1].Raw, config, s.openVerified)
+	return Image{Image: img, Stored: s}, err
 }
 
-type storedLayer struct {
-	desc   v1.Descriptor
-	diffID v1.Hash
-	open   func(v1.Descriptor) (io.ReadCloser, error)
-}
-
-func (l storedLayer) Digest() (v1.Hash, error)            { return l.desc.Digest, nil }
-func (l storedLayer) DiffID() (v1.Hash, error)            { return l.diffID, nil }
-func (l storedLayer) Size() (int64, error)                { return l.desc.Size, nil }
-func (l storedLayer) MediaType() (types.MediaType, error) { return l.desc.MediaType, nil }
-func (l storedLayer) Descriptor() (*v1.Descriptor, error) { return &l.desc, nil }
-func (l storedLayer) Compressed() (io.ReadCloser, error)  { return l.open(l.desc) }
-
-// openBlob opens a blob that is checked while it is read.
-func openBlob(s store, desc v1.Descriptor) (io.ReadCloser, error) {
+// openBlob opens a blob that has the size its descriptor promises.
+func openBlob(s store, desc v1.Descriptor) (Blob, error) {
 	if desc.Digest.Algorithm != "sha256" {
-		return nil, fmt.Errorf("blob %s: digest algorithm is not supported", desc.Digest)
+		return Blob{}, fmt.Errorf("blob %s: digest algorithm is not supported", desc.Digest)
 	}
-	blob, size, err := s.open("blobs/sha256/" + desc.Digest.Hex)
+	blob, err := s.open("blobs/sha256/" + desc.Digest.Hex)
 	if err != nil {
-		return nil, fmt.Errorf("blob %s: %w", desc.Digest, err)
+		return Blob{}, fmt.Errorf("blob %s: %w", desc.Digest, err)
 	}
-	if size != desc.Size {
+	if blob.Size != desc.Size {
 		blob.Close()
-		return nil, fmt.Errorf("blob %s: %d bytes, not %d: %w", desc.Digest, size, desc.Size, ErrDigest)
+		return Blob{}, fmt.Errorf("blob %s: %d bytes, not %d: %w", desc.Digest, blob.Size, desc.Size, ErrDigest)
 	}
-	checked, err := verify(blob, "blob", desc.Digest, desc.Size)
-	if err != nil {
-		blob.Close()
-		return nil, err
-	}
-	return readCloser{checked, blob}, nil
+	return blob, nil
 }
 
 func readBlob(s store, desc v1.Descriptor) ([]byte, error) {
@@ -240,19 +290,23 @@ func readBlob(s store, desc v1.Descriptor) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer blob.Close()
-	return io.ReadAll(blob)
+	checked, err := verifyBlob(blob, "blob", desc)
+	if err != nil {
+		return nil, err
+	}
+	defer checked.Close()
+	return io.ReadAll(checked)
 }
 
 // readDocument reads a file that no digest stands for.
 func readDocument(s store, name string) ([]byte, error) {
-	f, size, err := s.open(name)
+	f, err := s.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if size > maxDocument {
+	if f.Size > maxDocument {
 		return nil, fmt.Errorf("%s: %w", name, &LimitError{Limit: "bytes of a document", Value: maxDocument})
 	}
-	return io.ReadAll(io.LimitReader(f, maxDocument))
+	return io.ReadAll(f.Reader())
 }

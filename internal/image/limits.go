@@ -15,6 +15,11 @@ type Limits struct {
 	Depth   int   // components of a path: 2048
 }
 
+// maxDocument bounds an index, a manifest or a configuration, in bytes. Registries
+// refuse manifests of more than 4 MiB; configurations have no such limit, and
+// those with large labels are found.
+const maxDocument = 8 << 20
+
 // ratioGrace is how much of a layer may be decompressed at any ratio: gzip can
 // reach 1032 and a file of zeros does.
 const ratioGrace = 1 << 30

@@ -5,16 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/containerd/platforms"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
@@ -23,7 +26,9 @@ import (
 // against its digest and size before the end is seen.
 type Image struct {
 	v1.Image
-	Names []string // in full, as Reference.Name; may be empty
+	Names  []string // in full, as Reference.Name; may be empty
+	Tags   []string // names that are a tag alone, without a repository
+	Stored *Stored  // how it lies in its layout or archive; nil for one of a registry
 }
 
 // A Set is the images of one source. It must be closed when they are no longer
@@ -48,7 +53,7 @@ var ErrNoImage = errors.New("no such image")
 // only image that there is.
 func (s *Set) Find(ref string) (Image, error) {
 	if ref == "" {
-		if len(s.Images) != 1 {
+		if !s.isOne() {
 			return Image{}, fmt.Errorf("%d images, and none was named; they are %s: %w", len(s.Images), s.names(), ErrNoImage)
 		}
 		return s.Images[0], nil
@@ -68,6 +73,19 @@ func (s *Set) Find(ref string) (Image, error) {
 	return Image{}, fmt.Errorf("%s: %w; there are %s", ref, ErrNoImage, s.names())
 }
 
+// isOne reports whether all images are the same one: it may lie there by itself and
+// in an index.
+func (s *Set) isOne() bool {
+	if len(s.Images) < 2 {
+		return len(s.Images) == 1
+	}
+	first, err := s.Images[0].Digest()
+	return err == nil && !slices.ContainsFunc(s.Images, func(img Image) bool {
+		digest, err := img.Digest()
+		return err != nil || digest != first
+	})
+}
+
 func (s *Set) names() string {
 	var all []string
 	for _, img := range s.Images {
@@ -76,21 +94,25 @@ func (s *Set) names() string {
 	return cmp.Or(strings.Join(all, ", "), "none with a name")
 }
 
-// OpenOptions say what to open. The zero value is right for this machine.
+// OpenOptions configure Open. The zero value is right for this machine.
 type OpenOptions struct {
-	Platform string // of an image for several: "linux/arm64"; "linux" on this architecture if empty
+	Platform string // of an image for several: "linux/arm64"; this machine's if empty
+	Scratch  string // directory for files as large as an archive; that of os.TempDir if empty
 	Limits   Limits
 }
 
-// Open opens the images of a source: a directory with an OCI image layout; a
-// file that is an archive of such a layout or was written by "docker save",
-// plain or compressed with gzip or zstd; or a reference, whose image is read
-// from its registry with the user's docker credentials. What exists as a file
-// or directory, or starts with "/", "./" or "../", is a path.
+// Open opens the images of a source: what OpenArchive opens, or a reference, whose
+// image is read from its registry with the user's docker credentials. What exists
+// as a file or directory, or starts with "/", "./" or "../", is a path.
 //
 // Configurations and manifests have been read and checked when it returns,
 // layers have not. The context must outlive the images of a registry.
 func Open(ctx context.Context, source string, opts OpenOptions) (*Set, error) {
+	open := OpenArchive
+	_, err := os.Stat(source)
+	if !isPath(source) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid)) {
+		open = openRemote
+	}
 	set, err := open(ctx, source, opts)
 	if err != nil {
 		return nil, fmt.Errorf("open image %s: %w", source, err)
@@ -98,45 +120,44 @@ func Open(ctx context.Context, source string, opts OpenOptions) (*Set, error) {
 	return set, nil
 }
 
-func open(ctx context.Context, source string, opts OpenOptions) (*Set, error) {
+// OpenArchive opens the images in a directory with an OCI image layout, or in a
+// file that is an archive of such a layout or was written by "docker save", plain
+// or compressed with gzip or zstd. Images for other platforms, and artifacts that
+// are no images, are passed over.
+func OpenArchive(ctx context.Context, name string, opts OpenOptions) (*Set, error) {
 	opts.Limits = opts.Limits.withDefaults()
-	platform, err := v1.ParsePlatform(cmp.Or(opts.Platform, "linux/"+runtime.GOARCH))
+	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(source)
-	switch {
-	case err == nil && info.IsDir():
-		root, err := rootfs.Open(source)
+	if info.IsDir() {
+		root, err := rootfs.Open(name)
 		if err != nil {
 			return nil, err
 		}
-		return openStore(dirStore{root}, *platform)
-	case err == nil:
-		archive, err := openFile(ctx, source, opts.Limits)
-		if err != nil {
-			return nil, err
-		}
-		return openStore(archive, *platform)
-	case isPath(source) || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid):
+		return readStore(dirStore{root}, opts)
+	}
+	archive, err := openArchive(ctx, name, opts)
+	if err != nil {
 		return nil, err
 	}
-	return openRemote(ctx, source, *platform)
+	return readStore(archive, opts)
 }
 
-func isPath(source string) bool {
-	return strings.HasPrefix(source, "/") || strings.HasPrefix(source, "./") || strings.HasPrefix(source, "../")
+// ReadArchive is OpenArchive for an archive that comes as a stream. If r is a
+// regular file it is read in place, and closed with the set.
+func ReadArchive(ctx context.Context, r io.Reader, opts OpenOptions) (*Set, error) {
+	opts.Limits = opts.Limits.withDefaults()
+	archive, err := readArchive(ctx, r, opts)
+	if err != nil {
+		return nil, err
+	}
+	return readStore(archive, opts)
 }
 
-// openStore finds out what sort of layout a store has. It takes ownership.
-func openStore(s store, platform v1.Platform) (*Set, error) {
-	images, err := readLayout(s, platform)
-	if errors.Is(err, errNoLayout) {
-		images, err = readDockerArchive(s)
-	}
-	if err == nil && len(images) == 0 {
-		err = ErrNoImage
-	}
+// readStore finds out what sort of layout a store has. It takes ownership.
+func readStore(s store, opts OpenOptions) (*Set, error) {
+	images, err := imagesIn(s, opts)
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -144,7 +165,41 @@ func openStore(s store, platform v1.Platform) (*Set, error) {
 	return &Set{Images: images, closer: s}, nil
 }
 
-func openRemote(ctx context.Context, source string, platform v1.Platform) (*Set, error) {
+func imagesIn(s store, opts OpenOptions) ([]Image, error) {
+	platform, err := parsePlatform(opts.Platform)
+	if err != nil {
+		return nil, err
+	}
+	l := layout{store: s, platform: platforms.Only(platform), passed: map[v1.Hash]bool{}}
+	images, err := l.read()
+	if errors.Is(err, errNoLayout) {
+		images, err = l.readDocker()
+	}
+	if err == nil && len(images) == 0 {
+		err = ErrNoImage
+		if len(l.others) > 0 {
+			err = fmt.Errorf("%w for %s, only for %s", ErrNoImage, platforms.Format(platform), strings.Join(l.others, ", "))
+		}
+	}
+	return images, err
+}
+
+func parsePlatform(s string) (ocispec.Platform, error) {
+	if s == "" {
+		return platforms.DefaultSpec(), nil
+	}
+	return platforms.Parse(s)
+}
+
+func isPath(source string) bool {
+	return strings.HasPrefix(source, "/") || strings.HasPrefix(source, "./") || strings.HasPrefix(source, "../")
+}
+
+func openRemote(ctx context.Context, source string, opts OpenOptions) (*Set, error) {
+	platform, err := v1.ParsePlatform(cmp.Or(opts.Platform, "linux/"+runtime.GOARCH))
+	if err != nil {
+		return nil, err
+	}
 	ref, err := ParseReference(source)
 	if err != nil {
 		return nil, err
@@ -153,7 +208,7 @@ func openRemote(ctx context.Context, source string, platform v1.Platform) (*Set,
 	if err != nil {
 		return nil, err
 	}
-	img, err := remote.Image(at, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(platform))
+	img, err := remote.Image(at, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(*platform))
 	if err != nil {
 		return nil, err
 	}

@@ -301,13 +301,7 @@ func openAndFlatten(t testing.TB, archive []byte) error {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	tarOf := func(files map[string]string) []byte {
-		l, err := NewLayer(Files(files)...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return contentOf(t, l)
-	}
+	tarOf := func(files map[string]string) []byte { return filesTar(t, files) }
 	digest := func(algorithm, hex string) string {
 		raw, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": []any{map[string]any{
 			"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 2, "digest": algorithm + ":" + hex,
@@ -360,9 +354,38 @@ func TestOpenRefuses(t *testing.T) {
 	})
 }
 
+func filesTar(t testing.TB, files map[string]string) []byte {
+	t.Helper()
+	l, err := NewLayer(Files(files)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contentOf(t, l)
+}
+
+// checkStored requires that an image that was found is whole.
+func checkStored(t *testing.T, s *Stored) {
+	t.Helper()
+	if len(s.Manifest.Layers) != len(s.DiffIDs) || len(s.Documents) < 2 {
+		t.Errorf("image %+v is not whole", s)
+	}
+	for _, layer := range s.Manifest.Layers {
+		blob, err := s.OpenLayer(layer)
+		if err != nil {
+			continue
+		}
+		if blob.Size != layer.Size {
+			t.Errorf("layer %s has %d bytes, want %d", layer.Digest, blob.Size, layer.Size)
+		}
+		blob.Close()
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	f.Add(archiveOf(f, map[string]v1.Image{"web": webImage(f)}))
 	f.Add(dockerArchive(f, webImage(f), "web"))
+	f.Add(filesTar(f, map[string]string{"/oci-layout": `{"imageLayoutVersion":"1.0.0"}`, "/index.json": `{"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json"}]}`}))
+	f.Add(filesTar(f, map[string]string{"/manifest.json": `[{"Config":"c","Layers":["l"],"RepoTags":["a:b"]}]`, "/c": `{"rootfs":{"diff_ids":["sha256:x"]}}`, "/l": "layer"}))
 	f.Fuzz(func(t *testing.T, archive []byte) {
 		set, err := Open(t.Context(), write(t, archive), OpenOptions{Limits: Limits{Bytes: 1 << 24}})
 		if err != nil {
@@ -370,6 +393,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		defer set.Close()
 		for _, img := range set.Images {
+			checkStored(t, img.Stored)
 			// What was read was checked: reading it again must say the same.
 			got, _, err := Flatten(t.Context(), img, FlattenOptions{Limits: Limits{Bytes: 1 << 24, Entries: 1000}})
 			again, _, againErr := Flatten(t.Context(), img, FlattenOptions{Limits: Limits{Bytes: 1 << 24, Entries: 1000}})

@@ -39,6 +39,30 @@ func verify(src io.Reader, what string, want v1.Hash, size int64) (*verifier, er
 	return &verifier{src: src, what: what, want: want, size: size, hash: sha256.New()}, nil
 }
 
+// verifyBlob is verify for a blob that is read once and closed then.
+func verifyBlob(blob Blob, what string, desc v1.Descriptor) (io.ReadCloser, error) {
+	v, err := verify(blob.Reader(), what, desc.Digest, desc.Size)
+	if err != nil {
+		blob.Close()
+		return nil, err
+	}
+	return verifiedBlob{v, blob}, nil
+}
+
+type verifiedBlob struct {
+	*verifier
+	io.Closer
+}
+
+// verifyOnce is verify of src, which reads from opened, unless that verifies itself
+// already: hashing takes most of the time of reading a layer.
+func verifyOnce(src io.Reader, opened io.ReadCloser, want v1.Hash, size int64) (io.Reader, error) {
+	if v, ok := opened.(verifiedBlob); ok && v.want == want && v.size == size {
+		return src, nil
+	}
+	return verify(src, "blob", want, size)
+}
+
 func (v *verifier) Read(p []byte) (int, error) {
 	n, err := v.src.Read(p)
 	v.hash.Write(p[:n])
@@ -77,11 +101,18 @@ var (
 // zstdMemory bounds the window that a zstd stream may ask for, in bytes.
 const zstdMemory = 256 << 20
 
-// decompress tells gzip, zstd and uncompressed content apart by their first
-// bytes, as runtimes do, since media types are often wrong. Closing the result
-// leaves src open.
-func decompress(src io.Reader) (io.ReadCloser, bool, error) {
-	in := bufio.NewReaderSize(src, 64<<10)
+// Decompress tells gzip, zstd and uncompressed content apart by their first bytes,
+// as runtimes do, because media types are often wrong. It reports whether the
+// content is compressed. Closing the result leaves src open.
+func Decompress(src io.Reader) (io.ReadCloser, bool, error) { return decompressWith(src, 1<<20, 0) }
+
+// decompress is Decompress for a layer that is one of many read at the same time.
+func decompress(src io.Reader) (io.ReadCloser, bool, error) { return decompressWith(src, 64<<10, 1) }
+
+// decompressWith reads src into a buffer of that many bytes. With a concurrency of
+// 0 zstd uses all processors.
+func decompressWith(src io.Reader, buffer, concurrency int) (io.ReadCloser, bool, error) {
+	in := bufio.NewReaderSize(src, buffer)
 	magic, err := in.Peek(4)
 	if err != nil && err != io.EOF {
 		return nil, false, err
@@ -91,7 +122,7 @@ func decompress(src io.Reader) (io.ReadCloser, bool, error) {
 		z, err := gzip.NewReader(in)
 		return z, true, err
 	case bytes.HasPrefix(magic, zstdMagic):
-		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(zstdMemory), zstd.WithDecoderMaxWindow(zstdMemory))
+		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(concurrency), zstd.WithDecoderMaxMemory(zstdMemory), zstd.WithDecoderMaxWindow(zstdMemory))
 		if err != nil {
 			return nil, false, err
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/containerd/containerd/v2/pkg/archive"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/adamant-sh/adamant/internal/image"
 )
 
 // An applier unpacks layers with containerd's own code, but in this process:
@@ -19,7 +21,7 @@ import (
 // stays mounted if it is killed. It is for a daemon that sees the same files
 // as we do.
 type applier struct {
-	layers map[digest.Digest]layer
+	image *image.Stored
 }
 
 var _ diff.Applier = applier{}
@@ -31,12 +33,12 @@ func (a applier) Apply(ctx context.Context, desc ocispec.Descriptor, mounts []mo
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	b, err := a.layers[desc.Digest].open()
+	b, err := a.open(desc)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	defer b.close()
-	plain, err := plainReader(ctx, b.reader())
+	defer b.Close()
+	plain, _, err := image.Decompress(b.Reader())
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -51,6 +53,15 @@ func (a applier) Apply(ctx context.Context, desc ocispec.Descriptor, mounts []mo
 		return ocispec.Descriptor{}, err
 	}
 	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: digester.Digest(), Size: count.n}, nil
+}
+
+func (a applier) open(desc ocispec.Descriptor) (image.Blob, error) {
+	for _, layer := range a.image.Manifest.Layers {
+		if layer.Digest.String() == desc.Digest.String() {
+			return a.image.OpenLayer(layer)
+		}
+	}
+	return image.Blob{}, fmt.Errorf("the image has no layer %s", desc.Digest)
 }
 
 // directory returns where a snapshot's files are written: the upper directory

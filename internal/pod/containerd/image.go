@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 	"time"
@@ -14,9 +15,12 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/adamant-sh/adamant/internal/image"
 )
 
 // ErrNoImage says that the store has no image of a name.
@@ -39,11 +43,8 @@ type Image struct {
 // Normalize returns the full form of a reference: "nginx" is
 // "docker.io/library/nginx:latest".
 func Normalize(name string) (string, error) {
-	ref, err := reference.ParseDockerRef(name)
-	if err != nil {
-		return "", fmt.Errorf("image name %q: %w", name, err)
-	}
-	return ref.String(), nil
+	ref, err := image.ParseReference(name)
+	return ref.Name(), err
 }
 
 // Image finds an image by name, by its id, or by "name@digest". If there is
@@ -137,23 +138,28 @@ func (d *Daemon) OpenImage(ctx context.Context, ref string) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", ref, err)
 	}
-	core := &blobImage{descriptor: manifestDesc, manifest: manifest, layers: map[digest.Digest]func() (blob, error){}}
-	if core.rawManifest, err = content.ReadBlob(ctx, store, manifestDesc); err != nil {
+	rawManifest, err := content.ReadBlob(ctx, store, manifestDesc)
+	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", ref, err)
 	}
-	if core.rawConfig, err = content.ReadBlob(ctx, store, manifest.Config); err != nil {
+	rawConfig, err := content.ReadBlob(ctx, store, manifest.Config)
+	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", ref, err)
 	}
-	for _, l := range manifest.Layers {
-		core.layers[l.Digest] = func() (blob, error) {
-			ra, err := store.ReaderAt(ctx, l)
-			if err != nil {
-				return blob{}, fmt.Errorf("read layer %s: %w", l.Digest, err)
-			}
-			return blob{ra, ra.Size(), ra.Close}, nil
+	img, err := image.FromDocuments(types.MediaType(manifestDesc.MediaType), rawManifest, rawConfig, func(layer v1.Descriptor) (io.ReadCloser, error) {
+		ra, err := store.ReaderAt(ctx, ociDescriptor(layer))
+		if err != nil {
+			return nil, fmt.Errorf("read layer %s: %w", layer.Digest, err)
 		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{content.NewReader(ra), ra}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("image %s: %w", ref, err)
 	}
-	return core.image()
+	return img, nil
 }
 
 // resolve finds what a reference means.

@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/log"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/opencontainers/go-digest"
 	"github.com/sirupsen/logrus"
 
 	"github.com/adamant-sh/adamant/internal/image"
@@ -38,31 +39,27 @@ type ImportOptions struct {
 // Digests and sizes are verified, layers unpacked. Either all of them then
 // have their names and CRI sees them, or none is left.
 func (d *Daemon) Import(ctx context.Context, path string, o ImportOptions) ([]Image, error) {
-	return d.importFrom(ctx, path, o, func(scratch string) (source, error) { return openSource(ctx, path, scratch) })
+	return d.importFrom(ctx, path, o, func(opts image.OpenOptions) (*image.Set, error) { return image.OpenArchive(ctx, path, opts) })
 }
 
 // ImportReader is Import for an archive that comes as a stream.
 func (d *Daemon) ImportReader(ctx context.Context, r io.Reader, o ImportOptions) ([]Image, error) {
-	return d.importFrom(ctx, "archive", o, func(scratch string) (source, error) { return readSource(ctx, r, scratch) })
+	return d.importFrom(ctx, "archive", o, func(opts image.OpenOptions) (*image.Set, error) { return image.ReadArchive(ctx, r, opts) })
 }
 
-func (d *Daemon) importFrom(ctx context.Context, subject string, o ImportOptions, open func(scratch string) (source, error)) ([]Image, error) {
+func (d *Daemon) importFrom(ctx context.Context, subject string, o ImportOptions, open func(image.OpenOptions) (*image.Set, error)) ([]Image, error) {
 	if d.client == nil {
 		return nil, fmt.Errorf("load %s: %w", subject, ErrNotContainerd)
 	}
-	s, err := open(d.scratch())
+	set, err := open(image.OpenOptions{Scratch: d.scratch()})
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", subject, err)
 	}
-	defer s.close()
-	all, err := readImages(s)
-	if err == nil {
-		err = o.nameAll(all)
-	}
-	if err != nil {
+	defer set.Close()
+	if err := o.nameAll(set.Images); err != nil {
 		return nil, fmt.Errorf("load %s: %w", subject, err)
 	}
-	found, err := d.importAll(ctx, all, o)
+	found, err := d.importAll(ctx, set.Images, o)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", subject, err)
 	}
@@ -82,7 +79,7 @@ func (d *Daemon) scratch() string {
 }
 
 // nameAll gives names to images that have none.
-func (o ImportOptions) nameAll(all []*packed) error {
+func (o ImportOptions) nameAll(all []image.Image) error {
 	repository := ""
 	if o.Name != "" {
 		ref, err := Normalize(o.Name)
@@ -90,12 +87,12 @@ func (o ImportOptions) nameAll(all []*packed) error {
 			return err
 		}
 		repository = repositoryOf(ref)
-		if len(all) == 1 && len(all[0].names) == 0 && len(all[0].tags) == 0 {
-			all[0].names = []string{ref}
+		if len(all) == 1 && len(all[0].Names) == 0 && len(all[0].Tags) == 0 {
+			all[0].Names = []string{ref}
 		}
 	}
-	for _, p := range all {
-		for _, tag := range p.tags {
+	for i := range all {
+		for _, tag := range all[i].Tags {
 			if repository == "" {
 				continue // an image without a name, which its digest tells
 			}
@@ -103,7 +100,7 @@ func (o ImportOptions) nameAll(all []*packed) error {
 			if err != nil {
 				return err
 			}
-			p.names = append(p.names, ref)
+			all[i].Names = append(all[i].Names, ref)
 		}
 	}
 	return nil
@@ -111,7 +108,7 @@ func (o ImportOptions) nameAll(all []*packed) error {
 
 // importAll works under a lease: until the images have names, everything that
 // was written is the lease's alone, and goes with it if anything fails.
-func (d *Daemon) importAll(ctx context.Context, all []*packed, o ImportOptions) (found []Image, err error) {
+func (d *Daemon) importAll(ctx context.Context, all []image.Image, o ImportOptions) (found []Image, err error) {
 	lm := d.client.LeasesService()
 	lease, err := lm.Create(ctx, leases.WithRandomID(), leases.WithExpiration(leaseTime))
 	if err != nil {
@@ -133,7 +130,7 @@ func (d *Daemon) importAll(ctx context.Context, all []*packed, o ImportOptions) 
 		}
 	}
 	for _, p := range all {
-		img, err := d.publish(ctx, p.names, p.target, p.manifest.Config.Digest, nil)
+		img, err := d.publish(ctx, p.Names, ociDescriptor(p.Stored.Target), digest.Digest(p.Stored.Manifest.Config.Digest.String()), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -169,10 +166,10 @@ type progress struct {
 	done, total int64
 }
 
-func newProgress(all []*packed, tell func(done, total int64)) *progress {
+func newProgress(all []image.Image, tell func(done, total int64)) *progress {
 	p := &progress{tell: tell}
 	for _, i := range all {
-		for _, l := range i.layers {
+		for _, l := range i.Stored.Manifest.Layers {
 			p.total += l.Size
 		}
 	}

@@ -16,50 +16,56 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/image"
 )
 
 // store writes an image's blobs, unpacks its layers and checks it, all at the
 // same time.
-func (d *Daemon) store(ctx context.Context, p *packed, o ImportOptions, progress *progress) error {
+func (d *Daemon) store(ctx context.Context, p image.Image, o ImportOptions, progress *progress) error {
 	check := o.Check
 	if check == nil {
 		check = flatten(d.snapshotter)
 	}
-	written := make([]chan struct{}, len(p.layers))
+	layers := p.Stored.Manifest.Layers
+	written := make([]chan struct{}, len(layers))
 	for i := range written {
 		written[i] = make(chan struct{})
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		for i, l := range p.layers {
-			if err := d.writeBlob(ctx, l); err != nil {
+		for i, l := range layers {
+			if err := d.writeBlob(ctx, p.Stored, l); err != nil {
 				return fmt.Errorf("layer %d: %w", i, err)
 			}
 			progress.add(l.Size)
 			close(written[i])
 		}
-		return d.writeDocuments(ctx, p.documents)
+		return d.writeDocuments(ctx, documentsOf(p.Stored))
 	})
-	group.Go(func() error { return d.unpack(ctx, p, written) })
-	group.Go(func() error {
-		img, err := openImage(p)
-		if err != nil {
-			return err
-		}
-		return check(ctx, img)
-	})
+	group.Go(func() error { return d.unpack(ctx, p.Stored, written) })
+	group.Go(func() error { return check(ctx, p.Image) })
 	return group.Wait()
 }
 
 // writeBlob writes a layer. The content store refuses to commit what has not
 // the digest it is announced by.
-func (d *Daemon) writeBlob(ctx context.Context, l layer) error {
-	b, err := l.open()
+func (d *Daemon) writeBlob(ctx context.Context, s *image.Stored, layer v1.Descriptor) error {
+	b, err := s.OpenLayer(layer)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	return d.writeContent(ctx, b.reader(), l.Descriptor, nil)
+	defer b.Close()
+	return d.writeContent(ctx, b.Reader(), ociDescriptor(layer), nil)
+}
+
+// ociDescriptor is a descriptor of go-containerregistry as containerd has it.
+func ociDescriptor(d v1.Descriptor) ocispec.Descriptor {
+	o := ocispec.Descriptor{MediaType: string(d.MediaType), Digest: digest.Digest(d.Digest.String()), Size: d.Size, URLs: d.URLs, Annotations: d.Annotations}
+	if p := d.Platform; p != nil {
+		o.Platform = &ocispec.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion, OSFeatures: p.OSFeatures}
+	}
+	return o
 }
 
 // An ingester writes content. containerd's own says that it is unavailable both
@@ -95,6 +101,25 @@ func (d *Daemon) writeContent(ctx context.Context, r io.Reader, desc ocispec.Des
 	return errors.Join(fmt.Errorf("blob %s: %w", desc.Digest, err), aborted)
 }
 
+// A document is a small blob with what it refers to.
+type document struct {
+	ocispec.Descriptor
+	raw  []byte
+	refs []digest.Digest
+}
+
+func documentsOf(s *image.Stored) []document {
+	var all []document
+	for _, doc := range s.Documents {
+		var refs []digest.Digest
+		for _, ref := range doc.Refs {
+			refs = append(refs, digest.Digest(ref.String()))
+		}
+		all = append(all, document{ociDescriptor(doc.Descriptor), doc.Raw, refs})
+	}
+	return all
+}
+
 // writeDocuments writes what refers to others after what it refers to. The
 // labels keep those from the garbage collector.
 func (d *Daemon) writeDocuments(ctx context.Context, documents []document) error {
@@ -123,10 +148,10 @@ func (d *Daemon) writeDocuments(ctx context.Context, documents []document) error
 // unpack makes a snapshot of each layer. The daemon can do so as soon as it
 // has it; we read it where it is. That the archive in a layer has the digest
 // that the configuration names is verified by ApplyLayer.
-func (d *Daemon) unpack(ctx context.Context, p *packed, written []chan struct{}) error {
+func (d *Daemon) unpack(ctx context.Context, s *image.Stored, written []chan struct{}) error {
 	snapshotter := d.client.SnapshotService(d.snapshotter)
 	var chain []digest.Digest
-	for i, l := range p.layers {
+	for i, l := range s.Manifest.Layers {
 		if !d.private {
 			select {
 			case <-ctx.Done():
@@ -134,12 +159,12 @@ func (d *Daemon) unpack(ctx context.Context, p *packed, written []chan struct{})
 			case <-written[i]:
 			}
 		}
-		diffID := p.config.RootFS.DiffIDs[i]
+		diffID := digest.Digest(s.DiffIDs[i].String())
 		unpacked := rootfs.Layer{
-			Blob: l.Descriptor,
+			Blob: ociDescriptor(l),
 			Diff: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: diffID},
 		}
-		if _, err := rootfs.ApplyLayer(ctx, unpacked, chain, snapshotter, d.applier(p)); err != nil {
+		if _, err := rootfs.ApplyLayer(ctx, unpacked, chain, snapshotter, d.applier(s)); err != nil {
 			return fmt.Errorf("layer %d (%s): %w", i, l.Digest, err)
 		}
 		chain = append(chain, diffID)
@@ -149,32 +174,9 @@ func (d *Daemon) unpack(ctx context.Context, p *packed, written []chan struct{})
 
 // applier is the daemon's own where it may see other files than we do, or
 // keeps snapshots in other ways than in directories.
-func (d *Daemon) applier(p *packed) diff.Applier {
+func (d *Daemon) applier(s *image.Stored) diff.Applier {
 	if !d.private {
 		return d.client.DiffService()
 	}
-	a := applier{map[digest.Digest]layer{}}
-	for _, l := range p.layers {
-		a.layers[l.Digest] = l
-	}
-	return a
-}
-
-// openImage shows an image that is still in its archive.
-func openImage(p *packed) (v1.Image, error) {
-	core := &blobImage{manifest: p.manifest, layers: map[digest.Digest]func() (blob, error){}}
-	for _, doc := range p.documents {
-		switch doc.Digest {
-		case p.manifest.Config.Digest:
-			core.rawConfig = doc.raw
-		default:
-			if core.rawManifest == nil {
-				core.rawManifest, core.descriptor = doc.raw, doc.Descriptor
-			}
-		}
-	}
-	for _, l := range p.layers {
-		core.layers[l.Digest] = l.open
-	}
-	return core.image()
+	return applier{s}
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/image"
 )
 
 // publish makes an image whose blobs are in the store known under its names,
@@ -31,8 +33,8 @@ func (d *Daemon) publish(ctx context.Context, names []string, target ocispec.Des
 		labels = map[string]string{}
 	}
 	labels["io.cri-containerd.image"] = "managed" // CRI lists no others
-	image := client.NewImage(d.client, images.Image{Name: id.String(), Target: target})
-	if err := image.Unpack(ctx, d.snapshotter); err != nil {
+	stored := client.NewImage(d.client, images.Image{Name: id.String(), Target: target})
+	if err := stored.Unpack(ctx, d.snapshotter); err != nil {
 		return Image{}, fmt.Errorf("unpack image %s: %w", id, err)
 	}
 	for _, name := range all {
@@ -42,7 +44,7 @@ func (d *Daemon) publish(ctx context.Context, names []string, target ocispec.Des
 	}
 	// Another process may have removed the last image with the same layers
 	// since they were found to be there.
-	if err := image.Unpack(ctx, d.snapshotter); err != nil {
+	if err := stored.Unpack(ctx, d.snapshotter); err != nil {
 		return Image{}, fmt.Errorf("unpack image %s: %w", id, err)
 	}
 	for _, name := range all {
@@ -135,7 +137,7 @@ func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 
 // readManifest finds the manifest for this machine that target is or holds.
 func (d *Daemon) readManifest(ctx context.Context, target ocispec.Descriptor) (ocispec.Descriptor, ocispec.Manifest, error) {
-	for range maxNesting {
+	for range image.MaxNesting + 1 {
 		raw, err := content.ReadBlob(ctx, d.client.ContentStore(), target)
 		if err != nil {
 			return target, ocispec.Manifest{}, err
@@ -150,7 +152,7 @@ func (d *Daemon) readManifest(ctx context.Context, target ocispec.Descriptor) (o
 			return target, ocispec.Manifest{}, err
 		}
 		found := false
-		for _, m := range byPreference(index.Manifests) {
+		for _, m := range image.ByPreference(index.Manifests, func(d ocispec.Descriptor) *ocispec.Platform { return d.Platform }, platforms.Default()) {
 			if m.Platform != nil && !platforms.Default().Match(*m.Platform) {
 				continue
 			}
@@ -163,7 +165,7 @@ func (d *Daemon) readManifest(ctx context.Context, target ocispec.Descriptor) (o
 			return target, ocispec.Manifest{}, fmt.Errorf("no manifest for %s: %w", platforms.DefaultString(), errdefs.ErrNotFound)
 		}
 	}
-	return target, ocispec.Manifest{}, fmt.Errorf("more than %d indexes in one another", maxNesting)
+	return target, ocispec.Manifest{}, fmt.Errorf("more than %d indexes in one another", image.MaxNesting)
 }
 
 func (d *Daemon) readConfig(ctx context.Context, desc ocispec.Descriptor) (ocispec.Image, error) {

@@ -185,10 +185,7 @@ func newReadAhead(ctx context.Context, src io.Reader) *readAhead {
 				r.full <- chunk{err: ctx.Err()}
 				return
 			case buf := <-r.free:
-				n, err := io.ReadFull(src, buf)
-				if err == io.ErrUnexpectedEOF {
-					err = io.EOF
-				}
+				n, err := fill(src, buf)
 				r.full <- chunk{data: buf[:n], buf: buf, err: err}
 				if err != nil {
 					return
@@ -197,6 +194,17 @@ func newReadAhead(ctx context.Context, src io.Reader) *readAhead {
 		}
 	}()
 	return r
+}
+
+// fill is io.ReadFull that returns the error of src as it is: a compressed stream
+// that is cut off returns io.ErrUnexpectedEOF, which must not look like its end.
+func fill(src io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = src.Read(buf[n:])
+		n += m
+	}
+	return n, err
 }
 
 func (r *readAhead) Read(p []byte) (int, error) {

@@ -39,7 +39,7 @@ var layers = []struct {
 	{[]string{"internal/workload/gate"}, "asks instances what a rollout wants to know, however they are reached"},
 	{[]string{"internal/pod"}, "runs pods from specs and volumes; it runs what it is given and judges nothing"},
 	{[]string{"internal/pod/containerd"}, "starts a private containerd, and reaches it through CRI"},
-	{[]string{"internal/pod/cri", "internal/pod/probe", "internal/pod/volume"}, "are parts of pod that do not know each other"},
+	{[]string{"internal/pod/cri", "internal/pod/probe", "internal/pod/translate", "internal/pod/volume"}, "are parts of pod that do not know each other"},
 	{[]string{"internal/learn/profile"}, "derives volumes from traces, purely"},
 	{[]string{"internal/learn/observe", "internal/learn/copyup"}, "run inside or beside a container, where nothing else of Adamant is"},
 	{[]string{"internal/learn/trace"}, "describes what was observed, for the tracer and for what is derived from it"},
@@ -113,7 +113,7 @@ var rules = []rule{
 
 // pure packages take values and return values, and so does every package of
 // ours that they import, directly or not.
-var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/workload/rollout", "internal/fs/tree", "internal/text"}
+var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/pod/translate", "internal/workload/rollout", "internal/fs/tree", "internal/text"}
 
 // effects are the imports that a pure package has no use for.
 var effects = []string{"net", "os", "os/exec", "syscall", "golang.org/x/sys/", "path/filepath", "log", "log/slog"}

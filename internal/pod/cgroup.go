@@ -33,27 +33,31 @@ func cgroupName(root string, slice bool) string {
 	return "/" + name
 }
 
-// cgroupParent is the cgroup that a pod's containers are put below: a path, or
+// cgroups are the cgroups of all pods of one root, below one parent: a path, a
+// slice of systemd, or empty if the runtime chooses them.
+type cgroups struct{ parent string }
+
+// podParent is the cgroup that a pod's containers are put below: a path, or
 // a slice where systemd keeps the cgroups.
-func (n node) cgroupParent(uid string) string {
-	if slice, ok := strings.CutSuffix(n.cgroup, ".slice"); ok {
+func (c cgroups) podParent(uid string) string {
+	if slice, ok := strings.CutSuffix(c.parent, ".slice"); ok {
 		return slice + "-pod" + strings.ReplaceAll(uid, "-", "_") + ".slice"
 	}
-	if n.cgroup == "" {
+	if c.parent == "" {
 		return ""
 	}
-	return filepath.Join(n.cgroup, uid)
+	return filepath.Join(c.parent, uid)
 }
 
-// cgroupDirs are the directories of a cgroup below that of all pods, of that
+// dirs are the directories of a cgroup below that of all pods, of that
 // itself if sub is empty: one in a cgroup v2, one for each hierarchy in v1.
-func (n node) cgroupDirs(sub string) []string {
-	if n.cgroup == "" {
+func (c cgroups) dirs(sub string) []string {
+	if c.parent == "" {
 		return nil
 	}
-	path := filepath.Join(n.cgroup, filepath.Base(sub))
+	path := filepath.Join(c.parent, filepath.Base(sub))
 	if sub == "" {
-		path = n.cgroup
+		path = c.parent
 	}
 	var dirs []string
 	for _, mount := range cgroupMounts() {
@@ -85,11 +89,11 @@ func cgroupMounts() []string {
 // limitPIDs bounds how many processes the whole pod may have, so that one that
 // forks without end harms only itself. The pod's cgroup is there once its
 // sandbox is.
-func (n node) limitPIDs(uid string, limit int64) error {
+func (c cgroups) limitPIDs(uid string, limit int64) error {
 	if limit < 0 {
 		return nil
 	}
-	for _, dir := range n.cgroupDirs(n.cgroupParent(uid)) {
+	for _, dir := range c.dirs(c.podParent(uid)) {
 		err := os.WriteFile(filepath.Join(dir, "pids.max"), []byte(strconv.FormatInt(limit, 10)), 0o644)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return err
@@ -98,10 +102,10 @@ func (n node) limitPIDs(uid string, limit int64) error {
 	return nil
 }
 
-// removeCgroup removes the pod's cgroup, which the runtime leaves behind.
-func (n node) removeCgroup(uid string) error {
+// remove removes the pod's cgroup, which the runtime leaves behind.
+func (c cgroups) remove(uid string) error {
 	var errs []error
-	for _, dir := range n.cgroupDirs(n.cgroupParent(uid)) {
+	for _, dir := range c.dirs(c.podParent(uid)) {
 		if err := removeEmptyTree(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
@@ -113,7 +117,7 @@ func (n node) removeCgroup(uid string) error {
 // names' lock nobody begins one meanwhile, whose cgroup the runtime could not
 // make any more once it has seen the one above it.
 func (e *Engine) removeSharedCgroup() error {
-	if len(e.node.cgroupDirs("")) == 0 {
+	if len(e.cgroups.dirs("")) == 0 {
 		return nil
 	}
 	names, err := e.lockNames()
@@ -125,7 +129,7 @@ func (e *Engine) removeSharedCgroup() error {
 	if err != nil || len(uids) > 0 {
 		return err
 	}
-	for _, dir := range e.node.cgroupDirs("") {
+	for _, dir := range e.cgroups.dirs("") {
 		_ = removeEmptyTree(dir) // the next one does, if a runtime goes on with what nobody waits for
 	}
 	return nil

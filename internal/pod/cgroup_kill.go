@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killCgroup kills what still runs in the cgroup of a pod that the runtime
+// kill kills what still runs in the cgroup of a pod that the runtime
 // knows nothing of any more: a runtime or shim that was killed itself may leave
 // a process that nobody waits for. It is not awaited.
-func (n node) killCgroup(uid string) error {
+func (c cgroups) kill(uid string) error {
 	var errs []error
-	for _, top := range n.cgroupDirs(n.cgroupParent(uid)) {
+	for _, top := range c.dirs(c.podParent(uid)) {
 		err := filepath.WalkDir(top, func(dir string, d fs.DirEntry, err error) error {
 			if err != nil || !d.IsDir() {
 				return ignoreGone(err)

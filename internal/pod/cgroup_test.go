@@ -20,7 +20,7 @@ func TestRemoveKillsWhatRuntimeForgot(t *testing.T) {
 				t.Fatal(err)
 			}
 			go stray.Wait() // it ends with the pod
-			forget(t, e.node.cgroupDirs(e.node.cgroupParent(p.UID)), stray.Process.Pid, frozen)
+			forget(t, e.cgroups.dirs(e.cgroups.podParent(p.UID)), stray.Process.Pid, frozen)
 			if err := p.Remove(t.Context(), 0, nil); err != nil {
 				t.Error(err)
 			}

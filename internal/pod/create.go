@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // undoTimeout bounds how long a pod that could not be made is taken apart.
@@ -30,7 +33,7 @@ var ErrLeft = errors.New("what was made of it could not be removed")
 // nothing is left behind, or the error wraps ErrLeft, and it says what and why; a
 // container that ended in error is an *ExitError.
 func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod, error) {
-	s := withDefaults(spec)
+	s := translate.WithDefaults(spec)
 	if err := e.validate(&s); err != nil {
 		return nil, err
 	}
@@ -81,11 +84,12 @@ func lockOwner(l layout, isEphemeral bool) (*fileLock, error) {
 
 // validate refuses what the pod asks for and this runtime cannot do.
 func (e *Engine) validate(s *PodSpec) error {
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return err
 	}
-	_, policy := groups(s.Spec.SecurityContext)
-	if policy == runtimeapi.SupplementalGroupsPolicy_Strict && !e.features.strictGroups {
+	sc := s.Spec.SecurityContext
+	strict := sc != nil && ptr.Deref(sc.SupplementalGroupsPolicy, corev1.SupplementalGroupsPolicyMerge) == corev1.SupplementalGroupsPolicyStrict
+	if strict && !e.features.strictGroups {
 		return fmt.Errorf("pod %s: spec.securityContext.supplementalGroupsPolicy is Strict, but this runtime cannot do that (containerd can from 2.0 on)", s.Name)
 	}
 	return nil
@@ -112,7 +116,7 @@ func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 			return nil, fmt.Errorf("%w, made %s by process %d; remove it first: adamant rm %s",
 				ErrExists, other.Created.Local().Format(time.DateTime), other.Owner, rec.Spec.Name)
 		}
-		if port := sharedPort(&rec.Spec.Spec, &other.Spec.Spec); port != "" {
+		if port := translate.SharedHostPort(&rec.Spec.Spec, &other.Spec.Spec); port != "" {
 			return nil, fmt.Errorf("host port %s is pod %s/%s's", port, other.Spec.Namespace, other.Spec.Name)
 		}
 	}
@@ -126,7 +130,7 @@ func (e *Engine) lockNames() (*fileLock, error) {
 
 // startPod makes all of a pod that has a record only.
 func (w *worker) startPod(ctx context.Context) error {
-	if err := os.MkdirAll(w.l.logs(), 0o755); err != nil {
+	if err := os.MkdirAll(w.l.Logs(), 0o755); err != nil {
 		return err
 	}
 	g, side := errgroup.WithContext(ctx)
@@ -139,7 +143,7 @@ func (w *worker) startPod(ctx context.Context) error {
 	if err := writeHosts(w.l, &w.rec.Spec, w.ips); err != nil {
 		return err
 	}
-	if err := w.e.node.limitPIDs(w.l.uid, w.e.opts.PIDs); err != nil {
+	if err := w.e.cgroups.limitPIDs(w.l.UID, w.e.opts.PIDs); err != nil {
 		return err
 	}
 	w.e.opts.step("prepared")
@@ -156,7 +160,7 @@ func (w *worker) runSandbox(ctx context.Context) error {
 	w.e.opts.step("sandbox")
 	w.ips, err = w.e.podIPs(ctx, w.sandbox)
 	if len(w.ips) == 0 && w.rec.Spec.Spec.HostNetwork {
-		w.ips = w.e.node.ips
+		w.ips = w.e.node.IPs
 	}
 	return err
 }
@@ -181,11 +185,11 @@ func (w *worker) prepareVolumes(ctx context.Context) error {
 	if err := w.ensureVolumeImages(ctx); err != nil {
 		return err
 	}
-	made, err := w.volumeSet().make(ctx)
+	created, err := w.e.createVolumes(ctx, &w.rec.Spec, w.e.facts(&w.rec.Spec, w.l))
 	if err != nil {
 		return err
 	}
-	w.volumes = made
+	w.volumes = created
 	w.e.opts.step("volumes")
 	return nil
 }

@@ -46,9 +46,9 @@ func Destroy(ctx context.Context, opts Options) error {
 
 // removeCgroups removes the cgroup of all pods of a root, named either way.
 func removeCgroups(root string, slice bool) error {
-	n := node{cgroup: cgroupName(root, slice)}
+	c := cgroups{cgroupName(root, slice)}
 	var errs []error
-	for _, dir := range n.cgroupDirs("") {
+	for _, dir := range c.dirs("") {
 		errs = append(errs, removeEmptyTree(dir))
 	}
 	return errors.Join(errs...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // Options say where an engine keeps its pods and which runtime runs them. The
@@ -46,7 +47,8 @@ type Engine struct {
 	opts     Options
 	daemon   *containerd.Daemon
 	cri      *cri.Client
-	node     node
+	node     translate.Node
+	cgroups  cgroups
 	features features
 	stopping sync.Map // of channels, by the UID of each pod that is supervised here
 	deleting chan struct{}
@@ -78,7 +80,7 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, daemon: daemon, cri: daemon.CRI(), node: thisNode(opts.Root, cgroupRoot(daemon, opts.Root)), deleting: make(chan struct{}, maxDeletes)}
+	e := &Engine{opts: opts, daemon: daemon, cri: daemon.CRI(), node: thisNode(opts.Root), cgroups: cgroups{cgroupRoot(daemon, opts.Root)}, deleting: make(chan struct{}, maxDeletes)}
 	if err := e.probeFeatures(ctx); err != nil {
 		return nil, errors.Join(err, daemon.Close())
 	}

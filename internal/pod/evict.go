@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
@@ -40,7 +41,7 @@ func (w *worker) checkSizes() error {
 		if vol.EmptyDir == nil || vol.EmptyDir.SizeLimit == nil || vol.EmptyDir.Medium != "" || vol.EmptyDir.SizeLimit.IsZero() {
 			continue
 		}
-		used, err := volume.Usage(w.l.volume(pluginEmptyDir, vol.Name))
+		used, err := volume.Usage(w.l.Volume(translate.PluginEmptyDir, vol.Name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -103,5 +104,5 @@ func (w *worker) evict(ctx context.Context, reason error, end context.CancelCaus
 	if err := durable.WriteFile(w.l.stopped(), []byte(reason.Error()), 0o600); err != nil {
 		return err
 	}
-	return w.stopRunning(ctx, min(w.rec.Spec.gracePeriod(), 2))
+	return w.stopRunning(ctx, min(w.rec.Spec.GracePeriod(), 2))
 }

@@ -12,6 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // An ExitError says that a container ended when it should not have, and all
@@ -113,7 +115,7 @@ func nearestPath(line string, at int) string {
 
 // exitError gathers why a container ended.
 func (w *worker) exitError(ctr *corev1.Container, st *runtimeapi.ContainerStatus) *ExitError {
-	lines := tail(filepath.Join(w.l.logs(), logPath(ctr.Name, st.Metadata.Attempt)), 200)
+	lines := tail(filepath.Join(w.l.Logs(), translate.LogPath(ctr.Name, st.Metadata.Attempt)), 200)
 	return &ExitError{
 		Container: ctr.Name,
 		ExitCode:  st.ExitCode,
@@ -131,7 +133,7 @@ const maxTerminationMessage = 4096
 // terminationMessage is a container's termination message, the runtime's message if it
 // left none.
 func terminationMessage(l layout, c *corev1.Container, st *runtimeapi.ContainerStatus) string {
-	if f, err := os.Open(l.terminationLog(c.Name, st.Metadata.Attempt)); err == nil {
+	if f, err := os.Open(l.TerminationLog(c.Name, st.Metadata.Attempt)); err == nil {
 		defer f.Close()
 		data, _ := io.ReadAll(io.LimitReader(f, maxTerminationMessage))
 		if len(data) > 0 {
@@ -139,7 +141,7 @@ func terminationMessage(l layout, c *corev1.Container, st *runtimeapi.ContainerS
 		}
 	}
 	if st.Message == "" && st.ExitCode != 0 && c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
-		return strings.Join(tail(filepath.Join(l.logs(), logPath(c.Name, st.Metadata.Attempt)), 5), "\n")
+		return strings.Join(tail(filepath.Join(l.Logs(), translate.LogPath(c.Name, st.Metadata.Attempt)), 5), "\n")
 	}
 	return st.Message
 }

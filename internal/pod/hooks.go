@@ -25,7 +25,7 @@ func (w *worker) postStart(ctx context.Context, ctr *corev1.Container, id string
 	}
 	err = fmt.Errorf("container %s: postStart hook: %w", ctr.Name, err)
 	w.eventf(ctr.Name, "FailedPostStartHook", "%v", err)
-	w.stopContainer(ctx, ctr, id, w.rec.Spec.gracePeriod())
+	w.stopContainer(ctx, ctr, id, w.rec.Spec.GracePeriod())
 	return err
 }
 
@@ -47,7 +47,7 @@ func (w *worker) hook(ctx context.Context, ctr *corev1.Container, id string, h *
 	case h.Exec != nil:
 		return w.execHook(ctx, id, h.Exec.Command)
 	case h.HTTPGet != nil:
-		target, err := httpTarget(ctr, h.HTTPGet, first(w.ips))
+		target, err := httpTarget(ctr, h.HTTPGet, w.ip())
 		if err != nil {
 			return err
 		}

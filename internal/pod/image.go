@@ -10,6 +10,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // A MissingImageError says that an image is not in the store and could not be
@@ -38,24 +39,24 @@ func (e *Engine) EnsureImage(ctx context.Context, ref string, policy corev1.Pull
 }
 
 // ensureImage finds an image in the runtime's store, or pulls it.
-func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy corev1.PullPolicy, sandbox *runtimeapi.PodSandboxConfig, events Events) (imageInfo, error) {
+func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy corev1.PullPolicy, sandbox *runtimeapi.PodSandboxConfig, events Events) (translate.Image, error) {
 	if err := e.buildCopyUpImage(ctx, ref); err != nil {
-		return imageInfo{}, err
+		return translate.Image{}, err
 	}
 	info, found, err := e.imageStatus(ctx, ref)
 	if err != nil {
-		return imageInfo{}, err
+		return translate.Image{}, err
 	}
 	if found && (policy != corev1.PullAlways || !e.opts.Pull) {
 		return info, nil
 	}
 	if policy == corev1.PullNever {
-		return imageInfo{}, &MissingImageError{Image: ref}
+		return translate.Image{}, &MissingImageError{Image: ref}
 	}
 	events.emit(s, "", "Pulling", "pulling image %s", ref)
 	_, err = e.cri.PullImage(ctx, &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: ref}, SandboxConfig: sandbox})
 	if err != nil {
-		return imageInfo{}, &MissingImageError{Image: ref, Err: err}
+		return translate.Image{}, &MissingImageError{Image: ref, Err: err}
 	}
 	info, found, err = e.imageStatus(ctx, ref)
 	if err == nil && !found {
@@ -80,24 +81,24 @@ func (e *Engine) buildCopyUpImage(ctx context.Context, ref string) error {
 	return e.daemon.EnsureCopyUpImage(ctx, program)
 }
 
-func (e *Engine) imageStatus(ctx context.Context, ref string) (imageInfo, bool, error) {
+func (e *Engine) imageStatus(ctx context.Context, ref string) (translate.Image, bool, error) {
 	resp, err := e.cri.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
 	if cri.IsNotFound(err) {
-		return imageInfo{}, false, nil
+		return translate.Image{}, false, nil
 	}
 	if err != nil {
-		return imageInfo{}, false, err
+		return translate.Image{}, false, err
 	}
 	img := resp.GetImage()
 	if img.GetId() == "" {
-		return imageInfo{}, false, nil
+		return translate.Image{}, false, nil
 	}
-	info := imageInfo{id: img.Id, user: imageUser{name: img.Username}}
+	info := translate.Image{ID: img.Id, Username: img.Username}
 	switch {
 	case img.Uid != nil:
-		info.user.uid = &img.Uid.Value
+		info.UID = &img.Uid.Value
 	case img.Username == "":
-		info.user.uid = new(int64) // an image that names no user runs as root
+		info.UID = new(int64) // an image that names no user runs as root
 	}
 	return info, true, nil
 }

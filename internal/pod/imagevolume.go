@@ -9,21 +9,9 @@ import (
 	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
-
-// An imageMounter mounts the file system of an image read-only on a directory.
-type imageMounter interface {
-	Mount(ctx context.Context, ref, target string) error
-}
-
-// mountsImages is who mounts image volumes: this process where the runtime is
-// containerd, of any version, and otherwise the runtime itself.
-func (e *Engine) mountsImages() imageMounter {
-	if e.daemon.Client() == nil {
-		return nil
-	}
-	return e.daemon
-}
 
 // ensureVolumeImages makes sure of the images of volumes.
 func (w *worker) ensureVolumeImages(ctx context.Context) error {
@@ -46,10 +34,10 @@ func (w *worker) ensureVolumeImages(ctx context.Context) error {
 // unmountImages unmounts a pod's image volumes and gives up what the runtime
 // holds for them.
 func (e *Engine) unmountImages(ctx context.Context, l layout) error {
-	if e.mountsImages() == nil {
+	if e.daemon.Client() == nil {
 		return nil
 	}
-	dir := filepath.Dir(l.volume(pluginImage, "x"))
+	dir := filepath.Dir(l.Volume(translate.PluginImage, "x"))
 	volumes, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

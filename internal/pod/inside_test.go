@@ -198,3 +198,7 @@ func TestCopy(t *testing.T) {
 		t.Errorf("copy into the sealed root: got %v, want a refusal", err)
 	}
 }
+
+func field(path string) *corev1.EnvVarSource {
+	return &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}
+}

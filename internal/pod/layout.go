@@ -3,30 +3,25 @@ package pod
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"path/filepath"
-	"strings"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// A layout is where the files of one pod are:
+// A layout names the files of one pod below Options.Root. Beside those that the
+// containers use (see translate.Layout), they are:
 //
-//	pods/<uid>/lock                  held while the pod is created or removed
-//	pods/<uid>/pod.json              what was asked for
-//	pods/<uid>/committed             there once the pod is whole
-//	pods/<uid>/owner                 of an ephemeral pod: held while its creator lives
-//	pods/<uid>/etc-hosts
-//	pods/<uid>/volumes/<plugin>/<name>
-//	pods/<uid>/volume-subpaths/<volume>/<container>/<index>
-//	pods/<uid>/containers/<name>/termination-log.<attempt>
-//	pods/<uid>/logs/<container>/<attempt>.log
-type layout struct {
-	rootID string // names the Options.Root in labels
-	uid    string
-	dir    string // pods/<uid>
-}
+//	pods/<uid>/lock        held while the pod is created or removed
+//	pods/<uid>/pod.json    the record
+//	pods/<uid>/committed   exists once the pod is whole
+//	pods/<uid>/owner       of an ephemeral pod: held while its creator lives
+//	pods/<uid>/removing    exists once its removal began
+//	pods/<uid>/stopped     exists once the pod is not to run any more; the reason
+//	pods/<uid>/supervisor  held while a process supervises the pod
+type layout struct{ translate.Layout }
 
 func newLayout(root, uid string) layout {
-	return layout{rootID: rootID(root), uid: uid, dir: filepath.Join(podsDir(root), uid)}
+	return layout{translate.Layout{RootID: rootID(root), UID: uid, Dir: filepath.Join(podsDir(root), uid)}}
 }
 
 func podsDir(root string) string { return filepath.Join(root, "pods") }
@@ -37,42 +32,10 @@ func rootID(root string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func (l layout) lock() string      { return filepath.Join(l.dir, "lock") }
-func (l layout) record() string    { return filepath.Join(l.dir, "pod.json") }
-func (l layout) committed() string { return filepath.Join(l.dir, "committed") }
-func (l layout) etcHosts() string  { return filepath.Join(l.dir, "etc-hosts") }
-func (l layout) logs() string      { return filepath.Join(l.dir, "logs") }
-func (l layout) volumes() string   { return filepath.Join(l.dir, "volumes") }
-func (l layout) subpaths() string  { return filepath.Join(l.dir, "volume-subpaths") }
-
-// volume is the host directory of a volume, below the plugin's escaped name as
-// a kubelet has it.
-func (l layout) volume(plugin, name string) string {
-	return filepath.Join(l.volumes(), strings.ReplaceAll(plugin, "/", "~"), name)
-}
-
-func (l layout) subpath(volume, container string, index int) string {
-	return filepath.Join(l.subpaths(), volume, container, fmt.Sprint(index))
-}
-
-func (l layout) container(name string) string {
-	return filepath.Join(l.dir, "containers", name)
-}
-
-func (l layout) terminationLog(container string, attempt uint32) string {
-	return filepath.Join(l.container(container), fmt.Sprintf("termination-log.%d", attempt))
-}
-
-// logPath is a container's log file, relative to logs.
-func logPath(container string, attempt uint32) string {
-	return filepath.Join(container, fmt.Sprintf("%d.log", attempt))
-}
-
-// owner is held by the creator of an ephemeral pod as long as that lives.
-func (l layout) owner() string { return filepath.Join(l.dir, "owner") }
-
-func (l layout) removing() string { return filepath.Join(l.dir, "removing") }
-
-func (l layout) stopped() string { return filepath.Join(l.dir, "stopped") }
-
-func (l layout) supervisor() string { return filepath.Join(l.dir, "supervisor") }
+func (l layout) lock() string       { return filepath.Join(l.Dir, "lock") }
+func (l layout) record() string     { return filepath.Join(l.Dir, "pod.json") }
+func (l layout) committed() string  { return filepath.Join(l.Dir, "committed") }
+func (l layout) owner() string      { return filepath.Join(l.Dir, "owner") }
+func (l layout) removing() string   { return filepath.Join(l.Dir, "removing") }
+func (l layout) stopped() string    { return filepath.Join(l.Dir, "stopped") }
+func (l layout) supervisor() string { return filepath.Join(l.Dir, "supervisor") }

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/clock"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 func TestSizeLimit(t *testing.T) {
@@ -97,7 +98,7 @@ func TestRotateLogs(t *testing.T) {
 	dir := t.TempDir()
 	p := create(t, e, shared(testPod(t, "seq", "spam", "11000000", "--", "wait", "/shared/go", "--", "echo", "after", "--", "sleep"), dir))
 	w := &worker{e: e, rec: p.rec, l: newLayout(e.opts.Root, p.UID)}
-	log := filepath.Join(w.l.logs(), logPath("main", 0))
+	log := filepath.Join(w.l.Logs(), translate.LogPath("main", 0))
 	for {
 		if info, err := os.Stat(log); err == nil && info.Size() > maxLog {
 			break

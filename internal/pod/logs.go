@@ -11,6 +11,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // LogOptions say what part of a container's log is wanted. The zero value is
@@ -72,7 +73,7 @@ func (w *worker) attemptLog(ctx context.Context, name string, number uint32, o L
 			w.waitAttemptEnd(inner, name, number)
 		}()
 	}
-	path := filepath.Join(w.l.logs(), logPath(name, number))
+	path := filepath.Join(w.l.Logs(), translate.LogPath(name, number))
 	err := cri.ReadLog(ctx, path, opts, func(l cri.LogLine) error {
 		w := stdout
 		if l.Stream == "stderr" {
@@ -123,7 +124,7 @@ func (w *worker) waitAttemptEnd(ctx context.Context, name string, number uint32)
 // waitNextAttempt waits for the attempt after number; it returns number itself if
 // there will be none.
 func (w *worker) waitNextAttempt(ctx context.Context, name string, number uint32) (uint32, error) {
-	spec, _ := w.rec.Spec.container(name)
+	spec, _ := w.rec.Spec.Container(name)
 	for {
 		if w.isStopping() {
 			return number, nil

@@ -4,14 +4,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // suffixAlphabet is what Kubernetes makes generated names of: no vowels and
 // nothing that looks like another character, so that no word appears.
 const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789"
-
-// maxNameLength is the longest name of a pod, in bytes (DNS-1123 subdomain).
-const maxNameLength = 253
 
 // InstanceName names the one pod of a workload as its controller would: a Pod
 // keeps its name, a StatefulSet's pod is number 0, all others get five random
@@ -23,15 +22,8 @@ func InstanceName(kind, name string) string {
 	case "statefulset":
 		return name + "-0"
 	default:
-		return truncate(name, maxNameLength-6) + "-" + randomSuffix(5)
+		return translate.TruncateName(name, translate.MaxNameLength-6) + "-" + randomSuffix(5)
 	}
-}
-
-func truncate(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.TrimRight(s[:n], "-.")
 }
 
 func randomSuffix(n int) string {

@@ -3,52 +3,31 @@ package pod
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
-	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// A node is this machine, as pods are told of it.
-type node struct {
-	name    string
-	ips     []string
-	memory  int64 // bytes
-	cpus    int
-	storage int64 // bytes of the file system that holds the state
-	resolv  resolver
-
-	cgroup string // parent of the pods' cgroups; empty leaves it to the runtime
-}
-
-func thisNode(root, cgroup string) node {
-	n := node{cpus: runtime.NumCPU(), resolv: machineResolver(), cgroup: cgroup, ips: addresses()}
+// thisNode describes this machine; root is the directory of the pods' state.
+func thisNode(root string) translate.Node {
+	n := translate.Node{CPUs: runtime.NumCPU(), Resolver: machineResolver(), IPs: addresses()}
 	if name, err := os.Hostname(); err == nil {
-		n.name = strings.ToLower(name)
+		n.Name = strings.ToLower(name)
 	}
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
-		n.memory = int64(info.Totalram) * int64(info.Unit)
+		n.Memory = int64(info.Totalram) * int64(info.Unit)
 	}
 	var fs unix.Statfs_t
 	if unix.Statfs(root, &fs) == nil {
-		n.storage = int64(fs.Blocks) * fs.Bsize
+		n.Storage = int64(fs.Blocks) * fs.Bsize
 	}
+	n.ThermalThrottles, _ = filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")
 	return n
-}
-
-// facts are what the downward API tells a pod with these addresses.
-func (n node) facts(uid string, podIPs []string) facts {
-	return facts{
-		uid:      uid,
-		podIPs:   podIPs,
-		hostIPs:  n.ips,
-		nodeName: n.name,
-		cpus:     *resource.NewQuantity(int64(n.cpus), resource.DecimalSI),
-		memory:   *resource.NewQuantity(n.memory, resource.BinarySI),
-		storage:  *resource.NewQuantity(n.storage, resource.BinarySI),
-	}
 }
 
 // addresses is the machine's own: the one of the default route, otherwise the

@@ -15,6 +15,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // Phase is where a pod is in its life.
@@ -91,7 +92,7 @@ func (p *Pod) Spec() PodSpec { return p.rec.Spec }
 // VolumePath returns where the host side of a volume is, empty if there is no
 // such volume or the runtime holds it.
 func (p *Pod) VolumePath(name string) string {
-	return (&volumeSet{spec: &p.rec.Spec, l: newLayout(p.e.opts.Root, p.UID), images: p.e.mountsImages()}).locate()[name].path
+	return translate.LocateVolumes(&p.rec.Spec, p.e.facts(&p.rec.Spec, newLayout(p.e.opts.Root, p.UID)))[name].Path
 }
 
 // Container finds a container by name; with no name, the pod's first one that
@@ -160,11 +161,11 @@ func (e *Engine) Pods(ctx context.Context) ([]*Pod, error) {
 func (e *Engine) pod(ctx context.Context, rec *record) (*Pod, error) {
 	s := &rec.Spec
 	p := &Pod{
-		UID: rec.UID, Namespace: s.Namespace, Name: s.Name, Workload: s.workload(),
+		UID: rec.UID, Namespace: s.Namespace, Name: s.Name, Workload: s.WorkloadName(),
 		Labels: s.Labels, Annotations: s.Annotations, Created: rec.Created, Handler: s.Handler,
 		e: e, rec: rec,
 	}
-	sandboxes, err := e.sandboxes(ctx, map[string]string{labelPodUID: rec.UID, LabelRoot: rootID(e.opts.Root)})
+	sandboxes, err := e.sandboxes(ctx, map[string]string{translate.LabelPodUID: rec.UID, LabelRoot: rootID(e.opts.Root)})
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +178,9 @@ func (e *Engine) pod(ctx context.Context, rec *record) (*Pod, error) {
 		if err != nil && !cri.IsNotFound(err) {
 			return nil, err
 		}
-		p.IP = first(ips)
+		if len(ips) > 0 {
+			p.IP = ips[0]
+		}
 	}
 	if p.Containers, err = e.containers(ctx, rec); err != nil {
 		return nil, err
@@ -208,7 +211,7 @@ func (e *Engine) containers(ctx context.Context, rec *record) ([]Container, erro
 	var out []Container
 	spec := &rec.Spec.Spec
 	for i := range spec.InitContainers {
-		out = append(out, Container{Init: true, Sidecar: isSidecar(&spec.InitContainers[i])})
+		out = append(out, Container{Init: true, Sidecar: translate.IsSidecar(&spec.InitContainers[i])})
 		if err := e.describeContainer(ctx, rec, &spec.InitContainers[i], latest, &out[len(out)-1]); err != nil {
 			return nil, err
 		}
@@ -240,7 +243,7 @@ func (e *Engine) latest(ctx context.Context, uid string) (map[string]*runtimeapi
 
 // attempts are all containers of a pod that the runtime still has.
 func (e *Engine) attempts(ctx context.Context, uid string) ([]*runtimeapi.Container, error) {
-	resp, err := e.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{LabelSelector: map[string]string{labelPodUID: uid, LabelRoot: rootID(e.opts.Root)}}})
+	resp, err := e.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{LabelSelector: map[string]string{translate.LabelPodUID: uid, LabelRoot: rootID(e.opts.Root)}}})
 	if err != nil {
 		return nil, err
 	}
@@ -312,7 +315,7 @@ func (e *Engine) phase(p *Pod) Phase {
 		if c.Init {
 			continue
 		}
-		spec, _ := p.rec.Spec.container(c.Name)
+		spec, _ := p.rec.Spec.Container(c.Name)
 		if c.State != Exited || !stopped && restarts(&p.rec.Spec, spec, c.ExitCode) {
 			if !p.ready {
 				return Lost

@@ -52,7 +52,7 @@ func writeRecord(root string, r *record) (*fileLock, error) {
 	}
 	err = durable.WriteFile(filepath.Join(tmp, "pod.json"), data, 0o600)
 	if err == nil {
-		err = os.Rename(tmp, l.dir)
+		err = os.Rename(tmp, l.Dir)
 	}
 	if err == nil {
 		err = durable.SyncDir(podsDir(root))
@@ -81,8 +81,8 @@ func readRecord(l layout) (*record, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return nil, fmt.Errorf("read %s: %w", l.record(), err)
 	}
-	if r.Version != recordVersion || r.UID != l.uid {
-		return nil, fmt.Errorf("read %s: version %d of pod %s, want version %d of %s", l.record(), r.Version, r.UID, recordVersion, l.uid)
+	if r.Version != recordVersion || r.UID != l.UID {
+		return nil, fmt.Errorf("read %s: version %d of pod %s, want version %d of %s", l.record(), r.Version, r.UID, recordVersion, l.UID)
 	}
 	return &r, nil
 }

@@ -9,6 +9,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/adamant-sh/adamant/internal/clock"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // A worker starts, probes, restarts and stops the containers of one pod, like a
@@ -26,16 +27,16 @@ type worker struct {
 	sandbox       string
 	sandboxConfig *runtimeapi.PodSandboxConfig
 	ips           []string
-	volumes       map[string]hostVolume
-	images        map[string]imageInfo // by reference
+	volumes       map[string]translate.Volume
+	images        map[string]translate.Image // by reference
 }
 
 func (e *Engine) newWorker(rec *record, events Events) *worker {
 	l := newLayout(e.opts.Root, rec.UID)
 	return &worker{
 		e: e, rec: rec, l: l, events: events,
-		sandboxConfig: sandboxConfig(&rec.Spec, l, e.node),
-		images:        map[string]imageInfo{},
+		sandboxConfig: translate.SandboxConfig(&rec.Spec, e.facts(&rec.Spec, l)),
+		images:        map[string]translate.Image{},
 	}
 }
 
@@ -43,23 +44,44 @@ func (e *Engine) newWorker(rec *record, events Events) *worker {
 func (e *Engine) workerFor(ctx context.Context, p *Pod, events Events) (*worker, error) {
 	w := e.newWorker(p.rec, events)
 	w.sandbox = p.SandboxID
-	w.volumes = w.volumeSet().locate()
+	w.volumes = translate.LocateVolumes(&p.rec.Spec, e.facts(&p.rec.Spec, w.l))
 	if w.sandbox == "" {
 		return w, nil
 	}
 	var err error
 	w.ips, err = e.podIPs(ctx, w.sandbox)
 	if len(w.ips) == 0 && p.rec.Spec.Spec.HostNetwork {
-		w.ips = e.node.ips
+		w.ips = e.node.IPs
 	}
 	return w, err
 }
 
-func (w *worker) volumeSet() *volumeSet {
-	return &volumeSet{spec: &w.rec.Spec, l: w.l, facts: w.e.node.facts(w.l.uid, nil), images: w.e.mountsImages()}
+// facts is all that is known of a pod before its sandbox and volumes exist.
+func (e *Engine) facts(s *PodSpec, l layout) translate.Facts {
+	return translate.Facts{
+		Layout:            l.Layout,
+		Node:              e.node,
+		CgroupParent:      e.cgroups.podParent(l.UID),
+		SeccompRoot:       e.opts.SeccompRoot,
+		RecursiveReadOnly: e.features.recursiveReadOnly[s.Handler],
+		MountsImages:      e.daemon.Client() == nil, // others can only be told of the image
+	}
 }
 
-func (w *worker) facts() facts { return w.e.node.facts(w.l.uid, w.ips) }
+// facts is all that is known of the pod once its sandbox and volumes exist.
+func (w *worker) facts() translate.Facts {
+	f := w.e.facts(&w.rec.Spec, w.l)
+	f.PodIPs, f.Volumes = w.ips, w.volumes
+	return f
+}
+
+// ip is the pod's first address, empty if it has none.
+func (w *worker) ip() string {
+	if len(w.ips) == 0 {
+		return ""
+	}
+	return w.ips[0]
+}
 
 func (w *worker) eventf(container, reason, format string, args ...any) {
 	w.events.emit(&w.rec.Spec, container, reason, format, args...)
@@ -83,15 +105,14 @@ func (w *worker) startContainer(ctx context.Context, ctr *corev1.Container, atte
 	if err := w.ensureImage(ctx, ctr); err != nil {
 		return "", err
 	}
-	plan := containerPlan{
-		spec: &w.rec.Spec, l: w.l, facts: w.facts(), image: w.images[ctr.Image], volumes: w.volumes,
-		recursive: w.e.features.recursiveReadOnly[w.rec.Spec.Handler], attempt: attempt, seccompRoot: w.e.opts.SeccompRoot,
+	plan, err := translate.PlanContainer(&w.rec.Spec, w.facts(), ctr, w.images[ctr.Image], attempt)
+	if err == nil {
+		err = createContainerFiles(ctr.Name, w.l, plan)
 	}
-	config, err := plan.containerConfig(ctr)
 	if err != nil {
 		return "", fmt.Errorf("container %s: %w", ctr.Name, err)
 	}
-	made, err := w.e.cri.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: w.sandbox, Config: config, SandboxConfig: w.sandboxConfig})
+	made, err := w.e.cri.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: w.sandbox, Config: plan.Config, SandboxConfig: w.sandboxConfig})
 	if err != nil {
 		return "", fmt.Errorf("container %s: %w", ctr.Name, err)
 	}
@@ -126,7 +147,7 @@ func (w *worker) startAll(ctx context.Context) error {
 func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
 	for attempt := 0; ; attempt++ {
 		id, err := w.startContainer(ctx, ctr, w.nextAttempt(ctr.Name))
-		if err == nil && isSidecar(ctr) {
+		if err == nil && translate.IsSidecar(ctr) {
 			err = w.waitStarted(ctx, ctr, id)
 			if err == nil {
 				return nil
@@ -150,7 +171,7 @@ func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
 
 // mayRestart reports whether an init container that failed is started again.
 func (w *worker) mayRestart(ctr *corev1.Container) bool {
-	return isSidecar(ctr) || w.rec.Spec.Spec.RestartPolicy != corev1.RestartPolicyNever
+	return translate.IsSidecar(ctr) || w.rec.Spec.Spec.RestartPolicy != corev1.RestartPolicyNever
 }
 
 // waitSuccess waits until a container ended, and fails unless with code 0.

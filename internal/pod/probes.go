@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/pod/probe"
@@ -107,7 +109,7 @@ func schedule(p *corev1.Probe) probe.Schedule {
 
 // handler translates what a probe does.
 func (w *worker) handler(ctr *corev1.Container, id string, p *corev1.Probe) (probe.Handler, error) {
-	host := first(w.ips)
+	host := w.ip()
 	switch {
 	case p.Exec != nil:
 		return probe.Exec{Command: p.Exec.Command, Run: w.runner(id)}, nil
@@ -115,9 +117,9 @@ func (w *worker) handler(ctr *corev1.Container, id string, p *corev1.Probe) (pro
 		return httpTarget(ctr, p.HTTPGet, host)
 	case p.TCPSocket != nil:
 		port, err := portNumber(ctr, p.TCPSocket.Port)
-		return probe.TCP{Host: deref(nonEmpty(p.TCPSocket.Host), host), Port: port}, err
+		return probe.TCP{Host: cmp.Or(p.TCPSocket.Host, host), Port: port}, err
 	case p.GRPC != nil:
-		return probe.GRPC{Host: host, Port: int(p.GRPC.Port), Service: deref(p.GRPC.Service, "")}, nil
+		return probe.GRPC{Host: host, Port: int(p.GRPC.Port), Service: ptr.Deref(p.GRPC.Service, "")}, nil
 	}
 	return nil, fmt.Errorf("the probe has no handler")
 }
@@ -143,7 +145,7 @@ func httpTarget(ctr *corev1.Container, g *corev1.HTTPGetAction, host string) (pr
 		header.Add(h.Name, h.Value)
 	}
 	return probe.HTTP{
-		Scheme: string(g.Scheme), Host: deref(nonEmpty(g.Host), host), Port: port, Path: g.Path, Header: header,
+		Scheme: string(g.Scheme), Host: cmp.Or(g.Host, host), Port: port, Path: g.Path, Header: header,
 	}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/clock"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // podReadiness adds up which of a pod's containers are ready, and tells when
@@ -28,7 +29,7 @@ func newPodReadiness(spec *corev1.PodSpec, tell func(ready bool, reason string))
 		return nil
 	}
 	r := &podReadiness{notify: tell, waiting: map[string]string{}}
-	for _, c := range longLived(spec) {
+	for _, c := range translate.LongRunning(spec) {
 		r.waiting[c.Name] = fmt.Sprintf("container %s is not ready yet", c.Name)
 	}
 	return r
@@ -111,8 +112,8 @@ func (w *worker) watchStopping(ctx context.Context) {
 		return
 	}
 	stopping := make(chan struct{}, 1)
-	w.e.stopping.Store(w.l.uid, stopping)
-	defer w.e.stopping.Delete(w.l.uid)
+	w.e.stopping.Store(w.l.UID, stopping)
+	defer w.e.stopping.Delete(w.l.UID)
 	tick := time.NewTimer(untilNextTick(stoppingPoll))
 	defer tick.Stop()
 	for gone := false; !gone; {

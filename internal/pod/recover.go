@@ -10,6 +10,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // Recover finishes what killed processes began: a pod that was being made or
@@ -96,14 +97,14 @@ func (e *Engine) removeOrphanSandboxes(ctx context.Context) error {
 	}
 	var errs []error
 	for _, s := range found {
-		uid := s.Labels[labelPodUID]
-		if uid == "" || strings.ContainsAny(uid, "/.") || exists(newLayout(e.opts.Root, uid).dir) {
+		uid := s.Labels[translate.LabelPodUID]
+		if uid == "" || strings.ContainsAny(uid, "/.") || exists(newLayout(e.opts.Root, uid).Dir) {
 			continue
 		}
 		if err := e.deleteSandbox(ctx, s.Id); err != nil && !cri.IsNotFound(err) {
 			errs = append(errs, err)
 		}
-		errs = append(errs, e.node.killCgroup(uid), e.node.removeCgroup(uid))
+		errs = append(errs, e.cgroups.kill(uid), e.cgroups.remove(uid))
 	}
 	return errors.Join(errs...)
 }

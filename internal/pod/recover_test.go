@@ -209,7 +209,7 @@ func checkNothing(t *testing.T, e *Engine) {
 			t.Errorf("directory %s is left", d.Name())
 		}
 	}
-	if groups := e.node.cgroupDirs(""); len(groups) > 0 {
+	if groups := e.cgroups.dirs(""); len(groups) > 0 {
 		t.Errorf("cgroups are left: %v", groups)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // recreate makes a pod anew that lost its sandbox, or whose revival was cut off:
@@ -25,7 +27,7 @@ func (w *worker) recreate(ctx context.Context, p *Pod) error {
 		return errStopping
 	}
 	w.eventf("", "SandboxChanged", "the sandbox of pod %s does not run; making it anew", p.Name)
-	if err := w.e.deleteSandboxes(ctx, map[string]string{labelPodUID: w.l.uid, LabelRoot: w.l.rootID}); err != nil {
+	if err := w.e.deleteSandboxes(ctx, map[string]string{translate.LabelPodUID: w.l.UID, LabelRoot: w.l.RootID}); err != nil {
 		return fmt.Errorf("recreate: %w", err)
 	}
 	if err := w.startPod(ctx); err != nil {
@@ -51,7 +53,7 @@ func (p *Pod) needsNewSandbox() bool {
 // nextAttempt is the number of a container's next attempt: one more than the
 // last that left a log, which outlives what the runtime remembers.
 func (w *worker) nextAttempt(container string) uint32 {
-	logs, err := os.ReadDir(filepath.Join(w.l.logs(), container))
+	logs, err := os.ReadDir(filepath.Join(w.l.Logs(), container))
 	if err != nil {
 		return 0
 	}

@@ -27,7 +27,7 @@ func TestSuperviseRevives(t *testing.T) {
 	if _, err := e.cri.StopPodSandbox(t.Context(), &runtimeapi.StopPodSandboxRequest{PodSandboxId: p.SandboxID}); err != nil {
 		t.Fatal(err)
 	}
-	if err := volume.UnmountBelow(newLayout(e.opts.Root, p.UID).dir); err != nil {
+	if err := volume.UnmountBelow(newLayout(e.opts.Root, p.UID).Dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Refresh(t.Context()); err != nil || p.Phase != Lost {

@@ -16,6 +16,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
@@ -37,7 +38,7 @@ func (p *Pod) Stop(ctx context.Context, grace int64, events Events) error {
 
 func (p *Pod) stop(ctx context.Context, grace int64, events Events) error {
 	if grace < 0 {
-		grace = p.rec.Spec.gracePeriod()
+		grace = p.rec.Spec.GracePeriod()
 	}
 	p.e.notifyStopping(p.UID)
 	if err := p.Refresh(ctx); err != nil {
@@ -67,7 +68,7 @@ func (w *worker) stopAll(ctx context.Context, all []Container, grace int64) erro
 		sidecars []*Container
 	)
 	stop := func(ctr *Container, grace int64) {
-		spec, _ := w.rec.Spec.container(ctr.Name)
+		spec, _ := w.rec.Spec.Container(ctr.Name)
 		w.eventf(ctr.Name, "Killing", "stopping container %s", ctr.Name)
 		if err := w.stopContainer(ctx, spec, ctr.ID, grace); err != nil && !cri.IsNotFound(err) {
 			mu.Lock()
@@ -134,18 +135,18 @@ func (l layout) markRemoving() error {
 	if err := os.Remove(l.committed()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return durable.SyncDir(l.dir)
+	return durable.SyncDir(l.Dir)
 }
 
 // lockPod takes the lock of a pod, waiting for whoever restarts a container of
 // it, but not for whoever makes or removes it.
 func (e *Engine) lockPod(ctx context.Context, l layout) (*fileLock, error) {
 	for {
-		if !exists(l.dir) {
+		if !exists(l.Dir) {
 			return nil, fs.ErrNotExist
 		}
 		lock, err := acquire(l.lock(), false)
-		if err == nil && !exists(l.dir) {
+		if err == nil && !exists(l.Dir) {
 			lock.release()
 			return nil, fs.ErrNotExist
 		}
@@ -182,7 +183,7 @@ func (e *Engine) deletePod(ctx context.Context, uid string) error {
 
 func (e *Engine) tryDeletePod(ctx context.Context, uid string) error {
 	l := newLayout(e.opts.Root, uid)
-	if err := e.deleteSandboxes(ctx, map[string]string{labelPodUID: uid, LabelRoot: l.rootID}); err != nil {
+	if err := e.deleteSandboxes(ctx, map[string]string{translate.LabelPodUID: uid, LabelRoot: l.RootID}); err != nil {
 		return fmt.Errorf("remove pod %s: %w", uid, err)
 	}
 	e.opts.step("erased sandbox")
@@ -190,13 +191,13 @@ func (e *Engine) tryDeletePod(ctx context.Context, uid string) error {
 		return fmt.Errorf("remove the volumes of pod %s: %w", uid, err)
 	}
 	e.opts.step("erased volumes")
-	if err := e.node.killCgroup(uid); err != nil {
+	if err := e.cgroups.kill(uid); err != nil {
 		return fmt.Errorf("end what is left of pod %s: %w", uid, err)
 	}
-	if err := e.node.removeCgroup(uid); err != nil {
+	if err := e.cgroups.remove(uid); err != nil {
 		return fmt.Errorf("remove the cgroup of pod %s: %w", uid, err)
 	}
-	if err := volume.RemoveAll(l.dir); err != nil {
+	if err := volume.RemoveAll(l.Dir); err != nil {
 		return fmt.Errorf("remove pod %s: %w", uid, err)
 	}
 	e.opts.step("erased files")
@@ -248,10 +249,10 @@ func (e *Engine) unmountVolumes(ctx context.Context, l layout) error {
 	if err := e.unmountImages(ctx, l); err != nil {
 		return err
 	}
-	if err := volume.UnmountBelow(l.dir); err != nil {
+	if err := volume.UnmountBelow(l.Dir); err != nil {
 		return err
 	}
-	left, err := volume.Below(l.dir)
+	left, err := volume.Below(l.Dir)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ var runtimeMounts = []string{"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv
 // mounted, as the manifest has them, and those that every runtime adds.
 func (p *Pod) MountPoints(container string) []string {
 	points := append([]string{}, runtimeMounts...)
-	c, ok := p.rec.Spec.container(container)
+	c, ok := p.rec.Spec.Container(container)
 	if !ok {
 		return points
 	}

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 const (
@@ -22,12 +24,12 @@ func (w *worker) rotateLogs(ctx context.Context) {
 	if !w.hasLargeLog() {
 		return
 	}
-	latest, err := w.e.latest(ctx, w.l.uid)
+	latest, err := w.e.latest(ctx, w.l.UID)
 	if err != nil {
 		return
 	}
 	for name, ctr := range latest {
-		path := filepath.Join(w.l.logs(), logPath(name, ctr.Metadata.Attempt))
+		path := filepath.Join(w.l.Logs(), translate.LogPath(name, ctr.Metadata.Attempt))
 		info, err := os.Stat(path)
 		if err != nil || info.Size() < maxLog || ctr.State != runtimeapi.ContainerState_CONTAINER_RUNNING {
 			continue
@@ -48,7 +50,7 @@ func (w *worker) hasLargeLog() bool {
 			if next == 0 {
 				continue
 			}
-			info, err := os.Stat(filepath.Join(w.l.logs(), logPath(list[i].Name, next-1)))
+			info, err := os.Stat(filepath.Join(w.l.Logs(), translate.LogPath(list[i].Name, next-1)))
 			if err == nil && info.Size() >= maxLog {
 				return true
 			}

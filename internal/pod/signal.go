@@ -9,13 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // sendStopSignal sends the manifest's stop signal to a container where the runtime
 // does not know of it (containerd before 2.1), waits for its end, and returns
 // how much time is left.
 func (w *worker) sendStopSignal(ctx context.Context, ctr *corev1.Container, id string, left time.Duration) (time.Duration, error) {
-	if stopSignal(ctr) == runtimeapi.Signal_SIGNAL_RUNTIME_DEFAULT || left <= 0 {
+	if translate.StopSignal(ctr) == runtimeapi.Signal_SIGNAL_RUNTIME_DEFAULT || left <= 0 {
 		return left, nil
 	}
 	resp, err := w.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
@@ -23,7 +25,7 @@ func (w *worker) sendStopSignal(ctx context.Context, ctr *corev1.Container, id s
 		return left, err
 	}
 	pid := statusPID(resp.Info)
-	if resp.Status.StopSignal == stopSignal(ctr) || pid == 0 || resp.Status.State != runtimeapi.ContainerState_CONTAINER_RUNNING {
+	if resp.Status.StopSignal == translate.StopSignal(ctr) || pid == 0 || resp.Status.State != runtimeapi.ContainerState_CONTAINER_RUNNING {
 		return left, nil
 	}
 	if err := sendSignal(pid, string(*ctr.Lifecycle.StopSignal)); err != nil {

@@ -1,110 +1,49 @@
 package pod
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // A PodSpec is a pod to be run: a pure description, complete in itself.
-type PodSpec struct {
-	Namespace   string            `json:"namespace"`
-	Name        string            `json:"name"`               // of the instance, see InstanceName
-	Workload    string            `json:"workload,omitempty"` // "deployment/web"; empty for a bare Pod
-	Labels      map[string]string `json:"labels,omitempty"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Spec        corev1.PodSpec    `json:"spec"` // with the API's defaults filled in
+type PodSpec = translate.PodSpec
 
-	ConfigMaps []corev1.ConfigMap `json:"configMaps,omitempty"` // those of the pod's namespace that it may refer to
-	Secrets    []corev1.Secret    `json:"secrets,omitempty"`    // likewise; kept in a file that only root can read
+// The labels and annotations that tell whose a sandbox or container is.
+const (
+	LabelRoot          = translate.LabelRoot
+	AnnotationWorkload = translate.AnnotationWorkload
+	AnnotationTrace    = translate.AnnotationTrace
+)
 
-	// Handler is the CRI runtime handler of every container, empty for the
-	// default. The private containerd has "learn", which traces.
-	Handler string `json:"handler,omitempty"`
-	// TraceDir goes to each container as the annotation adamant.sh/trace.
-	TraceDir string `json:"traceDir,omitempty"`
-	// Restarts is how often each container may end in error before Create and
-	// WaitReady give up. Zero gives up, and says why, the first time.
-	Restarts int `json:"restarts,omitempty"`
-	// Ephemeral pods are removed by whoever comes next once the process that
-	// created them is gone.
-	Ephemeral bool `json:"ephemeral,omitempty"`
+// A Template is the pod template of a workload, together with the objects of
+// its namespace that a pod may refer to.
+type Template struct {
+	Kind, Namespace, Name string // of the workload
+
+	Template   corev1.PodTemplateSpec
+	ConfigMaps []corev1.ConfigMap
+	Secrets    []corev1.Secret
 }
 
-// workload is "kind/name", also for a bare pod.
-func (s *PodSpec) workload() string {
-	if s.Workload != "" {
-		return s.Workload
+// SpecOf returns the spec of a new pod of a workload, named by InstanceName. It
+// shares no memory with the template that a change to the spec could reach,
+// except for the ConfigMaps and Secrets.
+func SpecOf(t Template) PodSpec {
+	template := t.Template.DeepCopy()
+	s := PodSpec{
+		Namespace:   t.Namespace,
+		Name:        InstanceName(t.Kind, t.Name),
+		Labels:      template.Labels,
+		Annotations: template.Annotations,
+		Spec:        template.Spec,
+		ConfigMaps:  t.ConfigMaps,
+		Secrets:     t.Secrets,
 	}
-	return "pod/" + s.Name
-}
-
-// configMap finds one by name.
-func (s *PodSpec) configMap(name string) (*corev1.ConfigMap, bool) {
-	for i := range s.ConfigMaps {
-		if s.ConfigMaps[i].Name == name {
-			return &s.ConfigMaps[i], true
-		}
+	if t.Kind != "Pod" {
+		s.Workload = strings.ToLower(t.Kind) + "/" + t.Name
 	}
-	return nil, false
-}
-
-// secretData finds a Secret by name and returns its data, stringData included
-// as the API server would have merged it.
-func (s *PodSpec) secretData(name string) (map[string][]byte, bool) {
-	for i := range s.Secrets {
-		if s.Secrets[i].Name != name {
-			continue
-		}
-		data := make(map[string][]byte, len(s.Secrets[i].Data)+len(s.Secrets[i].StringData))
-		for k, v := range s.Secrets[i].Data {
-			data[k] = v
-		}
-		for k, v := range s.Secrets[i].StringData {
-			data[k] = []byte(v)
-		}
-		return data, true
-	}
-	return nil, false
-}
-
-// container finds one by name, init containers included.
-func (s *PodSpec) container(name string) (*corev1.Container, bool) {
-	for i := range s.Spec.InitContainers {
-		if s.Spec.InitContainers[i].Name == name {
-			return &s.Spec.InitContainers[i], true
-		}
-	}
-	for i := range s.Spec.Containers {
-		if s.Spec.Containers[i].Name == name {
-			return &s.Spec.Containers[i], true
-		}
-	}
-	return nil, false
-}
-
-// isSidecar reports whether an init container keeps running beside the others.
-func isSidecar(c *corev1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-}
-
-// fsGroup is the group that owns the pod's volumes, nil if none is asked for.
-func (s *PodSpec) fsGroup() *int64 {
-	if s.Spec.SecurityContext == nil {
-		return nil
-	}
-	return s.Spec.SecurityContext.FSGroup
-}
-
-// gracePeriod is how many seconds the pod's containers get to end.
-func (s *PodSpec) gracePeriod() int64 {
-	if g := s.Spec.TerminationGracePeriodSeconds; g != nil {
-		return *g
-	}
-	return 30
-}
-
-func deref[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
+	return s
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // A Supervision says who hears of a pod that is supervised. The zero value
@@ -105,7 +106,7 @@ func (w *worker) supervise(ctx context.Context) error {
 	side.Go(func() error { w.watchStopping(inner); return nil })
 	side.Go(func() error { w.watchSandbox(inner, cancel); return nil })
 	for i := range spec.InitContainers {
-		if ctr := &spec.InitContainers[i]; isSidecar(ctr) {
+		if ctr := &spec.InitContainers[i]; translate.IsSidecar(ctr) {
 			side.Go(func() error { return ignoreSidecarExit(w.superviseContainer(inner, ctr)) })
 		}
 	}
@@ -137,7 +138,7 @@ func (w *worker) complete(ctx context.Context, failures []*ExitError) error {
 	if w.isStopping() {
 		return nil
 	}
-	if err := w.stopRunning(ctx, w.rec.Spec.gracePeriod()); err != nil {
+	if err := w.stopRunning(ctx, w.rec.Spec.GracePeriod()); err != nil {
 		return err
 	}
 	for _, f := range failures {
@@ -251,7 +252,7 @@ func (w *worker) restartAfterBackOff(ctx context.Context, ctr *corev1.Container,
 
 // stoppingError turns errors that only say that the pod is going into errOver.
 func (w *worker) stoppingError(err error) error {
-	if w.isStopping() || cri.IsNotFound(err) && !exists(w.l.dir) || errors.Is(err, fs.ErrNotExist) {
+	if w.isStopping() || cri.IsNotFound(err) && !exists(w.l.Dir) || errors.Is(err, fs.ErrNotExist) {
 		return errStopping
 	}
 	return err
@@ -260,7 +261,7 @@ func (w *worker) stoppingError(err error) error {
 // restartUnhealthy stops a container whose startup or liveness probe failed, so that
 // its supervision starts it again.
 func (w *worker) restartUnhealthy(ctx context.Context, ctr *corev1.Container, a attempt, r *probeResult) (outcome, error) {
-	grace := w.rec.Spec.gracePeriod()
+	grace := w.rec.Spec.GracePeriod()
 	if r.probe.TerminationGracePeriodSeconds != nil {
 		grace = *r.probe.TerminationGracePeriodSeconds
 	}

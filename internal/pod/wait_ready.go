@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/clock"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // settle is how long a container without a readiness probe must run to count
@@ -65,7 +66,7 @@ func (p *Pod) WaitReady(ctx context.Context, events Events) error {
 		return fmt.Errorf("pod %s: %w", p.Name, err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	for _, ctr := range longLived(&p.rec.Spec.Spec) {
+	for _, ctr := range translate.LongRunning(&p.rec.Spec.Spec) {
 		g.Go(func() error { return w.waitReady(ctx, ctr) })
 	}
 	if err := g.Wait(); err != nil {
@@ -128,7 +129,7 @@ func (w *worker) unhealthyError(ctr *corev1.Container, a attempt, r *probeResult
 }
 
 func (w *worker) notReadyError(ctr *corev1.Container, a attempt, r *probeResult, cause error) error {
-	lines := tail(filepath.Join(w.l.logs(), logPath(ctr.Name, a.number)), 200)
+	lines := tail(filepath.Join(w.l.Logs(), translate.LogPath(ctr.Name, a.number)), 200)
 	e := &NotReadyError{
 		Container: ctr.Name, Err: cause, Hints: hints(lines),
 		Log: lines[max(0, len(lines)-maxExitLog):],

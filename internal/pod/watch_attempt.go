@@ -11,6 +11,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // An attempt is one start of a container that is being watched.
@@ -70,7 +71,7 @@ func (w *worker) watchAttempt(ctx context.Context, ctr *corev1.Container, a atte
 func (w *worker) latestAttempt(ctx context.Context, name string) (attempt, error) {
 	var latest map[string]*runtimeapi.Container
 	err := w.retryUnavailable(ctx, func() (err error) {
-		latest, err = w.e.latest(ctx, w.l.uid)
+		latest, err = w.e.latest(ctx, w.l.UID)
 		return err
 	})
 	if err != nil {
@@ -134,7 +135,7 @@ func (w *worker) isStopping() bool {
 
 // removeOldAttempts removes the attempts before the last one, which stays for its log.
 func (w *worker) removeOldAttempts(ctx context.Context, ctr *corev1.Container, last uint32) error {
-	all, err := w.e.attempts(ctx, w.l.uid)
+	all, err := w.e.attempts(ctx, w.l.UID)
 	if err != nil {
 		return err
 	}
@@ -147,10 +148,10 @@ func (w *worker) removeOldAttempts(ctx context.Context, ctr *corev1.Container, l
 		if err != nil && !cri.IsNotFound(err) {
 			return err
 		}
-		log := filepath.Join(w.l.logs(), logPath(ctr.Name, n))
+		log := filepath.Join(w.l.Logs(), translate.LogPath(ctr.Name, n))
 		os.Remove(log)
 		os.Remove(log + rotatedSuffix)
-		os.Remove(w.l.terminationLog(ctr.Name, n))
+		os.Remove(w.l.TerminationLog(ctr.Name, n))
 	}
 	return nil
 }

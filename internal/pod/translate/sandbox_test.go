@@ -1,4 +1,4 @@
-package pod
+package translate
 
 import "testing"
 
@@ -6,7 +6,7 @@ import "testing"
 // with adamant.sh/ to runc with each container.
 func TestSandboxAnnotations(t *testing.T) {
 	s := &PodSpec{Name: "web", Annotations: map[string]string{AnnotationTrace: "/etc", AnnotationWorkload: "job/other", "example.com/a": "b"}}
-	got := sandboxConfig(s, newLayout("/r", "u"), node{}).Annotations
+	got := SandboxConfig(s, Facts{Layout: Layout{UID: "u", Dir: "/r/pods/u"}}).Annotations
 	if dir, ok := got[AnnotationTrace]; ok {
 		t.Errorf("a manifest sends traces to %s", dir)
 	}

@@ -1,30 +1,24 @@
-package pod
+package translate
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/utils/ptr"
 )
-
-// imageUser is the user an image asks for, as the runtime resolved it.
-type imageUser struct {
-	uid  *int64
-	name string
-}
 
 // containerSecurity is the security context of one container: the pod's, with
 // the container's own laid over it, and the user of the image where neither
 // names one.
-func containerSecurity(s *PodSpec, c *corev1.Container, user imageUser, seccompRoot string) (*cri.LinuxContainerSecurityContext, error) {
+func containerSecurity(s *PodSpec, f Facts, c *corev1.Container, image Image) (*cri.LinuxContainerSecurityContext, error) {
 	sc := mergedSecurity(s.Spec.SecurityContext, c.SecurityContext)
-	if err := verifyNonRoot(sc, user); err != nil {
+	if err := verifyNonRoot(sc, image); err != nil {
 		return nil, err
 	}
-	seccomp, err := seccompProfile(sc.SeccompProfile, seccompRoot)
+	seccomp, err := seccompProfile(sc.SeccompProfile, f.SeccompRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -33,9 +27,9 @@ func containerSecurity(s *PodSpec, c *corev1.Container, user imageUser, seccompR
 		return nil, err
 	}
 	out := &cri.LinuxContainerSecurityContext{
-		Privileged:       deref(sc.Privileged, false),
-		ReadonlyRootfs:   deref(sc.ReadOnlyRootFilesystem, false),
-		NoNewPrivs:       !deref(sc.AllowPrivilegeEscalation, true),
+		Privileged:       ptr.Deref(sc.Privileged, false),
+		ReadonlyRootfs:   ptr.Deref(sc.ReadOnlyRootFilesystem, false),
+		NoNewPrivs:       !ptr.Deref(sc.AllowPrivilegeEscalation, true),
 		NamespaceOptions: namespaces(&s.Spec),
 		SelinuxOptions:   selinux(sc.SELinuxOptions),
 		RunAsUser:        int64Value(sc.RunAsUser),
@@ -45,7 +39,7 @@ func containerSecurity(s *PodSpec, c *corev1.Container, user imageUser, seccompR
 	}
 	out.SupplementalGroups, out.SupplementalGroupsPolicy = groups(s.Spec.SecurityContext)
 	if out.RunAsUser == nil {
-		out.RunAsUser, out.RunAsUsername = int64Value(user.uid), user.name
+		out.RunAsUser, out.RunAsUsername = int64Value(image.UID), image.Username
 	}
 	if sc.Capabilities != nil {
 		out.Capabilities = &cri.Capability{
@@ -53,8 +47,8 @@ func containerSecurity(s *PodSpec, c *corev1.Container, user imageUser, seccompR
 			DropCapabilities: names(sc.Capabilities.Drop),
 		}
 	}
-	if deref(sc.ProcMount, corev1.DefaultProcMount) != corev1.UnmaskedProcMount {
-		out.MaskedPaths, out.ReadonlyPaths = maskedPaths(), readonlyPaths()
+	if ptr.Deref(sc.ProcMount, corev1.DefaultProcMount) != corev1.UnmaskedProcMount {
+		out.MaskedPaths, out.ReadonlyPaths = maskedPaths(f.Node), readonlyPaths()
 	}
 	return out, nil
 }
@@ -95,8 +89,8 @@ func override[T any](dst **T, own *T) {
 
 // verifyNonRoot holds runAsNonRoot against the user that would be used. A user
 // name says nothing about its number, so it is refused.
-func verifyNonRoot(sc corev1.SecurityContext, user imageUser) error {
-	if !deref(sc.RunAsNonRoot, false) {
+func verifyNonRoot(sc corev1.SecurityContext, image Image) error {
+	if !ptr.Deref(sc.RunAsNonRoot, false) {
 		return nil
 	}
 	switch {
@@ -104,10 +98,10 @@ func verifyNonRoot(sc corev1.SecurityContext, user imageUser) error {
 		return fmt.Errorf("runAsNonRoot is set, but runAsUser is 0")
 	case sc.RunAsUser != nil:
 		return nil
-	case user.uid != nil && *user.uid == 0:
+	case image.UID != nil && *image.UID == 0:
 		return fmt.Errorf("runAsNonRoot is set, but the image runs as root: set runAsUser")
-	case user.uid == nil && user.name != "":
-		return fmt.Errorf("runAsNonRoot is set, but the image names its user %q without a number: set runAsUser", user.name)
+	case image.UID == nil && image.Username != "":
+		return fmt.Errorf("runAsNonRoot is set, but the image names its user %q without a number: set runAsUser", image.Username)
 	}
 	return nil
 }
@@ -121,16 +115,24 @@ func seccompProfile(p *corev1.SeccompProfile, root string) (*cri.SecurityProfile
 	case p.Type == corev1.SeccompProfileTypeRuntimeDefault:
 		out.ProfileType = cri.SecurityProfile_RuntimeDefault
 	case p.Type == corev1.SeccompProfileTypeLocalhost:
-		name := deref(p.LocalhostProfile, "")
-		if !filepath.IsLocal(name) {
+		name := ptr.Deref(p.LocalhostProfile, "")
+		if !isLocal(name) {
 			return nil, fmt.Errorf("seccompProfile.localhostProfile %q must be a path below %s", name, root)
 		}
 		out.ProfileType = cri.SecurityProfile_Localhost
-		out.LocalhostRef = filepath.Join(root, name)
+		out.LocalhostRef = path.Join(root, name)
 	default:
 		return nil, fmt.Errorf("seccompProfile.type %q is not known", p.Type)
 	}
 	return out, nil
+}
+
+// isLocal reports whether a path leads to something below the directory that it
+// is relative to. It is filepath.IsLocal for Linux, without the I/O of that
+// package.
+func isLocal(name string) bool {
+	clean := path.Clean(name)
+	return name != "" && !path.IsAbs(name) && clean != ".." && !strings.HasPrefix(clean, "../")
 }
 
 // apparmorProfile translates a profile; none leaves the choice to the runtime.
@@ -144,7 +146,7 @@ func apparmorProfile(p *corev1.AppArmorProfile) (*cri.SecurityProfile, error) {
 	case corev1.AppArmorProfileTypeRuntimeDefault:
 		return &cri.SecurityProfile{ProfileType: cri.SecurityProfile_RuntimeDefault}, nil
 	case corev1.AppArmorProfileTypeLocalhost:
-		name := strings.TrimSpace(deref(p.LocalhostProfile, ""))
+		name := strings.TrimSpace(ptr.Deref(p.LocalhostProfile, ""))
 		if name == "" {
 			return nil, fmt.Errorf("appArmorProfile.localhostProfile is required for type Localhost")
 		}
@@ -164,7 +166,7 @@ func namespaces(spec *corev1.PodSpec) *cri.NamespaceOption {
 	if spec.HostIPC {
 		ns.Ipc = cri.NamespaceMode_NODE
 	}
-	if deref(spec.ShareProcessNamespace, false) {
+	if ptr.Deref(spec.ShareProcessNamespace, false) {
 		ns.Pid = cri.NamespaceMode_POD
 	}
 	if spec.HostPID {
@@ -184,7 +186,7 @@ func groups(sc *corev1.PodSecurityContext) ([]int64, cri.SupplementalGroupsPolic
 	}
 	out = append(out, sc.SupplementalGroups...)
 	policy := cri.SupplementalGroupsPolicy_Merge
-	if deref(sc.SupplementalGroupsPolicy, corev1.SupplementalGroupsPolicyMerge) == corev1.SupplementalGroupsPolicyStrict {
+	if ptr.Deref(sc.SupplementalGroupsPolicy, corev1.SupplementalGroupsPolicyMerge) == corev1.SupplementalGroupsPolicyStrict {
 		policy = cri.SupplementalGroupsPolicy_Strict
 	}
 	return out, policy
@@ -212,24 +214,18 @@ func names(caps []corev1.Capability) []string {
 	return out
 }
 
-// maskedPaths are what the kubelet of 1.37 hides of /proc and /sys.
-func maskedPaths() []string {
+// maskedPaths are the paths below /proc and /sys that the kubelet of 1.37 hides.
+func maskedPaths(n Node) []string {
 	paths := []string{
 		"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
 		"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
 		"/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
 	}
 	// Thermal events of a CPU tell tenants about each other's load.
-	throttles, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")
-	for _, p := range throttles {
-		if _, err := os.Stat(p); err == nil {
-			paths = append(paths, p)
-		}
-	}
-	return paths
+	return append(paths, n.ThermalThrottles...)
 }
 
-// readonlyPaths are what the kubelet makes read-only of /proc.
+// readonlyPaths are the paths below /proc that the kubelet makes read-only.
 func readonlyPaths() []string {
 	return []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 }

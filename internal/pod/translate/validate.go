@@ -1,4 +1,4 @@
-package pod
+package translate
 
 import (
 	"fmt"
@@ -6,12 +6,23 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/utils/ptr"
 )
 
-// validate refuses what no container of this pod could be made of, before
-// anything is made.
-func (s *PodSpec) validate() error {
-	if s.Name == "" || len(s.Name) > maxNameLength {
+// MaxNameLength is the longest name of a pod, in bytes (DNS-1123 subdomain).
+const MaxNameLength = 253
+
+// TruncateName cuts a name to n bytes, so that it still ends like a DNS name.
+func TruncateName(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.TrimRight(s[:n], "-.")
+}
+
+// Validate returns an error for a spec from which no pod can be created.
+func (s *PodSpec) Validate() error {
+	if s.Name == "" || len(s.Name) > MaxNameLength {
 		return fmt.Errorf("pod name %q is empty or too long", s.Name)
 	}
 	if !isSubdomain(s.Name) {
@@ -23,7 +34,7 @@ func (s *PodSpec) validate() error {
 	if len(s.Spec.Containers) == 0 {
 		return fmt.Errorf("pod %s has no containers", s.Name)
 	}
-	if !deref(s.Spec.HostUsers, true) {
+	if !ptr.Deref(s.Spec.HostUsers, true) {
 		return fmt.Errorf("pod %s: spec.hostUsers: user namespaces are not supported", s.Name)
 	}
 	if err := validateVolumes(s.Spec.Volumes); err != nil {

@@ -1,4 +1,4 @@
-package pod
+package translate
 
 import (
 	corev1 "k8s.io/api/core/v1"
@@ -57,7 +57,7 @@ func oomScore(spec *corev1.PodSpec, c *corev1.Container, memory int64) int64 {
 		return oomBestEffort
 	}
 	score := oomBestEffort - oomBestEffort*memoryRequest(c)/max(memory, 1)
-	if isSidecar(c) {
+	if IsSidecar(c) {
 		// A sidecar must not die before the containers it serves.
 		least := memoryRequest(&spec.Containers[0])
 		for i := range spec.Containers {

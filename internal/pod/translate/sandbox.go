@@ -1,11 +1,13 @@
-package pod
+package translate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/utils/ptr"
 )
 
 // The labels and annotations of sandboxes and containers: a kubelet's, and
@@ -13,7 +15,7 @@ import (
 const (
 	labelPodName       = "io.kubernetes.pod.name"
 	labelPodNamespace  = "io.kubernetes.pod.namespace"
-	labelPodUID        = "io.kubernetes.pod.uid"
+	LabelPodUID        = "io.kubernetes.pod.uid"
 	labelContainerName = "io.kubernetes.container.name"
 
 	annotationRestarts      = "io.kubernetes.container.restartCount"
@@ -29,11 +31,11 @@ const (
 	AnnotationTrace = "adamant.sh/trace"
 )
 
-// sandboxConfig describes the sandbox of a pod: what its containers share.
-func sandboxConfig(s *PodSpec, l layout, n node) *cri.PodSandboxConfig {
-	labels := podLabels(s, l)
+// SandboxConfig describes the sandbox of a pod: what its containers share.
+func SandboxConfig(s *PodSpec, f Facts) *cri.PodSandboxConfig {
+	labels := podLabels(s, f.Layout)
 	maps.Copy(labels, s.Labels)
-	maps.Copy(labels, podLabels(s, l)) // a manifest's label never replaces one of these
+	maps.Copy(labels, podLabels(s, f.Layout)) // a manifest's label never replaces one of these
 	annotations := maps.Clone(s.Annotations)
 	if annotations == nil {
 		annotations = map[string]string{}
@@ -41,16 +43,16 @@ func sandboxConfig(s *PodSpec, l layout, n node) *cri.PodSandboxConfig {
 	// containerd hands a sandbox's annotations with our prefix to runc with each
 	// container as well; where traces go is not for a manifest to say.
 	delete(annotations, AnnotationTrace)
-	annotations[AnnotationWorkload] = s.workload()
+	annotations[AnnotationWorkload] = s.WorkloadName()
 	cfg := &cri.PodSandboxConfig{
-		Metadata:     &cri.PodSandboxMetadata{Name: s.Name, Namespace: s.Namespace, Uid: l.uid},
-		LogDirectory: l.logs(),
-		DnsConfig:    dnsConfig(s, n.resolv),
+		Metadata:     &cri.PodSandboxMetadata{Name: s.Name, Namespace: s.Namespace, Uid: f.Layout.UID},
+		LogDirectory: f.Layout.Logs(),
+		DnsConfig:    dnsConfig(s, f.Node.Resolver),
 		PortMappings: portMappings(&s.Spec),
 		Labels:       labels,
 		Annotations:  annotations,
 		Linux: &cri.LinuxPodSandboxConfig{
-			CgroupParent:    n.cgroupParent(l.uid),
+			CgroupParent:    f.CgroupParent,
 			SecurityContext: sandboxSecurity(&s.Spec),
 			Sysctls:         sysctls(s.Spec.SecurityContext),
 		},
@@ -61,19 +63,19 @@ func sandboxConfig(s *PodSpec, l layout, n node) *cri.PodSandboxConfig {
 	return cfg
 }
 
-func podLabels(s *PodSpec, l layout) map[string]string {
+func podLabels(s *PodSpec, l Layout) map[string]string {
 	return map[string]string{
 		labelPodName:      s.Name,
 		labelPodNamespace: s.Namespace,
-		labelPodUID:       l.uid,
-		LabelRoot:         l.rootID,
+		LabelPodUID:       l.UID,
+		LabelRoot:         l.RootID,
 	}
 }
 
 // kernelHostname is what uname says in the pod.
 func kernelHostname(s *PodSpec) string {
 	host, domain := hostAndDomain(s)
-	if deref(s.Spec.SetHostnameAsFQDN, false) && domain != "" {
+	if ptr.Deref(s.Spec.SetHostnameAsFQDN, false) && domain != "" {
 		return host + "." + domain
 	}
 	return host
@@ -89,7 +91,7 @@ func hostAndDomain(s *PodSpec) (host, domain string) {
 	if s.Spec.Subdomain != "" {
 		domain = fmt.Sprintf("%s.%s.svc.cluster.local", s.Spec.Subdomain, s.Namespace)
 	}
-	return deref(nonEmpty(s.Spec.Hostname), truncate(s.Name, 63)), domain
+	return cmp.Or(s.Spec.Hostname, TruncateName(s.Name, 63)), domain
 }
 
 func sandboxSecurity(spec *corev1.PodSpec) *cri.LinuxSandboxSecurityContext {
@@ -109,7 +111,7 @@ func sandboxSecurity(spec *corev1.PodSpec) *cri.LinuxSandboxSecurityContext {
 func anyPrivileged(spec *corev1.PodSpec) bool {
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
-			if sc := list[i].SecurityContext; sc != nil && deref(sc.Privileged, false) {
+			if sc := list[i].SecurityContext; sc != nil && ptr.Deref(sc.Privileged, false) {
 				return true
 			}
 		}
@@ -134,7 +136,7 @@ func portMappings(spec *corev1.PodSpec) []*cri.PortMapping {
 	if spec.HostNetwork {
 		return nil // the container is on the machine's ports already
 	}
-	for _, c := range longLived(spec) {
+	for _, c := range LongRunning(spec) {
 		for _, p := range c.Ports {
 			if p.HostPort == 0 {
 				continue
@@ -150,8 +152,8 @@ func portMappings(spec *corev1.PodSpec) []*cri.PortMapping {
 	return out
 }
 
-// sharedPort is a host port that two pods both ask for, empty if there is none.
-func sharedPort(a, b *corev1.PodSpec) string {
+// SharedHostPort is a host port that two pods both ask for, empty if there is none.
+func SharedHostPort(a, b *corev1.PodSpec) string {
 	any := func(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
 	for _, p := range portMappings(a) {
 		for _, q := range portMappings(b) {
@@ -163,11 +165,11 @@ func sharedPort(a, b *corev1.PodSpec) string {
 	return ""
 }
 
-// longLived are the containers that serve: sidecars and the main ones.
-func longLived(spec *corev1.PodSpec) []*corev1.Container {
+// LongRunning are the containers that serve: sidecars and the main ones.
+func LongRunning(spec *corev1.PodSpec) []*corev1.Container {
 	var out []*corev1.Container
 	for i := range spec.InitContainers {
-		if isSidecar(&spec.InitContainers[i]) {
+		if IsSidecar(&spec.InitContainers[i]) {
 			out = append(out, &spec.InitContainers[i])
 		}
 	}

@@ -1,10 +1,14 @@
-package pod
+package translate
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/utils/ptr"
 )
 
 // A variable is one entry of a container's environment.
@@ -40,8 +44,16 @@ func (e *environment) list() []variable {
 	return out
 }
 
+func (e *environment) keyValues() []*cri.KeyValue {
+	out := make([]*cri.KeyValue, 0, len(e.order))
+	for _, v := range e.list() {
+		out = append(out, &cri.KeyValue{Key: v.name, Value: []byte(v.value)})
+	}
+	return out
+}
+
 // buildEnv returns the environment that the manifest gives to a container.
-func buildEnv(s *PodSpec, c *corev1.Container, f facts) (*environment, error) {
+func buildEnv(s *PodSpec, f Facts, c *corev1.Container) (*environment, error) {
 	e := &environment{values: map[string]string{}}
 	for i := range c.EnvFrom {
 		if err := e.from(s, &c.EnvFrom[i]); err != nil {
@@ -50,7 +62,7 @@ func buildEnv(s *PodSpec, c *corev1.Container, f facts) (*environment, error) {
 	}
 	for i := range c.Env {
 		v := &c.Env[i]
-		value, ok, err := e.value(s, c, f, v)
+		value, ok, err := e.value(s, f, c, v)
 		if err != nil {
 			return nil, fmt.Errorf("environment variable %s: %w", v.Name, err)
 		}
@@ -83,7 +95,7 @@ func (e *environment) from(s *PodSpec, src *corev1.EnvFromSource) error {
 			data[k] = string(v)
 		}
 	}
-	for _, k := range sortedKeys(data) {
+	for _, k := range slices.Sorted(maps.Keys(data)) {
 		if err := e.set(src.Prefix+k, data[k]); err != nil {
 			return err
 		}
@@ -93,7 +105,7 @@ func (e *environment) from(s *PodSpec, src *corev1.EnvFromSource) error {
 
 // value is what one env entry stands for; false if it is optional and its
 // source is not there.
-func (e *environment) value(s *PodSpec, c *corev1.Container, f facts, v *corev1.EnvVar) (string, bool, error) {
+func (e *environment) value(s *PodSpec, f Facts, c *corev1.Container, v *corev1.EnvVar) (string, bool, error) {
 	from := v.ValueFrom
 	switch {
 	case v.Value != "" || from == nil:
@@ -132,7 +144,7 @@ func (e *environment) value(s *PodSpec, c *corev1.Container, f facts, v *corev1.
 
 // missing is the error for a reference that leads nowhere, nil if it may.
 func missing(optional *bool, kind, name string) error {
-	if deref(optional, false) {
+	if ptr.Deref(optional, false) {
 		return nil
 	}
 	return fmt.Errorf("%s %q is not in the manifest", kind, name)

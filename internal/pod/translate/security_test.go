@@ -1,4 +1,4 @@
-package pod
+package translate
 
 import (
 	"strings"
@@ -13,32 +13,32 @@ import (
 func TestContainerSecurity(t *testing.T) {
 	type sc = corev1.SecurityContext
 	type psc = corev1.PodSecurityContext
-	named := imageUser{name: "app"}
+	named := Image{Username: "app"}
 	for _, tt := range []struct {
 		name string
 		pod  *psc
 		own  *sc
-		user imageUser
+		user Image
 		got  func(*cri.LinuxContainerSecurityContext) any
 		want any
 	}{
-		{"nothing asked: unconfined", nil, nil, imageUser{}, seccompOf, "Unconfined "},
-		{"nothing asked: may gain privileges", nil, nil, imageUser{}, noNewPrivs, false},
-		{"nothing asked: own process namespace", nil, nil, imageUser{}, pidMode, "CONTAINER"},
-		{"image's user", nil, nil, imageUser{uid: new(int64(7))}, userOf, "7 "},
+		{"nothing asked: unconfined", nil, nil, Image{}, seccompOf, "Unconfined "},
+		{"nothing asked: may gain privileges", nil, nil, Image{}, noNewPrivs, false},
+		{"nothing asked: own process namespace", nil, nil, Image{}, pidMode, "CONTAINER"},
+		{"image's user", nil, nil, Image{UID: new(int64(7))}, userOf, "7 "},
 		{"image's user by name", nil, nil, named, userOf, "- app"},
 		{"pod's user", &psc{RunAsUser: new(int64(5))}, nil, named, userOf, "5 "},
 		{"container's user wins", &psc{RunAsUser: new(int64(5))}, &sc{RunAsUser: new(int64(6))}, named, userOf, "6 "},
-		{"no escalation", nil, &sc{AllowPrivilegeEscalation: new(false)}, imageUser{}, noNewPrivs, true},
-		{"groups", &psc{FSGroup: new(int64(3)), SupplementalGroups: []int64{4, 5}}, nil, imageUser{}, groupsOf, []int64{3, 4, 5}},
-		{"default profile", &psc{SeccompProfile: &corev1.SeccompProfile{Type: "RuntimeDefault"}}, nil, imageUser{}, seccompOf, "RuntimeDefault "},
-		{"own profile", nil, &sc{SeccompProfile: &corev1.SeccompProfile{Type: "Localhost", LocalhostProfile: new("a/b.json")}}, imageUser{}, seccompOf, "Localhost /root/a/b.json"},
-		{"unmasked", nil, &sc{ProcMount: new(corev1.UnmaskedProcMount)}, imageUser{}, masked, false},
-		{"masked", nil, &sc{}, imageUser{}, masked, true},
+		{"no escalation", nil, &sc{AllowPrivilegeEscalation: new(false)}, Image{}, noNewPrivs, true},
+		{"groups", &psc{FSGroup: new(int64(3)), SupplementalGroups: []int64{4, 5}}, nil, Image{}, groupsOf, []int64{3, 4, 5}},
+		{"default profile", &psc{SeccompProfile: &corev1.SeccompProfile{Type: "RuntimeDefault"}}, nil, Image{}, seccompOf, "RuntimeDefault "},
+		{"own profile", nil, &sc{SeccompProfile: &corev1.SeccompProfile{Type: "Localhost", LocalhostProfile: new("a/b.json")}}, Image{}, seccompOf, "Localhost /root/a/b.json"},
+		{"unmasked", nil, &sc{ProcMount: new(corev1.UnmaskedProcMount)}, Image{}, masked, false},
+		{"masked", nil, &sc{}, Image{}, masked, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &PodSpec{Spec: corev1.PodSpec{SecurityContext: tt.pod}}
-			out, err := containerSecurity(s, &corev1.Container{SecurityContext: tt.own}, tt.user, "/root")
+			out, err := containerSecurity(s, Facts{SeccompRoot: "/root"}, &corev1.Container{SecurityContext: tt.own}, tt.user)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,18 +70,18 @@ func TestContainerSecurityRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		own  sc
-		user imageUser
+		user Image
 		want string
 	}{
-		{"root by number", sc{RunAsNonRoot: nonRoot, RunAsUser: new(int64)}, imageUser{}, "runAsUser is 0"},
-		{"root of the image", sc{RunAsNonRoot: nonRoot}, imageUser{uid: new(int64)}, "the image runs as root"},
-		{"a name of the image", sc{RunAsNonRoot: nonRoot}, imageUser{name: "app"}, `"app" without a number`},
-		{"profile outside", sc{SeccompProfile: &corev1.SeccompProfile{Type: "Localhost", LocalhostProfile: new("../x")}}, imageUser{}, "must be a path below"},
-		{"unknown profile", sc{SeccompProfile: &corev1.SeccompProfile{Type: "Strange"}}, imageUser{}, `"Strange" is not known`},
-		{"unknown AppArmor", sc{AppArmorProfile: &corev1.AppArmorProfile{Type: "Strange"}}, imageUser{}, `"Strange" is not known`},
+		{"root by number", sc{RunAsNonRoot: nonRoot, RunAsUser: new(int64)}, Image{}, "runAsUser is 0"},
+		{"root of the image", sc{RunAsNonRoot: nonRoot}, Image{UID: new(int64)}, "the image runs as root"},
+		{"a name of the image", sc{RunAsNonRoot: nonRoot}, Image{Username: "app"}, `"app" without a number`},
+		{"profile outside", sc{SeccompProfile: &corev1.SeccompProfile{Type: "Localhost", LocalhostProfile: new("../x")}}, Image{}, "must be a path below"},
+		{"unknown profile", sc{SeccompProfile: &corev1.SeccompProfile{Type: "Strange"}}, Image{}, `"Strange" is not known`},
+		{"unknown AppArmor", sc{AppArmorProfile: &corev1.AppArmorProfile{Type: "Strange"}}, Image{}, `"Strange" is not known`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := containerSecurity(&PodSpec{}, &corev1.Container{SecurityContext: &tt.own}, tt.user, "/root")
+			_, err := containerSecurity(&PodSpec{}, Facts{SeccompRoot: "/root"}, &corev1.Container{SecurityContext: &tt.own}, tt.user)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}

@@ -1,4 +1,4 @@
-package pod
+package translate
 
 import (
 	"strings"
@@ -60,9 +60,10 @@ func envSpec(c corev1.Container) *PodSpec {
 	}
 }
 
-var testFacts = facts{
-	uid: "u-1", podIPs: []string{"10.0.0.2", "fd00::2"}, hostIPs: []string{"192.0.2.7"}, nodeName: "box",
-	cpus: resource.MustParse("2"), memory: resource.MustParse("4Gi"), storage: resource.MustParse("10Gi"),
+var testFacts = Facts{
+	Layout: Layout{UID: "u-1"},
+	PodIPs: []string{"10.0.0.2", "fd00::2"},
+	Node:   Node{Name: "box", IPs: []string{"192.0.2.7"}, CPUs: 2, Memory: 4 << 30, Storage: 10 << 30},
 }
 
 func field(path string) *corev1.EnvVarSource {
@@ -114,7 +115,7 @@ func TestBuildEnv(t *testing.T) {
 			{Name: "STORAGE", ValueFrom: resourceField("limits.ephemeral-storage", "1Gi")},
 		},
 	}
-	got, err := buildEnv(envSpec(c), &c, testFacts)
+	got, err := buildEnv(envSpec(c), testFacts, &c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +144,7 @@ func TestBuildEnvErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := corev1.Container{Env: []corev1.EnvVar{tt.env}}
-			if _, err := buildEnv(envSpec(c), &c, testFacts); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := buildEnv(envSpec(c), testFacts, &c); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})

@@ -1,9 +1,9 @@
-package pod
+package translate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -12,19 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// facts are what a pod can ask about itself and is known only once it runs.
-type facts struct {
-	uid      string
-	podIPs   []string // none yet while the volumes are made
-	hostIPs  []string
-	nodeName string
-	cpus     resource.Quantity // of the machine
-	memory   resource.Quantity // of the machine, in bytes
-	storage  resource.Quantity // of the file system that holds the state, in bytes
-}
-
 // fieldValue is the downward API's value of one field of the pod.
-func fieldValue(s *PodSpec, f facts, path string) (string, error) {
+func fieldValue(s *PodSpec, f Facts, path string) (string, error) {
 	if name, key, ok := subscript(path); ok {
 		switch name {
 		case "metadata.labels":
@@ -40,23 +29,23 @@ func fieldValue(s *PodSpec, f facts, path string) (string, error) {
 	case "metadata.namespace":
 		return s.Namespace, nil
 	case "metadata.uid":
-		return f.uid, nil
+		return f.Layout.UID, nil
 	case "metadata.labels":
 		return formatMap(s.Labels), nil
 	case "metadata.annotations":
 		return formatMap(s.Annotations), nil
 	case "spec.nodeName":
-		return f.nodeName, nil
+		return f.Node.Name, nil
 	case "spec.serviceAccountName":
-		return deref(nonEmpty(s.Spec.ServiceAccountName), "default"), nil
+		return cmp.Or(s.Spec.ServiceAccountName, "default"), nil
 	case "status.hostIP":
-		return first(f.hostIPs), nil
+		return first(f.Node.IPs), nil
 	case "status.hostIPs":
-		return strings.Join(f.hostIPs, ","), nil
+		return strings.Join(f.Node.IPs, ","), nil
 	case "status.podIP":
-		return first(f.podIPs), nil
+		return first(f.PodIPs), nil
 	case "status.podIPs":
-		return strings.Join(f.podIPs, ","), nil
+		return strings.Join(f.PodIPs, ","), nil
 	}
 	return "", fmt.Errorf("field %s is not one the downward API has", path)
 }
@@ -82,10 +71,10 @@ func formatMap(m map[string]string) string {
 
 // resourceValue is the downward API's value of one resource of a container,
 // divided and rounded up. A limit that is not set is what the machine has.
-func resourceValue(s *PodSpec, f facts, own *corev1.Container, sel *corev1.ResourceFieldSelector) (string, error) {
+func resourceValue(s *PodSpec, f Facts, own *corev1.Container, sel *corev1.ResourceFieldSelector) (string, error) {
 	c := own
 	if sel.ContainerName != "" {
-		found, ok := s.container(sel.ContainerName)
+		found, ok := s.Container(sel.ContainerName)
 		if !ok {
 			return "", fmt.Errorf("resource %s: no container %q", sel.Resource, sel.ContainerName)
 		}
@@ -103,21 +92,9 @@ func resourceValue(s *PodSpec, f facts, own *corev1.Container, sel *corev1.Resou
 	}
 	q, ok := list[corev1.ResourceName(name)]
 	if !ok && kind == "limits" {
-		q = f.capacity(name)
+		q = f.Node.capacity(name)
 	}
 	return divide(q, sel.Divisor, name == "cpu"), nil
-}
-
-func (f facts) capacity(name string) resource.Quantity {
-	switch name {
-	case "cpu":
-		return f.cpus
-	case "memory":
-		return f.memory
-	case "ephemeral-storage":
-		return f.storage
-	}
-	return resource.Quantity{}
 }
 
 func divide(q, divisor resource.Quantity, milli bool) string {
@@ -136,21 +113,4 @@ func first(s []string) string {
 		return ""
 	}
 	return s[0]
-}
-
-func nonEmpty(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-// sortedKeys returns a map's keys in order.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -1,0 +1,103 @@
+package translate
+
+import (
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A PodSpec is a pod to be run: a pure description, complete in itself.
+type PodSpec struct {
+	Namespace   string            `json:"namespace"`
+	Name        string            `json:"name"`               // of the instance, see InstanceName
+	Workload    string            `json:"workload,omitempty"` // "deployment/web"; empty for a bare Pod
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Spec        corev1.PodSpec    `json:"spec"` // with the API's defaults filled in
+
+	ConfigMaps []corev1.ConfigMap `json:"configMaps,omitempty"` // those of the pod's namespace that it may refer to
+	Secrets    []corev1.Secret    `json:"secrets,omitempty"`    // likewise; kept in a file that only root can read
+
+	// Handler is the CRI runtime handler of every container, empty for the
+	// default. The private containerd has "learn", which traces.
+	Handler string `json:"handler,omitempty"`
+	// TraceDir goes to each container as the annotation adamant.sh/trace.
+	TraceDir string `json:"traceDir,omitempty"`
+	// Restarts is how often each container may end in error before Create and
+	// WaitReady give up. Zero gives up, and says why, the first time.
+	Restarts int `json:"restarts,omitempty"`
+	// Ephemeral pods are removed by whoever comes next once the process that
+	// created them is gone.
+	Ephemeral bool `json:"ephemeral,omitempty"`
+}
+
+// WorkloadName is "kind/name", also for a bare pod.
+func (s *PodSpec) WorkloadName() string {
+	if s.Workload != "" {
+		return s.Workload
+	}
+	return "pod/" + s.Name
+}
+
+// configMap finds one by name.
+func (s *PodSpec) configMap(name string) (*corev1.ConfigMap, bool) {
+	for i := range s.ConfigMaps {
+		if s.ConfigMaps[i].Name == name {
+			return &s.ConfigMaps[i], true
+		}
+	}
+	return nil, false
+}
+
+// secretData finds a Secret by name and returns its data, stringData included
+// as the API server would have merged it.
+func (s *PodSpec) secretData(name string) (map[string][]byte, bool) {
+	for i := range s.Secrets {
+		if s.Secrets[i].Name != name {
+			continue
+		}
+		data := make(map[string][]byte, len(s.Secrets[i].Data)+len(s.Secrets[i].StringData))
+		for k, v := range s.Secrets[i].Data {
+			data[k] = v
+		}
+		for k, v := range s.Secrets[i].StringData {
+			data[k] = []byte(v)
+		}
+		return data, true
+	}
+	return nil, false
+}
+
+// Container finds one by name, init containers included.
+func (s *PodSpec) Container(name string) (*corev1.Container, bool) {
+	for i := range s.Spec.InitContainers {
+		if s.Spec.InitContainers[i].Name == name {
+			return &s.Spec.InitContainers[i], true
+		}
+	}
+	for i := range s.Spec.Containers {
+		if s.Spec.Containers[i].Name == name {
+			return &s.Spec.Containers[i], true
+		}
+	}
+	return nil, false
+}
+
+// IsSidecar reports whether an init container keeps running beside the others.
+func IsSidecar(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
+// fsGroup is the group that owns the pod's volumes, nil if none is asked for.
+func (s *PodSpec) fsGroup() *int64 {
+	if s.Spec.SecurityContext == nil {
+		return nil
+	}
+	return s.Spec.SecurityContext.FSGroup
+}
+
+// GracePeriod is how many seconds the pod's containers get to end.
+func (s *PodSpec) GracePeriod() int64 {
+	if g := s.Spec.TerminationGracePeriodSeconds; g != nil {
+		return *g
+	}
+	return 30
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,16 +45,10 @@ func (s Subject) Name() string { return s.Workload.Kind + "/" + s.Workload.Name 
 // Spec is the pod as `adamant run` would start it.
 func (s Subject) Spec() engine.PodSpec {
 	w := s.Workload
-	return engine.PodSpec{
-		Namespace:   w.Namespace,
-		Name:        engine.InstanceName(w.Kind, w.Name),
-		Workload:    workloadName(w),
-		Labels:      w.Template.Labels,
-		Annotations: w.Template.Annotations,
-		Spec:        w.Template.Spec,
-		ConfigMaps:  s.File.ConfigMaps(),
-		Secrets:     s.File.Secrets(),
-	}
+	return engine.SpecOf(engine.Template{
+		Kind: w.Kind, Namespace: w.Namespace, Name: w.Name,
+		Template: w.Template, ConfigMaps: s.File.ConfigMaps(), Secrets: s.File.Secrets(),
+	})
 }
 
 // trial is the pod under another name and without what only one pod at a time
@@ -117,13 +110,6 @@ func eachContainer(spec *corev1.PodSpec, do func(*corev1.Container)) {
 	for i := range spec.Containers {
 		do(&spec.Containers[i])
 	}
-}
-
-func workloadName(w manifest.Workload) string {
-	if w.Kind == "Pod" {
-		return ""
-	}
-	return strings.ToLower(w.Kind) + "/" + w.Name
 }
 
 // forImage returns the manifest of a pod that runs an image as it is.

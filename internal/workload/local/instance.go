@@ -40,16 +40,16 @@ type instance struct {
 
 // spec is the pod of a generation.
 func (w *workload) spec(g *Generation, name string) pod.PodSpec {
-	labels := map[string]string{}
-	for key, value := range g.Template.Labels {
-		labels[key] = value
+	s := pod.SpecOf(pod.Template{
+		Kind: w.key.Kind, Namespace: w.key.Namespace, Name: w.key.Name,
+		Template: g.Template, ConfigMaps: g.ConfigMaps, Secrets: g.Secrets,
+	})
+	s.Name, s.Ephemeral = name, w.controller.opts.Ephemeral
+	if s.Labels == nil {
+		s.Labels = map[string]string{}
 	}
-	labels[LabelGeneration] = strconv.Itoa(g.Number)
-	return pod.PodSpec{
-		Namespace: w.key.Namespace, Name: name, Workload: workloadName(w.key),
-		Labels: labels, Annotations: g.Template.Annotations, Spec: *g.Template.Spec.DeepCopy(),
-		ConfigMaps: g.ConfigMaps, Secrets: g.Secrets, Ephemeral: w.controller.opts.Ephemeral,
-	}
+	s.Labels[LabelGeneration] = strconv.Itoa(g.Number)
+	return s
 }
 
 // createInstance begins to make an instance.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/pod"
-	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -141,7 +140,7 @@ func (a *app) openWith(ctx context.Context, o pod.Options) (*pod.Engine, error) 
 	}
 	o.Root, o.State, o.RuntimeEndpoint, o.Executable = a.root, a.state, a.endpoint, self
 	e, err := pod.Open(ctx, o)
-	var missing *containerd.MissingError
+	var missing *pod.MissingProgramsError
 	if errors.As(err, &missing) {
 		err = hint{err, strings.Join(missing.Mends(), "; ")}
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 const completionExample = `  source <(adamant completion bash)
@@ -38,7 +38,7 @@ func (a *app) completePods(cmd *cobra.Command, args []string, _ string) ([]strin
 	if len(args) > 0 && !many {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	_, err := os.Stat(filepath.Join(or(a.root, containerd.DefaultRoot), "pods"))
+	_, err := os.Stat(filepath.Join(or(a.root, pod.DefaultRoot), "pods"))
 	if a.endpoint == "" && errors.Is(err, fs.ErrNotExist) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

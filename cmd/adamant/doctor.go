@@ -9,7 +9,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/observe"
-	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 )
 
@@ -24,8 +24,8 @@ It exits 3 if something is missing that learning or running cannot do without.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			doc := report.Machine{Header: document.NewHeader(document.Machine)}
-			found, err := containerd.Find(cmd.Context())
-			var missing *containerd.MissingError
+			found, err := pod.FindPrograms(cmd.Context())
+			var missing *pod.MissingProgramsError
 			if err != nil && !errors.As(err, &missing) {
 				return err
 			}
@@ -47,7 +47,7 @@ It exits 3 if something is missing that learning or running cannot do without.`,
 	}
 }
 
-func parts(b containerd.Binaries, missing *containerd.MissingError) []report.Program {
+func parts(b pod.Programs, missing *pod.MissingProgramsError) []report.Program {
 	var out []report.Program
 	for _, p := range []report.Program{
 		{Name: "containerd", Found: b.Containerd + " " + b.Version.String()},

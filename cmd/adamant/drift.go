@@ -203,7 +203,7 @@ func (a *app) openImage(ctx context.Context, ref string) (image.Image, func(), e
 		if err != nil {
 			return image.Image{}, nil, err
 		}
-		img, err := e.Daemon().OpenImage(ctx, ref)
+		img, err := e.OpenImage(ctx, ref)
 		if err == nil {
 			return image.Image{Image: img}, func() { e.Close() }, nil
 		}

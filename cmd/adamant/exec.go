@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 func newExecCommand(a *app) *cobra.Command {
@@ -36,11 +36,11 @@ after the command are the command's, with or without a -- before it.`,
 				return err
 			}
 			defer e.Close()
-			pod, err := e.Find(ctx, args[0])
+			p, err := e.Find(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			streams := cri.Streams{Stdout: a.out, Stderr: a.err, TTY: tty}
+			streams := pod.Streams{Stdout: a.out, Stderr: a.err, TTY: tty}
 			if stdin {
 				streams.Stdin = a.in
 			}
@@ -51,7 +51,7 @@ after the command are the command's, with or without a -- before it.`,
 				}
 				defer restore()
 			}
-			code, err := pod.Exec(ctx, container, command, streams)
+			code, err := p.Exec(ctx, container, command, streams)
 			if err == nil && code != 0 {
 				err = status(code)
 			}
@@ -82,7 +82,7 @@ func (a *app) execCommand(cmd *cobra.Command, args []string) ([]string, error) {
 }
 
 // rawTerminal hands this process's terminal over to the command.
-func (a *app) rawTerminal(ctx context.Context, s *cri.Streams) (restore func(), err error) {
+func (a *app) rawTerminal(ctx context.Context, s *pod.Streams) (restore func(), err error) {
 	f, ok := a.in.(*os.File)
 	if !ok || !isTerminal(f) {
 		return nil, usagef("--tty needs a terminal on standard input")
@@ -102,8 +102,8 @@ func (a *app) rawTerminal(ctx context.Context, s *cri.Streams) (restore func(), 
 }
 
 // resizes tells the size of a terminal, now and whenever it changes.
-func resizes(ctx context.Context, fd int) <-chan cri.Size {
-	out := make(chan cri.Size, 1)
+func resizes(ctx context.Context, fd int) <-chan pod.TerminalSize {
+	out := make(chan pod.TerminalSize, 1)
 	changed := make(chan os.Signal, 1)
 	signal.Notify(changed, syscall.SIGWINCH)
 	go func() {
@@ -112,7 +112,7 @@ func resizes(ctx context.Context, fd int) <-chan cri.Size {
 		for {
 			if w, h, err := term.GetSize(fd); err == nil {
 				select {
-				case out <- cri.Size{Width: uint16(w), Height: uint16(h)}:
+				case out <- pod.TerminalSize{Width: uint16(w), Height: uint16(h)}:
 				case <-ctx.Done():
 					return
 				}

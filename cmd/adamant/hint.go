@@ -9,8 +9,6 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/pod"
-	"github.com/adamant-sh/adamant/internal/pod/containerd"
-	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -36,7 +34,7 @@ func mend(err error) string {
 		return "save it where it is (docker save " + missing.Image + ") and load it here, or name it: adamant load FILE --as " + missing.Image
 	case errors.Is(err, pod.ErrNotFound):
 		return "adamant ps lists the pods"
-	case errors.Is(err, containerd.ErrNoImage):
+	case errors.Is(err, pod.ErrNoImage):
 		return "adamant images lists the images, adamant load adds some"
 	case errors.Is(err, api.ErrNotServing):
 		return "start the daemon with adamant serve, or as a service: adamant serve --help"
@@ -50,7 +48,7 @@ func mend(err error) string {
 		return "try again once it is done; adamant ps shows what is being made or removed"
 	case errors.Is(err, pod.ErrSupervised):
 		return "a pod has one supervisor: end the other one, or use adamant logs -f"
-	case cri.IsUnavailable(err):
+	case pod.IsUnavailable(err):
 		return "the runtime ended meanwhile: try again, which starts it and removes what was half made"
 	case errors.Is(err, learn.ErrUnfit):
 		return "make it run first (adamant run -f FILE); what breaks it has nothing to do with sealing"

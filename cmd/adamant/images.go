@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/document"
-	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 )
 
@@ -27,7 +27,7 @@ func newImagesCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer e.Close()
-			all, err := e.Daemon().Images(cmd.Context())
+			all, err := e.Images(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -46,7 +46,7 @@ func newImagesCommand(a *app) *cobra.Command {
 			}
 			defer e.Close()
 			for _, ref := range args {
-				if err := e.Daemon().RemoveImage(cmd.Context(), ref); err != nil {
+				if err := e.RemoveImage(cmd.Context(), ref); err != nil {
 					return err
 				}
 				fmt.Fprintln(a.out, ref)
@@ -57,7 +57,7 @@ func newImagesCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) printImages(all []containerd.Image) error {
+func (a *app) printImages(all []pod.Image) error {
 	if a.json() {
 		list := report.ImageList{Header: document.NewHeader(document.ImageList), Images: []report.Image{}}
 		for _, i := range all {
@@ -123,9 +123,9 @@ archives that reach out of the image's root are refused.`,
 				return err
 			}
 			defer e.Close()
-			var all []containerd.Image
+			var all []pod.Image
 			for _, source := range args {
-				images, err := a.loadOne(cmd, e.Daemon(), source, as)
+				images, err := a.loadOne(cmd, e, source, as)
 				if err != nil {
 					return err
 				}
@@ -144,24 +144,24 @@ archives that reach out of the image's root are refused.`,
 	return cmd
 }
 
-func (a *app) loadOne(cmd *cobra.Command, d *containerd.Daemon, source, as string) ([]containerd.Image, error) {
+func (a *app) loadOne(cmd *cobra.Command, e *pod.Engine, source, as string) ([]pod.Image, error) {
 	ctx := cmd.Context()
 	p := a.startProgress("loading "+source, 0, size)
 	defer p.end()
-	o := containerd.ImportOptions{Name: as, Progress: p.set}
-	var images []containerd.Image
+	o := pod.LoadOptions{Name: as, Progress: p.set}
+	var images []pod.Image
 	var err error
 	switch _, missing := os.Stat(source); {
 	case source == "-":
-		images, err = d.ImportReader(ctx, a.in, o)
+		images, err = e.LoadImagesFrom(ctx, a.in, o)
 	case missing == nil:
-		images, err = d.Import(ctx, source, o)
+		images, err = e.LoadImages(ctx, source, o)
 	case looksLikeFile(source):
 		return nil, missing
 	default:
-		var one containerd.Image
-		one, err = d.Pull(ctx, source)
-		images = []containerd.Image{one}
+		var one pod.Image
+		one, err = e.PullImage(ctx, source)
+		images = []pod.Image{one}
 	}
 	if err != nil || as == "" {
 		return images, err
@@ -169,8 +169,8 @@ func (a *app) loadOne(cmd *cobra.Command, d *containerd.Daemon, source, as strin
 	if len(images) != 1 {
 		return nil, usagef("--as names one image, but %s holds %d", source, len(images))
 	}
-	image, err := d.Tag(ctx, images[0].ID.String(), as)
-	return []containerd.Image{image}, err
+	image, err := e.TagImage(ctx, images[0].ID.String(), as)
+	return []pod.Image{image}, err
 }
 
 func looksLikeFile(s string) bool {

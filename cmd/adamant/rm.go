@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/pod"
-	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -80,7 +79,7 @@ func newResetCommand(a *app) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes {
-				return usagef("this removes all pods and images of %s: confirm it with --yes", or(a.root, containerd.DefaultRoot))
+				return usagef("this removes all pods and images of %s: confirm it with --yes", or(a.root, pod.DefaultRoot))
 			}
 			return a.reset(cmd.Context())
 		},
@@ -97,7 +96,7 @@ func (a *app) reset(ctx context.Context) error {
 	if err := needRoot(); err != nil {
 		return err
 	}
-	root := or(a.root, containerd.DefaultRoot)
+	root := or(a.root, pod.DefaultRoot)
 	if err := local.Destroy(root); err != nil {
 		return err
 	}
@@ -108,7 +107,7 @@ func (a *app) reset(ctx context.Context) error {
 	if err := os.RemoveAll(filepath.Join(root, "learn")); err != nil {
 		return err
 	}
-	for _, dir := range []string{root, or(a.state, containerd.DefaultState)} {
+	for _, dir := range []string{root, or(a.state, pod.DefaultState)} {
 		// Whatever else is in there was not made here, and stays.
 		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
 			return err

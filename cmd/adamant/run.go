@@ -13,7 +13,6 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/manifest"
 	engine "github.com/adamant-sh/adamant/internal/pod"
-	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -186,7 +185,7 @@ func (r runner) remove(pods []*engine.Pod) error {
 // removeOne removes a pod although the runtime may just have been killed.
 func (r runner) removeOne(ctx context.Context, pod *engine.Pod) error {
 	err := pod.Remove(ctx, -1, nil)
-	if cri.IsUnavailable(err) && r.engine.Ensure(ctx) == nil {
+	if engine.IsUnavailable(err) && r.engine.Ensure(ctx) == nil {
 		err = pod.Remove(ctx, -1, nil)
 	}
 	return err

@@ -10,12 +10,12 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/pod/containerd"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // images finds what the store holds under a name.
 type images interface {
-	Image(ctx context.Context, ref string) (containerd.Image, error)
+	Image(ctx context.Context, ref string) (pod.Image, error)
 }
 
 // checkDigests refuses profiles of images that were replaced since they were
@@ -33,7 +33,7 @@ func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.P
 	defer e.Close()
 	for _, w := range f.Workloads() {
 		for _, p := range named(all, w.Kind+"/"+w.Name) {
-			if err := a.checkDigest(ctx, e.Daemon(), p, f.Name); err != nil {
+			if err := a.checkDigest(ctx, e, p, f.Name); err != nil {
 				return err
 			}
 		}
@@ -46,7 +46,7 @@ func (a *app) noStore() bool {
 	if a.endpoint != "" {
 		return false
 	}
-	_, err := os.Stat(filepath.Join(or(a.root, containerd.DefaultRoot), "containerd"))
+	_, err := os.Stat(filepath.Join(or(a.root, pod.DefaultRoot), "containerd"))
 	return os.Geteuid() != 0 || errors.Is(err, fs.ErrNotExist)
 }
 
@@ -54,7 +54,7 @@ func (a *app) checkDigest(ctx context.Context, store images, p profile.Profile, 
 	for _, c := range p.Containers {
 		img, err := store.Image(ctx, c.Image)
 		switch {
-		case errors.Is(err, containerd.ErrNoImage):
+		case errors.Is(err, pod.ErrNoImage):
 			a.progress("note: image %s is not loaded here, so it was not checked that the profile of %s is of the same one", c.Image, p.Name)
 		case err != nil:
 			return err

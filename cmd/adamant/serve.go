@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/pod"
-	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -43,7 +42,7 @@ at SIGTERM; the pods go on, and the next one finds them again.
 }
 
 // socket is where the daemon of these global flags listens.
-func (a *app) socket() string { return api.Socket(or(a.state, containerd.DefaultState)) }
+func (a *app) socket() string { return api.Socket(or(a.state, pod.DefaultState)) }
 
 func (a *app) serve(ctx context.Context) error {
 	e, err := a.openWith(ctx, pod.Options{})

@@ -112,7 +112,7 @@ func (r *replacing) load(cmd *cobra.Command) error {
 		return err
 	}
 	defer e.Close()
-	_, err = r.app.loadOne(cmd, e.Daemon(), filepath.Join(r.dir, "image.tar"), "")
+	_, err = r.app.loadOne(cmd, e, filepath.Join(r.dir, "image.tar"), "")
 	return err
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	engine "github.com/adamant-sh/adamant/internal/pod"
-	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
 const (
@@ -21,7 +20,7 @@ func command(ctx context.Context, pod *engine.Pod, line string) Outcome {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
 	var output lastBytes
-	code, err := pod.Exec(ctx, "", argv(line), cri.Streams{Stdout: &output, Stderr: &output})
+	code, err := pod.Exec(ctx, "", argv(line), engine.Streams{Stdout: &output, Stderr: &output})
 	if err != nil {
 		return Outcome{Load: line, Result: err.Error()}
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/clock"
 	engine "github.com/adamant-sh/adamant/internal/pod"
-	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
 const (
@@ -105,7 +104,7 @@ func written(ctx context.Context, pod *engine.Pod) (total int64, err error) {
 			err = errors.Join(err, mountErr)
 			continue
 		}
-		used, usageErr := volume.Usage(m.Upper)
+		used, usageErr := engine.DiskUsage(m.Upper)
 		total += used
 		if !errors.Is(usageErr, fs.ErrNotExist) {
 			err = errors.Join(err, usageErr)

@@ -39,7 +39,7 @@ func (o Options) scene(ctx context.Context, spec *corev1.PodSpec, c *corev1.Cont
 	if err := o.Engine.EnsureImage(ctx, c.Image, c.ImagePullPolicy); err != nil {
 		return s, err
 	}
-	img, err := o.Engine.Daemon().Image(ctx, c.Image)
+	img, err := o.Engine.Image(ctx, c.Image)
 	if err != nil {
 		return s, err
 	}
@@ -48,12 +48,12 @@ func (o Options) scene(ctx context.Context, spec *corev1.PodSpec, c *corev1.Cont
 		return s, err
 	}
 	defer func() { err = errors.Join(err, work.Close()) }()
-	daemon, dir := o.Engine.Daemon(), filepath.Join(work.path, imageMount)
-	err = daemon.Mount(ctx, c.Image, dir)
+	dir := filepath.Join(work.path, imageMount)
+	err = o.Engine.MountImage(ctx, c.Image, dir)
 	if err != nil {
 		return s, err
 	}
-	defer func() { err = errors.Join(err, daemon.Unmount(context.WithoutCancel(ctx), dir)) }()
+	defer func() { err = errors.Join(err, o.Engine.UnmountImage(context.WithoutCancel(ctx), dir)) }()
 	root, err := rootfs.Open(dir)
 	if err != nil {
 		return s, err

@@ -97,7 +97,7 @@ func sweep(ctx context.Context, e *pod.Engine, base string) error {
 		if err != nil {
 			return err
 		}
-		if err = e.Daemon().Unmount(ctx, filepath.Join(dir, imageMount)); err == nil {
+		if err = e.UnmountImage(ctx, filepath.Join(dir, imageMount)); err == nil {
 			err = removeTraced(ctx, dir)
 		}
 		if err := errors.Join(err, lock.Close()); err != nil {

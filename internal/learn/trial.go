@@ -217,7 +217,7 @@ func notAResult(err error) error {
 
 // traces reports whether the runtime can trace; otherwise only the upper
 // directory tells.
-func (o Options) traces() bool { return o.Engine.Daemon().Private() }
+func (o Options) traces() bool { return o.Engine.CanTrace() }
 
 func orElse(d, otherwise time.Duration) time.Duration {
 	if d > 0 {

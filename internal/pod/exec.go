@@ -8,9 +8,18 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
+// Streams are connected to a command in a container.
+type Streams = cri.Streams
+
+// A TerminalSize is the size of a terminal, in characters.
+type TerminalSize = cri.Size
+
+// An ExecResult is the outcome of ExecSync.
+type ExecResult = cri.Result
+
 // Exec runs a command in a container of the pod, connected to streams, and
 // returns its exit code. An empty name means the pod's default container.
-func (p *Pod) Exec(ctx context.Context, container string, command []string, streams cri.Streams) (int, error) {
+func (p *Pod) Exec(ctx context.Context, container string, command []string, streams Streams) (int, error) {
 	if err := p.Refresh(ctx); err != nil {
 		return 0, err
 	}
@@ -23,13 +32,13 @@ func (p *Pod) Exec(ctx context.Context, container string, command []string, stre
 
 // ExecSync runs a command in a container for at most timeout, without limit if
 // that is 0, and returns what it printed.
-func (p *Pod) ExecSync(ctx context.Context, container string, command []string, timeout time.Duration) (cri.Result, error) {
+func (p *Pod) ExecSync(ctx context.Context, container string, command []string, timeout time.Duration) (ExecResult, error) {
 	if err := p.Refresh(ctx); err != nil {
-		return cri.Result{}, err
+		return ExecResult{}, err
 	}
 	id, err := p.running(container)
 	if err != nil {
-		return cri.Result{}, err
+		return ExecResult{}, err
 	}
 	return p.e.cri.Run(ctx, id, command, timeout)
 }

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/pod/cri"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
@@ -49,7 +49,7 @@ func (c *Controller) Apply(ctx context.Context, file manifest.File, by Author, d
 	c.applying.Lock()
 	defer c.applying.Unlock()
 	plan, err := c.plan(ctx, d)
-	if cri.IsUnavailable(err) && c.engine.Ensure(ctx) == nil {
+	if pod.IsUnavailable(err) && c.engine.Ensure(ctx) == nil {
 		plan, err = c.plan(ctx, d)
 	}
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod"
-	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
@@ -210,7 +209,7 @@ func (c *Controller) create(ctx context.Context, spec pod.PodSpec, events pod.Ev
 	defer func() { <-c.creating }()
 	p, err := c.engine.Create(ctx, spec, events)
 	// What is left of the first one has the name of the second.
-	if cri.IsUnavailable(err) && c.engine.Ensure(ctx) == nil && c.engine.Recover(ctx) == nil {
+	if pod.IsUnavailable(err) && c.engine.Ensure(ctx) == nil && c.engine.Recover(ctx) == nil {
 		p, err = c.engine.Create(ctx, spec, events)
 	}
 	return p, err

@@ -80,13 +80,13 @@ func (a *app) blame(c *compare.Comparison, records string) {
 	var list []waves.Record
 	dir, err := recordsDir(records)
 	if err == nil {
-		list, err = waves.ReadBook(dir)
+		list, err = waves.ReadHistory(dir)
 	}
 	if err != nil {
 		a.progress("note: what differences come of is not known: %v", err)
 		return
 	}
-	waves.Blame(c, list)
+	waves.AttributeCauses(c, list)
 }
 
 // compare visits all servers and compares those that were reached, each of which

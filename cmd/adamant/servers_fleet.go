@@ -31,12 +31,12 @@ func (f *serverFleet) Revert(ctx context.Context, i int, id, why string) (change
 	return visit.Revert(ctx, f.hosts[i], f.options, id, why)
 }
 
-func (f *serverFleet) Compare(ctx context.Context, which []int) (waves.Look, error) {
+func (f *serverFleet) Compare(ctx context.Context, which []int) (waves.Inspection, error) {
 	var hosts []inventory.Host
 	for _, i := range which {
 		hosts = append(hosts, f.hosts[i])
 	}
-	look := waves.Look{Packages: map[string]map[string]string{}}
+	look := waves.Inspection{Packages: map[string]map[string]string{}}
 	var err error
 	look.Comparison, err = f.which.compare(ctx, f.app, hosts, f.options, &yardstick{}, func(p *facts.Peer) {
 		look.Packages[p.Name] = p.Packages()

@@ -28,18 +28,18 @@ one was edited or taken out.`,
   adamant servers history -o json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			book, err := openBook(records)
+			history, err := openHistory(records)
 			if err != nil {
 				return err
 			}
 			if len(args) == 1 {
-				r, _, err := book.Find(args[0])
+				r, _, err := history.Find(args[0])
 				if err != nil {
 					return hint{err, "adamant servers history lists the runs"}
 				}
 				return a.printRecord(r)
 			}
-			list, broken, err := book.Records()
+			list, broken, err := history.Records()
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ one was edited or taken out.`,
 	return cmd
 }
 
-func (a *app) printRecords(list []waves.Record, broken []waves.Broken) error {
+func (a *app) printRecords(list []waves.Record, broken []waves.ChainError) error {
 	if a.json() {
 		if list == nil {
 			list = []waves.Record{}

@@ -26,7 +26,7 @@ import (
 
 // Exit codes of an update, by the outcome that weighs most.
 var exitOfOutcome = map[waves.Outcome]int{
-	"": int(report.Clean), waves.Unreachable: 5, waves.Unchanged: 6, waves.Half: 7, waves.RolledBack: 8, waves.NotBegun: 9,
+	"": int(report.Clean), waves.Unreachable: 5, waves.Unchanged: 6, waves.HalfChanged: 7, waves.RolledBack: 8, waves.NotBegun: 9,
 }
 
 // updateFlags are what is to be changed, and how.
@@ -90,7 +90,7 @@ Every run is a record that adamant servers history shows.`,
 }
 
 func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
-	book, err := openBook(u.records)
+	history, err := openHistory(u.records)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	var job change.Job
 	var before waves.Record
 	if u.resume != "" || u.undo != "" {
-		before, job, err = u.earlier(cmd, book)
+		before, job, err = u.earlier(cmd, history)
 	} else {
 		job, err = u.job()
 	}
@@ -134,7 +134,7 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	case u.undo != "":
 		r.Action, r.Of = waves.Revert, before.ID
 	}
-	run, err := book.Begin(r, job)
+	run, err := history.Begin(r, job)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (u *updateFlags) meant(ctx context.Context, a *app, patterns []string, befo
 		return slices.ContainsFunc(named, func(h inventory.Host) bool { return h.Name == name })
 	}
 	all := named
-	if rest := slices.DeleteFunc(before.Fine(), isNamed); u.resume != "" && len(rest) > 0 {
+	if rest := slices.DeleteFunc(before.Succeeded(), isNamed); u.resume != "" && len(rest) > 0 {
 		if all, err = u.selected(ctx, a, append(slices.Clone(patterns), rest...)); err != nil {
 			a.progress("note: the statement is of the servers of this run alone: %v", err)
 			all = named
@@ -190,14 +190,14 @@ func (u *updateFlags) patterns(args []string, before waves.Record) []string {
 	}
 	var names []string
 	for _, res := range before.Results {
-		if u.resume != "" && !res.Fine() || u.undo != "" && res.CanUndo() {
+		if u.resume != "" && !res.Succeeded() || u.undo != "" && res.CanUndo() {
 			names = append(names, res.Server)
 		}
 	}
 	return names
 }
 
-func (u *updateFlags) earlier(cmd *cobra.Command, book *waves.Book) (waves.Record, change.Job, error) {
+func (u *updateFlags) earlier(cmd *cobra.Command, history *waves.History) (waves.Record, change.Job, error) {
 	var r waves.Record
 	var job change.Job
 	switch {
@@ -210,7 +210,7 @@ func (u *updateFlags) earlier(cmd *cobra.Command, book *waves.Book) (waves.Recor
 	if name == "last" {
 		name = ""
 	}
-	r, job, err := book.Find(name)
+	r, job, err := history.Find(name)
 	if err != nil {
 		return r, job, hint{err, "adamant servers history lists the runs"}
 	}
@@ -271,7 +271,7 @@ func (u *updateFlags) job() (change.Job, error) {
 }
 
 func (u *updateFlags) options(a *app) (waves.Options, error) {
-	o := waves.Options{Parallel: u.parallel, Revert: u.onFailure == "undo", Saw: a.printResult}
+	o := waves.Options{Parallel: u.parallel, Revert: u.onFailure == "undo", OnResult: a.printResult}
 	if u.onFailure != "keep" && u.onFailure != "undo" {
 		return o, usagef("--on-failure %q: want keep or undo", u.onFailure)
 	}
@@ -285,13 +285,13 @@ func (u *updateFlags) options(a *app) (waves.Options, error) {
 	return o, nil
 }
 
-// openBook opens the records of this user.
-func openBook(dir string) (*waves.Book, error) {
+// openHistory opens the records of this user.
+func openHistory(dir string) (*waves.History, error) {
 	dir, err := recordsDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	return waves.OpenBook(dir)
+	return waves.OpenHistory(dir)
 }
 
 // recordsDir is where records are, if not in a directory that was named.

@@ -54,8 +54,8 @@ type ServerUpdate struct {
 // ServerHistory is the document of `servers history -o json`.
 type ServerHistory struct {
 	document.Header
-	Items  []waves.Record `json:"items"`            // the oldest first
-	Broken []waves.Broken `json:"broken,omitempty"` // records that were edited or removed
+	Items  []waves.Record     `json:"items"`            // the oldest first
+	Broken []waves.ChainError `json:"broken,omitempty"` // records that were edited or removed
 }
 
 // ServerPlan is the document of `servers plan -o json`.

@@ -13,7 +13,7 @@ type Outcome string
 const (
 	Changed     Outcome = "changed"   // as asked for
 	Unchanged   Outcome = "unchanged" // nothing is different; fine unless it failed
-	Half        Outcome = "half changed"
+	HalfChanged Outcome = "half changed"
 	RolledBack  Outcome = "rolled back"
 	Unreachable Outcome = "unreachable" // before anything was begun, or not known since
 	NotBegun    Outcome = "not begun"   // the run ended before it was its turn
@@ -31,17 +31,17 @@ type Result struct {
 
 // Fine reports whether a server is as it should be; one that was rolled back is if
 // that was asked for.
-func (r Result) Fine() bool {
+func (r Result) Succeeded() bool {
 	return !r.Failed && (r.Outcome == Changed || r.Outcome == Unchanged || r.Outcome == RolledBack)
 }
 
 // CanUndo reports whether there may be something to take back.
 func (r Result) CanUndo() bool {
-	return r.Change.ID != "" && (r.Outcome == Changed || r.Outcome == Half || r.Outcome == Unreachable)
+	return r.Change.ID != "" && (r.Outcome == Changed || r.Outcome == HalfChanged || r.Outcome == Unreachable)
 }
 
 // judge says what became of a server from what it told, or from why it does not.
-func judge(st change.State, err error) Result {
+func resultOf(st change.State, err error) Result {
 	r := Result{Change: st, Failed: st.Failed, Cause: st.Cause}
 	switch {
 	case err != nil && st.Stage == "":
@@ -51,14 +51,14 @@ func judge(st change.State, err error) Result {
 	case st.Stage == change.Reverted:
 		r.Outcome, r.Failed, r.Cause = RolledBack, true, whyReverted(st)
 		if st.Undo != nil && (st.Undo.Cause != "" || len(st.Undo.Left) > 0) {
-			r.Outcome = Half
+			r.Outcome = HalfChanged
 		}
 	case st.Stage == change.Interrupted:
-		r.Outcome, r.Failed = Half, true
+		r.Outcome, r.Failed = HalfChanged, true
 	case !st.Changed():
 		r.Outcome = Unchanged
 	case st.Failed:
-		r.Outcome = Half
+		r.Outcome = HalfChanged
 	default:
 		r.Outcome = Changed
 	}

@@ -52,9 +52,9 @@ func (r *Record) failures() int {
 // Worst is the outcome that weighs most of those that are not fine; empty if all
 // are.
 func (r *Record) Worst() Outcome {
-	for _, o := range []Outcome{Half, RolledBack, Unreachable, Unchanged, NotBegun} {
+	for _, o := range []Outcome{HalfChanged, RolledBack, Unreachable, Unchanged, NotBegun} {
 		for _, res := range r.Results {
-			if res.Outcome == o && !res.Fine() {
+			if res.Outcome == o && !res.Succeeded() {
 				return o
 			}
 		}
@@ -73,10 +73,10 @@ func (r *Record) servers() []string {
 
 // Fine are the servers on which the run, and those that it resumed, did what was
 // asked for.
-func (r *Record) Fine() []string {
+func (r *Record) Succeeded() []string {
 	list := slices.Clone(r.Others)
 	for _, res := range r.Results {
-		if res.Fine() {
+		if res.Succeeded() {
 			list = append(list, res.Server)
 		}
 	}

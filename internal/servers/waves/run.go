@@ -20,11 +20,11 @@ type Fleet interface {
 	// Revert has a server take a change back.
 	Revert(ctx context.Context, i int, id, why string) (change.State, error)
 	// Compare compares servers.
-	Compare(ctx context.Context, which []int) (Look, error)
+	Compare(ctx context.Context, which []int) (Inspection, error)
 }
 
 // A Look is what a fleet is like at one time.
-type Look struct {
+type Inspection struct {
 	Comparison compare.Comparison
 	Packages   map[string]map[string]string // versions, by server and package
 }
@@ -36,7 +36,7 @@ type Options struct {
 	Parallel    int   // servers of a wave that are changed at the same time
 	Revert      bool  // take back what was half changed
 	// Saw is told of each result, and may be called by several goroutines.
-	Saw func(Result)
+	OnResult func(Result)
 }
 
 // Run changes servers wave by wave. It fills in the record, whose servers are
@@ -64,7 +64,7 @@ func Run(ctx context.Context, f Fleet, job change.Job, o Options, r *Record, sav
 			r.Results[i].Outcome = NotBegun
 		}
 	}
-	return conclude(ctx, f, job, r)
+	return summarize(ctx, f, job, r)
 }
 
 // runWave changes the servers of one wave at the same time, and verifies them.
@@ -77,22 +77,22 @@ func runWave(ctx context.Context, f Fleet, job change.Job, o Options, r *Record,
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			mine := jobOf(job, r, i)
+			mine := jobFor(job, r, i)
 			mu.Lock()
-			err := r.begin(i, mine.ID, save)
+			err := r.recordStart(i, mine.ID, save)
 			errs = append(errs, err)
 			mu.Unlock()
 			if err != nil {
 				return
 			}
-			res := changeOne(ctx, f, i, mine, o)
+			res := changeServer(ctx, f, i, mine, o)
 			mu.Lock()
 			defer mu.Unlock()
 			res.Server, res.Wave = r.Results[i].Server, r.Results[i].Wave
 			r.Results[i] = res
 			errs = append(errs, save())
-			if o.Saw != nil {
-				o.Saw(res)
+			if o.OnResult != nil {
+				o.OnResult(res)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ const maxRecorded = 1000
 // begin writes down what is about to be done to a server: whoever finds the record
 // of a run that was killed there can ask for it, and take it back. If that cannot
 // be written down, it must not be done.
-func (r *Record) begin(i int, id string, save func() error) error {
+func (r *Record) recordStart(i int, id string, save func() error) error {
 	r.Results[i].Change.ID = id
 	err := save()
 	if err != nil {
@@ -119,21 +119,21 @@ func (r *Record) begin(i int, id string, save func() error) error {
 }
 
 // jobOf is the job of one server: its changes have ids of their own.
-func jobOf(job change.Job, r *Record, i int) change.Job {
+func jobFor(job change.Job, r *Record, i int) change.Job {
 	job.ID = fmt.Sprintf("%s-%d", r.ID, i+1)
 	return job
 }
 
-func changeOne(ctx context.Context, f Fleet, i int, job change.Job, o Options) Result {
+func changeServer(ctx context.Context, f Fleet, i int, job change.Job, o Options) Result {
 	st, err := f.Change(ctx, i, job)
 	st.Files = st.Files[:min(len(st.Files), maxRecorded)]
-	res := judge(st, err)
-	if res.Outcome != Half || !o.Revert || err != nil || st.Stage == change.Reverted {
+	res := resultOf(st, err)
+	if res.Outcome != HalfChanged || !o.Revert || err != nil || st.Stage == change.Reverted {
 		return res
 	}
 	why := "it was half changed"
 	if reverted, err := f.Revert(ctx, i, job.ID, why); err == nil {
-		return judge(reverted, nil)
+		return resultOf(reverted, nil)
 	} else {
 		res.Cause += "; it could not be taken back: " + err.Error()
 	}
@@ -146,7 +146,7 @@ func changeOne(ctx context.Context, f Fleet, i int, job change.Job, o Options) R
 func verify(ctx context.Context, f Fleet, r *Record, wave []int, o Options, save func() error) error {
 	var fine []int
 	for i, res := range r.Results {
-		if res.Wave <= r.Results[wave[0]].Wave && res.Fine() {
+		if res.Wave <= r.Results[wave[0]].Wave && res.Succeeded() {
 			fine = append(fine, i)
 		}
 	}
@@ -162,13 +162,13 @@ func verify(ctx context.Context, f Fleet, r *Record, wave []int, o Options, save
 	}
 	for _, i := range wave {
 		res := &r.Results[i]
-		if !res.Fine() {
+		if !res.Succeeded() {
 			continue
 		}
 		if why := deviates(look.Comparison, r, res.Server); why != "" {
-			res.Outcome, res.Failed, res.Cause = Half, true, why
-			if o.Saw != nil {
-				o.Saw(*res)
+			res.Outcome, res.Failed, res.Cause = HalfChanged, true, why
+			if o.OnResult != nil {
+				o.OnResult(*res)
 			}
 		}
 	}
@@ -187,17 +187,17 @@ func deviates(c compare.Comparison, r *Record, name string) string {
 		}
 		for _, odd := range d.Odd {
 			if odd == name {
-				return fmt.Sprintf("%s is %s, and %s on most others", d.Key, orNone(d.Values[name]), orNone(d.Usual))
+				return fmt.Sprintf("%s is %s, and %s on most others", d.Key, versionOrNone(d.Values[name]), versionOrNone(d.Usual))
 			}
 		}
 		if d.Split {
-			return fmt.Sprintf("%s is %s, and something else on others", d.Key, orNone(d.Values[name]))
+			return fmt.Sprintf("%s is %s, and something else on others", d.Key, versionOrNone(d.Values[name]))
 		}
 	}
 	return ""
 }
 
-func orNone(version string) string {
+func versionOrNone(version string) string {
 	if version == "" {
 		return "not there"
 	}
@@ -215,23 +215,23 @@ func Undo(ctx context.Context, f Fleet, before Record, o Options, r *Record, sav
 			res.Outcome = Unchanged
 			continue
 		}
-		errs = append(errs, r.begin(i, id, save)) // taking back goes on without a record
+		errs = append(errs, r.recordStart(i, id, save)) // taking back goes on without a record
 		st, err := f.Revert(ctx, i, id, "run "+r.ID+" takes it back")
 		st.Files = st.Files[:min(len(st.Files), maxRecorded)]
-		*res = undone(*res, st, err)
+		*res = undoResult(*res, st, err)
 		errs = append(errs, save())
-		if o.Saw != nil {
-			o.Saw(*res)
+		if o.OnResult != nil {
+			o.OnResult(*res)
 		}
 	}
 	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
 		return err
 	}
-	return conclude(ctx, f, change.Job{}, r)
+	return summarize(ctx, f, change.Job{}, r)
 }
 
 // undone is the result of taking a change back on demand.
-func undone(res Result, st change.State, err error) Result {
+func undoResult(res Result, st change.State, err error) Result {
 	res.Change = st
 	switch {
 	case err != nil:
@@ -239,7 +239,7 @@ func undone(res Result, st change.State, err error) Result {
 	case st.Undo == nil:
 		res.Outcome = Unchanged
 	case st.Stage != change.Reverted || st.Undo.Cause != "" || len(st.Undo.Left) > 0:
-		res.Outcome, res.Failed, res.Cause = Half, true, whyReverted(st)
+		res.Outcome, res.Failed, res.Cause = HalfChanged, true, whyReverted(st)
 	default:
 		res.Outcome = RolledBack
 	}

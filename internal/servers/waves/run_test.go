@@ -15,14 +15,14 @@ import (
 )
 
 // scripted is a fleet of which each server ends as it is told to.
-type scripted struct {
+type fakeFleet struct {
 	mu    sync.Mutex
 	begun []int
 	ends  []change.State // by server; no stage is one that is not reached
-	look  Look
+	look  Inspection
 }
 
-func (s *scripted) Change(_ context.Context, i int, job change.Job) (change.State, error) {
+func (s *fakeFleet) Change(_ context.Context, i int, job change.Job) (change.State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun = append(s.begun, i)
@@ -34,13 +34,13 @@ func (s *scripted) Change(_ context.Context, i int, job change.Job) (change.Stat
 	return st, nil
 }
 
-func (s *scripted) Revert(_ context.Context, i int, id, why string) (change.State, error) {
+func (s *fakeFleet) Revert(_ context.Context, i int, id, why string) (change.State, error) {
 	st := s.ends[i]
 	st.ID, st.Stage, st.Undo = id, change.Reverted, &change.Undo{Why: why}
 	return st, nil
 }
 
-func (s *scripted) Compare(context.Context, []int) (Look, error) { return s.look, nil }
+func (s *fakeFleet) Compare(context.Context, []int) (Inspection, error) { return s.look, nil }
 
 var (
 	fine     = change.State{Stage: change.Confirmed, Count: 1}
@@ -63,7 +63,7 @@ func record(n int) *Record {
 func saved() error { return nil }
 
 func TestOutcomesAreKeptApart(t *testing.T) {
-	f := &scripted{ends: []change.State{fine, half, refused, reverted, killed, same, away}}
+	f := &fakeFleet{ends: []change.State{fine, half, refused, reverted, killed, same, away}}
 	r := record(len(f.ends))
 	o := Options{Batches: Batches{{Percent: 100}}, Parallel: 3}
 	if err := Run(t.Context(), f, change.Job{}, o, r, saved); err != nil {
@@ -72,18 +72,18 @@ func TestOutcomesAreKeptApart(t *testing.T) {
 	for i, want := range []struct {
 		Outcome
 		fine bool
-	}{{Changed, true}, {Half, false}, {Unchanged, false}, {RolledBack, false}, {Half, false}, {Unchanged, true}, {Unreachable, false}} {
-		if got := r.Results[i]; got.Outcome != want.Outcome || got.Fine() != want.fine {
-			t.Errorf("server %d: got %s, fine %t; want %s, %t", i, got.Outcome, got.Fine(), want.Outcome, want.fine)
+	}{{Changed, true}, {HalfChanged, false}, {Unchanged, false}, {RolledBack, false}, {HalfChanged, false}, {Unchanged, true}, {Unreachable, false}} {
+		if got := r.Results[i]; got.Outcome != want.Outcome || got.Succeeded() != want.fine {
+			t.Errorf("server %d: got %s, fine %t; want %s, %t", i, got.Outcome, got.Succeeded(), want.Outcome, want.fine)
 		}
 	}
-	if r.Worst() != Half {
+	if r.Worst() != HalfChanged {
 		t.Errorf("the worst is %q", r.Worst())
 	}
 }
 
 func TestHalfChangedIsTakenBackWhereAsked(t *testing.T) {
-	f := &scripted{ends: []change.State{half}}
+	f := &fakeFleet{ends: []change.State{half}}
 	r := record(1)
 	if err := Run(t.Context(), f, change.Job{}, Options{Revert: true}, r, saved); err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestWavesEndWithTooManyFailures(t *testing.T) {
 	for seed := range uint64(500) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		n := 1 + rnd.IntN(12)
-		f := &scripted{}
+		f := &fakeFleet{}
 		for range n {
 			f.ends = append(f.ends, states[rnd.IntN(len(states))])
 		}
@@ -156,7 +156,7 @@ func TestBlame(t *testing.T) {
 			{Kind: compare.ByHand, Odd: []string{"b"}, Files: []string{"/etc/y"}},
 		},
 	}
-	Blame(&c, records)
+	AttributeCauses(&c, records)
 	for i, want := range []string{
 		"failed update: run 1 by ada, unchanged: libweb is held", "intended change: run 2 by bob, a trial", "edited by hand: no run of update did it",
 	} {
@@ -186,7 +186,7 @@ func TestUnseenIsNotFine(t *testing.T) {
 			r := record(1)
 			r.Others = []string{"s1"}
 			r.Results[0].Outcome, r.Results[0].Change = Changed, c.end
-			if err := conclude(t.Context(), &scripted{look: Look{Comparison: c.comparison}}, change.Job{}, r); err != nil {
+			if err := summarize(t.Context(), &fakeFleet{look: Inspection{Comparison: c.comparison}}, change.Job{}, r); err != nil {
 				t.Fatal(err)
 			}
 			if r.Incomplete != (c.want != "") || !strings.HasSuffix(r.Statement, c.want) {
@@ -197,21 +197,21 @@ func TestUnseenIsNotFine(t *testing.T) {
 }
 
 // begins is a fleet that looks at what was saved when a change begins.
-type begins struct {
-	scripted
+type startFleet struct {
+	fakeFleet
 	t     *testing.T
 	saved map[string]bool // ids
 }
 
-func (b *begins) Change(ctx context.Context, i int, job change.Job) (change.State, error) {
+func (b *startFleet) Change(ctx context.Context, i int, job change.Job) (change.State, error) {
 	if !b.saved[job.ID] {
 		b.t.Errorf("change %s began before that was written down", job.ID)
 	}
-	return b.scripted.Change(ctx, i, job)
+	return b.fakeFleet.Change(ctx, i, job)
 }
 
 func TestWhatBeginsIsWrittenDownBefore(t *testing.T) {
-	f := &begins{scripted{ends: []change.State{fine, away, half}}, t, map[string]bool{}}
+	f := &startFleet{fakeFleet{ends: []change.State{fine, away, half}}, t, map[string]bool{}}
 	r := record(3)
 	save := func() error {
 		for _, res := range r.Results {
@@ -226,7 +226,7 @@ func TestWhatBeginsIsWrittenDownBefore(t *testing.T) {
 		t.Error("one on which nothing began can be undone")
 	}
 	full := errors.New("no space left on device")
-	f, r = &begins{scripted{ends: []change.State{fine}}, t, nil}, record(1)
+	f, r = &startFleet{fakeFleet{ends: []change.State{fine}}, t, nil}, record(1)
 	if err := Run(t.Context(), f, change.Job{}, Options{}, r, func() error { return full }); !errors.Is(err, full) || len(f.begun) > 0 {
 		t.Errorf("got %v, begun %v", err, f.begun)
 	}

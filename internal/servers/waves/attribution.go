@@ -12,33 +12,33 @@ import (
 // Blame says of each cause of a comparison what it comes of, by the records of
 // runs: an update that failed, a change that was intended, or neither, which is an
 // edit by hand. It says nothing where no run touched the servers.
-func Blame(c *compare.Comparison, records []Record) {
-	b := blame{newest: slices.Clone(records), differences: map[string]compare.Difference{}}
-	slices.Reverse(b.newest)
+func AttributeCauses(c *compare.Comparison, records []Record) {
+	b := attribution{records: slices.Clone(records), differences: map[string]compare.Difference{}}
+	slices.Reverse(b.records)
 	for _, d := range c.Differences {
-		b.differences[nameOf(d)] = d
+		b.differences[differenceKey(d)] = d
 	}
-	for _, r := range b.newest {
-		b.after = append(b.after, b.leftBy(r))
+	for _, r := range b.records {
+		b.left = append(b.left, b.valuesLeft(r))
 	}
 	for i := range c.Causes {
-		c.Causes[i].Why = b.why(c.Causes[i], c.Servers)
+		c.Causes[i].Why = b.explain(c.Causes[i], c.Servers)
 	}
 }
 
 // A blame knows of each run what it left of what differs now.
-type blame struct {
-	newest      []Record // first
-	after       []afters // of each of them
+type attribution struct {
+	records     []Record      // first
+	left        []valuesByKey // of each of them
 	differences map[string]compare.Difference
 }
 
 // afters are values by thing and server.
-type afters map[string]map[string]string
+type valuesByKey map[string]map[string]string
 
 // leftBy keeps of a record what the comparison is about.
-func (b *blame) leftBy(r Record) afters {
-	left := afters{}
+func (b *attribution) valuesLeft(r Record) valuesByKey {
+	left := valuesByKey{}
 	note := func(key, name, value string) {
 		if _, differs := b.differences[key]; !differs {
 			return
@@ -59,7 +59,7 @@ func (b *blame) leftBy(r Record) afters {
 	return left
 }
 
-func (b blame) why(c compare.Cause, all []string) string {
+func (b attribution) explain(c compare.Cause, all []string) string {
 	if c.Kind == compare.ByResult {
 		return "" // what it follows from has a cause of its own
 	}
@@ -69,12 +69,12 @@ func (b blame) why(c compare.Cause, all []string) string {
 	}
 	known := false
 	for _, s := range odd {
-		known = known || b.knows(s)
+		known = known || b.touched(s)
 		for _, key := range append(slices.Clone(c.Facts), c.Files...) {
-			if why := b.failed(s, key); why != "" {
+			if why := b.failedUpdate(s, key); why != "" {
 				return why
 			}
-			if why := b.intended(s, key); why != "" {
+			if why := b.intendedChange(s, key); why != "" {
 				return why
 			}
 		}
@@ -89,19 +89,19 @@ func (b blame) why(c compare.Cause, all []string) string {
 }
 
 // knows reports whether any run touched a server.
-func (b blame) knows(name string) bool {
-	return slices.ContainsFunc(b.newest, func(r Record) bool { return r.changeOn(name) != "" })
+func (b attribution) touched(name string) bool {
+	return slices.ContainsFunc(b.records, func(r Record) bool { return r.changeOn(name) != "" })
 }
 
 // failed finds the newest run that changed a thing elsewhere, and failed here.
-func (b blame) failed(name, key string) string {
-	for n, r := range b.newest {
+func (b attribution) failedUpdate(name, key string) string {
+	for n, r := range b.records {
 		i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Server == name })
-		if i < 0 || b.after[n][key] == nil {
+		if i < 0 || b.left[n][key] == nil {
 			continue
 		}
-		if res := r.Results[i]; !res.Fine() {
-			return fmt.Sprintf("failed update: run %s by %s, %s: %s", r.name(), r.By, res.Outcome, clause(res.Cause))
+		if res := r.Results[i]; !res.Succeeded() {
+			return fmt.Sprintf("failed update: run %s by %s, %s: %s", r.displayName(), r.By, res.Outcome, clause(res.Cause))
 		}
 		return ""
 	}
@@ -109,21 +109,21 @@ func (b blame) failed(name, key string) string {
 }
 
 // intended finds the newest run that made a thing on a server what it is now.
-func (b blame) intended(name, key string) string {
-	for n, r := range b.newest {
-		after, touched := b.after[n][key][name]
+func (b attribution) intendedChange(name, key string) string {
+	for n, r := range b.records {
+		after, touched := b.left[n][key][name]
 		if !touched {
 			continue
 		}
 		if after == b.differences[key].Values[name] && r.Action != Revert {
-			return fmt.Sprintf("intended change: run %s by %s", r.name(), r.By) + because(r.Reason)
+			return fmt.Sprintf("intended change: run %s by %s", r.displayName(), r.By) + withReason(r.Reason)
 		}
 		return ""
 	}
 	return ""
 }
 
-func because(reason string) string {
+func withReason(reason string) string {
 	if reason == "" {
 		return ""
 	}
@@ -134,7 +134,7 @@ func because(reason string) string {
 func clause(text string) string { return strings.TrimSuffix(firstLine(text), ".") }
 
 // name is the number of a run, or its id as long as it has not ended.
-func (r *Record) name() string {
+func (r *Record) displayName() string {
 	if r.Number == 0 {
 		return r.ID
 	}

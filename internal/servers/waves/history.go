@@ -23,29 +23,29 @@ import (
 //
 // Its directory has a file for each record, 000001.json and so on; open-ID.json
 // for a run that goes on or was killed; and jobs/ID.json for what to do once more.
-type Book struct{ dir string }
+type History struct{ dir string }
 
 // OpenBook opens or makes a book. Runs that were killed get their record.
-func OpenBook(dir string) (*Book, error) {
-	b := &Book{dir}
+func OpenHistory(dir string) (*History, error) {
+	h := &History{dir}
 	if err := os.MkdirAll(filepath.Join(dir, "jobs"), 0o700); err != nil {
-		return nil, fmt.Errorf("open book: %w", err)
+		return nil, fmt.Errorf("open history: %w", err)
 	}
-	if err := b.recover(); err != nil {
-		return nil, fmt.Errorf("open book: %w", err)
+	if err := h.recover(); err != nil {
+		return nil, fmt.Errorf("open history: %w", err)
 	}
-	return b, nil
+	return h, nil
 }
 
 // ReadBook returns the records of a book, none if there is no book, and writes
 // nothing. Runs that go on or were killed are the last, without a number.
-func ReadBook(dir string) ([]Record, error) {
-	b := &Book{dir}
-	list, _, err := b.Records()
+func ReadHistory(dir string) ([]Record, error) {
+	h := &History{dir}
+	list, _, err := h.Records()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	open, globErr := filepath.Glob(b.open("*"))
+	open, globErr := filepath.Glob(h.openPath("*"))
 	if err := errors.Join(err, globErr); err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func ReadBook(dir string) ([]Record, error) {
 			err = json.Unmarshal(text, &r)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read book: %s: %w", path, err)
+			return nil, fmt.Errorf("read history: %s: %w", path, err)
 		}
 		list = append(list, r)
 	}
@@ -68,27 +68,27 @@ func ReadBook(dir string) ([]Record, error) {
 
 // An Entry is a record that is being written.
 type Entry struct {
-	Record *Record
-	book   *Book
-	file   *os.File // its lock is held by this process
+	Record  *Record
+	history *History
+	file    *os.File // its lock is held by this process
 }
 
-func (b *Book) open(id string) string { return filepath.Join(b.dir, "open-"+id+".json") }
+func (h *History) openPath(id string) string { return filepath.Join(h.dir, "open-"+id+".json") }
 
 // Begin begins a record and keeps its job.
-func (b *Book) Begin(r *Record, job change.Job) (*Entry, error) {
+func (h *History) Begin(r *Record, job change.Job) (*Entry, error) {
 	text, err := json.Marshal(job)
 	if err == nil {
-		err = durable.WriteFile(filepath.Join(b.dir, "jobs", r.ID+".json"), text, 0o600)
+		err = durable.WriteFile(filepath.Join(h.dir, "jobs", r.ID+".json"), text, 0o600)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("begin record: %w", err)
 	}
-	f, err := durable.TryLock(b.open(r.ID) + ".lock")
+	f, err := durable.TryLock(h.openPath(r.ID) + ".lock")
 	if err != nil {
 		return nil, fmt.Errorf("begin record: %w", err)
 	}
-	run := &Entry{r, b, f}
+	run := &Entry{r, h, f}
 	return run, run.Save()
 }
 
@@ -96,7 +96,7 @@ func (b *Book) Begin(r *Record, job change.Job) (*Entry, error) {
 func (r *Entry) Save() error {
 	text, err := json.MarshalIndent(r.Record, "", "  ")
 	if err == nil {
-		err = durable.WriteFile(r.book.open(r.Record.ID), text, 0o600)
+		err = durable.WriteFile(r.history.openPath(r.Record.ID), text, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("save record: %w", err)
@@ -113,26 +113,26 @@ func (r *Entry) End() error {
 			r.Record.Results[i].Outcome = NotBegun
 		}
 	}
-	if err := r.book.append(r.Record); err != nil {
+	if err := r.history.append(r.Record); err != nil {
 		return fmt.Errorf("end record: %w", err)
 	}
 	return nil
 }
 
 // append gives a record its number and chains it.
-func (b *Book) append(r *Record) error {
-	l, err := durable.Lock(filepath.Join(b.dir, ".lock"))
+func (h *History) append(r *Record) error {
+	l, err := durable.Lock(filepath.Join(h.dir, ".lock"))
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	names, err := b.names()
+	names, err := h.recordFiles()
 	if err != nil {
 		return err
 	}
 	r.Number, r.Previous = 1, ""
 	if n := len(names); n > 0 {
-		last, err := os.ReadFile(filepath.Join(b.dir, names[n-1]))
+		last, err := os.ReadFile(filepath.Join(h.dir, names[n-1]))
 		if err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (b *Book) append(r *Record) error {
 			return fmt.Errorf("%s: %w", names[n-1], err)
 		}
 		if before.ID == r.ID {
-			return b.close(r.ID) // whoever ended it was killed right after
+			return h.removeOpen(r.ID) // whoever ended it was killed right after
 		}
 		r.Number, r.Previous = before.Number+1, digestOf(last)
 	}
@@ -149,14 +149,14 @@ func (b *Book) append(r *Record) error {
 	if err != nil {
 		return err
 	}
-	if err := durable.WriteFile(filepath.Join(b.dir, fmt.Sprintf("%06d.json", r.Number)), text, 0o600); err != nil {
+	if err := durable.WriteFile(filepath.Join(h.dir, fmt.Sprintf("%06d.json", r.Number)), text, 0o600); err != nil {
 		return err
 	}
-	return b.close(r.ID)
+	return h.removeOpen(r.ID)
 }
 
-func (b *Book) close(id string) error {
-	return errors.Join(os.Remove(b.open(id)), os.Remove(b.open(id)+".lock"))
+func (h *History) removeOpen(id string) error {
+	return errors.Join(os.Remove(h.openPath(id)), os.Remove(h.openPath(id)+".lock"))
 }
 
 func digestOf(text []byte) string {
@@ -165,8 +165,8 @@ func digestOf(text []byte) string {
 }
 
 // names are the files of final records, in order.
-func (b *Book) names() ([]string, error) {
-	entries, err := os.ReadDir(b.dir)
+func (h *History) recordFiles() ([]string, error) {
+	entries, err := os.ReadDir(h.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -187,20 +187,20 @@ func (b *Book) names() ([]string, error) {
 }
 
 // recover ends the records of runs whose process is gone.
-func (b *Book) recover() error {
-	open, err := filepath.Glob(filepath.Join(b.dir, "open-*.json"))
+func (h *History) recover() error {
+	open, err := filepath.Glob(filepath.Join(h.dir, "open-*.json"))
 	if err != nil {
 		return err
 	}
 	for _, path := range open {
-		if err := b.recoverRun(path); err != nil {
+		if err := h.recoverRun(path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *Book) recoverRun(path string) error {
+func (h *History) recoverRun(path string) error {
 	f, err := durable.TryLock(path + ".lock")
 	if errors.Is(err, durable.ErrLocked) {
 		return nil // it goes on
@@ -235,37 +235,37 @@ func (b *Book) recoverRun(path string) error {
 		}
 	}
 	r.Ended = time.Now()
-	return b.append(&r)
+	return h.append(&r)
 }
 
 // A Broken is where a book is not what was written.
-type Broken struct {
+type ChainError struct {
 	File string `json:"file"`
 	Why  string `json:"why"`
 }
 
 // Records returns all records in order, and where the chain is broken.
-func (b *Book) Records() ([]Record, []Broken, error) {
-	names, err := b.names()
+func (h *History) Records() ([]Record, []ChainError, error) {
+	names, err := h.recordFiles()
 	if err != nil {
-		return nil, nil, fmt.Errorf("read book: %w", err)
+		return nil, nil, fmt.Errorf("read history: %w", err)
 	}
 	var list []Record
-	var broken []Broken
+	var broken []ChainError
 	previous, number := "", 0
 	for _, name := range names {
-		text, err := os.ReadFile(filepath.Join(b.dir, name))
+		text, err := os.ReadFile(filepath.Join(h.dir, name))
 		if err != nil {
-			return nil, nil, fmt.Errorf("read book: %w", err)
+			return nil, nil, fmt.Errorf("read history: %w", err)
 		}
 		var r Record
 		switch err := json.Unmarshal(text, &r); {
 		case err != nil:
-			broken = append(broken, Broken{name, err.Error()})
+			broken = append(broken, ChainError{name, err.Error()})
 		case r.Number != number+1:
-			broken = append(broken, Broken{name, fmt.Sprintf("it is number %d after %d: records are missing", r.Number, number)})
+			broken = append(broken, ChainError{name, fmt.Sprintf("it is number %d after %d: records are missing", r.Number, number)})
 		case r.Previous != previous:
-			broken = append(broken, Broken{name, "the record before it is not the one that was there when it was written"})
+			broken = append(broken, ChainError{name, "the record before it is not the one that was there when it was written"})
 		}
 		previous, number = digestOf(text), r.Number
 		list = append(list, r)
@@ -275,14 +275,14 @@ func (b *Book) Records() ([]Record, []Broken, error) {
 
 // Find returns the record of an id or number, the last one of an update for an
 // empty name, and its job.
-func (b *Book) Find(name string) (Record, change.Job, error) {
-	list, _, err := b.Records()
+func (h *History) Find(name string) (Record, change.Job, error) {
+	list, _, err := h.Records()
 	if err != nil {
 		return Record{}, change.Job{}, err
 	}
 	for _, r := range slices.Backward(list) {
 		if name == r.ID || name == fmt.Sprint(r.Number) || name == "" && r.Action != Revert {
-			job, err := b.job(r.ID)
+			job, err := h.job(r.ID)
 			return r, job, err
 		}
 	}
@@ -292,9 +292,9 @@ func (b *Book) Find(name string) (Record, change.Job, error) {
 	return Record{}, change.Job{}, fmt.Errorf("there is no run %.80q", name)
 }
 
-func (b *Book) job(id string) (change.Job, error) {
+func (h *History) job(id string) (change.Job, error) {
 	var j change.Job
-	text, err := os.ReadFile(filepath.Join(b.dir, "jobs", id+".json"))
+	text, err := os.ReadFile(filepath.Join(h.dir, "jobs", id+".json"))
 	if err == nil {
 		err = json.Unmarshal(text, &j)
 	}

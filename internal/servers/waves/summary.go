@@ -11,7 +11,7 @@ import (
 )
 
 // conclude looks at all servers once more, and states how consistent they are.
-func conclude(ctx context.Context, f Fleet, job change.Job, r *Record) error {
+func summarize(ctx context.Context, f Fleet, job change.Job, r *Record) error {
 	var all []int
 	for i := range r.servers() {
 		all = append(all, i)
@@ -21,18 +21,18 @@ func conclude(ctx context.Context, f Fleet, job change.Job, r *Record) error {
 		r.Statement = "how the servers compare is not known: " + err.Error()
 		return err
 	}
-	r.Statement = state(job, r, look)
+	r.Statement = consistency(job, r, look)
 	for _, res := range r.Results {
-		r.note(res.Server, unseen(look.Comparison, res.Server, res.Change))
+		r.addGap(res.Server, notInspected(look.Comparison, res.Server, res.Change))
 	}
 	for _, name := range r.Others {
-		r.note(name, unseen(look.Comparison, name, change.State{}))
+		r.addGap(name, notInspected(look.Comparison, name, change.State{}))
 	}
 	return nil
 }
 
 // note adds to the statement what is not known of a server.
-func (r *Record) note(name, unseen string) {
+func (r *Record) addGap(name, unseen string) {
 	if unseen != "" {
 		r.Incomplete = true
 		r.Statement += "; " + name + " " + unseen
@@ -41,7 +41,7 @@ func (r *Record) note(name, unseen string) {
 
 // unseen says what of a server was not looked at: nobody may take it for what
 // does not differ.
-func unseen(c compare.Comparison, name string, st change.State) string {
+func notInspected(c compare.Comparison, name string, st change.State) string {
 	var parts []string
 	if why := c.Unreached[name]; why != "" {
 		parts = append(parts, "was not compared: "+firstLine(why))
@@ -60,22 +60,22 @@ func unseen(c compare.Comparison, name string, st change.State) string {
 // state says on how many servers the change is what it should be, and what of
 // each other: "2 of 3 on nginx 1.22.1-9; web-3 half changed: libssl3 is held;
 // differs in 3 packages, 41 files".
-func state(job change.Job, r *Record, look Look) string {
+func consistency(job change.Job, r *Record, look Inspection) string {
 	var parts []string
 	for _, p := range job.Packages {
-		parts = append(parts, onVersion(p, r, look))
+		parts = append(parts, countVersion(p, r, look))
 	}
 	if len(job.Packages) == 0 {
 		what := "as asked for"
 		if r.Action == Revert {
 			what = "as before"
 		}
-		parts = append(parts, fmt.Sprintf("%d of %d %s", len(r.Fine()), len(r.servers()), what))
+		parts = append(parts, fmt.Sprintf("%d of %d %s", len(r.Succeeded()), len(r.servers()), what))
 	}
 	for _, res := range r.Results {
 		differs := differences(look.Comparison, res.Server)
 		switch {
-		case !res.Fine():
+		case !res.Succeeded():
 			text := res.Server + " " + string(res.Outcome)
 			if res.Cause != "" {
 				text += ": " + firstLine(res.Cause)
@@ -95,7 +95,7 @@ func state(job change.Job, r *Record, look Look) string {
 
 // onVersion counts who has a package in the version that was asked for, or else
 // in the one that most have.
-func onVersion(p change.PackageSpec, r *Record, look Look) string {
+func countVersion(p change.PackageSpec, r *Record, look Inspection) string {
 	votes := map[string]int{} // none for ""
 	best := p.Version
 	for _, name := range r.servers() {

@@ -16,7 +16,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func write(t *testing.T, b *Book, id string) {
+func write(t *testing.T, b *History, id string) {
 	t.Helper()
 	e, err := b.Begin(&Record{ID: id, Action: Update, Results: []Result{{Server: "a", Outcome: Changed}}}, change.Job{ID: id, Run: "true"})
 	must(t, err)
@@ -26,7 +26,7 @@ func write(t *testing.T, b *Book, id string) {
 
 func TestBookShowsWhoTampersWithIt(t *testing.T) {
 	dir := t.TempDir()
-	b, err := OpenBook(dir)
+	b, err := OpenHistory(dir)
 	must(t, err)
 	for _, id := range []string{"one", "two", "three"} {
 		write(t, b, id)
@@ -57,22 +57,22 @@ func TestBookShowsWhoTampersWithIt(t *testing.T) {
 // A run whose process is gone has a record that says so, once.
 func TestKilledRun(t *testing.T) {
 	dir := t.TempDir()
-	b, err := OpenBook(dir)
+	b, err := OpenHistory(dir)
 	must(t, err)
 	e, err := b.Begin(&Record{ID: "killed", Results: []Result{{Server: "a", Outcome: Changed}, {Server: "b"}, {Server: "c"}}}, change.Job{ID: "killed", Run: "true"})
 	must(t, err)
-	must(t, e.Record.begin(2, "killed-3", e.Save))
-	if again, err := OpenBook(dir); err != nil {
+	must(t, e.Record.recordStart(2, "killed-3", e.Save))
+	if again, err := OpenHistory(dir); err != nil {
 		t.Fatal(err)
 	} else if list, _, _ := again.Records(); len(list) != 0 {
 		t.Fatal("a run that goes on has ended")
 	}
-	if seen, err := ReadBook(dir); err != nil || len(seen) != 1 || seen[0].ID != "killed" || seen[0].Number != 0 {
+	if seen, err := ReadHistory(dir); err != nil || len(seen) != 1 || seen[0].ID != "killed" || seen[0].Number != 0 {
 		t.Errorf("read: %+v, %v", seen, err)
 	}
 	e.file.Close() // as the kernel does
 	for range 2 {
-		if b, err = OpenBook(dir); err != nil {
+		if b, err = OpenHistory(dir); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,14 +96,14 @@ func TestKilledRun(t *testing.T) {
 // Reading records makes none, and what is no book is no empty one.
 func TestReadBookWritesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
-	if list, err := ReadBook(dir); err != nil || len(list) != 0 {
+	if list, err := ReadHistory(dir); err != nil || len(list) != 0 {
 		t.Errorf("no book: %v, %v", list, err)
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("it was made")
 	}
 	must(t, os.WriteFile(dir, nil, 0o600))
-	if _, err := ReadBook(dir); err == nil {
+	if _, err := ReadHistory(dir); err == nil {
 		t.Error("a file was read as a book")
 	}
 }

@@ -24,7 +24,7 @@ type Repair struct {
 // repair: split says in how much servers differ without a majority.
 func Repairs(c compare.Comparison) (list []Repair, split int) {
 	byServer := map[string]*Repair{}
-	explained := explainedIn(c)
+	explained := explainedKeys(c)
 	for _, d := range c.Differences {
 		if d.Split {
 			split++
@@ -34,7 +34,7 @@ func Repairs(c compare.Comparison) (list []Repair, split int) {
 			if byServer[name] == nil {
 				byServer[name] = &Repair{Server: name}
 			}
-			byServer[name].add(d, explained[nameOf(d)])
+			byServer[name].add(d, explained[differenceKey(d)])
 		}
 	}
 	for _, name := range c.Servers {
@@ -47,7 +47,7 @@ func Repairs(c compare.Comparison) (list []Repair, split int) {
 
 // explainedIn are the files that come and go with a package's version, and the
 // facts that come and go with files.
-func explainedIn(c compare.Comparison) map[string]bool {
+func explainedKeys(c compare.Comparison) map[string]bool {
 	explained := map[string]bool{}
 	for _, cause := range c.Causes {
 		if cause.Kind == compare.ByPackage {
@@ -58,17 +58,17 @@ func explainedIn(c compare.Comparison) map[string]bool {
 		}
 		for _, f := range cause.Facts {
 			section, _, _ := strings.Cut(f, " ")
-			explained[f] = len(cause.Files) > 0 && slices.Contains(fromFiles, facts.Section(section))
+			explained[f] = len(cause.Files) > 0 && slices.Contains(sectionsOfFiles, facts.Section(section))
 		}
 	}
 	return explained
 }
 
 // fromFiles are the sections of facts that are nothing but what files say.
-var fromFiles = []facts.Section{facts.Sudoers, facts.Cron, facts.Timer, facts.SSH, facts.TLS}
+var sectionsOfFiles = []facts.Section{facts.Sudoers, facts.Cron, facts.Timer, facts.SSH, facts.TLS}
 
 // nameOf is what a cause calls a difference.
-func nameOf(d compare.Difference) string {
+func differenceKey(d compare.Difference) string {
 	if d.Section == compare.File {
 		return d.Key
 	}

@@ -36,7 +36,7 @@ func (f *serverFleet) Compare(ctx context.Context, which []int) (waves.Inspectio
 	for _, i := range which {
 		hosts = append(hosts, f.hosts[i])
 	}
-	look := waves.Inspection{Packages: map[string]map[string]string{}}
+	look := waves.Inspection{Packages: map[string]map[string][]facts.InstalledPackage{}}
 	var err error
 	look.Comparison, err = f.which.compare(ctx, f.app, hosts, f.options, &yardstick{}, func(p *facts.Peer) {
 		look.Packages[p.Name] = p.Packages()

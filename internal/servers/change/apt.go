@@ -3,82 +3,103 @@ package change
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// aptGet is how apt-get is asked: edited configuration stays as it is, and nobody
-// answers questions.
-var aptGet = []string{
+// apt is the packageManager of Debian and its derivatives, by way of apt-get(8):
+// apt(8) warns that its command line may change.
+type apt struct{ root *rootfs.Root }
+
+// aptOptions make apt-get answer every question itself. Configuration files that
+// were edited are kept, because an update must not undo what a person configured.
+var aptOptions = []string{
 	"-y", "-q", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=60",
 	"-o", "Dpkg::Use-Pty=0",
 }
 
-// install brings packages to the versions that are asked for.
-func (c *runner) install(ctx context.Context, out *tailBuffer) error {
-	if len(c.job.Packages) == 0 {
+func aptGet(ctx context.Context, out *tailBuffer, args ...string) error {
+	return programError("apt-get", runProgram(ctx, out, "apt-get", append(slices.Clone(aptOptions), args...)...))
+}
+
+func (a apt) refresh(ctx context.Context) error {
+	out := &tailBuffer{max: maxOutput}
+	err := aptGet(ctx, out, "update")
+	// apt-get update exits with 0 if it could not reach a repository of which it has
+	// older lists.
+	if err == nil && !strings.Contains(out.String(), "\nW: Failed to fetch") && !strings.Contains(out.String(), "\nErr:") {
 		return nil
 	}
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		return errors.New("the server has no apt-get, and no other package manager is known; say it with --run")
+	return errors.New(explain(out.String()))
+}
+
+func (a apt) install(ctx context.Context, t transaction, out *tailBuffer) error {
+	args := []string{"--allow-downgrades"}
+	if t.changeHeld {
+		args = append(args, "--allow-change-held-packages")
 	}
-	// Without new lists a new version may be missing, but an old one that is there
-	// can be had without a network: whether it matters is seen below.
-	lists := &tailBuffer{max: maxOutput}
-	listsErr := runProgram(ctx, lists, "apt-get", append(slices.Clone(aptGet), "update")...)
-	args := append(slices.Clone(aptGet), "--allow-downgrades", "install", "--")
-	for _, p := range c.job.Packages {
+	args = append(args, "install", "--")
+	for _, p := range t.install {
 		args = append(args, p.String())
 	}
-	err := runProgram(ctx, out, "apt-get", args...)
-	if err == nil {
-		return nil
+	for _, name := range t.remove {
+		args = append(args, name+"-") // in the same run, since what is installed may conflict with it
 	}
-	why := commandError(out.String(), err, "apt-get")
-	if listsErr != nil || strings.Contains(lists.String(), "\nW: Failed to fetch") || strings.Contains(lists.String(), "\nErr:") {
-		why = fmt.Errorf("%w; its lists are old: %s", why, Cause(lists.String()))
-	}
-	return c.nameHeld(why)
+	return aptGet(ctx, out, args...)
 }
 
-// held names the held packages where they are the reason.
-func (c *runner) nameHeld(why error) error {
-	text := why.Error()
-	if !strings.Contains(text, "held") && !strings.Contains(text, "needs ") && !strings.Contains(text, "cannot be installed") {
-		return why
-	}
+func (a apt) versions(context.Context) ([]facts.InstalledPackage, error) {
+	return facts.DpkgPackages(a.root), nil
+}
+
+func (a apt) held(context.Context) ([]string, error) {
 	var held []string
-	list, _ := facts.Facts(context.Background(), c.root, false) // apt-get's packages are in files
-	for _, f := range list {
-		if f.Section == facts.Package && strings.HasSuffix(f.Value, "(held)") {
-			held = append(held, f.Key)
+	for _, p := range facts.DpkgPackages(a.root) {
+		if p.State == facts.Held {
+			held = append(held, p.Key())
 		}
 	}
-	switch len(held) {
-	case 0:
-		return why
-	case 1:
-		return fmt.Errorf("%s is held: %w", held[0], why)
-	}
-	return fmt.Errorf("%s are held: %w", strings.Join(held, ", "), why)
+	return held, nil
 }
 
-// wrong says why a package is not as it was asked for; nothing if it is.
-func mismatch(p PackageSpec, list []facts.Fact) string {
-	for _, f := range list {
-		name, _, _ := strings.Cut(f.Key, ":")
-		if f.Section != facts.Package || name != p.Name && f.Key != p.Name {
-			continue
-		}
-		version := strings.TrimSuffix(f.Value, " (held)")
-		if p.Version == "" && !strings.Contains(version, "(") || version == p.Version {
-			return ""
-		}
-		return fmt.Sprintf("%s is %s, not %s", p.Name, f.Value, p.Version)
+// aptUnmet matches a dependency that apt-get cannot satisfy. It is more precise than
+// the last line of the output, which only mentions that there is one.
+var aptUnmet = regexp.MustCompile(`(?m)^ *(\S+) : (?:Pre-)?Depends: ([^\n]*?) but (.*)$`)
+
+// aptHolds match output of which a held package can be the reason.
+var aptHolds = []cause{
+	{regexp.MustCompile(`(?m)^E: Held packages were changed`), "a package that it must change is held"},
+	{regexp.MustCompile(`(?m)^E: Unable to correct problems, you have held broken packages`), "what it depends on cannot be installed"},
+}
+
+// aptCauses are in the order in which they count. A repository that cannot be reached
+// comes before a file of it that cannot be fetched.
+var aptCauses = slices.Concat(
+	[]cause{
+		{regexp.MustCompile(`(?m)[Yy]ou don't have enough free space in (\S+?)\.?$`), "the disk is full: not enough space in $1"},
+		{regexp.MustCompile(`(?m)Could not get lock (\S+?)\.`), "another package manager is at work: it holds $1"},
+		{regexp.MustCompile(`(?m)dpkg was interrupted, you must manually run`), "an earlier update was interrupted: dpkg --configure -a finishes it"},
+		{regexp.MustCompile(`(?m)^E: Version '([^']*)' for '([^']*)' was not found`), "no repository of the server has $2 $1"},
+		{regexp.MustCompile(`(?m)^E: Unable to locate package (\S+)`), "no repository of the server has $1"},
+	},
+	aptHolds,
+	[]cause{{regexp.MustCompile(`(?m)^E: Package '?([^ ']+)'? has no installation candidate`), "no repository of the server has $1"}},
+	networkCauses,
+	[]cause{
+		{regexp.MustCompile(`(?m)Hash Sum mismatch`), "a repository's files do not match its lists"},
+		{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+) +(.*)$`), "cannot fetch $1: $2"},
+		{regexp.MustCompile(`(?m)^dpkg: error processing (?:package|archive) (\S+)`), "the package's own scripts failed for $1"},
+		{regexp.MustCompile(`(?m)^Sub-process .* returned an error code`), "the package's own scripts failed"},
+	},
+)
+
+func (a apt) explain(output string) (text string, mayBeHeld bool) {
+	if m := aptUnmet.FindStringSubmatch(output); m != nil {
+		return m[1] + " needs " + m[2] + ", but " + strings.TrimSuffix(m[3], " or"), true
 	}
-	return p.Name + " is not installed"
+	return findCause(aptCauses, output), findCause(aptHolds, output) != ""
 }

@@ -11,48 +11,58 @@ import (
 	"time"
 )
 
-// maxOutput is how much of the end of a change's output is kept, in bytes.
+// maxOutput bounds the output of a change that is kept, in bytes. Causes of failures
+// stand at its end.
 const maxOutput = 8 << 10
 
-// environ is what changes find in theirs, wherever they are begun from.
+// environment is that of all programs of a change. It is fixed, so that a change does
+// not depend on who starts it and how. Packages must not ask questions or restart
+// services, and the output must be in English for explain.
 var environment = []string{
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh",
 	"LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_MODE=l", "APT_LISTCHANGES_FRONTEND=none",
 }
 
-// execute runs a program with all that it starts in a process group of its own,
-// which is killed when time is up.
+// runProgram runs a program in a process group of its own, which is killed when the
+// context ends.
 func runProgram(ctx context.Context, out io.Writer, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", environment, out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 2 * time.Second // what it left in the background may keep its output open
+	// A daemon that it started may keep the output open for ever.
+	cmd.WaitDelay = 2 * time.Second
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) {
-		return nil // a daemon that it started
+		return nil // it succeeded, and the rest of its output is that of the daemon
 	}
 	return err
 }
 
-// because is the cause of a failure: what the output says, or else how it ended.
-func commandError(output string, err error, what string) error {
+// programError returns the error of a program that ran as how it ended. name is what
+// a reader knows it by.
+func programError(name string, err error) error {
 	var exit *exec.ExitError
 	switch {
+	case err == nil:
+		return nil
 	case !errors.As(err, &exit):
-		return describe("run "+what, err)
+		return describe("run "+name, err)
 	case exit.ExitCode() < 0:
-		err = fmt.Errorf("%s was ended by signal %v", what, exit.Sys().(syscall.WaitStatus).Signal())
-	default:
-		err = fmt.Errorf("%s exits with %d", what, exit.ExitCode())
+		return fmt.Errorf("%s was ended by signal %v", name, exit.Sys().(syscall.WaitStatus).Signal())
 	}
-	if why := Cause(output); why != "" {
-		return fmt.Errorf("%s (%w)", why, err)
+	return fmt.Errorf("%s exits with %d", name, exit.ExitCode())
+}
+
+// withCause adds the cause of an error, if the output has one.
+func withCause(err error, output string) error {
+	if cause := explain(output); err != nil && cause != "" {
+		return fmt.Errorf("%s (%w)", cause, err)
 	}
 	return err
 }
 
-// A tail keeps the end of what is written to it.
+// A tailBuffer keeps the last max bytes that are written to it.
 type tailBuffer struct {
 	max  int
 	text []byte
@@ -67,5 +77,3 @@ func (t *tailBuffer) Write(p []byte) (int, error) {
 }
 
 func (t *tailBuffer) String() string { return string(bytes.ToValidUTF8(t.text, []byte("?"))) }
-
-func newReader(content []byte) io.Reader { return bytes.NewReader(content) }

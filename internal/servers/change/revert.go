@@ -9,21 +9,21 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// maxLeft bounds how much of what could not be taken back is told.
+// maxUnrestored bounds the list of what could not be taken back.
 const maxUnrestored = 100
 
-// Revert takes back a change that is over or was interrupted, on somebody's
-// demand.
+// Revert takes back a change that has finished or was interrupted, on demand. Files
+// that were edited after the change are left alone.
 func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error) {
 	c := &runner{store: s, cache: cache}
 	var err error
@@ -31,7 +31,7 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 		return State{}, err
 	}
 	if !c.state.Finished() {
-		return c.state, fmt.Errorf("change %s is %s: it is not over", id, c.state.Stage)
+		return c.state, fmt.Errorf("change %s is %s and has not finished", id, c.state.Stage)
 	}
 	if c.state.Stage == Reverted || c.state.Stage == Refused {
 		return c.state, nil
@@ -43,16 +43,18 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 		return c.state, err
 	}
 	defer c.root.Close()
-	one, err := s.lockServer(ctx, id)
+	serverLock, err := s.lockServer(ctx, id)
 	if err != nil {
 		return c.state, err
 	}
-	defer one.Close()
-	mine, err := lockWhile(ctx, s.path(id, "lock"), func() bool { return true })
+	defer serverLock.Close()
+	// The process of the change writes its last state before it exits. State takes a
+	// change whose lock is free for interrupted, so this process needs the lock, too.
+	changeLock, err := lockWhile(ctx, s.path(id, "lock"), func() bool { return true })
 	if err != nil {
 		return c.state, err
 	}
-	defer mine.Close()
+	defer changeLock.Close()
 	if err := c.loadChanges(ctx); err != nil {
 		return c.state, err
 	}
@@ -63,8 +65,8 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 	return c.state, err
 }
 
-// findSince finds what is neither what the change left nor what it was before:
-// somebody changed it since, and an undo would throw that away.
+// findEditedSince finds files that are neither as the change left them nor as they
+// were before it. A person has edited them since, and an undo would destroy that.
 func (c *runner) findEditedSince(ctx context.Context) error {
 	now, err := c.observe(ctx)
 	if err != nil {
@@ -79,15 +81,20 @@ func (c *runner) findEditedSince(ctx context.Context) error {
 	return nil
 }
 
-// revert takes a change back: packages first, for they bring files.
+// revert takes a change back. Every step is tried even if one before it failed,
+// because a server that is partly restored is easier to reach and to repair. The
+// first error is the cause that is reported; what is still different is found at the
+// end by comparing, not by trusting the steps.
+//
+// Packages come before files, because installing them writes files. The network comes
+// first, because packages may have to be downloaded, and once more after files and
+// packages, because both may have changed it.
 func (c *runner) revert(ctx context.Context, why string) error {
 	u := &Undo{Why: why, At: time.Now()}
 	c.state.Undo = u
 	if err := c.setStage(Reverting); err != nil {
 		return err
 	}
-	// The network comes first: packages may have to be fetched. It comes last, too:
-	// they may have touched it.
 	for _, step := range []func(context.Context) error{
 		c.revertNetwork, c.revertPackages, c.revertFiles, c.reload, c.revertNetwork, c.undoRun, c.findUnrestored,
 	} {
@@ -101,37 +108,50 @@ func (c *runner) revert(ctx context.Context, why string) error {
 	return c.setStage(Reverted)
 }
 
-// revertPackages gives packages the versions that they had.
+// revertPackages brings packages back to their versions and removes new ones.
 func (c *runner) revertPackages(ctx context.Context) error {
-	var had, remove []string
+	t := transaction{changeHeld: true}
 	for _, f := range c.state.Facts {
-		before := strings.TrimSuffix(f.Before, " (held)")
+		if f.Section != facts.Package {
+			continue
+		}
+		before, after := facts.ParsePackages(f.Key, f.Before), facts.ParsePackages(f.Key, f.After)
 		switch {
-		case f.Section != facts.Package || before == strings.TrimSuffix(f.After, " (held)"):
-		case before == "":
-			remove = append(remove, f.Key+"-")
-		case strings.Contains(before, " "):
+		case slices.EqualFunc(before, after, func(a, b facts.InstalledPackage) bool { return a.Released() == b.Released() }):
+			// Only the hold changed.
+		case len(before) == 0:
+			t.remove = append(t.remove, f.Key)
+		case len(before) > 1 || !before[0].IsInstalled():
+			// No package manager can leave a package half installed on purpose.
 			return fmt.Errorf("%s was %s before", f.Key, f.Before)
 		default:
-			had = append(had, f.Key+"="+before)
+			t.install = append(t.install, PackageSpec{f.Key, before[0].Version})
 		}
 	}
-	if len(had)+len(remove) == 0 {
+	if len(t.install)+len(t.remove) == 0 {
 		return nil
+	}
+	m, err := findPackageManager(c.root)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(c.job.Timeout, 5*time.Minute))
 	defer cancel()
 	out := &tailBuffer{max: maxOutput}
-	args := append(slices.Clone(aptGet), "--allow-downgrades", "--allow-change-held-packages", "install", "--")
-	if err := runProgram(ctx, out, "apt-get", append(append(args, had...), remove...)...); err != nil {
-		return commandError(out.String(), err, "apt-get")
+	if err := m.install(ctx, t, out); err != nil {
+		return withCause(err, out.String())
 	}
-	c.state.Undo.Packages = append(had, remove...)
+	for _, p := range t.install {
+		c.state.Undo.Packages = append(c.state.Undo.Packages, p.String())
+	}
+	for _, name := range t.remove {
+		c.state.Undo.Packages = append(c.state.Undo.Packages, name+"-")
+	}
 	return nil
 }
 
-// revertFiles gives files that were saved what they had, and removes those that
-// were not there. What was changed since stays.
+// revertFiles restores the files that were saved and removes new ones. It goes through
+// the changes backwards, so that a new directory is empty when it is removed.
 func (c *runner) revertFiles(ctx context.Context) error {
 	wanted := map[string]bool{}
 	var errs []error
@@ -139,10 +159,12 @@ func (c *runner) revertFiles(ctx context.Context) error {
 		if !isBelow(f.Path, c.saved) || c.editedSince.covers(f.Path) {
 			continue
 		}
+		// A directory cannot be replaced by a file, nor the other way round, so that
+		// what changed its type is removed first.
 		if f.Before == "" || slices.Contains(f.Fields, tree.FieldType) {
 			err := c.root.Remove(f.Path)
 			if errors.Is(err, unix.ENOTEMPTY) && f.Before == "" {
-				continue // what is in it is not the change's, and both are told as left
+				continue // it has files that somebody else made, and findUnrestored reports it
 			}
 			if err != nil && !errors.Is(err, os.ErrNotExist) {
 				errs = append(errs, err)
@@ -154,25 +176,26 @@ func (c *runner) revertFiles(ctx context.Context) error {
 	}
 	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
 	if err != nil {
-		return joinErrors(append(errs, describe("read what was saved", err)))
+		return joinErrors(append(errs, describe("read the saved files", err)))
 	}
 	defer archive.Close()
 	r, w := io.Pipe()
-	picked := make(chan int, 1)
+	restored := make(chan int, 1)
 	go func() {
 		n, err := filterTar(archive, w, wanted)
 		w.CloseWithError(err)
-		picked <- n
+		restored <- n
 	}()
 	if err := c.root.Extract(ctx, r, "/", rootfs.ExtractOptions{Devices: true}); err != nil {
 		errs = append(errs, err)
 	}
 	r.Close()
-	c.state.Undo.Restored = <-picked
+	c.state.Undo.Restored = <-restored
 	return joinErrors(errs)
 }
 
-// several is the first of errors, and how many more there are.
+// joinErrors returns the first error and the number of the others: the cause of an
+// undo is shown in one line.
 func joinErrors(errs []error) error {
 	switch len(errs) {
 	case 0:
@@ -183,7 +206,7 @@ func joinErrors(errs []error) error {
 	return fmt.Errorf("%w; and %d more", errs[0], len(errs)-1)
 }
 
-// pick copies from an archive what is wanted, and counts it.
+// filterTar copies the wanted entries of an archive and counts them.
 func filterTar(from io.Reader, to io.Writer, wanted map[string]bool) (n int, err error) {
 	in, out := tar.NewReader(from), tar.NewWriter(to)
 	for {
@@ -207,20 +230,20 @@ func filterTar(from io.Reader, to io.Writer, wanted map[string]bool) (n int, err
 	}
 }
 
-// findLeft finds what is still not as it was.
+// findUnrestored finds what is still different from before the change.
 func (c *runner) findUnrestored(ctx context.Context) error {
 	now, err := c.observe(ctx)
 	if err != nil {
 		return err
 	}
-	has := map[string]string{}
+	values := map[string]string{}
 	for _, f := range now.facts {
-		has[string(f.Section)+" "+f.Key] = f.Value
+		values[string(f.Section)+" "+f.Key] = f.Value
 	}
 	left := []string{}
 	for _, f := range c.state.Facts {
 		key := string(f.Section) + " " + f.Key
-		if has[key] != f.Before && !(f.Section == facts.Package && strings.TrimSuffix(f.Before, " (held)") == has[key]) {
+		if !isRestored(f, values[key]) {
 			left = append(left, key)
 		}
 	}
@@ -230,6 +253,7 @@ func (c *runner) findUnrestored(ctx context.Context) error {
 			left = append(left, f.Path+" (changed since)")
 			continue
 		}
+		// Derived files are made again by programs, so that they differ without any harm.
 		if !f.Derived && f.Before != fromSaved && (now.scan.At(f.Path) != f.Before || unknown.covers(f.Path)) {
 			left = append(left, f.Path)
 		}
@@ -237,4 +261,17 @@ func (c *runner) findUnrestored(ctx context.Context) error {
 	left = append(left, c.unknownUnrestored()...)
 	c.state.Undo.LeftCount, c.state.Undo.Left = len(left), left[:min(len(left), maxUnrestored)]
 	return nil
+}
+
+// isRestored reports whether a fact has the value that it had before the change. A
+// package may have lost its hold: that is how an undo could install its version.
+func isRestored(f compare.FactChange, now string) bool {
+	if f.Section != facts.Package || now == f.Before {
+		return now == f.Before
+	}
+	released := facts.ParsePackages(f.Key, f.Before)
+	for i := range released {
+		released[i] = released[i].Released()
+	}
+	return slices.Equal(facts.ParsePackages(f.Key, now), released)
 }

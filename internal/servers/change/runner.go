@@ -14,25 +14,29 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// maxFiles bounds how many changed files are told one by one. To take a change
-// back, all of them are kept.
+// maxFiles bounds the changed files in a state, which is sent over the network. The
+// complete list stays on the server for an undo.
 const maxFiles = 5000
 
-// A Carrier carries out one change.
+// A runner carries out one change, or takes it back.
 type runner struct {
 	store       Store
 	job         Job
 	state       State
-	files       []compare.FileChange // all that changed
-	incomplete  error                // why those are not all known
-	editedSince pathSet              // of those, what somebody changed again afterwards
-	saved       []string             // the paths, without symbolic links, below which files were saved
 	root        *rootfs.Root
-	cache       string // of scans
+	cache       string               // file of the scan cache
+	packages    packageManager       // nil if the job has no packages
+	files       []compare.FileChange // all that changed
+	incomplete  error                // why some changes of files are not known
+	editedSince pathSet              // paths in files that were edited after the change
+	saved       []string             // paths, without symbolic links, below which files were saved
 }
 
-// Carry carries out the change of an id, and returns when it is over: confirmed,
-// or reverted. Only the process that Begin started calls it.
+// Run carries out a change and returns when it has finished: confirmed, or reverted.
+// Only the process that Start starts calls it.
+//
+// The state on disk names a stage before it begins. If this process is killed, the
+// stage shows how far it came, and Revert can take back what was done.
 func (s Store) Run(ctx context.Context, id, cache string) error {
 	c := &runner{store: s, cache: cache}
 	var err error
@@ -46,11 +50,12 @@ func (s Store) Run(ctx context.Context, id, cache string) error {
 		return err
 	}
 	defer c.root.Close()
-	one, err := s.lockServer(ctx, id)
+	lock, err := s.lockServer(ctx, id)
 	if err != nil {
 		return c.refuse(err)
 	}
-	defer one.Close()
+	defer lock.Close()
+	// Nothing is changed before everything that the undo needs is on the disk.
 	before, err := c.save(ctx)
 	if err != nil {
 		return c.refuse(err)
@@ -66,7 +71,7 @@ func (s Store) Run(ctx context.Context, id, cache string) error {
 	return c.awaitConfirmation(ctx)
 }
 
-// enter writes down that a stage begins.
+// setStage records that a stage begins.
 func (c *runner) setStage(stage Stage) error {
 	c.state.Stage = stage
 	return c.store.write(c.state)
@@ -79,7 +84,8 @@ func (c *runner) refuse(why error) error {
 	return errors.Join(why, c.setStage(Refused))
 }
 
-// fail keeps the first cause.
+// fail marks the change as failed. The first cause counts, because later ones follow
+// from it.
 func (c *runner) fail(why error) {
 	c.state.Failed = true
 	if c.state.Cause == "" {
@@ -87,34 +93,35 @@ func (c *runner) fail(why error) {
 	}
 }
 
-// A survey is a server at one time.
+// An observation is the files and facts of the server at one time.
 type observation struct {
 	scan     *facts.Scan
 	facts    []facts.Fact
-	unknowns []facts.Unknown // sections of facts
+	unknowns []facts.Unknown // of facts; those of files are in scan
 }
 
 func (c *runner) observe(ctx context.Context) (observation, error) {
 	o := facts.ScanOptions{Own: true}
 	if c.cache != "" {
-		o.Cache = c.cache + "-own" // beside that of agents, which compare other files
+		// Agents scan other files (ScanOptions.Own), so they must not share a cache.
+		o.Cache = c.cache + "-own"
 	}
 	scan, err := facts.ScanRoot(ctx, c.root, o)
 	if err != nil {
-		return observation{}, fmt.Errorf("read the files: %w", err)
+		return observation{}, fmt.Errorf("read files: %w", err)
 	}
 	list, unknowns := facts.Facts(ctx, c.root, true)
 	return observation{scan, list, unknowns}, nil
 }
 
-// carry does what is to be done, until something fails.
+// apply carries out the steps of the job until one fails.
 func (c *runner) apply(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, c.job.Timeout)
 	defer cancel()
 	defer func() { c.state.Ended = time.Now() }()
 	out := &tailBuffer{max: maxOutput}
 	defer func() { c.state.Output = out.String() }()
-	for _, step := range []func(context.Context, *tailBuffer) error{c.install, c.copyFiles, c.runCommands} {
+	for _, step := range []func(context.Context, *tailBuffer) error{c.installPackages, c.copyFiles, c.runCommands} {
 		err := step(ctx, out)
 		if ctx.Err() != nil {
 			err = fmt.Errorf("it took longer than %v and was killed", c.job.Timeout)
@@ -126,7 +133,8 @@ func (c *runner) apply(ctx context.Context) {
 	}
 }
 
-// check finds what is different, and whether that is what was asked for.
+// compare finds out by comparing what the change did, whether or not it failed, and
+// whether it did what the job asks for.
 func (c *runner) compare(ctx context.Context, before observation) {
 	after, err := c.observe(ctx)
 	if err != nil {
@@ -140,32 +148,36 @@ func (c *runner) compare(ctx context.Context, before observation) {
 	c.addUnknowns(before.scan.Summary().Unknowns, after.scan.Summary().Unknowns, before.unknowns, after.unknowns)
 	c.files = knownChanges(c.files, c.state.Unknowns)
 	if err := c.saveChanges(); err != nil {
-		c.fail(describe("keep which files changed", err))
+		c.fail(describe("save the list of changed files", err))
 	}
-	for _, p := range c.job.Packages {
-		if why := mismatch(p, after.facts); why != "" {
-			c.fail(errors.New(why))
-		}
+	if err := c.checkPackages(ctx); err != nil {
+		c.fail(err)
 	}
 }
 
-// end waits until a change is confirmed, and reverts one that is not. One that
-// left no trace in files may have cut off the network all the same.
+// awaitConfirmation is a dead-man switch: it reverts the change unless somebody
+// confirms it in time. Only a caller that opened a new connection after the change
+// confirms, so a change that cuts off the network, sshd or the user reverts itself.
+//
+// A change that left no trace in files and facts has to be confirmed, too: rules of a
+// firewall are neither.
 func (c *runner) awaitConfirmation(ctx context.Context) error {
-	done := Confirmed
+	confirmed := Confirmed
 	if !c.state.Changed() {
-		done = Unchanged
+		confirmed = Unchanged
 	}
 	if c.job.Confirm == 0 {
-		return c.setStage(done)
+		return c.setStage(confirmed)
 	}
 	if err := c.setStage(Unconfirmed); err != nil {
 		return err
 	}
+	// The confirmation is a file that is polled. The caller and this process share
+	// nothing else: the connection that started the change may be gone.
 	deadline := time.Now().Add(c.job.Confirm)
 	for time.Now().Before(deadline) {
 		if c.store.isConfirmed(c.job.ID) {
-			return c.setStage(done)
+			return c.setStage(confirmed)
 		}
 		if err := clock.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
@@ -174,11 +186,12 @@ func (c *runner) awaitConfirmation(ctx context.Context) error {
 	return c.revert(ctx, fmt.Sprintf("nobody confirmed it over a new connection within %v", c.job.Confirm))
 }
 
-// sentence says of an error what was being done, without the program's words.
-func describe(doing string, err error) error {
+// describe adds an operation to an error, and drops the one that package os adds: the
+// path of a system call means nothing to a reader on another machine.
+func describe(operation string, err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
 		err = path.Err
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", operation, err)
 }

@@ -9,25 +9,26 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// copy writes files, whole, and like those that they replace.
+// copyFiles writes files atomically, each with the mode, owner and attributes of the
+// file that it replaces.
 func (c *runner) copyFiles(ctx context.Context, _ *tailBuffer) error {
 	for _, f := range c.job.Copies {
 		e := tree.Entry{Path: f.Path, Kind: tree.Regular, Mode: f.Mode}
 		if old, err := c.root.Lstat(f.Path); err == nil && old.Kind == tree.Regular {
 			e.Mode, e.UID, e.GID, e.Xattrs = old.Mode, old.UID, old.GID, old.Xattrs
 		}
-		if err := c.root.Put(ctx, e, newReader(f.Content)); err != nil {
+		if err := c.root.Put(ctx, e, bytes.NewReader(f.Content)); err != nil {
 			return describe("copy "+f.Path, err)
 		}
 	}
 	return nil
 }
 
-// run runs the command and the script.
+// runCommands runs the command and the script of the job.
 func (c *runner) runCommands(ctx context.Context, out *tailBuffer) error {
 	if c.job.Run != "" {
 		if err := runProgram(ctx, out, "sh", "-c", c.job.Run); err != nil {
-			return commandError(out.String(), err, "the command")
+			return withCause(programError("the command", err), out.String())
 		}
 	}
 	if len(c.job.Script) == 0 {
@@ -42,12 +43,13 @@ func (c *runner) runCommands(ctx context.Context, out *tailBuffer) error {
 		name, args = "sh", []string{path}
 	}
 	if err := runProgram(ctx, out, name, args...); err != nil {
-		return commandError(out.String(), err, "the script")
+		return withCause(programError("the script", err), out.String())
 	}
 	return nil
 }
 
-// undoRun runs what the job says takes it back.
+// undoRun runs the job's undo command, for effects that nobody can see in files,
+// packages or the network.
 func (c *runner) undoRun(ctx context.Context) error {
 	if c.job.UndoRun == "" {
 		return nil
@@ -56,7 +58,7 @@ func (c *runner) undoRun(ctx context.Context) error {
 	defer cancel()
 	out := &tailBuffer{max: maxOutput}
 	if err := runProgram(ctx, out, "sh", "-c", c.job.UndoRun); err != nil {
-		return commandError(out.String(), err, "the undo command")
+		return withCause(programError("the undo command", err), out.String())
 	}
 	return nil
 }

@@ -118,13 +118,13 @@ func FuzzFrame(f *testing.F) {
 func FuzzFacts(f *testing.F) {
 	f.Add("Package: a\nStatus: install ok installed\nVersion: 1\n\nPackage: b\n", "0100007F:0016")
 	f.Fuzz(func(t *testing.T, status, address string) {
-		for _, fact := range dpkgFacts(strings.Split(status, "\n")) {
+		for _, fact := range factsOf(parseDpkgStatus(strings.Split(status, "\n"))) {
 			if fact.Key == "" || fact.Value == "" {
 				t.Errorf("got %+v", fact)
 			}
 		}
 		conffiles(strings.Split(status, "\n"))
-		apkFacts(strings.Split(status, "\n"))
+		apkPackages(strings.Split(status, "\n"))
 		if got, err := socketAddress(address); err == nil && !strings.Contains(got, ":") {
 			t.Errorf("%q is %q", address, got)
 		}

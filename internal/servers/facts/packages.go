@@ -2,83 +2,97 @@ package facts
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/hex"
-	"path"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// packageFacts reads the records of dpkg and apk. Rpm's are in a database, see
+// An InstalledPackage is an entry of the package database of dpkg, apk or rpm.
+//
+// The fact of a package has its Key and its Value. This is the only place that
+// writes and parses them.
+type InstalledPackage struct {
+	Name    string
+	Version string
+	// Arch is empty unless the package can be there for several architectures at
+	// the same time: Multi-Arch: same of dpkg, or two architectures with rpm.
+	Arch  string
+	State PackageState
+}
+
+// PackageState is how far a package is installed.
+type PackageState string
+
+// The states are those of dpkg(1), and Held. Packages of apk and rpm are Installed
+// in all cases. Packages that are removed, with or without their configuration,
+// are in no list.
+const (
+	Installed       PackageState = "installed"
+	Held            PackageState = "held" // installed, with the selection state hold
+	HalfInstalled   PackageState = "half-installed"
+	Unpacked        PackageState = "unpacked"
+	HalfConfigured  PackageState = "half-configured"
+	TriggersAwaited PackageState = "triggers-awaited"
+	TriggersPending PackageState = "triggers-pending"
+)
+
+// IsInstalled reports whether a package is installed and configured.
+func (p InstalledPackage) IsInstalled() bool { return p.State == Installed || p.State == Held }
+
+// Released returns the package without its hold.
+func (p InstalledPackage) Released() InstalledPackage {
+	if p.State == Held {
+		p.State = Installed
+	}
+	return p
+}
+
+// Key returns the name and, if there is one, the architecture: "libc6:amd64".
+func (p InstalledPackage) Key() string {
+	if p.Arch == "" {
+		return p.Name
+	}
+	return p.Name + ":" + p.Arch
+}
+
+// Value returns the version and, unless the package is simply installed, its state:
+// "1.2 (held)".
+func (p InstalledPackage) Value() string {
+	if p.State == Installed {
+		return p.Version
+	}
+	return p.Version + " (" + string(p.State) + ")"
+}
+
+// ParsePackages parses the key and the value of a fact. It returns none for an empty
+// value, and several if rpm has several versions or architectures of a package.
+func ParsePackages(key, value string) []InstalledPackage {
+	if value == "" {
+		return nil
+	}
+	p := InstalledPackage{Name: key, Version: value, State: Installed}
+	p.Name, p.Arch, _ = strings.Cut(key, ":")
+	if version, state, ok := strings.Cut(strings.TrimSuffix(value, ")"), " ("); ok {
+		p.Version, p.State = version, PackageState(state)
+		return []InstalledPackage{p}
+	}
+	versions := strings.Split(value, ", ")
+	if len(versions) == 1 {
+		return []InstalledPackage{p}
+	}
+	return parseRPMVersions(p.Name, versions)
+}
+
+// packageFacts reads the databases of dpkg and apk. That of rpm is not a text, see
 // readRPM.
 func packageFacts(from files) []Fact {
-	facts := dpkgFacts(lines(from, "/var/lib/dpkg/status"))
-	// Distroless images keep one file for each package.
-	if entries, err := from.list("/var/lib/dpkg/status.d"); err == nil {
-		for _, e := range entries {
-			if !strings.HasSuffix(e.Path, ".md5sums") {
-				facts = append(facts, dpkgFacts(append(lines(from, e.Path), ""))...)
-			}
-		}
-	}
-	return append(facts, apkFacts(lines(from, "/lib/apk/db/installed"))...)
+	return append(factsOf(dpkgPackages(from)), factsOf(apkPackages(lines(from, apkDatabase)))...)
 }
 
-// dpkgFacts reads paragraphs of deb822(5).
-func dpkgFacts(text []string) []Fact {
-	var facts []Fact
-	field := map[string]string{}
-	for _, line := range append(text, "") {
-		if line == "" {
-			if f, ok := dpkgFact(field); ok {
-				facts = append(facts, f)
-			}
-			clear(field)
-			continue
-		}
-		if key, value, ok := strings.Cut(line, ":"); ok && line[0] != ' ' {
-			field[key] = strings.TrimSpace(value)
-		}
-	}
-	return facts
-}
-
-// dpkgFact says of a package which version there is, and what is the matter with
-// it if it is not simply installed.
-func dpkgFact(field map[string]string) (Fact, bool) {
-	name, version := field["Package"], field["Version"]
-	if name == "" || version == "" {
-		return Fact{}, false
-	}
-	if field["Multi-Arch"] == "same" {
-		name += ":" + field["Architecture"]
-	}
-	want, rest, _ := strings.Cut(field["Status"], " ")
-	_, state, _ := strings.Cut(rest, " ")
-	switch {
-	case state == "not-installed" || state == "config-files":
-		return Fact{}, false // its configuration is among the files
-	case state != "installed" && state != "":
-		version += " (" + state + ")"
-	case want == "hold":
-		version += " (held)"
-	}
-	return Fact{Package, name, version}, true
-}
-
-// apkFacts reads the records of apk: P is a package, V its version.
-func apkFacts(text []string) []Fact {
-	var facts []Fact
-	name := ""
-	for _, line := range text {
-		key, value, _ := strings.Cut(line, ":")
-		switch key {
-		case "P":
-			name = value
-		case "V":
-			facts = append(facts, Fact{Package, name, value})
-		}
+func factsOf(packages []InstalledPackage) []Fact {
+	facts := make([]Fact, 0, len(packages))
+	for _, p := range packages {
+		facts = append(facts, Fact{Package, p.Key(), p.Value()})
 	}
 	return facts
 }
@@ -104,77 +118,11 @@ func readOwners(ctx context.Context, from files, run execution) (*Owners, error)
 	o := &Owners{map[string]string{}, map[string]string{}}
 	o.addDpkg(from)
 	o.addUcf(lines(from, "/var/lib/ucf/registry"), lines(from, "/var/lib/ucf/hashfile"))
-	o.addApk(lines(from, "/lib/apk/db/installed"))
+	o.addApk(lines(from, apkDatabase))
 	if dir := rpmDatabase(from); run != nil && dir != "" {
 		return o, run(ctx, rpmQuery(dir, rpmFiles), o.addRPM)
 	}
 	return o, nil
-}
-
-func (o *Owners) addDpkg(from files) {
-	entries, err := from.list("/var/lib/dpkg/info")
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		name, kind := strings.TrimSuffix(path.Base(e.Path), path.Ext(e.Path)), path.Ext(e.Path)
-		switch kind {
-		case ".list":
-			for _, file := range lines(from, e.Path) {
-				o.byPath[usrMerged(file)] = name
-			}
-		case ".md5sums":
-			for _, line := range lines(from, e.Path) {
-				if sum, file, ok := strings.Cut(line, "  "); ok {
-					o.sums[usrMerged("/"+file)] = sum
-				}
-			}
-		}
-	}
-	for _, f := range conffiles(lines(from, "/var/lib/dpkg/status")) {
-		o.sums[f.Path] = f.Digest
-	}
-}
-
-// addUcf reads of which packages ucf(1) keeps configuration, which is in no list
-// of theirs, and what they brought last.
-func (o *Owners) addUcf(registry, hashes []string) {
-	for _, line := range registry {
-		pkg, file, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if file = usrMerged(strings.TrimSpace(file)); path.IsAbs(file) && o.byPath[file] == "" {
-			o.byPath[file] = pkg
-		}
-	}
-	for _, line := range hashes {
-		sum, file, _ := strings.Cut(line, "  ")
-		if file = usrMerged(file); o.byPath[file] != "" && o.sums[file] == "" && hashOf(sum) != nil {
-			o.sums[file] = sum
-		}
-	}
-}
-
-// addApk reads the records of apk: P is a package, F a directory, R a file in it,
-// and Z the file's digest.
-func (o *Owners) addApk(text []string) {
-	var name, dir, file string
-	for _, line := range text {
-		key, value, _ := strings.Cut(line, ":")
-		switch key {
-		case "P":
-			name = value
-		case "F":
-			dir = "/" + value
-			o.byPath[usrMerged(dir)] = name
-		case "R":
-			file = usrMerged(path.Join(dir, value))
-			o.byPath[file] = name
-		case "Z":
-			encoded, ok := strings.CutPrefix(value, "Q1")
-			if sum, err := base64.StdEncoding.DecodeString(encoded); ok && err == nil && file != "" {
-				o.sums[file] = hex.EncodeToString(sum)
-			}
-		}
-	}
 }
 
 // usrMerged is a path where a system has it whose /bin and /lib are links into
@@ -186,21 +134,4 @@ func usrMerged(p string) string {
 		}
 	}
 	return p
-}
-
-// conffiles are the configuration files of packages with their MD5, of which
-// dpkg keeps track in its status.
-func conffiles(text []string) []FileDigest {
-	var list []FileDigest
-	inside := false
-	for _, line := range text {
-		if !strings.HasPrefix(line, " ") {
-			inside = strings.HasPrefix(line, "Conffiles:")
-			continue
-		}
-		if f := strings.Fields(line); inside && len(f) >= 2 {
-			list = append(list, FileDigest{f[0], f[1]})
-		}
-	}
-	return list
 }

@@ -167,14 +167,16 @@ func (p *Peer) askOwners(ctx context.Context, files []string, req func([]string)
 	return all, nil
 }
 
-// Packages are the versions of what is installed.
-func (p *Peer) Packages() map[string]string {
-	versions := map[string]string{}
+// Packages returns the packages of the server by name, each with its versions and
+// architectures.
+func (p *Peer) Packages() map[string][]InstalledPackage {
+	byName := map[string][]InstalledPackage{}
 	for _, f := range p.Facts {
 		if f.Section == Package {
-			name, _, _ := strings.Cut(f.Key, ":")
-			versions[name] = f.Value
+			for _, pkg := range ParsePackages(f.Key, f.Value) {
+				byName[pkg.Name] = append(byName[pkg.Name], pkg)
+			}
 		}
 	}
-	return versions
+	return byName
 }

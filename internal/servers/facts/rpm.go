@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -97,42 +98,74 @@ func readRPM(ctx context.Context, from files, run execution) ([]Fact, []Unknown)
 	return facts, nil
 }
 
-// rpmFacts reads what rpmPackages prints. There may be several versions of a
-// package, such as kernels and keys, and one for several architectures.
+// rpmFacts turns what rpmPackages prints into facts, one for each name.
 func rpmFacts(text string) []Fact {
-	versions := map[string][]string{}
+	byName := map[string][]InstalledPackage{}
+	for _, p := range parseRPM(text) {
+		byName[p.Name] = append(byName[p.Name], p)
+	}
+	var facts []Fact
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		facts = append(facts, Fact{Package, name, rpmValue(byName[name])})
+	}
+	return facts
+}
+
+// parseRPM parses what rpmPackages prints. An epoch of 0 is left out, as rpm does.
+func parseRPM(text string) []InstalledPackage {
+	var packages []InstalledPackage
 	for line := range strings.Lines(text) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		if len(f) != 3 || f[0] == "" || f[1] == "" {
 			continue
 		}
-		versions[f[0]] = append(versions[f[0]], strings.TrimPrefix(f[1], "0:")+"\t"+f[2])
+		packages = append(packages, InstalledPackage{Name: f[0], Version: strings.TrimPrefix(f[1], "0:"), Arch: f[2], State: Installed})
 	}
-	var facts []Fact
-	for _, name := range slices.Sorted(maps.Keys(versions)) {
-		facts = append(facts, Fact{Package, name, inArchitectures(versions[name])})
-	}
-	return facts
+	return packages
 }
 
-// inArchitectures says which versions there are, and for what if that is not one.
-func inArchitectures(list []string) string {
-	slices.Sort(list)
-	list = slices.Compact(list)
-	architectures := map[string]bool{}
-	for _, v := range list {
-		_, arch, _ := strings.Cut(v, "\t")
-		architectures[arch] = true
-	}
+// rpmValue returns the versions of one package, such as those of several kernels,
+// with their architectures if there is more than one.
+func rpmValue(packages []InstalledPackage) string {
+	slices.SortFunc(packages, func(a, b InstalledPackage) int {
+		return cmp.Or(strings.Compare(a.Version, b.Version), strings.Compare(a.Arch, b.Arch))
+	})
+	packages = slices.Compact(packages)
+	manyArchs := slices.ContainsFunc(packages, func(p InstalledPackage) bool { return p.Arch != packages[0].Arch })
 	var parts []string
-	for _, v := range list {
-		version, arch, _ := strings.Cut(v, "\t")
-		if len(architectures) > 1 {
-			version += "." + arch
+	for _, p := range packages {
+		if manyArchs {
+			p.Version += "." + p.Arch
 		}
-		parts = append(parts, version)
+		parts = append(parts, p.Version)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// rpmArchs are the architectures that rpm packages are built for. A release has
+// dots, too ("1.el9"), so an architecture is only recognized by its name.
+var rpmArchs = []string{
+	"noarch", "x86_64", "x86_64_v2", "i386", "i486", "i586", "i686", "aarch64", "armv7hl", "ppc64le", "s390x", "riscv64", "loongarch64", "(none)",
+}
+
+// parseRPMVersions is the inverse of rpmValue, except that an architecture which is
+// the only one is unknown.
+func parseRPMVersions(name string, versions []string) []InstalledPackage {
+	var plain, withArch []InstalledPackage
+	archs := map[string]bool{}
+	for _, v := range versions {
+		plain = append(plain, InstalledPackage{Name: name, Version: v, State: Installed})
+		i := strings.LastIndexByte(v, '.')
+		if i < 0 || !slices.Contains(rpmArchs, v[i+1:]) {
+			continue
+		}
+		archs[v[i+1:]] = true
+		withArch = append(withArch, InstalledPackage{Name: name, Version: v[:i], Arch: v[i+1:], State: Installed})
+	}
+	if len(withArch) == len(versions) && len(archs) > 1 {
+		return withArch
+	}
+	return plain
 }
 
 // addRPM reads what rpmFiles prints: a package, a digest, and a file. Directories

@@ -80,13 +80,13 @@ func (r *Repair) add(d compare.Difference, explained bool) {
 	case d.Section == facts.Package && d.Usual == "":
 		r.Purge = append(r.Purge, d.Key)
 	case d.Section == facts.Package:
-		version, state, odd := strings.Cut(d.Usual, " ")
-		if odd && state != "(held)" {
+		usual := facts.ParsePackages(d.Key, d.Usual)
+		if len(usual) != 1 || !usual[0].IsInstalled() {
+			// No package manager can be asked for several versions or for a broken state.
 			r.ByHand = append(r.ByHand, "package "+d.Key+" is "+d.Usual+" on the others")
 			return
 		}
-		name, _, _ := strings.Cut(d.Key, ":")
-		r.Packages = append(r.Packages, change.PackageSpec{Name: name, Version: version})
+		r.Packages = append(r.Packages, change.PackageSpec{Name: usual[0].Name, Version: usual[0].Version})
 	case d.Section != compare.File && explained:
 	case d.Section != compare.File:
 		r.ByHand = append(r.ByHand, string(d.Section)+" "+d.Key)

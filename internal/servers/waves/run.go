@@ -26,7 +26,7 @@ type Fleet interface {
 // A Look is what a fleet is like at one time.
 type Inspection struct {
 	Comparison compare.Comparison
-	Packages   map[string]map[string]string // versions, by server and package
+	Packages   map[string]map[string][]facts.InstalledPackage // by server and name
 }
 
 // Options of a run.

@@ -93,24 +93,35 @@ func consistency(job change.Job, r *Record, look Inspection) string {
 	return strings.Join(parts, "; ")
 }
 
-// onVersion counts who has a package in the version that was asked for, or else
-// in the one that most have.
+// countVersion counts the servers that have a package in the version that was asked
+// for, or without one in the version that most servers have.
 func countVersion(p change.PackageSpec, r *Record, look Inspection) string {
 	votes := map[string]int{} // none for ""
 	best := p.Version
 	for _, name := range r.servers() {
-		version := strings.TrimSuffix(look.Packages[name][p.Name], " (held)")
-		if strings.Contains(version, " ") {
-			continue // it is there, and not installed
+		version := installedVersion(look.Packages[name][p.Name])
+		if version == "" {
+			continue
 		}
-		if version != "" {
-			votes[version]++
-		}
-		if p.Version == "" && version != "" && votes[version] > votes[best] {
+		votes[version]++
+		if p.Version == "" && votes[version] > votes[best] {
 			best = version
 		}
 	}
 	return strings.TrimSpace(fmt.Sprintf("%d of %d on %s %s", votes[best], len(r.servers()), p.Name, best))
+}
+
+// installedVersion returns the version of a package that is installed in one version
+// for all its architectures, empty otherwise.
+func installedVersion(packages []facts.InstalledPackage) string {
+	version := ""
+	for i, p := range packages {
+		if !p.IsInstalled() || i > 0 && p.Version != version {
+			return ""
+		}
+		version = p.Version
+	}
+	return version
 }
 
 // differences counts in what a server deviates from the others; nothing if it

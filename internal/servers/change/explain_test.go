@@ -2,7 +2,7 @@ package change
 
 import "testing"
 
-func TestCause(t *testing.T) {
+func TestExplain(t *testing.T) {
 	for _, tt := range []struct{ name, output, want string }{
 		{"held", "The following packages have unmet dependencies:\n web : Depends: libweb (>= 1.1) but 1.0 is to be installed\nE: Unable to correct problems, you have held broken packages.\n",
 			"web needs libweb (>= 1.1), but 1.0 is to be installed"},
@@ -14,13 +14,13 @@ func TestCause(t *testing.T) {
 		{"last line", "doing\n\x1b[31mit broke\n\n", "\x1b[31mit broke"},
 		{"nothing", "", ""},
 	} {
-		if got := Cause(tt.output); got != tt.want {
+		if got := explain(tt.output); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }
 
-func TestJobsThatCannotBeMeant(t *testing.T) {
+func TestInvalidJobs(t *testing.T) {
 	for name, j := range map[string]Job{
 		"empty":        {ID: "a"},
 		"id":           {ID: "../a", Run: "x"},

@@ -182,3 +182,51 @@ func TestNamesAreExplainedOnce(t *testing.T) {
 		t.Error("found no names")
 	}
 }
+
+// The tables of groups and doors in the design are those that the architecture
+// test enforces.
+func TestDesignHasGroupsAndDoors(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "docs", "design.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, plan, _ := strings.Cut(string(text), "\n## Packages\n")
+	plan, _, _ = strings.Cut(plan, "\n## ")
+	groups, entries, found := strings.Cut(plan, "\nThe doors, ")
+	if !found {
+		t.Fatal("docs/design.md has no table of doors")
+	}
+	row := regexp.MustCompile("(?m)^\\| `([^`]+)` \\| \\S")
+	rows := func(table string) (packages []string) {
+		for _, m := range row.FindAllStringSubmatch(table, -1) {
+			packages = append(packages, m[1])
+		}
+		slices.Sort(packages)
+		return packages
+	}
+
+	var want []string
+	for _, l := range layers {
+		for _, p := range l.packages {
+			if g, _ := group(p); g != "" {
+				p = g
+			}
+			want = append(want, p)
+		}
+	}
+	slices.Sort(want)
+	want = slices.Compact(want)
+	if diff := cmp.Diff(rows(groups), want); diff != "" {
+		t.Errorf("docs/design.md: the table of groups must have the groups of layers in internal/architecture_test.go (-design +test):\n%s", diff)
+	}
+	var open []string
+	for door, reason := range doors {
+		if reason != "to be closed" {
+			open = append(open, door)
+		}
+	}
+	slices.Sort(open)
+	if diff := cmp.Diff(rows(entries), open); diff != "" {
+		t.Errorf("docs/design.md: the table of doors must have the doors of internal/architecture_test.go (-design +test):\n%s", diff)
+	}
+}

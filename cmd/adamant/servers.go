@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -18,10 +17,8 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/servers/agent"
-	visit "github.com/adamant-sh/adamant/internal/servers/connect"
-	"github.com/adamant-sh/adamant/internal/servers/inventory"
-	"github.com/adamant-sh/adamant/internal/servers/ssh"
 )
 
 func newServersCommand(a *app) *cobra.Command {
@@ -49,7 +46,7 @@ Host keys are always verified.`,
 	return cmd
 }
 
-// which says what servers are meant and how they are reached.
+// which are the flags for selecting and reaching servers.
 type which struct {
 	inventories []string
 	sshConfig   string
@@ -94,8 +91,9 @@ func (w *which) reachFlags(cmd *cobra.Command) {
 	flags.DurationVar(&w.patience, "patience", time.Hour, "how long a server may take to be read and to answer")
 }
 
-// hosts are the servers that patterns stand for; all of the inventory without.
-func (w *which) hosts(ctx context.Context, a *app, patterns []string) ([]inventory.Host, error) {
+// hosts returns the servers that patterns stand for, with how to log in to them.
+// Without patterns these are all of the inventory.
+func (w *which) hosts(ctx context.Context, a *app, patterns []string) ([]servers.Host, error) {
 	hosts, err := w.selected(ctx, a, patterns)
 	if err != nil {
 		return nil, err
@@ -103,111 +101,114 @@ func (w *which) hosts(ctx context.Context, a *app, patterns []string) ([]invento
 	return hosts, w.complete(a, hosts)
 }
 
-// selected are the servers that patterns mean, as the inventory says it.
-func (w *which) selected(ctx context.Context, a *app, patterns []string) ([]inventory.Host, error) {
-	inventories := w.inventories
-	if env := os.Getenv("ADAMANT_INVENTORY"); len(inventories) == 0 && env != "" {
-		inventories = []string{env}
+// host returns the one server that a pattern stands for; wrong ends the sentence
+// about more of them.
+func (w *which) host(ctx context.Context, a *app, pattern, wrong string) (servers.Host, error) {
+	hosts, err := w.hosts(ctx, a, []string{pattern})
+	if err != nil {
+		return servers.Host{}, err
 	}
-	if len(patterns) == 0 {
-		if len(inventories) == 0 {
-			return nil, usagef("no server is named, and no inventory is given")
-		}
-		patterns = []string{"all"}
+	if len(hosts) != 1 {
+		return servers.Host{}, usagef("%s are %d servers; %s", pattern, len(hosts), wrong)
 	}
-	inv, err := inventory.Load(ctx, inventory.Options{Inventories: inventories, SSHConfig: w.sshConfig})
+	return hosts[0], nil
+}
+
+// group returns the servers that patterns stand for, as they are compared.
+func (w *which) group(ctx context.Context, a *app, patterns []string) (*servers.Group, error) {
+	hosts, err := w.hosts(ctx, a, patterns)
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range inv.Notes {
-		a.progress("note: %s: %s", n.Origin, n.Text)
+	o, err := w.options(a)
+	return &servers.Group{Hosts: hosts, Options: o}, err
+}
+
+// selected returns the servers that patterns stand for, as the inventory has them.
+func (w *which) selected(ctx context.Context, a *app, patterns []string) ([]servers.Host, error) {
+	inv, err := w.inventory(ctx, a, len(patterns) > 0)
+	if err != nil {
+		return nil, err
+	}
+	if len(patterns) == 0 {
+		patterns = []string{"all"}
 	}
 	return inv.Select(patterns)
 }
 
-// complete adds what flags and the user say to what the inventory says.
-func (w *which) complete(a *app, hosts []inventory.Host) error {
-	var sudo, login inventory.Secret
+// inventory loads the inventory. There must be one, unless servers are named.
+func (w *which) inventory(ctx context.Context, a *app, named bool) (servers.Inventory, error) {
+	inventories := w.inventories
+	if env := os.Getenv("ADAMANT_INVENTORY"); len(inventories) == 0 && env != "" {
+		inventories = []string{env}
+	}
+	if !named && len(inventories) == 0 {
+		return servers.Inventory{}, usagef("no server is named, and no inventory is given")
+	}
+	inv, err := servers.LoadInventory(ctx, servers.InventoryOptions{Inventories: inventories, SSHConfig: w.sshConfig})
+	for _, n := range inv.Notes {
+		a.progress("note: %s: %s", n.Origin, n.Text)
+	}
+	return inv, err
+}
+
+// complete adds to hosts how the flags and the user log in.
+func (w *which) complete(a *app, hosts []servers.Host) error {
+	login := servers.Login{Sudo: w.sudo}
 	var err error
 	if w.askPassword {
-		if login, err = a.askSecret("password: "); err != nil {
+		if login.Password, err = a.askSecret("password: "); err != nil {
 			return err
 		}
 	}
 	if w.askSudo {
-		if sudo, err = a.askSecret("password for sudo: "); err != nil {
+		if login.SudoPassword, err = a.askSecret("password for sudo: "); err != nil {
 			return err
 		}
 	}
-	for i := range hosts {
-		h := &hosts[i]
-		if w.sudo && !h.Become.On {
-			h.Become = inventory.Become{On: true, User: "root", Password: h.Become.Password}
-		}
-		if h.Become.Password.IsZero() {
-			h.Become.Password = sudo
-		}
-		if h.Password.IsZero() {
-			h.Password = login
-		}
-	}
+	login.Complete(hosts)
 	return nil
 }
 
 // askSecret asks on the terminal, whatever the streams are.
-func (a *app) askSecret(prompt string) (inventory.Secret, error) {
+func (a *app) askSecret(prompt string) (servers.Secret, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
-		return inventory.Secret{}, hint{errors.New("there is no terminal to ask for a password on"), "say it in the inventory: ansible_password, ansible_become_password"}
+		return servers.Secret{}, hint{errors.New("there is no terminal to ask for a password on"), "say it in the inventory: ansible_password, ansible_become_password"}
 	}
 	defer tty.Close()
 	fmt.Fprint(tty, prompt)
 	text, err := term.ReadPassword(int(tty.Fd()))
 	fmt.Fprintln(tty)
 	if err != nil {
-		return inventory.Secret{}, fmt.Errorf("ask for a password: %w", err)
+		return servers.Secret{}, fmt.Errorf("ask for a password: %w", err)
 	}
-	return inventory.NewSecret(string(text)), nil
+	return servers.NewSecret(string(text)), nil
 }
 
-// visits is how this program visits servers.
-func (w *which) visits(a *app) (visit.Options, error) {
+// options returns how this program reaches servers.
+func (w *which) options(a *app) (servers.Options, error) {
+	var o servers.Options
 	self, err := os.Executable()
 	if err != nil {
-		return visit.Options{}, fmt.Errorf("find this program: %w", err)
+		return o, fmt.Errorf("find this program: %w", err)
 	}
-	programs, err := visit.LoadPrograms(self)
-	if err != nil {
-		return visit.Options{}, err
+	if o.Programs, err = servers.LoadPrograms(self); err != nil {
+		return o, err
 	}
-	if missing := programs.Missing(); missing != "" {
+	if missing := o.Programs.Missing(); missing != "" {
 		a.progress("note: %s", missing)
 	}
-	ask := func(prompt string) (string, error) {
+	o.Remote.AskPassword = func(prompt string) (string, error) {
 		s, err := a.askSecret(prompt)
 		return s.Reveal(), err
 	}
-	return visit.Options{Programs: programs, Remote: ssh.Options{AskPassword: ask}, Patience: w.patience}, nil
-}
-
-// each calls f for all hosts, so many at the same time, and returns the errors in
-// the hosts' order.
-func (w *which) each(a *app, hosts []inventory.Host, what string, f func(i int, h inventory.Host) error) []error {
-	errs := make([]error, len(hosts))
-	places := make(chan struct{}, max(w.parallel, 1))
-	p := a.startProgress(what, int64(len(hosts)), func(n int64) string { return strconv.FormatInt(n, 10) })
-	defer p.end()
-	var wg sync.WaitGroup
-	for i, h := range hosts {
-		places <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-places }()
-			errs[i] = f(i, h)
-			p.add(1)
-		})
+	o.Patience, o.Parallel = w.patience, w.parallel
+	o.Progress = func(total int) (step, end func()) {
+		p := a.startProgress("reading servers", int64(total), func(n int64) string { return strconv.FormatInt(n, 10) })
+		return func() { p.add(1) }, p.end
 	}
-	wg.Wait()
-	return errs
+	return o, nil
 }
 
 func newServersListCommand(a *app) *cobra.Command {
@@ -234,7 +235,7 @@ other servers, and the groups of each.`,
 	return cmd
 }
 
-func (a *app) printServers(hosts []inventory.Host) error {
+func (a *app) printServers(hosts []servers.Host) error {
 	t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tADDRESS\tPORT\tUSER\tSUDO\tTHROUGH\tGROUPS")
 	for _, h := range hosts {
@@ -248,7 +249,7 @@ func (a *app) printServers(hosts []inventory.Host) error {
 	return t.Flush()
 }
 
-func throughOf(h inventory.Host) []string {
+func throughOf(h servers.Host) []string {
 	var names []string
 	for _, j := range h.ProxyJump {
 		names = append(names, j.Name)
@@ -256,7 +257,7 @@ func throughOf(h inventory.Host) []string {
 	return names
 }
 
-func serverList(hosts []inventory.Host) []report.Server {
+func serverList(hosts []servers.Host) []report.Server {
 	var list []report.Server
 	for _, h := range hosts {
 		s := report.Server{Name: h.Name, Address: h.Address, Port: h.Port, User: h.User, Through: throughOf(h), Groups: h.Groups, From: h.Origin.String()}

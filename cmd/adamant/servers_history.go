@@ -10,8 +10,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/servers/change"
-	"github.com/adamant-sh/adamant/internal/servers/waves"
+	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
@@ -50,10 +49,10 @@ one was edited or taken out.`,
 	return cmd
 }
 
-func (a *app) printRecords(list []waves.Record, broken []waves.ChainError) error {
+func (a *app) printRecords(list []servers.Record, broken []servers.BrokenRecord) error {
 	if a.json() {
 		if list == nil {
-			list = []waves.Record{}
+			list = []servers.Record{}
 		}
 		if err := a.printJSON(report.ServerHistory{Header: document.NewHeader(document.ServerHistory), Items: list, Broken: broken}); err != nil {
 			return err
@@ -86,7 +85,7 @@ func clip(s string, most int) string {
 	return s
 }
 
-func (a *app) printRecord(r waves.Record) error {
+func (a *app) printRecord(r servers.Record) error {
 	if a.json() {
 		return a.printJSON(report.ServerUpdate{Header: document.NewHeader(document.ServerUpdate), Record: r})
 	}
@@ -108,7 +107,7 @@ func (a *app) printRecord(r waves.Record) error {
 // listed is how many facts and files of a server are shown.
 const listed = 30
 
-func (a *app) printChange(res waves.Result) {
+func (a *app) printChange(res servers.Result) {
 	fmt.Fprintln(a.out, text.EscapeLines(fmt.Sprintf("%s: %s", res.Server, res.Outcome)))
 	if res.Cause != "" {
 		fmt.Fprintln(a.out, text.EscapeLines("  "+oneLine(res.Cause)))
@@ -142,7 +141,7 @@ func (a *app) printChange(res waves.Result) {
 }
 
 // printLeft lists what could not be taken back.
-func (a *app) printLeft(u *change.Undo) {
+func (a *app) printLeft(u *servers.Undo) {
 	if u == nil {
 		return
 	}

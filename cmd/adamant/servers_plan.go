@@ -11,11 +11,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/servers/capture"
-	"github.com/adamant-sh/adamant/internal/servers/compare"
-	visit "github.com/adamant-sh/adamant/internal/servers/connect"
-	"github.com/adamant-sh/adamant/internal/servers/inventory"
-	"github.com/adamant-sh/adamant/internal/servers/waves"
+	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
@@ -35,26 +31,22 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
   adamant servers plan -i hosts.ini web --baseline web-1 -o json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			hosts, err := w.hosts(cmd.Context(), a, args)
+			g, err := w.group(cmd.Context(), a, args)
 			if err != nil {
 				return err
 			}
-			o, err := w.visits(a)
+			ref, err := openReference(cmd.Context(), g, baseline)
 			if err != nil {
 				return err
 			}
-			right, err := openBaseline(cmd.Context(), baseline, hosts)
-			if err != nil {
-				return err
-			}
-			defer right.close()
-			c, err := w.compare(cmd.Context(), a, hosts, o, right, nil)
+			defer ref.Close()
+			c, err := g.Compare(cmd.Context(), ref)
 			if err != nil {
 				return err
 			}
 			d := report.ServerPlan{Header: document.NewHeader(document.ServerPlan), Unreached: c.Unreached}
-			d.Repair, d.Split = waves.Repairs(c)
-			complete, err := a.planReplacement(cmd.Context(), &d, hosts, o, c)
+			d.Repair, d.Split = servers.Repairs(c)
+			complete, err := a.planReplacement(cmd.Context(), g, &d, c)
 			if err != nil {
 				return err
 			}
@@ -66,40 +58,29 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
 	return cmd
 }
 
-// planReplacement surveys the first server that deviates in nothing. It reports
-// whether all of that server could be read.
-func (a *app) planReplacement(ctx context.Context, d *report.ServerPlan, hosts []inventory.Host, o visit.Options, c compare.Comparison) (bool, error) {
-	i := slices.IndexFunc(hosts, func(h inventory.Host) bool {
-		return c.Unreached[h.Name] == "" && !slices.ContainsFunc(d.Repair, func(r waves.Repair) bool { return r.Server == h.Name })
-	})
-	if i < 0 {
+// planReplacement adds to a plan how the first server that deviates in nothing would
+// be captured. It reports whether all of that server could be read.
+func (a *app) planReplacement(ctx context.Context, g *servers.Group, d *report.ServerPlan, c servers.Comparison) (bool, error) {
+	h, found := g.Model(c, d.Repair)
+	if !found {
 		return true, nil
 	}
-	l, err := visit.Connect(ctx, hosts[i], o)
+	a.progress("reading how %s would be captured", h.Name)
+	p, err := servers.PlanCapture(ctx, h, g.Options)
 	if err != nil {
 		return false, err
 	}
-	defer l.Close()
-	a.progress("reading how %s would be captured", hosts[i].Name)
-	text, err := l.Ask(ctx, []string{"part", "plan"})
-	if err != nil {
-		return false, fmt.Errorf("survey %s: %w", hosts[i].Name, err)
-	}
-	p, err := capture.ParsePlan(text)
-	if err != nil {
-		return false, fmt.Errorf("survey %s: %w", hosts[i].Name, err)
-	}
 	d.Replace = &report.Replacement{
-		Like: hosts[i].Name, Packages: p.Packages.Bytes, Config: p.Config.Bytes,
+		Like: h.Name, Packages: p.Packages.Bytes, Config: p.Config.Bytes,
 		Services: p.Services, Data: p.Data, Losses: p.Losses,
 	}
 	return p.Complete(), nil
 }
 
-func (a *app) printPlan(d report.ServerPlan, c compare.Comparison, complete bool) error {
+func (a *app) printPlan(d report.ServerPlan, c servers.Comparison, complete bool) error {
 	if a.json() {
 		if d.Repair == nil {
-			d.Repair = []waves.Repair{}
+			d.Repair = []servers.Repair{}
 		}
 		if err := a.printJSON(d); err != nil {
 			return err

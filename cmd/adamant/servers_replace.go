@@ -1,27 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/servers/capture"
-	visit "github.com/adamant-sh/adamant/internal/servers/connect"
-	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
@@ -52,15 +41,22 @@ exits 3.`,
 			if from == "" {
 				return usagef("say what was captured with --from DIR")
 			}
-			hosts, err := w.hosts(cmd.Context(), a, args)
+			h, err := w.host(cmd.Context(), a, args[0], "one is replaced at a time")
 			if err != nil {
 				return err
 			}
-			if len(hosts) != 1 {
-				return usagef("%s are %d servers; one is replaced at a time", args[0], len(hosts))
+			o, err := w.options(a)
+			if err != nil {
+				return err
 			}
-			r := replacing{app: a, which: &w, host: hosts[0], dir: from, timeout: timeout}
-			return r.do(cmd)
+			r, err := servers.Replace(cmd.Context(), servers.Replacement{Host: h, Dir: from, Timeout: timeout, By: &deployer{a, cmd}, Options: o})
+			if errors.Is(err, servers.ErrNoPlan) {
+				return hint{err, "adamant servers capture SERVER --out DIR writes it"}
+			}
+			if err != nil {
+				return err
+			}
+			return a.printReplaced(h.Name, r)
 		},
 	}
 	w.reachFlags(cmd)
@@ -69,74 +65,33 @@ exits 3.`,
 	return cmd
 }
 
-// replacing is a replacement that goes on.
-type replacing struct {
-	app     *app
-	which   *which
-	host    inventory.Host
-	dir     string
-	timeout time.Duration
-	plan    capture.Plan
+// A deployer runs what was captured with the daemon on this machine.
+type deployer struct {
+	app *app
+	cmd *cobra.Command
 }
 
-func (r *replacing) do(cmd *cobra.Command) error {
-	ctx := cmd.Context()
-	text, err := os.ReadFile(filepath.Join(r.dir, "plan.json"))
-	if err != nil {
-		return hint{err, "adamant servers capture SERVER --out DIR writes it"}
-	}
-	if err := json.Unmarshal(text, &r.plan); err != nil {
-		return fmt.Errorf("read plan: %w", err)
-	}
-	if err := r.load(cmd); err != nil {
-		return err
-	}
-	statuses, err := r.apply(ctx)
-	if err != nil {
-		return err
-	}
-	answered, err := r.ask(ctx, statuses)
-	if err != nil {
-		return err
-	}
-	open, err := r.connected(ctx)
-	if err != nil {
-		return err
-	}
-	return r.print(answered, open)
-}
-
-func (r *replacing) load(cmd *cobra.Command) error {
-	e, err := r.app.open(cmd.Context())
+func (d *deployer) Load(ctx context.Context, archive string) error {
+	e, err := d.app.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
-	_, err = r.app.loadOne(cmd, e, filepath.Join(r.dir, "image.tar"), "")
+	_, err = d.app.loadOne(d.cmd, e, archive, "")
 	return err
 }
 
-// apply declares what was captured, and waits until it runs.
-func (r *replacing) apply(ctx context.Context) ([]local.Status, error) {
-	file := filepath.Join(r.dir, "manifest.yaml")
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	secrets, err := os.ReadFile(filepath.Join(r.dir, "secrets.yaml"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	c := r.app.client()
+func (d *deployer) Deploy(ctx context.Context, file string, content []byte, timeout time.Duration) ([]servers.Endpoint, error) {
+	c := d.app.client()
 	defer c.Close()
-	out, err := c.Apply(ctx, api.ApplyRequest{File: file, Content: bytes.Join([][]byte{content, secrets}, []byte("\n---\n"))})
+	out, err := c.Apply(ctx, api.ApplyRequest{File: file, Content: content})
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	watcher := r.app.newWatcher(c)
-	var list []local.Status
+	watcher := d.app.newWatcher(c)
+	var endpoints []servers.Endpoint
 	for _, res := range out.Results {
 		if res.Generation == 0 {
 			continue
@@ -148,110 +103,32 @@ func (r *replacing) apply(ctx context.Context) ([]local.Status, error) {
 		if s.Phase != rollout.Complete {
 			return nil, fmt.Errorf("%s/%s is %s: %s", res.Kind, res.Name, s.Phase, s.Reason)
 		}
-		list = append(list, s)
-	}
-	return list, nil
-}
-
-// ask connects to each Service until it answers.
-func (r *replacing) ask(ctx context.Context, statuses []local.Status) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	var answered []string
-	for _, s := range statuses {
 		for _, svc := range s.Services {
-			if svc.Err != "" {
-				return answered, fmt.Errorf("service %s: %s", svc.Name, svc.Err)
-			}
-			if err := answers(ctx, svc.Address); err != nil {
-				return answered, fmt.Errorf("service %s at %s does not answer: %w", svc.Name, svc.Address, err)
-			}
-			answered = append(answered, svc.Name+" at "+svc.Address)
+			endpoints = append(endpoints, servers.Endpoint{Name: svc.Name, Address: svc.Address, Err: svc.Err})
 		}
 	}
-	return answered, nil
+	return endpoints, nil
 }
 
-// answers waits until a connection is taken and kept: a balancer takes them all,
-// and closes those that nobody is behind.
-func answers(ctx context.Context, address string) error {
-	for {
-		err := connect(ctx, address)
-		if err == nil {
-			return nil
-		}
-		if clock.Sleep(ctx, 200*time.Millisecond) != nil {
-			return err
-		}
-	}
-}
-
-// kept is how long a connection must be kept.
-const kept = 500 * time.Millisecond
-
-func connect(ctx context.Context, address string) error {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := c.SetReadDeadline(time.Now().Add(kept)); err != nil {
-		return err
-	}
-	_, err = c.Read(make([]byte, 1))
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil // it waits for the client to speak
-	}
-	return err
-}
-
-// connected counts who is connected to the server's services.
-func (r *replacing) connected(ctx context.Context) (int, error) {
-	o, err := r.which.visits(r.app)
-	if err != nil {
-		return 0, err
-	}
-	l, err := visit.Connect(ctx, r.host, o)
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	args := []string{"part", "connections"}
-	for _, s := range r.plan.Services {
-		for _, p := range s.Ports {
-			args = append(args, "--port", strconv.Itoa(int(p.Number)))
-		}
-	}
-	text, err := l.Ask(ctx, args)
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return 0, fmt.Errorf("ask who is connected to %s: %w", r.host.Name, err)
-	}
-	return n, nil
-}
-
-func (r *replacing) print(answered []string, open int) error {
-	if r.app.json() {
+func (a *app) printReplaced(server string, r servers.Replaced) error {
+	answered, open := r.Answered, r.Connected
+	if a.json() {
 		if answered == nil {
 			answered = []string{}
 		}
-		if err := r.app.printJSON(report.ServerReplacement{
-			Header: document.NewHeader(document.ServerReplacement), Server: r.host.Name, Services: answered, Connected: open, Removable: open == 0,
+		if err := a.printJSON(report.ServerReplacement{
+			Header: document.NewHeader(document.ServerReplacement), Server: server, Services: answered, Connected: open, Removable: open == 0,
 		}); err != nil {
 			return err
 		}
 	} else {
 		for _, s := range answered {
-			fmt.Fprintln(r.app.out, text.EscapeLines(s+" answers in its place"))
+			fmt.Fprintln(a.out, text.EscapeLines(s+" answers in its place"))
 		}
 		if open == 0 {
-			fmt.Fprintln(r.app.out, text.EscapeLines(r.host.Name+" is ready to be removed: nobody is connected to its services"))
+			fmt.Fprintln(a.out, text.EscapeLines(server+" is ready to be removed: nobody is connected to its services"))
 		} else {
-			fmt.Fprintln(r.app.out, text.EscapeLines(fmt.Sprintf("%s is still in use: %d connections to its services; point their names or balancers to the new addresses", r.host.Name, open)))
+			fmt.Fprintln(a.out, text.EscapeLines(fmt.Sprintf("%s is still in use: %d connections to its services; point their names or balancers to the new addresses", server, open)))
 		}
 	}
 	if open > 0 {

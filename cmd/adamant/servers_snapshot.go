@@ -9,8 +9,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/report"
-	visit "github.com/adamant-sh/adamant/internal/servers/connect"
-	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
@@ -34,24 +33,16 @@ says so when it is compared with.`,
 			if out == "" {
 				return usagef("say where to with --out FILE")
 			}
-			hosts, err := w.hosts(cmd.Context(), a, args)
+			h, err := w.host(cmd.Context(), a, args[0], "a snapshot is of one")
 			if err != nil {
 				return err
 			}
-			if len(hosts) != 1 {
-				return usagef("%s are %d servers; a snapshot is of one", args[0], len(hosts))
-			}
-			o, err := w.visits(a)
+			o, err := w.options(a)
 			if err != nil {
 				return err
 			}
 			o.Full = full
-			v, err := visit.Open(cmd.Context(), hosts[0], o)
-			if err != nil {
-				return err
-			}
-			defer v.Close()
-			s, err := facts.TakeSnapshot(cmd.Context(), v.Peer)
+			s, err := servers.TakeSnapshot(cmd.Context(), h, o)
 			if err != nil {
 				return err
 			}
@@ -67,7 +58,7 @@ says so when it is compared with.`,
 	return cmd
 }
 
-func (a *app) printSnapshot(s *facts.Snapshot, out string) error {
+func (a *app) printSnapshot(s *servers.Snapshot, out string) error {
 	if a.json() {
 		if err := a.printJSON(report.ServerSnapshot{Header: document.NewHeader(document.ServerSnapshot), Server: s.Name, File: out, Facts: len(s.Facts), Summary: s.Summary}); err != nil {
 			return err

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -18,15 +15,13 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/servers/change"
-	"github.com/adamant-sh/adamant/internal/servers/inventory"
-	"github.com/adamant-sh/adamant/internal/servers/waves"
+	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // Exit codes of an update, by the outcome that weighs most.
-var exitOfOutcome = map[waves.Outcome]int{
-	"": int(report.Clean), waves.Unreachable: 5, waves.Unchanged: 6, waves.HalfChanged: 7, waves.RolledBack: 8, waves.NotBegun: 9,
+var exitOfOutcome = map[servers.Outcome]int{
+	"": int(report.Clean), servers.Unreachable: 5, servers.Unchanged: 6, servers.HalfChanged: 7, servers.RolledBack: 8, servers.NotBegun: 9,
 }
 
 // updateFlags are what is to be changed, and how.
@@ -90,134 +85,89 @@ Every run is a record that adamant servers history shows.`,
 }
 
 func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
-	history, err := openHistory(u.records)
+	records, err := openHistory(u.records)
 	if err != nil {
 		return err
 	}
-	r := &waves.Record{ID: newRunID(), Began: time.Now(), By: whoAmI(), Reason: u.reason, Action: waves.Update, Batches: u.batch}
-	var job change.Job
-	var before waves.Record
+	up := servers.Update{Action: servers.ActionUpdate, Batches: u.batch, Reason: u.reason, By: whoAmI()}
 	if u.resume != "" || u.undo != "" {
-		before, job, err = u.earlier(cmd, history)
+		err = u.earlier(&up, records)
 	} else {
-		job, err = u.job()
+		up.Job, err = u.job()
 	}
 	if err != nil {
 		return err
 	}
-	job.ID = r.ID
-	if len(args) == 0 && before.ID == "" {
+	if len(args) == 0 {
+		args = up.Targets()
+	}
+	if len(args) == 0 {
 		return usagef("say which servers: a PATTERN, or all")
 	}
-	hosts, others, err := u.meant(cmd.Context(), a, u.patterns(args, before), before)
+	g, err := u.targets(cmd.Context(), a, &up, args)
 	if err != nil {
 		return err
 	}
-	o, err := u.options(a)
+	if up.Options, err = u.waves(a); err != nil {
+		return err
+	}
+	if g.Options, err = u.which.options(a); err != nil {
+		return err
+	}
+	r, err := g.Update(cmd.Context(), records, up)
 	if err != nil {
 		return err
 	}
-	fl, err := a.newServerFleet(&u.which, append(hosts, others...))
-	if err != nil {
-		return err
-	}
-	r.What = waves.Describe(job)
-	for _, h := range hosts {
-		r.Results = append(r.Results, waves.Result{Server: h.Name})
-	}
-	for _, h := range others {
-		r.Others = append(r.Others, h.Name)
-	}
-	switch {
-	case u.resume != "":
-		r.Action, r.Of = waves.Resume, before.ID
-	case u.undo != "":
-		r.Action, r.Of = waves.Revert, before.ID
-	}
-	run, err := history.Begin(r, job)
-	if err != nil {
-		return err
-	}
-	if r.Action == waves.Revert {
-		err = waves.Undo(cmd.Context(), fl, before, o, r, run.Save)
-	} else {
-		err = waves.Run(cmd.Context(), fl, job, o, r, run.Save)
-	}
-	if err != nil && r.Stopped == "" {
-		r.Stopped = err.Error()
-	}
-	if err := errors.Join(err, run.End()); err != nil {
-		return err
-	}
-	return a.printRun(*r)
+	return a.printRun(r)
 }
 
-// meant are the servers of the patterns and, to resume a run, the others that it
-// changed as asked for, with which they are compared.
-func (u *updateFlags) meant(ctx context.Context, a *app, patterns []string, before waves.Record) (hosts, others []inventory.Host, err error) {
-	named, err := u.selected(ctx, a, patterns)
+// targets returns the servers of an update, with how to log in to them and to those
+// that they are compared with.
+func (u *updateFlags) targets(ctx context.Context, a *app, up *servers.Update, patterns []string) (*servers.Group, error) {
+	inv, err := u.inventory(ctx, a, true)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	isNamed := func(name string) bool {
-		return slices.ContainsFunc(named, func(h inventory.Host) bool { return h.Name == name })
+	hosts, note, err := up.Select(inv, patterns)
+	if err != nil {
+		return nil, err
 	}
-	all := named
-	if rest := slices.DeleteFunc(before.Succeeded(), isNamed); u.resume != "" && len(rest) > 0 {
-		if all, err = u.selected(ctx, a, append(slices.Clone(patterns), rest...)); err != nil {
-			a.progress("note: the statement is of the servers of this run alone: %v", err)
-			all = named
-		}
+	if note != nil {
+		a.progress("note: the statement is of the servers of this run alone: %v", note)
 	}
+	// Both at once, because passwords are asked for once.
+	all := slices.Concat(hosts, up.Others)
 	if err := u.complete(a, all); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	for _, h := range all {
-		if isNamed(h.Name) {
-			hosts = append(hosts, h)
-		} else {
-			others = append(others, h)
-		}
-	}
-	return hosts, others, nil
+	up.Others = all[len(hosts):]
+	return &servers.Group{Hosts: all[:len(hosts)]}, nil
 }
 
-// patterns are those given, or else the servers of the run that is taken up: what
-// failed of it to resume, what was changed to undo.
-func (u *updateFlags) patterns(args []string, before waves.Record) []string {
-	if len(args) > 0 || before.ID == "" {
-		return args
-	}
-	var names []string
-	for _, res := range before.Results {
-		if u.resume != "" && !res.Succeeded() || u.undo != "" && res.CanUndo() {
-			names = append(names, res.Server)
-		}
-	}
-	return names
-}
-
-func (u *updateFlags) earlier(cmd *cobra.Command, history *waves.History) (waves.Record, change.Job, error) {
-	var r waves.Record
-	var job change.Job
+// earlier adds to an update the run that it resumes or undoes.
+func (u *updateFlags) earlier(up *servers.Update, records *servers.History) error {
 	switch {
 	case u.resume != "" && u.undo != "":
-		return r, job, usagef("--resume and --undo exclude each other")
+		return usagef("--resume and --undo exclude each other")
 	case u.changes():
-		return r, job, usagef("--resume and --undo do what the earlier run says, and nothing else")
+		return usagef("--resume and --undo do what the earlier run says, and nothing else")
+	}
+	up.Action = servers.ActionResume
+	if u.undo != "" {
+		up.Action = servers.ActionUndo
 	}
 	name := u.resume + u.undo
 	if name == "last" {
 		name = ""
 	}
-	r, job, err := history.Find(name)
-	if err != nil {
-		return r, job, hint{err, "adamant servers history lists the runs"}
+	var err error
+	if up.Before, up.Job, err = records.Find(name); err != nil {
+		return hint{err, "adamant servers history lists the runs"}
 	}
-	if len(u.patterns(nil, r)) == 0 {
-		return r, job, fmt.Errorf("run %d left nothing to take up", r.Number)
+	if len(up.Targets()) == 0 {
+		return fmt.Errorf("run %d left nothing to take up", up.Before.Number)
 	}
-	return r, job, nil
+	return nil
 }
 
 func (u *updateFlags) changes() bool {
@@ -225,8 +175,8 @@ func (u *updateFlags) changes() bool {
 }
 
 // job is what the flags ask for.
-func (u *updateFlags) job() (change.Job, error) {
-	j := change.Job{Run: u.run, UndoRun: u.undoRun, Save: u.save, Timeout: u.timeout, Confirm: u.confirm}
+func (u *updateFlags) job() (servers.Job, error) {
+	j := servers.Job{Run: u.run, UndoRun: u.undoRun, Save: u.save, Timeout: u.timeout, Confirm: u.confirm}
 	if u.timeout <= 0 || u.confirm < 0 {
 		return j, usagef("--timeout must be more than nothing, and --confirm not less")
 	}
@@ -234,7 +184,7 @@ func (u *updateFlags) job() (change.Job, error) {
 		return j, usagef("there is nothing to change: say --package, --copy, --run or --script")
 	}
 	for _, text := range u.packages {
-		p, err := change.ParsePackageSpec(text)
+		p, err := servers.ParsePackageSpec(text)
 		if err != nil {
 			return j, usageError{fmt.Errorf("--package %w", err)}
 		}
@@ -256,7 +206,7 @@ func (u *updateFlags) job() (change.Job, error) {
 		if strings.HasSuffix(to, "/") {
 			to = path.Join(to, filepath.Base(from))
 		}
-		j.Copies = append(j.Copies, change.Copy{Path: path.Clean(to), Mode: uint32(info.Mode().Perm()), Content: content})
+		j.Copies = append(j.Copies, servers.Copy{Path: path.Clean(to), Mode: uint32(info.Mode().Perm()), Content: content})
 	}
 	for _, dir := range u.save {
 		if !path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/" {
@@ -270,28 +220,29 @@ func (u *updateFlags) job() (change.Job, error) {
 	return j, err
 }
 
-func (u *updateFlags) options(a *app) (waves.Options, error) {
-	o := waves.Options{Parallel: u.parallel, Revert: u.onFailure == "undo", OnResult: a.printResult}
+// waves returns how the update proceeds from server to server.
+func (u *updateFlags) waves(a *app) (servers.UpdateOptions, error) {
+	o := servers.UpdateOptions{Parallel: u.parallel, Revert: u.onFailure == "undo", OnResult: a.printResult}
 	if u.onFailure != "keep" && u.onFailure != "undo" {
 		return o, usagef("--on-failure %q: want keep or undo", u.onFailure)
 	}
 	var err error
-	if o.Batches, err = waves.ParseBatches(u.batch); err != nil {
+	if o.Batches, err = servers.ParseBatches(u.batch); err != nil {
 		return o, usageError{fmt.Errorf("--batch %w", err)}
 	}
-	if o.MaxFailures, err = waves.ParseShare(u.maxFailures); err != nil {
+	if o.MaxFailures, err = servers.ParseShare(u.maxFailures); err != nil {
 		return o, usageError{fmt.Errorf("--max-failures %w", err)}
 	}
 	return o, nil
 }
 
 // openHistory opens the records of this user.
-func openHistory(dir string) (*waves.History, error) {
+func openHistory(dir string) (*servers.History, error) {
 	dir, err := recordsDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	return waves.OpenHistory(dir)
+	return servers.OpenHistory(dir)
 }
 
 // recordsDir is where records are, if not in a directory that was named.
@@ -309,12 +260,6 @@ func recordsDir(named string) (string, error) {
 	return filepath.Join(home, ".local", "state", "adamant", "servers"), nil
 }
 
-func newRunID() string {
-	b := make([]byte, 3)
-	rand.Read(b)
-	return time.Now().UTC().Format("20060102-150405-") + hex.EncodeToString(b)
-}
-
 // whoAmI is the user, also behind sudo, and the machine.
 func whoAmI() string {
 	name := os.Getenv("SUDO_USER")
@@ -326,9 +271,9 @@ func whoAmI() string {
 }
 
 // printResult tells of one server while others go on.
-func (a *app) printResult(r waves.Result) {
+func (a *app) printResult(r servers.Result) {
 	line := fmt.Sprintf("wave %d: %s %s", r.Wave, r.Server, r.Outcome)
-	if r.Failed && r.Outcome == waves.Unchanged {
+	if r.Failed && r.Outcome == servers.Unchanged {
 		line += ", failed"
 	}
 	if r.Cause != "" {
@@ -337,7 +282,7 @@ func (a *app) printResult(r waves.Result) {
 	a.progress("%s", line)
 }
 
-func (a *app) printRun(r waves.Record) error {
+func (a *app) printRun(r servers.Record) error {
 	if a.json() {
 		if err := a.printJSON(report.ServerUpdate{Header: document.NewHeader(document.ServerUpdate), Record: r}); err != nil {
 			return err
@@ -357,10 +302,10 @@ func (a *app) printRun(r waves.Record) error {
 // oneLine keeps a server's words from looking like lines of ours.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
-func (a *app) printRunText(r waves.Record) {
+func (a *app) printRunText(r servers.Record) {
 	for _, res := range r.Results {
 		line := fmt.Sprintf("%s: %s", res.Server, res.Outcome)
-		if res.Failed && res.Outcome == waves.Unchanged {
+		if res.Failed && res.Outcome == servers.Unchanged {
 			line += ", and failed"
 		}
 		for _, n := range []struct {
@@ -383,7 +328,7 @@ func (a *app) printRunText(r waves.Record) {
 		fmt.Fprintln(a.out, text.EscapeLines("stopped: "+oneLine(r.Stopped)))
 	}
 	fmt.Fprintln(a.out, text.EscapeLines(oneLine(r.Statement)))
-	if r.Worst() != "" && r.Action != waves.Revert {
+	if r.Worst() != "" && r.Action != servers.ActionUndo {
 		a.progress("hint: adamant servers update --resume takes up what failed, --undo takes all of it back; run %d, see adamant servers history %d", r.Number, r.Number)
 	}
 }

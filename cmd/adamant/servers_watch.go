@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,9 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/servers/compare"
-	"github.com/adamant-sh/adamant/internal/servers/facts"
-	"github.com/adamant-sh/adamant/internal/servers/inventory"
+	"github.com/adamant-sh/adamant/internal/servers"
 )
 
 // watchFlags are how servers are watched.
@@ -66,69 +62,31 @@ with the exit code of the last comparison.`,
 }
 
 func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error {
-	hosts, err := w.hosts(ctx, a, patterns)
+	g, err := w.group(ctx, a, patterns)
 	if err != nil {
 		return err
 	}
-	o, err := w.visits(a)
+	ref, err := openReference(ctx, g, w.baseline)
 	if err != nil {
 		return err
 	}
-	right, err := openBaseline(ctx, w.baseline, hosts)
-	if err != nil {
-		return err
-	}
-	defer right.close()
-	tick := time.NewTicker(w.every)
-	defer tick.Stop()
-	var last, good *compare.Comparison
-	for round := 1; ; round++ {
-		c, err := w.compare(ctx, a, hosts, o, right, nil)
-		if ctx.Err() != nil {
-			return nil // Ctrl-C is how it ends
-		}
-		if err != nil {
-			a.progress("round %d: %v", round, err)
-			c = failedRound(hosts, c.Unreached, good, err)
+	defer ref.Close()
+	last, err := g.Watch(ctx, servers.WatchOptions{Reference: ref, Every: w.every, Rounds: w.rounds}, func(r *servers.Round) error {
+		if r.Err != nil {
+			a.progress("round %d: %v", r.Number, r.Err)
 		} else {
-			a.blame(&c, w.records)
-			good = &c
+			a.attribute(&r.Comparison, w.records)
 		}
-		if err := w.tell(a, c, last); err != nil {
-			return err
-		}
-		if round == w.rounds {
-			return exitWith(report.VerdictOf(c))
-		}
-		last = &c
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
+		return w.tell(a, r.Comparison, r.Last)
+	})
+	if last == nil {
+		return err // none if it was interrupted: that is how a watch ends
 	}
-}
-
-// failedRound is what is known after a round that compared nothing: what the last
-// good one found, which is not gone, and that no server was looked at since.
-func failedRound(hosts []inventory.Host, unreached map[string]string, good *compare.Comparison, err error) compare.Comparison {
-	c := compare.Comparison{Unreached: unreached, Unknowns: map[string][]facts.Unknown{}}
-	if good != nil {
-		c.Causes, c.Alarms = good.Causes, good.Alarms
-		maps.Copy(c.Unknowns, good.Unknowns)
-	}
-	for _, h := range hosts {
-		if unreached[h.Name] == "" {
-			c.Servers = append(c.Servers, h.Name)
-			u := facts.Unknown{Path: "/", Reason: "it was not compared: " + err.Error()}
-			c.Unknowns[h.Name] = append(slices.Clone(c.Unknowns[h.Name]), u)
-		}
-	}
-	return c
+	return exitWith(report.VerdictOf(*last))
 }
 
 // tell writes what changed, and the files.
-func (w *watchFlags) tell(a *app, c compare.Comparison, last *compare.Comparison) error {
+func (w *watchFlags) tell(a *app, c servers.Comparison, last *servers.Comparison) error {
 	at := time.Now()
 	if w.metrics != "" {
 		err := durable.Write(w.metrics, 0o644, func(f io.Writer) error { return report.ServersMetrics(f, c, at) })

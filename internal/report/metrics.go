@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/servers/compare"
+	"github.com/adamant-sh/adamant/internal/servers"
 )
 
 // ServersMetrics writes a comparison in the text format of Prometheus, for the
 // textfile collector of its node exporter. The time tells whether anybody still
 // compares.
-func ServersMetrics(w io.Writer, c compare.Comparison, at time.Time) error {
+func ServersMetrics(w io.Writer, c servers.Comparison, at time.Time) error {
 	var b strings.Builder
 	metric := func(name, help string) {
 		fmt.Fprintf(&b, "# HELP adamant_servers_%s %s\n# TYPE adamant_servers_%[1]s gauge\n", name, help)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/servers/compare"
+	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
@@ -21,7 +21,7 @@ type News struct {
 }
 
 // NewsOf compares two comparisons; without a last one all is new.
-func NewsOf(c compare.Comparison, last *compare.Comparison) News {
+func NewsOf(c servers.Comparison, last *servers.Comparison) News {
 	n := News{Servers: len(c.Servers), Causes: len(c.Causes), New: []string{}, Gone: []string{}}
 	now := lines(c)
 	before := map[string]bool{}
@@ -43,11 +43,11 @@ func NewsOf(c compare.Comparison, last *compare.Comparison) News {
 
 // lines are what there is to say of a comparison, each in a line that is the same
 // as long as it is so.
-func lines(c compare.Comparison) map[string]bool {
+func lines(c servers.Comparison) map[string]bool {
 	all := map[string]bool{}
 	for _, cause := range c.Causes {
 		line := cause.Title
-		if cause.Kind != compare.ByPackage && len(cause.Files) > 0 {
+		if cause.Kind != servers.ByPackage && len(cause.Files) > 0 {
 			line += ": " + strings.Join(cause.Files[:min(len(cause.Files), foldAfter)], ", ")
 		}
 		if cause.Why != "" {

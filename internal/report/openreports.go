@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/servers/compare"
+	"github.com/adamant-sh/adamant/internal/servers"
 )
 
 // An OpenReport is a ClusterReport of openreports.io/v1alpha1, which policy tools
@@ -62,7 +62,7 @@ const maxProperty = 1000
 
 // ServersOpenReport says of each server what a comparison found: a result for each
 // cause on it, or that it is as the others are. What is not known is an error.
-func ServersOpenReport(c compare.Comparison, at time.Time) OpenReport {
+func ServersOpenReport(c servers.Comparison, at time.Time) OpenReport {
 	r := OpenReport{
 		APIVersion: "openreports.io/v1alpha1", Kind: "ClusterReport", Source: "adamant",
 		Metadata: OpenReportMetadata{"adamant-servers-" + nameOf(c), map[string]string{"app.kubernetes.io/managed-by": "adamant"}},
@@ -125,7 +125,7 @@ func summaryOf(results []OpenReportResult) OpenReportSummary {
 }
 
 // nameOf is the same for the same servers.
-func nameOf(c compare.Comparison) string {
+func nameOf(c servers.Comparison) string {
 	names := slices.Clone(c.Servers)
 	for name := range c.Unreached {
 		names = append(names, name)
@@ -136,11 +136,11 @@ func nameOf(c compare.Comparison) string {
 }
 
 // severityOf weighs a cause: who may do what weighs most.
-func severityOf(k compare.Kind) string {
+func severityOf(k servers.CauseKind) string {
 	switch k {
-	case compare.ByAccount:
+	case servers.ByAccount:
 		return "high"
-	case compare.ByResult:
+	case servers.ByResult:
 		return "info"
 	}
 	return "medium"

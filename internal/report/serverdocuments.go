@@ -4,10 +4,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
-	"github.com/adamant-sh/adamant/internal/servers/capture"
-	"github.com/adamant-sh/adamant/internal/servers/compare"
-	"github.com/adamant-sh/adamant/internal/servers/facts"
-	"github.com/adamant-sh/adamant/internal/servers/waves"
+	"github.com/adamant-sh/adamant/internal/servers"
 )
 
 // A Server is an item of the list of `servers list -o json`.
@@ -25,7 +22,7 @@ type Server struct {
 // ServerComparison is the document of `servers compare -o json`.
 type ServerComparison struct {
 	document.Header
-	compare.Comparison
+	servers.Comparison
 }
 
 // ServerWatch is the document of a round of `servers watch -o json`.
@@ -38,30 +35,30 @@ type ServerWatch struct {
 // ServerSnapshot is the document of `servers snapshot -o json`.
 type ServerSnapshot struct {
 	document.Header
-	Server  string        `json:"server"`
-	File    string        `json:"file"`  // the snapshot
-	Facts   int           `json:"facts"` // their number
-	Summary facts.Summary `json:"summary"`
+	Server  string          `json:"server"`
+	File    string          `json:"file"`  // the snapshot
+	Facts   int             `json:"facts"` // their number
+	Summary servers.Summary `json:"summary"`
 }
 
 // ServerUpdate is the document of `servers update -o json` and of
 // `servers history RUN -o json`.
 type ServerUpdate struct {
 	document.Header
-	waves.Record
+	servers.Record
 }
 
 // ServerHistory is the document of `servers history -o json`.
 type ServerHistory struct {
 	document.Header
-	Items  []waves.Record     `json:"items"`            // the oldest first
-	Broken []waves.ChainError `json:"broken,omitempty"` // records that were edited or removed
+	Items  []servers.Record       `json:"items"`            // the oldest first
+	Broken []servers.BrokenRecord `json:"broken,omitempty"` // records that were edited or removed
 }
 
 // ServerPlan is the document of `servers plan -o json`.
 type ServerPlan struct {
 	document.Header
-	Repair    []waves.Repair    `json:"repair"`
+	Repair    []servers.Repair  `json:"repair"`
 	Split     int               `json:"split"`             // differences without a majority
 	Replace   *Replacement      `json:"replace,omitempty"` // absent if every server deviates
 	Unreached map[string]string `json:"unreached,omitempty"`
@@ -72,23 +69,23 @@ type Replacement struct {
 	Like     string            `json:"like"` // the server that would be captured
 	Packages int64             `json:"packagesBytes"`
 	Config   int64             `json:"configBytes"`
-	Services []capture.Service `json:"services"`
-	Data     []capture.Data    `json:"data"`
-	Losses   []capture.Loss    `json:"losses"`
+	Services []servers.Service `json:"services"`
+	Data     []servers.Data    `json:"data"`
+	Losses   []servers.Loss    `json:"losses"`
 }
 
 // ServerCapture is the document of `servers capture -o json`.
 type ServerCapture struct {
 	document.Header
-	Server     string            `json:"server"`
-	Dir        string            `json:"dir"`
-	Image      string            `json:"image"`
-	Digest     string            `json:"digest"`
-	Services   []capture.Service `json:"services"`
-	Data       []capture.Data    `json:"data"`
-	Secrets    []capture.Secret  `json:"secrets"`
-	Losses     []capture.Loss    `json:"losses"`
-	Incomplete []string          `json:"incomplete,omitempty"` // what could not be read
+	Server     string               `json:"server"`
+	Dir        string               `json:"dir"`
+	Image      string               `json:"image"`
+	Digest     string               `json:"digest"`
+	Services   []servers.Service    `json:"services"`
+	Data       []servers.Data       `json:"data"`
+	Secrets    []servers.SecretFile `json:"secrets"`
+	Losses     []servers.Loss       `json:"losses"`
+	Incomplete []string             `json:"incomplete,omitempty"` // what could not be read
 }
 
 // ServerReplacement is the document of `servers replace -o json`.
@@ -101,4 +98,4 @@ type ServerReplacement struct {
 }
 
 // VerdictOf returns the verdict of a comparison of servers.
-func VerdictOf(c compare.Comparison) Verdict { return verdictOf(c.Differs(), !c.Complete()) }
+func VerdictOf(c servers.Comparison) Verdict { return verdictOf(c.Differs(), !c.Complete()) }

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/servers/compare"
+	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
@@ -22,10 +22,10 @@ type ServersOptions struct {
 
 // Servers writes in what servers differ, by cause: who is the odd one out, or
 // that nobody is. All that came from them is made harmless to terminals.
-func Servers(w io.Writer, c compare.Comparison, opts ServersOptions) error {
-	p := serversPrinter{driftPrinter{Writer: bufio.NewWriter(w), opts: DriftOptions{Color: opts.Color}}, opts, map[string]compare.Difference{}}
+func Servers(w io.Writer, c servers.Comparison, opts ServersOptions) error {
+	p := serversPrinter{driftPrinter{Writer: bufio.NewWriter(w), opts: DriftOptions{Color: opts.Color}}, opts, map[string]servers.Difference{}}
 	for _, d := range c.Differences {
-		if d.Section == compare.File {
+		if d.Section == servers.FileSection {
 			p.files[d.Key] = d
 		}
 	}
@@ -60,10 +60,10 @@ func Servers(w io.Writer, c compare.Comparison, opts ServersOptions) error {
 type serversPrinter struct {
 	driftPrinter
 	opts  ServersOptions
-	files map[string]compare.Difference
+	files map[string]servers.Difference
 }
 
-func (p serversPrinter) summary(c compare.Comparison) string {
+func (p serversPrinter) summary(c servers.Comparison) string {
 	most, expected := 0, 0
 	for _, n := range c.Entries {
 		most = max(most, n)
@@ -88,12 +88,12 @@ func (p serversPrinter) summary(c compare.Comparison) string {
 // A group are the causes by which the same servers deviate.
 type group struct {
 	title  string
-	causes []compare.Cause
+	causes []servers.Cause
 }
 
 // byOdd groups causes, those of the fewest servers first: that is what was looked
 // for.
-func byOdd(c compare.Comparison) []group {
+func byOdd(c servers.Comparison) []group {
 	found := map[string]*group{}
 	var keys []string
 	for _, cause := range c.Causes {
@@ -120,7 +120,7 @@ func byOdd(c compare.Comparison) []group {
 	return list
 }
 
-func (p serversPrinter) cause(c compare.Cause) {
+func (p serversPrinter) cause(c servers.Cause) {
 	title := strings.TrimPrefix(c.Title, string(c.Kind)+" ") // facts begin with their section
 	fmt.Fprintf(p, "  %s %s\n", p.paint(cyan, string(c.Kind)), text.Escape(title))
 	if c.Why != "" {
@@ -135,7 +135,7 @@ func (p serversPrinter) cause(c compare.Cause) {
 	}
 }
 
-func (p serversPrinter) file(c compare.Cause, d compare.Difference) {
+func (p serversPrinter) file(c servers.Cause, d servers.Difference) {
 	mark := "~"
 	if len(d.Odd) > 0 {
 		_, oddHas := d.Values[d.Odd[0]]
@@ -154,7 +154,7 @@ func (p serversPrinter) file(c compare.Cause, d compare.Difference) {
 		line += "  (not shown: " + text.Escape(d.Hidden) + ")"
 	}
 	fmt.Fprintln(p, line)
-	if d.Text == "" || p.opts.NoDiff || c.Kind == compare.ByPackage {
+	if d.Text == "" || p.opts.NoDiff || c.Kind == servers.ByPackage {
 		return
 	}
 	for text := range strings.Lines(d.Text) {

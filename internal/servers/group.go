@@ -1,0 +1,156 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+
+	"github.com/adamant-sh/adamant/internal/servers/compare"
+	"github.com/adamant-sh/adamant/internal/servers/connect"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+)
+
+// The terms of comparisons.
+type (
+	Comparison = compare.Comparison
+	Difference = compare.Difference
+	Cause      = compare.Cause
+	CauseKind  = compare.Kind
+	Alarm      = compare.Alarm
+	Section    = facts.Section
+	Unknown    = facts.Unknown
+	Snapshot   = facts.Snapshot
+	Summary    = facts.Summary
+)
+
+// The kinds of causes and the section of files that a reader of comparisons tells
+// apart.
+const (
+	ByPackage   = compare.ByPackage
+	ByAccount   = compare.ByAccount
+	ByResult    = compare.ByResult
+	FileSection = compare.File
+)
+
+// Options configures how servers are reached.
+type Options struct {
+	connect.Options
+	Parallel int // servers that are read at the same time, at least 1
+
+	// Progress is called before servers are read, with their number. It returns a
+	// function that is called after each, by several goroutines, and one for the
+	// end. It may be nil.
+	Progress func(total int) (step, end func())
+}
+
+// LoadPrograms returns the agents that can be sent to servers. self is the path of
+// this program, which is sent where no agent was built in.
+func LoadPrograms(self string) (connect.Programs, error) { return connect.LoadPrograms(self) }
+
+// A Group is servers that are compared and changed together.
+type Group struct {
+	Hosts   []Host
+	Options Options
+}
+
+// forEach calls f for all hosts, at most Parallel at the same time, and returns the
+// errors in the hosts' order.
+func (g *Group) forEach(hosts []Host, f func(i int, h Host) error) []error {
+	step, end := func() {}, func() {}
+	if g.Options.Progress != nil {
+		step, end = g.Options.Progress(len(hosts))
+	}
+	defer end()
+	errs := make([]error, len(hosts))
+	running := make(chan struct{}, max(g.Options.Parallel, 1))
+	var wg sync.WaitGroup
+	for i, h := range hosts {
+		running <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-running }()
+			errs[i] = f(i, h)
+			step()
+		})
+	}
+	wg.Wait()
+	return errs
+}
+
+// Compare reads all servers and compares those that were reached, with a reference
+// if that is not nil. Its error is set if nothing could be compared; the
+// comparison then holds only the servers that were not reached.
+func (g *Group) Compare(ctx context.Context, ref *Reference) (Comparison, error) {
+	return g.compare(ctx, g.Hosts, ref, nil)
+}
+
+// compare compares some hosts. read is called with each server that was reached;
+// it may be nil.
+func (g *Group) compare(ctx context.Context, hosts []Host, ref *Reference, read func(*facts.Peer)) (Comparison, error) {
+	if ref == nil {
+		ref = &Reference{}
+	}
+	// Servers stay connected until they have been compared, because files are
+	// asked for only where directories differ.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sessions := make([]*connect.Visit, len(hosts))
+	errs := g.forEach(hosts, func(i int, h Host) (err error) {
+		sessions[i], err = connect.Open(ctx, h, g.Options.Options)
+		return err
+	})
+	defer func() {
+		for _, s := range sessions {
+			if s != nil {
+				s.Close()
+			}
+		}
+	}()
+	if ctx.Err() != nil {
+		return Comparison{}, ctx.Err()
+	}
+	unreached := map[string]string{}
+	var peers []*facts.Peer
+	base := ref.peer()
+	if base != nil {
+		peers = append(peers, base)
+	}
+	for i, s := range sessions {
+		if errs[i] != nil {
+			unreached[hosts[i].Name] = errs[i].Error()
+			continue
+		}
+		peers = append(peers, s.Peer)
+		if read != nil {
+			read(s.Peer)
+		}
+		if s.Peer.Name == ref.server {
+			base = s.Peer
+		}
+	}
+	if ref.server != "" && base == nil {
+		return Comparison{Unreached: unreached}, noReference(ref.server, unreached[ref.server])
+	}
+	c, err := compare.Compare(ctx, peers, base)
+	var lost *facts.PeerError
+	if errors.As(err, &lost) {
+		unreached[lost.Name] = lost.Err.Error()
+		err = noReference(lost.Name, lost.Err.Error())
+	}
+	maps.Copy(c.Unreached, unreached)
+	return c, err
+}
+
+func noReference(name, why string) error {
+	return errors.New(name + ", the baseline, was not reached: " + why)
+}
+
+// TakeSnapshot reads everything that is compared of a server.
+func TakeSnapshot(ctx context.Context, h Host, o Options) (*Snapshot, error) {
+	s, err := connect.Open(ctx, h, o.Options)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return facts.TakeSnapshot(ctx, s.Peer)
+}

@@ -1,0 +1,172 @@
+package servers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/adamant-sh/adamant/internal/servers/change"
+	"github.com/adamant-sh/adamant/internal/servers/connect"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/waves"
+)
+
+// The terms of updates.
+type (
+	Job           = change.Job
+	Copy          = change.Copy
+	Undo          = change.Undo
+	Action        = waves.Action
+	Outcome       = waves.Outcome
+	Result        = waves.Result
+	Record        = waves.Record
+	History       = waves.History
+	BrokenRecord  = waves.ChainError
+	UpdateOptions = waves.Options
+)
+
+// The actions and outcomes of updates.
+const (
+	ActionUpdate = waves.Update
+	ActionResume = waves.Resume
+	ActionUndo   = waves.Revert
+
+	Unchanged   = waves.Unchanged
+	HalfChanged = waves.HalfChanged
+	RolledBack  = waves.RolledBack
+	Unreachable = waves.Unreachable
+	NotBegun    = waves.NotBegun
+)
+
+// ParsePackageSpec reads NAME or NAME=VERSION.
+func ParsePackageSpec(text string) (change.PackageSpec, error) { return change.ParsePackageSpec(text) }
+
+// ParseBatches reads the sizes of waves, such as 1,25%,100%.
+func ParseBatches(text string) (waves.Batches, error) { return waves.ParseBatches(text) }
+
+// ParseShare reads a number of servers or a percentage of them.
+func ParseShare(text string) (waves.Share, error) { return waves.ParseShare(text) }
+
+// OpenHistory opens the directory of the records of updates, which it creates.
+func OpenHistory(dir string) (*History, error) { return waves.OpenHistory(dir) }
+
+// An Update is one run that changes servers.
+type Update struct {
+	Action  Action
+	Before  Record // the run that is resumed or undone
+	Job     Job    // not needed to undo
+	Batches string // for the record
+	Reason  string // for the record
+	By      string // user@host, for the record
+	Options UpdateOptions
+	// Others are servers that the run does not change, and with which it compares
+	// those that it does.
+	Others []Host
+}
+
+// Targets returns the servers that a run is about if none are named: those that
+// failed to resume the run, those that were changed to undo it.
+func (u *Update) Targets() []string {
+	var names []string
+	for _, res := range u.Before.Results {
+		if u.Action == ActionResume && !res.Succeeded() || u.Action == ActionUndo && res.CanUndo() {
+			names = append(names, res.Server)
+		}
+	}
+	return names
+}
+
+// Select returns the servers of patterns and, to resume a run, sets the others that
+// the run changed as asked for. note is set if the inventory no longer has those:
+// the run goes on without them.
+func (u *Update) Select(inv Inventory, patterns []string) (hosts []Host, note error, err error) {
+	named, err := inv.Select(patterns)
+	if err != nil {
+		return nil, nil, err
+	}
+	isNamed := func(name string) bool {
+		return slices.ContainsFunc(named, func(h Host) bool { return h.Name == name })
+	}
+	all := named
+	if rest := slices.DeleteFunc(u.Before.Succeeded(), isNamed); u.Action == ActionResume && len(rest) > 0 {
+		if all, note = inv.Select(append(slices.Clone(patterns), rest...)); note != nil {
+			all = named
+		}
+	}
+	u.Others = nil
+	for _, h := range all {
+		if isNamed(h.Name) {
+			hosts = append(hosts, h)
+		} else {
+			u.Others = append(u.Others, h)
+		}
+	}
+	return hosts, note, nil
+}
+
+// Update changes the servers of the group wave by wave, and keeps a record. An
+// error is returned if the run could not go on; failures of servers are results.
+func (g *Group) Update(ctx context.Context, records *History, u Update) (Record, error) {
+	r := &Record{
+		ID: newRunID(), Began: time.Now(), By: u.By, Reason: u.Reason, Action: u.Action, Of: u.Before.ID, Batches: u.Batches,
+	}
+	job := u.Job
+	job.ID = r.ID
+	r.What = waves.Describe(job)
+	for _, h := range g.Hosts {
+		r.Results = append(r.Results, waves.Result{Server: h.Name})
+	}
+	for _, h := range u.Others {
+		r.Others = append(r.Others, h.Name)
+	}
+	entry, err := records.Begin(r, job)
+	if err != nil {
+		return *r, err
+	}
+	targets := updateTargets{g, slices.Concat(g.Hosts, u.Others)}
+	if u.Action == ActionUndo {
+		err = waves.Undo(ctx, targets, u.Before, u.Options, r, entry.Save)
+	} else {
+		err = waves.Run(ctx, targets, job, u.Options, r, entry.Save)
+	}
+	if err != nil && r.Stopped == "" {
+		r.Stopped = err.Error()
+	}
+	return *r, errors.Join(err, entry.End())
+}
+
+func newRunID() string {
+	b := make([]byte, 3)
+	rand.Read(b)
+	return time.Now().UTC().Format("20060102-150405-") + hex.EncodeToString(b)
+}
+
+// updateTargets are the servers of an update by their number in its record.
+type updateTargets struct {
+	group *Group
+	hosts []Host
+}
+
+func (t updateTargets) Change(ctx context.Context, i int, job change.Job) (change.State, error) {
+	return connect.Change(ctx, t.hosts[i], t.group.Options.Options, job, nil)
+}
+
+func (t updateTargets) Revert(ctx context.Context, i int, id, why string) (change.State, error) {
+	return connect.Revert(ctx, t.hosts[i], t.group.Options.Options, id, why)
+}
+
+func (t updateTargets) Compare(ctx context.Context, which []int) (waves.Inspection, error) {
+	var hosts []Host
+	for _, i := range which {
+		hosts = append(hosts, t.hosts[i])
+	}
+	look := waves.Inspection{Packages: map[string]map[string][]facts.InstalledPackage{}}
+	var err error
+	look.Comparison, err = t.group.compare(ctx, hosts, nil, func(p *facts.Peer) {
+		look.Packages[p.Name] = p.Packages()
+	})
+	return look, err
+}

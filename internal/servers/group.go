@@ -94,7 +94,7 @@ func (g *Group) compare(ctx context.Context, hosts []Host, ref *Reference, read 
 	// asked for only where directories differ.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	sessions := make([]*connect.Visit, len(hosts))
+	sessions := make([]*connect.Session, len(hosts))
 	errs := g.forEach(hosts, func(i int, h Host) (err error) {
 		sessions[i], err = connect.Open(ctx, h, g.Options.Options)
 		return err

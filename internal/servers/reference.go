@@ -10,13 +10,13 @@ import (
 
 // ErrNoReference is returned when a name is neither that of a server nor of a
 // snapshot or an image.
-var ErrNoReference = reference.ErrNothing
+var ErrNoReference = reference.ErrNotFound
 
 // A Reference is the state that servers should have: one of the servers, a
 // snapshot or an image. Without one the majority decides.
 type Reference struct {
 	server string // the name of one of the servers
-	opened *reference.Baseline
+	opened *reference.Reference
 }
 
 // OpenReference opens a reference for as many comparisons as are made while ctx

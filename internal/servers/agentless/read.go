@@ -26,10 +26,10 @@ type Runner interface {
 // maxAnswer bounds what a server says, in bytes.
 const maxAnswer = 4 << 30
 
-var errTooMuch = errors.New("the server says too much")
+var errTooLarge = errors.New("the server says too much")
 
 // Read reads a server. What it says is as untrusted as what an agent says.
-func Read(ctx context.Context, r Runner, sudo bool) (*facts.Still, error) {
+func Read(ctx context.Context, r Runner, sudo bool) (*facts.Offline, error) {
 	nonce, err := newNonce()
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func Read(ctx context.Context, r Runner, sudo bool) (*facts.Still, error) {
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		args := append([]string{"sh", "-c", survey, "sh", nonce}, facts.UnreadDirs()...)
+		args := append([]string{"sh", "-c", surveyScript, "sh", nonce}, facts.UnreadDirs()...)
 		err := r.Run(ctx, ssh.Command{Args: args, Stdout: in, Sudo: sudo})
 		in.CloseWithError(err)
 		ended <- err
@@ -56,13 +56,13 @@ func Read(ctx context.Context, r Runner, sudo bool) (*facts.Still, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read by plain commands: %w", err)
 	}
-	still, err := a.still()
+	server, err := a.offline()
 	if err != nil {
 		return nil, fmt.Errorf("read by plain commands: %w", err)
 	}
 	c := &contents{r, sudo}
-	still.Contents, still.Run = c, c.run
-	return still, nil
+	server.Contents, server.Run = c, c.run
+	return server, nil
 }
 
 // newNonce is what no file can have in it by intention.
@@ -81,7 +81,7 @@ type bounded struct {
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, errTooMuch
+		return 0, errTooLarge
 	}
 	return n, err
 }
@@ -95,11 +95,11 @@ type contents struct {
 func (c *contents) Text(ctx context.Context, file string, limit int64) ([]byte, error) {
 	var out bytes.Buffer
 	err := c.runner.Run(ctx, ssh.Command{
-		Args:   []string{"sh", "-c", textOf, "sh", file, fmt.Sprint(limit)},
+		Args:   []string{"sh", "-c", textScript, "sh", file, fmt.Sprint(limit)},
 		Stdout: &capped{&out, limit}, Sudo: c.sudo,
 	})
 	var exit *ssh.ExitError
-	if errors.As(err, &exit) && exit.Status == noText {
+	if errors.As(err, &exit) && exit.Status == exitNoText {
 		return nil, fmt.Errorf("read %s: %w", text.Escape(file), fs.ErrNotExist)
 	}
 	return out.Bytes(), err
@@ -108,7 +108,7 @@ func (c *contents) Text(ctx context.Context, file string, limit int64) ([]byte, 
 func (c *contents) Sums(ctx context.Context, files []string) (map[string]string, error) {
 	var out bytes.Buffer
 	err := c.runner.Run(ctx, ssh.Command{
-		Args:   []string{"sh", "-c", sumsOf, "sh"},
+		Args:   []string{"sh", "-c", sumsScript, "sh"},
 		Stdin:  strings.NewReader(strings.Join(files, "\x00") + "\x00"),
 		Stdout: &capped{&out, maxSums}, Sudo: c.sudo,
 	})
@@ -138,7 +138,7 @@ func (c *contents) run(ctx context.Context, argv []string, read func(io.Reader) 
 	ended := make(chan error, 1)
 	go func() {
 		err := c.runner.Run(ctx, ssh.Command{
-			Args: append([]string{"sh", "-c", program, "sh"}, argv...), Stdout: &capped{in, maxPrinted}, Sudo: c.sudo,
+			Args: append([]string{"sh", "-c", runScript, "sh"}, argv...), Stdout: &capped{in, maxPrinted}, Sudo: c.sudo,
 		})
 		in.CloseWithError(err)
 		ended <- err
@@ -168,7 +168,7 @@ type capped struct {
 
 func (c *capped) Write(p []byte) (int, error) {
 	if c.left -= int64(len(p)); c.left < 0 {
-		return 0, errTooMuch
+		return 0, errTooLarge
 	}
 	return c.w.Write(p)
 }

@@ -87,7 +87,7 @@ mkdir -p /var/log/odd /tmp/odd
 echo log >/var/log/odd/log
 `
 
-func read(t *testing.T, r Runner) (*facts.Still, *facts.Peer) {
+func read(t *testing.T, r Runner) (*facts.Offline, *facts.Peer) {
 	t.Helper()
 	s, err := Read(t.Context(), r, false)
 	must(t, err)
@@ -130,12 +130,12 @@ func TestReadAsAnAgentDoes(t *testing.T) {
 	peer := agent.On(t, srv.Root)
 	for name, path := range map[string]string{"gnu": gnu, "busybox": busybox} {
 		t.Run(name, func(t *testing.T) {
-			still, p := read(t, on(srv, path))
-			if still.Kernel.Release == "" || len(still.Kernel.Sysctls) < 100 || still.Kernel.Mounts == "" || still.Kernel.Sockets["tcp"] == "" {
-				t.Errorf("of the kernel it says %.300v", still.Kernel)
+			server, p := read(t, on(srv, path))
+			if server.Kernel.Release == "" || len(server.Kernel.Sysctls) < 100 || server.Kernel.Mounts == "" || server.Kernel.Sockets["tcp"] == "" {
+				t.Errorf("of the kernel it says %.300v", server.Kernel)
 			}
-			if !slices.Contains(slices.Collect(mapValues(still.Kernel.Programs)), "sshd") {
-				t.Errorf("sshd is none of the programs with sockets: %v", still.Kernel.Programs)
+			if !slices.Contains(slices.Collect(mapValues(server.Kernel.Programs)), "sshd") {
+				t.Errorf("sshd is none of the programs with sockets: %v", server.Kernel.Programs)
 			}
 			c, err := compare.Compare(t.Context(), []*facts.Peer{peer, p}, nil)
 			must(t, err)
@@ -174,8 +174,8 @@ func TestReadOnlyPlainly(t *testing.T) {
 echo '# edited' >>/etc/sudo.conf
 rm /usr/bin/sudoedit
 touch "$(printf '/srv/line\nbreak')"`)
-	still, p := read(t, on(two, gnu))
-	for file, text := range still.Texts {
+	server, p := read(t, on(two, gnu))
+	for file, text := range server.Texts {
 		if strings.Contains(string(text), "PRIVATE KEY") {
 			t.Errorf("%s was brought", file)
 		}
@@ -272,7 +272,7 @@ func (endless) Run(ctx context.Context, c ssh.Command) error {
 }
 
 func TestEndlessAnswer(t *testing.T) {
-	if _, err := Read(t.Context(), endless{}, false); !errors.Is(err, errTooMuch) {
+	if _, err := Read(t.Context(), endless{}, false); !errors.Is(err, errTooLarge) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -284,7 +284,7 @@ func FuzzAnswer(f *testing.F) {
 		if a.read(bufio.NewReader(bytes.NewReader(text)), "N") != nil {
 			return
 		}
-		s, err := a.still()
+		s, err := a.offline()
 		if err != nil {
 			return
 		}

@@ -6,7 +6,7 @@ package agentless
 //
 // What a command says on standard error is in the section "errors", with its
 // exit status; file names with a line break are only counted.
-const survey = `
+const surveyScript = `
 LC_ALL=C QUOTING_STYLE=literal PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL QUOTING_STYLE PATH
 cd / || exit
@@ -84,20 +84,20 @@ say end
 `
 
 // textOf prints at most $2 bytes of the file $1.
-const textOf = `[ -f "$1" ] || exit 44
+const textScript = `[ -f "$1" ] || exit 44
 head -c "$2" "$1"
 `
 
 // noText is its exit status if there is no such file.
-const noText = 44
+const exitNoText = 44
 
 // sumsOf prints the MD5 of the files whose names it reads, each with a NUL byte.
-const sumsOf = `LC_ALL=C xargs -0 md5sum 2>/dev/null
+const sumsScript = `LC_ALL=C xargs -0 md5sum 2>/dev/null
 :
 `
 
 // program runs a program that says what is so on the server, if it has it.
-const program = `command -v "$1" >/dev/null 2>&1 || { echo "it is not installed" >&2; exit 127; }
+const runScript = `command -v "$1" >/dev/null 2>&1 || { echo "it is not installed" >&2; exit 127; }
 LC_ALL=C SYSTEMD_COLORS=0
 export LC_ALL SYSTEMD_COLORS
 exec "$@"

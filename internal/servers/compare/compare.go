@@ -87,24 +87,24 @@ func compareOnce(ctx context.Context, peers []*facts.Peer, baseline *facts.Peer)
 			c.Unknowns[p.Name] = p.Summary.Unknowns
 		}
 	}
-	j := jury{servers: c.Servers}
+	m := majority{servers: c.Servers}
 	if baseline != nil {
-		c.Baseline, j.baseline = baseline.Name, baseline.Name
+		c.Baseline, m.baseline = baseline.Name, baseline.Name
 	}
 	c.Alarms = append(c.Alarms, alarms(peers)...)
-	c.Differences = factDifferences(peers, j)
-	files, err := fileDifferences(ctx, peers, j, maxDifferences)
+	c.Differences = factDifferences(peers, m)
+	files, err := fileDifferences(ctx, peers, m, maxDifferences)
 	if err != nil {
 		return c, err
 	}
-	if err := claim(ctx, peers, files); err != nil {
+	if err := addOwners(ctx, peers, files); err != nil {
 		return c, err
 	}
-	if err := showTexts(ctx, peers, files); err != nil {
+	if err := addTextDiffs(ctx, peers, files); err != nil {
 		return c, err
 	}
 	c.Differences = append(c.Differences, files...)
-	c.Causes = explain(j, c.Differences)
+	c.Causes = explain(m, c.Differences)
 	return c, nil
 }
 
@@ -119,7 +119,7 @@ func (c Comparison) Clean() bool { return !c.Differs() && c.Complete() }
 
 // factDifferences compares facts by section and key. A section that one of them
 // could not have read, such as the kernel's of an image, is no difference.
-func factDifferences(peers []*facts.Peer, j jury) []Difference {
+func factDifferences(peers []*facts.Peer, m majority) []Difference {
 	type place struct {
 		section facts.Section
 		key     string
@@ -143,7 +143,7 @@ func factDifferences(peers []*facts.Peer, j jury) []Difference {
 	}
 	var list []Difference
 	for at, v := range values {
-		if d, differs := j.judge(v); differs {
+		if d, differs := m.difference(v); differs {
 			d.Section, d.Key = at.section, at.key
 			list = append(list, d)
 		}

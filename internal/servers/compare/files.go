@@ -26,7 +26,7 @@ var ErrTooDifferent = errors.New("the servers differ in too many files")
 
 // fileDifferences descends into the directories whose digests differ, level by
 // level, until it has found more than most.
-func fileDifferences(ctx context.Context, peers []*facts.Peer, j jury, most int) ([]Difference, error) {
+func fileDifferences(ctx context.Context, peers []*facts.Peer, m majority, most int) ([]Difference, error) {
 	if sameRoot(peers) {
 		return nil, nil
 	}
@@ -43,7 +43,7 @@ func fileDifferences(ctx context.Context, peers []*facts.Peer, j jury, most int)
 		}
 		var next []string
 		for _, dir := range level {
-			below := compareDir(j, dir, found[dir], &list)
+			below := compareDir(m, dir, found[dir], &list)
 			for p, who := range below {
 				next = append(next, p)
 				has[p] = pick(peers, who)
@@ -157,7 +157,7 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*facts.Peer) (
 
 // compareDir compares what servers have in one directory, adds what differs, and
 // returns who has each directory that must be looked into.
-func compareDir(j jury, dir string, listed map[string][]facts.Node, list *[]Difference) map[string][]string {
+func compareDir(m majority, dir string, listed map[string][]facts.Node, list *[]Difference) map[string][]string {
 	byName := map[string]map[string]facts.Node{}
 	for server, nodes := range listed {
 		for _, n := range nodes {
@@ -174,11 +174,11 @@ func compareDir(j jury, dir string, listed map[string][]facts.Node, list *[]Diff
 		for server, n := range nodes {
 			values[server] = n.Identity()
 		}
-		if d, differs := j.judge(values); differs {
+		if d, differs := m.difference(values); differs {
 			d.Section, d.Key, d.Fields, d.Derived = File, p, fieldsOf(nodes), facts.IsDerived(p)
 			*list = append(*list, d)
 		}
-		if who := haveDifferent(j.servers, nodes); len(who) > 0 {
+		if who := serversToDescend(m.servers, nodes); len(who) > 0 {
 			below[p] = who
 		}
 	}
@@ -187,7 +187,7 @@ func compareDir(j jury, dir string, listed map[string][]facts.Node, list *[]Diff
 
 // haveDifferent are the servers that have a directory, if not all have the same
 // in it.
-func haveDifferent(servers []string, nodes map[string]facts.Node) []string {
+func serversToDescend(servers []string, nodes map[string]facts.Node) []string {
 	var who []string
 	digests := map[string]bool{}
 	for _, s := range servers {

@@ -160,12 +160,12 @@ func TestHostileWidth(t *testing.T) {
 	evil, err := facts.Greet("evil", l, l)
 	must(t, err)
 	all := append(peers, evil)
-	_, err = fileDifferences(t.Context(), all, jury{servers: []string{"web-1", "web-2", "evil"}}, 1000)
+	_, err = fileDifferences(t.Context(), all, majority{servers: []string{"web-1", "web-2", "evil"}}, 1000)
 	var lost *facts.PeerError
 	if !errors.As(err, &lost) || lost.Name != "evil" || !errors.Is(err, ErrTooDifferent) {
 		t.Errorf("got %v, want that it is evil's", err)
 	}
-	_, err = fileDifferences(t.Context(), peers, jury{servers: []string{"web-1", "web-2"}}, 0)
+	_, err = fileDifferences(t.Context(), peers, majority{servers: []string{"web-1", "web-2"}}, 0)
 	if !errors.Is(err, ErrTooDifferent) || errors.As(err, &lost) {
 		t.Errorf("got %v, want that nobody is to blame", err)
 	}

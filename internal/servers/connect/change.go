@@ -25,7 +25,7 @@ var errAnswer = errors.New("the server does not answer as it should")
 
 // slack is how much longer than it takes a server to revert a change somebody
 // waits for it to be reached again.
-const slack = 2 * time.Minute
+const revertSlack = 2 * time.Minute
 
 // Change has a server carry out a job, and returns when it is over there. A
 // change is confirmed over a new connection, so that one that cuts the server off
@@ -42,13 +42,13 @@ func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see 
 	// It is read before and after, and may be taken back.
 	ctx, cancel := o.limit(ctx, j.Timeout+j.Confirm+maxRevert+2*o.patience())
 	defer cancel()
-	c := caller{host: h, options: o, see: see}
+	c := changeClient{host: h, options: o, onState: see}
 	begin := func() error { return c.call(ctx, []string{"change", "begin"}, stdin) }
 	if err := begin(); err != nil && !c.begun && !c.isOpen(err) {
 		return c.state, err
 	}
 	c.state.ID = j.ID
-	return c.follow(ctx, j.Confirm+slack, change.State.Finished, func() error {
+	return c.follow(ctx, j.Confirm+revertSlack, change.State.Finished, func() error {
 		switch {
 		case !c.begun:
 			return begin() // again: it is done once
@@ -63,7 +63,7 @@ func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see 
 func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (change.State, error) {
 	ctx, cancel := o.limit(ctx, maxRevert+2*o.patience())
 	defer cancel()
-	c := caller{host: h, options: o}
+	c := changeClient{host: h, options: o}
 	revert := func() error { return c.call(ctx, []string{"change", "revert", id, why}, nil) }
 	err := revert()
 	if err == nil && !isBack(c.state) {
@@ -72,7 +72,7 @@ func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (c
 	if err == nil || !c.isOpen(err) {
 		return c.state, err
 	}
-	return c.follow(ctx, slack, isBack, func() error {
+	return c.follow(ctx, revertSlack, isBack, func() error {
 		err := c.call(ctx, []string{"change", "follow", id}, nil)
 		if err == nil && c.state.Finished() && !isBack(c.state) {
 			return revert() // it did not come to that
@@ -90,14 +90,14 @@ func isBack(st change.State) bool {
 const maxRevert = time.Hour
 
 // again is how long it takes until a server that was lost is tried again.
-const again = 500 * time.Millisecond
+const retryInterval = 500 * time.Millisecond
 
 // follow asks until a change is over, or for so long in vain.
-func (c *caller) follow(ctx context.Context, patience time.Duration, isOver func(change.State) bool, ask func() error) (change.State, error) {
+func (c *changeClient) follow(ctx context.Context, patience time.Duration, isOver func(change.State) bool, ask func() error) (change.State, error) {
 	for heard := time.Now(); !isOver(c.state); {
-		stage, told := c.state.Stage, c.told
+		stage, told := c.state.Stage, c.states
 		err := ask()
-		if c.told > told {
+		if c.states > told {
 			heard = time.Now()
 		}
 		switch {
@@ -110,7 +110,7 @@ func (c *caller) follow(ctx context.Context, patience time.Duration, isOver func
 		case time.Since(heard) > patience:
 			return c.state, fmt.Errorf("%w: %w", ErrCutOff, err)
 		}
-		clock.Sleep(ctx, again)
+		clock.Sleep(ctx, retryInterval)
 	}
 	return c.state, nil
 }
@@ -119,22 +119,22 @@ func (c *caller) follow(ctx context.Context, patience time.Duration, isOver func
 const maxStates = 20
 
 // A caller asks about one change, each time over a new connection.
-type caller struct {
+type changeClient struct {
 	host    inventory.Host
 	options Options
-	see     func(change.State)
+	onState func(change.State)
 
-	asked bool // the server may have heard of the change
-	begun bool // it has: it told of it
-	told  int  // states
-	state change.State
+	asked  bool // the server may have heard of the change
+	begun  bool // it has: it told of it
+	states int  // states
+	state  change.State
 }
 
 // isOpen reports whether an error leaves open what became of a question.
-func (c *caller) isOpen(err error) bool { return c.asked && errors.Is(err, ssh.ErrLost) }
+func (c *changeClient) isOpen(err error) bool { return c.asked && errors.Is(err, ssh.ErrLost) }
 
 // call runs the program, and reads the states that it prints.
-func (c *caller) call(ctx context.Context, args []string, stdin []byte) error {
+func (c *changeClient) call(ctx context.Context, args []string, stdin []byte) error {
 	conn, err := ssh.Dial(ctx, c.host, c.options.Remote)
 	if err != nil {
 		return err
@@ -160,16 +160,16 @@ func (c *caller) call(ctx context.Context, args []string, stdin []byte) error {
 	for range maxStates {
 		st, err := readState(r)
 		if err != nil {
-			if why := whyNot(s, err); why != io.EOF { // a lost connection may wrap it
+			if why := exitReason(s, err); why != io.EOF { // a lost connection may wrap it
 				return why
 			}
 			return nil
 		}
-		if st.Stage != c.state.Stage && c.see != nil {
-			c.see(st)
+		if st.Stage != c.state.Stage && c.onState != nil {
+			c.onState(st)
 		}
 		c.begun, c.state = true, st
-		c.told++
+		c.states++
 	}
 	return fmt.Errorf("%w: it tells of more than %d stages", errAnswer, maxStates)
 }
@@ -191,11 +191,11 @@ func readState(r *bufio.Reader) (change.State, error) {
 }
 
 // maxSentence bounds what is told of why something is so, in bytes.
-const maxSentence = 4 << 10
+const maxCause = 4 << 10
 
 func bounded(sentence string) string {
-	if len(sentence) > maxSentence {
-		return sentence[:maxSentence] + "..."
+	if len(sentence) > maxCause {
+		return sentence[:maxCause] + "..."
 	}
 	return sentence
 }

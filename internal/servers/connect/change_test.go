@@ -49,14 +49,14 @@ func TestFollow(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), 48*time.Hour, errLimit)
 				defer cancel()
-				c := caller{}
+				c := changeClient{}
 				st, err := c.follow(ctx, time.Minute, change.State.Finished, func() error {
 					next := test.heard[0]
 					test.heard = test.heard[1:]
 					time.Sleep(next.takes)
 					if next.told != "" {
 						c.state.Stage = next.told
-						c.told++
+						c.states++
 					}
 					return next.err
 				})

@@ -187,7 +187,7 @@ func (ps Programs) digests() string {
 
 // install puts a program in its place, whole or not at all. $1 is its digest, $2
 // its size in bytes; the program comes on standard input, compressed with gzip.
-const install = `set -eu
+const installScript = `set -eu
 umask 077
 dir=$(eval echo "~$(id -un)")/.cache/adamant
 mkdir -p "$dir"
@@ -214,7 +214,7 @@ func (p *Program) send(ctx context.Context, c *ssh.Conn, sudo bool) error {
 	err := p.err
 	if err == nil {
 		err = c.Run(ctx, ssh.Command{
-			Args:  []string{"sh", "-c", install, "sh", p.digest, fmt.Sprint(p.size)},
+			Args:  []string{"sh", "-c", installScript, "sh", p.digest, fmt.Sprint(p.size)},
 			Stdin: bytes.NewReader(p.compressed), Sudo: sudo,
 		})
 	}

@@ -65,7 +65,7 @@ type ServeOptions struct {
 func Serve(ctx context.Context, root *rootfs.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
 	asking, stop := context.WithCancel(ctx)
 	defer stop()
-	facts := beginFacts(asking, root, opts.Live)
+	facts := startFacts(asking, root, opts.Live)
 	s, err := ScanRoot(ctx, root, opts.Scan)
 	if err != nil {
 		stop()
@@ -151,7 +151,7 @@ func (a *agent) text(_ context.Context, file string) (Text, error) {
 	if !ok || n.Kind != tree.Regular.String() {
 		return Text{}, fmt.Errorf("read %s: no such file was read", file)
 	}
-	if why := hidden(n.Mode, n.Size); why != "" {
+	if why := hiddenReason(n.Mode, n.Size); why != "" {
 		return Text{Hidden: why}, nil
 	}
 	f, err := a.root.Open(file)
@@ -164,7 +164,7 @@ func (a *agent) text(_ context.Context, file string) (Text, error) {
 }
 
 // hidden is why the content of a file is not shown, empty if it is.
-func hidden(mode uint32, size int64) string {
+func hiddenReason(mode uint32, size int64) string {
 	switch {
 	case mode&0o004 == 0:
 		return "not everybody may read it"

@@ -14,12 +14,12 @@ import (
 // patience is how long a program of the machine may take, and maxOutput bounds
 // what is read of it, in bytes.
 const (
-	patience  = 2 * time.Minute
-	maxOutput = 256 << 20
+	commandTimeout = 2 * time.Minute
+	maxOutput      = 256 << 20
 )
 
 // An execution runs a program and has what it prints read.
-type execution func(ctx context.Context, argv []string, read func(io.Reader) error) error
+type runFunc func(ctx context.Context, argv []string, read func(io.Reader) error) error
 
 var errOutput = errors.New("it printed more than is read")
 
@@ -33,8 +33,8 @@ func textOf(r io.Reader) (string, error) {
 }
 
 // execute is the execution on the machine that this runs on.
-func execute(ctx context.Context, argv []string, read func(io.Reader) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func runLocal(ctx context.Context, argv []string, read func(io.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0")
@@ -46,7 +46,7 @@ func execute(ctx context.Context, argv []string, read func(io.Reader) error) err
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return sentenceOf(argv[0], err)
+		return startError(argv[0], err)
 	}
 	bounded := &io.LimitedReader{R: out, N: maxOutput}
 	if err = read(bounded); err == nil && bounded.N == 0 {
@@ -60,7 +60,7 @@ func execute(ctx context.Context, argv []string, read func(io.Reader) error) err
 	case err != nil:
 		return fmt.Errorf("%s: %w", argv[0], err)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("%s did not end within %v", argv[0], patience)
+		return fmt.Errorf("%s did not end within %v", argv[0], commandTimeout)
 	case waited != nil && stderr.String() != "":
 		return fmt.Errorf("%s: %w: %s", argv[0], waited, stderr.String())
 	case waited != nil:
@@ -70,7 +70,7 @@ func execute(ctx context.Context, argv []string, read func(io.Reader) error) err
 }
 
 // sentenceOf says why a program was not started, without its path twice.
-func sentenceOf(program string, err error) error {
+func startError(program string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return fmt.Errorf("%s is not installed", program)
 	}

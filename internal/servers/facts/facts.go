@@ -50,18 +50,18 @@ func Sections() []Section {
 // what runs there, too. They are sorted by section and key. Sections that could
 // not be read are unknown: of those some facts may be missing.
 func Facts(ctx context.Context, root *rootfs.Root, live bool) ([]Fact, []Unknown) {
-	return beginFacts(ctx, root, live)()
+	return startFacts(ctx, root, live)()
 }
 
 // beginFacts begins to ask programs of the machine, which is worth doing while
 // files are read. The function returned must be called: it reads the rest.
-func beginFacts(ctx context.Context, root *rootfs.Root, live bool) (end func() ([]Fact, []Unknown)) {
+func startFacts(ctx context.Context, root *rootfs.Root, live bool) (end func() ([]Fact, []Unknown)) {
 	from := rootFiles{root}
 	m := machine{arch: runtime.GOARCH}
 	if live {
-		m.run, m.booted = execute, isBooted(root)
+		m.run, m.booted = runLocal, isBooted(root)
 	}
-	f := &findings{}
+	f := &collector{}
 	wait := f.ask(ctx, from, m)
 	return func() ([]Fact, []Unknown) {
 		if live {
@@ -76,14 +76,14 @@ func beginFacts(ctx context.Context, root *rootfs.Root, live bool) (end func() (
 
 // A machine is what facts are about beside files.
 type machine struct {
-	arch   string    // as Go says it
-	kernel *Kernel   // nil: none runs
-	run    execution // nil: no program runs
-	booted bool      // with systemd
+	arch   string  // as Go says it
+	kernel *Kernel // nil: none runs
+	run    runFunc // nil: no program runs
+	booted bool    // with systemd
 }
 
 func facts(ctx context.Context, from files, m machine) ([]Fact, []Unknown) {
-	f := &findings{}
+	f := &collector{}
 	wait := f.ask(ctx, from, m)
 	f.read(ctx, from, m)
 	wait()
@@ -91,20 +91,20 @@ func facts(ctx context.Context, from files, m machine) ([]Fact, []Unknown) {
 }
 
 // findings are facts that are read at the same time.
-type findings struct {
+type collector struct {
 	lock     sync.Mutex
 	facts    []Fact
 	unknowns []Unknown
 }
 
-func (f *findings) add(facts []Fact, unknowns []Unknown) {
+func (f *collector) add(facts []Fact, unknowns []Unknown) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	f.facts, f.unknowns = append(f.facts, facts...), append(f.unknowns, unknowns...)
 }
 
 // ask begins to ask programs. The function returned waits until they answered.
-func (f *findings) ask(ctx context.Context, from files, m machine) (wait func()) {
+func (f *collector) ask(ctx context.Context, from files, m machine) (wait func()) {
 	var asked sync.WaitGroup
 	asked.Go(func() { f.add(readRunning(ctx, m)) })
 	asked.Go(func() { f.add(readRPM(ctx, from, m.run)) })
@@ -112,7 +112,7 @@ func (f *findings) ask(ctx context.Context, from files, m machine) (wait func())
 }
 
 // read adds the facts that files and the kernel tell.
-func (f *findings) read(ctx context.Context, from files, m machine) {
+func (f *collector) read(ctx context.Context, from files, m machine) {
 	f.add([]Fact{{System, "architecture", m.arch}}, nil)
 	for _, read := range []func(files) []Fact{
 		systemFacts, packageFacts, serviceFacts, timerFacts, userFacts, groupFacts, sudoFacts, cronFacts,
@@ -130,11 +130,11 @@ func (f *findings) read(ctx context.Context, from files, m machine) {
 }
 
 // all are the facts in order.
-func (f *findings) all(ctx context.Context) ([]Fact, []Unknown) {
+func (f *collector) all(ctx context.Context) ([]Fact, []Unknown) {
 	if ctx.Err() != nil {
 		return nil, nil
 	}
-	return sorted(withoutDemand(f.facts)), f.unknowns
+	return sorted(withoutOnDemand(f.facts)), f.unknowns
 }
 
 // sorted are facts in the order of their sections and keys.

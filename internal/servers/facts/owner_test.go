@@ -72,9 +72,9 @@ func rpmRoot(t *testing.T, packages ...string) (string, *rootfs.Root) {
 }
 
 // inRoot runs rpm as if the root were that of the machine.
-func inRoot(dir string) execution {
+func inRoot(dir string) runFunc {
 	return func(ctx context.Context, argv []string, read func(io.Reader) error) error {
-		return execute(ctx, slices.Insert(slices.Clone(argv), 1, "--root", dir), read)
+		return runLocal(ctx, slices.Insert(slices.Clone(argv), 1, "--root", dir), read)
 	}
 }
 

@@ -107,14 +107,14 @@ type Owners struct {
 // without any nothing has an owner. Paths are as a system has them whose /usr is
 // merged. With an error they are complete but for what rpm has.
 func ReadOwners(ctx context.Context, root *rootfs.Root, live bool) (*Owners, error) {
-	var run execution
+	var run runFunc
 	if live {
-		run = execute
+		run = runLocal
 	}
 	return readOwners(ctx, rootFiles{root}, run)
 }
 
-func readOwners(ctx context.Context, from files, run execution) (*Owners, error) {
+func readOwners(ctx context.Context, from files, run runFunc) (*Owners, error) {
 	o := &Owners{map[string]string{}, map[string]string{}}
 	o.addDpkg(from)
 	o.addUcf(lines(from, "/var/lib/ucf/registry"), lines(from, "/var/lib/ucf/hashfile"))

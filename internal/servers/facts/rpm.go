@@ -78,7 +78,7 @@ func isBlankTable(from files, file string) bool {
 
 // readRPM asks rpm, if it has anything to tell. Of files that are at rest nobody
 // can be asked: its packages are unknown.
-func readRPM(ctx context.Context, from files, run execution) ([]Fact, []Unknown) {
+func readRPM(ctx context.Context, from files, run runFunc) ([]Fact, []Unknown) {
 	dir := rpmDatabase(from)
 	if dir == "" {
 		return nil, nil

@@ -60,7 +60,7 @@ func runningFacts(text string) []Fact {
 		if len(f) > 0 && !strings.Contains(f[0], ".") {
 			f = f[1:] // old releases put a dot before what failed
 		}
-		if len(f) < 4 || isPassing(f[0]) {
+		if len(f) < 4 || isTransient(f[0]) {
 			continue
 		}
 		if state := stateOf(path.Ext(f[0]), f[1], f[2], f[3]); state != "" {
@@ -94,7 +94,7 @@ func stateOf(kind, load, active, sub string) string {
 
 // passing are the units of a login, a connection, a run of a program, or of a
 // disk by its number: no two servers have the same.
-var passing = regexp.MustCompile(`^(user|user-runtime-dir)@|^run-|^session-|^dbus-:|\\x2duuid|@\d+-|^init\.scope|^cockpit-wsinstance`)
+var transient = regexp.MustCompile(`^(user|user-runtime-dir)@|^run-|^session-|^dbus-:|\\x2duuid|@\d+-|^init\.scope|^cockpit-wsinstance`)
 
 // onDemand are services that somebody starts over D-Bus by asking for them, and
 // that end when nobody does.
@@ -104,12 +104,12 @@ var onDemand = []string{
 	"systemd-importd", "systemd-localed", "systemd-machined", "systemd-portabled", "systemd-timedated", "timedatex", "udisks2", "upower",
 }
 
-func isPassing(unit string) bool { return passing.MatchString(unit) }
+func isTransient(unit string) bool { return transient.MatchString(unit) }
 
 // withoutDemand leaves out of facts the services that run because somebody asked
 // for them: over D-Bus, or at a socket or a time, and that are not enabled
 // themselves. That one of them failed is kept.
-func withoutDemand(facts []Fact) []Fact {
+func withoutOnDemand(facts []Fact) []Fact {
 	has := map[Fact]bool{}
 	for _, f := range facts {
 		has[f] = true

@@ -66,7 +66,7 @@ func TestOnDemand(t *testing.T) {
 		{Service, "docker.service", "enabled"}, runs("docker.service"), runs("nginx.service"), {Running, "broken.service", "failed"},
 	}
 	left := append([]Fact{runs("cups.service"), runs("backup.service"), runs("packagekit.service")}, kept...)
-	if diff := cmp.Diff(withoutDemand(left), kept); diff != "" {
+	if diff := cmp.Diff(withoutOnDemand(left), kept); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -74,7 +74,7 @@ func TestOnDemand(t *testing.T) {
 // Where systemd runs and does not answer, what runs is unknown; where it does
 // not, nothing is asked.
 func TestRunningUnknown(t *testing.T) {
-	says := func(text string, err error) execution {
+	says := func(text string, err error) runFunc {
 		return func(_ context.Context, _ []string, read func(io.Reader) error) error {
 			if err != nil {
 				return err
@@ -83,7 +83,7 @@ func TestRunningUnknown(t *testing.T) {
 		}
 	}
 	booted := disk.Files{bootedDir + "/": ""}.Root(t)
-	for name, run := range map[string]execution{
+	for name, run := range map[string]runFunc{
 		"fails":   says("", errors.New("systemctl: exit status 1: Failed to connect to bus")),
 		"nothing": says("", nil),
 	} {
@@ -112,7 +112,7 @@ func TestExecute(t *testing.T) {
 		{[]string{"sh", "-c", "echo no bus >&2; exit 1"}, nothing, "sh: exit status 1: no bus"},
 		{[]string{"yes"}, func(r io.Reader) error { _, err := textOf(r); return err }, "yes: it printed more than is read"},
 	} {
-		err := execute(t.Context(), c.argv, c.read)
+		err := runLocal(t.Context(), c.argv, c.read)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%q: got %v, want %q", c.argv, err, c.want)
 		}
@@ -122,7 +122,7 @@ func TestExecute(t *testing.T) {
 func FuzzRunning(f *testing.F) {
 	f.Add(list)
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, fact := range withoutDemand(runningFacts(text)) {
+		for _, fact := range withoutOnDemand(runningFacts(text)) {
 			if fact.Key == "" || fact.Value == "" {
 				t.Errorf("got %+v", fact)
 			}

@@ -23,7 +23,7 @@ const (
 
 // readImage brings what a comparison asks for first. What else is asked for is
 // read when it is.
-func readImage(ctx context.Context, img image.Image) (*facts.Still, error) {
+func readImage(ctx context.Context, img image.Image) (*facts.Offline, error) {
 	config, err := img.ConfigFile()
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func readImage(ctx context.Context, img image.Image) (*facts.Still, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &facts.Still{Arch: config.Architecture, Files: root.Tree(), Contents: rootfs{root}}
+	s := &facts.Offline{Arch: config.Architecture, Files: root.Tree(), Contents: rootfs{root}}
 	for _, f := range findings {
 		s.Unknowns = append(s.Unknowns, facts.Unknown{Path: f.Path, Reason: f.String()})
 	}

@@ -2,5 +2,5 @@
 // verified before the next are touched, outcomes are kept apart, and every run is
 // one record in a book that shows whether anybody tampered with it.
 //
-// It decides and remembers. How a server is reached is a Fleet's business.
+// It decides and remembers. How a server is reached is a Group's business.
 package waves

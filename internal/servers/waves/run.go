@@ -11,9 +11,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// A Fleet is servers by their number: those of a record's results, then its
+// A Group is servers by their number: those of a record's results, then its
 // others. Its methods may be called by several goroutines.
-type Fleet interface {
+type Group interface {
 	// Change has a server carry out a job, and returns when it is over or cannot be
 	// known. Without a state nothing was begun.
 	Change(ctx context.Context, i int, job change.Job) (change.State, error)
@@ -43,7 +43,7 @@ type Options struct {
 // named, and calls save whenever that has changed. A wave begins only if no more
 // servers failed than may, and what was changed before is as it should be. An
 // error says that the run could not go on; failures of servers are none.
-func Run(ctx context.Context, f Fleet, job change.Job, o Options, r *Record, save func() error) error {
+func Run(ctx context.Context, f Group, job change.Job, o Options, r *Record, save func() error) error {
 	waves := o.Batches.Waves(len(r.Results))
 	for n, wave := range waves {
 		for _, i := range wave {
@@ -68,7 +68,7 @@ func Run(ctx context.Context, f Fleet, job change.Job, o Options, r *Record, sav
 }
 
 // runWave changes the servers of one wave at the same time, and verifies them.
-func runWave(ctx context.Context, f Fleet, job change.Job, o Options, r *Record, wave []int, save func() error) error {
+func runWave(ctx context.Context, f Group, job change.Job, o Options, r *Record, wave []int, save func() error) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var errs []error
@@ -124,7 +124,7 @@ func jobFor(job change.Job, r *Record, i int) change.Job {
 	return job
 }
 
-func changeServer(ctx context.Context, f Fleet, i int, job change.Job, o Options) Result {
+func changeServer(ctx context.Context, f Group, i int, job change.Job, o Options) Result {
 	st, err := f.Change(ctx, i, job)
 	st.Files = st.Files[:min(len(st.Files), maxRecorded)]
 	res := resultOf(st, err)
@@ -143,7 +143,7 @@ func changeServer(ctx context.Context, f Fleet, i int, job change.Job, o Options
 // verify compares the servers that were changed so far: the same change must have
 // led to the same packages. One of this wave that deviates is half changed,
 // whatever it says itself. Files may well differ: they can hold a server's name.
-func verify(ctx context.Context, f Fleet, r *Record, wave []int, o Options, save func() error) error {
+func verify(ctx context.Context, f Group, r *Record, wave []int, o Options, save func() error) error {
 	var fine []int
 	for i, res := range r.Results {
 		if res.Wave <= r.Results[wave[0]].Wave && res.Succeeded() {
@@ -205,7 +205,7 @@ func versionOrNone(version string) string {
 }
 
 // Undo takes an earlier run back, on the servers of the record.
-func Undo(ctx context.Context, f Fleet, before Record, o Options, r *Record, save func() error) error {
+func Undo(ctx context.Context, f Group, before Record, o Options, r *Record, save func() error) error {
 	var errs []error
 	for i := range r.Results {
 		res := &r.Results[i]

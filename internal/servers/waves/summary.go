@@ -11,7 +11,7 @@ import (
 )
 
 // conclude looks at all servers once more, and states how consistent they are.
-func summarize(ctx context.Context, f Fleet, job change.Job, r *Record) error {
+func summarize(ctx context.Context, f Group, job change.Job, r *Record) error {
 	var all []int
 	for i := range r.servers() {
 		all = append(all, i)

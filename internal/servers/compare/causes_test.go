@@ -76,7 +76,7 @@ func TestUnitIsOneCause(t *testing.T) {
 
 // Files that several causes could explain have the same one each time.
 func TestExplainIsStable(t *testing.T) {
-	j := jury{servers: []string{"a", "b", "c"}}
+	m := majority{servers: []string{"a", "b", "c"}}
 	var all []Difference
 	for _, d := range []struct {
 		section facts.Section
@@ -84,12 +84,12 @@ func TestExplainIsStable(t *testing.T) {
 	}{{facts.User, "eve"}, {facts.Group, "eve"}, {facts.Sudoers, "eve"}, {File, "/etc/group"}, {File, "/etc/passwd"}, {File, "/etc/shadow"}, {File, "/etc/subuid"}} {
 		all = append(all, Difference{Section: d.section, Key: d.key, Values: map[string]string{"c": "x"}, Odd: []string{"c"}})
 	}
-	want := explain(j, all)
+	want := explain(m, all)
 	if len(want) != 3 || len(want[0].Files) != 4 {
 		t.Errorf("got %+v", want)
 	}
 	for range 20 {
-		if diff := cmp.Diff(explain(j, all), want); diff != "" {
+		if diff := cmp.Diff(explain(m, all), want); diff != "" {
 			t.Fatalf("explained otherwise (-got +want):\n%s", diff)
 		}
 	}

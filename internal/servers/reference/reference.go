@@ -13,27 +13,27 @@ import (
 )
 
 // A Baseline answers as a server would that is as it should be.
-type Baseline struct {
+type Reference struct {
 	Peer *facts.Peer
 
 	close []func()
 }
 
 // Close ends it.
-func (b *Baseline) Close() {
+func (b *Reference) Close() {
 	for _, end := range b.close {
 		end()
 	}
 }
 
 // ErrNothing says that a name leads to neither a snapshot nor an image.
-var ErrNothing = errors.New("no snapshot of a server and no image")
+var ErrNotFound = errors.New("no snapshot of a server and no image")
 
 // Open opens the file of a snapshot; an OCI layout, an archive of one or one that
 // "docker save" wrote; or, if there is no such file, the image of a reference in
 // its registry. A single word is no reference: it may be a server that somebody
 // mistyped. ctx must last as long as the baseline.
-func Open(ctx context.Context, name string) (*Baseline, error) {
+func Open(ctx context.Context, name string) (*Reference, error) {
 	b, err := openSnapshot(ctx, name)
 	if err == nil {
 		return b, nil
@@ -42,16 +42,16 @@ func Open(ctx context.Context, name string) (*Baseline, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(name, "/:@") {
-		return nil, fmt.Errorf("%s: %w", name, ErrNothing)
+		return nil, fmt.Errorf("%s: %w", name, ErrNotFound)
 	}
 	b, imageErr := openImage(ctx, name)
 	if imageErr != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNothing, imageErr)
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, imageErr)
 	}
 	return b, nil
 }
 
-func openSnapshot(ctx context.Context, name string) (*Baseline, error) {
+func openSnapshot(ctx context.Context, name string) (*Reference, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
@@ -72,15 +72,15 @@ func openSnapshot(ctx context.Context, name string) (*Baseline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Baseline{peer, []func(){end}}, nil
+	return &Reference{peer, []func(){end}}, nil
 }
 
-func openImage(ctx context.Context, name string) (_ *Baseline, err error) {
+func openImage(ctx context.Context, name string) (_ *Reference, err error) {
 	set, err := image.Open(ctx, name, image.OpenOptions{})
 	if err != nil {
 		return nil, err
 	}
-	b := &Baseline{close: []func(){func() { set.Close() }}}
+	b := &Reference{close: []func(){func() { set.Close() }}}
 	defer func() {
 		if err != nil {
 			b.Close()
@@ -90,11 +90,11 @@ func openImage(ctx context.Context, name string) (_ *Baseline, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	still, err := readImage(ctx, img)
+	server, err := readImage(ctx, img)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	peer, end, err := still.Peer(ctx, name)
+	peer, end, err := server.Peer(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ import (
 
 // A Still is what was brought of a server on which no agent runs: an image, or
 // one that answers plain commands only.
-type Still struct {
+type Offline struct {
 	Arch     string    // as Go says it
 	Files    tree.Tree // with digests of what Wants content
 	Texts    Texts
@@ -96,8 +96,8 @@ func isSkipped(p string) bool {
 }
 
 // Peer answers as an agent would. The function returned ends it.
-func (s *Still) Peer(ctx context.Context, name string) (*Peer, func(), error) {
-	a := &stillAgent{ctx: ctx, still: s, dirs: map[string][]Node{}}
+func (s *Offline) Peer(ctx context.Context, name string) (*Peer, func(), error) {
+	a := &offlineAgent{ctx: ctx, server: s, dirs: map[string][]Node{}}
 	a.names = readNames(a)
 	sum := Summary{Expected: map[Expected]int{}, Entries: 1, Unknowns: s.Unknowns}
 	sum.Digest = a.add("/", &sum)
@@ -108,9 +108,9 @@ func (s *Still) Peer(ctx context.Context, name string) (*Peer, func(), error) {
 	return peerOf(ctx, name, h, a)
 }
 
-type stillAgent struct {
+type offlineAgent struct {
 	ctx    context.Context // of the peer
-	still  *Still
+	server *Offline
 	names  names
 	dirs   map[string][]Node // what is compared
 	owners *Owners           // read when they are asked for
@@ -124,10 +124,10 @@ const rpmHead = 128 << 10
 
 // add makes the nodes of a directory and of all below it, counts them, and
 // returns its digest, which is made as that of a scan.
-func (a *stillAgent) add(dir string, sum *Summary) string {
+func (a *offlineAgent) add(dir string, sum *Summary) string {
 	treat := treatmentIn(dir)
 	var nodes []Node
-	for e := range a.still.Files.Children(dir) {
+	for e := range a.server.Files.Children(dir) {
 		t := treat(path.Base(e.Path))
 		if t.Skip {
 			continue
@@ -166,14 +166,14 @@ func (a *stillAgent) add(dir string, sum *Summary) string {
 }
 
 // open returns a text that was brought.
-func (a *stillAgent) open(file string) (io.ReadCloser, error) {
-	at, _, err := a.still.Files.Resolve(file)
+func (a *offlineAgent) open(file string) (io.ReadCloser, error) {
+	at, _, err := a.server.Files.Resolve(file)
 	if err != nil {
 		return nil, err
 	}
-	text, ok := a.still.Texts[at]
+	text, ok := a.server.Texts[at]
 	if dir := path.Dir(at); !ok && (dir == "/var/lib/rpm" || dir == "/usr/lib/sysimage/rpm") {
-		text, err = a.still.Contents.Text(a.ctx, at, rpmHead)
+		text, err = a.server.Contents.Text(a.ctx, at, rpmHead)
 		ok = err == nil
 	}
 	if !ok {
@@ -182,8 +182,8 @@ func (a *stillAgent) open(file string) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(text)), nil
 }
 
-func (a *stillAgent) list(dir string) ([]tree.Entry, error) {
-	at, exists, err := a.still.Files.Resolve(dir)
+func (a *offlineAgent) list(dir string) ([]tree.Entry, error) {
+	at, exists, err := a.server.Files.Resolve(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -191,14 +191,14 @@ func (a *stillAgent) list(dir string) ([]tree.Entry, error) {
 		return nil, fmt.Errorf("list %s: %w", dir, fs.ErrNotExist)
 	}
 	var list []tree.Entry
-	for e := range a.still.Files.Children(at) {
+	for e := range a.server.Files.Children(at) {
 		e.Path = path.Join(dir, path.Base(e.Path))
 		list = append(list, e)
 	}
 	return list, nil
 }
 
-func (a *stillAgent) namesIn(dir string) []string {
+func (a *offlineAgent) namesIn(dir string) []string {
 	entries, _ := a.list(dir) // what is not there has no names
 	var names []string
 	for _, e := range entries {
@@ -207,7 +207,7 @@ func (a *stillAgent) namesIn(dir string) []string {
 	return names
 }
 
-func (a *stillAgent) nodes(dir string) ([]Node, error) {
+func (a *offlineAgent) nodes(dir string) ([]Node, error) {
 	nodes, ok := a.dirs[dir]
 	if !ok {
 		return nil, fmt.Errorf("list %s: no such directory was read", dir)
@@ -215,34 +215,34 @@ func (a *stillAgent) nodes(dir string) ([]Node, error) {
 	return nodes, nil
 }
 
-func (a *stillAgent) text(ctx context.Context, file string) (Text, error) {
-	e, ok := a.still.Files.Lookup(file)
+func (a *offlineAgent) text(ctx context.Context, file string) (Text, error) {
+	e, ok := a.server.Files.Lookup(file)
 	if !ok || e.Kind != tree.Regular {
 		return Text{}, fmt.Errorf("read %s: no such file was read", file)
 	}
-	if why := hidden(e.Mode, e.Size); why != "" {
+	if why := hiddenReason(e.Mode, e.Size); why != "" {
 		return Text{Hidden: why}, nil
 	}
-	if text, ok := a.still.Texts[file]; ok {
+	if text, ok := a.server.Texts[file]; ok {
 		return Text{Content: text}, nil
 	}
-	text, err := a.still.Contents.Text(ctx, file, maxShown)
+	text, err := a.server.Contents.Text(ctx, file, maxShown)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Text{Hidden: "it is gone"}, nil
 	}
 	return Text{Content: text}, err
 }
 
-func (a *stillAgent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
+func (a *offlineAgent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
 	if a.owners == nil {
-		a.owners, _ = readOwners(ctx, a, a.still.Run) // see agent.ownersOf
+		a.owners, _ = readOwners(ctx, a, a.server.Run) // see agent.ownersOf
 	}
 	list := make([]Owner, len(files))
 	known := map[string]string{} // path -> MD5 that its package says
 	for i, file := range files {
 		list[i].Package = a.owners.byPath[file]
 		sum := a.owners.sums[file]
-		e, ok := a.still.Files.Lookup(file)
+		e, ok := a.server.Files.Lookup(file)
 		switch {
 		case !ok || !check || e.Kind != tree.Regular:
 		case len(sum) == hex.EncodedLen(sha256.Size) && e.Digest != "":
@@ -254,7 +254,7 @@ func (a *stillAgent) ownersOf(ctx context.Context, files []string, check bool) (
 	if len(known) == 0 {
 		return list, nil
 	}
-	sums, err := a.still.Contents.Sums(ctx, slices.Sorted(maps.Keys(known)))
+	sums, err := a.server.Contents.Sums(ctx, slices.Sorted(maps.Keys(known)))
 	if err != nil {
 		return nil, err
 	}

@@ -42,8 +42,8 @@ var kindOf = map[facts.Section]Kind{
 }
 
 // explain groups differences by cause: each is in one.
-func explain(j jury, all []Difference) []Cause {
-	e := explainer{jury: j, causes: map[string]*Cause{}, said: map[string][]string{}}
+func explain(m majority, all []Difference) []Cause {
+	e := explainer{majority: m, causes: map[string]*Cause{}, phrases: map[string][]string{}}
 	for _, d := range all {
 		if d.Section != File {
 			e.addFact(d)
@@ -58,7 +58,7 @@ func explain(j jury, all []Difference) []Cause {
 	for _, key := range e.order {
 		c := e.causes[key]
 		if c.Title == "" {
-			c.Title = inShort(e.said[key])
+			c.Title = summarize(e.phrases[key])
 		}
 		list = append(list, *c)
 	}
@@ -67,10 +67,10 @@ func explain(j jury, all []Difference) []Cause {
 }
 
 type explainer struct {
-	jury   jury
-	causes map[string]*Cause
-	order  []string
-	said   map[string][]string // of causes, what their facts say
+	majority majority
+	causes   map[string]*Cause
+	order    []string
+	phrases  map[string][]string // of causes, what their facts say
 }
 
 func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Cause {
@@ -86,19 +86,19 @@ func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Ca
 // addFact adds a fact to the cause of those that come with it, or a cause.
 func (e *explainer) addFact(d Difference) {
 	name := string(d.Section) + " " + d.Key
-	key := togetherAs(d)
+	key := causeKey(d)
 	c := e.cause(key, kindOf[d.Section], d, "")
 	what := name
 	if len(c.Facts) > 0 {
-		what = ownName(d)
+		what = shortName(d)
 	}
 	c.Facts = append(c.Facts, name)
-	e.said[key] = append(e.said[key], what+": "+e.jury.inWords(d))
+	e.phrases[key] = append(e.phrases[key], what+": "+e.majority.describe(d))
 }
 
 // togetherAs is the same for facts that are about one thing and differ on the
 // same servers: a unit, or what sshd or another program is told.
-func togetherAs(d Difference) string {
+func causeKey(d Difference) string {
 	who := " on " + strings.Join(d.Odd, ", ")
 	switch d.Section {
 	case facts.Service, facts.Running, facts.Timer:
@@ -113,7 +113,7 @@ func togetherAs(d Difference) string {
 }
 
 // ownName is what tells a fact from those that it comes with.
-func ownName(d Difference) string {
+func shortName(d Difference) string {
 	switch d.Section {
 	case facts.SSH:
 		return d.Key
@@ -125,11 +125,11 @@ func ownName(d Difference) string {
 }
 
 // maxSaid is how many facts a title tells.
-const maxSaid = 5
+const maxPhrases = 5
 
-func inShort(said []string) string {
-	if more := len(said) - maxSaid; more > 0 {
-		return strings.Join(said[:maxSaid], " / ") + fmt.Sprintf(" / and %d more", more)
+func summarize(said []string) string {
+	if more := len(said) - maxPhrases; more > 0 {
+		return strings.Join(said[:maxPhrases], " / ") + fmt.Sprintf(" / and %d more", more)
 	}
 	return strings.Join(said, " / ")
 }
@@ -194,7 +194,7 @@ func (e *explainer) factOf(d Difference) *Cause {
 }
 
 // inWords says who has what: "1.22 on most, 1.24 on web-3".
-func (j jury) inWords(d Difference) string {
+func (m majority) describe(d Difference) string {
 	value := func(s string) string {
 		if v, has := d.Values[s]; has {
 			return v
@@ -206,16 +206,16 @@ func (j jury) inWords(d Difference) string {
 	}
 	var parts []string
 	if !d.Split {
-		for _, s := range j.servers {
+		for _, s := range m.servers {
 			if !slices.Contains(d.Odd, s) {
-				parts = append(parts, value(s)+" on "+j.who())
+				parts = append(parts, value(s)+" on "+m.name())
 				break
 			}
 		}
 	}
 	groups := map[string][]string{}
 	var order []string
-	for _, s := range j.servers {
+	for _, s := range m.servers {
 		if !d.Split && !slices.Contains(d.Odd, s) {
 			continue
 		}

@@ -119,7 +119,7 @@ func TestOpenNothing(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("[web]\na\n"), 0o600))
 	for _, name := range []string{file, filepath.Dir(file), "web-7"} {
 		_, err := Open(t.Context(), name)
-		if err == nil || !strings.Contains(err.Error(), ErrNothing.Error()) || !strings.Contains(err.Error(), name) {
+		if err == nil || !strings.Contains(err.Error(), ErrNotFound.Error()) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

@@ -54,7 +54,7 @@ func newAnswer() *answer {
 	}
 }
 
-var errNonsense = errors.New("the server's answer makes no sense")
+var errInvalid = errors.New("the server's answer makes no sense")
 
 // read reads sections until the one that is the end.
 func (a *answer) read(r *bufio.Reader, nonce string) error {
@@ -86,14 +86,14 @@ func (a *answer) read(r *bufio.Reader, nonce string) error {
 			continue
 		}
 		if !whole {
-			return fmt.Errorf("%w: a line of more than %d bytes", errNonsense, maxLine)
+			return fmt.Errorf("%w: a line of more than %d bytes", errInvalid, maxLine)
 		}
 		if err := a.line(section, arg, strings.TrimSuffix(string(line), "\n")); err != nil {
 			return err
 		}
 	}
 	if !a.isWhole {
-		return fmt.Errorf("%w: it ends in the middle", errNonsense)
+		return fmt.Errorf("%w: it ends in the middle", errInvalid)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (a *answer) read(r *bufio.Reader, nonce string) error {
 // grow counts bytes that are kept.
 func (a *answer) grow(n int) error {
 	if a.size += n; a.size > maxTexts {
-		return fmt.Errorf("%w: what facts are read from has more than %d bytes", errTooMuch, maxTexts)
+		return fmt.Errorf("%w: what facts are read from has more than %d bytes", errTooLarge, maxTexts)
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (a *answer) line(section, arg, line string) error {
 			}
 		}
 	case "errors":
-		a.fault(line)
+		a.errorMessage(line)
 	case "mounts", "modules", "sockets":
 		a.tables[section+arg] = append(a.tables[section+arg], line)
 		return a.grow(len(line))
@@ -191,7 +191,7 @@ var kinds = map[uint64]tree.Kind{
 func (a *answer) entry(line string) error {
 	f := strings.SplitN(line, " ", 8)
 	if len(f) < 8 || !isPath(f[7]) {
-		return fmt.Errorf("%w: it lists %.80q", errNonsense, line)
+		return fmt.Errorf("%w: it lists %.80q", errInvalid, line)
 	}
 	var bad error
 	number := func(text string, base, bits int) uint64 {
@@ -207,14 +207,14 @@ func (a *answer) entry(line string) error {
 	size := number(f[3], 10, 63)
 	switch e.Kind {
 	case 0:
-		bad = errors.Join(bad, errNonsense)
+		bad = errors.Join(bad, errInvalid)
 	case tree.Regular:
 		e.Size = int64(size)
 	case tree.CharDevice, tree.BlockDevice:
 		e.Major, e.Minor = uint32(number(f[4], 16, 32)), uint32(number(f[5], 16, 32))
 	}
 	if bad != nil {
-		return fmt.Errorf("%w: it lists %.80q", errNonsense, line)
+		return fmt.Errorf("%w: it lists %.80q", errInvalid, line)
 	}
 	if e.Path == "/" {
 		a.device = f[6]
@@ -223,10 +223,10 @@ func (a *answer) entry(line string) error {
 		return nil // something is mounted there
 	}
 	if _, twice := a.byPath[e.Path]; twice {
-		return fmt.Errorf("%w: it lists %.80q twice", errNonsense, e.Path)
+		return fmt.Errorf("%w: it lists %.80q twice", errInvalid, e.Path)
 	}
 	if len(a.entries) == maxEntries {
-		return fmt.Errorf("%w: %w", errTooMuch, rootfs.ErrTooMany)
+		return fmt.Errorf("%w: %w", errTooLarge, rootfs.ErrTooMany)
 	}
 	a.byPath[e.Path] = len(a.entries)
 	a.entries = append(a.entries, e)
@@ -306,7 +306,7 @@ func sumLine(line string, digits int) (sum, file string, ok bool) {
 
 // fault reads what a command says on standard error, or its exit status, which
 // says nothing more: of all that was not read there is something missing.
-func (a *answer) fault(line string) {
+func (a *answer) errorMessage(line string) {
 	if status, is := strings.CutPrefix(line, "exit "); is {
 		if status == "0" || status == "1" || status == "123" {
 			return // find's own way to say that there were errors
@@ -314,7 +314,7 @@ func (a *answer) fault(line string) {
 		line = "a command ended with status " + status
 	}
 	u := facts.Unknown{Path: "/", Reason: text.Escape(line)}
-	if m := complaint.FindStringSubmatch(line); m != nil && isPath(m[1]) {
+	if m := errorLine.FindStringSubmatch(line); m != nil && isPath(m[1]) {
 		u = facts.Unknown{Path: m[1], Reason: text.Escape(m[2])}
 		if u.Reason == "No such file or directory" && !strings.HasPrefix(line, "stat:") && !strings.HasPrefix(line, "sha256sum:") {
 			return // a place that this server does not have, or that went
@@ -325,8 +325,8 @@ func (a *answer) fault(line string) {
 	}
 }
 
-// complaint is how find, stat and others say what they could not do.
-var complaint = regexp.MustCompile(`^[a-z0-9]+: (?:can(?:no|')t [a-z ]+ )?'?(/.*?)'?: (.*)$`)
+// errorLine is how find, stat and others say what they could not do.
+var errorLine = regexp.MustCompile(`^[a-z0-9]+: (?:can(?:no|')t [a-z ]+ )?'?(/.*?)'?: (.*)$`)
 
 // machines are what uname calls a machine, by Go's name of it.
 var machines = map[string]string{
@@ -334,18 +334,18 @@ var machines = map[string]string{
 	"s390x": "s390x", "ppc64le": "ppc64le", "loongarch64": "loong64", "mips64": "mips64",
 }
 
-// still is what the answer says of the server.
-func (a *answer) still() (*facts.Still, error) {
+// offline returns the server that the answer describes.
+func (a *answer) offline() (*facts.Offline, error) {
 	if len(a.missing) > 0 {
 		return nil, fmt.Errorf("the server has no %s", text.Escape(strings.Join(a.missing, ", ")))
 	}
 	if len(a.system) != 3 || a.system[0] != "Linux" {
-		return nil, fmt.Errorf("%w: it runs %.80q", errNonsense, strings.Join(a.system, " "))
+		return nil, fmt.Errorf("%w: it runs %.80q", errInvalid, strings.Join(a.system, " "))
 	}
 	if a.device == "" {
-		return nil, fmt.Errorf("%w: it has no root directory", errNonsense)
+		return nil, fmt.Errorf("%w: it has no root directory", errInvalid)
 	}
-	s := &facts.Still{Arch: machines[a.system[1]], Texts: a.texts, Kernel: &a.kernel, NoXattrs: !a.xattrs, Unknowns: a.unknowns, Booted: a.booted}
+	s := &facts.Offline{Arch: machines[a.system[1]], Texts: a.texts, Kernel: &a.kernel, NoXattrs: !a.xattrs, Unknowns: a.unknowns, Booted: a.booted}
 	if s.Arch == "" {
 		s.Arch = text.Escape(a.system[1])
 	}
@@ -369,7 +369,7 @@ func (a *answer) still() (*facts.Still, error) {
 	})
 	var err error
 	if s.Files, err = tree.New(known); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNonsense, err)
+		return nil, fmt.Errorf("%w: %w", errInvalid, err)
 	}
 	return s, nil
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A jury decides which value is right: that of most servers, or of the one that
-// is right by definition.
-type jury struct {
+// A majority decides which value is expected: that of most servers, or that of the
+// baseline if there is one.
+type majority struct {
 	servers  []string
 	baseline string // empty if most decide
 }
@@ -18,7 +18,7 @@ const absent = "\x00"
 
 // judge finds what most servers have of a thing, and who deviates. It reports
 // whether any does.
-func (j jury) judge(values map[string]string) (Difference, bool) {
+func (m majority) difference(values map[string]string) (Difference, bool) {
 	vote := func(s string) string {
 		if v, has := values[s]; has {
 			return v
@@ -26,20 +26,20 @@ func (j jury) judge(values map[string]string) (Difference, bool) {
 		return absent
 	}
 	votes := map[string]int{}
-	for _, s := range j.servers {
+	for _, s := range m.servers {
 		votes[vote(s)]++
 	}
 	d := Difference{Values: values}
 	if len(votes) < 2 {
 		return d, false
 	}
-	right, ok := j.right(votes, vote)
+	right, ok := m.expected(votes, vote)
 	if !ok {
 		d.Split = true
 		return d, true
 	}
 	d.Usual = strings.TrimPrefix(right, absent)
-	for _, s := range j.servers {
+	for _, s := range m.servers {
 		if vote(s) != right {
 			d.Odd = append(d.Odd, s)
 		}
@@ -47,12 +47,12 @@ func (j jury) judge(values map[string]string) (Difference, bool) {
 	return d, true
 }
 
-func (j jury) right(votes map[string]int, vote func(string) string) (string, bool) {
-	if j.baseline != "" {
-		return vote(j.baseline), true
+func (m majority) expected(votes map[string]int, vote func(string) string) (string, bool) {
+	if m.baseline != "" {
+		return vote(m.baseline), true
 	}
 	for _, v := range slices.Sorted(maps.Keys(votes)) {
-		if 2*votes[v] > len(j.servers) {
+		if 2*votes[v] > len(m.servers) {
 			return v, true
 		}
 	}
@@ -60,9 +60,9 @@ func (j jury) right(votes map[string]int, vote func(string) string) (string, boo
 }
 
 // who says by whose word a value is right.
-func (j jury) who() string {
-	if j.baseline != "" {
-		return j.baseline
+func (m majority) name() string {
+	if m.baseline != "" {
+		return m.baseline
 	}
 	return "most"
 }

@@ -24,7 +24,7 @@ var shown = []string{"/etc/", "/usr/local/", "/opt/", "/srv/", "/home/", "/root/
 
 // showTexts adds text diffs of what people write: from what most servers have to
 // what the first that deviates has, or between the first two that differ.
-func showTexts(ctx context.Context, peers []*facts.Peer, files []Difference) error {
+func addTextDiffs(ctx context.Context, peers []*facts.Peer, files []Difference) error {
 	texts := 0
 	for i := range files {
 		d := &files[i]

@@ -9,7 +9,7 @@ import (
 )
 
 // claim finds the packages of files that differ, on each server that has them.
-func claim(ctx context.Context, peers []*facts.Peer, files []Difference) error {
+func addOwners(ctx context.Context, peers []*facts.Peer, files []Difference) error {
 	wanted := map[*facts.Peer][]int{}
 	for i, d := range files {
 		for _, p := range peers {

@@ -34,14 +34,14 @@ func (o Options) limit(ctx context.Context, most time.Duration) (context.Context
 }
 
 // A Visit is a server that is being asked.
-type Visit struct {
+type Session struct {
 	Host inventory.Host
 	Peer *facts.Peer
 
-	conn    *ssh.Conn
-	session *ssh.Session // of the agent; nil without
-	end     func()       // of what stands for an agent
-	cancel  context.CancelFunc
+	conn   *ssh.Conn
+	agent  *ssh.Session // of the agent; nil without
+	end    func()       // of what stands for an agent
+	cancel context.CancelFunc
 }
 
 // ErrNoProgram says that neither an agent nor this program runs on a server.
@@ -50,7 +50,7 @@ var ErrNoProgram = errors.New("no agent runs there")
 // start runs the program for the server's machine if it is there. $1 is a list of
 // machine=digest; the others are its arguments. Where no program can be run, one
 // is not asked for either.
-const start = `system=$(uname -sm)
+const startScript = `system=$(uname -sm)
 echo "$system"
 digest=
 for known in $1; do
@@ -74,37 +74,37 @@ exec "$p" "$@" --cache "$dir/scan"
 // Open connects to a server and waits until its agent has read it, or reads it by
 // plain commands if no agent runs there; the peer's Note says so. ctx
 // must last as long as the visit.
-func Open(ctx context.Context, h inventory.Host, o Options) (_ *Visit, err error) {
+func Open(ctx context.Context, h inventory.Host, o Options) (_ *Session, err error) {
 	conn, err := ssh.Dial(ctx, h, o.Remote)
 	if err != nil {
 		return nil, err
 	}
-	v := &Visit{Host: h, conn: conn}
-	ctx, v.cancel = o.limit(ctx, o.patience())
+	s := &Session{Host: h, conn: conn}
+	ctx, s.cancel = o.limit(ctx, o.patience())
 	defer func() {
 		if err != nil {
-			v.Close()
+			s.Close()
 		}
 	}()
 	args := []string{"agent"}
 	if o.Full {
 		args = append(args, "--full")
 	}
-	if err = v.greet(ctx, o.Programs, args); errors.Is(err, ErrNoProgram) {
-		err = v.readPlainly(ctx, err)
+	if err = s.greet(ctx, o.Programs, args); errors.Is(err, ErrNoProgram) {
+		err = s.readAgentless(ctx, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return v, nil
+	return s, nil
 }
 
 // greet starts the agent and waits until it has read the server.
-func (v *Visit) greet(ctx context.Context, ps Programs, args []string) (err error) {
-	if v.session, err = launch(ctx, v.conn, v.Host, ps, args); err != nil {
+func (s *Session) greet(ctx context.Context, ps Programs, args []string) (err error) {
+	if s.agent, err = launch(ctx, s.conn, s.Host, ps, args); err != nil {
 		return err
 	}
-	v.Peer, err = facts.Greet(v.Host.Name, said{v.session}, v.session.Stdin)
+	s.Peer, err = facts.Greet(s.Host.Name, agentOutput{s.agent}, s.agent.Stdin)
 	var lost *facts.PeerError
 	if errors.As(err, &lost) {
 		err = lost.Err // who visits knows whom
@@ -120,26 +120,26 @@ func (v *Visit) greet(ctx context.Context, ps Programs, args []string) (err erro
 const notExecutable = 126
 
 // said is what a program says and, at its end, why there is no more.
-type said struct{ *ssh.Session }
+type agentOutput struct{ *ssh.Session }
 
-func (s said) Read(p []byte) (int, error) {
+func (s agentOutput) Read(p []byte) (int, error) {
 	n, err := s.Stdout.Read(p)
 	if n == 0 && err != nil {
-		err = whyNot(s.Session, err)
+		err = exitReason(s.Session, err)
 	}
 	return n, err
 }
 
 // readPlainly reads a server without an agent, and notes why.
-func (v *Visit) readPlainly(ctx context.Context, why error) error {
-	still, err := agentless.Read(ctx, v.conn, v.Host.Become.On)
+func (s *Session) readAgentless(ctx context.Context, why error) error {
+	server, err := agentless.Read(ctx, s.conn, s.Host.Become.On)
 	if err == nil {
-		v.Peer, v.end, err = still.Peer(ctx, v.Host.Name)
+		s.Peer, s.end, err = server.Peer(ctx, s.Host.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("%w; %w", why, err)
 	}
-	v.Peer.Note = "read by plain commands: " + why.Error()
+	s.Peer.Note = "read by plain commands: " + why.Error()
 	return nil
 }
 
@@ -165,14 +165,14 @@ func launch(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, arg
 // sent first.
 func try(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, args []string) (*ssh.Session, *Program, error) {
 	s, err := c.Start(ctx, ssh.Command{
-		Args: append([]string{"sh", "-c", start, "sh", ps.digests(), "servers"}, args...), Sudo: h.Become.On,
+		Args: append([]string{"sh", "-c", startScript, "sh", ps.digests(), "servers"}, args...), Sudo: h.Become.On,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	system, err := line(s.Stdout)
 	if err != nil {
-		return nil, nil, whyNot(s, err)
+		return nil, nil, exitReason(s, err)
 	}
 	p := ps.find(system)
 	if p == nil {
@@ -181,7 +181,7 @@ func try(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, args [
 	}
 	state, err := line(s.Stdout)
 	if err != nil {
-		return nil, nil, whyNot(s, err)
+		return nil, nil, exitReason(s, err)
 	}
 	switch state {
 	case "starting":
@@ -196,7 +196,7 @@ func try(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, args [
 		"unwritable": "the home directory cannot be written to",
 	}[state]
 	if why == "" {
-		return nil, nil, errElse
+		return nil, nil, errUnexpected
 	}
 	return nil, nil, fmt.Errorf("%w: %s", ErrNoProgram, why)
 }
@@ -217,14 +217,14 @@ func line(r io.Reader) (string, error) {
 		}
 		b.WriteByte(one[0])
 	}
-	return "", errElse
+	return "", errUnexpected
 }
 
 // errElse says that what a server sends was not said by what it was asked to run.
-var errElse = errors.New("the server answers something else")
+var errUnexpected = errors.New("the server answers something else")
 
 // whyNot says what a program said before it ended, if it did.
-func whyNot(s *ssh.Session, err error) error {
+func exitReason(s *ssh.Session, err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
@@ -236,13 +236,13 @@ func whyNot(s *ssh.Session, err error) error {
 }
 
 // Close ends the agent and the connection.
-func (v *Visit) Close() error {
-	if v.session != nil {
-		v.session.Stdin.Close()
+func (s *Session) Close() error {
+	if s.agent != nil {
+		s.agent.Stdin.Close()
 	}
-	if v.end != nil {
-		v.end()
+	if s.end != nil {
+		s.end()
 	}
-	defer v.cancel()
-	return v.conn.Close()
+	defer s.cancel()
+	return s.conn.Close()
 }

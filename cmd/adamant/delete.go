@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
@@ -43,7 +42,7 @@ Secrets. It waits until they are gone.`,
 			}
 			for _, k := range keys {
 				if wait && !isObject(k) {
-					if err := gone(ctx, c, k); err != nil {
+					if err := c.WaitDeleted(ctx, k); err != nil {
 						return err
 					}
 				}
@@ -61,15 +60,16 @@ func isObject(k local.Key) bool {
 	return k.Kind == "Service" || k.Kind == "ConfigMap" || k.Kind == "Secret"
 }
 
-// deletable finds what is meant, before anything of it is removed.
+// deletable returns all objects to delete, before any is removed: a wrong
+// argument must not leave half of them.
 func (a *app) deletable(ctx context.Context, c *api.Client, args []string, file string) ([]local.Key, error) {
 	var keys []local.Key
 	for _, arg := range args {
-		w, err := parseWorkload(arg)
+		ref, err := api.ParseRef(arg)
 		if err != nil {
-			return nil, err
+			return nil, usageError{err}
 		}
-		if k := (local.Key{Namespace: or(w.namespace, "default"), Kind: w.kind, Name: w.name}); isObject(k) {
+		if k := (local.Key{Namespace: or(ref.Namespace, "default"), Kind: ref.Kind, Name: ref.Name}); isObject(k) {
 			keys = append(keys, k)
 			continue
 		}
@@ -91,24 +91,4 @@ func (a *app) deletable(ctx context.Context, c *api.Client, args []string, file 
 		return nil, err
 	}
 	return local.Keys(f), nil
-}
-
-// gone waits until a workload is removed.
-func gone(ctx context.Context, c *api.Client, k local.Key) error {
-	for {
-		list, err := c.List(ctx)
-		if err != nil {
-			return err
-		}
-		there := false
-		for _, s := range list {
-			there = there || s.Key == k
-		}
-		if !there {
-			return nil
-		}
-		if err := clock.Sleep(ctx, watchEvery); err != nil {
-			return err
-		}
-	}
 }

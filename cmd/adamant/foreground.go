@@ -16,6 +16,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
+// statusInterval is the time between two looks at what is starting.
+const statusInterval = 200 * time.Millisecond
+
 // A foreground is what one process keeps until it ends. All of it is the
 // process's own: whoever comes after its sudden end removes it.
 type foreground struct {
@@ -96,7 +99,7 @@ func (f *foreground) waitComplete(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return f.readyTimeout(ctx, list)
-		case <-time.After(watchEvery):
+		case <-time.After(statusInterval):
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
 	"text/template"
 
 	"github.com/spf13/cobra"
@@ -50,21 +49,18 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer e.Close()
-	f, err := local.Open(ctx, local.Options{Engine: e, Log: func(err error) { a.progress("%v", err) }})
+	c, err := local.Open(ctx, local.Options{Engine: e, Log: func(err error) { a.progress("%v", err) }})
 	if err != nil {
 		return err
 	}
-	s, err := api.Listen(a.socket(), f)
+	s, err := api.Listen(a.socket(), c)
 	if err != nil {
-		return errors.Join(err, f.Close())
+		return errors.Join(err, c.Close())
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
 	a.progress("serving at %s", a.socket())
 	notifySystemd("READY=1")
-	var wg sync.WaitGroup
-	trimming, stopTrimming := context.WithCancel(ctx)
-	wg.Go(func() { trimProgram(trimming) })
 	select {
 	case <-ctx.Done():
 		a.progress("ending; the pods go on")
@@ -72,9 +68,7 @@ func (a *app) serve(ctx context.Context) error {
 	case err = <-served:
 	}
 	notifySystemd("STOPPING=1")
-	stopTrimming()
-	wg.Wait()
-	return errors.Join(err, s.Close(), f.Close())
+	return errors.Join(err, s.Close(), c.Close())
 }
 
 // notifySystemd tells the service manager of a state, if it asks for that

@@ -7,16 +7,11 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
-	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
-
-// watchEvery is how often a rollout that is watched is looked at.
-const watchEvery = 200 * time.Millisecond
 
 // A watcher shows rollouts while they happen: on a terminal a picture that is
 // redrawn, elsewhere a line whenever something changed.
@@ -40,27 +35,11 @@ func (a *app) newWatcher(c *api.Client) *watcher {
 // watch shows a workload until its rollout has ended.
 func (w *watcher) watch(ctx context.Context, k local.Key) (local.Status, error) {
 	w.lines, w.last = 0, ""
-	for {
-		s, err := w.client.Status(ctx, k)
-		switch {
-		case errors.Is(err, context.DeadlineExceeded):
-			return s, fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
-		case errors.Is(err, api.ErrNotServing) && w.last != "":
-			// It is being started again, perhaps: the rollout goes on then.
-		case err != nil:
-			return s, err
-		default:
-			w.show(s)
-			if s.Phase.Ended() {
-				return s, nil
-			}
-		}
-		if err := clock.Sleep(ctx, watchEvery); errors.Is(err, context.DeadlineExceeded) {
-			return s, fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
-		} else if err != nil {
-			return s, err
-		}
+	s, err := w.client.WaitRollout(ctx, k, w.show)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
 	}
+	return s, err
 }
 
 func (w *watcher) show(s local.Status) {

@@ -5,17 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
 // ErrNotFound says that no pod has that name.
 var ErrNotFound = errors.New("no such pod")
-
-// shortKinds are the names that kubectl has for kinds of workload.
-var shortKinds = map[string]string{
-	"po": "pod", "pods": "pod", "deploy": "deployment", "deployments": "deployment", "sts": "statefulset",
-	"statefulsets": "statefulset", "ds": "daemonset", "daemonsets": "daemonset", "rs": "replicaset",
-	"replicasets": "replicaset", "jobs": "job", "cj": "cronjob", "cronjobs": "cronjob",
-}
 
 // Find finds one pod by its name, "namespace/name", its workload
 // ("deploy/web"), its UID, or the beginning of its name or UID if that is only
@@ -45,11 +40,10 @@ func workloadName(name string) string {
 	if !ok {
 		return name
 	}
-	kind = strings.ToLower(kind)
-	if long, ok := shortKinds[kind]; ok {
-		kind = long
+	if named, ok := manifest.KindNamed(kind); ok {
+		kind = named
 	}
-	return kind + "/" + rest
+	return strings.ToLower(kind) + "/" + rest
 }
 
 func only(pods []*Pod, name string, match func(*Pod) bool) (*Pod, error) {

@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -56,8 +57,13 @@ func Listen(path string, c *local.Controller) (*Server, error) {
 	return s, nil
 }
 
-// Serve answers until Close.
+// Serve answers requests until Close is called.
 func (s *Server) Serve() error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	wg.Go(func() { releaseMemory(ctx) })
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package api
 
 import (
 	"bufio"
@@ -11,31 +11,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// trimEvery is how often the daemon gives back what it holds of its program.
-const trimEvery = time.Minute
+// releaseInterval is the time between two releases of the program's pages.
+const releaseInterval = time.Minute
 
-// trimProgram has the pages of the program itself not count as the daemon's
-// own until they are needed again: the start touches most of a large program,
-// and the rest of the daemon's life little of it. They stay in the page cache.
-// It ends with ctx.
-func trimProgram(ctx context.Context) {
-	tick := time.NewTicker(trimEvery)
+// releaseMemory releases the resident pages of the program itself every
+// releaseInterval until ctx ends. Starting touches most pages of a large program
+// and serving touches few; the kernel reads them from the page cache when they
+// are needed again.
+func releaseMemory(ctx context.Context) {
+	tick := time.NewTicker(releaseInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			releaseProgram() // it only saves memory: an error is none
+			releaseProgram() // an error costs memory and nothing else
 		}
 	}
 }
 
-// A mapping is a part of the address space, and what memory of it is not the
-// file's any more.
+// A mapping is a part of the address space.
 type mapping struct {
 	from, to  uintptr
-	anonymous int
+	anonymous int // kB that are not backed by the file any more
 }
 
 func releaseProgram() error {
@@ -45,7 +44,7 @@ func releaseProgram() error {
 	}
 	for _, m := range list {
 		if m.anonymous > 0 {
-			continue // the loader wrote to it: that would be lost
+			continue // because the loader wrote to it, and MADV_DONTNEED drops that
 		}
 		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED); errno != 0 {
 			return errno
@@ -54,8 +53,8 @@ func releaseProgram() error {
 	return nil
 }
 
-// programMappings are those of this program's file that cannot be written
-// (proc(5), smaps).
+// programMappings returns the mappings of this program's file that are not
+// writable (proc(5), smaps).
 func programMappings() ([]mapping, error) {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {

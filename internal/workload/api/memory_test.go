@@ -1,9 +1,9 @@
-package main
+package api
 
 import "testing"
 
-// The program goes on when its pages are dropped, and there are some to drop.
-func TestDropProgram(t *testing.T) {
+// TestReleaseProgram goes on running on pages that were released.
+func TestReleaseProgram(t *testing.T) {
 	list, err := programMappings()
 	if err != nil || len(list) == 0 {
 		t.Fatalf("got %v, %v: want the mappings of this program", list, err)

@@ -1,0 +1,77 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/workload/local"
+)
+
+// A Ref is a name by which a user refers to an object. An empty namespace or
+// kind matches any.
+type Ref struct {
+	Namespace, Kind, Name string
+
+	text string // as the user wrote it
+}
+
+// refKinds are the kinds of declared objects.
+var refKinds = []string{"Deployment", "ReplicaSet", "DaemonSet", "Pod", "Service", "ConfigMap", "Secret"}
+
+// ParseRef parses NAME, KIND/NAME or NAMESPACE/KIND/NAME: "web", "deploy/web" or
+// "shop/deploy/web".
+func ParseRef(s string) (Ref, error) {
+	parts := strings.Split(s, "/")
+	r := Ref{Name: parts[len(parts)-1], text: s}
+	if len(parts) > 3 || r.Name == "" {
+		return r, fmt.Errorf("%q: want NAME, KIND/NAME or NAMESPACE/KIND/NAME", s)
+	}
+	if len(parts) > 1 {
+		kind, ok := manifest.KindNamed(parts[len(parts)-2])
+		if !ok || !slices.Contains(refKinds, kind) {
+			return r, fmt.Errorf("%q: unknown kind %q", s, parts[len(parts)-2])
+		}
+		r.Kind = kind
+	}
+	if len(parts) == 3 {
+		r.Namespace = parts[0]
+	}
+	return r, nil
+}
+
+// String returns the reference as the user wrote it.
+func (r Ref) String() string { return r.text }
+
+func (r Ref) matches(k local.Key) bool {
+	return k.Name == r.Name && (r.Kind == "" || k.Kind == r.Kind) && (r.Namespace == "" || k.Namespace == r.Namespace)
+}
+
+// ErrNoMatch is returned by Find when no workload matches.
+var ErrNoMatch = errors.New("no workload is called")
+
+// Find returns the only workload that a reference matches.
+func (c *Client) Find(ctx context.Context, r Ref) (local.Status, error) {
+	list, err := c.List(ctx)
+	if err != nil {
+		return local.Status{}, err
+	}
+	var found []local.Status
+	var names []string
+	for _, s := range list {
+		if r.matches(s.Key) {
+			found = append(found, s)
+			names = append(names, s.Key.String())
+		}
+	}
+	switch len(found) {
+	case 0:
+		return local.Status{}, fmt.Errorf("%w %s", ErrNoMatch, r)
+	case 1:
+		return found[0], nil
+	}
+	return local.Status{}, fmt.Errorf("%s could be any of %s", r, strings.Join(names, ", "))
+}

@@ -15,26 +15,25 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
-// ErrNotServing says that no daemon listens.
+// ErrNotServing is returned when no daemon is listening.
 var ErrNotServing = errors.New("no adamant serves here")
 
-// An Error is what the daemon answered instead of a result.
+// An Error is an error response of the daemon.
 type Error struct {
-	Status  int    `json:"status"` // of HTTP
+	Status  int    `json:"status"` // HTTP status
 	Message string `json:"message"`
 }
 
-// Error is the daemon's message.
+// Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
-// A Client asks the daemon.
+// A Client sends requests to the daemon. It is safe for concurrent use.
 type Client struct {
 	socket string
 	http   http.Client
 }
 
-// Dial returns a client of the daemon at a socket. It connects with the first
-// request.
+// Dial returns a client for a socket. It connects at the first request.
 func Dial(socket string) *Client {
 	var d net.Dialer
 	return &Client{socket: socket, http: http.Client{Transport: &http.Transport{
@@ -45,7 +44,7 @@ func Dial(socket string) *Client {
 // Close ends the client's connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// call sends one request and decodes its answer.
+// call sends one request and decodes the response.
 func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -92,17 +91,17 @@ func (c *Client) Status(ctx context.Context, k local.Key) (s local.Status, err e
 	return s, c.call(ctx, http.MethodGet, path(k), nil, &s)
 }
 
-// History returns a workload's past.
+// History returns the history of a workload.
 func (c *Client) History(ctx context.Context, k local.Key) (h local.History, err error) {
 	return h, c.call(ctx, http.MethodGet, path(k)+"/history", nil, &h)
 }
 
-// Apply applies a manifest or, with Dry, says what that would do.
+// Apply applies a manifest or, with Dry, returns what that would change.
 func (c *Client) Apply(ctx context.Context, a ApplyRequest) (o local.Outcome, err error) {
 	return o, c.call(ctx, http.MethodPost, "/v1/apply", a, &o)
 }
 
-// Command is scale, pause, resume or undo.
+// Command runs a verb on a workload: scale, pause, resume or undo.
 func (c *Client) Command(ctx context.Context, k local.Key, verb string, r CommandRequest) (answer CommandRequest, err error) {
 	return answer, c.call(ctx, http.MethodPost, path(k)+"/"+verb, r, &answer)
 }

@@ -1,9 +1,10 @@
-// Package api is how the command line talks to the process that keeps the
-// fleet: JSON over HTTP on a unix socket, which only root can open. Who asks is
-// what the kernel says of the other end of the socket.
+// Package api is the protocol between the command line and the daemon that
+// keeps declared workloads: JSON over HTTP on a unix socket that only root can
+// open. The author of a change is the peer of the socket as reported by the
+// kernel (SO_PEERCRED, unix(7)). It is not a network API.
 package api
 
 import "path/filepath"
 
-// Socket is where the daemon of a state directory listens.
+// Socket returns the path of the daemon's socket in a state directory.
 func Socket(state string) string { return filepath.Join(state, "adamant.sock") }

@@ -22,18 +22,19 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
-// maxBody is the largest request, in bytes: manifests are limited to less.
+// maxBody is the size limit of a request, in bytes. Manifests have a lower one.
 const maxBody = 64 << 20
 
-// A Server answers for a fleet.
+// A Server answers the requests for a Controller.
 type Server struct {
 	controller *local.Controller
 	listener   net.Listener
 	http       http.Server
 }
 
-// Listen makes the socket. One that a killed daemon left is replaced; that
-// another lives is known by then, since a fleet has one keeper.
+// Listen creates the socket. It replaces one that a killed daemon left: no
+// other daemon can be listening there, because the controller holds the lock of
+// its store.
 func Listen(path string, c *local.Controller) (*Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func Listen(path string, c *local.Controller) (*Server, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	old := syscall.Umask(0o177) // so that nobody else can connect in between
+	old := syscall.Umask(0o177) // because a chmod after Listen would leave a moment in which anybody can connect
 	l, err := net.Listen("unix", path)
 	syscall.Umask(old)
 	if err != nil {
@@ -70,7 +71,7 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Close lets what is being answered finish, for a moment, and removes the
+// Close waits up to 5 s for requests that are being answered and removes the
 // socket.
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -93,7 +94,8 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
-// handle answers one kind of request with JSON. A panic is an answer, too.
+// handle registers a handler for one kind of request, whose response is JSON. A
+// panic becomes an error response.
 func handle[T any](mux *http.ServeMux, pattern string, answer func(*http.Request, T) (any, error)) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -127,7 +129,7 @@ func reply(w http.ResponseWriter, v any, err error) {
 	json.NewEncoder(w).Encode(v) // the client is gone if this fails
 }
 
-// describe puts an error into a form that survives the socket.
+// describe converts an error to a response.
 func describe(err error) *Error {
 	e := &Error{Status: http.StatusInternalServerError, Message: err.Error()}
 	var fields manifest.Errors
@@ -147,9 +149,9 @@ func key(r *http.Request) local.Key {
 	return local.Key{Namespace: r.PathValue("namespace"), Kind: r.PathValue("kind"), Name: r.PathValue("name")}
 }
 
-// An ApplyRequest is a manifest to be applied.
+// An ApplyRequest is a manifest to apply.
 type ApplyRequest struct {
-	File    string `json:"file"` // its name, for messages
+	File    string `json:"file"` // name for messages
 	Content []byte `json:"content"`
 	Dry     bool   `json:"dry,omitempty"`
 }
@@ -162,10 +164,10 @@ func (s *Server) apply(r *http.Request, a ApplyRequest) (any, error) {
 	return s.controller.Apply(r.Context(), f, author(r), a.Dry)
 }
 
-// A CommandRequest has what a verb needs.
+// A CommandRequest holds the argument of a verb.
 type CommandRequest struct {
 	Replicas int `json:"replicas,omitempty"` // of scale
-	To       int `json:"to,omitempty"`       // of undo: a generation, 0 for the last good one
+	To       int `json:"to,omitempty"`       // of undo: a generation, 0 for the last that completed
 }
 
 func (s *Server) command(r *http.Request, c CommandRequest) (any, error) {
@@ -195,7 +197,7 @@ func (s *Server) delete(r *http.Request, _ struct{}) (any, error) {
 
 type peerKey struct{}
 
-// peer asks the kernel who is at the other end.
+// peer returns the user at the other end of a connection.
 func peer(c net.Conn) local.Author {
 	unknown := local.Author{UID: -1}
 	u, ok := c.(*net.UnixConn)

@@ -14,17 +14,18 @@ import (
 // The annotations of a Deployment that is rolled out.
 const (
 	stateAnnotation    = "adamant.sh/rollout"       // rollout.State as JSON
-	strategyAnnotation = "adamant.sh/strategy-kept" // a kept as JSON, while the rollout is under way
+	strategyAnnotation = "adamant.sh/strategy-kept" // savedSettings as JSON, during a rollout
 )
 
-// savedSettings is what a Deployment is given back at the end of a rollout.
+// savedSettings are the fields of a Deployment that are restored at the end of
+// a rollout.
 type savedSettings struct {
 	Strategy appsv1.DeploymentStrategy `json:"strategy"`
 	Paused   bool                      `json:"paused,omitempty"`
 }
 
-// stateOf is the state that is kept on a Deployment; that of one that never was
-// rolled out by us if there is none.
+// stateOf returns the state that is stored on a Deployment, the zero State if
+// there is none.
 func stateOf(d *appsv1.Deployment) (rollout.State, error) {
 	var s rollout.State
 	text := d.Annotations[stateAnnotation]
@@ -37,8 +38,9 @@ func stateOf(d *appsv1.Deployment) (rollout.State, error) {
 	return s, nil
 }
 
-// settingsOf is what a Deployment will be given back, if a rollout is under way. The
-// annotation alone does not tell: kubectl rollout undo brings old ones back.
+// settingsOf returns the saved settings if a rollout is under way. The
+// annotation is not enough, because kubectl rollout undo restores old
+// annotations.
 func settingsOf(d *appsv1.Deployment) (savedSettings, bool) {
 	var k savedSettings
 	text, isKept := d.Annotations[strategyAnnotation]
@@ -48,13 +50,14 @@ func settingsOf(d *appsv1.Deployment) (savedSettings, bool) {
 	return k, true
 }
 
-// isPaused reports whether the Deployment controller leaves the ReplicaSets to us.
+// isPaused reports whether the Deployment controller leaves the ReplicaSets to
+// this package.
 func isPaused(d *appsv1.Deployment) bool {
 	_, held := settingsOf(d)
 	return held
 }
 
-// restored is a Deployment as it will be after the rollout.
+// restored returns a Deployment as it will be after the rollout.
 func restored(d *appsv1.Deployment) *appsv1.Deployment {
 	d = d.DeepCopy()
 	if k, held := settingsOf(d); held {
@@ -63,14 +66,15 @@ func restored(d *appsv1.Deployment) *appsv1.Deployment {
 	return d
 }
 
-// encoded is v as the text of an annotation.
+// encoded returns v as the text of an annotation.
 func encoded(v any) (string, error) {
 	data, err := json.Marshal(v)
 	return string(data), err
 }
 
-// Update implements rollout.Book. State and template are changed at once: who
-// goes back must not be found with the template that failed.
+// Update implements rollout.Store. State and template change in one patch: a
+// process that continues a rollback must not find the template that failed and
+// take it for a new version.
 func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []rollout.Event)) error {
 	return retryOnConflict(func() error {
 		v, err := w.read(w.ctx)
@@ -83,7 +87,7 @@ func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []
 			return err
 		}
 		if before.Stable != 0 && ofGeneration(v.sets, before.Stable) == nil {
-			before.Stable = 0 // somebody deleted it: there is nothing to go back to
+			before.Stable = 0 // somebody deleted the ReplicaSet
 		}
 		spec, err := w.spec(restored(d))
 		if err != nil {
@@ -94,8 +98,8 @@ func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []
 	})
 }
 
-// writeState writes a state on the Deployment and, if it goes back, the template of
-// the generation that it goes back to.
+// writeState writes a state to the Deployment and, during a rollback, the
+// template of the generation that it rolls back to.
 func (w *workload) writeState(v view, before, after rollout.State) error {
 	text, err := encoded(after)
 	if err != nil {
@@ -125,10 +129,11 @@ func (w *workload) writeState(v view, before, after rollout.State) error {
 	return w.patch(w.ctx, d, ops...)
 }
 
-// errTakenOver ends a rollout whose Deployment was given yet another template.
+// errTakenOver ends a rollout whose Deployment was given another template.
 var errTakenOver = errors.New("somebody else changed the pod template while it was rolled out; apply again to go on with one of them")
 
-// annotated sets an annotation, or removes it if the text is empty.
+// annotated returns the operation that sets an annotation, or removes it if the
+// text is empty.
 func annotated(d *appsv1.Deployment, name, text string) op {
 	all := maps.Clone(d.Annotations)
 	if all == nil {

@@ -15,17 +15,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// errTimeout ends a rollout for which no more time is given. It goes on with
-// Resume.
+// errTimeout ends a rollout at Options.Timeout.
 var errTimeout = errors.New("the time is over; the rollout stands still until it is resumed")
 
-// Apply hands the objects of a manifest, as manifest.File.Raw returns them, to
-// the cluster: those that are no Deployments first, then the Deployments, one
-// after the other, each as soon as the one before has completed its rollout. It
-// returns a result for each Deployment, also with an error. A rollout that
-// failed is no error, and one that an earlier call began goes on.
+// Apply applies the objects of a manifest, as returned by manifest.File.Raw:
+// first those that are no Deployments, then the Deployments one after the
+// other, each after the one before has completed its rollout. It returns a
+// result for each Deployment, also with an error. A rollout that failed is no
+// error, and one that an earlier call started continues.
 //
-// Fields that others set are taken from them, as kubectl apply does it.
+// Like kubectl apply --server-side --force-conflicts, it takes ownership of
+// fields that others set.
 func (c *Cluster) Apply(ctx context.Context, objects []map[string]any, opts Options) ([]Result, error) {
 	var deployments []*unstructured.Unstructured
 	for _, o := range applyOrder(objects) {
@@ -42,8 +42,8 @@ func (c *Cluster) Apply(ctx context.Context, objects []map[string]any, opts Opti
 	return c.rollOut(ctx, deployments, opts)
 }
 
-// rollOut rolls Deployments out. Once one has failed the others are left as
-// they are.
+// rollOut rolls out Deployments. After the first failure it leaves the others
+// as they are.
 func (c *Cluster) rollOut(ctx context.Context, deployments []*unstructured.Unstructured, opts Options) ([]Result, error) {
 	var results []Result
 	failed := ""
@@ -72,9 +72,8 @@ func (c *Cluster) rollOut(ctx context.Context, deployments []*unstructured.Unstr
 	return results, nil
 }
 
-// Resume goes on with a rollout that was begun and not ended. Where none is
-// under way it returns how the last one ended; the phase is empty if there never
-// was one.
+// Resume continues a rollout that has not ended. If there is none it returns
+// how the last one ended, with an empty phase if there never was one.
 func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Options) (Result, error) {
 	ctx, cancel := withTimeout(ctx, opts.Timeout)
 	defer cancel()
@@ -97,7 +96,7 @@ func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Optio
 		if !isOver {
 			return nil
 		}
-		// Whoever held it was killed before a state was kept.
+		// The process that paused the Deployment was killed before it stored a state.
 		sets, err := w.owned(ctx, d)
 		if err != nil {
 			return err
@@ -114,8 +113,8 @@ func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Optio
 	return r, nil
 }
 
-// State is the state of a Deployment's rollout: the zero State if we never
-// rolled it out.
+// State returns the state of a Deployment's rollout, the zero State if there
+// never was one.
 func (c *Cluster) State(ctx context.Context, namespace, name string) (rollout.State, error) {
 	d, _, err := c.workload(namespace, name, Options{}).current(ctx)
 	if err != nil || d == nil {
@@ -124,8 +123,9 @@ func (c *Cluster) State(ctx context.Context, namespace, name string) (rollout.St
 	return stateOf(d)
 }
 
-// UpdateState changes the state of a Deployment's rollout by hand: rollout.State.Resume
-// ends a pause, and Paused begins one. Whoever drives the rollout takes it up.
+// UpdateState changes the state of a Deployment's rollout by hand:
+// rollout.State.Resume ends a pause, and setting Paused begins one. The process
+// that drives the rollout reads it at its next step.
 func (c *Cluster) UpdateState(ctx context.Context, namespace, name string, f func(rollout.State) rollout.State) error {
 	w := c.workload(namespace, name, Options{})
 	w.ctx, w.stop = ctx, func(error) {}
@@ -153,7 +153,8 @@ func withTimeout(ctx context.Context, d time.Duration) (context.Context, context
 	return context.WithTimeoutCause(ctx, d, errTimeout)
 }
 
-// applyOrder are the objects with those first that others stand in or are of.
+// applyOrder returns the objects in the order of their dependencies:
+// definitions, then namespaces, then all others.
 func applyOrder(objects []map[string]any) []*unstructured.Unstructured {
 	rank := func(o *unstructured.Unstructured) int {
 		return slices.Index([]string{"CustomResourceDefinition", "Namespace"}, o.GetKind())
@@ -166,7 +167,7 @@ func applyOrder(objects []map[string]any) []*unstructured.Unstructured {
 	return list
 }
 
-// apply applies one object on the server's side.
+// apply applies one object by server-side apply.
 func (c *Cluster) apply(ctx context.Context, o *unstructured.Unstructured) error {
 	kind, isNamespaced, err := c.kinds.find(ctx, o.GroupVersionKind())
 	if err != nil {

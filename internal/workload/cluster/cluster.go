@@ -1,13 +1,13 @@
-// Package cluster rolls Deployments out in a Kubernetes cluster as internal/workload/rollout
-// decides: new pods must prove themselves before old ones go, and a version that
-// fails goes back by itself.
+// Package cluster rolls out Deployments in a Kubernetes cluster as
+// internal/workload/rollout decides: new pods must prove themselves before old
+// ones are removed, and a failed version is rolled back.
 //
-// It decides nothing and replaces no controller. While a rollout is under way
-// the Deployment is paused, so that its controller leaves the ReplicaSets alone,
-// and pods are made and removed by scaling those. At the end the Deployment is
-// as the manifest has it, and its controller finds nothing left to do: kubectl
-// rollout status, history and undo work as ever. Where the traffic goes is left
-// to Services, which spread it by pods; shares of traffic are not set.
+// It replaces no controller. During a rollout the Deployment is paused, so that
+// its controller leaves the ReplicaSets alone, and pods are created and removed
+// by scaling those. At the end the Deployment is as in the manifest and its
+// controller finds nothing to do: kubectl rollout status, history and undo work
+// as usual. Services split the traffic by the number of pods; shares of traffic
+// are not set.
 package cluster
 
 import (
@@ -25,15 +25,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// manager is the field manager of everything that is written.
+// manager is the field manager of all writes.
 const manager = "adamant"
 
-// A Cluster is a client of one Kubernetes cluster. It may be used by several
-// goroutines at once and needs no closing.
+// A Cluster is a client of one Kubernetes cluster. It is safe for concurrent
+// use and needs no Close.
 type Cluster struct {
 	objects   dynamic.Interface
 	kinds     *discovery
-	namespace string // of objects that name none
+	namespace string // of objects without one
 
 	// For requests that go through the API server to a pod.
 	config *rest.Config
@@ -41,9 +41,8 @@ type Cluster struct {
 	http   *http.Client
 }
 
-// Open reads a kubeconfig, the usual ones if path is empty, and returns the
-// cluster of a context, of the current one if that is empty. It does not
-// connect.
+// Open reads a kubeconfig, by default the usual ones, and returns the cluster
+// of a context, by default the current one. It does not connect.
 func Open(kubeconfig, context string) (*Cluster, error) {
 	files := clientcmd.NewDefaultClientConfigLoadingRules()
 	files.ExplicitPath = kubeconfig
@@ -60,7 +59,7 @@ func Open(kubeconfig, context string) (*Cluster, error) {
 }
 
 func connect(config *rest.Config, namespace string) (*Cluster, error) {
-	config.QPS, config.Burst = 50, 100 // a rollout looks often, and the server bounds us, too
+	config.QPS, config.Burst = 50, 100 // above client-go's default of 5 per second, because a rollout polls; the server has limits of its own
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err
@@ -77,31 +76,31 @@ func connect(config *rest.Config, namespace string) (*Cluster, error) {
 	return &Cluster{objects: objects, kinds: kinds, namespace: namespace, config: config, server: server, http: client}, nil
 }
 
-// Options say how Deployments are rolled out.
+// Options configures rollouts.
 type Options struct {
-	// Drift compares a container's root with its image; the ID is that of a
-	// pod's status, "containerd://…". If it is nil nothing is compared: pods
-	// that cannot write to their root are clean, all others are in
-	// Result.Unchecked, and drift does not fail a rollout.
+	// Drift compares a container's root with its image. The ID is that of a
+	// pod's status, "containerd://…". If it is nil, pods with read-only roots
+	// are clean, all others are listed in Result.Unchecked, and drift does not
+	// fail a rollout.
 	Drift func(ctx context.Context, containerID string) (rollout.Drift, error)
 
-	// Event takes what happens to a Deployment, and Report what went wrong and
-	// is tried again. Either may be nil.
+	// Event receives the events of a Deployment, and Report receives errors
+	// after which the rollout tries again. Either may be nil.
 	Event  func(workload string, e rollout.Event)
 	Report func(workload string, err error)
 
-	Timeout  time.Duration // of all; none if 0. What is under way then goes on with Resume
-	Interval time.Duration // between two looks; 500 ms if 0
+	Timeout  time.Duration // of the whole call, no limit if 0; Resume continues a rollout after it
+	Interval time.Duration // between two observations; 500 ms if 0
 }
 
-// A Result says how the rollout of a Deployment ended.
+// A Result is how the rollout of a Deployment ended.
 type Result struct {
 	Namespace  string        `json:"namespace"`
 	Name       string        `json:"name"`
-	Phase      rollout.Phase `json:"phase"` // empty if it was not begun
+	Phase      rollout.Phase `json:"phase"` // empty if it was not started
 	Reason     string        `json:"reason,omitempty"`
-	Generation int           `json:"generation,omitempty"` // that runs now, as the label adamant.sh/generation of its ReplicaSet has it
-	Unchecked  []string      `json:"unchecked,omitempty"`  // pods of which nobody knows whether they drifted
+	Generation int           `json:"generation,omitempty"` // that runs now, the label adamant.sh/generation of its ReplicaSet
+	Unchecked  []string      `json:"unchecked,omitempty"`  // pods that may have drifted and were not compared
 }
 
 // String returns "Deployment shop/web".

@@ -16,7 +16,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/gate"
 )
 
-// askGate begins to ask a gate, unless that is under way.
+// askGate starts a gate unless it is running.
 func (w *workload) askGate(ctx context.Context, name string) {
 	if name == "" || w.gate.IsAsked(name) {
 		return
@@ -30,7 +30,7 @@ func (w *workload) askGate(ctx context.Context, name string) {
 		}
 	}
 	if len(asked) == 0 {
-		return // they are gone again: the next look asks others
+		return // the instances are gone; the next observation finds others
 	}
 	g, gates := gate.New(name), w.policy.Gates
 	w.gate = g
@@ -46,14 +46,14 @@ func podNamed(pods []*corev1.Pod, name string) *corev1.Pod {
 	return nil
 }
 
-// A gatePod is a pod as gates ask it: through the API server, so that nothing
-// else need be reached.
+// A gatePod implements gate.Instance through the API server, so that the
+// cluster's network need not be reachable.
 type gatePod struct {
 	*Cluster
 	pod *corev1.Pod
 }
 
-// defaultContainer names the container that kubectl takes, too.
+// defaultContainer is the annotation by which kubectl chooses a container, too.
 const defaultContainer = "kubectl.kubernetes.io/default-container"
 
 // Run implements gate.Instance by the pod's subresource exec.
@@ -80,8 +80,7 @@ func (r gatePod) Run(ctx context.Context, command []string) (int, []byte, error)
 	return 0, out.kept, err
 }
 
-// executor speaks WebSocket, and SPDY with a server that does not, as kubectl
-// does.
+// executor uses WebSocket and falls back to SPDY, as kubectl does.
 func (r gatePod) executor(u *url.URL) (remotecommand.Executor, error) {
 	newer, err := remotecommand.NewWebSocketExecutor(r.config, http.MethodGet, u.String())
 	if err != nil {
@@ -96,16 +95,17 @@ func (r gatePod) executor(u *url.URL) (remotecommand.Executor, error) {
 	})
 }
 
-// maxOutput bounds what is kept of a command's output, in bytes.
+// maxOutput bounds how much of a command's output is kept, in bytes.
 const maxOutput = 4 << 10
 
-// A boundedBuffer is the beginning of what is written, by two streams at once.
+// A boundedBuffer keeps the first maxOutput bytes that two streams write at
+// once.
 type boundedBuffer struct {
 	mu   sync.Mutex
 	kept []byte
 }
 
-// Write keeps what there is room for, and takes the rest.
+// Write keeps what fits and discards the rest.
 func (h *boundedBuffer) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -126,7 +126,7 @@ func (r gatePod) Fetch(ctx context.Context, port int, page string) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	once := *r.http // the transport is shared, the redirections are not followed
+	once := *r.http // a copy that shares the transport and follows no redirects
 	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := once.Do(req)
 	if err != nil {

@@ -9,23 +9,24 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// fatalCrashes counts as so many crashes that no rollout goes on.
+// fatalCrashes is reported for a pod that can never start. It fails any
+// rollout.
 const fatalCrashes = 2
 
-// secondAttempt is the age after which a kubelet has tried twice to do what keeps a
-// container from being started; it waits 10 s after the first time.
+// secondAttempt is the age of a pod after which the kubelet has tried twice to
+// start a container; it waits 10 s after the first attempt.
 const secondAttempt = 15 * time.Second
 
-// failedWaiting are the reasons of a container that waits because something failed, with
-// whether it can never be different.
+// failedWaiting has the reasons of a container that waits because of an error,
+// with whether the error is permanent.
 var failedWaiting = map[string]bool{
 	"ErrImagePull": false, "ImagePullBackOff": false, "RegistryUnavailable": false, "ImageInspectError": false,
 	"CreateContainerConfigError": false, "CreateContainerError": false, "RunContainerError": false,
 	"InvalidImageName": true, "ErrImageNeverPull": true,
 }
 
-// crashes counts how often a pod's containers ended that should run, or could
-// not be started, and says why the last did.
+// crashes returns how often containers of a pod ended that must run, or could
+// not be started, and the reason of the last.
 func crashes(p *corev1.Pod, now time.Time) (int, string) {
 	n, reason := 0, ""
 	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
@@ -44,7 +45,7 @@ func containerCrashes(c corev1.ContainerStatus, age time.Duration) (int, string)
 	case c.State.Terminated != nil && c.State.Terminated.ExitCode != 0:
 		n, last = n+1, c.State.Terminated
 	case wait != nil && wait.Reason == "CrashLoopBackOff":
-		n++ // the next container, which would be counted, is not there yet
+		n++ // RestartCount counts only containers that were started again
 	case wait != nil:
 		never, isStuck := failedWaiting[wait.Reason]
 		if !isStuck {
@@ -61,7 +62,8 @@ func containerCrashes(c corev1.ContainerStatus, age time.Duration) (int, string)
 	return n, ended(last)
 }
 
-// ended says how a container ended: "exit status 2", "OOMKilled, exit status 137".
+// ended formats how a container ended: "exit status 2", "OOMKilled, exit status
+// 137".
 func ended(t *corev1.ContainerStateTerminated) string {
 	text := fmt.Sprintf("exit status %d", t.ExitCode)
 	if t.Reason != "" && t.Reason != "Error" {
@@ -73,9 +75,9 @@ func ended(t *corev1.ContainerStateTerminated) string {
 	return text
 }
 
-// readiness reports whether a pod is ready, and since when at the latest: the
-// API cuts times to seconds, and for a program that crashes soon it matters
-// whether it was ready for one second or for none.
+// readiness reports whether a pod is ready, and the latest time at which it may
+// have become so. The API truncates times to seconds, and for a program that
+// crashes early it matters whether it was ready for a second or not at all.
 func readiness(p *corev1.Pod, now time.Time) (bool, time.Time) {
 	for _, c := range p.Status.Conditions {
 		if c.Type != corev1.PodReady || c.Status != corev1.ConditionTrue {
@@ -84,7 +86,7 @@ func readiness(p *corev1.Pod, now time.Time) (bool, time.Time) {
 		since, latest := c.LastTransitionTime.Time, c.LastTransitionTime.Add(time.Second)
 		switch {
 		case since.After(now):
-			return true, since // of another clock
+			return true, since // the clocks differ
 		case latest.After(now):
 			return true, now
 		}
@@ -93,14 +95,14 @@ func readiness(p *corev1.Pod, now time.Time) (bool, time.Time) {
 	return false, time.Time{}
 }
 
-// isOver reports whether a pod has ended for good: its ReplicaSet counts it no
-// more.
+// isOver reports whether a pod has ended for good, so that its ReplicaSet does
+// not count it.
 func isOver(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
 }
 
-// isSealed reports whether no container that runs can write to its root. Init
-// containers that have ended do not run.
+// isSealed reports whether no running container can write to its root. Init
+// containers that have ended do not count.
 func isSealed(p *corev1.Pod) bool {
 	for _, c := range p.Spec.InitContainers {
 		if c.RestartPolicy != nil && !isReadOnly(c) {
@@ -116,13 +118,13 @@ func isReadOnly(c corev1.Container) bool {
 	return s != nil && s.ReadOnlyRootFilesystem != nil && *s.ReadOnlyRootFilesystem
 }
 
-// costAnnotation tells a ReplicaSet which of its pods to remove first
+// costAnnotation orders the pods that a ReplicaSet removes
 // (k8s.io/api/core/v1.PodDeletionCost).
 const costAnnotation = corev1.PodDeletionCost
 
-// nextRemoved are those of a ReplicaSet's pods that it is about to remove, since it
-// has more than it is to have: those that were chosen, then those that are not
-// ready, then the youngest.
+// nextRemoved returns the pods that a ReplicaSet is about to remove because it
+// has more than its replicas, in the order of its controller: chosen pods, then
+// those that are not ready, then the youngest.
 func nextRemoved(pods []*corev1.Pod, replicas int) []*corev1.Pod {
 	excess := len(pods) - replicas
 	if excess <= 0 {
@@ -145,5 +147,5 @@ func nextRemoved(pods []*corev1.Pod, replicas int) []*corev1.Pod {
 	return sorted[:excess]
 }
 
-// lowestCost is the cost of a pod that was chosen to go.
+// lowestCost is the deletion cost of a pod that was chosen for removal.
 const lowestCost = "-2147483647"

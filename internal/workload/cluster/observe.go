@@ -31,8 +31,9 @@ func (w *workload) Observe(ctx context.Context) (rollout.Observation, error) {
 	return o, nil
 }
 
-// instances are the pods of a ReplicaSet as they will be once its controller has
-// done what was begun.
+// instances returns the pods of a ReplicaSet as they will be once its
+// controller has done what was started. Without this the next decision would
+// start the same again.
 func (w *workload) instances(ctx context.Context, rs *appsv1.ReplicaSet, pods []*corev1.Pod) []rollout.Instance {
 	var list []rollout.Instance
 	var staying []*corev1.Pod
@@ -56,7 +57,8 @@ func (w *workload) instances(ctx context.Context, rs *appsv1.ReplicaSet, pods []
 
 func replicas(rs *appsv1.ReplicaSet) int { return int(*cmp.Or(rs.Spec.Replicas, new(int32))) }
 
-// pendingName names a pod that a ReplicaSet is about to make. No pod has such a name.
+// pendingName names a pod that a ReplicaSet is about to create. No pod has such
+// a name.
 func pendingName(rs *appsv1.ReplicaSet, n int) string { return fmt.Sprintf("%s/%d", rs.Name, n) }
 
 func (w *workload) instance(ctx context.Context, p *corev1.Pod) rollout.Instance {
@@ -70,7 +72,7 @@ func (w *workload) instance(ctx context.Context, p *corev1.Pod) rollout.Instance
 	return i
 }
 
-// drift is what is known of a pod's containers: the worst of it.
+// drift returns the worst result of a pod's containers.
 func (w *workload) drift(ctx context.Context, p *corev1.Pod) rollout.Drift {
 	if isSealed(p) {
 		return rollout.Clean
@@ -94,12 +96,12 @@ func (w *workload) drift(ctx context.Context, p *corev1.Pod) rollout.Drift {
 
 var worstLast = []rollout.Drift{rollout.Clean, rollout.Unchecked, rollout.Unknown, rollout.Drifted}
 
-// failureInterval is how long a ReplicaSet may fail to make a pod; its controller tries
-// many times a second at first.
+// failureInterval is the time that counts as one failure of a ReplicaSet to
+// create a pod, because its controller tries many times a second at first.
 const failureInterval = 5 * time.Second
 
-// failure counts that a ReplicaSet cannot make pods, for a quota or since one is
-// not admitted.
+// failure returns how long a ReplicaSet could not create pods, because of a
+// quota or because they are not admitted.
 func (w *workload) failure(rs *appsv1.ReplicaSet) rollout.Failure {
 	at := slices.IndexFunc(rs.Status.Conditions, func(c appsv1.ReplicaSetCondition) bool {
 		return c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && c.Reason == "FailedCreate"
@@ -116,7 +118,8 @@ func (w *workload) failure(rs *appsv1.ReplicaSet) rollout.Failure {
 	return rollout.Failure{Times: times, Reason: rs.Status.Conditions[at].Message}
 }
 
-// report reports what is tried again, and gives up on what will not pass.
+// report reports an error after which the rollout tries again. It ends the
+// rollout if the user lacks a permission, because trying again would not help.
 func (w *workload) report(err error) {
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
 		w.stop(err)

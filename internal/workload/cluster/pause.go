@@ -16,8 +16,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// applyPaused hands a Deployment of a manifest to the cluster, held, with its new
-// template, and returns what may be gone back to: nil if nothing.
+// applyPaused applies a Deployment of a manifest in a paused form, with its new
+// template. It returns the ReplicaSet to roll back to, nil if there is none.
 func (w *workload) applyPaused(ctx context.Context, o *unstructured.Unstructured) (back *appsv1.ReplicaSet, err error) {
 	var give savedSettings
 	var spec rollout.Spec
@@ -47,7 +47,8 @@ func (w *workload) applyPaused(ctx context.Context, o *unstructured.Unstructured
 	return back, w.apply(ctx, held)
 }
 
-// rollbackTarget is the ReplicaSet to go back to, with its generation written on it.
+// rollbackTarget returns the ReplicaSet to roll back to, labeled with its
+// generation.
 func (w *workload) rollbackTarget(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (*appsv1.ReplicaSet, error) {
 	last, err := stateOf(d)
 	if err != nil {
@@ -60,7 +61,8 @@ func (w *workload) rollbackTarget(ctx context.Context, d *appsv1.Deployment, set
 	return rs, w.labelGeneration(ctx, rs, generation(rs))
 }
 
-// current is the Deployment as it was, nil if there was none, and what it owns.
+// current returns the Deployment and the ReplicaSets that it owns, nil if there
+// is no Deployment.
 func (w *workload) current(ctx context.Context) (*appsv1.Deployment, []*appsv1.ReplicaSet, error) {
 	d, err := w.deployments(w.namespace).get(ctx, w.name)
 	if apierrors.IsNotFound(err) {
@@ -73,12 +75,13 @@ func (w *workload) current(ctx context.Context) (*appsv1.Deployment, []*appsv1.R
 	return d, sets, err
 }
 
-// isRecreate reports whether the Deployment controller can do a rollout itself: if
-// all pods go before new ones come.
+// isRecreate reports whether the Deployment controller can do the rollout
+// itself, because all pods are removed before new ones are created.
 func isRecreate(s rollout.Spec) bool { return s.Kind == rollout.Recreate }
 
-// settingsAfter is what the Deployment is given back at the end: what the manifest
-// says, and what it leaves out as it was before; and how it is to be replaced.
+// settingsAfter returns the settings that are restored at the end, and how the
+// Deployment is replaced. A field that the manifest does not set keeps its
+// value.
 func (w *workload) settingsAfter(o *unstructured.Unstructured, before *appsv1.Deployment) (savedSettings, rollout.Spec, error) {
 	var d appsv1.Deployment
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &d); err != nil {
@@ -103,7 +106,7 @@ func (w *workload) settingsAfter(o *unstructured.Unstructured, before *appsv1.De
 	return savedSettings{d.Spec.Strategy, d.Spec.Paused}, spec, err
 }
 
-// defaulted has a strategy's defaults, as an API server sets them.
+// defaulted sets the defaults of a strategy as the API server does.
 func defaulted(s appsv1.DeploymentStrategy) appsv1.DeploymentStrategy {
 	if s.Type == appsv1.RecreateDeploymentStrategyType {
 		return appsv1.DeploymentStrategy{Type: s.Type}
@@ -117,13 +120,13 @@ func defaulted(s appsv1.DeploymentStrategy) appsv1.DeploymentStrategy {
 	return appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &r}
 }
 
-// recreateStrategy is the strategy of a Deployment while it is held: a paused Deployment
-// with another is scaled in proportion by its controller.
+// recreateStrategy is the strategy of a paused Deployment. With any other, its
+// controller scales the ReplicaSets of a paused Deployment in proportion.
 var recreateStrategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
 
 // pause takes the ReplicaSets from the Deployment controller before it sees the
-// new template. Server-side apply cannot do this: it leaves the parameters of a
-// rolling update, which Recreate may not have, to whoever set them.
+// new template. Server-side apply cannot do this: a rollingUpdate that somebody
+// else set would stay, and Recreate may not have one.
 func (w *workload) pause(ctx context.Context, d *appsv1.Deployment, give savedSettings, plain bool) error {
 	ops := []op{{"add", "/spec/strategy", recreateStrategy}}
 	if plain {
@@ -138,8 +141,8 @@ func (w *workload) pause(ctx context.Context, d *appsv1.Deployment, give savedSe
 	return w.patch(ctx, d, ops...)
 }
 
-// pausedObject is the manifest's object as it stands in the cluster while it is
-// rolled out.
+// pausedObject returns a manifest's Deployment in the form that it has during
+// its rollout.
 func pausedObject(o *unstructured.Unstructured, give savedSettings, plain bool) (*unstructured.Unstructured, error) {
 	o = o.DeepCopy()
 	text, err := encoded(give)
@@ -157,8 +160,8 @@ func pausedObject(o *unstructured.Unstructured, give savedSettings, plain bool) 
 	return o, unstructured.SetNestedField(o.Object, give.Paused || !plain, "spec", "paused")
 }
 
-// start makes the ReplicaSet of the Deployment's template and begins to roll it
-// out, unless that is under way already.
+// start creates the ReplicaSet of the Deployment's template and starts to roll
+// it out, unless that is under way.
 func (w *workload) start(ctx context.Context, back *appsv1.ReplicaSet) error {
 	target, err := w.target(ctx)
 	if err != nil {
@@ -169,14 +172,14 @@ func (w *workload) start(ctx context.Context, back *appsv1.ReplicaSet) error {
 			return s
 		}
 		s.Stable = 0
-		if back != nil && generation(back) != target { // a canary of what runs already would only take pods away
+		if back != nil && generation(back) != target { // a rollout of the generation that runs would only remove pods
 			s.Stable = generation(back)
 		}
 		return s.Begin(target, time.Now())
 	})
 }
 
-// updateState keeps the state that f makes of the one that is kept.
+// updateState replaces the stored state by the result of f.
 func (w *workload) updateState(target int, f func(rollout.State) rollout.State) error {
 	return retryOnConflict(func() error {
 		v, err := w.read(w.ctx)
@@ -193,8 +196,8 @@ func (w *workload) updateState(target int, f func(rollout.State) rollout.State) 
 	})
 }
 
-// target is the generation of the Deployment's template. Its ReplicaSet is made
-// if there is none.
+// target returns the generation of the Deployment's template. It creates the
+// ReplicaSet if there is none.
 func (w *workload) target(ctx context.Context) (int, error) {
 	n := 0
 	err := retryOnConflict(func() error {
@@ -217,9 +220,9 @@ func (w *workload) target(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// create makes the ReplicaSet of the Deployment's template. If there is another
-// of the name, the hash is changed for the next time, as the Deployment
-// controller does it.
+// create creates the ReplicaSet of the Deployment's template. If another
+// ReplicaSet has the name it increments the collision count, which changes the
+// hash at the next try, as the Deployment controller does.
 func (w *workload) create(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (*appsv1.ReplicaSet, error) {
 	rs := newReplicaSet(d, sets)
 	made, err := w.replicaSets(w.namespace).create(ctx, rs)
@@ -228,7 +231,7 @@ func (w *workload) create(ctx context.Context, d *appsv1.Deployment, sets []*app
 	}
 	other, getErr := w.replicaSets(w.namespace).get(ctx, rs.Name)
 	if getErr != nil || metav1.IsControlledBy(other, d) && sameTemplate(other.Spec.Template, d.Spec.Template) {
-		return nil, err // the Deployment controller was faster
+		return nil, err // the Deployment controller created it first; the retry finds it
 	}
 	collisions := *cmp.Or(d.Status.CollisionCount, new(int32)) + 1
 	d = d.DeepCopy()
@@ -239,9 +242,8 @@ func (w *workload) create(ctx context.Context, d *appsv1.Deployment, sets []*app
 	return nil, err
 }
 
-// labelGeneration writes a ReplicaSet's generation on it and, so that its being available
-// does not make the Deployment controller remove all others, takes the desired
-// replicas from it; see newReplicaSet.
+// labelGeneration labels a ReplicaSet with its generation and removes its
+// annotation desired-replicas; newReplicaSet explains why.
 func (w *workload) labelGeneration(ctx context.Context, rs *appsv1.ReplicaSet, n int) error {
 	return retryOnConflict(func() error {
 		now, err := w.replicaSets(w.namespace).get(ctx, rs.Name)

@@ -17,7 +17,7 @@ import (
 	"k8s.io/utils/dump"
 )
 
-// What the Deployment controller writes on ReplicaSets
+// The annotations and the label that the Deployment controller sets on ReplicaSets
 // (k8s.io/kubernetes/pkg/controller/deployment/util).
 const (
 	revisionAnnotation = "deployment.kubernetes.io/revision"
@@ -26,12 +26,13 @@ const (
 	hashLabel          = appsv1.DefaultDeploymentUniqueLabelKey
 )
 
-// generationLabel is a ReplicaSet's generation. Its revision will not do: the
-// Deployment controller raises that of a ReplicaSet that is gone back to. And it
-// is a label since the controller copies annotations from the Deployment.
+// generationLabel holds a ReplicaSet's generation. The revision does not
+// identify it, because the Deployment controller raises the revision of a
+// ReplicaSet after a rollback. It is a label because the controller overwrites
+// annotations with those of the Deployment.
 const generationLabel = "adamant.sh/generation"
 
-// generation is the label's, or the revision while there is none.
+// generation returns the label or, if there is none, the revision.
 func generation(rs *appsv1.ReplicaSet) int {
 	if n, err := strconv.Atoi(rs.Labels[generationLabel]); err == nil {
 		return n
@@ -40,11 +41,11 @@ func generation(rs *appsv1.ReplicaSet) int {
 }
 
 func revision(rs *appsv1.ReplicaSet) int {
-	n, _ := strconv.Atoi(rs.Annotations[revisionAnnotation]) // 0 is a ReplicaSet that has none yet
+	n, _ := strconv.Atoi(rs.Annotations[revisionAnnotation]) // 0 if there is none yet
 	return n
 }
 
-// nextGeneration is a number that no ReplicaSet has or will be given.
+// nextGeneration returns a number that no ReplicaSet has or will be given.
 func nextGeneration(sets []*appsv1.ReplicaSet) int {
 	last := 0
 	for _, rs := range sets {
@@ -62,8 +63,8 @@ func ofGeneration(sets []*appsv1.ReplicaSet, n int) *appsv1.ReplicaSet {
 	return nil
 }
 
-// matching is the ReplicaSet that the Deployment controller takes as the one of
-// the Deployment's template: the oldest whose own is the same but for the hash.
+// matching returns the ReplicaSet that the Deployment controller takes for the
+// Deployment's template: the oldest with the same template except for the hash.
 func matching(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) *appsv1.ReplicaSet {
 	var found *appsv1.ReplicaSet
 	for _, rs := range sets {
@@ -86,9 +87,9 @@ func withoutHash(t corev1.PodTemplateSpec) corev1.PodTemplateSpec {
 	return t
 }
 
-// newReplicaSet is the ReplicaSet that the Deployment controller would make for
-// the Deployment's template, with no replicas yet and our label. It lacks the
-// annotation with the desired replicas until the rollout is over: with it, the
+// newReplicaSet returns the ReplicaSet that the Deployment controller would
+// create for the Deployment's template, without replicas and with our label. It
+// lacks the annotation desired-replicas until the rollout is over: with it, the
 // controller would remove all old pods as soon as the new ones are available,
 // before they are proven.
 func newReplicaSet(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) *appsv1.ReplicaSet {
@@ -125,8 +126,8 @@ func withEntry(m map[string]string, key, value string) map[string]string {
 	return m
 }
 
-// templateHash is what the Deployment controller names a ReplicaSet by
-// (k8s.io/kubernetes/pkg/controller.ComputeHash).
+// templateHash returns the hash by which the Deployment controller names a
+// ReplicaSet (k8s.io/kubernetes/pkg/controller.ComputeHash).
 func templateHash(t corev1.PodTemplateSpec, collisions *int32) string {
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%v", dump.ForHash(t))
@@ -143,9 +144,9 @@ func replicaSetName(deployment, hash string) string {
 	return deployment[:min(len(deployment), longest)] + "-" + hash
 }
 
-// stable is the ReplicaSet to go back to: the one that completed its rollout
-// last as long as it has available pods, and otherwise, since others may have
-// rolled out too, the one that has most.
+// stable returns the ReplicaSet to roll back to: the last one that completed
+// its rollout if it has available pods, or else the one with the most available
+// pods, because others may have rolled out, too.
 func stable(last int, sets []*appsv1.ReplicaSet) *appsv1.ReplicaSet {
 	var available []*appsv1.ReplicaSet
 	for _, rs := range sets {

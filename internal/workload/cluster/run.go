@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// run begins a rollout, drives it to its end and gives the Deployment back to
-// its controller.
+// run starts a rollout, drives it to its end and releases the Deployment to its
+// controller.
 func (w *workload) run(ctx context.Context, begin func(context.Context) error) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer w.gates.Wait()
@@ -38,7 +38,8 @@ func (w *workload) run(ctx context.Context, begin func(context.Context) error) (
 	return r, w.release(ctx, last.Target)
 }
 
-// unchecked are the pods of which nobody knows whether they drifted.
+// unchecked returns the pods of a generation that may have drifted and were not
+// compared.
 func (w *workload) unchecked(n int) []string {
 	var names []string
 	rs := ofGeneration(w.observed.sets, n)
@@ -53,8 +54,8 @@ func (w *workload) unchecked(n int) []string {
 	return names
 }
 
-// release gives the Deployment back to its controller, which takes the target's
-// ReplicaSet as its own and finds nothing left to do.
+// release restores the Deployment's settings. Its controller takes over the
+// target's ReplicaSet and finds nothing to do.
 func (w *workload) release(ctx context.Context, target int) error {
 	return retryOnConflict(func() error {
 		d, sets, err := w.current(ctx)
@@ -75,8 +76,8 @@ func (w *workload) release(ctx context.Context, target int) error {
 	})
 }
 
-// annotateComplete makes a ReplicaSet what the Deployment controller would have made it
-// by now.
+// annotateComplete sets the annotations that the Deployment controller would
+// have set on a ReplicaSet by now.
 func (w *workload) annotateComplete(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv1.Deployment) error {
 	return retryOnConflict(func() error {
 		now, err := w.replicaSets(w.namespace).get(ctx, rs.Name)
@@ -86,11 +87,11 @@ func (w *workload) annotateComplete(ctx context.Context, rs *appsv1.ReplicaSet, 
 		want := int(*d.Spec.Replicas)
 		surge := 0
 		if r := d.Spec.Strategy.RollingUpdate; r != nil {
-			surge, _ = intstr.GetScaledValueFromIntOrPercent(r.MaxSurge, want, true) // the server has checked it
+			surge, _ = intstr.GetScaledValueFromIntOrPercent(r.MaxSurge, want, true) // validated by the server
 		}
 		all := withEntry(now.Annotations, desiredAnnotation, strconv.Itoa(want))
 		all[maxAnnotation] = strconv.Itoa(want + surge)
-		delete(all, strategyAnnotation) // the Deployment controller copied it
+		delete(all, strategyAnnotation) // copied by the Deployment controller
 		return w.patchSet(ctx, now, op{"add", "/metadata/annotations", all})
 	})
 }

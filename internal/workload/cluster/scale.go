@@ -15,8 +15,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// Execute implements rollout.Driver. Where the Deployment's own strategy is
-// Recreate its controller, which is not paused then, does the same by itself.
+// Execute implements rollout.Driver. If the Deployment's own strategy is
+// Recreate it only records events and gates, because its controller is not
+// paused and replaces the pods itself.
 func (w *workload) Execute(ctx context.Context, d rollout.Decision) error {
 	for _, e := range d.Events {
 		w.event(e)
@@ -35,7 +36,7 @@ func (w *workload) Execute(ctx context.Context, d rollout.Decision) error {
 	}
 	chosen := w.removedPods(d.Remove, change)
 	w.keepTwoActive(change)
-	for _, up := range []bool{true, false} { // new ones first
+	for _, up := range []bool{true, false} { // new pods first
 		for rs, n := range change {
 			if n == 0 || (n > 0) != up {
 				continue
@@ -57,8 +58,8 @@ func (w *workload) event(e rollout.Event) {
 	}
 }
 
-// removedPods finds the pods that are to be removed, by ReplicaSet, and counts them
-// off in change.
+// removedPods returns the pods of each ReplicaSet that are to be removed, and
+// subtracts them from change.
 func (w *workload) removedPods(remove []string, change map[*appsv1.ReplicaSet]int) map[*appsv1.ReplicaSet][]string {
 	chosen := map[*appsv1.ReplicaSet][]string{}
 	for _, rs := range w.observed.sets {
@@ -75,11 +76,10 @@ func (w *workload) removedPods(remove []string, change map[*appsv1.ReplicaSet]in
 	return chosen
 }
 
-// keepTwoActive sees to it that a ReplicaSet that shrinks is not left as the
-// only one with replicas: the Deployment controller would scale that to all of
-// the Deployment's, although the Deployment is paused. The new one, which is to
-// get a pod next anyway, gets it a moment early. This happens where the strategy
-// allows no surge.
+// keepTwoActive prevents that a shrinking ReplicaSet becomes the only one with
+// replicas, because the Deployment controller scales that to all of the
+// Deployment's replicas even while it is paused. The new ReplicaSet gets its
+// next pod a moment early instead. This happens with strategies without surge.
 func (w *workload) keepTwoActive(change map[*appsv1.ReplicaSet]int) {
 	var active []*appsv1.ReplicaSet
 	for _, rs := range w.observed.sets {
@@ -97,7 +97,7 @@ func (w *workload) keepTwoActive(change map[*appsv1.ReplicaSet]int) {
 	}
 }
 
-// markForRemoval makes a ReplicaSet remove these pods before others.
+// markForRemoval makes a ReplicaSet remove these pods first.
 func (w *workload) markForRemoval(ctx context.Context, pods []string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{costAnnotation: lowestCost}}})
 	if err != nil {
@@ -112,8 +112,9 @@ func (w *workload) markForRemoval(ctx context.Context, pods []string) error {
 	return nil
 }
 
-// scale changes the number of a ReplicaSet's pods from what was seen, unless the
-// Deployment controller has done just that: it may while there is no other.
+// scale changes the replicas of a ReplicaSet, unless the Deployment controller
+// has already set the same number, as it may while there is no other
+// ReplicaSet.
 func (w *workload) scale(ctx context.Context, rs *appsv1.ReplicaSet, by int) error {
 	want := max(replicas(rs)+by, 0)
 	return retryOnConflict(func() error {

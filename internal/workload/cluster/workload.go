@@ -21,34 +21,34 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// A workload is one Deployment that is rolled out. It is the rollout's Driver
-// and, by annotations of the Deployment, its Book.
+// A workload is one Deployment during a rollout. It implements rollout.Driver
+// and, by annotations of the Deployment, rollout.Store.
 type workload struct {
 	*Cluster
-	ctx             context.Context // of the rollout; rollout.Book has none
+	ctx             context.Context // of the rollout; the methods of rollout.Store have none
 	stop            func(error)     // ends ctx
 	namespace, name string
 	opts            Options
 
-	observed     view              // by the last Observe
-	failingSince map[int]time.Time // generations whose pods cannot be made, since when
+	observed     view              // result of the last Observe
+	failingSince map[int]time.Time // when the pods of a generation could first not be created
 
-	policy rollout.Policy // that was read last
+	policy rollout.Policy // of the last spec
 	gate   *gate.Gate
 	gates  sync.WaitGroup
 }
 
-// A view is a Deployment and what it owns, as it was observed.
+// A view is a Deployment with what it owns, at one observation.
 type view struct {
 	deployment *appsv1.Deployment
 	sets       []*appsv1.ReplicaSet
-	pods       map[types.UID][]*corev1.Pod // by ReplicaSet; those that are over are not among them
+	pods       map[types.UID][]*corev1.Pod // by ReplicaSet, without those that have ended
 }
 
-// String is how events and errors name it.
+// String returns the name for events and errors.
 func (w *workload) String() string { return w.namespace + "/" + w.name }
 
-// read reads a Deployment and its ReplicaSets, and all pods that those own.
+// read reads a Deployment, its ReplicaSets and the pods of those.
 func (w *workload) read(ctx context.Context) (view, error) {
 	d, err := w.deployments(w.namespace).get(ctx, w.name)
 	if apierrors.IsNotFound(err) {
@@ -110,8 +110,9 @@ func (w *workload) spec(d *appsv1.Deployment) (rollout.Spec, error) {
 	return spec, nil
 }
 
-// retryOnConflict repeats f, which reads an object and changes it, while others change
-// it in between. Controllers write on Deployments and ReplicaSets all the time.
+// retryOnConflict repeats f, which reads an object and changes it, after
+// conflicts. They are common because controllers write to Deployments and
+// ReplicaSets all the time.
 func retryOnConflict(f func() error) error {
 	backoff := wait.Backoff{Steps: 8, Duration: 20 * time.Millisecond, Factor: 2, Jitter: 0.1}
 	return retry.OnError(backoff, func(err error) bool {
@@ -119,20 +120,20 @@ func retryOnConflict(f func() error) error {
 	}, f)
 }
 
-// An op is one operation of a JSON patch (RFC 6902).
+// An op is an operation of a JSON patch (RFC 6902).
 type op struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
 	Value any    `json:"value,omitempty"`
 }
 
-// patchOf is a patch that applies to an object only as it was read: the server
-// answers with a conflict if it has changed since.
+// patchOf returns a patch that the server applies only to the version of the
+// object that was read, and otherwise refuses with a conflict.
 func patchOf(resourceVersion string, ops ...op) ([]byte, error) {
 	return json.Marshal(slices.Concat([]op{{"replace", "/metadata/resourceVersion", resourceVersion}}, ops))
 }
 
-// patch changes the Deployment as it was read.
+// patch changes the version of the Deployment that was read.
 func (w *workload) patch(ctx context.Context, d *appsv1.Deployment, ops ...op) error {
 	data, err := patchOf(d.ResourceVersion, ops...)
 	if err != nil {
@@ -141,7 +142,7 @@ func (w *workload) patch(ctx context.Context, d *appsv1.Deployment, ops ...op) e
 	return w.deployments(d.Namespace).patch(ctx, d.Name, types.JSONPatchType, data)
 }
 
-// patchSet changes a ReplicaSet as it was read.
+// patchSet changes the version of a ReplicaSet that was read.
 func (w *workload) patchSet(ctx context.Context, rs *appsv1.ReplicaSet, ops ...op) error {
 	data, err := patchOf(rs.ResourceVersion, ops...)
 	if err != nil {

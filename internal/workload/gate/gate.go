@@ -1,9 +1,9 @@
-// Package gate asks the application whether a new generation is good, and not
-// only whether its process runs: a command in each of its ready instances, and a
-// page of each.
+// Package gate checks a new generation by asking the application, because a
+// ready process may still be wrong: it runs a command in each ready instance
+// and requests a page from it.
 //
-// When to ask is decided by internal/workload/rollout; how an instance is reached is its
-// driver's business.
+// internal/workload/rollout decides when a gate is asked; drivers implement how
+// an instance is reached.
 package gate
 
 import (
@@ -20,27 +20,27 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// Timeout bounds how long the answers of one instance may take.
+// Timeout bounds the checks of one instance.
 const Timeout = time.Minute
 
-// An Instance can be asked.
+// An Instance is one that gates can reach.
 type Instance interface {
-	// Run runs a command in its first container, and returns its exit status
-	// and what it printed.
+	// Run runs a command in the first container and returns its exit status and
+	// output.
 	Run(ctx context.Context, command []string) (exit int, output []byte, err error)
-	// Fetch asks for a page, follows no redirection and returns the status.
+	// Fetch requests a page, follows no redirect and returns the status.
 	Fetch(ctx context.Context, port int, page string) (status int, err error)
 }
 
-// A Candidate is an instance that is asked.
+// A Candidate is an instance to check.
 type Candidate struct {
 	ID string
 	Instance
 	Spec *corev1.PodSpec
 }
 
-// A Gate is asked once, and remembers what it was told. A nil one was never
-// asked. It is safe for concurrent use.
+// A Gate is asked once and keeps the result. A nil Gate was never asked. It is
+// safe for concurrent use.
 type Gate struct {
 	name string
 
@@ -49,11 +49,11 @@ type Gate struct {
 	why  string
 }
 
-// New returns a gate of a name, as rollout.Decision.Gate has it.
+// New returns a gate with a name, which is that of rollout.Decision.Gate.
 func New(name string) *Gate { return &Gate{name: name} }
 
-// IsAsked reports whether the gate is of this name and is being asked, or has
-// refused to let pass: then there is nothing to ask it again.
+// IsAsked reports whether the gate has this name and is being asked or has
+// failed. Then asking again is useless.
 func (g *Gate) IsAsked(name string) bool {
 	if g == nil || g.name != name {
 		return false
@@ -63,7 +63,7 @@ func (g *Gate) IsAsked(name string) bool {
 	return !g.done || g.why != ""
 }
 
-// Result is what the gate said so far.
+// Result returns the result so far.
 func (g *Gate) Result() rollout.GateResult {
 	if g == nil {
 		return rollout.GateResult{}
@@ -73,9 +73,9 @@ func (g *Gate) Result() rollout.GateResult {
 	return rollout.GateResult{Gate: g.name, Done: g.done, Reason: g.why}
 }
 
-// Ask asks all candidates, one after the other; the first that does not pass
-// closes the gate, and so does one that cannot be asked. Then Result says so. If
-// ctx ends there is no answer.
+// Ask checks all candidates, one after the other, up to the first that fails. A
+// candidate that cannot be reached fails. If ctx ends there is no result,
+// because the gate was not asked to its end.
 func (g *Gate) Ask(ctx context.Context, q rollout.Gates, candidates []Candidate) {
 	why := ""
 	for _, c := range candidates {
@@ -125,8 +125,8 @@ func askCommand(ctx context.Context, command string, c Candidate) error {
 	return err
 }
 
-// Page splits ":8080/path" into port and path. Where no port is named it is the
-// first that the pod declares.
+// Page splits ":8080/path" into port and path. The default is the first port
+// that the pod declares.
 func Page(page string, spec *corev1.PodSpec) (port int, path string, err error) {
 	rest, named := strings.CutPrefix(page, ":")
 	if !named {
@@ -152,7 +152,7 @@ func firstPort(spec *corev1.PodSpec) int {
 	return 0
 }
 
-// firstLine is the beginning of what a command printed.
+// firstLine returns the beginning of a command's output.
 func firstLine(out []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return strings.ToValidUTF8(line[:min(len(line), 200)], "\uFFFD")

@@ -12,18 +12,18 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// An Action is what becomes of one object.
+// An Action is the effect of an apply on one object.
 type Action string
 
-// What can become of it.
+// The effects of an apply.
 const (
 	Created   Action = "created"
 	Replaced  Action = "replaced" // a new generation takes the place of the one that runs
-	Adjusted  Action = "adjusted" // nothing runs otherwise: replicas, strategy, a port
+	Adjusted  Action = "adjusted" // without new instances: replicas, strategy, a port
 	Unchanged Action = "unchanged"
 )
 
-// A Result is what an apply did, or would do, to one object.
+// A Result is the effect of an apply, or of a dry run, on one object.
 type Result struct {
 	Kind       string   `json:"kind"`
 	Namespace  string   `json:"namespace"`
@@ -33,14 +33,14 @@ type Result struct {
 	Changes    []string `json:"changes,omitempty"` // one line each: field, old and new value
 }
 
-// An Outcome is what an apply did, or would do.
+// An Outcome is the effect of an apply or of a dry run.
 type Outcome struct {
 	Results []Result `json:"results"`
-	Notes   []string `json:"notes,omitempty"` // of what has no meaning on this machine
+	Notes   []string `json:"notes,omitempty"` // about objects and fields without a meaning on this machine
 }
 
-// Apply declares what a manifest asks for, and begins to replace what is
-// different. With dry nothing is changed.
+// Apply declares the objects of a manifest and starts to replace instances that
+// differ from it. A dry run changes nothing.
 func (c *Controller) Apply(ctx context.Context, file manifest.File, by Author, dry bool) (Outcome, error) {
 	d, err := parseDeclaration(file)
 	if err != nil {
@@ -65,19 +65,19 @@ func (c *Controller) Apply(ctx context.Context, file manifest.File, by Author, d
 	return out, c.commit(plan, by)
 }
 
-// A plan is what an apply will change.
+// A plan lists the changes of an apply.
 type plan struct {
 	declaration
 	changes []change
 	objects []Result // Services, ConfigMaps and Secrets
 }
 
-// A change is one workload's.
+// A change is the effect of an apply on one workload.
 type change struct {
 	declared
-	before *record     // nil if it is new
-	gen    *Generation // that is to run
-	isNew  bool        // gen was not there before
+	before *record     // nil for a new workload
+	gen    *Generation // the generation to run
+	isNew  bool        // gen is not in the store
 	Result
 }
 
@@ -89,8 +89,8 @@ func (p plan) results() []Result {
 	return list
 }
 
-// plan compares a declaration with what is kept. Images are pinned here, since
-// what their names mean is part of what is compared.
+// plan compares a declaration with the store. It pins images, because the
+// comparison is by digest: the same tag may name another image now.
 func (c *Controller) plan(ctx context.Context, d declaration) (plan, error) {
 	p := plan{declaration: d}
 	var cur current
@@ -114,7 +114,8 @@ func (c *Controller) plan(ctx context.Context, d declaration) (plan, error) {
 	return p, nil
 }
 
-// change finds the generation that a workload is to run.
+// change finds the generation that a workload must run: an existing one with
+// the same hash, or a new one.
 func (c *Controller) change(ctx context.Context, w declared, cur current) (change, error) {
 	ch := change{declared: w, Result: Result{Kind: w.key.Kind, Namespace: w.key.Namespace, Name: w.key.Name}}
 	gen, err := c.generate(ctx, w, cur)
@@ -145,7 +146,7 @@ func (c *Controller) change(ctx context.Context, w declared, cur current) (chang
 	return ch, nil
 }
 
-// setAction says what becomes of the workload.
+// setAction sets the action and the changed fields.
 func (ch *change) setAction(before *Generation) {
 	switch {
 	case ch.before == nil || before == nil:
@@ -153,7 +154,7 @@ func (ch *change) setAction(before *Generation) {
 	case before.Number != ch.gen.Number:
 		ch.Action, ch.Changes = Replaced, differences(before, ch.gen)
 	case ch.before.State.Phase == rollout.Failed || ch.before.State.From == ch.gen.Number:
-		ch.Action = Replaced // it failed, and is tried again
+		ch.Action = Replaced // the generation failed before and is tried again
 	default:
 		ch.Changes = adjustments(*ch.before, ch.declared)
 		if ch.Action = Unchanged; len(ch.Changes) > 0 {
@@ -162,8 +163,8 @@ func (ch *change) setAction(before *Generation) {
 	}
 }
 
-// generate makes the generation that a workload asks for: its images pinned,
-// and all that its pods refer to.
+// generate returns the generation that a declaration describes, with pinned
+// images and the configuration that its pods refer to.
 func (c *Controller) generate(ctx context.Context, w declared, cur current) (*Generation, error) {
 	g := &Generation{Made: time.Now().UTC(), Template: *w.template.DeepCopy()}
 	var err error
@@ -177,7 +178,7 @@ func (c *Controller) generate(ctx context.Context, w declared, cur current) (*Ge
 	return g, err
 }
 
-// pin replaces the names of all images of a generation by what they mean now.
+// pin replaces the image names of a generation by references with digests.
 func (c *Controller) pin(ctx context.Context, g *Generation) error {
 	one := func(what string, image *string, policy *corev1.PullPolicy) error {
 		pinned, err := c.engine.Pin(ctx, c.pinHolder, *image, *policy)
@@ -206,7 +207,7 @@ func (c *Controller) pin(ctx context.Context, g *Generation) error {
 	return nil
 }
 
-// unpinPlanned lets go of the images of generations that were only planned.
+// unpinPlanned unpins the images of a plan that is not carried out.
 func (c *Controller) unpinPlanned(p plan) error {
 	var refs []string
 	for _, ch := range p.changes {
@@ -218,7 +219,7 @@ func (c *Controller) unpinPlanned(p plan) error {
 	return nil
 }
 
-// commit keeps a plan in one transaction, and lets the keepers begin.
+// commit stores a plan in one transaction and wakes the workloads.
 func (c *Controller) commit(p plan, by Author) error {
 	now := time.Now().UTC()
 	err := c.store.update(func(t tx) error {
@@ -242,10 +243,12 @@ func (c *Controller) commit(p plan, by Author) error {
 	return c.openServices()
 }
 
-// write writes one workload's change.
+// write stores the change of one workload.
 func (ch *change) write(t tx, by Author, now time.Time) error {
 	r := record{Key: ch.key}
 	if ch.before != nil {
+		// The plan was made outside this transaction: a rollout may have
+		// changed the state since.
 		r = *ch.before
 		if fresh, ok, err := get[record](t, "workloads", ch.key.String()); err != nil {
 			return err
@@ -273,7 +276,8 @@ func (ch *change) write(t tx, by Author, now time.Time) error {
 	return put(t, "workloads", ch.key.String(), r)
 }
 
-// startOrNotify lets a workload's keeper look at what was declared.
+// startOrNotify creates the live object of a workload that has none, and wakes
+// it otherwise.
 func (c *Controller) startOrNotify(key Key, anew bool, generation int) {
 	c.mu.Lock()
 	w := c.workloads[key]
@@ -292,7 +296,8 @@ func (c *Controller) startOrNotify(key Key, anew bool, generation int) {
 	w.notify()
 }
 
-// resetFailures forgets what was held against a generation before its rollout began.
+// resetFailures clears failures of a generation from before its rollout, which
+// must not fail the new one.
 func (w *workload) resetFailures(generation int) {
 	requests, failures := w.controller.services.requestCounts(group(w.key, generation))
 	w.mu.Lock()
@@ -305,7 +310,8 @@ func (w *workload) resetFailures(generation int) {
 	}
 }
 
-// prune drops the oldest generations that are not needed to go back to.
+// prune removes the oldest generations beyond the number that is retained for
+// an undo.
 func (c *Controller) prune(p plan) {
 	var dropped []string
 	err := c.store.update(func(t tx) error {

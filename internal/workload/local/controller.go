@@ -15,23 +15,25 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// Options say what a fleet runs on.
+// Options configures a Controller.
 type Options struct {
 	Engine *pod.Engine
-	// Log takes what went wrong and is tried again; nil drops it.
+	// Log receives errors after which the controller tries again. It may be
+	// nil.
 	Log func(error)
-	// Ephemeral makes a fleet of this process's own beside the one that is
-	// declared on the data directory: it begins empty, adopts nothing, and is
-	// gone with Dissolve or, once this process is, with the next Sweep.
+	// Ephemeral keeps the workloads of this process apart from those that are
+	// declared on the data directory: the controller starts empty, adopts no
+	// pods, and leaves nothing after RemoveAll or, if the process is killed,
+	// after the next Sweep.
 	Ephemeral bool
-	// Events takes what happens to workloads, whose Pod is
-	// "namespace/kind/name", and to their pods. Nil drops it.
+	// Events receives the events of workloads, whose Pod is
+	// "namespace/kind/name", and of their pods. It may be nil.
 	Events pod.Events
-	// Created is told of each pod that was made, before it is supervised. It must
-	// not block and may keep the pod. Nil is not told.
+	// Created receives each pod after it was created and before it is
+	// supervised. It must not block and may keep the pod. It may be nil.
 	Created func(*pod.Pod)
 
-	driftEvery time.Duration // tests have none of it
+	driftEvery time.Duration // set by tests
 }
 
 func (o Options) withDefaults() Options {
@@ -50,32 +52,33 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// A Controller keeps all workloads of one data directory, or those of one process. It
-// is safe for concurrent use.
+// A Controller keeps all workloads of one data directory, or those of one
+// process. It is safe for concurrent use.
 type Controller struct {
 	opts      Options
 	engine    *pod.Engine
 	root      string
 	store     *store
-	pinHolder string // of its images' pins
+	pinHolder string // name under which images are pinned
 	services  *services
 	log       func(error)
 	ctx       context.Context
 	cancel    context.CancelFunc
 	wg        sync.WaitGroup
-	creating  chan struct{} // bounds how many pods are made at once
+	creating  chan struct{} // bounds concurrent creations of pods
 
-	applying  sync.Mutex // one change of what is declared at a time
+	applying  sync.Mutex // one change of declarations at a time
 	mu        sync.Mutex
 	workloads map[Key]*workload
 }
 
-// maxConcurrentCreates is how many pods are made at the same time: more only take longer,
-// each.
+// maxConcurrentCreates bounds how many pods are created at the same time.
+// Beyond it each pod only takes longer.
 const maxConcurrentCreates = 4
 
-// Open reads what was declared, adopts the pods that are there, and goes on
-// with what was begun. It fails with ErrServing while another process does.
+// Open reads the store, adopts the running pods and continues the rollouts that
+// were under way. It returns ErrServing while another process serves the data
+// directory.
 func Open(ctx context.Context, o Options) (*Controller, error) {
 	o = o.withDefaults()
 	s, holder, err := o.openStore()
@@ -97,10 +100,12 @@ func Open(ctx context.Context, o Options) (*Controller, error) {
 	return c, nil
 }
 
-// declaredHolder holds the images of what is declared on a data directory.
+// declaredHolder is the name under which images of declared workloads are
+// pinned.
 const declaredHolder = "fleet"
 
-// openStore opens the fleet's store, and says who holds its images.
+// openStore opens the controller's store and returns the name under which it
+// pins images.
 func (o Options) openStore() (_ *store, holder string, err error) {
 	if o.Ephemeral {
 		return openEphemeral(o.Engine.Root())
@@ -109,14 +114,14 @@ func (o Options) openStore() (_ *store, holder string, err error) {
 	return s, declaredHolder, err
 }
 
-// Close ends the keeping. The pods go on, and the next Open adopts them.
+// Close stops the controller. The pods go on, and the next Open adopts them.
 func (c *Controller) Close() error {
 	c.cancel()
 	c.wg.Wait()
 	return c.store.close()
 }
 
-// load makes a keeper for each workload, gives it its pods, and opens the
+// load creates the live object of each workload, adopts the pods and opens the
 // Services.
 func (c *Controller) load(ctx context.Context) error {
 	if c.opts.Ephemeral {
@@ -137,6 +142,8 @@ func (c *Controller) load(ctx context.Context) error {
 	for _, r := range records {
 		c.workloads[r.Key] = newWorkload(c, r.Key)
 	}
+	// Every pod is adopted before the first workload starts, because a workload
+	// that sees too few instances would create more.
 	for _, p := range pods {
 		c.adopt(ctx, p)
 	}
@@ -149,12 +156,13 @@ func (c *Controller) load(ctx context.Context) error {
 	return nil
 }
 
-// adopt gives a pod to the keeper of its workload. One that belongs to a
-// workload that is not declared any more is removed.
+// adopt hands a running pod to its workload. A pod whose workload is not
+// declared any more is removed, because its removal was under way when the last
+// process ended.
 func (c *Controller) adopt(ctx context.Context, p *pod.Pod) {
 	generation, err := strconv.Atoi(p.Labels[LabelGeneration])
 	if err != nil || p.Spec().Ephemeral || p.Phase == pod.Removing || p.Phase == pod.Creating {
-		return // not of this fleet, or in the hands of somebody else
+		return // of no controller, or being created or removed by another process
 	}
 	for key, w := range c.workloads {
 		if key.Namespace == p.Namespace && workloadName(key) == p.Workload {
@@ -169,7 +177,7 @@ func (c *Controller) adopt(ctx context.Context, p *pod.Pod) {
 	})
 }
 
-// start runs a keeper until its workload is deleted.
+// start runs a workload until it is deleted or the controller is closed.
 func (c *Controller) start(w *workload) {
 	c.wg.Go(func() {
 		w.run()
@@ -181,7 +189,8 @@ func (c *Controller) start(w *workload) {
 	})
 }
 
-// removeRecords removes the last trace of a workload that is deleted.
+// removeRecords removes a deleted workload from the store and unpins its
+// images.
 func (c *Controller) removeRecords(w *workload) error {
 	pinned := c.pinned(w.key)
 	err := c.store.update(func(t tx) error {
@@ -199,7 +208,8 @@ func (c *Controller) removeRecords(w *workload) error {
 	return err
 }
 
-// create makes a pod; not many at once.
+// create creates a pod, or waits until fewer than maxConcurrentCreates are
+// being created.
 func (c *Controller) create(ctx context.Context, spec pod.PodSpec, events pod.Events) (*pod.Pod, error) {
 	select {
 	case c.creating <- struct{}{}:
@@ -208,22 +218,23 @@ func (c *Controller) create(ctx context.Context, spec pod.PodSpec, events pod.Ev
 	}
 	defer func() { <-c.creating }()
 	p, err := c.engine.Create(ctx, spec, events)
-	// What is left of the first one has the name of the second.
+	// The runtime died. What is left of the first attempt occupies the pod's name
+	// and must be removed before the second.
 	if pod.IsUnavailable(err) && c.engine.Ensure(ctx) == nil && c.engine.Recover(ctx) == nil {
 		p, err = c.engine.Create(ctx, spec, events)
 	}
 	return p, err
 }
 
-// runtimeEvery is how often the runtime is looked after, and recoverEvery how
-// many times of that what is left of failed removals.
 const (
+	// runtimeEvery is the interval at which the runtime is checked. After every
+	// recoverEvery of those, the rest of failed removals is removed.
 	runtimeEvery = 2 * time.Second
 	recoverEvery = 30
 )
 
-// superviseRuntime starts the runtime again if it was killed, and ends what others
-// began and could not while it was.
+// superviseRuntime restarts the runtime if it was killed, and finishes removals
+// that failed meanwhile.
 func (c *Controller) superviseRuntime() {
 	for n := 1; c.ctx.Err() == nil; n++ {
 		err := c.engine.Ensure(c.ctx)
@@ -237,8 +248,8 @@ func (c *Controller) superviseRuntime() {
 	}
 }
 
-// endpoints are all instances as Services see them, and the share of new
-// traffic that each group gets.
+// endpoints returns all instances as Services see them, and the share of new
+// traffic of each group.
 func (c *Controller) endpoints() ([]endpoint, map[string]int) {
 	shares := map[string]int{}
 	var list []endpoint
@@ -264,9 +275,9 @@ func (c *Controller) workload(key Key) *workload {
 	return c.workloads[key]
 }
 
-// endpoints are the instances of one workload, and the shares of its
-// generations, weighted by how many serve, so that a Service may stand before
-// several workloads.
+// endpoints returns the instances of one workload and adds the shares of its
+// generations to shares. A share is weighted by the number of instances that
+// serve, because one Service may select the pods of several workloads.
 func (w *workload) endpoints(shares map[string]int) []endpoint {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -288,7 +299,7 @@ func (w *workload) endpoints(shares map[string]int) []endpoint {
 	return list
 }
 
-// openServices opens what is declared.
+// openServices opens the declared Services.
 func (c *Controller) openServices() error {
 	var list []corev1.Service
 	err := c.store.view(func(t tx) (err error) {
@@ -301,7 +312,8 @@ func (c *Controller) openServices() error {
 	return c.services.setServices(list)
 }
 
-// pinned are the images that a workload's generations hold.
+// pinned returns the references of the images that a workload's generations
+// pin.
 func (c *Controller) pinned(k Key) []string {
 	var refs []string
 	err := c.store.view(func(t tx) error {
@@ -318,7 +330,7 @@ func (c *Controller) pinned(k Key) []string {
 	return refs
 }
 
-// unpin lets go of images that no generation holds any more.
+// unpin unpins images that no generation pins any more.
 func (c *Controller) unpin(refs []string) {
 	held := map[string]bool{}
 	for _, w := range c.all() {

@@ -11,11 +11,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ErrDeleting says that a workload is on its way out.
+// ErrDeleting is returned for a workload that is being deleted.
 var ErrDeleting = errors.New("it is being deleted: wait until it is gone")
 
-// current is what is known before an apply, with the objects of the manifest in
-// place of those that it replaces.
+// current is the content of the store before an apply, with the ConfigMaps and
+// Secrets of the manifest in place of those that they replace.
 type current struct {
 	records     []record
 	generations map[Key][]Generation
@@ -57,8 +57,8 @@ func readCurrent(t tx, d declaration) (current, error) {
 	return cur, err
 }
 
-// affected are the workloads of a declaration, and those that refer to what it
-// changes.
+// affected returns the workloads of a declaration and those that refer to a
+// ConfigMap or Secret of it.
 func (cur current) affected(d declaration) []declared {
 	list := slices.Clone(d.workloads)
 	for _, r := range cur.records {
@@ -82,8 +82,9 @@ func refersTo(r record, d declaration) bool {
 	})
 }
 
-// configuration is all that a workload's pods refer to. That something is
-// missing may be meant (optional: true), and the engine says so where not.
+// configuration returns the ConfigMaps and Secrets that a workload's pods refer
+// to. A missing one is no error here, because the reference may be optional;
+// package pod refuses those that are not.
 func (cur current) configuration(w declared) ([]corev1.ConfigMap, []corev1.Secret, error) {
 	for _, r := range cur.records {
 		if r.Key == w.key && r.Deleting {
@@ -106,7 +107,7 @@ func (cur current) configuration(w declared) ([]corev1.ConfigMap, []corev1.Secre
 	return configMaps, secrets, nil
 }
 
-// compareObjects says what becomes of a declaration's other objects.
+// compareObjects returns the effect on Services, ConfigMaps and Secrets.
 func compareObjects(t tx, d declaration) ([]Result, error) {
 	var list []Result
 	add := func(kind, bucket string, m metav1.ObjectMeta, isSame func(key string) (bool, bool, error)) error {
@@ -134,7 +135,8 @@ func compareObjects(t tx, d declaration) ([]Result, error) {
 	return list, err
 }
 
-// compareStored returns a question: is there an object of that name, and is it equal?
+// compareStored returns a function that reports whether an object of a name
+// exists and whether it equals v.
 func compareStored[T any](t tx, bucket string, v T) func(string) (bool, bool, error) {
 	return func(key string) (bool, bool, error) {
 		old, ok, err := get[T](t, bucket, key)
@@ -157,7 +159,7 @@ func putObjects(t tx, d declaration) error {
 	return err
 }
 
-// adjustments are what changes without a new generation.
+// adjustments lists the changes that need no new generation.
 func adjustments(r record, w declared) []string {
 	var list []string
 	note := func(what string, before, after any) {
@@ -176,8 +178,8 @@ func adjustments(r record, w declared) []string {
 	return list
 }
 
-// differences are what makes two generations different, in few words.
-// Configuration and secrets are named and not shown.
+// differences lists what differs between two generations. Configuration and
+// secrets are named and not shown.
 func differences(before, after *Generation) []string {
 	var list []string
 	for _, i := range after.Images {

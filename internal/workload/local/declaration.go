@@ -11,17 +11,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// A declaration is what one manifest asks for.
+// A declaration holds the objects of one manifest.
 type declaration struct {
 	workloads  []declared
 	services   []corev1.Service
 	configMaps []corev1.ConfigMap
 	secrets    []corev1.Secret
 	notes      []string
-	refused    []manifest.Other // objects that have no meaning here
+	refused    []manifest.Other // objects without a meaning on this machine
 }
 
-// A declared workload is one with a pod template that is to be kept running.
+// A declared workload is one to keep running.
 type declared struct {
 	key      Key
 	spec     rollout.Spec
@@ -31,8 +31,8 @@ type declared struct {
 	paused   bool
 }
 
-// parseDeclaration reads a manifest; every field that cannot be honoured is an error
-// with its path and line.
+// parseDeclaration reads a manifest. Every unsupported field is an error with
+// its path and line.
 func parseDeclaration(f manifest.File) (declaration, error) {
 	d := declaration{configMaps: f.ConfigMaps(), secrets: f.Secrets()}
 	var refused manifest.Errors
@@ -70,7 +70,7 @@ func declareWorkload(w manifest.Workload) (declared, error) {
 		d.retain = int(*n)
 	}
 	if isExclusive(&d.template.Spec) {
-		// Two instances cannot stand side by side on one port of the machine.
+		// Two instances cannot share a port of the machine, so there is no surge.
 		d.spec.MaxSurge.Type, d.spec.MaxSurge.IntVal = 0, 0
 		if d.spec.Kind == rollout.BlueGreen || d.spec.Kind == rollout.Canary {
 			err = fmt.Errorf("strategy %s needs two instances at once, which its host port or host network does not allow", d.spec.Kind)
@@ -82,8 +82,9 @@ func declareWorkload(w manifest.Workload) (declared, error) {
 	return d, err
 }
 
-// asDeployment gives every kind that is kept running the form of a Deployment.
-// A Pod is one instance whose name is its own, so the old one goes first.
+// asDeployment returns any kind of workload as a Deployment. A Pod keeps its
+// name, so the old instance must be gone before the new one is created:
+// Recreate.
 func asDeployment(w manifest.Workload) *appsv1.Deployment {
 	switch o := w.Object.(type) {
 	case *appsv1.Deployment:
@@ -101,7 +102,7 @@ func asDeployment(w manifest.Workload) *appsv1.Deployment {
 // defaultRetain is the default of spec.revisionHistoryLimit in Kubernetes.
 const defaultRetain = 10
 
-// isExclusive reports whether only one instance can run on a machine.
+// isExclusive reports whether only one instance can run on a machine at a time.
 func isExclusive(spec *corev1.PodSpec) bool {
 	if spec.HostNetwork {
 		return true
@@ -111,13 +112,13 @@ func isExclusive(spec *corev1.PodSpec) bool {
 	})
 }
 
-// Keys are all objects of a manifest that can be deleted.
+// Keys returns the keys of all objects of a manifest that can be deleted.
 func Keys(f manifest.File) []Key {
 	var keys []Key
 	for _, w := range f.Workloads() {
 		keys = append(keys, Key{w.Namespace, w.Kind, w.Name})
 	}
-	services, _ := f.Services() // a field that is refused makes it no less deletable
+	services, _ := f.Services() // an unsupported field does not matter for deleting
 	for _, s := range services {
 		keys = append(keys, Key{namespaceOf(s.ObjectMeta), "Service", s.Name})
 	}

@@ -1,10 +1,9 @@
-// Package local keeps declared workloads running on this machine: as many
-// instances as are asked for, of the generation that is asked for, behind the
-// addresses of their Services. What changes is replaced, never updated in
-// place.
+// Package local keeps declared workloads running on this machine: the declared
+// number of instances, of the declared generation, behind the addresses of
+// their Services. Instances are replaced and never updated in place.
 //
-// It remembers in a store of its own what was declared, every generation with
-// its pinned images, and what became of it, so that it finds everything again
-// however it ended. The decisions are internal/workload/rollout's; here they are carried
-// out on internal/pod's pods.
+// Its store holds what was declared, every generation with its pinned images,
+// and the history, so that the next process continues wherever this one ended.
+// internal/workload/rollout decides; this package executes the decisions with
+// the pods of internal/pod.
 package local

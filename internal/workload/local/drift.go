@@ -10,12 +10,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// driftEvery is how often each instance is compared with its image, beside the
-// moment when it gets ready. A look costs a fraction of a millisecond.
+// driftEvery is the interval at which each instance is compared with its image,
+// in addition to when it becomes ready. A comparison costs a fraction of a
+// millisecond.
 const driftEvery = 10 * time.Second
 
 // watchDrift compares instances with their images, one after the other, until
-// the fleet ends.
+// the workload ends.
 func (w *workload) watchDrift() {
 	ticker := time.NewTicker(w.controller.opts.driftEvery)
 	defer ticker.Stop()
@@ -31,23 +32,23 @@ func (w *workload) watchDrift() {
 	}
 }
 
-// queueComparison has an instance compared as soon as nothing else is.
+// queueComparison queues an instance for comparison.
 func (w *workload) queueComparison(i *instance) {
 	select {
 	case w.toCompare <- i:
-	default: // the next round comes by
+	default: // the queue is full; the next tick compares all instances
 	}
 }
 
-// isCurrent reports whether an instance is there, and to stay.
+// isCurrent reports whether an instance still exists and is not ending.
 func (w *workload) isCurrent(i *instance) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.instances[i.ID] == i && !i.Ending
 }
 
-// compareLater has an instance compared once more in a moment, when it may not be
-// written to any more.
+// compareLater queues an instance again after a second, because a file that is
+// being written cannot be compared.
 func (w *workload) compareLater(i *instance) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,7 +64,8 @@ func (w *workload) compareLater(i *instance) {
 	})
 }
 
-// comparableInstances are the instances that are to be compared now.
+// comparableInstances returns the instances to compare at a tick. One that
+// drifted stays drifted.
 func (w *workload) comparableInstances() []*instance {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,7 +78,7 @@ func (w *workload) comparableInstances() []*instance {
 	return list
 }
 
-// compareAll looks at instances by the policy of now.
+// compareAll compares instances by the current policy.
 func (w *workload) compareAll(list []*instance) {
 	r, err := w.record()
 	if err != nil {
@@ -90,8 +92,8 @@ func (w *workload) compareAll(list []*instance) {
 	}
 }
 
-// compare looks at all containers of an instance for changes that are at least
-// so severe.
+// compare compares all containers of an instance. Changes below the severity
+// least do not count as drift.
 func (w *workload) compare(i *instance, least drift.Severity) {
 	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
 	defer cancel()
@@ -114,15 +116,16 @@ func (w *workload) compare(i *instance, least drift.Severity) {
 	w.setDrift(i, verdict, changes)
 }
 
-// A roots is where an instance's containers keep what they change. It holds for
-// as long as none of them is started again, and spares the runtime questions.
+// roots caches where the containers of an instance keep their changes, because
+// asking the runtime costs far more than a comparison. It is valid until a
+// container restarts.
 type roots struct {
 	pod        *pod.Pod
 	containers []containerRoot
 }
 
-// A containerRoot container is compared by its overlay or, where it has none, as a
-// whole.
+// A containerRoot is compared by the upper directory of its overlay or, if it
+// has none, file by file.
 type containerRoot struct {
 	*pod.Container
 	pod   *pod.Pod
@@ -136,7 +139,7 @@ func (c containerRoot) drift(ctx context.Context) (drift.Report, error) {
 	return c.pod.Drift(ctx, c.Container)
 }
 
-// findRoots finds out once where an instance keeps its changes.
+// findRoots returns the roots of an instance from the cache or the runtime.
 func (w *workload) findRoots(ctx context.Context, i *instance) (roots, error) {
 	w.mu.Lock()
 	v, starts := i.roots, i.rootsVersion
@@ -161,13 +164,15 @@ func (w *workload) findRoots(ctx context.Context, i *instance) (roots, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// A container may have restarted while the runtime was asked.
 	if i.rootsVersion == starts {
 		i.roots = v
 	}
 	return v, nil
 }
 
-// verdictOf is what a report means: how many of its changes are severe enough.
+// verdictOf returns the verdict of a report and how many of its changes are at
+// least as severe as least.
 func verdictOf(r drift.Report, err error, least drift.Severity) (rollout.Drift, int) {
 	n := 0
 	for _, ch := range r.Changes {
@@ -184,7 +189,7 @@ func verdictOf(r drift.Report, err error, least drift.Severity) (rollout.Drift, 
 	return rollout.Clean, 0
 }
 
-// worst is the verdict on two containers.
+// worst returns the worse of two verdicts.
 func worst(a, b rollout.Drift) rollout.Drift {
 	for _, v := range []rollout.Drift{rollout.Drifted, rollout.Unknown} {
 		if a == v || b == v {
@@ -194,7 +199,7 @@ func worst(a, b rollout.Drift) rollout.Drift {
 	return rollout.Clean
 }
 
-// setDrift keeps a verdict; a new one lets the loop look.
+// setDrift stores a verdict and wakes the loop if it is a new one.
 func (w *workload) setDrift(i *instance, verdict rollout.Drift, changes int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -18,18 +18,18 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// ErrForeground says that another process keeps a fleet of its own on the data
-// directory.
+// ErrForeground is returned while another process keeps workloads of its own on
+// the data directory.
 var ErrForeground = errors.New("an adamant run in the foreground uses this data directory")
 
-// ephemeralDir holds the stores of ephemeral fleets, each named for the holder
-// of its images and locked while its process lives.
+// ephemeralDir is the directory of the stores of ephemeral controllers. Each is
+// named for the holder of its pins and locked while its process lives.
 func ephemeralDir(root string) string { return filepath.Join(root, "fleet", "foreground") }
 
 const storeSuffix = ".db"
 
-// openEphemeral makes a store. It need not outlive a power cut, so nothing waits
-// for the disk.
+// openEphemeral creates a store. It does not sync, because an ephemeral store
+// need not survive a power failure.
 func openEphemeral(root string) (_ *store, holder string, err error) {
 	for {
 		holder := "foreground-" + strings.ToLower(rand.Text())
@@ -41,16 +41,16 @@ func openEphemeral(root string) (_ *store, holder string, err error) {
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 			return s, holder, nil
 		}
-		// A sweep came before it was locked.
+		// A sweep removed the file before it was locked.
 		if err := s.close(); err != nil {
 			return nil, "", err
 		}
 	}
 }
 
-// RemoveAll drains and removes all that an ephemeral fleet keeps, its store
-// included, and closes it. What could not be removed until ctx ends is left to
-// whoever opens the engine next.
+// RemoveAll drains and removes everything that an ephemeral controller keeps,
+// including its store, and closes it. What is left when ctx ends is removed by
+// the next process that opens the data directory.
 func (c *Controller) RemoveAll(ctx context.Context) error {
 	err := c.deleteAll(ctx)
 	if err == nil {
@@ -65,7 +65,7 @@ func (c *Controller) RemoveAll(ctx context.Context) error {
 	return errors.Join(err, c.Close())
 }
 
-// deleteAll deletes every workload and waits until it is gone.
+// deleteAll deletes every workload and waits until all are gone.
 func (c *Controller) deleteAll(ctx context.Context) error {
 	var errs []error
 	for _, w := range c.all() {
@@ -82,8 +82,8 @@ func (c *Controller) deleteAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Sweep removes what ephemeral fleets of killed processes left beside their
-// pods, which engine.Open removes: their stores and the pins of their images.
+// Sweep removes the stores and the pins of ephemeral controllers whose
+// processes were killed. pod.Open removes their pods.
 func Sweep(ctx context.Context, e *pod.Engine) error {
 	stores, err := filepath.Glob(filepath.Join(ephemeralDir(e.Root()), "*"+storeSuffix))
 	if err != nil {
@@ -111,11 +111,11 @@ func sweepStore(ctx context.Context, e *pod.Engine, path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil // another sweep came first
+	return nil // another sweep removed it
 }
 
-// lockStore takes the lock of a store whose process is gone. It returns nil if
-// the process lives, or the store is gone.
+// lockStore locks a store whose process is gone. It returns nil if the process
+// lives or the store is gone.
 func lockStore(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,8 +134,8 @@ func lockStore(path string) (*os.File, error) {
 	return f, nil
 }
 
-// checkForeground fails with ErrForeground while a process keeps an ephemeral
-// fleet.
+// checkForeground returns ErrForeground while a process keeps an ephemeral
+// controller.
 func checkForeground(root string) error {
 	stores, err := filepath.Glob(filepath.Join(ephemeralDir(root), "*"+storeSuffix))
 	if err != nil {

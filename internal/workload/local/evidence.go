@@ -17,12 +17,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/report"
 )
 
-// maxEvidence is how many instances' evidence is kept of a workload; the
-// oldest goes first.
+// maxEvidence is the number of instances per workload whose evidence is kept.
+// The oldest is removed first.
 const maxEvidence = 20
 
-// saveEvidence saves what an instance changed, before anything becomes of it:
-// the report as text and JSON, and the changed files as a tar.
+// saveEvidence saves what an instance changed, before the instance is replaced:
+// the report as text and JSON, and the changed files as a tar archive.
 func (w *workload) saveEvidence(ctx context.Context, i *instance, p *pod.Pod, c *pod.Container, r drift.Report) {
 	parent := filepath.Join(w.controller.root, "fleet", "evidence", w.key.Namespace, w.key.Kind, w.key.Name)
 	dir := filepath.Join(parent, time.Now().UTC().Format("20060102T150405Z")+"-"+i.ID)
@@ -39,7 +39,7 @@ func (w *workload) saveEvidence(ctx context.Context, i *instance, p *pod.Pod, c 
 	}
 }
 
-// writeEvidence writes a directory that is whole or not there.
+// writeEvidence writes a directory that is either complete or absent.
 func writeEvidence(ctx context.Context, dir string, p *pod.Pod, c *pod.Container, r drift.Report) error {
 	tmp := filepath.Join(filepath.Dir(dir), ".new-"+filepath.Base(dir))
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
@@ -70,12 +70,13 @@ func writeEvidence(ctx context.Context, dir string, p *pod.Pod, c *pod.Container
 	return durable.SyncDir(filepath.Dir(dir))
 }
 
-// staleAfter is how old evidence is that a killed process left half written; no
-// other is as old, since comparing is bounded by a minute.
+// staleAfter is the age of incomplete evidence that a killed process left.
+// Evidence in progress is never that old, because a comparison is bounded by a
+// minute.
 const staleAfter = 10 * time.Minute
 
 // removeOldest removes the oldest entries of a directory beyond a number, and
-// what a process that was killed left half written.
+// incomplete ones that a killed process left.
 func removeOldest(dir string, keep int) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -91,7 +92,7 @@ func removeOldest(dir string, keep int) error {
 		}
 		names = append(names, e.Name())
 	}
-	slices.Sort(names) // by time
+	slices.Sort(names) // names begin with the time
 	for _, name := range names[:max(0, len(names)-keep)] {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
 	}

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// fieldDifferences lists the fields of two pod templates that differ, by their
-// path, images apart. Values of variables may be secrets and are not shown.
+// fieldDifferences lists the paths of the fields that differ between two pod
+// templates, without images. Values of environment variables may be secrets and
+// are not shown.
 func fieldDifferences(before, after *Generation) []string {
 	var list []string
 	walkDifference("template", plain(before), plain(after), &list)
@@ -20,7 +21,7 @@ func fieldDifferences(before, after *Generation) []string {
 	return list
 }
 
-// plain is a template as JSON has it, without what is compared otherwise.
+// plain returns a template as encoding/json decodes it, without images.
 func plain(g *Generation) any {
 	t := g.Template.DeepCopy()
 	for i := range t.Spec.Containers {
@@ -75,7 +76,7 @@ func keysOf(a, b map[string]any) []string {
 	return slices.Clip(keys)
 }
 
-// shown is a value for people.
+// shown formats a value for a message.
 func shown(path string, v any) string {
 	if v == nil {
 		return "none"

@@ -11,11 +11,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// minRequests is how many requests of the new generation there must be before
-// their errors say anything.
+// minRequests is the number of requests to a new generation below which an
+// error rate means nothing.
 const minRequests = 20
 
-// askGate begins to ask a gate, unless that is under way. The lock is held.
+// askGate starts a gate unless it is running. The caller holds mu.
 func (w *workload) askGate(name string) {
 	if name == "" || w.gate.IsAsked(name) {
 		return
@@ -39,7 +39,7 @@ func (w *workload) askGate(name string) {
 	})
 }
 
-// A gateInstance is an instance as gates ask it.
+// A gateInstance implements gate.Instance.
 type gateInstance struct{ *instance }
 
 // Run implements gate.Instance.
@@ -70,7 +70,7 @@ func (r gateInstance) Fetch(ctx context.Context, port int, page string) (int, er
 	return resp.StatusCode, resp.Body.Close()
 }
 
-// address is where an instance's ports are.
+// address returns the host of an instance's ports.
 func (i *instance) address() string {
 	if i.ip == "" || i.template.HostNetwork {
 		return "127.0.0.1"
@@ -78,8 +78,8 @@ func (i *instance) address() string {
 	return i.ip
 }
 
-// trafficFault is what the traffic says against the generation that is rolled out.
-// The lock is held.
+// trafficFault returns why the target's traffic fails the rollout, empty if it
+// does not. The caller holds mu.
 func (w *workload) trafficFault() string {
 	r, err := w.record()
 	if err != nil || r.Policy.ErrorRate == 0 || r.State.Phase != rollout.Progressing {
@@ -93,7 +93,7 @@ func (w *workload) trafficFault() string {
 	return fmt.Sprintf("%d of %d requests to it failed, more than %.3g%%", failures, requests, r.Policy.ErrorRate*100)
 }
 
-// record reads what is kept of the workload.
+// record reads the workload's record from the store.
 func (w *workload) record() (record, error) {
 	var r record
 	err := w.controller.store.view(func(t tx) (err error) {

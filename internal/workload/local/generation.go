@@ -13,7 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// A Key names a workload.
+// A Key identifies a declared object.
 type Key struct {
 	Namespace string `json:"namespace"`
 	Kind      string `json:"kind"` // "Deployment"
@@ -23,11 +23,11 @@ type Key struct {
 // String returns "default/Deployment/web".
 func (k Key) String() string { return k.Namespace + "/" + k.Kind + "/" + k.Name }
 
-// A Generation is one version of a workload: a pod template whose images are
-// pinned, with the configuration its pods refer to. It never changes.
+// A Generation is one version of a workload: a pod template with pinned images,
+// and the configuration that its pods refer to. It never changes.
 type Generation struct {
 	Number     int                    `json:"number"`
-	Hash       string                 `json:"hash"` // of all that makes it what it is
+	Hash       string                 `json:"hash"` // of its content
 	Made       time.Time              `json:"made"`
 	By         Author                 `json:"by"`
 	Template   corev1.PodTemplateSpec `json:"template"` // with pinned images
@@ -36,7 +36,8 @@ type Generation struct {
 	Secrets    []corev1.Secret        `json:"secrets,omitempty"`
 }
 
-// A PinnedImage is what an image's name meant when the generation was made.
+// A PinnedImage is the image that a name referred to when the generation was
+// created.
 type PinnedImage struct {
 	For       string `json:"for"`       // "container web", "volume image"
 	Image     string `json:"image"`     // as the manifest has it
@@ -44,8 +45,8 @@ type PinnedImage struct {
 	Reference string `json:"reference"` // by which pods run it
 }
 
-// An Author is who asked for something, as the kernel says of the other end of
-// the socket.
+// An Author is the user who requested a change, by the credentials of the
+// socket's peer (SO_PEERCRED, unix(7)).
 type Author struct {
 	UID  int    `json:"uid"`
 	PID  int    `json:"pid,omitempty"`
@@ -60,8 +61,8 @@ func (a Author) String() string {
 	return fmt.Sprintf("user %d", a.UID)
 }
 
-// hash is a name for the content of a generation: two with the same hash run
-// the same.
+// hash identifies the content of a generation: two with the same hash run the
+// same.
 func (g *Generation) hash() (string, error) {
 	data, err := json.Marshal([]any{g.Template.Labels, g.Template.Annotations, g.Template.Spec, g.ConfigMaps, g.Secrets})
 	if err != nil {
@@ -83,7 +84,8 @@ type Attempt struct {
 	Reason     string        `json:"reason,omitempty"`
 }
 
-// references are the names of the ConfigMaps and Secrets a pod refers to.
+// references returns the names of the ConfigMaps and Secrets that a pod refers
+// to.
 func references(spec *corev1.PodSpec) (configMaps, secrets []string) {
 	maps, hidden := map[string]bool{}, map[string]bool{}
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {

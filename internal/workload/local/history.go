@@ -14,7 +14,7 @@ type Event struct {
 	Message string    `json:"message"`
 }
 
-// maxEvents is how many events of a workload are kept.
+// maxEvents is the number of events that are kept of a workload.
 const maxEvents = 500
 
 func addEvent(t tx, k Key, reason, message string) error {
@@ -28,7 +28,7 @@ func addEvent(t tx, k Key, reason, message string) error {
 	return nil
 }
 
-// beginAttempt ends the attempt that is under way, and begins the next.
+// beginAttempt starts an attempt and ends the one that is under way.
 func beginAttempt(t tx, k Key, a Attempt) error {
 	n := lastNumber(t, "attempts", k)
 	if n > 0 {
@@ -47,8 +47,8 @@ func beginAttempt(t tx, k Key, a Attempt) error {
 	return put(t, "attempts", numberedKey(k, a.Number), a)
 }
 
-// endAttempt notes how the latest attempt ended. One that goes back has failed
-// already; that it is back is noted as well.
+// endAttempt stores how the latest attempt ended. It is called when a rollout
+// starts to roll back and again when that has ended.
 func endAttempt(t tx, k Key, s rollout.State) error {
 	n := lastNumber(t, "attempts", k)
 	a, ok, err := get[Attempt](t, "attempts", numberedKey(k, n))
@@ -62,7 +62,8 @@ func endAttempt(t tx, k Key, s rollout.State) error {
 	return put(t, "attempts", numberedKey(k, n), a)
 }
 
-// equalStates reports whether two states are equal, as they are once written.
+// equalStates reports whether two states are equal once they are encoded:
+// without monotonic clock readings and time zones.
 func equalStates(a, b rollout.State) bool {
 	a.Began, b.Began = a.Began.Round(0), b.Began.Round(0)
 	a.Progress, b.Progress = a.Progress.Round(0), b.Progress.Round(0)

@@ -14,31 +14,31 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// LabelGeneration is the label of a pod that says of which generation it is.
+// LabelGeneration is the label of a pod with the number of its generation.
 const LabelGeneration = "adamant.sh/generation"
 
-// An instance is one pod of a workload, from before it is made until it is
-// gone. The keeper's lock guards it.
+// An instance is one pod of a workload, from before the pod exists until it is
+// removed. The workload's mu guards it.
 type instance struct {
 	rollout.Instance
-	pod           *pod.Pod // nil while it is being made
+	pod           *pod.Pod // nil while it is being created
 	ip            string
 	labels        map[string]string
 	template      *corev1.PodSpec
 	isolated      bool
-	driftAt       time.Time // it was last compared
-	roots         roots     // where its containers keep their changes
-	rootsVersion  int       // counts what makes view untrue
-	comparesAgain bool      // it is compared once more, soon
+	driftAt       time.Time // time of the last comparison
+	roots         roots     // cache
+	rootsVersion  int       // counts the restarts that invalidate roots
+	comparesAgain bool      // another comparison is scheduled
 	changes       int       // that count as drift
 	evidence      string    // directory, if it drifted
-	phase         string    // for people: Starting, Running, Ready, Crashed, Ending
-	message       string    // the last thing that happened to it
+	phase         string    // shown to users: Starting, Running, Ready, Crashed, Ending
+	message       string    // of the last event
 	cancel        context.CancelFunc
-	done          chan struct{} // closed when nobody tends it any more
+	done          chan struct{} // closed when its supervision has ended
 }
 
-// spec is the pod of a generation.
+// spec returns the spec of a generation's pod.
 func (w *workload) spec(g *Generation, name string) pod.PodSpec {
 	s := pod.SpecOf(pod.Template{
 		Kind: w.key.Kind, Namespace: w.key.Namespace, Name: w.key.Name,
@@ -52,11 +52,11 @@ func (w *workload) spec(g *Generation, name string) pod.PodSpec {
 	return s
 }
 
-// createInstance begins to make an instance.
+// createInstance starts to create an instance.
 func (w *workload) createInstance(ctx context.Context, g *Generation) {
 	name := pod.InstanceName(w.key.Kind, w.key.Name)
 	if w.instances[name] != nil {
-		return // a Pod keeps its name, which the one that is ending still has
+		return // the name of a Pod is fixed, and the instance that is ending still has it
 	}
 	i := &instance{
 		Instance: rollout.Instance{ID: name, Generation: g.Number, Created: time.Now()},
@@ -78,7 +78,7 @@ func (w *workload) createInstance(ctx context.Context, g *Generation) {
 	})
 }
 
-// createFailed forgets an instance that could not be made.
+// createFailed removes an instance that could not be created.
 func (w *workload) createFailed(ctx context.Context, i *instance, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -90,8 +90,8 @@ func (w *workload) createFailed(ctx context.Context, i *instance, err error) {
 	w.notify()
 }
 
-// countFailure counts an instance that was lost, and lets the next one wait: the longer
-// the more were lost in a short time.
+// countFailure counts a lost instance and delays the next one, longer after
+// each failure.
 func (w *workload) countFailure(generation int, reason string) {
 	f := w.failed[generation]
 	if time.Since(w.failedAt) > failureMemory {
@@ -103,11 +103,11 @@ func (w *workload) countFailure(generation int, reason string) {
 	w.notBefore = w.failedAt.Add(backOff(f.Times))
 }
 
-// failureMemory is how long a lost instance is held against its generation, as
-// a kubelet forgets crashes.
+// failureMemory is the time without failures after which the count restarts, as
+// the kubelet resets its crash back-off.
 const failureMemory = 10 * time.Minute
 
-// backOff is how long nothing is made after so many failures.
+// backOff returns the delay after a number of failures.
 func backOff(failures int) time.Duration {
 	if failures > 9 {
 		return 5 * time.Minute
@@ -116,7 +116,7 @@ func backOff(failures int) time.Duration {
 }
 
 func (w *workload) setCreated(i *instance, p *pod.Pod) {
-	told := *p // the supervisor changes its own
+	told := *p // a copy, because the supervisor changes its own
 	w.controller.opts.Created(&told)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -124,7 +124,8 @@ func (w *workload) setCreated(i *instance, p *pod.Pod) {
 	w.notify()
 }
 
-// adopt takes over a pod that an earlier process made.
+// adopt takes over a pod that an earlier process created. It counts as created
+// by this one except that it is not ready before its probes have run again.
 func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 	i := &instance{
 		Instance: rollout.Instance{ID: p.Name, Generation: generation, Created: p.Created},
@@ -140,15 +141,15 @@ func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 	})
 }
 
-// supervise supervises an instance until it is to be removed, and removes one that
-// ended by itself: another takes its place.
+// supervise supervises an instance until it is terminated. An instance that
+// ended by itself is removed, and the loop creates another.
 func (w *workload) supervise(ctx context.Context, i *instance) {
 	err := i.pod.Supervise(ctx, pod.Supervision{
 		Events: func(e pod.Event) { w.handleEvent(i, e) },
 		Ready:  func(ready bool, reason string) { w.setReady(i, ready, reason) },
 	})
 	if ctx.Err() != nil {
-		return // it is being removed, or the fleet ends
+		return // it is being terminated, or the controller is closed
 	}
 	why := "it is gone"
 	if err != nil {
@@ -163,11 +164,11 @@ func (w *workload) supervise(ctx context.Context, i *instance) {
 	w.removePod(context.WithoutCancel(ctx), i)
 }
 
-// setReady notes that an instance became ready or stopped being so.
+// setReady stores whether an instance is ready.
 func (w *workload) setReady(i *instance, ready bool, reason string) {
 	ip := i.ip
 	if p, err := i.pod.Fresh(w.ctx); err == nil && ready {
-		ip = p.IP // another one, if its sandbox had to be made anew
+		ip = p.IP // changes if the sandbox was recreated
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -188,7 +189,7 @@ func (w *workload) setReady(i *instance, ready bool, reason string) {
 	w.notify()
 }
 
-// handleEvent remembers what happened to an instance.
+// handleEvent stores what an event means for an instance.
 func (w *workload) handleEvent(i *instance, e pod.Event) {
 	w.controller.opts.Events(e)
 	w.mu.Lock()
@@ -203,8 +204,8 @@ func (w *workload) handleEvent(i *instance, e pod.Event) {
 	}
 }
 
-// terminate takes an instance out of traffic for good, lets what is open on it
-// finish, and removes it.
+// terminate takes an instance out of traffic, waits until its open connections
+// have ended or its grace period is over, and removes it. The caller holds mu.
 func (w *workload) terminate(i *instance) {
 	if i.Ending {
 		return
@@ -221,7 +222,9 @@ func (w *workload) terminate(i *instance) {
 	})
 }
 
-// removePod removes an instance's pod, however often that takes, and forgets it.
+// removePod removes an instance's pod, trying until it succeeds, and then the
+// instance. Until then the instance counts as ending, because its name and its
+// address are still in use.
 func (w *workload) removePod(ctx context.Context, i *instance) {
 	for tries := 1; i.pod != nil; tries++ {
 		err := i.pod.Remove(ctx, -1, nil)
@@ -229,9 +232,9 @@ func (w *workload) removePod(ctx context.Context, i *instance) {
 			break
 		}
 		if w.ctx.Err() != nil {
-			return // whoever opens the engine next finishes it
+			return // the next process that opens the data directory finishes it
 		}
-		if !errors.Is(err, pod.ErrBusy) { // somebody else removes it already
+		if !errors.Is(err, pod.ErrBusy) { // ErrBusy: another process is removing it
 			w.controller.log(fmt.Errorf("remove instance %s: %w", i.ID, err))
 		}
 		clock.Sleep(w.ctx, backOff(tries))

@@ -8,13 +8,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
-// SplitLongRunning tells what of a manifest goes on for as long as it is kept from what is
-// started once and may complete: kept are Deployments, ReplicaSets and
-// DaemonSets, Pods behind a Service of the manifest that are always started
-// again, and the Services before any of those. ConfigMaps and Secrets are in
-// both.
+// SplitLongRunning splits a manifest into workloads that run until they are
+// deleted and workloads that run once: kept has Deployments, ReplicaSets,
+// DaemonSets, Pods with restartPolicy Always that a Service of the manifest
+// selects, and the Services of all those. ConfigMaps and Secrets are in both
+// parts.
 func SplitLongRunning(f manifest.File) (kept, rest manifest.File) {
-	services, _ := f.Services() // what is wrong with one is said when it is applied
+	services, _ := f.Services() // errors are reported when it is applied
 	keeps := map[Key]bool{}
 	for _, w := range f.Workloads() {
 		before := servicesOf(w, services)
@@ -34,7 +34,8 @@ func SplitLongRunning(f manifest.File) (kept, rest manifest.File) {
 	return f.Select(isFor(true)), f.Select(isFor(false))
 }
 
-// Validate says what of a manifest cannot be kept running, without a fleet.
+// Validate returns an error for each field of a manifest that a Controller does
+// not support.
 func Validate(f manifest.File) error {
 	_, err := parseDeclaration(f)
 	return err
@@ -50,7 +51,7 @@ func isLongRunning(w manifest.Workload, hasService bool) bool {
 	return false
 }
 
-// servicesOf are those that select a workload's pods.
+// servicesOf returns the Services that select a workload's pods.
 func servicesOf(w manifest.Workload, services []corev1.Service) []corev1.Service {
 	return slices.DeleteFunc(slices.Clone(services), func(s corev1.Service) bool {
 		return namespaceOf(s.ObjectMeta) != w.Namespace || !selects(s.Spec.Selector, w.Template.Labels)

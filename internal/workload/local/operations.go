@@ -8,7 +8,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// Scale changes the number of a workload's instances, until the next apply.
+// Scale sets the number of a workload's instances until the next apply.
 func (c *Controller) Scale(key Key, replicas int, by Author) error {
 	if replicas < 0 {
 		return fmt.Errorf("replicas %d: want 0 or more", replicas)
@@ -26,7 +26,7 @@ func (c *Controller) Scale(key Key, replicas int, by Author) error {
 	})
 }
 
-// Pause stops a rollout where it is; Resume lets it go on.
+// Pause holds a rollout where it is. Resume continues it.
 func (c *Controller) Pause(key Key, by Author) error {
 	return c.updateRecord(key, func(t tx, r *record) error {
 		r.State.Paused = true
@@ -34,7 +34,7 @@ func (c *Controller) Pause(key Key, by Author) error {
 	})
 }
 
-// Resume ends the pause of a canary, of a blue/green rollout, or one by hand.
+// Resume ends the pause of a canary, of a blue/green rollout, or one by a user.
 func (c *Controller) Resume(key Key, by Author) error {
 	return c.updateRecord(key, func(t tx, r *record) error {
 		r.State = r.State.Resume(time.Now().UTC())
@@ -42,12 +42,12 @@ func (c *Controller) Resume(key Key, by Author) error {
 	})
 }
 
-// ErrNoPreviousGeneration says that there is no generation to go back to.
+// ErrNoPreviousGeneration is returned when there is no generation to roll back to.
 var ErrNoPreviousGeneration = errors.New("there is no earlier generation that completed its rollout")
 
-// Undo goes back to a generation: to the one named or, with 0, to the last that
-// completed its rollout before the one that runs, or that is being rolled out.
-// It never chooses one that was aborted.
+// Undo rolls back to a generation: to the given one or, if that is 0, to the
+// last that completed its rollout before the current one. It never chooses one
+// that was aborted. It returns the generation that is rolled out.
 func (c *Controller) Undo(key Key, to int, by Author) (int, error) {
 	now := time.Now().UTC()
 	err := c.updateRecord(key, func(t tx, r *record) error {
@@ -72,7 +72,7 @@ func (c *Controller) Undo(key Key, to int, by Author) (int, error) {
 	return to, err
 }
 
-// previousGood finds what to go back to.
+// previousGood returns the generation that Undo chooses.
 func previousGood(t tx, r record) (int, error) {
 	if !r.State.Phase.Ended() && r.State.Stable != 0 && r.State.Stable != r.State.Target {
 		return r.State.Stable, nil
@@ -94,8 +94,8 @@ func previousGood(t tx, r record) (int, error) {
 	return 0, fmt.Errorf("%s: %w", r.Key, ErrNoPreviousGeneration)
 }
 
-// Delete removes a workload with all its instances. It goes on if this process
-// is killed.
+// Delete removes a workload with all its instances. The deletion is stored
+// first, so that the next process continues it if this one is killed.
 func (c *Controller) Delete(key Key) error {
 	err := c.updateRecord(key, func(t tx, r *record) error {
 		r.Deleting = true
@@ -108,7 +108,7 @@ func (c *Controller) Delete(key Key) error {
 	return err
 }
 
-// DeleteObject removes a Service, ConfigMap or Secret by its kind.
+// DeleteObject removes a Service, ConfigMap or Secret.
 func (c *Controller) DeleteObject(kind, namespace, name string) error {
 	bucket, ok := map[string]string{"Service": "services", "ConfigMap": "configmaps", "Secret": "secrets"}[kind]
 	if !ok {
@@ -129,7 +129,8 @@ func (c *Controller) DeleteObject(kind, namespace, name string) error {
 	return c.openServices()
 }
 
-// updateRecord changes one workload's record in one transaction.
+// updateRecord changes the record of a workload in one transaction and wakes
+// the workload.
 func (c *Controller) updateRecord(key Key, change func(tx, *record) error) error {
 	c.applying.Lock()
 	defer c.applying.Unlock()

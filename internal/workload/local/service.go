@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// services are the addresses on this machine behind which the instances stand.
+// services are the open ports of all Services.
 type services struct {
 	controller *Controller
 	wake       chan struct{}
@@ -30,14 +30,14 @@ type services struct {
 type service struct {
 	corev1.Service
 	ports map[int32]*traffic.Balancer // by the Service's port
-	err   error                       // why one is not open
+	err   error                       // why a port is not open
 }
 
 func newServices(c *Controller) *services {
 	return &services{controller: c, wake: make(chan struct{}, 1), list: map[string]*service{}}
 }
 
-// run routes anew whenever something changed, until ctx ends.
+// run updates the routes after each change until ctx ends.
 func (s *services) run(ctx context.Context) {
 	for {
 		select {
@@ -50,7 +50,7 @@ func (s *services) run(ctx context.Context) {
 	}
 }
 
-// update asks for new routes.
+// update requests new routes.
 func (s *services) update() {
 	select {
 	case s.wake <- struct{}{}:
@@ -58,8 +58,9 @@ func (s *services) update() {
 	}
 }
 
-// setServices makes the open ports those of a list of Services. One whose address
-// is taken is an error, and stays in the list.
+// setServices opens the ports of a list of Services and closes all others. A
+// Service whose address is in use returns an error and stays in the list, so
+// that its status shows the error.
 func (s *services) setServices(list []corev1.Service) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +83,8 @@ func (s *services) setServices(list []corev1.Service) error {
 	return first
 }
 
-// open opens the ports of a Service that are not open yet, and closes those
-// that it has no more.
+// open opens the ports of a Service and closes those that it does not have any
+// more.
 func (s *services) open(name string, spec corev1.Service) error {
 	old := s.list[name]
 	if old == nil {
@@ -127,8 +128,9 @@ func (s *service) listen(ctx context.Context, address string, p corev1.ServicePo
 	return nil
 }
 
-// protocolOf is how a port is balanced: by its appProtocol or its name, as
-// service meshes read them, or else by what the client says first.
+// protocolOf returns how a port is balanced: by its appProtocol or the prefix
+// of its name, as service meshes read them, or else by the first bytes of each
+// connection.
 func protocolOf(p corev1.ServicePort) traffic.Protocol {
 	name, _, _ := strings.Cut(strings.ToLower(p.Name), "-")
 	if p.AppProtocol != nil {
@@ -147,9 +149,9 @@ func protocolOf(p corev1.ServicePort) traffic.Protocol {
 // machine.
 const AnnotationListen = "adamant.sh/listen"
 
-// listenAddress is where a Service's port is on this machine: on its loopback
-// or, where the Service is to be reached from outside, on all addresses; the
-// annotation says otherwise.
+// listenAddress returns the address of a Service's port on this machine: on
+// loopback, or on all addresses for the types NodePort and LoadBalancer.
+// AnnotationListen overrides it.
 func listenAddress(s corev1.Service, p corev1.ServicePort) (string, error) {
 	host, port := "127.0.0.1", p.Port
 	if s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer {
@@ -187,17 +189,17 @@ func (s *services) close() {
 	s.list = map[string]*service{}
 }
 
-// An endpoint is an instance as a Service sees it.
+// An endpoint is an instance as Services see it.
 type endpoint struct {
 	id, host  string
 	group     string // of one generation of one workload
 	labels    map[string]string
 	namespace string
 	template  *corev1.PodSpec
-	takes     bool // new traffic
+	takes     bool // gets new traffic
 }
 
-// route gives every open port the instances that its Service selects.
+// route passes the selected instances to the balancer of every open port.
 func (s *services) route() {
 	endpoints, shares := s.controller.endpoints()
 	s.mu.Lock()
@@ -236,8 +238,8 @@ func selects(selector, labels map[string]string) bool {
 	return len(selector) > 0
 }
 
-// targetPort is the port of a pod that a Service's port leads to, 0 if the pod
-// has none of that name.
+// targetPort returns the pod's port that a Service's port leads to, 0 if the
+// pod has no port of that name.
 func targetPort(p corev1.ServicePort, spec *corev1.PodSpec) int {
 	if p.TargetPort.Type == intstr.Int {
 		if p.TargetPort.IntVal == 0 {
@@ -255,8 +257,11 @@ func targetPort(p corev1.ServicePort, spec *corev1.PodSpec) int {
 	return 0
 }
 
-// drain lets what is open on an instance finish, until ctx ends.
+// drain waits until the open connections of an instance have ended, or ctx
+// ends.
 func (s *services) drain(ctx context.Context, id string) {
+	// Routes are updated here and not in the background: otherwise a new connection
+	// could reach the instance after it was drained.
 	s.route()
 	var wg sync.WaitGroup
 	for _, b := range s.balancers() {
@@ -275,8 +280,8 @@ func (s *services) balancers() []*traffic.Balancer {
 	return list
 }
 
-// requestCounts is how many requests a generation got and how many of them failed,
-// since the services were opened.
+// requestCounts returns the requests to a generation, and how many of them
+// failed, since the Services were opened.
 func (s *services) requestCounts(group string) (requests, failures uint64) {
 	for _, b := range s.balancers() {
 		st := b.Stats()[group]
@@ -286,5 +291,5 @@ func (s *services) requestCounts(group string) (requests, failures uint64) {
 	return requests, failures
 }
 
-// group names a generation of a workload.
+// group returns the name of a generation in routes.
 func group(k Key, generation int) string { return fmt.Sprintf("%s/%d", k, generation) }

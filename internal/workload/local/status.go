@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// A Status is a workload as it is now.
+// A Status is the current state of a workload.
 type Status struct {
 	Key
 	Replicas   int              `json:"replicas"`
@@ -23,7 +23,7 @@ type Status struct {
 	Phase      rollout.Phase    `json:"phase"`
 	Reason     string           `json:"reason,omitempty"`
 	Paused     bool             `json:"paused,omitempty"`
-	Waiting    string           `json:"waiting,omitempty"` // for what, if somebody or a gate must let it go on
+	Waiting    string           `json:"waiting,omitempty"` // what the rollout waits for, if it is a user or a gate
 	Strategy   rollout.Kind     `json:"strategy"`
 	Began      time.Time        `json:"began"`
 	Shares     map[int]int      `json:"shares,omitempty"` // of new traffic, percent by generation
@@ -33,7 +33,7 @@ type Status struct {
 	Deleting   bool             `json:"deleting,omitempty"`
 }
 
-// An InstanceStatus is one instance as it is now.
+// An InstanceStatus is the current state of an instance.
 type InstanceStatus struct {
 	Name       string        `json:"name"`
 	Generation int           `json:"generation"`
@@ -48,7 +48,7 @@ type InstanceStatus struct {
 	Message    string        `json:"message,omitempty"`
 }
 
-// A ServiceStatus is one open port.
+// A ServiceStatus is the current state of a Service's port.
 type ServiceStatus struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
@@ -59,7 +59,7 @@ type ServiceStatus struct {
 	Err       string `json:"error,omitempty"`
 }
 
-// ErrNotFound says that no workload has that name.
+// ErrNotFound is returned when no workload has the name.
 var ErrNotFound = errors.New("no such workload")
 
 // List returns all workloads, by name.
@@ -141,7 +141,7 @@ func (i *instance) status() InstanceStatus {
 	}
 }
 
-// waiting says for what a rollout waits, if not for its instances.
+// waiting returns what a rollout waits for, empty if it is only its instances.
 func waiting(r record, g rollout.GateResult) string {
 	switch {
 	case r.State.Phase.Ended():
@@ -164,7 +164,7 @@ func waiting(r record, g rollout.GateResult) string {
 	return ""
 }
 
-// statusOf are the open ports that lead to pods with these labels.
+// statusOf returns the ports whose Services select pods with these labels.
 func (s *services) statusOf(namespace string, labels map[string]string) []ServiceStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,7 +197,7 @@ func (s *service) status() []ServiceStatus {
 	return list
 }
 
-// A History is all that is known of a workload's past.
+// A History is the stored history of a workload.
 type History struct {
 	Key
 	Generations []Generation `json:"generations"`
@@ -205,7 +205,8 @@ type History struct {
 	Events      []Event      `json:"events"`
 }
 
-// History returns a workload's past, the oldest first. Secrets are left out.
+// History returns the history of a workload, oldest first. It has no content of
+// Secrets.
 func (c *Controller) History(key Key) (History, error) {
 	h := History{Key: key}
 	if _, err := c.record(key); err != nil {

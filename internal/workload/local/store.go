@@ -17,8 +17,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// A store holds what was declared and what became of it, in one file. Its
-// transactions are on the disk when they return.
+// A store is the database of what was declared and what became of it, in one
+// file. A transaction is on the disk when it returns.
 //
 //	workloads    namespace/kind/name          -> record
 //	generations  namespace/kind/name/NUMBER   -> Generation
@@ -31,21 +31,21 @@ type store struct{ db *bbolt.DB }
 
 var buckets = []string{"workloads", "generations", "attempts", "events", "services", "configmaps", "secrets"}
 
-// A record is what is known of a workload beside its generations.
+// A record is the stored state of a workload, without its generations.
 type record struct {
 	Key      Key                    `json:"key"`
 	Spec     rollout.Spec           `json:"spec"`
 	Policy   rollout.Policy         `json:"policy"`
 	State    rollout.State          `json:"state"`
-	Declared corev1.PodTemplateSpec `json:"declared"` // as the manifest has it, images not pinned
+	Declared corev1.PodTemplateSpec `json:"declared"` // as in the manifest, with unpinned images
 	Deleting bool                   `json:"deleting,omitempty"`
-	Retain   int                    `json:"retain"` // generations that are kept for going back
+	Retain   int                    `json:"retain"` // number of generations that are kept for an undo
 }
 
-// ErrServing says that another process keeps the fleet of this data directory.
+// ErrServing is returned while another process serves the data directory.
 var ErrServing = errors.New("another adamant serves this data directory")
 
-// openStore opens the store of what was declared on a data directory.
+// openStore opens the store of a data directory's declared workloads.
 func openStore(root string) (*store, error) {
 	path := filepath.Join(root, "fleet", "fleet.db")
 	s, err := openFile(path, bbolt.Options{Timeout: time.Second})
@@ -77,9 +77,9 @@ func openFile(path string, o bbolt.Options) (*store, error) {
 	return &store{db}, nil
 }
 
-// Destroy removes all that fleets of a data directory keep beside their pods. It
-// fails with ErrServing while a daemon keeps one, and with ErrForeground while
-// another process does.
+// Destroy removes all stores and evidence of a data directory, without its
+// pods. It returns ErrServing while a daemon serves the directory, and
+// ErrForeground while another process keeps workloads on it.
 func Destroy(root string) error {
 	dir := filepath.Join(root, "fleet")
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
@@ -100,8 +100,8 @@ func Destroy(root string) error {
 
 func (s *store) close() error { return s.db.Close() }
 
-// A tx is one transaction. Its methods panic on nothing and keep nothing that
-// fails: the error ends the transaction.
+// A tx is one transaction. A function with a tx that returns an error rolls the
+// transaction back.
 type tx struct{ *bbolt.Tx }
 
 func (s *store) update(f func(tx) error) error {
@@ -120,7 +120,7 @@ func put[T any](t tx, bucket, key string, value T) error {
 	return t.Bucket([]byte(bucket)).Put([]byte(key), data)
 }
 
-// get finds one value; ok is false if there is none.
+// get reads one value. ok is false if there is none.
 func get[T any](t tx, bucket, key string) (value T, ok bool, err error) {
 	data := t.Bucket([]byte(bucket)).Get([]byte(key))
 	if data == nil {
@@ -132,7 +132,7 @@ func get[T any](t tx, bucket, key string) (value T, ok bool, err error) {
 	return value, true, nil
 }
 
-// each calls f with all values whose key begins with prefix, in order.
+// each calls f with all values whose key has a prefix, in order.
 func each[T any](t tx, bucket, prefix string, f func(key string, value T) error) error {
 	c := t.Bucket([]byte(bucket)).Cursor()
 	for k, v := c.Seek([]byte(prefix)); k != nil && len(k) >= len(prefix) && string(k[:len(prefix)]) == prefix; k, v = c.Next() {
@@ -158,7 +158,7 @@ func all[T any](t tx, bucket, prefix string) ([]T, error) {
 
 func remove(t tx, bucket, key string) error { return t.Bucket([]byte(bucket)).Delete([]byte(key)) }
 
-// removeAll removes all values whose key begins with prefix.
+// removeAll removes all values whose key has a prefix.
 func removeAll(t tx, bucket, prefix string) error {
 	var keys []string
 	err := each(t, bucket, prefix, func(key string, _ json.RawMessage) error {
@@ -171,17 +171,19 @@ func removeAll(t tx, bucket, prefix string) error {
 	return err
 }
 
-// numberedKey is the key of one of a workload's numbered values: in order, and
-// the beginning of no other workload's.
+// numberedKey returns the key of a numbered value of a workload. The number is
+// big-endian, so that keys sort by number.
 func numberedKey(k Key, n int) string {
 	return keyPrefix(k) + string(binary.BigEndian.AppendUint64(nil, uint64(n)))
 }
 
-// keyPrefix is what the keys of all of a workload's numbered values begin with.
+// keyPrefix returns the prefix of the keys of a workload's numbered values. It
+// ends with a slash, because the name of one workload may begin with that of
+// another.
 func keyPrefix(k Key) string { return k.String() + "/" }
 
-// lastNumber is the largest number of a workload's values in a bucket, 0 if there is
-// none.
+// lastNumber returns the largest number of a workload's values in a bucket, 0
+// if there is none.
 func lastNumber(t tx, bucket string, k Key) int {
 	n := 0
 	c := t.Bucket([]byte(bucket)).Cursor()

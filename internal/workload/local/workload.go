@@ -13,28 +13,29 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// A workload keeps one workload. It is the rollout.Driver and the rollout.Book
-// of it.
+// A workload is the live object of one declared workload, with its instances.
+// It implements rollout.Driver and rollout.Store. mu guards the fields below
+// it.
 type workload struct {
 	controller *Controller
 	key        Key
-	ctx        context.Context // ends with the fleet, or when the workload is gone
+	ctx        context.Context // ends with the controller, or when the workload is gone
 	cancel     context.CancelFunc
 	wg         sync.WaitGroup
 	changed    chan struct{}
-	toCompare  chan *instance // is to be compared with its image now
+	toCompare  chan *instance // instances to compare with their images now
 
 	mu        sync.Mutex
 	instances map[string]*instance
 	failed    map[int]rollout.Failure
 	failedAt  time.Time
-	notBefore time.Time // nothing is made earlier
+	notBefore time.Time // back-off: no instance is created before
 	shares    map[int]int
 	gate      *gate.Gate
-	requests  uint64 // that the target had got before its rollout began
+	requests  uint64 // of the target's generation before its rollout began
 	failures  uint64 // likewise
 	deleting  bool
-	generated map[int]*Generation // read from the store
+	generated map[int]*Generation // cache of the store
 }
 
 func newWorkload(c *Controller, key Key) *workload {
@@ -45,7 +46,7 @@ func newWorkload(c *Controller, key Key) *workload {
 	}
 }
 
-// notify lets the loop look again.
+// notify wakes the loop without blocking.
 func (w *workload) notify() {
 	select {
 	case w.changed <- struct{}{}:
@@ -53,7 +54,8 @@ func (w *workload) notify() {
 	}
 }
 
-// run keeps the workload until the fleet ends or the workload is deleted.
+// run drives the workload until the controller is closed or the workload is
+// deleted.
 func (w *workload) run() {
 	w.wg.Go(w.watchDrift)
 	loop := rollout.Loop{Driver: w, Store: w, Changed: w.changed, Interval: 250 * time.Millisecond, Report: w.controller.log}
@@ -62,7 +64,7 @@ func (w *workload) run() {
 	w.wg.Wait()
 }
 
-// Observe says what is true of the instances now.
+// Observe implements rollout.Driver.
 func (w *workload) Observe(context.Context) (rollout.Observation, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -92,7 +94,7 @@ func (w *workload) sorted() []*instance {
 	return list
 }
 
-// Update keeps the state that f returns, and what happened.
+// Update implements rollout.Store.
 func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []rollout.Event)) error {
 	var happened []rollout.Event
 	err := w.controller.store.update(func(t tx) error {
@@ -118,12 +120,13 @@ func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []
 	return nil
 }
 
-// publish passes on what happened to the workload.
+// publish sends an event of the workload to Options.Events.
 func (w *workload) publish(reason, message string) {
 	w.controller.opts.Events(pod.Event{Time: time.Now(), Pod: w.key.String(), Reason: reason, Message: message})
 }
 
-// writeState writes what has changed, and nothing otherwise: a write costs a sync.
+// writeState writes a state and its events if anything changed. It writes
+// nothing otherwise, because every transaction costs a sync of the disk.
 func (w *workload) writeState(t tx, r record, next rollout.State, events []rollout.Event) error {
 	if !r.State.Phase.Ended() && next.Phase.Ended() || next.Phase == rollout.RollingBack && r.State.Phase == rollout.Progressing {
 		if err := endAttempt(t, w.key, next); err != nil {
@@ -142,7 +145,7 @@ func (w *workload) writeState(t tx, r record, next rollout.State, events []rollo
 	return put(t, "workloads", w.key.String(), r)
 }
 
-// Execute begins what was decided.
+// Execute implements rollout.Driver.
 func (w *workload) Execute(_ context.Context, d rollout.Decision) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -150,6 +153,8 @@ func (w *workload) Execute(_ context.Context, d rollout.Decision) error {
 		w.removeAll()
 		return nil
 	}
+	// Instances are terminated and isolated before others are created, so that
+	// the routes below already leave them out.
 	for _, id := range d.Remove {
 		if i := w.instances[id]; i != nil {
 			w.terminate(i)
@@ -164,8 +169,8 @@ func (w *workload) Execute(_ context.Context, d rollout.Decision) error {
 	return w.createInstances(d.Create)
 }
 
-// createInstances makes instances, unless so many were lost lately that it is better to
-// wait.
+// createInstances creates instances unless the back-off after lost ones is
+// running.
 func (w *workload) createInstances(wanted map[int]int) error {
 	if len(wanted) == 0 {
 		return nil
@@ -186,7 +191,8 @@ func (w *workload) createInstances(wanted map[int]int) error {
 	return nil
 }
 
-// generation reads one from the store, once.
+// generation returns a generation from the cache or the store. Generations
+// never change.
 func (w *workload) generation(number int) (*Generation, error) {
 	if g := w.generated[number]; g != nil {
 		return g, nil
@@ -212,7 +218,8 @@ func (w *workload) setDeleting() {
 	w.deleting = true
 }
 
-// isDeleted reports whether nothing is left of a workload that is deleted.
+// isDeleted reports whether the workload is deleted and its last instance is
+// gone.
 func (w *workload) isDeleted() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -226,7 +233,8 @@ func (w *workload) removeAll() {
 	w.controller.services.update()
 }
 
-// recordEvent keeps an event that is not of the state machine's. The lock may be held.
+// recordEvent publishes and stores an event that is not the state machine's. It
+// does so in the background, because the caller may hold mu.
 func (w *workload) recordEvent(reason, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	w.wg.Go(func() {
@@ -238,5 +246,6 @@ func (w *workload) recordEvent(reason, format string, args ...any) {
 	})
 }
 
-// workloadName is what the engine calls a workload, "deployment/web".
+// workloadName returns the name that package pod has for a workload,
+// "deployment/web".
 func workloadName(k Key) string { return strings.ToLower(k.Kind) + "/" + k.Name }

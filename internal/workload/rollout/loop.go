@@ -6,39 +6,41 @@ import (
 	"time"
 )
 
-// A Driver is where instances run. Of one workload, its methods are called one
+// A Driver runs the instances of one workload. The Loop calls its methods one
 // after the other.
 type Driver interface {
-	// Observe says what is true now. What it cannot find out is an error: a
-	// decision must not be made on half of the truth.
+	// Observe returns the current state of all instances. It returns an error
+	// if it cannot find out all of it, because a decision on half of the truth
+	// may remove the last instance that serves.
 	Observe(ctx context.Context) (Observation, error)
-	// Execute begins what was decided and does not wait for it to be done; what
-	// was begun shows in the next Observe: an instance that is to be removed is
-	// Ending, one that is to be made is there. The same decision may come again.
+	// Execute starts what was decided and does not wait for it. The next
+	// Observe must show what was started: an instance that is being removed is
+	// Ending, and one that is being created exists. The same decision may come
+	// again.
 	Execute(ctx context.Context, d Decision) error
 }
 
-// A Store keeps a workload's Spec and State.
+// A Store keeps the Spec and the State of one workload.
 type Store interface {
-	// Update calls f with what is kept, and keeps what f returns, before it
-	// returns itself. f decides on what it is given alone, since others may
-	// change the state in between.
+	// Update calls f with the stored values and stores the state that f returns
+	// before it returns itself. Others may change the state between two calls,
+	// so f must decide by its arguments alone.
 	Update(f func(Spec, State) (State, []Event)) error
 }
 
-// A Loop drives one workload.
+// A Loop drives one workload: observe, decide, store, execute.
 type Loop struct {
 	Driver       Driver
 	Store        Store
-	Changed      <-chan struct{}  // something changed: look again
-	Interval     time.Duration    // between two looks while a rollout is under way; 1 s if 0
-	IdleInterval time.Duration    // between two looks otherwise; 30 s if 0
+	Changed      <-chan struct{}  // receives when something changed
+	Interval     time.Duration    // between two observations during a rollout; 1 s if 0
+	IdleInterval time.Duration    // between two observations otherwise; 30 s if 0
 	Now          func() time.Time // time.Now if nil
-	Report       func(error)      // takes what went wrong; it is tried again
+	Report       func(error)      // receives errors, after which the loop tries again; may be nil
 }
 
-// Run looks and decides until ctx ends, or done, if it is not nil, says that
-// the state is what was waited for.
+// Run drives the workload until ctx ends or done returns true for a state. A
+// nil done never does.
 func (l Loop) Run(ctx context.Context, done func(State) bool) error {
 	for {
 		state, wake, err := l.step(ctx)
@@ -57,8 +59,10 @@ func (l Loop) Run(ctx context.Context, done func(State) bool) error {
 	}
 }
 
-// step decides once and begins what was decided. What is decided is kept
-// before it is begun, so that whoever goes on after a crash knows of it.
+// step makes one decision and starts executing it. The decision is stored
+// first: after a crash in between, the next process finds the new state and
+// executes the decision again, which is harmless, whereas an executed decision
+// that was not stored would be lost.
 func (l Loop) step(ctx context.Context) (State, time.Time, error) {
 	o, err := l.Driver.Observe(ctx)
 	if err != nil {
@@ -83,7 +87,8 @@ func (l Loop) now() time.Time {
 	return time.Now()
 }
 
-// wait waits for a poke, or for as long as nothing can have changed.
+// wait waits for a change, for the decision's wake-up time or for the interval,
+// whichever comes first.
 func (l Loop) wait(ctx context.Context, isIdle bool, wake time.Time) error {
 	pause := l.IdleInterval
 	if pause == 0 {

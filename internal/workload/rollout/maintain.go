@@ -2,8 +2,8 @@ package rollout
 
 import "slices"
 
-// maintain holds a workload at its replicas while no rollout is under way, and
-// replaces what drifted.
+// maintain keeps the number of replicas while no rollout is under way, and
+// replaces instances that drifted.
 func (r *reconciler) maintain() {
 	want := max(r.spec.Replicas-r.s.Withheld, 0)
 	drifted := r.replaceable()
@@ -20,8 +20,8 @@ func (r *reconciler) maintain() {
 	r.splitTraffic()
 }
 
-// removeOthers removes what is left of other generations, unless nothing else
-// serves.
+// removeOthers removes instances of other generations as far as enough others
+// are available.
 func (r *reconciler) removeOthers(available int) {
 	for _, i := range r.removalOrder(r.others) {
 		if r.canRemove(i, &available, r.minAvailable) {
@@ -30,9 +30,9 @@ func (r *reconciler) removeOthers(available int) {
 	}
 }
 
-// replaceable are the target's instances that are to go for drift. Within a time
-// only so many are, so that an image that drifts by itself is not replaced for
-// ever.
+// replaceable returns the target's instances that are replaced for drift. Their
+// number in a period is bounded by the budget, because an image that drifts by
+// itself would be replaced for ever.
 func (r *reconciler) replaceable() []Instance {
 	if r.spec.OnDrift == Report || r.spec.OnDrift == "" {
 		return nil
@@ -70,8 +70,8 @@ func (r *reconciler) budgetSpent(i Instance) {
 	r.event("DriftBudget", "instance %s drifted and stays: %d were replaced for drift within %s already", i.ID, r.spec.Budget.Count, r.spec.Budget.Per)
 }
 
-// removeDrifted takes drifted instances out of traffic as soon as others serve, and
-// removes them as soon as there are enough of those.
+// removeDrifted takes drifted instances out of traffic as soon as others are
+// available, and removes them as soon as enough others are.
 func (r *reconciler) removeDrifted(drifted []Instance, want, serving int) {
 	for _, i := range drifted {
 		if r.spec.OnDrift == Stop {
@@ -80,6 +80,8 @@ func (r *reconciler) removeDrifted(drifted []Instance, want, serving int) {
 			r.removeOneDrifted(i, "DriftStopped", "stopped, and not replaced")
 			continue
 		}
+		// A drifted instance serves until another does, because an outage is
+		// worse than a wrong file that is known.
 		if serving > 0 {
 			r.d.Isolate = append(r.d.Isolate, i.ID)
 		}
@@ -102,12 +104,12 @@ func without(list, other []Instance) []Instance {
 	})
 }
 
-// splitTraffic says which generations get new traffic. Whoever has no instance that
-// serves gets none, unless nobody has.
+// splitTraffic sets the share of new traffic of each generation. A generation
+// without an available instance gets none, unless no generation has one.
 func (r *reconciler) splitTraffic() {
 	takes := r.isAvailable
 	if r.count(r.target, takes)+r.count(r.others, takes) == 0 {
-		takes = func(i Instance) bool { return i.Ready } // better a young one than none
+		takes = func(i Instance) bool { return i.Ready } // because a young instance is better than none
 	}
 	target, others := r.count(r.target, takes), r.count(r.others, takes)
 	share := r.targetShare()
@@ -123,7 +125,7 @@ func (r *reconciler) splitTraffic() {
 	}
 }
 
-// targetShare is the target's share by its strategy, in percent.
+// targetShare returns the target's share by its strategy, in percent.
 func (r *reconciler) targetShare() int {
 	switch {
 	case r.s.Phase != Progressing:
@@ -141,7 +143,8 @@ func (r *reconciler) targetShare() int {
 	return r.shareByInstances()
 }
 
-// shareByInstances is the share of proven instances among all that serve.
+// shareByInstances returns the share of the proven instances among all
+// available ones, in percent.
 func (r *reconciler) shareByInstances() int {
 	proven, others := r.count(r.target, r.isProven), r.count(r.others, r.isAvailable)
 	if proven+others == 0 {
@@ -150,8 +153,8 @@ func (r *reconciler) shareByInstances() int {
 	return 100 * proven / (proven + others)
 }
 
-// shareRest gives the rest to the stable generation if that takes traffic, or
-// else to the newest that does.
+// shareRest gives the rest of the traffic to the stable generation or, if that
+// has no instance that takes traffic, to the newest that has one.
 func (r *reconciler) shareRest(rest int, takes func(Instance) bool) {
 	best := 0
 	for _, i := range r.others {

@@ -7,12 +7,15 @@ import (
 	"time"
 )
 
-// Next looks once at a workload and decides.
+// Next makes one decision: it returns the state that follows from s and o, and
+// what the driver must do. Without a target it decides nothing.
 func Next(spec Spec, s State, o Observation, now time.Time) (State, Decision) {
 	r := newReconciler(spec, s, o, now)
 	if r.s.Target == 0 {
 		return r.s, r.d
 	}
+	// A failure is handled first: the decision below is then already that of
+	// the way back, which must not wait for another observation.
 	if r.s.Phase == Progressing && !r.s.Paused {
 		if why := r.failureReason(); why != "" {
 			r.abort(why)
@@ -23,6 +26,8 @@ func Next(spec Spec, s State, o Observation, now time.Time) (State, Decision) {
 	case r.s.Phase.Ended():
 		r.maintain()
 	case r.s.Paused:
+		// Time while a user holds the rollout does not count towards its
+		// deadline.
 		r.s.Progress = now
 		r.replaceLost()
 		r.splitTraffic()
@@ -32,7 +37,7 @@ func Next(spec Spec, s State, o Observation, now time.Time) (State, Decision) {
 	return r.s, r.d
 }
 
-// A reconciler is one look at a workload, with what follows from it so far.
+// A reconciler is one call of Next: its arguments and the decision so far.
 type reconciler struct {
 	spec Spec
 	s    State
@@ -40,8 +45,8 @@ type reconciler struct {
 	now  time.Time
 	d    Decision
 
-	target, others         []Instance // that are not ending; others are of any other generation
-	maxTotal, minAvailable int        // instances that may be there, and must be available
+	target, others         []Instance // without those that are ending; others are of all other generations
+	maxTotal, minAvailable int        // bounds of the number of instances
 }
 
 func newReconciler(spec Spec, s State, o Observation, now time.Time) *reconciler {
@@ -52,7 +57,7 @@ func newReconciler(spec Spec, s State, o Observation, now time.Time) *reconciler
 	return r
 }
 
-// classify tells the target's instances from all others.
+// classify separates the target's instances from all others.
 func (r *reconciler) classify() {
 	r.target, r.others = nil, nil
 	for _, i := range r.o.Instances {
@@ -66,7 +71,8 @@ func (r *reconciler) classify() {
 	}
 }
 
-// isAvailable reports whether an instance has been ready for long enough.
+// isAvailable reports whether an instance has been ready for Spec.MinReady, as
+// Kubernetes defines it for pods.
 func (r *reconciler) isAvailable(i Instance) bool {
 	if !i.Ready {
 		return false
@@ -79,9 +85,8 @@ func (r *reconciler) isAvailable(i Instance) bool {
 	return true
 }
 
-// isProven reports whether an instance serves and is known to be free of drift.
-// That is asked of the instances of a new generation: while it is rolled out
-// no old one goes for one that is not proven.
+// isProven reports whether an instance is available and compared clean with its
+// image. During a rollout an old instance is removed only for a proven new one.
 func (r *reconciler) isProven(i Instance) bool {
 	return r.isAvailable(i) && (i.Drift == Clean || r.spec.OnDrift == Report)
 }
@@ -96,7 +101,7 @@ func (r *reconciler) count(list []Instance, is func(Instance) bool) int {
 	return n
 }
 
-// wakeAt asks to be called at a time.
+// wakeAt asks for another call of Next at a time.
 func (r *reconciler) wakeAt(t time.Time) {
 	if r.d.Wake.IsZero() || t.Before(r.d.Wake) {
 		r.d.Wake = t
@@ -107,7 +112,7 @@ func (r *reconciler) event(reason, format string, args ...any) {
 	r.d.Events = append(r.d.Events, Event{reason, fmt.Sprintf(format, args...)})
 }
 
-// replaceLost replaces what was lost while a rollout is paused.
+// replaceLost replaces instances that were lost while a rollout is paused.
 func (r *reconciler) replaceLost() {
 	generation := r.s.Stable
 	if generation == 0 {
@@ -118,7 +123,7 @@ func (r *reconciler) replaceLost() {
 	}
 }
 
-// failureReason is what speaks against the target; empty if nothing does.
+// failureReason returns why the target has failed, empty if it has not.
 func (r *reconciler) failureReason() string {
 	if f := r.o.Failed[r.s.Target]; f.Times >= crashLimit {
 		return fmt.Sprintf("an instance could not be made, %d times: %s", f.Times, f.Reason)
@@ -147,8 +152,8 @@ func (r *reconciler) failureReason() string {
 	return ""
 }
 
-// deadline is when the rollout is given up for want of progress. A pause that
-// somebody has to end is no want of progress.
+// deadline returns when the rollout fails for lack of progress, zero if never.
+// A pause does not count as a lack of progress.
 func (r *reconciler) deadline() time.Time {
 	if r.spec.Deadline <= 0 || !r.s.Held.IsZero() || !r.s.Switched.IsZero() {
 		return time.Time{}
@@ -171,7 +176,8 @@ func (r *reconciler) deadlineReason() string {
 	return why
 }
 
-// abort gives the target up for the generation that ran before.
+// abort gives up the target and rolls back to the stable generation. Without
+// one the rollout has failed and the target's instances stay.
 func (r *reconciler) abort(why string) {
 	failed := r.s.Target
 	r.s.Reason = fmt.Sprintf("generation %d: %s", failed, why)
@@ -188,8 +194,9 @@ func (r *reconciler) abort(why string) {
 	r.event("RollingBack", "%s; going back to generation %d", r.s.Reason, r.s.Target)
 }
 
-// updateProgress moves the deadline on as the target gets more instances. Going
-// back has a deadline, too, after which it is left to what keeps a workload.
+// updateProgress extends the deadline whenever the target has more available
+// instances than before. Rolling back has a deadline too, after which maintain
+// takes over.
 func (r *reconciler) updateProgress() {
 	if n := r.count(r.target, r.isAvailable); n > r.s.Best {
 		r.s.Best, r.s.Progress = n, r.now
@@ -217,9 +224,9 @@ func (r *reconciler) complete() {
 	r.s.Step, r.s.Held, r.s.Switched, r.s.Resumed, r.s.Passed = 0, time.Time{}, time.Time{}, false, ""
 }
 
-// removalOrder orders instances so that those come first that are missed least:
-// what does not serve, what drifted, what is of a generation that never
-// completed its rollout, what crashed, what is young.
+// removalOrder sorts instances by how little they are missed: first those that
+// are not ready, then those that drifted, that are of a generation that never
+// completed its rollout, that crashed most, and that are youngest.
 func (r *reconciler) removalOrder(list []Instance) []Instance {
 	rank := func(i Instance) int {
 		switch {

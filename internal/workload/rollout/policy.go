@@ -19,14 +19,14 @@ import (
 const (
 	AnnotationStrategy  = "adamant.sh/strategy"        // RollingUpdate, Recreate, BlueGreen, Canary
 	AnnotationSteps     = "adamant.sh/canary-steps"    // "10% 30s, 50% pause"
-	AnnotationHold      = "adamant.sh/blue-green-hold" // how long the old ones stay after the switch
-	AnnotationPromotion = "adamant.sh/promotion"       // auto or manual: who switches blue/green
-	AnnotationCommand   = "adamant.sh/gate-command"    // run in each new instance: 0 lets pass
-	AnnotationHTTP      = "adamant.sh/gate-http"       // asked of each new instance: "/path" or ":8080/path"
-	AnnotationErrorRate = "adamant.sh/gate-error-rate" // "1%": of requests that fail, as the proxy sees them
+	AnnotationHold      = "adamant.sh/blue-green-hold" // how long the old instances stay after the switch
+	AnnotationPromotion = "adamant.sh/promotion"       // auto or manual: whether blue/green waits for a user to switch
+	AnnotationCommand   = "adamant.sh/gate-command"    // run in each new instance; exit status 0 passes
+	AnnotationHTTP      = "adamant.sh/gate-http"       // requested from each new instance: "/path" or ":8080/path"
+	AnnotationErrorRate = "adamant.sh/gate-error-rate" // "1%": of requests that may fail, counted by the proxy
 	AnnotationOnDrift   = "adamant.sh/on-drift"        // report, replace or stop
 	AnnotationBudget    = "adamant.sh/drift-budget"    // "3 per 1h"
-	AnnotationSeverity  = "adamant.sh/drift-severity"  // low, medium, high, critical: what counts as drift
+	AnnotationSeverity  = "adamant.sh/drift-severity"  // low, medium, high, critical: the least that counts as drift
 )
 
 // A Policy configures what a rollout learns about instances: how they are asked

@@ -1,32 +1,34 @@
-// Package rollout decides how one generation of a workload is replaced by the
-// next, and how the current one is kept: which instances are made and removed,
-// who gets traffic, when a rollout has failed and goes back.
+// Package rollout decides how one generation of a workload replaces another,
+// and how the current one is maintained: which instances are created and
+// removed, which generation gets traffic, and when a rollout has failed and is
+// rolled back.
 //
-// It is pure. Next takes a state and what was observed, and returns the next
-// state and what is to be done. Whoever carries that out, the engine on this
-// machine or a Kubernetes cluster, decides nothing.
+// It is pure: Next takes a state and an observation and returns the next state
+// and a decision. A driver, internal/workload/local on this machine or
+// internal/workload/cluster in Kubernetes, executes the decision and makes none
+// of its own.
 package rollout
 
 import (
 	"time"
 )
 
-// A Phase is where a workload is between two generations.
+// A Phase is the stage of a workload's latest rollout.
 type Phase string
 
 // The phases. A rollout has ended in all but the first two.
 const (
 	Progressing Phase = "Progressing"
 	RollingBack Phase = "RollingBack"
-	Complete    Phase = "Complete"   // the target is what runs
-	RolledBack  Phase = "RolledBack" // the target failed, and what ran before runs again
-	Failed      Phase = "Failed"     // it failed and there was nothing to go back to, or going back failed too
+	Complete    Phase = "Complete"   // the target runs
+	RolledBack  Phase = "RolledBack" // the target failed, and the generation before runs again
+	Failed      Phase = "Failed"     // the target failed and there was nothing to roll back to, or rolling back failed too
 )
 
 // Ended reports whether no rollout is under way.
 func (p Phase) Ended() bool { return p != Progressing && p != RollingBack }
 
-// A State is all that must be remembered between two calls of Next. The zero
+// A State is everything that Next must remember between two calls. The zero
 // value is a workload that never ran.
 type State struct {
 	Target int   `json:"target"`           // generation that is to run
@@ -34,28 +36,28 @@ type State struct {
 	From   int   `json:"from,omitempty"`   // generation that was aborted, in RollingBack and after
 	Phase  Phase `json:"phase"`
 
-	Reason   string    `json:"reason,omitempty"` // why it is not simply Complete
+	Reason   string    `json:"reason,omitempty"` // why the phase is not Complete
 	Began    time.Time `json:"began"`
-	Progress time.Time `json:"progress"`       // when the rollout last got on
+	Progress time.Time `json:"progress"`       // when the rollout last made progress
 	Best     int       `json:"best,omitempty"` // available instances of the target at that time
 
 	Step     int       `json:"step,omitempty"`    // of a canary
-	Held     time.Time `json:"held,omitzero"`     // since when the step is reached and its pause runs
+	Held     time.Time `json:"held,omitzero"`     // when the step was reached and its pause began
 	Switched time.Time `json:"switched,omitzero"` // blue/green: when traffic moved
 	Resumed  bool      `json:"resumed,omitempty"` // somebody ended the pause
-	Passed   string    `json:"passed,omitempty"`  // the last gate that let pass
-	Paused   bool      `json:"paused,omitempty"`  // by hand: nothing is replaced
+	Passed   string    `json:"passed,omitempty"`  // the last gate that passed
+	Paused   bool      `json:"paused,omitempty"`  // by a user: nothing is replaced
 
 	Withheld int         `json:"withheld,omitempty"` // instances that were stopped for drift and not replaced
-	Spent    bool        `json:"spent,omitempty"`    // the budget for drift is used up, and that was said
+	Spent    bool        `json:"spent,omitempty"`    // the budget for drift is used up, and an event was recorded
 	Replaced []time.Time `json:"replaced,omitempty"` // when instances were replaced for drift, within the budget's time
 }
 
-// Drift is what is known of an instance's difference from its image.
+// Drift is the result of comparing an instance with its image.
 type Drift string
 
-// What can be known. Not to have been looked at is no drift, and no proof that
-// there is none.
+// The results of a comparison. An instance that nobody compared is neither clean
+// nor drifted.
 const (
 	Unchecked Drift = ""
 	Clean     Drift = "Clean"
@@ -69,53 +71,54 @@ type Instance struct {
 	Generation int
 	Created    time.Time
 	Ready      bool
-	ReadySince time.Time // it is ready
+	ReadySince time.Time
 	Crashes    int
-	Reason     string // of its last crash
+	Reason     string // of the last crash
 	Drift      Drift
 	Ending     bool // it is being drained and removed
 }
 
-// An Observation is what is true of a workload at one moment.
+// An Observation is the state of a workload's instances at one moment.
 type Observation struct {
 	Instances []Instance
-	Failed    map[int]Failure // generations of which instances could not be made at all
-	Gate      GateResult      // of the gate that was asked for last
-	Fault     string          // what the traffic says against the target; empty if nothing
+	Failed    map[int]Failure // by generation, if its instances cannot be created
+	Gate      GateResult      // of the latest gate
+	Fault     string          // why the target's traffic fails the rollout; empty if it does not
 }
 
-// A Failure counts how often an instance could not be made.
+// A Failure counts failed attempts to create an instance.
 type Failure struct {
 	Times  int
 	Reason string
 }
 
-// A GateResult is what a gate said.
+// A GateResult is the result of a gate so far.
 type GateResult struct {
-	Gate   string // its name, as in Decision.Gate
+	Gate   string // Decision.Gate
 	Done   bool
-	Reason string // why it does not let pass; empty if it does
+	Reason string // why it failed; empty if it passed
 }
 
-// A Decision is what is to be done now. It is complete in itself: to carry out
-// the same decision twice, or only a part of it, does no harm.
+// A Decision lists what the driver must do now. It is idempotent: executing it
+// twice, or only a part of it, does no harm, because the next observation shows
+// what is left to do.
 type Decision struct {
-	Create  map[int]int // instances to make, by generation
+	Create  map[int]int // number of instances to create, by generation
 	Remove  []string    // instances to drain and remove
-	Isolate []string    // instances to take out of traffic, and to keep
-	Shares  map[int]int // of new traffic, by generation; they add up to 100
-	Gate    string      // gate to ask now; empty for none
-	Wake    time.Time   // when time alone changes something; zero if never
+	Isolate []string    // instances to take out of traffic and to keep
+	Shares  map[int]int // percent of new traffic by generation, 100 in total
+	Gate    string      // gate to run now; empty for none
+	Wake    time.Time   // when Next must be called again although nothing changed; zero if never
 	Events  []Event
 }
 
-// An Event is something worth remembering.
+// An Event is recorded in the history of a workload.
 type Event struct {
 	Reason  string // one word: Promoted, Complete, RollingBack, RolledBack, Failed, Paused, DriftReplaced, DriftBudget
 	Message string
 }
 
-// Begin is the state in which a generation starts to be rolled out.
+// Begin returns the state in which the rollout of a generation begins.
 func (s State) Begin(generation int, now time.Time) State {
 	return State{
 		Target: generation, Stable: s.Stable, Phase: Progressing,
@@ -123,8 +126,8 @@ func (s State) Begin(generation int, now time.Time) State {
 	}
 }
 
-// Resume ends the pause that a canary or a blue/green rollout makes, or one
-// made by hand.
+// Resume ends a pause: that of a canary step, of a blue/green switch, or one by
+// a user.
 func (s State) Resume(now time.Time) State {
 	s.Resumed = !s.Paused
 	s.Paused, s.Progress = false, now

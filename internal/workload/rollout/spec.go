@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// A Kind is a way to replace instances.
+// A Kind is a strategy for replacing instances.
 type Kind string
 
 // The kinds. The first two are Kubernetes' own.
@@ -19,30 +19,30 @@ const (
 	Canary        Kind = "Canary"
 )
 
-// A Spec says how a workload is to be kept and replaced.
+// A Spec describes how a workload is maintained and replaced.
 type Spec struct {
 	Replicas       int                `json:"replicas"`
 	Kind           Kind               `json:"kind"`
 	MaxSurge       intstr.IntOrString `json:"maxSurge"`       // a percentage is rounded up
 	MaxUnavailable intstr.IntOrString `json:"maxUnavailable"` // a percentage is rounded down
 	MinReady       time.Duration      `json:"minReady,omitempty"`
-	Deadline       time.Duration      `json:"progressDeadline,omitempty"` // without progress; none if 0
-	Steps          []Step             `json:"steps,omitempty"`            // of a canary, before all traffic
-	Hold           time.Duration      `json:"hold,omitempty"`             // blue/green: how long the old ones stay after the switch
-	ByHand         bool               `json:"byHand,omitempty"`           // blue/green: somebody must resume it to switch
-	Gated          bool               `json:"gated,omitempty"`            // there are gates to ask
+	Deadline       time.Duration      `json:"progressDeadline,omitempty"` // time without progress; no limit if 0
+	Steps          []Step             `json:"steps,omitempty"`            // of a canary, before it gets all traffic
+	Hold           time.Duration      `json:"hold,omitempty"`             // blue/green: how long the old instances stay after the switch
+	ByHand         bool               `json:"byHand,omitempty"`           // blue/green: waits for a user before the switch
+	Gated          bool               `json:"gated,omitempty"`            // has gates
 	OnDrift        OnDrift            `json:"onDrift,omitempty"`
 	Budget         Budget             `json:"budget"`
 }
 
-// A Step is one share of traffic on the way of a canary.
+// A Step is one share of the traffic that a canary gets.
 type Step struct {
 	Share  int           `json:"share"`            // percent, 1 to 100
-	Pause  time.Duration `json:"pause,omitempty"`  // how long it lasts
-	ByHand bool          `json:"byHand,omitempty"` // until somebody resumes it
+	Pause  time.Duration `json:"pause,omitempty"`  // duration of the step
+	ByHand bool          `json:"byHand,omitempty"` // lasts until a user resumes it
 }
 
-// OnDrift is what becomes of an instance that drifted.
+// OnDrift is the reaction to an instance that drifted.
 type OnDrift string
 
 // What can become of it.
@@ -52,20 +52,22 @@ const (
 	Stop    OnDrift = "stop"
 )
 
-// A Budget bounds how many instances are replaced for drift, so that an image
-// that drifts by itself does not keep a fleet busy for ever.
+// A Budget bounds how many instances are replaced for drift in a period.
+// Without it an image that drifts by itself would be replaced for ever.
 type Budget struct {
 	Count int           `json:"count"`
 	Per   time.Duration `json:"per"`
 }
 
-// crashLimit is how often instances of a new generation may crash, all
-// together, before it is given up: one may be chance.
+// crashLimit is the number of crashes, summed over all instances of a new
+// generation, that fails its rollout. It is more than 1 because a single crash
+// may be chance.
 const crashLimit = 2
 
-// limits returns how many instances may be there at once, and how many must be
-// available, as kube-controller-manager resolves them: if both would forbid
-// any change, one may be unavailable.
+// limits returns how many instances may exist at once and how many must be
+// available. As in the Deployment controller, one instance may be unavailable
+// if both limits would forbid any change
+// (k8s.io/kubernetes/pkg/controller/deployment/util.ResolveFenceposts).
 func (s Spec) limits() (most, least int) {
 	surge := scaled(s.MaxSurge, s.Replicas, true)
 	down := min(scaled(s.MaxUnavailable, s.Replicas, false), s.Replicas)
@@ -78,18 +80,18 @@ func (s Spec) limits() (most, least int) {
 func scaled(v intstr.IntOrString, of int, up bool) int {
 	n, err := intstr.GetScaledValueFromIntOrPercent(&v, of, up)
 	if err != nil {
-		return 0 // Validate refuses it
+		return 0 // refused by Validate
 	}
 	return max(n, 0)
 }
 
-// canaries is how many instances of n carry a share of the traffic: at least
-// one, so that a share of a small fleet is not nothing.
+// canaries returns how many of n instances carry a share of the traffic: at
+// least one, so that a small share of a small workload is not zero.
 func canaries(n, share int) int {
 	return min(max(int(math.Ceil(float64(n)*float64(share)/100)), 1), n)
 }
 
-// Validate says what cannot be meant.
+// Validate returns an error for a Spec that cannot be carried out.
 func (s Spec) Validate() error {
 	for name, v := range map[string]intstr.IntOrString{"maxSurge": s.MaxSurge, "maxUnavailable": s.MaxUnavailable} {
 		if n, err := intstr.GetScaledValueFromIntOrPercent(&v, 100, true); err != nil || n < 0 {

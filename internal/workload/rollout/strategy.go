@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// advance takes a rollout, or a way back, as far as it may go now.
+// advance takes a rollout, or a rollback, as far as the limits allow now.
 func (r *reconciler) advance() {
 	back := r.s.Phase == RollingBack
 	switch {
@@ -25,13 +25,14 @@ func (r *reconciler) advance() {
 	}
 }
 
-// rolling replaces instance by instance. Gates are asked twice: of the first
-// new instances, and of all of them.
+// rolling replaces instance by instance. Gates are run twice, for the first new
+// instances and for all of them: the first run protects the old instances, the
+// second covers instances that the first did not see.
 func (r *reconciler) rolling() {
 	if r.s.Passed == "" && r.s.Stable != 0 && r.spec.Replicas > 0 && r.spec.Gated {
 		keep := min(len(r.others), r.spec.Replicas)
 		if r.maxTotal == r.spec.Replicas {
-			keep = min(keep, r.minAvailable) // a new one fits only where an old one was
+			keep = min(keep, r.minAvailable) // because without surge a new instance needs the place of an old one
 		}
 		r.converge(r.spec.Replicas, keep, r.maxTotal)
 		if r.count(r.target, r.isProven) > 0 {
@@ -42,8 +43,9 @@ func (r *reconciler) rolling() {
 	r.replace(r.maxTotal)
 }
 
-// rollBack restores the capacity of the generation before first, all at once
-// where instances of two generations may stand side by side.
+// rollBack restores the capacity of the previous generation. All instances are
+// created at once where surge allows two generations side by side, because the
+// failed ones serve nobody.
 func (r *reconciler) rollBack() {
 	most := r.maxTotal
 	if most > r.spec.Replicas {
@@ -52,7 +54,7 @@ func (r *reconciler) rollBack() {
 	r.replace(most)
 }
 
-// replace converges on the target alone, and ends the rollout once that is
+// replace converges on the target alone and completes the rollout once it is
 // reached.
 func (r *reconciler) replace(most int) {
 	n := r.spec.Replicas
@@ -63,9 +65,9 @@ func (r *reconciler) replace(most int) {
 	}
 }
 
-// converge makes and removes instances towards two numbers, as far as the
-// limits allow: the total never grows past most, and no available instance is
-// removed if fewer than least were left.
+// converge creates and removes instances towards two numbers as far as the
+// limits allow: the total never exceeds maxTotal, and no available instance is
+// removed below minAvailable.
 func (r *reconciler) converge(wantTarget, wantOthers, most int) {
 	live := len(r.target) + len(r.others)
 	if n := min(wantTarget-len(r.target), most-live); n > 0 {
@@ -74,7 +76,7 @@ func (r *reconciler) converge(wantTarget, wantOthers, most int) {
 	proven := r.count(r.target, r.isAcceptable)
 	available := r.count(r.others, r.isAvailable) + proven
 	if proven == 0 && most > r.spec.Replicas {
-		wantOthers = max(wantOthers, r.spec.Replicas) // the first new one has to prove itself before any of these goes
+		wantOthers = max(wantOthers, r.spec.Replicas) // because the first new instance must prove itself before an old one is removed
 	}
 	excess := len(r.others) - wantOthers
 	for _, i := range r.removalOrder(r.others) {
@@ -89,9 +91,10 @@ func (r *reconciler) converge(wantTarget, wantOthers, most int) {
 	r.removeExcess(r.target, wantTarget, available)
 }
 
-// canRemove reports whether an instance can be spared while at least so many must
-// be available, and counts it off if it was one of those. One that is ready and
-// not counted yet is kept while there are too few.
+// canRemove reports whether an instance can be removed while at least least
+// instances stay available, and subtracts it from available if it was one of
+// those. An instance that is ready but not available yet stays while there are
+// too few.
 func (r *reconciler) canRemove(i Instance, available *int, least int) bool {
 	if !r.isAvailable(i) {
 		return !i.Ready || *available >= least
@@ -103,8 +106,8 @@ func (r *reconciler) canRemove(i Instance, available *int, least int) bool {
 	return true
 }
 
-// isAcceptable is what the target's instances must be. On the way back they are
-// of a generation that was proven before.
+// isAcceptable reports whether an instance of the target counts. A rollback
+// accepts unproven instances, because their generation was proven before.
 func (r *reconciler) isAcceptable(i Instance) bool {
 	if r.s.Phase == RollingBack {
 		return r.isAvailable(i)
@@ -112,7 +115,7 @@ func (r *reconciler) isAcceptable(i Instance) bool {
 	return r.isProven(i)
 }
 
-// removeExcess removes what is too many of some of the target's instances.
+// removeExcess removes instances of the target beyond the wanted number.
 func (r *reconciler) removeExcess(list []Instance, want, available int) {
 	excess := len(list) - want
 	for _, i := range r.removalOrder(list) {
@@ -125,14 +128,14 @@ func (r *reconciler) removeExcess(list []Instance, want, available int) {
 
 func (r *reconciler) remove(i Instance) { r.d.Remove = append(r.d.Remove, i.ID) }
 
-// recreate removes all that is old before it makes anything new.
+// recreate removes all old instances before it creates a new one.
 func (r *reconciler) recreate() {
 	for _, i := range r.others {
 		r.remove(i)
 	}
 	for _, i := range r.o.Instances {
 		if i.Generation != r.s.Target {
-			return // one of them, ending perhaps, is still there
+			return // one of them still exists, perhaps ending
 		}
 	}
 	r.replace(r.spec.Replicas)
@@ -164,8 +167,9 @@ func (r *reconciler) canary() {
 
 func (r *reconciler) stepName() string { return fmt.Sprintf("step-%d", r.s.Step+1) }
 
-// blueGreen brings all of the target up beside the others, moves the traffic at
-// once, and keeps the others for a while, to go back to.
+// blueGreen creates all instances of the target beside the others, moves the
+// traffic at once, and keeps the others for a while so that a rollback is
+// immediate.
 func (r *reconciler) blueGreen() {
 	n := r.spec.Replicas
 	if r.s.Switched.IsZero() {
@@ -191,7 +195,7 @@ func (r *reconciler) blueGreen() {
 	r.replace(n + len(r.others))
 }
 
-// restartPause ends a pause whose instances were lost; the deadline runs again.
+// restartPause ends a pause whose instances were lost. The deadline runs again.
 func (r *reconciler) restartPause() {
 	if !r.s.Held.IsZero() {
 		r.s.Held, r.s.Progress = time.Time{}, r.now
@@ -210,10 +214,10 @@ func (r *reconciler) pauseEnded(byHand bool, pause time.Duration) bool {
 	return !byHand && !due.After(r.now)
 }
 
-// gateName is the gate that stands before the rollout's next move.
+// gateName returns the gate before the rollout's next move.
 func (r *reconciler) gateName() string { return r.s.gate(r.spec) }
 
-// gate names the gate that is to be asked in this state.
+// gate returns the name of the gate that this state waits for.
 func (s State) gate(spec Spec) string {
 	switch {
 	case spec.Kind == Canary && s.Stable != 0 && s.Step < len(spec.Steps):
@@ -226,7 +230,8 @@ func (s State) gate(spec Spec) string {
 	return "last"
 }
 
-// askGate asks a gate, and notes once it lets pass.
+// askGate reports whether a gate has passed, and asks the driver to run it if
+// not.
 func (r *reconciler) askGate(name string) bool {
 	if g := r.o.Gate; g.Gate == name && g.Done && g.Reason == "" {
 		r.s.Passed, r.s.Progress = name, r.now
@@ -237,8 +242,8 @@ func (r *reconciler) askGate(name string) bool {
 	return false
 }
 
-// gatePassed reports whether a gate lets the rollout pass; on the way back none is
-// asked.
+// gatePassed reports whether a gate has passed. A rollback has no gates,
+// because its generation passed them before.
 func (r *reconciler) gatePassed(name string) bool {
 	if !r.spec.Gated || r.s.Phase == RollingBack || r.s.Passed == name {
 		return true

@@ -8,13 +8,14 @@ import (
 )
 
 const (
-	sniffLimit = time.Second // for a line that may become a request line
-	maxMethod  = 32          // longer first words are no HTTP method
-	greeting   = 512         // what is read of a backend that speaks first, at first
+	sniffLimit = time.Second // to complete a line that may be a request line
+	maxMethod  = 32          // longest HTTP method that is recognized
+	greeting   = 512         // size of the first read from a backend that speaks first
 )
 
-// serveAuto finds out what the client speaks. In some protocols the client
-// speaks first, in others the backend, so that both are listened to.
+// serveAuto detects the client's protocol. In some protocols the client speaks
+// first and in others the server, so it listens to both: a backend is connected
+// before the client has sent anything.
 func (s *session) serveAuto() {
 	if !s.client.quiet() && s.in.fill() == nil && sniff(s.in.bytes()) == isHTTP {
 		s.serveHTTP()
@@ -37,18 +38,18 @@ func (s *session) serveAuto() {
 	case w.greeted:
 		s.connect(u)
 	case speaksHTTP:
-		s.first = u // nil if there is no backend, as exchange will find out
+		s.first = u // nil without a backend; exchange then answers 503
 		s.serveHTTP()
 	case u != nil:
 		s.claimAndConnect(u)
 	}
 }
 
-// claimAndConnect tunnels to u, or to another backend if that of u has just left
-// the route.
+// claimAndConnect tunnels to u, or to another backend if that of u has just
+// left the route.
 func (s *session) claimAndConnect(u *upstream) {
 	if !s.b.claim(u) {
-		s.b.forgive(u)
+		s.b.cancelRequest(u)
 		s.serveTCP()
 		return
 	}
@@ -56,8 +57,8 @@ func (s *session) claimAndConnect(u *upstream) {
 	s.connect(u)
 }
 
-// listen reads from the client until that is known to speak HTTP or not to, or
-// until it is interrupted.
+// listen reads from the client until its protocol is known or it is
+// interrupted.
 func (s *session) listen() (speaksHTTP bool) {
 	timed := false
 	for {
@@ -65,7 +66,7 @@ func (s *session) listen() (speaksHTTP bool) {
 			return v == isHTTP
 		}
 		if err := s.in.room(); errors.Is(err, errTooLarge) {
-			return true // which will be refused as such
+			return true // so that it is refused with a status
 		}
 		if !s.in.empty() && !timed {
 			timed = true
@@ -77,22 +78,22 @@ func (s *session) listen() (speaksHTTP bool) {
 	}
 }
 
-// A watch holds a connection to a backend open for a client that said nothing
-// yet, and listens to it.
+// A watch holds a connection to a backend open for a client that has sent
+// nothing yet, and reads from the backend.
 type watch struct {
 	mu     sync.Mutex
 	halted bool
-	u      *upstream // nil if there is none; read it after run
+	u      *upstream // nil without a backend; valid after run
 
-	greeted bool // the backend spoke; what it said is in the session's out
+	greeted bool // the backend spoke first; its bytes are in the session's out
 }
 
-// run watches until the backend speaks or closes the connection, which it tells
-// the session by an interrupt, or until halt. A backend that leaves the route
-// makes place for another.
+// run reads until the backend speaks or closes the connection, and then
+// interrupts the session, or until halt. If the backend leaves the route it
+// connects to another.
 func (w *watch) run(s *session) {
 	for {
-		u, err := s.b.acquire(need{client: s.client.TCPConn, state: undecided})
+		u, err := s.b.acquire(demand{client: s.client.TCPConn, state: undecided})
 		if err != nil {
 			s.client.interrupt()
 			return
@@ -108,17 +109,17 @@ func (w *watch) run(s *session) {
 			return
 		case s.b.left(u):
 			w.publish(nil)
-			s.b.forgive(u)
+			s.b.cancelRequest(u)
 		case err != nil && isTimeout(err):
 			return
-		default: // closed: let the client see that, if it is still silent
+		default: // closed: the client, if it is still silent, must see that
 			s.client.interrupt()
 			return
 		}
 	}
 }
 
-// publish lets halt know the connection that is watched.
+// publish stores the connection for halt.
 func (w *watch) publish(u *upstream) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -128,7 +129,8 @@ func (w *watch) publish(u *upstream) {
 	}
 }
 
-// halt has run return as soon as it has a connection, or knows there is none.
+// halt makes run return as soon as it has a connection or knows that there is
+// none.
 func (w *watch) halt() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -138,7 +140,7 @@ func (w *watch) halt() {
 	}
 }
 
-// A verdict is what a client's first bytes say about its protocol.
+// A verdict is the protocol of a client's first bytes.
 type verdict uint8
 
 const (
@@ -147,8 +149,8 @@ const (
 	isOther
 )
 
-// sniff judges a client's first bytes. The preface of HTTP/2 has the form of a
-// request line, of another version.
+// sniff detects the protocol of a client's first bytes. The preface of HTTP/2
+// looks like a request line of another version.
 func sniff(p []byte) verdict {
 	line, _, ended := bytes.Cut(p, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))

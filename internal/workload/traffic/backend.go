@@ -9,25 +9,24 @@ import (
 )
 
 const (
-	maxIdle     = 128              // connections kept for each backend
-	idleLimit   = 20 * time.Second // how long one is kept
-	safelyFresh = time.Second      // no server closes a connection that was used this lately
+	maxIdle    = 128              // idle connections of each backend
+	idleLimit  = 20 * time.Second // how long an idle connection is kept
+	freshLimit = time.Second      // a server closes no connection that was used within this time
 )
 
-// A backend is what the Balancer knows of one Backend. Its fields are guarded by
-// the Balancer's mu.
+// A backend is the live state of a Backend. The Balancer's mu guards it.
 type backend struct {
 	Backend
-	stats  *Stats // its group's
+	stats  *Stats // of its group
 	active int    // requests and connections
-	picked uint64 // when it was last chosen, in picks
+	picked uint64 // value of Balancer.picks when it was last chosen
 	open   map[*upstream]struct{}
-	idle   []*upstream   // of open, the last used at the end
-	gone   chan struct{} // closed when it has left the route and nothing is active
+	idle   []*upstream   // subset of open, ordered by use
+	gone   chan struct{} // closed when it left the route and nothing is active
 }
 
-// enter returns the backend that is already known by spec, or a new one. It is
-// called with mu held.
+// enter returns the existing backend of a spec or a new one. The caller holds
+// mu.
 func (b *Balancer) enter(before map[string]*backend, spec Backend) *backend {
 	if bk := before[spec.ID]; bk != nil && bk.Backend == spec {
 		return bk
@@ -44,8 +43,8 @@ func (b *Balancer) enter(before map[string]*backend, spec Backend) *backend {
 	}
 }
 
-// leave takes bk out of use: connections that carry nothing are closed. It is
-// called with mu held.
+// leave takes bk out of use and closes its connections that carry nothing. The
+// caller holds mu.
 func (b *Balancer) leave(bk *backend) {
 	for u := range bk.open {
 		if u.state != busy {
@@ -57,19 +56,20 @@ func (b *Balancer) leave(bk *backend) {
 	}
 	bk.idle = nil
 	b.leaving[bk] = true
-	b.settle(bk)
+	b.finishLeaving(bk)
 }
 
-// settle lets a backend go that left the route and has nothing to do. It is
-// called with mu held.
-func (b *Balancer) settle(bk *backend) {
+// finishLeaving removes a backend that left the route and has nothing active.
+// The caller holds mu.
+func (b *Balancer) finishLeaving(bk *backend) {
 	if b.leaving[bk] && bk.active == 0 {
 		delete(b.leaving, bk)
 		close(bk.gone)
 	}
 }
 
-// backends are all that have something open. It is called with mu held.
+// backends returns all backends that may have open connections. The caller
+// holds mu.
 func (b *Balancer) backends() []*backend {
 	var all []*backend
 	for _, bk := range b.members {
@@ -81,8 +81,8 @@ func (b *Balancer) backends() []*backend {
 	return all
 }
 
-// closeAll closes all connections, and those of the clients that use them. It is
-// called with mu held.
+// closeAll closes all connections and those of the clients that use them. The
+// caller holds mu.
 func (bk *backend) closeAll() {
 	for u := range bk.open {
 		u.cut = true
@@ -93,12 +93,12 @@ func (bk *backend) closeAll() {
 	}
 }
 
-// popIdle takes the connection that was used last, since the others may then
-// grow old and be closed, for n. Nil if there is none that was used after since,
-// or a new one is needed. It is called with mu held.
-func (bk *backend) popIdle(n need, since time.Time) *upstream {
+// popIdle returns the idle connection that was used last, so that the others
+// grow old and are closed. It returns nil if none was used after since or a new
+// connection is needed. The caller holds mu.
+func (bk *backend) popIdle(n demand, since time.Time) *upstream {
 	last := len(bk.idle) - 1
-	if n.kept == 0 || last < 0 || bk.idle[last].used.Before(since) {
+	if n.idleTime == 0 || last < 0 || bk.idle[last].used.Before(since) {
 		return nil
 	}
 	u := bk.idle[last]
@@ -107,7 +107,7 @@ func (bk *backend) popIdle(n need, since time.Time) *upstream {
 	return u
 }
 
-// reap closes connections that were not used for long.
+// reap closes idle connections after idleLimit.
 func (b *Balancer) reap() {
 	for b.ctx.Err() == nil {
 		clock.Sleep(b.ctx, idleLimit/2)
@@ -128,23 +128,23 @@ func (b *Balancer) reap() {
 	}
 }
 
-// state is what an upstream is used for.
+// state is the use of an upstream.
 type state uint8
 
 const (
 	busy      state = iota // carries a request or a connection
-	undecided              // open for a client that said nothing yet, nor did the backend
-	idle                   // open for a next request
+	undecided              // open for a client, but neither side has sent anything
+	idle                   // open for another request
 )
 
-// An upstream is a connection to a backend. All but conn is guarded by the
-// Balancer's mu.
+// An upstream is a connection to a backend. The Balancer's mu guards all fields
+// but conn.
 type upstream struct {
 	*conn
 	backend *backend
-	client  *net.TCPConn // that uses it; nil while it is idle
+	client  *net.TCPConn // current user; nil while it is idle
 	state   state
 	used    time.Time // when it last became idle
 	reused  bool      // carried a request before
-	cut     bool      // closed by us while it was in use
+	cut     bool      // closed by this package while it was in use
 }

@@ -79,7 +79,7 @@ func TestSharesOfBackendsThatCloseTheirConnections(t *testing.T) {
 func TestStatsCountByGroup(t *testing.T) {
 	status := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(len(r.URL.Path)) }
 	ok := serveHTTP(t, "ok", status)
-	b := listen(t, traffic.Options{Protocol: traffic.HTTP, Patience: time.Millisecond}, ok)
+	b := listen(t, traffic.Options{Protocol: traffic.HTTP, BackendTimeout: time.Millisecond}, ok)
 	client := keepAlive(t)
 	get(client, b, strings.Repeat("/", 404))
 	get(client, b, strings.Repeat("/", 200))
@@ -99,13 +99,13 @@ func TestStatsCountByGroup(t *testing.T) {
 
 func TestNoBackend(t *testing.T) {
 	for _, p := range []traffic.Protocol{traffic.HTTP, traffic.Auto} {
-		b := listen(t, traffic.Options{Protocol: p, Patience: time.Millisecond})
+		b := listen(t, traffic.Options{Protocol: p, BackendTimeout: time.Millisecond})
 		if code, body := get(keepAlive(t), b, "/"); code != http.StatusServiceUnavailable {
 			t.Errorf("protocol %d: got %d %s", p, code, body)
 		}
 	}
 	for _, p := range []traffic.Protocol{traffic.TCP, traffic.Auto} {
-		_, r := dial(t, listen(t, traffic.Options{Protocol: p, Patience: time.Millisecond}))
+		_, r := dial(t, listen(t, traffic.Options{Protocol: p, BackendTimeout: time.Millisecond}))
 		if line, err := r.ReadString('\n'); err == nil || isTimeout(err) {
 			t.Errorf("protocol %d: got %q, %v", p, line, err)
 		}
@@ -120,7 +120,7 @@ func isTimeout(err error) bool {
 // Who comes while there is no backend is served by the next one.
 func TestWaitsForABackend(t *testing.T) {
 	for _, p := range []traffic.Protocol{traffic.HTTP, traffic.Auto} {
-		b := listen(t, traffic.Options{Protocol: p, Patience: soon})
+		b := listen(t, traffic.Options{Protocol: p, BackendTimeout: soon})
 		answers := make(chan string)
 		client := keepAlive(t)
 		go func() {
@@ -161,7 +161,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		answers <- code
 	}()
 	dial(t, b)
-	dial(t, listen(t, traffic.Options{Protocol: traffic.TCP, Patience: time.Hour}))
+	dial(t, listen(t, traffic.Options{Protocol: traffic.TCP, BackendTimeout: time.Hour}))
 	<-inFlight
 	if err := b.Close(); err != nil {
 		t.Error(err)

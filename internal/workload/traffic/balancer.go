@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 )
 
-// A Protocol is how a Balancer reads what its clients send.
+// A Protocol is how a Balancer parses what its clients send.
 type Protocol uint8
 
 const (
@@ -23,18 +23,18 @@ const (
 	TCP                  // anything, balanced per connection
 )
 
-// Options say how a Balancer listens. All but Address may be left zero.
+// Options configures a Balancer. All fields but Address may be zero.
 type Options struct {
-	Address     string        // to listen on, such as 127.0.0.1:8080; port 0 takes a free one
-	Protocol    Protocol      // how clients are read
-	Patience    time.Duration // how long a request or connection waits for a backend when there is none; 5 s if zero
-	Connections int           // clients at a time, others wait in the kernel's queue; 10,000 if zero
+	Address        string        // to listen on, such as 127.0.0.1:8080; port 0 takes a free one
+	Protocol       Protocol      // how clients are read
+	BackendTimeout time.Duration // how long a request or connection waits for a backend when there is none; 5 s if zero
+	Connections    int           // clients at a time, others wait in the kernel's queue; 10,000 if zero
 }
 
 const (
-	defaultPatience    = 5 * time.Second
-	defaultConnections = 10_000
-	unsentLimit        = 2 * time.Minute // for data that a peer does not take, in a connection of either side
+	defaultBackendTimeout = 5 * time.Second
+	defaultConnections    = 10_000
+	unsentLimit           = 2 * time.Minute // for data that a peer does not accept, in both directions
 )
 
 // A Balancer is one listening address whose connections and requests are spread
@@ -58,12 +58,12 @@ type Balancer struct {
 	picks   uint64              // how often a backend was chosen
 }
 
-// Listen listens and balances from then on; until the first Set there is no
-// backend. An address that another program listens on is an error that wraps
-// EADDRINUSE. The caller must Close the Balancer.
+// Listen starts a Balancer, without backends until the first Set. It returns an
+// error that wraps EADDRINUSE if another program listens on the address. The
+// caller must Close the Balancer.
 func Listen(ctx context.Context, o Options) (*Balancer, error) {
-	if o.Patience == 0 {
-		o.Patience = defaultPatience
+	if o.BackendTimeout == 0 {
+		o.BackendTimeout = defaultBackendTimeout
 	}
 	if o.Connections == 0 {
 		o.Connections = defaultConnections
@@ -88,12 +88,11 @@ func Listen(ctx context.Context, o Options) (*Balancer, error) {
 	return b, nil
 }
 
-// Addr is the address that the Balancer listens on.
+// Addr returns the address that the Balancer listens on.
 func (b *Balancer) Addr() net.Addr { return b.listener.Addr() }
 
-// Close stops listening, closes every connection, whatever is in flight on it,
-// and returns when nothing of the Balancer runs any more. Further calls do
-// nothing.
+// Close stops listening, closes every connection with whatever is in flight on
+// it, and returns when all goroutines have ended. Further calls do nothing.
 func (b *Balancer) Close() error {
 	b.mu.Lock()
 	if b.closed {
@@ -115,7 +114,7 @@ func (b *Balancer) Close() error {
 	return err
 }
 
-// accept takes clients until the listener is closed.
+// accept accepts clients until the listener is closed.
 func (b *Balancer) accept() {
 	for {
 		select {
@@ -127,7 +126,7 @@ func (b *Balancer) accept() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil { // no descriptors left, or a client that is gone again
+		if err != nil { // out of file descriptors, or the client has gone
 			<-b.slots
 			clock.Sleep(b.ctx, 10*time.Millisecond)
 			continue
@@ -166,13 +165,13 @@ func (b *Balancer) serve(c *net.TCPConn) {
 	}
 }
 
-// limitUnsent has the kernel break a connection whose peer takes nothing. Unlike
-// a deadline it costs nothing for each write, and does not count the time in
-// which there is nothing to send.
+// limitUnsent makes the kernel break a connection whose peer accepts no data
+// (TCP_USER_TIMEOUT, tcp(7)). Unlike a deadline it costs nothing for each write
+// and does not count the time in which there is nothing to send.
 func limitUnsent(c *net.TCPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return // closed already, as the first read will find
+		return // already closed; the first read reports it
 	}
 	raw.Control(func(fd uintptr) {
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unsentLimit.Milliseconds()))

@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	spliceFrom = 256 << 10       // responses with at least this to come are moved by the kernel
+	spliceFrom = 256 << 10       // responses with at least this much left are moved by the kernel
 	stallLimit = 2 * time.Minute // between two parts of a request's body
 )
 
-// A framing is how the end of a body is known.
+// framing determines the end of a body.
 type framing uint8
 
 const (
@@ -19,14 +19,14 @@ const (
 	untilClose
 )
 
-// A body is what follows a head, as it passes.
+// A body is the part of a message after its head, while it passes.
 type body struct {
 	framing framing
 	left    int64 // of a sized one
 	chunks  chunks
 }
 
-// requestBody is the body of a request.
+// requestBody returns the body of a request (RFC 9112, section 6.3).
 func requestBody(h *head) body {
 	if h.chunked {
 		return body{framing: chunked}
@@ -34,7 +34,7 @@ func requestBody(h *head) body {
 	return body{left: max(h.length, 0)}
 }
 
-// responseBody is the body of a response (RFC 9112, section 6.3).
+// responseBody returns the body of a response (RFC 9112, section 6.3).
 func responseBody(request, response *head) body {
 	switch {
 	case request.method == headMethod, response.status == 204, response.status == 304:
@@ -47,7 +47,8 @@ func responseBody(request, response *head) body {
 	return body{framing: untilClose}
 }
 
-// take returns how many of p belong to the body, and whether it ends there.
+// take returns how many bytes of p belong to the body, and whether it ends
+// there.
 func (b *body) take(p []byte) (n int, done bool, err error) {
 	switch b.framing {
 	case chunked:
@@ -60,12 +61,12 @@ func (b *body) take(p []byte) (n int, done bool, err error) {
 	return n, b.left == 0, nil
 }
 
-// A writeError is of the side that is written to.
+// A writeError is an error of the side that is written to.
 type writeError struct{ error }
 
-// copyBody moves the rest of b, which is not empty, from src to dst. The error
-// is a writeError, errChunk, or of src: io.ErrUnexpectedEOF where it ends too
-// early.
+// copyBody moves the rest of b, which is not empty, from src to dst. Its error
+// is a writeError, errChunk, or an error of src: io.ErrUnexpectedEOF if the
+// body is truncated.
 func copyBody(dst *conn, src *reader, b *body) error {
 	src.enlarge()
 	for {
@@ -88,7 +89,7 @@ func copyBody(dst *conn, src *reader, b *body) error {
 	}
 }
 
-// moreBody reads once, in the middle of a body.
+// moreBody reads once within a body.
 func (r *reader) moreBody() error {
 	if r.idle > 0 {
 		r.conn.readWithin(stallLimit)
@@ -100,7 +101,8 @@ func (r *reader) moreBody() error {
 	return err
 }
 
-// splice has the kernel move the rest of a body that is sized or ends with src.
+// splice makes the kernel move the rest of a body that has a length or ends
+// with src (splice(2), used by io.Copy).
 func splice(dst, src *conn, b *body) error {
 	var err error
 	if b.framing == untilClose {

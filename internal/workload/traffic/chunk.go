@@ -10,12 +10,12 @@ const (
 
 var errChunk = errors.New("malformed chunk")
 
-// chunks reads chunked framing (RFC 9112, section 7.1) as it passes. The zero
-// value stands at the beginning of a body.
+// chunks parses chunked framing (RFC 9112, section 7.1) as it passes. The zero
+// value is at the beginning of a body.
 type chunks struct {
 	step  chunkStep
 	left  int64 // of the chunk's data
-	count int   // bytes of the present size, extension or trailer
+	count int   // bytes of the current size, extension or trailer
 }
 
 type chunkStep uint8
@@ -35,7 +35,8 @@ const (
 	chunkEnd
 )
 
-// take returns how many of p belong to the body, and whether it ends there.
+// take returns how many bytes of p belong to the body, and whether it ends
+// there.
 func (c *chunks) take(p []byte) (n int, done bool, err error) {
 	for n < len(p) && c.step != chunkEnd {
 		if c.step == chunkData {
@@ -54,8 +55,9 @@ func (c *chunks) take(p []byte) (n int, done bool, err error) {
 	return n, c.step == chunkEnd, nil
 }
 
-// next takes in a byte that is not data, and reports false if it must not be
-// there.
+// next parses a byte that is not data, and returns false if it is invalid. It
+// accepts a bare LF nowhere, because parsers disagree about it (request
+// smuggling, RFC 9112, section 11.2).
 func (c *chunks) next(b byte) bool {
 	switch c.step {
 	case chunkSize:
@@ -106,8 +108,8 @@ func (c *chunks) size(b byte) bool {
 	return c.count <= maxSizeDigits
 }
 
-// trailer takes in a byte of the fields after the last chunk, which have the
-// form of those of a head.
+// trailer parses a byte of the trailer fields, which have the form of header
+// fields.
 func (c *chunks) trailer(b byte) bool {
 	if c.count++; c.count > maxTrailer {
 		return false

@@ -13,11 +13,11 @@ import (
 type conn struct {
 	*net.TCPConn
 	raw    syscall.RawConn
-	halted atomic.Bool // see interrupt
-	readBy time.Time   // the deadline of reads, as far as readWithin set it
+	halted atomic.Bool // set by interrupt
+	readBy time.Time   // read deadline that readWithin set
 
-	peek   func(fd uintptr) // kept here so that quiet allocates nothing
-	silent bool             // what peek found
+	peek   func(fd uintptr) // a field so that quiet does not allocate
+	silent bool             // result of peek
 }
 
 func newConn(c *net.TCPConn) *conn {
@@ -32,14 +32,15 @@ func newConn(c *net.TCPConn) *conn {
 }
 
 // quiet reports whether the peer has neither closed the connection nor sent
-// anything. An answer to nothing would be taken for that to the next request.
+// anything. Bytes that were sent without a request would be taken for the
+// response to the next one.
 func (c *conn) quiet() bool {
 	c.silent = false
 	return c.raw.Control(c.peek) == nil && c.silent
 }
 
-// readWithin moves the deadline of reads to d from now, or leaves one that is
-// about there: moving it for every request would cost more than it is worth.
+// readWithin sets the read deadline to d from now, within an eighth of d,
+// because setting it for every request costs more than precision is worth.
 func (c *conn) readWithin(d time.Duration) {
 	now := time.Now()
 	if left := c.readBy.Sub(now); left <= d && left > d-d/8 {
@@ -52,20 +53,20 @@ func (c *conn) readWithin(d time.Duration) {
 	}
 }
 
-// readForever takes the deadline away.
+// readForever removes the read deadline.
 func (c *conn) readForever() {
 	c.readBy = time.Time{}
 	c.SetReadDeadline(c.readBy)
 }
 
-// interrupt ends the read that another goroutine is in, and all its further
-// ones until resume.
+// interrupt ends the current read of another goroutine and all further ones
+// until resume.
 func (c *conn) interrupt() {
 	c.halted.Store(true)
 	c.SetReadDeadline(past)
 }
 
-// resume takes an interrupt back.
+// resume reverts interrupt.
 func (c *conn) resume() {
 	c.halted.Store(false)
 	c.readForever()
@@ -73,12 +74,12 @@ func (c *conn) resume() {
 
 var past = time.Unix(1, 0)
 
-// tcpClose is the state of a connection that is no more (TCP_CLOSE of
+// tcpClose is the state of a closed connection (TCP_CLOSE in
 // linux/tcp_states.h).
 const tcpClose = 7
 
-// broken reports whether the connection was reset. A splice that failed does not
-// tell which of its two connections it was.
+// broken reports whether the connection was reset. The error of a splice does
+// not tell which of its two connections failed.
 func (c *conn) broken() bool {
 	state := uint8(tcpClose)
 	c.raw.Control(func(fd uintptr) {

@@ -1,17 +1,18 @@
 // Package traffic is the load balancer behind a Service on one machine: one
-// listening address, whose connections and requests are spread over backends
+// listening address whose connections and requests are spread over backends
 // that may be replaced at any time without a request failing.
 //
 // HTTP/1 is balanced per request, so that a client that keeps its connection
-// for hours still leaves a backend that is to go. What is not HTTP/1 (TLS,
-// HTTP/2, databases) is balanced per connection and not looked into.
+// open for hours still leaves a backend that is removed. Everything else (TLS,
+// HTTP/2, databases) is balanced per connection and not parsed.
 //
-// Heads and bodies pass byte for byte, but for the Connection header of a
-// response where the one that the backend sent would not be true. Whatever two
-// parsers could frame differently is refused rather than mended (RFC 9112,
-// sections 6.3 and 11.2): a backend never sees a request that this package did
-// not see as the same request.
+// Heads and bodies pass byte for byte, except for the Connection header of a
+// response where that of the backend would be wrong. A request that two parsers
+// could frame differently is refused and not repaired (RFC 9112, sections 6.3
+// and 11.2), so that a backend never sees a request that this package did not
+// see as the same one.
 //
-// It knows addresses and groups of them, and nothing of pods or rollouts. It
-// checks no backend's health: who is in the route is its user's decision.
+// It knows addresses and groups of addresses, no pods and no rollouts, and
+// checks no backend's health: the caller decides which backends are in the
+// route.
 package traffic

@@ -5,10 +5,9 @@ import (
 	"fmt"
 )
 
-// Drain waits until no request and no connection is open on the backend with an
-// ID, which must have been taken out of the route. When ctx ends first it closes
-// what is left, also towards the clients, and returns ctx's error. A backend
-// that is not known has nothing open.
+// Drain waits until no request and no connection is open on a backend, which
+// must have left the route. If ctx ends first it closes the rest, also towards
+// the clients, and returns ctx's error. An unknown backend has nothing open.
 func (b *Balancer) Drain(ctx context.Context, id string) error {
 	for {
 		bk, changed, err := b.draining(id)
@@ -16,7 +15,7 @@ func (b *Balancer) Drain(ctx context.Context, id string) error {
 			return err
 		}
 		select {
-		case <-changed: // it may be in the route again
+		case <-changed: // the backend may be in the route again
 		case <-bk.gone:
 		case <-b.ctx.Done():
 			return nil
@@ -31,8 +30,8 @@ func (b *Balancer) Drain(ctx context.Context, id string) error {
 	}
 }
 
-// draining is a backend with an ID that left the route and is not gone, and what
-// tells of the next Set.
+// draining returns the leaving backend with an ID, and a channel that the next
+// Set closes.
 func (b *Balancer) draining(id string) (*backend, <-chan struct{}, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

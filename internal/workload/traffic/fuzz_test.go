@@ -77,7 +77,7 @@ func FuzzResponse(f *testing.F) {
 		if err != nil || h.status < 200 {
 			return
 		}
-		if e := editConnection(p[:size], sayClose); !mustParse(t, e).closes {
+		if e := editConnection(p[:size], addClose); !mustParse(t, e).closes {
 			t.Errorf("edited to %q", e)
 		}
 		b := responseBody(&head{}, &h)

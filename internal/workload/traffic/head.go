@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// maxHead bounds the head of a request or response.
+// maxHead is the size limit of the head of a request or response.
 const maxHead = 64 << 10
 
 var (
@@ -14,10 +14,10 @@ var (
 	errTooLarge  = errors.New("HTTP head too large")
 )
 
-// A head is what must be known of the head of a request or response to frame
-// what follows it.
+// A head holds the parts of a request's or response's head that determine the
+// framing of what follows.
 type head struct {
-	size    int   // in bytes, with the empty line at its end
+	size    int   // in bytes, including the empty line
 	minor   int   // of HTTP/1.minor
 	length  int64 // Content-Length; -1 if there is none
 	chunked bool
@@ -25,24 +25,25 @@ type head struct {
 	closes    bool // Connection: close
 	keepAlive bool // Connection: keep-alive
 	upgrades  bool // Connection: upgrade
-	more      bool // Connection has another token too
+	more      bool // Connection has other tokens
 
 	method  method // of a request
-	expects bool   // of a request: it waits for a 100 before it sends its body
+	expects bool   // of a request: Expect: 100-continue
 	status  int    // of a response
 }
 
-// A method is a request's, as far as it matters here.
+// A method is the class of a request's method.
 type method uint8
 
 const (
 	otherMethod method = iota
-	getMethod          // GET, OPTIONS: may be sent twice
+	getMethod          // GET, OPTIONS
 	headMethod
 	connectMethod
 )
 
-// persists reports whether the sender keeps the connection open.
+// persists reports whether the sender keeps the connection open (RFC 9112,
+// section 9.3).
 func (h *head) persists() bool {
 	return !h.closes && (h.minor == 1 || h.keepAlive)
 }
@@ -50,15 +51,15 @@ func (h *head) persists() bool {
 // bodiless reports whether a request has no body.
 func (h *head) bodiless() bool { return !h.chunked && h.length <= 0 }
 
-// repeatable reports whether a request may be sent again when it is unknown
-// whether it was received.
+// repeatable reports whether a request may be sent again if it is unknown
+// whether it was received (RFC 9110, section 9.2.2).
 func (h *head) repeatable() bool {
 	return h.bodiless() && (h.method == getMethod || h.method == headMethod)
 }
 
-// headEnd looks for the end of a head in p, whose line from offset line on is
-// the first that was not seen whole. It returns the size of the head or, if that
-// is 0, the line to go on with.
+// headEnd finds the end of a head in p. line is the offset of the first line
+// that was not complete at the last call. It returns the size of the head or,
+// if that is 0, the offset for the next call.
 func headEnd(p []byte, line int) (size, next int, err error) {
 	for {
 		n := bytes.IndexByte(p[line:], '\n')
@@ -74,7 +75,7 @@ func headEnd(p []byte, line int) (size, next int, err error) {
 	}
 }
 
-// parseRequest parses a head as headEnd delimits it.
+// parseRequest parses a head that headEnd delimited.
 func parseRequest(p []byte) (head, error) {
 	h := head{size: len(p), length: -1}
 	line, rest := cutLine(p)
@@ -97,7 +98,7 @@ func parseRequest(p []byte) (head, error) {
 	return h, nil
 }
 
-// parseResponse parses a head as headEnd delimits it.
+// parseResponse parses a head that headEnd delimited.
 func parseResponse(p []byte) (head, error) {
 	h := head{size: len(p), length: -1}
 	line, rest := cutLine(p)
@@ -116,7 +117,7 @@ func parseResponse(p []byte) (head, error) {
 
 var space = []byte(" ")
 
-// cutLine cuts p, in which every LF ends a line, after the first one.
+// cutLine cuts p after its first line. Every LF in p must be preceded by a CR.
 func cutLine(p []byte) (line, rest []byte) {
 	n := bytes.IndexByte(p, '\n')
 	return p[:n-1], p[n+1:]
@@ -131,7 +132,9 @@ func (h *head) setVersion(v []byte) bool {
 	return string(v) == "HTTP/1.1"
 }
 
-// setFields takes in the lines after the first, up to the empty one.
+// setFields parses the lines after the first, up to the empty one. A message
+// with both Content-Length and Transfer-Encoding is refused, because parsers
+// disagree about it (RFC 9112, section 6.3).
 func (h *head) setFields(p []byte) bool {
 	for {
 		line, rest := cutLine(p)
@@ -148,8 +151,8 @@ func (h *head) setFields(p []byte) bool {
 
 var colon = []byte(":")
 
-// setField takes in a field if it concerns framing. It reports false if that is
-// not beyond doubt.
+// setField parses a field that determines framing. It returns false if the
+// framing is not beyond doubt.
 func (h *head) setField(name, value []byte) bool {
 	switch len(name) {
 	case len("Connection"):
@@ -174,7 +177,7 @@ func (h *head) setField(name, value []byte) bool {
 	return true
 }
 
-// setLength takes in a Content-Length, of which there may be one, of digits.
+// setLength parses a Content-Length. It must be unique and consist of digits.
 func (h *head) setLength(v []byte) bool {
 	if h.length >= 0 || len(v) == 0 || len(v) > 18 {
 		return false
@@ -210,7 +213,7 @@ func (h *head) setConnection(v []byte) {
 
 var comma = []byte(",")
 
-// trim cuts optional whitespace off (RFC 9110, section 5.6.3), and no other.
+// trim removes optional whitespace (RFC 9110, section 5.6.3), and no other.
 func trim(v []byte) []byte {
 	for len(v) > 0 && (v[0] == ' ' || v[0] == '\t') {
 		v = v[1:]
@@ -221,7 +224,8 @@ func trim(v []byte) []byte {
 	return v
 }
 
-// foldsTo reports whether v is lower in whatever case. Only ASCII is folded.
+// foldsTo reports whether v equals lower without regard to case. Only ASCII is
+// folded.
 func foldsTo(v []byte, lower string) bool {
 	if len(v) != len(lower) {
 		return false
@@ -237,7 +241,7 @@ func foldsTo(v []byte, lower string) bool {
 	return true
 }
 
-// tokenChars are those of RFC 9110, section 5.6.2.
+// tokenChars are the characters of a token (RFC 9110, section 5.6.2).
 var tokenChars = func() (is [256]bool) {
 	for _, c := range "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" {
 		is[c] = true
@@ -254,7 +258,8 @@ func isToken(v []byte) bool {
 	return len(v) > 0
 }
 
-// isText reports whether v has nothing that one might end a line at.
+// isText reports whether v has no byte that a parser may take for the end of a
+// line.
 func isText(v []byte) bool {
 	return bytes.IndexByte(v, '\r') < 0 && bytes.IndexByte(v, 0) < 0
 }

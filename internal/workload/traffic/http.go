@@ -5,19 +5,20 @@ import (
 	"time"
 )
 
-// serveHTTP serves the requests of a client in their order.
+// serveHTTP serves the requests of a client one after the other.
 func (s *session) serveHTTP() {
 	for s.readRequest() && s.exchange() {
 		s.in.shrink()
 	}
 	s.in.drop()
 	if s.first != nil {
-		s.b.forgive(s.first)
+		s.b.cancelRequest(s.first)
 	}
 }
 
-// readRequest reads the next request's head, and frames what is there of its
-// body. It reports false when the client is done or was refused.
+// readRequest reads the head of the next request and frames the part of its
+// body that has arrived. It returns false if the client has ended or was
+// refused.
 func (s *session) readRequest() bool {
 	s.request, s.response = request{}, response{}
 	size, err := s.in.head()
@@ -44,21 +45,24 @@ func (s *session) readRequest() bool {
 	return true
 }
 
-// An outcome is what came of a request that was sent.
+// An outcome is the result of a request that was sent.
 type outcome uint8
 
 const (
-	closing outcome = iota // the client's connection must end
-	keeping                // the next request may come
-	again                  // it is to be sent anew
+	closing outcome = iota // the client's connection must be closed
+	keeping                // the next request may follow
+	again                  // the request must be sent again
 )
 
-// exchange has the request answered, and reports whether the client's connection
-// goes on.
+// exchange sends the request and passes the response on. It returns whether the
+// client's connection goes on.
 func (s *session) exchange() bool {
+	// A backend may close an idle connection just when the request is sent. A
+	// request that may be sent again survives that; any other gets a connection
+	// that is fresh enough.
 	kept := idleLimit
 	if !s.req.repeatable() {
-		kept = safelyFresh
+		kept = freshLimit
 	}
 	for {
 		u, err := s.upstream(kept)
@@ -76,42 +80,43 @@ func (s *session) exchange() bool {
 	}
 }
 
-// upstream is a connection for the request, which may have been idle for kept.
+// upstream returns a connection for the request, which may have been idle for
+// kept.
 func (s *session) upstream(kept time.Duration) (*upstream, error) {
 	if u := s.first; u != nil {
 		s.first = nil
 		if s.b.claim(u) && u.quiet() {
-			u.reused = true // no younger than one that was used, for all we know
+			u.reused = true // it may have been idle for long, like one that was used
 			return u, nil
 		}
-		s.b.forgive(u)
+		s.b.cancelRequest(u)
 	}
-	return s.b.acquire(need{client: s.client.TCPConn, kept: kept})
+	return s.b.acquire(demand{client: s.client.TCPConn, idleTime: kept})
 }
 
-// roundTrip sends the request over u, which it releases, and passes the response
-// on.
+// roundTrip sends the request over u, which it releases, and passes the
+// response on.
 func (s *session) roundTrip(u *upstream) outcome {
 	s.out = reader{conn: u.conn}
 	s.out.enlarge()
 	defer s.out.drop()
 	p := s.send(u)
 	if err := s.awaitResponse(); err != nil {
-		return s.unanswered(u, p, err)
+		return s.handleNoResponse(u, p, err)
 	}
-	if s.whole { // else it is the pump's
+	if s.whole { // otherwise the pump consumes it
 		s.in.consume(s.ready)
 	}
 	if s.opensTunnel() {
 		return s.enterTunnel(u, p)
 	}
-	keep, err := s.deliver(p)
-	return s.conclude(u, p, keep, err)
+	keep, err := s.writeResponse(p)
+	return s.finish(u, p, keep, err)
 }
 
-// send sends what is there of the request, and starts a pump for what is not.
-// A failed write shows as soon as the answer is read, and a backend that takes
-// no more may have said why.
+// send sends what has arrived of the request and starts a pump for the rest. It
+// ignores a failed write, because reading the response reports it, and a
+// backend that reads no more may have sent a response before.
 func (s *session) send(u *upstream) *pump {
 	u.Write(s.in.bytes()[:s.ready])
 	if s.whole {
@@ -121,8 +126,8 @@ func (s *session) send(u *upstream) *pump {
 	return s.startPump(u)
 }
 
-// awaitResponse reads up to the final response's head, and passes interim ones
-// on.
+// awaitResponse reads up to the head of the final response and passes interim
+// responses on.
 func (s *session) awaitResponse() error {
 	for {
 		size, err := s.out.head()
@@ -138,9 +143,9 @@ func (s *session) awaitResponse() error {
 		if s.resp.status >= 200 || s.resp.status == 101 {
 			break
 		}
-		s.heard = true
+		s.interim = true
 		s.continued = s.continued || s.resp.status == 100
-		if s.req.minor == 1 { // HTTP/1.0 knows none
+		if s.req.minor == 1 { // HTTP/1.0 has no interim responses
 			if _, err := s.client.Write(s.out.bytes()[:size]); err != nil {
 				return writeError{err}
 			}
@@ -156,10 +161,10 @@ func (s *session) awaitResponse() error {
 	return err
 }
 
-// unanswered deals with a request to which there was no valid response.
-func (s *session) unanswered(u *upstream, p *pump, err error) outcome {
+// handleNoResponse handles a request without a valid response.
+func (s *session) handleNoResponse(u *upstream, p *pump, err error) outcome {
 	fault := p.clientFault()
-	unheard := !s.heard && s.out.empty()
+	unheard := !s.interim && s.out.empty()
 	p.stop(s, u)
 	switch {
 	case errors.Is(fault, errChunk):
@@ -170,10 +175,10 @@ func (s *session) unanswered(u *upstream, p *pump, err error) outcome {
 		s.b.release(u, false)
 		return closing
 	case unheard && u.reused && s.req.repeatable():
-		s.b.forgive(u)
+		s.b.cancelRequest(u)
 		return again
 	}
-	s.b.blame(u)
+	s.b.countError(u)
 	s.b.release(u, false)
 	s.refuse(statusBadGateway)
 	return closing

@@ -10,10 +10,10 @@ import (
 type pump struct {
 	done  chan struct{}
 	err   error                 // set before done is closed
-	fault atomic.Pointer[error] // the client's; set before the upstream is closed for it
+	fault atomic.Pointer[error] // error of the client; set before the upstream is closed
 }
 
-// startPump has the pump read from in, which is its own until it is done.
+// startPump starts a pump, which owns the session's in until it is done.
 func (s *session) startPump(u *upstream) *pump {
 	p := &pump{done: make(chan struct{})}
 	s.b.wg.Go(func() {
@@ -21,13 +21,13 @@ func (s *session) startPump(u *upstream) *pump {
 		p.err = copyBody(u.conn, &s.in, &s.rest)
 		if p.err != nil && !isWriteError(p.err) {
 			p.fault.Store(&p.err)
-			u.Close() // nobody will answer half a request
+			u.Close() // the backend cannot answer half a request
 		}
 	})
 	return p
 }
 
-// clientFault is the error of the client's side that ended the request.
+// clientFault returns the error of the client that ended the request.
 func (p *pump) clientFault() error {
 	if p == nil {
 		return nil
@@ -38,7 +38,7 @@ func (p *pump) clientFault() error {
 	return nil
 }
 
-// stop ends the pump wherever it is. Neither connection is of use afterwards.
+// stop ends the pump wherever it is. Both connections are unusable afterwards.
 func (p *pump) stop(s *session, u *upstream) {
 	if p == nil {
 		return
@@ -48,7 +48,7 @@ func (p *pump) stop(s *session, u *upstream) {
 	<-p.done
 }
 
-// wait returns when the pump is done, and whether it moved everything.
+// wait waits for the pump and returns whether it moved everything.
 func (p *pump) wait() bool {
 	if p == nil {
 		return true

@@ -14,17 +14,17 @@ const (
 
 var largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
 
-// A reader buffers what is read from a connection. It has at most maxHead bytes.
+// A reader buffers what is read from a connection, at most maxHead bytes.
 type reader struct {
 	conn  *conn
-	small []byte  // its own; nil if it needs none between uses
+	small []byte  // own buffer between requests; nil if not needed
 	large *[]byte // from largeBuffers; nil if it has none
-	buf   []byte  // one of the two, or a larger one for a large head
-	r, w  int     // what is buffered is buf[r:w]
-	line  int     // where headEnd goes on, from r
+	buf   []byte  // small, large or, for a large head, another
+	r, w  int     // the buffered bytes are buf[r:w]
+	line  int     // offset for headEnd, from r
 
-	idle  time.Duration // how long the first byte of a head may take; 0 is for ever
-	whole time.Duration // how long the rest may take from then on
+	idle  time.Duration // limit for the first byte of a head; none if 0
+	whole time.Duration // limit for the rest of the head from then on
 }
 
 func (r *reader) bytes() []byte { return r.buf[r.r:r.w] }
@@ -36,7 +36,7 @@ func (r *reader) consume(n int) {
 	}
 }
 
-// enlarge gives it room for a body or a response.
+// enlarge makes room for a body or a response.
 func (r *reader) enlarge() {
 	if r.large != nil || len(r.buf) >= largeBuffer {
 		return
@@ -45,7 +45,8 @@ func (r *reader) enlarge() {
 	r.move(*r.large)
 }
 
-// shrink gives back what enlarge or a large head took, once that is empty.
+// shrink returns the buffers of enlarge and of large heads once they are empty,
+// so that idle clients cost little memory.
 func (r *reader) shrink() {
 	if len(r.buf) == len(r.small) || r.w-r.r > len(r.small) {
 		return
@@ -57,7 +58,7 @@ func (r *reader) shrink() {
 	}
 }
 
-// drop is shrink at the end of use; what is buffered is lost.
+// drop is shrink at the end of use. Buffered bytes are lost.
 func (r *reader) drop() {
 	if r.large != nil {
 		largeBuffers.Put(r.large)
@@ -70,7 +71,7 @@ func (r *reader) move(to []byte) {
 	r.buf, r.r, r.w = to, 0, n
 }
 
-// fill reads once. There must be room, which room makes.
+// fill reads once into the room that room made.
 func (r *reader) fill() error {
 	n, err := r.conn.Read(r.buf[r.w:])
 	r.w += n
@@ -80,7 +81,7 @@ func (r *reader) fill() error {
 	return err
 }
 
-// room makes room behind what is buffered.
+// room makes room behind the buffered bytes.
 func (r *reader) room() error {
 	switch {
 	case r.w < len(r.buf):
@@ -94,8 +95,8 @@ func (r *reader) room() error {
 	return nil
 }
 
-// head reads until a head is buffered, and returns its size. Before the first
-// byte the error is io.EOF or the connection's; the end after that is
+// head reads until a head is buffered and returns its size. Before the first
+// byte the error is io.EOF or that of the connection; after it the end is
 // io.ErrUnexpectedEOF.
 func (r *reader) head() (int, error) {
 	begun := false

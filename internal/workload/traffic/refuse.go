@@ -2,7 +2,7 @@ package traffic
 
 import "fmt"
 
-// A refusal is an answer of our own.
+// A refusal is a response of this package.
 type refusal struct {
 	status int
 	text   string // of the status
@@ -17,8 +17,8 @@ var (
 	statusUnavailable  = refusal{503, "Service Unavailable", "there is no backend"}
 )
 
-// refuse answers the request, ends the connection and returns false, for whoever
-// asks whether that goes on.
+// refuse answers the request and ends the connection. It always returns false,
+// that is, the connection does not go on.
 func (s *session) refuse(r refusal) bool {
 	text := r.why + "\n"
 	answer := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n",

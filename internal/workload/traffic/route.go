@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// A Route is who gets traffic.
+// A Route is the set of backends that get traffic.
 type Route struct {
 	Backends []Backend
 
-	// Shares are the groups' parts of new requests and connections, relative to
+	// Shares divides new requests and connections among groups, relative to
 	// each other. A group with share 0, or that is not in Shares, gets nothing.
 	// Nil gives every backend the same.
 	Shares map[string]int
@@ -18,22 +18,22 @@ type Route struct {
 
 // A Backend is an address that traffic is sent to.
 type Backend struct {
-	ID      string // its name in this package, such as a pod's
+	ID      string // unique name, such as that of a pod
 	Address string // host:port
-	Group   string // those that share a part of the traffic, such as a generation
+	Group   string // backends that share a part of the traffic, such as a generation
 }
 
-// A group is the backends of the route that share a part of the traffic.
+// A group holds the backends of the route that share a part of the traffic.
 type group struct {
 	name    string
 	share   int
-	credit  int // what it is owed, in shares; see pick
+	credit  int // weight in the round robin of pick
 	members []*backend
 }
 
-// Set replaces the route at once. Of a backend that is no longer in it, what is
-// in flight goes on, and nothing new is sent to it. A backend whose address or
-// group is another than before is another backend.
+// Set replaces the route at once. A backend that leaves the route gets nothing
+// new and finishes what is in flight. A backend with another address or group
+// than before is a new backend.
 func (b *Balancer) Set(r Route) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,8 +73,9 @@ func (b *Balancer) Set(r Route) {
 	b.changed = make(chan struct{})
 }
 
-// newGroup is an empty group, with what one of that name is still owed. It is
-// called with mu held.
+// newGroup returns an empty group with the credit of the existing one of that
+// name, so that frequent updates of the route do not distort the shares. The
+// caller holds mu.
 func (b *Balancer) newGroup(name string) *group {
 	g := &group{name: name}
 	if i := slices.IndexFunc(b.groups, func(old *group) bool { return old.name == name }); i >= 0 {
@@ -83,10 +84,10 @@ func (b *Balancer) newGroup(name string) *group {
 	return g
 }
 
-// pick chooses a backend that is not among tried: of the group whose turn it is
-// the one with the least to do, and among equals the one that waited longest.
-// Turns are smooth weighted round robin, so that shares hold over any few
-// requests and not only in the long run. It is called with mu held.
+// pick chooses a backend that is not in tried: the least busy one of the group
+// whose turn it is, and among equals the one that was chosen longest ago. Turns
+// are a smooth weighted round robin (as in nginx), so that shares hold over a
+// few requests and not only in the long run. The caller holds mu.
 func (b *Balancer) pick(tried []*backend) *backend {
 	var group *group
 	var best *backend
@@ -113,8 +114,7 @@ func (b *Balancer) pick(tried []*backend) *backend {
 	return best
 }
 
-// refund takes a turn back that pick gave to bk's group. It is called with mu
-// held.
+// refund reverts a turn that pick gave to bk's group. The caller holds mu.
 func (b *Balancer) refund(bk *backend) {
 	total := 0
 	for _, g := range b.groups {
@@ -128,7 +128,7 @@ func (b *Balancer) refund(bk *backend) {
 	}
 }
 
-// idlest is the member with the least to do that is not among tried.
+// idlest returns the least busy member that is not in tried.
 func (g *group) idlest(tried []*backend) *backend {
 	var best *backend
 	for _, m := range g.members {

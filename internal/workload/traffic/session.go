@@ -9,38 +9,38 @@ import (
 const (
 	idleClient  = 2 * time.Minute  // between two requests
 	headLimit   = 30 * time.Second // for the rest of a head after its first byte
-	lingerLimit = time.Second      // for a client to stop sending what is not wanted
+	lingerLimit = time.Second      // for a client to stop sending
 	lingerBytes = 1 << 20
 )
 
-// A session is one client's connection. One goroutine runs it, with a second one
-// while both directions have something to move.
+// A session is one client's connection. One goroutine runs it, with a second
+// one while data moves in both directions.
 type session struct {
 	b      *Balancer
 	client *conn
 	in     reader    // of the client
-	out    reader    // of the upstream of the present request
-	first  *upstream // opened before the client said anything; see serveAuto
+	out    reader    // of the upstream of the current request
+	first  *upstream // opened by serveAuto before the client sent anything
 	request
 	response
 }
 
-// A request is what a session knows of the present one.
+// A request is the state of the current request.
 type request struct {
 	req   head
-	rest  body // what of it is still to be sent
-	ready int  // bytes of in that are sent at once: the head, and what is there of the body
-	whole bool // they are all of the request
+	rest  body // rest of the body
+	ready int  // bytes of in to send at once: the head and the body so far
+	whole bool // ready is the complete request
 }
 
-// A response is what a session knows of that to the present request.
+// A response is the state of the response to the current request.
 type response struct {
 	resp      head
-	answer    body // what of it is still to be passed on
-	have      int  // bytes of its body behind the head in out
-	complete  bool // they are all of the body
-	heard     bool // an interim response was passed on
-	continued bool // and it told the client to send its body
+	answer    body // rest of the body
+	have      int  // bytes of the body behind the head in out
+	complete  bool // have is the complete body
+	interim   bool // an interim response was passed on
+	continued bool // a 100 told the client to send its body
 }
 
 func newSession(b *Balancer, c *net.TCPConn) *session {
@@ -50,9 +50,9 @@ func newSession(b *Balancer, c *net.TCPConn) *session {
 	return s
 }
 
-// linger ends the connection so that the client gets what was written. Closing
-// it while the client still sends would reset it, and what the client has not
-// yet read would be lost.
+// linger closes the connection in a way that the client gets what was written.
+// Closing it at once while the client still sends would reset it, and the
+// client would lose what it has not read yet (RFC 9112, section 9.6).
 func (s *session) linger() {
 	if s.client.CloseWrite() != nil {
 		return

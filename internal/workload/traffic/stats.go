@@ -1,10 +1,10 @@
 package traffic
 
-// Stats counts what a group got since the Balancer listens.
+// Stats counts the traffic of a group since the Balancer started.
 type Stats struct {
 	Requests uint64 // HTTP requests, and connections of other protocols
-	Errors   uint64 // of those: dials that failed, no or a malformed answer, HTTP status 500 and above
-	Active   int    // open now
+	Errors   uint64 // of those: failed dials, missing or malformed responses, HTTP status 500 and above
+	Active   int    // currently open
 }
 
 // Stats returns the counters of every group that was ever in the route. A
@@ -19,7 +19,7 @@ func (b *Balancer) Stats() map[string]Stats {
 	return all
 }
 
-// groupStats are a group's counters. It is called with mu held.
+// groupStats returns the counters of a group. The caller holds mu.
 func (b *Balancer) groupStats(name string) *Stats {
 	s := b.stats[name]
 	if s == nil {
@@ -29,8 +29,9 @@ func (b *Balancer) groupStats(name string) *Stats {
 	return s
 }
 
-// blame counts an error of u's backend, unless it was us who broke off.
-func (b *Balancer) blame(u *upstream) {
+// countError counts an error of u's backend unless this package closed the
+// connection.
+func (b *Balancer) countError(u *upstream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !u.cut && !b.closed {

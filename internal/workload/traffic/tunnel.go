@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// serveTCP connects the client with a backend, whatever it says.
+// serveTCP connects the client with a backend without parsing anything.
 func (s *session) serveTCP() {
-	u, err := s.b.acquire(need{client: s.client.TCPConn})
+	u, err := s.b.acquire(demand{client: s.client.TCPConn})
 	if err != nil {
 		return
 	}
@@ -18,7 +18,7 @@ func (s *session) serveTCP() {
 // connect tunnels to u and releases it.
 func (s *session) connect(u *upstream) {
 	if !s.tunnel(u) {
-		s.b.blame(u)
+		s.b.countError(u)
 	}
 	s.b.release(u, false)
 }
@@ -28,8 +28,8 @@ func (s *session) opensTunnel() bool {
 	return s.resp.status == 101 || s.req.method == connectMethod && s.resp.status/100 == 2
 }
 
-// enterTunnel passes the head of a response on after which the connection is the
-// client's and the backend's own.
+// enterTunnel passes the head of a response on and then tunnels (RFC 9110,
+// sections 7.8 and 9.3.6).
 func (s *session) enterTunnel(u *upstream, p *pump) outcome {
 	if p.wait() {
 		if _, err := s.client.Write(s.out.bytes()[:s.resp.size]); err == nil {
@@ -41,21 +41,21 @@ func (s *session) enterTunnel(u *upstream, p *pump) outcome {
 	return closing
 }
 
-// tunnel moves bytes both ways, beginning with those in buffers, until both
-// sides are done. It reports false if the backend closed the connection without
-// a word to a client that had said something.
+// tunnel moves bytes in both directions, beginning with the buffered ones,
+// until both sides are done. It returns false if the backend closed the
+// connection without a response to a client that had sent something.
 func (s *session) tunnel(u *upstream) (answered bool) {
 	s.client.readForever()
 	asked, heard := int64(len(s.in.bytes())), int64(len(s.out.bytes()))
 	if asked > 0 {
-		u.Write(s.in.bytes()) // a failure shows in the next read, behind what was said before
+		u.Write(s.in.bytes()) // the next read reports a failure, after what the backend sent before
 	}
 	if heard > 0 {
 		s.client.Write(s.out.bytes())
 	}
 	s.in.drop()
 	s.out.drop()
-	var left atomic.Bool // the client is done, and perhaps waits for no answer
+	var left atomic.Bool // the client is done and may not wait for a response
 	up := make(chan int64)
 	s.b.wg.Go(func() {
 		n, err := io.Copy(u.TCPConn, s.client.TCPConn)
@@ -70,9 +70,9 @@ func (s *session) tunnel(u *upstream) (answered bool) {
 	return !silent || asked == 0
 }
 
-// passEnd tells dst that src is at its end. After an error that is fatal both
-// are closed. It is not if a backend takes no more: what it said before is still
-// to come.
+// passEnd passes the end of src on to dst. A fatal error closes both. If a
+// backend only stopped reading, what it sent before must still reach the
+// client.
 func passEnd(dst, src *conn, err error, fatal bool) {
 	switch {
 	case err == nil:

@@ -1,21 +1,21 @@
 package traffic
 
-// An edit is what happens to the Connection header of a response.
+// An edit is a change to the Connection header of a response.
 type edit uint8
 
 const (
-	asIs     edit = iota
-	sayClose      // the client's connection ends, which the backend did not say
-	sayKeep       // it goes on, and the backend said it would not
+	unchanged   edit = iota
+	addClose         // the client's connection ends, but the backend did not send close
+	removeClose      // the client's connection goes on, but the backend sent close
 )
 
-// deliver passes the response on. It reports whether the client was told that
-// its connection goes on.
-func (s *session) deliver(p *pump) (keep bool, err error) {
+// writeResponse passes the response to the client. It returns whether the
+// client was told that its connection goes on.
+func (s *session) writeResponse(p *pump) (keep bool, err error) {
 	keep, e := s.connection(p)
 	size := s.resp.size
 	data := s.out.bytes()[:size+s.have]
-	if e != asIs {
+	if e != unchanged {
 		data = append(editConnection(data[:size], e), data[size:]...)
 	}
 	if _, err := s.client.Write(data); err != nil {
@@ -28,8 +28,9 @@ func (s *session) deliver(p *pump) (keep bool, err error) {
 	return keep, copyBody(s.client, &s.out, &s.answer)
 }
 
-// connection decides whether the client's connection goes on after the response,
-// and what must be edited for the client to know.
+// connection decides whether the client's connection goes on after the
+// response, and how the Connection header must be edited so that the client
+// knows.
 func (s *session) connection(p *pump) (keep bool, e edit) {
 	keep = s.req.persists() && s.answer.framing != untilClose && s.bodyEnds(p)
 	told := s.resp.keepAlive && !s.resp.closes
@@ -38,35 +39,36 @@ func (s *session) connection(p *pump) (keep bool, e edit) {
 	}
 	switch {
 	case keep == told:
-		return keep, asIs
+		return keep, unchanged
 	case told:
-		return false, sayClose
+		return false, addClose
 	case s.req.minor == 1 && s.resp.minor == 1 && !s.resp.upgrades && !s.resp.more:
-		return true, sayKeep
+		return true, removeClose
 	}
-	return false, asIs
+	return false, unchanged
 }
 
-// bodyEnds reports whether what is still to come of the request's body will be
-// read, and will come: a backend that closes the connection reads no more, and a
-// client that waits for a 100 and gets another answer may or may not send it.
+// bodyEnds reports whether the rest of the request's body will arrive and be
+// read. A backend that closes the connection reads no more, and a client that
+// waits for a 100 and gets another response may or may not send its body (RFC
+// 9110, section 10.1.1).
 func (s *session) bodyEnds(p *pump) bool {
 	return !p.running() || s.resp.persists() && (!s.req.expects || s.continued)
 }
 
-// conclude ends a request whose response was passed on, or broke off with err.
-func (s *session) conclude(u *upstream, p *pump, keep bool, err error) outcome {
+// finish ends a request whose response was passed on, or failed with err.
+func (s *session) finish(u *upstream, p *pump, keep bool, err error) outcome {
 	if s.resp.status >= 500 || err != nil && !isWriteError(err) {
-		s.b.blame(u)
+		s.b.countError(u)
 	}
 	if err != nil {
 		p.stop(s, u)
 		s.b.release(u, false)
-		s.client.SetLinger(0) // a reset cannot be taken for the end of the body
+		s.client.SetLinger(0) // so that the client sees a reset, which it cannot take for the end of the body
 		return closing
 	}
 	open := s.resp.persists() && s.answer.framing != untilClose && s.bodyEnds(p)
-	if open { // then the backend reads on, too
+	if open { // the backend continues to read, too
 		open = p.wait()
 	} else {
 		p.stop(s, u)
@@ -82,7 +84,7 @@ func (s *session) conclude(u *upstream, p *pump, keep bool, err error) outcome {
 	return closing
 }
 
-// editConnection copies a head with another Connection header.
+// editConnection returns a copy of a head with another Connection header.
 func editConnection(p []byte, e edit) []byte {
 	edited := make([]byte, 0, len(p)+32)
 	line, rest := cutLine(p)
@@ -92,7 +94,7 @@ func editConnection(p []byte, e edit) []byte {
 		}
 		line, rest = cutLine(rest)
 	}
-	if e == sayClose {
+	if e == addClose {
 		edited = append(edited, "Connection: close\r\n"...)
 	}
 	return append(edited, "\r\n"...)

@@ -10,7 +10,7 @@ import (
 
 const (
 	dialLimit = 3 * time.Second
-	dialAgain = 50 * time.Millisecond // until backends that refused are asked again
+	dialAgain = 50 * time.Millisecond // until backends that refused are tried again
 )
 
 var (
@@ -18,23 +18,23 @@ var (
 	errUnreachable = errors.New("no backend can be reached")
 )
 
-// A need is what a client wants of a connection to a backend.
-type need struct {
-	client *net.TCPConn
-	state  state
-	kept   time.Duration // how long an idle connection may have been so; 0 asks for a new one
+// A demand describes the connection that a client needs.
+type demand struct {
+	client   *net.TCPConn
+	state    state
+	idleTime time.Duration // how long a reused connection may have been idle; 0 for a new connection
 }
 
 // acquire chooses a backend and returns a connection to it, which must be
-// released. Where the backend cannot be reached, the others are tried; if there
-// is none it waits for one.
-func (b *Balancer) acquire(n need) (*upstream, error) {
+// released. It tries the other backends if one cannot be reached, and waits for
+// one if there is none.
+func (b *Balancer) acquire(n demand) (*upstream, error) {
 	var tried, blamed []*backend
-	var patience <-chan time.Time
+	var timeout <-chan time.Time
 	for {
 		u, bk, changed := b.choose(n, tried)
-		for u != nil && !u.quiet() { // closed by the backend in the meantime, which is its right
-			u = b.instead(n, u)
+		for u != nil && !u.quiet() { // closed meanwhile by the backend, as it may do at any time
+			u = b.nextIdle(n, u)
 		}
 		if u != nil {
 			return u, nil
@@ -44,24 +44,24 @@ func (b *Balancer) acquire(n need) (*upstream, error) {
 			if err == nil {
 				return u, nil
 			}
-			b.abandon(bk, !slices.Contains(blamed, bk))
+			b.dialFailed(bk, !slices.Contains(blamed, bk))
 			tried, blamed = append(tried, bk), append(blamed, bk)
 			continue
 		}
-		if patience == nil {
-			patience = time.After(b.options.Patience)
+		if timeout == nil {
+			timeout = time.After(b.options.BackendTimeout)
 		}
-		if err := b.await(patience, changed, len(tried) > 0); err != nil {
+		if err := b.await(timeout, changed, len(tried) > 0); err != nil {
 			return nil, err
 		}
 		tried = nil
 	}
 }
 
-// choose picks a backend that is not among tried, and counts a request for it.
-// It returns an idle connection to it where one serves.
-func (b *Balancer) choose(n need, tried []*backend) (*upstream, *backend, <-chan struct{}) {
-	since := n.since()
+// choose picks a backend that is not in tried and counts a request for it. It
+// returns an idle connection to it if there is a suitable one.
+func (b *Balancer) choose(n demand, tried []*backend) (*upstream, *backend, <-chan struct{}) {
+	since := n.usedAfter()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	bk := b.pick(tried)
@@ -74,17 +74,18 @@ func (b *Balancer) choose(n need, tried []*backend) (*upstream, *backend, <-chan
 	return bk.popIdle(n, since), bk, nil
 }
 
-// since is when an idle connection must have been used.
-func (n need) since() time.Time {
-	if n.kept == 0 {
+// usedAfter returns the time after which a reused connection must have been
+// used.
+func (n demand) usedAfter() time.Time {
+	if n.idleTime == 0 {
 		return time.Time{}
 	}
-	return time.Now().Add(-n.kept)
+	return time.Now().Add(-n.idleTime)
 }
 
-// instead closes u and returns the next idle connection to its backend.
-func (b *Balancer) instead(n need, u *upstream) *upstream {
-	since := n.since()
+// nextIdle closes u and returns the next idle connection to its backend.
+func (b *Balancer) nextIdle(n demand, u *upstream) *upstream {
+	since := n.usedAfter()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u.Close()
@@ -93,7 +94,7 @@ func (b *Balancer) instead(n need, u *upstream) *upstream {
 }
 
 // await waits until there may be a backend again.
-func (b *Balancer) await(patience <-chan time.Time, changed <-chan struct{}, refused bool) error {
+func (b *Balancer) await(timeout <-chan time.Time, changed <-chan struct{}, refused bool) error {
 	var again <-chan time.Time
 	if refused {
 		again = time.After(dialAgain)
@@ -105,7 +106,7 @@ func (b *Balancer) await(patience <-chan time.Time, changed <-chan struct{}, ref
 		return nil
 	case <-b.ctx.Done():
 		return net.ErrClosed
-	case <-patience:
+	case <-timeout:
 	}
 	if refused {
 		return errUnreachable
@@ -114,7 +115,7 @@ func (b *Balancer) await(patience <-chan time.Time, changed <-chan struct{}, ref
 }
 
 // dial opens a connection to bk, for which a request was counted.
-func (b *Balancer) dial(n need, bk *backend) (*upstream, error) {
+func (b *Balancer) dial(n demand, bk *backend) (*upstream, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, dialLimit)
 	defer cancel()
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", bk.Address)
@@ -131,14 +132,17 @@ func (b *Balancer) dial(n need, bk *backend) (*upstream, error) {
 		return nil, net.ErrClosed
 	}
 	bk.open[u] = struct{}{}
+	// The backend left the route while it was dialed, when leave could not
+	// close this connection.
 	if n.state == undecided && b.leaving[bk] {
-		c.Close() // leave would have
+		c.Close()
 	}
 	return u, nil
 }
 
-// abandon ends what choose began, for a backend that could not be reached.
-func (b *Balancer) abandon(bk *backend, blame bool) {
+// dialFailed reverts choose for a backend that could not be reached. An error
+// is counted once per request, whose retries would multiply it.
+func (b *Balancer) dialFailed(bk *backend, blame bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if blame && !b.closed {
@@ -149,14 +153,14 @@ func (b *Balancer) abandon(bk *backend, blame bool) {
 	b.done(bk)
 }
 
-// done ends a request or connection of bk. It is called with mu held.
+// done ends a request or connection of bk. The caller holds mu.
 func (b *Balancer) done(bk *backend) {
 	bk.active--
 	bk.stats.Active--
-	b.settle(bk)
+	b.finishLeaving(bk)
 }
 
-// release ends the use of u. If it is reusable it is kept for a next request.
+// release ends the use of u. A reusable connection is kept for another request.
 func (b *Balancer) release(u *upstream, reusable bool) {
 	var now time.Time
 	if reusable {
@@ -176,8 +180,9 @@ func (b *Balancer) release(u *upstream, reusable bool) {
 	b.done(bk)
 }
 
-// forgive releases u and does not count its request, which is balanced anew.
-func (b *Balancer) forgive(u *upstream) {
+// cancelRequest releases u without counting its request, because the request is
+// sent to another backend.
+func (b *Balancer) cancelRequest(u *upstream) {
 	b.mu.Lock()
 	u.backend.stats.Requests--
 	b.refund(u.backend)
@@ -185,8 +190,8 @@ func (b *Balancer) forgive(u *upstream) {
 	b.release(u, false)
 }
 
-// claim makes an undecided connection a busy one. It reports false if the
-// backend left the route in the meantime and the connection is closed.
+// claim makes an undecided connection busy. It returns false if the backend
+// left the route and the connection was closed.
 func (b *Balancer) claim(u *upstream) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -197,7 +202,7 @@ func (b *Balancer) claim(u *upstream) bool {
 	return true
 }
 
-// left reports whether u's backend is out of the route.
+// left reports whether u's backend has left the route.
 func (b *Balancer) left(u *upstream) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

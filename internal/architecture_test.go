@@ -79,8 +79,6 @@ var doors = map[string]string{
 	"internal/workload/cluster": "runs workloads in a cluster; who uses it must not need containerd",
 	"internal/workload/api":     "is the client of a daemon in another process",
 	"internal/servers/agent":    "is the whole program that is copied to a server, which must stay small",
-	"internal/learn/observe":    "to be closed",
-	"internal/learn/copyup":     "to be closed",
 }
 
 // A rule keeps an import to some packages of ours.

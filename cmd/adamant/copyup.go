@@ -3,11 +3,11 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/learn/copyup"
+	"github.com/adamant-sh/adamant/internal/learn"
 )
 
 func newCopyUpCommand(a *app) *cobra.Command {
-	var o copyup.Options
+	var o learn.CopyUpOptions
 	var install string
 	cmd := &cobra.Command{
 		Use:   "copy-up --from DIR --to DIR PATH[:OPTION,...]... | --install FILE",
@@ -28,17 +28,17 @@ container of another image runs it.`,
 				return usagef("name paths to copy up, or --install FILE")
 			}
 			if install != "" {
-				return copyup.Install(cmd.Context(), install)
+				return learn.InstallCopyUp(cmd.Context(), install)
 			}
 			for _, arg := range args {
-				t, err := copyup.ParseTarget(arg)
+				t, err := learn.ParseCopyUpTarget(arg)
 				if err != nil {
 					return usageError{err}
 				}
 				o.Targets = append(o.Targets, t)
 			}
 			o.Warn = func(line string) { a.progress("%s", line) }
-			return copyup.Run(cmd.Context(), o)
+			return learn.CopyUp(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVar(&o.From, "from", "/", "root of the image")

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/document"
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 )
@@ -30,9 +30,7 @@ It exits 3 if something is missing that learning or running cannot do without.`,
 				return err
 			}
 			doc.Programs = parts(found, missing)
-			for _, f := range observe.Probe(cmd.Context()) {
-				doc.Kernel = append(doc.Kernel, report.Feature{Name: f.Name, OK: f.OK, Detail: f.Detail, Without: f.Without})
-			}
+			doc.Kernel = learn.KernelFeatures(cmd.Context())
 			if a.json() {
 				err = a.printJSON(doc)
 			} else {

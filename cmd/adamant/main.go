@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/learn/observe"
+	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/text"
 )
@@ -24,8 +24,8 @@ import (
 func main() {
 	// Under this name containerd calls us as an OCI runtime, to trace what a
 	// container writes.
-	if filepath.Base(os.Args[0]) == observe.RuntimeName {
-		os.Exit(observe.RuntimeMain(os.Args))
+	if filepath.Base(os.Args[0]) == learn.RuntimeName {
+		os.Exit(learn.RuntimeMain(os.Args))
 	}
 	os.Exit(run())
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 const (
@@ -16,11 +16,11 @@ const (
 )
 
 // command runs one exercise in the pod's first container.
-func command(ctx context.Context, pod *engine.Pod, line string) Outcome {
+func command(ctx context.Context, p *pod.Pod, line string) Outcome {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
 	var output lastBytes
-	code, err := pod.Exec(ctx, "", argv(line), engine.Streams{Stdout: &output, Stderr: &output})
+	code, err := p.Exec(ctx, "", argv(line), pod.Streams{Stdout: &output, Stderr: &output})
 	if err != nil {
 		return Outcome{Load: line, Result: err.Error()}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 const (
@@ -24,12 +24,12 @@ const (
 
 // load puts a ready pod under load, until the time is over and it has written
 // nothing new for a while. A pod that is meant to end is waited for instead.
-func (o Options) load(ctx context.Context, pod *engine.Pod, traceDir string, t *Trial) error {
-	if err := pod.Refresh(ctx); err != nil || pod.Phase != engine.Running {
+func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *Trial) error {
+	if err := p.Refresh(ctx); err != nil || p.Phase != pod.Running {
 		return err
 	}
-	watch := o.watch(ctx, pod)
-	err := o.loadWatched(watch.ctx, pod, traceDir, watch, t)
+	watch := o.watch(ctx, p)
+	err := o.loadWatched(watch.ctx, p, traceDir, watch, t)
 	cut := watch.ctx.Err() != nil // before end, which cancels it in any case
 	ended := watch.end()
 	if ctx.Err() != nil {
@@ -37,10 +37,10 @@ func (o Options) load(ctx context.Context, pod *engine.Pod, traceDir string, t *
 	}
 	if ended != nil {
 		t.Healthy, t.Failure = false, ended.Error()
-		if err := pod.Refresh(ctx); err != nil {
+		if err := p.Refresh(ctx); err != nil {
 			return err
 		}
-		if why := stayedUp(pod); why != nil {
+		if why := stayedUp(p); why != nil {
 			t.Failure += ": " + why.Error()
 		}
 	}
@@ -50,14 +50,14 @@ func (o Options) load(ctx context.Context, pod *engine.Pod, traceDir string, t *
 	return err
 }
 
-func (o Options) loadWatched(ctx context.Context, pod *engine.Pod, traceDir string, watch *watch, t *Trial) error {
+func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, watch *watch, t *Trial) error {
 	var err error
-	if t.asked, err = o.targets(ctx, pod); err != nil {
+	if t.asked, err = o.targets(ctx, p); err != nil {
 		return err
 	}
 	end := time.Now().Add(o.Load.For)
 	for {
-		t.Outcomes = o.round(ctx, pod, t.asked)
+		t.Outcomes = o.round(ctx, p, t.asked)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -65,7 +65,7 @@ func (o Options) loadWatched(ctx context.Context, pod *engine.Pod, traceDir stri
 			break
 		}
 	}
-	if o.meantToEnd(pod.Spec().Spec) && !failed(t.Outcomes) {
+	if o.meantToEnd(p.Spec().Spec) && !failed(t.Outcomes) {
 		limit := orElse(o.Load.For, completion)
 		o.say("  it is meant to end: waiting for that, %s at most", limit)
 		if watch.wait(limit) {
@@ -73,7 +73,7 @@ func (o Options) loadWatched(ctx context.Context, pod *engine.Pod, traceDir stri
 		}
 		t.Weak = append(t.Weak, fmt.Sprintf("it had not ended after %s: what it writes later is not known", limit))
 	}
-	return o.settle(ctx, pod, traceDir)
+	return o.settle(ctx, p, traceDir)
 }
 
 // meantToEnd reports whether a pod does its work and is done: it is not started
@@ -90,10 +90,10 @@ func failed(outcomes []Outcome) bool {
 }
 
 // round is the whole load once.
-func (o Options) round(ctx context.Context, pod *engine.Pod, targets []string) []Outcome {
+func (o Options) round(ctx context.Context, p *pod.Pod, targets []string) []Outcome {
 	isFound := o.Load.found || len(o.Load.HTTP) == 0
 	var outcomes []Outcome
-	c := client(address(pod))
+	c := client(address(p))
 	defer c.CloseIdleConnections()
 	for _, t := range targets {
 		for _, r := range requests(t) {
@@ -103,27 +103,27 @@ func (o Options) round(ctx context.Context, pod *engine.Pod, targets []string) [
 		}
 	}
 	for _, line := range o.Load.Commands {
-		outcomes = append(outcomes, command(ctx, pod, line))
+		outcomes = append(outcomes, command(ctx, p, line))
 	}
 	return outcomes
 }
 
 // address is where a pod's ports are; those on the machine's network are asked
 // on its loopback.
-func address(pod *engine.Pod) string {
-	if pod.IP == "" || pod.Spec().Spec.HostNetwork {
+func address(p *pod.Pod) string {
+	if p.IP == "" || p.Spec().Spec.HostNetwork {
 		return "127.0.0.1"
 	}
-	return pod.IP
+	return p.IP
 }
 
 // targets are the URLs to ask, each once something listens there: those of the
 // load or, where there is none, the root page of each declared port that
 // answers HTTP.
-func (o Options) targets(ctx context.Context, pod *engine.Pod) ([]string, error) {
-	ip := address(pod)
+func (o Options) targets(ctx context.Context, p *pod.Pod) ([]string, error) {
+	ip := address(p)
 	var out []string
-	ports := declaredPorts(pod.Spec().Spec)
+	ports := declaredPorts(p.Spec().Spec)
 	for _, arg := range o.Load.HTTP {
 		t, err := target(atPort(arg, ports), ip)
 		if err != nil {
@@ -206,7 +206,7 @@ func declaredPorts(spec corev1.PodSpec) []int32 {
 }
 
 // settle waits until the pod has written nothing new for a while, or ended.
-func (o Options) settle(ctx context.Context, pod *engine.Pod, traceDir string) error {
+func (o Options) settle(ctx context.Context, p *pod.Pod, traceDir string) error {
 	quiet, began := orElse(o.Load.Quiet, defaultQuiet), time.Now()
 	known, since := -1, time.Now()
 	for time.Since(began) < maxWait {

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/adamant-sh/adamant/internal/clock"
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 const (
@@ -31,7 +31,7 @@ func (e *limitError) Error() string { return "stopped: " + e.reason }
 
 // guarded returns a context that ends, with a *limitError as its cause, when
 // the pod of that name takes more than a trial may have. stop ends the watch.
-func (o Options) guarded(ctx context.Context, pod string) (_ context.Context, stop func()) {
+func (o Options) guarded(ctx context.Context, p string) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -39,7 +39,7 @@ func (o Options) guarded(ctx context.Context, pod string) (_ context.Context, st
 		for clock.Sleep(ctx, guardEvery) == nil {
 			// What cannot be measured now, such as a container that just
 			// ends, is measured again.
-			if err := o.overLimit(ctx, pod); isLimit(err) {
+			if err := o.overLimit(ctx, p); isLimit(err) {
 				cancel(err)
 			}
 		}
@@ -73,19 +73,19 @@ func (o Options) overLimit(ctx context.Context, name string) error {
 	if free := int64(disk.Bavail) * size; free < min(spareDisk, int64(disk.Blocks)*size/20) {
 		return &limitError{fmt.Sprintf("the disk of %s is nearly full: %s are free", o.Engine.Root(), quantity(free)), true}
 	}
-	pod, err := o.Engine.Find(ctx, name)
+	p, err := o.Engine.Find(ctx, name)
 	if err != nil {
 		return err
 	}
-	var evicted *engine.EvictedError
-	if err := pod.Check(); errors.As(err, &evicted) {
+	var evicted *pod.EvictedError
+	if err := p.Check(); errors.As(err, &evicted) {
 		return &limitError{reason: evicted.Reason}
 	}
 	most := o.Disk
 	if most <= 0 {
 		most = defaultDisk
 	}
-	used, err := written(ctx, pod)
+	used, err := written(ctx, p)
 	if used > most {
 		return &limitError{reason: fmt.Sprintf("it wrote %s to its root file system, more than the %s that a trial may", quantity(used), quantity(most))}
 	}
@@ -93,18 +93,18 @@ func (o Options) overLimit(ctx context.Context, name string) error {
 }
 
 // written is how many bytes the containers of a pod have on disk.
-func written(ctx context.Context, pod *engine.Pod) (total int64, err error) {
-	for i := range pod.Containers {
-		c := &pod.Containers[i]
+func written(ctx context.Context, p *pod.Pod) (total int64, err error) {
+	for i := range p.Containers {
+		c := &p.Containers[i]
 		if c.ID == "" {
 			continue
 		}
-		m, mountErr := pod.Overlay(ctx, c)
+		m, mountErr := p.Overlay(ctx, c)
 		if mountErr != nil || m.Upper == "" {
 			err = errors.Join(err, mountErr)
 			continue
 		}
-		used, usageErr := engine.DiskUsage(m.Upper)
+		used, usageErr := pod.DiskUsage(m.Upper)
 		total += used
 		if !errors.Is(usageErr, fs.ErrNotExist) {
 			err = errors.Join(err, usageErr)

@@ -8,12 +8,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // leftovers reads what a container left in the upper directory of its root.
-func leftovers(ctx context.Context, pod *engine.Pod, c *engine.Container) ([]profile.Leftover, error) {
-	m, err := pod.Overlay(ctx, c)
+func leftovers(ctx context.Context, p *pod.Pod, c *pod.Container) ([]profile.Leftover, error) {
+	m, err := p.Overlay(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // A Subject is one workload of a manifest, with all that its pods refer to.
@@ -43,9 +43,9 @@ func Subjects(f manifest.File) ([]Subject, error) {
 func (s Subject) Name() string { return s.Workload.Kind + "/" + s.Workload.Name }
 
 // Spec is the pod as `adamant run` would start it.
-func (s Subject) Spec() engine.PodSpec {
+func (s Subject) Spec() pod.PodSpec {
 	w := s.Workload
-	return engine.SpecOf(engine.Template{
+	return pod.SpecOf(pod.Template{
 		Kind: w.Kind, Namespace: w.Namespace, Name: w.Name,
 		Template: w.Template, ConfigMaps: s.File.ConfigMaps(), Secrets: s.File.Secrets(),
 	})
@@ -53,7 +53,7 @@ func (s Subject) Spec() engine.PodSpec {
 
 // trial is the pod under another name and without what only one pod at a time
 // can have, so that it runs beside the real one.
-func (s Subject) trial(what string) engine.PodSpec {
+func (s Subject) trial(what string) pod.PodSpec {
 	spec := s.Spec()
 	var suffix [4]byte
 	rand.Read(suffix[:]) // never fails on Linux
@@ -94,7 +94,7 @@ func freePorts(spec corev1.PodSpec) error {
 }
 
 // writable lets every container of the pod write its root.
-func writable(spec engine.PodSpec) engine.PodSpec {
+func writable(spec pod.PodSpec) pod.PodSpec {
 	eachContainer(&spec.Spec, func(c *corev1.Container) {
 		if c.SecurityContext != nil && c.SecurityContext.ReadOnlyRootFilesystem != nil {
 			*c.SecurityContext.ReadOnlyRootFilesystem = false
@@ -114,13 +114,13 @@ func eachContainer(spec *corev1.PodSpec, do func(*corev1.Container)) {
 
 // forImage returns the manifest of a pod that runs an image as it is.
 func forImage(reference, name string) (manifest.File, error) {
-	pod := map[string]any{
+	object := map[string]any{
 		"apiVersion": "v1",
 		"kind":       "Pod",
 		"metadata":   map[string]any{"name": name},
 		"spec":       map[string]any{"containers": []any{map[string]any{"name": name, "image": reference}}},
 	}
-	data, err := yaml.Marshal(pod)
+	data, err := yaml.Marshal(object)
 	if err != nil {
 		return manifest.File{}, err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 
 // Options are how workloads are run to learn of them.
 type Options struct {
-	Engine *engine.Engine
+	Engine *pod.Engine
 	Load   Load
 	Ready  time.Duration                    // a pod must get ready in; 90 s if zero
 	Disk   int64                            // bytes that a trial may write to its root file system; 4 GiB if zero
@@ -78,7 +78,7 @@ func indent(s string) string {
 
 // try runs a pod under load, traced from before its first instruction to after
 // its last, and removes it. That the pod fails is a result, not an error.
-func (o Options) try(ctx context.Context, spec engine.PodSpec) (t Trial, err error) {
+func (o Options) try(ctx context.Context, spec pod.PodSpec) (t Trial, err error) {
 	dir, err := o.workDir(ctx)
 	if err != nil {
 		return Trial{}, err
@@ -101,14 +101,14 @@ func (o Options) try(ctx context.Context, spec engine.PodSpec) (t Trial, err err
 }
 
 // live is a trial's pod from its creation to its removal.
-func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *workDir, t *Trial) (err error) {
+func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *Trial) (err error) {
 	running, stop := o.guarded(ctx, spec.Namespace+"/"+spec.Name)
 	defer stop()
 	ready, cancel := context.WithTimeout(running, orElse(o.Ready, defaultReady))
 	defer cancel()
-	pod, err := o.Engine.Create(ready, spec, nil)
+	p, err := o.Engine.Create(ready, spec, nil)
 	if err != nil {
-		if errors.Is(err, engine.ErrLeft) {
+		if errors.Is(err, pod.ErrLeft) {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -124,16 +124,16 @@ func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *workDir, t 
 	defer func() {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 		defer cancel()
-		err = errors.Join(err, pod.Remove(undo, 0, nil))
+		err = errors.Join(err, p.Remove(undo, 0, nil))
 	}()
-	if err := pod.WaitReady(ready, nil); err != nil {
+	if err := p.WaitReady(ready, nil); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		t.Failure = err.Error()
 	} else {
 		t.Healthy = true
-		err = o.load(running, pod, dir.traces(), t)
+		err = o.load(running, p, dir.traces(), t)
 		if err != nil && (ctx.Err() != nil || !isLimit(context.Cause(running))) {
 			return err
 		}
@@ -145,62 +145,62 @@ func (o Options) live(ctx context.Context, spec engine.PodSpec, dir *workDir, t 
 		t.Healthy, t.Failure, grace = false, limit.Error(), 0
 	}
 	stop()
-	return o.end(ctx, pod, t, grace)
+	return o.end(ctx, p, t, grace)
 }
 
 // end stops the pod, in grace seconds at the most, and reads what it left
 // behind before it is removed.
-func (o Options) end(ctx context.Context, pod *engine.Pod, t *Trial, grace int64) error {
-	if err := pod.Refresh(ctx); err != nil {
+func (o Options) end(ctx context.Context, p *pod.Pod, t *Trial, grace int64) error {
+	if err := p.Refresh(ctx); err != nil {
 		return err
 	}
 	if t.Healthy {
-		if err := stayedUp(pod); err != nil {
+		if err := stayedUp(p); err != nil {
 			t.Healthy, t.Failure = false, err.Error()
 		}
 	}
-	if g := pod.Spec().Spec.TerminationGracePeriodSeconds; g != nil {
+	if g := p.Spec().Spec.TerminationGracePeriodSeconds; g != nil {
 		grace = min(grace, *g)
 	}
-	if err := pod.Stop(ctx, grace, nil); err != nil {
+	if err := p.Stop(ctx, grace, nil); err != nil {
 		return err
 	}
-	for i := range pod.Containers {
-		c := &pod.Containers[i]
+	for i := range p.Containers {
+		c := &p.Containers[i]
 		if c.ID == "" {
 			continue
 		}
-		left, err := leftovers(ctx, pod, c)
+		left, err := leftovers(ctx, p, c)
 		if err != nil {
 			return err
 		}
 		t.Left[c.Name] = left
-		t.Logs[c.Name] = strings.Join(pod.LastLines(c.Name, keptLines), "\n")
+		t.Logs[c.Name] = strings.Join(p.LastLines(c.Name, keptLines), "\n")
 	}
 	return nil
 }
 
 // stayedUp says which container ended while the load ran, though it should not
 // have, or which limit the pod broke.
-func stayedUp(pod *engine.Pod) error {
-	if pod.Evicted != "" {
-		return fmt.Errorf("evicted: %s", pod.Evicted)
+func stayedUp(p *pod.Pod) error {
+	if p.Evicted != "" {
+		return fmt.Errorf("evicted: %s", p.Evicted)
 	}
-	always := pod.Spec().Spec.RestartPolicy == corev1.RestartPolicyAlways
-	for i := range pod.Containers {
-		c := &pod.Containers[i]
-		if c.Sidecar && pod.Phase == engine.Succeeded {
+	always := p.Spec().Spec.RestartPolicy == corev1.RestartPolicyAlways
+	for i := range p.Containers {
+		c := &p.Containers[i]
+		if c.Sidecar && p.Phase == pod.Succeeded {
 			continue // it was stopped once the others completed
 		}
 		serves := always && !c.Init || c.Sidecar
-		if c.Restarts > 0 || c.State == engine.Exited && (c.ExitCode != 0 || serves) {
+		if c.Restarts > 0 || c.State == pod.Exited && (c.ExitCode != 0 || serves) {
 			text := fmt.Sprintf("container %s ended with exit code %d", c.Name, c.ExitCode)
 			for _, more := range []string{c.Reason, c.Message} {
 				if more != "" && more != "Error" && more != "Completed" {
 					text += ", " + more
 				}
 			}
-			return errors.New(text + indent(strings.Join(pod.LastLines(c.Name, 5), "\n")))
+			return errors.New(text + indent(strings.Join(p.LastLines(c.Name, 5), "\n")))
 		}
 	}
 	return nil
@@ -208,7 +208,7 @@ func stayedUp(pod *engine.Pod) error {
 
 // notAResult returns err if it tells of this machine and not of the workload.
 func notAResult(err error) error {
-	var exit *engine.ExitError
+	var exit *pod.ExitError
 	if errors.As(err, &exit) || errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // A watch tends a trial's pod as a kubelet would while it is under load: its
@@ -32,13 +32,13 @@ var (
 )
 
 // watch starts to tend a pod. The caller must call end.
-func (o Options) watch(ctx context.Context, pod *engine.Pod) *watch {
+func (o Options) watch(ctx context.Context, p *pod.Pod) *watch {
 	w := &watch{done: make(chan struct{}), probe: map[string]string{}, ready: map[string]string{}}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	own := *pod // supervising refreshes it
+	own := *p // supervising refreshes it
 	go func() {
 		defer close(w.done)
-		err := own.Supervise(w.ctx, engine.Supervision{Events: w.hear})
+		err := own.Supervise(w.ctx, pod.Supervision{Events: w.hear})
 		if err == nil {
 			err = errCompleted
 		}
@@ -49,7 +49,7 @@ func (o Options) watch(ctx context.Context, pod *engine.Pod) *watch {
 
 // hear takes the end of a container that would be started again for the end of
 // the trial: what lives on restarts does not work.
-func (w *watch) hear(e engine.Event) {
+func (w *watch) hear(e pod.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch e.Reason {

@@ -18,15 +18,15 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/learn/observe"
 )
 
 // getTarget is how many times as long a traced nginx may take to answer GET.
 const getTarget = 1.5
 
 func main() {
-	if filepath.Base(os.Args[0]) == learn.RuntimeName {
-		os.Exit(learn.RuntimeMain(os.Args))
+	if filepath.Base(os.Args[0]) == observe.RuntimeName {
+		os.Exit(observe.RuntimeMain(os.Args))
 	}
 	rounds := flag.Int("rounds", 5, "how often to measure each; the median counts")
 	files := flag.Int("files", 20_000, "files to create and unlink")

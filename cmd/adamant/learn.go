@@ -83,7 +83,7 @@ Start-up alone misses much of what a program writes: give it load.`,
 
 // learn learns every workload of a manifest.
 func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []profile.Profile, leaveOneOut bool) ([]learn.Lesson, error) {
-	subjects, err := a.subjects(f)
+	workloads, err := a.workloads(f)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []
 	o := load.options()
 	o.Engine, o.Say = e, p.say
 	var lessons []learn.Lesson
-	for _, s := range subjects {
+	for _, s := range workloads {
 		l, err := learn.Learn(ctx, o, s, named(old, s.Name())...)
 		if err != nil {
 			return nil, err
@@ -114,15 +114,15 @@ func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []
 
 // subjects are the workloads of a manifest; what one machine has no meaning
 // for is said aloud.
-func (a *app) subjects(f manifest.File) ([]learn.Subject, error) {
-	subjects, err := learn.Subjects(f)
-	for _, s := range subjects {
-		for _, note := range manifest.Notes(s.Workload) {
+func (a *app) workloads(f manifest.File) ([]learn.Workload, error) {
+	workloads, err := learn.Workloads(f)
+	for _, s := range workloads {
+		for _, note := range manifest.Notes(s.Object) {
 			a.progress("note: %s", note.Error())
 		}
 	}
 	a.passOver(f)
-	return subjects, err
+	return workloads, err
 }
 
 // passOver says what of a manifest nothing is made of.

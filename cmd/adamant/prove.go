@@ -30,11 +30,11 @@ it could not be seen, such as io_uring requests.`,
 			if err != nil {
 				return err
 			}
-			subjects, err := a.subjects(f)
+			workloads, err := a.workloads(f)
 			if err != nil {
 				return err
 			}
-			proofs, err := a.prove(ctx, subjects, load)
+			proofs, err := a.prove(ctx, workloads, load)
 			if err != nil {
 				return err
 			}
@@ -46,7 +46,7 @@ it could not be seen, such as io_uring requests.`,
 }
 
 // prove proves workloads one after the other.
-func (a *app) prove(ctx context.Context, subjects []learn.Subject, load loadFlags) ([]learn.Proof, error) {
+func (a *app) prove(ctx context.Context, workloads []learn.Workload, load loadFlags) ([]learn.Proof, error) {
 	e, err := a.open(ctx)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (a *app) prove(ctx context.Context, subjects []learn.Subject, load loadFlag
 	o := load.options()
 	o.Engine, o.Say = e, p.say
 	var proofs []learn.Proof
-	for _, s := range subjects {
+	for _, s := range workloads {
 		proof, err := learn.Prove(ctx, o, s)
 		if err != nil {
 			return nil, err

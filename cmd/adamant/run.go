@@ -128,7 +128,7 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 			return d, nil
 		}
 	}
-	subjects, err := a.subjects(rest)
+	subjects, err := a.workloads(rest)
 	for _, s := range subjects {
 		d.once = append(d.once, s.Spec())
 	}

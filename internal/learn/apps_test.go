@@ -80,7 +80,7 @@ func learnOne(t *testing.T, c appCase) {
 	if _, err := e.Daemon().Import(t.Context(), archive, containerd.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Learn(t.Context(), appOptions(t, e, app), subject(t, appManifest(app)))
+	l, err := Learn(t.Context(), appOptions(t, e, app), parseWorkload(t, appManifest(app)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ func TestBadLoad(t *testing.T) {
 	l, e := openHostile(t)
 	o := hostileOptions(t, e)
 	o.Load.HTTP = []string{"index.html"}
-	_, err := Learn(t.Context(), o, subject(t, hostilePod("wait", "")))
+	_, err := Learn(t.Context(), o, parseWorkload(t, hostilePod("wait", "")))
 	if err == nil || !strings.Contains(err.Error(), "want /path, :port/path or a URL") {
 		t.Errorf("got error %v, want one that says how to write the load", err)
 	}

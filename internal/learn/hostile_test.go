@@ -140,7 +140,7 @@ func TestHostileLearns(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l, err := Learn(t.Context(), hostileOptions(t, e), subject(t, c.manifest))
+			l, err := Learn(t.Context(), hostileOptions(t, e), parseWorkload(t, c.manifest))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -279,7 +279,7 @@ func TestHostileFails(t *testing.T) {
 			if c.name == "never ready" {
 				o.Ready = 4 * time.Second
 			}
-			_, err := Learn(t.Context(), o, subject(t, c.manifest))
+			_, err := Learn(t.Context(), o, parseWorkload(t, c.manifest))
 			if !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
@@ -299,7 +299,7 @@ func TestForks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	lesson, err := Learn(t.Context(), hostileOptions(t, e), subject(t, hostilePod("forks", "")))
+	lesson, err := Learn(t.Context(), hostileOptions(t, e), parseWorkload(t, hostilePod("forks", "")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,7 @@ func TestProveFills(t *testing.T) {
 	t.Parallel()
 	l, e := openHostile(t)
 	text := hostilePod("fill, /srv/big", "    securityContext: {readOnlyRootFilesystem: true}\n    volumeMounts: [{name: v, mountPath: /srv}]\n  volumes: [{name: v, emptyDir: {sizeLimit: 8Mi}}]\n")
-	_, err := Prove(t.Context(), hostileOptions(t, e), subject(t, text))
+	_, err := Prove(t.Context(), hostileOptions(t, e), parseWorkload(t, text))
 	if err == nil || !strings.Contains(err.Error(), "more than its sizeLimit of 8Mi") {
 		t.Errorf("got %v", err)
 	}

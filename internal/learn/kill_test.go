@@ -199,7 +199,7 @@ func testTracerKilled(t *testing.T, e *pod.Engine) {
 	var group errgroup.Group
 	var learned error
 	group.Go(func() error {
-		_, learned = Learn(ctx, o, subject(t, strings.Replace(hostilePod("wait", ""), "name: main", "name: victim", 1)))
+		_, learned = Learn(ctx, o, parseWorkload(t, strings.Replace(hostilePod("wait", ""), "name: main", "name: victim", 1)))
 		return nil
 	})
 	killed := killTracer(ctx, e.Root())

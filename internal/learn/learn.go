@@ -33,32 +33,32 @@ type Lesson struct {
 // it: the workload is run sealed by the profile, which is widened by what
 // fails, until a proof passes or nothing more can be done. Earlier profiles of
 // the same workload are added up.
-func Learn(ctx context.Context, o Options, s Subject, earlier ...profile.Profile) (Lesson, error) {
-	ref, scenes, err := o.reference(ctx, s)
+func Learn(ctx context.Context, o Options, s Workload, earlier ...profile.Profile) (Lesson, error) {
+	ref, roots, err := o.reference(ctx, s)
 	if err != nil {
 		return Lesson{}, err
 	}
-	p, err := o.derive(s, ref, scenes)
+	p, err := o.derive(s, ref, roots)
 	if err != nil {
 		return Lesson{}, err
 	}
 	for _, e := range earlier {
-		if p, err = add(p, e, scenes); err != nil {
+		if p, err = add(p, e, roots); err != nil {
 			return Lesson{}, err
 		}
 	}
-	return o.asIn(ref).proven(ctx, s, p, ref, scenes)
+	return o.asIn(ref).proven(ctx, s, p, ref, roots)
 }
 
 // proven proves a profile, widening it as long as that helps.
-func (o Options) proven(ctx context.Context, s Subject, p profile.Profile, ref Trial, scenes scenes) (Lesson, error) {
+func (o Options) proven(ctx context.Context, s Workload, p profile.Profile, ref Trial, roots containerRoots) (Lesson, error) {
 	for round := 0; ; round++ {
 		sealed, err := s.sealedBy(p)
 		if err != nil {
 			return Lesson{}, err
 		}
 		o.say("%s: running it sealed, with %s", s.Name(), text.Count(volumes(p), "volume"))
-		proof, trial, err := o.prove(ctx, sealed, ref, scenes)
+		proof, trial, err := o.prove(ctx, sealed, ref, roots)
 		if err != nil {
 			return Lesson{}, err
 		}
@@ -70,7 +70,7 @@ func (o Options) proven(ctx context.Context, s Subject, p profile.Profile, ref T
 		for i := range p.Containers {
 			c := &p.Containers[i]
 			var changed bool
-			*c, changed = profile.Widen(*c, scenes[c.Name].Scene, proof.of(c.Name))
+			*c, changed = profile.Widen(*c, roots[c.Name].Rootfs, proof.of(c.Name))
 			wider = wider || changed
 		}
 		if !wider {
@@ -81,9 +81,9 @@ func (o Options) proven(ctx context.Context, s Subject, p profile.Profile, ref T
 }
 
 // reference runs the workload with a writable root.
-func (o Options) reference(ctx context.Context, s Subject) (Trial, scenes, error) {
+func (o Options) reference(ctx context.Context, s Workload) (Trial, containerRoots, error) {
 	spec := writable(s.trial("learn"))
-	scenes, err := o.scenes(ctx, spec)
+	roots, err := o.containerRoots(ctx, spec)
 	if err != nil {
 		return Trial{}, nil, err
 	}
@@ -106,14 +106,14 @@ func (o Options) reference(ctx context.Context, s Subject) (Trial, scenes, error
 			o.say("%s: note: %s was answered %s: is that the load that was meant?", s.Name(), out.Load, out.Result)
 		}
 	}
-	return ref, scenes, nil
+	return ref, roots, nil
 }
 
 // derive turns one writable run into a profile.
-func (o Options) derive(s Subject, ref Trial, scenes scenes) (profile.Profile, error) {
+func (o Options) derive(s Workload, ref Trial, roots containerRoots) (profile.Profile, error) {
 	p := profile.Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: s.Name(), Runs: 1}
 	for _, name := range s.containers() {
-		scene, ok := scenes[name]
+		root, ok := roots[name]
 		if !ok {
 			return p, fmt.Errorf("%s: container %s was not looked at", s.Name(), name)
 		}
@@ -125,8 +125,8 @@ func (o Options) derive(s Subject, ref Trial, scenes scenes) (profile.Profile, e
 			return p, fmt.Errorf("%s: container %s ran, but was not traced", s.Name(), name)
 		}
 		c := profile.Derive(profile.Input{
-			Name: name, Image: s.image(name), Digest: scene.digest, Method: method,
-			Traces: traces, Left: ref.Left[name], Scene: scene.Scene,
+			Name: name, Image: s.image(name), Digest: root.digest, Method: method,
+			Traces: traces, Left: ref.Left[name], Rootfs: root.Rootfs,
 		})
 		c.Weak = append(c.Weak, ref.Weak...)
 		p.Containers = append(p.Containers, c)

@@ -123,14 +123,14 @@ func (l *lab) open(t *testing.T) *pod.Engine {
 	return e
 }
 
-// subject parses a manifest of one workload.
-func subject(t *testing.T, text string) Subject {
+// parseWorkload parses a manifest of one workload.
+func parseWorkload(t *testing.T, text string) Workload {
 	t.Helper()
 	f, err := manifest.Parse("test.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := Subjects(f)
+	all, err := Workloads(f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,23 +41,23 @@ type Comparison struct {
 // Prove runs a sealed workload under load, after the same workload with a
 // writable root. It passes only if it is healthy, the load is answered as
 // before, and no call fails that succeeded when the root was writable.
-func Prove(ctx context.Context, o Options, s Subject) (Proof, error) {
+func Prove(ctx context.Context, o Options, s Workload) (Proof, error) {
 	if open := s.unsealed(); len(open) > 0 {
 		return Proof{
 			Header: document.NewHeader(document.Proof), Workload: s.Name(),
 			Reasons: []string{fmt.Sprintf("container %s can write its root: seal it first", open[0])},
 		}, nil
 	}
-	ref, scenes, err := o.reference(ctx, s)
+	ref, roots, err := o.reference(ctx, s)
 	if err != nil {
 		return Proof{}, err
 	}
 	o.say("%s: running it sealed", s.Name())
-	proof, _, err := o.asIn(ref).prove(ctx, s, ref, scenes)
+	proof, _, err := o.asIn(ref).prove(ctx, s, ref, roots)
 	return proof, err
 }
 
-func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes) (Proof, Trial, error) {
+func (o Options) prove(ctx context.Context, s Workload, ref Trial, roots containerRoots) (Proof, Trial, error) {
 	t, err := o.try(ctx, s.trial("prove"))
 	if err != nil {
 		return Proof{}, t, err
@@ -72,7 +72,7 @@ func (o Options) prove(ctx context.Context, s Subject, ref Trial, scenes scenes)
 		}
 	}
 	for _, name := range s.containers() {
-		for _, f := range profile.Compare(tracesOf(ref.Traces, name), tracesOf(t.Traces, name), scenes[name].Scene) {
+		for _, f := range profile.Compare(tracesOf(ref.Traces, name), tracesOf(t.Traces, name), roots[name].Rootfs) {
 			p.Failures = append(p.Failures, Failure{name, f})
 			if !f.Mild {
 				p.Reasons = append(p.Reasons, fmt.Sprintf("container %s: %s %s failed: %s (%s)", name, f.Op, f.Path, f.Errno, f.Reason))

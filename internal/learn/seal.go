@@ -21,7 +21,7 @@ func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions
 	}
 	var ops []manifest.Op
 	for _, w := range workloads {
-		s := Subject{f, w}
+		s := Workload{f, w}
 		p, err := s.profileIn(profiles)
 		if err != nil {
 			return nil, err
@@ -37,7 +37,7 @@ func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions
 
 // profileIn finds the workload's profile. The profile of a mere image does for
 // a pod of one container.
-func (s Subject) profileIn(profiles []profile.Profile) (profile.Profile, error) {
+func (s Workload) profileIn(profiles []profile.Profile) (profile.Profile, error) {
 	for _, p := range profiles {
 		if p.Name == s.Name() {
 			return p, nil
@@ -54,7 +54,7 @@ func (s Subject) profileIn(profiles []profile.Profile) (profile.Profile, error) 
 }
 
 // sealing are the edits that seal the workload by a profile.
-func (s Subject) sealing(p profile.Profile, opts manifest.SealOptions) ([]manifest.Op, error) {
+func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manifest.Op, error) {
 	var plans []manifest.ContainerPlan
 	for _, name := range s.containers() {
 		i := slices.IndexFunc(p.Containers, func(c profile.Container) bool { return c.Name == name })
@@ -77,11 +77,11 @@ func (s Subject) sealing(p profile.Profile, opts manifest.SealOptions) ([]manife
 		}
 		plans = append(plans, plan)
 	}
-	return manifest.Sealing(s.Workload, plans, opts)
+	return manifest.Sealing(s.Object, plans, opts)
 }
 
-// sealedBy is the subject as it is after sealing.
-func (s Subject) sealedBy(p profile.Profile) (Subject, error) {
+// sealedBy is the workload as it is after sealing.
+func (s Workload) sealedBy(p profile.Profile) (Workload, error) {
 	ops, err := s.sealing(p, manifest.SealOptions{})
 	if err != nil {
 		return s, err
@@ -95,24 +95,24 @@ func (s Subject) sealedBy(p profile.Profile) (Subject, error) {
 		return s, err
 	}
 	for _, w := range f.Workloads() {
-		if w.Kind == s.Workload.Kind && w.Namespace == s.Workload.Namespace && w.Name == s.Workload.Name {
-			return Subject{f, w}, nil
+		if w.Kind == s.Object.Kind && w.Namespace == s.Object.Namespace && w.Name == s.Object.Name {
+			return Workload{f, w}, nil
 		}
 	}
 	return s, fmt.Errorf("%s: %s is gone after sealing", s.File.Name, s.Name())
 }
 
 // containers are the names of all containers, init containers first.
-func (s Subject) containers() []string {
+func (s Workload) containers() []string {
 	var out []string
-	spec := s.Workload.Template.Spec
+	spec := s.Object.Template.Spec
 	eachContainer(&spec, func(c *corev1.Container) { out = append(out, c.Name) })
 	return out
 }
 
-func (s Subject) image(container string) string {
+func (s Workload) image(container string) string {
 	image := ""
-	spec := s.Workload.Template.Spec
+	spec := s.Object.Template.Spec
 	eachContainer(&spec, func(c *corev1.Container) {
 		if c.Name == container {
 			image = c.Image
@@ -122,9 +122,9 @@ func (s Subject) image(container string) string {
 }
 
 // unsealed are the containers that can write their root.
-func (s Subject) unsealed() []string {
+func (s Workload) unsealed() []string {
 	var out []string
-	spec := s.Workload.Template.Spec
+	spec := s.Object.Template.Spec
 	eachContainer(&spec, func(c *corev1.Container) {
 		if sc := c.SecurityContext; sc == nil || sc.ReadOnlyRootFilesystem == nil || !*sc.ReadOnlyRootFilesystem {
 			out = append(out, c.Name)
@@ -133,4 +133,4 @@ func (s Subject) unsealed() []string {
 	return out
 }
 
-func (s Subject) isSealed(container string) bool { return !slices.Contains(s.unsealed(), container) }
+func (s Workload) isSealed(container string) bool { return !slices.Contains(s.unsealed(), container) }

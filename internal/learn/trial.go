@@ -102,7 +102,7 @@ func (o Options) try(ctx context.Context, spec pod.PodSpec) (t Trial, err error)
 
 // live is a trial's pod from its creation to its removal.
 func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *Trial) (err error) {
-	running, stop := o.guarded(ctx, spec.Namespace+"/"+spec.Name)
+	running, stop := o.withLimits(ctx, spec.Namespace+"/"+spec.Name)
 	defer stop()
 	ready, cancel := context.WithTimeout(running, orElse(o.Ready, defaultReady))
 	defer cancel()
@@ -114,7 +114,7 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *Tr
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if limit, err := broken(running); limit != nil {
+		if limit, err := brokenLimit(running); limit != nil {
 			t.Failure = limit.Error()
 			return err
 		}
@@ -139,7 +139,7 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *Tr
 		}
 	}
 	grace := int64(stopSeconds)
-	if limit, err := broken(running); err != nil {
+	if limit, err := brokenLimit(running); err != nil {
 		return err
 	} else if limit != nil {
 		t.Healthy, t.Failure, grace = false, limit.Error(), 0

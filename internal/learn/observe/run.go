@@ -81,7 +81,7 @@ func (c Command) run(ctx context.Context) (trace.Trace, int, error) {
 		t.starts = t.inside
 	}
 	t.ended = func(s syscall.WaitStatus) { exit = exitCode(s) }
-	pid, err := startStage(append([]string{c.Path}, args[1:]...), attr)
+	pid, err := startTraced(append([]string{c.Path}, args[1:]...), attr)
 	if err != nil {
 		return trace.Trace{}, 0, err
 	}

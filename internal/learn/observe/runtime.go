@@ -29,8 +29,8 @@ const (
 // TraceAnnotation says so, and what is executed in them. args are os.Args. It
 // returns the exit status, or does not return at all.
 func RuntimeMain(args []string) int {
-	if len(args) > 2 && args[1] == stageCommand {
-		return stage(args[2:])
+	if len(args) > 2 && args[1] == becomeCommand {
+		return becomeTraced(args[2:])
 	}
 	if len(args) == 3 && args[1] == traceCommand {
 		return traceMain(args[2])

@@ -404,7 +404,7 @@ func TestDeriveApplications(t *testing.T) {
 			c := Derive(Input{
 				Traces: traces(traceOf(t, tc.trace)),
 				Left:   tc.left,
-				Scene:  Scene{Tree: imageOf(t, debian, tc.image), Mounts: tc.mounts, User: tc.user},
+				Rootfs: Rootfs{Tree: imageOf(t, debian, tc.image), Mounts: tc.mounts, User: tc.user},
 			})
 			if diff := cmp.Diff(shortAll(c.Volumes), tc.want); diff != "" {
 				t.Errorf("volumes (-got +want):\n%s", diff)

@@ -15,8 +15,8 @@ rename /usr/lib/app/__pycache__/a.cpython-311.pyc.123 -> /usr/lib/app/__pycache_
 create /usr/lib/app/__pycache__/b.cpython-311.pyc.456 python3
 create /tmp/tmpzunicgby python3
 unlink /tmp/tmpoeabh26h python3`)
-	scene := Scene{Tree: imageOf(t, debian)}
-	c := Derive(Input{Traces: traces(trace), Scene: scene})
+	rootfs := Rootfs{Tree: imageOf(t, debian)}
+	c := Derive(Input{Traces: traces(trace), Rootfs: rootfs})
 	var spared, writes []string
 	for _, w := range c.Spared {
 		spared = append(spared, w.Path)
@@ -30,7 +30,7 @@ unlink /tmp/tmpoeabh26h python3`)
 	if d := cmp.Diff(writes, []string{"/tmp/*"}); d != "" {
 		t.Errorf("writes (-got +want):\n%s", d)
 	}
-	c, _ = Widen(c, scene, failures(t, "create /usr/lib/app/__pycache__/c.pyc.1 python3 !EROFS"))
+	c, _ = Widen(c, rootfs, failures(t, "create /usr/lib/app/__pycache__/c.pyc.1 python3 !EROFS"))
 	for _, f := range c.Evidence {
 		if isDispensable(f.Path) {
 			t.Errorf("evidence %v", f)

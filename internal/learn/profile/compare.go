@@ -29,7 +29,7 @@ import (
 // Mild are EEXIST of mkdir, since the directory is there; a rename between two
 // volumes in whose place the program copied the file, as mv does; and what a
 // program is known to do without. They fail no proof, but Widen heeds them.
-func Compare(writable, readonly []trace.Trace, s Scene) []Failure {
+func Compare(writable, readonly []trace.Trace, s Rootfs) []Failure {
 	s = s.canonical()
 	before, now := newHistory(writable), newHistory(readonly)
 	var out []Failure
@@ -52,7 +52,7 @@ func Compare(writable, readonly []trace.Trace, s Scene) []Failure {
 }
 
 // judge returns why a failed access counts, or nothing.
-func judge(a trace.Access, before, now history, s Scene) string {
+func judge(a trace.Access, before, now history, s Rootfs) string {
 	was := before.of(a)
 	switch {
 	case was.errors[a.Errno]:

@@ -13,7 +13,7 @@ func TestCompare(t *testing.T) {
 		f 0644 /usr/share/app/data 10
 		d 0775 0:50 /srv/group
 	`)
-	scene := Scene{Tree: image, User: User{UID: 101, GID: 101, Groups: []uint32{50}}, Mounts: []Mount{{Path: "/etc/app", ReadOnly: true}}}
+	rootfs := Rootfs{Tree: image, User: User{UID: 101, GID: 101, Groups: []uint32{50}}, Mounts: []Mount{{Path: "/etc/app", ReadOnly: true}}}
 	for _, tc := range []struct {
 		name, writable, readonly string
 		want                     []string // path and errno; "mild" where it is
@@ -47,7 +47,7 @@ func TestCompare(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got []string
-			for _, f := range Compare(traces(traceOf(t, tc.writable)), traces(traceOf(t, tc.readonly)), scene) {
+			for _, f := range Compare(traces(traceOf(t, tc.writable)), traces(traceOf(t, tc.readonly)), rootfs) {
 				s := f.Path + " " + f.Errno
 				if f.Mild {
 					s += " mild"

@@ -18,7 +18,7 @@ type Input struct {
 
 	Traces []trace.Trace // of all runs; those of other containers are passed over
 	Left   []Leftover    // what the runs left behind on the root file system
-	Scene  Scene
+	Rootfs Rootfs
 }
 
 // A Leftover is one entry of the overlay's upper directory after a run. It
@@ -33,8 +33,8 @@ type Leftover struct {
 // system and the smallest set of volumes that allows it. The result does not
 // depend on the order of traces, accesses or leftovers.
 func Derive(in Input) Container {
-	in.Scene = in.Scene.canonical()
-	l := newLedger(in.Scene)
+	in.Rootfs = in.Rootfs.canonical()
+	l := newWriteSet(in.Rootfs)
 	c := Container{Name: in.Name, Image: in.Image, Digest: in.Digest, Method: in.Method}
 	for _, t := range in.Traces {
 		if in.Name != "" && t.Container != "" && t.Container != in.Name {
@@ -53,16 +53,16 @@ func Derive(in Input) Container {
 	for _, left := range slices.SortedFunc(slices.Values(in.Left), inOrder) {
 		l.leftover(left)
 	}
-	c.Writes, c.Refused, c.Spared = l.balance()
-	return Plan(c, in.Scene)
+	c.Writes, c.Refused, c.Spared = l.lists()
+	return Plan(c, in.Rootfs)
 }
 
 // leftover adds what an entry of the upper directory tells beyond the traces.
-func (l *ledger) leftover(left Leftover) {
-	if l.scene.onMount(left.Path) || l.scene.holdsMount(left.Path) || isKernels(left.Path) {
+func (l *writeSet) leftover(left Leftover) {
+	if l.rootfs.onMount(left.Path) || l.rootfs.holdsMount(left.Path) || isKernels(left.Path) {
 		return // the runtime made it, to mount something there
 	}
-	was, had := l.scene.Tree.Lookup(left.Path)
+	was, had := l.rootfs.Tree.Lookup(left.Path)
 	isDir := left.Kind == tree.Directory && !left.Deleted
 	made := isDir && (!had || was.Kind != tree.Directory)
 	switch {

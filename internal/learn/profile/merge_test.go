@@ -61,9 +61,9 @@ func TestMergeVolumes(t *testing.T) {
 }
 
 func TestMergeForgetsWhatSucceeded(t *testing.T) {
-	scene := Scene{Tree: imageOf(t, debian)}
-	one := Derive(Input{Traces: traces(traceOf(t, "create /run/a app !EACCES\ncreate /run/b app !EACCES")), Scene: scene})
-	two := Derive(Input{Traces: traces(traceOf(t, "create /run/a app")), Scene: scene})
+	rootfs := Rootfs{Tree: imageOf(t, debian)}
+	one := Derive(Input{Traces: traces(traceOf(t, "create /run/a app !EACCES\ncreate /run/b app !EACCES")), Rootfs: rootfs})
+	two := Derive(Input{Traces: traces(traceOf(t, "create /run/a app")), Rootfs: rootfs})
 	got := mergeContainers(one, two)
 	if diff := cmp.Diff(pathsOf(got.Refused), []string{"/run/b"}); diff != "" {
 		t.Errorf("refused (-got +want):\n%s", diff)

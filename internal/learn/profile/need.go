@@ -32,7 +32,7 @@ type need struct {
 //   - a change of content or attributes changes a file of the image where it
 //     is, but a file that the program made needs the directory it was made in;
 //   - a change of a directory's own attributes needs that very directory.
-func needsOf(w *Write, s Scene) []need {
+func needsOf(w *Write, s Rootfs) []need {
 	var names, self, inPlace bool
 	onDir, onFile := s.isDir(w.Path), s.has(w.Path) && !s.isDir(w.Path)
 	for op := range w.Ops {

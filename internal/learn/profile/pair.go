@@ -20,7 +20,7 @@ func (p *planner) joinPairs(all []pair) {
 // joinPair reports whether it had to change a mount.
 func (p *planner) joinPair(pair pair) bool {
 	a, b := p.mountOf(pair.write.Path), p.mountOf(pair.peer)
-	if a == b && a != "" || p.scene.onMount(pair.peer) {
+	if a == b && a != "" || p.rootfs.onMount(pair.peer) {
 		return false
 	}
 	if a == "" {

@@ -19,7 +19,7 @@ const (
 // Where it cannot tell it says yes: a failure too many is looked at, one too few
 // is a program that breaks later. Root is let in everywhere: that a container
 // may lack CAP_DAC_OVERRIDE is not known here.
-func couldSucceed(a trace.Access, s Scene) bool {
+func couldSucceed(a trace.Access, s Rootfs) bool {
 	switch a.Op {
 	case trace.Unlink, trace.Rmdir, trace.Chmod, trace.Chown, trace.Utime, trace.Xattr, trace.Truncate:
 		if path.Base(a.Path) != "*" && !s.has(a.Path) {

@@ -43,7 +43,7 @@ func (m mount) holds(n need) bool {
 
 // A planner chooses mounts for needs.
 type planner struct {
-	scene    Scene
+	rootfs   Rootfs
 	blocked  map[string]bool // paths that must be no mount points, as a proof has shown
 	mounts   []mount         // sorted, none inside another
 	unsolved []Write
@@ -52,10 +52,10 @@ type planner struct {
 // Plan chooses a container's volumes anew from its writes and evidence, and
 // returns it with Volumes and Unsolved replaced; what leaving volumes out
 // taught about each (Need) stays with those that stay.
-func Plan(c Container, s Scene) Container {
+func Plan(c Container, s Rootfs) Container {
 	s = s.canonical()
 	writes := withEvidence(c.Writes, c.Evidence, s)
-	p := planner{scene: s, blocked: blockedBy(c.Evidence)}
+	p := planner{rootfs: s, blocked: blockedBy(c.Evidence)}
 
 	var needs []need
 	for i := range writes {
@@ -89,7 +89,7 @@ func Plan(c Container, s Scene) Container {
 // place returns the nearest directory of the image that can be a mount point:
 // Kubernetes allows no colon in its path.
 func (p *planner) place(dir string) string {
-	dir = p.scene.anchor(dir)
+	dir = p.rootfs.anchor(dir)
 	for strings.Contains(dir, ":") {
 		dir = path.Dir(dir)
 	}
@@ -147,10 +147,10 @@ func (p *planner) finer(anchor string, needs []need) (mounts []mount, rest []nee
 // mount point in its stead: it has the same name in each run, is not removed or
 // renamed (EBUSY), and the directory around it has more in it than this.
 func (p *planner) canMountMade(anchor, dir string, needs []need) bool {
-	if dir == anchor || p.scene.has(dir) || p.blocked[dir] || isVarying(dir) || isScratch(anchor) {
+	if dir == anchor || p.rootfs.has(dir) || p.blocked[dir] || isVarying(dir) || isScratch(anchor) {
 		return false
 	}
-	if entries, _ := p.scene.content(anchor); entries == 0 && anchor != "/" {
+	if entries, _ := p.rootfs.content(anchor); entries == 0 && anchor != "/" {
 		return false // the anchor is empty: to mount it hides nothing and asks less of the program
 	}
 	made := false

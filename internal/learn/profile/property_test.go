@@ -65,8 +65,8 @@ func randomTrace(r *rand.Rand) trace.Trace {
 	return t
 }
 
-func propertyScene(t *testing.T) Scene {
-	return Scene{Tree: imageOf(t, debian, propertyImage), User: User{UID: 7, GID: 7}}
+func propertyScene(t *testing.T) Rootfs {
+	return Rootfs{Tree: imageOf(t, debian, propertyImage), User: User{UID: 7, GID: 7}}
 }
 
 // onVolumes returns the volumes that would let a need be met, by the rules of
@@ -97,10 +97,10 @@ func staysThere(w *Write) bool {
 }
 
 func TestProperties(t *testing.T) {
-	scene := propertyScene(t)
+	rootfs := propertyScene(t)
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		in := Input{Traces: traces(randomTrace(r), randomTrace(r)), Scene: scene}
+		in := Input{Traces: traces(randomTrace(r), randomTrace(r)), Rootfs: rootfs}
 		c := Derive(in)
 		fail := func(format string, args ...any) {
 			t.Helper()
@@ -113,7 +113,7 @@ func TestProperties(t *testing.T) {
 		}
 		used := map[string]bool{}
 		for i := range c.Writes {
-			for _, n := range needsOf(&c.Writes[i], scene) {
+			for _, n := range needsOf(&c.Writes[i], rootfs) {
 				switch on := onVolumes(n, c.Volumes); {
 				case len(on) == 1:
 					used[on[0]] = true
@@ -129,7 +129,7 @@ func TestProperties(t *testing.T) {
 			if v.MountPath == "/" || isKernels(v.MountPath) {
 				fail("a volume at %s", v.MountPath)
 			}
-			if entries, _ := scene.content(v.MountPath); entries > 0 && !v.CopyUp {
+			if entries, _ := rootfs.content(v.MountPath); entries > 0 && !v.CopyUp {
 				fail("volume %s hides what the image has", v.MountPath)
 			}
 			for _, other := range c.Volumes[:i] {
@@ -145,7 +145,7 @@ func TestProperties(t *testing.T) {
 			}
 		}
 
-		shuffled := Input{Scene: scene, Traces: slices.Clone(in.Traces)}
+		shuffled := Input{Rootfs: rootfs, Traces: slices.Clone(in.Traces)}
 		slices.Reverse(shuffled.Traces)
 		for i := range shuffled.Traces {
 			list := slices.Clone(shuffled.Traces[i].Accesses)
@@ -155,7 +155,7 @@ func TestProperties(t *testing.T) {
 		if diff := cmp.Diff(Derive(shuffled), c); diff != "" {
 			fail("another order has another result:\n%s", diff)
 		}
-		if diff := cmp.Diff(Plan(c, scene), c); diff != "" {
+		if diff := cmp.Diff(Plan(c, rootfs), c); diff != "" {
 			fail("planning again has another result:\n%s", diff)
 		}
 		p := Profile{APIVersion: document.APIVersion, Kind: document.Profile, Containers: []Container{c}}
@@ -177,9 +177,9 @@ func volumeOf(name string, volumes []Volume) string {
 // TestMergeAddsUp checks that two profiles merged and planned are the profile
 // of both runs together.
 func TestMergeAddsUp(t *testing.T) {
-	scene := propertyScene(t)
+	rootfs := propertyScene(t)
 	profileOf := func(runs int, all ...trace.Trace) Profile {
-		c := Derive(Input{Name: "app", Traces: all, Scene: scene})
+		c := Derive(Input{Name: "app", Traces: all, Rootfs: rootfs})
 		return Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: "app", Runs: runs, Containers: []Container{c}}
 	}
 	for seed := range uint64(500) {
@@ -197,7 +197,7 @@ func TestMergeAddsUp(t *testing.T) {
 		if diff := cmp.Diff(ab.Containers[0].Writes, ba.Containers[0].Writes); diff != "" {
 			t.Fatalf("seed %d: the order of merging matters:\n%s", seed, diff)
 		}
-		got := Plan(ab.Containers[0], scene)
+		got := Plan(ab.Containers[0], rootfs)
 		if diff := cmp.Diff(mountPaths(got.Volumes), mountPaths(both.Containers[0].Volumes)); diff != "" {
 			t.Fatalf("seed %d: merged and planned is not what both runs give (-got +want):\n%s", seed, diff)
 		}

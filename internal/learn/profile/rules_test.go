@@ -121,7 +121,7 @@ func TestDeriveRules(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := Derive(Input{Traces: traces(traceOf(t, tc.trace)), Scene: Scene{Tree: imageOf(t, debian, tc.image), User: User{UID: 7, GID: 7}}})
+			c := Derive(Input{Traces: traces(traceOf(t, tc.trace)), Rootfs: Rootfs{Tree: imageOf(t, debian, tc.image), User: User{UID: 7, GID: 7}}})
 			if diff := cmp.Diff(shortAll(c.Volumes), tc.want); diff != "" {
 				t.Errorf("volumes (-got +want):\n%s", diff)
 			}
@@ -145,7 +145,7 @@ func TestDeriveRules(t *testing.T) {
 // TestDeriveLeftovers has what the upper directory alone tells.
 func TestDeriveLeftovers(t *testing.T) {
 	image := imageOf(t, debian, "d 0755 7:7 /var/lib/app\nf 7:7 /var/lib/app/db 10\nd /var/cache/app\nf /etc/app.conf 5")
-	scene := Scene{Tree: image, Mounts: []Mount{{Path: "/etc/hosts"}, {Path: "/var/run/secrets/x"}}}
+	rootfs := Rootfs{Tree: image, Mounts: []Mount{{Path: "/etc/hosts"}, {Path: "/var/run/secrets/x"}}}
 	left := func(line string) Leftover { return Leftover{Entry: parseEntry(t, line)} }
 	touched := func(line string) Leftover { l := left(line); l.Touched = true; return l }
 	for _, tc := range []struct {
@@ -185,7 +185,7 @@ func TestDeriveLeftovers(t *testing.T) {
 			writes: []string{"symlink /srv/l", "mknod /srv/p", "bind /srv/s"}, want: []string{"/srv"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := Derive(Input{Traces: traces(traceOf(t, tc.trace)), Left: tc.left, Scene: scene})
+			c := Derive(Input{Traces: traces(traceOf(t, tc.trace)), Left: tc.left, Rootfs: rootfs})
 			var writes []string
 			for _, w := range c.Writes {
 				writes = append(writes, w.String())
@@ -211,7 +211,7 @@ func TestSizeLimits(t *testing.T) {
 		{"temporary files one after the other", "", "create,unlink /srv/tmp.1001 app 60000000\ncreate,unlink /srv/tmp.1002 app 60000000", "512Mi"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := Derive(Input{Traces: traces(traceOf(t, tc.trace)), Scene: Scene{Tree: imageOf(t, debian, tc.image)}})
+			c := Derive(Input{Traces: traces(traceOf(t, tc.trace)), Rootfs: Rootfs{Tree: imageOf(t, debian, tc.image)}})
 			if len(c.Volumes) != 1 || c.Volumes[0].SizeLimit != tc.want {
 				t.Errorf("volumes are %+v, want one of %s", c.Volumes, tc.want)
 			}
@@ -221,13 +221,13 @@ func TestSizeLimits(t *testing.T) {
 
 func TestWeakness(t *testing.T) {
 	whole, cut := traceOf(t, "create /run/x app"), trace.Trace{Weak: []string{"io_uring"}}
-	c := Derive(Input{Name: "app", Traces: traces(whole, cut, cut), Scene: Scene{Tree: imageOf(t, debian)}})
+	c := Derive(Input{Name: "app", Traces: traces(whole, cut, cut), Rootfs: Rootfs{Tree: imageOf(t, debian)}})
 	if diff := cmp.Diff(c.Weak, []string{"a traced run was cut short", "io_uring"}); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
 	other := traceOf(t, "create /srv/x app")
 	other.Container = "sidecar"
-	c = Derive(Input{Name: "app", Traces: traces(other), Scene: Scene{Tree: imageOf(t, debian)}})
+	c = Derive(Input{Name: "app", Traces: traces(other), Rootfs: Rootfs{Tree: imageOf(t, debian)}})
 	if len(c.Writes) > 0 {
 		t.Errorf("another container's writes count: %v", c.Writes)
 	}

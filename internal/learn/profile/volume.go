@@ -34,7 +34,7 @@ const (
 // furnish returns the volume for a mount: its size, medium, and what must be
 // in it before the program starts.
 func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Volume {
-	entries, bytes := p.scene.content(m.path)
+	entries, bytes := p.rootfs.content(m.path)
 	v := Volume{MountPath: m.path, CopyUp: entries > 0}
 	for i := range writes {
 		if within(writes[i].Path, m.path) {
@@ -65,7 +65,7 @@ func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Vo
 // ownerOf returns whose directory is to stand at a mount: the image's, or the
 // one the program made. For a file it is known only if the program made it.
 func (p *planner) ownerOf(m mount, writes []Write) (Owner, bool) {
-	if e, ok := p.scene.Tree.Lookup(m.path); ok {
+	if e, ok := p.rootfs.Tree.Lookup(m.path); ok {
 		return Owner{Mode: e.Mode, UID: e.UID, GID: e.GID}, m.kind == imageDir
 	}
 	for _, w := range writes {
@@ -88,8 +88,8 @@ func (p *planner) maker(w Write, mode uint32) Owner {
 	if len(w.UIDs) > 0 {
 		o.UID = w.UIDs[len(w.UIDs)-1]
 	}
-	if o.UID == p.scene.User.UID {
-		o.GID = p.scene.User.GID
+	if o.UID == p.rootfs.User.UID {
+		o.GID = p.rootfs.User.GID
 	}
 	return o
 }

@@ -18,8 +18,8 @@ type Failure struct {
 var needsDisk = map[string]bool{"ENODEV": true, "EOPNOTSUPP": true, "EINVAL": true, "ENOSPC": true, "EDQUOT": true}
 
 // withEvidence adds to the writes what a proof showed to be needed.
-func withEvidence(writes []Write, evidence []Failure, s Scene) []Write {
-	l := newLedger(s)
+func withEvidence(writes []Write, evidence []Failure, s Rootfs) []Write {
+	l := newWriteSet(s)
 	for _, f := range evidence {
 		if f.Errno == "EROFS" || f.Errno == "EXDEV" || f.Errno == "EBUSY" {
 			a := f.Access
@@ -27,7 +27,7 @@ func withEvidence(writes []Write, evidence []Failure, s Scene) []Write {
 			l.trace(a)
 		}
 	}
-	more, _, _ := l.balance()
+	more, _, _ := l.lists()
 	return mergeWrites(writes, more)
 }
 
@@ -62,7 +62,7 @@ func shortages(m mount, evidence []Failure) int {
 // look at a directory and not like it), it tries what else can be the cause:
 // first a directory's mode or owner, which Exact keeps; then a directory that is
 // there before the program makes it, and so is not filled by it.
-func Widen(c Container, s Scene, failures []Failure) (Container, bool) {
+func Widen(c Container, s Rootfs, failures []Failure) (Container, bool) {
 	before := c.Volumes
 	failures = slices.DeleteFunc(slices.Clone(failures), func(f Failure) bool { return isDispensable(f.Path) })
 	c.Evidence = mergeEvidence(c.Evidence, failures)
@@ -82,7 +82,7 @@ func Widen(c Container, s Scene, failures []Failure) (Container, bool) {
 }
 
 // unexplained blames the mounts in place of directories that the program makes.
-func unexplained(volumes []Volume, s Scene) []Failure {
+func unexplained(volumes []Volume, s Rootfs) []Failure {
 	var out []Failure
 	for _, v := range volumes {
 		if !v.File && !s.isDir(v.MountPath) {

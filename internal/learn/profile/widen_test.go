@@ -91,12 +91,12 @@ func TestWiden(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			scene := Scene{Tree: imageOf(t, debian, tc.image)}
-			c := Derive(Input{Traces: traces(traceOf(t, tc.writes)), Scene: scene})
+			rootfs := Rootfs{Tree: imageOf(t, debian, tc.image)}
+			c := Derive(Input{Traces: traces(traceOf(t, tc.writes)), Rootfs: rootfs})
 			if diff := cmp.Diff(shortAll(c.Volumes), tc.before); diff != "" {
 				t.Fatalf("before (-got +want):\n%s", diff)
 			}
-			wide, changed := Widen(c, scene, failures(t, tc.failed))
+			wide, changed := Widen(c, rootfs, failures(t, tc.failed))
 			if diff := cmp.Diff(shortAll(wide.Volumes), tc.after); diff != "" {
 				t.Errorf("after (-got +want):\n%s", diff)
 			}
@@ -107,7 +107,7 @@ func TestWiden(t *testing.T) {
 				t.Errorf("size limit is %s, want %s", wide.Volumes[0].SizeLimit, tc.limit)
 			}
 			for range 4 {
-				wide, changed = Widen(wide, scene, failures(t, tc.failed))
+				wide, changed = Widen(wide, rootfs, failures(t, tc.failed))
 			}
 			if changed && tc.limit == "" {
 				t.Error("the same evidence never stops widening")
@@ -117,10 +117,10 @@ func TestWiden(t *testing.T) {
 }
 
 func TestPlanKeepsNeeds(t *testing.T) {
-	scene := Scene{Tree: imageOf(t, debian)}
-	c := Derive(Input{Traces: traces(traceOf(t, "create /run/x app")), Scene: scene})
+	rootfs := Rootfs{Tree: imageOf(t, debian)}
+	c := Derive(Input{Traces: traces(traceOf(t, "create /run/x app")), Rootfs: rootfs})
 	c.Volumes[0].Need = Hard
-	c, _ = Widen(c, scene, []Failure{{Access: trace.Access{Op: trace.Create, Path: "/srv/x", Errno: "EROFS"}}})
+	c, _ = Widen(c, rootfs, []Failure{{Access: trace.Access{Op: trace.Create, Path: "/srv/x", Errno: "EROFS"}}})
 	if got := c.Volumes[0].Need; got != Hard {
 		t.Errorf("need is %q after widening, want %q", got, Hard)
 	}

@@ -15,8 +15,8 @@ import (
 const folded = 32
 
 // A ledger folds accesses into writes.
-type ledger struct {
-	scene   Scene
+type writeSet struct {
+	rootfs  Rootfs
 	writes  map[string]*entry
 	refused map[string]*entry
 	spared  map[string]*entry
@@ -28,14 +28,14 @@ type entry struct {
 	bytes map[string]int64 // the largest size seen of each file that the path stands for
 }
 
-func newLedger(s Scene) *ledger {
-	return &ledger{scene: s, writes: map[string]*entry{}, refused: map[string]*entry{}, spared: map[string]*entry{}}
+func newWriteSet(s Rootfs) *writeSet {
+	return &writeSet{rootfs: s, writes: map[string]*entry{}, refused: map[string]*entry{}, spared: map[string]*entry{}}
 }
 
 // trace adds an access. What happened on a mount is not the root's concern.
-func (l *ledger) trace(a trace.Access) {
+func (l *writeSet) trace(a trace.Access) {
 	a.Path = path.Clean("/" + a.Path)
-	if !l.scene.onRoot(a) {
+	if !l.rootfs.onRoot(a) {
 		return
 	}
 	switch {
@@ -56,9 +56,9 @@ func (l *ledger) trace(a trace.Access) {
 
 // witness adds a write that no trace tells of. Where one does, or "dir/*" stands
 // for it, only its size is news; or that attributes were changed.
-func (l *ledger) witness(left Leftover, ops ...trace.Op) {
+func (l *writeSet) witness(left Leftover, ops ...trace.Op) {
 	many := l.label(path.Join(path.Dir(left.Path), "*"))
-	if e, ok := l.writes[many]; ok && !l.scene.has(left.Path) {
+	if e, ok := l.writes[many]; ok && !l.rootfs.has(left.Path) {
 		e.size(left.Path, left.Size)
 		return
 	}
@@ -78,14 +78,14 @@ func (l *ledger) witness(left Leftover, ops ...trace.Op) {
 
 // made keeps who owns a directory that the container made, where a volume may
 // come to stand in its place.
-func (l *ledger) made(dir tree.Entry) {
-	if e, ok := l.writes[l.label(dir.Path)]; ok && e.Path == dir.Path && l.scene.isDir(path.Dir(dir.Path)) {
+func (l *writeSet) made(dir tree.Entry) {
+	if e, ok := l.writes[l.label(dir.Path)]; ok && e.Path == dir.Path && l.rootfs.isDir(path.Dir(dir.Path)) {
 		e.Made = &Owner{Mode: dir.Mode, UID: dir.UID, GID: dir.GID}
 	}
 }
 
 // wroteIn reports whether a write directly in a directory is known.
-func (l *ledger) wroteIn(dir string) bool {
+func (l *writeSet) wroteIn(dir string) bool {
 	for p := range l.writes {
 		if p != dir && path.Dir(p) == dir {
 			return true
@@ -94,7 +94,7 @@ func (l *ledger) wroteIn(dir string) bool {
 	return false
 }
 
-func (l *ledger) at(m map[string]*entry, name string) *entry {
+func (l *writeSet) at(m map[string]*entry, name string) *entry {
 	label := l.label(name)
 	e, ok := m[label]
 	if !ok {
@@ -106,14 +106,14 @@ func (l *ledger) at(m map[string]*entry, name string) *entry {
 
 // label is the path that a write is filed under: what the image does not have
 // is generalised, so that two runs have the same writes.
-func (l *ledger) label(name string) string {
+func (l *writeSet) label(name string) string {
 	if cache, ok := cacheOf(name); ok {
 		return cache
 	}
-	if l.scene.has(name) {
+	if l.rootfs.has(name) {
 		return name
 	}
-	return generalisePath(name, l.scene.anchor(name))
+	return generalisePath(name, l.rootfs.anchor(name))
 }
 
 func (e *entry) add(a trace.Access) {
@@ -137,7 +137,7 @@ func (e *entry) size(name string, bytes int64) {
 
 // balance returns what was written, what was refused and never succeeded, and
 // what can be spared, each sorted by path.
-func (l *ledger) balance() (writes, refused, spared []Write) {
+func (l *writeSet) lists() (writes, refused, spared []Write) {
 	for name, e := range l.refused {
 		if w, ok := l.writes[name]; ok {
 			maps.DeleteFunc(e.Ops, func(op trace.Op, _ int) bool { return w.Ops[op] > 0 })

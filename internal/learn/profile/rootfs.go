@@ -18,7 +18,7 @@ type image interface {
 }
 
 // A Scene is what a container's writes are judged against.
-type Scene struct {
+type Rootfs struct {
 	Tree   image   // of the container's image; required
 	Mounts []Mount // the pod's volumes in the container and what the runtime mounts; not the image's VOLUMEs
 	User   User    // whom the container's first process runs as
@@ -39,7 +39,7 @@ type User struct {
 }
 
 // canonical returns a scene whose mount paths lead through no symbolic link.
-func (s Scene) canonical() Scene {
+func (s Rootfs) canonical() Rootfs {
 	mounts := slices.Clone(s.Mounts)
 	for i := range mounts {
 		mounts[i].Path = s.resolve(mounts[i].Path)
@@ -50,7 +50,7 @@ func (s Scene) canonical() Scene {
 
 // resolve returns where a path leads. One that leads nowhere, through a loop
 // of links, stays as it is: the kernel could not have written there.
-func (s Scene) resolve(name string) string {
+func (s Rootfs) resolve(name string) string {
 	if canonical, _, err := s.Tree.Resolve(name); err == nil {
 		return canonical
 	}
@@ -58,20 +58,20 @@ func (s Scene) resolve(name string) string {
 }
 
 // onMount reports whether a path lies on a mount, or is one.
-func (s Scene) onMount(name string) bool {
+func (s Rootfs) onMount(name string) bool {
 	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return within(name, m.Path) })
 }
 
 // onRoot reports whether an access counts as one of the root file system. That
 // includes the VOLUMEs of the image, which are mounts that nobody asked for:
 // some runtimes make them writable by themselves and some do not.
-func (s Scene) onRoot(a trace.Access) bool {
+func (s Rootfs) onRoot(a trace.Access) bool {
 	return !s.onMount(a.Path) && !isKernels(a.Path) && !isKernels(a.Mount)
 }
 
 // onReadOnlyMount reports whether a path lies on a mount that was meant not to
 // be written.
-func (s Scene) onReadOnlyMount(name string) bool {
+func (s Rootfs) onReadOnlyMount(name string) bool {
 	var on Mount
 	for _, m := range s.Mounts {
 		if within(name, m.Path) && len(m.Path) > len(on.Path) {
@@ -82,25 +82,25 @@ func (s Scene) onReadOnlyMount(name string) bool {
 }
 
 // holdsMount reports whether a mount lies below a directory.
-func (s Scene) holdsMount(dir string) bool {
+func (s Rootfs) holdsMount(dir string) bool {
 	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return m.Path != dir && within(m.Path, dir) })
 }
 
 // isDir reports whether the image has a directory at a path.
-func (s Scene) isDir(name string) bool {
+func (s Rootfs) isDir(name string) bool {
 	e, ok := s.Tree.Lookup(name)
 	return name == "/" || ok && e.Kind == tree.Directory
 }
 
 // has reports whether the image has anything at a path.
-func (s Scene) has(name string) bool {
+func (s Rootfs) has(name string) bool {
 	_, ok := s.Tree.Lookup(name)
 	return ok || name == "/"
 }
 
 // anchor returns the nearest directory of the image: the path itself or one
 // above it.
-func (s Scene) anchor(dir string) string {
+func (s Rootfs) anchor(dir string) string {
 	for !s.isDir(dir) {
 		dir = path.Dir(dir)
 	}
@@ -109,7 +109,7 @@ func (s Scene) anchor(dir string) string {
 
 // content counts the image's entries below a path and the bytes in them.
 // What the container's mounts hide does not count.
-func (s Scene) content(name string) (entries int, bytes int64) {
+func (s Rootfs) content(name string) (entries int, bytes int64) {
 	for e := range s.Tree.Under(name) {
 		if e.Path == name && e.Kind == tree.Directory || s.onMount(e.Path) || s.onlyHoldsMounts(e) {
 			continue
@@ -122,7 +122,7 @@ func (s Scene) content(name string) (entries int, bytes int64) {
 
 // onlyHoldsMounts reports whether an entry is an empty directory, or one made
 // only to lead to a mount.
-func (s Scene) onlyHoldsMounts(e tree.Entry) bool {
+func (s Rootfs) onlyHoldsMounts(e tree.Entry) bool {
 	if e.Kind != tree.Directory || !s.holdsMount(e.Path) {
 		return false
 	}

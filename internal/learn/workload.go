@@ -16,19 +16,19 @@ import (
 )
 
 // A Subject is one workload of a manifest, with all that its pods refer to.
-type Subject struct {
-	File     manifest.File
-	Workload manifest.Workload
+type Workload struct {
+	File   manifest.File
+	Object manifest.Workload
 }
 
 // Subjects returns the workloads of a manifest, or an error that lists every
 // field which cannot be honoured on one machine.
-func Subjects(f manifest.File) ([]Subject, error) {
+func Workloads(f manifest.File) ([]Workload, error) {
 	var refused manifest.Errors
-	var out []Subject
+	var out []Workload
 	for _, w := range f.Workloads() {
 		refused = append(refused, manifest.Unsupported(w)...)
-		out = append(out, Subject{f, w})
+		out = append(out, Workload{f, w})
 	}
 	if len(refused) > 0 {
 		return nil, refused
@@ -40,11 +40,11 @@ func Subjects(f manifest.File) ([]Subject, error) {
 }
 
 // Name is "Deployment/web".
-func (s Subject) Name() string { return s.Workload.Kind + "/" + s.Workload.Name }
+func (s Workload) Name() string { return s.Object.Kind + "/" + s.Object.Name }
 
 // Spec is the pod as `adamant run` would start it.
-func (s Subject) Spec() pod.PodSpec {
-	w := s.Workload
+func (s Workload) Spec() pod.PodSpec {
+	w := s.Object
 	return pod.SpecOf(pod.Template{
 		Kind: w.Kind, Namespace: w.Namespace, Name: w.Name,
 		Template: w.Template, ConfigMaps: s.File.ConfigMaps(), Secrets: s.File.Secrets(),
@@ -53,7 +53,7 @@ func (s Subject) Spec() pod.PodSpec {
 
 // trial is the pod under another name and without what only one pod at a time
 // can have, so that it runs beside the real one.
-func (s Subject) trial(what string) pod.PodSpec {
+func (s Workload) trial(what string) pod.PodSpec {
 	spec := s.Spec()
 	var suffix [4]byte
 	rand.Read(suffix[:]) // never fails on Linux

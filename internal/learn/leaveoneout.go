@@ -19,7 +19,7 @@ import (
 //   - silent: calls fail and nothing else tells.
 //
 // A volume that is not missed keeps no mark.
-func LeaveOneOut(ctx context.Context, o Options, s Subject, l Lesson) (Lesson, error) {
+func LeaveOneOut(ctx context.Context, o Options, s Workload, l Lesson) (Lesson, error) {
 	o = o.asIn(l.writable)
 	for i := range l.Profile.Containers {
 		c := &l.Profile.Containers[i]
@@ -43,7 +43,7 @@ func orNotMissed(n profile.Need) string {
 }
 
 // without judges the workload without volume j of container i.
-func (o Options) without(ctx context.Context, s Subject, l Lesson, i, j int) (profile.Need, error) {
+func (o Options) without(ctx context.Context, s Workload, l Lesson, i, j int) (profile.Need, error) {
 	p := l.Profile
 	c := p.Containers[i]
 	p.Containers = slices.Clone(p.Containers)

@@ -69,7 +69,7 @@ func TestCommandsLeaveOneTrace(t *testing.T) {
 		}
 		most <- n
 	}()
-	l, err := Learn(t.Context(), o, subject(t, hostilePod("wait", "")))
+	l, err := Learn(t.Context(), o, parseWorkload(t, hostilePod("wait", "")))
 	stop()
 	if err != nil || !l.Proof.Passed {
 		t.Errorf("not learned: %v, %q", err, l.Proof.Reasons)

@@ -15,27 +15,27 @@ const RuntimeName = "adamant-runc"
 
 // The first arguments under which this program calls itself again.
 const (
-	stageCommand = "adamant-stage"
-	traceCommand = "adamant-trace"
+	becomeCommand = "adamant-stage"
+	traceCommand  = "adamant-trace"
 )
 
 // stageFailed is the exit status of a stage that could not become its program.
-const stageFailed = 125
+const exitNotExecuted = 125
 
 // stage runs in a child that is traced already: it puts the filter on itself
 // and becomes the program argv. So whatever the program starts is seen from
 // its first instruction on, and no call is ever made without a tracer.
-func stage(argv []string) int {
+func becomeTraced(argv []string) int {
 	runtime.LockOSThread()
 	// The kernel would slow a filtered program down against speculative store
 	// bypass; the filter protects nothing, so it need not.
 	if _, err := install(filter(abis()), unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW); err != nil {
 		fmt.Fprintln(os.Stderr, "adamant:", err)
-		return stageFailed
+		return exitNotExecuted
 	}
 	err := syscall.Exec(argv[0], argv, os.Environ())
 	fmt.Fprintf(os.Stderr, "adamant: execute %s: %v\n", argv[0], err)
-	return stageFailed
+	return exitNotExecuted
 }
 
 // startStage starts the stage for argv as a traced child of the calling
@@ -44,9 +44,9 @@ func stage(argv []string) int {
 // The child asks to be traced before its execve and so stops with one thread,
 // before its first instruction. It is then let go into a group stop and
 // seized: only a seized process can be left in the stops of job control.
-func startStage(argv []string, attr *syscall.ProcAttr) (int, error) {
+func startTraced(argv []string, attr *syscall.ProcAttr) (int, error) {
 	attr.Sys.Ptrace = true
-	args := append([]string{RuntimeName, stageCommand}, argv...)
+	args := append([]string{RuntimeName, becomeCommand}, argv...)
 	pid, err := syscall.ForkExec("/proc/self/exe", args, attr)
 	if err != nil {
 		return 0, fmt.Errorf("start traced child: %w", err)

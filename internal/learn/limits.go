@@ -31,7 +31,7 @@ func (e *limitError) Error() string { return "stopped: " + e.reason }
 
 // guarded returns a context that ends, with a *limitError as its cause, when
 // the pod of that name takes more than a trial may have. stop ends the watch.
-func (o Options) guarded(ctx context.Context, p string) (_ context.Context, stop func()) {
+func (o Options) withLimits(ctx context.Context, p string) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -52,7 +52,7 @@ func (o Options) guarded(ctx context.Context, p string) (_ context.Context, stop
 
 // broken returns the limit that ended a guarded context, or nil. A machine
 // without space is an error: it tells nothing of the workload.
-func broken(ctx context.Context) (limit *limitError, err error) {
+func brokenLimit(ctx context.Context) (limit *limitError, err error) {
 	if errors.As(context.Cause(ctx), &limit) && limit.machine {
 		err = limit
 	}

@@ -4,14 +4,14 @@ import "github.com/adamant-sh/adamant/internal/learn/profile"
 
 // add adds an earlier profile to one that was just learned and chooses the
 // volumes anew for all that both wrote.
-func add(p, earlier profile.Profile, scenes scenes) (profile.Profile, error) {
+func add(p, earlier profile.Profile, roots containerRoots) (profile.Profile, error) {
 	sum, err := profile.Merge(p, earlier)
 	if err != nil {
 		return p, err
 	}
 	for i, c := range sum.Containers {
-		if s, ok := scenes[c.Name]; ok {
-			sum.Containers[i] = profile.Plan(c, s.Scene)
+		if s, ok := roots[c.Name]; ok {
+			sum.Containers[i] = profile.Plan(c, s.Rootfs)
 		}
 	}
 	return sum, nil

@@ -80,7 +80,7 @@ func TestOddPrograms(t *testing.T) {
 			if tc.more != "" {
 				tc.more = ", " + tc.more
 			}
-			s := subject(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: odd}, spec: {terminationGracePeriodSeconds: 1,
+			s := parseWorkload(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: odd}, spec: {terminationGracePeriodSeconds: 1,
   containers: [{name: app, image: %q, command: %s%s}]}}`, appimage.Reference("odd"), tc.command, tc.more))
 			l, err := Learn(t.Context(), Options{Engine: e, Load: Load{Commands: tc.exercise}, Say: t.Logf}, s)
 			if err != nil {
@@ -125,7 +125,7 @@ func TestJob(t *testing.T) {
 	t.Parallel()
 	e := open(t)
 	loadApp(t, e, "odd")
-	s := subject(t, strings.ReplaceAll(jobText, "IMAGE", appimage.Reference("odd")))
+	s := parseWorkload(t, strings.ReplaceAll(jobText, "IMAGE", appimage.Reference("odd")))
 	o := Options{Engine: e, Load: Load{Quiet: time.Second}, Say: t.Logf}
 	l, err := Learn(t.Context(), o, s)
 	if err != nil {
@@ -145,7 +145,7 @@ func TestJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := subject(t, string(once))
+	again := parseWorkload(t, string(once))
 	l, err = Learn(t.Context(), o, again)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func TestUnfit(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := subject(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: unfit}, spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: %q, %s}]}}`,
+			s := parseWorkload(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: unfit}, spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: %q, %s}]}}`,
 				appimage.Reference("odd"), tc.container))
 			_, err := Learn(t.Context(), Options{Engine: e, Load: Load{Quiet: 10 * time.Second}}, s)
 			if err == nil || !strings.Contains(err.Error(), ErrUnfit.Error()) || !strings.Contains(err.Error(), tc.want) {
@@ -188,7 +188,7 @@ func TestLeaveOneOut(t *testing.T) {
 	t.Parallel()
 	e := open(t)
 	loadApp(t, e, "redis")
-	s := subject(t, fmt.Sprintf(redisText, appimage.Reference("redis")))
+	s := parseWorkload(t, fmt.Sprintf(redisText, appimage.Reference("redis")))
 	o := Options{Engine: e, Load: Load{Commands: []string{"redis-cli set k v", "redis-cli save"}, Quiet: time.Second}, Say: t.Logf}
 	l, err := Learn(t.Context(), o, s)
 	if err != nil {
@@ -225,7 +225,7 @@ func TestUntraced(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	s := subject(t, fmt.Sprintf(redisText, appimage.Reference("redis")))
+	s := parseWorkload(t, fmt.Sprintf(redisText, appimage.Reference("redis")))
 	o := Options{Engine: e, Load: Load{Commands: []string{"redis-cli set k v", "redis-cli save"}, Quiet: time.Second}, Say: t.Logf}
 	lesson, err := Learn(t.Context(), o, s)
 	if err != nil {
@@ -256,7 +256,7 @@ for n in range(10**9):
     open("/usr/local/games/in", "w").write("x")
     os.rename("/usr/local/games/in", "/usr/local/src/out")
     time.sleep(0.2)`
-	s := subject(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: mover}, spec: {terminationGracePeriodSeconds: 1,
+	s := parseWorkload(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: mover}, spec: {terminationGracePeriodSeconds: 1,
   containers: [{name: app, image: %q, command: [python3, -c, %q]}]}}`, appimage.Reference("odd"), program))
 	l, err := Learn(t.Context(), Options{Engine: e, Say: t.Logf}, s)
 	if err != nil {

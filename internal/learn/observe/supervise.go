@@ -115,7 +115,7 @@ func (j job) startRunc() (int, error) {
 		}
 		files[fd] = uintptr(fd)
 	}
-	return startStage(j.Command, &syscall.ProcAttr{Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{}})
+	return startTraced(j.Command, &syscall.ProcAttr{Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{}})
 }
 
 // letGo drops all that is the container's or our caller's: descriptors,

@@ -15,18 +15,18 @@ import (
 
 // A scene is what one container's writes are judged against, and the digest of
 // the image it was taken from.
-type scene struct {
-	profile.Scene
+type containerRoot struct {
+	profile.Rootfs
 	digest string
 }
 
-type scenes map[string]scene // by container
+type containerRoots map[string]containerRoot // by container
 
 // scenes reads the images of all containers of a pod.
-func (o Options) scenes(ctx context.Context, spec pod.PodSpec) (scenes, error) {
-	out := scenes{}
+func (o Options) containerRoots(ctx context.Context, spec pod.PodSpec) (containerRoots, error) {
+	out := containerRoots{}
 	for _, c := range containersOf(&spec.Spec) {
-		s, err := o.scene(ctx, &spec.Spec, c)
+		s, err := o.containerRoot(ctx, &spec.Spec, c)
 		if err != nil {
 			return nil, fmt.Errorf("container %s: %w", c.Name, err)
 		}
@@ -35,7 +35,7 @@ func (o Options) scenes(ctx context.Context, spec pod.PodSpec) (scenes, error) {
 	return out, nil
 }
 
-func (o Options) scene(ctx context.Context, spec *corev1.PodSpec, c *corev1.Container) (s scene, err error) {
+func (o Options) containerRoot(ctx context.Context, spec *corev1.PodSpec, c *corev1.Container) (s containerRoot, err error) {
 	if err := o.Engine.EnsureImage(ctx, c.Image, c.ImagePullPolicy); err != nil {
 		return s, err
 	}
@@ -67,8 +67,8 @@ func (o Options) scene(ctx context.Context, spec *corev1.PodSpec, c *corev1.Cont
 		return s, err
 	}
 	user, err := userOf(spec, c, img.Config.User, root)
-	return scene{
-		Scene:  profile.Scene{Tree: t, Mounts: mountsOf(c), User: user},
+	return containerRoot{
+		Rootfs: profile.Rootfs{Tree: t, Mounts: mountsOf(c), User: user},
 		digest: img.Digest.String(),
 	}, err
 }

@@ -163,7 +163,7 @@ func TestSealRefuses(t *testing.T) {
 		{"another container's", []profile.Profile{profileOf("Pod/one", "z", "img:1")}, "does not know container a"},
 		{"another image's", []profile.Profile{profileOf("Pod/one", "a", "img:0")}, "the profile is of img:0"},
 	} {
-		s := subject(t, strings.Split(twoWorkloads, "---")[0])
+		s := parseWorkload(t, strings.Split(twoWorkloads, "---")[0])
 		_, err := Seal(s.File, tc.profiles, manifest.SealOptions{})
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got error %v, want %q in it", tc.name, err, tc.want)
@@ -172,7 +172,7 @@ func TestSealRefuses(t *testing.T) {
 }
 
 func TestProfileOfAnImageFitsItsPod(t *testing.T) {
-	s := subject(t, strings.Split(twoWorkloads, "---")[0])
+	s := parseWorkload(t, strings.Split(twoWorkloads, "---")[0])
 	given := []profile.Profile{profileOf("Pod/img", "img", "img:1")}
 	p, err := s.profileIn(given)
 	if err != nil || p.Containers[0].Name != "a" {

@@ -1,10 +1,9 @@
-// Package change carries out one change on the server that it runs on, so that
-// it can be taken back: what it may touch is saved first, what it did is found by
-// comparing, and unless somebody who still reaches the server confirms it in time
-// it reverts itself (a dead-man switch).
+// Package change carries out one change on the machine that it runs on, so that it
+// can be taken back. Files that it may touch are saved first, its effects are found
+// by comparing the machine before and after, and it reverts itself unless somebody
+// who still reaches the machine confirms it in time (a dead-man switch).
 //
-// Each change has a directory below Dir with all that is known of it. The process
-// that carries it out belongs to no connection: a change goes on when the one
-// that began it is lost. Who asks for changes, and on which servers, is not
-// decided here.
+// Each change has a directory below Dir with its job, its state and what was saved.
+// It runs in a process of its own, which continues if the connection that started
+// it is lost. The package does not decide which servers are changed, see waves.
 package change

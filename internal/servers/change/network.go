@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// A network is what of it is not in files: a change that only cuts it off leaves
-// no other trace. A field is empty if the program that reads it is missing.
+// A network is the configuration of the network that is in no file. A change that only
+// cuts off the network leaves no other trace. A field is empty if the program that reads
+// it is missing.
 type network struct {
 	Links    []string `json:"links,omitempty"`  // that are up
 	Addrs    []string `json:"addrs,omitempty"`  // "eth0 10.0.0.1/24"
@@ -20,7 +21,7 @@ type network struct {
 	Nftables string   `json:"nftables,omitempty"`
 }
 
-// netTimeout bounds each program that reads or mends the network.
+// netTimeout bounds each program that reads or changes the network.
 const netTimeout = 20 * time.Second
 
 func readNetwork(ctx context.Context) network {
@@ -43,8 +44,12 @@ func readNetwork(ctx context.Context) network {
 	return n
 }
 
-// revertNetwork makes links, addresses, routes and rules of the firewall those
-// that they were. What is as it was is left alone.
+// revertNetwork restores links, addresses, routes and rules of the firewall. It changes
+// only what differs, because setting a link or flushing a table drops connections.
+//
+// The order matters: a route needs an address in the network of its gateway, and an
+// address needs a link that is up. Routes are read again after that, because the kernel
+// adds some of them together with addresses.
 func (c *runner) revertNetwork(ctx context.Context) error {
 	m, err := c.loadFacts()
 	if err != nil {
@@ -76,7 +81,7 @@ func (c *runner) revertNetwork(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// rules are those of iptables-save without times and counters.
+// rules drops the comments and counters of iptables-save, which differ each time.
 func rules(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -102,7 +107,7 @@ func missing(want, got []string) []string {
 	return list
 }
 
-// output is what a program prints, nothing if it fails.
+// output returns the output of a program, empty if it fails.
 func output(ctx context.Context, name string, args ...string) string {
 	ctx, cancel := context.WithTimeout(ctx, netTimeout)
 	defer cancel()

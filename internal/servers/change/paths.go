@@ -11,12 +11,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// errLeftOut says of a path that scans leave it out.
+// errNotRestorable is returned for a path that scans leave out.
 var errNotRestorable = errors.New("and could not be taken back")
 
-// findSaved finds below which paths files are saved: what is always saved as far
-// as it can be, and what the job names, of which all must be. The rest of what is
-// always saved is unknown: nobody could update a server with a mounted /opt.
+// choosePaths sets the paths below which files are saved. Paths that the job names must
+// all be restorable. A directory of alwaysSaved that is not is unknown instead of an
+// error, because otherwise nobody could update a server with a mounted /opt.
 func (c *runner) choosePaths(scan *facts.Scan) error {
 	c.saved = nil
 	for _, dir := range alwaysSaved {
@@ -48,13 +48,13 @@ func (c *runner) choosePaths(scan *facts.Scan) error {
 	return nil
 }
 
-// unread says that nobody knows what was at a path: if it was saved, it could be
-// half of it; if not, an undo would take it for new, and remove it.
+// unreadError is the error for a path that could not be read. If it were saved, the
+// copy could be half of a file; if it were not, an undo would remove it as new.
 func unreadError(u facts.Unknown) error {
 	return fmt.Errorf("%s: %s: try again, or stop first what writes there", u.Path, u.Reason)
 }
 
-// saveDir has a directory saved and, if its path is a symbolic link, that too.
+// chooseDir adds a directory and, if its path is a symbolic link, the link.
 func (c *runner) chooseDir(dir string, scan *facts.Scan) error {
 	link, err := c.canonical(dir)
 	if err != nil {
@@ -76,8 +76,8 @@ func (c *runner) chooseDir(dir string, scan *facts.Scan) error {
 	return nil
 }
 
-// saveCopy has a file saved that is to be replaced. One that is not there yet
-// would not be missed at the undo unless its directory was read.
+// chooseCopy adds a file that will be replaced. Its directory has to be scanned, too:
+// otherwise an undo could not see that the file is new.
 func (c *runner) chooseCopy(file string, scan *facts.Scan) error {
 	p, err := c.canonical(file)
 	if err != nil {
@@ -92,14 +92,14 @@ func (c *runner) chooseCopy(file string, scan *facts.Scan) error {
 	return nil
 }
 
-// canonical is a path without symbolic links but for its last component, as a
-// scan has it and as files are written.
+// canonical resolves the symbolic links of a path except for its last component. Scans
+// list paths in that form, and files are written there.
 func (c *runner) canonical(p string) (string, error) {
 	dir, _, err := c.root.Resolve(path.Dir(p))
 	return path.Join(dir, path.Base(p)), err
 }
 
-// canSave refuses a path that is there but was not read.
+// checkScanned returns an error for a path that exists but was not scanned.
 func (c *runner) checkScanned(p string, scan *facts.Scan) error {
 	if p == "/" || scan.At(p) != "" {
 		return nil
@@ -110,7 +110,7 @@ func (c *runner) checkScanned(p string, scan *facts.Scan) error {
 		}
 	}
 	if _, err := c.root.Lstat(p); errors.Is(err, fs.ErrNotExist) {
-		return nil // what will be there is removed
+		return nil // new, so that an undo removes it
 	} else if err != nil {
 		return err
 	}

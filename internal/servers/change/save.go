@@ -18,10 +18,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// maxSaved bounds what is saved of the files, in bytes.
+// maxSaved bounds the content of saved files, in bytes.
 const maxSaved = 1 << 30
 
-// save reads the server, and keeps what the change may have to be taken back to.
+// save observes the server and stores everything that an undo needs. A change must
+// not begin if that is incomplete.
 func (c *runner) save(ctx context.Context) (observation, error) {
 	before, err := c.observe(ctx)
 	if err != nil {
@@ -31,11 +32,12 @@ func (c *runner) save(ctx context.Context) (observation, error) {
 		return before, err
 	}
 	if err := c.saveFacts(ctx, before.facts); err != nil {
-		return before, describe("save what is known", err)
+		return before, describe("save facts", err)
 	}
 	var paths []string
 	for _, dir := range c.saved {
 		for _, p := range before.scan.Below(dir) {
+			// A socket has no content, and belongs to a process that listens on it.
 			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
 				paths = append(paths, p)
 			}
@@ -60,12 +62,12 @@ func (c *runner) save(ctx context.Context) (observation, error) {
 	return before, nil
 }
 
-// isBelow reports whether a path is one of several, or below one.
+// isBelow reports whether a path is one of the directories or below one of them.
 func isBelow(p string, dirs []string) bool {
 	return slices.ContainsFunc(dirs, func(dir string) bool { return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/") })
 }
 
-// A memory is what is known of the server before a change, beside its files.
+// savedFacts is what is stored of the server before a change beside its files.
 type savedFacts struct {
 	Saved   []string     `json:"saved"` // the paths below which files were saved
 	Facts   []facts.Fact `json:"facts"`
@@ -87,13 +89,13 @@ func (c *runner) loadFacts() (savedFacts, error) {
 		err = json.Unmarshal(text, &m)
 	}
 	if err != nil {
-		return m, describe("read what was saved", err)
+		return m, describe("read the saved files", err)
 	}
 	return m, nil
 }
 
-// keepFiles notes in the state what files changed, and beside it what of that is
-// too much for it.
+// saveChanges sets the changed files in the state, and stores the complete list if it
+// is longer than that of the state.
 func (c *runner) saveChanges() error {
 	c.state.Count, c.state.Files = len(c.files), c.files[:min(len(c.files), maxFiles)]
 	if c.state.Count == len(c.state.Files) {
@@ -104,18 +106,18 @@ func (c *runner) saveChanges() error {
 	})
 }
 
-// recall finds out again what files an earlier change changed. If that is known
-// only of those that were saved, it is part of the undo's cause.
+// loadChanges sets the files that an earlier change changed. If they are known only
+// as far as they were saved, incomplete is set, and the undo reports it.
 func (c *runner) loadChanges(ctx context.Context) error {
 	m, err := c.loadFacts()
 	if err != nil {
 		return err
 	}
 	if c.saved = m.Saved; c.saved == nil {
-		return errors.New("read what was saved: an older version of this program saved it, and has to take it back")
+		return errors.New("read the saved files: an older version of this program saved them and has to revert the change")
 	}
 	if c.state.Stage == Interrupted && c.state.Count == 0 {
-		c.incomplete = errors.New("it was interrupted, and only what was saved is as it was: what else it changed is not known")
+		c.incomplete = errors.New("it was interrupted, and only saved files are restored: what else it changed is not known")
 		return c.rescan(ctx)
 	}
 	if c.files = c.state.Files; len(c.files) == c.state.Count {
@@ -128,16 +130,17 @@ func (c *runner) loadChanges(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	c.incomplete = describe("find out which other files changed", err)
+	c.incomplete = describe("read the list of changed files", err)
 	return c.rescan(ctx)
 }
 
-// fromSaved stands for what a file was whose state is known only from what was
-// saved.
+// fromSaved is the value Before of a file that is known only from the archive of saved
+// files, not from a scan.
 const fromSaved = "saved"
 
-// whatChanged finds what a change has done that was interrupted: the facts, and
-// of the files those that were saved.
+// rescan finds what an interrupted change did by comparing the server with the saved
+// facts and files. Nobody compared it right after the change, so other files that it
+// changed cannot be told from later edits.
 func (c *runner) rescan(ctx context.Context) error {
 	m, err := c.loadFacts()
 	if err != nil {
@@ -151,7 +154,7 @@ func (c *runner) rescan(ctx context.Context) error {
 	had := map[string]tree.Kind{}
 	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
 	if err != nil {
-		return describe("read what was saved", err)
+		return describe("read the saved files", err)
 	}
 	defer archive.Close()
 	for in := tar.NewReader(archive); ; {
@@ -160,7 +163,7 @@ func (c *runner) rescan(ctx context.Context) error {
 			break
 		}
 		if err != nil {
-			return describe("read what was saved", err)
+			return describe("read the saved files", err)
 		}
 		had[path.Clean("/"+h.Name)] = kindOf(h)
 	}
@@ -170,7 +173,7 @@ func (c *runner) rescan(ctx context.Context) error {
 			if _, ok := had[p]; ok {
 				continue
 			}
-			// A socket is never in an archive, so it may have been there.
+			// Sockets are not archived, so this one may have been there before.
 			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
 				c.files = append(c.files, compare.FileChange{Path: p, After: now.scan.At(p)})
 			}
@@ -188,7 +191,7 @@ func (c *runner) rescan(ctx context.Context) error {
 	return nil
 }
 
-// kindOf is what an archive's entry is of.
+// kindOf returns the kind of file of an entry.
 func kindOf(h *tar.Header) tree.Kind {
 	switch h.Typeflag {
 	case tar.TypeDir:

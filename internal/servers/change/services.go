@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// reloads are the services that must read their configuration again when it was
-// taken back.
+// reloads are services that keep their old configuration until they are told to read
+// it again. Only those on which the connection to the server depends are listed.
 var reloads = []struct {
 	below string
 	units []string
@@ -19,10 +19,10 @@ var reloads = []struct {
 	{"/etc/NetworkManager", []string{"NetworkManager"}},
 }
 
-// reload has services read what was restored, where systemd runs.
+// reload makes services read their restored configuration, if systemd is running.
 func (c *runner) reload(ctx context.Context) error {
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return nil // nobody can be asked
+		return nil // no service manager to ask
 	}
 	var errs []error
 	units := map[string]bool{}

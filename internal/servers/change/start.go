@@ -12,15 +12,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
-// Begin writes a job down and starts a process of its own that carries it out:
-// this program with arguments and the job's id. A job that was begun already is
-// not begun again.
+// Start stores a job and starts a process that carries it out: a program with
+// arguments and the job's id. It does nothing for a job that was started before, so
+// that a caller whose connection was lost can start it again.
 func (s Store) Start(j Job, program string, args ...string) error {
 	if err := j.validate(); err != nil {
-		return fmt.Errorf("begin change: %w", err)
+		return fmt.Errorf("start change: %w", err)
 	}
 	if err := s.start(j, program, args); err != nil {
-		return fmt.Errorf("begin change %s: %w", j.ID, err)
+		return fmt.Errorf("start change %s: %w", j.ID, err)
 	}
 	return nil
 }
@@ -40,8 +40,8 @@ func (s Store) start(j Job, program string, args []string) error {
 	if err != nil {
 		return err
 	}
-	// The process inherits the lock, so that at no time the change seems to have
-	// been interrupted.
+	// The process inherits the lock. If it took the lock itself, the change would be
+	// Interrupted for everyone who asks before it does.
 	held, err := durable.TryLock(s.path(j.ID, "lock"))
 	if err != nil {
 		return err
@@ -67,9 +67,10 @@ func (s Store) start(j Job, program string, args []string) error {
 	return cmd.Process.Release()
 }
 
-// inheritedLock is the descriptor of the lock that Begin hands on.
+// inheritedLock is the descriptor of the lock that Start passes on.
 const inheritedLock = 3
 
-// KeepLock keeps the lock to the process that carries a change out: what that
-// starts, and what goes on after it such as a daemon, must not hold it.
+// CloseLockOnExec keeps programs that the process of a change starts from inheriting
+// its lock. A daemon among them would hold it for ever, and a change whose process was
+// killed would never be Interrupted.
 func CloseLockOnExec() { syscall.CloseOnExec(inheritedLock) }

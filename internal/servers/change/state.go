@@ -7,10 +7,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// Dir is where a server keeps the changes that were made to it.
+// Dir is the directory of all changes on a server.
 const Dir = "/var/lib/adamant/changes"
 
-// A Stage is how far a change is.
+// A Stage is the progress of a change.
 type Stage string
 
 // The stages, in their order. A change ends as Unchanged, Confirmed, Reverted or
@@ -19,54 +19,55 @@ const (
 	Saving      Stage = "saving"
 	Changing    Stage = "changing"
 	Checking    Stage = "checking"
-	Unconfirmed Stage = "unconfirmed" // done, and to be reverted unless it is confirmed
+	Unconfirmed Stage = "unconfirmed" // done; it is reverted unless it is confirmed
 	Reverting   Stage = "reverting"
 
 	Refused     Stage = "refused"     // nothing was done
-	Unchanged   Stage = "unchanged"   // it was done, and nothing is different
+	Unchanged   Stage = "unchanged"   // done, and nothing is different
 	Confirmed   Stage = "confirmed"   // it stays
 	Reverted    Stage = "reverted"    // it was taken back
-	Interrupted Stage = "interrupted" // whoever carried it out was killed, or the server was
+	Interrupted Stage = "interrupted" // its process was killed, or the server lost power
 )
 
-// A State is what is known of a change.
+// A State is the state of a change. It is stored and sent as JSON.
 type State struct {
 	ID       string               `json:"id"`
 	Stage    Stage                `json:"stage"`
 	Began    time.Time            `json:"began"`
 	Ended    time.Time            `json:"ended,omitzero"` // of the change itself
 	Failed   bool                 `json:"failed"`
-	Cause    string               `json:"cause,omitempty"`  // of the failure, in a sentence
-	Output   string               `json:"output,omitempty"` // the end of it
+	Cause    string               `json:"cause,omitempty"`  // of the failure, one sentence
+	Output   string               `json:"output,omitempty"` // its last bytes
 	Facts    []compare.FactChange `json:"facts,omitempty"`
-	Files    []compare.FileChange `json:"files,omitempty"` // the first of them, see Count
-	Count    int                  `json:"count"`           // of files
+	Files    []compare.FileChange `json:"files,omitempty"` // the first maxFiles, see Count
+	Count    int                  `json:"count"`           // all changed files
 	Unknowns []facts.Unknown      `json:"unknowns,omitempty"`
-	Undo     *Undo                `json:"undo,omitempty"` // how it was taken back
+	Undo     *Undo                `json:"undo,omitempty"` // set if it was taken back
 }
 
-// An Undo is how a change was taken back, and what of it is still there.
+// An Undo is the result of taking a change back.
 type Undo struct {
 	Why       string    `json:"why"`
 	At        time.Time `json:"at"`
-	Restored  int       `json:"restored"`            // files
-	Packages  []string  `json:"packages,omitempty"`  // that got back their version
-	Left      []string  `json:"left,omitempty"`      // what is not as it was, the first of it
-	LeftCount int       `json:"leftCount,omitempty"` // of all that is not
-	Cause     string    `json:"cause,omitempty"`     // why not
+	Restored  int       `json:"restored"`            // number of files
+	Packages  []string  `json:"packages,omitempty"`  // "NAME=VERSION" was installed, "NAME-" removed
+	Left      []string  `json:"left,omitempty"`      // the first paths and facts that are not restored
+	LeftCount int       `json:"leftCount,omitempty"` // number of all that are not
+	Cause     string    `json:"cause,omitempty"`     // why not everything is restored
 }
 
-// Brief is a state without what changed: what is told while there is more to
-// come. A server that waits to be confirmed must not send it all first.
+// Brief returns the state without its lists. It is sent while a change is not
+// finished: a server that waits for its confirmation must not spend that time sending
+// thousands of paths over a slow link.
 func (s State) Brief() State {
 	s.Output, s.Facts, s.Files, s.Unknowns = "", nil, nil, nil
 	return s
 }
 
-// Changed reports whether anything is different.
+// Changed reports whether any fact or file is different.
 func (s State) Changed() bool { return s.Count > 0 || len(s.Facts) > 0 }
 
-// Over reports whether nothing more happens to a change by itself.
+// Finished reports whether a change stays as it is unless somebody reverts it.
 func (s State) Finished() bool {
 	switch s.Stage {
 	case Refused, Unchanged, Confirmed, Reverted, Interrupted:

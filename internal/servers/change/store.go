@@ -15,22 +15,24 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
-// kept is how many changes a server keeps, the newest: what older ones saved is
-// gone.
+// maxChanges bounds the changes that are kept, because each has a copy of /etc and
+// more. The oldest are removed first, and cannot be reverted then.
 const maxChanges = 10
 
-// ErrNone says that a server knows nothing of a change.
-var ErrNotFound = errors.New("the server knows of no such change")
+// ErrNotFound is returned for a change that the server does not have.
+var ErrNotFound = errors.New("no such change on the server")
 
-// A Store is where changes are kept.
+// A Store is a directory of changes.
 type Store struct{ dir string }
 
-// NewStore keeps changes in a directory, which is made when the first begins.
+// NewStore returns the store in a directory, which is created with the first change.
 func NewStore(dir string) Store { return Store{dir} }
 
 func (s Store) path(id, name string) string { return filepath.Join(s.dir, id, name) }
 
-// State reads the state of a change.
+// State reads the state of a change. A change that is not finished and whose process
+// is gone is Interrupted: its process holds a lock as long as it lives, and the kernel
+// frees the lock however it ends.
 func (s Store) State(id string) (State, error) {
 	var st State
 	if !isWord(id) || id[0] == '.' {
@@ -55,9 +57,9 @@ func (s Store) State(id string) (State, error) {
 	}
 	if !held {
 		if again, err := os.ReadFile(s.path(id, "state")); err == nil && json.Unmarshal(again, &st) == nil && st.Finished() {
-			return st, nil // it ended meanwhile
+			return st, nil // it finished between reading the state and the lock
 		}
-		st.Failed, st.Cause = true, "the server, or who carried it out, was killed while it was "+string(st.Stage)
+		st.Failed, st.Cause = true, "the server or the process of the change was killed while it was "+string(st.Stage)
 		st.Stage = Interrupted
 	}
 	return st, nil
@@ -83,7 +85,7 @@ func (s Store) job(id string) (Job, error) {
 	return j, nil
 }
 
-// Confirm lets a change stay. The one who carries it out looks for that.
+// Confirm keeps a change. The process of the change polls for the file.
 func (s Store) Confirm(id string) error {
 	if _, err := s.State(id); err != nil {
 		return err
@@ -96,11 +98,12 @@ func (s Store) isConfirmed(id string) bool {
 	return err == nil
 }
 
-// ending is how long a change waits for one that does nothing more than end: its
-// state says so before its process has gone.
+// finishTimeout bounds the wait for the lock of a change that has finished. Its state
+// is written before its process exits, so that a caller may see one without the other.
 const finishTimeout = time.Minute
 
-// alone takes the lock that lets one change be carried out at a time.
+// lockServer takes the lock that serializes changes. Two changes at the same time would
+// find the effects of each other, and an undo of one would take back both.
 func (s Store) lockServer(ctx context.Context, id string) (*os.File, error) {
 	l, err := lockWhile(ctx, filepath.Join(s.dir, ".lock"), func() bool { return s.othersFinishing(id) })
 	if errors.Is(err, durable.ErrLocked) {
@@ -109,7 +112,7 @@ func (s Store) lockServer(ctx context.Context, id string) (*os.File, error) {
 	return l, err
 }
 
-// lockWhile takes a lock, for which it waits as long as mayWait says so.
+// lockWhile takes a lock and waits for it while mayWait returns true.
 func lockWhile(ctx context.Context, path string, mayWait func() bool) (*os.File, error) {
 	for began := time.Now(); ; {
 		l, err := durable.TryLock(path)
@@ -122,8 +125,7 @@ func lockWhile(ctx context.Context, path string, mayWait func() bool) (*os.File,
 	}
 }
 
-// othersEnd reports whether all changes but one are over or are being taken
-// back.
+// othersFinishing reports whether all other changes are finished or being reverted.
 func (s Store) othersFinishing(id string) bool {
 	dirs, err := os.ReadDir(s.dir)
 	for _, d := range dirs {
@@ -137,7 +139,7 @@ func (s Store) othersFinishing(id string) bool {
 	return err == nil
 }
 
-// forget removes the oldest changes that are over.
+// prune removes the oldest finished changes.
 func (s Store) prune() {
 	dirs, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -152,12 +154,12 @@ func (s Store) prune() {
 	slices.SortFunc(over, func(a, b State) int { return b.Began.Compare(a.Began) })
 	for i, st := range over {
 		if i >= maxChanges-1 {
-			_ = os.RemoveAll(filepath.Join(s.dir, st.ID)) // tried again with the next
+			_ = os.RemoveAll(filepath.Join(s.dir, st.ID)) // the next change tries again
 		}
 	}
 }
 
-// List returns the changes that a server knows, the newest first.
+// List returns the changes of the server, the newest first.
 func (s Store) List() ([]State, error) {
 	dirs, err := os.ReadDir(s.dir)
 	if errors.Is(err, os.ErrNotExist) {

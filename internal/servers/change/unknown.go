@@ -8,7 +8,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// A pathSet is paths that stand for all below them.
+// A pathSet is a set of paths, each with everything below it.
 type pathSet map[string]bool
 
 func (s pathSet) covers(p string) bool {
@@ -21,7 +21,7 @@ func (s pathSet) covers(p string) bool {
 	return true
 }
 
-// unknownPaths are those of files that are not known.
+// unknownPaths returns the paths of files that could not be read.
 func unknownPaths(all []facts.Unknown) pathSet {
 	s := pathSet{}
 	for _, u := range all {
@@ -32,14 +32,14 @@ func unknownPaths(all []facts.Unknown) pathSet {
 	return s
 }
 
-// knownChanges leaves out changes where before or after was not known: a file that
-// could be read only afterwards is not new, and an undo must not remove it.
+// knownChanges drops changes of files that could not be read before or after. A file
+// that could be read only afterwards is not new, and an undo must not remove it.
 func knownChanges(files []compare.FileChange, unknowns []facts.Unknown) []compare.FileChange {
 	unknown := unknownPaths(unknowns)
 	return slices.DeleteFunc(files, func(f compare.FileChange) bool { return unknown.covers(f.Path) })
 }
 
-// addUnknowns adds to what is not known, each path once.
+// addUnknowns adds to the unknowns of the state, each path once.
 func (c *runner) addUnknowns(lists ...[]facts.Unknown) {
 	for _, u := range slices.Concat(lists...) {
 		same := func(v facts.Unknown) bool { return u.Path == v.Path && u.Section == v.Section }
@@ -49,8 +49,7 @@ func (c *runner) addUnknowns(lists ...[]facts.Unknown) {
 	}
 }
 
-// unknownLeft are the paths of which an undo should know that they are as they
-// were, and does not.
+// unknownUnrestored returns the unknown paths that an undo should have restored.
 func (c *runner) unknownUnrestored() (left []string) {
 	for p := range unknownPaths(c.state.Unknowns) {
 		if isBelow(p, c.saved) || isBelow(p, alwaysSaved) {

@@ -9,9 +9,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/compare"
 )
 
-// Blame says of each cause of a comparison what it comes of, by the records of
-// runs: an update that failed, a change that was intended, or neither, which is an
-// edit by hand. It says nothing where no run touched the servers.
+// AttributeCauses sets Why of each cause of a comparison by the records of runs: a
+// failed update, an intended change, or an edit by hand if no run explains it. Why
+// stays empty where no run touched the servers, because then nothing is recorded that
+// could explain anything.
 func AttributeCauses(c *compare.Comparison, records []Record) {
 	b := attribution{records: slices.Clone(records), differences: map[string]compare.Difference{}}
 	slices.Reverse(b.records)
@@ -26,17 +27,18 @@ func AttributeCauses(c *compare.Comparison, records []Record) {
 	}
 }
 
-// A blame knows of each run what it left of what differs now.
+// An attribution is the records of runs, as far as they are about differences.
 type attribution struct {
-	records     []Record      // first
-	left        []valuesByKey // of each of them
+	records     []Record      // newest first
+	left        []valuesByKey // after each of them
 	differences map[string]compare.Difference
 }
 
-// afters are values by thing and server.
+// valuesByKey are values by difference and server.
 type valuesByKey map[string]map[string]string
 
-// leftBy keeps of a record what the comparison is about.
+// valuesLeft returns the values that a run left, of the differences only: records of
+// large updates list thousands of files that are equal everywhere.
 func (b *attribution) valuesLeft(r Record) valuesByKey {
 	left := valuesByKey{}
 	note := func(key, name, value string) {
@@ -61,7 +63,7 @@ func (b *attribution) valuesLeft(r Record) valuesByKey {
 
 func (b attribution) explain(c compare.Cause, all []string) string {
 	if c.Kind == compare.ByResult {
-		return "" // what it follows from has a cause of its own
+		return "" // it follows from other files, which have a cause of their own
 	}
 	odd := c.Odd
 	if len(odd) == 0 {
@@ -88,12 +90,13 @@ func (b attribution) explain(c compare.Cause, all []string) string {
 	return "no run of update did it"
 }
 
-// knows reports whether any run touched a server.
+// touched reports whether any run changed a server.
 func (b attribution) touched(name string) bool {
 	return slices.ContainsFunc(b.records, func(r Record) bool { return r.changeOn(name) != "" })
 }
 
-// failed finds the newest run that changed a thing elsewhere, and failed here.
+// failedUpdate explains a difference by the newest run that changed it on another server
+// and failed on this one.
 func (b attribution) failedUpdate(name, key string) string {
 	for n, r := range b.records {
 		i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Server == name })
@@ -108,7 +111,8 @@ func (b attribution) failedUpdate(name, key string) string {
 	return ""
 }
 
-// intended finds the newest run that made a thing on a server what it is now.
+// intendedChange explains a difference by the newest run that left the value that the
+// server has now. If somebody changed it after that run, the run does not explain it.
 func (b attribution) intendedChange(name, key string) string {
 	for n, r := range b.records {
 		after, touched := b.left[n][key][name]
@@ -130,10 +134,10 @@ func withReason(reason string) string {
 	return ", " + clause(reason)
 }
 
-// clause is the first line of a text, as a part of a sentence.
+// clause returns the first line of a text without its full stop.
 func clause(text string) string { return strings.TrimSuffix(firstLine(text), ".") }
 
-// name is the number of a run, or its id as long as it has not ended.
+// displayName returns the number of a run, or its id while it has not ended.
 func (r *Record) displayName() string {
 	if r.Number == 0 {
 		return r.ID

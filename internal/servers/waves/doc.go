@@ -1,6 +1,6 @@
-// Package waves changes servers in place, in waves: what was done to each is
-// verified before the next are touched, outcomes are kept apart, and every run is
-// one record in a book that shows whether anybody tampered with it.
+// Package waves changes servers in place, wave by wave. A wave is verified before the
+// next one begins, each server has its own outcome, and every run is one record in a
+// History, in which edits and removals are noticed.
 //
-// It decides and remembers. How a server is reached is a Group's business.
+// It does not connect to servers: a Group does.
 package waves

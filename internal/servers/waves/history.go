@@ -17,15 +17,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/change"
 )
 
-// A Book holds the records of all runs from one machine. A record holds the
-// digest of the one before it: one that is edited, or taken out, is noticed by
-// all who keep a later one's digest.
+// A History holds the records of all runs from one machine. Each record holds the digest
+// of the one before it (a hash chain), so that a record that is edited or removed is
+// noticed by everyone who knows the digest of a later one.
 //
-// Its directory has a file for each record, 000001.json and so on; open-ID.json
-// for a run that goes on or was killed; and jobs/ID.json for what to do once more.
+// Its directory has a file for each record, 000001.json and so on; open-ID.json and its
+// lock for a run that is going on or was killed; and jobs/ID.json for resuming a run.
 type History struct{ dir string }
 
-// OpenBook opens or makes a book. Runs that were killed get their record.
+// OpenHistory opens a history and creates it if there is none. It ends the records of
+// runs that were killed.
 func OpenHistory(dir string) (*History, error) {
 	h := &History{dir}
 	if err := os.MkdirAll(filepath.Join(dir, "jobs"), 0o700); err != nil {
@@ -37,8 +38,8 @@ func OpenHistory(dir string) (*History, error) {
 	return h, nil
 }
 
-// ReadBook returns the records of a book, none if there is no book, and writes
-// nothing. Runs that go on or were killed are the last, without a number.
+// ReadHistory returns the records of a history, none if it does not exist, and writes
+// nothing. Runs that are going on or were killed come last and have no number.
 func ReadHistory(dir string) ([]Record, error) {
 	h := &History{dir}
 	list, _, err := h.Records()
@@ -52,7 +53,7 @@ func ReadHistory(dir string) ([]Record, error) {
 	for _, path := range open {
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // it ended meanwhile
+			continue // it ended after Glob
 		}
 		var r Record
 		if err == nil {
@@ -66,16 +67,16 @@ func ReadHistory(dir string) ([]Record, error) {
 	return list, nil
 }
 
-// An Entry is a record that is being written.
+// An Entry is the record of a run that is going on.
 type Entry struct {
 	Record  *Record
 	history *History
-	file    *os.File // its lock is held by this process
+	file    *os.File // held lock; the kernel frees it if the process is killed
 }
 
 func (h *History) openPath(id string) string { return filepath.Join(h.dir, "open-"+id+".json") }
 
-// Begin begins a record and keeps its job.
+// Begin starts a record and stores its job.
 func (h *History) Begin(r *Record, job change.Job) (*Entry, error) {
 	text, err := json.Marshal(job)
 	if err == nil {
@@ -92,7 +93,7 @@ func (h *History) Begin(r *Record, job change.Job) (*Entry, error) {
 	return run, run.Save()
 }
 
-// Save writes down how far a run is.
+// Save stores the progress of a run.
 func (r *Entry) Save() error {
 	text, err := json.MarshalIndent(r.Record, "", "  ")
 	if err == nil {
@@ -104,7 +105,7 @@ func (r *Entry) Save() error {
 	return nil
 }
 
-// End makes a record final.
+// End completes a record and appends it to the chain.
 func (r *Entry) End() error {
 	defer r.file.Close()
 	r.Record.Ended = time.Now()
@@ -119,7 +120,8 @@ func (r *Entry) End() error {
 	return nil
 }
 
-// append gives a record its number and chains it.
+// append numbers a record and chains it to the last one, under a lock: two records with
+// the same predecessor would look like tampering.
 func (h *History) append(r *Record) error {
 	l, err := durable.Lock(filepath.Join(h.dir, ".lock"))
 	if err != nil {
@@ -141,7 +143,7 @@ func (h *History) append(r *Record) error {
 			return fmt.Errorf("%s: %w", names[n-1], err)
 		}
 		if before.ID == r.ID {
-			return h.removeOpen(r.ID) // whoever ended it was killed right after
+			return h.removeOpen(r.ID) // its process was killed between the two writes
 		}
 		r.Number, r.Previous = before.Number+1, digestOf(last)
 	}
@@ -164,7 +166,7 @@ func digestOf(text []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// names are the files of final records, in order.
+// recordFiles returns the files of the records in order.
 func (h *History) recordFiles() ([]string, error) {
 	entries, err := os.ReadDir(h.dir)
 	if err != nil {
@@ -186,7 +188,7 @@ func (h *History) recordFiles() ([]string, error) {
 	return names, nil
 }
 
-// recover ends the records of runs whose process is gone.
+// recover ends the records of runs whose process is gone: their lock is free.
 func (h *History) recover() error {
 	open, err := filepath.Glob(filepath.Join(h.dir, "open-*.json"))
 	if err != nil {
@@ -203,7 +205,7 @@ func (h *History) recover() error {
 func (h *History) recoverRun(path string) error {
 	f, err := durable.TryLock(path + ".lock")
 	if errors.Is(err, durable.ErrLocked) {
-		return nil // it goes on
+		return nil // it is going on
 	}
 	if err != nil {
 		return err
@@ -214,7 +216,7 @@ func (h *History) recoverRun(path string) error {
 		if err := os.Remove(path + ".lock"); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return nil // it ended meanwhile
+		return nil // it ended after Glob
 	}
 	var r Record
 	if err == nil {
@@ -238,13 +240,13 @@ func (h *History) recoverRun(path string) error {
 	return h.append(&r)
 }
 
-// A Broken is where a book is not what was written.
+// A ChainError is a place where the records are not as they were written.
 type ChainError struct {
 	File string `json:"file"`
 	Why  string `json:"why"`
 }
 
-// Records returns all records in order, and where the chain is broken.
+// Records returns all records in order, and the places where the chain is broken.
 func (h *History) Records() ([]Record, []ChainError, error) {
 	names, err := h.recordFiles()
 	if err != nil {
@@ -273,8 +275,8 @@ func (h *History) Records() ([]Record, []ChainError, error) {
 	return list, broken, nil
 }
 
-// Find returns the record of an id or number, the last one of an update for an
-// empty name, and its job.
+// Find returns the record with an id or a number and its job. An empty name finds the
+// last run that is not an undo.
 func (h *History) Find(name string) (Record, change.Job, error) {
 	list, _, err := h.Records()
 	if err != nil {

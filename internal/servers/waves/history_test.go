@@ -24,7 +24,7 @@ func write(t *testing.T, b *History, id string) {
 	must(t, e.End())
 }
 
-func TestBookShowsWhoTampersWithIt(t *testing.T) {
+func TestTamperingIsNoticed(t *testing.T) {
 	dir := t.TempDir()
 	b, err := OpenHistory(dir)
 	must(t, err)
@@ -93,17 +93,17 @@ func TestKilledRun(t *testing.T) {
 	}
 }
 
-// Reading records makes none, and what is no book is no empty one.
-func TestReadBookWritesNothing(t *testing.T) {
+// Reading records makes none, and a file is not an empty history.
+func TestReadHistoryWritesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	if list, err := ReadHistory(dir); err != nil || len(list) != 0 {
-		t.Errorf("no book: %v, %v", list, err)
+		t.Errorf("no history: %v, %v", list, err)
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("it was made")
 	}
 	must(t, os.WriteFile(dir, nil, 0o600))
 	if _, err := ReadHistory(dir); err == nil {
-		t.Error("a file was read as a book")
+		t.Error("a file was read as a history")
 	}
 }

@@ -6,41 +6,44 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/change"
 )
 
-// An Outcome is what became of one server.
+// An Outcome is the result of a run on one server.
 type Outcome string
 
 // The outcomes.
 const (
-	Changed     Outcome = "changed"   // as asked for
-	Unchanged   Outcome = "unchanged" // nothing is different; fine unless it failed
+	Changed     Outcome = "changed"   // as the job asks for
+	Unchanged   Outcome = "unchanged" // nothing is different; a success unless it failed
 	HalfChanged Outcome = "half changed"
 	RolledBack  Outcome = "rolled back"
-	Unreachable Outcome = "unreachable" // before anything was begun, or not known since
+	Unreachable Outcome = "unreachable" // before the change began, or unknown since then
 	NotBegun    Outcome = "not begun"   // the run ended before it was its turn
 )
 
-// A Result is what became of one server, and why.
+// A Result is the outcome of a run on one server, with its reason.
 type Result struct {
 	Server  string       `json:"server"`
 	Wave    int          `json:"wave"` // from 1
 	Outcome Outcome      `json:"outcome"`
 	Failed  bool         `json:"failed"`
-	Cause   string       `json:"cause,omitempty"` // in a sentence
+	Cause   string       `json:"cause,omitempty"` // one sentence
 	Change  change.State `json:"change,omitzero"`
 }
 
-// Fine reports whether a server is as it should be; one that was rolled back is if
-// that was asked for.
+// Succeeded reports whether a server is in the state that the run was to produce. For
+// an undo that includes RolledBack, which is a failure of an update (Failed).
 func (r Result) Succeeded() bool {
 	return !r.Failed && (r.Outcome == Changed || r.Outcome == Unchanged || r.Outcome == RolledBack)
 }
 
-// CanUndo reports whether there may be something to take back.
+// CanUndo reports whether the change may have had an effect. A server that became
+// unreachable may have been changed.
 func (r Result) CanUndo() bool {
 	return r.Change.ID != "" && (r.Outcome == Changed || r.Outcome == HalfChanged || r.Outcome == Unreachable)
 }
 
-// judge says what became of a server from what it told, or from why it does not.
+// resultOf derives the result from the last state that a server reported and from the
+// error if it did not report the end. An error wins over the state, because a state
+// before the end proves nothing.
 func resultOf(st change.State, err error) Result {
 	r := Result{Change: st, Failed: st.Failed, Cause: st.Cause}
 	switch {
@@ -65,7 +68,7 @@ func resultOf(st change.State, err error) Result {
 	return r
 }
 
-// whyReverted says why a change was taken back, and what of it could not be.
+// whyReverted returns the reason of an undo and the part that is not restored.
 func whyReverted(st change.State) string {
 	if st.Undo == nil {
 		return st.Cause

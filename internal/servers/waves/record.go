@@ -7,16 +7,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/change"
 )
 
-// A Record is one run: what was found, what was changed, why and by whom.
+// A Record describes one run: the changes, the results, the reason and the person.
 type Record struct {
 	ID        string    `json:"id"`
-	Number    int       `json:"number,omitempty"` // in the book, from 1
+	Number    int       `json:"number,omitempty"` // in the history, from 1
 	Previous  string    `json:"previous"`         // digest of the record before it
 	Began     time.Time `json:"began"`
 	Ended     time.Time `json:"ended,omitzero"`
 	By        string    `json:"by"` // user@host
 	Reason    string    `json:"reason,omitempty"`
-	What      []string  `json:"what"` // each step, in words
+	What      []string  `json:"what"` // each step, see Describe
 	Action    Action    `json:"action"`
 	Of        string    `json:"of,omitempty"` // the run that is resumed or undone
 	Batches   string    `json:"batches,omitempty"`
@@ -24,12 +24,12 @@ type Record struct {
 	Others    []string  `json:"others,omitempty"`  // servers on which the run that is resumed did not fail
 	Stopped   string    `json:"stopped,omitempty"` // why not all were changed
 	Statement string    `json:"statement"`         // of the fleet's consistency
-	// Incomplete says that something could not be read or compared at the end; the
-	// statement says what.
+	// Incomplete is set if something could not be read or compared at the end, which the
+	// statement describes.
 	Incomplete bool `json:"incomplete,omitempty"`
 }
 
-// An Action is what sort of run it is.
+// An Action is the kind of a run.
 type Action string
 
 // The actions.
@@ -49,8 +49,8 @@ func (r *Record) failures() int {
 	return n
 }
 
-// Worst is the outcome that weighs most of those that are not fine; empty if all
-// are.
+// Worst returns the most severe outcome of the servers that did not succeed, empty if
+// all did.
 func (r *Record) Worst() Outcome {
 	for _, o := range []Outcome{HalfChanged, RolledBack, Unreachable, Unchanged, NotBegun} {
 		for _, res := range r.Results {
@@ -62,7 +62,7 @@ func (r *Record) Worst() Outcome {
 	return ""
 }
 
-// servers are all that the run speaks of, numbered as those of its fleet.
+// servers returns all servers of the run, with the indexes of its fleet.
 func (r *Record) servers() []string {
 	var names []string
 	for _, res := range r.Results {
@@ -71,8 +71,7 @@ func (r *Record) servers() []string {
 	return append(names, r.Others...)
 }
 
-// Fine are the servers on which the run, and those that it resumed, did what was
-// asked for.
+// Succeeded returns the servers on which this run or one that it resumes succeeded.
 func (r *Record) Succeeded() []string {
 	list := slices.Clone(r.Others)
 	for _, res := range r.Results {
@@ -100,8 +99,8 @@ func (r *Record) touched(key string) bool {
 	return false
 }
 
-// Describe says what a job does, in words: one for each step. Contents and
-// scripts are left out, they may hold secrets.
+// Describe returns the steps of a job in words. Contents and scripts are left out,
+// because they may hold secrets.
 func Describe(j change.Job) []string {
 	var list []string
 	for _, p := range j.Packages {
@@ -119,7 +118,7 @@ func Describe(j change.Job) []string {
 	return list
 }
 
-// changeOn is the id of what a run did to a server; empty if it did nothing.
+// changeOn returns the id of the change on a server, empty if nothing began there.
 func (r *Record) changeOn(server string) string {
 	for _, res := range r.Results {
 		if res.Server == server {

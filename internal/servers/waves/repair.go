@@ -9,19 +9,20 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// A Repair is what would make a server that deviates like the others, in place.
+// A Repair is the changes in place that make a deviating server equal to the others.
 type Repair struct {
 	Server   string               `json:"server"`
 	Packages []change.PackageSpec `json:"packages,omitempty"` // to be brought to the version of the others
 	Purge    []string             `json:"purge,omitempty"`    // packages that the others do not have
 	Copy     []string             `json:"copy,omitempty"`     // files to be copied from the others
 	Remove   []string             `json:"remove,omitempty"`   // files that the others do not have
-	ByHand   []string             `json:"byHand,omitempty"`   // what no update does by itself
+	ByHand   []string             `json:"byHand,omitempty"`   // differences that no update removes
 }
 
-// Repairs derives from a comparison what repairing in place would change, for each
-// server that deviates, in the order of the servers. What is split is nobody's to
-// repair: split says in how much servers differ without a majority.
+// Repairs derives the repair of each deviating server from a comparison, in the order of
+// the servers. It only lists what an update can really do, the rest is ByHand: a plan
+// that promised more would be trusted. split is the number of differences without a
+// majority, which nobody can repair, because no value is the usual one.
 func Repairs(c compare.Comparison) (list []Repair, split int) {
 	byServer := map[string]*Repair{}
 	explained := explainedKeys(c)
@@ -45,8 +46,9 @@ func Repairs(c compare.Comparison) (list []Repair, split int) {
 	return list, split
 }
 
-// explainedIn are the files that come and go with a package's version, and the
-// facts that come and go with files.
+// explainedKeys returns the differences that disappear with another one: files that
+// belong to a package, and facts that are read from a file. Repairing them separately
+// would overwrite files of the package manager.
 func explainedKeys(c compare.Comparison) map[string]bool {
 	explained := map[string]bool{}
 	for _, cause := range c.Causes {
@@ -64,10 +66,10 @@ func explainedKeys(c compare.Comparison) map[string]bool {
 	return explained
 }
 
-// fromFiles are the sections of facts that are nothing but what files say.
+// sectionsOfFiles are the sections whose facts are all read from files.
 var sectionsOfFiles = []facts.Section{facts.Sudoers, facts.Cron, facts.Timer, facts.SSH, facts.TLS}
 
-// nameOf is what a cause calls a difference.
+// differenceKey returns the key by which a cause refers to a difference.
 func differenceKey(d compare.Difference) string {
 	if d.Section == compare.File {
 		return d.Key

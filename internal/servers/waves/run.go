@@ -11,38 +11,38 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// A Group is servers by their number: those of a record's results, then its
-// others. Its methods may be called by several goroutines.
+// A Group is the servers of a record, by index: those of its results, then its others.
+// Its methods may be called by several goroutines.
 type Group interface {
-	// Change has a server carry out a job, and returns when it is over or cannot be
-	// known. Without a state nothing was begun.
+	// Change makes a server carry out a job and returns when it has finished, or with an
+	// error if that is unknown. A state without a stage means that nothing began.
 	Change(ctx context.Context, i int, job change.Job) (change.State, error)
-	// Revert has a server take a change back.
+	// Revert makes a server take a change back.
 	Revert(ctx context.Context, i int, id, why string) (change.State, error)
 	// Compare compares servers.
 	Compare(ctx context.Context, which []int) (Inspection, error)
 }
 
-// A Look is what a fleet is like at one time.
+// An Inspection is the state of the servers of a fleet at one time.
 type Inspection struct {
 	Comparison compare.Comparison
 	Packages   map[string]map[string][]facts.InstalledPackage // by server and name
 }
 
-// Options of a run.
+// Options configures a run.
 type Options struct {
 	Batches     Batches
-	MaxFailures Share // of the whole fleet; more end the run after their wave
+	MaxFailures Share // of all servers; if more fail, the run ends after the wave
 	Parallel    int   // servers of a wave that are changed at the same time
-	Revert      bool  // take back what was half changed
-	// Saw is told of each result, and may be called by several goroutines.
+	Revert      bool  // take half changed servers back
+	// OnResult is called with each result, by several goroutines.
 	OnResult func(Result)
 }
 
-// Run changes servers wave by wave. It fills in the record, whose servers are
-// named, and calls save whenever that has changed. A wave begins only if no more
-// servers failed than may, and what was changed before is as it should be. An
-// error says that the run could not go on; failures of servers are none.
+// Run changes servers wave by wave. It fills in the record, which has the names of the
+// servers, and calls save after each change of it. A wave begins only if at most
+// MaxFailures servers failed and the servers before it were verified. An error is
+// returned if the run could not continue; servers that fail are not an error.
 func Run(ctx context.Context, f Group, job change.Job, o Options, r *Record, save func() error) error {
 	waves := o.Batches.Waves(len(r.Results))
 	for n, wave := range waves {
@@ -67,7 +67,7 @@ func Run(ctx context.Context, f Group, job change.Job, o Options, r *Record, sav
 	return summarize(ctx, f, job, r)
 }
 
-// runWave changes the servers of one wave at the same time, and verifies them.
+// runWave changes the servers of one wave in parallel and verifies them.
 func runWave(ctx context.Context, f Group, job change.Job, o Options, r *Record, wave []int, save func() error) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -103,12 +103,12 @@ func runWave(ctx context.Context, f Group, job change.Job, o Options, r *Record,
 	return verify(ctx, f, r, wave, o, save)
 }
 
-// maxRecorded bounds how many changed files of a server stand in a record.
+// maxRecorded bounds the changed files of a server in a record.
 const maxRecorded = 1000
 
-// begin writes down what is about to be done to a server: whoever finds the record
-// of a run that was killed there can ask for it, and take it back. If that cannot
-// be written down, it must not be done.
+// recordStart stores the id of a change before it begins. If the run is killed after
+// that, its record has what is needed to ask the server and to revert. If the id cannot
+// be stored, the change must not begin.
 func (r *Record) recordStart(i int, id string, save func() error) error {
 	r.Results[i].Change.ID = id
 	err := save()
@@ -118,7 +118,7 @@ func (r *Record) recordStart(i int, id string, save func() error) error {
 	return err
 }
 
-// jobOf is the job of one server: its changes have ids of their own.
+// jobFor returns the job of one server, with an id that is unique among its changes.
 func jobFor(job change.Job, r *Record, i int) change.Job {
 	job.ID = fmt.Sprintf("%s-%d", r.ID, i+1)
 	return job
@@ -140,9 +140,9 @@ func changeServer(ctx context.Context, f Group, i int, job change.Job, o Options
 	return res
 }
 
-// verify compares the servers that were changed so far: the same change must have
-// led to the same packages. One of this wave that deviates is half changed,
-// whatever it says itself. Files may well differ: they can hold a server's name.
+// verify compares the servers that were changed so far. The same change must have led to
+// the same packages, so a server of this wave that deviates is half changed, even if it
+// reports success. Only packages count: files may hold the name of their server.
 func verify(ctx context.Context, f Group, r *Record, wave []int, o Options, save func() error) error {
 	var fine []int
 	for i, res := range r.Results {
@@ -175,8 +175,8 @@ func verify(ctx context.Context, f Group, r *Record, wave []int, o Options, save
 	return save()
 }
 
-// deviates says in which packages that the run touched a server differs from the
-// others.
+// deviates returns the first package that the run changed and that differs from the other
+// servers, empty if there is none.
 func deviates(c compare.Comparison, r *Record, name string) string {
 	if why := c.Unreached[name]; why != "" {
 		return "it cannot be verified: " + why
@@ -204,7 +204,7 @@ func versionOrNone(version string) string {
 	return version
 }
 
-// Undo takes an earlier run back, on the servers of the record.
+// Undo takes an earlier run back on the servers of the record.
 func Undo(ctx context.Context, f Group, before Record, o Options, r *Record, save func() error) error {
 	var errs []error
 	for i := range r.Results {
@@ -215,7 +215,7 @@ func Undo(ctx context.Context, f Group, before Record, o Options, r *Record, sav
 			res.Outcome = Unchanged
 			continue
 		}
-		errs = append(errs, r.recordStart(i, id, save)) // taking back goes on without a record
+		errs = append(errs, r.recordStart(i, id, save)) // an undo continues without a record: leaving a bad change is worse
 		st, err := f.Revert(ctx, i, id, "run "+r.ID+" takes it back")
 		st.Files = st.Files[:min(len(st.Files), maxRecorded)]
 		*res = undoResult(*res, st, err)
@@ -230,7 +230,7 @@ func Undo(ctx context.Context, f Group, before Record, o Options, r *Record, sav
 	return summarize(ctx, f, change.Job{}, r)
 }
 
-// undone is the result of taking a change back on demand.
+// undoResult returns the result of taking a change back on demand.
 func undoResult(res Result, st change.State, err error) Result {
 	res.Change = st
 	switch {

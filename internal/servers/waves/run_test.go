@@ -133,7 +133,7 @@ func TestWavesEndWithTooManyFailures(t *testing.T) {
 	}
 }
 
-func TestBlame(t *testing.T) {
+func TestAttributeCauses(t *testing.T) {
 	records := []Record{
 		{Number: 1, By: "ada", Results: []Result{
 			{Server: "a", Outcome: Changed, Change: change.State{ID: "1", Facts: []compare.FactChange{{Section: facts.Package, Key: "web", Before: "1", After: "2"}}}},

@@ -10,7 +10,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// conclude looks at all servers once more, and states how consistent they are.
+// summarize compares all servers at the end of a run and sets the statement of the
+// record. What could not be compared makes the record incomplete: nobody may take it
+// for equal.
 func summarize(ctx context.Context, f Group, job change.Job, r *Record) error {
 	var all []int
 	for i := range r.servers() {
@@ -31,7 +33,7 @@ func summarize(ctx context.Context, f Group, job change.Job, r *Record) error {
 	return nil
 }
 
-// note adds to the statement what is not known of a server.
+// addGap adds to the statement why a server is not known completely.
 func (r *Record) addGap(name, unseen string) {
 	if unseen != "" {
 		r.Incomplete = true
@@ -39,8 +41,7 @@ func (r *Record) addGap(name, unseen string) {
 	}
 }
 
-// unseen says what of a server was not looked at: nobody may take it for what
-// does not differ.
+// notInspected describes what could not be read on a server, empty if everything was.
 func notInspected(c compare.Comparison, name string, st change.State) string {
 	var parts []string
 	if why := c.Unreached[name]; why != "" {
@@ -57,9 +58,9 @@ func notInspected(c compare.Comparison, name string, st change.State) string {
 	return strings.Join(parts, "; ")
 }
 
-// state says on how many servers the change is what it should be, and what of
-// each other: "2 of 3 on nginx 1.22.1-9; web-3 half changed: libssl3 is held;
-// differs in 3 packages, 41 files".
+// consistency counts the servers on which the change is complete, and describes the
+// others: "2 of 3 on nginx 1.22.1-9; web-3 half changed: libssl3 is held; differs in 3
+// packages, 41 files".
 func consistency(job change.Job, r *Record, look Inspection) string {
 	var parts []string
 	for _, p := range job.Packages {
@@ -124,8 +125,8 @@ func installedVersion(packages []facts.InstalledPackage) string {
 	return version
 }
 
-// differences counts in what a server deviates from the others; nothing if it
-// does not.
+// differences counts the packages, files and settings in which a server differs from
+// the others. It is empty if there are none.
 func differences(c compare.Comparison, name string) string {
 	packages, files, others := 0, 0, 0
 	for _, d := range c.Differences {

@@ -12,7 +12,7 @@ type Share struct {
 	Percent int // counts if it is not 0
 }
 
-// ParseShare reads "3" or "25%".
+// ParseShare parses "3" or "25%".
 func ParseShare(text string) (Share, error) {
 	digits, isPercent := strings.CutSuffix(strings.TrimSpace(text), "%")
 	n, err := strconv.Atoi(digits)
@@ -25,7 +25,8 @@ func ParseShare(text string) (Share, error) {
 	return Share{Count: n}, nil
 }
 
-// of is the number of servers among so many; a percentage rounds up.
+// of returns the number of servers among total. A percentage is rounded up, so that a
+// wave of 1% is not empty.
 func (s Share) of(total int) int {
 	if s.Percent > 0 {
 		return (total*s.Percent + 99) / 100
@@ -33,10 +34,10 @@ func (s Share) of(total int) int {
 	return s.Count
 }
 
-// Batches are the sizes of waves; the last is that of all that follow.
+// Batches are the sizes of waves. The last one is used for all waves that follow.
 type Batches []Share
 
-// ParseBatches reads "1,25%,100%".
+// ParseBatches parses "1,25%,100%".
 func ParseBatches(text string) (Batches, error) {
 	var b Batches
 	for part := range strings.SplitSeq(text, ",") {
@@ -49,8 +50,8 @@ func ParseBatches(text string) (Batches, error) {
 	return b, nil
 }
 
-// Waves divides so many servers, in their order: every wave has at least one, and
-// every server is in one.
+// Waves divides the indexes of total servers, in order. Every wave has at least one
+// server, and every server is in one wave.
 func (b Batches) Waves(total int) [][]int {
 	if len(b) == 0 {
 		b = Batches{{Percent: 100}}

@@ -45,6 +45,7 @@ var layers = []struct {
 	{[]string{"internal/learn/observe", "internal/learn/copyup"}, "run inside or beside a container, where nothing else of Adamant is"},
 	{[]string{"internal/learn/trace"}, "describes what was observed, for the tracer and for what is derived from it"},
 	{[]string{"internal/manifest"}, "reads and edits YAML without a runtime"},
+	{[]string{"internal/drift/inspect"}, "compares what is on this machine; it runs no pods, so that an agent can use it"},
 	{[]string{"internal/fs/overlay"}, "turns an overlay's directories into trees and finds their image"},
 	{[]string{"internal/workload/rollout"}, "decides how instances replace each other, wherever they run"},
 	{[]string{"internal/servers/boundedjson"}, "reads what another machine wrote, within bounds, and knows no meaning"},
@@ -67,6 +68,7 @@ var layers = []struct {
 // group's root package, each with the reason. All other packages of a group are
 // its own business.
 var doors = map[string]string{
+	"internal/drift/inspect":    "reads files, which drift itself does not: whoever only prints a report must not need that",
 	"internal/fs/tree":          "fs has no root package: its packages share no type, and one that re-exports them all would be a util",
 	"internal/fs/rootfs":        "see tree",
 	"internal/fs/overlay":       "see tree",

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
@@ -84,7 +85,7 @@ func measure(ctx context.Context, d *lab, c container, rounds int) error {
 		do     func() error
 	}{
 		{"adamant: changes, content compared, no diffs", rounds * 20, func() error { return compare(ctx, m) }},
-		{"adamant: full report with text diffs", rounds * 20, func() (err error) { r, err = overlay.Drift(ctx, m); return err }},
+		{"adamant: full report with text diffs", rounds * 20, func() (err error) { r, err = inspect.Overlay(ctx, m); return err }},
 		{"docker diff (API of dockerd)", rounds, func() (err error) { theirs, err = d.changes(ctx, c.id); return err }},
 		{"SHA-256 of every file, on all processors", rounds, func() (err error) { hashed, err = hash(ctx, c.pid); return err }},
 	}

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/document"
-	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/image"
@@ -45,13 +44,13 @@ be compared.`,
 				return usagef("--root and --image go together, and without an INSTANCE")
 			}
 			ctx := cmd.Context()
-			var reports []namedReport
+			var reports []inspect.Result
 			var err error
 			switch {
 			case root != "":
 				reports, err = a.driftOfRoot(ctx, root, ref)
 			case len(args) == 0:
-				reports, err = a.driftOfAll(ctx)
+				reports, err = a.driftOfPods(ctx)
 			default:
 				reports, err = a.driftOf(ctx, args, container)
 			}
@@ -70,118 +69,51 @@ be compared.`,
 	return cmd
 }
 
-type namedReport struct {
-	name string
-	drift.Report
-}
-
-// driftOfAll looks at all pods.
-func (a *app) driftOfAll(ctx context.Context) ([]namedReport, error) {
+// driftOfPods compares all pods.
+func (a *app) driftOfPods(ctx context.Context) ([]inspect.Result, error) {
 	e, err := a.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer e.Close()
-	pods, err := e.Pods(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return driftOfPods(ctx, e, pods)
+	return e.Drift(ctx)
 }
 
-// driftOfPods looks at pods that were found just now. One that is gone since is
-// none of them any more.
-func driftOfPods(ctx context.Context, e *pod.Engine, pods []*pod.Pod) ([]namedReport, error) {
-	var out []namedReport
-	for _, p := range pods {
-		more, err := driftOfPod(ctx, p, "")
-		if err != nil {
-			return nil, err
-		}
-		isUnknown := func(r namedReport) bool { return len(r.Unknowns) > 0 }
-		if slices.ContainsFunc(more, isUnknown) && isGone(ctx, e, p) {
-			continue
-		}
-		out = append(out, more...)
-	}
-	return out, nil
-}
-
-// isGone reports whether a pod was removed, or is being removed.
-func isGone(ctx context.Context, e *pod.Engine, p *pod.Pod) bool {
-	now, err := e.Find(ctx, p.UID)
-	return errors.Is(err, pod.ErrNotFound) || err == nil && now.Phase == pod.Removing
-}
-
-// driftOf looks at what each name means: a pod, or else any container.
-func (a *app) driftOf(ctx context.Context, names []string, container string) ([]namedReport, error) {
+// driftOf compares what each name means: a pod, or else any container.
+func (a *app) driftOf(ctx context.Context, names []string, container string) ([]inspect.Result, error) {
 	e, err := a.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer e.Close()
-	var out []namedReport
+	var results []inspect.Result
 	for _, name := range names {
 		p, err := e.Find(ctx, name)
-		var more []namedReport
+		var more []inspect.Result
 		switch {
 		case err == nil:
-			more, err = driftOfPod(ctx, p, container)
+			more, err = p.DriftAll(ctx, container)
 		case errors.Is(err, pod.ErrNotFound):
-			more, err = driftOfForeign(ctx, name)
+			more, err = driftOfContainer(ctx, name)
 		}
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, more...)
+		results = append(results, more...)
 	}
-	return out, nil
+	return results, nil
 }
 
-// driftOfPod looks at the containers of a pod that were started. One that
-// cannot be looked at is unknown, not clean.
-func driftOfPod(ctx context.Context, p *pod.Pod, container string) ([]namedReport, error) {
-	if container != "" {
-		if _, err := p.Container(container); err != nil {
-			return nil, err
-		}
+func driftOfContainer(ctx context.Context, ref string) ([]inspect.Result, error) {
+	r, err := inspect.Container(ctx, ref)
+	if errors.Is(err, overlay.ErrNoContainer) {
+		err = hint{fmt.Errorf("no pod and no container on this machine is called %s", ref), "see adamant ps, or name a container by its id or process"}
 	}
-	var out []namedReport
-	for i := range p.Containers {
-		c := &p.Containers[i]
-		if c.ID == "" || container != "" && c.Name != container {
-			continue
-		}
-		r, err := p.Drift(ctx, c)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			r = drift.Report{Unknowns: []drift.Unknown{{Path: "/", Reason: err.Error()}}}
-		}
-		out = append(out, namedReport{p.Name + "/" + c.Name, r})
-	}
-	return out, nil
-}
-
-// driftOfForeign looks at a container of any runtime on this machine.
-func driftOfForeign(ctx context.Context, ref string) ([]namedReport, error) {
-	c, err := overlay.Lookup(ctx, ref)
-	if err != nil {
-		if errors.Is(err, overlay.ErrNoContainer) {
-			err = hint{fmt.Errorf("no pod and no container on this machine is called %s", ref), "see adamant ps, or name a container by its id or process"}
-		}
-		return nil, err
-	}
-	if c.Err != nil {
-		return nil, fmt.Errorf("%s: %w", c, c.Err)
-	}
-	r, err := overlay.Drift(ctx, c.Mount)
-	return []namedReport{{c.String(), r}}, err
+	return []inspect.Result{r}, err
 }
 
 // driftOfRoot compares a directory with an image, file by file.
-func (a *app) driftOfRoot(ctx context.Context, dir, ref string) ([]namedReport, error) {
+func (a *app) driftOfRoot(ctx context.Context, dir, ref string) ([]inspect.Result, error) {
 	root, err := rootfs.Open(dir)
 	if err != nil {
 		return nil, err
@@ -192,8 +124,8 @@ func (a *app) driftOfRoot(ctx context.Context, dir, ref string) ([]namedReport, 
 		return nil, err
 	}
 	defer done()
-	r, err := pod.CompareWithImage(ctx, root, img, image.FlattenOptions{})
-	return []namedReport{{dir, r}}, err
+	r, err := inspect.Root(ctx, root, img, image.FlattenOptions{})
+	return []inspect.Result{{Name: dir, Report: r}}, err
 }
 
 // openImage opens an image from a file, the store or its registry.
@@ -213,22 +145,23 @@ func (a *app) openImage(ctx context.Context, ref string) (image.Image, func(), e
 	if err != nil {
 		return image.Image{}, nil, err
 	}
-	if len(set.Images) != 1 {
+	img, err := set.Find("")
+	if err != nil {
 		set.Close()
-		return image.Image{}, nil, fmt.Errorf("%s holds %d images: give one that holds one", ref, len(set.Images))
+		return image.Image{}, nil, fmt.Errorf("%s holds %w", ref, err)
 	}
-	return set.Images[0], func() { set.Close() }, nil
+	return img, func() { set.Close() }, nil
 }
 
-func (a *app) printDrift(all []namedReport, o report.DriftOptions) error {
+func (a *app) printDrift(all []inspect.Result, o report.DriftOptions) error {
 	var list []report.DriftReport
 	changed, unknown := false, false
 	for _, r := range all {
 		changed = changed || len(r.Changes) > 0
 		unknown = unknown || len(r.Unknowns) > 0
 		if a.json() {
-			list = append(list, report.NewDriftReport(r.name, r.Report))
-		} else if err := report.Drift(a.out, r.name, r.Report, o); err != nil {
+			list = append(list, report.NewDriftReport(r.Name, r.Report))
+		} else if err := report.Drift(a.out, r.Name, r.Report, o); err != nil {
 			return err
 		}
 	}

@@ -1,18 +1,15 @@
 package pod
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"slices"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
-	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/image"
 )
@@ -23,7 +20,7 @@ import (
 func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {
 	m, err := p.Overlay(ctx, c)
 	if err == nil {
-		return overlay.Drift(ctx, m)
+		return inspect.Overlay(ctx, m)
 	}
 	if !errors.Is(err, overlay.ErrNoOverlay) || c.PID == 0 {
 		return drift.Report{}, err
@@ -40,96 +37,80 @@ func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {
 	if err := p.verifyRoot(ctx, c, root); err != nil {
 		return drift.Report{}, err
 	}
-	return CompareWithImage(ctx, root, img, image.FlattenOptions{Copied: true})
+	return inspect.Root(ctx, root, image.Image{Image: img}, image.FlattenOptions{Copied: true})
 }
 
-// CompareWithImage compares every file of a root with an image. What is
-// mounted in the root is no part of it.
-func CompareWithImage(ctx context.Context, root *rootfs.Root, img v1.Image, opts image.FlattenOptions) (drift.Report, error) {
-	want, _, err := image.Flatten(ctx, img, opts)
-	if err != nil {
-		return drift.Report{}, err
-	}
-	got, unknowns, err := root.Walk(ctx, rootfs.WalkOptions{Hash: true, OneFileSystem: true})
-	if err != nil {
-		return drift.Report{}, err
-	}
-	var mounted []string
-	var unread []tree.Unknown
-	for _, u := range unknowns {
-		if errors.Is(u.Err, tree.ErrMounted) {
-			mounted = append(mounted, u.Path)
-		} else {
-			unread = append(unread, u)
+// DriftAll compares the containers of the pod that were started, or only the one
+// of that name unless it is empty. A container that cannot be compared is unknown.
+func (p *Pod) DriftAll(ctx context.Context, container string) ([]inspect.Result, error) {
+	if container != "" {
+		if _, err := p.Container(container); err != nil {
+			return nil, err
 		}
 	}
-	if want, err = prune(want, mounted); err != nil {
-		return drift.Report{}, err
-	}
-	if got, err = prune(got, mounted); err != nil {
-		return drift.Report{}, err
-	}
-	ours := func(side drift.Side, path string) (io.ReadCloser, error) {
-		if side == drift.Want {
-			return nil, fs.ErrNotExist
-		}
-		return root.Open(path)
-	}
-	// What the image has of the files that differ is read in one pass.
-	first := drift.Compare(want, got, drift.Options{Unknowns: unread, Content: ours})
-	paths := readable(first)
-	if len(paths) == 0 {
-		return first, nil
-	}
-	contents, err := image.ReadFiles(ctx, img, paths...)
-	if err != nil {
-		return drift.Report{}, err
-	}
-	return drift.Compare(want, got, drift.Options{
-		Unknowns: unread,
-		Content: func(side drift.Side, path string) (io.ReadCloser, error) {
-			if data, ok := contents[path]; ok && side == drift.Want {
-				return io.NopCloser(bytes.NewReader(data)), nil
-			}
-			return ours(side, path)
-		},
-	}), nil
-}
-
-// Of the image's side of what differs, files up to maxContent bytes are read,
-// and not more than maxContents bytes of all.
-const (
-	maxContent  = 1 << 20
-	maxContents = 64 << 20
-)
-
-// readable are the files of the image that a report is worth reading for.
-func readable(r drift.Report) []string {
-	var paths []string
-	left := int64(maxContents)
-	for _, ch := range r.Changes {
-		if ch.Want == nil || ch.Want.Kind != tree.Regular || ch.Want.Size > min(left, maxContent) {
+	var results []inspect.Result
+	for i := range p.Containers {
+		c := &p.Containers[i]
+		if c.ID == "" || container != "" && c.Name != container {
 			continue
 		}
-		left -= ch.Want.Size
-		paths = append(paths, ch.Path)
+		name := p.Name + "/" + c.Name
+		r, err := p.Drift(ctx, c)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			results = append(results, inspect.Unknown(name, err))
+		default:
+			results = append(results, inspect.Result{Name: name, Report: r})
+		}
 	}
-	return paths
+	return results, nil
 }
 
-// prune leaves out paths with all below them.
-func prune(t tree.Tree, paths []string) (tree.Tree, error) {
-	left := map[string]bool{}
-	for _, path := range paths {
-		for e := range t.Under(path) {
-			left[e.Path] = true
-		}
+// Drift compares the containers of all pods.
+func (e *Engine) Drift(ctx context.Context) ([]inspect.Result, error) {
+	pods, err := e.Pods(ctx)
+	if err != nil {
+		return nil, err
 	}
-	var kept []tree.Entry
-	for e := range t.All() {
-		if !left[e.Path] {
-			kept = append(kept, e)
+	return e.driftOf(ctx, pods)
+}
+
+// driftOf compares pods that were found just now. One that was removed since is
+// left out: its files went while they were read, which would look like unknowns.
+func (e *Engine) driftOf(ctx context.Context, pods []*Pod) ([]inspect.Result, error) {
+	var results []inspect.Result
+	for _, p := range pods {
+		more, err := p.DriftAll(ctx, "")
+		if err != nil {
+			return nil, err
 		}
+		isUnknown := func(r inspect.Result) bool { return len(r.Unknowns) > 0 }
+		if slices.ContainsFunc(more, isUnknown) && e.isGone(ctx, p) {
+			continue
+		}
+		results = append(results, more...)
 	}
-	return tree.New(kept)
+	return results, nil
+}
+
+// isGone reports whether a pod was removed, or is being removed.
+func (e *Engine) isGone(ctx context.Context, p *Pod) bool {
+	now, err := e.Find(ctx, p.UID)
+	return errors.Is(err, ErrNotFound) || err == nil && now.Phase == Removing
+}
+
+// SaveChanges writes what inspect.SaveChanges does of a running container.
+func (p *Pod) SaveChanges(ctx context.Context, c *Container, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
+	root, err := p.OpenRoot(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	unknown, err := inspect.SaveChanges(ctx, root, r, w)
+	if err != nil {
+		return nil, fmt.Errorf("save what changed in container %s: %w", c.Name, err)
+	}
+	return unknown, nil
 }

@@ -1,72 +1,97 @@
 package pod
 
 import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/adamant-sh/adamant/internal/fs/rootfs"
-	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// TestCompareWithImage compares a directory, as it was unpacked and then
-// edited, with the image it came from.
-func TestCompareWithImage(t *testing.T) {
-	contents := map[string]string{"/etc/app.conf": "one\ntwo\n", "/etc/same": "same\n", "/usr/bin/tool": "#!/bin/sh\n"}
-	layer, err := image.NewLayer(image.Files(contents)...)
+// What an intruder left in a running container can be looked at when that is
+// long gone.
+func TestSaveChanges(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	run(t, p, "write", "/data/new", "evil")
+	run(t, p, "write", "/etc/app/app.conf", "edited")
+	c, err := p.Container("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := image.New(image.Config{}, layer)
+	inside, err := os.OpenRoot(fmt.Sprintf("/proc/%d/root", c.PID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o755); err != nil {
+	defer inside.Close()
+	if err := errors.Join(inside.Remove("data/file"), inside.Symlink("/etc/shadow", "tmp/link"), inside.Chmod("data/new", os.ModeSetuid|0o711)); err != nil {
 		t.Fatal(err)
 	}
-	want, _, err := image.Flatten(t.Context(), img, image.FlattenOptions{})
+	r, err := p.Drift(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := rootfs.Open(dir)
-	if err != nil {
-		t.Fatal(err)
+	var archive bytes.Buffer
+	unknown, err := p.SaveChanges(t.Context(), c, r, &archive)
+	if err != nil || len(unknown) > 0 {
+		t.Fatal(err, unknown)
 	}
-	defer root.Close()
-	for e := range want.All() {
-		if e.Path == "/" {
-			continue
+	got := contents(t, &archive)
+	want := map[string]string{
+		"root/data/new": "4711 evil\n", "root/etc/app/app.conf": "0755 edited\n",
+		"root/tmp/link": "0777 -> /etc/shadow", "DELETED": "0600 /data/file\n",
+	}
+	for name, content := range want {
+		if diff := cmp.Diff(got[name], content); diff != "" {
+			t.Errorf("%s: %s", name, diff)
 		}
-		if err := root.Put(t.Context(), e, strings.NewReader(contents[e.Path])); err != nil {
+	}
+}
+
+// contents are the entries of an archive by name: mode, and content or target.
+func contents(t *testing.T, archive io.Reader) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	for r := tar.NewReader(archive); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return got
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(data)
+		if h.Typeflag == tar.TypeSymlink {
+			text = "-> " + h.Linkname
+		}
+		got[h.Name] = fmt.Sprintf("%04o %s", h.Mode, text)
 	}
-	r, err := CompareWithImage(t.Context(), root, img, image.FlattenOptions{})
-	if err != nil || !r.Clean() {
-		t.Fatalf("as it was unpacked: %+v, %v; want no drift", r, err)
-	}
+}
 
-	if err := os.WriteFile(filepath.Join(dir, "etc/app.conf"), []byte("one\ntw0\n"), 0o644); err != nil {
+// A pod that is removed while all are compared is left out. One that was asked for
+// by name cannot be compared any more, which is unknown and not clean.
+func TestDriftOfPodsThatGo(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	found := []*Pod{p}
+	if results, err := e.driftOf(t.Context(), found); err != nil || len(results) != len(p.Containers) || len(results[0].Unknowns) > 0 {
+		t.Errorf("while it runs: %+v, %v", results, err)
+	}
+	if err := p.Remove(t.Context(), 0, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, "usr/bin/tool")); err != nil {
-		t.Fatal(err)
+	if results, err := e.driftOf(t.Context(), found); err != nil || len(results) > 0 {
+		t.Errorf("once it is gone: %+v, %v", results, err)
 	}
-	if r, err = CompareWithImage(t.Context(), root, img, image.FlattenOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, c := range r.Changes {
-		got = append(got, string(c.Kind)+" "+c.Path)
-	}
-	if diff := cmp.Diff(got, []string{"changed /etc/app.conf", "deleted /usr/bin/tool"}); diff != "" {
-		t.Errorf("changes (-got +want):\n%s", diff)
-	}
-	if len(r.Changes) > 0 && !strings.Contains(r.Changes[0].Diff, "-two\n+tw0\n") {
-		t.Errorf("the diff does not show the edit:\n%s", r.Changes[0].Diff)
+	if results, err := p.DriftAll(t.Context(), ""); err != nil || len(results) == 0 || len(results[0].Unknowns) == 0 {
+		t.Errorf("once it is gone, by name: %+v, %v", results, err)
 	}
 }

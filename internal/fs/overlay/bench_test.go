@@ -24,7 +24,7 @@ func BenchmarkDrift(b *testing.B) {
 	m, err := FindDir(l.merged)
 	must(b, err)
 	for b.Loop() {
-		r, err := Drift(context.Background(), m)
+		r, err := driftOf(context.Background(), m)
 		if err != nil || len(r.Changes) != 10 {
 			b.Fatal(len(r.Changes), err)
 		}

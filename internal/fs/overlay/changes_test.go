@@ -336,7 +336,7 @@ func TestBusyDirectoryIsUnsettled(t *testing.T) {
 	c, err := Open(ctx, m, Options{})
 	must(t, err)
 	defer c.Close()
-	r := c.Report(context.Background())
+	r := report(context.Background(), c)
 	if diff := cmp.Diff(r.Unknowns, []drift.Unknown{{Path: "/tmp", Reason: "changed while it was read"}}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
@@ -441,7 +441,7 @@ func TestOpenWithoutLayers(t *testing.T) {
 	}
 	c, err := Open(context.Background(), Mount{Lower: []string{dir}}, Options{})
 	must(t, err)
-	if r := c.Report(context.Background()); !r.Clean() {
+	if r := report(context.Background(), c); !r.Clean() {
 		t.Errorf("read-only: %s", listed(r))
 	}
 	must(t, c.Close())
@@ -456,7 +456,7 @@ func TestOpenIsCancelled(t *testing.T) {
 	if _, err := Open(ctx, m, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Drift(ctx, m); !errors.Is(err, context.Canceled) {
+	if _, err := driftOf(ctx, m); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -480,7 +480,7 @@ func TestDriftShowsTextOfBothSides(t *testing.T) {
 	write(t, l.path("etc/app.conf"), "port = 81\n")
 	m, err := FindDir(l.merged)
 	must(t, err)
-	r, err := Drift(context.Background(), m)
+	r, err := driftOf(context.Background(), m)
 	must(t, err)
 	want := "--- a/etc/app.conf\n+++ b/etc/app.conf\n@@ -1 +1 @@\n-port = 80\n+port = 81\n"
 	if len(r.Changes) != 1 || r.Changes[0].Diff != want || r.Changes[0].Class != drift.Config {

@@ -11,31 +11,29 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A file is what gives the content of a regular file on each side. A nil node
-// is none, or content that the layers do not have.
+// A file holds the nodes with the content of a regular file on each side. A node
+// is nil if there is no such file, or if the layers do not have its content.
 type file struct {
 	want, got *node
 }
 
-// errContent says that a metacopy file has no content below it.
+// errContent is returned for a metacopy file without content in a lower layer.
 var errContent = errors.New("no layer has its content")
 
-// Content opens a regular file of one side. It is refused if the file has been
-// replaced since the changes were read.
-func (c *Changes) Content(side drift.Side, path string) (io.ReadCloser, error) {
-	n := c.files[path].got
-	if side == drift.Want {
-		n = c.files[path].want
-	}
-	f, _, err := c.layers.openFile(n)
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
+// OpenWant opens a regular file of the lower layers. The error is tree.ErrChanged
+// if the file has been replaced since the changes were read.
+func (c *Changes) OpenWant(path string) (*os.File, error) {
+	f, _, err := c.layers.openFile(c.files[path].want)
+	return f, err
+}
+
+// OpenGot is OpenWant for a file of the merged tree.
+func (c *Changes) OpenGot(path string) (*os.File, error) {
+	f, _, err := c.layers.openFile(c.files[path].got)
+	return f, err
 }
 
 // Equal reports whether a regular file has the same content on both sides. The
@@ -44,7 +42,8 @@ func (c *Changes) Content(side drift.Side, path string) (io.ReadCloser, error) {
 func (c *Changes) Equal(ctx context.Context, path string) (bool, error) {
 	f := c.files[path]
 	if f.want != nil && f.got != nil && f.want.isSameFile(f.got) {
-		return true, nil // a metacopy: the content is the image's own
+		// Only the metadata was copied up: both sides are the same file of the image.
+		return true, nil
 	}
 	want, _, err := c.layers.openFile(f.want)
 	if err != nil {
@@ -60,9 +59,10 @@ func (c *Changes) Equal(ctx context.Context, path string) (bool, error) {
 	if err != nil || !isEqual {
 		return false, err
 	}
+	// A writer may have changed a part that was compared already.
 	var after unix.Stat_t
 	if err := unix.Fstat(int(got.Fd()), &after); err != nil {
-		return false, fmt.Errorf("look at it: %w", err)
+		return false, fmt.Errorf("stat: %w", err)
 	}
 	if !isUnchanged(&before, &after) {
 		return false, tree.ErrChanged

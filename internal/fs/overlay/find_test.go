@@ -168,7 +168,7 @@ func TestFindInOtherNamespace(t *testing.T) {
 	if diff := cmp.Diff(m, want, cmpopts.IgnoreFields(Mount{}, "Points")); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
-	r, err := Drift(context.Background(), m)
+	r, err := driftOf(context.Background(), m)
 	must(t, err)
 	if diff := cmp.Diff(listed(r), []string{"changed /file content"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
@@ -292,7 +292,7 @@ func TestFindRelativeLayers(t *testing.T) {
 			write(t, merged+"/file", "b")
 			m, err := FindDir(merged)
 			must(t, err)
-			r, err := Drift(context.Background(), m)
+			r, err := driftOf(context.Background(), m)
 			must(t, err)
 			if diff := cmp.Diff(listed(r), []string{"changed /file content"}); diff != "" {
 				t.Errorf("-got +want\n%s", diff)

@@ -3,6 +3,7 @@ package overlay
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,7 +97,40 @@ func (l *lab) read(opts Options) (*Changes, drift.Report) {
 	c, err := Open(context.Background(), m, opts)
 	must(l.t, err)
 	l.t.Cleanup(func() { must(l.t, c.Close()) })
-	return c, c.Report(context.Background())
+	return c, report(context.Background(), c)
+}
+
+// driftOf is what inspect.Overlay does, which imports this package.
+func driftOf(ctx context.Context, m Mount) (drift.Report, error) {
+	c, err := Open(ctx, m, Options{Mounts: append([]string{}, m.Points...)})
+	if err != nil {
+		return drift.Report{}, err
+	}
+	defer c.Close()
+	return report(ctx, c), ctx.Err()
+}
+
+// report is what inspect.Changes does.
+func report(ctx context.Context, c *Changes) drift.Report {
+	r := drift.Compare(c.Want, c.Got, drift.Options{
+		Equal: func(path string) (bool, error) { return c.Equal(ctx, path) },
+		Content: func(side drift.Side, path string) (io.ReadCloser, error) {
+			if side == drift.Want {
+				return c.OpenWant(path)
+			}
+			return c.OpenGot(path)
+		},
+		Unknowns: c.Unknowns,
+	})
+	for i := range r.Changes {
+		if ch := &r.Changes[i]; ch.Kind == drift.Added {
+			ch.From = c.Moved[ch.Path]
+		}
+	}
+	for _, path := range c.Unsettled {
+		r.Unknowns = append(r.Unknowns, drift.Unknown{Path: path, Reason: tree.ErrChanged.Error()})
+	}
+	return r
 }
 
 // snapshot reads the whole merged tree.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -134,7 +135,7 @@ type containerRoot struct {
 
 func (c containerRoot) drift(ctx context.Context) (drift.Report, error) {
 	if c.mount != nil {
-		return overlay.Drift(ctx, *c.mount)
+		return inspect.Overlay(ctx, *c.mount)
 	}
 	return c.pod.Drift(ctx, c.Container)
 }

@@ -1,9 +1,8 @@
-package pod
+package inspect
 
 import (
 	"archive/tar"
 	"context"
-	"fmt"
 	"io"
 	"strings"
 
@@ -22,27 +21,13 @@ const (
 	evidenceMissing = "MISSING" // paths that are not in the archive, and why
 )
 
-// SaveChanges writes a tar archive, in PAX format, of what a report on a
-// running container says was added or changed in its root: each path below
-// "root/", with owner, mode and extended attributes. The entry DELETED lists
-// what was deleted. At most 256 MiB of content are saved; what was left out for
-// that, could not be read, or changed meanwhile, is in the entry MISSING, which
-// is there only if there is such, and is returned. An error says that the
-// archive is not complete.
-func (p *Pod) SaveChanges(ctx context.Context, c *Container, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
-	root, err := p.OpenRoot(ctx, c.Name)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	unknown, err := saveChanges(ctx, root, r, w)
-	if err != nil {
-		return nil, fmt.Errorf("save what changed in container %s: %w", c.Name, err)
-	}
-	return unknown, nil
-}
-
-func saveChanges(ctx context.Context, root *rootfs.Root, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
+// SaveChanges writes a tar archive, in PAX format, of what was added or changed in
+// a root according to a report: each path below "root/", with owner, mode and
+// extended attributes. The entry DELETED lists what was deleted. At most 256 MiB
+// of content are saved; what was left out for that, could not be read, or changed
+// meanwhile, is in the entry MISSING, which is there only if there is such, and is
+// returned. After an error the archive is not complete.
+func SaveChanges(ctx context.Context, root *rootfs.Root, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
 	var changed, deleted, missing []string
 	for _, ch := range r.Changes {
 		if ch.Kind == drift.Deleted {

@@ -1,0 +1,34 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
+)
+
+// A Result is the report on one container or root.
+type Result struct {
+	Name string
+	drift.Report
+}
+
+// Unknown is the result of something that could not be compared at all.
+func Unknown(name string, err error) Result {
+	return Result{name, drift.Report{Unknowns: []drift.Unknown{{Path: "/", Reason: err.Error()}}}}
+}
+
+// Container compares a container of any runtime on this machine, by its id, name
+// or process. The error wraps overlay.ErrNoContainer if there is none.
+func Container(ctx context.Context, ref string) (Result, error) {
+	c, err := overlay.Lookup(ctx, ref)
+	if err != nil {
+		return Result{}, err
+	}
+	if c.Err != nil {
+		return Result{}, fmt.Errorf("%s: %w", c, c.Err)
+	}
+	r, err := Overlay(ctx, c.Mount)
+	return Result{c.String(), r}, err
+}

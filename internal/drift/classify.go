@@ -10,15 +10,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// classes holds every class, from the most to the least telling.
+// classes holds every class, from the most to the least significant.
 var classes = []Class{Executable, Library, Script, Config, PackageDB, Data, Cache, Log}
 
 func (c Class) rank() int { return slices.Index(classes, c) }
 
-// Classify tells what sort of file an entry is, from the head of its content
-// (nil if it is not known; 512 bytes are enough), its mode and its path. What
-// can be executed is told by its content before its place: a program in a log
-// directory is a program.
+// Classify returns the class of an entry, from the head of its content (nil if it
+// is not known; 512 bytes are enough), its mode and its path. Content that can be
+// executed goes before the path: a program in a log directory is a program.
 func Classify(e tree.Entry, head []byte) Class {
 	switch {
 	case inAny(e.Path, packagePaths):
@@ -41,7 +40,7 @@ func Classify(e tree.Entry, head []byte) Class {
 
 const elfMagic = "\x7fELF"
 
-// classifyELF tells libraries from programs. Both are of type ET_DYN (3) today,
+// classifyELF distinguishes libraries from programs. Both are of type ET_DYN (3) today,
 // so the name decides; relocatable objects (1), kernel modules among them, are
 // loaded into something else.
 func classifyELF(name string, head []byte) Class {
@@ -55,8 +54,8 @@ func classifyELF(name string, head []byte) Class {
 	return Executable
 }
 
-// isLibraryName knows shared objects with their versions (libc.so.6), static
-// ones, kernel modules and the compiled code of other run-times.
+// isLibraryName reports whether a name is that of a shared object, with or without
+// a version (libc.so.6), a static library, a kernel module and the compiled code of other run-times.
 func isLibraryName(name string) bool {
 	base := path.Base(name)
 	return strings.Contains(base+".", ".so.") || slices.Contains(libraryNames, path.Ext(base))
@@ -77,7 +76,7 @@ func classifyPath(e tree.Entry) Class {
 	return Data
 }
 
-// isDotFile knows .bashrc, .env and the like.
+// isDotFile reports whether a name is one like .bashrc or .env.
 func isDotFile(base string) bool {
 	return strings.HasPrefix(base, ".") && !strings.HasPrefix(base, "..") && path.Ext(base[1:]) == ""
 }

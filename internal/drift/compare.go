@@ -20,20 +20,20 @@ const (
 	Got  Side = "got"  // as it is
 )
 
-// Options says how two trees are compared. The zero value compares what the
-// trees themselves hold, classes by path alone and makes no text diffs.
+// Options configures Compare. The zero value compares the entries of the trees
+// alone, classifies by path and makes no text diffs.
 type Options struct {
 	// Equal decides whether a regular file has the same content on both sides.
-	// It is asked only where the sizes are equal and a digest is missing. An
-	// error, or a nil Equal, makes the path unknown.
+	// It is called only if the sizes are equal and a digest is missing. An error,
+	// or a nil Equal, makes the path unknown.
 	Equal func(path string) (bool, error)
 
-	// Content opens a regular file of one side: its head tells its class and
-	// its text is compared line by line. What cannot be opened has no diff.
+	// Content opens a regular file of one side, to classify it by its head and to
+	// compare its text line by line. A file that cannot be opened has no diff.
 	Content func(side Side, path string) (io.ReadCloser, error)
 
-	// Unknowns are the paths of either side that could not be looked at. Each
-	// stands for all that lies below it: nothing there counts as a change.
+	// Unknowns are the paths of either side that could not be read. Each stands for
+	// everything below it: nothing there counts as a change.
 	Unknowns []tree.Unknown
 
 	// DiffLimit is the most bytes of one text diff: 0 for 8 KiB, less than 0
@@ -141,7 +141,7 @@ func (c *comparison) fields(want, got *tree.Entry) []string {
 	return fields
 }
 
-// unread reports whether only the content itself can tell two files apart.
+// unread reports whether only the content itself can show that two files differ.
 func unread(want, got *tree.Entry) bool {
 	return want.Kind == tree.Regular && got.Kind == tree.Regular &&
 		want.Size == got.Size && want.Size > 0 &&

@@ -1,11 +1,12 @@
-// Package drift compares a tree that should be with one that is. It is pure:
-// trees in, a report out. A thing that could not be compared is an unknown and
-// never counts as equal.
+// Package drift compares the tree that should be there with the one that is. It is
+// pure: trees in, a report out. Whatever could not be compared is an unknown and
+// never counts as equal. How trees are read is up to others, such as package
+// inspect.
 package drift
 
 import "github.com/adamant-sh/adamant/internal/fs/tree"
 
-// Kind says what happened to a path.
+// Kind is how a path differs.
 type Kind string
 
 // The kinds of change.
@@ -15,10 +16,10 @@ const (
 	Deleted Kind = "deleted"
 )
 
-// Class says what sort of file a change touches.
+// Class is the sort of file that a change touches.
 type Class string
 
-// The classes, from the most to the least telling.
+// The classes, from the most to the least significant.
 const (
 	Executable Class = "executable"
 	Library    Class = "library"

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// headSize is how much of a file its class is told from.
+	// headSize is how much of a file, in bytes, is read for its class.
 	headSize = 512
 	// textLimit is the largest file, in bytes, that is compared line by line.
 	textLimit = 256 << 10
@@ -56,7 +56,7 @@ func (c *comparison) bySeverity() []*Change {
 	return sorted
 }
 
-// class is the more telling of the classes that a path had and has.
+// class returns the more significant one of the classes that a path had and has.
 func (c *comparison) class(ch *Change) Class {
 	switch {
 	case ch.Want == nil:
@@ -81,7 +81,7 @@ func (c *comparison) head(side Side, e *tree.Entry) []byte {
 	}
 	head, err := c.read(side, e.Path, headSize)
 	if err != nil {
-		return nil // the path still tells a class
+		return nil // the class then follows from the path
 	}
 	return head
 }

@@ -47,7 +47,8 @@ func (r *redactor) line(n int, s string) string {
 	return Redact(s)
 }
 
-// isHash tells the password field of a shadow line from a locked account.
+// isHash reports whether the password field of a shadow line is a hash, and not
+// the mark of a locked account.
 func isHash(fields string) bool {
 	field, _, _ := strings.Cut(fields, ":")
 	return strings.Trim(field, "!*x") != ""
@@ -56,7 +57,7 @@ func isHash(fields string) bool {
 func redacted(what string) string { return "[redacted " + what + "]" }
 
 // hiddenBlock follows secrets of several lines: private keys, and the block
-// scalars of YAML under a telling key.
+// scalars of YAML under a key that names a secret.
 type hiddenBlock struct {
 	inKey  bool
 	indent int // of the YAML key whose lines are hidden, plus 1
@@ -68,7 +69,8 @@ var (
 	blockStart = regexp.MustCompile(`^( *(?:- )?)["']?([\w.-]+)["']?:\s*[|>][-+0-9]*\s*$`)
 )
 
-// next takes a line and returns what it is part of, or "".
+// next takes the next line and returns the name of the secret that it is part of,
+// or "".
 func (b *hiddenBlock) next(line string) string {
 	line = strings.TrimRight(line, "\r\n")
 	if b.inKey {
@@ -120,7 +122,7 @@ var (
 	crypt    = regexp.MustCompile(`\$(?:1|2[abxy]?|5|6|7|y|gy|md5|sha1|apr1|argon2(?:id|i|d)|scrypt|pbkdf2[\w-]*)\$[^\s:"',]+`)
 	scheme   = regexp.MustCompile(`\{(?:SSHA|SHA|MD5|SMD5|CRYPT|SSHA512|SSHA256|PBKDF2)\}\S+`)
 
-	// Tokens that say whose they are, by how they start.
+	// Tokens whose prefix names their issuer.
 	tokenStarts = []string{"gh", "glpat-", "xox", "akia", "asia", "aroa", "aida", "aiza", "ya29.", "sk-", "k_", "npm_", "pypi-", "pat_", "hf_", "hv", "dop_v1_", "sg.", "eyj", "age-secret"}
 
 	token = regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|` +
@@ -130,7 +132,7 @@ var (
 )
 
 // Redact returns a line of text without the values that look like a secret:
-// those of settings with a telling name, passwords in URLs, password hashes,
+// those of settings whose name is that of a secret, passwords in URLs, password hashes,
 // well-known tokens, and whatever looks random.
 func Redact(s string) string {
 	for _, r := range redactions {
@@ -218,8 +220,8 @@ func redactRandom(s string) string {
 	return strings.Join(parts, "/")
 }
 
-// looksRandom knows hexadecimal numbers of 128 bits and more, and long runs
-// that mix cases and digits with much entropy, as base64 does.
+// looksRandom reports whether a run is a hexadecimal number of 128 bits or more,
+// or a long run that mixes cases and digits with much entropy, as base64 does.
 func looksRandom(s string) bool {
 	if len(s) < 20 {
 		return false

@@ -14,9 +14,9 @@ const (
 	opaqueMarker   = ".wh..wh..opq"
 )
 
-// An applier unpacks one layer as containerd's archive package does, in
-// memory. What differs between snapshotters is where it unpacks to and what it
-// does with whiteouts:
+// An applier unpacks one layer as containerd's archive package does, in memory.
+// Snapshotters differ in where a layer is unpacked to and in how whiteouts are
+// handled:
 //
 //   - for overlayfs, into an empty directory of the layer's own, where a
 //     whiteout becomes a device 0:0 and an opaque marker a mark;
@@ -124,7 +124,7 @@ func (a *applier) newNode(rec *record) *node {
 	return n
 }
 
-// setAttributes gives a node what an entry says of it. The entry of a hard
+// setAttributes sets the metadata of an entry on its node. The entry of a hard
 // link so changes all names of the file, and that of a directory one that was
 // there before, which keeps the extended attributes it had.
 func (n *node) setAttributes(rec *record) {

@@ -89,7 +89,7 @@ func NewLayer(files ...File) (v1.Layer, error) {
 	return LayerFromBytes(archive.Bytes()), nil
 }
 
-// Header describes an entry in PAX format. The size is the caller's to say.
+// Header describes an entry in PAX format. The caller sets the size.
 func Header(e tree.Entry) *tar.Header {
 	h := &tar.Header{
 		Format: tar.FormatPAX, Name: e.Path[1:], Mode: int64(e.Mode), Uid: int(e.UID), Gid: int(e.GID),
@@ -136,8 +136,8 @@ func LayerFromBytes(archive []byte) v1.Layer {
 	return static.NewLayer(archive, types.OCIUncompressedLayer)
 }
 
-// compressedLayer knows the digest of its content, which a static layer takes
-// to be its own.
+// compressedLayer computes the digest of its decompressed content, because a
+// static layer returns that of the compressed one.
 type compressedLayer struct {
 	v1.Layer
 	archive []byte

@@ -10,7 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// A Config is what an image says about how it is to be run.
+// A Config is the part of an image's configuration that concerns running it.
 type Config struct {
 	User         string // "name", "name:group", "uid:gid", or empty
 	Env          []string

@@ -12,8 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// FlattenOptions say how an image becomes a tree. The zero value is right for
-// a root on overlayfs.
+// FlattenOptions configures Flatten. The zero value is right for a root on
+// overlayfs.
 type FlattenOptions struct {
 	Limits Limits
 	// Copied is for snapshotters that unpack each layer onto a copy of the one
@@ -33,7 +33,7 @@ type Finding struct {
 
 func (f Finding) String() string { return fmt.Sprintf("layer %d: %s %s", f.Layer, f.Path, f.Problem) }
 
-// A LayerError says which layer of an image was refused, and why.
+// A LayerError is the reason why a layer of an image was refused.
 type LayerError struct {
 	Layer  int // from 0, the lowest
 	Digest string

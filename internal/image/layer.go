@@ -19,8 +19,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// ErrHostile says that a layer holds an entry that no honest tool writes, or
-// that a runtime could not unpack.
+// ErrHostile is returned for an entry of an archive or a layer that no honest tool
+// writes, or that a runtime could not unpack.
 var ErrHostile = errors.New("entry refused")
 
 // A record is one entry of a layer as it stands in the archive, checked but
@@ -246,8 +246,8 @@ func (rec *record) setDevice(h *tar.Header) error {
 	return nil
 }
 
-// setXattrs takes over what a runtime would set, and notes what it would not:
-// trusted attributes are refused to archives, user attributes exist on files
+// setXattrs sets the attributes that a runtime would set, and records the others:
+// runtimes refuse trusted attributes in archives, user attributes exist on files
 // and directories only, and other namespaces do not exist.
 func (rec *record) setXattrs(pax map[string]string) {
 	for key, value := range pax {

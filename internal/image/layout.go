@@ -110,9 +110,9 @@ func (i *Image) addName(annotations map[string]string) error {
 	return nil
 }
 
-// errPassedOver is returned for what is no image or has none for the platform. The
-// specification requires that unknown media types are no error, because artifacts
-// such as signatures lie beside images.
+// errPassedOver is returned for an artifact, and for an image or index without one
+// for the platform. It is no error of the archive: the specification requires that
+// unknown media types are ignored, because signatures lie beside images.
 var errPassedOver = errors.New("no image for the platform")
 
 // image returns the image that a descriptor means.

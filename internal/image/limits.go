@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Limits bound what a hostile image can make us do. A field that is zero has
-// the default that stands next to it.
+// Limits bound the cost of a hostile image. A field that is zero has the default
+// next to it.
 type Limits struct {
 	Layers  int   // 1024
 	Entries int   // in all layers together: 5,000,000
@@ -25,7 +25,7 @@ const maxDocument = 8 << 20
 const ratioGrace = 1 << 30
 
 // maxPath and maxName are the limits of Linux on a path and a name in bytes: a
-// runtime could not unpack what is longer.
+// runtime could not unpack longer ones.
 const (
 	maxPath = 4095
 	maxName = 255
@@ -41,7 +41,7 @@ func (l Limits) withDefaults() Limits {
 	}
 }
 
-// A LimitError says which limit an image goes beyond.
+// A LimitError is returned for an image that exceeds one of the limits.
 type LimitError struct {
 	Limit string
 	Value int64

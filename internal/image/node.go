@@ -35,7 +35,7 @@ type inode struct {
 	origin  origin // of the content
 }
 
-// An origin says where in an image the content of a regular file is.
+// An origin is where in an image the content of a regular file lies.
 type origin struct {
 	layer   int
 	ordinal int

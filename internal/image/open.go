@@ -46,7 +46,7 @@ func (s *Set) Close() error {
 	return s.closer.Close()
 }
 
-// ErrNoImage says that a source does not have the image that is asked for.
+// ErrNoImage is returned if a source does not have the image that is asked for.
 var ErrNoImage = errors.New("no such image")
 
 // Find returns the image with a name or digest. An empty reference means the

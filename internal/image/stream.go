@@ -16,7 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// ErrDigest says that content is not what its digest or size promised.
+// ErrDigest is returned for content that does not have its digest or size.
 var ErrDigest = errors.New("content does not match its digest")
 
 // A verifier passes content through and, instead of the end, reports that it
@@ -81,7 +81,7 @@ func (v *verifier) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// A counter counts what is read through it.
+// A counter counts the bytes that are read through it.
 type counter struct {
 	src io.Reader
 	n   int64

@@ -22,7 +22,7 @@ type User struct {
 	Home   string   // "/" if it is not known
 }
 
-// ErrNoUser says that an image has no user or group of a name.
+// ErrNoUser is returned if an image has no user or group of a name.
 var ErrNoUser = errors.New("not in the image")
 
 // LoadUser resolves a user as an image's configuration, or a pod's, names one,
@@ -40,7 +40,7 @@ func LoadUser(ctx context.Context, img v1.Image, spec string) (User, error) {
 // is good by itself and has group 0; a name that it does not have is ErrNoUser.
 // The supplementary groups are those that list the user in /etc/group; a group
 // that is named takes the place of the user's own. Lines that are malformed are
-// passed over, since images have them.
+// passed over, because images have them.
 func LookupUser(spec string, passwd, group []byte) (User, error) {
 	name, groupName, hasGroup := strings.Cut(spec, ":")
 	if name == "" {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked says that another process, or another part of this one, holds a lock.
+// ErrLocked is returned if another process, or another part of this one, holds a lock.
 var ErrLocked = errors.New("locked by another process")
 
 // Lock makes a file if it is not there, and locks it once nobody else does. The

@@ -12,10 +12,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// Options says what is read of an overlay. The zero value reads everything.
+// Options configures Open. The zero value reads everything.
 type Options struct {
-	// Mounts are the mount points in the container. What a runtime makes to
-	// mount on is left out: see isMountTarget. None are left out if it is nil.
+	// Mounts are the mount points in the container. The files and directories that
+	// a runtime makes to mount on are left out (see isMountTarget), unless Mounts
+	// is nil.
 	Mounts []string
 	// Limit is the most entries that are listed, which bounds memory; 1,000,000
 	// if zero. Directories beyond it are unknown.
@@ -30,11 +31,11 @@ type Changes struct {
 	Got  tree.Tree // of the merged tree, without digests
 	// Unknowns could not be read. Each stands for everything below it.
 	Unknowns []tree.Unknown
-	// Unsettled are directories that kept changing while they were read. What
-	// is said of them was seen, but a name may be missing.
+	// Unsettled are directories that kept changing while they were read. Their
+	// changes that were found are real, but others may be missing.
 	Unsettled []string
-	// Moved tells, for a directory in Got that was renamed, its path in the
-	// lower layers.
+	// Moved maps the path of a renamed directory in Got to its path in the lower
+	// layers.
 	Moved map[string]string
 
 	layers *layers
@@ -48,11 +49,11 @@ const attempts = 3
 // directory: only directories that were deleted, replaced or renamed are
 // listed in the lower layers too.
 //
-// The error says that there is no result at all. What could not be read is in
-// Unknowns.
+// What could not be read is in Unknowns; an error means that there is no result
+// at all.
 func Open(ctx context.Context, m Mount, opts Options) (*Changes, error) {
 	if m.Upper == "" {
-		return &Changes{}, nil // nothing can be written to it
+		return &Changes{}, nil // read-only: nothing can be written to it
 	}
 	l, err := openLayers(m)
 	if err != nil {
@@ -111,12 +112,12 @@ type walk struct {
 type task struct {
 	path  string  // in the merged tree
 	upper *place  // nil if the upper layer does not have it
-	lower []place // what is merged below the upper one
+	lower []place // the directories merged below the upper one
 	want  []place // what the lower layers alone merge at this path
 }
 
-// isPlain reports whether only what is in the upper directory can differ. With
-// copies of hard linked files, any name can.
+// isPlain reports whether only names in the upper directory can differ. With
+// copies of hard linked files any name can.
 func (w *walk) isPlain(t task) bool { return len(w.copies) == 0 && slices.Equal(t.lower, t.want) }
 
 // A stamp is an upper directory as it was when it was listed.
@@ -190,7 +191,7 @@ func (w *walk) unknown(path string, err error) {
 	w.unknowns = append(w.unknowns, tree.Unknown{Path: path, Err: err})
 }
 
-// directory compares what is in one directory.
+// directory compares the entries of one directory.
 func (w *walk) directory(t task) error {
 	d, err := w.openTask(t)
 	if err != nil {
@@ -235,7 +236,7 @@ func (w *walk) merged(d *openTask, name string, want *object) (*object, error) {
 	if d.has[name] {
 		n, err := w.node(*d.upper, name)
 		switch {
-		case errors.Is(err, errAbsent): // gone meanwhile: the stamp will tell
+		case errors.Is(err, errAbsent): // removed meanwhile: the stamp of the directory has changed too
 		case err != nil:
 			return nil, err
 		case n.isWhiteout():
@@ -271,15 +272,15 @@ func (w *walk) below(path string, want, got *object) {
 	}
 }
 
-// noteMove remembers where a directory was renamed from, as far as one redirect
-// tells.
+// noteMove records where a directory was renamed from, if a single redirect leads
+// there.
 func (w *walk) noteMove(path string, t task) {
 	if len(t.lower) > 0 && "/"+t.lower[0].path != path && !slices.Equal(t.lower, t.want) {
 		w.moved[path] = "/" + t.lower[0].path
 	}
 }
 
-// add lists a path, with what it takes to read its content.
+// add lists a path with the nodes that its content is read from.
 func (w *walk) add(path string, want, got *object) error {
 	var f file
 	for _, side := range []struct {

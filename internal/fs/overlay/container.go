@@ -13,11 +13,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// A Container is one that runs on this machine, whoever runs it, as the
-// process table shows it. No runtime was asked.
+// A Container is one that runs on this machine under any runtime. All fields come
+// from the process table and the mount tables, none from a runtime.
 type Container struct {
-	ID        string // as its runtime has it; empty if nothing tells it
-	Name      string // if the process that watches over it tells one
+	ID        string // that its runtime gave it; empty if unknown
+	Name      string // from the command line of its monitor; may be empty
 	Runtime   string // "docker", "containerd", "podman", "cri-o", or empty
 	Namespace string // containerd's, if known
 	PID       int    // of its first process, seen from here
@@ -36,16 +36,16 @@ func (c Container) String() string {
 	return s
 }
 
-// ErrNoContainer says that no container is meant by a reference.
+// ErrNoContainer is returned if a reference matches no container.
 var ErrNoContainer = errors.New("no such container")
 
-// ErrAmbiguous says that a reference means more than one container.
+// ErrAmbiguous is returned if a reference matches more than one container.
 var ErrAmbiguous = errors.New("more than one container")
 
 // Containers finds the containers that run on this machine: the processes
 // with a mount namespace of their own and an overlay for a root. A container
 // with another root is listed, with Err, if its cgroup or its runtime's monitor
-// says that it is one. They are sorted by process.
+// shows that it is one. They are sorted by process id.
 func Containers(ctx context.Context) ([]Container, error) {
 	firsts, err := firstProcesses(ctx)
 	if err != nil {

@@ -110,7 +110,7 @@ func newMount(p mounts.Mount) (Mount, error) {
 	return parseOptions(p.SuperOptions, moduleDefaults())
 }
 
-// moduleDefaults reads what the kernel takes where a mount says nothing.
+// moduleDefaults reads the options that the kernel uses for a mount without them.
 func moduleDefaults() defaults {
 	is := func(name string) bool {
 		value, err := os.ReadFile("/sys/module/overlay/parameters/" + name)
@@ -130,9 +130,9 @@ type maker struct {
 }
 
 // whereMade looks for the overlay's file system, by its device number, in our
-// own mount namespace and then in those of the process's ancestors. The
-// process itself is not asked: in a mount namespace of its own it could name
-// directories that mean something else elsewhere.
+// own mount namespace and then in those of the process's ancestors. The mount
+// table of the process itself is not used, because a container can make mounts in
+// its own namespace whose options name directories of the host.
 func whereMade(pid int, root mounts.Mount) (maker, error) {
 	own, err := mounts.Self()
 	if err != nil {

@@ -70,8 +70,8 @@ func (l *layers) Close() error {
 	return errors.Join(errs...)
 }
 
-// refuse keeps a lookup in its layer, as the kernel's is: overlayfs follows no
-// links in a layer and does not see what is mounted in one.
+// refuse keeps a lookup in its layer, as the kernel does: overlayfs follows no
+// links in a layer and ignores mounts in one.
 const refuse = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
 
 // openAt opens a name, or a path of several, below an open directory.

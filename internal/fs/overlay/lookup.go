@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An object is what a merged tree shows at one path.
+// An object is the entry that a merged tree shows at one path.
 type object struct {
-	node         // the topmost, which gives the metadata
-	dirs []place // of a directory: what is merged in it, top first
-	data *node   // of a regular file: what gives the content; nil if that is missing
+	node         // the topmost, which has the metadata
+	dirs []place // of a directory: those merged in it, top first
+	data *node   // of a regular file: the one with the content; nil if that is missing
 }
 
-// errRedirect says that a mark of the overlay leads nowhere the kernel would go.
+// errRedirect is returned for a redirect that the kernel would not follow.
 var errRedirect = errors.New("a redirect that is not followed")
 
 // lookup finds a name in directories that are merged, top first, and nil if
@@ -29,9 +29,9 @@ func (l *layers) lookup(dirs []handle, name string) (*object, error) {
 	return s.found, nil
 }
 
-// complete finds what lies below a node of the upper layer that is seen by a
-// name: the directories merged with it, or the content that a metacopy file
-// lacks. lower are the merged directories below the one that the name is in.
+// complete returns the object of a node of the upper layer by its name: with the
+// directories merged below it, or the content that a metacopy file lacks. lower
+// are the merged directories below the one that the name is in.
 func (l *layers) complete(name string, n node, lower []handle) (*object, error) {
 	s := search{layers: l, names: []string{name}}
 	s.add(n)
@@ -60,8 +60,8 @@ func (n *node) isSimple() bool {
 	return !isRedirected && !n.isOpaque() && !n.isMetacopy()
 }
 
-// over is complete for a simple node over what the lower layers show at its
-// path, which spares looking there twice.
+// over is complete for a simple node, with the object of the lower layers at its
+// path given, so that it is not looked up twice.
 func (n *node) over(lower *object) *object {
 	o := &object{node: *n}
 	switch {
@@ -85,7 +85,7 @@ type search struct {
 	found  *object
 }
 
-// add takes what one layer has as the next lower part of the object.
+// add makes the node of one layer the next lower part of the object.
 func (s *search) add(n node) {
 	if s.found == nil {
 		s.found = &object{node: n}
@@ -173,8 +173,8 @@ func (s *search) layer(dir handle) (redirect string, err error) {
 	return redirect, nil
 }
 
-// ends reports whether a node hides what it stands for, and notes where
-// nothing further down can be part of the object.
+// ends reports whether a node hides the name in its own and all lower layers. It
+// sets isDone if nothing further down can be part of the object.
 func (s *search) ends(n node, isLast bool) bool {
 	switch {
 	case n.isWhiteout():
@@ -189,7 +189,7 @@ func (s *search) ends(n node, isLast bool) bool {
 	return true
 }
 
-// redirect returns where the lower part of a node is called otherwise.
+// redirect returns the other name or path that the lower part of a node has.
 func (s *search) redirect(n node) (string, error) {
 	to, ok := n.mark("redirect")
 	if !ok || !n.isDir() && !n.isMetacopy() {
@@ -233,7 +233,7 @@ func (s *search) dataOnly() error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("look at its data: %w", err)
+			return fmt.Errorf("open data layer: %w", err)
 		}
 		n := node{place: path, prefix: s.prefix}
 		err = n.read(fd)

@@ -2,9 +2,9 @@
 // its upper directory what the container changed. The cost is that of the
 // changes, not of the image.
 //
-// Layers are only looked at, by file handle, with the rules of the kernel's
-// own lookup (fs/overlayfs/namei.c). It judges nothing: that is package drift's
-// business.
+// Layers are read by file handle, with the rules of the kernel's own lookup
+// (fs/overlayfs/namei.c). What a change means is not decided here but by package
+// drift.
 package overlay
 
 import (
@@ -35,10 +35,10 @@ type Mount struct {
 	Points []string
 }
 
-// ErrNoOverlay says that what was asked for does not lie on an overlay file system.
+// ErrNoOverlay is returned for a root or directory that is no overlay file system.
 var ErrNoOverlay = errors.New("not an overlay file system")
 
-// errOptions says that the options of an overlay make no sense.
+// errOptions is returned for mount options that no overlay can have.
 var errOptions = errors.New("options of an overlay that cannot be understood")
 
 // defaults are the overlay module's, which the kernel does not show in a

@@ -21,7 +21,7 @@ type node struct {
 	prefix string            // of the overlay's own
 }
 
-// errAbsent says that a layer has nothing at a place.
+// errAbsent is returned if a layer has no entry at a place.
 var errAbsent = errors.New("absent")
 
 // node looks at one name of a directory. The error is errAbsent if there is
@@ -71,8 +71,9 @@ func (n *node) mark(name string) (string, bool) {
 	return value, ok
 }
 
-// isWhiteout knows both forms: a character device 0/0, and an empty file with
-// an attribute, which is how an overlay can lie in another (Linux 6.7).
+// isWhiteout reports whether a node is a whiteout in either form: a character
+// device 0/0, or an empty file with an attribute, which an overlay in another
+// overlay needs because it cannot make the device there (Linux 6.7).
 func (n *node) isWhiteout() bool {
 	if n.kind() == unix.S_IFCHR {
 		return n.stat.Rdev == 0
@@ -81,14 +82,14 @@ func (n *node) isWhiteout() bool {
 	return ok && n.isRegular() && n.stat.Size == 0
 }
 
-// isOpaque reports whether a directory hides those below it. The value "x" says
-// something else: that there are whiteouts of the second form in it.
+// isOpaque reports whether a directory hides those below it. The value "x" is no
+// such mark: it means that the directory has whiteouts of the second form.
 func (n *node) isOpaque() bool {
 	value, _ := n.mark("opaque")
 	return value == "y" && n.isDir()
 }
 
-// isMetacopy reports whether a file has metadata of its own only.
+// isMetacopy reports whether only the metadata of a file was copied up.
 func (n *node) isMetacopy() bool {
 	_, ok := n.mark("metacopy")
 	return ok && n.isRegular()
@@ -189,8 +190,7 @@ func readXattrs(fd int) (map[string]string, error) {
 	return attrs, nil
 }
 
-// growing calls read with a larger buffer while the kernel says it is too
-// small. An attribute has at most 64 KiB, and so has the list of their names.
+// growing calls read with a larger buffer as long as it fails with ERANGE. An attribute has at most 64 KiB, and so has the list of their names.
 func growing(buf []byte, read func([]byte) (int, error)) ([]byte, error) {
 	for {
 		n, err := read(buf)

@@ -8,16 +8,17 @@ import (
 )
 
 // isMadeByRuntime reports whether a new entry is one that a container runtime
-// makes in the root file system before the container's first instruction.
-// Whatever else is in a directory that is left out is listed itself.
+// makes in the root file system before the container's first instruction. Only
+// the entry itself is left out: changes below it are still listed.
 func (w *walk) isMadeByRuntime(e tree.Entry) bool {
 	return w.opts.Mounts != nil && (w.isMountTarget(e) || isMtab(e))
 }
 
-// isMountTarget knows what was made to be mounted on: an empty file or a
-// directory at a mount point, or a directory above one, each with a mode that
-// runc or crun gives, without attributes, and owned by root or by whoever owns
-// the container's root.
+// isMountTarget reports whether an entry was made to be mounted on: an empty file
+// or a directory at a mount point, or a directory above one, each with a mode that
+// runc or crun gives, without attributes, and owned by root or by the owner of the
+// container's root. The conditions are strict because a program could otherwise
+// hide a file at such a path.
 func (w *walk) isMountTarget(e tree.Entry) bool {
 	isOwned := e.UID == 0 && e.GID == 0 || e.UID == w.owner.Uid && e.GID == w.owner.Gid
 	if !isOwned || len(e.Xattrs) > 0 {
@@ -36,14 +37,14 @@ func (w *walk) isMountTarget(e tree.Entry) bool {
 	return false
 }
 
-// isMtab knows the link that podman and CRI-O make.
+// isMtab reports whether an entry is the link that podman and CRI-O make.
 func isMtab(e tree.Entry) bool {
 	return e.Path == "/etc/mtab" && e.Kind == tree.Symlink && e.Target == "/proc/mounts" && e.UID == 0 && e.GID == 0
 }
 
-// isOwnRoot reports whether the upper directory itself is as snapshotters make
-// it, whatever the image's root was: its difference from the image says nothing
-// of the container.
+// isOwnRoot reports whether the upper directory itself is as snapshotters make it.
+// They do so whatever the image's root was, so that a difference of the root
+// directory does not come from the container.
 func (w *walk) isOwnRoot() bool {
 	return w.opts.Mounts != nil && w.owner.Mode&0o7777 == 0o755
 }

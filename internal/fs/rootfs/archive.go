@@ -15,17 +15,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// ErrSocket says that an archive cannot hold a socket.
+// ErrSocket is returned for a socket, which an archive cannot hold.
 var ErrSocket = errors.New("a socket cannot be archived")
 
 // Archive writes a tar archive, in PAX format, of a path and everything below
 // it. Symbolic links are followed within the root, but not in the last
 // component. In the archive the path is called name, or by its last component
-// if that is empty; "." makes an archive of what is in a directory.
+// if that is empty; "." makes an archive of the content of a directory.
 //
 // What could not be archived is left out, and what changed meanwhile is in the
-// archive as it was read; both are among the unknowns. The error says that the
-// archive is not complete.
+// archive as it was read; both are among the unknowns. After an error the archive
+// is not complete.
 func (r *Root) Archive(ctx context.Context, w io.Writer, from, name string) ([]tree.Unknown, error) {
 	unknown, err := r.archive(ctx, w, from, name)
 	if err != nil {

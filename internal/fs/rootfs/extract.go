@@ -20,21 +20,22 @@ import (
 // An Owner is a user and a group by number.
 type Owner struct{ UID, GID uint32 }
 
-// ExtractOptions say what Extract makes of an archive.
+// ExtractOptions configures Extract.
 type ExtractOptions struct {
-	// Owner is given everything, whatever the archive says. Setuid and setgid
-	// bits and attributes of the security namespace, file capabilities among
-	// them, are then left off. If nil, all is as in the archive.
+	// Owner becomes the owner of everything that is made, instead of the one in the
+	// archive. Setuid and setgid bits and attributes of the security namespace, file
+	// capabilities among them, are then left off, because they would apply to the
+	// wrong user. If nil, all is as in the archive.
 	Owner *Owner
 	// Devices permits devices. Otherwise they are refused.
 	Devices bool
-	// MaxEntries and MaxBytes bound what is made; 5,000,000 and 1 TiB if zero.
+	// MaxEntries and MaxBytes bound the archive; 5,000,000 and 1 TiB if zero.
 	MaxEntries int
 	MaxBytes   int64
 }
 
-// ErrRefused says that an archive holds what no honest archive does, or what
-// was not permitted.
+// ErrRefused is returned for an entry that no honest archive has, or that the
+// options do not permit.
 var ErrRefused = errors.New("entry refused")
 
 // Extract unpacks a tar archive into a directory of the root, which is made if

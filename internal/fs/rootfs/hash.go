@@ -49,7 +49,7 @@ func (w *walker) hash(ctx context.Context, fd int, e *tree.Entry, st *status, bu
 }
 
 // hashFile hashes exactly size bytes. A file that has more or less than that
-// changed, or is not what it seems.
+// changed, or lies about its size, as files in /proc do.
 func hashFile(ctx context.Context, fd int, size int64, buf []byte) (string, error) {
 	h := sha256.New()
 	for offset := int64(0); ; {

@@ -12,8 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// ErrNotRegular says that what was to be opened is no regular file. It was not
-// opened: that could block, or have an effect.
+// ErrNotRegular is returned for something other than a regular file. It was not
+// opened, because that could block or have an effect.
 var ErrNotRegular = errors.New("not a regular file")
 
 // Open opens a regular file for reading, following symbolic links within the
@@ -64,7 +64,7 @@ func (r *Root) OpenDir(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path.Clean("/"+name)), nil
 }
 
-// ReadDir describes what is in a directory, in tree order, without reading
+// ReadDir describes the entries of a directory, in tree order, without reading
 // content. The directory is found by following symbolic links within the root;
 // the entries carry the path that was given. An entry that goes away meanwhile
 // is left out.

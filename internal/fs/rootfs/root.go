@@ -14,8 +14,8 @@ import (
 // Paths are absolute in the root; those that follow links do so as a process
 // would whose root directory it is.
 //
-// What is read through a Root is never trusted: FIFOs, sockets and devices are
-// never opened, only looked at. Its methods may be called concurrently, but not
+// Nothing that is read through a Root is trusted. FIFOs, sockets and devices are
+// described but never opened, because that could block or have an effect. Its methods may be called concurrently, but not
 // with Close. They need /proc.
 type Root struct {
 	fd int
@@ -51,8 +51,8 @@ const (
 	refuseLinks = followLinks | unix.RESOLVE_NO_SYMLINKS
 )
 
-// ErrThroughLink says that a path leads through a symbolic link where it must
-// not.
+// ErrThroughLink is returned for a path that leads through a symbolic link where
+// it must not.
 var ErrThroughLink = errors.New("leads through a symbolic link")
 
 // open opens a path with the given flags and way of resolution.
@@ -64,8 +64,8 @@ func (r *Root) open(path string, flags int, resolve uint64) (int, error) {
 	return fd, err
 }
 
-// openat2 retries what the kernel asks to be retried: EAGAIN says that a rename
-// or mount somewhere raced with "..", EINTR that a signal came.
+// openat2 retries after EAGAIN, with which the kernel answers if a rename or mount
+// anywhere on the machine raced with "..", and after EINTR.
 func openat2(dirfd int, path string, flags int, mode uint32, resolve uint64) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags) | unix.O_CLOEXEC, Mode: uint64(mode), Resolve: resolve}
 	for attempt := 0; ; attempt++ {

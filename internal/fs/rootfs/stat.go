@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// status is what the kernel says of an open file, beyond its entry.
+// status is the result of statx(2) on an open file.
 type status struct {
 	unix.Statx_t
 }
@@ -148,8 +148,7 @@ func ignoredXattr(name string, overlay bool) bool {
 // Xattrs returns.
 func IsXattr(name string) bool { return !ignoredXattr(name, false) }
 
-// growing calls read with a larger buffer for as long as the kernel says that
-// it is too small. Attributes are at most 64 KiB each, and so is their list.
+// growing calls read with a larger buffer as long as it fails with ERANGE. Attributes are at most 64 KiB each, and so is their list.
 func growing(size int, read func([]byte) (int, error)) ([]byte, error) {
 	for {
 		buf := make([]byte, size)

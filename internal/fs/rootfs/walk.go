@@ -18,38 +18,38 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/work"
 )
 
-// WalkOptions say what Walk looks at. The zero value walks everything without
-// reading content.
+// WalkOptions configures Walk. The zero value walks everything without reading
+// content.
 type WalkOptions struct {
 	// Path is where to begin, without symbolic links; the root if empty.
 	Path string
 	// Hash reads all regular files and fills Entry.Digest.
 	Hash bool
-	// OneFileSystem leaves out what is mounted below Path, as Unknowns with
-	// ErrMounted, and does not look into it.
+	// OneFileSystem leaves out mounts below Path, which become Unknowns with
+	// ErrMounted.
 	OneFileSystem bool
 	// OverlayXattrs keeps the attributes that overlayfs uses for itself, for
 	// reading one of its layers.
 	OverlayXattrs bool
-	// Skip leaves out an entry and what is below it. It is asked before content
+	// Skip leaves out an entry and everything below it. It is called before content
 	// is read, concurrently and in no order.
 	Skip func(tree.Entry) bool
 	// MaxEntries is how many entries may be found before Walk gives up, which
 	// bounds its memory; 5,000,000 if zero.
 	MaxEntries int
-	// MaxFileSize is the size in bytes up to which a file is hashed, since a
-	// sparse one costs its maker nothing; 64 GiB if zero. A larger one is an
+	// MaxFileSize is the size in bytes up to which a file is hashed, because a
+	// sparse one costs nothing to make; 64 GiB if zero. A larger one is an
 	// Unknown with ErrTooLarge.
 	MaxFileSize int64
 }
 
-// ErrTooMany says that there are more entries than the limit.
+// ErrTooMany is returned if there are more entries than the limit.
 var ErrTooMany = errors.New("too many entries")
 
 // Walk describes everything below a path, itself included, on all processors.
 // What could not be read, or changed meanwhile, is not in the tree but in the
-// list of unknowns, sorted by path. The error says that there is no result at
-// all: the context ended, the path cannot be opened, or there is too much.
+// list of unknowns, sorted by path. There is an error only without any result:
+// the context ended, the path cannot be opened, or there are too many entries.
 //
 // Entries that are hard linked to each other carry the first of their paths;
 // names outside of the walk do not count.
@@ -230,7 +230,7 @@ func (w *walker) openTask(t task) (int, error) {
 	return fd, nil
 }
 
-// gone says of a name that was there before and is not now that it changed.
+// gone turns the absence of a name that was there before into tree.ErrChanged.
 func gone(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return fmt.Errorf("gone: %w", tree.ErrChanged)
@@ -238,7 +238,7 @@ func gone(err error) error {
 	return err
 }
 
-// list reads the names in a directory and leaves them to do.
+// list reads the names in a directory and pushes tasks for them.
 func (w *walker) list(fd int, t task, b *batch) {
 	names, ctime, err := w.stableNames(fd)
 	if err != nil {
@@ -251,8 +251,8 @@ func (w *walker) list(fd int, t task, b *batch) {
 	}
 }
 
-// stableNames lists a directory until it did not change meanwhile, so that
-// nothing that was there all the time is missed.
+// stableNames lists a directory again if it changed meanwhile, because getdents(2)
+// may then miss a name that was there all the time.
 func (w *walker) stableNames(fd int) ([]string, unix.StatxTimestamp, error) {
 	for range 3 {
 		before, err := statFD(fd)
@@ -273,7 +273,8 @@ func (w *walker) stableNames(fd int) ([]string, unix.StatxTimestamp, error) {
 
 // readNames lists up to limit names.
 func readNames(fd, limit int) ([]string, error) {
-	// Opened anew: how far a listing has got belongs to what is opened.
+	// Opened anew, because the position of a listing belongs to the open file, which
+	// fd may share.
 	own, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -287,7 +288,7 @@ func readNames(fd, limit int) ([]string, error) {
 	return names, err
 }
 
-// look describes one open entry, hashes it, and leaves it to do if it is a
+// look describes one open entry, hashes it, and pushes a task if it is a
 // directory.
 func (w *walker) look(ctx context.Context, fd int, name string, b *batch, buf []byte) {
 	st, err := statFD(fd)

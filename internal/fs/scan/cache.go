@@ -32,7 +32,7 @@ const (
 // maxCache bounds a cache that is read, in bytes.
 const maxCache = 2 << 30
 
-// A cached is what a cache says.
+// A cached is the content of a cache file.
 type cached struct {
 	top   *Dir
 	rules Digest
@@ -41,7 +41,7 @@ type cached struct {
 
 func rulesOf(p Policy) Digest { return sha256.Sum256([]byte(p.Version)) }
 
-// identity is what a key says of which file it is.
+// identity is the part of a key that names the file.
 func (k *key) identity() []byte { return append(bytes.Clone(k[:8]), k[inKeyDev:]...) }
 
 // load reads the cache of a root. Without one there is no error.

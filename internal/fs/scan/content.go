@@ -50,7 +50,7 @@ func (w *worker) content(ctx context.Context, fd int) error {
 }
 
 // sum hashes exactly size bytes. A file that has more or less than that changed,
-// or is not what it seems. Most files fit into the buffer and are read by a
+// or lies about its size, as files in /proc do. Most files fit into the buffer and are read by a
 // single call, which asks for one byte more than there should be.
 func (w *worker) sum(ctx context.Context, file int, size int64) (Digest, error) {
 	w.hash.Reset()

@@ -12,8 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// describe makes the record of a name, good until the next. Where there is an
-// error, or where it is left out, it says only that there is the name.
+// describe makes the record of a name, valid until the next call. After an error,
+// and for an entry that is left out, the record holds the name alone.
 func (w *worker) describe(ctx context.Context, here place, name []byte) (record, error) {
 	w.start(name)
 	t := w.treatment(here.dir, string(name[:len(name)-1]))
@@ -47,14 +47,14 @@ func (w *worker) describe(ctx context.Context, here place, name []byte) (record,
 	return w.scratch, err
 }
 
-// start begins a record that says only that there is a name.
+// start begins a record that holds a name alone.
 func (w *worker) start(name []byte) {
 	var head [headSize]byte
 	binary.LittleEndian.PutUint16(head[inName:], uint16(len(name)-1))
 	w.scratch = append(append(w.scratch[:0], head[:]...), name...)
 }
 
-// complete fills in what the kernel said, and what few entries have.
+// complete fills in the result of statx(2) and the fields that few entries have.
 func (w *worker) complete(own []byte, xattrs map[string]string) {
 	k := keyOf(&w.st)
 	copy(w.scratch, k[:])
@@ -72,8 +72,8 @@ func (k *key) before(t unix.Timespec) bool {
 	return sec < t.Sec || sec == t.Sec && nsec < t.Nsec
 }
 
-// attributes describes what is not read. Of what is not compared no more is
-// wanted than its key.
+// attributes fills in the fields that statx(2) does not have. An entry that is not
+// compared needs no more than its key.
 func (w *worker) attributes(fd int, kind tree.Kind, t Treatment) (err error) {
 	var own []byte
 	var attrs map[string]string

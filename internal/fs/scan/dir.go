@@ -29,7 +29,7 @@ const listNames = -1
 type reading struct {
 	parent  *reading
 	path    string
-	key     key  // of what is to be found at the path; from when it is listed on, as it was then
+	key     key  // of the directory; once it is listed, as it was then
 	old     *Dir // as the cache has it; scanner.nothing if it has not
 	same    bool // its names are those of old
 	failed  atomic.Bool

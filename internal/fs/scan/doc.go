@@ -6,6 +6,6 @@
 // and owner are what they were. ctime is among them, which nobody can set back,
 // so that an edit that restores size and mtime is found.
 //
-// It knows nothing of servers: which entries count, and what identifies them,
-// is told to it.
+// It is not about servers: a Policy decides which entries count and what
+// identifies them.
 package scan

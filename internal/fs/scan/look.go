@@ -11,7 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A worker looks at entries, one after the other, and has two descriptors open
+// A worker describes entries, one after the other. It has two descriptors open
 // beside that of the directory.
 type worker struct {
 	*scanner
@@ -85,7 +85,7 @@ type place struct {
 	part *part
 }
 
-// look looks at the names of a part.
+// look describes the names of a part.
 func (w *worker) look(ctx context.Context, here place) {
 	p := here.part
 	p.found.old = p.old
@@ -108,8 +108,8 @@ func (w *worker) look(ctx context.Context, here place) {
 	}
 }
 
-// entry takes over a record if the name is as it was, and looks at it anew if
-// not.
+// entry keeps the record of a name that is unchanged, and makes a new one
+// otherwise.
 func (w *worker) entry(ctx context.Context, here place, name []byte, old known) {
 	if w.isSame(here, name, old) {
 		here.part.found.keep(old.at, old.record)
@@ -145,8 +145,8 @@ func (w *worker) isSame(here place, name []byte, old known) bool {
 	return !t.Skip && t.Class == old.class() && (!t.Content || old.kind() != tree.Regular || old.has(hasContent))
 }
 
-// treatment says how a name is treated. Where all is expected to be as it was,
-// the directory has not been asked about yet.
+// treatment returns how a name is treated. The policy is asked for the directory
+// only now, because most directories are unchanged and never need it.
 func (w *worker) treatment(d *reading, name string) Treatment {
 	if d.treat == nil {
 		return w.opts.Policy.In(d.path)(name)
@@ -154,7 +154,7 @@ func (w *worker) treatment(d *reading, name string) Treatment {
 	return d.treat(name)
 }
 
-// took counts an entry, and leaves it to do if it is a directory.
+// took counts an entry, and pushes a task if it is a directory.
 func (w *worker) took(here place, r record, old *Dir) {
 	w.counts[r.class()]++
 	switch {

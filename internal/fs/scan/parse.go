@@ -9,11 +9,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// errCorrupt says that a file is no cache, or not as it was written.
+// errCorrupt is returned for a file that is no cache, or not as it was written.
 var errCorrupt = errors.New("it is corrupt, or of another version")
 
-// parse reads a cache file. What it returns shares the memory, and all that is
-// said of the form of records holds for it.
+// parse reads a cache file. The result shares its memory, and all of its records
+// are well-formed, because they are read without further checks.
 func parse(data []byte) (cached, error) {
 	if len(data) < headerSize+dirSize+sha256.Size || string(data[:len(cacheMagic)]) != cacheMagic {
 		return cached{}, errCorrupt

@@ -25,7 +25,7 @@ func (d Digest) String() string {
 	return string(text[:])
 }
 
-// A key is what tells that an entry is as it was: inode, size, mtime and ctime in
+// A key is equal as long as an entry is unchanged: inode, size, mtime and ctime in
 // seconds, the same in nanoseconds, mode, owner, group, device.
 type key [keySize]byte
 
@@ -66,7 +66,7 @@ const (
 	inKind   = 62 // 0: the name is there, and is left out
 	inExtra  = 64 // length of what few have
 	inName   = 68 // length of the name
-	inDigest = 70 // of a file's content, or of what is below a directory
+	inDigest = 70 // of a file's content, or of everything below a directory
 	headSize = 102
 )
 
@@ -117,7 +117,7 @@ func (r record) extra() []byte { return r[r.nameEnd()+1:] }
 func (r record) terminated() []byte { return r[headSize : r.nameEnd()+1] }
 
 // An Entry is one name in a directory. Digest is that of a file's content, if it
-// was read, and that of what is in a directory.
+// was read, or that of everything in a directory.
 type Entry struct {
 	Name   string
 	Kind   tree.Kind

@@ -29,7 +29,7 @@ type File struct {
 // Digest is that of everything below the root that counts.
 func (r *Result) Digest() string { return r.top.digest.String() }
 
-// List yields what is in a directory, in the order of the names' bytes. It
+// List yields the entries of a directory, in the order of the names' bytes. It
 // returns false if that is no directory, or one that does not count.
 func (r *Result) List(dir string) (iter.Seq[Entry], bool) {
 	d := r.find(dir)

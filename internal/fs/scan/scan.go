@@ -23,23 +23,23 @@ type Class uint8
 // Compared entries make up the digests of directories.
 const Compared Class = 0
 
-// A Treatment says what becomes of an entry.
+// A Treatment is how an entry is handled.
 type Treatment struct {
 	Class   Class
-	Skip    bool // it is left out, and so is what is below it
+	Skip    bool // it is left out, with everything below it
 	Content bool // a regular file is read
 }
 
-// A Policy says which entries count and what identifies them. Its functions are
+// A Policy decides which entries count and what identifies them. Its functions are
 // called concurrently.
 type Policy struct {
-	// Version changes with what the functions return for the same arguments. A
-	// cache of another version knows only the content of files.
+	// Version changes with the results of the functions for the same arguments. From
+	// a cache of another version only the content of files is used.
 	Version string
 	// In returns how the names in a directory are treated.
 	In func(dir string) func(name string) Treatment
-	// AppendText appends what identifies an entry. The digest of a directory is
-	// that of the texts of all that counts in it.
+	// AppendText appends the text that identifies an entry. The digest of a
+	// directory is that of the texts of all entries in it that count.
 	AppendText func(b []byte, e Entry) []byte
 }
 
@@ -49,7 +49,7 @@ type Options struct {
 	// Cache is a file that keeps what was read for the next scan; none if empty.
 	// It is used only if it is the user's own and nobody else may read it.
 	Cache string
-	// Full reads everything, whatever the cache says.
+	// Full reads everything again and does not trust the cache.
 	Full bool
 	// MaxEntries is how many entries may be found; 5,000,000 if zero.
 	MaxEntries int
@@ -57,10 +57,10 @@ type Options struct {
 	MaxFileSize int64
 }
 
-// ErrTooMany says that there are more entries than the limit.
+// ErrTooMany is returned if there are more entries than the limit.
 var ErrTooMany = rootfs.ErrTooMany
 
-// A scanner is what the workers of one scan share.
+// A scanner is shared by the workers of one scan.
 type scanner struct {
 	root        *rootfs.Root
 	opts        Options
@@ -76,13 +76,12 @@ type scanner struct {
 	err   error
 }
 
-// Read reads everything below a root that is on its file system. What is mounted
-// there is left out.
+// Read reads everything below a root that is on its file system. Mounts are left
+// out.
 //
-// What could not be read, or changed meanwhile, is among the unknowns. The error
-// says that there is no result at all: the context ended, the root cannot be
-// opened, or there is too much. A cache that cannot be used or written is no
-// error.
+// What could not be read, or changed meanwhile, is among the unknowns. There is an
+// error only without any result: the context ended, the root cannot be opened, or
+// there are too many entries. A cache that cannot be used or written is no error.
 func Read(ctx context.Context, root *rootfs.Root, opts Options) (*Result, error) {
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
 	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 64<<30)
@@ -125,7 +124,7 @@ func (s *scanner) read(ctx context.Context) (_ *Result, err error) {
 	return r, nil
 }
 
-// begin looks at the root.
+// begin describes the root.
 func (s *scanner) begin() (*reading, error) {
 	fd, err := s.root.OpenDeep("/")
 	if err != nil {

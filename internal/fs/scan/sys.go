@@ -85,7 +85,7 @@ func kindOf(st *unix.Statx_t) tree.Kind {
 	return 0
 }
 
-// gone says of a name that was there before and is not now that it changed.
+// gone turns the absence of a name that was there before into tree.ErrChanged.
 func gone(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return fmt.Errorf("gone: %w", tree.ErrChanged)

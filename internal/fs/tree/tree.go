@@ -1,6 +1,6 @@
 // Package tree describes file systems: every entry with what identifies it, and
 // the canonical encoding of all of them. It is pure: package rootfs reads trees
-// from a file system. It knows nothing of images, overlays or drift.
+// from a file system. It is not about images, overlays or drift.
 package tree
 
 import (

@@ -2,20 +2,20 @@ package tree
 
 import "errors"
 
-// An Unknown is a path that could not be looked at, and why. It stands for the
+// An Unknown is a path that could not be read, with the reason. It stands for the
 // path and everything below it.
 type Unknown struct {
 	Path string
 	Err  error
 }
 
-// The reasons for an Unknown that callers tell apart.
+// Reasons for an Unknown that callers branch on.
 var (
-	// ErrChanged says that a file or directory changed while it was read.
+	// ErrChanged is returned if a file or directory changed while it was read.
 	ErrChanged = errors.New("changed while it was read")
-	// ErrMounted says that another file system is mounted at the path, so that
-	// nothing is known of what lies beneath.
+	// ErrMounted is returned if another file system is mounted at the path, which
+	// hides everything beneath.
 	ErrMounted = errors.New("another file system is mounted here")
-	// ErrTooLarge says that a file is larger than the limit for reading.
+	// ErrTooLarge is returned for a file that is larger than the limit for reading.
 	ErrTooLarge = errors.New("larger than the limit")
 )

@@ -19,15 +19,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// ImportOptions say how images are taken from an archive. The zero value
-// works.
+// ImportOptions configures Import. The zero value works.
 type ImportOptions struct {
 	// Name is the reference of an image that the archive gives none. If the
 	// archive gives a tag alone, Name's repository is put before it.
 	Name string
 	// Check looks at an image before it gets its name; an error refuses it. It
 	// runs while layers are unpacked. If nil, the image is flattened, which
-	// refuses what reaches out of the root and what is beyond image.Limits.
+	// refuses entries that reach out of the root and images beyond image.Limits.
 	Check func(ctx context.Context, img v1.Image) error
 	// Progress is told how many bytes of an archive's layers are done. Calls
 	// do not overlap.
@@ -66,7 +65,7 @@ func (d *Daemon) importFrom(ctx context.Context, subject string, o ImportOptions
 	return found, nil
 }
 
-// ErrNotContainerd says that the runtime is not containerd: CRI alone can
+// ErrNotContainerd is returned if the runtime is not containerd: CRI alone can
 // pull images, but neither load them nor show their content.
 var ErrNotContainerd = errors.New("the runtime is not containerd, which is the only one that images can be loaded into")
 
@@ -94,7 +93,7 @@ func (o ImportOptions) nameAll(all []image.Image) error {
 	for i := range all {
 		for _, tag := range all[i].Tags {
 			if repository == "" {
-				continue // an image without a name, which its digest tells
+				continue // the image has no name and is found by its digest
 			}
 			ref, err := Normalize(repository + ":" + tag)
 			if err != nil {
@@ -139,15 +138,15 @@ func (d *Daemon) importAll(ctx context.Context, all []image.Image, o ImportOptio
 	return found, nil
 }
 
-// quiet keeps containerd's client from writing to standard error what it also
-// returns as an error.
+// quiet keeps containerd's client from logging errors to standard error that it
+// also returns.
 func quiet(ctx context.Context) context.Context {
 	l := logrus.New()
 	l.SetOutput(io.Discard)
 	return log.WithLogger(ctx, logrus.NewEntry(l))
 }
 
-// leaseTime is how long what was written by a run that was killed stays.
+// leaseTime is how long the content written by a run that was killed stays.
 const leaseTime = 24 * time.Hour
 
 // flatten is the check that is made if no other is given.

@@ -68,9 +68,10 @@ func ociDescriptor(d v1.Descriptor) ocispec.Descriptor {
 	return o
 }
 
-// An ingester writes content. containerd's own says that it is unavailable both
-// while somebody else writes the same and when the runtime ended, and whoever
-// writes waits for as long as it says so: for ever, that is. This one says which.
+// An ingester writes content. containerd's own returns "unavailable" both while
+// another client writes the same blob and when the runtime has ended, and
+// content.WriteBlob retries as long as it does: for ever in the second case. This
+// one returns another error then.
 type ingester struct{ d *Daemon }
 
 func (i ingester) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
@@ -120,8 +121,8 @@ func documentsOf(s *image.Stored) []document {
 	return all
 }
 
-// writeDocuments writes what refers to others after what it refers to. The
-// labels keep those from the garbage collector.
+// writeDocuments writes each document after those that it refers to. The labels
+// keep them from the garbage collector.
 func (d *Daemon) writeDocuments(ctx context.Context, documents []document) error {
 	for _, doc := range documents {
 		labels := map[string]string{}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 )
@@ -81,9 +82,13 @@ func (a *app) printImages(all []pod.Image) error {
 	return w.Flush()
 }
 
-// familiar is a reference as people write it.
+// familiar returns a reference as people write it.
 func familiar(name string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(name, "docker.io/library/"), "docker.io/")
+	ref, err := image.ParseReference(name)
+	if err != nil {
+		return name
+	}
+	return ref.Familiar()
 }
 
 // size is a number of bytes as people say it.
@@ -169,8 +174,8 @@ func (a *app) loadOne(cmd *cobra.Command, e *pod.Engine, source, as string) ([]p
 	if len(images) != 1 {
 		return nil, usagef("--as names one image, but %s holds %d", source, len(images))
 	}
-	image, err := e.TagImage(ctx, images[0].ID.String(), as)
-	return []pod.Image{image}, err
+	tagged, err := e.TagImage(ctx, images[0].ID.String(), as)
+	return []pod.Image{tagged}, err
 }
 
 func looksLikeFile(s string) bool {

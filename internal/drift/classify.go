@@ -15,10 +15,10 @@ var classes = []Class{Executable, Library, Script, Config, PackageDB, Data, Cach
 
 func (c Class) rank() int { return slices.Index(classes, c) }
 
-// Classify returns the class of an entry, from the head of its content (nil if it
+// classify returns the class of an entry, from the head of its content (nil if it
 // is not known; 512 bytes are enough), its mode and its path. Content that can be
 // executed goes before the path: a program in a log directory is a program.
-func Classify(e tree.Entry, head []byte) Class {
+func classify(e tree.Entry, head []byte) Class {
 	switch {
 	case inAny(e.Path, packagePaths):
 		return PackageDB

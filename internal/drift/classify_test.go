@@ -49,7 +49,7 @@ func TestClassify(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := Classify(tt.entry, tt.head); got != tt.want {
+			if got := classify(tt.entry, tt.head); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})

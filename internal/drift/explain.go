@@ -24,7 +24,7 @@ func (c *comparison) explain() {
 	for i := range c.changes {
 		ch := &c.changes[i]
 		ch.Class = c.class(ch)
-		ch.Severity, ch.Reason = Grade(*ch)
+		ch.Severity, ch.Reason = grade(*ch)
 	}
 	limit := c.opts.DiffLimit
 	if limit == 0 {
@@ -72,7 +72,7 @@ func (c *comparison) class(ch *Change) Class {
 }
 
 func (c *comparison) classOf(side Side, e *tree.Entry) Class {
-	return Classify(*e, c.head(side, e))
+	return classify(*e, c.head(side, e))
 }
 
 func (c *comparison) head(side Side, e *tree.Entry) []byte {

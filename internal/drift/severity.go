@@ -13,10 +13,10 @@ func (s Severity) Compare(other Severity) int {
 	return slices.Index(Severities(), s) - slices.Index(Severities(), other)
 }
 
-// Grade returns how severe a change is and the reason in words. It looks at
+// grade returns how severe a change is and the reason in words. It looks at
 // the paths, entries, fields and class of the change. The first rule that
 // applies decides.
-func Grade(ch Change) (Severity, string) {
+func grade(ch Change) (Severity, string) {
 	for _, r := range rules {
 		if r.applies(ch) {
 			return r.severity, r.reason

@@ -158,10 +158,10 @@ func (l compressedLayer) DiffID() (v1.Hash, error) {
 	return sum, err
 }
 
-// LayerFromFile returns the layer whose archive, an uncompressed tar file,
+// layerFromFile returns the layer whose archive, an uncompressed tar file,
 // lies at a path. It is read once now and again on each use; it must not
 // change meanwhile, which is noticed by its digest.
-func LayerFromFile(path string) (v1.Layer, error) {
+func layerFromFile(path string) (v1.Layer, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("build layer: %w", err)
@@ -211,7 +211,7 @@ type readCloser struct {
 func BuildArchive(ctx context.Context, path, name string, config Config, layerFiles ...string) (digest string, err error) {
 	layers := make([]v1.Layer, len(layerFiles))
 	for i, file := range layerFiles {
-		if layers[i], err = LayerFromFile(file); err != nil {
+		if layers[i], err = layerFromFile(file); err != nil {
 			return "", err
 		}
 	}

@@ -2,10 +2,7 @@ package image
 
 import (
 	"encoding/hex"
-	"fmt"
 	"hash"
-	"maps"
-	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -22,20 +19,6 @@ type Config struct {
 	StopSignal   string   // "SIGQUIT"; empty means SIGTERM
 	Labels       map[string]string
 	Architecture string // as Go names it
-}
-
-// LoadConfig reads the configuration of an image.
-func LoadConfig(img v1.Image) (Config, error) {
-	file, err := img.ConfigFile()
-	if err != nil {
-		return Config{}, fmt.Errorf("read image configuration: %w", err)
-	}
-	c := file.Config
-	return Config{
-		User: c.User, Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, WorkingDir: c.WorkingDir,
-		Volumes: slices.Sorted(maps.Keys(c.Volumes)), ExposedPorts: slices.Sorted(maps.Keys(c.ExposedPorts)),
-		StopSignal: c.StopSignal, Labels: c.Labels, Architecture: file.Architecture,
-	}, nil
 }
 
 func (c Config) oci() v1.Config {

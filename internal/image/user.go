@@ -3,14 +3,11 @@ package image
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // A User is whom a container's program runs as.
@@ -24,16 +21,6 @@ type User struct {
 
 // ErrNoUser is returned if an image has no user or group of a name.
 var ErrNoUser = errors.New("not in the image")
-
-// LoadUser resolves a user as an image's configuration, or a pod's, names one,
-// with the image's own /etc/passwd and /etc/group: see LookupUser.
-func LoadUser(ctx context.Context, img v1.Image, spec string) (User, error) {
-	files, err := ReadFiles(ctx, img, "/etc/passwd", "/etc/group")
-	if err != nil {
-		return User{}, fmt.Errorf("look up user %q: %w", spec, err)
-	}
-	return LookupUser(spec, files["/etc/passwd"], files["/etc/group"])
-}
 
 // LookupUser resolves "user", "uid", "user:group", "uid:gid" and so on, where
 // nothing means root, as runtimes do: a number that /etc/passwd does not have

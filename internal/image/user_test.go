@@ -42,27 +42,19 @@ func TestLookupUser(t *testing.T) {
 	}
 }
 
-func TestLoadUser(t *testing.T) {
-	img := webImage(t)
-	config, err := LoadConfig(img)
+func TestLookupUserOfImage(t *testing.T) {
+	files, err := ReadFiles(t.Context(), webImage(t), "/etc/passwd", "/etc/group")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := LoadUser(t.Context(), img, config.User)
+	got, err := LookupUser("web", files["/etc/passwd"], files["/etc/group"])
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(got, User{UID: 33, GID: 33, Groups: []uint32{44}, Name: "web", Home: "/srv"}); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(config.ExposedPorts, []string{"80/tcp"}); diff != "" {
-		t.Error(diff)
-	}
-	nothing, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := LoadUser(t.Context(), nothing, "7"); err != nil || got.UID != 7 {
+	if got, err := LookupUser("7", nil, nil); err != nil || got.UID != 7 {
 		t.Errorf("an image without files: %+v, %v", got, err)
 	}
 }

@@ -21,16 +21,16 @@ import (
 // containerd, podman and docker from version 25 on read. The keys are their
 // names, as ParseReference reads them. The file appears complete or not at all.
 func WriteArchive(ctx context.Context, path string, images map[string]v1.Image) error {
-	err := durable.Write(path, 0o644, func(w io.Writer) error { return WriteLayout(ctx, w, images) })
+	err := durable.Write(path, 0o644, func(w io.Writer) error { return writeLayout(ctx, w, images) })
 	if err != nil {
 		return fmt.Errorf("write image archive %s: %w", path, err)
 	}
 	return nil
 }
 
-// WriteLayout writes images as an archive of an OCI image layout to a stream,
+// writeLayout writes images as an archive of an OCI image layout to a stream,
 // for instance to a runtime that imports it.
-func WriteLayout(ctx context.Context, w io.Writer, images map[string]v1.Image) error {
+func writeLayout(ctx context.Context, w io.Writer, images map[string]v1.Image) error {
 	out := layoutWriter{ctx: ctx, tar: tar.NewWriter(w), written: map[v1.Hash]bool{}}
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
 	for _, name := range slices.Sorted(maps.Keys(images)) {

@@ -56,7 +56,8 @@ type Change struct {
 	Diff     string      `json:"diff,omitempty"` // unified text diff, cut at a limit; secrets are not shown
 }
 
-// An Unknown is a path that could not be read or compared, and why.
+// An Unknown is a path that could not be read or compared, with the reason. It is
+// tree.Unknown as documents have it: text instead of an error.
 type Unknown struct {
 	Path   string `json:"path"`
 	Reason string `json:"reason"`

@@ -66,7 +66,7 @@ func (c changer) do(ctx context.Context, action, id, why string) error {
 	case "follow":
 		return c.follow(ctx, id, isDone)
 	case "revert":
-		// Whoever demands it may be gone before it is over.
+		// This must not end with the connection, because it would leave half of it.
 		if _, err := c.store.Revert(context.WithoutCancel(ctx), id, c.cache, why); err != nil {
 			return err
 		}

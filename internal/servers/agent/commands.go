@@ -1,7 +1,7 @@
-// Package agent is what visits run on a server: to answer what is asked of it, to
-// carry out changes of it, and to write what a capture takes. It is a program of
-// its own, cmd/adamant-agent, so that little is sent there; adamant has it, too,
-// as hidden commands.
+// Package agent is the program that runs on a server while it is connected: it
+// answers requests about the server, changes it, and writes the parts of a capture.
+// cmd/adamant-agent holds nothing else, so that little is sent to servers; adamant
+// has the same as hidden commands.
 package agent
 
 import (
@@ -16,7 +16,7 @@ type streams struct {
 	out io.Writer
 }
 
-// Commands are those below "servers" that visits run.
+// Commands returns the commands below "servers" that are run on a server.
 func Commands(in io.Reader, out io.Writer) []*cobra.Command {
 	s := streams{in, out}
 	return []*cobra.Command{newServeCommand(s), newChangeCommand(s), newPartCommand(s)}

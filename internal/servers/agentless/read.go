@@ -18,17 +18,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// A Runner runs commands on a server, as a *remote.Conn does.
+// A Runner runs commands on a server, as an *ssh.Conn does.
 type Runner interface {
 	Run(context.Context, ssh.Command) error
 }
 
-// maxAnswer bounds what a server says, in bytes.
+// maxAnswer bounds the output of a server, in bytes.
 const maxAnswer = 4 << 30
 
-var errTooLarge = errors.New("the server says too much")
+var errTooLarge = errors.New("the server sends too much")
 
-// Read reads a server. What it says is as untrusted as what an agent says.
+// Read reads a server. Its output is as untrusted as that of an agent.
 func Read(ctx context.Context, r Runner, sudo bool) (*facts.Offline, error) {
 	nonce, err := newNonce()
 	if err != nil {
@@ -65,7 +65,8 @@ func Read(ctx context.Context, r Runner, sudo bool) (*facts.Offline, error) {
 	return server, nil
 }
 
-// newNonce is what no file can have in it by intention.
+// newNonce returns a text that no file can hold on purpose, because it was not
+// known before.
 func newNonce() (string, error) {
 	var b [16]byte
 	_, err := rand.Read(b[:])
@@ -124,13 +125,13 @@ func (c *contents) Sums(ctx context.Context, files []string) (map[string]string,
 	return sums, nil
 }
 
-// maxPrinted bounds what a program says, in bytes, and patience how long it takes.
+// maxPrinted bounds the output of a program, in bytes, and patience its run time.
 const (
 	maxPrinted = 256 << 20
 	patience   = 2 * time.Minute
 )
 
-// run runs a program that says what is so on the server.
+// run runs a program that reports facts about the server.
 func (c *contents) run(ctx context.Context, argv []string, read func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

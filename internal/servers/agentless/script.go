@@ -1,10 +1,10 @@
 package agentless
 
-// survey prints all that a comparison asks for first, in sections: each begins
-// with a line of $1, which nobody can have known before, and the section's name.
-// The other arguments are directories whose files' content is not wanted.
+// surveyScript prints everything that a comparison needs first, in sections: each
+// begins with a line of $1, which nobody can have known before, and the section's
+// name. The other arguments are directories whose files' content is not needed.
 //
-// What a command says on standard error is in the section "errors", with its
+// The standard error of a command is in the section "errors", with its
 // exit status; file names with a line break are only counted.
 const surveyScript = `
 LC_ALL=C QUOTING_STYLE=literal PATH=$PATH:/usr/sbin:/sbin
@@ -83,20 +83,20 @@ run find / -xdev \( "$@" -path "$odd" \) -prune -o -type f -exec sha256sum {} +
 say end
 `
 
-// textOf prints at most $2 bytes of the file $1.
+// textScript prints at most $2 bytes of the file $1.
 const textScript = `[ -f "$1" ] || exit 44
 head -c "$2" "$1"
 `
 
-// noText is its exit status if there is no such file.
+// exitNoText is the exit status of textScript if there is no such file.
 const exitNoText = 44
 
-// sumsOf prints the MD5 of the files whose names it reads, each with a NUL byte.
+// sumsScript prints the MD5 of the files whose names it reads, each with a NUL byte.
 const sumsScript = `LC_ALL=C xargs -0 md5sum 2>/dev/null
 :
 `
 
-// program runs a program that says what is so on the server, if it has it.
+// runScript runs a program that reports facts about the server, if it is installed.
 const runScript = `command -v "$1" >/dev/null 2>&1 || { echo "it is not installed" >&2; exit 127; }
 LC_ALL=C SYSTEMD_COLORS=0
 export LC_ALL SYSTEMD_COLORS

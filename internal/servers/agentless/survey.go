@@ -19,7 +19,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// The bounds of what a server says.
+// The bounds of a server's output.
 const (
 	maxLine    = 1 << 20   // bytes of a line that is no content of a file
 	maxEntries = 5_000_000 // as of a scan
@@ -27,7 +27,7 @@ const (
 	maxPath    = 4096      // bytes, as of the kernel
 )
 
-// An answer is what survey printed, as far as it was read.
+// An answer is the output of surveyScript, as far as it was read.
 type answer struct {
 	system   []string
 	missing  []string
@@ -304,12 +304,12 @@ func sumLine(line string, digits int) (sum, file string, ok bool) {
 	return line[:digits], file, true
 }
 
-// fault reads what a command says on standard error, or its exit status, which
-// says nothing more: of all that was not read there is something missing.
+// errorMessage reads a line of a command's standard error, or its exit status. A
+// status adds nothing to the messages, except where a command died without one.
 func (a *answer) errorMessage(line string) {
 	if status, is := strings.CutPrefix(line, "exit "); is {
 		if status == "0" || status == "1" || status == "123" {
-			return // find's own way to say that there were errors
+			return // find exits with these if there were errors, which are in the messages
 		}
 		line = "a command ended with status " + status
 	}
@@ -325,7 +325,7 @@ func (a *answer) errorMessage(line string) {
 	}
 }
 
-// errorLine is how find, stat and others say what they could not do.
+// errorLine matches the error messages of find, stat and others.
 var errorLine = regexp.MustCompile(`^[a-z0-9]+: (?:can(?:no|')t [a-z ]+ )?'?(/.*?)'?: (.*)$`)
 
 // machines are what uname calls a machine, by Go's name of it.

@@ -1,7 +1,6 @@
-// Package boundedjson reads JSON that another machine wrote, which may be hostile:
-// what it takes to keep a message is bounded by what an honest one needs, and what
-// an error quotes of one is short and visible. What messages say is not its
-// business.
+// Package boundedjson reads JSON from another machine, which may be hostile. The
+// memory for a message is bounded by the needs of an honest one, and errors quote
+// it short and escaped. The package does not know the meaning of messages.
 package boundedjson
 
 import (
@@ -15,7 +14,7 @@ import (
 // MaxSize bounds one message, in bytes.
 const MaxSize = 64 << 20
 
-// Bounds of what is in a message. A list of nothing but zeros takes fifty times
+// Bounds of the content of a message. A list of nothing but zeros takes fifty times
 // its own size in memory.
 const (
 	maxElements = 1 << 19 // of all lists together
@@ -30,8 +29,8 @@ const maxQuoted = 200
 // Unmarshal is json.Unmarshal within the bounds, with errors that can be shown.
 func Unmarshal(data []byte, v any) error { return unmarshal(data, v, MaxSize, maxToken) }
 
-// UnmarshalLarge is Unmarshal of what holds large texts, such as listings of all
-// files: nothing but most, in bytes, bounds it and each text.
+// UnmarshalLarge is Unmarshal for messages with large texts, such as listings of
+// all files: only most, in bytes, bounds the message and each text.
 func UnmarshalLarge(data []byte, v any, most int) error { return unmarshal(data, v, most, most) }
 
 func unmarshal(data []byte, v any, size, token int) error {
@@ -44,7 +43,8 @@ func unmarshal(data []byte, v any, size, token int) error {
 	return nil
 }
 
-// measure checks bounds. Whether it is JSON is not its business.
+// measure checks the bounds without memory of its own. It does not check that data
+// is JSON, because json.Unmarshal does.
 func measure(data []byte, maxSize, maxToken int) error {
 	if len(data) > maxSize {
 		return fmt.Errorf("it has more than %d bytes", maxSize)

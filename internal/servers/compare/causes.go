@@ -9,7 +9,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// A Cause explains differences by what they come of.
+// A Cause explains differences that have the same origin.
 type Cause struct {
 	Title string   `json:"title"` // "nginx 1.22.1-9 on most, 1.24.0-1 on web-3"
 	Odd   []string `json:"odd,omitempty"`
@@ -19,7 +19,7 @@ type Cause struct {
 	Why   string   `json:"why,omitempty"`   // by the record of runs, where there is one
 }
 
-// A Kind says what sort of cause.
+// A Kind is the kind of a cause.
 type Kind string
 
 // The kinds, from what explains most to what explains least.
@@ -35,7 +35,7 @@ const (
 
 var kinds = []Kind{Platform, ByPackage, ByAccount, BySetting, ByEdit, ByHand, ByResult}
 
-// kindOf is the cause that a fact speaks of.
+// kindOf is the kind of cause that a fact in a section has.
 var kindOf = map[facts.Section]Kind{
 	facts.System: Platform, facts.Package: ByPackage, facts.User: ByAccount, facts.Group: ByAccount, facts.Sudoers: ByAccount,
 	facts.Service: BySetting, facts.Running: BySetting, facts.Timer: BySetting, facts.Cron: BySetting, facts.SSH: BySetting, facts.TLS: BySetting, facts.Sysctl: BySetting, facts.Mount: BySetting, facts.Module: BySetting, facts.Listener: BySetting,
@@ -70,7 +70,7 @@ type explainer struct {
 	majority majority
 	causes   map[string]*Cause
 	order    []string
-	phrases  map[string][]string // of causes, what their facts say
+	phrases  map[string][]string // of causes by key: a phrase for each fact
 }
 
 func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Cause {
@@ -96,8 +96,8 @@ func (e *explainer) addFact(d Difference) {
 	e.phrases[key] = append(e.phrases[key], what+": "+e.majority.describe(d))
 }
 
-// togetherAs is the same for facts that are about one thing and differ on the
-// same servers: a unit, or what sshd or another program is told.
+// causeKey is the same for facts that have one cause: they are about the same unit
+// or the same program's configuration, and differ on the same servers.
 func causeKey(d Difference) string {
 	who := " on " + strings.Join(d.Odd, ", ")
 	switch d.Section {
@@ -112,7 +112,7 @@ func causeKey(d Difference) string {
 	return string(d.Section) + " " + d.Key
 }
 
-// ownName is what tells a fact from those that it comes with.
+// shortName distinguishes a fact from others with the same cause.
 func shortName(d Difference) string {
 	switch d.Section {
 	case facts.SSH:
@@ -124,7 +124,7 @@ func shortName(d Difference) string {
 	return string(d.Section)
 }
 
-// maxSaid is how many facts a title tells.
+// maxPhrases bounds the facts in a title.
 const maxPhrases = 5
 
 func summarize(said []string) string {
@@ -134,8 +134,8 @@ func summarize(said []string) string {
 	return strings.Join(said, " / ")
 }
 
-// addFile finds the cause of a file: its package's version, a fact that it says,
-// an edit, or that it is nobody's.
+// addFile finds the cause of a file: its package's version, a fact that is read
+// from it, an edit, or that no package owns it.
 func (e *explainer) addFile(d Difference) {
 	c := e.packageOf(d)
 	if c == nil {
@@ -193,7 +193,7 @@ func (e *explainer) factOf(d Difference) *Cause {
 	return nil
 }
 
-// inWords says who has what: "1.22 on most, 1.24 on web-3".
+// describe returns which servers have which value: "1.22 on most, 1.24 on web-3".
 func (m majority) describe(d Difference) string {
 	value := func(s string) string {
 		if v, has := d.Values[s]; has {

@@ -17,7 +17,7 @@ type Difference struct {
 	Values  map[string]string `json:"values"`             // by server; one that does not have it is missing
 	Usual   string            `json:"usual,omitempty"`    // what most servers have; empty also if most do not have it
 	Odd     []string          `json:"odd,omitempty"`      // those that deviate from most; none if there is no majority
-	Split   bool              `json:"split,omitempty"`    // no value has a majority: it is not said who is right
+	Split   bool              `json:"split,omitempty"`    // no value has a majority
 	Fields  []string          `json:"fields,omitempty"`   // of a path: what differs, as drift names it
 	Package string            `json:"package,omitempty"`  // that brought it
 	Edited  bool              `json:"edited,omitempty"`   // on one of the servers it is not as the package has it
@@ -35,7 +35,7 @@ type Alarm struct {
 	Servers []string `json:"servers"`
 }
 
-// A Comparison says in what servers differ.
+// A Comparison is the differences between servers, with their causes.
 type Comparison struct {
 	Servers     []string                   `json:"servers"`
 	Baseline    string                     `json:"baseline,omitempty"` // the one of them that is right; without it most decide
@@ -49,8 +49,8 @@ type Comparison struct {
 	Notes       map[string]string          `json:"notes,omitempty"`     // by server: how it was read, if otherwise than by an agent
 }
 
-// Compare asks the agents on servers, and compares what they say. It needs no
-// server that is right: most decide, and where there is no majority it says so.
+// Compare asks the agents on servers, and compares their answers. It needs no
+// reference: the majority decides, and a difference without a majority is Split.
 // If baseline is one of them, all others deviate from it. What is equal on all
 // is not asked for. One that is lost meanwhile, or whose agent lies, is unreached,
 // and the others are compared without it.
@@ -167,7 +167,8 @@ func addUnknown(sections map[facts.Section]bool, unknowns []facts.Unknown) {
 	}
 }
 
-// withoutPast leaves out snapshots of servers that are there themselves.
+// withoutPast leaves out snapshots of servers that are compared themselves, because
+// a server shares its identity with its own past.
 func withoutPast(peers []*facts.Peer, servers []string) []string {
 	var list []string
 	for _, p := range peers {

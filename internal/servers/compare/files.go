@@ -21,7 +21,7 @@ const maxDifferences = 500_000
 // maxListed bounds what one server lists of one level of directories.
 const maxListed = 2_000_000
 
-// ErrTooDifferent says that servers differ in more files than are looked at.
+// ErrTooDifferent is returned when servers differ in more files than are compared.
 var ErrTooDifferent = errors.New("the servers differ in too many files")
 
 // fileDifferences descends into the directories whose digests differ, level by
@@ -185,8 +185,8 @@ func compareDir(m majority, dir string, listed map[string][]facts.Node, list *[]
 	return below
 }
 
-// haveDifferent are the servers that have a directory, if not all have the same
-// in it.
+// serversToDescend returns the servers that have a directory, or none if its content
+// is the same on all servers.
 func serversToDescend(servers []string, nodes map[string]facts.Node) []string {
 	var who []string
 	digests := map[string]bool{}
@@ -202,7 +202,7 @@ func serversToDescend(servers []string, nodes map[string]facts.Node) []string {
 	return who
 }
 
-// fieldsOf names all that differs between any two of the nodes.
+// fieldsOf returns the names of the fields that differ between any two of the nodes.
 func fieldsOf(nodes map[string]facts.Node) []string {
 	var all []string
 	keys := slices.Sorted(maps.Keys(nodes))

@@ -13,11 +13,12 @@ type majority struct {
 	baseline string // empty if most decide
 }
 
-// absent is the value of a server that does not have a thing: one like others.
+// absent stands for the value of a server that does not have a key. It counts as a
+// vote, because most servers may lack a file that one has.
 const absent = "\x00"
 
-// judge finds what most servers have of a thing, and who deviates. It reports
-// whether any does.
+// difference finds the value that most servers have, and the servers that deviate.
+// It reports whether any does.
 func (m majority) difference(values map[string]string) (Difference, bool) {
 	vote := func(s string) string {
 		if v, has := values[s]; has {
@@ -59,7 +60,7 @@ func (m majority) expected(votes map[string]int, vote func(string) string) (stri
 	return "", false
 }
 
-// who says by whose word a value is right.
+// name returns how messages name the majority: "most", or the baseline.
 func (m majority) name() string {
 	if m.baseline != "" {
 		return m.baseline

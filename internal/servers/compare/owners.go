@@ -8,7 +8,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// claim finds the packages of files that differ, on each server that has them.
+// addOwners finds the packages of files that differ, on each server that has them.
 func addOwners(ctx context.Context, peers []*facts.Peer, files []Difference) error {
 	wanted := map[*facts.Peer][]int{}
 	for i, d := range files {

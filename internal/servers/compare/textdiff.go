@@ -22,8 +22,8 @@ const (
 // shown are the places whose files people write.
 var shown = []string{"/etc/", "/usr/local/", "/opt/", "/srv/", "/home/", "/root/"}
 
-// showTexts adds text diffs of what people write: from what most servers have to
-// what the first that deviates has, or between the first two that differ.
+// addTextDiffs adds text diffs of files that people edit: from the file of most
+// servers to that of the first that deviates, or between the first two that differ.
 func addTextDiffs(ctx context.Context, peers []*facts.Peer, files []Difference) error {
 	texts := 0
 	for i := range files {
@@ -70,8 +70,8 @@ func pair(peers []*facts.Peer, d Difference) (a, b *facts.Peer) {
 	return a, b
 }
 
-// show reads a file on both servers. That one of them has it no more is no
-// error: it changed meanwhile.
+// show reads a file on both servers. It is no error if one of them no longer has it,
+// because servers change while they are compared.
 func (d *Difference) show(a, b *facts.Peer) error {
 	before, err := readIf(a, d.Key)
 	if err != nil {

@@ -17,20 +17,20 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/ssh"
 )
 
-// ErrCutOff says that a server was not reached again after a change was begun.
+// ErrCutOff is returned when a server is not reached again after a change began.
 var ErrCutOff = errors.New("the server is not reached since the change was begun")
 
-// errAnswer says that a server does not tell of a change as this program does.
+// errAnswer is returned when the output of a server is not that of this program.
 var errAnswer = errors.New("the server does not answer as it should")
 
-// slack is how much longer than it takes a server to revert a change somebody
-// waits for it to be reached again.
+// revertSlack is how long to wait for a server beyond the time after which it
+// reverts an unconfirmed change, because reverting takes time, too.
 const revertSlack = 2 * time.Minute
 
 // Change has a server carry out a job, and returns when it is over there. A
 // change is confirmed over a new connection, so that one that cuts the server off
-// is not; then it reverts itself, and that is waited for. see is told each state
-// that is new.
+// is not; then it reverts itself, and Change waits for that. onState is called with
+// each new state.
 //
 // An error wraps ErrCutOff if it is not known what became of the change, else
 // none was begun.
@@ -89,7 +89,7 @@ func isBack(st change.State) bool {
 // maxRevert is how long it may take to take a change back, beside reading.
 const maxRevert = time.Hour
 
-// again is how long it takes until a server that was lost is tried again.
+// retryInterval is the time between attempts to reach a server that was lost.
 const retryInterval = 500 * time.Millisecond
 
 // follow asks until a change is over, or for so long in vain.
@@ -115,10 +115,11 @@ func (c *changeClient) follow(ctx context.Context, patience time.Duration, isOve
 	return c.state, nil
 }
 
-// maxStates bounds what a server tells in one conversation: each stage once.
+// maxStates bounds the states in one answer: an honest server reports each stage
+// once.
 const maxStates = 20
 
-// A caller asks about one change, each time over a new connection.
+// A changeClient sends requests about one change, each over a new connection.
 type changeClient struct {
 	host    inventory.Host
 	options Options
@@ -148,7 +149,7 @@ func (c *changeClient) call(ctx context.Context, args []string, stdin []byte) er
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		_, _ = s.Stdin.Write(stdin) // the answer tells
+		_, _ = s.Stdin.Write(stdin) // if this fails, so does the answer
 		s.Stdin.Close()
 	}()
 	defer func() {
@@ -190,7 +191,7 @@ func readState(r *bufio.Reader) (change.State, error) {
 	return st, err
 }
 
-// maxSentence bounds what is told of why something is so, in bytes.
+// maxCause bounds the texts of causes, in bytes.
 const maxCause = 4 << 10
 
 func bounded(sentence string) string {

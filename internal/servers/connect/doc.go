@@ -1,12 +1,11 @@
-// Package connect reaches servers: it connects over SSH, brings the agent there
-// if it is not there yet, and lets it answer as an agent for as long as it is
-// asked.
+// Package connect reaches servers over SSH. It copies the agent to a server where it
+// is missing, and runs it for as long as the session lasts.
 //
-// One on which it does not run is read by plain commands; that is slower, and it
-// cannot be changed.
+// A server on which no agent can run is read by plain commands. That is slower, and
+// such a server cannot be changed.
 //
-// A server keeps two things of ours, both in the home of the user that the agent
-// runs as, in .cache/adamant: the program under the name of its digest, and what
-// the agent remembers of the files it has read. Nothing is installed, and nothing
-// runs once a visit is over.
+// Two things stay on a server, both in .cache/adamant in the home of the user that
+// the agent runs as: the program under the name of its digest, and the agent's
+// cache of the files that it has read. Nothing is installed, and nothing runs once
+// the session is over.
 package connect

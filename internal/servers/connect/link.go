@@ -33,8 +33,8 @@ func (l *Link) Close() error { return l.conn.Close() }
 // maxAnswer bounds what Ask keeps, in bytes.
 const maxAnswer = 256 << 20
 
-// Ask runs the program with arguments of "servers", and returns what it prints.
-// That may take as long as the options have patience.
+// Ask runs the program with arguments of "servers", and returns its output. It may
+// take as long as the options' Patience.
 func (l *Link) Ask(ctx context.Context, args []string) ([]byte, error) {
 	ctx, cancel := l.options.limit(ctx, l.options.patience())
 	defer cancel()
@@ -54,7 +54,7 @@ func (l *limited) Write(p []byte) (int, error) {
 }
 
 // Run runs the program with arguments of "servers", and waits for its end. The
-// error wraps a *remote.ExitError if it failed there.
+// error wraps a *ssh.ExitError if it failed there.
 func (l *Link) Run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
 	s, err := launch(ctx, l.conn, l.host, l.options.Programs, args)
 	if err != nil {
@@ -67,9 +67,9 @@ func (l *Link) Run(ctx context.Context, args []string, stdin io.Reader, stdout i
 	}()
 	_, err = io.Copy(stdout, s.Stdout)
 	if err != nil {
-		s.Stdin.Close() // it sees the end, and ends
+		s.Stdin.Close() // the program ends at the end of its input
 	}
 	waited := s.Wait()
-	<-sent // what the program did not read is its business
+	<-sent // a program need not read all of its input
 	return errors.Join(err, waited)
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// A Program is what servers of one sort get: an agent, or this program itself.
+// A Program is sent to servers of one architecture: an agent, or this program.
 type Program struct {
 	machine string // as uname -m prints it
 	digest  string // SHA-256, hexadecimal
@@ -185,7 +185,7 @@ func (ps Programs) digests() string {
 	return strings.Join(list, " ")
 }
 
-// install puts a program in its place, whole or not at all. $1 is its digest, $2
+// installScript puts a program in its place, whole or not at all. $1 is its digest, $2
 // its size in bytes; the program comes on standard input, compressed with gzip.
 const installScript = `set -eu
 umask 077

@@ -15,7 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/ssh"
 )
 
-// Options say how servers are visited.
+// Options configures how servers are reached.
 type Options struct {
 	Programs Programs
 	Remote   ssh.Options
@@ -33,21 +33,22 @@ func (o Options) limit(ctx context.Context, most time.Duration) (context.Context
 	return context.WithTimeoutCause(ctx, most, fmt.Errorf("it took longer than %v", most))
 }
 
-// A Visit is a server that is being asked.
+// A Session is a connection to a server that answers as a peer.
 type Session struct {
 	Host inventory.Host
 	Peer *facts.Peer
 
 	conn   *ssh.Conn
 	agent  *ssh.Session // of the agent; nil without
-	end    func()       // of what stands for an agent
+	end    func()       // of the peer in this process; nil with an agent
 	cancel context.CancelFunc
 }
 
-// ErrNoProgram says that neither an agent nor this program runs on a server.
+// ErrNoProgram is returned when neither an agent nor this program can run on a
+// server.
 var ErrNoProgram = errors.New("no agent runs there")
 
-// start runs the program for the server's machine if it is there. $1 is a list of
+// startScript runs the program for the server's machine if it is there. $1 is a list of
 // machine=digest; the others are its arguments. Where no program can be run, one
 // is not asked for either.
 const startScript = `system=$(uname -sm)
@@ -72,8 +73,8 @@ exec "$p" "$@" --cache "$dir/scan"
 `
 
 // Open connects to a server and waits until its agent has read it, or reads it by
-// plain commands if no agent runs there; the peer's Note says so. ctx
-// must last as long as the visit.
+// plain commands if no agent can run there, which the peer's Note then explains. ctx
+// must last as long as the session.
 func Open(ctx context.Context, h inventory.Host, o Options) (_ *Session, err error) {
 	conn, err := ssh.Dial(ctx, h, o.Remote)
 	if err != nil {
@@ -107,7 +108,7 @@ func (s *Session) greet(ctx context.Context, ps Programs, args []string) (err er
 	s.Peer, err = facts.Greet(s.Host.Name, agentOutput{s.agent}, s.agent.Stdin)
 	var lost *facts.PeerError
 	if errors.As(err, &lost) {
-		err = lost.Err // who visits knows whom
+		err = lost.Err // the caller knows the name of the server
 	}
 	var exit *ssh.ExitError
 	if errors.As(err, &exit) && exit.Status == notExecutable {
@@ -119,7 +120,8 @@ func (s *Session) greet(ctx context.Context, ps Programs, args []string) (err er
 // notExecutable is the exit status of a shell that could not execute a program.
 const notExecutable = 126
 
-// said is what a program says and, at its end, why there is no more.
+// agentOutput is the standard output of an agent. At its end Read returns why the
+// agent ended, because that explains more than EOF.
 type agentOutput struct{ *ssh.Session }
 
 func (s agentOutput) Read(p []byte) (int, error) {
@@ -130,7 +132,7 @@ func (s agentOutput) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readPlainly reads a server without an agent, and notes why.
+// readAgentless reads a server without an agent, and notes why.
 func (s *Session) readAgentless(ctx context.Context, why error) error {
 	server, err := agentless.Read(ctx, s.conn, s.Host.Become.On)
 	if err == nil {
@@ -220,10 +222,11 @@ func line(r io.Reader) (string, error) {
 	return "", errUnexpected
 }
 
-// errElse says that what a server sends was not said by what it was asked to run.
+// errUnexpected is returned when the output of a server is not that of the program
+// that was started, as when a shell's startup file prints something.
 var errUnexpected = errors.New("the server answers something else")
 
-// whyNot says what a program said before it ended, if it did.
+// exitReason returns the error of a program that ended, and err if it did not.
 func exitReason(s *ssh.Session, err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err

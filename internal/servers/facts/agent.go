@@ -20,7 +20,7 @@ type hello struct {
 	Live    bool    `json:"live"` // the kernel's facts are there
 	Summary Summary `json:"summary"`
 	Facts   []Fact  `json:"facts"`
-	// NoXattrs says that extended attributes are not among what is compared.
+	// NoXattrs is set if extended attributes were not read.
 	NoXattrs bool `json:"noXattrs,omitempty"`
 }
 
@@ -59,9 +59,9 @@ type ServeOptions struct {
 	Live bool // the root is that of the machine that the agent runs on
 }
 
-// Serve is the agent: it reads the files of a root, says what it found, and
-// answers what a Peer asks until in ends. It writes to out only, and to the
-// cache if there is to be one.
+// Serve is the agent: it reads the files of a root, sends a summary, and answers the
+// requests of a Peer until in ends. It writes to out only, and to the cache if there
+// is one.
 func Serve(ctx context.Context, root *rootfs.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
 	asking, stop := context.WithCancel(ctx)
 	defer stop()

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// patience is how long a program of the machine may take, and maxOutput bounds
-// what is read of it, in bytes.
+// commandTimeout bounds the run time of a program of the machine, and maxOutput its
+// output, in bytes.
 const (
 	commandTimeout = 2 * time.Minute
 	maxOutput      = 256 << 20
 )
 
-// An execution runs a program and has what it prints read.
+// A runFunc runs a program and calls read with its output.
 type runFunc func(ctx context.Context, argv []string, read func(io.Reader) error) error
 
 var errOutput = errors.New("it printed more than is read")
@@ -32,7 +32,7 @@ func textOf(r io.Reader) (string, error) {
 	return string(text), err
 }
 
-// execute is the execution on the machine that this runs on.
+// runLocal runs a program on this machine.
 func runLocal(ctx context.Context, argv []string, read func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
@@ -53,7 +53,7 @@ func runLocal(ctx context.Context, argv []string, read func(io.Reader) error) er
 		err = errOutput
 	}
 	if err != nil {
-		cancel() // it may have more to say, and would wait for a reader
+		cancel() // the program may block on writing more, because nobody reads it
 	}
 	waited := cmd.Wait()
 	switch {
@@ -69,7 +69,7 @@ func runLocal(ctx context.Context, argv []string, read func(io.Reader) error) er
 	return nil
 }
 
-// sentenceOf says why a program was not started, without its path twice.
+// startError returns why a program was not started, without its path twice.
 func startError(program string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return fmt.Errorf("%s is not installed", program)

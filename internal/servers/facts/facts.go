@@ -12,14 +12,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A Fact is one thing that is so on a server beside the content of its files.
+// A Fact is a property of a server beside the content of its files.
 type Fact struct {
 	Section Section `json:"section"`
 	Key     string  `json:"key"`
 	Value   string  `json:"value"`
 }
 
-// A Section says what sort of thing.
+// A Section is the kind of a fact.
 type Section string
 
 // The sections, in the order in which a reader wants them.
@@ -53,8 +53,9 @@ func Facts(ctx context.Context, root *rootfs.Root, live bool) ([]Fact, []Unknown
 	return startFacts(ctx, root, live)()
 }
 
-// beginFacts begins to ask programs of the machine, which is worth doing while
-// files are read. The function returned must be called: it reads the rest.
+// startFacts starts the programs of the machine that report facts, because they take
+// time while files are read. The function returned must be called: it reads the
+// rest.
 func startFacts(ctx context.Context, root *rootfs.Root, live bool) (end func() ([]Fact, []Unknown)) {
 	from := rootFiles{root}
 	m := machine{arch: runtime.GOARCH}
@@ -74,9 +75,9 @@ func startFacts(ctx context.Context, root *rootfs.Root, live bool) (end func() (
 	}
 }
 
-// A machine is what facts are about beside files.
+// A machine is the source of facts that are not in files.
 type machine struct {
-	arch   string  // as Go says it
+	arch   string  // as GOARCH
 	kernel *Kernel // nil: none runs
 	run    runFunc // nil: no program runs
 	booted bool    // with systemd
@@ -103,7 +104,7 @@ func (f *collector) add(facts []Fact, unknowns []Unknown) {
 	f.facts, f.unknowns = append(f.facts, facts...), append(f.unknowns, unknowns...)
 }
 
-// ask begins to ask programs. The function returned waits until they answered.
+// ask starts the programs that report facts. The function returned waits for them.
 func (f *collector) ask(ctx context.Context, from files, m machine) (wait func()) {
 	var asked sync.WaitGroup
 	asked.Go(func() { f.add(readRunning(ctx, m)) })
@@ -111,7 +112,7 @@ func (f *collector) ask(ctx context.Context, from files, m machine) (wait func()
 	return asked.Wait
 }
 
-// read adds the facts that files and the kernel tell.
+// read adds the facts from files and the kernel.
 func (f *collector) read(ctx context.Context, from files, m machine) {
 	f.add([]Fact{{System, "architecture", m.arch}}, nil)
 	for _, read := range []func(files) []Fact{
@@ -191,7 +192,8 @@ func userFacts(from files) []Fact {
 	return facts
 }
 
-// password says what a field of shadow(5) permits, and nothing of the password.
+// password returns whether a field of shadow(5) permits a login, and nothing of the
+// password.
 func password(field string) string {
 	switch {
 	case field == "":
@@ -233,8 +235,8 @@ func cronFacts(from files) []Fact {
 	return facts
 }
 
-// ruleFacts are lines that are no comments, and where they stand. One that stands
-// twice in a file is one.
+// ruleFacts returns the lines of files that are not comments. A line that is twice
+// in a file is one fact.
 func ruleFacts(from files, section Section, files []string) []Fact {
 	seen := map[Fact]bool{}
 	var facts []Fact
@@ -252,8 +254,8 @@ func ruleFacts(from files, section Section, files []string) []Fact {
 	return facts
 }
 
-// filesIn are the regular files in a directory that count: hidden ones and what
-// the package manager put beside do not.
+// filesIn returns the regular files in a directory that programs read. They ignore
+// hidden files and the backups of the package manager.
 func filesIn(from files, dir string) []string {
 	entries, err := from.list(dir)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // maxFrame bounds one message, in bytes. A server may be hostile.
 const maxFrame = boundedjson.MaxSize
 
-// errFrame says that what was read is no message.
+// errFrame is returned when the input is not a message of the protocol.
 var errFrame = errors.New("the other side does not speak the agent's protocol")
 
 // frame is v as JSON after its length in decimal and a line break.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// What is read of one program's configuration: sshd(8) includes as deep.
+// The bounds of one program's configuration. sshd(8) has the same depth.
 const (
 	maxIncludeDepth = 16
 	maxIncluded     = 1000 // files
@@ -40,7 +40,7 @@ func (c *config) lines(file string, depth int) []string {
 	return list
 }
 
-// unknowns say that not all was read.
+// unknowns returns why not all was read, none if all was.
 func (c *config) unknowns(section Section, file string) []Unknown {
 	if c.over == "" {
 		return nil

@@ -16,8 +16,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// volatile are the sysctls that say how the kernel does and not how it is set,
-// by their beginning.
+// volatile are the prefixes of sysctls that report a state instead of a setting.
 var volatile = []string{
 	"kernel.random.", "kernel.ns_last_pid", "kernel.pty.nr", "kernel.hostname", "kernel.domainname", "kernel.version",
 	"kernel.osrelease", "kernel.cap_last_cap", "kernel.sched_domain", "fs.dentry-state", "fs.file-nr", "fs.inode-", "fs.aio-nr",
@@ -25,9 +24,9 @@ var volatile = []string{
 	"vm.stat_refresh", "dev.cdrom", "kernel.perf_event_max_sample_rate", "kernel.usermodehelper",
 }
 
-// A Kernel is what a running one says, as it says it.
+// A Kernel is the raw text that a running kernel reports in /proc.
 type Kernel struct {
-	Release  string            // as uname -r says it
+	Release  string            // as printed by uname -r
 	Sysctls  map[string]string // value by name, with dots
 	Mounts   string            // proc_pid_mountinfo(5)
 	Modules  string            // proc_modules(5)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// names are what a server calls its users and groups.
+// names are the names of a server's users and groups by number.
 type names struct{ users, groups map[uint32]string }
 
 func (n names) user(id uint32) string  { return nameOr(n.users, id) }

@@ -14,7 +14,7 @@ import (
 // and owner, never by time.
 type Node struct {
 	Name   string            `json:"name"`
-	Kind   string            `json:"kind"` // as tree.Kind says it
+	Kind   string            `json:"kind"` // as printed by tree.Kind
 	Mode   uint32            `json:"mode"`
 	Owner  string            `json:"owner"` // by name where there is one: numbers differ between installations
 	Group  string            `json:"group"`

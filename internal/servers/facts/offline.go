@@ -20,10 +20,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A Still is what was brought of a server on which no agent runs: an image, or
-// one that answers plain commands only.
+// An Offline is the data of a server on which no agent runs: of an image, or of a
+// server that runs plain commands only.
 type Offline struct {
-	Arch     string    // as Go says it
+	Arch     string    // as GOARCH
 	Files    tree.Tree // with digests of what Wants content
 	Texts    Texts
 	Kernel   *Kernel // nil: none runs
@@ -31,13 +31,13 @@ type Offline struct {
 	NoXattrs bool // extended attributes were not read
 	Contents Contents
 	// Run runs a program on the server, and has what it prints read; nil: none
-	// can be run. Booted says that systemd runs there.
+	// can be run. Booted is set if systemd runs there.
 	Run    func(ctx context.Context, argv []string, read func(io.Reader) error) error
 	Booted bool
 }
 
 // Texts are the content of files that facts are read from, by path without
-// symbolic links: of those that IsFactFile says so.
+// symbolic links: of those for which IsFactFile is true.
 type Texts map[string][]byte
 
 // Contents reads files where they are. Paths are without symbolic links.
@@ -73,7 +73,7 @@ func IsFactFile(p string) bool {
 }
 
 // IsCompared reports whether the content of the file at a path counts, or must
-// not be equal elsewhere: whether a Still is to have its digest.
+// not be equal elsewhere: whether an Offline needs its digest.
 func IsCompared(p string) bool {
 	class, isExpected := ExpectedAt(p)
 	return !isSkipped(p) && (!isExpected || class == Identity)
@@ -238,7 +238,7 @@ func (a *offlineAgent) ownersOf(ctx context.Context, files []string, check bool)
 		a.owners, _ = readOwners(ctx, a, a.server.Run) // see agent.ownersOf
 	}
 	list := make([]Owner, len(files))
-	known := map[string]string{} // path -> MD5 that its package says
+	known := map[string]string{} // path -> MD5 in its package
 	for i, file := range files {
 		list[i].Package = a.owners.byPath[file]
 		sum := a.owners.sums[file]

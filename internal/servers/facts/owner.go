@@ -15,8 +15,8 @@ import (
 )
 
 // ownersOf finds the packages of files, and whether those are as the packages
-// have them if that is asked for. That rpm does not say is no failure: where it
-// cannot, that the packages are unknown is said with the facts.
+// have them if that is asked for. A failure of rpm is ignored here, because
+// the facts already report that the packages are unknown.
 func (a *agent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
 	if a.owners == nil {
 		a.owners, _ = ReadOwners(ctx, a.root, a.live)
@@ -38,7 +38,7 @@ func (a *agent) ownersOf(ctx context.Context, files []string, check bool) ([]Own
 }
 
 // Of returns the package that brought a file, empty if none did, and the digest
-// that the file has in it, empty if the package does not say.
+// that the file has in it, empty if the package has none.
 func (o *Owners) Of(file string) (pkg, sum string) { return o.byPath[file], o.sums[file] }
 
 // NewSum computes digests like this one: package managers have used several, each
@@ -66,9 +66,9 @@ func hashOf(like string) hash.Hash {
 	return nil
 }
 
-// sumOf is a digest of a file like the one that its package has. It tells an
-// accident or an edit from the original; against who wants to deceive MD5 says
-// nothing, and what is compared between servers is SHA-256.
+// sumOf is a digest of a file like the one that its package has. It detects
+// accidents and edits. MD5 does not withstand an attacker, so files are compared
+// between servers by SHA-256.
 func sumOf(root *rootfs.Root, file, like string) (string, error) {
 	h := hashOf(like)
 	if h == nil {

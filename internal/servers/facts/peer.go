@@ -20,16 +20,16 @@ type Peer struct {
 	Facts   []Fact
 	Note    string // how it was read, if otherwise than by an agent
 	Was     string // of a snapshot, the server that it is of: they share an identity
-	// NoXattrs says that its extended attributes are not known: they are compared
-	// with nobody's.
+	// NoXattrs is set if its extended attributes are not known. Then none are
+	// compared.
 	NoXattrs bool
 
 	w io.Writer
 	r *bufio.Reader
 }
 
-// A PeerError is that a server was lost while it was asked, or that there is no
-// honest agent on it. It answers no more.
+// A PeerError is returned when a server was lost while it was asked, or has no
+// honest agent. Its peer cannot be used any more.
 type PeerError struct {
 	Name string
 	Err  error
@@ -42,7 +42,7 @@ func (e *PeerError) Unwrap() error { return e.Err }
 // answers others.
 var ErrRefused = errors.New("the agent says")
 
-// maxFacts bounds what is said of a server beside its files.
+// maxFacts bounds the facts of a server.
 const maxFacts = 100_000
 
 // Greet waits until the agent on a server has read it. An error is a *PeerError.
@@ -62,7 +62,7 @@ func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
 	return p, nil
 }
 
-// orLost says in words that an answer did not come.
+// orLost replaces EOF by an error that names the cause: the agent ended.
 func orLost(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("the agent ended without an answer: %w", err)
@@ -70,7 +70,7 @@ func orLost(err error) error {
 	return err
 }
 
-// maxRefusal is how much is told of why an agent refused, in bytes.
+// maxRefusal bounds the text of a refusal in an error, in bytes.
 const maxRefusal = 400
 
 // ask asks for one thing. An error is a *PeerError.
@@ -78,7 +78,7 @@ func (p *Peer) ask(req request) (response, error) {
 	var resp response
 	question, err := frame(req)
 	if err == nil {
-		_, _ = p.w.Write(question) // an agent that does not take it says why
+		_, _ = p.w.Write(question) // if this fails, the answer explains why
 		err = readFrame(p.r, &resp)
 	}
 	if err == nil && resp.Error != "" {

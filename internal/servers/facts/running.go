@@ -70,7 +70,7 @@ func runningFacts(text string) []Fact {
 	return facts
 }
 
-// stateOf is how a unit is, empty if that says nothing. A socket is "listening"
+// stateOf returns the state of a unit, empty if it is inactive or changing. A socket is "listening"
 // or "running" and a timer "waiting" or "elapsed" by what happened last: both are
 // active.
 func stateOf(kind, load, active, sub string) string {

@@ -18,7 +18,7 @@ type Scan struct {
 	summary Summary
 }
 
-// A Summary is what is known of a scan without looking into directories.
+// A Summary is the result of a scan without the content of directories.
 type Summary struct {
 	Digest     string           `json:"digest"`  // of everything that is compared
 	Entries    int              `json:"entries"` // that are compared
@@ -28,7 +28,7 @@ type Summary struct {
 	Note       string           `json:"note,omitempty"` // why the cache was not used or not written
 }
 
-// A FileDigest is what is said of a file whose content stays where it is.
+// A FileDigest identifies the content of a file.
 type FileDigest struct {
 	Path   string `json:"path"`
 	Digest string `json:"digest"`
@@ -42,12 +42,12 @@ type Unknown struct {
 	Section Section `json:"section,omitempty"`
 }
 
-// ScanOptions say how files are read. The zero value reads all of them.
+// ScanOptions configures how files are read. The zero value reads all of them.
 type ScanOptions struct {
 	// Cache is a file that keeps what was read, so that the next scan reads only
 	// what changed. It should lie where nothing is compared.
 	Cache string
-	// Full reads all files again, whatever the cache says.
+	// Full reads all files again, and ignores the cache.
 	Full bool
 	// Own is for comparing a server with itself: what tells it from others counts
 	// like any other file. It has a cache of its own.
@@ -81,7 +81,7 @@ func ScanRoot(ctx context.Context, root *rootfs.Root, opts ScanOptions) (*Scan, 
 	return s, nil
 }
 
-// policy says what of a server's files counts, and how.
+// policy returns which files of a server are compared, and how.
 func (s *Scan) policy(own bool) scan.Policy {
 	in := treatmentIn
 	if own {
@@ -96,7 +96,7 @@ func (s *Scan) policy(own bool) scan.Policy {
 	}
 }
 
-// relevant are the unknowns that say something of the server.
+// relevant returns the unknowns of files that are compared.
 func relevant(all []tree.Unknown, own bool) []Unknown {
 	var list []Unknown
 	for _, u := range all {

@@ -15,8 +15,8 @@ import (
 // snapshotKind is how a snapshot's document begins.
 const snapshotKind = "ServerSnapshot"
 
-// A Snapshot is all that is compared of a server, at one time: facts, and of files
-// what identifies them. It holds no content.
+// A Snapshot is everything that is compared of a server, at one time: its facts, and
+// the digests and metadata of its files. It holds no content.
 type Snapshot struct {
 	Kind     string            `json:"kind"`
 	Version  int               `json:"version"` // of the agent's protocol
@@ -95,7 +95,7 @@ func (s *Snapshot) Write(w io.Writer) error {
 // maxSnapshot bounds a snapshot when it is unpacked, in bytes.
 const maxSnapshot = 4 << 30
 
-// ErrNoSnapshot says that a file is something else.
+// ErrNoSnapshot is returned when a file is not a snapshot.
 var ErrNoSnapshot = errors.New("this is no snapshot of a server")
 
 // ReadSnapshot reads what Write wrote.

@@ -7,8 +7,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// files are what facts are read from: those of a root, or what was brought from
-// a server.
+// files is the source of facts: the files of a root, or of an Offline.
 type files interface {
 	// open opens a regular file for reading, following links.
 	open(file string) (io.ReadCloser, error)

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// tlsFacts are what programs are told of TLS, with the file that says so: of
-// OpenSSL for all programs, of nginx and of Apache; and whom the system trusts.
+// tlsFacts returns the TLS settings of OpenSSL for all programs, of nginx and of
+// Apache, each with its file, and the authorities that the system trusts.
 func tlsFacts(from files) ([]Fact, []Unknown) {
 	t := tlsSettings{}
 	for _, file := range []string{"/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf"} {
@@ -231,7 +231,7 @@ func (w *webConfig) apache(file string, depth int) {
 // Alpine, and of Fedora and its kin.
 var trusted = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"}
 
-// certificatesIn counts the certificates in a file, and says which they are.
+// certificatesIn returns the number of certificates in a file, and a digest of them.
 func certificatesIn(from files, file string) string {
 	f, err := from.open(file)
 	if err != nil {

@@ -53,10 +53,10 @@ type Note struct {
 // shownErrors is how many hosts' errors are told at once.
 const shownErrors = 10
 
-// Errors are what is wrong with several hosts.
+// Errors are the errors of several hosts.
 type Errors []error
 
-// Error has a line for each of the first ones, and says how many are left.
+// Error returns a line for each of the first errors, and the number of the others.
 func (e Errors) Error() string {
 	var lines []string
 	for i, err := range e {

@@ -13,7 +13,7 @@ const (
 	groupUngrouped = "ungrouped"
 )
 
-// A graph is what inventories say: hosts in groups in groups, each with its
+// A graph is the content of inventories: hosts in groups in groups, each with its
 // variables. Hosts and groups keep the order in which they were named.
 type graph struct {
 	groups     map[string]*group
@@ -31,7 +31,7 @@ type group struct {
 	above    map[string]bool // children
 	children []edge
 	parents  []string
-	inline   []variables // as the inventories say, the later ones beat the earlier
+	inline   []variables // in the order of the inventories; later ones take precedence
 	files    []variables // group_vars
 	priority int
 	depth    int // longest way from "all"
@@ -211,8 +211,8 @@ func (g *graph) measure() error {
 	return g.cycle(left)
 }
 
-// cycle names a cycle among the groups that are left, and a place where some
-// inventory says so.
+// cycle returns an error that names a cycle among the groups that are left, and
+// where an inventory defines it.
 func (g *graph) cycle(left map[string]int) error {
 	var at string
 	for _, name := range g.groupOrder {

@@ -44,7 +44,8 @@ type Jump struct {
 	Origin Origin // where it is asked to go this way
 }
 
-// Become says how to become another user once connected. The only way is sudo.
+// Become configures how to become another user once connected. Only sudo is
+// supported.
 type Become struct {
 	On       bool
 	User     string // "root" unless it is set

@@ -59,7 +59,7 @@ func cutDestination(text string) (host, port string, ok bool) {
 	return host, port, ok
 }
 
-// settings are what a destination says itself.
+// settings returns the options that a destination holds itself.
 func (d destination) settings(from Origin) settings {
 	s := settings{}
 	if d.user != "" {

@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// Options say where to look. The zero value knows no inventory, only the user's
+// Options configures Load. The zero value reads no inventory, only the user's
 // ssh_config.
 type Options struct {
-	Inventories []string // files of Ansible's, or directories of them; what later ones say wins
+	Inventories []string // files of Ansible's, or directories of them; later ones take precedence
 	SSHConfig   string   // instead of ~/.ssh/config and /etc/ssh/ssh_config, which may be absent; this one may not
 	Home        string   // the user's home; by default that of the process
 	User        string   // the user on this machine, and the default elsewhere; by default that of the process
@@ -24,16 +24,16 @@ type Options struct {
 // An Inventory knows hosts. It does not change, and may be used by several
 // goroutines.
 type Inventory struct {
-	// Notes are what was passed over and may be missed.
+	// Notes are the settings that were ignored and may be expected to work.
 	Notes []Note
 
 	graph    *graph
 	resolver resolver
 }
 
-// Load reads all that there is to read. An error is an *Error where a file says
-// something that cannot be meant. What is only refused, such as a variable that
-// is a template, fails for the hosts that it concerns once they are selected.
+// Load reads inventories and ssh_config. An error is an *Error where a file is
+// invalid. Unsupported settings, such as a variable that is a template, fail for
+// their hosts once these are selected, because other hosts can still be reached.
 func Load(ctx context.Context, o Options) (Inventory, error) {
 	if err := o.complete(); err != nil {
 		return Inventory{}, err

@@ -25,7 +25,7 @@ func (inv Inventory) mayBeOwn(name string) bool {
 	return len(inv.near(name)) == 0
 }
 
-// noMatch says what there is instead.
+// noMatch returns an error with the names that are similar.
 func (inv Inventory) noMatch(t term, base string) error {
 	groups := inv.graph.groupOrder
 	hint := "there are the groups " + strings.Join(groups[:min(len(groups), shownGroups)], ", ")

@@ -11,7 +11,7 @@ var connections = []string{"ssh", "smart", "paramiko", "paramiko_ssh", "ansible.
 // sudoMethods are the values of ansible_become_method that are sudo.
 var sudoMethods = []string{"sudo", "ansible.builtin.sudo"}
 
-// member makes a Host of what an inventory says about it.
+// member makes a Host from its variables in the inventory.
 func (r resolver) member(m *member, vars variables) (Host, error) {
 	if err := checkConnection(vars); err != nil {
 		return Host{}, err
@@ -120,7 +120,7 @@ func inventorySettings(vars variables) (settings, error) {
 	return s, arguments(varsExtra)
 }
 
-// giveSecrets sets what only Ansible's variables can say.
+// giveSecrets sets the options that only Ansible's variables have.
 func (h *Host) giveSecrets(vars variables) error {
 	for _, step := range []struct {
 		names []string

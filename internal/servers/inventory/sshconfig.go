@@ -10,7 +10,7 @@ import (
 
 const systemSSHConfig = "/etc/ssh/ssh_config"
 
-// A config is what ssh_config files say, the stronger file first.
+// A config is the content of ssh_config files, in the order of precedence.
 type config struct {
 	files    [][]directive
 	home     string

@@ -6,8 +6,8 @@ import (
 
 func isFinal(word string) bool { return strings.EqualFold(word, "final") }
 
-// apply adds what the files say about a host, as ssh_config(5) has it: the first
-// value wins, and a Match that is "final" is looked at once all else is known.
+// apply adds the options of a host, as ssh_config(5) describes: the first value
+// wins, and a Match that is "final" is evaluated once all else is known.
 func (c *config) apply(alias string, s settings) error {
 	for _, final := range []bool{false, true} {
 		if final && !c.hasFinal {

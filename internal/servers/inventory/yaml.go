@@ -47,8 +47,8 @@ func parseYAML(file string, data []byte) (root *yaml.Node, err error) {
 	return document.Content[0], nil
 }
 
-// yamlError says where it is no YAML. Words of the file are left out: they may
-// be part of a password.
+// yamlError returns an error with the place where a file is not YAML. Words of the
+// file are left out, because they may be part of a password.
 func yamlError(at Origin, err error) error {
 	text := err.Error()
 	if m := yamlLine.FindStringSubmatch(text); m != nil {

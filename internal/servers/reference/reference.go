@@ -12,27 +12,28 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// A Baseline answers as a server would that is as it should be.
+// A Reference answers in the place of a server that is in the expected state.
 type Reference struct {
 	Peer *facts.Peer
 
 	close []func()
 }
 
-// Close ends it.
+// Close ends the peer and releases the file or the image.
 func (b *Reference) Close() {
 	for _, end := range b.close {
 		end()
 	}
 }
 
-// ErrNothing says that a name leads to neither a snapshot nor an image.
+// ErrNotFound is returned when a name is neither that of a snapshot nor of an
+// image.
 var ErrNotFound = errors.New("no snapshot of a server and no image")
 
 // Open opens the file of a snapshot; an OCI layout, an archive of one or one that
 // "docker save" wrote; or, if there is no such file, the image of a reference in
 // its registry. A single word is no reference: it may be a server that somebody
-// mistyped. ctx must last as long as the baseline.
+// mistyped. ctx must last as long as the reference.
 func Open(ctx context.Context, name string) (*Reference, error) {
 	b, err := openSnapshot(ctx, name)
 	if err == nil {

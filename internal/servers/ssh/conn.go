@@ -21,7 +21,7 @@ type Conn struct {
 	client *ssh.Client
 	slots  chan struct{} // one for each session that may be open
 
-	closed context.Context // ends with the connection; its cause says why
+	closed context.Context // ends with the connection; its cause is the reason
 	close  context.CancelCauseFunc
 	wanted context.Context // ends with Close: nobody wants what has arrived
 	giveUp context.CancelFunc

@@ -62,7 +62,7 @@ func (o Options) withDefaults() Options {
 // errSlow ends a hop that takes longer than its ConnectTimeout.
 var errSlow = errors.New("no answer in time")
 
-// Dial connects to a host by the way it says, and logs in. Each hop may take its
+// Dial connects to a host through its jump hosts, and logs in. Each hop may take its
 // ConnectTimeout. The error wraps ErrUnreachable, ErrUnknownHost,
 // ErrHostKeyChanged, ErrAuth or the context's.
 func Dial(ctx context.Context, h inventory.Host, o Options) (*Conn, error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// What a caller may tell apart. Errors of this package wrap at most one of them,
-// or the error of their context.
+// The errors that a caller can tell apart. Errors of this package wrap at most one
+// of them, or the error of their context.
 var (
 	ErrUnknownHost    = errors.New("unknown host key")
 	ErrHostKeyChanged = errors.New("host key is not the known one")
@@ -31,10 +31,10 @@ const maxForeign = 400
 type ExitError struct {
 	Status int    // 128 + the signal's number if a signal ended it
 	Signal string // as "KILL"; empty if it exited by itself
-	Stderr string // the end of what it said, as it was sent
+	Stderr string // the end of its stderr, as it was sent
 }
 
-// Error says how the command ended and the last line that it wrote to stderr.
+// Error returns how the command ended and the last line that it wrote to stderr.
 func (e *ExitError) Error() string {
 	text := fmt.Sprintf("exit status %d", e.Status)
 	if e.Signal != "" {
@@ -79,8 +79,8 @@ func cause(err error) error {
 	return spoken{err}
 }
 
-// isNetwork reports whether an error is that of a connection and not of what
-// the server says over it.
+// isNetwork reports whether an error is that of the connection, and not of the
+// server's answer.
 func isNetwork(err error) bool {
 	var of net.Error
 	return errors.As(err, &of) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||

@@ -94,7 +94,7 @@ func (v verifier) certificate(cert *ssh.Certificate) error {
 	return nil
 }
 
-// mismatch says what is known instead of a key, and how to mend it.
+// mismatch returns an error with the keys that are known instead, and a hint.
 func (v verifier) mismatch(key ssh.PublicKey) error {
 	var lines []string
 	for _, k := range v.known.keys {

@@ -25,15 +25,16 @@ type knownKey struct {
 	isCA bool
 }
 
-// known is what known_hosts files say about one host. x/crypto's own reader
-// would do, but it refuses a whole file for one line that it cannot read, and
-// does not say which keys are authorities, for which other algorithms are asked.
+// known holds the lines of known_hosts files about one host. x/crypto's own reader
+// is not used, because it refuses a whole file for one line that it cannot read,
+// and does not return which keys are authorities, for which other algorithms are
+// negotiated.
 type known struct {
 	keys    []knownKey
 	revoked []knownKey // of any host: nobody revokes a key for one and means to trust it on another
 }
 
-// readKnown reads what files say about a host that is called name in them. A
+// readKnown reads the lines of files about a host that is called name in them. A
 // file that does not exist is empty; a line that cannot be read knows no host,
 // as with ssh(1), but a revocation that cannot be read is an error.
 func readKnown(files []string, name string) (known, error) {

@@ -19,8 +19,8 @@ type lockedKey struct {
 }
 
 // unlock returns the signer of an encrypted key, which was opened before or asks
-// when it has to sign. Old formats do not say which key they hold: for those
-// somebody is asked at once, unless there is a public key beside it.
+// when it has to sign. Old formats do not hold the public key: for those the
+// user is asked at once, unless there is a .pub file beside it.
 func (r *keyring) unlock(file string, text []byte, public ssh.PublicKey, ask func(string) (string, error)) (ssh.Signer, error) {
 	if s, ok := r.opened[file]; ok {
 		return s, nil

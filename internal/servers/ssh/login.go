@@ -69,10 +69,10 @@ func (l *login) signers() ([]ssh.Signer, error) {
 	return all, nil
 }
 
-// errNoPassword stops a method that has nothing left to say.
+// errNoPassword is returned to end a login method when no password is left to try.
 var errNoPassword = errors.New("no password left to try")
 
-// answer is the password: the known one once, then what somebody says.
+// answer returns a password: the known one once, then those that the user types.
 func (l *login) answer() (string, error) {
 	if !l.password.IsZero() && !l.sent {
 		l.sent = true
@@ -112,7 +112,7 @@ func (l *login) challenge(_, _ string, questions []string, echos []bool) ([]stri
 	return answers, nil
 }
 
-// explain says at which step a handshake failed, and how it can be mended.
+// explain adds to an error at which step a handshake failed, and a hint.
 func (l *login) explain(err error) error {
 	at := endpoint(l.hop)
 	if l.distrust != nil {

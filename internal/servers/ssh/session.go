@@ -91,7 +91,7 @@ func (c *Conn) slot(ctx context.Context) error {
 	}
 }
 
-// live is the session from its begin to its end at the server.
+// live runs the session until it has ended on the server.
 func (s *Session) live(line string) {
 	stop := context.AfterFunc(s.conn.wanted, func() { s.cancel(s.conn.lost(nil)) })
 	err := s.run(line)
@@ -135,7 +135,7 @@ func (s *Session) run(line string) error {
 	return s.result(how)
 }
 
-// hold keeps the channel for cut, which may have come before.
+// hold keeps the channel for cut, which may already have been called.
 func (s *Session) hold(channel ssh.Channel) {
 	s.mu.Lock()
 	s.channel = channel
@@ -145,7 +145,7 @@ func (s *Session) hold(channel ssh.Channel) {
 	}
 }
 
-// result is the error of a command that ended in some way.
+// result returns the error of a command, nil if it exited with status 0.
 func (s *Session) result(how exit) error {
 	if g := s.stderr.gate; g != nil && !g.isOpen && how.said {
 		return g.refusal(how.status)
@@ -171,7 +171,7 @@ func (s *Session) cut() {
 	s.conn.spawn(s.hangUp)
 }
 
-// hangUp asks the server to kill the command. It may block if the link is down.
+// hangUp sends KILL to the command. It may block if the link is down.
 func (s *Session) hangUp() {
 	s.mu.Lock()
 	channel := s.channel
@@ -182,7 +182,7 @@ func (s *Session) hangUp() {
 	}
 }
 
-// finish sets how the session ended; the first time counts.
+// finish sets how the session ended. Only the first call has an effect.
 func (s *Session) finish(err error) {
 	s.end.Do(func() {
 		s.err = err

@@ -91,7 +91,7 @@ func (s *Session) listen(channel ssh.Channel) {
 	}
 }
 
-// A stderr takes what a command says.
+// A stderr receives the standard error of a command.
 type stderr struct {
 	gate *gate // of sudo, nil without
 

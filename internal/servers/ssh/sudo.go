@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// maxChatter is how much of what sudo says is kept, in bytes.
+// maxChatter bounds how much of sudo's output is kept, in bytes.
 const maxChatter = 8 << 10
 
 // A gate stands between a session and its command until sudo has let it run. Up
@@ -89,12 +89,12 @@ func (s *Session) guard(channel ssh.Channel, g *gate, text []byte) []byte {
 		}
 		g.asked = true
 		if _, err := channel.Write([]byte(g.password.Reveal() + "\n")); err != nil {
-			return nil // sudo has ended, and says why
+			return nil // sudo has ended, and its exit status follows
 		}
 	}
 }
 
-// refusal says why sudo ended without running the command.
+// refusal returns why sudo ended without running the command.
 func (g *gate) refusal(status int) error {
 	said := strings.TrimSpace(string(g.chatter) + string(g.pending))
 	if status == 127 {

@@ -88,7 +88,7 @@ func newRootCommand(a *app) *cobra.Command {
 	return root
 }
 
-// must is for errors that only a wrong program can cause.
+// must panics on errors that only a bug can cause.
 func must(err error) {
 	if err != nil {
 		panic(err)

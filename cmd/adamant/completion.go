@@ -31,8 +31,8 @@ func addCompletion(root *cobra.Command) {
 	}
 }
 
-// completePods completes the names of pods. It starts nothing: where no pod was
-// ever made there is none to complete.
+// completePods completes the names of pods. If no pod was ever created it does not
+// start the runtime, because a completion must not change the machine.
 func (a *app) completePods(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	many := cmd.Name() == "rm" || cmd.Name() == "drift"
 	if len(args) > 0 && !many {

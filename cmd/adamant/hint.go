@@ -13,7 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
-// A hint says how an error can be mended.
+// A hint is an error with the way to fix it.
 type hint struct {
 	error
 	mend string
@@ -21,8 +21,7 @@ type hint struct {
 
 func (h hint) Unwrap() error { return h.error }
 
-// mend says how an error can be mended; empty if nobody knows. Errors that say
-// it themselves need none.
+// mend returns how an error can be fixed, or "" if that is unknown or in its text.
 func mend(err error) string {
 	var own hint
 	var missing *pod.MissingImageError
@@ -58,14 +57,13 @@ func mend(err error) string {
 	return ""
 }
 
-// interrupted reports whether err only says that the user or a signal ended
-// the command.
+// interrupted reports whether err is the consequence of a signal.
 func interrupted(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }
 
-// besides returns what err says beside the interrupt: what could not be taken
-// down after it.
+// besides returns the errors in err other than the interrupt: those of cleaning up
+// after it.
 func besides(err error) error {
 	if !errors.Is(err, context.Canceled) {
 		return err

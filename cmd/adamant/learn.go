@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
-// loadFlags are the flags that say how a workload is put under load.
+// loadFlags are the flags for the load on a workload.
 type loadFlags struct {
 	load  learn.Load
 	ready time.Duration
@@ -112,8 +112,8 @@ func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []
 	return lessons, nil
 }
 
-// subjects are the workloads of a manifest; what one machine has no meaning
-// for is said aloud.
+// workloads returns the workloads of a manifest, and prints a note for each field
+// that has no meaning on one machine.
 func (a *app) workloads(f manifest.File) ([]learn.Workload, error) {
 	workloads, err := learn.Workloads(f)
 	for _, s := range workloads {
@@ -125,7 +125,7 @@ func (a *app) workloads(f manifest.File) ([]learn.Workload, error) {
 	return workloads, err
 }
 
-// passOver says what of a manifest nothing is made of.
+// passOver prints a note for each object of a manifest that is ignored.
 func (a *app) passOver(f manifest.File) {
 	for _, other := range f.Others() {
 		a.progress("note: %s:%d: %s %s is passed over: it has no pods", f.Name, other.Line, other.Kind, other.Name)

@@ -1,8 +1,8 @@
 // Command adamant makes running software immutable and shows the difference
 // wherever something changed anyway.
 //
-// This package holds flags, wiring and exit codes, one file a command; what a
-// command does is in the packages below internal.
+// This package holds flags, wiring and exit codes, with one file for each command.
+// The work of a command is in the packages below internal.
 package main
 
 import (

@@ -85,7 +85,7 @@ func (p *progress) step(text string) {
 	p.text, p.began = text, time.Now()
 	p.mu.Unlock()
 	if before != "" {
-		p.print(before + "\n") // what was done stays above
+		p.print(before + "\n") // the last step stays above
 	}
 }
 
@@ -94,14 +94,14 @@ func (p *progress) say(format string, args ...any) {
 	p.step(text.EscapeLines(fmt.Sprintf(format, args...)))
 }
 
-// set tells how much of how much is done.
+// set sets the amount that is done, and the total.
 func (p *progress) set(n, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.n, p.total = n, total
 }
 
-// add adds to what is done.
+// add adds to the amount that is done.
 func (p *progress) add(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -101,7 +101,7 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
-// TestSchemasRefuse checks that the schemas refuse what is none of our documents.
+// TestSchemasRefuse checks that the schemas refuse other documents.
 func TestSchemasRefuse(t *testing.T) {
 	for name, text := range map[string]string{
 		"no document":      `{}`,

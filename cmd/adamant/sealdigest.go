@@ -13,14 +13,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// images finds what the store holds under a name.
+// images is the store of images; pod.Engine implements it.
 type images interface {
 	Image(ctx context.Context, ref string) (pod.Image, error)
 }
 
 // checkDigests refuses profiles of images that were replaced since they were
-// learned: what the new one writes is not known. An image that is not loaded
-// cannot be checked, which is said.
+// learned, because the writes of the new one are unknown. An image that is not
+// loaded cannot be checked, for which it prints a note.
 func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.Profile) error {
 	if a.noStore() {
 		a.progress("note: there are no images here to look at, so it was not checked that the profiles are of the same ones")
@@ -41,7 +41,7 @@ func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.P
 	return nil
 }
 
-// noStore reports whether no image was ever loaded, or nobody may look.
+// noStore reports whether no image was ever loaded, or the user is not root.
 func (a *app) noStore() bool {
 	if a.endpoint != "" {
 		return false

@@ -1,6 +1,7 @@
 // Package learn finds out what a workload must write by running it, and proves
 // that it works when it can write nothing else.
 //
-// It runs pods and puts questions to packages observe, profile and manifest;
-// what follows from a trace, and how a manifest is edited, is theirs.
+// It runs pods under load, with package observe as their tracer. Package profile
+// derives volumes from the traces, and package manifest edits manifests. learn is
+// the only package of this group that others use, except for profile.
 package learn

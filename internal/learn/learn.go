@@ -12,16 +12,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// maxWidenings is how often a profile is widened by the evidence of a failed
-// proof. Each one adds at least one volume; more than these few would mean
-// that the derivation is wrong, not that the workload is large.
+// maxWidenings bounds how often a profile is widened by the evidence of a failed
+// proof. Each time adds at least one volume. The bound is low because more would
+// mean that the derivation is wrong, not that the workload is large.
 const maxWidenings = 6
 
-// ErrUnfit says that a workload does not even work with a writable root, so
-// that nothing can be learned from it.
+// ErrUnfit is returned for a workload that does not work with a writable root
+// either, so that nothing can be learned from it.
 var ErrUnfit = errors.New("the workload does not work with a writable root either")
 
-// A Lesson is what was learned of a workload.
+// A Lesson is the result of learning a workload.
 type Lesson struct {
 	Profile profile.Profile
 	Proof   Proof // the last one
@@ -30,9 +30,9 @@ type Lesson struct {
 }
 
 // Learn runs a workload with a writable root, derives its profile, and proves
-// it: the workload is run sealed by the profile, which is widened by what
-// fails, until a proof passes or nothing more can be done. Earlier profiles of
-// the same workload are added up.
+// it: the workload is run sealed by the profile, which is widened by the failures
+// until a proof passes or no failure suggests another volume. Earlier profiles
+// of the same workload are merged into it.
 func Learn(ctx context.Context, o Options, s Workload, earlier ...profile.Profile) (Lesson, error) {
 	ref, roots, err := o.reference(ctx, s)
 	if err != nil {

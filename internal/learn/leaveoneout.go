@@ -16,9 +16,9 @@ import (
 //   - hard: it is unhealthy, or its load is not answered as before;
 //   - soft: it complains, in its log or in the output of the load, of what it
 //     did not complain of when it was proven;
-//   - silent: calls fail and nothing else tells.
+//   - silent: calls fail, without any of these effects.
 //
-// A volume that is not missed keeps no mark.
+// A volume without which nothing fails gets no mark.
 func LeaveOneOut(ctx context.Context, o Options, s Workload, l Lesson) (Lesson, error) {
 	o = o.asIn(l.writable)
 	for i := range l.Profile.Containers {
@@ -73,7 +73,7 @@ func needOf(container, path string, with, without Trial) profile.Need {
 	return ""
 }
 
-// words are what a container and the load said.
+// words returns the log of a container and the output of the load.
 func (t Trial) words(container string) string {
 	text := t.Logs[container]
 	for _, o := range t.Outcomes {

@@ -20,8 +20,8 @@ const (
 	guardEvery  = 500 * time.Millisecond
 )
 
-// A limitError says which limit a trial broke. It is a result of the trial,
-// unless the machine has too little for any.
+// A limitError is the limit that a trial exceeded. It is a result of the trial,
+// unless the machine has too little space for any trial.
 type limitError struct {
 	reason  string
 	machine bool
@@ -29,16 +29,16 @@ type limitError struct {
 
 func (e *limitError) Error() string { return "stopped: " + e.reason }
 
-// guarded returns a context that ends, with a *limitError as its cause, when
-// the pod of that name takes more than a trial may have. stop ends the watch.
+// withLimits returns a context that ends, with a *limitError as its cause, when
+// the pod of that name uses more than a trial may. stop ends the checks.
 func (o Options) withLimits(ctx context.Context, p string) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for clock.Sleep(ctx, guardEvery) == nil {
-			// What cannot be measured now, such as a container that just
-			// ends, is measured again.
+			// Other errors are ignored, because a container that just ends
+			// cannot be measured; the next round measures again.
 			if err := o.overLimit(ctx, p); isLimit(err) {
 				cancel(err)
 			}
@@ -50,8 +50,8 @@ func (o Options) withLimits(ctx context.Context, p string) (_ context.Context, s
 	}
 }
 
-// broken returns the limit that ended a guarded context, or nil. A machine
-// without space is an error: it tells nothing of the workload.
+// brokenLimit returns the limit that ended a context of withLimits, or nil. A
+// machine without space is an error, because the workload did not cause it.
 func brokenLimit(ctx context.Context) (limit *limitError, err error) {
 	if errors.As(context.Cause(ctx), &limit) && limit.machine {
 		err = limit

@@ -19,13 +19,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 )
 
-// A Load is what is done to a workload while it is watched, so that it writes
-// what it writes in real use. The zero value asks the declared ports that answer
-// HTTP, and waits until the workload has been quiet for a while.
+// A Load configures the load on a workload while it is observed, which should
+// make it write as in real use. The zero value requests / from the declared ports
+// that answer HTTP, and waits until the workload has been quiet for a while.
 //
-// What a command of the load writes counts as written by the workload: it
-// stands for what probes, operators and backups do in the container, and would
-// fail there, too, if it could not write.
+// Writes of a command of the load count as writes of the workload, because it
+// stands for probes, operators and backups in the container, which would fail
+// there, too, if they could not write.
 type Load struct {
 	Commands []string      `json:"commands,omitempty"` // run in the first container; by its /bin/sh where it needs one
 	HTTP     []string      `json:"http,omitempty"`     // "/path", ":8080/path" or a URL; whatever its host, the pod is asked
@@ -139,7 +139,7 @@ func (r request) run(ctx context.Context, c *http.Client) Outcome {
 	out := Outcome{Load: r.String(), Free: r.body > 0}
 	switch worst := slices.Max(codes); {
 	case err != nil && r.body > 0 && cutShort(err):
-		// A server that does not want the body may say so by closing.
+		// A server may close the connection because it refuses the body.
 		out.Result, out.OK, out.Class = "refused early", true, refused
 	case err != nil:
 		out.Result = reason(err)
@@ -174,9 +174,9 @@ func (r request) patient(ctx context.Context, c *http.Client) (code int, err err
 	return code, err
 }
 
-// cutShort reports whether a server took the connection and closed it in the
-// middle. The client words that in many ways: it is what is no failure to
-// connect, and no timeout.
+// cutShort reports whether a server accepted the connection and closed it early.
+// It excludes failures to connect and timeouts, because the client has many
+// different errors for a connection that is closed.
 func cutShort(err error) bool {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
@@ -192,7 +192,7 @@ func (r request) once(ctx context.Context, c *http.Client) (int, error) {
 		return 0, err
 	}
 	if r.body > 0 {
-		// A server that wants no body can say so before it is on its way.
+		// With this, a server can refuse the body before it is sent.
 		req.Header.Set("Expect", "100-continue")
 	}
 	resp, err := c.Do(req)

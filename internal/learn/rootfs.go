@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// A scene is what one container's writes are judged against, and the digest of
-// the image it was taken from.
+// A containerRoot is the root file system of a container and the digest of its
+// image.
 type containerRoot struct {
 	profile.Rootfs
 	digest string

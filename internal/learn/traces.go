@@ -24,8 +24,9 @@ const (
 	traceFiles = "traces" // in a work directory: what tracers write, who lock it for themselves
 )
 
-// A workDir is what one trial, or the reading of one image, keeps on disk. The
-// lock on it tells the directory of a live process from one that was killed.
+// A workDir is the directory of one trial, or of reading one image. It is locked,
+// so that the directory of a running process can be told from one that was
+// killed.
 type workDir struct {
 	path string
 	lock *os.File
@@ -62,8 +63,8 @@ func (o Options) workDir(ctx context.Context) (*workDir, error) {
 // traces is where tracers write.
 func (d *workDir) traces() string { return filepath.Join(d.path, traceFiles) }
 
-// Close removes the directory. The lock goes last: until then nobody else
-// removes anything.
+// Close removes the directory. It unlocks last, so that no other process removes
+// entries at the same time.
 func (d *workDir) Close() error {
 	return errors.Join(removeTraced(context.Background(), d.path), d.lock.Close())
 }

@@ -56,7 +56,7 @@ func (t Trial) passed() bool {
 	return t.Healthy && !failed(t.Outcomes)
 }
 
-// trouble says in a line what went wrong.
+// trouble returns in one line why the trial did not pass.
 func (t Trial) trouble() string {
 	if !t.Healthy {
 		return t.Failure
@@ -180,8 +180,8 @@ func (o Options) end(ctx context.Context, p *pod.Pod, t *Trial, grace int64) err
 	return nil
 }
 
-// stayedUp says which container ended while the load ran, though it should not
-// have, or which limit the pod broke.
+// stayedUp returns an error if a container ended under load that should not have,
+// or if the pod exceeded a limit.
 func stayedUp(p *pod.Pod) error {
 	if p.Evicted != "" {
 		return fmt.Errorf("evicted: %s", p.Evicted)
@@ -206,7 +206,7 @@ func stayedUp(p *pod.Pod) error {
 	return nil
 }
 
-// notAResult returns err if it tells of this machine and not of the workload.
+// notAResult returns err if it is one of this machine, not of the workload.
 func notAResult(err error) error {
 	var exit *pod.ExitError
 	if errors.As(err, &exit) || errors.Is(err, context.DeadlineExceeded) {
@@ -215,8 +215,8 @@ func notAResult(err error) error {
 	return err
 }
 
-// traces reports whether the runtime can trace; otherwise only the upper
-// directory tells.
+// traces reports whether the runtime can trace. If not, only the upper directory
+// is evidence.
 func (o Options) traces() bool { return o.Engine.CanTrace() }
 
 func orElse(d, otherwise time.Duration) time.Duration {

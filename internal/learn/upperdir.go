@@ -11,7 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// leftovers reads what a container left in the upper directory of its root.
+// leftovers reads the upper directory of a container's root.
 func leftovers(ctx context.Context, p *pod.Pod, c *pod.Container) ([]profile.Leftover, error) {
 	m, err := p.Overlay(ctx, c)
 	if err != nil {
@@ -48,8 +48,8 @@ func toLeftovers(want, got tree.Tree) []profile.Leftover {
 	return out
 }
 
-// isBare reports whether no name directly in a directory was added or removed:
-// its new time then tells of files that came and went.
+// isBare reports whether no name directly in a directory was added or removed. If
+// its time is new all the same, files were created and removed in it.
 func isBare(got, want tree.Tree, dir string) bool {
 	for e := range got.Children(dir) {
 		if _, had := want.Lookup(e.Path); !had {

@@ -13,15 +13,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// A watch tends a trial's pod as a kubelet would while it is under load: its
-// probes go on, and its volumes are held to their limits.
+// A watch supervises the pod of a trial under load as a kubelet does: it runs the
+// probes and enforces the limits of volumes.
 type watch struct {
 	ctx    context.Context // ends with the pod's health, or with the pod
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed once nobody tends it any more
+	done   chan struct{} // closed when supervision has ended
 
 	mu    sync.Mutex
-	probe map[string]string // by container: what its failing probe said last
+	probe map[string]string // by container: last message of its failing probe
 	ready map[string]string // by container: why it is not ready
 }
 

@@ -15,13 +15,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// A Subject is one workload of a manifest, with all that its pods refer to.
+// A Workload is one workload of a manifest, with the file that has the objects
+// that its pods refer to.
 type Workload struct {
 	File   manifest.File
 	Object manifest.Workload
 }
 
-// Subjects returns the workloads of a manifest, or an error that lists every
+// Workloads returns the workloads of a manifest, or an error that lists every
 // field which cannot be honoured on one machine.
 func Workloads(f manifest.File) ([]Workload, error) {
 	var refused manifest.Errors
@@ -39,10 +40,10 @@ func Workloads(f manifest.File) ([]Workload, error) {
 	return out, nil
 }
 
-// Name is "Deployment/web".
+// Name returns the kind and name, as in "Deployment/web".
 func (s Workload) Name() string { return s.Object.Kind + "/" + s.Object.Name }
 
-// Spec is the pod as `adamant run` would start it.
+// Spec returns the pod as `adamant run` would start it.
 func (s Workload) Spec() pod.PodSpec {
 	w := s.Object
 	return pod.SpecOf(pod.Template{
@@ -51,8 +52,8 @@ func (s Workload) Spec() pod.PodSpec {
 	})
 }
 
-// trial is the pod under another name and without what only one pod at a time
-// can have, so that it runs beside the real one.
+// trial returns the pod under another name and without host ports, so that it can
+// run beside the real one.
 func (s Workload) trial(what string) pod.PodSpec {
 	spec := s.Spec()
 	var suffix [4]byte
@@ -75,8 +76,8 @@ func (s Workload) trial(what string) pod.PodSpec {
 	return spec
 }
 
-// freePorts says which port of a pod on the machine's network is taken: such a
-// pod cannot run beside another instance of itself.
+// freePorts returns an error if a port of a pod on the machine's network is taken,
+// because such a pod cannot run beside another instance of itself.
 func freePorts(spec corev1.PodSpec) error {
 	if !spec.HostNetwork {
 		return nil

@@ -8,8 +8,8 @@ import (
 )
 
 // standIns puts an empty volume in the place of each claim to a persistent one,
-// which only a cluster has. What a workload writes there is no concern of its
-// root, so it can be learned and proven all the same. Notes says that it is so.
+// which only a cluster has. The workload can be learned and proven all the same,
+// because its writes there do not change its root. Notes reports the claim.
 func standIns(t *corev1.PodTemplateSpec, typed any) {
 	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 	volumes := t.Spec.Volumes

@@ -215,7 +215,7 @@ func (d *decoder) integer(n *node, value any, out reflect.Value) {
 	out.SetInt(i)
 }
 
-// describe names what a node is, for an error.
+// describe returns the type of a node, for an error.
 func describe(n *node) string {
 	switch n.kind {
 	case mappingNode:
@@ -242,7 +242,7 @@ func describe(n *node) string {
 	return "the number " + n.text
 }
 
-// value returns what a node means as encoding/json has it, aliases and merges
+// value returns a node as encoding/json would decode it, aliases and merges
 // written out.
 func (n *node) value() (any, error) {
 	n = n.resolved()

@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// Apply returns the file with the ops done in their order. Only the lines that
-// an op concerns differ from before: comments, order, indentation, quotes and
-// line endings stay as they are. The result is parsed again and must mean what
-// the old file meant with the ops applied, else an error is returned.
+// Apply returns the file with the ops applied in order. Only the lines of these
+// fields change: comments, order, indentation, quotes and line endings of others
+// stay. The result is parsed again and must be equal to the parsed old file with
+// the ops applied, else an error is returned.
 //
-// What is written by way of an alias or a merge key is refused, for the edit
-// would change other places too, or would have to write the value out.
+// A field behind an alias or a merge key is refused, because the edit would change
+// other places, too, or would have to write the value out.
 func (f File) Apply(ops ...Op) ([]byte, error) {
 	e := &editor{file: &f, roots: slices.Clone(f.roots), own: map[*node]bool{}}
 	var refused Errors

@@ -7,14 +7,13 @@ import (
 	"strings"
 )
 
-// A FieldError is something wrong with, or to be said about, one field of a
-// manifest.
+// A FieldError is an error in one field of a manifest, or a note about it.
 type FieldError struct {
 	File   string // as it was given to Parse
 	Line   int    // from 1; 0 if the problem has no place
 	Column int    // from 1, in characters; 0 if unknown
 	Path   string // "spec.template.spec.containers[0].image"; empty for the file as a whole
-	Detail string // what is wrong
+	Detail string // the error or note
 	Hint   string // how to mend it; may be empty
 }
 

@@ -1,9 +1,9 @@
-// Package manifest reads Kubernetes manifests, tells what is wrong with them
-// by line and field path, finds the pod templates in them, and edits them in
-// place without touching a byte more than it must.
+// Package manifest reads Kubernetes manifests, reports errors in them by line and
+// field path, finds the pod templates in them, and edits them in place, changing
+// no more bytes than necessary.
 //
-// It does not run anything and does not decide what a workload needs: those
-// are the engine's and the profile's business.
+// It runs nothing, which package pod does, and does not decide which volumes a
+// workload needs, which package profile does.
 package manifest
 
 import (

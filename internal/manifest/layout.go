@@ -2,7 +2,7 @@ package manifest
 
 import "bytes"
 
-// A layout is how an object is written, so that what is added looks the same.
+// A layout is the style of an object in the file, which added fields follow.
 type layout struct {
 	step    int    // columns that a mapping is indented below its key
 	dash    int    // columns that the dashes of a list are indented below its key

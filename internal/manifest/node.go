@@ -71,7 +71,7 @@ func (n *node) isMerge() bool {
 	return n.kind == scalarNode && n.style == plainStyle && n.text == "<<" && (n.tag == "" || n.tag == "!!merge")
 }
 
-// entries returns what a mapping holds: its own keys in their order, then
+// entries returns the entries of a mapping: its own keys in their order, then
 // those of its merge keys that it does not have itself.
 func (n *node) entries() []entry {
 	n = n.resolved()

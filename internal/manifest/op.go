@@ -30,7 +30,7 @@ type Op struct {
 	object int // index in the file
 }
 
-// String tells what the op does.
+// String returns the action and the path of the op.
 func (op Op) String() string { return fmt.Sprintf("%s %s", op.Action, op.Path) }
 
 // Fields is a mapping with an order, for the values of an Op.

@@ -50,7 +50,7 @@ const (
 // CopyUpImage is the image with the copy-up tool, which is /adamant in it.
 const CopyUpImage = "adamant.sh/copy-up:v1"
 
-// SealOptions say how a workload is sealed. The zero value works.
+// SealOptions configures sealing. The zero value works.
 type SealOptions struct {
 	Form  CopyUpForm // ImageVolume if empty
 	Image string     // with the copy-up tool; CopyUpImage if empty
@@ -163,7 +163,7 @@ func (s *sealer) find(name string) (string, *corev1.Container, error) {
 	return "", nil, fmt.Errorf("seal %s: there is no container %q", s.w, name)
 }
 
-// check refuses a plan that no manifest could say.
+// check refuses a plan that a manifest cannot express.
 func (m MountPlan) check() error {
 	switch {
 	case !slash.IsAbs(m.MountPath) || slash.Clean(m.MountPath) != m.MountPath || m.MountPath == "/":
@@ -210,7 +210,7 @@ func (m MountPlan) volume(name string) Fields {
 	return Fields{{"name", name}, {"emptyDir", dir}}
 }
 
-// argument is what the copy-up tool is told about the volume.
+// argument returns the argument of the copy-up tool for the volume.
 func (m MountPlan) argument() string {
 	var options []string
 	if m.SubPath != "" {

@@ -17,7 +17,7 @@ func (s *sealer) copyUp(at string, c *corev1.Container, name string, prepared []
 	if s.opts.Form == InstalledTool {
 		args[2] = "/"
 		init = append(init, Field{"image", c.Image})
-		if s.says(at + ".imagePullPolicy") {
+		if s.sets(at + ".imagePullPolicy") {
 			init = append(init, Field{"imagePullPolicy", string(c.ImagePullPolicy)})
 		}
 		args = append([]string{toolRoot + "/adamant"}, args...)
@@ -59,7 +59,7 @@ func (s *sealer) rootContext(capabilities ...string) Fields {
 func (s *sealer) imageVolume(at string, c *corev1.Container) string {
 	name := s.take(s.volumes, slug("image-"+c.Name))
 	image := Fields{{"reference", c.Image}}
-	if s.says(at + ".imagePullPolicy") {
+	if s.sets(at + ".imagePullPolicy") {
 		image = append(image, Field{"pullPolicy", string(c.ImagePullPolicy)})
 	}
 	s.ops = append(s.ops, s.w.Append("spec.volumes", Fields{{"name", name}, {"image", image}}))
@@ -84,8 +84,8 @@ func (s *sealer) installed() string {
 	return s.tool
 }
 
-// says reports whether the manifest itself sets a field of the pod.
-func (s *sealer) says(fieldPath string) bool {
+// sets reports whether the manifest itself sets a field of the pod.
+func (s *sealer) sets(fieldPath string) bool {
 	p, err := s.w.resolve(fieldPath)
 	if err != nil {
 		return false

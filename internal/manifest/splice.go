@@ -14,9 +14,9 @@ type splice struct {
 	text       string
 }
 
-// A splicer turns an edited tree into splices. Those of an inner value come
-// before those of what is around it, which is their order in the file where
-// both add something at the same place.
+// A splicer turns an edited tree into splices. Those of an inner value come before
+// those of the value around it, because that is their order in the file if both
+// insert at the same offset.
 type splicer struct {
 	*editor
 	splices []splice
@@ -59,6 +59,7 @@ func (s *splicer) value(n, k, parent *node) {
 			s.value(child, nil, nil)
 		}
 	}
+	// Ops add children at the ends only.
 	front, back := madeAtEnds(n, step)
 	switch {
 	case len(front) == 0 && len(back) == 0:
@@ -110,7 +111,7 @@ func lastOf(n *node) *node {
 	return nil
 }
 
-// placed returns what stands in the file at a child's place.
+// placed returns the value in the file at the place of a child, or nil.
 func placed(n *node) *node {
 	if n.was != nil {
 		return n.was
@@ -135,6 +136,8 @@ func (s *splicer) blockAdd(n, k *node, front, back []*node) {
 	}
 	indent, ok := t.indentOf(at)
 	last := lastOf(n)
+	// A line that begins with something else, such as "? key" or a tag, has an
+	// indentation that added lines could not follow.
 	if !ok || last.opaque() || n.kind == sequenceNode && t.data[at] != '-' {
 		s.refuseAt(n, "this form of block is not understood well enough")
 		return
@@ -153,9 +156,9 @@ func (s *splicer) blockAdd(n, k *node, front, back []*node) {
 }
 
 // skipComments moves from the end of a value's last line over comments below
-// it that belong to what is around it: those indented no less than a mapping's
-// keys, or more than a list's dashes, for a comment in line with the dashes may
-// belong to the next key.
+// it that belong to the value around it: those indented no less than a mapping's
+// keys, or more than a list's dashes, because a comment in line with the dashes
+// may belong to the next key.
 func (t *text) skipComments(end, indent int, kind kind) int {
 	if kind == sequenceNode {
 		indent++

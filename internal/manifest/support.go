@@ -1,15 +1,15 @@
 package manifest
 
-// A support row says which fields of one API type are understood here. A
-// field that is in no list is refused, so that one which a later Kubernetes
-// adds is refused too until somebody has read what it means.
+// A support row lists the fields of one API type that are supported here. A field
+// that is in no list is refused, because one that a later Kubernetes adds may
+// change how a pod runs.
 type support struct {
 	// runs lists the fields that are done as a kubelet does them, separated by
 	// blanks. "name=value" stands for that value alone, "*" for every field.
 	runs string
-	// notes names fields that have no meaning on one machine, and says so.
+	// notes are the fields that have no meaning on one machine, with the reason.
 	notes map[string]string
-	// hints say what to do about refused fields that are often met.
+	// hints are the remedies for refused fields that are common.
 	hints map[string]string
 }
 

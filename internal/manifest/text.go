@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// A text is the bytes of a file with what is needed to find where values
-// begin and end in it. The YAML parser tells the line and column of a value's
-// beginning; its end is found by reading on from there.
+// A text is the bytes of a file with an index of its lines, to find where values
+// begin and end. The YAML parser has the line and column of a value's beginning
+// only, so its end is found by reading on from there.
 type text struct {
 	data  []byte
 	lines []int // byte offset of each line's first character

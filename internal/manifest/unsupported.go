@@ -35,8 +35,8 @@ func (r Runner) Unsupported(w Workload) []FieldError {
 }
 
 // Notes returns the fields of a workload that are set and have no meaning on
-// one machine, with what is done instead. Whoever runs the workload says so
-// and goes on.
+// one machine, with what happens instead. The caller that runs the workload
+// prints them.
 func (r Runner) Notes(w Workload) []FieldError { return r.survey(w).notes }
 
 // A surveyor walks what a manifest sets beside the API types and looks each

@@ -40,7 +40,7 @@ func (c *checker) require(at path, value string) bool {
 	return value != ""
 }
 
-// name reports what a check of apimachinery has against a name.
+// name reports the errors of a check of apimachinery for a name.
 func (c *checker) name(at path, value string, problems []string) {
 	if len(problems) == 0 {
 		return

@@ -40,8 +40,8 @@ func (k *containerChecker) check(names sets.Set[string], ports hostPorts) {
 	k.security()
 }
 
-// image checks a reference only for what is certainly wrong; package image
-// knows the grammar.
+// image refuses only references that are certainly wrong, because package image
+// parses them.
 func (c *checker) image(at path, image string) {
 	switch {
 	case !c.require(at, image):

@@ -63,7 +63,7 @@ func (k *containerChecker) hook(h *corev1.LifecycleHandler, at path) {
 	k.handler(at, handler{exec: h.Exec, http: h.HTTPGet, tcp: h.TCPSocket, sleep: h.Sleep})
 }
 
-// A handler is what a probe or a hook does: one of these.
+// A handler is the action of a probe or a hook: one of these.
 type handler struct {
 	exec  *corev1.ExecAction
 	http  *corev1.HTTPGetAction

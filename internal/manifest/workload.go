@@ -219,8 +219,8 @@ type Other struct {
 	Line       int
 }
 
-// Others returns the objects of the file that nothing here makes use of, for a
-// caller that must say so.
+// Others returns the objects of the file that are ignored here, for a caller that
+// reports them.
 func (f File) Others() []Other {
 	var list []Other
 	for _, o := range f.objects {

@@ -208,8 +208,8 @@ func (c *converter) mapping(n *node, y *yaml.Node) error {
 	return nil
 }
 
-// checkKey refuses keys that are not scalars, keys given twice, and merges of
-// what is not a mapping.
+// checkKey refuses keys that are not scalars, duplicate keys, and merges of values
+// that are not mappings.
 func (c *converter) checkKey(y *yaml.Node, k, v *node, lines map[string]int) error {
 	if k.resolved().kind != scalarNode {
 		hint := ""

@@ -1,5 +1,5 @@
-// Package report writes what Adamant found, as text for people and as
-// documents for programs. It decides nothing.
+// Package report writes results as text for people and as documents for programs,
+// and maps verdicts to exit codes. It does not check or compare anything.
 package report
 
 import (
@@ -13,15 +13,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// DriftOptions says how a drift report is written as text.
+// DriftOptions configures the text of a drift report.
 type DriftOptions struct {
 	Color  bool // for a terminal
 	All    bool // list everything below a directory that was added or deleted
 	NoDiff bool // leave the text diffs out
 }
 
-// Drift writes what differs in an instance, the most severe first. All that
-// came from the instance is made harmless to terminals.
+// Drift writes the changes in an instance, the most severe first. Text from the
+// instance is escaped, because it could steer the terminal.
 func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
 	p := driftPrinter{Writer: bufio.NewWriter(w), opts: opts}
 	fmt.Fprintf(p, "%s: %s\n", text.Escape(name), driftSummary(r))
@@ -117,8 +117,8 @@ func (p driftPrinter) group(severity drift.Severity, changes []drift.Change) {
 	}
 }
 
-// folded says how many more there are, when it meets the first that is not
-// listed. rest begins with it.
+// folded writes the number of changes that are not listed, at the first of them,
+// with which rest begins.
 func (p driftPrinter) folded(below *subtree, rest []drift.Change, severity drift.Severity) {
 	if below.counts[severity] != foldAfter+1 {
 		return
@@ -199,8 +199,8 @@ func (p driftPrinter) change(ch *drift.Change) {
 	}
 }
 
-// kindWords says of an added or deleted entry what it was, unless it was an
-// ordinary file.
+// kindWords returns the type of an added or deleted entry, unless it is a regular
+// file.
 func kindWords(ch *drift.Change) string {
 	e := ch.Got
 	if e == nil {

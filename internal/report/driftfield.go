@@ -11,7 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// fieldChanges says in words what each field was and is.
+// fieldChanges returns each field with its value before and after.
 func fieldChanges(ch *drift.Change) []string {
 	if ch.Want == nil || ch.Got == nil {
 		return ch.Fields

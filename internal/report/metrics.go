@@ -12,8 +12,8 @@ import (
 )
 
 // ServersMetrics writes a comparison in the text format of Prometheus, for the
-// textfile collector of its node exporter. The time tells whether anybody still
-// compares.
+// textfile collector of its node exporter. It has the time, so that an alert can
+// find comparisons that have stopped.
 func ServersMetrics(w io.Writer, c servers.Comparison, at time.Time) error {
 	var b strings.Builder
 	metric := func(name, help string) {

@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// News are what changed between servers since they were last compared.
+// News is the difference between two comparisons of the same servers.
 type News struct {
 	Servers int      `json:"servers"` // that were reached
 	Causes  int      `json:"causes"`  // that there are now
@@ -20,7 +20,7 @@ type News struct {
 	Gone    []string `json:"gone"`
 }
 
-// NewsOf compares two comparisons; without a last one all is new.
+// NewsOf compares two comparisons. If last is nil, all findings are new.
 func NewsOf(c servers.Comparison, last *servers.Comparison) News {
 	n := News{Servers: len(c.Servers), Causes: len(c.Causes), New: []string{}, Gone: []string{}}
 	now := lines(c)
@@ -41,8 +41,8 @@ func NewsOf(c servers.Comparison, last *servers.Comparison) News {
 	return n
 }
 
-// lines are what there is to say of a comparison, each in a line that is the same
-// as long as it is so.
+// lines returns the findings of a comparison, each as a line that stays the same as
+// long as the finding does.
 func lines(c servers.Comparison) map[string]bool {
 	all := map[string]bool{}
 	for _, cause := range c.Causes {
@@ -69,8 +69,8 @@ func lines(c servers.Comparison) map[string]bool {
 	return all
 }
 
-// WriteNews writes one line for each thing that is new or gone, or that there is
-// nothing.
+// WriteNews writes a line with the number of servers and causes, and one for each
+// finding that is new or gone.
 func WriteNews(w io.Writer, n News, at time.Time, color bool) error {
 	p := driftPrinter{opts: DriftOptions{Color: color}}
 	var b strings.Builder

@@ -60,8 +60,9 @@ const policyServers = "servers-are-the-same"
 // maxProperty bounds a property's value, in bytes: the object must fit into etcd.
 const maxProperty = 1000
 
-// ServersOpenReport says of each server what a comparison found: a result for each
-// cause on it, or that it is as the others are. What is not known is an error.
+// ServersOpenReport returns a comparison as a report with a result for each cause on
+// a server, or one pass for a server that does not deviate. Unknowns are errors,
+// because a server that could not be read must not count as passed.
 func ServersOpenReport(c servers.Comparison, at time.Time) OpenReport {
 	r := OpenReport{
 		APIVersion: "openreports.io/v1alpha1", Kind: "ClusterReport", Source: "adamant",
@@ -124,7 +125,7 @@ func summaryOf(results []OpenReportResult) OpenReportSummary {
 	return s
 }
 
-// nameOf is the same for the same servers.
+// nameOf returns a name that is the same for the same servers.
 func nameOf(c servers.Comparison) string {
 	names := slices.Clone(c.Servers)
 	for name := range c.Unreached {
@@ -135,7 +136,8 @@ func nameOf(c servers.Comparison) string {
 	return hex.EncodeToString(sum[:5])
 }
 
-// severityOf weighs a cause: who may do what weighs most.
+// severityOf returns the severity of a cause. Accounts weigh most, because they
+// decide who may do what.
 func severityOf(k servers.CauseKind) string {
 	switch k {
 	case servers.ByAccount:

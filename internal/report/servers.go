@@ -13,15 +13,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// ServersOptions says how a comparison of servers is written as text.
+// ServersOptions configures the text of a comparison of servers.
 type ServersOptions struct {
 	Color  bool // for a terminal
 	All    bool // list every file of a cause
 	NoDiff bool // leave the text diffs out
 }
 
-// Servers writes in what servers differ, by cause: who is the odd one out, or
-// that nobody is. All that came from them is made harmless to terminals.
+// Servers writes the differences between servers by cause, grouped by the servers
+// that deviate. Text from the servers is escaped.
 func Servers(w io.Writer, c servers.Comparison, opts ServersOptions) error {
 	p := serversPrinter{driftPrinter{Writer: bufio.NewWriter(w), opts: DriftOptions{Color: opts.Color}}, opts, map[string]servers.Difference{}}
 	for _, d := range c.Differences {
@@ -91,8 +91,8 @@ type group struct {
 	causes []servers.Cause
 }
 
-// byOdd groups causes, those of the fewest servers first: that is what was looked
-// for.
+// byOdd groups causes by the servers that deviate, those of the fewest servers
+// first, because the odd one out is what the reader looks for.
 func byOdd(c servers.Comparison) []group {
 	found := map[string]*group{}
 	var keys []string

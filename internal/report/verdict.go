@@ -4,8 +4,8 @@ package report
 // contract that docs/reference/cli.md documents.
 type Verdict int
 
-// The verdicts. Findings and Incomplete are results of a command that worked:
-// its output says what was found or could not be checked.
+// The verdicts. Findings and Incomplete are results of a command that worked; its
+// output has the details.
 const (
 	Clean      Verdict = 0
 	Failed     Verdict = 1 // an error ended the command

@@ -48,9 +48,9 @@ func (v *volume) chown(dst int, st status) error {
 	return unix.Fchownat(dst, "", int(st.uid), int(st.gid), unix.AT_EMPTY_PATH)
 }
 
-// check looks whether owner and mode are now what they should be; the kernel
-// does not say when it drops a bit. cause is the error of setting them, if
-// there was one.
+// check compares owner and mode with those that were set, because the kernel may
+// drop a bit without an error. cause is the error of setting them, if there was
+// one.
 func (v *volume) check(dst int, st status, name string, cause error) error {
 	var got status
 	if err := got.of(dst); err != nil {
@@ -99,8 +99,8 @@ func (v *volume) keepXattrs(src, dst int, name string) {
 	}
 }
 
-// isForeign reports whether an attribute says something about the file system
-// that a file is on, rather than the file.
+// isForeign reports whether an attribute describes the file system that a file
+// is on, not the file.
 func isForeign(attr string) bool {
 	return strings.HasPrefix(attr, "trusted.overlay.") || strings.HasPrefix(attr, "user.overlay.") ||
 		attr == "security.selinux" || attr == "system.nfs4_acl" || attr == complete

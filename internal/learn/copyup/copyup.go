@@ -3,24 +3,24 @@
 // container, in images without a shell, as root with few capabilities or as
 // another user.
 //
-// What it promises about each volume:
+// It guarantees for each volume:
 //
 //   - Owner, mode, extended attributes, times, symbolic and hard links, FIFOs and
 //     devices are as in the image, the volume's own root included. Sockets are
-//     left out, since nobody listens, and what is mounted over the image is no
-//     part of it.
-//   - No file is ever seen unfinished under its name. Killed at any moment, the
-//     next run completes the volume.
-//   - A volume that is complete is never touched again, whatever the container
-//     has made of it since: an init container runs again when its pod is
-//     restarted, and an emptyDir survives that.
-//   - No symbolic link leads it out of the image or out of the volume.
+//     left out, because no process listens on them. Mounts over the image are
+//     left out, too.
+//   - A file appears under its name only when it is complete. If copyup is
+//     killed, the next run completes the volume.
+//   - A volume that is complete is never changed again, because an init container
+//     runs again when its pod is restarted, and an emptyDir survives that with
+//     the changes of the container.
+//   - No symbolic link is followed out of the image or out of the volume.
 //
-// How it remembers: while a volume is incomplete its root holds a directory
-// named ".adamant-copy-up", in which entries are made before they get their
-// names. Without it, a volume that has anything in it is complete. So is an
-// empty one with the attribute "user.adamant.copy-up", which is set where the
-// file system can: the container may have removed everything.
+// The state is in the volume: while it is incomplete, its root holds a directory
+// ".adamant-copy-up", in which entries are made before they get their names.
+// Without that directory, a volume that is not empty is complete. An empty one
+// is complete if it has the attribute "user.adamant.copy-up", which is set where
+// the file system supports it, because the container may have removed all files.
 package copyup
 
 import (
@@ -32,20 +32,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options say what is copied where.
+// Options configures Run.
 type Options struct {
 	From    string   // root of the image: "/" in a container of it, or where it is mounted
 	To      string   // directory below which each volume is mounted at the path of its Target
 	Targets []Target // one a volume
-	Strict  bool     // fail where an owner, mode or attribute cannot be kept; else Warn says so
+	Strict  bool     // fail where an owner, mode or attribute cannot be kept; else Warn is called
 
 	// Warn is told what could not be kept or was left out, one line each. It
 	// may be nil.
 	Warn func(line string) `json:"-"`
 }
 
-// ErrNotKept says that a strict run could not keep something; the volumes are
-// complete but for that.
+// ErrNotKept is returned by a strict run that could not keep an owner, mode or
+// attribute. The volumes are complete otherwise.
 var ErrNotKept = errors.New("not everything could be kept as it is in the image")
 
 // Run fills all volumes, one after the other. It ends early when the context
@@ -95,13 +95,13 @@ type copier struct {
 	lost     int
 }
 
-// lose tells of what could not be kept of a path.
+// lose warns that something of a path could not be kept.
 func (c *copier) lose(name, format string, args ...any) {
 	c.lost++
 	c.say(name, format, args...)
 }
 
-// say tells of what is left out of a path on purpose.
+// say warns that something of a path is left out on purpose.
 func (c *copier) say(name, format string, args ...any) {
 	if c.said++; c.said > maxWarnings || c.warn == nil {
 		return
@@ -112,7 +112,7 @@ func (c *copier) say(name, format string, args ...any) {
 	c.warn(name + ": " + fmt.Sprintf(format, args...))
 }
 
-// sayRest tells how much was not told.
+// sayRest warns how many warnings were suppressed.
 func (c *copier) sayRest() {
 	if c.said > maxWarnings && c.warn != nil {
 		c.warn(fmt.Sprintf("and %d more", c.said-maxWarnings))

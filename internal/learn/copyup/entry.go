@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyDir copies what is in a directory of the image. name is the directory's
+// copyDir copies the entries of a directory of the image. name is the directory's
 // path in the image, rel its path below the content's root.
 //
-// Names are taken in order, so that the first name of a hard link is the same
-// in every run.
+// It copies in the order of names, so that each run takes the same name of a hard
+// link as the first.
 func (v *volume) copyDir(src, dst int, name, rel string) error {
 	dir, err := unix.Openat(src, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.EACCES) {
@@ -41,7 +41,7 @@ func (v *volume) copyDir(src, dst int, name, rel string) error {
 	return nil
 }
 
-// copyEntry copies one name of a directory, and what is below it.
+// copyEntry copies one entry of a directory, with all entries below it.
 func (v *volume) copyEntry(srcDir, dstDir int, base, name, rel string) error {
 	src, err := unix.Openat(srcDir, base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.EACCES) {
@@ -73,8 +73,8 @@ func (v *volume) copyEntry(srcDir, dstDir int, base, name, rel string) error {
 	return v.copyNew(src, st, dstDir, base, name)
 }
 
-// copySubdir makes a directory, copies what is in it, and only then gives it
-// its owner and mode: they may forbid to write there.
+// copySubdir makes a directory, copies its entries, and sets its owner and mode
+// last, because they may forbid writing there.
 func (v *volume) copySubdir(src int, st status, dstDir int, base, name, rel string) error {
 	dst, err := v.makeDir(dstDir, base)
 	if errors.Is(err, unix.EACCES) {

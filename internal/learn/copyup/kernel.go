@@ -18,8 +18,8 @@ func openRoot(dir string) (int, error) {
 	return unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 }
 
-// openat2 opens a path below a directory. EAGAIN says that something was moved
-// meanwhile, EINTR that a signal came.
+// openat2 opens a path below a directory. It retries on EAGAIN, because another
+// process moved a directory during the lookup, and on EINTR.
 func openat2(dir int, name string, flags int, resolve uint64) (int, error) {
 	if resolve&unix.RESOLVE_BENEATH == 0 {
 		resolve |= unix.RESOLVE_IN_ROOT
@@ -37,7 +37,7 @@ func openat2(dir int, name string, flags int, resolve uint64) (int, error) {
 // procPath names an open file for calls that take only a path.
 func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
-// A status is what is kept of a file.
+// A status is the owner, mode, times and type of a file.
 type status struct {
 	mode         uint32 // with its type
 	uid, gid     uint32

@@ -22,8 +22,8 @@ type Owner struct {
 	GID  uint32
 }
 
-// String writes the target as one command-line argument, which ParseTarget
-// reads: the path, then what is not as usual.
+// String returns the target as the command-line argument that ParseTarget reads:
+// the path, and the options that are not the default.
 //
 //	/var/lib/app:subpath=app,mode=0700,uid=999,gid=999
 //

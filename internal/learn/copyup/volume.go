@@ -12,7 +12,7 @@ import (
 
 const (
 	staging  = ".adamant-copy-up"     // directory in the root of a volume that is incomplete
-	unnamed  = "entry"                // what is made in it before it gets its name
+	unnamed  = "entry"                // an entry in it that has no name yet
 	complete = "user.adamant.copy-up" // attribute of the root of a volume that is complete
 )
 
@@ -172,7 +172,7 @@ func (v *volume) copyTarget(src int) error {
 	return v.finishDir(src, st, v.content, v.target.Path)
 }
 
-// end marks the volume as complete. Everything is on disk before it says so: an
+// end marks the volume as complete. All data is synced to disk before, because an
 // emptyDir outlives a crash of its node.
 func (v *volume) end() error {
 	if err := unix.Syncfs(v.root); err != nil {

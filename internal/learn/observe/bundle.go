@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// TraceAnnotation on a container (not on its pod) holds the directory that its
-// traces are written to: absolute, existing, owned by root and writable by
-// nobody else. Without it a container is not traced.
+// TraceAnnotation on a container (not on its pod) is the directory that its traces
+// are written to: absolute, existing, owned by root and writable only by root. A
+// container without it is not traced.
 const TraceAnnotation = "adamant.sh/trace"
 
 // Annotations that CRI runtimes put on containers.
@@ -24,8 +24,8 @@ const (
 
 const maxConfig = 16 << 20 // bytes of a bundle's configuration or runc's state
 
-// traceOf tells where an invocation's container wants its traces; the
-// directory is empty if it is not to be traced, or that cannot be known.
+// traceOf returns the directory for the traces of an invocation's container. It is
+// empty if the container is not traced, or if that is unknown.
 func traceOf(in invocation) (dir, name string, err error) {
 	bundle := in.bundle
 	if in.command == "exec" {

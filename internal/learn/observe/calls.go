@@ -6,7 +6,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// A form says how a system call names what it changes.
+// A form is the way in which a system call names the file that it changes.
 type form uint8
 
 const (

@@ -10,7 +10,7 @@ import (
 // is otherwise that of x86-64.
 const x32Bit = 0x40000000
 
-// decodes32 says whether the calls of 32-bit programs are decoded.
+// decodes32 is whether the calls of 32-bit programs are decoded.
 const decodes32 = true
 
 // abis are the system call tables that are decoded.

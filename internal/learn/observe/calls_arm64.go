@@ -8,5 +8,5 @@ func abis() []abi {
 	return []abi{{arch: unix.AUDIT_ARCH_AARCH64, calls: commonCalls()}}
 }
 
-// decodes32 says whether the calls of 32-bit programs are decoded.
+// decodes32 is whether the calls of 32-bit programs are decoded.
 const decodes32 = false

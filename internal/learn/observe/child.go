@@ -19,12 +19,13 @@ const (
 	traceCommand  = "adamant-trace"
 )
 
-// stageFailed is the exit status of a stage that could not become its program.
+// exitNotExecuted is the exit status of a child that could not execute its program.
 const exitNotExecuted = 125
 
-// stage runs in a child that is traced already: it puts the filter on itself
-// and becomes the program argv. So whatever the program starts is seen from
-// its first instruction on, and no call is ever made without a tracer.
+// becomeTraced runs in a child that is traced already: it installs the filter on
+// itself and executes the program argv. The order matters because without a tracer
+// calls with SECCOMP_RET_TRACE fail with ENOSYS, and a filter that is installed
+// later would miss the first calls.
 func becomeTraced(argv []string) int {
 	runtime.LockOSThread()
 	// The kernel would slow a filtered program down against speculative store
@@ -38,12 +39,13 @@ func becomeTraced(argv []string) int {
 	return exitNotExecuted
 }
 
-// startStage starts the stage for argv as a traced child of the calling
+// startTraced starts becomeTraced for argv as a traced child of the calling
 // thread, which must be locked. attr's Files and so on are the program's.
 //
 // The child asks to be traced before its execve and so stops with one thread,
-// before its first instruction. It is then let go into a group stop and
-// seized: only a seized process can be left in the stops of job control.
+// before its first instruction. It is then detached into a group stop and seized,
+// because a process that is traced by PTRACE_TRACEME cannot be left in the stops
+// of job control: only PTRACE_LISTEN does that, and it needs PTRACE_SEIZE.
 func startTraced(argv []string, attr *syscall.ProcAttr) (int, error) {
 	attr.Sys.Ptrace = true
 	args := append([]string{RuntimeName, becomeCommand}, argv...)

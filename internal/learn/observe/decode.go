@@ -53,8 +53,9 @@ func (t *tracer) lookup(info *callInfo) *sysCall {
 	return c
 }
 
-// prepare looks at the arguments of a call before it is made, and says whether
-// its result matters.
+// prepare reads the arguments of a call at its entry stop, because the program or
+// another thread may change them during the call. It reports whether the result
+// is needed, too.
 func (t *tracer) prepare(tid int, th *thread, c *sysCall) bool {
 	p := &th.pending
 	switch c.form {
@@ -290,9 +291,9 @@ func (t *tracer) finishOpen(tid int, th *thread, fd int64, errno syscall.Errno) 
 	t.record(tid, th, p.op, at, 0)
 }
 
-// throughOwnLink tells whether a file that seemed not to exist was reached
-// through a link that means the caller itself, like /dev/stdout, and so did
-// exist. The name then differs from the one given.
+// throughOwnLink reports whether a file that seemed not to exist was opened
+// through a link to a descriptor of the caller, like /dev/stdout, and so did
+// exist. Its name then differs from the argument.
 func (t *tracer) throughOwnLink(tid int, p *pending, opened string) bool {
 	_, name := split(p.target.rest)
 	if _, base := split(opened); base == name {

@@ -27,13 +27,16 @@ const (
 
 // filter makes the seccomp program that stops exactly at the calls of all: its
 // data is the index of the table in the upper and of the call in the lower
-// byte, each counted from 1. A read-only open never leaves the kernel; calls
-// that are never stopped at are answered by the kernel's own bitmap (5.11)
-// without running the program.
+// byte, each counted from 1. It tests the flags of open in the kernel, because
+// most opens only read and a stop costs far more than the call. Calls that are
+// never stopped at are answered by the kernel's own bitmap (5.11) without running
+// the program.
 func filter(all []abi) []unix.SockFilter {
 	var prog []unix.SockFilter
 	for i, a := range all {
 		section := tableFilter(a, uint32(i+1)<<8)
+		// The jump over a section is unconditional, because the offsets of
+		// conditional jumps have only 8 bits and a section is longer.
 		prog = append(prog,
 			unix.SockFilter{Code: loadWord, K: dataArch},
 			unix.SockFilter{Code: jumpEqual, K: a.arch, Jt: 1},
@@ -46,6 +49,7 @@ func filter(all []abi) []unix.SockFilter {
 func tableFilter(a abi, data uint32) []unix.SockFilter {
 	prog := []unix.SockFilter{{Code: loadWord, K: dataNr}}
 	if a.clear != 0 {
+		// x32 calls are those of 64 bits with another bit in their number.
 		prog = append(prog, unix.SockFilter{Code: andWith, K: ^a.clear})
 	}
 	for i, c := range a.calls {
@@ -56,7 +60,8 @@ func tableFilter(a abi, data uint32) []unix.SockFilter {
 	return append(prog, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW})
 }
 
-// callFilter is what runs once the number matches c; it ends with an answer.
+// callFilter returns the instructions for a call whose number is that of c. They
+// end with an answer, so that no other call is compared.
 func callFilter(c sysCall, trace uint32) []unix.SockFilter {
 	stop := unix.SockFilter{Code: answer, K: trace}
 	if c.test == none {
@@ -73,8 +78,8 @@ func callFilter(c sysCall, trace uint32) []unix.SockFilter {
 }
 
 // install puts the filter on the calling thread, which must be locked. It needs
-// CAP_SYS_ADMIN: no_new_privs is left alone so that setuid programs keep
-// working.
+// CAP_SYS_ADMIN, because it does not set no_new_privs, with which setuid programs
+// would not work.
 func install(prog []unix.SockFilter, flags uintptr) (int, error) {
 	p := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
 	fd, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&p)))

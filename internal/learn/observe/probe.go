@@ -17,38 +17,11 @@ type Feature struct {
 	Name    string `json:"name"`
 	OK      bool   `json:"ok"`
 	Detail  string `json:"detail"`            // what was found
-	Without string `json:"without,omitempty"` // what is lost if it is missing
+	Without string `json:"without,omitempty"` // what does not work without it
 }
 
-// Support is what the kernel offers to this process, as it was found by trying.
-type Support []Feature
-
-// Tracing returns why containers cannot be traced here, nil if they can.
-func (s Support) Tracing() error {
-	var errs []error
-	for _, f := range s {
-		switch f.Name {
-		case "ptrace", "seccomp-trace", "openat2", "statx-mount-id":
-			if !f.OK {
-				errs = append(errs, fmt.Errorf("%s: %s", f.Name, f.Detail))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Has tells whether a feature is there.
-func (s Support) Has(name string) bool {
-	for _, f := range s {
-		if f.Name == name {
-			return f.OK
-		}
-	}
-	return false
-}
-
-// A probe tries one feature on a locked thread that is thrown away afterwards,
-// and says what it found.
+// A probe tries one feature and returns the details. It runs on a locked thread
+// that ends with it, because filters cannot be removed from a thread.
 type probe struct {
 	name, without string
 	try           func() (string, error)
@@ -74,8 +47,8 @@ func probes() []probe {
 
 // Probe tries what this kernel offers to this process. Nothing it makes is
 // left: mounts are made in a namespace of their own.
-func Probe(ctx context.Context) Support {
-	var s Support
+func Probe(ctx context.Context) []Feature {
+	var s []Feature
 	for _, p := range probes() {
 		if ctx.Err() != nil {
 			return append(s, Feature{Name: p.name, Detail: "not tried: " + ctx.Err().Error(), Without: p.without})

@@ -20,7 +20,7 @@ func ptrace(request, tid int, addr, data uintptr) syscall.Errno {
 }
 
 // A callInfo is struct ptrace_syscall_info (linux/ptrace.h, kernel 5.3). At an
-// exit stop nr is the result and the low byte of args[0] says if it is an error.
+// exit stop nr is the result, and the low byte of args[0] is not 0 if it is an error.
 type callInfo struct {
 	op      uint8
 	_       [3]uint8

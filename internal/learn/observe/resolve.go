@@ -18,7 +18,7 @@ type place struct {
 	mount  string // mount point it lies on, "" for the root file system
 	size   int64  // of the file there, 0 if there is none
 	exists bool
-	known  bool // false: the rest says nothing
+	known  bool // if not, the rest is undefined
 }
 
 // A target is a path as a program gave it: rest is relative to the object that
@@ -34,7 +34,7 @@ type target struct {
 // leads out of it.
 type view struct {
 	root   int    // the container's root directory
-	prefix string // what the kernel calls that directory when it tells us of links, "" if "/"
+	prefix string // path of that directory in the links of /proc, "" if "/"
 	mounts mountTable
 	users  userMap
 	// moved is set as soon as any process may have another root directory
@@ -132,7 +132,7 @@ func ownLink(given []byte) (string, bool) {
 }
 
 // link reads a link of /proc and returns the path seen from the container's
-// root. It is false for what is no file, or lies outside.
+// root. It is false for links to pipes, sockets and so on, and to files outside.
 func (v *view) link(name string) (string, bool) {
 	var buf [unix.PathMax]byte
 	n, err := unix.Readlink(name, buf[:])
@@ -298,9 +298,8 @@ func (v *view) guess(tid int, t target) place {
 	return place{}
 }
 
-// ownTarget follows symbolic links by hand as long as the last component is
-// one, and tells whether they end in a link that means the caller itself
-// (/var/log/error.log -> /dev/stderr -> /proc/self/fd/2).
+// ownTarget follows symbolic links while the last component is one, and reports
+// whether they end in a link to a descriptor of the caller (/var/log/error.log -> /dev/stderr -> /proc/self/fd/2).
 func (v *view) ownTarget(tid int, t target) (target, bool) {
 	for range 8 {
 		if t.rest == "" {

@@ -23,7 +23,7 @@ type Command struct {
 
 	Stdin, Stdout, Stderr *os.File // nil means /dev/null
 
-	// Entered says that Path only prepares a container: recording starts with
+	// Entered is set if Path only prepares a container: recording starts with
 	// the first program executed in another mount namespace than the caller's.
 	Entered bool
 }

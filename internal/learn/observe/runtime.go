@@ -24,10 +24,10 @@ const (
 	RuncFile     = RuntimeName + ".path"
 )
 
-// RuntimeMain is the program under the name RuntimeName: an OCI runtime that
-// passes everything on to runc, and traces the containers whose annotation
-// TraceAnnotation says so, and what is executed in them. args are os.Args. It
-// returns the exit status, or does not return at all.
+// RuntimeMain is the main function under the name RuntimeName: an OCI runtime that
+// passes all commands on to runc, and traces the containers that have the
+// annotation TraceAnnotation, with the commands executed in them. args are
+// os.Args. It returns the exit status, or replaces the process.
 func RuntimeMain(args []string) int {
 	if len(args) > 2 && args[1] == becomeCommand {
 		return becomeTraced(args[2:])
@@ -45,7 +45,7 @@ func RuntimeMain(args []string) int {
 		dir, name, err := traceOf(in)
 		switch {
 		case errors.Is(err, os.ErrNotExist) && dir == "":
-			// No such container or bundle: runc says it better.
+			// No such container or bundle: runc reports it, with a better error.
 		case err != nil:
 			return in.fail(err)
 		case dir != "":
@@ -122,7 +122,7 @@ func runcPlaces(self string) []string {
 	return []string{"runc", "/usr/local/sbin/runc", "/usr/local/bin/runc", "/usr/sbin/runc", "/usr/bin/runc", "/sbin/runc"}
 }
 
-// A job tells the tracing process what to do.
+// A job configures the tracing process.
 type job struct {
 	Dir       string   // for the trace
 	Container string   // its name

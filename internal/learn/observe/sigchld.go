@@ -8,9 +8,9 @@ import (
 
 const saNoChildStop = 1 // SA_NOCLDSTOP
 
-// quietStops asks the kernel not to send SIGCHLD whenever a traced thread
-// stops: wait tells of stops all the same, and the Go runtime's handler would
-// run four times for each traced call. The runtime's action is kept otherwise.
+// quietStops asks the kernel not to send SIGCHLD when a traced thread stops,
+// because the Go runtime's handler would run four times for each traced call. wait
+// returns stops all the same. The runtime's action is kept otherwise.
 func quietStops() {
 	var action struct{ handler, flags, restorer, mask uint64 } // struct sigaction of amd64 and arm64
 	const maskSize = 8

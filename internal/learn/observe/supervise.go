@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// traceMain is the process that traces one runc and all that comes of it. It
-// outlives runc and ends with the last traced process.
+// traceMain is the main function of the process that traces one runc and all its
+// descendants. It outlives runc and ends with the last traced process.
 func traceMain(arg string) int {
 	runtime.LockOSThread()
 	var j job
@@ -34,7 +34,7 @@ func traceMain(arg string) int {
 	return 0
 }
 
-// report tells the waiting wrapper runc's exit status, and an error if any.
+// report sends runc's exit status, and an error if any, to the waiting wrapper.
 func report(control *os.File, status uint32, text string) {
 	data := binary.LittleEndian.AppendUint32(nil, status)
 	control.Write(append(data, text...))
@@ -61,7 +61,7 @@ func (j job) trace(control *os.File) error {
 	t.first = pid
 	if err := j.letGo(control); err != nil {
 		out.discard()
-		return err // our death kills runc
+		return err // runc is killed when its tracer ends (PTRACE_O_EXITKILL)
 	}
 	runc, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -85,14 +85,15 @@ func (j job) trace(control *os.File) error {
 func killWith(control *os.File, runc int) {
 	var b [1]byte
 	if n, _ := control.Read(b[:]); n == 0 {
-		// Harmless once runc has ended: the descriptor then names nobody.
+		// Harmless if runc has ended, because a pidfd never refers to another
+		// process.
 		unix.PidfdSendSignal(runc, unix.SIGKILL, nil, 0)
 	}
 }
 
-// starts tells which executed program is the container's: the one in another
-// mount namespace and, so that no hook is taken for it, in the process that
-// runc has named.
+// starts returns a function that reports whether a process has just executed the
+// container's program: it is in another mount namespace and, because hooks are
+// too, it is the process in runc's pid file.
 func (j job) starts(inside func(int) bool) func(int) bool {
 	return func(pid int) bool {
 		if !inside(pid) {
@@ -118,9 +119,9 @@ func (j job) startRunc() (int, error) {
 	return startTraced(j.Command, &syscall.ProcAttr{Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{}})
 }
 
-// letGo drops all that is the container's or our caller's: descriptors,
-// session, working directory, and signals meant for a whole service, since the
-// container must end first.
+// letGo drops the descriptors, session and working directory of the caller, because
+// the tracer would keep them in use as long as the container runs. It ignores the
+// signals that end a whole service, because the container must end first.
 func (j job) letGo(control *os.File) error {
 	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {

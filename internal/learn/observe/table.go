@@ -17,7 +17,8 @@ const (
 
 const tooMany = "too many directories: some were folded into the one above"
 
-// A group is what all accesses to names in one directory have in common.
+// A group is the key of all accesses to names in one directory that differ only in
+// the name.
 type group struct {
 	op                trace.Op
 	dir, exe          string
@@ -26,7 +27,7 @@ type group struct {
 	uid               uint32
 }
 
-// A tally adds up equal accesses.
+// A tally sums up equal accesses.
 type tally struct {
 	count int
 	bytes int64
@@ -49,7 +50,7 @@ func newTable() *table {
 	return &table{groups: map[group]rows{}, collapsed: map[string]bool{}, weak: map[string]bool{}}
 }
 
-// note remembers why something may have been missed.
+// note records why something may have been missed.
 func (t *table) note(reason string) {
 	if len(t.weak) < maxReason {
 		t.weak[reason] = true
@@ -104,7 +105,7 @@ func (t *table) put(in rows, name string, n int, bytes int64) {
 }
 
 func (y *tally) add(n int, bytes int64) {
-	y.count = max(y.count, y.count+n) // a hostile file may hold any number
+	y.count = max(y.count, y.count+n) // without overflow, because a hostile file may hold any number
 	y.bytes = max(y.bytes, bytes)
 }
 
@@ -121,8 +122,9 @@ func (t *table) covering(dir string) string {
 	}
 }
 
-// collapse gives up telling directories apart below those that have the most
-// of them, until half of the table is free.
+// collapse merges the directories below those that have the most of them, until
+// half of the table is free. Half, because otherwise the next few accesses would
+// collapse it again, and each time costs a pass over the table.
 func (t *table) collapse() {
 	t.note(tooMany)
 	for most := maxNames; t.size > maxRows/2 && most >= 1; most /= 2 {

@@ -15,8 +15,8 @@ import (
 // A tracer follows a tree of processes and folds what it writes into a table.
 // All its methods but snapshot run on the one locked thread that seized them.
 type tracer struct {
-	// starts says whether the program that process pid just became is the one
-	// to record; from then on every process that inside accepts is recorded.
+	// starts reports whether the program that process pid just executed is the
+	// one to record. From then on every process that inside accepts is recorded.
 	starts func(pid int) bool
 	inside func(tid int) bool
 	// ended is called once, when the process seized first has ended.
@@ -96,6 +96,8 @@ func (t *tracer) handle(tid int, status syscall.WaitStatus) {
 	}
 	th := t.threads[tid]
 	if th == nil {
+		// A new thread may stop before its parent reports PTRACE_EVENT_CLONE, so
+		// threads are added when they are seen first.
 		th = &thread{recorded: t.view != nil && t.inside(tid)}
 		t.threads[tid] = th
 	}
@@ -105,12 +107,17 @@ func (t *tracer) handle(tid int, status syscall.WaitStatus) {
 	signal, event := int(status>>8&0xff), int(status>>16)
 	switch {
 	case event == unix.PTRACE_EVENT_SECCOMP:
+		// Before a call. enter asks for a stop after it only if the result is
+		// needed, because each stop costs two switches of context.
 		resume(tid, t.enter(tid, th), 0)
 	case signal == int(unix.SIGTRAP)|0x80:
+		// PTRACE_O_TRACESYSGOOD sets bit 7 at the stop after a call, because a
+		// program may send itself a plain SIGTRAP.
 		t.leave(tid, th)
 		resume(tid, unix.PTRACE_CONT, 0)
 	case event == unix.PTRACE_EVENT_STOP && signal != int(unix.SIGTRAP):
-		// A group stop: stay stopped, but notice SIGCONT.
+		// A group stop. PTRACE_CONT would end it although the program was told
+		// to stop; PTRACE_LISTEN leaves it stopped until SIGCONT.
 		resume(tid, unix.PTRACE_LISTEN, 0)
 	case event == unix.PTRACE_EVENT_EXEC:
 		t.executed(tid, th)
@@ -118,14 +125,17 @@ func (t *tracer) handle(tid int, status syscall.WaitStatus) {
 	case event != 0:
 		resume(tid, unix.PTRACE_CONT, 0)
 	default:
+		// A signal for the program, which gets it only if it is passed on here.
 		resume(tid, unix.PTRACE_CONT, signal)
 	}
 }
 
-// resume lets a thread go on. That it was killed meanwhile is told by wait.
+// resume continues a thread. Its error is ignored, because the thread may have been
+// killed meanwhile, which wait returns next.
 func resume(tid, request, signal int) { ptrace(request, tid, 0, uintptr(signal)) }
 
-// gone forgets a thread. A call it was killed in may have been carried out.
+// gone removes a thread. A call in which it was killed is recorded, because the
+// kernel may have carried it out.
 func (t *tracer) gone(tid int, status syscall.WaitStatus) {
 	if th := t.threads[tid]; th != nil && th.call != nil {
 		t.finish(tid, th, nil)
@@ -170,8 +180,8 @@ func (t *tracer) begin(pid int) {
 	t.view, t.blind = v, nil
 }
 
-// missed says why nothing was recorded of a container that was made: what has
-// no accesses then is no proof that there were none.
+// missed returns why nothing was recorded of a container that was created, because
+// an empty trace would otherwise pass as proof that nothing was written.
 func (t *tracer) missed() error {
 	if t.view == nil && t.blind == nil {
 		return errors.New("the container's program was not seen")

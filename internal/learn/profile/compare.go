@@ -18,17 +18,19 @@ import (
 //     the same error;
 //   - with EROFS, also if it was never seen before: a program that is stopped
 //     early takes other ways than one that is not. Not, however, if it could
-//     not have succeeded anyway. The kernel says EROFS before it looks at
-//     permissions, or whether what is to be removed is there at all: then the
-//     modes and entries of the image decide.
+//     not have succeeded anyway. The modes and entries of the image decide that,
+//     because the kernel returns EROFS before it checks permissions or whether
+//     the entry to be removed exists.
 //
-// A call that failed when writable and never succeeded is no failure, whatever
-// its error is now. Nor is one that is made again and then succeeds, except with
-// an error that only the volumes can have caused (EROFS, EXDEV, ENOSPC…).
+// A call that failed on the writable root and never succeeded there is no failure,
+// whatever its error is now. A call that is repeated and then succeeds is none
+// either, except with an error that only the volumes can cause (EROFS, EXDEV,
+// ENOSPC…).
 //
-// Mild are EEXIST of mkdir, since the directory is there; a rename between two
-// volumes in whose place the program copied the file, as mv does; and what a
-// program is known to do without. They fail no proof, but Widen heeds them.
+// Mild failures are EEXIST of mkdir, because the directory is there; a rename
+// between two volumes after which the program copied the file, as mv does; and
+// calls that a program is known not to need. They fail no proof, but Widen uses
+// them.
 func Compare(writable, readonly []trace.Trace, s Rootfs) []Failure {
 	s = s.canonical()
 	before, now := newHistory(writable), newHistory(readonly)
@@ -81,7 +83,7 @@ func copiedInstead(a trace.Access, before, now history) bool {
 	})
 }
 
-// transient errors say nothing: the call is made again.
+// transient errors are ignored, because the program repeats the call.
 var transient = map[string]bool{"EINTR": true, "EAGAIN": true, "ERESTARTSYS": true, "ERESTARTNOINTR": true}
 
 // volumeErrors come from the boundaries and limits of volumes.

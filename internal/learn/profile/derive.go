@@ -21,8 +21,8 @@ type Input struct {
 	Rootfs Rootfs
 }
 
-// A Leftover is one entry of the overlay's upper directory after a run. It
-// tells of writes that were not traced, though not by whom.
+// A Leftover is one entry of the overlay's upper directory after a run. It is
+// evidence of writes that were not traced, but not of the program that wrote.
 type Leftover struct {
 	tree.Entry      // as it is now; only its Path if Deleted
 	Deleted    bool // a whiteout
@@ -57,7 +57,8 @@ func Derive(in Input) Container {
 	return Plan(c, in.Rootfs)
 }
 
-// leftover adds what an entry of the upper directory tells beyond the traces.
+// leftover adds the writes that an entry of the upper directory implies and that
+// no trace has.
 func (l *writeSet) leftover(left Leftover) {
 	if l.rootfs.onMount(left.Path) || l.rootfs.holdsMount(left.Path) || isKernels(left.Path) {
 		return // the runtime made it, to mount something there

@@ -25,8 +25,8 @@ const header = `# What a workload writes, and the volumes with which its root fi
 `
 
 // Parse reads a profile from YAML or JSON. It refuses unknown fields and
-// anything that Marshal would not write: an error names the field and says what
-// would be right.
+// anything that Marshal would not write. An error names the field and the values
+// that it may have.
 func Parse(data []byte) (Profile, error) {
 	if len(data) > maxFile {
 		return Profile{}, fmt.Errorf("parse profile: %d bytes are more than the %d that a profile can have", len(data), maxFile)

@@ -7,23 +7,23 @@ import (
 )
 
 // shared are the directories of the Filesystem Hierarchy Standard in which
-// many programs keep their things. What one program writes must not take the
-// others' things with it, so a directory that it made there is mounted rather
-// than the whole, and siblings there are never joined.
+// many programs keep files. A directory that a program made there is mounted
+// instead of the whole, and siblings there are never joined, because a volume
+// over the whole would hide the files of the other programs.
 var shared = []string{
 	"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/run", "/run/lock",
 	"/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/backups", "/var/cache", "/var/lib", "/var/local",
 	"/var/log", "/var/mail", "/var/opt", "/var/spool", "/var/tmp",
 }
 
-// isShared reports whether a directory belongs to no one program.
+// isShared reports whether several programs share a directory.
 func isShared(dir string) bool {
 	return slices.Contains(shared, dir) || path.Dir(dir) == "/usr" || path.Dir(dir) == "/usr/local" ||
 		strings.HasPrefix(dir, "/lib") && path.Dir(dir) == "/"
 }
 
-// isKernels reports whether a path is the kernel's to show: no volume is ever
-// put there.
+// isKernels reports whether a path is in a file system of the kernel, where no
+// volume is ever mounted.
 func isKernels(name string) bool {
 	return within(name, "/dev") || within(name, "/proc") || within(name, "/sys")
 }
@@ -45,7 +45,7 @@ func isScratch(dir string) bool {
 	return within(dir, "/tmp") || within(dir, "/var/tmp")
 }
 
-// isRuntime reports whether a path holds what is gone after a reboot anyway.
+// isRuntime reports whether a reboot removes what is below a path.
 func isRuntime(name string) bool {
 	return within(name, "/run") || isScratch(name)
 }

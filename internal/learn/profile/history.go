@@ -6,7 +6,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// A history tells how calls went in some runs.
+// A history holds the results of the calls of some runs.
 type history struct {
 	calls  map[call]past // by path
 	dirs   map[call]past // by directory: all calls in it

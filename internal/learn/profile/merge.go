@@ -172,8 +172,8 @@ func strictest(a, b *Owner) *Owner {
 	return b
 }
 
-// mergeEvidence appends what is new. The same shortage twice is twice a
-// shortage.
+// mergeEvidence appends the failures of b that a does not have. Failures for lack
+// of space are always appended, because their number counts.
 func mergeEvidence(a, b []Failure) []Failure {
 	out := slices.Clone(a)
 	for _, f := range b {

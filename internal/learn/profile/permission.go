@@ -14,11 +14,11 @@ const (
 )
 
 // couldSucceed reports whether a call that ended with EROFS could have
-// succeeded on a writable root, as far as the image tells: whether the owner and
-// mode of what it changes let the user in, and whether what it changes is there.
-// Where it cannot tell it says yes: a failure too many is looked at, one too few
-// is a program that breaks later. Root is let in everywhere: that a container
-// may lack CAP_DAC_OVERRIDE is not known here.
+// succeeded on a writable root, by the image: whether the entry that it changes
+// exists, and whether its owner and mode permit the change to the user. In doubt
+// it is true, because a failure too many is looked at, but one too few is a
+// program that breaks later. Root may change everything, because it is not known
+// here whether the container lacks CAP_DAC_OVERRIDE.
 func couldSucceed(a trace.Access, s Rootfs) bool {
 	switch a.Op {
 	case trace.Unlink, trace.Rmdir, trace.Chmod, trace.Chown, trace.Utime, trace.Xattr, trace.Truncate:

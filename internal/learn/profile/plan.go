@@ -218,8 +218,8 @@ func (p *planner) giveUp(w *Write, reason string) {
 	}
 }
 
-// dropNested sorts the mounts and removes those inside another: what is copied
-// up into the outer one has all that the inner one would.
+// dropNested sorts the mounts and removes those inside another, because the
+// content that is copied up into the outer one includes that of the inner one.
 func (p *planner) dropNested() {
 	slices.SortFunc(p.mounts, func(a, b mount) int { return tree.ComparePaths(a.path, b.path) })
 	var outer []mount

@@ -1,10 +1,10 @@
-// Package profile turns what a container was seen to write into the smallest
+// Package profile derives from the observed writes of a container the smallest
 // set of volumes with which its root file system can be read-only. It is pure.
 package profile
 
 import "github.com/adamant-sh/adamant/internal/learn/trace"
 
-// Need says what happens to a workload without a volume.
+// Need is the effect on a workload of leaving out a volume.
 type Need string
 
 // The needs that leaving one volume out tells apart.
@@ -14,8 +14,8 @@ const (
 	Silent Need = "silent" // healthy, but something it wrote is lost
 )
 
-// A Profile is what a workload writes and the volumes that follow, one section
-// a container, each for one image digest. It is written as YAML.
+// A Profile holds the writes of a workload and the volumes that follow from them,
+// one section for each container and its image digest. It is written as YAML.
 type Profile struct {
 	APIVersion string      `json:"apiVersion"` // "adamant.sh/v1"
 	Kind       string      `json:"kind"`       // "Profile"
@@ -37,12 +37,12 @@ type Container struct {
 
 	Spared   []Write   `json:"spared,omitempty"`   // caches that a program does without: no reason for a volume
 	Unsolved []Write   `json:"unsolved,omitempty"` // what no volume can allow, with the reason
-	Evidence []Failure `json:"evidence,omitempty"` // calls that failed in earlier proofs; the volumes heed them
+	Evidence []Failure `json:"evidence,omitempty"` // calls that failed in earlier proofs; the volumes follow from them, too
 	Exact    bool      `json:"exact,omitempty"`    // every volume carries its directory's own mode, even where a laxer one usually does
 }
 
 // A Write is one path that was written. In a path below the image's own
-// directories "*" stands for what varies from run to run: process numbers and
+// directories "*" stands for parts that vary from run to run: process numbers and
 // temporary names.
 type Write struct {
 	Path   string           `json:"path"`
@@ -57,7 +57,7 @@ type Write struct {
 	Reason string   `json:"reason,omitempty"` // for Unsolved
 }
 
-// An Owner is what says who may use a directory.
+// Owner is the mode, user and group of a directory.
 type Owner struct {
 	Mode uint32 `json:"mode"`
 	UID  uint32 `json:"uid"`

@@ -10,14 +10,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// image is what deriving asks of an image's tree; tree.Tree has it.
+// image is the tree of an image; tree.Tree implements it.
 type image interface {
 	Lookup(path string) (tree.Entry, bool)
 	Under(path string) iter.Seq[tree.Entry]
 	Resolve(path string) (canonical string, exists bool, err error)
 }
 
-// A Scene is what a container's writes are judged against.
+// Rootfs is the root file system that a container's writes are compared with.
 type Rootfs struct {
 	Tree   image   // of the container's image; required
 	Mounts []Mount // the pod's volumes in the container and what the runtime mounts; not the image's VOLUMEs
@@ -31,14 +31,14 @@ type Mount struct {
 	ReadOnly bool
 }
 
-// A User is whom a process runs as.
+// User holds the user and groups of a process.
 type User struct {
 	UID    uint32
 	GID    uint32
 	Groups []uint32
 }
 
-// canonical returns a scene whose mount paths lead through no symbolic link.
+// canonical returns a Rootfs whose mount paths lead through no symbolic link.
 func (s Rootfs) canonical() Rootfs {
 	mounts := slices.Clone(s.Mounts)
 	for i := range mounts {
@@ -63,8 +63,8 @@ func (s Rootfs) onMount(name string) bool {
 }
 
 // onRoot reports whether an access counts as one of the root file system. That
-// includes the VOLUMEs of the image, which are mounts that nobody asked for:
-// some runtimes make them writable by themselves and some do not.
+// includes the VOLUMEs of the image, because only some runtimes mount a writable
+// directory there.
 func (s Rootfs) onRoot(a trace.Access) bool {
 	return !s.onMount(a.Path) && !isKernels(a.Path) && !isKernels(a.Mount)
 }

@@ -19,7 +19,7 @@ var operations = []trace.Op{
 	trace.Xattr, trace.Bind,
 }
 
-// checkKind refuses what is no profile at all.
+// checkKind refuses documents of another kind or version.
 func (p Profile) checkKind() error {
 	if p.APIVersion == document.APIVersion && p.Kind == document.Profile {
 		return nil

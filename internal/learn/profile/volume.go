@@ -94,8 +94,8 @@ func (p *planner) maker(w Write, mode uint32) Owner {
 	return o
 }
 
-// matters reports whether a program could tell, or be harmed, if the directory
-// were as a kubelet makes it: it belongs to a service user (postgres refuses a
+// matters reports whether a program could fail, or be less safe, with the owner
+// and mode that a kubelet gives the directory: it belongs to a service user (postgres refuses a
 // data directory that is not its own), it is private, or it has a special bit.
 // Root's 0755 becoming 0777 is taken to be harmless until a proof fails.
 func matters(o Owner, medium string) bool {
@@ -136,9 +136,9 @@ func isLeftEmpty(m mount, writes []Write) bool {
 	})
 }
 
-// medium puts what is small and gone after a reboot anyway in memory: process
-// numbers, locks and sockets. A file system in memory may lack what a program
-// was seen to use or has failed over.
+// medium is "Memory" for small directories that a reboot empties anyway: process
+// numbers, locks and sockets. It is not where a program used a feature that a
+// file system in memory may lack, or failed over one.
 func medium(m mount, bytes int64, writes []Write, evidence []Failure) string {
 	if !isRuntime(m.path) || bytes > maxMem || m.kind == file {
 		return ""
@@ -192,7 +192,7 @@ func why(m mount, needs []need) []string {
 	return out
 }
 
-// String tells a write in one line: "create, unlink /run/nginx.pid by nginx".
+// String returns a write in one line: "create, unlink /run/nginx.pid by nginx".
 func (w Write) String() string {
 	ops := make([]string, 0, len(w.Ops))
 	for op := range w.Ops {

@@ -13,8 +13,8 @@ type Failure struct {
 	Mild   bool   `json:"mild,omitempty"` // the program may well live with it: no failed proof on its own
 }
 
-// needsDisk are the errors by which a file system in memory says that it
-// cannot do what another could.
+// needsDisk are the errors of a file system in memory for operations that one on
+// disk can do.
 var needsDisk = map[string]bool{"ENODEV": true, "EOPNOTSUPP": true, "EINVAL": true, "ENOSPC": true, "EDQUOT": true}
 
 // withEvidence adds to the writes what a proof showed to be needed.

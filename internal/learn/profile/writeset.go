@@ -14,7 +14,7 @@ import (
 // their bytes are added up.
 const folded = 32
 
-// A ledger folds accesses into writes.
+// A writeSet combines accesses into writes.
 type writeSet struct {
 	rootfs  Rootfs
 	writes  map[string]*entry
@@ -32,7 +32,8 @@ func newWriteSet(s Rootfs) *writeSet {
 	return &writeSet{rootfs: s, writes: map[string]*entry{}, refused: map[string]*entry{}, spared: map[string]*entry{}}
 }
 
-// trace adds an access. What happened on a mount is not the root's concern.
+// trace adds an access. Accesses on mounts are ignored, because they do not change
+// the root file system.
 func (l *writeSet) trace(a trace.Access) {
 	a.Path = path.Clean("/" + a.Path)
 	if !l.rootfs.onRoot(a) {
@@ -54,8 +55,8 @@ func (l *writeSet) trace(a trace.Access) {
 	}
 }
 
-// witness adds a write that no trace tells of. Where one does, or "dir/*" stands
-// for it, only its size is news; or that attributes were changed.
+// witness adds a write that no trace has. If a trace has it, or "dir/*" stands for
+// it, only its size and changes of attributes are added.
 func (l *writeSet) witness(left Leftover, ops ...trace.Op) {
 	many := l.label(path.Join(path.Dir(left.Path), "*"))
 	if e, ok := l.writes[many]; ok && !l.rootfs.has(left.Path) {

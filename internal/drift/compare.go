@@ -2,7 +2,6 @@ package drift
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"path"
@@ -65,7 +64,7 @@ type comparison struct {
 	opts     Options
 	blind    map[string]bool
 	changes  []Change
-	unknowns []Unknown
+	unknowns []tree.Unknown
 }
 
 // pairs joins two trees by path, in tree order. One of each pair may be nil.
@@ -149,7 +148,7 @@ func unread(want, got *tree.Entry) bool {
 }
 
 func (c *comparison) unknown(path string, err error) {
-	c.unknowns = append(c.unknowns, Unknown{Path: path, Reason: fmt.Sprint(err)})
+	c.unknowns = append(c.unknowns, tree.Unknown{Path: path, Err: err})
 }
 
 // isBlind reports whether a path or a directory above it could not be looked at.
@@ -167,7 +166,7 @@ func (c *comparison) isBlind(p string) bool {
 }
 
 func (c *comparison) report() Report {
-	byPath := func(a, b Unknown) int { return tree.ComparePaths(a.Path, b.Path) }
+	byPath := func(a, b tree.Unknown) int { return tree.ComparePaths(a.Path, b.Path) }
 	slices.SortStableFunc(c.unknowns, byPath)
-	return Report{Changes: c.changes, Unknowns: slices.Compact(c.unknowns)}
+	return Report{Changes: c.changes, Unknowns: slices.CompactFunc(c.unknowns, tree.Unknown.Equal)}
 }

@@ -63,7 +63,7 @@ func TestCompare(t *testing.T) {
 		change   func([]*tree.Entry) []*tree.Entry
 		opts     Options
 		want     []Change
-		unknowns []Unknown
+		unknowns []tree.Unknown
 	}{
 		"nothing":         {change: without()},
 		"another time":    {change: set("/srv/f", func(e *tree.Entry) { e.ModTime = e.ModTime.AddDate(1, 0, 0) })},
@@ -84,12 +84,12 @@ func TestCompare(t *testing.T) {
 		},
 		"content not read": {
 			change:   set("/srv/f", func(e *tree.Entry) { e.Digest = "" }),
-			unknowns: []Unknown{{"/srv/f", "its content was not read"}},
+			unknowns: []tree.Unknown{{Path: "/srv/f", Err: errors.New("its content was not read")}},
 		},
 		"content not read, mode differs": {
 			change:   set("/srv/f", func(e *tree.Entry) { e.Digest, e.Mode = "", 0 }),
 			want:     []Change{{Path: "/srv/f", Kind: Changed, Fields: []string{"mode"}}},
-			unknowns: []Unknown{{"/srv/f", "its content was not read"}},
+			unknowns: []tree.Unknown{{Path: "/srv/f", Err: errors.New("its content was not read")}},
 		},
 		"content found equal": {
 			change: set("/srv/f", func(e *tree.Entry) { e.Digest = "" }),
@@ -103,18 +103,18 @@ func TestCompare(t *testing.T) {
 		"content cannot be read": {
 			change:   set("/srv/f", func(e *tree.Entry) { e.Digest = "" }),
 			opts:     Options{Equal: func(string) (bool, error) { return true, tree.ErrChanged }},
-			unknowns: []Unknown{{"/srv/f", "changed while it was read"}},
+			unknowns: []tree.Unknown{{Path: "/srv/f", Err: errors.New("changed while it was read")}},
 		},
 		"unknown directory": {
 			change:   without("/srv/d", "/srv/f", "/lib"),
 			opts:     Options{Unknowns: []tree.Unknown{{Path: "/srv", Err: errors.New("permission denied")}}},
 			want:     []Change{{Path: "/lib", Kind: Deleted}},
-			unknowns: []Unknown{{"/srv", "permission denied"}},
+			unknowns: []tree.Unknown{{Path: "/srv", Err: errors.New("permission denied")}},
 		},
 		"unknown root": {
 			change:   without("/srv/d"),
 			opts:     Options{Unknowns: []tree.Unknown{{Path: "/", Err: tree.ErrChanged}}},
-			unknowns: []Unknown{{"/", "changed while it was read"}},
+			unknowns: []tree.Unknown{{Path: "/", Err: errors.New("changed while it was read")}},
 		},
 	}
 	for name, tt := range tests {

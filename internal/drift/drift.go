@@ -56,18 +56,11 @@ type Change struct {
 	Diff     string      `json:"diff,omitempty"` // unified text diff, cut at a limit; secrets are not shown
 }
 
-// An Unknown is a path that could not be read or compared, with the reason. It is
-// tree.Unknown as documents have it: text instead of an error.
-type Unknown struct {
-	Path   string `json:"path"`
-	Reason string `json:"reason"`
-}
-
 // A Report is all that differs between two trees, sorted by path. It is clean
 // only if both lists are empty.
 type Report struct {
-	Changes  []Change  `json:"changes"`
-	Unknowns []Unknown `json:"unknowns"`
+	Changes  []Change
+	Unknowns []tree.Unknown
 }
 
 // Clean reports whether nothing differs and nothing is unknown.

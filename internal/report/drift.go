@@ -32,7 +32,7 @@ func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
 		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be compared"))
 	}
 	for _, u := range r.Unknowns {
-		fmt.Fprintf(p, "  ? %s  (%s)\n", text.Escape(u.Path), text.Escape(u.Reason))
+		fmt.Fprintf(p, "  ? %s  (%s)\n", text.Escape(u.Path), text.Escape(u.Reason()))
 	}
 	return p.Flush()
 }

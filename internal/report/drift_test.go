@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -43,7 +44,7 @@ func example() drift.Report {
 				Got:  with(file("/srv/\xff", 0o644, 1), map[string]string{"user.a": "2", "user.c": "password=hunter2", tree.CapabilityXattr: "\x01\x02"}),
 			},
 		},
-		Unknowns: []drift.Unknown{{Path: "/var/db", Reason: "changed while it was read"}},
+		Unknowns: []tree.Unknown{{Path: "/var/db", Err: tree.ErrChanged}},
 	}
 }
 
@@ -117,7 +118,7 @@ func TestDriftClean(t *testing.T) {
 
 func TestDriftOfUnknownsOnlyIsNotClean(t *testing.T) {
 	var got bytes.Buffer
-	r := drift.Report{Unknowns: []drift.Unknown{{Path: "/a", Reason: "i/o error"}}}
+	r := drift.Report{Unknowns: []tree.Unknown{{Path: "/a", Err: errors.New("i/o error")}}}
 	if err := Drift(&got, "web", r, DriftOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -16,10 +16,10 @@ import (
 // \xNN, in hexadecimal.
 type DriftReport struct {
 	document.Header
-	Name     string          `json:"name"`
-	Summary  DriftSummary    `json:"summary"`
-	Changes  []DriftChange   `json:"changes"`  // sorted by path
-	Unknowns []drift.Unknown `json:"unknowns"` // sorted by path
+	Name     string         `json:"name"`
+	Summary  DriftSummary   `json:"summary"`
+	Changes  []DriftChange  `json:"changes"`  // sorted by path
+	Unknowns []DriftUnknown `json:"unknowns"` // sorted by path
 }
 
 // DriftSummary counts. An instance is clean only if nothing is unknown.
@@ -28,6 +28,12 @@ type DriftSummary struct {
 	Changes    int                    `json:"changes"`
 	Unknowns   int                    `json:"unknowns"`
 	Severities map[drift.Severity]int `json:"severities"` // all four of them
+}
+
+// DriftUnknown is a path that could not be read or compared, with the reason.
+type DriftUnknown struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
 }
 
 // DriftChange is one path that differs.
@@ -65,7 +71,7 @@ func NewDriftReport(name string, r drift.Report) DriftReport {
 			Clean: r.Clean(), Changes: len(r.Changes), Unknowns: len(r.Unknowns),
 			Severities: map[drift.Severity]int{},
 		},
-		Changes: []DriftChange{}, Unknowns: []drift.Unknown{},
+		Changes: []DriftChange{}, Unknowns: []DriftUnknown{},
 	}
 	counts := driftCounts(r)
 	for _, severity := range drift.Severities() {
@@ -79,7 +85,7 @@ func NewDriftReport(name string, r drift.Report) DriftReport {
 		})
 	}
 	for _, u := range r.Unknowns {
-		doc.Unknowns = append(doc.Unknowns, drift.Unknown{Path: utf8Text(u.Path), Reason: utf8Text(u.Reason)})
+		doc.Unknowns = append(doc.Unknowns, DriftUnknown{Path: utf8Text(u.Path), Reason: utf8Text(u.Reason())})
 	}
 	return doc
 }

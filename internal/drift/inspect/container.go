@@ -6,6 +6,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // A Result is the report on one container or root.
@@ -16,7 +17,7 @@ type Result struct {
 
 // Unknown is the result of something that could not be compared at all.
 func Unknown(name string, err error) Result {
-	return Result{name, drift.Report{Unknowns: []drift.Unknown{{Path: "/", Reason: err.Error()}}}}
+	return Result{name, drift.Report{Unknowns: []tree.Unknown{{Path: "/", Err: err}}}}
 }
 
 // Container compares a container of any runtime on this machine, by its id, name

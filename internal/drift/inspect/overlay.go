@@ -51,8 +51,8 @@ func Changes(ctx context.Context, c *overlay.Changes) drift.Report {
 		}
 	}
 	for _, path := range c.Unsettled {
-		r.Unknowns = append(r.Unknowns, drift.Unknown{Path: path, Reason: tree.ErrChanged.Error()})
+		r.Unknowns = append(r.Unknowns, tree.Unknown{Path: path, Err: tree.ErrChanged})
 	}
-	slices.SortStableFunc(r.Unknowns, func(a, b drift.Unknown) int { return tree.ComparePaths(a.Path, b.Path) })
+	slices.SortStableFunc(r.Unknowns, func(a, b tree.Unknown) int { return tree.ComparePaths(a.Path, b.Path) })
 	return r
 }

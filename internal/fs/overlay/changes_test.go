@@ -37,7 +37,7 @@ func listed(r drift.Report) []string {
 		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s", ch.Kind, ch.Path, strings.Join(ch.Fields, " "))))
 	}
 	for _, u := range r.Unknowns {
-		lines = append(lines, fmt.Sprintf("unknown %s: %s", u.Path, u.Reason))
+		lines = append(lines, fmt.Sprintf("unknown %s: %s", u.Path, u.Reason()))
 	}
 	return lines
 }
@@ -337,7 +337,7 @@ func TestBusyDirectoryIsUnsettled(t *testing.T) {
 	must(t, err)
 	defer c.Close()
 	r := report(context.Background(), c)
-	if diff := cmp.Diff(r.Unknowns, []drift.Unknown{{Path: "/tmp", Reason: "changed while it was read"}}); diff != "" {
+	if diff := cmp.Diff(r.Unknowns, []tree.Unknown{{Path: "/tmp", Err: tree.ErrChanged}}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
 	if len(r.Changes) < 2 {
@@ -365,7 +365,7 @@ func TestLimit(t *testing.T) {
 		t.Errorf("got %d changes, %d unknowns", len(r.Changes), len(r.Unknowns))
 	}
 	for _, u := range r.Unknowns {
-		if u.Reason != rootfs.ErrTooMany.Error() {
+		if !errors.Is(u.Err, rootfs.ErrTooMany) {
 			t.Errorf("got %v", u)
 		}
 	}

@@ -128,7 +128,7 @@ func report(ctx context.Context, c *Changes) drift.Report {
 		}
 	}
 	for _, path := range c.Unsettled {
-		r.Unknowns = append(r.Unknowns, drift.Unknown{Path: path, Reason: tree.ErrChanged.Error()})
+		r.Unknowns = append(r.Unknowns, tree.Unknown{Path: path, Err: tree.ErrChanged})
 	}
 	return r
 }

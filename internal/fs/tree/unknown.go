@@ -1,6 +1,9 @@
 package tree
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // An Unknown is a path that could not be read, with the reason. It stands for the
 // path and everything below it.
@@ -8,6 +11,12 @@ type Unknown struct {
 	Path string
 	Err  error
 }
+
+// Reason returns the reason in words.
+func (u Unknown) Reason() string { return fmt.Sprint(u.Err) }
+
+// Equal reports whether two unknowns have the same path and reason.
+func (u Unknown) Equal(v Unknown) bool { return u.Path == v.Path && u.Reason() == v.Reason() }
 
 // Reasons for an Unknown that callers branch on.
 var (

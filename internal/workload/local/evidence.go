@@ -13,6 +13,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 )
@@ -49,7 +50,7 @@ func writeEvidence(ctx context.Context, dir string, p *pod.Pod, c *pod.Container
 	err := durable.Write(filepath.Join(tmp, "changes.tar"), 0o600, func(w io.Writer) error {
 		left, err := p.SaveChanges(ctx, c, r, w)
 		for _, u := range left {
-			r.Unknowns = append(r.Unknowns, drift.Unknown{Path: u.Path, Reason: "not in changes.tar: " + u.Err.Error()})
+			r.Unknowns = append(r.Unknowns, tree.Unknown{Path: u.Path, Err: fmt.Errorf("not in changes.tar: %w", u.Err)})
 		}
 		return err
 	})

@@ -1,7 +1,9 @@
 // Proxy measures what it costs a small GET to go through the load balancer of
-// internal/workload/traffic, which runs in a process of its own, against haproxy and
-// nginx as TCP proxies before the same backend, by wrk on the loopback. It needs
-// haproxy, wrk and nginx with its stream module.
+// internal/workload/traffic, which runs in a process of its own, by wrk on the
+// loopback. The peers stand before the same backend: haproxy in HTTP mode and
+// httputil.ReverseProxy, which balance requests as we do, and haproxy and nginx as TCP
+// proxies, which balance connections and read no HTTP. It needs haproxy, wrk and
+// nginx with its stream module.
 //
 //	go run ./bench/proxy
 package main
@@ -11,6 +13,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -19,7 +24,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// target is how many times haproxy's requests a second the balancer must do.
+// target is how many times haproxy's requests a second the balancer must do, at
+// least.
 const target = 0.8
 
 func main() {
@@ -27,11 +33,14 @@ func main() {
 	length := flag.Duration("length", 2*time.Second, "how long each time")
 	serve := flag.String("serve", "", "only balance, from this address")
 	backend := flag.String("backend", "", "to this one")
+	reverse := flag.Bool("reverse", false, "with httputil.ReverseProxy")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	run := func() error { return measure(ctx, *rounds, *length) }
-	if *serve != "" {
+	if *serve != "" && *reverse {
+		run = func() error { return reverseProxy(ctx, *serve, *backend) }
+	} else if *serve != "" {
 		run = func() error { return balance(ctx, *serve, *backend) }
 	}
 	if err := run(); err != nil {
@@ -51,6 +60,20 @@ func balance(ctx context.Context, from, to string) error {
 	return b.Close()
 }
 
+// reverseProxy is what a Go program does without us: the standard library's proxy,
+// with as many idle connections as there are clients.
+func reverseProxy(ctx context.Context, from, to string) error {
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: to})
+	proxy.Transport = &http.Transport{MaxIdleConnsPerHost: connections}
+	server := &http.Server{Addr: from, Handler: proxy}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
 func measure(ctx context.Context, rounds int, length time.Duration) (err error) {
 	dir, err := os.MkdirTemp("/var/tmp", "adamant-bench-")
 	if err != nil {
@@ -62,6 +85,12 @@ func measure(ctx context.Context, rounds int, length time.Duration) (err error) 
 	if err != nil {
 		return err
 	}
+	done := 0
+	defer func() { // also after an interrupt: the rounds until then count
+		if done > 0 {
+			report(ways, done)
+		}
+	}()
 	for round := range rounds + 1 {
 		for _, w := range ways { // in turn, so that what else runs here hits all alike
 			d := length
@@ -76,8 +105,8 @@ func measure(ctx context.Context, rounds int, length time.Duration) (err error) 
 				w.rates, w.tails = append(w.rates, s.rate), append(w.tails, s.p99)
 			}
 		}
+		done = round
 	}
-	report(ways, rounds)
 	return nil
 }
 
@@ -91,22 +120,31 @@ type way struct {
 const (
 	direct = iota
 	adamant
-	haproxy
+	haproxyHTTP
+	reverse
+	haproxyTCP
 	nginx
 )
 
 func report(ways []*way, rounds int) {
-	fmt.Printf("proxy: small GETs over %d connections that are kept, times haproxy's (medians of %d)\n", connections, rounds)
+	fmt.Printf("proxy: small GETs over %d connections that are kept, as ratios to haproxy in HTTP mode (medians of %d)\n", connections, rounds)
 	for _, w := range ways {
-		fmt.Printf("  %-24s requests/s %6.2f×   p99 latency %6.2f×\n", w.name, ratioOf(w.rates, ways[haproxy].rates), ratioOf(w.tails, ways[haproxy].tails))
+		w.rates, w.tails = w.rates[:rounds], w.tails[:rounds] // the last round may not be whole
 	}
-	fmt.Printf("  adamant does %.2f× the requests/s of nginx\n", ratioOf(ways[adamant].rates, ways[nginx].rates))
-	ratio := ratioOf(ways[adamant].rates, ways[haproxy].rates)
-	verdict := "reached"
-	if ratio < target {
-		verdict = "MISSED"
+	peer := ways[haproxyHTTP]
+	for _, w := range ways {
+		fmt.Printf("  %-24s requests/s %6.2f×   p99 latency %6.2f×\n", w.name, ratioOf(w.rates, peer.rates), ratioOf(w.tails, peer.tails))
 	}
-	fmt.Printf("  adamant does %.2f× the requests/s of haproxy; target: at least %.1f×: %s\n", ratio, target, verdict)
+	for _, w := range []*way{ways[reverse], ways[nginx]} {
+		fmt.Printf("  adamant to %s: %.2f×\n", w.name, ratioOf(ways[adamant].rates, w.rates))
+	}
+	for _, w := range []*way{ways[haproxyHTTP], ways[haproxyTCP]} {
+		ratio, verdict := ratioOf(ways[adamant].rates, w.rates), "reached"
+		if ratio < target {
+			verdict = "MISSED"
+		}
+		fmt.Printf("  adamant to %s: %.2f×; target: at least %.1f×: %s\n", w.name, ratio, target, verdict)
+	}
 }
 
 // ratioOf is the median of the rounds' ratios: what else ran in a round slowed

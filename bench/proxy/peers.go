@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -17,37 +18,38 @@ const stream = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 // The backend answers from memory, so that it is not what is measured.
 const backendConf = `daemon off;
-pid %[1]s/backend.pid;
-error_log %[1]s/error.log;
+pid DIR/backend.pid;
+error_log DIR/error.log;
 worker_processes 1;
 events { worker_connections 1024; }
 http {
 	access_log off;
 	keepalive_requests 1000000000;
-	server { listen %[2]s; location / { return 200 "a small page\n"; } }
+	server { listen ADDRESS; location / { return 200 "a small page\n"; } }
 }
 `
 
 const nginxConf = `daemon off;
 load_module ` + stream + `;
-pid %[1]s/stream.pid;
-error_log %[1]s/error.log;
+pid DIR/stream.pid;
+error_log DIR/error.log;
 worker_processes 2;
 events { worker_connections 1024; }
-stream { server { listen %[2]s; proxy_pass %[3]s; } }
+stream { server { listen ADDRESS; proxy_pass BACKEND; } }
 `
 
 const haproxyConf = `global
 	maxconn 1024
 	nbthread 2
 defaults
-	mode tcp
+	mode MODE
+	http-reuse always
 	timeout connect 5s
 	timeout client 1m
 	timeout server 1m
 listen all
-	bind %[2]s
-	server backend %[3]s
+	bind ADDRESS
+	server backend BACKEND
 `
 
 // start starts the backend and all proxies before it. stop must be called also
@@ -67,13 +69,17 @@ func start(ctx context.Context, dir string) (ways []*way, stop func() error, err
 		return nil, stop, err
 	}
 	for _, p := range []struct {
-		name, conf string
-		command    []string
+		name    string
+		command []string
+		conf    string // of which the path is the command's last argument
+		mode    string // of haproxy
 	}{
-		direct:  {"no proxy", backendConf, []string{"nginx", "-c"}},
-		adamant: {"adamant", "", nil},
-		haproxy: {"haproxy, mode tcp", haproxyConf, []string{"haproxy", "-q", "-db", "-f"}},
-		nginx:   {"nginx, stream", nginxConf, []string{"nginx", "-c"}},
+		direct:      {"no proxy", []string{"nginx", "-c"}, backendConf, ""},
+		adamant:     {"adamant", []string{self}, "", ""},
+		haproxyHTTP: {"haproxy, mode http", []string{"haproxy", "-q", "-db", "-f"}, haproxyConf, "http"},
+		reverse:     {"httputil.ReverseProxy", []string{self, "-reverse"}, "", ""},
+		haproxyTCP:  {"haproxy, mode tcp", []string{"haproxy", "-q", "-db", "-f"}, haproxyConf, "tcp"},
+		nginx:       {"nginx, stream", []string{"nginx", "-c"}, nginxConf, ""},
 	} {
 		address, err := freeAddress()
 		if err != nil {
@@ -81,13 +87,17 @@ func start(ctx context.Context, dir string) (ways []*way, stop func() error, err
 		}
 		w := &way{name: p.name, address: address}
 		ways = append(ways, w)
-		command := append(p.command, filepath.Join(dir, fmt.Sprint(len(ways), ".conf")))
 		if p.conf == "" {
-			command = []string{self, "-serve", address, "-backend", ways[direct].address}
-		} else if err := os.WriteFile(command[len(command)-1], fmt.Appendf(nil, p.conf, dir, address, ways[direct].address), 0o644); err != nil {
-			return nil, stop, err
+			p.command = append(p.command, "-serve", address, "-backend", ways[direct].address)
+		} else {
+			file := filepath.Join(dir, fmt.Sprint(len(ways), ".conf"))
+			conf := strings.NewReplacer("DIR", dir, "ADDRESS", address, "BACKEND", ways[direct].address, "MODE", p.mode).Replace(p.conf)
+			if err := os.WriteFile(file, []byte(conf), 0o644); err != nil {
+				return nil, stop, err
+			}
+			p.command = append(p.command, file)
 		}
-		c, err := launch(ctx, command, address)
+		c, err := launch(ctx, p.command, address)
 		if c != nil {
 			running = append(running, c)
 		}

@@ -97,7 +97,7 @@ now. It changes nothing, and exits 3 if something would change.`,
 	return cmd
 }
 
-// maxManifest is the largest manifest that is sent, in bytes.
+// maxManifest is the size limit of a manifest, in bytes.
 const maxManifest = 32 << 20
 
 func (a *app) apply(ctx context.Context, file string, dry bool) (local.Outcome, error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// applyToCluster hands a manifest to Kubernetes, and waits for its Deployments'
-// rollouts.
+// applyToCluster applies a manifest in a Kubernetes cluster and waits for the
+// rollouts of its Deployments.
 func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, timeout time.Duration) error {
 	content, err := a.readManifest(file)
 	if err != nil {

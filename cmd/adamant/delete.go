@@ -60,8 +60,8 @@ func isObject(k local.Key) bool {
 	return k.Kind == "Service" || k.Kind == "ConfigMap" || k.Kind == "Secret"
 }
 
-// deletable returns all objects to delete, before any is removed: a wrong
-// argument must not leave half of them.
+// deletable returns all objects to delete before any is deleted, because a
+// wrong argument must not leave half of them.
 func (a *app) deletable(ctx context.Context, c *api.Client, args []string, file string) ([]local.Key, error) {
 	var keys []local.Key
 	for _, arg := range args {

@@ -16,17 +16,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// statusInterval is the time between two looks at what is starting.
+// statusInterval is the interval at which the start is checked.
 const statusInterval = 200 * time.Millisecond
 
-// A foreground is what one process keeps until it ends. All of it is the
-// process's own: whoever comes after its sudden end removes it.
+// A foreground is a manifest that runs until its process ends. If the process
+// is killed, the next command that opens the data directory removes its pods.
 type foreground struct {
 	runner
 	division
 	controller *local.Controller
 	logs       *followers
-	pods       []*pod.Pod // that are started once
+	pods       []*pod.Pod // that run once
 }
 
 func (r runner) foreground(ctx context.Context, d division) error {
@@ -76,7 +76,8 @@ func (f *foreground) bringUp(ctx context.Context) error {
 	return group.Wait()
 }
 
-// waitComplete waits for the first generation of every workload that is kept.
+// waitComplete waits until the first rollout of every long-running workload is
+// complete.
 func (f *foreground) waitComplete(ctx context.Context) error {
 	said := map[local.Key]bool{}
 	for {
@@ -104,8 +105,8 @@ func (f *foreground) waitComplete(ctx context.Context) error {
 	}
 }
 
-// notComplete is why a first generation will not come about; nil as long as it
-// may.
+// notComplete returns why a first rollout cannot complete, nil as long as it
+// can.
 func notComplete(s local.Status) error {
 	switch {
 	case s.Paused:
@@ -122,7 +123,7 @@ func notComplete(s local.Status) error {
 	return hint{err, "what its instances wrote is on stdout"}
 }
 
-// readyTimeout is why not everything was ready in time.
+// readyTimeout returns why not everything was ready in time.
 func (f *foreground) readyTimeout(ctx context.Context, list []local.Status) error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ctx.Err()
@@ -147,7 +148,7 @@ func addressesOf(s local.Status) string {
 	return text
 }
 
-// count is how many pods there are meant to be.
+// count returns the declared number of pods.
 func (f *foreground) count() int {
 	n := len(f.pods)
 	list, err := f.controller.List()
@@ -160,12 +161,12 @@ func (f *foreground) count() int {
 	return n
 }
 
-// keep supervises everything until all has completed, or one pod failed.
+// keep supervises everything until all has completed or one pod failed.
 func (f *foreground) keep(ctx context.Context) error {
 	f.progress("supervising %s; Ctrl-C removes them", text.Count(f.count(), "pod"))
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range f.pods {
-		told := *p // the supervisor changes its own
+		told := *p // a copy, because the supervisor changes its own
 		f.logs.follow(&told)
 		group.Go(func() error { return superviseUntilDone(ctx, p, f.event) })
 	}
@@ -175,7 +176,8 @@ func (f *foreground) keep(ctx context.Context) error {
 	return group.Wait()
 }
 
-// superviseUntilDone supervises a pod, and again if its sandbox is lost, which makes it anew.
+// superviseUntilDone supervises a pod until it has completed. Supervise returns
+// ErrLost after the pod's sandbox was lost; the next call recreates it.
 func superviseUntilDone(ctx context.Context, p *pod.Pod, events pod.Events) error {
 	for {
 		err := p.Supervise(ctx, pod.Supervision{Events: events})
@@ -185,7 +187,7 @@ func superviseUntilDone(ctx context.Context, p *pod.Pod, events pod.Events) erro
 	}
 }
 
-// removeAll takes everything down although the command was interrupted.
+// removeAll removes everything, also after an interrupt.
 func (f *foreground) removeAll() error {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTime)
 	defer cancel()

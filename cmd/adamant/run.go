@@ -103,7 +103,7 @@ func refusedKinds(f manifest.File) []manifest.FieldError {
 	return refused
 }
 
-// A division is what becomes of a manifest: what a fleet keeps, and the pods
+// A division is a manifest in two parts: what a controller keeps, and the pods
 // that are started once.
 type division struct {
 	kept manifest.File

@@ -40,7 +40,7 @@ at SIGTERM; the pods go on, and the next one finds them again.
 	return cmd
 }
 
-// socket is where the daemon of these global flags listens.
+// socket returns the path of the daemon's socket by the global flags.
 func (a *app) socket() string { return api.Socket(or(a.state, pod.DefaultState)) }
 
 func (a *app) serve(ctx context.Context) error {
@@ -71,7 +71,7 @@ func (a *app) serve(ctx context.Context) error {
 	return errors.Join(err, s.Close(), c.Close())
 }
 
-// notifySystemd tells the service manager of a state, if it asks for that
+// notifySystemd reports a state to the service manager if there is one
 // (sd_notify(3)).
 func notifySystemd(state string) {
 	c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
@@ -82,8 +82,9 @@ func notifySystemd(state string) {
 	c.Write([]byte(state))
 }
 
-// unitTemplate starts the daemon with the machine. The pods and their runtime
-// are its children and must outlive it: KillMode=process.
+// unitTemplate is a systemd unit that starts the daemon with the machine.
+// KillMode is process because the pods and their runtime are its children and
+// must outlive it.
 var unitTemplate = template.Must(template.New("unit").Parse(`[Unit]
 Description=Adamant keeps the declared workloads running
 Documentation=https://github.com/adamant-sh/adamant

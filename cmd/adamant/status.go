@@ -25,7 +25,7 @@ func newStatusCommand(a *app) *cobra.Command {
 	})
 }
 
-// printStatus writes a workload for a reader.
+// printStatus prints a workload as text.
 func printStatus(out io.Writer, s local.Status) error {
 	fmt.Fprintf(out, "%s %s/%s  %s, generation %d, %d of %d ready\n", s.Kind, s.Namespace, s.Name, phaseOf(s), s.Generation, s.Ready, s.Replicas)
 	for _, line := range []struct{ name, text string }{{"reason", s.Reason}, {"waiting for", s.Waiting}, {"traffic", sharesOf(s)}} {
@@ -65,7 +65,8 @@ func driftOfInstance(i local.InstanceStatus) string {
 	return string(i.Drift)
 }
 
-// sharesOf says who gets the traffic, if that is more than one generation.
+// sharesOf formats the shares of the traffic, empty if one generation gets all
+// of it.
 func sharesOf(s local.Status) string {
 	if len(s.Shares) < 2 {
 		return ""

@@ -19,8 +19,8 @@ type watcher struct {
 	*app
 	client *api.Client
 	out    io.Writer
-	live   bool // redraw
-	lines  int  // that are drawn now
+	live   bool // redraws a picture
+	lines  int  // of the picture that is shown
 	last   string
 }
 
@@ -75,7 +75,7 @@ func (w *watcher) fit(picture string) string {
 	return b.String()
 }
 
-// progressOf is a rollout in one line.
+// progressOf formats a rollout as one line.
 func progressOf(s local.Status) string {
 	line := fmt.Sprintf("%s/%s generation %d: %s, %d of %d updated, %d ready", s.Kind, s.Name, s.Generation, phaseOf(s), s.Updated, s.Replicas, s.Ready)
 	for _, extra := range []string{sharesOf(s), s.Waiting, s.Reason} {
@@ -86,7 +86,8 @@ func progressOf(s local.Status) string {
 	return line
 }
 
-// draw is a rollout as a picture: a bar of instances for each generation.
+// draw writes a rollout as a picture with a row of instances for each
+// generation.
 func draw(b *strings.Builder, s local.Status, colored bool) {
 	fmt.Fprintf(b, "%s %s/%s  %s\n", s.Kind, s.Namespace, s.Name, phaseOf(s))
 	byGeneration := map[int][]local.InstanceStatus{}
@@ -118,7 +119,7 @@ func draw(b *strings.Builder, s local.Status, colored bool) {
 	}
 }
 
-// mark is one instance as one character.
+// mark returns the symbol of an instance.
 func mark(i local.InstanceStatus, colored bool) string {
 	symbol, color := "○", "33"
 	switch {

@@ -10,7 +10,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
-// client asks the daemon that the global flags name.
+// client returns a client of the daemon by the global flags.
 func (a *app) client() *api.Client { return api.Dial(a.socket()) }
 
 // find returns the workload that an argument refers to.
@@ -26,7 +26,7 @@ func (a *app) find(ctx context.Context, c *api.Client, arg string) (local.Status
 	return s, err
 }
 
-// completeWorkloads completes the names of declared workloads.
+// completeWorkloads completes names of declared workloads.
 func (a *app) completeWorkloads(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 && cmd.Name() != "delete" {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -44,7 +44,7 @@ func (a *app) completeWorkloads(cmd *cobra.Command, args []string, _ string) ([]
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// on is a command that does something to one workload.
+// on returns a command with one workload as its argument.
 func (a *app) on(use, short, example string, do func(ctx context.Context, c *api.Client, s local.Status) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " WORKLOAD", Short: short, Example: example,

@@ -97,7 +97,7 @@ func (c *Cluster) Create(ctx context.Context, document []byte) error {
 	return err
 }
 
-// A podStatus is what is read of a pod.
+// A podStatus is the part of a pod that tests read.
 type podStatus struct {
 	Metadata struct{ Name string }
 	Status   struct {

@@ -26,7 +26,7 @@ const (
 	nodeName     = "node"
 )
 
-// Options say where a cluster finds what it runs.
+// Options configures where a cluster finds its programs.
 type Options struct {
 	Programs   string   // directory with etcd, kube-* and kubelet, as k8s/build prints it
 	Containerd string   // directory with containerd 2.4, as scripts/containerd-2 prints it

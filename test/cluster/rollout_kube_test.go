@@ -20,8 +20,8 @@ import (
 	"github.com/adamant-sh/adamant/test/conformance"
 )
 
-// TestDeploymentIsGivenBack rolls a version out and looks at what is left to
-// Kubernetes' own controller.
+// TestDeploymentIsGivenBack rolls out a version and checks the state that is
+// left to the Deployment controller.
 func TestDeploymentIsGivenBack(t *testing.T) {
 	w := newKubeWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -192,8 +192,8 @@ func TestTemplateOfAnother(t *testing.T) {
 	w.must(ctx, "v4", conformance.Good, rollout.Complete)
 }
 
-// TestCanaryByHand waits at a step until somebody resumes it, and says which
-// pods nobody could check for drift.
+// TestCanaryByHand waits at a step until it is resumed. Its result lists the
+// pods that nobody could compare.
 func TestCanaryByHand(t *testing.T) {
 	w := newKubeWorld(t)
 	w.options = `adamant.sh/strategy: Canary, adamant.sh/canary-steps: "33% pause",`

@@ -70,8 +70,8 @@ func newKubeWorld(t *testing.T) *kubeWorld {
 
 func (w *kubeWorld) path() string { return "/apis/apps/v1/namespaces/default/deployments/" + w.name }
 
-// deployment is the manifest of a version: what conformance.Spec says, and a
-// grace that is not waited for.
+// deployment is the manifest of a version with the values of conformance.Spec
+// and a short grace period.
 const deployment = `
 apiVersion: apps/v1
 kind: Deployment

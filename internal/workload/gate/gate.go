@@ -103,7 +103,7 @@ func ask(ctx context.Context, q rollout.Gates, c Candidate) error {
 	if q.HTTP == "" {
 		return nil
 	}
-	port, page, err := Page(q.HTTP, c.Spec)
+	port, page, err := splitPage(q.HTTP, c.Spec)
 	if err != nil {
 		return err
 	}
@@ -125,9 +125,9 @@ func askCommand(ctx context.Context, command string, c Candidate) error {
 	return err
 }
 
-// Page splits ":8080/path" into port and path. The default is the first port
+// splitPage splits ":8080/path" into port and path. The default is the first port
 // that the pod declares.
-func Page(page string, spec *corev1.PodSpec) (port int, path string, err error) {
+func splitPage(page string, spec *corev1.PodSpec) (port int, path string, err error) {
 	rest, named := strings.CutPrefix(page, ":")
 	if !named {
 		if port = firstPort(spec); port == 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// An answer is what an instance says to everything.
+// An answer is the response of an instance to every check.
 type answer struct {
 	exit, status int
 	output       string

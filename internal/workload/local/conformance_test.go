@@ -26,10 +26,10 @@ func TestConformance(t *testing.T) {
 type world struct {
 	t          *testing.T
 	engine     *pod.Engine
-	mu         sync.Mutex // of fleet, which Ready is asked beside the other methods
+	mu         sync.Mutex // of controller: Ready runs beside the other methods
 	controller *Controller
 	key        Key
-	opened     time.Time         // when a fleet last began to look: it knows a moment later who is ready
+	opened     time.Time         // when the controller was opened; it knows a moment later which instances are ready
 	images     map[string]string // generations by version
 }
 
@@ -110,7 +110,7 @@ func (w *world) Instances(context.Context) (map[string]int, error) {
 	return got, err
 }
 
-// Ready asks the fleet or, while none looks, the runtime for what runs.
+// Ready asks the controller or, after Kill, the runtime.
 func (w *world) Ready(ctx context.Context) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -133,7 +133,7 @@ func (w *world) Ready(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// Kill ends the fleet where it is: what it began is left as it is.
+// Kill closes the controller and leaves everything as it is.
 func (w *world) Kill() { must(w.t, w.controller.Close()) }
 
 func (w *world) Resume(context.Context) error {

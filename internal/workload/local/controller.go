@@ -160,7 +160,7 @@ func (c *Controller) load(ctx context.Context) error {
 // declared any more is removed, because its removal was under way when the last
 // process ended.
 func (c *Controller) adopt(ctx context.Context, p *pod.Pod) {
-	generation, err := strconv.Atoi(p.Labels[LabelGeneration])
+	generation, err := strconv.Atoi(p.Labels[labelGeneration])
 	if err != nil || p.Spec().Ephemeral || p.Phase == pod.Removing || p.Phase == pod.Creating {
 		return // of no controller, or being created or removed by another process
 	}

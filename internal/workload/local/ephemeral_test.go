@@ -21,7 +21,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// openOwn opens a fleet of this process's own.
+// openOwn opens an ephemeral controller.
 func openOwn(t *testing.T, e *pod.Engine, made func(*pod.Pod)) *Controller {
 	t.Helper()
 	c, err := Open(t.Context(), Options{Engine: e, Ephemeral: true, Created: made, Log: func(err error) { t.Log(err) }})

@@ -14,8 +14,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// LabelGeneration is the label of a pod with the number of its generation.
-const LabelGeneration = "adamant.sh/generation"
+// labelGeneration is the label of a pod with the number of its generation.
+const labelGeneration = "adamant.sh/generation"
 
 // An instance is one pod of a workload, from before the pod exists until it is
 // removed. The workload's mu guards it.
@@ -48,7 +48,7 @@ func (w *workload) spec(g *Generation, name string) pod.PodSpec {
 	if s.Labels == nil {
 		s.Labels = map[string]string{}
 	}
-	s.Labels[LabelGeneration] = strconv.Itoa(g.Number)
+	s.Labels[labelGeneration] = strconv.Itoa(g.Number)
 	return s
 }
 

@@ -111,7 +111,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// openController opens a fleet, which is empty at the end of the test.
+// openController opens a controller, which must be empty at the end of the
+// test.
 func openController(t *testing.T, e *pod.Engine) *Controller {
 	t.Helper()
 	c, err := Open(t.Context(), Options{Engine: e, Log: func(err error) { t.Log(err) }})
@@ -145,7 +146,7 @@ func empty(t *testing.T, c *Controller) {
 	pods, err := c.engine.Pods(context.Background())
 	must(t, err)
 	for _, p := range pods {
-		if p.Labels[LabelGeneration] != "" {
+		if p.Labels[labelGeneration] != "" {
 			t.Errorf("pod %s is left", p.Name)
 		}
 	}

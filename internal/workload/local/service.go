@@ -145,13 +145,13 @@ func protocolOf(p corev1.ServicePort) traffic.Protocol {
 	return traffic.Auto
 }
 
-// AnnotationListen is the annotation of a Service that sets its address on this
+// annotationListen is the annotation of a Service that sets its address on this
 // machine.
-const AnnotationListen = "adamant.sh/listen"
+const annotationListen = "adamant.sh/listen"
 
 // listenAddress returns the address of a Service's port on this machine: on
 // loopback, or on all addresses for the types NodePort and LoadBalancer.
-// AnnotationListen overrides it.
+// annotationListen overrides it.
 func listenAddress(s corev1.Service, p corev1.ServicePort) (string, error) {
 	host, port := "127.0.0.1", p.Port
 	if s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer {
@@ -160,14 +160,14 @@ func listenAddress(s corev1.Service, p corev1.ServicePort) (string, error) {
 			port = p.NodePort
 		}
 	}
-	if v, ok := s.Annotations[AnnotationListen]; ok {
+	if v, ok := s.Annotations[annotationListen]; ok {
 		h, n, err := net.SplitHostPort(v)
 		if err != nil {
 			h, n = v, strconv.Itoa(int(port))
 		}
 		number, err := strconv.ParseUint(n, 10, 16)
 		if net.ParseIP(h) == nil || err != nil || err == nil && len(s.Spec.Ports) > 1 && h != v {
-			return "", &rollout.AnnotationError{Name: AnnotationListen, Value: v, Want: `an address such as "0.0.0.0" or, for one port, "0.0.0.0:8080"`}
+			return "", &rollout.AnnotationError{Name: annotationListen, Value: v, Want: `an address such as "0.0.0.0" or, for one port, "0.0.0.0:8080"`}
 		}
 		host, port = h, int32(number)
 	}

@@ -20,7 +20,7 @@ func (s *survey) assemble() error {
 		case it.unread != nil:
 			s.unread = append(s.unread, tree.Unknown{Path: it.Path, Err: it.unread})
 		case class != "":
-			s.out = append(s.out, outItem{it.Entry, class})
+			s.leftOut = append(s.leftOut, outItem{it.Entry, class})
 		case it.secret != "":
 			s.plan.Secrets = append(s.plan.Secrets, Secret{it.Path, it.secret, it.Mode, it.Size})
 		case s.isPackages(it, shipped):
@@ -69,7 +69,7 @@ func (s *survey) isPackages(it *item, shipped map[string]bool) bool {
 	case it.pkg != "":
 		return true
 	}
-	return isMade(it.Entry, s.people) || it.Kind == tree.Regular && shipped[it.Digest]
+	return isGenerated(it.Entry, s.hasPeople) || it.Kind == tree.Regular && shipped[it.Digest]
 }
 
 // newLayer makes a layer of entries. Hard links are those within the layer.
@@ -112,15 +112,15 @@ func portable(all map[string]string) map[string]string {
 func (s *survey) leaveOut() {
 	byClass := map[Class]*LeftOut{}
 	for _, u := range s.unread {
-		s.out = append(s.out, outItem{tree.Entry{Path: u.Path}, Unread})
+		s.leftOut = append(s.leftOut, outItem{tree.Entry{Path: u.Path}, Unread})
 	}
 	for p := range s.mounted {
 		if p != "/" {
-			s.out = append(s.out, outItem{tree.Entry{Path: p}, Mounted})
+			s.leftOut = append(s.leftOut, outItem{tree.Entry{Path: p}, Mounted})
 		}
 	}
-	slices.SortFunc(s.out, func(a, b outItem) int { return tree.ComparePaths(a.Path, b.Path) })
-	for _, o := range s.out {
+	slices.SortFunc(s.leftOut, func(a, b outItem) int { return tree.ComparePaths(a.Path, b.Path) })
+	for _, o := range s.leftOut {
 		l := byClass[o.class]
 		if l == nil {
 			l = &LeftOut{Class: o.class}

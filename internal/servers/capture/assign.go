@@ -9,9 +9,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// assign finds out which service uses which data and secrets, and on which ports
-// it listens.
-func (s *survey) assign() {
+// assignToServices finds the data and the secrets that each service uses, and the ports
+// on which it listens.
+func (s *survey) assignToServices() {
 	used := map[string]bool{}
 	for i := range s.plan.Services {
 		v := &s.plan.Services[i]
@@ -31,7 +31,7 @@ func (s *survey) assign() {
 			}
 		}
 	}
-	s.loseUnused(used)
+	s.findUnused(used)
 }
 
 // usesData reports whether a service uses a directory of data: its state is in
@@ -53,7 +53,7 @@ func (s *survey) usesData(v *Service, u *unit, dir string, named map[string]bool
 	return false
 }
 
-// stems are what the files of a service may be called after.
+// stems returns the names that files of a service may begin with.
 func (s *survey) stems(v *Service) []string {
 	list := []string{v.Name, strings.SplitN(strings.TrimSuffix(v.Unit, ".service"), "@", 2)[0], path.Base(v.Command[0])}
 	pkg := strings.SplitN(v.Package, ":", 2)[0]
@@ -64,7 +64,7 @@ func (s *survey) stems(v *Service) []string {
 	return slices.DeleteFunc(list, func(n string) bool { return len(n) < 3 })
 }
 
-// configDirs are where the configuration of a service lies by custom.
+// configDirs returns the usual paths of the configuration of a service.
 func (s *survey) configDirs(v *Service) []string {
 	var list []string
 	for _, stem := range s.stems(v) {
@@ -136,16 +136,16 @@ func isNamed(p string, named map[string]bool) bool {
 	return false
 }
 
-// loseUnused says of which data and secrets nobody is known to use them.
-func (s *survey) loseUnused(used map[string]bool) {
+// findUnused adds data and secrets that no service is known to use.
+func (s *survey) findUnused(used map[string]bool) {
 	for _, d := range s.plan.Data {
 		if !used[d.Path] {
-			s.lose(d.Path, "it is data, and no service is known to use it", "mount it where it is needed, or exclude it")
+			s.addLoss(d.Path, "it is data, and no service is known to use it", "mount it where it is needed, or exclude it")
 		}
 	}
 	for _, secret := range s.plan.Secrets {
 		if !used[secret.Path] && s.secretFiles[secret.Path] == "" {
-			s.lose(secret.Path, "it is secret ("+secret.Why+"), and no service is known to read it", "add it to a Secret where it is needed")
+			s.addLoss(secret.Path, "it is secret ("+secret.Why+"), and no service is known to read it", "add it to a Secret where it is needed")
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (s *survey) findData() error {
 			return fmt.Errorf("data directory %s: %w", dir, err)
 		}
 		e, _ := s.files.Lookup(canonical)
-		if !exists || e.Kind != tree.Directory || slices.Contains(notData, canonical) {
+		if !exists || e.Kind != tree.Directory || slices.Contains(systemDirs, canonical) {
 			return fmt.Errorf("data directory %s: not a directory that can be one", dir)
 		}
 		found[canonical] = "it was named"
@@ -50,8 +50,8 @@ func (s *survey) findData() error {
 	return nil
 }
 
-// notData are directories that a system consists of.
-var notData = []string{"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var", "/var/lib"}
+// systemDirs are directories that belong to the system, so that they are not data.
+var systemDirs = []string{"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var", "/var/lib"}
 
 // directory returns the canonical path of a directory that there is.
 func (s *survey) directory(dir string) (string, bool) {
@@ -65,7 +65,7 @@ func (s *survey) directory(dir string) (string, bool) {
 func (s *survey) isData(e tree.Entry) string {
 	inside := tree.Entry{Path: e.Path + "/x", Kind: tree.Regular}
 	_, out := classAt(inside)
-	if out || e.Kind != tree.Directory || isMade(inside, s.people) {
+	if out || e.Kind != tree.Directory || isGenerated(inside, s.hasPeople) {
 		return ""
 	}
 	parent := path.Dir(e.Path)

@@ -21,27 +21,27 @@ func udp(n uint16) Port { return Port{Protocol: "udp", Number: n} }
 var daemons = []daemon{
 	{[]string{"nginx"}, nginxForeground, []Port{tcp(80)}},
 	{[]string{"apache2ctl", "apachectl", "httpd", "apache2"}, apacheForeground, []Port{tcp(80)}},
-	{[]string{"redis-server", "valkey-server"}, option("--daemonize", "no"), []Port{tcp(6379)}},
-	{[]string{"memcached", "systemd-memcached-wrapper"}, without("-d"), []Port{tcp(11211)}},
-	{[]string{"haproxy"}, instead("-D", "-W"), nil},
-	{[]string{"postgres"}, keep, []Port{tcp(5432)}},
+	{[]string{"redis-server", "valkey-server"}, withValue("--daemonize", "no"), []Port{tcp(6379)}},
+	{[]string{"memcached", "systemd-memcached-wrapper"}, withoutWord("-d"), []Port{tcp(11211)}},
+	{[]string{"haproxy"}, replaceWord("-D", "-W"), nil},
+	{[]string{"postgres"}, unmodified, []Port{tcp(5432)}},
 	{[]string{"pg_ctlcluster"}, postgresForeground, []Port{tcp(5432)}},
-	{[]string{"mariadbd", "mysqld", "mysqld_safe"}, without("--daemonize"), []Port{tcp(3306)}},
-	{[]string{"cron", "crond"}, with("-f"), nil},
-	{[]string{"named"}, with("-f"), []Port{tcp(53), udp(53)}},
-	{[]string{"unbound"}, with("-d"), []Port{tcp(53), udp(53)}},
-	{[]string{"dnsmasq"}, with("--keep-in-foreground"), []Port{tcp(53), udp(53)}},
-	{[]string{"lighttpd"}, with("-D"), []Port{tcp(80)}},
-	{[]string{"varnishd"}, with("-F"), []Port{tcp(6081)}},
-	{[]string{"squid"}, with("--foreground"), []Port{tcp(3128)}},
-	{[]string{"mosquitto"}, without("-d"), []Port{tcp(1883)}},
-	{[]string{"slapd"}, with("-d", "0"), []Port{tcp(389)}},
-	{[]string{"proftpd"}, with("--nodaemon"), []Port{tcp(21)}},
-	{[]string{"postfix"}, instead("start", "start-fg"), []Port{tcp(25)}},
-	{[]string{"exim4", "exim"}, instead("-bd", "-bdf"), []Port{tcp(25)}},
-	{[]string{"dovecot"}, with("-F"), []Port{tcp(143), tcp(993)}},
-	{[]string{"snmpd"}, with("-f"), []Port{udp(161)}},
-	{[]string{"keepalived"}, with("--dont-fork"), nil},
+	{[]string{"mariadbd", "mysqld", "mysqld_safe"}, withoutWord("--daemonize"), []Port{tcp(3306)}},
+	{[]string{"cron", "crond"}, withOption("-f"), nil},
+	{[]string{"named"}, withOption("-f"), []Port{tcp(53), udp(53)}},
+	{[]string{"unbound"}, withOption("-d"), []Port{tcp(53), udp(53)}},
+	{[]string{"dnsmasq"}, withOption("--keep-in-foreground"), []Port{tcp(53), udp(53)}},
+	{[]string{"lighttpd"}, withOption("-D"), []Port{tcp(80)}},
+	{[]string{"varnishd"}, withOption("-F"), []Port{tcp(6081)}},
+	{[]string{"squid"}, withOption("--foreground"), []Port{tcp(3128)}},
+	{[]string{"mosquitto"}, withoutWord("-d"), []Port{tcp(1883)}},
+	{[]string{"slapd"}, withOption("-d", "0"), []Port{tcp(389)}},
+	{[]string{"proftpd"}, withOption("--nodaemon"), []Port{tcp(21)}},
+	{[]string{"postfix"}, replaceWord("start", "start-fg"), []Port{tcp(25)}},
+	{[]string{"exim4", "exim"}, replaceWord("-bd", "-bdf"), []Port{tcp(25)}},
+	{[]string{"dovecot"}, withOption("-F"), []Port{tcp(143), tcp(993)}},
+	{[]string{"snmpd"}, withOption("-f"), []Port{udp(161)}},
+	{[]string{"keepalived"}, withOption("--dont-fork"), nil},
 	{[]string{"vsftpd"}, nil, []Port{tcp(21)}},
 }
 
@@ -49,7 +49,7 @@ var daemons = []daemon{
 func daemonOf(program string) (daemon, bool) {
 	name := path.Base(program)
 	if strings.HasPrefix(name, "php-fpm") {
-		return daemon{[]string{name}, with("--nodaemonize"), nil}, true
+		return daemon{[]string{name}, withOption("--nodaemonize"), nil}, true
 	}
 	i := slices.IndexFunc(daemons, func(d daemon) bool { return slices.Contains(d.programs, name) })
 	if i < 0 {
@@ -58,10 +58,10 @@ func daemonOf(program string) (daemon, bool) {
 	return daemons[i], true
 }
 
-func keep(command []string) []string { return command }
+func unmodified(command []string) []string { return command }
 
-// with adds options, unless they are there.
-func with(options ...string) func([]string) []string {
+// withOption adds options, unless they are there.
+func withOption(options ...string) func([]string) []string {
 	return func(command []string) []string {
 		if slices.Contains(command, options[0]) {
 			return command
@@ -70,20 +70,20 @@ func with(options ...string) func([]string) []string {
 	}
 }
 
-// without drops a word.
-func without(word string) func([]string) []string {
+// withoutWord drops a word.
+func withoutWord(word string) func([]string) []string {
 	return func(command []string) []string {
 		return slices.DeleteFunc(slices.Clone(command), func(w string) bool { return w == word })
 	}
 }
 
-// instead replaces a word, or adds the new one.
-func instead(old, word string) func([]string) []string {
-	return func(command []string) []string { return with(word)(without(old)(command)) }
+// replaceWord replaces a word, or adds the new one.
+func replaceWord(old, word string) func([]string) []string {
+	return func(command []string) []string { return withOption(word)(withoutWord(old)(command)) }
 }
 
-// option sets an option that has a value.
-func option(name, value string) func([]string) []string {
+// withValue sets an option that has a value.
+func withValue(name, value string) func([]string) []string {
 	return func(command []string) []string {
 		command = slices.Clone(command)
 		if i := slices.Index(command, name); i >= 0 && i+1 < len(command) {

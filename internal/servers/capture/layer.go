@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// ErrNotAsPlanned says that something is not what it was when it was surveyed.
+// ErrNotAsPlanned is returned if something changed after the survey.
 var ErrNotAsPlanned = errors.New("is not as it was surveyed: survey the server again")
 
 // WriteLayer writes a layer of a plan as a tar archive. What the plan lists is
@@ -108,9 +108,10 @@ func (l *layerWriter) add(ctx context.Context, e tree.Entry) error {
 	return l.tar.WriteHeader(h)
 }
 
-// small is the size in bytes up to which a file is read before any of it is
-// written, so that it can be read again if it changes meanwhile.
-const small = 4 << 20
+// maxBuffered is the largest file that is read into memory before it is written, in
+// bytes. It can be read again if it changes during that, but what is written to the
+// stream cannot be taken back.
+const maxBuffered = 4 << 20
 
 func (l *layerWriter) addFile(ctx context.Context, e tree.Entry, h *tar.Header) error {
 	now, err := l.root.Lstat(e.Path)
@@ -122,7 +123,7 @@ func (l *layerWriter) addFile(ctx context.Context, e tree.Entry, h *tar.Header) 
 		return ErrNotAsPlanned
 	}
 	h.ModTime = now.ModTime.Truncate(time.Second)
-	if e.Size > small {
+	if e.Size > maxBuffered {
 		if err := l.tar.WriteHeader(h); err != nil {
 			return err
 		}

@@ -10,23 +10,23 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// losses lists what the server has and the workload will not have, or not in the
-// same way, beside what was found on the way.
-func (s *survey) losses() {
+// findLosses adds what the server has and the workload will not have, or not in the same
+// way, beside what other steps found.
+func (s *survey) findLosses() {
 	if info, err := s.root.ReadDir("/var/lib/dpkg/info"); err != nil || len(info) == 0 {
-		s.lose("packages", "there are no lists of dpkg: what belongs to a package is not known, and all is in one layer", "")
+		s.addLoss("packages", "there are no lists of dpkg: what belongs to a package is not known, and all is in one layer", "")
 	}
-	s.loseFiles()
-	s.loseSchedules()
-	s.loseKernel()
-	s.loseServices()
+	s.findFileLosses()
+	s.findScheduleLosses()
+	s.findKernelLosses()
+	s.findServiceLosses()
 	for _, u := range s.unread {
-		s.miss(u.Path, "it could not be read: "+u.Err.Error(), "survey the server again")
+		s.addUnread(u.Path, "it could not be read: "+u.Err.Error(), "survey the server again")
 	}
 }
 
-// loseFiles lists files that no image or no container can have.
-func (s *survey) loseFiles() {
+// findFileLosses adds files that no image or no container can have.
+func (s *survey) findFileLosses() {
 	var privileged, odd []string
 	for _, it := range s.items {
 		if it.Kind == tree.Regular && it.Mode&0o6000 != 0 && it.Mode&0o111 != 0 {
@@ -37,41 +37,41 @@ func (s *survey) loseFiles() {
 		}
 	}
 	if len(privileged) > 0 {
-		s.lose(several(privileged), "they run with more rights than who starts them, in a container too", "set allowPrivilegeEscalation: false where they are not needed")
+		s.addLoss(firstOf(privileged), "they run with more rights than who starts them, in a container too", "set allowPrivilegeEscalation: false where they are not needed")
 	}
 	if len(odd) > 0 {
-		s.lose(several(odd), "their access lists and user attributes are not carried over", "set mode and owner instead")
+		s.addLoss(firstOf(odd), "their access lists and user attributes are not carried over", "set mode and owner instead")
 	}
 	for _, l := range s.plan.LeftOut {
 		switch l.Class {
 		case Home:
-			s.lose(several(l.Paths), "homes of people are no part of a workload", "name those that a service needs as data")
+			s.addLoss(firstOf(l.Paths), "homes of people are no part of a workload", "name those that a service needs as data")
 		case Account:
-			s.lose(several(l.Paths), "password hashes are not put into an image", "log in to nothing that runs; use keys of its own")
+			s.addLoss(firstOf(l.Paths), "password hashes are not put into an image", "log in to nothing that runs; use keys of its own")
 		case Nested:
-			s.lose(several(l.Paths), "containers and machines that run on the server are not captured", "write manifests of them; their volumes can be named as data")
+			s.addLoss(firstOf(l.Paths), "containers and machines that run on the server are not captured", "write manifests of them; their volumes can be named as data")
 		case Device:
-			s.lose(several(l.Paths), "devices are given to a pod by its node", "mount them with hostPath")
+			s.addLoss(firstOf(l.Paths), "devices are given to a pod by its node", "mount them with hostPath")
 		case Unnamable:
-			s.lose(several(l.Paths), "a layer takes names that begin with .wh. for deletions", "rename them")
+			s.addLoss(firstOf(l.Paths), "a layer takes names that begin with .wh. for deletions", "rename them")
 		case Mounted:
-			s.loseMounts(l.Paths)
+			s.findMountLosses(l.Paths)
 		}
 	}
 }
 
-// loseMounts lists network file systems and the like; what every system mounts
-// is no loss.
-func (s *survey) loseMounts(points []string) {
+// findMountLosses adds network file systems and the like. What every system mounts is
+// not a loss.
+func (s *survey) findMountLosses(points []string) {
 	for _, at := range points {
 		if _, usual := virtualDirs["/"+strings.Split(at, "/")[1]]; !usual {
-			s.lose(at, s.mounted[at]+" is mounted there, and was not read", "mount it as a volume")
+			s.addLoss(at, s.mounted[at]+" is mounted there, and was not read", "mount it as a volume")
 		}
 	}
 }
 
-// several names the first of many.
-func several(paths []string) string {
+// firstOf joins the first paths of a list and counts the others.
+func firstOf(paths []string) string {
 	const shown = 5
 	text := strings.Join(paths[:min(len(paths), shown)], ", ")
 	if len(paths) > shown {
@@ -80,23 +80,23 @@ func several(paths []string) string {
 	return text
 }
 
-// loseSchedules lists what starts at times, as far as no package brought it.
-func (s *survey) loseSchedules() {
+// findScheduleLosses adds cron jobs, timers and sockets that are not part of a package.
+func (s *survey) findScheduleLosses() {
 	const hint = "make it a CronJob"
 	for _, f := range s.facts {
 		file, job, isRule := strings.Cut(f.Key, ": ")
 		switch {
 		case f.Section == facts.Cron && isRule && !s.isShipped(file) && !strings.Contains(strings.SplitN(job, " ", 2)[0], "="):
-			s.lose(f.Key, "a job of cron", hint)
+			s.addLoss(f.Key, "a job of cron", hint)
 		case f.Section == facts.Cron && !isRule && !s.isShipped(path.Join("/etc/cron."+f.Value, f.Key)):
-			s.lose(path.Join("/etc/cron."+f.Value, f.Key), "a job of cron, "+f.Value, hint)
+			s.addLoss(path.Join("/etc/cron."+f.Value, f.Key), "a job of cron, "+f.Value, hint)
 		case f.Section == facts.Service && f.Value == "enabled" && path.Ext(f.Key) == ".timer":
 			if file := findUnit(s.root, f.Key); !s.isShipped(file) {
-				s.lose(f.Key, "a timer", hint)
+				s.addLoss(f.Key, "a timer", hint)
 			}
 		case f.Section == facts.Service && f.Value == "enabled" && path.Ext(f.Key) == ".socket":
 			if file := findUnit(s.root, f.Key); !s.isShipped(file) {
-				s.lose(f.Key, "systemd listens in place of a service, and starts it", "let the service listen itself")
+				s.addLoss(f.Key, "systemd listens in place of a service, and starts it", "let the service listen itself")
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func (s *survey) isShipped(file string) bool {
 	return found && s.items[i].sum != "" && s.items[i].sum == s.items[i].own
 }
 
-// settings are files that set something up on the machine, and what instead.
+// settings are files that configure the machine, with what to do instead.
 var settings = []struct{ pattern, why, hint string }{
 	{"/etc/sysctl.conf", "a setting of the kernel", "set it on the node, or in securityContext.sysctls if it is of the network"},
 	{"/etc/sysctl.d/*.conf", "a setting of the kernel", "set it on the node, or in securityContext.sysctls if it is of the network"},
@@ -126,8 +126,8 @@ var settings = []struct{ pattern, why, hint string }{
 // maxLines is how many lines of one file are listed.
 const maxLines = 20
 
-// loseKernel lists what is set on the machine, as far as no package did.
-func (s *survey) loseKernel() {
+// findKernelLosses adds settings of the machine that are not part of a package.
+func (s *survey) findKernelLosses() {
 	for _, it := range s.items {
 		for _, set := range settings {
 			if it.Kind != tree.Regular || !matches(set.pattern, it.Path) || s.isShipped(it.Path) {
@@ -135,17 +135,17 @@ func (s *survey) loseKernel() {
 			}
 			lines := textLines(s.root, it.Path)
 			for _, line := range lines[:min(len(lines), maxLines)] {
-				s.lose(it.Path+": "+line, set.why, set.hint)
+				s.addLoss(it.Path+": "+line, set.why, set.hint)
 			}
 			if more := len(lines) - maxLines; more > 0 {
-				s.lose(it.Path, fmt.Sprintf("%d more like these", more), set.hint)
+				s.addLoss(it.Path, fmt.Sprintf("%d more like these", more), set.hint)
 			}
 		}
 	}
 }
 
-// unitLosses are settings of units that a workload does not have. Those that only
-// confine a service are none: sealing is their counterpart.
+// unitLosses are settings of units that a workload does not have. Settings that only
+// confine a service are not listed, because sealing replaces them.
 var unitLosses = []struct{ key, why, hint string }{
 	{"ExecStartPre", "it has commands that run before it", "make them init containers, if they do more than check"},
 	{"ExecStartPost", "it has commands that run after it was started", "make them a postStart hook"},
@@ -159,21 +159,21 @@ var unitLosses = []struct{ key, why, hint string }{
 	{"CPUQuota", "it has a limit of processor time", "set resources.limits.cpu"},
 }
 
-// loseServices lists what of the services' units the workloads will not have.
-func (s *survey) loseServices() {
+// findServiceLosses adds settings of units that the workloads will not have.
+func (s *survey) findServiceLosses() {
 	for i, u := range s.units {
 		v := s.plan.Services[i]
 		for _, l := range unitLosses {
 			if value := u.last(l.key); value != "" && value != "no" && value != "infinity" {
-				s.lose(fmt.Sprintf("%s: %s=%s", v.Unit, l.key, value), l.why, l.hint)
+				s.addLoss(fmt.Sprintf("%s: %s=%s", v.Unit, l.key, value), l.why, l.hint)
 			}
 		}
 		if slices.ContainsFunc(v.Command, isShownSecret) {
-			s.lose(v.Unit, "its command seems to have a password, which is in the plan and the manifest", "give it in a file or a variable")
+			s.addLoss(v.Unit, "its command seems to have a password, which is in the plan and the manifest", "give it in a file or a variable")
 		}
 		for _, p := range v.Ports {
 			if p.Local {
-				s.lose(fmt.Sprintf("%s: port %d", v.Unit, p.Number), "it listens on a loopback address, where no other pod reaches it", "let it listen on all addresses, or put both into one pod")
+				s.addLoss(fmt.Sprintf("%s: port %d", v.Unit, p.Number), "it listens on a loopback address, where no other pod reaches it", "let it listen on all addresses, or put both into one pod")
 			}
 		}
 	}

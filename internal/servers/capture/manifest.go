@@ -12,8 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// ManifestOptions say how the services of a plan become workloads. Image must be
-// set.
+// ManifestOptions configures Manifest. Image must be set.
 type ManifestOptions struct {
 	Image string
 	// DataDir is where ReadData put the data directories, each under its
@@ -195,16 +194,16 @@ func VolumeName(dir string) string {
 	if "/"+strings.ReplaceAll(name, "-", "/") == dir {
 		return name
 	}
-	return name + "-" + shortSum(dir)
+	return name + "-" + shortDigest(dir)
 }
 
-// notKey are the characters that a key of a Secret may not have.
-var notKey = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+// invalidKeyChars matches the characters that a key of a Secret may not have.
+var invalidKeyChars = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
 // fileKey is the key of a file in a Secret, which no other file has.
 func fileKey(file string) string {
-	key := notKey.ReplaceAllString(strings.Trim(file, "/"), "_")
-	return key[max(0, len(key)-200):] + "." + shortSum(file)
+	key := invalidKeyChars.ReplaceAllString(strings.Trim(file, "/"), "_")
+	return key[max(0, len(key)-200):] + "." + shortDigest(file)
 }
 
 func envKey(name string) string { return "env." + name }

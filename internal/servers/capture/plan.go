@@ -12,9 +12,8 @@ import (
 // PlanVersion is of the Plan's JSON document.
 const PlanVersion = 1
 
-// A Plan says what becomes of everything on a server. Each path of the server
-// is in one place of it: a layer, below a data directory, the secrets, or what
-// is left out.
+// A Plan describes how a server is captured. It has each path of the server in exactly
+// one place: a layer, a data directory, the secrets, or what is left out.
 type Plan struct {
 	Version      int     `json:"version"`
 	Release      string  `json:"release"`      // "Debian GNU/Linux 12 (bookworm)"

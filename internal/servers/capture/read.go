@@ -17,8 +17,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// read reads the content of all files that come into a layer, on all processors.
-func (s *survey) read(ctx context.Context) error {
+// readFiles reads the content of all files that come into a layer, on all processors.
+func (s *survey) readFiles(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, it := range s.items {
@@ -83,7 +83,7 @@ func (s *survey) readOnce(ctx context.Context, it *item) error {
 		return tree.ErrChanged
 	}
 	it.own, it.Digest = hex.EncodeToString(weak.Sum(nil)), "sha256:"+hex.EncodeToString(strong.Sum(nil))
-	if it.secret = s.secretFiles[it.Path]; it.secret == "" && (it.sum == "" || it.sum != it.own) && !isMade(it.Entry, s.people) {
+	if it.secret = s.secretFiles[it.Path]; it.secret == "" && (it.sum == "" || it.sum != it.own) && !isGenerated(it.Entry, s.hasPeople) {
 		it.secret = secretIn(it.Entry, head.content)
 	}
 	return nil

@@ -85,14 +85,14 @@ func (s *survey) addRuntime(dirs map[string]tree.Entry, line string) {
 		f = append(f, "-")
 	}
 	e := tree.Entry{Path: dir, Kind: tree.Directory, Mode: parseMode(f[2])}
-	user, err := image.LookupUser(orRoot(f[3])+":"+orRoot(f[4]), s.passwd, s.group)
+	user, err := image.LookupUser(userOrRoot(f[3])+":"+userOrRoot(f[4]), s.passwd, s.group)
 	if err == nil {
 		e.UID, e.GID = user.UID, user.GID
 		dirs[dir] = e
 	}
 }
 
-func orRoot(name string) string {
+func userOrRoot(name string) string {
 	if name == "-" {
 		return "root"
 	}

@@ -130,8 +130,8 @@ func readSecrets(want []string, r io.Reader) (map[string][]byte, error) {
 	return files, nil
 }
 
-// shortSum tells paths apart that look the same as names.
-func shortSum(s string) string {
+// shortDigest tells paths apart that look the same as names.
+func shortDigest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:4])
 }

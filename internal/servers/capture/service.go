@@ -12,9 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// services turns the units that are enabled into services, and says which it
-// leaves out.
-func (s *survey) services() error {
+// findServices turns the enabled units into services, and lists those that it skips.
+func (s *survey) findServices() error {
 	skipped := map[string][]string{}
 	for _, name := range s.enabledUnits() {
 		if class := skippedClass(name); class != "" {
@@ -29,11 +28,11 @@ func (s *survey) services() error {
 			u, ok = s.initScript(name)
 		}
 		if !ok {
-			s.lose(name, "it is enabled, and there is no such unit", "")
+			s.addLoss(name, "it is enabled, and there is no such unit", "")
 			continue
 		}
 		if err := s.addService(u); err != nil {
-			s.lose(u.name, err.Error(), hintOf(err))
+			s.addLoss(u.name, err.Error(), hintOf(err))
 		}
 	}
 	for _, class := range sortedKeys(skipped) {
@@ -42,7 +41,8 @@ func (s *survey) services() error {
 	return nil
 }
 
-// errNotCaptured is why a unit becomes no Deployment, with what to do instead.
+// errNotCaptured is returned for a unit that becomes no Deployment. It has a hint for
+// the user.
 type errNotCaptured struct{ why, hint string }
 
 func (e errNotCaptured) Error() string { return e.why }

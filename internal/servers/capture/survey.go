@@ -11,7 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// SurveyOptions say how a server is surveyed. The zero value is right for files
+// SurveyOptions configures a survey. The zero value is right for files
 // that nothing runs on.
 type SurveyOptions struct {
 	Live    bool     // the root is that of the machine that this runs on
@@ -19,46 +19,46 @@ type SurveyOptions struct {
 	Exclude []string // paths that are left out with all below them
 }
 
-// Survey decides what becomes of everything on a server, and reads all that will
-// lie in a layer. What could not be read is among what is left out and among the
-// losses.
+// Survey decides for every entry of a server whether it is in a layer, data, a secret or
+// left out, and reads the content of the layers. What could not be read is left out and
+// is a loss.
 func Survey(ctx context.Context, root *rootfs.Root, o SurveyOptions) (Plan, error) {
 	s := &survey{root: root, opts: o, secretFiles: map[string]string{}}
 	s.plan = Plan{Version: PlanVersion}
 	var err error
 	if s.owners, err = facts.ReadOwners(ctx, root, o.Live); err != nil {
-		s.miss("packages of files", err.Error(), "see to it that rpm answers, and capture again")
+		s.addUnread("packages of files", err.Error(), "see to it that rpm answers, and capture again")
 	}
 	var unknowns []facts.Unknown
 	s.facts, unknowns = facts.Facts(ctx, root, o.Live)
 	for _, u := range unknowns {
 		if u.Section == facts.Package && err == nil {
-			s.miss(u.Path, u.Reason, "capture the server while it runs")
+			s.addUnread(u.Path, u.Reason, "capture the server while it runs")
 		}
 	}
-	s.system()
+	s.readSystem()
 	if err := s.walk(ctx); err != nil {
 		return Plan{}, fmt.Errorf("survey: %w", err)
 	}
-	if err := s.services(); err != nil {
+	if err := s.findServices(); err != nil {
 		return Plan{}, fmt.Errorf("survey: %w", err)
 	}
 	if err := s.findData(); err != nil {
 		return Plan{}, fmt.Errorf("survey: %w", err)
 	}
-	s.sort()
-	if err := s.read(ctx); err != nil {
+	s.classify()
+	if err := s.readFiles(ctx); err != nil {
 		return Plan{}, fmt.Errorf("survey: %w", err)
 	}
 	if err := s.assemble(); err != nil {
 		return Plan{}, fmt.Errorf("survey: %w", err)
 	}
-	s.assign()
-	s.losses()
+	s.assignToServices()
+	s.findLosses()
 	return s.plan, nil
 }
 
-// A survey is one Survey as it goes.
+// A survey is the state of one call of Survey.
 type survey struct {
 	root   *rootfs.Root
 	opts   SurveyOptions
@@ -71,26 +71,26 @@ type survey struct {
 	unread      []tree.Unknown    // what could not be looked at
 	mounted     map[string]string // what is not looked into, and what is mounted there
 	secretFiles map[string]string // files that set secret variables, and which
-	people      bool              // users were added by hand
+	hasPeople   bool              // users were added by hand
 
-	items []*item // what may come into a layer, in tree order
-	out   []outItem
-	units []unit // of plan.Services, in the same order
-	plan  Plan
+	items   []*item // what may come into a layer, in tree order
+	leftOut []outItem
+	units   []unit // of plan.Services, in the same order
+	plan    Plan
 }
 
-// lose notes something that is not captured.
-func (s *survey) lose(what, why, hint string) {
+// addLoss adds something that is not captured.
+func (s *survey) addLoss(what, why, hint string) {
 	s.plan.Losses = append(s.plan.Losses, Loss{What: what, Why: why, Hint: hint})
 }
 
-// miss notes something that could not be read: nobody knows what is lost.
-func (s *survey) miss(what, why, hint string) {
+// addUnread adds something that could not be read, so that the loss is unknown.
+func (s *survey) addUnread(what, why, hint string) {
 	s.plan.Losses = append(s.plan.Losses, Loss{what, why, hint, true})
 }
 
-// system reads what the server is.
-func (s *survey) system() {
+// readSystem reads the release, the architecture and the users of the server.
+func (s *survey) readSystem() {
 	for _, f := range s.facts {
 		switch {
 		case f.Section == facts.System && f.Key == "release":
@@ -102,11 +102,10 @@ func (s *survey) system() {
 	passwd, _ := readText(s.root, "/etc/passwd") // without it numbers are all there is
 	group, _ := readText(s.root, "/etc/group")
 	s.passwd, s.group = []byte(passwd), []byte(group)
-	s.people = hasPeople(passwd)
+	s.hasPeople = hasPeople(passwd)
 }
 
-// walk looks at everything but what is another file system that is not the
-// server's own.
+// walk lists all entries. It does not enter file systems that are not the server's own.
 func (s *survey) walk(ctx context.Context) (err error) {
 	s.mounted = map[string]string{}
 	if s.opts.Live {
@@ -137,9 +136,9 @@ type outItem struct {
 	class Class
 }
 
-// sort says of each entry whether it is in a layer. What is below a directory
-// that is left out or holds data is what the directory is.
-func (s *survey) sort() {
+// classify decides for each entry whether it is in a layer. Everything below a directory
+// that is left out or holds data goes with the directory.
+func (s *survey) classify() {
 	var top string  // of what is left out or data at the moment
 	var below Class // what all below top is; data if empty
 	data := map[string]*Data{}
@@ -152,7 +151,7 @@ func (s *survey) sort() {
 				d.Entries++
 				d.Bytes += e.Size
 			} else {
-				s.out = append(s.out, outItem{e, below})
+				s.leftOut = append(s.leftOut, outItem{e, below})
 			}
 			continue
 		}
@@ -160,7 +159,7 @@ func (s *survey) sort() {
 		class, out := s.classOf(e)
 		switch {
 		case out:
-			s.out = append(s.out, outItem{e, class})
+			s.leftOut = append(s.leftOut, outItem{e, class})
 			if e.Kind == tree.Directory {
 				top, below = e.Path, class
 			}
@@ -173,7 +172,7 @@ func (s *survey) sort() {
 	}
 }
 
-// classOf is why an entry is in no layer, whatever it has in it.
+// classOf returns why an entry is in no layer, whatever its content is.
 func (s *survey) classOf(e tree.Entry) (Class, bool) {
 	if slices.ContainsFunc(s.opts.Exclude, func(p string) bool { return e.Path == path.Clean("/"+p) }) {
 		return Excluded, true
@@ -195,8 +194,8 @@ func (s *survey) classOf(e tree.Entry) (Class, bool) {
 	return "", false
 }
 
-// whiteout is how a name begins that a layer would take for a deletion (OCI
-// image specification 1.1, layer.md).
+// whiteout is the prefix of names that delete a file of a lower layer (OCI image
+// specification 1.1, layer.md).
 const whiteout = ".wh."
 
 // isWanted reports whether a path is a data directory or on the way to one, so

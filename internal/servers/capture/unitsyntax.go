@@ -74,13 +74,13 @@ func substitute(words []string, env []Variable) []string {
 			list = append(list, strings.Fields(values[name])...)
 			continue
 		}
-		list = append(list, inBraces(w, values))
+		list = append(list, expandVariables(w, values))
 	}
 	return list
 }
 
-// inBraces replaces ${NAME}, and $$ by one $.
-func inBraces(w string, values map[string]string) string {
+// expandVariables replaces ${NAME}, and $$ by one $.
+func expandVariables(w string, values map[string]string) string {
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(w, "$")

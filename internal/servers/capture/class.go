@@ -9,7 +9,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// A Class says why something is in no layer.
+// A Class is the reason why an entry is in no layer.
 type Class string
 
 // The classes.
@@ -34,10 +34,10 @@ const (
 	Unread    Class = "unread"    // could not be read
 )
 
-// places are where things lie that are in no layer, beside those that are bound
+// classPatterns are the paths that are in no layer, beside those that are bound
 // to differ between servers: patterns of path.Match, or all below a directory if
 // they end in a slash.
-var places = []struct {
+var classPatterns = []struct {
 	pattern string
 	class   Class
 }{
@@ -57,34 +57,34 @@ var places = []struct {
 	{"/var/lib/kubelet/", Nested}, {"/var/lib/lxc/", Nested}, {"/var/lib/lxd/", Nested}, {"/var/lib/libvirt/", Nested}, {"/opt/cni/", Nested},
 }
 
-// ofExpected are the classes of what is bound to differ between servers. Keys
+// classOfExpected maps the classes of what is bound to differ between servers. Keys
 // and spools are judged by what they are.
-var ofExpected = map[facts.Expected]Class{
+var classOfExpected = map[facts.Expected]Class{
 	facts.Identity: Identity, facts.Name: Name, facts.Lease: Lease, facts.Log: Log,
 	facts.Cache: Cache, facts.Temporary: Temporary, facts.State: State,
 }
 
-// classAt is the class of an entry that its place alone leaves out.
+// classAt returns the class of an entry that is left out because of its path alone.
 func classAt(e tree.Entry) (Class, bool) {
-	for _, p := range places {
+	for _, p := range classPatterns {
 		if matches(p.pattern, e.Path) {
 			return p.class, true
 		}
 	}
-	if e.Path == "/etc/mailname" || slices.ContainsFunc(kept, func(dir string) bool { return strings.HasPrefix(e.Path, dir) }) {
+	if e.Path == "/etc/mailname" || slices.ContainsFunc(keptDirs, func(dir string) bool { return strings.HasPrefix(e.Path, dir) }) {
 		return "", false
 	}
 	expected, is := facts.ExpectedAt(e.Path)
-	class := ofExpected[expected]
+	class := classOfExpected[expected]
 	if !is || class == "" {
 		return "", false
 	}
 	return class, !isStructure(e, class)
 }
 
-// kept are directories whose files differ between servers and belong to one all
+// keptDirs are directories whose files differ between servers and belong to one all
 // the same.
-var kept = []string{"/var/spool/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/"}
+var keptDirs = []string{"/var/spool/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/"}
 
 // isStructure reports whether an entry is a directory that a program wants to
 // find, though what is in it is left out: /var/log/nginx, /var/cache/nginx.
@@ -104,9 +104,9 @@ func matches(pattern, p string) bool {
 	return ok
 }
 
-// made are what the scripts of packages make, without any of it being in one: it
+// generated are the files that the scripts of packages make, without any of it being in one: it
 // follows from the packages, and belongs into their layer.
-var made = []string{
+var generated = []string{
 	"/etc/alternatives/", "/etc/ld.so.cache", "/etc/rc?.d/*", "/etc/ssl/certs/", "/etc/ssl/certs/ca-certificates.crt", "/etc/shells", "/etc/pam.d/common-*",
 	"/etc/systemd/system/*.wants/*", "/etc/systemd/user/*.wants/*", "/etc/dpkg/origins/default", "/etc/.java/",
 	"/var/lib/dpkg/", "/var/lib/ucf/", "/var/lib/pam/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/", "/lib/apk/db/",
@@ -130,9 +130,9 @@ var accounts = []string{
 	"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid",
 }
 
-// isMade reports whether a script of a package made an entry that no package
+// isGenerated reports whether a script of a package made an entry that no package
 // has. A file in place of a link is somebody's.
-func isMade(e tree.Entry, people bool) bool {
+func isGenerated(e tree.Entry, people bool) bool {
 	if slices.Contains(accounts, e.Path) {
 		return !people
 	}
@@ -151,7 +151,7 @@ func isMade(e tree.Entry, people bool) bool {
 	if isUnitLink && (e.Kind != tree.Symlink || !strings.HasPrefix(e.Target, "/lib/") && !strings.HasPrefix(e.Target, "/usr/lib/")) {
 		return false
 	}
-	return slices.ContainsFunc(made, func(pattern string) bool {
+	return slices.ContainsFunc(generated, func(pattern string) bool {
 		// In a directory of /etc they make links; files there are somebody's.
 		inEtc := strings.HasPrefix(pattern, "/etc/") && strings.HasSuffix(pattern, "/")
 		return matches(pattern, e.Path) && (!inEtc || e.Kind == tree.Symlink)

@@ -63,6 +63,7 @@ func (a *applier) apply(rec *record) error {
 	if strings.HasPrefix(base, whiteoutPrefix) {
 		return a.whiteout(rec, dir, dirName, base)
 	}
+	// A directory over a directory keeps its content, everything else is replaced.
 	old := dir.children[base]
 	if old != nil && (!old.isDir() || rec.hard || rec.kind != tree.Directory) {
 		delete(dir.children, base)

@@ -91,8 +91,10 @@ func (s source) each(ctx context.Context, visit func(*tar.Header, io.Reader) err
 	err = s.eachIn(ctx, checked, visit)
 	var beyond *LimitError
 	if errors.As(err, &beyond) {
-		return err
+		return err // reading on would be the cost that the limit is there to avoid
 	}
+	// The rest is read for its digest: where that is wrong, the layer was damaged or
+	// replaced, and what was found in it means nothing.
 	if rest := drain(checked, s.use); err == nil || errors.Is(rest, ErrDigest) {
 		return rest
 	}

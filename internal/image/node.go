@@ -99,6 +99,7 @@ func (n *node) follow(dir string) (string, error) {
 			at, file = next, child != nil && !child.isDir()
 			continue
 		}
+		// The path is bounded too: each link can make it longer by its target.
 		if links++; links > maxLinks || len(rest) > 1<<20 {
 			return "", fmt.Errorf("%s: %w: %w", dir, errLoop, ErrHostile)
 		}

@@ -179,6 +179,8 @@ func (s *search) ends(n node, isLast bool) bool {
 	switch {
 	case n.isWhiteout():
 	case !isLast && !n.isDir():
+	// Only directories are merged with directories, and only a metacopy file with
+	// the file that has its content.
 	case isLast && s.found != nil && s.found.isDir() != n.isDir():
 	case isLast && s.found != nil && !n.isDir() && !n.isRegular():
 	default:

@@ -160,6 +160,7 @@ func (w *walker) count(names int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.names += names; w.names > w.opts.MaxEntries && w.err == nil {
+		// Closing makes the workers end; their tasks must not pile up meanwhile.
 		w.err = fmt.Errorf("%w: more than %d", ErrTooMany, w.opts.MaxEntries)
 		w.todo.Close()
 	}

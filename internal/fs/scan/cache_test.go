@@ -44,7 +44,7 @@ func digestOf(r *Result, file string) string {
 	return e.Digest
 }
 
-// Full reads everything, whatever the cache says, and mends it.
+// Full reads everything, does not trust the cache, and repairs it.
 func TestFullIgnoresPoison(t *testing.T) {
 	s := poisoned(t)
 	good := Digest(sha256.Sum256([]byte("listen 80"))).String()

@@ -135,12 +135,15 @@ func (w *worker) isSame(here place, name []byte, old known) bool {
 	if err := statAt(here.fd, name, &w.st); err != nil || w.st.Mnt_id != w.mount {
 		return false
 	}
+	// mtime can be set back, but ctime, which is in the key too, cannot.
 	if found := keyOf(&w.st); string(found[:]) != string(old.record[:keySize]) {
 		return false
 	}
 	if w.sameRules {
 		return true
 	}
+	// Under other rules the record may still be right: what it lacks is content that
+	// the rules now ask for.
 	t := w.treatment(here.dir, string(old.name()))
 	return !t.Skip && t.Class == old.class() && (!t.Content || old.kind() != tree.Regular || old.has(hasContent))
 }

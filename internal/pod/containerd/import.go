@@ -128,6 +128,8 @@ func (d *Daemon) importAll(ctx context.Context, all []image.Image, o ImportOptio
 			return nil, err
 		}
 	}
+	// Names come last, and only after all images are stored: an archive is loaded as
+	// a whole or not at all.
 	for _, p := range all {
 		img, err := d.publish(ctx, p.Names, ociDescriptor(p.Stored.Target), digest.Digest(p.Stored.Manifest.Config.Digest.String()), nil)
 		if err != nil {

@@ -80,7 +80,7 @@ func (w *which) completeServers(cmd *cobra.Command, args []string, _ string) ([]
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// reachFlags are those of commands that connect.
+// reachFlags adds the flags of commands that connect.
 func (w *which) reachFlags(cmd *cobra.Command) {
 	w.flags(cmd)
 	flags := cmd.Flags()

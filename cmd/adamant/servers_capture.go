@@ -15,7 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// captureFlags are how a server is captured.
+// captureFlags are the flags of a capture.
 type captureFlags struct {
 	which
 	out, image    string

@@ -62,7 +62,7 @@ reached or something could not be read.`,
 	return cmd
 }
 
-// attribute adds to a comparison which update from here led to what differs.
+// attribute adds to a comparison which update of this user led to its differences.
 func (a *app) attribute(c *servers.Comparison, records string) {
 	dir, err := recordsDir(records)
 	if err == nil {

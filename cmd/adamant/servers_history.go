@@ -104,7 +104,7 @@ func (a *app) printRecord(r servers.Record) error {
 	return nil
 }
 
-// listed is how many facts and files of a server are shown.
+// listed bounds the facts and files of a server that are shown.
 const listed = 30
 
 func (a *app) printChange(res servers.Result) {
@@ -140,7 +140,7 @@ func (a *app) printChange(res servers.Result) {
 	a.printLeft(res.Change.Undo)
 }
 
-// printLeft lists what could not be taken back.
+// printLeft lists the changes that could not be undone.
 func (a *app) printLeft(u *servers.Undo) {
 	if u == nil {
 		return

@@ -19,12 +19,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// Exit codes of an update, by the outcome that weighs most.
+// Exit codes of an update, by the worst outcome.
 var exitOfOutcome = map[servers.Outcome]int{
 	"": int(report.Clean), servers.Unreachable: 5, servers.Unchanged: 6, servers.HalfChanged: 7, servers.RolledBack: 8, servers.NotBegun: 9,
 }
 
-// updateFlags are what is to be changed, and how.
+// updateFlags are the flags of an update.
 type updateFlags struct {
 	which
 	run, undoRun, script string
@@ -174,7 +174,7 @@ func (u *updateFlags) changes() bool {
 	return len(u.packages)+len(u.copies) > 0 || u.run != "" || u.script != ""
 }
 
-// job is what the flags ask for.
+// job returns the change that the flags describe.
 func (u *updateFlags) job() (servers.Job, error) {
 	j := servers.Job{Run: u.run, UndoRun: u.undoRun, Save: u.save, Timeout: u.timeout, Confirm: u.confirm}
 	if u.timeout <= 0 || u.confirm < 0 {
@@ -245,7 +245,8 @@ func openHistory(dir string) (*servers.History, error) {
 	return servers.OpenHistory(dir)
 }
 
-// recordsDir is where records are, if not in a directory that was named.
+// recordsDir returns the directory of the records: the one that was named, or else
+// the default.
 func recordsDir(named string) (string, error) {
 	if named != "" {
 		return named, nil
@@ -260,7 +261,7 @@ func recordsDir(named string) (string, error) {
 	return filepath.Join(home, ".local", "state", "adamant", "servers"), nil
 }
 
-// whoAmI is the user, also behind sudo, and the machine.
+// whoAmI returns the user, also behind sudo, and the machine.
 func whoAmI() string {
 	name := os.Getenv("SUDO_USER")
 	if u, err := user.Current(); err == nil && name == "" {
@@ -270,7 +271,7 @@ func whoAmI() string {
 	return name + "@" + host
 }
 
-// printResult tells of one server while others go on.
+// printResult prints the result of one server while others are being changed.
 func (a *app) printResult(r servers.Result) {
 	line := fmt.Sprintf("wave %d: %s %s", r.Wave, r.Server, r.Outcome)
 	if r.Failed && r.Outcome == servers.Unchanged {
@@ -299,7 +300,8 @@ func (a *app) printRun(r servers.Record) error {
 	return nil
 }
 
-// oneLine keeps a server's words from looking like lines of ours.
+// oneLine replaces line breaks, because a server's text must not look like lines of
+// this program.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
 func (a *app) printRunText(r servers.Record) {

@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
-// watchFlags are how servers are watched.
+// watchFlags are the flags of a watch.
 type watchFlags struct {
 	which
 	baseline, records string
@@ -85,7 +85,7 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 	return exitWith(report.VerdictOf(*last))
 }
 
-// tell writes what changed, and the files.
+// tell prints the changes of a round, and writes the files for metrics and reports.
 func (w *watchFlags) tell(a *app, c servers.Comparison, last *servers.Comparison) error {
 	at := time.Now()
 	if w.metrics != "" {

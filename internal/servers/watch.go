@@ -30,8 +30,7 @@ type Round struct {
 // watch. Watch returns the last comparison, and nil if ctx ended it.
 //
 // A round in which nothing could be compared is reported as incomplete, and does
-// not end the watch, because servers are often restarted together with what is
-// compared.
+// not end the watch, because the reference may just be restarting.
 func (g *Group) Watch(ctx context.Context, o WatchOptions, report func(*Round) error) (*Comparison, error) {
 	tick := time.NewTicker(o.Every)
 	defer tick.Stop()

@@ -58,8 +58,8 @@ func FactChanges(before, after []facts.Fact, unknowns ...facts.Unknown) []FactCh
 }
 
 // A FileChange is a path of one server that is no longer as it was. Before and
-// After identify what is there, as the values of a Difference do; they are empty
-// for nothing.
+// After identify the file, as the values of a Difference do. They are empty if there
+// is none.
 type FileChange struct {
 	Path    string   `json:"path"`
 	Before  string   `json:"before,omitempty"`
@@ -68,8 +68,8 @@ type FileChange struct {
 	Derived bool     `json:"derived,omitempty"`
 }
 
-// FileChanges compares what was on one server with what is, in the order of the
-// directories. Equal directories are not looked into.
+// FileChanges compares two scans of one server, in the order of the directories.
+// It does not descend into equal directories.
 func FileChanges(before, after *facts.Scan) ([]FileChange, error) {
 	if before.Summary().Digest == after.Summary().Digest {
 		return nil, nil

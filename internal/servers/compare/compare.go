@@ -51,9 +51,9 @@ type Comparison struct {
 
 // Compare asks the agents on servers, and compares their answers. It needs no
 // reference: the majority decides, and a difference without a majority is Split.
-// If baseline is one of them, all others deviate from it. What is equal on all
-// is not asked for. One that is lost meanwhile, or whose agent lies, is unreached,
-// and the others are compared without it.
+// If baseline is one of them, the others deviate from it. Directories that are equal
+// on all servers are not requested. A server that is lost meanwhile, or whose agent
+// violates the protocol, is unreached, and the others are compared without it.
 func Compare(ctx context.Context, peers []*facts.Peer, baseline *facts.Peer) (Comparison, error) {
 	unreached := map[string]string{}
 	for {

@@ -14,8 +14,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// maxDifferences bounds what is asked for: servers that have nothing in common
-// are not compared file by file.
+// maxDifferences bounds the differences between files, because servers that have
+// nothing in common cannot be compared file by file.
 const maxDifferences = 500_000
 
 // maxListed bounds what one server lists of one level of directories.

@@ -75,7 +75,7 @@ func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (c
 	return c.follow(ctx, revertSlack, isBack, func() error {
 		err := c.call(ctx, []string{"change", "follow", id}, nil)
 		if err == nil && c.state.Finished() && !isBack(c.state) {
-			return revert() // it did not come to that
+			return revert() // the request to revert was lost
 		}
 		return err
 	})
@@ -125,8 +125,8 @@ type changeClient struct {
 	options Options
 	onState func(change.State)
 
-	asked  bool // the server may have heard of the change
-	begun  bool // it has: it told of it
+	asked  bool // the server may have received the change
+	begun  bool // the server reported a state of the change
 	states int  // states
 	state  change.State
 }

@@ -79,7 +79,7 @@ func Serve(ctx context.Context, root *rootfs.Root, opts ServeOptions, in io.Read
 	return converse(ctx, h, &agent{scan: s, root: root, live: opts.Live}, in, out)
 }
 
-// A source knows what is asked of a server.
+// A source answers the requests about a server.
 type source interface {
 	nodes(dir string) ([]Node, error)
 	text(ctx context.Context, file string) (Text, error)
@@ -144,8 +144,8 @@ func (a *agent) nodes(dir string) ([]Node, error) { return a.scan.List(dir) }
 // maxShown bounds a file whose text is compared, in bytes.
 const maxShown = 256 << 10
 
-// text returns a file's content if everybody on the server may read it: what is
-// kept from its users is kept from us.
+// text returns a file's content if everybody on the server may read it. The agent
+// runs as root, and must not show what the server's users cannot read.
 func (a *agent) text(_ context.Context, file string) (Text, error) {
 	n, ok := a.scan.lookup(file)
 	if !ok || n.Kind != tree.Regular.String() {

@@ -77,7 +77,7 @@ func startError(program string, err error) error {
 	return fmt.Errorf("%s: %w", program, err)
 }
 
-// A head keeps the beginning of what is written to it.
+// A head keeps the beginning of its input.
 type head struct{ text []byte }
 
 func (h *head) Write(p []byte) (int, error) {

@@ -20,7 +20,8 @@ func nameOr(names map[uint32]string, id uint32) string {
 	return strconv.FormatUint(uint64(id), 10)
 }
 
-// readNames reads /etc/passwd and /etc/group. What is not there leaves numbers.
+// readNames reads /etc/passwd and /etc/group. Without them users and groups keep
+// their numbers.
 func readNames(f files) names {
 	return names{idsOf(f, "/etc/passwd"), idsOf(f, "/etc/group")}
 }
@@ -39,7 +40,7 @@ func idsOf(from files, file string) map[uint32]string {
 	return ids
 }
 
-// maxText bounds what is read of a text file, in bytes.
+// maxText bounds how much of a text file is read, in bytes.
 const maxText = 16 << 20
 
 // lines are those of a text file, nothing if it cannot be read.

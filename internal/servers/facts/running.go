@@ -49,10 +49,10 @@ func readRunning(ctx context.Context, m machine) ([]Fact, []Unknown) {
 	return facts, nil
 }
 
-// runningFacts reads what systemctlUnits prints, of which it keeps what is equal
-// on equal servers: what runs or stays active, and what failed. What is inactive
-// is listed as long as something refers to it, and what is just starting or
-// stopping was or will be something else: neither is a fact.
+// runningFacts reads the output of systemctlUnits. It keeps the units that are equal
+// on equal servers: those that are active, and those that failed. Inactive units are
+// left out, because systemd lists them only while something refers to them, and so
+// are those that are starting or stopping, because they change in a moment.
 func runningFacts(text string) []Fact {
 	var facts []Fact
 	for line := range strings.Lines(text) {

@@ -54,9 +54,9 @@ type ScanOptions struct {
 	Own bool
 }
 
-// ScanRoot reads all files of a root, of what is bound to differ only which there
-// are, and what must not be the same elsewhere. Other file systems that are
-// mounted in it are left out: that they are is among the facts.
+// ScanRoot reads all files of a root. Files that are expected to differ are only
+// counted, and those that identify a server are only digested. Other file systems
+// that are mounted below the root are left out; the mounts are facts.
 func ScanRoot(ctx context.Context, root *rootfs.Root, opts ScanOptions) (*Scan, error) {
 	s := &Scan{names: readNames(rootFiles{root})}
 	var err error
@@ -108,10 +108,10 @@ func relevant(all []tree.Unknown, own bool) []Unknown {
 	return list
 }
 
-// Summary is what is known without looking into directories.
+// Summary returns the result without the content of directories.
 func (s *Scan) Summary() Summary { return s.summary }
 
-// List returns what is in a directory, in the order of the names.
+// List returns the nodes in a directory, in the order of the names.
 func (s *Scan) List(dir string) ([]Node, error) {
 	entries, ok := s.files.List(dir)
 	if !ok {
@@ -126,14 +126,14 @@ func (s *Scan) List(dir string) ([]Node, error) {
 	return nodes, nil
 }
 
-// lookup returns what is compared at a path.
+// lookup returns the node at a path, if it is compared.
 func (s *Scan) lookup(file string) (Node, bool) {
 	e, ok := s.files.Lookup(file)
 	return nodeOf(e, s.names), ok && e.Class == scan.Compared
 }
 
-// At identifies what is compared at a path, as a FileChange does; it is empty for
-// nothing.
+// At identifies the node at a path, as a FileChange does. It is empty if there is
+// none, or if it is not compared.
 func (s *Scan) At(file string) string {
 	if n, ok := s.lookup(file); ok {
 		return n.Identity()
@@ -141,8 +141,8 @@ func (s *Scan) At(file string) string {
 	return ""
 }
 
-// Below returns the paths of what is compared at a path and below it, directories
-// before what is in them.
+// Below returns a path and those below it, as far as they are compared. A directory
+// comes before its content.
 func (s *Scan) Below(file string) []string {
 	n, ok := s.lookup(file)
 	if !ok {

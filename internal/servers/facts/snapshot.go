@@ -57,7 +57,7 @@ func TakeSnapshot(ctx context.Context, p *Peer) (*Snapshot, error) {
 	return s, nil
 }
 
-// add asks for directories and the packages of what is in them, and returns the
+// add asks for directories and for the packages of their files, and returns the
 // directories below.
 func (s *Snapshot) add(ctx context.Context, p *Peer, dirs []string) (below []string, err error) {
 	listed, err := p.List(dirs)

@@ -11,10 +11,11 @@ import (
 type files interface {
 	// open opens a regular file for reading, following links.
 	open(file string) (io.ReadCloser, error)
-	// list describes what is in a directory, in the order of the names; the paths
+	// list returns the entries of a directory, in the order of the names. Their paths
 	// begin with dir as it is given.
 	list(dir string) ([]tree.Entry, error)
-	// namesIn are what is in a directory, in any order, without a look at it.
+	// namesIn returns the names in a directory, in any order. It is faster than list,
+	// because it does not stat.
 	namesIn(dir string) []string
 }
 

@@ -31,7 +31,7 @@ type Error struct {
 	Hint   string // how to mend it; may be empty
 }
 
-// Error is "file:line: what is wrong (how to mend it)".
+// Error returns "file:line: problem (hint)".
 func (e *Error) Error() string {
 	text := e.Origin.String() + ": " + e.What
 	if e.Hint != "" {

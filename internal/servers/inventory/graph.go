@@ -290,7 +290,7 @@ func (g *graph) below(name string) []string {
 	return hosts
 }
 
-// variablesOf merges what is said about a host as Ansible's precedence has it:
+// variablesOf merges the variables of a host in the order of Ansible's precedence:
 // inventories about its groups, group_vars/all, other group_vars, inventories
 // about the host, host_vars.
 func (g *graph) variablesOf(host *member) variables {

@@ -88,7 +88,7 @@ func (s *source) inventoriesIn(dir string, depth int) ([]string, error) {
 	return all, nil
 }
 
-// inventoriesAt is a file, or what is in a directory.
+// inventoriesAt returns a file, or the inventories in a directory.
 func (s *source) inventoriesAt(name string, depth int) ([]string, error) {
 	info, err := os.Stat(name)
 	if err != nil {

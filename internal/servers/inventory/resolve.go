@@ -64,7 +64,7 @@ func (r resolver) host(alias string, s settings, at Origin) (Host, error) {
 	}, nil
 }
 
-// checkConnection refuses what is not SSH with verified host keys.
+// checkConnection refuses connections other than SSH with verified host keys.
 func checkConnection(vars variables) error {
 	v, ok, err := vars.last(varsConnection)
 	if err != nil {

@@ -149,7 +149,7 @@ func (inv Inventory) matchNames(text string) (names []string, found bool, err er
 	return names, found, nil
 }
 
-// resolve makes the hosts, and tells what is wrong with any of them.
+// resolve makes the hosts, or returns the errors of all of them.
 func (inv Inventory) resolve(names []string) ([]Host, error) {
 	hosts := make([]Host, 0, len(names))
 	var errs Errors

@@ -28,8 +28,8 @@ type option struct {
 	from  Origin
 }
 
-// settings are options by their keyword in lower case. What is set first wins;
-// only identity files add up.
+// settings are options by their keyword in lower case. The first value
+// wins; only identity files add up.
 type settings map[string][]option
 
 func (s settings) get(key string) (option, bool) {

@@ -105,7 +105,7 @@ func (s settings) giveArgs(v variable) error {
 	return nil
 }
 
-// add adds what is weaker.
+// add adds options of lower precedence.
 func (s settings) add(weaker settings) {
 	_, jump := s[optProxyJump]
 	_, command := s[optProxyCommand]

@@ -15,7 +15,7 @@ import (
 // asking would ask forever.
 const maxAsked = 3
 
-// A login is the handshake with one hop, and what is to be told if it fails.
+// A login is the handshake with one hop, and the details for its error.
 type login struct {
 	hop      inventory.Jump
 	password inventory.Secret

@@ -136,7 +136,7 @@ func (w *worker) startPod(ctx context.Context) error {
 	g, side := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.runSandbox(side) })
 	g.Go(func() error { return w.prepareVolumes(side) })
-	g.Go(func() error { return w.ensureImages(side) })
+	g.Go(func() error { return w.images.ensureAll(side) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (e *Engine) podIPs(ctx context.Context, sandbox string) ([]string, error) {
 }
 
 func (w *worker) prepareVolumes(ctx context.Context) error {
-	if err := w.ensureVolumeImages(ctx); err != nil {
+	if err := w.images.ensureVolumes(ctx); err != nil {
 		return err
 	}
 	created, err := w.e.createVolumes(ctx, &w.rec.Spec, w.e.facts(&w.rec.Spec, w.l))
@@ -191,21 +191,5 @@ func (w *worker) prepareVolumes(ctx context.Context) error {
 	}
 	w.volumes = created
 	w.e.opts.step("volumes")
-	return nil
-}
-
-// ensureImages makes sure of every image before the first container is made.
-func (w *worker) ensureImages(ctx context.Context) error {
-	spec := &w.rec.Spec.Spec
-	for i := range spec.InitContainers {
-		if err := w.ensureImage(ctx, &spec.InitContainers[i]); err != nil {
-			return err
-		}
-	}
-	for i := range spec.Containers {
-		if err := w.ensureImage(ctx, &spec.Containers[i]); err != nil {
-			return err
-		}
-	}
 	return nil
 }

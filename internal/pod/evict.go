@@ -32,16 +32,17 @@ func isEvicted(err error) bool {
 // can, because the file systems that machines commonly have count only whole
 // users.
 func (p *Pod) Check() error {
-	return (&worker{e: p.e, rec: p.rec, l: newLayout(p.e.opts.Root, p.UID)}).checkSizes()
+	return checkSizes(&p.rec.Spec, newLayout(p.e.opts.Root, p.UID))
 }
 
-func (w *worker) checkSizes() error {
-	for i := range w.rec.Spec.Spec.Volumes {
-		vol := &w.rec.Spec.Spec.Volumes[i]
+// checkSizes is Pod.Check.
+func checkSizes(s *PodSpec, l layout) error {
+	for i := range s.Spec.Volumes {
+		vol := &s.Spec.Volumes[i]
 		if vol.EmptyDir == nil || vol.EmptyDir.SizeLimit == nil || vol.EmptyDir.Medium != "" || vol.EmptyDir.SizeLimit.IsZero() {
 			continue
 		}
-		used, err := volume.Usage(w.l.Volume(translate.PluginEmptyDir, vol.Name))
+		used, err := volume.Usage(l.Volume(translate.PluginEmptyDir, vol.Name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -80,7 +81,7 @@ func (w *worker) enforce(ctx context.Context, end context.CancelCauseFunc) error
 		case <-tick.C:
 			tick.Reset(untilNextTick(enforceEvery))
 			w.rotateLogs(ctx)
-			err = w.checkSizes()
+			err = checkSizes(&w.rec.Spec, w.l)
 		}
 		if err == nil || !isEvicted(err) && !os.IsNotExist(err) {
 			continue // what could not be measured now is measured again

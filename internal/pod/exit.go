@@ -114,13 +114,13 @@ func nearestPath(line string, at int) string {
 }
 
 // exitError gathers why a container ended.
-func (w *worker) exitError(ctr *corev1.Container, st *runtimeapi.ContainerStatus) *ExitError {
-	lines := tail(filepath.Join(w.l.Logs(), translate.LogPath(ctr.Name, st.Metadata.Attempt)), 200)
+func exitError(l layout, ctr *corev1.Container, st *runtimeapi.ContainerStatus) *ExitError {
+	lines := tail(filepath.Join(l.Logs(), translate.LogPath(ctr.Name, st.Metadata.Attempt)), 200)
 	return &ExitError{
 		Container: ctr.Name,
 		ExitCode:  st.ExitCode,
 		Reason:    st.Reason,
-		Message:   terminationMessage(w.l, ctr, st),
+		Message:   terminationMessage(l, ctr, st),
 		Log:       lines[max(0, len(lines)-maxExitLog):],
 		Hints:     hints(append(slices.Clone(lines), st.Message)),
 	}

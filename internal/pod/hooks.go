@@ -10,6 +10,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/adamant-sh/adamant/internal/clock"
+	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/pod/probe"
 )
 
@@ -19,7 +20,7 @@ func (w *worker) postStart(ctx context.Context, ctr *corev1.Container, id string
 	if ctr.Lifecycle == nil || ctr.Lifecycle.PostStart == nil {
 		return nil
 	}
-	err := w.hook(ctx, ctr, id, ctr.Lifecycle.PostStart)
+	err := hook{w.e.cri, ctr, id, w.ip()}.run(ctx, ctr.Lifecycle.PostStart)
 	if err == nil {
 		return nil
 	}
@@ -37,33 +38,42 @@ func (w *worker) preStop(ctx context.Context, ctr *corev1.Container, id string, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
-	if err := w.hook(ctx, ctr, id, ctr.Lifecycle.PreStop); err != nil {
+	err := hook{w.e.cri, ctr, id, w.ip()}.run(ctx, ctr.Lifecycle.PreStop)
+	if err != nil {
 		w.eventf(ctr.Name, "FailedPreStopHook", "container %s: preStop hook: %v", ctr.Name, err)
 	}
 }
 
-func (w *worker) hook(ctx context.Context, ctr *corev1.Container, id string, h *corev1.LifecycleHandler) error {
+// A hook runs the lifecycle hooks of one container.
+type hook struct {
+	runtime *cri.Client
+	ctr     *corev1.Container
+	id      string // of the container
+	ip      string // of the pod
+}
+
+func (h hook) run(ctx context.Context, handler *corev1.LifecycleHandler) error {
 	switch {
-	case h.Exec != nil:
-		return w.execHook(ctx, id, h.Exec.Command)
-	case h.HTTPGet != nil:
-		target, err := httpTarget(ctr, h.HTTPGet, w.ip())
+	case handler.Exec != nil:
+		return h.exec(ctx, handler.Exec.Command)
+	case handler.HTTPGet != nil:
+		target, err := httpTarget(h.ctr, handler.HTTPGet, h.ip)
 		if err != nil {
 			return err
 		}
 		return probe.Get(ctx, target)
-	case h.Sleep != nil:
-		return clock.Sleep(ctx, time.Duration(h.Sleep.Seconds)*time.Second)
+	case handler.Sleep != nil:
+		return clock.Sleep(ctx, time.Duration(handler.Sleep.Seconds)*time.Second)
 	}
-	return nil // tcpSocket is accepted and never did anything
+	return nil // the API accepts tcpSocket, but a kubelet does nothing for it either
 }
 
-func (w *worker) execHook(ctx context.Context, id string, command []string) error {
+func (h hook) exec(ctx context.Context, command []string) error {
 	var timeout time.Duration
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = time.Until(deadline)
 	}
-	res, err := w.e.cri.Run(ctx, id, command, timeout)
+	res, err := h.runtime.Run(ctx, h.id, command, timeout)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,10 @@ package pod
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
@@ -39,3 +42,25 @@ func (l layout) owner() string      { return filepath.Join(l.Dir, "owner") }
 func (l layout) removing() string   { return filepath.Join(l.Dir, "removing") }
 func (l layout) stopped() string    { return filepath.Join(l.Dir, "stopped") }
 func (l layout) supervisor() string { return filepath.Join(l.Dir, "supervisor") }
+
+// isStopping reports whether the pod is not to run any more.
+func (l layout) isStopping() bool {
+	return !exists(l.committed()) || exists(l.stopped())
+}
+
+// nextAttempt is the number of a container's next attempt: one more than the
+// last that left a log, which outlives what the runtime remembers.
+func (l layout) nextAttempt(container string) uint32 {
+	logs, err := os.ReadDir(filepath.Join(l.Logs(), container))
+	if err != nil {
+		return 0
+	}
+	var next uint64
+	for _, log := range logs {
+		digits, _, _ := strings.Cut(log.Name(), ".")
+		if n, err := strconv.ParseUint(digits, 10, 31); err == nil {
+			next = max(next, n+1)
+		}
+	}
+	return uint32(next)
+}

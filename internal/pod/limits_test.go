@@ -97,7 +97,7 @@ func TestRotateLogs(t *testing.T) {
 	e := openTest(t)
 	dir := t.TempDir()
 	p := create(t, e, shared(testPod(t, "seq", "spam", "11000000", "--", "wait", "/shared/go", "--", "echo", "after", "--", "sleep"), dir))
-	w := &worker{e: e, rec: p.rec, l: newLayout(e.opts.Root, p.UID)}
+	w := &worker{podRuntime: podRuntime{e: e, rec: p.rec, l: newLayout(e.opts.Root, p.UID)}}
 	log := filepath.Join(w.l.Logs(), translate.LogPath("main", 0))
 	for {
 		if info, err := os.Stat(log); err == nil && info.Size() > maxLog {

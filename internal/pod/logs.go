@@ -35,7 +35,7 @@ func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, 
 	if err != nil {
 		return err
 	}
-	w := &worker{e: p.e, rec: p.rec, l: newLayout(p.e.opts.Root, p.UID)}
+	r := logReader{podRuntime{e: p.e, rec: p.rec, l: newLayout(p.e.opts.Root, p.UID)}}
 	number := uint32(ctr.Restarts)
 	if o.Previous {
 		if number == 0 {
@@ -44,13 +44,13 @@ func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, 
 		number, o.Follow = number-1, false
 	}
 	for {
-		if err := w.attemptLog(ctx, ctr.Name, number, o, stdout, stderr); err != nil {
+		if err := r.attemptLog(ctx, ctr.Name, number, o, stdout, stderr); err != nil {
 			return err
 		}
 		if !o.Follow || !o.Restarts {
 			return nil
 		}
-		next, err := w.waitNextAttempt(ctx, ctr.Name, number)
+		next, err := r.waitNextAttempt(ctx, ctr.Name, number)
 		if err != nil || next == number {
 			return err
 		}
@@ -58,8 +58,11 @@ func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, 
 	}
 }
 
+// A logReader reads the logs of one pod, through its restarts.
+type logReader struct{ podRuntime }
+
 // attemptLog writes the log of one attempt.
-func (w *worker) attemptLog(ctx context.Context, name string, number uint32, o LogOptions, stdout, stderr io.Writer) error {
+func (r *logReader) attemptLog(ctx context.Context, name string, number uint32, o LogOptions, stdout, stderr io.Writer) error {
 	opts := cri.LogOptions{Tail: o.Tail, Since: o.Since}
 	if o.Follow {
 		ended := make(chan struct{})
@@ -70,10 +73,10 @@ func (w *worker) attemptLog(ctx context.Context, name string, number uint32, o L
 		go func() {
 			defer close(done)
 			defer close(ended)
-			w.waitAttemptEnd(inner, name, number)
+			r.waitAttemptEnd(inner, name, number)
 		}()
 	}
-	path := filepath.Join(w.l.Logs(), translate.LogPath(name, number))
+	path := filepath.Join(r.l.Logs(), translate.LogPath(name, number))
 	err := cri.ReadLog(ctx, path, opts, func(l cri.LogLine) error {
 		w := stdout
 		if l.Stream == "stderr" {
@@ -102,17 +105,17 @@ func writeLine(w io.Writer, l cri.LogLine, stamp bool) error {
 }
 
 // waitAttemptEnd waits until an attempt has ended or is not the latest.
-func (w *worker) waitAttemptEnd(ctx context.Context, name string, number uint32) {
+func (r *logReader) waitAttemptEnd(ctx context.Context, name string, number uint32) {
 	for {
-		a, err := w.latestAttempt(ctx, name)
+		a, err := r.latestAttempt(ctx, name)
 		switch {
 		case err == nil && a.number == number:
-			if _, err := w.waitExit(ctx, a.id); err == nil || ctx.Err() != nil {
+			if _, err := r.waitExit(ctx, a.id); err == nil || ctx.Err() != nil {
 				return
 			}
 		case err == nil && a.number > number:
 			return
-		case ctx.Err() != nil, err != nil && !errors.Is(err, errNotStarted) && !cri.IsUnavailable(err), w.isStopping():
+		case ctx.Err() != nil, err != nil && !errors.Is(err, errNotStarted) && !cri.IsUnavailable(err), r.l.isStopping():
 			return
 		}
 		if clock.Sleep(ctx, pollMax) != nil {
@@ -123,19 +126,19 @@ func (w *worker) waitAttemptEnd(ctx context.Context, name string, number uint32)
 
 // waitNextAttempt waits for the attempt after number; it returns number itself if
 // there will be none.
-func (w *worker) waitNextAttempt(ctx context.Context, name string, number uint32) (uint32, error) {
-	spec, _ := w.rec.Spec.Container(name)
+func (r *logReader) waitNextAttempt(ctx context.Context, name string, number uint32) (uint32, error) {
+	spec, _ := r.rec.Spec.Container(name)
 	for {
-		if w.isStopping() {
+		if r.l.isStopping() {
 			return number, nil
 		}
 		var all []Container
 		err := retryUnavailable(ctx, func() (err error) {
-			all, err = w.e.containers(ctx, w.rec)
+			all, err = r.e.containers(ctx, r.rec)
 			return err
 		})
 		if err != nil {
-			return number, w.ignoreStopping(err)
+			return number, r.ignoreStopping(err)
 		}
 		for i := range all {
 			ctr := &all[i]
@@ -143,7 +146,7 @@ func (w *worker) waitNextAttempt(ctx context.Context, name string, number uint32
 			case ctr.Name != name:
 			case uint32(ctr.Restarts) > number:
 				return uint32(ctr.Restarts), nil
-			case ctr.State == Exited && !restarts(&w.rec.Spec, spec, ctr.ExitCode):
+			case ctr.State == Exited && !restarts(&r.rec.Spec, spec, ctr.ExitCode):
 				return number, nil
 			}
 		}
@@ -154,8 +157,8 @@ func (w *worker) waitNextAttempt(ctx context.Context, name string, number uint32
 }
 
 // ignoreStopping drops the errors that occur because the pod was removed.
-func (w *worker) ignoreStopping(err error) error {
-	if errors.Is(w.stoppingError(err), errStopping) {
+func (r *logReader) ignoreStopping(err error) error {
+	if errors.Is(r.stoppingError(err), errStopping) {
 		return nil
 	}
 	return err

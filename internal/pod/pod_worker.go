@@ -3,7 +3,6 @@ package pod
 import (
 	"context"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -16,27 +15,25 @@ import (
 // pod worker of the kubelet. Several processes may have a worker for one pod;
 // the pod's lock decides which of them may change it.
 type worker struct {
-	e      *Engine
-	rec    *record
-	l      layout
-	events Events
-
-	readiness *podReadiness // told by whoever supervises the pod; may be nil
-	retries   bool          // waits for a runtime that does not answer, see retryUnavailable
+	podRuntime
+	events    Events
+	readiness *podReadiness // of a pod that is supervised; nil otherwise
 
 	sandbox       string
 	sandboxConfig *runtimeapi.PodSandboxConfig
 	ips           []string
 	volumes       map[string]translate.Volume
-	images        map[string]translate.Image // by reference
+	images        *podImages
 }
 
 func (e *Engine) newWorker(rec *record, events Events) *worker {
 	l := newLayout(e.opts.Root, rec.UID)
+	sandbox := translate.SandboxConfig(&rec.Spec, e.facts(&rec.Spec, l))
 	return &worker{
-		e: e, rec: rec, l: l, events: events,
-		sandboxConfig: translate.SandboxConfig(&rec.Spec, e.facts(&rec.Spec, l)),
-		images:        map[string]translate.Image{},
+		podRuntime:    podRuntime{e: e, rec: rec, l: l},
+		events:        events,
+		sandboxConfig: sandbox,
+		images:        &podImages{e: e, spec: &rec.Spec, sandbox: sandbox, events: events, found: map[string]translate.Image{}},
 	}
 }
 
@@ -87,25 +84,14 @@ func (w *worker) eventf(container, reason, format string, args ...any) {
 	w.events.emit(&w.rec.Spec, container, reason, format, args...)
 }
 
-func (w *worker) ensureImage(ctx context.Context, ctr *corev1.Container) error {
-	if _, ok := w.images[ctr.Image]; ok {
-		return nil
-	}
-	info, err := w.e.ensureImage(ctx, &w.rec.Spec, ctr.Image, ctr.ImagePullPolicy, w.sandboxConfig, w.events)
-	if err != nil {
-		return fmt.Errorf("container %s: %w", ctr.Name, err)
-	}
-	w.images[ctr.Image] = info
-	return nil
-}
-
 // startContainer makes and starts a container and runs its postStart hook, as
 // its attempt-th start. It returns the container's id also if the hook fails.
 func (w *worker) startContainer(ctx context.Context, ctr *corev1.Container, attempt uint32) (string, error) {
-	if err := w.ensureImage(ctx, ctr); err != nil {
+	image, err := w.images.ensure(ctx, ctr)
+	if err != nil {
 		return "", err
 	}
-	plan, err := translate.PlanContainer(&w.rec.Spec, w.facts(), ctr, w.images[ctr.Image], attempt)
+	plan, err := translate.PlanContainer(&w.rec.Spec, w.facts(), ctr, image, attempt)
 	if err == nil {
 		err = createContainerFiles(ctr.Name, w.l, plan)
 	}
@@ -135,7 +121,7 @@ func (w *worker) startAll(ctx context.Context) error {
 		}
 	}
 	for i := range spec.Containers {
-		if _, err := w.startContainer(ctx, &spec.Containers[i], w.nextAttempt(spec.Containers[i].Name)); err != nil {
+		if _, err := w.startContainer(ctx, &spec.Containers[i], w.l.nextAttempt(spec.Containers[i].Name)); err != nil {
 			return err
 		}
 	}
@@ -146,7 +132,7 @@ func (w *worker) startAll(ctx context.Context) error {
 // as the pod allows.
 func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
 	for attempt := 0; ; attempt++ {
-		id, err := w.startContainer(ctx, ctr, w.nextAttempt(ctr.Name))
+		id, err := w.startContainer(ctx, ctr, w.l.nextAttempt(ctr.Name))
 		if err == nil && translate.IsSidecar(ctr) {
 			err = w.waitStarted(ctx, ctr, id)
 			if err == nil {
@@ -181,60 +167,7 @@ func (w *worker) waitSuccess(ctx context.Context, ctr *corev1.Container, id stri
 		return err
 	}
 	if st.ExitCode != 0 {
-		return w.exitError(ctr, st)
+		return exitError(w.l, ctr, st)
 	}
 	return nil
 }
-
-// waitExit waits until a container ended. The kernel tells when its process
-// does; the runtime hears of that a moment later.
-func (w *worker) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
-	ended := false
-	for wait := pollMin; ; wait = min(wait*2, pollMax) {
-		resp, err := w.verboseStatus(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if hasEnded(resp.Status) {
-			return resp.Status, nil
-		}
-		if err := waitProcess(ctx, statusPID(resp.Info), processTimeout); err == nil && !ended {
-			wait, ended = pollMin, true
-		}
-		if err := clock.Sleep(ctx, wait); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// status asks the runtime for what a container does.
-func (w *worker) status(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
-	resp, err := w.verboseStatus(ctx, id)
-	return resp.GetStatus(), err
-}
-
-func (w *worker) verboseStatus(ctx context.Context, id string) (resp *runtimeapi.ContainerStatusResponse, err error) {
-	err = w.retryUnavailable(ctx, func() error {
-		resp, err = w.e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
-		return err
-	})
-	return resp, err
-}
-
-func hasEnded(st *runtimeapi.ContainerStatus) bool {
-	return st.State == runtimeapi.ContainerState_CONTAINER_EXITED
-}
-
-func isRunning(st *runtimeapi.ContainerStatus) bool {
-	return st.State == runtimeapi.ContainerState_CONTAINER_RUNNING
-}
-
-// Between two looks at a container there is little time at first, because many
-// end at once, and then more.
-const (
-	pollMin = 2 * time.Millisecond
-	pollMax = 250 * time.Millisecond
-	// processTimeout bounds how long only the kernel is listened to. It tells every
-	// end, so that to look is only for a runtime that loses a container.
-	processTimeout = 5 * time.Minute
-)

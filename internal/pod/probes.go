@@ -35,20 +35,30 @@ type probeResult struct {
 	probe   *corev1.Probe
 }
 
-// runProbes runs the probes of one attempt at a container until ctx ends: first
+// A prober probes one attempt at a container.
+type prober struct {
+	*podRuntime
+	ctr     *corev1.Container
+	attempt attempt
+	ip      string // of the pod
+	eventf  func(container, reason, format string, args ...any)
+}
+
+// run runs the probes of one attempt at a container until ctx ends: first
 // the startup probe until it passes, then the other two. Readings go to
 // report, one at a time. It returns early if the startup probe fails for good.
 // fail hears that the runtime does not say whether the container runs.
-func (w *worker) runProbes(ctx context.Context, ctr *corev1.Container, a attempt, report func(probeResult), fail func(error)) {
+func (p *prober) run(ctx context.Context, report func(probeResult), fail func(error)) {
 	var mu sync.Mutex
 	tell := func(r probeResult) {
 		mu.Lock()
 		defer mu.Unlock()
 		report(r)
 	}
-	if p := ctr.StartupProbe; p != nil {
+	ctr := p.ctr
+	if ctr.StartupProbe != nil {
 		passed := false
-		w.runProbe(ctx, ctr, a, startup, p, func(r probeResult) bool {
+		p.runProbe(ctx, startup, ctr.StartupProbe, func(r probeResult) bool {
 			passed = r.verdict.OK
 			tell(r)
 			return !r.verdict.Known
@@ -58,17 +68,17 @@ func (w *worker) runProbes(ctx context.Context, ctr *corev1.Container, a attempt
 		}
 	}
 	var wg sync.WaitGroup
-	for kind, p := range map[probeKind]*corev1.Probe{liveness: ctr.LivenessProbe, readiness: ctr.ReadinessProbe} {
-		if p == nil {
+	for kind, spec := range map[probeKind]*corev1.Probe{liveness: ctr.LivenessProbe, readiness: ctr.ReadinessProbe} {
+		if spec == nil {
 			continue
 		}
 		wg.Go(func() {
-			w.runProbe(ctx, ctr, a, kind, p, func(r probeResult) bool { tell(r); return true })
+			p.runProbe(ctx, kind, spec, func(r probeResult) bool { tell(r); return true })
 		})
 	}
 	if ctr.StartupProbe == nil && ctr.ReadinessProbe == nil {
 		wg.Go(func() {
-			runs, err := w.waitSettled(ctx, a.id)
+			runs, err := p.waitSettled(ctx, p.attempt.id)
 			if err != nil {
 				fail(err)
 			} else if runs {
@@ -79,21 +89,21 @@ func (w *worker) runProbes(ctx context.Context, ctr *corev1.Container, a attempt
 	wg.Wait()
 }
 
-func (w *worker) runProbe(ctx context.Context, ctr *corev1.Container, a attempt, kind probeKind, p *corev1.Probe, report func(probeResult) bool) {
-	h, err := w.handler(ctr, a.id, p)
+func (p *prober) runProbe(ctx context.Context, kind probeKind, spec *corev1.Probe, report func(probeResult) bool) {
+	h, err := p.handler(spec)
 	if err != nil {
-		report(probeResult{kind, probe.Verdict{Known: true, Changed: true, Last: probe.Result{Output: err.Error()}}, p})
+		report(probeResult{kind, probe.Verdict{Known: true, Changed: true, Last: probe.Result{Output: err.Error()}}, spec})
 		return
 	}
-	s := schedule(p)
+	s := schedule(spec)
 	// To be ready is worth more than to be asked as a kubelet asks; a command
 	// costs the machine more than it is worth.
-	s.Eager = kind == readiness && p.Exec == nil
-	probe.Run(ctx, h, s, a.began, func(v probe.Verdict) bool {
+	s.Eager = kind == readiness && spec.Exec == nil
+	probe.Run(ctx, h, s, p.attempt.began, func(v probe.Verdict) bool {
 		if !v.Last.OK {
-			w.eventf(ctr.Name, "Unhealthy", "container %s: %s probe failed: %s", ctr.Name, kind, firstLines([]byte(v.Last.Output)))
+			p.eventf(p.ctr.Name, "Unhealthy", "container %s: %s probe failed: %s", p.ctr.Name, kind, firstLines([]byte(v.Last.Output)))
 		}
-		return report(probeResult{kind, v, p})
+		return report(probeResult{kind, v, spec})
 	})
 }
 
@@ -107,31 +117,29 @@ func schedule(p *corev1.Probe) probe.Schedule {
 	}
 }
 
-// handler translates what a probe does.
-func (w *worker) handler(ctr *corev1.Container, id string, p *corev1.Probe) (probe.Handler, error) {
-	host := w.ip()
+// handler translates the action of a probe.
+func (p *prober) handler(spec *corev1.Probe) (probe.Handler, error) {
 	switch {
-	case p.Exec != nil:
-		return probe.Exec{Command: p.Exec.Command, Run: w.runner(id)}, nil
-	case p.HTTPGet != nil:
-		return httpTarget(ctr, p.HTTPGet, host)
-	case p.TCPSocket != nil:
-		port, err := portNumber(ctr, p.TCPSocket.Port)
-		return probe.TCP{Host: cmp.Or(p.TCPSocket.Host, host), Port: port}, err
-	case p.GRPC != nil:
-		return probe.GRPC{Host: host, Port: int(p.GRPC.Port), Service: ptr.Deref(p.GRPC.Service, "")}, nil
+	case spec.Exec != nil:
+		return probe.Exec{Command: spec.Exec.Command, Run: p.exec}, nil
+	case spec.HTTPGet != nil:
+		return httpTarget(p.ctr, spec.HTTPGet, p.ip)
+	case spec.TCPSocket != nil:
+		port, err := portNumber(p.ctr, spec.TCPSocket.Port)
+		return probe.TCP{Host: cmp.Or(spec.TCPSocket.Host, p.ip), Port: port}, err
+	case spec.GRPC != nil:
+		return probe.GRPC{Host: p.ip, Port: int(spec.GRPC.Port), Service: ptr.Deref(spec.GRPC.Service, "")}, nil
 	}
 	return nil, fmt.Errorf("the probe has no handler")
 }
 
-func (w *worker) runner(id string) probe.Runner {
-	return func(ctx context.Context, command []string, timeout time.Duration) ([]byte, int, error) {
-		res, err := w.e.cri.Run(ctx, id, command, timeout)
-		if cri.IsUnavailable(err) {
-			err = fmt.Errorf("%w: %w", probe.ErrCannotAsk, err)
-		}
-		return append(res.Stdout, res.Stderr...), res.ExitCode, err
+// exec is a probe.Runner.
+func (p *prober) exec(ctx context.Context, command []string, timeout time.Duration) ([]byte, int, error) {
+	res, err := p.e.cri.Run(ctx, p.attempt.id, command, timeout)
+	if cri.IsUnavailable(err) {
+		err = fmt.Errorf("%w: %w", probe.ErrCannotAsk, err)
 	}
+	return append(res.Stdout, res.Stderr...), res.ExitCode, err
 }
 
 // httpTarget translates an httpGet of a probe or hook.

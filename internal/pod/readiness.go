@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
@@ -79,29 +78,6 @@ func (w *worker) updateReadiness(ctr *corev1.Container, r probeResult) {
 	}
 }
 
-// waitSettled waits until a container has run for so long that it counts as
-// ready without a probe. It reports false for one that ended before.
-func (w *worker) waitSettled(ctx context.Context, id string) (bool, error) {
-	for {
-		st, err := w.status(ctx, id)
-		if err != nil {
-			return false, err
-		}
-		wait := time.Until(unixTime(st.StartedAt).Add(settle))
-		switch {
-		case hasEnded(st):
-			return false, nil
-		case !isRunning(st):
-			wait = pollMax // somebody is about to start it
-		case wait <= 0:
-			return true, nil
-		}
-		if err := clock.Sleep(ctx, wait); err != nil {
-			return false, err
-		}
-	}
-}
-
 // stoppingPoll is how often it is looked whether another process stops a pod.
 const stoppingPoll = time.Second
 
@@ -123,7 +99,7 @@ func (w *worker) watchStopping(ctx context.Context) {
 		case <-stopping:
 			gone = true
 		case <-tick.C:
-			gone = w.isStopping()
+			gone = w.l.isStopping()
 			tick.Reset(untilNextTick(stoppingPoll))
 		}
 	}

@@ -3,10 +3,6 @@ package pod
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
@@ -23,7 +19,7 @@ func (w *worker) recreate(ctx context.Context, p *Pod) error {
 		return err
 	}
 	defer lock.release()
-	if w.isStopping() {
+	if w.l.isStopping() {
 		return errStopping
 	}
 	w.eventf("", "SandboxChanged", "the sandbox of pod %s does not run; making it anew", p.Name)
@@ -48,21 +44,4 @@ func (p *Pod) needsNewSandbox() bool {
 		}
 	}
 	return false
-}
-
-// nextAttempt is the number of a container's next attempt: one more than the
-// last that left a log, which outlives what the runtime remembers.
-func (w *worker) nextAttempt(container string) uint32 {
-	logs, err := os.ReadDir(filepath.Join(w.l.Logs(), container))
-	if err != nil {
-		return 0
-	}
-	var next uint64
-	for _, l := range logs {
-		digits, _, _ := strings.Cut(l.Name(), ".")
-		if n, err := strconv.ParseUint(digits, 10, 31); err == nil {
-			next = max(next, n+1)
-		}
-	}
-	return uint32(next)
 }

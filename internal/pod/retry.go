@@ -14,15 +14,6 @@ const (
 	retryMax = 2 * time.Second
 )
 
-// retryUnavailable calls the runtime where the pod's supervisor does; others get the
-// error the first time.
-func (w *worker) retryUnavailable(ctx context.Context, call func() error) error {
-	if !w.retries {
-		return call()
-	}
-	return retryUnavailable(ctx, call)
-}
-
 // retryUnavailable calls the runtime, again and again as long as that does not answer:
 // whoever supervises a pod does not lose it when the runtime is started anew.
 func retryUnavailable(ctx context.Context, call func() error) error {

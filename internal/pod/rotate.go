@@ -46,7 +46,7 @@ func (w *worker) hasLargeLog() bool {
 	spec := &w.rec.Spec.Spec
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
-			next := w.nextAttempt(list[i].Name)
+			next := w.l.nextAttempt(list[i].Name)
 			if next == 0 {
 				continue
 			}

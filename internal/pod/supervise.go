@@ -13,7 +13,6 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
-	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
@@ -63,7 +62,7 @@ func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	if w.isStopping() && !isEvicted(err) {
+	if w.l.isStopping() && !isEvicted(err) {
 		err = nil
 	}
 	if err != nil {
@@ -135,7 +134,7 @@ func (w *worker) supervise(ctx context.Context) error {
 // complete ends what still runs beside the main containers, and says how the
 // pod ended.
 func (w *worker) complete(ctx context.Context, failures []*ExitError) error {
-	if w.isStopping() {
+	if w.l.isStopping() {
 		return nil
 	}
 	if err := w.stopRunning(ctx, w.rec.Spec.GracePeriod()); err != nil {
@@ -206,8 +205,8 @@ func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container) 
 				return w.stoppingError(err)
 			}
 		}
-		exit := w.exitError(ctr, out.exit)
-		if w.isStopping() {
+		exit := exitError(w.l, ctr, out.exit)
+		if w.l.isStopping() {
 			return errStopping
 		}
 		if _, lost, err := w.sandboxStatus(ctx); err == nil && lost && exit.ExitCode != 0 {
@@ -248,14 +247,6 @@ func (w *worker) restartAfterBackOff(ctx context.Context, ctr *corev1.Container,
 	// A start that fails is one more crash: the next one may work.
 	w.eventf(ctr.Name, "Failed", "%v", err)
 	return err, nil
-}
-
-// stoppingError turns errors that only say that the pod is going into errOver.
-func (w *worker) stoppingError(err error) error {
-	if w.isStopping() || cri.IsNotFound(err) && !exists(w.l.Dir) || errors.Is(err, fs.ErrNotExist) {
-		return errStopping
-	}
-	return err
 }
 
 // restartUnhealthy stops a container whose startup or liveness probe failed, so that

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -13,14 +12,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
-
-// An attempt is one start of a container that is being watched.
-type attempt struct {
-	id      string
-	number  uint32
-	began   time.Time
-	created bool // but not started
-}
 
 // An outcome is why watching an attempt ended: it exited, or its startup or
 // liveness probe failed for good. A zero outcome means that the watcher had seen enough.
@@ -40,7 +31,8 @@ func (w *worker) watchAttempt(ctx context.Context, ctr *corev1.Container, a atte
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.runProbes(inner, ctr, a, func(r probeResult) {
+		p := prober{podRuntime: &w.podRuntime, ctr: ctr, attempt: a, ip: w.ip(), eventf: w.eventf}
+		p.run(inner, func(r probeResult) {
 			switch {
 			case out.failedProbe != nil:
 			case r.kind != readiness && r.verdict.Known && !r.verdict.OK:
@@ -67,27 +59,6 @@ func (w *worker) watchAttempt(ctx context.Context, ctr *corev1.Container, a atte
 	return outcome{}, err
 }
 
-// latestAttempt is the newest attempt at a container.
-func (w *worker) latestAttempt(ctx context.Context, name string) (attempt, error) {
-	var latest map[string]*runtimeapi.Container
-	err := w.retryUnavailable(ctx, func() (err error) {
-		latest, err = w.e.latest(ctx, w.l.UID)
-		return err
-	})
-	if err != nil {
-		return attempt{}, err
-	}
-	found, ok := latest[name]
-	if !ok {
-		return attempt{}, errNotStarted
-	}
-	st, err := w.status(ctx, found.Id)
-	if err != nil {
-		return attempt{}, err
-	}
-	return attempt{id: found.Id, number: found.Metadata.Attempt, began: unixTime(st.StartedAt), created: st.State == runtimeapi.ContainerState_CONTAINER_CREATED}, nil
-}
-
 var errNotStarted = errors.New("the container was never started")
 
 // waitStarted waits until a sidecar's startup probe passes; one without is
@@ -112,7 +83,7 @@ func (w *worker) restartContainer(ctx context.Context, ctr *corev1.Container, a 
 		return err
 	}
 	defer lock.release()
-	if w.isStopping() {
+	if w.l.isStopping() {
 		return errStopping
 	}
 	now, err := w.latestAttempt(ctx, ctr.Name)
@@ -127,11 +98,6 @@ func (w *worker) restartContainer(ctx context.Context, ctr *corev1.Container, a 
 }
 
 var errStopping = errors.New("the pod is being stopped")
-
-// isStopping reports whether the pod is not to run any more.
-func (w *worker) isStopping() bool {
-	return !exists(w.l.committed()) || exists(w.l.stopped())
-}
 
 // removeOldAttempts removes the attempts before the last one, which stays for its log.
 func (w *worker) removeOldAttempts(ctx context.Context, ctr *corev1.Container, last uint32) error {
@@ -163,7 +129,7 @@ func (w *worker) outcomeError(ctx context.Context, ctr *corev1.Container, a atte
 	case err != nil:
 		return err
 	case out.exit != nil:
-		return w.exitError(ctr, out.exit)
+		return exitError(w.l, ctr, out.exit)
 	case out.failedProbe != nil:
 		return w.unhealthyError(ctr, a, out.failedProbe)
 	}

@@ -20,8 +20,8 @@ import (
 // undoTimeout bounds how long a pod that could not be made is taken apart.
 const undoTimeout = 30 * time.Second
 
-// ErrExists says that a pod of that name is there already.
-var ErrExists = errors.New("a pod of that name exists")
+// errExists says that a pod of that name is there already.
+var errExists = errors.New("a pod of that name exists")
 
 // ErrLeft says that of a pod that could not be made something is left, which
 // whoever opens the engine next removes.
@@ -114,7 +114,7 @@ func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 		}
 		if other.Spec.Namespace == rec.Spec.Namespace && other.Spec.Name == rec.Spec.Name {
 			return nil, fmt.Errorf("%w, made %s by process %d; remove it first: adamant rm %s",
-				ErrExists, other.Created.Local().Format(time.DateTime), other.Owner, rec.Spec.Name)
+				errExists, other.Created.Local().Format(time.DateTime), other.Owner, rec.Spec.Name)
 		}
 		if port := translate.SharedHostPort(&rec.Spec.Spec, &other.Spec.Spec); port != "" {
 			return nil, fmt.Errorf("host port %s is pod %s/%s's", port, other.Spec.Namespace, other.Spec.Name)

@@ -25,8 +25,8 @@ type LogOptions struct {
 	Timestamps bool      // begin each line with its time
 }
 
-// ErrNoPrevious says that a container was not started more than once.
-var ErrNoPrevious = errors.New("there is no previous attempt")
+// errNoPrevious says that a container was not started more than once.
+var errNoPrevious = errors.New("there is no previous attempt")
 
 // Logs writes a container's log. A container that was not started yet is
 // awaited with Follow, and otherwise has an empty one.
@@ -39,7 +39,7 @@ func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, 
 	number := uint32(ctr.Restarts)
 	if o.Previous {
 		if number == 0 {
-			return fmt.Errorf("container %s of pod %s: %w", ctr.Name, p.Name, ErrNoPrevious)
+			return fmt.Errorf("container %s of pod %s: %w", ctr.Name, p.Name, errNoPrevious)
 		}
 		number, o.Follow = number-1, false
 	}

@@ -91,7 +91,7 @@ func (e *Engine) removeUnnamedDirs() error {
 // runtime may finish making one after its caller was killed. The sandboxes are
 // listed first, so that a pod that is being made has its directory by then.
 func (e *Engine) removeOrphanSandboxes(ctx context.Context) error {
-	found, err := e.sandboxes(ctx, map[string]string{LabelRoot: rootID(e.opts.Root)})
+	found, err := e.sandboxes(ctx, map[string]string{translate.LabelRoot: rootID(e.opts.Root)})
 	if err != nil {
 		return err
 	}

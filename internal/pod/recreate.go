@@ -23,7 +23,7 @@ func (w *worker) recreate(ctx context.Context, p *Pod) error {
 		return errStopping
 	}
 	w.eventf("", "SandboxChanged", "the sandbox of pod %s does not run; making it anew", p.Name)
-	if err := w.e.deleteSandboxes(ctx, map[string]string{translate.LabelPodUID: w.l.UID, LabelRoot: w.l.RootID}); err != nil {
+	if err := w.e.deleteSandboxes(ctx, map[string]string{translate.LabelPodUID: w.l.UID, translate.LabelRoot: w.l.RootID}); err != nil {
 		return fmt.Errorf("recreate: %w", err)
 	}
 	if err := w.startPod(ctx); err != nil {

@@ -183,7 +183,7 @@ func (e *Engine) deletePod(ctx context.Context, uid string) error {
 
 func (e *Engine) tryDeletePod(ctx context.Context, uid string) error {
 	l := newLayout(e.opts.Root, uid)
-	if err := e.deleteSandboxes(ctx, map[string]string{translate.LabelPodUID: uid, LabelRoot: l.RootID}); err != nil {
+	if err := e.deleteSandboxes(ctx, map[string]string{translate.LabelPodUID: uid, translate.LabelRoot: l.RootID}); err != nil {
 		return fmt.Errorf("remove pod %s: %w", uid, err)
 	}
 	e.opts.step("erased sandbox")

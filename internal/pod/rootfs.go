@@ -15,9 +15,9 @@ import (
 // runtimeMounts are what every CRI runtime mounts into a container by itself.
 var runtimeMounts = []string{"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"}
 
-// MountPoints are the paths at which a container of the pod has something
+// mountPoints are the paths at which a container of the pod has something
 // mounted, as the manifest has them, and those that every runtime adds.
-func (p *Pod) MountPoints(container string) []string {
+func (p *Pod) mountPoints(container string) []string {
 	points := append([]string{}, runtimeMounts...)
 	c, ok := p.rec.Spec.Container(container)
 	if !ok {
@@ -75,7 +75,7 @@ func (p *Pod) layers(ctx context.Context, c *Container) (overlay.Mount, error) {
 	if err != nil {
 		return overlay.Mount{}, fmt.Errorf("layers of container %s: %w", c.Name, err)
 	}
-	m.Points = p.MountPoints(c.Name)
+	m.Points = p.mountPoints(c.Name)
 	return m, nil
 }
 

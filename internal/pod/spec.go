@@ -11,13 +11,6 @@ import (
 // A PodSpec is a pod to be run: a pure description, complete in itself.
 type PodSpec = translate.PodSpec
 
-// The labels and annotations that tell whose a sandbox or container is.
-const (
-	LabelRoot          = translate.LabelRoot
-	AnnotationWorkload = translate.AnnotationWorkload
-	AnnotationTrace    = translate.AnnotationTrace
-)
-
 // A Template is the pod template of a workload, together with the objects of
 // its namespace that a pod may refer to.
 type Template struct {

@@ -10,11 +10,11 @@ import (
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
 )
 
-// LearnHandler is the name of the runtime handler that calls Adamant's own
+// learnHandler is the name of the runtime handler that calls Adamant's own
 // executable as if it were runc, under the name RuncWrapper.
 const (
-	LearnHandler = "learn"
-	RuncWrapper  = "adamant-runc"
+	learnHandler = "learn"
+	runcWrapper  = "adamant-runc"
 )
 
 // Wrapped tells whether this process was called by the runtime handler
@@ -23,15 +23,15 @@ const (
 // itself by it.
 func Wrapped() (runc string, ok bool) {
 	dir, name := filepath.Split(os.Args[0])
-	if name != RuncWrapper {
+	if name != runcWrapper {
 		return "", false
 	}
 	return filepath.Join(dir, "runc"), true
 }
 
-// AnnotationPrefix is that of pod and container annotations that the runtime
+// annotationPrefix is that of pod and container annotations that the runtime
 // hands to runc in the bundle's config.json.
-const AnnotationPrefix = "adamant.sh/"
+const annotationPrefix = "adamant.sh/"
 
 // PauseImage names the image of the process that holds a pod's namespaces.
 const PauseImage = "adamant.sh/pause:v1"
@@ -138,12 +138,12 @@ func (s settings) runtime(t *toml, cri string) {
 	// Root keeps runc's state apart from that of the system's containerd.
 	for _, r := range []struct{ name, binary string }{
 		{"runc", s.binaries.Runc},
-		{LearnHandler, filepath.Join(s.binDir(), RuncWrapper)},
+		{learnHandler, filepath.Join(s.binDir(), runcWrapper)},
 	} {
 		table := cri + ".containerd.runtimes." + r.name
 		t.set(table, "runtime_type", "io.containerd.runc.v2")
-		t.set(table, "pod_annotations", []string{AnnotationPrefix + "*"})
-		t.set(table, "container_annotations", []string{AnnotationPrefix + "*"})
+		t.set(table, "pod_annotations", []string{annotationPrefix + "*"})
+		t.set(table, "container_annotations", []string{annotationPrefix + "*"})
 		t.set(table+".options", "BinaryName", r.binary)
 		t.set(table+".options", "Root", s.runcRoot())
 		t.set(table+".options", "SystemdCgroup", s.systemd)

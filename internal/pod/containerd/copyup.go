@@ -21,7 +21,7 @@ const CopyUpImage = "adamant.sh/copy-up:v1"
 // (by size and time) is kept.
 func (d *Daemon) EnsureCopyUpImage(ctx context.Context, path string) error {
 	if d.client == nil {
-		return fmt.Errorf("make image %s: %w", CopyUpImage, ErrNotContainerd)
+		return fmt.Errorf("make image %s: %w", CopyUpImage, errNotContainerd)
 	}
 	info, err := os.Stat(path)
 	if err != nil {

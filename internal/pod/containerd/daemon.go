@@ -54,7 +54,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		return nil, errors.New("start containerd: only root may (try sudo)")
 	}
 	if _, ok := Wrapped(); ok { // each would start the next one without end
-		return nil, fmt.Errorf("start containerd: called as %s, this program has to act as runc", RuncWrapper)
+		return nil, fmt.Errorf("start containerd: called as %s, this program has to act as runc", runcWrapper)
 	}
 	if err := l.mkdirs(); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
 	}
 	err = d.ensurePause(ctx)
 	if err == nil {
-		err = d.Sweep(ctx) // the views of before a reboot
+		err = d.sweepViews(ctx) // the views of before a reboot
 	}
 	if err == nil {
 		err = d.remember(s.binaries, executable)

@@ -40,9 +40,9 @@ type Image struct {
 	Config   ocispec.ImageConfig
 }
 
-// Normalize returns the full form of a reference: "nginx" is
+// normalize returns the full form of a reference: "nginx" is
 // "docker.io/library/nginx:latest".
-func Normalize(name string) (string, error) {
+func normalize(name string) (string, error) {
 	ref, err := image.ParseReference(name)
 	return ref.Name(), err
 }
@@ -71,7 +71,7 @@ func (d *Daemon) Image(ctx context.Context, ref string) (Image, error) {
 // Images lists all images but those that this package makes for itself.
 func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
 	if d.client == nil {
-		return nil, fmt.Errorf("list images: %w", ErrNotContainerd)
+		return nil, fmt.Errorf("list images: %w", errNotContainerd)
 	}
 	all, err := d.client.ImageService().List(ctx)
 	if err != nil {
@@ -165,12 +165,12 @@ func (d *Daemon) OpenImage(ctx context.Context, ref string) (v1.Image, error) {
 // resolve finds what a reference means.
 func (d *Daemon) resolve(ctx context.Context, ref string) (ocispec.Descriptor, error) {
 	if d.client == nil {
-		return ocispec.Descriptor{}, fmt.Errorf("image %s: %w", ref, ErrNotContainerd)
+		return ocispec.Descriptor{}, fmt.Errorf("image %s: %w", ref, errNotContainerd)
 	}
 	name := ref
 	if digest.Digest(ref).Validate() != nil { // not an id, which is a name as it is
 		var err error
-		if name, err = Normalize(ref); err != nil {
+		if name, err = normalize(ref); err != nil {
 			return ocispec.Descriptor{}, err
 		}
 	}

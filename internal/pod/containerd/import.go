@@ -48,7 +48,7 @@ func (d *Daemon) ImportReader(ctx context.Context, r io.Reader, o ImportOptions)
 
 func (d *Daemon) importFrom(ctx context.Context, subject string, o ImportOptions, open func(image.OpenOptions) (*image.Set, error)) ([]Image, error) {
 	if d.client == nil {
-		return nil, fmt.Errorf("load %s: %w", subject, ErrNotContainerd)
+		return nil, fmt.Errorf("load %s: %w", subject, errNotContainerd)
 	}
 	set, err := open(image.OpenOptions{Scratch: d.scratch()})
 	if err != nil {
@@ -65,9 +65,9 @@ func (d *Daemon) importFrom(ctx context.Context, subject string, o ImportOptions
 	return found, nil
 }
 
-// ErrNotContainerd is returned if the runtime is not containerd: CRI alone can
+// errNotContainerd is returned if the runtime is not containerd: CRI alone can
 // pull images, but neither load them nor show their content.
-var ErrNotContainerd = errors.New("the runtime is not containerd, which is the only one that images can be loaded into")
+var errNotContainerd = errors.New("the runtime is not containerd, which is the only one that images can be loaded into")
 
 // scratch is a directory for files as large as an image.
 func (d *Daemon) scratch() string {
@@ -81,7 +81,7 @@ func (d *Daemon) scratch() string {
 func (o ImportOptions) nameAll(all []image.Image) error {
 	repository := ""
 	if o.Name != "" {
-		ref, err := Normalize(o.Name)
+		ref, err := normalize(o.Name)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (o ImportOptions) nameAll(all []image.Image) error {
 			if repository == "" {
 				continue // the image has no name and is found by its digest
 			}
-			ref, err := Normalize(repository + ":" + tag)
+			ref, err := normalize(repository + ":" + tag)
 			if err != nil {
 				return err
 			}

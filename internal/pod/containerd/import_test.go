@@ -142,7 +142,7 @@ func testView(t *testing.T, d *Daemon, ref string) {
 	if err := os.WriteFile(filepath.Join(target, "etc/new"), nil, 0o600); err == nil {
 		t.Error("the view is writable")
 	}
-	if err := d.Sweep(t.Context()); err != nil {
+	if err := d.sweepViews(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if mounted, _ := isMounted(target); !mounted {
@@ -151,7 +151,7 @@ func testView(t *testing.T, d *Daemon, ref string) {
 	if err := unmountBelow(target); err != nil { // as a reboot does
 		t.Fatal(err)
 	}
-	if err := d.Sweep(t.Context()); err != nil {
+	if err := d.sweepViews(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.client.SnapshotService(d.snapshotter).Stat(t.Context(), viewKey(target)); err == nil {

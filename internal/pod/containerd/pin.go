@@ -61,7 +61,7 @@ func (d *Daemon) Pin(ctx context.Context, holder, ref string) (Image, string, er
 // has, with the image's digest; the id of one that has no name.
 func pinName(img Image, ref string) (string, error) {
 	if digest.Digest(ref).Validate() != nil {
-		full, err := Normalize(ref)
+		full, err := normalize(ref)
 		return repositoryOf(full) + "@" + img.Target.String(), err
 	}
 	if len(img.Names) > 0 {
@@ -118,7 +118,7 @@ func (d *Daemon) label(ctx context.Context, name string, labels map[string]strin
 // pinned is no error.
 func (d *Daemon) Unpin(ctx context.Context, holder, reference string) error {
 	if d.client == nil {
-		return fmt.Errorf("unpin image %s: %w", reference, ErrNotContainerd)
+		return fmt.Errorf("unpin image %s: %w", reference, errNotContainerd)
 	}
 	img, err := d.Image(ctx, reference)
 	if errors.Is(err, ErrNoImage) {
@@ -134,7 +134,7 @@ func (d *Daemon) Unpin(ctx context.Context, holder, reference string) error {
 		return nil
 	}
 	err = d.RemoveImage(ctx, img.ID.String())
-	if errors.Is(err, ErrNoImage) || errors.Is(err, ErrImageInUse) || errors.Is(err, ErrImagePinned) {
+	if errors.Is(err, ErrNoImage) || errors.Is(err, errImageInUse) || errors.Is(err, ErrImagePinned) {
 		return nil
 	}
 	return err
@@ -143,7 +143,7 @@ func (d *Daemon) Unpin(ctx context.Context, holder, reference string) error {
 // UnpinAll gives up all that a holder keeps.
 func (d *Daemon) UnpinAll(ctx context.Context, holder string) error {
 	if d.client == nil {
-		return fmt.Errorf("unpin images: %w", ErrNotContainerd)
+		return fmt.Errorf("unpin images: %w", errNotContainerd)
 	}
 	held, err := d.client.ImageService().List(ctx, fmt.Sprintf("labels.%q==%s", holderPrefix+holder, holds))
 	if err != nil {

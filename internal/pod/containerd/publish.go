@@ -94,12 +94,12 @@ func (d *Daemon) waitSeen(ctx context.Context, name string, id digest.Digest) er
 	}
 }
 
-// ErrImageInUse says that containers were made from an image.
-var ErrImageInUse = errors.New("image is in use")
+// errImageInUse says that containers were made from an image.
+var errImageInUse = errors.New("image is in use")
 
 // RemoveImage removes a name; with its last name, or by its id, the image
 // itself goes, unless a container of CRI uses it: then the error is
-// ErrImageInUse, and nothing is removed. A pinned image loses its names and
+// errImageInUse, and nothing is removed. A pinned image loses its names and
 // stays; by its id it is ErrImagePinned. If there is no such image the error is
 // ErrNoImage.
 func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
@@ -108,7 +108,7 @@ func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 		return err
 	}
 	store := d.client.ImageService()
-	if name, err := Normalize(ref); err == nil && (len(img.Names) > 1 || img.Pinned) && digest.Digest(ref).Validate() != nil {
+	if name, err := normalize(ref); err == nil && (len(img.Names) > 1 || img.Pinned) && digest.Digest(ref).Validate() != nil {
 		for _, known := range img.Names {
 			if known != name {
 				continue
@@ -128,7 +128,7 @@ func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 	}
 	for _, c := range containers.Containers {
 		if c.ImageRef == img.ID.String() || c.GetImageId() == img.ID.String() {
-			return fmt.Errorf("remove image %s: %w by container %s", ref, ErrImageInUse, c.GetMetadata().GetName())
+			return fmt.Errorf("remove image %s: %w by container %s", ref, errImageInUse, c.GetMetadata().GetName())
 		}
 	}
 	_, err = d.cri.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: img.ID.String()}})

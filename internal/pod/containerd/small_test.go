@@ -184,12 +184,12 @@ func TestNormalize(t *testing.T) {
 		"example.com:5000/a/b:c":              "example.com:5000/a/b:c",
 		"a@sha256:" + strings.Repeat("0", 64): "docker.io/library/a@sha256:" + strings.Repeat("0", 64),
 	} {
-		got, err := Normalize(in)
+		got, err := normalize(in)
 		if err != nil || got != want {
 			t.Errorf("%s: got %s, %v, want %s", in, got, err, want)
 		}
 	}
-	if _, err := Normalize("../x"); err == nil {
+	if _, err := normalize("../x"); err == nil {
 		t.Error("../x is taken for an image")
 	}
 }

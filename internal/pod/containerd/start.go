@@ -106,7 +106,7 @@ func prepare(ctx context.Context, l layout, executable string) (settings, Networ
 	if executable == "" {
 		executable = b.Runc
 	}
-	for name, target := range map[string]string{RuncWrapper: executable, "runc": b.Runc} {
+	for name, target := range map[string]string{runcWrapper: executable, "runc": b.Runc} {
 		if err := replaceLink(target, filepath.Join(l.binDir(), name)); err != nil {
 			return settings{}, Network{}, err
 		}

@@ -10,7 +10,7 @@ import (
 
 // Tag gives an image one more name, and returns the image with it.
 func (d *Daemon) Tag(ctx context.Context, ref, name string) (Image, error) {
-	full, err := Normalize(name)
+	full, err := normalize(name)
 	if err != nil {
 		return Image{}, err
 	}
@@ -34,7 +34,7 @@ func (d *Daemon) Tag(ctx context.Context, ref, name string) (Image, error) {
 
 // Pull fetches an image from its registry, as a kubelet would.
 func (d *Daemon) Pull(ctx context.Context, ref string) (Image, error) {
-	full, err := Normalize(ref)
+	full, err := normalize(ref)
 	if err != nil {
 		return Image{}, err
 	}

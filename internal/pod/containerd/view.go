@@ -122,9 +122,9 @@ func (d *Daemon) unmountView(ctx context.Context, key, target string) error {
 	return err
 }
 
-// Sweep removes what views that are mounted no more have left in the store:
+// sweepViews removes what views that are mounted no more have left in the store:
 // after a reboot, or where a process was killed between the two.
-func (d *Daemon) Sweep(ctx context.Context) error {
+func (d *Daemon) sweepViews(ctx context.Context) error {
 	if d.client == nil {
 		return nil
 	}
@@ -156,7 +156,7 @@ func (d *Daemon) Sweep(ctx context.Context) error {
 // lockViews keeps Sweep from a view that is just being made.
 func (d *Daemon) lockViews(ctx context.Context) (unlock func(), err error) {
 	if d.client == nil {
-		return nil, ErrNotContainerd
+		return nil, errNotContainerd
 	}
 	if err := os.MkdirAll(d.layout.viewDir(), 0o711); err != nil {
 		return nil, err

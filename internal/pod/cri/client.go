@@ -20,9 +20,9 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// MaxMessage is the largest message taken from a runtime, in bytes. It is the
+// maxMessage is the largest message taken from a runtime, in bytes. It is the
 // kubelet's.
-const MaxMessage = 16 << 20
+const maxMessage = 16 << 20
 
 // A Client is a connection to one runtime. Its methods are those of the CRI
 // services; their errors name the call and its subject and keep the gRPC
@@ -50,7 +50,7 @@ func Dial(ctx context.Context, endpoint string) (*Client, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", path)
 		}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 		grpc.WithUnaryInterceptor(nameErrors),
 	)
 	if err != nil {

@@ -64,22 +64,6 @@ func (c *Client) Stream(ctx context.Context, container string, cmd []string, s S
 	return code, nil
 }
 
-// StreamAttach connects s to the container's first process and waits until
-// that ends or the connection does.
-func (c *Client) StreamAttach(ctx context.Context, container string, s Streams) error {
-	resp, err := c.Attach(ctx, &runtimeapi.AttachRequest{
-		ContainerId: container, Tty: s.TTY,
-		Stdin: s.Stdin != nil, Stdout: s.Stdout != nil, Stderr: s.Stderr != nil && !s.TTY,
-	})
-	if err != nil {
-		return err
-	}
-	if _, err := stream(ctx, resp.Url, s); err != nil {
-		return fmt.Errorf("attach to %s: %w", short(container), err)
-	}
-	return nil
-}
-
 // stream joins s to the streaming server's address that the runtime gave.
 // SPDY is what every CRI runtime speaks, CRI-O and containerd 1.6 included.
 func stream(ctx context.Context, address string, s Streams) (int, error) {

@@ -38,8 +38,8 @@ type LogOptions struct {
 // at 16 KiB; what is longer here comes in several pieces.
 const maxLogLine = 256 << 10
 
-// ParseLogLine reads one line of a log file, without its end.
-func ParseLogLine(line []byte) (LogLine, error) {
+// parseLogLine reads one line of a log file, without its end.
+func parseLogLine(line []byte) (LogLine, error) {
 	stamp, rest, ok := bytes.Cut(line, []byte(" "))
 	if !ok {
 		return LogLine{}, errors.New("log line has no time")
@@ -288,7 +288,7 @@ func (r *logReader) emitPart(more bool) error {
 	line.Text = r.buf
 	if !r.cut {
 		var err error
-		if line, err = ParseLogLine(r.buf); err != nil {
+		if line, err = parseLogLine(r.buf); err != nil {
 			line = LogLine{Raw: true, Text: r.buf}
 		}
 		r.head = line

@@ -185,7 +185,7 @@ func FuzzParseLogLine(f *testing.F) {
 	f.Add([]byte(stamp + "stderr P:a "))
 	f.Add([]byte("2026-11-23T10:00:00+01:00 stdout F \x00\xff"))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		got, err := ParseLogLine(line)
+		got, err := parseLogLine(line)
 		if err != nil {
 			return
 		}
@@ -193,7 +193,7 @@ func FuzzParseLogLine(f *testing.F) {
 		if got.Partial {
 			tag = "P"
 		}
-		again, err := ParseLogLine([]byte(got.Time.Format(time.RFC3339Nano) + " " + got.Stream + " " + tag + " " + string(got.Text)))
+		again, err := parseLogLine([]byte(got.Time.Format(time.RFC3339Nano) + " " + got.Stream + " " + tag + " " + string(got.Text)))
 		if err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}

@@ -29,7 +29,7 @@ func (e Exec) Probe(ctx context.Context) Result {
 		timeout = time.Until(deadline).Round(time.Second)
 	}
 	out, code, err := e.Run(ctx, e.Command, timeout)
-	text := strings.ToValidUTF8(string(out[:min(len(out), MaxOutput)]), "\uFFFD")
+	text := strings.ToValidUTF8(string(out[:min(len(out), maxOutput)]), "\uFFFD")
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return Result{Output: fmt.Sprintf("command timed out: %q timed out after %s", strings.Join(e.Command, " "), timeout)}

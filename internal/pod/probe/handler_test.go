@@ -76,7 +76,7 @@ func TestHTTP(t *testing.T) {
 			h := serve(t, tt.tls, tt.path)
 			h.Header = tt.header
 			got := h.Probe(t.Context())
-			if got.OK != tt.ok || !strings.Contains(got.Output, tt.output) || len(got.Output) > MaxOutput {
+			if got.OK != tt.ok || !strings.Contains(got.Output, tt.output) || len(got.Output) > maxOutput {
 				t.Errorf("got %+.200v, want %v with %q", got, tt.ok, tt.output)
 			}
 		})
@@ -173,7 +173,7 @@ func TestExec(t *testing.T) {
 				return []byte(tt.out), tt.code, tt.err
 			}}
 			got := e.Probe(ctx)
-			if got.OK != tt.ok || !strings.Contains(got.Output, tt.output) || len(got.Output) > MaxOutput {
+			if got.OK != tt.ok || !strings.Contains(got.Output, tt.output) || len(got.Output) > maxOutput {
 				t.Errorf("got %+.200v, want %v with %q", got, tt.ok, tt.output)
 			}
 		})

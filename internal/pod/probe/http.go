@@ -78,7 +78,7 @@ func (h HTTP) get(ctx context.Context) (status int, body string, err error) {
 		return 0, "", err
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, MaxOutput))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxOutput))
 	if err != nil {
 		return 0, "", err
 	}

@@ -17,8 +17,8 @@ type Result struct {
 	Output  string // what was seen, cut to MaxOutput bytes
 }
 
-// MaxOutput bounds the output of a Result, in bytes. It is the kubelet's.
-const MaxOutput = 10 << 10
+// maxOutput bounds the output of a Result, in bytes. It is the kubelet's.
+const maxOutput = 10 << 10
 
 // A Handler asks once. That it gets no answer is a failure like any other.
 type Handler interface {
@@ -136,7 +136,7 @@ func ask(ctx context.Context, h Handler, timeout time.Duration) Result {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	r := h.Probe(ctx)
-	r.Output = r.Output[:min(len(r.Output), MaxOutput)]
+	r.Output = r.Output[:min(len(r.Output), maxOutput)]
 	return r
 }
 

@@ -36,7 +36,7 @@ func (e EmptyDir) Make(dir string) error {
 			return err
 		}
 	}
-	return SetGroup(dir, e.FSGroup, false)
+	return setGroupBelow(dir, e.FSGroup, false)
 }
 
 func fileMode(mode int32) os.FileMode {

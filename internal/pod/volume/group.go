@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 )
 
-// SetGroup gives everything below dir, and then dir, to a group: directories
+// setGroupBelow gives everything below dir, and then dir, to a group: directories
 // become setgid and the group may read, write and enter; of a read-only volume
 // it may only read. A nil group changes nothing.
-func SetGroup(dir string, group *int64, readOnly bool) error {
+func setGroupBelow(dir string, group *int64, readOnly bool) error {
 	if group == nil {
 		return nil
 	}

@@ -52,7 +52,7 @@ func WritePayload(dir string, files map[string]File, group *int64, nested []stri
 	}
 	// Before the links are made: their group comes from the setgid directory
 	// alone, as it does for a kubelet.
-	if err := SetGroup(dir, group, true); err != nil {
+	if err := setGroupBelow(dir, group, true); err != nil {
 		return err
 	}
 	if err := os.Symlink(filepath.Base(version), filepath.Join(dir, dataDir)); err != nil {

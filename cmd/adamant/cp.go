@@ -85,7 +85,7 @@ func parseEnd(arg string) end {
 	return end{"", keepSlash(arg, abs)}
 }
 
-// keepSlash keeps what says that a path means a directory.
+// keepSlash keeps the slash that marks a path as a directory.
 func keepSlash(arg, clean string) string {
 	if strings.HasSuffix(arg, "/") || arg == "." || strings.HasSuffix(arg, "/.") {
 		return strings.TrimSuffix(clean, "/") + "/"

@@ -91,7 +91,7 @@ func familiar(name string) string {
 	return ref.Familiar()
 }
 
-// size is a number of bytes as people say it.
+// size formats a number of bytes: 1.5 MiB.
 func size(n int64) string {
 	const unit = 1024
 	if n < unit {

@@ -65,7 +65,7 @@ func orDash(s string) string {
 	return s
 }
 
-// age is a duration as people say it.
+// age formats the time since a moment: 5s, 3m, 2h, 4d.
 func age(since time.Time) string {
 	d := time.Since(since)
 	switch {

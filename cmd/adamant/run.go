@@ -191,7 +191,7 @@ func (r runner) removeOne(ctx context.Context, pod *engine.Pod) error {
 	return err
 }
 
-// event says what happens to a pod.
+// event prints an event of a pod.
 func (r runner) event(e engine.Event) {
 	who := e.Pod
 	if e.Container != "" {

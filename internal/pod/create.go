@@ -17,21 +17,21 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// undoTimeout bounds how long a pod that could not be made is taken apart.
+// undoTimeout bounds the removal of a pod that could not be created.
 const undoTimeout = 30 * time.Second
 
-// errExists says that a pod of that name is there already.
+// errExists is returned when a pod of that name exists already.
 var errExists = errors.New("a pod of that name exists")
 
-// ErrLeft says that of a pod that could not be made something is left, which
-// whoever opens the engine next removes.
+// ErrLeft is returned when a pod could not be created and something of it could
+// not be removed either. Whoever opens the engine next removes it.
 var ErrLeft = errors.New("what was made of it could not be removed")
 
-// Create makes a pod: its volumes, sandbox, init containers one after the
+// Create creates a pod: its volumes, sandbox, init containers one after the
 // other, and containers. It returns once every container was started and its
 // postStart hook done; WaitReady tells when it is ready. If anything fails,
-// nothing is left behind, or the error wraps ErrLeft, and it says what and why; a
-// container that ended in error is an *ExitError.
+// nothing is left behind, or the error wraps ErrLeft. A container that
+// ended in error is an *ExitError.
 func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod, error) {
 	s := translate.WithDefaults(spec)
 	if err := e.validate(&s); err != nil {
@@ -51,7 +51,9 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 	}
 	var p *Pod
 	if err == nil {
-		p, err = e.pod(ctx, rec) // what cannot be asked after is not made
+		// A pod whose status cannot be read could not be used or removed by name
+		// either, so it must not be committed.
+		p, err = e.pod(ctx, rec)
 	}
 	e.opts.step("whole")
 	if err == nil {
@@ -74,7 +76,7 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 	return p, nil
 }
 
-// lockOwner marks a pod as this process's, for as long as it lives.
+// lockOwner marks an ephemeral pod as owned by this process, until it ends.
 func lockOwner(l layout, isEphemeral bool) (*fileLock, error) {
 	if !isEphemeral {
 		return nil, nil
@@ -82,7 +84,7 @@ func lockOwner(l layout, isEphemeral bool) (*fileLock, error) {
 	return acquire(l.owner(), false)
 }
 
-// validate refuses what the pod asks for and this runtime cannot do.
+// validate returns an error if the spec is invalid or this runtime cannot run it.
 func (e *Engine) validate(s *PodSpec) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -110,7 +112,9 @@ func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 	for _, uid := range uids {
 		other, err := readRecord(newLayout(e.opts.Root, uid))
 		if err != nil {
-			continue // one that is being removed; a damaged one must not block all others
+			// The pod is being removed, or its record is damaged. One damaged record
+			// must not keep all other pods from being created.
+			continue
 		}
 		if other.Spec.Namespace == rec.Spec.Namespace && other.Spec.Name == rec.Spec.Name {
 			return nil, fmt.Errorf("%w, made %s by process %d; remove it first: adamant rm %s",
@@ -123,12 +127,13 @@ func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 	return writeRecord(e.opts.Root, rec)
 }
 
-// lockNames waits until no other process begins a pod, and keeps it so.
+// lockNames takes the lock that every process holds while it reserves the name
+// of a pod.
 func (e *Engine) lockNames() (*fileLock, error) {
 	return acquire(filepath.Join(podsDir(e.opts.Root), ".names"), true)
 }
 
-// startPod makes all of a pod that has a record only.
+// startPod creates everything of a pod that has only a record yet.
 func (w *worker) startPod(ctx context.Context) error {
 	if err := os.MkdirAll(w.l.Logs(), 0o755); err != nil {
 		return err
@@ -150,7 +155,7 @@ func (w *worker) startPod(ctx context.Context) error {
 	return w.startAll(ctx)
 }
 
-// runSandbox makes the sandbox and learns its addresses.
+// runSandbox starts the sandbox and reads its addresses.
 func (w *worker) runSandbox(ctx context.Context) error {
 	resp, err := w.e.cri.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: w.sandboxConfig, RuntimeHandler: w.rec.Spec.Handler})
 	if err != nil {

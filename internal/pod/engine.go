@@ -15,17 +15,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// Options say where an engine keeps its pods and which runtime runs them. The
-// zero value is the machine's private containerd.
+// Options configures an Engine. The zero value uses the machine's private
+// containerd.
 type Options struct {
-	Root  string // what stays: images, pods; containerd.DefaultRoot if empty
-	State string // what is gone after a reboot; containerd.DefaultState if empty
+	Root  string // images and pods; containerd.DefaultRoot if empty
+	State string // sockets and mounts, which a reboot may remove; containerd.DefaultState if empty
 
-	// RuntimeEndpoint is the socket of a CRI runtime that is already there;
-	// empty for the private containerd, which is started if need be.
+	// RuntimeEndpoint is the socket of a CRI runtime that runs already; empty for
+	// the private containerd, which is started if it does not run.
 	RuntimeEndpoint string
-	// Executable is what the runtime handler "learn" calls instead of runc;
-	// empty for this program.
+	// Executable is the program that the runtime handler "learn" calls instead
+	// of runc; empty for this program.
 	Executable string
 	// SeccompRoot holds the profiles of type Localhost; the kubelet's
 	// /var/lib/kubelet/seccomp if empty.
@@ -54,20 +54,20 @@ type Engine struct {
 	deleting chan struct{}
 }
 
-// maxDeletes is how many pods are erased at the same time. They have been
-// stopped by then and do no harm; pods that are being made want the processors
-// more.
+// maxDeletes bounds how many pods are deleted at the same time. It is low
+// because pods that are being created need the processors more: those that are
+// deleted have been stopped by then.
 const maxDeletes = 1
 
 // features are what a runtime can do beyond the first version of CRI.
 type features struct {
 	recursiveReadOnly map[string]bool // by runtime handler
 	strictGroups      bool            // supplementalGroupsPolicy
-	known             bool            // the runtime says what it can
+	known             bool            // the runtime reports its features
 }
 
 // Open connects to the runtime, which it starts if it is the private one, and
-// removes what pods left behind whose creator or remover was killed.
+// removes the remains of pods whose creator or remover was killed.
 func Open(ctx context.Context, opts Options) (*Engine, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -116,16 +116,17 @@ func openDaemon(ctx context.Context, opts Options) (*containerd.Daemon, error) {
 	return containerd.Start(ctx, containerd.Options{Root: opts.Root, State: opts.State, Executable: opts.Executable})
 }
 
-// Close ends the connection to the runtime. The pods go on.
+// Close ends the connection to the runtime. The pods keep running.
 func (e *Engine) Close() error { return e.daemon.Close() }
 
-// Daemon is the runtime that the pods run on. It lives as long as e.
+// Daemon is the runtime that the pods run on, until e is closed. It is for the
+// tests and benchmarks of other packages.
 func (e *Engine) Daemon() *containerd.Daemon { return e.daemon }
 
 // Ensure makes sure that the runtime works. The private one is started again if
 // it ended or hangs, without harm to its pods, and e's connections work again
-// then; one that works costs a single call. A runtime that was already there is
-// only asked. Calls may overlap.
+// after that. If it works, Ensure costs a single call. Any other runtime is only
+// checked. It is safe for concurrent use.
 func (e *Engine) Ensure(ctx context.Context) error {
 	if err := e.daemon.Ensure(ctx); err != nil {
 		return fmt.Errorf("ensure runtime: %w", err)
@@ -150,7 +151,7 @@ func (e *Engine) probeFeatures(ctx context.Context) error {
 	return nil
 }
 
-// An Event is one thing that happened to a pod, for whoever watches.
+// An Event is one thing that happened to a pod.
 type Event struct {
 	Time      time.Time
 	Pod       string // namespace/name
@@ -159,7 +160,7 @@ type Event struct {
 	Message   string
 }
 
-// Events takes events as they happen. It must not block. A nil one takes none.
+// Events is called with each event. It must not block. A nil one drops events.
 type Events func(Event)
 
 func (ev Events) emit(s *PodSpec, container, reason, format string, args ...any) {

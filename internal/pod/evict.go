@@ -15,8 +15,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
-// An EvictedError says that a pod was stopped because it broke a limit that
-// the kernel does not hold it to.
+// An EvictedError is returned when a pod was stopped because it exceeded a limit
+// that the kernel does not enforce.
 type EvictedError struct{ Reason string }
 
 // Error is the reason.
@@ -27,10 +27,9 @@ func isEvicted(err error) bool {
 	return errors.As(err, &evicted)
 }
 
-// Check looks at what a pod uses of its volumes, and returns an *EvictedError
-// if one holds more than its sizeLimit. A volume in memory cannot; one on disk
-// can, because the file systems that machines commonly have count only whole
-// users.
+// Check measures the volumes of a pod, and returns an *EvictedError if one holds
+// more than its sizeLimit. Only volumes on disk can, because common file systems
+// have quotas for users but not for directories.
 func (p *Pod) Check() error {
 	return checkSizes(&p.rec.Spec, newLayout(p.e.opts.Root, p.UID))
 }
@@ -61,7 +60,7 @@ func checkSizes(s *PodSpec, l layout) error {
 }
 
 // enforce stops the pod, and ends its supervision with the reason, when it
-// breaks a limit. It returns when ctx ends.
+// exceeds a limit. It returns when ctx ends.
 func (w *worker) enforce(ctx context.Context, end context.CancelCauseFunc) error {
 	tick := time.NewTimer(untilNextTick(enforceEvery))
 	defer tick.Stop()
@@ -84,7 +83,7 @@ func (w *worker) enforce(ctx context.Context, end context.CancelCauseFunc) error
 			err = checkSizes(&w.rec.Spec, w.l)
 		}
 		if err == nil || !isEvicted(err) && !os.IsNotExist(err) {
-			continue // what could not be measured now is measured again
+			continue // the next tick measures again
 		}
 		if isEvicted(err) {
 			return w.evict(context.WithoutCancel(ctx), err, end)

@@ -43,7 +43,7 @@ func (p *Pod) ExecSync(ctx context.Context, container string, command []string, 
 	return p.e.cri.Run(ctx, id, command, timeout)
 }
 
-// running is the id of a container that runs.
+// running returns the ID of a container that runs.
 func (p *Pod) running(container string) (string, error) {
 	c, err := p.Container(container)
 	if err != nil {
@@ -55,7 +55,7 @@ func (p *Pod) running(container string) (string, error) {
 	return c.ID, nil
 }
 
-// describe says in a few words what a container does.
+// describe returns the state of a container in a few words.
 func (c *Container) describe() string {
 	if c.State != Exited {
 		return string(c.State)

@@ -16,15 +16,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// An ExitError says that a container ended when it should not have, and all
-// that is known of why.
+// An ExitError is returned when a container ended although it should run, or
+// ended in error. It holds everything that is known about the reason.
 type ExitError struct {
 	Container string
 	ExitCode  int32
 	Reason    string   // Error, OOMKilled, ContainerCannotRun
 	Message   string   // its termination message, or the runtime's
 	Log       []string // its last lines, the newest last
-	Hints     []Hint   // paths that its log says it could not write or find
+	Hints     []Hint   // paths that it could not write or find, according to its log
 }
 
 // maxExitLog is how many of a container's last lines an error carries.
@@ -53,10 +53,10 @@ func (e *ExitError) Error() string {
 // A Hint is a path that a program complained about.
 type Hint struct {
 	Path  string
-	Error string // as the C library says it: "Read-only file system"
+	Error string // in the words of the C library: "Read-only file system"
 }
 
-// String says what the hint means for the pod.
+// String adds what to do about the hint, if that is known.
 func (h Hint) String() string {
 	if h.Error == readOnly {
 		return fmt.Sprintf("%s: %s (it needs a volume there)", h.Path, h.Error)

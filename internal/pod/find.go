@@ -9,7 +9,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
-// ErrNotFound says that no pod has that name.
+// ErrNotFound is returned when no pod has that name.
 var ErrNotFound = errors.New("no such pod")
 
 // Find finds one pod by its name, "namespace/name", its workload

@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// A MissingImageError says that an image is not in the store and could not be
-// pulled.
+// A MissingImageError is returned when an image is not in the store and could
+// not be pulled.
 type MissingImageError struct {
 	Image string // as the manifest has it
 	Err   error  // why it was not pulled; nil if the policy is Never
@@ -60,7 +60,7 @@ func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy
 	}
 	info, found, err = e.imageStatus(ctx, ref)
 	if err == nil && !found {
-		err = &MissingImageError{Image: ref, Err: fmt.Errorf("it is gone again after it was pulled")}
+		err = &MissingImageError{Image: ref, Err: fmt.Errorf("it was removed right after it was pulled")}
 	}
 	return info, err
 }

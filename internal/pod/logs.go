@@ -14,8 +14,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// LogOptions say what part of a container's log is wanted. The zero value is
-// all that the latest attempt has written until now.
+// LogOptions selects a part of a container's log. The zero value selects
+// everything that the latest attempt has written so far.
 type LogOptions struct {
 	Follow     bool      // wait for more until the container ends
 	Restarts   bool      // with Follow: go on with the next attempts, until the pod is over
@@ -25,7 +25,7 @@ type LogOptions struct {
 	Timestamps bool      // begin each line with its time
 }
 
-// errNoPrevious says that a container was not started more than once.
+// errNoPrevious is returned when a container was started only once.
 var errNoPrevious = errors.New("there is no previous attempt")
 
 // Logs writes a container's log. A container that was not started yet is

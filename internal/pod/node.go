@@ -33,7 +33,7 @@ func thisNode(root string) translate.Node {
 // addresses is the machine's own: the one of the default route, otherwise the
 // first that is not of the loopback, otherwise that.
 func addresses() []string {
-	// No packet is sent: the kernel only says which address it would use.
+	// No packet is sent: the kernel only chooses the address it would use.
 	if c, err := net.Dial("udp4", "192.0.2.1:9"); err == nil {
 		defer c.Close()
 		return []string{c.LocalAddr().(*net.UDPAddr).IP.String()}

@@ -18,7 +18,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// Phase is where a pod is in its life.
+// Phase is the phase of a pod.
 type Phase string
 
 // The phases of a pod.
@@ -32,7 +32,7 @@ const (
 	Damaged   Phase = "Damaged"   // its state cannot be read; it can only be removed, by its UID
 )
 
-// A Pod is a pod as it was found at one moment. Its methods look again.
+// A Pod is a pod as it was at one moment. Refresh and Fresh read it again.
 type Pod struct {
 	UID         string
 	Namespace   string
@@ -54,7 +54,7 @@ type Pod struct {
 	owner *fileLock // of an ephemeral pod, in the process that created it
 }
 
-// State is what a container does.
+// State is the state of a container.
 type State string
 
 // The states of a container.
@@ -83,7 +83,7 @@ type Container struct {
 	LogPath  string // of this attempt
 }
 
-// Damage says what cannot be read of a Damaged pod's state.
+// Damage is the error of reading the state of a Damaged pod.
 func (p *Pod) Damage() error { return p.rec.damaged }
 
 // Spec returns what the pod was made from.
@@ -113,20 +113,20 @@ func (p *Pod) Container(name string) (*Container, error) {
 	return nil, fmt.Errorf("pod %s has no container %q; it has %s", p.Name, name, strings.Join(all, ", "))
 }
 
-// Refresh looks at the pod again.
+// Refresh reads the state of the pod again.
 func (p *Pod) Refresh(ctx context.Context) error {
 	fresh, err := p.e.pod(ctx, p.rec)
 	if err != nil {
 		return err
 	}
-	// What never changes is not written: others may be reading it, see Fresh.
+	// Fields that never change are not written, because other goroutines may be
+	// reading them, see Fresh.
 	p.Phase, p.Evicted, p.SandboxID, p.IP = fresh.Phase, fresh.Evicted, fresh.SandboxID, fresh.IP
 	p.Containers, p.ready = fresh.Containers, fresh.ready
 	return nil
 }
 
-// Fresh looks at the pod anew and leaves p as it is, which another goroutine may
-// be using.
+// Fresh is Refresh into a new Pod: another goroutine may be using p.
 func (p *Pod) Fresh(ctx context.Context) (*Pod, error) { return p.e.pod(ctx, p.rec) }
 
 // Pods finds all pods, those being made or removed included, sorted by
@@ -297,7 +297,7 @@ func statusPID(info map[string]string) int {
 	return v.PID
 }
 
-// phase judges a pod by its containers.
+// phase derives the phase of a pod from its files and containers.
 func (e *Engine) phase(p *Pod) Phase {
 	l := newLayout(e.opts.Root, p.UID)
 	if p.rec.damaged != nil {

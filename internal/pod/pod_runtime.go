@@ -28,7 +28,7 @@ type attempt struct {
 	created bool // but not started
 }
 
-// status asks the runtime for what a container does.
+// status asks the runtime for the status of a container.
 func (r *podRuntime) status(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
 	resp, err := r.verboseStatus(ctx, id)
 	return resp.GetStatus(), err
@@ -42,8 +42,8 @@ func (r *podRuntime) verboseStatus(ctx context.Context, id string) (resp *runtim
 	return resp, err
 }
 
-// waitExit waits until a container ended. The kernel tells when its process
-// does; the runtime hears of that a moment later.
+// waitExit waits until a container has ended. The kernel reports the end of its
+// process at once, the runtime a moment later.
 func (r *podRuntime) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
 	ended := false
 	for wait := pollMin; ; wait = min(wait*2, pollMax) {
@@ -107,8 +107,8 @@ func (r *podRuntime) waitSettled(ctx context.Context, id string) (bool, error) {
 	}
 }
 
-// retryUnavailable calls the runtime where the pod's supervisor does; others get the
-// error the first time.
+// retryUnavailable calls the runtime, again and again while it does not answer,
+// if r.retries is set.
 func (r *podRuntime) retryUnavailable(ctx context.Context, call func() error) error {
 	if !r.retries {
 		return call()
@@ -124,17 +124,19 @@ func isRunning(st *runtimeapi.ContainerStatus) bool {
 	return st.State == runtimeapi.ContainerState_CONTAINER_RUNNING
 }
 
-// Between two looks at a container there is little time at first, because many
-// end at once, and then more.
+// A container is polled often at first, because many end at once, and then less
+// often.
 const (
 	pollMin = 2 * time.Millisecond
 	pollMax = 250 * time.Millisecond
-	// processTimeout bounds how long only the kernel is listened to. It tells every
-	// end, so that to look is only for a runtime that loses a container.
+	// processTimeout is how long only the end of the process is waited for. The
+	// kernel reports every end, so polling is only for a runtime that loses a
+	// container.
 	processTimeout = 5 * time.Minute
 )
 
-// stoppingError turns errors that only say that the pod is going into errOver.
+// stoppingError returns errStopping in place of an error that occurred because
+// the pod is being stopped or removed.
 func (r *podRuntime) stoppingError(err error) error {
 	if r.l.isStopping() || cri.IsNotFound(err) && !exists(r.l.Dir) || errors.Is(err, fs.ErrNotExist) {
 		return errStopping

@@ -28,7 +28,7 @@ const (
 	settled probeKind = "settled"
 )
 
-// A reading is what a probe of a running container says.
+// A probeResult is the verdict of a probe on a running container.
 type probeResult struct {
 	kind    probeKind
 	verdict probe.Verdict
@@ -45,9 +45,9 @@ type prober struct {
 }
 
 // run runs the probes of one attempt at a container until ctx ends: first
-// the startup probe until it passes, then the other two. Readings go to
+// the startup probe until it passes, then the other two. Results go to
 // report, one at a time. It returns early if the startup probe fails for good.
-// fail hears that the runtime does not say whether the container runs.
+// fail is called with the error if the status of the container cannot be read.
 func (p *prober) run(ctx context.Context, report func(probeResult), fail func(error)) {
 	var mu sync.Mutex
 	tell := func(r probeResult) {
@@ -96,8 +96,9 @@ func (p *prober) runProbe(ctx context.Context, kind probeKind, spec *corev1.Prob
 		return
 	}
 	s := schedule(spec)
-	// To be ready is worth more than to be asked as a kubelet asks; a command
-	// costs the machine more than it is worth.
+	// A readiness probe is asked more often than a kubelet does until it passes,
+	// because every rollout waits for it. A command is not, because it costs the
+	// machine too much.
 	s.Eager = kind == readiness && spec.Exec == nil
 	probe.Run(ctx, h, s, p.attempt.began, func(v probe.Verdict) bool {
 		if !v.Last.OK {

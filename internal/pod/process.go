@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errStillRuns says that a process has not ended in the time given.
+// errStillRuns is returned when a process has not ended in time.
 var errStillRuns = errors.New("the process still runs")
 
 // waitProcess waits until a process ended, but not longer than d. That it

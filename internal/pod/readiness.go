@@ -11,9 +11,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// podReadiness adds up which of a pod's containers are ready, and tells when
-// the pod becomes ready or stops being so. A nil one tells nobody. It is safe
-// for concurrent use; it never tells two things at a time.
+// podReadiness tracks which containers of a pod are ready, and calls notify when
+// the pod becomes ready or stops being ready. A nil one does nothing. It is safe
+// for concurrent use, and calls of notify do not overlap.
 type podReadiness struct {
 	notify func(ready bool, reason string)
 
@@ -34,7 +34,7 @@ func newPodReadiness(spec *corev1.PodSpec, tell func(ready bool, reason string))
 	return r
 }
 
-// set says why a container is not ready; an empty reason says that it is.
+// set records why a container is not ready, or that it is if the reason is empty.
 func (r *podReadiness) set(container, reason string) {
 	if r == nil {
 		return
@@ -49,7 +49,7 @@ func (r *podReadiness) set(container, reason string) {
 	r.update(len(r.waiting) == 0 && !r.ended, reason)
 }
 
-// end says that the pod is not ready any more, whatever its containers do.
+// end makes the pod not ready for good, whatever its containers do.
 func (r *podReadiness) end(reason string) {
 	if r == nil {
 		return
@@ -67,7 +67,7 @@ func (r *podReadiness) update(ready bool, reason string) {
 	}
 }
 
-// updateReadiness takes what a probe says of a container that runs.
+// updateReadiness records the result of a probe.
 func (w *worker) updateReadiness(ctr *corev1.Container, r probeResult) {
 	w.emitReadiness(ctr, r)
 	switch {
@@ -78,11 +78,11 @@ func (w *worker) updateReadiness(ctr *corev1.Container, r probeResult) {
 	}
 }
 
-// stoppingPoll is how often it is looked whether another process stops a pod.
+// stoppingPoll is how often to check whether another process stops the pod.
 const stoppingPoll = time.Second
 
-// watchStopping says that the pod is not ready any more when somebody stops or
-// removes it: at once if that is this process.
+// watchStopping makes the pod not ready when it is stopped or removed, at once
+// if this process does that.
 func (w *worker) watchStopping(ctx context.Context) {
 	if w.readiness == nil {
 		return
@@ -106,14 +106,14 @@ func (w *worker) watchStopping(ctx context.Context) {
 	w.readiness.end("it is being stopped")
 }
 
-// untilNextTick is the time until the next look of so many, which is the same for
-// all pods: to wake up costs far more than to look.
+// untilNextTick is the time until the next multiple of an interval. All pods are
+// checked at the same moment, because waking up costs far more than checking.
 func untilNextTick(every time.Duration) time.Duration {
 	now := time.Now()
 	return now.Truncate(every).Add(every).Sub(now)
 }
 
-// notifyStopping has whoever supervises a pod in this process know that it is
+// notifyStopping tells the supervisor of a pod in this process that the pod is
 // being stopped.
 func (e *Engine) notifyStopping(uid string) {
 	if stopping, ok := e.stopping.Load(uid); ok {

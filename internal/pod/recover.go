@@ -13,9 +13,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// Recover finishes what killed processes began: a pod that was being made or
-// removed, and whose maker is gone, is removed with everything it had. Pods
-// that live processes are at work on are left alone. Open calls it.
+// Recover cleans up after processes that were killed: a pod that was being
+// created or removed by one is removed with everything it had. Pods that running
+// processes work on are left alone. Open calls it.
 func (e *Engine) Recover(ctx context.Context) error {
 	var errs []error
 	uids, err := podUIDs(e.opts.Root)
@@ -38,7 +38,7 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 		return nil
 	}
 	if locked, err := durable.IsLocked(l.lock()); locked || err != nil {
-		return err // its maker lives
+		return err // its creator runs
 	}
 	lock, err := acquire(l.lock(), false)
 	if errors.Is(err, durable.ErrLocked) || errors.Is(err, os.ErrNotExist) {
@@ -55,8 +55,9 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	return e.deletePod(ctx, uid)
 }
 
-// ownerIsGone reports whether a pod is ephemeral and its creator is gone. What
-// cannot be known is taken for no.
+// ownerIsGone reports whether a pod is ephemeral and its creator has ended. It
+// reports false if that cannot be found out, because a pod that is in use must
+// not be removed.
 func ownerIsGone(l layout) bool {
 	if !exists(l.owner()) {
 		return false
@@ -66,7 +67,7 @@ func ownerIsGone(l layout) bool {
 }
 
 // removeUnnamedDirs removes directories that never got their final name. Only the
-// holder of the names' lock makes such.
+// holder of the lock of names creates them.
 func (e *Engine) removeUnnamedDirs() error {
 	unborn, err := filepath.Glob(filepath.Join(podsDir(e.opts.Root), ".new-*"))
 	if err != nil || len(unborn) == 0 {

@@ -7,9 +7,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// recreate makes a pod anew that lost its sandbox, or whose revival was cut off:
-// sandbox, volumes in memory, API data and all containers. Volumes on disk keep
-// what is in them.
+// recreate creates the sandbox, volumes in memory, API data and all containers
+// of a pod again that lost its sandbox, or whose recreation was interrupted.
+// Volumes on disk keep their content.
 func (w *worker) recreate(ctx context.Context, p *Pod) error {
 	if !p.needsNewSandbox() {
 		return nil
@@ -22,7 +22,7 @@ func (w *worker) recreate(ctx context.Context, p *Pod) error {
 	if w.l.isStopping() {
 		return errStopping
 	}
-	w.eventf("", "SandboxChanged", "the sandbox of pod %s does not run; making it anew", p.Name)
+	w.eventf("", "SandboxChanged", "the sandbox of pod %s does not run; creating it again", p.Name)
 	if err := w.e.deleteSandboxes(ctx, map[string]string{translate.LabelPodUID: w.l.UID, translate.LabelRoot: w.l.RootID}); err != nil {
 		return fmt.Errorf("recreate: %w", err)
 	}

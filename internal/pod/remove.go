@@ -20,7 +20,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
-// ErrBusy says that another process makes or removes the pod right now.
+// ErrBusy is returned when another process is creating or removing the pod.
 var ErrBusy = errors.New("another process is at work on it")
 
 // Stop ends the pod's containers as a kubelet does: of each the preStop hook
@@ -124,10 +124,11 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	if p.owner != nil {
 		p.owner.release()
 	}
-	return nil // a container that would not stop is gone with the sandbox
+	return nil // the sandbox took a container that did not stop with it
 }
 
-// markRemoving makes sure that the pod's removal is finished by somebody.
+// markRemoving records that the removal began, so that Recover finishes it if
+// this process is killed.
 func (l layout) markRemoving() error {
 	if err := durable.WriteFile(l.removing(), nil, 0o600); err != nil {
 		return err
@@ -162,15 +163,16 @@ func (e *Engine) lockPod(ctx context.Context, l layout) (*fileLock, error) {
 	}
 }
 
-// deleteTimeout is how long a runtime may go on with what a killed process asked of
-// it: a container that is being started cannot be removed, and a sandbox that
-// is being made is not listed yet but has processes.
+// deleteTimeout is how long a runtime may take to finish the requests of a killed
+// process: until then a container that is being started cannot be removed, and a
+// sandbox that is being created has processes but is not listed yet.
 const deleteTimeout = 20 * time.Second
 
-// deletePod removes all there is of a pod, whatever state it is in. The pod's lock
-// is held, so nobody else makes anything of it. The directory goes last: as
-// long as it is there, somebody will find the rest. Who finds it just then locks
-// it anew, which puts a file into it: it is removed once more.
+// deletePod removes everything of a pod, whatever state it is in. The caller
+// holds the pod's lock, so no other process creates anything of it. The directory
+// is removed last, because whoever finds it removes the rest after a crash. A
+// process that finds it at this moment creates a lock file in it, so the removal
+// is tried again.
 func (e *Engine) deletePod(ctx context.Context, uid string) error {
 	for began := time.Now(); ; {
 		err := e.tryDeletePod(ctx, uid)
@@ -242,9 +244,9 @@ func (e *Engine) tryDeleteSandbox(ctx context.Context, id string) error {
 	return nil
 }
 
-// unmountVolumes unmounts what is mounted in the pod's directory. It fails
-// rather than leave a mount, through which the machine's own files would be
-// removed.
+// unmountVolumes unmounts everything in the pod's directory. It fails if a mount
+// is left, because removing the directory would delete the machine's own files
+// through it.
 func (e *Engine) unmountVolumes(ctx context.Context, l layout) error {
 	if err := e.unmountImages(ctx, l); err != nil {
 		return err

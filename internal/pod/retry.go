@@ -14,8 +14,8 @@ const (
 	retryMax = 2 * time.Second
 )
 
-// retryUnavailable calls the runtime, again and again as long as that does not answer:
-// whoever supervises a pod does not lose it when the runtime is started anew.
+// retryUnavailable calls the runtime, again and again while it does not answer,
+// so that a supervised pod survives a restart of the runtime.
 func retryUnavailable(ctx context.Context, call func() error) error {
 	for wait := retryMin; ; wait = min(wait*2, retryMax) {
 		err := call()

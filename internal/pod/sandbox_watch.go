@@ -11,13 +11,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
-// ErrLost says that a pod's sandbox ended while it was supervised, so that no
-// container can be started in it any more. Whoever gets it removes the pod, or
-// supervises it once more, which makes it anew.
+// ErrLost is returned when a pod's sandbox ended while the pod was supervised, so
+// that no container can be started in it any more. The caller removes the pod, or
+// supervises it once more, which creates the sandbox again.
 var ErrLost = errors.New("its sandbox ended")
 
-// sandboxPoll is how often a runtime is asked for a sandbox of which it does
-// not tell the process.
+// sandboxPoll is how often a sandbox is polled whose process the runtime does not
+// report.
 const sandboxPoll = 5 * time.Second
 
 // watchSandbox ends the supervision when the pod's sandbox ends.

@@ -16,8 +16,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// A Supervision says who hears of a pod that is supervised. The zero value
-// tells nobody.
+// A Supervision receives the events of a supervised pod. The zero value drops
+// them.
 type Supervision struct {
 	Events Events
 	// Ready is told when the pod becomes ready, and when it stops being so and
@@ -28,7 +28,7 @@ type Supervision struct {
 	Ready func(ready bool, reason string)
 }
 
-// ErrSupervised says that another process supervises the pod.
+// ErrSupervised is returned when another process supervises the pod.
 var ErrSupervised = errors.New("another process supervises it")
 
 // Supervise does for a pod what a kubelet goes on doing once it runs: makes it
@@ -131,8 +131,8 @@ func (w *worker) supervise(ctx context.Context) error {
 	return w.complete(ctx, failures)
 }
 
-// complete ends what still runs beside the main containers, and says how the
-// pod ended.
+// complete stops the containers that still run beside the main ones, and returns
+// how the pod ended.
 func (w *worker) complete(ctx context.Context, failures []*ExitError) error {
 	if w.l.isStopping() {
 		return nil
@@ -189,7 +189,8 @@ func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container) 
 		if err != nil {
 			return w.stoppingError(err)
 		}
-		if a.created { // whoever was about to start it was killed, or the runtime was
+		if a.created {
+			// The process that was about to start it was killed, or the runtime was.
 			if failed, err = w.restartAfterBackOff(ctx, ctr, a, cmp.Or(failed, errNotStarted), crashes); err != nil {
 				return w.stoppingError(err)
 			}
@@ -224,7 +225,7 @@ func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container) 
 		if unixTime(out.exit.FinishedAt).Sub(a.began) > backOffReset {
 			crashes = 0
 		}
-		// What keeps it from starting says more than how it ended before.
+		// A failure to start explains more than the earlier end of the container.
 		if failed, err = w.restartAfterBackOff(ctx, ctr, a, cmp.Or(failed, error(exit)), crashes); err != nil {
 			return w.stoppingError(err)
 		}
@@ -278,7 +279,7 @@ func (w *worker) emitReadiness(ctr *corev1.Container, r probeResult) {
 	}
 }
 
-// notReadyReason says why a container is not ready.
+// notReadyReason is the reason why a container is not ready.
 func notReadyReason(ctr *corev1.Container, r probeResult) string {
 	return fmt.Sprintf("container %s is not ready: %s", ctr.Name, firstLines([]byte(r.verdict.Last.Output)))
 }

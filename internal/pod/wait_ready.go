@@ -18,8 +18,8 @@ import (
 // as ready: a program that cannot write where it must is dead by then.
 const settle = time.Second
 
-// A NotReadyError says that a container runs but does not become ready, and
-// what is known of why.
+// A NotReadyError is returned when a container runs but does not become ready. It
+// holds everything that is known about the reason.
 type NotReadyError struct {
 	Container string
 	Probe     string // startup, liveness or readiness; empty if no probe has answered
@@ -56,7 +56,7 @@ func (e *NotReadyError) Unwrap() error { return e.Err }
 // and its readiness probe passes; without the latter, once it has run for a
 // second. A container that completed, and is not to be started again, is ready
 // too. It starts containers that end in error again as often as
-// PodSpec.Restarts says, and then fails with an *ExitError or *NotReadyError.
+// PodSpec.Restarts allows, and then fails with an *ExitError or *NotReadyError.
 func (p *Pod) WaitReady(ctx context.Context, events Events) error {
 	if err := p.Refresh(ctx); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 )
 
 // An outcome is why watching an attempt ended: it exited, or its startup or
-// liveness probe failed for good. A zero outcome means that the watcher had seen enough.
+// liveness probe failed for good. It is zero if the caller ended the watch.
 type outcome struct {
 	exit        *runtimeapi.ContainerStatus
 	failedProbe *probeResult
@@ -22,8 +22,9 @@ type outcome struct {
 
 var errWatchDone = errors.New("the watcher has seen enough")
 
-// watchAttempt probes an attempt and waits for its end. observe gets every reading
-// except that of a probe that failed for good, and returns whether to go on.
+// watchAttempt probes an attempt and waits for its end. observe is called with
+// every result except that of a probe that failed for good, and returns whether
+// to go on.
 func (w *worker) watchAttempt(ctx context.Context, ctr *corev1.Container, a attempt, observe func(probeResult) bool) (outcome, error) {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -54,7 +55,7 @@ func (w *worker) watchAttempt(ctx context.Context, ctr *corev1.Container, a atte
 	case errors.Is(cause, errWatchDone):
 		return out, nil
 	case !errors.Is(cause, context.Canceled):
-		return outcome{}, cause // of who probed
+		return outcome{}, cause // of the prober
 	}
 	return outcome{}, err
 }
@@ -75,8 +76,8 @@ func (w *worker) waitStarted(ctx context.Context, ctr *corev1.Container, id stri
 	return w.outcomeError(ctx, ctr, a, out, err)
 }
 
-// restartContainer makes the attempt that follows a. It does nothing if the pod is being
-// stopped or removed, or somebody else was faster.
+// restartContainer starts the attempt that follows a. It does nothing if the pod
+// is being stopped or removed, or another process has started it already.
 func (w *worker) restartContainer(ctx context.Context, ctr *corev1.Container, a attempt) error {
 	lock, err := w.e.lockPod(ctx, w.l)
 	if err != nil {
@@ -122,8 +123,8 @@ func (w *worker) removeOldAttempts(ctx context.Context, ctr *corev1.Container, l
 	return nil
 }
 
-// outcomeError turns an outcome into the error that it is for somebody who waits for
-// the container to work.
+// outcomeError returns the error of an outcome for a caller that waits until the
+// container works.
 func (w *worker) outcomeError(ctx context.Context, ctr *corev1.Container, a attempt, out outcome, err error) error {
 	switch {
 	case err != nil:

@@ -15,7 +15,7 @@ import (
 // containers are in.
 const Namespace = "k8s.io"
 
-// Options say where the private containerd lives. The zero value is right
+// Options configures the private containerd. The zero value is right
 // for a machine's one instance.
 type Options struct {
 	Root  string // DefaultRoot if empty
@@ -72,7 +72,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	return d, nil
 }
 
-// start does what Start says; the layout's lock is held.
+// start is Start with the lock of the layout held.
 func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
 	if err := trimLog(l.log()); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// ErrNoImage says that the store has no image of a name.
+// ErrNoImage is returned when the store has no image of a name.
 var ErrNoImage = errors.New("no such image")
 
 // An Image is one of the store, for this machine's platform.
@@ -34,7 +34,7 @@ type Image struct {
 	Names    []string      // normalised references with a tag, sorted; may be empty
 	ChainID  digest.Digest // names the snapshot of its layers; "" if it has none
 	Size     int64         // bytes of manifest, configuration and compressed layers
-	Created  time.Time     // as its maker says; zero if unknown
+	Created  time.Time     // according to its configuration; zero if unknown
 	Platform string        // "linux/amd64"
 	Pinned   bool          // see Daemon.Pin
 	Config   ocispec.ImageConfig

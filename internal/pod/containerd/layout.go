@@ -18,7 +18,7 @@ const (
 	DefaultState = "/run/adamant"     // sockets and what runs; gone after a reboot
 )
 
-// A layout says where everything of one private containerd lies. Both paths
+// A layout holds the paths of one private containerd. Both directories
 // are absolute and without symbolic links.
 type layout struct{ root, state string }
 
@@ -96,7 +96,7 @@ func (l layout) bridge() string {
 	return "adm-" + hex.EncodeToString(sum[:5])
 }
 
-// marker is the file that says that a directory and all in it is ours, and
+// marker is the file that marks a directory and everything in it as ours, which
 // may be removed.
 const marker = ".adamant"
 

@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
-// A Network says what the pods' network can do.
+// A Network is what the network of the pods can do.
 type Network struct {
 	Bridge     string       // name of the interface on the machine
 	Subnet     netip.Prefix // the pods' addresses; the first one is the machine's

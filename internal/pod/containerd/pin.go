@@ -24,7 +24,8 @@ const (
 	holds        = "yes"
 )
 
-// ErrImagePinned says that something is to run from an image.
+// ErrImagePinned is returned when an image is pinned, because something is to
+// run from it.
 var ErrImagePinned = errors.New("image is pinned")
 
 // Pin makes sure that an image stays in the store, whatever its names will mean

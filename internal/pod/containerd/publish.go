@@ -94,7 +94,7 @@ func (d *Daemon) waitSeen(ctx context.Context, name string, id digest.Digest) er
 	}
 }
 
-// errImageInUse says that containers were made from an image.
+// errImageInUse is returned when containers of an image exist.
 var errImageInUse = errors.New("image is in use")
 
 // RemoveImage removes a name; with its last name, or by its id, the image

@@ -165,7 +165,7 @@ func (p *process) runs(path string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(exe, file)
 }
 
-// waitReady waits until the daemon says that it can run pods.
+// waitReady waits until the daemon reports that it can run pods.
 func waitReady(ctx context.Context, l layout, exited func() (error, bool)) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()

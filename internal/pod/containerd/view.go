@@ -74,7 +74,7 @@ func (d *Daemon) mountView(ctx context.Context, parent, target string) error {
 	return nil
 }
 
-// readOnly makes a mount read-only whatever the snapshotter says of a view.
+// readOnly makes a mount read-only, whatever options the snapshotter gave it.
 func readOnly(options []string) []string {
 	ro := []string{"ro"}
 	for _, o := range options {

@@ -88,7 +88,7 @@ func (c *Client) Endpoint() string { return c.endpoint }
 func (c *Client) Close() error { return c.conn.Close() }
 
 // Ready asks the runtime whether it can run containers and give them a
-// network. reason says what is missing.
+// network. reason is what is missing.
 func (c *Client) Ready(ctx context.Context) (ready bool, reason string, err error) {
 	resp, err := c.Status(ctx, &runtimeapi.StatusRequest{})
 	if err != nil {
@@ -111,15 +111,15 @@ func (c *Client) Ready(ctx context.Context) (ready bool, reason string, err erro
 	return false, strings.Join(missing, "; "), nil
 }
 
-// IsNotFound tells whether err says that the runtime does not have the
+// IsNotFound reports whether err means that the runtime does not have the
 // container, sandbox or image that was asked for.
 func IsNotFound(err error) bool {
 	return status.Code(rootStatus(err)) == codes.NotFound
 }
 
-// IsUnavailable tells whether err says that the runtime does not answer: it was
-// ended, its socket is gone, or it has only just begun. It may be an error of CRI
-// or of containerd's own client.
+// IsUnavailable reports whether err means that the runtime does not answer: it
+// ended, its socket is gone, or it is still starting. err may come from CRI or
+// from containerd's own client.
 func IsUnavailable(err error) bool {
 	if err == nil {
 		return false

@@ -24,7 +24,7 @@ type LogLine struct {
 	Text    []byte    // without the line's end; valid until the next one is read
 }
 
-// LogOptions say what part of a log is read. The zero value is all that is
+// LogOptions selects the part of a log that is read. The zero value is all that is
 // there now.
 type LogOptions struct {
 	Tail  int       // if above 0 only that many lines of the file, the last ones

@@ -12,7 +12,7 @@ import (
 // it printed and its exit code.
 type Runner func(ctx context.Context, command []string, timeout time.Duration) (output []byte, code int, err error)
 
-// ErrCannotAsk is the error of a Runner that could not even try: it says nothing
+// ErrCannotAsk is the error of a Runner that could not even try: it means nothing
 // of the program.
 var ErrCannotAsk = errors.New("cannot run a command in the container")
 

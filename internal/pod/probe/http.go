@@ -85,7 +85,7 @@ func (h HTTP) get(ctx context.Context) (status int, body string, err error) {
 	return resp.StatusCode, string(bytes.ToValidUTF8(data, []byte("\uFFFD"))), nil
 }
 
-// header adds what a kubelet sends unless the manifest says otherwise. An
+// header adds what a kubelet sends unless the manifest sets it. An
 // empty value there takes a header away.
 func (h HTTP) header() http.Header {
 	out := h.Header.Clone()

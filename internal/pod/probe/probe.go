@@ -25,7 +25,7 @@ type Handler interface {
 	Probe(ctx context.Context) Result
 }
 
-// A Schedule says when to ask and how many answers of a kind it takes to
+// A Schedule is when to ask and how many answers of a kind it takes to
 // believe them. Zero values are those of the Kubernetes API.
 type Schedule struct {
 	InitialDelay     time.Duration // after the container's start
@@ -67,7 +67,7 @@ type Verdict struct {
 // Run asks until ctx ends: first at started plus the initial delay, then every
 // period, never twice at a time. While all is well it asks on whole seconds, so
 // that this machine wakes up once for all probes. It tells each verdict to
-// report, whose return value says whether to go on.
+// report, which returns whether to go on.
 func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report func(Verdict) bool) {
 	s = s.withDefaults()
 	next := time.NewTimer(time.Until(started.Add(s.InitialDelay)))
@@ -100,7 +100,7 @@ func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report f
 // soon is when an eager schedule asks again the first time.
 const soon = 100 * time.Millisecond
 
-// A pace says when to ask.
+// A pace computes when to ask.
 type pace struct {
 	Schedule
 	due   time.Time     // an answer counts from then on, whatever it is

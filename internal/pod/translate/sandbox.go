@@ -11,7 +11,7 @@ import (
 )
 
 // The labels and annotations of sandboxes and containers: a kubelet's, and
-// those that say whose they are.
+// those that tell whose they are.
 const (
 	labelPodName       = "io.kubernetes.pod.name"
 	labelPodNamespace  = "io.kubernetes.pod.namespace"
@@ -41,7 +41,7 @@ func SandboxConfig(s *PodSpec, f Facts) *cri.PodSandboxConfig {
 		annotations = map[string]string{}
 	}
 	// containerd hands a sandbox's annotations with our prefix to runc with each
-	// container as well; where traces go is not for a manifest to say.
+	// container as well, so a manifest must not be able to choose where traces are written.
 	delete(annotations, AnnotationTrace)
 	annotations[AnnotationWorkload] = s.WorkloadName()
 	cfg := &cri.PodSandboxConfig{
@@ -72,7 +72,7 @@ func podLabels(s *PodSpec, l Layout) map[string]string {
 	}
 }
 
-// kernelHostname is what uname says in the pod.
+// kernelHostname is the host name in the pod's UTS namespace.
 func kernelHostname(s *PodSpec) string {
 	host, domain := hostAndDomain(s)
 	if ptr.Deref(s.Spec.SetHostnameAsFQDN, false) && domain != "" {

@@ -87,8 +87,8 @@ func override[T any](dst **T, own *T) {
 	}
 }
 
-// verifyNonRoot holds runAsNonRoot against the user that would be used. A user
-// name says nothing about its number, so it is refused.
+// verifyNonRoot checks the user against runAsNonRoot. A user name is refused,
+// because the number behind it is not known.
 func verifyNonRoot(sc corev1.SecurityContext, image Image) error {
 	if !ptr.Deref(sc.RunAsNonRoot, false) {
 		return nil
@@ -155,8 +155,8 @@ func apparmorProfile(p *corev1.AppArmorProfile) (*cri.SecurityProfile, error) {
 	return nil, fmt.Errorf("appArmorProfile.type %q is not known", p.Type)
 }
 
-// namespaces says which namespaces are the machine's, the pod's or the
-// container's. The process namespace is the container's unless it is asked
+// namespaces selects the namespaces of the machine, the pod or the container.
+// The process namespace is the container's unless it is asked
 // for: otherwise the pause program would be process 1.
 func namespaces(spec *corev1.PodSpec) *cri.NamespaceOption {
 	ns := &cri.NamespaceOption{Pid: cri.NamespaceMode_CONTAINER}

@@ -22,7 +22,7 @@ type PodSpec struct {
 	// TraceDir goes to each container as the annotation adamant.sh/trace.
 	TraceDir string `json:"traceDir,omitempty"`
 	// Restarts is how often each container may end in error before Create and
-	// WaitReady give up. Zero gives up, and says why, the first time.
+	// WaitReady give up. With zero they give up the first time.
 	Restarts int `json:"restarts,omitempty"`
 	// Ephemeral pods are removed by whoever comes next once the process that
 	// created them is gone.

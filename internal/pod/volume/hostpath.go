@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// HostPath makes sure that path is what kind, a hostPath's type, says: "" for
+// HostPath makes sure that path is of a kind, which is a hostPath's type: "" for
 // anything, Directory, DirectoryOrCreate, File, FileOrCreate, Socket,
 // CharDevice or BlockDevice. What is to be created is root's with mode 0755 or
 // 0644.

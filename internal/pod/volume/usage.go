@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrTooDeep says that a directory's path is longer than maxDeepPath. No honest
-// program makes such.
+// ErrTooDeep is returned when the path of a directory is longer than maxDeepPath,
+// which no honest program creates.
 var ErrTooDeep = errors.New("directories are nested too deep")
 
 // maxDeepPath bounds what one directory costs to reach, in bytes: 64 times what the
@@ -138,7 +138,7 @@ func (u *usage) addEntry(dir int, parent, base string) error {
 	return nil
 }
 
-// moved reports whether an error says that there is no such directory, or no
+// moved reports whether an error means that there is no such directory, or no
 // directory, any more: a link may lie in its place now.
 func moved(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)

@@ -101,7 +101,7 @@ func (a *app) rawTerminal(ctx context.Context, s *pod.Streams) (restore func(), 
 	}, nil
 }
 
-// resizes tells the size of a terminal, now and whenever it changes.
+// resizes sends the size of a terminal, now and whenever it changes.
 func resizes(ctx context.Context, fd int) <-chan pod.TerminalSize {
 	out := make(chan pod.TerminalSize, 1)
 	changed := make(chan os.Signal, 1)

@@ -41,7 +41,7 @@ func (f *followers) follow(pod *engine.Pod) {
 	}
 }
 
-// end waits for what was written last. No pod may be told of any more.
+// end waits for the last lines. follow must not be called any more.
 func (f *followers) end() {
 	time.AfterFunc(logDrain, f.stop)
 	f.wg.Wait()

@@ -19,7 +19,7 @@ func newPrefixWriter(out io.Writer, mu *sync.Mutex, prefix string) *prefixWriter
 	return &prefixWriter{prefix: prefix, out: out, mu: mu}
 }
 
-// Write passes on the lines that are complete.
+// Write writes the lines that are complete.
 func (w *prefixWriter) Write(p []byte) (int, error) {
 	w.rest = append(w.rest, p...)
 	for {
@@ -34,7 +34,7 @@ func (w *prefixWriter) Write(p []byte) (int, error) {
 	}
 }
 
-// Flush passes on what is left of a line.
+// Flush writes the rest of an unfinished line.
 func (w *prefixWriter) Flush() error {
 	if len(w.rest) == 0 {
 		return nil

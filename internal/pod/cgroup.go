@@ -114,7 +114,7 @@ func (c cgroups) remove(uid string) error {
 }
 
 // removeSharedCgroup removes the cgroup of all pods if there is none. With the
-// names' lock nobody begins one meanwhile, whose cgroup the runtime could not
+// lock of names no other process creates one at the same time, whose cgroup the runtime could not
 // make any more once it has seen the one above it.
 func (e *Engine) removeSharedCgroup() error {
 	if len(e.cgroups.dirs("")) == 0 {
@@ -130,7 +130,9 @@ func (e *Engine) removeSharedCgroup() error {
 		return err
 	}
 	for _, dir := range e.cgroups.dirs("") {
-		_ = removeEmptyTree(dir) // the next one does, if a runtime goes on with what nobody waits for
+		// A runtime may still be creating a sandbox that no process waits for. The
+		// next removal tries again.
+		_ = removeEmptyTree(dir)
 	}
 	return nil
 }

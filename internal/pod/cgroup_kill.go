@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kill kills what still runs in the cgroup of a pod that the runtime
+// kill kills the processes that still run in the cgroup of a pod that the runtime
 // knows nothing of any more: a runtime or shim that was killed itself may leave
 // a process that nobody waits for. It is not awaited.
 func (c cgroups) kill(uid string) error {
@@ -83,7 +83,7 @@ func processesOf(cgroup string) ([]int, error) {
 	return pids, nil
 }
 
-// ignoreGone passes over what is not there any more: a file, a cgroup that was
+// ignoreGone drops the errors of things that were removed: a file, a cgroup that was
 // removed while it was read (ENODEV), a process.
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ESRCH) {

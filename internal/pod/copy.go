@@ -44,8 +44,8 @@ func (p *Pod) OpenRoot(ctx context.Context, container string) (*rootfs.Root, err
 }
 
 // CopyFrom writes a tar archive of a path in a running container, in which
-// that is called name, or by its last element if name is empty. What could not
-// be archived, or changed meanwhile, is returned.
+// that is called name, or by its last element if name is empty. It returns
+// the paths that could not be archived, or changed while they were read.
 func (p *Pod) CopyFrom(ctx context.Context, container, path, name string, archive io.Writer) ([]tree.Unknown, error) {
 	root, err := p.OpenRoot(ctx, container)
 	if err != nil {

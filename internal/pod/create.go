@@ -29,7 +29,7 @@ var ErrLeft = errors.New("what was made of it could not be removed")
 
 // Create creates a pod: its volumes, sandbox, init containers one after the
 // other, and containers. It returns once every container was started and its
-// postStart hook done; WaitReady tells when it is ready. If anything fails,
+// postStart hook has ended; WaitReady waits until it is ready. If anything fails,
 // nothing is left behind, or the error wraps ErrLeft. A container that
 // ended in error is an *ExitError.
 func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod, error) {

@@ -3,8 +3,8 @@
 // same environment, security context, probes, hooks and order of things. Where
 // a choice is left open by the API, the kubelet's own behaviour is followed.
 //
-// A pod outlives the command that started it. What was asked for is written
-// under Root before anything is created, so that any later command finds the
+// A pod outlives the command that started it. Its spec is written under Root
+// before anything is created, so that any later command finds the
 // pod again, and one that was killed half way leaves nothing behind.
 //
 // It knows nothing of sealing, learning or drift, and parses no YAML.

@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// Drift returns what a container of the pod changed in its root file system:
+// Drift returns the changes of a container of the pod to its root file system:
 // from the upper directory of its overlay or, where its snapshotter makes none,
 // by comparing everything with the image.
 func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {

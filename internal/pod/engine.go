@@ -59,7 +59,7 @@ type Engine struct {
 // deleted have been stopped by then.
 const maxDeletes = 1
 
-// features are what a runtime can do beyond the first version of CRI.
+// features are the features of a runtime beyond the first version of CRI.
 type features struct {
 	recursiveReadOnly map[string]bool // by runtime handler
 	strictGroups      bool            // supplementalGroupsPolicy

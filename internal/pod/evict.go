@@ -45,7 +45,7 @@ func checkSizes(s *PodSpec, l layout) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if errors.Is(err, volume.ErrTooDeep) { // a pod must not be able to hide what it holds
+		if errors.Is(err, volume.ErrTooDeep) { // a pod must not be able to hide its files
 			return &EvictedError{fmt.Sprintf("volume %s cannot be held to its sizeLimit: %v", vol.Name, volume.ErrTooDeep)}
 		}
 		if err != nil {

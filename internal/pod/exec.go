@@ -31,7 +31,7 @@ func (p *Pod) Exec(ctx context.Context, container string, command []string, stre
 }
 
 // ExecSync runs a command in a container for at most timeout, without limit if
-// that is 0, and returns what it printed.
+// that is 0, and returns its output.
 func (p *Pod) ExecSync(ctx context.Context, container string, command []string, timeout time.Duration) (ExecResult, error) {
 	if err := p.Refresh(ctx); err != nil {
 		return ExecResult{}, err

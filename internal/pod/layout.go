@@ -49,7 +49,7 @@ func (l layout) isStopping() bool {
 }
 
 // nextAttempt is the number of a container's next attempt: one more than the
-// last that left a log, which outlives what the runtime remembers.
+// last that left a log, because logs stay when the runtime forgets a container.
 func (l layout) nextAttempt(container string) uint32 {
 	logs, err := os.ReadDir(filepath.Join(l.Logs(), container))
 	if err != nil {

@@ -21,7 +21,7 @@ type LogOptions struct {
 	Restarts   bool      // with Follow: go on with the next attempts, until the pod is over
 	Tail       int       // if above 0 only that many lines, the last ones
 	Previous   bool      // of the attempt before the latest
-	Since      time.Time // leave out what is older
+	Since      time.Time // leave out older lines
 	Timestamps bool      // begin each line with its time
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// suffixAlphabet is what Kubernetes makes generated names of: no vowels and
+// suffixAlphabet is Kubernetes' alphabet for generated names: no vowels and
 // nothing that looks like another character, so that no word appears.
 const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789"
 

@@ -11,15 +11,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
-// A Pinned is an image as it was when it was pinned: what its name means later
-// changes nothing.
+// A Pinned is an image as it was when it was pinned, whatever image its name
+// stands for later.
 type Pinned struct {
-	Reference string // what a container is to have as its image
-	Digest    string // of the manifest for this machine, "sha256:…"; empty if the runtime does not tell
+	Reference string // to be used as the image of a container
+	Digest    string // of the manifest for this machine, "sha256:…"; empty if the runtime does not report it
 }
 
-// Pin finds out which image a reference means now, and keeps that one in the
-// store until each holder has given it up. The image is pulled first if it is
+// Pin resolves a reference to an image, and keeps that image in the store until
+// each holder has unpinned it. The image is pulled first if it is
 // missing and the policy allows it. For one holder, a label's name, to pin twice
 // is to pin once. Pins outlive this process. A runtime other than containerd
 // keeps images by its own rules.
@@ -37,7 +37,7 @@ func (e *Engine) Pin(ctx context.Context, holder, ref string, policy corev1.Pull
 	return Pinned{Reference: reference, Digest: img.Digest.String()}, err
 }
 
-// identify finds a reference that means an image only, by CRI alone.
+// identify finds a reference that stands for exactly one image, using only CRI.
 func (e *Engine) identify(ctx context.Context, ref string) (Pinned, error) {
 	resp, err := e.cri.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
 	if err != nil {
@@ -55,7 +55,7 @@ func (e *Engine) identify(ctx context.Context, ref string) (Pinned, error) {
 	return Pinned{Reference: img.Id}, nil
 }
 
-// Unpin gives up what a holder keeps by Pin, by Pinned.Reference. The image
+// Unpin undoes Pin for one holder, by Pinned.Reference. The image
 // stays for as long as another holds it, a tag names it or a container uses it.
 // That nothing is pinned by it is no error.
 func (e *Engine) Unpin(ctx context.Context, holder, reference string) error {
@@ -65,7 +65,7 @@ func (e *Engine) Unpin(ctx context.Context, holder, reference string) error {
 	return e.daemon.Unpin(ctx, holder, reference)
 }
 
-// UnpinAll gives up all that a holder keeps.
+// UnpinAll undoes every Pin of a holder.
 func (e *Engine) UnpinAll(ctx context.Context, holder string) error {
 	if e.daemon.Client() == nil {
 		return nil

@@ -86,7 +86,7 @@ type Container struct {
 // Damage is the error of reading the state of a Damaged pod.
 func (p *Pod) Damage() error { return p.rec.damaged }
 
-// Spec returns what the pod was made from.
+// Spec returns the spec of the pod.
 func (p *Pod) Spec() PodSpec { return p.rec.Spec }
 
 // VolumePath returns where the host side of a volume is, empty if there is no
@@ -250,7 +250,7 @@ func (e *Engine) attempts(ctx context.Context, uid string) ([]*runtimeapi.Contai
 	return resp.Containers, nil
 }
 
-// describe fills in what the runtime knows of a container.
+// describe fills in the status of a container from the runtime.
 func (e *Engine) describeContainer(ctx context.Context, rec *record, c *corev1.Container, latest map[string]*runtimeapi.Container, out *Container) error {
 	out.Name, out.Image, out.State = c.Name, c.Image, Waiting
 	found, ok := latest[c.Name]

@@ -69,8 +69,8 @@ func (p *podImages) ensureVolumes(ctx context.Context) error {
 	return nil
 }
 
-// unmountImages unmounts a pod's image volumes and gives up what the runtime
-// holds for them.
+// unmountImages unmounts a pod's image volumes and releases what the runtime
+// keeps for them.
 func (e *Engine) unmountImages(ctx context.Context, l layout) error {
 	if e.daemon.Client() == nil {
 		return nil

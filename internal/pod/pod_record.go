@@ -21,7 +21,7 @@ const recordVersion = 1
 // ConfigMaps and Secrets are in it, 1 MiB each at most.
 const maxRecord = 64 << 20
 
-// A record is what pod.json holds: all that is needed to start any container
+// A record is the content of pod.json: everything that is needed to start any container
 // of the pod once more.
 type record struct {
 	Version int       `json:"version"`
@@ -33,9 +33,9 @@ type record struct {
 	damaged error // why the rest could not be read
 }
 
-// writeRecord makes the pod's directory appear with its record and a lock that
-// this process holds. Whoever finds the directory with the lock free and not
-// committed knows that its creator is gone.
+// writeRecord creates the pod's directory in one step, with its record and a lock that
+// this process holds. A directory that is not
+// committed and whose lock is free was left by a creator that has ended.
 func writeRecord(root string, r *record) (*fileLock, error) {
 	l := newLayout(root, r.UID)
 	data, err := json.Marshal(r)

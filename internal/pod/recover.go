@@ -51,7 +51,9 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	if exists(l.committed()) && !ownerIsGone(l) {
 		return nil // it was finished in the meantime
 	}
-	_ = l.markRemoving() // for those who look meanwhile; on a full disk it goes without
+	// The mark is only for commands that list pods now. On a full disk it cannot be
+	// written, and the removal must not depend on it.
+	_ = l.markRemoving()
 	return e.deletePod(ctx, uid)
 }
 

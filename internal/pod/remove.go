@@ -58,7 +58,7 @@ func (p *Pod) stop(ctx context.Context, grace int64, events Events) error {
 }
 
 // stopAll stops the containers that run: sidecars after the others, the last
-// one first, in what is left of the grace period.
+// one first, in the rest of the grace period.
 func (w *worker) stopAll(ctx context.Context, all []Container, grace int64) error {
 	deadline := time.Now().Add(time.Duration(grace) * time.Second)
 	var (
@@ -93,8 +93,8 @@ func (w *worker) stopAll(ctx context.Context, all []Container, grace int64) erro
 }
 
 // Remove stops the pod and removes all of it: sandbox, containers, volumes,
-// logs and state. It is not there any more as soon as Remove began, whatever
-// becomes of this process. grace is that of Stop; 0 kills at once.
+// logs and state. Once Remove has begun, the pod is not listed as running any
+// more, and is removed even if this process is killed. grace is that of Stop; 0 kills at once.
 func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := p.e.lockPod(ctx, l)
@@ -139,8 +139,8 @@ func (l layout) markRemoving() error {
 	return durable.SyncDir(l.Dir)
 }
 
-// lockPod takes the lock of a pod, waiting for whoever restarts a container of
-// it, but not for whoever makes or removes it.
+// lockPod takes the lock of a pod. It waits for a process that restarts a
+// container of the pod, but not for one that creates or removes the pod.
 func (e *Engine) lockPod(ctx context.Context, l layout) (*fileLock, error) {
 	for {
 		if !exists(l.Dir) {

@@ -11,7 +11,7 @@ import (
 )
 
 // machineResolver reads the machine's resolver. A local stub (systemd-resolved)
-// cannot be reached from a pod's network, so what stands behind it is taken.
+// cannot be reached from a pod's network, so the servers that it forwards to are used.
 func machineResolver() translate.Resolver {
 	r := readResolver("/etc/resolv.conf")
 	if len(r.Servers) > 0 && !slices.ContainsFunc(r.Servers, isLoopback) {

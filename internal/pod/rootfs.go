@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// runtimeMounts are what every CRI runtime mounts into a container by itself.
+// runtimeMounts are the mount points that every CRI runtime adds to a container.
 var runtimeMounts = []string{"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"}
 
 // mountPoints are the paths at which a container of the pod has something

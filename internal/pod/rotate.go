@@ -18,8 +18,8 @@ const (
 	rotatedSuffix = ".1"
 )
 
-// rotateLogs puts aside the logs that grew too large. What goes wrong is tried
-// again the next time. The runtime is asked only if there are such.
+// rotateLogs renames the logs that grew too large. The next call tries again
+// after an error. The runtime is asked only if there are such.
 func (w *worker) rotateLogs(ctx context.Context) {
 	if !w.hasLargeLog() {
 		return

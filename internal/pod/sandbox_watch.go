@@ -47,7 +47,7 @@ func (w *worker) watchSandbox(ctx context.Context, end context.CancelCauseFunc) 
 }
 
 // sandboxStatus returns the process of the pod's sandbox, 0 if the runtime does
-// not tell, and whether the sandbox has ended.
+// not report it, and whether the sandbox has ended.
 func (w *worker) sandboxStatus(ctx context.Context) (pid int, lost bool, err error) {
 	var resp *runtimeapi.PodSandboxStatusResponse
 	err = w.retryUnavailable(ctx, func() (err error) {

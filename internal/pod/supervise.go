@@ -31,8 +31,8 @@ type Supervision struct {
 // ErrSupervised is returned when another process supervises the pod.
 var ErrSupervised = errors.New("another process supervises it")
 
-// Supervise does for a pod what a kubelet goes on doing once it runs: makes it
-// anew if its sandbox is lost, as after a reboot, probes it, starts containers
+// Supervise looks after a running pod as a kubelet does: it creates the pod's
+// sandbox again if that is lost, as after a reboot, probes it, starts containers
 // again by its restart policy with the kubelet's back-off, ends sidecars once
 // the others completed, and stops a pod that uses more than its volumes may
 // hold or runs past its deadline. It returns nil once the pod is complete, or
@@ -149,7 +149,7 @@ func (w *worker) complete(ctx context.Context, failures []*ExitError) error {
 	return nil
 }
 
-// stopRunning stops what runs of the pod.
+// stopRunning stops the containers of the pod that run.
 func (w *worker) stopRunning(ctx context.Context, grace int64) error {
 	return w.retryUnavailable(ctx, func() error {
 		all, err := w.e.containers(ctx, w.rec)
@@ -267,7 +267,7 @@ func (w *worker) restartUnhealthy(ctx context.Context, ctr *corev1.Container, a 
 	return outcome{exit: exit}, err
 }
 
-// emitReadiness tells when a container becomes ready or stops being so.
+// emitReadiness emits an event when a container becomes ready or stops being so.
 func (w *worker) emitReadiness(ctr *corev1.Container, r probeResult) {
 	if r.kind != readiness || !r.verdict.Changed {
 		return
@@ -284,5 +284,5 @@ func notReadyReason(ctr *corev1.Container, r probeResult) string {
 	return fmt.Sprintf("container %s is not ready: %s", ctr.Name, firstLines([]byte(r.verdict.Last.Output)))
 }
 
-// enforceEvery is how often a kubelet looks at what a pod uses.
+// enforceEvery is how often the limits of a pod are checked, as by a kubelet.
 const enforceEvery = 10 * time.Second

@@ -16,7 +16,7 @@ const maxEvidence = 256 << 20
 
 // The entries of what SaveChanges writes.
 const (
-	evidenceRoot    = "root"    // directory of what was added or changed
+	evidenceRoot    = "root"    // directory of the files that were added or changed
 	evidenceDeleted = "DELETED" // paths, one a line
 	evidenceMissing = "MISSING" // paths that are not in the archive, and why
 )

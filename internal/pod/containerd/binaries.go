@@ -55,7 +55,7 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("missing: %s (%s)", strings.Join(parts, ", "), strings.Join(e.Mends(), "; "))
 }
 
-// Mends returns what is to be done, each thing once.
+// Mends returns the commands that install the missing programs, each once.
 func (e *MissingError) Mends() []string {
 	var mends []string
 	seen := map[string]bool{}
@@ -109,7 +109,7 @@ func locate() (Binaries, error) {
 	return b, nil
 }
 
-// path is what the daemon and what it starts use as PATH: the programs that
+// path is the PATH of the daemon and the processes that it starts: the programs that
 // were found come first.
 func (b Binaries) path() string {
 	dirs := []string{filepath.Dir(b.Containerd), filepath.Dir(b.Shim), filepath.Dir(b.Runc)}
@@ -175,7 +175,7 @@ func lookPath(name string) string {
 }
 
 // findCNI returns the first directory that has all needed plugins; otherwise
-// it reports what lacks in the best one.
+// it adds the plugins that the best one lacks to missing.
 func findCNI(missing *MissingError) string {
 	var lacks []string
 	for _, dir := range cniDirs {

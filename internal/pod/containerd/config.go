@@ -45,7 +45,7 @@ type settings struct {
 	systemd     bool // cgroups are made by systemd
 }
 
-// probeSettings finds out what this machine allows.
+// probeSettings finds out which settings this machine allows.
 func probeSettings(l layout, b Binaries, in *instance) settings {
 	if in.Snapshotter == "" {
 		in.Snapshotter = "overlayfs"
@@ -103,7 +103,7 @@ func (s settings) toml() string {
 // how large they are, in seconds. Nobody here asks it.
 const statsPeriod = 86400
 
-// images1 writes what containerd 1 keeps elsewhere than containerd 2.
+// images1 writes the settings that containerd 1 has in another place than containerd 2.
 func (s settings) images1(t *toml, cri string) {
 	t.set(cri, "sandbox_image", PauseImage)
 	t.set(cri, "stats_collect_period", statsPeriod)
@@ -112,7 +112,7 @@ func (s settings) images1(t *toml, cri string) {
 	t.set(cri+".cni", "bin_dir", s.binaries.CNI)
 }
 
-// images2 writes what containerd 2 keeps elsewhere than containerd 1.
+// images2 writes the settings that containerd 2 has in another place than containerd 1.
 func (s settings) images2(t *toml, images, runtime string) {
 	t.set(images, "snapshotter", s.snapshotter)
 	t.set(images, "disable_snapshot_annotations", true)

@@ -33,7 +33,7 @@ func Connect(ctx context.Context, endpoint, state string) (*Daemon, error) {
 	return d, nil
 }
 
-// identify finds out what kind of runtime answers.
+// identify finds out which runtime answers.
 func (d *Daemon) identify(ctx context.Context) error {
 	version, err := d.cri.Version(ctx, &runtimeapi.VersionRequest{})
 	if err != nil {

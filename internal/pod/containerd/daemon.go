@@ -142,7 +142,7 @@ func (d *Daemon) Client() *client.Client { return d.client }
 func (d *Daemon) Private() bool { return d.private }
 
 // Network returns what the pods' network can do. It is only known of a
-// private daemon; of others it says that all works.
+// private daemon; for others everything is reported as working.
 func (d *Daemon) Network() Network { return d.network }
 
 // Snapshotter returns the name of the snapshotter of the containers' root

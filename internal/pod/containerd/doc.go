@@ -4,5 +4,5 @@
 // else on the machine is touched. It outlives the command that started it.
 //
 // It also holds the images: import, names, read-only views, and their blobs.
-// What is in a pod is package engine's business.
+// It knows no pods: those are the business of package pod.
 package containerd

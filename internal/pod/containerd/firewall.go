@@ -82,7 +82,7 @@ func (in *instance) removeNetwork(ctx context.Context, l layout) error {
 	return nil
 }
 
-// A ruleSet is what one network has in the firewall: the rules whose comment
+// A ruleSet is the part of the firewall that belongs to one network: the rules whose comment
 // names its bridge, the portmap plugin's chains that they lead to, and such
 // chains for addresses of its subnet that nothing leads to, because the plugin
 // was killed in between.

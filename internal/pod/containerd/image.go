@@ -28,9 +28,9 @@ var ErrNoImage = errors.New("no such image")
 
 // An Image is one of the store, for this machine's platform.
 type Image struct {
-	ID       digest.Digest // of its configuration; what CRI calls an image's id
+	ID       digest.Digest // of its configuration; the ID of an image in CRI
 	Digest   digest.Digest // of its manifest for this platform
-	Target   digest.Digest // what its names mean: Digest, or that of an index which holds it
+	Target   digest.Digest // of its names: Digest, or that of an index which holds it
 	Names    []string      // normalised references with a tag, sorted; may be empty
 	ChainID  digest.Digest // names the snapshot of its layers; "" if it has none
 	Size     int64         // bytes of manifest, configuration and compressed layers
@@ -107,7 +107,7 @@ func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
 
 func (i *Image) key() string { return strings.Join(i.Names, " ") + " " + i.ID.String() }
 
-// add takes what one of the store's names tells of the image that it means.
+// add adds one of the store's names to the image that it stands for.
 func (i *Image) add(named images.Image) {
 	i.addName(named.Name)
 	i.Pinned = i.Pinned || named.Labels[pinLabel] != ""
@@ -162,7 +162,7 @@ func (d *Daemon) OpenImage(ctx context.Context, ref string) (v1.Image, error) {
 	return img, nil
 }
 
-// resolve finds what a reference means.
+// resolve finds the descriptor that a reference stands for.
 func (d *Daemon) resolve(ctx context.Context, ref string) (ocispec.Descriptor, error) {
 	if d.client == nil {
 		return ocispec.Descriptor{}, fmt.Errorf("image %s: %w", ref, errNotContainerd)
@@ -184,7 +184,7 @@ func (d *Daemon) resolve(ctx context.Context, ref string) (ocispec.Descriptor, e
 	return img.Target, nil
 }
 
-// describe reads what is known of an image.
+// describe reads the manifest and configuration of an image.
 func (d *Daemon) describe(ctx context.Context, target ocispec.Descriptor) (Image, error) {
 	manifestDesc, manifest, err := d.readManifest(ctx, target)
 	if err != nil {

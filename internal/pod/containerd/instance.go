@@ -11,7 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
-// An instance is what a root remembers as long as it exists.
+// An instance is the state that a root keeps as long as it exists.
 type instance struct {
 	// Snapshotter never changes: the snapshots of one cannot be read by another.
 	Snapshotter string `json:"snapshotter"`

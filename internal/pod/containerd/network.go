@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
-// A Network is what the network of the pods can do.
+// A Network describes the network of the pods.
 type Network struct {
 	Bridge     string       // name of the interface on the machine
 	Subnet     netip.Prefix // the pods' addresses; the first one is the machine's

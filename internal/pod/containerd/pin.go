@@ -113,7 +113,7 @@ func (d *Daemon) label(ctx context.Context, name string, labels map[string]strin
 	return err
 }
 
-// Unpin gives up what a holder keeps by Pin, by the reference that it returned.
+// Unpin undoes Pin for one holder, by the reference that it returned.
 // The image stays for as long as another holds it, a tag names it or a container
 // uses it: of the versions that a tag had, none is left behind. That it is not
 // pinned is no error.

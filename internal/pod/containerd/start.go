@@ -32,7 +32,7 @@ func (l layout) mkdirs() error {
 	return nil
 }
 
-// A record is what the last start left for the next one, which then need not
+// A record is written by each start for the next one, which then need not
 // look at the machine again.
 type record struct {
 	Inputs      string  `json:"inputs"` // what the start depended on

@@ -16,7 +16,7 @@ type variable struct{ name, value string }
 
 // environment builds a container's environment as a kubelet does: envFrom in
 // order, then env in order, each later one replacing an earlier of its name.
-// Only what came before can be referred to.
+// A value can refer only to variables before it.
 type environment struct {
 	order  []string
 	values map[string]string
@@ -103,7 +103,7 @@ func (e *environment) from(s *PodSpec, src *corev1.EnvFromSource) error {
 	return nil
 }
 
-// value is what one env entry stands for; false if it is optional and its
+// value is the value of one env entry; false if it is optional and its
 // source is not there.
 func (e *environment) value(s *PodSpec, f Facts, c *corev1.Container, v *corev1.EnvVar) (string, bool, error) {
 	from := v.ValueFrom

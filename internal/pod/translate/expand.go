@@ -22,7 +22,7 @@ func expand(s string, lookup func(string) (string, bool)) string {
 	return b.String()
 }
 
-// reference writes what the text after a $ stands for and returns how many
+// reference writes the value of the text after a $ and returns how many
 // bytes of it were used.
 func reference(b *strings.Builder, rest string, lookup func(string) (string, bool)) int {
 	switch rest[0] {

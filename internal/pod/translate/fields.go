@@ -70,7 +70,7 @@ func formatMap(m map[string]string) string {
 }
 
 // resourceValue is the downward API's value of one resource of a container,
-// divided and rounded up. A limit that is not set is what the machine has.
+// divided and rounded up. A limit that is not set is the capacity of the machine.
 func resourceValue(s *PodSpec, f Facts, own *corev1.Container, sel *corev1.ResourceFieldSelector) (string, error) {
 	c := own
 	if sel.ContainerName != "" {

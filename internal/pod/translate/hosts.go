@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// HostsFile is what a pod has in /etc/hosts, byte for byte as a kubelet
+// HostsFile is the /etc/hosts of a pod, byte for byte as a kubelet
 // writes it. machine is the machine's own file, for a pod on its network.
 func HostsFile(s *PodSpec, ips []string, machine []byte) []byte {
 	var b bytes.Buffer

@@ -31,7 +31,7 @@ const (
 	AnnotationTrace = "adamant.sh/trace"
 )
 
-// SandboxConfig describes the sandbox of a pod: what its containers share.
+// SandboxConfig translates everything that the containers of a pod share.
 func SandboxConfig(s *PodSpec, f Facts) *cri.PodSandboxConfig {
 	labels := podLabels(s, f.Layout)
 	maps.Copy(labels, s.Labels)

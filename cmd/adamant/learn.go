@@ -98,7 +98,7 @@ func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []
 	o.Engine, o.Say = e, p.say
 	var lessons []learn.Lesson
 	for _, s := range workloads {
-		l, err := learn.Learn(ctx, o, s, named(old, s.Name())...)
+		l, err := learn.Learn(ctx, o, s, learn.ProfilesOf(old, s.Name())...)
 		if err != nil {
 			return nil, err
 		}
@@ -130,16 +130,6 @@ func (a *app) passOver(f manifest.File) {
 	for _, other := range f.Others() {
 		a.progress("note: %s:%d: %s %s is passed over: it has no pods", f.Name, other.Line, other.Kind, other.Name)
 	}
-}
-
-func named(all []profile.Profile, name string) []profile.Profile {
-	var out []profile.Profile
-	for _, p := range all {
-		if p.Name == name {
-			out = append(out, p)
-		}
-	}
-	return out
 }
 
 // printLessons prints the profiles or, if they were saved, a summary. A profile

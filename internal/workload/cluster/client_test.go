@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -77,5 +78,29 @@ func TestDiscovery(t *testing.T) {
 	before := asked
 	if _, _, err := c.kinds.find(t.Context(), widget); err != nil || asked != before {
 		t.Errorf("a known kind was asked for again, %v", err)
+	}
+}
+
+// The page of a gate is in a manifest, and is asked for below its pod only.
+func TestFetchStaysBelowThePod(t *testing.T) {
+	var got string
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL.RequestURI() }))
+	defer s.Close()
+	c, err := connect(&rest.Config{Host: s.URL}, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := gatePod{c, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-1"}}}
+	const proxy = "/api/v1/namespaces/default/pods/web-1:80/proxy"
+	for page, want := range map[string]string{
+		"/healthz?full=1":               proxy + "/healthz?full=1",
+		"healthz":                       proxy + "/healthz",
+		"/../../../kube-system/secrets": proxy + "/kube-system/secrets",
+		"../../db-1/proxy/":             proxy + "/db-1/proxy",
+		"/%2e%2e/%2e%2e/secrets":        proxy + "/secrets",
+	} {
+		if _, err := pod.Fetch(t.Context(), 80, page); err != nil || got != want {
+			t.Errorf("%s: asked for %s, %v; want %s", page, got, err, want)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -113,14 +114,16 @@ func (h *boundedBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Fetch implements gate.Instance by the pod's subresource proxy.
+// Fetch implements gate.Instance by the pod's subresource proxy. A page comes
+// from a manifest, so ".." in it must not lead to another path of the API
+// server, which would be asked with the rights of whoever runs the rollout.
 func (r gatePod) Fetch(ctx context.Context, port int, page string) (int, error) {
 	u, err := url.Parse(page)
 	if err != nil {
 		return 0, err
 	}
 	full := r.server.Get().AbsPath("/api/v1").Namespace(r.pod.Namespace).Resource("pods").
-		Name(fmt.Sprintf("%s:%d", r.pod.Name, port)).SubResource("proxy").Suffix(u.Path).URL()
+		Name(fmt.Sprintf("%s:%d", r.pod.Name, port)).SubResource("proxy").Suffix(path.Clean("/" + u.Path)).URL()
 	full.RawQuery = u.RawQuery
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, full.String(), nil)
 	if err != nil {

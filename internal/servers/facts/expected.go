@@ -8,11 +8,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/scan"
 )
 
-// An Expected is a class of files that are bound to differ between servers.
+// An Expected is a class of files that differ between servers by design.
 type Expected string
 
-// The classes. That two servers have the same of an identity is an alarm: one
-// was cloned from the other, or shares its keys.
+// The classes. Two servers with the same Identity are an alarm, because one was cloned
+// from the other or they share keys.
 const (
 	Identity  Expected = "identity"  // host keys, machine-id, seeds: must differ
 	Name      Expected = "name"      // what the server is called, and whom it asks for names
@@ -24,14 +24,14 @@ const (
 	State     Expected = "state"     // of what runs, by nature different
 )
 
-// classes are all of them.
+// classes are all classes, in the order of their numbers.
 var classes = []Expected{Identity, Name, Key, Lease, Log, Cache, Temporary, State}
 
-// classNumber is what a scan calls one of the classes.
+// classNumber returns the number of a class in a scan.
 func classNumber(i int) scan.Class { return scan.Class(i + 1) }
 
-// expected are the places, by pattern of path.Match, or as a directory with all
-// below it if they end in a slash. The first that matches counts.
+// expected maps paths to classes: patterns of path.Match, or with a slash at the end a
+// directory and everything below it. The first match counts.
 var expected = []struct {
 	pattern string
 	class   Expected
@@ -87,10 +87,10 @@ var expected = []struct {
 	{"/swapfile", State},
 }
 
-// skipped are directories that hold nothing of the server's own.
+// skipped are directories without files of the server's own.
 var skipped = []string{"/proc", "/sys", "/dev"}
 
-// ExpectedAt is the class of a path that is bound to differ between servers.
+// ExpectedAt returns the class of a path that differs between servers by design.
 func ExpectedAt(p string) (Expected, bool) {
 	for _, e := range expected {
 		if dir, isDir := strings.CutSuffix(e.pattern, "/"); isDir {
@@ -114,14 +114,14 @@ func liesBelow(pattern, p string) bool {
 	return last == strings.Count(pattern, "/")+1 && matches(pattern+"/", strings.Join(parts[:last], ""))
 }
 
-// matches is path.Match for patterns that are good.
+// matches is path.Match for valid patterns.
 func matches(pattern, p string) bool {
 	ok, _ := path.Match(pattern, p)
 	return ok
 }
 
-// ownIn is treatmentIn for comparing a server with itself: what tells it from
-// others counts like any other file.
+// ownIn is treatmentIn for comparing a server with itself at another time. Files that
+// differ between servers count, because they do not change on one server.
 func ownIn(dir string) func(name string) scan.Treatment {
 	in := treatmentIn(dir)
 	return func(name string) scan.Treatment {
@@ -133,8 +133,8 @@ func ownIn(dir string) func(name string) scan.Treatment {
 	}
 }
 
-// isOwnClass reports whether a class differs between servers, and yet on none of
-// them from one time to the next.
+// isOwnClass reports whether files of a class differ between servers but do not change
+// on any of them.
 func isOwnClass(c scan.Class) bool {
 	return slices.Contains([]scan.Class{classOf(Identity), classOf(Name), classOf(Key)}, c)
 }
@@ -146,8 +146,9 @@ func isCrontab(p string) bool { return p == crontabs || strings.HasPrefix(p, cro
 
 func classOf(e Expected) scan.Class { return classNumber(slices.Index(classes, e)) }
 
-// treatmentIn says how the names in a directory are treated: as ExpectedAt says
-// of their paths, with only the patterns tried that can match there.
+// treatmentIn returns how a scan treats the names in a directory. It agrees with
+// ExpectedAt, but tries only patterns that can match in the directory, because it is
+// called for every file of a server.
 func treatmentIn(dir string) func(name string) scan.Treatment {
 	below := strings.TrimSuffix(dir, "/") + "/"
 	type rule struct {
@@ -178,7 +179,7 @@ func treatmentIn(dir string) func(name string) scan.Treatment {
 	}
 }
 
-// derived are files that programs make from others: they follow from those.
+// derived are files that programs generate from other files.
 var derived = []string{
 	"/etc/ld.so.cache", "/var/lib/dpkg/", "/var/lib/apt/", "/lib/apk/db/",
 	"/usr/lib/locale/locale-archive", "/usr/share/mime/", "/usr/share/info/dir", "/var/lib/ucf/",

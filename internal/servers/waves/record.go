@@ -23,7 +23,7 @@ type Record struct {
 	Results   []Result  `json:"results"`
 	Others    []string  `json:"others,omitempty"`  // servers on which the run that is resumed did not fail
 	Stopped   string    `json:"stopped,omitempty"` // why not all were changed
-	Statement string    `json:"statement"`         // of the fleet's consistency
+	Statement string    `json:"statement"`         // how consistent the servers are
 	// Incomplete is set if something could not be read or compared at the end, which the
 	// statement describes.
 	Incomplete bool `json:"incomplete,omitempty"`
@@ -62,7 +62,7 @@ func (r *Record) Worst() Outcome {
 	return ""
 }
 
-// servers returns all servers of the run, with the indexes of its fleet.
+// servers returns all servers of the run, with the indexes of its Group.
 func (r *Record) servers() []string {
 	var names []string
 	for _, res := range r.Results {

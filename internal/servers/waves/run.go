@@ -23,7 +23,7 @@ type Group interface {
 	Compare(ctx context.Context, which []int) (Inspection, error)
 }
 
-// An Inspection is the state of the servers of a fleet at one time.
+// An Inspection is the state of the servers of a Group at one time.
 type Inspection struct {
 	Comparison compare.Comparison
 	Packages   map[string]map[string][]facts.InstalledPackage // by server and name

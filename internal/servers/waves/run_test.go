@@ -14,15 +14,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// scripted is a fleet of which each server ends as it is told to.
-type fakeFleet struct {
+// fakeGroup is a Group whose servers end in given states.
+type fakeGroup struct {
 	mu    sync.Mutex
 	begun []int
 	ends  []change.State // by server; no stage is one that is not reached
 	look  Inspection
 }
 
-func (s *fakeFleet) Change(_ context.Context, i int, job change.Job) (change.State, error) {
+func (s *fakeGroup) Change(_ context.Context, i int, job change.Job) (change.State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun = append(s.begun, i)
@@ -34,13 +34,13 @@ func (s *fakeFleet) Change(_ context.Context, i int, job change.Job) (change.Sta
 	return st, nil
 }
 
-func (s *fakeFleet) Revert(_ context.Context, i int, id, why string) (change.State, error) {
+func (s *fakeGroup) Revert(_ context.Context, i int, id, why string) (change.State, error) {
 	st := s.ends[i]
 	st.ID, st.Stage, st.Undo = id, change.Reverted, &change.Undo{Why: why}
 	return st, nil
 }
 
-func (s *fakeFleet) Compare(context.Context, []int) (Inspection, error) { return s.look, nil }
+func (s *fakeGroup) Compare(context.Context, []int) (Inspection, error) { return s.look, nil }
 
 var (
 	fine     = change.State{Stage: change.Confirmed, Count: 1}
@@ -63,7 +63,7 @@ func record(n int) *Record {
 func saved() error { return nil }
 
 func TestOutcomesAreKeptApart(t *testing.T) {
-	f := &fakeFleet{ends: []change.State{fine, half, refused, reverted, killed, same, away}}
+	f := &fakeGroup{ends: []change.State{fine, half, refused, reverted, killed, same, away}}
 	r := record(len(f.ends))
 	o := Options{Batches: Batches{{Percent: 100}}, Parallel: 3}
 	if err := Run(t.Context(), f, change.Job{}, o, r, saved); err != nil {
@@ -83,7 +83,7 @@ func TestOutcomesAreKeptApart(t *testing.T) {
 }
 
 func TestHalfChangedIsTakenBackWhereAsked(t *testing.T) {
-	f := &fakeFleet{ends: []change.State{half}}
+	f := &fakeGroup{ends: []change.State{half}}
 	r := record(1)
 	if err := Run(t.Context(), f, change.Job{}, Options{Revert: true}, r, saved); err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestWavesEndWithTooManyFailures(t *testing.T) {
 	for seed := range uint64(500) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		n := 1 + rnd.IntN(12)
-		f := &fakeFleet{}
+		f := &fakeGroup{}
 		for range n {
 			f.ends = append(f.ends, states[rnd.IntN(len(states))])
 		}
@@ -186,7 +186,7 @@ func TestUnseenIsNotFine(t *testing.T) {
 			r := record(1)
 			r.Others = []string{"s1"}
 			r.Results[0].Outcome, r.Results[0].Change = Changed, c.end
-			if err := summarize(t.Context(), &fakeFleet{look: Inspection{Comparison: c.comparison}}, change.Job{}, r); err != nil {
+			if err := summarize(t.Context(), &fakeGroup{look: Inspection{Comparison: c.comparison}}, change.Job{}, r); err != nil {
 				t.Fatal(err)
 			}
 			if r.Incomplete != (c.want != "") || !strings.HasSuffix(r.Statement, c.want) {
@@ -196,22 +196,22 @@ func TestUnseenIsNotFine(t *testing.T) {
 	}
 }
 
-// begins is a fleet that looks at what was saved when a change begins.
-type startFleet struct {
-	fakeFleet
+// startGroup is a Group that checks that a change was recorded before it begins.
+type startGroup struct {
+	fakeGroup
 	t     *testing.T
 	saved map[string]bool // ids
 }
 
-func (b *startFleet) Change(ctx context.Context, i int, job change.Job) (change.State, error) {
+func (b *startGroup) Change(ctx context.Context, i int, job change.Job) (change.State, error) {
 	if !b.saved[job.ID] {
 		b.t.Errorf("change %s began before that was written down", job.ID)
 	}
-	return b.fakeFleet.Change(ctx, i, job)
+	return b.fakeGroup.Change(ctx, i, job)
 }
 
 func TestWhatBeginsIsWrittenDownBefore(t *testing.T) {
-	f := &startFleet{fakeFleet{ends: []change.State{fine, away, half}}, t, map[string]bool{}}
+	f := &startGroup{fakeGroup{ends: []change.State{fine, away, half}}, t, map[string]bool{}}
 	r := record(3)
 	save := func() error {
 		for _, res := range r.Results {
@@ -226,7 +226,7 @@ func TestWhatBeginsIsWrittenDownBefore(t *testing.T) {
 		t.Error("one on which nothing began can be undone")
 	}
 	full := errors.New("no space left on device")
-	f, r = &startFleet{fakeFleet{ends: []change.State{fine}}, t, nil}, record(1)
+	f, r = &startGroup{fakeGroup{ends: []change.State{fine}}, t, nil}, record(1)
 	if err := Run(t.Context(), f, change.Job{}, Options{}, r, func() error { return full }); !errors.Is(err, full) || len(f.begun) > 0 {
 		t.Errorf("got %v, begun %v", err, f.begun)
 	}

@@ -1,4 +1,4 @@
-// Drift measures how long it takes to say what 10 changes were made in a
+// Drift measures how long it takes to list 10 changes that were made in a
 // container whose image has 100,000 files: by Adamant, by `docker diff` on the
 // very same container, and by hashing every file of it.
 //

@@ -19,7 +19,7 @@ import (
 
 const clusterName = "Kubernetes, a cluster of one node"
 
-// startPeers starts what there is to compare with, and says what is left out and
+// startPeers starts the peers that are installed, and prints which are left out and
 // why. The ways that it returns with an error are to be closed, too.
 func startPeers(ctx context.Context, dir string) (ways []*way, left []string, err error) {
 	for _, peer := range []struct {

@@ -145,7 +145,7 @@ func (l *lab) containerdPID(t *testing.T) int {
 }
 
 // TestContainerdKilled kills the runtime in the middle of commands. They fail
-// with an error that says so or get over it; the next ones work.
+// with an error that names the cause, or succeed all the same; the next ones work.
 func TestContainerdKilled(t *testing.T) {
 	t.Parallel()
 	l, _ := openHostile(t)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// An App says how an application's image is made and used. It keeps to Debian's
+// App describes how an application's image is made and used. It keeps to Debian's
 // own configuration, except for what systemd would do: its RuntimeDirectory= is
 // made in Setup, and the program stays in the foreground.
 type App struct {

@@ -172,7 +172,7 @@ func (l *Link) serve(client *net.TCPConn) {
 	t.server.Close()
 }
 
-// enter adds a tunnel, and says what it is like and its number.
+// enter adds a tunnel, and returns its quality and its number.
 func (l *Link) enter(t *tunnel) (Quality, uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// A Program is what a lab takes for a test in a program: it says what goes wrong
+// Program stands in for a test where a program opens a lab: it prints what goes wrong
 // on standard error, and exits with 1.
 type Program struct {
 	cleanups []func()

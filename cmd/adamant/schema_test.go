@@ -54,7 +54,7 @@ var documents = map[string]any{
 	document.ServerCapture:      report.ServerCapture{},
 	document.ServerComparison:   report.ServerComparison{},
 	document.ServerHistory:      report.ServerHistory{},
-	document.ServerList:         document.List[report.Server]{},
+	document.ServerList:         report.ServerList{},
 	document.ServerPlan:         report.ServerPlan{},
 	document.ServerReplacement:  report.ServerReplacement{},
 	document.ServerSnapshot:     report.ServerSnapshot{},

@@ -9,13 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/servers/agent"
@@ -46,8 +44,8 @@ Host keys are always verified.`,
 	return cmd
 }
 
-// which are the flags for selecting and reaching servers.
-type which struct {
+// serverFlags are the flags for selecting and reaching servers.
+type serverFlags struct {
 	inventories []string
 	sshConfig   string
 	sudo        bool
@@ -57,7 +55,7 @@ type which struct {
 	patience    time.Duration
 }
 
-func (w *which) flags(cmd *cobra.Command) {
+func (w *serverFlags) flags(cmd *cobra.Command) {
 	cmd.ValidArgsFunction = w.completeServers
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&w.inventories, "inventory", "i", nil, "an Ansible inventory, a file or directory; may be repeated; also $ADAMANT_INVENTORY")
@@ -65,7 +63,7 @@ func (w *which) flags(cmd *cobra.Command) {
 }
 
 // completeServers completes the names of servers and groups of the inventory.
-func (w *which) completeServers(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (w *serverFlags) completeServers(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	silent := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard}
 	hosts, err := w.selected(cmd.Context(), silent, nil)
 	if err != nil {
@@ -81,7 +79,7 @@ func (w *which) completeServers(cmd *cobra.Command, args []string, _ string) ([]
 }
 
 // reachFlags adds the flags of commands that connect.
-func (w *which) reachFlags(cmd *cobra.Command) {
+func (w *serverFlags) reachFlags(cmd *cobra.Command) {
 	w.flags(cmd)
 	flags := cmd.Flags()
 	flags.BoolVarP(&w.sudo, "sudo", "b", false, "become root through sudo, also where the inventory does not say ansible_become")
@@ -93,7 +91,7 @@ func (w *which) reachFlags(cmd *cobra.Command) {
 
 // hosts returns the servers that patterns stand for, with how to log in to them.
 // Without patterns these are all of the inventory.
-func (w *which) hosts(ctx context.Context, a *app, patterns []string) ([]servers.Host, error) {
+func (w *serverFlags) hosts(ctx context.Context, a *app, patterns []string) ([]servers.Host, error) {
 	hosts, err := w.selected(ctx, a, patterns)
 	if err != nil {
 		return nil, err
@@ -103,7 +101,7 @@ func (w *which) hosts(ctx context.Context, a *app, patterns []string) ([]servers
 
 // host returns the one server that a pattern stands for; wrong ends the sentence
 // about more of them.
-func (w *which) host(ctx context.Context, a *app, pattern, wrong string) (servers.Host, error) {
+func (w *serverFlags) host(ctx context.Context, a *app, pattern, wrong string) (servers.Host, error) {
 	hosts, err := w.hosts(ctx, a, []string{pattern})
 	if err != nil {
 		return servers.Host{}, err
@@ -115,7 +113,7 @@ func (w *which) host(ctx context.Context, a *app, pattern, wrong string) (server
 }
 
 // group returns the servers that patterns stand for, as they are compared.
-func (w *which) group(ctx context.Context, a *app, patterns []string) (*servers.Group, error) {
+func (w *serverFlags) group(ctx context.Context, a *app, patterns []string) (*servers.Group, error) {
 	hosts, err := w.hosts(ctx, a, patterns)
 	if err != nil {
 		return nil, err
@@ -125,7 +123,7 @@ func (w *which) group(ctx context.Context, a *app, patterns []string) (*servers.
 }
 
 // selected returns the servers that patterns stand for, as the inventory has them.
-func (w *which) selected(ctx context.Context, a *app, patterns []string) ([]servers.Host, error) {
+func (w *serverFlags) selected(ctx context.Context, a *app, patterns []string) ([]servers.Host, error) {
 	inv, err := w.inventory(ctx, a, len(patterns) > 0)
 	if err != nil {
 		return nil, err
@@ -137,7 +135,7 @@ func (w *which) selected(ctx context.Context, a *app, patterns []string) ([]serv
 }
 
 // inventory loads the inventory. There must be one, unless servers are named.
-func (w *which) inventory(ctx context.Context, a *app, named bool) (servers.Inventory, error) {
+func (w *serverFlags) inventory(ctx context.Context, a *app, named bool) (servers.Inventory, error) {
 	inventories := w.inventories
 	if env := os.Getenv("ADAMANT_INVENTORY"); len(inventories) == 0 && env != "" {
 		inventories = []string{env}
@@ -153,7 +151,7 @@ func (w *which) inventory(ctx context.Context, a *app, named bool) (servers.Inve
 }
 
 // complete adds to hosts how the flags and the user log in.
-func (w *which) complete(a *app, hosts []servers.Host) error {
+func (w *serverFlags) complete(a *app, hosts []servers.Host) error {
 	login := servers.Login{Sudo: w.sudo}
 	var err error
 	if w.askPassword {
@@ -187,7 +185,7 @@ func (a *app) askSecret(prompt string) (servers.Secret, error) {
 }
 
 // options returns how this program reaches servers.
-func (w *which) options(a *app) (servers.Options, error) {
+func (w *serverFlags) options(a *app) (servers.Options, error) {
 	var o servers.Options
 	self, err := os.Executable()
 	if err != nil {
@@ -211,8 +209,22 @@ func (w *which) options(a *app) (servers.Options, error) {
 	return o, nil
 }
 
+// A verdictResult is a result that decides the exit code.
+type verdictResult interface {
+	report.Text
+	Verdict() report.Verdict
+}
+
+// printVerdict prints a result and ends the command with its exit code.
+func (a *app) printVerdict(r verdictResult) error {
+	if err := a.printer().Print(r); err != nil {
+		return err
+	}
+	return exitWith(r.Verdict())
+}
+
 func newServersListCommand(a *app) *cobra.Command {
-	var w which
+	var w serverFlags
 	cmd := &cobra.Command{
 		Use:   "list [PATTERN...]",
 		Short: "List the servers that patterns stand for, and how they are reached",
@@ -225,46 +237,9 @@ other servers, and the groups of each.`,
 			if err != nil {
 				return err
 			}
-			if a.json() {
-				return a.printJSON(document.NewList(document.ServerList, serverList(hosts)))
-			}
-			return a.printServers(hosts)
+			return a.printer().Print(report.NewServerList(hosts))
 		},
 	}
 	w.flags(cmd)
 	return cmd
-}
-
-func (a *app) printServers(hosts []servers.Host) error {
-	t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tADDRESS\tPORT\tUSER\tSUDO\tTHROUGH\tGROUPS")
-	for _, h := range hosts {
-		sudo := "-"
-		if h.Become.On {
-			sudo = h.Become.User
-		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", h.Name, h.Address, h.Port, h.User, sudo,
-			orDash(strings.Join(throughOf(h), ", ")), orDash(strings.Join(h.Groups, ", ")))
-	}
-	return t.Flush()
-}
-
-func throughOf(h servers.Host) []string {
-	var names []string
-	for _, j := range h.ProxyJump {
-		names = append(names, j.Name)
-	}
-	return names
-}
-
-func serverList(hosts []servers.Host) []report.Server {
-	var list []report.Server
-	for _, h := range hosts {
-		s := report.Server{Name: h.Name, Address: h.Address, Port: h.Port, User: h.User, Through: throughOf(h), Groups: h.Groups, From: h.Origin.String()}
-		if h.Become.On {
-			s.Sudo = h.Become.User
-		}
-		list = append(list, s)
-	}
-	return list
 }

@@ -3,21 +3,17 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
-	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // captureFlags are the flags of a capture.
 type captureFlags struct {
-	which
+	serverFlags
 	out, image    string
 	data, exclude []string
 	noData        bool
@@ -89,68 +85,12 @@ func (c *captureFlags) do(ctx context.Context, a *app, h servers.Host) error {
 	if err != nil {
 		return err
 	}
-	return c.print(a, s, dir)
-}
-
-func (c *captureFlags) print(a *app, s servers.Captured, dir string) error {
-	if a.json() {
-		p := s.Plan
-		if err := a.printJSON(report.ServerCapture{
-			Header: document.NewHeader(document.ServerCapture), Server: s.Server, Dir: dir, Image: s.Image, Digest: s.Digest,
-			Services: p.Services, Data: p.Data, Secrets: p.Secrets, Losses: p.Losses, Incomplete: s.Incomplete,
-		}); err != nil {
-			return err
-		}
-	} else {
-		c.printText(a, s)
+	result := report.NewServerCapture(s, dir)
+	if err := a.printer().Print(result); err != nil {
+		return err
 	}
-	if len(s.Incomplete) > 0 || !s.Plan.Complete() {
-		return exitWith(report.Incomplete)
+	if !a.json() {
+		a.progress("next: adamant load %[1]s/image.tar; adamant seal %[1]s/manifest.yaml -w; adamant prove %[1]s/manifest.yaml", c.out)
 	}
-	return nil
-}
-
-func (c *captureFlags) printText(a *app, s servers.Captured) {
-	p := s.Plan
-	line := func(format string, args ...any) { fmt.Fprintln(a.out, text.EscapeLines(fmt.Sprintf(format, args...))) }
-	line("%s, %s, is %s (%.19s…)", s.Server, p.Release, s.Image, s.Digest)
-	line("  layer packages: %d files, %s", p.Packages.Files.Len(), size(p.Packages.Bytes))
-	line("  layer config: %d files, %s; %d of them are edited files of packages", p.Config.Files.Len(), size(p.Config.Bytes), len(p.Edited))
-	for _, svc := range p.Services {
-		line("  service %s: %s%s", svc.Name, strings.Join(svc.Command, " "), ports(svc))
-	}
-	for _, d := range p.Data {
-		line("  data %s: %d files, %s (%s)", d.Path, d.Entries, size(d.Bytes), d.Why)
-	}
-	for _, sec := range p.Secrets {
-		line("  secret %s (%s)", sec.Path, sec.Why)
-	}
-	if len(p.Losses) > 0 {
-		line("not captured:")
-	}
-	for _, l := range p.Losses {
-		text := l.What + ": " + l.Why
-		if l.Hint != "" {
-			text += " (" + l.Hint + ")"
-		}
-		if l.Unread {
-			text = "INCOMPLETE " + text
-		}
-		line("  - %s", text)
-	}
-	for _, b := range s.Incomplete {
-		line("INCOMPLETE %s", b)
-	}
-	a.progress("next: adamant load %[1]s/image.tar; adamant seal %[1]s/manifest.yaml -w; adamant prove %[1]s/manifest.yaml", c.out)
-}
-
-func ports(s servers.Service) string {
-	var list []string
-	for _, p := range s.Ports {
-		list = append(list, fmt.Sprintf("%d/%s", p.Number, p.Protocol))
-	}
-	if len(list) == 0 {
-		return ""
-	}
-	return ", listens on " + strings.Join(list, ", ")
+	return exitWith(result.Verdict())
 }

@@ -3,13 +3,12 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
 func newServersCompareCommand(a *app) *cobra.Command {
-	var w which
+	var w serverFlags
 	var o report.ServersOptions
 	var baseline, records string
 	var full bool
@@ -48,8 +47,7 @@ reached or something could not be read.`,
 				return err
 			}
 			a.attribute(&c, records)
-			o.Color = a.colored(a.out)
-			return a.printComparison(c, o)
+			return a.printVerdict(report.NewServerComparison(c, o))
 		},
 	}
 	w.reachFlags(cmd)
@@ -62,7 +60,7 @@ reached or something could not be read.`,
 	return cmd
 }
 
-// attribute adds to a comparison which update of this user led to its differences.
+// attribute adds the updates of this user that led to differences to a comparison.
 func (a *app) attribute(c *servers.Comparison, records string) {
 	dir, err := recordsDir(records)
 	if err == nil {
@@ -71,17 +69,4 @@ func (a *app) attribute(c *servers.Comparison, records string) {
 	if err != nil {
 		a.progress("note: what differences come of is not known: %v", err)
 	}
-}
-
-func (a *app) printComparison(c servers.Comparison, o report.ServersOptions) error {
-	var err error
-	if a.json() {
-		err = a.printJSON(report.ServerComparison{Header: document.NewHeader(document.ServerComparison), Comparison: c})
-	} else {
-		err = report.Servers(a.out, c, o)
-	}
-	if err != nil {
-		return err
-	}
-	return exitWith(report.VerdictOf(c))
 }

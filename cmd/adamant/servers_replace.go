@@ -8,17 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
-	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 func newServersReplaceCommand(a *app) *cobra.Command {
-	var w which
+	var w serverFlags
 	var from string
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -56,7 +54,7 @@ exits 3.`,
 			if err != nil {
 				return err
 			}
-			return a.printReplaced(h.Name, r)
+			return a.printVerdict(report.NewServerReplacement(h.Name, r))
 		},
 	}
 	w.reachFlags(cmd)
@@ -108,31 +106,4 @@ func (d *deployer) Deploy(ctx context.Context, file string, content []byte, time
 		}
 	}
 	return endpoints, nil
-}
-
-func (a *app) printReplaced(server string, r servers.Replaced) error {
-	answered, open := r.Answered, r.Connected
-	if a.json() {
-		if answered == nil {
-			answered = []string{}
-		}
-		if err := a.printJSON(report.ServerReplacement{
-			Header: document.NewHeader(document.ServerReplacement), Server: server, Services: answered, Connected: open, Removable: open == 0,
-		}); err != nil {
-			return err
-		}
-	} else {
-		for _, s := range answered {
-			fmt.Fprintln(a.out, text.EscapeLines(s+" answers in its place"))
-		}
-		if open == 0 {
-			fmt.Fprintln(a.out, text.EscapeLines(server+" is ready to be removed: nobody is connected to its services"))
-		} else {
-			fmt.Fprintln(a.out, text.EscapeLines(fmt.Sprintf("%s is still in use: %d connections to its services; point their names or balancers to the new addresses", server, open)))
-		}
-	}
-	if open > 0 {
-		return exitWith(report.Findings)
-	}
-	return nil
 }

@@ -6,15 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
-	"github.com/adamant-sh/adamant/internal/text"
 )
 
 func newServersSnapshotCommand(a *app) *cobra.Command {
-	var w which
+	var w serverFlags
 	var out string
 	var full bool
 	cmd := &cobra.Command{
@@ -49,28 +47,18 @@ says so when it is compared with.`,
 			if err := durable.Write(out, 0o600, func(w io.Writer) error { return s.Write(w) }); err != nil {
 				return fmt.Errorf("write snapshot: %w", err)
 			}
-			return a.printSnapshot(s, out)
+			result := report.NewServerSnapshot(s, out)
+			if err := a.printer().Print(result); err != nil {
+				return err
+			}
+			for _, u := range s.Summary.Unknowns {
+				a.progress("could not be read: %s  (%s)", u.Path, u.Reason)
+			}
+			return exitWith(result.Verdict())
 		},
 	}
 	w.reachFlags(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "file to write")
 	cmd.Flags().BoolVar(&full, "full", false, "read all files again, and trust nothing that was remembered")
 	return cmd
-}
-
-func (a *app) printSnapshot(s *servers.Snapshot, out string) error {
-	if a.json() {
-		if err := a.printJSON(report.ServerSnapshot{Header: document.NewHeader(document.ServerSnapshot), Server: s.Name, File: out, Facts: len(s.Facts), Summary: s.Summary}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintln(a.out, text.EscapeLines(fmt.Sprintf("%s: %d files, %d facts, in %s", s.Name, s.Summary.Entries, len(s.Facts), out)))
-	}
-	for _, u := range s.Summary.Unknowns {
-		a.progress("could not be read: %s  (%s)", u.Path, u.Reason)
-	}
-	if len(s.Summary.Unknowns) > 0 {
-		return exitWith(report.Incomplete)
-	}
-	return nil
 }

@@ -13,10 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
-	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // Exit codes of an update, by the worst outcome.
@@ -26,7 +24,7 @@ var exitOfOutcome = map[servers.Outcome]int{
 
 // updateFlags are the flags of an update.
 type updateFlags struct {
-	which
+	serverFlags
 	run, undoRun, script string
 	copies, packages     []string
 	save                 []string
@@ -111,14 +109,14 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	if up.Options, err = u.waves(a); err != nil {
 		return err
 	}
-	if g.Options, err = u.which.options(a); err != nil {
+	if g.Options, err = u.serverFlags.options(a); err != nil {
 		return err
 	}
 	r, err := g.Update(cmd.Context(), records, up)
 	if err != nil {
 		return err
 	}
-	return a.printRun(r)
+	return a.finishUpdate(r)
 }
 
 // targets returns the servers of an update, with how to log in to them and to those
@@ -222,7 +220,10 @@ func (u *updateFlags) job() (servers.Job, error) {
 
 // waves returns how the update proceeds from server to server.
 func (u *updateFlags) waves(a *app) (servers.UpdateOptions, error) {
-	o := servers.UpdateOptions{Parallel: u.parallel, Revert: u.onFailure == "undo", OnResult: a.printResult}
+	o := servers.UpdateOptions{
+		Parallel: u.parallel, Revert: u.onFailure == "undo",
+		OnResult: func(r servers.Result) { a.progress("%s", report.UpdateProgress(r)) },
+	}
 	if u.onFailure != "keep" && u.onFailure != "undo" {
 		return o, usagef("--on-failure %q: want keep or undo", u.onFailure)
 	}
@@ -271,66 +272,21 @@ func whoAmI() string {
 	return name + "@" + host
 }
 
-// printResult prints the result of one server while others are being changed.
-func (a *app) printResult(r servers.Result) {
-	line := fmt.Sprintf("wave %d: %s %s", r.Wave, r.Server, r.Outcome)
-	if r.Failed && r.Outcome == servers.Unchanged {
-		line += ", failed"
+// finishUpdate prints a run and ends the command with the exit code of its worst
+// outcome.
+func (a *app) finishUpdate(r servers.Record) error {
+	if err := a.printer().Print(report.NewServerUpdate(r)); err != nil {
+		return err
 	}
-	if r.Cause != "" {
-		line += ": " + oneLine(r.Cause)
+	worst := r.Worst()
+	if worst != "" && r.Action != servers.ActionUndo && !a.json() {
+		a.progress("hint: adamant servers update --resume takes up what failed, --undo takes all of it back; run %d, see adamant servers history %d", r.Number, r.Number)
 	}
-	a.progress("%s", line)
-}
-
-func (a *app) printRun(r servers.Record) error {
-	if a.json() {
-		if err := a.printJSON(report.ServerUpdate{Header: document.NewHeader(document.ServerUpdate), Record: r}); err != nil {
-			return err
-		}
-	} else {
-		a.printRunText(r)
-	}
-	if code := exitOfOutcome[r.Worst()]; code != 0 {
+	if code := exitOfOutcome[worst]; code != 0 {
 		return status(code)
 	}
 	if r.Incomplete {
 		return exitWith(report.Incomplete)
 	}
 	return nil
-}
-
-// oneLine replaces line breaks, because a server's text must not look like lines of
-// this program.
-func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
-
-func (a *app) printRunText(r servers.Record) {
-	for _, res := range r.Results {
-		line := fmt.Sprintf("%s: %s", res.Server, res.Outcome)
-		if res.Failed && res.Outcome == servers.Unchanged {
-			line += ", and failed"
-		}
-		for _, n := range []struct {
-			n    int
-			what string
-		}{{len(res.Change.Facts), "setting"}, {res.Change.Count, "file"}} {
-			switch {
-			case n.n == 1:
-				line += ", 1 " + n.what
-			case n.n > 1:
-				line += fmt.Sprintf(", %d %ss", n.n, n.what)
-			}
-		}
-		if res.Cause != "" {
-			line += "; " + oneLine(res.Cause)
-		}
-		fmt.Fprintln(a.out, text.EscapeLines(line))
-	}
-	if r.Stopped != "" {
-		fmt.Fprintln(a.out, text.EscapeLines("stopped: "+oneLine(r.Stopped)))
-	}
-	fmt.Fprintln(a.out, text.EscapeLines(oneLine(r.Statement)))
-	if r.Worst() != "" && r.Action != servers.ActionUndo {
-		a.progress("hint: adamant servers update --resume takes up what failed, --undo takes all of it back; run %d, see adamant servers history %d", r.Number, r.Number)
-	}
 }

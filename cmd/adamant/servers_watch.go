@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
@@ -16,7 +15,7 @@ import (
 
 // watchFlags are the flags of a watch.
 type watchFlags struct {
-	which
+	serverFlags
 	baseline, records string
 	metrics, reports  string
 	every             time.Duration
@@ -103,9 +102,13 @@ func (w *watchFlags) tell(a *app, c servers.Comparison, last *servers.Comparison
 			return err
 		}
 	}
-	news := report.NewsOf(c, last)
+	return w.printer(a).Print(report.NewServerWatch(report.NewsOf(c, last), at))
+}
+
+// printer returns the printer of --output, which for JSON prints one line a round.
+func (w *watchFlags) printer(a *app) report.Printer {
 	if a.json() {
-		return json.NewEncoder(a.out).Encode(report.ServerWatch{Header: document.NewHeader(document.ServerWatch), At: at, News: news})
+		return report.JSONLinePrinter{Out: a.out}
 	}
-	return report.WriteNews(a.out, news, at, a.colored(a.out))
+	return a.printer()
 }

@@ -23,6 +23,7 @@ type Server struct {
 type ServerComparison struct {
 	document.Header
 	servers.Comparison
+	opts ServersOptions // of the text
 }
 
 // ServerWatch is the document of a round of `servers watch -o json`.
@@ -62,6 +63,7 @@ type ServerPlan struct {
 	Split     int               `json:"split"`             // differences without a majority
 	Replace   *Replacement      `json:"replace,omitempty"` // absent if every server deviates
 	Unreached map[string]string `json:"unreached,omitempty"`
+	verdict   Verdict
 }
 
 // A Replacement is what would run instead of all the servers of a plan.
@@ -86,6 +88,7 @@ type ServerCapture struct {
 	Secrets    []servers.SecretFile `json:"secrets"`
 	Losses     []servers.Loss       `json:"losses"`
 	Incomplete []string             `json:"incomplete,omitempty"` // what could not be read
+	plan       servers.CapturePlan  // the text has more of it
 }
 
 // ServerReplacement is the document of `servers replace -o json`.

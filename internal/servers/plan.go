@@ -10,16 +10,54 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
 
-// A Repair is what would make one server like the others, in place.
+// A Repair is the changes in place that make one server equal to the others.
 type Repair = waves.Repair
 
-// Repairs derives from a comparison the repair of each server that deviates. split
-// counts the differences without a majority, which cannot be repaired.
-func Repairs(c Comparison) (list []Repair, split int) { return waves.Repairs(c) }
+// A Plan has two ways to make servers the same: to repair those that deviate, and to
+// replace all of them by instances of one image.
+type Plan struct {
+	Comparison Comparison
+	Repairs    []Repair     // of the servers that deviate
+	Split      int          // differences without a majority, which cannot be repaired
+	Model      string       // the server to capture, empty if every server deviates
+	Capture    *CapturePlan // of Model, or nil
+}
 
-// Model returns the first server that was reached and needs no repair: the one to
-// capture, if all are to be replaced. It reports whether there is one.
-func (g *Group) Model(c Comparison, repairs []Repair) (Host, bool) {
+// Complete reports whether everything could be read and compared.
+func (p Plan) Complete() bool {
+	return p.Comparison.Complete() && (p.Capture == nil || p.Capture.Complete())
+}
+
+// Plan compares the servers and changes nothing. reading is called before the server
+// that would be captured is read.
+func (g *Group) Plan(ctx context.Context, ref *Reference, reading func(server string)) (Plan, error) {
+	c, err := g.Compare(ctx, ref)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{Comparison: c}
+	p.Repairs, p.Split = waves.Repairs(c)
+	h, found := g.model(c, p.Repairs)
+	if !found {
+		return p, nil
+	}
+	reading(h.Name)
+	l, err := connect.Connect(ctx, h, g.Options.Options)
+	if err != nil {
+		return Plan{}, err
+	}
+	defer l.Close()
+	_, captured, err := planCapture(ctx, l, h.Name, nil)
+	if err != nil {
+		return Plan{}, err
+	}
+	p.Model, p.Capture = h.Name, &captured
+	return p, nil
+}
+
+// model returns the first server that was reached and needs no repair, and whether
+// there is one.
+func (g *Group) model(c Comparison, repairs []Repair) (Host, bool) {
 	i := slices.IndexFunc(g.Hosts, func(h Host) bool {
 		return c.Unreached[h.Name] == "" && !slices.ContainsFunc(repairs, func(r Repair) bool { return r.Server == h.Name })
 	})
@@ -29,19 +67,8 @@ func (g *Group) Model(c Comparison, repairs []Repair) (Host, bool) {
 	return g.Hosts[i], true
 }
 
-// PlanCapture reads how a server would be captured.
-func PlanCapture(ctx context.Context, h Host, o Options) (CapturePlan, error) {
-	l, err := connect.Connect(ctx, h, o.Options)
-	if err != nil {
-		return CapturePlan{}, err
-	}
-	defer l.Close()
-	_, p, err := planCapture(ctx, l, h.Name, nil)
-	return p, err
-}
-
-// planCapture returns the plan as the server wrote it, too: parts of it are
-// requested with the same bytes.
+// planCapture asks a server how it would be captured. It returns the plan also as the
+// server wrote it, because its parts are requested with the same bytes.
 func planCapture(ctx context.Context, l *connect.Link, name string, args []string) ([]byte, CapturePlan, error) {
 	text, err := l.Ask(ctx, append([]string{"part", "plan"}, args...))
 	if err != nil {

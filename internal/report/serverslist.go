@@ -1,0 +1,43 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/servers"
+)
+
+// ServerList is the document of `servers list -o json`.
+type ServerList struct {
+	document.List[Server]
+}
+
+// NewServerList returns the document of hosts.
+func NewServerList(hosts []servers.Host) ServerList {
+	var list []Server
+	for _, h := range hosts {
+		s := Server{Name: h.Name, Address: h.Address, Port: h.Port, User: h.User, Groups: h.Groups, From: h.Origin.String()}
+		for _, j := range h.ProxyJump {
+			s.Through = append(s.Through, j.Name)
+		}
+		if h.Become.On {
+			s.Sudo = h.Become.User
+		}
+		list = append(list, s)
+	}
+	return ServerList{document.NewList(document.ServerList, list)}
+}
+
+// WriteText implements Text.
+func (l ServerList) WriteText(w io.Writer, _ bool) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tADDRESS\tPORT\tUSER\tSUDO\tTHROUGH\tGROUPS")
+	for _, s := range l.Items {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Name, s.Address, s.Port, s.User, orDash(s.Sudo),
+			orDash(strings.Join(s.Through, ", ")), orDash(strings.Join(s.Groups, ", ")))
+	}
+	return t.Flush()
+}

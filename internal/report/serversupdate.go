@@ -1,0 +1,63 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/servers"
+)
+
+// NewServerUpdate returns the document of a run. Its text has a line for each
+// server; that of a ServerRun has every change.
+func NewServerUpdate(r servers.Record) ServerUpdate {
+	return ServerUpdate{document.NewHeader(document.ServerUpdate), r}
+}
+
+// WriteText implements Text.
+func (u ServerUpdate) WriteText(w io.Writer, _ bool) error {
+	l := newLineWriter(w)
+	for _, r := range u.Results {
+		l.printf("%s", resultText(r))
+	}
+	if u.Stopped != "" {
+		l.printf("stopped: %s", oneLine(u.Stopped))
+	}
+	l.printf("%s", oneLine(u.Statement))
+	return l.Flush()
+}
+
+func resultText(r servers.Result) string {
+	s := fmt.Sprintf("%s: %s", r.Server, r.Outcome)
+	if r.Failed && r.Outcome == servers.Unchanged {
+		s += ", and failed"
+	}
+	for _, changed := range []struct {
+		n    int
+		noun string
+	}{{len(r.Change.Facts), "setting"}, {r.Change.Count, "file"}} {
+		switch {
+		case changed.n == 1:
+			s += ", 1 " + changed.noun
+		case changed.n > 1:
+			s += fmt.Sprintf(", %d %ss", changed.n, changed.noun)
+		}
+	}
+	if r.Cause != "" {
+		s += "; " + oneLine(r.Cause)
+	}
+	return s
+}
+
+// UpdateProgress returns a line with the result of one server, to be shown while
+// others are being changed. It is not escaped.
+func UpdateProgress(r servers.Result) string {
+	s := fmt.Sprintf("wave %d: %s %s", r.Wave, r.Server, r.Outcome)
+	if r.Failed && r.Outcome == servers.Unchanged {
+		s += ", failed"
+	}
+	if r.Cause != "" {
+		s += ": " + oneLine(r.Cause)
+	}
+	return s
+}

@@ -22,7 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
@@ -58,7 +58,7 @@ func measure(ctx context.Context, rounds int) (err error) {
 		defer cancel()
 		err = errors.Join(err, containerd.Stop(clean, containerd.Options{Root: root, State: state}), os.RemoveAll(root), os.RemoveAll(state))
 	}()
-	e, err := engine.Open(ctx, engine.Options{Root: root, State: state})
+	e, err := pod.Open(ctx, pod.Options{Root: root, State: state})
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func median(d []time.Duration) time.Duration {
 }
 
 type bench struct {
-	e      *engine.Engine
+	e      *pod.Engine
 	socket string
 }
 
@@ -112,7 +112,7 @@ const image = containerd.PauseImage
 
 // adamant starts a pod with a volume.
 func (b bench) adamant(ctx context.Context, n int) (time.Duration, error) {
-	s := engine.PodSpec{Name: fmt.Sprintf("bench-%d", n), Spec: corev1.PodSpec{
+	s := pod.PodSpec{Name: fmt.Sprintf("bench-%d", n), Spec: corev1.PodSpec{
 		Containers: []corev1.Container{{
 			Name: "main", Image: image, ImagePullPolicy: corev1.PullIfNotPresent,
 			VolumeMounts: []corev1.VolumeMount{{Name: "v", MountPath: "/v"}},
@@ -142,11 +142,11 @@ func (b bench) cri(ctx context.Context, n int) (time.Duration, error) {
 		}},
 	}
 	began := time.Now()
-	pod, err := c.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: sandbox})
+	sb, err := c.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: sandbox})
 	if err != nil {
 		return 0, err
 	}
-	ctr, err := c.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: pod.PodSandboxId, SandboxConfig: sandbox, Config: &runtimeapi.ContainerConfig{
+	ctr, err := c.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: sb.PodSandboxId, SandboxConfig: sandbox, Config: &runtimeapi.ContainerConfig{
 		Metadata: &runtimeapi.ContainerMetadata{Name: "main"},
 		Image:    &runtimeapi.ImageSpec{Image: image},
 		Linux: &runtimeapi.LinuxContainerConfig{
@@ -164,9 +164,9 @@ func (b bench) cri(ctx context.Context, n int) (time.Duration, error) {
 		return 0, err
 	}
 	took := time.Since(began)
-	_, err = c.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: pod.PodSandboxId})
+	_, err = c.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: sb.PodSandboxId})
 	if err == nil {
-		_, err = c.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: pod.PodSandboxId})
+		_, err = c.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: sb.PodSandboxId})
 	}
 	return took, err
 }

@@ -16,7 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/test/cluster/inspect"
 )
@@ -82,7 +82,7 @@ func underKubelet(t *testing.T, all map[string][]byte) map[string]map[string]ins
 }
 
 // openEngine opens an engine with the images loaded, until the test ends.
-func openEngine(t *testing.T) *engine.Engine {
+func openEngine(t *testing.T) *pod.Engine {
 	t.Helper()
 	root, err := os.MkdirTemp(shared.dir, "engine-")
 	if err != nil {
@@ -97,7 +97,7 @@ func openEngine(t *testing.T) *engine.Engine {
 			t.Error(err)
 		}
 	})
-	e, err := engine.Open(t.Context(), engine.Options{Root: root, State: state})
+	e, err := pod.Open(t.Context(), pod.Options{Root: root, State: state})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func refusedBefore2(err error) bool {
 }
 
 // underEngine returns the reports of a pod's containers, by name.
-func underEngine(t *testing.T, e *engine.Engine, name string, data []byte) (map[string]inspect.Report, error) {
+func underEngine(t *testing.T, e *pod.Engine, name string, data []byte) (map[string]inspect.Report, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -130,23 +130,23 @@ func underEngine(t *testing.T, e *engine.Engine, name string, data []byte) (map[
 	}
 	spec := workload(t, name, data)
 	var events strings.Builder
-	record := func(ev engine.Event) { fmt.Fprintln(&events, ev.Container, ev.Reason, ev.Message) }
-	pod, err := e.Create(ctx, spec, record)
+	record := func(ev pod.Event) { fmt.Fprintln(&events, ev.Container, ev.Reason, ev.Message) }
+	p, err := e.Create(ctx, spec, record)
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, events.String())
 	}
 	defer func() {
-		if err := pod.Remove(context.WithoutCancel(ctx), 1, nil); err != nil {
+		if err := p.Remove(context.WithoutCancel(ctx), 1, nil); err != nil {
 			t.Error(err)
 		}
 	}()
-	if err := pod.Supervise(ctx, engine.Supervision{Events: record}); err != nil {
+	if err := p.Supervise(ctx, pod.Supervision{Events: record}); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, events.String())
 	}
 	reports := map[string]inspect.Report{}
 	for _, c := range containers(spec.Spec) {
 		var stdout, stderr strings.Builder
-		if err := pod.Logs(ctx, c, engine.LogOptions{}, &stdout, &stderr); err != nil {
+		if err := p.Logs(ctx, c, pod.LogOptions{}, &stdout, &stderr); err != nil {
 			return nil, fmt.Errorf("%w\n%s", err, events.String())
 		}
 		if stderr.Len() > 0 {
@@ -157,15 +157,15 @@ func underEngine(t *testing.T, e *engine.Engine, name string, data []byte) (map[
 	return reports, nil
 }
 
-func workload(t *testing.T, name string, data []byte) engine.PodSpec {
+func workload(t *testing.T, name string, data []byte) pod.PodSpec {
 	t.Helper()
 	f, err := manifest.Parse(name, data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := f.Workloads()[0]
-	return engine.PodSpec{
-		Namespace: w.Namespace, Name: engine.InstanceName(w.Kind, w.Name),
+	return pod.PodSpec{
+		Namespace: w.Namespace, Name: pod.InstanceName(w.Kind, w.Name),
 		Labels: w.Template.Labels, Annotations: w.Template.Annotations, Spec: w.Template.Spec,
 		ConfigMaps: f.ConfigMaps(), Secrets: f.Secrets(),
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/manifest"
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
@@ -102,7 +102,7 @@ func receiveData(t *testing.T, p Plan, root *rootfs.Root, dataDir string) {
 }
 
 // runPod runs the workload of a name.
-func runPod(t *testing.T, e *engine.Engine, f manifest.File, name string) *engine.Pod {
+func runPod(t *testing.T, e *pod.Engine, f manifest.File, name string) *pod.Pod {
 	t.Helper()
 	for _, w := range f.Workloads() {
 		for _, problem := range manifest.Unsupported(w) {
@@ -111,27 +111,27 @@ func runPod(t *testing.T, e *engine.Engine, f manifest.File, name string) *engin
 		if w.Name != name {
 			continue
 		}
-		pod, err := e.Create(t.Context(), engine.PodSpec{
+		p, err := e.Create(t.Context(), pod.PodSpec{
 			Namespace: w.Namespace, Name: w.Name, Labels: w.Template.Labels, Annotations: w.Template.Annotations,
 			Spec: w.Template.Spec, ConfigMaps: f.ConfigMaps(), Secrets: f.Secrets(),
-		}, func(ev engine.Event) { t.Log(ev) })
+		}, func(ev pod.Event) { t.Log(ev) })
 		must(t, err)
 		t.Cleanup(func() {
-			if err := pod.Remove(context.Background(), 0, nil); err != nil {
+			if err := p.Remove(context.Background(), 0, nil); err != nil {
 				t.Error(err)
 			}
 		})
-		return pod
+		return p
 	}
 	t.Fatalf("no workload %s", name)
 	return nil
 }
 
-func get(t *testing.T, pod *engine.Pod, at string) string {
+func get(t *testing.T, p *pod.Pod, at string) string {
 	t.Helper()
 	var last error
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		resp, err := http.Get("http://" + pod.IP + at)
+		resp, err := http.Get("http://" + p.IP + at)
 		if err != nil {
 			last = err
 			continue

@@ -20,7 +20,7 @@ import (
 )
 
 // A made image has one layer with one program, and is written by us.
-type made struct {
+type builtImage struct {
 	name    string
 	program string // path in the image
 	labels  map[string]string
@@ -42,7 +42,7 @@ func (d *Daemon) ensurePause(ctx context.Context) error {
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("look for the pause image: %w", err)
 	}
-	return d.make(ctx, made{
+	return d.buildImage(ctx, builtImage{
 		name: PauseImage, program: "pause",
 		labels: map[string]string{label: want, "io.cri-containerd.pinned": "pinned"},
 		open: func() (io.ReadCloser, int64, error) {
@@ -53,25 +53,25 @@ func (d *Daemon) ensurePause(ctx context.Context) error {
 
 // make writes the image's blobs, unpacks it and gives it its name, or leaves
 // nothing that the garbage collector would not remove.
-func (d *Daemon) make(ctx context.Context, m made) error {
+func (d *Daemon) buildImage(ctx context.Context, m builtImage) error {
 	ctx, done, err := d.client.WithLease(ctx)
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", m.name, err)
 	}
 	defer done(context.WithoutCancel(ctx))
-	manifest, config, err := d.writeMade(ctx, m)
+	manifest, config, err := d.writeImage(ctx, m)
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", m.name, err)
 	}
 	if _, err = d.publish(ctx, []string{m.name}, manifest, config, m.labels); err != nil {
 		return err
 	}
-	return d.forgetOlder(ctx, m.name, manifest.Digest)
+	return d.removeOldVersions(ctx, m.name, manifest.Digest)
 }
 
-// forgetOlder removes what made images were under a name before. Containers
+// removeOldVersions removes what made images were under a name before. Containers
 // that run of them are not affected.
-func (d *Daemon) forgetOlder(ctx context.Context, name string, now digest.Digest) error {
+func (d *Daemon) removeOldVersions(ctx context.Context, name string, now digest.Digest) error {
 	store := d.client.ImageService()
 	repository := repositoryOf(name)
 	all, err := store.List(ctx)
@@ -95,7 +95,7 @@ func (d *Daemon) forgetOlder(ctx context.Context, name string, now digest.Digest
 	return nil
 }
 
-func (d *Daemon) writeMade(ctx context.Context, m made) (target ocispec.Descriptor, id digest.Digest, err error) {
+func (d *Daemon) writeImage(ctx context.Context, m builtImage) (target ocispec.Descriptor, id digest.Digest, err error) {
 	layer, err := d.writeLayer(ctx, m)
 	if err != nil {
 		return target, "", err
@@ -129,7 +129,7 @@ func describe(mediaType string, raw []byte) ocispec.Descriptor {
 
 // writeLayer writes an uncompressed layer that holds the program alone. The
 // same program gives the same layer.
-func (d *Daemon) writeLayer(ctx context.Context, m made) (ocispec.Descriptor, error) {
+func (d *Daemon) writeLayer(ctx context.Context, m builtImage) (ocispec.Descriptor, error) {
 	program, size, err := m.open()
 	if err != nil {
 		return ocispec.Descriptor{}, err

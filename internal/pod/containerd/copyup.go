@@ -39,7 +39,7 @@ func (d *Daemon) EnsureCopyUpImage(ctx context.Context, path string) error {
 	if err := checkStatic(path); err != nil {
 		return fmt.Errorf("make image %s: %w", CopyUpImage, err)
 	}
-	return d.make(ctx, made{
+	return d.buildImage(ctx, builtImage{
 		name: CopyUpImage, program: "adamant",
 		labels: map[string]string{label: want},
 		open: func() (io.ReadCloser, int64, error) {

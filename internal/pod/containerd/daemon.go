@@ -96,7 +96,7 @@ func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
 		err = d.sweepViews(ctx) // the views of before a reboot
 	}
 	if err == nil {
-		err = d.remember(s.binaries, executable)
+		err = d.writeRecord(s.binaries, executable)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())

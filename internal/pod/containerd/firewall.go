@@ -27,26 +27,26 @@ var (
 	sharedDirs = []string{"/var/lib/cni/results", "/var/lib/cni"}
 )
 
-// noteOurs remembers, at the first start, what of the shared things is not
+// recordOwned remembers, at the first start, what of the shared things is not
 // there yet: it is ours to remove in the end.
-func (in *instance) noteOurs(ctx context.Context, b Binaries) {
-	if in.Ours != nil {
+func (in *instance) recordOwned(ctx context.Context, b Binaries) {
+	if in.Owned != nil {
 		return
 	}
-	ours := []string{}
+	owned := []string{}
 	for _, dir := range sharedDirs {
 		if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
-			ours = append(ours, dir)
+			owned = append(owned, dir)
 		}
 	}
 	for _, chain := range sharedChains {
 		table, name, _ := strings.Cut(chain, " ")
 		rules, err := listRules(ctx, b.Iptables, table)
 		if err == nil && !slices.Contains(rules, "-N "+name) {
-			ours = append(ours, chain)
+			owned = append(owned, chain)
 		}
 	}
-	in.Ours = &ours
+	in.Owned = &owned
 }
 
 // removeNetwork removes the bridge and, of the firewall's rules and the CNI
@@ -71,11 +71,11 @@ func (in *instance) removeNetwork(ctx context.Context, l layout) error {
 			return err
 		}
 	}
-	if in.Ours == nil {
+	if in.Owned == nil {
 		return nil
 	}
 	for _, dir := range sharedDirs {
-		if slices.Contains(*in.Ours, dir) {
+		if slices.Contains(*in.Owned, dir) {
 			os.Remove(dir) // fails if another's files are in it, as it should
 		}
 	}
@@ -126,11 +126,11 @@ func (r ruleSet) sweep(ctx context.Context, iptables string) (seen []string, err
 			}
 		}
 		for _, rule := range rules {
-			if isOurRule(rule, r.bridge) {
+			if isNetworkRule(rule, r.bridge) {
 				seen = append(seen, rule)
 				try(append([]string{"-D"}, splitRule(rule)[1:]...)...)
 				chains = append(chains, podChain.FindString(rule))
-			} else if chain := r.strayChain(rule); chain != "" {
+			} else if chain := r.orphanedChain(rule); chain != "" {
 				seen = append(seen, rule)
 				chains = append(chains, chain)
 			}
@@ -149,9 +149,9 @@ func (r ruleSet) sweep(ctx context.Context, iptables string) (seen []string, err
 	return seen, nil
 }
 
-// strayChain is the plugin's chain that a rule without a comment is in, if it
+// orphanedChain is the plugin's chain that a rule without a comment is in, if it
 // is about addresses of the subnet.
-func (r ruleSet) strayChain(rule string) string {
+func (r ruleSet) orphanedChain(rule string) string {
 	words := splitRule(rule)
 	if len(words) < 3 || words[0] != "-A" || !podChain.MatchString(words[1]) || slices.Contains(words, "--comment") {
 		return ""
@@ -174,16 +174,16 @@ func (r ruleSet) strayChain(rule string) string {
 // removeShared removes the shared chains, if we made them and nobody else seems
 // to use them.
 func (in *instance) removeShared(ctx context.Context, iptables string) {
-	if in.Ours == nil || othersRun() {
+	if in.Owned == nil || otherRuntimeRuns() {
 		return
 	}
-	for _, chain := range *in.Ours {
+	for _, chain := range *in.Owned {
 		if strings.Contains(chain, " ") {
 			removeJumps(ctx, iptables, chain)
 		}
 	}
 	for range 2 { // the first may be what the second is reached from
-		for _, chain := range *in.Ours {
+		for _, chain := range *in.Owned {
 			if table, name, ok := strings.Cut(chain, " "); ok && slices.Contains(sharedChains, chain) {
 				runIptables(ctx, iptables, "-t", table, "-X", name) // only if empty
 			}
@@ -195,8 +195,8 @@ func (in *instance) removeShared(ctx context.Context, iptables string) {
 // each pod.
 var podChain = regexp.MustCompile(`\bCNI-(DN-)?[0-9a-f]{16,}\b`)
 
-// isOurRule tells whether a rule's comment names our network.
-func isOurRule(rule, bridge string) bool {
+// isNetworkRule tells whether a rule's comment names our network.
+func isNetworkRule(rule, bridge string) bool {
 	return strings.HasPrefix(rule, "-A ") && strings.Contains(commentOf(rule), `"`+bridge+`"`)
 }
 
@@ -211,7 +211,7 @@ func removeJumps(ctx context.Context, iptables, chain string) {
 	var jumps []string
 	for _, rule := range rules {
 		switch {
-		case strings.HasPrefix(rule, "-A "+name+" ") && !sharedMark.MatchString(rule):
+		case strings.HasPrefix(rule, "-A "+name+" ") && !sharedRule.MatchString(rule):
 			return // another's
 		case strings.HasPrefix(rule, "-A ") && strings.HasSuffix(rule, "-j "+name):
 			jumps = append(jumps, rule)
@@ -224,11 +224,11 @@ func removeJumps(ctx context.Context, iptables, chain string) {
 	}
 }
 
-// sharedMark matches the rules of portmap's own chains that serve all pods.
-var sharedMark = regexp.MustCompile(`CNI portfwd (masquerade|requiring masquerade|non-local)|--set-xmark|0x2000`)
+// sharedRule matches the rules of portmap's own chains that serve all pods.
+var sharedRule = regexp.MustCompile(`CNI portfwd (masquerade|requiring masquerade|non-local)|--set-xmark|0x2000`)
 
-// othersRun tells whether another program that uses CNI may run here.
-func othersRun() bool {
+// otherRuntimeRuns tells whether another program that uses CNI may run here.
+func otherRuntimeRuns() bool {
 	names, _ := filepath.Glob("/proc/[0-9]*/comm")
 	for _, path := range names {
 		raw, err := os.ReadFile(path)

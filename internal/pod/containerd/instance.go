@@ -19,7 +19,7 @@ type instance struct {
 	Subnet netip.Prefix `json:"subnet"`
 	// Ours are chains of iptables and directories that were not there before
 	// the first start: with the last trace of the instance they go, too.
-	Ours *[]string `json:"ours,omitempty"`
+	Owned *[]string `json:"ours,omitempty"`
 }
 
 // loadInstance reads the file at path; one that is not there is an empty one.

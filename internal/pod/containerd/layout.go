@@ -103,7 +103,7 @@ const marker = ".adamant"
 // claim makes a directory ours. One with files of others is refused: Stop
 // removes all.
 func claim(dir string) error {
-	if err := checkOurs(dir); err != nil {
+	if err := checkOwned(dir); err != nil {
 		return err
 	}
 	// As containerd's own: others may pass, but not look.
@@ -133,9 +133,9 @@ func checkPrivate(dir string) error {
 	return nil
 }
 
-// checkOurs returns an error if a directory is there and neither ours nor
+// checkOwned returns an error if a directory is there and neither ours nor
 // empty.
-func checkOurs(dir string) error {
+func checkOwned(dir string) error {
 	if _, err := os.Lstat(filepath.Join(dir, marker)); err == nil {
 		return nil
 	}

@@ -18,7 +18,7 @@ import (
 // it.
 const (
 	pinLabel     = "adamant.sh/pin"
-	pinMade      = "made"
+	pinCreated   = "made"
 	pinFound     = "found"
 	holderPrefix = "adamant.sh/pinned-by."
 	holds        = "yes"
@@ -78,7 +78,7 @@ func (d *Daemon) pin(ctx context.Context, holder string, i images.Image) error {
 	}
 	defer unlock()
 	store := d.client.ImageService()
-	i.Labels = map[string]string{"io.cri-containerd.image": "managed", pinLabel: pinMade, holderPrefix + holder: holds}
+	i.Labels = map[string]string{"io.cri-containerd.image": "managed", pinLabel: pinCreated, holderPrefix + holder: holds}
 	_, err = store.Create(ctx, i)
 	if !errdefs.IsAlreadyExists(err) {
 		return err
@@ -173,7 +173,7 @@ func (d *Daemon) unpin(ctx context.Context, holder, name string) error {
 		}
 	}
 	switch old.Labels[pinLabel] {
-	case pinMade:
+	case pinCreated:
 		if err := d.client.ImageService().Delete(ctx, name); err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func (n Network) rules() []rule {
 	}
 }
 
-// comment tells a rule from all others; isOurRule knows it by the bridge.
+// comment tells a rule from all others; isNetworkRule knows it by the bridge.
 func (n Network) comment(r rule) string {
 	return fmt.Sprintf("name: %q pods: %s %s", n.Bridge, n.Subnet, r.purpose)
 }
@@ -47,15 +47,15 @@ func openFirewall(ctx context.Context, iptables string, n Network) error {
 		if err != nil {
 			return err
 		}
-		if err := n.settle(ctx, iptables, table, lines); err != nil {
+		if err := n.reconcile(ctx, iptables, table, lines); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// settle brings one table, which has the rules of lines, to what it should be.
-func (n Network) settle(ctx context.Context, iptables, table string, lines []string) error {
+// reconcile brings one table, which has the rules of lines, to what it should be.
+func (n Network) reconcile(ctx context.Context, iptables, table string, lines []string) error {
 	var found []string
 	for _, line := range lines {
 		if c := commentOf(line); strings.HasPrefix(c, fmt.Sprintf("name: %q pods: ", n.Bridge)) {

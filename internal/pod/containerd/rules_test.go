@@ -20,7 +20,7 @@ func ourRules(t *testing.T, d *Daemon) map[string][]string {
 			t.Fatal(err)
 		}
 		for _, line := range lines {
-			if isOurRule(line, d.layout.bridge()) {
+			if isNetworkRule(line, d.layout.bridge()) {
 				found[table] = append(found[table], line)
 			}
 		}

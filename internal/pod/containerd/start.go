@@ -84,7 +84,7 @@ func reconnect(ctx context.Context, l layout, executable string) *Daemon {
 	return d
 }
 
-func (d *Daemon) remember(b Binaries, executable string) error {
+func (d *Daemon) writeRecord(b Binaries, executable string) error {
 	raw, err := json.Marshal(record{inputs(b, executable), d.network, d.snapshotter, d.systemd})
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func prepare(ctx context.Context, l layout, executable string) (settings, Networ
 			return settings{}, Network{}, err
 		}
 	}
-	in.noteOurs(ctx, b)
+	in.recordOwned(ctx, b)
 	n, err := in.network(ctx, s)
 	if err != nil {
 		return settings{}, Network{}, err

@@ -29,7 +29,7 @@ func Stop(ctx context.Context, o Options) error {
 		return err
 	}
 	for _, dir := range []string{l.root, l.state} {
-		if err := checkOurs(dir); err != nil {
+		if err := checkOwned(dir); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func stop(ctx context.Context, l layout) error {
 			return err
 		}
 	}
-	if err := endByForce(ctx, l); err != nil {
+	if err := killLeftovers(ctx, l); err != nil {
 		return errors.Join(asked, err)
 	}
 	if err := unmountBelow(l.state, l.root); err != nil {
@@ -109,10 +109,10 @@ func removePods(ctx context.Context, l layout) error {
 	return errors.Join(failed...)
 }
 
-// endByForce ends what the daemon left running: its shims, which are the
+// killLeftovers ends what the daemon left running: its shims, which are the
 // processes that name its socket as their containerd, and then through runc,
 // which also knows their cgroups, the containers.
-func endByForce(ctx context.Context, l layout) error {
+func killLeftovers(ctx context.Context, l layout) error {
 	if err := endShims(l); err != nil {
 		return err
 	}

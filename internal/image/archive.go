@@ -219,7 +219,7 @@ func spool(ctx context.Context, src io.Reader, opts OpenOptions) (*os.File, erro
 		return nil, err
 	}
 	limit := opts.Limits.Bytes
-	content := io.LimitReader(ctxReader{ctx, src}, limit+1)
+	content := io.LimitReader(rootfs.ContextReader(ctx, src), limit+1)
 	// The struct hides File.ReadFrom, which would ignore the large buffer.
 	n, err := io.CopyBuffer(struct{ io.Writer }{f}, content, make([]byte, 1<<20))
 	if err == nil && n > limit {
@@ -248,17 +248,4 @@ func unnamedFile(dir string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
-}
-
-// ctxReader ends with its context.
-type ctxReader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r ctxReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }

@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -84,7 +85,7 @@ func (s source) each(ctx context.Context, visit func(*tar.Header, io.Reader) err
 		return err
 	}
 	defer blob.Close()
-	checked, err := verifyOnce(ctxReader{ctx, blob}, blob, digest, size)
+	checked, err := verifyOnce(rootfs.ContextReader(ctx, blob), blob, digest, size)
 	if err != nil {
 		return err
 	}

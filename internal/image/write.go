@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // WriteArchive writes images as one archive of an OCI image layout, which Open,
@@ -146,7 +147,7 @@ func (w *layoutWriter) file(name string, size int64, content io.Reader) error {
 	if err := w.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644}); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if _, err := io.Copy(w.tar, ctxReader{w.ctx, content}); err != nil {
+	if _, err := io.Copy(w.tar, rootfs.ContextReader(w.ctx, content)); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil

@@ -107,7 +107,7 @@ func (a *archiver) addFile(ctx context.Context, e tree.Entry, h *tar.Header) err
 	if err := a.tar.WriteHeader(h); err != nil {
 		return err
 	}
-	n, err := io.Copy(a.tar, io.LimitReader(ctxReader{ctx, f}, h.Size))
+	n, err := io.Copy(a.tar, io.LimitReader(ContextReader(ctx, f), h.Size))
 	if err != nil {
 		return err
 	}

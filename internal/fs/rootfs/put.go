@@ -123,7 +123,7 @@ func putRegular(ctx context.Context, dir int, temp string, e tree.Entry, content
 	}
 	defer unix.Close(fd)
 	if content != nil {
-		if _, err := io.Copy(fdWriter(fd), ctxReader{ctx, content}); err != nil {
+		if _, err := io.Copy(fdWriter(fd), ContextReader(ctx, content)); err != nil {
 			return err
 		}
 	}
@@ -259,17 +259,4 @@ func (w fdWriter) Write(p []byte) (int, error) {
 		written += n
 	}
 	return written, nil
-}
-
-// ctxReader ends with its context.
-type ctxReader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r ctxReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }

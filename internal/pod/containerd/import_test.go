@@ -17,6 +17,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/adamant-sh/adamant/internal/image"
+	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
 // testImage is an image of two layers with one file each.
@@ -148,7 +149,7 @@ func testView(t *testing.T, d *Daemon, ref string) {
 	if mounted, _ := isMounted(target); !mounted {
 		t.Error("Sweep took a view that is mounted")
 	}
-	if err := unmountBelow(target); err != nil { // as a reboot does
+	if err := volume.UnmountBelow(target); err != nil { // as a reboot does
 		t.Fatal(err)
 	}
 	if err := d.sweepViews(t.Context()); err != nil {

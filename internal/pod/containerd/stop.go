@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"github.com/adamant-sh/adamant/internal/fs/mounts"
+	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
 // Stop removes the private containerd with all that it made: pods, images,
@@ -69,8 +69,10 @@ func stop(ctx context.Context, l layout) error {
 	if err := killLeftovers(ctx, l); err != nil {
 		return errors.Join(asked, err)
 	}
-	if err := unmountBelow(l.state, l.root); err != nil {
-		return errors.Join(asked, err)
+	for _, dir := range []string{l.state, l.root} {
+		if err := volume.UnmountBelow(dir); err != nil {
+			return errors.Join(asked, err)
+		}
 	}
 	if err := in.removeNetwork(ctx, l); err != nil {
 		return errors.Join(asked, err)
@@ -193,27 +195,4 @@ func isShim(pid int, l layout) bool {
 		}
 	}
 	return false
-}
-
-// unmountBelow detaches every mount at or below the directories, the latest
-// first.
-func unmountBelow(dirs ...string) error {
-	table, err := mounts.Self()
-	if err != nil {
-		return err
-	}
-	for _, m := range slices.Backward(table) {
-		point := m.Point
-		for _, dir := range dirs {
-			if point != dir && !strings.HasPrefix(point, dir+"/") {
-				continue
-			}
-			err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-			if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-				return fmt.Errorf("unmount %s: %w", point, err)
-			}
-			break
-		}
-	}
-	return nil
 }

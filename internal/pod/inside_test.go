@@ -126,7 +126,7 @@ func TestVolumesInside(t *testing.T) {
 	if got := run(t, p, "fill", "/memory/big", "2000000"); !strings.Contains(got, "no space left") {
 		t.Errorf("more than the memory volume holds: got %q", got)
 	}
-	if _, err := os.Stat(filepath.Join(p.VolumePath("v2"), "a/b/x")); err != nil {
+	if _, err := os.Stat(filepath.Join(volumePath(p, "v2"), "a/b/x")); err != nil {
 		t.Errorf("the host's side of the subPath: %v", err)
 	}
 }
@@ -181,19 +181,24 @@ func TestCopy(t *testing.T) {
 	s := withVolumes(testPod(t), mount{emptyDir("", ""), corev1.VolumeMount{MountPath: "/v"}})
 	s.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{ReadOnlyRootFilesystem: new(true)}
 	p := create(t, e, s)
+	root, err := p.OpenRoot(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
 	var archive bytes.Buffer
-	unknown, err := p.CopyFrom(t.Context(), "", "/data", "", &archive)
+	unknown, err := root.Archive(t.Context(), &archive, "/data", "")
 	if err != nil || len(unknown) > 0 {
 		t.Fatal(err, unknown)
 	}
 	data := archive.Bytes()
-	if err := p.CopyTo(t.Context(), "", "/v", bytes.NewReader(data), rootfs.ExtractOptions{}); err != nil {
+	if err := root.Extract(t.Context(), bytes.NewReader(data), "/v", rootfs.ExtractOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := run(t, p, "cat", "/v/data/file"); got != "of the image\n" {
 		t.Errorf("got %q", got)
 	}
-	err = p.CopyTo(t.Context(), "", "/etc", bytes.NewReader(data), rootfs.ExtractOptions{})
+	err = root.Extract(t.Context(), bytes.NewReader(data), "/etc", rootfs.ExtractOptions{})
 	if err == nil || !regexp.MustCompile("(?i)read-only file system").MatchString(err.Error()) {
 		t.Errorf("copy into the sealed root: got %v, want a refusal", err)
 	}

@@ -29,12 +29,17 @@ func TestSizeLimit(t *testing.T) {
 	}
 }
 
+// volumePath returns the directory of a volume on this machine.
+func volumePath(p *Pod, name string) string {
+	return translate.LocateVolumes(&p.rec.Spec, p.e.facts(&p.rec.Spec, newLayout(p.e.opts.Root, p.UID)))[name].Path
+}
+
 // A pod cannot hide what it holds where no path reaches.
 func TestSizeLimitOfWhatLiesTooDeep(t *testing.T) {
 	e := openTest(t)
 	s := withVolumes(testPod(t), mount{emptyDir("", "1Mi"), corev1.VolumeMount{MountPath: "/v"}})
 	p := create(t, e, s)
-	root, err := os.OpenRoot(p.VolumePath(s.Spec.Volumes[0].Name))
+	root, err := os.OpenRoot(volumePath(p, s.Spec.Volumes[0].Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +134,7 @@ func TestDamagedRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, err := e.Find(t.Context(), p.UID)
-	if err != nil || found.Phase != Damaged || found.Damage() == nil {
+	if err != nil || found.Phase != Damaged || found.rec.damaged == nil {
 		t.Fatalf("got %+v, %v", found, err)
 	}
 	if err := found.Remove(t.Context(), 0, nil); err != nil {

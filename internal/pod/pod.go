@@ -83,17 +83,8 @@ type Container struct {
 	LogPath  string // of this attempt
 }
 
-// Damage is the error of reading the state of a Damaged pod.
-func (p *Pod) Damage() error { return p.rec.damaged }
-
 // Spec returns the spec of the pod.
 func (p *Pod) Spec() PodSpec { return p.rec.Spec }
-
-// VolumePath returns where the host side of a volume is, empty if there is no
-// such volume or the runtime holds it.
-func (p *Pod) VolumePath(name string) string {
-	return translate.LocateVolumes(&p.rec.Spec, p.e.facts(&p.rec.Spec, newLayout(p.e.opts.Root, p.UID)))[name].Path
-}
 
 // Container finds a container by name; with no name, the pod's first one that
 // is not an init container, or the one named by the annotation

@@ -15,19 +15,18 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// An applier unpacks layers with containerd's own code, but in this process:
-// what it reads comes from the archive and not through the daemon's socket,
-// and is decompressed in half the time. It mounts nothing, so that nothing
-// stays mounted if it is killed. It is for a daemon that sees the same files
-// as we do.
+// An applier unpacks layers with containerd's own code, but in this process. It
+// reads the archive and not the content store, which is behind the daemon's
+// socket, and decompresses in half the time. It mounts nothing, so that no mount
+// is left if it is killed. The daemon must be in the same mount namespace.
 type applier struct {
 	image *image.Stored
 }
 
 var _ diff.Applier = applier{}
 
-// Apply unpacks a layer into a snapshot that is prepared and returns the
-// descriptor of the archive in it, whose digest the caller has to check.
+// Apply unpacks a layer into a prepared snapshot. It returns the descriptor of
+// the uncompressed layer, whose digest the caller has to check.
 func (a applier) Apply(ctx context.Context, desc ocispec.Descriptor, mounts []mount.Mount, _ ...diff.ApplyOpt) (ocispec.Descriptor, error) {
 	target, opts, err := directory(mounts)
 	if err != nil {
@@ -49,7 +48,9 @@ func (a applier) Apply(ctx context.Context, desc ocispec.Descriptor, mounts []mo
 	if _, err := archive.Apply(ctx, target, r, opts...); err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	if _, err := io.Copy(io.Discard, r); err != nil { // what follows the archive's end counts, too
+	// The digest includes the padding after the end of the archive, which Apply
+	// does not read.
+	if _, err := io.Copy(io.Discard, r); err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: digester.Digest(), Size: count.n}, nil
@@ -64,9 +65,9 @@ func (a applier) open(desc ocispec.Descriptor) (image.Blob, error) {
 	return image.Blob{}, fmt.Errorf("the image has no layer %s", desc.Digest)
 }
 
-// directory returns where a snapshot's files are written: the upper directory
-// of an overlay, with whiteouts as the kernel knows them, or the source of a
-// bind mount.
+// directory returns the directory of a snapshot's files: the upper directory of
+// an overlay or the source of a bind mount. In an upper directory the options
+// convert whiteouts from the archive's format to that of overlayfs.
 func directory(mounts []mount.Mount) (string, []archive.ApplyOpt, error) {
 	if len(mounts) != 1 {
 		return "", nil, fmt.Errorf("snapshot has %d mounts, want 1", len(mounts))

@@ -17,8 +17,8 @@ import (
 // containerd, its shim and runc.
 const BinDirEnv = "ADAMANT_CONTAINERD_BIN"
 
-// Binaries are the programs of other packages that a private containerd is
-// made of. The paths are absolute.
+// Binaries are the programs that a private containerd needs, which come from
+// the machine's packages. The paths are absolute.
 type Binaries struct {
 	Containerd string // the daemon
 	Shim       string // containerd-shim-runc-v2
@@ -30,7 +30,7 @@ type Binaries struct {
 	RuncVersion string  // first line of `runc --version`, "runc version 1.1.5"
 }
 
-// A Version is that of a release of containerd.
+// A Version is the version of containerd.
 type Version struct {
 	Major, Minor int
 	Text         string // as printed: "1.6.20~ds1", "v2.4.2"
@@ -38,7 +38,7 @@ type Version struct {
 
 func (v Version) String() string { return v.Text }
 
-// A Missing is a program that a private containerd cannot do without.
+// A Missing is a program that a private containerd needs and that was not found.
 type Missing struct {
 	Part string // "containerd", "runc", "CNI plugin bridge"
 	Mend string // what to do: "apt-get install runc"
@@ -68,17 +68,18 @@ func (e *MissingError) Mends() []string {
 	return mends
 }
 
-// Directories that a daemon's PATH may lack though programs are there.
+// systemPath lists directories that may not be in the PATH of a daemon.
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Directories of CNI plugins: upstream's archives, Debian, Fedora.
+// cniDirs are the directories of CNI plugins: of the upstream archives, of
+// Debian and of Fedora.
 var cniDirs = []string{"/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"}
 
-// CNI plugins without which a pod has no network.
+// cniNeeded are the CNI plugins of the pods' network.
 var cniNeeded = []string{"bridge", "host-local", "loopback", "portmap"}
 
-// Find looks for the programs on this machine and asks their versions. If
-// some are missing the error is a *MissingError that names all of them.
+// Find finds the programs on this machine and their versions. If programs are
+// missing, the error is a *MissingError that lists all of them.
 func Find(ctx context.Context) (Binaries, error) {
 	b, err := locate()
 	if err != nil {
@@ -109,8 +110,8 @@ func locate() (Binaries, error) {
 	return b, nil
 }
 
-// path is the PATH of the daemon and the processes that it starts: the programs that
-// were found come first.
+// path returns the PATH of the daemon and the processes that it starts. The
+// directories of the programs that were found come first.
 func (b Binaries) path() string {
 	dirs := []string{filepath.Dir(b.Containerd), filepath.Dir(b.Shim), filepath.Dir(b.Runc)}
 	return strings.Join(dirs, ":") + ":" + systemPath
@@ -136,8 +137,9 @@ func (b *Binaries) versions(ctx context.Context) error {
 
 var versionPattern = regexp.MustCompile(`\bv?(\d{1,4})\.(\d{1,4})[^\s]*`)
 
-// parseVersion reads "containerd github.com/containerd/containerd 1.6.20~ds1
-// 1.6.20~ds1-1". A build from the module proxy says "v2.4.2" or "2.4.2+unknown".
+// parseVersion parses the output of containerd --version, such as "containerd
+// github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1". The version of a
+// build from the module proxy is "v2.4.2" or "2.4.2+unknown".
 func parseVersion(out string) (Version, error) {
 	m := versionPattern.FindStringSubmatch(out)
 	if m == nil {
@@ -158,8 +160,8 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// lookPath finds a program in the override directory, in PATH, and in the
-// directories of the system's administrator.
+// lookPath finds a program in the directory of BinDirEnv, in PATH, and in the
+// directories of systemPath.
 func lookPath(name string) string {
 	dirs := filepath.SplitList(os.Getenv("PATH") + ":" + systemPath)
 	if dir := os.Getenv(BinDirEnv); dir != "" {
@@ -174,8 +176,8 @@ func lookPath(name string) string {
 	return ""
 }
 
-// findCNI returns the first directory that has all needed plugins; otherwise
-// it adds the plugins that the best one lacks to missing.
+// findCNI returns the first directory with all needed plugins. If there is none,
+// it adds to missing the plugins that the most complete directory lacks.
 func findCNI(missing *MissingError) string {
 	var lacks []string
 	for _, dir := range cniDirs {
@@ -198,8 +200,9 @@ func findCNI(missing *MissingError) string {
 	return ""
 }
 
-// mendContainerd does not suggest Debian's containerd where Docker's
-// containerd.io is: installing the one removes the other, and Docker with it.
+// mendContainerd returns the command that installs containerd. Where Docker's
+// package containerd.io is installed, it is not Debian's containerd: installing
+// that would remove containerd.io, and Docker with it.
 func mendContainerd() string {
 	if dockerPackage() {
 		return "apt-get install --reinstall containerd.io"
@@ -219,7 +222,7 @@ func dockerPackage() bool {
 	return err == nil
 }
 
-// install names the command of this machine's package manager.
+// install returns the command of this machine's package manager.
 func install(pkg string) string {
 	for _, m := range []struct{ tool, command string }{
 		{"apt-get", "apt-get install "}, {"dnf", "dnf install "}, {"zypper", "zypper install "}, {"pacman", "pacman -S "}, {"apk", "apk add "},

@@ -19,7 +19,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// A made image has one layer with one program, and is written by us.
+// A builtImage is an image of one layer with one program, which this package
+// builds itself.
 type builtImage struct {
 	name    string
 	program string // path in the image
@@ -27,7 +28,7 @@ type builtImage struct {
 	open    func() (io.ReadCloser, int64, error) // the program's content and size
 }
 
-// ensurePause makes the image of the pause program where it is not there.
+// ensurePause builds PauseImage unless the store has it with the same program.
 func (d *Daemon) ensurePause(ctx context.Context) error {
 	elf, err := pauseELF(runtime.GOARCH)
 	if err != nil {
@@ -51,9 +52,11 @@ func (d *Daemon) ensurePause(ctx context.Context) error {
 	})
 }
 
-// make writes the image's blobs, unpacks it and gives it its name, or leaves
-// nothing that the garbage collector would not remove.
+// buildImage writes the blobs of an image, unpacks it and names it. After an
+// error the garbage collector removes the blobs that were written.
 func (d *Daemon) buildImage(ctx context.Context, m builtImage) error {
+	// The lease keeps the blobs from the garbage collector until the image has
+	// its name.
 	ctx, done, err := d.client.WithLease(ctx)
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", m.name, err)
@@ -69,8 +72,8 @@ func (d *Daemon) buildImage(ctx context.Context, m builtImage) error {
 	return d.removeOldVersions(ctx, m.name, manifest.Digest)
 }
 
-// removeOldVersions removes what made images were under a name before. Containers
-// that run of them are not affected.
+// removeOldVersions removes the images that were built under a name before.
+// Containers that were created from them keep running.
 func (d *Daemon) removeOldVersions(ctx context.Context, name string, now digest.Digest) error {
 	store := d.client.ImageService()
 	repository := repositoryOf(name)
@@ -127,8 +130,8 @@ func describe(mediaType string, raw []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
 }
 
-// writeLayer writes an uncompressed layer that holds the program alone. The
-// same program gives the same layer.
+// writeLayer writes an uncompressed layer that contains only the program. The
+// layer is reproducible: its digest depends on the program alone.
 func (d *Daemon) writeLayer(ctx context.Context, m builtImage) (ocispec.Descriptor, error) {
 	program, size, err := m.open()
 	if err != nil {
@@ -141,10 +144,12 @@ func (d *Daemon) writeLayer(ctx context.Context, m builtImage) (ocispec.Descript
 		return ocispec.Descriptor{}, err
 	}
 	defer w.Close()
-	if err := w.Truncate(0); err != nil { // of a run that was ended
+	// The store resumes a write under the same ref: drop the data of a process
+	// that was killed.
+	if err := w.Truncate(0); err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	buffered := bufio.NewWriterSize(w, 1<<20) // a message to the daemon for each write
+	buffered := bufio.NewWriterSize(w, 1<<20) // each write of w is a gRPC message
 	count := &counter{w: buffered}
 	layer := tar.NewWriter(count)
 	err = layer.WriteHeader(&tar.Header{Name: m.program, Mode: 0o755, Size: size, ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR})

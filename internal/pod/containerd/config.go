@@ -11,16 +11,15 @@ import (
 )
 
 // learnHandler is the name of the runtime handler that calls Adamant's own
-// executable as if it were runc, under the name RuncWrapper.
+// executable in place of runc, under the name runcWrapper.
 const (
 	learnHandler = "learn"
 	runcWrapper  = "adamant-runc"
 )
 
-// Wrapped tells whether this process was called by the runtime handler
-// "learn" in place of runc, and by which path the real runc is found. Such a
-// process must do what runc does with the same arguments: at least replace
-// itself by it.
+// Wrapped reports whether the runtime handler "learn" called this process in
+// place of runc, and returns the path of the real runc. Such a process must do
+// what runc does with the same arguments; at least it must execute runc.
 func Wrapped() (runc string, ok bool) {
 	dir, name := filepath.Split(os.Args[0])
 	if name != runcWrapper {
@@ -29,20 +28,20 @@ func Wrapped() (runc string, ok bool) {
 	return filepath.Join(dir, "runc"), true
 }
 
-// annotationPrefix is that of pod and container annotations that the runtime
-// hands to runc in the bundle's config.json.
+// annotationPrefix is the prefix of the pod and container annotations that the
+// runtime writes to the bundle's config.json.
 const annotationPrefix = "adamant.sh/"
 
 // PauseImage names the image of the process that holds a pod's namespaces.
 const PauseImage = "adamant.sh/pause:v1"
 
-// A settings is all that containerd's configuration depends on.
+// settings contains everything that containerd's configuration depends on.
 type settings struct {
 	layout
 	binaries    Binaries
 	snapshotter string
-	restrictOOM bool // the kernel lets us not lower oom_score_adj
-	systemd     bool // cgroups are made by systemd
+	restrictOOM bool // this process may not lower oom_score_adj
+	systemd     bool // use the systemd cgroup driver
 }
 
 // probeSettings finds out which settings this machine allows.
@@ -50,7 +49,7 @@ func probeSettings(l layout, b Binaries, in *instance) settings {
 	if in.Snapshotter == "" {
 		in.Snapshotter = "overlayfs"
 		if overlayutils.Supported(l.root) != nil {
-			in.Snapshotter = "native" // the root itself lies on an overlay, as in a container
+			in.Snapshotter = "native" // the root itself is on an overlay, as in a container
 		}
 	}
 	return settings{
@@ -59,16 +58,18 @@ func probeSettings(l layout, b Binaries, in *instance) settings {
 	}
 }
 
-// file returns the configuration's name, which tells its content: what a
-// running daemon was started with can be read from its command line.
+// file returns the path and the content of the configuration. The name contains
+// a hash of the content, so that the command line of a running daemon shows with
+// which configuration it was started.
 func (s settings) file() (path, content string) {
 	content = s.toml()
 	sum := sha256.Sum256([]byte(content))
 	return filepath.Join(s.configDir(), hex.EncodeToString(sum[:6])+".toml"), content
 }
 
-// toml returns the configuration: version 3 for containerd 2, version 2 for
-// 1.6 and 1.7, which differ in where the CRI plugin keeps its settings.
+// toml returns the configuration: version 3 for containerd 2, and version 2 for
+// containerd 1.6 and 1.7. They have the settings of the CRI plugin in different
+// tables.
 func (s settings) toml() string {
 	var t toml
 	version := 2
@@ -78,7 +79,7 @@ func (s settings) toml() string {
 	t.set("", "version", version)
 	t.set("", "root", s.containerdRoot())
 	t.set("", "state", s.containerdState())
-	t.set("", "imports", []string{}) // nothing of the machine's own containerd
+	t.set("", "imports", []string{}) // no settings of the machine's own containerd
 	t.set("", "disabled_plugins", disabledPlugins)
 	if !s.restrictOOM {
 		t.set("", "oom_score", -999) // as the distributions' unit files have it
@@ -99,11 +100,11 @@ func (s settings) toml() string {
 	return t.String()
 }
 
-// statsPeriod is how often the runtime walks all containers' files to tell
-// how large they are, in seconds. Nobody here asks it.
+// statsPeriod is the period, in seconds, at which the runtime walks the files of
+// all containers to measure them. It is long, because nothing reads the sizes.
 const statsPeriod = 86400
 
-// images1 writes the settings that containerd 1 has in another place than containerd 2.
+// images1 writes the settings that are in other tables in containerd 1.
 func (s settings) images1(t *toml, cri string) {
 	t.set(cri, "sandbox_image", PauseImage)
 	t.set(cri, "stats_collect_period", statsPeriod)
@@ -112,7 +113,7 @@ func (s settings) images1(t *toml, cri string) {
 	t.set(cri+".cni", "bin_dir", s.binaries.CNI)
 }
 
-// images2 writes the settings that containerd 2 has in another place than containerd 1.
+// images2 writes the settings that are in other tables in containerd 2.
 func (s settings) images2(t *toml, images, runtime string) {
 	t.set(images, "snapshotter", s.snapshotter)
 	t.set(images, "disable_snapshot_annotations", true)
@@ -125,17 +126,19 @@ func (s settings) images2(t *toml, images, runtime string) {
 	}
 }
 
-// runtime writes how containers run.
+// runtime writes the settings of containers.
 func (s settings) runtime(t *toml, cri string) {
 	t.set(cri, "restrict_oom_score_adj", s.restrictOOM)
-	t.set(cri, "ignore_image_defined_volumes", true) // other runtimes make no volumes of them either
+	// Other runtimes do not create volumes for an image's VOLUME either: a pod
+	// that needs one has to declare it.
+	t.set(cri, "ignore_image_defined_volumes", true)
 	t.set(cri, "netns_mounts_under_state_dir", true)
-	t.set(cri, "max_container_log_line_size", 16384) // kubelet's reader expects it
+	t.set(cri, "max_container_log_line_size", 16384) // the kubelet's reader expects it
 	t.set(cri+".cni", "conf_dir", s.cniConfDir())
 	t.set(cri+".cni", "max_conf_num", 1)
 	t.set(cri+".containerd", "default_runtime_name", "runc")
-	// Naming one runtime removes the built-in one: both are named. Their own
-	// Root keeps runc's state apart from that of the system's containerd.
+	// Both runtimes are configured, because configuring one removes the built-in
+	// one. Root separates runc's state from that of the system's containerd.
 	for _, r := range []struct{ name, binary string }{
 		{"runc", s.binaries.Runc},
 		{learnHandler, filepath.Join(s.binDir(), runcWrapper)},
@@ -150,7 +153,8 @@ func (s settings) runtime(t *toml, cri string) {
 	}
 }
 
-// disabledPlugins are those that would open devices, listen, or only warn.
+// disabledPlugins are not needed. They would open devices, listen, or only log
+// warnings.
 var disabledPlugins = []string{
 	"io.containerd.snapshotter.v1.aufs",
 	"io.containerd.snapshotter.v1.btrfs",
@@ -168,9 +172,10 @@ var disabledPlugins = []string{
 	"io.containerd.nri.v1.nri",
 }
 
-// mayLowerOOMScore tells whether the kernel lets this process lower an
-// oom_score_adj, which needs SYS_RESOURCE in the first user namespace: no
-// capability set tells it, trying does. The old value is put back.
+// mayLowerOOMScore reports whether this process may lower its oom_score_adj,
+// which needs CAP_SYS_RESOURCE in the initial user namespace. The process cannot
+// see from its capabilities in which namespace it has them, so that it tries,
+// and restores the old value.
 func mayLowerOOMScore() bool {
 	const path = "/proc/self/oom_score_adj"
 	raw, err := os.ReadFile(path)
@@ -182,7 +187,7 @@ func mayLowerOOMScore() bool {
 		return false
 	}
 	if score <= -999 {
-		return true // nothing has to go lower
+		return true // no lower value is needed
 	}
 	if os.WriteFile(path, fmt.Appendf(nil, "%d", score-1), 0) != nil {
 		return false
@@ -190,8 +195,8 @@ func mayLowerOOMScore() bool {
 	return os.WriteFile(path, raw, 0) == nil
 }
 
-// systemdCgroups tells whether systemd owns a unified cgroup hierarchy, where
-// it wants to be asked for each group.
+// systemdCgroups reports whether the machine has a unified cgroup hierarchy that
+// systemd manages. Cgroups are then created through systemd.
 func systemdCgroups() bool {
 	_, err := os.Stat("/run/systemd/system")
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
-// Connect connects to a runtime that is already there, by its CRI endpoint
-// ("unix:///run/containerd/containerd.sock"). It starts and configures
-// nothing. If the runtime is containerd, images can be loaded and mounted as
-// in a private one; state is the directory of the locks for that.
+// Connect connects to a runtime that is already running, by its CRI endpoint
+// ("unix:///run/containerd/containerd.sock"). It starts and configures nothing.
+// If the runtime is containerd, images can be loaded and mounted as in a private
+// one; the locks for this are in the directory state.
 func Connect(ctx context.Context, endpoint, state string) (*Daemon, error) {
 	l, err := newLayout("", state)
 	if err != nil {
@@ -33,7 +33,8 @@ func Connect(ctx context.Context, endpoint, state string) (*Daemon, error) {
 	return d, nil
 }
 
-// identify finds out which runtime answers.
+// identify finds out which runtime it is, and connects to it as containerd if it
+// is.
 func (d *Daemon) identify(ctx context.Context) error {
 	version, err := d.cri.Version(ctx, &runtimeapi.VersionRequest{})
 	if err != nil {
@@ -59,8 +60,9 @@ func (d *Daemon) identify(ctx context.Context) error {
 	return err
 }
 
-// asksSystemd asks the runtime how it names cgroups; older ones cannot tell,
-// and mostly do as the machine does.
+// asksSystemd reports whether the runtime uses the systemd cgroup driver. Older
+// runtimes do not have the call RuntimeConfig; for those it reports the usual
+// driver of the machine.
 func (d *Daemon) asksSystemd(ctx context.Context) bool {
 	resp, err := d.cri.RuntimeConfig(ctx, &runtimeapi.RuntimeConfigRequest{})
 	if err != nil || resp.GetLinux() == nil {

@@ -16,9 +16,9 @@ import (
 // "/adamant".
 const CopyUpImage = "adamant.sh/copy-up:v1"
 
-// EnsureCopyUpImage makes CopyUpImage from the executable at path, which must
-// be static: there is nothing else in the image. One made from the same file
-// (by size and time) is kept.
+// EnsureCopyUpImage builds CopyUpImage from the executable at path, which must
+// be static, because the image contains nothing else. An image that was built
+// from the same file, by size and modification time, is kept.
 func (d *Daemon) EnsureCopyUpImage(ctx context.Context, path string) error {
 	if d.client == nil {
 		return fmt.Errorf("make image %s: %w", CopyUpImage, errNotContainerd)
@@ -49,8 +49,8 @@ func (d *Daemon) EnsureCopyUpImage(ctx context.Context, path string) error {
 	})
 }
 
-// checkStatic refuses a program that needs an interpreter, which the image has
-// not: it would end with "no such file or directory".
+// checkStatic returns an error if a program needs an interpreter (ld.so), which
+// the image does not contain: execve would fail with ENOENT.
 func checkStatic(path string) error {
 	f, err := elf.Open(path)
 	if err != nil {

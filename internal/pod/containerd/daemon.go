@@ -11,24 +11,23 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
-// Namespace is the one of containerd's namespaces that CRI's images and
-// containers are in.
+// Namespace is the containerd namespace of the images and containers of CRI.
 const Namespace = "k8s.io"
 
-// Options configures the private containerd. The zero value is right
-// for a machine's one instance.
+// Options configures the private containerd. The zero value is the machine's
+// default instance.
 type Options struct {
 	Root  string // DefaultRoot if empty
 	State string // DefaultState if empty
 
-	// Executable is what the runtime handler "learn" calls in place of runc,
-	// see Wrapped; runc itself if empty. containerd 2 also calls it when it
-	// starts, to ask for its features.
+	// Executable is the program that the runtime handler "learn" calls in place
+	// of runc, see Wrapped; runc itself if empty. containerd 2 also calls it
+	// when it starts, with the command "features".
 	Executable string
 }
 
 // A Daemon is a connection to a container runtime: the private containerd, or
-// another that was already there. It is safe for concurrent use.
+// another one that was already running. It is safe for concurrent use.
 type Daemon struct {
 	cri    *cri.Client
 	client *client.Client // nil if the runtime is not containerd
@@ -41,10 +40,11 @@ type Daemon struct {
 	systemd     bool
 }
 
-// Start connects to the private containerd, and starts it first where it does
-// not run or runs with settings of the past. Several processes may do so at
-// once. When it returns, pods can be made; the daemon outlives this process.
-// An error of missing programs is a *MissingError.
+// Start connects to the private containerd. It starts the daemon first if it
+// does not run, and restarts it if it runs with outdated settings. Several
+// processes may call Start at the same time. When it returns, pods can be
+// created; the daemon outlives this process. The error is a *MissingError if
+// programs are missing.
 func Start(ctx context.Context, o Options) (*Daemon, error) {
 	l, err := newLayout(o.Root, o.State)
 	if err != nil {
@@ -53,7 +53,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("start containerd: only root may (try sudo)")
 	}
-	if _, ok := Wrapped(); ok { // each would start the next one without end
+	if _, ok := Wrapped(); ok { // the new containerd would call this program again, without end
 		return nil, fmt.Errorf("start containerd: called as %s, this program has to act as runc", runcWrapper)
 	}
 	if err := l.mkdirs(); err != nil {
@@ -93,7 +93,7 @@ func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
 	}
 	err = d.ensurePause(ctx)
 	if err == nil {
-		err = d.sweepViews(ctx) // the views of before a reboot
+		err = d.sweepViews(ctx) // those from before a reboot
 	}
 	if err == nil {
 		err = d.writeRecord(s.binaries, executable)
@@ -121,7 +121,7 @@ func open(ctx context.Context, r record, l layout) (*Daemon, error) {
 	}, nil
 }
 
-// Close ends the connection. The daemon and its pods go on.
+// Close closes the connection. The daemon and its pods keep running.
 func (d *Daemon) Close() error {
 	var err error
 	if d.client != nil {
@@ -130,25 +130,26 @@ func (d *Daemon) Close() error {
 	return errors.Join(err, d.cri.Close())
 }
 
-// CRI returns the runtime's CRI client. It lives as long as d.
+// CRI returns the runtime's CRI client, which is valid until d is closed.
 func (d *Daemon) CRI() *cri.Client { return d.cri }
 
-// Client returns the client of containerd in Namespace, or nil if the runtime
-// is another. It lives as long as d.
+// Client returns the client of containerd in Namespace, which is valid until d
+// is closed. It is nil if the runtime is not containerd.
 func (d *Daemon) Client() *client.Client { return d.client }
 
-// Private tells whether the daemon is Adamant's own: it then has the runtime
-// handler "learn", the settings of this package, and nobody else's pods.
+// Private reports whether the daemon is Adamant's own containerd, with the
+// runtime handler "learn", the settings of this package, and no other pods.
 func (d *Daemon) Private() bool { return d.private }
 
-// Network returns what the pods' network can do. It is only known of a
+// Network returns the features of the pods' network. They are known only for a
 // private daemon; for others everything is reported as working.
 func (d *Daemon) Network() Network { return d.network }
 
-// Snapshotter returns the name of the snapshotter of the containers' root
-// file systems, "overlayfs" wherever the kernel can; "" if not containerd.
+// Snapshotter returns the name of the snapshotter of the containers' root file
+// systems: "overlayfs" if the kernel supports it, "" if the runtime is not
+// containerd.
 func (d *Daemon) Snapshotter() string { return d.snapshotter }
 
-// SystemdCgroups tells whether a pod's cgroup parent is named as systemd
-// does, "adamant.slice", and not as a path, "/adamant".
+// SystemdCgroups reports whether the cgroup parent of a pod is the name of a
+// systemd slice, "adamant.slice", and not a path, "/adamant".
 func (d *Daemon) SystemdCgroups() bool { return d.systemd }

@@ -9,14 +9,14 @@ import (
 	"google.golang.org/grpc"
 )
 
-// answersWithin is how long a daemon may take to say that it works. One that
-// takes longer hangs.
+// answersWithin is the timeout of one call. A daemon that does not answer in
+// this time is taken to hang.
 const answersWithin = 10 * time.Second
 
-// Ensure makes sure that the runtime works, and starts a private one again that
-// ended or hangs; its pods go on meanwhile. When it returns, d's clients work
-// again. One that works costs a single call. Calls may overlap. A runtime that
-// was already there is only asked.
+// Ensure checks that the runtime works, which takes one call. It restarts a
+// private containerd that ended or hangs; its pods keep running. When it returns
+// nil, the clients of d work again. Another runtime is checked but never
+// restarted. Ensure is safe for concurrent use.
 func (d *Daemon) Ensure(ctx context.Context) error {
 	err := d.check(ctx)
 	if err == nil || ctx.Err() != nil || !d.private {
@@ -29,6 +29,7 @@ func (d *Daemon) Ensure(ctx context.Context) error {
 	if err := again.Close(); err != nil {
 		return err
 	}
+	// After failed attempts gRPC delays the next one; reconnect without a delay.
 	if conn, ok := d.client.Conn().(*grpc.ClientConn); ok {
 		conn.ResetConnectBackoff()
 	}
@@ -38,7 +39,7 @@ func (d *Daemon) Ensure(ctx context.Context) error {
 	return nil
 }
 
-// check asks the runtime whether it can run pods.
+// check returns an error if the runtime cannot run pods.
 func (d *Daemon) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answersWithin)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 )
 
-// replaceLink makes path a symbolic link to target at once.
+// replaceLink atomically makes path a symbolic link to target.
 func replaceLink(target, path string) error {
 	if old, err := os.Readlink(path); err == nil && old == target {
 		return nil
@@ -27,9 +27,9 @@ func replaceLink(target, path string) error {
 	return os.Rename(tmp, path)
 }
 
-// lockFile takes an exclusive lock that ends with the returned function or
-// with this process. The file may be removed by its holder: whoever waited
-// for it then starts again with the new one.
+// lockFile takes an exclusive flock, which is released by unlock or by the end
+// of this process. The holder may remove the file; waiting processes then lock
+// the file that is created next.
 func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	for {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
@@ -40,6 +40,8 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 			f.Close()
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
+		// The previous holder may have removed the file while this process
+		// waited. A lock on the removed file excludes nobody.
 		held, err1 := f.Stat()
 		named, err2 := os.Stat(path)
 		if err1 == nil && err2 == nil && os.SameFile(held, named) {
@@ -61,7 +63,7 @@ func flock(ctx context.Context, f *os.File) error {
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return err
 		}
-		// Polled, because a blocking flock does not end with ctx.
+		// Poll, because a blocking flock does not end with ctx.
 		if err := clock.Sleep(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}

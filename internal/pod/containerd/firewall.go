@@ -17,8 +17,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 )
 
-// What the CNI plugins make and never remove, wherever there is no other user
-// of them: chains of iptables as "table chain", and directories.
+// The CNI plugins create these iptables chains ("table chain") and directories
+// once for all networks and never remove them.
 var (
 	sharedChains = []string{
 		"filter CNI-FORWARD", "filter CNI-ADMIN",
@@ -27,8 +27,8 @@ var (
 	sharedDirs = []string{"/var/lib/cni/results", "/var/lib/cni"}
 )
 
-// recordOwned remembers, at the first start, what of the shared things is not
-// there yet: it is ours to remove in the end.
+// recordOwned records, at the first start, which shared chains and directories
+// do not exist yet. They belong to this instance and are removed with it.
 func (in *instance) recordOwned(ctx context.Context, b Binaries) {
 	if in.Owned != nil {
 		return
@@ -49,13 +49,15 @@ func (in *instance) recordOwned(ctx context.Context, b Binaries) {
 	in.Owned = &owned
 }
 
-// removeNetwork removes the bridge and, of the firewall's rules and the CNI
-// plugins' directories, what is ours.
+// removeNetwork removes the bridge, the network's firewall rules, and the
+// shared chains and directories that belong to this instance.
 func (in *instance) removeNetwork(ctx context.Context, l layout) error {
 	if iptables := lookPath("iptables"); iptables != "" && in.Subnet.IsValid() {
 		own := ruleSet{bridge: l.bridge()}
 		if _, err := net.InterfaceByName(own.bridge); err == nil {
-			own.subnet = in.Subnet // nobody else's as long as the bridge has it
+			// Once the bridge is gone, another network may have chosen the
+			// subnet, and its rules must not be removed by their addresses.
+			own.subnet = in.Subnet
 		}
 		if err := own.remove(ctx, iptables); err != nil {
 			return err
@@ -76,26 +78,29 @@ func (in *instance) removeNetwork(ctx context.Context, l layout) error {
 	}
 	for _, dir := range sharedDirs {
 		if slices.Contains(*in.Owned, dir) {
-			os.Remove(dir) // fails if another's files are in it, as it should
+			// Not RemoveAll: the directory stays if another network has
+			// files in it.
+			os.Remove(dir)
 		}
 	}
 	return nil
 }
 
-// A ruleSet is the part of the firewall that belongs to one network: the rules whose comment
-// names its bridge, the portmap plugin's chains that they lead to, and such
-// chains for addresses of its subnet that nothing leads to, because the plugin
-// was killed in between.
+// A ruleSet is the part of the firewall that belongs to one network: the rules
+// whose comment names its bridge, the portmap plugin's chains that these rules
+// jump to, and the portmap chains with addresses of its subnet that no rule
+// jumps to. The latter are left if the plugin was killed halfway.
 type ruleSet struct {
 	bridge string
-	subnet netip.Prefix // zero where others may have it by now
+	subnet netip.Prefix // zero if another network may use it now
 }
 
-// sweeps is how often rules are looked for until none are left: others change
-// the same tables meanwhile, and a plugin that outlived its runtime may.
+// sweeps is the maximum number of attempts to remove all rules. One attempt can
+// miss rules, because other programs change the same tables at the same time
+// and a CNI plugin can outlive the runtime that started it.
 const sweeps = 20
 
-// remove removes the set, and looks again until it is not there.
+// remove calls sweep until it finds no rules of the set.
 func (r ruleSet) remove(ctx context.Context, iptables string) error {
 	var left []string
 	var err error
@@ -110,14 +115,17 @@ func (r ruleSet) remove(ctx context.Context, iptables string) error {
 	return errors.Join(fmt.Errorf("the firewall keeps rules of %s: %q", r.bridge, left), err)
 }
 
-// sweep removes the set once, and returns the rules and chains it saw. The
-// error is why one could not be looked for or did not go.
+// sweep removes the set once and returns the rules that it found. The error is
+// non-nil if a table could not be listed or a rule or chain could not be
+// removed.
 func (r ruleSet) sweep(ctx context.Context, iptables string) (seen []string, err error) {
 	for _, table := range []string{"nat", "filter"} {
 		rules, err := listRules(ctx, iptables, table)
 		if err != nil {
 			return seen, err
 		}
+		// After an error the other rules are tried as well: the failed one may
+		// have been removed by its plugin since the table was listed.
 		var failed error
 		var chains []string
 		try := func(args ...string) {
@@ -135,6 +143,8 @@ func (r ruleSet) sweep(ctx context.Context, iptables string) (seen []string, err
 				chains = append(chains, chain)
 			}
 		}
+		// Chains come after rules, because iptables deletes a chain only if it
+		// is empty (-F) and no rule jumps to it.
 		slices.Sort(chains)
 		for _, chain := range slices.Compact(chains) {
 			if chain != "" && slices.Contains(rules, "-N "+chain) {
@@ -149,8 +159,8 @@ func (r ruleSet) sweep(ctx context.Context, iptables string) (seen []string, err
 	return seen, nil
 }
 
-// orphanedChain is the plugin's chain that a rule without a comment is in, if it
-// is about addresses of the subnet.
+// orphanedChain returns the portmap chain of a rule that has no comment but
+// matches an address of the subnet. It returns "" for all other rules.
 func (r ruleSet) orphanedChain(rule string) string {
 	words := splitRule(rule)
 	if len(words) < 3 || words[0] != "-A" || !podChain.MatchString(words[1]) || slices.Contains(words, "--comment") {
@@ -171,8 +181,9 @@ func (r ruleSet) orphanedChain(rule string) string {
 	return ""
 }
 
-// removeShared removes the shared chains, if we made them and nobody else seems
-// to use them.
+// removeShared removes the shared chains that belong to this instance, unless
+// another program may be using them. Errors are ignored: iptables refuses to
+// delete a chain that is in use.
 func (in *instance) removeShared(ctx context.Context, iptables string) {
 	if in.Owned == nil || otherRuntimeRuns() {
 		return
@@ -182,26 +193,26 @@ func (in *instance) removeShared(ctx context.Context, iptables string) {
 			removeJumps(ctx, iptables, chain)
 		}
 	}
-	for range 2 { // the first may be what the second is reached from
+	// One chain may jump to another, which can be deleted only after it.
+	for range 2 {
 		for _, chain := range *in.Owned {
 			if table, name, ok := strings.Cut(chain, " "); ok && slices.Contains(sharedChains, chain) {
-				runIptables(ctx, iptables, "-t", table, "-X", name) // only if empty
+				runIptables(ctx, iptables, "-t", table, "-X", name)
 			}
 		}
 	}
 }
 
-// podChain matches the chains that the portmap plugin makes for
-// each pod.
+// podChain matches the chains that the portmap plugin creates for each pod.
 var podChain = regexp.MustCompile(`\bCNI-(DN-)?[0-9a-f]{16,}\b`)
 
-// isNetworkRule tells whether a rule's comment names our network.
+// isNetworkRule reports whether the comment of a rule names a network's bridge.
 func isNetworkRule(rule, bridge string) bool {
 	return strings.HasPrefix(rule, "-A ") && strings.Contains(commentOf(rule), `"`+bridge+`"`)
 }
 
-// removeJumps removes the rules by which the other chains reach a shared one,
-// if that is the last of its use.
+// removeJumps removes the rules that jump to a shared chain, and portmap's own
+// rules in it. It removes nothing if the chain has other rules.
 func removeJumps(ctx context.Context, iptables, chain string) {
 	table, name, _ := strings.Cut(chain, " ")
 	rules, err := listRules(ctx, iptables, table)
@@ -212,7 +223,7 @@ func removeJumps(ctx context.Context, iptables, chain string) {
 	for _, rule := range rules {
 		switch {
 		case strings.HasPrefix(rule, "-A "+name+" ") && !sharedRule.MatchString(rule):
-			return // another's
+			return // a pod of another network needs the chain
 		case strings.HasPrefix(rule, "-A ") && strings.HasSuffix(rule, "-j "+name):
 			jumps = append(jumps, rule)
 		case strings.HasPrefix(rule, "-A "+name+" "):
@@ -224,10 +235,11 @@ func removeJumps(ctx context.Context, iptables, chain string) {
 	}
 }
 
-// sharedRule matches the rules of portmap's own chains that serve all pods.
+// sharedRule matches the rules in portmap's chains that serve all pods.
 var sharedRule = regexp.MustCompile(`CNI portfwd (masquerade|requiring masquerade|non-local)|--set-xmark|0x2000`)
 
-// otherRuntimeRuns tells whether another program that uses CNI may run here.
+// otherRuntimeRuns reports whether another program that uses CNI may be
+// running. The instance's own containerd has ended when this is called.
 func otherRuntimeRuns() bool {
 	names, _ := filepath.Glob("/proc/[0-9]*/comm")
 	for _, path := range names {
@@ -254,6 +266,8 @@ func listRules(ctx context.Context, iptables, table string) ([]string, error) {
 func runIptables(ctx context.Context, iptables string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	// -w waits for the xtables lock; without it iptables fails while another
+	// program holds the lock.
 	out, err := exec.CommandContext(ctx, iptables, append([]string{"-w"}, args...)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("iptables %s: %s", strings.Join(args, " "), firstLine(out, err))
@@ -261,8 +275,8 @@ func runIptables(ctx context.Context, iptables string, args ...string) (string, 
 	return string(out), nil
 }
 
-// splitRule splits a rule as iptables prints it: words, or strings in double
-// quotes with a backslash before quotes inside.
+// splitRule splits a rule in the format of iptables -S into its words. A word
+// in double quotes may contain spaces, and quotes after a backslash.
 func splitRule(rule string) []string {
 	var words []string
 	var word strings.Builder

@@ -23,16 +23,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// ErrNoImage is returned when the store has no image of a name.
+// ErrNoImage is returned when the store has no image with a name.
 var ErrNoImage = errors.New("no such image")
 
-// An Image is one of the store, for this machine's platform.
+// An Image is an image of the store for this machine's platform.
 type Image struct {
 	ID       digest.Digest // of its configuration; the ID of an image in CRI
 	Digest   digest.Digest // of its manifest for this platform
-	Target   digest.Digest // of its names: Digest, or that of an index which holds it
-	Names    []string      // normalised references with a tag, sorted; may be empty
-	ChainID  digest.Digest // names the snapshot of its layers; "" if it has none
+	Target   digest.Digest // of its names: Digest, or that of an index with the manifest
+	Names    []string      // normalized references with a tag, sorted; may be empty
+	ChainID  digest.Digest // key of the snapshot of its layers; "" if it has none
 	Size     int64         // bytes of manifest, configuration and compressed layers
 	Created  time.Time     // according to its configuration; zero if unknown
 	Platform string        // "linux/amd64"
@@ -47,8 +47,8 @@ func normalize(name string) (string, error) {
 	return ref.Name(), err
 }
 
-// Image finds an image by name, by its id, or by "name@digest". If there is
-// none the error is ErrNoImage.
+// Image finds an image by name, by ID, or by "name@digest". The error wraps
+// ErrNoImage if there is none.
 func (d *Daemon) Image(ctx context.Context, ref string) (Image, error) {
 	target, err := d.resolve(ctx, ref)
 	if err != nil {
@@ -68,7 +68,7 @@ func (d *Daemon) Image(ctx context.Context, ref string) (Image, error) {
 	return img, nil
 }
 
-// Images lists all images but those that this package makes for itself.
+// Images lists all images except those that this package builds.
 func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
 	if d.client == nil {
 		return nil, fmt.Errorf("list images: %w", errNotContainerd)
@@ -87,7 +87,7 @@ func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
 		}
 		img, err := d.describe(ctx, i.Target)
 		if errdefs.IsNotFound(err) {
-			continue // for another platform, or its content is gone
+			continue // for another platform, or its content was removed
 		}
 		if err != nil {
 			return nil, fmt.Errorf("image %s: %w", i.Name, err)
@@ -107,14 +107,14 @@ func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
 
 func (i *Image) key() string { return strings.Join(i.Names, " ") + " " + i.ID.String() }
 
-// add adds one of the store's names to the image that it stands for.
+// add adds a name of the store, and its pin, to the image.
 func (i *Image) add(named images.Image) {
 	i.addName(named.Name)
 	i.Pinned = i.Pinned || named.Labels[pinLabel] != ""
 }
 
-// addName adds a reference with a tag; the store also has ids and references
-// with digests as names.
+// addName adds a name if it is a reference with a tag. Names in the store are
+// also IDs and references with digests.
 func (i *Image) addName(name string) {
 	ref, err := reference.ParseDockerRef(name)
 	if err != nil || ref.String() != name {
@@ -126,8 +126,9 @@ func (i *Image) addName(name string) {
 	}
 }
 
-// OpenImage returns an image of the store: its layers are read from there,
-// and verified as they are read, as long as ctx and d live.
+// OpenImage returns an image of the store. Its layers are read from the store
+// and verified as they are read. The image is valid until ctx ends or d is
+// closed.
 func (d *Daemon) OpenImage(ctx context.Context, ref string) (v1.Image, error) {
 	target, err := d.resolve(ctx, ref)
 	if err != nil {
@@ -162,13 +163,13 @@ func (d *Daemon) OpenImage(ctx context.Context, ref string) (v1.Image, error) {
 	return img, nil
 }
 
-// resolve finds the descriptor that a reference stands for.
+// resolve returns the descriptor of a reference.
 func (d *Daemon) resolve(ctx context.Context, ref string) (ocispec.Descriptor, error) {
 	if d.client == nil {
 		return ocispec.Descriptor{}, fmt.Errorf("image %s: %w", ref, errNotContainerd)
 	}
 	name := ref
-	if digest.Digest(ref).Validate() != nil { // not an id, which is a name as it is
+	if digest.Digest(ref).Validate() != nil { // an ID is a name of the store as it is
 		var err error
 		if name, err = normalize(ref); err != nil {
 			return ocispec.Descriptor{}, err

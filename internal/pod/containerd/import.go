@@ -21,27 +21,27 @@ import (
 
 // ImportOptions configures Import. The zero value works.
 type ImportOptions struct {
-	// Name is the reference of an image that the archive gives none. If the
-	// archive gives a tag alone, Name's repository is put before it.
+	// Name is the reference of an image without a name in the archive. If the
+	// archive has only a tag, the repository of Name is put before it.
 	Name string
-	// Check looks at an image before it gets its name; an error refuses it. It
-	// runs while layers are unpacked. If nil, the image is flattened, which
-	// refuses entries that reach out of the root and images beyond image.Limits.
+	// Check is called for each image before it gets its name, while layers are
+	// unpacked; an error refuses the image. If nil, the image is flattened,
+	// which refuses entries outside of the root and images beyond image.Limits.
 	Check func(ctx context.Context, img v1.Image) error
-	// Progress is told how many bytes of an archive's layers are done. Calls
-	// do not overlap.
+	// Progress is called with the number of bytes of an archive's layers that
+	// are done. Calls do not overlap.
 	Progress func(done, total int64)
 }
 
-// Import takes all images for this machine from an OCI layout (a directory or
+// Import imports all images for this machine from an OCI layout (a directory or
 // an archive) or a docker archive, which may be compressed with gzip or zstd.
-// Digests and sizes are verified, layers unpacked. Either all of them then
-// have their names and CRI sees them, or none is left.
+// It verifies digests and sizes and unpacks the layers. When it returns, either
+// all images have names and CRI sees them, or none was imported.
 func (d *Daemon) Import(ctx context.Context, path string, o ImportOptions) ([]Image, error) {
 	return d.importFrom(ctx, path, o, func(opts image.OpenOptions) (*image.Set, error) { return image.OpenArchive(ctx, path, opts) })
 }
 
-// ImportReader is Import for an archive that comes as a stream.
+// ImportReader is Import for an archive that is a stream.
 func (d *Daemon) ImportReader(ctx context.Context, r io.Reader, o ImportOptions) ([]Image, error) {
 	return d.importFrom(ctx, "archive", o, func(opts image.OpenOptions) (*image.Set, error) { return image.ReadArchive(ctx, r, opts) })
 }
@@ -65,11 +65,11 @@ func (d *Daemon) importFrom(ctx context.Context, subject string, o ImportOptions
 	return found, nil
 }
 
-// errNotContainerd is returned if the runtime is not containerd: CRI alone can
-// pull images, but neither load them nor show their content.
+// errNotContainerd is returned if the runtime is not containerd. CRI can pull
+// images, but has no calls to load them or to read their content.
 var errNotContainerd = errors.New("the runtime is not containerd, which is the only one that images can be loaded into")
 
-// scratch is a directory for files as large as an image.
+// scratch returns a directory for temporary files as large as an image.
 func (d *Daemon) scratch() string {
 	if d.private {
 		return d.layout.root
@@ -93,7 +93,7 @@ func (o ImportOptions) nameAll(all []image.Image) error {
 	for i := range all {
 		for _, tag := range all[i].Tags {
 			if repository == "" {
-				continue // the image has no name and is found by its digest
+				continue // the image stays without a name; it has its digest
 			}
 			ref, err := normalize(repository + ":" + tag)
 			if err != nil {
@@ -105,8 +105,9 @@ func (o ImportOptions) nameAll(all []image.Image) error {
 	return nil
 }
 
-// importAll works under a lease: until the images have names, everything that
-// was written is the lease's alone, and goes with it if anything fails.
+// importAll stores all images and then names them. It holds a lease: until the
+// images have names, only the lease keeps their content from the garbage
+// collector, so that deleting the lease after an error removes the content.
 func (d *Daemon) importAll(ctx context.Context, all []image.Image, o ImportOptions) (found []Image, err error) {
 	lm := d.client.LeasesService()
 	lease, err := lm.Create(ctx, leases.WithRandomID(), leases.WithExpiration(leaseTime))
@@ -128,8 +129,8 @@ func (d *Daemon) importAll(ctx context.Context, all []image.Image, o ImportOptio
 			return nil, err
 		}
 	}
-	// Names come last, and only after all images are stored: an archive is loaded as
-	// a whole or not at all.
+	// Images get names only after all are stored, so that an archive is loaded
+	// as a whole or not at all.
 	for _, p := range all {
 		img, err := d.publish(ctx, p.Names, ociDescriptor(p.Stored.Target), digest.Digest(p.Stored.Manifest.Config.Digest.String()), nil)
 		if err != nil {
@@ -140,18 +141,19 @@ func (d *Daemon) importAll(ctx context.Context, all []image.Image, o ImportOptio
 	return found, nil
 }
 
-// quiet keeps containerd's client from logging errors to standard error that it
-// also returns.
+// quiet discards the log of containerd's client, which logs errors to standard
+// error although it also returns them.
 func quiet(ctx context.Context) context.Context {
 	l := logrus.New()
 	l.SetOutput(io.Discard)
 	return log.WithLogger(ctx, logrus.NewEntry(l))
 }
 
-// leaseTime is how long the content written by a run that was killed stays.
+// leaseTime is the time after which the garbage collector removes the content
+// that a killed process has written.
 const leaseTime = 24 * time.Hour
 
-// flatten is the check that is made if no other is given.
+// flatten returns the default of ImportOptions.Check.
 func flatten(snapshotter string) func(context.Context, v1.Image) error {
 	return func(ctx context.Context, img v1.Image) error {
 		_, _, err := image.Flatten(ctx, img, image.FlattenOptions{NoContent: true, Copied: snapshotter != "overlayfs"})
@@ -187,7 +189,7 @@ func (p *progress) add(n int64) {
 	p.tell(p.done, p.total)
 }
 
-// repositoryOf cuts tag and digest off a normalised reference.
+// repositoryOf returns a normalized reference without its tag and digest.
 func repositoryOf(ref string) string {
 	if at := strings.IndexByte(ref, '@'); at >= 0 {
 		ref = ref[:at]

@@ -20,8 +20,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// store writes an image's blobs, unpacks its layers and checks it, all at the
-// same time.
+// store writes the blobs of an image, unpacks its layers and checks it, all
+// concurrently.
 func (d *Daemon) store(ctx context.Context, p image.Image, o ImportOptions, progress *progress) error {
 	check := o.Check
 	if check == nil {
@@ -48,8 +48,8 @@ func (d *Daemon) store(ctx context.Context, p image.Image, o ImportOptions, prog
 	return group.Wait()
 }
 
-// writeBlob writes a layer. The content store refuses to commit what has not
-// the digest it is announced by.
+// writeBlob writes a layer. The content store refuses to commit content whose
+// digest or size differs from the descriptor.
 func (d *Daemon) writeBlob(ctx context.Context, s *image.Stored, layer v1.Descriptor) error {
 	b, err := s.OpenLayer(layer)
 	if err != nil {
@@ -59,7 +59,7 @@ func (d *Daemon) writeBlob(ctx context.Context, s *image.Stored, layer v1.Descri
 	return d.writeContent(ctx, b.Reader(), ociDescriptor(layer), nil)
 }
 
-// ociDescriptor is a descriptor of go-containerregistry as containerd has it.
+// ociDescriptor converts a descriptor of go-containerregistry.
 func ociDescriptor(d v1.Descriptor) ocispec.Descriptor {
 	o := ocispec.Descriptor{MediaType: string(d.MediaType), Digest: digest.Digest(d.Digest.String()), Size: d.Size, URLs: d.URLs, Annotations: d.Annotations}
 	if p := d.Platform; p != nil {
@@ -68,10 +68,10 @@ func ociDescriptor(d v1.Descriptor) ocispec.Descriptor {
 	return o
 }
 
-// An ingester writes content. containerd's own returns "unavailable" both while
-// another client writes the same blob and when the runtime has ended, and
-// content.WriteBlob retries as long as it does: for ever in the second case. This
-// one returns another error then.
+// An ingester opens writers of the content store. The store's own ingester
+// returns "unavailable" both while another client writes the same blob and when
+// the runtime has ended, and content.WriteBlob retries on that error: forever in
+// the second case. This one returns another error in the second case.
 type ingester struct{ d *Daemon }
 
 func (i ingester) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
@@ -94,7 +94,8 @@ func (d *Daemon) writeContent(ctx context.Context, r io.Reader, desc ocispec.Des
 	if err == nil || errdefs.IsAlreadyExists(err) {
 		return nil
 	}
-	// What was written so far would be the beginning of the next attempt.
+	// The store resumes a write under the same ref: the next attempt would
+	// continue after the bytes written so far.
 	aborted := store.Abort(context.WithoutCancel(ctx), ref)
 	if errdefs.IsNotFound(aborted) {
 		aborted = nil
@@ -102,7 +103,7 @@ func (d *Daemon) writeContent(ctx context.Context, r io.Reader, desc ocispec.Des
 	return errors.Join(fmt.Errorf("blob %s: %w", desc.Digest, err), aborted)
 }
 
-// A document is a small blob with what it refers to.
+// A document is a small blob and the digests that it refers to.
 type document struct {
 	ocispec.Descriptor
 	raw  []byte
@@ -121,8 +122,8 @@ func documentsOf(s *image.Stored) []document {
 	return all
 }
 
-// writeDocuments writes each document after those that it refers to. The labels
-// keep them from the garbage collector.
+// writeDocuments writes documents, which are sorted so that each comes after
+// those that it refers to. Its labels keep those from the garbage collector.
 func (d *Daemon) writeDocuments(ctx context.Context, documents []document) error {
 	for _, doc := range documents {
 		labels := map[string]string{}
@@ -138,7 +139,8 @@ func (d *Daemon) writeDocuments(ctx context.Context, documents []document) error
 		if len(fields) == 0 {
 			continue
 		}
-		// One that was there already may be from an attempt that failed.
+		// A blob that existed before may lack the labels: an earlier attempt
+		// may have failed between the two calls.
 		if _, err := d.client.ContentStore().Update(ctx, content.Info{Digest: doc.Digest, Labels: labels}, fields...); err != nil {
 			return fmt.Errorf("label %s: %w", doc.Digest, err)
 		}
@@ -146,13 +148,14 @@ func (d *Daemon) writeDocuments(ctx context.Context, documents []document) error
 	return nil
 }
 
-// unpack makes a snapshot of each layer. The daemon can do so as soon as it
-// has it; we read it where it is. That the archive in a layer has the digest
-// that the configuration names is verified by ApplyLayer.
+// unpack creates a snapshot of each layer. ApplyLayer verifies that the
+// uncompressed layer has the diff ID of the image's configuration.
 func (d *Daemon) unpack(ctx context.Context, s *image.Stored, written []chan struct{}) error {
 	snapshotter := d.client.SnapshotService(d.snapshotter)
 	var chain []digest.Digest
 	for i, l := range s.Manifest.Layers {
+		// Another daemon applies the layer from its content store; a private
+		// one's layers are read from the archive, see applier.
 		if !d.private {
 			select {
 			case <-ctx.Done():
@@ -173,8 +176,8 @@ func (d *Daemon) unpack(ctx context.Context, s *image.Stored, written []chan str
 	return nil
 }
 
-// applier is the daemon's own where it may see other files than we do, or
-// keeps snapshots in other ways than in directories.
+// applier returns the code that unpacks layers. A daemon that is not private
+// unpacks itself, because its mount namespace and its snapshotter may differ.
 func (d *Daemon) applier(s *image.Stored) diff.Applier {
 	if !d.private {
 		return d.client.DiffService()

@@ -11,18 +11,20 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
-// An instance is the state that a root keeps as long as it exists.
+// An instance is the state of one root. It is kept until Stop removes the root.
 type instance struct {
-	// Snapshotter never changes: the snapshots of one cannot be read by another.
+	// Snapshotter never changes, because a snapshotter cannot read the snapshots
+	// of another one.
 	Snapshotter string `json:"snapshotter"`
-	// Subnet is that of the pods' network.
+	// Subnet is the subnet of the pods' network.
 	Subnet netip.Prefix `json:"subnet"`
-	// Ours are chains of iptables and directories that were not there before
-	// the first start: with the last trace of the instance they go, too.
+	// Owned lists the shared iptables chains and directories that did not exist
+	// before the first start. Stop removes them. Nil if not recorded yet.
 	Owned *[]string `json:"ours,omitempty"`
 }
 
-// loadInstance reads the file at path; one that is not there is an empty one.
+// loadInstance reads the file at path. It returns an empty instance if the file
+// does not exist.
 func loadInstance(path string) (*instance, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

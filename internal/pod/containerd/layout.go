@@ -12,18 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where a private containerd lives if nothing else is said.
+// Default directories of a private containerd.
 const (
 	DefaultRoot  = "/var/lib/adamant" // images, their blobs and snapshots; survives a reboot
-	DefaultState = "/run/adamant"     // sockets and what runs; gone after a reboot
+	DefaultState = "/run/adamant"     // sockets and the state of containers; removed by a reboot
 )
 
-// A layout holds the paths of one private containerd. Both directories
-// are absolute and without symbolic links.
+// A layout holds the directories of a private containerd. Both paths are
+// absolute and without symbolic links.
 type layout struct{ root, state string }
 
-// maxSocket is the longest path of a unix socket (sun_path less its NUL); the
-// shims' sockets are elsewhere, under /run/containerd.
+// maxSocket is the maximum length of the path of a Unix socket: sun_path without
+// its NUL, see unix(7). The shims' sockets are not below the layout but in
+// /run/containerd.
 const maxSocket = 107
 
 func newLayout(root, state string) (layout, error) {
@@ -44,17 +45,17 @@ func newLayout(root, state string) (layout, error) {
 	if l.root == l.state {
 		return layout{}, fmt.Errorf("root and state are both %s", l.root)
 	}
-	// containerd's own second socket is address + ".ttrpc".
+	// The second socket of containerd is address + ".ttrpc".
 	if n := len(l.socket()) + len(".ttrpc"); n > maxSocket {
 		return layout{}, fmt.Errorf("state directory %s is %d characters too long for a unix socket", l.state, n-maxSocket)
 	}
 	return l, nil
 }
 
-// RealPath returns a directory's absolute path without symbolic links, as the
-// kernel lists mounts below it: a mount that is not found by its path would
-// stay, and what is behind it be removed. What is not there yet is kept as it
-// is written.
+// RealPath returns the absolute path of a directory without symbolic links, as
+// the mount table has it. A mount that is not found there would not be
+// unmounted, and the files behind it would be removed. Elements of the path that
+// do not exist yet are kept.
 func RealPath(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -86,8 +87,8 @@ func (l layout) viewDir() string         { return filepath.Join(l.state, "views"
 func (l layout) log() string             { return filepath.Join(l.root, "containerd.log") }
 func (l layout) lock() string            { return filepath.Join(l.root, "lock") }
 
-// bridge names the network interface: one of its own for each root, of at
-// most 15 characters (IFNAMSIZ less its NUL).
+// bridge returns the name of the network interface, which is different for each
+// root. It has at most 15 characters (IFNAMSIZ without its NUL).
 func (l layout) bridge() string {
 	if l.root == DefaultRoot {
 		return "adamant0"
@@ -96,17 +97,18 @@ func (l layout) bridge() string {
 	return "adm-" + hex.EncodeToString(sum[:5])
 }
 
-// marker is the file that marks a directory and everything in it as ours, which
-// may be removed.
+// marker is the name of the file that marks a directory as Adamant's. Stop may
+// remove everything in such a directory.
 const marker = ".adamant"
 
-// claim makes a directory ours. One with files of others is refused: Stop
-// removes all.
+// claim creates a directory if needed and marks it. It refuses a directory with
+// other files, because Stop would remove them.
 func claim(dir string) error {
 	if err := checkOwned(dir); err != nil {
 		return err
 	}
-	// As containerd's own: others may pass, but not look.
+	// Mode 0711, as for containerd's own directories: other users can traverse
+	// but not list it.
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return err
 	}
@@ -120,8 +122,8 @@ func claim(dir string) error {
 	return f.Close()
 }
 
-// checkPrivate refuses a directory in which another user could put programs and
-// configurations that root then runs and reads.
+// checkPrivate returns an error if another user may write to a directory: root
+// would run programs and read configurations of that user.
 func checkPrivate(dir string) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {
@@ -133,8 +135,7 @@ func checkPrivate(dir string) error {
 	return nil
 }
 
-// checkOwned returns an error if a directory is there and neither ours nor
-// empty.
+// checkOwned returns an error if a directory has files but no marker.
 func checkOwned(dir string) error {
 	if _, err := os.Lstat(filepath.Join(dir, marker)); err == nil {
 		return nil
@@ -145,9 +146,9 @@ func checkOwned(dir string) error {
 	}
 	for _, e := range entries {
 		if e.Name() == marker {
-			return nil // somebody has just claimed it
+			return nil // another process has just marked it
 		}
-		if e.Name() != "pods" { // package engine's
+		if e.Name() != "pods" { // created by package pod
 			return fmt.Errorf("directory %s has files of others (%s): not used, and not removed", dir, e.Name())
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// removeLink deletes a network interface through rtnetlink. That there is
-// none of the name is no error.
+// removeLink deletes a network interface through rtnetlink. It returns nil if
+// there is no interface with that name.
 func removeLink(name string) error {
 	i, err := net.InterfaceByName(name)
 	if err != nil {

@@ -19,13 +19,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// viewLabel is on the snapshot of each mounted view and tells its target.
+// viewLabel is the label with the target on the snapshot of a mounted view.
 const viewLabel = "adamant.sh/view"
 
-// Mount mounts the root file system of an image read-only at target, which
-// is made if it is not there. The mount outlives this process; Unmount ends
-// it. To mount the same image there once more changes nothing; another image
-// takes its place.
+// Mount mounts the root file system of an image read-only at target, which is
+// created if it does not exist. The mount stays until Unmount, also after the
+// end of this process. Mounting the same image again changes nothing; another
+// image replaces it.
 func (d *Daemon) Mount(ctx context.Context, ref, target string) error {
 	img, err := d.Image(ctx, ref)
 	if err != nil {
@@ -52,6 +52,8 @@ func (d *Daemon) mountView(ctx context.Context, parent, target string) error {
 	if info, err := snapshotter.Stat(ctx, key); err == nil && mounted && info.Parent == parent {
 		return nil
 	}
+	// A view of another image, or the half of a view that a killed process
+	// left: a snapshot without its mount.
 	if err := d.unmountView(ctx, key, target); err != nil {
 		return err
 	}
@@ -59,7 +61,8 @@ func (d *Daemon) mountView(ctx context.Context, parent, target string) error {
 		return err
 	}
 	mounts, err := snapshotter.View(ctx, key, parent, snapshots.WithLabels(map[string]string{
-		viewLabel:               target,
+		viewLabel: target,
+		// Without a lease the garbage collector would remove the snapshot.
 		"containerd.io/gc.root": time.Now().UTC().Format(time.RFC3339),
 	}))
 	if err != nil {
@@ -74,7 +77,7 @@ func (d *Daemon) mountView(ctx context.Context, parent, target string) error {
 	return nil
 }
 
-// readOnly makes a mount read-only, whatever options the snapshotter gave it.
+// readOnly returns the options of a mount with "ro" in place of "rw".
 func readOnly(options []string) []string {
 	ro := []string{"ro"}
 	for _, o := range options {
@@ -85,8 +88,8 @@ func readOnly(options []string) []string {
 	return ro
 }
 
-// Unmount ends what Mount did at target. That nothing is mounted there is no
-// error. The directory stays.
+// Unmount unmounts the view at target and removes its snapshot. It returns nil
+// if nothing is mounted there. The directory stays.
 func (d *Daemon) Unmount(ctx context.Context, target string) error {
 	if d.client == nil {
 		return nil
@@ -103,6 +106,7 @@ func (d *Daemon) Unmount(ctx context.Context, target string) error {
 }
 
 func (d *Daemon) unmountView(ctx context.Context, key, target string) error {
+	// Mounts can be stacked on one target.
 	for {
 		mounted, err := isMounted(target)
 		if err != nil {
@@ -122,8 +126,8 @@ func (d *Daemon) unmountView(ctx context.Context, key, target string) error {
 	return err
 }
 
-// sweepViews removes what views that are mounted no more have left in the store:
-// after a reboot, or where a process was killed between the two.
+// sweepViews removes the snapshots of views that are no longer mounted: after a
+// reboot, or if a process was killed between the two steps.
 func (d *Daemon) sweepViews(ctx context.Context) error {
 	if d.client == nil {
 		return nil
@@ -153,7 +157,8 @@ func (d *Daemon) sweepViews(ctx context.Context) error {
 	return nil
 }
 
-// lockViews keeps Sweep from a view that is just being made.
+// lockViews excludes other processes that mount, unmount or sweep views: a view
+// that is being mounted has its snapshot first and must not be swept.
 func (d *Daemon) lockViews(ctx context.Context) (unlock func(), err error) {
 	if d.client == nil {
 		return nil, errNotContainerd

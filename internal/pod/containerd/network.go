@@ -19,13 +19,13 @@ type Network struct {
 	Bridge     string       // name of the interface on the machine
 	Subnet     netip.Prefix // the pods' addresses; the first one is the machine's
 	Masquerade bool         // pods reach what lies outside of the machine
-	HostPorts  bool         // a hostPort is honoured; if not, the runtime ignores it without a word
-	Reason     string       // why not, with the mend
+	HostPorts  bool         // hostPorts work; if not, the runtime silently ignores them
+	Reason     string       // why one of them does not work, with a hint on how to fix it
 }
 
-// candidates are subnets in ranges that common networks leave alone: not
-// those of Docker (172.17-31, 192.168), podman (10.88, 10.89), kubeadm
-// (10.244), k3s (10.42, 10.43) and service networks (10.96).
+// candidates returns subnets in ranges that common networks do not use. Those of
+// Docker (172.17-31, 192.168), podman (10.88, 10.89), kubeadm (10.244), k3s
+// (10.42, 10.43) and of service networks (10.96) are avoided.
 func candidates(start int) []netip.Prefix {
 	var all []netip.Prefix
 	for _, second := range []byte{201, 203, 205} {
@@ -37,9 +37,9 @@ func candidates(start int) []netip.Prefix {
 	return all
 }
 
-// chooseSubnet returns the first candidate that overlaps no address and no
-// route of this machine. Roots other than the default begin elsewhere, as
-// their bridges exist only while pods run.
+// chooseSubnet returns the first candidate that overlaps no address and no route
+// of this machine. Roots other than the default start at another candidate,
+// because their bridges exist only while pods run and are not seen otherwise.
 func chooseSubnet(l layout, used []netip.Prefix) (netip.Prefix, error) {
 	start := 0
 	if l.root != DefaultRoot {
@@ -64,8 +64,8 @@ func overlapsAny(p netip.Prefix, used []netip.Prefix) bool {
 	return false
 }
 
-// usedSubnets returns the subnets this machine has addresses in or routes to,
-// but for those of the bridge itself.
+// usedSubnets returns the subnets that this machine has addresses in or routes
+// to, except those of the bridge itself.
 func usedSubnets(bridge string) ([]netip.Prefix, error) {
 	used, err := routes("/proc/net/route", bridge)
 	if err != nil {
@@ -81,7 +81,7 @@ func usedSubnets(bridge string) ([]netip.Prefix, error) {
 		}
 		addrs, err := i.Addrs()
 		if err != nil {
-			continue // it went away
+			continue // the interface was removed
 		}
 		for _, a := range addrs {
 			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
@@ -92,12 +92,15 @@ func usedSubnets(bridge string) ([]netip.Prefix, error) {
 	return used, nil
 }
 
-// network prepares the CNI configuration and returns what it can do.
+// network writes the CNI configuration, adds the firewall rules and returns the
+// features of the network.
 func (in *instance) network(ctx context.Context, s settings) (Network, error) {
 	used, err := usedSubnets(s.bridge())
 	if err != nil {
 		return Network{}, fmt.Errorf("choose the pods' subnet: %w", err)
 	}
+	// While the bridge exists pods may have addresses, so that the subnet cannot
+	// change.
 	_, err = net.InterfaceByName(s.bridge())
 	if bridgeUp := err == nil; !in.Subnet.IsValid() || !bridgeUp && overlapsAny(in.Subnet, used) {
 		if in.Subnet, err = chooseSubnet(s.layout, used); err != nil {
@@ -116,7 +119,7 @@ func (in *instance) network(ctx context.Context, s settings) (Network, error) {
 	}
 	path := filepath.Join(s.cniConfDir(), "10-adamant.conflist")
 	if old, err := os.ReadFile(path); err == nil && string(old) == string(content) {
-		return n, nil // containerd watches the directory: write only what differs
+		return n, nil // containerd watches the directory and would reload the network
 	}
 	return n, durable.WriteFile(path, content, 0o644)
 }
@@ -135,8 +138,8 @@ func firstLine(out []byte, err error) string {
 
 type object = map[string]any
 
-// cniConf is the configuration list of the pods' network, see the CNI
-// specification 1.0.0 and the plugins' own documents.
+// cniConf returns the configuration list of the pods' network, see the CNI
+// specification 1.0.0 and the documentation of the plugins.
 func cniConf(s settings, n Network) object {
 	bridge := object{
 		"type": "bridge", "bridge": n.Bridge,

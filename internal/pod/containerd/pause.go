@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// The pause program holds a pod's namespaces. As PID 1 of a shared pid
-// namespace it also has to reap orphans, and to end when it is asked to, which
-// the kernel lets PID 1 do only where it has a handler. It is so small that it
-// is written down here as machine code; no compiler, no foreign binary:
+// The pause program holds a pod's namespaces. As PID 1 of a shared PID namespace
+// it also has to reap orphans and to end on SIGTERM. The kernel delivers SIGTERM
+// to a PID 1 only if it has a handler (pid_namespaces(7)). The program is short
+// enough to be machine code here, which needs no compiler and no other binary:
 //
 //	      rt_sigaction(SIGCHLD, &ignore, 0, 8)  // the kernel reaps
 //	      rt_sigaction(SIGTERM, &end, 0, 8)
@@ -20,7 +20,7 @@ import (
 //
 // The handler is exit itself: it never returns.
 
-// Where the program is loaded, and where in its file things lie.
+// The load address of the program and offsets in its file.
 const (
 	pauseBase    = 0x400000
 	elfHeader    = 64
@@ -30,15 +30,15 @@ const (
 	pauseStart   = pauseEnd + 32              // the instructions
 )
 
-// Numbers of signals, the same on both machines.
+// Signal numbers, which are the same on both architectures.
 const (
 	sigInt  = 2
 	sigTerm = 15
 	sigChld = 17
 )
 
-// pauseSignals are the calls of rt_sigaction: the signal and where in the
-// file its action lies.
+// pauseSignals are the calls of rt_sigaction: the signal and the offset of its
+// action in the file.
 var pauseSignals = []struct{ signal, action uint32 }{{sigChld, pauseIgnore}, {sigTerm, pauseEnd}, {sigInt, pauseEnd}}
 
 // pauseELF returns the program as a static executable for a Go architecture.

@@ -13,9 +13,9 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// pinLabel is on the name that pins an image, and tells whether Pin made the
-// name or found it there. Each holder of the pin has a label of its own beside
-// it.
+// pinLabel is the label of a name that pins an image. Its value records whether
+// Pin created the name or it existed before. Each holder of the pin has another
+// label on the same name.
 const (
 	pinLabel     = "adamant.sh/pin"
 	pinCreated   = "made"
@@ -24,14 +24,13 @@ const (
 	holds        = "yes"
 )
 
-// ErrImagePinned is returned when an image is pinned, because something is to
-// run from it.
+// ErrImagePinned is returned when a pinned image is to be removed.
 var ErrImagePinned = errors.New("image is pinned")
 
-// Pin makes sure that an image stays in the store, whatever its names will mean
-// later, and returns the reference by which it will be found: that of its
-// repository with its digest, as Kubernetes writes it. A pin holds until each
-// holder has given it up; for one holder, to pin twice is to pin once.
+// Pin keeps an image in the store, even if its names refer to other images
+// later. It returns the image and the reference by which it is found: its
+// repository with its digest, as Kubernetes writes it. The pin lasts until each
+// holder has called Unpin. Pinning twice for the same holder has no effect.
 func (d *Daemon) Pin(ctx context.Context, holder, ref string) (Image, string, error) {
 	target, err := d.resolve(ctx, ref)
 	if err != nil {
@@ -54,12 +53,14 @@ func (d *Daemon) Pin(ctx context.Context, holder, ref string) (Image, string, er
 	if err := d.waitSeen(ctx, name, img.ID); err != nil {
 		return Image{}, "", fmt.Errorf("pin image %s: %w", ref, err)
 	}
-	img, err = d.Image(ctx, name) // its content may have been removed before it was pinned
+	// Read the image again: its content may have been removed before the pin.
+	img, err = d.Image(ctx, name)
 	return img, name, err
 }
 
-// pinName is the repository of ref, or of a name that an image found by its id
-// has, with the image's digest; the id of one that has no name.
+// pinName returns the name that pins an image: the repository of ref with the
+// image's digest. If ref is an ID, it is the repository of one of the image's
+// names, or the ID itself if the image has no name.
 func pinName(img Image, ref string) (string, error) {
 	if digest.Digest(ref).Validate() != nil {
 		full, err := normalize(ref)
@@ -94,7 +95,8 @@ func (d *Daemon) pin(ctx context.Context, holder string, i images.Image) error {
 	return d.label(ctx, i.Name, labels)
 }
 
-// lockPins keeps other processes from giving up or taking a pin meanwhile.
+// lockPins excludes other processes that pin or unpin images: a pin takes two
+// calls, one to read labels and one to write them.
 func (d *Daemon) lockPins(ctx context.Context) (unlock func(), err error) {
 	if err := os.MkdirAll(d.layout.viewDir(), 0o711); err != nil {
 		return nil, err
@@ -102,8 +104,8 @@ func (d *Daemon) lockPins(ctx context.Context) (unlock func(), err error) {
 	return lockFile(ctx, filepath.Join(d.layout.viewDir(), "pins"))
 }
 
-// label sets some labels of a name and leaves all others; an empty value
-// removes one.
+// label sets labels of a name and keeps its other labels. An empty value removes
+// a label.
 func (d *Daemon) label(ctx context.Context, name string, labels map[string]string) error {
 	var fields []string
 	for key := range labels {
@@ -113,10 +115,10 @@ func (d *Daemon) label(ctx context.Context, name string, labels map[string]strin
 	return err
 }
 
-// Unpin undoes Pin for one holder, by the reference that it returned.
-// The image stays for as long as another holds it, a tag names it or a container
-// uses it: of the versions that a tag had, none is left behind. That it is not
-// pinned is no error.
+// Unpin undoes Pin for one holder, by the reference that Pin returned. It removes
+// the image unless another holder pins it, a tag names it or a container uses it,
+// so that no earlier versions of a tag are left. It returns nil if the image is
+// not pinned.
 func (d *Daemon) Unpin(ctx context.Context, holder, reference string) error {
 	if d.client == nil {
 		return fmt.Errorf("unpin image %s: %w", reference, errNotContainerd)
@@ -141,7 +143,7 @@ func (d *Daemon) Unpin(ctx context.Context, holder, reference string) error {
 	return err
 }
 
-// UnpinAll gives up all that a holder keeps.
+// UnpinAll undoes all pins of a holder.
 func (d *Daemon) UnpinAll(ctx context.Context, holder string) error {
 	if d.client == nil {
 		return fmt.Errorf("unpin images: %w", errNotContainerd)

@@ -20,9 +20,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
-// A process is a running containerd of one layout. It is found by its command
-// line, which names a configuration in the layout's own directory: that needs
-// no file which could be lost or be wrong after a crash.
+// A process is the running containerd of a layout. It is found by its command
+// line, which contains the path of a configuration in the layout's directory. No
+// PID file is needed, which could be missing or stale after a crash.
 type process struct {
 	pid    int
 	config string // path of the configuration it was started with
@@ -60,12 +60,12 @@ func findProcess(l layout) (*process, error) {
 	return nil, nil
 }
 
-// configOf returns the configuration that a process runs with if it is the
+// configOf returns the path of the configuration of a process if it is the
 // layout's daemon: "…/containerd --config <configDir>/<hash>.toml".
 func configOf(pid int, l layout) string {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil || len(raw) == 0 {
-		return "" // a zombie's is empty
+		return "" // the command line of a zombie is empty
 	}
 	args := strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00")
 	if len(args) == 3 && filepath.Base(args[0]) == "containerd" && args[1] == "--config" && filepath.Dir(args[2]) == l.configDir() {
@@ -76,15 +76,16 @@ func configOf(pid int, l layout) string {
 
 func (p *process) close() { unix.Close(p.handle) }
 
-// ended tells whether the process is gone or a zombie.
+// ended reports whether the process is gone or a zombie.
 func (p *process) ended() bool {
+	// A pidfd is readable as soon as its process has terminated.
 	fds := []unix.PollFd{{Fd: int32(p.handle), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, 0)
 	return err == nil && n > 0
 }
 
-// stop ends the process: SIGTERM, and SIGKILL if that has no effect for grace
-// or until ctx ends. The pods' shims live on.
+// stop terminates the process with SIGTERM, and with SIGKILL if it has not ended
+// after grace or when ctx ends. The pods' shims keep running.
 func (p *process) stop(ctx context.Context, grace time.Duration) error {
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
 		if err := unix.PidfdSendSignal(p.handle, sig, nil, 0); errors.Is(err, unix.ESRCH) {
@@ -99,7 +100,7 @@ func (p *process) stop(ctx context.Context, grace time.Duration) error {
 	return fmt.Errorf("end containerd (process %d): it does not go", p.pid)
 }
 
-// wait waits for the end of the process, at most for d.
+// wait waits at most d for the end of the process and reports whether it ended.
 func (p *process) wait(ctx context.Context, d time.Duration) bool {
 	deadline := time.Now().Add(d)
 	for ctx.Err() == nil && time.Now().Before(deadline) {
@@ -111,9 +112,9 @@ func (p *process) wait(ctx context.Context, d time.Duration) bool {
 	return p.ended()
 }
 
-// spawn starts containerd apart from this process: a session of its own, its
-// output in the log, no descriptor but that. The returned function tells
-// whether it has ended, and how.
+// spawn starts containerd detached from this process: in its own session, with
+// its output in the log, and without other descriptors. The returned function
+// reports whether it has ended, and with which error.
 func spawn(s settings, config string) (exited func() (error, bool), err error) {
 	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -129,7 +130,8 @@ func spawn(s settings, config string) (exited func() (error, bool), err error) {
 		return nil, fmt.Errorf("start %s: %w", s.binaries.Containerd, err)
 	}
 	done := make(chan error, 1)
-	// Ends with containerd or with this process: only the parent can reap it.
+	// The goroutine ends with containerd or with this process. It is needed
+	// because only the parent can reap the process.
 	go func() { done <- cmd.Wait() }()
 	return func() (error, bool) {
 		select {
@@ -144,9 +146,9 @@ func spawn(s settings, config string) (exited func() (error, bool), err error) {
 	}, nil
 }
 
-// environment is this process's, with PATH naming the found programs first
-// and without what belongs to the service that started this process, or to a
-// caller whose temporary files are gone before the daemon ends.
+// environment returns this process's environment with the daemon's PATH. It
+// omits the variables of the systemd service that started this process, and
+// TMPDIR, because the caller may remove that directory before the daemon ends.
 func environment(s settings) []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -160,15 +162,15 @@ func environment(s settings) []string {
 	return append(env, "PATH="+s.binaries.path())
 }
 
-// Sizes of the log, in bytes: past maxLog it is cut, and the last keepLog
-// bytes stay beside it under the name with ".1".
+// Sizes of the log, in bytes: a log larger than maxLog is truncated, and its
+// last keepLog bytes are kept in a file with the suffix ".1".
 const (
 	maxLog  = 8 << 20
 	keepLog = 1 << 20
 )
 
-// trimLog keeps the log small. The daemon appends, so that cutting the file
-// under it is safe; lines written meanwhile may be lost.
+// trimLog bounds the size of the log. The daemon writes with O_APPEND, so that
+// truncating the file is safe; lines that it writes at the same time may be lost.
 func trimLog(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -20,9 +20,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// publish makes an image whose blobs are in the store known under its names,
-// its digests and its id, as CRI's own pull does, and waits until CRI sees it.
-// It is unpacked first: a name always means an image that can be run.
+// publish unpacks an image whose blobs are in the store, gives it its names, its
+// digests and its ID as names, as a pull through CRI does, and waits until CRI
+// sees it. The image is unpacked first, so that every name refers to an image
+// that can be run.
 func (d *Daemon) publish(ctx context.Context, names []string, target ocispec.Descriptor, id digest.Digest, labels map[string]string) (Image, error) {
 	all := append([]string{id.String()}, names...)
 	for _, name := range names {
@@ -42,8 +43,8 @@ func (d *Daemon) publish(ctx context.Context, names []string, target ocispec.Des
 			return Image{}, fmt.Errorf("name image %s: %w", name, err)
 		}
 	}
-	// Another process may have removed the last image with the same layers
-	// since they were found to be there.
+	// Another process may have removed the last image with the same layers, and
+	// thus the snapshots, between the first Unpack and setName.
 	if err := stored.Unpack(ctx, d.snapshotter); err != nil {
 		return Image{}, fmt.Errorf("unpack image %s: %w", id, err)
 	}
@@ -62,17 +63,17 @@ func (d *Daemon) setName(ctx context.Context, i images.Image) error {
 		return err
 	}
 	if old, err := store.Get(ctx, i.Name); err == nil && old.Labels[pinLabel] != "" && old.Target.Digest == i.Target.Digest {
-		labels := maps.Clone(old.Labels) // whoever holds the pin goes on holding it
+		labels := maps.Clone(old.Labels) // keep the holders of the pin
 		maps.Copy(labels, i.Labels)
-		labels[pinLabel] = pinFound // from now on somebody else's name, too
+		labels[pinLabel] = pinFound // the last Unpin must not remove the name any more
 		i.Labels = labels
 	}
 	_, err = store.Update(ctx, i)
 	return err
 }
 
-// waitSeen waits until CRI knows an image by a name, which it learns of from
-// an event; an id of "" is none.
+// waitSeen waits until CRI resolves a name to an ID, or to no image if id is "".
+// CRI has a cache of its own, which it updates on events of the store.
 func (d *Daemon) waitSeen(ctx context.Context, name string, id digest.Digest) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -97,11 +98,11 @@ func (d *Daemon) waitSeen(ctx context.Context, name string, id digest.Digest) er
 // errImageInUse is returned when containers of an image exist.
 var errImageInUse = errors.New("image is in use")
 
-// RemoveImage removes a name; with its last name, or by its id, the image
-// itself goes, unless a container of CRI uses it: then the error is
-// errImageInUse, and nothing is removed. A pinned image loses its names and
-// stays; by its id it is ErrImagePinned. If there is no such image the error is
-// ErrNoImage.
+// RemoveImage removes a name of an image. With the last name, or if ref is its
+// ID, it removes the image. The error is errImageInUse, and nothing is removed,
+// if a container of CRI uses the image. A pinned image stays when its names are
+// removed; by its ID the error is ErrImagePinned. The error is ErrNoImage if
+// there is no such image.
 func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 	img, err := d.Image(ctx, ref)
 	if err != nil {
@@ -135,7 +136,8 @@ func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 	return err
 }
 
-// readManifest finds the manifest for this machine that target is or holds.
+// readManifest returns the manifest for this machine: target itself, or one in
+// the index target.
 func (d *Daemon) readManifest(ctx context.Context, target ocispec.Descriptor) (ocispec.Descriptor, ocispec.Manifest, error) {
 	for range image.MaxNesting + 1 {
 		raw, err := content.ReadBlob(ctx, d.client.ContentStore(), target)

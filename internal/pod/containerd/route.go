@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// routes reads the IPv4 routes that do not leave through the interface
-// without, and are not the default route.
+// routes reads the destinations of IPv4 routes from a file in the format of
+// /proc/net/route, except those through one interface and the default route.
 func routes(path, without string) ([]netip.Prefix, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -23,9 +23,9 @@ func routes(path, without string) ([]netip.Prefix, error) {
 	return parseRoutes(f, without)
 }
 
-// parseRoutes reads the kernel's table: a head line, then interface,
-// destination, gateway, flags, …, mask (eighth), with addresses as words of
-// this machine's byte order in hexadecimal.
+// parseRoutes parses /proc/net/route: a header line, and then a line for each
+// route with the fields interface, destination, gateway, flags, …, mask (the
+// eighth). Addresses are hexadecimal words in this machine's byte order.
 func parseRoutes(r io.Reader, without string) ([]netip.Prefix, error) {
 	var found []netip.Prefix
 	lines := bufio.NewScanner(r)
@@ -49,7 +49,7 @@ func parseRoutes(r io.Reader, without string) ([]netip.Prefix, error) {
 	return found, lines.Err()
 }
 
-// hexWord reads eight hexadecimal digits as an address in network order.
+// hexWord converts a hexadecimal word to an address in network byte order.
 func hexWord(s string) (addr [4]byte, err error) {
 	raw, err := hex.DecodeString(s)
 	if err != nil || len(raw) != 4 {

@@ -8,22 +8,24 @@ import (
 	"strings"
 )
 
-// A rule is one of the firewall's that all pods of a network share. The CNI
-// plugins would make and remove such for each pod, which costs a pod's start
-// and end a dozen calls of iptables.
+// A rule is a firewall rule for all pods of a network. The CNI plugins would
+// add and remove such rules for each pod, which takes a dozen calls of iptables
+// whenever a pod starts or ends.
 type rule struct {
 	table, chain string
-	first        bool // before what others put there
+	first        bool // insert before the rules of others, instead of appending
 	purpose      string
-	match        []string // and what becomes of it
+	match        []string // match and target
 }
 
-// rules let the pods reach what lies outside of the machine, and their packets
-// through where others, Docker among them, drop what is forwarded. They are
-// made in this order.
+// rules returns the rules of the network, in the order in which they are added.
+// The nat rules masquerade the pods' traffic to other machines. The filter rules
+// accept forwarded traffic of the pods; they come first in FORWARD, because
+// other programs, such as Docker, drop forwarded traffic.
 func (n Network) rules() []rule {
 	subnet := n.Subnet.String()
 	return []rule{
+		// Multicast keeps the pod's own source address.
 		{"nat", "POSTROUTING", false, "multicast", []string{"-s", subnet, "-d", "224.0.0.0/4", "-j", "RETURN"}},
 		{"nat", "POSTROUTING", false, "masquerade", []string{"-s", subnet, "!", "-d", subnet, "-j", "MASQUERADE"}},
 		{"filter", "FORWARD", true, "out", []string{"-s", subnet, "-j", "ACCEPT"}},
@@ -31,12 +33,13 @@ func (n Network) rules() []rule {
 	}
 }
 
-// comment tells a rule from all others; isNetworkRule knows it by the bridge.
+// comment returns the comment that identifies a rule. isNetworkRule searches it
+// for the bridge.
 func (n Network) comment(r rule) string {
 	return fmt.Sprintf("name: %q pods: %s %s", n.Bridge, n.Subnet, r.purpose)
 }
 
-// openFirewall makes the rules that are missing, and removes those of a subnet
+// openFirewall adds the rules that are missing and removes the rules of a subnet
 // that the network had before.
 func openFirewall(ctx context.Context, iptables string, n Network) error {
 	if iptables == "" {
@@ -54,14 +57,15 @@ func openFirewall(ctx context.Context, iptables string, n Network) error {
 	return nil
 }
 
-// reconcile brings one table, which has the rules of lines, to what it should be.
+// reconcile adds and removes rules of one table, whose current rules are lines.
 func (n Network) reconcile(ctx context.Context, iptables, table string, lines []string) error {
 	var found []string
 	for _, line := range lines {
 		if c := commentOf(line); strings.HasPrefix(c, fmt.Sprintf("name: %q pods: ", n.Bridge)) {
 			found = append(found, c)
 			if !strings.HasPrefix(c, fmt.Sprintf("name: %q pods: %s ", n.Bridge, n.Subnet)) {
-				runIptables(ctx, iptables, append([]string{"-t", table, "-D"}, splitRule(line)[1:]...)...) // or it just went
+				// An error is ignored: the rule may already have been removed.
+				runIptables(ctx, iptables, append([]string{"-t", table, "-D"}, splitRule(line)[1:]...)...)
 			}
 		}
 	}
@@ -83,7 +87,7 @@ func (n Network) reconcile(ctx context.Context, iptables, table string, lines []
 	return nil
 }
 
-// commentOf is the comment of a rule as iptables -S prints it.
+// commentOf returns the comment of a rule in the format of iptables -S.
 func commentOf(line string) string {
 	words := splitRule(line)
 	if i := slices.Index(words, "--comment"); i >= 0 && i+1 < len(words) {

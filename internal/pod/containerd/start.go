@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
-// readyWithin is how long a daemon may take until it can run pods. One on a
-// slow and busy machine takes a few seconds.
+// readyWithin bounds the time that a daemon takes until it can run pods: a few
+// seconds on a slow and busy machine.
 const readyWithin = 30 * time.Second
 
 func (l layout) mkdirs() error {
@@ -23,7 +23,8 @@ func (l layout) mkdirs() error {
 			return err
 		}
 	}
-	// As containerd's own: others may pass, but not look.
+	// Mode 0711, as for containerd's own directories: other users can traverse
+	// but not list them.
 	for _, dir := range []string{l.configDir(), l.cniConfDir(), l.binDir(), l.viewDir()} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
@@ -32,10 +33,10 @@ func (l layout) mkdirs() error {
 	return nil
 }
 
-// A record is written by each start for the next one, which then need not
-// look at the machine again.
+// A record describes the daemon that a start left running. The next start uses
+// it instead of examining the machine again.
 type record struct {
-	Inputs      string  `json:"inputs"` // what the start depended on
+	Inputs      string  `json:"inputs"` // see the function inputs
 	Network     Network `json:"network"`
 	Snapshotter string  `json:"snapshotter"`
 	Systemd     bool    `json:"systemd"`
@@ -43,7 +44,8 @@ type record struct {
 
 func (l layout) record() string { return filepath.Join(l.state, "started.json") }
 
-// inputs describes the files that a start depends on, by identity and time.
+// inputs describes the files that a start depends on, by path, size and
+// modification time.
 func inputs(b Binaries, executable string) string {
 	var text string
 	for _, path := range []string{b.Containerd, b.Shim, b.Runc, b.CNI, b.Iptables, executable} {
@@ -56,8 +58,8 @@ func inputs(b Binaries, executable string) string {
 	return text
 }
 
-// reconnect returns a connection to a daemon that was started with what a
-// start would use now, or nil.
+// reconnect returns a connection to the running daemon, or nil if it is not
+// ready or a start would use other programs now.
 func reconnect(ctx context.Context, l layout, executable string) *Daemon {
 	raw, err := os.ReadFile(l.record())
 	if err != nil {
@@ -92,7 +94,7 @@ func (d *Daemon) writeRecord(b Binaries, executable string) error {
 	return durable.WriteFile(d.layout.record(), raw, 0o600)
 }
 
-// prepare writes all that the daemon reads.
+// prepare writes all files that the daemon reads.
 func prepare(ctx context.Context, l layout, executable string) (settings, Network, error) {
 	b, err := Find(ctx)
 	if err != nil {
@@ -128,7 +130,8 @@ func prepare(ctx context.Context, l layout, executable string) (settings, Networ
 	return s, n, nil
 }
 
-// launch makes a daemon run with s: the one that does already, or a new one.
+// launch ensures that a daemon runs with the settings s. It replaces one that
+// runs with another configuration, runs another containerd, or is not ready.
 func launch(ctx context.Context, s settings) error {
 	config, _ := s.file()
 	p, err := findProcess(s.layout)
@@ -157,8 +160,8 @@ func launch(ctx context.Context, s settings) error {
 	return removeOthers(s.configDir(), config)
 }
 
-// runs tells whether the process still is the program at path, which an
-// update of its package replaces.
+// runs reports whether the process runs the file at path. After an update of
+// the package, /proc/PID/exe is the old file, which is no longer at path.
 func (p *process) runs(path string) bool {
 	exe, err1 := os.Stat(fmt.Sprintf("/proc/%d/exe", p.pid))
 	file, err2 := os.Stat(path)
@@ -216,7 +219,7 @@ func quoteLog(l layout) string {
 	return fmt.Sprintf("; the end of %s:\n%s", l.log(), tail)
 }
 
-// removeOthers removes every file of a directory but one.
+// removeOthers removes all files of a directory except keep.
 func removeOthers(dir, keep string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -20,9 +20,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
-// Stop removes the private containerd with all that it made: pods, images,
-// mounts, network, files. What it finds broken or half done it removes all
-// the same. That there is none is no error.
+// Stop removes the private containerd and everything that it created: pods,
+// images, mounts, the network and files. It also removes an installation that
+// is broken or incomplete, and returns nil if there is none.
 func Stop(ctx context.Context, o Options) error {
 	l, err := newLayout(o.Root, o.State)
 	if err != nil {
@@ -47,9 +47,9 @@ func Stop(ctx context.Context, o Options) error {
 	return nil
 }
 
-// stop goes from what runs to what lies there. The runtime itself removes
-// pods best, their addresses and firewall rules above all; where it cannot,
-// the rest is done by force.
+// stop removes pods, then processes, mounts, the network and files. The runtime
+// is asked first, because it calls the CNI plugins, which release addresses and
+// firewall rules. If it fails, everything is removed by force.
 func stop(ctx context.Context, l layout) error {
 	in, err := loadInstance(l.instance())
 	if err != nil {
@@ -69,6 +69,8 @@ func stop(ctx context.Context, l layout) error {
 	if err := killLeftovers(ctx, l); err != nil {
 		return errors.Join(asked, err)
 	}
+	// Before files are removed: RemoveAll would delete the content of volumes
+	// and images that are still mounted below the directories.
 	for _, dir := range []string{l.state, l.root} {
 		if err := volume.UnmountBelow(dir); err != nil {
 			return errors.Join(asked, err)
@@ -83,11 +85,11 @@ func stop(ctx context.Context, l layout) error {
 	return os.RemoveAll(l.root)
 }
 
-// removePods asks the daemon to stop and remove every pod. One that was
-// killed is started again for that.
+// removePods asks the daemon to stop and remove every pod. A daemon that was
+// killed is started again for this.
 func removePods(ctx context.Context, l layout) error {
 	if _, err := os.Stat(l.containerdState()); errors.Is(err, fs.ErrNotExist) {
-		return nil // it has not run since the machine was started
+		return nil // the daemon has not run since the machine booted
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -111,9 +113,8 @@ func removePods(ctx context.Context, l layout) error {
 	return errors.Join(failed...)
 }
 
-// killLeftovers ends what the daemon left running: its shims, which are the
-// processes that name its socket as their containerd, and then through runc,
-// which also knows their cgroups, the containers.
+// killLeftovers kills the processes that the daemon left: its shims, and then
+// the containers. runc kills the containers, because it knows their cgroups.
 func killLeftovers(ctx context.Context, l layout) error {
 	if err := endShims(l); err != nil {
 		return err
@@ -150,6 +151,8 @@ func endShims(l layout) error {
 		if err != nil || !isShim(pid, l) {
 			continue
 		}
+		// The PID may have been reused since it was read. The pidfd keeps
+		// referring to one process, which is checked once more.
 		handle, err := unix.PidfdOpen(pid, 0)
 		if err != nil {
 			continue // it ended
@@ -165,8 +168,8 @@ func endShims(l layout) error {
 	return nil
 }
 
-// shimSockets lists the sockets of shims, which lie outside of the state
-// directory: each is named in a file of its bundle.
+// shimSockets lists the sockets of the shims. They are outside of the state
+// directory; a file in each container's bundle names them.
 func shimSockets(l layout) []string {
 	files, _ := filepath.Glob(filepath.Join(l.containerdState(), "io.containerd.runtime.v2.task", "*", "*", "*"))
 	var sockets []string
@@ -183,6 +186,8 @@ func shimSockets(l layout) []string {
 
 var shimSocket = regexp.MustCompile(`/run/containerd/s/[0-9a-f]{64}`)
 
+// isShim reports whether a process is a shim of the layout's containerd: its
+// arguments name that daemon's socket.
 func isShim(pid int, l layout) bool {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {

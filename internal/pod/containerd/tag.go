@@ -8,7 +8,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Tag gives an image one more name, and returns the image with it.
+// Tag adds a name to an image and returns the image with it.
 func (d *Daemon) Tag(ctx context.Context, ref, name string) (Image, error) {
 	full, err := normalize(name)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// toml is the little of that format that a configuration of containerd needs.
-// Tables come in the order of their first value.
+// toml writes the part of TOML that containerd's configuration needs. Tables are
+// written in the order of their first value.
 type toml struct {
 	tables []string
 	body   map[string]*strings.Builder
@@ -48,8 +48,8 @@ func (t *toml) String() string {
 	return out.String()
 }
 
-// tomlString quotes s as a basic string; what a path may hold and TOML may
-// not is escaped.
+// tomlString quotes s as a basic string. It escapes quotes, backslashes and
+// control characters, which TOML does not allow in such a string.
 func tomlString(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

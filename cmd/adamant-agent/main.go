@@ -1,5 +1,5 @@
-// Command adamant-agent is what adamant brings to servers that it visits. It is
-// not for people: see internal/servers/agent.
+// Command adamant-agent is the program that adamant sends to servers and runs there.
+// It is not for people: see internal/servers/agent.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/servers/agent"
+	"github.com/adamant-sh/adamant/cmd/internal/agentcmd"
 )
 
 func main() {
@@ -19,7 +19,7 @@ func main() {
 	defer stop()
 	root := &cobra.Command{Use: "adamant-agent", SilenceErrors: true, SilenceUsage: true}
 	servers := &cobra.Command{Use: "servers", Short: "What adamant runs on a server that it visits"}
-	servers.AddCommand(agent.Commands(os.Stdin, os.Stdout)...)
+	servers.AddCommand(agentcmd.Commands(os.Stdin, os.Stdout)...)
 	root.AddCommand(servers)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "adamant-agent:", err)

@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/adamant-sh/adamant/cmd/internal/agentcmd"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
-	"github.com/adamant-sh/adamant/internal/servers/agent"
 )
 
 func newServersCommand(a *app) *cobra.Command {
@@ -37,7 +37,7 @@ Host keys are always verified.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newServersListCommand(a), newServersCompareCommand(a), newServersSnapshotCommand(a), newServersWatchCommand(a), newServersUpdateCommand(a), newServersHistoryCommand(a), newServersPlanCommand(a), newServersCaptureCommand(a), newServersReplaceCommand(a))
-	for _, c := range agent.Commands(a.in, a.out) {
+	for _, c := range agentcmd.Commands(a.in, a.out) {
 		c.Hidden = true
 		cmd.AddCommand(c)
 	}

@@ -1,12 +1,11 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/capture"
@@ -16,86 +15,54 @@ import (
 // maxPlan bounds the plan of a capture, in bytes.
 const maxPlan = 1 << 30
 
-func newPartCommand(a streams) *cobra.Command {
-	var root, cache string
-	var o capture.SurveyOptions
-	var ports []uint
-	cmd := &cobra.Command{
-		Use:   "part plan|layer|data|secrets|connections [NAME]",
-		Short: "Write one part of this server; what a capture runs on it",
-		Long: `Part writes on standard output how this server would be captured (plan), or one
-part of a plan, which it reads as JSON: a layer of the image, a data directory, or
-the secrets. It can also count connections to ports. It changes nothing.`,
-		Example: `  adamant servers part plan
-  adamant servers part layer packages --root /mnt/disk`,
-		Args: cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := rootfs.Open(root)
-			if err != nil {
-				return fmt.Errorf("open the root: %w", err)
-			}
-			defer r.Close()
-			o.Live = root == "/"
-			name := ""
-			if len(args) > 1 {
-				name = args[1]
-			}
-			if args[0] == "connections" {
-				return a.printConnections(ports)
-			}
-			return a.writePart(cmd, r, o, args[0], name)
-		},
-	}
-	flags := cmd.Flags()
-	flags.StringVar(&root, "root", "/", "a directory that is the server's root")
-	flags.StringVar(&cache, "cache", "", "ignored")
-	flags.UintSliceVar(&ports, "port", nil, "a port of which connections are counted; may be repeated")
-	flags.StringArrayVar(&o.Data, "data", nil, "a directory that is data, beside those that are known")
-	flags.StringArrayVar(&o.Exclude, "exclude", nil, "a path that is left out")
-	return cmd
+// A PartRequest asks for one part of this server.
+type PartRequest struct {
+	Part    string   // plan, layer, data, secrets or connections
+	Name    string   // of the layer, or path of the data directory
+	Root    string   // the server's root directory
+	Data    []string // of a plan: directories that are data, beside those that are known
+	Exclude []string // of a plan: paths that are left out
+	Ports   []uint16 // of which connections are counted
 }
 
-// printConnections prints how many connections others have to ports.
-func (a streams) printConnections(ports []uint) error {
-	var list []uint16
-	for _, p := range ports {
-		if p > 65535 {
-			return fmt.Errorf("--port %d is none", p)
-		}
-		list = append(list, uint16(p))
-	}
-	n, err := facts.Connections(list)
+// Part writes one part of this server to out and changes nothing. A layer, data and
+// secrets are parts of a plan, which is read from in as JSON.
+func Part(ctx context.Context, r PartRequest, in io.Reader, out io.Writer) error {
+	root, err := rootfs.Open(r.Root)
 	if err != nil {
-		return err
+		return fmt.Errorf("open the root: %w", err)
 	}
-	fmt.Fprintln(a.out, n)
-	return nil
-}
-
-func (a streams) writePart(cmd *cobra.Command, r *rootfs.Root, o capture.SurveyOptions, part, name string) error {
-	ctx := cmd.Context()
-	if part == "plan" {
-		p, err := capture.Survey(ctx, r, o)
+	defer root.Close()
+	switch r.Part {
+	case "connections":
+		n, err := facts.Connections(r.Ports)
 		if err != nil {
 			return err
 		}
-		return json.NewEncoder(a.out).Encode(p)
+		fmt.Fprintln(out, n)
+		return nil
+	case "plan":
+		p, err := capture.Survey(ctx, root, capture.SurveyOptions{Live: r.Root == "/", Data: r.Data, Exclude: r.Exclude})
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(p)
 	}
 	var p capture.Plan
-	if err := json.NewDecoder(io.LimitReader(a.in, maxPlan)).Decode(&p); err != nil {
+	if err := json.NewDecoder(io.LimitReader(in, maxPlan)).Decode(&p); err != nil {
 		return fmt.Errorf("read plan: %w", err)
 	}
-	switch part {
+	switch r.Part {
 	case "layer":
-		return capture.WriteLayer(ctx, r, p, name, a.out)
+		return capture.WriteLayer(ctx, root, p, r.Name, out)
 	case "data":
-		unknown, err := capture.WriteData(ctx, r, p, name, a.out)
+		unknown, err := capture.WriteData(ctx, root, p, r.Name, out)
 		for _, u := range unknown {
 			err = errors.Join(err, fmt.Errorf("%s: %w", u.Path, u.Err))
 		}
 		return err
 	case "secrets":
-		return capture.WriteSecrets(ctx, r, p, a.out)
+		return capture.WriteSecrets(ctx, root, p, out)
 	}
-	return fmt.Errorf("%q is no part", part)
+	return fmt.Errorf("%q is no part", r.Part)
 }

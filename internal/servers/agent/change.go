@@ -8,8 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/servers/change"
 )
@@ -17,36 +15,27 @@ import (
 // maxJob bounds a job, in bytes.
 const maxJob = 256 << 20
 
-func newChangeCommand(a streams) *cobra.Command {
-	var cache string
-	cmd := &cobra.Command{
-		Use:   "change begin|carry|follow|confirm|state|revert|list [ID] [WHY]",
-		Short: "Carry out a change of this server; what updates run on it",
-		Long: `Change carries out what an update on another machine asks for, so that it can be
-taken back: begin reads a job as JSON and starts a process of its own, follow
-tells how far it is, and confirm lets it stay. What it knows is below
-` + change.Dir + `.`,
-		Example: `  adamant servers change list
-  adamant servers change revert 20261125-101500-ab12cd-web-1 'it was wrong'`,
-		Args: cobra.RangeArgs(1, 3),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c := changer{a, change.NewStore(change.Dir), cache}
-			id, why := "", "on demand"
-			if len(args) > 1 {
-				id = args[1]
-			}
-			if len(args) > 2 {
-				why = args[2]
-			}
-			return c.do(cmd.Context(), args[0], id, why)
-		},
-	}
-	cmd.Flags().StringVar(&cache, "cache", "", "a file that keeps what was read until the next time")
-	return cmd
+// ChangeDir is the directory of all changes on a server.
+const ChangeDir = change.Dir
+
+// A ChangeRequest is one step of a change of this server.
+type ChangeRequest struct {
+	Action string // begin, carry, follow, confirm, state, revert or list
+	ID     string // of the change; begin reads it with the job, list has none
+	Why    string // for the record of revert
+	Cache  string // file for the results of the next scan, or empty
+}
+
+// Change carries out one step of a change and writes the change's states to out, as
+// a JSON document on each line. Only begin reads from in: the job.
+func Change(ctx context.Context, r ChangeRequest, in io.Reader, out io.Writer) error {
+	c := changer{in, out, change.NewStore(ChangeDir), r.Cache}
+	return c.do(ctx, r.Action, r.ID, r.Why)
 }
 
 type changer struct {
-	a     streams
+	in    io.Reader
+	out   io.Writer
 	store change.Store
 	cache string
 }
@@ -57,7 +46,8 @@ func (c changer) do(ctx context.Context, action, id, why string) error {
 		return c.begin(ctx)
 	case "carry":
 		change.CloseLockOnExec()
-		return c.store.Run(context.WithoutCancel(ctx), id, c.cache) // whoever began it may be gone
+		// The connection that began the change may end before the change does.
+		return c.store.Run(context.WithoutCancel(ctx), id, c.cache)
 	case "confirm":
 		if err := c.store.Confirm(id); err != nil {
 			return err
@@ -66,7 +56,7 @@ func (c changer) do(ctx context.Context, action, id, why string) error {
 	case "follow":
 		return c.follow(ctx, id, isDone)
 	case "revert":
-		// This must not end with the connection, because it would leave half of it.
+		// A revert that ended with the connection would leave the server half changed.
 		if _, err := c.store.Revert(context.WithoutCancel(ctx), id, c.cache, why); err != nil {
 			return err
 		}
@@ -86,7 +76,7 @@ func (c changer) do(ctx context.Context, action, id, why string) error {
 }
 
 func (c changer) begin(ctx context.Context) error {
-	text, err := io.ReadAll(io.LimitReader(c.a.in, maxJob))
+	text, err := io.ReadAll(io.LimitReader(c.in, maxJob))
 	if err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
@@ -104,11 +94,11 @@ func (c changer) begin(ctx context.Context) error {
 	return c.follow(ctx, j.ID, isDone)
 }
 
-// isDone reports whether a change waits for nothing but to be confirmed.
+// isDone reports whether a change is finished or only waits for its confirmation.
 func isDone(st change.State) bool { return st.Finished() || st.Stage == change.Unconfirmed }
 
-// follow prints the states of a change until one is enough. What changed is told
-// with the last.
+// follow prints each stage of a change until enough returns true. Only the last state
+// has the lists of changes, see State.Brief.
 func (c changer) follow(ctx context.Context, id string, enough func(change.State) bool) error {
 	var last change.Stage
 	for {
@@ -117,11 +107,11 @@ func (c changer) follow(ctx context.Context, id string, enough func(change.State
 			return err
 		}
 		if st.Stage != last {
-			told := st
+			shown := st
 			if !st.Finished() {
-				told = st.Brief()
+				shown = st.Brief()
 			}
-			if err := c.print(told); err != nil {
+			if err := c.print(shown); err != nil {
 				return err
 			}
 			last = st.Stage
@@ -135,4 +125,4 @@ func (c changer) follow(ctx context.Context, id string, enough func(change.State
 	}
 }
 
-func (c changer) print(st change.State) error { return json.NewEncoder(c.a.out).Encode(st) }
+func (c changer) print(st change.State) error { return json.NewEncoder(c.out).Encode(st) }

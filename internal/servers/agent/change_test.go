@@ -12,9 +12,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/compare"
 )
 
-// Whoever is to confirm a change over a slow link has no time to be told first
-// what it changed.
-func TestWhatChangedIsToldLast(t *testing.T) {
+// A change must be confirmed in time over a slow link, so the lists of what it changed
+// are sent with its last state only.
+func TestListsOfChangesAreSentLast(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "a"), 0o700))
 	held, err := durable.TryLock(filepath.Join(dir, "a/lock")) // somebody carries it out
@@ -27,7 +27,7 @@ func TestWhatChangedIsToldLast(t *testing.T) {
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(dir, "a/state"), text, 0o600))
 		var out bytes.Buffer
-		c := changer{streams{out: &out}, change.NewStore(dir), ""}
+		c := changer{nil, &out, change.NewStore(dir), ""}
 		must(t, c.follow(t.Context(), "a", func(change.State) bool { return true }))
 		var told change.State
 		must(t, json.Unmarshal(out.Bytes(), &told))

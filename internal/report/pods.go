@@ -1,9 +1,14 @@
 package report
 
 import (
+	"fmt"
+	"io"
+	"text/tabwriter"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // PodList is the document of `ps -o json` and `run -d -o json`.
@@ -36,4 +41,54 @@ type Container struct {
 	Reason   string `json:"reason,omitempty"`
 	Restarts int    `json:"restarts"`
 	PID      int    `json:"pid,omitempty"`
+
+	sidecar bool
 }
+
+// NewPodList returns the document of pods.
+func NewPodList(pods []*pod.Pod) PodList {
+	list := PodList{Header: document.NewHeader(document.PodList), Pods: []Pod{}}
+	for _, p := range pods {
+		one := Pod{
+			Namespace: p.Namespace, Name: p.Name, UID: p.UID, Workload: p.Workload, Phase: string(p.Phase),
+			IP: p.IP, Created: p.Created, Containers: []Container{},
+		}
+		for _, c := range p.Containers {
+			ctr := Container{
+				Name: c.Name, ID: c.ID, Image: c.Image, ImageID: c.ImageID, Init: c.Init, State: string(c.State),
+				Reason: c.Reason, Restarts: c.Restarts, PID: c.PID, sidecar: c.Sidecar,
+			}
+			if c.State == pod.Exited {
+				ctr.ExitCode = &c.ExitCode
+			}
+			one.Containers = append(one.Containers, ctr)
+		}
+		list.Pods = append(list.Pods, one)
+	}
+	return list
+}
+
+// WriteText implements Text.
+func (l PodList) WriteText(w io.Writer, _ bool) error {
+	table := newTable(w)
+	fmt.Fprintln(table, "NAME\tNAMESPACE\tWORKLOAD\tPHASE\tCONTAINERS\tRESTARTS\tADDRESS\tAGE")
+	for _, p := range l.Pods {
+		running, all, restarts := 0, 0, 0
+		for _, c := range p.Containers {
+			restarts += c.Restarts
+			if c.Init && !c.sidecar {
+				continue // it is meant to end before the others start
+			}
+			all++
+			if c.State == string(pod.Started) {
+				running++
+			}
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\n", p.Name, p.Namespace, p.Workload, p.Phase, running, all, restarts,
+			text.OrDash(p.IP), text.Age(time.Since(p.Created)))
+	}
+	return table.Flush()
+}
+
+// newTable returns a writer that aligns columns.
+func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 4, 2, ' ', 0) }

@@ -11,6 +11,12 @@ type Text interface {
 	WriteText(w io.Writer, color bool) error
 }
 
+// Result is implemented by the results of checks.
+type Result interface {
+	Text
+	Verdict() Verdict
+}
+
 // A Printer prints the result of a command.
 type Printer interface {
 	Print(result Text) error

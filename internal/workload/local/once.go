@@ -1,0 +1,50 @@
+package local
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/adamant-sh/adamant/internal/pod"
+)
+
+// removeTimeout bounds the removal of pods after an interrupt, beyond their own
+// grace periods.
+const removeTimeout = 2 * time.Minute
+
+// StartPods creates pods and waits until they are ready. On an error it also
+// returns the pods that were created so far.
+func StartPods(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, events pod.Events) ([]*pod.Pod, error) {
+	var pods []*pod.Pod
+	for _, spec := range specs {
+		p, err := e.Create(ctx, spec, events)
+		if err != nil {
+			return pods, err
+		}
+		pods = append(pods, p)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range pods {
+		group.Go(func() error { return p.WaitReady(ctx, events) })
+	}
+	return pods, group.Wait()
+}
+
+// RemovePods removes pods. It takes no context, because it cleans up after an
+// interrupt.
+func RemovePods(e *pod.Engine, pods []*pod.Pod) error {
+	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
+	defer cancel()
+	var group errgroup.Group
+	for _, p := range pods {
+		group.Go(func() error {
+			err := p.Remove(ctx, -1, nil)
+			if pod.IsUnavailable(err) && e.Ensure(ctx) == nil {
+				err = p.Remove(ctx, -1, nil) // the runtime had been killed
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}

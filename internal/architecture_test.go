@@ -60,6 +60,7 @@ var layers = []struct {
 	{[]string{"internal/servers/inventory"}, "reads which servers there are, and connects to none"},
 	{[]string{"internal/workload/traffic"}, "balances connections over addresses, and knows no pods"},
 	{[]string{"internal/fs/durable"}, "writes and locks files, and knows nothing else"},
+	{[]string{"internal/terminal"}, "draws on a terminal what changes, and knows no results"},
 	{[]string{"internal/text"}, "writes text for people; everything that prints needs it"},
 	{[]string{"internal/clock"}, "waits; everything that waits needs it"},
 	{[]string{"internal/document"}, "names the version and the kinds of all documents; everything that is written or read as one needs it"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,14 +9,14 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/terminal"
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -27,8 +28,7 @@ type app struct {
 	root, state, endpoint string
 	output, color         string
 
-	liveMu sync.Mutex
-	live   *progress // drawn on stderr now, or nil
+	log terminal.Log // of err
 }
 
 const rootLong = `Adamant makes running software immutable and shows the difference wherever
@@ -122,9 +122,30 @@ func (a *app) checkFlags() error {
 	return nil
 }
 
-// open starts or finds the engine that the global flags name.
+// open starts or finds the engine by the global flags.
 func (a *app) open(ctx context.Context) (*pod.Engine, error) {
 	return a.openWith(ctx, pod.Options{})
+}
+
+// withEngine calls do with the engine.
+func (a *app) withEngine(ctx context.Context, do func(*pod.Engine) error) error {
+	e, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	return do(e)
+}
+
+// withPod calls do with the pod that an argument refers to.
+func (a *app) withPod(ctx context.Context, name string, do func(*pod.Pod) error) error {
+	return a.withEngine(ctx, func(e *pod.Engine) error {
+		p, err := e.Find(ctx, name)
+		if err != nil {
+			return err
+		}
+		return do(p)
+	})
 }
 
 // openWith is open with options beyond the global flags.
@@ -170,6 +191,21 @@ func (a *app) printer() report.Printer {
 	return report.TextPrinter{Out: a.out, Color: a.colored(a.out)}
 }
 
+// print prints the result of a command that has no verdict.
+func (a *app) print(result report.Text) error { return a.printer().Print(result) }
+
+// printVerdict prints the result of a check, and returns its verdict as an exit
+// code.
+func (a *app) printVerdict(result report.Result) error {
+	if err := a.print(result); err != nil {
+		return err
+	}
+	return exitWith(result.Verdict())
+}
+
+// progress prints a line on stderr: a step of a command, or a note.
+func (a *app) progress(format string, args ...any) { a.log.Printf(format, args...) }
+
 // printJSON writes one document.
 func (a *app) printJSON(document any) error { return report.WriteJSON(a.out, document) }
 
@@ -179,12 +215,7 @@ func (a *app) colored(w io.Writer) bool {
 		return a.color == "always"
 	}
 	_, plain := os.LookupEnv("NO_COLOR")
-	return !plain && isTerminal(w)
-}
-
-func isTerminal(v any) bool {
-	f, ok := v.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return !plain && terminal.IsTerminal(w)
 }
 
 func env(name, otherwise string) string {
@@ -201,3 +232,9 @@ func version() string {
 	}
 	return info.Main.Version
 }
+
+// or returns s, or another string if s is empty.
+func or(s, otherwise string) string { return cmp.Or(s, otherwise) }
+
+// size formats a number of bytes.
+func size(n int64) string { return text.Bytes(n) }

@@ -2,20 +2,14 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
-	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
-	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 func newApplyCommand(a *app) *cobra.Command {
@@ -49,11 +43,9 @@ then, and exits 4 if pods could not be compared with their images.`,
 			if err != nil {
 				return err
 			}
-			if !wait {
-				return a.printOutcome(out, "")
-			}
-			if !a.json() {
-				if err := a.printOutcome(out, ""); err != nil {
+			// With --wait, the document is that of the rollouts.
+			if !wait || !a.json() {
+				if err := a.printOutcome(out, false); err != nil || !wait {
 					return err
 				}
 			}
@@ -82,15 +74,7 @@ now. It changes nothing, and exits 3 if something would change.`,
 			if err != nil {
 				return err
 			}
-			if err := a.printOutcome(out, "would be "); err != nil {
-				return err
-			}
-			for _, r := range out.Results {
-				if r.Action != local.Unchanged {
-					return exitWith(report.Findings)
-				}
-			}
-			return nil
+			return a.printOutcome(out, true)
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest to compare, - for standard input")
@@ -125,31 +109,14 @@ func (a *app) readManifest(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxManifest))
 }
 
-func (a *app) printOutcome(out local.Outcome, would string) error {
-	if a.json() {
-		return a.printJSON(local.OutcomeDocument{Header: document.NewHeader(document.ApplyResult), Outcome: out})
-	}
-	for _, r := range out.Results {
-		fmt.Fprintf(a.out, "%s/%s %s", r.Kind, r.Name, verbOf(r.Action, would))
-		if r.Generation != 0 && (r.Action == local.Created || r.Action == local.Replaced) {
-			fmt.Fprintf(a.out, ": generation %d", r.Generation)
-		}
-		fmt.Fprintln(a.out)
-		for _, c := range r.Changes {
-			fmt.Fprintln(a.out, "  "+text.EscapeLines(c))
+func (a *app) printOutcome(out local.Outcome, dry bool) error {
+	err := a.printVerdict(local.NewOutcomeDocument(out, dry))
+	if !a.json() {
+		for _, n := range out.Notes {
+			a.progress("note: %s", n)
 		}
 	}
-	for _, n := range out.Notes {
-		a.progress("note: %s", n)
-	}
-	return nil
-}
-
-func verbOf(action local.Action, would string) string {
-	if action == local.Unchanged {
-		return string(action)
-	}
-	return would + string(action)
+	return err
 }
 
 // waitAll shows the rollouts of an apply until all have ended.
@@ -163,7 +130,6 @@ func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Durat
 	defer c.Close()
 	w := a.newWatcher(c)
 	var ended []local.Status
-	failed := false
 	for _, r := range out.Results {
 		if r.Generation == 0 {
 			continue
@@ -173,17 +139,12 @@ func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Durat
 			return err
 		}
 		ended = append(ended, s)
-		failed = failed || s.Phase != rollout.Complete
 	}
+	list := local.NewWorkloadList(ended)
 	if a.json() {
-		if err := a.printJSON(document.NewList(document.WorkloadList, ended)); err != nil {
-			return err
-		}
+		return a.printVerdict(list)
 	}
-	if failed {
-		return exitWith(report.Findings)
-	}
-	return nil
+	return exitWith(list.Verdict())
 }
 
 func newGetCommand(a *app) *cobra.Command {
@@ -201,44 +162,7 @@ func newGetCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.json() {
-				return a.printJSON(document.NewList(document.WorkloadList, list))
-			}
-			w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tNAMESPACE\tKIND\tREADY\tUPDATED\tGENERATION\tPHASE\tADDRESS\tREASON")
-			for _, s := range list {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%d\t%d\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.Ready, s.Replicas, s.Updated,
-					s.Generation, phaseOf(s), addressOf(s), text.EscapeLines(cut(s.Reason, 60)))
-			}
-			return w.Flush()
+			return a.print(local.NewWorkloadList(list))
 		},
 	}
-}
-
-func phaseOf(s local.Status) string {
-	switch {
-	case s.Deleting:
-		return "Deleting"
-	case s.Paused:
-		return string(s.Phase) + " (paused)"
-	}
-	return string(s.Phase)
-}
-
-func addressOf(s local.Status) string {
-	for _, svc := range s.Services {
-		if svc.Address != "" {
-			return svc.Address
-		}
-	}
-	return "-"
-}
-
-// cut shortens text to n characters.
-func cut(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return string(r[:n-1]) + "…"
 }

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/cluster"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
@@ -40,36 +37,17 @@ func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, time
 	if err != nil {
 		return hint{err, "apply again to go on: a Deployment that is being rolled out stays paused until then"}
 	}
-	return a.printClusterResults(results)
+	if !a.json() {
+		defer a.noteUnchecked(results)
+	}
+	return a.printVerdict(report.NewClusterApplyResult(results))
 }
 
-func (a *app) printClusterResults(results []cluster.Result) error {
-	failed, unchecked := false, false
+// noteUnchecked prints a note for each pod that was not compared with its image.
+func (a *app) noteUnchecked(results []cluster.Result) {
 	for _, r := range results {
-		failed = failed || r.Phase != rollout.Complete
-		unchecked = unchecked || len(r.Unchecked) > 0
-		if a.json() {
-			continue
-		}
-		fmt.Fprintf(a.out, "Deployment/%s generation %d: %s", r.Name, r.Generation, r.Phase)
-		if r.Reason != "" {
-			fmt.Fprintf(a.out, ": %s", text.EscapeLines(r.Reason))
-		}
-		fmt.Fprintln(a.out)
 		for _, pod := range r.Unchecked {
 			a.progress("note: pod %s can write its root, and was not compared with its image; adamant seal makes the root read-only", pod)
 		}
 	}
-	if a.json() {
-		if err := a.printJSON(document.NewList(document.ClusterApplyResult, results)); err != nil {
-			return err
-		}
-	}
-	switch {
-	case failed:
-		return exitWith(report.Findings)
-	case unchecked:
-		return exitWith(report.Incomplete)
-	}
-	return nil
 }

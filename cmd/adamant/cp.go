@@ -2,18 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
-	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 )
 
@@ -35,35 +32,30 @@ copy as it refuses the container.`,
 			if (src.pod == "") == (dst.pod == "") {
 				return usagef("one of SRC and DST must be POD:PATH")
 			}
-			ctx := cmd.Context()
-			e, err := a.open(ctx)
-			if err != nil {
-				return err
-			}
-			defer e.Close()
-			pod, err := e.Find(ctx, src.pod+dst.pod)
-			if err != nil {
-				return err
-			}
-			inside, err := pod.OpenRoot(ctx, container)
-			if err != nil {
-				return err
-			}
-			defer inside.Close()
-			outside, err := rootfs.Open("/")
-			if err != nil {
-				return err
-			}
-			defer outside.Close()
-			if src.pod != "" {
-				own := rootfs.Owner{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
-				return a.copyPath(ctx, inside, outside, src.path, dst.path, rootfs.ExtractOptions{Owner: &own})
-			}
-			return a.copyPath(ctx, outside, inside, src.path, dst.path, rootfs.ExtractOptions{Owner: &rootfs.Owner{}})
+			return a.withPod(cmd.Context(), src.pod+dst.pod, func(p *pod.Pod) error { return a.cp(cmd.Context(), p, container, src, dst) })
 		},
 	}
 	cmd.Flags().StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
 	return cmd
+}
+
+// cp copies from src to dst, one of which is in the container.
+func (a *app) cp(ctx context.Context, p *pod.Pod, container string, src, dst end) error {
+	inside, err := p.OpenRoot(ctx, container)
+	if err != nil {
+		return err
+	}
+	defer inside.Close()
+	outside, err := rootfs.Open("/")
+	if err != nil {
+		return err
+	}
+	defer outside.Close()
+	if src.pod != "" {
+		own := rootfs.Owner{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
+		return a.copyPath(ctx, inside, outside, src.path, dst.path, rootfs.ExtractOptions{Owner: &own})
+	}
+	return a.copyPath(ctx, outside, inside, src.path, dst.path, rootfs.ExtractOptions{Owner: &rootfs.Owner{}})
 }
 
 // An end is one side of a copy.
@@ -93,29 +85,11 @@ func keepSlash(arg, clean string) string {
 	return clean
 }
 
-// copyPath copies a path from one root to another: into dst if that is a
-// directory, else as dst.
+// copyPath copies a path, and prints what could not be read.
 func (a *app) copyPath(ctx context.Context, from, to *rootfs.Root, src, dst string, o rootfs.ExtractOptions) error {
-	src = path.Clean(src)
-	dir, name := path.Split(path.Clean(dst))
-	if isDirectory(to, dst) || strings.HasSuffix(dst, "/") {
-		dir, name = dst, path.Base(src)
-	}
-	r, w := io.Pipe()
-	group, ctx := errgroup.WithContext(ctx)
-	var unknown []tree.Unknown
-	group.Go(func() (err error) {
-		unknown, err = from.Archive(ctx, w, src, name)
-		w.CloseWithError(err)
+	unknown, err := rootfs.Copy(ctx, from, to, src, dst, o)
+	if err != nil {
 		return err
-	})
-	group.Go(func() error {
-		err := to.Extract(ctx, r, path.Clean(dir), o)
-		r.CloseWithError(err)
-		return err
-	})
-	if err := group.Wait(); err != nil {
-		return fmt.Errorf("copy %s: %w", src, err)
 	}
 	for _, u := range unknown {
 		a.progress("adamant: copy %s: %v", u.Path, u.Err)
@@ -124,13 +98,4 @@ func (a *app) copyPath(ctx context.Context, from, to *rootfs.Root, src, dst stri
 		return exitWith(report.Incomplete)
 	}
 	return nil
-}
-
-func isDirectory(root *rootfs.Root, name string) bool {
-	canonical, exists, err := root.Resolve(path.Clean(name))
-	if err != nil || !exists {
-		return false
-	}
-	e, err := root.Lstat(canonical)
-	return err == nil && e.Kind == tree.Directory
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
@@ -46,18 +45,15 @@ be compared.`,
 			ctx := cmd.Context()
 			var reports []inspect.Result
 			var err error
-			switch {
-			case root != "":
+			if root != "" {
 				reports, err = a.driftOfRoot(ctx, root, ref)
-			case len(args) == 0:
-				reports, err = a.driftOfPods(ctx)
-			default:
+			} else {
 				reports, err = a.driftOf(ctx, args, container)
 			}
 			if err != nil {
 				return err
 			}
-			return a.printDrift(reports, report.DriftOptions{Color: a.colored(a.out), All: all, NoDiff: noDiff})
+			return a.printDrift(reports, report.DriftOptions{All: all, NoDiff: noDiff})
 		},
 	}
 	flags := cmd.Flags()
@@ -69,39 +65,30 @@ be compared.`,
 	return cmd
 }
 
-// driftOfPods compares all pods.
-func (a *app) driftOfPods(ctx context.Context) ([]inspect.Result, error) {
-	e, err := a.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer e.Close()
-	return e.Drift(ctx)
-}
-
-// driftOf compares what each name means: a pod, or else any container.
-func (a *app) driftOf(ctx context.Context, names []string, container string) ([]inspect.Result, error) {
-	e, err := a.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer e.Close()
-	var results []inspect.Result
-	for _, name := range names {
-		p, err := e.Find(ctx, name)
-		var more []inspect.Result
-		switch {
-		case err == nil:
-			more, err = p.DriftAll(ctx, container)
-		case errors.Is(err, pod.ErrNotFound):
-			more, err = driftOfContainer(ctx, name)
+// driftOf compares the pods or other containers of some names, or all pods.
+func (a *app) driftOf(ctx context.Context, names []string, container string) (results []inspect.Result, err error) {
+	err = a.withEngine(ctx, func(e *pod.Engine) (err error) {
+		if len(names) == 0 {
+			results, err = e.Drift(ctx)
+			return err
 		}
-		if err != nil {
-			return nil, err
+		for _, name := range names {
+			p, err := e.Find(ctx, name)
+			var more []inspect.Result
+			switch {
+			case err == nil:
+				more, err = p.DriftAll(ctx, container)
+			case errors.Is(err, pod.ErrNotFound):
+				more, err = driftOfContainer(ctx, name)
+			}
+			if err != nil {
+				return err
+			}
+			results = append(results, more...)
 		}
-		results = append(results, more...)
-	}
-	return results, nil
+		return nil
+	})
+	return results, err
 }
 
 func driftOfContainer(ctx context.Context, ref string) ([]inspect.Result, error) {
@@ -154,30 +141,8 @@ func (a *app) openImage(ctx context.Context, ref string) (image.Image, func(), e
 }
 
 func (a *app) printDrift(all []inspect.Result, o report.DriftOptions) error {
-	var list []report.DriftReport
-	changed, unknown := false, false
-	for _, r := range all {
-		changed = changed || len(r.Changes) > 0
-		unknown = unknown || len(r.Unknowns) > 0
-		if a.json() {
-			list = append(list, report.NewDriftReport(r.Name, r.Report))
-		} else if err := report.Drift(a.out, r.Name, r.Report, o); err != nil {
-			return err
-		}
-	}
 	if len(all) == 0 {
 		a.progress("note: there is no pod whose containers could be looked at")
 	}
-	if a.json() {
-		if err := a.printJSON(document.NewList(document.DriftReportList, list)); err != nil {
-			return err
-		}
-	}
-	switch {
-	case unknown:
-		return exitWith(report.Incomplete)
-	case changed:
-		return exitWith(report.Findings)
-	}
-	return nil
+	return a.printVerdict(report.NewDriftReportList(all, o))
 }

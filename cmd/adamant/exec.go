@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/terminal"
 )
 
 func newExecCommand(a *app) *cobra.Command {
@@ -31,31 +32,24 @@ after the command are the command's, with or without a -- before it.`,
 			if err != nil || command == nil {
 				return err
 			}
-			e, err := a.open(ctx)
-			if err != nil {
-				return err
-			}
-			defer e.Close()
-			p, err := e.Find(ctx, args[0])
-			if err != nil {
-				return err
-			}
 			streams := pod.Streams{Stdout: a.out, Stderr: a.err, TTY: tty}
 			if stdin {
 				streams.Stdin = a.in
 			}
-			if tty {
-				restore, err := a.rawTerminal(ctx, &streams)
-				if err != nil {
-					return err
+			return a.withPod(ctx, args[0], func(p *pod.Pod) error {
+				if tty {
+					restore, err := a.rawTerminal(ctx, &streams)
+					if err != nil {
+						return err
+					}
+					defer restore()
 				}
-				defer restore()
-			}
-			code, err := p.Exec(ctx, container, command, streams)
-			if err == nil && code != 0 {
-				err = status(code)
-			}
-			return err
+				code, err := p.Exec(ctx, container, command, streams)
+				if err == nil && code != 0 {
+					err = status(code)
+				}
+				return err
+			})
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -81,10 +75,11 @@ func (a *app) execCommand(cmd *cobra.Command, args []string) ([]string, error) {
 	return command, a.checkFlags()
 }
 
-// rawTerminal hands this process's terminal over to the command.
+// rawTerminal connects the command to this process's terminal. The caller must
+// call restore afterwards.
 func (a *app) rawTerminal(ctx context.Context, s *pod.Streams) (restore func(), err error) {
 	f, ok := a.in.(*os.File)
-	if !ok || !isTerminal(f) {
+	if !ok || !terminal.IsTerminal(f) {
 		return nil, usagef("--tty needs a terminal on standard input")
 	}
 	fd := int(f.Fd())

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/terminal"
 )
 
-// logDrain is how long the last lines of pods that have ended are waited for.
+// logDrain is the time for the last lines of pods that have ended.
 const logDrain = time.Second
 
-// followers print the logs of all containers of the pods that they are told of,
-// through restarts, each line whole after the names of its pod and container.
+// followers print the logs of the containers of pods, through restarts. Each line
+// begins with the names of its pod and container.
 type followers struct {
 	*app
 	ctx  context.Context
@@ -27,11 +28,11 @@ func (a *app) newFollowers() *followers {
 	return f
 }
 
-// follow begins with a pod, which nobody else may change.
+// follow prints the logs of a pod, which nobody else may change meanwhile.
 func (f *followers) follow(pod *engine.Pod) {
 	for _, c := range pod.Containers {
 		f.wg.Go(func() {
-			out := newPrefixWriter(f.out, &f.mu, pod.Name+"/"+c.Name+" | ")
+			out := terminal.NewPrefixWriter(f.out, &f.mu, pod.Name+"/"+c.Name+" | ")
 			defer out.Flush()
 			err := pod.Logs(f.ctx, c.Name, engine.LogOptions{Follow: true, Restarts: true}, out, out)
 			if err != nil && f.ctx.Err() == nil {
@@ -41,7 +42,7 @@ func (f *followers) follow(pod *engine.Pod) {
 	}
 }
 
-// end waits for the last lines. follow must not be called any more.
+// end waits for the last lines. follow must not be called afterwards.
 func (f *followers) end() {
 	time.AfterFunc(logDrain, f.stop)
 	f.wg.Wait()

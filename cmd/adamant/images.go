@@ -1,17 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
-	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 func newImagesCommand(a *app) *cobra.Command {
@@ -23,16 +22,13 @@ func newImagesCommand(a *app) *cobra.Command {
   adamant images rm nginx:1.27`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			e, err := a.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer e.Close()
-			all, err := e.Images(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.printImages(all)
+			return a.withEngine(cmd.Context(), func(e *pod.Engine) error {
+				all, err := e.Images(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return a.print(report.NewImageList(all))
+			})
 		},
 	}
 	cmd.AddCommand(&cobra.Command{
@@ -41,67 +37,18 @@ func newImagesCommand(a *app) *cobra.Command {
 		Example: `  adamant images rm nginx:1.27`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			e, err := a.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer e.Close()
-			for _, ref := range args {
-				if err := e.RemoveImage(cmd.Context(), ref); err != nil {
-					return err
+			return a.withEngine(cmd.Context(), func(e *pod.Engine) error {
+				for _, ref := range args {
+					if err := e.RemoveImage(cmd.Context(), ref); err != nil {
+						return err
+					}
+					fmt.Fprintln(a.out, ref)
 				}
-				fmt.Fprintln(a.out, ref)
-			}
-			return nil
+				return nil
+			})
 		},
 	})
 	return cmd
-}
-
-func (a *app) printImages(all []pod.Image) error {
-	if a.json() {
-		list := report.ImageList{Header: document.NewHeader(document.ImageList), Images: []report.Image{}}
-		for _, i := range all {
-			list.Images = append(list.Images, report.Image{
-				Names: i.Names, ID: i.ID.String(), Digest: i.Digest.String(), Bytes: i.Size, Created: i.Created, Platform: i.Platform,
-			})
-		}
-		return a.printJSON(list)
-	}
-	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tDIGEST\tSIZE")
-	for _, i := range all {
-		names := i.Names
-		if len(names) == 0 {
-			names = []string{"<none>"}
-		}
-		for _, name := range names {
-			fmt.Fprintf(w, "%s\t%.19s\t%s\n", familiar(name), i.Digest, size(i.Size))
-		}
-	}
-	return w.Flush()
-}
-
-// familiar returns a reference as people write it.
-func familiar(name string) string {
-	ref, err := image.ParseReference(name)
-	if err != nil {
-		return name
-	}
-	return ref.Familiar()
-}
-
-// size formats a number of bytes: 1.5 MiB.
-func size(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, prefixes := float64(n)/unit, "KMGTPE"
-	for value >= unit && len(prefixes) > 1 {
-		value, prefixes = value/unit, prefixes[1:]
-	}
-	return fmt.Sprintf("%.1f %ciB", value, prefixes[0])
 }
 
 func newLoadCommand(a *app) *cobra.Command {
@@ -123,37 +70,28 @@ archives that reach out of the image's root are refused.`,
 			if as != "" && len(args) != 1 {
 				return usagef("--as names one image, but %d sources are given", len(args))
 			}
-			e, err := a.open(ctx)
-			if err != nil {
-				return err
-			}
-			defer e.Close()
-			var all []pod.Image
-			for _, source := range args {
-				images, err := a.loadOne(cmd, e, source, as)
-				if err != nil {
-					return err
+			return a.withEngine(ctx, func(e *pod.Engine) error {
+				var all []pod.Image
+				for _, source := range args {
+					images, err := a.loadOne(ctx, e, source, as)
+					if err != nil {
+						return err
+					}
+					all = append(all, images...)
 				}
-				all = append(all, images...)
-			}
-			if a.json() {
-				return a.printImages(all)
-			}
-			for _, i := range all {
-				fmt.Fprintf(a.out, "%s  %.19s  %s\n", strings.Join(familiars(i.Names), " "), i.Digest, size(i.Size))
-			}
-			return nil
+				return a.print(report.LoadedImages{ImageList: report.NewImageList(all)})
+			})
 		},
 	}
 	cmd.Flags().StringVar(&as, "as", "", "give the image this name too")
 	return cmd
 }
 
-func (a *app) loadOne(cmd *cobra.Command, e *pod.Engine, source, as string) ([]pod.Image, error) {
-	ctx := cmd.Context()
-	p := a.startProgress("loading "+source, 0, size)
-	defer p.end()
-	o := pod.LoadOptions{Name: as, Progress: p.set}
+// loadOne loads the images of one source. With a name, the source must have one image.
+func (a *app) loadOne(ctx context.Context, e *pod.Engine, source, as string) ([]pod.Image, error) {
+	p := a.log.Start("loading "+source, 0, text.Bytes)
+	defer p.End()
+	o := pod.LoadOptions{Name: as, Progress: p.Set}
 	var images []pod.Image
 	var err error
 	switch _, missing := os.Stat(source); {
@@ -180,12 +118,4 @@ func (a *app) loadOne(cmd *cobra.Command, e *pod.Engine, source, as string) ([]p
 
 func looksLikeFile(s string) bool {
 	return strings.HasPrefix(s, ".") || strings.HasPrefix(s, "/") || strings.HasSuffix(s, ".tar") || strings.HasSuffix(s, "gz")
-}
-
-func familiars(names []string) []string {
-	var out []string
-	for _, n := range names {
-		out = append(out, familiar(n))
-	}
-	return out
 }

@@ -92,10 +92,10 @@ func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []
 		return nil, err
 	}
 	defer e.Close()
-	p := a.startProgress("", 0, nil)
-	defer p.end()
+	p := a.log.Start("", 0, nil)
+	defer p.End()
 	o := load.options()
-	o.Engine, o.Say = e, p.say
+	o.Engine, o.Say = e, p.Step
 	var lessons []learn.Lesson
 	for _, s := range workloads {
 		l, err := learn.Learn(ctx, o, s, learn.ProfilesOf(old, s.Name())...)

@@ -5,11 +5,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 func newLogsCommand(a *app) *cobra.Command {
-	var o engine.LogOptions
+	var o pod.LogOptions
 	var container string
 	var since time.Duration
 	cmd := &cobra.Command{
@@ -22,23 +22,16 @@ func newLogsCommand(a *app) *cobra.Command {
 		ValidArgsFunction: a.completePods,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			e, err := a.open(ctx)
-			if err != nil {
-				return err
-			}
-			defer e.Close()
-			pod, err := e.Find(ctx, args[0])
-			if err != nil {
-				return err
-			}
 			if since > 0 {
 				o.Since = time.Now().Add(-since)
 			}
-			err = pod.Logs(ctx, container, o, a.out, a.err)
-			if ctx.Err() != nil && o.Follow {
-				return nil // Ctrl-C is how following ends
-			}
-			return err
+			return a.withPod(ctx, args[0], func(p *pod.Pod) error {
+				err := p.Logs(ctx, container, o, a.out, a.err)
+				if ctx.Err() != nil && o.Follow {
+					return nil // Ctrl-C is how following ends
+				}
+				return err
+			})
 		},
 	}
 	flags := cmd.Flags()

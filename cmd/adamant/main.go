@@ -18,6 +18,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/terminal"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
@@ -34,7 +35,7 @@ func main() {
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, log: terminal.Log{Out: os.Stderr}}
 	cmd, err := newRootCommand(a).ExecuteContextC(ctx)
 	if interrupted(ctx, err) {
 		err = errors.Join(errors.New("interrupted"), besides(err))

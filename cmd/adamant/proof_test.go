@@ -24,7 +24,7 @@ func TestProofExitCodes(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var out, stderr bytes.Buffer
 			a := &app{out: &out, err: &stderr, output: "text", color: "never"}
-			if got := a.exitCode(newProveCommand(a), a.printProofs([]learn.Proof{tc.proof})); got != tc.want {
+			if got := a.exitCode(newProveCommand(a), a.printVerdict(learn.NewProofList([]learn.Proof{tc.proof}))); got != tc.want {
 				t.Errorf("exit code %d, want %d\n%s%s", got, tc.want, out.String(), stderr.String())
 			}
 		})

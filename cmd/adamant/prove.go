@@ -38,7 +38,7 @@ it could not be seen, such as io_uring requests.`,
 			if err != nil {
 				return err
 			}
-			return a.printProofs(proofs)
+			return a.printVerdict(learn.NewProofList(proofs))
 		},
 	}
 	load.add(cmd.Flags())
@@ -52,10 +52,10 @@ func (a *app) prove(ctx context.Context, workloads []learn.Workload, load loadFl
 		return nil, err
 	}
 	defer e.Close()
-	p := a.startProgress("", 0, nil)
-	defer p.end()
+	p := a.log.Start("", 0, nil)
+	defer p.End()
 	o := load.options()
-	o.Engine, o.Say = e, p.say
+	o.Engine, o.Say = e, p.Step
 	var proofs []learn.Proof
 	for _, s := range workloads {
 		proof, err := learn.Prove(ctx, o, s)
@@ -65,12 +65,4 @@ func (a *app) prove(ctx context.Context, workloads []learn.Workload, load loadFl
 		proofs = append(proofs, proof)
 	}
 	return proofs, nil
-}
-
-func (a *app) printProofs(proofs []learn.Proof) error {
-	list := learn.NewProofList(proofs)
-	if err := a.printer().Print(list); err != nil {
-		return err
-	}
-	return exitWith(list.Verdict())
 }

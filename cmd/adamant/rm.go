@@ -33,40 +33,45 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 				return usagef("name pods, or --all")
 			}
 			ctx := cmd.Context()
-			e, err := a.open(ctx)
-			if err != nil {
-				return err
-			}
-			defer e.Close()
-			var pods []*pod.Pod
-			if all {
-				if pods, err = e.Pods(ctx); err != nil {
-					return err
-				}
-			}
-			for _, name := range args {
-				p, err := e.Find(ctx, name)
+			return a.withEngine(ctx, func(e *pod.Engine) error {
+				pods, err := chosenPods(ctx, e, args)
 				if err != nil {
 					return err
 				}
-				if !slices.ContainsFunc(pods, func(q *pod.Pod) bool { return q.UID == p.UID }) {
-					pods = append(pods, p)
+				var errs []error
+				for _, p := range pods {
+					if err := p.Remove(ctx, grace, nil); err != nil {
+						errs = append(errs, err)
+						continue
+					}
+					fmt.Fprintln(a.out, p.Name)
 				}
-			}
-			var errs []error
-			for _, p := range pods {
-				if err := p.Remove(ctx, grace, nil); err != nil {
-					errs = append(errs, err)
-					continue
-				}
-				fmt.Fprintln(a.out, p.Name)
-			}
-			return errors.Join(errs...)
+				return errors.Join(errs...)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "remove every pod")
 	cmd.Flags().Int64Var(&grace, "grace", -1, "seconds to end in, instead of the pod's own grace period")
 	return cmd
+}
+
+// chosenPods returns the pods of some names, each once, or all pods if there are no
+// names.
+func chosenPods(ctx context.Context, e *pod.Engine, names []string) ([]*pod.Pod, error) {
+	if len(names) == 0 {
+		return e.Pods(ctx)
+	}
+	var pods []*pod.Pod
+	for _, name := range names {
+		p, err := e.Find(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(pods, func(q *pod.Pod) bool { return q.UID == p.UID }) {
+			pods = append(pods, p)
+		}
+	}
+	return pods, nil
 }
 
 func newResetCommand(a *app) *cobra.Command {
@@ -114,11 +119,4 @@ func (a *app) reset(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func or(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }

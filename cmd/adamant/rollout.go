@@ -4,17 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
-	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
-	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 func newRolloutCommand(a *app) *cobra.Command {
@@ -40,18 +35,14 @@ func newRolloutStatusCommand(a *app) *cobra.Command {
 				return err
 			}
 		}
-		switch {
-		case a.json():
-			if err := a.printJSON(local.NewDocument(s)); err != nil {
-				return err
-			}
-		case !watch:
-			fmt.Fprintln(a.out, progressOf(s))
+		doc := local.NewDocument(s)
+		if a.json() {
+			return a.printVerdict(doc)
 		}
-		if s.Phase == rollout.RolledBack || s.Phase == rollout.Failed || s.Phase == rollout.RollingBack {
-			return exitWith(report.Findings)
+		if !watch {
+			fmt.Fprintln(a.out, s.Line())
 		}
-		return nil
+		return exitWith(doc.Verdict())
 	})
 	cmd.Long = `Status says how far the latest rollout is. With --watch it draws the instances, old
 and new, until the rollout has ended. It exits 3 if that was rolled back or failed.`
@@ -60,23 +51,22 @@ and new, until the rollout has ended. It exits 3 if that was rolled back or fail
 }
 
 func newRolloutPauseCommand(a *app) *cobra.Command {
-	return a.on("pause", "Stop a rollout where it is", "  adamant rollout pause web", func(ctx context.Context, c *api.Client, s local.Status) error {
-		if _, err := c.Command(ctx, s.Key, "pause", api.CommandRequest{}); err != nil {
-			return err
-		}
-		fmt.Fprintf(a.out, "%s/%s paused\n", s.Kind, s.Name)
-		return nil
-	})
+	return a.on("pause", "Stop a rollout where it is", "  adamant rollout pause web", a.command("pause", "paused"))
 }
 
 func newRolloutResumeCommand(a *app) *cobra.Command {
-	return a.on("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", func(ctx context.Context, c *api.Client, s local.Status) error {
-		if _, err := c.Command(ctx, s.Key, "resume", api.CommandRequest{}); err != nil {
+	return a.on("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", a.command("resume", "resumed"))
+}
+
+// command returns a function that runs a verb on a workload.
+func (a *app) command(verb, done string) func(context.Context, *api.Client, local.Status) error {
+	return func(ctx context.Context, c *api.Client, s local.Status) error {
+		if _, err := c.Command(ctx, s.Key, verb, api.CommandRequest{}); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "%s/%s resumed\n", s.Kind, s.Name)
+		fmt.Fprintf(a.out, "%s/%s %s\n", s.Kind, s.Name, done)
 		return nil
-	})
+	}
 }
 
 func newRolloutUndoCommand(a *app) *cobra.Command {
@@ -103,45 +93,12 @@ func newRolloutHistoryCommand(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if a.json() {
-			return a.printJSON(local.HistoryDocument{Header: document.NewHeader(document.History), History: h})
-		}
-		return a.printHistory(h)
+		return a.print(local.NewHistoryDocument(h))
 	})
 	cmd.Long = `History lists the rollouts of a workload, the oldest first, and what happened to it.
 With -o json it is complete, pod templates and pinned images included; secrets are
 left out.`
 	return cmd
-}
-
-func (a *app) printHistory(h local.History) error {
-	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "ROLLOUT\tGENERATION\tIMAGES\tBY\tCAUSE\tBEGAN\tTOOK\tOUTCOME\tREASON")
-	images := map[int]string{}
-	for _, g := range h.Generations {
-		for i, p := range g.Images {
-			if i > 0 {
-				images[g.Number] += ","
-			}
-			images[g.Number] += p.Image
-		}
-	}
-	for _, r := range h.Rollouts {
-		took := "-"
-		if !r.Ended.IsZero() {
-			took = r.Ended.Sub(r.Began).Round(100 * time.Millisecond).String()
-		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Number, r.Generation, orDash(text.EscapeLines(images[r.Generation])), text.EscapeLines(r.By.String()), r.Cause,
-			r.Began.Local().Format(time.DateTime), took, r.Outcome, text.EscapeLines(cut(firstLineOf(r.Reason), 80)))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintln(a.out)
-	for _, e := range h.Events {
-		fmt.Fprintf(a.out, "%s  %-13s %s\n", e.Time.Local().Format(time.DateTime), e.Reason, text.EscapeLines(firstLineOf(e.Message)))
-	}
-	return nil
 }
 
 func newScaleCommand(a *app) *cobra.Command {

@@ -4,22 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
-	engine "github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
-
-// removeTime bounds how long pods are taken down after an interrupt, beyond
-// their own grace periods.
-const removeTime = 2 * time.Minute
 
 func newRunCommand(a *app) *cobra.Command {
 	var file string
@@ -55,23 +50,22 @@ foreground, or adamant apply.`,
 			if err != nil {
 				return err
 			}
-			if other := refusedKinds(f); len(other) > 0 {
+			if other := local.RefusedKinds(f); len(other) > 0 {
 				return manifest.Errors(other)
 			}
 			parts, err := a.divide(f, detach)
 			if err != nil {
 				return err
 			}
-			e, err := a.openWith(ctx, engine.Options{Pull: pull})
+			e, err := a.openWith(ctx, pod.Options{Pull: pull})
 			if err != nil {
 				return err
 			}
 			defer e.Close()
-			r := runner{app: a, engine: e, ready: ready}
 			if detach {
-				return r.detach(ctx, parts.once)
+				return a.detach(ctx, e, parts.once, ready)
 			}
-			return r.foreground(ctx, parts)
+			return a.foreground(ctx, e, parts, ready)
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest to run, - for standard input")
@@ -81,45 +75,22 @@ foreground, or adamant apply.`,
 	return cmd
 }
 
-// podless are the kinds of Kubernetes itself that start no pod. A manifest often
-// has them beside its workloads; that they are passed over is said.
-var podless = []string{
-	"Service", "Ingress", "IngressClass", "NetworkPolicy", "Endpoints", "EndpointSlice",
-	"HorizontalPodAutoscaler", "PodDisruptionBudget", "PriorityClass", "LimitRange", "ResourceQuota",
-	"Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding",
-	"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "CustomResourceDefinition",
-}
-
-// refusedKinds are the objects that may well start pods, but are of a kind that
-// is not known here: to pass over those would be to run half of the manifest.
-func refusedKinds(f manifest.File) []manifest.FieldError {
-	var refused []manifest.FieldError
-	others := f.Others()
-	for i, e := range f.UnsupportedKinds() {
-		if !slices.Contains(podless, others[i].Kind) {
-			refused = append(refused, e)
-		}
-	}
-	return refused
-}
-
-// A division is a manifest in two parts: what a controller keeps, and the pods
-// that are started once.
+// A division is a manifest in two parts: workloads that a controller keeps, and
+// pods that run once.
 type division struct {
 	kept manifest.File
-	once []engine.PodSpec
+	once []pod.PodSpec
 }
 
-func (d division) keeps() bool { return len(d.kept.Workloads()) > 0 }
-
-// divide refuses all that cannot be honoured, before anything is started.
+// divide divides a manifest. It refuses all that is not supported, because nothing
+// of such a manifest may be started.
 func (a *app) divide(f manifest.File, detach bool) (division, error) {
 	var d division
 	rest := f
 	if !detach {
 		d.kept, rest = local.SplitLongRunning(f)
 	}
-	if d.keeps() {
+	if len(d.kept.Workloads()) > 0 {
 		if err := local.Validate(d.kept); err != nil {
 			return d, err
 		}
@@ -135,90 +106,38 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 	return d, err
 }
 
-// A runner brings up the pods of one manifest.
-type runner struct {
-	*app
-	engine *engine.Engine
-	ready  time.Duration
-}
-
-// detach starts pods and leaves them to themselves.
-func (r runner) detach(ctx context.Context, specs []engine.PodSpec) error {
-	ctx, cancel := context.WithTimeout(ctx, r.ready)
+// detach starts pods that nobody supervises.
+func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration) error {
+	starting, cancel := context.WithTimeout(ctx, ready)
 	defer cancel()
-	pods, err := r.start(ctx, specs)
+	pods, err := local.StartPods(starting, e, specs, a.event)
 	if err != nil {
-		return errors.Join(err, r.remove(pods))
+		return errors.Join(err, local.RemovePods(e, pods))
 	}
-	return r.report(pods)
-}
-
-// start makes all pods and waits until they are ready. On an error the pods
-// made so far are returned with it.
-func (r runner) start(ctx context.Context, specs []engine.PodSpec) ([]*engine.Pod, error) {
-	var pods []*engine.Pod
-	for _, spec := range specs {
-		pod, err := r.engine.Create(ctx, spec, r.event)
-		if err != nil {
-			return pods, err
+	for _, p := range pods {
+		if err := p.Refresh(context.WithoutCancel(ctx)); err != nil {
+			return err
 		}
-		pods = append(pods, pod)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, pod := range pods {
-		group.Go(func() error { return pod.WaitReady(ctx, r.event) })
+	if a.json() {
+		return a.print(report.NewPodList(pods))
 	}
-	return pods, group.Wait()
-}
-
-// remove takes pods down although the command was interrupted.
-func (r runner) remove(pods []*engine.Pod) error {
-	ctx, cancel := context.WithTimeout(context.Background(), removeTime)
-	defer cancel()
-	var group errgroup.Group
-	for _, pod := range pods {
-		group.Go(func() error { return r.removeOne(ctx, pod) })
+	for _, p := range pods {
+		at := ""
+		if p.IP != "" {
+			at = " at " + p.IP
+		}
+		fmt.Fprintf(a.out, "pod %s is ready%s\n", p.Name, at)
 	}
-	return group.Wait()
-}
-
-// removeOne removes a pod although the runtime may just have been killed.
-func (r runner) removeOne(ctx context.Context, pod *engine.Pod) error {
-	err := pod.Remove(ctx, -1, nil)
-	if engine.IsUnavailable(err) && r.engine.Ensure(ctx) == nil {
-		err = pod.Remove(ctx, -1, nil)
-	}
-	return err
+	a.progress("detached: they go on, but nobody supervises them (no restarts, no liveness probes)")
+	return nil
 }
 
 // event prints an event of a pod.
-func (r runner) event(e engine.Event) {
+func (a *app) event(e pod.Event) {
 	who := e.Pod
 	if e.Container != "" {
 		who += " " + e.Container
 	}
-	r.progress("%s  %-12s %s", strings.TrimPrefix(who, "default/"), e.Reason, text.EscapeLines(e.Message))
-}
-
-func (r runner) report(pods []*engine.Pod) error {
-	for _, p := range pods {
-		if err := p.Refresh(context.Background()); err != nil {
-			return err
-		}
-	}
-	if r.json() {
-		return r.printJSON(podList(pods))
-	}
-	for _, p := range pods {
-		fmt.Fprintf(r.out, "pod %s is ready%s\n", p.Name, at(p.IP))
-	}
-	r.progress("detached: they go on, but nobody supervises them (no restarts, no liveness probes)")
-	return nil
-}
-
-func at(ip string) string {
-	if ip == "" {
-		return ""
-	}
-	return " at " + ip
+	a.progress("%s  %-12s %s", strings.TrimPrefix(who, "default/"), e.Reason, text.EscapeLines(e.Message))
 }

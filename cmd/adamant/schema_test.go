@@ -28,7 +28,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/report"
-	"github.com/adamant-sh/adamant/internal/workload/cluster"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -39,9 +38,9 @@ const schemaDir = "../../docs/reference/schemas"
 // documents are the Go types of all kinds of documents.
 var documents = map[string]any{
 	document.ApplyResult:        local.OutcomeDocument{},
-	document.ClusterApplyResult: document.List[cluster.Result]{},
+	document.ClusterApplyResult: report.ClusterApplyResult{},
 	document.DriftReport:        report.DriftReport{},
-	document.DriftReportList:    document.List[report.DriftReport]{},
+	document.DriftReportList:    report.DriftReportList{},
 	document.History:            local.HistoryDocument{},
 	document.ImageList:          report.ImageList{},
 	document.LessonList:         learn.LessonList{},
@@ -61,7 +60,7 @@ var documents = map[string]any{
 	document.ServerUpdate:       report.ServerUpdate{},
 	document.ServerWatch:        report.ServerWatch{},
 	document.Workload:           local.Document{},
-	document.WorkloadList:       document.List[local.Status]{},
+	document.WorkloadList:       local.WorkloadList{},
 }
 
 // TestSchemas checks that each kind of document has the schema that its Go type

@@ -203,24 +203,10 @@ func (w *serverFlags) options(a *app) (servers.Options, error) {
 	}
 	o.Patience, o.Parallel = w.patience, w.parallel
 	o.Progress = func(total int) (step, end func()) {
-		p := a.startProgress("reading servers", int64(total), func(n int64) string { return strconv.FormatInt(n, 10) })
-		return func() { p.add(1) }, p.end
+		p := a.log.Start("reading servers", int64(total), func(n int64) string { return strconv.FormatInt(n, 10) })
+		return func() { p.Add(1) }, p.End
 	}
 	return o, nil
-}
-
-// A verdictResult is a result that decides the exit code.
-type verdictResult interface {
-	report.Text
-	Verdict() report.Verdict
-}
-
-// printVerdict prints a result and ends the command with its exit code.
-func (a *app) printVerdict(r verdictResult) error {
-	if err := a.printer().Print(r); err != nil {
-		return err
-	}
-	return exitWith(r.Verdict())
 }
 
 func newServersListCommand(a *app) *cobra.Command {

@@ -75,7 +75,7 @@ func (d *deployer) Load(ctx context.Context, archive string) error {
 		return err
 	}
 	defer e.Close()
-	_, err = d.app.loadOne(d.cmd, e, archive, "")
+	_, err = d.app.loadOne(ctx, e, archive, "")
 	return err
 }
 

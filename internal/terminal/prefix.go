@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -6,21 +6,22 @@ import (
 	"sync"
 )
 
-// prefixWriter puts a prefix before each line. Several may write to one stream,
-// each line whole.
-type prefixWriter struct {
+// A PrefixWriter writes a prefix before each line. Several that share a mutex may
+// write to one stream: each line is written whole.
+type PrefixWriter struct {
 	prefix string
 	out    io.Writer
-	mu     *sync.Mutex
+	mu     *sync.Mutex // guards out
 	rest   []byte
 }
 
-func newPrefixWriter(out io.Writer, mu *sync.Mutex, prefix string) *prefixWriter {
-	return &prefixWriter{prefix: prefix, out: out, mu: mu}
+// NewPrefixWriter returns a writer to out, which mu guards.
+func NewPrefixWriter(out io.Writer, mu *sync.Mutex, prefix string) *PrefixWriter {
+	return &PrefixWriter{prefix: prefix, out: out, mu: mu}
 }
 
 // Write writes the lines that are complete.
-func (w *prefixWriter) Write(p []byte) (int, error) {
+func (w *PrefixWriter) Write(p []byte) (int, error) {
 	w.rest = append(w.rest, p...)
 	for {
 		i := bytes.IndexByte(w.rest, '\n')
@@ -35,7 +36,7 @@ func (w *prefixWriter) Write(p []byte) (int, error) {
 }
 
 // Flush writes the rest of an unfinished line.
-func (w *prefixWriter) Flush() error {
+func (w *PrefixWriter) Flush() error {
 	if len(w.rest) == 0 {
 		return nil
 	}
@@ -44,7 +45,7 @@ func (w *prefixWriter) Flush() error {
 	return err
 }
 
-func (w *prefixWriter) line(text []byte) error {
+func (w *PrefixWriter) line(text []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, err := w.out.Write(append([]byte(w.prefix), text...))

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // openTerminal returns a terminal of so many columns, and a function that closes
@@ -52,34 +54,30 @@ func TestProgressOnTerminal(t *testing.T) {
 	for _, columns := range []int{1, 10, 40, 100} {
 		t.Run(fmt.Sprint(columns), func(t *testing.T) {
 			tty, written := openTerminal(t, uint16(columns))
-			var out bytes.Buffer
-			a := &app{out: &out, err: tty}
-			p := a.startProgress("loading registry.example/a/name/that/is/rather/long:1.2.3", 200<<20, size)
-			p.set(50<<20, 200<<20)
+			l := &Log{Out: tty}
+			p := l.Start("loading registry.example/a/name/that/is/rather/long:1.2.3", 200<<20, text.Bytes)
+			p.Set(50<<20, 200<<20)
 			time.Sleep(2 * redrawEvery)
-			a.progress("note: a line above")
-			p.end()
-			p = a.startProgress("", 0, nil)
+			l.Printf("note: a line above")
+			p.End()
+			p = l.Start("", 0, nil)
 			for _, step := range []string{"Deployment/web: running it with a writable root", "Deployment/web: running it sealed, with 3 volumes"} {
-				p.step(step)
+				p.Step("%s", step)
 				time.Sleep(2 * redrawEvery)
 			}
-			p.end()
-			a.progress("proven")
+			p.End()
+			l.Printf("proven")
 
-			text := written()
-			if out.Len() > 0 {
-				t.Errorf("stdout got %q", out.String())
-			}
+			got := written()
 			for _, line := range []string{"\x1b[Knote: a line above\n", "\x1b[KDeployment/web: running it with a writable root\n"} {
-				if !strings.Contains(text, line) {
-					t.Errorf("no line %q in %q", line, text)
+				if !strings.Contains(got, line) {
+					t.Errorf("no line %q in %q", line, got)
 				}
 			}
-			if !strings.HasSuffix(text, "\r\x1b[Kproven\n") {
-				t.Errorf("the last progress is not removed: %q", text)
+			if !strings.HasSuffix(got, "\r\x1b[Kproven\n") {
+				t.Errorf("the last progress is not removed: %q", got)
 			}
-			for _, drawn := range strings.Split(text, "\r\x1b[K") {
+			for _, drawn := range strings.Split(got, "\r\x1b[K") {
 				if i := strings.LastIndexByte(drawn, '\n'); i >= 0 {
 					drawn = drawn[i+1:] // lines that stay may wrap
 				}
@@ -87,11 +85,11 @@ func TestProgressOnTerminal(t *testing.T) {
 					t.Errorf("%d columns on a terminal of %d: %q", n, columns, drawn)
 				}
 			}
-			if columns == 100 && !strings.Contains(text, "[===         ]  25% 50.0 MiB of 200.0 MiB") {
-				t.Errorf("no bar at a quarter in %q", text)
+			if columns == 100 && !strings.Contains(got, "[===         ]  25% 50.0 MiB of 200.0 MiB") {
+				t.Errorf("no bar at a quarter in %q", got)
 			}
-			if columns == 40 && !strings.Contains(text, " 25% 50.0 MiB of 200.0 MiB") {
-				t.Errorf("no share in %q", text)
+			if columns == 40 && !strings.Contains(got, " 25% 50.0 MiB of 200.0 MiB") {
+				t.Errorf("no share in %q", got)
 			}
 		})
 	}
@@ -100,17 +98,17 @@ func TestProgressOnTerminal(t *testing.T) {
 // TestProgressElsewhere checks that nothing but lines is written where there is
 // no terminal.
 func TestProgressElsewhere(t *testing.T) {
-	var out, stderr bytes.Buffer
-	a := &app{out: &out, err: &stderr}
-	p := a.startProgress("loading x.tar", 100, size)
-	p.set(50, 100)
-	p.end()
-	p = a.startProgress("", 0, nil)
-	p.step("running it")
-	a.progress("note: x")
+	var out bytes.Buffer
+	l := &Log{Out: &out}
+	p := l.Start("loading x.tar", 100, text.Bytes)
+	p.Set(50, 100)
+	p.End()
+	p = l.Start("", 0, nil)
+	p.Step("%s", "running it")
+	l.Printf("note: x")
 	time.Sleep(2 * redrawEvery)
-	p.end()
-	if got, want := stderr.String(), "running it\nnote: x\n"; got != want || out.Len() > 0 {
-		t.Errorf("got %q, want %q; stdout %q", got, want, out.String())
+	p.End()
+	if got, want := out.String(), "running it\nnote: x\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -1,0 +1,70 @@
+// Package terminal writes to a terminal what changes while a command runs:
+// progress above which lines appear, a picture that is redrawn, and the output
+// of several sources line by line. It knows nothing about the work that it shows.
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// IsTerminal reports whether a stream is a terminal.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// columns returns the width of a terminal.
+func columns(f *os.File) int {
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80 // a serial line does not tell its width
+}
+
+// A Picture is text that is redrawn in place. Its terminal must show nothing else
+// meanwhile. The zero Picture has not drawn anything.
+type Picture struct {
+	lines int // of the text that is shown
+}
+
+// Draw replaces the text. Lines are cut to the width of out if that is a
+// terminal, because a line that wraps could not be drawn over.
+func (p *Picture) Draw(out io.Writer, picture string) {
+	if f, ok := out.(*os.File); ok {
+		width := columns(f)
+		var b strings.Builder
+		for line := range strings.Lines(picture) {
+			b.WriteString(fit(strings.TrimSuffix(line, "\n"), width) + "\n")
+		}
+		picture = b.String()
+	}
+	if p.lines > 0 {
+		picture = fmt.Sprintf("\x1b[%dA\x1b[J", p.lines) + picture // up, and clear what is below
+	}
+	p.lines = strings.Count(picture, "\n")
+	io.WriteString(out, picture)
+}
+
+// fit cuts a line to a terminal's width. Sequences that set colours have no
+// width.
+func fit(line string, width int) string {
+	n, inSequence := 0, false
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\x1b':
+			inSequence = true
+		case inSequence:
+			inSequence = r != 'm'
+		default:
+			if n++; n >= width {
+				return -1
+			}
+		}
+		return r
+	}, line)
+}

@@ -60,7 +60,7 @@ reached or something could not be read.`,
 	return cmd
 }
 
-// attribute adds the updates of this user that led to differences to a comparison.
+// attribute adds the updates of this user to the causes that they explain.
 func (a *app) attribute(c *servers.Comparison, records string) {
 	dir, err := recordsDir(records)
 	if err == nil {

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/servers"
 )
 
 func newServersHistoryCommand(a *app) *cobra.Command {
@@ -39,4 +44,29 @@ one was edited or taken out.`,
 	}
 	cmd.Flags().StringVar(&records, "records", "", "directory of the records, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
 	return cmd
+}
+
+// openHistory opens the records of this user's updates.
+func openHistory(dir string) (*servers.History, error) {
+	dir, err := recordsDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return servers.OpenHistory(dir)
+}
+
+// recordsDir returns the directory of the records: that of the flag, of the
+// environment or the default.
+func recordsDir(flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	if dir := os.Getenv("ADAMANT_RECORDS"); dir != "" {
+		return dir, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", hint{fmt.Errorf("find the home directory: %w", err), "name a directory with --records"}
+	}
+	return filepath.Join(home, ".local", "state", "adamant", "servers"), nil
 }

@@ -9,8 +9,8 @@ import (
 
 const baselineUsage = "what is right, whatever most have: a server, the file of a snapshot, or an image (a file or a reference)"
 
-// openReference opens the reference that --baseline names, for as many comparisons
-// as are made while ctx lasts.
+// openReference opens the reference that --baseline names. It can be compared with
+// until ctx ends.
 func openReference(ctx context.Context, g *servers.Group, name string) (*servers.Reference, error) {
 	ref, err := g.OpenReference(ctx, name)
 	if errors.Is(err, servers.ErrNoReference) {

@@ -63,7 +63,7 @@ exits 3.`,
 	return cmd
 }
 
-// A deployer runs what was captured with the daemon on this machine.
+// A deployer implements servers.Deployer with the daemon on this machine.
 type deployer struct {
 	app *app
 	cmd *cobra.Command

@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"path"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
-// Exit codes of an update, by the worst outcome.
+// exitOfOutcome has the exit codes of an update by its worst outcome.
 var exitOfOutcome = map[servers.Outcome]int{
 	"": int(report.Clean), servers.Unreachable: 5, servers.Unchanged: 6, servers.HalfChanged: 7, servers.RolledBack: 8, servers.NotBegun: 9,
 }
@@ -89,7 +86,7 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	}
 	up := servers.Update{Action: servers.ActionUpdate, Batches: u.batch, Reason: u.reason, By: whoAmI()}
 	if u.resume != "" || u.undo != "" {
-		err = u.earlier(&up, records)
+		err = u.setEarlierRun(&up, records)
 	} else {
 		up.Job, err = u.job()
 	}
@@ -119,8 +116,8 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	return a.finishUpdate(r)
 }
 
-// targets returns the servers of an update, with how to log in to them and to those
-// that they are compared with.
+// targets returns the servers of an update. They and the servers that they are
+// compared with have their logins.
 func (u *updateFlags) targets(ctx context.Context, a *app, up *servers.Update, patterns []string) (*servers.Group, error) {
 	inv, err := u.inventory(ctx, a, true)
 	if err != nil {
@@ -133,7 +130,7 @@ func (u *updateFlags) targets(ctx context.Context, a *app, up *servers.Update, p
 	if note != nil {
 		a.progress("note: the statement is of the servers of this run alone: %v", note)
 	}
-	// Both at once, because passwords are asked for once.
+	// One call completes both, because each call asks for the passwords.
 	all := slices.Concat(hosts, up.Others)
 	if err := u.complete(a, all); err != nil {
 		return nil, err
@@ -142,8 +139,8 @@ func (u *updateFlags) targets(ctx context.Context, a *app, up *servers.Update, p
 	return &servers.Group{Hosts: all[:len(hosts)]}, nil
 }
 
-// earlier adds to an update the run that it resumes or undoes.
-func (u *updateFlags) earlier(up *servers.Update, records *servers.History) error {
+// setEarlierRun sets the run that an update resumes or undoes.
+func (u *updateFlags) setEarlierRun(up *servers.Update, records *servers.History) error {
 	switch {
 	case u.resume != "" && u.undo != "":
 		return usagef("--resume and --undo exclude each other")
@@ -168,11 +165,12 @@ func (u *updateFlags) earlier(up *servers.Update, records *servers.History) erro
 	return nil
 }
 
+// changes reports whether a flag describes a change.
 func (u *updateFlags) changes() bool {
 	return len(u.packages)+len(u.copies) > 0 || u.run != "" || u.script != ""
 }
 
-// job returns the change that the flags describe.
+// job returns the job that the flags describe.
 func (u *updateFlags) job() (servers.Job, error) {
 	j := servers.Job{Run: u.run, UndoRun: u.undoRun, Save: u.save, Timeout: u.timeout, Confirm: u.confirm}
 	if u.timeout <= 0 || u.confirm < 0 {
@@ -189,26 +187,19 @@ func (u *updateFlags) job() (servers.Job, error) {
 		j.Packages = append(j.Packages, p)
 	}
 	for _, text := range u.copies {
-		from, to, ok := strings.Cut(text, ":")
-		if !ok || from == "" || !path.IsAbs(to) {
-			return j, usagef("--copy %q: want FILE:PATH with an absolute PATH", text)
+		spec, err := servers.ParseCopySpec(text)
+		if err != nil {
+			return j, usageError{fmt.Errorf("--copy %w", err)}
 		}
-		info, err := os.Stat(from)
+		c, err := spec.Load()
 		if err != nil {
 			return j, err
 		}
-		content, err := os.ReadFile(from)
-		if err != nil {
-			return j, err
-		}
-		if strings.HasSuffix(to, "/") {
-			to = path.Join(to, filepath.Base(from))
-		}
-		j.Copies = append(j.Copies, servers.Copy{Path: path.Clean(to), Mode: uint32(info.Mode().Perm()), Content: content})
+		j.Copies = append(j.Copies, c)
 	}
 	for _, dir := range u.save {
-		if !path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/" {
-			return j, usagef("--save %q: want an absolute path of a directory", dir)
+		if err := servers.CheckSaveDir(dir); err != nil {
+			return j, usageError{fmt.Errorf("--save %w", err)}
 		}
 	}
 	var err error
@@ -218,7 +209,7 @@ func (u *updateFlags) job() (servers.Job, error) {
 	return j, err
 }
 
-// waves returns how the update proceeds from server to server.
+// waves returns the options for the order of the servers and for failures.
 func (u *updateFlags) waves(a *app) (servers.UpdateOptions, error) {
 	o := servers.UpdateOptions{
 		Parallel: u.parallel, Revert: u.onFailure == "undo",
@@ -237,38 +228,13 @@ func (u *updateFlags) waves(a *app) (servers.UpdateOptions, error) {
 	return o, nil
 }
 
-// openHistory opens the records of this user.
-func openHistory(dir string) (*servers.History, error) {
-	dir, err := recordsDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	return servers.OpenHistory(dir)
-}
-
-// recordsDir returns the directory of the records: the one that was named, or else
-// the default.
-func recordsDir(named string) (string, error) {
-	if named != "" {
-		return named, nil
-	}
-	if dir := os.Getenv("ADAMANT_RECORDS"); dir != "" {
-		return dir, nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", hint{fmt.Errorf("find the home directory: %w", err), "name a directory with --records"}
-	}
-	return filepath.Join(home, ".local", "state", "adamant", "servers"), nil
-}
-
-// whoAmI returns the user, also behind sudo, and the machine.
+// whoAmI returns user@host. The user is the one who called sudo, if any.
 func whoAmI() string {
 	name := os.Getenv("SUDO_USER")
 	if u, err := user.Current(); err == nil && name == "" {
 		name = u.Username
 	}
-	host, _ := os.Hostname() // a name that cannot be had is left out
+	host, _ := os.Hostname() // the record only lacks a name without it
 	return name + "@" + host
 }
 

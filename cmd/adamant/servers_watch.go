@@ -76,16 +76,17 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 		} else {
 			a.attribute(&r.Comparison, w.records)
 		}
-		return w.tell(a, r.Comparison, r.Last)
+		return w.printRound(a, r.Comparison, r.Last)
 	})
 	if last == nil {
-		return err // none if it was interrupted: that is how a watch ends
+		return err // nil if a signal ended the watch
 	}
 	return exitWith(report.VerdictOf(*last))
 }
 
-// tell prints the changes of a round, and writes the files for metrics and reports.
-func (w *watchFlags) tell(a *app, c servers.Comparison, last *servers.Comparison) error {
+// printRound prints the changes since the last round and writes the files for metrics
+// and reports.
+func (w *watchFlags) printRound(a *app, c servers.Comparison, last *servers.Comparison) error {
 	at := time.Now()
 	if w.metrics != "" {
 		err := durable.Write(w.metrics, 0o644, func(f io.Writer) error { return report.ServersMetrics(f, c, at) })
@@ -105,7 +106,7 @@ func (w *watchFlags) tell(a *app, c servers.Comparison, last *servers.Comparison
 	return w.printer(a).Print(report.NewServerWatch(report.NewsOf(c, last), at))
 }
 
-// printer returns the printer of --output, which for JSON prints one line a round.
+// printer returns the printer of --output. Each round is one line of JSON.
 func (w *watchFlags) printer(a *app) report.Printer {
 	if a.json() {
 		return report.JSONLinePrinter{Out: a.out}

@@ -18,7 +18,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/connect"
 )
 
-// The terms of captures.
+// The types of captures.
 type (
 	CapturePlan = capture.Plan
 	Service     = capture.Service
@@ -185,19 +185,20 @@ func (c *capturing) copyData(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			// The rest can still be captured, and the result says that this is missing.
+			// The other directories can still be captured; Incomplete lists this one.
 			c.Incomplete = append(c.Incomplete, fmt.Sprintf("data %s: %v", d.Path, err))
 		}
 	}
 	return nil
 }
 
-// maxTail is the most that may follow the end of an archive, in bytes: tar pads its
-// blocks.
+// maxTail bounds the bytes after the end of an archive. There are some, because tar
+// pads its blocks.
 const maxTail = 1 << 20
 
-// readTail reads a stream to its end, because the error of the program that wrote
-// the archive follows the archive.
+// readTail reads a stream to its end, because the error of the program that wrote the
+// archive is only returned there. The length is bounded, because the server may be
+// hostile.
 func readTail(r io.Reader) error {
 	n, err := io.Copy(io.Discard, io.LimitReader(r, maxTail+1))
 	if err == nil && n > maxTail {

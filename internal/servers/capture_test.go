@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// endless is a stream of a server that wants to keep us for ever.
+// endless is a stream without an end, as a hostile server may send.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }

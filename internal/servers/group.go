@@ -11,7 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// The terms of comparisons.
+// The types of comparisons.
 type (
 	Comparison = compare.Comparison
 	Difference = compare.Difference
@@ -24,8 +24,7 @@ type (
 	Summary    = facts.Summary
 )
 
-// The kinds of causes and the section of files that a reader of comparisons tells
-// apart.
+// The kinds of causes and the section of files, for readers of comparisons.
 const (
 	ByPackage   = compare.ByPackage
 	ByAccount   = compare.ByAccount
@@ -45,7 +44,7 @@ type Options struct {
 }
 
 // LoadPrograms returns the agents that can be sent to servers. self is the path of
-// this program, which is sent where no agent was built in.
+// this program, which is sent if no agent was built in.
 func LoadPrograms(self string) (connect.Programs, error) { return connect.LoadPrograms(self) }
 
 // A Group is servers that are compared and changed together.
@@ -77,9 +76,9 @@ func (g *Group) forEach(hosts []Host, f func(i int, h Host) error) []error {
 	return errs
 }
 
-// Compare reads all servers and compares those that were reached, with a reference
-// if that is not nil. Its error is set if nothing could be compared; the
-// comparison then holds only the servers that were not reached.
+// Compare reads all servers and compares those that were reached. ref may be nil. If
+// nothing could be compared, it returns an error and a comparison that has only the
+// servers that were not reached.
 func (g *Group) Compare(ctx context.Context, ref *Reference) (Comparison, error) {
 	return g.compare(ctx, g.Hosts, ref, nil)
 }
@@ -90,8 +89,8 @@ func (g *Group) compare(ctx context.Context, hosts []Host, ref *Reference, read 
 	if ref == nil {
 		ref = &Reference{}
 	}
-	// Servers stay connected until they have been compared, because files are
-	// asked for only where directories differ.
+	// Servers stay connected until they have been compared, because only the files of
+	// directories that differ are requested.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sessions := make([]*connect.Session, len(hosts))
@@ -145,7 +144,7 @@ func noReference(name, why string) error {
 	return errors.New(name + ", the baseline, was not reached: " + why)
 }
 
-// TakeSnapshot reads everything that is compared of a server.
+// TakeSnapshot reads everything on a server that Compare compares.
 func TakeSnapshot(ctx context.Context, h Host, o Options) (*Snapshot, error) {
 	s, err := connect.Open(ctx, h, o.Options)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// The terms of inventories.
+// The types of inventories.
 type (
 	Host             = inventory.Host
 	Inventory        = inventory.Inventory

@@ -19,8 +19,8 @@ type Reference struct {
 	opened *reference.Reference
 }
 
-// OpenReference opens a reference for as many comparisons as are made while ctx
-// lasts. An empty name is no reference.
+// OpenReference opens a reference, which can be compared with until ctx ends. An empty
+// name is no reference.
 func (g *Group) OpenReference(ctx context.Context, name string) (*Reference, error) {
 	if name == "" || slices.ContainsFunc(g.Hosts, func(h Host) bool { return h.Name == name }) {
 		return &Reference{server: name}, nil

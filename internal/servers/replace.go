@@ -18,12 +18,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/connect"
 )
 
-// A Deployer runs workloads in the place of a server.
+// A Deployer runs workloads instead of a server.
 type Deployer interface {
 	// Load loads the archive of an image.
 	Load(ctx context.Context, archive string) error
-	// Deploy applies a manifest, whose file has that name, and returns the Services
-	// of its workloads once their rollouts are complete, or after timeout an error.
+	// Deploy applies the content of a manifest file and waits until the rollouts are
+	// complete, at most for timeout. It returns the Services of the workloads.
 	Deploy(ctx context.Context, file string, content []byte, timeout time.Duration) ([]Endpoint, error)
 }
 
@@ -43,7 +43,7 @@ type Replacement struct {
 	Options Options
 }
 
-// ErrNoPlan is returned when a directory holds nothing that was captured.
+// ErrNoPlan is returned when a directory has no plan of a capture.
 var ErrNoPlan = errors.New("nothing was captured")
 
 // A Replaced is the result of a replacement.
@@ -52,8 +52,8 @@ type Replaced struct {
 	Connected int      // connections to the services of the old server
 }
 
-// Replace runs what was captured of a server and waits until each Service answers.
-// It changes nothing on the server, and counts the connections that it still has.
+// Replace deploys a captured server and waits until each Service answers. It changes
+// nothing on the old server and counts the connections to its services.
 func Replace(ctx context.Context, r Replacement) (Replaced, error) {
 	var result Replaced
 	text, err := os.ReadFile(filepath.Join(r.Dir, "plan.json"))
@@ -137,7 +137,7 @@ func dial(ctx context.Context, address string) error {
 	}
 	_, err = c.Read(make([]byte, 1))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil // it waits for the client to speak first
+		return nil // the server waits for the client to send first
 	}
 	return err
 }

@@ -14,10 +14,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/waves"
 )
 
-// The terms of updates.
+// The types of updates.
 type (
-	Job           = change.Job
-	Copy          = change.Copy
 	Undo          = change.Undo
 	Action        = waves.Action
 	Outcome       = waves.Outcome
@@ -41,16 +39,13 @@ const (
 	NotBegun    = waves.NotBegun
 )
 
-// ParsePackageSpec reads NAME or NAME=VERSION.
-func ParsePackageSpec(text string) (change.PackageSpec, error) { return change.ParsePackageSpec(text) }
-
-// ParseBatches reads the sizes of waves, such as 1,25%,100%.
+// ParseBatches parses the sizes of waves, such as 1,25%,100%.
 func ParseBatches(text string) (waves.Batches, error) { return waves.ParseBatches(text) }
 
-// ParseShare reads a number of servers or a percentage of them.
+// ParseShare parses a number of servers or a percentage of them.
 func ParseShare(text string) (waves.Share, error) { return waves.ParseShare(text) }
 
-// OpenHistory opens the directory of the records of updates, which it creates.
+// OpenHistory opens the directory of the records of updates and creates it if needed.
 func OpenHistory(dir string) (*History, error) { return waves.OpenHistory(dir) }
 
 // An Update is one run that changes servers.
@@ -62,13 +57,12 @@ type Update struct {
 	Reason  string // for the record
 	By      string // user@host, for the record
 	Options UpdateOptions
-	// Others are servers that the run does not change, and with which it compares
-	// those that it does.
+	// Others are servers that the run compares with those that it changes.
 	Others []Host
 }
 
-// Targets returns the servers that a run is about if none are named: those that
-// failed to resume the run, those that were changed to undo it.
+// Targets returns the servers to change if none are named: to resume a run those that
+// failed, to undo it those that it changed.
 func (u *Update) Targets() []string {
 	var names []string
 	for _, res := range u.Before.Results {
@@ -79,9 +73,9 @@ func (u *Update) Targets() []string {
 	return names
 }
 
-// Select returns the servers of patterns and, to resume a run, sets the others that
-// the run changed as asked for. note is set if the inventory no longer has those:
-// the run goes on without them.
+// Select returns the servers that match patterns. To resume a run, it sets Others to
+// the servers on which the run succeeded. note is the error if the inventory no longer
+// has them; the run can do without.
 func (u *Update) Select(inv Inventory, patterns []string) (hosts []Host, note error, err error) {
 	named, err := inv.Select(patterns)
 	if err != nil {
@@ -107,8 +101,8 @@ func (u *Update) Select(inv Inventory, patterns []string) (hosts []Host, note er
 	return hosts, note, nil
 }
 
-// Update changes the servers of the group wave by wave, and keeps a record. An
-// error is returned if the run could not go on; failures of servers are results.
+// Update changes the servers of the group wave by wave and keeps a record. It returns
+// an error if the run could not go on; failures of servers are results.
 func (g *Group) Update(ctx context.Context, records *History, u Update) (Record, error) {
 	r := &Record{
 		ID: newRunID(), Began: time.Now(), By: u.By, Reason: u.Reason, Action: u.Action, Of: u.Before.ID, Batches: u.Batches,
@@ -144,7 +138,8 @@ func newRunID() string {
 	return time.Now().UTC().Format("20060102-150405-") + hex.EncodeToString(b)
 }
 
-// updateTargets are the servers of an update by their number in its record.
+// updateTargets implements waves.Group. Its indexes are those of the record: the
+// servers to change, then the others.
 type updateTargets struct {
 	group *Group
 	hosts []Host

@@ -25,12 +25,12 @@ type Round struct {
 	Err        error       // why nothing was compared
 }
 
-// Watch compares the servers again and again. report is called after each round
-// and may complete its comparison, as Attribute does; an error of it ends the
-// watch. Watch returns the last comparison, and nil if ctx ended it.
+// Watch compares the servers every o.Every. report is called after each round and may
+// change its comparison, as Attribute does; if it returns an error, Watch returns that.
+// Watch returns the last comparison, or nil if ctx was done first.
 //
-// A round in which nothing could be compared is reported as incomplete, and does
-// not end the watch, because the reference may just be restarting.
+// A round in which nothing could be compared is reported as incomplete and does not
+// end the watch, because the reference may just be restarting.
 func (g *Group) Watch(ctx context.Context, o WatchOptions, report func(*Round) error) (*Comparison, error) {
 	tick := time.NewTicker(o.Every)
 	defer tick.Stop()
@@ -62,9 +62,9 @@ func (g *Group) Watch(ctx context.Context, o WatchOptions, report func(*Round) e
 	}
 }
 
-// failedRound returns the comparison of a round that compared nothing. The causes
-// of the last good one are kept, because they have not gone; all servers are
-// unknown.
+// failedRound returns the comparison of a round that compared nothing: all servers are
+// unknown. It keeps the causes of good, the last successful one, because otherwise they
+// would be reported as gone.
 func failedRound(hosts []Host, unreached map[string]string, good *Comparison, err error) Comparison {
 	c := Comparison{Unreached: unreached, Unknowns: map[string][]facts.Unknown{}}
 	if good != nil {
@@ -81,9 +81,9 @@ func failedRound(hosts []Host, unreached map[string]string, good *Comparison, er
 	return c
 }
 
-// Attribute adds to the causes of a comparison which update led to them, by the
-// records in a directory. It writes nothing, because whoever compares need not be
-// allowed to update.
+// Attribute adds to each cause of a comparison the update that explains it. records is
+// the directory of the records. Attribute does not create it, because users who may
+// only compare have no write access.
 func Attribute(c *Comparison, records string) error {
 	list, err := waves.ReadHistory(records)
 	if err != nil {

@@ -86,7 +86,7 @@ func (c *captureFlags) do(ctx context.Context, a *app, h servers.Host) error {
 		return err
 	}
 	result := report.NewServerCapture(s, dir)
-	if err := a.printer().Print(result); err != nil {
+	if err := a.print(result); err != nil {
 		return err
 	}
 	if !a.json() {

@@ -33,7 +33,7 @@ one was edited or taken out.`,
 				if err != nil {
 					return hint{err, "adamant servers history lists the runs"}
 				}
-				return a.printer().Print(report.ServerRun{ServerUpdate: report.NewServerUpdate(r)})
+				return a.print(report.ServerRun{ServerUpdate: report.NewServerUpdate(r)})
 			}
 			list, broken, err := history.Records()
 			if err != nil {

@@ -20,7 +20,7 @@ other servers, and the groups of each.`,
 			if err != nil {
 				return err
 			}
-			return a.printer().Print(report.NewServerList(hosts))
+			return a.print(report.NewServerList(hosts))
 		},
 	}
 	w.flags(cmd)

@@ -48,7 +48,7 @@ says so when it is compared with.`,
 				return fmt.Errorf("write snapshot: %w", err)
 			}
 			result := report.NewServerSnapshot(s, out)
-			if err := a.printer().Print(result); err != nil {
+			if err := a.print(result); err != nil {
 				return err
 			}
 			for _, u := range s.Summary.Unknowns {

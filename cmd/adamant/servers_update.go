@@ -241,7 +241,7 @@ func whoAmI() string {
 // finishUpdate prints a run and ends the command with the exit code of its worst
 // outcome.
 func (a *app) finishUpdate(r servers.Record) error {
-	if err := a.printer().Print(report.NewServerUpdate(r)); err != nil {
+	if err := a.print(report.NewServerUpdate(r)); err != nil {
 		return err
 	}
 	worst := r.Worst()

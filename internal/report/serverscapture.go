@@ -6,6 +6,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/servers"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // NewServerCapture returns the document of a server that was captured into a
@@ -27,13 +28,13 @@ func (c ServerCapture) Verdict() Verdict {
 func (c ServerCapture) WriteText(w io.Writer, _ bool) error {
 	l, p := newLineWriter(w), c.plan
 	l.printf("%s, %s, is %s (%.19s…)", c.Server, p.Release, c.Image, c.Digest)
-	l.printf("  layer packages: %d files, %s", p.Packages.Files.Len(), size(p.Packages.Bytes))
-	l.printf("  layer config: %d files, %s; %d of them are edited files of packages", p.Config.Files.Len(), size(p.Config.Bytes), len(p.Edited))
+	l.printf("  layer packages: %d files, %s", p.Packages.Files.Len(), text.Bytes(p.Packages.Bytes))
+	l.printf("  layer config: %d files, %s; %d of them are edited files of packages", p.Config.Files.Len(), text.Bytes(p.Config.Bytes), len(p.Edited))
 	for _, s := range c.Services {
 		l.printf("  service %s: %s%s", s.Name, strings.Join(s.Command, " "), ports(s))
 	}
 	for _, d := range c.Data {
-		l.printf("  data %s: %d files, %s (%s)", d.Path, d.Entries, size(d.Bytes), d.Why)
+		l.printf("  data %s: %d files, %s (%s)", d.Path, d.Entries, text.Bytes(d.Bytes), d.Why)
 	}
 	for _, s := range c.Secrets {
 		l.printf("  secret %s (%s)", s.Path, s.Why)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
@@ -26,7 +25,7 @@ func (h ServerHistory) Verdict() Verdict { return verdictOf(len(h.Broken) > 0, f
 
 // WriteText implements Text.
 func (h ServerHistory) WriteText(w io.Writer, _ bool) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	t := newTable(w)
 	fmt.Fprintln(t, "RUN\tACTION\tWHAT\tBY\tBEGAN\tTOOK\tSERVERS\tRESULT")
 	for _, r := range h.Items {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", r.Number, r.Action, text.EscapeLines(firstLine(strings.Join(r.What, ", "), 60)), text.EscapeLines(r.By),
@@ -77,7 +76,7 @@ func (l lineWriter) result(r servers.Result) {
 			l.printf("  … and %d more", len(r.Change.Facts)-i)
 			break
 		}
-		l.printf("  %s %s: %s -> %s", f.Section, f.Key, orDash(f.Before), orDash(f.After))
+		l.printf("  %s %s: %s -> %s", f.Section, f.Key, text.OrDash(f.Before), text.OrDash(f.After))
 	}
 	shown := 0
 	for _, f := range r.Change.Files {

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/servers"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // ServerList is the document of `servers list -o json`.
@@ -33,11 +33,11 @@ func NewServerList(hosts []servers.Host) ServerList {
 
 // WriteText implements Text.
 func (l ServerList) WriteText(w io.Writer, _ bool) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	t := newTable(w)
 	fmt.Fprintln(t, "NAME\tADDRESS\tPORT\tUSER\tSUDO\tTHROUGH\tGROUPS")
 	for _, s := range l.Items {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Name, s.Address, s.Port, s.User, orDash(s.Sudo),
-			orDash(strings.Join(s.Through, ", ")), orDash(strings.Join(s.Groups, ", ")))
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Name, s.Address, s.Port, s.User, text.OrDash(s.Sudo),
+			text.OrDash(strings.Join(s.Through, ", ")), text.OrDash(strings.Join(s.Groups, ", ")))
 	}
 	return t.Flush()
 }

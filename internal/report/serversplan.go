@@ -8,6 +8,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/servers"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // NewServerPlan returns the document of a plan.
@@ -80,7 +81,7 @@ func (l lineWriter) replacement(r *Replacement) {
 		l.printf("  no server is as most are: nothing is right to be captured")
 		return
 	}
-	l.printf("  all of them by instances of one image, captured from %s: packages %s, configuration %s", r.Like, size(r.Packages), size(r.Config))
+	l.printf("  all of them by instances of one image, captured from %s: packages %s, configuration %s", r.Like, text.Bytes(r.Packages), text.Bytes(r.Config))
 	for _, s := range r.Services {
 		l.printf("    service %s: %s%s", s.Name, strings.Join(s.Command, " "), ports(s))
 	}
@@ -88,7 +89,7 @@ func (l lineWriter) replacement(r *Replacement) {
 		l.printf("    no service that would run in a container")
 	}
 	for _, d := range r.Data {
-		l.printf("    data %s: %d files, %s", d.Path, d.Entries, size(d.Bytes))
+		l.printf("    data %s: %d files, %s", d.Path, d.Entries, text.Bytes(d.Bytes))
 	}
 	l.printf("    not captured: %d things; adamant servers capture %s --out DIR lists them", len(r.Losses), r.Like)
 }

@@ -29,33 +29,7 @@ func (l lineWriter) printf(format string, args ...any) {
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
 // firstLine returns the first line of s, cut to limit runes.
-func firstLine(s string, limit int) string {
-	s, _, _ = strings.Cut(s, "\n")
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit-1]) + "…"
-	}
-	return s
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-// size formats a number of bytes: 1.5 MiB.
-func size(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, prefixes := float64(n)/unit, "KMGTPE"
-	for value >= unit && len(prefixes) > 1 {
-		value, prefixes = value/unit, prefixes[1:]
-	}
-	return fmt.Sprintf("%.1f %ciB", value, prefixes[0])
-}
+func firstLine(s string, limit int) string { return text.Cut(text.FirstLine(s), limit) }
 
 // ports returns the ports of a service as the end of its line.
 func ports(s servers.Service) string {

@@ -19,30 +19,30 @@ import (
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
-// A visitor runs the real program against servers of a site.
-type visitor struct {
+// A siteClient runs the real program against the servers of a site.
+type siteClient struct {
 	*site
 	t       *testing.T
 	program string
 	dir     string // with an inventory and a home
 }
 
-func newVisitor(t *testing.T) *visitor {
-	v := &visitor{startServers(t), t, filepath.Join(openLab(t).bin, "adamant"), t.TempDir()}
+func newSiteClient(t *testing.T) *siteClient {
+	v := &siteClient{startServers(t), t, filepath.Join(openLab(t).bin, "adamant"), t.TempDir()}
 	check(t, v.lab.WriteHome(v.dir, v.servers))
 	return v
 }
 
-// A said is what the program said, and what it took.
-type said struct {
+// A programResult is the output of the program and the memory that it used.
+type programResult struct {
 	code     int
 	out, err string
 	memory   int64 // bytes at most
 }
 
-// run runs adamant servers. A server may be hostile, so it must end, in little
-// memory, and have written nothing that a terminal obeys.
-func (v *visitor) run(args ...string) said {
+// run runs adamant servers. Because a server may be hostile, the program must end, use
+// little memory and write no control characters.
+func (v *siteClient) run(args ...string) programResult {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.t.Context(), 5*time.Minute)
 	defer cancel()
@@ -52,16 +52,16 @@ func (v *visitor) run(args ...string) said {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); cmd.ProcessState == nil || ctx.Err() != nil {
-		v.t.Fatalf("adamant servers %s does not end: %v", strings.Join(args, " "), err)
+		v.t.Fatalf("adamant servers %s did not end: %v", strings.Join(args, " "), err)
 	}
-	s := said{cmd.ProcessState.ExitCode(), out.String(), errs.String(), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10}
-	if own := peak(v.t); s.memory > max(512<<20, own) { // a child is counted what its parent had
-		v.t.Errorf("it took %d MiB", s.memory>>20)
+	s := programResult{cmd.ProcessState.ExitCode(), out.String(), errs.String(), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10}
+	if own := peak(v.t); s.memory > max(512<<20, own) { // a child inherits the peak of its parent
+		v.t.Errorf("the program used %d MiB", s.memory>>20)
 	}
 	for _, text := range []string{s.out, s.err} {
-		acts := func(r rune) bool { return r != '\n' && r != '\t' && unicode.Is(unicode.C, r) }
-		if i := strings.IndexFunc(text, acts); i >= 0 {
-			v.t.Errorf("what is printed acts on a terminal: %q", text[max(0, i-40):min(len(text), i+40)])
+		isControl := func(r rune) bool { return r != '\n' && r != '\t' && unicode.Is(unicode.C, r) }
+		if i := strings.IndexFunc(text, isControl); i >= 0 {
+			v.t.Errorf("the output has control characters: %q", text[max(0, i-40):min(len(text), i+40)])
 		}
 		if len(text) > 256<<10 {
 			v.t.Errorf("%d bytes are printed", len(text))
@@ -70,8 +70,8 @@ func (v *visitor) run(args ...string) said {
 	return s
 }
 
-// corrupt puts a script where the server keeps the agent.
-func (v *visitor) corrupt(n int, script string) {
+// corrupt replaces the agent on a server by a script.
+func (v *siteClient) corrupt(n int, script string) {
 	v.t.Helper()
 	srv := v.servers[n]
 	found, err := filepath.Glob(filepath.Join(srv.Root, "root/.cache/adamant", strings.Repeat("?", 64)))
@@ -82,7 +82,7 @@ func (v *visitor) corrupt(n int, script string) {
 	check(v.t, os.Rename(found[0]+".new", found[0]))
 }
 
-// peak is how much memory this process had at most, in bytes.
+// peak returns the peak memory of this process, in bytes.
 func peak(t *testing.T) int64 {
 	t.Helper()
 	var own syscall.Rusage
@@ -90,27 +90,27 @@ func peak(t *testing.T) int64 {
 	return own.Maxrss << 10
 }
 
-// frame is a shell command that sends an agent's message.
+// frame returns a shell command that sends a message of the agent's protocol.
 func frame(text string) string { return fmt.Sprintf("printf '%%s\\n%%s' %d '%s'", len(text), text) }
 
-// filling is a shell command that sends an agent's message of nearly 64 MiB: a
-// beginning, one text again and again, and an end.
+// filling returns a shell command that sends a message of nearly 64 MiB: begin, many
+// times again, and end.
 func filling(begin, again, end string) string {
 	n := (64<<20 - len(begin+end)) / len(again)
 	return fmt.Sprintf("printf '%%s\n%%s' %d '%s'; yes '%s' | tr -d '\n' | head -c %d; printf '%%s' '%s'",
 		len(begin)+n*len(again)+len(end), begin, again, n*len(again), end)
 }
 
-// helloHead begins a hello as one of ours does.
+// helloHead is the beginning of a valid hello.
 var helloHead = fmt.Sprintf(`{"version":%d,`, facts.Version)
 
 var goodHello = frame(helloHead + `"live":true,"summary":{"digest":"x"}}`)
 
-// TestBadServers has servers whose links are cut, or whose programs are scripts of
-// somebody who wants to harm who visits them.
+// TestBadServers checks the program against servers whose links are cut and servers
+// whose agents are hostile scripts.
 func TestBadServers(t *testing.T) {
 	t.Parallel()
-	v := newVisitor(t)
+	v := newSiteClient(t)
 	if s := v.run("compare"); s.code != 0 {
 		t.Fatalf("%+v", s)
 	}
@@ -119,8 +119,8 @@ func TestBadServers(t *testing.T) {
 	t.Run("changes", v.testChanges)
 }
 
-// testAgents has agents that lie to who compares servers.
-func (v *visitor) testAgents(t *testing.T) {
+// testAgents compares servers, one of which has a hostile agent.
+func (v *siteClient) testAgents(t *testing.T) {
 	const noProtocol = "the other side does not speak the agent's protocol"
 	for _, test := range []struct{ name, script, says string }{
 		{"nothing", "exit 0", "the agent ended without an answer"},
@@ -174,9 +174,9 @@ func (v *visitor) testAgents(t *testing.T) {
 	})
 }
 
-// testCuts cuts the connection of an update, and that of taking it back, after any
-// number of bytes: what is told of the server is true all the same.
-func (v *visitor) testCuts(t *testing.T) {
+// testCuts cuts the connection of an update and of its undo after random numbers of
+// bytes. The reported outcome must be true all the same.
+func (v *siteClient) testCuts(t *testing.T) {
 	v.t = t
 	srv := v.servers[0]
 	seed := uint64(time.Now().UnixNano())
@@ -187,7 +187,7 @@ func (v *visitor) testCuts(t *testing.T) {
 		file := fmt.Sprintf("/etc/cut-%d", i)
 		for _, step := range []struct {
 			args []string
-			done bool // the file is there if all is well
+			done bool // whether the file exists after a success
 		}{{[]string{"update", "web-1", "--run", "echo >" + file}, true}, {[]string{"update", "--undo"}, false}} {
 			srv.Through(q)
 			check(t, v.lab.WriteHome(v.dir, v.servers))
@@ -206,8 +206,8 @@ func (v *visitor) testCuts(t *testing.T) {
 	srv.Through(sshd.Quality{})
 }
 
-// testChanges has a server that lies of the change that it is to carry out.
-func (v *visitor) testChanges(t *testing.T) {
+// testChanges updates a server whose agent lies about the change.
+func (v *siteClient) testChanges(t *testing.T) {
 	const noAnswer = "the server does not answer as it should"
 	for _, test := range []struct {
 		name, script string

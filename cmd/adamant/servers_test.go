@@ -24,7 +24,7 @@ func TestServers(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
 			l := openLab(t)
-			if filepath.Base(file) == "capture.txtar" { // the only one with pods, and it looks at all there are
+			if filepath.Base(file) == "capture.txtar" { // it runs pods, and lists all pods
 				l = ownLab(t, "")
 				t.Cleanup(func() { check(t, l.close()) })
 			}
@@ -54,11 +54,11 @@ func TestServers(t *testing.T) {
 	}
 }
 
-// scriptPackages are what the servers of a script have beside what all have.
-// Where systemd is among them, it is their first process.
+// scriptPackages are the additional packages of the servers of a script. If systemd
+// is one of them, it is the first process.
 var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}, "plain.txtar": {"attr"}, "rpm.txtar": {"rpm"}, "units.txtar": {"systemd", "dbus"}}
 
-// makeRPM makes and installs a version of a package of rpm's.
+// makeRPM builds and installs a version of an RPM package.
 const makeRPM = `cd /tmp && cat >tiny.spec <<END
 Name: tiny
 Version: $1
@@ -102,7 +102,7 @@ func startServers(t *testing.T, packages ...string) *site {
 	return s
 }
 
-// setup gives a script a home that has what it takes to reach the servers.
+// setup gives a script a home directory with the configuration of ssh.
 func (s *site) setup(env *testscript.Env) error {
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("SSH_AUTH_SOCK", "")
@@ -113,8 +113,8 @@ func (s *site) setup(env *testscript.Env) error {
 	return s.lab.WriteHome(env.WorkDir, s.servers)
 }
 
-// on is "on SERVER COMMAND ARG...": it runs there as root, and must succeed; or
-// "! on", and must fail.
+// on is "on SERVER COMMAND ARG...": the command runs there as root and must succeed,
+// or with "! on" fail.
 func (s *site) on(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: on SERVER COMMAND ARG...")
@@ -124,7 +124,7 @@ func (s *site) on(ts *testscript.TestScript, neg bool, args []string) {
 		command = []string{"sh", "-c", `! "$@"`, "sh"}
 		command = append(command, args[1:]...)
 	}
-	// What it prints is there for stdout to match.
+	// The output of printf is what the command stdout of the script matches.
 	ts.Check(ts.Exec("printf", "%s", s.server(ts, args[0]).Exec(command...)))
 }
 
@@ -140,8 +140,8 @@ func (s *site) link(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// wire is "wire SERVER [KEY=VALUE...]": from now on the server is reached by a link
-// of that quality; or "wire SERVER cut", which resets its connections.
+// wire is "wire SERVER [KEY=VALUE...]", which gives the link to the server that quality
+// from now on, or "wire SERVER cut", which resets its connections.
 func (s *site) wire(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: wire SERVER cut|[KEY=VALUE...]")

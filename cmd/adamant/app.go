@@ -206,9 +206,6 @@ func (a *app) printVerdict(result report.Result) error {
 // progress prints a line on stderr: a step of a command, or a note.
 func (a *app) progress(format string, args ...any) { a.log.Printf(format, args...) }
 
-// printJSON writes one document.
-func (a *app) printJSON(document any) error { return report.WriteJSON(a.out, document) }
-
 // colored reports whether w gets colours.
 func (a *app) colored(w io.Writer) bool {
 	if a.color != "auto" {

@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 
-// An appCase is an application as Debian packages it, with what must be found of
-// it.
+// An appCase is an application as Debian packages it, with the expected
+// findings.
 type appCase struct {
 	app   string
 	needs []string // paths that must be writable, they or something below
@@ -33,7 +33,7 @@ var appCases = []appCase{
 	{"postgres-initdb", []string{"/var/lib/postgresql", "/run/postgresql"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
 }
 
-// moreCases are those that take long.
+// moreCases are the slow ones.
 var moreCases = []appCase{
 	{"mariadb", []string{"/var/lib/mysql", "/run/mysqld"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
 	{"squid", []string{"/var/log/squid"}, []string{"/etc", "/usr", "/var/lib/dpkg"}},
@@ -45,14 +45,14 @@ var moreCases = []appCase{
 	{"rabbitmq", []string{"/var/lib/rabbitmq"}, []string{"/usr", "/var/lib/dpkg"}},
 }
 
-// TestApplications learns each application under load, which proves the
-// profile too.
+// TestApplications learns each application under load, which also proves the
+// profile.
 func TestApplications(t *testing.T) {
 	t.Parallel()
 	learnAll(t, appCases)
 }
 
-// TestMoreApplications does the same with those that take long.
+// TestMoreApplications does the same with the slow applications.
 func TestMoreApplications(t *testing.T) {
 	t.Parallel()
 	learnAll(t, moreCases)
@@ -111,8 +111,8 @@ func appOptions(t *testing.T, e *pod.Engine, app appimage.App) Options {
 	return o
 }
 
-// appManifest is a pod of the application with a readiness probe, as anybody
-// would write it.
+// appManifest returns a pod of the application with a readiness probe, as users
+// write it.
 func appManifest(app appimage.App) string {
 	text := fmt.Sprintf(`apiVersion: v1
 kind: Pod
@@ -123,7 +123,8 @@ spec:
   - name: app
     image: %s
 `, app.Name, appimage.Reference(app.Name))
-	// Some listen on the loopback address only, so they are asked from inside.
+	// Some applications listen on the loopback address only, so the probe runs
+	// inside the container.
 	if app.Port != 0 {
 		text += fmt.Sprintf("    startupProbe:\n      exec: {command: [bash, -c, '</dev/tcp/127.0.0.1/%d']}\n      periodSeconds: 1\n      failureThreshold: 60\n", app.Port)
 	}
@@ -138,7 +139,7 @@ func below(path string) func(profile.Volume) bool {
 	return func(v profile.Volume) bool { return strings.HasPrefix(v.MountPath, path+"/") }
 }
 
-// quoted is a command line for a shell.
+// quoted returns a command line for a shell.
 func quoted(argv []string) string {
 	var words []string
 	for _, word := range argv {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestBadLoad: a load that cannot be meant is an error, and no run without load
-// that then looks proven.
+// TestBadLoad checks that an invalid load is an error. Running without the load
+// would make the profile look proven.
 func TestBadLoad(t *testing.T) {
 	t.Parallel()
 	l, e := openHostile(t)

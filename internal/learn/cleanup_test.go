@@ -18,12 +18,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// cleanWithin is how long the runtime may go on with what a killed command
-// asked of it, and then undo that.
+// cleanWithin is how long the runtime may take to finish and undo the requests
+// of a killed command.
 const cleanWithin = 20 * time.Second
 
-// checkNothing looks for pods, sandboxes, containers, snapshots, mounts,
-// cgroups, processes and trace directories: none of them may be left.
+// checkNothing fails the test if pods, sandboxes, containers, snapshots,
+// mounts, cgroups, processes or trace directories are left.
 func (l *lab) checkNothing(t *testing.T, e *pod.Engine) {
 	t.Helper()
 	for deadline := time.Now().Add(cleanWithin); ; {
@@ -38,7 +38,8 @@ func (l *lab) checkNothing(t *testing.T, e *pod.Engine) {
 			t.Fatalf("left behind:\n%s", strings.Join(left, "\n"))
 		}
 		time.Sleep(200 * time.Millisecond)
-		// What the runtime made after its caller was gone the next one removes.
+		// The next engine removes the objects that the runtime created after
+		// its caller was killed.
 		if err := e.Recover(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -46,9 +47,9 @@ func (l *lab) checkNothing(t *testing.T, e *pod.Engine) {
 	}
 }
 
-// collectGarbage has containerd remove what nothing refers to. Containerd does that
-// after a hundred changes, which a lab of one test does not make: a snapshot that was
-// made just before containerd was killed would stay there.
+// collectGarbage makes containerd remove unreferenced objects. Containerd does
+// that after a hundred changes, which a lab with one test does not reach, so a
+// snapshot that was created just before containerd was killed would stay.
 func collectGarbage(t *testing.T, e *pod.Engine) {
 	t.Helper()
 	manager := e.Daemon().Client().LeasesService()
@@ -61,7 +62,7 @@ func collectGarbage(t *testing.T, e *pod.Engine) {
 	}
 }
 
-// leftBehind lists all that is there beside images.
+// leftBehind lists all objects except images.
 func leftBehind(e *pod.Engine, l *lab) ([]string, error) {
 	var left []string
 	for _, look := range []func(*pod.Engine, *lab) ([]string, error){leftPods, leftInRuntime, leftFiles, leftMounts, leftProcesses} {
@@ -107,8 +108,8 @@ func leftInRuntime(e *pod.Engine, _ *lab) (left []string, err error) {
 	return left, err
 }
 
-// leftFiles finds directories of pods and traces, and cgroups of pods in
-// either version's hierarchy.
+// leftFiles finds directories of pods and traces, and cgroups of pods in the
+// hierarchies of both cgroup versions.
 func leftFiles(_ *pod.Engine, l *lab) (left []string, err error) {
 	id := sha256.Sum256([]byte(l.options.Root))
 	groups := "adamant_" + hex.EncodeToString(id[:8]) + "*"

@@ -27,8 +27,8 @@ func command(ctx context.Context, p *pod.Pod, line string) Outcome {
 	return Outcome{Load: line, Result: fmt.Sprintf("exit %d", code), OK: code == 0, Output: string(output.bytes)}
 }
 
-// argv is a command for exec: split at spaces if that is all there is to it,
-// else given to the container's shell.
+// argv returns a command for exec: split at spaces if it has no other shell
+// syntax, else run by the container's shell.
 func argv(command string) []string {
 	if strings.ContainsAny(command, "'\"\\$`|&;<>()*?[]#~=%{}!\n") {
 		return []string{"/bin/sh", "-c", command}
@@ -36,7 +36,7 @@ func argv(command string) []string {
 	return strings.Fields(command)
 }
 
-// lastBytes keeps the end of what several streams write to it.
+// lastBytes keeps the last bytes that several streams write to it.
 type lastBytes struct {
 	mu    sync.Mutex
 	bytes []byte

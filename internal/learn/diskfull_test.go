@@ -15,7 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// smallLab is a machine of its own whose data lies on a small disk.
+// smallLab returns a lab whose data is on a small disk.
 func smallLab(t *testing.T) *lab {
 	t.Helper()
 	requireRoot(t)
@@ -45,8 +45,8 @@ func smallLab(t *testing.T) *lab {
 	return small
 }
 
-// fillDisk takes all space that is free but some bytes, until the returned
-// function is called.
+// fillDisk uses all free space except some bytes until the returned function is
+// called.
 func fillDisk(t *testing.T, dir string, leave int64) (free func()) {
 	t.Helper()
 	ballast := filepath.Join(dir, "ballast")
@@ -75,8 +75,8 @@ func fillDisk(t *testing.T, dir string, leave int64) (free func()) {
 	}
 }
 
-// TestFullDisk runs commands on a disk without space: they say so, and work
-// once there is some.
+// TestFullDisk runs commands on a full disk: they must report that, and succeed
+// once there is space.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	l := smallLab(t)
@@ -130,7 +130,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// removeImage makes the next load begin anew.
+// removeImage removes an image so that the next load starts from the beginning.
 func removeImage(t *testing.T, e *pod.Engine) {
 	t.Helper()
 	if err := e.Daemon().RemoveImage(t.Context(), hostileImage); err != nil {

@@ -1,5 +1,5 @@
-// Package learn finds out what a workload must write by running it, and proves
-// that it works when it can write nothing else.
+// Package learn finds the paths that a workload must write by running it, and
+// proves that the workload works when it can write nothing else.
 //
 // It runs pods under load, with package observe as their tracer. Package profile
 // derives volumes from the traces, and package manifest edits manifests. learn is

@@ -18,12 +18,13 @@ import (
 )
 
 const (
-	portPatience = 15 * time.Second // for a declared port that nobody asked to load
+	portPatience = 15 * time.Second // for a declared port that is not in the load
 	completion   = 10 * time.Minute // for a pod that is meant to end
 )
 
-// load puts a ready pod under load, until the time is over and it has written
-// nothing new for a while. A pod that is meant to end is waited for instead.
+// load puts a ready pod under load until the time is over and the pod has
+// written nothing new for a while. If the pod is meant to end, load waits for
+// its end instead.
 func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *Trial) error {
 	if err := p.Refresh(ctx); err != nil || p.Phase != pod.Running {
 		return err
@@ -76,8 +77,8 @@ func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, w
 	return o.settle(ctx, p, traceDir)
 }
 
-// meantToEnd reports whether a pod does its work and is done: it is not started
-// again, and nothing in it serves.
+// meantToEnd reports whether a pod does its work and ends: it is not restarted,
+// and no container of it serves requests.
 func (o Options) meantToEnd(spec corev1.PodSpec) bool {
 	if spec.RestartPolicy == corev1.RestartPolicyAlways || len(o.Load.HTTP)+len(o.Load.Commands) > 0 {
 		return false
@@ -89,7 +90,7 @@ func failed(outcomes []Outcome) bool {
 	return slices.ContainsFunc(outcomes, func(o Outcome) bool { return !o.OK && !o.Free })
 }
 
-// round is the whole load once.
+// round runs all of the load once.
 func (o Options) round(ctx context.Context, p *pod.Pod, targets []string) []Outcome {
 	isFound := o.Load.found || len(o.Load.HTTP) == 0
 	var outcomes []Outcome
@@ -108,8 +109,8 @@ func (o Options) round(ctx context.Context, p *pod.Pod, targets []string) []Outc
 	return outcomes
 }
 
-// address is where a pod's ports are; those on the machine's network are asked
-// on its loopback.
+// address returns the host of a pod's ports: the loopback address if the pod is
+// on the machine's network.
 func address(p *pod.Pod) string {
 	if p.IP == "" || p.Spec().Spec.HostNetwork {
 		return "127.0.0.1"
@@ -117,8 +118,8 @@ func address(p *pod.Pod) string {
 	return p.IP
 }
 
-// targets are the URLs to ask, each once something listens there: those of the
-// load or, where there is none, the root page of each declared port that
+// targets returns the URLs to request, each once a server listens there: those
+// of the load or, if there are none, the root page of each declared port that
 // answers HTTP.
 func (o Options) targets(ctx context.Context, p *pod.Pod) ([]string, error) {
 	ip := address(p)
@@ -131,7 +132,7 @@ func (o Options) targets(ctx context.Context, p *pod.Pod) ([]string, error) {
 		}
 		out = append(out, t)
 	}
-	// Being ready does not mean to listen, where no probe asks for it.
+	// A pod without a probe is ready before its server listens.
 	patience, cancel := context.WithTimeout(ctx, orElse(o.Ready, defaultReady))
 	defer cancel()
 	for _, t := range out {
@@ -143,7 +144,8 @@ func (o Options) targets(ctx context.Context, p *pod.Pod) ([]string, error) {
 	return o.findHTTP(ctx, ip, ports)
 }
 
-// atPort puts the pod's port before a mere path, if it declares just one.
+// atPort prepends the pod's port to an argument that is only a path, if the pod
+// declares exactly one port.
 func atPort(arg string, declared []int32) string {
 	if strings.HasPrefix(arg, "/") && len(declared) == 1 {
 		return fmt.Sprintf(":%d%s", declared[0], arg)
@@ -177,8 +179,8 @@ func (o Options) findHTTP(ctx context.Context, ip string, ports []int32) ([]stri
 	return out, nil
 }
 
-// asIn returns the options for another run of the workload, which asks for
-// what the first run was asked, also where that was found out.
+// asIn returns the options for another run of the workload, which makes the
+// same requests as the first run, detected ones included.
 func (o Options) asIn(first Trial) Options {
 	if len(o.Load.HTTP) > 0 || len(first.asked) == 0 {
 		return o
@@ -205,7 +207,7 @@ func declaredPorts(spec corev1.PodSpec) []int32 {
 	return out
 }
 
-// settle waits until the pod has written nothing new for a while, or ended.
+// settle waits until the pod has written nothing new for a while, or has ended.
 func (o Options) settle(ctx context.Context, p *pod.Pod, traceDir string) error {
 	quiet, began := orElse(o.Load.Quiet, defaultQuiet), time.Now()
 	known, since := -1, time.Now()
@@ -228,8 +230,8 @@ func (o Options) settle(ctx context.Context, p *pod.Pod, traceDir string) error 
 	return nil
 }
 
-// distinct counts the different writes in all traces: a probe that writes the
-// same each time writes nothing new.
+// distinct counts the different writes in all traces. A probe that repeats its
+// writes adds nothing new.
 func distinct(traces []trace.Trace) int {
 	seen := map[string]struct{}{}
 	for _, t := range traces {

@@ -23,10 +23,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
-// hostileImage is that of the program in testdata/hostile.
+// hostileImage is the image with the program in testdata/hostile.
 const hostileImage = "adamant.test/hostile:1"
 
-// buildHostile makes an archive of the image, once for all tests.
+// buildHostile builds the image archive, once for all tests.
 var buildHostile = sync.OnceValues(func() (string, error) {
 	if _, err := program(); err != nil { // makes the directory
 		return "", err
@@ -72,8 +72,8 @@ func hostileFiles(program []byte) []image.File {
 	}
 }
 
-// openHostile opens an engine that has the image, of a lab that only this test
-// uses and that is closed with it.
+// openHostile opens an engine with the image, in a lab that only this test uses
+// and that is closed with it.
 func openHostile(t *testing.T) (*lab, *pod.Engine) {
 	t.Helper()
 	requireRoot(t)
@@ -97,8 +97,8 @@ func openHostile(t *testing.T) (*lab, *pod.Engine) {
 	return l, e
 }
 
-// hostilePod is a pod whose container runs the program with args. more is the
-// rest of the container, at its indentation.
+// hostilePod returns a pod whose container runs the program with args. more
+// holds further fields of the container, at its indentation.
 func hostilePod(args, more string) string {
 	return fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata:\n  name: hostile\nspec:\n  terminationGracePeriodSeconds: 1\n"+
 		"  containers:\n  - name: main\n    image: %s\n    command: [/hostile, %s]\n%s", hostileImage, args, more)
@@ -108,8 +108,8 @@ func hostileOptions(t *testing.T, e *pod.Engine) Options {
 	return Options{Engine: e, Load: Load{Quiet: 300 * time.Millisecond}, Ready: 20 * time.Second, Disk: 64 << 20, Say: t.Logf}
 }
 
-// TestHostileLearns runs programs that make it hard to learn of them. Each is
-// learned and proven all the same.
+// TestHostileLearns runs programs that are hard to learn. Each must be learned
+// and proven.
 func TestHostileLearns(t *testing.T) {
 	t.Parallel()
 	lab, e := openHostile(t)
@@ -146,8 +146,8 @@ func TestHostileLearns(t *testing.T) {
 			}
 			checkRoundTrip(t, l.Profile)
 			if c.name == "removes and replaces itself" {
-				// No volume can be mounted over a name in the root directory
-				// that is removed: that has to be said.
+				// A name in the root directory that is removed cannot be a
+				// mount point. The profile must report that.
 				if len(l.Profile.Containers[0].Unsolved) == 0 || l.Proof.Passed {
 					t.Errorf("passed %v, unsolved %v", l.Proof.Passed, l.Profile.Containers[0].Unsolved)
 				}
@@ -256,8 +256,8 @@ func checkProfile(t *testing.T, p profile.Profile, needs []string, weak string) 
 	}
 }
 
-// TestHostileFails runs programs that nothing can be learned of. The error says
-// why, and nothing of them is left.
+// TestHostileFails runs programs that cannot be learned. The error must give
+// the reason, and no part of them may be left.
 func TestHostileFails(t *testing.T) {
 	t.Parallel()
 	l, e := openHostile(t)
@@ -287,8 +287,8 @@ func TestHostileFails(t *testing.T) {
 	}
 }
 
-// TestForks lets a program fork without end: it gets as many processes as its
-// pod may have, and none of them is left.
+// TestForks runs a program that forks without end: it gets as many processes as
+// its pod may have, and none is left.
 func TestForks(t *testing.T) {
 	t.Parallel()
 	l, _ := openHostile(t)
@@ -321,8 +321,8 @@ func TestProveFills(t *testing.T) {
 	l.checkNothing(t, e)
 }
 
-// TestHarmlessOutput prints what a program with hostile file names did: nothing
-// of it acts on a terminal.
+// TestHarmlessOutput prints the writes of a program with hostile file names. No
+// output may contain terminal control characters.
 func TestHarmlessOutput(t *testing.T) {
 	t.Parallel()
 	l, _ := openHostile(t)

@@ -17,8 +17,8 @@ var (
 )
 
 // LoadManifest loads the manifest called arg. If there is no such file, arg is
-// an image, and the manifest is one of a pod of it; an arg that ends as a
-// manifest's name does is an error then.
+// an image, and the manifest is a pod of that image. An arg with the extension
+// of a manifest is an error then.
 func LoadManifest(ctx context.Context, arg string) (manifest.File, error) {
 	_, err := os.Stat(arg)
 	if arg == "-" || err == nil {

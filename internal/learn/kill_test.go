@@ -21,7 +21,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// command is the real program on the lab's containerd.
+// command returns a command of the real program on the lab's containerd.
 func (l *lab) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, l.options.Executable, args...)
 	cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+l.options.Root, "ADAMANT_STATE="+l.options.State)
@@ -40,8 +40,8 @@ func succeed(t *testing.T, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// manifestFile writes a manifest of a pod with an emptyDir in memory, which is
-// a mount that could be left behind.
+// manifestFile writes a manifest of a pod with an emptyDir in memory, whose
+// mount could be left behind.
 func manifestFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pod.yaml")
@@ -52,7 +52,8 @@ func manifestFile(t *testing.T) string {
 	return path
 }
 
-// killAfter starts a command and kills it after a time, or when it has ended.
+// killAfter starts a command and kills it after a time, or returns when it has
+// ended.
 func killAfter(t *testing.T, cmd *exec.Cmd, d time.Duration) {
 	t.Helper()
 	if err := cmd.Start(); err != nil {
@@ -63,8 +64,8 @@ func killAfter(t *testing.T, cmd *exec.Cmd, d time.Duration) {
 	cmd.Wait() // killed, or done already
 }
 
-// TestKilled kills commands at random moments. The next one finds nothing half
-// made, and does what the killed one was asked for.
+// TestKilled kills commands at random moments. The next command must find
+// nothing incomplete and must succeed.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	l, e := openHostile(t)
@@ -99,8 +100,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// rest looks at what a command left that was killed after d: a whole pod, or
-// nothing.
+// rest checks the state after a command that was killed after d: a complete
+// pod, or nothing.
 func (l *lab) rest(t *testing.T, e *pod.Engine, d time.Duration) {
 	t.Helper()
 	succeed(t, l.command(t.Context(), "ps"))
@@ -122,7 +123,7 @@ func (l *lab) rest(t *testing.T, e *pod.Engine, d time.Duration) {
 	}
 }
 
-// containerdPID finds the lab's daemon.
+// containerdPID returns the process of the lab's containerd.
 func (l *lab) containerdPID(t *testing.T) int {
 	t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -144,8 +145,8 @@ func (l *lab) containerdPID(t *testing.T) int {
 	return 0
 }
 
-// TestContainerdKilled kills the runtime in the middle of commands. They fail
-// with an error that names the cause, or succeed all the same; the next ones work.
+// TestContainerdKilled kills the runtime while commands run. They must fail
+// with an error that names the cause, or succeed, and later commands must work.
 func TestContainerdKilled(t *testing.T) {
 	t.Parallel()
 	l, _ := openHostile(t)
@@ -189,8 +190,8 @@ func TestContainerdKilled(t *testing.T) {
 	}
 }
 
-// testTracerKilled kills the tracer while a workload is being learned: that is
-// never a result.
+// testTracerKilled kills the tracer while a workload is being learned, which
+// must be an error and never a result.
 func testTracerKilled(t *testing.T, e *pod.Engine) {
 	o := hostileOptions(t, e)
 	o.Load.Quiet = 5 * time.Second
@@ -212,7 +213,8 @@ func testTracerKilled(t *testing.T, e *pod.Engine) {
 	}
 }
 
-// killTracer waits until a trace was written, and kills its writer.
+// killTracer waits until a trace was written, and kills the process that wrote
+// it.
 func killTracer(ctx context.Context, root string) error {
 	for {
 		traces, err := filepath.Glob(filepath.Join(root, learnRoot, "trial-*", traceFiles, "init-victim-*.json"))
@@ -235,8 +237,8 @@ func killTracer(ctx context.Context, root string) error {
 	}
 }
 
-// TestTwoAtOnce learns the same manifest twice at once, and loads the same
-// image.
+// TestTwoAtOnce learns the same manifest twice at the same time, and loads the
+// same image.
 func TestTwoAtOnce(t *testing.T) {
 	t.Parallel()
 	l, e := openHostile(t)

@@ -30,9 +30,9 @@ type Lesson struct {
 }
 
 // Learn runs a workload with a writable root, derives its profile, and proves
-// it: the workload is run sealed by the profile, which is widened by the failures
-// until a proof passes or no failure suggests another volume. Earlier profiles
-// of the same workload are merged into it.
+// it: it runs the workload sealed by the profile and widens the profile by the
+// failures, until a proof passes or no failure suggests another volume. It
+// merges earlier profiles of the same workload into the new one.
 func Learn(ctx context.Context, o Options, s Workload, earlier ...profile.Profile) (Lesson, error) {
 	ref, roots, err := o.reference(ctx, s)
 	if err != nil {
@@ -50,7 +50,7 @@ func Learn(ctx context.Context, o Options, s Workload, earlier ...profile.Profil
 	return o.asIn(ref).proven(ctx, s, p, ref, roots)
 }
 
-// proven proves a profile, widening it as long as that helps.
+// proven proves a profile and widens it as long as that makes a difference.
 func (o Options) proven(ctx context.Context, s Workload, p profile.Profile, ref Trial, roots containerRoots) (Lesson, error) {
 	for round := 0; ; round++ {
 		sealed, err := s.sealedBy(p)

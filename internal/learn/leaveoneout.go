@@ -10,15 +10,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// LeaveOneOut runs a workload sealed by a proven profile, once for each volume
-// without it, and marks the volume by what follows:
+// LeaveOneOut runs a workload sealed by a proven profile once for each volume,
+// without that volume, and sets the volume's need by the effect:
 //
-//   - hard: it is unhealthy, or its load is not answered as before;
-//   - soft: it complains, in its log or in the output of the load, of what it
-//     did not complain of when it was proven;
+//   - hard: the pod is unhealthy, or its load gets other answers than before;
+//   - soft: its log or the output of the load has complaints that were not there
+//     in the proof;
 //   - silent: calls fail, without any of these effects.
 //
-// A volume without which nothing fails gets no mark.
+// A volume without which nothing fails gets no need.
 func LeaveOneOut(ctx context.Context, o Options, s Workload, l Lesson) (Lesson, error) {
 	o = o.asIn(l.writable)
 	for i := range l.Profile.Containers {
@@ -42,7 +42,8 @@ func orNotMissed(n profile.Need) string {
 	return string(n)
 }
 
-// without judges the workload without volume j of container i.
+// without runs the workload without volume j of container i and returns the
+// need.
 func (o Options) without(ctx context.Context, s Workload, l Lesson, i, j int) (profile.Need, error) {
 	p := l.Profile
 	c := p.Containers[i]
@@ -59,7 +60,8 @@ func (o Options) without(ctx context.Context, s Workload, l Lesson, i, j int) (p
 	return needOf(c.Name, c.Volumes[j].MountPath, l.sealed, t), nil
 }
 
-// needOf judges a volume of a container by two runs, with it and without.
+// needOf compares two runs, with and without a volume of a container, and
+// returns the need.
 func needOf(container, path string, with, without Trial) profile.Need {
 	differs := func(c Comparison) bool { return !c.Alike }
 	switch {
@@ -82,12 +84,12 @@ func (t Trial) words(container string) string {
 	return text
 }
 
-// troubled are the words by which a log line is known to complain.
+// troubled are the words that identify a complaint in a log line.
 var troubled = []string{"error", "fail", "cannot", "can't", "could not", "unable", "denied", "no such file", "warn", "err "}
 
-// complains reports whether a log has a line of trouble that another has not,
-// or speaks of a read-only root or of trouble with the path. Numbers in a line
-// differ from run to run.
+// complains reports whether a log has a complaint that usual does not have, or
+// mentions a read-only file system, or has a complaint about the path. Numbers
+// in lines are ignored, because they differ from run to run.
 func complains(log, usual, path string) bool {
 	known := map[string]bool{}
 	for line := range strings.Lines(strings.ToLower(usual)) {

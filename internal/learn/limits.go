@@ -92,7 +92,8 @@ func (o Options) overLimit(ctx context.Context, name string) error {
 	return err
 }
 
-// written is how many bytes the containers of a pod have on disk.
+// written returns the number of bytes that the containers of a pod have on
+// disk.
 func written(ctx context.Context, p *pod.Pod) (total int64, err error) {
 	for i := range p.Containers {
 		c := &p.Containers[i]

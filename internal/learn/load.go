@@ -19,13 +19,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 )
 
-// A Load configures the load on a workload while it is observed, which should
-// make it write as in real use. The zero value requests / from the declared ports
-// that answer HTTP, and waits until the workload has been quiet for a while.
+// A Load configures the load on a workload while it is observed. It should
+// cause the same writes as real use. The zero value requests / from the
+// declared ports that answer HTTP, and waits until the workload has been quiet
+// for a while.
 //
-// Writes of a command of the load count as writes of the workload, because it
-// stands for probes, operators and backups in the container, which would fail
-// there, too, if they could not write.
+// Writes of a command of the load count as writes of the workload, because the
+// command stands for probes, operators and backups that run in the container
+// and would fail there too if they could not write.
 type Load struct {
 	Commands []string      `json:"commands,omitempty"` // run in the first container; by its /bin/sh where it needs one
 	HTTP     []string      `json:"http,omitempty"`     // "/path", ":8080/path" or a URL; whatever its host, the pod is asked
@@ -44,14 +45,14 @@ const (
 	bodyAttempts   = 3       // of a body that is cut short
 )
 
-// An Outcome is what one piece of load answered. Two runs of a workload behave
+// An Outcome is the answer to one piece of load. Two runs of a workload behave
 // alike if their outcomes are equal.
 type Outcome struct {
 	Load   string `json:"load"`   // "GET /", "POST / (1 MiB)" or the command
 	Result string `json:"result"` // "200", "exit 0", or the error
 	OK     bool   `json:"ok"`     // the load passed
 	Class  string `json:"-"`      // of the result, as far as it is the same in every run
-	Free   bool   `json:"-"`      // it need not be OK, since nobody asked for it, but alike in every run
+	Free   bool   `json:"-"`      // it need not be OK, because it was detected and not requested, but must be equal in every run
 	Output string `json:"output,omitempty"`
 }
 
@@ -77,8 +78,8 @@ func (r request) String() string {
 	return r.method + " " + path
 }
 
-// target is the URL of one --exercise-http argument. Without a host of its own
-// it has the pod's address, as in a probe's request.
+// target returns the URL of one --exercise-http argument. A URL without a host
+// gets the pod's address, as in a probe.
 func target(arg, ip string) (string, error) {
 	host := ip
 	if strings.Contains(host, ":") {
@@ -98,7 +99,7 @@ func target(arg, ip string) (string, error) {
 	return u.String(), nil
 }
 
-// portOf is the port that a URL is asked at.
+// portOf returns the port of a URL.
 func portOf(target string) string {
 	u, err := url.Parse(target)
 	switch {
@@ -112,9 +113,9 @@ func portOf(target string) string {
 	return "80"
 }
 
-// requests is the HTTP load of one round on one URL: many small requests at
-// once, one that asks for the headers alone, and one whose body a server has
-// to put somewhere.
+// requests returns the HTTP load of one round on one URL: many small concurrent
+// requests, a HEAD request, and one with a body that is large enough for a
+// server to write it to a file.
 func requests(target string) []request {
 	return []request{
 		{http.MethodGet, target, 0, requestsEach},
@@ -124,8 +125,9 @@ func requests(target string) []request {
 }
 
 func (r request) run(ctx context.Context, c *http.Client) Outcome {
-	// Without a context of its own: its end would reach a connection that has
-	// just been given back, and so the next request.
+	// The group has no context of its own, because cancelling it would break a
+	// connection that was just returned to the pool, and with it the next
+	// request.
 	var group errgroup.Group
 	group.SetLimit(requestsAtOnce)
 	codes := make([]int, r.times)
@@ -139,7 +141,7 @@ func (r request) run(ctx context.Context, c *http.Client) Outcome {
 	out := Outcome{Load: r.String(), Free: r.body > 0}
 	switch worst := slices.Max(codes); {
 	case err != nil && r.body > 0 && cutShort(err):
-		// A server may close the connection because it refuses the body.
+		// A server may refuse the body by closing the connection.
 		out.Result, out.OK, out.Class = "refused early", true, refused
 	case err != nil:
 		out.Result = reason(err)
@@ -151,12 +153,13 @@ func (r request) run(ctx context.Context, c *http.Client) Outcome {
 	return out
 }
 
-// refused is the class of answers to a body that is not wanted.
+// refused is the class of answers to a body that the server does not accept.
 const refused = "refused"
 
-// isAsGood reports whether a sealed run answered a piece of load as the writable
-// run did. Where a server closes at a body, whether its answer or the end of the
-// connection is seen first is chance: any answer that passes is as good then.
+// isAsGood reports whether a sealed run answered a piece of load as the
+// writable run did. If a server closes the connection while a body is sent, it
+// is chance whether the client sees the answer or the end of the connection
+// first, so any answer that passes is accepted then.
 func (o Outcome) isAsGood(writable Outcome) bool {
 	if o.OK && writable.OK && writable.Class == refused {
 		return true
@@ -164,7 +167,8 @@ func (o Outcome) isAsGood(writable Outcome) bool {
 	return o.OK == writable.OK && o.Class == writable.Class
 }
 
-// patient asks until a request with a body is answered, a few times at most.
+// patient repeats a request with a body until it is answered, a few times at
+// most.
 func (r request) patient(ctx context.Context, c *http.Client) (code int, err error) {
 	for range bodyAttempts {
 		if code, err = r.once(ctx, c); err == nil || r.body == 0 || !cutShort(err) {
@@ -192,7 +196,7 @@ func (r request) once(ctx context.Context, c *http.Client) (int, error) {
 		return 0, err
 	}
 	if r.body > 0 {
-		// With this, a server can refuse the body before it is sent.
+		// With this header, a server can refuse the body before it is sent.
 		req.Header.Set("Expect", "100-continue")
 	}
 	resp, err := c.Do(req)
@@ -204,7 +208,8 @@ func (r request) once(ctx context.Context, c *http.Client) (int, error) {
 	return resp.StatusCode, err
 }
 
-// reason is err without the addresses that differ from run to run.
+// reason returns the text of err without addresses, which differ from run to
+// run.
 func reason(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -217,10 +222,11 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// client asks the pod, whatever host a URL names: requests for any of its
-// virtual hosts reach it. Its certificates are taken as they are, since nothing
-// secret is sent and the answer is not trusted. It does not reuse what an
-// earlier, stopped instance answered on.
+// client returns a client that connects to the pod whatever host a URL names,
+// so that requests reach all of its virtual hosts. It does not verify
+// certificates, because it sends nothing secret and does not trust the answers.
+// It has its own connections, because the pod at the same address may be
+// another instance than before.
 func client(ip string) *http.Client {
 	var d net.Dialer
 	return &http.Client{
@@ -242,8 +248,8 @@ func client(ip string) *http.Client {
 	}
 }
 
-// httpAt returns the URL of a port's root page, empty if no server of HTTP
-// answers there.
+// httpAt returns the URL of a port's root page, empty if no HTTP server answers
+// there.
 func httpAt(ctx context.Context, ip string, port int32) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -261,7 +267,8 @@ func httpAt(ctx context.Context, ip string, port int32) string {
 	if code != 0 && code != http.StatusBadRequest {
 		return plain
 	}
-	// A server of https answers plain requests with 400, or closes.
+	// An HTTPS server answers plain requests with 400, or closes the
+	// connection.
 	if secure, code := ask("https"); code != 0 {
 		return secure
 	}
@@ -271,7 +278,7 @@ func httpAt(ctx context.Context, ip string, port int32) string {
 	return plain
 }
 
-// accepts waits until something listens at an address, but no longer than ctx.
+// accepts waits until a server listens at an address, or ctx ends.
 func accepts(ctx context.Context, addr string) bool {
 	var d net.Dialer
 	for {

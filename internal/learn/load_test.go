@@ -63,7 +63,7 @@ func TestLastBytesKeepsTheEnd(t *testing.T) {
 	}
 }
 
-// outcomes asks a server for all of the load.
+// outcomes runs all of the load on a server.
 func outcomes(t *testing.T, server *httptest.Server) []Outcome {
 	t.Helper()
 	c := client("127.0.0.1")
@@ -123,8 +123,9 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestAnAnswerWithoutReadingTheBody: such a server may close before the client
-// has read the answer, which is chance and must not be the verdict.
+// TestAnAnswerWithoutReadingTheBody uses a server that answers without reading
+// the body. It may close the connection before the client has read the answer,
+// which is chance and must not change the verdict.
 func TestAnAnswerWithoutReadingTheBody(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -174,8 +175,8 @@ func TestAsGood(t *testing.T) {
 	}
 }
 
-// TestVirtualHosts: whatever host a URL names, the pod is asked for it, also
-// over TLS with a certificate that nobody signed.
+// TestVirtualHosts checks that every host in a URL leads to the pod, also over
+// TLS with a self-signed certificate.
 func TestVirtualHosts(t *testing.T) {
 	hosts := make(chan string, 1)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { hosts <- r.Host }))

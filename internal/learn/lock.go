@@ -14,8 +14,8 @@ import (
 
 var errLocked = errors.New("locked by another process")
 
-// tryLock takes an advisory lock on a file or directory that is there. It ends
-// with the process.
+// tryLock takes an advisory lock on an existing file or directory. The kernel
+// releases it when the process ends.
 func tryLock(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -31,7 +31,7 @@ func tryLock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// waitLock takes the lock as soon as no other process has it.
+// waitLock takes the lock once no other process holds it.
 func waitLock(ctx context.Context, path string) (unlock func(), err error) {
 	for {
 		f, err := tryLock(path)

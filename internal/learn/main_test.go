@@ -16,8 +16,9 @@ import (
 )
 
 // A lab is a private containerd with the real program as its traced runtime and
-// copy-up tool. Applications share one. A test that kills something, or that
-// checks that nothing is left, has a lab of its own, so that all may run at once.
+// copy-up tool. The tests of applications share one. A test that kills
+// processes, or checks that nothing is left, has its own lab, so that all tests
+// can run at the same time.
 type lab struct {
 	dir     string
 	options pod.Options
@@ -43,14 +44,14 @@ var program = sync.OnceValues(func() (string, error) {
 // programDir is empty until the program is built.
 var programDir string
 
-// theLab is the one that tests share.
+// theLab is the lab that tests share.
 var theLab = sync.OnceValues(func() (*lab, error) {
 	l, err := newLab()
 	sharedLab = l
 	return l, err
 })
 
-// sharedLab is nil until a test asked for the lab.
+// sharedLab is nil until a test requests the lab.
 var sharedLab *lab
 
 func newLab() (*lab, error) {

@@ -2,8 +2,8 @@ package learn
 
 import "github.com/adamant-sh/adamant/internal/learn/profile"
 
-// add adds an earlier profile to one that was just learned and chooses the
-// volumes anew for all that both wrote.
+// add merges an earlier profile into a new one and plans the volumes again for
+// the writes of both.
 func add(p, earlier profile.Profile, roots containerRoots) (profile.Profile, error) {
 	sum, err := profile.Merge(p, earlier)
 	if err != nil {

@@ -30,7 +30,7 @@ type Failure struct {
 	profile.Failure
 }
 
-// A Comparison is one piece of load, on a writable root and sealed.
+// A Comparison compares one piece of load on a writable root and sealed.
 type Comparison struct {
 	Load     string `json:"load"`
 	Writable string `json:"writable"`
@@ -100,8 +100,8 @@ func (o Options) prove(ctx context.Context, s Workload, ref Trial, roots contain
 	return p, t, nil
 }
 
-// untraced are the containers whose own program has no trace; that of a command
-// run in one of them does not do.
+// untraced returns the containers whose own program has no trace. The trace of
+// a command in the container is not enough.
 func untraced(containers []string, traces []trace.Trace) []string {
 	return slices.DeleteFunc(slices.Clone(containers), func(name string) bool {
 		return slices.ContainsFunc(traces, func(t trace.Trace) bool { return t.Container == name && t.Root == "init" })
@@ -119,8 +119,8 @@ func (p Proof) of(container string) []profile.Failure {
 	return out
 }
 
-// compare matches the load of two runs, which asked for the same in the same
-// order; a run that got not so far has no answer to the rest.
+// compare matches the load of two runs, which made the same requests in the
+// same order. A run that ended early has no answers for the rest.
 func compare(writable, sealed []Outcome) []Comparison {
 	out := make([]Comparison, len(writable))
 	for i, w := range writable {

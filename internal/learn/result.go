@@ -114,8 +114,9 @@ func NewProofList(proofs []Proof) ProofList {
 	return ProofList{document.NewList(document.ProofList, proofs)}
 }
 
-// Verdict returns Findings if a proof failed. That outweighs what a proof could
-// not see, because nothing that is seen later makes a failed proof pass.
+// Verdict returns Findings if a proof failed. This takes precedence over
+// missing information, because nothing that is seen later makes a failed proof
+// pass.
 func (l ProofList) Verdict() report.Verdict {
 	verdict := report.Clean
 	for _, p := range l.Items {
@@ -180,7 +181,7 @@ func passOrFail(passed, color bool) string {
 	return word
 }
 
-// Summary returns in one line how a proof ended.
+// Summary returns the result of a proof in one line.
 func (p Proof) Summary() string {
 	if p.Passed {
 		return p.Workload + ": proven: healthy and without a failed call when sealed"

@@ -22,7 +22,7 @@ type containerRoot struct {
 
 type containerRoots map[string]containerRoot // by container
 
-// scenes reads the images of all containers of a pod.
+// containerRoots reads the images of all containers of a pod.
 func (o Options) containerRoots(ctx context.Context, spec pod.PodSpec) (containerRoots, error) {
 	out := containerRoots{}
 	for _, c := range containersOf(&spec.Spec) {
@@ -79,7 +79,7 @@ func containersOf(spec *corev1.PodSpec) []*corev1.Container {
 	return out
 }
 
-// runtimeMounts are what a CRI runtime mounts into every container by itself.
+// runtimeMounts are the mounts that a CRI runtime adds to every container.
 var runtimeMounts = []string{"/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
 
 func mountsOf(c *corev1.Container) []profile.Mount {

@@ -10,10 +10,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
-// Seal returns the bytes of a manifest with the root of every container
-// read-only and the volumes that its profile asks for. A workload without a
-// profile, or a container that its profile does not have, is an error: sealing
-// it would be a guess.
+// Seal returns the bytes of a manifest in which the root of every container is
+// read-only and the volumes of its profile are mounted. A workload without a
+// profile, or a container that its profile does not have, is an error, because
+// its writes are unknown.
 func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions) ([]byte, error) {
 	workloads := f.Workloads()
 	if len(workloads) == 0 {
@@ -35,8 +35,8 @@ func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions
 	return f.Apply(ops...)
 }
 
-// profileIn finds the workload's profile. The profile of a mere image does for
-// a pod of one container.
+// profileIn returns the workload's profile. The profile of an image also
+// applies to a pod with one container.
 func (s Workload) profileIn(profiles []profile.Profile) (profile.Profile, error) {
 	for _, p := range profiles {
 		if p.Name == s.Name() {
@@ -53,7 +53,7 @@ func (s Workload) profileIn(profiles []profile.Profile) (profile.Profile, error)
 	return profile.Profile{}, fmt.Errorf("%s: no profile of %s was given; learn it with: adamant learn %s", s.File.Name, s.Name(), s.File.Name)
 }
 
-// sealing are the edits that seal the workload by a profile.
+// sealing returns the edits that seal the workload by a profile.
 func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manifest.Op, error) {
 	var plans []manifest.ContainerPlan
 	for _, name := range s.containers() {
@@ -80,7 +80,7 @@ func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manif
 	return manifest.Sealing(s.Object, plans, opts)
 }
 
-// sealedBy is the workload as it is after sealing.
+// sealedBy returns the workload as it is after sealing.
 func (s Workload) sealedBy(p profile.Profile) (Workload, error) {
 	ops, err := s.sealing(p, manifest.SealOptions{})
 	if err != nil {
@@ -102,7 +102,7 @@ func (s Workload) sealedBy(p profile.Profile) (Workload, error) {
 	return s, fmt.Errorf("%s: %s is gone after sealing", s.File.Name, s.Name())
 }
 
-// containers are the names of all containers, init containers first.
+// containers returns the names of all containers, init containers first.
 func (s Workload) containers() []string {
 	var out []string
 	spec := s.Object.Template.Spec
@@ -121,7 +121,7 @@ func (s Workload) image(container string) string {
 	return image
 }
 
-// unsealed are the containers that can write their root.
+// unsealed returns the containers that can write to their root.
 func (s Workload) unsealed() []string {
 	var out []string
 	spec := s.Object.Template.Spec

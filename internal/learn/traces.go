@@ -24,15 +24,15 @@ const (
 	traceFiles = "traces" // in a work directory: what tracers write, who lock it for themselves
 )
 
-// A workDir is the directory of one trial, or of reading one image. It is locked,
-// so that the directory of a running process can be told from one that was
-// killed.
+// A workDir is the directory of one trial, or of reading one image. It is
+// locked, so that the directory of a running process can be distinguished from
+// that of a killed one.
 type workDir struct {
 	path string
 	lock *os.File
 }
 
-// workDir makes one, and removes those of killed processes.
+// workDir creates one, and removes those of killed processes.
 func (o Options) workDir(ctx context.Context) (*workDir, error) {
 	base := filepath.Join(o.Engine.Root(), learnRoot)
 	if err := os.MkdirAll(base, 0o700); err != nil {
@@ -46,6 +46,8 @@ func (o Options) workDir(ctx context.Context) (*workDir, error) {
 	if err := sweep(ctx, o.Engine, base); err != nil {
 		return nil, err
 	}
+	// The lock of base is held until the directory is locked itself, so that no
+	// sweep removes it in between.
 	dir, err := os.MkdirTemp(base, "trial-")
 	if err != nil {
 		return nil, fmt.Errorf("make trace directory: %w", err)
@@ -60,7 +62,7 @@ func (o Options) workDir(ctx context.Context) (*workDir, error) {
 	return &workDir{dir, lock}, nil
 }
 
-// traces is where tracers write.
+// traces returns the directory that tracers write to.
 func (d *workDir) traces() string { return filepath.Join(d.path, traceFiles) }
 
 // Close removes the directory. It unlocks last, so that no other process removes
@@ -69,8 +71,8 @@ func (d *workDir) Close() error {
 	return errors.Join(removeTraced(context.Background(), d.path), d.lock.Close())
 }
 
-// Sweep removes what the learning of killed processes left on disk. Learning
-// does so too.
+// Sweep removes files that learning left on disk when its process was killed.
+// Learning also does this itself.
 func Sweep(ctx context.Context, e *pod.Engine) error {
 	base := filepath.Join(e.Root(), learnRoot)
 	if old, err := filepath.Glob(filepath.Join(base, "trial-*")); err != nil || len(old) == 0 {
@@ -108,9 +110,9 @@ func sweep(ctx context.Context, e *pod.Engine, base string) error {
 	return nil
 }
 
-// removeTraced removes a work directory. A pod may still be there, if somebody
-// else removes that just now, and be traced, or a tracer ends: a file more may come
-// after the directory was read.
+// removeTraced removes a work directory. If another process is removing its
+// pod, the pod may still be traced, or a tracer may be ending, so a file may be
+// added after the directory was read.
 func removeTraced(ctx context.Context, dir string) error {
 	for deadline := time.Now().Add(traceGrace); ; {
 		err := os.RemoveAll(dir)
@@ -140,7 +142,7 @@ func waitComplete(ctx context.Context, dir string) ([]trace.Trace, error) {
 	}
 }
 
-// truncated names a container whose trace is not whole, if there is one.
+// truncated returns a container whose trace is incomplete, or "".
 func truncated(traces []trace.Trace) string {
 	i := slices.IndexFunc(traces, func(t trace.Trace) bool { return !t.Complete })
 	if i < 0 {

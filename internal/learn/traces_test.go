@@ -13,8 +13,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 )
 
-// The pod of a learner that was killed may be traced still, while another
-// command removes it: what that writes meanwhile is removed with the rest.
+// TestRemoveTracedThatIsWrittenTo checks that a work directory is removed
+// although a tracer still writes to it: the pod of a killed learner may still
+// be traced while another command removes it.
 func TestRemoveTracedThatIsWrittenTo(t *testing.T) {
 	for range 20 {
 		dir := filepath.Join(t.TempDir(), "trial")
@@ -50,8 +51,9 @@ func TestRemoveTracedThatIsWrittenTo(t *testing.T) {
 	}
 }
 
-// The traces of commands are folded into one while the trial goes on: a probe
-// every few seconds must not fill the disk, nor leave a tracer each time.
+// TestCommandsLeaveOneTrace checks that the traces of commands are folded into
+// one during the trial: a probe every few seconds must not fill the disk, or
+// leave a tracer each time.
 func TestCommandsLeaveOneTrace(t *testing.T) {
 	t.Parallel()
 	lab, e := openHostile(t)

@@ -23,7 +23,7 @@ const (
 	pollTraces   = 250 * time.Millisecond
 )
 
-// Options are how workloads are run to learn of them.
+// Options configures how workloads are run to learn their writes.
 type Options struct {
 	Engine *pod.Engine
 	Load   Load
@@ -38,7 +38,7 @@ func (o Options) say(format string, args ...any) {
 	}
 }
 
-// A Trial is what one run of a workload under load showed.
+// A Trial is the result of one run of a workload under load.
 type Trial struct {
 	Healthy  bool                          `json:"healthy"`           // it got ready and stayed up
 	Failure  string                        `json:"failure,omitempty"` // why not
@@ -77,7 +77,7 @@ func indent(s string) string {
 }
 
 // try runs a pod under load, traced from before its first instruction to after
-// its last, and removes it. That the pod fails is a result, not an error.
+// its last, and removes it. A failure of the pod is a result and not an error.
 func (o Options) try(ctx context.Context, spec pod.PodSpec) (t Trial, err error) {
 	dir, err := o.workDir(ctx)
 	if err != nil {
@@ -100,7 +100,7 @@ func (o Options) try(ctx context.Context, spec pod.PodSpec) (t Trial, err error)
 	return t, err
 }
 
-// live is a trial's pod from its creation to its removal.
+// live runs a trial's pod from its creation to its removal.
 func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *Trial) (err error) {
 	running, stop := o.withLimits(ctx, spec.Namespace+"/"+spec.Name)
 	defer stop()
@@ -122,6 +122,8 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *Tr
 		return notAResult(err)
 	}
 	defer func() {
+		// After an interrupt ctx has ended, but the pod must be removed all the
+		// same.
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 		defer cancel()
 		err = errors.Join(err, p.Remove(undo, 0, nil))
@@ -148,8 +150,8 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *Tr
 	return o.end(ctx, p, t, grace)
 }
 
-// end stops the pod, in grace seconds at the most, and reads what it left
-// behind before it is removed.
+// end stops the pod within grace seconds and reads its traces and its upper
+// directories before it is removed.
 func (o Options) end(ctx context.Context, p *pod.Pod, t *Trial, grace int64) error {
 	if err := p.Refresh(ctx); err != nil {
 		return err
@@ -206,7 +208,7 @@ func stayedUp(p *pod.Pod) error {
 	return nil
 }
 
-// notAResult returns err if it is one of this machine, not of the workload.
+// notAResult returns err if this machine caused it and not the workload.
 func notAResult(err error) error {
 	var exit *pod.ExitError
 	if errors.As(err, &exit) || errors.Is(err, context.DeadlineExceeded) {
@@ -215,8 +217,8 @@ func notAResult(err error) error {
 	return err
 }
 
-// traces reports whether the runtime can trace. If not, only the upper directory
-// is evidence.
+// traces reports whether the runtime can trace. Otherwise the upper directory
+// is the only evidence.
 func (o Options) traces() bool { return o.Engine.CanTrace() }
 
 func orElse(d, otherwise time.Duration) time.Duration {

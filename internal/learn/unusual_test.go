@@ -30,7 +30,7 @@ func loadApp(t *testing.T, e *pod.Engine, name string) {
 	}
 }
 
-// mounts are the mount paths of a profile's container.
+// mounts returns the mount paths of a profile's container.
 func mounts(p profile.Profile, container string) []string {
 	var out []string
 	for _, c := range p.Containers {
@@ -43,7 +43,7 @@ func mounts(p profile.Profile, container string) []string {
 	return out
 }
 
-// TestOddPrograms write where well-packaged ones do not.
+// TestOddPrograms runs programs that write to unusual paths.
 func TestOddPrograms(t *testing.T) {
 	t.Parallel()
 	e := open(t)
@@ -119,8 +119,8 @@ spec:
         command: [sh, -c, "sleep 4; echo late > /srv/late"]
 `
 
-// TestJob is learned to its end, with what runs before and beside it. What
-// follows is sealed for good: learning and sealing it again change nothing.
+// TestJob learns a Job to its end, with its init containers and sidecars. The
+// result is stable: learning and sealing it again change nothing.
 func TestJob(t *testing.T) {
 	t.Parallel()
 	e := open(t)
@@ -159,7 +159,8 @@ func TestJob(t *testing.T) {
 	}
 }
 
-// TestUnfit: what does not stay up when it can write is not learned.
+// TestUnfit checks that a program which fails with a writable root is not
+// learned.
 func TestUnfit(t *testing.T) {
 	t.Parallel()
 	e := open(t)
@@ -180,10 +181,10 @@ func TestUnfit(t *testing.T) {
 	}
 }
 
-// redisText runs redis as Debian configures it.
+// redisText is a pod of redis with Debian's configuration.
 const redisText = `{apiVersion: v1, kind: Pod, metadata: {name: redis}, spec: {terminationGracePeriodSeconds: 2, containers: [{name: app, image: %q}]}}`
 
-// TestLeaveOneOut tells redis's volumes apart.
+// TestLeaveOneOut checks the needs of redis's volumes.
 func TestLeaveOneOut(t *testing.T) {
 	t.Parallel()
 	e := open(t)
@@ -207,8 +208,8 @@ func TestLeaveOneOut(t *testing.T) {
 	}
 }
 
-// TestUntraced uses the lab's runtime as one that was there already: what was
-// left behind tells, and everybody is told that this is weaker.
+// TestUntraced uses the lab's runtime as if it belonged to another program: the
+// upper directory is the evidence, and the output warns that this is weaker.
 func TestUntraced(t *testing.T) {
 	t.Parallel()
 	own := open(t)
@@ -245,8 +246,8 @@ func TestUntraced(t *testing.T) {
 	}
 }
 
-// TestRenameAcrossVolumes has a program that cannot do without rename(2)
-// between two directories of the image: one volume must hold both.
+// TestRenameAcrossVolumes runs a program that needs rename(2) between two
+// directories of the image: one volume must hold both.
 func TestRenameAcrossVolumes(t *testing.T) {
 	t.Parallel()
 	e := open(t)

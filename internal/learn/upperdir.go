@@ -29,7 +29,7 @@ func leftovers(ctx context.Context, p *pod.Pod, c *pod.Container) ([]profile.Lef
 	return toLeftovers(changes.Want, changes.Got), nil
 }
 
-// toLeftovers turns both sides of an overlay's changes into leftovers.
+// toLeftovers converts the two sides of an overlay's changes to leftovers.
 func toLeftovers(want, got tree.Tree) []profile.Leftover {
 	var out []profile.Leftover
 	for e := range got.All() {
@@ -48,8 +48,9 @@ func toLeftovers(want, got tree.Tree) []profile.Leftover {
 	return out
 }
 
-// isBare reports whether no name directly in a directory was added or removed. If
-// its time is new all the same, files were created and removed in it.
+// isBare reports whether no name directly in a directory was added or removed.
+// If its modification time is new all the same, files were created and removed
+// in it.
 func isBare(got, want tree.Tree, dir string) bool {
 	for e := range got.Children(dir) {
 		if _, had := want.Lookup(e.Path); !had {

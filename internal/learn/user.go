@@ -15,8 +15,9 @@ import (
 // bytes.
 const maxAccounts = 1 << 20
 
-// userOf is whom a container's first process runs as: by its security context,
-// its pod's, or its image, whose files name users and groups.
+// userOf returns the user and groups of a container's first process: from its
+// security context, its pod's, or its image, whose passwd and group files
+// resolve names.
 func userOf(spec *corev1.PodSpec, c *corev1.Container, imageUser string, root *rootfs.Root) (profile.User, error) {
 	name := imageUser
 	if uid := runAs(spec, c); uid != nil {
@@ -54,7 +55,7 @@ func runAs(spec *corev1.PodSpec, c *corev1.Container) *int64 {
 	return nil
 }
 
-// accounts reads an image's passwd or group file. An image may well have none.
+// accounts reads an image's passwd or group file, which need not exist.
 func accounts(root *rootfs.Root, path string) []byte {
 	f, err := root.Open(path)
 	if err != nil {

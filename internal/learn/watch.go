@@ -31,7 +31,7 @@ var (
 	errEnough    = errors.New("the load is over")
 )
 
-// watch starts to tend a pod. The caller must call end.
+// watch starts to supervise a pod. The caller must call end.
 func (o Options) watch(ctx context.Context, p *pod.Pod) *watch {
 	w := &watch{done: make(chan struct{}), probe: map[string]string{}, ready: map[string]string{}}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
@@ -47,8 +47,8 @@ func (o Options) watch(ctx context.Context, p *pod.Pod) *watch {
 	return w
 }
 
-// hear takes the end of a container that would be started again for the end of
-// the trial: what lives on restarts does not work.
+// hear ends the trial when a container ended that would be restarted, because a
+// workload that needs restarts does not work.
 func (w *watch) hear(e pod.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -74,7 +74,7 @@ func (w *watch) wait(limit time.Duration) bool {
 	}
 }
 
-// end stops tending, and returns what was wrong with the pod by then.
+// end stops supervising, and returns the pod's fault, if any.
 func (w *watch) end() error {
 	w.cancel(errEnough)
 	<-w.done

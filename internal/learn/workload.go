@@ -15,15 +15,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// A Workload is one workload of a manifest, with the file that has the objects
-// that its pods refer to.
+// A Workload is one workload of a manifest, with the file, which also has the
+// objects that the pods refer to.
 type Workload struct {
 	File   manifest.File
 	Object manifest.Workload
 }
 
 // Workloads returns the workloads of a manifest, or an error that lists every
-// field which cannot be honoured on one machine.
+// field that is not supported on one machine.
 func Workloads(f manifest.File) ([]Workload, error) {
 	var refused manifest.Errors
 	var out []Workload
@@ -113,7 +113,7 @@ func eachContainer(spec *corev1.PodSpec, do func(*corev1.Container)) {
 	}
 }
 
-// forImage returns the manifest of a pod that runs an image as it is.
+// forImage returns the manifest of a pod that runs an unmodified image.
 func forImage(reference, name string) (manifest.File, error) {
 	object := map[string]any{
 		"apiVersion": "v1",

@@ -8,10 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// finishDir gives a directory what it has in the image. Its modes come before
-// its owner: the kernel drops the set-group-ID bit when someone without
-// CAP_FSETID sets it for a foreign group, but keeps it when a directory changes
-// hands. What has to be made without the image has no src (-1).
+// finishDir sets a directory's attributes to those in the image. The mode comes
+// before the owner, because the kernel drops the set-group-ID bit when a
+// process without CAP_FSETID sets it for a group that it is not in, but keeps
+// the bit when a directory changes its owner. src is -1 if the image does not
+// have the directory.
 func (v *volume) finishDir(src int, st status, dst int, name string) error {
 	v.keepXattrs(src, dst, name)
 	err := unix.Fchmod(dst, st.mode&0o7777)
@@ -24,8 +25,8 @@ func (v *volume) finishDir(src int, st status, dst int, name string) error {
 	return setTimes(dst, st, name)
 }
 
-// keep gives any other entry what it has in the image. Here the owner comes
-// first, since a change of it takes away set-ID bits and capabilities.
+// keep sets the attributes of any other entry. The owner comes first, because
+// changing it removes set-ID bits and capabilities.
 func (v *volume) keep(src int, st status, dst int, name string) error {
 	err := v.chown(dst, st)
 	v.keepXattrs(src, dst, name)
@@ -69,7 +70,7 @@ func (v *volume) check(dst int, st status, name string, cause error) error {
 	return nil
 }
 
-// keepXattrs copies extended attributes, as far as the file system and the
+// keepXattrs copies extended attributes as far as the file system and the
 // process's capabilities allow.
 func (v *volume) keepXattrs(src, dst int, name string) {
 	if src < 0 {
@@ -106,8 +107,8 @@ func isForeign(attr string) bool {
 		attr == "security.selinux" || attr == "system.nfs4_acl" || attr == complete
 }
 
-// readAttr asks for a size and then for so many bytes, again if there are more
-// by then.
+// readAttr asks for the size of an attribute and then reads it. It repeats both
+// if the attribute has grown in between.
 func readAttr(read func([]byte) (int, error)) ([]byte, error) {
 	for {
 		n, err := read(nil)
@@ -127,7 +128,8 @@ func setTimes(dst int, st status, name string) error {
 	if st.mtime == (unix.Timespec{}) {
 		return nil // of nothing in the image
 	}
-	// Times are a courtesy: programs that compare them do better with them.
+	// EPERM is ignored, because only few programs compare times, and a user
+	// without CAP_FOWNER cannot set those of another user's file.
 	err := unix.UtimesNanoAt(dst, "", []unix.Timespec{st.atime, st.mtime}, unix.AT_EMPTY_PATH)
 	if err != nil && !errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("set times of %s: %w", name, err)

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// portion is how much is copied between two looks at the context, in bytes.
+// portion is the number of bytes copied between two checks of the context.
 const portion = 64 << 20
 
-// copyContent copies a file of the given size. Holes stay holes: lastlog(8)'s
-// file looks as if it had hundreds of gigabytes. The kernel copies
-// (copy_file_range(2), which shares blocks where the file system can), or else
-// the process.
+// copyContent copies a file of the given size. Holes are preserved, because a
+// sparse file such as lastlog(8)'s may have an apparent size of hundreds of
+// gigabytes. The kernel copies the data (copy_file_range(2), which shares
+// blocks where the file system supports it), or else the process does.
 func copyContent(ctx context.Context, dst, src *os.File, size int64) error {
 	for at := int64(0); at < size; {
 		if err := ctx.Err(); err != nil {
@@ -33,7 +33,7 @@ func copyContent(ctx context.Context, dst, src *os.File, size int64) error {
 		}
 		at = to
 	}
-	// A hole at the end.
+	// The rest of the file is a hole.
 	return dst.Truncate(size)
 }
 

@@ -1,6 +1,6 @@
-// Package copyup fills the volumes of a sealed container with what its image
-// has in their place, before the container starts. It runs as an init
-// container, in images without a shell, as root with few capabilities or as
+// Package copyup fills the volumes of a sealed container, before the container
+// starts, with the content that the image has at their paths. It runs as an
+// init container, in images without a shell, as root with few capabilities or as
 // another user.
 //
 // It guarantees for each volume:
@@ -39,19 +39,19 @@ type Options struct {
 	Targets []Target // one a volume
 	Strict  bool     // fail where an owner, mode or attribute cannot be kept; else Warn is called
 
-	// Warn is told what could not be kept or was left out, one line each. It
-	// may be nil.
+	// Warn receives one line for each thing that was not preserved or was left
+	// out. It may be nil.
 	Warn func(line string) `json:"-"`
 }
 
-// ErrNotKept is returned by a strict run that could not keep an owner, mode or
-// attribute. The volumes are complete otherwise.
+// ErrNotKept is returned by a strict run that could not preserve an owner, mode
+// or attribute. The volumes are complete otherwise.
 var ErrNotKept = errors.New("not everything could be kept as it is in the image")
 
-// Run fills all volumes, one after the other. It ends early when the context
-// does; a later run goes on from there. Without CAP_CHOWN, CAP_FOWNER and
-// CAP_DAC_OVERRIDE it keeps what its user may: what it cannot read is left out,
-// as its container's program could not have read it either.
+// Run fills all volumes, one after the other. It stops when ctx ends, and a
+// later run continues. Without CAP_CHOWN, CAP_FOWNER and CAP_DAC_OVERRIDE it
+// preserves whatever its user may set, and leaves out what the user cannot
+// read: the container's program could not have read it either.
 func Run(ctx context.Context, opts Options) error {
 	from, err := openRoot(opts.From)
 	if err != nil {
@@ -82,8 +82,9 @@ func Run(ctx context.Context, opts Options) error {
 	return nil
 }
 
-// maxWarnings is how many lines Warn is told; then it is told how many more
-// there would be. A user without capabilities can keep no owner at all.
+// maxWarnings is the number of lines that Warn receives before a last line with
+// the number of suppressed ones. A user without capabilities cannot preserve
+// any owner, which is a warning for each file.
 const maxWarnings = 50
 
 // A copier fills volumes.
@@ -95,13 +96,13 @@ type copier struct {
 	lost     int
 }
 
-// lose warns that something of a path could not be kept.
+// lose warns that a part of a path was not preserved.
 func (c *copier) lose(name, format string, args ...any) {
 	c.lost++
 	c.say(name, format, args...)
 }
 
-// say warns that something of a path is left out on purpose.
+// say warns that a path is left out on purpose.
 func (c *copier) say(name, format string, args ...any) {
 	if c.said++; c.said > maxWarnings || c.warn == nil {
 		return
@@ -112,7 +113,7 @@ func (c *copier) say(name, format string, args ...any) {
 	c.warn(name + ": " + fmt.Sprintf(format, args...))
 }
 
-// sayRest warns how many warnings were suppressed.
+// sayRest warns about the number of suppressed warnings.
 func (c *copier) sayRest() {
 	if c.said > maxWarnings && c.warn != nil {
 		c.warn(fmt.Sprintf("and %d more", c.said-maxWarnings))

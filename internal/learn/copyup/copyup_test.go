@@ -107,7 +107,7 @@ func TestTargets(t *testing.T) {
 	sameBelow(t, to+"/data/data", image+"/data")
 }
 
-// sameBelow is sameTree but for the root directories themselves.
+// sameBelow is sameTree without the root directories themselves.
 func sameBelow(t *testing.T, got, want string) {
 	t.Helper()
 	for _, dir := range []string{got, want} {
@@ -143,7 +143,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestLinksLeadNowhere plants symbolic links on both sides.
+// TestLinksLeadNowhere plants symbolic links in the image and in the volume.
 func TestLinksLeadNowhere(t *testing.T) {
 	outside := t.TempDir()
 	writeFile(t, outside+"/data/passwd", "outside", 0o644)
@@ -268,7 +268,7 @@ func TestNotRoot(t *testing.T) {
 	}
 }
 
-// openUp lets everybody reach a test's temporary directory.
+// openUp makes a test's temporary directory accessible for all users.
 func openUp(t *testing.T, dir string) {
 	t.Helper()
 	for d := dir; d != "/tmp" && d != "/"; d = parent(d) {

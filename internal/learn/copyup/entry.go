@@ -74,7 +74,7 @@ func (v *volume) copyEntry(srcDir, dstDir int, base, name, rel string) error {
 }
 
 // copySubdir makes a directory, copies its entries, and sets its owner and mode
-// last, because they may forbid writing there.
+// last, because they may forbid writing to it.
 func (v *volume) copySubdir(src int, st status, dstDir int, base, name, rel string) error {
 	dst, err := v.makeDir(dstDir, base)
 	if errors.Is(err, unix.EACCES) {
@@ -98,8 +98,8 @@ func (v *volume) makeDir(parent int, base string) (int, error) {
 	return unix.Openat(parent, base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 }
 
-// copyLinked makes a further name of a file that the volume has already, or
-// its first.
+// copyLinked links a further name to a file that the volume already has, or
+// creates the first name.
 func (v *volume) copyLinked(src int, st status, dstDir int, base, name, rel string) error {
 	first, ok := v.links[st.inode]
 	if !ok {
@@ -122,8 +122,8 @@ func (v *volume) copyLinked(src int, st status, dstDir int, base, name, rel stri
 	return nil
 }
 
-// copyNew makes an entry that is no directory, unless it is there: what has its
-// name is finished.
+// copyNew creates an entry that is not a directory, unless it exists. An entry
+// with its final name is complete.
 func (v *volume) copyNew(src int, st status, dstDir int, base, name string) error {
 	err := unix.Faccessat(dstDir, base, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW)
 	if err == nil {
@@ -141,7 +141,7 @@ func (v *volume) copyNew(src int, st status, dstDir int, base, name string) erro
 	return v.finish(src, st, dstDir, base, name)
 }
 
-// makeSpecial makes a symbolic link, FIFO or device without a name.
+// makeSpecial creates a symbolic link, FIFO or device in the staging directory.
 func (v *volume) makeSpecial(src int, st status) error {
 	if st.kind() != unix.S_IFLNK {
 		return unix.Mknodat(v.stage, unnamed, st.kind()|0o600, int(st.rdev))
@@ -154,7 +154,7 @@ func (v *volume) makeSpecial(src int, st status) error {
 	return unix.Symlinkat(string(buf[:n]), v.stage, unnamed)
 }
 
-// copyFile makes a regular file with its content.
+// copyFile creates a regular file with its content.
 func (v *volume) copyFile(src int, st status, dstDir int, base, name string) error {
 	in, err := os.OpenFile(procPath(src), os.O_RDONLY, 0)
 	if errors.Is(err, unix.EACCES) {
@@ -176,7 +176,8 @@ func (v *volume) copyFile(src int, st status, dstDir int, base, name string) err
 	return v.finish(src, st, dstDir, base, name)
 }
 
-// makeFile makes the empty file that a target asks for and the image lacks.
+// makeFile creates the empty file that a target requests and the image does not
+// have.
 func (v *volume) makeFile(st status) error {
 	out, err := v.createUnnamed()
 	if err != nil {
@@ -197,7 +198,7 @@ func (v *volume) createUnnamed() (*os.File, error) {
 	return os.NewFile(uintptr(fd), unnamed), nil
 }
 
-// finish gives an entry its attributes and then its name.
+// finish sets the attributes of an entry and then gives it its name.
 func (v *volume) finish(src int, st status, dstDir int, base, name string) error {
 	dst, err := unix.Openat(v.stage, unnamed, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -207,6 +208,8 @@ func (v *volume) finish(src int, st status, dstDir int, base, name string) error
 	if err := v.keep(src, st, dst, name); err != nil {
 		return err
 	}
+	// An existing entry is one that an earlier run completed. Its content must
+	// not be replaced.
 	err = unix.Renameat2(v.stage, unnamed, dstDir, base, unix.RENAME_NOREPLACE)
 	if errors.Is(err, unix.EEXIST) {
 		err = unix.Unlinkat(v.stage, unnamed, 0)

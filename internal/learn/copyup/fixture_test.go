@@ -29,7 +29,7 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// writeFile writes a file with its directories.
+// writeFile writes a file and its parent directories.
 func writeFile(t *testing.T, name, content string, mode uint32) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(content), 0o600), unix.Chmod(name, mode))
@@ -38,7 +38,7 @@ func writeFile(t *testing.T, name, content string, mode uint32) {
 // capNetBind is a security.capability attribute: cap_net_bind_service=ep.
 var capNetBind = []byte{1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
-// newImage makes an image root with one of everything in /data.
+// newImage creates an image root with one entry of each type in /data.
 func newImage(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -83,7 +83,7 @@ func newImage(t *testing.T) string {
 	return root
 }
 
-// sparse makes a file of 64 GiB with a few bytes in it.
+// sparse creates a file of 64 GiB with a few bytes of data.
 func sparse(t *testing.T, name string) {
 	t.Helper()
 	f, err := os.Create(name)
@@ -92,8 +92,8 @@ func sparse(t *testing.T, name string) {
 	must(t, err, f.Truncate(64<<30), f.Close())
 }
 
-// newVolumes makes the directory that volumes are mounted in, with one at each
-// path, as a kubelet would.
+// newVolumes creates the directory that volumes are mounted in, with one volume
+// for each path, as a kubelet does.
 func newVolumes(t *testing.T, paths ...string) string {
 	t.Helper()
 	return newVolumesIn(t, t.TempDir(), paths...)
@@ -107,8 +107,9 @@ func newVolumesIn(t *testing.T, to string, paths ...string) string {
 	return to
 }
 
-// walk describes a directory as the root of a tree, without what cannot be
-// alike: the mark of completeness, and the digest of a sparse file.
+// walk returns the entries of a directory, without those properties that cannot
+// be equal: the attribute of a complete volume, and the digest of a sparse
+// file.
 func walk(t *testing.T, dir string) map[string]tree.Entry {
 	t.Helper()
 	root, err := rootfs.Open(dir)
@@ -131,8 +132,8 @@ func walk(t *testing.T, dir string) map[string]tree.Entry {
 	return entries
 }
 
-// sameTree fails the test unless two directories are alike in everything,
-// times of modification included.
+// sameTree fails the test unless two directories are equal in everything,
+// modification times included.
 func sameTree(t *testing.T, got, want string) {
 	t.Helper()
 	if diff := cmp.Diff(walk(t, got), walk(t, want)); diff != "" {
@@ -151,8 +152,8 @@ func run(t *testing.T, opts Options) []string {
 	return lines
 }
 
-// command prepares to run a job in a process of its own, by way of a wrapper
-// such as setpriv(1).
+// command returns a command that runs a job in another process, through a
+// wrapper such as setpriv(1).
 func command(t *testing.T, j job, wrapper ...string) *exec.Cmd {
 	t.Helper()
 	text, err := json.Marshal(j)
@@ -165,7 +166,7 @@ func command(t *testing.T, j job, wrapper ...string) *exec.Cmd {
 	return cmd
 }
 
-// finish runs a command and returns its exit code and what it said.
+// finish runs a command and returns its exit code and output.
 func finish(t *testing.T, cmd *exec.Cmd) (int, string) {
 	t.Helper()
 	var out bytes.Buffer

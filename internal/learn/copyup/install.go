@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 )
 
-// Install copies the running program to a path, for a container of an image
-// without it to run it from a shared volume. The path has it whole or not at
-// all, also if it is killed, and a second time replaces it.
+// Install copies the running program to a path, so that a container of another
+// image can run it from a shared volume. The path has the complete program or
+// does not exist, even if Install is killed. A second Install replaces it.
 func Install(ctx context.Context, name string) (err error) {
 	src, err := os.Open("/proc/self/exe")
 	if err != nil {

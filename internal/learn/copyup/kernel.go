@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How paths are resolved: never out of the directory they start from, never
-// through /proc's magic links.
+// The flags for resolving paths: never out of the start directory, never
+// through the magic links of /proc.
 const (
 	followLinks = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
 	refuseLinks = unix.RESOLVE_NO_SYMLINKS
@@ -34,7 +34,8 @@ func openat2(dir int, name string, flags int, resolve uint64) (int, error) {
 	}
 }
 
-// procPath names an open file for calls that take only a path.
+// procPath returns a path for an open file, for system calls that take only a
+// path.
 func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 // A status is the owner, mode, times and type of a file.
@@ -51,8 +52,8 @@ type status struct {
 
 func (s *status) kind() uint32 { return s.mode & unix.S_IFMT }
 
-// of fills in the status of an open file, O_PATH included (Linux 5.8, for the
-// mount).
+// of reads the status of an open file, which may be opened with O_PATH. It
+// needs Linux 5.8 for the mount ID.
 func (s *status) of(fd int) error {
 	var x unix.Statx_t
 	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &x); err != nil {

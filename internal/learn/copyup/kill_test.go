@@ -14,9 +14,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// TestKilled kills the program at random moments of its work, again and again
-// on the same volume. At no moment does a file have its name without its content, owner and mode; in
-// the end all is as in the image.
+// TestKilled kills the program at random moments, repeatedly on the same
+// volume. A file must never have its name without its content, owner and mode,
+// and in the end all must be as in the image.
 func TestKilled(t *testing.T) {
 	image := newImage(t)
 	for i := range 100 {
@@ -51,8 +51,9 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// runKilled runs a job and kills it so long after it began to copy, or never if
-// that is negative. It returns how long copying took, or 0 if it was killed.
+// runKilled runs a job and kills it the given time after it began to copy, or
+// never if the time is negative. It returns how long copying took, or 0 if the
+// job was killed.
 func runKilled(t *testing.T, j job, after time.Duration) time.Duration {
 	t.Helper()
 	j.Announce = true
@@ -77,7 +78,7 @@ func runKilled(t *testing.T, j job, after time.Duration) time.Duration {
 	return 0
 }
 
-// TestFullDisk fills a small file system, makes room, and goes on.
+// TestFullDisk fills a small file system, frees space, and runs the job again.
 func TestFullDisk(t *testing.T) {
 	image, to := t.TempDir(), newVolumes(t, "/data")
 	writeFile(t, image+"/data/a", strings.Repeat("a", 600<<10), 0o644)

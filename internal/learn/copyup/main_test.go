@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A job is what the test binary does when it is run as the init container.
+// A job is the work of the test binary when it runs as the init container.
 type job struct {
 	Options
 	Announce bool   // write a byte to standard output when the copying begins

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A Target is one volume and what belongs into it.
+// A Target is one volume and the content that it gets.
 type Target struct {
 	Path    string // in the image, absolute and clean; the volume is mounted at To + Path
 	SubPath string // name in the volume's root under which the content goes; empty if it is the root itself
@@ -22,13 +22,13 @@ type Owner struct {
 	GID  uint32
 }
 
-// String returns the target as the command-line argument that ParseTarget reads:
-// the path, and the options that are not the default.
+// String returns the target as the command-line argument that ParseTarget
+// parses: the path, and the options without those that have their defaults.
 //
 //	/var/lib/app:subpath=app,mode=0700,uid=999,gid=999
 //
-// Neither a colon in the path nor a comma in the name can be written. Kubernetes
-// allows no colon in a mount's path either.
+// A path cannot contain a colon, which Kubernetes forbids in mount paths too,
+// and a name cannot contain a comma.
 func (t Target) String() string {
 	var options []string
 	if t.SubPath != "" {
@@ -46,8 +46,8 @@ func (t Target) String() string {
 	return t.Path + ":" + strings.Join(options, ",")
 }
 
-// ParseTarget reads an argument. Where only some of mode, uid and gid are
-// given, the others are 0755 and root's.
+// ParseTarget parses an argument. If only some of mode, uid and gid are given,
+// the others are 0755 and root's.
 func ParseTarget(arg string) (Target, error) {
 	name, options, some := strings.Cut(arg, ":")
 	t := Target{Path: name}

@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// FuzzTarget checks that what can be parsed is written back as the same.
+// FuzzTarget checks that a parsed target is formatted as the same argument.
 func FuzzTarget(f *testing.F) {
 	for _, arg := range []string{
 		"/run", "/var/lib/app:subpath=app,mode=0700,uid=999,gid=999", "/etc/a.conf:subpath=a.conf,file", "/odd?name%",

@@ -34,13 +34,14 @@ type inode struct{ dev, ino uint64 }
 // A link is the first name of an inode, in the volume.
 type link struct{ dir, name string }
 
-// fill completes one volume, or finds that it is complete.
+// fill completes one volume, unless it is complete already.
 func (c *copier) fill(t Target) error {
 	root, err := openat2(c.to, t.Path, unix.O_RDONLY|unix.O_DIRECTORY, refuseLinks)
 	if err != nil {
 		return fmt.Errorf("open volume: %w", err)
 	}
 	defer unix.Close(root)
+	// A second copier would remove the entry that this one is creating.
 	if err := unix.Flock(root, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return fmt.Errorf("lock volume: another copy-up is at work on it: %w", err)
 	}
@@ -66,7 +67,7 @@ func (c *copier) fill(t Target) error {
 	return v.end()
 }
 
-// isComplete reports whether the volume needs nothing.
+// isComplete reports whether the volume is complete.
 func (v *volume) isComplete() (bool, error) {
 	err := unix.Faccessat(v.root, staging, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW)
 	if err == nil {
@@ -82,12 +83,12 @@ func (v *volume) isComplete() (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read volume: %w", err)
 	}
-	// A new ext4 file system is not quite empty.
+	// A new ext4 file system has lost+found in it.
 	return len(names) > 1 || len(names) == 1 && names[0] != "lost+found", nil
 }
 
-// begin marks the volume as incomplete and removes what a killed run left
-// without a name.
+// begin marks the volume as incomplete and removes entries that a killed run
+// left in the staging directory.
 func (v *volume) begin() error {
 	if err := unix.Mkdirat(v.root, staging, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
@@ -132,7 +133,7 @@ func (v *volume) source() (int, error) {
 	return fd, nil
 }
 
-// copyTarget puts the target's content into the volume.
+// copyTarget copies the target's content to the volume.
 func (v *volume) copyTarget(src int) error {
 	var st status
 	if src < 0 {
@@ -172,13 +173,14 @@ func (v *volume) copyTarget(src int) error {
 	return v.finishDir(src, st, v.content, v.target.Path)
 }
 
-// end marks the volume as complete. All data is synced to disk before, because an
+// end marks the volume as complete. It syncs all data first, because an
 // emptyDir outlives a crash of its node.
 func (v *volume) end() error {
 	if err := unix.Syncfs(v.root); err != nil {
 		return fmt.Errorf("sync volume: %w", err)
 	}
-	// Where it cannot be set, a volume that its program emptied is filled anew.
+	// Without the attribute, a volume whose files the program removed is filled
+	// again.
 	_ = unix.Fsetxattr(v.root, complete, []byte("1"), 0)
 	err := unix.Unlinkat(v.root, staging, unix.AT_REMOVEDIR)
 	if errors.Is(err, unix.EACCES) { // the directory is not to be written, and we are not root
@@ -193,8 +195,8 @@ func (v *volume) end() error {
 	return nil
 }
 
-// unlockedRemove removes the staging directory from a directory whose mode, as
-// in the image, forbids it.
+// unlockedRemove removes the staging directory from a directory whose mode, set
+// as in the image, forbids that.
 func (v *volume) unlockedRemove() error {
 	var st status
 	if err := st.of(v.root); err != nil {
@@ -224,7 +226,7 @@ func namesIn(dir, limit int) ([]string, error) {
 	return names, err
 }
 
-// firstLink opens the directory of an inode's first name in the volume.
+// firstLink opens the directory that holds an inode's first name in the volume.
 func (v *volume) firstLink(l link) (int, error) {
 	return openat2(v.content, path.Clean(l.dir), unix.O_PATH|unix.O_DIRECTORY, refuseLinks|unix.RESOLVE_BENEATH)
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// An invocation is what the wrapper understands of runc's arguments.
+// An invocation holds the parsed arguments of runc.
 type invocation struct {
 	root    string // --root
 	log     string // --log
@@ -27,8 +27,8 @@ var (
 	}
 )
 
-// parseInvocation reads runc's arguments without its own name. Those of
-// commands that are passed on anyway are not looked at.
+// parseInvocation parses runc's arguments without its own name. It does not
+// parse those of commands that are not traced.
 func parseInvocation(args []string) invocation {
 	flags, rest := parseFlags(args, globalValues)
 	in := invocation{root: flags["root"], log: flags["log"]}
@@ -58,8 +58,8 @@ func parseInvocation(args []string) invocation {
 	return in
 }
 
-// parseFlags reads flags up to the first argument that is none, as Go's flag
-// package does.
+// parseFlags parses flags up to the first other argument, as Go's flag package
+// does.
 func parseFlags(args, withValue []string) (map[string]string, []string) {
 	flags := map[string]string{}
 	for len(args) > 0 {

@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// TraceAnnotation on a container (not on its pod) is the directory that its traces
-// are written to: absolute, existing, owned by root and writable only by root. A
-// container without it is not traced.
+// TraceAnnotation is the annotation of a container (not of its pod) with the
+// directory for its traces, which must be absolute, exist, be owned by root and
+// be writable only by root. A container without it is not traced.
 const TraceAnnotation = "adamant.sh/trace"
 
 // Annotations that CRI runtimes put on containers.
@@ -24,8 +24,8 @@ const (
 
 const maxConfig = 16 << 20 // bytes of a bundle's configuration or runc's state
 
-// traceOf returns the directory for the traces of an invocation's container. It is
-// empty if the container is not traced, or if that is unknown.
+// traceOf returns the directory for the traces of an invocation's container. It
+// is empty if the container is not traced. An error means that this is unknown.
 func traceOf(in invocation) (dir, name string, err error) {
 	bundle := in.bundle
 	if in.command == "exec" {
@@ -66,8 +66,8 @@ func bundleOf(root, id string) (string, error) {
 	err := readJSON(filepath.Join(root, id, "state.json"), &state)
 	if errors.Is(err, os.ErrNotExist) {
 		if _, there := os.Lstat(filepath.Join(root, id)); there == nil {
-			// Not to be taken for a container that is not there: its commands
-			// would run without being traced.
+			// This is an error and not "no such container", because then
+			// commands would run in the container without being traced.
 			return "", fmt.Errorf("container %s: it has no state.json: only runc's containers can be traced", id)
 		}
 	}

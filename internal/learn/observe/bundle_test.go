@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestBundleOf: a container that is there, but not as runc keeps it, must not
-// pass for one that is not there, whose commands are runc's to refuse.
+// TestBundleOf checks that a container which exists without runc's state is an
+// error, and not taken for one that does not exist.
 func TestBundleOf(t *testing.T) {
 	root := t.TempDir()
 	if _, err := bundleOf(root, "none"); !errors.Is(err, os.ErrNotExist) {

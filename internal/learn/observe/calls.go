@@ -6,7 +6,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// A form is the way in which a system call names the file that it changes.
+// A form is how the arguments of a system call name the file that it changes.
 type form uint8
 
 const (
@@ -29,11 +29,11 @@ const (
 	tracers                 // ptrace
 )
 
-// none stands for an argument that a system call does not have.
+// none is the index of an argument that a system call does not have.
 const none = -1
 
-// A sysCall is a system call worth stopping at and how to decode it. The
-// numbers of arguments are indices, none if there is no such argument.
+// A sysCall is a system call that the tracer stops at, and how to decode it.
+// Arguments are given by index, none if there is no such argument.
 type sysCall struct {
 	nr   uint32
 	form form
@@ -43,14 +43,14 @@ type sysCall struct {
 	to   int8 // path of the new name of a rename; its directory descriptor is the argument before if dir is not none
 
 	flags int8 // argument that holds flags
-	// The call is stopped at only if args[test]&mask is not 0, or, where
-	// values are given, if args[test] is one of them. Neither: always.
+	// The tracer stops only if args[test]&mask is not 0 or, if there are
+	// values, if args[test] is one of them. Without either it always stops.
 	test   int8
 	mask   uint32
 	values []uint32
 }
 
-// An abi is one of the system call tables a process may use.
+// An abi is one of the system call tables that a process can use.
 type abi struct {
 	arch  uint32 // AUDIT_ARCH_
 	clear uint32 // bits of the number to ignore
@@ -61,17 +61,17 @@ const (
 	tmpfile   = 0x400000 // __O_TMPFILE: O_TMPFILE without O_DIRECTORY, the same on all architectures
 	openFlags = unix.O_WRONLY | unix.O_RDWR | unix.O_CREAT | unix.O_TRUNC | tmpfile
 
-	// The two ioctls that change attributes of an inode through a descriptor
-	// that need not be writable (linux/fs.h).
+	// The two ioctls that change inode attributes through a descriptor that
+	// need not be writable (linux/fs.h).
 	fsIocSetFlags   = 0x40086602
 	fsIocSetFlags32 = 0x40046602
 	fsIocFsSetXattr = 0x401c5820
 )
 
-// File systems calls that every architecture has, by their number there.
-// ftruncate, fallocate, write and mmap are left out on purpose: they need a
-// descriptor whose opening for writing was already seen, and databases make
-// thousands of them a second.
+// commonCalls returns the file system calls that all architectures have, with
+// the numbers of this one. It leaves out ftruncate, fallocate, write and mmap,
+// because they need a descriptor whose opening for writing was already
+// recorded, and databases call them thousands of times a second.
 func commonCalls() []sysCall {
 	return []sysCall{
 		open(unix.SYS_OPENAT, 0, 1, 2),

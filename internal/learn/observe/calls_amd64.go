@@ -6,11 +6,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// x32Bit marks the numbers of the x32 table, which for the calls decoded here
-// is otherwise that of x86-64.
+// x32Bit marks the numbers of the x32 table, which is otherwise equal to that
+// of x86-64 for the calls decoded here.
 const x32Bit = 0x40000000
 
-// decodes32 is whether the calls of 32-bit programs are decoded.
+// decodes32 reports whether the calls of 32-bit programs are decoded.
 const decodes32 = true
 
 // abis are the system call tables that are decoded.
@@ -21,7 +21,7 @@ func abis() []abi {
 	}
 }
 
-// legacyCalls are those that newer architectures no longer have.
+// legacyCalls are the calls that newer architectures do not have.
 func legacyCalls() []sysCall {
 	return []sysCall{
 		open(unix.SYS_OPEN, none, 0, 1),

@@ -13,7 +13,7 @@ import (
 // runtime (see RuntimeMain).
 const RuntimeName = "adamant-runc"
 
-// The first arguments under which this program calls itself again.
+// The first arguments with which this program executes itself.
 const (
 	becomeCommand = "adamant-stage"
 	traceCommand  = "adamant-trace"
@@ -22,14 +22,15 @@ const (
 // exitNotExecuted is the exit status of a child that could not execute its program.
 const exitNotExecuted = 125
 
-// becomeTraced runs in a child that is traced already: it installs the filter on
-// itself and executes the program argv. The order matters because without a tracer
-// calls with SECCOMP_RET_TRACE fail with ENOSYS, and a filter that is installed
-// later would miss the first calls.
+// becomeTraced runs in a child that is traced already: it installs the filter
+// for itself and executes the program argv. The order matters, because without
+// a tracer calls with SECCOMP_RET_TRACE fail with ENOSYS, and a filter that is
+// installed later would miss the first calls.
 func becomeTraced(argv []string) int {
 	runtime.LockOSThread()
-	// The kernel would slow a filtered program down against speculative store
-	// bypass; the filter protects nothing, so it need not.
+	// By default the kernel enables the mitigation of speculative store bypass
+	// for filtered programs, which slows them down. This filter is no
+	// protection, so it does not need the mitigation.
 	if _, err := install(filter(abis()), unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW); err != nil {
 		fmt.Fprintln(os.Stderr, "adamant:", err)
 		return exitNotExecuted
@@ -40,12 +41,13 @@ func becomeTraced(argv []string) int {
 }
 
 // startTraced starts becomeTraced for argv as a traced child of the calling
-// thread, which must be locked. attr's Files and so on are the program's.
+// thread, which must be locked. attr holds the Files and other attributes of
+// the program.
 //
-// The child asks to be traced before its execve and so stops with one thread,
-// before its first instruction. It is then detached into a group stop and seized,
-// because a process that is traced by PTRACE_TRACEME cannot be left in the stops
-// of job control: only PTRACE_LISTEN does that, and it needs PTRACE_SEIZE.
+// The child requests tracing before its execve, and so stops with one thread
+// before its first instruction. It is then detached into a group stop and
+// seized, because a process that is traced by PTRACE_TRACEME cannot stay in a
+// job-control stop: only PTRACE_LISTEN does that, and it needs PTRACE_SEIZE.
 func startTraced(argv []string, attr *syscall.ProcAttr) (int, error) {
 	attr.Sys.Ptrace = true
 	args := append([]string{RuntimeName, becomeCommand}, argv...)

@@ -13,13 +13,14 @@ import (
 
 func addressOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 
-// enter handles the stop before a call and returns the request with which to
-// go on: PTRACE_SYSCALL if the result matters, else PTRACE_CONT.
+// enter handles the stop before a call and returns the ptrace request to
+// continue with: PTRACE_SYSCALL if the result is needed, else PTRACE_CONT.
 func (t *tracer) enter(tid int, th *thread) int {
 	if !th.recorded || t.view == nil {
 		return unix.PTRACE_CONT
 	}
 	var info callInfo
+	// ESRCH means that the thread was killed, which prevents the call.
 	if errno := syscallInfo(tid, &info); errno != 0 {
 		if errno != unix.ESRCH {
 			t.note("system calls cannot be read: " + errnoString(errno))
@@ -39,7 +40,7 @@ func (t *tracer) enter(tid int, th *thread) int {
 	return unix.PTRACE_SYSCALL
 }
 
-// lookup finds the call a stop is for; the filter has told which it is.
+// lookup returns the call of a stop, which the filter identifies by its data.
 func (t *tracer) lookup(info *callInfo) *sysCall {
 	table, call := int(info.data>>8)-1, int(info.data&0xff)-1
 	if table < 0 || table >= len(t.abis) || call < 0 || call >= len(t.abis[table].calls) {
@@ -60,6 +61,8 @@ func (t *tracer) prepare(tid int, th *thread, c *sysCall) bool {
 	p := &th.pending
 	switch c.form {
 	case creds:
+		// The user may change, so the next access reads it again. If the call
+		// fails, that costs only time.
 		th.who = false
 		return false
 	case roots:
@@ -84,7 +87,7 @@ func (t *tracer) prepare(tid int, th *thread, c *sysCall) bool {
 	return t.preparePath(tid, p, c)
 }
 
-// preparePath resolves the paths of calls that act on names and inodes.
+// preparePath resolves the paths of calls that change names and inodes.
 func (t *tracer) preparePath(tid int, p *pending, c *sysCall) bool {
 	flags := uint64(0)
 	if c.flags != none {
@@ -95,6 +98,8 @@ func (t *tracer) preparePath(tid int, p *pending, c *sysCall) bool {
 		return false // EFAULT: nothing can come of it
 	}
 	dirfd := directory(p, c.dir)
+	// A null path (utimensat(2)), or an empty one with AT_EMPTY_PATH, means the
+	// object that the descriptor refers to.
 	byFD := c.form == inodes && dirfd != unix.AT_FDCWD && (given == nil || flags&unix.AT_EMPTY_PATH != 0)
 	if len(given) == 0 && !byFD {
 		return false // ENOENT, as is any empty path
@@ -114,6 +119,8 @@ func (t *tracer) preparePath(tid int, p *pending, c *sysCall) bool {
 		}
 		newDir := int8(none)
 		if c.dir != none {
+			// The descriptor of the second directory is the argument before its
+			// path (renameat(2)).
 			newDir = c.to - 1
 		}
 		p.to = t.view.name(tid, t.view.target(tid, directory(p, newDir), to))
@@ -125,7 +132,7 @@ func (t *tracer) preparePath(tid int, p *pending, c *sysCall) bool {
 	return true
 }
 
-// argument reads the path that an argument points to.
+// argument reads the path at the address in an argument.
 func (t *tracer) argument(tid int, p *pending, i int8) ([]byte, bool) {
 	s := readString(tid, p.args[i], t.buf[:])
 	return s, s != nil
@@ -138,7 +145,7 @@ func directory(p *pending, i int8) int {
 	return int(int32(p.args[i]))
 }
 
-// prepareOpen remembers whether the file is there already.
+// prepareOpen records whether the file exists before the call.
 func (t *tracer) prepareOpen(tid int, p *pending, c *sysCall) bool {
 	switch c.form {
 	case creats:
@@ -152,6 +159,8 @@ func (t *tracer) prepareOpen(tid int, p *pending, c *sysCall) bool {
 		}
 		p.flags = binary.LittleEndian.Uint64(how[:])
 	}
+	// The filter cannot read the flags of openat2, which are in memory, and so
+	// it stops at all of these calls.
 	if p.flags&unix.O_PATH != 0 || p.flags&openFlags == 0 {
 		return false
 	}
@@ -163,6 +172,8 @@ func (t *tracer) prepareOpen(tid int, p *pending, c *sysCall) bool {
 	switch {
 	case p.flags&tmpfile != 0:
 		p.op = trace.Tmpfile
+	// With O_EXCL the call creates the file or fails, so it need not be looked
+	// up before.
 	case p.flags&unix.O_CREAT != 0 && p.flags&unix.O_EXCL != 0:
 		p.op = trace.Create
 	case p.flags&(unix.O_CREAT|unix.O_TRUNC) == 0:
@@ -189,6 +200,8 @@ func (t *tracer) prepareCreate(tid int, p *pending) {
 func (t *tracer) prepareBind(tid int, p *pending, c *sysCall) bool {
 	address, length := p.args[c.path], p.args[c.path+1]
 	if c.form == sockets {
+		// socketcall(2) of 32-bit x86 passes a pointer to the arguments of
+		// bind: descriptor, address and length.
 		var in [12]byte
 		if readMemory(tid, address, in[:]) != len(in) {
 			return false
@@ -218,14 +231,14 @@ func (t *tracer) leave(tid int, th *thread) {
 	t.finish(tid, th, &info)
 }
 
-// Results between these are for the kernel itself: the call is made again.
+// Results in this range never reach the program: the kernel repeats the call.
 const (
 	restartFirst = 512
 	restartLast  = 516
 )
 
-// finish records a call. A nil info means that its result is not known because
-// the thread was killed; it then counts as one that succeeded.
+// finish records a call. A nil info means that the thread was killed, so its
+// result is unknown. Such a call counts as successful.
 func (t *tracer) finish(tid int, th *thread, info *callInfo) {
 	c, p := th.call, &th.pending
 	th.call = nil
@@ -269,6 +282,9 @@ func (t *tracer) finishOpen(tid int, th *thread, fd int64, errno syscall.Errno) 
 		t.record(tid, th, p.op, p.at, errno)
 		return
 	}
+	// The path of the new descriptor is exact. The argument may have led
+	// elsewhere before the call, because directories can be renamed at any
+	// time.
 	at, kind := t.view.opened(tid, descriptorPath(tid, int(fd)))
 	if kind != 0 && (kind != unix.S_IFREG || at.path == "") {
 		return // writing to a pipe, device, socket or memory file changes no file system
@@ -281,19 +297,22 @@ func (t *tracer) finishOpen(tid int, th *thread, fd int64, errno syscall.Errno) 
 	}
 	switch p.op {
 	case trace.Tmpfile:
+		// The file has no name, so the access is one to its directory.
 		at.path = parent(at.path)
 	case trace.Create:
 		if p.flags&unix.O_EXCL == 0 && t.throughOwnLink(tid, p, at.path) {
 			p.op = trace.Write
 		}
 	}
+	// O_TRUNC has already emptied the file, whose volume must hold the content
+	// all the same.
 	at.size = max(at.size, before)
 	t.record(tid, th, p.op, at, 0)
 }
 
-// throughOwnLink reports whether a file that seemed not to exist was opened
-// through a link to a descriptor of the caller, like /dev/stdout, and so did
-// exist. Its name then differs from the argument.
+// throughOwnLink reports whether a file that did not seem to exist was opened
+// through a link to a descriptor of the caller, such as /dev/stdout, and
+// therefore existed. Its name then differs from the argument.
 func (t *tracer) throughOwnLink(tid int, p *pending, opened string) bool {
 	_, name := split(p.target.rest)
 	if _, base := split(opened); base == name {

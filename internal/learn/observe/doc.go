@@ -1,6 +1,6 @@
-// Package observe runs a container under ptrace and records, as a trace.Trace,
-// what the kernel saw it write. It runs beside the container, in a process of
-// its own that runc starts.
+// Package observe runs a container under ptrace and records the writes that the
+// kernel saw as a trace.Trace. It runs beside the container, in a process that
+// runc starts.
 //
-// It judges nothing: package profile derives volumes from a trace.
+// It does not evaluate traces: package profile derives volumes from them.
 package observe

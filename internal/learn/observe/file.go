@@ -18,9 +18,9 @@ import (
 
 const maxTraceFile = 64 << 20 // bytes
 
-// Load reads all traces that tracers left in dir, in order of their file
-// names. A trace that is still being written is one with Complete false. A
-// file that is no trace, or is cut off, is an error that names it.
+// Load reads all traces that tracers left in dir, in the order of their file
+// names. A trace that is still being written has Complete false. A file that is
+// not a trace, or is truncated, is an error that names it.
 func Load(dir string) ([]trace.Trace, error) {
 	for range 100 {
 		traces, err := loadDir(dir)
@@ -77,8 +77,8 @@ func loadFile(name string) (trace.Trace, error) {
 }
 
 // Merge folds the traces of each container into one, sorted by the container's
-// name. It is complete only if all of them are; its root is "init" if one of
-// them is.
+// name. The result is complete only if all its traces are, and its root is
+// "init" if that of one is.
 func Merge(traces []trace.Trace) []trace.Trace {
 	tables := map[string]*table{}
 	merged := map[string]*trace.Trace{}
@@ -115,8 +115,8 @@ func (t *table) merge(from trace.Trace) {
 	}
 }
 
-// save writes t to name by way of a temporary file beside it. Only a final
-// trace is worth waiting for the disk.
+// save writes t to name through a temporary file in the same directory. It
+// syncs only a final trace to disk.
 func save(name string, t trace.Trace, final bool) (err error) {
 	data, err := json.Marshal(t)
 	if err != nil {

@@ -77,7 +77,8 @@ func TestLoadRefuses(t *testing.T) {
 	})
 }
 
-// FuzzTrace wants what is accepted to come back unchanged and to merge.
+// FuzzTrace checks that an accepted trace is encoded unchanged and can be
+// merged.
 func FuzzTrace(f *testing.F) {
 	f.Add([]byte(`{"container":"a","root":"init","complete":true,"weak":["x"],"accesses":[{"op":"create","path":"/a","uid":1,"count":1}]}`))
 	f.Add([]byte(`{"root":"exec","accesses":[{"op":"create","path":"/a/*","mount":"/a","errno":"EROFS","count":9,"bytes":3}]}`))

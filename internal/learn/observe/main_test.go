@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestMain lets the test's executable be the wrapper and the tracer, as the
-// program is.
+// TestMain makes the test's executable act as the wrapper and the tracer, as
+// the program does.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == RuntimeName {
 		os.Exit(RuntimeMain(os.Args))
@@ -20,8 +20,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// buildWriter builds the program that writes, without cgo so that it needs
-// nothing of its root.
+// buildWriter builds the program that writes, without cgo so that it needs no
+// files of its root.
 func buildWriter(t *testing.T, arch string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "writer")
@@ -36,8 +36,8 @@ func buildWriter(t *testing.T, arch string) string {
 	return name
 }
 
-// newRoot makes a root directory with the writer, a working directory with
-// what the kinds of write expect, and the usual mount points.
+// newRoot creates a root directory with the writer, a working directory with
+// the files that the kinds of write expect, and the usual mount points.
 func newRoot(t *testing.T, writer string) string {
 	t.Helper()
 	root := t.TempDir()

@@ -9,8 +9,8 @@ import (
 	mountinfo "github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// mountPoints reads a mountinfo file into mount points by mount id. A line that is
-// malformed is passed over: the other mounts are still worth knowing.
+// mountPoints parses a mountinfo file and returns the mount points by mount ID.
+// It skips malformed lines, because the other mounts are still useful.
 func mountPoints(data []byte) map[uint64]string {
 	points := map[uint64]string{}
 	for line := range strings.Lines(string(data)) {
@@ -21,19 +21,19 @@ func mountPoints(data []byte) map[uint64]string {
 	return points
 }
 
-// mountTable knows where the mounts of a container are.
+// A mountTable finds the mount points of a container.
 type mountTable struct {
 	info   *os.File // mountinfo of the container's first program, which outlives the program
 	root   uint64   // mount id of the container's root
 	points map[uint64]string
 }
 
-// forget makes the next look-up read the mounts again.
+// forget makes the next lookup read the mounts again.
 func (m *mountTable) forget() { m.points = nil }
 
-// point returns where the mount with that id is, "" for the root file system.
-// It is not known if no process of the container's first mount namespace, nor
-// thread tid in its own, has such a mount.
+// point returns the mount point of a mount ID, "" for the root file system. ok
+// is false if no process in the container's first mount namespace, and not
+// thread tid in its own namespace, has such a mount.
 func (m *mountTable) point(id uint64, tid int) (string, bool) {
 	if id == m.root {
 		return "", true

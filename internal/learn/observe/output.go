@@ -13,10 +13,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// writeEvery is the least time between two versions of a growing trace file.
+// writeEvery is the minimum time between two versions of a growing trace file.
 const writeEvery = 300 * time.Millisecond
 
-// fileName makes a container's name part of a file's.
+// fileName returns a container's name in a form that can be part of a file
+// name.
 func fileName(s string) string {
 	ok := func(r rune) rune {
 		if r < 0x80 && (r == '-' || r == '.' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') {
@@ -38,10 +39,10 @@ type output struct {
 }
 
 func newOutput(j job, t *tracer) (*output, error) {
-	// A process number comes again in time; the clock makes the name unique.
+	// Process numbers are reused; the time makes the name unique.
 	name := fmt.Sprintf("%s-%s-%d-%x.json", j.Root, fileName(j.Container), os.Getpid(), time.Now().UnixNano())
 	o := &output{name: filepath.Join(j.Dir, name), job: j, tracer: t, stop: make(chan struct{}), done: make(chan struct{})}
-	// From now on the directory shows that somebody is at work here.
+	// This first version of the file shows that a tracer is running.
 	return o, o.write(false)
 }
 
@@ -56,8 +57,8 @@ func (o *output) write(final bool) error {
 
 func (o *output) discard() { os.Remove(o.name) }
 
-// start writes the file whenever something new was seen, but spends no more
-// than a twentieth of the time on it.
+// start writes the file whenever something new was recorded, but spends at most
+// a twentieth of the time on it.
 func (o *output) start() {
 	go func() {
 		defer close(o.done)
@@ -80,7 +81,7 @@ func (o *output) start() {
 	}()
 }
 
-// finish writes the final trace; it is complete unless the loop failed.
+// finish writes the final trace. It is complete unless the loop failed.
 func (o *output) finish(loopErr error) error {
 	close(o.stop)
 	<-o.done
@@ -97,9 +98,9 @@ func (o *output) finish(loopErr error) error {
 	return gather(o.name, filepath.Join(o.job.Dir, "exec-"+fileName(o.job.Container)+".json"))
 }
 
-// gather folds the complete trace of a command into that of all commands that
-// ended in the container: a probe every few seconds must not fill the
-// directory.
+// gather folds the complete trace of a command into the common trace of all
+// commands that ended in the container, because a probe every few seconds would
+// fill the directory.
 func gather(name, sum string) error {
 	dir, err := os.Open(filepath.Dir(name))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Feature is something of the kernel that Adamant can use.
+// A Feature is a feature of the kernel that Adamant can use.
 type Feature struct {
 	Name    string `json:"name"`
 	OK      bool   `json:"ok"`
@@ -21,7 +21,7 @@ type Feature struct {
 }
 
 // A probe tries one feature and returns the details. It runs on a locked thread
-// that ends with it, because filters cannot be removed from a thread.
+// that ends with it, because a filter cannot be removed from a thread.
 type probe struct {
 	name, without string
 	try           func() (string, error)
@@ -45,8 +45,8 @@ func probes() []probe {
 	}
 }
 
-// Probe tries what this kernel offers to this process. Nothing it makes is
-// left: mounts are made in a namespace of their own.
+// Probe tries the features that this kernel offers to this process. It leaves
+// nothing behind, because it mounts in a mount namespace of its own.
 func Probe(ctx context.Context) []Feature {
 	var s []Feature
 	for _, p := range probes() {
@@ -63,7 +63,7 @@ func Probe(ctx context.Context) []Feature {
 	return s
 }
 
-// onThread runs f on a thread that ends with it, and with it the thread's
+// onThread runs f on a thread that ends with it, together with the thread's
 // filter and namespaces.
 func onThread(f func() (string, error)) (detail string, err error) {
 	done := make(chan struct{})
@@ -84,8 +84,8 @@ func kernelRelease() (string, error) {
 	return unix.ByteSliceToString(u.Release[:]) + " " + unix.ByteSliceToString(u.Machine[:]), nil
 }
 
-// probePtrace seizes a child that stopped before its first instruction, which
-// it never executes.
+// probePtrace seizes a child that is stopped before its first instruction,
+// which it never executes.
 func probePtrace() (string, error) {
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"probe"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Ptrace: true}})
 	if err != nil {
@@ -120,8 +120,8 @@ func probePtrace() (string, error) {
 	return "seized a child and read its system call", nil
 }
 
-// probeSeccompTrace asks for a tracer that there is not: the call then fails
-// with ENOSYS.
+// probeSeccompTrace makes a call that needs a tracer, without having one: the
+// call then fails with ENOSYS.
 func probeSeccompTrace() (string, error) {
 	prog := []unix.SockFilter{
 		{Code: loadWord, K: dataNr},
@@ -201,7 +201,7 @@ func probeRing() (string, error) {
 	return "programs may use it; learning says so where it happens", nil
 }
 
-// probeUserNamespace starts a child in a user namespace and ends it before its
+// probeUserNamespace starts a child in a user namespace and kills it before its
 // first instruction.
 func probeUserNamespace() (string, error) {
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"probe"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{

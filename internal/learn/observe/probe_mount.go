@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withOverlay mounts an overlay in a mount namespace of the calling thread
-// alone, calls f with its upper and its merged directory, and removes all.
+// withOverlay mounts an overlay in a mount namespace of the calling thread,
+// calls f with its upper and merged directories, and removes everything.
 func withOverlay(f func(upper, merged string) error) error {
-	// A thread shares its working directory and root with the others until
-	// it has its own, and cannot change its mount namespace before.
+	// A thread shares its working directory and root with the other threads,
+	// and cannot change its mount namespace before it has its own.
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("make a mount namespace: %w", err)
 	}
@@ -53,8 +53,8 @@ func probeOverlay() (string, error) {
 	return "mounted, and its upper directory holds what is written", err
 }
 
-// probeFanotify marks a directory of an overlay and its upper directory for
-// events with names.
+// probeFanotify marks a directory of an overlay and the corresponding upper
+// directory for events with names.
 func probeFanotify() (string, error) {
 	const class = unix.FAN_CLASS_NOTIF | unix.FAN_CLOEXEC | unix.FAN_NONBLOCK | unix.FAN_REPORT_DFID_NAME
 	fd, err := unix.FanotifyInit(class|unix.FAN_REPORT_PIDFD, unix.O_RDONLY)

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestProbe wants all of a kernel that is new enough, and nothing left behind.
+// TestProbe requires all features on a kernel that is new enough, and nothing
+// left behind.
 func TestProbe(t *testing.T) {
 	features := Probe(t.Context())
 	for _, f := range features {

@@ -8,19 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options of every traced thread. The tracer's death kills them all: a traced
-// call without a tracer would fail with ENOSYS.
+// The options of every traced thread. The tracer's death kills all of them,
+// because a traced call without a tracer would fail with ENOSYS.
 const traceOptions = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
 	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_EXITKILL
 
-// ptrace makes one request. All requests come from the thread that seized.
+// ptrace makes one request. All requests must come from the thread that seized.
 func ptrace(request, tid int, addr, data uintptr) syscall.Errno {
 	_, _, errno := syscall.RawSyscall6(unix.SYS_PTRACE, uintptr(request), uintptr(tid), addr, data, 0, 0)
 	return errno
 }
 
 // A callInfo is struct ptrace_syscall_info (linux/ptrace.h, kernel 5.3). At an
-// exit stop nr is the result, and the low byte of args[0] is not 0 if it is an error.
+// exit stop nr is the result, and the low byte of args[0] is not 0 if the
+// result is an error.
 type callInfo struct {
 	op      uint8
 	_       [3]uint8
@@ -65,8 +66,8 @@ func readMemory(tid int, addr uint64, buf []byte) int {
 	return total
 }
 
-// readString copies a string that ends with NUL, of at most the length of buf,
-// from a thread's memory. It returns nil if there is none.
+// readString copies a NUL-terminated string, of at most the length of buf, from
+// a thread's memory. It returns nil if there is none.
 func readString(tid int, addr uint64, buf []byte) []byte {
 	for start, step := 0, 128; start < len(buf); step = len(buf) {
 		want := min(len(buf)-start, step)

@@ -13,8 +13,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// recordPair adds a rename: one access for each of its ends. Where it failed
-// because they lie on different mounts, each names the directory of the other.
+// recordPair adds a rename: one access for each of its paths. If it failed
+// because they are on different mounts, each access names the directory of the
+// other.
 func (t *tracer) recordPair(tid int, th *thread, from, to place, errno syscall.Errno) {
 	fromDir, toDir := "", ""
 	if errno == unix.EXDEV && from.known && to.known {
@@ -44,8 +45,8 @@ func (t *tracer) recordPeer(tid int, th *thread, op trace.Op, at place, peer str
 	t.add(trace.Access{Op: op, Path: text.EscapeInvalid(at.path), Peer: peer, Mount: at.mount, Exe: th.exe, UID: th.uid, Errno: name, Bytes: at.size})
 }
 
-// identify finds out which program and user a thread is, once per execve and
-// change of user.
+// identify reads the program and the user of a thread, once after each execve
+// and change of user.
 func (t *tracer) identify(tid int, th *thread) {
 	if th.who {
 		return
@@ -62,7 +63,7 @@ func (t *tracer) identify(tid int, th *thread) {
 	th.uid = t.view.users.inside(effectiveUser(data))
 }
 
-// effectiveUser finds the second number of the line "Uid:" in a status file.
+// effectiveUser returns the second number in the line "Uid:" of a status file.
 func effectiveUser(status []byte) uint32 {
 	_, rest, _ := strings.Cut(string(status), "\nUid:")
 	line, _, _ := strings.Cut(rest, "\n")
@@ -80,7 +81,7 @@ func errnoString(e syscall.Errno) string {
 	return "E" + strconv.Itoa(int(e))
 }
 
-// is32Bit reads the class of the ELF file a process runs.
+// is32Bit reads the class of the ELF file that a process runs.
 func is32Bit(pid int) bool {
 	f, err := os.Open(procDir(pid) + "exe")
 	if err != nil {
@@ -96,7 +97,7 @@ func is32Bit(pid int) bool {
 // (user_namespaces(7), /proc/PID/uid_map).
 type userMap []struct{ in, out, count uint64 }
 
-const overflowUser = 65534 // whoever has no number in a user namespace
+const overflowUser = 65534 // of users without a number in a user namespace
 
 func parseUserMap(data []byte) userMap {
 	var m userMap

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A place is what a path of a traced program leads to, seen from the
-// container's root.
+// A place is the resolved path of a traced program, seen from the container's
+// root.
 type place struct {
 	path   string // canonical
 	mount  string // mount point it lies on, "" for the root file system
@@ -21,28 +21,28 @@ type place struct {
 	known  bool // if not, the rest is undefined
 }
 
-// A target is a path as a program gave it: rest is relative to the object that
-// base, a link below /proc/TID, leads to; an empty base means the program's
-// root directory. An empty rest means the object itself.
+// A target is a path as a program passed it. rest is relative to the object
+// that base, a link below /proc/TID, leads to. An empty base is the program's
+// root directory. An empty rest is the object itself.
 type target struct {
 	base string
 	rest string
 }
 
-// A view resolves the paths of a container's programs. Everything is looked up
-// through descriptors and openat2(RESOLVE_IN_ROOT), so no link in the container
-// leads out of it.
+// A view resolves the paths of a container's programs. It uses descriptors and
+// openat2(RESOLVE_IN_ROOT) for all lookups, so no link in the container leads
+// out of it.
 type view struct {
 	root   int    // the container's root directory
 	prefix string // path of that directory in the links of /proc, "" if "/"
 	mounts mountTable
 	users  userMap
-	// moved is set as soon as any process may have another root directory
-	// than the container's.
+	// moved is set once any process may have another root directory than the
+	// container's.
 	moved bool
 }
 
-// openView looks at the container with the eyes of thread tid.
+// openView opens a view of the container from the namespaces of thread tid.
 func openView(tid int) (*view, error) {
 	dir := procDir(tid)
 	root, err := unix.Open(dir+"root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -80,8 +80,8 @@ func (v *view) close() {
 
 func procDir(tid int) string { return "/proc/" + strconv.Itoa(tid) + "/" }
 
-// target interprets the arguments of a call. Links below /proc that mean the
-// caller itself are replaced: for the tracer they would mean something else.
+// target interprets the arguments of a call. It replaces links below /proc that
+// refer to the caller, because for the tracer they refer to the tracer.
 func (v *view) target(tid, dirfd int, given []byte) target {
 	if !bytes.HasPrefix(given, []byte("/")) {
 		base := procDir(tid) + "cwd"
@@ -104,7 +104,7 @@ func (v *view) target(tid, dirfd int, given []byte) target {
 
 func descriptorPath(tid, fd int) string { return procDir(tid) + "fd/" + strconv.Itoa(fd) }
 
-// ownLink returns what follows /proc/self/ if that is a link to an object.
+// ownLink returns the part after /proc/self/ if that is a link to an object.
 func ownLink(given []byte) (string, bool) {
 	if n, ok := bytes.CutPrefix(given, []byte("/dev/")); ok {
 		switch name := string(n); {
@@ -132,7 +132,8 @@ func ownLink(given []byte) (string, bool) {
 }
 
 // link reads a link of /proc and returns the path seen from the container's
-// root. It is false for links to pipes, sockets and so on, and to files outside.
+// root. ok is false for links to pipes, sockets and so on, and to files
+// outside.
 func (v *view) link(name string) (string, bool) {
 	var buf [unix.PathMax]byte
 	n, err := unix.Readlink(name, buf[:])
@@ -153,10 +154,13 @@ func (v *view) link(name string) (string, bool) {
 	return p, true
 }
 
-// openAt opens what t leads to, for its path only. The caller closes.
+// openAt opens the object that t leads to with O_PATH. The caller must close
+// it.
 func (v *view) openAt(tid int, t target, flags uint64) (int, error) {
 	how := unix.OpenHow{Flags: flags | unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
 	if t.base != "" && t.rest == "" {
+		// base is a magic link of /proc. Following it leads to the object even
+		// if the object has no path any more.
 		return unix.Open(t.base, int(how.Flags&^unix.O_NOFOLLOW), 0)
 	}
 	start := ""
@@ -181,6 +185,9 @@ func (v *view) openAt(tid int, t target, flags uint64) (int, error) {
 	if !ok {
 		return -1, unix.ENOENT
 	}
+	// start is a path from the container's root. It is resolved below the
+	// process's own root if it is inside, because absolute links lead there for
+	// the process.
 	below, inside := strings.CutPrefix(start, strings.TrimSuffix(top, "/"))
 	if inside && (below == "" || below[0] == '/') {
 		return unix.Openat2(root, below+"/"+t.rest, &how)
@@ -190,8 +197,8 @@ func (v *view) openAt(tid int, t target, flags uint64) (int, error) {
 
 const statMask = unix.STATX_TYPE | unix.STATX_SIZE | unix.STATX_NLINK | unix.STATX_MNT_ID
 
-// name resolves a path whose last component is made, removed or replaced: only
-// the directory it lies in is followed.
+// name resolves a path whose last component is created, removed or replaced: it
+// follows links only up to the parent directory.
 func (v *view) name(tid int, t target) place {
 	rest := strings.TrimRight(t.rest, "/")
 	dir, last := path.Split(rest)
@@ -209,7 +216,8 @@ func (v *view) name(tid int, t target) place {
 	return v.below(tid, "/proc/self/fd/"+strconv.Itoa(fd), last)
 }
 
-// below is the place of a name in the directory that a link of /proc leads to.
+// below returns the place of a name in the directory that a link of /proc leads
+// to.
 func (v *view) below(tid int, dirLink, last string) place {
 	dir, ok := v.link(dirLink)
 	if !ok {
@@ -221,6 +229,8 @@ func (v *view) below(tid int, dirLink, last string) place {
 	if err == nil {
 		p.exists, p.size = true, sizeOf(&stat)
 	}
+	// The call changes the directory. For a missing name, and for a mount
+	// point, whose own mount is another one, the directory's mount counts.
 	if err != nil || stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
 		if err := unix.Statx(unix.AT_FDCWD, dirLink, 0, unix.STATX_MNT_ID, &stat); err != nil {
 			return place{}
@@ -237,7 +247,7 @@ func sizeOf(stat *unix.Statx_t) int64 {
 	return int64(stat.Size)
 }
 
-// object resolves a path to what it leads to.
+// object resolves a path to the object that it leads to.
 func (v *view) object(tid int, t target, follow bool) place {
 	flags := uint64(0)
 	if !follow {
@@ -252,9 +262,9 @@ func (v *view) object(tid int, t target, follow bool) place {
 	return p
 }
 
-// opened is the place of an open file, by its link in /proc, and its type. An
-// unlinked file has the path it had. Pipes, sockets, memory files and the like
-// have no place.
+// opened returns the place of an open file, by its link in /proc, and its type.
+// An unlinked file has its former path. Pipes, sockets, memory files and the
+// like have no place.
 func (v *view) opened(tid int, fdLink string) (place, uint16) {
 	var stat unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, fdLink, 0, statMask, &stat); err != nil {
@@ -265,6 +275,8 @@ func (v *view) opened(tid int, fdLink string) (place, uint16) {
 	if !ok {
 		return place{}, kind
 	}
+	// The kernel appends this suffix to the path of an unlinked file. A file
+	// that is still linked may have a name with this suffix.
 	if stat.Nlink == 0 {
 		name = strings.TrimSuffix(name, " (deleted)")
 	}
@@ -273,9 +285,9 @@ func (v *view) opened(tid int, fdLink string) (place, uint16) {
 	return p, kind
 }
 
-// guess places a path that does not exist: what exists of it is resolved, the
-// rest is added as it is written. Links that mean the caller itself and could
-// not be followed from outside are followed by hand.
+// guess returns a place for a path that does not exist: it resolves the part
+// that exists and appends the rest as written. It follows links that refer to
+// the caller itself by hand, because the tracer cannot follow them.
 func (v *view) guess(tid int, t target) place {
 	if next, ok := v.ownTarget(tid, t); ok {
 		return v.object(tid, next, true)
@@ -299,7 +311,8 @@ func (v *view) guess(tid int, t target) place {
 }
 
 // ownTarget follows symbolic links while the last component is one, and reports
-// whether they end in a link to a descriptor of the caller (/var/log/error.log -> /dev/stderr -> /proc/self/fd/2).
+// whether they end in a link to a descriptor of the caller (/var/log/error.log
+// -> /dev/stderr -> /proc/self/fd/2).
 func (v *view) ownTarget(tid int, t target) (target, bool) {
 	for range 8 {
 		if t.rest == "" {

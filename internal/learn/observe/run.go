@@ -24,15 +24,16 @@ type Command struct {
 	Stdin, Stdout, Stderr *os.File // nil means /dev/null
 
 	// Entered is set if Path only prepares a container: recording starts with
-	// the first program executed in another mount namespace than the caller's.
+	// the first program that is executed in another mount namespace than the
+	// caller's.
 	Entered bool
 }
 
-// Run runs a program traced, without any container, until it and all its
-// descendants have ended, and returns what they wrote and the program's exit
-// status (128 and the signal if one killed it). The calling executable must
-// pass control to RuntimeMain when its name is RuntimeName. When ctx ends
-// everything is killed and its error is returned.
+// Run runs a program traced, without a container, until it and all its
+// descendants have ended. It returns their writes and the program's exit status
+// (128 plus the signal if one killed it). The calling executable must call
+// RuntimeMain when its name is RuntimeName. When ctx ends, Run kills everything
+// and returns ctx's error.
 func Run(ctx context.Context, c Command) (trace.Trace, int, error) {
 	type outcome struct {
 		trace  trace.Trace
@@ -41,8 +42,8 @@ func Run(ctx context.Context, c Command) (trace.Trace, int, error) {
 	}
 	done := make(chan outcome)
 	go func() {
-		// Never unlocked: the thread ends with the goroutine, and with it
-		// whatever was still traced by it.
+		// The thread is never unlocked, so it ends with the goroutine, and with
+		// it every process that it still traces.
 		runtime.LockOSThread()
 		var o outcome
 		o.trace, o.status, o.err = c.run(ctx)
@@ -91,7 +92,7 @@ func (c Command) run(ctx context.Context) (trace.Trace, int, error) {
 	return trace.Trace{Root: "init", Complete: err == nil, Weak: weak, Accesses: accesses}, exit, err
 }
 
-// loopUntil runs the loop; when ctx ends all traced processes are killed.
+// loopUntil runs the loop. When ctx ends it kills all traced processes.
 func (t *tracer) loopUntil(ctx context.Context, pid int) error {
 	first, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -104,6 +105,8 @@ func (t *tracer) loopUntil(ctx context.Context, pid int) error {
 		select {
 		case <-ctx.Done():
 			t.killing.Store(true)
+			// A pidfd, because the loop may have reaped the process, and its
+			// number may be that of another process by now.
 			unix.PidfdSendSignal(first, unix.SIGKILL, nil, 0)
 		case <-over:
 		}
@@ -121,7 +124,8 @@ func exitCode(s syscall.WaitStatus) int {
 	return s.ExitStatus()
 }
 
-// elsewhere returns a test for being in another mount namespace than we are.
+// elsewhere returns a function that reports whether a thread is in another
+// mount namespace than this process.
 func elsewhere() (func(tid int) bool, error) {
 	own, err := os.Readlink("/proc/self/ns/mnt")
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// A container is one in a bundle of its own, run by the real runc by way of
-// the wrapper.
+// A container has a bundle of its own and is run by the real runc through the
+// wrapper.
 type container struct {
 	t                   *testing.T
 	wrapper, root       string // of the runtime
@@ -26,8 +26,8 @@ type container struct {
 	ended               map[int]unix.WaitStatus // of reaped children
 }
 
-// newContainer makes the bundle for a container that runs the writer with
-// args; change may alter its configuration.
+// newContainer creates the bundle of a container that runs the writer with
+// args. change may modify its configuration.
 func newContainer(t *testing.T, writer string, args []string, change ...func(spec map[string]any)) *container {
 	t.Helper()
 	c := &container{t: t, bundle: t.TempDir(), root: t.TempDir(), dir: t.TempDir(), rootfs: newRoot(t, writer), ended: map[int]unix.WaitStatus{}}
@@ -62,7 +62,7 @@ func newContainer(t *testing.T, writer string, args []string, change ...func(spe
 	return c
 }
 
-// runc calls the wrapper as a shim does.
+// runc returns a command of the wrapper, as a shim runs it.
 func (c *container) runc(args ...string) *exec.Cmd {
 	cmd := exec.Command(c.wrapper, append([]string{"--root", c.root, "--log", filepath.Join(c.bundle, "log"), "--log-format", "json"}, args...)...)
 	cmd.Stderr = os.Stderr
@@ -77,9 +77,9 @@ func (c *container) must(args ...string) {
 	}
 }
 
-// create creates the container with stdout and perhaps more files, and returns
-// its first process, which becomes a child of the test: tests are subreapers,
-// as shims are.
+// create creates the container with stdout and optionally more files, and
+// returns its first process, which becomes a child of the test: tests are
+// subreapers, as shims are.
 func (c *container) create(stdout *os.File, more ...*os.File) int {
 	c.t.Helper()
 	must(c.t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
@@ -98,8 +98,8 @@ func (c *container) create(stdout *os.File, more ...*os.File) int {
 	return pid
 }
 
-// run creates and starts the container, waits for its end and returns all it
-// printed and its wait status.
+// run creates and starts the container, waits for its end and returns its
+// output and its wait status.
 func (c *container) run() (string, unix.WaitStatus) {
 	c.t.Helper()
 	r, w, err := os.Pipe()
@@ -112,8 +112,8 @@ func (c *container) run() (string, unix.WaitStatus) {
 	return out, c.wait(pid)
 }
 
-// readAll reads to the end of a pipe: it hangs if anything else than the
-// container holds the other end.
+// readAll reads to the end of a pipe. It blocks if another process than the
+// container holds the write end.
 func readAll(t *testing.T, r *os.File) string {
 	t.Helper()
 	var b strings.Builder
@@ -150,7 +150,7 @@ func (c *container) wait(pid int) unix.WaitStatus {
 	}
 }
 
-// traces waits until no tracer is at work and returns what they left.
+// traces waits until no tracer is running and returns their traces.
 func (c *container) traces() []trace.Trace {
 	c.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -169,7 +169,7 @@ func (c *container) traces() []trace.Trace {
 	}
 }
 
-// field finds a line of /proc/PID/status.
+// field returns a line of /proc/PID/status.
 func field(status, name string) string {
 	for line := range strings.Lines(status) {
 		if v, ok := strings.CutPrefix(line, name+":"); ok {

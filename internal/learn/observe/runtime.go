@@ -16,18 +16,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RuncVariable names the environment variable that holds the path of the real
-// runc; so does the file RuncFile beside the link RuntimeName. Without both
-// runc is looked for in PATH and the usual directories.
+// RuncVariable is the environment variable with the path of the real runc. The
+// file RuncFile beside the link RuntimeName holds it, too. Without both, runc
+// is searched in PATH and the usual directories.
 const (
 	RuncVariable = "ADAMANT_RUNC"
 	RuncFile     = RuntimeName + ".path"
 )
 
-// RuntimeMain is the main function under the name RuntimeName: an OCI runtime that
-// passes all commands on to runc, and traces the containers that have the
-// annotation TraceAnnotation, with the commands executed in them. args are
-// os.Args. It returns the exit status, or replaces the process.
+// RuntimeMain is the main function under the name RuntimeName: an OCI runtime
+// that passes all commands to runc, and traces the containers with the
+// annotation TraceAnnotation and the commands that are executed in them. args
+// are os.Args. It returns the exit status, or replaces the process.
 func RuntimeMain(args []string) int {
 	if len(args) > 2 && args[1] == becomeCommand {
 		return becomeTraced(args[2:])
@@ -45,7 +45,8 @@ func RuntimeMain(args []string) int {
 		dir, name, err := traceOf(in)
 		switch {
 		case errors.Is(err, os.ErrNotExist) && dir == "":
-			// No such container or bundle: runc reports it, with a better error.
+			// There is no such container or bundle. runc reports that with a
+			// better error.
 		case err != nil:
 			return in.fail(err)
 		case dir != "":
@@ -62,8 +63,9 @@ func (in invocation) kind() string {
 	return "init"
 }
 
-// watchedPIDFile is the file that names the container's first process before
-// that executes the program. Only create writes it in time.
+// watchedPIDFile returns the file with the number of the container's first
+// process, written before that process executes the program. Only create writes
+// it in time.
 func (in invocation) watchedPIDFile() string {
 	if in.command != "create" || in.pidFile == "" {
 		return ""
@@ -75,8 +77,8 @@ func (in invocation) watchedPIDFile() string {
 	return abs
 }
 
-// fail reports an error where runc's caller looks for it: on stderr and in the
-// log, of which containerd shows the last error.
+// fail reports an error where the caller of runc expects it: on stderr and in
+// the log, whose last error containerd shows.
 func (in invocation) fail(err error) int {
 	fmt.Fprintln(os.Stderr, "adamant:", err)
 	if in.log == "" {
@@ -93,7 +95,8 @@ func (in invocation) fail(err error) int {
 	return 1
 }
 
-// findRunc returns the path of the runc to wrap, which is not ourselves.
+// findRunc returns the path of the runc to wrap, which must not be this
+// program.
 func findRunc(self string) (string, error) {
 	own, err := os.Stat("/proc/self/exe")
 	if err != nil {
@@ -104,6 +107,8 @@ func findRunc(self string) (string, error) {
 		if err != nil {
 			continue
 		}
+		// This program may be the first runc in PATH, and executing it again
+		// would loop.
 		if info, err := os.Stat(path); err == nil && !os.SameFile(own, info) {
 			return path, nil
 		}
@@ -133,8 +138,8 @@ type job struct {
 	Inherited []int    // descriptors from 3 on that are runc's
 }
 
-// traced starts a process that runs runc traced and outlives us, waits until
-// runc itself has ended and returns its exit status.
+// traced starts a process that runs runc traced and outlives this one, waits
+// until runc itself has ended and returns its exit status.
 func traced(in invocation, j job) int {
 	status, err := j.start()
 	if err != nil {
@@ -154,6 +159,8 @@ func (j job) start() (int, error) {
 	}
 	files := []uintptr{0, 1, 2}
 	for _, fd := range j.Inherited {
+		// The descriptors must keep their numbers, by which runc finds them
+		// (LISTEN_FDS, --preserve-fds).
 		for len(files) <= fd {
 			files = append(files, ^uintptr(0))
 		}
@@ -168,15 +175,17 @@ func (j job) start() (int, error) {
 	if _, err := syscall.ForkExec("/proc/self/exe", []string{RuntimeName, traceCommand, string(arg)}, attr); err != nil {
 		return 0, fmt.Errorf("start tracer: %w", err)
 	}
+	// Only the tracing process may hold this end, so that reading from the
+	// other one ends when that process dies.
 	unix.Close(pair[1])
-	// If we are killed now the other end is closed and the tracer kills runc,
-	// as its caller must have wanted.
+	// If this process is killed, the socket is closed and the tracer kills
+	// runc, because whoever killed the wrapper meant runc.
 	control := os.NewFile(uintptr(pair[0]), "control")
 	defer control.Close()
 	return readStatus(control)
 }
 
-// readStatus receives what the tracing process reports: runc's exit status, or
+// readStatus receives the report of the tracing process: runc's exit status, or
 // an error as text.
 func readStatus(control io.Reader) (int, error) {
 	var status uint32
@@ -190,8 +199,8 @@ func readStatus(control io.Reader) (int, error) {
 	return int(status), nil
 }
 
-// inheritable lists the descriptors from 3 on that a program we execute would
-// have.
+// inheritable lists the descriptors from 3 on that an executed program would
+// inherit.
 func inheritable() ([]int, error) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

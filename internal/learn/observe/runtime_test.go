@@ -199,8 +199,8 @@ func TestContainerSetUp(t *testing.T) {
 	})
 }
 
-// TestNothingSeen: a trace without accesses says that there were none only if
-// the container's program was seen.
+// TestNothingSeen checks that a trace without accesses proves that there were
+// none only if the container's program was seen.
 func TestNothingSeen(t *testing.T) {
 	c := newContainer(t, buildWriter(t, ""), []string{"openat-create"})
 	pid := c.create(nil)
@@ -237,7 +237,7 @@ func TestExec(t *testing.T) {
 		t.Errorf("exec ended with %#x", status)
 	}
 
-	// In the foreground runc itself waits and passes the status on.
+	// In the foreground runc itself waits and returns the status.
 	must(t, os.WriteFile(process, []byte(`{"args":["/bin/writer","exists","exit","3"],"cwd":"/desk","user":{"uid":0,"gid":0}}`), 0o600))
 	cmd = c.runc("exec", "--process", process, c.id)
 	if err := cmd.Run(); cmd.ProcessState.ExitCode() != 3 {
@@ -261,8 +261,8 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// TestTracerKilled: a container without its tracer must not go on, since its
-// calls would fail for no reason of its own.
+// TestTracerKilled checks that a container ends with its tracer, because its
+// calls would fail without one.
 func TestTracerKilled(t *testing.T) {
 	c := newContainer(t, buildWriter(t, ""), []string{"fork", "loop", "100000000"})
 	pid := c.create(nil)
@@ -286,7 +286,7 @@ func TestTracerKilled(t *testing.T) {
 	c.must("delete", c.id)
 }
 
-// TestWrapperKilled: whoever kills the wrapper means runc.
+// TestWrapperKilled checks that killing the wrapper kills runc.
 func TestWrapperKilled(t *testing.T) {
 	c := newContainer(t, buildWriter(t, ""), []string{"sleep"})
 	pid := c.create(nil)

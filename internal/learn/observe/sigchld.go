@@ -8,9 +8,10 @@ import (
 
 const saNoChildStop = 1 // SA_NOCLDSTOP
 
-// quietStops asks the kernel not to send SIGCHLD when a traced thread stops,
-// because the Go runtime's handler would run four times for each traced call. wait
-// returns stops all the same. The runtime's action is kept otherwise.
+// quietStops tells the kernel not to send SIGCHLD when a traced thread stops,
+// because the Go runtime's handler would run four times for each traced call.
+// wait returns the stops all the same. The other settings of the runtime's
+// action stay.
 func quietStops() {
 	var action struct{ handler, flags, restorer, mask uint64 } // struct sigaction of amd64 and arm64
 	const maskSize = 8

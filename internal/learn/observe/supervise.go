@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// traceMain is the main function of the process that traces one runc and all its
-// descendants. It outlives runc and ends with the last traced process.
+// traceMain is the main function of the process that traces one runc and all
+// its descendants. It outlives runc and ends with the last traced process.
 func traceMain(arg string) int {
 	runtime.LockOSThread()
 	var j job
@@ -81,12 +81,12 @@ func (j job) trace(control *os.File) error {
 	return out.finish(err)
 }
 
-// killWith kills runc if its caller goes away first.
+// killWith kills runc if its caller ends first.
 func killWith(control *os.File, runc int) {
 	var b [1]byte
 	if n, _ := control.Read(b[:]); n == 0 {
-		// Harmless if runc has ended, because a pidfd never refers to another
-		// process.
+		// This does nothing if runc has ended, because a pidfd never refers to
+		// another process.
 		unix.PidfdSendSignal(runc, unix.SIGKILL, nil, 0)
 	}
 }
@@ -107,7 +107,7 @@ func (j job) starts(inside func(int) bool) func(int) bool {
 	}
 }
 
-// startRunc starts runc with every descriptor that our caller meant for it.
+// startRunc starts runc with every descriptor that the caller passed for it.
 func (j job) startRunc() (int, error) {
 	files := []uintptr{0, 1, 2}
 	for _, fd := range j.Inherited {
@@ -119,9 +119,10 @@ func (j job) startRunc() (int, error) {
 	return startTraced(j.Command, &syscall.ProcAttr{Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{}})
 }
 
-// letGo drops the descriptors, session and working directory of the caller, because
-// the tracer would keep them in use as long as the container runs. It ignores the
-// signals that end a whole service, because the container must end first.
+// letGo releases the descriptors, session and working directory of the caller,
+// because the tracer would keep them in use as long as the container runs. It
+// ignores the signals that end a whole service, because the container must end
+// first.
 func (j job) letGo(control *os.File) error {
 	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {

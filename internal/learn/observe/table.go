@@ -8,7 +8,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// Bounds of a trace.
+// The bounds of a trace.
 const (
 	maxNames  = 64     // distinct names of one group before they become "dir/*"
 	maxRows   = 20_000 // accesses in one trace before directories collapse
@@ -27,22 +27,22 @@ type group struct {
 	uid               uint32
 }
 
-// A tally sums up equal accesses.
+// A tally is the sum of equal accesses.
 type tally struct {
 	count int
 	bytes int64
 }
 
-// rows are the accesses of one group by their name in the directory. Past
-// maxNames only the sum is kept, under the name "*".
+// rows are the accesses of one group by name in the directory. Beyond maxNames
+// only the sum is kept, under the name "*".
 type rows map[string]*tally
 
-// A table folds accesses so that its size stays bounded: a program that makes
-// and removes files of random names for days adds up to one row, or a few.
+// A table folds accesses so that its size stays bounded: a program that creates
+// and removes files of random names for days takes one row, or a few.
 type table struct {
 	groups    map[group]rows
 	size      int             // rows in all groups
-	collapsed map[string]bool // directories below which nothing is told apart
+	collapsed map[string]bool // directories below which all names are folded
 	weak      map[string]bool
 }
 
@@ -50,7 +50,7 @@ func newTable() *table {
 	return &table{groups: map[group]rows{}, collapsed: map[string]bool{}, weak: map[string]bool{}}
 }
 
-// note records why something may have been missed.
+// note records a reason why accesses may be missing.
 func (t *table) note(reason string) {
 	if len(t.weak) < maxReason {
 		t.weak[reason] = true
@@ -109,7 +109,7 @@ func (y *tally) add(n int, bytes int64) {
 	y.bytes = max(y.bytes, bytes)
 }
 
-// covering returns the topmost collapsed directory that dir lies in, or "".
+// covering returns the topmost collapsed directory that contains dir, or "".
 func (t *table) covering(dir string) string {
 	found := ""
 	for d := dir; ; d = path.Dir(d) {
@@ -123,7 +123,7 @@ func (t *table) covering(dir string) string {
 }
 
 // collapse merges the directories below those that have the most of them, until
-// half of the table is free. Half, because otherwise the next few accesses would
+// half of the table is free. If less were free, the next few accesses would
 // collapse it again, and each time costs a pass over the table.
 func (t *table) collapse() {
 	t.note(tooMany)
@@ -186,7 +186,7 @@ func (t *table) rebuild() {
 	}
 }
 
-// accesses lists the table by path, then by everything else.
+// accesses lists the table, sorted by path and then by all other fields.
 func (t *table) accesses() []trace.Access {
 	list := make([]trace.Access, 0, t.size)
 	for g, in := range t.groups {
@@ -199,7 +199,7 @@ func (t *table) accesses() []trace.Access {
 	return list
 }
 
-// reasons lists why something may have been missed.
+// reasons lists why accesses may be missing.
 func (t *table) reasons() []string {
 	var list []string
 	for r := range t.weak {

@@ -57,9 +57,9 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// TestFoldBounded feeds directories of random names, as a program does that
-// makes a temporary directory for each task: the table stays small, calls are
-// never lost, and it remains known below which directory they were.
+// TestFoldBounded adds directories of random names, like a program that makes a
+// temporary directory for each task. The table must stay small, no call may be
+// lost, and the parent directory must stay known.
 func TestFoldBounded(t *testing.T) {
 	const calls = 100_000
 	shapes := map[string]func(r *rand.Rand) string{

@@ -6,7 +6,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// legacyKinds are the writes that only x86 has a system call for.
+// legacyKinds are the kinds of write that have a system call of their own on
+// x86 only.
 var legacyKinds = []kindTest{
 	{kind: "open", want: []trace.Access{at(trace.Create, "new")}},
 	{kind: "creat", want: []trace.Access{at(trace.Create, "new")}},

@@ -1,4 +1,5 @@
 package observe
 
-// legacyKinds are the writes that only x86 has a system call for.
+// legacyKinds are the kinds of write that have a system call of their own on
+// x86 only.
 var legacyKinds []kindTest

@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// at is an access of the writer to a path of its working directory; a path
-// that starts with a slash is one of the container.
+// at returns an access of the writer to a path in its working directory. A path
+// that starts with a slash is one in the container.
 func at(op trace.Op, path string, change ...func(*trace.Access)) trace.Access {
 	if !strings.HasPrefix(path, "/") {
 		path = "/desk/" + path
@@ -131,8 +131,8 @@ var commonKinds = []kindTest{
 // sorted compares traces without regard to order.
 var sorted = cmpopts.SortSlices(func(a, b trace.Access) bool { return compareAccess(a, b) < 0 })
 
-// TestKinds makes each kind of write in a directory that is the root of a
-// mount namespace, and wants exactly its accesses.
+// TestKinds makes each kind of write in a directory that is the root of a mount
+// namespace, and requires exactly its accesses.
 func TestKinds(t *testing.T) {
 	writer := buildWriter(t, "")
 	for _, k := range append(commonKinds, legacyKinds...) {

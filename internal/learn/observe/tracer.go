@@ -12,11 +12,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// A tracer follows a tree of processes and folds what it writes into a table.
-// All its methods but snapshot run on the one locked thread that seized them.
+// A tracer follows a tree of processes and folds their writes into a table. All
+// its methods except snapshot run on the one locked thread that seized the
+// processes.
 type tracer struct {
 	// starts reports whether the program that process pid just executed is the
-	// one to record. From then on every process that inside accepts is recorded.
+	// first one to record. From then on every process that inside accepts is
+	// recorded.
 	starts func(pid int) bool
 	inside func(tid int) bool
 	// ended is called once, when the process seized first has ended.
@@ -46,7 +48,7 @@ type thread struct {
 	pending  pending
 }
 
-// pending is what was learned of a call before it was made.
+// pending holds the facts about a call that were read before it was made.
 type pending struct {
 	args   [6]uint64
 	op     trace.Op
@@ -72,7 +74,8 @@ func (t *tracer) loop() error {
 	quietStops()
 	for {
 		var status syscall.WaitStatus
-		// Children that other threads of this process started are not ours.
+		// Children that other threads of this process started are not traced by
+		// this tracer.
 		tid, err := syscall.Wait4(-1, &status, unix.WALL|unix.WNOTHREAD, nil)
 		switch {
 		case errors.Is(err, unix.EINTR):
@@ -116,8 +119,8 @@ func (t *tracer) handle(tid int, status syscall.WaitStatus) {
 		t.leave(tid, th)
 		resume(tid, unix.PTRACE_CONT, 0)
 	case event == unix.PTRACE_EVENT_STOP && signal != int(unix.SIGTRAP):
-		// A group stop. PTRACE_CONT would end it although the program was told
-		// to stop; PTRACE_LISTEN leaves it stopped until SIGCONT.
+		// This is a group stop. PTRACE_CONT would end it although the program
+		// was told to stop; PTRACE_LISTEN leaves it stopped until SIGCONT.
 		resume(tid, unix.PTRACE_LISTEN, 0)
 	case event == unix.PTRACE_EVENT_EXEC:
 		t.executed(tid, th)
@@ -125,7 +128,8 @@ func (t *tracer) handle(tid int, status syscall.WaitStatus) {
 	case event != 0:
 		resume(tid, unix.PTRACE_CONT, 0)
 	default:
-		// A signal for the program, which gets it only if it is passed on here.
+		// This is a signal for the program, which receives it only if it is
+		// passed on here.
 		resume(tid, unix.PTRACE_CONT, signal)
 	}
 }
@@ -142,6 +146,8 @@ func (t *tracer) gone(tid int, status syscall.WaitStatus) {
 	}
 	delete(t.threads, tid)
 	if t.killing.Load() {
+		// A thread that never stops does not reach handle, so it is killed
+		// here.
 		for other := range t.threads {
 			syscall.Kill(other, unix.SIGKILL)
 		}
@@ -159,6 +165,8 @@ func (t *tracer) executed(pid int, th *thread) {
 		// Another thread made the call and goes on under the leader's number.
 		delete(t.threads, int(former))
 	}
+	// execve ended the other threads, so a call that was pending in the leader
+	// never returns.
 	th.call, th.who = nil, false
 	if t.view == nil && t.starts(pid) {
 		t.begin(pid)
@@ -180,8 +188,9 @@ func (t *tracer) begin(pid int) {
 	t.view, t.blind = v, nil
 }
 
-// missed returns why nothing was recorded of a container that was created, because
-// an empty trace would otherwise pass as proof that nothing was written.
+// missed returns why nothing was recorded of a container that was created,
+// because an empty trace would otherwise pass as proof that nothing was
+// written.
 func (t *tracer) missed() error {
 	if t.view == nil && t.blind == nil {
 		return errors.New("the container's program was not seen")
@@ -210,7 +219,8 @@ func (t *tracer) touch() {
 	}
 }
 
-// snapshot returns all that was seen so far. It may be called by any goroutine.
+// snapshot returns everything that was recorded so far. Any goroutine may call
+// it.
 func (t *tracer) snapshot() (accesses []trace.Access, weak []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

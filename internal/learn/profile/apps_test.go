@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDeriveApplications has the write sets of real programs, as they are
-// packaged, and the volumes that are known to work for each.
+// TestDeriveApplications checks the write sets of real programs, as Debian
+// packages them, and the volumes that are known to work for each.
 func TestDeriveApplications(t *testing.T) {
 	for _, tc := range []struct {
 		name     string

@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestByteCodeIsOneLine: hundreds of files of byte code are told of in one
-// line for each directory, and are no evidence of anything.
+// TestByteCodeIsOneLine checks that hundreds of byte code files take one line
+// for each directory, and are no evidence.
 func TestByteCodeIsOneLine(t *testing.T) {
 	trace := traceOf(t, `mkdir /usr/lib/app/__pycache__ python3
 create /usr/lib/app/__pycache__/a.cpython-311.pyc.123 python3

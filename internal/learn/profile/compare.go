@@ -7,24 +7,25 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// Compare returns the calls of a container's read-only runs that failed and
-// should not have: none in a proof. Both must have had the same load.
+// Compare returns the calls in a container's read-only runs that failed and
+// should not have. A proof must have none. The writable and the read-only runs
+// must have had the same load.
 //
-// Calls are told apart by what they do, the program, and the path, in which
-// process numbers and temporary names count for nothing. A call that fails
-// counts
+// Calls are identified by operation, program and path, without the process
+// numbers and temporary names in it. A failed call counts
 //
 //   - if it succeeded when the root was writable, and never failed there with
 //     the same error;
-//   - with EROFS, also if it was never seen before: a program that is stopped
-//     early takes other ways than one that is not. Not, however, if it could
-//     not have succeeded anyway. The modes and entries of the image decide that,
-//     because the kernel returns EROFS before it checks permissions or whether
-//     the entry to be removed exists.
 //
-// A call that failed on the writable root and never succeeded there is no failure,
-// whatever its error is now. A call that is repeated and then succeeds is none
-// either, except with an error that only the volumes can cause (EROFS, EXDEV,
+// - with EROFS, also if it was never seen before, because a program that is
+// stopped early takes other paths. It does not count, however, if it could not
+// have succeeded anyway. The modes and entries of the image decide that,
+// because the kernel returns EROFS before it checks permissions or whether the
+// entry to be removed exists.
+//
+// A call that failed on the writable root and never succeeded there is no
+// failure, with any error. Neither is a call that is repeated and then
+// succeeds, except with an error that only the volumes can cause (EROFS, EXDEV,
 // ENOSPC…).
 //
 // Mild failures are EEXIST of mkdir, because the directory is there; a rename
@@ -53,7 +54,7 @@ func Compare(writable, readonly []trace.Trace, s Rootfs) []Failure {
 	return mergeEvidence(nil, out)
 }
 
-// judge returns why a failed access counts, or nothing.
+// judge returns why a failed access counts, or "".
 func judge(a trace.Access, before, now history, s Rootfs) string {
 	was := before.of(a)
 	switch {
@@ -71,8 +72,8 @@ func judge(a trace.Access, before, now history, s Rootfs) string {
 	return ""
 }
 
-// copiedInstead reports whether a program, when it could not rename or link,
-// made one end of the pair itself, which it had not done before.
+// copiedInstead reports whether a program that could not rename or link created
+// one of the two files itself, which it had not done before.
 func copiedInstead(a trace.Access, before, now history) bool {
 	if a.Errno != "EXDEV" {
 		return false

@@ -8,8 +8,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// An Input is all that is known of one container after one or more writable
-// runs of it.
+// An Input holds the results of one or more writable runs of a container.
 type Input struct {
 	Name   string // of the container
 	Image  string // reference as in the manifest
@@ -29,9 +28,9 @@ type Leftover struct {
 	Touched    bool // a directory that was copied up or got a new mtime, and nothing in it survived: files came and went
 }
 
-// Derive returns the profile of a container: what it wrote on its root file
-// system and the smallest set of volumes that allows it. The result does not
-// depend on the order of traces, accesses or leftovers.
+// Derive returns the profile of a container: its writes to its root file system
+// and the smallest set of volumes that allows them. The result does not depend
+// on the order of traces, accesses or leftovers.
 func Derive(in Input) Container {
 	in.Rootfs = in.Rootfs.canonical()
 	l := newWriteSet(in.Rootfs)
@@ -48,7 +47,8 @@ func Derive(in Input) Container {
 			l.trace(a)
 		}
 	}
-	// After all traces: what they explain is not told twice.
+	// Leftovers come after all traces, because a leftover that a trace explains
+	// must not be added again.
 	inOrder := func(a, b Leftover) int { return tree.ComparePaths(a.Path, b.Path) }
 	for _, left := range slices.SortedFunc(slices.Values(in.Left), inOrder) {
 		l.leftover(left)
@@ -57,8 +57,8 @@ func Derive(in Input) Container {
 	return Plan(c, in.Rootfs)
 }
 
-// leftover adds the writes that an entry of the upper directory implies and that
-// no trace has.
+// leftover adds the writes that an entry of the upper directory implies and
+// that no trace has.
 func (l *writeSet) leftover(left Leftover) {
 	if l.rootfs.onMount(left.Path) || l.rootfs.holdsMount(left.Path) || isKernels(left.Path) {
 		return // the runtime made it, to mount something there

@@ -15,8 +15,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// maxFile bounds what Parse reads: a profile of ten thousand writes has a
-// tenth of it.
+// maxFile is the size limit of Parse, in bytes. A profile of ten thousand
+// writes has a tenth of it.
 const maxFile = 16 << 20
 
 const header = `# What a workload writes, and the volumes with which its root file system can be
@@ -24,17 +24,17 @@ const header = `# What a workload writes, and the volumes with which its root fi
 # described in docs/design.md.
 `
 
-// Parse reads a profile from YAML or JSON. It refuses unknown fields and
-// anything that Marshal would not write. An error names the field and the values
-// that it may have.
+// Parse parses a profile from YAML or JSON. It refuses unknown fields and
+// values that Marshal would not write. An error names the field and its valid
+// values.
 func Parse(data []byte) (Profile, error) {
 	if len(data) > maxFile {
 		return Profile{}, fmt.Errorf("parse profile: %d bytes are more than the %d that a profile can have", len(data), maxFile)
 	}
 	var p Profile
 	if err := yaml.UnmarshalStrict(data, &p); err != nil {
-		// A manifest taken for a profile is told by its kind, not by the first
-		// of its fields.
+		// A manifest in place of a profile is reported by its kind and not by
+		// its first unknown field.
 		if (p.APIVersion != "" || p.Kind != "") && p.checkKind() != nil {
 			err = p.checkKind()
 		}
@@ -46,14 +46,14 @@ func Parse(data []byte) (Profile, error) {
 	return p.sorted(), nil
 }
 
-// Marshal returns the profile as YAML, in an order that does not depend on how
-// it came about: fields as they are declared, writes and volumes by path.
+// Marshal returns the profile as YAML, in a stable order: fields as they are
+// declared, writes and volumes by path.
 func (p Profile) Marshal() ([]byte, error) {
 	doc, err := json.Marshal(p.sorted())
 	if err != nil {
 		return nil, fmt.Errorf("marshal profile %s: %w", p.Name, err)
 	}
-	// JSON is YAML; read as nodes it keeps its order.
+	// JSON is YAML, and reading it as nodes keeps the order of the fields.
 	var node yaml3.Node
 	if err := yaml3.Unmarshal(doc, &node); err != nil {
 		return nil, fmt.Errorf("marshal profile %s: %w", p.Name, err)
@@ -72,7 +72,7 @@ func (p Profile) Marshal() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// plain turns JSON's style into the one people write, with modes in octal.
+// plain changes JSON's style to the one that people write, with octal modes.
 func plain(n *yaml3.Node) {
 	if n.Kind != yaml3.ScalarNode || n.Tag != "!!str" || isPlain(n.Value) {
 		n.Style = 0
@@ -97,7 +97,7 @@ func plain(n *yaml3.Node) {
 }
 
 // isPlain reports whether a string needs no quotes in any version of YAML: it
-// begins as a word or a path, and is none of the words that mean something.
+// begins like a word or a path, and is not a word with a special meaning.
 func isPlain(s string) bool {
 	if !plainForm.MatchString(s) || strings.Contains(s, ": ") {
 		return false
@@ -111,8 +111,8 @@ func isPlain(s string) bool {
 
 var plainForm = regexp.MustCompile(`^[A-Za-z/]([A-Za-z0-9/._,:@%+*=() -]*[A-Za-z0-9/_*)])?$|^[0-9]+[MG]i$`)
 
-// sorted returns a copy with every list in its order. Lists that are always
-// written are empty rather than null.
+// sorted returns a copy with sorted lists. Lists that are always written are
+// empty and not null.
 func (p Profile) sorted() Profile {
 	p.Containers = slices.Clone(p.Containers)
 	if p.Containers == nil {

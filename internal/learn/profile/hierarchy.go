@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// shared are the directories of the Filesystem Hierarchy Standard in which
-// many programs keep files. A directory that a program made there is mounted
-// instead of the whole, and siblings there are never joined, because a volume
-// over the whole would hide the files of the other programs.
+// shared are the directories of the Filesystem Hierarchy Standard in which many
+// programs keep files. A directory that a program created there is mounted
+// instead of the shared one, and siblings there are never joined, because a
+// volume over a shared directory would hide the files of other programs.
 var shared = []string{
 	"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/run", "/run/lock",
 	"/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/backups", "/var/cache", "/var/lib", "/var/local",
@@ -22,15 +22,15 @@ func isShared(dir string) bool {
 		strings.HasPrefix(dir, "/lib") && path.Dir(dir) == "/"
 }
 
-// isKernels reports whether a path is in a file system of the kernel, where no
-// volume is ever mounted.
+// isKernels reports whether a path is in a file system of the kernel, where a
+// volume cannot be mounted.
 func isKernels(name string) bool {
 	return within(name, "/dev") || within(name, "/proc") || within(name, "/sys")
 }
 
-// isFixed reports whether a path holds programs and configuration: what an
-// immutable container is made to protect. There one file is mounted in
-// preference to the directory around it.
+// isFixed reports whether a path holds programs and configuration, which an
+// immutable container must protect. There, mounting a single file is preferred
+// to mounting the directory around it.
 func isFixed(name string) bool {
 	first := childOf(name, "/")
 	switch first {
@@ -40,7 +40,7 @@ func isFixed(name string) bool {
 	return name == "/" || strings.HasPrefix(first, "/lib")
 }
 
-// isScratch reports whether names in a directory are temporary by convention.
+// isScratch reports whether a directory holds temporary names by convention.
 func isScratch(dir string) bool {
 	return within(dir, "/tmp") || within(dir, "/var/tmp")
 }

@@ -10,17 +10,17 @@ import (
 type history struct {
 	calls  map[call]past // by path
 	dirs   map[call]past // by directory: all calls in it
-	folded map[call]past // by directory: the traces' own "dir/*", which stands for names that are not told
+	folded map[call]past // by directory: the "dir/*" of traces, which covers the names that were folded
 }
 
-// A call is what makes two accesses the same in two runs.
+// A call identifies accesses that are the same in two runs.
 type call struct {
 	family trace.Op
 	path   string
 	exe    string
 }
 
-// A past is how one call went.
+// A past holds the results of one call.
 type past struct {
 	succeeded bool
 	errors    map[string]bool
@@ -54,8 +54,8 @@ func note(m map[call]past, key call, errno string) {
 	m[key] = p
 }
 
-// of returns how an access went. Where one of the two was folded, and the other
-// need not have been, its directory answers for it.
+// of returns the results of an access. If one of the two runs was folded and
+// the other was not, the directory's results apply.
 func (h history) of(a trace.Access) past {
 	own, dir := keys(a)
 	if p, ok := h.calls[own]; ok {
@@ -67,7 +67,8 @@ func (h history) of(a trace.Access) past {
 	return h.folded[dir]
 }
 
-// keys returns what an access is found by: its own path, and its directory.
+// keys returns the calls under which an access is recorded: that of its path,
+// and that of its directory.
 func keys(a trace.Access) (own, dir call) {
 	own = call{family(a.Op), generalisePath(a.Path, "/"), a.Exe}
 	dir = own
@@ -77,8 +78,9 @@ func keys(a trace.Access) (own, dir call) {
 
 func isFolded(a trace.Access) bool { return path.Base(a.Path) == "*" }
 
-// family joins the operations between which only the state of the file system
-// decides: open makes a file, or empties or writes the one that is there.
+// family returns one operation for all those between which only the state of
+// the file system decides: open creates a file, or truncates or writes an
+// existing one.
 func family(op trace.Op) trace.Op {
 	if op == trace.Write || op == trace.Truncate {
 		return trace.Create

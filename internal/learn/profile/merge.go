@@ -13,10 +13,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// Merge adds up two profiles of one workload: its writes are those of both, and
-// so are its volumes, the larger where two lie in one another. It needs no image
-// and takes the volumes as they are; Plan chooses them anew, which is better
-// where the image is at hand. Profiles of different images cannot be added.
+// Merge merges two profiles of one workload: the result has the writes and the
+// volumes of both, and the outer volume if one is inside another. It needs no
+// image and keeps the volumes as they are. Plan chooses them again, which is
+// better if the image is available. Profiles of different images cannot be
+// merged.
 func Merge(a, b Profile) (Profile, error) {
 	out := a
 	out.Runs += b.Runs
@@ -54,7 +55,7 @@ func mergeContainers(a, b Container) Container {
 	return out
 }
 
-// without leaves out what was written all the same in another run.
+// without returns the refused writes that did not succeed in another run.
 func without(refused, writes []Write) []Write {
 	written := map[string]Write{}
 	for _, w := range writes {
@@ -70,7 +71,7 @@ func without(refused, writes []Write) []Write {
 	})
 }
 
-// mergeVolumes returns the volumes of both that lie in no other.
+// mergeVolumes returns the volumes of both that are not inside another.
 func mergeVolumes(a, b []Volume) []Volume {
 	all := slices.Concat(a, b)
 	slices.SortStableFunc(all, func(a, b Volume) int { return tree.ComparePaths(a.MountPath, b.MountPath) })
@@ -85,7 +86,7 @@ func mergeVolumes(a, b []Volume) []Volume {
 	return out
 }
 
-// joinVolumes returns the outer volume with all that the inner one asks for.
+// joinVolumes returns the outer volume with the requirements of the inner one.
 func joinVolumes(outer, inner Volume) Volume {
 	if outer.MountPath == inner.MountPath {
 		outer.SubPath = cmp.Or(outer.SubPath, inner.SubPath)
@@ -116,7 +117,7 @@ func hardest(a, b Need) Need {
 	return ""
 }
 
-// larger returns the larger of two quantities. None is no limit.
+// larger returns the larger of two quantities. An empty one is unlimited.
 func larger(a, b string) string {
 	x, errA := resource.ParseQuantity(a)
 	y, errB := resource.ParseQuantity(b)
@@ -129,8 +130,8 @@ func larger(a, b string) string {
 	return a
 }
 
-// mergeWrites returns all writes of both lists, by path. Calls are added up;
-// of bytes, the larger number counts.
+// mergeWrites returns all writes of both lists, by path, with the sum of their
+// calls and the maximum of their bytes.
 func mergeWrites(a, b []Write) []Write {
 	byPath := map[string]Write{}
 	for _, w := range slices.Concat(a, b) {
@@ -161,7 +162,7 @@ func mergeWrites(a, b []Write) []Write {
 }
 
 // strictest returns the owner with fewer permissions, so that the order of runs
-// makes no difference.
+// does not matter.
 func strictest(a, b *Owner) *Owner {
 	if a == nil || b == nil {
 		return cmp.Or(a, b)
@@ -172,8 +173,8 @@ func strictest(a, b *Owner) *Owner {
 	return b
 }
 
-// mergeEvidence appends the failures of b that a does not have. Failures for lack
-// of space are always appended, because their number counts.
+// mergeEvidence appends the failures of b that a does not have. Failures for
+// lack of space are always appended, because their number counts.
 func mergeEvidence(a, b []Failure) []Failure {
 	out := slices.Clone(a)
 	for _, f := range b {

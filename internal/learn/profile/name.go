@@ -2,12 +2,12 @@ package profile
 
 import "strings"
 
-// generalise replaces what varies from run to run in the name of one file by
-// "*": "temp-4711.rdb" and "temp-12.rdb" become "temp-*.rdb". It goes by looks,
-// so it may take a name for random that is not. Nothing but a broader volume
-// follows from that.
+// generalise replaces the parts of a file name that vary from run to run by
+// "*": "temp-4711.rdb" and "temp-12.rdb" become "temp-*.rdb". It is a
+// heuristic: if it takes a fixed name for a random one, the result is only a
+// broader volume.
 func generalise(name string) string {
-	// Python's tempfile draws eight of [a-z0-9_].
+	// Python's tempfile uses eight characters of [a-z0-9_].
 	if word := strings.ReplaceAll(name, "_", ""); len(name) == len("tmp")+8 && strings.HasPrefix(name, "tmp") && wordLen(word) == len(word) && word == strings.ToLower(word) {
 		return "*"
 	}
@@ -26,7 +26,7 @@ func generalise(name string) string {
 	return b.String()
 }
 
-// generalisePath does so with every component below a directory.
+// generalisePath generalises every component below a directory.
 func generalisePath(name, dir string) string {
 	rest := strings.TrimPrefix(strings.TrimPrefix(name, dir), "/")
 	if rest == "" {
@@ -68,8 +68,8 @@ func classOf(r rune) class {
 	return other
 }
 
-// varies reports whether a word of letters and digits is a number, a hash, or
-// what mkstemp(3) draws.
+// varies reports whether a word of letters and digits is a number, a hash, or a
+// random name of mkstemp(3).
 func varies(word string) bool {
 	digits := strings.IndexFunc(word, func(r rune) bool { return classOf(r) == digit }) >= 0
 	number := digits && strings.Trim(word, "0123456789") == ""
@@ -77,8 +77,8 @@ func varies(word string) bool {
 	return number || hash || isRandom(word)
 }
 
-// isRandom reports whether a word changes between small letters, capitals and
-// digits more often than words that people make up.
+// isRandom reports whether a word alternates between lower case, upper case and
+// digits more often than words that people write.
 func isRandom(word string) bool {
 	if len(word) < 6 {
 		return false

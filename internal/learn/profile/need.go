@@ -6,18 +6,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// attributes are the operations that change an entry and not the directory
-// that it is in.
+// attributes are the operations that change an entry and not its directory.
 var attributes = map[trace.Op]bool{trace.Chmod: true, trace.Chown: true, trace.Utime: true, trace.Xattr: true}
 
 func isAttribute(op trace.Op) bool { return attributes[op] }
 
 // ownership are the attributes that only an entry's owner may change.
-// Times are not among them: whoever may write may set them to now.
+// Times are not among them, because a user who may write may set them to now.
 func ownership(op trace.Op) bool { return op == trace.Chmod || op == trace.Chown }
 
-// A need is what one write asks of the file system: that names in dir can
-// change or, if inPlace, that the one existing file at path can.
+// A need is a requirement of one write: that names in dir can change or, if
+// inPlace, that the existing file at path can.
 type need struct {
 	write   *Write
 	path    string
@@ -25,13 +24,14 @@ type need struct {
 	inPlace bool
 }
 
-// needsOf returns what a write asks for. Which operations need the directory
-// and which only the file is what decides between their mounts:
+// needsOf returns the requirements of a write. They decide whether a directory
+// or only a file is mounted:
 //
 //   - a new, removed, renamed or linked name changes its directory;
 //   - a change of content or attributes changes a file of the image where it
 //     is, but a file that the program made needs the directory it was made in;
-//   - a change of a directory's own attributes needs that very directory.
+//
+// - a change of a directory's own attributes needs that directory.
 func needsOf(w *Write, s Rootfs) []need {
 	var names, self, inPlace bool
 	onDir, onFile := s.isDir(w.Path), s.has(w.Path) && !s.isDir(w.Path)
@@ -58,8 +58,8 @@ func needsOf(w *Write, s Rootfs) []need {
 	return needs
 }
 
-// A pair is the two ends of a rename or hard link: rename(2) and link(2) fail
-// with EXDEV unless both are on one volume.
+// A pair is a rename or hard link: rename(2) and link(2) fail with EXDEV unless
+// both paths are on one volume.
 type pair struct {
 	write *Write
 	peer  string

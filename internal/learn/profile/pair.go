@@ -4,11 +4,13 @@ import (
 	"path"
 )
 
-// joinPairs widens mounts until both ends of every rename and hard link are on
-// the same one.
+// joinPairs widens mounts until both paths of every rename and hard link are on
+// the same mount.
 func (p *planner) joinPairs(all []pair) {
 	for changed := true; changed; {
 		changed = false
+		// Widening a mount for one pair may separate another pair's paths, so
+		// all are checked again until nothing changes.
 		for _, pair := range all {
 			if p.joinPair(pair) {
 				changed = true
@@ -29,6 +31,8 @@ func (p *planner) joinPair(pair pair) bool {
 	if b == "" {
 		b = path.Dir(pair.peer)
 	}
+	// The nearest directory that contains both paths is enough. place moves it
+	// up to one of the image that can be mounted.
 	dir := p.place(commonDir(a, b))
 	if dir == "/" || isKernels(dir) {
 		p.giveUp(pair.write, "one volume for "+pair.write.Path+" and "+pair.peer+
@@ -40,7 +44,7 @@ func (p *planner) joinPair(pair pair) bool {
 	return true
 }
 
-// mountOf returns the mount that a path lies on, or "".
+// mountOf returns the mount that contains a path, or "".
 func (p *planner) mountOf(name string) string {
 	for _, m := range p.mounts {
 		if within(name, m.path) {

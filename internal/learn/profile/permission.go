@@ -15,10 +15,10 @@ const (
 
 // couldSucceed reports whether a call that ended with EROFS could have
 // succeeded on a writable root, by the image: whether the entry that it changes
-// exists, and whether its owner and mode permit the change to the user. In doubt
-// it is true, because a failure too many is looked at, but one too few is a
-// program that breaks later. Root may change everything, because it is not known
-// here whether the container lacks CAP_DAC_OVERRIDE.
+// exists, and whether its owner and mode permit the change. If that is unknown
+// it returns true, because a false failure is examined, but a missed one is a
+// program that breaks later. Root may change everything, because it is not
+// known here whether the container lacks CAP_DAC_OVERRIDE.
 func couldSucceed(a trace.Access, s Rootfs) bool {
 	switch a.Op {
 	case trace.Unlink, trace.Rmdir, trace.Chmod, trace.Chown, trace.Utime, trace.Xattr, trace.Truncate:
@@ -30,6 +30,8 @@ func couldSucceed(a trace.Access, s Rootfs) bool {
 		return true
 	}
 	dir := path.Dir(a.Path)
+	// Without search permission on every directory above it, the path cannot be
+	// resolved (path_resolution(7)).
 	for at := dir; ; at = path.Dir(at) {
 		if e, ok := s.Tree.Lookup(at); ok && !s.User.may(a.UID, e, maySearch) {
 			return false
@@ -38,6 +40,8 @@ func couldSucceed(a trace.Access, s Rootfs) bool {
 			break
 		}
 	}
+	// Changing an existing entry needs permission on the entry; creating,
+	// removing or renaming one needs permission on its directory.
 	e, onEntry := s.Tree.Lookup(a.Path)
 	switch {
 	case onEntry && ownership(a.Op):
@@ -49,9 +53,9 @@ func couldSucceed(a trace.Access, s Rootfs) bool {
 	return !ok || s.User.may(a.UID, e, mayWrite|maySearch)
 }
 
-// may reports whether the modes of an entry grant a user a permission. The
-// groups are the container user's; of another user they are not known, and the
-// entry's group then counts as one of them.
+// may reports whether the modes of an entry grant a permission to a user. The
+// groups are those of the container's user. Those of another user are not
+// known, so the entry's group may be one of them.
 func (u User) may(uid uint32, e tree.Entry, want uint32) bool {
 	switch {
 	case uid == 0:

@@ -10,8 +10,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// Limits of the plan's finer choices: past them one broader volume is easier
-// to understand, and hides nothing since its content is copied up.
+// The limits of the plan's fine-grained mounts. Beyond them one broader volume
+// is easier to understand, and it hides nothing because its content is copied
+// up.
 const (
 	maxMade     = 3 // directories the program made, mounted one by one in place of the directory around them
 	maxFiles    = 3 // single files mounted in one directory
@@ -27,7 +28,7 @@ const (
 	file                 // a single file
 )
 
-// A mount is a volume in the making.
+// A mount is a planned volume, before its size and content are known.
 type mount struct {
 	path string
 	kind kind
@@ -49,9 +50,9 @@ type planner struct {
 	unsolved []Write
 }
 
-// Plan chooses a container's volumes anew from its writes and evidence, and
-// returns it with Volumes and Unsolved replaced; what leaving volumes out
-// taught about each (Need) stays with those that stay.
+// Plan chooses a container's volumes again from its writes and evidence, and
+// returns the container with new Volumes and Unsolved. Volumes that stay keep
+// their Need.
 func Plan(c Container, s Rootfs) Container {
 	s = s.canonical()
 	writes := withEvidence(c.Writes, c.Evidence, s)
@@ -86,8 +87,8 @@ func Plan(c Container, s Rootfs) Container {
 	return c
 }
 
-// place returns the nearest directory of the image that can be a mount point:
-// Kubernetes allows no colon in its path.
+// place returns the nearest directory of the image that can be a mount point,
+// which in Kubernetes must not contain a colon.
 func (p *planner) place(dir string) string {
 	dir = p.rootfs.anchor(dir)
 	for strings.Contains(dir, ":") {
@@ -96,8 +97,8 @@ func (p *planner) place(dir string) string {
 	return dir
 }
 
-// choose picks mounts for the needs whose nearest directory in the image is
-// the anchor: the finest that do.
+// choose chooses the smallest mounts for the needs whose nearest directory in
+// the image is the anchor.
 func (p *planner) choose(anchor string, needs []need) {
 	finest, rest := p.finer(anchor, needs)
 	switch {
@@ -113,8 +114,8 @@ func (p *planner) choose(anchor string, needs []need) {
 	}
 }
 
-// finer returns mounts that are smaller than the anchor and the needs that
-// they leave open.
+// finer returns mounts that are smaller than the anchor, and the needs that
+// they do not satisfy.
 func (p *planner) finer(anchor string, needs []need) (mounts []mount, rest []need) {
 	groups := map[string][]need{}
 	for _, n := range needs {
@@ -137,15 +138,17 @@ func (p *planner) finer(anchor string, needs []need) (mounts []mount, rest []nee
 			rest = append(rest, group...)
 		}
 	}
+	// The root directory has no broader mount to fall back to, so the limits do
+	// not apply there.
 	if anchor != "/" && (files > maxFiles || made > maxMade) {
 		return nil, needs
 	}
 	return mounts, rest
 }
 
-// canMountMade reports whether the program made a directory that can be a
-// mount point in its stead: it has the same name in each run, is not removed or
-// renamed (EBUSY), and the directory around it has more in it than this.
+// canMountMade reports whether a directory that the program created can be a
+// mount point: it has the same name in each run, is not removed or renamed
+// (EBUSY), and the directory around it has other content.
 func (p *planner) canMountMade(anchor, dir string, needs []need) bool {
 	if dir == anchor || p.rootfs.has(dir) || p.blocked[dir] || isVarying(dir) || isScratch(anchor) {
 		return false
@@ -170,8 +173,9 @@ func (p *planner) canMountMade(anchor, dir string, needs []need) bool {
 }
 
 // canMountFile reports whether a single file can be a mount point: a file of
-// the image that is changed in place among programs and configuration; or, in
-// the root directory, which can be no volume, one that is made and stays.
+// the image that is changed in place among programs and configuration, or a
+// file that is created and stays in the root directory, which cannot be a
+// volume.
 func (p *planner) canMountFile(anchor, name string, needs []need) bool {
 	if name == anchor || p.blocked[name] || !isFixed(anchor) || isVarying(name) {
 		return false
@@ -187,7 +191,7 @@ func (p *planner) canMountFile(anchor, name string, needs []need) bool {
 	return true
 }
 
-// onlyMakes reports whether a write makes a file and changes its content or
+// onlyMakes reports whether a write creates a file and changes its content or
 // attributes, but neither removes nor renames it.
 func onlyMakes(w *Write) bool {
 	for op := range w.Ops {
@@ -202,8 +206,8 @@ func onlyMakes(w *Write) bool {
 	return len(w.Ops) > 0
 }
 
-// isVarying reports whether a path has another name in another run, or one
-// that cannot be a mount point.
+// isVarying reports whether a path has another name in each run, or cannot be a
+// mount point.
 func isVarying(name string) bool {
 	base := path.Base(name)
 	return generalise(base) != base || strings.ContainsAny(base, "*:")
@@ -232,7 +236,7 @@ func (p *planner) dropNested() {
 }
 
 // joinSiblings replaces many mounts side by side by the directory around them,
-// if that is one program's own.
+// if that belongs to one program.
 func (p *planner) joinSiblings() {
 	for changed := true; changed; {
 		changed = false
@@ -243,6 +247,8 @@ func (p *planner) joinSiblings() {
 		for _, dir := range slices.Sorted(maps.Keys(count)) {
 			if count[dir] >= minSiblings && !isShared(dir) && !isFixed(dir) {
 				p.mounts = append(p.mounts, mount{dir, imageDir})
+				// The new mount may itself be one of several siblings, so the
+				// count starts again after each change.
 				p.dropNested()
 				changed = true
 				break

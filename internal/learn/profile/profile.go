@@ -1,5 +1,5 @@
-// Package profile derives from the observed writes of a container the smallest
-// set of volumes with which its root file system can be read-only. It is pure.
+// Package profile derives the smallest set of volumes with which a container's
+// root file system can be read-only from its observed writes. It is pure.
 package profile
 
 import "github.com/adamant-sh/adamant/internal/learn/trace"
@@ -7,7 +7,7 @@ import "github.com/adamant-sh/adamant/internal/learn/trace"
 // Need is the effect on a workload of leaving out a volume.
 type Need string
 
-// The needs that leaving one volume out tells apart.
+// The effects of leaving out one volume.
 const (
 	Hard   Need = "hard"   // it dies or its load fails
 	Soft   Need = "soft"   // it works, and complains or works less well
@@ -41,9 +41,9 @@ type Container struct {
 	Exact    bool      `json:"exact,omitempty"`    // every volume carries its directory's own mode, even where a laxer one usually does
 }
 
-// A Write is one path that was written. In a path below the image's own
-// directories "*" stands for parts that vary from run to run: process numbers and
-// temporary names.
+// A Write is one path that was written. In a path below the image's
+// directories, "*" stands for parts that vary from run to run: process numbers
+// and temporary names.
 type Write struct {
 	Path   string           `json:"path"`
 	Ops    map[trace.Op]int `json:"ops"` // calls by operation

@@ -31,8 +31,8 @@ d /opt/app/data
 d /run/app
 `
 
-// randomTrace draws accesses that could have happened: the directories and
-// names are few, so that they meet.
+// randomTrace returns accesses that could have happened. It uses few
+// directories and names, so that accesses collide.
 func randomTrace(r *rand.Rand) trace.Trace {
 	dirs := []string{
 		"/", "/etc", "/etc/app", "/var", "/var/lib", "/var/lib/app", "/var/lib/app/in", "/var/lib/app/out", "/var/lib/new",
@@ -69,8 +69,8 @@ func propertyScene(t *testing.T) Rootfs {
 	return Rootfs{Tree: imageOf(t, debian, propertyImage), User: User{UID: 7, GID: 7}}
 }
 
-// onVolumes returns the volumes that would let a need be met, by the rules of
-// the kernel rather than those of the planner.
+// onVolumes returns the volumes that satisfy a need by the rules of the kernel
+// and not by those of the planner.
 func onVolumes(n need, volumes []Volume) []string {
 	var on []string
 	for _, v := range volumes {
@@ -85,8 +85,8 @@ func onVolumes(n need, volumes []Volume) []string {
 	return on
 }
 
-// staysThere reports whether a write makes a directory or changes its
-// attributes, but does not take its name away.
+// staysThere reports whether a write creates a directory or changes its
+// attributes, but does not remove or rename it.
 func staysThere(w *Write) bool {
 	for op := range w.Ops {
 		if op != trace.Mkdir && !isAttribute(op) {

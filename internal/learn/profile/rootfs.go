@@ -24,8 +24,8 @@ type Rootfs struct {
 	User   User    // whom the container's first process runs as
 }
 
-// A Mount is a place in a container that is not its root file system: a volume
-// of the pod, or what the runtime mounts (/proc, /etc/hosts).
+// A Mount is a path in a container that is not on its root file system: a
+// volume of the pod, or a mount of the runtime (/proc, /etc/hosts).
 type Mount struct {
 	Path     string
 	ReadOnly bool
@@ -38,7 +38,7 @@ type User struct {
 	Groups []uint32
 }
 
-// canonical returns a Rootfs whose mount paths lead through no symbolic link.
+// canonical returns a Rootfs whose mount paths have no symbolic links.
 func (s Rootfs) canonical() Rootfs {
 	mounts := slices.Clone(s.Mounts)
 	for i := range mounts {
@@ -48,8 +48,8 @@ func (s Rootfs) canonical() Rootfs {
 	return s
 }
 
-// resolve returns where a path leads. One that leads nowhere, through a loop
-// of links, stays as it is: the kernel could not have written there.
+// resolve returns the path without symbolic links. It does not change a path
+// with a loop of links, where the kernel could not have written.
 func (s Rootfs) resolve(name string) string {
 	if canonical, _, err := s.Tree.Resolve(name); err == nil {
 		return canonical
@@ -57,20 +57,20 @@ func (s Rootfs) resolve(name string) string {
 	return path.Clean(name)
 }
 
-// onMount reports whether a path lies on a mount, or is one.
+// onMount reports whether a path is a mount point or below one.
 func (s Rootfs) onMount(name string) bool {
 	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return within(name, m.Path) })
 }
 
-// onRoot reports whether an access counts as one of the root file system. That
-// includes the VOLUMEs of the image, because only some runtimes mount a writable
-// directory there.
+// onRoot reports whether an access counts as one to the root file system.
+// Accesses to the VOLUMEs of the image count, because only some runtimes mount
+// a writable directory there.
 func (s Rootfs) onRoot(a trace.Access) bool {
 	return !s.onMount(a.Path) && !isKernels(a.Path) && !isKernels(a.Mount)
 }
 
-// onReadOnlyMount reports whether a path lies on a mount that was meant not to
-// be written.
+// onReadOnlyMount reports whether a path is on a mount that is read-only on
+// purpose.
 func (s Rootfs) onReadOnlyMount(name string) bool {
 	var on Mount
 	for _, m := range s.Mounts {
@@ -81,7 +81,7 @@ func (s Rootfs) onReadOnlyMount(name string) bool {
 	return on.ReadOnly
 }
 
-// holdsMount reports whether a mount lies below a directory.
+// holdsMount reports whether a mount is below a directory.
 func (s Rootfs) holdsMount(dir string) bool {
 	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return m.Path != dir && within(m.Path, dir) })
 }
@@ -107,8 +107,8 @@ func (s Rootfs) anchor(dir string) string {
 	return dir
 }
 
-// content counts the image's entries below a path and the bytes in them.
-// What the container's mounts hide does not count.
+// content returns the number of the image's entries below a path and their
+// bytes. Entries that the container's mounts hide do not count.
 func (s Rootfs) content(name string) (entries int, bytes int64) {
 	for e := range s.Tree.Under(name) {
 		if e.Path == name && e.Kind == tree.Directory || s.onMount(e.Path) || s.onlyHoldsMounts(e) {
@@ -120,8 +120,8 @@ func (s Rootfs) content(name string) (entries int, bytes int64) {
 	return entries, bytes
 }
 
-// onlyHoldsMounts reports whether an entry is an empty directory, or one made
-// only to lead to a mount.
+// onlyHoldsMounts reports whether an entry is an empty directory, or one that
+// only leads to mount points.
 func (s Rootfs) onlyHoldsMounts(e tree.Entry) bool {
 	if e.Kind != tree.Directory || !s.holdsMount(e.Path) {
 		return false
@@ -140,15 +140,14 @@ func within(name, dir string) bool {
 	return name == dir || dir == "/" || strings.HasPrefix(name, dir) && name[len(dir)] == '/'
 }
 
-// childOf returns the path's ancestor-or-self directly in dir, which it lies
-// below.
+// childOf returns the path's ancestor (or the path itself) whose parent is dir.
 func childOf(name, dir string) string {
 	rest := strings.TrimPrefix(strings.TrimPrefix(name, dir), "/")
 	first, _, _ := strings.Cut(rest, "/")
 	return path.Join(dir, first)
 }
 
-// commonDir returns the deepest directory that holds both paths or is them.
+// commonDir returns the deepest directory that contains or is both paths.
 func commonDir(a, b string) string {
 	for !within(b, a) {
 		a = path.Dir(a)

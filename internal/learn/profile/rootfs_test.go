@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// debian is what every Debian image has, as far as it matters here.
+// debian has those entries of every Debian image that matter here.
 const debian = `
 l /bin -> usr/bin
 l /lib -> usr/lib
@@ -46,11 +46,11 @@ f /var/log/dpkg.log 3000
 d /var/spool/mail
 `
 
-// imageOf returns a tree of what the lines describe:
+// imageOf returns the tree that the lines describe:
 //
 //	d|f|l [MODE] [UID:GID] PATH [SIZE | -> TARGET]
 //
-// Parents come by themselves, 0755 and root's.
+// Parent directories are added with mode 0755 and owner root.
 func imageOf(t *testing.T, texts ...string) tree.Tree {
 	t.Helper()
 	entries := map[string]tree.Entry{"/": {Path: "/", Kind: tree.Directory, Mode: 0o755}}
@@ -106,11 +106,11 @@ func parseEntry(t *testing.T, line string) tree.Entry {
 	return e
 }
 
-// traceOf returns a trace of what the lines describe:
+// traceOf returns the trace that the lines describe:
 //
 //	OP[,OP…] PATH [-> PEER] EXE[:UID] [BYTES] [!ERRNO] [on MOUNT]
 //
-// A rename makes an access for each end.
+// A rename is an access for each path.
 func traceOf(t *testing.T, texts ...string) trace.Trace {
 	t.Helper()
 	tr := trace.Trace{Root: "init", Complete: true}
@@ -170,7 +170,7 @@ func linesOf(text string) []string {
 	return out
 }
 
-// short writes a volume on one line, without its size and reasons.
+// short returns a volume in one line, without its size and reasons.
 func short(v Volume) string {
 	s := v.MountPath
 	if v.File {

@@ -142,7 +142,7 @@ func TestDeriveRules(t *testing.T) {
 	}
 }
 
-// TestDeriveLeftovers has what the upper directory alone tells.
+// TestDeriveLeftovers has cases with an upper directory and no trace.
 func TestDeriveLeftovers(t *testing.T) {
 	image := imageOf(t, debian, "d 0755 7:7 /var/lib/app\nf 7:7 /var/lib/app/db 10\nd /var/cache/app\nf /etc/app.conf 5")
 	rootfs := Rootfs{Tree: image, Mounts: []Mount{{Path: "/etc/hosts"}, {Path: "/var/run/secrets/x"}}}

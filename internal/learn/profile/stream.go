@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// separator stands between the profiles of one file.
+// separator separates the profiles in one file.
 var separator = []byte("\n---\n")
 
-// ParseAll reads the profiles of one file, as MarshalAll writes them. name is
-// for errors.
+// ParseAll parses the profiles of one file, as MarshalAll writes them. name is
+// used in errors.
 func ParseAll(name string, data []byte) ([]Profile, error) {
 	var out []Profile
 	for i, doc := range bytes.Split(data, separator) {

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// union returns the sorted set of all elements of both lists; nil if there are
-// none. It changes neither.
+// union returns the sorted union of both lists, nil if they are empty. It does
+// not modify the lists.
 func union[T cmp.Ordered](a, b []T) []T {
 	if len(a)+len(b) == 0 {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// operations are all that a Write can hold.
+// operations are the valid operations of a Write.
 var operations = []trace.Op{
 	trace.Create, trace.Write, trace.Truncate, trace.Tmpfile, trace.Mkdir, trace.Mknod, trace.Unlink,
 	trace.Rmdir, trace.Rename, trace.Link, trace.Symlink, trace.Chmod, trace.Chown, trace.Utime,
@@ -28,7 +28,7 @@ func (p Profile) checkKind() error {
 		p.APIVersion, p.Kind, document.APIVersion, document.Profile)
 }
 
-// validate refuses a profile that nothing could be made of.
+// validate refuses a profile that cannot be applied.
 func (p Profile) validate() error {
 	if err := p.checkKind(); err != nil {
 		return err

@@ -22,17 +22,17 @@ const (
 	maxWhy = 3
 )
 
-// The medium of a volume in memory, as Kubernetes spells it.
+// memory is the medium of a volume in memory in Kubernetes.
 const memory = "Memory"
 
-// Modes that a kubelet gives the root directory of an emptyDir.
+// The modes of an emptyDir's root directory as a kubelet creates it.
 const (
 	diskMode   = 0o777
 	memoryMode = 0o1777 // tmpfs's own, which a kubelet leaves as it is
 )
 
-// furnish returns the volume for a mount: its size, medium, and what must be
-// in it before the program starts.
+// furnish returns the volume of a mount, with its size, its medium, and the
+// content that it must have before the program starts.
 func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Volume {
 	entries, bytes := p.rootfs.content(m.path)
 	v := Volume{MountPath: m.path, CopyUp: entries > 0}
@@ -45,7 +45,7 @@ func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Vo
 	v.Medium = medium(m, bytes, writes, c.Evidence)
 	v.SizeLimit = sizeLimit(bytes, v.Medium, shortages(m, c.Evidence))
 
-	// Where content is copied up, the directory's own mode and owner are too.
+	// Copying up the content of a directory also copies its mode and owner.
 	switch owner, known := p.ownerOf(m, writes); {
 	case m.kind == file:
 		v.File, v.CopyUp, v.SubPath = true, true, path.Base(m.path)
@@ -62,8 +62,9 @@ func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Vo
 	return v
 }
 
-// ownerOf returns whose directory is to stand at a mount: the image's, or the
-// one the program made. For a file it is known only if the program made it.
+// ownerOf returns the owner of the directory at a mount: the image's or, if the
+// program created it, the program's. For a file it is known only if the program
+// created the file.
 func (p *planner) ownerOf(m mount, writes []Write) (Owner, bool) {
 	if e, ok := p.rootfs.Tree.Lookup(m.path); ok {
 		return Owner{Mode: e.Mode, UID: e.UID, GID: e.GID}, m.kind == imageDir
@@ -82,7 +83,7 @@ func (p *planner) ownerOf(m mount, writes []Write) (Owner, bool) {
 	return Owner{}, false
 }
 
-// maker returns the likely owner of what a write made.
+// maker returns the likely owner of a created entry.
 func (p *planner) maker(w Write, mode uint32) Owner {
 	o := Owner{Mode: mode}
 	if len(w.UIDs) > 0 {
@@ -94,10 +95,11 @@ func (p *planner) maker(w Write, mode uint32) Owner {
 	return o
 }
 
-// matters reports whether a program could fail, or be less safe, with the owner
-// and mode that a kubelet gives the directory: it belongs to a service user (postgres refuses a
-// data directory that is not its own), it is private, or it has a special bit.
-// Root's 0755 becoming 0777 is taken to be harmless until a proof fails.
+// matters reports whether a program could fail, or be less secure, with the
+// owner and mode that a kubelet gives the directory, because its own owner is a
+// service user (postgres refuses a data directory of another user), it is
+// private, or it has a special bit. A change from root's 0755 to 0777 counts as
+// harmless until a proof fails.
 func matters(o Owner, medium string) bool {
 	if medium == memory && o == (Owner{Mode: memoryMode}) {
 		return false
@@ -105,9 +107,9 @@ func matters(o Owner, medium string) bool {
 	return o.UID != 0 || o.GID != 0 || o.Mode&0o7000 != 0 || o.Mode&0o555 != 0o555
 }
 
-// changesOwn reports whether someone who is not root sets the mode or owner of
-// the mounted directory itself. A volume's root is root's, so that fails there
-// (EPERM); it works on a subdirectory of the volume.
+// changesOwn reports whether a user other than root sets the mode or owner of
+// the mounted directory itself. The root of a volume belongs to root, so that
+// fails there (EPERM), but it works on a subdirectory of the volume.
 func (p *planner) changesOwn(m mount, writes []Write, evidence []Failure) bool {
 	for _, w := range writes {
 		if w.Path == m.path && len(w.UIDs) > 0 && slices.ContainsFunc(slices.Collect(maps.Keys(w.Ops)), isAttribute) {
@@ -120,25 +122,25 @@ func (p *planner) changesOwn(m mount, writes []Write, evidence []Failure) bool {
 }
 
 // setsOwn reports whether root sets the mode or owner of a directory that the
-// program made: it will do so again.
+// program created. It will do so again on the volume.
 func (p *planner) setsOwn(m mount, writes []Write) bool {
 	return m.kind == madeDir && slices.ContainsFunc(writes, func(w Write) bool {
 		return w.Path == m.path && len(w.UIDs) == 0 && slices.ContainsFunc(slices.Collect(maps.Keys(w.Ops)), ownership)
 	})
 }
 
-// isLeftEmpty reports whether the program made a directory and put nothing in
-// it. Such a directory is made for what it is (sshd's and vsftpd's for privilege
-// separation), so its mode counts.
+// isLeftEmpty reports whether the program created a directory and nothing in
+// it. Such a directory is used for its own properties (sshd's and vsftpd's for
+// privilege separation), so its mode counts.
 func isLeftEmpty(m mount, writes []Write) bool {
 	return m.kind == madeDir && !slices.ContainsFunc(writes, func(w Write) bool {
 		return w.Path != m.path && within(w.Path, m.path)
 	})
 }
 
-// medium is "Memory" for small directories that a reboot empties anyway: process
-// numbers, locks and sockets. It is not where a program used a feature that a
-// file system in memory may lack, or failed over one.
+// medium returns "Memory" for small directories that a reboot empties anyway:
+// process numbers, locks and sockets. It returns "" if a program used a feature
+// that a file system in memory may lack, or failed because of one.
 func medium(m mount, bytes int64, writes []Write, evidence []Failure) string {
 	if !isRuntime(m.path) || bytes > maxMem || m.kind == file {
 		return ""
@@ -156,9 +158,9 @@ func medium(m mount, bytes int64, writes []Write, evidence []Failure) string {
 	return memory
 }
 
-// sizeLimit returns a Kubernetes quantity: the bytes seen with head room,
-// rounded up to a power of two, and twice doubled for each time it did not
-// suffice.
+// sizeLimit returns a Kubernetes quantity: the observed bytes with head room,
+// rounded up to a power of two, and quadrupled for each proof in which it was
+// too small.
 func sizeLimit(bytes int64, medium string, shortages int) string {
 	least := int64(leastDisk)
 	if medium == memory {
@@ -175,7 +177,7 @@ func sizeLimit(bytes int64, medium string, shortages int) string {
 	return fmt.Sprintf("%dMi", limit/mebi)
 }
 
-// why names the first few writes that a mount is for.
+// why returns the first few writes that need a mount.
 func why(m mount, needs []need) []string {
 	var out []string
 	for _, n := range needs {

@@ -10,14 +10,15 @@ import (
 type Failure struct {
 	trace.Access
 	Reason string `json:"reason"`         // why it counts
-	Mild   bool   `json:"mild,omitempty"` // the program may well live with it: no failed proof on its own
+	Mild   bool   `json:"mild,omitempty"` // the program may work without the call: it fails no proof on its own
 }
 
-// needsDisk are the errors of a file system in memory for operations that one on
-// disk can do.
+// needsDisk are the errors of a file system in memory for operations that a
+// file system on disk supports.
 var needsDisk = map[string]bool{"ENODEV": true, "EOPNOTSUPP": true, "EINVAL": true, "ENOSPC": true, "EDQUOT": true}
 
-// withEvidence adds to the writes what a proof showed to be needed.
+// withEvidence adds the writes that failed in a proof because they need a
+// volume.
 func withEvidence(writes []Write, evidence []Failure, s Rootfs) []Write {
 	l := newWriteSet(s)
 	for _, f := range evidence {
@@ -31,8 +32,8 @@ func withEvidence(writes []Write, evidence []Failure, s Rootfs) []Write {
 	return mergeWrites(writes, more)
 }
 
-// blockedBy returns the paths that a program would not accept as mount points:
-// they were to be made (EEXIST), removed or renamed (EBUSY).
+// blockedBy returns the paths that cannot be mount points, because the program
+// creates (EEXIST), removes or renames (EBUSY) them.
 func blockedBy(evidence []Failure) map[string]bool {
 	blocked := map[string]bool{}
 	for _, f := range evidence {
@@ -54,14 +55,14 @@ func shortages(m mount, evidence []Failure) int {
 	return n
 }
 
-// Widen plans a container's volumes anew after a proof that failed, by what
-// failed in it, and reports whether anything is different from before; if not,
-// another proof would fail as this one did.
+// Widen plans a container's volumes again after a failed proof, with the
+// failures as evidence, and reports whether the result differs. If not, another
+// proof would fail in the same way.
 //
-// Where the failed calls ask for nothing new, or there are none (a program may
-// look at a directory and not like it), it tries what else can be the cause:
-// first a directory's mode or owner, which Exact keeps; then a directory that is
-// there before the program makes it, and so is not filled by it.
+// If the failed calls need nothing new, or there are none (a program may check
+// a directory and refuse it), Widen tries other causes: first the mode or owner
+// of a directory, which Exact preserves, then a directory that exists before
+// the program would create it, so that the program does not fill it.
 func Widen(c Container, s Rootfs, failures []Failure) (Container, bool) {
 	before := c.Volumes
 	failures = slices.DeleteFunc(slices.Clone(failures), func(f Failure) bool { return isDispensable(f.Path) })
@@ -70,6 +71,8 @@ func Widen(c Container, s Rootfs, failures []Failure) (Container, bool) {
 		c.Exact = c.Exact || f.Errno == "EACCES" || f.Errno == "EPERM"
 	}
 	c = Plan(c, s)
+	// The causes are tried one at a time, so that the profile gets no more than
+	// the proof needs.
 	if sameVolumes(before, c.Volumes) && !c.Exact {
 		c.Exact = true
 		c = Plan(c, s)
@@ -81,7 +84,8 @@ func Widen(c Container, s Rootfs, failures []Failure) (Container, bool) {
 	return c, !sameVolumes(before, c.Volumes)
 }
 
-// unexplained blames the mounts in place of directories that the program makes.
+// unexplained returns failures for the mounts in place of directories that the
+// program creates.
 func unexplained(volumes []Volume, s Rootfs) []Failure {
 	var out []Failure
 	for _, v := range volumes {

@@ -10,8 +10,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-// folded is how many files at most "dir/*" is taken to hold at one time, when
-// their bytes are added up.
+// folded is the assumed maximum number of files in "dir/*" at one time, by
+// which their bytes are multiplied.
 const folded = 32
 
 // A writeSet combines accesses into writes.
@@ -22,7 +22,7 @@ type writeSet struct {
 	spared  map[string]*entry
 }
 
-// An entry is a write in the making.
+// An entry is a write whose accesses are still being added.
 type entry struct {
 	Write
 	bytes map[string]int64 // the largest size seen of each file that the path stands for
@@ -41,7 +41,7 @@ func (l *writeSet) trace(a trace.Access) {
 	}
 	switch {
 	case a.Errno == "EEXIST", a.Errno == "EINTR", a.Errno == "EAGAIN":
-		// What was wanted is there, or the call is made again.
+		// The requested entry exists, or the program repeats the call.
 	case a.Errno != "":
 		l.at(l.refused, a.Path).add(a)
 	case isDispensable(a.Path):
@@ -55,8 +55,8 @@ func (l *writeSet) trace(a trace.Access) {
 	}
 }
 
-// witness adds a write that no trace has. If a trace has it, or "dir/*" stands for
-// it, only its size and changes of attributes are added.
+// witness adds a write that no trace has. If a trace has it, or has "dir/*",
+// only its size and changes of attributes are added.
 func (l *writeSet) witness(left Leftover, ops ...trace.Op) {
 	many := l.label(path.Join(path.Dir(left.Path), "*"))
 	if e, ok := l.writes[many]; ok && !l.rootfs.has(left.Path) {
@@ -77,8 +77,8 @@ func (l *writeSet) witness(left Leftover, ops ...trace.Op) {
 	}
 }
 
-// made keeps who owns a directory that the container made, where a volume may
-// come to stand in its place.
+// made records the owner of a directory that the container created, because a
+// volume may be mounted in its place.
 func (l *writeSet) made(dir tree.Entry) {
 	if e, ok := l.writes[l.label(dir.Path)]; ok && e.Path == dir.Path && l.rootfs.isDir(path.Dir(dir.Path)) {
 		e.Made = &Owner{Mode: dir.Mode, UID: dir.UID, GID: dir.GID}
@@ -105,8 +105,8 @@ func (l *writeSet) at(m map[string]*entry, name string) *entry {
 	return e
 }
 
-// label is the path that a write is filed under: what the image does not have
-// is generalised, so that two runs have the same writes.
+// label returns the path under which a write is recorded. Names that the image
+// does not have are generalised, so that two runs have the same writes.
 func (l *writeSet) label(name string) string {
 	if cache, ok := cacheOf(name); ok {
 		return cache
@@ -136,8 +136,8 @@ func (e *entry) size(name string, bytes int64) {
 	e.bytes[name] = max(e.bytes[name], bytes)
 }
 
-// balance returns what was written, what was refused and never succeeded, and
-// what can be spared, each sorted by path.
+// lists returns the successful writes, the refused ones that never succeeded,
+// and the dispensable ones, each sorted by path.
 func (l *writeSet) lists() (writes, refused, spared []Write) {
 	for name, e := range l.refused {
 		if w, ok := l.writes[name]; ok {
@@ -165,8 +165,8 @@ func settle(m map[string]*entry) []Write {
 	return out
 }
 
-// cacheOf returns what all files of one directory of byte code are filed under:
-// there may be hundreds, and none of them needs anything.
+// cacheOf returns the common label of all files in a directory of byte code.
+// There may be hundreds of them, and none needs a volume.
 func cacheOf(name string) (string, bool) {
 	const dir = "/__pycache__/"
 	if i := strings.Index(name+"/", dir); i >= 0 {
@@ -176,7 +176,7 @@ func cacheOf(name string) (string, bool) {
 }
 
 // isDispensable reports whether a path is a cache that its program works
-// without: Python's byte code, which belongs into the image or nowhere.
+// without: Python's byte code, which should be in the image.
 func isDispensable(name string) bool {
 	return strings.Contains(name+"/", "/__pycache__/") || strings.HasSuffix(name, ".pyc")
 }

@@ -1,15 +1,12 @@
-// Package trace describes what the kernel saw a container write. A Trace is what
-// one traced process tree of one container did to its file systems, folded so
-// that its size stays bounded however long the container ran.
-//
-// It is pure: package observe records traces, package profile derives volumes
-// from them.
+// Package trace describes the writes of a container that the kernel saw. A
+// Trace holds those of one traced process tree, folded so that its size stays
+// bounded however long the container runs.
 package trace
 
 // Op is one kind of modification, named for the system call family.
 type Op string
 
-// The operations that are told apart.
+// The operations.
 const (
 	Create   Op = "create"   // open or creat that made the file
 	Write    Op = "write"    // open of an existing file for writing
@@ -43,7 +40,7 @@ type Access struct {
 	Bytes int64  `json:"bytes,omitempty"` // largest size of the file seen
 }
 
-// A Trace is what one traced process tree of a container did.
+// A Trace holds the accesses of one traced process tree of a container.
 type Trace struct {
 	Container string   `json:"container"`      // name in the pod
 	Root      string   `json:"root"`           // "init", or "exec" for a command run in the container

@@ -2,7 +2,8 @@ package api
 
 import "testing"
 
-// TestReleaseProgram goes on running on pages that were released.
+// TestReleaseProgram checks that the program continues after its pages were
+// released.
 func TestReleaseProgram(t *testing.T) {
 	list, err := programMappings()
 	if err != nil || len(list) == 0 {

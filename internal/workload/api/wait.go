@@ -24,7 +24,7 @@ func (c *Client) WaitRollout(ctx context.Context, k local.Key, show func(local.S
 		case ctx.Err() != nil:
 			return s, ctx.Err()
 		case errors.Is(err, ErrNotServing) && wasServing:
-			// The next daemon goes on with the rollout.
+			// The daemon may be restarting. The next one continues the rollout.
 		case err != nil:
 			return s, err
 		default:

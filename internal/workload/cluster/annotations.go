@@ -117,6 +117,7 @@ func (w *workload) writeState(v view, before, after rollout.State) error {
 		ops = append(ops, annotated(d, stateAnnotation, text))
 	}
 	switch isSame := sameTemplate(target.Spec.Template, d.Spec.Template); {
+	// Only a change of the target, a rollback, changes the template.
 	case !isSame && after.Target == before.Target:
 		w.stop(errTakenOver)
 		return errTakenOver

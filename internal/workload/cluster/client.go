@@ -89,7 +89,7 @@ func (r resource[T]) patch(ctx context.Context, name string, kind types.PatchTyp
 	return err
 }
 
-// typed converts what the dynamic client returned.
+// typed converts a result of the dynamic client.
 func typed[T any](o *unstructured.Unstructured, err error) (*T, error) {
 	if err != nil {
 		return nil, err

@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// TestDiscovery asks a server that learns a new kind between two questions, as
-// one does to which a CustomResourceDefinition is applied.
+// TestDiscovery asks a server that gets a new kind between two requests, as it
+// does when a CustomResourceDefinition is applied.
 func TestDiscovery(t *testing.T) {
 	groups := map[string][]metav1.APIResource{
 		"/api/v1": {
@@ -81,7 +81,8 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// The page of a gate is in a manifest, and is asked for below its pod only.
+// TestFetchStaysBelowThePod checks that the page of a gate, which is in a
+// manifest, cannot lead to a path outside the pod.
 func TestFetchStaysBelowThePod(t *testing.T) {
 	var got string
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL.RequestURI() }))

@@ -18,8 +18,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// newScene is a Deployment with two ReplicaSets, of v1 and v2, the second of them
-// its own, and what is there besides.
+// newScene returns a workload with a Deployment and two ReplicaSets, of v1 and
+// v2, of which the second has its template, and more objects.
 func newScene(t *testing.T, more ...runtime.Object) *workload {
 	t.Helper()
 	d := &appsv1.Deployment{
@@ -106,8 +106,9 @@ func TestATemplateOfSomebodyElseStays(t *testing.T) {
 	}
 }
 
-// What a ReplicaSet's controller has not done yet is seen as if it had: the same
-// decision must not be made again.
+// TestObserveSeesWhatWasBegun checks that Observe shows pods as they will be
+// once the ReplicaSet's controller has acted, so that a decision is not
+// repeated.
 func TestObserveSeesWhatWasBegun(t *testing.T) {
 	w := newScene(t)
 	sets := mustSets(t, w)
@@ -192,8 +193,8 @@ func TestDriftOfAPod(t *testing.T) {
 	}
 }
 
-// A strategy that the manifest leaves out is the one from before, also if the
-// Deployment is held by a rollout that was killed.
+// TestGiveBack checks that a strategy which the manifest does not set keeps its
+// value, also if the Deployment is paused by a rollout that was killed.
 func TestGiveBack(t *testing.T) {
 	w := newScene(t)
 	held, _, err := w.current(t.Context())

@@ -40,8 +40,9 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// The API says the second in which a pod got ready. Until that second is over
-// nobody knows that it was ready for any time.
+// TestReadiness covers the seconds to which the API truncates times. Until the
+// second in which a pod became ready is over, the pod may have been ready for
+// no time.
 func TestReadiness(t *testing.T) {
 	cut := time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)
 	p := &corev1.Pod{Status: corev1.PodStatus{Conditions: []corev1.PodCondition{
@@ -94,8 +95,9 @@ func TestStable(t *testing.T) {
 	}
 }
 
-// The Deployment controller raises the revision of a ReplicaSet that is gone
-// back to; its generation must not become another.
+// TestGenerationOutlivesTheRevision checks that a ReplicaSet keeps its
+// generation although the Deployment controller raises its revision after a
+// rollback.
 func TestGenerationOutlivesTheRevision(t *testing.T) {
 	rs := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{
 		Labels: map[string]string{generationLabel: "1"}, Annotations: map[string]string{revisionAnnotation: "7"},

@@ -26,6 +26,8 @@ func (w *workload) applyPaused(ctx context.Context, o *unstructured.Unstructured
 		if err != nil {
 			return err
 		}
+		// A new Deployment is created in the paused form, so it need not be
+		// paused before.
 		if give, spec, err = w.settingsAfter(o, before); err != nil || before == nil {
 			return err
 		}
@@ -96,7 +98,7 @@ func (w *workload) settingsAfter(o *unstructured.Unstructured, before *appsv1.De
 	if d.Spec.Strategy.Type == "" {
 		d.Spec.Strategy = was.Strategy
 	}
-	if _, says, _ := unstructured.NestedBool(o.Object, "spec", "paused"); !says {
+	if _, isSet, _ := unstructured.NestedBool(o.Object, "spec", "paused"); !isSet {
 		d.Spec.Paused = was.Paused
 	}
 	one := int32(1)
@@ -125,8 +127,8 @@ func defaulted(s appsv1.DeploymentStrategy) appsv1.DeploymentStrategy {
 var recreateStrategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
 
 // pause takes the ReplicaSets from the Deployment controller before it sees the
-// new template. Server-side apply cannot do this: a rollingUpdate that somebody
-// else set would stay, and Recreate may not have one.
+// new template. Server-side apply cannot do this: it would keep a rollingUpdate
+// that another client set, which Recreate does not allow.
 func (w *workload) pause(ctx context.Context, d *appsv1.Deployment, give savedSettings, plain bool) error {
 	ops := []op{{"add", "/spec/strategy", recreateStrategy}}
 	if plain {
@@ -191,6 +193,8 @@ func (w *workload) updateState(target int, f func(rollout.State) rollout.State) 
 			return err
 		}
 		after := f(before)
+		// The Deployment already has the target's template, which writeState
+		// must not take for that of somebody else.
 		before.Target = target
 		return w.writeState(v, before, after)
 	})

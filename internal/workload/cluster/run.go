@@ -17,6 +17,8 @@ import (
 // controller.
 func (w *workload) run(ctx context.Context, begin func(context.Context) error) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	// Deferred functions run in reverse order: the gates are canceled before
+	// they are waited for.
 	defer w.gates.Wait()
 	defer cancel(nil)
 	w.ctx, w.stop = ctx, func(err error) { cancel(err) }
@@ -66,6 +68,8 @@ func (w *workload) release(ctx context.Context, target int) error {
 		if !held {
 			return nil
 		}
+		// The annotations come first. Once the Deployment is released, its
+		// controller would act on those that are missing.
 		if rs := ofGeneration(sets, target); rs != nil {
 			if err := w.annotateComplete(ctx, rs, restored(d)); err != nil {
 				return err

@@ -122,6 +122,8 @@ func (w *workload) scale(ctx context.Context, rs *appsv1.ReplicaSet, by int) err
 		if err != nil {
 			return fmt.Errorf("scale ReplicaSet %s: %w", rs.Name, err)
 		}
+		// The decision was made for the observed number. With any other number
+		// it could remove a pod that is needed.
 		switch replicas(now) {
 		case want:
 			return nil

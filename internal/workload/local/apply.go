@@ -46,6 +46,7 @@ func (c *Controller) Apply(ctx context.Context, file manifest.File, by Author, d
 	if err != nil {
 		return Outcome{}, err
 	}
+	// A plan is valid only for the store that it was compared with.
 	c.applying.Lock()
 	defer c.applying.Unlock()
 	plan, err := c.plan(ctx, d)
@@ -328,6 +329,8 @@ func (c *Controller) prune(p plan) {
 		c.log(err)
 		return
 	}
+	// Images are unpinned after the transaction. A crash in between leaves an
+	// unneeded pin, and never a generation without its image.
 	c.unpin(dropped)
 }
 

@@ -17,7 +17,8 @@ import (
 	"github.com/adamant-sh/adamant/test/web"
 )
 
-// TestConformance: instances on this machine show what those in a cluster do.
+// TestConformance checks that instances on this machine behave like those in a
+// cluster.
 func TestConformance(t *testing.T) {
 	conformance.Run(t, newWorld)
 }
@@ -54,7 +55,7 @@ func (w *world) open() {
 	w.controller, w.opened = c, time.Now()
 }
 
-// natures are those of the web server; it is good where there is none.
+// natures are those of the web server. A version without one is good.
 var natures = map[conformance.Nature]string{
 	conformance.Crashes: web.Crashes, conformance.NeverReady: web.NeverReady, conformance.PageRefuses: web.Errors,
 }
@@ -133,7 +134,7 @@ func (w *world) Ready(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// Kill closes the controller and leaves everything as it is.
+// Kill closes the controller and leaves the pods running.
 func (w *world) Kill() { must(w.t, w.controller.Close()) }
 
 func (w *world) Resume(context.Context) error {

@@ -89,6 +89,7 @@ func Open(ctx context.Context, o Options) (*Controller, error) {
 		opts: o, engine: o.Engine, root: o.Engine.Root(), store: s, pinHolder: holder, log: o.Log,
 		workloads: map[Key]*workload{}, creating: make(chan struct{}, maxConcurrentCreates),
 	}
+	// ctx is that of the call. The controller runs until Close.
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.services = newServices(c)
 	if err := c.load(ctx); err != nil {

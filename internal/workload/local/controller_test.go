@@ -13,7 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/test/web"
 )
 
-// freePort is a port of the loopback that nobody listens on.
+// freePort returns a loopback port that no program listens on.
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -84,7 +84,8 @@ func TestTheSameTagWithOtherContentIsAnotherGeneration(t *testing.T) {
 	apply(t, c, deployment("pinned", "pinned:1", 1, nil, ""))
 	s := ended(t, c, "pinned", rollout.Complete)
 	loadVersion(t, e, "pinned:1", "other", "")
-	// An instance that is lost comes back as it was: the tag means nothing to it.
+	// A lost instance comes back with the pinned image, whatever the tag refers
+	// to now.
 	p, err := e.Find(t.Context(), s.Instances[0].Name)
 	must(t, err)
 	must(t, p.Remove(context.Background(), 0, nil))
@@ -121,7 +122,7 @@ func TestABrokenVersionGoesBackByItself(t *testing.T) {
 	if s.Generation != 1 || s.Ready != 2 || !strings.Contains(s.Reason, "crashed") {
 		t.Errorf("got %+v", s)
 	}
-	// Healthy by its probe, but the gate looks at the application.
+	// The probe passes, but the gate checks the application.
 	apply(t, c, deployment("back", "back-errors:1", 2, map[string]string{rollout.AnnotationHTTP: "/"}, ""))
 	if s = ended(t, c, "back", rollout.RolledBack); !strings.Contains(s.Reason, "500") {
 		t.Errorf("the reason is %q", s.Reason)

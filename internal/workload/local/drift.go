@@ -165,7 +165,8 @@ func (w *workload) findRoots(ctx context.Context, i *instance) (roots, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	// A container may have restarted while the runtime was asked.
+	// A container may have restarted while the runtime was being asked. The
+	// next comparison asks again.
 	if i.rootsVersion == starts {
 		i.roots = v
 	}

@@ -29,7 +29,8 @@ func openOwn(t *testing.T, e *pod.Engine, made func(*pod.Pod)) *Controller {
 	return c
 }
 
-// podsOf are the pods of a workload, the ephemeral ones or the others.
+// podsOf returns the pods of a workload, either the ephemeral ones or the
+// others.
 func podsOf(t *testing.T, e *pod.Engine, workload string, ephemeral bool) []string {
 	t.Helper()
 	pods, err := e.Pods(context.Background())
@@ -76,7 +77,7 @@ func TestAControllerOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	if got := fetch(t, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(port))+"/"); got != "twin" {
 		t.Errorf("served %q", got)
 	}
-	// A daemon that starts now takes its own pods only.
+	// A daemon that starts now adopts only its own pods.
 	must(t, declared.Close())
 	declared = openController(t, e)
 	until(t, "the declared ones are ready again", func() bool {
@@ -109,8 +110,8 @@ func TestAControllerOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	until(t, "nobody pins the image", func() bool { return !isPinned(t, e, "adamant.test/twin:1") })
 }
 
-// A deleted workload is gone once its pods are, and not when it would be
-// compared the next time.
+// TestDissolveWaitsForPodsOnly checks that a deleted workload is gone once its
+// pods are, without waiting for the next comparison.
 func TestDissolveWaitsForPodsOnly(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "quick:1", "one", "")
@@ -123,10 +124,11 @@ func TestDissolveWaitsForPodsOnly(t *testing.T) {
 	must(t, own.RemoveAll(ctx))
 }
 
-// childEnv makes the next test the process that is killed.
+// childEnv selects the test that runs in the process that is killed.
 const childEnv = "ADAMANT_CONTROLLER_CHILD"
 
-// What a process that was killed kept of its own is removed by the next one.
+// TestWhatAKilledProcessKeptIsSwept checks that the next process removes the
+// ephemeral workloads of a killed one.
 func TestWhatAKilledProcessKeptIsSwept(t *testing.T) {
 	if root, state, ok := strings.Cut(os.Getenv(childEnv), ":"); ok {
 		keepUntilKilled(t, root, state)
@@ -166,7 +168,8 @@ func TestWhatAKilledProcessKeptIsSwept(t *testing.T) {
 	}
 }
 
-// Commands that begin at once sweep the same stores.
+// TestSweepsAtOnce sweeps the same stores from several commands at the same
+// time.
 func TestSweepsAtOnce(t *testing.T) {
 	e := openEngine(t)
 	must(t, os.MkdirAll(ephemeralDir(e.Root()), 0o700))
@@ -186,7 +189,8 @@ func TestSweepsAtOnce(t *testing.T) {
 	}
 }
 
-// keepUntilKilled is the other process of the test before it.
+// keepUntilKilled runs in the process that TestWhatAKilledProcessKeptIsSwept
+// kills.
 func keepUntilKilled(t *testing.T, root, state string) {
 	e, err := pod.Open(t.Context(), pod.Options{Root: root, State: state})
 	must(t, err)

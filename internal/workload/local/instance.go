@@ -161,6 +161,7 @@ func (w *workload) supervise(ctx context.Context, i *instance) {
 	w.recordEvent("Ended", "instance %s ended: %s", i.ID, why)
 	w.mu.Unlock()
 	w.notify()
+	// A removal that has begun is finished even if the controller is closed.
 	w.removePod(context.WithoutCancel(ctx), i)
 }
 
@@ -214,9 +215,12 @@ func (w *workload) terminate(i *instance) {
 	w.wg.Go(func() {
 		grace := gracePeriod(i.template)
 		ctx, cancel := context.WithTimeout(w.ctx, grace)
+		// Traffic ends before the pod is stopped, because a process may refuse
+		// connections as soon as it gets SIGTERM.
 		w.controller.services.drain(ctx, i.ID)
 		cancel()
 		i.cancel()
+		// Until then the supervision uses the pod, or the creation may set it.
 		<-i.done
 		w.removePod(w.ctx, i)
 	})

@@ -20,7 +20,7 @@ import (
 )
 
 // lab is the private containerd that all tests of this package share, and the
-// program that their images hold.
+// program in their images.
 var lab struct {
 	once    sync.Once
 	err     error
@@ -111,8 +111,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// openController opens a controller, which must be empty at the end of the
-// test.
+// openController opens a controller, and removes all its workloads at the end
+// of the test.
 func openController(t *testing.T, e *pod.Engine) *Controller {
 	t.Helper()
 	c, err := Open(t.Context(), Options{Engine: e, Log: func(err error) { t.Log(err) }})
@@ -129,7 +129,7 @@ func openController(t *testing.T, e *pod.Engine) *Controller {
 	return c
 }
 
-// empty deletes all that is declared.
+// empty deletes everything that is declared.
 func empty(t *testing.T, c *Controller) {
 	t.Helper()
 	list, err := c.List()
@@ -161,7 +161,7 @@ func until(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// deployment is a manifest of the web server.
+// deployment returns a manifest of the web server.
 func deployment(name, image string, replicas int, annotations map[string]string, more string) string {
 	var notes strings.Builder
 	for k, v := range annotations {
@@ -228,7 +228,7 @@ func ended(t *testing.T, c *Controller, name string, want rollout.Phase) Status 
 	return s
 }
 
-// serving is an instance of the generation that runs, which is ready.
+// serving returns a ready instance of the current generation.
 func serving(s Status) InstanceStatus {
 	for _, i := range s.Instances {
 		if i.Generation == s.Generation && i.Phase == "Ready" {

@@ -94,7 +94,8 @@ func TestAVersionThatDriftsByItselfIsNotRolledOut(t *testing.T) {
 	}
 }
 
-// TestACanaryGetsItsShare counts who answers while the canary waits.
+// TestACanaryGetsItsShare counts the responses of each generation while the
+// canary waits.
 func TestACanaryGetsItsShare(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "canary:1", "one", web.Good)
@@ -178,8 +179,8 @@ func TestErrorsOfTheNewGenerationEndItsRollout(t *testing.T) {
 	})
 }
 
-// TestSlowAnswersFinish: what is in flight when its instance is to go is
-// answered.
+// TestSlowAnswersFinish checks that a request in flight is answered although
+// its instance is being removed.
 func TestSlowAnswersFinish(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "slow:1", "one", web.Good)
@@ -287,7 +288,7 @@ func TestAnotherControllerAdoptsWhatRuns(t *testing.T) {
 	}
 }
 
-// started tells when each container of a workload was started.
+// started returns when each container of a workload was started.
 func started(t *testing.T, e *pod.Engine, s Status) string {
 	t.Helper()
 	var all []string

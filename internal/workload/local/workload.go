@@ -103,7 +103,6 @@ func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []
 			return err
 		}
 		if !ok || r.Deleting {
-			r.Spec.Replicas = 0
 			w.setDeleting()
 			return nil
 		}

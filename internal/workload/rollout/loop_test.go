@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A fake drives the sim of the other tests by a Loop.
+// A fake runs the sim of the other tests in a Loop.
 type fake struct {
 	*sim
 	broken int // looks that fail first

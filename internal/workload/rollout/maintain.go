@@ -8,6 +8,8 @@ func (r *reconciler) maintain() {
 	want := max(r.spec.Replicas-r.s.Withheld, 0)
 	drifted := r.replaceable()
 	sound := len(r.target) - len(drifted)
+	// Drifted instances do not count towards the limit, because each is removed
+	// only after its replacement serves.
 	room := r.maxTotal + len(drifted) - len(r.target) - len(r.others)
 	if n := min(want-sound, room); n > 0 {
 		r.d.Create[r.s.Target] = n
@@ -75,6 +77,8 @@ func (r *reconciler) budgetSpent(i Instance) {
 func (r *reconciler) removeDrifted(drifted []Instance, want, serving int) {
 	for _, i := range drifted {
 		if r.spec.OnDrift == Stop {
+			// Withheld lowers the wanted number. Without clearing Create, this
+			// decision would still replace the stopped instance.
 			r.s.Withheld++
 			r.d.Create = map[int]int{}
 			r.removeOneDrifted(i, "DriftStopped", "stopped, and not replaced")

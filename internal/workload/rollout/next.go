@@ -114,6 +114,8 @@ func (r *reconciler) event(reason, format string, args ...any) {
 
 // replaceLost replaces instances that were lost while a rollout is paused.
 func (r *reconciler) replaceLost() {
+	// The target is not proven yet, so lost instances come back in the stable
+	// generation.
 	generation := r.s.Stable
 	if generation == 0 {
 		generation = r.s.Target
@@ -143,6 +145,7 @@ func (r *reconciler) failureReason() string {
 	if r.o.Fault != "" {
 		return r.o.Fault
 	}
+	// The result of an earlier gate must not fail this step.
 	if g := r.o.Gate; g.Done && g.Reason != "" && g.Gate == r.gateName() {
 		return fmt.Sprintf("gate %s: %s", g.Gate, g.Reason)
 	}
@@ -186,6 +189,8 @@ func (r *reconciler) abort(why string) {
 		r.event("Failed", "%s; there is no earlier generation to go back to", r.s.Reason)
 		return
 	}
+	// No step, pause or gate of the failed rollout applies to the rollback.
+	// Replaced stays, because the budget is for a period of time.
 	r.s = State{
 		Target: r.s.Stable, Stable: r.s.Stable, From: failed, Phase: RollingBack, Reason: r.s.Reason,
 		Began: r.s.Began, Progress: r.now, Replaced: r.s.Replaced,

@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// A sim is a small world in which decisions are carried out: instances get
-// ready after a while, by the nature of their generation.
+// A sim simulates a driver: instances become ready after a while, depending on
+// the nature of their generation.
 type sim struct {
 	t     *testing.T
 	now   time.Time
@@ -30,7 +30,7 @@ type sim struct {
 	trace []string
 }
 
-// A nature is what becomes of a generation's instances.
+// A nature is the behavior of a generation's instances.
 type nature string
 
 const (
@@ -61,7 +61,7 @@ func (s *sim) apply(generation int, n nature) {
 	s.fails, s.fault, s.gate = map[int]Failure{}, "", GateResult{}
 }
 
-// step lets a second pass, decides, and carries that out.
+// step lets a second pass, makes a decision and executes it.
 func (s *sim) step() Decision {
 	s.now = s.now.Add(time.Second)
 	s.live()
@@ -78,7 +78,7 @@ func (s *sim) observe() Observation {
 	return Observation{Instances: slices.Clone(s.all), Failed: s.fails, Gate: s.gate, Fault: s.fault}
 }
 
-// live lets instances become what they become.
+// live updates the instances by their natures.
 func (s *sim) live() {
 	s.all = slices.DeleteFunc(s.all, func(i Instance) bool { return i.Ending })
 	for n := range s.all {
@@ -138,7 +138,7 @@ func (s *sim) ready(list []Instance, is func(Instance) bool) int {
 	return n
 }
 
-// check holds each decision to what may never be.
+// check checks the invariants of each decision.
 func (s *sim) check(state State, before []Instance, d Decision) {
 	s.t.Helper()
 	s.trace = append(s.trace, fmt.Sprintf("%s %s target %d stable %d: create %v remove %v shares %v gate %q", s.now.Format("15:04:05"), state.Phase, state.Target, state.Stable, d.Create, d.Remove, d.Shares, d.Gate))
@@ -417,9 +417,9 @@ func TestPausedByHandNothingIsReplaced(t *testing.T) {
 	}
 }
 
-// TestRandomLives holds the machine to what may never be, over many random
-// sequences of applies, crashes, kills, failing probes, drift, scaling, pauses
-// and clock jumps; and to an end of each once that stops.
+// TestRandomLives checks the invariants over many random sequences of applies,
+// crashes, kills, failing probes, drift, scaling, pauses and clock jumps, and
+// that each rollout ends once those stop.
 func TestRandomLives(t *testing.T) {
 	natures := []nature{good, good, good, slow, crashes, drifts, unmade, badGate}
 	for seed := range uint64(1500) {
@@ -457,7 +457,7 @@ func TestRandomLives(t *testing.T) {
 	}
 }
 
-// disturb does something that happens.
+// disturb causes one random event.
 func (s *sim) disturb(r *rand.Rand, generation *int, natures []nature) {
 	pick := func(do func(*Instance)) {
 		if len(s.all) > 0 {

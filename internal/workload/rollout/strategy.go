@@ -146,6 +146,8 @@ func (r *reconciler) canary() {
 	step := r.spec.Steps[r.s.Step]
 	want := canaries(r.spec.Replicas, step.Share)
 	keep := r.spec.Replicas - want
+	// The stable generation serves the rest of the traffic, even if the
+	// workload has only one replica.
 	if step.Share < 100 {
 		keep = max(keep, min(1, r.spec.Replicas))
 	}
@@ -161,6 +163,8 @@ func (r *reconciler) canary() {
 	if !r.pauseEnded(step.ByHand, step.Pause) || !r.gatePassed(r.stepName()) {
 		return
 	}
+	// The next step begins at once, because no change of an instance may
+	// follow.
 	r.s.Step, r.s.Held, r.s.Resumed, r.s.Progress = r.s.Step+1, time.Time{}, false, r.now
 	r.wakeAt(r.now)
 }

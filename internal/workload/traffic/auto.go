@@ -17,6 +17,8 @@ const (
 // first and in others the server, so it listens to both: a backend is connected
 // before the client has sent anything.
 func (s *session) serveAuto() {
+	// A client that has already sent a request line needs no backend and no
+	// second goroutine for the detection.
 	if !s.client.quiet() && s.in.fill() == nil && sniff(s.in.bytes()) == isHTTP {
 		s.serveHTTP()
 		return
@@ -108,6 +110,8 @@ func (w *watch) run(s *session) {
 			s.client.interrupt()
 			return
 		case s.b.left(u):
+			// leave closed this connection, because it carried nothing. A
+			// connection to another backend replaces it.
 			w.publish(nil)
 			s.b.cancelRequest(u)
 		case err != nil && isTimeout(err):

@@ -50,6 +50,7 @@ func (b *Balancer) leave(bk *backend) {
 		if u.state != busy {
 			u.Close()
 		}
+		// An undecided connection belongs to a session, which releases it.
 		if u.state == idle {
 			delete(bk.open, u)
 		}

@@ -15,7 +15,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// One connection that a client keeps reaches all backends alike.
+// TestRequestsOfOneConnectionAreBalanced checks that one kept connection
+// reaches all backends equally.
 func TestRequestsOfOneConnectionAreBalanced(t *testing.T) {
 	for _, p := range []traffic.Protocol{traffic.HTTP, traffic.Auto} {
 		b := listen(t, traffic.Options{Protocol: p}, named(t, "a"), named(t, "b"), named(t, "c"))
@@ -26,7 +27,8 @@ func TestRequestsOfOneConnectionAreBalanced(t *testing.T) {
 	}
 }
 
-// count sends n requests over one connection and counts who answered.
+// count sends n requests over one connection and counts the responses of each
+// backend.
 func count(t *testing.T, b *traffic.Balancer, n int) map[string]int {
 	t.Helper()
 	got := map[string]int{}
@@ -66,7 +68,8 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// Connections that a backend closes after each answer cost it no turn.
+// TestSharesOfBackendsThatCloseTheirConnections checks that a backend which
+// closes its connection after each response keeps its share.
 func TestSharesOfBackendsThatCloseTheirConnections(t *testing.T) {
 	const a, b = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb"
 	bal := listen(t, traffic.Options{Protocol: traffic.HTTP})
@@ -117,7 +120,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// Who comes while there is no backend is served by the next one.
+// TestWaitsForABackend checks that a client that comes while there is no
+// backend is served by the next one.
 func TestWaitsForABackend(t *testing.T) {
 	for _, p := range []traffic.Protocol{traffic.HTTP, traffic.Auto} {
 		b := listen(t, traffic.Options{Protocol: p, BackendTimeout: soon})

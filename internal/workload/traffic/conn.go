@@ -48,6 +48,7 @@ func (c *conn) readWithin(d time.Duration) {
 	}
 	c.readBy = now.Add(d)
 	c.SetReadDeadline(c.readBy)
+	// interrupt may have set its deadline just before this one.
 	if c.halted.Load() {
 		c.SetReadDeadline(past)
 	}

@@ -21,6 +21,7 @@ func (b *Balancer) Drain(ctx context.Context, id string) error {
 			return nil
 		case <-ctx.Done():
 			b.mu.Lock()
+			// The backend may have returned to the route since.
 			if b.leaving[bk] {
 				bk.closeAll()
 			}

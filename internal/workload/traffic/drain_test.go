@@ -16,8 +16,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// Keep-alive clients that send all the time see none of 20 replacements, each
-// of which shuts the old backend down for good.
+// TestReplacementsFailNoRequest checks that keep-alive clients that send all
+// the time see none of 20 replacements, each of which shuts down the old
+// backend.
 func TestReplacementsFailNoRequest(t *testing.T) {
 	b := listen(t, traffic.Options{})
 	old := replaceable()
@@ -44,7 +45,8 @@ func at(id string, s *httptest.Server) traffic.Backend {
 	return traffic.Backend{ID: id, Address: s.Listener.Addr().String(), Group: id}
 }
 
-// replaceable answers with the length of the body that it got, in parts.
+// replaceable returns a server that answers with the length of the body that it
+// received so far.
 func replaceable() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
@@ -55,7 +57,7 @@ func replaceable() *httptest.Server {
 	}))
 }
 
-// load sends requests of all kinds and counts them until it is stopped, which
+// load sends requests of all kinds and counts them until it is stopped. stop
 // returns the failures.
 func load(t *testing.T, b *traffic.Balancer) (sent *atomic.Int64, stop func() []string) {
 	sent = &atomic.Int64{}
@@ -79,7 +81,7 @@ func load(t *testing.T, b *traffic.Balancer) (sent *atomic.Int64, stop func() []
 	return sent, func() []string { cancel(); wg.Wait(); return failed }
 }
 
-// echo sends a GET, or a POST with a body of a size.
+// echo sends a GET, or a POST with a body of the given size.
 func echo(c *http.Client, b *traffic.Balancer, size int) string {
 	if size == 0 {
 		_, body := get(c, b, "/")
@@ -101,7 +103,8 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// stuck is a backend that answers one half, and the rest when it may.
+// stuck is a backend that sends half of its response, and the rest once the
+// channel is closed.
 func stuck(t *testing.T, id string) (traffic.Backend, chan struct{}) {
 	may := make(chan struct{})
 	return serveHTTP(t, id, func(w http.ResponseWriter, r *http.Request) {
@@ -174,7 +177,8 @@ func TestDrainOfWhatIsInTheRoute(t *testing.T) {
 	drain(t, b, "unknown")
 }
 
-// A client that says nothing keeps no backend.
+// TestSilentClientDoesNotHoldABackend checks that a client that sends nothing
+// does not delay the drain of a backend.
 func TestSilentClientDoesNotHoldABackend(t *testing.T) {
 	b := listen(t, traffic.Options{}, named(t, "a"))
 	c, r := dial(t, b)
@@ -190,7 +194,8 @@ func TestSilentClientDoesNotHoldABackend(t *testing.T) {
 	}
 }
 
-// A backend that comes back before it is drained goes on as if nothing was.
+// TestBackendThatReturns checks that a backend which returns to the route
+// before it is drained continues.
 func TestBackendThatReturns(t *testing.T) {
 	slow, may := stuck(t, "slow")
 	b := listen(t, traffic.Options{}, slow)

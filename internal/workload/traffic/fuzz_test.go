@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// FuzzRequest holds what is accepted to the framing of net/http: as long a head,
-// as long a body, and the same end of the connection.
+// FuzzRequest compares the framing of accepted requests with net/http: the size
+// of the head, the size of the body, and whether the connection stays open.
 func FuzzRequest(f *testing.F) {
 	for _, p := range []string{
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -57,8 +57,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// FuzzResponse looks for panics, and holds the framing of what is accepted to
-// net/http's.
+// FuzzResponse looks for panics and compares the framing of accepted responses
+// with net/http.
 func FuzzResponse(f *testing.F) {
 	for _, p := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
@@ -108,7 +108,7 @@ func mustParse(t *testing.T, p []byte) head {
 	return h
 }
 
-// FuzzChunks has the same body come whole and byte by byte.
+// FuzzChunks parses the same body in one piece and byte by byte.
 func FuzzChunks(f *testing.F) {
 	for _, p := range []string{"5\r\nhello\r\n0\r\n\r\n", "a;x=\"y\"\r\n0123456789\r\n00\r\nA: b\r\n\r\nrest", "fffffffffffffff\r\n"} {
 		f.Add([]byte(p))

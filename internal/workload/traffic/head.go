@@ -66,6 +66,8 @@ func headEnd(p []byte, line int) (size, next int, err error) {
 		switch {
 		case n < 0:
 			return 0, line, nil
+		// A bare LF is refused, because only some parsers take it for the end
+		// of a line (RFC 9112, section 2.2).
 		case n == 0 || p[line+n-1] != '\r':
 			return 0, line, errMalformed
 		case n == 1:
@@ -92,6 +94,9 @@ func parseRequest(p []byte) (head, error) {
 	case "CONNECT":
 		h.method = connectMethod
 	}
+	// An HTTP/1.0 parser does not know chunks and would take them for the next
+	// request. The content of CONNECT has no defined meaning (RFC 9110, section
+	// 9.3.6).
 	if !h.setFields(rest) || h.chunked && h.minor == 0 || h.method == connectMethod && !h.bodiless() {
 		return h, errMalformed
 	}
@@ -141,6 +146,8 @@ func (h *head) setFields(p []byte) bool {
 		if len(line) == 0 {
 			return h.length < 0 || !h.chunked
 		}
+		// isToken refuses whitespace before the colon and folded lines, which
+		// parsers treat differently (RFC 9112, sections 5.1 and 5.2).
 		name, value, ok := bytes.Cut(line, colon)
 		if !ok || !isToken(name) || !isText(value) || !h.setField(name, value) {
 			return false
@@ -152,7 +159,7 @@ func (h *head) setFields(p []byte) bool {
 var colon = []byte(":")
 
 // setField parses a field that determines framing. It returns false if the
-// framing is not beyond doubt.
+// framing is in doubt.
 func (h *head) setField(name, value []byte) bool {
 	switch len(name) {
 	case len("Connection"):
@@ -169,6 +176,8 @@ func (h *head) setField(name, value []byte) bool {
 		}
 	case len("Transfer-Encoding"):
 		if foldsTo(name, "transfer-encoding") {
+			// With another coding, or a second field, parsers may disagree
+			// about the end of the body.
 			again := h.chunked
 			h.chunked = foldsTo(trim(value), "chunked")
 			return h.chunked && !again
@@ -179,6 +188,7 @@ func (h *head) setField(name, value []byte) bool {
 
 // setLength parses a Content-Length. It must be unique and consist of digits.
 func (h *head) setLength(v []byte) bool {
+	// 18 digits always fit an int64.
 	if h.length >= 0 || len(v) == 0 || len(v) > 18 {
 		return false
 	}

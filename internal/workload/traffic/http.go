@@ -11,6 +11,8 @@ func (s *session) serveHTTP() {
 		s.in.shrink()
 	}
 	s.in.drop()
+	// The client ended before its first request, so the connection that was
+	// opened for it is unused.
 	if s.first != nil {
 		s.b.cancelRequest(s.first)
 	}
@@ -31,6 +33,8 @@ func (s *session) readRequest() bool {
 		return s.refuse(statusBadRequest)
 	case errors.Is(err, errTooLarge):
 		return s.refuse(statusHeadTooLarge)
+	// A client that sent nothing only ends its idle connection. One that began
+	// a request gets a response.
 	case isTimeout(err) && !s.in.empty():
 		return s.refuse(statusTimeout)
 	default:
@@ -76,6 +80,7 @@ func (s *session) exchange() bool {
 		if o := s.roundTrip(u); o != again {
 			return o == keeping
 		}
+		// A new connection cannot have been closed for being idle.
 		kept = 0
 	}
 }
@@ -137,6 +142,8 @@ func (s *session) awaitResponse() error {
 		if s.resp, err = parseResponse(s.out.bytes()[:size]); err != nil {
 			return err
 		}
+		// A client that requested no upgrade would parse the bytes of the
+		// tunnel as responses.
 		if s.resp.status == 101 && !s.req.upgrades {
 			return errMalformed
 		}
@@ -163,6 +170,8 @@ func (s *session) awaitResponse() error {
 
 // handleNoResponse handles a request without a valid response.
 func (s *session) handleNoResponse(u *upstream, p *pump, err error) outcome {
+	// This must precede stop, which interrupts the client's connection: the
+	// pump would report that as the client's error.
 	fault := p.clientFault()
 	unheard := !s.interim && s.out.empty()
 	p.stop(s, u)
@@ -174,6 +183,8 @@ func (s *session) handleNoResponse(u *upstream, p *pump, err error) outcome {
 	case fault != nil, isWriteError(err):
 		s.b.release(u, false)
 		return closing
+	// The backend may have closed the idle connection before it received the
+	// request, which is not an error.
 	case unheard && u.reused && s.req.repeatable():
 		s.b.cancelRequest(u)
 		return again

@@ -13,7 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// What a client gets must be what the backend said, however that is framed.
+// TestResponsesPassByteForByte checks that the client gets the bytes of the
+// backend, with every framing.
 func TestResponsesPassByteForByte(t *testing.T) {
 	for _, tt := range []struct{ name, method, answer, rest string }{
 		{"length", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "hello"},
@@ -52,7 +53,8 @@ func twice(t *testing.T, answer string, cut int) traffic.Backend {
 	})
 }
 
-// What the client is told of its connection is what happens to it.
+// TestConnectionHeaderIsTrue checks that the Connection header which the client
+// gets matches the fate of its connection.
 func TestConnectionHeaderIsTrue(t *testing.T) {
 	const length = "Content-Length: 2\r\n\r\nok"
 	for _, tt := range []struct{ name, request, answer, want string }{
@@ -110,7 +112,8 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	}
 }
 
-// Bodies of both kinds and directions, small and as large as the kernel moves.
+// TestBodies sends bodies in both framings and both directions, small ones and
+// ones that are large enough for splice.
 func TestBodies(t *testing.T) {
 	b := listen(t, traffic.Options{}, serveHTTP(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -175,8 +178,9 @@ func TestContinue(t *testing.T) {
 	}
 }
 
-// A backend may answer before it has the request's body. Whether it then reads
-// on or not, the client gets the answer.
+// TestEarlyResponse uses backends that answer before they have the request's
+// body. The client must get the response whether or not the backend reads the
+// rest.
 func TestEarlyResponse(t *testing.T) {
 	const request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
 	reads := serveConn(t, "a", func(c net.Conn, r *bufio.Reader) {
@@ -245,7 +249,8 @@ func TestTunnels(t *testing.T) {
 	}
 }
 
-// An idle connection that the backend closed is no reason for a failure.
+// TestBackendClosesIdleConnections checks that a request does not fail because
+// the backend closed an idle connection.
 func TestBackendClosesIdleConnections(t *testing.T) {
 	b := listen(t, traffic.Options{Protocol: traffic.HTTP}, saying(t, "a", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
 	client := keepAlive(t)
@@ -257,8 +262,9 @@ func TestBackendClosesIdleConnections(t *testing.T) {
 	eventually(t, "50 requests, no error", func() bool { return b.Stats()["a"] == traffic.Stats{Requests: 50} })
 }
 
-// A backend that takes a request on a connection that was used before, and then
-// closes it, may not have seen it: a GET is sent again, a POST is not.
+// TestRetry uses a backend that receives a request on a reused connection and
+// closes the connection. It may not have processed the request: a GET is sent
+// again, a POST is not.
 func TestRetry(t *testing.T) {
 	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "OPTIONS": 200, "POST": 502, "DELETE": 502} {
 		b := listen(t, traffic.Options{Protocol: traffic.HTTP}, serveConn(t, "a", func(c net.Conn, r *bufio.Reader) {
@@ -301,7 +307,8 @@ func TestMalformedResponses(t *testing.T) {
 	}
 }
 
-// Half a response must not look like a whole one.
+// TestBrokenResponses checks that a client can distinguish half a response from
+// a complete one.
 func TestBrokenResponses(t *testing.T) {
 	for name, answer := range map[string]string{
 		"length":       "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",

@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// soon bounds what is expected to happen at once, on a machine that is busy.
+// soon is the limit for things that happen at once on an idle machine.
 const soon = 20 * time.Second
 
 // TestMain fails if the tests leave goroutines of the package or sockets.
@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leftovers waits until nothing is left, since a server's own goroutines end a
-// moment after it was closed.
+// leftovers waits until nothing is left, because the goroutines of a server end
+// shortly after it was closed.
 func leftovers() error {
 	var err error
 	for until := time.Now().Add(soon); time.Now().Before(until); runtime.Gosched() {
@@ -56,7 +56,7 @@ func leftNow() error {
 	return nil
 }
 
-// sockets counts the open ones of this process.
+// sockets returns the number of open sockets of this process.
 func sockets() (n int) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -71,8 +71,7 @@ func sockets() (n int) {
 	return n
 }
 
-// listen starts a Balancer on a free port with backends, that closes with the
-// test.
+// listen starts a Balancer with backends on a free port until the test ends.
 func listen(t *testing.T, o traffic.Options, backends ...traffic.Backend) *traffic.Balancer {
 	t.Helper()
 	o.Address = "127.0.0.1:0"
@@ -105,7 +104,7 @@ func named(t *testing.T, id string) traffic.Backend {
 	})
 }
 
-// serveConn is a backend that has f do what it likes with each connection.
+// serveConn is a backend that calls f with each connection.
 func serveConn(t *testing.T, id string, f func(c net.Conn, r *bufio.Reader)) traffic.Backend {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -130,8 +129,8 @@ func serveConn(t *testing.T, id string, f func(c net.Conn, r *bufio.Reader)) tra
 	return traffic.Backend{ID: id, Address: l.Addr().String(), Group: id}
 }
 
-// saying is a backend that reads a request's head and answers with fixed bytes,
-// and then closes the connection.
+// saying is a backend that reads the head of a request, answers with fixed
+// bytes, and closes the connection.
 func saying(t *testing.T, id, answer string) traffic.Backend {
 	return serveConn(t, id, func(c net.Conn, r *bufio.Reader) {
 		if readHead(r) == nil {
@@ -149,7 +148,7 @@ func readHead(r *bufio.Reader) error {
 	}
 }
 
-// refusing is an address where nobody listens.
+// refusing is an address on which no server listens.
 func refusing(t *testing.T, id string) traffic.Backend {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -159,7 +158,7 @@ func refusing(t *testing.T, id string) traffic.Backend {
 	return traffic.Backend{ID: id, Address: l.Addr().String(), Group: id}
 }
 
-// dial connects to a Balancer for the length of a test.
+// dial connects to a Balancer until the test ends.
 func dial(t *testing.T, b *traffic.Balancer) (*net.TCPConn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", b.Addr().String())
@@ -171,14 +170,14 @@ func dial(t *testing.T, b *traffic.Balancer) (*net.TCPConn, *bufio.Reader) {
 	return c.(*net.TCPConn), bufio.NewReader(c)
 }
 
-// keepAlive is a client with one connection that it keeps.
+// keepAlive is a client that keeps one connection.
 func keepAlive(t *testing.T) *http.Client {
 	tr := &http.Transport{MaxConnsPerHost: 1, DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: soon}
 }
 
-// get returns the status and the body, or the error in its place.
+// get returns the status and the body, or the error in place of the body.
 func get(c *http.Client, b *traffic.Balancer, path string) (int, string) {
 	resp, err := c.Get("http://" + b.Addr().String() + path)
 	if err != nil {
@@ -206,7 +205,7 @@ func answer(t *testing.T, r *bufio.Reader, method string) (*http.Response, strin
 	return resp, string(body)
 }
 
-// eventually waits for what another goroutine is about to do.
+// eventually waits for an effect of another goroutine.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for until := time.Now().Add(soon); !is(); runtime.Gosched() {
@@ -216,7 +215,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// drain drains for as long as tests wait.
+// drain drains a backend within soon.
 func drain(t *testing.T, b *traffic.Balancer, id string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)

@@ -43,6 +43,8 @@ func (p *pump) stop(s *session, u *upstream) {
 	if p == nil {
 		return
 	}
+	// The pump may be blocked in a read from the client or in a write to the
+	// backend.
 	s.client.interrupt()
 	u.Close()
 	<-p.done

@@ -9,7 +9,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// What two parsers could frame differently never reaches a backend.
+// TestAmbiguousRequestsAreRefused checks that a request which two parsers could
+// frame differently does not reach a backend.
 func TestAmbiguousRequestsAreRefused(t *testing.T) {
 	const chunked = "Transfer-Encoding: chunked\r\n"
 	for _, tt := range []struct {
@@ -87,8 +88,9 @@ func TestAmbiguousRequestsAreRefused(t *testing.T) {
 	}
 }
 
-// A body that turns out malformed on its way leaves the backend with half a
-// request, on a connection that is closed.
+// TestMalformedChunkLaterOn sends a body that becomes malformed after its
+// beginning was passed on: the backend must get half a request on a connection
+// that is closed.
 func TestMalformedChunkLaterOn(t *testing.T) {
 	read := make(chan error, 1)
 	b := listen(t, traffic.Options{Protocol: traffic.HTTP}, serveHTTP(t, "a", func(w http.ResponseWriter, r *http.Request) {

@@ -33,6 +33,8 @@ func (s *session) writeResponse(p *pump) (keep bool, err error) {
 // knows.
 func (s *session) connection(p *pump) (keep bool, e edit) {
 	keep = s.req.persists() && s.answer.framing != untilClose && s.bodyEnds(p)
+	// An HTTP/1.0 client keeps its connection only if the response has
+	// keep-alive (RFC 9112, section 9.3).
 	told := s.resp.keepAlive && !s.resp.closes
 	if s.req.minor == 1 {
 		told = s.resp.persists()
@@ -42,6 +44,8 @@ func (s *session) connection(p *pump) (keep bool, e edit) {
 		return keep, unchanged
 	case told:
 		return false, addClose
+	// Without the header only HTTP/1.1 keeps the connection, and other options
+	// in the header must not be lost.
 	case s.req.minor == 1 && s.resp.minor == 1 && !s.resp.upgrades && !s.resp.more:
 		return true, removeClose
 	}
@@ -74,6 +78,8 @@ func (s *session) finish(u *upstream, p *pump, keep bool, err error) outcome {
 		p.stop(s, u)
 	}
 	sent := p.wait()
+	// The backend closes the connection after a request with close. Bytes
+	// behind the response would be taken for the next response.
 	s.b.release(u, open && s.req.persists() && s.out.empty())
 	if keep && sent {
 		return keeping

@@ -69,6 +69,8 @@ func (b *Balancer) Set(r Route) {
 			g.share = max(r.Shares[g.name], 0)
 		}
 	}
+	// This wakes the requests that wait for a backend, and Drain, whose backend
+	// may be in the route again.
 	close(b.changed)
 	b.changed = make(chan struct{})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// echoing is a backend that says its name, and then what it is told.
+// echoing is a backend that sends its name, and then what it receives.
 func echoing(t *testing.T, id string) traffic.Backend {
 	return serveConn(t, id, func(c net.Conn, r *bufio.Reader) {
 		io.WriteString(c, id+" ")
@@ -22,7 +22,7 @@ func echoing(t *testing.T, id string) traffic.Backend {
 	})
 }
 
-// hearing is a backend that speaks when the client is done.
+// hearing is a backend that sends once the client is done.
 func hearing(t *testing.T, id string) traffic.Backend {
 	return serveConn(t, id, func(c net.Conn, r *bufio.Reader) {
 		all, _ := io.ReadAll(r)
@@ -30,7 +30,8 @@ func hearing(t *testing.T, id string) traffic.Backend {
 	})
 }
 
-// Whoever speaks first, both directions pass whole, and their ends one by one.
+// TestTCP checks, for each side that may speak first, that both directions pass
+// completely and end separately.
 func TestTCP(t *testing.T) {
 	large := strings.Repeat("\x00", 1<<20)
 	for _, p := range []traffic.Protocol{traffic.TCP, traffic.Auto} {
@@ -60,7 +61,8 @@ func TestTCP(t *testing.T) {
 	}
 }
 
-// A protocol in which the backend speaks first must not wait for the client.
+// TestGreetingComesAtOnce checks that a protocol in which the backend speaks
+// first does not wait for the client.
 func TestGreetingComesAtOnce(t *testing.T) {
 	b := listen(t, traffic.Options{}, echoing(t, "a"))
 	c, r := dial(t, b)
@@ -73,7 +75,8 @@ func TestGreetingComesAtOnce(t *testing.T) {
 	}
 }
 
-// A first word without an end may be a request line for a while, and no longer.
+// TestFirstWordWithoutAnEnd sends bytes that may be the beginning of a request
+// line: the balancer waits for the rest only for a while.
 func TestFirstWordWithoutAnEnd(t *testing.T) {
 	b := listen(t, traffic.Options{}, serveConn(t, "a", func(c net.Conn, r *bufio.Reader) {
 		word := make([]byte, 4)
@@ -87,7 +90,8 @@ func TestFirstWordWithoutAnEnd(t *testing.T) {
 	}
 }
 
-// Connections go to the backend with the fewest, and their groups' shares hold.
+// TestConnectionsAreBalanced checks that a connection goes to the backend with
+// the fewest connections, and that the shares of groups hold.
 func TestConnectionsAreBalanced(t *testing.T) {
 	a1, a2, b1 := echoing(t, "a1"), echoing(t, "a2"), echoing(t, "b1")
 	a1.Group, a2.Group, b1.Group = "a", "a", "b"
@@ -126,7 +130,8 @@ func TestConnectionWithoutAnAnswerIsAnError(t *testing.T) {
 	}
 }
 
-// Clients beyond the limit wait, and are served when others are gone.
+// TestConnectionsAreBounded checks that clients beyond the limit wait until
+// others have ended.
 func TestConnectionsAreBounded(t *testing.T) {
 	b := listen(t, traffic.Options{Protocol: traffic.TCP, Connections: 1}, echoing(t, "a"))
 	first, r := dial(t, b)

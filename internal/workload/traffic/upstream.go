@@ -54,6 +54,7 @@ func (b *Balancer) acquire(n demand) (*upstream, error) {
 		if err := b.await(timeout, changed, len(tried) > 0); err != nil {
 			return nil, err
 		}
+		// All backends were tried, and each may be reachable after the wait.
 		tried = nil
 	}
 }
@@ -170,6 +171,8 @@ func (b *Balancer) release(u *upstream, reusable bool) {
 	defer b.mu.Unlock()
 	bk := u.backend
 	u.client = nil
+	// leave has closed the idle connections of a backend that left the route,
+	// and nothing would close one that became idle later.
 	if reusable && !b.closed && !u.cut && b.members[bk.ID] == bk && len(bk.idle) < maxIdle {
 		u.state, u.used, u.reused = idle, now, true
 		bk.idle = append(bk.idle, u)

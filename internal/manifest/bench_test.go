@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// many is a manifest of n Deployments with two containers each.
+// many returns a manifest of n Deployments with two containers each.
 func many(n int) []byte {
 	var b strings.Builder
 	for i := range n {

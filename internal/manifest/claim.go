@@ -7,9 +7,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// standIns puts an empty volume in the place of each claim to a persistent one,
-// which only a cluster has. The workload can be learned and proven all the same,
-// because its writes there do not change its root. Notes reports the claim.
+// standIns replaces each claim to a persistent volume, which only a cluster
+// has, by an empty volume. The workload can still be learned and proven,
+// because its writes to the claim do not change its root. Notes reports the
+// claim.
 func standIns(t *corev1.PodTemplateSpec, typed any) {
 	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 	volumes := t.Spec.Volumes
@@ -23,7 +24,7 @@ func standIns(t *corev1.PodTemplateSpec, typed any) {
 		return
 	}
 	for _, claim := range set.Spec.VolumeClaimTemplates {
-		// Its controller lets a claim replace a volume of the same name.
+		// In Kubernetes, too, a claim replaces a volume of the same name.
 		volumes = slices.DeleteFunc(volumes, func(v corev1.Volume) bool { return v.Name == claim.Name })
 		volumes = append(volumes, corev1.Volume{Name: claim.Name, VolumeSource: *empty.DeepCopy()})
 	}

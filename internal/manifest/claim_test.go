@@ -7,8 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// claiming is a StatefulSet with claims of each kind; "data" is a volume of
-// its pod as well, which the claim replaces.
+// claiming is a StatefulSet with claims of each kind. "data" is also a volume
+// of its pod, which the claim replaces.
 const claiming = `apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: db}
@@ -48,7 +48,8 @@ func TestClaimsAreEmptyVolumes(t *testing.T) {
 	}
 }
 
-// The stand-ins are for running: an edit must leave the claims as they are.
+// TestSealingKeepsClaims checks that an edit does not write the stand-ins of
+// claims to the manifest.
 func TestSealingKeepsClaims(t *testing.T) {
 	f, err := Parse("x", []byte(claiming))
 	if err != nil {

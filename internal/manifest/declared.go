@@ -1,6 +1,6 @@
 package manifest
 
-// declared are the rows for a runner that keeps workloads running.
+// declared has the rows for a runner that keeps workloads running.
 var declared = map[string]support{
 	"DeploymentSpec": {
 		runs: "selector template replicas strategy minReadySeconds paused progressDeadlineSeconds revisionHistoryLimit",

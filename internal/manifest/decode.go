@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// A decoder fills API types from nodes as strictly as a kube-apiserver does
-// with fieldValidation=Strict, and goes on after an error to find them all.
+// A decoder decodes nodes into API types as strictly as a kube-apiserver does
+// with fieldValidation=Strict. It continues after an error to find all errors.
 type decoder struct {
 	file   string
 	at     path
@@ -18,7 +18,7 @@ type decoder struct {
 	fields map[reflect.Type][]field // computed once a file
 }
 
-// A field is a field of an API struct, those of inlined structs among them.
+// A field is a field of an API struct, including those of inlined structs.
 type field struct {
 	name  string
 	index []int
@@ -66,7 +66,8 @@ func (d *decoder) decode(n *node, out reflect.Value) {
 	}
 }
 
-// unmarshal is for types that read JSON themselves: quantities, times, ports.
+// unmarshal decodes types that have their own JSON decoding: quantities, times,
+// ports.
 func (d *decoder) unmarshal(n *node, out json.Unmarshaler) {
 	value, err := n.value()
 	if err != nil {
@@ -215,7 +216,7 @@ func (d *decoder) integer(n *node, value any, out reflect.Value) {
 	out.SetInt(i)
 }
 
-// describe returns the type of a node, for an error.
+// describe returns the type of a node for an error.
 func describe(n *node) string {
 	switch n.kind {
 	case mappingNode:
@@ -242,8 +243,8 @@ func describe(n *node) string {
 	return "the number " + n.text
 }
 
-// value returns a node as encoding/json would decode it, aliases and merges
-// written out.
+// value returns a node as encoding/json would decode it, with aliases and
+// merges expanded.
 func (n *node) value() (any, error) {
 	n = n.resolved()
 	switch n.kind {

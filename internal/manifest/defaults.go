@@ -8,9 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// setDefaults gives an object the defaults of a kube-apiserver
-// (k8s.io/kubernetes/pkg/apis/{core,apps,batch}/v1/defaults.go, 1.37) as far as
-// they matter to running its pods.
+// setDefaults sets the defaults of a kube-apiserver
+// (k8s.io/kubernetes/pkg/apis/{core,apps,batch}/v1/defaults.go, 1.37) that
+// matter to running the object's pods.
 func setDefaults(typed any) {
 	switch o := typed.(type) {
 	case *corev1.Pod:
@@ -127,8 +127,8 @@ func defaultContainer(c *corev1.Container, hostNetwork bool) {
 	}
 }
 
-// pullPolicy is the default for an image: Always if it has the tag latest, or
-// neither tag nor digest.
+// pullPolicy returns the default for an image: Always if it has the tag latest,
+// or neither tag nor digest.
 func pullPolicy(image string) corev1.PullPolicy {
 	name, _, digested := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], "@")
 	_, tag, tagged := strings.Cut(name, ":")
@@ -138,7 +138,7 @@ func pullPolicy(image string) corev1.PullPolicy {
 	return corev1.PullIfNotPresent
 }
 
-// defaultResources makes each limit a request that none is given for.
+// defaultResources sets the requests that are missing to the limits.
 func defaultResources(r *corev1.ResourceRequirements) {
 	for name, limit := range r.Limits {
 		if _, ok := r.Requests[name]; ok {

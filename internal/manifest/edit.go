@@ -6,12 +6,12 @@ import (
 )
 
 // Apply returns the file with the ops applied in order. Only the lines of these
-// fields change: comments, order, indentation, quotes and line endings of others
-// stay. The result is parsed again and must be equal to the parsed old file with
-// the ops applied, else an error is returned.
+// fields change: comments, order, indentation, quotes and line endings of all
+// others stay. The result is parsed again and must be equal to the parsed old
+// file with the ops applied, otherwise Apply returns an error.
 //
-// A field behind an alias or a merge key is refused, because the edit would change
-// other places, too, or would have to write the value out.
+// A field behind an alias or a merge key is refused, because the edit would
+// also change other fields, or would have to expand the value.
 func (f File) Apply(ops ...Op) ([]byte, error) {
 	e := &editor{file: &f, roots: slices.Clone(f.roots), own: map[*node]bool{}}
 	var refused Errors
@@ -39,8 +39,7 @@ func (f File) Apply(ops ...Op) ([]byte, error) {
 	return edited, e.verify(edited)
 }
 
-// verify parses the edited file and compares what it means with what was
-// intended.
+// verify parses the edited file and compares its meaning with the intended one.
 func (e *editor) verify(edited []byte) error {
 	got, err := Parse(e.file.Name, edited)
 	if err != nil {
@@ -57,7 +56,7 @@ func (e *editor) verify(edited []byte) error {
 	return nil
 }
 
-// compare returns where two trees begin to mean different things.
+// compare returns the first path at which two trees have different meanings.
 func compare(want, got *node, at path) (path, bool) {
 	want, got = want.resolved(), got.resolved()
 	if want.kind != got.kind || want.kind == scalarNode && !sameScalar(want, got) {
@@ -100,8 +99,8 @@ func sameScalar(a, b *node) bool {
 	return x == y || x != x && y != y // two NaN
 }
 
-// An editor applies ops to a tree. The tree of the file stays as it is: what
-// is changed is copied first.
+// An editor applies ops to a tree. It does not change the tree of the file, but
+// copies the nodes that it changes.
 type editor struct {
 	file  *File
 	roots []*node
@@ -165,8 +164,8 @@ func (e *editor) do(op Op) *FieldError {
 	return nil
 }
 
-// descend returns the child of n at s, ready to be changed. It makes a mapping
-// or list, as the step after it needs, where there is none.
+// descend returns the child of n at s, ready to be changed. If there is none it
+// adds a mapping or list, as the following step needs.
 func (e *editor) descend(n *node, s, next step, at path) (*node, *FieldError) {
 	if refusal := e.editable(n, at); refusal != nil {
 		return nil, refusal
@@ -198,8 +197,8 @@ func (e *editor) descend(n *node, s, next step, at path) (*node, *FieldError) {
 	return empty, nil
 }
 
-// replaceChild makes a child fit to be changed, putting empty in the place of
-// a null.
+// replaceChild returns a copy of a child that may be changed, or empty in place
+// of a null.
 func (e *editor) replaceChild(n *node, i int, empty *node) *node {
 	child := n.children[i]
 	if child.kind == scalarNode && !child.made && child.isNull() && child.anchor == "" {
@@ -210,7 +209,7 @@ func (e *editor) replaceChild(n *node, i int, empty *node) *node {
 	return n.children[i]
 }
 
-// editable refuses a node that stands in more than one place.
+// editable refuses a node that has more than one place in the tree.
 func (e *editor) editable(n *node, at path) *FieldError {
 	switch {
 	case n.kind == aliasNode:
@@ -221,7 +220,7 @@ func (e *editor) editable(n *node, at path) *FieldError {
 	return nil
 }
 
-// ownKey returns the index of the value of a key that n has itself, or -1.
+// ownKey returns the index of the value of n's own key, or -1.
 func ownKey(n *node, name string) int {
 	for i := 0; i+1 < len(n.children); i += 2 {
 		if k := n.children[i]; !k.isMerge() && k.keyName() == name {
@@ -231,7 +230,7 @@ func ownKey(n *node, name string) int {
 	return -1
 }
 
-// set gives a key of n a value.
+// set sets a key of n.
 func (e *editor) set(n *node, s step, value *node, at path) *FieldError {
 	if refusal := e.editable(n, at); refusal != nil {
 		return refusal
@@ -263,6 +262,8 @@ func (e *editor) set(n *node, s step, value *node, at path) *FieldError {
 	if !old.isNull() && (old.kind != scalarNode || value.kind != scalarNode) {
 		return e.refuse(n.children[i-1], at, "", "it is already set, to %s", describe(old))
 	}
+	// The tag would apply to the new value, and the aliases of the anchor would
+	// change or dangle.
 	if old.style == blockStyle || old.anchor != "" || old.tag != "" && !old.made {
 		return e.refuse(old, at, "write it as a plain value", "cannot replace a value that is written as a block, with a tag or with an anchor")
 	}

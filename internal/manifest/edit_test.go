@@ -8,8 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestApply edits the spec of a pod, which is given without what stands
-// before it.
+// TestApply edits the spec of a pod. The cases leave out the lines before it.
 func TestApply(t *testing.T) {
 	const head = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n"
 	annotation := func(w Workload) Op { return w.Annotate("adamant.sh/x", "y") }
@@ -123,8 +122,8 @@ func TestApplyRefuses(t *testing.T) {
 	}
 }
 
-// TestApplyVerifies checks that a result which would not be a valid manifest
-// is not returned.
+// TestApplyVerifies checks that a result which is not a valid manifest is not
+// returned.
 func TestApplyVerifies(t *testing.T) {
 	f, err := Parse("x", []byte(pod()))
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// A FieldError is an error in one field of a manifest, or a note about it.
+// A FieldError is an error in one field of a manifest, or a note about the
+// field.
 type FieldError struct {
 	File   string // as it was given to Parse
 	Line   int    // from 1; 0 if the problem has no place
@@ -38,13 +39,13 @@ func (e FieldError) Error() string {
 	return b.String()
 }
 
-// Errors is everything wrong with a manifest, in the order of the file.
+// Errors holds all errors of a manifest, in the order of the file.
 type Errors []FieldError
 
-// maxErrorsShown bounds the text of Errors; the slice itself has them all.
+// maxErrorsShown bounds the text of Errors. The slice itself has all of them.
 const maxErrorsShown = 50
 
-// Error returns one line an error.
+// Error returns one line for each error.
 func (e Errors) Error() string {
 	var b strings.Builder
 	for i, one := range e {
@@ -60,7 +61,7 @@ func (e Errors) Error() string {
 	return b.String()
 }
 
-// Unwrap makes errors.As find each FieldError.
+// Unwrap lets errors.As find each FieldError.
 func (e Errors) Unwrap() []error {
 	list := make([]error, len(e))
 	for i := range e {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// fieldsOf returns the fields of an API struct by the names they have in JSON.
+// fieldsOf returns the fields of an API struct with their JSON names.
 func (d *decoder) fieldsOf(t reflect.Type) []field {
 	if have, ok := d.fields[t]; ok {
 		return have
@@ -46,8 +46,8 @@ func lookup(fields []field, name string) (field, bool) {
 	return field{}, false
 }
 
-// suggest returns a hint for an unknown field: a field spelled much like it,
-// or one of that name one level down.
+// suggest returns a hint for an unknown field: a field with a similar name, or
+// one of that name one level down.
 func (d *decoder) suggest(fields []field, name string) string {
 	best, distance := "", 1+len(name)/4
 	for _, f := range fields {
@@ -78,9 +78,9 @@ func (d *decoder) suggest(fields []field, name string) string {
 	return ""
 }
 
-// editDistance returns how many letters must be put in, left out, replaced or
-// swapped with the next to turn a into b, or more than limit if that many do
-// not suffice.
+// editDistance returns how many letters must be inserted, deleted, replaced or
+// swapped with the next one to change a into b, or more than limit if limit is
+// not enough.
 func editDistance(a, b string, limit int) int {
 	if len(a)-len(b) > limit || len(b)-len(a) > limit || len(a) > 100 || len(b) > 100 {
 		return limit + 1

@@ -21,14 +21,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// maxFileSize is the largest manifest that is read, in bytes: parsed, a file of
-// nothing but short values takes about a hundred times its size.
+// maxFileSize is the size limit of a manifest, in bytes. Parsed, a file of
+// short values takes about a hundred times its size.
 const maxFileSize = 32 << 20
 
-// A File is a parsed manifest. It is not changed by any method; Apply returns
-// the bytes of the edited one.
+// A File is a parsed manifest. No method changes it; Apply returns the bytes of
+// an edited one.
 type File struct {
-	// Name is what errors call the file.
+	// Name is the name of the file in errors.
 	Name string
 
 	data    []byte
@@ -39,7 +39,7 @@ type File struct {
 	text    *text
 }
 
-// An object is one Kubernetes object of a file, those in a List among them.
+// An object is one Kubernetes object of a file, including the items of a List.
 type object struct {
 	doc        int  // index in roots
 	at         path // in the document: items[0] in a List
@@ -79,11 +79,11 @@ func read(name string, r io.Reader) (File, error) {
 	return Parse(name, data)
 }
 
-// Parse reads the YAML or JSON in data: any number of documents, each one
-// object or a List of them. Objects of the kinds that are run here (see
-// Workloads), ConfigMaps and Secrets are decoded strictly, checked as a
-// kube-apiserver would and given its defaults; other objects only have to name
-// their kind. All errors are collected and are of type Errors.
+// Parse parses the YAML or JSON in data: any number of documents, each one
+// object or a List. It decodes objects of the kinds that are run here (see
+// Workloads), ConfigMaps and Secrets strictly, checks them as a kube-apiserver
+// does and sets its defaults; other objects only need a kind. It collects all
+// errors in one error of type Errors.
 func Parse(name string, data []byte) (File, error) {
 	f := File{Name: name}
 	if len(data) > maxFileSize {
@@ -154,7 +154,7 @@ func (f *File) parse() error {
 	return yamlErr
 }
 
-// collect adds the object at root, or those of the List it is.
+// collect adds the object at root, or the items if that is a List.
 func (f *File) collect(d *decoder, doc int, at path, root *node, apiVersion, kind string) {
 	n := root.resolved()
 	fail := func(detail, hint string) {
@@ -247,8 +247,8 @@ func (f *File) check(d *decoder) {
 	}
 }
 
-// without leaves out the errors about fields that could not be decoded: they
-// only look as if they were not set.
+// without returns the errors except those about fields that could not be
+// decoded, which only seem to be unset.
 func without(errs, undecoded Errors) Errors {
 	var kept Errors
 	for _, e := range errs {
@@ -261,7 +261,7 @@ func without(errs, undecoded Errors) Errors {
 	return kept
 }
 
-// checkTwice refuses two objects of one kind, namespace and name.
+// checkTwice refuses two objects with the same kind, namespace and name.
 func (f *File) checkTwice(d *decoder, o *object, names map[[3]string]int) {
 	if o.name == "" {
 		return
@@ -297,7 +297,7 @@ func (f File) ConfigMaps() []corev1.ConfigMap {
 	return list
 }
 
-// Secrets returns the Secrets of the file, stringData merged into data.
+// Secrets returns the Secrets of the file with stringData merged into data.
 func (f File) Secrets() []corev1.Secret {
 	var list []corev1.Secret
 	for _, o := range f.objects {

@@ -32,8 +32,8 @@ func addSeeds(f *testing.F) {
 	}
 }
 
-// FuzzParse checks that no input makes the parser panic, and that whatever it
-// accepts can be asked about.
+// FuzzParse checks that no input makes the parser panic, and that all methods
+// work on an accepted file.
 func FuzzParse(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -58,7 +58,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzMeaning checks that one document means here what it means to kubectl.
+// FuzzMeaning checks that a document has the same meaning here as in kubectl.
 func FuzzMeaning(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -97,8 +97,8 @@ func hasMarker(data []byte) bool {
 	return false
 }
 
-// FuzzEdit checks that an edit which is made does what it should and nothing
-// else, as seen in the decoded workload and in the lines of the file.
+// FuzzEdit checks that an edit has its intended effect and no other, by the
+// decoded workload and by the lines of the file.
 func FuzzEdit(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -168,8 +168,8 @@ func popInit(s *corev1.PodSpec) (corev1.Container, bool) {
 	return first, true
 }
 
-// checkLines checks that all but a few lines of before are in after, in their
-// order.
+// checkLines checks that all except a few lines of before are in after, in
+// their order.
 func checkLines(t *testing.T, before, after string) {
 	t.Helper()
 	rest := lines(strings.TrimSuffix(after, "\n"))

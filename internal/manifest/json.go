@@ -9,8 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// looksLikeJSON reports whether data may be JSON: YAML accepts most JSON, but
-// not escaped surrogate pairs, and limits the length of keys.
+// looksLikeJSON reports whether data may be JSON. JSON is not parsed as YAML,
+// because YAML does not accept escaped surrogate pairs and limits the length of
+// keys.
 func looksLikeJSON(data []byte) bool {
 	trimmed := bytes.TrimLeft(data, " \t\r\n")
 	return len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[')
@@ -42,15 +43,16 @@ type jsonParser struct {
 	line, col, at int // the last place found; places only move forward
 }
 
-// A jsonError is a problem of JSON text, as opposed to text that is not JSON
-// and may be YAML.
+// A jsonError is an error in JSON text, as opposed to text that is not JSON and
+// may be YAML.
 type jsonError struct{ Errors }
 
 func (p *jsonParser) fail(n *node, hint, format string, args ...any) error {
 	return jsonError{Errors{{File: p.name, Line: n.line, Column: n.col, Detail: fmt.Sprintf(format, args...), Hint: hint}}}
 }
 
-// value reads one value. The end of the input is io.EOF as it is.
+// value parses one value. At the end of the input it returns io.EOF, not
+// wrapped.
 func (p *jsonParser) value(depth int) (*node, error) {
 	n := &node{weight: 1, height: 1}
 	p.place(n)
@@ -78,7 +80,7 @@ func (p *jsonParser) value(depth int) (*node, error) {
 	return n, nil
 }
 
-// place sets where the next value begins.
+// place sets the position of the next value.
 func (p *jsonParser) place(n *node) {
 	at := int(p.decoder.InputOffset())
 	for at < len(p.text.data) && bytes.IndexByte([]byte(" \t\r\n,:"), p.text.data[at]) >= 0 {
@@ -127,7 +129,7 @@ func (p *jsonParser) collection(n *node, open json.Delim, depth int) (*node, err
 	return n, nil
 }
 
-// jsonSyntaxError gives an error of the JSON parser its place.
+// jsonSyntaxError adds the position to an error of the JSON parser.
 func jsonSyntaxError(name string, data []byte, err error) error {
 	var syntax *json.SyntaxError
 	at := len(data)

@@ -17,8 +17,8 @@ var kindNames = map[string]string{
 	"secrets": "Secret",
 }
 
-// KindNamed returns the kind that kubectl calls by a name, in any case:
-// "Deployment" for "deployment", "deployments" and "deploy".
+// KindNamed returns the kind that has a name in kubectl, in upper or lower
+// case: "Deployment" for "deployment", "deployments" and "deploy".
 func KindNamed(name string) (kind string, ok bool) {
 	name = strings.ToLower(name)
 	if kind, ok := kindNames[name]; ok {

@@ -26,7 +26,7 @@ func layoutOf(f *File, n *node) layout {
 	return l
 }
 
-// detect looks for a mapping below a key and a list below a key.
+// detect searches for a mapping below a key and a list below a key.
 func (l *layout) detect(t *text, n *node, step, dash *bool) {
 	if n.kind == aliasNode || n.style == flowStyle || *step && *dash {
 		return
@@ -56,8 +56,8 @@ func (l *layout) detect(t *text, n *node, step, dash *bool) {
 	}
 }
 
-// contentAfterDash returns the columns from the dash of a list's last item to
-// the mapping that follows it on its line.
+// contentAfterDash returns the number of columns between the dash of a list's
+// last item and the mapping that follows on the same line.
 func (t *text) contentAfterDash(list *node, otherwise int) int {
 	for i := len(list.children) - 1; i >= 0; i-- {
 		child := list.children[i]
@@ -73,8 +73,8 @@ func (t *text) contentAfterDash(list *node, otherwise int) int {
 	return otherwise
 }
 
-// indentOf returns in which column, from 0, the place at stands, if there is
-// nothing before it on its line but blanks and dashes.
+// indentOf returns the column, from 0, of the offset at, if only blanks and
+// dashes precede it on its line.
 func (t *text) indentOf(at int) (int, bool) {
 	if at < 0 {
 		return 0, false
@@ -88,8 +88,7 @@ func (t *text) indentOf(at int) (int, bool) {
 	return at - start, true
 }
 
-// lineStart returns the offset of the first character of the line that at
-// lies in.
+// lineStart returns the offset of the first character of the line of at.
 func (t *text) lineStart(at int) int {
 	for at > 0 && t.data[at-1] != '\n' && t.data[at-1] != '\r' {
 		at--
@@ -97,7 +96,7 @@ func (t *text) lineStart(at int) int {
 	return at
 }
 
-// margin returns the white space that the line at lies in begins with.
+// margin returns the white space at the beginning of the line of at.
 func (t *text) margin(at int) string {
 	start := t.lineStart(at)
 	end := start
@@ -107,7 +106,7 @@ func (t *text) margin(at int) string {
 	return string(t.data[start:end])
 }
 
-// json sees how a JSON document is indented and spaced.
+// json detects how a JSON document is indented and spaced.
 func (l *layout) json(f *File, n *node) {
 	if len(n.children) == 0 {
 		return

@@ -21,9 +21,8 @@ const (
 	flowStyle                // {} or []
 )
 
-// A node is one value of a YAML or JSON document with the place where it is
-// written. A node whose extent is not known has start
-// -1.
+// A node is one value of a YAML or JSON document with its position. A node
+// whose extent is unknown has start -1.
 type node struct {
 	kind     kind
 	style    style
@@ -46,11 +45,11 @@ type node struct {
 	was  *node // made to replace this one
 }
 
-// opaque reports whether it is not known where the node ends, so that nothing
-// next to it can be edited.
+// opaque reports whether the end of the node is unknown, so that nothing next
+// to it can be edited.
 func (n *node) opaque() bool { return n.start < 0 }
 
-// resolved returns the node an alias stands for, or the node itself.
+// resolved returns the node that an alias refers to, or the node itself.
 func (n *node) resolved() *node {
 	for n != nil && n.kind == aliasNode {
 		n = n.target
@@ -71,8 +70,8 @@ func (n *node) isMerge() bool {
 	return n.kind == scalarNode && n.style == plainStyle && n.text == "<<" && (n.tag == "" || n.tag == "!!merge")
 }
 
-// entries returns the entries of a mapping: its own keys in their order, then
-// those of its merge keys that it does not have itself.
+// entries returns the entries of a mapping: its own keys in order, then those
+// of its merge keys that it does not have itself.
 func (n *node) entries() []entry {
 	n = n.resolved()
 	if n == nil || n.kind != mappingNode {
@@ -95,6 +94,8 @@ func (n *node) entries() []entry {
 	for _, e := range list {
 		have[e.name] = true
 	}
+	// Own keys take precedence over merged ones, and earlier merges over later
+	// ones (yaml.org/type/merge.html).
 	for _, m := range merges {
 		for _, source := range mergeSources(m) {
 			for _, e := range source.entries() {
@@ -109,7 +110,7 @@ func (n *node) entries() []entry {
 	return list
 }
 
-// mergeSources returns the mappings a merge key's value names.
+// mergeSources returns the mappings that the value of a merge key refers to.
 func mergeSources(value *node) []*node {
 	value = value.resolved()
 	if value.kind == sequenceNode {
@@ -146,7 +147,7 @@ func (n *node) get(key string) (entry, bool) {
 	return entry{}, false
 }
 
-// isNull reports whether the node is null, written out or left empty.
+// isNull reports whether the node is null, explicitly or by an empty value.
 func (n *node) isNull() bool {
 	n = n.resolved()
 	if n == nil {

@@ -4,18 +4,18 @@ import (
 	"fmt"
 )
 
-// An Action is what an Op does at its path.
+// An Action is the effect of an Op at its path.
 type Action string
 
 // The actions.
 const (
-	// Set gives a field a value, replacing a scalar. Mappings on the way that
-	// are missing are made. A list or mapping that is already there is never
-	// replaced.
+	// Set sets a field or replaces a scalar. It adds the mappings on the path
+	// that are missing. It never replaces an existing list or mapping.
 	Set Action = "set"
-	// Append puts an item at the end of a list, which is made if it is missing.
+	// Append adds an item at the end of a list. It adds the list if that is
+	// missing.
 	Append Action = "append"
-	// Prepend puts an item at the front of a list.
+	// Prepend adds an item at the front of a list.
 	Prepend Action = "prepend"
 )
 
@@ -33,7 +33,7 @@ type Op struct {
 // String returns the action and the path of the op.
 func (op Op) String() string { return fmt.Sprintf("%s %s", op.Action, op.Path) }
 
-// Fields is a mapping with an order, for the values of an Op.
+// Fields is an ordered mapping, for the values of an Op.
 type Fields []Field
 
 // A Field is one key of Fields.
@@ -48,7 +48,7 @@ func (w Workload) Set(fieldPath string, value any) Op { return w.op(Set, fieldPa
 // Append returns an op that appends to a list of the pod: "spec.volumes".
 func (w Workload) Append(fieldPath string, item any) Op { return w.op(Append, fieldPath, item) }
 
-// Prepend returns an op that puts an item at the front of a list of the pod.
+// Prepend returns an op that adds an item at the front of a list of the pod.
 func (w Workload) Prepend(fieldPath string, item any) Op { return w.op(Prepend, fieldPath, item) }
 
 func (w Workload) op(a Action, fieldPath string, value any) Op {
@@ -67,7 +67,7 @@ func (w Workload) AnnotatePod(name, value string) Op {
 	return Op{Action: Set, Path: at.String(), Value: value, object: w.index}
 }
 
-// newNode makes a node of an op's value.
+// newNode returns the node of an op's value.
 func newNode(value any) (*node, error) {
 	n := &node{kind: scalarNode, start: -1, first: -1, made: true}
 	switch v := value.(type) {

@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// pod is a Pod with more lines in its only container, from line 9 on.
+// pod returns a Pod with additional lines in its only container, from line 9
+// on.
 func pod(lines ...string) string {
 	text := "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  containers:\n  - name: web\n    image: nginx\n"
 	for _, line := range lines {
@@ -120,7 +121,7 @@ func TestMergedContainers(t *testing.T) {
 	}
 }
 
-// TestBounds checks inputs made to use up memory or the stack.
+// TestBounds checks inputs that try to exhaust memory or the stack.
 func TestBounds(t *testing.T) {
 	bomb := "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
 	for i := 1; i < 30; i++ {

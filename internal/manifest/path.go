@@ -23,7 +23,7 @@ func (p path) with(steps ...step) path {
 	return append(append(longer, p...), steps...)
 }
 
-// String writes a path as Kubernetes does: spec.containers[0].image,
+// String formats a path as Kubernetes does: spec.containers[0].image,
 // metadata.annotations[adamant.sh/profile].
 func (p path) String() string {
 	var b strings.Builder
@@ -66,7 +66,7 @@ func isDigits(s string) bool {
 	return true
 }
 
-// parsePath reads what String writes.
+// parsePath parses the format of String.
 func parsePath(text string) (path, error) {
 	var p path
 	rest := text
@@ -121,8 +121,8 @@ func parseBracket(text string) (step, string, error) {
 	return key(inner), text[end+1:], nil
 }
 
-// find follows a path as far as the node goes. It returns the last node
-// reached and how many steps were taken.
+// find follows a path as far as it exists. It returns the last node and the
+// number of steps.
 func (n *node) find(p path) (*node, int) {
 	for i, s := range p {
 		at := n.resolved()
@@ -142,8 +142,8 @@ func (n *node) find(p path) (*node, int) {
 	return n, len(p)
 }
 
-// findKey is find, but returns the key's place if the path ends in a key, for
-// a reader looks for a field by its name.
+// findKey is find, but returns the position of the key if the path ends in one,
+// because readers search for a field by its name.
 func (n *node) findKey(p path) *node {
 	found, steps := n.find(p)
 	if steps == 0 {

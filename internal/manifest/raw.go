@@ -2,9 +2,9 @@ package manifest
 
 import "fmt"
 
-// Raw returns the objects of the file as they stand there, without defaults, in
-// the order of the file; those of a List one by one. Values are those of
-// encoding/json, whole numbers int64.
+// Raw returns the objects of the file as written, without defaults, in the
+// order of the file, and the items of a List one by one. Values are those of
+// encoding/json, with int64 for whole numbers.
 func (f File) Raw() ([]map[string]any, error) {
 	var list []map[string]any
 	for _, o := range f.objects {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// block writes a made node as block YAML. The cursor stands where its first
-// character belongs, indent columns into the line.
+// block writes an added node as block YAML. The cursor is where its first
+// character goes, indent columns into the line.
 func (l layout) block(b *strings.Builder, n *node, indent int) {
 	for i := 0; n.kind == mappingNode && i+1 < len(n.children); i += 2 {
 		if i > 0 {
@@ -34,7 +34,8 @@ func (l layout) newLine(b *strings.Builder, indent int) {
 	b.WriteString(strings.Repeat(" ", indent))
 }
 
-// blockValue writes what follows "key:" of a key that is indent columns in.
+// blockValue writes the part after "key:" of a key that is indented by indent
+// columns.
 func (l layout) blockValue(b *strings.Builder, n *node, indent int) {
 	switch {
 	case n.kind == scalarNode || n.style == flowStyle || len(n.children) == 0:
@@ -49,7 +50,7 @@ func (l layout) blockValue(b *strings.Builder, n *node, indent int) {
 	}
 }
 
-// blockItem writes a list item, its dash indent columns in.
+// blockItem writes a list item whose dash is indented by indent columns.
 func (l layout) blockItem(b *strings.Builder, n *node, indent int) {
 	b.WriteByte('-')
 	if n.kind == scalarNode || n.style == flowStyle || len(n.children) == 0 {
@@ -61,7 +62,7 @@ func (l layout) blockItem(b *strings.Builder, n *node, indent int) {
 	l.block(b, n, indent+l.content)
 }
 
-// flow writes a made node on one line.
+// flow writes an added node on one line.
 func (l layout) flow(b *strings.Builder, n *node, quoted bool) {
 	switch n.kind {
 	case scalarNode:
@@ -97,8 +98,8 @@ func (l layout) flowPair(b *strings.Builder, k, v *node, quoted bool) {
 	l.flow(b, v, quoted)
 }
 
-// pretty writes a made node as indented JSON; margin is the white space its
-// line begins with.
+// pretty writes an added node as indented JSON. margin is the white space at
+// the beginning of its line.
 func (l layout) pretty(b *strings.Builder, n *node, margin string) {
 	if n.kind == scalarNode || len(n.children) == 0 {
 		l.flow(b, n, true)
@@ -128,7 +129,7 @@ func (l layout) pretty(b *strings.Builder, n *node, margin string) {
 	b.WriteString(l.newline + margin + "}")
 }
 
-// scalarText writes a made scalar, as JSON if quoted.
+// scalarText writes an added scalar, as JSON if quoted.
 func scalarText(n *node, quoted bool) string {
 	if n.tag != "!!str" {
 		return n.text
@@ -139,11 +140,11 @@ func scalarText(n *node, quoted bool) string {
 	return quoteText(n.text)
 }
 
-// plainPattern are strings that mean themselves without quotes anywhere.
+// plainPattern matches strings that need no quotes in any context.
 var plainPattern = regexp.MustCompile(`^-{0,2}[A-Za-z0-9/._]([A-Za-z0-9/._@+=-]|:[A-Za-z0-9/._@+=-])*$`)
 
-// lookalike are strings that some reader takes for a date or, in base 60, for
-// a number.
+// lookalike matches strings that some parser takes for a date or a number,
+// which may be in base 60.
 var lookalike = regexp.MustCompile(`^[-+.0-9][-+.0-9_:eETZ]*$`)
 
 func plainSafe(s string) bool {
@@ -154,7 +155,7 @@ func plainSafe(s string) bool {
 	return isString
 }
 
-// quoteText writes a string in double quotes, as both JSON and YAML read it.
+// quoteText writes a string in double quotes, which JSON and YAML parse alike.
 func quoteText(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

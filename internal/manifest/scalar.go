@@ -10,8 +10,8 @@ import (
 )
 
 // scalar returns the value of a scalar: nil, bool, int64, uint64, float64 or
-// string. Plain scalars mean what they mean to kubectl, which reads YAML 1.1:
-// yes and on are booleans and 0644 is octal.
+// string. Plain scalars have the same meaning as in kubectl, which parses YAML
+// 1.1: yes and on are booleans and 0644 is octal.
 func (n *node) scalar() (any, error) {
 	switch n.tag {
 	case "":
@@ -61,7 +61,7 @@ func tagged(tag, text string) (any, error) {
 
 var floatPattern = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
 
-// resolvePlain gives a plain scalar its YAML 1.1 meaning.
+// resolvePlain returns the YAML 1.1 value of a plain scalar.
 func resolvePlain(text string) any {
 	switch text {
 	case "", "~", "null", "Null", "NULL":
@@ -108,8 +108,8 @@ func resolveNumber(text string) any {
 	return text
 }
 
-// keyName returns the string that a mapping key is to Kubernetes, where every
-// key is a string.
+// keyName returns a mapping key as the string that Kubernetes reads, where
+// every key is a string.
 func (n *node) keyName() string {
 	n = n.resolved()
 	if n.kind != scalarNode {

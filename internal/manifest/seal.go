@@ -22,28 +22,29 @@ type MountPlan struct {
 	CopyUp    bool   // an init container prepares the volume: content of the image, mode and owner
 	File      bool   // MountPath is a file; SubPath is its name in the volume
 
-	// Mode, UID and GID are for a directory that the image does not have; 0 is
-	// a mode as a kubelet makes it. They count only with CopyUp.
+	// Mode, UID and GID are those of a directory that the image does not have.
+	// Mode 0 is the mode that a kubelet sets. They apply only with CopyUp.
 	Mode     uint32
 	UID, GID uint32
 }
 
-// A ContainerPlan is what one container of a workload needs.
+// A ContainerPlan lists the volumes of one container of a workload.
 type ContainerPlan struct {
 	Container string // by name; init containers too
 	Mounts    []MountPlan
 }
 
-// A CopyUpForm is how the image's content gets into the volumes.
+// A CopyUpForm is a way to copy the image's content to the volumes.
 type CopyUpForm string
 
 // The forms of copy-up.
 const (
 	// ImageVolume mounts the container's image into an init container of the
-	// tool. It needs Kubernetes 1.33, or Adamant's own engine.
+	// tool. It needs Kubernetes 1.33, or Adamant's own runtime.
 	ImageVolume CopyUpForm = "image-volume"
-	// InstalledTool has an init container put the tool into a volume, and a
-	// second one of the container's own image run it. It works everywhere.
+	// InstalledTool uses one init container that copies the tool to a volume,
+	// and a second one with the container's own image that runs it. It works
+	// everywhere.
 	InstalledTool CopyUpForm = "installed-tool"
 )
 
@@ -56,16 +57,16 @@ type SealOptions struct {
 	Image string     // with the copy-up tool; CopyUpImage if empty
 }
 
-// Sealing returns the ops that make the containers' root file systems
-// read-only and give them the volumes of their plans. A path that an existing
-// mount covers gets none, so that sealing a second time changes nothing.
+// Sealing returns the ops that make the containers' root file systems read-only
+// and add the volumes of their plans. A path that an existing mount covers gets
+// none, so that sealing a second time changes nothing.
 //
-// A volume that needs it is prepared by an init container, which is called
+// A volume that needs content is prepared by an init container, which runs
 //
 //	/adamant copy-up --from IMAGE-ROOT --to /volumes PATH[:OPTION,…]…
 //
-// and has the volume for PATH mounted, as a whole, at /volumes/PATH. The
-// options are subpath=DIR, mode=OCTAL, uid=N, gid=N and file.
+// with the volume for PATH mounted, as a whole, at /volumes/PATH. The options
+// are subpath=DIR, mode=OCTAL, uid=N, gid=N and file.
 func Sealing(w Workload, plans []ContainerPlan, opts SealOptions) ([]Op, error) {
 	if opts.Form == "" {
 		opts.Form = ImageVolume
@@ -163,7 +164,7 @@ func (s *sealer) find(name string) (string, *corev1.Container, error) {
 	return "", nil, fmt.Errorf("seal %s: there is no container %q", s.w, name)
 }
 
-// check refuses a plan that a manifest cannot express.
+// check refuses a plan that cannot be written to a manifest.
 func (m MountPlan) check() error {
 	switch {
 	case !slash.IsAbs(m.MountPath) || slash.Clean(m.MountPath) != m.MountPath || m.MountPath == "/":
@@ -228,8 +229,8 @@ func (m MountPlan) argument() string {
 	return m.MountPath + ":" + strings.Join(options, ",")
 }
 
-// take returns the first of some names that is free, or else the last with a
-// number added, and takes it.
+// take reserves and returns the first free name of the list, or the last with a
+// number added.
 func (s *sealer) take(taken map[string]bool, names ...string) string {
 	base := names[len(names)-1]
 	for n := 2; ; n++ {
@@ -247,8 +248,8 @@ func (s *sealer) take(taken map[string]bool, names ...string) string {
 // maxName is the longest DNS label, in bytes.
 const maxName = 63
 
-// slug turns a path into a DNS label: /var/cache/nginx into var-cache-nginx.
-// Longer ones are cut and told apart by a hash.
+// slug converts a path to a DNS label: /var/cache/nginx to var-cache-nginx.
+// Longer ones are truncated and get a hash that distinguishes them.
 func slug(text string) string {
 	var b strings.Builder
 	for _, c := range strings.ToLower(text) {

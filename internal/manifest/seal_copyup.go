@@ -9,7 +9,7 @@ const (
 )
 
 // copyUp adds the init container that prepares volumes for the container c,
-// which is at a path of the pod.
+// which is at the path at in the pod.
 func (s *sealer) copyUp(at string, c *corev1.Container, name string, prepared []preparation) {
 	mounts := []any{}
 	args := []string{"copy-up", "--from", imageRoot, "--to", volumeRoot}
@@ -37,8 +37,8 @@ func (s *sealer) copyUp(at string, c *corev1.Container, name string, prepared []
 		Field{"volumeMounts", mounts}))
 }
 
-// rootContext is that of a container which must be root to give files their
-// owners, and must be able to do nothing else.
+// rootContext returns the security context of a container that must be root to
+// set the owners of files, and needs no other privilege.
 func (s *sealer) rootContext(capabilities ...string) Fields {
 	can := Fields{{"drop", []string{"ALL"}}}
 	if len(capabilities) > 0 {
@@ -66,8 +66,8 @@ func (s *sealer) imageVolume(at string, c *corev1.Container) string {
 	return name
 }
 
-// installed adds the volume with the tool, and the init container that puts it
-// there, once a pod.
+// installed adds the volume with the tool and the init container that copies
+// the tool to it, once for each pod.
 func (s *sealer) installed() string {
 	if s.tool != "" {
 		return s.tool
@@ -84,7 +84,7 @@ func (s *sealer) installed() string {
 	return s.tool
 }
 
-// sets reports whether the manifest itself sets a field of the pod.
+// sets reports whether the manifest sets a field of the pod explicitly.
 func (s *sealer) sets(fieldPath string) bool {
 	p, err := s.w.resolve(fieldPath)
 	if err != nil {

@@ -34,7 +34,7 @@ var nginxPlan = ContainerPlan{Container: "nginx-container", Mounts: []MountPlan{
 }}
 
 // TestSeal compares sealed manifests with testdata/seal/*.want.yaml. Set
-// UPDATE=1 to write them anew.
+// UPDATE=1 to write those again.
 func TestSeal(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/seal/*.in.*")
 	if err != nil || len(inputs) == 0 {
@@ -72,8 +72,8 @@ func TestSeal(t *testing.T) {
 
 func lines(s string) []string { return strings.SplitAfter(s, "\n") }
 
-// onlyAdded checks that the lines of before are all there, in their order, but
-// for those that had to change.
+// onlyAdded checks that all lines of before are there, in their order, except
+// those that had to change.
 func onlyAdded(t *testing.T, before, after string) {
 	t.Helper()
 	rest := lines(after)

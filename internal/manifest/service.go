@@ -9,8 +9,8 @@ import (
 )
 
 // Services returns the Services of the file with a kube-apiserver's defaults,
-// and an error for each field that is wrong or cannot be honoured on one
-// machine. Parse leaves them alone, since most runners have no use for them.
+// and an error for each field that is wrong or not supported on one machine.
+// Parse does not check them, because most runners do not use them.
 func (f File) Services() ([]corev1.Service, Errors) {
 	var list []corev1.Service
 	var errs Errors
@@ -40,7 +40,7 @@ func (f File) service(o *object) (corev1.Service, Errors) {
 	return s, append(d.errs, survey.refused...)
 }
 
-// defaultService gives the defaults of a kube-apiserver
+// defaultService sets the defaults of a kube-apiserver
 // (k8s.io/kubernetes/pkg/apis/core/v1/defaults.go, 1.37).
 func defaultService(s *corev1.Service) {
 	orDefault(&s.Namespace, corev1.NamespaceDefault)

@@ -14,9 +14,9 @@ type splice struct {
 	text       string
 }
 
-// A splicer turns an edited tree into splices. Those of an inner value come before
-// those of the value around it, because that is their order in the file if both
-// insert at the same offset.
+// A splicer converts an edited tree to splices. Those of an inner value come
+// before those of the outer one, because that is their order in the file if
+// both insert at the same offset.
 type splicer struct {
 	*editor
 	splices []splice
@@ -38,7 +38,7 @@ func (s *splicer) refuseAt(n *node, why string) {
 }
 
 // value collects the splices of an owned collection. k is its key and parent
-// the mapping it stands in; both are nil if it stands elsewhere.
+// the mapping that contains it; both are nil if it is not the value of a key.
 func (s *splicer) value(n, k, parent *node) {
 	if isObject(n) {
 		s.layout = layoutOf(s.file, n)
@@ -59,7 +59,7 @@ func (s *splicer) value(n, k, parent *node) {
 			s.value(child, nil, nil)
 		}
 	}
-	// Ops add children at the ends only.
+	// Ops add children only at the ends.
 	front, back := madeAtEnds(n, step)
 	switch {
 	case len(front) == 0 && len(back) == 0:
@@ -77,7 +77,8 @@ func isObject(n *node) bool {
 	return ok && n.kind == mappingNode
 }
 
-// madeAtEnds returns the children added before and behind those of the file.
+// madeAtEnds returns the children that were added before and after those of the
+// file.
 func madeAtEnds(n *node, step int) (front, back []*node) {
 	first, last := len(n.children), 0
 	for i := 0; i+step <= len(n.children); i += step {
@@ -92,7 +93,7 @@ func madeAtEnds(n *node, step int) (front, back []*node) {
 	return n.children[:first], n.children[last:]
 }
 
-// firstOf and lastOf return the outermost children that the file has.
+// firstOf and lastOf return the first and the last child that is in the file.
 func firstOf(n *node) *node {
 	for _, child := range n.children {
 		if at := placed(child); at != nil {
@@ -111,7 +112,7 @@ func lastOf(n *node) *node {
 	return nil
 }
 
-// placed returns the value in the file at the place of a child, or nil.
+// placed returns the value in the file at the position of a child, or nil.
 func placed(n *node) *node {
 	if n.was != nil {
 		return n.was
@@ -136,8 +137,8 @@ func (s *splicer) blockAdd(n, k *node, front, back []*node) {
 	}
 	indent, ok := t.indentOf(at)
 	last := lastOf(n)
-	// A line that begins with something else, such as "? key" or a tag, has an
-	// indentation that added lines could not follow.
+	// A line that begins differently, for example with "? key" or a tag, has an
+	// indentation that added lines cannot follow.
 	if !ok || last.opaque() || n.kind == sequenceNode && t.data[at] != '-' {
 		s.refuseAt(n, "this form of block is not understood well enough")
 		return
@@ -155,10 +156,10 @@ func (s *splicer) blockAdd(n, k *node, front, back []*node) {
 	}
 }
 
-// skipComments moves from the end of a value's last line over comments below
-// it that belong to the value around it: those indented no less than a mapping's
-// keys, or more than a list's dashes, because a comment in line with the dashes
-// may belong to the next key.
+// skipComments moves from the end of a value's last line past the comments
+// below it that belong to the collection: those with at least the indentation
+// of a mapping's keys, or more than that of a list's dashes, because a comment
+// at the column of the dashes may belong to the next key.
 func (t *text) skipComments(end, indent int, kind kind) int {
 	if kind == sequenceNode {
 		indent++
@@ -174,7 +175,7 @@ func (t *text) skipComments(end, indent int, kind kind) int {
 	}
 }
 
-// dashBelow returns how far a list's dashes are indented below its key.
+// dashBelow returns the indentation of a list's dashes relative to its key.
 func (s *splicer) dashBelow(k *node, dash int) int {
 	a, ok := s.file.text.indentOf(k.first)
 	b, ok2 := s.file.text.indentOf(dash)
@@ -184,7 +185,7 @@ func (s *splicer) dashBelow(k *node, dash int) int {
 	return b - a
 }
 
-// lines writes children each on lines of their own, to be put behind a line.
+// lines writes each child on its own lines, to be inserted after a line.
 func (l layout) lines(children []*node, kind kind, indent int) string {
 	var b strings.Builder
 	l.newLine(&b, indent)
@@ -192,7 +193,7 @@ func (l layout) lines(children []*node, kind kind, indent int) string {
 	return b.String()
 }
 
-// replace writes a made value in the place of a scalar.
+// replace writes an added value in place of a scalar.
 func (s *splicer) replace(parent, k, n *node) {
 	t, was := s.file.text, n.was
 	if was.opaque() {
@@ -204,10 +205,13 @@ func (s *splicer) replace(parent, k, n *node) {
 		return
 	}
 	var b strings.Builder
+	// An empty value has no space after its colon or dash, without which the
+	// new text would be part of the key.
 	if was.start == was.end && was.start > 0 && bytes.IndexByte([]byte(":-"), t.data[was.start-1]) >= 0 {
 		b.WriteByte(' ')
 	}
 	switch {
+	// The new value keeps the quotes of the old one where they can express it.
 	case n.kind == scalarNode && n.tag == "!!str" && was.style == singleStyle && !strings.ContainsAny(n.text, "'\r\n\t"):
 		b.WriteString("'" + n.text + "'")
 	case n.kind == scalarNode:
@@ -220,8 +224,8 @@ func (s *splicer) replace(parent, k, n *node) {
 	s.add(was.start, was.end, b.String())
 }
 
-// expand takes [start,end), a null or an empty collection, away and writes a
-// block below its key instead.
+// expand removes [start,end), a null or an empty collection, and writes a block
+// below its key instead.
 func (s *splicer) expand(k, n *node, start, end int) {
 	t := s.file.text
 	indent, ok := t.indentOf(k.first)
@@ -229,6 +233,7 @@ func (s *splicer) expand(k, n *node, start, end int) {
 		s.refuseAt(k, "the key does not begin its line")
 		return
 	}
+	// The blanks before the value would be left at the end of the line.
 	for start > 0 && start < end && (t.data[start-1] == ' ' || t.data[start-1] == '\t') {
 		start--
 	}
@@ -241,7 +246,7 @@ func (s *splicer) expand(k, n *node, start, end int) {
 	s.add(at, at, s.layout.lines(n.children, n.kind, below))
 }
 
-// join puts the splices into the file.
+// join returns the file with the splices.
 func (s *splicer) join() ([]byte, error) {
 	slices.SortStableFunc(s.splices, func(a, b splice) int { return cmp.Compare(a.start, b.start) })
 	var out bytes.Buffer

@@ -26,8 +26,9 @@ func (s *splicer) flowAdd(n, k, parent *node, front, back []*node) {
 	}
 }
 
-// flowFill writes the first children of an empty collection. One that is the
-// value of a block mapping becomes a block, unless it only gets scalars.
+// flowFill writes the first children of an empty collection. A collection that
+// is the value of a block mapping becomes a block, unless all children are
+// scalars.
 func (s *splicer) flowFill(n, k, parent *node, children []*node) {
 	inner := s.file.data[n.start+1 : n.end-1]
 	empty := len(bytes.TrimSpace(inner)) == 0
@@ -58,7 +59,7 @@ func onlyScalars(n *node) bool {
 }
 
 // entries writes children with a separator between them. margin is the white
-// space before each if they stand on lines of their own.
+// space before each child that is on its own line.
 func (s *splicer) entries(kind kind, children []*node, separator, margin string) string {
 	var b strings.Builder
 	step := 1
@@ -95,6 +96,7 @@ func (s *splicer) flowFront(n *node, children []*node) {
 		return
 	}
 	separator, margin := ","+s.layout.space, ""
+	// A first item on its own line shows that each item has one.
 	if bytes.IndexByte(s.file.data[n.start:first.first], '\n') >= 0 {
 		margin = s.file.text.margin(first.first)
 		separator = "," + s.layout.newline + margin
@@ -102,8 +104,8 @@ func (s *splicer) flowFront(n *node, children []*node) {
 	s.add(first.first, first.first, s.entries(n.kind, children, separator, margin)+separator)
 }
 
-// flowBack writes children behind the last one, minding a trailing comma and
-// whether each stands on a line of its own.
+// flowBack writes children after the last one. It keeps a trailing comma, and
+// puts children on lines of their own if the last one is.
 func (s *splicer) flowBack(n *node, children []*node) {
 	t, last := s.file.text, lastOf(n)
 	if last.opaque() {
@@ -115,6 +117,7 @@ func (s *splicer) flowBack(n *node, children []*node) {
 	if comma := t.skipSpace(at); t.data[comma] == ',' {
 		at, trailing = comma+1, true
 	}
+	// Without a line break before the closing bracket, the items share a line.
 	if bytes.IndexByte(t.data[at:n.end-1], '\n') < 0 {
 		text := s.entries(n.kind, children, ","+s.layout.space, "")
 		if trailing {
@@ -139,7 +142,7 @@ func (s *splicer) flowBack(n *node, children []*node) {
 	s.add(t.lineEnd(at), t.lineEnd(at), text)
 }
 
-// lastKey returns the last key that the file has.
+// lastKey returns the last key that is in the file.
 func lastKey(n *node) *node {
 	var last *node
 	for i := 0; i+1 < len(n.children); i += 2 {

@@ -1,15 +1,16 @@
 package manifest
 
-// A support row lists the fields of one API type that are supported here. A field
-// that is in no list is refused, because one that a later Kubernetes adds may
-// change how a pod runs.
+// A support row lists the supported fields of one API type. A field that is in
+// no list is refused, because a field that a later Kubernetes adds may change
+// how a pod runs.
 type support struct {
-	// runs lists the fields that are done as a kubelet does them, separated by
-	// blanks. "name=value" stands for that value alone, "*" for every field.
+	// runs lists the fields that have the same effect as with a kubelet,
+	// separated by blanks. "name=value" allows only that value, "*" every
+	// field.
 	runs string
-	// notes are the fields that have no meaning on one machine, with the reason.
+	// notes are the fields that have no effect on one machine, with the reason.
 	notes map[string]string
-	// hints are the remedies for refused fields that are common.
+	// hints are the remedies for common refused fields.
 	hints map[string]string
 }
 
@@ -23,8 +24,8 @@ const (
 	emptyVolume  = "persistent volumes need a cluster: an empty one stands for it here, and is removed with the pod"
 )
 
-// supported is the allow-list, by the name of the API type. Where there are
-// two, objects come first and the pod below them.
+// supported is the list of allowed fields, by the name of the API type. Objects
+// come first and the types of the pod below them.
 var supported = map[string]support{
 	"ObjectMeta": {runs: "*"},
 

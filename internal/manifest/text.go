@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// A text is the bytes of a file with an index of its lines, to find where values
-// begin and end. The YAML parser has the line and column of a value's beginning
-// only, so its end is found by reading on from there.
+// A text is the bytes of a file with an index of its lines, to find the ends of
+// values. The YAML parser returns only the line and column where a value
+// begins, so its end is found by reading the text from there.
 type text struct {
 	data  []byte
 	lines []int // byte offset of each line's first character
 
-	// The last place looked up: a file of one long line would otherwise be
-	// read from its beginning for each value.
+	// The last position that was looked up. Without it, a file of one long line
+	// would be read from its beginning for each value.
 	line0, col0, offset0 int
 }
 
@@ -63,8 +63,8 @@ func (t *text) line(number int) string {
 	return string(t.data[t.lines[number-1]:t.lineEnd(t.lines[number-1])])
 }
 
-// offset turns a line and a column in characters, both from 1, into a byte
-// offset, or -1 if the file has no such place.
+// offset converts a line and a column in characters, both from 1, to a byte
+// offset, or -1 if the file has no such position.
 func (t *text) offset(line, col int) int {
 	if line < 1 || line > len(t.lines) || col < 1 {
 		return -1
@@ -84,8 +84,8 @@ func (t *text) offset(line, col int) int {
 	return at
 }
 
-// lineEnd returns the offset of the line break, or of the end of the file,
-// that follows at.
+// lineEnd returns the offset of the next line break after at, or of the end of
+// the file.
 func (t *text) lineEnd(at int) int {
 	for ; at < len(t.data); at++ {
 		if breakLen(t.data[at:]) > 0 {
@@ -95,7 +95,7 @@ func (t *text) lineEnd(at int) int {
 	return at
 }
 
-// nextLine returns the offset of the line after the one that at lies in.
+// nextLine returns the offset of the line after the one with at.
 func (t *text) nextLine(at int) int {
 	at = t.lineEnd(at)
 	if at < len(t.data) {
@@ -112,8 +112,8 @@ func spaceLen(s []byte) int {
 	return breakLen(s)
 }
 
-// skipSpace returns the offset of the first character from at on that is
-// neither white space nor in a comment.
+// skipSpace returns the offset of the first character from at on that is not
+// white space and not in a comment.
 func (t *text) skipSpace(at int) int {
 	for at < len(t.data) {
 		if t.data[at] == '#' {
@@ -129,8 +129,8 @@ func (t *text) skipSpace(at int) int {
 	return at
 }
 
-// delimit sets a node's start behind its anchor and tag, and its end. The
-// start is -1 if the text is not as expected there.
+// delimit sets a node's start after its anchor and tag, and its end. The start
+// is -1 if the text there is not as expected.
 func (t *text) delimit(n *node) {
 	n.first = n.start
 	if n.start < 0 {
@@ -166,6 +166,8 @@ func (t *text) skipProperties(n *node) int {
 			}
 			at++
 		}
+		// An empty scalar ends with its properties: what follows the white
+		// space belongs to the next node, unless it is another property.
 		if n.kind == scalarNode && n.style == plainStyle && n.text == "" {
 			if next := t.skipSpace(at); next < len(t.data) && (t.data[next] == '&' || t.data[next] == '!') && t.lineEnd(at) > next {
 				at = next
@@ -220,8 +222,8 @@ func (t *text) quotedEnd(at int, quote byte) int {
 	return -1
 }
 
-// match returns where text ends that is written from at on, with white space
-// folded in whatever way.
+// match returns the end of a text that begins at at, with any white space in
+// place of its white space, because YAML folds lines.
 func (t *text) match(text string, at int) int {
 	rest := []byte(text)
 	for len(rest) > 0 {
@@ -245,8 +247,8 @@ func (t *text) match(text string, at int) int {
 	return at
 }
 
-// blockEnd returns the end of a block scalar: the end of its last line that
-// is content, without the break.
+// blockEnd returns the end of a block scalar: the end of its last line with
+// content, without the line break.
 func (t *text) blockEnd(n *node) int {
 	if c := t.data[n.start]; c != '|' && c != '>' {
 		return -1
@@ -265,6 +267,7 @@ func (t *text) blockEnd(n *node) int {
 	if !n.keep {
 		return end
 	}
+	// With the indicator + the blank lines at the end are content.
 	trailing := len(n.text) - len(strings.TrimRight(n.text, "\n"))
 	for i := 1; i < trailing && end < len(t.data); i++ {
 		end = t.lineEnd(t.nextLine(end))
@@ -273,7 +276,7 @@ func (t *text) blockEnd(n *node) int {
 }
 
 // collectionEnd returns the end of a mapping or sequence whose children are
-// delimited already.
+// already delimited.
 func (t *text) collectionEnd(n *node) int {
 	if n.style != flowStyle {
 		if len(n.children) == 0 {

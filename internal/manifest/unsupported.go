@@ -6,26 +6,26 @@ import (
 	"strings"
 )
 
-// A Runner is who runs a workload, which decides what its fields mean. The zero
-// value starts one pod of each, once.
+// A Runner is a way to run workloads, which determines the meaning of their
+// fields. The zero value starts one pod of each workload, once.
 type Runner struct {
 	kinds []string           // that it runs; nil for all
 	rows  map[string]support // in place of those of the table
 }
 
-// Declared is the runner that keeps workloads running and replaces them: how
-// many, and how they are replaced, has a meaning to it.
+// Declared is the runner that keeps workloads running and replaces their
+// instances: the number of replicas and the strategy have an effect.
 var Declared = Runner{kinds: []string{"Deployment", "ReplicaSet", "DaemonSet", "Pod"}, rows: declared}
 
-// Unsupported is that of the zero Runner.
+// Unsupported is the method of the zero Runner.
 func Unsupported(w Workload) []FieldError { return Runner{}.Unsupported(w) }
 
-// Notes is that of the zero Runner.
+// Notes is the method of the zero Runner.
 func Notes(w Workload) []FieldError { return Runner{}.Notes(w) }
 
-// Unsupported returns the fields of a workload that are set and cannot be
-// honoured on one machine, in the order of the file. Whoever runs the workload
-// must refuse it if there is one.
+// Unsupported returns the fields of a workload that are set and not supported
+// on one machine, in the order of the file. A caller that runs the workload
+// must refuse it if there are any.
 func (r Runner) Unsupported(w Workload) []FieldError {
 	if r.kinds != nil && !slices.Contains(r.kinds, w.Kind) {
 		e := w.objectErrorf("kind", "run it with adamant run -f", "a %s is not kept running here", w.Kind)
@@ -34,13 +34,13 @@ func (r Runner) Unsupported(w Workload) []FieldError {
 	return r.survey(w).refused
 }
 
-// Notes returns the fields of a workload that are set and have no meaning on
-// one machine, with what happens instead. The caller that runs the workload
-// prints them.
+// Notes returns the fields of a workload that are set and have no effect on one
+// machine, with the effect that they have instead. A caller that runs the
+// workload prints them.
 func (r Runner) Notes(w Workload) []FieldError { return r.survey(w).notes }
 
-// A surveyor walks what a manifest sets beside the API types and looks each
-// field up in the table of supported ones.
+// A surveyor walks the fields that a manifest sets, together with the API
+// types, and looks up each field in the table of supported ones.
 type surveyor struct {
 	decoder
 	runner         Runner
@@ -56,7 +56,7 @@ func (r Runner) survey(w Workload) *surveyor {
 	return s
 }
 
-// row is what the runner supports of a type.
+// row returns the supported fields of a type.
 func (r Runner) row(name string) support {
 	if own, ok := r.rows[name]; ok {
 		return own
@@ -64,7 +64,7 @@ func (r Runner) row(name string) support {
 	return supported[name]
 }
 
-// generatedName notes a name that a kube-apiserver would have completed.
+// generatedName adds a note for a name that a kube-apiserver would complete.
 func (s *surveyor) generatedName(w Workload) {
 	meta, ok := w.node.get("metadata")
 	if !ok {
@@ -79,7 +79,7 @@ func (s *surveyor) generatedName(w Workload) {
 	}
 }
 
-// walk visits a value of an API type; row is its name in the table.
+// walk visits a value of an API type. row is the type's name in the table.
 func (s *surveyor) walk(n *node, t reflect.Type, row string) {
 	n = n.resolved()
 	if t.Kind() == reflect.Pointer {
@@ -139,7 +139,7 @@ func (s *surveyor) fieldsIn(n *node, row string, fields []field) {
 	}
 }
 
-// allows reports whether a field, with the value it has, is done here.
+// allows reports whether a field is supported with its value.
 func (t support) allows(e entry) bool {
 	for _, f := range strings.Fields(t.runs) {
 		name, value, only := strings.Cut(f, "=")

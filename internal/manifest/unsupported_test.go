@@ -12,7 +12,7 @@ import (
 )
 
 // TestSupportTable checks that each name in the table is a field of its type,
-// and that every type which a supported field has is in the table.
+// and that the type of every supported field is in the table.
 func TestSupportTable(t *testing.T) {
 	seen := map[string]bool{"InitContainer": true}
 	for _, root := range []any{

@@ -15,8 +15,8 @@ import (
 )
 
 // A checker makes the checks of a kube-apiserver that concern running a pod
-// (k8s.io/kubernetes/pkg/apis/core/validation, 1.37) and reports each problem
-// where it stands. Values have their defaults already.
+// (k8s.io/kubernetes/pkg/apis/core/validation, 1.37) and reports each error
+// with its position. Values already have their defaults.
 type checker struct {
 	d *decoder
 	o *object
@@ -32,7 +32,7 @@ func (c *checker) fail(at path, hint, format string, args ...any) {
 	})
 }
 
-// require reports a value that is missing and returns whether it is there.
+// require reports a missing value and returns whether the value is set.
 func (c *checker) require(at path, value string) bool {
 	if value == "" {
 		c.fail(at, "", "required")
@@ -40,7 +40,7 @@ func (c *checker) require(at path, value string) bool {
 	return value != ""
 }
 
-// name reports the errors of a check of apimachinery for a name.
+// name reports the errors that apimachinery found in a name.
 func (c *checker) name(at path, value string, problems []string) {
 	if len(problems) == 0 {
 		return
@@ -49,7 +49,7 @@ func (c *checker) name(at path, value string, problems []string) {
 	c.fail(at, "", "%q: %s", value, reason)
 }
 
-// oneOf reports a value that is none of a few.
+// oneOf reports a value that is not one of the allowed ones.
 func oneOf[T ~string](c *checker, at path, value T, allowed ...T) {
 	if slices.Contains(allowed, value) {
 		return
@@ -116,7 +116,7 @@ func validate(d *decoder, o *object, typed any) {
 	}
 }
 
-// meta checks the metadata of an object (at is nil) or a template.
+// meta checks the metadata of an object (at is nil) or of a template.
 func (c *checker) meta(m metav1.ObjectMeta, at path) {
 	at = at.with(key("metadata"))
 	if len(at) == 1 {
@@ -164,8 +164,8 @@ func (c *checker) controller(m metav1.ObjectMeta, t *corev1.PodTemplateSpec, sel
 	}
 }
 
-// selector checks that a selector is there and selects the pods of its own
-// template. A ReplicationController's may be left out.
+// selector checks that a selector is set and selects the pods of its own
+// template. It may be missing in a ReplicationController.
 func (c *checker) selector(at path, s *metav1.LabelSelector, of map[string]string) {
 	if s == nil || len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
 		if c.o.kind != "ReplicationController" {
@@ -194,7 +194,7 @@ func (c *checker) job(s *batchv1.JobSpec, at path) {
 	c.pod(&s.Template.Spec, at.with(key("spec")), corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)
 }
 
-// maxDataSize is the most that a ConfigMap or Secret may hold, in bytes.
+// maxDataSize is the size limit of a ConfigMap or Secret, in bytes.
 const maxDataSize = 1 << 20
 
 func (c *checker) configMap(m *corev1.ConfigMap) {
@@ -215,7 +215,7 @@ func (c *checker) configMap(m *corev1.ConfigMap) {
 	c.data(slices.Collect(maps.Keys(m.BinaryData)), "binaryData")
 }
 
-// data checks keys, which become file names and variables. They stand in one
+// data checks keys, which become names of files and variables. They are in one
 // of the sections.
 func (c *checker) data(names []string, sections ...string) {
 	slices.Sort(names)

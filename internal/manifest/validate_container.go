@@ -40,8 +40,8 @@ func (k *containerChecker) check(names sets.Set[string], ports hostPorts) {
 	k.security()
 }
 
-// image refuses only references that are certainly wrong, because package image
-// parses them.
+// image refuses only references that are certainly invalid, because package
+// image parses them.
 func (c *checker) image(at path, image string) {
 	switch {
 	case !c.require(at, image):
@@ -154,8 +154,8 @@ func (k *containerChecker) envSource(s *corev1.EnvVarSource, at path) {
 	}
 }
 
-// fieldRef checks a path of the downward API. One label or annotation can be
-// named everywhere.
+// fieldRef checks a path of the downward API. A single label or annotation is
+// allowed everywhere.
 func (c *checker) fieldRef(at path, fieldPath string, allowed ...string) {
 	if !c.require(at, fieldPath) || slices.Contains(allowed, fieldPath) {
 		return
@@ -243,7 +243,7 @@ func (k *containerChecker) subPath(at path, m corev1.VolumeMount) {
 	k.relative(at.with(key("subPathExpr")), m.SubPathExpr)
 }
 
-// relative checks a path that must stay in its volume.
+// relative checks a path that must not leave its volume.
 func (c *checker) relative(at path, p string) {
 	if strings.HasPrefix(p, "/") {
 		c.fail(at, "", "%q must be relative", p)
@@ -255,7 +255,7 @@ func (c *checker) relative(at path, p string) {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-// nearest suggests a name that is spelled much like the one given.
+// nearest returns the known name that is most similar to the given one.
 func nearest(name string, known sets.Set[string]) string {
 	best, distance := "", 1+len(name)/4
 	for _, k := range sets.List(known) {

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// pod checks a pod spec; policies are the restart policies that its kind
+// pod checks a pod spec. policies are the restart policies that its kind
 // allows.
 func (c *checker) pod(s *corev1.PodSpec, at path, policies ...corev1.RestartPolicy) {
 	c.restartPolicy(s, at, policies)
@@ -95,7 +95,7 @@ func (c *checker) podSecurity(s *corev1.PodSecurityContext, at path) {
 	c.profiles(s.SeccompProfile, s.AppArmorProfile, at)
 }
 
-// id checks a user or group.
+// id checks the number of a user or group.
 func (c *checker) id(at path, id *int64) {
 	if id != nil && (*id < 0 || *id > 1<<31-1) {
 		c.fail(at, "", "%d is not between 0 and 2147483647", *id)
@@ -125,7 +125,8 @@ func (c *checker) localhost(at path, is bool, profile *string) {
 	}
 }
 
-// containers checks all containers of a pod and what must differ among them.
+// containers checks all containers of a pod, and that their names and ports
+// differ.
 func (c *checker) containers(s *corev1.PodSpec, at path, volumes sets.Set[string]) {
 	if len(s.Containers) == 0 {
 		c.fail(at.with(key("containers")), "", "required: a pod needs at least one container")
@@ -143,5 +144,5 @@ func (c *checker) containers(s *corev1.PodSpec, at path, volumes sets.Set[string
 	each(s.Containers, at.with(key("containers")), false)
 }
 
-// hostPorts remembers which host ports are taken, and where.
+// hostPorts maps the used host ports to the fields that use them.
 type hostPorts map[corev1.ContainerPort]path

@@ -63,7 +63,7 @@ func (k *containerChecker) hook(h *corev1.LifecycleHandler, at path) {
 	k.handler(at, handler{exec: h.Exec, http: h.HTTPGet, tcp: h.TCPSocket, sleep: h.Sleep})
 }
 
-// A handler is the action of a probe or a hook: one of these.
+// A handler is the action of a probe or a hook. Exactly one field is set.
 type handler struct {
 	exec  *corev1.ExecAction
 	http  *corev1.HTTPGetAction
@@ -107,8 +107,8 @@ func (k *containerChecker) handler(at path, h handler) {
 }
 
 // portRef checks a port that is given by number or by the name of one of the
-// container's ports. A kube-apiserver does not look the name up; the probe
-// would then fail for ever.
+// container's ports. A kube-apiserver does not look up the name, so that the
+// probe would always fail.
 func (k *containerChecker) portRef(at path, port intstr.IntOrString) {
 	if port.Type == intstr.Int {
 		if port.IntVal == 0 {

@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// strategy checks how a Deployment is to be replaced, as a kube-apiserver does
+// strategy checks how a Deployment is replaced, as a kube-apiserver does
 // (k8s.io/kubernetes/pkg/apis/apps/validation, 1.37).
 func (c *checker) strategy(s *appsv1.DeploymentSpec) {
 	spec := path{key("spec")}
@@ -36,8 +36,8 @@ func (c *checker) strategy(s *appsv1.DeploymentSpec) {
 	}
 }
 
-// amount checks a number or percentage, and returns it of a hundred; 25 if it
-// is not set.
+// amount checks a number or percentage and returns its value for a hundred
+// replicas, or 25 if it is not set.
 func (c *checker) amount(at path, v *intstr.IntOrString) int {
 	if v == nil {
 		return 25

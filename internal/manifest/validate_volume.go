@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// volumes checks the volumes of a pod and returns the names
-// that can be mounted.
+// volumes checks the volumes of a pod and returns the names that can be
+// mounted.
 func (c *checker) volumes(list []corev1.Volume, at path) sets.Set[string] {
 	names := sets.New(c.claims...)
 	for i := range list {
@@ -32,7 +32,7 @@ func (c *checker) volumes(list []corev1.Volume, at path) sets.Set[string] {
 	return names
 }
 
-// countSet counts the pointers of a struct that are not nil.
+// countSet returns the number of pointers in a struct that are not nil.
 func countSet(source any) int {
 	n := 0
 	v := reflect.ValueOf(source)

@@ -17,9 +17,9 @@ type Workload struct {
 	Namespace  string // "default" if the manifest names none
 	Name       string // from generateName, without the random end, if there is no other
 
-	// Template is the pod's metadata and spec, with a kube-apiserver's
-	// defaults and an empty volume for each that is claimed. The metadata of a
-	// Pod is that of the object itself.
+	// Template is the pod's metadata and spec, with a kube-apiserver's defaults
+	// and an empty volume in place of each claim. The metadata of a Pod is that
+	// of the object itself.
 	Template corev1.PodTemplateSpec
 
 	// Object is the whole object, with defaults: *corev1.Pod,
@@ -63,8 +63,8 @@ func newTyped(apiVersion, kind string) any {
 }
 
 // checkVersion refuses API versions of known kinds that Kubernetes no longer
-// has or never had: such an object would otherwise pass as one of a kind that
-// has no pod template.
+// has or never had. Otherwise such an object would pass as one of a kind
+// without a pod template.
 func (f *File) checkVersion(d *decoder, o *object) {
 	versions := map[string][]string{
 		"Pod": {"v1"}, "ReplicationController": {"v1"}, "ConfigMap": {"v1"}, "Secret": {"v1"},
@@ -87,7 +87,7 @@ func (f *File) checkVersion(d *decoder, o *object) {
 	})
 }
 
-// template returns the pod template of a typed object and where it is.
+// template returns the pod template of a typed object and its path.
 func template(typed any) (*corev1.PodTemplateSpec, path) {
 	at := path{key("spec"), key("template")}
 	switch o := typed.(type) {
@@ -148,8 +148,8 @@ func (o *object) nameHere() string {
 	return o.name
 }
 
-// Select returns a file of those objects only that keep wants, in their order.
-// What Workloads returns of it is of that file, and no other.
+// Select returns a file with only those objects for which keep returns true, in
+// their order. The Workloads of that file must be used with that file.
 func (f File) Select(keep func(kind, namespace, name string) bool) File {
 	f.objects = slices.DeleteFunc(slices.Clone(f.objects), func(o object) bool {
 		return !keep(o.kind, o.namespaceHere(), o.nameHere())
@@ -157,8 +157,8 @@ func (f File) Select(keep func(kind, namespace, name string) bool) File {
 	return f
 }
 
-// generatedName is the name here of an object that leaves the end of its name
-// to a kube-apiserver.
+// generatedName returns the name that an object has here if a kube-apiserver
+// would generate the end of its name.
 func generatedName(prefix string) string { return strings.TrimRight(prefix, "-.") }
 
 // String returns "Deployment shop/web".
@@ -166,8 +166,8 @@ func (w Workload) String() string {
 	return w.Kind + " " + w.Namespace + "/" + w.Name
 }
 
-// resolve turns a field path of the pod ("spec.containers[0].image",
-// "metadata.labels") into one of the object.
+// resolve converts a field path of the pod ("spec.containers[0].image",
+// "metadata.labels") to one of the object.
 func (w Workload) resolve(fieldPath string) (path, error) {
 	p, err := parsePath(fieldPath)
 	if err != nil {
@@ -176,7 +176,7 @@ func (w Workload) resolve(fieldPath string) (path, error) {
 	return w.prefix.with(p...), nil
 }
 
-// Path turns a field path of the pod, as "spec.containers[0].image", into
+// Path converts a field path of the pod, such as "spec.containers[0].image", to
 // that of the object: "spec.template.spec.containers[0].image".
 func (w Workload) Path(fieldPath string) string {
 	p, err := w.resolve(fieldPath)
@@ -186,13 +186,13 @@ func (w Workload) Path(fieldPath string) string {
 	return p.String()
 }
 
-// Line returns the line on which a field of the pod stands ("spec.volumes[1]"),
-// or, if it is not in the manifest, the line of the nearest thing around it.
+// Line returns the line of a field of the pod ("spec.volumes[1]") or, if it is
+// not in the manifest, the line of the nearest field that contains it.
 func (w Workload) Line(fieldPath string) int {
 	return w.Errorf(fieldPath, "", "").Line
 }
 
-// Errorf returns an error that names a field of the pod and where it stands.
+// Errorf returns an error with the path and position of a field of the pod.
 func (w Workload) Errorf(fieldPath, hint, format string, args ...any) FieldError {
 	e := FieldError{File: w.file, Path: w.Path(fieldPath), Detail: fmt.Sprintf(format, args...), Hint: hint}
 	place := w.node
@@ -203,7 +203,8 @@ func (w Workload) Errorf(fieldPath, hint, format string, args ...any) FieldError
 	return e
 }
 
-// objectErrorf returns an error that names a field at the top of the object.
+// objectErrorf returns an error with the path of a field at the top of the
+// object.
 func (w Workload) objectErrorf(field, hint, format string, args ...any) FieldError {
 	place := w.node.findKey(path{key(field)})
 	return FieldError{File: w.file, Line: place.line, Column: place.col, Path: field, Detail: fmt.Sprintf(format, args...), Hint: hint}
@@ -219,8 +220,8 @@ type Other struct {
 	Line       int
 }
 
-// Others returns the objects of the file that are ignored here, for a caller that
-// reports them.
+// Others returns the objects of the file that are not run here, for a caller
+// that reports them.
 func (f File) Others() []Other {
 	var list []Other
 	for _, o := range f.objects {
@@ -231,8 +232,8 @@ func (f File) Others() []Other {
 	return list
 }
 
-// UnsupportedKinds returns an error for each of Others, for a caller that can
-// do nothing with such objects and must not drop them without a word.
+// UnsupportedKinds returns an error for each of Others, for a caller that does
+// not use such objects and must not ignore them silently.
 func (f File) UnsupportedKinds() []FieldError {
 	var list []FieldError
 	for _, o := range f.objects {

@@ -36,8 +36,8 @@ func parseYAML(name string, t *text) ([]*node, error) {
 	}
 }
 
-// decode reads the next document. The parser panics where it meets what its
-// author took for impossible, and the bytes are foreign.
+// decode decodes the next document. The YAML parser panics on some invalid
+// input, and the input is not trusted.
 func decode(d *yaml.Decoder, doc *yaml.Node) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -49,7 +49,7 @@ func decode(d *yaml.Decoder, doc *yaml.Node) (err error) {
 
 var yamlErrorPattern = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 
-// syntaxError gives an error of the YAML parser its place and a hint.
+// syntaxError adds the position and a hint to an error of the YAML parser.
 func (c *converter) syntaxError(err error) error {
 	e := FieldError{File: c.name, Line: 1, Column: 1, Detail: err.Error()}
 	if m := yamlErrorPattern.FindStringSubmatch(err.Error()); m != nil {
@@ -75,7 +75,7 @@ func (c *converter) syntaxError(err error) error {
 
 const templateHint = "this looks like a template; render it first, e.g. with helm template"
 
-// A converter turns the nodes of the YAML parser into ours.
+// A converter converts the nodes of the YAML parser to those of this package.
 type converter struct {
 	name string
 	text *text
@@ -116,6 +116,8 @@ func (c *converter) node(y *yaml.Node) (*node, error) {
 		n.tag = y.Tag
 	}
 	if y.Anchor != "" {
+		// A nil entry marks an anchor that is not finished, so that an alias to
+		// it is found to be recursive.
 		c.made[y] = nil
 		defer func() { c.made[y] = n }()
 	}
@@ -167,6 +169,8 @@ func (c *converter) alias(n *node, y *yaml.Node) error {
 	}
 	n.target = target
 	target.aliased = true
+	// An alias counts like a copy, so that nested aliases cannot multiply
+	// unnoticed (billion laughs attack).
 	n.weight, n.height = target.weight, target.height
 	return nil
 }
@@ -237,11 +241,11 @@ func (c *converter) checkKey(y *yaml.Node, k, v *node, lines map[string]int) err
 }
 
 const (
-	// weightLimit bounds what aliases may multiply to: nodes of one document,
-	// long texts counting more.
+	// weightLimit bounds the nodes of one document with aliases expanded. Long
+	// texts count as several nodes.
 	weightLimit = 2_000_000
-	// heightLimit bounds nesting. The deepest schemas found in custom resource
-	// definitions have about 80 levels.
+	// heightLimit bounds nesting. The deepest known schemas, in custom resource
+	// definitions, have about 80 levels.
 	heightLimit = 500
 )
 
@@ -251,6 +255,8 @@ func (c *converter) checkBounds(root *node) error {
 		place.Detail = fmt.Sprintf("nested %d levels deep, more than %d", root.height, heightLimit)
 		return Errors{place}
 	}
+	// A large file without aliases is valid, so the weight must also exceed the
+	// size of the file.
 	if root.weight > weightLimit && root.weight > 2*c.own+len(c.text.data)/256 {
 		place.Detail = "aliases multiply this document to millions of values"
 		return Errors{place}

@@ -1,4 +1,4 @@
-// Package docker starts a Docker daemon of its own for benchmarks.
+// Package docker starts a Docker daemon for benchmarks.
 package docker
 
 import (
@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// A Daemon is a dockerd with a containerd, both started here and nobody else's.
-// Its containers have no network but what they ask for.
+// A Daemon is a dockerd with its own containerd. Its containers have no network
+// unless they request one.
 type Daemon struct {
 	dir        string
 	containerd *exec.Cmd
@@ -27,11 +27,11 @@ type Daemon struct {
 	client     *http.Client
 }
 
-// Host is the daemon's address, as DOCKER_HOST has it.
+// Host returns the daemon's address in the format of DOCKER_HOST.
 func (d *Daemon) Host() string { return "unix://" + filepath.Join(d.dir, "docker.sock") }
 
-// Start runs a dockerd as Find returns it, with all its files below dir, and
-// waits until it answers.
+// Start starts the dockerd that Find returned, with all its files below dir,
+// and waits until it answers.
 func Start(ctx context.Context, dir, dockerd string) (d *Daemon, err error) {
 	socket := filepath.Join(dir, "docker.sock")
 	d = &Daemon{dir: dir, client: &http.Client{Transport: &http.Transport{
@@ -47,7 +47,7 @@ func Start(ctx context.Context, dir, dockerd string) (d *Daemon, err error) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	conf := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = %q\n",
 		at("containerd"), at("containerd-state"), at("containerd.sock"))
-	// The machine's own daemon.json must not count.
+	// The machine's daemon.json must not apply.
 	err = errors.Join(os.WriteFile(at("containerd.toml"), []byte(conf), 0o600), os.WriteFile(at("daemon.json"), []byte("{}"), 0o600))
 	if err != nil {
 		return d, err
@@ -65,8 +65,8 @@ func Start(ctx context.Context, dir, dockerd string) (d *Daemon, err error) {
 	return d, d.wait(ctx)
 }
 
-// Find returns a dockerd to run: the one that is installed, or one that is
-// unpacked from Debian's package below dir.
+// Find returns a dockerd to run: the installed one, or one that is unpacked
+// from Debian's package below dir.
 func Find(ctx context.Context, dir string) (string, error) {
 	if path, err := exec.LookPath("dockerd"); err == nil {
 		return path, nil
@@ -79,8 +79,8 @@ func Find(ctx context.Context, dir string) (string, error) {
 	return filepath.Join(dir, "deb/root/usr/sbin/dockerd"), nil
 }
 
-// daemonize starts a daemon, with what was unpacked beside dockerd in its PATH,
-// and a log.
+// daemonize starts a daemon with a log, and with the directory of dockerd in
+// its PATH.
 func (d *Daemon) daemonize(dockerd, name string, args ...string) (*exec.Cmd, error) {
 	log, err := os.Create(filepath.Join(d.dir, filepath.Base(name)+".log"))
 	if err != nil {
@@ -92,7 +92,7 @@ func (d *Daemon) daemonize(dockerd, name string, args ...string) (*exec.Cmd, err
 	unpacked := filepath.Join(sbin, "../bin") + ":" + sbin
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin:"+unpacked)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us alone
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // only this process handles Ctrl-C
 	return cmd, cmd.Start()
 }
 
@@ -112,7 +112,7 @@ func (d *Daemon) wait(ctx context.Context) error {
 	}
 }
 
-// Stop removes the containers and ends both daemons.
+// Stop removes the containers and stops both daemons.
 func (d *Daemon) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -136,7 +136,8 @@ func (d *Daemon) Stop() error {
 	return errors.Join(errs...)
 }
 
-// Call makes one request of the API. A body that is a reader is an archive.
+// Call makes one request of the API. A body that is an io.Reader is sent as an
+// archive.
 func (d *Daemon) Call(ctx context.Context, method, path string, body, answer any) error {
 	var r io.Reader
 	kind := "application/json"

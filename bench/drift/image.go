@@ -48,7 +48,7 @@ func add(t *tar.Writer, name string, mode int64, content []byte) error {
 	return err
 }
 
-// file is the name of one of the image's files.
+// file returns the name of one of the image's files.
 func file(i int) string {
 	return fmt.Sprintf("usr/share/d%02d/e%02d/f%03d", i/10_000, i/100%100, i%100)
 }
@@ -56,7 +56,7 @@ func file(i int) string {
 const changesMade = 10
 
 // change makes ten changes in a root file system, and touches two files without
-// a change.
+// changing them.
 func change(root string) error {
 	at := func(name string) string { return filepath.Join(root, name) }
 	write := func(name, content string) error { return os.WriteFile(at(name), []byte(content), 0o644) }
@@ -78,7 +78,7 @@ func change(root string) error {
 	)
 }
 
-// sameSize edits a file without a trace in its size and time.
+// sameSize edits a file without changing its size and time.
 func sameSize(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/bench/docker"
 )
 
-// A lab is a Docker daemon that holds the image.
+// A lab is a Docker daemon with the image.
 type lab struct {
 	*docker.Daemon
 	dir string
@@ -67,7 +67,7 @@ func (d *lab) run(ctx context.Context) (container, error) {
 	return container{made.ID, is.State.Pid}, err
 }
 
-// changes does what docker diff asks the daemon for, and returns the paths.
+// changes sends the request of docker diff to the daemon and returns the paths.
 func (d *lab) changes(ctx context.Context, id string) ([]string, error) {
 	var list []struct{ Path string }
 	err := d.Call(ctx, http.MethodGet, "/containers/"+id+"/changes", nil, &list)

@@ -1,10 +1,10 @@
-// Drift measures how long it takes to list 10 changes that were made in a
-// container whose image has 100,000 files: by Adamant, by `docker diff` on the
-// very same container, and by hashing every file of it.
+// Drift measures how long it takes to list 10 changes in a container whose
+// image has 100,000 files: with Adamant, with `docker diff` on the same
+// container, and by hashing every file of it.
 //
-// It runs a Docker daemon of its own, which is removed afterwards. A dockerd
-// that is not installed is taken from Debian's package docker.io without
-// installing it. It needs root, containerd and runc.
+// It runs its own Docker daemon, and removes it afterwards. If dockerd is not
+// installed, it uses the one in Debian's package docker.io without installing
+// it. It needs root, containerd and runc.
 //
 //	go run ./bench/drift
 package main
@@ -26,7 +26,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// target is how much longer docker diff must take, at least.
+// target is the minimum ratio of the time of docker diff to Adamant's.
 const target = 100
 
 func main() {
@@ -66,7 +66,7 @@ func run(ctx context.Context, files, rounds int) (err error) {
 	return measure(ctx, d, c, rounds)
 }
 
-// measure times each way and prints its ratio to the first.
+// measure measures each way and prints its ratio to the first.
 func measure(ctx context.Context, d *lab, c container, rounds int) error {
 	found, err := overlay.Lookup(ctx, c.id[:12])
 	if err == nil && (found.ID != c.id || found.PID != c.pid || found.Runtime != "docker") {

@@ -1,7 +1,7 @@
-// Learn measures what tracing costs: nginx answering GET, and a loop that
-// creates and unlinks files, each plain, traced by Adamant and traced by
-// strace. It needs root, and strace and nginx in PATH; an nginx that is not
-// installed is taken from its Debian package without installing it.
+// Learn measures the cost of tracing: nginx answering GET, and a loop that
+// creates and unlinks files, each without tracing, traced by Adamant and traced
+// by strace. It needs root, and strace and nginx in PATH. If nginx is not
+// installed, it uses the one in Debian's package without installing it.
 //
 //	go run ./bench/learn
 package main
@@ -21,7 +21,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/observe"
 )
 
-// getTarget is how many times as long a traced nginx may take to answer GET.
+// getTarget is the maximum ratio of the time for a GET of a traced nginx to
+// that of an untraced one.
 const getTarget = 1.5
 
 func main() {
@@ -64,7 +65,7 @@ func trace(ctx context.Context, args []string) (int, error) {
 	return status, err
 }
 
-// loop creates and unlinks files in dir, each of a name of its own.
+// loop creates and unlinks files in dir, each with its own name.
 func loop(dir string, n int) error {
 	if err := os.Chdir(dir); err != nil {
 		return err
@@ -128,9 +129,9 @@ func measure(ctx context.Context, strace bool, rounds, files, requests int) erro
 	return compare(ctx, fmt.Sprintf("nginx GET, %d requests", requests), ways, rounds, getTarget, get)
 }
 
-// compare measures all ways in turn, so that a busy machine is so for all of
-// them, and prints the ratios of the medians to the first, and whether Adamant's
-// is within the target, if there is one.
+// compare measures all ways in turn, so that other load on the machine affects
+// all of them. It prints the ratios of the medians to the first, and whether
+// Adamant's is within the target, if there is one.
 func compare(ctx context.Context, title string, ways []tracing, rounds int, target float64,
 	run func(context.Context, tracing) (time.Duration, error)) error {
 	times := make([][]time.Duration, len(ways))

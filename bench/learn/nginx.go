@@ -22,7 +22,7 @@ import (
 
 const clients = 4
 
-// A server is an nginx with a configuration of its own on the loopback.
+// A server is an nginx on the loopback with its own configuration.
 type server struct {
 	program, conf, pidFile, url string
 }
@@ -64,7 +64,8 @@ http {
 	return s, os.WriteFile(s.conf, []byte(conf), 0o644)
 }
 
-// findNginx takes nginx from PATH or, without installing it, from its package.
+// findNginx returns nginx from PATH or, without installing it, from its
+// package.
 func findNginx(ctx context.Context, dir string) (string, error) {
 	if p, err := exec.LookPath("nginx"); err == nil {
 		return p, nil
@@ -97,7 +98,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// time starts nginx and measures the requests alone.
+// time starts nginx and measures only the requests.
 func (s *server) time(ctx context.Context, w tracing, requests int) (d time.Duration, err error) {
 	args := append(slices.Clone(w.prefix), s.program, "-c", s.conf)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -136,7 +137,7 @@ func (s *server) ready(ctx context.Context) error {
 	return errors.New("nginx does not answer")
 }
 
-// load makes requests from a few clients that keep their connections.
+// load makes requests from a few clients that keep their connections open.
 func (s *server) load(ctx context.Context, requests int) (time.Duration, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	defer client.CloseIdleConnections()
@@ -173,7 +174,7 @@ func get(ctx context.Context, client *http.Client, url string) error {
 	return err
 }
 
-// stop ends nginx by its own process, whoever traces it, and waits.
+// stop stops nginx by its own process, independently of the tracer, and waits.
 func (s *server) stop(cmd *exec.Cmd) error {
 	data, err := os.ReadFile(s.pidFile)
 	if err == nil {

@@ -18,15 +18,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// Of the archive that is made: content that compresses to about a third, as
-// programs and texts do.
+// The archive's size. Its content compresses to about a third, like programs
+// and texts.
 const (
 	layers        = 8
 	filesPerLayer = 1000
 	fileSize      = 32 << 10
 )
 
-// writeArchive writes an OCI archive with gzip layers, the same each time.
+// writeArchive writes an OCI archive with gzip layers. It is the same each
+// time.
 func writeArchive(path string) error {
 	random := rand.New(rand.NewPCG(1, 2))
 	all := make([]v1.Layer, layers)

@@ -1,8 +1,8 @@
 // Command load measures how long a private containerd takes to load an image
-// archive through Adamant, against `ctr images import` into the same daemon.
-// The two alternate, and the image is removed before each time. Adamant's
-// time includes what ctr does not do: reading all layers once more to refuse
-// hostile ones.
+// archive through Adamant, compared with `ctr images import` into the same
+// daemon. The two alternate, and the image is removed before each measurement.
+// Adamant's time includes a step that ctr does not have: it reads all layers a
+// second time to refuse hostile ones.
 package main
 
 import (
@@ -76,7 +76,8 @@ func bench(ctx context.Context, archive string, runs int) error {
 	return nil
 }
 
-// measure times load from a store without the image, and removes it after.
+// measure measures load with a store that does not have the image, and removes
+// the image afterwards.
 func measure(ctx context.Context, d *containerd.Daemon, load func() error) (time.Duration, error) {
 	begin := time.Now()
 	if err := load(); err != nil {
@@ -96,7 +97,7 @@ func measure(ctx context.Context, d *containerd.Daemon, load func() error) (time
 			return 0, err
 		}
 	}
-	// The end of a lease that asks for it waits for the garbage collector.
+	// Deleting a lease synchronously waits for the garbage collector.
 	lease, err := d.Client().LeasesService().Create(ctx, leases.WithRandomID())
 	if err != nil {
 		return 0, err

@@ -1,9 +1,9 @@
-// Proxy measures what it costs a small GET to go through the load balancer of
-// internal/workload/traffic, which runs in a process of its own, by wrk on the
-// loopback. The peers stand before the same backend: haproxy in HTTP mode and
-// httputil.ReverseProxy, which balance requests as we do, and haproxy and nginx as TCP
-// proxies, which balance connections and read no HTTP. It needs haproxy, wrk and
-// nginx with its stream module.
+// Proxy measures the cost for a small GET of passing through the load balancer
+// of internal/workload/traffic, which runs in its own process, with wrk on the
+// loopback. The peers use the same backend: haproxy in HTTP mode and
+// httputil.ReverseProxy, which balance requests as Adamant does, and haproxy
+// and nginx as TCP proxies, which balance connections and do not parse HTTP. It
+// needs haproxy, wrk and nginx with its stream module.
 //
 //	go run ./bench/proxy
 package main
@@ -24,8 +24,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// target is how many times haproxy's requests a second the balancer must do, at
-// least.
+// target is the minimum ratio of the balancer's requests per second to those of
+// haproxy.
 const target = 0.8
 
 func main() {
@@ -49,7 +49,7 @@ func main() {
 	}
 }
 
-// balance is the process that is measured.
+// balance runs the measured process.
 func balance(ctx context.Context, from, to string) error {
 	b, err := traffic.Listen(ctx, traffic.Options{Address: from})
 	if err != nil {
@@ -60,8 +60,8 @@ func balance(ctx context.Context, from, to string) error {
 	return b.Close()
 }
 
-// reverseProxy is what a Go program does without us: the standard library's proxy,
-// with as many idle connections as there are clients.
+// reverseProxy runs the standard library's proxy, with as many idle connections
+// as there are clients.
 func reverseProxy(ctx context.Context, from, to string) error {
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: to})
 	proxy.Transport = &http.Transport{MaxIdleConnsPerHost: connections}
@@ -86,13 +86,13 @@ func measure(ctx context.Context, rounds int, length time.Duration) (err error) 
 		return err
 	}
 	done := 0
-	defer func() { // also after an interrupt: the rounds until then count
+	defer func() { // also after an interrupt, because the completed rounds count
 		if done > 0 {
 			report(ways, done)
 		}
 	}()
 	for round := range rounds + 1 {
-		for _, w := range ways { // in turn, so that what else runs here hits all alike
+		for _, w := range ways { // in turn, so that other load affects all of them
 			d := length
 			if round == 0 { // which warms up
 				d = time.Second
@@ -110,13 +110,13 @@ func measure(ctx context.Context, rounds int, length time.Duration) (err error) 
 	return nil
 }
 
-// A way is one by which requests reach the backend.
+// A way is a path of requests to the backend.
 type way struct {
 	name, address string
 	rates, tails  []float64 // requests/s, and 99th percentiles in seconds, of the rounds
 }
 
-// Their order in what start returns.
+// The order of ways in the result of start.
 const (
 	direct = iota
 	adamant
@@ -129,7 +129,7 @@ const (
 func report(ways []*way, rounds int) {
 	fmt.Printf("proxy: small GETs over %d connections that are kept, as ratios to haproxy in HTTP mode (medians of %d)\n", connections, rounds)
 	for _, w := range ways {
-		w.rates, w.tails = w.rates[:rounds], w.tails[:rounds] // the last round may not be whole
+		w.rates, w.tails = w.rates[:rounds], w.tails[:rounds] // the last round may be incomplete
 	}
 	peer := ways[haproxyHTTP]
 	for _, w := range ways {
@@ -147,8 +147,8 @@ func report(ways []*way, rounds int) {
 	}
 }
 
-// ratioOf is the median of the rounds' ratios: what else ran in a round slowed
-// both alike.
+// ratioOf returns the median of the rounds' ratios, because other load in a
+// round slows both alike.
 func ratioOf(a, b []float64) float64 {
 	ratios := make([]float64, len(a))
 	for i := range a {

@@ -16,7 +16,7 @@ import (
 
 const stream = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
-// The backend answers from memory, so that it is not what is measured.
+// The backend answers from memory, so that its cost is small.
 const backendConf = `daemon off;
 pid DIR/backend.pid;
 error_log DIR/error.log;
@@ -52,15 +52,15 @@ listen all
 	server backend BACKEND
 `
 
-// start starts the backend and all proxies before it. stop must be called also
-// after an error.
+// start starts the backend and all proxies. stop must also be called after an
+// error.
 func start(ctx context.Context, dir string) (ways []*way, stop func() error, err error) {
 	var running []*exec.Cmd
 	stop = func() error {
 		var err error
 		for _, c := range running {
 			err = errors.Join(err, c.Process.Signal(syscall.SIGTERM))
-			c.Wait() // of a signal: that is no failure
+			c.Wait() // ended by a signal, which is not a failure
 		}
 		return err
 	}
@@ -111,7 +111,7 @@ func start(ctx context.Context, dir string) (ways []*way, stop func() error, err
 // launch starts a program and waits until it listens.
 func launch(ctx context.Context, command []string, address string) (*exec.Cmd, error) {
 	c := exec.Command(command[0], command[1:]...)
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // an interrupt is ours to pass on
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // this process passes on interrupts
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	if err := c.Start(); err != nil {

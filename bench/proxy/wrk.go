@@ -12,7 +12,7 @@ import (
 
 const connections = 32
 
-// A sample is what wrk measured once.
+// A sample is the result of one run of wrk.
 type sample struct {
 	rate float64 // requests/s
 	p99  float64 // in seconds
@@ -24,7 +24,7 @@ var (
 	errorLine = regexp.MustCompile(`(?m)^\s*(Socket errors|Non-2xx).*$`)
 )
 
-// load has wrk send GETs for d. An answer that failed fails the measurement.
+// load runs wrk with GETs for d. A failed response fails the measurement.
 func load(ctx context.Context, address string, d time.Duration) (sample, error) {
 	out, err := exec.CommandContext(ctx, "wrk", "--threads", "1", "--connections", strconv.Itoa(connections),
 		"--duration", fmt.Sprintf("%.0fs", max(d.Seconds(), 1)), "--latency", "http://"+address+"/").CombinedOutput()

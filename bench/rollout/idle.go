@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// What the daemon may cost while instances only run.
+// The limits of the daemon's cost while instances only run.
 const (
 	idleInstances = 100
 	idlePeriod    = 10 // of the readiness probe, in seconds
@@ -19,7 +19,7 @@ const (
 	idleMemory    = 60 // MiB, resident
 )
 
-// rest measures what the daemon costs while nothing happens.
+// rest measures the daemon's cost while nothing happens.
 func rest(ctx context.Context, d *daemonProcess, length time.Duration) error {
 	if err := d.apply(ctx, "a", idleInstances, idlePeriod); err != nil {
 		return err
@@ -73,8 +73,8 @@ func verdictOf(cpu, rss float64) {
 		cpu, rss, idleCPU, idleMemory, verdict)
 }
 
-// pidsOf finds processes by their name, which the kernel cuts, and a directory in
-// their command line.
+// pidsOf finds processes by their name, which the kernel truncates, and a
+// directory in their command line.
 func pidsOf(name, dir string) []int {
 	var pids []int
 	found, _ := filepath.Glob("/proc/[0-9]*/comm") // only a bad pattern is an error
@@ -89,15 +89,16 @@ func pidsOf(name, dir string) []int {
 	return pids
 }
 
-// tick is the unit of /proc/PID/stat on every architecture that Go runs on.
+// tick is the unit of /proc/PID/stat on every architecture that Go supports.
 const tick = 10 * time.Millisecond
 
-// processorTime is what processes have used, in user mode and in the kernel. Those
-// that ended count nothing.
+// processorTime returns the CPU time of processes in user mode and in the
+// kernel, without those that have ended.
 func processorTime(pids []int) (sum time.Duration) {
 	for _, pid := range pids {
 		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		// The name may hold anything; after it come the fields from the third on.
+		// The name may contain any characters. The fields from the third on
+		// follow after its closing parenthesis.
 		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 		if len(fields) < 13 {
 			continue
@@ -110,8 +111,8 @@ func processorTime(pids []int) (sum time.Duration) {
 	return sum
 }
 
-// memory is what processes hold, in MiB: resident, and with each shared page
-// divided by those who share it.
+// memory returns the memory of processes in MiB: resident, and with each shared
+// page divided by the number of processes that share it.
 func memory(pids []int) (rss, pss float64) {
 	for _, pid := range pids {
 		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))

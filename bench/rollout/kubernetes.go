@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// A deployment is that of the cluster.
+// A deployment is the Deployment in the cluster.
 type deployment struct{ api kubernetes.Interface }
 
 func dialCluster(kubeconfig string) (deployment, error) {
@@ -29,8 +29,8 @@ func (d deployment) apply(ctx context.Context, manifest []byte) error {
 	return err
 }
 
-// isRolledOut is what kubectl rollout status asks, but for readiness in place of
-// availability, which without minReadySeconds is the same.
+// isRolledOut makes the check of kubectl rollout status, but for readiness in
+// place of availability, which is the same without minReadySeconds.
 func (d deployment) isRolledOut(ctx context.Context) (bool, error) {
 	got, err := d.api.AppsV1().Deployments("default").Get(ctx, "web", metav1.GetOptions{})
 	if err != nil {
@@ -45,7 +45,8 @@ func (d deployment) isSettled(ctx context.Context) (bool, error) {
 	return err == nil && len(pods.Items) == replicas, err
 }
 
-// remove has the pods go with it. That it is not there is no error.
+// remove deletes the Deployment with its pods. A missing Deployment is not an
+// error.
 func (d deployment) remove(ctx context.Context) error {
 	background := metav1.DeletePropagationBackground
 	err := d.api.AppsV1().Deployments("default").Delete(ctx, "web", metav1.DeleteOptions{PropagationPolicy: &background})

@@ -1,12 +1,12 @@
-// Rollout measures how long a Deployment of 20 small web servers takes from one
-// version to the next: under adamant serve, in a Kubernetes cluster of one node,
-// and by docker-compose, which asks nobody whether he is ready. Then it measures
-// what adamant serve costs while 100 instances only run.
+// Rollout measures how long a Deployment of 20 small web servers takes to
+// change from one version to the next: with adamant serve, in a Kubernetes
+// cluster of one node, and with docker-compose, which does not check readiness.
+// Then it measures the cost of adamant serve while 100 instances only run.
 //
-// All of it happens in network, mount and process namespaces of its own. The
+// Everything runs in separate network, mount and process namespaces. The
 // cluster is left out unless ADAMANT_CLUSTER_BIN and ADAMANT_CLUSTER_CONTAINERD
-// are set as scripts/test-cluster does, docker-compose unless it is installed. It
-// is run by root from the top directory:
+// are set as in scripts/test-cluster, and docker-compose unless it is
+// installed. Run it as root in the top directory:
 //
 //	go run ./bench/rollout
 package main
@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// target is how many times the cluster's time a rollout may take.
+// target is the maximum ratio of a rollout's time to the cluster's.
 const target = 0.7
 
 const isolate = "test/cluster/isolate"
@@ -47,15 +47,16 @@ func main() {
 	}
 }
 
-// isolated makes what needs the machine's network, and becomes the process that
-// measures, in namespaces of its own.
+// isolated does the work that needs the machine's network, and then becomes the
+// measuring process in its own namespaces.
 func isolated(ctx context.Context) (err error) {
-	// On the machine's own disk: inside, /var is a layer over it.
+	// The directory is on the machine's disk, because inside the namespaces
+	// /var is an overlay.
 	dir, err := os.MkdirTemp("/tmp", "adamant-bench-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() // only of what fails
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() // only of commands that fail
 	if err := prepare(ctx, dir); err != nil {
 		return err
 	}
@@ -67,12 +68,12 @@ func isolated(ctx context.Context) (err error) {
 	return fmt.Errorf("%s: %w", isolate, syscall.Exec(isolate, args, os.Environ()))
 }
 
-// A way is one by which instances are replaced.
+// A way is a way to replace instances.
 type way struct {
 	name string
 	// roll replaces all instances by those of a version.
 	roll func(ctx context.Context, version string) error
-	// settle waits until nothing is left of the last one.
+	// settle waits until the instances of the previous version are gone.
 	settle func(ctx context.Context) error
 	close  func() error
 	times  []time.Duration
@@ -99,8 +100,8 @@ func measure(ctx context.Context, dir string, rounds int, idle time.Duration) (e
 	return nil
 }
 
-// race rolls out by all ways in turn, so that what else runs here hits all alike.
-// The instances of all of them run all the time.
+// race rolls out with all ways in turn, so that other load affects all of them.
+// The instances of all ways run all the time.
 func race(ctx context.Context, dir string, d *daemonProcess, rounds int) (err error) {
 	ways := []*way{{name: "adamant serve", roll: d.roll, settle: d.settle, close: func() error { return nil }}}
 	peers, left, err := startPeers(ctx, dir)
@@ -152,8 +153,8 @@ func report(ways []*way, left []string, rounds int) {
 	fmt.Printf("  adamant takes %.2f× as long as the cluster; target: at most %.1f×: %s\n", ratio, target, verdict)
 }
 
-// ratioOf is the median of the rounds' ratios: what else ran in a round slowed
-// both alike.
+// ratioOf returns the median of the rounds' ratios, because other load in a
+// round slows both alike.
 func ratioOf(a, b []time.Duration) float64 {
 	ratios := make([]float64, len(a))
 	for i := range a {
@@ -170,7 +171,7 @@ func seconds(times []time.Duration) (text string) {
 	return text
 }
 
-// until looks every 50 ms until something is so, for five minutes at most.
+// until checks every 50 ms until is returns true, for at most five minutes.
 func until(ctx context.Context, what string, is func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -190,7 +191,7 @@ func until(ctx context.Context, what string, is func(context.Context) (bool, err
 	}
 }
 
-// command runs a program with more of an environment.
+// command runs a program with additional environment variables.
 func command(ctx context.Context, env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)

@@ -19,8 +19,8 @@ import (
 
 const clusterName = "Kubernetes, a cluster of one node"
 
-// startPeers starts the peers that are installed, and prints which are left out and
-// why. The ways that it returns with an error are to be closed, too.
+// startPeers starts the installed peers, and prints which are left out and why.
+// The ways that it returns with an error must be closed, too.
 func startPeers(ctx context.Context, dir string) (ways []*way, left []string, err error) {
 	for _, peer := range []struct {
 		name, missing string
@@ -100,8 +100,8 @@ const composition = `services:
     stop_grace_period: 5s
 `
 
-// startCompose starts a dockerd and gives it the images. Its containers have no
-// network, which is less work than the others have.
+// startCompose starts a dockerd and loads the images. Its containers have no
+// network, which is less work than the other ways do.
 func startCompose(ctx context.Context, dir string) (*way, error) {
 	state := filepath.Join(dir, "docker")
 	if err := os.Mkdir(state, 0o755); err != nil {
@@ -136,7 +136,7 @@ func startCompose(ctx context.Context, dir string) (*way, error) {
 	}, nil
 }
 
-// importImage makes an image of a directory.
+// importImage creates an image from a directory.
 func importImage(ctx context.Context, d *docker.Daemon, version, root string) error {
 	tar := exec.CommandContext(ctx, "tar", "-C", root, "-c", ".")
 	out, err := tar.StdoutPipe()

@@ -11,11 +11,11 @@ import (
 	"github.com/adamant-sh/adamant/test/web"
 )
 
-// versions of the web server.
+// versions are the versions of the web server.
 var versions = []string{"a", "b"}
 
-// prepare builds the programs and the images below dir, each image once as an
-// archive and once as a directory, and unpacks dockerd.
+// prepare builds the programs and the images below dir, each image as an
+// archive and as a directory, and unpacks dockerd.
 func prepare(ctx context.Context, dir string) error {
 	for name, pkg := range map[string]string{"adamant": "cmd/adamant", "pause/pause": "bench/drift/pause"} {
 		err := command(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w",
@@ -51,7 +51,7 @@ func archive(dir, version string) string { return filepath.Join(dir, "web-"+vers
 
 func rootOf(dir, version string) string { return filepath.Join(dir, "web-"+version, "root") }
 
-// manifest is the Deployment that all are given.
+// manifest returns the Deployment that all ways use.
 func manifest(version string, replicas, period int) []byte {
 	return fmt.Appendf(nil, `apiVersion: apps/v1
 kind: Deployment
@@ -74,8 +74,8 @@ spec:
 `, replicas, appimage.Reference("web-"+version), period)
 }
 
-// service stands before it. It is Adamant's alone: nothing in the cluster would
-// carry traffic.
+// service is the Service before it. Only Adamant uses it, because the cluster
+// has no program that would carry traffic.
 const service = `---
 apiVersion: v1
 kind: Service

@@ -24,7 +24,7 @@ const (
 
 var workload = local.Key{Namespace: "default", Kind: "Deployment", Name: "web"}
 
-// A daemonProcess is the real program with a data directory of its own.
+// A daemonProcess is the real program with its own data directory.
 type daemonProcess struct {
 	dir    string
 	cmd    *exec.Cmd
@@ -32,13 +32,13 @@ type daemonProcess struct {
 	client *api.Client
 }
 
-// serve starts it and loads the images.
+// serve starts the daemon and loads the images.
 func serve(ctx context.Context, dir string) (d *daemonProcess, err error) {
 	d = &daemonProcess{dir: dir, client: api.Dial(api.Socket(filepath.Join(dir, "state")))}
 	d.cmd = exec.Command(filepath.Join(dir, "adamant"), "serve")
 	d.cmd.Env = append(os.Environ(), d.env()...)
 	d.cmd.Stderr = &d.log
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us alone
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // only this process handles Ctrl-C
 	if err := d.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -62,8 +62,8 @@ func serve(ctx context.Context, dir string) (d *daemonProcess, err error) {
 	return d, err
 }
 
-// env has the daemon's directories and, where there is a cluster, the very
-// containerd that its kubelet uses.
+// env has the daemon's directories and, if there is a cluster, the containerd
+// that the cluster's kubelet uses.
 func (d *daemonProcess) env() []string {
 	return []string{
 		"ADAMANT_ROOT=" + filepath.Join(d.dir, "root"), "ADAMANT_STATE=" + filepath.Join(d.dir, "state"),
@@ -71,7 +71,7 @@ func (d *daemonProcess) env() []string {
 	}
 }
 
-// close ends the daemon and removes all that it made.
+// close stops the daemon and removes everything that it created.
 func (d *daemonProcess) close() error {
 	d.client.Close()
 	err := d.cmd.Process.Signal(syscall.SIGTERM)
@@ -87,8 +87,8 @@ func (d *daemonProcess) roll(ctx context.Context, version string) error {
 	return d.apply(ctx, version, replicas, period)
 }
 
-// apply waits until all instances are ready and compared with their image, and
-// those of other versions get no traffic any more.
+// apply applies a version and waits until all instances are ready and compared
+// with their image, and those of other versions get no traffic.
 func (d *daemonProcess) apply(ctx context.Context, version string, n, period int) error {
 	content := append(manifest(version, n, period), service...)
 	if _, err := d.client.Apply(ctx, api.ApplyRequest{File: "web.yaml", Content: content}); err != nil {
@@ -103,7 +103,7 @@ func (d *daemonProcess) apply(ctx context.Context, version string, n, period int
 	})
 }
 
-// settle waits until the instances that ended are gone.
+// settle waits until the ended instances are gone.
 func (d *daemonProcess) settle(ctx context.Context) error {
 	return until(ctx, "the old instances are gone", func(ctx context.Context) (bool, error) {
 		s, err := d.client.Status(ctx, workload)

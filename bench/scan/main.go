@@ -1,8 +1,8 @@
-// Scan measures how long it takes to read all files of a server, and to see that
-// nothing changed, against programs that do the like: openssl on all processors,
-// `git status`, `aide --check` and debsums. All look at the same copy of a part of
-// this machine's files, each in a process of its own. It needs root, openssl, git,
-// aide and debsums.
+// Scan measures how long it takes to read all files of a server, and to check
+// that nothing changed, compared with similar programs: openssl on all
+// processors, `git status`, `aide --check` and debsums. All read the same copy
+// of a part of this machine's files, each in its own process. It needs root,
+// openssl, git, aide and debsums.
 //
 //	go run ./bench/scan
 package main
@@ -22,7 +22,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// targets are how much longer a peer must take, at least.
+// The targets are minimum ratios of a peer's time to Adamant's.
 const (
 	targetFirst = 1   // openssl to the first scan
 	targetGit   = 1   // git status to the next
@@ -48,7 +48,7 @@ func main() {
 	}
 }
 
-// scan is the process that is measured.
+// scan runs the measured process.
 func scan(ctx context.Context, dir string, opts facts.ScanOptions) error {
 	root, err := rootfs.Open(dir)
 	if err != nil {
@@ -67,11 +67,11 @@ func scan(ctx context.Context, dir string, opts facts.ScanOptions) error {
 	return nil
 }
 
-// A way is one of the programs that are compared.
+// A way is one of the compared programs.
 type way struct {
 	name  string
 	cmd   func() *exec.Cmd
-	exits []int // statuses that are no failure beside 0
+	exits []int // exit statuses other than 0 that are not failures
 	times []time.Duration
 
 	target float64 // ratio to the next scan, 0 for none
@@ -85,7 +85,7 @@ const (
 	gitStatus
 )
 
-// slowRounds is how often a slow way is measured.
+// slowRounds is the number of measurements of a slow way.
 const slowRounds = 3
 
 func measure(ctx context.Context, entries, rounds int) (err error) {
@@ -103,7 +103,7 @@ func measure(ctx context.Context, entries, rounds int) (err error) {
 		return err
 	}
 	again := fast[next].median()
-	for _, w := range slow { // as slow as they are, it does not matter that they have no turns
+	for _, w := range slow { // turns would make no difference, because they are much slower
 		for range slowRounds {
 			if err := w.measure(); err != nil {
 				return err
@@ -117,8 +117,8 @@ func measure(ctx context.Context, entries, rounds int) (err error) {
 	return nil
 }
 
-// measureFast measures all ways in turn, so that what else runs here hits all alike,
-// and prints the medians of the rounds, also if not all could be made.
+// measureFast measures all ways in turn, so that other load affects all of
+// them, and prints the medians of the completed rounds, also after an error.
 func measureFast(ways []*way, rounds int) error {
 	done := 0
 	defer func() {
@@ -168,10 +168,10 @@ func (w *way) median() float64 {
 	return w.times[len(w.times)/2].Seconds()
 }
 
-// report prints how much longer each takes than the next scan.
+// report prints the ratio of each time to that of a repeated scan.
 func report(ways []*way, rounds int) {
 	for _, w := range ways {
-		w.times = w.times[:rounds] // the last round may not be whole
+		w.times = w.times[:rounds] // the last round may be incomplete
 	}
 	again := ways[next].median()
 	fmt.Printf("  medians of %d rounds, of slow ones of %d, as ratios to adamant's next scan\n", rounds, slowRounds)

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// A lab is a copy of files, and what the peers keep of them.
+// A lab is a copy of files with the peers' databases.
 type lab struct {
 	dir  string
 	root string
 }
 
-// copied are the directories of which files are taken, in this order.
+// copied are the directories whose files are copied, in this order.
 const copied = "/etc /var/lib/dpkg /usr/bin /usr/sbin /usr/share /usr/lib"
 
 const aideConf = `database_in=file:%[1]s/aide.db
@@ -33,8 +33,9 @@ func (l lab) sh(ctx context.Context, script string) *exec.Cmd {
 	return cmd
 }
 
-// gitIndex has git know all files without a copy of their content, of which status
-// needs nothing: writing gigabytes of objects took longer than all measurements.
+// gitIndex adds all files to git's index without storing their content, which
+// git status does not need: writing gigabytes of objects takes longer than all
+// measurements.
 const gitIndex = `
 index() {
 	find . -type f "${@:2}" -printf '%%P\n' >%[1]s/list
@@ -50,10 +51,10 @@ tree=$(%[2]s write-tree --missing-ok)
 test -z "$(%[2]s status --porcelain | head -n 1)"
 `
 
-// git keeps its repository beside the files.
+// git returns the command of git with its repository beside the files.
 func (l lab) git() string { return fmt.Sprintf("git --git-dir=%s/git --work-tree=%s ", l.dir, l.root) }
 
-// prepare copies files and lets the peers read them.
+// prepare copies files and creates the peers' databases.
 func (l lab) prepare(ctx context.Context, entries int) error {
 	if err := os.Mkdir(l.root, 0o755); err != nil {
 		return err
@@ -63,7 +64,7 @@ func (l lab) prepare(ctx context.Context, entries int) error {
 	}
 	for _, step := range []string{
 		fmt.Sprintf("{ find %s -xdev -print0 || :; } | { head -z -n %d; cat >/dev/null; } | tar -C / -c --null --no-recursion --xattrs -T - 2>/dev/null | tar -x -p --xattrs --xattrs-include='*'", copied, entries),
-		// Repositories in it would be taken for others' by git.
+		// git would treat repositories in the copy as submodules.
 		"find . -name .git -prune -exec rm -rf {} +",
 		fmt.Sprintf(gitIndex, l.dir, l.git()),
 		"aide --init --config=" + l.dir + "/aide.conf",
@@ -80,8 +81,8 @@ func (l lab) prepare(ctx context.Context, entries int) error {
 	return errors.Join(err, sizeErr)
 }
 
-// ways returns what is measured: the fast ones, in the order of the constants, and
-// the slow ones.
+// ways returns the measured programs: the fast ones in the order of the
+// constants, and the slow ones.
 func (l lab) ways(ctx context.Context) (fast, slow []*way) {
 	ours := func(args ...string) func() *exec.Cmd {
 		args = append([]string{"-only", l.root}, args...)
@@ -101,7 +102,7 @@ func (l lab) ways(ctx context.Context) (fast, slow []*way) {
 	}
 	slow = []*way{
 		{name: "aide --check", cmd: sh(aide), exits: []int{1, 2, 3, 4, 5, 6, 7}, target: targetAide},
-		// Files that were not copied are missing to it.
+		// debsums reports the files that were not copied as missing.
 		{name: "debsums", cmd: sh("debsums --silent --root=" + l.root + " >/dev/null 2>&1"), exits: []int{1, 2, 3}},
 	}
 	return fast, slow

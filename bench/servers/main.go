@@ -1,8 +1,8 @@
-// Servers measures how long it takes to know whether servers are the same,
-// against Ansible: `ansible -m setup`, which reads facts, and a playbook of five
-// tasks with `--check --diff`, which looks at five things. Adamant looks at all
-// files. The servers are real, on this machine: sshd in namespaces of its own. It
-// needs root and ansible-core.
+// Servers measures how long it takes to find out whether servers are the same,
+// compared with Ansible: `ansible -m setup`, which reads facts, and a playbook
+// of five tasks with `--check --diff`, which checks five things. Adamant reads
+// all files. The servers are real sshds in namespaces of this machine. It needs
+// root and ansible-core.
 //
 //	go run ./bench/servers
 package main
@@ -26,7 +26,8 @@ import (
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
-// target is how much longer the playbook must take for the larger fleet.
+// target is the minimum ratio of the playbook's time to Adamant's for the
+// larger group of servers.
 const target = 10
 
 func main() {
@@ -52,7 +53,7 @@ type bench struct {
 	dir    string // with home and hosts.ini
 }
 
-// playbook looks at five things that drift, as one would write it.
+// playbook checks five things that drift, as users write it.
 const playbook = `
 - hosts: all
   gather_facts: true
@@ -106,10 +107,10 @@ func (b *bench) fleet(n int, adamant string) ([]time.Duration, error) {
 	ways := []struct {
 		name string
 		args []string
-		ok   int // an exit code that is no failure, beside 0
+		ok   int // an exit code other than 0 that is not a failure
 	}{
-		// Ansible leaves files of its own in the homes of the servers it was on, which
-		// is a difference between servers.
+		// Ansible leaves files in the homes of the servers, which are
+		// differences between servers.
 		{"adamant servers compare", []string{adamant, "servers", "compare", "-i", "hosts.ini"}, 3},
 		{"ansible -m setup", []string{"ansible", "all", "-i", "hosts.ini", "-m", "setup", "-f", strconv.Itoa(n)}, 0},
 		{"playbook --check --diff", []string{"ansible-playbook", "-i", "hosts.ini", "--check", "--diff", "-f", strconv.Itoa(n), "play.yml"}, 0},
@@ -156,8 +157,8 @@ func (b *bench) environ() []string {
 
 func tail(out []byte) string { return string(out[max(0, len(out)-2000):]) }
 
-// wire measures what goes over the network when nothing differs, and when one
-// file does.
+// wire measures the network traffic when nothing differs, and when one file
+// differs.
 func (b *bench) wire(adamant string, servers []*sshd.Server) error {
 	var sent [2]int64
 	for i := range sent {
@@ -184,7 +185,7 @@ func (b *bench) wire(adamant string, servers []*sshd.Server) error {
 	return nil
 }
 
-// received is what came over the links of labs, in bytes.
+// received returns the number of bytes that came over the links of labs.
 func received() (int64, error) {
 	files, err := filepath.Glob("/sys/class/net/adm-sshd*/statistics/rx_bytes")
 	if err != nil {
@@ -205,7 +206,8 @@ func received() (int64, error) {
 	return sum, nil
 }
 
-// simulate compares many servers that are snapshots of one, one of them edited.
+// simulate compares many servers that are copies of one snapshot, one of them
+// edited.
 func (b *bench) simulate(adamant string, n int) error {
 	if _, err := b.run([]string{adamant, "servers", "snapshot", "-i", "hosts.ini", "web-2", "--out", "web-2.snapshot"}, 0); err != nil {
 		return err

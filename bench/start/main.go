@@ -1,7 +1,7 @@
-// Start measures how long it takes until a pod runs: by Adamant, with a volume,
-// by the CRI calls alone that such a pod needs, and one container by ctr run.
-// All on one private containerd, which is made for it and removed after. It
-// needs root and a containerd with ctr in PATH.
+// Start measures how long it takes until a pod runs: with Adamant, with a
+// volume; with only the CRI calls that such a pod needs; and one container with
+// ctr run. All use one private containerd, which is created for this and
+// removed afterwards. It needs root and a containerd with ctr in PATH.
 //
 //	go run ./bench/start
 package main
@@ -26,7 +26,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
-// target is how many times the CRI calls alone a pod's start may take.
+// target is the maximum ratio of the time of a pod's start to that of the CRI
+// calls alone.
 const target = 1.2
 
 func main() {
@@ -70,7 +71,7 @@ func measure(ctx context.Context, rounds int) (err error) {
 	}{{"adamant", b.adamant}, {"CRI calls alone", b.cri}, {"ctr run", b.ctr}}
 	times := make([][]time.Duration, len(ways))
 	for round := range rounds + 1 {
-		for i, w := range ways { // in turn, so that what else runs here hits all alike
+		for i, w := range ways { // in turn, so that other load affects all of them
 			d, err := w.once(ctx, round)
 			if err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
@@ -107,7 +108,7 @@ type bench struct {
 	socket string
 }
 
-// image is the only one that a new containerd has.
+// image is the only image of a new containerd.
 const image = containerd.PauseImage
 
 // adamant starts a pod with a volume.
@@ -128,8 +129,8 @@ func (b bench) adamant(ctx context.Context, n int) (time.Duration, error) {
 	return took, p.Remove(ctx, 0, nil)
 }
 
-// cri makes the calls that a pod of one container cannot do without, with the
-// seccomp profiles and resources that a kubelet asks for.
+// cri makes the calls that a pod of one container needs, with the seccomp
+// profiles and resources of a kubelet.
 func (b bench) cri(ctx context.Context, n int) (time.Duration, error) {
 	c := b.e.Daemon().CRI()
 	name := fmt.Sprintf("calls-%d", n)

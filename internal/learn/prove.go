@@ -18,9 +18,9 @@ type Proof struct {
 
 	Reasons  []string          `json:"reasons,omitempty"`  // why it did not pass, the most telling first
 	Failures []Failure         `json:"failures,omitempty"` // calls that should not have failed
-	Load     []Comparison      `json:"load"`               // what each piece of load was answered
+	Load     []Comparison      `json:"load"`               // the answers to each piece of load
 	Widened  int               `json:"widened,omitempty"`  // times the profile was widened before
-	Weak     []string          `json:"weak,omitempty"`     // what this run cannot have seen
+	Weak     []string          `json:"weak,omitempty"`     // writes that this run cannot show
 	Logs     map[string]string `json:"logs,omitempty"`     // by container, of a proof that did not pass
 }
 

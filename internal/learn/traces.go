@@ -21,7 +21,7 @@ const (
 	handler    = "learn"
 	learnRoot  = "learn"
 	imageMount = "image"  // in a work directory: where an image is mounted to be read
-	traceFiles = "traces" // in a work directory: what tracers write, who lock it for themselves
+	traceFiles = "traces" // in a work directory: the directory of traces, which tracers lock
 )
 
 // A workDir is the directory of one trial, or of reading one image. It is

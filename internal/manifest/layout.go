@@ -6,10 +6,10 @@ import "bytes"
 type layout struct {
 	step    int    // columns that a mapping is indented below its key
 	dash    int    // columns that the dashes of a list are indented below its key
-	content int    // columns from a dash to what follows it
+	content int    // columns from a dash to the item
 	newline string // "\n" or "\r\n"
 	unit    string // JSON: one step of indentation; empty if it is on one line
-	space   string // JSON: what follows a colon or comma
+	space   string // JSON: white space after a colon or comma
 }
 
 func layoutOf(f *File, n *node) layout {

@@ -1,5 +1,5 @@
-// Package agent is for tests: an agent of this process on any directory, as it
-// would be on a server that has that for its root.
+// Package agent runs an agent in the process of a test, on any directory, as it
+// would run on a server with that root.
 package agent
 
 import (
@@ -10,7 +10,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// On greets an agent that reads dir. It ends with the test.
+// On starts an agent that reads dir and returns a connection to it. The agent
+// ends with the test.
 func On(t *testing.T, dir string) *facts.Peer {
 	t.Helper()
 	root, err := rootfs.Open(dir)

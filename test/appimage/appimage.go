@@ -1,10 +1,10 @@
-// Package appimage builds images of ordinary server programs from the machine's
-// own Debian or Ubuntu packages, so that tests and the demo run real
-// applications although no registry can be reached.
+// Package appimage builds images of common server programs from the machine's
+// Debian or Ubuntu packages, so that tests and the demo run real applications
+// without a registry.
 //
-// An image is one base layer, the same for all, and one layer of its own. Both
-// are made once and kept in the cache directory until their recipe changes.
-// Building needs root, mmdebstrap and the machine's package sources.
+// An image has one base layer, which all images share, and one layer of its
+// own. Both are built once and kept in the cache directory until their recipe
+// changes. Building needs root, mmdebstrap and the machine's package sources.
 package appimage
 
 import (
@@ -26,10 +26,10 @@ var installScript []byte
 // Reference returns the name under which an archive of Build loads.
 func Reference(name string) string { return "adamant.test/" + name + ":1" }
 
-// Build returns the path of an OCI archive that holds the application's image,
-// building it first if its recipe changed since the last time. Several
-// processes may call it at once: one builds, the others wait. The archive is
-// shared and must not be modified.
+// Build returns the path of an OCI archive with the application's image. It
+// builds the image first if the recipe changed since the last time. Several
+// processes may call it at the same time: one builds, the others wait. The
+// archive is shared and must not be modified.
 func Build(ctx context.Context, name string) (string, error) {
 	app, err := Lookup(name)
 	if err != nil {
@@ -55,8 +55,8 @@ func Build(ctx context.Context, name string) (string, error) {
 	return path, nil
 }
 
-// buildApp makes the application's archive unless it is in the cache, and
-// removes the archives that earlier recipes of it left there.
+// buildApp builds the application's archive unless it is in the cache, and
+// removes the archives of earlier recipes.
 func buildApp(ctx context.Context, dir string, b base, app App) (string, error) {
 	return cached(ctx, dir, app.Name, ".tar", b, app, func(work, archive string) error {
 		top, err := writeLayer(filepath.Join(work, "upper"), b.root, filepath.Join(work, "layer"))
@@ -67,10 +67,10 @@ func buildApp(ctx context.Context, dir string, b base, app App) (string, error) 
 	})
 }
 
-// cached returns what finish makes of an installed application, in a directory
-// and with a suffix of its kind, unless it is in the cache. What earlier recipes
-// left there is removed. finish is given a work directory that holds "upper", and
-// the path to be made.
+// cached returns the file that finish creates from an installed application,
+// unless it is in the cache. The file is in dir and has the suffix. Files of
+// earlier recipes are removed. finish gets a work directory that contains
+// "upper", and the path to create.
 func cached(ctx context.Context, dir, name, suffix string, b base, app App, finish func(work, path string) error) (string, error) {
 	recipe, err := json.Marshal(app)
 	if err != nil {
@@ -95,8 +95,8 @@ func cached(ctx context.Context, dir, name, suffix string, b base, app App, fini
 	return done, finish(work, done)
 }
 
-// cacheDir is .cache/images of the repository that the process runs in, or of
-// the directory that ADAMANT_CACHE names.
+// cacheDir returns .cache/images in the repository that contains the working
+// directory, or the directory in ADAMANT_CACHE.
 func cacheDir() (string, error) {
 	root := os.Getenv("ADAMANT_CACHE")
 	if root == "" {
@@ -110,8 +110,8 @@ func cacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// repository finds the directory of go.mod above the working directory; go test
-// runs in the directory of the package.
+// repository returns the directory with go.mod above the working directory. go
+// test runs in the directory of the package.
 func repository() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -127,7 +127,8 @@ func repository() (string, error) {
 	}
 }
 
-// key is a short digest of the parts; no two lists of parts run together.
+// key returns a short digest of the parts. Different lists of parts have
+// different keys.
 func key(parts ...[]byte) string {
 	h := sha256.New()
 	for _, p := range parts {

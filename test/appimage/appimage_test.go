@@ -21,7 +21,7 @@ func TestImagesShareTheirBase(t *testing.T) {
 	nginx := open(t, "nginx-container")
 	redis := open(t, "redis")
 	for name, img := range map[string]v1.Image{"nginx-container": nginx, "redis": redis} {
-		// It can check the content of compressed layers only.
+		// The validator checks the content of compressed layers only.
 		if err := errors.Join(validate.Image(img, validate.Fast), checkLayers(img)); err != nil {
 			t.Errorf("%s is no valid image: %v", name, err)
 		}
@@ -39,8 +39,8 @@ func TestImagesShareTheirBase(t *testing.T) {
 	}
 }
 
-// checkLayers compares the content of an image's layers with what its manifest and
-// configuration have of it.
+// checkLayers compares the content of an image's layers with the digests in its
+// manifest and configuration.
 func checkLayers(img v1.Image) error {
 	m, err := img.Manifest()
 	if err != nil {
@@ -124,7 +124,7 @@ func TestLockIsHeldByOneAndWaitsNoLongerThanItsContext(t *testing.T) {
 	again()
 }
 
-// open builds an image and reads its archive as any other program would.
+// open builds an image and reads its archive with a library of another project.
 func open(t *testing.T, name string) v1.Image {
 	t.Helper()
 	path, err := Build(t.Context(), name)

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// App describes how an application's image is made and used. It keeps to Debian's
-// own configuration, except for what systemd would do: its RuntimeDirectory= is
-// made in Setup, and the program stays in the foreground.
+// App describes how an application's image is built and used. It uses Debian's
+// configuration, without systemd: Setup creates the RuntimeDirectory=, and the
+// program stays in the foreground.
 type App struct {
 	Name     string            // of the image: adamant.test/NAME:1
 	Packages []string          // to install, without what they recommend
@@ -26,7 +26,7 @@ type App struct {
 	Exercise []string // command that uses it as a client would, run in its container
 }
 
-// Apps returns the applications that can be built.
+// Apps returns all applications.
 func Apps() []App {
 	return []App{
 		nginxContainer(), nginxDebian(), apache(), haproxy(), phpFPM(), tomcat(), squid(),
@@ -35,10 +35,11 @@ func Apps() []App {
 	}
 }
 
-// shell is a command that fails as soon as one of the script's commands does.
+// shell returns a command that fails as soon as one command of the script
+// fails.
 func shell(script string) []string { return []string{"sh", "-euc", script} }
 
-// Lookup finds an application by its name.
+// Lookup returns the application with a name.
 func Lookup(name string) (App, error) {
 	var known []string
 	for _, a := range Apps() {

@@ -16,8 +16,7 @@ func redis() App {
 	}
 }
 
-// redisUser is the same as redis's own user, with a database that was saved
-// before the image was made.
+// redisUser is redis as its own user, with a database in the image.
 func redisUser() App {
 	a := redis()
 	a.Name, a.User = "redis-user", "redis"
@@ -30,8 +29,8 @@ func redisUser() App {
 	return a
 }
 
-// postgres serves the cluster that Debian's package made when it was installed:
-// the image has content where the program writes.
+// postgres serves the cluster that Debian's package creates when it is
+// installed, so the image has content where the program writes.
 func postgres() App {
 	return App{
 		Name:       "postgres",
@@ -45,8 +44,8 @@ func postgres() App {
 	}
 }
 
-// postgresInitdb has no cluster: its entry point makes one as an ordinary user,
-// setting the mode of a directory that is there already.
+// postgresInitdb has no cluster. Its entry point creates one as an ordinary
+// user, and sets the mode of an existing directory.
 func postgresInitdb() App {
 	a := postgres()
 	a.Name = "postgres-initdb"
@@ -64,13 +63,14 @@ exec "$bin/postgres"
 	return a
 }
 
-// The query sorts more than fits into the memory it may have, for a temporary file.
+// The query sorts more data than fits into its memory limit, so it uses a
+// temporary file.
 var postgresExercise = shell(`
 	psql -q -v ON_ERROR_STOP=1 -c 'create table if not exists t (a int)' \
 		-c 'insert into t select generate_series(1, 100000)' -c 'checkpoint' \
 		-c 'set work_mem = 64' -c 'select count(*) from (select a from t order by a) s'`)
 
-// mariadb serves the data directory that its package made.
+// mariadb serves the data directory that its package creates.
 func mariadb() App {
 	return App{
 		Name:     "mariadb",
@@ -78,7 +78,7 @@ func mariadb() App {
 		Setup:    `install -d -o mysql -g root -m 755 /run/mysqld`,
 		Cmd:      []string{"mariadbd", "--user=mysql"},
 		Port:     3306,
-		// A temporary table on disk, and a sort that spills.
+		// The queries use a temporary table on disk and a sort that spills.
 		Exercise: shell(`
 			mariadb -e 'create database if not exists d; use d; create table if not exists t (a int);
 				insert into t select seq from seq_1_to_50000; flush tables;

@@ -1,6 +1,6 @@
 package appimage
 
-// mosquitto keeps its messages in a file when it is told to and when it ends.
+// mosquitto writes its messages to a file on request and when it ends.
 func mosquitto() App {
 	return App{
 		Name:     "mosquitto",
@@ -29,7 +29,7 @@ func bind9() App {
 	}
 }
 
-// openssh takes a login by key from its own container.
+// openssh accepts a login by key from its own container.
 func openssh() App {
 	return App{
 		Name:     "openssh",
@@ -46,7 +46,7 @@ func openssh() App {
 	}
 }
 
-// rabbitmq is many processes in a virtual machine, as an ordinary user with a
+// rabbitmq has many processes in a virtual machine, as an ordinary user with a
 // home directory.
 func rabbitmq() App {
 	return App{

@@ -1,10 +1,10 @@
 package appimage
 
-// page is what both nginx images serve.
+// page is the page of both nginx images.
 const page = "adamant\n"
 
-// nginxContainer is nginx laid out for containers: all it writes lies under
-// /var/cache/nginx and /var/run, and it logs to its standard streams.
+// nginxContainer is nginx with the paths of container images: it writes only to
+// /var/cache/nginx and /var/run, and logs to its standard streams.
 func nginxContainer() App {
 	return App{
 		Name:     "nginx-container",
@@ -39,7 +39,7 @@ http {
 `,
 			"/usr/share/nginx/html/index.html": page,
 		},
-		// nginx opens the log that it was built with before it reads its configuration.
+		// nginx opens its compiled-in log before it reads its configuration.
 		Setup: `
 			mkdir -p /var/cache/nginx
 			ln -sf /dev/stdout /var/log/nginx/access.log
@@ -51,7 +51,7 @@ http {
 	}
 }
 
-// nginxDebian is nginx exactly as Debian configures it: /var/lib/nginx,
+// nginxDebian is nginx with Debian's configuration: /var/lib/nginx,
 // /var/log/nginx and /run/nginx.pid.
 func nginxDebian() App {
 	return App{

@@ -1,7 +1,7 @@
 package appimage
 
-// odd holds interpreters and small services, and programs of its own that write
-// where well-packaged ones do not. A test gives each its command.
+// odd has interpreters and small services, and its own programs that write to
+// unusual paths. Each test sets the command.
 func odd() App {
 	return App{
 		Name:     "odd",
@@ -38,8 +38,8 @@ exec "$@"
 	}
 }
 
-// oddServer answers GET with a row count of its database, and stores what is
-// posted in a file of its own.
+// oddServer answers GET with a row count of its database, and stores each POST
+// in a file of its own.
 const oddServer = `import http.server, sqlite3, sys, tempfile, helper
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 package appimage
 
-// apache is Debian's, started by its own script, which makes directories first.
+// apache is Debian's, started by its own script, which creates directories
+// first.
 func apache() App {
 	return App{
 		Name:       "apache",
@@ -12,7 +13,7 @@ func apache() App {
 	}
 }
 
-// haproxy has a page of its own besides Debian's configuration.
+// haproxy serves a page in addition to Debian's configuration.
 func haproxy() App {
 	return App{
 		Name:     "haproxy",
@@ -31,7 +32,7 @@ func haproxy() App {
 	}
 }
 
-// phpFPM answers FastCGI; its script keeps a session and takes an upload.
+// phpFPM serves FastCGI. Its script uses a session and accepts an upload.
 func phpFPM() App {
 	return App{
 		Name:     "php-fpm",
@@ -51,7 +52,7 @@ echo "adamant";
 	}
 }
 
-// tomcat serves a page that it must compile when it is first asked for.
+// tomcat serves a page that it compiles at the first request.
 func tomcat() App {
 	return App{
 		Name:     "tomcat",
@@ -71,7 +72,8 @@ func tomcat() App {
 	}
 }
 
-// squid is a proxy that refuses all but local clients, as Debian configures it.
+// squid is a proxy that refuses all clients except local ones, as Debian
+// configures it.
 func squid() App {
 	return App{
 		Name:     "squid",

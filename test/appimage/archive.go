@@ -16,7 +16,7 @@ import (
 )
 
 // Pack writes an OCI archive of an image whose only layer is the tree below
-// root. Of the application, its name and configuration count.
+// root. It uses only the name and the configuration of the application.
 func Pack(archive, root string, app App) error {
 	dir, err := os.MkdirTemp(filepath.Dir(archive), "layer-")
 	if err != nil {
@@ -30,8 +30,8 @@ func Pack(archive, root string, app App) error {
 	return writeArchive(archive, app, l)
 }
 
-// writeArchive puts the application's image into an OCI archive: an image layout
-// in a tar file.
+// writeArchive writes the application's image to an OCI archive: an image
+// layout in a tar file.
 func writeArchive(path string, app App, layers ...v1.Layer) error {
 	img, err := newImage(app, layers)
 	if err != nil {
@@ -81,8 +81,8 @@ func newImage(app App, layers []v1.Layer) (v1.Image, error) {
 	return mutate.ConfigFile(img, f)
 }
 
-// packDir writes the files below dir to a tar file that appears at path whole or
-// not at all.
+// packDir writes the files below dir to a tar file. The file is created
+// completely or not at all.
 func packDir(dir, path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".archive-")
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// A base is the system that all images stand on.
+// A base is the system that all images are built on.
 type base struct {
 	key   string
 	root  string // its files, never written after it was made
 	layer layer
 }
 
-// slim keeps out of every image what no program needs at run time. Debian's own
-// slim images have the same file.
+// slim excludes files from the images that no program needs at run time.
+// Debian's slim images have the same list.
 const slim = `path-exclude /usr/share/doc/*
 path-exclude /usr/share/info/*
 path-exclude /usr/share/lintian/*
@@ -30,14 +30,15 @@ path-include /usr/share/doc/*/copyright
 path-include /usr/share/locale/locale.alias
 `
 
-// baseRecipe is raised when bootstrap makes something else of the same sources.
+// baseRecipe must be increased when bootstrap changes its result for the same
+// sources.
 const baseRecipe = "3"
 
-// noServices keeps maintainer scripts from starting services.
+// noServices prevents maintainer scripts from starting services.
 const noServices = "#!/bin/sh\nexit 101\n"
 
-// prepareBase returns the base for the machine's release, making it first if
-// the cache has none for its package sources.
+// prepareBase returns the base for the machine's release. It builds the base
+// first if the cache has none for its package sources.
 func prepareBase(ctx context.Context, dir string) (base, error) {
 	suite, sources, err := packageSources(ctx)
 	if err != nil {
@@ -68,7 +69,7 @@ func prepareBase(ctx context.Context, dir string) (base, error) {
 	return b, err
 }
 
-// bootstrap fills root with the release's smallest system that has apt.
+// bootstrap installs the release's smallest system with apt in root.
 func bootstrap(ctx context.Context, root, suite, sources string) error {
 	conf, err := os.CreateTemp("", "adamant-dpkg-")
 	if err != nil {
@@ -99,9 +100,9 @@ func bootstrap(ctx context.Context, root, suite, sources string) error {
 	return removeVolatile(root)
 }
 
-// mergedUsr returns the options that set up bookworm's merged /usr at once.
-// There a package does it afterwards otherwise, and brings all of perl into every
-// image; later releases are made with it.
+// mergedUsr returns the options that create bookworm's merged /usr at once.
+// Otherwise a package does that later, and pulls all of perl into every image.
+// Later releases do this by default.
 func mergedUsr(suite string) []string {
 	if suite != "bookworm" {
 		return nil
@@ -109,8 +110,8 @@ func mergedUsr(suite string) []string {
 	return []string{"--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", "--include=usr-is-merged"}
 }
 
-// removeVolatile removes what differs from one bootstrap to the next, and the
-// device nodes: every runtime mounts its own /dev.
+// removeVolatile removes the files that differ between two bootstraps, and the
+// device nodes, because every runtime mounts its own /dev.
 func removeVolatile(root string) error {
 	for _, pattern := range []string{
 		"dev/*", "run/adduser", "tmp/*", "var/cache/apt/*", "var/cache/debconf/*-old", "var/cache/ldconfig/*",
@@ -130,7 +131,7 @@ func removeVolatile(root string) error {
 }
 
 // packageSources returns the machine's release and those of its apt sources
-// that are the distribution's own archive, one "deb" line each.
+// that are the distribution's archive, one "deb" line each.
 func packageSources(ctx context.Context) (suite, lines string, err error) {
 	if suite, err = codename(); err != nil {
 		return "", "", err
@@ -163,7 +164,7 @@ func ofRelease(name, suite string) bool {
 	return name == suite || strings.HasPrefix(name, suite+"-")
 }
 
-// codename reads the release's name, as "bookworm", from os-release(5).
+// codename returns the release's name, such as "bookworm", from os-release(5).
 func codename() (string, error) {
 	data, err := os.ReadFile("/etc/os-release")
 	if err != nil {
@@ -177,8 +178,8 @@ func codename() (string, error) {
 	return "", errors.New("/etc/os-release has no VERSION_CODENAME; images are built on Debian and Ubuntu only")
 }
 
-// aptNetwork returns the machine's apt settings for reaching its sources, such
-// as a proxy, as lines of an apt configuration.
+// aptNetwork returns the machine's apt settings for the network, such as a
+// proxy, as lines of an apt configuration.
 func aptNetwork(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "apt-config", "dump", "--no-empty", "--format", `%f "%v";%n`,
 		"Acquire::http::Proxy", "Acquire::https::Proxy").Output()
@@ -188,14 +189,14 @@ func aptNetwork(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// isolated returns a command in mount and process namespaces of its own: when
-// it ends, however it ends, no mount and no process of it remains.
+// isolated returns a command in its own mount and process namespaces, so that
+// none of its mounts and processes is left when it ends.
 func isolated(ctx context.Context, args ...string) *exec.Cmd {
 	unshare := []string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"}
 	return exec.CommandContext(ctx, "unshare", append(unshare, args...)...)
 }
 
-// runQuietly runs a command whose output is of interest only if it fails.
+// runQuietly runs a command and shows its output only if it fails.
 func runQuietly(cmd *exec.Cmd) error {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

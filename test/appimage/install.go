@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// install leaves in work/upper what the application adds to the base.
+// install writes the files that the application adds to the base to work/upper.
 func install(ctx context.Context, b base, apt, work string, app App) error {
 	for _, d := range []string{"upper", "overlay", "root", "files"} {
 		if err := os.Mkdir(filepath.Join(work, d), 0o755); err != nil {
@@ -39,7 +39,8 @@ func install(ctx context.Context, b base, apt, work string, app App) error {
 	return runQuietly(cmd)
 }
 
-// writeFiles lays out configuration below dir as it will lie below the root.
+// writeFiles writes configuration files below dir, with their paths below the
+// root.
 func writeFiles(dir string, files map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(dir, name)

@@ -17,21 +17,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newest is the latest time that a file in a layer has, so that what was
-// generated during the build does not tell when that was.
+// newest is the latest modification time in a layer, so that generated files do
+// not depend on the time of the build.
 var newest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// A layer is a layer in a file. It implements v1.Layer.
+// A layer is a layer stored in a file. It implements v1.Layer.
 //
-// It is not compressed, because tests read the same layers again and again with
-// the race detector, which makes gzip several times slower.
+// It is not compressed, because tests read the same layers many times with the
+// race detector, which makes gzip several times slower.
 type layer struct {
 	path string
 	meta layerMeta
 }
 
-// layerMeta is kept beside the file so that the file need not be read to know its
-// digest.
+// layerMeta is stored beside the file, so that the digest is known without
+// reading the file.
 type layerMeta struct {
 	DiffID v1.Hash
 	Size   int64
@@ -44,7 +44,7 @@ func (l layer) MediaType() (types.MediaType, error)  { return types.OCIUncompres
 func (l layer) Compressed() (io.ReadCloser, error)   { return os.Open(l.path + ".tar") }
 func (l layer) Uncompressed() (io.ReadCloser, error) { return os.Open(l.path + ".tar") }
 
-// readLayer opens a layer that writeLayer made.
+// readLayer opens a layer that writeLayer wrote.
 func readLayer(path string) (layer, error) {
 	l := layer{path: path}
 	data, err := os.ReadFile(path + ".json")
@@ -56,7 +56,7 @@ func readLayer(path string) (layer, error) {
 
 // writeLayer packs the tree below root into path.tar. If lower is not empty,
 // root is the upper directory of an overlay on it. The same tree gives the same
-// bytes. The metadata is written last: where it exists the layer is whole.
+// bytes. The metadata is written last, so a layer with metadata is complete.
 func writeLayer(root, lower, path string) (layer, error) {
 	f, err := os.Create(path + ".tar")
 	if err != nil {
@@ -79,7 +79,7 @@ func writeLayer(root, lower, path string) (layer, error) {
 	return l, os.WriteFile(path+".json", data, 0o644)
 }
 
-// writeTar writes the tree in the order of its names, with numeric owners.
+// writeTar writes the tree in the order of names, with numeric owners.
 func writeTar(w io.Writer, root, lower string) error {
 	p := packer{Writer: tar.NewWriter(w), lower: lower, links: map[[2]uint64]string{}}
 	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
@@ -105,9 +105,9 @@ type packer struct {
 	links map[[2]uint64]string // first name of an inode with several, by device and number
 }
 
-// writeEntry writes one file, and for an overlay's marks of deletion the names
-// by which a layer tells them: https://github.com/opencontainers/image-spec
-// layer.md, "Whiteouts".
+// writeEntry writes one file, or the whiteouts of an image layer for those of
+// an overlay: https://github.com/opencontainers/image-spec layer.md,
+// "Whiteouts".
 func (p *packer) writeEntry(path, name string) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
@@ -173,8 +173,9 @@ func header(path, name string, st *unix.Stat_t) (*tar.Header, error) {
 	return h, nil
 }
 
-// hides reports whether a directory of the upper one hides one of the same name
-// in the lower. The kernel marks all new directories opaque, most needlessly.
+// hides reports whether a directory in the upper tree hides one with the same
+// name in the lower tree. The kernel marks all new directories as opaque,
+// although most hide nothing.
 func (p *packer) hides(path, name string) bool {
 	if v, err := xattr(path, "trusted.overlay.opaque"); p.lower == "" || err != nil || v != "y" {
 		return false

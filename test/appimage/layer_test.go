@@ -51,7 +51,7 @@ func TestLayerKeepsWhatIdentifiesAFile(t *testing.T) {
 	if err := unix.Chmod(filepath.Join(root, "tool"), 0o4755); err != nil {
 		t.Fatal(err)
 	}
-	// cap_net_raw=ep, as linux/capability.h lays out version 2.
+	// cap_net_raw=ep, in version 2 of the format (linux/capability.h).
 	netRaw := []byte{1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 	if err := unix.Lsetxattr(filepath.Join(root, "tool"), "security.capability", netRaw, 0); err != nil {
 		t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes an exclusive lock on a file among all processes. The kernel drops
-// it when its holder dies, so none can be left behind.
+// lock takes an exclusive lock on a file among all processes. The kernel
+// releases it when the process ends, so no lock is left behind.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o644)
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 )
 
 // Root returns an installed application as the lower directories of an overlay,
-// joined as mount(8) takes them: for tests that need a system's files and no
-// image. It is installed first if its recipe changed since the last time, and
-// several processes may call it at once. The directories are shared and must
-// not be modified; nothing may be mounted over them either, so mount the overlay
-// in a namespace of the test's own.
+// joined as mount(8) expects them, for tests that need the files of a system
+// and no image. It installs the application first if the recipe changed since
+// the last time. Several processes may call it at the same time. The
+// directories are shared and must not be modified, and nothing may be mounted
+// over them, so a test must mount the overlay in its own namespace.
 func Root(ctx context.Context, app App) (string, error) {
 	dir, err := cacheDir()
 	if err != nil {

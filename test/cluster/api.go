@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// An api is a client of the API server: plain HTTP with JSON.
+// An api is a client of the API server that uses plain HTTP and JSON.
 type api struct {
 	client *http.Client
 	token  string
@@ -36,8 +36,8 @@ func newAPI(certificate, token string) (*api, error) {
 	return &api{client: &http.Client{Transport: transport}, token: token}, nil
 }
 
-// call sends one request and returns the answer's body; an answer other than 2xx
-// is an error with the server's reason.
+// call sends one request and returns the body of the response. A status other
+// than 2xx is an error with the server's reason.
 func (a *api) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, apiURL+path, bytes.NewReader(body))
 	if err != nil {
@@ -68,7 +68,7 @@ func (a *api) get(ctx context.Context, path string, into any) error {
 	return json.Unmarshal(data, into)
 }
 
-// ready passes when requests are answered.
+// ready returns nil once the API server answers requests.
 func (a *api) ready(ctx context.Context) error {
 	_, err := a.call(ctx, http.MethodGet, "/readyz", nil)
 	return err
@@ -76,10 +76,10 @@ func (a *api) ready(ctx context.Context) error {
 
 const namespace = "/api/v1/namespaces/default/"
 
-// plurals are the kinds that Create knows, as they stand in a path.
+// plurals maps the kinds that Create supports to their path segments.
 var plurals = map[string]string{"Pod": "pods", "ConfigMap": "configmaps", "Secret": "secrets"}
 
-// Create creates one object, a YAML document, in the namespace default.
+// Create creates one object from a YAML document, in the namespace default.
 func (c *Cluster) Create(ctx context.Context, document []byte) error {
 	data, err := yaml.YAMLToJSON(document)
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *Cluster) Create(ctx context.Context, document []byte) error {
 	return err
 }
 
-// A podStatus is the part of a pod that tests read.
+// A podStatus holds the fields of a pod that tests use.
 type podStatus struct {
 	Metadata struct{ Name string }
 	Status   struct {
@@ -113,7 +113,7 @@ type podStatus struct {
 	}
 }
 
-// Finished waits until a pod's containers have all ended well.
+// Finished waits until all containers of a pod have ended successfully.
 func (c *Cluster) Finished(ctx context.Context, pod string) error {
 	for {
 		var p podStatus
@@ -142,7 +142,7 @@ func stateOf(p podStatus) string {
 	return string(text)
 }
 
-// Log returns what a container of a pod has printed.
+// Log returns the output of a pod's container.
 func (c *Cluster) Log(ctx context.Context, pod, container string) ([]byte, error) {
 	return c.api.call(ctx, http.MethodGet, namespace+"pods/"+pod+"/log?container="+container, nil)
 }
@@ -168,8 +168,8 @@ func (c *Cluster) deletePods(ctx context.Context) error {
 	}
 }
 
-// nodeReady passes when the node takes pods and the account that pods run under
-// is there.
+// nodeReady returns nil once the node accepts pods and the service account of
+// pods exists.
 func (c *Cluster) nodeReady(ctx context.Context) error {
 	var node struct {
 		Spec   struct{ Taints []struct{ Key string } }
@@ -198,7 +198,7 @@ func (c *Cluster) nodeReady(ctx context.Context) error {
 	return err
 }
 
-// loadImages loads the archives where the kubelet sees them.
+// loadImages loads the archives into the kubelet's containerd.
 func (c *Cluster) loadImages(ctx context.Context) error {
 	for _, archive := range c.opts.Images {
 		cmd := exec.CommandContext(ctx, c.program("ctr"), "--address", c.path("containerd.sock"), "--namespace", "k8s.io",

@@ -1,9 +1,9 @@
 // Package cluster runs a real Kubernetes node on one machine for tests: etcd,
 // the API server, the controller manager, the scheduler, a kubelet and
-// containerd 2.4, all the releases' own programs, none of them simulated.
+// containerd 2.4, all with the programs of the releases.
 //
-// It must be run inside of ./isolate, which gives it a network of its own and
-// ends whatever is left when the test ends.
+// It must run in ./isolate, which provides a network namespace and kills all
+// remaining processes when the test ends.
 package cluster
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Addresses of the isolated network; ./isolate sets the node's.
+// The addresses of the isolated network; ./isolate sets that of the node.
 const (
 	nodeIP       = "10.77.0.1"
 	serviceRange = "10.78.0.0/16"
@@ -34,7 +34,7 @@ type Options struct {
 	Pause      string   // name of the image that holds a pod's namespaces, from one of the archives
 }
 
-// A Cluster is a node that runs, until Close.
+// A Cluster is a running node, until Close.
 type Cluster struct {
 	dir       string
 	opts      Options
@@ -43,7 +43,8 @@ type Cluster struct {
 }
 
 // Start starts a cluster with its files below dir and waits until its node is
-// ready. If it fails, the error has the last lines of the log that tells why.
+// ready. If it fails, the error has the last lines of the log of the program
+// that failed.
 func Start(ctx context.Context, dir string, opts Options) (*Cluster, error) {
 	c := &Cluster{dir: dir, opts: opts}
 	if err := c.start(ctx); err != nil {
@@ -88,7 +89,8 @@ func (c *Cluster) start(ctx context.Context) error {
 	return nil
 }
 
-// Close removes the pods and ends every process, last started first.
+// Close removes the pods and stops the processes in the reverse order of their
+// start.
 func (c *Cluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -104,9 +106,9 @@ func (c *Cluster) Close() error {
 	return errors.Join(errs...)
 }
 
-// removeCgroups removes the cgroup that containerd made for all containers, of
-// each hierarchy. One that is in use stays: a cgroup with children cannot be
-// removed.
+// removeCgroups removes the cgroup that containerd created for all containers,
+// in each hierarchy. It ignores errors: a cgroup with children, which is in
+// use, cannot be removed.
 func removeCgroups() {
 	for _, pattern := range []string{"/sys/fs/cgroup/k8s.io", "/sys/fs/cgroup/*/k8s.io"} {
 		found, _ := filepath.Glob(pattern) // only a bad pattern is an error
@@ -116,13 +118,13 @@ func removeCgroups() {
 	}
 }
 
-// Kubeconfig is the path of a file by which clients reach the cluster, with all
-// rights.
+// Kubeconfig returns the path of a file with which clients reach the cluster as
+// its administrator.
 func (c *Cluster) Kubeconfig() string { return c.path("kubeconfig") }
 
 func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }
 
-// program finds a program in the two directories that the options name.
+// program finds a program in the two directories in the options.
 func (c *Cluster) program(name string) string {
 	if name == "containerd" || name == "ctr" {
 		return filepath.Join(c.opts.Containerd, name)
@@ -130,12 +132,12 @@ func (c *Cluster) program(name string) string {
 	return filepath.Join(c.opts.Programs, name)
 }
 
-// environment lets containerd find its own shim before another release's.
+// environment makes containerd find the shim of its own release first.
 func (c *Cluster) environment() []string {
 	return append(os.Environ(), "PATH="+c.opts.Containerd+":"+os.Getenv("PATH"))
 }
 
-// until repeats check until it passes, the process ends or ctx does.
+// until repeats check until it returns nil, the process ends or ctx ends.
 func until(ctx context.Context, p *process, check func(context.Context) error) error {
 	for {
 		err := check(ctx)

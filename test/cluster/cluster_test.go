@@ -17,8 +17,8 @@ import (
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 
-// shared is what all tests of this package use: a node, and the archives of the
-// images that it knows.
+// shared has the node that all tests of this package use, and the archives of
+// its images.
 var shared struct {
 	dir      string
 	cluster  *Cluster
@@ -26,7 +26,7 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
-	// The engine under test calls its own program in place of runc.
+	// The engine under test uses its own program as runc.
 	if runc, ok := containerd.Wrapped(); ok {
 		fmt.Fprintln(os.Stderr, syscall.Exec(runc, append([]string{"runc"}, os.Args[1:]...), os.Environ()))
 		os.Exit(1)
@@ -69,8 +69,8 @@ func run(m *testing.M) int {
 	return code
 }
 
-// buildImages makes the images of the manifests in testdata: the inspector as
-// root, and as a user whom the image puts into groups.
+// buildImages builds the images of the manifests in testdata: the inspector as
+// root, and as a user with supplementary groups in the image.
 func buildImages(ctx context.Context, dir string) ([]string, error) {
 	root := filepath.Join(dir, "image")
 	if err := imageRoot(root); err != nil {
@@ -99,8 +99,8 @@ func buildImages(ctx context.Context, dir string) ([]string, error) {
 	return archives, nil
 }
 
-// imageRoot makes an image's files: a directory with an owner and a mode of its
-// own, users, and groups beyond a user's first.
+// imageRoot creates the files of an image: a directory with an owner and a
+// mode, users, and supplementary groups.
 func imageRoot(root string) error {
 	for _, dir := range []string{"etc", "data/below", "tmp", "run/lock", "var"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
@@ -129,14 +129,14 @@ func imageRoot(root string) error {
 	return os.Chown(filepath.Join(root, "data"), 1000, 1000)
 }
 
-// demo is the pod of the demo, with the inspector in place of nginx.
+// demo is the pod of the demo with the inspector in place of nginx.
 var demo = strings.NewReplacer(
 	"image: nginx:latest", "image: adamant.test/inspector:1\n    imagePullPolicy: Never\n"+
 		"    command: [/inspector, report, /var/cache/nginx, /var/run, /etc]",
 	"spec:\n", "spec:\n  restartPolicy: Never\n  automountServiceAccountToken: false\n",
 )
 
-// manifests are the files that are run, by the name of their pod.
+// manifests returns the manifests of the test, by the name of their pod.
 func manifests(t *testing.T) map[string][]byte {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.yaml")

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// writeFiles writes what the programs read, and returns the token with which
-// everything may be done.
+// writeFiles writes the files that the programs read, and returns a token with
+// all permissions.
 func (c *Cluster) writeFiles() (token string, err error) {
 	token = rand.Text()
 	if err := os.MkdirAll(c.path("cni"), 0o755); err != nil {
@@ -44,8 +44,8 @@ func (c *Cluster) writeFiles() (token string, err error) {
 	return token, nil
 }
 
-// certificate makes one key for everything: the API server's certificate, which
-// is its own authority, and the signing of service accounts' tokens.
+// certificate creates one key for everything: the API server's self-signed
+// certificate, and the signatures of service account tokens.
 func certificate() (crt, key string, err error) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -81,9 +81,9 @@ contexts: [{name: test, context: {cluster: test, user: admin}}]
 current-context: test
 `
 
-// kubeletConfig works with cgroups of version 1 and 2 alike, and without the
-// right to lower an OOM score. It never evicts: the disk of the machine that
-// tests may be nearly full.
+// kubeletConfig works with cgroups of version 1 and 2, and without the right to
+// lower an OOM score. It disables evictions, because the disk of a test machine
+// may be nearly full.
 const kubeletConfig = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 containerRuntimeEndpoint: unix://%s

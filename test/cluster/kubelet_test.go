@@ -21,9 +21,9 @@ import (
 	"github.com/adamant-sh/adamant/test/cluster/inspect"
 )
 
-// TestSameAsKubelet runs each manifest of testdata under the real kubelet and
-// under the engine, on both releases of containerd, and compares what its
-// containers see.
+// TestSameAsKubelet runs each manifest in testdata under the real kubelet and
+// under the engine, with both releases of containerd, and compares the reports
+// of their containers.
 func TestSameAsKubelet(t *testing.T) {
 	all := manifests(t)
 	want := underKubelet(t, all)
@@ -52,7 +52,8 @@ func TestSameAsKubelet(t *testing.T) {
 	}
 }
 
-// underKubelet returns the reports of all containers, by pod and name.
+// underKubelet returns the reports of all containers, by pod and container
+// name.
 func underKubelet(t *testing.T, all map[string][]byte) map[string]map[string]inspect.Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -81,7 +82,7 @@ func underKubelet(t *testing.T, all map[string][]byte) map[string]map[string]ins
 	return reports
 }
 
-// openEngine opens an engine with the images loaded, until the test ends.
+// openEngine opens an engine with the images until the test ends.
 func openEngine(t *testing.T) *pod.Engine {
 	t.Helper()
 	root, err := os.MkdirTemp(shared.dir, "engine-")
@@ -114,8 +115,8 @@ func openEngine(t *testing.T) *pod.Engine {
 	return e
 }
 
-// refusedBefore2 reports whether the engine refuses a manifest, rightly, as one
-// that a containerd older than 2.0 cannot run.
+// refusedBefore2 reports whether the engine correctly refuses a manifest that
+// containerd before 2.0 cannot run.
 func refusedBefore2(err error) bool {
 	return strings.Contains(err.Error(), "spec.securityContext.supplementalGroupsPolicy is Strict, but this runtime cannot")
 }

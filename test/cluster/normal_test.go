@@ -15,13 +15,14 @@ import (
 var (
 	podAddress = regexp.MustCompile(`10\.\d+\.\d+\.\d+`)
 	writeTime  = regexp.MustCompile(`\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+`)
-	// A kubelet adds to a pod's annotations whence and when it had the pod.
+	// A kubelet adds the source and the time of its configuration to a pod's
+	// annotations.
 	kubeletNote = regexp.MustCompile(`kubernetes\.io/config\.(seen|source)="[^"]*"\n`)
 )
 
-// parseReport reads a report and makes equal what may differ: the pod's address,
-// the time at which a volume was written, what only a cluster has, and where the
-// API leaves a choice to the runtime.
+// parseReport parses a report and removes the differences that are allowed: the
+// pod's address, the times of volumes, data that only a cluster has, and
+// properties that the API leaves to the runtime.
 func parseReport(t *testing.T, log []byte) inspect.Report {
 	t.Helper()
 	log = podAddress.ReplaceAll(log, []byte("ADDRESS"))
@@ -30,9 +31,9 @@ func parseReport(t *testing.T, log []byte) inspect.Report {
 	if err := json.Unmarshal(log, &r); err != nil {
 		t.Fatalf("no report: %v: %s", err, log)
 	}
-	// The variables that tell where a cluster's API server is.
+	// These variables hold the address of the cluster's API server.
 	r.Env = slices.DeleteFunc(r.Env, func(e string) bool { return strings.HasPrefix(e, "KUBERNETES_") })
-	// With the pod's process namespace, the number is whatever came next in it.
+	// In the pod's process namespace the number depends on the order of starts.
 	for _, id := range []string{"NSpid", "NSpgid"} {
 		if r.Status[id] != "1" {
 			r.Status[id] = "of the pod"
@@ -43,7 +44,7 @@ func parseReport(t *testing.T, log []byte) inspect.Report {
 		r.Entries[i].Content = kubeletNote.ReplaceAllString(e.Content, "")
 	}
 	for i, m := range r.Mounts {
-		// An image's content may be a snapshot or a copy.
+		// The content of an image volume may be a snapshot or a copy.
 		if m.Type == "overlay" || m.Type == "ext4" || m.Type == "xfs" || m.Type == "btrfs" {
 			r.Mounts[i].Type = "disk"
 		}
@@ -51,7 +52,8 @@ func parseReport(t *testing.T, log []byte) inspect.Report {
 	return r
 }
 
-// sortedOptions sorts a resolver's options: a kubelet takes them from a map.
+// sortedOptions sorts the options of a resolver, because a kubelet takes them
+// from a map.
 func sortedOptions(resolvConf string) string {
 	lines := strings.Split(resolvConf, "\n")
 	for i, line := range lines {

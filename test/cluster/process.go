@@ -35,9 +35,9 @@ func startProcess(program, log string, env []string, args ...string) (*process, 
 	return p, nil
 }
 
-// stop asks the process to end, and ends it if it has not after half a minute: an
-// API server that counts its objects just then, as it does each minute, takes
-// more than ten seconds.
+// stop terminates the process and kills it after half a minute. An API server
+// that is counting its objects, which it does every minute, takes more than ten
+// seconds to end.
 func (p *process) stop() error {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -50,7 +50,7 @@ func (p *process) stop() error {
 	return fmt.Errorf("%s had to be killed\n%s", filepath.Base(p.cmd.Path), p.lastLines())
 }
 
-// lastLines is the end of what the process printed.
+// lastLines returns the last lines of the process's output.
 func (p *process) lastLines() string {
 	data, err := os.ReadFile(p.log)
 	if err != nil {

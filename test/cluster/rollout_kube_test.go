@@ -20,8 +20,8 @@ import (
 	"github.com/adamant-sh/adamant/test/conformance"
 )
 
-// TestDeploymentIsGivenBack rolls out a version and checks the state that is
-// left to the Deployment controller.
+// TestDeploymentIsGivenBack rolls out a version and checks the state that the
+// Deployment controller gets back.
 func TestDeploymentIsGivenBack(t *testing.T) {
 	w := newKubeWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -39,7 +39,8 @@ func TestDeploymentIsGivenBack(t *testing.T) {
 	w.staysAsItIs(ctx)
 }
 
-// TestDeploymentIsGivenBackAfterGoingBack does so with a version that fails.
+// TestDeploymentIsGivenBackAfterGoingBack does the same with a version that
+// fails.
 func TestDeploymentIsGivenBackAfterGoingBack(t *testing.T) {
 	w := newKubeWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -50,8 +51,8 @@ func TestDeploymentIsGivenBackAfterGoingBack(t *testing.T) {
 	w.staysAsItIs(ctx)
 }
 
-// TestRolloutByStrategy rolls out by strategies in which Kubernetes' own
-// controller could come in between.
+// TestRolloutByStrategy uses strategies with which the Deployment controller
+// could interfere.
 func TestRolloutByStrategy(t *testing.T) {
 	for _, s := range []struct {
 		name, strategy string
@@ -90,9 +91,9 @@ func TestRolloutByStrategy(t *testing.T) {
 	}
 }
 
-// TestDeploymentOfOthers goes back to a version that Kubernetes' own controller
-// rolled out, and takes the next: its ReplicaSet is that which the controller
-// itself makes of the template.
+// TestDeploymentOfOthers rolls back to a version that the Deployment controller
+// rolled out, and rolls out the next one: its ReplicaSet must be the one that
+// the controller itself would create.
 func TestDeploymentOfOthers(t *testing.T) {
 	w := newKubeWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -119,7 +120,7 @@ func TestDeploymentOfOthers(t *testing.T) {
 }
 
 // isMadeTwice waits until a version has two ReplicaSets, whose hashes must be
-// the same.
+// equal.
 func (w *kubeWorld) isMadeTwice(ctx context.Context, version string) {
 	w.t.Helper()
 	for ctx.Err() == nil {
@@ -148,7 +149,7 @@ func names(pods []corev1.Pod) []string {
 	return list
 }
 
-// create creates a Deployment as anybody would, without Adamant.
+// create creates a Deployment without Adamant.
 func (w *kubeWorld) create(ctx context.Context, text string) {
 	w.t.Helper()
 	data, err := yaml.YAMLToJSON([]byte(text))
@@ -160,8 +161,8 @@ func (w *kubeWorld) create(ctx context.Context, text string) {
 	}
 }
 
-// TestTemplateOfAnother gives the Deployment another template in the middle of a
-// rollout. That must not be undone without a word.
+// TestTemplateOfAnother changes the template of the Deployment during a
+// rollout. The change must not be undone silently.
 func TestTemplateOfAnother(t *testing.T) {
 	w := newKubeWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -192,8 +193,8 @@ func TestTemplateOfAnother(t *testing.T) {
 	w.must(ctx, "v4", conformance.Good, rollout.Complete)
 }
 
-// TestCanaryByHand waits at a step until it is resumed. Its result lists the
-// pods that nobody could compare.
+// TestCanaryByHand waits at a step until the rollout is resumed. Its result
+// must list the pods that were not compared.
 func TestCanaryByHand(t *testing.T) {
 	w := newKubeWorld(t)
 	w.options = `adamant.sh/strategy: Canary, adamant.sh/canary-steps: "33% pause",`
@@ -225,8 +226,7 @@ func TestCanaryByHand(t *testing.T) {
 	w.changesNothing(ctx, open)
 }
 
-// changesNothing applies a manifest again, which must leave all pods alone and
-// wait for nobody.
+// changesNothing applies a manifest again, which must not change a pod or wait.
 func (w *kubeWorld) changesNothing(ctx context.Context, text string) {
 	w.t.Helper()
 	before, err := w.pods(ctx)
@@ -248,7 +248,8 @@ func (w *kubeWorld) changesNothing(ctx context.Context, text string) {
 	}
 }
 
-// TestPodsThatCannotBe goes back long before the deadline.
+// TestPodsThatCannotBe rolls back long before the deadline if pods cannot be
+// created.
 func TestPodsThatCannotBe(t *testing.T) {
 	for _, test := range []struct{ name, replace, with, reason string }{
 		{"no image", "inspector:1", "nothing:1", "ErrImageNeverPull"},
@@ -291,8 +292,8 @@ func (w *kubeWorld) mustText(ctx context.Context, text string, want rollout.Phas
 	}
 }
 
-// isGivenBack requires the Deployment to be as its manifest has it, with one
-// active ReplicaSet.
+// isGivenBack requires that the Deployment has the fields of its manifest, with
+// one active ReplicaSet.
 func (w *kubeWorld) isGivenBack(ctx context.Context, version, revision string) {
 	w.t.Helper()
 	d := w.deployment(ctx)
@@ -320,8 +321,8 @@ func (w *kubeWorld) isGivenBack(ctx context.Context, version, revision string) {
 	}
 }
 
-// staysAsItIs requires that the Deployment controller, once it has seen what it
-// was given back, makes, removes and scales nothing.
+// staysAsItIs requires that the Deployment controller creates, removes and
+// scales nothing after the rollout.
 func (w *kubeWorld) staysAsItIs(ctx context.Context) {
 	w.t.Helper()
 	look := func() map[string]string {
@@ -349,8 +350,8 @@ func (w *kubeWorld) staysAsItIs(ctx context.Context) {
 	}
 }
 
-// extremes waits for the end of a rollout. It counts the pods meanwhile, and for
-// how long there were so many.
+// extremes waits for the end of a rollout and returns the largest and smallest
+// number of pods, and how long there were at least many.
 func (w *kubeWorld) extremes(ctx context.Context, many int) (most, least int, held time.Duration) {
 	w.t.Helper()
 	least = 3

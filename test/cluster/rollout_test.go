@@ -38,14 +38,13 @@ type kubeWorld struct {
 	done chan outcome
 }
 
-// An outcome is how driving ended.
+// An outcome is the result of one drive.
 type outcome struct {
 	results []cluster.Result
 	err     error
 }
 
-// newKubeWorld makes a world beside those of other tests: most of the time they
-// only wait.
+// newKubeWorld creates a world in parallel with other tests, which mostly wait.
 func newKubeWorld(t *testing.T) *kubeWorld {
 	t.Helper()
 	t.Parallel()
@@ -95,7 +94,7 @@ spec:
         securityContext: {readOnlyRootFilesystem: true}
 `
 
-// natures are what makes of the manifest one of that nature.
+// natures are the changes to the manifest for each nature.
 var natures = map[conformance.Nature]*strings.Replacer{
 	conformance.Good:    strings.NewReplacer(),
 	conformance.Crashes: strings.NewReplacer("[/inspector]", "[/inspector, crash]"),
@@ -108,7 +107,7 @@ var natures = map[conformance.Nature]*strings.Replacer{
 
 var serving = strings.NewReplacer("[/inspector]", "[/inspector, serve]\n        ports: [{containerPort: 8080}]")
 
-// gates are annotations.
+// gates are the annotations of each nature.
 var gates = map[conformance.Nature]string{
 	conformance.Passes:         `adamant.sh/gate-command: pass, adamant.sh/gate-http: "/good?a=b"`,
 	conformance.CommandRefuses: "adamant.sh/gate-command: refuse",
@@ -148,7 +147,7 @@ func (w *kubeWorld) Resume(context.Context) error {
 	return nil
 }
 
-// drive drives until it is killed or done.
+// drive runs a rollout until it is killed or has ended.
 func (w *kubeWorld) drive(f func(context.Context) outcome) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan outcome, 1)
@@ -207,7 +206,7 @@ func (w *kubeWorld) Ready(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// pods are the Deployment's that are not ending.
+// pods returns the Deployment's pods that are not ending.
 func (w *kubeWorld) pods(ctx context.Context) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	if err := shared.cluster.api.get(ctx, namespace+"pods?labelSelector=app%3D"+w.name, &list); err != nil {
@@ -231,7 +230,7 @@ func (w *kubeWorld) deployment(ctx context.Context) *appsv1.Deployment {
 	return &d
 }
 
-// sets are the ReplicaSets of the Deployment.
+// sets returns the ReplicaSets of the Deployment.
 func (w *kubeWorld) sets(ctx context.Context) []appsv1.ReplicaSet {
 	w.t.Helper()
 	var list appsv1.ReplicaSetList

@@ -11,10 +11,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// limit bounds a scenario.
+// limit is the time limit of a scenario.
 const limit = 2 * time.Minute
 
-// Run runs all scenarios, each in a world of its own. They run in parallel if
+// Run runs all scenarios, each in its own world. They run in parallel if
 // newWorld calls t.Parallel.
 func Run(t *testing.T, newWorld func(t *testing.T) World) {
 	for _, s := range []struct {
@@ -113,7 +113,7 @@ func failsAtFirst(s *scene) {
 	}
 }
 
-// establish brings a first version up.
+// establish rolls out a first version.
 func (s *scene) establish(version string) {
 	s.t.Helper()
 	s.apply(version, Good)
@@ -128,7 +128,7 @@ func (s *scene) apply(version string, n Nature) {
 	}
 }
 
-// ends waits for the end of the rollout, which must be this one.
+// ends waits for the end of the rollout and requires its phase.
 func (s *scene) ends(want rollout.Phase) rollout.State {
 	s.t.Helper()
 	state, err := s.world.Wait(s.ctx)
@@ -141,7 +141,7 @@ func (s *scene) ends(want rollout.Phase) rollout.State {
 	return state
 }
 
-// runs requires all instances to be of one version.
+// runs requires that all instances are of one version.
 func (s *scene) runs(version string) {
 	s.t.Helper()
 	got, err := s.world.Instances(s.ctx)
@@ -153,7 +153,7 @@ func (s *scene) runs(version string) {
 	}
 }
 
-// killOnce kills the driver as soon as an instance of a version is there.
+// killOnce kills the driver as soon as an instance of a version exists.
 func (s *scene) killOnce(version string) {
 	s.t.Helper()
 	for {
@@ -176,8 +176,8 @@ func (s *scene) resume() {
 	}
 }
 
-// watch counts the ready instances until the function that it returns is
-// called, which fails the test if they were ever too few.
+// watch counts the ready instances until stop is called, which fails the test
+// if there were ever too few.
 func (s *scene) watch() (stop func()) {
 	least, failed := Spec().Replicas, error(nil)
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -206,7 +206,7 @@ func (s *scene) watch() (stop func()) {
 	}
 }
 
-// pause lets the world go on between two looks at it.
+// pause waits between two checks.
 func (s *scene) pause() {
 	select {
 	case <-s.ctx.Done():

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Run runs the tests of a package, and fails them if they leave files open. It
+// Run runs the tests of a package and fails if they leave files open. It
 // returns the exit code.
 func Run(m *testing.M) int {
 	before := files()
@@ -21,8 +21,8 @@ func Run(m *testing.M) int {
 	return code
 }
 
-// files are those that this process has open. Sockets, and what the runtime has
-// for itself (epoll, eventfd), come and go.
+// files returns the open files of this process, without sockets and the files
+// of the Go runtime (epoll, eventfd), which change all the time.
 func files() []string {
 	open, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

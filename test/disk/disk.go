@@ -1,5 +1,5 @@
-// Package disk is for tests: the files of small servers, written below temporary
-// directories.
+// Package disk writes the files of small servers below temporary directories,
+// for tests.
 package disk
 
 import (
@@ -11,11 +11,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// Files are the contents of a server's files by path. A path that ends in a slash
-// is a directory.
+// Files maps the paths of a server's files to their contents. A path that ends
+// in a slash is a directory.
 type Files map[string]string
 
-// Debian returns a small server with one package.
+// Debian returns the files of a small server with one package.
 func Debian(id string) Files {
 	return Files{
 		"/etc/passwd":     "root:x:0:0:root:/root:/bin/bash\n",
@@ -36,7 +36,7 @@ func Debian(id string) Files {
 	}
 }
 
-// With changes files; the content "-" removes one.
+// With returns a copy with changes. The content "-" removes a file.
 func (d Files) With(change Files) Files {
 	for p, content := range change {
 		if content == "-" {
@@ -48,13 +48,13 @@ func (d Files) With(change Files) Files {
 	return d
 }
 
-// Root writes the files below a temporary directory, and opens that.
+// Root writes the files below a temporary directory and opens it as a root.
 func (d Files) Root(t *testing.T) *rootfs.Root {
 	t.Helper()
 	return Open(t, d.Write(t))
 }
 
-// Write writes the files below a temporary directory, and returns its path.
+// Write writes the files below a temporary directory and returns its path.
 func (d Files) Write(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -71,7 +71,7 @@ func (d Files) Write(t *testing.T) string {
 	return dir
 }
 
-// Links is Root with symbolic links: targets by path.
+// Links is Root with additional symbolic links: their targets by path.
 func (d Files) Links(t *testing.T, links Files) *rootfs.Root {
 	t.Helper()
 	dir := d.Write(t)

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// makeDisk writes what makes the server itself, as an installer would.
+// makeDisk writes the files that belong to this server alone, as an installer
+// does.
 func (s *Server) makeDisk(opts Options) error {
 	for _, d := range []string{"upper", "work", "root"} {
 		if err := os.MkdirAll(filepath.Join(s.disk, d), 0o755); err != nil {
@@ -45,8 +46,8 @@ func (s *Server) makeDisk(opts Options) error {
 	return s.makeHostKeys()
 }
 
-// makeHostKeys gives the server keys of two kinds, so that it matters which of
-// them a client knows.
+// makeHostKeys creates host keys of two types, because a client may know only
+// one of them.
 func (s *Server) makeHostKeys() error {
 	dir := filepath.Join(s.disk, "upper/etc/ssh")
 	ed, _, err := newKey(filepath.Join(dir, "ssh_host_ed25519_key"))

@@ -7,17 +7,18 @@ import (
 	"strings"
 )
 
-// logins are the ways in which servers are reached, in turn.
+// logins are the ways to log in to the servers, used in turn.
 var logins = []string{
 	"ansible_user=root",
 	"ansible_user=ops ansible_become=yes",
 	"ansible_user=admin ansible_become=yes ansible_become_password='" + AdminPassword + "'",
 }
 
-// WriteHome writes what it takes to reach servers: an inventory hosts.ini with
-// all of them in the group web, and in home/.ssh their host keys and the lab's
-// key. The first is reached as root, the second through sudo without a password,
-// the third with one, and so on. Those with a Link are reached by it.
+// WriteHome writes the files that a client needs to reach servers: an inventory
+// hosts.ini with all of them in the group web, and in home/.ssh their host keys
+// and the lab's key. The first server is reached as root, the second through
+// sudo without a password, the third through sudo with one, and so on. Servers
+// with a Link are reached through it.
 func (l *Lab) WriteHome(dir string, servers []*Server) error {
 	var hosts, known strings.Builder
 	hosts.WriteString("[web]\n")

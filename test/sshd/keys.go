@@ -22,7 +22,8 @@ func newKey(path string) (ssh.Signer, string, error) {
 	return signer, path, err
 }
 
-// newECDSAKey is newKey for the other kind of host key that is cheap to make.
+// newECDSAKey writes a new ECDSA key, the other type of host key that is fast
+// to create.
 func newECDSAKey(path string) (ssh.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,12 +1,13 @@
-// Package sshd is a lab of real SSH servers for tests: Debian's sshd as the first
-// process of mount, process, host name, IPC and network namespaces of its own,
-// on a disk of its own over one shared system. It needs root and the machine's
-// package sources, and fails a test that has neither.
+// Package sshd is a lab of real SSH servers for tests. Each server is Debian's
+// sshd as the first process of its own mount, process, host name, IPC and
+// network namespaces, with its own disk over one shared system. The lab needs
+// root and the machine's package sources, and fails a test without them.
 //
-// A lab is a network and a process namespace, held by one process that ends with
-// the test's process, however that ends. With it end the servers, and with those
-// their mounts and links, so nothing can be left behind; Open checks that all the
-// same. The machine itself has one link more while a lab is open.
+// A lab is a network and a process namespace, which one process holds that ends
+// with the test's process in any case. Its end also ends the servers, with
+// their mounts and links, so nothing can be left behind; Open checks that
+// nevertheless. The machine has one additional network link while a lab is
+// open.
 package sshd
 
 import (
@@ -27,7 +28,8 @@ import (
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 
-// T is what a lab needs of testing.TB, so that programs can have one, too.
+// T has the methods of testing.TB that a lab uses, so that programs can open
+// one, too.
 type T interface {
 	Context() context.Context
 	TempDir() string
@@ -39,27 +41,27 @@ type T interface {
 	Fatalf(format string, args ...any)
 }
 
-// A Lab holds servers that reach each other and are reached from the machine.
+// A Lab holds servers that reach each other and that the machine reaches.
 type Lab struct {
 	// Key logs in as root, admin, ops and guest on every server. KeyFile holds
-	// it as ssh(1) reads it.
+	// it in the format of ssh(1).
 	Key     ssh.Signer
 	KeyFile string
 
 	t          T
 	dir        string // disks of the servers
-	lower      string // layers that all disks lie over
+	lower      string // the lower layers of all disks
 	holder     *exec.Cmd
 	namespaces []string  // the holder's
 	leash      io.Closer // the holder ends when this is closed
 	link       string    // the machine's end of the link to the lab
 	subnet     netip.Prefix
 	servers    []*Server
-	ended      map[string]uint64 // of each namespace made for the lab: when, as startOf counts, or stillThere
+	ended      map[string]uint64 // when each namespace of the lab ended, in ticks of startOf, or stillThere
 }
 
-// Open makes an empty lab that ends with the test. Its servers have these packages
-// of Debian, beside what every server has.
+// Open creates an empty lab that ends with the test. Its servers have the given
+// Debian packages in addition to those of every server.
 func Open(t T, packages ...string) *Lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -85,7 +87,7 @@ func Open(t T, packages ...string) *Lab {
 	return l
 }
 
-// hold starts the process that the lab's namespaces live by.
+// hold starts the process that holds the lab's namespaces.
 func (l *Lab) hold() error {
 	holder := exec.Command("cat")
 	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWPID}
@@ -101,13 +103,13 @@ func (l *Lab) hold() error {
 	return err
 }
 
-// namespace is the path of one of the lab's namespaces.
+// namespace returns the path of one of the lab's namespaces.
 func (l *Lab) namespace(kind string) string {
 	return fmt.Sprintf("/proc/%d/ns/%s", l.holder.Process.Pid, kind)
 }
 
-// remember notes the namespaces of a process, so that leftovers can look for
-// processes in them, and returns their names.
+// remember records the namespaces of a process for leftovers, and returns their
+// names.
 func (l *Lab) remember(pid int, kinds ...string) ([]string, error) {
 	var ids []string
 	for _, kind := range kinds {
@@ -121,7 +123,7 @@ func (l *Lab) remember(pid int, kinds ...string) ([]string, error) {
 	return ids, nil
 }
 
-// forget notes that the processes of these namespaces are ended now.
+// forget records that all processes of these namespaces have ended.
 func (l *Lab) forget(ids []string) {
 	for _, id := range ids {
 		l.ended[id] = ticks()
@@ -148,7 +150,7 @@ func (l *Lab) close() {
 	}
 }
 
-// run runs a program whose output is of interest only if it fails.
+// run runs a program and shows its output only if it fails.
 func run(name string, args ...string) error {
 	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leftovers lists what there still is of a lab that has ended. The kernel takes
-// a network apart a little after its last process.
+// leftovers lists the remains of a lab that has ended. It waits, because the
+// kernel removes a network a little after its last process has ended.
 func (l *Lab) leftovers() []string {
 	var left []string
 	for range 100 {
@@ -30,9 +30,9 @@ func (l *Lab) leftovers() []string {
 // stillThere is the end of a namespace that has not ended.
 const stillThere = math.MaxUint64
 
-// processes lists those in a namespace of the lab. A process that began after the
-// namespace was ended is not one of them, because the kernel gives the number of
-// a namespace that is gone to a new one, perhaps of another test's pod.
+// processes lists the processes in the lab's namespaces. It ignores processes
+// that started after the namespace had ended, because the kernel reuses the
+// number of a namespace, perhaps for another test's pod.
 func (l *Lab) processes() []string {
 	var left []string
 	found, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
@@ -52,8 +52,8 @@ func (l *Lab) processes() []string {
 	return left
 }
 
-// startOf is when a process began, in ticks since the machine did: see
-// proc_pid_stat(5).
+// startOf returns when a process started, in ticks since the boot
+// (proc_pid_stat(5)).
 func startOf(process string) (uint64, error) {
 	text, err := os.ReadFile(filepath.Join(process, "stat"))
 	if err != nil {
@@ -66,8 +66,8 @@ func startOf(process string) (uint64, error) {
 	return strconv.ParseUint(fields[19], 10, 64)
 }
 
-// ticks is the time now, as startOf counts: a hundredth of a second each, on
-// Linux as programs see it.
+// ticks returns the current time in the unit of startOf: hundredths of a
+// second, which Linux uses for all programs.
 func ticks() uint64 {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
@@ -76,7 +76,7 @@ func ticks() uint64 {
 	return uint64(now.Sec)*100 + uint64(now.Nsec)/1e7
 }
 
-// mounts lists those on the lab's disks that this process sees.
+// mounts lists the mounts on the lab's disks in this process's mount namespace.
 func (l *Lab) mounts() []string {
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// A Quality is what a link is like; the zero value is a good one.
+// A Quality describes a link. The zero value is a good one.
 type Quality struct {
 	Latency   time.Duration // of each byte, each way
 	Bandwidth int           // bytes a second, each way and connection; 0 is no limit
 
-	// Stall is how long nothing gets through, each time that a random number of
-	// bytes has: StallAfter of them on average. That is what a lost packet looks
-	// like to who uses TCP. Seed makes the numbers the same again.
+	// Stall is how long nothing passes after each random number of bytes, which
+	// is StallAfter on average. A program that uses TCP sees a lost packet in
+	// this way. Seed makes the random numbers repeatable.
 	Stall      time.Duration
 	StallAfter int
 	Seed       uint64
 
-	// A connection is reset when so many bytes have come from the server, or gone to
-	// it; never if they are 0. Cuts is for how many connections that holds, the
-	// first ones; all if it is 0.
+	// A connection is reset after this number of bytes from the server or to
+	// it, never if that is 0. Cuts is the number of connections, from the first
+	// one, to which this applies; 0 is all.
 	CutDown, CutUp int64
 	Cuts           int
 }
 
-// ParseQuality reads latency=DURATION, bandwidth=BYTES, stall=DURATION,
+// ParseQuality parses latency=DURATION, bandwidth=BYTES, stall=DURATION,
 // stall-after=BYTES, seed=N, cut-down=BYTES, cut-up=BYTES and cuts=N.
 func ParseQuality(settings []string) (q Quality, err error) {
 	for _, setting := range settings {
@@ -62,8 +62,8 @@ func ParseQuality(settings []string) (q Quality, err error) {
 	return q, nil
 }
 
-// A Link is another way to a server's sshd, which can be bad: a proxy on the
-// machine. It ends with the lab. Its methods may be called by several goroutines.
+// A Link is another way to reach a server's sshd, with a quality: a proxy on
+// the machine. It ends with the lab. Its methods may be called concurrently.
 type Link struct {
 	Addr string // of the proxy
 	Port int
@@ -80,8 +80,8 @@ type Link struct {
 	closed  bool
 }
 
-// Through has the server reached by a link from now on, as WriteHome writes it. A
-// server has one link, whose quality this sets.
+// Through makes WriteHome use a link to reach the server. A server has one
+// link, and a second call changes its quality.
 func (s *Server) Through(q Quality) *Link {
 	s.lab.t.Helper()
 	if s.link == nil {
@@ -91,7 +91,7 @@ func (s *Server) Through(q Quality) *Link {
 	return s.link
 }
 
-// proxy makes a link to an address.
+// proxy creates a link to an address.
 func (l *Lab) proxy(to string) *Link {
 	l.t.Helper()
 	here := l.address(254).String()
@@ -105,17 +105,17 @@ func (l *Lab) proxy(to string) *Link {
 	return link
 }
 
-// Link is the link by which the server is reached, nil for none.
+// Link returns the server's link, nil if it has none.
 func (s *Server) Link() *Link { return s.link }
 
-// set changes what the link is like, for connections to come.
+// set sets the quality of later connections.
 func (l *Link) set(q Quality) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.quality, l.number = q, 0
 }
 
-// Cut resets all connections that are open, and returns how many those were.
+// Cut resets all open connections and returns their number.
 func (l *Link) Cut() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -126,7 +126,7 @@ func (l *Link) Cut() int {
 	return n
 }
 
-// Down is how many bytes have come from the server so far.
+// Down returns the number of bytes that have come from the server so far.
 func (l *Link) Down() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -152,7 +152,7 @@ func (l *Link) accept() {
 	}
 }
 
-// serve is one connection, from its begin to its end.
+// serve proxies one connection.
 func (l *Link) serve(client *net.TCPConn) {
 	server, err := net.DialTimeout("tcp", l.to, 10*time.Second)
 	if err != nil {
@@ -172,7 +172,7 @@ func (l *Link) serve(client *net.TCPConn) {
 	t.server.Close()
 }
 
-// enter adds a tunnel, and returns its quality and its number.
+// enter adds a tunnel and returns its quality and number.
 func (l *Link) enter(t *tunnel) (Quality, uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

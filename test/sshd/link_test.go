@@ -16,12 +16,12 @@ import (
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
-// address is that of a server's link.
+// address returns the address of a server's link.
 func address(s *sshd.Server) string {
 	return net.JoinHostPort(s.Link().Addr, strconv.Itoa(s.Link().Port))
 }
 
-// through runs a command over a link, and returns what came of its output.
+// through runs a command over a link and returns the output that arrived.
 func through(t *testing.T, l *sshd.Lab, s *sshd.Server, stdin io.Reader, command string) (string, error) {
 	t.Helper()
 	client, err := ssh.Dial("tcp", address(s), &ssh.ClientConfig{

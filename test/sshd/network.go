@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 )
 
-// connect makes the lab's bridge and a link to it from the machine. Its subnet is
-// of the block for tests of networks (RFC 2544), which nobody routes, and the
-// link's name is how labs of all processes keep off each other's.
+// connect creates the lab's bridge and a link to it from the machine. Its
+// subnet is in the block for network tests (RFC 2544), which is not routed. The
+// name of the link is unique among all processes, so it reserves the subnet.
 func (l *Lab) connect() error {
 	for i := range 256 {
 		link := fmt.Sprintf("adm-sshd%d", i)
@@ -48,20 +48,20 @@ func (l *Lab) bridge() error {
 	return run("ip", "link", "set", l.link, "up")
 }
 
-// ip runs ip(8) in the lab's network.
+// ip runs ip(8) in the lab's network namespace.
 func (l *Lab) ip(args ...string) error {
 	return run("nsenter", append([]string{"--net=" + l.namespace("net"), "ip"}, args...)...)
 }
 
-// address is the lab's address with this last number.
+// address returns the lab's address with this last byte.
 func (l *Lab) address(last byte) netip.Addr {
 	a := l.subnet.Addr().As4()
 	a[3] = last
 	return netip.AddrFrom4(a)
 }
 
-// plug connects a server that waits for its link. Its hardware address is the
-// same after a reboot: the others remember it for a while.
+// plug connects a server that waits for its link. The hardware address is the
+// same after a reboot, because the other servers cache it for a while.
 func (s *Server) plug() error {
 	err := s.lab.ip("link", "add", s.port(), "type", "veth",
 		"peer", "name", "eth0", "address", fmt.Sprintf("02:00:00:00:00:%02x", s.number), "netns", fmt.Sprint(s.pid))
@@ -71,10 +71,11 @@ func (s *Server) plug() error {
 	return s.lab.ip("link", "set", s.port(), "master", "lab", "up")
 }
 
-// port is the bridge's end of the server's link.
+// port returns the name of the bridge's end of the server's link.
 func (s *Server) port() string { return fmt.Sprintf("port%d", s.number) }
 
-// LinkDown lets nothing more to the server or from it, and nobody is told.
+// LinkDown drops all packets to and from the server, without an error for the
+// sender.
 func (s *Server) LinkDown() { s.setLink("down") }
 
 // LinkUp undoes LinkDown.
@@ -87,7 +88,8 @@ func (s *Server) setLink(state string) {
 	}
 }
 
-// unplug removes the link of a server that has ended, if the kernel has not yet.
+// unplug removes the link of a server that has ended, unless the kernel has
+// done so.
 func (s *Server) unplug() {
-	_ = s.lab.ip("link", "delete", s.port()) // it may be gone, and plug would say if it is not
+	_ = s.lab.ip("link", "delete", s.port()) // it may be gone, and otherwise plug fails
 }

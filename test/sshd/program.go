@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Program stands in for a test where a program opens a lab: it prints what goes wrong
-// on standard error, and exits with 1.
+// Program implements T for a program that opens a lab: it prints errors on
+// standard error and exits with 1.
 type Program struct {
 	cleanups []func()
 	failed   bool
@@ -41,7 +41,7 @@ func (p *Program) Fatalf(format string, args ...any) {
 	p.End()
 }
 
-// End takes everything down.
+// End closes everything.
 func (p *Program) End() {
 	for _, f := range slices.Backward(p.cleanups) {
 		f()

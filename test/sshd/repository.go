@@ -14,8 +14,8 @@ import (
 	"sync"
 )
 
-// A Repository is one of Debian packages, which the lab's servers reach over
-// HTTP. It lasts as long as the lab.
+// A Repository is a repository of Debian packages, which the lab's servers
+// reach over HTTP. It ends with the lab.
 type Repository struct {
 	URL string
 
@@ -25,7 +25,7 @@ type Repository struct {
 	debs []string // paragraphs of Packages
 }
 
-// A Deb is a package to be made.
+// A Deb describes a package to build.
 type Deb struct {
 	Name, Version string
 	Depends       string            // as in its control file
@@ -66,7 +66,7 @@ func (l *Lab) Repository() *Repository {
 	return r
 }
 
-// Add makes a package and offers it.
+// Add builds a package and adds it to the repository.
 func (r *Repository) Add(d Deb) {
 	r.lab.t.Helper()
 	if err := r.add(d); err != nil {
@@ -120,8 +120,8 @@ func (r *Repository) add(d Deb) error {
 	return nil
 }
 
-// AddWeb adds what servers are updated with: web 1.0 and 1.1, each of which needs
-// libweb of its version, and broken, which fails when it is half installed.
+// AddWeb adds the packages for updates: web 1.0 and 1.1, each of which needs
+// libweb of its version, and broken, whose installation fails half-way.
 func (r *Repository) AddWeb() {
 	for _, version := range []string{"1.0", "1.1"} {
 		r.Add(Deb{Name: "libweb", Version: version, Files: map[string]string{"/usr/lib/libweb": "library " + version}})
@@ -134,7 +134,7 @@ func (r *Repository) AddWeb() {
 	r.Add(Deb{Name: "broken", Version: "1.0", Files: map[string]string{"/usr/share/broken": "x"}, Postinst: "echo no luck >&2; exit 3"})
 }
 
-// Remove offers a package no more.
+// Remove removes a package from the repository.
 func (r *Repository) Remove(name, version string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,14 +6,14 @@ import (
 	"github.com/adamant-sh/adamant/test/appimage"
 )
 
-// Passwords of the users that have one.
+// The passwords of the users that have one.
 const (
 	AdminPassword = "correct horse battery staple"
 	GuestPassword = "guest's own $pass"
 )
 
-// system is what all servers start with: OpenSSH, sudo, and the users. Host keys
-// are each server's own.
+// system is the shared system of all servers: OpenSSH, sudo, and the users.
+// Each server has its own host keys.
 func system(packages []string) appimage.App {
 	return appimage.App{
 		Name:     strings.Join(append([]string{"sshd-lab"}, packages...), "-"),

@@ -18,17 +18,17 @@ import (
 //go:embed boot.sh
 var bootScript string
 
-// Options of a server; the zero value is an ordinary one.
+// Options configures a server. The zero value is an ordinary server.
 type Options struct {
 	Port   int               // 22 if it is 0
 	Config []string          // lines of sshd_config(5), before the system's own
 	Files  map[string]string // content by absolute path, for its disk
-	// Systemd is the first process, and not sshd; it must be among the lab's
-	// packages.
+	// Systemd makes systemd the first process in place of sshd. It must be one
+	// of the lab's packages.
 	Systemd bool
 }
 
-// A Server is one machine of the lab, which has the users root, admin (sudo with
+// A Server is one machine of the lab, with the users root, admin (sudo with
 // AdminPassword), ops (sudo without a password) and guest (no sudo).
 type Server struct {
 	Name     string
@@ -37,7 +37,8 @@ type Server struct {
 	HostKeys []ssh.PublicKey // Ed25519, ECDSA
 	Root     string          // its files, as it sees them itself; another path after Reboot
 
-	// KnownHostsLine is what ssh-keyscan(1) prints of it: one line a host key.
+	// KnownHostsLine is the output of ssh-keyscan(1) for the server: one line
+	// for each host key.
 	KnownHostsLine string
 
 	lab        *Lab
@@ -51,7 +52,7 @@ type Server struct {
 	parent     *exec.Cmd   // waits for it
 }
 
-// Start makes a server and returns when it can be logged in to.
+// Start creates a server and returns when it accepts logins.
 func (l *Lab) Start(name string, opts Options) *Server {
 	l.t.Helper()
 	number := len(l.servers) + 1
@@ -129,8 +130,9 @@ func (s *Server) boot() error {
 	return s.await(logged)
 }
 
-// await waits until sshd listens. It is not asked over the network: what is sent
-// before the link is up makes the kernel wait a second until it tries again.
+// await waits until sshd listens. It does not use the network for that, because
+// after a packet that is sent before the link is up the kernel waits a second
+// until it tries again.
 func (s *Server) await(from int) error {
 	deadline := time.Now().Add(20 * time.Second)
 	for !strings.Contains(s.Log()[from:], "Server listening on 0.0.0.0") {
@@ -142,7 +144,8 @@ func (s *Server) await(from int) error {
 	return nil
 }
 
-// Kill ends all its processes at once. Its disk stays as it is then.
+// Kill kills all processes of the server at once. Its disk keeps the state of
+// that moment.
 func (s *Server) Kill() { s.kill() }
 
 func (s *Server) kill() {
@@ -156,7 +159,8 @@ func (s *Server) kill() {
 	s.emptyCgroup()
 }
 
-// Reboot is Kill and a start from the same disk, at the same address.
+// Reboot kills the server and starts it from the same disk, at the same
+// address.
 func (s *Server) Reboot() {
 	s.lab.t.Helper()
 	s.kill()
@@ -166,8 +170,8 @@ func (s *Server) Reboot() {
 	}
 }
 
-// Exec runs a command on the server as root, past sshd, and returns its output.
-// The test fails if the command does.
+// Exec runs a command on the server as root, without sshd, and returns its
+// output. The test fails if the command fails.
 func (s *Server) Exec(command ...string) string {
 	s.lab.t.Helper()
 	if s.pid == 0 {
@@ -185,7 +189,7 @@ func (s *Server) Exec(command ...string) string {
 	return string(out)
 }
 
-// Log is what the server's sshd printed.
+// Log returns the output of the server's sshd.
 func (s *Server) Log() string {
 	text, err := os.ReadFile(s.log())
 	if err != nil {

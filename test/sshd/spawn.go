@@ -8,8 +8,8 @@ import (
 )
 
 // spawn starts the boot script as the first process of a server, in a process
-// namespace below the lab's, so that the end of the lab is its end. The command
-// returned ends with it.
+// namespace below the lab's, so that the server ends with the lab. It returns
+// the server's process.
 func (l *Lab) spawn(cmd *exec.Cmd) (*os.Process, error) {
 	pid, told, err := os.Pipe()
 	if err != nil {
@@ -34,7 +34,7 @@ func (l *Lab) spawn(cmd *exec.Cmd) (*os.Process, error) {
 	return os.FindProcess(first)
 }
 
-// bootCommand is the boot script in namespaces of its own.
+// bootCommand returns the boot script in its own namespaces.
 func (s *Server) bootCommand() (*exec.Cmd, error) {
 	args := []string{"--pid=" + s.lab.namespace("pid"), "--", "unshare", "--mount", "--pid", "--uts", "--ipc", "--net"}
 	if s.cgroup != "" {

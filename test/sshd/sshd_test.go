@@ -95,7 +95,7 @@ func TestLinkDown(t *testing.T) {
 	}
 }
 
-// A server may be booted as most are.
+// TestSystemd checks a server that systemd boots, as on most machines.
 func TestSystemd(t *testing.T) {
 	l := sshd.Open(t, "systemd", "dbus")
 	s := l.Start("web-1", sshd.Options{Systemd: true})

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// makeCgroup makes a directory that systemd has to itself. It is of the lab's
-// link, whose name no other lab has.
+// makeCgroup creates a directory for systemd alone. Its name contains that of
+// the lab's link, which is unique among labs.
 func (s *Server) makeCgroup() error {
 	top, err := cgroups()
 	if err != nil {
@@ -25,8 +25,8 @@ func (s *Server) makeCgroup() error {
 	return os.Mkdir(s.cgroup, 0o755)
 }
 
-// cgroups is where the machine has cgroups of version 2, by themselves or beside
-// version 1.
+// cgroups returns the mount point of the machine's cgroups of version 2, which
+// may be mounted beside version 1.
 func cgroups() (string, error) {
 	table, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -40,15 +40,14 @@ func cgroups() (string, error) {
 	return "", errors.New("no cgroups of version 2 are mounted")
 }
 
-// enterCgroup has a command start in the server's directory.
+// enterCgroup makes a command start in the server's cgroup.
 func (s *Server) enterCgroup(cmd *exec.Cmd) error {
 	fd, err := syscall.Open(s.cgroup, syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: fd}
 	return err
 }
 
-// awaitSystemd waits until sshd listens and all is started that starts with the
-// machine.
+// awaitSystemd waits until sshd listens and the boot has finished.
 func (s *Server) awaitSystemd() error {
 	deadline := time.Now().Add(60 * time.Second)
 	for !s.listens() {
@@ -61,7 +60,7 @@ func (s *Server) awaitSystemd() error {
 	return nil
 }
 
-// listens reports whether the server has a socket that listens at its port.
+// listens reports whether the server has a listening socket at its port.
 func (s *Server) listens() bool {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/net/tcp", s.pid))
 	if err != nil {
@@ -77,14 +76,14 @@ func (s *Server) listens() bool {
 	return false
 }
 
-// emptyCgroup removes what systemd made in its directory, so that it can be
-// started again.
+// emptyCgroup removes the cgroups that systemd created in the directory, so
+// that systemd can be started again.
 func (s *Server) emptyCgroup() {
 	if s.cgroup == "" {
 		return
 	}
 	var dirs []string
-	_ = filepath.WalkDir(s.cgroup, func(dir string, d fs.DirEntry, err error) error { // what is left is told by leftovers
+	_ = filepath.WalkDir(s.cgroup, func(dir string, d fs.DirEntry, err error) error { // leftovers reports directories that remain
 		if err == nil && d.IsDir() && dir != s.cgroup {
 			dirs = append(dirs, dir)
 		}
@@ -95,8 +94,8 @@ func (s *Server) emptyCgroup() {
 	}
 }
 
-// removeCgroups removes the directories of all servers, and lists those that
-// somebody is still in.
+// removeCgroups removes the cgroups of all servers, and lists those that are
+// still in use.
 func (l *Lab) removeCgroups() (left []string) {
 	for _, s := range l.servers {
 		if s.cgroup == "" {

@@ -15,7 +15,7 @@ type tunnel struct {
 	done           chan struct{} // closed when it is cut
 }
 
-// cut resets both ends, and drops what is on its way.
+// cut resets both ends and drops all bytes in transit.
 func (t *tunnel) cut() {
 	t.once.Do(func() {
 		close(t.done)
@@ -30,7 +30,7 @@ func reset(c *net.TCPConn) {
 	_ = c.Close()
 }
 
-// A lane is one of a tunnel's two ways.
+// A lane is one direction of a tunnel.
 type lane struct {
 	q      Quality
 	most   int64 // bytes after which the tunnel is cut, 0 for never
@@ -45,8 +45,8 @@ func newLane(q Quality, most int64, number uint64) *lane {
 	return w
 }
 
-// arrival is when so many bytes that are sent now arrive. Latency is a pipeline:
-// what is on its way does not keep back what follows. A stall does.
+// arrival returns when bytes that are sent now arrive. Latency is a pipeline,
+// in which bytes do not delay those after them. A stall does delay them.
 func (w *lane) arrival(n int) time.Time {
 	if now := time.Now(); w.free.Before(now) {
 		w.free = now
@@ -62,7 +62,7 @@ func (w *lane) arrival(n int) time.Time {
 	return w.free.Add(w.q.Latency)
 }
 
-// A parcel is bytes on their way, or the end of the lane.
+// A parcel is a group of bytes in transit, or the end of the lane.
 type parcel struct {
 	bytes []byte
 	at    time.Time // it arrives
@@ -70,15 +70,15 @@ type parcel struct {
 	cut   bool // it is the tunnel's end
 }
 
-// parcelSize is how much a lane takes at once, in bytes, and inFlight how many
-// such are on their way at most.
+// parcelSize is how many bytes a lane reads at once, and inFlight is the
+// maximum number of parcels in transit.
 const (
 	parcelSize = 16 << 10
 	inFlight   = 64
 )
 
-// carry carries bytes one way until they end or the tunnel is cut, and counts
-// them if there is a counter.
+// carry moves bytes in one direction until they end or the tunnel is cut. It
+// adds their number to counter unless that is nil.
 func (t *tunnel) carry(from, to *net.TCPConn, w *lane, counter *int64) {
 	parcels := make(chan parcel, inFlight)
 	var delivering sync.WaitGroup
@@ -105,7 +105,7 @@ func (t *tunnel) carry(from, to *net.TCPConn, w *lane, counter *int64) {
 	}
 }
 
-// deliver hands parcels over when they arrive.
+// deliver writes parcels when they arrive.
 func (t *tunnel) deliver(parcels <-chan parcel, to *net.TCPConn) {
 	for p := range parcels {
 		timer := time.NewTimer(time.Until(p.at))

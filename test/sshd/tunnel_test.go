@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// arrivals are when parcels of 1,000 bytes arrive that are sent at once, and then
-// one more that is sent a second later.
+// arrivals returns when n parcels of 1,000 bytes arrive that are sent at the
+// same time, and one more that is sent a second later.
 func arrivals(q Quality, n int) (list []time.Duration) {
 	start := time.Now()
 	l := newLane(q, 0, 1)
@@ -42,8 +42,8 @@ func TestArrival(t *testing.T) {
 	}
 }
 
-// Stalls come after as many bytes as they should on average, keep back what
-// follows, and are the same for the same seed.
+// TestStalls checks that stalls come after the configured number of bytes on
+// average, delay the bytes after them, and are the same for the same seed.
 func TestStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := Quality{Stall: time.Second, StallAfter: 10_000, Seed: 7}

@@ -1,4 +1,4 @@
-// Package web makes images of a small web server in several versions, some of
+// Package web builds images of a small web server in several versions, some of
 // them broken, for tests of rollouts.
 package web
 
@@ -22,14 +22,14 @@ const (
 	Drifts     = "drifts"      // changes /etc/app.conf when it starts
 )
 
-// A Maker builds the server once, and images of it.
+// A Maker builds the server once, and images with it.
 type Maker struct {
 	dir  string // for its files
 	once sync.Once
 	err  error
 }
 
-// NewMaker returns one that keeps its files in a directory of the caller's.
+// NewMaker returns a Maker that keeps its files in a directory of the caller.
 func NewMaker(dir string) *Maker { return &Maker{dir: dir} }
 
 func (m *Maker) program() string { return filepath.Join(m.dir, "web") }
@@ -45,8 +45,8 @@ func (m *Maker) build(ctx context.Context) error {
 	return m.err
 }
 
-// Pack writes an archive of an image adamant.test/NAME:1 whose server says
-// version, and returns its path.
+// Pack writes an archive of an image adamant.test/NAME:1 whose server answers
+// with version, and returns its path.
 func (m *Maker) Pack(ctx context.Context, name, version, nature string) (string, error) {
 	if err := m.build(ctx); err != nil {
 		return "", err
@@ -75,7 +75,7 @@ func (m *Maker) Pack(ctx context.Context, name, version, nature string) (string,
 	return archive, appimage.Pack(archive, root, appimage.App{Name: name, Cmd: []string{"/web"}, Port: 8080})
 }
 
-// place puts the server somewhere.
+// place writes the server to a path.
 func (m *Maker) place(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

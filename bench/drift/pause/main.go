@@ -1,4 +1,4 @@
-// Pause is the process of the container that is measured. It does nothing.
+// Pause is the process of the measured container. It does nothing.
 package main
 
 import (

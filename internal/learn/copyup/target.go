@@ -12,7 +12,7 @@ type Target struct {
 	Path    string // in the image, absolute and clean; the volume is mounted at To + Path
 	SubPath string // name in the volume's root under which the content goes; empty if it is the root itself
 	File    bool   // Path is a single file; SubPath is required
-	Owner   *Owner // of what the image does not have, or in place of the image's
+	Owner   *Owner // if the image does not have the path, or in place of the image's
 }
 
 // An Owner is the mode and owner of a volume's root, subdirectory or file.

@@ -25,7 +25,7 @@ type volume struct {
 	mount   uint64         // the mount in the image that is copied
 	content int            // the directory that stands for target.Path in the volume
 	status  status         // of target.Path in the image
-	links   map[inode]link // what of the image has several names
+	links   map[inode]link // first names of inodes with several names
 }
 
 // An inode identifies a file in the image.

@@ -212,7 +212,7 @@ func (t *tracer) prepareBind(tid int, p *pending, c *sysCall) bool {
 	var sun [110]byte
 	n := readMemory(tid, address, sun[:min(uint64(uint32(length)), uint64(len(sun)))])
 	if n < 3 || binary.LittleEndian.Uint16(sun[:]) != unix.AF_UNIX || sun[2] == 0 {
-		return false // another family, or a name that is no path
+		return false // another family, or a name that is not a path
 	}
 	name, _, _ := strings.Cut(string(sun[2:n]), "\x00")
 	p.at = t.view.name(tid, t.view.target(tid, unix.AT_FDCWD, []byte(name)))

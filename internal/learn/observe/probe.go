@@ -16,8 +16,8 @@ import (
 type Feature struct {
 	Name    string `json:"name"`
 	OK      bool   `json:"ok"`
-	Detail  string `json:"detail"`            // what was found
-	Without string `json:"without,omitempty"` // what does not work without it
+	Detail  string `json:"detail"`            // details of the probe
+	Without string `json:"without,omitempty"` // the effect of not having it
 }
 
 // A probe tries one feature and returns the details. It runs on a locked thread

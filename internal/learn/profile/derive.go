@@ -16,7 +16,7 @@ type Input struct {
 	Method string // "ptrace" or "upperdir"
 
 	Traces []trace.Trace // of all runs; those of other containers are passed over
-	Left   []Leftover    // what the runs left behind on the root file system
+	Left   []Leftover    // entries that the runs left on the root file system
 	Rootfs Rootfs
 }
 

@@ -20,7 +20,7 @@ type image interface {
 // Rootfs is the root file system that a container's writes are compared with.
 type Rootfs struct {
 	Tree   image   // of the container's image; required
-	Mounts []Mount // the pod's volumes in the container and what the runtime mounts; not the image's VOLUMEs
+	Mounts []Mount // the pod's volumes in the container and the runtime's mounts, without the image's VOLUMEs
 	User   User    // whom the container's first process runs as
 }
 

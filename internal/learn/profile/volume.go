@@ -14,10 +14,10 @@ const (
 	mebi = 1 << 20
 	gibi = 1 << 30
 
-	headRoom  = 4          // a volume may grow to so many times what was seen
+	headRoom  = 4          // a volume may grow to this many times the observed size
 	leastMem  = 16 * mebi  // no memory volume is limited to less
 	leastDisk = 256 * mebi // no other volume is: a kubelet evicts a pod that exceeds it, and a learning run is short
-	maxMem    = mebi       // what was seen in a volume that is put in memory, at most
+	maxMem    = mebi       // largest observed size of a volume in memory
 
 	maxWhy = 3
 )

@@ -87,7 +87,7 @@ func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []
 			return err
 		}
 		if before.Stable != 0 && ofGeneration(v.sets, before.Stable) == nil {
-			before.Stable = 0 // somebody deleted the ReplicaSet
+			before.Stable = 0 // another client deleted the ReplicaSet
 		}
 		spec, err := w.spec(restored(d))
 		if err != nil {

@@ -60,7 +60,7 @@ func storesLeft(t *testing.T, root string) []string {
 
 func TestAControllerOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	e := openEngine(t)
-	loadVersion(t, e, "twin:1", "twin", "") // content of its own: what is pinned goes by that
+	loadVersion(t, e, "twin:1", "twin", "") // its own content, because images are pinned by content
 	text := deployment("twin", "twin:1", 2, nil, "")
 	declared := openController(t, e)
 	apply(t, declared, text)

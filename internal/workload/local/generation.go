@@ -77,7 +77,7 @@ type Attempt struct {
 	Number     int           `json:"number"`
 	Generation int           `json:"generation"`
 	By         Author        `json:"by"`
-	Cause      string        `json:"cause"` // apply, undo, or what changed
+	Cause      string        `json:"cause"` // apply, undo, or the change
 	Began      time.Time     `json:"began"`
 	Ended      time.Time     `json:"ended,omitzero"`
 	Outcome    rollout.Phase `json:"outcome"`

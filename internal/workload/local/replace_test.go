@@ -297,7 +297,7 @@ func started(t *testing.T, e *pod.Engine, s Status) string {
 		must(t, err)
 		all = append(all, fmt.Sprint(p.Name, p.Containers[0].Started.UnixNano()))
 	}
-	slices.Sort(all) // whoever adopts pods knows another moment of their making
+	slices.Sort(all) // an adopted pod has another creation time
 	return strings.Join(all, " ")
 }
 

@@ -23,7 +23,7 @@ type Status struct {
 	Phase      rollout.Phase    `json:"phase"`
 	Reason     string           `json:"reason,omitempty"`
 	Paused     bool             `json:"paused,omitempty"`
-	Waiting    string           `json:"waiting,omitempty"` // what the rollout waits for, if it is a user or a gate
+	Waiting    string           `json:"waiting,omitempty"` // why the rollout waits, if it waits for a user or a gate
 	Strategy   rollout.Kind     `json:"strategy"`
 	Began      time.Time        `json:"began"`
 	Shares     map[int]int      `json:"shares,omitempty"` // of new traffic, percent by generation

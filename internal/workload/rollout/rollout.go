@@ -44,7 +44,7 @@ type State struct {
 	Step     int       `json:"step,omitempty"`    // of a canary
 	Held     time.Time `json:"held,omitzero"`     // when the step was reached and its pause began
 	Switched time.Time `json:"switched,omitzero"` // blue/green: when traffic moved
-	Resumed  bool      `json:"resumed,omitempty"` // somebody ended the pause
+	Resumed  bool      `json:"resumed,omitempty"` // a user ended the pause
 	Passed   string    `json:"passed,omitempty"`  // the last gate that passed
 	Paused   bool      `json:"paused,omitempty"`  // by a user: nothing is replaced
 

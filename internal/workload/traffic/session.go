@@ -40,7 +40,7 @@ type response struct {
 	have      int  // bytes of the body behind the head in out
 	complete  bool // have is the complete body
 	interim   bool // an interim response was passed on
-	continued bool // a 100 told the client to send its body
+	continued bool // a 100 asked the client for its body
 }
 
 func newSession(b *Balancer, c *net.TCPConn) *session {

@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string) error {
 	return copyFile(path, args[1])
 }
 
-// buildAll builds the image of every application and prints where each is.
+// buildAll builds the image of every application and prints the paths.
 func buildAll(ctx context.Context) error {
 	for _, a := range appimage.Apps() {
 		path, err := appimage.Build(ctx, a.Name)

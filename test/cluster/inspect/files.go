@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// An Entry is one file below a path that was asked about.
+// An Entry is one file below an inspected path.
 type Entry struct {
 	Path    string `json:"path"`
 	Mode    string `json:"mode"` // type and permissions, in octal
@@ -18,8 +18,8 @@ type Entry struct {
 	Content string `json:"content,omitempty"` // of a regular file of at most 4 KiB
 }
 
-// walk lists a path and all below it in the order of their names. What cannot be
-// entered is listed all the same.
+// walk lists a path and everything below it in the order of names. It also
+// lists directories that cannot be read.
 func walk(root string) ([]Entry, error) {
 	var all []Entry
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -48,7 +48,7 @@ func walk(root string) ([]Entry, error) {
 	return all, err
 }
 
-// writable tries to change what lies on the path, and undoes it.
+// writable tries to write to the path and undoes the change.
 func writable(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -72,6 +72,6 @@ func writable(path string) string {
 	if err := syscall.Stat(f.Name(), &st); err != nil {
 		return cause(err)
 	}
-	// A directory with the set-group-ID bit gives its group to new files.
+	// A directory with the set-group-ID bit passes its group to new files.
 	return fmt.Sprintf("yes, as %d:%d", st.Uid, st.Gid)
 }

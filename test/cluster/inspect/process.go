@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// status picks what identifies and confines the process from proc(5)'s status.
+// status returns the identity and the restrictions of the process from its
+// status file (proc(5)).
 func status() (map[string]string, error) {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {
@@ -34,7 +35,7 @@ func environment() []string {
 	return env
 }
 
-// cgroup reads the limits of memory and processor, of version 1 or 2.
+// cgroup returns the memory and CPU limits, of cgroup version 1 or 2.
 func cgroup() map[string]string {
 	limits := map[string]string{}
 	for _, f := range []string{
@@ -48,7 +49,8 @@ func cgroup() map[string]string {
 	return limits
 }
 
-// A Mount is one line of mountinfo without what differs from run to run.
+// A Mount is one line of mountinfo without the fields that differ from run to
+// run.
 type Mount struct {
 	Path    string   `json:"path"`
 	Type    string   `json:"type"`
@@ -57,7 +59,7 @@ type Mount struct {
 	Shared  []string `json:"shared,omitempty"` // kinds of propagation: shared, master, unbindable
 }
 
-// mounts reads /proc/self/mountinfo as proc(5) describes it.
+// mounts parses /proc/self/mountinfo (proc(5)).
 func mounts() ([]Mount, error) {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package inspect describes a container from inside: who it runs as, what it was
-// given, and what lies on the paths it is asked about.
+// Package inspect describes a container from inside: its user, its resources,
+// and the files on given paths.
 package inspect
 
 import (
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A Report is what the container looks like.
+// A Report describes a container.
 type Report struct {
 	Status   map[string]string `json:"status"` // lines of /proc/self/status that identify and confine
 	Args     []string          `json:"args"`
@@ -20,13 +20,13 @@ type Report struct {
 	Limits   string            `json:"limits"`
 	OOMScore string            `json:"oomScoreAdj"`
 	Cgroup   map[string]string `json:"cgroup"` // limits by the file that holds them
-	Files    map[string]string `json:"files"`  // what a runtime writes into /etc
+	Files    map[string]string `json:"files"`  // the files in /etc that a runtime writes
 	Mounts   []Mount           `json:"mounts"`
 	Entries  []Entry           `json:"entries"`
-	Writable map[string]string `json:"writable"` // by path asked about: "yes", or the error
+	Writable map[string]string `json:"writable"` // by inspected path: "yes", or the error
 }
 
-// Inspect describes the process that calls it, and the paths.
+// Inspect describes the calling process and the paths.
 func Inspect(paths []string) (Report, error) {
 	r := Report{Args: os.Args, Env: environment(), Cgroup: cgroup(), Files: map[string]string{}, Writable: map[string]string{}}
 	var err error
@@ -58,8 +58,9 @@ func Inspect(paths []string) (Report, error) {
 	return r, nil
 }
 
-// settled returns a file's content once there is some: a kubelet empties
-// /etc/hosts and writes it anew whenever it starts another container of the pod.
+// settled waits until a file is not empty and returns its content: a kubelet
+// truncates and rewrites /etc/hosts whenever it starts another container of the
+// pod.
 func settled(path string) string {
 	for range 100 {
 		if c := content(path); c != "" {
@@ -70,8 +71,8 @@ func settled(path string) string {
 	return ""
 }
 
-// content returns a small file's content, or the error in its place: that a
-// file cannot be read is part of the picture.
+// content returns the content of a small file or, if that cannot be read, the
+// error, because the error is part of the report.
 func content(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -80,7 +81,7 @@ func content(path string) string {
 	return string(data)
 }
 
-// cause is the error's reason without the call that failed.
+// cause returns the error without the name of the call that failed.
 func cause(err error) string {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err.Error()

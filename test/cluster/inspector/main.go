@@ -1,11 +1,11 @@
-// Command inspector prints, as JSON, what its container looks like from inside.
-// The tests of package cluster run it under two engines and compare.
+// Command inspector prints a JSON description of its container. The tests of
+// package cluster run it under two runtimes and compare.
 //
-//	inspector                wait until it is told to end
-//	inspector report PATH…   print the report and end
-//	inspector serve          answer at port 8080: /good well, anything else not
+//	inspector                waits until it is stopped
+//	inspector report PATH…   prints the report and ends
+//	inspector serve          serves port 8080: /good succeeds, all other paths fail
 //
-// As /bin/sh it is a shell for gates.
+// Called as /bin/sh, it is a shell for gates.
 package main
 
 import (
@@ -56,7 +56,7 @@ func serve() error {
 	}))
 }
 
-// shell knows two commands.
+// shell supports two commands.
 func shell(command string) int {
 	switch command {
 	case "pass":

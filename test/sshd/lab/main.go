@@ -1,11 +1,13 @@
-// Command lab starts servers with a repository of packages, and writes into a directory what it takes to reach
-// them: an inventory hosts.ini, and a home with known_hosts and a key. The
-// servers end with its standard input.
+// Command lab starts servers with a repository of packages, and writes the
+// files that a client needs to a directory: an inventory hosts.ini, and a home
+// with known_hosts and a key. The servers end with the command's standard
+// input.
 //
 //	lab DIR [SERVERS [PACKAGE...]]
 //
-// A line of standard input that names a server, a tab and a shell command runs
-// that on it as root; the answer is the command's output and a line "done".
+// A line of standard input with the name of a server, a tab and a shell command
+// runs the command on the server as root. The response is the command's output
+// and a line "done".
 package main
 
 import (

@@ -1,6 +1,5 @@
-// Command web is what the fleet's tests run: a web server of some version, and
-// of some nature, which are files of its image. As /bin/sh it is a shell for
-// gates.
+// Command web is the web server of the rollout tests. Its version and its
+// nature are files of its image. Called as /bin/sh, it is a shell for gates.
 package main
 
 import (
@@ -73,7 +72,7 @@ func read(path string) string {
 	return strings.TrimSpace(string(data))
 }
 
-// shell is what the image has for /bin/sh: it knows two commands.
+// shell is the image's /bin/sh. It supports two commands.
 func shell(command string) int {
 	switch command {
 	case "pass":

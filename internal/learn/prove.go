@@ -20,7 +20,7 @@ type Proof struct {
 	Failures []Failure         `json:"failures,omitempty"` // calls that should not have failed
 	Load     []Comparison      `json:"load"`               // the answers to each piece of load
 	Widened  int               `json:"widened,omitempty"`  // times the profile was widened before
-	Weak     []string          `json:"weak,omitempty"`     // writes that this run cannot show
+	Weak     []string          `json:"weak,omitempty"`     // why writes or failures may be missing
 	Logs     map[string]string `json:"logs,omitempty"`     // by container, of a proof that did not pass
 }
 

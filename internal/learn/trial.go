@@ -46,7 +46,7 @@ type Trial struct {
 	Traces   []trace.Trace                 `json:"-"`
 	Left     map[string][]profile.Leftover `json:"-"` // by container
 	Logs     map[string]string             `json:"-"` // by container, the last lines
-	Weak     []string                      `json:"-"` // writes that this run cannot show
+	Weak     []string                      `json:"-"` // why writes or failures may be missing
 
 	asked []string // the URLs of its load
 }

@@ -150,6 +150,8 @@ func (a *app) askSecret(prompt string) (servers.Secret, error) {
 		return servers.Secret{}, hint{errors.New("there is no terminal to ask for a password on"), "say it in the inventory: ansible_password, ansible_become_password"}
 	}
 	defer tty.Close()
+	a.log.Pause()
+	defer a.log.Resume()
 	fmt.Fprint(tty, prompt)
 	text, err := term.ReadPassword(int(tty.Fd()))
 	fmt.Fprintln(tty)

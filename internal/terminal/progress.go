@@ -24,6 +24,7 @@ type Log struct {
 
 	mu       sync.Mutex
 	progress *Progress // that is drawn now, or nil
+	paused   bool
 }
 
 // Printf prints a line, above the progress if there is one.
@@ -45,6 +46,25 @@ func (l *Log) setProgress(p *Progress) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.progress = p
+	if p != nil {
+		p.pause(l.paused)
+	}
+}
+
+// Pause removes the progress until Resume is called, because a prompt on the same
+// terminal would be drawn over. Lines are printed meanwhile.
+func (l *Log) Pause() { l.pause(true) }
+
+// Resume draws the progress again.
+func (l *Log) Resume() { l.pause(false) }
+
+func (l *Log) pause(paused bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.paused = paused
+	if l.progress != nil {
+		l.progress.pause(paused)
+	}
 }
 
 // A Progress shows how far a long piece of work is. On a terminal it is a line
@@ -61,6 +81,7 @@ type Progress struct {
 	text     string
 	n, total int64 // total is 0 if it is unknown
 	turn     int   // of the spinner
+	paused   bool
 	began    time.Time
 }
 
@@ -76,6 +97,15 @@ func (l *Log) Start(text string, total int64, format func(n int64) string) *Prog
 	l.setProgress(p)
 	go p.run()
 	return p
+}
+
+func (p *Progress) pause(paused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if paused && !p.paused {
+		io.WriteString(p.log.Out, "\r\x1b[K")
+	}
+	p.paused = paused
 }
 
 func (p *Progress) run() {
@@ -131,13 +161,19 @@ func (p *Progress) End() {
 	p.log.setProgress(nil)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	io.WriteString(p.log.Out, "\r\x1b[K")
+	if !p.paused {
+		io.WriteString(p.log.Out, "\r\x1b[K")
+	}
 }
 
 // print writes lines above the progress, and draws it again.
 func (p *Progress) print(lines string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.paused {
+		io.WriteString(p.log.Out, lines)
+		return
+	}
 	p.turn++
 	// One write, because a terminal could show the first of two alone.
 	io.WriteString(p.log.Out, "\r\x1b[K"+lines+p.draw(p.width()))

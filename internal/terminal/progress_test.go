@@ -112,3 +112,24 @@ func TestProgressElsewhere(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// A prompt on the same terminal is not drawn over, and lines still appear.
+func TestProgressPauses(t *testing.T) {
+	tty, written := openTerminal(t, 40)
+	l := &Log{Out: tty}
+	p := l.Start("reading servers", 3, func(n int64) string { return fmt.Sprint(n) })
+	time.Sleep(2 * redrawEvery)
+	l.Pause()
+	io.WriteString(tty, "password: ")
+	time.Sleep(3 * redrawEvery)
+	l.Printf("note: a line meanwhile")
+	time.Sleep(3 * redrawEvery)
+	io.WriteString(tty, "answered\n")
+	l.Resume()
+	time.Sleep(2 * redrawEvery)
+	p.End()
+	got := written()
+	if !strings.Contains(got, "\r\x1b[Kpassword: note: a line meanwhile\nanswered\n\r\x1b[Kreading servers") {
+		t.Errorf("the prompt was drawn over, or nothing came after it: %q", got)
+	}
+}

@@ -76,9 +76,9 @@ func writeVolumes(w io.Writer, p profile.Profile) {
 	for _, c := range p.Containers {
 		fmt.Fprintf(w, "%s, container %s: %d paths written\n", p.Name, c.Name, len(c.Writes))
 		for _, v := range c.Volumes {
-			fmt.Fprintf(w, "  %-28s %s\n", text.EscapeLines(v.MountPath), strings.Join(traits(v), ", "))
+			fmt.Fprintf(w, "  %-28s %s\n", text.Escape(v.MountPath), strings.Join(traits(v), ", "))
 			for _, why := range v.Why {
-				fmt.Fprintf(w, "      %s\n", text.EscapeLines(why))
+				fmt.Fprintf(w, "      %s\n", text.Escape(why))
 			}
 		}
 		if len(c.Volumes) == 0 {

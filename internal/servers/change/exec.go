@@ -49,14 +49,24 @@ func programError(name string, err error) error {
 	case !errors.As(err, &exit):
 		return describe("run "+name, err)
 	case exit.ExitCode() < 0:
-		return fmt.Errorf("%s was ended by signal %v", name, exit.Sys().(syscall.WaitStatus).Signal())
+		return failure(fmt.Sprintf("%s was ended by signal %v", name, exit.Sys().(syscall.WaitStatus).Signal()))
 	}
-	return fmt.Errorf("%s exits with %d", name, exit.ExitCode())
+	return failure(fmt.Sprintf("%s exits with %d", name, exit.ExitCode()))
 }
 
-// withCause adds the cause of an error, if the output has one.
+// A failure is the error of a program that ran.
+type failure string
+
+func (f failure) Error() string { return string(f) }
+
+// withCause adds the cause of an error, if the output has one. A program that could
+// not be started has none: the output is that of the steps before.
 func withCause(err error, output string) error {
-	if cause := explain(output); err != nil && cause != "" {
+	var ran failure
+	if !errors.As(err, &ran) {
+		return err
+	}
+	if cause := explain(output); cause != "" {
 		return fmt.Errorf("%s (%w)", cause, err)
 	}
 	return err

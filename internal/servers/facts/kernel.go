@@ -114,7 +114,9 @@ func mountFacts(text string) []Fact {
 		if err != nil || slices.Contains(virtual, m.Type) || isOwnPlace(m.Point) {
 			continue // the text may come from a server, whose other mounts count all the same
 		}
-		facts = append(facts, Fact{Mount, mounts.Escape(m.Point), m.Type + " " + mounts.Escape(m.Source) + " " + m.Options})
+		// Of a source the kernel escapes one more character than of a mount point.
+		source := strings.ReplaceAll(mounts.Escape(m.Source), "#", `\043`)
+		facts = append(facts, Fact{Mount, mounts.Escape(m.Point), m.Type + " " + source + " " + m.Options})
 	}
 	return facts
 }

@@ -110,7 +110,11 @@ func newScaleCommand(a *app) *cobra.Command {
 		if _, err := c.Command(ctx, s.Key, "scale", api.CommandRequest{Replicas: replicas}); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "%s/%s scaled to %s\n", s.Kind, s.Name, text.Count(replicas, "instance"))
+		count := text.Count(replicas, "instance")
+		if replicas == 0 {
+			count = "0 instances" // scripts read the number
+		}
+		fmt.Fprintf(a.out, "%s/%s scaled to %s\n", s.Kind, s.Name, count)
 		return nil
 	})
 	cmd.Long = "Scale holds until the next apply, whose manifest says how many it wants."

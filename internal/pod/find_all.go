@@ -1,0 +1,64 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
+)
+
+// FindAll returns the pods of several names, each pod once. See Find.
+func (e *Engine) FindAll(ctx context.Context, names []string) ([]*Pod, error) {
+	var pods []*Pod
+	for _, name := range names {
+		p, err := e.Find(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(pods, func(q *Pod) bool { return q.UID == p.UID }) {
+			pods = append(pods, p)
+		}
+	}
+	return pods, nil
+}
+
+// A NoInstanceError is returned by DriftOf when neither a pod nor another
+// container on this machine has the name.
+type NoInstanceError struct{ Name string }
+
+// Error returns the name.
+func (e *NoInstanceError) Error() string {
+	return "no pod and no container on this machine is called " + e.Name
+}
+
+// DriftOf compares the pods of some names, or only one container of each unless
+// container is empty. A name may also be that of a container that another runtime
+// runs; see inspect.Container.
+func (e *Engine) DriftOf(ctx context.Context, names []string, container string) ([]inspect.Result, error) {
+	var results []inspect.Result
+	for _, name := range names {
+		more, err := e.driftOfInstance(ctx, name, container)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, more...)
+	}
+	return results, nil
+}
+
+func (e *Engine) driftOfInstance(ctx context.Context, name, container string) ([]inspect.Result, error) {
+	p, err := e.Find(ctx, name)
+	if err == nil {
+		return p.DriftAll(ctx, container)
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	r, err := inspect.Container(ctx, name)
+	if errors.Is(err, overlay.ErrNoContainer) {
+		return nil, &NoInstanceError{name}
+	}
+	return []inspect.Result{r}, err
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,4 +75,21 @@ func (c *Client) Find(ctx context.Context, r Ref) (local.Status, error) {
 		return found[0], nil
 	}
 	return local.Status{}, fmt.Errorf("%s could be any of %s", r, strings.Join(names, ", "))
+}
+
+// HasInstances reports whether an object is a workload, unlike a Service, a
+// ConfigMap or a Secret.
+func HasInstances(k local.Key) bool {
+	return k.Kind != "Service" && k.Kind != "ConfigMap" && k.Kind != "Secret"
+}
+
+// Key returns the key of the only workload that a reference matches or, if it has
+// the kind of an object without instances, that of the object, which may not
+// exist. The namespace of an object is "default" unless the reference has one.
+func (c *Client) Key(ctx context.Context, r Ref) (local.Key, error) {
+	if k := (local.Key{Namespace: cmp.Or(r.Namespace, "default"), Kind: r.Kind, Name: r.Name}); !HasInstances(k) {
+		return k, nil
+	}
+	s, err := c.Find(ctx, r)
+	return s.Key, err
 }

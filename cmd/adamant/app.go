@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 
 	"github.com/spf13/cobra"
 
@@ -235,3 +238,13 @@ func or(s, otherwise string) string { return cmp.Or(s, otherwise) }
 
 // size formats a number of bytes.
 func size(n int64) string { return text.Bytes(n) }
+
+// writeFile makes a file appear whole or not at all.
+func writeFile(name string, data []byte) error { return writeFileMode(name, data, 0o644) }
+
+func writeFileMode(name string, data []byte, mode os.FileMode) error {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real // a link stays a link
+	}
+	return durable.WriteFile(name, data, mode)
+}

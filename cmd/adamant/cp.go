@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 )
@@ -32,30 +29,27 @@ copy as it refuses the container.`,
 			if (src.pod == "") == (dst.pod == "") {
 				return usagef("one of SRC and DST must be POD:PATH")
 			}
-			return a.withPod(cmd.Context(), src.pod+dst.pod, func(p *pod.Pod) error { return a.cp(cmd.Context(), p, container, src, dst) })
+			return a.withPod(cmd.Context(), src.pod+dst.pod, func(p *pod.Pod) error {
+				copyPath := p.CopyIn
+				if src.pod != "" {
+					copyPath = p.CopyOut
+				}
+				unknown, err := copyPath(cmd.Context(), container, src.path, dst.path)
+				if err != nil {
+					return err
+				}
+				for _, u := range unknown {
+					a.progress("adamant: copy %s: %v", u.Path, u.Err)
+				}
+				if len(unknown) > 0 {
+					return exitWith(report.Incomplete)
+				}
+				return nil
+			})
 		},
 	}
 	cmd.Flags().StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
 	return cmd
-}
-
-// cp copies from src to dst, one of which is in the container.
-func (a *app) cp(ctx context.Context, p *pod.Pod, container string, src, dst end) error {
-	inside, err := p.OpenRoot(ctx, container)
-	if err != nil {
-		return err
-	}
-	defer inside.Close()
-	outside, err := rootfs.Open("/")
-	if err != nil {
-		return err
-	}
-	defer outside.Close()
-	if src.pod != "" {
-		own := rootfs.Owner{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
-		return a.copyPath(ctx, inside, outside, src.path, dst.path, rootfs.ExtractOptions{Owner: &own})
-	}
-	return a.copyPath(ctx, outside, inside, src.path, dst.path, rootfs.ExtractOptions{Owner: &rootfs.Owner{}})
 }
 
 // An end is one side of a copy.
@@ -83,19 +77,4 @@ func keepSlash(arg, clean string) string {
 		return strings.TrimSuffix(clean, "/") + "/"
 	}
 	return clean
-}
-
-// copyPath copies a path, and prints what could not be read.
-func (a *app) copyPath(ctx context.Context, from, to *rootfs.Root, src, dst string, o rootfs.ExtractOptions) error {
-	unknown, err := rootfs.Copy(ctx, from, to, src, dst, o)
-	if err != nil {
-		return err
-	}
-	for _, u := range unknown {
-		a.progress("adamant: copy %s: %v", u.Path, u.Err)
-	}
-	if len(unknown) > 0 {
-		return exitWith(report.Incomplete)
-	}
-	return nil
 }

@@ -41,7 +41,7 @@ Secrets. It waits until they are gone.`,
 				}
 			}
 			for _, k := range keys {
-				if wait && !isObject(k) {
+				if wait && api.HasInstances(k) {
 					if err := c.WaitDeleted(ctx, k); err != nil {
 						return err
 					}
@@ -56,10 +56,6 @@ Secrets. It waits until they are gone.`,
 	return cmd
 }
 
-func isObject(k local.Key) bool {
-	return k.Kind == "Service" || k.Kind == "ConfigMap" || k.Kind == "Secret"
-}
-
 // deletable returns all objects to delete before any is deleted, because a
 // wrong argument must not leave half of them.
 func (a *app) deletable(ctx context.Context, c *api.Client, args []string, file string) ([]local.Key, error) {
@@ -69,15 +65,11 @@ func (a *app) deletable(ctx context.Context, c *api.Client, args []string, file 
 		if err != nil {
 			return nil, usageError{err}
 		}
-		if k := (local.Key{Namespace: or(ref.Namespace, "default"), Kind: ref.Kind, Name: ref.Name}); isObject(k) {
-			keys = append(keys, k)
-			continue
-		}
-		s, err := a.find(ctx, c, arg)
+		k, err := c.Key(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, s.Key)
+		keys = append(keys, k)
 	}
 	if file == "" {
 		return keys, nil

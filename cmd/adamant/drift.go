@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/drift/inspect"
-	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/pod"
@@ -43,17 +41,27 @@ be compared.`,
 				return usagef("--root and --image go together, and without an INSTANCE")
 			}
 			ctx := cmd.Context()
-			var reports []inspect.Result
+			var results []inspect.Result
 			var err error
 			if root != "" {
-				reports, err = a.driftOfRoot(ctx, root, ref)
+				results, err = a.driftOfRoot(ctx, root, ref)
 			} else {
-				reports, err = a.driftOf(ctx, args, container)
+				err = a.withEngine(ctx, func(e *pod.Engine) (err error) {
+					if len(args) == 0 {
+						results, err = e.Drift(ctx)
+						return err
+					}
+					results, err = e.DriftOf(ctx, args, container)
+					return err
+				})
 			}
 			if err != nil {
 				return err
 			}
-			return a.printDrift(reports, report.DriftOptions{All: all, NoDiff: noDiff})
+			if len(results) == 0 {
+				a.progress("note: there is no pod whose containers could be looked at")
+			}
+			return a.printVerdict(report.NewDriftReportList(results, report.DriftOptions{All: all, NoDiff: noDiff}))
 		},
 	}
 	flags := cmd.Flags()
@@ -63,40 +71,6 @@ be compared.`,
 	flags.BoolVar(&all, "all", false, "list everything below a directory that was added or deleted")
 	flags.BoolVar(&noDiff, "no-diff", false, "leave the text diffs out")
 	return cmd
-}
-
-// driftOf compares the pods or other containers of some names, or all pods.
-func (a *app) driftOf(ctx context.Context, names []string, container string) (results []inspect.Result, err error) {
-	err = a.withEngine(ctx, func(e *pod.Engine) (err error) {
-		if len(names) == 0 {
-			results, err = e.Drift(ctx)
-			return err
-		}
-		for _, name := range names {
-			p, err := e.Find(ctx, name)
-			var more []inspect.Result
-			switch {
-			case err == nil:
-				more, err = p.DriftAll(ctx, container)
-			case errors.Is(err, pod.ErrNotFound):
-				more, err = driftOfContainer(ctx, name)
-			}
-			if err != nil {
-				return err
-			}
-			results = append(results, more...)
-		}
-		return nil
-	})
-	return results, err
-}
-
-func driftOfContainer(ctx context.Context, ref string) ([]inspect.Result, error) {
-	r, err := inspect.Container(ctx, ref)
-	if errors.Is(err, overlay.ErrNoContainer) {
-		err = hint{fmt.Errorf("no pod and no container on this machine is called %s", ref), "see adamant ps, or name a container by its id or process"}
-	}
-	return []inspect.Result{r}, err
 }
 
 // driftOfRoot compares a directory with an image, file by file.
@@ -138,11 +112,4 @@ func (a *app) openImage(ctx context.Context, ref string) (image.Image, func(), e
 		return image.Image{}, nil, fmt.Errorf("%s holds %w", ref, err)
 	}
 	return img, func() { set.Close() }, nil
-}
-
-func (a *app) printDrift(all []inspect.Result, o report.DriftOptions) error {
-	if len(all) == 0 {
-		a.progress("note: there is no pod whose containers could be looked at")
-	}
-	return a.printVerdict(report.NewDriftReportList(all, o))
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -88,36 +86,10 @@ func (a *app) rawTerminal(ctx context.Context, s *pod.Streams) (restore func(), 
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s.Resize = resizes(ctx, fd)
+	s.Resize = terminal.Resizes(ctx, f, func(w, h int) pod.TerminalSize { return pod.TerminalSize{Width: uint16(w), Height: uint16(h)} })
 	s.Stderr = nil // a terminal has one output
 	return func() {
 		cancel()
 		term.Restore(fd, old)
 	}, nil
-}
-
-// resizes sends the size of a terminal, now and whenever it changes.
-func resizes(ctx context.Context, fd int) <-chan pod.TerminalSize {
-	out := make(chan pod.TerminalSize, 1)
-	changed := make(chan os.Signal, 1)
-	signal.Notify(changed, syscall.SIGWINCH)
-	go func() {
-		defer close(out)
-		defer signal.Stop(changed)
-		for {
-			if w, h, err := term.GetSize(fd); err == nil {
-				select {
-				case out <- pod.TerminalSize{Width: uint16(w), Height: uint16(h)}:
-				case <-ctx.Done():
-					return
-				}
-			}
-			select {
-			case <-changed:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return out
 }

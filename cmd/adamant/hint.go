@@ -27,12 +27,17 @@ func mend(err error) string {
 	var own hint
 	var missing *pod.MissingImageError
 	var start *local.StartError
+	var noInstance *pod.NoInstanceError
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &own):
 		return own.mend
 	case errors.As(err, &start):
 		return mendStart(start)
+	case errors.As(err, &noInstance):
+		return "see adamant ps, or name a container by its id or process"
+	case errors.Is(err, api.ErrNoMatch):
+		return "adamant get lists them"
 	case errors.As(err, &missing):
 		return "save it where it is (docker save " + missing.Image + ") and load it here, or name it: adamant load FILE --as " + missing.Image
 	case errors.Is(err, pod.ErrNotFound):

@@ -12,6 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // loadFlags are the flags for the load on a workload.
@@ -26,10 +27,6 @@ func (l *loadFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&l.load.For, "for", 0, "repeat the load for this long (default: once)")
 	flags.DurationVar(&l.load.Quiet, "quiet", 2*time.Second, "then wait until nothing new was written for this long")
 	flags.DurationVar(&l.ready, "ready-timeout", 90*time.Second, "how long a pod may take to get ready")
-}
-
-func (l *loadFlags) options() learn.Options {
-	return learn.Options{Load: l.load, Ready: l.ready}
 }
 
 func newLearnCommand(a *app) *cobra.Command {
@@ -87,29 +84,22 @@ func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []
 	if err != nil {
 		return nil, err
 	}
-	e, err := a.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer e.Close()
-	p := a.log.Start("", 0, nil)
-	defer p.End()
-	o := load.options()
-	o.Engine, o.Say = e, p.Step
 	var lessons []learn.Lesson
-	for _, s := range workloads {
-		l, err := learn.Learn(ctx, o, s, learn.ProfilesOf(old, s.Name())...)
-		if err != nil {
-			return nil, err
-		}
-		if leaveOneOut && l.Proof.Passed {
-			if l, err = learn.LeaveOneOut(ctx, o, s, l); err != nil {
-				return nil, err
-			}
-		}
-		lessons = append(lessons, l)
-	}
-	return lessons, nil
+	err = a.traced(ctx, load, func(o learn.Options) (err error) {
+		lessons, err = learn.LearnAll(ctx, o, workloads, old, leaveOneOut)
+		return err
+	})
+	return lessons, err
+}
+
+// traced calls do with the options by which workloads are learned and proven. The
+// steps appear on stderr.
+func (a *app) traced(ctx context.Context, load loadFlags, do func(learn.Options) error) error {
+	return a.withEngine(ctx, func(e *pod.Engine) error {
+		p := a.log.Start("", 0, nil)
+		defer p.End()
+		return do(learn.Options{Engine: e, Load: load.load, Ready: load.ready, Say: p.Step})
+	})
 }
 
 // workloads returns the workloads of a manifest, and prints a note for each field
@@ -145,7 +135,7 @@ func (a *app) printLessons(lessons []learn.Lesson, save string) error {
 			return err
 		}
 	}
-	if err := a.printer().Print(list); err != nil {
+	if err := a.print(list); err != nil {
 		return err
 	}
 	for _, l := range lessons {

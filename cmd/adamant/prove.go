@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/learn"
@@ -34,7 +32,11 @@ it could not be seen, such as io_uring requests.`,
 			if err != nil {
 				return err
 			}
-			proofs, err := a.prove(ctx, workloads, load)
+			var proofs []learn.Proof
+			err = a.traced(ctx, load, func(o learn.Options) (err error) {
+				proofs, err = learn.ProveAll(ctx, o, workloads)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -43,26 +45,4 @@ it could not be seen, such as io_uring requests.`,
 	}
 	load.add(cmd.Flags())
 	return cmd
-}
-
-// prove proves workloads one after the other.
-func (a *app) prove(ctx context.Context, workloads []learn.Workload, load loadFlags) ([]learn.Proof, error) {
-	e, err := a.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer e.Close()
-	p := a.log.Start("", 0, nil)
-	defer p.End()
-	o := load.options()
-	o.Engine, o.Say = e, p.Step
-	var proofs []learn.Proof
-	for _, s := range workloads {
-		proof, err := learn.Prove(ctx, o, s)
-		if err != nil {
-			return nil, err
-		}
-		proofs = append(proofs, proof)
-	}
-	return proofs, nil
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -34,7 +33,10 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 			}
 			ctx := cmd.Context()
 			return a.withEngine(ctx, func(e *pod.Engine) error {
-				pods, err := chosenPods(ctx, e, args)
+				pods, err := e.FindAll(ctx, args)
+				if all {
+					pods, err = e.Pods(ctx)
+				}
 				if err != nil {
 					return err
 				}
@@ -53,25 +55,6 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 	cmd.Flags().BoolVar(&all, "all", false, "remove every pod")
 	cmd.Flags().Int64Var(&grace, "grace", -1, "seconds to end in, instead of the pod's own grace period")
 	return cmd
-}
-
-// chosenPods returns the pods of some names, each once, or all pods if there are no
-// names.
-func chosenPods(ctx context.Context, e *pod.Engine, names []string) ([]*pod.Pod, error) {
-	if len(names) == 0 {
-		return e.Pods(ctx)
-	}
-	var pods []*pod.Pod
-	for _, name := range names {
-		p, err := e.Find(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.ContainsFunc(pods, func(q *pod.Pod) bool { return q.UID == p.UID }) {
-			pods = append(pods, p)
-		}
-	}
-	return pods, nil
 }
 
 func newResetCommand(a *app) *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -140,4 +141,16 @@ func (a *app) event(e pod.Event) {
 		who += " " + e.Container
 	}
 	a.progress("%s  %-12s %s", strings.TrimPrefix(who, "default/"), e.Reason, text.EscapeLines(e.Message))
+}
+
+// foreground runs a manifest until ctx ends, with its logs on stdout.
+func (a *app) foreground(ctx context.Context, e *pod.Engine, d division, ready time.Duration) error {
+	logs := a.newFollowers()
+	defer logs.end()
+	return local.RunForeground(ctx, local.ForegroundOptions{
+		Engine: e, Kept: d.kept, Once: d.once, Ready: ready,
+		Author: local.Author{UID: os.Geteuid(), PID: os.Getpid()},
+		Events: a.event, Created: logs.follow, Say: a.progress,
+		Running: func(pods int) { a.progress("supervising %s; Ctrl-C removes them", text.Count(pods, "pod")) },
+	})
 }

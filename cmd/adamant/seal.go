@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
@@ -12,6 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 func newSealCommand(a *app) *cobra.Command {
@@ -110,7 +114,7 @@ func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) erro
 		_, err = fmt.Fprint(a.out, udiff.Unified(f.Name, f.Name+" (sealed)", string(before), string(sealed)))
 		return err
 	}
-	return a.printer().Print(learn.SealedManifest{
+	return a.print(learn.SealedManifest{
 		Header: document.NewHeader(document.SealedManifest), File: f.Name, Manifest: string(sealed),
 	})
 }
@@ -122,4 +126,32 @@ func replaceFile(name string, data []byte) error {
 		return err
 	}
 	return writeFileMode(name, data, info.Mode().Perm())
+}
+
+// checkDigests refuses profiles of images that were replaced since they were
+// learned. It prints a note for each image that cannot be checked.
+func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.Profile) error {
+	if a.noStore() {
+		a.progress("note: there are no images here to look at, so it was not checked that the profiles are of the same ones")
+		return nil
+	}
+	err := a.withEngine(ctx, func(e *pod.Engine) error {
+		return learn.CheckDigests(ctx, e, f, all, func(image, workload string) {
+			a.progress("note: image %s is not loaded here, so it was not checked that the profile of %s is of the same one", image, workload)
+		})
+	})
+	var replaced *learn.ReplacedImageError
+	if errors.As(err, &replaced) {
+		return hint{err, "learn it anew: adamant learn " + f.Name + "; or seal by the old profile all the same with --any-digest"}
+	}
+	return err
+}
+
+// noStore reports whether no image was ever loaded, or the user is not root.
+func (a *app) noStore() bool {
+	if a.endpoint != "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(or(a.root, pod.DefaultRoot), "containerd"))
+	return os.Geteuid() != 0 || errors.Is(err, fs.ErrNotExist)
 }

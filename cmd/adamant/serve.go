@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"text/template"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +42,7 @@ at SIGTERM; the pods go on, and the next one finds them again.
 func (a *app) socket() string { return api.Socket(or(a.state, pod.DefaultState)) }
 
 func (a *app) serve(ctx context.Context) error {
-	e, err := a.openWith(ctx, pod.Options{})
+	e, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,54 +55,9 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, c.Close())
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve() }()
-	a.progress("serving at %s", a.socket())
-	notifySystemd("READY=1")
-	select {
-	case <-ctx.Done():
-		a.progress("ending; the pods go on")
-		err = nil
-	case err = <-served:
-	}
-	notifySystemd("STOPPING=1")
+	err = s.Run(ctx, func() { a.progress("serving at %s", a.socket()) }, func() { a.progress("ending; the pods go on") })
 	return errors.Join(err, s.Close(), c.Close())
 }
-
-// notifySystemd reports a state to the service manager if there is one
-// (sd_notify(3)).
-func notifySystemd(state string) {
-	c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	c.Write([]byte(state))
-}
-
-// unitTemplate is a systemd unit that starts the daemon with the machine.
-// KillMode is process because the pods and their runtime are its children and
-// must outlive it.
-var unitTemplate = template.Must(template.New("unit").Parse(`[Unit]
-Description=Adamant keeps the declared workloads running
-Documentation=https://github.com/adamant-sh/adamant
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-Type=notify
-ExecStart={{.Program}} serve{{range .Flags}} {{.}}{{end}}
-Restart=always
-RestartSec=1
-KillMode=process
-Delegate=yes
-OOMScoreAdjust=-999
-LimitNOFILE=1048576
-TasksMax=infinity
-
-[Install]
-WantedBy=multi-user.target
-`))
 
 func (a *app) printUnit() error {
 	self, err := os.Executable()
@@ -117,5 +70,5 @@ func (a *app) printUnit() error {
 			flags = append(flags, fmt.Sprintf("--%s=%s", f.name, f.value))
 		}
 	}
-	return unitTemplate.Execute(a.out, map[string]any{"Program": self, "Flags": flags})
+	return api.WriteSystemdUnit(a.out, self, flags)
 }

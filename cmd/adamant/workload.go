@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +18,7 @@ func (a *app) find(ctx context.Context, c *api.Client, arg string) (local.Status
 	if err != nil {
 		return local.Status{}, usageError{err}
 	}
-	s, err := c.Find(ctx, ref)
-	if errors.Is(err, api.ErrNoMatch) {
-		err = hint{err, "adamant get lists them"}
-	}
-	return s, err
+	return c.Find(ctx, ref)
 }
 
 // completeWorkloads completes names of declared workloads.
@@ -59,4 +54,11 @@ func (a *app) on(use, short, example string, do func(ctx context.Context, c *api
 			return do(cmd.Context(), c, s)
 		},
 	}
+}
+
+func newStatusCommand(a *app) *cobra.Command {
+	return a.on("status", "Show a workload with its instances, images and addresses", `  adamant status web
+  adamant status shop/deploy/web -o json`, func(_ context.Context, _ *api.Client, s local.Status) error {
+		return a.print(local.NewDocument(s))
+	})
 }

@@ -2,17 +2,17 @@ package pod
 
 import "time"
 
-// The kubelet's waits before a container that ended is started again.
+// The kubelet's delays before a container that ended is restarted.
 const (
 	backOffFirst = 10 * time.Second
 	backOffMax   = 5 * time.Minute
-	// backOffReset is how long a container must have run for its next crash to
-	// count as the first.
+	// backOffReset is the run time after which the next crash of a container
+	// counts as its first.
 	backOffReset = 2 * backOffMax
 )
 
-// backOff is how long to wait after the crash that follows n restarts in a
-// row: the first restart comes at once, then 10 s, 20 s, up to 5 minutes.
+// backOff returns the delay after a crash that follows n restarts in a row. The
+// first restart is immediate; then the delay is 10 s, 20 s, up to 5 minutes.
 func backOff(n int) time.Duration {
 	if n == 0 {
 		return 0

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kill kills the processes that still run in the cgroup of a pod that the runtime
-// knows nothing of any more: a runtime or shim that was killed itself may leave
-// a process that nobody waits for. It is not awaited.
+// kill kills the processes in the cgroup of a pod whose sandboxes the runtime has
+// removed. If the runtime or a shim was killed, it may have left processes that
+// it does not know any more. kill does not wait for their end.
 func (c cgroups) kill(uid string) error {
 	var errs []error
 	for _, top := range c.dirs(c.podParent(uid)) {
@@ -29,8 +29,9 @@ func (c cgroups) kill(uid string) error {
 	return errors.Join(errs...)
 }
 
-// killProcesses kills the processes of one cgroup. In a cgroup v1 one that was
-// frozen, as runc does before it kills, would not die before it is thawed.
+// killProcesses kills the processes of one cgroup and thaws it. In cgroup v1 a
+// frozen process, such as one that runc froze before it kills, does not handle
+// SIGKILL until it is thawed.
 func killProcesses(cgroup string) error {
 	pids, err := processesOf(cgroup)
 	if err != nil {
@@ -53,14 +54,15 @@ func thaw(cgroup string) error {
 	return errors.Join(err, f.Close())
 }
 
-// killMember kills a process if it is still the one in the cgroup, and not
-// another that got its number.
+// killMember kills a process unless it has left the cgroup.
 func killMember(cgroup string, pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return ignoreGone(err)
 	}
 	defer unix.Close(fd)
+	// The PID may have been reused before the pidfd was opened. If it is still
+	// listed, the pidfd refers to a process of the cgroup.
 	now, err := processesOf(cgroup)
 	if err != nil || !slices.Contains(now, pid) {
 		return err
@@ -75,7 +77,7 @@ func processesOf(cgroup string) ([]int, error) {
 	}
 	var pids []int
 	for _, field := range strings.Fields(string(data)) {
-		// 0 is a process of a pid namespace that is not seen from here.
+		// 0 is a process outside of this PID namespace.
 		if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
 			pids = append(pids, pid)
 		}
@@ -83,8 +85,8 @@ func processesOf(cgroup string) ([]int, error) {
 	return pids, nil
 }
 
-// ignoreGone drops the errors of things that were removed: a file, a cgroup that was
-// removed while it was read (ENODEV), a process.
+// ignoreGone returns nil for an error that occurs because a file (ENOENT), a
+// process (ESRCH) or a cgroup that is being read (ENODEV) is gone.
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ESRCH) {
 		return nil

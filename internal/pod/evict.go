@@ -19,7 +19,7 @@ import (
 // that the kernel does not enforce.
 type EvictedError struct{ Reason string }
 
-// Error is the reason.
+// Error returns the reason.
 func (e *EvictedError) Error() string { return "evicted: " + e.Reason }
 
 func isEvicted(err error) bool {
@@ -27,9 +27,10 @@ func isEvicted(err error) bool {
 	return errors.As(err, &evicted)
 }
 
-// Check measures the volumes of a pod, and returns an *EvictedError if one holds
-// more than its sizeLimit. Only volumes on disk can, because common file systems
-// have quotas for users but not for directories.
+// Check measures the volumes of a pod and returns an *EvictedError if one is
+// larger than its sizeLimit. Only volumes on disk are measured: the kernel
+// enforces the size of a tmpfs, but common file systems have no quotas for
+// directories.
 func (p *Pod) Check() error {
 	return checkSizes(&p.rec.Spec, newLayout(p.e.opts.Root, p.UID))
 }
@@ -45,7 +46,7 @@ func checkSizes(s *PodSpec, l layout) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if errors.Is(err, volume.ErrTooDeep) { // a pod must not be able to hide its files
+		if errors.Is(err, volume.ErrTooDeep) { // else a pod could hide files from the limit
 			return &EvictedError{fmt.Sprintf("volume %s cannot be held to its sizeLimit: %v", vol.Name, volume.ErrTooDeep)}
 		}
 		if err != nil {
@@ -59,8 +60,8 @@ func checkSizes(s *PodSpec, l layout) error {
 	return nil
 }
 
-// enforce stops the pod, and ends its supervision with the reason, when it
-// exceeds a limit. It returns when ctx ends.
+// enforce evicts the pod when it exceeds a limit: it stops the pod and ends its
+// supervision with the reason. It returns when ctx ends.
 func (w *worker) enforce(ctx context.Context, end context.CancelCauseFunc) error {
 	tick := time.NewTimer(untilNextTick(enforceEvery))
 	defer tick.Stop()

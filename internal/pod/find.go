@@ -12,9 +12,8 @@ import (
 // ErrNotFound is returned when no pod has that name.
 var ErrNotFound = errors.New("no such pod")
 
-// Find finds one pod by its name, "namespace/name", its workload
-// ("deploy/web"), its UID, or the beginning of its name or UID if that is only
-// one pod's.
+// Find finds a pod by its name, "namespace/name", its workload ("deploy/web") or
+// its UID, or by a unique prefix of its name or UID.
 func (e *Engine) Find(ctx context.Context, name string) (*Pod, error) {
 	pods, err := e.Pods(ctx)
 	if err != nil {

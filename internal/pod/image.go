@@ -31,8 +31,7 @@ func (e *MissingImageError) Error() string {
 // Unwrap returns why the image was not pulled.
 func (e *MissingImageError) Unwrap() error { return e.Err }
 
-// EnsureImage makes sure that the store has an image, which is pulled if the
-// policy allows it.
+// EnsureImage pulls an image if it is not in the store and the policy allows it.
 func (e *Engine) EnsureImage(ctx context.Context, ref string, policy corev1.PullPolicy) error {
 	_, err := e.ensureImage(ctx, &PodSpec{}, ref, policy, nil, nil)
 	return err
@@ -65,8 +64,8 @@ func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy
 	return info, err
 }
 
-// buildCopyUpImage makes the image of the copy-up tool, which is in no registry: it
-// is this program.
+// buildCopyUpImage builds the image of the copy-up tool. It is in no registry,
+// because the tool is this program.
 func (e *Engine) buildCopyUpImage(ctx context.Context, ref string) error {
 	if ref != containerd.CopyUpImage || e.daemon.Client() == nil {
 		return nil

@@ -8,13 +8,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// suffixAlphabet is Kubernetes' alphabet for generated names: no vowels and
-// nothing that looks like another character, so that no word appears.
+// suffixAlphabet is Kubernetes' alphabet for generated names. It has no vowels,
+// so that no words appear, and no characters that look like others.
 const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789"
 
-// InstanceName names the one pod of a workload as its controller would: a Pod
-// keeps its name, a StatefulSet's pod is number 0, all others get five random
-// characters. A CronJob's pod is that of one Job of it.
+// InstanceName returns the name of the only pod of a workload, as its controller
+// would choose it. A Pod keeps its name, the pod of a StatefulSet has number 0,
+// and all others get five random characters. The pod of a CronJob is named like
+// the pod of a Job.
 func InstanceName(kind, name string) string {
 	switch strings.ToLower(kind) {
 	case "", "pod":

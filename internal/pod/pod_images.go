@@ -14,9 +14,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// podImages are the images of one pod, which are pulled if they are missing. It
-// is not safe for concurrent use, except that ensureVolumes may overlap the
-// other methods.
+// podImages finds the images of one pod, and pulls them if they are missing. It
+// is not safe for concurrent use, except that ensureVolumes may run concurrently
+// with the other methods.
 type podImages struct {
 	e       *Engine
 	spec    *PodSpec
@@ -38,8 +38,8 @@ func (p *podImages) ensure(ctx context.Context, ctr *corev1.Container) (translat
 	return image, nil
 }
 
-// ensureAll pulls the missing images of all containers, before the first
-// container is created: a pod that lacks one should not run half.
+// ensureAll pulls the missing images of all containers. It is called before the
+// first container is created, so that a missing image leaves no half-started pod.
 func (p *podImages) ensureAll(ctx context.Context) error {
 	for _, list := range [][]corev1.Container{p.spec.Spec.InitContainers, p.spec.Spec.Containers} {
 		for i := range list {
@@ -69,8 +69,7 @@ func (p *podImages) ensureVolumes(ctx context.Context) error {
 	return nil
 }
 
-// unmountImages unmounts a pod's image volumes and releases what the runtime
-// keeps for them.
+// unmountImages unmounts a pod's image volumes and removes their snapshots.
 func (e *Engine) unmountImages(ctx context.Context, l layout) error {
 	if e.daemon.Client() == nil {
 		return nil

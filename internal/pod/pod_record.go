@@ -14,15 +14,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
-// recordVersion is that of the file pod.json.
+// recordVersion is the version of the file pod.json.
 const recordVersion = 1
 
-// maxRecord is the largest pod.json that is read, in bytes: a manifest's
-// ConfigMaps and Secrets are in it, 1 MiB each at most.
+// maxRecord is the maximum size of a pod.json, in bytes. The file contains the
+// manifest's ConfigMaps and Secrets, of at most 1 MiB each.
 const maxRecord = 64 << 20
 
-// A record is the content of pod.json: everything that is needed to start any container
-// of the pod once more.
+// A record is the content of pod.json: everything that is needed to start any
+// container of the pod again.
 type record struct {
 	Version int       `json:"version"`
 	UID     string    `json:"uid"`
@@ -30,18 +30,20 @@ type record struct {
 	Owner   int       `json:"owner"` // process that created it, for messages only
 	Spec    PodSpec   `json:"spec"`
 
-	damaged error // why the rest could not be read
+	damaged error // set if pod.json could not be read
 }
 
-// writeRecord creates the pod's directory in one step, with its record and a lock that
-// this process holds. A directory that is not
-// committed and whose lock is free was left by a creator that has ended.
+// writeRecord atomically creates the pod's directory, with its record and a lock
+// that this process holds. If a directory is not committed and its lock is free,
+// the process that created it has ended.
 func writeRecord(root string, r *record) (*fileLock, error) {
 	l := newLayout(root, r.UID)
 	data, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("encode pod %s: %w", r.Spec.Name, err)
 	}
+	// The directory gets its name only once it is locked: Recover in another
+	// process would remove it otherwise.
 	tmp := filepath.Join(podsDir(root), ".new-"+r.UID)
 	if err := os.Mkdir(tmp, 0o700); err != nil {
 		return nil, err
@@ -64,7 +66,7 @@ func writeRecord(root string, r *record) (*fileLock, error) {
 	return lock, nil
 }
 
-// readRecord reads a pod's record. It must be the pod's own.
+// readRecord reads a pod's record and checks its version and UID.
 func readRecord(l layout) (*record, error) {
 	info, err := os.Stat(l.record())
 	if err != nil {
@@ -87,7 +89,8 @@ func readRecord(l layout) (*record, error) {
 	return &r, nil
 }
 
-// podUIDs lists the pods that have a directory, whole or not.
+// podUIDs lists the pods that have a directory, including those that are being
+// created or removed.
 func podUIDs(root string) ([]string, error) {
 	entries, err := os.ReadDir(podsDir(root))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,15 +109,16 @@ func podUIDs(root string) ([]string, error) {
 }
 
 func exists(path string) bool {
-	// Pods are looked at each second: os.Lstat would make a FileInfo each time.
+	// Not os.Lstat, which allocates a FileInfo: this is called every second.
 	return unix.Faccessat(unix.AT_FDCWD, path, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW) == nil
 }
 
-// A fileLock is one of package durable, which ends with the process however that ends.
+// A fileLock is a lock of package durable. The kernel releases it when the
+// process ends, even if it is killed.
 type fileLock struct{ f *os.File }
 
-// acquire takes the exclusive lock of a file, which it makes if need be.
-// Without wait it fails with durable.ErrLocked if the lock is held.
+// acquire takes the exclusive lock of a file, which it creates if needed.
+// Without wait it returns durable.ErrLocked if the lock is held.
 func acquire(path string, wait bool) (*fileLock, error) {
 	lock := durable.TryLock
 	if wait {

@@ -13,11 +13,11 @@ import (
 
 // A worker starts, probes, restarts and stops the containers of one pod, like a
 // pod worker of the kubelet. Several processes may have a worker for one pod;
-// the pod's lock decides which of them may change it.
+// only the one that holds the pod's lock may change the pod.
 type worker struct {
 	podRuntime
 	events    Events
-	readiness *podReadiness // of a pod that is supervised; nil otherwise
+	readiness *podReadiness // nil unless the pod is supervised
 
 	sandbox       string
 	sandboxConfig *runtimeapi.PodSandboxConfig
@@ -53,7 +53,7 @@ func (e *Engine) workerFor(ctx context.Context, p *Pod, events Events) (*worker,
 	return w, err
 }
 
-// facts is all that is known of a pod before its sandbox and volumes exist.
+// facts returns the facts about a pod before its sandbox and volumes exist.
 func (e *Engine) facts(s *PodSpec, l layout) translate.Facts {
 	return translate.Facts{
 		Layout:            l.Layout,
@@ -61,18 +61,18 @@ func (e *Engine) facts(s *PodSpec, l layout) translate.Facts {
 		CgroupParent:      e.cgroups.podParent(l.UID),
 		SeccompRoot:       e.opts.SeccompRoot,
 		RecursiveReadOnly: e.features.recursiveReadOnly[s.Handler],
-		MountsImages:      e.daemon.Client() == nil, // others can only be told of the image
+		MountsImages:      e.daemon.Client() == nil, // other runtimes mount image volumes themselves
 	}
 }
 
-// facts is all that is known of the pod once its sandbox and volumes exist.
+// facts returns the facts about the pod once its sandbox and volumes exist.
 func (w *worker) facts() translate.Facts {
 	f := w.e.facts(&w.rec.Spec, w.l)
 	f.PodIPs, f.Volumes = w.ips, w.volumes
 	return f
 }
 
-// ip is the pod's first address, empty if it has none.
+// ip returns the pod's first address, or "" if it has none.
 func (w *worker) ip() string {
 	if len(w.ips) == 0 {
 		return ""
@@ -84,8 +84,9 @@ func (w *worker) eventf(container, reason, format string, args ...any) {
 	w.events.emit(&w.rec.Spec, container, reason, format, args...)
 }
 
-// startContainer makes and starts a container and runs its postStart hook, as
-// its attempt-th start. It returns the container's id also if the hook fails.
+// startContainer creates and starts an attempt at a container and runs its
+// postStart hook. It returns the container's ID even if the start or the hook
+// fails.
 func (w *worker) startContainer(ctx context.Context, ctr *corev1.Container, attempt uint32) (string, error) {
 	image, err := w.images.ensure(ctx, ctr)
 	if err != nil {
@@ -111,8 +112,8 @@ func (w *worker) startContainer(ctx context.Context, ctr *corev1.Container, atte
 	return made.ContainerId, w.postStart(ctx, ctr, made.ContainerId)
 }
 
-// startAll starts the pod's containers: each init container to its end or, if
-// it is a sidecar, until it has started; then the others.
+// startAll starts the pod's containers. Init containers come first, one after
+// the other: each must have completed or, if it is a sidecar, have started.
 func (w *worker) startAll(ctx context.Context) error {
 	spec := &w.rec.Spec.Spec
 	for i := range spec.InitContainers {
@@ -128,8 +129,8 @@ func (w *worker) startAll(ctx context.Context) error {
 	return nil
 }
 
-// startInit runs an init container to its success, starting it again as often
-// as the pod allows.
+// startInit runs an init container until it succeeds. It restarts the container
+// as often as the pod allows.
 func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
 	for attempt := 0; ; attempt++ {
 		id, err := w.startContainer(ctx, ctr, w.l.nextAttempt(ctr.Name))
@@ -155,12 +156,13 @@ func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
 	}
 }
 
-// mayRestart reports whether an init container that failed is started again.
+// mayRestart reports whether an init container that failed is restarted.
 func (w *worker) mayRestart(ctr *corev1.Container) bool {
 	return translate.IsSidecar(ctr) || w.rec.Spec.Spec.RestartPolicy != corev1.RestartPolicyNever
 }
 
-// waitSuccess waits until a container ended, and fails unless with code 0.
+// waitSuccess waits until a container has ended. It returns an *ExitError if the
+// exit code is not 0.
 func (w *worker) waitSuccess(ctx context.Context, ctr *corev1.Container, id string) error {
 	st, err := w.waitExit(ctx, id)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// Recover cleans up after processes that were killed: a pod that was being
-// created or removed by one is removed with everything it had. Pods that running
-// processes work on are left alone. Open calls it.
+// Recover cleans up after processes that were killed: it removes the pods that
+// they were creating or removing. It does not change pods that a running process
+// is creating or removing. Open calls it.
 func (e *Engine) Recover(ctx context.Context) error {
 	var errs []error
 	uids, err := podUIDs(e.opts.Root)
@@ -42,23 +42,23 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	}
 	lock, err := acquire(l.lock(), false)
 	if errors.Is(err, durable.ErrLocked) || errors.Is(err, os.ErrNotExist) {
-		return nil // another process does the same, or it is gone by now
+		return nil // another process is removing it, or has removed it
 	}
 	if err != nil {
 		return err
 	}
 	defer lock.release()
 	if exists(l.committed()) && !ownerIsGone(l) {
-		return nil // it was finished in the meantime
+		return nil // its creator committed it before the lock was taken
 	}
-	// The mark is only for commands that list pods now. On a full disk it cannot be
-	// written, and the removal must not depend on it.
+	// The mark is only for commands that list pods now. The removal must not fail
+	// because the mark cannot be written to a full disk.
 	_ = l.markRemoving()
 	return e.deletePod(ctx, uid)
 }
 
 // ownerIsGone reports whether a pod is ephemeral and its creator has ended. It
-// reports false if that cannot be found out, because a pod that is in use must
+// reports false if the lock cannot be checked, because a pod that is in use must
 // not be removed.
 func ownerIsGone(l layout) bool {
 	if !exists(l.owner()) {
@@ -68,9 +68,10 @@ func ownerIsGone(l layout) bool {
 	return err == nil && !locked
 }
 
-// removeUnnamedDirs removes directories that never got their final name. Only the
-// holder of the lock of names creates them.
+// removeUnnamedDirs removes directories that never got their final name, see
+// writeRecord. Only the holder of the lock on names creates them.
 func (e *Engine) removeUnnamedDirs() error {
+	// Without such directories, which is the usual case, no lock is needed.
 	unborn, err := filepath.Glob(filepath.Join(podsDir(e.opts.Root), ".new-*"))
 	if err != nil || len(unborn) == 0 {
 		return err
@@ -90,14 +91,15 @@ func (e *Engine) removeUnnamedDirs() error {
 	return errors.Join(errs...)
 }
 
-// removeOrphanSandboxes removes sandboxes of this root whose pod has no directory: a
-// runtime may finish making one after its caller was killed. The sandboxes are
-// listed first, so that a pod that is being made has its directory by then.
+// removeOrphanSandboxes removes sandboxes of this root whose pod has no directory.
+// The runtime may have created such a sandbox after its caller was killed.
 func (e *Engine) removeOrphanSandboxes(ctx context.Context) error {
 	found, err := e.sandboxes(ctx, map[string]string{translate.LabelRoot: rootID(e.opts.Root)})
 	if err != nil {
 		return err
 	}
+	// The sandboxes were listed first. A pod that is being created has its
+	// directory before its sandbox, so that it is not taken for an orphan.
 	var errs []error
 	for _, s := range found {
 		uid := s.Labels[translate.LabelPodUID]

@@ -7,8 +7,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// recreate creates the sandbox, volumes in memory, API data and all containers
-// of a pod again that lost its sandbox, or whose recreation was interrupted.
+// recreate recreates a pod that lost its sandbox or whose recreation was
+// interrupted: its sandbox, volumes in memory, API data and all containers.
 // Volumes on disk keep their content.
 func (w *worker) recreate(ctx context.Context, p *Pod) error {
 	if !p.needsNewSandbox() {
@@ -32,8 +32,8 @@ func (w *worker) recreate(ctx context.Context, p *Pod) error {
 	return p.Refresh(ctx)
 }
 
-// needsNewSandbox reports whether a container that is to run cannot, or was never
-// started.
+// needsNewSandbox reports whether the pod has no running sandbox, or one of its
+// containers was never started.
 func (p *Pod) needsNewSandbox() bool {
 	if p.Phase == Lost {
 		return true

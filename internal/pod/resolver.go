@@ -10,8 +10,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// machineResolver reads the machine's resolver. A local stub (systemd-resolved)
-// cannot be reached from a pod's network, so the servers that it forwards to are used.
+// machineResolver reads the machine's resolver configuration. A pod cannot reach
+// a local stub such as systemd-resolved, so that the servers to which the stub
+// forwards are used instead.
 func machineResolver() translate.Resolver {
 	r := readResolver("/etc/resolv.conf")
 	if len(r.Servers) > 0 && !slices.ContainsFunc(r.Servers, isLoopback) {

@@ -15,8 +15,8 @@ import (
 // runtimeMounts are the mount points that every CRI runtime adds to a container.
 var runtimeMounts = []string{"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"}
 
-// mountPoints are the paths at which a container of the pod has something
-// mounted, as the manifest has them, and those that every runtime adds.
+// mountPoints returns the mount points of a container: those of the manifest and
+// those that every runtime adds.
 func (p *Pod) mountPoints(container string) []string {
 	points := append([]string{}, runtimeMounts...)
 	c, ok := p.rec.Spec.Container(container)
@@ -32,9 +32,9 @@ func (p *Pod) mountPoints(container string) []string {
 	return points
 }
 
-// Overlay finds the overlay that is the container's root file system, whether
-// it runs or has ended. The error wraps overlay.ErrNoOverlay if its
-// snapshotter makes none.
+// Overlay finds the overlay of a container's root file system, whether the
+// container runs or has ended. The error wraps overlay.ErrNoOverlay if the
+// snapshotter does not use overlays.
 func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) {
 	if c.ID == "" {
 		return overlay.Mount{}, fmt.Errorf("container %s of pod %s has not been started", c.Name, p.Name)
@@ -44,7 +44,8 @@ func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) 
 		if m, err := overlay.Find(c.PID); err == nil {
 			found = &m
 		}
-		// It may have ended in the meantime; the runtime knows its layers.
+		// An error is ignored: the process may have ended, and the runtime still
+		// has the layers.
 	}
 	if p.e.daemon.Client() == nil {
 		if found != nil {
@@ -59,10 +60,10 @@ func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) 
 	return own, err
 }
 
-// layers are the container's as the runtime has them. What its process shows
-// is believed only if it is the same: the process can have another root
-// directory by now (chroot into an image volume, which is an overlay, too), and
-// its number can be another's.
+// layers returns the layers of a container from the runtime. The root of its
+// process is used only if its upper directory is the same. The process may have
+// changed its root, with chroot into an image volume, which is an overlay too, or
+// its PID may have been reused.
 func (p *Pod) layers(ctx context.Context, c *Container) (overlay.Mount, error) {
 	mounts, err := p.e.daemon.Client().SnapshotService(p.e.daemon.Snapshotter()).Mounts(ctx, c.ID)
 	if err != nil {
@@ -79,8 +80,8 @@ func (p *Pod) layers(ctx context.Context, c *Container) (overlay.Mount, error) {
 	return m, nil
 }
 
-// verifyRoot fails if a root is not the directory that the runtime made the
-// container's root of, as far as it tells.
+// verifyRoot returns an error if a root is not the directory of the container's
+// snapshot. It returns nil if the runtime does not report the directory.
 func (p *Pod) verifyRoot(ctx context.Context, c *Container, root *rootfs.Root) error {
 	client := p.e.daemon.Client()
 	if client == nil {
@@ -99,7 +100,7 @@ func (p *Pod) verifyRoot(ctx context.Context, c *Container, root *rootfs.Root) e
 	return nil
 }
 
-// isDir fails if a root is another directory than dir.
+// isDir returns an error if a root is not the directory dir.
 func isDir(root *rootfs.Root, dir string) error {
 	f, err := root.OpenDir("/")
 	if err != nil {

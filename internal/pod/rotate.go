@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// maxLog is the size at which a container's log is put aside, in bytes: a
-	// kubelet's. One such file is kept.
+	// maxLog is the size at which a container's log is rotated, in bytes, as by
+	// the kubelet. One rotated file is kept.
 	maxLog        = 10 << 20
 	rotatedSuffix = ".1"
 )
 
-// rotateLogs renames the logs that grew too large. The next call tries again
-// after an error. The runtime is asked only if there are such.
+// rotateLogs rotates the logs that are too large. It calls the runtime only if
+// there are any. After an error the next call tries again.
 func (w *worker) rotateLogs(ctx context.Context) {
 	if !w.hasLargeLog() {
 		return
@@ -40,8 +40,7 @@ func (w *worker) rotateLogs(ctx context.Context) {
 	}
 }
 
-// hasLargeLog reports whether the log of an attempt that may run has grown too
-// large.
+// hasLargeLog reports whether the log of a latest attempt is too large.
 func (w *worker) hasLargeLog() bool {
 	spec := &w.rec.Spec.Spec
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
@@ -59,14 +58,14 @@ func (w *worker) hasLargeLog() bool {
 	return false
 }
 
-// rotateLog renames a log and has the runtime begin a new one.
+// rotateLog renames a log and makes the runtime open a new file.
 func (w *worker) rotateLog(ctx context.Context, id, path string) error {
 	if err := os.Rename(path, path+rotatedSuffix); err != nil {
 		return err
 	}
 	_, err := w.e.cri.ReopenContainerLog(ctx, &runtimeapi.ReopenContainerLogRequest{ContainerId: id})
 	if err != nil {
-		// The runtime still writes to the old file, so that gets its name back.
+		// The runtime still writes to the old file.
 		os.Rename(path+rotatedSuffix, path)
 	}
 	return err

@@ -8,22 +8,21 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
-// The directories of Options that are used if none are given.
+// The default directories of Options.
 const (
 	DefaultRoot  = containerd.DefaultRoot
 	DefaultState = containerd.DefaultState
 )
 
-// Programs are the programs of other packages that the private containerd
-// consists of.
+// Programs are the programs that the private containerd needs.
 type Programs = containerd.Binaries
 
 // A MissingProgramsError lists every program that FindPrograms did not find,
 // and how to install it.
 type MissingProgramsError = containerd.MissingError
 
-// FindPrograms looks for the programs on this machine. If some are missing the
-// error is a *MissingProgramsError.
+// FindPrograms finds the programs on this machine. The error is a
+// *MissingProgramsError if programs are missing.
 func FindPrograms(ctx context.Context) (Programs, error) { return containerd.Find(ctx) }
 
 // IsUnavailable reports whether err means that the runtime does not answer,
@@ -34,7 +33,7 @@ func IsUnavailable(err error) bool { return cri.IsUnavailable(err) }
 // containerd does.
 func (e *Engine) CanTrace() bool { return e.daemon.Private() }
 
-// DiskUsage returns how many bytes the files below dir take on disk. It does not
-// leave the file system of dir and follows no link out of it, so a running
-// container may own the files.
+// DiskUsage returns the disk space of the files below dir, in bytes. It does not
+// leave the file system of dir and follows no links, so that dir may belong to a
+// running container.
 func DiskUsage(dir string) (int64, error) { return volume.Usage(dir) }

@@ -12,18 +12,18 @@ import (
 )
 
 // ErrLost is returned when a pod's sandbox ended while the pod was supervised, so
-// that no container can be started in it any more. The caller removes the pod, or
-// supervises it once more, which creates the sandbox again.
+// that no container can be started in it. The caller removes the pod or calls
+// Supervise again, which creates a new sandbox.
 var ErrLost = errors.New("its sandbox ended")
 
-// sandboxPoll is how often a sandbox is polled whose process the runtime does not
-// report.
+// sandboxPoll is the interval at which a sandbox is polled if the runtime does
+// not report its process.
 const sandboxPoll = 5 * time.Second
 
 // watchSandbox ends the supervision when the pod's sandbox ends.
 func (w *worker) watchSandbox(ctx context.Context, end context.CancelCauseFunc) {
 	if w.sandbox == "" {
-		return // of a pod that is complete
+		return // the pod is complete
 	}
 	for wait := pollMin; ; wait = min(wait*2, pollMax) {
 		pid, lost, err := w.sandboxStatus(ctx)
@@ -34,7 +34,8 @@ func (w *worker) watchSandbox(ctx context.Context, end context.CancelCauseFunc) 
 			end(ErrLost)
 			return
 		}
-		pause := wait // the kernel told of its end, and the runtime will in a moment
+		// If the process has ended, the runtime reports the end a moment later.
+		pause := wait
 		if err != nil || pid == 0 {
 			pause = sandboxPoll
 		} else if waitProcess(ctx, pid, processTimeout) != nil {

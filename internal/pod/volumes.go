@@ -31,7 +31,8 @@ func (e *Engine) createVolume(ctx context.Context, p translate.VolumePlan) error
 	case p.HostPath != nil:
 		return volume.HostPath(p.Path, *p.HostPath)
 	case p.MountImage != "":
-		// The directory is made first, so that a removal finds the mount.
+		// The directory is created before the mount, so that a removal after a
+		// crash finds the mount.
 		if err := os.MkdirAll(p.Path, 0o755); err != nil {
 			return err
 		}
@@ -44,9 +45,9 @@ func (e *Engine) createVolume(ctx context.Context, p translate.VolumePlan) error
 	return nil
 }
 
-// createPayload creates a volume that shows data of the API. It replaces what an
-// earlier start of the pod left there: nobody but its containers, which are
-// gone, can have written it.
+// createPayload creates a volume with data of the API. It replaces the volume of
+// an earlier start of the pod, because only the pod's containers, which have been
+// removed, used it.
 func createPayload(p translate.VolumePlan) error {
 	if err := errors.Join(volume.Unmount(p.Path), os.RemoveAll(p.Path)); err != nil {
 		return err
@@ -79,7 +80,7 @@ func createContainerFiles(container string, l layout, p translate.ContainerPlan)
 	if err != nil {
 		return err
 	}
-	// The umask of this process must not take the container's users the right to
-	// write.
+	// Chmod, because the umask of this process applies to OpenFile and any user
+	// in the container may write the file.
 	return errors.Join(f.Chmod(0o666), f.Close())
 }

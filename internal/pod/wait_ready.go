@@ -14,12 +14,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// settle is how long a container without a readiness probe must run to count
-// as ready: a program that cannot write where it must is dead by then.
+// settle is the time after which a running container without a readiness probe
+// counts as ready. A program that cannot write its files has ended by then.
 const settle = time.Second
 
 // A NotReadyError is returned when a container runs but does not become ready. It
-// holds everything that is known about the reason.
+// contains everything that is known about the reason.
 type NotReadyError struct {
 	Container string
 	Probe     string // startup, liveness or readiness; empty if no probe has answered
@@ -27,10 +27,10 @@ type NotReadyError struct {
 	Output    string // of the last failure
 	Log       []string
 	Hints     []Hint
-	Err       error // why nobody waits any longer, nil if the probe failed for good
+	Err       error // why the wait ended; nil if the probe failed for good
 }
 
-// Error is one line and, below it, the last lines of the container's log.
+// Error returns one line, followed by the last lines of the container's log.
 func (e *NotReadyError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "container %s is not ready", e.Container)
@@ -49,13 +49,13 @@ func (e *NotReadyError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns why nobody waits any longer.
+// Unwrap returns the error that ended the wait.
 func (e *NotReadyError) Unwrap() error { return e.Err }
 
 // WaitReady waits until every container is ready: its startup probe has passed
-// and its readiness probe passes; without the latter, once it has run for a
-// second. A container that completed, and is not to be started again, is ready
-// too. It starts containers that end in error again as often as
+// and its readiness probe passes. A container without a readiness probe is ready
+// once it has run for a second. A container that completed and is not restarted
+// is ready too. WaitReady restarts containers that end in error as often as
 // PodSpec.Restarts allows, and then fails with an *ExitError or *NotReadyError.
 func (p *Pod) WaitReady(ctx context.Context, events Events) error {
 	if err := p.Refresh(ctx); err != nil {
@@ -76,7 +76,7 @@ func (p *Pod) WaitReady(ctx context.Context, events Events) error {
 	return nil
 }
 
-// waitReady waits for one container, through as many crashes as are allowed.
+// waitReady waits for one container and restarts it as often as is allowed.
 func (w *worker) waitReady(ctx context.Context, ctr *corev1.Container) error {
 	for crashes := 0; ; crashes++ {
 		a, err := w.latestAttempt(ctx, ctr.Name)
@@ -97,7 +97,7 @@ func (w *worker) waitReady(ctx context.Context, ctr *corev1.Container) error {
 	}
 }
 
-// attemptReady waits until this start of a container is ready.
+// attemptReady waits until an attempt is ready.
 func (w *worker) attemptReady(ctx context.Context, ctr *corev1.Container, a attempt) error {
 	var last *probeResult
 	out, err := w.watchAttempt(ctx, ctr, a, func(r probeResult) bool {
@@ -108,14 +108,14 @@ func (w *worker) attemptReady(ctx context.Context, ctr *corev1.Container, a atte
 	})
 	switch {
 	case out.exit != nil && !restarts(&w.rec.Spec, ctr, out.exit.ExitCode) && out.exit.ExitCode == 0:
-		return nil // it did its work
+		return nil // it completed
 	case err != nil && ctx.Err() != nil:
 		return w.notReadyError(ctr, a, last, context.Cause(ctx))
 	}
 	return w.outcomeError(ctx, ctr, a, out, err)
 }
 
-// isReady reports whether a reading makes the container ready.
+// isReady reports whether the result of a probe makes the container ready.
 func isReady(ctr *corev1.Container, r probeResult) bool {
 	if !r.verdict.OK {
 		return false
@@ -123,7 +123,7 @@ func isReady(ctr *corev1.Container, r probeResult) bool {
 	return r.kind == readiness || r.kind == settled || r.kind == startup && ctr.ReadinessProbe == nil
 }
 
-// unhealthyError is the error for a container whose probe failed for good.
+// unhealthyError returns the error for a container whose probe failed for good.
 func (w *worker) unhealthyError(ctr *corev1.Container, a attempt, r *probeResult) error {
 	return w.notReadyError(ctr, a, r, nil)
 }

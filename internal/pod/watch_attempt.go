@@ -13,8 +13,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// An outcome is why watching an attempt ended: it exited, or its startup or
-// liveness probe failed for good. It is zero if the caller ended the watch.
+// An outcome is the reason why a watch of an attempt ended: the container exited,
+// or its startup or liveness probe failed for good. It is zero if observe ended
+// the watch.
 type outcome struct {
 	exit        *runtimeapi.ContainerStatus
 	failedProbe *probeResult
@@ -23,8 +24,8 @@ type outcome struct {
 var errWatchDone = errors.New("the watcher has seen enough")
 
 // watchAttempt probes an attempt and waits for its end. observe is called with
-// every result except that of a probe that failed for good, and returns whether
-// to go on.
+// every result, except with that of a probe that failed for good. The watch ends
+// when observe returns false.
 func (w *worker) watchAttempt(ctx context.Context, ctr *corev1.Container, a attempt, observe func(probeResult) bool) (outcome, error) {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -45,6 +46,7 @@ func (w *worker) watchAttempt(ctx context.Context, ctr *corev1.Container, a atte
 		}, cancel)
 	}()
 	exit, err := w.waitExit(inner, a.id)
+	// out belongs to the goroutine until it has ended.
 	cancel(nil)
 	<-done
 	if err == nil {
@@ -55,15 +57,15 @@ func (w *worker) watchAttempt(ctx context.Context, ctr *corev1.Container, a atte
 	case errors.Is(cause, errWatchDone):
 		return out, nil
 	case !errors.Is(cause, context.Canceled):
-		return outcome{}, cause // of the prober
+		return outcome{}, cause // the prober's error
 	}
 	return outcome{}, err
 }
 
 var errNotStarted = errors.New("the container was never started")
 
-// waitStarted waits until a sidecar's startup probe passes; one without is
-// started as soon as it runs.
+// waitStarted waits until the startup probe of a sidecar passes. A sidecar
+// without one has started as soon as it runs.
 func (w *worker) waitStarted(ctx context.Context, ctr *corev1.Container, id string) error {
 	if ctr.StartupProbe == nil {
 		return nil
@@ -76,8 +78,9 @@ func (w *worker) waitStarted(ctx context.Context, ctr *corev1.Container, id stri
 	return w.outcomeError(ctx, ctr, a, out, err)
 }
 
-// restartContainer starts the attempt that follows a. It does nothing if the pod
-// is being stopped or removed, or another process has started it already.
+// restartContainer starts the attempt after a. It returns errStopping if the pod
+// is being stopped or removed, and does nothing if another process has already
+// started that attempt.
 func (w *worker) restartContainer(ctx context.Context, ctr *corev1.Container, a attempt) error {
 	lock, err := w.e.lockPod(ctx, w.l)
 	if err != nil {
@@ -100,7 +103,8 @@ func (w *worker) restartContainer(ctx context.Context, ctr *corev1.Container, a 
 
 var errStopping = errors.New("the pod is being stopped")
 
-// removeOldAttempts removes the attempts before the last one, which stays for its log.
+// removeOldAttempts removes the attempts before last. That one stays, because
+// its log can still be read.
 func (w *worker) removeOldAttempts(ctx context.Context, ctr *corev1.Container, last uint32) error {
 	all, err := w.e.attempts(ctx, w.l.UID)
 	if err != nil {
@@ -123,7 +127,7 @@ func (w *worker) removeOldAttempts(ctx context.Context, ctr *corev1.Container, l
 	return nil
 }
 
-// outcomeError returns the error of an outcome for a caller that waits until the
+// outcomeError returns an outcome as an error, for callers that wait until the
 // container works.
 func (w *worker) outcomeError(ctx context.Context, ctr *corev1.Container, a attempt, out outcome, err error) error {
 	switch {

@@ -19,9 +19,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// TestLoadAgreesWithReading runs archives through both ways in: `adamant load`,
-// which imports them, and `drift --root --image`, which opens and flattens them.
-// Both must give the verdict of the table.
+// TestLoadAgreesWithReading reads archives in both ways: like `adamant load`,
+// which imports them, and like `drift --root --image`, which opens and flattens
+// them. Both must accept or refuse the same archives.
 func TestLoadAgreesWithReading(t *testing.T) {
 	d, _ := startTest(t)
 	for _, tt := range archives() {
@@ -63,13 +63,13 @@ func readAll(t *testing.T, path string, copied bool) error {
 	return nil
 }
 
-// A testArchive is one that differs from a plain one in a few things.
+// A testArchive describes an archive by its differences from a valid one.
 type testArchive struct {
 	name    string
-	refused string // in the error; empty if it is taken
+	refused string // part of the error; empty if the archive is accepted
 
 	layers   []layerCase
-	config   any // instead of a fitting one; []byte is taken as it is
+	config   any // replaces the valid one; []byte is written unchanged
 	manifest func(manifest map[string]any)
 	index    func(index map[string]any, add func(mediaType string, content []byte) map[string]any)
 	files    func(files []entry) []entry
@@ -79,7 +79,7 @@ type testArchive struct {
 type layerCase struct {
 	content   []byte
 	plain     []byte // decompressed, if the content is compressed
-	mediaType string // of a plain layer if empty
+	mediaType string // layerType if empty
 }
 
 type entry struct {
@@ -225,7 +225,7 @@ func withSize(archive []byte, size []byte) []byte {
 func gzipOf(b []byte) []byte {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
-	w.Write(b) // to memory
+	w.Write(b) // no error, because it writes to memory
 	w.Close()
 	return out.Bytes()
 }
@@ -403,8 +403,8 @@ func named(name string) func(map[string]any, func(string, []byte) map[string]any
 	}
 }
 
-// nest puts the manifest into indexes, each of which has the next one so many
-// times.
+// nest puts the manifest into depth indexes, each of which lists the next one
+// several times.
 func nest(index map[string]any, add func(string, []byte) map[string]any, depth, times int) {
 	desc := index["manifests"].([]any)[0]
 	for range depth {

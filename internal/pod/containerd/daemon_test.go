@@ -12,7 +12,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// TestMain lets the test's own binary stand in for Adamant's.
+// TestMain makes the test's binary act as Adamant's executable.
 func TestMain(m *testing.M) {
 	if runc, ok := Wrapped(); ok {
 		fmt.Fprintln(os.Stderr, syscall.Exec(runc, append([]string{"runc"}, os.Args[1:]...), os.Environ()))
@@ -24,8 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// startTest starts a private containerd that is stopped, with all that it
-// made, at the end of the test.
+// startTest starts a private containerd. It is removed at the end of the test.
 func startTest(t *testing.T) (*Daemon, Options) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -64,7 +63,7 @@ func tempDir(t *testing.T, parent string) string {
 	return dir
 }
 
-// runSandbox starts a pod without containers and returns its id.
+// runSandbox starts a pod without containers and returns its ID.
 func runSandbox(t *testing.T, d *Daemon, name string) string {
 	t.Helper()
 	resp, err := d.CRI().RunPodSandbox(t.Context(), &runtimeapi.RunPodSandboxRequest{Config: sandboxConfig(name)})

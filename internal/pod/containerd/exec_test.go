@@ -38,7 +38,7 @@ var buildProbe = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(program)
 })
 
-// probeImage holds testdata/probe alone, as /probe.
+// probeImage returns an image that contains only testdata/probe, as /probe.
 func probeImage(t *testing.T) v1.Image {
 	t.Helper()
 	raw, err := buildProbe()
@@ -59,7 +59,7 @@ func probeImage(t *testing.T) v1.Image {
 
 const probeName = "example.com/probe:1"
 
-// startProbe runs the probe in a pod of its own and returns the container's id.
+// startProbe runs the probe in a new pod and returns the container's ID.
 func startProbe(t *testing.T, d *Daemon, pod string, args ...string) string {
 	t.Helper()
 	sandbox := runSandbox(t, d, pod)

@@ -33,7 +33,7 @@ func snapshotNames(b *strings.Builder) snapshots.WalkFunc {
 	}
 }
 
-// forged is an image of any manifest and configuration.
+// forged returns an image with any manifest and configuration.
 func forged(t *testing.T, manifest, config []byte, layers []v1.Layer) v1.Image {
 	t.Helper()
 	core := forgedCore{manifest, config, map[string]v1.Layer{}}
@@ -63,8 +63,8 @@ func (c forgedCore) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
 	return c.layers[h.String()], nil
 }
 
-// wrongDiffID is an image whose configuration names another archive than its
-// second layer has.
+// wrongDiffID returns an image whose configuration has a wrong diff ID for the
+// second layer.
 func wrongDiffID(t *testing.T) v1.Image {
 	t.Helper()
 	img := testImage(t)
@@ -89,8 +89,8 @@ func wrongDiffID(t *testing.T) v1.Image {
 	return forged(t, manifest, config, layers)
 }
 
-// wrongDockerLayer is a docker archive in which a layer's file has another
-// content than the configuration says.
+// wrongDockerLayer returns a docker archive with a layer whose content differs
+// from its diff ID in the configuration.
 func wrongDockerLayer(t *testing.T) string {
 	t.Helper()
 	path := dockerArchive(t, testImage(t), "example.com/app:1")
@@ -106,7 +106,7 @@ func wrongDockerLayer(t *testing.T) string {
 	return fileOf(t, string(raw))
 }
 
-// deepIndex is a layout of more indexes in one another than anyone writes.
+// deepIndex returns a layout with more nested indexes than are allowed.
 func deepIndex(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

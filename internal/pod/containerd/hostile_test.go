@@ -17,15 +17,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// TestHostileArchives loads what must be refused: each time with an error,
-// and with no image, blob, snapshot or file left.
+// TestHostileArchives loads archives that must be refused with an error, without
+// leaving an image, blob, snapshot or file.
 func TestHostileArchives(t *testing.T) {
 	d, o := startTest(t)
 	clean := storeContent(t, d)
 	for _, c := range []struct {
 		name string
 		make func(t *testing.T) string
-		want string // in the error
+		want string // part of the error
 	}{
 		{"not an archive", func(t *testing.T) string { return fileOf(t, "hello") }, ""},
 		{"empty", func(t *testing.T) string { return fileOf(t, "") }, "neither an OCI image layout nor written by docker save"},
@@ -131,10 +131,10 @@ func flip(b []byte) []byte {
 	return b
 }
 
-// linkOut stands for a symbolic link in place of the blob.
+// linkOut makes spoil replace the blob by a symbolic link.
 func linkOut([]byte) []byte { return []byte("link") }
 
-// spoil writes a good layout and changes or removes one of its blobs.
+// spoil writes a valid layout and changes or removes one of its blobs.
 func spoil(t *testing.T, which string, change func([]byte) []byte) string {
 	t.Helper()
 	img := testImage(t)
@@ -172,8 +172,8 @@ func spoil(t *testing.T, which string, change func([]byte) []byte) string {
 	return dir
 }
 
-// badLayer is an image whose second layer has an entry of a name, or a link
-// and a file behind it.
+// badLayer returns an image whose second layer has an entry with a bad name, or a
+// symbolic link and a file below it.
 func badLayer(t *testing.T, entry string) v1.Image {
 	t.Helper()
 	var b bytes.Buffer
@@ -212,8 +212,8 @@ func foreign(t *testing.T) v1.Image {
 	return img
 }
 
-// unnamedLayer is an image whose manifest has one layer more than its
-// configuration, so that nothing says what is in it.
+// unnamedLayer returns an image whose manifest has one layer more than its
+// configuration, so that this layer has no diff ID.
 func unnamedLayer(t *testing.T) v1.Image {
 	t.Helper()
 	img := testImage(t)
@@ -238,8 +238,8 @@ func unnamedLayer(t *testing.T) v1.Image {
 	return forged(t, raw, config, layers)
 }
 
-// TestDigestsWithoutACheck: the store and the runtime verify by themselves,
-// whatever Check does.
+// TestDigestsWithoutACheck checks that digests are verified even if Check accepts
+// everything.
 func TestDigestsWithoutACheck(t *testing.T) {
 	d, _ := startTest(t)
 	clean := storeContent(t, d)

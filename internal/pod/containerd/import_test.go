@@ -20,7 +20,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
-// testImage is an image of two layers with one file each.
+// testImage returns an image of two layers with one file each.
 func testImage(t *testing.T, layers ...map[string]string) v1.Image {
 	t.Helper()
 	if len(layers) == 0 {
@@ -41,7 +41,7 @@ func testImage(t *testing.T, layers ...map[string]string) v1.Image {
 	return img
 }
 
-// layoutOf writes an image as an OCI layout under a name.
+// layoutOf writes an OCI layout of an image with a name.
 func layoutOf(t *testing.T, img v1.Image, ref string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -127,10 +127,10 @@ func TestImport(t *testing.T) {
 	t.Run("names", func(t *testing.T) { testNames(t, d) })
 }
 
-// testView mounts an image, looks at it and lets it go.
+// testView mounts an image, reads its files and unmounts it.
 func testView(t *testing.T, d *Daemon, ref string) {
 	target := filepath.Join(t.TempDir(), "view")
-	for range 2 { // the second changes nothing
+	for range 2 { // the second call has no effect
 		if err := d.Mount(t.Context(), ref, target); err != nil {
 			t.Fatal(err)
 		}

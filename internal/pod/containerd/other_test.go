@@ -14,8 +14,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// TestConnect uses a daemon as another's: it stands for the machine's own
-// containerd.
+// TestConnect connects to a daemon as if it were the machine's own containerd.
 func TestConnect(t *testing.T) {
 	d, o := startTest(t)
 	other, err := Connect(t.Context(), d.CRI().Endpoint(), o.State)
@@ -40,7 +39,7 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// TestPulledImages come from a registry through CRI, and are the same to us.
+// TestPulledImages checks images that CRI pulled from a registry.
 func TestPulledImages(t *testing.T) {
 	d, _ := startTest(t)
 	server := httptest.NewServer(registry.New(registry.Logger(discard())))
@@ -71,7 +70,7 @@ func TestPulledImages(t *testing.T) {
 	testView(t, d, ref)
 }
 
-// TestCopyUpImage runs a program as the image of Adamant's own executable.
+// TestCopyUpImage runs a program in the image for Adamant's own executable.
 func TestCopyUpImage(t *testing.T) {
 	d, _ := startTest(t)
 	raw, err := buildProbe()
@@ -118,7 +117,7 @@ func TestCopyUpImage(t *testing.T) {
 	}
 }
 
-// TestImageInUse is not removed under its container.
+// TestImageInUse checks that an image with a container is not removed.
 func TestImageInUse(t *testing.T) {
 	d, _ := startTest(t)
 	loadProbe(t, d)
@@ -137,8 +136,8 @@ func TestImageInUse(t *testing.T) {
 	}
 }
 
-// TestStartTakesNewSettings: a daemon of the past is replaced, and its pods
-// stay.
+// TestStartTakesNewSettings checks that a daemon with outdated settings is
+// replaced while its pods keep running.
 func TestStartTakesNewSettings(t *testing.T) {
 	d, o := startTest(t)
 	loadProbe(t, d)
@@ -148,8 +147,7 @@ func TestStartTakesNewSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer before.close()
-	// The settings change where their file does, which is how an update of
-	// this package looks like.
+	// After an update of this package the name of the settings' file differs.
 	old := before.config
 	moved := filepath.Join(filepath.Dir(old), "000000000000.toml")
 	if err := errors.Join(os.Rename(old, moved), os.Remove(d.layout.record())); err != nil {

@@ -37,8 +37,7 @@ func TestPauseELF(t *testing.T) {
 	}
 }
 
-// TestPauseEnds runs the program as it is: it waits, and ends with 0 when it
-// is asked to.
+// TestPauseEnds checks that the program waits, and exits with 0 on a signal.
 func TestPauseEnds(t *testing.T) {
 	raw, err := pauseELF(runtime.GOARCH)
 	if err != nil {
@@ -63,7 +62,7 @@ func TestPauseEnds(t *testing.T) {
 	}
 }
 
-// waitCaught waits until a process ignores SIGCHLD and has its handlers.
+// waitCaught waits until a process ignores SIGCHLD and handles SIGINT.
 func waitCaught(t *testing.T, pid int) {
 	t.Helper()
 	for t.Context().Err() == nil {
@@ -74,8 +73,8 @@ func waitCaught(t *testing.T, pid int) {
 	}
 }
 
-// TestPauseReaps shares the pod's pid namespace: an orphan becomes the pause
-// program's child, and must not stay a zombie.
+// TestPauseReaps checks that in a shared PID namespace, where orphans become
+// children of the pause program, none of them stays a zombie.
 func TestPauseReaps(t *testing.T) {
 	d, _ := startTest(t)
 	loadProbe(t, d)

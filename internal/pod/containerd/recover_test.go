@@ -21,8 +21,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
-// startEnv makes the test's binary start the daemon of these options, as
-// JSON, print its process and end.
+// startEnv makes the test's binary start a daemon with the options in its value
+// (JSON), print the daemon's PID and exit.
 const startEnv = "ADAMANT_TEST_START"
 
 func startAsProcess(options string) int {
@@ -70,7 +70,7 @@ func TestManyStartOne(t *testing.T) {
 			t.Errorf("processes found %q", printed)
 		}
 	}
-	// It outlives who started it, and is found by the next one.
+	// The daemon outlives the process that started it, and Start finds it.
 	d, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +87,8 @@ func TestManyStartOne(t *testing.T) {
 	}
 }
 
-// TestPodsSurviveContainerd kills the daemon; the next start brings it back,
-// and the same container runs on.
+// TestPodsSurviveContainerd kills the daemon. The next Start restarts it, and
+// the same container still runs.
 func TestPodsSurviveContainerd(t *testing.T) {
 	d, o := startTest(t)
 	loadProbe(t, d)
@@ -124,8 +124,7 @@ func killDaemon(t *testing.T, d *Daemon) {
 	p.wait(t.Context(), readyWithin)
 }
 
-// TestStopByForce stops what cannot be asked any more: the daemon is killed
-// and cannot be started again.
+// TestStopByForce stops a daemon that was killed and cannot be started again.
 func TestStopByForce(t *testing.T) {
 	d, o := startTest(t)
 	loadProbe(t, d)
@@ -165,8 +164,8 @@ func TestStopLeavesNothing(t *testing.T) {
 	checkNothingLeft(t, d)
 }
 
-// checkNothingLeft looks for processes, mounts, an interface, firewall rules,
-// cgroups and files of a daemon that was stopped.
+// checkNothingLeft checks that a stopped daemon left no processes, mounts,
+// interface, firewall rules, cgroups or files.
 func checkNothingLeft(t *testing.T, d *Daemon) {
 	t.Helper()
 	l := d.layout
@@ -206,7 +205,7 @@ func checkNothingLeft(t *testing.T, d *Daemon) {
 	}
 }
 
-// brokenContainerd is a directory whose containerd does not start.
+// brokenContainerd returns a directory with a containerd that does not start.
 func brokenContainerd(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -246,8 +245,8 @@ func TestDirectoriesOfOthers(t *testing.T) {
 	}
 }
 
-// TestDirectoriesOthersWriteTo: whoever owns a directory can replace what root
-// reads and runs there.
+// TestDirectoriesOthersWriteTo checks that a directory is refused if another user
+// may write to it, because that user could replace files that root runs.
 func TestDirectoriesOthersWriteTo(t *testing.T) {
 	for name, change := range map[string]func(dir string) error{
 		"another user's": func(dir string) error { return os.Chown(dir, 1000, 0) },
@@ -283,9 +282,9 @@ func statusOf(t *testing.T, d *Daemon, id string) (got struct{ State, StartedAt 
 	return got
 }
 
-// TestTheMachineIsAsBefore runs another test alone in namespaces of network
-// and processes, where no other user of CNI is seen: even the shared chains
-// of the firewall must go.
+// TestTheMachineIsAsBefore runs another test in new network and PID namespaces.
+// No other program uses CNI there, so that Stop must remove even the shared
+// chains of the firewall.
 func TestTheMachineIsAsBefore(t *testing.T) {
 	const script = `ip link set lo up && "$0" -test.run '^TestStopLeavesNothing$' >&2 && iptables -S && iptables -t nat -S`
 	cmd := exec.Command("unshare", "--net", "--pid", "--fork", "--mount-proc", "sh", "-c", script, self(t))
@@ -302,8 +301,7 @@ func TestTheMachineIsAsBefore(t *testing.T) {
 	}
 }
 
-// A runtime that ends while an image is loaded ends the loading, too: nobody
-// waits for it for ever.
+// An import fails, and does not wait forever, if the runtime ends meanwhile.
 func TestWriteWhenTheRuntimeEnded(t *testing.T) {
 	d, _ := startTest(t)
 	killDaemon(t, d)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// ourRules are the firewall's rules of a daemon's network.
+// ourRules returns the firewall rules of a daemon's network.
 func ourRules(t *testing.T, d *Daemon) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -28,8 +28,8 @@ func ourRules(t *testing.T, d *Daemon) map[string][]string {
 	return found
 }
 
-// The rules are there once, whatever network the daemon had before, and come
-// back at its next start where somebody removed them.
+// Each rule exists once, even if the network had another subnet before. The next
+// start adds rules that somebody removed.
 func TestFirewallRules(t *testing.T) {
 	d, o := startTest(t)
 	iptables := lookPath("iptables")
@@ -63,9 +63,9 @@ func TestFirewallRules(t *testing.T) {
 	}
 }
 
-// What a killed plugin leaves goes: rules of the network, and a chain for one
-// of its addresses that nothing leads to. Another network's stays, and a rule
-// that cannot be removed is no success.
+// The rules and chains that a killed plugin left are removed, including a chain
+// for an address of the network that no rule jumps to. Those of another network
+// stay. A rule that cannot be removed is an error.
 func TestFirewallRulesGo(t *testing.T) {
 	iptables := lookPath("iptables")
 	own := ruleSet{bridge: "adm-test-own", subnet: netip.MustParsePrefix("198.51.100.0/25")}

@@ -53,8 +53,8 @@ func TestMissingProgramsAreNamedWithTheirMend(t *testing.T) {
 	}
 }
 
-// TestConfig holds what is written for each release against a file that was
-// looked through; that containerd takes it, every other test shows.
+// TestConfig compares the configuration for each release with a reviewed file.
+// The other tests show that containerd accepts it.
 func TestConfig(t *testing.T) {
 	l, err := newLayout(`/var/lib/a "b" \c`, "/run/x")
 	if err != nil {
@@ -89,7 +89,8 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestLayoutThroughALink: the kernel lists mounts without symbolic links.
+// TestLayoutThroughALink checks that paths have no symbolic links, as in the mount
+// table.
 func TestLayoutThroughALink(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {

@@ -1,5 +1,5 @@
-// Command probe is what tests run in containers: it does what its first
-// argument says.
+// Command probe is the program that tests run in containers. Its first argument
+// selects an action.
 package main
 
 import (

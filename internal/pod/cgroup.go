@@ -13,8 +13,8 @@ import (
 
 const cgroupMount = "/sys/fs/cgroup"
 
-// cgroupRoot is the parent of the pods' cgroups: ours with our own containerd,
-// one for each Options.Root, and the runtime's choice with another.
+// cgroupRoot returns the parent of the pods' cgroups. The private containerd has
+// one for each Options.Root. It is "" for other runtimes, which choose their own.
 func cgroupRoot(d *containerd.Daemon, root string) string {
 	if !d.Private() {
 		return ""
@@ -25,7 +25,7 @@ func cgroupRoot(d *containerd.Daemon, root string) string {
 func cgroupName(root string, slice bool) string {
 	name := "adamant"
 	if filepath.Clean(root) != containerd.DefaultRoot {
-		name += "_" + rootID(root) // no dash: that would nest slices
+		name += "_" + rootID(root) // systemd nests slices at each dash
 	}
 	if slice {
 		return name + ".slice"
@@ -33,12 +33,12 @@ func cgroupName(root string, slice bool) string {
 	return "/" + name
 }
 
-// cgroups are the cgroups of all pods of one root, below one parent: a path, a
-// slice of systemd, or empty if the runtime chooses them.
+// cgroups manages the cgroups of all pods of a root. They have one parent: a
+// path, a systemd slice, or "" if the runtime chooses it.
 type cgroups struct{ parent string }
 
-// podParent is the cgroup that a pod's containers are put below: a path, or
-// a slice where systemd keeps the cgroups.
+// podParent returns the parent cgroup of a pod's containers: a path, or a slice
+// if systemd manages the cgroups.
 func (c cgroups) podParent(uid string) string {
 	if slice, ok := strings.CutSuffix(c.parent, ".slice"); ok {
 		return slice + "-pod" + strings.ReplaceAll(uid, "-", "_") + ".slice"
@@ -49,8 +49,8 @@ func (c cgroups) podParent(uid string) string {
 	return filepath.Join(c.parent, uid)
 }
 
-// dirs are the directories of a cgroup below that of all pods, of that
-// itself if sub is empty: one in a cgroup v2, one for each hierarchy in v1.
+// dirs returns the directories of the cgroup sub below the parent, or of the
+// parent itself if sub is empty: one in cgroup v2, one for each hierarchy in v1.
 func (c cgroups) dirs(sub string) []string {
 	if c.parent == "" {
 		return nil
@@ -68,7 +68,7 @@ func (c cgroups) dirs(sub string) []string {
 	return dirs
 }
 
-// cgroupMounts are where the hierarchies are mounted.
+// cgroupMounts returns the mount points of the cgroup hierarchies.
 func cgroupMounts() []string {
 	if exists(filepath.Join(cgroupMount, "cgroup.controllers")) {
 		return []string{cgroupMount}
@@ -86,14 +86,15 @@ func cgroupMounts() []string {
 	return out
 }
 
-// limitPIDs bounds how many processes the whole pod may have, so that one that
-// forks without end harms only itself. The pod's cgroup is there once its
-// sandbox is.
+// limitPIDs bounds the number of processes of a pod, so that a fork bomb harms
+// only its own pod. The pod's cgroup exists once its sandbox exists.
 func (c cgroups) limitPIDs(uid string, limit int64) error {
 	if limit < 0 {
 		return nil
 	}
 	for _, dir := range c.dirs(c.podParent(uid)) {
+		// In v1 only the hierarchy of the pids controller has the file, and in
+		// the others cgroupfs does not allow to create one.
 		err := os.WriteFile(filepath.Join(dir, "pids.max"), []byte(strconv.FormatInt(limit, 10)), 0o644)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return err
@@ -113,9 +114,9 @@ func (c cgroups) remove(uid string) error {
 	return errors.Join(errs...)
 }
 
-// removeSharedCgroup removes the cgroup of all pods if there is none. With the
-// lock of names no other process creates one at the same time, whose cgroup the runtime could not
-// make any more once it has seen the one above it.
+// removeSharedCgroup removes the parent cgroup if there are no pods. It holds the
+// lock on names, so that no other process creates a pod at the same time: the
+// runtime fails if the parent is removed while it creates the pod's cgroup.
 func (e *Engine) removeSharedCgroup() error {
 	if len(e.cgroups.dirs("")) == 0 {
 		return nil
@@ -130,14 +131,15 @@ func (e *Engine) removeSharedCgroup() error {
 		return err
 	}
 	for _, dir := range e.cgroups.dirs("") {
-		// A runtime may still be creating a sandbox that no process waits for. The
-		// next removal tries again.
+		// An error is ignored: the runtime may still be creating a sandbox for a
+		// killed process. The next removal tries again.
 		_ = removeEmptyTree(dir)
 	}
 	return nil
 }
 
-// removeEmptyTree removes directories only: the files of a cgroup go with it.
+// removeEmptyTree removes the directories of a tree. The files of a cgroup cannot
+// be unlinked; rmdir removes them with the cgroup.
 func removeEmptyTree(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -23,15 +23,15 @@ const undoTimeout = 30 * time.Second
 // errExists is returned when a pod of that name exists already.
 var errExists = errors.New("a pod of that name exists")
 
-// ErrLeft is returned when a pod could not be created and something of it could
-// not be removed either. Whoever opens the engine next removes it.
+// ErrLeft is returned when a pod could not be created and its remains could not
+// be removed either. The next Open removes them.
 var ErrLeft = errors.New("what was made of it could not be removed")
 
-// Create creates a pod: its volumes, sandbox, init containers one after the
-// other, and containers. It returns once every container was started and its
-// postStart hook has ended; WaitReady waits until it is ready. If anything fails,
-// nothing is left behind, or the error wraps ErrLeft. A container that
-// ended in error is an *ExitError.
+// Create creates a pod: its volumes, its sandbox, its init containers one after
+// the other, and its containers. It returns once every container was started and
+// its postStart hook has ended; WaitReady waits until the pod is ready. If
+// anything fails, nothing of the pod is left, or the error wraps ErrLeft. The
+// error is an *ExitError if a container ended in error.
 func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod, error) {
 	s := translate.WithDefaults(spec)
 	if err := e.validate(&s); err != nil {
@@ -97,8 +97,8 @@ func (e *Engine) validate(s *PodSpec) error {
 	return nil
 }
 
-// reserve makes the pod's directory, if no other pod has its name or one of its
-// host ports, and returns its lock.
+// reserve creates the pod's directory and returns its lock. It returns an error
+// if another pod has the same name or one of the same host ports.
 func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 	names, err := e.lockNames()
 	if err != nil {
@@ -133,7 +133,7 @@ func (e *Engine) lockNames() (*fileLock, error) {
 	return acquire(filepath.Join(podsDir(e.opts.Root), ".names"), true)
 }
 
-// startPod creates everything of a pod that has only a record yet.
+// startPod creates everything of a pod except its record.
 func (w *worker) startPod(ctx context.Context) error {
 	if err := os.MkdirAll(w.l.Logs(), 0o755); err != nil {
 		return err

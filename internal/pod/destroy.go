@@ -10,10 +10,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
-// Destroy removes everything of a root: its pods at once and without their
-// hooks, the private containerd with its images, mounts, cgroups, files. With
-// a runtime that was already there only the pods go. That there is nothing is
-// no error.
+// Destroy removes everything of a root: its pods, without running their hooks,
+// and the private containerd with its images, mounts, cgroups and files. With
+// another runtime it removes only the pods. It returns nil if there is nothing to
+// remove.
 func Destroy(ctx context.Context, opts Options) error {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -26,6 +26,8 @@ func Destroy(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
+	// RemoveAll below would delete the machine's own files through a hostPath
+	// or subPath that is still mounted.
 	dir := podsDir(opts.Root)
 	if err := volume.UnmountBelow(dir); err != nil {
 		return err
@@ -44,7 +46,8 @@ func Destroy(ctx context.Context, opts Options) error {
 	return errors.Join(append(errs, os.RemoveAll(dir))...)
 }
 
-// removeCgroups removes the cgroup of all pods of a root, named either way.
+// removeCgroups removes the parent cgroup of the pods of a root: a slice or a
+// path.
 func removeCgroups(root string, slice bool) error {
 	c := cgroups{cgroupName(root, slice)}
 	var errs []error
@@ -54,7 +57,7 @@ func removeCgroups(root string, slice bool) error {
 	return errors.Join(errs...)
 }
 
-// destroyPods removes all pods by way of the runtime.
+// destroyPods removes all pods through the runtime.
 func destroyPods(ctx context.Context, opts Options) error {
 	e, err := Open(ctx, opts)
 	if err != nil {

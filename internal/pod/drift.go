@@ -14,9 +14,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// Drift returns the changes of a container of the pod to its root file system:
-// from the upper directory of its overlay or, where its snapshotter makes none,
-// by comparing everything with the image.
+// Drift returns the changes of a container to its root file system. It reads the
+// upper directory of the container's overlay. If the snapshotter does not use
+// overlays, it compares all files with the image.
 func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {
 	m, err := p.Overlay(ctx, c)
 	if err == nil {
@@ -40,8 +40,8 @@ func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {
 	return inspect.Root(ctx, root, image.Image{Image: img}, image.FlattenOptions{Copied: true})
 }
 
-// DriftAll compares the containers of the pod that were started, or only the one
-// of that name unless it is empty. A container that cannot be compared is unknown.
+// DriftAll compares the containers of the pod that were started, or only one of
+// them unless container is empty. A container that cannot be compared is unknown.
 func (p *Pod) DriftAll(ctx context.Context, container string) ([]inspect.Result, error) {
 	if container != "" {
 		if _, err := p.Container(container); err != nil {
@@ -77,8 +77,8 @@ func (e *Engine) Drift(ctx context.Context) ([]inspect.Result, error) {
 	return e.driftOf(ctx, pods)
 }
 
-// driftOf compares pods that were found just now. One that was removed since is
-// left out: its files went while they were read, which would look like unknowns.
+// driftOf compares the containers of pods. It omits a pod that is removed at the
+// same time, because files that disappear while they are read are unknowns.
 func (e *Engine) driftOf(ctx context.Context, pods []*Pod) ([]inspect.Result, error) {
 	var results []inspect.Result
 	for _, p := range pods {
@@ -101,7 +101,8 @@ func (e *Engine) isGone(ctx context.Context, p *Pod) bool {
 	return errors.Is(err, ErrNotFound) || err == nil && now.Phase == Removing
 }
 
-// SaveChanges writes what inspect.SaveChanges does of a running container.
+// SaveChanges writes the changed files of a running container, see
+// inspect.SaveChanges.
 func (p *Pod) SaveChanges(ctx context.Context, c *Container, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
 	root, err := p.OpenRoot(ctx, c.Name)
 	if err != nil {

@@ -19,30 +19,29 @@ import (
 // containerd.
 type Options struct {
 	Root  string // images and pods; containerd.DefaultRoot if empty
-	State string // sockets and mounts, which a reboot may remove; containerd.DefaultState if empty
+	State string // sockets and mounts, removed by a reboot; containerd.DefaultState if empty
 
-	// RuntimeEndpoint is the socket of a CRI runtime that runs already; empty for
-	// the private containerd, which is started if it does not run.
+	// RuntimeEndpoint is the socket of a CRI runtime that is already running. If
+	// empty, the private containerd is used, and started if it does not run.
 	RuntimeEndpoint string
 	// Executable is the program that the runtime handler "learn" calls instead
 	// of runc; empty for this program.
 	Executable string
-	// SeccompRoot holds the profiles of type Localhost; the kubelet's
-	// /var/lib/kubelet/seccomp if empty.
+	// SeccompRoot is the directory of the seccomp profiles of type Localhost; the
+	// kubelet's /var/lib/kubelet/seccomp if empty.
 	SeccompRoot string
-	// Pull asks the registry again for images whose pull policy is Always.
-	// Without it an image that is in the store is used as it is, so that
-	// images that were loaded need no registry.
+	// Pull pulls images with the pull policy Always even if they are in the
+	// store. Without it images that were loaded need no registry.
 	Pull bool
-	// PIDs is how many processes and threads a pod may have: 4096 if 0, no
-	// limit if negative. Runtimes that are already there have their own.
+	// PIDs is the maximum number of processes and threads of a pod: 4096 if 0, no
+	// limit if negative. It does not apply with RuntimeEndpoint.
 	PIDs int64
 
-	step func(string) // tests stop a process at named steps of its work
+	step func(string) // called at named steps, at which tests kill the process
 }
 
-// An Engine runs pods. It is safe for concurrent use, and several of one Root
-// may be open at once in different processes.
+// An Engine runs pods. It is safe for concurrent use. Several processes may have
+// an Engine with the same Root at the same time.
 type Engine struct {
 	opts     Options
 	daemon   *containerd.Daemon
@@ -54,9 +53,9 @@ type Engine struct {
 	deleting chan struct{}
 }
 
-// maxDeletes bounds how many pods are deleted at the same time. It is low
-// because pods that are being created need the processors more: those that are
-// deleted have been stopped by then.
+// maxDeletes bounds the number of pods that are deleted at the same time. It is
+// low because deletion is not urgent, as the pods have been stopped, and pods
+// that are being created need the CPU.
 const maxDeletes = 1
 
 // features are the features of a runtime beyond the first version of CRI.
@@ -66,8 +65,8 @@ type features struct {
 	known             bool            // the runtime reports its features
 }
 
-// Open connects to the runtime, which it starts if it is the private one, and
-// removes the remains of pods whose creator or remover was killed.
+// Open connects to the runtime, starting the private one if needed, and removes
+// the remains of pods whose creator or remover was killed.
 func Open(ctx context.Context, opts Options) (*Engine, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -119,14 +118,14 @@ func openDaemon(ctx context.Context, opts Options) (*containerd.Daemon, error) {
 // Close ends the connection to the runtime. The pods keep running.
 func (e *Engine) Close() error { return e.daemon.Close() }
 
-// Daemon is the runtime that the pods run on, until e is closed. It is for the
-// tests and benchmarks of other packages.
+// Daemon returns the runtime of the pods, which is valid until e is closed. It is
+// for the tests and benchmarks of other packages.
 func (e *Engine) Daemon() *containerd.Daemon { return e.daemon }
 
-// Ensure makes sure that the runtime works. The private one is started again if
-// it ended or hangs, without harm to its pods, and e's connections work again
-// after that. If it works, Ensure costs a single call. Any other runtime is only
-// checked. It is safe for concurrent use.
+// Ensure checks that the runtime works, which takes one call. It restarts the
+// private containerd if that ended or hangs; the pods keep running, and the
+// connections of e work again when it returns nil. Another runtime is only
+// checked. Ensure is safe for concurrent use.
 func (e *Engine) Ensure(ctx context.Context) error {
 	if err := e.daemon.Ensure(ctx); err != nil {
 		return fmt.Errorf("ensure runtime: %w", err)
@@ -134,7 +133,7 @@ func (e *Engine) Ensure(ctx context.Context) error {
 	return nil
 }
 
-// Root is the directory that holds the pods' state.
+// Root returns the directory of the pods' state.
 func (e *Engine) Root() string { return e.opts.Root }
 
 func (e *Engine) probeFeatures(ctx context.Context) error {
@@ -151,7 +150,7 @@ func (e *Engine) probeFeatures(ctx context.Context) error {
 	return nil
 }
 
-// An Event is one thing that happened to a pod.
+// An Event reports a change of a pod.
 type Event struct {
 	Time      time.Time
 	Pod       string // namespace/name

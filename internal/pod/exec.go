@@ -30,8 +30,8 @@ func (p *Pod) Exec(ctx context.Context, container string, command []string, stre
 	return p.e.cri.Stream(ctx, id, command, streams)
 }
 
-// ExecSync runs a command in a container for at most timeout, without limit if
-// that is 0, and returns its output.
+// ExecSync runs a command in a container and returns its output. The command is
+// killed after timeout, unless that is 0.
 func (p *Pod) ExecSync(ctx context.Context, container string, command []string, timeout time.Duration) (ExecResult, error) {
 	if err := p.Refresh(ctx); err != nil {
 		return ExecResult{}, err
@@ -43,7 +43,7 @@ func (p *Pod) ExecSync(ctx context.Context, container string, command []string, 
 	return p.e.cri.Run(ctx, id, command, timeout)
 }
 
-// running returns the ID of a container that runs.
+// running returns the ID of a container, and an error if it does not run.
 func (p *Pod) running(container string) (string, error) {
 	c, err := p.Container(container)
 	if err != nil {

@@ -17,21 +17,20 @@ import (
 )
 
 // An ExitError is returned when a container ended although it should run, or
-// ended in error. It holds everything that is known about the reason.
+// ended in error. It contains everything that is known about the reason.
 type ExitError struct {
 	Container string
 	ExitCode  int32
 	Reason    string   // Error, OOMKilled, ContainerCannotRun
 	Message   string   // its termination message, or the runtime's
-	Log       []string // its last lines, the newest last
+	Log       []string // the last lines of its log, the newest last
 	Hints     []Hint   // paths that it could not write or find, according to its log
 }
 
-// maxExitLog is how many of a container's last lines an error carries.
+// maxExitLog bounds the lines of a container's log in an error.
 const maxExitLog = 10
 
-// Error is one line and, below it, the paths in question and the last lines of
-// the log.
+// Error returns one line, followed by the hints and the last lines of the log.
 func (e *ExitError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "container %s ended with exit code %d", e.Container, e.ExitCode)
@@ -50,13 +49,13 @@ func (e *ExitError) Error() string {
 	return b.String()
 }
 
-// A Hint is a path that a program complained about.
+// A Hint is a path in an error message of a program.
 type Hint struct {
 	Path  string
-	Error string // in the words of the C library: "Read-only file system"
+	Error string // the message of strerror(3), such as "Read-only file system"
 }
 
-// String adds what to do about the hint, if that is known.
+// String returns the path and the error, and the fix if it is known.
 func (h Hint) String() string {
 	if h.Error == readOnly {
 		return fmt.Sprintf("%s: %s (it needs a volume there)", h.Path, h.Error)
@@ -64,18 +63,18 @@ func (h Hint) String() string {
 	return fmt.Sprintf("%s: %s", h.Path, h.Error)
 }
 
-// The errors of a path that a sealed pod meets.
+// readOnly is the error of a write to a read-only root file system.
 const readOnly = "Read-only file system"
 
 var pathErrors = []string{readOnly, "No such file or directory", "Permission denied", "No space left on device"}
 
-// absolutePath finds absolute paths, also quoted ones.
+// absolutePath matches an absolute path, which may be quoted.
 var absolutePath = regexp.MustCompile(`(?:^|[\s"'=(:\[` + "`" + `])(/[^\s"'` + "`" + `:;,)\]]*)`)
 
-// maxHints bounds how many paths an error carries.
+// maxHints bounds the hints in an error.
 const maxHints = 8
 
-// hints finds the paths that lines of a log complain about.
+// hints finds paths in the error messages of a log.
 func hints(lines []string) []Hint {
 	var out []Hint
 	for _, line := range lines {
@@ -96,8 +95,8 @@ func hints(lines []string) []Hint {
 	return out
 }
 
-// nearestPath is the last path before the error's text, where programs put it,
-// or else the first after it.
+// nearestPath returns the last path before the text of the error, where most
+// programs print it, or else the first path after it.
 func nearestPath(line string, at int) string {
 	var found string
 	for _, m := range absolutePath.FindAllStringSubmatchIndex(line, -1) {
@@ -113,7 +112,7 @@ func nearestPath(line string, at int) string {
 	return found
 }
 
-// exitError gathers why a container ended.
+// exitError returns the reason why a container ended, with lines of its log.
 func exitError(l layout, ctr *corev1.Container, st *runtimeapi.ContainerStatus) *ExitError {
 	lines := tail(filepath.Join(l.Logs(), translate.LogPath(ctr.Name, st.Metadata.Attempt)), 200)
 	return &ExitError{
@@ -126,12 +125,11 @@ func exitError(l layout, ctr *corev1.Container, st *runtimeapi.ContainerStatus) 
 	}
 }
 
-// maxTerminationMessage is how much of a termination message is read, in bytes: the
-// kubelet's limit.
+// maxTerminationMessage bounds a termination message, in bytes, as in the kubelet.
 const maxTerminationMessage = 4096
 
-// terminationMessage is a container's termination message, the runtime's message if it
-// left none.
+// terminationMessage returns a container's termination message, or the runtime's
+// message if it has none.
 func terminationMessage(l layout, c *corev1.Container, st *runtimeapi.ContainerStatus) string {
 	if f, err := os.Open(l.TerminationLog(c.Name, st.Metadata.Attempt)); err == nil {
 		defer f.Close()
@@ -146,11 +144,11 @@ func terminationMessage(l layout, c *corev1.Container, st *runtimeapi.ContainerS
 	return st.Message
 }
 
-// tailBytes is how much of the end of a log is looked at.
+// tailBytes bounds the end of a log that is searched for its last lines.
 const tailBytes = 64 << 10
 
 // tail returns the last n lines of a container's log, without the runtime's
-// time stamps. A log that cannot be read has none.
+// timestamps. It returns nil if the log cannot be read.
 func tail(path string, n int) []string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -165,7 +163,7 @@ func tail(path string, n int) []string {
 	if _, err := f.ReadAt(data, size-int64(len(data))); err != nil && err != io.EOF {
 		return nil
 	}
-	if size > tailBytes { // begin with a whole line
+	if size > tailBytes { // drop the rest of a line
 		data = data[bytes.IndexByte(data, '\n')+1:]
 	}
 	var out []string
@@ -175,8 +173,8 @@ func tail(path string, n int) []string {
 	return out[max(0, len(out)-n):]
 }
 
-// logText takes the program's text out of a line of a CRI log: time, stream
-// and tag come before it.
+// logText returns the program's text in a line of a CRI log, which begins with a
+// time, a stream and a tag.
 func logText(line string) string {
 	fields := strings.SplitN(line, " ", 4)
 	if len(fields) != 4 || fields[1] != "stdout" && fields[1] != "stderr" {

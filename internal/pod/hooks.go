@@ -14,8 +14,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/probe"
 )
 
-// postStart runs a container's postStart hook. If it fails, the container is
-// killed, as a kubelet kills it.
+// postStart runs a container's postStart hook. If the hook fails, the container
+// is stopped, as by a kubelet.
 func (w *worker) postStart(ctx context.Context, ctr *corev1.Container, id string) error {
 	if ctr.Lifecycle == nil || ctr.Lifecycle.PostStart == nil {
 		return nil
@@ -30,8 +30,8 @@ func (w *worker) postStart(ctx context.Context, ctr *corev1.Container, id string
 	return err
 }
 
-// preStop runs a container's preStop hook for at most the time that it has to
-// end. That the hook fails stops nothing.
+// preStop runs a container's preStop hook for at most the grace period. If the
+// hook fails, the container is stopped all the same.
 func (w *worker) preStop(ctx context.Context, ctr *corev1.Container, id string, grace time.Duration) {
 	if ctr.Lifecycle == nil || ctr.Lifecycle.PreStop == nil || grace <= 0 {
 		return
@@ -83,7 +83,7 @@ func (h hook) exec(ctx context.Context, command []string) error {
 	return nil
 }
 
-// maxOutput bounds how much of a hook's or probe's output is shown, in bytes.
+// maxOutput bounds the output of a hook or probe in a message, in bytes.
 const maxOutput = 1024
 
 func firstLines(out []byte) string {
@@ -91,12 +91,12 @@ func firstLines(out []byte) string {
 	return s
 }
 
-// minGrace is the least time a container gets to end, whatever its preStop
-// hook used up.
+// minGrace is the minimum time between the stop signal and SIGKILL, even if the
+// preStop hook took the whole grace period.
 const minGrace = 2 * time.Second
 
-// stopContainer ends a container: preStop hook, its stop signal, and SIGKILL
-// once grace seconds are over.
+// stopContainer stops a container: it runs the preStop hook, sends the stop
+// signal, and sends SIGKILL after grace seconds.
 func (w *worker) stopContainer(ctx context.Context, ctr *corev1.Container, id string, grace int64) error {
 	began, budget := time.Now(), time.Duration(grace)*time.Second
 	w.preStop(ctx, ctr, id, budget)

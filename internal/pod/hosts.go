@@ -6,8 +6,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// writeHosts writes a pod's /etc/hosts. The file stays the same inode: it may
-// be mounted already.
+// writeHosts writes a pod's /etc/hosts. It does not replace the file, because the
+// inode may already be mounted in containers.
 func writeHosts(l layout, s *PodSpec, ips []string) error {
 	var machine []byte
 	if s.Spec.HostNetwork {

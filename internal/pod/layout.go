@@ -11,16 +11,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// A layout names the files of one pod below Options.Root. Beside those that the
-// containers use (see translate.Layout), they are:
+// A layout holds the paths of the files of one pod below Options.Root. Beside the
+// files that the containers use (see translate.Layout), these are:
 //
-//	pods/<uid>/lock        held while the pod is created or removed
+//	pods/<uid>/lock        locked while the pod is created, changed or removed
 //	pods/<uid>/pod.json    the record
-//	pods/<uid>/committed   exists once the pod is whole
-//	pods/<uid>/owner       of an ephemeral pod: held while its creator lives
-//	pods/<uid>/removing    exists once its removal began
-//	pods/<uid>/stopped     exists once the pod is not to run any more; the reason
-//	pods/<uid>/supervisor  held while a process supervises the pod
+//	pods/<uid>/committed   exists once the pod is complete
+//	pods/<uid>/owner       of an ephemeral pod: locked while its creator runs
+//	pods/<uid>/removing    exists once the removal has begun
+//	pods/<uid>/stopped     exists once the pod must not run; contains the reason
+//	pods/<uid>/supervisor  locked while a process supervises the pod
 type layout struct{ translate.Layout }
 
 func newLayout(root, uid string) layout {
@@ -29,7 +29,7 @@ func newLayout(root, uid string) layout {
 
 func podsDir(root string) string { return filepath.Join(root, "pods") }
 
-// rootID is a label value that stands for a root directory.
+// rootID returns a label value that identifies a root directory.
 func rootID(root string) string {
 	sum := sha256.Sum256([]byte(filepath.Clean(root)))
 	return hex.EncodeToString(sum[:8])
@@ -43,13 +43,15 @@ func (l layout) removing() string   { return filepath.Join(l.Dir, "removing") }
 func (l layout) stopped() string    { return filepath.Join(l.Dir, "stopped") }
 func (l layout) supervisor() string { return filepath.Join(l.Dir, "supervisor") }
 
-// isStopping reports whether the pod is not to run any more.
+// isStopping reports whether the pod must not run any more: it was stopped, or it
+// is being removed, which deletes the file committed.
 func (l layout) isStopping() bool {
 	return !exists(l.committed()) || exists(l.stopped())
 }
 
-// nextAttempt is the number of a container's next attempt: one more than the
-// last that left a log, because logs stay when the runtime forgets a container.
+// nextAttempt returns the number of a container's next attempt. It is one more
+// than that of the last log, because logs stay when the runtime removes a
+// container.
 func (l layout) nextAttempt(container string) uint32 {
 	logs, err := os.ReadDir(filepath.Join(l.Logs(), container))
 	if err != nil {

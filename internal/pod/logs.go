@@ -19,17 +19,17 @@ import (
 type LogOptions struct {
 	Follow     bool      // wait for more until the container ends
 	Restarts   bool      // with Follow: go on with the next attempts, until the pod is over
-	Tail       int       // if above 0 only that many lines, the last ones
-	Previous   bool      // of the attempt before the latest
-	Since      time.Time // leave out older lines
-	Timestamps bool      // begin each line with its time
+	Tail       int       // only the last lines, if above 0
+	Previous   bool      // the log of the attempt before the latest
+	Since      time.Time // omit older lines
+	Timestamps bool      // prefix each line with its time
 }
 
 // errNoPrevious is returned when a container was started only once.
 var errNoPrevious = errors.New("there is no previous attempt")
 
-// Logs writes a container's log. A container that was not started yet is
-// awaited with Follow, and otherwise has an empty one.
+// Logs writes a container's log. The log of a container that was not started is
+// empty; with Follow, Logs waits for its start.
 func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, stderr io.Writer) error {
 	ctr, err := p.Container(container)
 	if err != nil {
@@ -58,7 +58,7 @@ func (p *Pod) Logs(ctx context.Context, container string, o LogOptions, stdout, 
 	}
 }
 
-// A logReader reads the logs of one pod, through its restarts.
+// A logReader reads the logs of one pod across restarts.
 type logReader struct{ podRuntime }
 
 // attemptLog writes the log of one attempt.
@@ -124,8 +124,8 @@ func (r *logReader) waitAttemptEnd(ctx context.Context, name string, number uint
 	}
 }
 
-// waitNextAttempt waits for the attempt after number; it returns number itself if
-// there will be none.
+// waitNextAttempt waits for the attempt after number. It returns number if there
+// will be no other attempt.
 func (r *logReader) waitNextAttempt(ctx context.Context, name string, number uint32) (uint32, error) {
 	spec, _ := r.rec.Spec.Container(name)
 	for {
@@ -156,7 +156,8 @@ func (r *logReader) waitNextAttempt(ctx context.Context, name string, number uin
 	}
 }
 
-// ignoreStopping drops the errors that occur because the pod was removed.
+// ignoreStopping returns nil for an error that occurs because the pod is being
+// stopped or removed.
 func (r *logReader) ignoreStopping(err error) error {
 	if errors.Is(r.stoppingError(err), errStopping) {
 		return nil
@@ -164,8 +165,7 @@ func (r *logReader) ignoreStopping(err error) error {
 	return err
 }
 
-// LastLines returns the last n lines that the latest attempt at a container
-// wrote to its log.
+// LastLines returns the last n lines of the log of a container's latest attempt.
 func (p *Pod) LastLines(container string, n int) []string {
 	c, err := p.Container(container)
 	if err != nil || c.LogPath == "" {

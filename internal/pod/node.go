@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// thisNode describes this machine; root is the directory of the pods' state.
+// thisNode describes this machine. root is the directory of the pods' state.
 func thisNode(root string) translate.Node {
 	n := translate.Node{CPUs: runtime.NumCPU(), Resolver: machineResolver(), IPs: addresses()}
 	if name, err := os.Hostname(); err == nil {
@@ -30,10 +30,12 @@ func thisNode(root string) translate.Node {
 	return n
 }
 
-// addresses is the machine's own: the one of the default route, otherwise the
-// first that is not of the loopback, otherwise that.
+// addresses returns an address of the machine: that of the default route, or the
+// first global one, or the loopback address.
 func addresses() []string {
-	// No packet is sent: the kernel only chooses the address it would use.
+	// Connecting a UDP socket sends no packet; the kernel only chooses the source
+	// address. 192.0.2.0/24 is reserved for documentation (RFC 5737), so that the
+	// default route is used.
 	if c, err := net.Dial("udp4", "192.0.2.1:9"); err == nil {
 		defer c.Close()
 		return []string{c.LocalAddr().(*net.UDPAddr).IP.String()}

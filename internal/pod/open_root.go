@@ -9,8 +9,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// OpenRoot opens the file system that a running container sees, its volumes
-// included. No path in it leads out. The caller closes it.
+// OpenRoot opens the file system of a running container, including its volumes.
+// Paths are resolved within the root. The caller closes it.
 func (p *Pod) OpenRoot(ctx context.Context, container string) (*rootfs.Root, error) {
 	if err := p.Refresh(ctx); err != nil {
 		return nil, err
@@ -30,8 +30,9 @@ func (p *Pod) OpenRoot(ctx context.Context, container string) (*rootfs.Root, err
 	if err != nil {
 		return nil, fmt.Errorf("open the root of container %s: %w", c.Name, err)
 	}
-	defer unix.Close(fd) // the root has one of its own
-	// The process may have ended, and its number be another's by now.
+	defer unix.Close(fd) // rootfs.New duplicates it
+	// The process may have ended and its PID may have been reused before the
+	// directory was opened. If the container still runs, it was the right one.
 	if err := p.Refresh(ctx); err != nil {
 		return nil, err
 	}

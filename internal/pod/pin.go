@@ -11,25 +11,25 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
-// A Pinned is an image as it was when it was pinned, whatever image its name
-// stands for later.
+// A Pinned is a pinned image. It stays the same image even if the name refers to
+// another one later.
 type Pinned struct {
-	Reference string // to be used as the image of a container
+	Reference string // the image of a container spec
 	Digest    string // of the manifest for this machine, "sha256:…"; empty if the runtime does not report it
 }
 
-// Pin resolves a reference to an image, and keeps that image in the store until
-// each holder has unpinned it. The image is pulled first if it is
-// missing and the policy allows it. For one holder, a label's name, to pin twice
-// is to pin once. Pins outlive this process. A runtime other than containerd
-// keeps images by its own rules.
+// Pin resolves a reference to an image and keeps that image in the store until
+// each holder has unpinned it. The image is pulled first if it is missing and the
+// policy allows it. holder is part of a label's name; pinning twice for the same
+// holder has no effect. Pins outlive this process. With a runtime other than
+// containerd the image is resolved but not kept.
 func (e *Engine) Pin(ctx context.Context, holder, ref string, policy corev1.PullPolicy) (Pinned, error) {
 	if err := e.EnsureImage(ctx, ref, policy); err != nil {
 		return Pinned{}, err
 	}
 	switch {
 	case ref == containerd.CopyUpImage:
-		return Pinned{Reference: ref}, nil // it is always this program's own
+		return Pinned{Reference: ref}, nil // always built from this program
 	case e.daemon.Client() == nil:
 		return e.identify(ctx, ref)
 	}
@@ -37,7 +37,7 @@ func (e *Engine) Pin(ctx context.Context, holder, ref string, policy corev1.Pull
 	return Pinned{Reference: reference, Digest: img.Digest.String()}, err
 }
 
-// identify finds a reference that stands for exactly one image, using only CRI.
+// identify finds a reference to exactly one image, through CRI alone.
 func (e *Engine) identify(ctx context.Context, ref string) (Pinned, error) {
 	resp, err := e.cri.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
 	if err != nil {
@@ -55,9 +55,9 @@ func (e *Engine) identify(ctx context.Context, ref string) (Pinned, error) {
 	return Pinned{Reference: img.Id}, nil
 }
 
-// Unpin undoes Pin for one holder, by Pinned.Reference. The image
-// stays for as long as another holds it, a tag names it or a container uses it.
-// That nothing is pinned by it is no error.
+// Unpin undoes Pin for one holder, by Pinned.Reference. It removes the image
+// unless another holder pins it, a tag names it or a container uses it. It
+// returns nil if nothing is pinned.
 func (e *Engine) Unpin(ctx context.Context, holder, reference string) error {
 	if e.daemon.Client() == nil {
 		return nil

@@ -23,16 +23,16 @@ type Phase string
 
 // The phases of a pod.
 const (
-	Creating  Phase = "Creating"  // another command is making it
-	Removing  Phase = "Removing"  // another command is removing it, or one was killed doing so
-	Running   Phase = "Running"   // a container runs, or is to be started again
+	Creating  Phase = "Creating"  // another command is creating it
+	Removing  Phase = "Removing"  // another command is removing it, or was killed while it did
+	Running   Phase = "Running"   // a container runs or will be restarted
 	Succeeded Phase = "Succeeded" // all containers ended with code 0 and stay so
-	Failed    Phase = "Failed"    // all containers ended, one of them in error
+	Failed    Phase = "Failed"    // all containers ended, at least one of them in error
 	Lost      Phase = "Lost"      // its sandbox does not run, as after a reboot
 	Damaged   Phase = "Damaged"   // its state cannot be read; it can only be removed, by its UID
 )
 
-// A Pod is a pod as it was at one moment. Refresh and Fresh read it again.
+// A Pod is a snapshot of the state of a pod. Refresh and Fresh read it again.
 type Pod struct {
 	UID         string
 	Namespace   string
@@ -42,7 +42,7 @@ type Pod struct {
 	Annotations map[string]string
 	Created     time.Time
 	Phase       Phase
-	Evicted     string // why it was stopped for breaking a limit; empty if it was not
+	Evicted     string // the limit that it exceeded; empty if it was not evicted
 	Handler     string // CRI runtime handler, empty for the default
 	SandboxID   string
 	IP          string      // empty with the machine's network
@@ -75,7 +75,7 @@ type Container struct {
 	State    State
 	ExitCode int32
 	Reason   string // of its end: Completed, Error, OOMKilled
-	Message  string // its last words, or the runtime's
+	Message  string // its termination message, or the runtime's message
 	Started  time.Time
 	Finished time.Time
 	Restarts int
@@ -86,9 +86,9 @@ type Container struct {
 // Spec returns the spec of the pod.
 func (p *Pod) Spec() PodSpec { return p.rec.Spec }
 
-// Container finds a container by name; with no name, the pod's first one that
-// is not an init container, or the one named by the annotation
-// kubectl.kubernetes.io/default-container.
+// Container finds a container by name. Without a name it returns the one in the
+// annotation kubectl.kubernetes.io/default-container, or else the first one that
+// is not an init container.
 func (p *Pod) Container(name string) (*Container, error) {
 	if name == "" {
 		name = p.Annotations["kubectl.kubernetes.io/default-container"]
@@ -117,11 +117,11 @@ func (p *Pod) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// Fresh is Refresh into a new Pod: another goroutine may be using p.
+// Fresh is Refresh into a new Pod, for use while another goroutine uses p.
 func (p *Pod) Fresh(ctx context.Context) (*Pod, error) { return p.e.pod(ctx, p.rec) }
 
-// Pods finds all pods, those being made or removed included, sorted by
-// namespace and name.
+// Pods lists all pods, including those that are being created or removed, sorted
+// by namespace and name.
 func (e *Engine) Pods(ctx context.Context) ([]*Pod, error) {
 	uids, err := podUIDs(e.opts.Root)
 	if err != nil {
@@ -148,7 +148,7 @@ func (e *Engine) Pods(ctx context.Context) ([]*Pod, error) {
 	return pods, nil
 }
 
-// pod asks the runtime about one pod.
+// pod reads the state of a pod from the runtime.
 func (e *Engine) pod(ctx context.Context, rec *record) (*Pod, error) {
 	s := &rec.Spec
 	p := &Pod{
@@ -183,7 +183,7 @@ func (e *Engine) pod(ctx context.Context, rec *record) (*Pod, error) {
 	return p, nil
 }
 
-// sandboxes lists those with all labels, the newest first.
+// sandboxes lists the sandboxes with all labels, the newest first.
 func (e *Engine) sandboxes(ctx context.Context, labels map[string]string) ([]*runtimeapi.PodSandbox, error) {
 	resp, err := e.cri.ListPodSandbox(ctx, &runtimeapi.ListPodSandboxRequest{Filter: &runtimeapi.PodSandboxFilter{LabelSelector: labels}})
 	if err != nil {
@@ -216,7 +216,7 @@ func (e *Engine) containers(ctx context.Context, rec *record) ([]Container, erro
 	return out, nil
 }
 
-// latest is the newest attempt at each container of a pod, by name.
+// latest returns the latest attempt at each container of a pod, by name.
 func (e *Engine) latest(ctx context.Context, uid string) (map[string]*runtimeapi.Container, error) {
 	all, err := e.attempts(ctx, uid)
 	if err != nil {
@@ -232,7 +232,7 @@ func (e *Engine) latest(ctx context.Context, uid string) (map[string]*runtimeapi
 	return out, nil
 }
 
-// attempts are all containers of a pod that the runtime still has.
+// attempts lists the containers of a pod that the runtime has.
 func (e *Engine) attempts(ctx context.Context, uid string) ([]*runtimeapi.Container, error) {
 	resp, err := e.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{LabelSelector: map[string]string{translate.LabelPodUID: uid, translate.LabelRoot: rootID(e.opts.Root)}}})
 	if err != nil {
@@ -241,7 +241,7 @@ func (e *Engine) attempts(ctx context.Context, uid string) ([]*runtimeapi.Contai
 	return resp.Containers, nil
 }
 
-// describe fills in the status of a container from the runtime.
+// describeContainer reads the status of a container from the runtime into out.
 func (e *Engine) describeContainer(ctx context.Context, rec *record, c *corev1.Container, latest map[string]*runtimeapi.Container, out *Container) error {
 	out.Name, out.Image, out.State = c.Name, c.Image, Waiting
 	found, ok := latest[c.Name]
@@ -276,8 +276,8 @@ func unixTime(ns int64) time.Time {
 	return time.Unix(0, ns)
 }
 
-// statusPID takes the process id out of the verbose status, where containerd and
-// CRI-O both put it.
+// statusPID returns the PID in a verbose status, where both containerd and CRI-O
+// have it, or 0.
 func statusPID(info map[string]string) int {
 	var v struct {
 		PID int `json:"pid"`

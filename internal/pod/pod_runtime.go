@@ -12,12 +12,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
-// A podRuntime asks the runtime about the containers of one pod.
+// A podRuntime reads the state of one pod's containers from the runtime.
 type podRuntime struct {
 	e       *Engine
 	rec     *record
 	l       layout
-	retries bool // waits for a runtime that does not answer
+	retries bool // wait for a runtime that does not answer
 }
 
 // An attempt is one start of a container that is being watched.
@@ -25,10 +25,10 @@ type attempt struct {
 	id      string
 	number  uint32
 	began   time.Time
-	created bool // but not started
+	created bool // created but not started
 }
 
-// status asks the runtime for the status of a container.
+// status reads the status of a container from the runtime.
 func (r *podRuntime) status(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
 	resp, err := r.verboseStatus(ctx, id)
 	return resp.GetStatus(), err
@@ -42,8 +42,9 @@ func (r *podRuntime) verboseStatus(ctx context.Context, id string) (resp *runtim
 	return resp, err
 }
 
-// waitExit waits until a container has ended. The kernel reports the end of its
-// process at once, the runtime a moment later.
+// waitExit waits until a container has ended. It waits for the process through a
+// pidfd, because polling the runtime alone would be slow or expensive, and then
+// polls the runtime, which reports the end a moment later.
 func (r *podRuntime) waitExit(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
 	ended := false
 	for wait := pollMin; ; wait = min(wait*2, pollMax) {
@@ -63,7 +64,7 @@ func (r *podRuntime) waitExit(ctx context.Context, id string) (*runtimeapi.Conta
 	}
 }
 
-// latestAttempt is the newest attempt at a container.
+// latestAttempt returns the latest attempt at a container, or errNotStarted.
 func (r *podRuntime) latestAttempt(ctx context.Context, name string) (attempt, error) {
 	var latest map[string]*runtimeapi.Container
 	err := r.retryUnavailable(ctx, func() (err error) {
@@ -84,8 +85,8 @@ func (r *podRuntime) latestAttempt(ctx context.Context, name string) (attempt, e
 	return attempt{id: found.Id, number: found.Metadata.Attempt, began: unixTime(st.StartedAt), created: st.State == runtimeapi.ContainerState_CONTAINER_CREATED}, nil
 }
 
-// waitSettled waits until a container has run for so long that it counts as
-// ready without a probe. It reports false for one that ended before.
+// waitSettled waits until a container has run long enough to count as ready
+// without a probe. It reports false if the container ended before that.
 func (r *podRuntime) waitSettled(ctx context.Context, id string) (bool, error) {
 	for {
 		st, err := r.status(ctx, id)
@@ -97,7 +98,7 @@ func (r *podRuntime) waitSettled(ctx context.Context, id string) (bool, error) {
 		case hasEnded(st):
 			return false, nil
 		case !isRunning(st):
-			wait = pollMax // somebody is about to start it
+			wait = pollMax // created, but not started yet
 		case wait <= 0:
 			return true, nil
 		}
@@ -124,14 +125,13 @@ func isRunning(st *runtimeapi.ContainerStatus) bool {
 	return st.State == runtimeapi.ContainerState_CONTAINER_RUNNING
 }
 
-// A container is polled often at first, because many end at once, and then less
-// often.
+// The interval of polls grows from pollMin to pollMax, because many containers end
+// right after they start.
 const (
 	pollMin = 2 * time.Millisecond
 	pollMax = 250 * time.Millisecond
-	// processTimeout is how long only the end of the process is waited for. The
-	// kernel reports every end, so polling is only for a runtime that loses a
-	// container.
+	// processTimeout bounds the wait for the end of a process. The kernel reports
+	// every end, so that the runtime is polled only in case it loses a container.
 	processTimeout = 5 * time.Minute
 )
 

@@ -23,8 +23,8 @@ const (
 	startup   probeKind = "startup"
 	liveness  probeKind = "liveness"
 	readiness probeKind = "readiness"
-	// settled is no probe: it passes once a container that has neither of the
-	// other two has run for a while.
+	// settled is not a probe: it passes once a container without startup and
+	// readiness probes has run for a second.
 	settled probeKind = "settled"
 )
 
@@ -35,7 +35,7 @@ type probeResult struct {
 	probe   *corev1.Probe
 }
 
-// A prober probes one attempt at a container.
+// A prober runs the probes of one attempt at a container.
 type prober struct {
 	*podRuntime
 	ctr     *corev1.Container
@@ -44,10 +44,10 @@ type prober struct {
 	eventf  func(container, reason, format string, args ...any)
 }
 
-// run runs the probes of one attempt at a container until ctx ends: first
-// the startup probe until it passes, then the other two. Results go to
-// report, one at a time. It returns early if the startup probe fails for good.
-// fail is called with the error if the status of the container cannot be read.
+// run runs the probes until ctx ends: first the startup probe until it passes,
+// then the other two. It returns early if the startup probe fails for good.
+// report is called with each result; calls do not overlap. fail is called with
+// the error if the status of the container cannot be read.
 func (p *prober) run(ctx context.Context, report func(probeResult), fail func(error)) {
 	var mu sync.Mutex
 	tell := func(r probeResult) {
@@ -96,9 +96,9 @@ func (p *prober) runProbe(ctx context.Context, kind probeKind, spec *corev1.Prob
 		return
 	}
 	s := schedule(spec)
-	// A readiness probe is asked more often than a kubelet does until it passes,
-	// because every rollout waits for it. A command is not, because it costs the
-	// machine too much.
+	// Until it passes, a readiness probe runs more often than under a kubelet,
+	// because every rollout waits for it. This does not apply to commands,
+	// because starting processes so often costs too much.
 	s.Eager = kind == readiness && spec.Exec == nil
 	probe.Run(ctx, h, s, p.attempt.began, func(v probe.Verdict) bool {
 		if !v.Last.OK {
@@ -134,7 +134,7 @@ func (p *prober) handler(spec *corev1.Probe) (probe.Handler, error) {
 	return nil, fmt.Errorf("the probe has no handler")
 }
 
-// exec is a probe.Runner.
+// exec implements probe.Runner.
 func (p *prober) exec(ctx context.Context, command []string, timeout time.Duration) ([]byte, int, error) {
 	res, err := p.e.cri.Run(ctx, p.attempt.id, command, timeout)
 	if cri.IsUnavailable(err) {
@@ -158,9 +158,9 @@ func httpTarget(ctr *corev1.Container, g *corev1.HTTPGetAction, host string) (pr
 	}, nil
 }
 
-// portNumber resolves a port that may be the name of one of the container's.
+// portNumber resolves a port, which may be the name of a port of the container.
 func portNumber(ctr *corev1.Container, port intstr.IntOrString) (int, error) {
-	n := port.IntValue() // also of a string of digits
+	n := port.IntValue() // parses a string of digits too
 	if port.Type == intstr.String && n == 0 {
 		for _, p := range ctr.Ports {
 			if p.Name == port.StrVal {

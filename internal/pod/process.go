@@ -12,8 +12,8 @@ import (
 // errStillRuns is returned when a process has not ended in time.
 var errStillRuns = errors.New("the process still runs")
 
-// waitProcess waits until a process ended, but not longer than d. That it
-// cannot be waited for is an error, too.
+// waitProcess waits at most d until a process has ended. It returns errStillRuns
+// after d, and another error if the process cannot be waited for.
 func waitProcess(ctx context.Context, pid int, d time.Duration) error {
 	if pid <= 0 {
 		return errors.New("no process")
@@ -25,6 +25,8 @@ func waitProcess(ctx context.Context, pid int, d time.Duration) error {
 	if err != nil {
 		return err
 	}
+	// Go's poller waits for the descriptor, so that a wait does not occupy a
+	// thread.
 	f := os.NewFile(uintptr(fd), "pidfd")
 	defer f.Close()
 	if err := f.SetReadDeadline(time.Now().Add(d)); err != nil {

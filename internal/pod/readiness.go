@@ -20,7 +20,7 @@ type podReadiness struct {
 	mu      sync.Mutex
 	waiting map[string]string // by container: why it is not ready
 	ready   bool
-	ended   bool // nothing makes it ready any more
+	ended   bool // it does not become ready again
 }
 
 func newPodReadiness(spec *corev1.PodSpec, tell func(ready bool, reason string)) *podReadiness {
@@ -34,7 +34,8 @@ func newPodReadiness(spec *corev1.PodSpec, tell func(ready bool, reason string))
 	return r
 }
 
-// set records why a container is not ready, or that it is if the reason is empty.
+// set records the reason why a container is not ready, or that it is ready if the
+// reason is empty.
 func (r *podReadiness) set(container, reason string) {
 	if r == nil {
 		return
@@ -49,7 +50,7 @@ func (r *podReadiness) set(container, reason string) {
 	r.update(len(r.waiting) == 0 && !r.ended, reason)
 }
 
-// end makes the pod not ready for good, whatever its containers do.
+// end marks the pod as not ready for good.
 func (r *podReadiness) end(reason string) {
 	if r == nil {
 		return
@@ -78,11 +79,12 @@ func (w *worker) updateReadiness(ctr *corev1.Container, r probeResult) {
 	}
 }
 
-// stoppingPoll is how often to check whether another process stops the pod.
+// stoppingPoll is the interval at which watchStopping checks whether another
+// process stops the pod.
 const stoppingPoll = time.Second
 
-// watchStopping makes the pod not ready when it is stopped or removed, at once
-// if this process does that.
+// watchStopping marks the pod as not ready when it is stopped or removed. If this
+// process does that, notifyStopping makes it immediate.
 func (w *worker) watchStopping(ctx context.Context) {
 	if w.readiness == nil {
 		return
@@ -106,8 +108,8 @@ func (w *worker) watchStopping(ctx context.Context) {
 	w.readiness.end("it is being stopped")
 }
 
-// untilNextTick is the time until the next multiple of an interval. All pods are
-// checked at the same moment, because waking up costs far more than checking.
+// untilNextTick returns the time until the next multiple of an interval. All pods
+// are checked at the same moment, because waking up costs far more than checking.
 func untilNextTick(every time.Duration) time.Duration {
 	now := time.Now()
 	return now.Truncate(every).Add(every).Sub(now)

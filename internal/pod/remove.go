@@ -23,10 +23,11 @@ import (
 // ErrBusy is returned when another process is creating or removing the pod.
 var ErrBusy = errors.New("another process is at work on it")
 
-// Stop ends the pod's containers as a kubelet does: of each the preStop hook
-// and the stop signal, SIGKILL after the termination grace period; sidecars
-// last, in reverse order. The pod stays to be looked at, and is not started
-// again. grace overrides the period, in seconds; negative leaves the pod's.
+// Stop stops the pod's containers as a kubelet does: it runs the preStop hook,
+// sends the stop signal, and sends SIGKILL after the termination grace period.
+// Sidecars come last, in reverse order. The pod stays for inspection and is not
+// restarted. grace overrides the period, in seconds; a negative value keeps the
+// pod's own.
 func (p *Pod) Stop(ctx context.Context, grace int64, events Events) error {
 	lock, err := p.e.lockPod(ctx, newLayout(p.e.opts.Root, p.UID))
 	if err != nil {
@@ -57,8 +58,8 @@ func (p *Pod) stop(ctx context.Context, grace int64, events Events) error {
 	return p.Refresh(ctx)
 }
 
-// stopAll stops the containers that run: sidecars after the others, the last
-// one first, in the rest of the grace period.
+// stopAll stops the containers that run. It stops the sidecars after the others,
+// the last one first, within the rest of the grace period.
 func (w *worker) stopAll(ctx context.Context, all []Container, grace int64) error {
 	deadline := time.Now().Add(time.Duration(grace) * time.Second)
 	var (
@@ -92,9 +93,10 @@ func (w *worker) stopAll(ctx context.Context, all []Container, grace int64) erro
 	return errors.Join(errs...)
 }
 
-// Remove stops the pod and removes all of it: sandbox, containers, volumes,
-// logs and state. Once Remove has begun, the pod is not listed as running any
-// more, and is removed even if this process is killed. grace is that of Stop; 0 kills at once.
+// Remove stops the pod and removes all of it: sandbox, containers, volumes, logs
+// and state. Once Remove has begun, the pod is no longer listed as running, and
+// Recover removes it even if this process is killed. grace is as for Stop; 0
+// kills immediately.
 func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := p.e.lockPod(ctx, l)
@@ -105,7 +107,7 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 		return fmt.Errorf("remove pod %s: %w", p.Name, err)
 	}
 	defer lock.release()
-	// Another process may be removing the rest of it just now.
+	// The directory may be gone: another process may be removing the pod.
 	if err := l.markRemoving(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove pod %s: %w", p.Name, err)
 	}
@@ -124,7 +126,7 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	if p.owner != nil {
 		p.owner.release()
 	}
-	return nil // the sandbox took a container that did not stop with it
+	return nil // stopErr does not matter: removing the sandbox has killed its containers
 }
 
 // markRemoving records that the removal began, so that Recover finishes it if
@@ -133,6 +135,8 @@ func (l layout) markRemoving() error {
 	if err := durable.WriteFile(l.removing(), nil, 0o600); err != nil {
 		return err
 	}
+	// In this order: without both files the pod would look like one that is
+	// being created.
 	if err := os.Remove(l.committed()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -147,6 +151,8 @@ func (e *Engine) lockPod(ctx context.Context, l layout) (*fileLock, error) {
 			return nil, fs.ErrNotExist
 		}
 		lock, err := acquire(l.lock(), false)
+		// The previous holder may have removed the pod. The lock then belongs to
+		// a file that no other process can find.
 		if err == nil && !exists(l.Dir) {
 			lock.release()
 			return nil, fs.ErrNotExist
@@ -163,16 +169,16 @@ func (e *Engine) lockPod(ctx context.Context, l layout) (*fileLock, error) {
 	}
 }
 
-// deleteTimeout is how long a runtime may take to finish the requests of a killed
-// process: until then a container that is being started cannot be removed, and a
-// sandbox that is being created has processes but is not listed yet.
+// deleteTimeout bounds the time that the runtime takes to finish the requests of
+// a killed process. Until then a container that is being started cannot be
+// removed, and a sandbox that is being created has processes but is not listed.
 const deleteTimeout = 20 * time.Second
 
-// deletePod removes everything of a pod, whatever state it is in. The caller
-// holds the pod's lock, so no other process creates anything of it. The directory
-// is removed last, because whoever finds it removes the rest after a crash. A
-// process that finds it at this moment creates a lock file in it, so the removal
-// is tried again.
+// deletePod removes everything of a pod in any state. The caller holds the pod's
+// lock, so that no other process creates anything of the pod. The directory is
+// removed last, because after a crash Recover finds the pod by its directory.
+// Another process may create a lock file in the directory while it is removed
+// (ENOTEMPTY), so that the removal is tried again.
 func (e *Engine) deletePod(ctx context.Context, uid string) error {
 	for began := time.Now(); ; {
 		err := e.tryDeletePod(ctx, uid)
@@ -193,6 +199,8 @@ func (e *Engine) tryDeletePod(ctx context.Context, uid string) error {
 		return fmt.Errorf("remove the volumes of pod %s: %w", uid, err)
 	}
 	e.opts.step("erased volumes")
+	// A cgroup can be removed only once it has no processes (EBUSY), and these
+	// end some time after SIGKILL: deletePod tries again.
 	if err := e.cgroups.kill(uid); err != nil {
 		return fmt.Errorf("end what is left of pod %s: %w", uid, err)
 	}
@@ -222,7 +230,8 @@ func (e *Engine) deleteSandboxes(ctx context.Context, labels map[string]string) 
 	return nil
 }
 
-// deleteSandbox removes a sandbox with all its containers, at once.
+// deleteSandbox removes a sandbox and kills its containers without a grace
+// period.
 func (e *Engine) deleteSandbox(ctx context.Context, id string) error {
 	for began := time.Now(); ; {
 		err := e.tryDeleteSandbox(ctx, id)

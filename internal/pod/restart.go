@@ -6,8 +6,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// restarts reports whether a container that ended with this code is to be
-// started again: by its own rules, its own policy, the pod's policy.
+// restarts reports whether a container that ended with an exit code is restarted.
+// The container's restart policy rules come first, then its restart policy, then
+// the pod's.
 func restarts(s *PodSpec, c *corev1.Container, code int32) bool {
 	for _, rule := range c.RestartPolicyRules {
 		if rule.ExitCodes == nil {

@@ -8,14 +8,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 )
 
-// The waits for a runtime that does not answer.
+// The delays between calls of a runtime that does not answer.
 const (
 	retryMin = 20 * time.Millisecond
 	retryMax = 2 * time.Second
 )
 
-// retryUnavailable calls the runtime, again and again while it does not answer,
-// so that a supervised pod survives a restart of the runtime.
+// retryUnavailable repeats call while the runtime does not answer, so that the
+// supervision of a pod survives a restart of the runtime.
 func retryUnavailable(ctx context.Context, call func() error) error {
 	for wait := retryMin; ; wait = min(wait*2, retryMax) {
 		err := call()

@@ -13,9 +13,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// sendStopSignal sends the manifest's stop signal to a container where the runtime
-// does not know of it (containerd before 2.1), waits for its end, and returns
-// how much time is left.
+// sendStopSignal sends the manifest's stop signal to a container if the runtime
+// does not support it (containerd before 2.1). It waits for the container's end
+// and returns the rest of the time.
 func (w *worker) sendStopSignal(ctx context.Context, ctr *corev1.Container, id string, left time.Duration) (time.Duration, error) {
 	if translate.StopSignal(ctr) == runtimeapi.Signal_SIGNAL_RUNTIME_DEFAULT || left <= 0 {
 		return left, nil
@@ -41,11 +41,11 @@ func (w *worker) sendStopSignal(ctx context.Context, ctr *corev1.Container, id s
 	return max(0, left-time.Since(began)), err
 }
 
-// sendSignal signals a process by its name for it, SIGTERM or SIGRTMIN+3.
+// sendSignal sends a signal by its name, such as SIGTERM or SIGRTMIN+3.
 func sendSignal(pid int, name string) error {
 	sig := unix.SignalNum(name)
 	if rest, ok := strings.CutPrefix(name, "SIGRTMIN"); ok {
-		sig = realtime(34, rest) // glibc and musl keep 32 and 33 to themselves
+		sig = realtime(34, rest) // glibc reserves 32 and 33, see signal(7)
 	} else if rest, ok := strings.CutPrefix(name, "SIGRTMAX"); ok {
 		sig = realtime(64, rest)
 	}
@@ -67,7 +67,7 @@ func sendSignal(pid int, name string) error {
 	return err
 }
 
-// realtime adds "+N", "-N", "PLUSN" or "MINUSN" to a number of a signal.
+// realtime adds "+N", "-N", "PLUSN" or "MINUSN" to a signal number.
 func realtime(base int, offset string) unix.Signal {
 	sign := 1
 	if rest, ok := strings.CutPrefix(offset, "MINUS"); ok {

@@ -8,7 +8,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// A PodSpec is a pod to be run: a pure description, complete in itself.
+// A PodSpec is the complete description of a pod to run.
 type PodSpec = translate.PodSpec
 
 // A Template is the pod template of a workload, together with the objects of
@@ -21,9 +21,8 @@ type Template struct {
 	Secrets    []corev1.Secret
 }
 
-// SpecOf returns the spec of a new pod of a workload, named by InstanceName. It
-// shares no memory with the template that a change to the spec could reach,
-// except for the ConfigMaps and Secrets.
+// SpecOf returns the spec of a new pod of a workload, named by InstanceName. The
+// spec is a deep copy, except for the ConfigMaps and Secrets.
 func SpecOf(t Template) PodSpec {
 	template := t.Template.DeepCopy()
 	s := PodSpec{

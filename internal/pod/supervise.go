@@ -16,29 +16,31 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
-// A Supervision receives the events of a supervised pod. The zero value drops
-// them.
+// A Supervision configures Supervise. The zero value drops all events.
 type Supervision struct {
 	Events Events
-	// Ready is told when the pod becomes ready, and when it stops being so and
-	// why; to begin with it counts as not ready. It is ready while all its
-	// containers are, by the rules of WaitReady, and not any more as soon as it
-	// is stopped, removed or complete. Calls do not overlap and must not block.
-	// That the supervision's ctx ends is no reason for one.
+	// Ready is called when the pod becomes ready, and with the reason when it
+	// stops being ready. At first the pod is not ready. It is ready while all its
+	// containers are ready by the rules of WaitReady, until it is stopped, removed
+	// or complete. Calls do not overlap and must not block. Ready is not called
+	// when the ctx of Supervise ends.
 	Ready func(ready bool, reason string)
 }
 
 // ErrSupervised is returned when another process supervises the pod.
 var ErrSupervised = errors.New("another process supervises it")
 
-// Supervise looks after a running pod as a kubelet does: it creates the pod's
-// sandbox again if that is lost, as after a reboot, probes it, starts containers
-// again by its restart policy with the kubelet's back-off, ends sidecars once
-// the others completed, and stops a pod that uses more than its volumes may
-// hold or runs past its deadline. It returns nil once the pod is complete, or
-// was stopped or removed by somebody else, an *ExitError if it failed, an
-// *EvictedError if it was stopped, ErrLost if its sandbox ends, and ctx's error
-// when that ends; the pod goes on then. A runtime that does not answer is waited for: see Engine.Ensure.
+// Supervise supervises a running pod as a kubelet does. It recreates a lost
+// sandbox, as after a reboot, probes the containers, restarts them by the pod's
+// restart policy with the kubelet's back-off, stops sidecars once the other
+// containers have completed, and evicts the pod if a volume exceeds its size
+// limit or the pod exceeds its deadline.
+//
+// It returns nil once the pod is complete, or another caller stopped or removed
+// it. The error is an *ExitError if the pod failed, an *EvictedError if it was
+// evicted, ErrLost if its sandbox ended, or that of ctx; the pod keeps running
+// when ctx ends. Supervise waits for a runtime that does not answer, see
+// Engine.Ensure.
 func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := acquire(l.supervisor(), false)
@@ -72,7 +74,7 @@ func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 	return err
 }
 
-// supervisor takes hold of a pod for as long as it is supervised.
+// supervisor returns the worker that supervises a pod.
 func (p *Pod) supervisor(ctx context.Context, s Supervision) (w *worker, err error) {
 	err = retryUnavailable(ctx, func() error {
 		if err := p.Refresh(ctx); err != nil {
@@ -95,7 +97,7 @@ func endReason(err error) string {
 	return err.Error()
 }
 
-// supervise tends every container until the main ones are complete.
+// supervise supervises every container until the main containers are complete.
 func (w *worker) supervise(ctx context.Context) error {
 	spec := &w.rec.Spec.Spec
 	inner, cancel := context.WithCancelCause(ctx)
@@ -119,6 +121,7 @@ func (w *worker) supervise(ctx context.Context) error {
 		})
 	}
 	err := mains.Wait()
+	// Read before cancel(nil), which would set the cause to context.Canceled.
 	cause := context.Cause(inner)
 	cancel(nil)
 	err = errors.Join(err, side.Wait())
@@ -131,8 +134,8 @@ func (w *worker) supervise(ctx context.Context) error {
 	return w.complete(ctx, failures)
 }
 
-// complete stops the containers that still run beside the main ones, and returns
-// how the pod ended.
+// complete stops the sidecars, and returns the error of the first main container
+// that failed.
 func (w *worker) complete(ctx context.Context, failures []*ExitError) error {
 	if w.l.isStopping() {
 		return nil
@@ -160,8 +163,8 @@ func (w *worker) stopRunning(ctx context.Context, grace int64) error {
 	})
 }
 
-// superviseMain tends a main container until it is complete; failed is its end if
-// that was in error.
+// superviseMain supervises a main container until it is complete. failed is set
+// if the container ended in error.
 func (w *worker) superviseMain(ctx context.Context, ctr *corev1.Container) (failed *ExitError, err error) {
 	err = w.superviseContainer(ctx, ctr)
 	if errors.As(err, &failed) {
@@ -170,7 +173,8 @@ func (w *worker) superviseMain(ctx context.Context, ctr *corev1.Container) (fail
 	return nil, err
 }
 
-// ignoreSidecarExit drops the error of a sidecar that ended with the others.
+// ignoreSidecarExit returns nil for the errors of a sidecar that ended: its exit
+// is not the result of the pod.
 func ignoreSidecarExit(err error) error {
 	var exit *ExitError
 	if errors.Is(err, context.Canceled) || errors.As(err, &exit) || errors.Is(err, errStopping) {
@@ -179,8 +183,8 @@ func ignoreSidecarExit(err error) error {
 	return err
 }
 
-// superviseContainer watches a container and starts it again, until it is complete. It
-// returns an *ExitError for one that ended in error for good.
+// superviseContainer watches and restarts a container until it is complete. It
+// returns an *ExitError if the container ended in error and is not restarted.
 func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container) error {
 	crashes := 0
 	var failed error // why the last start failed, if it did
@@ -211,7 +215,7 @@ func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container) 
 			return errStopping
 		}
 		if _, lost, err := w.sandboxStatus(ctx); err == nil && lost && exit.ExitCode != 0 {
-			return ErrLost // that is why it ended
+			return ErrLost // the container ended because its sandbox did
 		}
 		if !restarts(&w.rec.Spec, ctr, exit.ExitCode) {
 			if exit.ExitCode != 0 {
@@ -233,8 +237,8 @@ func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container) 
 	}
 }
 
-// restartAfterBackOff waits out the back-off and starts a container once more; failed is why
-// that failed.
+// restartAfterBackOff restarts a container after its back-off. failed is set if
+// the restart failed.
 func (w *worker) restartAfterBackOff(ctx context.Context, ctr *corev1.Container, a attempt, why error, crashes int) (failed, err error) {
 	wait := backOff(crashes)
 	w.eventf(ctr.Name, "BackOff", "%v; starting it again in %s", why, wait)
@@ -245,13 +249,13 @@ func (w *worker) restartAfterBackOff(ctx context.Context, ctr *corev1.Container,
 	if err == nil || ctx.Err() != nil || errors.Is(err, errStopping) {
 		return nil, err
 	}
-	// A start that fails is one more crash: the next one may work.
+	// A failed start counts as a crash, because the next start may succeed.
 	w.eventf(ctr.Name, "Failed", "%v", err)
 	return err, nil
 }
 
-// restartUnhealthy stops a container whose startup or liveness probe failed, so that
-// its supervision starts it again.
+// restartUnhealthy stops a container whose startup or liveness probe failed, so
+// that superviseContainer restarts it.
 func (w *worker) restartUnhealthy(ctx context.Context, ctr *corev1.Container, a attempt, r *probeResult) (outcome, error) {
 	grace := w.rec.Spec.GracePeriod()
 	if r.probe.TerminationGracePeriodSeconds != nil {
@@ -279,10 +283,10 @@ func (w *worker) emitReadiness(ctr *corev1.Container, r probeResult) {
 	}
 }
 
-// notReadyReason is the reason why a container is not ready.
+// notReadyReason returns the reason why a container is not ready.
 func notReadyReason(ctr *corev1.Container, r probeResult) string {
 	return fmt.Sprintf("container %s is not ready: %s", ctr.Name, firstLines([]byte(r.verdict.Last.Output)))
 }
 
-// enforceEvery is how often the limits of a pod are checked, as by a kubelet.
+// enforceEvery is the interval of the checks of a pod's limits, as in the kubelet.
 const enforceEvery = 10 * time.Second

@@ -1,6 +1,6 @@
-// Package cri speaks the Container Runtime Interface to a runtime on a unix
-// socket: calls, streams and container logs, as a kubelet does. It knows
-// nothing of pods' manifests, and starts no runtime.
+// Package cri is a client of the Container Runtime Interface on a Unix socket:
+// calls, streams and container logs. It does not depend on manifests and starts
+// no runtime.
 package cri
 
 import (
@@ -20,8 +20,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// maxMessage is the largest message taken from a runtime, in bytes. It is the
-// kubelet's.
+// maxMessage is the maximum size of a message, in bytes, as in the kubelet.
 const maxMessage = 16 << 20
 
 // A Client is a connection to one runtime. Its methods are those of the CRI
@@ -35,8 +34,8 @@ type Client struct {
 	endpoint string
 }
 
-// Dial connects to the runtime at endpoint, "unix:///path" or a path, and
-// asks for its version, so that a Client speaks to a live CRI v1 runtime.
+// Dial connects to the runtime at endpoint, "unix:///path" or a path. It calls
+// Version, so that it fails unless a CRI v1 runtime answers.
 func Dial(ctx context.Context, endpoint string) (*Client, error) {
 	path, err := socketPath(endpoint)
 	if err != nil {
@@ -69,11 +68,11 @@ func Dial(ctx context.Context, endpoint string) (*Client, error) {
 	return c, nil
 }
 
-// retry is how a connection that was lost is made again: a runtime that was
-// started anew is on this machine, so that to wait for minutes is for nothing.
+// retry is the back-off of reconnects. Its maximum is far below gRPC's default of
+// two minutes, because the runtime is on this machine and restarts in seconds.
 var retry = backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second}
 
-// Reconnect connects again, at once, to a runtime that was started anew, and
+// Reconnect connects to a runtime that was restarted, without a back-off, and
 // returns when it answers.
 func (c *Client) Reconnect(ctx context.Context) error {
 	c.conn.ResetConnectBackoff()
@@ -87,8 +86,8 @@ func (c *Client) Endpoint() string { return c.endpoint }
 // Close ends the connection. Containers are not affected.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Ready asks the runtime whether it can run containers and give them a
-// network. reason is what is missing.
+// Ready reports whether the runtime can run containers and its network is ready.
+// reason lists the conditions that are not met.
 func (c *Client) Ready(ctx context.Context) (ready bool, reason string, err error) {
 	resp, err := c.Status(ctx, &runtimeapi.StatusRequest{})
 	if err != nil {
@@ -124,7 +123,8 @@ func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	// containerd gives this no code of its own until its pods are loaded.
+	// Until containerd has loaded its pods, it returns this error without a
+	// specific code.
 	return status.Code(rootStatus(err)) == codes.Unavailable || errdefs.IsUnavailable(err) ||
 		strings.Contains(status.Convert(rootStatus(err)).Message(), "server is not initialized yet")
 }
@@ -141,7 +141,7 @@ func socketPath(endpoint string) (string, error) {
 	return path, nil
 }
 
-// nameErrors gives each failed call the name of what it was asked to do.
+// nameErrors adds the name of the call and of its subject to errors.
 func nameErrors(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	err := invoke(ctx, method, req, reply, cc, opts...)
 	if err == nil {
@@ -166,11 +166,11 @@ func (e *callError) Error() string {
 
 func (e *callError) Unwrap() error { return e.err }
 
-// GRPCStatus lets status.FromError see the code.
+// GRPCStatus makes status.FromError return the code.
 func (e *callError) GRPCStatus() *status.Status { return status.Convert(e.err) }
 
-// Is maps the two codes that end a caller's context, so that callers need
-// not know gRPC.
+// Is maps two gRPC codes to the errors of package context, so that callers do not
+// need gRPC.
 func (e *callError) Is(target error) bool {
 	switch status.Code(e.err) {
 	case codes.DeadlineExceeded:
@@ -189,8 +189,7 @@ func rootStatus(err error) error {
 	return err
 }
 
-// subject names what a request is about: the container's or image's name or
-// the first letters of an id.
+// subject returns the subject of a request: a name, or the beginning of an ID.
 func subject(req any) string {
 	switch r := req.(type) {
 	case interface {
@@ -221,8 +220,8 @@ func short(id string) string {
 	return id
 }
 
-// seconds rounds a timeout up to the whole seconds CRI knows; zero stays zero,
-// which means no limit.
+// seconds rounds a timeout up to whole seconds, the unit of CRI. Zero means no
+// limit and stays zero: rounding down would remove the limit.
 func seconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }

@@ -14,18 +14,18 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// A Result is the outcome of a command that ran to its end.
+// A Result is the result of a command that has ended.
 type Result struct {
 	Stdout, Stderr []byte
 	ExitCode       int
 }
 
-// A Size is that of a terminal, in characters.
+// A Size is the size of a terminal, in characters.
 type Size struct{ Width, Height uint16 }
 
-// Streams are connected to a process in a container. Nil ones are not
-// connected. With TTY the process has a terminal, which has no separate
-// stderr; Resize then tells its sizes until the channel is closed.
+// Streams are connected to a process in a container, except those that are nil.
+// With TTY the process has a terminal, which has no separate stderr. The terminal
+// is resized to each size from Resize until the channel is closed.
 type Streams struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -33,11 +33,10 @@ type Streams struct {
 	Resize         <-chan Size
 }
 
-// Run executes a command in a container and returns what it printed, at most
-// 16 MiB of each stream (containerd's own limit). A timeout of zero is none;
-// the runtime kills a command that exceeds it. Running out of time is
-// reported as context.DeadlineExceeded. That the command exits with another
-// code than 0 is not an error.
+// Run runs a command in a container and returns its output, at most 16 MiB of each
+// stream (containerd's limit). The runtime kills a command that exceeds the
+// timeout, and the error is then context.DeadlineExceeded; a timeout of zero means
+// no limit. An exit code other than 0 is not an error.
 func (c *Client) Run(ctx context.Context, container string, cmd []string, timeout time.Duration) (Result, error) {
 	resp, err := c.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: container, Cmd: cmd, Timeout: seconds(timeout)})
 	if err != nil {
@@ -46,9 +45,9 @@ func (c *Client) Run(ctx context.Context, container string, cmd []string, timeou
 	return Result{Stdout: resp.Stdout, Stderr: resp.Stderr, ExitCode: int(resp.ExitCode)}, nil
 }
 
-// Stream executes a command in a container, connected to s, and waits for its
-// end. It returns the exit code. Stream may return before s.Stdin is at its
-// end; a reader that blocks then keeps a goroutine until it returns.
+// Stream runs a command in a container, connected to s, waits for its end and
+// returns the exit code. It may return before s.Stdin is at its end; if a read of
+// s.Stdin blocks, a goroutine stays until the read returns.
 func (c *Client) Stream(ctx context.Context, container string, cmd []string, s Streams) (int, error) {
 	resp, err := c.Exec(ctx, &runtimeapi.ExecRequest{
 		ContainerId: container, Cmd: cmd, Tty: s.TTY,
@@ -64,8 +63,8 @@ func (c *Client) Stream(ctx context.Context, container string, cmd []string, s S
 	return code, nil
 }
 
-// stream joins s to the streaming server's address that the runtime gave.
-// SPDY is what every CRI runtime speaks, CRI-O and containerd 1.6 included.
+// stream connects s to the runtime's streaming server. It uses SPDY, because all
+// CRI runtimes support it, including CRI-O and containerd 1.6.
 func stream(ctx context.Context, address string, s Streams) (int, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -90,7 +89,7 @@ func stream(ctx context.Context, address string, s Streams) (int, error) {
 	return 0, err
 }
 
-// sizes is a remotecommand.TerminalSizeQueue that also ends with its context.
+// sizes is a remotecommand.TerminalSizeQueue that ends with its context.
 type sizes struct {
 	ctx context.Context
 	c   <-chan Size

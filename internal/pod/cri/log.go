@@ -13,32 +13,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A LogLine is what a container wrote, up to a line's end or to where the
-// runtime cut it. The format is that of the CRI,
+// A LogLine is a line of a container's output, or a part of a line if the runtime
+// split it. The format is that of the CRI,
 // https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md.
 type LogLine struct {
 	Time    time.Time // when the runtime read it; zero if Raw
 	Stream  string    // "stdout" or "stderr"; "" if Raw
-	Partial bool      // the line goes on in the next LogLine of this stream
-	Raw     bool      // not in the format; Text is all of it
-	Text    []byte    // without the line's end; valid until the next one is read
+	Partial bool      // the line continues in the next LogLine of this stream
+	Raw     bool      // not in the CRI format; Text is the whole line
+	Text    []byte    // without the newline; valid until the next line is read
 }
 
-// LogOptions selects the part of a log that is read. The zero value is all that is
-// there now.
+// LogOptions selects the part of a log that is read. The zero value selects the
+// whole log as it is now.
 type LogOptions struct {
-	Tail  int       // if above 0 only that many lines of the file, the last ones
-	Since time.Time // lines before are left out
-	// Follow waits for more at the end until this channel is closed, and then
-	// reads what is left. Nil does not wait.
+	Tail  int       // only the last lines of the file, if above 0
+	Since time.Time // omit older lines
+	// Follow waits for more lines until the channel is closed, and then reads the
+	// rest. Nil does not wait.
 	Follow <-chan struct{}
 }
 
-// maxLogLine bounds the memory for one line, in bytes. containerd cuts them
-// at 16 KiB; what is longer here comes in several pieces.
+// maxLogLine bounds the memory for one line, in bytes. containerd splits lines at
+// 16 KiB. A longer line of the file is emitted in several parts.
 const maxLogLine = 256 << 10
 
-// parseLogLine reads one line of a log file, without its end.
+// parseLogLine parses one line of a log file, without its newline.
 func parseLogLine(line []byte) (LogLine, error) {
 	stamp, rest, ok := bytes.Cut(line, []byte(" "))
 	if !ok {
@@ -56,17 +56,17 @@ func parseLogLine(line []byte) (LogLine, error) {
 	if !ok {
 		return LogLine{}, errors.New("log line has no tag")
 	}
-	tag, _, _ := bytes.Cut(tags, []byte(":")) // further tags are for the future
+	tag, _, _ := bytes.Cut(tags, []byte(":")) // the format reserves further tags
 	if s := string(tag); s != "P" && s != "F" {
 		return LogLine{}, fmt.Errorf("log line has the tag %q", tag)
 	}
 	return LogLine{Time: at, Stream: string(stream), Partial: tag[0] == 'P', Text: text}, nil
 }
 
-// ReadLog reads the log at path and hands each line to emit, whose error ends
-// it. A line that is not in the format is handed on as Raw, not left out. A
-// log that is not there yet is awaited if it is followed; otherwise it is
-// fs.ErrNotExist. Files put in the log's place by rotation are followed, too.
+// ReadLog reads the log at path and calls emit with each line, until emit returns
+// an error. A line that is not in the CRI format is emitted as Raw. If the log does
+// not exist, ReadLog waits for it with Follow, and returns fs.ErrNotExist
+// otherwise. It also follows the new file after a rotation.
 func ReadLog(ctx context.Context, path string, o LogOptions, emit func(LogLine) error) error {
 	r := &logReader{path: path, since: o.Since, follow: o.Follow, emit: emit}
 	defer r.close()
@@ -84,8 +84,8 @@ type logReader struct {
 
 	file   *os.File
 	offset int64
-	buf    []byte // the beginning of a line whose end is not read yet
-	cut    bool   // buf goes on with a line of which a part was emitted
+	buf    []byte // beginning of a line whose end is not read yet
+	cut    bool   // buf continues a line of which a part was emitted
 	head   LogLine
 }
 
@@ -107,7 +107,9 @@ func (r *logReader) read(ctx context.Context, tail int) error {
 		r.offset = offset
 	}
 	for {
-		last := r.done() // asked before reading: what was written until then is read
+		// Before drain: everything that was written before Follow was closed
+		// must be read.
+		last := r.done()
 		if err := r.drain(ctx); err != nil {
 			return err
 		}
@@ -127,7 +129,7 @@ func (r *logReader) read(ctx context.Context, tail int) error {
 	}
 }
 
-// pollLog is how often a log that is followed is looked at.
+// pollLog is the interval at which a followed log is read.
 const pollLog = 40 * time.Millisecond
 
 func (r *logReader) wait(ctx context.Context) error {
@@ -166,7 +168,7 @@ func (r *logReader) openWaiting(ctx context.Context) error {
 			return err
 		}
 		if last {
-			return nil // nothing was ever written
+			return nil // the container never wrote a log
 		}
 		if err := r.wait(ctx); err != nil {
 			return err
@@ -174,7 +176,8 @@ func (r *logReader) openWaiting(ctx context.Context) error {
 	}
 }
 
-// openLog refuses what is no regular file: a fifo would hold the reader.
+// openLog opens a log. It returns an error if that is not a regular file, because
+// reading a FIFO could block.
 func openLog(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -191,8 +194,8 @@ func openLog(path string) (*os.File, error) {
 	return f, nil
 }
 
-// replaced goes on with the file that rotation put in place, or with the
-// beginning of one that was cut.
+// replaced reports whether the log was rotated or truncated. If so, reading
+// continues with the new file or at the beginning.
 func (r *logReader) replaced(ctx context.Context) (bool, error) {
 	held, err := r.file.Stat()
 	if err != nil {
@@ -213,8 +216,8 @@ func (r *logReader) replaced(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	// What was written between the last reading and the rotation is in the old
-	// file.
+	// Lines that were written between the last read and the rotation are in the
+	// old file.
 	if err := errors.Join(r.drain(ctx), r.flush()); err != nil {
 		f.Close()
 		return false, err
@@ -224,7 +227,7 @@ func (r *logReader) replaced(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// drain reads to the present end of the file.
+// drain reads to the current end of the file.
 func (r *logReader) drain(ctx context.Context) error {
 	chunk := make([]byte, 32<<10)
 	for {
@@ -245,7 +248,7 @@ func (r *logReader) drain(ctx context.Context) error {
 	}
 }
 
-// take splits what was read into lines.
+// take splits a chunk of the file into lines.
 func (r *logReader) take(chunk []byte) error {
 	for len(chunk) > 0 {
 		end := bytes.IndexByte(chunk, '\n')
@@ -273,7 +276,7 @@ func (r *logReader) take(chunk []byte) error {
 	return nil
 }
 
-// flush emits a last line that has no end.
+// flush emits a last line without a newline.
 func (r *logReader) flush() error {
 	if len(r.buf) == 0 {
 		return nil
@@ -281,8 +284,8 @@ func (r *logReader) flush() error {
 	return r.emitPart(false)
 }
 
-// emitPart emits what is in the buffer: a line, or a piece of one that is too
-// long, of which more follows.
+// emitPart emits the buffer: a line, or with more a part of a line that is too
+// long.
 func (r *logReader) emitPart(more bool) error {
 	line := r.head
 	line.Text = r.buf
@@ -304,7 +307,7 @@ func (r *logReader) emitPart(more bool) error {
 	return r.emit(line)
 }
 
-// tailOffset returns where the last lines of a file begin.
+// tailOffset returns the offset of the last lines of a file.
 func tailOffset(f *os.File, lines int) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// A Runner runs a command in a container for at most timeout, and returns what
-// it printed and its exit code.
+// A Runner runs a command in a container for at most timeout, and returns its
+// output and exit code.
 type Runner func(ctx context.Context, command []string, timeout time.Duration) (output []byte, code int, err error)
 
-// ErrCannotAsk is the error of a Runner that could not even try: it means nothing
-// of the program.
+// ErrCannotAsk is returned by a Runner that could not run the command. The result
+// of the probe is then unknown.
 var ErrCannotAsk = errors.New("cannot run a command in the container")
 
-// Exec runs a command; exit code 0 is a success.
+// Exec runs a command. It succeeds if the exit code is 0.
 type Exec struct {
 	Command []string
 	Run     Runner
 }
 
-// Probe asks once.
+// Probe implements Handler.
 func (e Exec) Probe(ctx context.Context) Result {
 	var timeout time.Duration
 	if deadline, ok := ctx.Deadline(); ok {

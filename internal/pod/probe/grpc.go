@@ -13,14 +13,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// GRPC asks the health service (grpc.health.v1) without encryption.
+// GRPC calls the health service (grpc.health.v1) without TLS.
 type GRPC struct {
 	Host    string
 	Port    int
 	Service string // empty for the server as a whole
 }
 
-// Probe asks once.
+// Probe implements Handler.
 func (g GRPC) Probe(ctx context.Context) Result {
 	address := net.JoinHostPort(g.Host, strconv.Itoa(g.Port))
 	conn, err := grpc.NewClient("passthrough:///"+address,

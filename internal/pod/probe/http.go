@@ -13,15 +13,14 @@ import (
 	"strings"
 )
 
-// agent is how a kubelet names itself, which some programs look at.
+// agent is the User-Agent of a kubelet, which some programs check.
 const agent = "kube-probe/1.37"
 
-// maxRedirects is how many a kubelet follows.
+// maxRedirects is the maximum number of redirects, as in the kubelet.
 const maxRedirects = 10
 
-// HTTP asks for a page. Any status from 200 to 399 is a success; so is a
-// redirection to another host, which is not followed. Certificates are not
-// checked.
+// HTTP gets a URL. It succeeds on a status from 200 to 399, and on a redirect to
+// another host, which it does not follow. It does not verify certificates.
 type HTTP struct {
 	Scheme string // http or https, http if empty
 	Host   string
@@ -30,7 +29,7 @@ type HTTP struct {
 	Header http.Header
 }
 
-// Probe asks once.
+// Probe implements Handler.
 func (h HTTP) Probe(ctx context.Context) Result {
 	status, body, err := h.get(ctx)
 	var away *redirectedAway
@@ -45,7 +44,7 @@ func (h HTTP) Probe(ctx context.Context) Result {
 	return Result{Output: fmt.Sprintf("HTTP probe failed with statuscode: %d", status)}
 }
 
-// Get is what a lifecycle hook does: only that there is no answer is an error.
+// Get performs the request of a lifecycle hook. Any response is a success.
 func Get(ctx context.Context, h HTTP) error {
 	_, _, err := h.get(ctx)
 	var away *redirectedAway
@@ -55,7 +54,7 @@ func Get(ctx context.Context, h HTTP) error {
 	return err
 }
 
-// A redirectedAway is a redirection to another host, which is not followed.
+// A redirectedAway is the error of a redirect to another host.
 type redirectedAway struct{ to string }
 
 func (e *redirectedAway) Error() string {
@@ -68,6 +67,7 @@ func (h HTTP) get(ctx context.Context) (status int, body string, err error) {
 		return 0, "", err
 	}
 	req.Header = h.header()
+	// net/http ignores a Host in the header and sends Request.Host.
 	if host := req.Header.Get("Host"); host != "" {
 		req.Host = host
 		req.Header.Del("Host")
@@ -85,8 +85,8 @@ func (h HTTP) get(ctx context.Context) (status int, body string, err error) {
 	return resp.StatusCode, string(bytes.ToValidUTF8(data, []byte("\uFFFD"))), nil
 }
 
-// header adds what a kubelet sends unless the manifest sets it. An
-// empty value there takes a header away.
+// header returns the header of the manifest with the defaults of a kubelet. An
+// empty Accept in the manifest removes that header.
 func (h HTTP) header() http.Header {
 	out := h.Header.Clone()
 	if out == nil {

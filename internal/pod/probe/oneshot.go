@@ -9,15 +9,17 @@ import (
 	"net/http"
 )
 
-// maxAnswer bounds what is read of an answer, its header included.
+// maxAnswer bounds the size of a response with its header, in bytes.
 const maxAnswer = 1 << 20
 
-// A oneShot makes every request on a connection of its own and through no
-// proxy. It does so in the caller's goroutine: probing a hundred pods, an
-// http.Transport costs more by starting three for each than by asking.
+// A oneShot sends each request on a new connection, without a proxy. It runs in
+// the caller's goroutine. An http.Transport starts three goroutines for each
+// request, which costs more than the request itself when a hundred pods are
+// probed.
 type oneShot struct{}
 
-// RoundTrip asks once. The connection ends with the response's body.
+// RoundTrip implements http.RoundTripper. Closing the response's body closes the
+// connection.
 func (oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	conn, err := dial(ctx, req)
@@ -41,7 +43,7 @@ func (oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 func dial(ctx context.Context, req *http.Request) (net.Conn, error) {
 	port := req.URL.Port()
 	if port == "" {
-		port = req.URL.Scheme // the service's name will do
+		port = req.URL.Scheme // Dial resolves a service name
 	}
 	address := net.JoinHostPort(req.URL.Hostname(), port)
 	if req.URL.Scheme == "https" {
@@ -52,7 +54,7 @@ func dial(ctx context.Context, req *http.Request) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", address)
 }
 
-// exchange sends a request and reads the header of its answer.
+// exchange sends a request and reads the header of the response.
 func exchange(conn net.Conn, req *http.Request) (*http.Response, error) {
 	once := *req
 	once.Close = true
@@ -64,11 +66,11 @@ func exchange(conn net.Conn, req *http.Request) (*http.Response, error) {
 		resp, err := http.ReadResponse(r, &once)
 		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
 			return resp, err
-		} // only an interim answer
+		} // skip an informational response (1xx), which precedes the final one
 	}
 }
 
-// A lastBody ends its connection when it is closed, read or not.
+// A lastBody closes its connection when it is closed.
 type lastBody struct {
 	io.ReadCloser
 	end func() error

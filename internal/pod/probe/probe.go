@@ -1,8 +1,8 @@
-// Package probe asks a program whether it works, by HTTP, TCP, gRPC or a
-// command, when and as often as a kubelet would, and counts what it hears.
+// Package probe runs probes by HTTP, TCP, gRPC or a command, on the schedule of a
+// kubelet, and applies success and failure thresholds to their results.
 //
-// It decides nothing: what follows from a verdict is the caller's business. It
-// knows neither manifests nor a container runtime.
+// The caller decides what follows from a verdict. The package does not depend on
+// manifests or on a container runtime.
 package probe
 
 import (
@@ -10,33 +10,33 @@ import (
 	"time"
 )
 
-// A Result is the outcome of asking once.
+// A Result is the result of one probe.
 type Result struct {
 	OK      bool
-	Unknown bool   // nobody could ask; it counts for nothing
-	Output  string // what was seen, cut to MaxOutput bytes
+	Unknown bool   // the probe could not be run; the result does not count
+	Output  string // response, output or error, of at most maxOutput bytes
 }
 
 // maxOutput bounds the output of a Result, in bytes. It is the kubelet's.
 const maxOutput = 10 << 10
 
-// A Handler asks once. That it gets no answer is a failure like any other.
+// A Handler runs one probe. Getting no response is a failure.
 type Handler interface {
 	Probe(ctx context.Context) Result
 }
 
-// A Schedule is when to ask and how many answers of a kind it takes to
-// believe them. Zero values are those of the Kubernetes API.
+// A Schedule is the schedule and the thresholds of a probe. Zero values mean the
+// defaults of the Kubernetes API.
 type Schedule struct {
 	InitialDelay     time.Duration // after the container's start
 	Period           time.Duration // 10 s if 0
-	Timeout          time.Duration // of each time, 1 s if 0
+	Timeout          time.Duration // of each probe; 1 s if 0
 	SuccessThreshold int           // 1 if 0
 	FailureThreshold int           // 3 if 0
 
-	// Eager has it asked more often at first: after 100 ms, then after twice
-	// that, until the first success or a whole period. A failure that comes of
-	// this counts for nothing. With more than one success wanted it is not done.
+	// Eager adds probes before the first success: 100 ms after a probe, then
+	// after twice that, until a whole period has passed. A failure of an added
+	// probe does not count. Eager has no effect if SuccessThreshold is above 1.
 	Eager bool
 }
 
@@ -55,19 +55,19 @@ func orDefault[T ~int | ~int64](v *T, otherwise T) {
 	}
 }
 
-// A Verdict is what is believed after some answer.
+// A Verdict is the state of a probe after a result.
 type Verdict struct {
-	OK      bool   // believed, after as many answers as the threshold wants
-	Changed bool   // this answer changed what is believed; also true of the first belief
-	Known   bool   // any threshold was reached yet
-	Last    Result // this answer
-	Row     int    // how many answers in a row were like this one
+	OK      bool   // the success threshold was reached last
+	Changed bool   // this result changed OK or Known
+	Known   bool   // a threshold has been reached
+	Last    Result // this result
+	Row     int    // number of equal results in a row, with this one
 }
 
-// Run asks until ctx ends: first at started plus the initial delay, then every
-// period, never twice at a time. While all is well it asks on whole seconds, so
-// that this machine wakes up once for all probes. It tells each verdict to
-// report, which returns whether to go on.
+// Run runs probes until ctx ends or report returns false: first at started plus
+// the initial delay, then every period. Probes do not overlap. While the probe
+// succeeds it runs on whole seconds, so that the machine wakes up once for all
+// probes. report is called with each verdict.
 func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report func(Verdict) bool) {
 	s = s.withDefaults()
 	next := time.NewTimer(time.Until(started.Add(s.InitialDelay)))
@@ -83,7 +83,7 @@ func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report f
 		began := time.Now()
 		result := ask(ctx, h, s.Timeout)
 		if ctx.Err() != nil {
-			return // the answer is about the end, not about the program
+			return // the probe may have failed because ctx ended
 		}
 		well := false
 		if p.counts(began, result) {
@@ -97,17 +97,18 @@ func Run(ctx context.Context, h Handler, s Schedule, started time.Time, report f
 	}
 }
 
-// soon is when an eager schedule asks again the first time.
+// soon is the delay before the first added probe of an eager schedule.
 const soon = 100 * time.Millisecond
 
-// A pace computes when to ask.
+// A pace computes the times of probes.
 type pace struct {
 	Schedule
-	due   time.Time     // an answer counts from then on, whatever it is
-	extra time.Duration // until an eager schedule asks again
+	due   time.Time     // of the next regular probe
+	extra time.Duration // delay before the next added probe
 }
 
-// counts reports whether an answer counts, and anchors the period to it.
+// counts reports whether the result of a probe counts. If it does, the next period
+// begins with this probe.
 func (p *pace) counts(began time.Time, r Result) bool {
 	if began.Before(p.due) && !r.OK {
 		return false
@@ -116,7 +117,7 @@ func (p *pace) counts(began time.Time, r Result) bool {
 	return !r.Unknown
 }
 
-// next is when to ask again.
+// next returns the time of the next probe.
 func (p *pace) next(began time.Time, c counter, well bool) time.Time {
 	if well {
 		p.due = began.Add(p.Period).Round(time.Second)
@@ -140,7 +141,7 @@ func ask(ctx context.Context, h Handler, timeout time.Duration) Result {
 	return r
 }
 
-// A counter turns single answers into verdicts.
+// A counter computes verdicts from results.
 type counter struct {
 	last  bool
 	row   int

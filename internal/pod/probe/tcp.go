@@ -6,13 +6,13 @@ import (
 	"strconv"
 )
 
-// TCP opens a connection and closes it.
+// TCP opens a connection. It succeeds if the connection is accepted.
 type TCP struct {
 	Host string
 	Port int
 }
 
-// Probe asks once.
+// Probe implements Handler.
 func (t TCP) Probe(ctx context.Context) Result {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(t.Host, strconv.Itoa(t.Port)))

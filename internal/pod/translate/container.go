@@ -11,20 +11,20 @@ import (
 // An Image is an image as the runtime resolved it.
 type Image struct {
 	ID       string // by which the runtime knows exactly this image
-	UID      *int64 // user that the image asks for, if it gives a number
-	Username string // user that the image asks for, if it gives a name
+	UID      *int64 // user of the image, if it is a number
+	Username string // user of the image, if it is a name
 }
 
-// A ContainerPlan is the configuration of one container, together with the
-// files that must be there before the runtime creates it.
+// A ContainerPlan is the configuration of one container, together with the files
+// and mounts that must exist before the runtime creates it.
 type ContainerPlan struct {
 	Config         *cri.ContainerConfig
 	Subpaths       []Subpath
 	TerminationLog string // path of an empty file that anybody may write; empty for none
 }
 
-// PlanContainer translates one container of a pod for its attempt-th start,
-// counted from 0.
+// PlanContainer translates one container of a pod. attempt is the number of the
+// start, from 0.
 func PlanContainer(s *PodSpec, f Facts, c *corev1.Container, image Image, attempt uint32) (ContainerPlan, error) {
 	security, err := containerSecurity(s, f, c, image)
 	if err != nil {
@@ -88,8 +88,8 @@ func containerAnnotations(s *PodSpec, c *corev1.Container, attempt uint32) map[s
 	return out
 }
 
-// StopSignal is the signal that ends a container, the image's own if the
-// manifest names none.
+// StopSignal returns the stop signal of a container. If the manifest has none, the
+// runtime uses the image's.
 func StopSignal(c *corev1.Container) cri.Signal {
 	if c.Lifecycle == nil || c.Lifecycle.StopSignal == nil {
 		return cri.Signal_SIGNAL_RUNTIME_DEFAULT
@@ -97,8 +97,8 @@ func StopSignal(c *corev1.Container) cri.Signal {
 	return cri.Signal(cri.Signal_value["SIGNAL_"+string(*c.Lifecycle.StopSignal)])
 }
 
-// WithDefaults returns a copy of a spec with those defaults of the API server
-// filled in that this package and package pod rely on.
+// WithDefaults returns a copy of a spec with the defaults of the API server that
+// this package and package pod need.
 func WithDefaults(s PodSpec) PodSpec {
 	s.Spec = *s.Spec.DeepCopy()
 	s.Labels, s.Annotations = maps.Clone(s.Labels), maps.Clone(s.Annotations)

@@ -8,12 +8,12 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// maxNameservers is how many a C library reads.
+// maxNameservers is MAXNS of glibc, see resolv.conf(5).
 const maxNameservers = 3
 
-// dnsConfig is the Resolver of a pod. There is no cluster's DNS on one
-// machine, so ClusterFirst means the machine's own, as a kubelet without a
-// cluster DNS has it.
+// dnsConfig returns the DNS configuration of a pod. One machine has no cluster
+// DNS, so that ClusterFirst means the machine's resolver, as for a kubelet without
+// cluster DNS.
 func dnsConfig(s *PodSpec, machine Resolver) *cri.DNSConfig {
 	var r Resolver
 	if s.Spec.DNSPolicy != corev1.DNSNone {
@@ -38,7 +38,8 @@ func union(a, b []string) []string {
 	return out
 }
 
-// mergeOptions lets an option of the pod replace the machine's of its name.
+// mergeOptions adds the options of the pod. They replace the machine's options
+// with the same name.
 func mergeOptions(old []string, own []corev1.PodDNSConfigOption) []string {
 	out := slices.Clone(old)
 	for _, o := range own {

@@ -14,9 +14,9 @@ import (
 // A variable is one entry of a container's environment.
 type variable struct{ name, value string }
 
-// environment builds a container's environment as a kubelet does: envFrom in
-// order, then env in order, each later one replacing an earlier of its name.
-// A value can refer only to variables before it.
+// environment builds a container's environment as a kubelet does: first envFrom,
+// then env, each in order. A variable replaces an earlier one with the same name.
+// A value can refer only to earlier variables.
 type environment struct {
 	order  []string
 	values map[string]string
@@ -52,7 +52,7 @@ func (e *environment) keyValues() []*cri.KeyValue {
 	return out
 }
 
-// buildEnv returns the environment that the manifest gives to a container.
+// buildEnv returns the environment of a container in the manifest.
 func buildEnv(s *PodSpec, f Facts, c *corev1.Container) (*environment, error) {
 	e := &environment{values: map[string]string{}}
 	for i := range c.EnvFrom {
@@ -103,8 +103,8 @@ func (e *environment) from(s *PodSpec, src *corev1.EnvFromSource) error {
 	return nil
 }
 
-// value is the value of one env entry; false if it is optional and its
-// source is not there.
+// value returns the value of one env entry. It returns false if the entry is
+// optional and its source does not exist.
 func (e *environment) value(s *PodSpec, f Facts, c *corev1.Container, v *corev1.EnvVar) (string, bool, error) {
 	from := v.ValueFrom
 	switch {
@@ -142,7 +142,8 @@ func (e *environment) value(s *PodSpec, f Facts, c *corev1.Container, v *corev1.
 	return "", false, fmt.Errorf("this source of a value is not supported")
 }
 
-// missing is the error for a reference that leads nowhere, nil if it may.
+// missing returns the error for a reference to an object that does not exist, or
+// nil if the reference is optional.
 func missing(optional *bool, kind, name string) error {
 	if ptr.Deref(optional, false) {
 		return nil

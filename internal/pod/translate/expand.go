@@ -2,10 +2,9 @@ package translate
 
 import "strings"
 
-// expand replaces $(NAME) in s by what lookup returns for NAME. A reference
-// that lookup does not know stays as it is, $$ stands for one $, and an
-// unfinished reference is plain text: the rules of the Kubernetes API for
-// command, args and env.
+// expand replaces each $(NAME) in s by the value of lookup(NAME), by the rules of
+// the Kubernetes API for command, args and env: an unknown reference is kept, $$
+// becomes $, and a reference without its end is plain text.
 func expand(s string, lookup func(string) (string, bool)) string {
 	if !strings.Contains(s, "$") {
 		return s
@@ -22,8 +21,8 @@ func expand(s string, lookup func(string) (string, bool)) string {
 	return b.String()
 }
 
-// reference writes the value of the text after a $ and returns how many
-// bytes of it were used.
+// reference writes the value of the text after a $ and returns the number of
+// bytes that it used.
 func reference(b *strings.Builder, rest string, lookup func(string) (string, bool)) int {
 	switch rest[0] {
 	case '$':
@@ -62,8 +61,8 @@ func mapLookup(m map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
 }
 
-// expandStrict expands s and names the references that nothing resolves, which
-// a subPathExpr must not have.
+// expandStrict expands s and also returns the unknown references, which are an
+// error in a subPathExpr.
 func expandStrict(s string, env map[string]string) (string, []string) {
 	var missing []string
 	out := expand(s, func(name string) (string, bool) {

@@ -8,12 +8,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Facts is everything outside its spec that decides how a pod runs.
+// Facts is everything except its spec that determines how a pod runs.
 type Facts struct {
 	Layout  Layout
 	Node    Node
-	PodIPs  []string          // not known until the sandbox runs
-	Volumes map[string]Volume // by name; not known until they were planned
+	PodIPs  []string          // empty until the sandbox runs
+	Volumes map[string]Volume // by name; empty until they are planned
 
 	CgroupParent      string // empty leaves the choice to the runtime
 	SeccompRoot       string // directory of the profiles of type Localhost
@@ -38,8 +38,8 @@ type Node struct {
 // A Resolver is the content of /etc/resolv.conf.
 type Resolver struct{ Servers, Searches, Options []string }
 
-// capacity returns how much of a resource the machine has. It is zero for
-// unknown resources.
+// capacity returns the machine's capacity of a resource, or zero for an unknown
+// resource.
 func (n Node) capacity(name string) resource.Quantity {
 	switch name {
 	case "cpu":
@@ -52,8 +52,8 @@ func (n Node) capacity(name string) resource.Quantity {
 	return resource.Quantity{}
 }
 
-// A Layout names the files of one pod that its containers use, as a kubelet
-// names them:
+// A Layout holds the paths of the files of one pod that its containers use. The
+// names are the kubelet's:
 //
 //	Dir/etc-hosts
 //	Dir/volumes/<plugin>/<name>
@@ -61,29 +61,29 @@ func (n Node) capacity(name string) resource.Quantity {
 //	Dir/containers/<name>/termination-log.<attempt>
 //	Dir/logs/<container>/<attempt>.log
 type Layout struct {
-	RootID string // label value that stands for the directory of all pods
+	RootID string // label value that identifies the directory of all pods
 	UID    string // of the pod
 	Dir    string
 }
 
-// EtcHosts is the file that is mounted on /etc/hosts.
+// EtcHosts returns the file that is mounted on /etc/hosts.
 func (l Layout) EtcHosts() string { return path.Join(l.Dir, "etc-hosts") }
 
-// Logs is the directory of all logs.
+// Logs returns the directory of all logs.
 func (l Layout) Logs() string { return path.Join(l.Dir, "logs") }
 
-// Volume is the directory of a volume, below its plugin's escaped name.
+// Volume returns the directory of a volume, below its plugin's escaped name.
 func (l Layout) Volume(plugin, name string) string {
 	return path.Join(l.Dir, "volumes", strings.ReplaceAll(plugin, "/", "~"), name)
 }
 
-// Container is the directory of a container's own files.
+// Container returns the directory of a container's own files.
 func (l Layout) Container(name string) string {
 	return path.Join(l.Dir, "containers", name)
 }
 
-// TerminationLog is the file that an attempt at a container may leave a
-// message in.
+// TerminationLog returns the file for the termination message of an attempt at a
+// container.
 func (l Layout) TerminationLog(container string, attempt uint32) string {
 	return path.Join(l.Container(container), fmt.Sprintf("termination-log.%d", attempt))
 }
@@ -92,7 +92,7 @@ func (l Layout) subpath(volume, container string, index int) string {
 	return path.Join(l.Dir, "volume-subpaths", volume, container, fmt.Sprint(index))
 }
 
-// LogPath is the log of an attempt at a container, relative to Layout.Logs.
+// LogPath returns the log of an attempt at a container, relative to Layout.Logs.
 func LogPath(container string, attempt uint32) string {
 	return path.Join(container, fmt.Sprintf("%d.log", attempt))
 }

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// fieldValue is the downward API's value of one field of the pod.
+// fieldValue returns the value of a field of the pod in the downward API.
 func fieldValue(s *PodSpec, f Facts, path string) (string, error) {
 	if name, key, ok := subscript(path); ok {
 		switch name {
@@ -59,7 +59,7 @@ func subscript(path string) (field, key string, ok bool) {
 	return field, strings.TrimSuffix(rest, "']"), true
 }
 
-// formatMap writes a map as the downward API does: key="quoted value", sorted.
+// formatMap formats a map as the downward API does: key="quoted value", sorted.
 func formatMap(m map[string]string) string {
 	lines := make([]string, 0, len(m))
 	for k, v := range m {
@@ -69,8 +69,9 @@ func formatMap(m map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// resourceValue is the downward API's value of one resource of a container,
-// divided and rounded up. A limit that is not set is the capacity of the machine.
+// resourceValue returns the value of a resource of a container in the downward
+// API, divided and rounded up. If a limit is not set, it is the capacity of the
+// machine.
 func resourceValue(s *PodSpec, f Facts, own *corev1.Container, sel *corev1.ResourceFieldSelector) (string, error) {
 	c := own
 	if sel.ContainerName != "" {

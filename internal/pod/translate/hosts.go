@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// HostsFile is the /etc/hosts of a pod, byte for byte as a kubelet
-// writes it. machine is the machine's own file, for a pod on its network.
+// HostsFile returns the /etc/hosts of a pod, byte for byte as a kubelet writes it.
+// machine is the machine's own file, for a pod with the host network.
 func HostsFile(s *PodSpec, ips []string, machine []byte) []byte {
 	var b bytes.Buffer
 	if s.Spec.HostNetwork {

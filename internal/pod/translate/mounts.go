@@ -12,8 +12,8 @@ import (
 const etcHosts = "/etc/hosts"
 
 // A Subpath is a path in a volume that must be mounted on Target, in the pod's
-// own directory, before the container that uses it is created. What lies in
-// the volume may be hostile.
+// own directory, before its container is created. The content of the volume may
+// be hostile: a container can put a symbolic link at the path.
 type Subpath struct {
 	Volume    string // name of the volume
 	MountPath string // in the container, for messages
@@ -22,8 +22,8 @@ type Subpath struct {
 	Target    string
 }
 
-// volumeMounts are the mounts of a container's volumes. env is its environment,
-// which a subPathExpr may refer to.
+// volumeMounts returns the mounts of a container's volumes. env is its
+// environment, to which a subPathExpr may refer.
 func volumeMounts(f Facts, c *corev1.Container, env map[string]string) (mounts []*cri.Mount, subpaths []Subpath, err error) {
 	for i := range c.VolumeMounts {
 		vm := &c.VolumeMounts[i]
@@ -44,8 +44,7 @@ func volumeMounts(f Facts, c *corev1.Container, env map[string]string) (mounts [
 	return mounts, subpaths, nil
 }
 
-// volumeMount is the mount of a whole volume, and the path in it that is asked
-// for.
+// volumeMount returns the mount of a whole volume, and the subPath.
 func volumeMount(f Facts, vm *corev1.VolumeMount, env map[string]string) (_ *cri.Mount, subPath string, err error) {
 	v, ok := f.Volumes[vm.Name]
 	if !ok {

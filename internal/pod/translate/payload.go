@@ -8,15 +8,15 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// payloadMode is the mode of files for which none is given.
+// payloadMode is the default mode of files.
 const payloadMode = 0o644
 
-// A projection collects the files of a volume that shows data of the API.
+// A projection collects the files of a volume with data of the API.
 type projection struct {
 	spec  *PodSpec
 	facts Facts
-	mode  int32  // of files that have none of their own
-	user  *int64 // likewise
+	mode  int32  // default mode of files
+	user  *int64 // default owner of files
 	files map[string]File
 }
 
@@ -85,7 +85,7 @@ func (p *projection) addSecret(name string, items []corev1.KeyToPath, optional *
 	return p.addKeys("Secret "+name, data, items, optional)
 }
 
-// addKeys adds the keys that items ask for, or all if there are none.
+// addKeys adds the keys in items, or all keys if there are no items.
 func (p *projection) addKeys(source string, data map[string][]byte, items []corev1.KeyToPath, optional *bool) error {
 	if len(items) == 0 {
 		for k, b := range data {

@@ -5,8 +5,8 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// The constants of CPU shares and quota, as the kernel and the kubelet have
-// them.
+// The constants of CPU shares, CPU quota and oom_score_adj in the kernel and the
+// kubelet.
 const (
 	minShares     = 2
 	maxShares     = 262144
@@ -17,8 +17,8 @@ const (
 	oomBestEffort = 1000
 )
 
-// containerResources are a container's limits; memory is what the machine has,
-// in bytes.
+// containerResources returns the resources of a container. memory is the memory of
+// the machine, in bytes.
 func containerResources(spec *corev1.PodSpec, c *corev1.Container, memory int64) *cri.LinuxContainerResources {
 	limits, requests := c.Resources.Limits, c.Resources.Requests
 	cpu := limits.Cpu().MilliValue()
@@ -39,7 +39,7 @@ func cpuShares(milli int64) int64 {
 	return min(max(milli*sharesPerCPU/1000, minShares), maxShares)
 }
 
-// cpuQuota is the CPU time per period in µs, 0 for no limit.
+// cpuQuota returns the CPU time per period in µs, or 0 for no limit.
 func cpuQuota(milli int64) int64 {
 	if milli == 0 {
 		return 0
@@ -47,8 +47,8 @@ func cpuQuota(milli int64) int64 {
 	return max(milli*quotaPeriod/1000, minQuota)
 }
 
-// oomScore is how willingly the kernel kills the container when memory is
-// short: by the pod's quality of service, in between by its share of memory.
+// oomScore returns the oom_score_adj of a container, by the kubelet's rules. It
+// depends on the pod's QoS class, and in a Burstable pod on the memory request.
 func oomScore(spec *corev1.PodSpec, c *corev1.Container, memory int64) int64 {
 	switch qosClass(spec) {
 	case corev1.PodQOSGuaranteed:
@@ -58,7 +58,7 @@ func oomScore(spec *corev1.PodSpec, c *corev1.Container, memory int64) int64 {
 	}
 	score := oomBestEffort - oomBestEffort*memoryRequest(c)/max(memory, 1)
 	if IsSidecar(c) {
-		// A sidecar must not die before the containers it serves.
+		// A sidecar must not be killed before the containers that need it.
 		least := memoryRequest(&spec.Containers[0])
 		for i := range spec.Containers {
 			least = min(least, memoryRequest(&spec.Containers[i]))
@@ -75,9 +75,9 @@ func memoryRequest(c *corev1.Container) int64 {
 	return c.Resources.Limits.Memory().Value()
 }
 
-// qosClass is the pod's quality of service: Guaranteed if every container has
-// limits for CPU and memory and asks for exactly those, BestEffort if none
-// asks for anything.
+// qosClass returns the QoS class of a pod: Guaranteed if every container has
+// limits for CPU and memory and requests equal to them, BestEffort if no container
+// has any request or limit, and Burstable otherwise.
 func qosClass(spec *corev1.PodSpec) corev1.PodQOSClass {
 	guaranteed, any := true, false
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {

@@ -10,8 +10,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// The labels and annotations of sandboxes and containers: a kubelet's, and
-// those that tell whose they are.
+// The labels and annotations of sandboxes and containers: those of a kubelet and
+// those of Adamant.
 const (
 	labelPodName       = "io.kubernetes.pod.name"
 	labelPodNamespace  = "io.kubernetes.pod.namespace"
@@ -23,25 +23,25 @@ const (
 	annotationMessagePolicy = "io.kubernetes.container.terminationMessagePolicy"
 	annotationGracePeriod   = "io.kubernetes.pod.terminationGracePeriod"
 
-	// LabelRoot tells the sandboxes of one Options.Root from all others.
+	// LabelRoot identifies the sandboxes of one Options.Root.
 	LabelRoot = "adamant.sh/root"
-	// AnnotationWorkload is "kind/name" of the workload a sandbox belongs to.
+	// AnnotationWorkload is "kind/name" of the sandbox's workload.
 	AnnotationWorkload = "adamant.sh/workload"
-	// AnnotationTrace is the directory a traced container's traces go to.
+	// AnnotationTrace is the directory for the traces of a container.
 	AnnotationTrace = "adamant.sh/trace"
 )
 
-// SandboxConfig translates everything that the containers of a pod share.
+// SandboxConfig translates the parts of a pod that its containers share.
 func SandboxConfig(s *PodSpec, f Facts) *cri.PodSandboxConfig {
 	labels := podLabels(s, f.Layout)
 	maps.Copy(labels, s.Labels)
-	maps.Copy(labels, podLabels(s, f.Layout)) // a manifest's label never replaces one of these
+	maps.Copy(labels, podLabels(s, f.Layout)) // labels of the manifest must not replace these
 	annotations := maps.Clone(s.Annotations)
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	// containerd hands a sandbox's annotations with our prefix to runc with each
-	// container as well, so a manifest must not be able to choose where traces are written.
+	// containerd passes a sandbox's annotations with this prefix to runc with each
+	// container, and a manifest must not be able to choose where root writes traces.
 	delete(annotations, AnnotationTrace)
 	annotations[AnnotationWorkload] = s.WorkloadName()
 	cfg := &cri.PodSandboxConfig{
@@ -72,7 +72,7 @@ func podLabels(s *PodSpec, l Layout) map[string]string {
 	}
 }
 
-// kernelHostname is the host name in the pod's UTS namespace.
+// kernelHostname returns the host name of the pod's UTS namespace.
 func kernelHostname(s *PodSpec) string {
 	host, domain := hostAndDomain(s)
 	if ptr.Deref(s.Spec.SetHostnameAsFQDN, false) && domain != "" {
@@ -81,9 +81,9 @@ func kernelHostname(s *PodSpec) string {
 	return host
 }
 
-// hostAndDomain are a pod's names for itself: its own choice, or its name cut
-// to the 63 bytes that a host name may have; and, if it has a subdomain, what
-// that is in a cluster by default.
+// hostAndDomain returns the host name of a pod and, if it has a subdomain, the
+// domain that the pod has in a cluster by default. The host name is that of the
+// spec, or the pod's name truncated to 63 bytes.
 func hostAndDomain(s *PodSpec) (host, domain string) {
 	if s.Spec.HostnameOverride != nil {
 		return *s.Spec.HostnameOverride, ""
@@ -129,12 +129,11 @@ func sysctls(sc *corev1.PodSecurityContext) map[string]string {
 	return out
 }
 
-// portMappings are the ports the machine forwards. Containers and sidecars
-// that ask for no host port need none.
+// portMappings returns the ports with a hostPort, which the machine forwards.
 func portMappings(spec *corev1.PodSpec) []*cri.PortMapping {
 	var out []*cri.PortMapping
 	if spec.HostNetwork {
-		return nil // the container is on the machine's ports already
+		return nil // the container listens on the machine's ports itself
 	}
 	for _, c := range LongRunning(spec) {
 		for _, p := range c.Ports {
@@ -152,7 +151,7 @@ func portMappings(spec *corev1.PodSpec) []*cri.PortMapping {
 	return out
 }
 
-// SharedHostPort is a host port that two pods both ask for, empty if there is none.
+// SharedHostPort returns a host port that two pods both have, or "".
 func SharedHostPort(a, b *corev1.PodSpec) string {
 	any := func(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
 	for _, p := range portMappings(a) {
@@ -165,7 +164,7 @@ func SharedHostPort(a, b *corev1.PodSpec) string {
 	return ""
 }
 
-// LongRunning are the containers that serve: sidecars and the main ones.
+// LongRunning returns the sidecars and the main containers.
 func LongRunning(spec *corev1.PodSpec) []*corev1.Container {
 	var out []*corev1.Container
 	for i := range spec.InitContainers {

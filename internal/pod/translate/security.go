@@ -10,9 +10,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// containerSecurity is the security context of one container: the pod's, with
-// the container's own laid over it, and the user of the image where neither
-// names one.
+// containerSecurity returns the security context of a container. Its own fields
+// replace those of the pod. The user is that of the image if neither sets one.
 func containerSecurity(s *PodSpec, f Facts, c *corev1.Container, image Image) (*cri.LinuxContainerSecurityContext, error) {
 	sc := mergedSecurity(s.Spec.SecurityContext, c.SecurityContext)
 	if err := verifyNonRoot(sc, image); err != nil {
@@ -38,6 +37,7 @@ func containerSecurity(s *PodSpec, f Facts, c *corev1.Container, image Image) (*
 		Apparmor:         apparmor,
 	}
 	out.SupplementalGroups, out.SupplementalGroupsPolicy = groups(s.Spec.SecurityContext)
+	// As a kubelet does, the request names the user of the image.
 	if out.RunAsUser == nil {
 		out.RunAsUser, out.RunAsUsername = int64Value(image.UID), image.Username
 	}
@@ -53,7 +53,7 @@ func containerSecurity(s *PodSpec, f Facts, c *corev1.Container, image Image) (*
 	return out, nil
 }
 
-// mergedSecurity lays a container's security context over the pod's.
+// mergedSecurity merges a container's security context into that of its pod.
 func mergedSecurity(pod *corev1.PodSecurityContext, own *corev1.SecurityContext) corev1.SecurityContext {
 	var out corev1.SecurityContext
 	if pod != nil {
@@ -87,8 +87,8 @@ func override[T any](dst **T, own *T) {
 	}
 }
 
-// verifyNonRoot checks the user against runAsNonRoot. A user name is refused,
-// because the number behind it is not known.
+// verifyNonRoot checks the user against runAsNonRoot. It refuses a user name,
+// because its UID is not known: the image's /etc/passwd could map it to 0.
 func verifyNonRoot(sc corev1.SecurityContext, image Image) error {
 	if !ptr.Deref(sc.RunAsNonRoot, false) {
 		return nil
@@ -106,8 +106,8 @@ func verifyNonRoot(sc corev1.SecurityContext, image Image) error {
 	return nil
 }
 
-// seccompProfile translates a profile; none means unconfined, as it does for a
-// kubelet without seccompDefault.
+// seccompProfile translates a seccomp profile. Without one the container is
+// unconfined, as under a kubelet without seccompDefault.
 func seccompProfile(p *corev1.SeccompProfile, root string) (*cri.SecurityProfile, error) {
 	out := &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined}
 	switch {
@@ -127,15 +127,15 @@ func seccompProfile(p *corev1.SeccompProfile, root string) (*cri.SecurityProfile
 	return out, nil
 }
 
-// isLocal reports whether a path leads to something below the directory that it
-// is relative to. It is filepath.IsLocal for Linux, without the I/O of that
-// package.
+// isLocal reports whether a relative path stays below its directory. It is
+// filepath.IsLocal for Linux; this package must not import filepath, which does
+// I/O.
 func isLocal(name string) bool {
 	clean := path.Clean(name)
 	return name != "" && !path.IsAbs(name) && clean != ".." && !strings.HasPrefix(clean, "../")
 }
 
-// apparmorProfile translates a profile; none leaves the choice to the runtime.
+// apparmorProfile translates an AppArmor profile. Without one the runtime chooses.
 func apparmorProfile(p *corev1.AppArmorProfile) (*cri.SecurityProfile, error) {
 	if p == nil {
 		return nil, nil
@@ -155,9 +155,9 @@ func apparmorProfile(p *corev1.AppArmorProfile) (*cri.SecurityProfile, error) {
 	return nil, fmt.Errorf("appArmorProfile.type %q is not known", p.Type)
 }
 
-// namespaces selects the namespaces of the machine, the pod or the container.
-// The process namespace is the container's unless it is asked
-// for: otherwise the pause program would be process 1.
+// namespaces selects the namespaces of the machine, the pod or the container. By
+// default each container has its own PID namespace; in the pod's namespace the
+// pause program would be PID 1.
 func namespaces(spec *corev1.PodSpec) *cri.NamespaceOption {
 	ns := &cri.NamespaceOption{Pid: cri.NamespaceMode_CONTAINER}
 	if spec.HostNetwork {
@@ -175,7 +175,7 @@ func namespaces(spec *corev1.PodSpec) *cri.NamespaceOption {
 	return ns
 }
 
-// groups are the supplementary groups of every process of the pod.
+// groups returns the supplementary groups of every process of the pod.
 func groups(sc *corev1.PodSecurityContext) ([]int64, cri.SupplementalGroupsPolicy) {
 	if sc == nil {
 		return nil, cri.SupplementalGroupsPolicy_Merge
@@ -214,18 +214,20 @@ func names(caps []corev1.Capability) []string {
 	return out
 }
 
-// maskedPaths are the paths below /proc and /sys that the kubelet of 1.37 hides.
+// maskedPaths returns the paths below /proc and /sys that the kubelet of 1.37
+// masks.
 func maskedPaths(n Node) []string {
 	paths := []string{
 		"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
 		"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
 		"/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
 	}
-	// Thermal events of a CPU tell tenants about each other's load.
+	// The thermal events of a CPU are a side channel: they show the load of other
+	// containers.
 	return append(paths, n.ThermalThrottles...)
 }
 
-// readonlyPaths are the paths below /proc that the kubelet makes read-only.
+// readonlyPaths returns the paths below /proc that the kubelet makes read-only.
 func readonlyPaths() []string {
 	return []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 }

@@ -4,7 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A PodSpec is a pod to be run: a pure description, complete in itself.
+// A PodSpec is the complete description of a pod to run.
 type PodSpec struct {
 	Namespace   string            `json:"namespace"`
 	Name        string            `json:"name"`               // of the instance, see InstanceName
@@ -13,23 +13,23 @@ type PodSpec struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Spec        corev1.PodSpec    `json:"spec"` // with the API's defaults filled in
 
-	ConfigMaps []corev1.ConfigMap `json:"configMaps,omitempty"` // those of the pod's namespace that it may refer to
-	Secrets    []corev1.Secret    `json:"secrets,omitempty"`    // likewise; kept in a file that only root can read
+	ConfigMaps []corev1.ConfigMap `json:"configMaps,omitempty"` // of the pod's namespace; the pod may refer to them
+	Secrets    []corev1.Secret    `json:"secrets,omitempty"`    // likewise; stored in a file that only root can read
 
 	// Handler is the CRI runtime handler of every container, empty for the
 	// default. The private containerd has "learn", which traces.
 	Handler string `json:"handler,omitempty"`
-	// TraceDir goes to each container as the annotation adamant.sh/trace.
+	// TraceDir is the value of the annotation adamant.sh/trace of each container.
 	TraceDir string `json:"traceDir,omitempty"`
-	// Restarts is how often each container may end in error before Create and
-	// WaitReady give up. With zero they give up the first time.
+	// Restarts is the number of times that each container may end in error before
+	// Create and WaitReady fail. With zero they fail the first time.
 	Restarts int `json:"restarts,omitempty"`
-	// Ephemeral pods are removed by whoever comes next once the process that
-	// created them is gone.
+	// Ephemeral pods are removed by the next Open after the process that created
+	// them has ended.
 	Ephemeral bool `json:"ephemeral,omitempty"`
 }
 
-// WorkloadName is "kind/name", also for a bare pod.
+// WorkloadName returns "kind/name", which is "pod/name" for a bare pod.
 func (s *PodSpec) WorkloadName() string {
 	if s.Workload != "" {
 		return s.Workload
@@ -37,7 +37,7 @@ func (s *PodSpec) WorkloadName() string {
 	return "pod/" + s.Name
 }
 
-// configMap finds one by name.
+// configMap finds a ConfigMap by name.
 func (s *PodSpec) configMap(name string) (*corev1.ConfigMap, bool) {
 	for i := range s.ConfigMaps {
 		if s.ConfigMaps[i].Name == name {
@@ -47,8 +47,8 @@ func (s *PodSpec) configMap(name string) (*corev1.ConfigMap, bool) {
 	return nil, false
 }
 
-// secretData finds a Secret by name and returns its data, stringData included
-// as the API server would have merged it.
+// secretData finds a Secret by name and returns its data. stringData is merged
+// into it, as by the API server.
 func (s *PodSpec) secretData(name string) (map[string][]byte, bool) {
 	for i := range s.Secrets {
 		if s.Secrets[i].Name != name {
@@ -66,7 +66,7 @@ func (s *PodSpec) secretData(name string) (map[string][]byte, bool) {
 	return nil, false
 }
 
-// Container finds one by name, init containers included.
+// Container finds a container or init container by name.
 func (s *PodSpec) Container(name string) (*corev1.Container, bool) {
 	for i := range s.Spec.InitContainers {
 		if s.Spec.InitContainers[i].Name == name {
@@ -81,12 +81,13 @@ func (s *PodSpec) Container(name string) (*corev1.Container, bool) {
 	return nil, false
 }
 
-// IsSidecar reports whether an init container keeps running beside the others.
+// IsSidecar reports whether an init container is a sidecar, which keeps running
+// beside the main containers.
 func IsSidecar(c *corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-// fsGroup is the group that owns the pod's volumes, nil if none is asked for.
+// fsGroup returns the group that owns the pod's volumes, or nil if it is not set.
 func (s *PodSpec) fsGroup() *int64 {
 	if s.Spec.SecurityContext == nil {
 		return nil
@@ -94,7 +95,7 @@ func (s *PodSpec) fsGroup() *int64 {
 	return s.Spec.SecurityContext.FSGroup
 }
 
-// GracePeriod is how many seconds the pod's containers get to end.
+// GracePeriod returns the termination grace period in seconds.
 func (s *PodSpec) GracePeriod() int64 {
 	if g := s.Spec.TerminationGracePeriodSeconds; g != nil {
 		return *g

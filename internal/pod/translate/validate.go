@@ -12,7 +12,8 @@ import (
 // MaxNameLength is the longest name of a pod, in bytes (DNS-1123 subdomain).
 const MaxNameLength = 253
 
-// TruncateName cuts a name to n bytes, so that it still ends like a DNS name.
+// TruncateName truncates a name to at most n bytes. The result does not end with
+// '-' or '.', so that it is still a DNS name.
 func TruncateName(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -20,7 +21,7 @@ func TruncateName(s string, n int) string {
 	return strings.TrimRight(s[:n], "-.")
 }
 
-// Validate returns an error for a spec from which no pod can be created.
+// Validate returns an error if no pod can be created from the spec.
 func (s *PodSpec) Validate() error {
 	if s.Name == "" || len(s.Name) > MaxNameLength {
 		return fmt.Errorf("pod name %q is empty or too long", s.Name)
@@ -96,8 +97,8 @@ func isSubdomain(s string) bool {
 	return true
 }
 
-// isLabel reports whether a name is a DNS label (RFC 1123). Such names are
-// also safe as names of files.
+// isLabel reports whether a name is a DNS label (RFC 1123). Labels are also safe
+// file names, because they contain no '/' and no '.'.
 func isLabel(s string) bool { return len(s) <= 63 && hasLabelForm(s) }
 
 func hasLabelForm(s string) bool {

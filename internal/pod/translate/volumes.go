@@ -10,7 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// The names under which a kubelet keeps the volumes of each kind.
+// The kubelet's names of volume plugins.
 const (
 	PluginEmptyDir    = "kubernetes.io/empty-dir"
 	PluginImage       = "kubernetes.io/image"
@@ -23,37 +23,37 @@ const (
 // A Volume is the host side of a volume.
 type Volume struct {
 	Path     string
-	ReadOnly bool   // however it is mounted
-	Image    string // of an image volume that the runtime mounts; Path is empty then
+	ReadOnly bool   // even if a volumeMount is not readOnly
+	Image    string // of an image volume that the runtime mounts; Path is then empty
 }
 
-// A VolumePlan is a volume and how to create its host side. One of HostPath,
-// MountImage and EmptyDir is set, none for an image that the runtime mounts.
+// A VolumePlan describes how to create the host side of a volume. One of HostPath,
+// MountImage and EmptyDir is set; none is set if the runtime mounts an image.
 type VolumePlan struct {
 	Name string
 	Volume
 
-	HostPath   *string // type of a hostPath volume, which must match what is at Path
-	MountImage string  // image whose file system is to be mounted on Path
+	HostPath   *string // type of a hostPath volume, which the file at Path must have
+	MountImage string  // image to mount on Path
 	EmptyDir   *EmptyDir
-	// Payload is not nil for a volume that shows data of the API: what an earlier
-	// start of the pod left in the EmptyDir is replaced by it.
+	// Payload is not nil for a volume with data of the API. It replaces the content
+	// of the EmptyDir from an earlier start of the pod.
 	Payload *Payload
 }
 
-// An EmptyDir is a directory to be created.
+// An EmptyDir describes a directory to create.
 type EmptyDir struct {
 	Memory  bool   // a tmpfs instead of a directory on disk
-	Size    int64  // bytes that a tmpfs may hold
+	Size    int64  // maximum size of a tmpfs, in bytes
 	Mode    *int32 // permission and sticky bits of a directory on disk; nil means 0777
-	FSGroup *int64 // group that gets the volume
+	FSGroup *int64 // group of the volume
 }
 
 // A Payload is data of the API as files.
 type Payload struct {
 	Files map[string]File // by path, relative to the volume
-	// NestedMounts are the mount points inside the volume, relative to it: they
-	// cannot be made later, because the volume is mounted read-only.
+	// NestedMounts are the mount points inside the volume, relative to it. The
+	// runtime cannot create them, because the volume is mounted read-only.
 	NestedMounts []string
 }
 
@@ -64,8 +64,8 @@ type File struct {
 	User *int64 // owner; root if nil
 }
 
-// LocateVolumes returns the host sides of all volumes of a pod by name, as they
-// are once they were created.
+// LocateVolumes returns the host sides of all volumes of a pod, by name. It does
+// not check that they exist.
 func LocateVolumes(s *PodSpec, f Facts) map[string]Volume {
 	out := map[string]Volume{}
 	for i := range s.Spec.Volumes {
@@ -107,8 +107,9 @@ func PlanVolume(s *PodSpec, f Facts, vol *corev1.Volume) (VolumePlan, error) {
 		p.Payload, err = payload(s, f, vol)
 		p.EmptyDir = &EmptyDir{FSGroup: s.fsGroup()}
 		if src.ConfigMap == nil {
-			// All but ConfigMaps lie in memory, because their data must not reach a
-			// disk. A kubelet limits them like an emptyDir in memory.
+			// Secret, projected and downward API volumes are in memory, because
+			// their data must not reach a disk. A kubelet limits their size like
+			// that of an emptyDir in memory.
 			p.EmptyDir.Memory, p.EmptyDir.Size = true, memorySize(&s.Spec, &corev1.EmptyDirVolumeSource{}, f.Node.Memory)
 		}
 	case src.Image != nil && !f.MountsImages:
@@ -116,7 +117,7 @@ func PlanVolume(s *PodSpec, f Facts, vol *corev1.Volume) (VolumePlan, error) {
 	case src.Image != nil:
 	case src.EmptyDir != nil:
 		p.EmptyDir, err = emptyDir(s, f, src.EmptyDir)
-	case *src == corev1.VolumeSource{}: // an emptyDir by default
+	case *src == corev1.VolumeSource{}: // the API server defaults to emptyDir
 		p.EmptyDir = &EmptyDir{FSGroup: s.fsGroup()}
 	default:
 		err = fmt.Errorf("a volume of this kind is not supported on one machine")
@@ -137,8 +138,8 @@ func emptyDir(s *PodSpec, f Facts, src *corev1.EmptyDirVolumeSource) (*EmptyDir,
 	return e, nil
 }
 
-// memorySize is how much a tmpfs may hold: the least of the machine's memory,
-// the limits of all containers if all have one, and the volume's own limit.
+// memorySize returns the size of a tmpfs: the minimum of the machine's memory, the
+// pod's memory limit if every container has one, and the volume's sizeLimit.
 func memorySize(spec *corev1.PodSpec, src *corev1.EmptyDirVolumeSource, size int64) int64 {
 	if limit := podMemoryLimit(spec); limit > 0 {
 		size = min(size, limit)
@@ -149,8 +150,9 @@ func memorySize(spec *corev1.PodSpec, src *corev1.EmptyDirVolumeSource, size int
 	return size
 }
 
-// podMemoryLimit is the memory a pod may use, 0 if one of its containers has
-// no limit. Init containers run before the others, so the largest counts.
+// podMemoryLimit returns the memory limit of a pod, or 0 if one of its containers
+// has none. Init containers run one after the other and before the main ones, so
+// that only the largest counts. Sidecars run beside all later containers.
 func podMemoryLimit(spec *corev1.PodSpec) int64 {
 	var sum, largest int64
 	for i := range spec.InitContainers {
@@ -176,8 +178,7 @@ func podMemoryLimit(spec *corev1.PodSpec) int64 {
 	return max(sum, largest)
 }
 
-// nestedMounts are the mount points inside a volume, relative to it, for which
-// there must be directories because the volume will be read-only.
+// nestedMounts returns the mount points inside a volume, see Payload.NestedMounts.
 func nestedMounts(spec *corev1.PodSpec, name string) []string {
 	var out []string
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {

@@ -1,7 +1,6 @@
-// Package volume makes the host side of a pod's volumes with the owners, modes
-// and layout that a kubelet gives them. Where this package chooses, it chooses
-// what the kubelet of Kubernetes 1.37 does.
+// Package volume creates the host side of a pod's volumes, with the owners, modes
+// and layout of the kubelet of Kubernetes 1.37.
 //
-// It knows nothing of manifests, containers or a runtime: paths and plain
-// values in, directories and mounts out.
+// It does not depend on manifests, containers or a runtime: its inputs are paths
+// and plain values, and it creates directories and mounts.
 package volume

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// setGroupBelow gives everything below dir, and then dir, to a group: directories
-// become setgid and the group may read, write and enter; of a read-only volume
-// it may only read. A nil group changes nothing.
+// setGroupBelow changes the group of dir and everything below it. The group may
+// read and write files and search directories, which become setgid; in a read-only
+// volume it may not write files. A nil group changes nothing.
 func setGroupBelow(dir string, group *int64, readOnly bool) error {
 	if group == nil {
 		return nil
@@ -27,7 +27,7 @@ func setGroup(path string, d fs.DirEntry, group int, readOnly bool) error {
 		return err
 	}
 	if d.Type()&fs.ModeSymlink != 0 {
-		return nil // a chmod would change what it points to
+		return nil // chmod follows symbolic links
 	}
 	info, err := d.Info()
 	if errors.Is(err, fs.ErrNotExist) {

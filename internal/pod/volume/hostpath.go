@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// HostPath makes sure that path is of a kind, which is a hostPath's type: "" for
-// anything, Directory, DirectoryOrCreate, File, FileOrCreate, Socket,
-// CharDevice or BlockDevice. What is to be created is root's with mode 0755 or
-// 0644.
+// HostPath checks that the file at path has the type of a hostPath volume: "" for
+// any file, Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice
+// or BlockDevice. It creates a directory with mode 0755 or a file with mode 0644
+// if the type is one of the OrCreate types.
 func HostPath(path, kind string) error {
 	if !strings.HasPrefix(path, "/") || hasBackstep(path) {
 		return fmt.Errorf("hostPath %q must be absolute and without \"..\"", path)
@@ -32,12 +32,12 @@ func HostPath(path, kind string) error {
 func create(path, kind string) error {
 	switch kind {
 	case "":
-		return nil // the runtime makes a directory
+		return nil // the runtime creates a directory
 	case "DirectoryOrCreate":
 		if err := os.MkdirAll(path, 0o755); err != nil {
 			return fmt.Errorf("hostPath: %w", err)
 		}
-		return os.Chmod(path, 0o755) // whatever this process's umask is
+		return os.Chmod(path, 0o755) // the umask of this process applies to MkdirAll
 	case "FileOrCreate":
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
 		if err != nil {

@@ -13,13 +13,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// Unmount detaches whatever is mounted on path, which need not exist.
+// Unmount detaches all mounts on path. It returns nil if path is not a mount point
+// or does not exist.
 func Unmount(path string) error {
 	for {
+		// MNT_DETACH, because a process that still uses the mount would otherwise
+		// make it fail (EBUSY). UMOUNT_NOFOLLOW, because path may be in a volume,
+		// where a container can replace it by a symbolic link.
 		err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 		switch {
 		case err == nil:
-			continue // there may be one below
+			continue // mounts may be stacked
 		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
 			return nil
 		case errors.Is(err, unix.EINTR):
@@ -29,7 +33,7 @@ func Unmount(path string) error {
 	}
 }
 
-// UnmountBelow detaches every mount on dir or below it, the last one first.
+// UnmountBelow detaches all mounts on dir or below it, the latest first.
 func UnmountBelow(dir string) error {
 	points, err := Below(dir)
 	if err != nil {
@@ -43,8 +47,8 @@ func UnmountBelow(dir string) error {
 }
 
 // Below lists the mount points on dir and below it, in the order in which they
-// were mounted. Symbolic links in dir are followed: the kernel lists mounts
-// without.
+// were mounted. It resolves symbolic links in dir, because the mount table
+// contains resolved paths.
 func Below(dir string) ([]string, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {

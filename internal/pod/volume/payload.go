@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// A File is one file of a volume that shows data of the API.
+// A File is one file of a volume with data of the API.
 type File struct {
 	Data []byte
 	Mode int32  // permission bits
 	User *int64 // owner; root if nil
 }
 
-// dataDir is the link that always shows one whole version of a volume.
+// dataDir is the name of the symbolic link to the current version of a volume.
 const dataDir = "..data"
 
 // Limits of a path in a payload.
@@ -26,11 +26,11 @@ const (
 	maxPath = 4096
 )
 
-// WritePayload makes the directory dir, an EmptyDir already, show files by
-// their relative paths. The files lie in a directory named for the time, the
-// link ..data points to that, and each first path element is a link through
-// ..data, so that a later version can replace them all in one step. nested are
-// directories to be made for mounts inside this volume.
+// WritePayload writes files, by their relative paths, to dir, which is an EmptyDir
+// already. The layout is the kubelet's: the files are in a directory named for the
+// time, ..data is a link to it, and each first path element is a link through
+// ..data. A kubelet replaces all files atomically by replacing ..data. nested are
+// directories to create for mounts inside this volume.
 func WritePayload(dir string, files map[string]File, group *int64, nested []string) error {
 	for path := range files {
 		if err := checkPath(path); err != nil {
@@ -50,8 +50,8 @@ func WritePayload(dir string, files map[string]File, group *int64, nested []stri
 	if err := writeFiles(version, files); err != nil {
 		return err
 	}
-	// Before the links are made: their group comes from the setgid directory
-	// alone, as it does for a kubelet.
+	// Before the links are created: as with a kubelet, only the setgid directory
+	// determines the group of the links.
 	if err := setGroupBelow(dir, group, true); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func makeNested(dir string, nested []string) error {
 	return nil
 }
 
-// mkdirAll makes directories with mode 0755, whatever this process's umask is.
+// mkdirAll creates directories with mode 0755, regardless of the umask.
 func mkdirAll(root *os.Root, path string) error {
 	if path == "." {
 		return nil
@@ -120,8 +120,8 @@ func mkdirAll(root *os.Root, path string) error {
 	return root.Chmod(path, 0o755)
 }
 
-// linkFiles makes the links by which the files are seen. A name that is there
-// already, a mount point, stays.
+// linkFiles creates the links to the files. It keeps a name that exists already,
+// which is the directory of a nested mount.
 func linkFiles(dir string, files map[string]File) error {
 	for path, f := range files {
 		name, _, _ := strings.Cut(filepath.Clean(path), "/")
@@ -142,7 +142,8 @@ func linkFiles(dir string, files map[string]File) error {
 	return nil
 }
 
-// checkPath refuses what would leave the volume or collide with its own names.
+// checkPath returns an error if a path leads out of the volume or collides with
+// the names that begin with "..".
 func checkPath(path string) error {
 	elements := strings.Split(path, "/")
 	switch {

@@ -8,27 +8,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raiseEvery is how many directories may lie in one another before the rest is
-// moved to the top: far fewer than a process may have files open.
+// raiseEvery is the depth at which raise moves a directory to the top. It is far
+// below the number of files that a process may have open.
 const raiseEvery = 100
 
-// RemoveAll removes a directory and all in it, however deep: os.RemoveAll has
-// one file open for each level, and a container can nest more than a process
-// may open. Nothing is mounted or at work in it any more.
+// RemoveAll removes a directory and everything in it, at any depth. os.RemoveAll
+// has one file open for each level and fails with EMFILE if a container nested
+// more directories than a process may have files open. There must be no mounts
+// and no running processes in dir.
 func RemoveAll(dir string) error {
 	for pass := 0; ; pass++ {
 		err := os.RemoveAll(dir)
 		if !errors.Is(err, unix.EMFILE) || pass > 1000 {
 			return err
 		}
-		// All that was not too deep is gone: every directory leads on down.
+		// The directories that are left are those on the way to the deep ones.
 		if err := raise(dir, pass); err != nil {
 			return fmt.Errorf("remove %s: %w", dir, err)
 		}
 	}
 }
 
-// raise goes down from dir and moves to its top what lies deep in it.
+// raise moves directories that are deep below dir to the top of dir.
 func raise(dir string, pass int) error {
 	top, err := openDirAt(unix.AT_FDCWD, dir)
 	if err != nil {
@@ -67,7 +68,7 @@ func openDirAt(dir int, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// firstDir is the name of a directory in dir, empty if there is none.
+// firstDir returns the name of a directory in dir, or "" if there is none.
 func firstDir(dir *os.File) (string, error) {
 	names, err := dir.Readdirnames(-1)
 	if err != nil {

@@ -10,10 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BindSubpath mounts what lies at sub in the volume on target, which it makes.
-// A path that is not there becomes directories with the volume's own mode. No
-// link in the volume, whose content is hostile, leads out of it, and the mount
-// is made from the open file, so that nothing can be swapped in between.
+// BindSubpath bind-mounts the path sub of a volume on target, which it creates. If
+// sub does not exist, it creates directories with the mode of the volume. The
+// content of the volume may be hostile: a symbolic link that leads out of the volume
+// is an error, and the mount source is an open file, so that a container cannot
+// replace the path between the check and the mount (CVE-2017-1002101).
 func BindSubpath(volume, sub, target string) error {
 	if sub == "" || sub[0] == '/' || hasBackstep(sub) {
 		return fmt.Errorf("subPath %q must be relative and without \"..\"", sub)
@@ -37,16 +38,18 @@ func BindSubpath(volume, sub, target string) error {
 	return bind(fd, target)
 }
 
-// beneath opens path inside root. Links are followed, but not out of root, and
-// not magic ones.
+// beneath opens path below root. It fails if a symbolic link leads out of root or
+// is a magic link such as /proc/PID/root.
 func beneath(root int, path string, flags uint64) (int, error) {
+	// RESOLVE_BENEATH refuses magic links too, but openat2(2) reserves to change
+	// that and requires the second flag.
 	return unix.Openat2(root, path, &unix.OpenHow{
 		Flags:   flags | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
 	})
 }
 
-// mkdirs makes the directories of path that are not there.
+// mkdirs creates the missing directories of path.
 func mkdirs(root int, path string) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(root, &st); err != nil {
@@ -55,6 +58,8 @@ func mkdirs(root int, path string) error {
 	mode := st.Mode & 0o7777
 	var done string
 	for name := range strings.SplitSeq(filepath.Clean(path), "/") {
+		// Each level is opened from root again, because a container may replace a
+		// directory by a symbolic link at any time.
 		parent, err := beneath(root, "./"+done, unix.O_PATH|unix.O_DIRECTORY)
 		if err != nil {
 			return err
@@ -69,8 +74,8 @@ func mkdirs(root int, path string) error {
 	return nil
 }
 
-// mkdirAt makes one directory with exactly this mode; one that is there stays
-// as it is.
+// mkdirAt creates a directory with a mode, regardless of the umask. It does not
+// change a directory that exists.
 func mkdirAt(parent int, name string, mode uint32) error {
 	err := unix.Mkdirat(parent, name, 0o700)
 	if errors.Is(err, unix.EEXIST) {
@@ -99,6 +104,7 @@ func bind(fd int, target string) error {
 	if err := makeTarget(target, st.Mode&unix.S_IFMT == unix.S_IFDIR); err != nil {
 		return err
 	}
+	// mount(2) takes a path. This one is the open file, whatever its name is now.
 	source := fmt.Sprintf("/proc/self/fd/%d", fd)
 	if err := unix.Mount(source, target, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind mount on %s: %w", target, err)

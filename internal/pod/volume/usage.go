@@ -11,17 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrTooDeep is returned when the path of a directory is longer than maxDeepPath,
-// which no honest program creates.
+// ErrTooDeep is returned when the path of a directory is longer than maxDeepPath.
 var ErrTooDeep = errors.New("directories are nested too deep")
 
-// maxDeepPath bounds what one directory costs to reach, in bytes: 64 times what the
-// kernel takes at once.
+// maxDeepPath bounds the length of a directory's path, in bytes, and with it the
+// cost of opening the directory: 64 calls, because a call takes at most PATH_MAX
+// bytes.
 const maxDeepPath = 64 * unix.PathMax
 
-// Usage is how many bytes the files below dir take on disk. It does not cross
-// into other file systems and follows no link out of dir, whatever is moved
-// while it looks. Files that vanish meanwhile are not counted.
+// Usage returns the disk space of the files below dir, in bytes. It does not cross
+// into other file systems and does not leave dir, even if a container moves or
+// replaces directories at the same time. Files that are removed at the same time
+// are not counted.
 func Usage(dir string) (int64, error) {
 	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -49,7 +50,7 @@ type usage struct {
 	total  int64
 }
 
-// add counts a directory and what is in it, but not what is below that.
+// add counts a directory and its entries, and adds its directories to todo.
 func (u *usage) add(name string) error {
 	fd, err := u.open(name)
 	if err != nil && name != "." && moved(err) {
@@ -87,7 +88,7 @@ func (u *usage) add(name string) error {
 	}
 }
 
-// open opens a directory, in as many steps as its path needs.
+// open opens a directory, in several steps if its path is longer than PATH_MAX.
 func (u *usage) open(name string) (int, error) {
 	at := u.root
 	for {
@@ -110,7 +111,8 @@ func (u *usage) open(name string) (int, error) {
 	}
 }
 
-// addEntry counts one name in a directory; directories are for later.
+// addEntry counts an entry of a directory, or adds it to todo if it is a directory
+// itself.
 func (u *usage) addEntry(dir int, parent, base string) error {
 	var st unix.Stat_t
 	err := unix.Fstatat(dir, base, &st, unix.AT_SYMLINK_NOFOLLOW)
@@ -138,8 +140,8 @@ func (u *usage) addEntry(dir int, parent, base string) error {
 	return nil
 }
 
-// moved reports whether an error means that there is no such directory, or no
-// directory, any more: a link may lie in its place now.
+// moved reports whether an error means that a directory was removed or replaced by
+// a file or a symbolic link.
 func moved(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A runtime that was killed may leave processes in a pod's cgroup that it does
-// not know of, and frozen at that. The pod can be removed all the same.
+// A runtime that was killed may leave processes in a pod's cgroup, even frozen
+// ones, that it does not know. The pod can still be removed.
 func TestRemoveKillsWhatRuntimeForgot(t *testing.T) {
 	for name, frozen := range map[string]bool{"running": false, "frozen": true} {
 		t.Run(name, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestRemoveKillsWhatRuntimeForgot(t *testing.T) {
 	}
 }
 
-// forget puts a process into a cgroup of its own below those of a pod.
+// forget moves a process to a new cgroup below those of a pod.
 func forget(t *testing.T, cgroups []string, pid int, frozen bool) {
 	t.Helper()
 	if len(cgroups) == 0 {
@@ -41,7 +41,8 @@ func forget(t *testing.T, cgroups []string, pid int, frozen bool) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, must := range []string{"cpuset.cpus", "cpuset.mems"} { // nothing enters a cpuset of v1 before it has them
+		// A v1 cpuset accepts no process before both files are set, see cpuset(7).
+		for _, must := range []string{"cpuset.cpus", "cpuset.mems"} {
 			if all, err := os.ReadFile(filepath.Join(parent, must)); err == nil && len(all) > 1 {
 				tell(t, filepath.Join(dir, must), string(all))
 			}

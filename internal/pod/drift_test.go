@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What an intruder left in a running container can be looked at when that is
-// long gone.
+// The files that an intruder left in a running container can be saved for later
+// inspection.
 func TestSaveChanges(t *testing.T) {
 	e := openTest(t)
 	p := create(t, e, testPod(t))
@@ -52,7 +52,7 @@ func TestSaveChanges(t *testing.T) {
 	}
 }
 
-// contents are the entries of an archive by name: mode, and content or target.
+// contents returns the entries of an archive by name: mode, and content or target.
 func contents(t *testing.T, archive io.Reader) map[string]string {
 	t.Helper()
 	got := map[string]string{}
@@ -76,8 +76,8 @@ func contents(t *testing.T, archive io.Reader) map[string]string {
 	}
 }
 
-// A pod that is removed while all are compared is left out. One that was asked for
-// by name cannot be compared any more, which is unknown and not clean.
+// A pod that is removed while all pods are compared is omitted. If it was selected
+// by name, it is unknown and not clean.
 func TestDriftOfPodsThatGo(t *testing.T) {
 	e := openTest(t)
 	p := create(t, e, testPod(t))

@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A pod goes on, supervised and ready, while its runtime is killed and started
-// again, and the connections of its engine work again then.
+// A pod stays supervised and ready while its runtime is killed and restarted.
+// After that the connections of its engine work again.
 func TestEnsure(t *testing.T) {
 	e := openTest(t)
 	s := testPod(t)
@@ -28,7 +28,7 @@ func TestEnsure(t *testing.T) {
 		t.Fatal(err)
 	}
 	killRuntime(t, e)
-	time.Sleep(1500 * time.Millisecond) // a probe is tried in vain
+	time.Sleep(1500 * time.Millisecond) // until a probe cannot be run
 	ensureAtOnce(t, e, 4)
 	if _, found, err := e.imageStatus(t.Context(), testImage); err != nil || !found {
 		t.Errorf("CRI does not work again: %v, %v", found, err)
@@ -44,7 +44,7 @@ func TestEnsure(t *testing.T) {
 		t.Errorf("got the events %v", r.reasons)
 	}
 	r.mu.Unlock()
-	// What happens after that is noticed as before.
+	// The end of a container is still noticed.
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +67,8 @@ func ensureAtOnce(t *testing.T, e *Engine, callers int) {
 	all.Wait()
 }
 
-// A container that ends while the runtime is away is started again once that is
-// back.
+// A container that ends while the runtime does not run is restarted once the
+// runtime runs again.
 func TestEnsureAfterCrash(t *testing.T) {
 	e := openTest(t)
 	p := create(t, e, testPod(t))

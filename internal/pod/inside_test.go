@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// mount is a volume and where the container has it.
+// mount is a volume and its mount in the container.
 type mount struct {
 	volume corev1.VolumeSource
 	corev1.VolumeMount
@@ -41,8 +41,7 @@ func emptyDir(medium corev1.StorageMedium, limit string) corev1.VolumeSource {
 	return corev1.VolumeSource{EmptyDir: e}
 }
 
-// The owners and modes that a program in the pod sees are those that a kubelet
-// gives.
+// A program in the pod sees the same owners and modes as under a kubelet.
 func TestVolumesInside(t *testing.T) {
 	e := openTest(t)
 	host := t.TempDir()

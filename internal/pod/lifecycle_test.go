@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// shared gives every container of a pod the host directory dir at /shared.
+// shared mounts the host directory dir on /shared in every container of a pod.
 func shared(s PodSpec, dir string) PodSpec {
 	s.Spec.Volumes = append(s.Spec.Volumes, corev1.Volume{Name: "shared", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}}})
 	for _, list := range [][]corev1.Container{s.Spec.InitContainers, s.Spec.Containers} {
@@ -36,8 +36,8 @@ func readFile(t *testing.T, path string) string {
 	return string(data)
 }
 
-// Init containers run one after the other, sidecars stay, and at the end the
-// sidecars go last, in reverse order.
+// Init containers run one after the other. Sidecars keep running and are stopped
+// last, in reverse order.
 func TestOrder(t *testing.T) {
 	e := openTest(t)
 	dir := t.TempDir()
@@ -91,7 +91,7 @@ func TestHooksAndStopSignal(t *testing.T) {
 	}
 }
 
-// A program that does not end is killed after its grace period.
+// A program that ignores its stop signal is killed after the grace period.
 func TestStopKills(t *testing.T) {
 	e := openTest(t)
 	s := testPod(t, "hang")

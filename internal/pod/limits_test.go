@@ -34,7 +34,8 @@ func volumePath(p *Pod, name string) string {
 	return translate.LocateVolumes(&p.rec.Spec, p.e.facts(&p.rec.Spec, newLayout(p.e.opts.Root, p.UID)))[name].Path
 }
 
-// A pod cannot hide what it holds where no path reaches.
+// A pod cannot hide files from its sizeLimit in directories that are nested too
+// deep.
 func TestSizeLimitOfWhatLiesTooDeep(t *testing.T) {
 	e := openTest(t)
 	s := withVolumes(testPod(t), mount{emptyDir("", "1Mi"), corev1.VolumeMount{MountPath: "/v"}})
@@ -97,7 +98,7 @@ func TestLogsFollow(t *testing.T) {
 	}
 }
 
-// A log that grew large is put aside, and the container writes to a new one.
+// A large log is rotated, and the container writes to a new one.
 func TestRotateLogs(t *testing.T) {
 	e := openTest(t)
 	dir := t.TempDir()
@@ -126,7 +127,7 @@ func TestRotateLogs(t *testing.T) {
 	}
 }
 
-// A pod whose record was damaged is shown, and can be removed.
+// A pod with a damaged record is listed and can be removed.
 func TestDamagedRecord(t *testing.T) {
 	e := openTest(t)
 	p := create(t, e, testPod(t))
@@ -143,7 +144,7 @@ func TestDamagedRecord(t *testing.T) {
 	checkNothing(t, e)
 }
 
-// A pod that breaks a limit is stopped for good, and says why.
+// A pod that exceeds a limit is stopped for good, with the reason.
 func TestSuperviseEvicts(t *testing.T) {
 	e := openTest(t)
 	s := testPod(t)

@@ -59,8 +59,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// stopMachine removes the containerd of the tests. Mounts that are left are a
-// failure.
+// stopMachine removes the containerd of the tests. It fails if mounts are left.
 func stopMachine() error {
 	o := machine.opts
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -72,8 +71,8 @@ func stopMachine() error {
 	return errors.Join(err, Destroy(ctx, o), os.RemoveAll(o.Root), os.RemoveAll(o.State))
 }
 
-// openTest opens an engine on the tests' machine. Pods must be gone at the end
-// of the test.
+// openTest opens an engine with the tests' containerd. At the end of the test no
+// pods may be left.
 func openTest(t *testing.T) *Engine {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -117,7 +116,7 @@ func startMachine(ctx context.Context) error {
 	return load(ctx, e, testImage, img)
 }
 
-// buildImage makes the image of the program in testdata/prog.
+// buildImage builds the image of the program in testdata/prog.
 func buildImage() (v1.Image, error) {
 	dir, err := os.MkdirTemp("", "prog-")
 	if err != nil {
@@ -172,7 +171,7 @@ func layerOf(files map[string]string) (v1.Layer, error) {
 	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(buf.Bytes())), nil })
 }
 
-// load puts an image into the runtime's store.
+// load loads an image into the runtime's store.
 func load(ctx context.Context, e *Engine, ref string, img v1.Image) error {
 	tag, err := name.NewTag(ref)
 	if err != nil {
@@ -192,7 +191,7 @@ func load(ctx context.Context, e *Engine, ref string, img v1.Image) error {
 			return err
 		}
 	}
-	// The runtime's CRI side hears of images a moment later.
+	// CRI sees a new image a moment later.
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {

@@ -11,8 +11,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
-// A pod of a pinned image runs what was pinned, whatever was loaded under the
-// same name since; the image goes only after it is unpinned.
+// A pod of a pinned image runs that image even if another one was loaded with the
+// same name. The image is removed only after it is unpinned.
 func TestPin(t *testing.T) {
 	e := openTest(t)
 	const ref = "pinned.test/demo:1"
@@ -64,7 +64,7 @@ func TestPin(t *testing.T) {
 	if _, found, err := e.imageStatus(t.Context(), old.ID.String()); !found || err != nil {
 		t.Errorf("given up by one of two holders it is gone: %v", err)
 	}
-	for range 2 { // the second time there is nothing to do
+	for range 2 { // the second call has no effect
 		if err := e.Unpin(t.Context(), "tester", pinned.Reference); err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func TestPin(t *testing.T) {
 	}
 }
 
-// A pinned image loses its last tag without being lost itself.
+// A pinned image stays when its last tag is removed.
 func TestPinUntagged(t *testing.T) {
 	e := openTest(t)
 	const ref = "pinned.test/untagged:1"
@@ -107,7 +107,7 @@ func TestPinMissing(t *testing.T) {
 	}
 }
 
-// versioned is the tests' image with its version in a file.
+// versioned returns the tests' image with its version in a file.
 func versioned(t *testing.T, version string) v1.Image {
 	t.Helper()
 	img, err := buildImage()

@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// testPod is a pod of one container that sleeps.
+// testPod returns a pod of one container that sleeps.
 func testPod(t *testing.T, command ...string) PodSpec {
 	t.Helper()
 	if len(command) == 0 {
@@ -29,7 +29,7 @@ func testContainer(name string, command ...string) corev1.Container {
 	return corev1.Container{Name: name, Image: testImage, Command: append([]string{"/prog"}, command...), ImagePullPolicy: corev1.PullIfNotPresent}
 }
 
-// create makes a pod that is removed at the end of the test.
+// create creates a pod. It is removed at the end of the test.
 func create(t *testing.T, e *Engine, s PodSpec) *Pod {
 	t.Helper()
 	p, err := e.Create(t.Context(), s, func(ev Event) { t.Logf("%s: %s", ev.Reason, ev.Message) })
@@ -49,8 +49,7 @@ func create(t *testing.T, e *Engine, s PodSpec) *Pod {
 	return p
 }
 
-// run runs a verb of prog in the pod and returns what it printed, its errors
-// included.
+// run runs a verb of prog in the pod and returns its stdout and stderr.
 func run(t *testing.T, p *Pod, verb ...string) string {
 	t.Helper()
 	res, err := p.ExecSync(t.Context(), "", append([]string{"/prog"}, verb...), 10*time.Second)

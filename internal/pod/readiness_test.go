@@ -13,8 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A pod is ready while all its containers are, sidecars included, and each
-// change is told once.
+// A pod is ready while all its containers and sidecars are ready. Each change is
+// reported once.
 func TestPodReadiness(t *testing.T) {
 	spec := &corev1.PodSpec{
 		InitContainers: []corev1.Container{{Name: "first"}, sidecar("side")},
@@ -45,8 +45,8 @@ func TestPodReadiness(t *testing.T) {
 	nobody.end("")
 }
 
-// Without a probe a pod is ready once it has run for a while, and not while a
-// container of it is started again.
+// A pod without probes is ready once it has run for a second, but not while a
+// container is being restarted.
 func TestSuperviseReady(t *testing.T) {
 	e := openTest(t)
 	s := testPod(t)
@@ -74,8 +74,8 @@ func awaitReady(t *testing.T, r *recorder, want bool) {
 	}
 }
 
-// A pod that ran before is ready for whoever adopts it, and not ready
-// any more as soon as somebody stops it, although it takes its time.
+// A pod that was running before is ready for a new supervisor. It is not ready as
+// soon as somebody stops it, even if its containers take long to end.
 func TestSuperviseReadyAdopted(t *testing.T) {
 	e := openTest(t)
 	s := testPod(t, "onterm", "/dev/null", "x")
@@ -121,7 +121,7 @@ func TestSuperviseReadyAdopted(t *testing.T) {
 	}
 }
 
-// The readiness probe decides, both ways.
+// The readiness probe makes a pod ready and not ready.
 func TestSuperviseReadinessProbe(t *testing.T) {
 	e := openTest(t)
 	s := testPod(t, "serve", ":8080")

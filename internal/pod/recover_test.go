@@ -20,8 +20,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
-// everyVolume is a pod that has something of each kind that could be left
-// behind.
+// everyVolume returns a pod with everything that could be left behind.
 func everyVolume(name string) PodSpec {
 	ctr := testContainer("main", "sleep")
 	ctr.VolumeMounts = []corev1.VolumeMount{
@@ -56,8 +55,7 @@ func named(s PodSpec) PodSpec {
 	return s
 }
 
-// childMain is a process that makes and removes a pod, and stops for ever at a
-// step of that.
+// childMain creates and removes a pod in a child process, and blocks at a step.
 func childMain(step string) int {
 	at := func(now string) {
 		if now == step {
@@ -77,7 +75,7 @@ func childMain(step string) int {
 	return 1
 }
 
-// killAt runs childMain in a process that is killed at a step.
+// killAt runs childMain in a process and kills it at a step.
 func killAt(t *testing.T, step string) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
@@ -117,8 +115,8 @@ func TestKilledProcessLeavesNothing(t *testing.T) {
 	}
 }
 
-// Who gives up while a pod is made gets the pod or an error, and with an error
-// nothing of it is left.
+// If ctx ends while a pod is created, Create returns the pod or an error. After an
+// error nothing of the pod is left.
 func TestGivenUpCreate(t *testing.T) {
 	for _, step := range []string{
 		"reserved", "sandbox", "volumes", "prepared", "created first", "started first", "created main", "started main", "whole", "committed",
@@ -157,7 +155,7 @@ func TestGivenUpCreate(t *testing.T) {
 	}
 }
 
-// A pod whose maker was killed once it was whole goes on.
+// A pod keeps running if its creator was killed after it was committed.
 func TestKilledProcessLeavesWholePod(t *testing.T) {
 	e := openTest(t)
 	killAt(t, "committed")
@@ -223,8 +221,8 @@ func TestSameNameTwice(t *testing.T) {
 	}
 }
 
-// Of two who make a pod of one name at once, one succeeds, and the other leaves
-// it alone.
+// If two callers create a pod with the same name at the same time, one succeeds
+// and the other does not harm that pod.
 func TestTwoCreatorsAtOnce(t *testing.T) {
 	first, second := openTest(t), openTest(t)
 	results := make(chan error, 2)
@@ -253,7 +251,7 @@ func TestTwoCreatorsAtOnce(t *testing.T) {
 	checkNothing(t, first)
 }
 
-// What is there already is not touched by another's recovery.
+// Recover does not change a pod that another process created.
 func TestRecoverLeavesCreatorsAlone(t *testing.T) {
 	e := openTest(t)
 	other := openTest(t)
@@ -268,7 +266,7 @@ func TestRecoverLeavesCreatorsAlone(t *testing.T) {
 	}
 }
 
-// A pod is removed while others find it and lock it, over and over.
+// A pod is removed while other callers repeatedly find and lock it.
 func TestRemovedWhileItIsFound(t *testing.T) {
 	e := openTest(t)
 	p := create(t, e, testPod(t))
@@ -295,7 +293,7 @@ func TestRemovedWhileItIsFound(t *testing.T) {
 	checkNothing(t, e)
 }
 
-// Pods that come while others go have nothing of theirs taken away.
+// Pods that are created while others are removed keep everything.
 func TestPodsComeAndGo(t *testing.T) {
 	e := openTest(t)
 	var all errgroup.Group

@@ -16,8 +16,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
-// A pod whose sandbox and mounts are gone, as after a reboot, is made anew by
-// whoever supervises it, and keeps what it had on disk.
+// Supervise recreates a pod whose sandbox and mounts are gone, as after a reboot.
+// The pod keeps its volumes on disk.
 func TestSuperviseRevives(t *testing.T) {
 	e := openTest(t)
 	s := named(everyVolume("revived"))
@@ -48,8 +48,8 @@ func TestSuperviseRevives(t *testing.T) {
 	}
 }
 
-// Where the runtime dies while a pod is made, an error says so, and the next
-// command finds nothing of it.
+// If the runtime ends while a pod is created, Create returns an error, and the
+// next Open leaves nothing of the pod.
 func TestRuntimeKilled(t *testing.T) {
 	e := openTest(t)
 	e.opts.step = func(step string) {
@@ -63,7 +63,7 @@ func TestRuntimeKilled(t *testing.T) {
 	again := openTest(t)
 	checkNothing(t, again)
 	p := create(t, again, testPod(t))
-	// Pods outlive their runtime's daemon.
+	// The runtime is killed; pods outlive it.
 	killRuntime(t, again)
 	found, err := openTest(t).Find(t.Context(), p.Name)
 	if err != nil || found.Phase != Running {

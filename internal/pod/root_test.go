@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestRootThroughALink: a data directory that is a symbolic link holds mounts
-// of the machine's own directories, which must survive a pod's removal.
+// TestRootThroughALink checks that the directories of hostPath volumes survive the
+// removal of a pod if the data directory is a symbolic link.
 func TestRootThroughALink(t *testing.T) {
 	openTest(t)
 	opts := machine.opts

@@ -7,8 +7,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// TestOverlayIsItsOwn: what a process shows as its root is another overlay if
-// it has changed its root directory, or its number is another's by now.
+// TestOverlayIsItsOwn checks that Overlay does not return the root of a process
+// that changed its root directory, or of another process with the same PID.
 func TestOverlayIsItsOwn(t *testing.T) {
 	e := openTest(t)
 	second := testPod(t)

@@ -13,8 +13,8 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Whoever supervises a pod hears that its sandbox was killed, and can have it
-// made anew.
+// Supervise returns ErrLost when the sandbox of a pod was killed. The next call
+// recreates it.
 func TestSuperviseLost(t *testing.T) {
 	e := openTest(t)
 	for _, tt := range []struct {
@@ -48,7 +48,7 @@ func TestSuperviseLost(t *testing.T) {
 	}
 }
 
-// pausePID is the process of a pod's sandbox.
+// pausePID returns the process of a pod's sandbox.
 func pausePID(t *testing.T, p *Pod) int {
 	t.Helper()
 	resp, err := p.e.cri.PodSandboxStatus(t.Context(), &runtimeapi.PodSandboxStatusRequest{PodSandboxId: p.SandboxID, Verbose: true})

@@ -104,7 +104,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// A log is what a program says, whatever that is.
+// A program may write any bytes to its log.
 func FuzzTail(f *testing.F) {
 	f.Add([]byte("2026-11-23T00:00:00.000000000Z stderr F open \"/run/x\": Read-only file system\n"))
 	f.Add([]byte("\xff /a: no such file or directory"))

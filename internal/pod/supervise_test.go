@@ -20,7 +20,7 @@ type recorder struct {
 	reasons []string
 	seen    chan string
 	ready   chan bool
-	log     func(string, ...any) // of every event, if there is one
+	log     func(string, ...any) // called with every event; may be nil
 }
 
 func (r *recorder) hear(ready bool, _ string) { r.ready <- ready }
@@ -38,7 +38,7 @@ func (r *recorder) take(ev Event) {
 	}
 }
 
-// supervise supervises a pod until the test ends or it does.
+// supervise supervises a pod until the test or the pod ends.
 func supervise(t *testing.T, p *Pod, r *recorder) <-chan error {
 	t.Helper()
 	r.seen, r.ready = make(chan string, 100), make(chan bool, 100)
@@ -67,8 +67,8 @@ func await[T any](t *testing.T, c <-chan T, match func(T) bool) T {
 	}
 }
 
-// A crash is followed by a new start at once, a second one not so soon, and
-// the log of the first attempt stays.
+// A container is restarted immediately after the first crash and later after the
+// second. The log of the first attempt stays.
 func TestSuperviseRestarts(t *testing.T) {
 	e := openTest(t)
 	s := testPod(t, "seq", "echo", "hello", "--", "once", "/shared/done", "exit", "7", "--", "sleep")
@@ -110,7 +110,7 @@ func TestSuperviseLiveness(t *testing.T) {
 	}
 }
 
-// A Job is complete when its container is; its sidecar is ended then.
+// A Job is complete when its container is. Its sidecar is then stopped.
 func TestSuperviseJob(t *testing.T) {
 	e := openTest(t)
 	for _, tt := range []struct {
@@ -139,11 +139,11 @@ func TestSuperviseJob(t *testing.T) {
 	}
 }
 
-// Whoever supervises hears that somebody else removed the pod.
+// Supervise returns when somebody else removes the pod.
 func TestSuperviseRemoved(t *testing.T) {
 	e := openTest(t)
 	p := create(t, e, testPod(t))
-	name := p.Name // p belongs to its supervisor from then on
+	name := p.Name // Supervise writes to p
 	var r recorder
 	result := supervise(t, p, &r)
 	other, err := openTest(t).Find(t.Context(), name)

@@ -28,7 +28,7 @@ func TestWaitReady(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		spec func(*testing.T) PodSpec
-		want []string // nothing for ready
+		want []string // empty if the pod becomes ready
 	}{
 		{"no probes", func(t *testing.T) PodSpec { return testPod(t) }, nil},
 		{"readiness", func(t *testing.T) PodSpec {
@@ -64,7 +64,7 @@ func TestWaitReady(t *testing.T) {
 		{"never started", func(t *testing.T) PodSpec {
 			s := server(t)
 			s.Spec.Containers[0].StartupProbe = httpProbe("/file?name=/none")
-			s.Spec.Containers[0].StartupProbe.FailureThreshold = 2 // the first may come before it listens
+			s.Spec.Containers[0].StartupProbe.FailureThreshold = 2 // the first probe may run before the program listens
 			return s
 		}, []string{"container main is not ready: startup probe failed", "statuscode: 503"}},
 		{"probe by command", func(t *testing.T) PodSpec {

@@ -85,8 +85,8 @@ func TestReadLogThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestFollow writes, rotates and cuts a log under its reader, which must miss
-// nothing of what was written before the end was told.
+// TestFollow writes, rotates and truncates a log while it is read. No line that was
+// written before Follow was closed may be missing.
 func TestFollow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.log")
 	ended := make(chan struct{})
@@ -140,8 +140,8 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// TestCutWithinALongLine: what follows in the file is a line of its own, not
-// the rest of the one that is gone.
+// TestCutWithinALongLine truncates a log within a long line. The next line is not
+// the rest of that line.
 func TestCutWithinALongLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.log")
 	if err := os.WriteFile(path, []byte(stamp+"stderr F "+strings.Repeat("x", maxLogLine)), 0o600); err != nil {
@@ -179,7 +179,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// FuzzParseLogLine: whatever is read can be written again and means the same.
+// FuzzParseLogLine checks that a parsed line can be formatted and parsed again.
 func FuzzParseLogLine(f *testing.F) {
 	f.Add([]byte(stamp + "stdout F hello"))
 	f.Add([]byte(stamp + "stderr P:a "))

@@ -18,7 +18,7 @@ import (
 	health "google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// serve runs an HTTP server and returns a probe of one path of it.
+// serve runs an HTTP server and returns a probe of one of its paths.
 func serve(t *testing.T, tls bool, path string) HTTP {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -57,7 +57,7 @@ func TestHTTP(t *testing.T) {
 		tls        bool
 		header     http.Header
 		ok         bool
-		output     string // part of it
+		output     string // part of the output
 	}{
 		{"ok", "/ok", false, nil, true, "fine"},
 		{"https with any certificate", "/ok", true, nil, true, "fine"},
@@ -83,7 +83,7 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
-// A hook only wants an answer, whatever it is.
+// A hook succeeds with any response.
 func TestGet(t *testing.T) {
 	for path, ok := range map[string]bool{"/code?n=500": true, "/away": true, "/ok": true} {
 		if err := Get(t.Context(), serve(t, false, path)); (err == nil) != ok {
@@ -95,7 +95,7 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// closedPort is a port that nobody listens on.
+// closedPort returns a port on which nobody listens.
 func closedPort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

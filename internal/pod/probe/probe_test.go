@@ -9,10 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// script is a handler that gives fixed answers, the last one for ever, and
-// notes when it was asked.
+// script is a handler with fixed results, of which the last one is repeated. It
+// records the times of its calls.
 type script struct {
-	answers string // "+" works, "-" does not, "t" takes until it is told to stop
+	answers string // "+" succeeds, "-" fails, "t" blocks until ctx ends
 	asked   []time.Duration
 	began   time.Time
 }
@@ -34,8 +34,8 @@ func TestRun(t *testing.T) {
 		answers  string
 		schedule Schedule
 		times    int
-		want     string  // what is believed: ? nothing yet, + works, - does not, ! for a change
-		at       seconds // when it was asked
+		want     string  // verdicts: ? unknown, + success, - failure, ! changed
+		at       seconds // times of the calls
 	}{
 		{"defaults", "+", Schedule{}, 3, "!+ + +", seconds{0, 10, 20}},
 		{"initial delay", "+", Schedule{InitialDelay: 5 * time.Second, Period: time.Second}, 2, "!+ +", seconds{5, 6}},
@@ -86,7 +86,7 @@ func show(v Verdict) string {
 	return out + "-"
 }
 
-// A container that was started long ago is asked at once.
+// A container that was started long ago is probed immediately.
 func TestRunLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: "+", began: time.Now()}
@@ -97,7 +97,7 @@ func TestRunLate(t *testing.T) {
 	})
 }
 
-// What is heard while the context ends says nothing of the program.
+// A result does not count if the context ended during the probe.
 func TestRunEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)

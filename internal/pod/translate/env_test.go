@@ -44,7 +44,7 @@ func FuzzExpand(f *testing.F) {
 	})
 }
 
-// envSpec is a pod with something for every source of a variable.
+// envSpec returns a pod with a value for every source of a variable.
 func envSpec(c corev1.Container) *PodSpec {
 	return &PodSpec{
 		Namespace: "shop", Name: "web-0",

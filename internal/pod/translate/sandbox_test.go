@@ -2,8 +2,8 @@ package translate
 
 import "testing"
 
-// TestSandboxAnnotations: containerd hands a sandbox's annotations that begin
-// with adamant.sh/ to runc with each container.
+// TestSandboxAnnotations checks that a manifest cannot set AnnotationTrace:
+// containerd passes a sandbox's annotations with the prefix adamant.sh/ to runc.
 func TestSandboxAnnotations(t *testing.T) {
 	s := &PodSpec{Name: "web", Annotations: map[string]string{AnnotationTrace: "/etc", AnnotationWorkload: "job/other", "example.com/a": "b"}}
 	got := SandboxConfig(s, Facts{Layout: Layout{UID: "u", Dir: "/r/pods/u"}}).Annotations

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRemoveAllDeep: a pod that nested directories deeper than a process may
-// have files open could not be removed, and no command would work any more.
+// TestRemoveAllDeep nests more directories than a process may have files open. A
+// pod that did this could otherwise not be removed, and Open would fail.
 func TestRemoveAllDeep(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "pod")
 	for _, d := range []string{"a", "b"} {

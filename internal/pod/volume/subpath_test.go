@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// subpathDirs is a volume and a place for mounts.
+// subpathDirs returns a volume and a directory for mounts.
 func subpathDirs(t *testing.T) (volume, target string) {
 	t.Helper()
 	dir := tempDir(t)
@@ -36,7 +36,7 @@ func TestBindSubpath(t *testing.T) {
 	if diff := cmp.Diff(list(t, volume), want); diff != "" {
 		t.Error(diff)
 	}
-	// Once more, as when the container is started again; and a file.
+	// Again, as when the container is restarted; and a file.
 	if err := BindSubpath(volume, "a/b", target); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestBindSubpath(t *testing.T) {
 	}
 }
 
-// A volume's content is the pod's, which may be hostile.
+// The content of a volume may be hostile.
 func TestBindSubpathStaysInside(t *testing.T) {
 	volume, target := subpathDirs(t)
 	outside := filepath.Join(filepath.Dir(volume), "outside")
@@ -109,8 +109,8 @@ func TestBelow(t *testing.T) {
 	}
 }
 
-// The kernel lists a mount below the directory that a link leads to. One that
-// was not found would not be unmounted, and what is behind it be removed.
+// The mount table contains resolved paths. A mount that is not found through a
+// symbolic link would not be unmounted, and the files behind it would be removed.
 func TestBelowThroughALink(t *testing.T) {
 	volume, target := subpathDirs(t)
 	if err := BindSubpath(volume, "a", target); err != nil {

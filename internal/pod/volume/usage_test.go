@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a container puts into its volume must not lead out of it, nor out of
-// its limit.
+// Files in a volume must not make Usage leave the volume, nor let a container
+// exceed its limit.
 func TestUsageOfHostile(t *testing.T) {
 	outside := t.TempDir()
 	if err := os.WriteFile(filepath.Join(outside, "big"), make([]byte, 1<<20), 0o600); err != nil {
@@ -33,7 +33,7 @@ func TestUsageOfHostile(t *testing.T) {
 	}
 }
 
-// TestUsageOfDeep measures what lies deeper than a path reaches.
+// TestUsageOfDeep measures directories whose paths are longer than PATH_MAX.
 func TestUsageOfDeep(t *testing.T) {
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)
@@ -53,7 +53,7 @@ func TestUsageOfDeep(t *testing.T) {
 	}
 }
 
-// TestUsageWhileSwapped has a directory become a link and back all the time.
+// TestUsageWhileSwapped repeatedly replaces a directory by a symbolic link.
 func TestUsageWhileSwapped(t *testing.T) {
 	outside, dir := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(outside, "big"), make([]byte, 1<<20), 0o600); err != nil {
@@ -83,7 +83,7 @@ func TestUsageWhileSwapped(t *testing.T) {
 	}
 }
 
-// makeDeep makes directories within one another, by names of 250 bytes.
+// makeDeep creates nested directories with names of 250 bytes.
 func makeDeep(t *testing.T, dir string, levels int) {
 	t.Helper()
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tempDir is a directory whose mounts go with the test.
+// tempDir returns a directory. Mounts below it are removed at the end of the test.
 func tempDir(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -29,8 +29,8 @@ func tempDir(t *testing.T) string {
 	return dir
 }
 
-// list shows every entry below dir: mode, owner, group, target of a link. The
-// names of versions are made the same.
+// list describes every entry below dir: mode, owner, group, target of a link. It
+// replaces the names of versions by a fixed one.
 func list(t *testing.T, dir string) []string {
 	t.Helper()
 	version := regexp.MustCompile(`\.\.\d{4}_[0-9_.]+`)

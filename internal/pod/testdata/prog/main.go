@@ -1,4 +1,4 @@
-// Prog is all the programs that the tests' image has.
+// Prog contains all programs of the tests' image.
 package main
 
 import (
@@ -45,14 +45,14 @@ func sleep(args []string) error {
 	return nil
 }
 
-// hang ignores what asks it to end.
+// hang ignores the usual stop signals.
 func hang([]string) error {
 	signal.Ignore(syscall.SIGTERM)
 	fmt.Println("hanging")
 	return sleep(nil)
 }
 
-// spam prints at least so many bytes.
+// spam prints at least a number of bytes.
 func spam(args []string) error {
 	n, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -184,7 +184,7 @@ func seq(args []string) error {
 	return nil
 }
 
-// once runs a verb the first time, which a file remembers.
+// once runs a verb only the first time, which it records in a file.
 func once(args []string) error {
 	if _, err := os.Stat(args[0]); err == nil {
 		return nil
@@ -195,7 +195,7 @@ func once(args []string) error {
 	return verbs[args[1]](args[2:])
 }
 
-// onterm sleeps until it gets one of the usual signals, writes which, and ends.
+// onterm waits for one of the usual stop signals, writes its name, and exits.
 func onterm(args []string) error {
 	got := make(chan os.Signal, 1)
 	signal.Notify(got, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGQUIT)
@@ -204,7 +204,7 @@ func onterm(args []string) error {
 	return appendTo([]string{args[0], strings.Join(append(args[1:], s.String()), " ")})
 }
 
-// wait ends once a file is there.
+// wait exits once a file exists.
 func wait(args []string) error {
 	for {
 		if _, err := os.Stat(args[0]); err == nil {
@@ -214,7 +214,7 @@ func wait(args []string) error {
 	}
 }
 
-// fill writes so many bytes.
+// fill writes a number of bytes.
 func fill(args []string) error {
 	n, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -223,7 +223,7 @@ func fill(args []string) error {
 	return os.WriteFile(args[0], make([]byte, n), 0o644)
 }
 
-// fork starts so many of itself, and says how many it could.
+// fork starts several copies of itself, and prints how many it could start.
 func fork(args []string) error {
 	n, err := strconv.Atoi(args[0])
 	if err != nil {

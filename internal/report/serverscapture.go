@@ -9,6 +9,21 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
+// ServerCapture is the document of `servers capture -o json`.
+type ServerCapture struct {
+	document.Header
+	Server     string               `json:"server"`
+	Dir        string               `json:"dir"`
+	Image      string               `json:"image"`
+	Digest     string               `json:"digest"`
+	Services   []servers.Service    `json:"services"`
+	Data       []servers.Data       `json:"data"`
+	Secrets    []servers.SecretFile `json:"secrets"`
+	Losses     []servers.Loss       `json:"losses"`
+	Incomplete []string             `json:"incomplete,omitempty"` // what could not be read
+	plan       servers.CapturePlan  // the text has more of it
+}
+
 // NewServerCapture returns the document of a server that was captured into a
 // directory.
 func NewServerCapture(c servers.Captured, dir string) ServerCapture {

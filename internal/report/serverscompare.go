@@ -7,6 +7,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
+// ServerComparison is the document of `servers compare -o json`.
+type ServerComparison struct {
+	document.Header
+	servers.Comparison
+	opts ServersOptions // of the text
+}
+
 // NewServerComparison returns the document of a comparison. opts configures its
 // text; the colour is that of the printer.
 func NewServerComparison(c servers.Comparison, opts ServersOptions) ServerComparison {
@@ -23,3 +30,6 @@ func (c ServerComparison) WriteText(w io.Writer, color bool) error {
 	opts.Color = color
 	return Servers(w, c.Comparison, opts)
 }
+
+// VerdictOf returns the verdict of a comparison of servers.
+func VerdictOf(c servers.Comparison) Verdict { return verdictOf(c.Differs(), !c.Complete()) }

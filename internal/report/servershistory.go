@@ -11,6 +11,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
+// ServerHistory is the document of `servers history -o json`.
+type ServerHistory struct {
+	document.Header
+	Items  []servers.Record       `json:"items"`            // the oldest first
+	Broken []servers.BrokenRecord `json:"broken,omitempty"` // records that were edited or removed
+}
+
 // NewServerHistory returns the document of all runs and of the records that are
 // broken.
 func NewServerHistory(list []servers.Record, broken []servers.BrokenRecord) ServerHistory {

@@ -10,6 +10,18 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
+// A Server is an item of the list of `servers list -o json`.
+type Server struct {
+	Name    string   `json:"name"`
+	Address string   `json:"address"`
+	Port    int      `json:"port"`
+	User    string   `json:"user"`
+	Sudo    string   `json:"sudo,omitempty"`    // the user that commands run as
+	Through []string `json:"through,omitempty"` // the servers that the connection passes
+	Groups  []string `json:"groups,omitempty"`
+	From    string   `json:"from"` // file and line, or the argument, that names it
+}
+
 // ServerList is the document of `servers list -o json`.
 type ServerList struct {
 	document.List[Server]

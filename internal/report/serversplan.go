@@ -11,6 +11,26 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
+// ServerPlan is the document of `servers plan -o json`.
+type ServerPlan struct {
+	document.Header
+	Repair    []servers.Repair  `json:"repair"`
+	Split     int               `json:"split"`             // differences without a majority
+	Replace   *Replacement      `json:"replace,omitempty"` // absent if every server deviates
+	Unreached map[string]string `json:"unreached,omitempty"`
+	verdict   Verdict
+}
+
+// A Replacement is what would run instead of all the servers of a plan.
+type Replacement struct {
+	Like     string            `json:"like"` // the server that would be captured
+	Packages int64             `json:"packagesBytes"`
+	Config   int64             `json:"configBytes"`
+	Services []servers.Service `json:"services"`
+	Data     []servers.Data    `json:"data"`
+	Losses   []servers.Loss    `json:"losses"`
+}
+
 // NewServerPlan returns the document of a plan.
 func NewServerPlan(p servers.Plan) ServerPlan {
 	d := ServerPlan{

@@ -7,6 +7,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
+// ServerReplacement is the document of `servers replace -o json`.
+type ServerReplacement struct {
+	document.Header
+	Server    string   `json:"server"`
+	Services  []string `json:"services"`  // with their addresses, which answer
+	Connected int      `json:"connected"` // connections to the old server's services
+	Removable bool     `json:"removable"` // nothing is connected to it
+}
+
 // NewServerReplacement returns the document of a server that was replaced.
 func NewServerReplacement(server string, r servers.Replaced) ServerReplacement {
 	s := ServerReplacement{document.NewHeader(document.ServerReplacement), server, r.Answered, r.Connected, r.Connected == 0}

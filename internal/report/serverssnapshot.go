@@ -7,6 +7,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
+// ServerSnapshot is the document of `servers snapshot -o json`.
+type ServerSnapshot struct {
+	document.Header
+	Server  string          `json:"server"`
+	File    string          `json:"file"`  // the snapshot
+	Facts   int             `json:"facts"` // their number
+	Summary servers.Summary `json:"summary"`
+}
+
 // NewServerSnapshot returns the document of a snapshot that was written to a file.
 func NewServerSnapshot(s *servers.Snapshot, file string) ServerSnapshot {
 	return ServerSnapshot{document.NewHeader(document.ServerSnapshot), s.Name, file, len(s.Facts), s.Summary}

@@ -8,6 +8,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
+// ServerUpdate is the document of `servers update -o json` and of
+// `servers history RUN -o json`.
+type ServerUpdate struct {
+	document.Header
+	servers.Record
+}
+
 // NewServerUpdate returns the document of a run. Its text has a line for each
 // server; that of a ServerRun has every change.
 func NewServerUpdate(r servers.Record) ServerUpdate {

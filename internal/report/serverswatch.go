@@ -8,6 +8,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 )
 
+// ServerWatch is the document of a round of `servers watch -o json`.
+type ServerWatch struct {
+	document.Header
+	At time.Time `json:"at"`
+	News
+}
+
 // NewServerWatch returns the document of a round that ended at a time.
 func NewServerWatch(n News, at time.Time) ServerWatch {
 	return ServerWatch{document.NewHeader(document.ServerWatch), at, n}

@@ -239,12 +239,11 @@ func or(s, otherwise string) string { return cmp.Or(s, otherwise) }
 // size formats a number of bytes.
 func size(n int64) string { return text.Bytes(n) }
 
-// writeFile makes a file appear whole or not at all.
-func writeFile(name string, data []byte) error { return writeFileMode(name, data, 0o644) }
-
-func writeFileMode(name string, data []byte, mode os.FileMode) error {
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		name = real // a link stays a link
+// writeFile writes a file whole or not at all. If name is a symbolic link, it
+// replaces the file that the link leads to.
+func writeFile(name string, data []byte, mode os.FileMode) error {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
 	}
 	return durable.WriteFile(name, data, mode)
 }

@@ -129,7 +129,7 @@ func (a *app) printLessons(lessons []learn.Lesson, save string) error {
 	if save != "" {
 		data, err := list.Profiles()
 		if err == nil {
-			err = writeFile(save, data)
+			err = writeFile(save, data, 0o644)
 		}
 		if err != nil {
 			return err

@@ -76,7 +76,7 @@ func newResetCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// reset removes all that was ever made below the two directories.
+// reset removes everything that Adamant made below the two directories.
 func (a *app) reset(ctx context.Context) error {
 	if a.endpoint != "" {
 		return usagef("reset is for the private containerd; remove pods of %s with: adamant rm --all", a.endpoint)
@@ -96,7 +96,7 @@ func (a *app) reset(ctx context.Context) error {
 		return err
 	}
 	for _, dir := range []string{root, or(a.state, pod.DefaultState)} {
-		// Whatever else is in there was not made here, and stays.
+		// Files that Adamant did not make stay, and their directory with them.
 		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
 			return err
 		}

@@ -145,12 +145,14 @@ func (a *app) event(e pod.Event) {
 
 // foreground runs a manifest until ctx ends, with its logs on stdout.
 func (a *app) foreground(ctx context.Context, e *pod.Engine, d division, ready time.Duration) error {
-	logs := a.newFollowers()
-	defer logs.end()
+	logs := pod.NewLogFollower(a.out, func(container string, err error) {
+		a.progress("the log of %s cannot be followed any more: %v", container, err)
+	})
+	defer logs.End()
 	return local.RunForeground(ctx, local.ForegroundOptions{
 		Engine: e, Kept: d.kept, Once: d.once, Ready: ready,
 		Author: local.Author{UID: os.Geteuid(), PID: os.Getpid()},
-		Events: a.event, Created: logs.follow, Say: a.progress,
+		Events: a.event, Created: logs.Follow, Say: a.progress,
 		Running: func(pods int) { a.progress("supervising %s; Ctrl-C removes them", text.Count(pods, "pod")) },
 	})
 }

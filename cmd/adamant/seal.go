@@ -125,7 +125,7 @@ func replaceFile(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return writeFileMode(name, data, info.Mode().Perm())
+	return writeFile(name, data, info.Mode().Perm())
 }
 
 // checkDigests refuses profiles of images that were replaced since they were
@@ -147,7 +147,8 @@ func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.P
 	return err
 }
 
-// noStore reports whether no image was ever loaded, or the user is not root.
+// noStore reports whether there are no images, or the user is not root and cannot
+// read them.
 func (a *app) noStore() bool {
 	if a.endpoint != "" {
 		return false

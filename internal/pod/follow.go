@@ -1,49 +1,54 @@
-package main
+package pod
 
 import (
 	"context"
+	"io"
 	"sync"
 	"time"
 
-	engine "github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/terminal"
 )
 
 // logDrain is the time for the last lines of pods that have ended.
 const logDrain = time.Second
 
-// followers print the logs of the containers of pods, through restarts. Each line
-// begins with the names of its pod and container.
-type followers struct {
-	*app
-	ctx  context.Context
-	stop context.CancelFunc
-	wg   sync.WaitGroup
-	mu   sync.Mutex // of the output
+// A LogFollower prints the logs of the containers of several pods, through
+// restarts. Each line begins with the names of its pod and container.
+type LogFollower struct {
+	out    io.Writer
+	failed func(container string, err error)
+	ctx    context.Context // ends soon after the pods, not with the command
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+	mu     sync.Mutex // guards out
 }
 
-func (a *app) newFollowers() *followers {
-	f := &followers{app: a}
+// NewLogFollower returns a follower that prints to out. It calls failed for a
+// container, "pod/container", whose log cannot be followed any more. The caller
+// must call End.
+func NewLogFollower(out io.Writer, failed func(container string, err error)) *LogFollower {
+	f := &LogFollower{out: out, failed: failed}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	return f
 }
 
-// follow prints the logs of a pod, which nobody else may change meanwhile.
-func (f *followers) follow(pod *engine.Pod) {
-	for _, c := range pod.Containers {
+// Follow prints the logs of a pod, which must not change meanwhile.
+func (f *LogFollower) Follow(p *Pod) {
+	for _, c := range p.Containers {
 		f.wg.Go(func() {
-			out := terminal.NewPrefixWriter(f.out, &f.mu, pod.Name+"/"+c.Name+" | ")
+			name := p.Name + "/" + c.Name
+			out := terminal.NewPrefixWriter(f.out, &f.mu, name+" | ")
 			defer out.Flush()
-			err := pod.Logs(f.ctx, c.Name, engine.LogOptions{Follow: true, Restarts: true}, out, out)
+			err := p.Logs(f.ctx, c.Name, LogOptions{Follow: true, Restarts: true}, out, out)
 			if err != nil && f.ctx.Err() == nil {
-				f.progress("the log of %s/%s cannot be followed any more: %v", pod.Name, c.Name, err)
+				f.failed(name, err)
 			}
 		})
 	}
 }
 
-// end waits for the last lines. follow must not be called afterwards.
-func (f *followers) end() {
+// End waits for the last lines. Follow must not be called afterwards.
+func (f *LogFollower) End() {
 	time.AfterFunc(logDrain, f.stop)
 	f.wg.Wait()
 }

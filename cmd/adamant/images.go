@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -91,31 +90,10 @@ archives that reach out of the image's root are refused.`,
 func (a *app) loadOne(ctx context.Context, e *pod.Engine, source, as string) ([]pod.Image, error) {
 	p := a.log.Start("loading "+source, 0, text.Bytes)
 	defer p.End()
-	o := pod.LoadOptions{Name: as, Progress: p.Set}
-	var images []pod.Image
-	var err error
-	switch _, missing := os.Stat(source); {
-	case source == "-":
-		images, err = e.LoadImagesFrom(ctx, a.in, o)
-	case missing == nil:
-		images, err = e.LoadImages(ctx, source, o)
-	case looksLikeFile(source):
-		return nil, missing
-	default:
-		var one pod.Image
-		one, err = e.PullImage(ctx, source)
-		images = []pod.Image{one}
+	images, err := e.LoadSource(ctx, source, a.in, pod.LoadOptions{Name: as, Progress: p.Set})
+	var notOne *pod.NotOneImageError
+	if errors.As(err, &notOne) {
+		err = usagef("--as names one image, but %s holds %d", source, notOne.Images)
 	}
-	if err != nil || as == "" {
-		return images, err
-	}
-	if len(images) != 1 {
-		return nil, usagef("--as names one image, but %s holds %d", source, len(images))
-	}
-	tagged, err := e.TagImage(ctx, images[0].ID.String(), as)
-	return []pod.Image{tagged}, err
-}
-
-func looksLikeFile(s string) bool {
-	return strings.HasPrefix(s, ".") || strings.HasPrefix(s, "/") || strings.HasSuffix(s, ".tar") || strings.HasSuffix(s, "gz")
+	return images, err
 }

@@ -85,16 +85,16 @@ func interrupted(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }
 
-// besides returns the errors in err other than the interrupt: those of cleaning up
+// cleanupErrors returns the errors in err other than the interrupt: those of cleaning up
 // after it.
-func besides(err error) error {
+func cleanupErrors(err error) error {
 	if !errors.Is(err, context.Canceled) {
 		return err
 	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		if inner := errors.Unwrap(err); errors.Is(inner, context.Canceled) {
-			return besides(inner)
+			return cleanupErrors(inner)
 		}
 		return nil
 	}
@@ -104,7 +104,7 @@ func besides(err error) error {
 	}
 	var others []error
 	for _, e := range all {
-		others = append(others, besides(e))
+		others = append(others, cleanupErrors(e))
 	}
 	return errors.Join(others...)
 }

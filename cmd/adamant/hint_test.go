@@ -33,7 +33,7 @@ func TestWhatAnInterruptDoesNotHide(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := ""
-			if err := besides(c.err); err != nil {
+			if err := cleanupErrors(c.err); err != nil {
 				got = err.Error()
 			}
 			if got != c.want {

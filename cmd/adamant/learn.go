@@ -111,12 +111,12 @@ func (a *app) workloads(f manifest.File) ([]learn.Workload, error) {
 			a.progress("note: %s", note.Error())
 		}
 	}
-	a.passOver(f)
+	a.noteIgnored(f)
 	return workloads, err
 }
 
-// passOver prints a note for each object of a manifest that is ignored.
-func (a *app) passOver(f manifest.File) {
+// noteIgnored prints a note for each object of a manifest that is ignored.
+func (a *app) noteIgnored(f manifest.File) {
 	for _, other := range f.Others() {
 		a.progress("note: %s:%d: %s %s is passed over: it has no pods", f.Name, other.Line, other.Kind, other.Name)
 	}

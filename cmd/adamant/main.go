@@ -38,7 +38,7 @@ func run() int {
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, log: terminal.Log{Out: os.Stderr}}
 	cmd, err := newRootCommand(a).ExecuteContextC(ctx)
 	if interrupted(ctx, err) {
-		err = errors.Join(errors.New("interrupted"), besides(err))
+		err = errors.Join(errors.New("interrupted"), cleanupErrors(err))
 	}
 	return a.exitCode(cmd, err)
 }

@@ -27,7 +27,7 @@ func newRolloutCommand(a *app) *cobra.Command {
 
 func newRolloutStatusCommand(a *app) *cobra.Command {
 	var watch bool
-	cmd := a.on("status", "Show how far a rollout is", `  adamant rollout status web
+	cmd := a.workloadCommand("status", "Show how far a rollout is", `  adamant rollout status web
   adamant rollout status web -w     # draw it until it has ended`, func(ctx context.Context, c *api.Client, s local.Status) error {
 		if watch {
 			var err error
@@ -51,11 +51,11 @@ and new, until the rollout has ended. It exits 3 if that was rolled back or fail
 }
 
 func newRolloutPauseCommand(a *app) *cobra.Command {
-	return a.on("pause", "Stop a rollout where it is", "  adamant rollout pause web", a.command("pause", "paused"))
+	return a.workloadCommand("pause", "Stop a rollout where it is", "  adamant rollout pause web", a.command("pause", "paused"))
 }
 
 func newRolloutResumeCommand(a *app) *cobra.Command {
-	return a.on("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", a.command("resume", "resumed"))
+	return a.workloadCommand("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", a.command("resume", "resumed"))
 }
 
 // command returns a function that runs a verb on a workload.
@@ -71,7 +71,7 @@ func (a *app) command(verb, done string) func(context.Context, *api.Client, loca
 
 func newRolloutUndoCommand(a *app) *cobra.Command {
 	var to int
-	cmd := a.on("undo", "Go back to an earlier generation", `  adamant rollout undo web
+	cmd := a.workloadCommand("undo", "Go back to an earlier generation", `  adamant rollout undo web
   adamant rollout undo web --to 3`, func(ctx context.Context, c *api.Client, s local.Status) error {
 		answer, err := c.Command(ctx, s.Key, "undo", api.CommandRequest{To: to})
 		if err != nil {
@@ -87,7 +87,7 @@ one that --to names. One that was aborted is never chosen by itself.`
 }
 
 func newRolloutHistoryCommand(a *app) *cobra.Command {
-	cmd := a.on("history", "List every rollout: what, who, when and how it ended", `  adamant rollout history web
+	cmd := a.workloadCommand("history", "List every rollout: what, who, when and how it ended", `  adamant rollout history web
   adamant rollout history web -o json > history.json`, func(ctx context.Context, c *api.Client, s local.Status) error {
 		h, err := c.History(ctx, s.Key)
 		if err != nil {
@@ -103,7 +103,7 @@ left out.`
 
 func newScaleCommand(a *app) *cobra.Command {
 	var replicas int
-	cmd := a.on("scale", "Change how many instances a workload has", "  adamant scale web --replicas 3", func(ctx context.Context, c *api.Client, s local.Status) error {
+	cmd := a.workloadCommand("scale", "Change how many instances a workload has", "  adamant scale web --replicas 3", func(ctx context.Context, c *api.Client, s local.Status) error {
 		if replicas < 0 {
 			return usagef("say how many: --replicas N")
 		}

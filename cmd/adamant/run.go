@@ -96,7 +96,7 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 			return d, err
 		}
 		if len(rest.Workloads()) == 0 {
-			a.passOver(rest)
+			a.noteIgnored(rest)
 			return d, nil
 		}
 	}

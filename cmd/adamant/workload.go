@@ -39,8 +39,8 @@ func (a *app) completeWorkloads(cmd *cobra.Command, args []string, _ string) ([]
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// on returns a command with one workload as its argument.
-func (a *app) on(use, short, example string, do func(ctx context.Context, c *api.Client, s local.Status) error) *cobra.Command {
+// workloadCommand returns a command with one workload as its argument.
+func (a *app) workloadCommand(use, short, example string, do func(ctx context.Context, c *api.Client, s local.Status) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " WORKLOAD", Short: short, Example: example,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeWorkloads,
@@ -57,7 +57,7 @@ func (a *app) on(use, short, example string, do func(ctx context.Context, c *api
 }
 
 func newStatusCommand(a *app) *cobra.Command {
-	return a.on("status", "Show a workload with its instances, images and addresses", `  adamant status web
+	return a.workloadCommand("status", "Show a workload with its instances, images and addresses", `  adamant status web
   adamant status shop/deploy/web -o json`, func(_ context.Context, _ *api.Client, s local.Status) error {
 		return a.print(local.NewDocument(s))
 	})

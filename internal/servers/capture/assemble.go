@@ -51,7 +51,7 @@ func (s *survey) placeOf(it *item) Class {
 	}
 	text, err := readText(s.root, it.Path)
 	if err != nil || hasPassword([]byte(text)) {
-		return Account
+		return classAccount
 	}
 	return ""
 }
@@ -112,11 +112,11 @@ func portable(all map[string]string) map[string]string {
 func (s *survey) leaveOut() {
 	byClass := map[Class]*LeftOut{}
 	for _, u := range s.unread {
-		s.leftOut = append(s.leftOut, outItem{tree.Entry{Path: u.Path}, Unread})
+		s.leftOut = append(s.leftOut, outItem{tree.Entry{Path: u.Path}, classUnread})
 	}
 	for p := range s.mounted {
 		if p != "/" {
-			s.leftOut = append(s.leftOut, outItem{tree.Entry{Path: p}, Mounted})
+			s.leftOut = append(s.leftOut, outItem{tree.Entry{Path: p}, classMounted})
 		}
 	}
 	slices.SortFunc(s.leftOut, func(a, b outItem) int { return tree.ComparePaths(a.Path, b.Path) })

@@ -14,24 +14,24 @@ type Class string
 
 // The classes.
 const (
-	Excluded  Class = "excluded"  // by whoever captures
-	Kernel    Class = "kernel"    // and what boots it: a container has the node's
-	Virtual   Class = "virtual"   // of the kernel, not on a disk
-	Identity  Class = "identity"  // keys and seeds of this one server
-	Name      Class = "name"      // what the server is called: a pod has its own
-	Lease     Class = "lease"     // addresses that were handed out
-	Log       Class = "log"       // what was logged
-	Cache     Class = "cache"     // what can be had again
-	Temporary Class = "temporary" // gone with the next boot
-	State     Class = "state"     // of the system's own services
-	Home      Class = "home"      // of people: a workload has none
-	Nested    Class = "nested"    // of containers and machines that run on the server
-	Account   Class = "account"   // password hashes: nobody logs in to a container
-	Socket    Class = "socket"    // made anew by whoever listens
-	Device    Class = "device"    // a pod gets its own /dev
-	Mounted   Class = "mounted"   // another file system that is not the server's own
-	Unnamable Class = "unnamable" // a layer would take the name for a deletion
-	Unread    Class = "unread"    // could not be read
+	classExcluded  Class = "excluded"  // by whoever captures
+	classKernel    Class = "kernel"    // and what boots it: a container has the node's
+	classVirtual   Class = "virtual"   // of the kernel, not on a disk
+	classIdentity  Class = "identity"  // keys and seeds of this one server
+	className      Class = "name"      // what the server is called: a pod has its own
+	classLease     Class = "lease"     // addresses that were handed out
+	classLog       Class = "log"       // what was logged
+	classCache     Class = "cache"     // what can be had again
+	classTemporary Class = "temporary" // gone with the next boot
+	classState     Class = "state"     // of the system's own services
+	classHome      Class = "home"      // of people: a workload has none
+	classNested    Class = "nested"    // of containers and machines that run on the server
+	classAccount   Class = "account"   // password hashes: nobody logs in to a container
+	classSocket    Class = "socket"    // made anew by whoever listens
+	classDevice    Class = "device"    // a pod gets its own /dev
+	classMounted   Class = "mounted"   // another file system that is not the server's own
+	classUnnamable Class = "unnamable" // a layer would take the name for a deletion
+	classUnread    Class = "unread"    // could not be read
 )
 
 // classPatterns are the paths that are in no layer, beside those that are bound
@@ -41,27 +41,27 @@ var classPatterns = []struct {
 	pattern string
 	class   Class
 }{
-	{"/proc/", Virtual}, {"/sys/", Virtual}, {"/dev/", Virtual},
-	{"/boot/", Kernel}, {"/usr/lib/modules/", Kernel}, {"/usr/lib/firmware/", Kernel}, {"/lib/modules/", Kernel}, {"/lib/firmware/", Kernel},
-	{"/initrd.img*", Kernel}, {"/vmlinuz*", Kernel}, {"/usr/src/linux-*", Kernel},
-	{"/var/lib/initramfs-tools/", Kernel}, {"/var/lib/dkms/", Kernel},
-	{"/lost+found", State}, {"/swap.img", State}, {"/var/spool/cron/", State}, {"/var/spool/anacron/", State},
-	{"/var/lib/systemd/", State}, {"/var/lib/dbus/", State}, {"/var/lib/polkit-1/", State}, {"/var/lib/apt/", State},
-	{"/var/lib/dpkg/*-old", State}, {"/var/lib/dpkg/lock*", State}, {"/var/lib/dpkg/triggers/Lock", State},
-	{"/var/lib/cloud/", State}, {"/var/lib/snapd/", State}, {"/var/lib/ubuntu-*", State}, {"/var/lib/update-notifier/", State},
-	{"/var/lib/private/systemd/", State}, {"/var/lib/command-not-found/", Cache}, {"/var/lib/man-db/", Cache},
-	{"/etc/passwd-", State}, {"/etc/group-", State}, {"/etc/shadow-", State}, {"/etc/gshadow-", State},
-	{"/etc/subuid-", State}, {"/etc/subgid-", State},
-	{"/root/", Home}, {"/home/", Home},
-	{"/var/lib/docker/", Nested}, {"/var/lib/containerd/", Nested}, {"/var/lib/containers/", Nested}, {"/var/lib/cni/", Nested},
-	{"/var/lib/kubelet/", Nested}, {"/var/lib/lxc/", Nested}, {"/var/lib/lxd/", Nested}, {"/var/lib/libvirt/", Nested}, {"/opt/cni/", Nested},
+	{"/proc/", classVirtual}, {"/sys/", classVirtual}, {"/dev/", classVirtual},
+	{"/boot/", classKernel}, {"/usr/lib/modules/", classKernel}, {"/usr/lib/firmware/", classKernel}, {"/lib/modules/", classKernel}, {"/lib/firmware/", classKernel},
+	{"/initrd.img*", classKernel}, {"/vmlinuz*", classKernel}, {"/usr/src/linux-*", classKernel},
+	{"/var/lib/initramfs-tools/", classKernel}, {"/var/lib/dkms/", classKernel},
+	{"/lost+found", classState}, {"/swap.img", classState}, {"/var/spool/cron/", classState}, {"/var/spool/anacron/", classState},
+	{"/var/lib/systemd/", classState}, {"/var/lib/dbus/", classState}, {"/var/lib/polkit-1/", classState}, {"/var/lib/apt/", classState},
+	{"/var/lib/dpkg/*-old", classState}, {"/var/lib/dpkg/lock*", classState}, {"/var/lib/dpkg/triggers/Lock", classState},
+	{"/var/lib/cloud/", classState}, {"/var/lib/snapd/", classState}, {"/var/lib/ubuntu-*", classState}, {"/var/lib/update-notifier/", classState},
+	{"/var/lib/private/systemd/", classState}, {"/var/lib/command-not-found/", classCache}, {"/var/lib/man-db/", classCache},
+	{"/etc/passwd-", classState}, {"/etc/group-", classState}, {"/etc/shadow-", classState}, {"/etc/gshadow-", classState},
+	{"/etc/subuid-", classState}, {"/etc/subgid-", classState},
+	{"/root/", classHome}, {"/home/", classHome},
+	{"/var/lib/docker/", classNested}, {"/var/lib/containerd/", classNested}, {"/var/lib/containers/", classNested}, {"/var/lib/cni/", classNested},
+	{"/var/lib/kubelet/", classNested}, {"/var/lib/lxc/", classNested}, {"/var/lib/lxd/", classNested}, {"/var/lib/libvirt/", classNested}, {"/opt/cni/", classNested},
 }
 
 // classOfExpected maps the classes of what is bound to differ between servers. Keys
 // and spools are judged by what they are.
 var classOfExpected = map[facts.Expected]Class{
-	facts.Identity: Identity, facts.Name: Name, facts.Lease: Lease, facts.Log: Log,
-	facts.Cache: Cache, facts.Temporary: Temporary, facts.State: State,
+	facts.Identity: classIdentity, facts.Name: className, facts.Lease: classLease, facts.Log: classLog,
+	facts.Cache: classCache, facts.Temporary: classTemporary, facts.State: classState,
 }
 
 // classAt returns the class of an entry that is left out because of its path alone.
@@ -92,7 +92,7 @@ func isStructure(e tree.Entry, class Class) bool {
 	if e.Kind != tree.Directory {
 		return false
 	}
-	return class == Log || class == Cache && path.Dir(e.Path) == "/var/cache"
+	return class == classLog || class == classCache && path.Dir(e.Path) == "/var/cache"
 }
 
 // matches reports whether a path is one that a pattern stands for.

@@ -44,17 +44,17 @@ func (s *survey) findFileLosses() {
 	}
 	for _, l := range s.plan.LeftOut {
 		switch l.Class {
-		case Home:
+		case classHome:
 			s.addLoss(firstOf(l.Paths), "homes of people are no part of a workload", "name those that a service needs as data")
-		case Account:
+		case classAccount:
 			s.addLoss(firstOf(l.Paths), "password hashes are not put into an image", "log in to nothing that runs; use keys of its own")
-		case Nested:
+		case classNested:
 			s.addLoss(firstOf(l.Paths), "containers and machines that run on the server are not captured", "write manifests of them; their volumes can be named as data")
-		case Device:
+		case classDevice:
 			s.addLoss(firstOf(l.Paths), "devices are given to a pod by its node", "mount them with hostPath")
-		case Unnamable:
+		case classUnnamable:
 			s.addLoss(firstOf(l.Paths), "a layer takes names that begin with .wh. for deletions", "rename them")
-		case Mounted:
+		case classMounted:
 			s.findMountLosses(l.Paths)
 		}
 	}

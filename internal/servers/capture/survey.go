@@ -115,7 +115,7 @@ func (s *survey) walk(ctx context.Context) (err error) {
 	}
 	s.files, s.unread, err = s.root.Walk(ctx, rootfs.WalkOptions{Skip: func(e tree.Entry) bool {
 		class, out := classAt(e)
-		return s.mounted[e.Path] != "" || out && class == Virtual
+		return s.mounted[e.Path] != "" || out && class == classVirtual
 	}})
 	return err
 }
@@ -175,7 +175,7 @@ func (s *survey) classify() {
 // classOf returns why an entry is in no layer, whatever its content is.
 func (s *survey) classOf(e tree.Entry) (Class, bool) {
 	if slices.ContainsFunc(s.opts.Exclude, func(p string) bool { return e.Path == path.Clean("/"+p) }) {
-		return Excluded, true
+		return classExcluded, true
 	}
 	if s.isWanted(e.Path) {
 		return "", false
@@ -185,11 +185,11 @@ func (s *survey) classOf(e tree.Entry) (Class, bool) {
 	}
 	switch {
 	case len(path.Base(e.Path)) > len(whiteout) && path.Base(e.Path)[:len(whiteout)] == whiteout:
-		return Unnamable, true
+		return classUnnamable, true
 	case e.Kind == tree.Socket:
-		return Socket, true
+		return classSocket, true
 	case e.Kind == tree.CharDevice, e.Kind == tree.BlockDevice:
-		return Device, true
+		return classDevice, true
 	}
 	return "", false
 }

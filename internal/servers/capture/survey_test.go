@@ -83,9 +83,9 @@ func TestEveryPathIsInOnePlace(t *testing.T) {
 		{"/srv/shop/index.html", "data /srv/shop"}, {"/var/lib/redis/notes", "data /var/lib/redis"}, {"/home/alice/app/state", "data /home/alice/app"},
 		{"/var/www/upload/file", "data /var/www/upload"},
 		{"/etc/nginx/ssl/shop.key", "secret"}, {"/etc/shop/blue.env", "secret"},
-		{"/etc/machine-id", string(Identity)}, {"/var/log/nginx/access.log", string(Log)}, {"/boot/vmlinuz-6.1", string(Kernel)}, {"/etc/shadow", string(Account)},
-		{"/home/alice/notes", string(Home)}, {"/root/.cache/adamant/x", string(Home)}, {"/opt/null", string(Device)}, {"/opt/socket", string(Socket)},
-		{"/usr/share/perl5/Debconf/Db.pm", string(Excluded)}, {"/var/cache/deep/er/x", string(Cache)}, {"/tmp/x", string(Temporary)},
+		{"/etc/machine-id", string(classIdentity)}, {"/var/log/nginx/access.log", string(classLog)}, {"/boot/vmlinuz-6.1", string(classKernel)}, {"/etc/shadow", string(classAccount)},
+		{"/home/alice/notes", string(classHome)}, {"/root/.cache/adamant/x", string(classHome)}, {"/opt/null", string(classDevice)}, {"/opt/socket", string(classSocket)},
+		{"/usr/share/perl5/Debconf/Db.pm", string(classExcluded)}, {"/var/cache/deep/er/x", string(classCache)}, {"/tmp/x", string(classTemporary)},
 	} {
 		if _, there := files.Lookup(at.path); !there {
 			t.Errorf("%q is not there", at.path)

@@ -60,18 +60,18 @@ func findPackageManager(root *rootfs.Root) (packageManager, error) {
 }
 
 // installPackages brings packages to the versions that are asked for.
-func (c *runner) installPackages(ctx context.Context, out *tailBuffer) (err error) {
-	if len(c.job.Packages) == 0 {
+func (r *runner) installPackages(ctx context.Context, out *tailBuffer) (err error) {
+	if len(r.job.Packages) == 0 {
 		return nil
 	}
-	if c.packages, err = findPackageManager(c.root); err != nil {
+	if r.packages, err = findPackageManager(r.root); err != nil {
 		return err
 	}
 	// Without current lists a new version may be missing, but an old one that is in
 	// the cache can be installed without a network. So a failed refresh only matters
 	// if the installation fails.
-	refreshErr := c.packages.refresh(ctx)
-	err = c.packages.install(ctx, transaction{install: c.job.Packages}, out)
+	refreshErr := r.packages.refresh(ctx)
+	err = r.packages.install(ctx, transaction{install: r.job.Packages}, out)
 	if err == nil {
 		return nil
 	}
@@ -79,8 +79,8 @@ func (c *runner) installPackages(ctx context.Context, out *tailBuffer) (err erro
 	if refreshErr != nil {
 		err = fmt.Errorf("%w; the repository lists are old: %w", err, refreshErr)
 	}
-	if _, mayBeHeld := c.packages.explain(out.String()); mayBeHeld {
-		err = addHeld(ctx, c.packages, err)
+	if _, mayBeHeld := r.packages.explain(out.String()); mayBeHeld {
+		err = addHeld(ctx, r.packages, err)
 	}
 	return err
 }
@@ -101,15 +101,15 @@ func addHeld(ctx context.Context, m packageManager, err error) error {
 // checkPackages compares the installed packages with those that were asked for. The
 // exit code of a package manager is not enough: scripts that run after the installation
 // may change packages again.
-func (c *runner) checkPackages(ctx context.Context) error {
-	if c.packages == nil {
+func (r *runner) checkPackages(ctx context.Context) error {
+	if r.packages == nil {
 		return nil
 	}
-	installed, err := c.packages.versions(ctx)
+	installed, err := r.packages.versions(ctx)
 	if err != nil {
 		return describe("read packages", err)
 	}
-	for _, p := range c.job.Packages {
+	for _, p := range r.job.Packages {
 		if err := p.check(installed); err != nil {
 			return err
 		}

@@ -50,8 +50,8 @@ func readNetwork(ctx context.Context) network {
 // The order matters: a route needs an address in the network of its gateway, and an
 // address needs a link that is up. Routes are read again after that, because the kernel
 // adds some of them together with addresses.
-func (c *runner) revertNetwork(ctx context.Context) error {
-	m, err := c.loadFacts()
+func (r *runner) revertNetwork(ctx context.Context) error {
+	m, err := r.loadFacts()
 	if err != nil {
 		return err
 	}
@@ -69,8 +69,8 @@ func (c *runner) revertNetwork(ctx context.Context) error {
 		link, addr, _ := strings.Cut(a, " ")
 		try("", "ip", "addr", "replace", addr, "dev", link)
 	}
-	for _, r := range missing(m.Network.Routes, readNetwork(ctx).Routes) {
-		try("", "ip", append([]string{"route", "replace"}, strings.Fields(strings.ReplaceAll(r, " linkdown", ""))...)...)
+	for _, route := range missing(m.Network.Routes, readNetwork(ctx).Routes) {
+		try("", "ip", append([]string{"route", "replace"}, strings.Fields(strings.ReplaceAll(route, " linkdown", ""))...)...)
 	}
 	if before := m.Network.Iptables; rules(before) != rules(now.Iptables) {
 		try(before, "iptables-restore")

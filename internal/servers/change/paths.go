@@ -17,31 +17,31 @@ var errNotRestorable = errors.New("and could not be taken back")
 // choosePaths sets the paths below which files are saved. Paths that the job names must
 // all be restorable. A directory of alwaysSaved that is not is unknown instead of an
 // error, because otherwise nobody could update a server with a mounted /opt.
-func (c *runner) choosePaths(scan *facts.Scan) error {
-	c.saved = nil
+func (r *runner) choosePaths(scan *facts.Scan) error {
+	r.saved = nil
 	for _, dir := range alwaysSaved {
-		err := c.chooseDir(dir, scan)
+		err := r.chooseDir(dir, scan)
 		switch {
 		case err != nil && !errors.Is(err, errNotRestorable):
 			return fmt.Errorf("save %s: %w", dir, err)
 		case err != nil:
-			c.state.Unknowns = append(c.state.Unknowns, facts.Unknown{Path: dir, Reason: err.Error()})
+			r.state.Unknowns = append(r.state.Unknowns, facts.Unknown{Path: dir, Reason: err.Error()})
 		}
 	}
-	for _, dir := range c.job.Save {
-		if err := c.chooseDir(dir, scan); err != nil {
+	for _, dir := range r.job.Save {
+		if err := r.chooseDir(dir, scan); err != nil {
 			return fmt.Errorf("save %s: %w", dir, err)
 		}
 	}
-	for _, f := range c.job.Copies {
-		if err := c.chooseCopy(f.Path, scan); err != nil {
+	for _, f := range r.job.Copies {
+		if err := r.chooseCopy(f.Path, scan); err != nil {
 			return fmt.Errorf("save %s: %w", f.Path, err)
 		}
 	}
-	slices.SortFunc(c.saved, tree.ComparePaths)
-	c.saved = slices.Compact(c.saved)
+	slices.SortFunc(r.saved, tree.ComparePaths)
+	r.saved = slices.Compact(r.saved)
 	for _, u := range scan.Summary().Unknowns {
-		if isBelow(u.Path, c.saved) {
+		if isBelow(u.Path, r.saved) {
 			return fmt.Errorf("save %w", unreadError(u))
 		}
 	}
@@ -55,12 +55,12 @@ func unreadError(u facts.Unknown) error {
 }
 
 // chooseDir adds a directory and, if its path is a symbolic link, the link.
-func (c *runner) chooseDir(dir string, scan *facts.Scan) error {
-	link, err := c.canonical(dir)
+func (r *runner) chooseDir(dir string, scan *facts.Scan) error {
+	link, err := r.canonical(dir)
 	if err != nil {
 		return err
 	}
-	target, _, err := c.root.Resolve(dir)
+	target, _, err := r.root.Resolve(dir)
 	if err != nil {
 		return err
 	}
@@ -68,39 +68,39 @@ func (c *runner) chooseDir(dir string, scan *facts.Scan) error {
 		return errors.New("it is everything: name the directories below it")
 	}
 	for _, p := range []string{link, target} {
-		if err := c.checkScanned(p, scan); err != nil {
+		if err := r.checkScanned(p, scan); err != nil {
 			return err
 		}
 	}
-	c.saved = append(c.saved, link, target)
+	r.saved = append(r.saved, link, target)
 	return nil
 }
 
 // chooseCopy adds a file that will be replaced. Its directory has to be scanned, too:
 // otherwise an undo could not see that the file is new.
-func (c *runner) chooseCopy(file string, scan *facts.Scan) error {
-	p, err := c.canonical(file)
+func (r *runner) chooseCopy(file string, scan *facts.Scan) error {
+	p, err := r.canonical(file)
 	if err != nil {
 		return err
 	}
 	for _, p := range []string{path.Dir(p), p} {
-		if err := c.checkScanned(p, scan); err != nil {
+		if err := r.checkScanned(p, scan); err != nil {
 			return err
 		}
 	}
-	c.saved = append(c.saved, p)
+	r.saved = append(r.saved, p)
 	return nil
 }
 
 // canonical resolves the symbolic links of a path except for its last component. Scans
 // list paths in that form, and files are written there.
-func (c *runner) canonical(p string) (string, error) {
-	dir, _, err := c.root.Resolve(path.Dir(p))
+func (r *runner) canonical(p string) (string, error) {
+	dir, _, err := r.root.Resolve(path.Dir(p))
 	return path.Join(dir, path.Base(p)), err
 }
 
 // checkScanned returns an error for a path that exists but was not scanned.
-func (c *runner) checkScanned(p string, scan *facts.Scan) error {
+func (r *runner) checkScanned(p string, scan *facts.Scan) error {
 	if p == "/" || scan.At(p) != "" {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (c *runner) checkScanned(p string, scan *facts.Scan) error {
 			return unreadError(u)
 		}
 	}
-	if _, err := c.root.Lstat(p); errors.Is(err, fs.ErrNotExist) {
+	if _, err := r.root.Lstat(p); errors.Is(err, fs.ErrNotExist) {
 		return nil // new, so that an undo removes it
 	} else if err != nil {
 		return err

@@ -25,57 +25,57 @@ const maxUnrestored = 100
 // Revert takes back a change that has finished or was interrupted, on demand. Files
 // that were edited after the change are left alone.
 func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error) {
-	c := &runner{store: s, cache: cache}
+	r := &runner{store: s, cache: cache}
 	var err error
-	if c.state, err = s.State(id); err != nil {
+	if r.state, err = s.State(id); err != nil {
 		return State{}, err
 	}
-	if !c.state.Finished() {
-		return c.state, fmt.Errorf("change %s is %s and has not finished", id, c.state.Stage)
+	if !r.state.Finished() {
+		return r.state, fmt.Errorf("change %s is %s and has not finished", id, r.state.Stage)
 	}
-	if c.state.Stage == Reverted || c.state.Stage == Refused {
-		return c.state, nil
+	if r.state.Stage == Reverted || r.state.Stage == Refused {
+		return r.state, nil
 	}
-	if c.job, err = s.job(id); err != nil {
-		return c.state, err
+	if r.job, err = s.job(id); err != nil {
+		return r.state, err
 	}
-	if c.root, err = rootfs.Open("/"); err != nil {
-		return c.state, err
+	if r.root, err = rootfs.Open("/"); err != nil {
+		return r.state, err
 	}
-	defer c.root.Close()
+	defer r.root.Close()
 	serverLock, err := s.lockServer(ctx, id)
 	if err != nil {
-		return c.state, err
+		return r.state, err
 	}
 	defer serverLock.Close()
 	// The process of the change writes its last state before it exits. State takes a
 	// change whose lock is free for interrupted, so this process needs the lock, too.
 	changeLock, err := lockWhile(ctx, s.path(id, "lock"), func() bool { return true })
 	if err != nil {
-		return c.state, err
+		return r.state, err
 	}
 	defer changeLock.Close()
-	if err := c.loadChanges(ctx); err != nil {
-		return c.state, err
+	if err := r.loadChanges(ctx); err != nil {
+		return r.state, err
 	}
-	if err := c.findEditedSince(ctx); err != nil {
-		return c.state, err
+	if err := r.findEditedSince(ctx); err != nil {
+		return r.state, err
 	}
-	err = c.revert(ctx, why)
-	return c.state, err
+	err = r.revert(ctx, why)
+	return r.state, err
 }
 
 // findEditedSince finds files that are neither as the change left them nor as they
 // were before it. A person has edited them since, and an undo would destroy that.
-func (c *runner) findEditedSince(ctx context.Context) error {
-	now, err := c.observe(ctx)
+func (r *runner) findEditedSince(ctx context.Context) error {
+	now, err := r.observe(ctx)
 	if err != nil {
 		return err
 	}
-	c.editedSince = pathSet{}
-	for _, f := range c.files {
+	r.editedSince = pathSet{}
+	for _, f := range r.files {
 		if at := now.scan.At(f.Path); f.Before != fromSaved && at != f.After && at != f.Before {
-			c.editedSince[f.Path] = true
+			r.editedSince[f.Path] = true
 		}
 	}
 	return nil
@@ -89,29 +89,29 @@ func (c *runner) findEditedSince(ctx context.Context) error {
 // Packages come before files, because installing them writes files. The network comes
 // first, because packages may have to be downloaded, and once more after files and
 // packages, because both may have changed it.
-func (c *runner) revert(ctx context.Context, why string) error {
+func (r *runner) revert(ctx context.Context, why string) error {
 	u := &Undo{Why: why, At: time.Now()}
-	c.state.Undo = u
-	if err := c.setStage(Reverting); err != nil {
+	r.state.Undo = u
+	if err := r.setStage(Reverting); err != nil {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		c.revertNetwork, c.revertPackages, c.revertFiles, c.reload, c.revertNetwork, c.undoRun, c.findUnrestored,
+		r.revertNetwork, r.revertPackages, r.revertFiles, r.reload, r.revertNetwork, r.undoRun, r.findUnrestored,
 	} {
 		if err := step(ctx); err != nil && u.Cause == "" {
 			u.Cause = err.Error()
 		}
 	}
-	if c.incomplete != nil && u.Cause == "" {
-		u.Cause = c.incomplete.Error()
+	if r.incomplete != nil && u.Cause == "" {
+		u.Cause = r.incomplete.Error()
 	}
-	return c.setStage(Reverted)
+	return r.setStage(Reverted)
 }
 
 // revertPackages brings packages back to their versions and removes new ones.
-func (c *runner) revertPackages(ctx context.Context) error {
+func (r *runner) revertPackages(ctx context.Context) error {
 	t := transaction{changeHeld: true}
-	for _, f := range c.state.Facts {
+	for _, f := range r.state.Facts {
 		if f.Section != facts.Package {
 			continue
 		}
@@ -131,38 +131,38 @@ func (c *runner) revertPackages(ctx context.Context) error {
 	if len(t.install)+len(t.remove) == 0 {
 		return nil
 	}
-	m, err := findPackageManager(c.root)
+	m, err := findPackageManager(r.root)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(c.job.Timeout, 5*time.Minute))
+	ctx, cancel := context.WithTimeout(ctx, max(r.job.Timeout, 5*time.Minute))
 	defer cancel()
 	out := &tailBuffer{max: maxOutput}
 	if err := m.install(ctx, t, out); err != nil {
 		return withCause(err, out.String())
 	}
 	for _, p := range t.install {
-		c.state.Undo.Packages = append(c.state.Undo.Packages, p.String())
+		r.state.Undo.Packages = append(r.state.Undo.Packages, p.String())
 	}
 	for _, name := range t.remove {
-		c.state.Undo.Packages = append(c.state.Undo.Packages, name+"-")
+		r.state.Undo.Packages = append(r.state.Undo.Packages, name+"-")
 	}
 	return nil
 }
 
 // revertFiles restores the files that were saved and removes new ones. It goes through
 // the changes backwards, so that a new directory is empty when it is removed.
-func (c *runner) revertFiles(ctx context.Context) error {
+func (r *runner) revertFiles(ctx context.Context) error {
 	wanted := map[string]bool{}
 	var errs []error
-	for _, f := range slices.Backward(c.files) {
-		if !isBelow(f.Path, c.saved) || c.editedSince.covers(f.Path) {
+	for _, f := range slices.Backward(r.files) {
+		if !isBelow(f.Path, r.saved) || r.editedSince.covers(f.Path) {
 			continue
 		}
 		// A directory cannot be replaced by a file, nor the other way round, so that
 		// what changed its type is removed first.
 		if f.Before == "" || slices.Contains(f.Fields, tree.FieldType) {
-			err := c.root.Remove(f.Path)
+			err := r.root.Remove(f.Path)
 			if errors.Is(err, unix.ENOTEMPTY) && f.Before == "" {
 				continue // it has files that somebody else made, and findUnrestored reports it
 			}
@@ -174,23 +174,23 @@ func (c *runner) revertFiles(ctx context.Context) error {
 			wanted[f.Path] = true
 		}
 	}
-	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
+	archive, err := os.Open(r.store.path(r.job.ID, "saved.tar"))
 	if err != nil {
 		return joinErrors(append(errs, describe("read the saved files", err)))
 	}
 	defer archive.Close()
-	r, w := io.Pipe()
+	reader, writer := io.Pipe()
 	restored := make(chan int, 1)
 	go func() {
-		n, err := filterTar(archive, w, wanted)
-		w.CloseWithError(err)
+		n, err := filterTar(archive, writer, wanted)
+		writer.CloseWithError(err)
 		restored <- n
 	}()
-	if err := c.root.Extract(ctx, r, "/", rootfs.ExtractOptions{Devices: true}); err != nil {
+	if err := r.root.Extract(ctx, reader, "/", rootfs.ExtractOptions{Devices: true}); err != nil {
 		errs = append(errs, err)
 	}
-	r.Close()
-	c.state.Undo.Restored = <-restored
+	reader.Close()
+	r.state.Undo.Restored = <-restored
 	return joinErrors(errs)
 }
 
@@ -231,8 +231,8 @@ func filterTar(from io.Reader, to io.Writer, wanted map[string]bool) (n int, err
 }
 
 // findUnrestored finds what is still different from before the change.
-func (c *runner) findUnrestored(ctx context.Context) error {
-	now, err := c.observe(ctx)
+func (r *runner) findUnrestored(ctx context.Context) error {
+	now, err := r.observe(ctx)
 	if err != nil {
 		return err
 	}
@@ -241,15 +241,15 @@ func (c *runner) findUnrestored(ctx context.Context) error {
 		values[string(f.Section)+" "+f.Key] = f.Value
 	}
 	left := []string{}
-	for _, f := range c.state.Facts {
+	for _, f := range r.state.Facts {
 		key := string(f.Section) + " " + f.Key
 		if !isRestored(f, values[key]) {
 			left = append(left, key)
 		}
 	}
 	unknown := unknownPaths(now.scan.Summary().Unknowns)
-	for _, f := range c.files {
-		if isBelow(f.Path, c.saved) && c.editedSince[f.Path] {
+	for _, f := range r.files {
+		if isBelow(f.Path, r.saved) && r.editedSince[f.Path] {
 			left = append(left, f.Path+" (changed since)")
 			continue
 		}
@@ -258,8 +258,8 @@ func (c *runner) findUnrestored(ctx context.Context) error {
 			left = append(left, f.Path)
 		}
 	}
-	left = append(left, c.unknownUnrestored()...)
-	c.state.Undo.LeftCount, c.state.Undo.Left = len(left), left[:min(len(left), maxUnrestored)]
+	left = append(left, r.unknownUnrestored()...)
+	r.state.Undo.LeftCount, r.state.Undo.Left = len(left), left[:min(len(left), maxUnrestored)]
 	return nil
 }
 

@@ -38,58 +38,58 @@ type runner struct {
 // The state on disk names a stage before it begins. If this process is killed, the
 // stage shows how far it came, and Revert can take back what was done.
 func (s Store) Run(ctx context.Context, id, cache string) error {
-	c := &runner{store: s, cache: cache}
+	r := &runner{store: s, cache: cache}
 	var err error
-	if c.state, err = s.State(id); err != nil {
+	if r.state, err = s.State(id); err != nil {
 		return err
 	}
-	if c.job, err = s.job(id); err != nil {
+	if r.job, err = s.job(id); err != nil {
 		return err
 	}
-	if c.root, err = rootfs.Open("/"); err != nil {
+	if r.root, err = rootfs.Open("/"); err != nil {
 		return err
 	}
-	defer c.root.Close()
+	defer r.root.Close()
 	lock, err := s.lockServer(ctx, id)
 	if err != nil {
-		return c.refuse(err)
+		return r.refuse(err)
 	}
 	defer lock.Close()
 	// Nothing is changed before everything that the undo needs is on the disk.
-	before, err := c.save(ctx)
+	before, err := r.save(ctx)
 	if err != nil {
-		return c.refuse(err)
+		return r.refuse(err)
 	}
-	if err := c.setStage(Changing); err != nil {
+	if err := r.setStage(Changing); err != nil {
 		return err
 	}
-	c.apply(ctx)
-	if err := c.setStage(Checking); err != nil {
+	r.apply(ctx)
+	if err := r.setStage(Checking); err != nil {
 		return err
 	}
-	c.compare(ctx, before)
-	return c.awaitConfirmation(ctx)
+	r.compare(ctx, before)
+	return r.awaitConfirmation(ctx)
 }
 
 // setStage records that a stage begins.
-func (c *runner) setStage(stage Stage) error {
-	c.state.Stage = stage
-	return c.store.write(c.state)
+func (r *runner) setStage(stage Stage) error {
+	r.state.Stage = stage
+	return r.store.write(r.state)
 }
 
 // refuse ends a change before anything was changed.
-func (c *runner) refuse(why error) error {
-	c.fail(why)
-	c.state.Ended = time.Now()
-	return errors.Join(why, c.setStage(Refused))
+func (r *runner) refuse(why error) error {
+	r.fail(why)
+	r.state.Ended = time.Now()
+	return errors.Join(why, r.setStage(Refused))
 }
 
 // fail marks the change as failed. The first cause counts, because later ones follow
 // from it.
-func (c *runner) fail(why error) {
-	c.state.Failed = true
-	if c.state.Cause == "" {
-		c.state.Cause = why.Error()
+func (r *runner) fail(why error) {
+	r.state.Failed = true
+	if r.state.Cause == "" {
+		r.state.Cause = why.Error()
 	}
 }
 
@@ -100,34 +100,34 @@ type observation struct {
 	unknowns []facts.Unknown // of facts; those of files are in scan
 }
 
-func (c *runner) observe(ctx context.Context) (observation, error) {
+func (r *runner) observe(ctx context.Context) (observation, error) {
 	o := facts.ScanOptions{Own: true}
-	if c.cache != "" {
+	if r.cache != "" {
 		// Agents scan other files (ScanOptions.Own), so they must not share a cache.
-		o.Cache = c.cache + "-own"
+		o.Cache = r.cache + "-own"
 	}
-	scan, err := facts.ScanRoot(ctx, c.root, o)
+	scan, err := facts.ScanRoot(ctx, r.root, o)
 	if err != nil {
 		return observation{}, fmt.Errorf("read files: %w", err)
 	}
-	list, unknowns := facts.Facts(ctx, c.root, true)
+	list, unknowns := facts.Facts(ctx, r.root, true)
 	return observation{scan, list, unknowns}, nil
 }
 
 // apply carries out the steps of the job until one fails.
-func (c *runner) apply(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, c.job.Timeout)
+func (r *runner) apply(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, r.job.Timeout)
 	defer cancel()
-	defer func() { c.state.Ended = time.Now() }()
+	defer func() { r.state.Ended = time.Now() }()
 	out := &tailBuffer{max: maxOutput}
-	defer func() { c.state.Output = out.String() }()
-	for _, step := range []func(context.Context, *tailBuffer) error{c.installPackages, c.copyFiles, c.runCommands} {
+	defer func() { r.state.Output = out.String() }()
+	for _, step := range []func(context.Context, *tailBuffer) error{r.installPackages, r.copyFiles, r.runCommands} {
 		err := step(ctx, out)
 		if ctx.Err() != nil {
-			err = fmt.Errorf("it took longer than %v and was killed", c.job.Timeout)
+			err = fmt.Errorf("it took longer than %v and was killed", r.job.Timeout)
 		}
 		if err != nil {
-			c.fail(err)
+			r.fail(err)
 			return
 		}
 	}
@@ -135,23 +135,23 @@ func (c *runner) apply(ctx context.Context) {
 
 // compare finds out by comparing what the change did, whether or not it failed, and
 // whether it did what the job asks for.
-func (c *runner) compare(ctx context.Context, before observation) {
-	after, err := c.observe(ctx)
+func (r *runner) compare(ctx context.Context, before observation) {
+	after, err := r.observe(ctx)
 	if err != nil {
-		c.fail(err)
+		r.fail(err)
 		return
 	}
-	c.state.Facts = compare.FactChanges(before.facts, after.facts, slices.Concat(before.unknowns, after.unknowns)...)
-	if c.files, err = compare.FileChanges(before.scan, after.scan); err != nil {
-		c.fail(err)
+	r.state.Facts = compare.FactChanges(before.facts, after.facts, slices.Concat(before.unknowns, after.unknowns)...)
+	if r.files, err = compare.FileChanges(before.scan, after.scan); err != nil {
+		r.fail(err)
 	}
-	c.addUnknowns(before.scan.Summary().Unknowns, after.scan.Summary().Unknowns, before.unknowns, after.unknowns)
-	c.files = knownChanges(c.files, c.state.Unknowns)
-	if err := c.saveChanges(); err != nil {
-		c.fail(describe("save the list of changed files", err))
+	r.addUnknowns(before.scan.Summary().Unknowns, after.scan.Summary().Unknowns, before.unknowns, after.unknowns)
+	r.files = knownChanges(r.files, r.state.Unknowns)
+	if err := r.saveChanges(); err != nil {
+		r.fail(describe("save the list of changed files", err))
 	}
-	if err := c.checkPackages(ctx); err != nil {
-		c.fail(err)
+	if err := r.checkPackages(ctx); err != nil {
+		r.fail(err)
 	}
 }
 
@@ -161,29 +161,29 @@ func (c *runner) compare(ctx context.Context, before observation) {
 //
 // A change that left no trace in files and facts has to be confirmed, too: rules of a
 // firewall are neither.
-func (c *runner) awaitConfirmation(ctx context.Context) error {
+func (r *runner) awaitConfirmation(ctx context.Context) error {
 	confirmed := Confirmed
-	if !c.state.Changed() {
+	if !r.state.Changed() {
 		confirmed = Unchanged
 	}
-	if c.job.Confirm == 0 {
-		return c.setStage(confirmed)
+	if r.job.Confirm == 0 {
+		return r.setStage(confirmed)
 	}
-	if err := c.setStage(Unconfirmed); err != nil {
+	if err := r.setStage(Unconfirmed); err != nil {
 		return err
 	}
 	// The confirmation is a file that is polled. The caller and this process share
 	// nothing else: the connection that started the change may be gone.
-	deadline := time.Now().Add(c.job.Confirm)
+	deadline := time.Now().Add(r.job.Confirm)
 	for time.Now().Before(deadline) {
-		if c.store.isConfirmed(c.job.ID) {
-			return c.setStage(confirmed)
+		if r.store.isConfirmed(r.job.ID) {
+			return r.setStage(confirmed)
 		}
 		if err := clock.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return c.revert(ctx, fmt.Sprintf("nobody confirmed it over a new connection within %v", c.job.Confirm))
+	return r.revert(ctx, fmt.Sprintf("nobody confirmed it over a new connection within %v", r.job.Confirm))
 }
 
 // describe adds an operation to an error, and drops the one that package os adds: the

@@ -23,22 +23,22 @@ const maxSaved = 1 << 30
 
 // save observes the server and stores everything that an undo needs. A change must
 // not begin if that is incomplete.
-func (c *runner) save(ctx context.Context) (observation, error) {
-	before, err := c.observe(ctx)
+func (r *runner) save(ctx context.Context) (observation, error) {
+	before, err := r.observe(ctx)
 	if err != nil {
 		return before, err
 	}
-	if err := c.choosePaths(before.scan); err != nil {
+	if err := r.choosePaths(before.scan); err != nil {
 		return before, err
 	}
-	if err := c.saveFacts(ctx, before.facts); err != nil {
+	if err := r.saveFacts(ctx, before.facts); err != nil {
 		return before, describe("save facts", err)
 	}
 	var paths []string
-	for _, dir := range c.saved {
+	for _, dir := range r.saved {
 		for _, p := range before.scan.Below(dir) {
 			// A socket has no content, and belongs to a process that listens on it.
-			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
+			if e, err := r.root.Lstat(p); err == nil && e.Kind != tree.Socket {
 				paths = append(paths, p)
 			}
 		}
@@ -46,9 +46,9 @@ func (c *runner) save(ctx context.Context) (observation, error) {
 	slices.SortFunc(paths, tree.ComparePaths)
 	paths = slices.Compact(paths)
 	var unknown []tree.Unknown
-	err = durable.Write(c.store.path(c.job.ID, "saved.tar"), 0o600, func(w io.Writer) error {
+	err = durable.Write(r.store.path(r.job.ID, "saved.tar"), 0o600, func(w io.Writer) error {
 		archive := tar.NewWriter(w)
-		if unknown, err = c.root.AppendPaths(ctx, archive, "", paths, maxSaved); err != nil {
+		if unknown, err = r.root.AppendPaths(ctx, archive, "", paths, maxSaved); err != nil {
 			return err
 		}
 		return archive.Close()
@@ -74,17 +74,17 @@ type savedFacts struct {
 	Network network      `json:"network"`
 }
 
-func (c *runner) saveFacts(ctx context.Context, list []facts.Fact) error {
-	text, err := json.Marshal(savedFacts{c.saved, list, readNetwork(ctx)})
+func (r *runner) saveFacts(ctx context.Context, list []facts.Fact) error {
+	text, err := json.Marshal(savedFacts{r.saved, list, readNetwork(ctx)})
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(c.store.path(c.job.ID, "before"), text, 0o600)
+	return durable.WriteFile(r.store.path(r.job.ID, "before"), text, 0o600)
 }
 
-func (c *runner) loadFacts() (savedFacts, error) {
+func (r *runner) loadFacts() (savedFacts, error) {
 	var m savedFacts
-	text, err := os.ReadFile(c.store.path(c.job.ID, "before"))
+	text, err := os.ReadFile(r.store.path(r.job.ID, "before"))
 	if err == nil {
 		err = json.Unmarshal(text, &m)
 	}
@@ -96,42 +96,42 @@ func (c *runner) loadFacts() (savedFacts, error) {
 
 // saveChanges sets the changed files in the state, and stores the complete list if it
 // is longer than that of the state.
-func (c *runner) saveChanges() error {
-	c.state.Count, c.state.Files = len(c.files), c.files[:min(len(c.files), maxFiles)]
-	if c.state.Count == len(c.state.Files) {
+func (r *runner) saveChanges() error {
+	r.state.Count, r.state.Files = len(r.files), r.files[:min(len(r.files), maxFiles)]
+	if r.state.Count == len(r.state.Files) {
 		return nil
 	}
-	return durable.Write(c.store.path(c.job.ID, "files"), 0o600, func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(c.files)
+	return durable.Write(r.store.path(r.job.ID, "files"), 0o600, func(w io.Writer) error {
+		return json.NewEncoder(w).Encode(r.files)
 	})
 }
 
 // loadChanges sets the files that an earlier change changed. If they are known only
 // as far as they were saved, incomplete is set, and the undo reports it.
-func (c *runner) loadChanges(ctx context.Context) error {
-	m, err := c.loadFacts()
+func (r *runner) loadChanges(ctx context.Context) error {
+	m, err := r.loadFacts()
 	if err != nil {
 		return err
 	}
-	if c.saved = m.Saved; c.saved == nil {
+	if r.saved = m.Saved; r.saved == nil {
 		return errors.New("read the saved files: an older version of this program saved them and has to revert the change")
 	}
-	if c.state.Stage == Interrupted && c.state.Count == 0 {
-		c.incomplete = errors.New("it was interrupted, and only saved files are restored: what else it changed is not known")
-		return c.rescan(ctx)
+	if r.state.Stage == Interrupted && r.state.Count == 0 {
+		r.incomplete = errors.New("it was interrupted, and only saved files are restored: what else it changed is not known")
+		return r.rescan(ctx)
 	}
-	if c.files = c.state.Files; len(c.files) == c.state.Count {
+	if r.files = r.state.Files; len(r.files) == r.state.Count {
 		return nil
 	}
-	text, err := os.ReadFile(c.store.path(c.job.ID, "files"))
+	text, err := os.ReadFile(r.store.path(r.job.ID, "files"))
 	if err == nil {
-		err = json.Unmarshal(text, &c.files)
+		err = json.Unmarshal(text, &r.files)
 	}
 	if err == nil {
 		return nil
 	}
-	c.incomplete = describe("read the list of changed files", err)
-	return c.rescan(ctx)
+	r.incomplete = describe("read the list of changed files", err)
+	return r.rescan(ctx)
 }
 
 // fromSaved is the value Before of a file that is known only from the archive of saved
@@ -141,18 +141,18 @@ const fromSaved = "saved"
 // rescan finds what an interrupted change did by comparing the server with the saved
 // facts and files. Nobody compared it right after the change, so other files that it
 // changed cannot be told from later edits.
-func (c *runner) rescan(ctx context.Context) error {
-	m, err := c.loadFacts()
+func (r *runner) rescan(ctx context.Context) error {
+	m, err := r.loadFacts()
 	if err != nil {
 		return err
 	}
-	now, err := c.observe(ctx)
+	now, err := r.observe(ctx)
 	if err != nil {
 		return err
 	}
-	c.state.Facts = compare.FactChanges(m.Facts, now.facts)
+	r.state.Facts = compare.FactChanges(m.Facts, now.facts)
 	had := map[string]tree.Kind{}
-	archive, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
+	archive, err := os.Open(r.store.path(r.job.ID, "saved.tar"))
 	if err != nil {
 		return describe("read the saved files", err)
 	}
@@ -167,27 +167,27 @@ func (c *runner) rescan(ctx context.Context) error {
 		}
 		had[path.Clean("/"+h.Name)] = kindOf(h)
 	}
-	c.files = nil
-	for _, dir := range c.saved {
+	r.files = nil
+	for _, dir := range r.saved {
 		for _, p := range now.scan.Below(dir) {
 			if _, ok := had[p]; ok {
 				continue
 			}
 			// Sockets are not archived, so this one may have been there before.
-			if e, err := c.root.Lstat(p); err == nil && e.Kind != tree.Socket {
-				c.files = append(c.files, compare.FileChange{Path: p, After: now.scan.At(p)})
+			if e, err := r.root.Lstat(p); err == nil && e.Kind != tree.Socket {
+				r.files = append(r.files, compare.FileChange{Path: p, After: now.scan.At(p)})
 			}
 		}
 	}
 	for p, kind := range had {
 		f := compare.FileChange{Path: p, Before: fromSaved, After: now.scan.At(p)}
-		if e, err := c.root.Lstat(p); err == nil && e.Kind != kind {
+		if e, err := r.root.Lstat(p); err == nil && e.Kind != kind {
 			f.Fields = []string{tree.FieldType}
 		}
-		c.files = append(c.files, f)
+		r.files = append(r.files, f)
 	}
-	slices.SortFunc(c.files, func(a, b compare.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
-	c.state.Files = c.files[:min(len(c.files), maxFiles)]
+	slices.SortFunc(r.files, func(a, b compare.FileChange) int { return tree.ComparePaths(a.Path, b.Path) })
+	r.state.Files = r.files[:min(len(r.files), maxFiles)]
 	return nil
 }
 

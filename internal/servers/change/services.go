@@ -20,19 +20,19 @@ var reloads = []struct {
 }
 
 // reload makes services read their restored configuration, if systemd is running.
-func (c *runner) reload(ctx context.Context) error {
+func (r *runner) reload(ctx context.Context) error {
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
 		return nil // no service manager to ask
 	}
 	var errs []error
 	units := map[string]bool{}
-	for _, f := range c.state.Files {
+	for _, f := range r.state.Files {
 		if f.Before == fromSaved {
 			continue
 		}
-		for _, r := range reloads {
-			for _, unit := range r.units {
-				if isBelow(f.Path, []string{r.below}) {
+		for _, reload := range reloads {
+			for _, unit := range reload.units {
+				if isBelow(f.Path, []string{reload.below}) {
 					units[unit] = true
 				}
 			}

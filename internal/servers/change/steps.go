@@ -11,13 +11,13 @@ import (
 
 // copyFiles writes files atomically, each with the mode, owner and attributes of the
 // file that it replaces.
-func (c *runner) copyFiles(ctx context.Context, _ *tailBuffer) error {
-	for _, f := range c.job.Copies {
+func (r *runner) copyFiles(ctx context.Context, _ *tailBuffer) error {
+	for _, f := range r.job.Copies {
 		e := tree.Entry{Path: f.Path, Kind: tree.Regular, Mode: f.Mode}
-		if old, err := c.root.Lstat(f.Path); err == nil && old.Kind == tree.Regular {
+		if old, err := r.root.Lstat(f.Path); err == nil && old.Kind == tree.Regular {
 			e.Mode, e.UID, e.GID, e.Xattrs = old.Mode, old.UID, old.GID, old.Xattrs
 		}
-		if err := c.root.Put(ctx, e, bytes.NewReader(f.Content)); err != nil {
+		if err := r.root.Put(ctx, e, bytes.NewReader(f.Content)); err != nil {
 			return describe("copy "+f.Path, err)
 		}
 	}
@@ -25,21 +25,21 @@ func (c *runner) copyFiles(ctx context.Context, _ *tailBuffer) error {
 }
 
 // runCommands runs the command and the script of the job.
-func (c *runner) runCommands(ctx context.Context, out *tailBuffer) error {
-	if c.job.Run != "" {
-		if err := runProgram(ctx, out, "sh", "-c", c.job.Run); err != nil {
+func (r *runner) runCommands(ctx context.Context, out *tailBuffer) error {
+	if r.job.Run != "" {
+		if err := runProgram(ctx, out, "sh", "-c", r.job.Run); err != nil {
 			return withCause(programError("the command", err), out.String())
 		}
 	}
-	if len(c.job.Script) == 0 {
+	if len(r.job.Script) == 0 {
 		return nil
 	}
-	path := c.store.path(c.job.ID, "script")
-	if err := os.WriteFile(path, c.job.Script, 0o700); err != nil {
+	path := r.store.path(r.job.ID, "script")
+	if err := os.WriteFile(path, r.job.Script, 0o700); err != nil {
 		return describe("write the script", err)
 	}
 	name, args := path, []string(nil)
-	if !bytes.HasPrefix(c.job.Script, []byte("#!")) {
+	if !bytes.HasPrefix(r.job.Script, []byte("#!")) {
 		name, args = "sh", []string{path}
 	}
 	if err := runProgram(ctx, out, name, args...); err != nil {
@@ -50,14 +50,14 @@ func (c *runner) runCommands(ctx context.Context, out *tailBuffer) error {
 
 // undoRun runs the job's undo command, for effects that nobody can see in files,
 // packages or the network.
-func (c *runner) undoRun(ctx context.Context) error {
-	if c.job.UndoRun == "" {
+func (r *runner) undoRun(ctx context.Context) error {
+	if r.job.UndoRun == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(c.job.Timeout, time.Minute))
+	ctx, cancel := context.WithTimeout(ctx, max(r.job.Timeout, time.Minute))
 	defer cancel()
 	out := &tailBuffer{max: maxOutput}
-	if err := runProgram(ctx, out, "sh", "-c", c.job.UndoRun); err != nil {
+	if err := runProgram(ctx, out, "sh", "-c", r.job.UndoRun); err != nil {
 		return withCause(programError("the undo command", err), out.String())
 	}
 	return nil

@@ -40,19 +40,19 @@ func knownChanges(files []compare.FileChange, unknowns []facts.Unknown) []compar
 }
 
 // addUnknowns adds to the unknowns of the state, each path once.
-func (c *runner) addUnknowns(lists ...[]facts.Unknown) {
+func (r *runner) addUnknowns(lists ...[]facts.Unknown) {
 	for _, u := range slices.Concat(lists...) {
 		same := func(v facts.Unknown) bool { return u.Path == v.Path && u.Section == v.Section }
-		if !slices.ContainsFunc(c.state.Unknowns, same) {
-			c.state.Unknowns = append(c.state.Unknowns, u)
+		if !slices.ContainsFunc(r.state.Unknowns, same) {
+			r.state.Unknowns = append(r.state.Unknowns, u)
 		}
 	}
 }
 
 // unknownUnrestored returns the unknown paths that an undo should have restored.
-func (c *runner) unknownUnrestored() (left []string) {
-	for p := range unknownPaths(c.state.Unknowns) {
-		if isBelow(p, c.saved) || isBelow(p, alwaysSaved) {
+func (r *runner) unknownUnrestored() (left []string) {
+	for p := range unknownPaths(r.state.Unknowns) {
+		if isBelow(p, r.saved) || isBelow(p, alwaysSaved) {
 			left = append(left, p)
 		}
 	}

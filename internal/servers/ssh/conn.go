@@ -17,7 +17,7 @@ import (
 type Conn struct {
 	host   inventory.Host
 	o      Options
-	way    *dialer
+	dialer *dialer
 	client *ssh.Client
 	slots  chan struct{} // one for each session that may be open
 
@@ -31,8 +31,8 @@ type Conn struct {
 	tasks    sync.WaitGroup
 }
 
-func newConn(h inventory.Host, o Options, way *dialer) *Conn {
-	c := &Conn{host: h, o: o, way: way, client: way.clients[len(way.clients)-1], slots: make(chan struct{}, o.Sessions)}
+func newConn(h inventory.Host, o Options, d *dialer) *Conn {
+	c := &Conn{host: h, o: o, dialer: d, client: d.clients[len(d.clients)-1], slots: make(chan struct{}, o.Sessions)}
 	c.closed, c.close = context.WithCancelCause(context.Background())
 	c.wanted, c.giveUp = context.WithCancel(context.Background())
 	c.spawn(c.keepAlive)
@@ -51,7 +51,7 @@ func (c *Conn) Close() error {
 	c.close(net.ErrClosed)
 	c.giveUp()
 	c.mu.Unlock()
-	c.way.close()
+	c.dialer.close()
 	c.tasks.Wait()
 	return nil
 }
@@ -73,7 +73,7 @@ func (c *Conn) keepAlive() {
 	defer tick.Stop()
 	answered := make(chan struct{}, 1)
 	waiting, silent := false, 0
-	heard := c.way.base.heard.Load()
+	heard := c.dialer.base.heard.Load()
 	for {
 		select {
 		case <-c.closed.Done():
@@ -82,12 +82,12 @@ func (c *Conn) keepAlive() {
 			waiting = false
 		case <-tick.C:
 			silent++
-			if now := c.way.base.heard.Load(); now != heard || !waiting {
+			if now := c.dialer.base.heard.Load(); now != heard || !waiting {
 				heard, silent = now, 0
 			}
 			if silent >= c.o.KeepaliveCount {
 				c.close(fmt.Errorf("%w: the server has sent nothing for %v", ErrLost, time.Duration(silent)*c.o.KeepaliveInterval))
-				c.way.base.Close()
+				c.dialer.base.Close()
 				return
 			}
 			if !waiting {
@@ -147,13 +147,13 @@ func (c *Conn) open() (channel, error) {
 }
 
 // counted is a connection that counts what arrives, in bytes.
-type counted struct {
+type countingConn struct {
 	net.Conn
 	heard atomic.Int64
 }
 
 // Read implements net.Conn.
-func (c *counted) Read(p []byte) (int, error) {
+func (c *countingConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.heard.Add(int64(n))
 	return n, err

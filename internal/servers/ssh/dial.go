@@ -91,7 +91,7 @@ func Dial(ctx context.Context, h inventory.Host, o Options) (*Conn, error) {
 type dialer struct {
 	o       Options
 	keys    *keyring
-	base    *counted      // carries all the others
+	base    *countingConn // carries all the others
 	clients []*ssh.Client // one a hop
 }
 
@@ -152,7 +152,7 @@ func (d *dialer) handshake(ctx context.Context, l *login, config *ssh.ClientConf
 		if err != nil {
 			return err
 		}
-		d.base = &counted{Conn: conn}
+		d.base = &countingConn{Conn: conn}
 	}
 	stop := context.AfterFunc(ctx, func() {
 		d.base.Close()

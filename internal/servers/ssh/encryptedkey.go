@@ -9,11 +9,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-var errLocked = errors.New("it is encrypted and nobody can be asked; ssh-add it to an agent")
+var errEncrypted = errors.New("it is encrypted and nobody can be asked; ssh-add it to an agent")
 
-// A lockedKey is offered without being opened: its owner is asked only when a
+// An encryptedKey is offered without being opened: its owner is asked only when a
 // server takes it.
-type lockedKey struct {
+type encryptedKey struct {
 	public ssh.PublicKey
 	open   func() (ssh.Signer, error)
 }
@@ -26,7 +26,7 @@ func (r *keyring) unlock(file string, text []byte, public ssh.PublicKey, ask fun
 		return s, nil
 	}
 	if ask == nil {
-		return nil, errLocked
+		return nil, errEncrypted
 	}
 	open := func() (ssh.Signer, error) {
 		if s, ok := r.opened[file]; ok {
@@ -41,7 +41,7 @@ func (r *keyring) unlock(file string, text []byte, public ssh.PublicKey, ask fun
 	if public == nil {
 		return open()
 	}
-	return &lockedKey{public: public, open: open}, nil
+	return &encryptedKey{public: public, open: open}, nil
 }
 
 func openKey(file string, text []byte, ask func(string) (string, error)) (ssh.Signer, error) {
@@ -59,10 +59,10 @@ func openKey(file string, text []byte, ask func(string) (string, error)) (ssh.Si
 }
 
 // PublicKey implements ssh.Signer.
-func (k *lockedKey) PublicKey() ssh.PublicKey { return k.public }
+func (k *encryptedKey) PublicKey() ssh.PublicKey { return k.public }
 
 // Sign implements ssh.Signer.
-func (k *lockedKey) Sign(random io.Reader, data []byte) (*ssh.Signature, error) {
+func (k *encryptedKey) Sign(random io.Reader, data []byte) (*ssh.Signature, error) {
 	s, err := k.open()
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (k *lockedKey) Sign(random io.Reader, data []byte) (*ssh.Signature, error) 
 }
 
 // SignWithAlgorithm implements ssh.AlgorithmSigner.
-func (k *lockedKey) SignWithAlgorithm(random io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+func (k *encryptedKey) SignWithAlgorithm(random io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	s, err := k.open()
 	if err != nil {
 		return nil, err

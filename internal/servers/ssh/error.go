@@ -24,8 +24,8 @@ var (
 	ErrSudo           = errors.New("sudo refused")
 )
 
-// maxForeign is how much of a server's text an error holds, in bytes.
-const maxForeign = 400
+// maxExcerpt is how much of a server's text an error holds, in bytes.
+const maxExcerpt = 400
 
 // An ExitError is a command that ran and did not end with status 0.
 type ExitError struct {
@@ -38,7 +38,7 @@ type ExitError struct {
 func (e *ExitError) Error() string {
 	text := fmt.Sprintf("exit status %d", e.Status)
 	if e.Signal != "" {
-		text = "ended by signal " + foreign(e.Signal)
+		text = "ended by signal " + excerpt(e.Signal)
 	}
 	if last := lastLine(e.Stderr); last != "" {
 		text += ": " + last
@@ -46,22 +46,22 @@ func (e *ExitError) Error() string {
 	return text
 }
 
-// foreign makes a server's text fit for an error: visible, bounded, one line.
-func foreign(s string) string {
-	return text.Excerpt(strings.TrimSpace(s), maxForeign)
+// excerpt makes a server's text fit for an error: visible, bounded, one line.
+func excerpt(s string) string {
+	return text.Excerpt(strings.TrimSpace(s), maxExcerpt)
 }
 
 // lastLine is the last line of a server's text that is not empty.
 func lastLine(text string) string {
 	text = strings.TrimSpace(text)
-	return foreign(text[strings.LastIndexByte(text, '\n')+1:])
+	return excerpt(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
-// A spoken error has the text of another, made fit to be printed.
-type spoken struct{ error }
+// An excerptError has the text of another, made fit to be printed.
+type excerptError struct{ error }
 
-func (e spoken) Error() string { return foreign(e.error.Error()) }
-func (e spoken) Unwrap() error { return e.error }
+func (e excerptError) Error() string { return excerpt(e.error.Error()) }
+func (e excerptError) Unwrap() error { return e.error }
 
 // cause is what is new in an error of a connection whose address is said already.
 func cause(err error) error {
@@ -74,9 +74,9 @@ func cause(err error) error {
 	case errors.As(err, &call):
 		return call.Err
 	case errors.As(err, &op):
-		return spoken{op.Err}
+		return excerptError{op.Err}
 	}
-	return spoken{err}
+	return excerptError{err}
 }
 
 // isNetwork reports whether an error is that of the connection, and not of the

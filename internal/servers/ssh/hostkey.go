@@ -16,14 +16,14 @@ import (
 type verifier struct {
 	hop   inventory.Jump
 	name  string // as known_hosts calls it
-	known known
+	known knownHosts
 	files []string
 }
 
 func newVerifier(j inventory.Jump, system []string) (verifier, error) {
 	v := verifier{hop: j, name: cmp.Or(j.HostKeyAlias, knownhosts.Normalize(endpoint(j))), files: j.UserKnownHosts}
 	var err error
-	v.known, err = readKnown(append(slices.Clone(v.files), system...), v.name)
+	v.known, err = readKnownHosts(append(slices.Clone(v.files), system...), v.name)
 	return v, err
 }
 
@@ -89,7 +89,7 @@ func (v verifier) certificate(cert *ssh.Certificate) error {
 	}
 	principal := cmp.Or(v.hop.HostKeyAlias, v.hop.Address)
 	if err := new(ssh.CertChecker).CheckCert(principal, cert); err != nil {
-		return fmt.Errorf("%w: certificate of %s: %w", ErrUnknownHost, v.name, spoken{err})
+		return fmt.Errorf("%w: certificate of %s: %w", ErrUnknownHost, v.name, excerptError{err})
 	}
 	return nil
 }

@@ -29,26 +29,26 @@ type knownKey struct {
 // is not used, because it refuses a whole file for one line that it cannot read,
 // and does not return which keys are authorities, for which other algorithms are
 // negotiated.
-type known struct {
+type knownHosts struct {
 	keys    []knownKey
 	revoked []knownKey // of any host: nobody revokes a key for one and means to trust it on another
 }
 
-// readKnown reads the lines of files about a host that is called name in them. A
+// readKnownHosts reads the lines of files about a host that is called name in them. A
 // file that does not exist is empty; a line that cannot be read knows no host,
 // as with ssh(1), but a revocation that cannot be read is an error.
-func readKnown(files []string, name string) (known, error) {
-	var all known
+func readKnownHosts(files []string, name string) (knownHosts, error) {
+	var all knownHosts
 	name = strings.ToLower(name)
 	for _, file := range files {
 		if err := all.read(file, name); err != nil {
-			return known{}, err
+			return knownHosts{}, err
 		}
 	}
 	return all, nil
 }
 
-func (k *known) read(file, name string) error {
+func (k *knownHosts) read(file, name string) error {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -75,7 +75,7 @@ func (k *known) read(file, name string) error {
 }
 
 // line reads "[marker] hosts type key [comment]", the format of sshd(8).
-func (k *known) line(line, name, at string) error {
+func (k *knownHosts) line(line, name, at string) error {
 	words := strings.Fields(line)
 	if len(words) == 0 || strings.HasPrefix(words[0], "#") {
 		return nil

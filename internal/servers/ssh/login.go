@@ -101,7 +101,7 @@ func (l *login) challenge(_, _ string, questions []string, echos []bool) ([]stri
 	for i, question := range questions {
 		answer := l.answer
 		if echos[i] || l.password.IsZero() {
-			answer = func() (string, error) { return l.askFor(strings.TrimSuffix(foreign(question), ":")) }
+			answer = func() (string, error) { return l.askFor(strings.TrimSuffix(excerpt(question), ":")) }
 		}
 		text, err := answer()
 		if err != nil {
@@ -120,7 +120,7 @@ func (l *login) explain(err error) error {
 	}
 	var refused *ssh.OpenChannelError
 	if errors.As(err, &refused) {
-		return fmt.Errorf("%w: %s: the server on the way says: %s", ErrUnreachable, at, foreign(refused.Message))
+		return fmt.Errorf("%w: %s: the server on the way says: %s", ErrUnreachable, at, excerpt(refused.Message))
 	}
 	if !l.verified || isNetwork(err) && !l.declined {
 		return fmt.Errorf("%w: %s: %w", ErrUnreachable, at, cause(err))
@@ -133,7 +133,7 @@ func (l *login) explain(err error) error {
 		text += "; not tried: " + strings.Join(l.skipped, ", ")
 	}
 	if len(l.methods) > 0 {
-		text += "; the server takes " + foreign(strings.Join(l.methods, ", "))
+		text += "; the server takes " + excerpt(strings.Join(l.methods, ", "))
 	}
 	return fmt.Errorf("%w: %s@%s: %s: %w", ErrAuth, l.hop.User, at, text, cause(err))
 }

@@ -107,7 +107,7 @@ func (s *Session) run(line string) error {
 	channel, err := s.conn.open()
 	var refused *ssh.OpenChannelError
 	if errors.As(err, &refused) {
-		return fmt.Errorf("the server opens no session: %s", foreign(refused.Message))
+		return fmt.Errorf("the server opens no session: %s", excerpt(refused.Message))
 	}
 	if err != nil {
 		return s.conn.lost(err)

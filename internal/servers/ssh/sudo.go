@@ -106,7 +106,7 @@ func (g *gate) refusal(status int) error {
 			lines = append(lines, line)
 		}
 	}
-	text := foreign(strings.Join(lines[max(0, len(lines)-3):], "; "))
+	text := excerpt(strings.Join(lines[max(0, len(lines)-3):], "; "))
 	if text == "" {
 		text = fmt.Sprintf("it ended with status %d and said nothing", status)
 	}

@@ -49,7 +49,7 @@ func askAnsible(t *testing.T, sources, patterns []string) meaning {
 	if exec.Command(python, "-c", "import ansible").Run() != nil {
 		t.Fatal("ansible-core is not installed; scripts/setup --test does it")
 	}
-	input, err := json.Marshal(map[string][]string{"sources": sources, "patterns": patterns, "variables": concerning})
+	input, err := json.Marshal(map[string][]string{"sources": sources, "patterns": patterns, "variables": connectionVariables})
 	if err != nil {
 		t.Fatal(err)
 	}

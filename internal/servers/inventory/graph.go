@@ -155,7 +155,7 @@ func (g *graph) finish() error {
 			host.groups = []string{groupUngrouped}
 		}
 	}
-	g.leaveUngrouped()
+	g.pruneUngrouped()
 	for _, name := range g.groupOrder[1:] {
 		if len(g.groups[name].parents) > 0 {
 			continue
@@ -164,12 +164,12 @@ func (g *graph) finish() error {
 			return err
 		}
 	}
-	return g.measure()
+	return g.setDepths()
 }
 
 // leaveUngrouped takes those hosts out of "ungrouped" that are in a group
 // elsewhere.
-func (g *graph) leaveUngrouped() {
+func (g *graph) pruneUngrouped() {
 	in := g.groups[groupUngrouped]
 	in.hosts = slices.DeleteFunc(in.hosts, func(name string) bool {
 		host := g.hosts[name]
@@ -183,7 +183,7 @@ func (g *graph) leaveUngrouped() {
 
 // measure takes groups away from above, and counts: what cannot be taken away
 // is in itself, or in something that is.
-func (g *graph) measure() error {
+func (g *graph) setDepths() error {
 	left := map[string]int{}
 	for name, in := range g.groups {
 		left[name] = len(in.parents)

@@ -52,7 +52,7 @@ func cutBrackets(text string) (inner, after string, ok bool) {
 }
 
 // expand writes the ranges of a host's name out: "web[01:10:2]", "db-[a:f]".
-func expand(pattern string, at Origin) ([]string, error) {
+func expandRanges(pattern string, at Origin) ([]string, error) {
 	if len(pattern) > maxName {
 		return nil, fail(at, "", "a name of %d bytes is too long", len(pattern))
 	}
@@ -68,7 +68,7 @@ func expand(pattern string, at Origin) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	tails, err := expand(tail, at)
+	tails, err := expandRanges(tail, at)
 	if err != nil {
 		return nil, err
 	}

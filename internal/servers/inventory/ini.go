@@ -129,7 +129,7 @@ func (g *graph) addPattern(pattern, groupName string, vars variables, at Origin)
 	if err != nil {
 		return err
 	}
-	names, err := expand(pattern, at)
+	names, err := expandRanges(pattern, at)
 	if err != nil {
 		return err
 	}

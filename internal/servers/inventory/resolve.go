@@ -36,7 +36,7 @@ func (r resolver) member(m *member, vars variables) (Host, error) {
 		return Host{}, err
 	}
 	h.Name, h.Origin, h.Groups = m.name, m.at, slices.Sorted(slices.Values(m.groups))
-	return h, h.giveSecrets(vars)
+	return h, h.setPasswords(vars)
 }
 
 // host makes a Host of an alias, which is said at a place, and of settings that
@@ -93,7 +93,7 @@ func inventorySettings(vars variables) (settings, error) {
 		if err != nil || !ok {
 			return err
 		}
-		return s.giveArgs(v)
+		return s.setArgs(v)
 	}
 	if err := arguments(varsArgs); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func inventorySettings(vars variables) (settings, error) {
 }
 
 // giveSecrets sets the options that only Ansible's variables have.
-func (h *Host) giveSecrets(vars variables) error {
+func (h *Host) setPasswords(vars variables) error {
 	for _, step := range []struct {
 		names []string
 		field string

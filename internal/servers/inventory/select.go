@@ -93,16 +93,16 @@ func (inv Inventory) match(t term, c chosen) ([]string, error) {
 		}
 	}
 	if found || pick == nil && c.has[base] {
-		return append(names, ownNames(c, base, found)...), nil
+		return append(names, unlistedNames(c, base, found)...), nil
 	}
-	if t.op == 0 && pick == nil && inv.mayBeOwn(base) {
+	if t.op == 0 && pick == nil && inv.isPlausibleHost(base) {
 		return []string{base}, nil
 	}
 	return nil, inv.noMatch(t, base)
 }
 
-// ownNames is a name of a host of its own that was chosen before.
-func ownNames(c chosen, name string, found bool) []string {
+// unlistedNames is a name of a host of its own that was chosen before.
+func unlistedNames(c chosen, name string, found bool) []string {
 	if found || !c.has[name] {
 		return nil
 	}

@@ -51,7 +51,7 @@ func (s settings) set(key string, from Origin, values ...string) {
 // give sets an option as ssh_config or "-o" writes it; rest is what follows the
 // keyword. Those that do not concern where to connect, and as whom, are
 // ignored; so is StrictHostKeyChecking, because host keys are always verified.
-func (s settings) give(keyword, rest string, from Origin) error {
+func (s settings) setOption(keyword, rest string, from Origin) error {
 	key := strings.ToLower(keyword)
 	switch key {
 	case optProxyCommand, optProxyJump:

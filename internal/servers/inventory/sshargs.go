@@ -54,13 +54,13 @@ func (in *invocation) flag(flag byte, value string, from Origin) error {
 	case 'o':
 		return in.option(value, from)
 	case 'i':
-		return in.settings.give(optIdentityFile, quoteWord(value), from)
+		return in.settings.setOption(optIdentityFile, quoteWord(value), from)
 	case 'p':
-		return in.settings.give(optPort, quoteWord(value), from)
+		return in.settings.setOption(optPort, quoteWord(value), from)
 	case 'l':
-		return in.settings.give(optUser, quoteWord(value), from)
+		return in.settings.setOption(optUser, quoteWord(value), from)
 	case 'J':
-		return in.settings.give(optProxyJump, value, from)
+		return in.settings.setOption(optProxyJump, value, from)
 	case 'W':
 		in.forward = value
 		return nil
@@ -80,7 +80,7 @@ func (in *invocation) option(text string, from Origin) error {
 				"StrictHostKeyChecking=no: host keys are always verified")
 		}
 	}
-	return in.settings.give(keyword, rest, from)
+	return in.settings.setOption(keyword, rest, from)
 }
 
 // quoteWord protects a word from being split once more.
@@ -89,7 +89,7 @@ func quoteWord(word string) string {
 }
 
 // giveArgs adds the arguments that an inventory gives to ssh.
-func (s settings) giveArgs(v variable) error {
+func (s settings) setArgs(v variable) error {
 	words, err := shellWords(v.text, false)
 	if err != nil {
 		return fail(v.from, "quote as in a shell", "%s: %v", v.name, err)

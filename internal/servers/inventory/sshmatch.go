@@ -53,7 +53,7 @@ func (w walker) file(file []directive, outer bool) error {
 				}
 			}
 		default:
-			err = w.settings.give(d.keyword, d.rest, d.from)
+			err = w.settings.setOption(d.keyword, d.rest, d.from)
 		}
 		if err != nil {
 			return err

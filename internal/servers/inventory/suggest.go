@@ -15,14 +15,14 @@ const (
 // mayBeOwn reports whether a name that no inventory has is taken for a host.
 // One that is near to a name that there is, is taken for a mistake, unless
 // ssh_config has it.
-func (inv Inventory) mayBeOwn(name string) bool {
+func (inv Inventory) isPlausibleHost(name string) bool {
 	if isGlob(name) || checkName("host", name, commandLine) != nil || strings.ContainsAny(name, "()/\\|$^+{}") {
 		return false
 	}
 	if _, err := netip.ParseAddr(name); err == nil || inv.resolver.config.knows(name) {
 		return true
 	}
-	return len(inv.near(name)) == 0
+	return len(inv.similarNames(name)) == 0
 }
 
 // noMatch returns an error with the names that are similar.
@@ -32,7 +32,7 @@ func (inv Inventory) noMatch(t term, base string) error {
 	if len(groups) > shownGroups {
 		hint += ", …"
 	}
-	if near := inv.near(base); len(near) > 0 {
+	if near := inv.similarNames(base); len(near) > 0 {
 		hint = "near: " + strings.Join(near, ", ")
 		if !isGlob(base) && t.op == 0 {
 			hint += "; for a host that is in no inventory write ssh://" + base
@@ -43,7 +43,7 @@ func (inv Inventory) noMatch(t term, base string) error {
 
 // near lists the hosts and groups with a name like one that is not there, the
 // nearest first.
-func (inv Inventory) near(name string) []string {
+func (inv Inventory) similarNames(name string) []string {
 	name = strings.TrimPrefix(name, "~")
 	isPrefix := false
 	if i := strings.IndexAny(name, `*?[(.^$|\+`); i >= 0 && isGlob(name) {

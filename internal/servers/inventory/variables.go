@@ -28,12 +28,12 @@ var (
 
 const varPriority = "ansible_group_priority"
 
-// concerning are all variables that are kept.
-var concerning = slices.Concat(varsHost, varsPort, varsUser, varsPassword, varsKey, varsTimeout, varsConnection,
+// connectionVariables are all variables that are kept.
+var connectionVariables = slices.Concat(varsHost, varsPort, varsUser, varsPassword, varsKey, varsTimeout, varsConnection,
 	varsKeyCheck, varsArgs, varsCommon, varsExtra, varsBecome, varsMethod, varsBecomeUser, varsBecomePass,
 	[]string{varPriority})
 
-func concerns(name string) bool { return slices.Contains(concerning, name) }
+func isConnectionVariable(name string) bool { return slices.Contains(connectionVariables, name) }
 
 // A variable is a value as it was written, and where.
 type variable struct {
@@ -58,7 +58,7 @@ func (v variables) add(layers ...variables) {
 
 // set keeps a value if it concerns connections.
 func (v variables) set(name, text string, from Origin) {
-	if !concerns(name) {
+	if !isConnectionVariable(name) {
 		return
 	}
 	value := variable{name: name, text: text, from: from}

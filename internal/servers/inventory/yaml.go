@@ -134,7 +134,7 @@ func (r *yamlReader) hosts(group string, value *yaml.Node) error {
 func (r *yamlReader) vars(value *yaml.Node, what string) (variables, error) {
 	vars := variables{}
 	err := r.pairs(value, what, func(k, v *yaml.Node) error {
-		if concerns(k.Value) {
+		if isConnectionVariable(k.Value) {
 			vars.setNode(k.Value, v, r.at(v))
 		}
 		return nil

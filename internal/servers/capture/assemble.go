@@ -6,9 +6,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// assemble puts what was read into its places.
+// assemble puts the items that were read into layers, secrets and LeftOut.
 func (s *survey) assemble() error {
-	shipped := map[string]bool{} // content of files that are as their packages have them
+	shipped := map[string]bool{} // digests of files that are unchanged since their packages installed them
 	for _, it := range s.items {
 		if it.sum != "" && it.sum == it.own && it.Size > 0 {
 			shipped[it.Digest] = true
@@ -44,7 +44,8 @@ func (s *survey) assemble() error {
 	return err
 }
 
-// placeOf is the class of a file that its content leaves out.
+// placeOf returns the class of a file that is left out because of its content. A
+// file of passwords that cannot be read is left out, too: it may hold hashes.
 func (s *survey) placeOf(it *item) Class {
 	if it.Path != "/etc/shadow" && it.Path != "/etc/gshadow" || it.Kind != tree.Regular {
 		return ""
@@ -56,10 +57,10 @@ func (s *survey) placeOf(it *item) Class {
 	return ""
 }
 
-// isPackages reports whether an entry is of the packages' layer: it is as its
-// package has it, or follows from that. What a directory or a link is like,
-// packages do not tell; that it is theirs must do. A copy that a script made of
-// a file of a package counts as the package's.
+// isPackages reports whether an entry belongs to the packages' layer: it is as its
+// package installed it, or a maintainer script generated it. Package databases have
+// digests of regular files only, so a directory or a link counts as unchanged. A
+// script's copy of a file of a package counts as the package's.
 func (s *survey) isPackages(it *item, shipped map[string]bool) bool {
 	switch {
 	case it.Kind == tree.Regular && it.pkg != "" && it.sum != "":
@@ -72,13 +73,16 @@ func (s *survey) isPackages(it *item, shipped map[string]bool) bool {
 	return isGenerated(it.Entry, s.hasPeople) || it.Kind == tree.Regular && shipped[it.Digest]
 }
 
-// newLayer makes a layer of entries. Hard links are those within the layer.
+// newLayer returns a layer with these entries.
 func newLayer(entries []tree.Entry) (Layer, error) {
 	first := map[string]string{}
 	var l Layer
 	for i := range entries {
 		e := &entries[i]
 		e.Xattrs = portable(e.Xattrs)
+		// A tar archive can only link to an earlier entry of its own, so the first
+		// file of a group of hard links within the layer is the one that others
+		// link to.
 		if e.Link != "" {
 			if first[e.Link] == "" {
 				first[e.Link] = e.Path
@@ -92,8 +96,8 @@ func newLayer(entries []tree.Entry) (Layer, error) {
 	return l, err
 }
 
-// portable are the extended attributes that a runtime sets: the others are the
-// machine's own, or belong to its file system.
+// portable returns the extended attributes that container runtimes set. All others
+// belong to the machine or its file system.
 func portable(all map[string]string) map[string]string {
 	var kept map[string]string
 	for name, value := range all {
@@ -108,7 +112,8 @@ func portable(all map[string]string) map[string]string {
 	return kept
 }
 
-// leaveOut lists what is in no layer, by class, and each with all below it once.
+// leaveOut lists the entries that are in no layer by class. A directory stands for
+// everything below it.
 func (s *survey) leaveOut() {
 	byClass := map[Class]*LeftOut{}
 	for _, u := range s.unread {

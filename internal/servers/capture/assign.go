@@ -34,8 +34,9 @@ func (s *survey) assignToServices() {
 	s.findUnused(used)
 }
 
-// usesData reports whether a service uses a directory of data: its state is in
-// there, it is called so, its configuration names it, or its user owns some of it.
+// usesData reports whether a service uses a directory of data: its state is in it,
+// it has the service's name, its configuration names it, or its user owns part of
+// it.
 func (s *survey) usesData(v *Service, u *unit, dir string, named map[string]bool) bool {
 	for _, name := range u.words("StateDirectory") {
 		if state, ok := s.directory(path.Join("/var/lib", name)); ok && (state == dir || isBelow(state, dir)) {
@@ -53,7 +54,8 @@ func (s *survey) usesData(v *Service, u *unit, dir string, named map[string]bool
 	return false
 }
 
-// stems returns the names that files of a service may begin with.
+// stems returns the names that files of a service may have: those of the service,
+// its unit, its program and its package.
 func (s *survey) stems(v *Service) []string {
 	list := []string{v.Name, strings.SplitN(strings.TrimSuffix(v.Unit, ".service"), "@", 2)[0], path.Base(v.Command[0])}
 	pkg := strings.SplitN(v.Package, ":", 2)[0]
@@ -61,6 +63,7 @@ func (s *survey) stems(v *Service) []string {
 	for _, end := range []string{"-server", "-common", "-core", "-daemon", "d"} {
 		list = append(list, strings.TrimSuffix(pkg, end))
 	}
+	// Shorter names would match directories of other services.
 	return slices.DeleteFunc(list, func(n string) bool { return len(n) < 3 })
 }
 
@@ -73,14 +76,14 @@ func (s *survey) configDirs(v *Service) []string {
 	return list
 }
 
-// pathInText is an absolute path in a text.
+// pathInText matches an absolute path of at least two components in a text.
 var pathInText = regexp.MustCompile(`/[A-Za-z0-9._@+\-]+(/[A-Za-z0-9._@+\-]+)+`)
 
-// maxNamed bounds how many paths are looked up for one service.
+// maxNamed bounds the paths that are looked up for one service.
 const maxNamed = 20_000
 
-// named are the canonical paths of what a service's command, unit and
-// configuration name.
+// named returns the canonical paths that appear in the command, the unit and the
+// configuration of a service.
 func (s *survey) named(v *Service, u *unit) map[string]bool {
 	texts := slices.Clone(v.Command)
 	texts = append(texts, v.WorkingDir)
@@ -92,6 +95,7 @@ func (s *survey) named(v *Service, u *unit) map[string]bool {
 	}
 	named := map[string]bool{}
 	s.addNamed(named, texts)
+	// The command often names the configuration file, which in turn names the data.
 	files := append(slices.Clone(u.files), sortedKeys(named)...)
 	for _, dir := range s.configDirs(v) {
 		for e := range s.files.Under(dir) {
@@ -120,9 +124,10 @@ func (s *survey) addNamed(named map[string]bool, texts []string) {
 	}
 }
 
-// isNamed reports whether a path, something below it or a directory around it
-// that is not one of the system's is among the named.
+// isNamed reports whether a path, an entry below it, or one of its parent
+// directories is among the named paths.
 func isNamed(p string, named map[string]bool) bool {
+	// Directories that many services share are no evidence: /etc, /var/lib, /etc/ssl.
 	for dir := p; strings.Count(dir, "/") >= 2 && dir != "/var/lib" && dir != "/etc/ssl"; dir = path.Dir(dir) {
 		if named[dir] {
 			return true
@@ -136,7 +141,7 @@ func isNamed(p string, named map[string]bool) bool {
 	return false
 }
 
-// findUnused adds data and secrets that no service is known to use.
+// findUnused adds a loss for data and secrets that no service is known to use.
 func (s *survey) findUnused(used map[string]bool) {
 	for _, d := range s.plan.Data {
 		if !used[d.Path] {

@@ -16,26 +16,26 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// BuildOptions say what to build. Image and Out must be set.
+// BuildOptions configures Build. Image and Out must be set.
 type BuildOptions struct {
 	Image string // its name: "adamant.local/web1:2026-01-02"
-	Out   string // the archive, in whose directory the layers are kept meanwhile
-	// MaxBytes is how large all files together may be; 256 GiB if zero.
+	Out   string // the archive; its directory also holds the layers during the build
+	// MaxBytes bounds the size of all files together; 256 GiB if zero.
 	MaxBytes int64
-	// MaxEntries is how many entries the layers may have; 5,000,000 if zero.
+	// MaxEntries bounds the number of entries of all layers; 5,000,000 if zero.
 	MaxEntries int
 }
 
-// ErrHostile says that a plan or a stream is not one that this package writes.
+// ErrHostile is returned for a plan or a stream that this package does not write.
 var ErrHostile = errors.New("refused")
 
-// Build makes an image of a plan and its layers, the packages first, and writes
-// it as an OCI archive that Adamant, docker, podman and containerd load. open is
-// called for one layer after the other, for what WriteLayer wrote.
+// Build makes an image from a plan and its layers, and writes it as an OCI archive
+// that Adamant, docker, podman and containerd load. It calls open for one layer
+// after the other, the packages first, to get the output of WriteLayer.
 //
-// A stream must have exactly what the plan says, in its order; it is never
-// unpacked, but written anew. The archive appears complete or not at all. Equal
-// plans and layers give the digest that is returned.
+// A stream must have exactly the entries of the plan in the same order. It is never
+// unpacked, but written anew. The archive is complete or does not exist. Equal plans
+// and layers have equal digests.
 func Build(ctx context.Context, p Plan, o BuildOptions, open func(layer string) (io.ReadCloser, error)) (digest string, err error) {
 	o.MaxBytes, o.MaxEntries = cmp.Or(o.MaxBytes, 256<<30), cmp.Or(o.MaxEntries, 5_000_000)
 	if err := p.check(o); err != nil {
@@ -61,11 +61,11 @@ func Build(ctx context.Context, p Plan, o BuildOptions, open func(layer string) 
 	return image.BuildArchive(ctx, o.Out, o.Image, config, files...)
 }
 
-// check refuses a plan that no survey makes, or whose layers would not fit onto
-// each other.
+// check returns an error for a plan that no survey makes, or whose layers do not
+// fit on top of each other.
 func (p *Plan) check(o BuildOptions) error {
 	if p.Version != PlanVersion {
-		return fmt.Errorf("a plan of version %d, this is version %d: %w", p.Version, PlanVersion, ErrHostile)
+		return fmt.Errorf("the plan has version %d, want %d: %w", p.Version, PlanVersion, ErrHostile)
 	}
 	byPath := map[string]tree.Entry{}
 	var bytes int64
@@ -75,7 +75,7 @@ func (p *Plan) check(o BuildOptions) error {
 		}
 		for e := range list.All() {
 			if _, twice := byPath[e.Path]; twice {
-				return fmt.Errorf("%q is there twice: %w", e.Path, ErrHostile)
+				return fmt.Errorf("%q occurs twice: %w", e.Path, ErrHostile)
 			}
 			if err := checkEntry(e, list.Tree); err != nil {
 				return fmt.Errorf("%q: %w", e.Path, err)
@@ -86,6 +86,8 @@ func (p *Plan) check(o BuildOptions) error {
 			}
 		}
 	}
+	// Each list is a tree by itself. Together they could still have a file where
+	// another layer has a directory.
 	all := make([]tree.Entry, 0, len(byPath))
 	for _, e := range byPath {
 		all = append(all, e)
@@ -96,7 +98,8 @@ func (p *Plan) check(o BuildOptions) error {
 	return nil
 }
 
-// checkEntry refuses what no layer of ours has.
+// checkEntry returns an error for an entry that newLayer would not put into a
+// layer.
 func checkEntry(e tree.Entry, layer tree.Tree) error {
 	for part := range strings.SplitSeq(e.Path, "/") {
 		if strings.HasPrefix(part, whiteout) {

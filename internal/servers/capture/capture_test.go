@@ -19,8 +19,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 )
 
-// capture does all of it, with the plan going through its JSON as it does
-// between machines.
+// capture runs a whole capture. The plan is encoded and parsed, as between
+// machines.
 func capture(t *testing.T, root *rootfs.Root, out string) (p Plan, digest string) {
 	t.Helper()
 	surveyed, err := Survey(t.Context(), root, SurveyOptions{})
@@ -101,7 +101,7 @@ func receiveData(t *testing.T, p Plan, root *rootfs.Root, dataDir string) {
 	}
 }
 
-// runPod runs the workload of a name.
+// runPod runs the workload called name.
 func runPod(t *testing.T, e *pod.Engine, f manifest.File, name string) *pod.Pod {
 	t.Helper()
 	for _, w := range f.Workloads() {

@@ -14,29 +14,29 @@ type Class string
 
 // The classes.
 const (
-	classExcluded  Class = "excluded"  // by whoever captures
-	classKernel    Class = "kernel"    // and what boots it: a container has the node's
-	classVirtual   Class = "virtual"   // of the kernel, not on a disk
+	classExcluded  Class = "excluded"  // by SurveyOptions.Exclude
+	classKernel    Class = "kernel"    // the kernel and its boot files: a container has the node's
+	classVirtual   Class = "virtual"   // made by the kernel, not on a disk
 	classIdentity  Class = "identity"  // keys and seeds of this one server
-	className      Class = "name"      // what the server is called: a pod has its own
+	className      Class = "name"      // the names of the server: a pod has its own
 	classLease     Class = "lease"     // addresses that were handed out
-	classLog       Class = "log"       // what was logged
-	classCache     Class = "cache"     // what can be had again
+	classLog       Class = "log"       // logs
+	classCache     Class = "cache"     // can be generated or downloaded again
 	classTemporary Class = "temporary" // gone with the next boot
 	classState     Class = "state"     // of the system's own services
-	classHome      Class = "home"      // of people: a workload has none
+	classHome      Class = "home"      // homes of people: a workload has none
 	classNested    Class = "nested"    // of containers and machines that run on the server
 	classAccount   Class = "account"   // password hashes: nobody logs in to a container
-	classSocket    Class = "socket"    // made anew by whoever listens
+	classSocket    Class = "socket"    // created by the program that listens
 	classDevice    Class = "device"    // a pod gets its own /dev
 	classMounted   Class = "mounted"   // another file system that is not the server's own
 	classUnnamable Class = "unnamable" // a layer would take the name for a deletion
 	classUnread    Class = "unread"    // could not be read
 )
 
-// classPatterns are the paths that are in no layer, beside those that are bound
-// to differ between servers: patterns of path.Match, or all below a directory if
-// they end in a slash.
+// classPatterns are the paths that are in no layer, in addition to those that
+// differ between servers by design. A pattern is one of path.Match; with a slash at
+// the end it matches everything below a directory.
 var classPatterns = []struct {
 	pattern string
 	class   Class
@@ -57,8 +57,8 @@ var classPatterns = []struct {
 	{"/var/lib/kubelet/", classNested}, {"/var/lib/lxc/", classNested}, {"/var/lib/lxd/", classNested}, {"/var/lib/libvirt/", classNested}, {"/opt/cni/", classNested},
 }
 
-// classOfExpected maps the classes of what is bound to differ between servers. Keys
-// and spools are judged by what they are.
+// classOfExpected maps the classes of files that differ between servers by design.
+// facts.Key is missing: private keys are found by their content, as secrets.
 var classOfExpected = map[facts.Expected]Class{
 	facts.Identity: classIdentity, facts.Name: className, facts.Lease: classLease, facts.Log: classLog,
 	facts.Cache: classCache, facts.Temporary: classTemporary, facts.State: classState,
@@ -71,6 +71,7 @@ func classAt(e tree.Entry) (Class, bool) {
 			return p.class, true
 		}
 	}
+	// These files differ between servers, but a service reads them.
 	if e.Path == "/etc/mailname" || slices.ContainsFunc(keptDirs, func(dir string) bool { return strings.HasPrefix(e.Path, dir) }) {
 		return "", false
 	}
@@ -82,12 +83,12 @@ func classAt(e tree.Entry) (Class, bool) {
 	return class, !isStructure(e, class)
 }
 
-// keptDirs are directories whose files differ between servers and belong to one all
-// the same.
+// keptDirs are directories whose files are captured although they differ between
+// servers.
 var keptDirs = []string{"/var/spool/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/"}
 
-// isStructure reports whether an entry is a directory that a program wants to
-// find, though what is in it is left out: /var/log/nginx, /var/cache/nginx.
+// isStructure reports whether an entry is a directory that programs expect to
+// exist, although its content is left out: /var/log/nginx, /var/cache/nginx.
 func isStructure(e tree.Entry, class Class) bool {
 	if e.Kind != tree.Directory {
 		return false
@@ -95,7 +96,7 @@ func isStructure(e tree.Entry, class Class) bool {
 	return class == classLog || class == classCache && path.Dir(e.Path) == "/var/cache"
 }
 
-// matches reports whether a path is one that a pattern stands for.
+// matches reports whether a pattern of classPatterns matches a path.
 func matches(pattern, p string) bool {
 	if dir, isDir := strings.CutSuffix(pattern, "/"); isDir && dir != "" {
 		return strings.HasPrefix(p, dir+"/")
@@ -104,8 +105,8 @@ func matches(pattern, p string) bool {
 	return ok
 }
 
-// generated are the files that the scripts of packages make, without any of it being in one: it
-// follows from the packages, and belongs into their layer.
+// generated are the files that maintainer scripts of packages create. No package
+// contains them, but they follow from the packages and belong to their layer.
 var generated = []string{
 	"/etc/alternatives/", "/etc/ld.so.cache", "/etc/rc?.d/*", "/etc/ssl/certs/", "/etc/ssl/certs/ca-certificates.crt", "/etc/shells", "/etc/pam.d/common-*",
 	"/etc/systemd/system/*.wants/*", "/etc/systemd/user/*.wants/*", "/etc/dpkg/origins/default", "/etc/.java/",
@@ -117,26 +118,27 @@ var generated = []string{
 	"/usr/share/fonts/", "/usr/share/icons/*/icon-theme.cache", "/etc/mailcap", "/etc/fonts/conf.d/",
 }
 
-// skeleton are the directories and links that the first package makes of an
-// empty disk (Debian's base-files, postinst).
+// skeleton are the directories and links that the first package creates on an
+// empty disk (the postinst script of Debian's base-files).
 var skeleton = []string{
 	"/", "/home", "/media", "/mnt", "/opt", "/srv", "/etc/opt", "/etc/systemd/system/*.wants", "/usr/lib64", "/usr/local", "/usr/local/*",
 	"/usr/local/share/man", "/usr/local/share/ca-certificates", "/var/local", "/var/mail", "/var/opt", "/var/spool/mail",
 }
 
-// accounts are the files of users. They are the packages' unless somebody was
-// added by hand, see hasPeople.
+// accounts are the files of users and groups. They belong to the packages' layer
+// unless a user was added by hand, see hasPeople.
 var accounts = []string{
 	"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid",
 }
 
-// isGenerated reports whether a script of a package made an entry that no package
-// has. A file in place of a link is somebody's.
+// isGenerated reports whether a maintainer script created an entry that no package
+// contains. A file in the place of a generated link was made by hand.
 func isGenerated(e tree.Entry, people bool) bool {
 	if slices.Contains(accounts, e.Path) {
 		return !people
 	}
 	if strings.HasSuffix(e.Path, ".pyc") && strings.HasPrefix(e.Path, "/usr/") || path.Base(e.Path) == "__pycache__" {
+		// Packages never write there, so this was compiled from a file made by hand.
 		return !strings.HasPrefix(e.Path, "/usr/local/")
 	}
 	if e.Kind == tree.Symlink && strings.HasPrefix(e.Target, "/etc/alternatives/") {
@@ -147,12 +149,15 @@ func isGenerated(e tree.Entry, people bool) bool {
 			return true
 		}
 	}
+	// systemctl enable links to the units of packages. A link to anywhere else, or
+	// a file, comes from an administrator.
 	isUnitLink := strings.HasPrefix(e.Path, "/etc/systemd/")
 	if isUnitLink && (e.Kind != tree.Symlink || !strings.HasPrefix(e.Target, "/lib/") && !strings.HasPrefix(e.Target, "/usr/lib/")) {
 		return false
 	}
 	return slices.ContainsFunc(generated, func(pattern string) bool {
-		// In a directory of /etc they make links; files there are somebody's.
+		// In the directories of /etc scripts create only links. Files there were
+		// made by hand.
 		inEtc := strings.HasPrefix(pattern, "/etc/") && strings.HasSuffix(pattern, "/")
 		return matches(pattern, e.Path) && (!inEtc || e.Kind == tree.Symlink)
 	})

@@ -8,9 +8,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// findData finds the directories whose content is data: those that were named,
-// that units keep their state in, and those of /srv, /var/lib, /var/spool,
-// /var/opt and /var/www that services write to.
+// findData finds the directories whose content is data: those that the caller
+// names, the state directories of units, and the directories in /srv, /var/lib,
+// /var/spool, /var/opt and /var/www that services write to.
 func (s *survey) findData() error {
 	found := map[string]string{}
 	for _, dir := range s.opts.Data {
@@ -28,7 +28,7 @@ func (s *survey) findData() error {
 		for _, name := range u.words("StateDirectory") {
 			name, err := u.expand(name)
 			if err != nil {
-				continue // the unit's command would have the same
+				continue // its value is known on the server only; isData still finds a directory in use
 			}
 			if dir, ok := s.directory(path.Join("/var/lib", name)); ok {
 				found[dir] = "StateDirectory of " + s.plan.Services[i].Unit
@@ -42,6 +42,8 @@ func (s *survey) findData() error {
 			}
 		}
 	}
+	// A directory precedes everything below it in this order, so comparing with
+	// the last one finds the nested directories, which go with their parent.
 	for _, dir := range sortedPaths(found) {
 		if n := len(s.plan.Data); n == 0 || !isBelow(dir, s.plan.Data[n-1].Path) {
 			s.plan.Data = append(s.plan.Data, Data{Path: dir, Why: found[dir]})
@@ -53,16 +55,18 @@ func (s *survey) findData() error {
 // systemDirs are directories that belong to the system, so that they are not data.
 var systemDirs = []string{"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var", "/var/lib"}
 
-// directory returns the canonical path of a directory that there is.
+// directory returns the canonical path of a directory, and whether it exists.
 func (s *survey) directory(dir string) (string, bool) {
 	canonical, exists, err := s.files.Resolve(dir)
 	e, _ := s.files.Lookup(canonical)
 	return canonical, err == nil && exists && e.Kind == tree.Directory
 }
 
-// isData says why a directory below /srv or /var holds data, empty if it does
+// isData returns why a directory below /srv or /var holds data, empty if it does
 // not.
 func (s *survey) isData(e tree.Entry) string {
+	// The patterns of classes match the content of a directory such as
+	// /var/lib/systemd, but not the directory itself.
 	inside := tree.Entry{Path: e.Path + "/x", Kind: tree.Regular}
 	_, out := classAt(inside)
 	if out || e.Kind != tree.Directory || isGenerated(inside, s.hasPeople) {
@@ -88,7 +92,7 @@ func (s *survey) isData(e tree.Entry) string {
 	return ""
 }
 
-// sortedPaths are the keys in tree order.
+// sortedPaths returns the keys in tree order.
 func sortedPaths[V any](m map[string]V) []string {
 	keys := sortedKeys(m)
 	slices.SortFunc(keys, tree.ComparePaths)

@@ -12,9 +12,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// environment are the variables of a unit: Environment=, then EnvironmentFile=,
-// of which the last counts (systemd.exec(5)). Files with a variable that is
-// secret become secrets themselves.
+// environment returns the variables of a unit. EnvironmentFile= overrides
+// Environment=, and later assignments override earlier ones (systemd.exec(5)). A
+// file that sets a secret variable becomes a secret itself.
 func (s *survey) environment(u *unit) ([]Variable, error) {
 	byName := map[string]Variable{}
 	for _, setting := range u.all("Environment") {
@@ -42,7 +42,8 @@ func (s *survey) environment(u *unit) ([]Variable, error) {
 	return list, nil
 }
 
-// addFile adds the variables of a file; one that begins with "-" may be missing.
+// addFile adds the variables of a file. If its name begins with "-", it may be
+// missing.
 func (s *survey) addFile(byName map[string]Variable, u *unit, setting string) error {
 	setting, err := u.expand(setting)
 	if err != nil {
@@ -79,9 +80,10 @@ func (s *survey) addVariable(byName map[string]Variable, assignment, file string
 	byName[name] = v
 }
 
-// fileWith is the file of a unit that sets a variable.
+// fileWith returns the file of a unit that sets a variable.
 func (u *unit) fileWith(root *rootfs.Root, assignment string) string {
 	name, _, _ := strings.Cut(assignment, "=")
+	// Drop-ins come after the unit and override it, so the last file counts.
 	for _, file := range slices.Backward(u.files) {
 		text, err := readText(root, file)
 		if err == nil && strings.Contains(text, name+"=") {
@@ -91,10 +93,10 @@ func (u *unit) fileWith(root *rootfs.Root, assignment string) string {
 	return u.files[0]
 }
 
-// secretName is how variables are called that one does not show.
+// secretName matches the names of variables whose values are secret.
 var secretName = regexp.MustCompile(`(?i)(passw(or)?d|passphrase|secret|token|api_?key|private_?key|credential|_dsn$|database_url)`)
 
-// assignments are the lines NAME=value of a file of variables, without quotes.
+// assignments returns the lines NAME=value of a file of variables, without quotes.
 func assignments(text string) []string {
 	var list []string
 	for line := range strings.Lines(text) {
@@ -117,8 +119,8 @@ func unquoted(value string) string {
 	return value
 }
 
-// secretValue finds a variable in the content of the file that sets it, which is
-// a unit's or one of variables.
+// secretValue finds the value of a variable in the content of the file that sets
+// it: a file of a unit, or a file of variables.
 func secretValue(file, content, name string) (string, bool) {
 	lines := assignments(content)
 	if isUnitFile(file) {
@@ -138,7 +140,7 @@ func secretValue(file, content, name string) (string, bool) {
 	return "", false
 }
 
-// isUnitFile reports whether a file is a unit's or a drop-in of one.
+// isUnitFile reports whether a file is a unit or a drop-in.
 func isUnitFile(file string) bool {
 	return path.Ext(file) == ".service" || path.Ext(file) == ".conf" && strings.HasSuffix(path.Dir(file), ".service.d")
 }

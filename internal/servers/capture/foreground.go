@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// A daemon is a program that is known: how it stays in the foreground, where a
-// unit has it fork, and on which ports it listens as it is installed.
+// A daemon is a known program. Its unit lets it fork, but a container ends with its
+// first process, so it must be kept in the foreground.
 type daemon struct {
 	programs   []string
-	foreground func(command []string) []string // nil: it is not known how
-	ports      []Port
+	foreground func(command []string) []string // nil: no way is known
+	ports      []Port                          // on which it listens by default
 }
 
 func tcp(n uint16) Port { return Port{Protocol: "tcp", Number: n} }
 func udp(n uint16) Port { return Port{Protocol: "udp", Number: n} }
 
-// daemons are those that are known.
+// daemons are the known programs.
 var daemons = []daemon{
 	{[]string{"nginx"}, nginxForeground, []Port{tcp(80)}},
 	{[]string{"apache2ctl", "apachectl", "httpd", "apache2"}, apacheForeground, []Port{tcp(80)}},
@@ -45,7 +45,7 @@ var daemons = []daemon{
 	{[]string{"vsftpd"}, nil, []Port{tcp(21)}},
 }
 
-// daemonOf finds a program by the path of it.
+// daemonOf finds a known program by its path.
 func daemonOf(program string) (daemon, bool) {
 	name := path.Base(program)
 	if strings.HasPrefix(name, "php-fpm") {
@@ -60,7 +60,7 @@ func daemonOf(program string) (daemon, bool) {
 
 func unmodified(command []string) []string { return command }
 
-// withOption adds options, unless they are there.
+// withOption adds options unless the command has the first of them.
 func withOption(options ...string) func([]string) []string {
 	return func(command []string) []string {
 		if slices.Contains(command, options[0]) {
@@ -70,7 +70,7 @@ func withOption(options ...string) func([]string) []string {
 	}
 }
 
-// withoutWord drops a word.
+// withoutWord removes a word.
 func withoutWord(word string) func([]string) []string {
 	return func(command []string) []string {
 		return slices.DeleteFunc(slices.Clone(command), func(w string) bool { return w == word })
@@ -82,7 +82,7 @@ func replaceWord(old, word string) func([]string) []string {
 	return func(command []string) []string { return withOption(word)(withoutWord(old)(command)) }
 }
 
-// withValue sets an option that has a value.
+// withValue sets an option that has a value in the next word.
 func withValue(name, value string) func([]string) []string {
 	return func(command []string) []string {
 		command = slices.Clone(command)
@@ -94,7 +94,8 @@ func withValue(name, value string) func([]string) []string {
 	}
 }
 
-// nginxForeground keeps the other directives that are given with -g.
+// nginxForeground sets "daemon off", and keeps the other directives of -g. nginx
+// takes only one -g, and refuses a directive that is set twice.
 func nginxForeground(command []string) []string {
 	command = slices.Clone(command)
 	i := slices.Index(command, "-g")
@@ -111,14 +112,15 @@ func nginxForeground(command []string) []string {
 	return command
 }
 
-// apacheForeground goes through apachectl, which reads /etc/apache2/envvars.
+// apacheForeground keeps apachectl, because it reads /etc/apache2/envvars, which
+// the configuration needs.
 func apacheForeground(command []string) []string {
 	kept := slices.DeleteFunc(slices.Clone(command), func(w string) bool { return w == "start" || w == "-k" })
 	return append(kept, "-D", "FOREGROUND")
 }
 
-// postgresForeground runs the server of a cluster itself: pg_ctlcluster(1) is
-// called as "pg_ctlcluster [options] 15-main start".
+// postgresForeground runs the server of a cluster without pg_ctlcluster(1), which
+// always forks and is called as "pg_ctlcluster [options] 15-main start".
 func postgresForeground(command []string) []string {
 	for _, w := range command[1:] {
 		version, cluster, ok := strings.Cut(w, "-")

@@ -24,7 +24,7 @@ func (s streams) with(config []byte) streams {
 	return streams{PackagesLayer: s[PackagesLayer], ConfigLayer: config}
 }
 
-// honest are the plan and the layers of a small server.
+// honest returns the plan and the layers of a small server.
 func honest(t *testing.T) (Plan, streams) {
 	t.Helper()
 	root, _ := smallRoot(t)
@@ -148,7 +148,7 @@ func TestBuildRefusesWhatIsNotPlanned(t *testing.T) {
 	})
 }
 
-// What a stream adds to its entries does not reach the image.
+// Extra data in a stream does not reach the image.
 func TestBuildWritesStreamsAnew(t *testing.T) {
 	p, all := honest(t)
 	layer := all[ConfigLayer]
@@ -194,8 +194,8 @@ func TestPlansThatNoSurveyMakes(t *testing.T) {
 const fuzzPlan = `{"version":1,"architecture":"amd64","packages":{"files":"adamant tree 1\nd 0755 0 0 /etc\nend 1\n","made":"adamant tree 1\nend 0\n"},
 "config":{"files":"adamant tree 1\nf 0644 0 0 /etc/a size=2 sha256=87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7 link=/etc/a\nf 0644 0 0 /etc/b size=2 sha256=87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7 link=/etc/a\nl 0777 0 0 /etc/c target=a\nend 3\n","made":"adamant tree 1\nend 0\n"}}`
 
-// FuzzRewrite looks for streams that are taken and are not the plan's: whatever
-// comes out is always the same.
+// FuzzRewrite looks for accepted streams that differ from the plan: the output must
+// always be the same.
 func FuzzRewrite(f *testing.F) {
 	var p Plan
 	if err := json.Unmarshal([]byte(fuzzPlan), &p); err != nil {
@@ -228,8 +228,8 @@ func FuzzRewrite(f *testing.F) {
 	})
 }
 
-// FuzzPlan looks for plans that are taken and make no image, or a manifest that
-// is none.
+// FuzzPlan looks for accepted plans of which no image or no valid manifest can be
+// made.
 func FuzzPlan(f *testing.F) {
 	f.Add([]byte(fuzzPlan))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -257,7 +257,7 @@ func FuzzPlan(f *testing.F) {
 	})
 }
 
-// What a server answers bounds what it takes to keep it.
+// The size of a server's answer bounds the memory that it takes.
 func TestHostilePlansAndData(t *testing.T) {
 	if _, err := ParsePlan([]byte(fuzzPlan)); err != nil {
 		t.Error(err)

@@ -17,14 +17,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// ErrNotAsPlanned is returned if something changed after the survey.
-var ErrNotAsPlanned = errors.New("is not as it was surveyed: survey the server again")
+// ErrNotAsPlanned is returned when a file changed after the survey.
+var ErrNotAsPlanned = errors.New("changed since the survey: survey the server again")
 
-// WriteLayer writes a layer of a plan as a tar archive. What the plan lists is
-// written exactly so, in its order, or the error says what changed since then;
-// the archive has no end in that case. Directories have no time, for theirs
-// changes with what is left out of them, and the times of files are whole
-// seconds: an unchanged server gives equal bytes.
+// WriteLayer writes a layer of a plan as a tar archive, with exactly the entries of
+// the plan in the same order. If one of them changed since the survey, it returns
+// an error and the archive is truncated.
+//
+// An unchanged server gives equal bytes: directories have no time, because theirs
+// changes together with entries that are left out, and the times of files are in
+// whole seconds.
 func WriteLayer(ctx context.Context, root *rootfs.Root, p Plan, name string, w io.Writer) error {
 	entries, err := p.expected(name)
 	if err != nil {
@@ -42,9 +44,9 @@ func WriteLayer(ctx context.Context, root *rootfs.Root, p Plan, name string, w i
 	return nil
 }
 
-// expected is all that the archive of a layer has: its own files, the
-// directories that are made, and those of the lower layer that lead there, since
-// some runtimes make up what a layer does not say.
+// expected returns all entries of the archive of a layer: its files, the
+// directories to be made, and their parent directories from the other layer. Some
+// runtimes would create a missing parent with a mode and owner of their own.
 func (p *Plan) expected(name string) (tree.Tree, error) {
 	l, err := p.layer(name)
 	if err != nil {
@@ -69,7 +71,7 @@ func (p *Plan) expected(name string) (tree.Tree, error) {
 			}
 		}
 	}
-	delete(byPath, "/") // runtimes make their own
+	delete(byPath, "/") // runtimes create the root directory themselves
 	entries := make([]tree.Entry, 0, len(byPath))
 	for _, e := range byPath {
 		entries = append(entries, e)
@@ -80,7 +82,7 @@ func (p *Plan) expected(name string) (tree.Tree, error) {
 type layerWriter struct {
 	root    *rootfs.Root
 	tar     *tar.Writer
-	written map[string]bool // files, for hard links to them
+	written map[string]bool // regular files that later hard links may name
 }
 
 func (l *layerWriter) add(ctx context.Context, e tree.Entry) error {
@@ -109,8 +111,8 @@ func (l *layerWriter) add(ctx context.Context, e tree.Entry) error {
 }
 
 // maxBuffered is the largest file that is read into memory before it is written, in
-// bytes. It can be read again if it changes during that, but what is written to the
-// stream cannot be taken back.
+// bytes. Such a file can be read again if it changes meanwhile, whereas bytes that
+// were written to the stream cannot be taken back.
 const maxBuffered = 4 << 20
 
 func (l *layerWriter) addFile(ctx context.Context, e tree.Entry, h *tar.Header) error {
@@ -146,7 +148,7 @@ func (l *layerWriter) addFile(ctx context.Context, e tree.Entry, h *tar.Header) 
 	return err
 }
 
-// copy copies exactly the content that was surveyed.
+// copy copies a file, and fails if its content is not the surveyed one.
 func (l *layerWriter) copy(ctx context.Context, w io.Writer, e tree.Entry) error {
 	f, err := l.root.Open(e.Path)
 	if err != nil {
@@ -158,6 +160,8 @@ func (l *layerWriter) copy(ctx context.Context, w io.Writer, e tree.Entry) error
 	if err != nil {
 		return err
 	}
+	// A file that has grown still begins with the surveyed content, so its end
+	// must be checked, too.
 	var more [1]byte
 	if extra, _ := f.Read(more[:]); n != e.Size || extra > 0 || "sha256:"+hex.EncodeToString(sum.Sum(nil)) != e.Digest {
 		return ErrNotAsPlanned
@@ -165,7 +169,8 @@ func (l *layerWriter) copy(ctx context.Context, w io.Writer, e tree.Entry) error
 	return nil
 }
 
-// headerOf describes an entry without its time, and none as a link to another.
+// headerOf returns the header of an entry, without its time and never as a hard
+// link.
 func headerOf(e tree.Entry) *tar.Header {
 	e.Link, e.ModTime = "", time.Time{}
 	h := image.Header(e)

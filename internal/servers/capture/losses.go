@@ -10,8 +10,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// findLosses adds what the server has and the workload will not have, or not in the same
-// way, beside what other steps found.
+// findLosses adds everything that the server has and the workload will not have, or
+// not in the same way, unless an earlier step added it.
 func (s *survey) findLosses() {
 	if info, err := s.root.ReadDir("/var/lib/dpkg/info"); err != nil || len(info) == 0 {
 		s.addLoss("packages", "there are no lists of dpkg: what belongs to a package is not known, and all is in one layer", "")
@@ -25,7 +25,7 @@ func (s *survey) findLosses() {
 	}
 }
 
-// findFileLosses adds files that no image or no container can have.
+// findFileLosses adds files that an image or a container cannot have.
 func (s *survey) findFileLosses() {
 	var privileged, odd []string
 	for _, it := range s.items {
@@ -60,8 +60,8 @@ func (s *survey) findFileLosses() {
 	}
 }
 
-// findMountLosses adds network file systems and the like. What every system mounts is
-// not a loss.
+// findMountLosses adds network file systems and the like. Mounts that every system
+// has are not a loss.
 func (s *survey) findMountLosses(points []string) {
 	for _, at := range points {
 		if _, usual := virtualDirs["/"+strings.Split(at, "/")[1]]; !usual {
@@ -80,7 +80,7 @@ func firstOf(paths []string) string {
 	return text
 }
 
-// findScheduleLosses adds cron jobs, timers and sockets that are not part of a package.
+// findScheduleLosses adds cron jobs, timers and sockets that no package contains.
 func (s *survey) findScheduleLosses() {
 	const hint = "make it a CronJob"
 	for _, f := range s.facts {
@@ -102,13 +102,13 @@ func (s *survey) findScheduleLosses() {
 	}
 }
 
-// isShipped reports whether a file is as its package has it.
+// isShipped reports whether a file is unchanged since its package installed it.
 func (s *survey) isShipped(file string) bool {
 	i, found := slices.BinarySearchFunc(s.items, file, func(it *item, p string) int { return tree.ComparePaths(it.Path, p) })
 	return found && s.items[i].sum != "" && s.items[i].sum == s.items[i].own
 }
 
-// settings are files that configure the machine, with what to do instead.
+// settings are files that configure the machine, each with a hint for a workload.
 var settings = []struct{ pattern, why, hint string }{
 	{"/etc/sysctl.conf", "a setting of the kernel", "set it on the node, or in securityContext.sysctls if it is of the network"},
 	{"/etc/sysctl.d/*.conf", "a setting of the kernel", "set it on the node, or in securityContext.sysctls if it is of the network"},
@@ -123,10 +123,10 @@ var settings = []struct{ pattern, why, hint string }{
 	{"/etc/rc.local", "a command at the start of the machine", "make it an init container"},
 }
 
-// maxLines is how many lines of one file are listed.
+// maxLines bounds the lines of one file that are listed.
 const maxLines = 20
 
-// findKernelLosses adds settings of the machine that are not part of a package.
+// findKernelLosses adds settings of the machine that no package contains.
 func (s *survey) findKernelLosses() {
 	for _, it := range s.items {
 		for _, set := range settings {
@@ -179,8 +179,8 @@ func (s *survey) findServiceLosses() {
 	}
 }
 
-// isShownSecret reports whether a word of a command gives away a secret, and
-// does not only name the file or the variable that has it.
+// isShownSecret reports whether a word of a command holds a secret, and not just
+// the name of the file or variable that holds it.
 func isShownSecret(word string) bool {
 	name, value, _ := strings.Cut(word, "=")
 	return secretName.MatchString(name) && value != "" && !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "$(")

@@ -63,7 +63,7 @@ func openEngine(t *testing.T) *pod.Engine {
 	return e
 }
 
-// webServer is a Debian server with a web site of somebody's own and a database.
+// webServer is a Debian server with a hand-made web site and a database.
 func webServer() appimage.App {
 	return appimage.App{
 		Name:     "capture",
@@ -71,7 +71,7 @@ func webServer() appimage.App {
 	}
 }
 
-// somebodysOwn is what an administrator does to a server.
+// somebodysOwn is the script of an administrator's changes to a server.
 const somebodysOwn = `
 	sed -i 's/worker_connections 768;/worker_connections 512;/' etc/nginx/nginx.conf
 	cat > etc/nginx/sites-enabled/shop <<'END'
@@ -100,8 +100,7 @@ END
 	touch etc/.wh.motd
 `
 
-// serverRoot is a copy of the web server's files that the test may change, with
-// a script of changes.
+// serverRoot returns a copy of the web server's files after a script of changes.
 func serverRoot(t *testing.T, script string) (*rootfs.Root, string) {
 	t.Helper()
 	lower, err := appimage.Root(t.Context(), webServer())

@@ -15,17 +15,17 @@ import (
 // ManifestOptions configures Manifest. Image must be set.
 type ManifestOptions struct {
 	Image string
-	// DataDir is where ReadData put the data directories, each under its
-	// VolumeName. Without it data starts empty.
+	// DataDir is the directory into which ReadData unpacked the data
+	// directories, each under its VolumeName. If it is empty, data starts empty.
 	DataDir string
 }
 
-// An object is one of Kubernetes, or a part of one.
+// An object is a Kubernetes object or a part of one.
 type object = map[string]any
 
-// Manifest writes the services as Kubernetes objects: for each a Deployment of
-// one replica, and a Service if something can reach it. Those that read secrets
-// need the Secrets of SecretManifest beside them.
+// Manifest writes the services as Kubernetes objects: for each a Deployment of one
+// replica, and a Service if it listens for others. Services that read secrets also
+// need the objects of SecretManifest.
 func Manifest(p Plan, o ManifestOptions) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# What ran on a server with %s, captured by adamant.\n", oneLine(p.Release))
@@ -45,7 +45,8 @@ func Manifest(p Plan, o ManifestOptions) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// oneLine keeps what a server says from being more than a comment.
+// oneLine replaces line breaks and all other characters with which text of a
+// server could leave the comment that it is written into.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -62,7 +63,7 @@ func deployment(p *Plan, v *Service, o ManifestOptions) object {
 		"selector": object{"matchLabels": labels},
 		"template": object{"metadata": object{"labels": labels}, "spec": podSpec(p, v, o)},
 	}
-	if len(v.Data) > 0 { // two must not write the same data
+	if len(v.Data) > 0 { // a rolling update would let two pods write the same data
 		spec["strategy"] = object{"type": "Recreate"}
 	}
 	return object{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": object{"name": v.Name, "labels": labels}, "spec": spec}
@@ -71,6 +72,8 @@ func deployment(p *Plan, v *Service, o ManifestOptions) object {
 func podSpec(p *Plan, v *Service, o ManifestOptions) object {
 	volumes, mounts := volumesOf(p, v, o)
 	c := container(v, o)
+	// Service links are variables such as REDIS_PORT, which the program did not
+	// have on the server and may take for its own.
 	pod := object{"containers": []object{c}, "enableServiceLinks": false}
 	if len(volumes) > 0 {
 		pod["volumes"], c["volumeMounts"] = volumes, mounts
@@ -80,13 +83,13 @@ func podSpec(p *Plan, v *Service, o ManifestOptions) object {
 		security["supplementalGroups"] = v.Groups
 	}
 	if v.UID != 0 && len(v.Secrets) > 0 {
-		security["fsGroup"] = v.GID // so that it can read them
+		security["fsGroup"] = v.GID // files of a Secret belong to root and to this group
 	}
 	if len(security) > 0 {
 		pod["securityContext"] = security
 	}
 	if v.StopSignal != "" {
-		pod["os"] = object{"name": "linux"}
+		pod["os"] = object{"name": "linux"} // Kubernetes refuses a stopSignal without it
 	}
 	return pod
 }
@@ -124,7 +127,8 @@ func container(v *Service, o ManifestOptions) object {
 	return c
 }
 
-// escaped keeps Kubernetes from putting variables into words that are not meant.
+// escaped protects words from Kubernetes' expansion of $(NAME), except for the
+// secret variables that substitute put in.
 func escaped(words []string, env []Variable) []string {
 	list := make([]string, len(words))
 	for i, w := range words {
@@ -161,8 +165,8 @@ func volumesOf(p *Plan, v *Service, o ManifestOptions) (volumes, mounts []object
 	return volumes, mounts
 }
 
-// serviceObject lets others reach what a service listens on; nil if that is
-// nothing.
+// serviceObject returns the Kubernetes Service for the ports of a service, nil if
+// no other pod can reach any of them.
 func serviceObject(v *Service) object {
 	var ports []object
 	seen := map[uint16]bool{}
@@ -184,12 +188,14 @@ func serviceObject(v *Service) object {
 
 func portName(p Port) string { return p.Protocol + "-" + strconv.Itoa(int(p.Number)) }
 
-// SecretName is the Secret that a service reads.
+// SecretName returns the name of the Secret that a service reads.
 func SecretName(v *Service) string { return v.Name + "-secrets" }
 
-// VolumeName is the name of a data directory's volume: a DNS label that no other
-// directory has.
+// VolumeName returns the name of a data directory's volume: a DNS label that is
+// unique to the directory.
 func VolumeName(dir string) string {
+	// Without a digest only if the name leads back to the directory: /srv/a-b and
+	// /srv/a/b would otherwise share a volume.
 	name := labelOf(strings.Trim(dir, "/"))
 	if "/"+strings.ReplaceAll(name, "-", "/") == dir {
 		return name
@@ -200,7 +206,7 @@ func VolumeName(dir string) string {
 // invalidKeyChars matches the characters that a key of a Secret may not have.
 var invalidKeyChars = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
-// fileKey is the key of a file in a Secret, which no other file has.
+// fileKey returns the key of a file in a Secret, which is unique to the file.
 func fileKey(file string) string {
 	key := invalidKeyChars.ReplaceAllString(strings.Trim(file, "/"), "_")
 	return key[max(0, len(key)-200):] + "." + shortDigest(file)

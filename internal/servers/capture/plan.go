@@ -9,11 +9,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/boundedjson"
 )
 
-// PlanVersion is of the Plan's JSON document.
+// PlanVersion is the version of the Plan's JSON document.
 const PlanVersion = 1
 
-// A Plan describes how a server is captured. It has each path of the server in exactly
-// one place: a layer, a data directory, the secrets, or what is left out.
+// A Plan describes how a server is captured. Each path of the server is in exactly
+// one place: in a layer, in a data directory, among the secrets, or left out.
 type Plan struct {
 	Version      int     `json:"version"`
 	Release      string  `json:"release"`      // "Debian GNU/Linux 12 (bookworm)"
@@ -40,12 +40,12 @@ const (
 type Layer struct {
 	Files Listing `json:"files"`
 	Bytes int64   `json:"bytes"` // of all regular files
-	// Made are directories that systemd makes at each start, and that are not
-	// on the disk; the layer has them beside Files.
+	// Made are directories that systemd creates at each start and that are not
+	// on the disk. The layer has them in addition to Files.
 	Made Listing `json:"made"`
 }
 
-// layer returns the layer with a name.
+// layer returns the layer called name.
 func (p *Plan) layer(name string) (Layer, error) {
 	switch name {
 	case PackagesLayer:
@@ -72,14 +72,14 @@ func (l *Listing) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Owned is a file and the package that brought it.
+// Owned is a file and the package that contains it.
 type Owned struct {
 	Path    string `json:"path"`
 	Package string `json:"package"`
 }
 
-// Data is a directory whose content is no part of the image. The directory
-// itself is in a layer, to be mounted over.
+// Data is a directory whose content is not part of the image. The directory itself
+// is in a layer, so that a volume can be mounted over it.
 type Data struct {
 	Path    string `json:"path"`
 	Why     string `json:"why"`
@@ -87,7 +87,8 @@ type Data struct {
 	Bytes   int64  `json:"bytes"`
 }
 
-// A Secret is a file that must not lie in an image. Its content is in no plan.
+// A Secret is a file that must not be in an image. A plan does not hold its
+// content.
 type Secret struct {
 	Path string `json:"path"`
 	Why  string `json:"why"`
@@ -113,22 +114,22 @@ type Service struct {
 	StopSignal string     `json:"stopSignal,omitempty"`
 }
 
-// A Variable is one of the environment. That of a secret has no value here, but
-// the file that has it.
+// A Variable is an environment variable. Instead of the value of a secret it has
+// the File that sets it.
 type Variable struct {
 	Name  string `json:"name"`
 	Value string `json:"value,omitempty"`
 	File  string `json:"file,omitempty"`
 }
 
-// A Port is one that a service listens on.
+// A Port is a port that a service listens on.
 type Port struct {
 	Protocol string `json:"protocol"` // "tcp" or "udp"
 	Number   uint16 `json:"number"`
 	Local    bool   `json:"local,omitempty"` // on a loopback address only
 }
 
-// LeftOut is what is in no layer, for one reason.
+// LeftOut is the list of paths that are in no layer for one reason.
 type LeftOut struct {
 	Class   Class    `json:"class"`
 	Paths   []string `json:"paths"` // each with all below it
@@ -136,23 +137,25 @@ type LeftOut struct {
 	Bytes   int64    `json:"bytes"`
 }
 
-// Skipped are units that are left out.
+// Skipped is a class of units that are not captured.
 type Skipped struct {
 	Class string   `json:"class"`
 	Units []string `json:"units"`
 }
 
-// A Loss is something the server has and the workload will not, or not in the
-// same way.
+// A Loss is something that the server has, but the workload does not, or not in
+// the same way.
 type Loss struct {
 	What string `json:"what"`
 	Why  string `json:"why"`
 	Hint string `json:"hint,omitempty"`
-	// Unread says that it could not be read, and may be more than it seems.
+	// Unread is set if it could not be read, so that more may be lost than is
+	// known.
 	Unread bool `json:"unread,omitempty"`
 }
 
-// MaxPlan bounds the text of a plan, in bytes: a million files have less.
+// MaxPlan bounds the text of a plan, in bytes. The plan of a million files is
+// smaller.
 const MaxPlan = 256 << 20
 
 // ParsePlan reads the plan of a server, which may be hostile.
@@ -164,7 +167,7 @@ func ParsePlan(text []byte) (Plan, error) {
 	return p, nil
 }
 
-// Complete reports whether all that the plan is of could be read.
+// Complete reports whether the survey could read everything.
 func (p *Plan) Complete() bool {
 	return !slices.ContainsFunc(p.Losses, func(l Loss) bool { return l.Unread })
 }

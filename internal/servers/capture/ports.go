@@ -9,11 +9,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// maxComm is how much of a program's name the kernel keeps, in bytes.
+// maxComm is the length to which the kernel truncates a program's name, in bytes
+// (TASK_COMM_LEN - 1).
 const maxComm = 15
 
-// portsOf are the ports that a service listens on: those that its program has
-// open, or, if the server does not run, those that it is known for.
+// portsOf returns the ports that a service listens on: those that its program has
+// open, or its usual ports if the server is not running.
 func (s *survey) portsOf(v *Service) []Port {
 	var ports []Port
 	for _, f := range s.facts {
@@ -32,8 +33,8 @@ func (s *survey) portsOf(v *Service) []Port {
 	return mergePorts(ports)
 }
 
-// isProgram reports whether a process of a name is of a command: the program
-// itself, or the one that a script starts.
+// isProgram reports whether comm, the kernel's name of a process, is the program
+// of a command, or the program that a known script starts.
 func isProgram(comm string, command []string) bool {
 	if comm == "" {
 		return false
@@ -46,7 +47,8 @@ func isProgram(comm string, command []string) bool {
 	return comm == name[:min(len(name), maxComm)]
 }
 
-// mergePorts sorts ports; one that is open to others too is not local.
+// mergePorts sorts ports and merges duplicates. A port is local only if it is on
+// loopback addresses alone.
 func mergePorts(ports []Port) []Port {
 	var list []Port
 	for _, p := range ports {

@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// readFiles reads the content of all files that come into a layer, on all processors.
+// readFiles reads all files that may come into a layer, in parallel.
 func (s *survey) readFiles(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -36,11 +36,11 @@ func (s *survey) readFiles(ctx context.Context) error {
 	return g.Wait()
 }
 
-// attempts is how often a file is read that changes meanwhile.
+// attempts bounds how often a file is read that changes while it is read.
 const attempts = 3
 
-// readItem fills in the digests of a file. One that changes while it is read is
-// read again.
+// readItem sets the digests of a file. It reads a file again that changes
+// meanwhile.
 func (s *survey) readItem(ctx context.Context, it *item) (err error) {
 	for range attempts {
 		if err = s.readOnce(ctx, it); !errors.Is(err, tree.ErrChanged) {
@@ -53,7 +53,7 @@ func (s *survey) readItem(ctx context.Context, it *item) (err error) {
 		if now.Kind != tree.Regular {
 			return fmt.Errorf("is a %s now: %w", now.Kind, tree.ErrChanged)
 		}
-		now.Link = it.Link
+		now.Link = it.Link // Lstat of one file cannot know it
 		it.Entry = now
 	}
 	return err
@@ -70,6 +70,8 @@ func (s *survey) readOnce(ctx context.Context, it *item) error {
 		return err
 	}
 	var head prefix
+	// The package database decides about the first digest, often MD5. It only
+	// tells whether a file was edited; the plan identifies content by SHA-256.
 	weak, strong := facts.NewSum(it.sum), sha256.New()
 	n, err := io.Copy(io.MultiWriter(weak, strong, &head), contextReader{ctx, io.LimitReader(f, it.Size+1)})
 	if err != nil {
@@ -83,16 +85,17 @@ func (s *survey) readOnce(ctx context.Context, it *item) error {
 		return tree.ErrChanged
 	}
 	it.own, it.Digest = hex.EncodeToString(weak.Sum(nil)), "sha256:"+hex.EncodeToString(strong.Sum(nil))
+	// A file that is as its package installed it is public, whatever it looks like.
 	if it.secret = s.secretFiles[it.Path]; it.secret == "" && (it.sum == "" || it.sum != it.own) && !isGenerated(it.Entry, s.hasPeople) {
 		it.secret = secretIn(it.Entry, head.content)
 	}
 	return nil
 }
 
-// prefix keeps the beginning of what is written to it.
+// A prefix is a writer that keeps the first maxHead bytes.
 type prefix struct{ content []byte }
 
-// maxHead is how much of a file is searched for secrets, in bytes.
+// maxHead is the size of the part of a file that is searched for secrets, in bytes.
 const maxHead = 64 << 10
 
 func (p *prefix) Write(b []byte) (int, error) {
@@ -100,7 +103,7 @@ func (p *prefix) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// contextReader ends with its context.
+// contextReader fails when its context ends.
 type contextReader struct {
 	ctx context.Context
 	io.Reader
@@ -113,8 +116,8 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// hasPeople reports whether a passwd has users that no package made: those have
-// numbers from 1000 on, but for nobody.
+// hasPeople reports whether the text of passwd(5) has users that no package
+// created. They have a UID of 1000 or more, except for nobody.
 func hasPeople(passwd string) bool {
 	for line := range strings.Lines(passwd) {
 		f := strings.Split(line, ":")
@@ -125,7 +128,8 @@ func hasPeople(passwd string) bool {
 	return false
 }
 
-// hasPassword reports whether a shadow(5) or gshadow(5) has one.
+// hasPassword reports whether the text of shadow(5) or gshadow(5) has a password
+// hash. All formats of crypt(5) but the oldest have a dollar sign.
 func hasPassword(shadow []byte) bool {
 	for line := range bytes.Lines(shadow) {
 		f := bytes.Split(line, []byte(":"))

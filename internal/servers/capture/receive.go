@@ -15,8 +15,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// receive writes the archive of a layer to a file, as far as the stream has what
-// the plan says.
+// receive writes the archive of a layer to a file. It fails if the stream does not
+// have the entries of the plan.
 func receive(ctx context.Context, p Plan, name, file string, open func(layer string) (io.ReadCloser, error)) (err error) {
 	expected, err := p.expected(name)
 	if err != nil {
@@ -39,15 +39,16 @@ func receive(ctx context.Context, p Plan, name, file string, open func(layer str
 	return errors.Join(err, f.Close())
 }
 
-// rewrite reads an archive that must have exactly the entries that are expected,
-// and writes it anew, so that nothing else of it remains.
+// rewrite reads an archive that must have exactly the expected entries, and writes
+// it anew, so that nothing else of the stream reaches the image, such as unusual
+// headers or padding.
 func rewrite(expected tree.Tree, r io.Reader, w io.Writer) error {
 	in, out := tar.NewReader(r), tar.NewWriter(w)
 	written := map[string]bool{}
 	for e := range expected.All() {
 		h, err := in.Next()
 		if err == io.EOF {
-			return fmt.Errorf("ends before %q: %w", e.Path, io.ErrUnexpectedEOF)
+			return fmt.Errorf("the archive ends before %q: %w", e.Path, io.ErrUnexpectedEOF)
 		}
 		if err != nil {
 			return fmt.Errorf("read archive: %w", err)
@@ -64,7 +65,8 @@ func rewrite(expected tree.Tree, r io.Reader, w io.Writer) error {
 	return out.Close()
 }
 
-// newestTime bounds the times of files: what is later is no time.
+// newestTime is the end of the times that a tar archive can have without extended
+// headers: 11 octal digits of seconds. Later times are taken for invalid.
 var newestTime = time.Unix(1<<33, 0)
 
 func rewriteEntry(e tree.Entry, got *tar.Header, content io.Reader, out *tar.Writer, written map[string]bool) error {
@@ -74,8 +76,9 @@ func rewriteEntry(e tree.Entry, got *tar.Header, content io.Reader, out *tar.Wri
 		want.Typeflag, want.Linkname, want.Size = tar.TypeLink, e.Link[1:], 0
 	}
 	if field := differs(want, got); field != "" {
-		return fmt.Errorf("has another %s than the plan says: %w", field, ErrHostile)
+		return fmt.Errorf("the %s differs from the plan: %w", field, ErrHostile)
 	}
+	// The plan has no times, so they cannot be verified, only bounded.
 	if e.Kind != tree.Directory && !isLink {
 		if got.ModTime.Before(time.Unix(0, 0)) || got.ModTime.After(newestTime) {
 			got.ModTime = time.Unix(0, 0)
@@ -95,12 +98,13 @@ func rewriteEntry(e tree.Entry, got *tar.Header, content io.Reader, out *tar.Wri
 		return err
 	}
 	if n != e.Size || "sha256:"+hex.EncodeToString(sum.Sum(nil)) != e.Digest {
-		return fmt.Errorf("has another content than the plan says: %w", ErrNotAsPlanned)
+		return fmt.Errorf("the content differs from the plan: %w", ErrNotAsPlanned)
 	}
 	return nil
 }
 
-// differs names a field that two headers differ in, beside the time.
+// differs returns the name of a field in which two headers differ, apart from the
+// time; empty if there is none.
 func differs(want, got *tar.Header) string {
 	switch {
 	case want.Name != got.Name:

@@ -9,15 +9,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// virtualDirs are the directories that every system mounts something on, and
-// that of locks, which Debian's programs want to find.
+// virtualDirs are the modes of the directories that are mount points on every
+// system, and of /run/lock, which Debian's programs expect.
 var virtualDirs = map[string]uint32{
 	"/dev": 0o755, "/proc": 0o555, "/run": 0o755, "/run/lock": 0o1777, "/sys": 0o555, "/tmp": 0o1777,
 }
 
-// runtimeDirs are the directories that systemd makes at each start, which are
-// not on the disk: those of tmpfiles.d(5) in /run, the RuntimeDirectory= of
-// services, and the places of what is mounted.
+// runtimeDirs returns the directories that systemd creates at each start and that
+// are not on the disk: those of tmpfiles.d(5) in /run, the RuntimeDirectory= of
+// services, and mount points.
 func (s *survey) runtimeDirs() (tree.Tree, error) {
 	dirs := map[string]tree.Entry{}
 	for dir, mode := range virtualDirs {
@@ -41,6 +41,8 @@ func (s *survey) runtimeDirs() (tree.Tree, error) {
 			}
 		}
 	}
+	// A path may be in one layer only, and the one that the server has on its disk
+	// has the right owner.
 	var list []tree.Entry
 	for dir, e := range dirs {
 		_, inPackages := s.plan.Packages.Files.Lookup(dir)
@@ -52,8 +54,8 @@ func (s *survey) runtimeDirs() (tree.Tree, error) {
 	return tree.New(list)
 }
 
-// tmpfiles are the lines of tmpfiles.d(5). Of files with one name the first
-// directory's counts.
+// tmpfiles returns the lines of tmpfiles.d(5). A file in /etc overrides the file
+// with the same name in /usr/lib.
 func (s *survey) tmpfiles() []string {
 	byName := map[string]string{}
 	for _, dir := range []string{"/etc/tmpfiles.d", "/usr/lib/tmpfiles.d"} {
@@ -71,7 +73,7 @@ func (s *survey) tmpfiles() []string {
 	return list
 }
 
-// addRuntime adds the directory in /run that a line makes.
+// addRuntime adds the directory in /run that a line of tmpfiles.d(5) creates.
 func (s *survey) addRuntime(dirs map[string]tree.Entry, line string) {
 	f := strings.Fields(line)
 	if len(f) < 2 || strings.TrimRight(f[0], "!+-=~^$") != "d" && strings.TrimRight(f[0], "!+-=~^$") != "D" {
@@ -99,7 +101,8 @@ func userOrRoot(name string) string {
 	return name
 }
 
-// parseMode reads the mode of a directory, which is 0755 if it is not given.
+// parseMode parses the mode of a directory. An empty or invalid mode is 0755, the
+// default of systemd.
 func parseMode(text string) uint32 {
 	mode, err := strconv.ParseUint(strings.TrimLeft(text, "~:"), 8, 12)
 	if err != nil {

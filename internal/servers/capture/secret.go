@@ -10,24 +10,25 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// secretPlaces are files that are secret whatever they have in them: patterns of
-// path.Match, of whole paths or of names.
+// secretPlaces are files that are secret whatever their content: patterns of
+// path.Match for a whole path or a name.
 var secretPlaces = []string{
 	"/etc/krb5.keytab", "/etc/docker/key.json", "/etc/mysql/debian.cnf", "/etc/ppp/*-secrets", "/etc/ipsec.secrets", "/etc/wireguard/*.conf", "/etc/exim4/passwd.client",
 	"/etc/postfix/sasl_passwd*", "*.keytab", "*.p12", "*.pfx", "*.jks", "*.keystore", ".pgpass", ".my.cnf", ".netrc", ".htpasswd", "id_rsa",
 	"id_ed25519", "id_ecdsa",
 }
 
-// privateKey is what begins a key in PEM, of whatever kind, or as JSON has it. In
-// the middle of a line it is what a program compares with.
+// privateKey matches the beginning of any private key in PEM, also within JSON. It
+// does not match in the middle of a line, where programs hold the text to compare
+// with it.
 var privateKey = regexp.MustCompile(`(?m)^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----|"private_key"\s*:\s*"-----BEGIN`)
 
-// password is a setting that has one.
+// password matches a setting whose value is a password.
 var password = regexp.MustCompile(`(?mi)^[ \t]*["']?[\w.\-]*(passw(or)?d|passphrase|secret|requirepass|masterauth|token|api_?key|credential)[\w.\-]*["']?[ \t]*[=: \t][ \t]*["']?[^\s"'#;=:]`)
 
-// secretIn says why a file must not lie in an image, empty if it may. Passwords
-// count in what is kept from the server's users only: what they all may read is
-// no secret, and words like these are everywhere.
+// secretIn returns why a file must not be in an image, empty if it may. Passwords
+// count only in files that not every user may read: others are no secret, and words
+// such as these occur everywhere.
 func secretIn(e tree.Entry, head []byte) string {
 	isPlace := func(p string) bool {
 		ok, _ := path.Match(p, e.Path)
@@ -36,7 +37,7 @@ func secretIn(e tree.Entry, head []byte) string {
 	}
 	switch {
 	case e.Path == "/etc/shadow" || e.Path == "/etc/gshadow":
-		return "" // they have a class of their own
+		return "" // see placeOf
 	case isText(head) && privateKey.Match(head), path.Ext(e.Path) == ".key" && !isText(head):
 		return "a private key"
 	case slices.ContainsFunc(secretPlaces, isPlace):

@@ -18,11 +18,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// maxSecret is how large a Secret may be, in bytes (Kubernetes, MaxSecretSize).
+// maxSecret is the maximal size of a Secret, in bytes (MaxSecretSize of
+// Kubernetes).
 const maxSecret = 1 << 20
 
-// WriteSecrets writes the secret files of a plan as a tar archive, those that
-// services need.
+// WriteSecrets writes the secret files that services of a plan need, as a tar
+// archive.
 func WriteSecrets(ctx context.Context, root *rootfs.Root, p Plan, w io.Writer) error {
 	out := tar.NewWriter(w)
 	for _, file := range p.neededSecrets() {
@@ -50,7 +51,7 @@ func WriteSecrets(ctx context.Context, root *rootfs.Root, p Plan, w io.Writer) e
 	return nil
 }
 
-// neededSecrets are the files that services read or have variables from.
+// neededSecrets returns the files that services read or that set their variables.
 func (p *Plan) neededSecrets() []string {
 	var files []string
 	for _, v := range p.Services {
@@ -65,8 +66,8 @@ func (p *Plan) neededSecrets() []string {
 	return slices.Compact(files)
 }
 
-// SecretManifest writes the Secrets of the services, of what WriteSecrets wrote.
-// It is as secret as they are: nobody else may read the file that it is kept in.
+// SecretManifest makes the Secrets of the services from the output of WriteSecrets.
+// The result is as secret as those files: keep it where nobody else can read it.
 func SecretManifest(p Plan, r io.Reader) ([]byte, error) {
 	files, err := readSecrets(p.neededSecrets(), r)
 	if err != nil {
@@ -105,14 +106,15 @@ func SecretManifest(p Plan, r io.Reader) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// readSecrets reads an archive that must have exactly these files.
+// readSecrets reads an archive that must have exactly the files of want, in that
+// order.
 func readSecrets(want []string, r io.Reader) (map[string][]byte, error) {
 	in := tar.NewReader(r)
 	files := map[string][]byte{}
 	for _, file := range want {
 		h, err := in.Next()
 		if err == io.EOF {
-			return nil, fmt.Errorf("ends before %q: %w", file, io.ErrUnexpectedEOF)
+			return nil, fmt.Errorf("the archive ends before %q: %w", file, io.ErrUnexpectedEOF)
 		}
 		if err != nil {
 			return nil, err
@@ -125,12 +127,12 @@ func readSecrets(want []string, r io.Reader) (map[string][]byte, error) {
 		}
 	}
 	if _, err := in.Next(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("there is more than the plan says: %w", ErrHostile)
+		return nil, fmt.Errorf("the archive has more files than the plan: %w", ErrHostile)
 	}
 	return files, nil
 }
 
-// shortDigest tells paths apart that look the same as names.
+// shortDigest returns a suffix that distinguishes paths whose names look the same.
 func shortDigest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:4])

@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// findServices turns the enabled units into services, and lists those that it skips.
+// findServices turns the enabled units into services, and lists the skipped ones.
 func (s *survey) findServices() error {
 	skipped := map[string][]string{}
 	for _, name := range s.enabledUnits() {
@@ -41,8 +41,8 @@ func (s *survey) findServices() error {
 	return nil
 }
 
-// errNotCaptured is returned for a unit that becomes no Deployment. It has a hint for
-// the user.
+// errNotCaptured is returned for a unit that cannot become a Deployment. It has a
+// hint for the user.
 type errNotCaptured struct{ why, hint string }
 
 func (e errNotCaptured) Error() string { return e.why }
@@ -53,10 +53,10 @@ func hintOf(err error) string {
 	return e.hint
 }
 
-// dynamicUID is the first number that systemd takes for DynamicUser=.
+// dynamicUID is the first UID that systemd uses for DynamicUser=.
 const dynamicUID = 61184
 
-// addService adds the service of a unit, unless it is one of another name.
+// addService adds the service of a unit, unless it was added under another name.
 func (s *survey) addService(u unit) error {
 	service, err := s.serviceOf(u)
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *survey) serviceOf(u unit) (Service, error) {
 		return v, err
 	}
 	if path.Base(v.Command[0]) == "postgres" && v.User == "" {
-		v.User = "postgres" // which pg_ctlcluster would have become
+		v.User = "postgres" // pg_ctlcluster would have switched to it
 	}
 	if err := s.setUser(&v, &u); err != nil {
 		return v, err
@@ -102,7 +102,8 @@ func (s *survey) serviceOf(u unit) (Service, error) {
 	return v, nil
 }
 
-// setUser finds the numbers of a service's user in the server's own files.
+// setUser sets the UID, the GID and the groups of a service's user from the
+// server's own files.
 func (s *survey) setUser(v *Service, u *unit) error {
 	group := u.last("Group")
 	spec := v.User
@@ -130,7 +131,8 @@ func (s *survey) setUser(v *Service, u *unit) error {
 	return nil
 }
 
-// command is what a unit starts, as it stays in the foreground.
+// command returns the command of a unit, changed so that it stays in the
+// foreground.
 func command(u *unit, env []Variable) ([]string, error) {
 	kind := cmp.Or(u.last("Type"), "simple")
 	starts := u.all("ExecStart")
@@ -151,7 +153,7 @@ func command(u *unit, env []Variable) ([]string, error) {
 		return nil, err
 	}
 	if strings.Contains(starts[0][:len(starts[0])-len(strings.TrimLeft(starts[0], "@-:+!|"))], "@") && len(words) > 1 {
-		words = slices.Delete(words, 1, 2) // the name that it is to have
+		words = slices.Delete(words, 1, 2) // with "@" the second word is argv[0]
 	}
 	words = substitute(words, env)
 	if len(words) == 0 || words[0] == "" {
@@ -173,7 +175,8 @@ func command(u *unit, env []Variable) ([]string, error) {
 	return words, nil
 }
 
-// initScript is the unit of a script of System V's init whose program is known.
+// initScript returns a unit for an init script of System V. The program is taken
+// from its variable DAEMON, which Debian's scripts set.
 func (s *survey) initScript(name string) (unit, bool) {
 	u := unit{name: name, settings: map[string][]string{}}
 	file := "/etc/init.d/" + u.stem()
@@ -182,6 +185,8 @@ func (s *survey) initScript(name string) (unit, bool) {
 		return u, false
 	}
 	u.files = []string{file}
+	// An init script returns after the start, so the program must fork; command
+	// accepts it only if it is known how it stays in the foreground.
 	u.settings["Service.Type"] = []string{"forking"}
 	for line := range strings.Lines(text) {
 		if program, ok := strings.CutPrefix(strings.TrimSpace(line), "DAEMON="); ok {
@@ -192,7 +197,8 @@ func (s *survey) initScript(name string) (unit, bool) {
 	return u, true
 }
 
-// labelOf makes a DNS label of a unit's name.
+// labelOf turns the name of a unit into a DNS label of at most 50 characters, which
+// leaves room for suffixes.
 func labelOf(stem string) string {
 	label := strings.Map(func(r rune) rune {
 		switch {
@@ -207,14 +213,15 @@ func labelOf(stem string) string {
 	return strings.Trim(label[:min(len(label), 50)], "-")
 }
 
-// packageOf is the package of a file, empty if none brought it.
+// packageOf returns the package of a file, empty if no package contains it.
 func (s *survey) packageOf(file string) string {
 	pkg, _ := s.owners.Of(file)
 	return pkg
 }
 
-// enabledUnits are the units that start by themselves, by name. Those of
-// postgres are its clusters, which its own generator enables.
+// enabledUnits returns the units that start by themselves, by name. In the place of
+// postgresql.service, which does nothing, it returns the units of the clusters that
+// a systemd generator enables.
 func (s *survey) enabledUnits() []string {
 	var names []string
 	for _, f := range s.facts {
@@ -230,10 +237,11 @@ func (s *survey) enabledUnits() []string {
 	return slices.Compact(names)
 }
 
-// postgresClusters are the units of /etc/postgresql/VERSION/CLUSTER.
+// postgresClusters returns the units of the clusters in
+// /etc/postgresql/VERSION/CLUSTER that start by themselves.
 func (s *survey) postgresClusters() []string {
 	var names []string
-	versions, _ := s.root.ReadDir("/etc/postgresql") // it may be a script's only
+	versions, _ := s.root.ReadDir("/etc/postgresql") // missing if there is no cluster
 	for _, v := range versions {
 		clusters, _ := s.root.ReadDir(v.Path)
 		for _, c := range clusters {

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// skippedUnits are units that make no sense in a container, by the beginning of
-// their name or, with an ending, by all of it.
+// skippedUnits are units that make no sense in a container, see isUnitOf.
 var skippedUnits = []struct {
 	class string
 	names []string
@@ -33,7 +32,8 @@ var skippedUnits = []struct {
 	{"containers", []string{"containerd", "docker", "podman", "kubelet", "crio", "lxc", "lxd", "libvirtd"}},
 }
 
-// skippedClass is why a unit is left out, by its name; empty if it is not.
+// skippedClass returns the class of a unit that is skipped because of its name,
+// empty if it is not skipped.
 func skippedClass(name string) string {
 	switch path.Ext(name) {
 	case ".timer":
@@ -51,8 +51,9 @@ func skippedClass(name string) string {
 	return ""
 }
 
-// isUnitOf reports whether a unit is of the name, an instance of it or a part:
-// "dbus", "getty@tty1", "cloud-init-local". "docker-registry" is not of "docker".
+// isUnitOf reports whether a unit has a name, is an instance of it, or has one of
+// the known suffixes: "dbus", "getty@tty1", "cloud-init-local". A plain prefix is
+// not enough: "docker-registry" does not belong to "docker".
 func isUnitOf(stem, name string) bool {
 	rest, ok := strings.CutPrefix(stem, name)
 	switch {

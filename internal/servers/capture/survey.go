@@ -11,17 +11,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// SurveyOptions configures a survey. The zero value is right for files
-// that nothing runs on.
+// SurveyOptions configures a survey. The zero value is for the files of a machine
+// that is not running.
 type SurveyOptions struct {
 	Live    bool     // the root is that of the machine that this runs on
 	Data    []string // directories that hold data, beside those that are found
 	Exclude []string // paths that are left out with all below them
 }
 
-// Survey decides for every entry of a server whether it is in a layer, data, a secret or
-// left out, and reads the content of the layers. What could not be read is left out and
-// is a loss.
+// Survey decides for every entry of a server whether it is in a layer, data, a
+// secret or left out, and reads the content of the layers. An entry that cannot be
+// read is left out and is a loss.
 func Survey(ctx context.Context, root *rootfs.Root, o SurveyOptions) (Plan, error) {
 	s := &survey{root: root, opts: o, secretFiles: map[string]string{}}
 	s.plan = Plan{Version: PlanVersion}
@@ -32,10 +32,13 @@ func Survey(ctx context.Context, root *rootfs.Root, o SurveyOptions) (Plan, erro
 	var unknowns []facts.Unknown
 	s.facts, unknowns = facts.Facts(ctx, root, o.Live)
 	for _, u := range unknowns {
+		// If ReadOwners failed, too, rpm is the reason of both, and is reported once.
 		if u.Section == facts.Package && err == nil {
 			s.addUnread(u.Path, u.Reason, "capture the server while it runs")
 		}
 	}
+	// The order matters: units name data directories, the directories decide which
+	// files are read, and only files that were read can be told to be secrets.
 	s.readSystem()
 	if err := s.walk(ctx); err != nil {
 		return Plan{}, fmt.Errorf("survey: %w", err)
@@ -99,7 +102,7 @@ func (s *survey) readSystem() {
 			s.plan.Architecture = f.Value
 		}
 	}
-	passwd, _ := readText(s.root, "/etc/passwd") // without it numbers are all there is
+	passwd, _ := readText(s.root, "/etc/passwd") // without it only numbers are known
 	group, _ := readText(s.root, "/etc/group")
 	s.passwd, s.group = []byte(passwd), []byte(group)
 	s.hasPeople = hasPeople(passwd)
@@ -120,13 +123,13 @@ func (s *survey) walk(ctx context.Context) (err error) {
 	return err
 }
 
-// An item is an entry that comes into a layer or is a secret.
+// An item is an entry that may come into a layer or be a secret.
 type item struct {
 	tree.Entry
-	pkg    string // that brought it
+	pkg    string // that contains it
 	sum    string // digest that it has in the package, if that is known
-	own    string // digest of the same kind that it has
-	secret string // why it is one
+	own    string // digest of the same kind that it has on the server
+	secret string // why it is a secret, empty if it is not
 	unread error
 }
 
@@ -139,8 +142,8 @@ type outItem struct {
 // classify decides for each entry whether it is in a layer. Everything below a directory
 // that is left out or holds data goes with the directory.
 func (s *survey) classify() {
-	var top string  // of what is left out or data at the moment
-	var below Class // what all below top is; data if empty
+	var top string  // the directory that was left out, or holds data, last
+	var below Class // of everything below top; empty for data
 	data := map[string]*Data{}
 	for i := range s.plan.Data {
 		data[s.plan.Data[i].Path] = &s.plan.Data[i]
@@ -172,7 +175,7 @@ func (s *survey) classify() {
 	}
 }
 
-// classOf returns why an entry is in no layer, whatever its content is.
+// classOf returns why an entry is in no layer, apart from its content.
 func (s *survey) classOf(e tree.Entry) (Class, bool) {
 	if slices.ContainsFunc(s.opts.Exclude, func(p string) bool { return e.Path == path.Clean("/"+p) }) {
 		return classExcluded, true
@@ -198,13 +201,13 @@ func (s *survey) classOf(e tree.Entry) (Class, bool) {
 // specification 1.1, layer.md).
 const whiteout = ".wh."
 
-// isWanted reports whether a path is a data directory or on the way to one, so
-// that its place alone does not leave it out.
+// isWanted reports whether a path is a data directory or one of its parents. Such a
+// path is not left out because of its place alone.
 func (s *survey) isWanted(p string) bool {
 	return slices.ContainsFunc(s.plan.Data, func(d Data) bool { return d.Path == p || isBelow(d.Path, p) })
 }
 
-// isBelow reports whether a path lies below a directory, itself excluded.
+// isBelow reports whether a path is below a directory. The directory itself is not.
 func isBelow(p, dir string) bool {
 	if dir == "/" {
 		return len(p) > 1

@@ -15,7 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// oddities are what else may lie on a server.
+// oddities is a script that creates unusual files on a server.
 const oddities = somebodysOwn + `
 	mkfifo opt/pipe
 	mknod opt/null c 1 3
@@ -97,7 +97,7 @@ func TestEveryPathIsInOnePlace(t *testing.T) {
 	}
 }
 
-// placesOf are all places of a plan that have a path.
+// placesOf returns all places of a plan that have a path.
 func placesOf(p Plan, at string) []string {
 	var list []string
 	if _, ok := p.Packages.Files.Lookup(at); ok {

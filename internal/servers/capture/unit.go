@@ -12,22 +12,23 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// unitDirs are where systemd looks for units, the first wins (systemd.unit(5)).
+// unitDirs are the directories in which systemd looks for units. The first that has
+// a unit wins (systemd.unit(5)).
 var unitDirs = []string{
 	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
 }
 
-// maxUnit bounds what is read of a unit or a file of variables, in bytes.
+// maxUnit bounds the size of a unit or another text file that is read, in bytes.
 const maxUnit = 1 << 20
 
-// A unit is what systemd knows of a service: its file and its drop-ins.
+// A unit is the configuration of a service: its file and its drop-ins.
 type unit struct {
 	name     string // of the file, without aliases: "nginx.service", "app@blue.service"
 	files    []string
 	settings map[string][]string // "Service.ExecStart"
 }
 
-// loadUnit reads a unit; ok is false if there is no file of it.
+// loadUnit reads a unit. ok is false if it has no file.
 func loadUnit(root *rootfs.Root, name string) (u unit, ok bool, err error) {
 	u = unit{name: name, settings: map[string][]string{}}
 	file := ""
@@ -53,8 +54,8 @@ func loadUnit(root *rootfs.Root, name string) (u unit, ok bool, err error) {
 	return u, true, nil
 }
 
-// template is the file of all instances: "app@.service" for "app@blue.service",
-// the unit's own name if it is no instance.
+// template returns the name of the template of an instance: "app@.service" for
+// "app@blue.service". It returns the name of any other unit.
 func (u *unit) template() string {
 	stem, instance, isInstance := strings.Cut(u.name, "@")
 	if !isInstance {
@@ -63,13 +64,13 @@ func (u *unit) template() string {
 	return stem + "@" + path.Ext(instance)
 }
 
-// instance is what stands for %i.
+// instance returns the value of %i.
 func (u *unit) instance() string {
 	_, instance, _ := strings.Cut(u.stem(), "@")
 	return instance
 }
 
-// stem is the name without its type.
+// stem returns the name without its type.
 func (u *unit) stem() string { return strings.TrimSuffix(u.name, path.Ext(u.name)) }
 
 // findUnit returns the canonical path of a unit's file.
@@ -86,7 +87,8 @@ func findUnit(root *rootfs.Root, name string) string {
 	return ""
 }
 
-// dropIns are the files that change a unit, in the order of their names.
+// dropIns returns the drop-in files of a unit, in the order of their names. As for
+// systemd, the order of the directories only decides between files with one name.
 func (u *unit) dropIns(root *rootfs.Root) []string {
 	byName := map[string]string{}
 	for _, dir := range unitDirs {
@@ -107,7 +109,7 @@ func (u *unit) dropIns(root *rootfs.Root) []string {
 	return files
 }
 
-// parse adds the settings of a file: systemd.syntax(7).
+// parse adds the settings of a file in the syntax of systemd.syntax(7).
 func (u *unit) parse(text string) {
 	section, pending := "", ""
 	for line := range strings.Lines(text) {
@@ -130,17 +132,17 @@ func (u *unit) parse(text string) {
 		}
 		key, value = section+"."+strings.TrimSpace(key), strings.TrimSpace(value)
 		if value == "" {
-			delete(u.settings, key) // an empty one forgets those before it
+			delete(u.settings, key) // an empty value resets the list
 			continue
 		}
 		u.settings[key] = append(u.settings[key], value)
 	}
 }
 
-// all are the values of a setting of the service.
+// all returns the values of a setting of the section Service.
 func (u *unit) all(key string) []string { return u.settings["Service."+key] }
 
-// last is the value of a setting that counts once.
+// last returns the value of a setting that is not a list, of which the last counts.
 func (u *unit) last(key string) string {
 	values := u.all(key)
 	if len(values) == 0 {
@@ -149,7 +151,7 @@ func (u *unit) last(key string) string {
 	return values[len(values)-1]
 }
 
-// words are the values of a setting that is a list.
+// words returns the values of a setting that is a list of words.
 func (u *unit) words(key string) []string {
 	var list []string
 	for _, v := range u.all(key) {
@@ -158,7 +160,8 @@ func (u *unit) words(key string) []string {
 	return list
 }
 
-// specifiers are those that depend on nothing but the unit (systemd.unit(5)).
+// specifiers returns the values of the specifiers that only depend on the unit, not
+// on the machine (systemd.unit(5)).
 func (u *unit) specifiers() map[byte]string {
 	prefix, _, _ := strings.Cut(u.stem(), "@")
 	last := prefix[strings.LastIndex(prefix, "-")+1:]
@@ -169,7 +172,7 @@ func (u *unit) specifiers() map[byte]string {
 	}
 }
 
-// expand puts the values of specifiers into a setting.
+// expand replaces the specifiers in a setting.
 func (u *unit) expand(text string) (string, error) {
 	var b strings.Builder
 	known := u.specifiers()
@@ -190,7 +193,7 @@ func (u *unit) expand(text string) (string, error) {
 	return b.String(), nil
 }
 
-// unescapeUnit undoes systemd-escape(1) as far as "-" for "/".
+// unescapeUnit reverts systemd-escape(1) for "/", but not for other characters.
 func unescapeUnit(s string) string { return strings.ReplaceAll(s, "-", "/") }
 
 // readText reads a small text file.
@@ -207,8 +210,8 @@ func readText(root *rootfs.Root, file string) (string, error) {
 	return string(content), nil
 }
 
-// textLines are the lines of a small text file that are neither empty nor
-// comments; none if it cannot be read.
+// textLines returns the lines of a small text file that are neither empty nor
+// comments, none if the file cannot be read.
 func textLines(root *rootfs.Root, file string) []string {
 	text, err := readText(root, file)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// splitWords splits a command line or a list of variables as systemd does:
-// quotes keep words together, a backslash the character after it
+// splitWords splits a command line or a list of variables as systemd does: quotes
+// keep words together, and a backslash escapes the next character
 // (systemd.syntax(7)).
 func splitWords(line string) ([]string, error) {
 	var list []string
@@ -57,9 +57,10 @@ func unescaped(c byte) byte {
 	return c
 }
 
-// substitute puts variables into the words of a command: $NAME as a word of its
-// own becomes as many words as its value has, ${NAME} one (systemd.service(5)).
-// What has no value is empty, and what is secret stays for the kubelet to put in.
+// substitute expands the variables in a command: a word $NAME becomes as many words
+// as its value has, ${NAME} stays one word (systemd.service(5)). A variable without
+// a value is empty. A secret becomes $(NAME), which the kubelet expands, so that the
+// manifest does not hold its value.
 func substitute(words []string, env []Variable) []string {
 	values := map[string]string{}
 	for _, v := range env {
@@ -79,7 +80,7 @@ func substitute(words []string, env []Variable) []string {
 	return list
 }
 
-// expandVariables replaces ${NAME}, and $$ by one $.
+// expandVariables replaces ${NAME} by its value and $$ by one $.
 func expandVariables(w string, values map[string]string) string {
 	var b strings.Builder
 	for {

@@ -18,7 +18,7 @@ import (
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
-// serveAgent serves an agent that holds the keys of files.
+// serveAgent serves an agent that has the keys in files.
 func serveAgent(t *testing.T, files ...string) string {
 	t.Helper()
 	ring := agent.NewKeyring()
@@ -44,7 +44,8 @@ func serveAgent(t *testing.T, files ...string) string {
 	return socket
 }
 
-// newKeyFile writes a key that opens nothing yet, and returns its public half.
+// newKeyFile writes a private key that no server knows yet, and returns its public
+// key.
 func newKeyFile(t *testing.T, passphrase string) (string, string) {
 	t.Helper()
 	public, key, err := ed25519.GenerateKey(rand.Reader)
@@ -65,7 +66,7 @@ func newKeyFile(t *testing.T, passphrase string) (string, string) {
 	return write(t, "id_ed25519", string(pem.EncodeToMemory(block))), string(ssh.MarshalAuthorizedKey(sshPublic))
 }
 
-// answers says one text after another, and notes what it was asked.
+// answers returns one text after another, and records the prompts.
 type answers struct {
 	texts   []string
 	prompts []string
@@ -107,7 +108,7 @@ func TestKeys(t *testing.T) {
 
 	refused(t, try(t, with(false), plain), remote.ErrAuth, "no key or password to try")
 	refused(t, try(t, with(true, useless, "/none"), agented), remote.ErrAuth, "refused: "+useless, "not tried: /none: no such file", "root@"+s.Addr, "publickey")
-	refused(t, try(t, with(true, locked), plain), remote.ErrAuth, "not tried: ", locked+": it is encrypted and nobody can be asked")
+	refused(t, try(t, with(true, locked), plain), remote.ErrAuth, "not tried: ", locked+": the key is encrypted and nobody can be asked")
 	for name, err := range map[string]error{
 		"the agent's":         try(t, with(false), agented),
 		"the agent's, behind": try(t, with(false, useless), agented),

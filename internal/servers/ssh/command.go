@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// A Command is what to run on a server: a Line or Args, not both.
+// A Command is a command to run on a server: a Line or Args, not both.
 type Command struct {
 	Line string   // for the login shell, or for sh with Sudo
-	Args []string // a program and its arguments, handed on as they are by any POSIX shell
+	Args []string // a program and its arguments, quoted for any POSIX shell
 
-	Stdin  io.Reader // nothing if it is nil; of Run only
-	Stdout io.Writer // nowhere if it is nil; of Run only
-	Stderr io.Writer // nowhere if it is nil; written to by one goroutine
+	Stdin  io.Reader // empty if nil; for Run only
+	Stdout io.Writer // discarded if nil; for Run only
+	Stderr io.Writer // discarded if nil; used by one goroutine
 
 	// Sudo runs it as the host's Become.User, with Become.Password if sudo asks
-	// for one. It makes no difference if root is to become root.
+	// for one. It has no effect if root is to become root.
 	Sudo bool
 }
 
-// line is what the remote shell reads.
+// line returns the command line for the remote shell.
 func (c Command) line() (string, error) {
 	switch {
 	case (c.Line == "") == (len(c.Args) == 0):
@@ -33,13 +33,15 @@ func (c Command) line() (string, error) {
 	return quote(c.Args), nil
 }
 
-// quote writes arguments so that a POSIX shell reads just them.
+// quote joins arguments to a line that a POSIX shell splits into the same
+// arguments.
 func quote(args []string) string {
 	var b strings.Builder
 	for i, arg := range args {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
+		// In single quotes a shell expands nothing, but they cannot hold one.
 		b.WriteString("'" + strings.ReplaceAll(arg, "'", `'\''`) + "'")
 	}
 	return b.String()

@@ -23,11 +23,11 @@ type Conn struct {
 
 	closed context.Context // ends with the connection; its cause is the reason
 	close  context.CancelCauseFunc
-	wanted context.Context // ends with Close: nobody wants what has arrived
+	wanted context.Context // ends with Close: output that has arrived is dropped
 	giveUp context.CancelFunc
 
 	mu       sync.Mutex
-	isClosed bool // by Close: nothing more is started
+	isClosed bool // by Close: no task is started any more
 	tasks    sync.WaitGroup
 }
 
@@ -43,8 +43,8 @@ func newConn(h inventory.Host, o Options, d *dialer) *Conn {
 	return c
 }
 
-// Close ends the connection and all commands on it, and waits for what this
-// package has started. It may be called more than once.
+// Close ends the connection and all commands on it, and waits for the goroutines of
+// this package. It may be called more than once.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	c.isClosed = true
@@ -66,8 +66,9 @@ func (c *Conn) spawn(task func()) bool {
 	return !c.isClosed
 }
 
-// keepAlive asks the server for a sign of life, and ends the connection if there
-// is none. Whatever arrives is one: an answer may be queued behind much output.
+// keepAlive sends keepalive requests, and ends the connection if nothing arrives
+// for too long. Any received byte counts as a sign of life, because the answer to
+// the request may be queued behind much output.
 func (c *Conn) keepAlive() {
 	tick := time.NewTicker(c.o.KeepaliveInterval)
 	defer tick.Stop()
@@ -82,6 +83,8 @@ func (c *Conn) keepAlive() {
 			waiting = false
 		case <-tick.C:
 			silent++
+			// Silence counts only while a request is unanswered: an idle server has
+			// nothing to send.
 			if now := c.dialer.base.heard.Load(); now != heard || !waiting {
 				heard, silent = now, 0
 			}
@@ -90,10 +93,11 @@ func (c *Conn) keepAlive() {
 				c.dialer.base.Close()
 				return
 			}
+			// One request at a time: more would only queue up on a dead link.
 			if !waiting {
 				waiting = true
 				c.spawn(func() {
-					_, _, _ = c.client.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer, and Wait tells the end
+					_, _, _ = c.client.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer, and Wait notices the end
 					answered <- struct{}{}
 				})
 			}
@@ -101,12 +105,15 @@ func (c *Conn) keepAlive() {
 	}
 }
 
-// settling is how long the end of a connection may come after that of its
-// sessions.
+// settling is the time by which the end of a connection may be noticed after the
+// end of its sessions.
 const settling = 100 * time.Millisecond
 
-// lost is why a session has ended: with the connection, or for err.
+// lost returns why a session ended: the reason of the connection's end, or err if
+// the connection goes on.
 func (c *Conn) lost(err error) error {
+	// The connection knows the better reason, such as a timeout, but its goroutine
+	// may be a moment behind.
 	timer := time.NewTimer(settling)
 	defer timer.Stop()
 	select {
@@ -117,14 +124,15 @@ func (c *Conn) lost(err error) error {
 	}
 }
 
-// A channel is what a session runs over.
+// A channel is the SSH channel of a session, with the requests that the server
+// sends on it.
 type channel struct {
 	ssh.Channel
 	requests <-chan *ssh.Request
 }
 
-// open opens a channel. It does not wait for x/crypto, which waits forever for
-// one that is opened just when the connection ends.
+// open opens a channel. It returns when the connection ends, whereas x/crypto
+// blocks forever if a channel is opened at that moment.
 func (c *Conn) open() (channel, error) {
 	type result struct {
 		channel
@@ -146,7 +154,7 @@ func (c *Conn) open() (channel, error) {
 	}
 }
 
-// counted is a connection that counts what arrives, in bytes.
+// A countingConn is a connection that counts the bytes that arrive.
 type countingConn struct {
 	net.Conn
 	heard atomic.Int64

@@ -16,31 +16,31 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// Options of a connection; the zero value is how ssh(1) would connect.
+// Options configures a connection. The zero value connects as ssh(1) does.
 type Options struct {
 	// Agent is the socket of an ssh-agent, SSH_AUTH_SOCK if it is empty. An agent
 	// that cannot be reached has no keys.
 	Agent string
 
-	// AskPassword asks somebody for a password or for what opens a key. It is
-	// called by Dial only, and the time it takes does not count. Nobody is asked
-	// if it is nil.
+	// AskPassword asks the user for a password or a passphrase. Only Dial calls
+	// it, and its time does not count toward timeouts. If it is nil, nobody is
+	// asked.
 	AskPassword func(prompt string) (string, error)
 
-	Home             string   // where .ssh is; the user's if it is empty
+	Home             string   // directory of .ssh; the user's home if it is empty
 	SystemKnownHosts []string // /etc/ssh/ssh_known_hosts and ssh_known_hosts2 if it is nil
 
 	// A connection is lost when the server has sent nothing for KeepaliveCount
-	// times KeepaliveInterval, although it was asked to. 5s and 3 if they are 0.
+	// times KeepaliveInterval after a request. 5s and 3 if they are 0.
 	KeepaliveInterval time.Duration
 	KeepaliveCount    int
 
-	// Sessions is how many commands run at once, others wait. 8 if it is 0: sshd
-	// allows 10 on a connection.
+	// Sessions bounds the commands that run at the same time; others wait. 8 if it
+	// is 0, because sshd allows 10 on a connection (MaxSessions).
 	Sessions int
 
-	// SudoTimeout is how long sudo may take until it starts a command; 60s if it
-	// is 0. It bounds what waits for an answer that nobody gives.
+	// SudoTimeout is the time that sudo may take to start a command; 60s if it is
+	// 0. Without it a sudo that asks a question would block forever.
 	SudoTimeout time.Duration
 }
 
@@ -59,7 +59,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// errSlow ends a hop that takes longer than its ConnectTimeout.
+// errSlow is the cause of the end of a hop that takes longer than its
+// ConnectTimeout.
 var errSlow = errors.New("no answer in time")
 
 // Dial connects to a host through its jump hosts, and logs in. Each hop may take its
@@ -75,6 +76,7 @@ func Dial(ctx context.Context, h inventory.Host, o Options) (*Conn, error) {
 		ConnectTimeout: h.ConnectTimeout,
 	})
 	for i, j := range hops {
+		// The password is for the host, and a jump host must not learn it.
 		var password inventory.Secret
 		if i == len(hops)-1 {
 			password = h.Password
@@ -87,16 +89,17 @@ func Dial(ctx context.Context, h inventory.Host, o Options) (*Conn, error) {
 	return newConn(h, o, d), nil
 }
 
-// A dialer is the way to a host as far as it has got.
+// A dialer is a chain of connections to the hops of a host that were reached so
+// far.
 type dialer struct {
 	o       Options
 	keys    *keyring
-	base    *countingConn // carries all the others
-	clients []*ssh.Client // one a hop
+	base    *countingConn // to the first hop; carries all the others
+	clients []*ssh.Client // one for each hop
 }
 
-// close ends all hops at once: a channel through a server that hangs ends with
-// the connection below it.
+// close ends all hops at once by closing the first connection. Closing a channel
+// through a server that hangs could block.
 func (d *dialer) close() {
 	if d.base != nil {
 		d.base.Close()
@@ -106,12 +109,12 @@ func (d *dialer) close() {
 	}
 }
 
-// endpoint is a hop as errors call it.
+// endpoint returns the address and port of a hop, as errors show them.
 func endpoint(j inventory.Jump) string {
 	return net.JoinHostPort(j.Address, strconv.Itoa(j.Port))
 }
 
-// hop goes one server further. If it fails, the whole way is to be closed.
+// hop connects to the next hop. If it fails, the caller closes the dialer.
 func (d *dialer) hop(parent context.Context, j inventory.Jump, password inventory.Secret) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
@@ -122,7 +125,7 @@ func (d *dialer) hop(parent context.Context, j inventory.Jump, password inventor
 	l := &login{hop: j, password: password, keys: d.keys}
 	if d.o.AskPassword != nil {
 		l.ask = func(prompt string) (string, error) {
-			timer.Stop() // the clock, as long as somebody thinks
+			timer.Stop() // the user may take any time to answer
 			defer timer.Reset(timeout)
 			text, err := d.o.AskPassword(prompt)
 			l.declined = l.declined || err != nil
@@ -154,6 +157,8 @@ func (d *dialer) handshake(ctx context.Context, l *login, config *ssh.ClientConf
 		}
 		d.base = &countingConn{Conn: conn}
 	}
+	// Neither the handshake nor the agent's protocol takes a context, so both
+	// connections are closed to interrupt them.
 	stop := context.AfterFunc(ctx, func() {
 		d.base.Close()
 		d.keys.close()
@@ -168,12 +173,13 @@ func (d *dialer) handshake(ctx context.Context, l *login, config *ssh.ClientConf
 	}
 	c, channels, requests, err := ssh.NewClientConn(conn, endpoint(l.hop), config)
 	if inner := errors.Unwrap(err); inner != nil {
-		return inner // without "handshake failed"
+		return inner // explain adds the step at which it failed
 	}
 	if err != nil {
 		return err
 	}
 	d.clients = append(d.clients, ssh.NewClient(c, channels, requests))
+	// The context ended during the handshake, so the connection is being closed.
 	if !stop() {
 		return context.Cause(ctx)
 	}

@@ -1,11 +1,12 @@
-// Package ssh runs commands on servers over SSH, for whoever knows what to
-// run. It knows no agent, no snapshot and no inventory's patterns.
+// Package ssh runs commands on servers over SSH. It does not know agents, snapshots
+// or the patterns of an inventory.
 //
-// A host key is verified always, on each hop of the way. What ssh(1) reads is
-// read here too: known_hosts files, keys, certificates beside them and the
-// agent. ssh_config is not: package inventory has applied it to the Host.
+// It verifies the host key of each hop, and has no option to skip that. It reads the
+// same files as ssh(1): known_hosts, private keys, certificates beside them, and the
+// agent. It does not read ssh_config, because package inventory has applied it to
+// the Host.
 //
-// A server may be hostile. Nothing it sends is kept without a bound, and what
-// goes into an error is made visible first. The caller bounds what its own
-// writers and readers take.
+// A server may be hostile. The package bounds everything that it keeps of a server's
+// output, and escapes the part that goes into an error. Callers bound their own
+// writers and readers.
 package ssh

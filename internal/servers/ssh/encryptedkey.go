@@ -9,18 +9,18 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-var errEncrypted = errors.New("it is encrypted and nobody can be asked; ssh-add it to an agent")
+var errEncrypted = errors.New("the key is encrypted and nobody can be asked; ssh-add it to an agent")
 
-// An encryptedKey is offered without being opened: its owner is asked only when a
-// server takes it.
+// An encryptedKey can be offered before it is decrypted, so that the user is asked
+// for a passphrase only when a server accepts the key.
 type encryptedKey struct {
 	public ssh.PublicKey
 	open   func() (ssh.Signer, error)
 }
 
-// unlock returns the signer of an encrypted key, which was opened before or asks
-// when it has to sign. Old formats do not hold the public key: for those the
-// user is asked at once, unless there is a .pub file beside it.
+// unlock returns the signer of an encrypted key. It asks for the passphrase when it
+// has to sign for the first time. Old formats do not hold the public key: for those
+// the user is asked at once, unless there is a .pub file beside it.
 func (r *keyring) unlock(file string, text []byte, public ssh.PublicKey, ask func(string) (string, error)) (ssh.Signer, error) {
 	if s, ok := r.opened[file]; ok {
 		return s, nil
@@ -55,7 +55,7 @@ func openKey(file string, text []byte, ask func(string) (string, error)) (ssh.Si
 			return s, err
 		}
 	}
-	return nil, fmt.Errorf("%s: not the passphrase", file)
+	return nil, fmt.Errorf("%s: wrong passphrase", file)
 }
 
 // PublicKey implements ssh.Signer.

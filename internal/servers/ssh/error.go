@@ -24,10 +24,10 @@ var (
 	ErrSudo           = errors.New("sudo refused")
 )
 
-// maxExcerpt is how much of a server's text an error holds, in bytes.
+// maxExcerpt bounds a server's text in an error, in bytes.
 const maxExcerpt = 400
 
-// An ExitError is a command that ran and did not end with status 0.
+// An ExitError is returned for a command that ran and did not exit with status 0.
 type ExitError struct {
 	Status int    // 128 + the signal's number if a signal ended it
 	Signal string // as "KILL"; empty if it exited by itself
@@ -46,24 +46,26 @@ func (e *ExitError) Error() string {
 	return text
 }
 
-// excerpt makes a server's text fit for an error: visible, bounded, one line.
+// excerpt returns a server's text for an error: escaped, bounded and on one line.
 func excerpt(s string) string {
 	return text.Excerpt(strings.TrimSpace(s), maxExcerpt)
 }
 
-// lastLine is the last line of a server's text that is not empty.
+// lastLine returns the last line of a server's text that is not empty.
 func lastLine(text string) string {
 	text = strings.TrimSpace(text)
 	return excerpt(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
-// An excerptError has the text of another, made fit to be printed.
+// An excerptError has the text of another error as an excerpt, because x/crypto
+// puts text of the server into its errors.
 type excerptError struct{ error }
 
 func (e excerptError) Error() string { return excerpt(e.error.Error()) }
 func (e excerptError) Unwrap() error { return e.error }
 
-// cause is what is new in an error of a connection whose address is said already.
+// cause returns the part of a connection's error that follows the operation and
+// the address, because the caller adds these.
 func cause(err error) error {
 	var op *net.OpError
 	var call *os.SyscallError
@@ -79,8 +81,8 @@ func cause(err error) error {
 	return excerptError{err}
 }
 
-// isNetwork reports whether an error is that of the connection, and not of the
-// server's answer.
+// isNetwork reports whether an error comes from the connection, not from an answer
+// of the server.
 func isNetwork(err error) bool {
 	var of net.Error
 	return errors.As(err, &of) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||

@@ -18,7 +18,7 @@ import (
 	remote "github.com/adamant-sh/adamant/internal/servers/ssh"
 )
 
-// A script is how a hostile server runs a command; exec asks for it.
+// A script is the behavior of a hostile server for a command; exec is the request.
 type script func(channel ssh.Channel, exec *ssh.Request, requests <-chan *ssh.Request, line string)
 
 // serve lets everybody in and runs the script for each command.
@@ -54,7 +54,7 @@ func serve(t *testing.T, run script) inventory.Host {
 	})
 }
 
-// saying answers exec, says something and ends with a status.
+// saying accepts exec, writes a text and ends with a status.
 func saying(status uint32, say func(ssh.Channel)) script {
 	return func(c ssh.Channel, exec *ssh.Request, in <-chan *ssh.Request, _ string) {
 		exec.Reply(true, nil)
@@ -64,7 +64,7 @@ func saying(status uint32, say func(ssh.Channel)) script {
 	}
 }
 
-// without answers exec and then does something without an end.
+// without accepts exec and then runs end, whose writes have no end.
 func without(end func(c ssh.Channel, line string)) script {
 	return func(c ssh.Channel, exec *ssh.Request, in <-chan *ssh.Request, line string) {
 		exec.Reply(true, nil)
@@ -150,7 +150,7 @@ func TestHostileCommands(t *testing.T) {
 	}
 }
 
-// What sudo said before is not the command's, in whatever pieces it arrives.
+// Output of sudo is not the command's, in whatever pieces it arrives.
 func TestSudoInPieces(t *testing.T) {
 	var got bytes.Buffer
 	h := serve(t, func(c ssh.Channel, exec *ssh.Request, in <-chan *ssh.Request, line string) {
@@ -181,7 +181,7 @@ func TestSudoInPieces(t *testing.T) {
 	c.Close()
 }
 
-// What nobody takes is not kept.
+// Output that nobody reads is not kept.
 func TestMemoryIsBounded(t *testing.T) {
 	h := serve(t, without(func(c ssh.Channel, _ string) { repeat(c.Stderr(), "no end") }))
 	c := dial(t, h, options(t))

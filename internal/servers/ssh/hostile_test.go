@@ -31,7 +31,7 @@ func accept(t *testing.T, listener net.Listener, f func(net.Conn)) {
 	})
 }
 
-// listen serves each connection with f, and is the host to reach it.
+// listen serves each connection with f, and returns its host.
 func listen(t *testing.T, key ssh.Signer, f func(net.Conn)) inventory.Host {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,7 +46,7 @@ func listen(t *testing.T, key ssh.Signer, f func(net.Conn)) inventory.Host {
 	return h
 }
 
-// repeat writes a text until nobody takes it.
+// repeat writes a text until a write fails.
 func repeat(w io.Writer, text string) {
 	long := []byte(strings.Repeat(text, 1+20000/len(text)))
 	for {

@@ -15,7 +15,7 @@ import (
 // A verifier verifies the host key of one hop.
 type verifier struct {
 	hop   inventory.Jump
-	name  string // as known_hosts calls it
+	name  string // in known_hosts: "[host]:port" unless the port is 22
 	known knownHosts
 	files []string
 }
@@ -27,9 +27,10 @@ func newVerifier(j inventory.Jump, system []string) (verifier, error) {
 	return v, err
 }
 
-// algorithms are what the server is asked for: kinds of key that are known come
-// first, so that a server with several keys presents one that can be verified.
-// The rest follows, so that another key is seen and named rather than missed.
+// algorithms returns the host key algorithms to negotiate, in order of preference.
+// Types of known keys come first, so that a server with several keys presents one
+// that can be verified. The others follow, so that the error for a server with
+// another key can show that key.
 func (v verifier) algorithms() []string {
 	var certs, known, rest []string
 	supported := append([]string{ssh.KeyAlgoRSA}, ssh.SupportedAlgorithms().HostKeys...)
@@ -44,6 +45,8 @@ func (v verifier) algorithms() []string {
 			rest = append(rest, algorithm)
 		}
 	}
+	// Without a known authority a certificate proves nothing, but a server that
+	// could present one would not present its plain key, which may be known.
 	if !slices.ContainsFunc(v.known.keys, func(k knownKey) bool { return k.isCA }) {
 		certs = nil
 	}
@@ -51,6 +54,7 @@ func (v verifier) algorithms() []string {
 }
 
 func (v verifier) knows(algorithm string) bool {
+	// One RSA key has three algorithms, which differ in the hash of signatures.
 	kind := algorithm
 	if algorithm == ssh.KeyAlgoRSASHA256 || algorithm == ssh.KeyAlgoRSASHA512 {
 		kind = ssh.KeyAlgoRSA
@@ -58,13 +62,15 @@ func (v verifier) knows(algorithm string) bool {
 	return slices.ContainsFunc(v.known.keys, func(k knownKey) bool { return !k.isCA && k.key.Type() == kind })
 }
 
-// verify returns why a key is not the host's. The handshake checks that the
-// server holds it.
+// verify returns an error unless a key is the host's. The handshake itself proves
+// that the server holds the private key.
 func (v verifier) verify(key ssh.PublicKey) error {
 	cert, isCert := key.(*ssh.Certificate)
 	if isCert {
 		key = cert.Key
 	}
+	// A revocation wins over any line that trusts the key, also if the key is
+	// inside a certificate.
 	if line, ok := find(v.known.revoked, key, false); ok {
 		return fmt.Errorf("%w: %s: %s: %s is revoked", ErrHostKeyChanged, line.at, v.name, describe(key))
 	}
@@ -79,7 +85,7 @@ func (v verifier) verify(key ssh.PublicKey) error {
 	return v.mismatch(key)
 }
 
-// certificate verifies one that an authority of this host has signed.
+// certificate verifies a certificate that an authority of this host has signed.
 func (v verifier) certificate(cert *ssh.Certificate) error {
 	if line, ok := find(v.known.revoked, cert.SignatureKey, false); ok {
 		return fmt.Errorf("%w: %s: the authority of %s is revoked", ErrHostKeyChanged, line.at, v.name)
@@ -87,6 +93,7 @@ func (v verifier) certificate(cert *ssh.Certificate) error {
 	if cert.CertType != ssh.HostCert {
 		return fmt.Errorf("%w: %s presents a certificate that is no host's", ErrUnknownHost, v.name)
 	}
+	// Principals are host names without a port, unlike the names in known_hosts.
 	principal := cmp.Or(v.hop.HostKeyAlias, v.hop.Address)
 	if err := new(ssh.CertChecker).CheckCert(principal, cert); err != nil {
 		return fmt.Errorf("%w: certificate of %s: %w", ErrUnknownHost, v.name, excerptError{err})
@@ -94,7 +101,9 @@ func (v verifier) certificate(cert *ssh.Certificate) error {
 	return nil
 }
 
-// mismatch returns an error with the keys that are known instead, and a hint.
+// mismatch returns the error for a key that is not known, with the lines of the
+// known keys and a hint. A changed key is another error than an unknown host,
+// because it can be an attack.
 func (v verifier) mismatch(key ssh.PublicKey) error {
 	var lines []string
 	for _, k := range v.known.keys {
@@ -103,7 +112,7 @@ func (v verifier) mismatch(key ssh.PublicKey) error {
 		}
 	}
 	if len(lines) > 0 {
-		return fmt.Errorf("%w: %s presents %s, but %s says another; if the server was reinstalled, compare the fingerprint on its console and replace the line",
+		return fmt.Errorf("%w: %s presents %s, but %s has another; if the server was reinstalled, compare the fingerprint on its console and replace the line",
 			ErrHostKeyChanged, v.name, describe(key), strings.Join(lines[:min(len(lines), 3)], ", "))
 	}
 	file := "~/.ssh/known_hosts"
@@ -118,7 +127,7 @@ func (v verifier) mismatch(key ssh.PublicKey) error {
 		ErrUnknownHost, v.name, describe(key), kindOf(key), mend)
 }
 
-// kindOf is what sshd's files call a kind of key.
+// kindOf returns the name of a type of key in the names of sshd's key files.
 func kindOf(key ssh.PublicKey) string {
 	kind := strings.TrimPrefix(key.Type(), "ssh-")
 	if strings.HasPrefix(kind, "ecdsa-") {
@@ -127,7 +136,7 @@ func kindOf(key ssh.PublicKey) string {
 	return kind
 }
 
-// describe is a key as ssh-keygen(1) shows it.
+// describe returns the type and fingerprint of a key, as ssh-keygen(1) shows them.
 func describe(key ssh.PublicKey) string {
 	return key.Type() + " " + ssh.FingerprintSHA256(key)
 }

@@ -68,7 +68,7 @@ func TestHostKeys(t *testing.T) {
 		{"unknown alias", s.KnownHostsLine, "web", remote.ErrUnknownHost, []string{fingerprint, "then: add to /nonexistent: web ssh-ed25519 AAAA"}},
 		{"known by another port", line(s.Addr, ed), "", remote.ErrUnknownHost, nil},
 		{"excluded", line("[198.18.*]:2222,!"+name, ed), "", remote.ErrUnknownHost, nil},
-		{"changed", "\n" + line(name, other), "", remote.ErrHostKeyChanged, []string{name, fingerprint, "known_hosts:2 says another"}},
+		{"changed", "\n" + line(name, other), "", remote.ErrHostKeyChanged, []string{name, fingerprint, "known_hosts:2 has another"}},
 		{"changed, of a kind that only the other key has", line(name, otherEC), "", remote.ErrHostKeyChanged, []string{ssh.FingerprintSHA256(ec), "known_hosts:1"}},
 		{"revoked", line(name, ed) + "@revoked * " + string(ssh.MarshalAuthorizedKey(ed)), "", remote.ErrHostKeyChanged, []string{"known_hosts:2", "is revoked"}},
 		{"an authority's key is no host's", "@cert-authority " + line(name, ed), "", remote.ErrUnknownHost, nil},
@@ -166,7 +166,7 @@ func TestJump(t *testing.T) {
 		"key of a jump unknown":  {func(h *inventory.Host) { h.ProxyJump[1].UserKnownHosts = nil }, remote.ErrUnknownHost, second.Addr},
 		"key of the end unknown": {func(h *inventory.Host) { h.UserKnownHosts = nil }, remote.ErrUnknownHost, web.Addr},
 		"login at a jump":        {func(h *inventory.Host) { h.ProxyJump[0].IdentityFiles = []string{"/none"} }, remote.ErrAuth, first.Addr},
-		"port closed":            {func(h *inventory.Host) { h.Port = 9 }, remote.ErrUnreachable, "the server on the way says"},
+		"port closed":            {func(h *inventory.Host) { h.Port = 9 }, remote.ErrUnreachable, "refused by the jump host"},
 		"not allowed that way":   {func(h *inventory.Host) { h.ProxyJump = way[:1] }, remote.ErrAuth, "root@" + web.Addr},
 	} {
 		h := h

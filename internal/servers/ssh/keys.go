@@ -18,27 +18,27 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// maxKeyFile is the most that a key file holds, in bytes.
+// maxKeyFile bounds the size of a key file, in bytes.
 const maxKeyFile = 1 << 20
 
-// defaultKeys are tried where a host names none, in .ssh.
+// defaultKeys are the files in .ssh that are tried for a host that names none.
 var defaultKeys = []string{"id_ed25519", "id_ecdsa", "id_rsa"}
 
-// A key can be offered to a server.
+// A key is a private key that can be offered to a server.
 type key struct {
 	ssh.Signer
 	name string // for errors
 }
 
-// A keyring has the keys of one Dial, which may need them for several hops. What
-// opens a key is asked for once.
+// A keyring holds the keys of one Dial, which may need them for several hops. It
+// asks for each passphrase once.
 type keyring struct {
 	home  string
 	conn  net.Conn // to the agent, nil without one
 	agent []key
 
 	loaded bool
-	why    string // the agent has no keys
+	why    string // why the agent has no keys
 	opened map[string]ssh.Signer
 	once   sync.Once
 }
@@ -58,7 +58,8 @@ func newKeyring(o Options) *keyring {
 	return r
 }
 
-// close lets go of the agent, also while it is being asked.
+// close closes the connection to the agent. It may be called while the agent is
+// asked for a signature, which then fails.
 func (r *keyring) close() {
 	r.once.Do(func() {
 		if r.conn != nil {
@@ -67,7 +68,7 @@ func (r *keyring) close() {
 	})
 }
 
-// fromAgent asks the agent for its keys, once.
+// fromAgent returns the keys of the agent, which it asks once.
 func (r *keyring) fromAgent() []key {
 	if r.conn == nil || r.loaded {
 		return r.agent
@@ -85,9 +86,10 @@ func (r *keyring) fromAgent() []key {
 	return r.agent
 }
 
-// of are the keys for a hop: first those it names, signed by the agent where it
-// holds them, then the agent's others, then those of the home directory. What
-// cannot be used is noted in skipped.
+// of returns the keys for a hop in the order of ssh(1): the files that it names, for
+// which the agent signs if it holds them, then the other keys of the agent. If it
+// names none, the agent's keys come before the default files. It adds the reasons
+// why keys cannot be used to skipped.
 func (r *keyring) of(j inventory.Jump, ask func(string) (string, error), skipped *[]string) []key {
 	held := r.fromAgent()
 	if r.why != "" {
@@ -114,11 +116,11 @@ func (r *keyring) of(j inventory.Jump, ask func(string) (string, error), skipped
 	if named {
 		return distinct(append(own, held...))
 	}
-	return distinct(append(held[:len(held):len(held)], own...))
+	return distinct(append(held[:len(held):len(held)], own...)) // a full slice, so that the agent's keys are not overwritten
 }
 
 // load reads a private key and the certificate beside it. If the agent holds the
-// key, it signs and the file need not be opened, nor be there.
+// key, the agent signs, and the file may be encrypted or missing.
 func (r *keyring) load(file string, held []key, ask func(string) (string, error)) ([]key, error) {
 	public := readPublic(file + ".pub")
 	text, err := readKeyFile(file)
@@ -145,6 +147,8 @@ func (r *keyring) load(file string, held []key, ask func(string) (string, error)
 	if err != nil {
 		return nil, err
 	}
+	// A server that trusts the authority may not know the plain key, so the
+	// certificate is offered first.
 	keys := []key{{signer, file}}
 	if cert, ok := readPublic(file + "-cert.pub").(*ssh.Certificate); ok {
 		if certified, err := ssh.NewCertSigner(cert, signer); err == nil {
@@ -167,7 +171,7 @@ func readKeyFile(file string) ([]byte, error) {
 	return text, err
 }
 
-// readPublic reads a file of one public key, and returns nil if it is none.
+// readPublic reads a file with one public key, and returns nil if there is none.
 func readPublic(file string) ssh.PublicKey {
 	text, err := readKeyFile(file)
 	if err != nil {
@@ -180,8 +184,8 @@ func readPublic(file string) ssh.PublicKey {
 	return public
 }
 
-// distinct leaves out keys that were there before: each one offered counts
-// against the server's MaxAuthTries.
+// distinct drops repeated keys, because each offered key counts toward the server's
+// MaxAuthTries.
 func distinct(keys []key) []key {
 	seen := map[string]bool{}
 	var all []key

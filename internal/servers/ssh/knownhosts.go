@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxKnownHosts is the most that a known_hosts file holds, in bytes.
+// maxKnownHosts bounds the size of a known_hosts file, in bytes.
 const maxKnownHosts = 64 << 20
 
 // A knownKey is a line of a known_hosts file.
@@ -25,18 +25,18 @@ type knownKey struct {
 	isCA bool
 }
 
-// known holds the lines of known_hosts files about one host. x/crypto's own reader
-// is not used, because it refuses a whole file for one line that it cannot read,
-// and does not return which keys are authorities, for which other algorithms are
-// negotiated.
+// knownHosts holds the lines of known_hosts files about one host. The reader of
+// x/crypto is not used, because it refuses a whole file for one line that it cannot
+// parse, and does not tell which keys are authorities, which decides about the
+// algorithms to negotiate.
 type knownHosts struct {
 	keys    []knownKey
-	revoked []knownKey // of any host: nobody revokes a key for one and means to trust it on another
+	revoked []knownKey // for any host: a key that is revoked for one host is not trusted for another
 }
 
-// readKnownHosts reads the lines of files about a host that is called name in them. A
-// file that does not exist is empty; a line that cannot be read knows no host,
-// as with ssh(1), but a revocation that cannot be read is an error.
+// readKnownHosts reads the lines of files about a host that is called name in them.
+// A file that does not exist is empty. As in ssh(1) an invalid line is ignored, but
+// an invalid revocation is an error: ignoring it would trust the key.
 func readKnownHosts(files []string, name string) (knownHosts, error) {
 	var all knownHosts
 	name = strings.ToLower(name)
@@ -74,7 +74,7 @@ func (k *knownHosts) read(file, name string) error {
 	return nil
 }
 
-// line reads "[marker] hosts type key [comment]", the format of sshd(8).
+// line parses "[marker] hosts type key [comment]", the format of sshd(8).
 func (k *knownHosts) line(line, name, at string) error {
 	words := strings.Fields(line)
 	if len(words) == 0 || strings.HasPrefix(words[0], "#") {
@@ -111,13 +111,13 @@ func publicKey(words []string) (ssh.PublicKey, error) {
 	}
 	key, err := ssh.ParsePublicKey(blob)
 	if err == nil && key.Type() != words[1] {
-		err = fmt.Errorf("it is called %.40q and is %q", words[1], key.Type())
+		err = fmt.Errorf("the line has type %.40q, but its key has type %q", words[1], key.Type())
 	}
 	return key, err
 }
 
-// matches reports whether hosts, a hash or patterns, mean name. A pattern that
-// begins with "!" and matches excludes it.
+// matches reports whether hosts, a hash or a list of patterns, match a name. If a
+// pattern that begins with "!" matches, the line does not.
 func matches(hosts, name string) bool {
 	if strings.HasPrefix(hosts, "|") {
 		return matchesHash(hosts, name)
@@ -135,7 +135,7 @@ func matches(hosts, name string) bool {
 	return matched
 }
 
-// matchesHash compares with "|1|salt|hash", the HMAC-SHA1 of the name.
+// matchesHash reports whether "|1|salt|hash" is the HMAC-SHA1 of a name.
 func matchesHash(hash, name string) bool {
 	parts := strings.Split(hash, "|")
 	if len(parts) != 4 || parts[1] != "1" {
@@ -154,8 +154,11 @@ func matchesHash(hash, name string) bool {
 	return hmac.Equal(mac.Sum(nil), want)
 }
 
-// wildcard matches "*" and "?" as ssh(1) does; brackets are themselves.
+// wildcard reports whether a pattern with "*" and "?" matches a name, as in ssh(1).
+// Brackets are literal, unlike in path.Match, because "[host]:port" is a name.
 func wildcard(pattern, name string) bool {
+	// At a mismatch only the last star is tried again with one character more, so
+	// that a hostile file cannot make the time exponential.
 	star, from := -1, 0
 	p, n := 0, 0
 	for n < len(name) {

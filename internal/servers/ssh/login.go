@@ -11,8 +11,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// maxAsked is how often somebody is asked for one login: servers that go on
-// asking would ask forever.
+// maxAsked bounds how often the user is asked during one login, because a hostile
+// server could ask forever.
 const maxAsked = 3
 
 // A login is the handshake with one hop, and the details for its error.
@@ -22,14 +22,14 @@ type login struct {
 	keys     *keyring
 	ask      func(prompt string) (string, error) // nil if nobody can be asked
 
-	verified bool     // the host key was
-	distrust error    // why it was not
-	tried    []string // what was offered to the server
-	skipped  []string // what could not be
-	methods  []string // what the server takes
-	sent     bool     // the password was
-	asked    int
-	declined bool // whoever was asked gave no answer
+	verified bool     // the host key is known
+	distrust error    // why the host key is not trusted
+	tried    []string // keys and passwords that were offered
+	skipped  []string // keys that could not be offered, and why
+	methods  []string // login methods that the server accepts
+	sent     bool     // the known password was sent
+	asked    int      // how often the user was asked
+	declined bool     // the user gave no answer
 }
 
 func (l *login) config(o Options) (*ssh.ClientConfig, error) {
@@ -46,6 +46,7 @@ func (l *login) config(o Options) (*ssh.ClientConfig, error) {
 			l.verified = l.distrust == nil
 			return l.distrust
 		},
+		// It chooses no method, and only keeps the server's list for the error.
 		AuthCallback: func(s *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 			l.methods = s.AllowedMethods
 			return nil, nil
@@ -59,7 +60,7 @@ func (l *login) config(o Options) (*ssh.ClientConfig, error) {
 	return config, nil
 }
 
-// signers are the keys to offer, those that the host names before others.
+// signers returns the keys to offer.
 func (l *login) signers() ([]ssh.Signer, error) {
 	var all []ssh.Signer
 	for _, k := range l.keys.of(l.hop, l.ask, &l.skipped) {
@@ -83,6 +84,8 @@ func (l *login) answer() (string, error) {
 }
 
 func (l *login) askFor(what string) (string, error) {
+	// A refused password of the inventory must be corrected there, so the user is
+	// not asked for another one.
 	if l.ask == nil || !l.password.IsZero() && l.sent || l.asked == maxAsked {
 		return "", errNoPassword
 	}
@@ -92,7 +95,8 @@ func (l *login) askFor(what string) (string, error) {
 	return l.ask(fmt.Sprintf("%s@%s: %s: ", l.hop.User, l.hop.Address, what))
 }
 
-// challenge answers a server's questions: a hidden one is for the password.
+// challenge answers the questions of keyboard-interactive. One whose answer is not
+// echoed asks for the password.
 func (l *login) challenge(_, _ string, questions []string, echos []bool) ([]string, error) {
 	if len(questions) > maxAsked {
 		return nil, fmt.Errorf("the server asks %d questions at once", len(questions))
@@ -112,7 +116,8 @@ func (l *login) challenge(_, _ string, questions []string, echos []bool) ([]stri
 	return answers, nil
 }
 
-// explain adds to an error at which step a handshake failed, and a hint.
+// explain turns the error of a handshake into one that names the step that failed,
+// with a hint.
 func (l *login) explain(err error) error {
 	at := endpoint(l.hop)
 	if l.distrust != nil {
@@ -120,8 +125,11 @@ func (l *login) explain(err error) error {
 	}
 	var refused *ssh.OpenChannelError
 	if errors.As(err, &refused) {
-		return fmt.Errorf("%w: %s: the server on the way says: %s", ErrUnreachable, at, excerpt(refused.Message))
+		return fmt.Errorf("%w: %s: refused by the jump host: %s", ErrUnreachable, at, excerpt(refused.Message))
 	}
+	// Before the host key is verified no login can have been refused. After that a
+	// network error is a lost connection, unless the user gave no answer: then the
+	// server may have closed the connection because of that.
 	if !l.verified || isNetwork(err) && !l.declined {
 		return fmt.Errorf("%w: %s: %w", ErrUnreachable, at, cause(err))
 	}

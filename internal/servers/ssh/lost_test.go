@@ -31,7 +31,7 @@ func ends(t *testing.T, f func() error) error {
 	}
 }
 
-// A signal is a writer that tells of the first byte.
+// A signal is a writer that closes came at the first byte.
 type signal struct {
 	once sync.Once
 	came chan struct{}
@@ -131,7 +131,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// endless input has a line a moment.
+// endless is an input that has another line every moment.
 type endless struct{}
 
 func (*endless) Read(p []byte) (int, error) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestMain fails what leaves goroutines or descriptors behind.
+// TestMain fails if a test leaves goroutines or descriptors behind.
 func TestMain(m *testing.M) {
 	descriptors, goroutines := openDescriptors(), runtime.NumGoroutine()
 	code := m.Run()
@@ -19,7 +19,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leftovers waits until all has ended, as the last of it may just be about to.
+// leftovers waits for goroutines and descriptors that are about to end, and returns
+// the others.
 func leftovers(descriptors, goroutines int) int {
 	for range 100 {
 		if openDescriptors() <= descriptors && runtime.NumGoroutine() <= goroutines {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A shell reads what was quoted as just the arguments that it was made of.
+// A shell splits a quoted line into the original arguments.
 func FuzzQuote(f *testing.F) {
 	for _, text := range []string{"", "it's", "a b", `\'"$(id)`, "*\n?", "-n", "\xff\x01", "!!", "'''"} {
 		f.Add(text, "second")

@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
-// write makes a file in a directory of its own.
+// write creates a file in a new directory.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -24,7 +24,7 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
-// host is how a server of the lab is reached with its key, which is known.
+// host returns a server of the lab whose host key is known.
 func host(t *testing.T, l *sshd.Lab, s *sshd.Server, user string) inventory.Host {
 	t.Helper()
 	return inventory.Host{
@@ -33,7 +33,7 @@ func host(t *testing.T, l *sshd.Lab, s *sshd.Server, user string) inventory.Host
 	}
 }
 
-// options keep what this machine's user has out of a test.
+// options returns options that ignore the files of this machine's user.
 func options(t *testing.T) ssh.Options {
 	return ssh.Options{Home: t.TempDir(), Agent: "/nonexistent", SystemKnownHosts: []string{}}
 }
@@ -59,7 +59,7 @@ func output(t *testing.T, c *ssh.Conn, cmd ssh.Command) string {
 	return out.String()
 }
 
-// refused checks that an error is one of a kind and says what it has to.
+// refused checks that an error wraps kind and contains all texts.
 func refused(t *testing.T, err, kind error, says ...string) {
 	t.Helper()
 	if !errors.Is(err, kind) {

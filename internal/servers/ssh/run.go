@@ -7,10 +7,9 @@ import (
 )
 
 // Run runs a command and waits for its end. The error wraps an *ExitError if the
-// command failed, ErrSudo, ErrLost or the context's error; it returns promptly
-// when the context ends, even if the server hangs. A command that ends before it
-// has read its Stdin has succeeded all the same. A read from Stdin that blocks
-// is left behind.
+// command failed, ErrSudo, ErrLost or the context's error. Run returns promptly when
+// the context ends, even if the server hangs. A command need not read all of its
+// Stdin. A goroutine that blocks in a read from Stdin outlives Run.
 func (c *Conn) Run(ctx context.Context, cmd Command) error {
 	if err := c.run(ctx, cmd); err != nil {
 		return fmt.Errorf("run command on %s: %w", c.host.Name, err)

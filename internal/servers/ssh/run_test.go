@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/test/sshd"
 )
 
-// noise is binary text without a pattern, the same for the same seed.
+// noise returns random bytes that are equal for equal seeds.
 func noise(seed byte, size int) []byte {
 	text := make([]byte, size)
 	rand.NewChaCha8([32]byte{seed}).Read(text)
@@ -85,7 +85,7 @@ func TestSudo(t *testing.T) {
 	for _, test := range []struct {
 		name, user, become string
 		password           inventory.Secret
-		says               string // why it is refused; empty if it is not
+		says               string // in the error; empty if there is none
 	}{
 		{"password", "admin", "root", right, ""},
 		{"password, another user", "admin", "guest", right, ""},

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// A Session is a command that runs. Its context ends it at any time.
+// A Session is a running command. It ends with its context.
 type Session struct {
 	Stdin  io.WriteCloser
 	Stdout io.Reader // to be read to its end before Wait
@@ -33,11 +33,11 @@ type Session struct {
 	err     error
 }
 
-// Start starts a command and returns when it runs, with Sudo after sudo has let
-// it. Its Stdin and Stdout must be nil: they are the session's. When the context
-// ends, so does the session; the server is asked to kill the command, which it
-// cannot do to one under sudo: that one sees the end of its input and output.
-// The caller calls Wait.
+// Start starts a command and returns when it is running, with Sudo after sudo has
+// permitted it. Stdin and Stdout of the command must be nil, because the session has
+// its own. The session ends with the context, and the server is asked to kill the
+// command. sshd cannot kill a command under sudo, which only notices the end of its
+// input and output. The caller must call Wait.
 func (c *Conn) Start(ctx context.Context, cmd Command) (*Session, error) {
 	if cmd.Stdin != nil || cmd.Stdout != nil {
 		return nil, errors.New("start command: Stdin and Stdout are the session's")
@@ -79,7 +79,7 @@ func (c *Conn) start(parent context.Context, cmd Command) (*Session, error) {
 	return s, nil
 }
 
-// slot waits until one session more may be opened.
+// slot waits until another session may be opened.
 func (c *Conn) slot(ctx context.Context) error {
 	select {
 	case c.slots <- struct{}{}:
@@ -91,7 +91,8 @@ func (c *Conn) slot(ctx context.Context) error {
 	}
 }
 
-// live runs the session until it has ended on the server.
+// live runs the session until it has ended on the server. Its slot is free only
+// then, because sshd counts a session that was cut here until it has ended there.
 func (s *Session) live(line string) {
 	stop := context.AfterFunc(s.conn.wanted, func() { s.cancel(s.conn.lost(nil)) })
 	err := s.run(line)
@@ -102,7 +103,7 @@ func (s *Session) live(line string) {
 	s.cancel(nil)
 }
 
-// run runs the command and returns how it ended.
+// run runs the command and returns its result.
 func (s *Session) run(line string) error {
 	channel, err := s.conn.open()
 	var refused *ssh.OpenChannelError
@@ -130,12 +131,13 @@ func (s *Session) run(line string) error {
 	if s.stderr.gate == nil {
 		close(s.running)
 	}
+	// The exit status may arrive before the last of stderr, which the error shows.
 	how := <-exited
 	<-said
 	return s.result(how)
 }
 
-// hold keeps the channel for cut, which may already have been called.
+// hold stores the channel for hangUp, and hangs up if the session was cut before.
 func (s *Session) hold(channel ssh.Channel) {
 	s.mu.Lock()
 	s.channel = channel
@@ -145,26 +147,29 @@ func (s *Session) hold(channel ssh.Channel) {
 	}
 }
 
-// result returns the error of a command, nil if it exited with status 0.
+// result returns the error of a command, nil if it exited with status 0. A status
+// before the command was started is sudo's.
 func (s *Session) result(how exit) error {
 	if g := s.stderr.gate; g != nil && !g.isOpen && how.said {
 		return g.refusal(how.status)
 	}
 	switch {
 	case !how.said:
-		return s.conn.lost(errors.New("the server did not say how the command ended"))
+		return s.conn.lost(errors.New("the server did not report how the command ended"))
 	case how.status == 0 && how.signal == "":
 		return nil
 	}
 	return &ExitError{Status: how.status, Signal: how.signal, Stderr: s.stderr.end()}
 }
 
-// cut ends the session here, whatever the server does.
+// cut ends the session on this side without waiting for the server.
 func (s *Session) cut() {
 	err := context.Cause(s.ctx)
 	if s.parent.Err() != nil {
 		err = context.Cause(s.parent)
 	}
+	// After Wait has returned the caller may reuse its writer, so it must not be
+	// written to any more.
 	s.stderr.detach()
 	s.finish(err)
 	s.stdout.CloseWithError(err)
@@ -191,8 +196,8 @@ func (s *Session) finish(err error) {
 	})
 }
 
-// Wait waits for the end of the command and of what it writes to stderr. The
-// error is an *ExitError, wraps ErrLost, or is the context's cause.
+// Wait waits for the end of the command and of its stderr. The error is an
+// *ExitError, wraps ErrLost, or is the context's cause.
 func (s *Session) Wait() error {
 	<-s.done
 	return s.err

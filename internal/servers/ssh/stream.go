@@ -7,23 +7,24 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxTail is how much of the end of stderr an ExitError keeps, in bytes.
+// maxTail is the size of the end of stderr that an ExitError keeps, in bytes.
 const maxTail = 4 << 10
 
-// An exit is how a command ended, if the server said it.
+// An exit is the result of a command. said is set if the server reported it.
 type exit struct {
 	said   bool
 	status int
 	signal string
 }
 
-// signals are numbers that a shell adds to 128 (RFC 4254, section 6.10, names
-// the signals).
+// signals are the numbers of signals, by their names in RFC 4254, section 6.10. A
+// shell adds them to 128.
 var signals = map[string]int{
 	"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14, "TERM": 15,
 }
 
-// readExit reads what a server asks and tells about a session until it closes it.
+// readExit reads the requests of a server about a session until it closes the
+// channel, and returns the reported result.
 func readExit(requests <-chan *ssh.Request) exit {
 	var how exit
 	for r := range requests {
@@ -45,19 +46,21 @@ func readExit(requests <-chan *ssh.Request) exit {
 			}
 		}
 		if r.WantReply {
-			_ = r.Reply(false, nil) // the channel's end is seen anyway
+			_ = r.Reply(false, nil) // if it fails, the channel has ended, and so does the loop
 		}
 	}
 	return how
 }
 
-// receive hands on stdout. It waits for its reader, and so does the server.
+// receive copies stdout. A slow reader slows down the command, because the pipe has
+// no buffer and SSH has a window.
 func (s *Session) receive(channel ssh.Channel) {
 	_, err := io.Copy(s.stdout, channel)
 	s.stdout.CloseWithError(err)
 }
 
-// send hands on stdin, once sudo is out of the way.
+// send copies stdin, once sudo has started the command. Before that sudo would take
+// it for the password.
 func (s *Session) send(channel ssh.Channel) {
 	select {
 	case <-s.running:
@@ -73,7 +76,8 @@ func (s *Session) send(channel ssh.Channel) {
 	}
 }
 
-// listen reads stderr, always: what nobody reads would stop the command.
+// listen reads stderr to its end, even if nobody wants it: a command whose output is
+// not read blocks.
 func (s *Session) listen(channel ssh.Channel) {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -93,7 +97,7 @@ func (s *Session) listen(channel ssh.Channel) {
 
 // A stderr receives the standard error of a command.
 type stderr struct {
-	gate *gate // of sudo, nil without
+	gate *gate // nil without sudo
 
 	mu   sync.Mutex
 	to   io.Writer
@@ -114,7 +118,7 @@ func (e *stderr) write(text []byte) error {
 	return nil
 }
 
-// detach leaves the caller's writer alone from now on.
+// detach makes sure that the caller's writer is not used any more.
 func (e *stderr) detach() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -127,7 +131,7 @@ func (e *stderr) end() string {
 	return string(e.tail)
 }
 
-// appendTail keeps the last bytes of what was appended.
+// appendTail appends text to tail, and keeps the last most bytes.
 func appendTail(tail, text []byte, most int) []byte {
 	tail = append(tail, text[max(0, len(text)-most):]...)
 	if over := len(tail) - most; over > 0 {

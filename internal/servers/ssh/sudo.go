@@ -12,13 +12,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// maxChatter bounds how much of sudo's output is kept, in bytes.
+// maxChatter bounds the kept part of sudo's output, in bytes.
 const maxChatter = 8 << 10
 
-// A gate stands between a session and its command until sudo has let it run. Up
-// to then stderr is sudo's, and nothing but a password goes to its stdin. Two
-// texts that nobody can guess tell the steps: sudo's prompt, and what the
-// started command writes first.
+// A gate separates the output of sudo from that of its command. Until the command
+// runs, stderr is sudo's, and nothing but the password goes to its stdin.
+//
+// sudo does not report whether it asks, refuses or has started the command. Two
+// random texts on stderr tell: its prompt, and the first output of the started
+// command. They are random, so that neither a banner nor the command can imitate
+// them.
 type gate struct {
 	password inventory.Secret
 	ask      []byte
@@ -26,16 +29,17 @@ type gate struct {
 
 	isOpen  bool
 	asked   bool
-	chatter []byte // what sudo said, the last of it
-	pending []byte // may be the begin of a text to find
+	chatter []byte // the end of sudo's output
+	pending []byte // may begin one of the texts
 }
 
 func newGate(password inventory.Secret) *gate {
 	return &gate{password: password, ask: []byte("ask-" + rand.Text()), started: []byte("run-" + rand.Text())}
 }
 
-// line is the command line that runs another as a user.
+// line returns the command line that runs another one as a user.
 func (g *gate) line(user, line string) string {
+	// Without a password -n makes sudo fail at once instead of asking.
 	sudo := []string{"sudo", "-H", "-n", "-u", user}
 	if !g.password.IsZero() {
 		sudo = []string{"sudo", "-H", "-S", "-p", string(g.ask), "-u", user}
@@ -43,7 +47,7 @@ func (g *gate) line(user, line string) string {
 	return quote(append(sudo, "--", "sh", "-c", fmt.Sprintf("printf %%s %s >&2\n%s", g.started, line)))
 }
 
-// A step is what a gate has found.
+// A step is an event that a gate finds in stderr.
 type step int
 
 const (
@@ -52,7 +56,8 @@ const (
 	stepStarted      // the command runs
 )
 
-// feed takes a piece of stderr and returns the next step in it and what follows.
+// feed takes a piece of stderr, and returns the next step in it and the rest after
+// that.
 func (g *gate) feed(text []byte) (step, []byte) {
 	g.pending = append(g.pending, text...)
 	ask, run := bytes.Index(g.pending, g.ask), bytes.Index(g.pending, g.started)
@@ -66,13 +71,15 @@ func (g *gate) feed(text []byte) (step, []byte) {
 		g.chatter, g.pending = nil, nil
 		return stepAsked, rest
 	}
+	// A text may be split between two pieces. Both texts have the same length.
 	keep := min(len(g.pending), len(g.ask)-1)
 	g.chatter = appendTail(g.chatter, g.pending[:len(g.pending)-keep], maxChatter)
 	g.pending = append([]byte(nil), g.pending[len(g.pending)-keep:]...)
 	return stepNone, nil
 }
 
-// guard passes stderr through the gate and returns what the command wrote.
+// guard passes a piece of stderr through the gate, answers sudo, and returns the
+// part that the command wrote.
 func (s *Session) guard(channel ssh.Channel, g *gate, text []byte) []byte {
 	for {
 		var found step
@@ -83,7 +90,7 @@ func (s *Session) guard(channel ssh.Channel, g *gate, text []byte) []byte {
 		case found == stepStarted:
 			close(s.running)
 			return text
-		case g.asked:
+		case g.asked: // a second question is the answer to a wrong password
 			s.cancel(fmt.Errorf("%w: sudo does not accept the password", ErrSudo))
 			return nil
 		}
@@ -108,7 +115,7 @@ func (g *gate) refusal(status int) error {
 	}
 	text := excerpt(strings.Join(lines[max(0, len(lines)-3):], "; "))
 	if text == "" {
-		text = fmt.Sprintf("it ended with status %d and said nothing", status)
+		text = fmt.Sprintf("sudo exited with status %d and no message", status)
 	}
 	if g.password.IsZero() {
 		text += " (no password for sudo is known)"
@@ -129,7 +136,7 @@ func (s *Session) awaitRunning() error {
 		return nil
 	case <-s.done:
 	case <-late:
-		s.cancel(fmt.Errorf("%w: after %v it has neither asked for the password nor run the command", ErrSudo, s.conn.o.SudoTimeout))
+		s.cancel(fmt.Errorf("%w: after %v sudo has neither asked for the password nor run the command", ErrSudo, s.conn.o.SudoTimeout))
 		<-s.done
 	}
 	select {
@@ -140,7 +147,7 @@ func (s *Session) awaitRunning() error {
 	}
 }
 
-// becomes is the user whom sudo makes of the one who logs in.
+// becomes returns the user that sudo switches to.
 func (c *Conn) becomes() string {
 	if c.host.Become.User == "" {
 		return "root"

@@ -1,7 +1,7 @@
-// Package agentless reads servers on which no agent runs, by commands
-// that nearly all have: sh, find, stat, sha256sum, md5sum, sed, grep and cat, as
-// GNU and busybox have them. Nothing is written on the server.
+// Package agentless reads servers on which no agent can run, with commands that
+// nearly all servers have: sh, find, stat, sha256sum, md5sum, sed, grep and cat, of
+// GNU or busybox. It writes nothing on the server.
 //
-// It takes longer than an agent does, brings the names of all files, and
-// remembers nothing: whoever can use an agent should.
+// It is slower than an agent, because it has no cache and transfers the names of all
+// files. Use an agent where one can run.
 package agentless

@@ -28,7 +28,7 @@ const maxAnswer = 4 << 30
 
 var errTooLarge = errors.New("the server sends too much")
 
-// Read reads a server. Its output is as untrusted as that of an agent.
+// Read reads a server. The result is as untrusted as that of an agent.
 func Read(ctx context.Context, r Runner, sudo bool) (*facts.Offline, error) {
 	nonce, err := newNonce()
 	if err != nil {
@@ -50,6 +50,8 @@ func Read(ctx context.Context, r Runner, sudo bool) (*facts.Offline, error) {
 		cancel()
 	}
 	out.CloseWithError(context.Canceled)
+	// If the command failed, its error explains why the answer is truncated. If
+	// reading failed, the command only failed because it was canceled.
 	if runErr := <-ended; runErr != nil && ctx.Err() == nil {
 		err = runErr
 	}
@@ -65,15 +67,15 @@ func Read(ctx context.Context, r Runner, sudo bool) (*facts.Offline, error) {
 	return server, nil
 }
 
-// newNonce returns a text that no file can hold on purpose, because it was not
-// known before.
+// newNonce returns a random text that marks the beginnings of sections. No file can
+// hold it to fake a section, because nobody knows it before.
 func newNonce() (string, error) {
 	var b [16]byte
 	_, err := rand.Read(b[:])
 	return hex.EncodeToString(b[:]), err
 }
 
-// bounded fails when there is more than left bytes.
+// A bounded reader fails after left bytes.
 type bounded struct {
 	r    io.Reader
 	left int64
@@ -87,7 +89,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// contents reads files when they are asked for.
+// contents reads files on demand.
 type contents struct {
 	runner Runner
 	sudo   bool
@@ -161,7 +163,7 @@ func (c *contents) run(ctx context.Context, argv []string, read func(io.Reader) 
 // maxSums bounds the sums of one request, in bytes.
 const maxSums = 64 << 20
 
-// capped fails when more than left bytes are written to it.
+// A capped writer fails after left bytes.
 type capped struct {
 	w    io.Writer
 	left int64

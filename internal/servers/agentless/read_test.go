@@ -30,7 +30,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// within runs commands on a server, past sshd, with the programs of path.
+// within runs commands on a server without sshd, with the programs of path.
 type within struct{ pid, path string }
 
 func on(srv *sshd.Server, path string) within {
@@ -56,7 +56,7 @@ const (
 	busybox = "/opt/busybox"
 )
 
-// oddities makes files that are easily mistaken.
+// oddities is a script that creates files that are easily misread.
 const oddities = `
 mkdir -p /srv/odd /opt/busybox
 /bin/busybox --install -s /opt/busybox
@@ -97,7 +97,7 @@ func read(t *testing.T, r Runner) (*facts.Offline, *facts.Peer) {
 	return s, p
 }
 
-// systemd is asked, too, and that it does not answer is known.
+// systemd is asked, too, and if it does not answer, that is an unknown.
 func TestReadRunning(t *testing.T) {
 	srv := sshd.Open(t, "systemd", "dbus").Start("web", sshd.Options{Systemd: true})
 	_, p := read(t, on(srv, gnu))
@@ -115,7 +115,7 @@ func TestReadRunning(t *testing.T) {
 	}
 }
 
-// What plain commands say is what an agent says, byte for byte.
+// Plain commands give the same result as an agent, byte for byte.
 func TestReadAsAnAgentDoes(t *testing.T) {
 	srv := sshd.Open(t, "busybox", "attr").Start("odd", sshd.Options{})
 	srv.Exec("sh", "-euc", oddities)
@@ -165,8 +165,8 @@ func mapValues(m map[string]string) func(func(string) bool) {
 	}
 }
 
-// What was edited is known by its package's sum, and shown; what nobody could
-// read is said.
+// An edited file is found by its package's sum and shown. An unreadable file is
+// reported.
 func TestReadOnlyPlainly(t *testing.T) {
 	lab := sshd.Open(t, "busybox", "attr")
 	one, two := lab.Start("one", sshd.Options{}), lab.Start("two", sshd.Options{})
@@ -203,23 +203,22 @@ touch "$(printf '/srv/line\nbreak')"`)
 	}
 }
 
-// A server that says nonsense is refused, and one that says too little is not
-// clean.
+// An invalid answer is refused, and an incomplete one is not clean.
 func TestHostileAnswers(t *testing.T) {
 	root := "%s entries\n41ed 0 0 0 0 0 1 /\n"
 	for name, tc := range map[string]struct{ says, want string }{
-		"nothing":          {"", "ends in the middle"},
-		"no end":           {"%s system\nLinux\nx86_64\n6.1\n" + root, "ends in the middle"},
-		"no system":        {root + "%s end\n", "it runs"},
-		"another system":   {"%s system\nDarwin\narm64\n23\n" + root + "%s end\n", "it runs"},
-		"no root":          {"%s system\nLinux\nx86_64\n6.1\n%s end\n", "no root"},
+		"nothing":          {"", "it is truncated"},
+		"no end":           {"%s system\nLinux\nx86_64\n6.1\n" + root, "it is truncated"},
+		"no system":        {root + "%s end\n", "want Linux"},
+		"another system":   {"%s system\nDarwin\narm64\n23\n" + root + "%s end\n", "want Linux"},
+		"no root":          {"%s system\nLinux\nx86_64\n6.1\n%s end\n", "root directory is missing"},
 		"a tool is gone":   {"%s system\nLinux\nx86_64\n6.1\n%s missing\nfind\nst\x1bat\n%s end\n", "has no find, st"},
-		"a path leads out": {"%s system\nLinux\nx86_64\n6.1\n" + root + "81a4 0 0 1 0 0 1 /../etc/passwd\n%s end\n", "no sense"},
+		"a path leads out": {"%s system\nLinux\nx86_64\n6.1\n" + root + "81a4 0 0 1 0 0 1 /../etc/passwd\n%s end\n", "answer is invalid"},
 		"a path twice":     {"%s system\nLinux\nx86_64\n6.1\n" + root + "81a4 0 0 1 0 0 1 /a\n81a4 0 0 1 0 0 1 /a\n%s end\n", "twice"},
-		"a negative size":  {"%s system\nLinux\nx86_64\n6.1\n" + root + "81a4 0 0 -1 0 0 1 /a\n%s end\n", "no sense"},
-		"below a file":     {"%s system\nLinux\nx86_64\n6.1\n" + root + "81a4 0 0 1 0 0 1 /a\n81a4 0 0 1 0 0 1 /a/b\n%s end\n", "no sense"},
-		"a line too long":  {"%s entries\n" + strings.Repeat("x", maxLine+1), "no sense"},
-		"no such type":     {"%s system\nLinux\nx86_64\n6.1\n" + root + "1ff 0 0 0 0 0 1 /a\n%s end\n", "no sense"},
+		"a negative size":  {"%s system\nLinux\nx86_64\n6.1\n" + root + "81a4 0 0 -1 0 0 1 /a\n%s end\n", "answer is invalid"},
+		"below a file":     {"%s system\nLinux\nx86_64\n6.1\n" + root + "81a4 0 0 1 0 0 1 /a\n81a4 0 0 1 0 0 1 /a/b\n%s end\n", "answer is invalid"},
+		"a line too long":  {"%s entries\n" + strings.Repeat("x", maxLine+1), "answer is invalid"},
+		"no such type":     {"%s system\nLinux\nx86_64\n6.1\n" + root + "1ff 0 0 0 0 0 1 /a\n%s end\n", "answer is invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Read(t.Context(), saying(tc.says), false)
@@ -247,18 +246,18 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// saying answers with a text in which %s stands for what sections begin with.
+// saying answers with a text in which %s stands for the nonce.
 type saying string
 
 func (s saying) Run(_ context.Context, c ssh.Command) error {
 	_, err := io.WriteString(c.Stdout, strings.ReplaceAll(string(s), "%s", c.Args[4]))
 	if errors.Is(err, io.ErrClosedPipe) || errors.Is(err, context.Canceled) {
-		return nil // as of a command that is not listened to
+		return nil // as if nobody read the output of the command
 	}
 	return err
 }
 
-// endless is a server that never ends.
+// endless is a server whose output never ends.
 type endless struct{}
 
 func (endless) Run(ctx context.Context, c ssh.Command) error {

@@ -1,11 +1,12 @@
 package agentless
 
-// surveyScript prints everything that a comparison needs first, in sections: each
-// begins with a line of $1, which nobody can have known before, and the section's
-// name. The other arguments are directories whose files' content is not needed.
+// surveyScript prints everything that a comparison needs first, in sections. Each
+// begins with a line that has $1, a nonce, and the section's name. The other
+// arguments are directories whose files are not digested.
 //
-// The standard error of a command is in the section "errors", with its
-// exit status; file names with a line break are only counted.
+// The standard error of a command and its exit status are in the section "errors".
+// File names with a line break are only counted, because the output is one line for
+// each file. Digests come last, because they take the longest.
 const surveyScript = `
 LC_ALL=C QUOTING_STYLE=literal PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL QUOTING_STYLE PATH
@@ -88,10 +89,11 @@ const textScript = `[ -f "$1" ] || exit 44
 head -c "$2" "$1"
 `
 
-// exitNoText is the exit status of textScript if there is no such file.
+// exitNoText is the exit status of textScript if the file does not exist.
 const exitNoText = 44
 
-// sumsScript prints the MD5 of the files whose names it reads, each with a NUL byte.
+// sumsScript prints the MD5 of the files whose names it reads, each of which ends in
+// a NUL byte. It succeeds even if a file is gone, which is then missing.
 const sumsScript = `LC_ALL=C xargs -0 md5sum 2>/dev/null
 :
 `

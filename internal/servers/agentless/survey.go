@@ -27,12 +27,12 @@ const (
 	maxPath    = 4096      // bytes, as of the kernel
 )
 
-// An answer is the output of surveyScript, as far as it was read.
+// An answer is the part of surveyScript's output that was read.
 type answer struct {
 	system   []string
 	missing  []string
 	booted   bool   // with systemd
-	device   string // of the root
+	device   string // number of the root file system
 	entries  []tree.Entry
 	byPath   map[string]int // of entries
 	odd      int            // files with a line break in their name
@@ -41,10 +41,10 @@ type answer struct {
 	kernel   facts.Kernel
 	tables   map[string][]string // of the kernel, by section
 	program  string
-	xattrs   bool   // they were asked for
-	xattrsOf string // that the lines are about
+	xattrs   bool   // the server has getfattr
+	xattrsOf string // the file of the following lines
 	unknowns []facts.Unknown
-	isWhole  bool
+	isWhole  bool // the last section was reached
 }
 
 func newAnswer() *answer {
@@ -54,12 +54,12 @@ func newAnswer() *answer {
 	}
 }
 
-var errInvalid = errors.New("the server's answer makes no sense")
+var errInvalid = errors.New("the server's answer is invalid")
 
-// read reads sections until the one that is the end.
+// read reads sections up to the one called "end".
 func (a *answer) read(r *bufio.Reader, nonce string) error {
 	var section, arg string
-	var text *bytes.Buffer // of the file that is read
+	var text *bytes.Buffer // content of the current section "file"
 	for {
 		line, whole, err := readLine(r)
 		if errors.Is(err, io.EOF) && len(line) == 0 {
@@ -74,6 +74,7 @@ func (a *answer) read(r *bufio.Reader, nonce string) error {
 			if text = nil; section == "file" {
 				text = &bytes.Buffer{}
 			}
+			// Anything after "end" would begin another section and clear it.
 			a.isWhole = section == "end"
 			a.xattrs = a.xattrs || section == "xattrs"
 			continue
@@ -85,6 +86,7 @@ func (a *answer) read(r *bufio.Reader, nonce string) error {
 			text.Write(line)
 			continue
 		}
+		// Only the content of files may have long lines.
 		if !whole {
 			return fmt.Errorf("%w: a line of more than %d bytes", errInvalid, maxLine)
 		}
@@ -93,15 +95,15 @@ func (a *answer) read(r *bufio.Reader, nonce string) error {
 		}
 	}
 	if !a.isWhole {
-		return fmt.Errorf("%w: it ends in the middle", errInvalid)
+		return fmt.Errorf("%w: it is truncated", errInvalid)
 	}
 	return nil
 }
 
-// grow counts bytes that are kept.
+// grow counts kept bytes, and fails if there are too many.
 func (a *answer) grow(n int) error {
 	if a.size += n; a.size > maxTexts {
-		return fmt.Errorf("%w: what facts are read from has more than %d bytes", errTooLarge, maxTexts)
+		return fmt.Errorf("%w: the files that facts are read from have more than %d bytes", errTooLarge, maxTexts)
 	}
 	return nil
 }
@@ -119,20 +121,21 @@ func readLine(r *bufio.Reader) (line []byte, whole bool, err error) {
 	return line, false, nil
 }
 
-// endText keeps the content of a file, without the line break that the next
-// section begins with.
+// endText stores the content of a file, without the line break that precedes each
+// section.
 func (a *answer) endText(file string, text *bytes.Buffer) {
 	if text != nil && isPath(file) {
 		a.texts[file] = bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 	}
 }
 
-// isPath reports whether a text is a path as the kernel has it.
+// isPath reports whether a text is a clean absolute path that the kernel can
+// return.
 func isPath(p string) bool {
 	return len(p) <= maxPath && strings.HasPrefix(p, "/") && path.Clean(p) == p && !strings.ContainsAny(p, "\x00\n")
 }
 
-// line reads one of a section. The last of each is empty.
+// line parses a line of a section. The last line of each section is empty.
 func (a *answer) line(section, arg, line string) error {
 	if line == "" {
 		return nil
@@ -154,6 +157,7 @@ func (a *answer) line(section, arg, line string) error {
 		a.xattr(line)
 	case "sums":
 		if sum, file, ok := sumLine(line, 64); ok {
+			// A file that was created after the entries were listed is not compared.
 			if i, known := a.byPath[file]; known && a.entries[i].Kind == tree.Regular {
 				a.entries[i].Digest = "sha256:" + sum
 			}
@@ -166,7 +170,7 @@ func (a *answer) line(section, arg, line string) error {
 	case "sysctls":
 		if file, value, ok := strings.Cut(line, ":"); ok {
 			name := strings.ReplaceAll(strings.TrimPrefix(file, "/proc/sys/"), "/", ".")
-			a.kernel.Sysctls[name] += value + " "
+			a.kernel.Sysctls[name] += value + " " // grep prints a line for each line of a value
 		}
 		return a.grow(len(line))
 	case "programs":
@@ -186,12 +190,12 @@ var kinds = map[uint64]tree.Kind{
 	0o020000: tree.CharDevice, 0o060000: tree.BlockDevice, 0o010000: tree.FIFO, 0o140000: tree.Socket,
 }
 
-// entry reads "mode user group size major minor device path"; mode, major and
+// entry parses "mode user group size major minor device path". mode, major and
 // minor are hexadecimal.
 func (a *answer) entry(line string) error {
 	f := strings.SplitN(line, " ", 8)
 	if len(f) < 8 || !isPath(f[7]) {
-		return fmt.Errorf("%w: it lists %.80q", errInvalid, line)
+		return fmt.Errorf("%w: entry %.80q", errInvalid, line)
 	}
 	var bad error
 	number := func(text string, base, bits int) uint64 {
@@ -214,16 +218,16 @@ func (a *answer) entry(line string) error {
 		e.Major, e.Minor = uint32(number(f[4], 16, 32)), uint32(number(f[5], 16, 32))
 	}
 	if bad != nil {
-		return fmt.Errorf("%w: it lists %.80q", errInvalid, line)
+		return fmt.Errorf("%w: entry %.80q", errInvalid, line)
 	}
 	if e.Path == "/" {
 		a.device = f[6]
 	}
 	if e.Kind == tree.Directory && f[6] != a.device {
-		return nil // something is mounted there
+		return nil // a mount point; find -xdev lists it, but not its content
 	}
 	if _, twice := a.byPath[e.Path]; twice {
-		return fmt.Errorf("%w: it lists %.80q twice", errInvalid, e.Path)
+		return fmt.Errorf("%w: %.80q is listed twice", errInvalid, e.Path)
 	}
 	if len(a.entries) == maxEntries {
 		return fmt.Errorf("%w: %w", errTooLarge, rootfs.ErrTooMany)
@@ -233,15 +237,16 @@ func (a *answer) entry(line string) error {
 	return nil
 }
 
-// link reads a name and its target: "/a -> b" of GNU stat, "'/a' -> 'b'" of
-// busybox. A name may hold an arrow itself.
+// link parses a name and its target: "/a -> b" of GNU stat, "'/a' -> 'b'" of
+// busybox. A name may contain an arrow, so the first arrow after the name of a
+// listed symbolic link counts.
 func (a *answer) link(line string) {
 	const arrow = " -> "
 	quoted := strings.HasPrefix(line, "'")
 	for at := 0; ; {
 		i := strings.Index(line[at:], arrow)
 		if i < 0 {
-			return // more of a target that has a line break
+			return // the rest of a target with a line break
 		}
 		name, target := line[:at+i], line[at+i+len(arrow):]
 		if quoted {
@@ -255,7 +260,7 @@ func (a *answer) link(line string) {
 	}
 }
 
-// xattr reads what getfattr(1) prints: "# file: name", then "name=0xvalue".
+// xattr parses the output of getfattr(1): "# file: name", then "name=0xvalue".
 func (a *answer) xattr(line string) {
 	if file, is := strings.CutPrefix(line, "# file: "); is {
 		a.xattrsOf = unescape(file)
@@ -273,13 +278,13 @@ func (a *answer) xattr(line string) {
 	a.entries[n].Xattrs[name] = raw
 }
 
-// decodeHex reads "0x" and the bytes of a value.
+// decodeHex parses "0x" and the bytes of a value.
 func decodeHex(text string) (string, error) {
 	raw, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
 	return string(raw), err
 }
 
-// octal is how getfattr(1) writes a byte of a name that could be mistaken.
+// octal matches the escape sequence of getfattr(1) for special bytes of a name.
 var octal = regexp.MustCompile(`\\[0-7]{3}`)
 
 func unescape(name string) string {
@@ -289,8 +294,8 @@ func unescape(name string) string {
 	})
 }
 
-// sumLine reads "sum  name". GNU puts a backslash before a line in whose name it
-// put some.
+// sumLine parses "sum  name". If GNU's program escapes a name with backslashes, the
+// line begins with one.
 func sumLine(line string, digits int) (sum, file string, ok bool) {
 	escaped := strings.HasPrefix(line, `\`)
 	line = strings.TrimPrefix(line, `\`)
@@ -304,20 +309,22 @@ func sumLine(line string, digits int) (sum, file string, ok bool) {
 	return line[:digits], file, true
 }
 
-// errorMessage reads a line of a command's standard error, or its exit status. A
-// status adds nothing to the messages, except where a command died without one.
+// errorMessage parses a line of a command's standard error, or its exit status. The
+// status matters only if a command died without a message.
 func (a *answer) errorMessage(line string) {
 	if status, is := strings.CutPrefix(line, "exit "); is {
 		if status == "0" || status == "1" || status == "123" {
-			return // find exits with these if there were errors, which are in the messages
+			return // find and xargs exit with 1 and 123 after errors that have messages
 		}
 		line = "a command ended with status " + status
 	}
 	u := facts.Unknown{Path: "/", Reason: text.Escape(line)}
 	if m := errorLine.FindStringSubmatch(line); m != nil && isPath(m[1]) {
 		u = facts.Unknown{Path: m[1], Reason: text.Escape(m[2])}
+		// stat and sha256sum get their names from find, so a missing file there
+		// changed during the survey and its state is unknown.
 		if u.Reason == "No such file or directory" && !strings.HasPrefix(line, "stat:") && !strings.HasPrefix(line, "sha256sum:") {
-			return // a place that this server does not have, or that went
+			return // a starting point of find that this server does not have
 		}
 	}
 	if facts.IsCompared(u.Path) {
@@ -328,22 +335,22 @@ func (a *answer) errorMessage(line string) {
 // errorLine matches the error messages of find, stat and others.
 var errorLine = regexp.MustCompile(`^[a-z0-9]+: (?:can(?:no|')t [a-z ]+ )?'?(/.*?)'?: (.*)$`)
 
-// machines are what uname calls a machine, by Go's name of it.
+// machines maps the output of uname -m to GOARCH.
 var machines = map[string]string{
 	"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386", "riscv64": "riscv64",
 	"s390x": "s390x", "ppc64le": "ppc64le", "loongarch64": "loong64", "mips64": "mips64",
 }
 
-// offline returns the server that the answer describes.
+// offline returns the server of an answer.
 func (a *answer) offline() (*facts.Offline, error) {
 	if len(a.missing) > 0 {
 		return nil, fmt.Errorf("the server has no %s", text.Escape(strings.Join(a.missing, ", ")))
 	}
 	if len(a.system) != 3 || a.system[0] != "Linux" {
-		return nil, fmt.Errorf("%w: it runs %.80q", errInvalid, strings.Join(a.system, " "))
+		return nil, fmt.Errorf("%w: want Linux, uname prints %.80q", errInvalid, strings.Join(a.system, " "))
 	}
 	if a.device == "" {
-		return nil, fmt.Errorf("%w: it has no root directory", errInvalid)
+		return nil, fmt.Errorf("%w: the root directory is missing", errInvalid)
 	}
 	s := &facts.Offline{Arch: machines[a.system[1]], Texts: a.texts, Kernel: &a.kernel, NoXattrs: !a.xattrs, Unknowns: a.unknowns, Booted: a.booted}
 	if s.Arch == "" {

@@ -14,19 +14,19 @@ import (
 // MaxSize bounds one message, in bytes.
 const MaxSize = 64 << 20
 
-// Bounds of the content of a message. A list of nothing but zeros takes fifty times
-// its own size in memory.
+// Bounds of the content of a message. Size alone is not enough: a list of zeros takes
+// fifty times its own size in memory.
 const (
 	maxElements = 1 << 19 // of all lists together
 	maxToken    = 1 << 20 // a text or a number, in bytes
 	maxDepth    = 32
 )
 
-// maxQuoted is how much of an error about a message is told, in bytes: it may hold
-// a number of a million digits.
+// maxQuoted bounds the text of an error about a message, in bytes, because it may
+// quote a number of a million digits.
 const maxQuoted = 200
 
-// Unmarshal is json.Unmarshal within the bounds, with errors that can be shown.
+// Unmarshal is json.Unmarshal within the bounds, with short and escaped errors.
 func Unmarshal(data []byte, v any) error { return unmarshal(data, v, MaxSize, maxToken) }
 
 // UnmarshalLarge is Unmarshal for messages with large texts, such as listings of
@@ -43,11 +43,11 @@ func unmarshal(data []byte, v any, size, token int) error {
 	return nil
 }
 
-// measure checks the bounds without memory of its own. It does not check that data
-// is JSON, because json.Unmarshal does.
+// measure checks the bounds before json.Unmarshal allocates anything, without memory
+// of its own. It does not check the syntax, because json.Unmarshal does.
 func measure(data []byte, maxSize, maxToken int) error {
 	if len(data) > maxSize {
-		return fmt.Errorf("it has more than %d bytes", maxSize)
+		return fmt.Errorf("the message has more than %d bytes", maxSize)
 	}
 	var isList [maxDepth + 1]bool
 	depth, elements, token := 0, 0, 0
@@ -65,7 +65,7 @@ func measure(data []byte, maxSize, maxToken int) error {
 		case inText:
 		case c == '[', c == '{':
 			if depth++; depth > maxDepth {
-				return fmt.Errorf("it is nested more than %d deep", maxDepth)
+				return fmt.Errorf("the message is nested more than %d deep", maxDepth)
 			}
 			isList[depth], token = c == '[', 0
 			if c == '[' {

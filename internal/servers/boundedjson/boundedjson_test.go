@@ -9,7 +9,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/boundedjson"
 )
 
-// many repeats a text so that there are so many bytes of it.
+// many repeats a text up to a number of bytes.
 func many(text string, bytes int) string { return strings.Repeat(text, bytes/len(text)) }
 
 func TestHostileMessages(t *testing.T) {
@@ -43,7 +43,7 @@ func TestHostileMessages(t *testing.T) {
 	}
 }
 
-// What is within bounds is read as encoding/json does.
+// Within the bounds the result is that of encoding/json.
 func FuzzUnmarshal(f *testing.F) {
 	for _, seed := range []string{`{"a":["]","[\\",{"b":",:{}"}]}`, `[1,2,[3,[]]]`, `"\"`, `{"a"`} {
 		f.Add([]byte(seed))
@@ -60,7 +60,7 @@ func FuzzUnmarshal(f *testing.F) {
 	})
 }
 
-// A large text is taken where it may be, and nothing else is.
+// UnmarshalLarge accepts large texts, but not many elements.
 func TestLargeTexts(t *testing.T) {
 	var v any
 	text := `"` + strings.Repeat("x", 2<<20) + `"`

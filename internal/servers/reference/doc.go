@@ -1,3 +1,3 @@
-// Package reference opens what servers are measured against beside each other: the
-// file of a snapshot, or an image.
+// Package reference opens references that servers are compared with in addition to
+// each other: the file of a snapshot, or an image.
 package reference

@@ -21,8 +21,8 @@ const (
 	maxFacts = 256 << 20
 )
 
-// readImage brings what a comparison asks for first. What else is asked for is
-// read when it is.
+// readImage reads the tree of an image and the files that facts are read from, which
+// every comparison needs. Other files are read on demand.
 func readImage(ctx context.Context, img image.Image) (*facts.Offline, error) {
 	config, err := img.ConfigFile()
 	if err != nil {
@@ -33,6 +33,8 @@ func readImage(ctx context.Context, img image.Image) (*facts.Offline, error) {
 		return nil, err
 	}
 	s := &facts.Offline{Arch: config.Architecture, Files: root.Tree(), Contents: rootfs{root}}
+	// A finding is an entry that no extraction could create safely. It is unknown,
+	// not absent, so that the comparison is not complete.
 	for _, f := range findings {
 		s.Unknowns = append(s.Unknowns, facts.Unknown{Path: f.Path, Reason: f.String()})
 	}
@@ -44,7 +46,7 @@ func readImage(ctx context.Context, img image.Image) (*facts.Offline, error) {
 		}
 		if total += e.Size; e.Size > maxFact || total > maxFacts {
 			s.Unknowns = append(s.Unknowns, facts.Unknown{Path: e.Path, Reason: fmt.Sprintf("facts are not read from a file of %d bytes", e.Size)})
-			total -= e.Size
+			total -= e.Size // a file that is skipped must not use up the bound
 			continue
 		}
 		wanted = append(wanted, e.Path)
@@ -53,7 +55,7 @@ func readImage(ctx context.Context, img image.Image) (*facts.Offline, error) {
 	return s, err
 }
 
-// rootfs reads files in an image.
+// A rootfs reads files in an image. It implements facts.Contents.
 type rootfs struct{ root *image.Rootfs }
 
 func (r rootfs) Text(ctx context.Context, file string, limit int64) (text []byte, err error) {

@@ -12,7 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// A Reference answers in the place of a server that is in the expected state.
+// A Reference is the expected state of servers. Its Peer answers as a server in that
+// state would.
 type Reference struct {
 	Peer *facts.Peer
 
@@ -26,14 +27,13 @@ func (b *Reference) Close() {
 	}
 }
 
-// ErrNotFound is returned when a name is neither that of a snapshot nor of an
+// ErrNotFound is returned when a name is neither that of a snapshot nor that of an
 // image.
 var ErrNotFound = errors.New("no snapshot of a server and no image")
 
-// Open opens the file of a snapshot; an OCI layout, an archive of one or one that
-// "docker save" wrote; or, if there is no such file, the image of a reference in
-// its registry. A single word is no reference: it may be a server that somebody
-// mistyped. ctx must last as long as the reference.
+// Open opens the file of a snapshot, an OCI layout, an OCI archive, or an archive of
+// "docker save". If no such file exists, it opens the image in its registry. ctx must
+// last as long as the reference.
 func Open(ctx context.Context, name string) (*Reference, error) {
 	b, err := openSnapshot(ctx, name)
 	if err == nil {
@@ -42,6 +42,7 @@ func Open(ctx context.Context, name string) (*Reference, error) {
 	if !errors.Is(err, facts.ErrNoSnapshot) && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	// A single word is more likely a mistyped server than an image of Docker Hub.
 	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(name, "/:@") {
 		return nil, fmt.Errorf("%s: %w", name, ErrNotFound)
 	}
@@ -100,6 +101,6 @@ func openImage(ctx context.Context, name string) (_ *Reference, err error) {
 		return nil, err
 	}
 	b.Peer = peer
-	b.close = append([]func(){end}, b.close...)
+	b.close = append([]func(){end}, b.close...) // the peer ends first, because it reads the image
 	return b, nil
 }

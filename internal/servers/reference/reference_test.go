@@ -25,7 +25,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// installed is a Debian with nginx as an archive, and unpacked by GNU tar.
+// installed returns a Debian with nginx as an archive, and unpacked by GNU tar.
 func installed(t *testing.T) (archive, dir string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -68,8 +68,8 @@ func TestImage(t *testing.T) {
 	t.Run("is what a server left", func(t *testing.T) { checkLeft(t, b.Peer, dir) })
 }
 
-// checkSame checks that an image is to a comparison what an agent makes of the
-// same files.
+// checkSame checks that an image compares equal to an agent's scan of the same
+// files.
 func checkSame(t *testing.T, image *facts.Peer, dir string) {
 	peer := agent.On(t, dir)
 	if diff := cmp.Diff(peer.Facts, image.Facts); diff != "" {
@@ -85,8 +85,8 @@ func checkSame(t *testing.T, image *facts.Peer, dir string) {
 	}
 }
 
-// checkLeft checks that what a server has changed since is said with its package,
-// and as a text diff.
+// checkLeft checks that a change on a server is reported with its package and a
+// text diff.
 func checkLeft(t *testing.T, image *facts.Peer, dir string) {
 	conf := filepath.Join(dir, "etc/nginx/nginx.conf")
 	text, err := os.ReadFile(conf)

@@ -11,13 +11,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// Version is of the agent's protocol. Both sides must have the same.
+// Version is the version of the agent's protocol. Both sides must have the same.
 const Version = 2
 
 // A hello is the agent's first message.
 type hello struct {
 	Version int     `json:"version"`
-	Live    bool    `json:"live"` // the kernel's facts are there
+	Live    bool    `json:"live"` // with the facts of a running kernel
 	Summary Summary `json:"summary"`
 	Facts   []Fact  `json:"facts"`
 	// NoXattrs is set if extended attributes were not read.
@@ -29,7 +29,8 @@ type request struct {
 	List   []string `json:"list,omitempty"`   // directories
 	Read   string   `json:"read,omitempty"`   // a text file
 	Owners []string `json:"owners,omitempty"` // files
-	// Packages are files, too, of which nobody asks whether they were edited.
+	// Packages are files, too. Their owners are returned without Edited, for which
+	// each file would have to be read.
 	Packages []string `json:"packages,omitempty"`
 }
 
@@ -41,27 +42,28 @@ type response struct {
 	Error  string   `json:"error,omitempty"`
 }
 
-// A Text is the content of a file, or why it is not shown.
+// A Text is the content of a file, or the reason why it is hidden.
 type Text struct {
 	Content []byte `json:"content,omitempty"`
 	Hidden  string `json:"hidden,omitempty"`
 }
 
-// An Owner is the package that brought a file, and what it has become.
+// An Owner is the package that contains a file.
 type Owner struct {
-	Package string `json:"package,omitempty"` // empty if none did
-	Edited  bool   `json:"edited,omitempty"`  // the file is not as the package has it
+	Package string `json:"package,omitempty"` // empty if there is none
+	Edited  bool   `json:"edited,omitempty"`  // the file differs from the package's
 }
 
-// ServeOptions of an agent. The zero value serves a root that is at rest.
+// ServeOptions configures an agent. The zero value serves the root of a machine that
+// is not running.
 type ServeOptions struct {
 	Scan ScanOptions
-	Live bool // the root is that of the machine that the agent runs on
+	Live bool // the root is that of the agent's own machine
 }
 
-// Serve is the agent: it reads the files of a root, sends a summary, and answers the
-// requests of a Peer until in ends. It writes to out only, and to the cache if there
-// is one.
+// Serve runs the agent: it reads the files of a root, sends a summary, and answers the
+// requests of a Peer until in ends. It only writes to out and to the cache, if there is
+// one.
 func Serve(ctx context.Context, root *rootfs.Root, opts ServeOptions, in io.Reader, out io.Writer) error {
 	asking, stop := context.WithCancel(ctx)
 	defer stop()
@@ -83,12 +85,12 @@ func Serve(ctx context.Context, root *rootfs.Root, opts ServeOptions, in io.Read
 type source interface {
 	nodes(dir string) ([]Node, error)
 	text(ctx context.Context, file string) (Text, error)
-	// ownersOf finds the packages of files, and whether those are as the packages
-	// have them if that is asked for.
+	// ownersOf finds the packages of files and, with check, whether the files differ
+	// from the packages'.
 	ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error)
 }
 
-// converse is an agent's side of the protocol, until in ends.
+// converse speaks an agent's side of the protocol until in ends.
 func converse(ctx context.Context, h hello, s source, in io.Reader, out io.Writer) error {
 	if err := writeFrame(out, h); err != nil {
 		return err
@@ -103,6 +105,8 @@ func converse(ctx context.Context, h hello, s source, in io.Reader, out io.Write
 		}
 		resp, err := answer(ctx, s, req)
 		if err != nil {
+			// A failed request, such as for a file that is gone, must not end the
+			// session.
 			resp = response{Error: err.Error()}
 		}
 		if err := writeFrame(out, resp); err != nil {
@@ -115,7 +119,7 @@ type agent struct {
 	scan   *Scan
 	root   *rootfs.Root
 	live   bool
-	owners *Owners // read when they are asked for
+	owners *Owners // read with the first request
 }
 
 func answer(ctx context.Context, s source, req request) (resp response, err error) {
@@ -141,11 +145,11 @@ func answer(ctx context.Context, s source, req request) (resp response, err erro
 
 func (a *agent) nodes(dir string) ([]Node, error) { return a.scan.List(dir) }
 
-// maxShown bounds a file whose text is compared, in bytes.
+// maxShown bounds the size of a file whose text is compared, in bytes.
 const maxShown = 256 << 10
 
-// text returns a file's content if everybody on the server may read it. The agent
-// runs as root, and must not show what the server's users cannot read.
+// text returns a file's content if every user of the server may read it. The agent
+// runs as root, and must not show files that are hidden from the server's users.
 func (a *agent) text(_ context.Context, file string) (Text, error) {
 	n, ok := a.scan.lookup(file)
 	if !ok || n.Kind != tree.Regular.String() {
@@ -163,7 +167,7 @@ func (a *agent) text(_ context.Context, file string) (Text, error) {
 	return Text{Content: content}, err
 }
 
-// hidden is why the content of a file is not shown, empty if it is.
+// hiddenReason returns why the content of a file is not shown, empty if it is.
 func hiddenReason(mode uint32, size int64) string {
 	switch {
 	case mode&0o004 == 0:

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// apkDatabase is where apk keeps its records, see apk-db-format of apk(5): each
-// line has a letter, a colon and a value.
+// apkDatabase is the database of apk. Each line has a letter, a colon and a value, see
+// apk(5).
 const apkDatabase = "/lib/apk/db/installed"
 
 // apkPackages parses apk's records: P is a package, V its version.
@@ -43,7 +43,7 @@ func (o *Owners) addApk(text []string) {
 			file = usrMerged(path.Join(dir, value))
 			o.byPath[file] = name
 		case "Z":
-			encoded, ok := strings.CutPrefix(value, "Q1")
+			encoded, ok := strings.CutPrefix(value, "Q1") // SHA-1 in base64
 			if sum, err := base64.StdEncoding.DecodeString(encoded); ok && err == nil && file != "" {
 				o.sums[file] = hex.EncodeToString(sum)
 			}

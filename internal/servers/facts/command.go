@@ -21,7 +21,7 @@ const (
 // A runFunc runs a program and calls read with its output.
 type runFunc func(ctx context.Context, argv []string, read func(io.Reader) error) error
 
-var errOutput = errors.New("it printed more than is read")
+var errOutput = errors.New("the output is too large")
 
 // textOf reads all of a text.
 func textOf(r io.Reader) (string, error) {
@@ -38,7 +38,7 @@ func runLocal(ctx context.Context, argv []string, read func(io.Reader) error) er
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0")
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = time.Second // a child that outlives the program may keep its output open
 	var stderr head
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -69,7 +69,8 @@ func runLocal(ctx context.Context, argv []string, read func(io.Reader) error) er
 	return nil
 }
 
-// startError returns why a program was not started, without its path twice.
+// startError returns why a program was not started. exec's own text would have the
+// path twice.
 func startError(program string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return fmt.Errorf("%s is not installed", program)

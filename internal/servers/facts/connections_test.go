@@ -2,7 +2,7 @@ package facts
 
 import "testing"
 
-// Who is connected is counted, and the machine's own connections are not.
+// Connections from other machines are counted, and the machine's own are not.
 func TestConnections(t *testing.T) {
 	for _, tt := range []struct {
 		local, remote string

@@ -23,7 +23,7 @@ func dpkgPackages(from files) []InstalledPackage {
 	return packages
 }
 
-// parseDpkgStatus parses paragraphs of deb822(5).
+// parseDpkgStatus parses paragraphs in the syntax of deb822(5).
 func parseDpkgStatus(text []string) []InstalledPackage {
 	var packages []InstalledPackage
 	fields := map[string]string{}
@@ -42,8 +42,7 @@ func parseDpkgStatus(text []string) []InstalledPackage {
 	return packages
 }
 
-// dpkgPackage returns the package that a paragraph is about; ok is false if it is
-// not there any more.
+// dpkgPackage returns the package of a paragraph. ok is false if it was removed.
 func dpkgPackage(fields map[string]string) (p InstalledPackage, ok bool) {
 	p = InstalledPackage{Name: fields["Package"], Version: fields["Version"], State: Installed}
 	if p.Name == "" || p.Version == "" {
@@ -92,8 +91,8 @@ func (o *Owners) addDpkg(from files) {
 	}
 }
 
-// addUcf reads of which packages ucf(1) keeps configuration, which is in no list
-// of theirs, and what they brought last.
+// addUcf reads the configuration files that ucf(1) manages for packages, and the
+// digests of the packages' versions. dpkg's lists do not have these files.
 func (o *Owners) addUcf(registry, hashes []string) {
 	for _, line := range registry {
 		pkg, file, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -109,8 +108,8 @@ func (o *Owners) addUcf(registry, hashes []string) {
 	}
 }
 
-// conffiles are the configuration files of packages with their MD5, of which
-// dpkg keeps track in its status.
+// conffiles returns the configuration files of packages with their MD5, which dpkg
+// keeps in its status. They are missing in the md5sums of packages.
 func conffiles(text []string) []FileDigest {
 	var list []FileDigest
 	inside := false

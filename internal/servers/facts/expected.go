@@ -15,13 +15,13 @@ type Expected string
 // from the other or they share keys.
 const (
 	Identity  Expected = "identity"  // host keys, machine-id, seeds: must differ
-	Name      Expected = "name"      // what the server is called, and whom it asks for names
+	Name      Expected = "name"      // the names of the server, and its name servers
 	Key       Expected = "key"       // private keys and certificates of services
 	Lease     Expected = "lease"     // addresses that were handed out
-	Log       Expected = "log"       // what was logged
-	Cache     Expected = "cache"     // what can be had again
+	Log       Expected = "log"       // logs
+	Cache     Expected = "cache"     // can be generated or downloaded again
 	Temporary Expected = "temporary" // gone with the next boot
-	State     Expected = "state"     // of what runs, by nature different
+	State     Expected = "state"     // the state of programs
 )
 
 // classes are all classes, in the order of their numbers.
@@ -62,12 +62,12 @@ var expected = []struct {
 	{"/run/", Temporary},
 	{"/var/backups/", State},
 	{"/var/lib/apt/periodic/", State},
-	{"/var/lib/dpkg/*-old", State}, // what was before
+	{"/var/lib/dpkg/*-old", State}, // backups
 	{"/var/lib/logrotate/", State},
 	{"/var/lib/rpm/", State}, // with the times of installations; packages are facts
 	{"/usr/lib/sysimage/rpm/", State},
 	{"/var/lib/sudo/", State},
-	{"/var/lib/adamant", State}, // what we keep of changes ourselves
+	{"/var/lib/adamant", State}, // our own changes, see change.Dir
 	{"/var/lib/adamant/", State},
 	{"/var/lib/systemd/timers/", State},
 	{"/var/lib/systemd/timesync/", State},
@@ -77,7 +77,7 @@ var expected = []struct {
 	{"/home/*/.bash_history", State},
 	{"/home/*/.sudo_as_admin_successful", State},
 	{"/etc/.pwd.lock", State},
-	{"/etc/passwd-", State}, // what was before, and so on
+	{"/etc/passwd-", State}, // backups
 	{"/etc/group-", State},
 	{"/etc/shadow-", State},
 	{"/etc/gshadow-", State},
@@ -120,8 +120,8 @@ func matches(pattern, p string) bool {
 	return ok
 }
 
-// ownIn is treatmentIn for comparing a server with itself at another time. Files that
-// differ between servers count, because they do not change on one server.
+// ownIn is treatmentIn for comparing a server with its own past. Files that differ
+// between servers but do not change on one of them are compared.
 func ownIn(dir string) func(name string) scan.Treatment {
 	in := treatmentIn(dir)
 	return func(name string) scan.Treatment {
@@ -139,7 +139,7 @@ func isOwnClass(c scan.Class) bool {
 	return slices.Contains([]scan.Class{classOf(Identity), classOf(Name), classOf(Key)}, c)
 }
 
-// crontabs are in a directory of state, but people write them.
+// crontabs is in a directory of state, but people write its files.
 const crontabs = "/var/spool/cron"
 
 func isCrontab(p string) bool { return p == crontabs || strings.HasPrefix(p, crontabs+"/") }
@@ -186,8 +186,8 @@ var derived = []string{
 	"/boot/initrd.img-*", "/boot/grub/", "/usr/share/applications/mimeinfo.cache", "/var/lib/systemd/catalog/",
 }
 
-// IsDerived reports whether a file follows from others, as compiled Python and
-// the package manager's own records do.
+// IsDerived reports whether a file is generated from others, such as compiled Python
+// and the package manager's own records.
 func IsDerived(p string) bool {
 	if strings.HasSuffix(p, ".pyc") || strings.Contains(p+"/", "/__pycache__/") {
 		return true

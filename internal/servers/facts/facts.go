@@ -27,7 +27,7 @@ const (
 	System   Section = "system"    // release, kernel, architecture
 	Package  Section = "package"   // name -> version
 	Service  Section = "service"   // unit -> enabled
-	Running  Section = "running"   // unit -> what it is
+	Running  Section = "running"   // unit -> its state
 	Timer    Section = "timer"     // unit -> when
 	User     Section = "user"      // name -> number, group, home, shell
 	Group    Section = "group"     // name -> number, members
@@ -36,26 +36,26 @@ const (
 	SSH      Section = "ssh"       // keyword of sshd_config(5) -> arguments
 	TLS      Section = "tls"       // file: keyword -> arguments
 	Sysctl   Section = "sysctl"    // name -> value
-	Mount    Section = "mount"     // place -> what, how
+	Mount    Section = "mount"     // mount point -> type, source, options
 	Module   Section = "module"    // of the kernel
 	Listener Section = "listening" // protocol and address -> program
 )
 
-// Sections are all of them, in that order.
+// Sections returns all sections in that order.
 func Sections() []Section {
 	return []Section{System, Package, Service, Running, Timer, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, Mount, Module, Listener}
 }
 
-// Facts reads them from a root; of a running machine, those of its kernel and of
-// what runs there, too. They are sorted by section and key. Sections that could
-// not be read are unknown: of those some facts may be missing.
+// Facts reads the facts of a root and, if it is that of the running machine, those of
+// the kernel and of running programs. They are sorted by section and key. Of a section
+// that is among the unknowns some facts may be missing.
 func Facts(ctx context.Context, root *rootfs.Root, live bool) ([]Fact, []Unknown) {
 	return startFacts(ctx, root, live)()
 }
 
-// startFacts starts the programs of the machine that report facts, because they take
-// time while files are read. The function returned must be called: it reads the
-// rest.
+// startFacts starts the programs that report facts, so that they run while the caller
+// reads files. The caller must call the returned function, which reads the other
+// facts.
 func startFacts(ctx context.Context, root *rootfs.Root, live bool) (end func() ([]Fact, []Unknown)) {
 	from := rootFiles{root}
 	m := machine{arch: runtime.GOARCH}
@@ -78,8 +78,8 @@ func startFacts(ctx context.Context, root *rootfs.Root, live bool) (end func() (
 // A machine is the source of facts that are not in files.
 type machine struct {
 	arch   string  // as GOARCH
-	kernel *Kernel // nil: none runs
-	run    runFunc // nil: no program runs
+	kernel *Kernel // nil if the machine is not running
+	run    runFunc // nil if no program can be run
 	booted bool    // with systemd
 }
 
@@ -91,7 +91,7 @@ func facts(ctx context.Context, from files, m machine) ([]Fact, []Unknown) {
 	return f.all(ctx)
 }
 
-// findings are facts that are read at the same time.
+// A collector collects facts that are read in parallel.
 type collector struct {
 	lock     sync.Mutex
 	facts    []Fact
@@ -104,7 +104,7 @@ func (f *collector) add(facts []Fact, unknowns []Unknown) {
 	f.facts, f.unknowns = append(f.facts, facts...), append(f.unknowns, unknowns...)
 }
 
-// ask starts the programs that report facts. The function returned waits for them.
+// ask starts the programs that report facts. The returned function waits for them.
 func (f *collector) ask(ctx context.Context, from files, m machine) (wait func()) {
 	var asked sync.WaitGroup
 	asked.Go(func() { f.add(readRunning(ctx, m)) })
@@ -130,7 +130,7 @@ func (f *collector) read(ctx context.Context, from files, m machine) {
 	}
 }
 
-// all are the facts in order.
+// all returns the facts in order.
 func (f *collector) all(ctx context.Context) ([]Fact, []Unknown) {
 	if ctx.Err() != nil {
 		return nil, nil
@@ -138,7 +138,7 @@ func (f *collector) all(ctx context.Context) ([]Fact, []Unknown) {
 	return sorted(withoutOnDemand(f.facts)), f.unknowns
 }
 
-// sorted are facts in the order of their sections and keys.
+// sorted sorts facts by section and key.
 func sorted(list []Fact) []Fact {
 	order := Sections()
 	slices.SortStableFunc(list, func(a, b Fact) int {
@@ -170,7 +170,7 @@ func systemFacts(from files) []Fact {
 	return facts
 }
 
-// userFacts reads /etc/passwd; of /etc/shadow only whether there is a password.
+// userFacts reads /etc/passwd and, from /etc/shadow, whether users have a password.
 func userFacts(from files) []Fact {
 	locked := map[string]string{}
 	for _, f := range records(from, "/etc/shadow") {
@@ -192,8 +192,8 @@ func userFacts(from files) []Fact {
 	return facts
 }
 
-// password returns whether a field of shadow(5) permits a login, and nothing of the
-// password.
+// password returns whether a field of shadow(5) permits a login. It reveals nothing
+// about the password.
 func password(field string) string {
 	switch {
 	case field == "":
@@ -217,12 +217,12 @@ func groupFacts(from files) []Fact {
 	return facts
 }
 
-// sudoFacts are the rules of sudoers(5), as they are written.
+// sudoFacts returns the rules of sudoers(5) in their original text.
 func sudoFacts(from files) []Fact {
 	return ruleFacts(from, Sudoers, append([]string{"/etc/sudoers"}, filesIn(from, "/etc/sudoers.d")...))
 }
 
-// cronFacts are the jobs of cron(8), and the scripts that it runs.
+// cronFacts returns the jobs of cron(8), and the scripts that it runs.
 func cronFacts(from files) []Fact {
 	files := append([]string{"/etc/crontab"}, filesIn(from, "/etc/cron.d")...)
 	files = append(files, filesIn(from, "/var/spool/cron/crontabs")...)
@@ -235,8 +235,8 @@ func cronFacts(from files) []Fact {
 	return facts
 }
 
-// ruleFacts returns the lines of files that are not comments. A line that is twice
-// in a file is one fact.
+// ruleFacts returns the lines of files that are not comments. Equal lines of a file
+// are one fact, because the key of a fact is unique.
 func ruleFacts(from files, section Section, files []string) []Fact {
 	seen := map[Fact]bool{}
 	var facts []Fact
@@ -254,8 +254,8 @@ func ruleFacts(from files, section Section, files []string) []Fact {
 	return facts
 }
 
-// filesIn returns the regular files in a directory that programs read. They ignore
-// hidden files and the backups of the package manager.
+// filesIn returns the regular files of a directory such as /etc/cron.d. Programs
+// ignore hidden files and the package manager's backups in it.
 func filesIn(from files, dir string) []string {
 	entries, err := from.list(dir)
 	if err != nil {

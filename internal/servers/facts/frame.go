@@ -18,7 +18,7 @@ const maxFrame = boundedjson.MaxSize
 // errFrame is returned when the input is not a message of the protocol.
 var errFrame = errors.New("the other side does not speak the agent's protocol")
 
-// frame is v as JSON after its length in decimal and a line break.
+// frame returns v as a message: its length in decimal, a line break and JSON.
 func frame(v any) ([]byte, error) {
 	data, err := json.Marshal(v)
 	if err != nil {

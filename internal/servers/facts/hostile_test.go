@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// An agent may say anything.
+// An agent may send anything.
 func TestHostileAgent(t *testing.T) {
 	endless := strings.NewReader(fmt.Sprintf("%d\n", maxFrame+1))
 	for name, said := range map[string]io.Reader{
@@ -33,7 +33,7 @@ func TestHostileAgent(t *testing.T) {
 	}
 }
 
-// A hello that would take much more memory than it has bytes is not kept.
+// A hello that would take much more memory than it has bytes is refused.
 func TestHostileHello(t *testing.T) {
 	hello := func(text string) io.Reader { return strings.NewReader(fmt.Sprintf("%d\n%s", len(text), text)) }
 	for name, test := range map[string]struct{ said, says string }{
@@ -52,13 +52,13 @@ func TestHostileHello(t *testing.T) {
 	}
 }
 
-// A liar is an agent that answers what it likes; at the end of that it ends.
+// A liar is an agent with given answers. It ends after the last one.
 type liar struct {
 	said   []byte
 	answer func(request) string
 }
 
-// Write takes a request, and has the answer read.
+// Write receives a request, and makes the answer readable.
 func (l *liar) Write(p []byte) (int, error) {
 	var req request
 	if err := readFrame(bufio.NewReader(bytes.NewReader(p)), &req); err != nil {

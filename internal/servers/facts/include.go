@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// The bounds of one program's configuration. sshd(8) has the same depth.
+// The bounds of one program's configuration. The depth is that of sshd(8).
 const (
 	maxIncludeDepth = 16
 	maxIncluded     = 1000 // files
@@ -13,16 +13,16 @@ const (
 
 const tooMany = "too many files are included"
 
-// A config is a program's configuration, of which files include others.
+// A config reads the configuration of a program, whose files include others.
 type config struct {
 	from files
-	base string // where relative names begin
+	base string // directory of relative names
 	read int    // files
 	size int    // bytes
-	over string // why not all was read
+	over string // why not everything was read
 }
 
-// lines are those of a file that is included at a depth.
+// lines returns the lines of a file that is included at a depth.
 func (c *config) lines(file string, depth int) []string {
 	switch {
 	case depth > maxIncludeDepth:
@@ -40,7 +40,7 @@ func (c *config) lines(file string, depth int) []string {
 	return list
 }
 
-// unknowns returns why not all was read, none if all was.
+// unknowns returns why not everything was read, none if everything was.
 func (c *config) unknowns(section Section, file string) []Unknown {
 	if c.over == "" {
 		return nil
@@ -48,7 +48,7 @@ func (c *config) unknowns(section Section, file string) []Unknown {
 	return []Unknown{{Path: file, Reason: c.over, Section: section}}
 }
 
-// glob are the paths that glob(7) makes of a pattern, in the order of the names.
+// glob returns the paths that match a pattern, see glob(7), in the order of the names.
 func (c *config) glob(pattern string) []string {
 	if !path.IsAbs(pattern) {
 		pattern = path.Join(c.base, pattern)
@@ -67,7 +67,8 @@ func (c *config) glob(pattern string) []string {
 	return found
 }
 
-// names are the paths in a directory that one part of a pattern makes.
+// names returns the paths in a directory that match one component of a pattern. A
+// component without wildcards is not looked up: if the file is missing, reading it fails.
 func (c *config) names(dir, part string) []string {
 	if !strings.ContainsAny(part, `*?[\`) {
 		return []string{path.Join(dir, part)}

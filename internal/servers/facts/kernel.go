@@ -34,10 +34,10 @@ type Kernel struct {
 	Programs map[string]string // name of the program that has a socket open, by the socket's inode
 }
 
-// readKernel asks the kernel of the machine that this runs on.
+// readKernel reads /proc of this machine.
 func readKernel() Kernel {
 	text := func(file string) string {
-		b, _ := os.ReadFile(file) // a kernel without it has none of it
+		b, _ := os.ReadFile(file) // a kernel without the feature has no such file
 		return string(b)
 	}
 	k := Kernel{
@@ -67,7 +67,7 @@ func (k Kernel) facts() []Fact {
 	return append(facts, k.listenerFacts()...)
 }
 
-// readSysctls reads /proc/sys, as far as it is settings.
+// readSysctls reads the settings in /proc/sys.
 func readSysctls() map[string]string {
 	const top = "/proc/sys/"
 	values := map[string]string{}
@@ -87,8 +87,8 @@ func readSysctls() map[string]string {
 	return values
 }
 
-// isVolatile reports whether a sysctl is no setting, or one of a network
-// interface: those have names of their own on each server.
+// isVolatile reports whether a sysctl is a state, or a setting of one network
+// interface. Interfaces have different names on each server.
 func isVolatile(name string) bool {
 	for _, prefix := range volatile {
 		if strings.HasPrefix(name, prefix) {
@@ -105,14 +105,14 @@ var virtual = []string{
 	"configfs", "fusectl", "hugetlbfs", "binfmt_misc", "autofs", "nsfs", "efivarfs", "rpc_pipefs", "overlay",
 }
 
-// mountFacts reads proc_pid_mountinfo(5). The facts keep the kernel's escapes, as
-// those of earlier snapshots do.
+// mountFacts parses proc_pid_mountinfo(5). The facts keep the kernel's escapes, so that
+// they compare equal to those of earlier snapshots.
 func mountFacts(text string) []Fact {
 	var facts []Fact
 	for line := range strings.Lines(text) {
 		m, err := mounts.ParseLine(strings.TrimSuffix(line, "\n"))
 		if err != nil || slices.Contains(virtual, m.Type) || isOwnPlace(m.Point) {
-			continue // the text may come from a server, whose other mounts count all the same
+			continue // a hostile server may send an invalid line; its other mounts still count
 		}
 		// Of a source the kernel escapes one more character than of a mount point.
 		source := strings.ReplaceAll(mounts.Escape(m.Source), "#", `\043`)
@@ -135,20 +135,21 @@ func moduleFacts(text string) []Fact {
 	return facts
 }
 
-// listening is the state of a TCP socket that takes connections; a UDP socket
-// that is bound has the other.
+// listening is the state of a TCP socket that accepts connections, and bound that of a
+// UDP socket with an address (include/net/tcp_states.h).
 const (
 	listening = "0A"
 	bound     = "07"
 )
 
-// socketTables are where sockets that wait for somebody stand, and in which state.
+// socketTables are the files of /proc/net with sockets, and the state of those that
+// wait for peers.
 var socketTables = []struct{ file, protocol, state string }{
 	{"tcp", "tcp", listening}, {"tcp6", "tcp", listening}, {"udp", "udp", bound}, {"udp6", "udp", bound},
 }
 
-// listenerFacts reads the tables of sockets, and finds their programs by the
-// inodes of what processes have open.
+// listenerFacts parses the tables of sockets, and finds the program of a socket by the
+// inode that one of its descriptors links to.
 func (k Kernel) listenerFacts() []Fact {
 	found := map[Fact]bool{}
 	for _, t := range socketTables {
@@ -168,8 +169,7 @@ func (k Kernel) listenerFacts() []Fact {
 // established is the state of a TCP connection in /proc/net/tcp.
 const established = "01"
 
-// Connections counts the TCP connections that others have to ports of this
-// machine. Those from the machine itself do not count.
+// Connections counts the TCP connections from other machines to ports of this machine.
 func Connections(ports []uint16) (int, error) {
 	n := 0
 	for _, file := range []string{"tcp", "tcp6"} {
@@ -191,8 +191,8 @@ func Connections(ports []uint16) (int, error) {
 	return n, nil
 }
 
-// isTo reports whether a connection between two addresses leads from elsewhere to
-// one of the ports.
+// isTo reports whether a connection between two addresses comes from another machine
+// and goes to one of the ports.
 func isTo(ports []uint16, local, remote string) bool {
 	here, err := socketAddress(local)
 	if err != nil {
@@ -210,8 +210,8 @@ func isTo(ports []uint16, local, remote string) bool {
 	return err == nil && !from.Addr().Unmap().IsLoopback() && from.Addr() != at.Addr()
 }
 
-// socketAddress reads "0100007F:0016": words of an address in the machine's
-// order, which is little-endian on all that Linux servers have.
+// socketAddress parses "0100007F:0016". The address is printed as 32-bit words in the
+// byte order of the machine. It assumes little-endian.
 func socketAddress(text string) (string, error) {
 	address, port, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(address)
@@ -229,8 +229,8 @@ func socketAddress(text string) (string, error) {
 	return netip.AddrPortFrom(ip.Unmap(), n).String(), nil
 }
 
-// socketPrograms are the names of the programs that have sockets open, by the
-// sockets' inodes.
+// socketPrograms returns the names of the programs that have sockets open, by the
+// inodes of the sockets.
 func socketPrograms() map[string]string {
 	found := map[string]string{}
 	links, _ := filepath.Glob("/proc/[0-9]*/fd/*") // only a bad pattern is an error

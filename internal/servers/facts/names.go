@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// names are the names of a server's users and groups by number.
+// names holds the names of a server's users and groups by number.
 type names struct{ users, groups map[uint32]string }
 
 func (n names) user(id uint32) string  { return nameOr(n.users, id) }
@@ -34,7 +34,7 @@ func idsOf(from files, file string) map[uint32]string {
 		}
 		id, err := strconv.ParseUint(f[2], 10, 32)
 		if _, known := ids[uint32(id)]; err == nil && !known {
-			ids[uint32(id)] = f[0] // the first name of a number is its name
+			ids[uint32(id)] = f[0] // as in getpwuid(3) the first entry of a number counts
 		}
 	}
 	return ids
@@ -43,7 +43,7 @@ func idsOf(from files, file string) map[uint32]string {
 // maxText bounds how much of a text file is read, in bytes.
 const maxText = 16 << 20
 
-// lines are those of a text file, nothing if it cannot be read.
+// lines returns the lines of a text file, none if it cannot be read.
 func lines(from files, file string) []string {
 	f, err := from.open(file)
 	if err != nil {
@@ -59,8 +59,7 @@ func lines(from files, file string) []string {
 	return list
 }
 
-// records are the lines of a file whose fields are separated by colons, without
-// comments.
+// records returns the lines of a file such as passwd(5), split into their fields.
 func records(from files, file string) [][]string {
 	var list [][]string
 	for _, line := range lines(from, file) {

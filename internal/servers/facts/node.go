@@ -10,22 +10,22 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A Node is one name in a directory, as servers are compared: by content, mode
-// and owner, never by time.
+// A Node is an entry of a directory with the fields by which servers are compared:
+// content, mode and owner, but not the time.
 type Node struct {
 	Name   string            `json:"name"`
 	Kind   string            `json:"kind"` // as printed by tree.Kind
 	Mode   uint32            `json:"mode"`
-	Owner  string            `json:"owner"` // by name where there is one: numbers differ between installations
+	Owner  string            `json:"owner"` // name, or number without one; numbers differ between installations
 	Group  string            `json:"group"`
 	Size   int64             `json:"size,omitempty"`
-	Digest string            `json:"digest,omitempty"` // of a file's content, or of all that lies below a directory
+	Digest string            `json:"digest,omitempty"` // of a file's content, or of everything below a directory
 	Target string            `json:"target,omitempty"`
 	Device string            `json:"device,omitempty"` // "major:minor"
 	Xattrs map[string]string `json:"xattrs,omitempty"`
 }
 
-// nodeOf describes an entry.
+// nodeOf returns the node of an entry.
 func nodeOf(e scan.Entry, n names) Node {
 	node := Node{
 		Name: e.Name, Kind: e.Kind.String(), Mode: e.Mode, Owner: n.user(e.UID), Group: n.group(e.GID),
@@ -33,15 +33,15 @@ func nodeOf(e scan.Entry, n names) Node {
 	}
 	switch e.Kind {
 	case tree.Symlink:
-		node.Mode = 0 // Linux has none
+		node.Mode = 0 // Linux does not use it
 	case tree.CharDevice, tree.BlockDevice:
 		node.Device = fmt.Sprintf("%d:%d", e.Major, e.Minor)
 	}
 	return node
 }
 
-// digestVersion changes with appendLine: digests of another version are not
-// compared with ours.
+// digestVersion must change whenever appendLine does. It is part of the cache's policy,
+// so that a cache with other digests is not used.
 const digestVersion = 1
 
 // Identity identifies a node itself, without the content of a directory.
@@ -67,8 +67,8 @@ func (n Node) appendOwn(b []byte) []byte {
 	return b
 }
 
-// appendLine appends what a node is to the digest of its directory: a line of
-// text, of which a directory's digest is made in the order of the names.
+// appendLine appends a line that identifies a node with everything below it. The
+// digest of a directory is that of its lines in the order of the names.
 func (n Node) appendLine(b []byte) []byte {
 	b = n.appendOwn(append(strconv.AppendQuote(b, n.Name), ' '))
 	if n.IsDir() {

@@ -20,37 +20,37 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// An Offline is the data of a server on which no agent runs: of an image, or of a
-// server that runs plain commands only.
+// An Offline holds the data of a server on which no agent runs: an image, or a server
+// that was read with plain commands.
 type Offline struct {
 	Arch     string    // as GOARCH
-	Files    tree.Tree // with digests of what Wants content
+	Files    tree.Tree // with digests of the files for which IsCompared is true
 	Texts    Texts
-	Kernel   *Kernel // nil: none runs
+	Kernel   *Kernel // nil if the server is not running
 	Unknowns []Unknown
 	NoXattrs bool // extended attributes were not read
 	Contents Contents
-	// Run runs a program on the server, and has what it prints read; nil: none
-	// can be run. Booted is set if systemd runs there.
+	// Run runs a program on the server, and calls read with its output. It is nil if
+	// no program can be run. Booted is set if systemd runs there.
 	Run    func(ctx context.Context, argv []string, read func(io.Reader) error) error
 	Booted bool
 }
 
-// Texts are the content of files that facts are read from, by path without
-// symbolic links: of those for which IsFactFile is true.
+// Texts holds the content of the files for which IsFactFile is true, by path. Paths
+// have no symbolic links.
 type Texts map[string][]byte
 
-// Contents reads files where they are. Paths are without symbolic links.
+// Contents reads files on demand. Paths have no symbolic links.
 type Contents interface {
 	// Text returns the content of a file, at most limit bytes of it.
 	Text(ctx context.Context, file string, limit int64) ([]byte, error)
-	// Sums returns the MD5 of files, in hexadecimal; of one that cannot be read
-	// none.
+	// Sums returns the MD5 of files in hexadecimal. Files that cannot be read are
+	// missing.
 	Sums(ctx context.Context, files []string) (map[string]string, error)
 }
 
-// factFiles are what facts and owners are read from, each a pattern of path.Match
-// or, ending in a slash, a directory with all below it.
+// factFiles are the files from which facts and owners are read: patterns of
+// path.Match or, with a slash at the end, directories with everything below them.
 var factFiles = []string{
 	"/etc/", "/usr/lib/os-release", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/var/spool/cron/",
 	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/", "/var/lib/dpkg/info/*.list", "/var/lib/dpkg/info/*.md5sums",
@@ -58,8 +58,9 @@ var factFiles = []string{
 	"/usr/local/lib/systemd/system/", "/usr/share/crypto-policies/",
 }
 
-// IsFactFile reports whether facts are read from the file at a path. What
-// identifies a server, and the keys of services, is none of their business.
+// IsFactFile reports whether facts are read from the file at a path. Files that
+// identify a server and private keys are excluded, because their content must not
+// leave the server.
 func IsFactFile(p string) bool {
 	if class, is := ExpectedAt(p); is && (class == Identity || class == Key) {
 		return false
@@ -72,14 +73,14 @@ func IsFactFile(p string) bool {
 	})
 }
 
-// IsCompared reports whether the content of the file at a path counts, or must
-// not be equal elsewhere: whether an Offline needs its digest.
+// IsCompared reports whether an Offline needs the digest of the file at a path,
+// because its content must be equal on all servers or, for an Identity, on none.
 func IsCompared(p string) bool {
 	class, isExpected := ExpectedAt(p)
 	return !isSkipped(p) && (!isExpected || class == Identity)
 }
 
-// UnreadDirs are directories in and below which no file's content counts.
+// UnreadDirs returns the directories below which the content of files is not compared.
 func UnreadDirs() []string {
 	var dirs []string
 	for _, e := range expected {
@@ -90,12 +91,13 @@ func UnreadDirs() []string {
 	return append(dirs, skipped...)
 }
 
-// isSkipped reports whether a path holds nothing of a server's own.
+// isSkipped reports whether a path is in a directory without files of the server's
+// own.
 func isSkipped(p string) bool {
 	return slices.ContainsFunc(skipped, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
 }
 
-// Peer answers as an agent would. The function returned ends it.
+// Peer returns a peer that answers as an agent would. The returned function ends it.
 func (s *Offline) Peer(ctx context.Context, name string) (*Peer, func(), error) {
 	a := &offlineAgent{ctx: ctx, server: s, dirs: map[string][]Node{}}
 	a.names = readNames(a)
@@ -112,18 +114,19 @@ type offlineAgent struct {
 	ctx    context.Context // of the peer
 	server *Offline
 	names  names
-	dirs   map[string][]Node // what is compared
-	owners *Owners           // read when they are asked for
+	dirs   map[string][]Node // compared entries
+	owners *Owners           // read with the first request
 }
 
-// emptyDigest is that of a file without content, which nobody needs to read.
+// emptyDigest is the digest of an empty file, which need not be read.
 var emptyDigest = scan.Digest(sha256.Sum256(nil)).String()
 
-// rpmHead is how much of a database of rpm tells whether it is blank, in bytes.
+// rpmHead is the size of the part of an rpm database that isBlankTable needs, in bytes.
 const rpmHead = 128 << 10
 
-// add makes the nodes of a directory and of all below it, counts them, and
-// returns its digest, which is made as that of a scan.
+// add adds the nodes of a directory and of everything below it, counts them, and
+// returns the digest of the directory. It must be the digest of a scan, so that an
+// Offline compares equal to an agent.
 func (a *offlineAgent) add(dir string, sum *Summary) string {
 	treat := treatmentIn(dir)
 	var nodes []Node
@@ -165,13 +168,14 @@ func (a *offlineAgent) add(dir string, sum *Summary) string {
 	return scan.Digest(sha256.Sum256(text)).String()
 }
 
-// open returns a text that was brought.
+// open returns one of the Texts, or the beginning of an rpm database.
 func (a *offlineAgent) open(file string) (io.ReadCloser, error) {
 	at, _, err := a.server.Files.Resolve(file)
 	if err != nil {
 		return nil, err
 	}
 	text, ok := a.server.Texts[at]
+	// A database is binary and large, so it is not among the Texts.
 	if dir := path.Dir(at); !ok && (dir == "/var/lib/rpm" || dir == "/usr/lib/sysimage/rpm") {
 		text, err = a.server.Contents.Text(a.ctx, at, rpmHead)
 		ok = err == nil
@@ -199,7 +203,7 @@ func (a *offlineAgent) list(dir string) ([]tree.Entry, error) {
 }
 
 func (a *offlineAgent) namesIn(dir string) []string {
-	entries, _ := a.list(dir) // what is not there has no names
+	entries, _ := a.list(dir) // a missing directory has no names
 	var names []string
 	for _, e := range entries {
 		names = append(names, path.Base(e.Path))
@@ -248,7 +252,7 @@ func (a *offlineAgent) ownersOf(ctx context.Context, files []string, check bool)
 		case len(sum) == hex.EncodedLen(sha256.Size) && e.Digest != "":
 			list[i].Edited = e.Digest != "sha256:"+sum
 		case len(sum) == hex.EncodedLen(md5.Size):
-			known[file] = sum // of others it is not known
+			known[file] = sum // Contents has no other kind of digest
 		}
 	}
 	if len(known) == 0 {

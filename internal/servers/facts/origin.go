@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// accountFiles are what user and group facts are read from.
+// accountFiles are the files of users and groups. They change together.
 var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"}
 
-// IsReadFrom reports whether a fact, "section key", is read from a file, or the
-// file comes with it.
+// IsReadFrom reports whether a fact, "section key", is read from a file, or the file
+// changes together with it.
 func IsReadFrom(fact, file string) bool {
 	section, key, _ := strings.Cut(fact, " ")
 	switch Section(section) {
@@ -31,8 +31,8 @@ func IsReadFrom(fact, file string) bool {
 	return false
 }
 
-// isUnitFile reports whether a file is of a unit: its own, a link that enables
-// it, or one that was dropped in.
+// isUnitFile reports whether a file belongs to a unit: its own file, a link that
+// enables it, or a drop-in.
 func isUnitFile(file, unit string) bool {
 	dir, base := path.Split(file)
 	if strings.HasPrefix(dir, "/etc/rc") {

@@ -14,9 +14,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// ownersOf finds the packages of files, and whether those are as the packages
-// have them if that is asked for. A failure of rpm is ignored here, because
-// the facts already report that the packages are unknown.
+// ownersOf finds the packages of files and, with check, whether the files differ from
+// the packages'. A failure of rpm is ignored here, because the facts already report
+// that the packages are unknown.
 func (a *agent) ownersOf(ctx context.Context, files []string, check bool) ([]Owner, error) {
 	if a.owners == nil {
 		a.owners, _ = ReadOwners(ctx, a.root, a.live)
@@ -32,17 +32,17 @@ func (a *agent) ownersOf(ctx context.Context, files []string, check bool) ([]Own
 			continue
 		}
 		got, err := sumOf(a.root, file, want)
-		list[i].Edited = err != nil || got != want
+		list[i].Edited = err != nil || got != want // a removed file is edited, too
 	}
 	return list, nil
 }
 
-// Of returns the package that brought a file, empty if none did, and the digest
-// that the file has in it, empty if the package has none.
+// Of returns the package that contains a file and the file's digest in it. Each is
+// empty if there is none.
 func (o *Owners) Of(file string) (pkg, sum string) { return o.byPath[file], o.sums[file] }
 
-// NewSum computes digests like this one: package managers have used several, each
-// of another length. Without one it is MD5, as dpkg has it.
+// NewSum returns a hash for digests like this one, by its length. Package managers
+// have used several kinds. For an empty digest it is MD5, which dpkg uses.
 func NewSum(like string) hash.Hash {
 	if h := hashOf(like); h != nil {
 		return h
@@ -66,9 +66,9 @@ func hashOf(like string) hash.Hash {
 	return nil
 }
 
-// sumOf is a digest of a file like the one that its package has. It detects
-// accidents and edits. MD5 does not withstand an attacker, so files are compared
-// between servers by SHA-256.
+// sumOf returns a digest of a file of the same kind as like, the digest in its package.
+// It detects accidents and edits. MD5 does not withstand an attacker, so files are
+// compared between servers by SHA-256.
 func sumOf(root *rootfs.Root, file, like string) (string, error) {
 	h := hashOf(like)
 	if h == nil {

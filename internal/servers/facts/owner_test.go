@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
-// spec is of a package with a file, one of configuration, and a link.
+// spec describes a package with a file, a configuration file and a link.
 const spec = `Name: tiny
 Version: %s
 Release: 3
@@ -59,7 +59,7 @@ func runIn(t *testing.T, dir, name string, args ...string) {
 	}
 }
 
-// rpmRoot is a root with packages in a database.
+// rpmRoot returns a root with packages in a database.
 func rpmRoot(t *testing.T, packages ...string) (string, *rootfs.Root) {
 	t.Helper()
 	dir := t.TempDir()
@@ -100,8 +100,8 @@ func TestRPM(t *testing.T) {
 	}
 }
 
-// Of a root at rest, or of a machine without rpm, the packages are unknown and
-// not none; a database without packages is as none.
+// The packages of a root that is not running, or of a machine without rpm, are unknown
+// instead of none. A database without packages counts as none.
 func TestRPMUnknown(t *testing.T) {
 	_, root := rpmRoot(t, buildRPM(t, "1.2", 8))
 	facts, unknowns := Facts(t.Context(), root, false)
@@ -135,7 +135,8 @@ func TestRPMVersions(t *testing.T) {
 	}
 }
 
-// What ucf keeps is of the package that it keeps it for, and apk has its files.
+// A file that ucf manages belongs to the package that registered it. Files of apk have
+// their packages.
 func TestOwners(t *testing.T) {
 	root := disk.Files{
 		"/etc/ssh/sshd_config":        "PermitRootLogin no\n",

@@ -97,15 +97,15 @@ func factsOf(packages []InstalledPackage) []Fact {
 	return facts
 }
 
-// Owners are the packages that brought files.
+// Owners holds the packages of files.
 type Owners struct {
 	byPath map[string]string
-	sums   map[string]string // digests of files as their packages have them, see NewSum
+	sums   map[string]string // digests of files in their packages, see NewSum
 }
 
-// ReadOwners reads the lists of dpkg, ucf and apk, and asks rpm if that runs here;
-// without any nothing has an owner. Paths are as a system has them whose /usr is
-// merged. With an error they are complete but for what rpm has.
+// ReadOwners reads the databases of dpkg, ucf and apk, and runs rpm on a live machine
+// that has its database. Paths are those of a system with a merged /usr. If there is
+// an error, only the owners of rpm are missing.
 func ReadOwners(ctx context.Context, root *rootfs.Root, live bool) (*Owners, error) {
 	var run runFunc
 	if live {
@@ -125,8 +125,8 @@ func readOwners(ctx context.Context, from files, run runFunc) (*Owners, error) {
 	return o, nil
 }
 
-// usrMerged is a path where a system has it whose /bin and /lib are links into
-// /usr, as all of Debian's are since release 12.
+// usrMerged returns a path as it is on a system whose /bin and /lib are links into
+// /usr, as on Debian since release 12. Many packages still list the old paths.
 func usrMerged(p string) string {
 	for _, dir := range []string{"/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/", "/libx32/"} {
 		if strings.HasPrefix(p, dir) {

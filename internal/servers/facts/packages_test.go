@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What a server reports in JSON is text, and other servers parse it.
+// The keys and values of facts are part of JSON documents, and can be parsed again.
 func TestPackagesRoundTrip(t *testing.T) {
 	for _, tt := range []struct {
 		name       string

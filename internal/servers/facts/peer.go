@@ -12,24 +12,25 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// A Peer asks the agent on one server. It is used by one goroutine at a time.
+// A Peer sends requests to the agent on one server. It may be used by one goroutine at
+// a time.
 type Peer struct {
 	Name    string
-	Live    bool // a running machine, and no image or snapshot
+	Live    bool // a running machine, not an image or a snapshot of one
 	Summary Summary
 	Facts   []Fact
-	Note    string // how it was read, if otherwise than by an agent
-	Was     string // of a snapshot, the server that it is of: they share an identity
-	// NoXattrs is set if its extended attributes are not known. Then none are
-	// compared.
+	Note    string // how it was read, if not by an agent
+	Was     string // the server of a snapshot: both have the same identity
+	// NoXattrs is set if its extended attributes are not known. Then those of no
+	// server are compared.
 	NoXattrs bool
 
 	w io.Writer
 	r *bufio.Reader
 }
 
-// A PeerError is returned when a server was lost while it was asked, or has no
-// honest agent. Its peer cannot be used any more.
+// A PeerError is returned when a server was lost during a request, or its agent violates
+// the protocol. Its peer cannot be used any more.
 type PeerError struct {
 	Name string
 	Err  error
@@ -73,7 +74,7 @@ func orLost(err error) error {
 // maxRefusal bounds the text of a refusal in an error, in bytes.
 const maxRefusal = 400
 
-// ask asks for one thing. An error is a *PeerError.
+// ask sends a request and returns the response. An error is a *PeerError.
 func (p *Peer) ask(req request) (response, error) {
 	var resp response
 	question, err := frame(req)
@@ -104,12 +105,12 @@ const (
 	filesPerRequest = 4096
 )
 
-// MaxDepth is deeper than any path that a program can name. An agent whose
-// directories go deeper lies.
+// MaxDepth bounds the depth of directories: no path that a program can name is deeper
+// (PATH_MAX).
 const MaxDepth = 4096
 
-// List returns the nodes in directories. Names that cannot be in a directory, and
-// would lead out of it, are left out.
+// List returns the nodes of directories. It drops invalid names, because joined to a
+// path they could lead out of the directory.
 func (p *Peer) List(dirs []string) ([][]Node, error) {
 	resp, err := p.ask(request{List: dirs})
 	if err == nil && len(resp.Listed) != len(dirs) {
@@ -121,7 +122,7 @@ func (p *Peer) List(dirs []string) ([][]Node, error) {
 	return resp.Listed, err
 }
 
-// isName reports whether a name can be one in a directory.
+// isName reports whether a directory can have an entry of this name.
 func isName(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
 }
@@ -138,8 +139,8 @@ func (p *Peer) Read(file string) (Text, error) {
 	return *resp.Text, nil
 }
 
-// Owners returns the packages of files, and whether the files are as the packages
-// have them.
+// Owners returns the packages of files, and whether the files differ from the
+// packages'.
 func (p *Peer) Owners(ctx context.Context, files []string) ([]Owner, error) {
 	return p.askOwners(ctx, files, func(part []string) request { return request{Owners: part} })
 }

@@ -18,8 +18,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A reference is what a scan must find, computed from a walk of the tree in the
-// plainest way.
+// A reference is the expected result of a scan, computed from a plain walk of the tree.
 type reference struct {
 	tree    tree.Tree
 	names   names

@@ -15,21 +15,23 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// rpmPackages and rpmFiles print what rpmFacts and addRPM read. What is the same
-// of all elements of an array has an equal sign.
+// rpmPackages and rpmFiles are the query formats that rpmFacts and addRPM parse. A tag
+// with an equal sign is repeated for all elements of an array.
 const (
 	rpmPackages = `%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n`
 	rpmFiles    = `[%{=NAME}\t%{FILEDIGESTS}\t%{FILENAMES}\n]`
 )
 
-// rpmQuery asks a database for this of each package. Without its directory
-// Debian's rpm makes a database in the home directory.
+// rpmQuery returns the command that prints each package in a format. It names the
+// directory of the database, because Debian's rpm would create another one in the home
+// directory.
 func rpmQuery(dir, format string) []string {
 	return []string{"rpm", "--dbpath", dir, "-qa", "--qf", format}
 }
 
-// rpmDatabase is the directory where rpm keeps what it knows, empty if that is
-// nothing.
+// rpmDatabase returns the directory of rpm's database, empty if there is none or it has
+// no packages. An empty database, which any call of rpm can create, must not make the
+// packages unknown.
 func rpmDatabase(from files) string {
 	for _, dir := range []string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"} {
 		entries, err := from.list(dir)
@@ -43,6 +45,8 @@ func rpmDatabase(from files) string {
 			}
 		}
 		const sqlite = "rpmdb.sqlite"
+		// Packages may be in the write-ahead log alone, so only without one the
+		// database itself tells.
 		isBlank := size[sqlite] > 0 && size[sqlite+"-wal"] == 0 && isBlankTable(from, path.Join(dir, sqlite))
 		if size[sqlite] > 0 && !isBlank || size["Packages.db"] > 0 || size["Packages"] > 0 {
 			return dir
@@ -51,9 +55,9 @@ func rpmDatabase(from files) string {
 	return ""
 }
 
-// isBlankTable reports whether a database of SQLite is as rpm makes it, without a
-// package: the table that is made first, at the second page, is a leaf with no
-// cells (https://www.sqlite.org/fileformat.html, 1.6).
+// isBlankTable reports whether an SQLite database of rpm has no packages: the root of
+// the first table, which is the second page, is then a leaf without cells
+// (https://www.sqlite.org/fileformat.html, 1.6).
 func isBlankTable(from files, file string) bool {
 	f, err := from.open(file)
 	if err != nil {
@@ -66,7 +70,7 @@ func isBlankTable(from files, file string) bool {
 		return false
 	}
 	size := int(binary.BigEndian.Uint16(head[16:]))
-	if size == 1 {
+	if size == 1 { // the size has 16 bits, and 1 stands for 65536
 		size = maxPage
 	}
 	if size < 512 || len(head) < size+8 {
@@ -76,8 +80,8 @@ func isBlankTable(from files, file string) bool {
 	return head[size] == leaf && binary.BigEndian.Uint16(head[size+3:]) == 0
 }
 
-// readRPM asks rpm, if it has anything to tell. Of files that are at rest nobody
-// can be asked: its packages are unknown.
+// readRPM asks rpm for the packages if there is a database. If rpm cannot be run, the
+// packages are unknown.
 func readRPM(ctx context.Context, from files, run runFunc) ([]Fact, []Unknown) {
 	dir := rpmDatabase(from)
 	if dir == "" {
@@ -98,7 +102,7 @@ func readRPM(ctx context.Context, from files, run runFunc) ([]Fact, []Unknown) {
 	return facts, nil
 }
 
-// rpmFacts turns what rpmPackages prints into facts, one for each name.
+// rpmFacts turns the output of rpmPackages into facts, one for each name.
 func rpmFacts(text string) []Fact {
 	byName := map[string][]InstalledPackage{}
 	for _, p := range parseRPM(text) {
@@ -111,7 +115,8 @@ func rpmFacts(text string) []Fact {
 	return facts
 }
 
-// parseRPM parses what rpmPackages prints. An epoch of 0 is left out, as rpm does.
+// parseRPM parses the output of rpmPackages. As in rpm's own output an epoch of 0 is
+// left out.
 func parseRPM(text string) []InstalledPackage {
 	var packages []InstalledPackage
 	for line := range strings.Lines(text) {
@@ -168,7 +173,7 @@ func parseRPMVersions(name string, versions []string) []InstalledPackage {
 	return plain
 }
 
-// addRPM reads what rpmFiles prints: a package, a digest, and a file. Directories
+// addRPM parses the output of rpmFiles: a package, a digest, and a file. Directories
 // and links have no digest.
 func (o *Owners) addRPM(r io.Reader) error {
 	s := bufio.NewScanner(r)
@@ -176,7 +181,7 @@ func (o *Owners) addRPM(r io.Reader) error {
 	for s.Scan() {
 		f := strings.SplitN(s.Text(), "\t", 3)
 		if len(f) < 3 || !path.IsAbs(f[2]) {
-			continue // a name of two lines
+			continue // part of a name with a line break
 		}
 		file := usrMerged(f[2])
 		o.byPath[file] = f[0]

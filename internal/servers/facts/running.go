@@ -13,23 +13,21 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// systemctlUnits prints the units that systemd knows of, as runningFacts reads
-// them.
+// systemctlUnits is the command that prints the units for runningFacts.
 var systemctlUnits = []string{
 	"systemctl", "list-units", "--all", "--plain", "--no-legend", "--no-pager", "--full", "--type=service,socket,timer",
 }
 
-// bootedDir is there if the machine was booted with systemd: sd_booted(3).
+// bootedDir exists if the machine was booted with systemd: sd_booted(3).
 const bootedDir = "/run/systemd/system"
 
-// isBooted reports whether systemd is the first process of the machine whose root
-// this is.
+// isBooted reports whether systemd is the first process of a root's machine.
 func isBooted(root *rootfs.Root) bool {
 	e, err := root.Lstat(bootedDir)
 	return err == nil && e.Kind == tree.Directory
 }
 
-// readRunning asks systemd, if it runs, what else does.
+// readRunning asks systemd, if it is running, for the states of units.
 func readRunning(ctx context.Context, m machine) ([]Fact, []Unknown) {
 	if !m.booted || m.run == nil {
 		return nil, nil
@@ -58,7 +56,7 @@ func runningFacts(text string) []Fact {
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) > 0 && !strings.Contains(f[0], ".") {
-			f = f[1:] // old releases put a dot before what failed
+			f = f[1:] // old releases print a bullet before a failed unit
 		}
 		if len(f) < 4 || isTransient(f[0]) {
 			continue
@@ -70,9 +68,9 @@ func runningFacts(text string) []Fact {
 	return facts
 }
 
-// stateOf returns the state of a unit, empty if it is inactive or changing. A socket is "listening"
-// or "running" and a timer "waiting" or "elapsed" by what happened last: both are
-// active.
+// stateOf returns the state of a unit, empty if it is inactive or changing. Sockets and
+// timers are just active: their substates, such as "listening" and "running", depend on
+// the last event.
 func stateOf(kind, load, active, sub string) string {
 	switch {
 	case active == "failed":
@@ -92,12 +90,11 @@ func stateOf(kind, load, active, sub string) string {
 	return "active (" + sub + ")"
 }
 
-// passing are the units of a login, a connection, a run of a program, or of a
-// disk by its number: no two servers have the same.
+// transient matches the units of a login, a connection, one run of a program, or a disk
+// by its UUID. No two servers have the same.
 var transient = regexp.MustCompile(`^(user|user-runtime-dir)@|^run-|^session-|^dbus-:|\\x2duuid|@\d+-|^init\.scope|^cockpit-wsinstance`)
 
-// onDemand are services that somebody starts over D-Bus by asking for them, and
-// that end when nobody does.
+// onDemand are services that D-Bus starts on a request, and that end when idle.
 var onDemand = []string{
 	"NetworkManager-dispatcher", "accounts-daemon", "bolt", "colord", "fprintd", "fwupd", "geoclue", "packagekit", "polkit",
 	"power-profiles-daemon", "realmd", "rpm-ostreed", "rtkit-daemon", "setroubleshootd", "switcheroo-control", "systemd-hostnamed",
@@ -106,9 +103,9 @@ var onDemand = []string{
 
 func isTransient(unit string) bool { return transient.MatchString(unit) }
 
-// withoutDemand leaves out of facts the services that run because somebody asked
-// for them: over D-Bus, or at a socket or a time, and that are not enabled
-// themselves. That one of them failed is kept.
+// withoutOnDemand drops the facts of active services that run on demand only: over
+// D-Bus, or for a socket or a timer without being enabled themselves. Whether they run
+// at this moment is chance. Failures are kept.
 func withoutOnDemand(facts []Fact) []Fact {
 	has := map[Fact]bool{}
 	for _, f := range facts {

@@ -12,8 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
-// list prints what systemctl does of some units, of systemd 252 and, with its
-// dots, of 219.
+// list is the output of systemctl for some units, of systemd 252 and, with bullets, of
+// 219.
 const list = `nginx.service                        loaded    active     running      A high performance web server
 auditd.service                       not-found inactive   dead         auditd.service
 apt-daily.service                    loaded    inactive   dead         Daily apt download activities
@@ -56,8 +56,8 @@ func TestRunning(t *testing.T) {
 	}
 }
 
-// Whether somebody asked for a service just now is no fact; that it fails, or
-// that one does not run which should always, is.
+// A running service on demand is no fact. A failed one is, and so is an enabled service
+// that does not run.
 func TestOnDemand(t *testing.T) {
 	active := func(unit string) Fact { return Fact{Running, unit, "active"} }
 	runs := func(unit string) Fact { return Fact{Running, unit, "active (running)"} }
@@ -71,8 +71,8 @@ func TestOnDemand(t *testing.T) {
 	}
 }
 
-// Where systemd runs and does not answer, what runs is unknown; where it does
-// not, nothing is asked.
+// If systemd runs but does not answer, the running units are unknown. If it does not
+// run, it is not asked.
 func TestRunningUnknown(t *testing.T) {
 	says := func(text string, err error) runFunc {
 		return func(_ context.Context, _ []string, read func(io.Reader) error) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A Scan is the files of a server at one time, with a digest of what lies below
+// A Scan holds the files of a server at one time, with a digest of everything below
 // each directory.
 type Scan struct {
 	files   *scan.Result
@@ -38,19 +38,20 @@ type FileDigest struct {
 type Unknown struct {
 	Path   string `json:"path"`
 	Reason string `json:"reason"`
-	// Section is that of facts which are not known for it; none for a file.
+	// Section is the section whose facts are not known because of it; empty if only
+	// the file is not known.
 	Section Section `json:"section,omitempty"`
 }
 
 // ScanOptions configures how files are read. The zero value reads all of them.
 type ScanOptions struct {
-	// Cache is a file that keeps what was read, so that the next scan reads only
-	// what changed. It should lie where nothing is compared.
+	// Cache is a file with the results, so that the next scan reads only changed
+	// files. It should be in a directory that is not compared.
 	Cache string
 	// Full reads all files again, and ignores the cache.
 	Full bool
-	// Own is for comparing a server with itself: what tells it from others counts
-	// like any other file. It has a cache of its own.
+	// Own is for comparing a server with its own past. Files that differ from other
+	// servers by design count like any other file. It needs a cache of its own.
 	Own bool
 }
 
@@ -88,6 +89,8 @@ func (s *Scan) policy(own bool) scan.Policy {
 		in = ownIn
 	}
 	return scan.Policy{
+		// Everything that the digests depend on, so that a cache of another policy is
+		// not used: names are part of digests, too.
 		Version: fmt.Sprintf("%d %t %q %q %q %q %v", digestVersion, own, crontabs, expected, skipped, classes, s.names),
 		In:      in,
 		AppendText: func(b []byte, e scan.Entry) []byte {
@@ -150,7 +153,7 @@ func (s *Scan) Below(file string) []string {
 	}
 	list := []string{file}
 	if n.IsDir() {
-		nodes, _ := s.List(file) // it is one
+		nodes, _ := s.List(file) // a directory of the scan can be listed
 		for _, n := range nodes {
 			list = append(list, s.Below(path.Join(file, n.Name))...)
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// open opens a directory as a root for the time of a test.
+// open opens a directory as a root until the test ends.
 func open(t testing.TB, dir string) *rootfs.Root {
 	t.Helper()
 	r, err := rootfs.Open(dir)
@@ -26,8 +26,8 @@ func open(t testing.TB, dir string) *rootfs.Root {
 	return r
 }
 
-// settle waits until what is changed from now on has a later ctime than what
-// was, so that nothing is racily clean.
+// settle waits until later changes have a later ctime than earlier ones, so that
+// nothing is racily clean.
 func settle(t testing.TB, dir string) {
 	t.Helper()
 	probe := filepath.Join(dir, "settle")
@@ -58,12 +58,12 @@ type forest struct {
 	t      *testing.T
 	dir    string
 	random *rand.Rand
-	dirs   []string // that may be there
+	dirs   []string // that may exist
 	files  []string
 }
 
-// names are some that the server's rules speak of, and some of which the order
-// in bytes is not that of paths.
+// names are names with rules of their own, and names whose order in bytes is not that of
+// paths.
 var forestNames = []string{
 	"etc", "var", "lib", "log", "tmp", "cache", "ssh", "hostname", "machine-id", "ssh_host_rsa_key", "proc", "dbus",
 	"a", "a-b", "a.b", "b", "é", "x\ny", "z",
@@ -80,7 +80,7 @@ func newForest(t *testing.T, seed uint64) *forest {
 
 func (f *forest) any(list []string) string { return list[f.random.IntN(len(list))] }
 
-// change does one thing that may change the tree; it may also fail.
+// change makes one random change of the tree, which may also fail.
 func (f *forest) change() {
 	name := filepath.Join(f.any(f.dirs), f.any(forestNames))
 	if f.random.IntN(3) == 0 && len(f.files) > 0 {
@@ -122,8 +122,8 @@ func (f *forest) change() {
 	}
 }
 
-// Whatever is changed, a scan finds what the plain reference finds, with a cache
-// and without, racily clean or not.
+// After any change a scan finds the same as the reference, with and without a cache,
+// racily clean or not.
 func TestScanEqualsReference(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestScanEqualsReference(t *testing.T) {
 	}
 }
 
-// A new name of a user changes digests and needs no file to be read again.
+// A new name of a user changes digests, but no file is read again.
 func TestScanAfterNewUser(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Mkdir(dir+"/etc", 0o755))
@@ -173,7 +173,7 @@ func TestScanAfterNewUser(t *testing.T) {
 	}
 }
 
-// The rules for a directory say of its names what ExpectedAt says of the paths.
+// treatmentIn agrees with ExpectedAt for the names of a directory.
 func TestTreatmentIsThatOfThePath(t *testing.T) {
 	for _, p := range []string{
 		"/etc", "/etc/machine-id", "/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_rsa_key.pub", "/etc/ssh/sshd_config", "/tmp", "/tmp/a", "/tmp/a/b",
@@ -190,7 +190,7 @@ func TestTreatmentIsThatOfThePath(t *testing.T) {
 	}
 }
 
-// scannedRoot is what BenchmarkScan reads, if it is set.
+// scannedRoot is the root that BenchmarkScan reads, if it is set.
 const scannedRoot = "ADAMANT_BENCH_ROOT"
 
 func benchmarkRoot(b *testing.B) *rootfs.Root {
@@ -245,7 +245,7 @@ func BenchmarkScan(b *testing.B) {
 	})
 }
 
-// Both ways of asking for a class say the same.
+// treatmentIn and ExpectedAt return the same class.
 func TestExpectedByDirectory(t *testing.T) {
 	for p, want := range map[string]Expected{
 		"/home/ada/.cache/x": Cache, "/home/ada/.cache/x/y": Cache, "/home/ada/.cache": Cache, "/home/ada/.cachet": "", "/home/.cache/x": "", "/home/a/b/.cache/x": "",

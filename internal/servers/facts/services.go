@@ -7,8 +7,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// serviceFacts are the units that start by themselves or cannot, as systemd(1)
-// and, before it, init keep them: as links in directories.
+// serviceFacts returns the units that are enabled or masked. systemd(1) and the init of
+// System V keep that as links in directories.
 func serviceFacts(from files) []Fact {
 	state := map[string]string{}
 	for _, base := range []string{"/etc/systemd/system", "/lib/systemd/system"} {

@@ -10,7 +10,7 @@ import (
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
-// values are facts of a section, by key.
+// values returns the facts of a section, by key.
 func values(facts []Fact, section Section) map[string]string {
 	m := map[string]string{}
 	for _, f := range facts {
@@ -63,7 +63,7 @@ Match all
 	}
 }
 
-// What includes itself ends, and what was not read is said.
+// A file that includes itself ends, and the unread part is reported.
 func TestEndlessIncludes(t *testing.T) {
 	d := disk.Files{
 		"/etc/ssh/sshd_config":      "Port 22\nInclude sshd_config sshd_config sshd_config\n",

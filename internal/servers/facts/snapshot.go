@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// snapshotKind is how a snapshot's document begins.
+// snapshotKind is the kind of a snapshot's document.
 const snapshotKind = "ServerSnapshot"
 
-// A Snapshot is everything that is compared of a server, at one time: its facts, and
-// the digests and metadata of its files. It holds no content.
+// A Snapshot holds everything that is compared of a server, at one time: its facts, and
+// the digests and metadata of its files. It does not hold content.
 type Snapshot struct {
 	Kind     string            `json:"kind"`
 	Version  int               `json:"version"` // of the agent's protocol
@@ -25,12 +25,12 @@ type Snapshot struct {
 	Live     bool              `json:"live"`
 	Summary  Summary           `json:"summary"`
 	Facts    []Fact            `json:"facts"`
-	NoXattrs bool              `json:"noXattrs,omitempty"` // as of the peer
-	Dirs     map[string][]Node `json:"dirs"`               // what is in each directory
-	Owners   map[string]Owner  `json:"owners"`             // of files that a package brought
+	NoXattrs bool              `json:"noXattrs,omitempty"` // see Peer.NoXattrs
+	Dirs     map[string][]Node `json:"dirs"`               // the entries of each directory
+	Owners   map[string]Owner  `json:"owners"`             // of files that are in a package
 }
 
-// TakeSnapshot asks a server for everything.
+// TakeSnapshot requests everything of a server.
 func TakeSnapshot(ctx context.Context, p *Peer) (*Snapshot, error) {
 	s := &Snapshot{
 		Kind: snapshotKind, Version: Version, Name: p.Name, Taken: time.Now(), Live: p.Live, Summary: p.Summary, Facts: p.Facts, NoXattrs: p.NoXattrs,
@@ -98,7 +98,7 @@ const maxSnapshot = 4 << 30
 // ErrNoSnapshot is returned when a file is not a snapshot.
 var ErrNoSnapshot = errors.New("this is no snapshot of a server")
 
-// ReadSnapshot reads what Write wrote.
+// ReadSnapshot reads the output of Write.
 func ReadSnapshot(r io.Reader) (*Snapshot, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
@@ -117,8 +117,8 @@ func ReadSnapshot(r io.Reader) (*Snapshot, error) {
 	return s, nil
 }
 
-// Peer is a server that is as it was when the snapshot was taken. The function
-// returned ends it.
+// Peer returns a peer that answers as the server did when the snapshot was taken. The
+// returned function ends it.
 func (s *Snapshot) Peer(ctx context.Context, name string) (*Peer, func(), error) {
 	h := hello{Version: Version, Live: s.Live, NoXattrs: s.NoXattrs, Summary: s.Summary, Facts: s.Facts}
 	p, end, err := peerOf(ctx, name, h, s)
@@ -128,8 +128,8 @@ func (s *Snapshot) Peer(ctx context.Context, name string) (*Peer, func(), error)
 	return p, end, err
 }
 
-// peerOf is a peer whose server is in this process. The function returned ends
-// it.
+// peerOf returns a peer whose agent runs in this process. It uses the protocol of other
+// agents, so that all peers behave alike. The returned function ends it.
 func peerOf(ctx context.Context, name string, h hello, s source) (*Peer, func(), error) {
 	asked, ask := io.Pipe()
 	answered, answer := io.Pipe()

@@ -24,7 +24,7 @@ type rootFiles struct{ root *rootfs.Root }
 func (r rootFiles) open(file string) (io.ReadCloser, error) {
 	f, err := r.root.Open(file)
 	if err != nil {
-		return nil, err // and no *os.File that is nil
+		return nil, err // not f, which would be a non-nil interface with a nil *os.File
 	}
 	return f, nil
 }
@@ -37,6 +37,6 @@ func (r rootFiles) namesIn(dir string) []string {
 		return nil
 	}
 	defer f.Close()
-	names, _ := f.Readdirnames(-1) // what it lists counts
+	names, _ := f.Readdirnames(-1) // names before an error count
 	return names
 }

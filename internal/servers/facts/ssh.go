@@ -11,10 +11,9 @@ const (
 	sshConfig = sshDir + "/sshd_config"
 )
 
-// sshFacts are the settings of sshd_config(5) that are in force: of a keyword the
-// first that is given, what several lines add up to, and each condition by
-// itself. A keyword that is not set has the value that this sshd was built with,
-// and is not among them.
+// sshFacts returns the settings of sshd_config(5) that are in force. The first value of
+// a keyword wins, except for keywords whose lines add up. Settings below a Match are
+// separate facts. A keyword that is not set has the default of the sshd, and is no fact.
 func sshFacts(from files) ([]Fact, []Unknown) {
 	s := sshSettings{config{from: from, base: sshDir}, map[string]string{}}
 	s.file(sshConfig, "", 0)
@@ -30,8 +29,8 @@ type sshSettings struct {
 	values map[string]string
 }
 
-// file reads one file under a condition, empty for none. A condition that begins
-// in it ends with it.
+// file reads a file under a condition, which may be empty. A Match in the file ends
+// with the file.
 func (s *sshSettings) file(name, condition string, depth int) {
 	outer := condition
 	for _, line := range s.lines(name, depth) {
@@ -97,13 +96,13 @@ func sshWords(line string) (string, []string) {
 	return keyword, args
 }
 
-// sshLists are the keywords whose lines add up.
+// sshLists are the keywords of which all lines count.
 var sshLists = []string{
 	"AcceptEnv", "AllowGroups", "AllowUsers", "DenyGroups", "DenyUsers", "HostCertificate", "HostKey", "ListenAddress", "Port",
 }
 
-// sshKeywords are keywords as the manual writes them, by their lower case, and
-// those that they had before.
+// sshKeywords maps keywords in lower case to the spelling of the manual, and old names
+// to the current ones.
 var sshKeywords = func() map[string]string {
 	m := map[string]string{
 		"challengeresponseauthentication": "KbdInteractiveAuthentication", "dsaauthentication": "PubkeyAuthentication",

@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// unitDirs are where systemd looks for units, the first that has one counts.
+// unitDirs are the directories in which systemd looks for units. The first that has a
+// unit wins.
 var unitDirs = []string{
 	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
 }
 
-// timerFacts are the timers of systemd that start by themselves, and when they do:
-// from their units and the files that were dropped in beside those.
+// timerFacts returns the enabled timers of systemd and their schedules, from the units
+// and their drop-ins.
 func timerFacts(from files) []Fact {
 	u := units{from, map[string][]string{}}
 	wanted := map[string]bool{}
@@ -39,14 +40,14 @@ func timerFacts(from files) []Fact {
 	return facts
 }
 
-// units are those of systemd.
+// units finds the files of systemd's units.
 type units struct {
 	from  files
-	names map[string][]string // in each of unitDirs
+	names map[string][]string // entries of each of unitDirs, so that it is listed once
 }
 
-// schedule is when a timer starts its unit: the settings of its section Timer,
-// none of one that is masked.
+// schedule returns the settings of a timer's section Timer. It is empty for a masked
+// timer.
 func (u units) schedule(name string) string {
 	s := schedule{last: map[string]string{}}
 	for _, file := range u.files(name) {
@@ -55,9 +56,9 @@ func (u units) schedule(name string) string {
 	return s.String()
 }
 
-// files are those that make up a unit, in the order in which they count: the
-// unit's own, or its template's, and what was dropped in, by name. Of two with
-// the same name that of the first directory counts.
+// files returns the files of a unit in the order in which systemd reads them: its own
+// or its template's, and the drop-ins by name. Of drop-ins with the same name the first
+// directory wins.
 func (u units) files(name string) []string {
 	names := []string{name}
 	if at := strings.Index(name, "@"); at >= 0 {
@@ -87,8 +88,8 @@ func (u units) files(name string) []string {
 	return files
 }
 
-// own is the first file with one of a unit's names, empty if there is none or the
-// unit is masked: a link to a device, which cannot be opened.
+// own returns the first file with one of a unit's names, empty if there is none or the
+// unit is masked. A masked unit is a link to a device, which open refuses.
 func (u units) own(names []string) string {
 	for _, n := range names {
 		for _, dir := range unitDirs {
@@ -108,8 +109,8 @@ func (u units) own(names []string) string {
 
 // A schedule is a section Timer, see systemd.timer(5).
 type schedule struct {
-	times []string          // OnCalendar= and the like add up
-	last  map[string]string // of others the last counts
+	times []string          // of OnCalendar= and the like all count
+	last  map[string]string // of other keys the last counts
 }
 
 func (s *schedule) read(text []string) {
@@ -143,7 +144,7 @@ func (s *schedule) set(key, value string) {
 	case !strings.HasPrefix(key, "On") || key == "OnClockChange" || key == "OnTimezoneChange":
 		s.last[key] = value
 	case value == "":
-		s.times = nil // of all kinds
+		s.times = nil // an empty value resets all kinds of times
 	default:
 		s.times = append(s.times, key+"="+value)
 	}

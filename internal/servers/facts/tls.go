@@ -40,8 +40,8 @@ func tlsFacts(from files) ([]Fact, []Unknown) {
 	return t.facts(), t.unknowns
 }
 
-// tlsSettings are values by file and keyword; one may be given for several hosts
-// in a file.
+// tlsSettings holds values by file and keyword. A file may have several values of one
+// keyword, for example for several virtual hosts.
 type tlsSettings struct {
 	values   map[string]string
 	unknowns []Unknown
@@ -69,13 +69,14 @@ func (t *tlsSettings) facts() []Fact {
 	return facts
 }
 
-// An opensslConfig is what config(5) describes: values by section and name.
+// An opensslConfig holds the values of a file in the format of OpenSSL's config(5), by
+// section and name.
 type opensslConfig struct {
 	config
 	sections map[string]map[string]string
 }
 
-// file reads one file that begins in a section, and returns in which it ends.
+// file reads a file that begins in a section, and returns the section in which it ends.
 func (o *opensslConfig) file(name, section string, depth int) string {
 	for _, line := range o.lines(name, depth) {
 		if i := strings.IndexByte(line, '#'); i >= 0 {
@@ -102,7 +103,7 @@ func (o *opensslConfig) file(name, section string, depth int) string {
 	return section
 }
 
-// include reads a file, or those of a directory.
+// include reads a file, or the files of a directory.
 func (o *opensslConfig) include(name, section string, depth int) string {
 	files := []string{path.Join(o.base, name)}
 	if path.IsAbs(name) {
@@ -122,8 +123,8 @@ func (o *opensslConfig) include(name, section string, depth int) string {
 	return section
 }
 
-// system are the settings for all programs: openssl_conf names a section whose
-// ssl_conf names one whose system_default names theirs.
+// system returns the settings for all programs. Three sections lead to them:
+// openssl_conf names the one with ssl_conf, which names the one with system_default.
 func (o *opensslConfig) system() map[string]string {
 	name := o.sections[""]["openssl_conf"]
 	if name == "" {
@@ -141,13 +142,13 @@ func (o *opensslConfig) system() map[string]string {
 	return o.sections[name]
 }
 
-// A webConfig is that of a web server.
+// A webConfig reads the configuration of a web server.
 type webConfig struct {
 	config
 	settings *tlsSettings
 }
 
-// nginx reads directives: words that a semicolon or a brace ends.
+// nginx reads a file of directives, which end with a semicolon or a brace.
 func (w *webConfig) nginx(file string, depth int) {
 	for _, words := range nginxDirectives(strings.Join(w.lines(file, depth), "\n")) {
 		switch words[0] {
@@ -198,7 +199,7 @@ func nginxDirectives(text string) [][]string {
 	return list
 }
 
-// apache reads lines of a word, which has no case, and its arguments.
+// apache reads a file of lines, each with a case-insensitive keyword and arguments.
 func (w *webConfig) apache(file string, depth int) {
 	before := ""
 	for _, line := range w.lines(file, depth) {
@@ -227,8 +228,8 @@ func (w *webConfig) apache(file string, depth int) {
 	}
 }
 
-// trusted are the certificates of those whom a system trusts: of Debian and
-// Alpine, and of Fedora and its kin.
+// trusted are the files with the certificate authorities that a system trusts: of
+// Debian and Alpine, and of Fedora and its derivatives.
 var trusted = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"}
 
 // certificatesIn returns the number of certificates in a file, and a digest of them.

@@ -9,10 +9,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/compare"
 )
 
-// AttributeCauses sets Why of each cause of a comparison by the records of runs: a
+// AttributeCauses sets Why of each cause of a comparison from the records of runs: a
 // failed update, an intended change, or an edit by hand if no run explains it. Why
-// stays empty where no run touched the servers, because then nothing is recorded that
-// could explain anything.
+// stays empty where no run changed the servers, because without a record an edit by
+// hand cannot be told from any other change.
 func AttributeCauses(c *compare.Comparison, records []Record) {
 	b := attribution{records: slices.Clone(records), differences: map[string]compare.Difference{}}
 	slices.Reverse(b.records)
@@ -27,14 +27,14 @@ func AttributeCauses(c *compare.Comparison, records []Record) {
 	}
 }
 
-// An attribution is the records of runs, as far as they are about differences.
+// An attribution holds the records of runs and the differences of a comparison.
 type attribution struct {
 	records     []Record      // newest first
 	left        []valuesByKey // after each of them
 	differences map[string]compare.Difference
 }
 
-// valuesByKey are values by difference and server.
+// valuesByKey holds values by the key of a difference and by server.
 type valuesByKey map[string]map[string]string
 
 // valuesLeft returns the values that a run left, of the differences only: records of
@@ -63,8 +63,9 @@ func (b *attribution) valuesLeft(r Record) valuesByKey {
 
 func (b attribution) explain(c compare.Cause, all []string) string {
 	if c.Kind == compare.ByResult {
-		return "" // it follows from other files, which have a cause of their own
+		return "" // it follows from files that have another cause
 	}
+	// Without a majority every server may be the one that was changed.
 	odd := c.Odd
 	if len(odd) == 0 {
 		odd = all
@@ -100,6 +101,7 @@ func (b attribution) touched(name string) bool {
 func (b attribution) failedUpdate(name, key string) string {
 	for n, r := range b.records {
 		i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Server == name })
+		// A run that changed this key nowhere cannot be the reason.
 		if i < 0 || b.left[n][key] == nil {
 			continue
 		}
@@ -119,6 +121,7 @@ func (b attribution) intendedChange(name, key string) string {
 		if !touched {
 			continue
 		}
+		// An undo restored a value on purpose, but did not intend the difference.
 		if after == b.differences[key].Values[name] && r.Action != Revert {
 			return fmt.Sprintf("intended change: run %s by %s", r.displayName(), r.By) + withReason(r.Reason)
 		}

@@ -53,7 +53,7 @@ func ReadHistory(dir string) ([]Record, error) {
 	for _, path := range open {
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // it ended after Glob
+			continue // the run ended after Glob
 		}
 		var r Record
 		if err == nil {
@@ -71,13 +71,14 @@ func ReadHistory(dir string) ([]Record, error) {
 type Entry struct {
 	Record  *Record
 	history *History
-	file    *os.File // held lock; the kernel frees it if the process is killed
+	file    *os.File // the held lock; the kernel frees it if the process is killed
 }
 
 func (h *History) openPath(id string) string { return filepath.Join(h.dir, "open-"+id+".json") }
 
 // Begin starts a record and stores its job.
 func (h *History) Begin(r *Record, job change.Job) (*Entry, error) {
+	// The job comes first: a record without a job could not be resumed.
 	text, err := json.Marshal(job)
 	if err == nil {
 		err = durable.WriteFile(filepath.Join(h.dir, "jobs", r.ID+".json"), text, 0o600)
@@ -179,6 +180,7 @@ func (h *History) recordFiles() ([]string, error) {
 			names = append(names, e.Name())
 		}
 	}
+	// Numbers above 999999 have more digits, and would sort before 000001 as text.
 	slices.SortFunc(names, func(a, b string) int {
 		if len(a) != len(b) {
 			return len(a) - len(b)
@@ -188,7 +190,8 @@ func (h *History) recordFiles() ([]string, error) {
 	return names, nil
 }
 
-// recover ends the records of runs whose process is gone: their lock is free.
+// recover ends the records of runs whose process ended without doing so. The lock
+// of such a record is free.
 func (h *History) recover() error {
 	open, err := filepath.Glob(filepath.Join(h.dir, "open-*.json"))
 	if err != nil {
@@ -205,7 +208,7 @@ func (h *History) recover() error {
 func (h *History) recoverRun(path string) error {
 	f, err := durable.TryLock(path + ".lock")
 	if errors.Is(err, durable.ErrLocked) {
-		return nil // it is going on
+		return nil // the run is going on
 	}
 	if err != nil {
 		return err
@@ -216,7 +219,7 @@ func (h *History) recoverRun(path string) error {
 		if err := os.Remove(path + ".lock"); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return nil // it ended after Glob
+		return nil // the run ended after Glob
 	}
 	var r Record
 	if err == nil {
@@ -230,7 +233,7 @@ func (h *History) recoverRun(path string) error {
 		res := &r.Results[i]
 		switch {
 		case res.Outcome != "":
-		case res.Change.ID != "":
+		case res.Change.ID != "": // recordStart stored it, so the change may have begun
 			res.Outcome, res.Failed, res.Cause = Unreachable, true, "the run was killed; what it did there is not known"
 		default:
 			res.Outcome, res.Failed, res.Cause = NotBegun, true, "the run was killed before"
@@ -240,13 +243,14 @@ func (h *History) recoverRun(path string) error {
 	return h.append(&r)
 }
 
-// A ChainError is a place where the records are not as they were written.
+// A ChainError is a record that was edited, or before which one was removed.
 type ChainError struct {
 	File string `json:"file"`
 	Why  string `json:"why"`
 }
 
-// Records returns all records in order, and the places where the chain is broken.
+// Records returns all records in order, and the records at which the chain is
+// broken.
 func (h *History) Records() ([]Record, []ChainError, error) {
 	names, err := h.recordFiles()
 	if err != nil {
@@ -265,7 +269,7 @@ func (h *History) Records() ([]Record, []ChainError, error) {
 		case err != nil:
 			broken = append(broken, ChainError{name, err.Error()})
 		case r.Number != number+1:
-			broken = append(broken, ChainError{name, fmt.Sprintf("it is number %d after %d: records are missing", r.Number, number)})
+			broken = append(broken, ChainError{name, fmt.Sprintf("the record has number %d after %d: records are missing", r.Number, number)})
 		case r.Previous != previous:
 			broken = append(broken, ChainError{name, "the record before it is not the one that was there when it was written"})
 		}

@@ -54,7 +54,7 @@ func TestTamperingIsNoticed(t *testing.T) {
 	}
 }
 
-// A run whose process is gone has a record that says so, once.
+// The record of a run whose process was killed is ended once.
 func TestKilledRun(t *testing.T) {
 	dir := t.TempDir()
 	b, err := OpenHistory(dir)
@@ -70,7 +70,7 @@ func TestKilledRun(t *testing.T) {
 	if seen, err := ReadHistory(dir); err != nil || len(seen) != 1 || seen[0].ID != "killed" || seen[0].Number != 0 {
 		t.Errorf("read: %+v, %v", seen, err)
 	}
-	e.file.Close() // as the kernel does
+	e.file.Close() // as the kernel does for a killed process
 	for range 2 {
 		if b, err = OpenHistory(dir); err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func TestKilledRun(t *testing.T) {
 	}
 }
 
-// Reading records makes none, and a file is not an empty history.
+// Reading creates no history, and a file in its place is an error.
 func TestReadHistoryWritesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	if list, err := ReadHistory(dir); err != nil || len(list) != 0 {

@@ -11,12 +11,12 @@ type Outcome string
 
 // The outcomes.
 const (
-	Changed     Outcome = "changed"   // as the job asks for
+	Changed     Outcome = "changed"   // as the job requests
 	Unchanged   Outcome = "unchanged" // nothing is different; a success unless it failed
 	HalfChanged Outcome = "half changed"
 	RolledBack  Outcome = "rolled back"
-	Unreachable Outcome = "unreachable" // before the change began, or unknown since then
-	NotBegun    Outcome = "not begun"   // the run ended before it was its turn
+	Unreachable Outcome = "unreachable" // before the change began, or not heard of since then
+	NotBegun    Outcome = "not begun"   // the run ended before the server's turn
 )
 
 // A Result is the outcome of a run on one server, with its reason.
@@ -68,7 +68,8 @@ func resultOf(st change.State, err error) Result {
 	return r
 }
 
-// whyReverted returns the reason of an undo and the part that is not restored.
+// whyReverted returns the reason of an undo, and the first thing that it did not
+// restore.
 func whyReverted(st change.State) string {
 	if st.Undo == nil {
 		return st.Cause

@@ -14,8 +14,9 @@ import (
 // A Group is the servers of a record, by index: those of its results, then its others.
 // Its methods may be called by several goroutines.
 type Group interface {
-	// Change makes a server carry out a job and returns when it has finished, or with an
-	// error if that is unknown. A state without a stage means that nothing began.
+	// Change makes a server carry out a job and returns when the job has finished. An
+	// error means that its end is unknown. A state without a stage means that nothing
+	// began.
 	Change(ctx context.Context, i int, job change.Job) (change.State, error)
 	// Revert makes a server take a change back.
 	Revert(ctx context.Context, i int, id, why string) (change.State, error)

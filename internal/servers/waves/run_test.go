@@ -18,7 +18,7 @@ import (
 type fakeGroup struct {
 	mu    sync.Mutex
 	begun []int
-	ends  []change.State // by server; no stage is one that is not reached
+	ends  []change.State // by server; a server without a stage is not reached
 	look  Inspection
 }
 
@@ -93,8 +93,8 @@ func TestHalfChangedIsTakenBackWhereAsked(t *testing.T) {
 	}
 }
 
-// Whatever the servers do: no wave begins after more failed than may, every
-// server was changed at most once, and each has an outcome.
+// For all results of servers: no wave begins after too many failures, every server
+// is changed at most once, and each has an outcome.
 func TestWavesEndWithTooManyFailures(t *testing.T) {
 	states := []change.State{fine, fine, fine, half, refused, reverted, killed, same, away}
 	for seed := range uint64(500) {
@@ -166,7 +166,7 @@ func TestAttributeCauses(t *testing.T) {
 	}
 }
 
-// What could not be checked is told, and is never what is as it should be.
+// Something that could not be checked is reported and never counts as right.
 func TestUnseenIsNotFine(t *testing.T) {
 	unread := []facts.Unknown{{Path: "/etc/x", Reason: "input/output error"}, {Path: "/etc/y"}}
 	blind := fine

@@ -11,8 +11,8 @@ import (
 )
 
 // summarize compares all servers at the end of a run and sets the statement of the
-// record. What could not be compared makes the record incomplete: nobody may take it
-// for equal.
+// record. If something could not be compared, the record is incomplete, because
+// unknown must not look like equal.
 func summarize(ctx context.Context, f Group, job change.Job, r *Record) error {
 	var all []int
 	for i := range r.servers() {
@@ -33,7 +33,7 @@ func summarize(ctx context.Context, f Group, job change.Job, r *Record) error {
 	return nil
 }
 
-// addGap adds to the statement why a server is not known completely.
+// addGap adds to the statement that something of a server is unknown.
 func (r *Record) addGap(name, unseen string) {
 	if unseen != "" {
 		r.Incomplete = true
@@ -97,7 +97,7 @@ func consistency(job change.Job, r *Record, look Inspection) string {
 // countVersion counts the servers that have a package in the version that was asked
 // for, or without one in the version that most servers have.
 func countVersion(p change.PackageSpec, r *Record, look Inspection) string {
-	votes := map[string]int{} // none for ""
+	votes := map[string]int{} // never for the empty version
 	best := p.Version
 	for _, name := range r.servers() {
 		version := installedVersion(look.Packages[name][p.Name])

@@ -15,9 +15,9 @@ import (
 // stand at its end.
 const maxOutput = 8 << 10
 
-// environment is that of all programs of a change. It is fixed, so that a change does
-// not depend on who starts it and how. Packages must not ask questions or restart
-// services, and the output must be in English for explain.
+// environment is the environment of all programs of a change. It is fixed, so that a
+// change does not depend on who starts it and how. Packages must not ask questions or
+// restart services, and the output must be in English for explain.
 var environment = []string{
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh",
 	"LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_MODE=l", "APT_LISTCHANGES_FRONTEND=none",
@@ -34,13 +34,13 @@ func runProgram(ctx context.Context, out io.Writer, name string, args ...string)
 	cmd.WaitDelay = 2 * time.Second
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) {
-		return nil // it succeeded, and the rest of its output is that of the daemon
+		return nil // the program succeeded, and the rest of the output is the daemon's
 	}
 	return err
 }
 
-// programError returns the error of a program that ran as how it ended. name is what
-// a reader knows it by.
+// programError turns the error of a program that ran into its exit status or signal.
+// name is the name of the program for the user.
 func programError(name string, err error) error {
 	var exit *exec.ExitError
 	switch {

@@ -12,7 +12,7 @@ type cause struct {
 	sentence string
 }
 
-// systemCauses explain what any program prints if the machine is the reason.
+// systemCauses explain messages of any program whose reason is the machine.
 var systemCauses = []cause{
 	{regexp.MustCompile(`(?m)No space left on device`), "the disk is full"},
 	{regexp.MustCompile(`(?m)Read-only file system`), "the file system is read-only"},
@@ -37,10 +37,11 @@ func findCause(causes []cause, output string) string {
 // maxCause bounds a line of output that is the cause of a failure, in bytes.
 const maxCause = 300
 
-// explain returns the cause of a failure in one sentence, the last line of the output
-// if it knows none, and nothing for no output. It asks every package manager, because
-// a command or a script may run one, too.
+// explain returns the cause of a failure in one sentence: that of the first known
+// message, or else the last line of the output. It is empty if there is no output.
+// It tries every package manager, because a command or a script may run one, too.
 func explain(output string) string {
+	// A full disk makes every other message a consequence of it.
 	if text := findCause(systemCauses, output); text != "" {
 		return text
 	}

@@ -16,8 +16,8 @@ type Job struct {
 	Copies   []Copy        `json:"copies,omitempty"`
 	Run      string        `json:"run,omitempty"`     // for sh -c
 	Script   []byte        `json:"script,omitempty"`  // with its #! line
-	UndoRun  string        `json:"undoRun,omitempty"` // for sh -c, beside the automatic undo
-	Save     []string      `json:"save,omitempty"`    // directories to save beside alwaysSaved
+	UndoRun  string        `json:"undoRun,omitempty"` // for sh -c, in addition to the automatic undo
+	Save     []string      `json:"save,omitempty"`    // directories to save in addition to alwaysSaved
 	Timeout  time.Duration `json:"timeout"`           // after which the change is killed
 	Confirm  time.Duration `json:"confirm"`           // after which it reverts unless it is confirmed; never if 0
 }
@@ -63,6 +63,7 @@ type Copy struct {
 
 // validate returns an error for a job that is invalid.
 func (j Job) validate() error {
+	// The id is the name of a directory, see Store.
 	if !isWord(j.ID) || j.ID[0] == '.' {
 		return fmt.Errorf("invalid id of a change: %.80q", j.ID)
 	}

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A network is the configuration of the network that is in no file. A change that only
-// cuts off the network leaves no other trace. A field is empty if the program that reads
-// it is missing.
+// A network is the state of the network, which is in no file. A change that only cuts
+// off the network leaves no other trace. A field is empty if the program that reads it
+// is missing.
 type network struct {
 	Links    []string `json:"links,omitempty"`  // that are up
 	Addrs    []string `json:"addrs,omitempty"`  // "eth0 10.0.0.1/24"
@@ -75,6 +75,7 @@ func (r *runner) revertNetwork(ctx context.Context) error {
 	if before := m.Network.Iptables; rules(before) != rules(now.Iptables) {
 		try(before, "iptables-restore")
 	}
+	// iptables-nft keeps its rules in nftables, too. Those were restored above.
 	if before := m.Network.Nftables; before != now.Nftables && m.Network.Iptables == "" {
 		try("flush ruleset\n"+before, "nft", "-f", "-")
 	}

@@ -48,8 +48,9 @@ func (r *runner) choosePaths(scan *facts.Scan) error {
 	return nil
 }
 
-// unreadError is the error for a path that could not be read. If it were saved, the
-// copy could be half of a file; if it were not, an undo would remove it as new.
+// unreadError returns the error for a path that could not be read. If it were saved,
+// the copy could be half of a file; if it were not, an undo would remove the file as
+// new.
 func unreadError(u facts.Unknown) error {
 	return fmt.Errorf("%s: %s: try again, or stop first what writes there", u.Path, u.Reason)
 }
@@ -65,7 +66,7 @@ func (r *runner) chooseDir(dir string, scan *facts.Scan) error {
 		return err
 	}
 	if target == "/" {
-		return errors.New("it is everything: name the directories below it")
+		return errors.New("the root directory is everything: name directories below it")
 	}
 	for _, p := range []string{link, target} {
 		if err := r.checkScanned(p, scan); err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// onRoot is a carrier for a job on a root with files, which end in a slash if they
-// are directories.
+// onRoot returns a runner of a job on a root with files. Names of directories end in
+// a slash.
 func onRoot(t *testing.T, j Job, files ...string) (c *runner, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -46,7 +46,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// inArchive are the paths of what was saved.
+// inArchive returns the paths of the saved files.
 func inArchive(t *testing.T, c *runner) (names []string) {
 	t.Helper()
 	f, err := os.Open(c.store.path(c.job.ID, "saved.tar"))
@@ -88,7 +88,7 @@ func TestWhatCannotBeSavedIsRefused(t *testing.T) {
 		want string
 	}{
 		{"state", Job{Copies: []Copy{{Path: "/var/lib/sudo/x"}}}, "/var/lib/sudo/x counts as state"},
-		{"everything", Job{Save: []string{"/"}}, "save /: it is everything"},
+		{"everything", Job{Save: []string{"/"}}, "save /: the root directory is everything"},
 		{"mounted", Job{Save: []string{"/srv"}}, "/srv lies on another file system"},
 		{"in what is mounted", Job{Copies: []Copy{{Path: "/srv/new"}}}, "/srv lies on another file system"},
 	} {

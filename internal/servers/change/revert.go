@@ -19,7 +19,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// maxUnrestored bounds the list of what could not be taken back.
+// maxUnrestored bounds the list of paths and facts that an undo did not restore.
 const maxUnrestored = 100
 
 // Revert takes back a change that has finished or was interrupted, on demand. Files
@@ -74,6 +74,8 @@ func (r *runner) findEditedSince(ctx context.Context) error {
 	}
 	r.editedSince = pathSet{}
 	for _, f := range r.files {
+		// Of an interrupted change the state after it is not known, so an edit
+		// since cannot be told from the change.
 		if at := now.scan.At(f.Path); f.Before != fromSaved && at != f.After && at != f.Before {
 			r.editedSince[f.Path] = true
 		}
@@ -159,12 +161,12 @@ func (r *runner) revertFiles(ctx context.Context) error {
 		if !isBelow(f.Path, r.saved) || r.editedSince.covers(f.Path) {
 			continue
 		}
-		// A directory cannot be replaced by a file, nor the other way round, so that
-		// what changed its type is removed first.
+		// A directory cannot be replaced by a file, nor a file by a directory, so a
+		// path whose type changed is removed first.
 		if f.Before == "" || slices.Contains(f.Fields, tree.FieldType) {
 			err := r.root.Remove(f.Path)
 			if errors.Is(err, unix.ENOTEMPTY) && f.Before == "" {
-				continue // it has files that somebody else made, and findUnrestored reports it
+				continue // others created files in it, and findUnrestored reports it
 			}
 			if err != nil && !errors.Is(err, os.ErrNotExist) {
 				errs = append(errs, err)
@@ -186,10 +188,11 @@ func (r *runner) revertFiles(ctx context.Context) error {
 		writer.CloseWithError(err)
 		restored <- n
 	}()
+	// Only changed files are extracted, so that all others keep their inodes.
 	if err := r.root.Extract(ctx, reader, "/", rootfs.ExtractOptions{Devices: true}); err != nil {
 		errs = append(errs, err)
 	}
-	reader.Close()
+	reader.Close() // if Extract failed, filterTar must not block on writing
 	r.state.Undo.Restored = <-restored
 	return joinErrors(errs)
 }
@@ -230,7 +233,7 @@ func filterTar(from io.Reader, to io.Writer, wanted map[string]bool) (n int, err
 	}
 }
 
-// findUnrestored finds what is still different from before the change.
+// findUnrestored finds the facts and files that still differ from before the change.
 func (r *runner) findUnrestored(ctx context.Context) error {
 	now, err := r.observe(ctx)
 	if err != nil {
@@ -253,7 +256,7 @@ func (r *runner) findUnrestored(ctx context.Context) error {
 			left = append(left, f.Path+" (changed since)")
 			continue
 		}
-		// Derived files are made again by programs, so that they differ without any harm.
+		// Programs generate derived files again, so a difference does no harm.
 		if !f.Derived && f.Before != fromSaved && (now.scan.At(f.Path) != f.Before || unknown.covers(f.Path)) {
 			left = append(left, f.Path)
 		}
@@ -264,7 +267,8 @@ func (r *runner) findUnrestored(ctx context.Context) error {
 }
 
 // isRestored reports whether a fact has the value that it had before the change. A
-// package may have lost its hold: that is how an undo could install its version.
+// package may have lost its hold, because an undo has to override the hold to install
+// the version.
 func isRestored(f compare.FactChange, now string) bool {
 	if f.Section != facts.Package || now == f.Before {
 		return now == f.Before

@@ -26,8 +26,8 @@ type runner struct {
 	root        *rootfs.Root
 	cache       string               // file of the scan cache
 	packages    packageManager       // nil if the job has no packages
-	files       []compare.FileChange // all that changed
-	incomplete  error                // why some changes of files are not known
+	files       []compare.FileChange // all changed files
+	incomplete  error                // why some changed files are not known
 	editedSince pathSet              // paths in files that were edited after the change
 	saved       []string             // paths, without symbolic links, below which files were saved
 }
@@ -77,7 +77,7 @@ func (r *runner) setStage(stage Stage) error {
 	return r.store.write(r.state)
 }
 
-// refuse ends a change before anything was changed.
+// refuse ends a job before it has changed anything.
 func (r *runner) refuse(why error) error {
 	r.fail(why)
 	r.state.Ended = time.Now()
@@ -123,6 +123,7 @@ func (r *runner) apply(ctx context.Context) {
 	defer func() { r.state.Output = out.String() }()
 	for _, step := range []func(context.Context, *tailBuffer) error{r.installPackages, r.copyFiles, r.runCommands} {
 		err := step(ctx, out)
+		// A killed program returns an error that does not name the reason.
 		if ctx.Err() != nil {
 			err = fmt.Errorf("it took longer than %v and was killed", r.job.Timeout)
 		}
@@ -133,8 +134,8 @@ func (r *runner) apply(ctx context.Context) {
 	}
 }
 
-// compare finds out by comparing what the change did, whether or not it failed, and
-// whether it did what the job asks for.
+// compare finds the effects of the change by comparing the server with its state
+// before, whether or not a step failed, and checks the packages that the job requests.
 func (r *runner) compare(ctx context.Context, before observation) {
 	after, err := r.observe(ctx)
 	if err != nil {

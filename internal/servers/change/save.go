@@ -37,7 +37,7 @@ func (r *runner) save(ctx context.Context) (observation, error) {
 	var paths []string
 	for _, dir := range r.saved {
 		for _, p := range before.scan.Below(dir) {
-			// A socket has no content, and belongs to a process that listens on it.
+			// A socket has no content, and only the process that listens can create it.
 			if e, err := r.root.Lstat(p); err == nil && e.Kind != tree.Socket {
 				paths = append(paths, p)
 			}
@@ -67,7 +67,7 @@ func isBelow(p string, dirs []string) bool {
 	return slices.ContainsFunc(dirs, func(dir string) bool { return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/") })
 }
 
-// savedFacts is what is stored of the server before a change beside its files.
+// savedFacts is the state of the server before a change, apart from its files.
 type savedFacts struct {
 	Saved   []string     `json:"saved"` // the paths below which files were saved
 	Facts   []facts.Fact `json:"facts"`
@@ -94,8 +94,8 @@ func (r *runner) loadFacts() (savedFacts, error) {
 	return m, nil
 }
 
-// saveChanges sets the changed files in the state, and stores the complete list if it
-// is longer than that of the state.
+// saveChanges sets the changed files in the state. If the list is too long for it,
+// the complete list is stored in a file.
 func (r *runner) saveChanges() error {
 	r.state.Count, r.state.Files = len(r.files), r.files[:min(len(r.files), maxFiles)]
 	if r.state.Count == len(r.state.Files) {
@@ -106,8 +106,8 @@ func (r *runner) saveChanges() error {
 	})
 }
 
-// loadChanges sets the files that an earlier change changed. If they are known only
-// as far as they were saved, incomplete is set, and the undo reports it.
+// loadChanges sets the files that an earlier change changed. If only changes of saved
+// files are known, it sets incomplete, which the undo reports.
 func (r *runner) loadChanges(ctx context.Context) error {
 	m, err := r.loadFacts()
 	if err != nil {
@@ -138,9 +138,9 @@ func (r *runner) loadChanges(ctx context.Context) error {
 // files, not from a scan.
 const fromSaved = "saved"
 
-// rescan finds what an interrupted change did by comparing the server with the saved
-// facts and files. Nobody compared it right after the change, so other files that it
-// changed cannot be told from later edits.
+// rescan finds the effects of an interrupted change by comparing the server with the
+// saved facts and files. It was not compared right after the change, so changes of
+// other files cannot be told from later edits.
 func (r *runner) rescan(ctx context.Context) error {
 	m, err := r.loadFacts()
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// reloads are services that keep their old configuration until they are told to read
-// it again. Only those on which the connection to the server depends are listed.
+// reloads are services that keep their old configuration until they are reloaded. Only
+// services that the connection to the server depends on are listed.
 var reloads = []struct {
 	below string
 	units []string
@@ -42,6 +42,7 @@ func (r *runner) reload(ctx context.Context) error {
 		errs = append(errs, runWithInput(ctx, "", "systemctl", "daemon-reload"))
 	}
 	for unit := range units {
+		// Distributions have different names for a service, such as ssh and sshd.
 		if output(ctx, "systemctl", "is-enabled", unit) != "" {
 			errs = append(errs, runWithInput(ctx, "", "systemctl", "reload-or-restart", unit))
 		}

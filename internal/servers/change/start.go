@@ -50,6 +50,7 @@ func (s Store) start(j Job, program string, args []string) error {
 	if err := s.write(State{ID: j.ID, Stage: Saving, Began: time.Now()}); err != nil {
 		return err
 	}
+	// The job comes after the state, because its file marks a change as started.
 	if err := durable.WriteFile(s.path(j.ID, "job"), text, 0o600); err != nil {
 		return err
 	}
@@ -60,6 +61,7 @@ func (s Store) start(j Job, program string, args []string) error {
 	defer log.Close()
 	cmd := exec.Command(program, append(args, j.ID)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = "/", log, log, []*os.File{held}
+	// In a session of its own it survives the hangup when the connection is lost.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return err

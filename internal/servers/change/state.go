@@ -19,7 +19,7 @@ const (
 	Saving      Stage = "saving"
 	Changing    Stage = "changing"
 	Checking    Stage = "checking"
-	Unconfirmed Stage = "unconfirmed" // done; it is reverted unless it is confirmed
+	Unconfirmed Stage = "unconfirmed" // done; reverted unless it is confirmed in time
 	Reverting   Stage = "reverting"
 
 	Refused     Stage = "refused"     // nothing was done

@@ -48,8 +48,8 @@ func (r *runner) runCommands(ctx context.Context, out *tailBuffer) error {
 	return nil
 }
 
-// undoRun runs the job's undo command, for effects that nobody can see in files,
-// packages or the network.
+// undoRun runs the job's undo command, for effects that are not in files, packages or
+// the network.
 func (r *runner) undoRun(ctx context.Context) error {
 	if r.job.UndoRun == "" {
 		return nil

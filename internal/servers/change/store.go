@@ -16,7 +16,7 @@ import (
 )
 
 // maxChanges bounds the changes that are kept, because each has a copy of /etc and
-// more. The oldest are removed first, and cannot be reverted then.
+// more. The oldest are removed, and cannot be reverted any more.
 const maxChanges = 10
 
 // ErrNotFound is returned for a change that the server does not have.

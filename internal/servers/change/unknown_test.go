@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// keepsChanging has a file written to until the function returned is called, and
-// so often that no scan gets hold of it.
+// keepsChanging writes to a file so often that no scan can read it, until the
+// returned function is called.
 func keepsChanging(t *testing.T, name string) (stop func()) {
 	t.Helper()
 	f, err := os.Create(name)
@@ -85,7 +85,7 @@ func TestChangesBelowUnknownsAreNotKnown(t *testing.T) {
 
 func TestSocketsOutliveAnInterruptedChange(t *testing.T) {
 	c, dir := onRoot(t, Job{}, "etc/other")
-	t.Chdir(dir) // addresses of sockets are short
+	t.Chdir(dir) // a relative path, because addresses of sockets are short
 	l, err := net.Listen("unix", "etc/socket")
 	must(t, err)
 	defer l.Close()

@@ -22,28 +22,32 @@ type Cause struct {
 // A Kind is the kind of a cause.
 type Kind string
 
-// The kinds, from what explains most to what explains least.
+// The kinds.
 const (
 	ByPackage Kind = "package"  // another version, or none
-	ByAccount Kind = "account"  // users, groups and what they may do
+	ByAccount Kind = "account"  // users, groups and their rights
 	BySetting Kind = "setting"  // services, jobs, the kernel
-	ByEdit    Kind = "edit"     // a file that a package brought and somebody changed or removed
-	ByHand    Kind = "unowned"  // a file that no package brought
-	ByResult  Kind = "derived"  // files that follow from others
+	ByEdit    Kind = "edit"     // a file of a package that was changed or removed
+	ByHand    Kind = "unowned"  // a file that belongs to no package
+	ByResult  Kind = "derived"  // files that are generated from others
 	Platform  Kind = "platform" // release, kernel
 )
 
+// kinds are all kinds in the order of a report, from the one that explains most to the
+// one that explains least.
 var kinds = []Kind{Platform, ByPackage, ByAccount, BySetting, ByEdit, ByHand, ByResult}
 
-// kindOf is the kind of cause that a fact in a section has.
+// kindOf maps the section of a fact to the kind of its cause.
 var kindOf = map[facts.Section]Kind{
 	facts.System: Platform, facts.Package: ByPackage, facts.User: ByAccount, facts.Group: ByAccount, facts.Sudoers: ByAccount,
 	facts.Service: BySetting, facts.Running: BySetting, facts.Timer: BySetting, facts.Cron: BySetting, facts.SSH: BySetting, facts.TLS: BySetting, facts.Sysctl: BySetting, facts.Mount: BySetting, facts.Module: BySetting, facts.Listener: BySetting,
 }
 
-// explain groups differences by cause: each is in one.
+// explain groups differences by cause. Each difference has one cause.
 func explain(m majority, all []Difference) []Cause {
 	e := explainer{majority: m, causes: map[string]*Cause{}, phrases: map[string][]string{}}
+	// Facts come first, because they explain files: a package's version explains
+	// all files of the package.
 	for _, d := range all {
 		if d.Section != File {
 			e.addFact(d)
@@ -70,7 +74,7 @@ type explainer struct {
 	majority majority
 	causes   map[string]*Cause
 	order    []string
-	phrases  map[string][]string // of causes by key: a phrase for each fact
+	phrases  map[string][]string // one for each fact, by the key of the cause
 }
 
 func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Cause {
@@ -83,7 +87,7 @@ func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Ca
 	return c
 }
 
-// addFact adds a fact to the cause of those that come with it, or a cause.
+// addFact adds a fact to the cause with its key, or to a new one.
 func (e *explainer) addFact(d Difference) {
 	name := string(d.Section) + " " + d.Key
 	key := causeKey(d)
@@ -96,8 +100,8 @@ func (e *explainer) addFact(d Difference) {
 	e.phrases[key] = append(e.phrases[key], what+": "+e.majority.describe(d))
 }
 
-// causeKey is the same for facts that have one cause: they are about the same unit
-// or the same program's configuration, and differ on the same servers.
+// causeKey returns the key of a fact's cause. It is the same for facts about one unit
+// or one program's configuration that differ on the same servers.
 func causeKey(d Difference) string {
 	who := " on " + strings.Join(d.Odd, ", ")
 	switch d.Section {
@@ -134,8 +138,8 @@ func summarize(said []string) string {
 	return strings.Join(said, " / ")
 }
 
-// addFile finds the cause of a file: its package's version, a fact that is read
-// from it, an edit, or that no package owns it.
+// addFile adds a file to its cause: the version of its package, a fact that is read
+// from it, an edit, or the lack of a package.
 func (e *explainer) addFile(d Difference) {
 	c := e.packageOf(d)
 	if c == nil {
@@ -165,8 +169,8 @@ func (e *explainer) addFile(d Difference) {
 	}
 }
 
-// packageOf is the cause that a file's package is another on the very servers
-// where the file is.
+// packageOf returns the cause of a difference in a file's package, nil if there is
+// none or it is on other servers.
 func (e *explainer) packageOf(d Difference) *Cause {
 	if d.Package == "" {
 		return nil
@@ -175,14 +179,16 @@ func (e *explainer) packageOf(d Difference) *Cause {
 	if c == nil {
 		return nil
 	}
+	// A package without a majority explains its files on any server.
 	if slices.Equal(c.Odd, d.Odd) || len(c.Odd) == 0 {
 		return c
 	}
 	return nil
 }
 
-// factOf is the cause of which a fact is read from a file, that differs on the
-// very same servers.
+// factOf returns the cause with a fact that is read from a file and differs on the
+// same servers, nil if there is none. The order of the causes makes the result the
+// same each time.
 func (e *explainer) factOf(d Difference) *Cause {
 	for _, key := range e.order {
 		c := e.causes[key]

@@ -11,8 +11,8 @@ import (
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
-// A setting and the file that it is read from are one cause; so is what is known
-// of a unit.
+// A setting and the file that it is read from are one cause. So are the facts of a
+// unit.
 func TestSettingIsOneCause(t *testing.T) {
 	with := func(id, root string) disk.Files {
 		return disk.Debian(id).With(disk.Files{

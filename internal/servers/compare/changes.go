@@ -8,8 +8,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// A FactChange is a fact of one server that is no longer so; an empty value is
-// one that it does not have.
+// A FactChange is a fact of one server that has changed. Before or After is empty if
+// the server did not have the fact then.
 type FactChange struct {
 	Section facts.Section `json:"section"`
 	Key     string        `json:"key"`
@@ -17,8 +17,8 @@ type FactChange struct {
 	After   string        `json:"after,omitempty"`
 }
 
-// FactChanges compares the facts of one server at two times, as far as they were
-// known at both.
+// FactChanges compares the facts of one server at two times. It leaves out sections
+// that are unknown at either time.
 func FactChanges(before, after []facts.Fact, unknowns ...facts.Unknown) []FactChange {
 	type place struct {
 		section facts.Section
@@ -57,14 +57,13 @@ func FactChanges(before, after []facts.Fact, unknowns ...facts.Unknown) []FactCh
 	return list
 }
 
-// A FileChange is a path of one server that is no longer as it was. Before and
-// After identify the file, as the values of a Difference do. They are empty if there
-// is none.
+// A FileChange is a path of one server that has changed. Before and After identify
+// the file, as the values of a Difference do. They are empty if there is no file.
 type FileChange struct {
 	Path    string   `json:"path"`
 	Before  string   `json:"before,omitempty"`
 	After   string   `json:"after,omitempty"`
-	Fields  []string `json:"fields,omitempty"` // what changed, of a path that was there
+	Fields  []string `json:"fields,omitempty"` // that changed, if the path existed before and after
 	Derived bool     `json:"derived,omitempty"`
 }
 
@@ -84,7 +83,7 @@ type changes struct {
 	list          []FileChange
 }
 
-// dir compares a directory that was there, is there, or both.
+// dir compares a directory that existed before (was), exists now (is), or both.
 func (c *changes) dir(dir string, was, is bool, depth int) error {
 	if depth > facts.MaxDepth {
 		return ErrTooDifferent
@@ -97,6 +96,7 @@ func (c *changes) dir(dir string, was, is bool, depth int) error {
 	if err != nil {
 		return err
 	}
+	// Both lists are sorted by name, so they are merged.
 	for len(old) > 0 || len(now) > 0 {
 		var a, b *facts.Node
 		if len(now) == 0 || len(old) > 0 && old[0].Name <= now[0].Name {
@@ -118,7 +118,8 @@ func (c *changes) dir(dir string, was, is bool, depth int) error {
 	return nil
 }
 
-// name compares one name of a directory; nil is one that is not there.
+// name compares one name of a directory before (a) and after (b). A missing one is
+// nil.
 func (c *changes) name(dir string, a, b *facts.Node, depth int) error {
 	change := FileChange{}
 	var isDir, wasDir bool
@@ -135,6 +136,8 @@ func (c *changes) name(dir string, a, b *facts.Node, depth int) error {
 		change.Derived = facts.IsDerived(change.Path)
 		c.list = append(c.list, change)
 	}
+	// A directory that became a file, or the reverse, is still entered for the
+	// entries that it had or has.
 	if wasDir && isDir && a.Digest == b.Digest || !wasDir && !isDir {
 		return nil
 	}

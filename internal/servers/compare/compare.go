@@ -10,18 +10,18 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// A Difference is one thing that is not the same on all servers.
+// A Difference is a fact or a path that is not the same on all servers.
 type Difference struct {
 	Section facts.Section     `json:"section"` // File for a path
 	Key     string            `json:"key"`
-	Values  map[string]string `json:"values"`             // by server; one that does not have it is missing
-	Usual   string            `json:"usual,omitempty"`    // what most servers have; empty also if most do not have it
-	Odd     []string          `json:"odd,omitempty"`      // those that deviate from most; none if there is no majority
+	Values  map[string]string `json:"values"`             // by server; servers that do not have it are missing
+	Usual   string            `json:"usual,omitempty"`    // the value of most servers; empty also if most do not have it
+	Odd     []string          `json:"odd,omitempty"`      // servers that deviate from most; none if there is no majority
 	Split   bool              `json:"split,omitempty"`    // no value has a majority
-	Fields  []string          `json:"fields,omitempty"`   // of a path: what differs, as drift names it
-	Package string            `json:"package,omitempty"`  // that brought it
+	Fields  []string          `json:"fields,omitempty"`   // that differ of a path, named as by drift
+	Package string            `json:"package,omitempty"`  // that contains it
 	Edited  bool              `json:"edited,omitempty"`   // on one of the servers it is not as the package has it
-	Derived bool              `json:"derived,omitempty"`  // it follows from other files
+	Derived bool              `json:"derived,omitempty"`  // it is generated from other files
 	Hidden  string            `json:"hidden,omitempty"`   // why there is no text diff
 	Text    string            `json:"textDiff,omitempty"` // unified, without secrets
 }
@@ -29,7 +29,7 @@ type Difference struct {
 // File is the section of differences between files.
 const File facts.Section = "file"
 
-// An Alarm is something that must differ between servers and does not.
+// An Alarm is a file that must differ between servers and does not.
 type Alarm struct {
 	Path    string   `json:"path"`
 	Servers []string `json:"servers"`
@@ -38,23 +38,26 @@ type Alarm struct {
 // A Comparison is the differences between servers, with their causes.
 type Comparison struct {
 	Servers     []string                   `json:"servers"`
-	Baseline    string                     `json:"baseline,omitempty"` // the one of them that is right; without it most decide
+	Baseline    string                     `json:"baseline,omitempty"` // the server that is right; without it most decide
 	Entries     map[string]int             `json:"entries"`            // compared, by server
-	Expected    map[facts.Expected]int     `json:"expected"`           // files that are bound to differ, most on any server
+	Expected    map[facts.Expected]int     `json:"expected"`           // files that differ by design, the most on any server
 	Causes      []Cause                    `json:"causes"`
 	Differences []Difference               `json:"differences"`
 	Alarms      []Alarm                    `json:"alarms"`
 	Unknowns    map[string][]facts.Unknown `json:"unknowns"`            // by server
 	Unreached   map[string]string          `json:"unreached,omitempty"` // why, by server
-	Notes       map[string]string          `json:"notes,omitempty"`     // by server: how it was read, if otherwise than by an agent
+	Notes       map[string]string          `json:"notes,omitempty"`     // by server: how it was read, if not by an agent
 }
 
-// Compare asks the agents on servers, and compares their answers. It needs no
-// reference: the majority decides, and a difference without a majority is Split.
-// If baseline is one of them, the others deviate from it. Directories that are equal
-// on all servers are not requested. A server that is lost meanwhile, or whose agent
-// violates the protocol, is unreached, and the others are compared without it.
+// Compare asks the agents on servers and compares their answers. It needs no
+// reference: the majority decides, and a difference without a majority is Split. With
+// a baseline, which must be one of the peers, the others deviate from it. Directories
+// that are equal on all servers are not requested. A server that is lost meanwhile, or
+// whose agent violates the protocol, is unreached, and the others are compared without
+// it.
 func Compare(ctx context.Context, peers []*facts.Peer, baseline *facts.Peer) (Comparison, error) {
+	// After a loss everything is compared again, because the lost server may have
+	// been part of a majority.
 	unreached := map[string]string{}
 	for {
 		c, err := compareOnce(ctx, peers, baseline)
@@ -68,7 +71,7 @@ func Compare(ctx context.Context, peers []*facts.Peer, baseline *facts.Peer) (Co
 	}
 }
 
-// compareOnce fails with the first server that does.
+// compareOnce compares servers, and fails if one of them fails.
 func compareOnce(ctx context.Context, peers []*facts.Peer, baseline *facts.Peer) (Comparison, error) {
 	c := Comparison{Entries: map[string]int{}, Expected: map[facts.Expected]int{}, Alarms: []Alarm{}, Unknowns: map[string][]facts.Unknown{}, Notes: map[string]string{}}
 	for _, p := range peers {
@@ -117,8 +120,8 @@ func (c Comparison) Complete() bool { return len(c.Unknowns) == 0 && len(c.Unrea
 // Clean reports whether nothing differs, nothing alarms and nothing is unknown.
 func (c Comparison) Clean() bool { return !c.Differs() && c.Complete() }
 
-// factDifferences compares facts by section and key. A section that one of them
-// could not have read, such as the kernel's of an image, is no difference.
+// factDifferences compares facts by section and key. A section that is unknown of a
+// server, such as the kernel's of an image, is not compared.
 func factDifferences(peers []*facts.Peer, m majority) []Difference {
 	type place struct {
 		section facts.Section
@@ -179,7 +182,7 @@ func withoutPast(peers []*facts.Peer, servers []string) []string {
 	return list
 }
 
-// alarms are the identities that several servers share.
+// alarms returns the identities that several servers share.
 func alarms(peers []*facts.Peer) []Alarm {
 	type identity struct{ path, digest string }
 	owners := map[identity][]string{}

@@ -15,7 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
-// A wire counts what goes over it.
+// A wire counts the bytes that go over it.
 type wire struct {
 	io.Reader
 	io.Writer
@@ -33,8 +33,8 @@ func (w wire) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// connect runs agents, and returns their peers and how many bytes went over the
-// wires after the greetings.
+// connect runs agents, and returns their peers and the number of bytes over the wires
+// after the greetings.
 func connect(t *testing.T, disks ...disk.Files) ([]*facts.Peer, *atomic.Int64) {
 	t.Helper()
 	bytes := new(atomic.Int64)
@@ -81,7 +81,7 @@ func find(c Comparison, section facts.Section, key string) *Difference {
 	return nil
 }
 
-// What must differ does not count, and nothing is asked for where all is equal.
+// Files that differ by design do not count, and equal directories are not requested.
 func TestEqualServers(t *testing.T) {
 	peers, bytes := connect(t, disk.Debian("a"), disk.Debian("b"), disk.Debian("c"))
 	c, err := Compare(t.Context(), peers, nil)
@@ -107,7 +107,7 @@ func TestOddOneOut(t *testing.T) {
 	for _, want := range []struct {
 		section facts.Section
 		key     string
-		usual   bool // most have it
+		usual   bool // most servers have it
 		pkg     string
 	}{
 		{File, "/etc/web.conf", true, "web"},
@@ -132,7 +132,7 @@ func TestOddOneOut(t *testing.T) {
 	}
 }
 
-// Of two servers nobody says who is right, and neither of two against two.
+// Two servers have no majority, nor have two against two.
 func TestSplit(t *testing.T) {
 	changed := disk.Files{"/etc/web.conf": "listen 81\n"}
 	for name, disks := range map[string][]disk.Files{
@@ -148,7 +148,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// All that a package's update changed is one cause.
+// Everything that the update of a package changed is one cause.
 func TestUpdateIsOneCause(t *testing.T) {
 	newer := disk.Debian("c")
 	for p := range newer {
@@ -176,7 +176,7 @@ func TestSharedIdentity(t *testing.T) {
 	}
 }
 
-// A whole directory that one lacks is listed file by file.
+// A directory that one server lacks is listed file by file.
 func TestMissingDirectory(t *testing.T) {
 	c := compare(t, disk.Debian("a").With(disk.Files{"/opt/a/b": "x"}), disk.Debian("b").With(disk.Files{"/opt/a/b": "x"}), disk.Debian("c"))
 	for _, p := range []string{"/opt", "/opt/a", "/opt/a/b"} {
@@ -186,7 +186,7 @@ func TestMissingDirectory(t *testing.T) {
 	}
 }
 
-// What is asked for grows with what differs.
+// The number of bytes grows with the differences.
 func TestWireGrowsWithDrift(t *testing.T) {
 	many := func(id string) disk.Files {
 		d := disk.Debian(id)
@@ -207,8 +207,8 @@ func TestWireGrowsWithDrift(t *testing.T) {
 	}
 }
 
-// A baseline is right even where most say otherwise, and what only a running
-// machine has is no difference from one that is none.
+// A baseline is right even against a majority. Facts of a running machine are not
+// compared with an image.
 func TestBaseline(t *testing.T) {
 	edited := disk.Files{"/etc/web.conf": "listen 81\n"}
 	peers, _ := connect(t, disk.Debian("a").With(edited), disk.Debian("b").With(edited), disk.Debian("c"))
@@ -228,8 +228,8 @@ func TestBaseline(t *testing.T) {
 	}
 }
 
-// A section that is unknown of one server is compared with none, and the
-// comparison is not complete.
+// A section that is unknown of one server is not compared at all, and the comparison
+// is not complete.
 func TestUnknownSection(t *testing.T) {
 	peers, _ := connect(t, disk.Debian("a"), disk.Debian("b"), disk.Debian("c"))
 	for _, p := range peers {

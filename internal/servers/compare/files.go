@@ -18,24 +18,25 @@ import (
 // nothing in common cannot be compared file by file.
 const maxDifferences = 500_000
 
-// maxListed bounds what one server lists of one level of directories.
+// maxListed bounds the entries that one server lists of one level of directories.
 const maxListed = 2_000_000
 
 // ErrTooDifferent is returned when servers differ in more files than are compared.
 var ErrTooDifferent = errors.New("the servers differ in too many files")
 
-// fileDifferences descends into the directories whose digests differ, level by
-// level, until it has found more than most.
+// fileDifferences descends into the directories whose digests differ. It asks for one
+// level at a time, because a round trip for each directory would take too long. It
+// fails if it finds more than most differences.
 func fileDifferences(ctx context.Context, peers []*facts.Peer, m majority, most int) ([]Difference, error) {
 	if sameRoot(peers) {
 		return nil, nil
 	}
 	var list []Difference
 	level := []string{"/"}
-	has := map[string][]*facts.Peer{"/": peers} // who has a directory
+	has := map[string][]*facts.Peer{"/": peers} // the servers that have a directory
 	for depth := 0; len(level) > 0; depth++ {
 		if depth > facts.MaxDepth {
-			return nil, has[level[0]][0].ProtocolError("there is no end of directories")
+			return nil, has[level[0]][0].ProtocolError("there is no end of directories") // no real path is so deep
 		}
 		found, err := listAll(ctx, level, has)
 		if err != nil {
@@ -60,8 +61,9 @@ func fileDifferences(ctx context.Context, peers []*facts.Peer, m majority, most 
 	return list, nil
 }
 
-// tooDifferent is a *PeerError if most of the differences are one server's alone: the
-// others can be compared without it.
+// tooDifferent returns the error for too many differences. If one server alone has
+// most of them, it is a *PeerError, so that the others are compared without that
+// server.
 func tooDifferent(peers []*facts.Peer, list []Difference, most int) error {
 	alone := map[string]int{}
 	for _, d := range list {
@@ -95,8 +97,8 @@ func pick(peers []*facts.Peer, names []string) []*facts.Peer {
 	return list
 }
 
-// listAll asks all servers at once for the directories that they have, and
-// returns their nodes by directory and server.
+// listAll asks all servers in parallel for the directories that they have, and returns
+// the nodes by directory and server.
 func listAll(ctx context.Context, dirs []string, has map[string][]*facts.Peer) (map[string]map[string][]facts.Node, error) {
 	wanted := map[*facts.Peer][]string{}
 	for _, dir := range dirs {
@@ -137,6 +139,8 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*facts.Peer) (
 	}
 	err := g.Wait()
 	close(results)
+	// If the attributes of one server are unknown, those of the others would all
+	// look like differences.
 	noXattrs := slices.ContainsFunc(slices.Collect(maps.Keys(wanted)), func(p *facts.Peer) bool { return p.NoXattrs })
 	found := map[string]map[string][]facts.Node{}
 	for l := range results {
@@ -155,8 +159,8 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*facts.Peer) (
 	return found, err
 }
 
-// compareDir compares what servers have in one directory, adds what differs, and
-// returns who has each directory that must be looked into.
+// compareDir compares the entries of one directory, adds the differences to list, and
+// returns the directories to descend into with the servers that have them.
 func compareDir(m majority, dir string, listed map[string][]facts.Node, list *[]Difference) map[string][]string {
 	byName := map[string]map[string]facts.Node{}
 	for server, nodes := range listed {
@@ -196,6 +200,8 @@ func serversToDescend(servers []string, nodes map[string]facts.Node) []string {
 			digests[n.Digest] = true
 		}
 	}
+	// An equal digest proves equal content below, but where a server lacks the
+	// directory every entry is a difference.
 	if len(who) == len(servers) && len(digests) == 1 {
 		return nil
 	}

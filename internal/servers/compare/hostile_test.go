@@ -16,8 +16,7 @@ import (
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
-// The agent's messages as they are on the wire, for an agent that no honest one
-// is.
+// The messages of the agent's protocol, for a hostile agent.
 type (
 	request struct {
 		List     []string `json:"list"`
@@ -48,13 +47,13 @@ func frame(t *testing.T, v any) string {
 	return fmt.Sprintf("%d\n%s", len(data), data)
 }
 
-// A liar is an agent that answers what it likes, and ends after the last answer.
+// A liar is an agent with given answers. It ends after the last one.
 type liar struct {
 	said   []byte
 	answer func(request) string
 }
 
-// Write takes a request, and has the answer read.
+// Write receives a request, and makes the answer readable.
 func (l *liar) Write(p []byte) (int, error) {
 	_, text, _ := bytes.Cut(p, []byte("\n"))
 	var req request
@@ -74,8 +73,8 @@ func (l *liar) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// One server that is lost while it is asked, or that lies, is unreached: the
-// others are compared all the same.
+// A server that is lost during a request or lies is unreached, and the others are
+// compared without it.
 func TestOneHostileAmongOthers(t *testing.T) {
 	frame := func(v any) string { return frame(t, v) }
 	listing := func(req request, n facts.Node) string {
@@ -145,8 +144,7 @@ func TestOneHostileAmongOthers(t *testing.T) {
 	}
 }
 
-// One server that has more than is looked at, and the others do not, is to blame
-// for it.
+// If one server alone has too many entries, that server is unreached.
 func TestHostileWidth(t *testing.T) {
 	peers, _ := connect(t, disk.Debian("1"), disk.Debian("2").With(disk.Files{"/etc/web.conf": "listen 81\n"}))
 	wide := make([]facts.Node, 20)
@@ -171,7 +169,7 @@ func TestHostileWidth(t *testing.T) {
 	}
 }
 
-// A file that is gone when it is to be shown is not shown, and that is all.
+// A file that is gone before it is shown is no error.
 func TestFileIsGone(t *testing.T) {
 	peers, _ := connect(t, disk.Debian("1"), disk.Debian("2"))
 	frame := func(v any) string { return frame(t, v) }

@@ -48,7 +48,9 @@ func (m majority) difference(values map[string]string) (Difference, bool) {
 	return d, true
 }
 
-func (m majority) expected(votes map[string]int, vote func(string) string) (string, bool) {
+// expected returns the value that servers should have; ok is false if there is no
+// majority.
+func (m majority) expected(votes map[string]int, vote func(string) string) (value string, ok bool) {
 	if m.baseline != "" {
 		return vote(m.baseline), true
 	}

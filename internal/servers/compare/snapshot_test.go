@@ -9,8 +9,8 @@ import (
 	"github.com/adamant-sh/adamant/test/disk"
 )
 
-// A server is compared with what it was; what a snapshot does not hold is not
-// shown, and a snapshot is what was written.
+// A server is compared with a snapshot of itself, which is equal after writing and
+// reading. Content that the snapshot does not hold is not shown.
 func TestSnapshotAsBaseline(t *testing.T) {
 	peers, _ := connect(t, disk.Debian("a"), disk.Debian("b").With(disk.Files{"/etc/web.conf": "listen 81\n", "/usr/bin/web": "program 2"}))
 	s, err := facts.TakeSnapshot(t.Context(), peers[0])

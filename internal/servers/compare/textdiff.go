@@ -19,7 +19,8 @@ const (
 	diffLimit = 8 << 10
 )
 
-// shown are the places whose files people write.
+// shown are the directories whose files people edit. Differences in others are not
+// text to read.
 var shown = []string{"/etc/", "/usr/local/", "/opt/", "/srv/", "/home/", "/root/"}
 
 // addTextDiffs adds text diffs of files that people edit: from the file of most
@@ -50,8 +51,8 @@ func isShown(p string) bool {
 	return slices.ContainsFunc(shown, func(dir string) bool { return strings.HasPrefix(p, dir) })
 }
 
-// pair are two servers on which a file differs, the usual one first; nil if it is
-// on one only.
+// pair returns two servers on which a file differs, one with the usual content first.
+// It returns nil if only one server has the file.
 func pair(peers []*facts.Peer, d Difference) (a, b *facts.Peer) {
 	for _, p := range peers {
 		v, has := d.Values[p.Name]

@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/ssh"
 )
 
-// ErrCutOff is returned when a server is not reached again after a change began.
+// ErrCutOff is returned when a server cannot be reached again after a change began.
 var ErrCutOff = errors.New("the server is not reached since the change was begun")
 
 // errAnswer is returned when the output of a server is not that of this program.
@@ -27,19 +27,19 @@ var errAnswer = errors.New("the server does not answer as it should")
 // reverts an unconfirmed change, because reverting takes time, too.
 const revertSlack = 2 * time.Minute
 
-// Change has a server carry out a job, and returns when it is over there. A
-// change is confirmed over a new connection, so that one that cuts the server off
-// is not; then it reverts itself, and Change waits for that. onState is called with
-// each new state.
+// Change makes a server carry out a job, and returns when the change has finished. It
+// confirms the change over a new connection. If the change has cut the server off,
+// that fails, the change reverts itself, and Change waits for the result. see is
+// called with each new state.
 //
-// An error wraps ErrCutOff if it is not known what became of the change, else
-// none was begun.
+// An error wraps ErrCutOff if the result is not known. After any other error no change
+// has begun.
 func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see func(change.State)) (change.State, error) {
 	stdin, err := json.Marshal(j)
 	if err != nil {
 		return change.State{}, err
 	}
-	// It is read before and after, and may be taken back.
+	// The server is read before and after the change, and the change may be reverted.
 	ctx, cancel := o.limit(ctx, j.Timeout+j.Confirm+maxRevert+2*o.patience())
 	defer cancel()
 	c := changeClient{host: h, options: o, onState: see}
@@ -51,7 +51,7 @@ func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see 
 	return c.follow(ctx, j.Confirm+revertSlack, change.State.Finished, func() error {
 		switch {
 		case !c.begun:
-			return begin() // again: it is done once
+			return begin() // the request may have been lost; the server starts a job only once
 		case c.state.Stage == change.Unconfirmed:
 			return c.call(ctx, []string{"change", "confirm", j.ID}, nil)
 		}
@@ -59,7 +59,7 @@ func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see 
 	})
 }
 
-// Revert has a server take a change back, and returns when that is over.
+// Revert makes a server take a change back, and returns when that has finished.
 func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (change.State, error) {
 	ctx, cancel := o.limit(ctx, maxRevert+2*o.patience())
 	defer cancel()
@@ -81,18 +81,20 @@ func Revert(ctx context.Context, h inventory.Host, o Options, id, why string) (c
 	})
 }
 
-// isBack reports whether taking a change back is over.
+// isBack reports whether a change was taken back, or was never made.
 func isBack(st change.State) bool {
 	return st.Finished() && (st.Undo != nil || st.Stage == change.Refused)
 }
 
-// maxRevert is how long it may take to take a change back, beside reading.
+// maxRevert bounds the time to take a change back, without the time to read the
+// server.
 const maxRevert = time.Hour
 
 // retryInterval is the time between attempts to reach a server that was lost.
 const retryInterval = 500 * time.Millisecond
 
-// follow asks until a change is over, or for so long in vain.
+// follow calls ask until a change is over, or until the server has not answered for
+// longer than patience.
 func (c *changeClient) follow(ctx context.Context, patience time.Duration, isOver func(change.State) bool, ask func() error) (change.State, error) {
 	for heard := time.Now(); !isOver(c.state); {
 		stage, told := c.state.Stage, c.states
@@ -103,6 +105,7 @@ func (c *changeClient) follow(ctx context.Context, patience time.Duration, isOve
 		switch {
 		case ctx.Err() != nil:
 			return c.state, fmt.Errorf("%w: %w", ErrCutOff, context.Cause(ctx))
+		// A program that ends well without a new stage would do so again, forever.
 		case errors.Is(err, errAnswer) || err == nil && c.state.Stage == stage:
 			return c.state, fmt.Errorf("%w: %w", ErrCutOff, cmp.Or(err, errAnswer))
 		case err == nil:
@@ -127,11 +130,11 @@ type changeClient struct {
 
 	asked  bool // the server may have received the change
 	begun  bool // the server reported a state of the change
-	states int  // states
+	states int  // how many states were received
 	state  change.State
 }
 
-// isOpen reports whether an error leaves open what became of a question.
+// isOpen reports whether the server may have received the request before an error.
 func (c *changeClient) isOpen(err error) bool { return c.asked && errors.Is(err, ssh.ErrLost) }
 
 // call runs the program, and reads the states that it prints.
@@ -154,7 +157,7 @@ func (c *changeClient) call(ctx context.Context, args []string, stdin []byte) er
 	}()
 	defer func() {
 		s.Stdin.Close()
-		conn.Close() // whoever does not read what is sent
+		conn.Close() // ends a write that the server does not read
 		<-sent
 	}()
 	r := bufio.NewReader(s.Stdout)
@@ -175,7 +178,7 @@ func (c *changeClient) call(ctx context.Context, args []string, stdin []byte) er
 	return fmt.Errorf("%w: it tells of more than %d stages", errAnswer, maxStates)
 }
 
-// readState reads a state, which is a line. At the end it returns io.EOF.
+// readState reads a line with a state. At the end it returns io.EOF.
 func readState(r *bufio.Reader) (change.State, error) {
 	var st change.State
 	text, err := readLine(r)
@@ -201,7 +204,7 @@ func bounded(sentence string) string {
 	return sentence
 }
 
-// readLine reads a line that is no larger than a message.
+// readLine reads a line of at most boundedjson.MaxSize bytes.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	var text []byte
 	for {

@@ -16,13 +16,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/ssh"
 )
 
-// TestFollow follows changes by conversations that go as they are told to, with a
-// patience of a minute.
+// TestFollow follows changes by scripted conversations, with a patience of a minute.
 func TestFollow(t *testing.T) {
 	lost := fmt.Errorf("%w: reset", ssh.ErrLost)
 	type conversation struct {
 		takes time.Duration
-		told  change.Stage // none if it is empty
+		told  change.Stage // empty if the server reports none
 		err   error
 	}
 	repeat := func(n int, c conversation) (list []conversation) {

@@ -43,7 +43,7 @@ func (l *Link) Ask(ctx context.Context, args []string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// limited is a buffer that takes no more than an answer may have.
+// A limited buffer fails if more than maxAnswer bytes are written to it.
 type limited struct{ bytes.Buffer }
 
 func (l *limited) Write(p []byte) (int, error) {

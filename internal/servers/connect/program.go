@@ -85,7 +85,7 @@ func readAgents(agents fs.FS) (Programs, error) {
 	return ps, nil
 }
 
-// howToGetAgents is what a user can do about a program without agents.
+// howToGetAgents is the hint for a program without agents.
 const howToGetAgents = "a release of adamant has agents, and so has one that is built with make"
 
 // Missing explains what the lack of agents means, in a sentence for the user. It
@@ -164,7 +164,7 @@ func (ps Programs) find(system string) *Program {
 	return nil
 }
 
-// notFor returns the error for a system that none of the programs is for.
+// notFor returns the error for a system without a program.
 func (ps Programs) notFor(system string) error {
 	if len(ps) == 0 {
 		return fmt.Errorf("%w: this adamant was built without agents", ErrNoProgram)
@@ -210,6 +210,7 @@ mv -f "$new" "$dir/$1"
 
 // send copies the program to a server.
 func (p *Program) send(ctx context.Context, c *ssh.Conn, sudo bool) error {
+	// Many servers are sent the same program at the same time.
 	p.once.Do(func() { p.compressed, p.err = p.read() })
 	err := p.err
 	if err == nil {

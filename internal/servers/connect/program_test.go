@@ -13,8 +13,8 @@ import (
 	"testing/fstest"
 )
 
-// A plain go build embeds no agents. What servers get then depends on whether the
-// program itself can run on them.
+// A plain go build embeds no agents. Servers then get the program itself if it can run
+// on them.
 func TestLoadPrograms(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
@@ -36,7 +36,7 @@ func TestLoadPrograms(t *testing.T) {
 		self     string
 		machines []string
 		missing  string // in the note for the user
-		why      string // why a server of another machine gets none
+		why      string // the error for a server of another machine
 	}{
 		{"agents", own, dynamic, []string{here}, "", "there are agents for Linux " + here},
 		{"no agents, dynamic", none, dynamic, nil, "cannot be updated or captured; a release", "built without agents"},
@@ -65,7 +65,7 @@ func TestLoadPrograms(t *testing.T) {
 	}
 }
 
-// This program is sent whole where there is no agent for it.
+// Without an agent this program is sent as a whole.
 func TestOwnProgram(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

@@ -19,10 +19,10 @@ import (
 type Options struct {
 	Programs Programs
 	Remote   ssh.Options
-	Full     bool // read all files again, whatever the agent remembers
+	Full     bool // read all files again, and ignore the agent's cache
 
-	// Patience is how long a server may take to be read and to answer what it is
-	// asked; an hour if it is 0. A change may take that beside its own time.
+	// Patience is the time that a server may take to be read and to answer; an hour
+	// if it is 0. A change may take that in addition to its own time.
 	Patience time.Duration
 }
 
@@ -39,7 +39,7 @@ type Session struct {
 	Peer *facts.Peer
 
 	conn   *ssh.Conn
-	agent  *ssh.Session // of the agent; nil without
+	agent  *ssh.Session // nil without an agent
 	end    func()       // of the peer in this process; nil with an agent
 	cancel context.CancelFunc
 }
@@ -49,8 +49,9 @@ type Session struct {
 var ErrNoProgram = errors.New("no agent runs there")
 
 // startScript runs the program for the server's machine if it is there. $1 is a list of
-// machine=digest; the others are its arguments. Where no program can be run, one
-// is not asked for either.
+// machine=digest; the others are the program's arguments. It requests a missing
+// program only if an executable file can be created, because sending the program
+// would be in vain otherwise.
 const startScript = `system=$(uname -sm)
 echo "$system"
 digest=
@@ -132,7 +133,7 @@ func (s agentOutput) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readAgentless reads a server without an agent, and notes why.
+// readAgentless reads a server without an agent, and puts the reason into the Note.
 func (s *Session) readAgentless(ctx context.Context, why error) error {
 	server, err := agentless.Read(ctx, s.conn, s.Host.Become.On)
 	if err == nil {
@@ -160,11 +161,10 @@ func launch(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, arg
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%w: it was sent, and is not there", ErrNoProgram)
+	return nil, fmt.Errorf("%w: the agent was sent, but is missing", ErrNoProgram)
 }
 
-// try starts the program; there is no session if the one that it returns must be
-// sent first.
+// try starts the program. Without a session, the returned program must be sent first.
 func try(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, args []string) (*ssh.Session, *Program, error) {
 	s, err := c.Start(ctx, ssh.Command{
 		Args: append([]string{"sh", "-c", startScript, "sh", ps.digests(), "servers"}, args...), Sudo: h.Become.On,
@@ -203,10 +203,10 @@ func try(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, args [
 	return nil, nil, fmt.Errorf("%w: %s", ErrNoProgram, why)
 }
 
-// maxLine bounds a line that is no frame, in bytes.
+// maxLine bounds a line of startScript's output, in bytes.
 const maxLine = 256
 
-// line reads one and not a byte more.
+// line reads a line and no byte after it, because these belong to the agent.
 func line(r io.Reader) (string, error) {
 	var b strings.Builder
 	var one [1]byte
@@ -222,11 +222,12 @@ func line(r io.Reader) (string, error) {
 	return "", errUnexpected
 }
 
-// errUnexpected is returned when the output of a server is not that of the program
-// that was started, as when a shell's startup file prints something.
+// errUnexpected is returned when the output of a server is not that of startScript,
+// for example because a startup file of the shell prints something.
 var errUnexpected = errors.New("the server answers something else")
 
-// exitReason returns the error of a program that ended, and err if it did not.
+// exitReason returns why a program ended, or err if the program still runs or ended
+// with success.
 func exitReason(s *ssh.Session, err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err

@@ -45,6 +45,7 @@ func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *Trial
 			t.Failure += ": " + why.Error()
 		}
 	}
+	// The load failed because the watch ended it, and the reason is in t.
 	if cut {
 		return nil
 	}

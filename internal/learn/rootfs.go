@@ -60,6 +60,8 @@ func (o Options) containerRoot(ctx context.Context, spec *corev1.PodSpec, c *cor
 	}
 	defer root.Close()
 	t, unknown, err := root.Walk(ctx, rootfs.WalkOptions{})
+	// Without all entries, the plan cannot tell which content of the image a
+	// volume would hide.
 	if err == nil && len(unknown) > 0 {
 		err = fmt.Errorf("read image %s: %s: %w", c.Image, unknown[0].Path, unknown[0].Err)
 	}

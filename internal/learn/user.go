@@ -32,6 +32,7 @@ func userOf(spec *corev1.PodSpec, c *corev1.Container, imageUser string, root *r
 		for _, g := range pod.SupplementalGroups {
 			user.Groups = append(user.Groups, uint32(g))
 		}
+		// A kubelet adds fsGroup to the groups of every process.
 		if pod.FSGroup != nil {
 			user.Groups = append(user.Groups, uint32(*pod.FSGroup))
 		}

@@ -65,6 +65,8 @@ func (s Workload) trial(what string) pod.PodSpec {
 	spec.Workload = ""
 	spec.Name = fmt.Sprintf("%s-%s-%s", name, what, hex.EncodeToString(suffix[:]))
 	spec.Spec = *spec.Spec.DeepCopy()
+	// The host name must not vary with the random name, because programs use it
+	// in names of files.
 	if spec.Spec.Hostname == "" && len(name) <= 63 {
 		spec.Spec.Hostname = name
 	}

@@ -41,6 +41,7 @@ func (d *decoder) in(s step, f func()) {
 // decode fills out, which must be settable, from n.
 func (d *decoder) decode(n *node, out reflect.Value) {
 	n = n.resolved()
+	// A kube-apiserver treats null like a missing field.
 	if n.isNull() {
 		return
 	}
@@ -196,6 +197,7 @@ func (d *decoder) integer(n *node, value any, out reflect.Value) {
 	case int64:
 		i = v
 	case float64:
+		// Beyond 2^53 a float64 cannot represent every whole number.
 		if v != math.Trunc(v) || math.Abs(v) > 1<<53 {
 			d.fail(n, "", "expected a whole number, found %s", describe(n))
 			return

@@ -20,6 +20,7 @@ func looksLikeJSON(data []byte) bool {
 // parseJSON returns the root of each document of a JSON file.
 func parseJSON(name string, t *text) ([]*node, error) {
 	p := &jsonParser{name: name, text: t, decoder: json.NewDecoder(bytes.NewReader(t.data))}
+	// A float64 would lose digits of large numbers.
 	p.decoder.UseNumber()
 	var roots []*node
 	for {

@@ -135,6 +135,8 @@ func (n *node) keyName() string {
 }
 
 func formatFloatKey(v float64) string {
+	// The size of 32 bits is that of sigs.k8s.io/yaml, with which kubectl
+	// converts keys.
 	switch s := strconv.FormatFloat(v, 'g', -1, 32); s {
 	case "+Inf":
 		return ".inf"

@@ -94,6 +94,7 @@ func Sealing(w Workload, plans []ContainerPlan, opts SealOptions) ([]Op, error) 
 			return nil, err
 		}
 	}
+	// Prepending in reverse order keeps the order of the containers.
 	for _, init := range slices.Backward(s.inits) {
 		s.ops = append(s.ops, w.Prepend("spec.initContainers", init))
 	}
@@ -130,6 +131,7 @@ func (s *sealer) container(p ContainerPlan, several bool) error {
 		if covered(c, m.MountPath) {
 			continue
 		}
+		// Two containers may need a volume for the same path.
 		name := s.take(s.volumes, slug(m.MountPath), slug(m.MountPath+"-"+c.Name))
 		s.ops = append(s.ops,
 			s.w.Append(at+".volumeMounts", m.mount(name)),

@@ -49,6 +49,8 @@ func (s *sealer) rootContext(capabilities ...string) Fields {
 		{"readOnlyRootFilesystem", true},
 		{"runAsUser", 0},
 	}
+	// With the pod's runAsNonRoot, a kubelet refuses to start a container as
+	// root.
 	if pod := s.w.Template.Spec.SecurityContext; pod != nil && isTrue(pod.RunAsNonRoot) {
 		f = append(f, Field{"runAsNonRoot", false})
 	}

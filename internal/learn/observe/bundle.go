@@ -55,6 +55,7 @@ func traceOf(in invocation) (dir, name string, err error) {
 
 // bundleOf finds the bundle of an existing container in runc's state.
 func bundleOf(root, id string) (string, error) {
+	// The ID becomes a part of a path.
 	if id == "" || id != filepath.Base(id) || id == ".." {
 		return "", fmt.Errorf("container %q: no name of a container", id)
 	}
@@ -98,6 +99,7 @@ func checkDir(dir string) error {
 	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir {
 		return fmt.Errorf("%q is not an absolute clean path", dir)
 	}
+	// Lstat, because the target of a link could be replaced after this check.
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return err

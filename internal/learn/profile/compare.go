@@ -16,12 +16,11 @@ import (
 //
 //   - if it succeeded when the root was writable, and never failed there with
 //     the same error;
-//
-// - with EROFS, also if it was never seen before, because a program that is
-// stopped early takes other paths. It does not count, however, if it could not
-// have succeeded anyway. The modes and entries of the image decide that,
-// because the kernel returns EROFS before it checks permissions or whether the
-// entry to be removed exists.
+//   - with EROFS, also if it was never seen before, because a program that is
+//     stopped early takes other paths. It does not count, however, if it could
+//     not have succeeded anyway. The modes and entries of the image decide that,
+//     because the kernel returns EROFS before it checks permissions or whether
+//     the entry to be removed exists.
 //
 // A call that failed on the writable root and never succeeded there is no
 // failure, with any error. Neither is a call that is repeated and then
@@ -60,6 +59,8 @@ func judge(a trace.Access, before, now history, s Rootfs) string {
 	switch {
 	case was.errors[a.Errno]:
 		return ""
+	// A program may repeat a call until it succeeds. That is a failure only if
+	// a volume caused the error.
 	case was.succeeded && (volumeErrors[a.Errno] || !now.of(a).succeeded):
 		return "succeeded when the root file system was writable"
 	case was.succeeded || len(was.errors) > 0:

@@ -30,8 +30,7 @@ type need struct {
 //   - a new, removed, renamed or linked name changes its directory;
 //   - a change of content or attributes changes a file of the image where it
 //     is, but a file that the program made needs the directory it was made in;
-//
-// - a change of a directory's own attributes needs that directory.
+//   - a change of a directory's own attributes needs that directory.
 func needsOf(w *Write, s Rootfs) []need {
 	var names, self, inPlace bool
 	onDir, onFile := s.isDir(w.Path), s.has(w.Path) && !s.isDir(w.Path)

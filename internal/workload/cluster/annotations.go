@@ -93,6 +93,7 @@ func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []
 		if err != nil {
 			return err
 		}
+		// Execute reports the events.
 		after, _ := f(spec, before)
 		return w.writeState(v, before, after)
 	})

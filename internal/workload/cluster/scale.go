@@ -68,6 +68,7 @@ func (w *workload) removedPods(remove []string, change map[*appsv1.ReplicaSet]in
 			if isPod {
 				chosen[rs] = append(chosen[rs], id)
 			}
+			// A pending pod does not exist yet, so fewer replicas remove it.
 			if isPod || strings.HasPrefix(id, rs.Name+"/") {
 				change[rs]--
 			}

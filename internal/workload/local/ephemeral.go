@@ -60,6 +60,8 @@ func (c *Controller) RemoveAll(ctx context.Context) error {
 		err = c.engine.UnpinAll(ctx, c.pinHolder)
 	}
 	if err == nil {
+		// The store is removed last: until then the next process finds by it
+		// that something is left.
 		err = os.Remove(filepath.Join(ephemeralDir(c.root), c.pinHolder+storeSuffix))
 	}
 	return errors.Join(err, c.Close())

@@ -46,6 +46,8 @@ func writeEvidence(ctx context.Context, dir string, p *pod.Pod, c *pod.Container
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return err
 	}
+	// The archive is written first, because the report lists the entries that
+	// are missing in it.
 	name := p.Name + "/" + c.Name
 	err := durable.Write(filepath.Join(tmp, "changes.tar"), 0o600, func(w io.Writer) error {
 		left, err := p.SaveChanges(ctx, c, r, w)

@@ -86,6 +86,7 @@ func (w *workload) trafficFault() string {
 		return ""
 	}
 	requests, failures := w.controller.services.requestCounts(group(w.key, r.State.Target))
+	// The counters include earlier rollouts of the same generation.
 	requests, failures = requests-w.requests, failures-w.failures
 	if requests < minRequests || float64(failures) <= r.Policy.ErrorRate*float64(requests) {
 		return ""

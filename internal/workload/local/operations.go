@@ -21,6 +21,8 @@ func (c *Controller) Scale(key Key, replicas int, by Author) error {
 			return nil
 		}
 		before := r.Spec.Replicas
+		// Instances that were stopped for drift are withheld until the next
+		// apply or scale.
 		r.Spec.Replicas, r.State.Withheld = replicas, 0
 		return addEvent(t, key, "Scaled", fmt.Sprintf("from %d to %d instances, by %s", before, replicas, by))
 	})
@@ -74,6 +76,7 @@ func (c *Controller) Undo(key Key, to int, by Author) (int, error) {
 
 // previousGood returns the generation that Undo chooses.
 func previousGood(t tx, r record) (int, error) {
+	// During a rollout the stable generation is the last that completed one.
 	if !r.State.Phase.Ended() && r.State.Stable != 0 && r.State.Stable != r.State.Target {
 		return r.State.Stable, nil
 	}

@@ -49,6 +49,7 @@ var ErrServing = errors.New("another adamant serves this data directory")
 func openStore(root string) (*store, error) {
 	path := filepath.Join(root, "fleet", "fleet.db")
 	s, err := openFile(path, bbolt.Options{Timeout: time.Second})
+	// bbolt locks the file, so another process has it open.
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, ErrServing
 	}
@@ -90,6 +91,8 @@ func Destroy(root string) error {
 		return err
 	}
 	if err == nil {
+		// The lock is held during the removal, so that no daemon starts in
+		// between. A damaged store, which cannot be opened, is removed, too.
 		defer s.close()
 	}
 	if err := checkForeground(root); err != nil {
@@ -160,6 +163,7 @@ func remove(t tx, bucket, key string) error { return t.Bucket([]byte(bucket)).De
 
 // removeAll removes all values whose key has a prefix.
 func removeAll(t tx, bucket, prefix string) error {
+	// Deleting keys would invalidate the cursor of each.
 	var keys []string
 	err := each(t, bucket, prefix, func(key string, _ json.RawMessage) error {
 		keys = append(keys, key)

@@ -38,7 +38,7 @@ func syscallInfo(tid int, info *callInfo) syscall.Errno {
 	return ptrace(unix.PTRACE_GET_SYSCALL_INFO, tid, unsafe.Sizeof(*info), uintptr(unsafe.Pointer(info)))
 }
 
-// result returns what a call returned and, if it failed, its error.
+// result returns the result of a call and, if it failed, its error.
 func (c *callInfo) result() (int64, syscall.Errno) {
 	if uint8(c.args[0]) != 0 {
 		return -1, syscall.Errno(-int64(c.nr))

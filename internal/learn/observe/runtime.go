@@ -179,7 +179,7 @@ func (j job) start() (int, error) {
 	// other one ends when that process dies.
 	unix.Close(pair[1])
 	// If this process is killed, the socket is closed and the tracer kills
-	// runc, because whoever killed the wrapper meant runc.
+	// runc, because a signal to the wrapper is meant for runc.
 	control := os.NewFile(uintptr(pair[0]), "control")
 	defer control.Close()
 	return readStatus(control)

@@ -45,7 +45,7 @@ func isScratch(dir string) bool {
 	return within(dir, "/tmp") || within(dir, "/var/tmp")
 }
 
-// isRuntime reports whether a reboot removes what is below a path.
+// isRuntime reports whether a reboot removes the files below a path.
 func isRuntime(name string) bool {
 	return within(name, "/run") || isScratch(name)
 }

@@ -96,7 +96,8 @@ func (c *Client) History(ctx context.Context, k local.Key) (h local.History, err
 	return h, c.call(ctx, http.MethodGet, path(k)+"/history", nil, &h)
 }
 
-// Apply applies a manifest or, with Dry, returns what that would change.
+// Apply applies a manifest or, with Dry, returns the changes that it would
+// make.
 func (c *Client) Apply(ctx context.Context, a ApplyRequest) (o local.Outcome, err error) {
 	return o, c.call(ctx, http.MethodPost, "/v1/apply", a, &o)
 }

@@ -106,7 +106,7 @@ type boundedBuffer struct {
 	kept []byte
 }
 
-// Write keeps what fits and discards the rest.
+// Write keeps the bytes that fit and discards the rest.
 func (h *boundedBuffer) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -116,7 +116,7 @@ func (h *boundedBuffer) Write(p []byte) (int, error) {
 
 // Fetch implements gate.Instance by the pod's subresource proxy. A page comes
 // from a manifest, so ".." in it must not lead to another path of the API
-// server, which would be asked with the rights of whoever runs the rollout.
+// server, which would be requested with the permissions of the user.
 func (r gatePod) Fetch(ctx context.Context, port int, page string) (int, error) {
 	u, err := url.Parse(page)
 	if err != nil {

@@ -32,8 +32,8 @@ func (w *workload) Observe(ctx context.Context) (rollout.Observation, error) {
 }
 
 // instances returns the pods of a ReplicaSet as they will be once its
-// controller has done what was started. Without this the next decision would
-// start the same again.
+// controller has made the requested changes. Otherwise the next decision would
+// request them again.
 func (w *workload) instances(ctx context.Context, rs *appsv1.ReplicaSet, pods []*corev1.Pod) []rollout.Instance {
 	var list []rollout.Instance
 	var staying []*corev1.Pod

@@ -194,7 +194,7 @@ func (w *workload) updateState(target int, f func(rollout.State) rollout.State) 
 		}
 		after := f(before)
 		// The Deployment already has the target's template, which writeState
-		// must not take for that of somebody else.
+		// must not take for a change by another client.
 		before.Target = target
 		return w.writeState(v, before, after)
 	})

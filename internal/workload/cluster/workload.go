@@ -38,7 +38,7 @@ type workload struct {
 	gates  sync.WaitGroup
 }
 
-// A view is a Deployment with what it owns, at one observation.
+// A view is a Deployment with its ReplicaSets and pods, at one observation.
 type view struct {
 	deployment *appsv1.Deployment
 	sets       []*appsv1.ReplicaSet
@@ -104,7 +104,7 @@ func (w *workload) spec(d *appsv1.Deployment) (rollout.Spec, error) {
 	}
 	w.policy = policy
 	if w.opts.Drift == nil {
-		// A rollout must not wait for a comparison that nobody makes.
+		// A rollout must not wait for a comparison that never happens.
 		spec.OnDrift = rollout.Report
 	}
 	return spec, nil

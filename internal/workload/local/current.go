@@ -178,8 +178,8 @@ func adjustments(r record, w declared) []string {
 	return list
 }
 
-// differences lists what differs between two generations. Configuration and
-// secrets are named and not shown.
+// differences lists the differences between two generations. It names
+// ConfigMaps and Secrets without their content.
 func differences(before, after *Generation) []string {
 	var list []string
 	for _, i := range after.Images {

@@ -22,8 +22,9 @@ import (
 // The oldest is removed first.
 const maxEvidence = 20
 
-// saveEvidence saves what an instance changed, before the instance is replaced:
-// the report as text and JSON, and the changed files as a tar archive.
+// saveEvidence saves the changes of an instance before the instance is
+// replaced: the report as text and JSON, and the changed files as a tar
+// archive.
 func (w *workload) saveEvidence(ctx context.Context, i *instance, p *pod.Pod, c *pod.Container, r drift.Report) {
 	parent := filepath.Join(w.controller.root, "fleet", "evidence", w.key.Namespace, w.key.Kind, w.key.Name)
 	dir := filepath.Join(parent, time.Now().UTC().Format("20060102T150405Z")+"-"+i.ID)

@@ -190,7 +190,7 @@ func (w *workload) setReady(i *instance, ready bool, reason string) {
 	w.notify()
 }
 
-// handleEvent stores what an event means for an instance.
+// handleEvent updates an instance after an event.
 func (w *workload) handleEvent(i *instance, e pod.Event) {
 	w.controller.opts.Events(e)
 	w.mu.Lock()

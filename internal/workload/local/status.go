@@ -141,7 +141,8 @@ func (i *instance) status() InstanceStatus {
 	}
 }
 
-// waiting returns what a rollout waits for, empty if it is only its instances.
+// waiting returns the reason why a rollout waits, empty if it only waits for
+// its instances.
 func waiting(r record, g rollout.GateResult) string {
 	switch {
 	case r.State.Phase.Ended():

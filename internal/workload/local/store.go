@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// A store is the database of what was declared and what became of it, in one
+// A store is the database of the declared objects and their history, in one
 // file. A transaction is on the disk when it returns.
 //
 //	workloads    namespace/kind/name          -> record

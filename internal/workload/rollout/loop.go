@@ -13,10 +13,9 @@ type Driver interface {
 	// if it cannot find out all of it, because a decision on half of the truth
 	// may remove the last instance that serves.
 	Observe(ctx context.Context) (Observation, error)
-	// Execute starts what was decided and does not wait for it. The next
-	// Observe must show what was started: an instance that is being removed is
-	// Ending, and one that is being created exists. The same decision may come
-	// again.
+	// Execute starts the decision's changes and does not wait for them. The
+	// next Observe must show them: an instance that is being removed is Ending,
+	// and one that is being created exists. The same decision may come again.
 	Execute(ctx context.Context, d Decision) error
 }
 

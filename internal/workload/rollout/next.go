@@ -8,7 +8,7 @@ import (
 )
 
 // Next makes one decision: it returns the state that follows from s and o, and
-// what the driver must do. Without a target it decides nothing.
+// the decision for the driver. Without a target it decides nothing.
 func Next(spec Spec, s State, o Observation, now time.Time) (State, Decision) {
 	r := newReconciler(spec, s, o, now)
 	if r.s.Target == 0 {

@@ -29,8 +29,9 @@ const (
 	AnnotationSeverity  = "adamant.sh/drift-severity"  // low, medium, high, critical: the least that counts as drift
 )
 
-// A Policy configures what a rollout learns about instances: how they are asked
-// and compared. The Spec of the same workload configures what follows from it.
+// A Policy configures the checks of instances: their gates, and their
+// comparison with the image. The Spec of the same workload configures the
+// reactions.
 type Policy struct {
 	Gates
 	ErrorRate float64        `json:"errorRate,omitempty"` // 0.01 is 1 %; 0 disables the check
@@ -92,7 +93,7 @@ type AnnotationError struct {
 	Want        string
 }
 
-// Error returns the annotation, its value and what is valid.
+// Error returns the annotation, its value and the valid values.
 func (e *AnnotationError) Error() string {
 	return fmt.Sprintf("annotation %s: %q: want %s", e.Name, e.Value, e.Want)
 }

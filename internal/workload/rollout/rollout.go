@@ -56,8 +56,8 @@ type State struct {
 // Drift is the result of comparing an instance with its image.
 type Drift string
 
-// The results of a comparison. An instance that nobody compared is neither clean
-// nor drifted.
+// The results of a comparison. An instance that was not compared is neither
+// clean nor drifted.
 const (
 	Unchecked Drift = ""
 	Clean     Drift = "Clean"
@@ -99,9 +99,9 @@ type GateResult struct {
 	Reason string // why it failed; empty if it passed
 }
 
-// A Decision lists what the driver must do now. It is idempotent: executing it
-// twice, or only a part of it, does no harm, because the next observation shows
-// what is left to do.
+// A Decision lists the changes that the driver must make now. It is idempotent:
+// executing it twice, or only a part of it, does no harm, because the next
+// observation shows the remaining changes.
 type Decision struct {
 	Create  map[int]int // number of instances to create, by generation
 	Remove  []string    // instances to drain and remove

@@ -43,9 +43,9 @@ func (r *reconciler) rolling() {
 	r.replace(r.maxTotal)
 }
 
-// rollBack restores the capacity of the previous generation. All instances are
-// created at once where surge allows two generations side by side, because the
-// failed ones serve nobody.
+// rollBack restores the capacity of the previous generation. It creates all
+// instances at once if surge allows two generations side by side, because the
+// failed instances serve no requests.
 func (r *reconciler) rollBack() {
 	most := r.maxTotal
 	if most > r.spec.Replicas {

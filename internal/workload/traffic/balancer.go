@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 )
 
-// A Protocol is how a Balancer parses what its clients send.
+// A Protocol is how a Balancer parses the bytes of its clients.
 type Protocol uint8
 
 const (

@@ -15,7 +15,7 @@ var (
 )
 
 // A head holds the parts of a request's or response's head that determine the
-// framing of what follows.
+// framing of its body.
 type head struct {
 	size    int   // in bytes, including the empty line
 	minor   int   // of HTTP/1.minor

@@ -119,8 +119,8 @@ func (s *session) roundTrip(u *upstream) outcome {
 	return s.finish(u, p, keep, err)
 }
 
-// send sends what has arrived of the request and starts a pump for the rest. It
-// ignores a failed write, because reading the response reports it, and a
+// send sends the buffered part of the request and starts a pump for the rest.
+// It ignores a failed write, because reading the response reports it, and a
 // backend that reads no more may have sent a response before.
 func (s *session) send(u *upstream) *pump {
 	u.Write(s.in.bytes()[:s.ready])

@@ -14,7 +14,7 @@ const (
 
 var largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
 
-// A reader buffers what is read from a connection, at most maxHead bytes.
+// A reader buffers bytes that are read from a connection, at most maxHead.
 type reader struct {
 	conn  *conn
 	small []byte  // own buffer between requests; nil if not needed

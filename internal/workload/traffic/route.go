@@ -32,7 +32,7 @@ type group struct {
 }
 
 // Set replaces the route at once. A backend that leaves the route gets nothing
-// new and finishes what is in flight. A backend with another address or group
+// new and finishes its open requests. A backend with another address or group
 // than before is a new backend.
 func (b *Balancer) Set(r Route) {
 	b.mu.Lock()

@@ -50,9 +50,9 @@ func newSession(b *Balancer, c *net.TCPConn) *session {
 	return s
 }
 
-// linger closes the connection in a way that the client gets what was written.
+// linger closes the connection so that the client receives all written bytes.
 // Closing it at once while the client still sends would reset it, and the
-// client would lose what it has not read yet (RFC 9112, section 9.6).
+// client would lose bytes that it has not read yet (RFC 9112, section 9.6).
 func (s *session) linger() {
 	if s.client.CloseWrite() != nil {
 		return

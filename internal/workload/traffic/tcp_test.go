@@ -12,7 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// echoing is a backend that sends its name, and then what it receives.
+// echoing is a backend that sends its name, and then the bytes that it
+// receives.
 func echoing(t *testing.T, id string) traffic.Backend {
 	return serveConn(t, id, func(c net.Conn, r *bufio.Reader) {
 		io.WriteString(c, id+" ")

@@ -71,8 +71,8 @@ func (s *session) tunnel(u *upstream) (answered bool) {
 }
 
 // passEnd passes the end of src on to dst. A fatal error closes both. If a
-// backend only stopped reading, what it sent before must still reach the
-// client.
+// backend only stopped reading, the bytes that it sent before must still reach
+// the client.
 func passEnd(dst, src *conn, err error, fatal bool) {
 	switch {
 	case err == nil:

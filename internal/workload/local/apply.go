@@ -61,7 +61,8 @@ func (c *Controller) Apply(ctx context.Context, file manifest.File, by Author, d
 		out.Notes = append(out.Notes, fmt.Sprintf("%s:%d: %s/%s is passed over: it has no meaning on one machine", file.Name, o.Line, o.Kind, o.Name))
 	}
 	if dry {
-		return out, c.unpinPlanned(plan)
+		c.unpinPlanned(plan)
+		return out, nil
 	}
 	return out, c.commit(plan, by)
 }
@@ -115,14 +116,23 @@ func (c *Controller) plan(ctx context.Context, d declaration) (plan, error) {
 	return p, nil
 }
 
-// change finds the generation that a workload must run: an existing one with
-// the same hash, or a new one.
+// change finds the generation that a workload must run. It builds one from the
+// declaration, with pinned images and the configuration that its pods refer to,
+// and takes an existing one in its place if that has the same hash.
 func (c *Controller) change(ctx context.Context, w declared, cur current) (change, error) {
 	ch := change{declared: w, Result: Result{Kind: w.key.Kind, Namespace: w.key.Namespace, Name: w.key.Name}}
-	gen, err := c.generate(ctx, w, cur)
-	if err != nil {
+	gen := &Generation{Made: time.Now().UTC(), Template: *w.template.DeepCopy()}
+	var err error
+	if gen.ConfigMaps, gen.Secrets, err = cur.configuration(w); err != nil {
 		return ch, err
 	}
+	if err := c.pin(ctx, gen); err != nil {
+		return ch, fmt.Errorf("%s: %w", w.key, err)
+	}
+	if gen.Hash, err = gen.hash(); err != nil {
+		return ch, err
+	}
+
 	ch.gen, ch.isNew = gen, true
 	var before *Generation
 	for _, r := range cur.records {
@@ -164,21 +174,6 @@ func (ch *change) setAction(before *Generation) {
 	}
 }
 
-// generate returns the generation that a declaration describes, with pinned
-// images and the configuration that its pods refer to.
-func (c *Controller) generate(ctx context.Context, w declared, cur current) (*Generation, error) {
-	g := &Generation{Made: time.Now().UTC(), Template: *w.template.DeepCopy()}
-	var err error
-	if g.ConfigMaps, g.Secrets, err = cur.configuration(w); err != nil {
-		return nil, err
-	}
-	if err := c.pin(ctx, g); err != nil {
-		return nil, fmt.Errorf("%s: %w", w.key, err)
-	}
-	g.Hash, err = g.hash()
-	return g, err
-}
-
 // pin replaces the image names of a generation by references with digests.
 func (c *Controller) pin(ctx context.Context, g *Generation) error {
 	one := func(what string, image *string, policy *corev1.PullPolicy) error {
@@ -209,7 +204,7 @@ func (c *Controller) pin(ctx context.Context, g *Generation) error {
 }
 
 // unpinPlanned unpins the images of a plan that is not carried out.
-func (c *Controller) unpinPlanned(p plan) error {
+func (c *Controller) unpinPlanned(p plan) {
 	var refs []string
 	for _, ch := range p.changes {
 		for _, i := range ch.gen.Images {
@@ -217,7 +212,6 @@ func (c *Controller) unpinPlanned(p plan) error {
 		}
 	}
 	c.unpin(refs)
-	return nil
 }
 
 // commit stores a plan in one transaction and wakes the workloads.

@@ -28,7 +28,7 @@ type ForegroundOptions struct {
 	Author  Author
 	Events  pod.Events
 	Created func(*pod.Pod)                   // called with each pod, whose log can be read; it must not change the pod
-	Say     func(format string, args ...any) // called with what happens, as a line
+	Say     func(format string, args ...any) // called with each message, one line
 	Running func(pods int)                   // called once everything is ready
 }
 

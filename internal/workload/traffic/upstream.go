@@ -51,8 +51,21 @@ func (b *Balancer) acquire(n demand) (*upstream, error) {
 		if timeout == nil {
 			timeout = time.After(b.options.BackendTimeout)
 		}
-		if err := b.await(timeout, changed, len(tried) > 0); err != nil {
-			return nil, err
+		refused := len(tried) > 0
+		var again <-chan time.Time
+		if refused {
+			again = time.After(dialAgain)
+		}
+		select {
+		case <-changed:
+		case <-again:
+		case <-b.ctx.Done():
+			return nil, net.ErrClosed
+		case <-timeout:
+			if refused {
+				return nil, errUnreachable
+			}
+			return nil, errNoBackend
 		}
 		// All backends were tried, and each may be reachable after the wait.
 		tried = nil
@@ -92,27 +105,6 @@ func (b *Balancer) nextIdle(n demand, u *upstream) *upstream {
 	u.Close()
 	delete(u.backend.open, u)
 	return u.backend.popIdle(n, since)
-}
-
-// await waits until there may be a backend again.
-func (b *Balancer) await(timeout <-chan time.Time, changed <-chan struct{}, refused bool) error {
-	var again <-chan time.Time
-	if refused {
-		again = time.After(dialAgain)
-	}
-	select {
-	case <-changed:
-		return nil
-	case <-again:
-		return nil
-	case <-b.ctx.Done():
-		return net.ErrClosed
-	case <-timeout:
-	}
-	if refused {
-		return errUnreachable
-	}
-	return errNoBackend
 }
 
 // dial opens a connection to bk, for which a request was counted.

@@ -14,18 +14,18 @@ import (
 
 // Options configures Open. The zero value reads everything.
 type Options struct {
-	// Mounts are the mount points in the container. The files and directories that
-	// a runtime makes to mount on are left out (see isMountTarget), unless Mounts
-	// is nil.
+	// Mounts are the mount points in the container. Files and directories that a
+	// runtime created as mount points are omitted (see isMountTarget), unless
+	// Mounts is nil.
 	Mounts []string
-	// Limit is the most entries that are listed, which bounds memory; 1,000,000
-	// if zero. Directories beyond it are unknown.
+	// Limit is the maximum number of entries, which bounds memory; 1,000,000 if
+	// zero. Directories beyond it are unknown.
 	Limit int
 }
 
-// Changes are the paths of an overlay that are or may be different from what
-// the lower layers alone would show: those that were copied up and are equal
-// are among them. It reads content when asked, until it is closed.
+// Changes are the paths of an overlay that may differ from the merged lower
+// layers. They include files that were copied up but are equal. Content is read on
+// demand, until Changes is closed.
 type Changes struct {
 	Want tree.Tree // of the lower layers, without digests
 	Got  tree.Tree // of the merged tree, without digests
@@ -42,15 +42,15 @@ type Changes struct {
 	files  map[string]file
 }
 
-// attempts is how often a walk is done while directories change under it.
+// attempts is the number of walks if directories change during each of them.
 const attempts = 3
 
 // Open reads what was changed in an overlay. The cost is that of the upper
 // directory: only directories that were deleted, replaced or renamed are
 // listed in the lower layers too.
 //
-// What could not be read is in Unknowns; an error means that there is no result
-// at all.
+// Paths that could not be read are in Unknowns. An error means that there is no
+// result at all.
 func Open(ctx context.Context, m Mount, opts Options) (*Changes, error) {
 	if m.Upper == "" {
 		return &Changes{}, nil // read-only: nothing can be written to it
@@ -92,8 +92,9 @@ func read(ctx context.Context, l *layers, m Mount, opts Options) (*Changes, erro
 	return w.changes()
 }
 
-// A walk compares the merged directories with the lower ones, one after the
-// other: there is no recursion, and the open files are those of one directory.
+// A walk compares the merged directories with the lower ones, one after the other.
+// It does not recurse and has only one directory open in each layer, because a
+// container can nest more directories than a process may have open.
 type walk struct {
 	*layers
 	opts      Options
@@ -113,14 +114,14 @@ type task struct {
 	path  string  // in the merged tree
 	upper *place  // nil if the upper layer does not have it
 	lower []place // the directories merged below the upper one
-	want  []place // what the lower layers alone merge at this path
+	want  []place // the directories that the lower layers alone merge at this path
 }
 
 // isPlain reports whether only names in the upper directory can differ. With
 // copies of hard linked files any name can.
 func (w *walk) isPlain(t task) bool { return len(w.copies) == 0 && slices.Equal(t.lower, t.want) }
 
-// A stamp is an upper directory as it was when it was listed.
+// A stamp is the status of an upper directory before it was listed.
 type stamp struct {
 	path string
 	place
@@ -177,8 +178,8 @@ func (w *walk) start() error {
 	return nil
 }
 
-// fail notes why a path is not known. What went away meanwhile is no failure:
-// the directory it was in has changed, which is found out by its stamp.
+// fail records the error of a path. A path that disappeared is unsettled instead of
+// unknown, because its directory changed during the walk.
 func (w *walk) fail(path string, err error) {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		w.unsettled[path] = true
@@ -230,13 +231,13 @@ func (w *walk) name(d *openTask, path, name string) error {
 	return nil
 }
 
-// merged finds what the overlay shows at a name where the lower layers alone
-// show want.
+// merged returns the object of the merged tree at a name. want is the object of
+// the lower layers alone.
 func (w *walk) merged(d *openTask, name string, want *object) (*object, error) {
 	if d.has[name] {
 		n, err := w.node(*d.upper, name)
 		switch {
-		case errors.Is(err, errAbsent): // removed meanwhile: the stamp of the directory has changed too
+		case errors.Is(err, errAbsent): // removed during the walk: the directory's stamp differs too
 		case err != nil:
 			return nil, err
 		case n.isWhiteout():
@@ -254,7 +255,7 @@ func (w *walk) merged(d *openTask, name string, want *object) (*object, error) {
 	return w.indexed(name, o, d.lower)
 }
 
-// below queues a directory, unless both sides are known to be the same.
+// below queues a directory, unless both sides are known to be equal.
 func (w *walk) below(path string, want, got *object) {
 	t := task{path: path}
 	if want != nil {
@@ -272,8 +273,8 @@ func (w *walk) below(path string, want, got *object) {
 	}
 }
 
-// noteMove records where a directory was renamed from, if a single redirect leads
-// there.
+// noteMove records the original path of a renamed directory, if a single redirect
+// leads there.
 func (w *walk) noteMove(path string, t task) {
 	if len(t.lower) > 0 && "/"+t.lower[0].path != path && !slices.Equal(t.lower, t.want) {
 		w.moved[path] = "/" + t.lower[0].path

@@ -13,8 +13,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// A Container is one that runs on this machine under any runtime. All fields come
-// from the process table and the mount tables, none from a runtime.
+// A Container is a running container on this machine, of any runtime. All fields
+// come from the process table and the mount tables, none from a runtime.
 type Container struct {
 	ID        string // that its runtime gave it; empty if unknown
 	Name      string // from the command line of its monitor; may be empty
@@ -67,7 +67,7 @@ func Containers(ctx context.Context) ([]Container, error) {
 	return list, nil
 }
 
-// containerOf describes the container that a process is the first of.
+// containerOf describes the container whose first process is pid.
 func containerOf(pid int, host []mounts.Mount) (Container, bool) {
 	table, err := mounts.Of(pid)
 	if err != nil {
@@ -75,7 +75,7 @@ func containerOf(pid int, host []mounts.Mount) (Container, bool) {
 	}
 	root, ok := rootOf(table)
 	if own, hasOwn := rootOf(host); !ok || hasOwn && root.Device == own.Device {
-		return Container{}, false // a service in a mount namespace of its own
+		return Container{}, false // a service with its own mount namespace
 	}
 	c := Container{PID: pid}
 	c.identify(host, root)

@@ -42,7 +42,8 @@ func (c *Changes) OpenGot(path string) (*os.File, error) {
 func (c *Changes) Equal(ctx context.Context, path string) (bool, error) {
 	f := c.files[path]
 	if f.want != nil && f.got != nil && f.want.isSameFile(f.got) {
-		// Only the metadata was copied up: both sides are the same file of the image.
+		// Metacopy: only the metadata was copied up, and both sides read the same
+		// file of the lower layer.
 		return true, nil
 	}
 	want, _, err := c.layers.openFile(f.want)
@@ -59,7 +60,7 @@ func (c *Changes) Equal(ctx context.Context, path string) (bool, error) {
 	if err != nil || !isEqual {
 		return false, err
 	}
-	// A writer may have changed a part that was compared already.
+	// A program may have written to a part that was already compared.
 	var after unix.Stat_t
 	if err := unix.Fstat(int(got.Fd()), &after); err != nil {
 		return false, fmt.Errorf("stat: %w", err)
@@ -91,6 +92,8 @@ func (l *layers) openFile(n *node) (*os.File, unix.Stat_t, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Dev != n.stat.Dev || st.Ino != n.stat.Ino || st.Size != n.stat.Size {
 		return nil, st, tree.ErrChanged
 	}
+	// Reopen the inode that was checked: at its path there may be a FIFO by now.
+	// O_NOATIME, because an inspection must not change what it inspects.
 	name := "/proc/self/fd/" + strconv.Itoa(fd)
 	file, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOATIME, 0)
 	if errors.Is(err, unix.EPERM) { // neither the owner nor CAP_FOWNER
@@ -102,7 +105,7 @@ func (l *layers) openFile(n *node) (*os.File, unix.Stat_t, error) {
 	return os.NewFile(uintptr(file), lastName(n.path)), st, nil
 }
 
-// chunk is how many bytes of each side are compared at once.
+// chunk is the number of bytes of each side that are compared at once.
 const chunk = 64 << 10
 
 // equal reads two files up to their first difference.

@@ -41,7 +41,8 @@ func (w *walk) openTask(t task) (*openTask, error) {
 	return d, nil
 }
 
-// openUpper opens and lists the upper directory, and stamps it before.
+// openUpper opens and lists the upper directory. It takes the stamp before, so that
+// a change during the listing is found.
 func (w *walk) openUpper(d *openTask) error {
 	dirs, err := w.openDirs([]place{*d.task.upper})
 	if err != nil {
@@ -65,8 +66,8 @@ func (w *walk) openUpper(d *openTask) error {
 	return nil
 }
 
-// names are those that can differ, sorted: the ones in the upper directory, and
-// all others too if it does not lie on the directory of the same path.
+// names returns the names that can differ, sorted. In a plain task these are the
+// names in the upper directory; otherwise, as after a rename, they are all names.
 func (d *openTask) names() ([]string, error) {
 	if d.isPlain {
 		return d.listed, nil

@@ -18,9 +18,9 @@ import (
 // Find returns the overlay that is the root of a process. The error wraps
 // ErrNoOverlay if its root is something else.
 //
-// The layers are named by paths that mean something only where the overlay was
-// mounted: in our own mount namespace, or in that of an ancestor of the
-// process, such as the shim of a runtime that itself runs in a container.
+// The paths of the layers are valid only in the mount namespace in which the
+// overlay was mounted. This is our own, or that of an ancestor of the process, such
+// as the shim of a runtime that runs in a container.
 func Find(pid int) (Mount, error) {
 	m, err := find(pid)
 	if err != nil {
@@ -29,8 +29,7 @@ func Find(pid int) (Mount, error) {
 	return m, nil
 }
 
-// FindDir returns the overlay that a directory lies on, which must be the
-// root of that overlay.
+// FindDir returns the overlay whose mount point is a directory.
 func FindDir(dir string) (Mount, error) {
 	m, err := findDir(dir)
 	if err != nil {
@@ -123,15 +122,15 @@ func moduleDefaults() defaults {
 	}
 }
 
-// maker is the mount namespace in which an overlay was made.
+// maker is the mount namespace in which an overlay was mounted.
 type maker struct {
 	pid    int      // 0 for our own
-	points []string // where the overlay is mounted there
+	points []string // mount points of the overlay there
 }
 
-// whereMade looks for the overlay's file system, by its device number, in our
-// own mount namespace and then in those of the process's ancestors. The mount
-// table of the process itself is not used, because a container can make mounts in
+// whereMade searches for the overlay's file system, by its device number, in our
+// own mount namespace and then in those of the process's ancestors. It does not use
+// the mount table of the process itself, because a container can mount overlays in
 // its own namespace whose options name directories of the host.
 func whereMade(pid int, root mounts.Mount) (maker, error) {
 	own, err := mounts.Self()
@@ -169,8 +168,8 @@ func pointsOf(table []mounts.Mount, device string) []string {
 	return points
 }
 
-// parentOf returns the parent of a process: the second field of
-// /proc/PID/stat after the name, which itself may hold anything.
+// parentOf returns the parent of a process: the second field of /proc/PID/stat
+// after the name, see proc_pid_stat(5). The name may contain any characters.
 func parentOf(pid int) (int, error) {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -187,10 +186,10 @@ func parseParent(stat string) (int, error) {
 	return strconv.Atoi(fields[1])
 }
 
-// resolve makes relative directories absolute. Runtimes give relative ones
-// where the options would be longer than a page: to a directory above the
-// upper directory (containerd) or above the mount point (Docker, podman). The
-// nearest one in which all of them exist is meant.
+// resolve makes relative directories absolute. Runtimes use relative paths if the
+// mount options would be longer than a page. They are relative to a directory above
+// the upper directory (containerd) or above the mount point (Docker, podman), which
+// is the nearest one in which all of the paths exist.
 func (m *Mount) resolve(points []string) error {
 	dirs := m.dirs()
 	if !slices.ContainsFunc(dirs, func(d *string) bool { return !path.IsAbs(*d) }) {
@@ -220,7 +219,7 @@ func (m *Mount) resolve(points []string) error {
 	return fmt.Errorf("its layers have relative paths, such as %s, and cannot be found", m.Lower[0])
 }
 
-// dirs are all paths of the mount that are set.
+// dirs returns all paths of the mount that are set.
 func (m *Mount) dirs() []*string {
 	var dirs []*string
 	for i := range m.Lower {
@@ -238,7 +237,8 @@ func (m *Mount) dirs() []*string {
 	return dirs
 }
 
-// under does not clean: the kernel resolves ".." after symbolic links.
+// under joins two paths without cleaning the result, because the kernel resolves
+// ".." after symbolic links.
 func under(base, dir string) string {
 	if path.IsAbs(dir) {
 		return dir

@@ -11,8 +11,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// identify finds out who a container is: from where its root is mounted, from
-// its cgroup, or from the command line of the process that watches over it.
+// identify finds the ID, name and runtime of a container from the mount points of
+// its root, its cgroup, and the command line of its monitor.
 func (c *Container) identify(host []mounts.Mount, root mounts.Mount) {
 	for _, p := range host {
 		if p.Device == root.Device {
@@ -31,7 +31,7 @@ func (c *Container) identify(host []mounts.Mount, root mounts.Mount) {
 	}
 }
 
-// set keeps what was found first.
+// set sets a field unless it was found before.
 func (c *Container) set(field *string, value string) {
 	if *field == "" {
 		*field = value
@@ -93,8 +93,8 @@ func (c *Container) fromCgroup(cgroup string) {
 	}
 }
 
-// fromMonitor reads the arguments of containerd's shim, which may watch over
-// several containers of a pod, and of conmon.
+// fromMonitor reads the arguments of conmon or of containerd's shim, which may
+// serve several containers of a pod.
 func (c *Container) fromMonitor(args []string) {
 	option := func(names ...string) string {
 		for i, arg := range args[:max(len(args)-1, 0)] {
@@ -120,7 +120,7 @@ func (c *Container) fromMonitor(args []string) {
 	}
 }
 
-// runtimeOfPath guesses from where the layers lie.
+// runtimeOfPath guesses the runtime from the path of the upper directory.
 func runtimeOfPath(upper string) string {
 	switch {
 	case strings.Contains(upper, "/io.containerd.snapshotter"):

@@ -12,14 +12,14 @@ type inode struct{ dev, ino uint64 }
 
 func (n *node) inode() inode { return inode{n.stat.Dev, n.stat.Ino} }
 
-// With index=on an overlay keeps hard links: where a file with several names
-// was copied up, all of them show the copy, though only the name that was used
-// is in the upper directory. The copies lie in the index, which is in the work
-// directory, each with the handle of the file that it was made from.
+// With index=on an overlay preserves hard links: if a file with several names was
+// copied up, all names refer to the copy, although only the name that was used is
+// in the upper directory. The copies are in the index, a directory in the work
+// directory. Each has the file handle of its original in an attribute.
 
-// openIndex opens the index of an overlay and finds what each file in it was
-// copied from. It adds the index to the layers. Without a copied-up hard link
-// the result is empty.
+// openIndex opens the index of an overlay and returns its files by the inodes that
+// they were copied from. It adds the index to the layers. The result is empty if no
+// hard link was copied up.
 func (l *layers) openIndex(m Mount) (map[inode]node, error) {
 	dir, err := l.openIndexDir(m)
 	if errors.Is(err, unix.ENOENT) {
@@ -92,7 +92,7 @@ func (l *layers) origin(n node) (inode, error) {
 		fd, err := unix.OpenByHandleAt(mount, file, unix.O_PATH|unix.O_CLOEXEC)
 		unix.Close(mount)
 		if err != nil {
-			continue // of another file system
+			continue // the handle is of another file system
 		}
 		var st unix.Stat_t
 		err = unix.Fstat(fd, &st)
@@ -104,7 +104,7 @@ func (l *layers) origin(n node) (inode, error) {
 	return inode{}, errOrigin
 }
 
-// indexed replaces what the lower layers have by its copy, if it was copied up
+// indexed replaces an object of the lower layers by its copy if it was copied up
 // by another name.
 func (w *walk) indexed(name string, o *object, lower []handle) (*object, error) {
 	if o == nil || o.isDir() || o.stat.Nlink < 2 {

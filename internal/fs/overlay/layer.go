@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// layers are the open directories that an overlay is made of. The upper one is
-// the first, those with data only are the last.
+// layers are the open directories of an overlay: first the upper one, then the
+// lower ones, then the data-only ones.
 type layers struct {
 	fds        []int
 	lower      []place // the roots of the lower layers, top first
@@ -70,8 +70,8 @@ func (l *layers) Close() error {
 	return errors.Join(errs...)
 }
 
-// refuse keeps a lookup in its layer, as the kernel does: overlayfs follows no
-// links in a layer and ignores mounts in one.
+// refuse keeps a lookup in its layer. Overlayfs itself follows no symbolic links in
+// a layer and does not see mounts in it.
 const refuse = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
 
 // openAt opens a name, or a path of several, below an open directory.
@@ -79,15 +79,15 @@ func openAt(dir int, name string, flags uint64) (int, error) {
 	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC | unix.O_NOFOLLOW, Resolve: refuse}
 	for {
 		fd, err := unix.Openat2(dir, name, &how)
-		// EAGAIN: something was renamed while the kernel looked.
+		// EAGAIN: a rename or mount raced with the lookup, see openat2(2).
 		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
 			return fd, err
 		}
 	}
 }
 
-// open opens a place. Paths longer than the kernel takes at once (4096 bytes)
-// are walked in parts: nobody can hide in a deep directory.
+// open opens a place. It opens a path longer than PATH_MAX (4096 bytes) in parts,
+// because a container could otherwise hide files in a deep directory.
 func (l *layers) open(p place, flags uint64) (int, error) {
 	const most = 4000
 	dir, rest := l.fds[p.layer], p.path
@@ -97,7 +97,7 @@ func (l *layers) open(p place, flags uint64) (int, error) {
 	for isOwn := false; ; isOwn = true {
 		part, how := rest, flags
 		if len(rest) > most {
-			// A name has at most 255 bytes: there is a slash to cut at.
+			// There is a slash, because a name has at most 255 bytes.
 			part = rest[:strings.LastIndexByte(rest[:most], '/')]
 			how = unix.O_PATH | unix.O_DIRECTORY
 		}

@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An object is the entry that a merged tree shows at one path.
+// An object is the entry of a merged tree at one path.
 type object struct {
 	node         // the topmost, which has the metadata
-	dirs []place // of a directory: those merged in it, top first
-	data *node   // of a regular file: the one with the content; nil if that is missing
+	dirs []place // of a directory: the directories merged in it, top first
+	data *node   // of a regular file: the node with its content; nil if that is missing
 }
 
 // errRedirect is returned for a redirect that the kernel would not follow.
 var errRedirect = errors.New("a redirect that is not followed")
 
-// lookup finds a name in directories that are merged, top first, and nil if
+// lookup finds a name in directories that are merged, top first. It returns nil if
 // there is none.
 func (l *layers) lookup(dirs []handle, name string) (*object, error) {
 	s := search{layers: l, names: []string{name}}
@@ -53,8 +53,8 @@ func (l *layers) complete(name string, n node, lower []handle) (*object, error) 
 	return s.found, err
 }
 
-// isSimple reports whether what lies below a node is what the lower layers show
-// at its own path.
+// isSimple reports whether the node is merged with the lower layers at its own
+// path: it has no redirect, opaque or metacopy attribute.
 func (n *node) isSimple() bool {
 	_, isRedirected := n.mark("redirect")
 	return !isRedirected && !n.isOpaque() && !n.isMetacopy()
@@ -76,12 +76,12 @@ func (n *node) over(lower *object) *object {
 	return o
 }
 
-// A search is one lookup through the layers. It follows ovl_lookup_layers in
-// the kernel step by step.
+// A search is one lookup through the layers. It follows ovl_lookup_layers in the
+// kernel (fs/overlayfs/namei.c) step by step.
 type search struct {
 	*layers
-	names  []string // what to look for; several only from the root of a layer
-	isDone bool     // nothing further down is merged
+	names  []string // path to look up; several names only from the root of a layer
+	isDone bool     // no lower layer is merged
 	found  *object
 }
 
@@ -114,8 +114,8 @@ func (s *search) run(dirs []handle) error {
 	return s.dataOnly()
 }
 
-// fromRoot goes on at the roots of the layers below one, after a redirect that
-// is absolute.
+// fromRoot continues at the roots of the layers below one, after an absolute
+// redirect.
 func (s *search) fromRoot(layer int) error {
 	var roots []handle
 	for _, p := range s.lower {
@@ -126,7 +126,7 @@ func (s *search) fromRoot(layer int) error {
 	return s.run(roots)
 }
 
-// layer looks in one layer, and returns the redirect that it found.
+// layer searches one layer and returns the redirect that it found.
 func (s *search) layer(dir handle) (redirect string, err error) {
 	names := s.names
 	next := names
@@ -145,6 +145,7 @@ func (s *search) layer(dir handle) (redirect string, err error) {
 		if err != nil {
 			return "", err
 		}
+		// A whiteout or opaque directory on the way hides the lower layers too.
 		rest := names[i+1:]
 		if s.ends(n, len(rest) == 0) {
 			return redirect, nil
@@ -219,8 +220,8 @@ func redirected(names []string, rest int, to string) []string {
 	return slices.Concat(names[:len(names)-rest-1], []string{to}, tail)
 }
 
-// dataOnly looks for missing content in the layers that only hold data, by the
-// path from the root that the last redirect gave.
+// dataOnly searches the data-only layers for the content of a metacopy file, by the
+// absolute path of the last redirect.
 func (s *search) dataOnly() error {
 	if s.found == nil || !s.found.isRegular() || s.found.data != nil {
 		return nil

@@ -2,9 +2,8 @@
 // its upper directory what the container changed. The cost is that of the
 // changes, not of the image.
 //
-// Layers are read by file handle, with the rules of the kernel's own lookup
-// (fs/overlayfs/namei.c). What a change means is not decided here but by package
-// drift.
+// Layers are read through open directories, by the rules of the kernel's lookup
+// (fs/overlayfs/namei.c). Package drift decides what a change means.
 package overlay
 
 import (
@@ -15,34 +14,34 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
 
-// A Mount is an overlay file system, described by the directories it was made
-// of. They are paths in the mount namespace and root of process Namespace.
+// A Mount describes an overlay file system by its directories. They are paths in
+// the mount namespace and root of process Namespace.
 type Mount struct {
 	Upper string   // empty if the overlay is read-only
 	Work  string   // empty if the overlay is read-only
 	Lower []string // top first
-	Data  []string // layers that only hold content for metacopy files, top first
+	Data  []string // data-only layers with the content of metacopy files, top first
 
-	UserXattr  bool // marks are in user.overlay.*, not in trusted.overlay.*
+	UserXattr  bool // attributes are in user.overlay.*, not in trusted.overlay.*
 	NoRedirect bool // redirects are refused (redirect_dir=nofollow)
-	Index      bool // hard links are kept (index=on)
+	Index      bool // hard links are preserved (index=on)
 
-	// Namespace is the process in whose mount namespace the overlay was made:
-	// 0 stands for our own.
+	// Namespace is the process in whose mount namespace the overlay was mounted,
+	// or 0 for our own.
 	Namespace int
 	// Points are the mount points below the overlay's root in the process that
 	// was asked for, sorted.
 	Points []string
 }
 
-// ErrNoOverlay is returned for a root or directory that is no overlay file system.
+// ErrNoOverlay is returned for a root or directory that is not an overlay.
 var ErrNoOverlay = errors.New("not an overlay file system")
 
-// errOptions is returned for mount options that no overlay can have.
+// errOptions is returned for invalid mount options of an overlay.
 var errOptions = errors.New("options of an overlay that cannot be understood")
 
-// defaults are the overlay module's, which the kernel does not show in a
-// mount's options.
+// defaults are the defaults of the overlay module, which the kernel does not show
+// in the options of a mount.
 type defaults struct {
 	index      bool
 	noRedirect bool
@@ -145,7 +144,7 @@ func splitLower(value string) (lower, data []string) {
 		}
 		switch {
 		case c == '\\' && i+1 < len(value):
-			// An escape of overlayfs: the next character stands for itself.
+			// An escape of overlayfs: the next character is literal.
 			next, isOctal := mounts.Octal(value[i+1:])
 			if isOctal {
 				i += 4

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namespace opens directories as a process of some mount namespace would.
+// namespace opens directories in the mount namespace and root of a process.
 type namespace struct {
 	root int // of the other process; -1 for our own
 }
@@ -36,6 +36,8 @@ func (n *namespace) open(dir string) (int, error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC}
 	at := unix.AT_FDCWD
 	if n.root >= 0 {
+		// RESOLVE_IN_ROOT: the paths are those of the other process, and an
+		// absolute symbolic link must not lead into our own root.
 		at = n.root
 		how.Resolve = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
 	}

@@ -12,19 +12,19 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A node is what one layer has at a place.
+// A node is the entry of one layer at a place.
 type node struct {
 	place
 	stat   unix.Stat_t
 	target string            // of a symbolic link
-	xattrs map[string]string // all of them, the overlay's own too
-	prefix string            // of the overlay's own
+	xattrs map[string]string // all of them, including those of overlayfs
+	prefix string            // of the attributes of overlayfs
 }
 
 // errAbsent is returned if a layer has no entry at a place.
 var errAbsent = errors.New("absent")
 
-// node looks at one name of a directory. The error is errAbsent if there is
+// node reads the entry at a name in a directory. The error is errAbsent if there is
 // none.
 func (l *layers) node(dir handle, name string) (node, error) {
 	n := node{place: dir.child(name), prefix: l.prefix}
@@ -39,7 +39,7 @@ func (l *layers) node(dir handle, name string) (node, error) {
 	return n, n.read(fd)
 }
 
-// root looks at a layer itself.
+// root reads the root directory of a layer.
 func (l *layers) root(layer int) (node, error) {
 	n := node{place: place{layer: layer}, prefix: l.prefix}
 	return n, n.read(l.fds[layer])
@@ -65,7 +65,7 @@ func (n *node) kind() uint32    { return n.stat.Mode & unix.S_IFMT }
 func (n *node) isDir() bool     { return n.kind() == unix.S_IFDIR }
 func (n *node) isRegular() bool { return n.kind() == unix.S_IFREG }
 
-// mark returns one of the overlay's own attributes.
+// mark returns an attribute of overlayfs.
 func (n *node) mark(name string) (string, bool) {
 	value, ok := n.xattrs[n.prefix+name]
 	return value, ok
@@ -82,8 +82,8 @@ func (n *node) isWhiteout() bool {
 	return ok && n.isRegular() && n.stat.Size == 0
 }
 
-// isOpaque reports whether a directory hides those below it. The value "x" is no
-// such mark: it means that the directory has whiteouts of the second form.
+// isOpaque reports whether a directory hides those below it. The value "x" is
+// different: it marks a directory with whiteouts of the second form.
 func (n *node) isOpaque() bool {
 	value, _ := n.mark("opaque")
 	return value == "y" && n.isDir()
@@ -100,8 +100,8 @@ func (n *node) isSameFile(other *node) bool {
 	return n.stat.Dev == other.stat.Dev && n.stat.Ino == other.stat.Ino
 }
 
-// isUnchanged reports whether a file was left alone between two looks. A
-// writer can set mtime back, but not ctime.
+// isUnchanged reports whether a file was not changed between two calls of stat. A
+// program can reset mtime with utimensat(2), but not ctime.
 func isUnchanged(a, b *unix.Stat_t) bool {
 	return a.Dev == b.Dev && a.Ino == b.Ino && a.Size == b.Size && a.Mtim == b.Mtim && a.Ctim == b.Ctim
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// isMadeByRuntime reports whether a new entry is one that a container runtime
-// makes in the root file system before the container's first instruction. Only
-// the entry itself is left out: changes below it are still listed.
+// isMadeByRuntime reports whether a container runtime creates such an entry in the
+// root file system before the container starts. Only the entry itself is omitted;
+// changes below it are still listed.
 func (w *walk) isMadeByRuntime(e tree.Entry) bool {
 	return w.opts.Mounts != nil && (w.isMountTarget(e) || isMtab(e))
 }

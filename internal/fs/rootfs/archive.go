@@ -23,9 +23,9 @@ var ErrSocket = errors.New("a socket cannot be archived")
 // component. In the archive the path is called name, or by its last component
 // if that is empty; "." makes an archive of the content of a directory.
 //
-// What could not be archived is left out, and what changed meanwhile is in the
-// archive as it was read; both are among the unknowns. After an error the archive
-// is not complete.
+// Files that could not be archived are omitted, and files that changed while they
+// were read are in the archive as they were read; both are among the unknowns.
+// After an error the archive is incomplete.
 func (r *Root) Archive(ctx context.Context, w io.Writer, from, name string) ([]tree.Unknown, error) {
 	unknown, err := r.archive(ctx, w, from, name)
 	if err != nil {
@@ -101,7 +101,7 @@ func (a *archiver) addFile(ctx context.Context, e tree.Entry, h *tar.Header) err
 	}
 	defer f.Close()
 	h.Size = int64(before.Size)
-	if a.max > 0 { // it may have grown since it was looked at
+	if a.max > 0 { // the file may have grown since lstat
 		h.Size = min(h.Size, a.max)
 	}
 	if err := a.tar.WriteHeader(h); err != nil {

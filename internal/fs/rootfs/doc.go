@@ -1,7 +1,7 @@
-// Package rootfs gives access to the root file system of a container, image or
-// server. Such a root may be hostile: no symbolic link, mount or race in it
-// leads out of it, and FIFOs, sockets and devices are never opened.
+// Package rootfs reads and writes the root file system of a container, image or
+// server. Such a root may be hostile: no symbolic link, mount or race leads out of
+// it, and FIFOs, sockets and devices are never opened.
 //
-// It reads and writes trees (package tree) and is not about images,
+// The package reads and writes trees (package tree). It does not depend on images,
 // overlays or drift.
 package rootfs

@@ -22,32 +22,32 @@ type Owner struct{ UID, GID uint32 }
 
 // ExtractOptions configures Extract.
 type ExtractOptions struct {
-	// Owner becomes the owner of everything that is made, instead of the one in the
-	// archive. Setuid and setgid bits and attributes of the security namespace, file
-	// capabilities among them, are then left off, because they would apply to the
-	// wrong user. If nil, all is as in the archive.
+	// Owner replaces the owners in the archive. Setuid and setgid bits and extended
+	// attributes outside of the user namespace, such as file capabilities, are then
+	// dropped, because they would apply to the wrong user. If nil, owners, modes
+	// and attributes are those of the archive.
 	Owner *Owner
-	// Devices permits devices. Otherwise they are refused.
+	// Devices allows device nodes. Otherwise they are refused.
 	Devices bool
 	// MaxEntries and MaxBytes bound the archive; 5,000,000 and 1 TiB if zero.
 	MaxEntries int
 	MaxBytes   int64
 }
 
-// ErrRefused is returned for an entry that no honest archive has, or that the
-// options do not permit.
+// ErrRefused is returned for an entry that is malformed or hostile, or that the
+// options do not allow.
 var ErrRefused = errors.New("entry refused")
 
-// Extract unpacks a tar archive into a directory of the root, which is made if
-// it is missing; symbolic links that lead to the directory are followed within
-// the root. Below it none are: an entry whose path leads through a symbolic
-// link, whether it was there before or came with the archive, is refused, and
-// so are names that are absolute or climb out, and hard links to anything that
-// did not come with the archive. A symbolic link itself may point anywhere.
+// Extract unpacks a tar archive into a directory of the root, which is created if
+// it does not exist. Symbolic links in the path of the directory are followed within
+// the root, but none below it. Extract refuses an entry whose path leads through a
+// symbolic link, of the archive or not, names that are absolute or contain "..",
+// and hard links to files that are not of the archive. A symbolic link itself may
+// have any target.
 //
-// Files replace files, as Put does; an entry never replaces a directory by
-// something else, or the other way round. On an error what has been unpacked
-// so far stays.
+// Files replace files, as with Put. An entry never replaces a directory by another
+// kind of file, or the other way round. After an error the files that were unpacked
+// stay.
 func (r *Root) Extract(ctx context.Context, archive io.Reader, dst string, opts ExtractOptions) error {
 	if err := r.extract(ctx, archive, dst, opts); err != nil {
 		return fmt.Errorf("extract into %s: %w", dst, err)
@@ -93,9 +93,9 @@ func (r *Root) extract(ctx context.Context, archive io.Reader, dst string, opts 
 type extraction struct {
 	root    *Root // the directory that is extracted into
 	opts    ExtractOptions
-	implied tree.Entry      // what directories without an entry look like
-	files   map[string]bool // that came with the archive, for hard links
-	dirs    []tree.Entry    // whose attributes are set when all is in them
+	implied tree.Entry      // attributes of directories without an entry
+	files   map[string]bool // unpacked files, to which hard links are allowed
+	dirs    []tree.Entry    // directories whose attributes finish sets
 	entries int
 	left    int64 // bytes
 }
@@ -126,7 +126,7 @@ func (x *extraction) entry(ctx context.Context, h *tar.Header, content io.Reader
 	return x.root.put(ctx, e, content, refuseLinks)
 }
 
-// parse turns a header into an entry, or into one with the path it links to.
+// parse converts a header to an entry. hard is the target of a hard link.
 func (x *extraction) parse(h *tar.Header) (e tree.Entry, hard string, err error) {
 	if e.Path, err = nameInArchive(h.Name); err != nil {
 		return e, "", err
@@ -175,8 +175,9 @@ func nameInArchive(name string) (string, error) {
 	return path.Clean("/" + name), nil
 }
 
-// xattrsOf takes over extended attributes, those that grant something only if
-// privileges is set. The overlay's own never are.
+// xattrsOf returns the extended attributes of a header: all, or only those of the
+// user namespace unless privileges is set. Those of overlayfs are omitted, because
+// they would change the meaning of files in a layer.
 func xattrsOf(h *tar.Header, privileges bool) map[string]string {
 	var attrs map[string]string
 	for key, value := range h.PAXRecords {
@@ -192,7 +193,7 @@ func xattrsOf(h *tar.Header, privileges bool) map[string]string {
 	return attrs
 }
 
-// xattrRecord is how extended attributes are named in PAX headers.
+// xattrRecord is the prefix of extended attributes in PAX headers.
 const xattrRecord = "SCHILY.xattr."
 
 func (x *extraction) link(target, name string) error {
@@ -225,8 +226,9 @@ func (x *extraction) link(target, name string) error {
 	return err
 }
 
-// finish sets the attributes of directories, the innermost first, since making
-// files in them changes their times, and their modes may forbid it.
+// finish sets the attributes of directories, the innermost first. It comes last,
+// because creating files in a directory changes its mtime, and its mode may forbid
+// creating them.
 func (x *extraction) finish() error {
 	for _, e := range slices.Backward(x.dirs) {
 		if err := x.root.put(context.Background(), e, nil, refuseLinks); err != nil {

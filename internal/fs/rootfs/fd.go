@@ -6,10 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenDeep opens a directory to list it, without following any link, also one
-// whose path is longer than the kernel takes at once. The descriptor is the
-// caller's to close. Listing it leaves its access time alone where the kernel
-// permits that.
+// OpenDeep opens a directory for listing. It follows no symbolic links, and accepts
+// paths longer than PATH_MAX. The caller closes the descriptor. Listing does not
+// change the access time if the kernel allows that.
 func (r *Root) OpenDeep(dir string) (int, error) {
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY
 	fd, err := r.openDeep(dir, flags|unix.O_NOATIME)

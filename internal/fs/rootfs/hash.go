@@ -12,12 +12,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// bufferSize is how much of a file is read at a time.
+// bufferSize is the number of bytes of a file that are read at once.
 const bufferSize = 256 << 10
 
-// hash reads the regular file that fd, which is open with O_PATH, refers to,
-// and fills in its digest. A file that changes meanwhile is looked at once
-// more, since a log is written to now and then; after that it is ErrChanged.
+// hash reads the regular file of an O_PATH descriptor and sets its digest. If the
+// file changes at the same time, it is read once more, because many logs are written
+// only now and then; after that the error is ErrChanged.
 func (w *walker) hash(ctx context.Context, fd int, e *tree.Entry, st *status, buf []byte) error {
 	file, err := openRegular(fd)
 	if err != nil {
@@ -48,8 +48,8 @@ func (w *walker) hash(ctx context.Context, fd int, e *tree.Entry, st *status, bu
 	return tree.ErrChanged
 }
 
-// hashFile hashes exactly size bytes. A file that has more or less than that
-// changed, or lies about its size, as files in /proc do.
+// hashFile hashes exactly size bytes. If the file has more or fewer, it has changed,
+// or its size is wrong, as in /proc, and the error is ErrChanged.
 func hashFile(ctx context.Context, fd int, size int64, buf []byte) (string, error) {
 	h := sha256.New()
 	for offset := int64(0); ; {

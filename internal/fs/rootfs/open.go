@@ -16,14 +16,14 @@ import (
 // opened, because that could block or have an effect.
 var ErrNotRegular = errors.New("not a regular file")
 
-// Open opens a regular file for reading, following symbolic links within the
-// root. Reading it leaves its access time alone where the kernel permits that.
+// Open opens a regular file for reading, following symbolic links within the root.
+// Reading does not change the access time if the kernel allows that.
 func (r *Root) Open(name string) (*os.File, error) {
 	f, _, err := r.openFile(name, followLinks)
 	return f, err
 }
 
-// openFile also returns what was known of the file when it was opened.
+// openFile also returns the status of the file when it was opened.
 func (r *Root) openFile(name string, resolve uint64) (*os.File, status, error) {
 	fd, err := r.open(name, unix.O_PATH, resolve)
 	if err != nil {
@@ -44,8 +44,8 @@ func (r *Root) openFile(name string, resolve uint64) (*os.File, status, error) {
 	return os.NewFile(uintptr(file), path.Clean("/"+name)), st, nil
 }
 
-// openRegular opens for reading what an O_PATH descriptor refers to, which the
-// caller knows to be a regular file.
+// openRegular opens the file of an O_PATH descriptor for reading. The caller has
+// checked that it is a regular file.
 func openRegular(fd int) (int, error) {
 	file, err := reopen(fd, unix.O_RDONLY|unix.O_NOATIME)
 	if errors.Is(err, unix.EPERM) { // not the owner, and without CAP_FOWNER
@@ -65,9 +65,9 @@ func (r *Root) OpenDir(name string) (*os.File, error) {
 }
 
 // ReadDir describes the entries of a directory, in tree order, without reading
-// content. The directory is found by following symbolic links within the root;
-// the entries carry the path that was given. An entry that goes away meanwhile
-// is left out.
+// content. Symbolic links to the directory are followed within the root; the
+// entries have the path that was given. Entries that are removed at the same time
+// are omitted.
 func (r *Root) ReadDir(name string) ([]tree.Entry, error) {
 	dir, err := r.OpenDir(name)
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openDeep opens a clean path without following any link, also one that is
-// longer than the 4096 bytes the kernel takes at once: a process can build such
-// directories one step at a time, and must not be able to hide in them.
+// openDeep opens a clean path without following symbolic links. The path may be
+// longer than PATH_MAX (4096 bytes): a process can create such directories step by
+// step, and must not be able to hide files in them.
 func (r *Root) openDeep(path string, flags int) (int, error) {
 	const most = 4000
 	dir := -1
@@ -22,7 +22,7 @@ func (r *Root) openDeep(path string, flags int) (int, error) {
 			closeDir(dir)
 			return fd, err
 		}
-		// A name has at most 255 bytes, so that there is a slash to cut at.
+		// There is a slash, because a name has at most 255 bytes.
 		cut := strings.LastIndexByte(rest[:most], '/')
 		if cut <= 0 {
 			closeDir(dir)

@@ -16,15 +16,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// Put makes what an entry describes at the entry's path, with its owner, mode,
-// extended attributes and, unless it is zero, modification time. Content is
-// read for a regular file only, to its end; Size, Digest and Link are not looked
-// at. The parent must exist; symbolic links in it are followed within the root.
+// Put creates the file that an entry describes, with its owner, mode, extended
+// attributes and, unless it is zero, modification time. content is read to its end,
+// for a regular file only; Size, Digest and Link are ignored. The parent must exist;
+// symbolic links in it are followed within the root.
 //
-// A directory that exists gets the attributes. Anything else is made under
-// another name and moved into place, so that it appears complete and replaces
-// a file that exists; it never replaces a directory, and nothing is ever
-// written through a link that lies at the path. Sockets cannot be made.
+// If a directory exists, Put only sets its attributes. Any other file is created
+// under a temporary name and renamed, so that it appears complete and replaces a
+// file that exists. It never replaces a directory, and Put never writes through a
+// symbolic link at the path. Sockets cannot be created.
 func (r *Root) Put(ctx context.Context, e tree.Entry, content io.Reader) error {
 	if err := r.put(ctx, e, content, followLinks); err != nil {
 		return fmt.Errorf("put %s: %w", e.Path, err)
@@ -59,8 +59,8 @@ func (r *Root) put(ctx context.Context, e tree.Entry, content io.Reader, resolve
 	return nil
 }
 
-// openParent opens the directory that a path is in, and returns its last
-// component. What is then done with the two stays in that directory.
+// openParent opens the parent directory of a path and returns its last component.
+// Operations on the two cannot leave that directory.
 func (r *Root) openParent(name string, resolve uint64) (int, string, error) {
 	name = path.Clean("/" + name)
 	if name == "/" {
@@ -84,7 +84,7 @@ func putDir(dir int, base string, e tree.Entry) error {
 	return setAttributes(fd, e)
 }
 
-// putTemp makes a new file under a temporary name.
+// putTemp creates a file under a temporary name.
 func putTemp(ctx context.Context, dir int, temp string, e tree.Entry, content io.Reader) error {
 	var err error
 	switch e.Kind {
@@ -109,7 +109,8 @@ func putTemp(ctx context.Context, dir int, temp string, e tree.Entry, content io
 		return err
 	}
 	defer unix.Close(fd)
-	// Whoever may write to the directory could have put another file here.
+	// Another process that may write to the directory could have replaced the
+	// file, even by a hard link to a file elsewhere.
 	if st, err := statFD(fd); err != nil || st.kind() != e.Kind || st.Nlink != 1 {
 		return errors.Join(err, tree.ErrChanged)
 	}
@@ -130,13 +131,14 @@ func putRegular(ctx context.Context, dir int, temp string, e tree.Entry, content
 	return setAttributes(fd, e)
 }
 
-// setAttributes sets owner, attributes, mode and time of an open file, which
-// may be open with O_PATH. A change of owner clears capabilities and setuid, so
-// that it comes first.
+// setAttributes sets owner, extended attributes, mode and modification time of an
+// open file. The owner comes first, because chown(2) clears the setuid bit and file
+// capabilities.
 func setAttributes(fd int, e tree.Entry) error {
 	if err := unix.Fchownat(fd, "", int(e.UID), int(e.GID), unix.AT_EMPTY_PATH); err != nil {
 		return fmt.Errorf("change owner: %w", err)
 	}
+	// fchmod(2) and fsetxattr(2) do not accept an O_PATH descriptor.
 	file := procPath(fd)
 	for _, name := range slices.Sorted(maps.Keys(e.Xattrs)) {
 		if err := unix.Setxattr(file, name, []byte(e.Xattrs[name]), 0); err != nil {
@@ -162,9 +164,9 @@ func setAttributes(fd int, e tree.Entry) error {
 	return nil
 }
 
-// Link makes a new name for a file that is no directory. Symbolic links are
-// followed within the root, but not in the last component of either path. What
-// lies at the new path is not replaced.
+// Link creates a hard link to a file. Symbolic links are followed within the root,
+// but not in the last component of either path. A file at the new path is not
+// replaced.
 func (r *Root) Link(oldName, newName string) error {
 	if err := r.link(oldName, newName, followLinks); err != nil {
 		return fmt.Errorf("link %s to %s: %w", newName, oldName, err)
@@ -186,9 +188,8 @@ func (r *Root) link(oldName, newName string, resolve uint64) error {
 	return unix.Linkat(from, oldBase, to, newBase, 0)
 }
 
-// MkdirAll makes a directory and its parents where they are missing, with mode
-// 0755 and the owner of this process. Symbolic links are followed within the
-// root.
+// MkdirAll creates a directory and its missing parents, with mode 0755 and the owner
+// of this process. Symbolic links are followed within the root.
 func (r *Root) MkdirAll(name string) error {
 	if err := r.mkdirAll(name, followLinks, tree.Entry{Kind: tree.Directory, Mode: 0o755}, false); err != nil {
 		return fmt.Errorf("make directory %s: %w", name, err)
@@ -196,8 +197,8 @@ func (r *Root) MkdirAll(name string) error {
 	return nil
 }
 
-// mkdirAll gives the directories that it makes the attributes of like, if owned
-// is set the owner too.
+// mkdirAll creates directories with the mode of like and, if owned is set, its owner
+// and attributes too.
 func (r *Root) mkdirAll(name string, resolve uint64, like tree.Entry, owned bool) error {
 	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
 	for i := range parts {
@@ -225,8 +226,8 @@ func (r *Root) mkdirAll(name string, resolve uint64, like tree.Entry, owned bool
 	return unix.Close(fd)
 }
 
-// Remove removes a file, a link itself, or an empty directory. Symbolic links
-// are followed within the root, but not in the last component.
+// Remove removes a file or an empty directory. Symbolic links are followed within
+// the root, but not in the last component.
 func (r *Root) Remove(name string) error {
 	dir, base, err := r.openParent(name, followLinks)
 	if err != nil {
@@ -243,7 +244,7 @@ func (r *Root) Remove(name string) error {
 	return nil
 }
 
-// fdWriter writes to a descriptor that stays its owner's.
+// fdWriter writes to a descriptor without owning it.
 type fdWriter int
 
 func (w fdWriter) Write(p []byte) (int, error) {

@@ -8,21 +8,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Root is a directory that serves as the root of a foreign file system. All
-// access goes by file handle through openat2(2) (Linux 5.6), so that symbolic
-// links, "..", and directories that are moved meanwhile never lead out of it.
-// Paths are absolute in the root; those that follow links do so as a process
-// would whose root directory it is.
+// A Root is the root directory of a foreign file system. All access is by open
+// directories and openat2(2) (Linux 5.6), so that symbolic links, "..", and
+// directories that are moved at the same time never lead out of it. Paths are
+// absolute in the root; symbolic links are followed as by a process with this root
+// directory.
 //
-// Nothing that is read through a Root is trusted. FIFOs, sockets and devices are
-// described but never opened, because that could block or have an effect. Its methods may be called concurrently, but not
-// with Close. They need /proc.
+// The content of a Root is not trusted. FIFOs, sockets and devices are described but
+// never opened, because that could block or have an effect. The methods may be
+// called concurrently, except Close. They need /proc.
 type Root struct {
 	fd int
 }
 
-// Open opens a directory as a root. Symbolic links in dir itself are
-// followed, also those of /proc/PID/root.
+// Open opens a directory as a root. It follows symbolic links in dir, including
+// /proc/PID/root.
 func Open(dir string) (*Root, error) {
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -31,9 +31,9 @@ func Open(dir string) (*Root, error) {
 	return &Root{fd: fd}, nil
 }
 
-// New makes a root of an open directory. The descriptor stays the caller's.
+// New returns a root of an open directory. The caller still owns fd.
 func New(fd int) (*Root, error) {
-	// Opened anew, not duplicated, so that a file is refused and O_PATH holds.
+	// Not dup(2): O_DIRECTORY refuses a file, and O_PATH applies to the result.
 	own, err := unix.Openat(fd, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open root from descriptor %d: %w", fd, err)
@@ -44,8 +44,8 @@ func New(fd int) (*Root, error) {
 // Close releases the root. Files opened through it stay open.
 func (r *Root) Close() error { return unix.Close(r.fd) }
 
-// How a path in a root is resolved. None of them leaves the root or passes
-// through the magic links of /proc.
+// How a path in a root is resolved. Neither leaves the root or follows the magic
+// links of /proc.
 const (
 	followLinks = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
 	refuseLinks = followLinks | unix.RESOLVE_NO_SYMLINKS
@@ -64,8 +64,9 @@ func (r *Root) open(path string, flags int, resolve uint64) (int, error) {
 	return fd, err
 }
 
-// openat2 retries after EAGAIN, with which the kernel answers if a rename or mount
-// anywhere on the machine raced with "..", and after EINTR.
+// openat2 retries after EINTR and after EAGAIN. The kernel returns EAGAIN if a
+// rename or mount anywhere on the machine raced with the resolution of "..", see
+// openat2(2).
 func openat2(dirfd int, path string, flags int, mode uint32, resolve uint64) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags) | unix.O_CLOEXEC, Mode: uint64(mode), Resolve: resolve}
 	for attempt := 0; ; attempt++ {
@@ -77,8 +78,8 @@ func openat2(dirfd int, path string, flags int, mode uint32, resolve uint64) (in
 	}
 }
 
-// reopen opens what an O_PATH descriptor refers to, whatever has happened to
-// its name since.
+// reopen opens the file of an O_PATH descriptor, even if its name was removed or
+// replaced since.
 func reopen(fd, flags int) (int, error) {
 	for {
 		n, err := unix.Open(procPath(fd), flags|unix.O_CLOEXEC, 0)
@@ -88,6 +89,6 @@ func reopen(fd, flags int) (int, error) {
 	}
 }
 
-// procPath names an open descriptor for calls that take only a path. The magic
-// link leads to the very file, also if that is a symbolic link.
+// procPath returns a path of an open descriptor, for calls that take only a path.
+// The magic link resolves to the open file itself, even if that is a symbolic link.
 func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

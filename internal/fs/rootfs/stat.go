@@ -36,8 +36,8 @@ type inode struct {
 
 func (s *status) inode() inode { return inode{s.Dev_major, s.Dev_minor, s.Ino} }
 
-// unchanged reports whether content and metadata were left alone between two
-// looks. A writer can set mtime back, but not ctime.
+// unchanged reports whether content and metadata are the same in a later status. A
+// program can reset mtime with utimensat(2), but not ctime.
 func (s *status) unchanged(later *status) bool {
 	return s.inode() == later.inode() && s.Size == later.Size && s.Mtime == later.Mtime && s.Ctime == later.Ctime
 }
@@ -134,9 +134,8 @@ func xattrsFD(fd int, overlay bool) (map[string]string, error) {
 	return attrs, nil
 }
 
-// ignoredXattr reports whether an attribute belongs to the machine and not to
-// the tree: what overlayfs keeps for itself, and SELinux labels, which the
-// machine's policy sets.
+// ignoredXattr reports whether an attribute belongs to the machine and not to the
+// tree: those of overlayfs, and SELinux labels, which the machine's policy sets.
 func ignoredXattr(name string, overlay bool) bool {
 	if strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.") {
 		return !overlay
@@ -161,7 +160,7 @@ func growing(size int, read func([]byte) (int, error)) ([]byte, error) {
 	}
 }
 
-// Lstat describes the entry at a path without reading content or following a
+// Lstat describes the entry at a path. It does not read content or follow a symbolic
 // link in the last component. The error wraps fs.ErrNotExist if there is none.
 func (r *Root) Lstat(name string) (tree.Entry, error) {
 	e, _, err := r.lstat(name, followLinks)
@@ -194,7 +193,7 @@ func (r *Root) Readlink(name string) (string, error) {
 	return e.Target, nil
 }
 
-// Resolve is Tree.Resolve for what the root holds at the moment.
+// Resolve is Tree.Resolve for the current content of the root.
 func (r *Root) Resolve(name string) (canonical string, exists bool, err error) {
 	return tree.ResolveWith(name, func(p string) (tree.Entry, bool, error) {
 		e, _, err := r.lstat(p, refuseLinks)

@@ -21,38 +21,36 @@ import (
 // WalkOptions configures Walk. The zero value walks everything without reading
 // content.
 type WalkOptions struct {
-	// Path is where to begin, without symbolic links; the root if empty.
+	// Path is the start of the walk, without symbolic links; the root if empty.
 	Path string
 	// Hash reads all regular files and fills Entry.Digest.
 	Hash bool
-	// OneFileSystem leaves out mounts below Path, which become Unknowns with
-	// ErrMounted.
+	// OneFileSystem omits mounts below Path. They become Unknowns with ErrMounted.
 	OneFileSystem bool
-	// OverlayXattrs keeps the attributes that overlayfs uses for itself, for
-	// reading one of its layers.
+	// OverlayXattrs keeps the attributes of overlayfs, for reading a layer.
 	OverlayXattrs bool
-	// Skip leaves out an entry and everything below it. It is called before content
-	// is read, concurrently and in no order.
+	// Skip omits an entry and everything below it. It is called before content is
+	// read, concurrently and in no order.
 	Skip func(tree.Entry) bool
-	// MaxEntries is how many entries may be found before Walk gives up, which
-	// bounds its memory; 5,000,000 if zero.
+	// MaxEntries is the maximum number of entries, which bounds memory; 5,000,000
+	// if zero.
 	MaxEntries int
-	// MaxFileSize is the size in bytes up to which a file is hashed, because a
-	// sparse one costs nothing to make; 64 GiB if zero. A larger one is an
-	// Unknown with ErrTooLarge.
+	// MaxFileSize is the maximum size in bytes of a file that is hashed, because a
+	// container can create huge sparse files for free; 64 GiB if zero. A larger
+	// file is an Unknown with ErrTooLarge.
 	MaxFileSize int64
 }
 
 // ErrTooMany is returned if there are more entries than the limit.
 var ErrTooMany = errors.New("too many entries")
 
-// Walk describes everything below a path, itself included, on all processors.
-// What could not be read, or changed meanwhile, is not in the tree but in the
-// list of unknowns, sorted by path. There is an error only without any result:
-// the context ended, the path cannot be opened, or there are too many entries.
+// Walk describes a path and everything below it, on all processors. Files that could
+// not be read or that changed are not in the tree but in the list of unknowns,
+// sorted by path. Walk returns an error only if there is no result: the context
+// ended, the path cannot be opened, or there are too many entries.
 //
-// Entries that are hard linked to each other carry the first of their paths;
-// names outside of the walk do not count.
+// Link of entries that are hard linked to each other is the first of their paths.
+// Names outside of the walk do not count.
 func (r *Root) Walk(ctx context.Context, opts WalkOptions) (tree.Tree, []tree.Unknown, error) {
 	opts.Path = path.Clean("/" + opts.Path)
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
@@ -97,7 +95,7 @@ type walker struct {
 	err     error
 }
 
-// begin looks at the first entry.
+// begin describes the first entry.
 func (w *walker) begin(ctx context.Context) error {
 	fd, err := w.root.open(w.opts.Path, unix.O_PATH|unix.O_NOFOLLOW, refuseLinks)
 	if err != nil {
@@ -115,7 +113,7 @@ func (w *walker) begin(ctx context.Context) error {
 	return nil
 }
 
-// run works until nothing is left to do or the context ends.
+// run runs the workers until all tasks are done or the context ends.
 func (w *walker) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, w.todo.Close)
 	defer stop()
@@ -160,7 +158,7 @@ func (w *walker) count(names int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.names += names; w.names > w.opts.MaxEntries && w.err == nil {
-		// Closing makes the workers end; their tasks must not pile up meanwhile.
+		// The workers end at the next Pop.
 		w.err = fmt.Errorf("%w: more than %d", ErrTooMany, w.opts.MaxEntries)
 		w.todo.Close()
 	}
@@ -197,7 +195,9 @@ func (w *walker) do(ctx context.Context, t task, b *batch, buf []byte) {
 		child := path.Join(t.path, name)
 		entry, err := openat2(fd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, refuseLinks)
 		if errors.Is(err, unix.ENOENT) && unmodified(fd, t.ctime) {
-			continue // overlayfs lists whiteouts of nothing, and has nothing there
+			// Overlayfs lists a whiteout without a file below it, but lookup
+			// returns ENOENT. Otherwise the file was removed, which changes ctime.
+			continue
 		}
 		if err != nil {
 			b.fail(child, gone(err))
@@ -208,7 +208,7 @@ func (w *walker) do(ctx context.Context, t task, b *batch, buf []byte) {
 	}
 }
 
-// unmodified reports whether a directory is as it was at some time.
+// unmodified reports whether a directory still has the same ctime.
 func unmodified(fd int, since unix.StatxTimestamp) bool {
 	st, err := statFD(fd)
 	return err == nil && st.Ctime == since
@@ -231,7 +231,7 @@ func (w *walker) openTask(t task) (int, error) {
 	return fd, nil
 }
 
-// gone turns the absence of a name that was there before into tree.ErrChanged.
+// gone converts the error for a name that no longer exists to tree.ErrChanged.
 func gone(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return fmt.Errorf("gone: %w", tree.ErrChanged)

@@ -15,9 +15,9 @@ var classes = []Class{Executable, Library, Script, Config, PackageDB, Data, Cach
 
 func (c Class) rank() int { return slices.Index(classes, c) }
 
-// classify returns the class of an entry, from the head of its content (nil if it
-// is not known; 512 bytes are enough), its mode and its path. Content that can be
-// executed goes before the path: a program in a log directory is a program.
+// classify returns the class of an entry by the head of its content (nil if unknown;
+// 512 bytes are enough), its mode and its path. Executable content takes precedence
+// over the path: a program in a log directory is a program.
 func classify(e tree.Entry, head []byte) Class {
 	switch {
 	case inAny(e.Path, packagePaths):
@@ -54,8 +54,9 @@ func classifyELF(name string, head []byte) Class {
 	return Executable
 }
 
-// isLibraryName reports whether a name is that of a shared object, with or without
-// a version (libc.so.6), a static library, a kernel module and the compiled code of other run-times.
+// isLibraryName reports whether a name is that of a shared object, with or without a
+// version (libc.so.6), a static library, a kernel module, or compiled code of another
+// runtime.
 func isLibraryName(name string) bool {
 	base := path.Base(name)
 	return strings.Contains(base+".", ".so.") || slices.Contains(libraryNames, path.Ext(base))

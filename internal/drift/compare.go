@@ -35,18 +35,18 @@ type Options struct {
 	// everything below it: nothing there counts as a change.
 	Unknowns []tree.Unknown
 
-	// DiffLimit is the most bytes of one text diff: 0 for 8 KiB, less than 0
-	// for no diffs.
+	// DiffLimit is the maximum size of one text diff in bytes: 8 KiB if 0, no diffs
+	// if negative.
 	DiffLimit int
 }
 
-// Compare returns what differs between the tree that should be and the one
-// that is. Either may be partial as long as both leave out the same paths.
+// Compare returns the differences between the wanted and the actual tree. Both may be
+// partial if they omit the same paths.
 //
-// A regular file whose digest is missing on a side where the size is the same
-// is never taken for equal: Options.Equal decides, or it is unknown. Hard links
-// and modification times are not compared. A renamed directory is deleted at
-// one place and added at the other, with everything below it.
+// A regular file with equal sizes but a missing digest is never taken to be equal:
+// Options.Equal decides, or it is unknown. Hard links and modification times are not
+// compared. A renamed directory is deleted at one path and added at the other, with
+// everything below it.
 func Compare(want, got tree.Tree, opts Options) Report {
 	c := comparison{opts: opts, blind: map[string]bool{}}
 	for _, u := range opts.Unknowns {
@@ -120,8 +120,8 @@ func (c *comparison) compare(want, got *tree.Entry) {
 	}
 }
 
-// fields names what differs. Content that was not read is asked for, and
-// becomes an unknown beside whatever else differs.
+// fields returns the fields that differ. It calls Options.Equal for content without a
+// digest. If that fails, the path is an unknown in addition to its other changes.
 func (c *comparison) fields(want, got *tree.Entry) []string {
 	fields := want.Diff(*got)
 	if !unread(want, got) {
@@ -151,7 +151,7 @@ func (c *comparison) unknown(path string, err error) {
 	c.unknowns = append(c.unknowns, tree.Unknown{Path: path, Err: err})
 }
 
-// isBlind reports whether a path or a directory above it could not be looked at.
+// isBlind reports whether a path or a directory above it could not be read.
 func (c *comparison) isBlind(p string) bool {
 	if len(c.blind) == 0 {
 		return false

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// lineLimit is the most characters of one line that a diff shows.
+	// lineLimit is the maximum number of characters of a line in a diff.
 	lineLimit = 400
-	// lineRead is the most bytes of one line that are looked at for secrets.
+	// lineRead is the maximum number of bytes of a line that are searched for secrets.
 	lineRead = 2 << 10
 )
 
@@ -64,9 +64,9 @@ func TextDiff(path string, before, after []byte, limit int) string {
 	return unified(path, side(before), side(after), limit)
 }
 
-// unified writes a unified diff of at most limit bytes and a note of what was
-// cut. The lines are compared as they are and shown without their secrets, so
-// that a changed password is seen to change.
+// unified returns a unified diff of at most limit bytes, and a note if it was
+// truncated. Lines are compared with their secrets but shown without them, so that the
+// change of a password is visible.
 func unified(path string, before, after source, limit int) string {
 	old, new := "a"+path, "b"+path
 	if before.isAbsent {
@@ -95,7 +95,7 @@ func unified(path string, before, after source, limit int) string {
 	return w.String()
 }
 
-// diffWriter writes hunks until its limit, and counts what is beyond it.
+// diffWriter writes hunks up to its limit, and counts the lines beyond it.
 type diffWriter struct {
 	out           strings.Builder
 	limit         int
@@ -150,8 +150,8 @@ func (w *diffWriter) line(mark string, r *redactor, at int, content string) {
 	w.out.WriteString(line)
 }
 
-// shorten returns the start of a line as it is shown. A minified file is one
-// line; what is cut off is not looked at.
+// shorten returns the beginning of a line as it is shown. The rest is not searched for
+// secrets, because a minified file can be one long line.
 func shorten(line string, show func(string) string) string {
 	size := len(line)
 	shown := []rune(show(line[:min(size, lineRead)]))

@@ -1,7 +1,7 @@
-// Package drift compares the tree that should be there with the one that is. It is
-// pure: trees in, a report out. Whatever could not be compared is an unknown and
-// never counts as equal. How trees are read is up to others, such as package
-// inspect.
+// Package drift compares the tree that a root should have with the tree that it has.
+// It is pure: its input is two trees, and its output a report. A path that could not
+// be compared is an unknown and never counts as equal. Other packages, such as
+// inspect, read the trees.
 package drift
 
 import "github.com/adamant-sh/adamant/internal/fs/tree"
@@ -50,7 +50,7 @@ type Change struct {
 	Class    Class       `json:"class"`
 	Severity Severity    `json:"severity"`
 	Reason   string      `json:"reason"`         // the rule that gave the severity, in words
-	From     string      `json:"from,omitempty"` // of an Added directory: where it was renamed from, if that is known
+	From     string      `json:"from,omitempty"` // of an Added directory: the path from which it was renamed, if known
 	Want     *tree.Entry `json:"want,omitempty"` // nil if Added
 	Got      *tree.Entry `json:"got,omitempty"`  // nil if Deleted
 	Diff     string      `json:"diff,omitempty"` // unified text diff, cut at a limit; secrets are not shown

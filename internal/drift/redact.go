@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// redactor shows lines of one file without what looks like a secret. It shows
-// too little rather than too much: a password is not missed in a diff.
+// redactor removes everything that looks like a secret from the lines of a file. In
+// doubt it removes too much, because nobody misses a password in a diff.
 type redactor struct {
 	isShadow bool
-	hidden   map[int]string // by line from 0: what stands for a line within a larger secret
+	hidden   map[int]string // by line from 0: kind of the secret that spans the line
 }
 
-// newRedactor looks through a whole file once, for the secrets that span lines.
+// newRedactor searches a whole file for secrets that span several lines.
 func newRedactor(name, content string) *redactor {
 	base := path.Base(name)
 	r := &redactor{
@@ -56,8 +56,8 @@ func isHash(fields string) bool {
 
 func redacted(what string) string { return "[redacted " + what + "]" }
 
-// hiddenBlock follows secrets of several lines: private keys, and the block
-// scalars of YAML under a key that names a secret.
+// hiddenBlock tracks secrets of several lines: private keys, and YAML block scalars
+// under a key that names a secret.
 type hiddenBlock struct {
 	inKey  bool
 	indent int // of the YAML key whose lines are hidden, plus 1
@@ -171,8 +171,7 @@ func (r redaction) mayApply(s string) bool {
 	return slices.ContainsFunc(r.words, func(word string) bool { return strings.Contains(lower, word) })
 }
 
-// redactRuns replaces what looks random among the runs of characters that
-// base64 and hexadecimal numbers are made of.
+// redactRuns replaces runs of base64 or hexadecimal characters that look random.
 func redactRuns(s string) string {
 	var b strings.Builder
 	for len(s) > 0 {
@@ -202,8 +201,8 @@ func isRun(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("+/_-", c) >= 0
 }
 
-// redactRandom replaces a run of characters that no person wrote. A path is
-// looked at name by name.
+// redactRandom replaces a run of characters that looks random. It checks the names in
+// a path separately.
 func redactRandom(s string) string {
 	if looksRandom(s) {
 		return redacted("value")

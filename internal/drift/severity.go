@@ -65,7 +65,7 @@ var rules = []rule{
 	{Medium, "data of the image", func(Change) bool { return true }},
 }
 
-// writable are the places that programs write to in an ordinary system.
+// writable are the directories that programs usually write to.
 var writable = []string{"/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/var/cache", "/var/log", "/var/lib", "/var/spool", "/home", "/root"}
 
 func at(paths ...string) func(Change) bool {
@@ -78,8 +78,8 @@ func ofClass(class Class) func(Change) bool {
 
 func inWritable(ch Change) bool { return inAny(ch.Path, writable) }
 
-// gainsPrivilege: a setuid or setgid program is new, has got the bit, another
-// owner, or other content.
+// gainsPrivilege reports whether a setuid or setgid program is new, or its mode, owner
+// or content changed.
 func gainsPrivilege(ch Change) bool {
 	if ch.Got == nil || ch.Got.Kind != tree.Regular || privilege(ch.Got) == 0 {
 		return false
@@ -101,8 +101,8 @@ func privilege(e *tree.Entry) uint32 {
 	return bits
 }
 
-// gainsCapability: capabilities are new or others, or a program that has them
-// has other content.
+// gainsCapability reports whether file capabilities were added or changed, or the
+// content of a program with capabilities changed.
 func gainsCapability(ch Change) bool {
 	if ch.Got == nil {
 		return false
@@ -145,8 +145,8 @@ func runs(ch Change) bool {
 
 func runsOutsideWritable(ch Change) bool { return runs(ch) && !inWritable(ch) }
 
-// opensToAll: everybody may write what not everybody could. Sticky directories
-// as /tmp are meant so, and the mode of a symbolic link means nothing.
+// opensToAll reports whether a file became writable for everybody. Sticky directories
+// such as /tmp are exempt, and so are symbolic links, whose modes have no effect.
 func opensToAll(ch Change) bool {
 	const others, sticky = 0o002, 0o1000
 	open := func(e *tree.Entry) bool {

@@ -58,8 +58,8 @@ func (s dirStore) open(name string) (Blob, error) {
 	return Blob{f, info.Size(), f.Close}, nil
 }
 
-// tarStore is an uncompressed archive, read in place and never extracted: a name
-// in it leads nowhere but to a place in that file.
+// tarStore is an uncompressed archive. It is read in place and never extracted, so
+// that a name in it refers only to an offset in that file.
 type tarStore struct {
 	file  *os.File
 	close func() error
@@ -72,7 +72,7 @@ type section struct{ offset, size int64 }
 // maxStored bounds the files of an archive: an image of 1,000 layers has 1,003.
 const maxStored = 100_000
 
-// indexTar finds where the files of an archive lie.
+// indexTar finds the offsets of the files in an archive.
 func indexTar(ctx context.Context, file *os.File) (*tarStore, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
@@ -111,9 +111,9 @@ func (s *tarStore) add(h *tar.Header) error {
 	if len(s.files)+len(s.links) >= maxStored {
 		return &LimitError{Limit: "files in an archive", Value: maxStored}
 	}
-	// Readers disagree about which of two files of one name counts: containerd
-	// takes the last one, and so does whoever extracts the archive, but one that
-	// streams it has seen the first one already.
+	// Readers use different files if two have the same name: containerd, and tools
+	// that extract the archive, use the last one, but a reader that streams the
+	// archive has already used the first one.
 	_, isFile := s.files[name]
 	if _, isLink := s.links[name]; isFile || isLink {
 		return fmt.Errorf("appears twice: %w", ErrHostile)
@@ -211,8 +211,8 @@ func isAtStart(f *os.File) bool {
 	return err == nil && at == 0
 }
 
-// spool writes content to a temporary file without a name, of which nothing stays
-// when the process is killed.
+// spool writes content to a temporary file without a name, so that no file is left if
+// the process is killed.
 func spool(ctx context.Context, src io.Reader, opts OpenOptions) (*os.File, error) {
 	f, err := unnamedFile(opts.Scratch)
 	if err != nil {

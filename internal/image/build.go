@@ -158,9 +158,8 @@ func (l compressedLayer) DiffID() (v1.Hash, error) {
 	return sum, err
 }
 
-// layerFromFile returns the layer whose archive, an uncompressed tar file,
-// lies at a path. It is read once now and again on each use; it must not
-// change meanwhile, which is noticed by its digest.
+// layerFromFile returns the layer of an uncompressed tar file. The file is read once
+// now and again on each use. It must not change; a change is found by its digest.
 func layerFromFile(path string) (v1.Layer, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -2,6 +2,6 @@
 // registries, digests, configuration, and the layers flattened to a tree. It
 // also builds images and writes them as OCI layouts.
 //
-// It runs nothing and unpacks nothing onto a disk; that is the runtime's task.
-// All content is hostile until its digest was checked.
+// The package runs nothing and unpacks nothing to a disk; the runtime does that. It
+// treats all content as hostile until its digest has been checked.
 package image

@@ -51,13 +51,12 @@ func (e *LayerError) Unwrap() error { return e.Err }
 // /etc/hosts, is not in it. Implied directories belong to root with mode 0755.
 // The root directory itself does so always: runtimes make their own.
 //
-// All content is read and checked against the digests of the image. Layers are
-// read in parallel. Nothing is left out silently: what a runtime would refuse,
-// or only a hostile tool writes, is a *LayerError that wraps ErrHostile, and
-// content that is not what was promised is one that wraps ErrDigest; what goes
-// beyond a limit is one that holds a *LimitError; what is odd but would be
-// unpacked is a Finding. Names that lead out of the root on their way are
-// refused, where containerd would bend them.
+// All content is read and checked against the digests of the image. Layers are read
+// in parallel. Nothing is omitted silently. The error is a *LayerError: it wraps
+// ErrHostile for an entry that a runtime would refuse or that only a hostile tool
+// writes, ErrDigest for content with a wrong digest, and a *LimitError if a limit is
+// exceeded. An unusual entry that a runtime would unpack is a Finding. Names that
+// lead out of the root are refused, although containerd would resolve them within it.
 func Flatten(ctx context.Context, img v1.Image, opts FlattenOptions) (tree.Tree, []Finding, error) {
 	f, err := flatten(ctx, img, opts)
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// ErrHostile is returned for an entry of an archive or a layer that no honest tool
-// writes, or that a runtime could not unpack.
+// ErrHostile is returned for an entry of an archive or a layer that only a hostile
+// tool writes, or that a runtime could not unpack.
 var ErrHostile = errors.New("entry refused")
 
 // A record is one entry of a layer as it stands in the archive, checked but
@@ -61,7 +61,7 @@ func (u *usage) add(bytes int64) error {
 	return nil
 }
 
-// A source is a layer with what its image promises about it.
+// A source is a layer with its digest and limits.
 type source struct {
 	layer  v1.Layer
 	diffID v1.Hash // digest of the decompressed archive
@@ -120,7 +120,7 @@ func (s source) eachIn(ctx context.Context, blob io.Reader, visit func(*tar.Head
 	if err := eachEntry(ctx, archive, s.use, visit); err != nil {
 		return err
 	}
-	// What stands behind the end of the archive is part of the digest.
+	// The digest includes the bytes after the end of the archive.
 	return drain(archive, s.use)
 }
 

@@ -120,8 +120,8 @@ func (l *layout) image(desc v1.Descriptor, depth int) (Image, error) {
 	if p := platformOf(desc); p != nil && !l.platform.Match(*p) {
 		return Image{}, l.passOver(*p)
 	}
-	// Without this a few indexes that each name the next one hundreds of times would
-	// keep us busy for ever.
+	// Without this a few nested indexes, each of which lists the next one hundreds of
+	// times, would take forever.
 	if l.passed[desc.Digest] {
 		return Image{}, errPassedOver
 	}

@@ -15,7 +15,7 @@ type Result struct {
 	drift.Report
 }
 
-// Unknown is the result of something that could not be compared at all.
+// Unknown returns the result for a container or root that could not be compared.
 func Unknown(name string, err error) Result {
 	return Result{name, drift.Report{Unknowns: []tree.Unknown{{Path: "/", Err: err}}}}
 }

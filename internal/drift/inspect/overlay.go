@@ -1,6 +1,5 @@
-// Package inspect compares containers and roots on this machine with what they
-// were made from. It reads; what a difference means is decided by package drift,
-// which is pure.
+// Package inspect compares containers and roots on this machine with their images. It
+// reads files; package drift, which is pure, decides what a difference means.
 package inspect
 
 import (
@@ -14,10 +13,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// Overlay returns what a container changed in its root file system, which is an
-// overlay: graded and with text diffs. What the runtime made to mount on is left
-// out. What could not be compared is unknown; an error means that there is no
-// result at all.
+// Overlay returns the changes of a container to its root file system, which is an
+// overlay, with severities and text diffs. Mount points that the runtime created are
+// omitted. Paths that could not be compared are unknown; an error means that there is
+// no result at all.
 func Overlay(ctx context.Context, m overlay.Mount) (drift.Report, error) {
 	opts := overlay.Options{Mounts: m.Points}
 	if opts.Mounts == nil {

@@ -13,8 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// Root compares every file of a root with an image. What is mounted in the root is
-// no part of it.
+// Root compares every file of a root with an image. It omits mounts in the root.
 func Root(ctx context.Context, root *rootfs.Root, img image.Image, opts image.FlattenOptions) (drift.Report, error) {
 	want, _, err := image.Flatten(ctx, img, opts)
 	if err != nil {

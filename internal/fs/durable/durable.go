@@ -1,6 +1,6 @@
-// Package durable writes files that are whole or not there at all, also after
-// a kill or a power cut: a temporary file, fsync, rename, fsync of the
-// directory.
+// Package durable writes files atomically and durably: after a crash or a power
+// failure a file has either its old or its new content. It writes a temporary file
+// and calls fsync, rename, and fsync of the directory. It also locks files.
 package durable
 
 import (
@@ -11,8 +11,7 @@ import (
 	"path/filepath"
 )
 
-// WriteFile makes path a file with the given content and mode, in place of one
-// that is there.
+// WriteFile creates or replaces the file at path with the given content and mode.
 func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	return Write(path, mode, func(w io.Writer) error {
 		_, err := w.Write(content)
@@ -20,9 +19,9 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	})
 }
 
-// Write is WriteFile for content that write streams. If that fails nothing has
-// changed. A device or FIFO at path is written to and stays: /dev/null must
-// not become a file.
+// Write is WriteFile for content that the function write streams. If it fails,
+// nothing has changed. A device or FIFO at path is opened and written to, not
+// replaced: /dev/null must not become a file.
 func Write(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&(fs.ModeDevice|fs.ModeNamedPipe) != 0 {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -39,6 +38,8 @@ func Write(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	if err == nil {
 		err = f.Chmod(mode)
 	}
+	// Before the rename: the new name could otherwise become durable before the
+	// content, and the file be empty after a power failure.
 	if err == nil {
 		err = f.Sync()
 	}
@@ -51,7 +52,7 @@ func Write(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// SyncDir makes the names in a directory outlive a power cut.
+// SyncDir makes the names in a directory durable.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -9,20 +9,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked is returned if another process, or another part of this one, holds a lock.
+// ErrLocked is returned if the lock is held, by another process or by another open
+// file of this process.
 var ErrLocked = errors.New("locked by another process")
 
-// Lock makes a file if it is not there, and locks it once nobody else does. The
-// lock ends when the file is closed, or with the process and those that inherited
-// it: it is one of the open file description (fcntl(2), Linux 3.15).
+// Lock creates a file if it does not exist, and waits for its exclusive lock. The
+// lock belongs to the open file description (F_OFD_SETLK in fcntl(2), Linux 3.15): it
+// is released when the file is closed, or when this process and all that inherited
+// the file have ended. Unlike a POSIX lock, it is not released when another
+// descriptor of the file is closed.
 func Lock(path string) (*os.File, error) { return lock(path, unix.F_OFD_SETLKW) }
 
-// TryLock is Lock that does not wait: the error wraps ErrLocked if somebody else
-// holds the lock.
+// TryLock is Lock without waiting. The error wraps ErrLocked if the lock is held.
 func TryLock(path string) (*os.File, error) { return lock(path, unix.F_OFD_SETLK) }
 
-// IsLocked reports whether somebody holds the lock of a file; nobody does of one
-// that is not there. It takes no lock for that, so that it is in nobody's way.
+// IsLocked reports whether the lock of a file is held. It reports false if the file
+// does not exist. It does not take the lock, so that a concurrent TryLock does not
+// fail because of it.
 func IsLocked(path string) (bool, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {

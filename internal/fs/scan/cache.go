@@ -67,7 +67,8 @@ func (s *scanner) load(root key) (cached, error) {
 	return c, nil
 }
 
-// readOwn reads a file that is the user's own and that nobody else may open.
+// readOwn reads a file that belongs to the user and that nobody else may open:
+// another user could otherwise forge a cache that hides changes.
 func readOwn(name string) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -91,13 +92,14 @@ func readOwn(name string) ([]byte, error) {
 	return data, err
 }
 
-// isWorthSaving reports whether what was read anew outweighs writing the cache.
+// isWorthSaving reports whether reading the changes again would cost more than
+// writing the cache.
 func isWorthSaving(anew int, bytes int64, size int) bool {
 	const entry = 4096 // an entry costs as much as reading so many bytes
 	return bytes+int64(anew)*entry > int64(size)
 }
 
-// save replaces the cache, at once or not at all.
+// save atomically replaces the cache.
 func (s *scanner) save(top *Dir) error {
 	if info, err := os.Lstat(s.opts.Cache); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file", s.opts.Cache)
@@ -108,8 +110,8 @@ func (s *scanner) save(top *Dir) error {
 	return durable.Write(s.opts.Cache, 0o600, func(w io.Writer) error { return write(w, top, rulesOf(s.opts.Policy)) })
 }
 
-// write writes a cache. Directories wait on a stack of our own: they may be as
-// deep as somebody cared to make them.
+// write writes a cache. It does not recurse, because directories may be nested to
+// any depth.
 func write(to io.Writer, top *Dir, rules Digest) error {
 	h := sha256.New()
 	w := bufio.NewWriterSize(io.MultiWriter(to, h), bufferSize)

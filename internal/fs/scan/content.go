@@ -11,12 +11,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// bufferSize is how much of a file is read at a time, in bytes.
+// bufferSize is the number of bytes of a file that are read at once.
 const bufferSize = 256 << 10
 
-// content completes the record of a regular file that is open with O_PATH and
-// has been looked at. One that changes meanwhile is read once more, since a log
-// is written to now and then; after that it is tree.ErrChanged.
+// content completes the record of a regular file that is open with O_PATH and whose
+// status is in w.st. If the file changes at the same time, it is read once more,
+// because many logs are written only now and then; after that the error is
+// tree.ErrChanged.
 func (w *worker) content(ctx context.Context, fd int) error {
 	file, err := w.reopen(fd)
 	if err != nil {
@@ -49,15 +50,16 @@ func (w *worker) content(ctx context.Context, fd int) error {
 	return tree.ErrChanged
 }
 
-// sum hashes exactly size bytes. A file that has more or less than that changed,
-// or lies about its size, as files in /proc do. Most files fit into the buffer and are read by a
-// single call, which asks for one byte more than there should be.
+// sum hashes exactly size bytes. If the file has more or fewer, it has changed, or
+// its size is wrong, as in /proc, and the error is tree.ErrChanged.
 func (w *worker) sum(ctx context.Context, file int, size int64) (Digest, error) {
 	w.hash.Reset()
 	for offset := int64(0); ; {
 		if err := ctx.Err(); err != nil {
 			return Digest{}, err
 		}
+		// One byte more than the size, so that for most files a single call both
+		// reads the content and finds its end.
 		n, err := unix.Pread(file, w.buf[:min(int64(len(w.buf)), size-offset+1)], offset)
 		if errors.Is(err, unix.EINTR) {
 			continue

@@ -12,8 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// describe makes the record of a name, valid until the next call. After an error,
-// and for an entry that is left out, the record holds the name alone.
+// describe returns the record of a name, which is valid until the next call. After an
+// error, and for an entry that is skipped, the record contains only the name.
 func (w *worker) describe(ctx context.Context, here place, name []byte) (record, error) {
 	w.start(name)
 	t := w.treatment(here.dir, string(name[:len(name)-1]))
@@ -22,7 +22,7 @@ func (w *worker) describe(ctx context.Context, here place, name []byte) (record,
 	}
 	fd, err := openAt(here.fd, name, unix.O_PATH|unix.O_NOFOLLOW)
 	if errors.Is(err, unix.ENOENT) && w.isUnmodified(here) {
-		return w.scratch, nil // overlayfs lists whiteouts of nothing, and has nothing there
+		return w.scratch, nil // overlayfs lists a whiteout without a file below it
 	}
 	if err != nil {
 		return w.scratch, gone(err)
@@ -47,17 +47,19 @@ func (w *worker) describe(ctx context.Context, here place, name []byte) (record,
 	return w.scratch, err
 }
 
-// start begins a record that holds a name alone.
+// start begins a record that contains only a name.
 func (w *worker) start(name []byte) {
 	var head [headSize]byte
 	binary.LittleEndian.PutUint16(head[inName:], uint16(len(name)-1))
 	w.scratch = append(append(w.scratch[:0], head[:]...), name...)
 }
 
-// complete fills in the result of statx(2) and the fields that few entries have.
+// complete adds the result of statx(2) and the extra fields to a record.
 func (w *worker) complete(own []byte, xattrs map[string]string) {
 	k := keyOf(&w.st)
 	copy(w.scratch, k[:])
+	// The entry is racily clean, as in git's index: within one tick of the kernel's
+	// clock it can change again and keep this ctime.
 	if !k.before(w.begun) {
 		w.scratch[inFlags] |= dirty
 	}
@@ -66,14 +68,14 @@ func (w *worker) complete(own []byte, xattrs map[string]string) {
 	binary.LittleEndian.PutUint32(w.scratch[inExtra:], uint32(len(w.scratch)-head))
 }
 
-// before reports whether something was changed last before a time.
+// before reports whether the ctime is before a time.
 func (k *key) before(t unix.Timespec) bool {
 	sec, nsec := int64(binary.LittleEndian.Uint64(k[24:])), int64(binary.LittleEndian.Uint32(k[36:]))
 	return sec < t.Sec || sec == t.Sec && nsec < t.Nsec
 }
 
-// attributes fills in the fields that statx(2) does not have. An entry that is not
-// compared needs no more than its key.
+// attributes adds the fields that statx(2) does not return. An entry that is not
+// compared needs no extended attributes.
 func (w *worker) attributes(fd int, kind tree.Kind, t Treatment) (err error) {
 	var own []byte
 	var attrs map[string]string
@@ -97,7 +99,7 @@ func (w *worker) attributes(fd int, kind tree.Kind, t Treatment) (err error) {
 	return nil
 }
 
-// isUnmodified reports whether a directory is as it was when it was listed.
+// isUnmodified reports whether a directory has not changed since it was listed.
 func (w *worker) isUnmodified(here place) bool {
 	err := statAt(here.fd, noName, &w.st)
 	return err == nil && keyOf(&w.st) == here.dir.key

@@ -7,17 +7,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A Dir is what was found in a directory. Where nothing changed it is that of the
+// A Dir contains the entries of a directory. If nothing changed, it is the Dir of the
 // cache itself.
 type Dir struct {
-	self    key  // as it was when it was listed
-	listed  bool // for as long as it has this key it has these names
+	self    key  // of the directory when it was listed
+	listed  bool // as long as the directory has this key, it has these names
 	digest  Digest
 	records block
 	subs    []*Dir // of the records that are directories, in their order
 }
 
-// A task is a directory to list, or a part of one to look at.
+// A task is a directory to list, or a part of one to describe.
 type task struct {
 	dir  *reading
 	part int // index, or listNames
@@ -25,7 +25,7 @@ type task struct {
 
 const listNames = -1
 
-// A reading is a directory on its way to a Dir.
+// A reading is a directory that is being read into a Dir.
 type reading struct {
 	parent  *reading
 	path    string
@@ -39,7 +39,7 @@ type reading struct {
 	dir     *Dir
 }
 
-// A part is a run of names that one worker looks at.
+// A part is a run of names that one worker describes.
 type part struct {
 	names   [][]byte // with the NUL byte; nil: those of old
 	old     block    // the records that may be of these names
@@ -48,8 +48,8 @@ type part struct {
 	subs    []*reading
 }
 
-// A builder makes a block of records that are mostly those of an old one: for as
-// long as all are, nothing is copied.
+// A builder builds a block of records, most of which are those of an old block. It
+// copies nothing as long as all of them are.
 type builder struct {
 	old      block
 	kept     int // bytes of old that were taken over, from its beginning
@@ -57,7 +57,7 @@ type builder struct {
 	diverged bool
 }
 
-// keep takes over the record that stands at some place in old.
+// keep adds the record at an offset in old.
 func (b *builder) keep(at int, r record) {
 	if !b.diverged && at == b.kept {
 		b.kept += len(r)
@@ -84,8 +84,8 @@ func (b *builder) records() block {
 	return b.old[:b.kept]
 }
 
-// finish notes that one thing that a directory waited for is there. The last one
-// makes the Dir, and may be the last for those above.
+// finish records that one part or subdirectory of a directory is done. The last one
+// creates the Dir, and finishes the directory above.
 func (w *worker) finish(d *reading) {
 	for d != nil && d.pending.Add(-1) == 0 {
 		w.seal(d)
@@ -93,7 +93,7 @@ func (w *worker) finish(d *reading) {
 	}
 }
 
-// seal makes a Dir of a reading: the old one if nothing at all is different.
+// seal sets the Dir of a reading, which is the old one if nothing is different.
 func (w *worker) seal(d *reading) {
 	records, same := d.records()
 	subs, sameSubs := d.subs()

@@ -17,7 +17,7 @@ import (
 // processors busy.
 const namesPerPart = 512
 
-// do lists a directory, or looks at a part of one.
+// do lists a directory, or describes a part of one.
 func (w *worker) do(ctx context.Context, t task) {
 	defer w.finish(t.dir)
 	fd, self, err := w.open(t.dir)
@@ -34,7 +34,7 @@ func (w *worker) do(ctx context.Context, t task) {
 	}
 }
 
-// open opens a directory, which must still be the one that was seen.
+// open opens a directory, which must still be the same inode on the same mount.
 func (w *worker) open(d *reading) (int, key, error) {
 	fd, err := w.root.OpenDeep(d.path)
 	if err != nil {
@@ -52,10 +52,12 @@ func (w *worker) open(d *reading) (int, key, error) {
 	return fd, self, nil
 }
 
-// list finds the names in a directory, looks at them if they are few, and leaves
-// them to all workers if not.
+// list lists the names in a directory. It describes them itself if they are few, and
+// pushes tasks for all workers otherwise.
 func (w *worker) list(ctx context.Context, fd int, d *reading, self key) {
 	var names [][]byte
+	// An unchanged directory has the names of the cache: adding, removing or
+	// renaming an entry changes its mtime and ctime.
 	if d.same = d.old.listed && d.old.self == self; !d.same {
 		var err error
 		if names, self, err = w.names(fd, self); err != nil {
@@ -120,9 +122,9 @@ func divide(old *Dir, begins func(part, n int, r record) bool) []part {
 	return parts
 }
 
-// names lists a directory until it did not change meanwhile, so that nothing
-// that was there all the time is missed. The names are sorted, and each ends in
-// a NUL byte.
+// names lists a directory. It lists it again if it changed at the same time, because
+// getdents(2) may then miss a name that existed all the time. The names are sorted,
+// and each ends with a NUL byte.
 func (w *worker) names(fd int, before key) ([][]byte, key, error) {
 	for range 3 {
 		names, err := w.listOnce(fd)
@@ -145,7 +147,7 @@ func (w *worker) names(fd int, before key) ([][]byte, key, error) {
 	return nil, before, tree.ErrChanged
 }
 
-// listOnce reads the names of a directory once, but not many more than the limit.
+// listOnce reads the names of a directory once. It stops soon after the limit.
 func (w *worker) listOnce(fd int) ([][]byte, error) {
 	names := [][]byte{}
 	for len(names) <= w.opts.MaxEntries {
@@ -161,7 +163,8 @@ func (w *worker) listOnce(fd int) ([][]byte, error) {
 	return names, nil
 }
 
-// appendNames adds the names of what getdents64(2) returned, which they keep.
+// appendNames adds the names in a buffer of getdents64(2). The names share the
+// buffer's memory.
 func appendNames(names [][]byte, entries []byte) [][]byte {
 	const inLength, inName = 16, 19
 	for len(entries) > inName {

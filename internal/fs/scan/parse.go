@@ -9,7 +9,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// errCorrupt is returned for a file that is no cache, or not as it was written.
+// errCorrupt is returned for a file that is not a cache or was damaged.
 var errCorrupt = errors.New("it is corrupt, or of another version")
 
 // parse reads a cache file. The result shares its memory, and all of its records

@@ -17,7 +17,7 @@ import (
 // A Digest is a SHA-256.
 type Digest [32]byte
 
-// String is the digest as trees have it.
+// String returns the digest in the form of tree.Entry.Digest.
 func (d Digest) String() string {
 	const prefix = "sha256:"
 	var text [len(prefix) + 2*len(d)]byte
@@ -56,23 +56,23 @@ func (k *key) sameFile(o *key) bool {
 	return bytes.Equal(k[:8], o[:8]) && bytes.Equal(k[inKeyDev:], o[inKeyDev:])
 }
 
-// A record is one name in a directory: a key, then at inFlags and so on what
-// stands there, the name, a NUL byte, and what few entries have (see extra).
+// A record is one name in a directory: a key, the fields at the offsets below, the
+// name, a NUL byte, and the extra fields (see appendExtra).
 type record []byte
 
 const (
 	inFlags  = keySize
 	inClass  = 61
-	inKind   = 62 // 0: the name is there, and is left out
-	inExtra  = 64 // length of what few have
+	inKind   = 62 // 0: the name exists and is skipped
+	inExtra  = 64 // length of the extra fields
 	inName   = 68 // length of the name
 	inDigest = 70 // of a file's content, or of everything below a directory
 	headSize = 102
 )
 
 const (
-	dirty      = 1 << iota // it may change without its key: it is read again next time
-	hasContent             // the digest is of its content
+	dirty      = 1 << iota // may change without a new key; the next scan reads it again
+	hasContent             // the digest is that of the file's content
 )
 
 // A block is the records of a directory, in the order of the names' bytes.
@@ -104,16 +104,16 @@ func (r record) has(flag byte) bool  { return r[inFlags]&flag != 0 }
 func (r record) setDigest(d *Digest) { copy(r[inDigest:], d[:]) }
 func (r record) u32(at int) uint32   { return binary.LittleEndian.Uint32(r[at:]) }
 
-// nameEnd is where the NUL byte after the name stands.
+// nameEnd returns the offset of the NUL byte after the name.
 func (r record) nameEnd() int { return headSize + int(binary.LittleEndian.Uint16(r[inName:])) }
 
-// size is that of the record itself.
+// size returns the size of the record in bytes.
 func (r record) size() int { return r.nameEnd() + 1 + int(r.u32(inExtra)) }
 
 func (r record) name() []byte  { return r[headSize:r.nameEnd()] }
 func (r record) extra() []byte { return r[r.nameEnd()+1:] }
 
-// terminated is the name with the NUL byte after it.
+// terminated returns the name with its NUL byte.
 func (r record) terminated() []byte { return r[headSize : r.nameEnd()+1] }
 
 // An Entry is one name in a directory. Digest is that of a file's content, if it
@@ -163,7 +163,7 @@ func (r record) entry() Entry {
 	return e
 }
 
-// What few entries have is strings, each after its length: the target of a link
+// The extra fields are strings, each after its length: the target of a symbolic link
 // or the numbers of a device, then names and values of extended attributes.
 
 func appendExtra(b []byte, own []byte, xattrs map[string]string) []byte {
@@ -183,7 +183,7 @@ func appendString(b, s []byte) []byte {
 
 var errMalformed = errors.New("malformed")
 
-// extraParts are an odd number of strings, or none.
+// extraParts parses the extra fields: an odd number of strings, or none.
 func extraParts(b []byte) ([]string, error) {
 	var parts []string
 	for len(b) > 0 {

@@ -8,12 +8,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A Result is what a scan found. It is not changed any more.
+// A Result is the result of a scan. It is immutable.
 type Result struct {
 	Counts   map[Class]int  // entries by class; the root is one
 	Named    []File         // of another class than Compared whose content was read
-	Unknowns []tree.Unknown // what could not be read, or changed meanwhile
-	Anew     int            // entries that were not as the cache had them
+	Unknowns []tree.Unknown // paths that could not be read, or changed while they were read
+	Anew     int            // entries that differ from the cache
 	Note     string         // why the cache was not used or not written
 
 	top *Dir
@@ -26,11 +26,11 @@ type File struct {
 	Digest string
 }
 
-// Digest is that of everything below the root that counts.
+// Digest returns the digest of all compared entries below the root.
 func (r *Result) Digest() string { return r.top.digest.String() }
 
 // List yields the entries of a directory, in the order of the names' bytes. It
-// returns false if that is no directory, or one that does not count.
+// returns false if dir is not a directory, or not a compared one.
 func (r *Result) List(dir string) (iter.Seq[Entry], bool) {
 	d := r.find(dir)
 	if d == nil {
@@ -58,7 +58,7 @@ func (r *Result) Lookup(file string) (Entry, bool) {
 	return rec.entry(), true
 }
 
-// find returns the directory at a path, nil if not all of it counts.
+// find returns the directory at a path, or nil if a component is not compared.
 func (r *Result) find(dir string) *Dir {
 	d := r.top
 	for name := range strings.SplitSeq(strings.Trim(dir, "/"), "/") {

@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/work"
 )
 
-// A Class is why an entry does not count. Those of class Compared count.
+// A Class is the reason why an entry does not count. Entries of class Compared count.
 type Class uint8
 
 // Compared entries make up the digests of directories.
@@ -26,20 +26,20 @@ const Compared Class = 0
 // A Treatment is how an entry is handled.
 type Treatment struct {
 	Class   Class
-	Skip    bool // it is left out, with everything below it
-	Content bool // a regular file is read
+	Skip    bool // omit the entry and everything below it
+	Content bool // read the content of a regular file
 }
 
 // A Policy decides which entries count and what identifies them. Its functions are
 // called concurrently.
 type Policy struct {
-	// Version changes with the results of the functions for the same arguments. From
-	// a cache of another version only the content of files is used.
+	// Version must change when the functions return other results. If the cache has
+	// another version, only digests of content are reused.
 	Version string
 	// In returns how the names in a directory are treated.
 	In func(dir string) func(name string) Treatment
 	// AppendText appends the text that identifies an entry. The digest of a
-	// directory is that of the texts of all entries in it that count.
+	// directory is the digest of the texts of its compared entries.
 	AppendText func(b []byte, e Entry) []byte
 }
 
@@ -51,9 +51,9 @@ type Options struct {
 	Cache string
 	// Full reads everything again and does not trust the cache.
 	Full bool
-	// MaxEntries is how many entries may be found; 5,000,000 if zero.
+	// MaxEntries is the maximum number of entries; 5,000,000 if zero.
 	MaxEntries int
-	// MaxFileSize is the size in bytes up to which a file is read; 64 GiB if zero.
+	// MaxFileSize is the maximum size in bytes of a file that is read; 64 GiB if zero.
 	MaxFileSize int64
 }
 
@@ -65,23 +65,23 @@ type scanner struct {
 	root        *rootfs.Root
 	opts        Options
 	mount       uint64        // that the root is on
-	begun       unix.Timespec // what changes from here on may have the same key
+	begun       unix.Timespec // start of the scan; see dirty
 	sameRules   bool          // the cache is of the same policy
 	descriptors int           // /proc/self/fd
 	todo        *work.Stack[task]
-	nothing     *Dir // stands for one that the cache does not have
+	nothing     *Dir // used for a directory that is not in the cache
 
 	mu    sync.Mutex
 	names int // found so far
 	err   error
 }
 
-// Read reads everything below a root that is on its file system. Mounts are left
-// out.
+// Read reads everything below a root on its file system. It omits mounts.
 //
-// What could not be read, or changed meanwhile, is among the unknowns. There is an
-// error only without any result: the context ended, the root cannot be opened, or
-// there are too many entries. A cache that cannot be used or written is no error.
+// Paths that could not be read, or changed at the same time, are among the unknowns.
+// Read returns an error only if there is no result: the context ended, the root
+// cannot be opened, or there are too many entries. A cache that cannot be read or
+// written is not an error, see Result.Note.
 func Read(ctx context.Context, root *rootfs.Root, opts Options) (*Result, error) {
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
 	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 64<<30)
@@ -141,8 +141,8 @@ func (s *scanner) begin() (*reading, error) {
 	return top, nil
 }
 
-// run works until nothing is left to do or the context ends. It also returns how
-// many bytes were read.
+// run runs the workers until all tasks are done or the context ends. It also returns
+// the number of bytes that were read.
 func (s *scanner) run(ctx context.Context) (*Result, int64, error) {
 	stop := context.AfterFunc(ctx, s.todo.Close)
 	defer stop()

@@ -12,12 +12,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// Names are passed to the kernel where they are, with the NUL byte that follows
-// them in a record: a string for each would cost as much as the call.
+// Names are passed to the kernel without a copy, with the NUL byte after them in a
+// record. Allocating a string for each would cost as much as the system call.
 
 var noName = []byte{0}
 
-// statAt looks at a name in a directory, or at fd itself if there is no name.
+// statAt calls statx(2) for a name in a directory, or for fd itself if the name is
+// empty.
 func statAt(fd int, name []byte, st *unix.Statx_t) error {
 	const flags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT | unix.AT_EMPTY_PATH
 	const mask = unix.STATX_BASIC_STATS | unix.STATX_MNT_ID
@@ -44,8 +45,9 @@ func openAt(fd int, name []byte, flags int) (int, error) {
 	}
 }
 
-// reopen opens for reading what an O_PATH descriptor refers to, which is known
-// to be a regular file. Its access time is left alone where that is permitted.
+// reopen opens the file of an O_PATH descriptor for reading. The caller has checked
+// that it is a regular file. Reading does not change the access time if the kernel
+// allows that.
 func (w *worker) reopen(fd int) (int, error) {
 	w.number = append(strconv.AppendInt(w.number[:0], int64(fd), 10), 0)
 	file, err := openAt(w.descriptors, w.number, unix.O_RDONLY|unix.O_NOATIME)
@@ -55,8 +57,8 @@ func (w *worker) reopen(fd int) (int, error) {
 	return file, err
 }
 
-// xattrs of a regular file that is open for reading. Most have none, which is
-// quickly asked.
+// xattrs returns the extended attributes of a file that is open for reading. Most
+// files have none, which one call finds out.
 func xattrs(file int) (map[string]string, error) {
 	n, err := unix.Flistxattr(file, nil)
 	if errors.Is(err, unix.ENOTSUP) || err == nil && n == 0 {
@@ -85,7 +87,7 @@ func kindOf(st *unix.Statx_t) tree.Kind {
 	return 0
 }
 
-// gone turns the absence of a name that was there before into tree.ErrChanged.
+// gone converts the error for a name that no longer exists to tree.ErrChanged.
 func gone(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return fmt.Errorf("gone: %w", tree.ErrChanged)
@@ -93,8 +95,8 @@ func gone(err error) error {
 	return err
 }
 
-// now is the clock by which file systems set times: coarse, so that whatever is
-// changed from now on gets a ctime that is not before it.
+// now returns the time of the coarse clock, which file systems use for ctime, so that
+// the ctime of a later change is not before it.
 func now() (unix.Timespec, error) {
 	var t unix.Timespec
 	err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &t)

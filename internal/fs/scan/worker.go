@@ -44,14 +44,14 @@ type known struct {
 	dir *Dir // if it is one
 }
 
-// A cursor goes through the records of the cache as the names come.
+// A cursor iterates over records of the cache in step with sorted names.
 type cursor struct {
 	rest block
 	at   int
 	subs []*Dir
 }
 
-// next takes the first record that is left.
+// next takes the next record.
 func (c *cursor) next() known {
 	k := known{at: c.at}
 	k.record, c.rest = c.rest.next()
@@ -62,7 +62,7 @@ func (c *cursor) next() known {
 	return k
 }
 
-// seek skips to a name, which has its NUL byte, and takes its record if there is
+// seek skips to a name, which ends with a NUL byte, and takes its record if there is
 // one.
 func (c *cursor) seek(name []byte) known {
 	for len(c.rest) > 0 {
@@ -78,7 +78,7 @@ func (c *cursor) seek(name []byte) known {
 	return known{}
 }
 
-// A place is where an entry is looked at.
+// A place is the directory and part of an entry.
 type place struct {
 	fd   int
 	dir  *reading
@@ -108,8 +108,7 @@ func (w *worker) look(ctx context.Context, here place) {
 	}
 }
 
-// entry keeps the record of a name that is unchanged, and makes a new one
-// otherwise.
+// entry keeps the record of an unchanged name, and creates a new record otherwise.
 func (w *worker) entry(ctx context.Context, here place, name []byte, old known) {
 	if w.isSame(here, name, old) {
 		here.part.found.keep(old.at, old.record)
@@ -127,7 +126,8 @@ func (w *worker) entry(ctx context.Context, here place, name []byte, old known) 
 	}
 }
 
-// isSame reports whether a name is as the cache has it, and treated the same.
+// isSame reports whether an entry is unchanged since the cache was written, and is
+// treated in the same way.
 func (w *worker) isSame(here place, name []byte, old known) bool {
 	if old.record == nil || old.kind() == 0 || old.has(dirty) {
 		return false
@@ -135,15 +135,15 @@ func (w *worker) isSame(here place, name []byte, old known) bool {
 	if err := statAt(here.fd, name, &w.st); err != nil || w.st.Mnt_id != w.mount {
 		return false
 	}
-	// mtime can be set back, but ctime, which is in the key too, cannot.
+	// A program can reset mtime, but not ctime, which is part of the key.
 	if found := keyOf(&w.st); string(found[:]) != string(old.record[:keySize]) {
 		return false
 	}
 	if w.sameRules {
 		return true
 	}
-	// Under other rules the record may still be right: what it lacks is content that
-	// the rules now ask for.
+	// With other rules the record can still be used, unless the rules now need
+	// content that was not read.
 	t := w.treatment(here.dir, string(old.name()))
 	return !t.Skip && t.Class == old.class() && (!t.Content || old.kind() != tree.Regular || old.has(hasContent))
 }
@@ -157,7 +157,7 @@ func (w *worker) treatment(d *reading, name string) Treatment {
 	return d.treat(name)
 }
 
-// took counts an entry, and pushes a task if it is a directory.
+// took counts an entry. It pushes a task if the entry is a directory.
 func (w *worker) took(here place, r record, old *Dir) {
 	w.counts[r.class()]++
 	switch {
@@ -175,7 +175,7 @@ func (w *worker) took(here place, r record, old *Dir) {
 	}
 }
 
-// below is the path of a name, which has its NUL byte, in a directory.
+// below returns the path of a name, which ends with a NUL byte, in a directory.
 func (d *reading) below(name []byte) string {
 	dir := d.path
 	if dir != "/" {

@@ -239,8 +239,8 @@ func (e *Entry) parseField(field string) {
 	}
 }
 
-// parseUint32 returns 0 for what is not a number: the entry would then be
-// written differently, which is how parseEntry notices.
+// parseUint32 returns 0 if s is not a number. The entry is then not in canonical
+// form, so that parseEntry returns an error.
 func parseUint32(s string, base int) uint32 {
 	n, _ := strconv.ParseUint(s, base, 32)
 	return uint32(n)

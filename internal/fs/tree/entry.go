@@ -44,8 +44,8 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// An Entry is one name in a tree with what identifies it. ModTime is carried
-// but is never part of an entry's identity.
+// An Entry is one name in a tree with its metadata. ModTime is not part of an
+// entry's identity.
 type Entry struct {
 	Path   string // absolute in its root and clean: "/", "/etc/nginx"
 	Kind   Kind
@@ -54,7 +54,7 @@ type Entry struct {
 	GID    uint32
 	Size   int64             // bytes of a regular file
 	Digest string            // "sha256:<hex>" of a regular file's content; empty if it was not read
-	Target string            // of a symbolic link, as it is stored
+	Target string            // of a symbolic link, not resolved
 	Major  uint32            // of a device
 	Minor  uint32            // of a device
 	Xattrs map[string]string // by full name, security.capability among them; without the overlay's own
@@ -85,15 +85,15 @@ func (e Entry) Same(other Entry) bool {
 	return e.Path == other.Path && len(e.Diff(other)) == 0
 }
 
-// Diff names the fields in which two entries differ, whatever their paths.
-// ModTime and Link are no part of identity: a copy-up changes them while the
-// file stays what it was.
+// Diff returns the names of the fields in which two entries differ, except their
+// paths. ModTime and Link are not part of identity, because a copy-up of an
+// unchanged file changes them.
 //
-// Content is equal only if it is known to be: a regular file of more than zero
-// bytes without a digest differs from every other. A caller that can tell
-// unread from different must look at Digest first. Where the types differ,
-// content, target and device are not compared. Linux has no mode for symbolic
-// links, and none is compared.
+// Content is equal only if that is known: a regular file of more than zero bytes
+// without a digest differs from every other file. A caller that distinguishes unread
+// from different content must check Digest first. If the types differ, content,
+// target and device are not compared. Modes of symbolic links are not compared,
+// because Linux does not use them.
 func (e Entry) Diff(other Entry) []string {
 	same := e.Kind == other.Kind
 	var fields []string
@@ -123,7 +123,7 @@ func sameCapability(a, b map[string]string) bool {
 	return inA == inB && x == y
 }
 
-// sameXattrs compares all extended attributes but the file capabilities.
+// sameXattrs compares all extended attributes except file capabilities.
 func sameXattrs(a, b map[string]string) bool {
 	if len(a) == 0 && len(b) == 0 {
 		return true
@@ -139,8 +139,8 @@ func sameXattrs(a, b map[string]string) bool {
 	return maps.Equal(others(a), others(b))
 }
 
-// Validate refuses what no file system could hold, and every second way to
-// write the same thing, so that equal trees have equal encodings.
+// Validate returns an error for an entry that no file system could have, or that has
+// another canonical form, so that equal trees have equal encodings.
 func (e *Entry) Validate() error {
 	fault := e.fault()
 	if fault == "" {

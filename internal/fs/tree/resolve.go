@@ -13,15 +13,15 @@ var (
 	ErrNotDirectory = errors.New("not a directory")
 )
 
-// maxLinks is how many symbolic links a path may lead through, as in Linux.
+// maxLinks is the maximum number of symbolic links in the resolution of a path, as
+// in Linux, see path_resolution(7).
 const maxLinks = 40
 
-// Resolve follows the symbolic links of a path, the last component too, as a
-// process would whose root directory is the tree's: absolute targets start at
-// the tree's root and ".." stops there. It returns the canonical path and
-// whether the tree has an entry there. From the first component that is not in
-// the tree on, the rest of the path is taken as it is written, so that the
-// result is also the place where a missing file would be made.
+// Resolve follows the symbolic links of a path, including the last component, as a
+// process with this root directory: absolute targets start at the tree's root, and
+// ".." stops there. It returns the canonical path and whether the tree has an entry
+// there. The components after the first one that is not in the tree are kept, so that
+// the result is also the path at which a missing file would be created.
 //
 // The error wraps ErrLoop for more than 40 links, and ErrNotDirectory if
 // the path leads through something that is not a directory.
@@ -32,14 +32,15 @@ func (t Tree) Resolve(path string) (canonical string, exists bool, err error) {
 	})
 }
 
-// ResolveWith is Tree.Resolve for any source of entries: it walks a path one component at a time. What lookup does not find
-// counts as a directory: it is missing, or left out of a partial tree.
+// ResolveWith is Tree.Resolve for any source of entries. It calls lookup for one
+// component after the other. A component that lookup does not find counts as a
+// directory, because it may be missing from a partial tree.
 func ResolveWith(name string, lookup func(string) (Entry, bool, error)) (canonical string, exists bool, err error) {
 	rest := name
 	canonical = "/"
 	dir := true      // canonical may be a directory
 	found := true    // canonical is in the tree
-	strayed := false // ".." was applied to something that is not
+	strayed := false // ".." was applied to a path that is not in the tree
 	for links := 0; rest != ""; {
 		var part string
 		part, rest, _ = strings.Cut(rest, "/")

@@ -1,6 +1,6 @@
-// Package tree describes file systems: every entry with what identifies it, and
-// the canonical encoding of all of them. It is pure: package rootfs reads trees
-// from a file system. It is not about images, overlays or drift.
+// Package tree describes file systems by their entries, and defines a canonical
+// encoding. It is pure: package rootfs reads trees from a file system. It does not
+// depend on images, overlays or drift.
 package tree
 
 import (
@@ -13,12 +13,12 @@ import (
 	"strings"
 )
 
-// A Tree is an immutable list of entries in tree order: a directory comes
-// before what is in it, siblings are ordered by the bytes of their names, and
-// the subtree of a directory is contiguous. The zero Tree is empty.
+// A Tree is an immutable list of entries in tree order: a directory comes before its
+// entries, siblings are ordered by the bytes of their names, and the subtree of a
+// directory is contiguous. The zero Tree is empty.
 //
-// A tree may be partial: the parents of an entry may be missing, as in the
-// part of a file system that was looked at. What is there must be consistent.
+// A tree may be partial, that is, parents of an entry may be missing, if only a part
+// of a file system was read. The entries must be consistent.
 type Tree struct {
 	entries []Entry
 }
@@ -38,7 +38,7 @@ func New(entries []Entry) (Tree, error) {
 		if i == 0 {
 			continue
 		}
-		// In tree order whatever lies below an entry follows it directly.
+		// In tree order the entries below an entry follow it directly.
 		switch before := &entries[i-1]; {
 		case before.Path == entries[i].Path:
 			return Tree{}, fmt.Errorf("entry %q appears twice", before.Path)

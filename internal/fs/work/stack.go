@@ -3,9 +3,9 @@ package work
 
 import "sync"
 
-// A Stack holds the tasks that a concurrent walk has still to do. The last one
-// pushed comes first, which keeps the stack short: a walk goes deep before it goes
-// wide. All methods may be called concurrently.
+// A Stack holds the remaining tasks of a concurrent walk. The task that was pushed
+// last is popped first, which keeps the stack short, because the walk is then
+// depth-first. All methods may be called concurrently.
 type Stack[T any] struct {
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -51,7 +51,7 @@ func (s *Stack[T]) Pop() (task T, ok bool) {
 	}
 	last := len(s.tasks) - 1
 	task = s.tasks[last]
-	clear(s.tasks[last:]) // the array must not keep it from the garbage collector
+	clear(s.tasks[last:]) // else the array would keep the task's memory alive
 	s.tasks = s.tasks[:last]
 	return task, true
 }

@@ -18,9 +18,9 @@ const (
 // Snapshotters differ in where a layer is unpacked to and in how whiteouts are
 // handled:
 //
-//   - for overlayfs, into an empty directory of the layer's own, where a
-//     whiteout becomes a device 0:0 and an opaque marker a mark;
-//   - otherwise onto what the layers below have left, where both delete.
+//   - for overlayfs, into an empty directory, in which a whiteout becomes a device
+//     0:0 and an opaque marker an attribute;
+//   - otherwise onto a copy of the layers below, from which both delete files.
 //
 // In the first case a name only leads through the symbolic links of its own
 // layer, and a hard link only to a file of it.
@@ -95,9 +95,8 @@ func (a *applier) apply(rec *record) error {
 	return nil
 }
 
-// finish does what containerd does last, which is to set the times of the
-// directories: it fails if the layer itself has put something else in the place
-// of one.
+// finish does the last step of containerd, which sets the times of directories. It
+// fails if the layer itself replaced one of them by another kind of file.
 func (a *applier) finish() error {
 	for _, name := range a.dirs {
 		canonical, err := a.root.follow(name)
@@ -125,9 +124,9 @@ func (a *applier) newNode(rec *record) *node {
 	return n
 }
 
-// setAttributes sets the metadata of an entry on its node. The entry of a hard
-// link so changes all names of the file, and that of a directory one that was
-// there before, which keeps the extended attributes it had.
+// setAttributes sets the metadata of an entry on its node. The entry of a hard link
+// thus changes all names of the file. The entry of a directory that exists changes that
+// directory, which keeps its extended attributes.
 func (n *node) setAttributes(rec *record) {
 	n.uid, n.gid, n.modTime = rec.uid, rec.gid, rec.modTime
 	if n.mode = rec.mode; n.kind == tree.Symlink {
@@ -191,9 +190,9 @@ func (a *applier) makeDirs(name string) (*node, error) {
 	return at, nil
 }
 
-// impliedDir makes a directory that has no entry of its own. Over a directory
-// of the layers below it takes that one's attributes. Over a file it becomes a
-// directory all the same, but containerd refuses a second one inside it.
+// impliedDir creates a directory that has no entry of its own. It takes the attributes
+// of a directory in the layers below. A file in the layers below is replaced by the
+// directory, but containerd refuses a second implied directory inside it.
 func (a *applier) impliedDir(name string) (*node, error) {
 	dir := newDir()
 	for _, below := range a.below {
@@ -215,8 +214,8 @@ func (a *applier) impliedDir(name string) (*node, error) {
 	return dir, nil
 }
 
-// reportReplaced notes that an implied directory takes the place of something
-// else. Where layers are copied, the files would go through a symbolic link.
+// reportReplaced adds a finding if an implied directory replaces another kind of file.
+// If layers are copied, the files would be written through a symbolic link.
 func (a *applier) reportReplaced(name string) {
 	for _, below := range a.below {
 		old := below.lookup(name)
@@ -230,7 +229,7 @@ func (a *applier) reportReplaced(name string) {
 	}
 }
 
-// whiteout applies a marker that deletes what the layers below have.
+// whiteout applies a marker that deletes files of the layers below.
 func (a *applier) whiteout(rec *record, dir *node, dirName, base string) error {
 	if base == opaqueMarker {
 		// Only the first marker of a directory deletes.
@@ -255,7 +254,7 @@ func (a *applier) whiteout(rec *record, dir *node, dirName, base string) error {
 	return nil
 }
 
-// deleteUnseen deletes what this layer did not unpack itself from a directory.
+// deleteUnseen deletes the entries of a directory that this layer did not unpack.
 func (a *applier) deleteUnseen(dir *node, dirName string) {
 	for base, child := range dir.children {
 		name := path.Join(dirName, base)

@@ -25,7 +25,7 @@ import (
 
 // The two tests here unpack random stacks of layers with containerd's own
 // archive package onto a real file system, walk the result, and require that
-// flattening says the same: the same tree, or a refusal by both.
+// flattening has the same result: the same tree, or both refuse the image.
 
 const randomStacks = 150
 

@@ -25,10 +25,10 @@ type dockerEntry struct {
 	Layers   []string
 }
 
-// readDocker reads what "docker save" writes. Such an archive has no manifests and
-// no digests of its layers as they lie there: the manifest is made here, the same
-// for the same image. In it a layer that is not compressed is known by its diff
-// id, and a compressed one, which is rare, is read once for its digest.
+// readDocker reads an archive of "docker save". Such an archive has no manifests and no
+// digests of its layers, so that the manifest is built here, reproducibly. The digest of
+// an uncompressed layer is its diff ID; a compressed one, which is rare, is read once to
+// compute its digest.
 func (l *layout) readDocker() ([]Image, error) {
 	raw, err := readDocument(l.store, "manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {

@@ -58,7 +58,7 @@ func directory(name string, mode int64) tar.Header {
 	return tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode}
 }
 
-// shown is a tree in short: a line an entry.
+// shown returns a short form of a tree with a line for each entry.
 func shown(t tree.Tree) []string {
 	var lines []string
 	for e := range t.All() {
@@ -212,7 +212,7 @@ func TestFlattenRefuses(t *testing.T) {
 	})
 }
 
-// A bomb is refused after its grace, long before it has been inflated.
+// A decompression bomb is refused after the grace, long before its end.
 func TestFlattenBomb(t *testing.T) {
 	var plain bytes.Buffer
 	w := tar.NewWriter(&plain)
@@ -251,8 +251,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A sparse file in PAX format that claims to be huge costs nothing to make, and
-// must cost nothing to refuse.
+// Refusing a huge sparse file in PAX format must not cost more than creating it.
 func TestFlattenSparse(t *testing.T) {
 	const size = int64(1) << 60
 	sparseMap := "1\n0\n0\n" + strings.Repeat("\x00", 512-6)
@@ -318,7 +317,7 @@ func checksum(header []byte) int {
 	return sum
 }
 
-// What a manifest and a configuration promise is what the layers must be.
+// The layers must match the manifest and the configuration.
 func TestFlattenDigests(t *testing.T) {
 	img := webImage(t)
 	config, err := img.ConfigFile()
@@ -340,7 +339,7 @@ func TestFlattenDigests(t *testing.T) {
 	}
 }
 
-// promised is an image with another configuration.
+// promised returns an image with another configuration.
 type promised struct {
 	v1.Image
 	config *v1.ConfigFile

@@ -44,7 +44,7 @@ type record struct {
 	ordinal int      // how many entries came before it in the archive
 }
 
-// usage adds up what the layers of one image take, across goroutines.
+// usage counts the entries and bytes of all layers of one image, concurrently.
 type usage struct {
 	limits  Limits
 	entries atomic.Int64
@@ -69,8 +69,8 @@ type source struct {
 }
 
 // each calls visit for every entry of a layer's archive. It returns nil only if
-// the whole layer has been read and both its digests are right. If they are
-// not, that is the error, whatever else is wrong with the layer.
+// the whole layer has been read and both its digests are right. A wrong digest takes
+// precedence over other errors of the layer.
 func (s source) each(ctx context.Context, visit func(*tar.Header, io.Reader) error) error {
 	digest, err := s.layer.Digest()
 	if err != nil {
@@ -92,10 +92,10 @@ func (s source) each(ctx context.Context, visit func(*tar.Header, io.Reader) err
 	err = s.eachIn(ctx, checked, visit)
 	var beyond *LimitError
 	if errors.As(err, &beyond) {
-		return err // reading on would be the cost that the limit is there to avoid
+		return err // the limit exists to avoid the cost of reading the rest
 	}
-	// The rest is read for its digest: where that is wrong, the layer was damaged or
-	// replaced, and what was found in it means nothing.
+	// The rest is read for the digest. If the digest is wrong, the layer was damaged or
+	// replaced, and errors of its entries are meaningless.
 	if rest := drain(checked, s.use); err == nil || errors.Is(rest, ErrDigest) {
 		return rest
 	}
@@ -240,7 +240,8 @@ func newRecord(h *tar.Header, limits Limits) (record, error) {
 	return rec, nil
 }
 
-// setDevice refuses what Linux cannot hold: 12 bits of major, 20 of minor.
+// setDevice refuses numbers that Linux cannot represent: a major number has 12 bits and
+// a minor number 20.
 func (rec *record) setDevice(h *tar.Header) error {
 	if h.Devmajor < 0 || h.Devmajor >= 1<<12 || h.Devminor < 0 || h.Devminor >= 1<<20 {
 		return fmt.Errorf("device %d:%d: %w", h.Devmajor, h.Devminor, ErrHostile)

@@ -232,7 +232,7 @@ func (l *layout) manifest(desc v1.Descriptor) (Image, error) {
 	})
 }
 
-// blobsOf returns what a manifest refers to.
+// blobsOf returns the blobs that a manifest refers to.
 func blobsOf(m v1.Manifest) []v1.Hash {
 	refs := []v1.Hash{m.Config.Digest}
 	for _, layer := range m.Layers {
@@ -241,8 +241,8 @@ func blobsOf(m v1.Manifest) []v1.Hash {
 	return refs
 }
 
-// isLayer reports whether runtimes unpack a media type: what a layer really is
-// they find out by its first bytes.
+// isLayer reports whether runtimes unpack a media type. They detect the compression of a
+// layer by its first bytes.
 func isLayer(t types.MediaType) bool {
 	return t.IsLayer() || strings.HasPrefix(string(t), "application/vnd.oci.image.layer.") || t == dockerZstdLayer
 }

@@ -8,18 +8,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A merger collects the entries that stacked directories show together, in
-// tree order.
+// A merger collects the entries of stacked directories, in tree order.
 type merger struct {
 	overlay bool // a device 0:0 is a whiteout
 	entries []tree.Entry
 	inodes  []*inode // of the entries
 }
 
-// merge adds the directory that layers show together, topmost first, as
-// overlayfs stacks them: an entry hides those below it, only directories merge,
-// and a whiteout or an opaque directory ends the search. Of a directory the
-// topmost gives the attributes.
+// merge adds the merged directory of layers, topmost first, as overlayfs does: an entry
+// hides those below it, only directories are merged, and a whiteout or an opaque
+// directory ends the search. A merged directory has the attributes of the topmost one.
 func (m *merger) merge(name string, layers []*node) {
 	m.add(name, layers[0])
 	names := map[string]bool{}
@@ -39,8 +37,7 @@ func (m *merger) merge(name string, layers []*node) {
 	}
 }
 
-// visible returns the one node that layers show under a name, or the
-// directories that merge there.
+// visible returns the visible node at a name, or the directories that are merged there.
 func (m *merger) visible(layers []*node, base string) []*node {
 	var found []*node
 	for _, layer := range layers {

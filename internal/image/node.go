@@ -18,7 +18,7 @@ type node struct {
 	opaque   bool             // hides the same directory of the layers below
 }
 
-// An inode is what hard links have in common.
+// An inode contains the fields that hard links share.
 type inode struct {
 	kind    tree.Kind
 	mode    uint32
@@ -35,20 +35,20 @@ type inode struct {
 	origin  origin // of the content
 }
 
-// An origin is where in an image the content of a regular file lies.
+// An origin is the location of the content of a regular file in an image.
 type origin struct {
 	layer   int
 	ordinal int
 }
 
-// newDir returns a directory as a runtime makes one that a layer implies.
+// newDir returns a directory with the attributes of one that a layer implies.
 func newDir() *node {
 	return &node{inode: &inode{kind: tree.Directory, mode: 0o755}, children: map[string]*node{}}
 }
 
 func (n *node) isDir() bool { return n.kind == tree.Directory }
 
-// isWhiteout reports whether overlayfs takes a node for a deletion.
+// isWhiteout reports whether a node is a whiteout for overlayfs.
 func (n *node) isWhiteout() bool {
 	return n.kind == tree.CharDevice && n.major == 0 && n.minor == 0
 }
@@ -72,10 +72,9 @@ var (
 	errLoop   = errors.New("too many symbolic links")
 )
 
-// follow resolves the directory that an entry's name starts with as containerd
-// does: all symbolic links are followed within the root, and what does not
-// exist is taken as it is written. It returns the canonical path, which may
-// end in something that is no directory.
+// follow resolves the parent directory of an entry as containerd does: all symbolic links
+// are followed within the root, and components that do not exist are kept. It returns the
+// canonical path, which may not be that of a directory.
 func (n *node) follow(dir string) (string, error) {
 	const maxLinks = 255 // containerd's, not Linux's
 	at, rest := "/", dir

@@ -49,8 +49,8 @@ func (s *Set) Close() error {
 // ErrNoImage is returned if a source does not have the image that is asked for.
 var ErrNoImage = errors.New("no such image")
 
-// Find returns the image with a name or digest. An empty reference means the
-// only image that there is.
+// Find returns the image with a name or digest. An empty reference means the only image
+// of the set.
 func (s *Set) Find(ref string) (Image, error) {
 	if ref == "" {
 		if !s.isOne() {
@@ -101,9 +101,10 @@ type OpenOptions struct {
 	Limits   Limits
 }
 
-// Open opens the images of a source: what OpenArchive opens, or a reference, whose
-// image is read from its registry with the user's docker credentials. What exists
-// as a file or directory, or starts with "/", "./" or "../", is a path.
+// Open opens the images of a source, which is a path as for OpenArchive, or a reference.
+// The image of a reference is read from its registry with the user's docker credentials.
+// A source is a path if it exists as a file or directory, or starts with "/", "./" or
+// "../".
 //
 // Configurations and manifests have been read and checked when it returns,
 // layers have not. The context must outlive the images of a registry.

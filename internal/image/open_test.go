@@ -128,7 +128,7 @@ func dockerArchive(t testing.TB, img v1.Image, names ...string) []byte {
 	return b.Bytes()
 }
 
-// Whatever form an image comes in, its tree is the same.
+// The tree of an image is the same in every format.
 func TestOpen(t *testing.T) {
 	img := webImage(t)
 	want, _, err := Flatten(t.Context(), img, FlattenOptions{})
@@ -249,8 +249,8 @@ func TestOpenSeveral(t *testing.T) {
 	}
 }
 
-// One byte of any file of an archive that is not what it was is an error that
-// names what was damaged, and never another tree.
+// If one byte of any file of an archive changes, the error names the damaged file. The
+// result is never another tree.
 func TestOpenDamaged(t *testing.T) {
 	img := webImage(t)
 	for form, archive := range map[string][]byte{
@@ -277,7 +277,7 @@ func TestOpenDamaged(t *testing.T) {
 				if err == nil {
 					t.Fatal("not noticed")
 				}
-				// Docker has no digest of a compressed layer; that it is damaged shows all the same.
+				// Docker has no digest of a compressed layer; decompressing the damaged one fails.
 				if !errors.Is(err, ErrDigest) && !(form == "docker save" && strings.Contains(err.Error(), "flate")) {
 					t.Errorf("not named as damage: %v", err)
 				}
@@ -363,7 +363,7 @@ func filesTar(t testing.TB, files map[string]string) []byte {
 	return contentOf(t, l)
 }
 
-// checkStored requires that an image that was found is whole.
+// checkStored checks that an image is complete.
 func checkStored(t *testing.T, s *Stored) {
 	t.Helper()
 	if len(s.Manifest.Layers) != len(s.DiffIDs) || len(s.Documents) < 2 {
@@ -394,7 +394,7 @@ func FuzzOpen(f *testing.F) {
 		defer set.Close()
 		for _, img := range set.Images {
 			checkStored(t, img.Stored)
-			// What was read was checked: reading it again must say the same.
+			// Checked images stay valid when they are read again.
 			got, _, err := Flatten(t.Context(), img, FlattenOptions{Limits: Limits{Bytes: 1 << 24, Entries: 1000}})
 			again, _, againErr := Flatten(t.Context(), img, FlattenOptions{Limits: Limits{Bytes: 1 << 24, Entries: 1000}})
 			if (err == nil) != (againErr == nil) || got.Digest() != again.Digest() {

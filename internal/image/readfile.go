@@ -36,9 +36,9 @@ func ReadFile(ctx context.Context, img v1.Image, path string) ([]byte, error) {
 
 // ReadFiles returns the content of several files of an image as a container on
 // overlayfs sees them, following symbolic links inside the image. The keys of
-// the result are the paths as they were given; what does not exist is left
-// out. Something that is not a regular file, or one of more than 16 MiB, is an
-// error. It reads the layers twice at most, however many the paths are.
+// the result are the paths as they were given; files that do not exist are omitted. It
+// is an error if a path is not a regular file or has more than 16 MiB. The layers are
+// read at most twice, regardless of the number of paths.
 func ReadFiles(ctx context.Context, img v1.Image, paths ...string) (map[string][]byte, error) {
 	f, _, err := OpenRootfs(ctx, img, FlattenOptions{NoContent: true})
 	if err != nil {
@@ -47,15 +47,15 @@ func ReadFiles(ctx context.Context, img v1.Image, paths ...string) (map[string][
 	return f.Read(ctx, paths...)
 }
 
-// A Rootfs is what a container of an image starts with, with where the content
-// of its files is.
+// A Rootfs is the root file system of a new container of an image, with the locations
+// of the content of its files.
 type Rootfs struct {
 	img  v1.Image
 	flat *flat
 }
 
-// OpenRootfs flattens an image as Flatten does, and remembers where the content of
-// files is.
+// OpenRootfs flattens an image as Flatten does, and keeps the locations of the content
+// of files.
 func OpenRootfs(ctx context.Context, img v1.Image, opts FlattenOptions) (*Rootfs, []Finding, error) {
 	f, err := flatten(ctx, img, opts)
 	if err != nil {
@@ -92,10 +92,10 @@ func (f *Rootfs) Read(ctx context.Context, paths ...string) (map[string][]byte, 
 	return contents, err
 }
 
-// Each visits the content of files, with all the paths by which each is asked
-// for, following symbolic links inside the image. What does not exist is left
-// out; something that is not a regular file is an error. Only the layers that
-// have one of the files are read, in parallel: visit is called concurrently.
+// Each calls visit with the content of each file and all of its paths in paths,
+// following symbolic links inside the image. Files that do not exist are omitted; a path
+// that is not a regular file is an error. Only the layers that have one of the files are
+// read, in parallel: visit is called concurrently.
 func (f *Rootfs) Each(ctx context.Context, paths []string, visit func(paths []string, content io.Reader) error) error {
 	wanted := map[int]map[int][]string{} // paths by layer and ordinal
 	for _, name := range paths {

@@ -11,11 +11,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Stored describes how an image lies in a layout or an archive, for whoever copies
-// it into a store of its own.
+// Stored describes the blobs of an image in a layout or an archive, for callers that copy
+// it to another store.
 type Stored struct {
 	Target    v1.Descriptor // what the image's names mean: the manifest, or the outermost index with it
-	Documents []Document    // configuration, manifest and indexes, each after what it refers to
+	Documents []Document    // configuration, manifest and indexes, each after those that it refers to
 	Manifest  v1.Manifest
 	DiffIDs   []v1.Hash // of the layers, decompressed
 

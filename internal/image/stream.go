@@ -19,8 +19,8 @@ import (
 // ErrDigest is returned for content that does not have its digest or size.
 var ErrDigest = errors.New("content does not match its digest")
 
-// A verifier passes content through and, instead of the end, reports that it
-// is not what was promised.
+// A verifier passes content through. At its end it returns an error instead of io.EOF if
+// the digest or size is wrong.
 type verifier struct {
 	src  io.Reader
 	what string // named in errors
@@ -131,8 +131,8 @@ func decompressWith(src io.Reader, buffer, concurrency int) (io.ReadCloser, bool
 	return io.NopCloser(in), false, nil
 }
 
-// An inflater is a reader of decompressed content that refuses a bomb: more
-// than ratio times what was read of the compressed content, once past grace.
+// An inflater is a reader of decompressed content that refuses a decompression bomb: more
+// than grace bytes that are also more than ratio times the compressed bytes.
 type inflater struct {
 	src        io.Reader
 	compressed *counter
@@ -196,8 +196,8 @@ func newReadAhead(ctx context.Context, src io.Reader) *readAhead {
 	return r
 }
 
-// fill is io.ReadFull that returns the error of src as it is: a compressed stream
-// that is cut off returns io.ErrUnexpectedEOF, which must not look like its end.
+// fill is io.ReadFull without its conversion of errors: the io.ErrUnexpectedEOF of a
+// truncated compressed stream must not be taken for the end of the content.
 func fill(src io.Reader, buf []byte) (n int, err error) {
 	for n < len(buf) && err == nil {
 		var m int

@@ -22,12 +22,11 @@ type User struct {
 // ErrNoUser is returned if an image has no user or group of a name.
 var ErrNoUser = errors.New("not in the image")
 
-// LookupUser resolves "user", "uid", "user:group", "uid:gid" and so on, where
-// nothing means root, as runtimes do: a number that /etc/passwd does not have
-// is good by itself and has group 0; a name that it does not have is ErrNoUser.
-// The supplementary groups are those that list the user in /etc/group; a group
-// that is named takes the place of the user's own. Lines that are malformed are
-// passed over, because images have them.
+// LookupUser resolves "user", "uid", "user:group", "uid:gid" and so on, as runtimes do.
+// An empty spec means root. A UID that is not in /etc/passwd is valid and has group 0; a
+// name that is not there is ErrNoUser. The supplementary groups are those that list the
+// user in /etc/group. A group in the spec replaces the user's own. Malformed lines are
+// skipped, because some images have them.
 func LookupUser(spec string, passwd, group []byte) (User, error) {
 	name, groupName, hasGroup := strings.Cut(spec, ":")
 	if name == "" {

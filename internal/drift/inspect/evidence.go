@@ -14,19 +14,19 @@ import (
 // maxEvidence is how much content SaveChanges saves, in bytes.
 const maxEvidence = 256 << 20
 
-// The entries of what SaveChanges writes.
+// The entries of an archive of SaveChanges.
 const (
 	evidenceRoot    = "root"    // directory of the files that were added or changed
 	evidenceDeleted = "DELETED" // paths, one a line
 	evidenceMissing = "MISSING" // paths that are not in the archive, and why
 )
 
-// SaveChanges writes a tar archive, in PAX format, of what was added or changed in
-// a root according to a report: each path below "root/", with owner, mode and
-// extended attributes. The entry DELETED lists what was deleted. At most 256 MiB
-// of content are saved; what was left out for that, could not be read, or changed
-// meanwhile, is in the entry MISSING, which is there only if there is such, and is
-// returned. After an error the archive is not complete.
+// SaveChanges writes a tar archive, in PAX format, of the files of a root that were
+// added or changed according to a report: each path below "root/", with owner, mode
+// and extended attributes. The entry DELETED lists the deleted paths. At most 256 MiB
+// of content are saved. Paths that exceed this limit, could not be read, or changed
+// while they were read are listed in the entry MISSING, if there are any, and are
+// returned. After an error the archive is incomplete.
 func SaveChanges(ctx context.Context, root *rootfs.Root, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
 	var changed, deleted, missing []string
 	for _, ch := range r.Changes {

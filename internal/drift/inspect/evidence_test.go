@@ -17,7 +17,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// What cannot be saved is listed, and the rest is saved all the same.
+// Files that cannot be saved are listed, and the others are saved.
 func TestSaveChangesMissing(t *testing.T) {
 	dir := t.TempDir()
 	root, err := rootfs.Open(dir)
@@ -56,7 +56,7 @@ func TestSaveChangesMissing(t *testing.T) {
 	}
 }
 
-// contents are the entries of an archive by name: mode, and content or target.
+// contents returns the entries of an archive by name: mode, and content or target.
 func contents(t *testing.T, archive io.Reader) map[string]string {
 	t.Helper()
 	got := map[string]string{}

@@ -53,7 +53,8 @@ func TestWriteThatFailsChangesNothing(t *testing.T) {
 	}
 }
 
-// TestWriteFileToADevice: of root's, a rename would replace the device.
+// TestWriteFileToADevice checks that a device is not replaced, as rename would do for
+// root.
 func TestWriteFileToADevice(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "null")
 	if err := unix.Mknod(name, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {

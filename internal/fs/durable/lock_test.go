@@ -33,7 +33,7 @@ func TestLock(t *testing.T) {
 	}
 }
 
-// Who takes a lock is not kept from it by those who look whether it is held.
+// IsLocked does not make a concurrent TryLock fail.
 func TestLookersAreInNobodysWay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	if locked, err := IsLocked(path); locked || err != nil {

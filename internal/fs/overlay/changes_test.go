@@ -119,7 +119,7 @@ func TestChanges(t *testing.T) {
 		},
 		"whiteout as an attribute": {
 			change: func(t *testing.T, l *lab) {
-				// As a tool that fills an upper directory could make it.
+				// A tool that fills an upper directory could create this.
 				write(t, l.upper+"/etc/app.conf", "")
 				must(t, unix.Lsetxattr(l.upper+"/etc/app.conf", "trusted.overlay.whiteout", []byte("y"), 0))
 				must(t, unix.Lsetxattr(l.upper+"/etc", "trusted.overlay.opaque", []byte("x"), 0))
@@ -225,7 +225,7 @@ func TestRuntimeMadeMountTargets(t *testing.T) {
 	dir("data/volume", 0o755)
 	file("etc/hosts", "", 0o755)
 	must(t, os.Symlink("/proc/mounts", l.path("etc/mtab")))
-	// None of these can be the runtime's.
+	// The runtime creates none of these.
 	file("etc/resolv.conf", "nameserver 10.0.0.1\n", 0o644)
 	file("etc/hostname", "", 0o666)
 	dir("sys", 0o777)
@@ -324,8 +324,8 @@ func (c *countingContext) Err() error {
 func TestBusyDirectoryIsUnsettled(t *testing.T) {
 	l := newLab(t, "", image(t))
 	write(t, l.path("tmp/sub/a"), "a")
-	// The walk asks its context before each directory: something always
-	// happens in /tmp before /tmp/sub is listed.
+	// The walk checks its context before each directory, so that /tmp always changes
+	// before /tmp/sub is listed.
 	n := 0
 	ctx := &busyContext{Context: context.Background(), do: func() {
 		n++

@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary also plays the processes of containers: its arguments are in
-// this variable, and it ends when its standard input does.
+// The test binary also runs as the processes of containers. This variable contains its
+// role and arguments; it exits at the end of its standard input.
 const roleVariable = "OVERLAY_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -151,8 +151,8 @@ func TestFindSomethingElse(t *testing.T) {
 	}
 }
 
-// TestFindInOtherNamespace looks for a container of a runtime that itself runs
-// in a mount namespace whose directories mean nothing here.
+// TestFindInOtherNamespace finds a container of a runtime in another mount namespace,
+// whose paths are not valid in this one.
 func TestFindInOtherNamespace(t *testing.T) {
 	dir := t.TempDir()
 	cmd := play("runtime", dir)
@@ -175,8 +175,8 @@ func TestFindInOtherNamespace(t *testing.T) {
 	}
 }
 
-// TestFindRefusesWhatAContainerMountedItself: only the process itself sees the
-// mount, so that its directories may be anybody's.
+// TestFindRefusesWhatAContainerMountedItself checks that an overlay that a container
+// mounted itself is refused, because its options may name any directories.
 func TestFindRefusesWhatAContainerMountedItself(t *testing.T) {
 	pid, line := start(t, play("hermit", t.TempDir()))
 	if line != "ready" {
@@ -263,8 +263,8 @@ func isBefore(t *testing.T, major, minor int) bool {
 	return a < major || a == major && b < minor
 }
 
-// TestFindRelativeLayers mounts as Docker does where the names would be too
-// long: relative to a directory that mountinfo does not tell, through links.
+// TestFindRelativeLayers mounts as Docker does if the paths would be too long: relative
+// to a directory that is not in mountinfo, through symbolic links.
 func TestFindRelativeLayers(t *testing.T) {
 	tests := map[string]struct{ lower, upper, work string }{
 		"all as in Docker":       {"l/AB:l/CD", "id/diff", "id/work"},

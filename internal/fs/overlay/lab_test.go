@@ -89,7 +89,7 @@ func (l *lab) push(as string) {
 
 func (l *lab) path(name string) string { return filepath.Join(l.merged, name) }
 
-// read returns the changes as the package finds them.
+// read returns the changes that the package finds.
 func (l *lab) read(opts Options) (*Changes, drift.Report) {
 	l.t.Helper()
 	m, err := FindDir(l.merged)
@@ -100,7 +100,7 @@ func (l *lab) read(opts Options) (*Changes, drift.Report) {
 	return c, report(context.Background(), c)
 }
 
-// driftOf is what inspect.Overlay does, which imports this package.
+// driftOf does the same as inspect.Overlay, which imports this package.
 func driftOf(ctx context.Context, m Mount) (drift.Report, error) {
 	c, err := Open(ctx, m, Options{Mounts: append([]string{}, m.Points...)})
 	if err != nil {
@@ -110,7 +110,7 @@ func driftOf(ctx context.Context, m Mount) (drift.Report, error) {
 	return report(ctx, c), ctx.Err()
 }
 
-// report is what inspect.Changes does.
+// report does the same as inspect.Changes.
 func report(ctx context.Context, c *Changes) drift.Report {
 	r := drift.Compare(c.Want, c.Got, drift.Options{
 		Equal: func(path string) (bool, error) { return c.Equal(ctx, path) },
@@ -147,7 +147,7 @@ func (l *lab) snapshot() tree.Tree {
 	return all
 }
 
-// short are the parts of a report that a full comparison must agree on.
+// short returns the parts of a report that must equal those of a full comparison.
 var short = cmp.Options{
 	cmpopts.IgnoreFields(drift.Change{}, "Class", "Severity", "Reason", "Want", "Got", "Diff", "From"),
 	cmpopts.EquateEmpty(),

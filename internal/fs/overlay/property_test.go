@@ -83,8 +83,8 @@ func (v vandal) change(times int) {
 			_ = v.make(path, info)
 			continue
 		}
-		// What is impossible (a rename into itself, a link to a directory) is
-		// refused by the kernel and changes nothing.
+		// The kernel refuses impossible operations (a rename into itself, a link to
+		// a directory), which then change nothing.
 		_ = acts[v.IntN(len(acts))](path, info)
 	}
 }

@@ -42,8 +42,8 @@ func isMtab(e tree.Entry) bool {
 	return e.Path == "/etc/mtab" && e.Kind == tree.Symlink && e.Target == "/proc/mounts" && e.UID == 0 && e.GID == 0
 }
 
-// isOwnRoot reports whether the upper directory itself is as snapshotters make it.
-// They do so whatever the image's root was, so that a difference of the root
+// isOwnRoot reports whether the upper directory has the mode with which snapshotters
+// create it. They use this mode for every image, so that a difference of the root
 // directory does not come from the container.
 func (w *walk) isOwnRoot() bool {
 	return w.opts.Mounts != nil && w.owner.Mode&0o7777 == 0o755

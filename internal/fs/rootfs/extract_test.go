@@ -37,7 +37,7 @@ func tarOf(t testing.TB, headers ...tar.Header) []byte {
 	return b.Bytes()
 }
 
-// What is archived and extracted is what it was.
+// A tree that is archived and extracted is unchanged.
 func TestArchiveAndExtract(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	populate(t, src)
@@ -150,8 +150,8 @@ func TestExtractRefuses(t *testing.T) {
 	}
 }
 
-// While another process swaps a directory for a link that leads out, over and
-// over, nothing outside is ever read or written.
+// While another process repeatedly replaces a directory by a symbolic link that leads
+// out, no file outside is read or written.
 func TestSwappedForLink(t *testing.T) {
 	top := t.TempDir()
 	must(t, os.MkdirAll(top+"/root/real/d", 0o755))

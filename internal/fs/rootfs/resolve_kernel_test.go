@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// For random paths in random thickets of links, the tree, the root and the
-// kernel agree on where they lead.
+// For random paths with random symbolic links, the tree, the root and the kernel resolve
+// to the same file.
 func TestResolveAgreesWithKernel(t *testing.T) {
 	agreed := 0
 	for seed := range uint64(60) {

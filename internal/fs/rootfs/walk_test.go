@@ -133,8 +133,8 @@ func TestWalk(t *testing.T) {
 	})
 }
 
-// A file that is written to for as long as it is read is unknown, and so is a
-// directory in which names come and go; everything else is still known.
+// A file that is written to while it is read is unknown, and so is a directory in which
+// names are added and removed. Everything else is still known.
 func TestWalkWhileChanging(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(dir+"/still", []byte("abc"), 0o600))
@@ -166,8 +166,8 @@ func TestWalkWhileChanging(t *testing.T) {
 	}
 }
 
-// Whatever others do meanwhile, a path is in the tree, or it is an unknown, or
-// it was not there all the time.
+// If other processes change the tree during a walk, each path is in the result, or it is
+// an unknown, or it did not exist all the time.
 func TestWalkWhileRenaming(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 400 {
@@ -228,7 +228,7 @@ func TestWalkMounted(t *testing.T) {
 	}
 }
 
-// A path longer than the kernel takes at once is no place to hide.
+// Files below a path longer than PATH_MAX are found.
 func TestWalkDeep(t *testing.T) {
 	dir := t.TempDir()
 	at, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -255,8 +255,8 @@ func TestWalkDeep(t *testing.T) {
 	}
 }
 
-// Nothing that only looks may open a FIFO, which would block, or a device,
-// which would have an effect.
+// Reading must not open a FIFO, which would block, or a device, which would have an
+// effect.
 func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	populate(t, dir)

@@ -32,7 +32,7 @@ func poisoned(t *testing.T) *subject {
 	return s
 }
 
-// seal gives a cache the checksum that it should have.
+// seal sets the right checksum of a cache.
 func seal(data []byte) []byte {
 	body := data[:max(len(data)-sha256.Size, 0)]
 	sum := sha256.Sum256(body)
@@ -61,8 +61,8 @@ func TestFullIgnoresPoison(t *testing.T) {
 	}
 }
 
-// What is not certainly our own cache of this root is not used, and is replaced
-// where it can be.
+// A file that may not be the user's own cache of this root is not used, and is replaced if
+// possible.
 func TestCacheIsNotTrusted(t *testing.T) {
 	rewrite := func(change func([]byte) []byte) func(*subject) {
 		return func(s *subject) {
@@ -112,7 +112,7 @@ func TestCacheIsNotTrusted(t *testing.T) {
 	}
 }
 
-// A cache that cannot be written is no failure.
+// A cache that cannot be written is not an error.
 func TestCacheCannotBeWritten(t *testing.T) {
 	full := t.TempDir()
 	must(t, unix.Mount("tmpfs", full, "tmpfs", 0, "size=4k,nr_inodes=3"))
@@ -137,7 +137,7 @@ func TestCacheCannotBeWritten(t *testing.T) {
 	}
 }
 
-// Several processes at once leave a cache that one of them wrote.
+// Several processes at the same time leave the cache of one of them.
 func TestCacheOfSeveralProcesses(t *testing.T) {
 	s := newSubject(t)
 	for _, name := range []string{"/a", "/b", "/c/d", "/c/e/f"} {
@@ -161,7 +161,7 @@ func TestCacheOfSeveralProcesses(t *testing.T) {
 }
 
 // childScans makes the test program scan a directory with few descriptors and
-// without permissions, and print what it found.
+// without permissions, and print the result.
 const childScans = "ADAMANT_TEST_SCAN"
 
 func runChild(t *testing.T, dir string) string {

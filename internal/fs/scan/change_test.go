@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What changed is looked at anew, and nothing else is.
+// Only entries that changed are read again.
 func TestChanges(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -83,8 +83,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// What changed when the scan had begun may change again without a trace, and is
-// read again the next time.
+// An entry that changed after the scan had begun can change again without a new ctime, and
+// is read again the next time.
 func TestRacilyClean(t *testing.T) {
 	s := newSubject(t)
 	s.write("/etc/conf", "listen 80")
@@ -101,7 +101,7 @@ func TestRacilyClean(t *testing.T) {
 			t.Errorf("%s was there before: %v, want %v", name, !want, want)
 		}
 	}
-	// What has a ctime to come stays dirty until then.
+	// An entry with a ctime in the future stays dirty until then.
 	w := newWorker(scanner)
 	w.st = st
 	w.st.Ctime.Sec += 1000
@@ -112,8 +112,7 @@ func TestRacilyClean(t *testing.T) {
 	}
 }
 
-// A write that the cache cannot know of by the key, since it comes in the same
-// tick of the clock, is found.
+// A write in the same tick of the clock, which does not change the key, is found.
 func TestSameTick(t *testing.T) {
 	s := newSubject(t)
 	for i := range 200 {
@@ -127,7 +126,7 @@ func TestSameTick(t *testing.T) {
 	}
 }
 
-// Another policy needs no file to be read again, unless it wants its content.
+// With another policy a file is read again only if the policy needs its content.
 func TestOtherPolicy(t *testing.T) {
 	s := newSubject(t)
 	s.write("/etc/conf", "listen 80")

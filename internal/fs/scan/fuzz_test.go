@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// Whatever is in a cache file, with a checksum or without, it is read as what it
-// would be written from, or not at all.
+// A cache file, with a right checksum or a wrong one, is either refused or parsed to the
+// content from which the same file is written.
 func FuzzParse(f *testing.F) {
-	// The corpus is what scans wrote.
+	// The corpus consists of caches that scans wrote.
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if _, err := parse(data); err == nil && !bytes.Equal(data, seal(data)) {
 			t.Error("the checksum was not looked at")
@@ -32,7 +32,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// No byte of a cache file may be anything else, and none can be missing.
+// A cache file is refused if any byte is changed or missing.
 func TestWrittenCacheIsRead(t *testing.T) {
 	s := newSubject(t)
 	s.write("/etc/conf", "listen 80")
@@ -49,7 +49,7 @@ func TestWrittenCacheIsRead(t *testing.T) {
 		if _, err := parse(data[:i]); err == nil {
 			t.Fatalf("%d bytes are taken for all", i)
 		}
-		// With the right checksum no more is asked than that it does no harm.
+		// With the right checksum it only must not panic.
 		_, _ = parse(seal(broken))
 		_, _ = parse(seal(data[:i]))
 	}

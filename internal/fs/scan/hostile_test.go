@@ -15,7 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// child is what the test program does in another process.
+// child is the task of the test program in another process.
 func child(dir string) int {
 	// Two workers have at most four descriptors each.
 	limit := unix.Rlimit{Cur: 24, Max: 24}
@@ -66,7 +66,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// Depth and width cost no descriptors.
+// Deep and wide trees need no more descriptors.
 func TestFewDescriptors(t *testing.T) {
 	s := newSubject(t)
 	must(t, os.Chmod(s.dir, 0o755))
@@ -92,7 +92,7 @@ func TestFewDescriptors(t *testing.T) {
 	}
 }
 
-// A path longer than the kernel takes at once is no place to hide.
+// Files below a path longer than PATH_MAX are found.
 func TestLongPath(t *testing.T) {
 	s := newSubject(t)
 	at, err := unix.Open(s.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -117,7 +117,7 @@ func TestLongPath(t *testing.T) {
 	}
 }
 
-// One large directory is divided, and what is done in one part of it is found.
+// A large directory is divided into parts, and a change in one part is found.
 func TestLargeDirectory(t *testing.T) {
 	s := newSubject(t)
 	const files = 100_000
@@ -163,7 +163,7 @@ func TestSpecialFiles(t *testing.T) {
 	}
 }
 
-// What is mounted is left out, and found when it is no longer there.
+// Mount points are omitted. The files below them are found after they are unmounted.
 func TestMounted(t *testing.T) {
 	s := newSubject(t)
 	s.write("/m/under", "x")
@@ -186,8 +186,8 @@ func TestMounted(t *testing.T) {
 	}
 }
 
-// A file that is written to for as long as it is read is unknown; everything
-// else is still known, and what is unknown is not in the cache.
+// A file that is written to while it is read is unknown and not in the cache. Everything
+// else is still known.
 func TestWhileWriting(t *testing.T) {
 	s := newSubject(t)
 	s.write("/still", "abc")
@@ -221,8 +221,8 @@ func TestWhileWriting(t *testing.T) {
 	s.requireSame(s.scan())
 }
 
-// Whatever others do meanwhile, a path is found, or it is unknown, or it was not
-// there all the time.
+// If other processes change the tree during a scan, each path is found, or it is unknown,
+// or it did not exist all the time.
 func TestWhileRenaming(t *testing.T) {
 	s := newSubject(t)
 	const dirs = 400

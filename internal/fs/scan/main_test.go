@@ -89,7 +89,7 @@ func (s *subject) scanWith(opts Options) *Result {
 	return r
 }
 
-// settle waits until the clock of file systems is past all that was done.
+// settle waits until the clock of file systems has advanced past all earlier changes.
 func (s *subject) settle() {
 	s.Helper()
 	var st unix.Stat_t
@@ -105,7 +105,7 @@ func (s *subject) settle() {
 	s.Fatal("the clock stands still")
 }
 
-// requireSame fails unless a scan without a cache finds the same.
+// requireSame fails unless a scan without a cache has the same result.
 func (s *subject) requireSame(got *Result) {
 	s.Helper()
 	want := s.scanWith(Options{})

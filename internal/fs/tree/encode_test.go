@@ -78,7 +78,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// The digest is equal exactly where no entry differs.
+// Digests are equal if and only if no entry differs.
 func TestDigestAgreesWithDiff(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(2, seed))

@@ -91,8 +91,7 @@ func TestPartialTree(t *testing.T) {
 	}
 }
 
-// Every question about a random tree has the answer that looking at all
-// entries gives.
+// The methods of a random tree have the same results as a linear search.
 func TestQuestionsAgreeWithScan(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(1, seed))

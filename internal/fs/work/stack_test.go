@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 )
 
-// All workers end once every task is done, although tasks push others while the
-// stack is empty.
+// All workers end once every task is done, even if tasks push others while the stack is
+// empty.
 func TestStack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewStack[int]()

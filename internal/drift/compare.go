@@ -134,6 +134,7 @@ func (c *comparison) fields(want, got *tree.Entry) []string {
 	if err != nil {
 		c.unknown(want.Path, err)
 	}
+	// want.Diff counts unread content as different.
 	if equal || err != nil {
 		fields = slices.DeleteFunc(fields, func(f string) bool { return f == tree.FieldContent })
 	}

@@ -84,6 +84,7 @@ func gainsPrivilege(ch Change) bool {
 	if ch.Got == nil || ch.Got.Kind != tree.Regular || privilege(ch.Got) == 0 {
 		return false
 	}
+	// Other content in a setuid program runs with the same privilege as a new one.
 	return ch.Want == nil || privilege(ch.Got)&^privilege(ch.Want) != 0 ||
 		slices.ContainsFunc(ch.Fields, func(f string) bool {
 			return f == tree.FieldContent || f == tree.FieldOwner || f == tree.FieldType

@@ -22,8 +22,8 @@ const (
 //     0:0 and an opaque marker an attribute;
 //   - otherwise onto a copy of the layers below, from which both delete files.
 //
-// In the first case a name only leads through the symbolic links of its own
-// layer, and a hard link only to a file of it.
+// In the first case only symbolic links of the same layer are followed, and a hard link
+// can only refer to a file of the same layer.
 type applier struct {
 	index   int
 	root    *node
@@ -54,6 +54,7 @@ func (a *applier) apply(rec *record) error {
 		return nil
 	}
 	if name != rec.name {
+		// The layer writes outside of the path that its entry names.
 		a.report(rec.name, "is unpacked as "+name+", through a symbolic link")
 	}
 	dir, err := a.makeDirs(dirName)
@@ -130,14 +131,14 @@ func (a *applier) newNode(rec *record) *node {
 func (n *node) setAttributes(rec *record) {
 	n.uid, n.gid, n.modTime = rec.uid, rec.gid, rec.modTime
 	if n.mode = rec.mode; n.kind == tree.Symlink {
-		n.mode = 0o777
+		n.mode = 0o777 // Linux ignores the mode of a symbolic link
 	}
 	if !n.isDir() {
-		delete(n.xattrs, tree.CapabilityXattr) // chown(2) removes it, also if the owner stays
+		delete(n.xattrs, tree.CapabilityXattr) // chown(2) removes it, even if the owner does not change
 	}
 	for name, value := range rec.xattrs {
 		if strings.HasPrefix(name, "user.") && n.kind != tree.Regular && !n.isDir() {
-			continue // through a hard link; there are none on other kinds of file
+			continue // through a hard link; other kinds of file have no user attributes, see xattr(7)
 		}
 		if n.xattrs == nil {
 			n.xattrs = map[string]string{}
@@ -146,8 +147,8 @@ func (n *node) setAttributes(rec *record) {
 	}
 }
 
-// hardLink returns a new name for the file that an entry links to. A symbolic
-// link in the last component is linked to itself.
+// hardLink returns a new name for the file that an entry links to. It does not follow a
+// symbolic link in the last component, as link(2).
 func (a *applier) hardLink(rec *record) (*node, error) {
 	dirName, base := path.Split(rec.link)
 	dirName, err := a.root.follow(dirName)
@@ -165,8 +166,8 @@ func (a *applier) hardLink(rec *record) (*node, error) {
 	return &node{inode: target.inode}, nil
 }
 
-// makeDirs returns the directory at a canonical path, and makes it and its
-// parents where they are missing.
+// makeDirs returns the directory at a canonical path. It creates the directory and its
+// parents if they do not exist.
 func (a *applier) makeDirs(name string) (*node, error) {
 	at := a.root
 	for i := 1; i < len(name); {
@@ -247,6 +248,7 @@ func (a *applier) whiteout(rec *record, dir *node, dirName, base string) error {
 	case !a.overlay:
 		delete(dir.children, hidden)
 		return nil
+	// In an upper directory the device 0:0 and the file would have the same name.
 	case dir.children[hidden] != nil:
 		return fmt.Errorf("a whiteout of a file that the same layer has: %w", ErrHostile)
 	}

@@ -62,7 +62,7 @@ func killMember(cgroup string, pid int) error {
 	}
 	defer unix.Close(fd)
 	// The PID may have been reused before the pidfd was opened. If it is still
-	// listed, the pidfd refers to a process of the cgroup.
+	// listed, the pidfd refers to a process of the cgroup or to one that has ended.
 	now, err := processesOf(cgroup)
 	if err != nil || !slices.Contains(now, pid) {
 		return err

@@ -24,6 +24,7 @@ func (w *worker) sendStopSignal(ctx context.Context, ctr *corev1.Container, id s
 	if err != nil {
 		return left, err
 	}
+	// A runtime that reports the signal of the manifest also sends it itself.
 	pid := statusPID(resp.Info)
 	if resp.Status.StopSignal == translate.StopSignal(ctr) || pid == 0 || resp.Status.State != runtimeapi.ContainerState_CONTAINER_RUNNING {
 		return left, nil
@@ -52,6 +53,7 @@ func sendSignal(pid int, name string) error {
 	if sig == 0 {
 		return errors.New("unknown signal " + name)
 	}
+	// ESRCH: the process has ended, which is the purpose of the signal.
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil

@@ -102,6 +102,8 @@ func (w *worker) supervise(ctx context.Context) error {
 	spec := &w.rec.Spec.Spec
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	// enforce and watchSandbox end the supervision through cancel, so that its
+	// cause is the result.
 	side, _ := errgroup.WithContext(inner)
 	side.Go(func() error { return w.enforce(inner, cancel) })
 	side.Go(func() error { w.watchStopping(inner); return nil })

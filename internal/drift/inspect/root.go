@@ -32,12 +32,15 @@ func Root(ctx context.Context, root *rootfs.Root, img image.Image, opts image.Fl
 			unread = append(unread, u)
 		}
 	}
+	// A mount hides the files of the image below it, which must not look deleted.
 	if want, err = prune(want, mounted); err != nil {
 		return drift.Report{}, err
 	}
 	if got, err = prune(got, mounted); err != nil {
 		return drift.Report{}, err
 	}
+	// The first comparison runs without content of the image; its result lists the
+	// files whose content is needed for diffs.
 	ours := func(side drift.Side, path string) (io.ReadCloser, error) {
 		if side == drift.Want {
 			return nil, fs.ErrNotExist
@@ -66,8 +69,8 @@ func Root(ctx context.Context, root *rootfs.Root, img image.Image, opts image.Fl
 	}), nil
 }
 
-// Of the image's files that differ, those up to maxContent bytes are read, and not
-// more than maxContents bytes in all: their only use is a diff, which is short.
+// Of the image's files that differ, those of up to maxContent bytes are read, and at most
+// maxContents bytes in total, because they are only used for diffs, which are short.
 const (
 	maxContent  = 1 << 20
 	maxContents = 64 << 20

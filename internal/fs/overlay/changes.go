@@ -222,6 +222,7 @@ func (w *walk) name(d *openTask, path, name string) error {
 	if err != nil || want == nil && got == nil {
 		return err
 	}
+	// The same place means that both sides are the same file of a lower layer.
 	if want == nil || got == nil || want.place != got.place {
 		if err := w.add(path, want, got); err != nil {
 			return err
@@ -263,7 +264,7 @@ func (w *walk) below(path string, want, got *object) {
 	}
 	if got != nil && got.isDir() {
 		t.lower = got.dirs
-		if got.layer == 0 {
+		if got.layer == 0 { // the upper layer
 			t.upper, t.lower = &got.place, got.dirs[1:]
 			w.noteMove(path, t)
 		}

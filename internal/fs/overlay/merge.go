@@ -39,6 +39,7 @@ func (l *layers) complete(name string, n node, lower []handle) (*object, error) 
 	if err != nil {
 		return nil, err
 	}
+	// Nothing below an opaque directory or a file with its own content is visible.
 	if n.isOpaque() || !n.isDir() && !n.isMetacopy() {
 		return s.found, nil
 	}
@@ -199,6 +200,8 @@ func (s *search) redirect(n node) (string, error) {
 		return "", nil
 	}
 	for i, name := range strings.Split(to, "/") {
+		// As in ovl_get_redirect_xattr, a redirect is an absolute path or a single
+		// name. Others could lead out of the layer.
 		isStart := i == 0 && name == "" && to != ""
 		if !isStart && (name == "" || name == "." || name == ".." || i > 0 && to[0] != '/') {
 			return "", fmt.Errorf("to %q: %w", to, errRedirect)

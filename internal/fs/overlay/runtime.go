@@ -14,11 +14,11 @@ func (w *walk) isMadeByRuntime(e tree.Entry) bool {
 	return w.opts.Mounts != nil && (w.isMountTarget(e) || isMtab(e))
 }
 
-// isMountTarget reports whether an entry was made to be mounted on: an empty file
-// or a directory at a mount point, or a directory above one, each with a mode that
-// runc or crun gives, without attributes, and owned by root or by the owner of the
-// container's root. The conditions are strict because a program could otherwise
-// hide a file at such a path.
+// isMountTarget reports whether a runtime created an entry as a mount point: an empty
+// file or a directory at a mount point, or a directory above one, with a mode that runc
+// or crun uses, without extended attributes, and owned by root or by the owner of the
+// container's root. The conditions are strict because a program could otherwise hide a
+// file at such a path.
 func (w *walk) isMountTarget(e tree.Entry) bool {
 	isOwned := e.UID == 0 && e.GID == 0 || e.UID == w.owner.Uid && e.GID == w.owner.Gid
 	if !isOwned || len(e.Xattrs) > 0 {
@@ -37,7 +37,7 @@ func (w *walk) isMountTarget(e tree.Entry) bool {
 	return false
 }
 
-// isMtab reports whether an entry is the link that podman and CRI-O make.
+// isMtab reports whether an entry is the symbolic link that podman and CRI-O create.
 func isMtab(e tree.Entry) bool {
 	return e.Path == "/etc/mtab" && e.Kind == tree.Symlink && e.Target == "/proc/mounts" && e.UID == 0 && e.GID == 0
 }

@@ -252,8 +252,8 @@ func (w *walker) list(fd int, t task, b *batch) {
 	}
 }
 
-// stableNames lists a directory again if it changed meanwhile, because getdents(2)
-// may then miss a name that was there all the time.
+// stableNames lists a directory, and lists it again if it changed at the same time,
+// because getdents(2) may then miss a name that existed all the time.
 func (w *walker) stableNames(fd int) ([]string, unix.StatxTimestamp, error) {
 	for range 3 {
 		before, err := statFD(fd)
@@ -274,8 +274,8 @@ func (w *walker) stableNames(fd int) ([]string, unix.StatxTimestamp, error) {
 
 // readNames lists up to limit names.
 func readNames(fd, limit int) ([]string, error) {
-	// Opened anew, because the position of a listing belongs to the open file, which
-	// fd may share.
+	// Reopened, because the offset of getdents(2) belongs to the open file
+	// description, which other descriptors may share.
 	own, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -317,6 +317,7 @@ func (w *walker) look(ctx context.Context, fd int, name string, b *batch, buf []
 	}
 	f := found{Entry: e}
 	switch {
+	// The link count of a directory counts its subdirectories, not hard links.
 	case e.Kind == tree.Directory:
 		w.todo.Push(task{path: name, inode: st.inode()})
 	case st.Nlink > 1:

@@ -100,12 +100,14 @@ func (w *worker) seal(d *reading) {
 	if records, patched := patch(records, subs, same); same && !patched && sameSubs && d.same && w.sameRules {
 		d.dir = d.old
 	} else {
+		// A directory that changed during the scan may get more names in the same
+		// tick and keep its key, so that its names are listed again next time.
 		d.dir = &Dir{self: d.key, listed: !d.failed.Load() && d.key.before(w.begun), records: records, subs: subs, digest: d.old.digest}
 		if !same || patched || !w.sameRules {
 			d.dir.digest = w.digest(records)
 		}
 	}
-	d.parts, d.old, d.treat = nil, nil, nil
+	d.parts, d.old, d.treat = nil, nil, nil // free memory during the scan
 }
 
 // records joins those of the parts. They are the old ones if all are.

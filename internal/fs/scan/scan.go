@@ -94,6 +94,7 @@ func Read(ctx context.Context, root *rootfs.Root, opts Options) (*Result, error)
 }
 
 func (s *scanner) read(ctx context.Context) (_ *Result, err error) {
+	// Before anything is read, so that every later change is dirty.
 	if s.begun, err = now(); err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func (s settings) runtime(t *toml, cri string) {
 	t.set(cri, "netns_mounts_under_state_dir", true)
 	t.set(cri, "max_container_log_line_size", 16384) // the kubelet's reader expects it
 	t.set(cri+".cni", "conf_dir", s.cniConfDir())
-	t.set(cri+".cni", "max_conf_num", 1)
+	t.set(cri+".cni", "max_conf_num", 1) // load no other configuration in the directory
 	t.set(cri+".containerd", "default_runtime_name", "runc")
 	// Both runtimes are configured, because configuring one removes the built-in
 	// one. Root separates runc's state from that of the system's containerd.

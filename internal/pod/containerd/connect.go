@@ -48,6 +48,7 @@ func (d *Daemon) identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// CRI has no call for the snapshotter; its directory contains the name.
 	d.snapshotter = "overlayfs"
 	for _, fs := range info.ImageFilesystems {
 		// "<root>/io.containerd.snapshotter.v1.<name>"

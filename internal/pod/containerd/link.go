@@ -41,6 +41,7 @@ func removeLink(name string) error {
 		return fmt.Errorf("delete interface %s: unexpected answer of the kernel", name)
 	}
 	errno := unix.Errno(-int32(native.Uint32(reply[unix.SizeofNlMsghdr:])))
+	// ENODEV: the interface was removed after InterfaceByName.
 	if errno != 0 && !errors.Is(errno, unix.ENODEV) {
 		return fmt.Errorf("delete interface %s: %w", name, errno)
 	}

@@ -41,7 +41,7 @@ func parseRoutes(r io.Reader, without string) ([]netip.Prefix, error) {
 			return nil, fmt.Errorf("route %q: cannot read its addresses", lines.Text())
 		}
 		ones := bits.LeadingZeros32(^binary.BigEndian.Uint32(mask[:]))
-		if fields[0] == without || ones == 0 {
+		if fields[0] == without || ones == 0 { // the default route overlaps every subnet
 			continue
 		}
 		found = append(found, netip.PrefixFrom(netip.AddrFrom4(destination), ones).Masked())

@@ -55,7 +55,7 @@ func stop(ctx context.Context, l layout) error {
 	if err != nil {
 		in = &instance{}
 	}
-	asked := removePods(ctx, l)
+	removeErr := removePods(ctx, l)
 	p, err := findProcess(l)
 	if err != nil {
 		return err
@@ -67,17 +67,17 @@ func stop(ctx context.Context, l layout) error {
 		}
 	}
 	if err := killLeftovers(ctx, l); err != nil {
-		return errors.Join(asked, err)
+		return errors.Join(removeErr, err)
 	}
 	// Before files are removed: RemoveAll would delete the content of volumes
 	// and images that are still mounted below the directories.
 	for _, dir := range []string{l.state, l.root} {
 		if err := volume.UnmountBelow(dir); err != nil {
-			return errors.Join(asked, err)
+			return errors.Join(removeErr, err)
 		}
 	}
 	if err := in.removeNetwork(ctx, l); err != nil {
-		return errors.Join(asked, err)
+		return errors.Join(removeErr, err)
 	}
 	if err := os.RemoveAll(l.state); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// oracle has Ansible itself say what an inventory means: the hosts of each
-// pattern, and the variables of each host.
+// oracle runs Ansible itself to find the hosts of each pattern and the variables of each
+// host.
 const oracle = `
 import json, sys
 from ansible.parsing.dataloader import DataLoader
@@ -68,7 +68,7 @@ func askAnsible(t *testing.T, sources, patterns []string) meaning {
 	return m
 }
 
-// mean is what they mean here.
+// mean returns the same from this package.
 func mean(t *testing.T, sources, patterns []string) meaning {
 	t.Helper()
 	inv, err := Load(t.Context(), Options{Inventories: sources, SSHConfig: os.DevNull, Home: t.TempDir(), User: "me"})
@@ -81,7 +81,7 @@ func mean(t *testing.T, sources, patterns []string) meaning {
 		for k, v := range inv.graph.variablesOf(inv.graph.hosts[name]) {
 			said[k] = v.text
 		}
-		delete(said, "ansible_group_priority") // no variable of a host to Ansible
+		delete(said, "ansible_group_priority") // Ansible does not count it as a host's variable
 		m.Hosts[name] = said
 	}
 	for _, p := range patterns {
@@ -94,7 +94,7 @@ func mean(t *testing.T, sources, patterns []string) meaning {
 	return m
 }
 
-// sortedGroups are those that Ansible calls the host's group_names.
+// sortedGroups returns Ansible's group_names of a host.
 func sortedGroups(g *graph, name string) []string {
 	var all []string
 	for _, in := range g.ancestry(g.hosts[name]) {
@@ -106,7 +106,7 @@ func sortedGroups(g *graph, name string) []string {
 	return all
 }
 
-// What an inventory means here is what it means to Ansible.
+// An inventory has the same meaning here as in Ansible.
 func TestMeansTheSameToAnsible(t *testing.T) {
 	for i, tt := range inventories {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// A resolver makes hosts of settings.
+// A resolver turns settings into hosts.
 type resolver struct {
 	config *config
 	home   string
-	user   string // of this machine, who is the default on others
+	user   string // on this machine, and the default on others
 }
 
-// endpoint is the host that alias stands for, and where its fields come from; at
-// is where alias does.
+// endpoint returns the host of an alias and the origins of its fields. at is the origin
+// of the alias.
 func (r resolver) endpoint(alias string, s settings, at Origin) (Jump, map[string]Origin, error) {
 	j := Jump{
 		Name: alias, Address: alias, Port: DefaultPort, User: r.user, ConnectTimeout: DefaultConnectTimeout, Origin: at,
@@ -37,13 +37,14 @@ func (r resolver) endpoint(alias string, s settings, at Origin) (Jump, map[strin
 	return j, from, checkEndpoint(j, from)
 }
 
-// A field of a Jump and the option that sets it.
+// A field is a field of a Jump with the option that sets it.
 type field struct {
 	key, name string
 	read      func(option) error
 }
 
-// fields are in an order in which each knows what its tokens stand for.
+// fields returns the fields in an order in which the values of tokens are known:
+// IdentityFile and UserKnownHostsFile may contain %h, %p and %r.
 func (r resolver) fields(j *Jump, s settings) []field {
 	return []field{
 		{optHostName, "Address", func(o option) (err error) {
@@ -74,9 +75,11 @@ func (r resolver) fields(j *Jump, s settings) []field {
 	}
 }
 
-// checkEndpoint refuses what no address and no user can be.
+// checkEndpoint returns an error for an invalid address or user.
 func checkEndpoint(j Jump, from map[string]Origin) error {
 	isOdd := func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd }
+	// The zone of an IPv6 address is the name of an interface; the rest is valid
+	// if it can be parsed.
 	name := j.Address
 	if ip, err := netip.ParseAddr(j.Address); err == nil {
 		name = ip.Zone()
@@ -91,13 +94,13 @@ func checkEndpoint(j Jump, from map[string]Origin) error {
 	return nil
 }
 
-// isPunctuation is for what no host's name has, and what a shell or a pattern
-// would take for something else.
+// isPunctuation reports whether a character is not part of host names. Many of these
+// characters have a meaning for shells or patterns. Non-ASCII letters are permitted.
 func isPunctuation(r rune) bool {
 	return r < 0x80 && !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._-", r))
 }
 
-// tokens are what "%x" stands for in a value of ssh_config.
+// tokens holds the values of "%x" in ssh_config, by the letter.
 type tokens map[byte]string
 
 func (r resolver) tokens(j Jump) tokens {
@@ -128,7 +131,7 @@ func (t tokens) expand(o option) (string, error) {
 	return b.String(), nil
 }
 
-// paths expands "~", tokens and environment variables; "none" is no path.
+// paths expands "~", tokens and environment variables. It drops "none".
 func (r resolver) paths(options []option, t tokens) ([]string, error) {
 	var all []string
 	for _, o := range options {
@@ -172,7 +175,8 @@ func (r resolver) path(o option, t tokens) (string, error) {
 	}
 }
 
-// knownHosts are files that can hold host keys.
+// knownHosts returns the paths of files with host keys. It refuses /dev/null, which
+// users write to disable the verification.
 func (r resolver) knownHosts(options []option, t tokens) ([]string, error) {
 	all, err := r.paths(options, t)
 	if err != nil {

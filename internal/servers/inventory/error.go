@@ -5,14 +5,13 @@ import (
 	"strings"
 )
 
-// An Origin is the line where something was said. Its zero value is the command
-// line.
+// An Origin is the place of a setting or a name. Its zero value is the command line.
 type Origin struct {
 	File string
 	Line int // from 1; 0 for the file as a whole
 }
 
-// String is "file:line", as compilers write it.
+// String returns "file:line", as compilers do.
 func (o Origin) String() string {
 	switch {
 	case o.File == "":
@@ -23,12 +22,12 @@ func (o Origin) String() string {
 	return fmt.Sprintf("%s:%d", o.File, o.Line)
 }
 
-// An Error is something in an inventory, an ssh_config or a pattern that cannot
-// be meant or is not done here. It never holds the value of a secret.
+// An Error is returned for an invalid or unsupported part of an inventory, an ssh_config
+// or a pattern. It never holds the value of a secret.
 type Error struct {
 	Origin Origin
-	What   string // what is wrong
-	Hint   string // how to mend it; may be empty
+	What   string // the problem
+	Hint   string // how to fix it; may be empty
 }
 
 // Error returns "file:line: problem (hint)".
@@ -44,16 +43,16 @@ func fail(at Origin, hint, format string, args ...any) error {
 	return &Error{Origin: at, What: fmt.Sprintf(format, args...), Hint: hint}
 }
 
-// A Note is something that was passed over and may be missed.
+// A Note is a setting that was ignored, although a user may expect it to work.
 type Note struct {
 	Origin Origin
 	Text   string
 }
 
-// shownErrors is how many hosts' errors are told at once.
+// shownErrors bounds the errors in one message.
 const shownErrors = 10
 
-// Errors are the errors of several hosts.
+// Errors holds the errors of several hosts.
 type Errors []error
 
 // Error returns a line for each of the first errors, and the number of the others.
@@ -69,5 +68,5 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap gives all of them to errors.Is and errors.As.
+// Unwrap returns all errors for errors.Is and errors.As.
 func (e Errors) Unwrap() []error { return e }

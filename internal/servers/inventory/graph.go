@@ -13,8 +13,8 @@ const (
 	groupUngrouped = "ungrouped"
 )
 
-// A graph is the content of inventories: hosts in groups in groups, each with its
-// variables. Hosts and groups keep the order in which they were named.
+// A graph is the content of inventories: hosts and groups with their variables. A group
+// contains hosts and other groups. Both keep the order in which they were first named.
 type graph struct {
 	groups     map[string]*group
 	groupOrder []string
@@ -34,7 +34,7 @@ type group struct {
 	inline   []variables // in the order of the inventories; later ones take precedence
 	files    []variables // group_vars
 	priority int
-	depth    int // longest way from "all"
+	depth    int // length of the longest path from "all"
 }
 
 // An edge leads from a group to one of its children.
@@ -59,7 +59,7 @@ func newGraph() *graph {
 	return g
 }
 
-// group returns the group of that name, which it makes if need be.
+// group returns the group of a name, and creates it if there is none.
 func (g *graph) group(name string) *group {
 	if found := g.groups[name]; found != nil {
 		return found
@@ -80,7 +80,7 @@ func (g *graph) addGroup(name string, at Origin) (*group, error) {
 	return g.group(name), nil
 }
 
-// addHost puts a host into a group, with a layer of variables of its own.
+// addHost adds a host to a group, with another layer of variables.
 func (g *graph) addHost(name, groupName string, vars variables, at Origin) error {
 	if err := checkName("host", name, at); err != nil {
 		return err
@@ -101,7 +101,7 @@ func (g *graph) addHost(name, groupName string, vars variables, at Origin) error
 		host.inline = append(host.inline, vars)
 	}
 	in := g.group(groupName)
-	// A host is in "all" anyway.
+	// Every host is in "all". Listing it there would make it look grouped.
 	if groupName != groupAll && !in.has[name] {
 		in.has[name] = true
 		in.hosts = append(in.hosts, name)
@@ -124,7 +124,7 @@ func (g *graph) addChild(parent, child string, at Origin) error {
 	return nil
 }
 
-// addVars gives a group a layer of variables. Its priority is one of them.
+// addVars adds a layer of variables to a group. The group's priority is one of them.
 func (g *graph) addVars(groupName string, vars variables) error {
 	in := g.group(groupName)
 	if v, ok := vars[varPriority]; ok {
@@ -145,8 +145,9 @@ func checkName(what, name string, at Origin) error {
 	return nil
 }
 
-// finish puts what has no place into "all" and "ungrouped", and finds the depth
-// of each group. It refuses groups that contain themselves.
+// finish adds hosts without a group to "ungrouped" and groups without a parent to
+// "all", and sets the depth of each group. It returns an error for groups that contain
+// themselves.
 func (g *graph) finish() error {
 	for _, name := range g.hostOrder {
 		if host := g.hosts[name]; len(host.groups) == 0 {
@@ -167,8 +168,7 @@ func (g *graph) finish() error {
 	return g.setDepths()
 }
 
-// leaveUngrouped takes those hosts out of "ungrouped" that are in a group
-// elsewhere.
+// pruneUngrouped removes hosts from "ungrouped" that are in another group, too.
 func (g *graph) pruneUngrouped() {
 	in := g.groups[groupUngrouped]
 	in.hosts = slices.DeleteFunc(in.hosts, func(name string) bool {
@@ -181,8 +181,8 @@ func (g *graph) pruneUngrouped() {
 	})
 }
 
-// measure takes groups away from above, and counts: what cannot be taken away
-// is in itself, or in something that is.
+// setDepths visits each group after all its parents, and sets its depth. A group that
+// cannot be visited contains itself, or is in a group that does.
 func (g *graph) setDepths() error {
 	left := map[string]int{}
 	for name, in := range g.groups {
@@ -199,7 +199,7 @@ func (g *graph) setDepths() error {
 		in := g.groups[free[done]]
 		for _, e := range in.children {
 			child := g.groups[e.child]
-			child.depth = max(child.depth, in.depth+1)
+			child.depth = max(child.depth, in.depth+1) // in Ansible the longest path counts
 			if left[e.child]--; left[e.child] == 0 {
 				free = append(free, e.child)
 			}
@@ -211,8 +211,8 @@ func (g *graph) setDepths() error {
 	return g.cycle(left)
 }
 
-// cycle returns an error that names a cycle among the groups that are left, and
-// where an inventory defines it.
+// cycle returns an error that shows a cycle among the groups with left parents, and its
+// place in an inventory.
 func (g *graph) cycle(left map[string]int) error {
 	var at string
 	for _, name := range g.groupOrder {
@@ -221,7 +221,8 @@ func (g *graph) cycle(left map[string]int) error {
 			break
 		}
 	}
-	// Upwards: a group that is left has a parent that is left.
+	// Each group that is left has a parent that is left, so going up must reach a
+	// group twice. Going down could end in a group that is only below a cycle.
 	var way []string
 	for !slices.Contains(way, at) {
 		way = append(way, at)
@@ -237,8 +238,8 @@ func (g *graph) cycle(left map[string]int) error {
 	return fail(place, "take one of them out", "groups contain themselves: %s", strings.Join(way, " > "))
 }
 
-// placeOf is where the first edge of a way through groups is written. That a
-// group is in "all" is written nowhere.
+// placeOf returns the origin of the first edge of a path through groups that has one.
+// The edges from "all" that finish adds have none.
 func (g *graph) placeOf(way []string) Origin {
 	for i, parent := range way[:len(way)-1] {
 		for _, e := range g.groups[parent].children {
@@ -250,8 +251,8 @@ func (g *graph) placeOf(way []string) Origin {
 	return Origin{}
 }
 
-// ancestry returns all groups that a host is in, the weakest first: by depth,
-// then priority, then name.
+// ancestry returns all groups of a host, the one with the lowest precedence first: by
+// depth, then priority, then name, as in Ansible.
 func (g *graph) ancestry(host *member) []*group {
 	seen := map[*group]bool{g.groups[groupAll]: true}
 	queue := slices.Clone(host.groups)
@@ -267,8 +268,8 @@ func (g *graph) ancestry(host *member) []*group {
 	})
 }
 
-// below returns the hosts of a group and of those in it, group by group, the
-// nearest first.
+// below returns the hosts of a group and of all groups below it, group by group in
+// breadth-first order.
 func (g *graph) below(name string) []string {
 	var hosts []string
 	seenGroup, seenHost := map[string]bool{name: true}, map[string]bool{}

@@ -2,36 +2,36 @@ package inventory
 
 import "time"
 
-// The values of what nobody sets.
+// The default values.
 const (
 	DefaultPort           = 22
 	DefaultConnectTimeout = 10 * time.Second // Ansible's; OpenSSH waits for TCP
 )
 
-// A Host is a server and all that is known about how to reach it.
+// A Host is a server with everything that is needed to reach it.
 type Host struct {
-	Name           string // as the inventory calls it, or as it was asked for
-	Address        string // what to connect to: a name or an IP address, without brackets
+	Name           string // in the inventory, or on the command line
+	Address        string // a name or an IP address to connect to, without brackets
 	Port           int
 	User           string
 	Password       Secret   // for a server that asks for one
 	IdentityFiles  []string // private keys; empty for those that OpenSSH tries by default
-	IdentitiesOnly bool     // no other keys than these, whatever an agent holds
-	ProxyJump      []Jump   // the way, first hop first; empty for a direct connection
-	HostKeyAlias   string   // the name that its host key is known by, if not Address
-	UserKnownHosts []string // files of host keys; those that do not exist are empty
+	IdentitiesOnly bool     // use no other keys of an agent
+	ProxyJump      []Jump   // hosts to connect through, the first hop first; empty for a direct connection
+	HostKeyAlias   string   // the name of the host in known_hosts, if not Address
+	UserKnownHosts []string // known_hosts files; they need not exist
 	ConnectTimeout time.Duration
 	Become         Become
 
-	Groups []string // sorted, without "all"; of a host that is in no inventory none
+	Groups []string // sorted, without "all"; empty for a host that is in no inventory
 
 	Origin Origin            // where the host is named first
-	From   map[string]Origin // where each field that was set comes from, by the field's name
+	From   map[string]Origin // origins of the fields that were set, by the field's name
 }
 
-// A Jump is a host on the way to another, as ssh_config knows it.
+// A Jump is a host through which another is reached, with the settings of ssh_config.
 type Jump struct {
-	Name           string // as it was asked for
+	Name           string // in the option that names it
 	Address        string
 	Port           int
 	User           string
@@ -41,7 +41,7 @@ type Jump struct {
 	UserKnownHosts []string
 	ConnectTimeout time.Duration
 
-	Origin Origin // where it is asked to go this way
+	Origin Origin // of the option that names it
 }
 
 // Become configures how to become another user once connected. Only sudo is

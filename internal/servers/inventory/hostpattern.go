@@ -6,15 +6,14 @@ import (
 	"strings"
 )
 
-// parsePort reads a TCP port.
+// parsePort parses a TCP port.
 func parsePort(text string) (int, bool) {
 	n, err := strconv.ParseUint(text, 10, 16)
 	return int(n), err == nil && n > 0
 }
 
-// cutPort splits a host of an inventory from the port behind it: "h:22",
-// "[::1]:22". An IPv6 address without brackets has none. port is 0 if there is
-// none.
+// cutPort splits a host of an inventory from its port: "h:22", "[::1]:22". port is 0 if
+// there is none. An IPv6 address without brackets has no port.
 func cutPort(text string, at Origin) (host string, port int, err error) {
 	if inner, after, ok := cutBrackets(text); ok {
 		if after == "" {
@@ -25,6 +24,7 @@ func cutPort(text string, at Origin) (host string, port int, err error) {
 		return text, 0, nil
 	}
 	i := strings.LastIndexByte(text, ':')
+	// A colon within brackets belongs to a range: "web[1:3]".
 	if i < 0 || strings.ContainsAny(text[i:], "[]") {
 		return text, 0, nil
 	}
@@ -36,8 +36,8 @@ func cutPort(text string, at Origin) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// cutBrackets splits "[::1]:22" into the address in the brackets and ":22".
-// ok is false if it is no IP address that stands in them.
+// cutBrackets splits "[::1]:22" into the address in the brackets and ":22". ok is false
+// if the brackets do not hold an IP address.
 func cutBrackets(text string) (inner, after string, ok bool) {
 	rest, ok := strings.CutPrefix(text, "[")
 	if !ok {
@@ -51,7 +51,7 @@ func cutBrackets(text string) (inner, after string, ok bool) {
 	return inner, after, err == nil
 }
 
-// expand writes the ranges of a host's name out: "web[01:10:2]", "db-[a:f]".
+// expandRanges returns the names of a pattern with ranges: "web[01:10:2]", "db-[a:f]".
 func expandRanges(pattern string, at Origin) ([]string, error) {
 	if len(pattern) > maxName {
 		return nil, fail(at, "", "a name of %d bytes is too long", len(pattern))
@@ -72,6 +72,7 @@ func expandRanges(pattern string, at Origin) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Each range is bounded, but several in one name multiply.
 	if len(values)*len(tails) > maxHosts {
 		return nil, fail(at, "", "%.80q are more than %d hosts", pattern, maxHosts)
 	}
@@ -84,8 +85,8 @@ func expandRanges(pattern string, at Origin) ([]string, error) {
 	return hosts, nil
 }
 
-// rangeValues lists what "begin:end" or "begin:end:step" stands for, both ends
-// included.
+// rangeValues returns the values of "begin:end" or "begin:end:step". Both ends are
+// included, as in Ansible and unlike in Python.
 func rangeValues(text string, at Origin) ([]string, error) {
 	parts := strings.Split(text, ":")
 	step := 1

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// section is a line "[group]", "[group:children]" or "[group:vars]".
+// section matches a line "[group]", "[group:children]" or "[group:vars]".
 var section = regexp.MustCompile(`^\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?$`)
 
-// childLine is a line of a section of children.
+// childLine matches a line of a section of children.
 var childLine = regexp.MustCompile(`^([^:\]\s]+)\s*(?:#.*)?$`)
 
 const sectionHint = "write [group], [group:children] or [group:vars]"
@@ -16,10 +16,11 @@ const sectionHint = "write [group], [group:children] or [group:vars]"
 // An iniReader reads an inventory in Ansible's INI format into a graph.
 type iniReader struct {
 	graph *graph
-	at    Origin // of the line that is read
+	at    Origin // of the current line
 	group string
 	kind  string // of the section: "" for hosts, "children" or "vars"
-	// What names groups that may stand further down waits for the end.
+	// These name groups that may be defined further down, so they are added at the
+	// end.
 	links  []link
 	blocks []varsBlock
 }
@@ -55,6 +56,7 @@ func (r *iniReader) line(line string) error {
 	if m := section.FindStringSubmatch(line); m != nil {
 		return r.begin(m[1], m[2])
 	}
+	// A line of hosts may begin with an IPv6 address in brackets.
 	if first, _, _ := strings.Cut(line, " "); first[0] == '[' {
 		if _, _, ok := cutBrackets(first); !ok || r.kind != "" {
 			return fail(r.at, sectionHint, "%.80q is no section", line)
@@ -82,8 +84,7 @@ func (r *iniReader) begin(name, kind string) error {
 	return fail(r.at, sectionHint, "a section of %.80q does not exist", kind)
 }
 
-// assignment reads "name = value"; a "#" behind the value belongs to it, as in
-// Ansible.
+// assignment parses "name = value". As in Ansible a "#" after the value belongs to it.
 func (r *iniReader) assignment(line string) error {
 	name, value, ok := strings.Cut(line, "=")
 	if !ok {
@@ -102,7 +103,7 @@ func (r *iniReader) child(line string) error {
 	return nil
 }
 
-// host reads "pattern name=value …".
+// host parses "pattern name=value …".
 func (r *iniReader) host(line string) error {
 	words, err := shellWords(line, true)
 	if err != nil {
@@ -123,7 +124,7 @@ func (r *iniReader) host(line string) error {
 	return r.graph.addPattern(words[0], r.group, vars, r.at)
 }
 
-// addPattern adds the hosts that "web[1:3]:22" stands for.
+// addPattern adds the hosts of a pattern such as "web[1:3]:22".
 func (g *graph) addPattern(pattern, groupName string, vars variables, at Origin) error {
 	pattern, port, err := cutPort(pattern, at)
 	if err != nil {
@@ -133,6 +134,7 @@ func (g *graph) addPattern(pattern, groupName string, vars variables, at Origin)
 	if err != nil {
 		return err
 	}
+	// A variable for the port overrides the port behind the name.
 	all := variables{}
 	if port != 0 {
 		all.setPort(port, at)
@@ -146,7 +148,8 @@ func (g *graph) addPattern(pattern, groupName string, vars variables, at Origin)
 	return nil
 }
 
-// finish makes the connections between groups, all of which must be there now.
+// finish adds the links between groups and the variables of groups. All groups must be
+// defined by then.
 func (r *iniReader) finish() error {
 	known := func(name string, at Origin) error {
 		if r.graph.groups[name] == nil {

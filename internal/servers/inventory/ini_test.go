@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The shapes of "How to build your inventory", with names of our own.
+// The forms in Ansible's "How to build your inventory", with other names.
 func TestINI(t *testing.T) {
 	for _, tt := range []struct {
 		name, ini, want string

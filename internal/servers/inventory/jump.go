@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// A destination is a host as "ssh" takes it on its command line.
+// A destination is a host in the syntax of ssh's command line.
 type destination struct {
 	user string
 	host string
-	port string // empty if it is not said
+	port string // empty if there is none
 }
 
-// parseDestination reads [user@]host[:port], [user@][ipv6][:port] and
-// ssh://[user@]host[:port]. What may be a password is refused unseen.
+// parseDestination parses [user@]host[:port], [user@][ipv6][:port] and
+// ssh://[user@]host[:port]. It refuses a password, and does not show it.
 func parseDestination(text string, from Origin) (destination, error) {
 	hint := "write [user@]host[:port]; an IPv6 address with a port in brackets"
 	var d destination
@@ -24,6 +24,7 @@ func parseDestination(text string, from Origin) (destination, error) {
 	if isURL {
 		rest = strings.TrimSuffix(rest, "/")
 	}
+	// A host name has no "@", but the user name of a domain account may.
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		d.user, rest = rest[:i], rest[i+1:]
 		if strings.Contains(d.user, ":") {
@@ -59,7 +60,7 @@ func cutDestination(text string) (host, port string, ok bool) {
 	return host, port, ok
 }
 
-// settings returns the options that a destination holds itself.
+// settings returns the options that are part of a destination.
 func (d destination) settings(from Origin) settings {
 	s := settings{}
 	if d.user != "" {
@@ -71,9 +72,9 @@ func (d destination) settings(from Origin) settings {
 	return s
 }
 
-// jumps is the way to a host: its ProxyJump, or a ProxyCommand that is one in
-// other words. The first jump may have jumps of its own; seen are the hosts that
-// led here.
+// jumps returns the jumps to a host: those of its ProxyJump, or of an equivalent
+// ProxyCommand. The first jump may have jumps of its own. seen are the aliases that
+// were resolved on the way here, to detect a loop.
 func (r resolver) jumps(target Jump, s settings, seen []string) ([]Jump, error) {
 	if o, ok := s.get(optProxyJump); ok {
 		return r.proxyJump(o, target, seen)
@@ -98,7 +99,8 @@ func (r resolver) proxyJump(o option, target Jump, seen []string) ([]Jump, error
 		if err != nil {
 			return nil, err
 		}
-		// OpenSSH gives the jumps before it to each but the first.
+		// OpenSSH reaches each jump but the first through those before it, and
+		// ignores a ProxyJump that is configured for it.
 		hops, err := r.jump(d.host, d.settings(o.from), i == 0, o.from, seen)
 		if err != nil {
 			return nil, err
@@ -110,7 +112,7 @@ func (r resolver) proxyJump(o option, target Jump, seen []string) ([]Jump, error
 	return way, nil
 }
 
-// jump is one host on the way, after those that lead to it.
+// jump returns a jump, after the jumps that lead to it.
 func (r resolver) jump(alias string, s settings, isFirst bool, from Origin, seen []string) ([]Jump, error) {
 	if slices.Contains(seen, alias) {
 		return nil, fail(from, "say ProxyJump none in a Host section for it", "the way to %.80q leads through itself", alias)
@@ -134,14 +136,15 @@ func (r resolver) jump(alias string, s settings, isFirst bool, from Origin, seen
 
 const proxyHint = "say ProxyJump [user@]host, or run `ssh -W %h:%p [user@]host` as the ProxyCommand"
 
-// proxyCommand takes "ssh -W %h:%p [user@]host" for a jump. Other commands are
-// not run.
+// proxyCommand returns the jump of "ssh -W %h:%p [user@]host". It returns an error for
+// any other command, because this package runs none.
 func (r resolver) proxyCommand(o option, seen []string) ([]Jump, error) {
 	value := strings.TrimSpace(o.value)
 	if strings.EqualFold(value, "none") {
 		return nil, nil
 	}
 	words, err := shellWords(value, false)
+	// In the arguments of Ansible the whole command is often quoted once more.
 	if err == nil && len(words) == 1 && strings.Contains(words[0], " ") {
 		words, err = shellWords(words[0], false)
 	}

@@ -40,7 +40,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A long chain of groups is no cycle and takes no stack.
+// A long chain of groups is not a cycle, and needs no deep stack.
 func TestDeepGroups(t *testing.T) {
 	var ini strings.Builder
 	ini.WriteString("[g0]\nh ansible_port=23\n")

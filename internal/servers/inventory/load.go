@@ -15,14 +15,13 @@ import (
 // Options configures Load. The zero value reads no inventory, only the user's
 // ssh_config.
 type Options struct {
-	Inventories []string // files of Ansible's, or directories of them; later ones take precedence
-	SSHConfig   string   // instead of ~/.ssh/config and /etc/ssh/ssh_config, which may be absent; this one may not
+	Inventories []string // Ansible's inventory files, or directories of them; later ones take precedence
+	SSHConfig   string   // replaces ~/.ssh/config and /etc/ssh/ssh_config; must exist, unlike these
 	Home        string   // the user's home; by default that of the process
 	User        string   // the user on this machine, and the default elsewhere; by default that of the process
 }
 
-// An Inventory knows hosts. It does not change, and may be used by several
-// goroutines.
+// An Inventory holds hosts. It does not change, and may be used by several goroutines.
 type Inventory struct {
 	// Notes are the settings that were ignored and may be expected to work.
 	Notes []Note
@@ -107,14 +106,15 @@ func (inv *Inventory) file(s *source, name string) error {
 	if err != nil {
 		return err
 	}
+	// Without "#!" an executable file is an inventory whose mode is too wide.
 	if info, err := os.Stat(name); err == nil && info.Mode()&0o111 != 0 && strings.HasPrefix(string(data), "#!") {
 		return fail(Origin{File: name}, "save what `ansible-inventory --list --yaml` prints, and give that", "an inventory script, and none are run")
 	}
 	return inv.graph.parse(name, data, &inv.Notes)
 }
 
-// parse adds an inventory in the format that its name tells, or else its
-// content.
+// parse adds an inventory. Its format follows from the extension of its name or,
+// without one, from its content.
 func (g *graph) parse(name string, data []byte, notes *[]Note) error {
 	switch filepath.Ext(name) {
 	case ".yml", ".yaml", ".json":
@@ -132,7 +132,7 @@ func (g *graph) parse(name string, data []byte, notes *[]Note) error {
 		}
 		ini := g.readINI(name, data)
 		if ini != nil && err != nil && !bytes.Contains(data, []byte("\n[")) {
-			return errors.Join(ini, err) // which of them was meant is not known
+			return errors.Join(ini, err) // it is not known which format was meant
 		}
 		return ini
 	}

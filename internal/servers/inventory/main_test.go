@@ -12,7 +12,7 @@ import (
 // files are a user's home and inventories, by their path.
 type files map[string]string
 
-// write makes the files in a directory of their own.
+// write creates files in a new directory.
 func (f files) write(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -28,7 +28,7 @@ func (f files) write(t *testing.T) string {
 	return dir
 }
 
-// load reads the inventories of that name, and "config" as the ssh_config.
+// load reads the named inventories, and the file "config" as the ssh_config.
 func (f files) load(t *testing.T, names ...string) (inventory.Inventory, string, error) {
 	t.Helper()
 	if _, ok := f["config"]; !ok {
@@ -70,7 +70,7 @@ func (f files) selectAll(t *testing.T, name string, patterns ...string) ([]inven
 	return hosts, relative(err, dir)
 }
 
-// A text is an error whose paths do not depend on the test's directory.
+// text is an error whose paths do not depend on the test's directory.
 type text string
 
 func (e text) Error() string { return string(e) }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A term is one part of a pattern: what matches is added, or what was added is
-// kept or removed by it.
+// A term is one part of a pattern. It adds hosts, or keeps (&) or removes (!) hosts of
+// those that were added.
 type term struct {
 	op   byte // 0, '&' or '!'
 	text string
@@ -16,12 +16,12 @@ type term struct {
 
 func (t term) String() string { return strings.Trim(string(t.op), "\x00") + t.text }
 
-// commandLine is where patterns come from.
+// commandLine is the origin of patterns.
 var commandLine = Origin{}
 
-// parsePatterns splits patterns into terms, in the order in which Ansible heeds
-// them: first what adds, then what keeps, then what removes. Without one that
-// adds, all hosts are the beginning. known tells names of hosts and groups.
+// parsePatterns splits patterns into terms in the order in which Ansible applies them:
+// terms that add come first, then those that keep, then those that remove. If no term
+// adds, the first one is "all". known reports whether a name is that of a host or group.
 func parsePatterns(patterns []string, known func(string) bool) ([]term, error) {
 	byOp := map[byte][]term{}
 	size, count := 0, 0
@@ -52,8 +52,8 @@ func parsePatterns(patterns []string, known func(string) bool) ([]term, error) {
 	return append(append(byOp[0], byOp['&']...), byOp['!']...), nil
 }
 
-// splitUnion splits "a:b:!c", but no destination, where a colon is something
-// else.
+// splitUnion splits "a:b:!c". It does not split a destination, where a colon precedes
+// the port.
 func splitUnion(text string, known func(string) bool) []string {
 	if isDestination(text, known) {
 		return []string{text}
@@ -79,8 +79,8 @@ func splitOutside(text string, separator byte) []string {
 	return append(parts, text[begin:])
 }
 
-// isDestination reports whether a pattern can only be a host of its own:
-// user@host, [ipv6]:port, host:port, ssh://host, an IPv6 address.
+// isDestination reports whether a pattern can only be a destination: user@host,
+// [ipv6]:port, host:port, ssh://host, or an IPv6 address.
 func isDestination(text string, known func(string) bool) bool {
 	if text == "" || strings.IndexByte("~&!", text[0]) >= 0 {
 		return false
@@ -94,16 +94,18 @@ func isDestination(text string, known func(string) bool) bool {
 	if _, err := netip.ParseAddr(text); err == nil {
 		return true
 	}
+	// "web:80" could be the union of two groups, if there is one called 80.
 	host, port, ok := strings.Cut(text, ":")
 	_, isPort := parsePort(port)
 	return ok && host != "" && !strings.ContainsAny(host, "*?[]") && isPort && !known(port)
 }
 
-// subscript is a pattern with the index of a host, or a range of indices, behind
-// it.
+// subscript matches a pattern with the index of a host, or a range of indices, at its
+// end.
 var subscript = regexp.MustCompile(`^([^~].*)\[(?:(-?[0-9]+)|([0-9]+)[:-]([0-9]*))\]$`)
 
-// cutSubscript splits "web[0:2]" into "web" and what picks among its hosts.
+// cutSubscript splits "web[0:2]" into "web" and a function that selects among its hosts.
+// Both ends of a range are included, as in Ansible.
 func cutSubscript(text string) (base string, pick func([]string) []string) {
 	m := subscript.FindStringSubmatch(text)
 	if m == nil {
@@ -138,8 +140,8 @@ func cutSubscript(text string) (base string, pick func([]string) []string) {
 // isGlob reports whether a pattern may match several names.
 func isGlob(text string) bool { return text[0] == '~' || strings.ContainsAny(text, "*?[") }
 
-// matcher compiles "~regex" or a glob to what matches names. A regular
-// expression must match from the beginning, but not to the end, as in Ansible.
+// matcher compiles "~regex", a glob or a name to a function that matches names. As in
+// Ansible a regular expression is anchored at the beginning, but not at the end.
 func matcher(text string) (func(string) bool, error) {
 	if !isGlob(text) {
 		return func(name string) bool { return name == text }, nil
@@ -155,7 +157,8 @@ func matcher(text string) (func(string) bool, error) {
 	return re.MatchString, nil
 }
 
-// globExpression writes a glob of Python's fnmatch as a regular expression.
+// globExpression translates a glob of Python's fnmatch into a regular expression.
+// path.Match has another syntax for classes.
 func globExpression(glob string) string {
 	var b strings.Builder
 	b.WriteString(`(?s)^`)
@@ -166,7 +169,7 @@ func globExpression(glob string) string {
 		case '?':
 			b.WriteByte('.')
 		case '[':
-			// A bracket that comes first, or after "!", is one of the characters.
+			// A "]" that comes first, or after "!", is one of the characters.
 			inner := strings.TrimPrefix(glob[i+1:], "!")
 			begin := len(glob) - len(inner)
 			end := strings.IndexByte(glob[min(begin+1, len(glob)):], ']')

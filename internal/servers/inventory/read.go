@@ -31,7 +31,7 @@ func (s *source) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Opening a pipe could wait for ever.
+	// Opening a named pipe could block forever.
 	if !info.Mode().IsRegular() {
 		return nil, fail(Origin{File: name}, "", "no regular file")
 	}
@@ -53,17 +53,17 @@ func (s *source) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// ignoredSuffixes are of files in a directory that are no inventories: the
+// ignoredSuffixes are suffixes of files in a directory that are not inventories: the
 // default of Ansible's INVENTORY_IGNORE_EXTS.
 var ignoredSuffixes = []string{
 	".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry",
 }
 
-// ignoredNames are directories beside inventories that are none.
+// ignoredNames are directories beside inventories that hold no inventories.
 var ignoredNames = []string{dirGroupVars, dirHostVars, "vars_plugins"}
 
-// inventoriesIn lists the inventories in a directory and those below it, in the
-// order of their names.
+// inventoriesIn returns the inventories in and below a directory, in the order of their
+// names.
 func (s *source) inventoriesIn(dir string, depth int) ([]string, error) {
 	if depth > maxDepth {
 		return nil, fail(Origin{File: dir}, "", "directories lie more than %d deep", maxDepth)
@@ -100,5 +100,5 @@ func (s *source) inventoriesAt(name string, depth int) ([]string, error) {
 	return s.inventoriesIn(name, depth)
 }
 
-// isMissing is for what may be absent.
+// isMissing reports whether a file does not exist.
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// connections are the values of ansible_connection that are SSH.
+// connections are the values of ansible_connection that stand for SSH.
 var connections = []string{"ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh"}
 
-// sudoMethods are the values of ansible_become_method that are sudo.
+// sudoMethods are the values of ansible_become_method that stand for sudo.
 var sudoMethods = []string{"sudo", "ansible.builtin.sudo"}
 
-// member makes a Host from its variables in the inventory.
+// member returns the Host of a member of the inventory.
 func (r resolver) member(m *member, vars variables) (Host, error) {
 	if err := checkConnection(vars); err != nil {
 		return Host{}, err
@@ -39,8 +39,8 @@ func (r resolver) member(m *member, vars variables) (Host, error) {
 	return h, h.setPasswords(vars)
 }
 
-// host makes a Host of an alias, which is said at a place, and of settings that
-// are stronger than ssh_config.
+// host returns the Host of an alias with the origin at, from settings that take
+// precedence over ssh_config.
 func (r resolver) host(alias string, s settings, at Origin) (Host, error) {
 	if err := r.config.apply(alias, s); err != nil {
 		return Host{}, err
@@ -84,8 +84,8 @@ func checkConnection(vars variables) error {
 	return err
 }
 
-// inventorySettings are the options that Ansible would give to ssh, in its
-// order.
+// inventorySettings returns the options that Ansible would pass to ssh. The order is
+// that of Ansible's command line, because ssh uses the first value of an option.
 func inventorySettings(vars variables) (settings, error) {
 	s := settings{}
 	arguments := func(names []string) error {
@@ -120,7 +120,8 @@ func inventorySettings(vars variables) (settings, error) {
 	return s, arguments(varsExtra)
 }
 
-// giveSecrets sets the options that only Ansible's variables have.
+// setPasswords sets the passwords and the fields of Become, for which ssh_config has no
+// options.
 func (h *Host) setPasswords(vars variables) error {
 	for _, step := range []struct {
 		names []string

@@ -6,18 +6,18 @@ import (
 	"log/slog"
 )
 
-// hidden stands for a secret wherever it is printed.
+// hidden is printed in the place of a secret.
 const hidden = "(secret)"
 
-// A Secret is a text that is never printed, logged or marshalled. Its zero
-// value is no secret at all.
+// A Secret is a text that is never printed, logged or marshalled. Its zero value is the
+// absence of a secret.
 type Secret struct {
 	// A pointer, so that fmt shows an address even where it may not call
 	// methods: in an unexported field of somebody else's struct.
 	value *string
 }
 
-// NewSecret hides a text; the empty one is no secret.
+// NewSecret returns a Secret for a text. For an empty text it returns the zero value.
 func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
@@ -25,7 +25,7 @@ func NewSecret(text string) Secret {
 	return Secret{value: &text}
 }
 
-// Reveal returns the text, for the one who has to send it.
+// Reveal returns the text, to be sent to a server.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// However a secret is written, it is not there.
+// No way to write a secret shows it.
 func TestSecretsAreNotShown(t *testing.T) {
 	secret := inventory.NewSecret("hunter2")
 	h := inventory.Host{Name: "h", Password: secret, Become: inventory.Become{Password: secret}}
@@ -58,7 +58,7 @@ func TestNoSecret(t *testing.T) {
 	}
 }
 
-// Neither are they in an inventory or in errors about the line that they are on.
+// Secrets are not shown in an inventory either, nor in errors about their line.
 func TestInventoriesDoNotShowSecrets(t *testing.T) {
 	inv := files{"h": "a ansible_become_pass=hunter2 ansible_port=x\n"}.mustLoad(t, "h")
 	_, err := inv.Select([]string{"a"})

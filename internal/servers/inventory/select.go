@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Select returns the hosts that patterns stand for, in the order in which they
-// are matched, each once. Patterns are Ansible's; what can only be a host of its
-// own (user@host:port, [ipv6]:port, ssh://…) and a name that no inventory has
-// are hosts by ssh_config alone.
+// Select returns the hosts that patterns match, each once, in the order of the matches.
+// Patterns have Ansible's syntax. A destination (user@host:port, [ipv6]:port, ssh://…)
+// and a name that is in no inventory are hosts, too, with the settings of ssh_config
+// alone.
 //
-// A pattern that matches nothing is an error, as are patterns that leave nothing
-// and any selected host that cannot be reached as its variables ask. Errors are
-// *Error or Errors of them.
+// A pattern without a match is an error, and so are patterns that leave no host, and a
+// selected host with invalid or unsupported variables. Errors are *Error or Errors of
+// them.
 func (inv Inventory) Select(patterns []string) ([]Host, error) {
 	names, err := inv.names(patterns)
 	if err != nil {
@@ -21,7 +21,7 @@ func (inv Inventory) Select(patterns []string) ([]Host, error) {
 	return inv.resolve(names)
 }
 
-// names are those that patterns stand for.
+// names returns the names of the hosts that patterns match.
 func (inv Inventory) names(patterns []string) ([]string, error) {
 	terms, err := parsePatterns(patterns, inv.knows)
 	if err != nil {
@@ -41,7 +41,7 @@ func (inv Inventory) names(patterns []string) ([]string, error) {
 	return c.names, nil
 }
 
-// chosen are names in order.
+// chosen is an ordered set of names.
 type chosen struct {
 	names []string
 	has   map[string]bool
@@ -74,11 +74,12 @@ func (inv Inventory) knows(name string) bool {
 	return inv.graph.hosts[name] != nil || inv.graph.groups[name] != nil
 }
 
-// match lists what one term matches.
+// match returns the hosts that one term matches.
 func (inv Inventory) match(t term, c chosen) ([]string, error) {
 	if isDestination(t.text, inv.knows) {
 		return []string{t.text}, nil
 	}
+	// The name of a host or group may look like a pattern with a subscript.
 	base, pick := t.text, (func([]string) []string)(nil)
 	if !inv.knows(base) {
 		base, pick = cutSubscript(t.text)
@@ -101,7 +102,8 @@ func (inv Inventory) match(t term, c chosen) ([]string, error) {
 	return nil, inv.noMatch(t, base)
 }
 
-// unlistedNames is a name of a host of its own that was chosen before.
+// unlistedNames returns a name that is in no inventory, if an earlier term added it. So
+// "h,!h" works for any host.
 func unlistedNames(c chosen, name string, found bool) []string {
 	if found || !c.has[name] {
 		return nil
@@ -109,9 +111,9 @@ func unlistedNames(c chosen, name string, found bool) []string {
 	return []string{name}
 }
 
-// matchNames lists the hosts of groups that match and, if none does or the
-// pattern may match several names, hosts that match themselves. found is false
-// if there is neither.
+// matchNames returns the hosts of groups whose names match, and the hosts whose own
+// names match. As in Ansible a plain name that is a group is not matched with hosts.
+// found is false if no name matches.
 func (inv Inventory) matchNames(text string) (names []string, found bool, err error) {
 	matches, err := matcher(text)
 	if err != nil {
@@ -149,7 +151,7 @@ func (inv Inventory) matchNames(text string) (names []string, found bool, err er
 	return names, found, nil
 }
 
-// resolve makes the hosts, or returns the errors of all of them.
+// resolve returns the hosts of names, or the errors of all of them, equal ones once.
 func (inv Inventory) resolve(names []string) ([]Host, error) {
 	hosts := make([]Host, 0, len(names))
 	var errs Errors

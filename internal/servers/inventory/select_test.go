@@ -51,7 +51,7 @@ func TestPatterns(t *testing.T) {
 		{"web[1:]", "web2.eu web3.eu"},
 		{"web[1:9]:!web[2]", "web2.eu"},
 		{"w*[0]", "web1.eu"},
-		// hosts of their own
+		// hosts that are in no inventory
 		{"root@shop.us:2222", "root@shop.us:2222"},
 		{"shop.us:2222", "shop.us:2222"},
 		{"[2001:db8::1]:23", "[2001:db8::1]:23"},
@@ -100,7 +100,7 @@ func TestPatternsRefused(t *testing.T) {
 	}
 }
 
-// What is wrong with several hosts is told together, once for each reason.
+// The errors of several hosts are returned together, each reason once.
 func TestErrorsOfManyHosts(t *testing.T) {
 	_, err := files{"hosts": "h[1:30] ansible_host='{{ x }}'\n"}.selectAll(t, "hosts")
 	if err == nil || strings.Count(err.Error(), "template") != 1 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The options of ssh_config that are heeded, in lower case.
+// The supported options of ssh_config, in lower case.
 const (
 	optHostName       = "hostname"
 	optPort           = "port"
@@ -22,14 +22,14 @@ const (
 	optCanonicalize   = "canonicalizehostname"
 )
 
-// An option is a value and where it was given.
+// An option is a value with its origin.
 type option struct {
 	value string
 	from  Origin
 }
 
-// settings are options by their keyword in lower case. The first value
-// wins; only identity files add up.
+// settings holds options by their keyword in lower case. The first value wins, except
+// for identity files, which add up.
 type settings map[string][]option
 
 func (s settings) get(key string) (option, bool) {
@@ -48,13 +48,14 @@ func (s settings) set(key string, from Origin, values ...string) {
 	}
 }
 
-// give sets an option as ssh_config or "-o" writes it; rest is what follows the
-// keyword. Those that do not concern where to connect, and as whom, are
-// ignored; so is StrictHostKeyChecking, because host keys are always verified.
+// setOption sets an option in the syntax of ssh_config or "-o". rest is the text after
+// the keyword. Options that do not affect the destination or the login are ignored, and
+// so is StrictHostKeyChecking, because host keys are always verified.
 func (s settings) setOption(keyword, rest string, from Origin) error {
 	key := strings.ToLower(keyword)
 	switch key {
 	case optProxyCommand, optProxyJump:
+		// Both options are one setting: the first of either wins.
 		_, jump := s[optProxyJump]
 		_, command := s[optProxyCommand]
 		if !jump && !command {
@@ -81,7 +82,7 @@ func (s settings) setOption(keyword, rest string, from Origin) error {
 	return nil
 }
 
-// seconds reads a time as ssh_config writes it: "90", "1m30s".
+// seconds parses a time in the format of ssh_config: "90", "1m30s".
 func (o option) seconds(what string) (time.Duration, error) {
 	total, rest := int64(0), strings.ToLower(o.value)
 	for rest != "" {
@@ -104,7 +105,7 @@ func (o option) seconds(what string) (time.Duration, error) {
 	return time.Duration(total) * time.Second, nil
 }
 
-// maxTimeout is a day, in seconds: more is a mistake.
+// maxTimeout is a day, in seconds. A longer timeout is taken for an error.
 const maxTimeout = 86400
 
 func (o option) port() (int, error) {
@@ -115,7 +116,7 @@ func (o option) port() (int, error) {
 	return n, nil
 }
 
-// isYes reads a flag of ssh_config.
+// isYes parses a flag of ssh_config.
 func (o option) isYes(what string) (bool, error) {
 	switch strings.ToLower(o.value) {
 	case "yes", "true":

@@ -7,9 +7,9 @@ import (
 
 var errQuote = errors.New("a quote is not closed")
 
-// shellWords splits a line as Python's shlex.split does, and so Ansible: quotes
-// and backslashes as in a shell, and with comments a "#" outside quotes ends the
-// line, even in a word.
+// shellWords splits a line as Python's shlex.split does, which Ansible uses. Quotes and
+// backslashes have the meaning of a shell. With comments, a "#" outside quotes ends the
+// line, even within a word.
 func shellWords(line string, comments bool) ([]string, error) {
 	s := splitter{rest: line, comments: comments}
 	var words []string
@@ -59,8 +59,8 @@ func (s *splitter) word() (word string, ok bool, err error) {
 	return b.String(), ok, nil
 }
 
-// quoted reads up to the closing quote. In double quotes a backslash escapes
-// itself and the quote.
+// quoted reads up to the closing quote. In double quotes a backslash only escapes itself
+// and the quote.
 func (s *splitter) quoted(quote byte, b *strings.Builder) error {
 	for s.rest != "" {
 		c := s.rest[0]
@@ -76,9 +76,9 @@ func (s *splitter) quoted(quote byte, b *strings.Builder) error {
 	return errQuote
 }
 
-// literal reads a value of an INI inventory, which Ansible takes for a literal
-// of Python if it is one: a quoted text, or a number that a comment may follow.
-// Anything else is the text itself.
+// literal parses a value of an INI inventory. Ansible evaluates it as a literal of Python
+// if it is one: a quoted text, or a number with or without a comment. Otherwise the value
+// is the text itself.
 func literal(text string) string {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -103,7 +103,8 @@ func isComment(rest string) bool {
 	return rest == "" || rest[0] == '#'
 }
 
-// isPlainLiteral reports whether Python reads a word as a number or a constant.
+// isPlainLiteral reports whether a word is a number or a constant of Python. A number
+// with a leading zero is not.
 func isPlainLiteral(word string) bool {
 	if word == "True" || word == "False" || word == "None" {
 		return true
@@ -111,8 +112,8 @@ func isPlainLiteral(word string) bool {
 	return word != "" && strings.Trim(word, "0123456789") == "" && (word[0] != '0' || len(word) == 1)
 }
 
-// pythonString reads a string literal after its opening quote; the escapes are
-// those that a value of ours could hold.
+// pythonString parses a string literal of Python after its opening quote. ok is false for
+// escapes of control characters and code points, which no value about connections needs.
 func pythonString(text string, quote byte) (inner, rest string, ok bool) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {

@@ -2,21 +2,21 @@ package inventory
 
 import "strings"
 
-// Flags of ssh that change nothing about where to connect, and as whom.
+// Flags of ssh that do not affect the destination or the login.
 const (
 	flagsIgnored     = "46AaCkKMqTtvXxYyn"
-	flagsIgnoredWith = "BbceEImS" // that have an argument
+	flagsIgnoredWith = "BbceEImS" // with an argument
 )
 
-// An invocation is a command line of ssh as far as it is understood.
+// An invocation is a parsed command line of ssh.
 type invocation struct {
 	settings settings
-	words    []string // that are no options
+	words    []string // other than options
 	forward  string   // of -W
 }
 
-// parseArgs reads the arguments of ssh. What would connect without verifying
-// host keys is refused, and so is what has no meaning here.
+// parseArgs parses the arguments of ssh. It refuses unsupported flags, and options that
+// disable the verification of host keys.
 func parseArgs(words []string, from Origin) (invocation, error) {
 	in := invocation{settings: settings{}}
 	for len(words) > 0 {
@@ -26,6 +26,8 @@ func parseArgs(words []string, from Origin) (invocation, error) {
 			in.words = append(in.words, word)
 			continue
 		}
+		// Flags without an argument may share a word, of which the last flag may have
+		// one: "-ttp22".
 		for word = word[1:]; word != ""; {
 			flag := word[0]
 			word = word[1:]
@@ -48,7 +50,7 @@ func parseArgs(words []string, from Origin) (invocation, error) {
 	return in, nil
 }
 
-// flag reads one flag with its argument.
+// flag applies a flag with its argument.
 func (in *invocation) flag(flag byte, value string, from Origin) error {
 	switch flag {
 	case 'o':
@@ -83,12 +85,12 @@ func (in *invocation) option(text string, from Origin) error {
 	return in.settings.setOption(keyword, rest, from)
 }
 
-// quoteWord protects a word from being split once more.
+// quoteWord quotes a word for setOption, which splits values.
 func quoteWord(word string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
 }
 
-// giveArgs adds the arguments that an inventory gives to ssh.
+// setArgs adds the arguments for ssh in a variable of an inventory.
 func (s settings) setArgs(v variable) error {
 	words, err := shellWords(v.text, false)
 	if err != nil {

@@ -10,18 +10,18 @@ import (
 
 const systemSSHConfig = "/etc/ssh/ssh_config"
 
-// A config is the content of ssh_config files, in the order of precedence.
+// A config holds the content of ssh_config files, in the order of precedence.
 type config struct {
 	files    [][]directive
 	home     string
 	user     string
-	hasFinal bool // some Match asks for a second pass
+	hasFinal bool // a Match has "final", so that there is a second pass
 }
 
-// A directive is a line of an ssh_config, with what its includes hold.
+// A directive is a line of an ssh_config with the content of the files that it includes.
 type directive struct {
 	key      string // keyword in lower case
-	keyword  string // as it is written
+	keyword  string // in its original case
 	rest     string
 	from     Origin
 	words    []string      // of Host, Match and Include
@@ -35,8 +35,8 @@ type configReader struct {
 	system bool // includes are relative to /etc/ssh, not to ~/.ssh
 }
 
-// loadConfig reads a file that the user names, or else those that OpenSSH
-// reads. The latter may be absent.
+// loadConfig reads a file that the user names, or else the files of OpenSSH, which may be
+// missing.
 func (s *source) loadConfig(name, home, user string) (*config, error) {
 	c := &config{home: home, user: user}
 	r := configReader{source: s, config: c}
@@ -61,8 +61,8 @@ func (s *source) loadConfig(name, home, user string) (*config, error) {
 	return c, nil
 }
 
-// checkOwn refuses the user's configuration where others may write it, as
-// OpenSSH does.
+// checkOwn returns an error if others may write the user's configuration, as OpenSSH
+// does: they could redirect connections.
 func checkOwn(name string) error {
 	info, err := os.Stat(name)
 	if err == nil && info.Mode()&fs.FileMode(0o022) != 0 {
@@ -123,7 +123,7 @@ func (r *configReader) directive(line string, at Origin, depth int) (directive, 
 	return d, err
 }
 
-// include reads the files that an Include names; there may be none.
+// include reads the files that match the patterns of an Include, if any.
 func (r *configReader) include(d directive, depth int) ([][]directive, error) {
 	if depth > maxDepth {
 		return nil, fail(d.from, "a file may include itself", "files are included more than %d deep", maxDepth)
@@ -139,7 +139,7 @@ func (r *configReader) include(d directive, depth int) ([][]directive, error) {
 		default:
 			pattern = filepath.Join(r.config.home, ".ssh", pattern)
 		}
-		names, err := filepath.Glob(pattern)
+		names, err := filepath.Glob(pattern) // sorted, as in OpenSSH
 		if err != nil {
 			return nil, fail(d.from, "", "Include %.80q is no pattern", pattern)
 		}
@@ -154,7 +154,7 @@ func (r *configReader) include(d directive, depth int) ([][]directive, error) {
 	return all, nil
 }
 
-// knows reports whether a Host line is about a host, rather than about all.
+// knows reports whether a Host line names a host, by more than "*".
 func (c *config) knows(alias string) bool {
 	return slices.ContainsFunc(c.files, func(file []directive) bool { return knows(file, alias) })
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// way writes hosts as user@address:port, the jumps first.
+// way returns hosts as user@address:port, the jumps first.
 func way(h inventory.Host) string {
 	var all []string
 	for _, j := range h.ProxyJump {
@@ -142,7 +142,7 @@ Host gate
 	}
 }
 
-// The arguments that an inventory gives to ssh mean what they would mean to it.
+// Arguments for ssh in an inventory have the meaning that they have for ssh.
 func TestArguments(t *testing.T) {
 	for _, tt := range []struct{ ini, want string }{
 		{"h ansible_ssh_common_args='-J u@j:23'", "u@j:23 me@h:22"},
@@ -172,7 +172,7 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// Includes are relative to ~/.ssh, and count only where they stand.
+// Includes are relative to ~/.ssh, and count only at their place.
 func TestInclude(t *testing.T) {
 	f := files{
 		"config":            "Host h\nInclude only-h more-*\nHost *\nPort 29\n",

@@ -6,8 +6,8 @@ import (
 
 func isFinal(word string) bool { return strings.EqualFold(word, "final") }
 
-// apply adds the options of a host, as ssh_config(5) describes: the first value
-// wins, and a Match that is "final" is evaluated once all else is known.
+// apply adds the options of a host according to ssh_config(5): the first value wins, and
+// a second pass over all files evaluates "Match final" when the other options are known.
 func (c *config) apply(alias string, s settings) error {
 	for _, final := range []bool{false, true} {
 		if final && !c.hasFinal {
@@ -15,7 +15,7 @@ func (c *config) apply(alias string, s settings) error {
 		}
 		w := walker{c, alias, s, final}
 		for _, file := range c.files {
-			if err := w.file(file, true); err != nil {
+			if err := w.file(file); err != nil {
 				return err
 			}
 		}
@@ -23,7 +23,7 @@ func (c *config) apply(alias string, s settings) error {
 	return nil
 }
 
-// A walker goes through the files for one host.
+// A walker applies the files to one host.
 type walker struct {
 	config   *config
 	alias    string
@@ -31,24 +31,21 @@ type walker struct {
 	final    bool
 }
 
-// file goes through one file. In a block that does not match nothing that it
-// includes can match either.
-func (w walker) file(file []directive, outer bool) error {
-	active := outer
+// file applies one file. An Include in a block that does not match is skipped, because
+// no block of the included file can match then.
+func (w walker) file(file []directive) error {
+	active := true
 	for _, d := range file {
 		var err error
 		switch {
 		case d.key == "host":
-			active = outer && matchPatterns(d.words, w.alias)
+			active = matchPatterns(d.words, w.alias)
 		case d.key == "match":
-			active = false
-			if outer {
-				active, err = w.match(d)
-			}
+			active, err = w.match(d)
 		case !active:
 		case d.key == "include":
 			for _, included := range d.included {
-				if err := w.file(included, true); err != nil {
+				if err := w.file(included); err != nil {
 					return err
 				}
 			}
@@ -64,8 +61,8 @@ func (w walker) file(file []directive, outer bool) error {
 
 const matchHint = "write Host, or Match all, host, originalhost, user, localuser or final"
 
-// match evaluates a Match line. A criterion that is not supported is refused
-// only if the verdict depends on it.
+// match evaluates a Match line. An unsupported criterion is an error only if the result
+// depends on it.
 func (w walker) match(d directive) (bool, error) {
 	result := true
 	for words := d.words; len(words) > 0; {
@@ -79,7 +76,7 @@ func (w walker) match(d directive) (bool, error) {
 			holds = true
 		case "final":
 			holds = w.final
-		case "canonical": // names are never made canonical
+		case "canonical": // never holds, because CanonicalizeHostname is not supported
 		default:
 			if !hasArgument {
 				if len(words) == 0 {
@@ -101,10 +98,11 @@ func (w walker) match(d directive) (bool, error) {
 	return result, nil
 }
 
-// subject is what the patterns of a criterion are matched with.
+// subject returns the text that the patterns of a criterion are matched with.
 func (w walker) subject(criterion string) (string, bool) {
 	switch criterion {
 	case "host":
+		// Match host sees the HostName that earlier lines have set.
 		name, ok := w.settings.get(optHostName)
 		if !ok {
 			return strings.ToLower(w.alias), true

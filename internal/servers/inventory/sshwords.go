@@ -4,9 +4,9 @@ import (
 	"strings"
 )
 
-// configWords splits a line as OpenSSH does: words may be quoted; a backslash
-// escapes only quotes, itself and, outside quotes, a space; a word that begins
-// with "#" begins a comment.
+// configWords splits a line as OpenSSH does. Words may be quoted. A backslash escapes
+// quotes, itself and, outside quotes, a space. A "#" at the beginning of a word begins a
+// comment.
 func configWords(line string) ([]string, error) {
 	var words []string
 	for {
@@ -53,8 +53,8 @@ func cutKeyword(line string) (keyword, rest string) {
 	return line[:i], rest
 }
 
-// wildcard reports whether a pattern of ssh_config, with "*" and "?", matches a
-// whole text. It takes time in proportion to the product of their lengths.
+// wildcard reports whether a pattern of ssh_config with "*" and "?" matches a text. The
+// time is proportional to the product of their lengths.
 func wildcard(pattern, text string) bool {
 	p, t, star, mark := 0, 0, -1, 0
 	for t < len(text) {
@@ -75,8 +75,7 @@ func wildcard(pattern, text string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// matchPatterns reports whether one of the patterns matches, and none that "!"
-// negates.
+// matchPatterns reports whether a pattern matches a text and no pattern with "!" does.
 func matchPatterns(patterns []string, text string) bool {
 	found := false
 	for _, p := range patterns {

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// How many names are shown for one that is not there.
+// The numbers of names that are suggested for an unknown one.
 const (
 	shownNear   = 5
 	shownGroups = 12
 )
 
-// mayBeOwn reports whether a name that no inventory has is taken for a host.
-// One that is near to a name that there is, is taken for a mistake, unless
-// ssh_config has it.
+// isPlausibleHost reports whether a name that is in no inventory is taken for a host. A
+// name that is similar to a known one is taken for a typing error, unless ssh_config has
+// it: connecting to a mistyped host, which may exist, is worse than an error.
 func (inv Inventory) isPlausibleHost(name string) bool {
 	if isGlob(name) || checkName("host", name, commandLine) != nil || strings.ContainsAny(name, "()/\\|$^+{}") {
 		return false
@@ -25,7 +25,7 @@ func (inv Inventory) isPlausibleHost(name string) bool {
 	return len(inv.similarNames(name)) == 0
 }
 
-// noMatch returns an error with the names that are similar.
+// noMatch returns the error for a pattern without a match, with similar names.
 func (inv Inventory) noMatch(t term, base string) error {
 	groups := inv.graph.groupOrder
 	hint := "there are the groups " + strings.Join(groups[:min(len(groups), shownGroups)], ", ")
@@ -41,14 +41,15 @@ func (inv Inventory) noMatch(t term, base string) error {
 	return fail(commandLine, hint, "no host or group matches %.200q", t)
 }
 
-// near lists the hosts and groups with a name like one that is not there, the
-// nearest first.
+// similarNames returns the hosts and groups whose name is similar to an unknown one, the
+// most similar first.
 func (inv Inventory) similarNames(name string) []string {
 	name = strings.TrimPrefix(name, "~")
 	isPrefix := false
 	if i := strings.IndexAny(name, `*?[(.^$|\+`); i >= 0 && isGlob(name) {
 		name, isPrefix = name[:i], true
 	}
+	// In short names two errors would match almost anything.
 	limit := min(2, len(name)/3)
 	if limit == 0 || len(name) > maxName || len(inv.graph.hosts) == 0 {
 		return nil
@@ -79,8 +80,9 @@ func (inv Inventory) similarNames(name string) []string {
 	return names
 }
 
-// editDistance counts the letters to insert, drop, change or swap with the next
-// to turn a into b; above limit it is only known to be above.
+// editDistance returns how many letters must be inserted, removed, changed or swapped
+// with the next to turn a into b (optimal string alignment). A result above limit is
+// only known to be above it.
 func editDistance(a, b string, limit int) int {
 	if len(a)-len(b) > limit || len(b)-len(a) > limit {
 		return limit + 1

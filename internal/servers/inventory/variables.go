@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The variables of Ansible that concern connections. Where several mean the
-// same, the last one that is set wins, as in Ansible's plugins.
+// The variables of Ansible about connections. Of several names for one setting the last
+// one that is set wins, as in Ansible's plugins.
 var (
 	varsHost       = []string{"ansible_host", "ansible_ssh_host"}
 	varsPort       = []string{"ansible_port", "ansible_ssh_port"}
@@ -28,26 +28,26 @@ var (
 
 const varPriority = "ansible_group_priority"
 
-// connectionVariables are all variables that are kept.
+// connectionVariables are all supported variables.
 var connectionVariables = slices.Concat(varsHost, varsPort, varsUser, varsPassword, varsKey, varsTimeout, varsConnection,
 	varsKeyCheck, varsArgs, varsCommon, varsExtra, varsBecome, varsMethod, varsBecomeUser, varsBecomePass,
 	[]string{varPriority})
 
 func isConnectionVariable(name string) bool { return slices.Contains(connectionVariables, name) }
 
-// A variable is a value as it was written, and where.
+// A variable is a value in its original text, with its origin.
 type variable struct {
 	name    string
 	text    string
 	from    Origin
 	refused string // why the value cannot be known; empty if it can
 	hint    string
-	isNull  bool // as if it were not set, but hides what is weaker
+	isNull  bool // unsets the variable of a lower precedence
 }
 
 type variables map[string]variable
 
-// add has later layers beat earlier ones.
+// add adds layers. Later ones override earlier ones.
 func (v variables) add(layers ...variables) {
 	for _, layer := range layers {
 		for name, value := range layer {
@@ -56,7 +56,8 @@ func (v variables) add(layers ...variables) {
 	}
 }
 
-// set keeps a value if it concerns connections.
+// set stores a value if it is about connections. A value that cannot be known is stored
+// as refused, so that only hosts that use it fail.
 func (v variables) set(name, text string, from Origin) {
 	if !isConnectionVariable(name) {
 		return
@@ -73,7 +74,7 @@ func (v variables) set(name, text string, from Origin) {
 
 func (v *variable) refuse(why, hint string) { v.refused, v.hint, v.text = why, hint, "" }
 
-// last returns the strongest of several variables that mean the same.
+// last returns the last of several names of one setting that is set.
 func (v variables) last(names []string) (variable, bool, error) {
 	for _, name := range slices.Backward(names) {
 		value, ok := v[name]
@@ -88,7 +89,7 @@ func (v variables) last(names []string) (variable, bool, error) {
 	return variable{}, false, nil
 }
 
-// truth reads a boolean as Ansible does.
+// truth parses a boolean as Ansible does.
 func (v variable) truth() (bool, error) {
 	switch strings.ToLower(strings.TrimSpace(v.text)) {
 	case "yes", "on", "true", "y", "t", "1", "1.0":
@@ -99,7 +100,7 @@ func (v variable) truth() (bool, error) {
 	return false, fail(v.from, "write true or false", "%s: %q is no boolean", v.name, v.text)
 }
 
-// setPort is for a port that stands behind a host's name.
+// setPort sets the port that follows a host's name.
 func (v variables) setPort(port int, from Origin) {
 	v.set(varsPort[0], strconv.Itoa(port), from)
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// Who wins, from the weakest: each case adds what beats the case before it.
+// The precedence of variables: each case adds a source that overrides the case before
+// it.
 func TestPrecedence(t *testing.T) {
 	f := files{"inv/hosts": "[b]\nh\n[a]\nh\n[top:children]\na\nb\n"}
 	add := func(file, text string) func() { return func() { f[file] += text } }
@@ -78,7 +79,7 @@ func TestLaterInventoriesWin(t *testing.T) {
 	}
 }
 
-// What cannot be known is an error for the hosts that need it, and no others.
+// A value that cannot be known is an error for the hosts that need it, and no others.
 func TestRefusedVariables(t *testing.T) {
 	const arg = "a ansible_ssh_common_args="
 	for _, tt := range []struct {

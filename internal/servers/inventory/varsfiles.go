@@ -13,7 +13,7 @@ const (
 	dirHostVars  = "host_vars"
 )
 
-// varsExtensions of files of variables, the first that exists counts.
+// varsExtensions are the extensions of files of variables. The first that exists counts.
 var varsExtensions = []string{"", ".yml", ".yaml", ".json"}
 
 // A varsReader reads the group_vars and host_vars beside inventories.
@@ -23,7 +23,7 @@ type varsReader struct {
 	notes  *[]Note
 }
 
-// readVars reads what lies beside the inventories in dir.
+// readVars reads the variables beside the inventories in dir.
 func (r varsReader) readVars(dir string) error {
 	err := r.each(filepath.Join(dir, dirGroupVars), r.graph.groupOrder, func(name string, vars variables) {
 		in := r.graph.groups[name]
@@ -38,8 +38,9 @@ func (r varsReader) readVars(dir string) error {
 	})
 }
 
-// each calls f for every file of variables in dir that is for one of names.
-// Names are looked up in the directory, never made into paths.
+// each calls f for every file of variables in dir that belongs to one of the names. Names
+// are compared with the entries of the directory instead of joined to a path, because a
+// host may be called "../x".
 func (r varsReader) each(dir string, names []string, f func(name string, vars variables)) error {
 	entries, err := os.ReadDir(dir)
 	if isMissing(err) {
@@ -74,7 +75,7 @@ func (r varsReader) each(dir string, names []string, f func(name string, vars va
 	return nil
 }
 
-// files is a file, or those in a directory and below in the order of their
+// files returns a file, or the files in and below a directory in the order of their
 // names.
 func (r varsReader) files(name string, mayBeDir bool, depth int) ([]string, error) {
 	info, err := os.Stat(name)
@@ -109,8 +110,8 @@ func (r varsReader) files(name string, mayBeDir bool, depth int) ([]string, erro
 	return all, nil
 }
 
-// file reads the variables of one file. One in a vault cannot be read; most are
-// of no concern here, so it is noted rather than refused.
+// file reads the variables of one file. A vault cannot be read. It is a note instead of an
+// error, because most vaults hold nothing about connections.
 func (r varsReader) file(name string) (variables, error) {
 	data, err := r.source.read(name)
 	if err != nil {

@@ -16,10 +16,11 @@ var (
 	yamlQuoted = regexp.MustCompile(`'[^']*'`)
 )
 
-// parseYAML returns the one document of a file; nil if it is empty.
+// parseYAML returns the only document of a file, nil if the file is empty.
 func parseYAML(file string, data []byte) (root *yaml.Node, err error) {
 	at := Origin{File: file}
 	defer func() {
+		// The parser is not ours, and the file may be hostile.
 		if p := recover(); p != nil {
 			root, err = nil, fail(at, "", "not YAML: the parser gave up")
 		}
@@ -62,7 +63,7 @@ func yamlError(at Origin, err error) error {
 type yamlReader struct {
 	graph *graph
 	file  string
-	nodes int // visited, aliases written out
+	nodes int // visited, with aliases expanded
 	notes *[]Note
 }
 
@@ -88,7 +89,7 @@ func (g *graph) readYAML(file string, root *yaml.Node, notes *[]Note) error {
 
 func (r *yamlReader) at(n *yaml.Node) Origin { return Origin{File: r.file, Line: n.Line} }
 
-// group reads {hosts: …, vars: …, children: …} of a group.
+// group reads the mapping {hosts: …, vars: …, children: …} of a group.
 func (r *yamlReader) group(key, value *yaml.Node, depth int) error {
 	if depth > maxDepth {
 		return fail(r.at(key), "", "groups are written more than %d deep", maxDepth)
@@ -130,7 +131,7 @@ func (r *yamlReader) hosts(group string, value *yaml.Node) error {
 	})
 }
 
-// vars keeps those variables of a mapping that concern connections.
+// vars returns the variables of a mapping that are about connections.
 func (r *yamlReader) vars(value *yaml.Node, what string) (variables, error) {
 	vars := variables{}
 	err := r.pairs(value, what, func(k, v *yaml.Node) error {
@@ -142,7 +143,7 @@ func (r *yamlReader) vars(value *yaml.Node, what string) (variables, error) {
 	return vars, err
 }
 
-// setNode keeps the value of a node.
+// setNode stores the value of a node.
 func (v variables) setNode(name string, n *yaml.Node, at Origin) {
 	n = resolve(n)
 	switch {
@@ -159,9 +160,8 @@ func (v variables) setNode(name string, n *yaml.Node, at Origin) {
 	}
 }
 
-// pairs calls f for each pair of a mapping, with aliases and merges written out.
-// Nothing is an empty mapping, and a text one key without a value, as in
-// Ansible.
+// pairs calls f for each pair of a mapping, with aliases and merges expanded. As in
+// Ansible null is an empty mapping, and a text is a mapping with one key and no value.
 func (r *yamlReader) pairs(n *yaml.Node, what string, f func(k, v *yaml.Node) error) error {
 	n = resolve(n)
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
@@ -176,14 +176,15 @@ func (r *yamlReader) pairs(n *yaml.Node, what string, f func(k, v *yaml.Node) er
 	return r.merged(n, 0, map[string]bool{}, f)
 }
 
-// merged calls f for the pairs of a mapping and then for those that it merges
-// and does not have.
+// merged calls f for the pairs of a mapping, and then for the pairs of merged mappings
+// whose keys were not seen yet.
 func (r *yamlReader) merged(n *yaml.Node, depth int, seen map[string]bool, f func(k, v *yaml.Node) error) error {
 	if depth > maxDepth {
 		return fail(r.at(n), "", "mappings are merged more than %d deep", maxDepth)
 	}
 	var merges []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
+		// Aliases of aliases can stand for billions of keys ("billion laughs").
 		if r.nodes++; r.nodes > maxNodes {
 			return fail(r.at(n), "", "more than %d keys, aliases written out", maxNodes)
 		}
@@ -216,7 +217,7 @@ func (r *yamlReader) merged(n *yaml.Node, depth int, seen map[string]bool, f fun
 	return nil
 }
 
-// resolve returns the node that an alias stands for, or the node itself.
+// resolve follows aliases and returns the node that is not an alias.
 func resolve(n *yaml.Node) *yaml.Node {
 	for n.Kind == yaml.AliasNode && n.Alias != nil {
 		n = n.Alias

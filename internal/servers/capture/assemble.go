@@ -20,7 +20,7 @@ func (s *survey) assemble() error {
 		case it.unread != nil:
 			s.unread = append(s.unread, tree.Unknown{Path: it.Path, Err: it.unread})
 		case class != "":
-			s.leftOut = append(s.leftOut, outItem{it.Entry, class})
+			s.leftOut = append(s.leftOut, leftOutItem{it.Entry, class})
 		case it.secret != "":
 			s.plan.Secrets = append(s.plan.Secrets, Secret{it.Path, it.secret, it.Mode, it.Size})
 		case s.isPackages(it, shipped):
@@ -117,14 +117,14 @@ func portable(all map[string]string) map[string]string {
 func (s *survey) leaveOut() {
 	byClass := map[Class]*LeftOut{}
 	for _, u := range s.unread {
-		s.leftOut = append(s.leftOut, outItem{tree.Entry{Path: u.Path}, classUnread})
+		s.leftOut = append(s.leftOut, leftOutItem{tree.Entry{Path: u.Path}, classUnread})
 	}
 	for p := range s.mounted {
 		if p != "/" {
-			s.leftOut = append(s.leftOut, outItem{tree.Entry{Path: p}, classMounted})
+			s.leftOut = append(s.leftOut, leftOutItem{tree.Entry{Path: p}, classMounted})
 		}
 	}
-	slices.SortFunc(s.leftOut, func(a, b outItem) int { return tree.ComparePaths(a.Path, b.Path) })
+	slices.SortFunc(s.leftOut, func(a, b leftOutItem) int { return tree.ComparePaths(a.Path, b.Path) })
 	for _, o := range s.leftOut {
 		l := byClass[o.class]
 		if l == nil {

@@ -38,7 +38,7 @@ func capture(t *testing.T, root *rootfs.Root, out string) (p Plan, digest string
 }
 
 func TestCapturedServerRuns(t *testing.T) {
-	root, _ := serverRoot(t, somebodysOwn)
+	root, _ := serverRoot(t, adminChanges)
 	out := filepath.Join(t.TempDir(), "image.tar")
 	p, digest := capture(t, root, out)
 	e := openEngine(t)

@@ -73,6 +73,7 @@ func (s *survey) addVariable(byName map[string]Variable, assignment, file string
 		return
 	}
 	v := Variable{Name: name, Value: value}
+	// Only the name of the file goes into the plan, which is not secret.
 	if secretName.MatchString(name) && value != "" {
 		v = Variable{Name: name, File: file}
 		s.secretFiles[file] = "it sets " + name

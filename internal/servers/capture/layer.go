@@ -111,7 +111,7 @@ func (l *layerWriter) add(ctx context.Context, e tree.Entry) error {
 }
 
 // maxBuffered is the largest file that is read into memory before it is written, in
-// bytes. Such a file can be read again if it changes meanwhile, whereas bytes that
+// bytes. Such a file can be read again if it changes while it is read, whereas bytes that
 // were written to the stream cannot be taken back.
 const maxBuffered = 4 << 20
 

@@ -71,8 +71,8 @@ func webServer() appimage.App {
 	}
 }
 
-// somebodysOwn is the script of an administrator's changes to a server.
-const somebodysOwn = `
+// adminChanges is the script of an administrator's changes to a server.
+const adminChanges = `
 	sed -i 's/worker_connections 768;/worker_connections 512;/' etc/nginx/nginx.conf
 	cat > etc/nginx/sites-enabled/shop <<'END'
 server {

@@ -39,8 +39,8 @@ func (s *survey) readFiles(ctx context.Context) error {
 // attempts bounds how often a file is read that changes while it is read.
 const attempts = 3
 
-// readItem sets the digests of a file. It reads a file again that changes
-// meanwhile.
+// readItem sets the digests of a file. If the file changes while it is read, it is read
+// again.
 func (s *survey) readItem(ctx context.Context, it *item) (err error) {
 	for range attempts {
 		if err = s.readOnce(ctx, it); !errors.Is(err, tree.ErrChanged) {
@@ -51,7 +51,7 @@ func (s *survey) readItem(ctx context.Context, it *item) (err error) {
 			return err
 		}
 		if now.Kind != tree.Regular {
-			return fmt.Errorf("is a %s now: %w", now.Kind, tree.ErrChanged)
+			return fmt.Errorf("the file is now a %s: %w", now.Kind, tree.ErrChanged)
 		}
 		now.Link = it.Link // Lstat of one file cannot know it
 		it.Entry = now
@@ -70,8 +70,8 @@ func (s *survey) readOnce(ctx context.Context, it *item) error {
 		return err
 	}
 	var head prefix
-	// The package database decides about the first digest, often MD5. It only
-	// tells whether a file was edited; the plan identifies content by SHA-256.
+	// The package database decides about the first digest, often MD5. It is only used
+	// to find edits; the plan identifies content by SHA-256.
 	weak, strong := facts.NewSum(it.sum), sha256.New()
 	n, err := io.Copy(io.MultiWriter(weak, strong, &head), contextReader{ctx, io.LimitReader(f, it.Size+1)})
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *survey) readOnce(ctx context.Context, it *item) error {
 		return tree.ErrChanged
 	}
 	it.own, it.Digest = hex.EncodeToString(weak.Sum(nil)), "sha256:"+hex.EncodeToString(strong.Sum(nil))
-	// A file that is as its package installed it is public, whatever it looks like.
+	// An unchanged file of a package is public, even if it looks like a key.
 	if it.secret = s.secretFiles[it.Path]; it.secret == "" && (it.sum == "" || it.sum != it.own) && !isGenerated(it.Entry, s.hasPeople) {
 		it.secret = secretIn(it.Entry, head.content)
 	}

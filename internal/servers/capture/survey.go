@@ -15,7 +15,7 @@ import (
 // that is not running.
 type SurveyOptions struct {
 	Live    bool     // the root is that of the machine that this runs on
-	Data    []string // directories that hold data, beside those that are found
+	Data    []string // directories that hold data, in addition to those that are found
 	Exclude []string // paths that are left out with all below them
 }
 
@@ -38,7 +38,7 @@ func Survey(ctx context.Context, root *rootfs.Root, o SurveyOptions) (Plan, erro
 		}
 	}
 	// The order matters: units name data directories, the directories decide which
-	// files are read, and only files that were read can be told to be secrets.
+	// files are read, and secrets are found by the content of files.
 	s.readSystem()
 	if err := s.walk(ctx); err != nil {
 		return Plan{}, fmt.Errorf("survey: %w", err)
@@ -71,13 +71,13 @@ type survey struct {
 	group  []byte
 
 	files       tree.Tree         // without content
-	unread      []tree.Unknown    // what could not be looked at
-	mounted     map[string]string // what is not looked into, and what is mounted there
+	unread      []tree.Unknown    // entries that could not be read
+	mounted     map[string]string // mount points that are not entered, and what is mounted there
 	secretFiles map[string]string // files that set secret variables, and which
 	hasPeople   bool              // users were added by hand
 
-	items   []*item // what may come into a layer, in tree order
-	leftOut []outItem
+	items   []*item // entries that may come into a layer, in tree order
+	leftOut []leftOutItem
 	units   []unit // of plan.Services, in the same order
 	plan    Plan
 }
@@ -133,8 +133,8 @@ type item struct {
 	unread error
 }
 
-// An outItem is an entry that is in no layer.
-type outItem struct {
+// A leftOutItem is an entry that is in no layer.
+type leftOutItem struct {
 	tree.Entry
 	class Class
 }
@@ -154,7 +154,7 @@ func (s *survey) classify() {
 				d.Entries++
 				d.Bytes += e.Size
 			} else {
-				s.leftOut = append(s.leftOut, outItem{e, below})
+				s.leftOut = append(s.leftOut, leftOutItem{e, below})
 			}
 			continue
 		}
@@ -162,7 +162,7 @@ func (s *survey) classify() {
 		class, out := s.classOf(e)
 		switch {
 		case out:
-			s.leftOut = append(s.leftOut, outItem{e, class})
+			s.leftOut = append(s.leftOut, leftOutItem{e, class})
 			if e.Kind == tree.Directory {
 				top, below = e.Path, class
 			}

@@ -16,7 +16,7 @@ import (
 )
 
 // oddities is a script that creates unusual files on a server.
-const oddities = somebodysOwn + `
+const oddities = adminChanges + `
 	mkfifo opt/pipe
 	mknod opt/null c 1 3
 	echo 'alice:x:1000:1000::/home/alice:/bin/sh' >> etc/passwd

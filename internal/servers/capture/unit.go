@@ -142,7 +142,7 @@ func (u *unit) parse(text string) {
 // all returns the values of a setting of the section Service.
 func (u *unit) all(key string) []string { return u.settings["Service."+key] }
 
-// last returns the value of a setting that is not a list, of which the last counts.
+// last returns the last value of a setting that is not a list. It overrides the others.
 func (u *unit) last(key string) string {
 	values := u.all(key)
 	if len(values) == 0 {

@@ -115,7 +115,7 @@ func (r resolver) proxyJump(o option, target Jump, seen []string) ([]Jump, error
 // jump returns a jump, after the jumps that lead to it.
 func (r resolver) jump(alias string, s settings, isFirst bool, from Origin, seen []string) ([]Jump, error) {
 	if slices.Contains(seen, alias) {
-		return nil, fail(from, "say ProxyJump none in a Host section for it", "the way to %.80q leads through itself", alias)
+		return nil, fail(from, "write ProxyJump none in a Host section for it", "the way to %.80q leads through itself", alias)
 	}
 	if len(seen) > maxJumps {
 		return nil, fail(from, "", "more than %d jumps", maxJumps)
@@ -134,7 +134,7 @@ func (r resolver) jump(alias string, s settings, isFirst bool, from Origin, seen
 	return append(way, j), err
 }
 
-const proxyHint = "say ProxyJump [user@]host, or run `ssh -W %h:%p [user@]host` as the ProxyCommand"
+const proxyHint = "write ProxyJump [user@]host, or run `ssh -W %h:%p [user@]host` as the ProxyCommand"
 
 // proxyCommand returns the jump of "ssh -W %h:%p [user@]host". It returns an error for
 // any other command, because this package runs none.

@@ -70,7 +70,7 @@ func (in *invocation) flag(flag byte, value string, from Origin) error {
 	if strings.IndexByte(flagsIgnoredWith, flag) >= 0 {
 		return nil
 	}
-	return fail(from, "leave it out, or say it in ssh_config", "-%c of ssh is not supported", flag)
+	return fail(from, "leave it out, or write it into ssh_config", "-%c of ssh is not supported", flag)
 }
 
 func (in *invocation) option(text string, from Origin) error {

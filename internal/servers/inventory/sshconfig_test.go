@@ -69,8 +69,8 @@ func TestSSHConfigRefused(t *testing.T) {
 		name, config, want string
 	}{
 		{"Match exec", "Match exec true\n", "config:1: Match exec is not supported (write Host, or Match all"},
-		{"a command", "Host h\nProxyCommand nc %h %p\n", "config:2: ProxyCommand other than ssh -W is not run (say ProxyJump"},
-		{"a jump through itself", "Host *\nProxyJump j\n", `config:2: the way to "j" leads through itself (say ProxyJump none in a Host section for it)`},
+		{"a command", "Host h\nProxyCommand nc %h %p\n", "config:2: ProxyCommand other than ssh -W is not run (write ProxyJump"},
+		{"a jump through itself", "Host *\nProxyJump j\n", `config:2: the way to "j" leads through itself (write ProxyJump none in a Host section for it)`},
 		{"no known hosts", "UserKnownHostsFile /dev/null\n", "config:1: UserKnownHostsFile=/dev/null: host keys are always verified"},
 		{"canonical names", "CanonicalizeHostname yes\n", "config:1: CanonicalizeHostname is not supported (write HostName)"},
 		{"a port", "Port x\n", `config:1: "x" is no port`},

@@ -100,7 +100,7 @@ func TestRefusedVariables(t *testing.T) {
 		{"no host keys, in one word", arg + "-oStrictHostKeyChecking=off", "h:2: StrictHostKeyChecking=no: host keys are always verified"},
 		{"nowhere to know them from", arg + "'-o UserKnownHostsFile=/dev/null'", "h:2: UserKnownHostsFile=/dev/null: host keys are always verified"},
 		{"no host keys, by a variable", "a ansible_ssh_host_key_checking=false", "h:2: ansible_ssh_host_key_checking: host keys are always verified"},
-		{"a command", arg + `'-o ProxyCommand="nc -x p %h %p"'`, "h:2: ProxyCommand other than ssh -W is not run (say ProxyJump"},
+		{"a command", arg + `'-o ProxyCommand="nc -x p %h %p"'`, "h:2: ProxyCommand other than ssh -W is not run (write ProxyJump"},
 		{"a command that hides checks", arg + `'-o ProxyCommand="ssh -o StrictHostKeyChecking=no -W %h:%p b"'`, "h:2: StrictHostKeyChecking=no: host keys are always verified"},
 		{"a tunnel", arg + "'-L 1:b:2'", "h:2: -L of ssh is not supported"},
 		{"words", arg + "'b true'", "h:2: ansible_ssh_common_args holds more than options"},

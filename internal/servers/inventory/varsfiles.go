@@ -118,7 +118,7 @@ func (r varsReader) file(name string) (variables, error) {
 		return nil, err
 	}
 	if bytes.HasPrefix(data, []byte("$ANSIBLE_VAULT")) {
-		*r.notes = append(*r.notes, Note{Origin{File: name}, "is in a vault and is passed over: what it says about connections is not known"})
+		*r.notes = append(*r.notes, Note{Origin{File: name}, "is in a vault and is ignored: its variables about connections are not known"})
 		return nil, nil
 	}
 	return readVarsFile(name, data)

@@ -374,6 +374,7 @@ func (a *answer) offline() (*facts.Offline, error) {
 		s.Unknowns = append(s.Unknowns, facts.Unknown{Path: e.Path, Reason: "its target was not read"})
 		return true
 	})
+	// It also checks that each parent of an entry is a directory.
 	var err error
 	if s.Files, err = tree.New(known); err != nil {
 		return nil, fmt.Errorf("%w: %w", errInvalid, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// apt is the packageManager of Debian and its derivatives, by way of apt-get(8):
+// apt is the packageManager of Debian and its derivatives. It uses apt-get(8), because
 // apt(8) warns that its command line may change.
 type apt struct{ root *rootfs.Root }
 
@@ -29,8 +29,8 @@ func aptGet(ctx context.Context, out *tailBuffer, args ...string) error {
 func (a apt) refresh(ctx context.Context) error {
 	out := &tailBuffer{max: maxOutput}
 	err := aptGet(ctx, out, "update")
-	// apt-get update exits with 0 if it could not reach a repository of which it has
-	// older lists.
+	// apt-get update exits with 0 if it could not reach a repository, but has older
+	// lists of it.
 	if err == nil && !strings.Contains(out.String(), "\nW: Failed to fetch") && !strings.Contains(out.String(), "\nErr:") {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (a apt) install(ctx context.Context, t transaction, out *tailBuffer) error 
 		args = append(args, p.String())
 	}
 	for _, name := range t.remove {
-		args = append(args, name+"-") // in the same run, since what is installed may conflict with it
+		args = append(args, name+"-") // in the same run, because an installed package may conflict with it
 	}
 	return aptGet(ctx, out, args...)
 }
@@ -70,7 +70,7 @@ func (a apt) held(context.Context) ([]string, error) {
 // the last line of the output, which only mentions that there is one.
 var aptUnmet = regexp.MustCompile(`(?m)^ *(\S+) : (?:Pre-)?Depends: ([^\n]*?) but (.*)$`)
 
-// aptHolds match output of which a held package can be the reason.
+// aptHolds match messages whose reason can be a held package.
 var aptHolds = []cause{
 	{regexp.MustCompile(`(?m)^E: Held packages were changed`), "a package that it must change is held"},
 	{regexp.MustCompile(`(?m)^E: Unable to correct problems, you have held broken packages`), "what it depends on cannot be installed"},

@@ -35,8 +35,7 @@ type transaction struct {
 	install []PackageSpec
 	remove  []string
 	// changeHeld permits changes of held packages. Only an undo has it: the change
-	// that it takes back has changed them, and what a person held was the version
-	// that they had before.
+	// that it takes back has changed them, and a person held the version from before.
 	changeHeld bool
 }
 

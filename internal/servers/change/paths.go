@@ -16,7 +16,7 @@ var errNotRestorable = errors.New("and could not be taken back")
 
 // choosePaths sets the paths below which files are saved. Paths that the job names must
 // all be restorable. A directory of alwaysSaved that is not is unknown instead of an
-// error, because otherwise nobody could update a server with a mounted /opt.
+// error, because otherwise a server with a mounted /opt could not be updated.
 func (r *runner) choosePaths(scan *facts.Scan) error {
 	r.saved = nil
 	for _, dir := range alwaysSaved {

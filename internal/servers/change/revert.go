@@ -74,8 +74,8 @@ func (r *runner) findEditedSince(ctx context.Context) error {
 	}
 	r.editedSince = pathSet{}
 	for _, f := range r.files {
-		// Of an interrupted change the state after it is not known, so an edit
-		// since cannot be told from the change.
+		// The state after an interrupted change is not known, so later edits
+		// cannot be told from the change.
 		if at := now.scan.At(f.Path); f.Before != fromSaved && at != f.After && at != f.Before {
 			r.editedSince[f.Path] = true
 		}
@@ -85,7 +85,7 @@ func (r *runner) findEditedSince(ctx context.Context) error {
 
 // revert takes a change back. Every step is tried even if one before it failed,
 // because a server that is partly restored is easier to reach and to repair. The
-// first error is the cause that is reported; what is still different is found at the
+// first error is the cause that is reported; remaining differences are found at the
 // end by comparing, not by trusting the steps.
 //
 // Packages come before files, because installing them writes files. The network comes

@@ -125,7 +125,7 @@ func (r *runner) apply(ctx context.Context) {
 		err := step(ctx, out)
 		// A killed program returns an error that does not name the reason.
 		if ctx.Err() != nil {
-			err = fmt.Errorf("it took longer than %v and was killed", r.job.Timeout)
+			err = fmt.Errorf("the change took longer than %v and was killed", r.job.Timeout)
 		}
 		if err != nil {
 			r.fail(err)
@@ -156,7 +156,7 @@ func (r *runner) compare(ctx context.Context, before observation) {
 	}
 }
 
-// awaitConfirmation is a dead-man switch: it reverts the change unless somebody
+// awaitConfirmation is a dead-man switch: it reverts the change unless a caller
 // confirms it in time. Only a caller that opened a new connection after the change
 // confirms, so a change that cuts off the network, sshd or the user reverts itself.
 //

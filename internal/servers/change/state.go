@@ -67,7 +67,7 @@ func (s State) Brief() State {
 // Changed reports whether any fact or file is different.
 func (s State) Changed() bool { return s.Count > 0 || len(s.Facts) > 0 }
 
-// Finished reports whether a change stays as it is unless somebody reverts it.
+// Finished reports whether a change stays as it is until it is reverted on demand.
 func (s State) Finished() bool {
 	switch s.Stage {
 	case Refused, Unchanged, Confirmed, Reverted, Interrupted:

@@ -134,6 +134,8 @@ func factDifferences(peers []*facts.Peer, m majority) []Difference {
 	}
 	for _, p := range peers {
 		for _, f := range p.Facts {
+			// Facts that a peer cannot have, or whose section is unknown of one, would
+			// look like differences.
 			if facts.IsLiveOnly(f) && slices.ContainsFunc(peers, func(p *facts.Peer) bool { return !p.Live }) || unknown[f.Section] {
 				continue
 			}

@@ -36,7 +36,7 @@ func fileDifferences(ctx context.Context, peers []*facts.Peer, m majority, most 
 	has := map[string][]*facts.Peer{"/": peers} // the servers that have a directory
 	for depth := 0; len(level) > 0; depth++ {
 		if depth > facts.MaxDepth {
-			return nil, has[level[0]][0].ProtocolError("there is no end of directories") // no real path is so deep
+			return nil, has[level[0]][0].ProtocolError("directories are nested too deep")
 		}
 		found, err := listAll(ctx, level, has)
 		if err != nil {
@@ -49,7 +49,7 @@ func fileDifferences(ctx context.Context, peers []*facts.Peer, m majority, most 
 				next = append(next, p)
 				has[p] = pick(peers, who)
 			}
-			delete(has, dir)
+			delete(has, dir) // only the current level is needed, and there may be many
 		}
 		if len(list) > most || len(next) > most {
 			return nil, tooDifferent(peers, list, most)
@@ -130,7 +130,7 @@ func listAll(ctx context.Context, dirs []string, has map[string][]*facts.Peer) (
 					listed += len(dir)
 				}
 				if listed > maxListed {
-					return p.ProtocolError("there is no end of files")
+					return p.ProtocolError("too many files")
 				}
 			}
 			results <- listing{p, dirs, got}

@@ -97,7 +97,7 @@ func TestOneHostileAmongOthers(t *testing.T) {
 		"lists an endless path": {func(req request) string {
 			depth++
 			return listing(req, facts.Node{Name: "a", Kind: "directory", Digest: fmt.Sprint(depth)})
-		}, "there is no end of directories"},
+		}, "directories are nested too deep"},
 		"says who owns nothing": {func(req request) string {
 			if req.List != nil {
 				return listing(req, facts.Node{Name: "x", Kind: "file"})

@@ -30,6 +30,7 @@ func addTextDiffs(ctx context.Context, peers []*facts.Peer, files []Difference) 
 	for i := range files {
 		d := &files[i]
 		a, b := pair(peers, *d)
+		// A diff of a derived file would only repeat those of its sources.
 		if a == nil || d.Derived || !slices.Contains(d.Fields, tree.FieldContent) || !isShown(d.Key) {
 			continue
 		}
@@ -88,7 +89,7 @@ func (d *Difference) show(a, b *facts.Peer) error {
 	if d.Hidden == "" {
 		d.Text = drift.TextDiff(d.Key, before.Content, after.Content, diffLimit)
 	} else {
-		d.Hidden = text.Escape(d.Hidden)
+		d.Hidden = text.Escape(d.Hidden) // the server's own text
 	}
 	return nil
 }

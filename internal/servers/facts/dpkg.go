@@ -48,6 +48,7 @@ func dpkgPackage(fields map[string]string) (p InstalledPackage, ok bool) {
 	if p.Name == "" || p.Version == "" {
 		return p, false
 	}
+	// Only these packages can be installed for several architectures at once.
 	if fields["Multi-Arch"] == "same" {
 		p.Arch = fields["Architecture"]
 	}

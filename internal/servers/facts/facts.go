@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// A Fact is a property of a server beside the content of its files.
+// A Fact is a property of a server other than the content of its files.
 type Fact struct {
 	Section Section `json:"section"`
 	Key     string  `json:"key"`

@@ -38,8 +38,8 @@ func TestHostileHello(t *testing.T) {
 	hello := func(text string) io.Reader { return strings.NewReader(fmt.Sprintf("%d\n%s", len(text), text)) }
 	for name, test := range map[string]struct{ said, says string }{
 		"millions of facts":  {`{"version":1,"facts":[` + strings.Repeat("{},", 2<<20) + `{}]}`, "more than 524288 elements"},
-		"too many facts":     {fmt.Sprintf(`{"version":%d,"facts":[`, Version) + strings.Repeat("{},", maxFacts) + `{}]}`, "it tells 100001 facts of itself"},
-		"too many unknowns":  {fmt.Sprintf(`{"version":%d,"summary":{"unknowns":[`, Version) + strings.Repeat("{},", maxFacts) + `{}]}}`, "it tells 100001 facts of itself"},
+		"too many facts":     {fmt.Sprintf(`{"version":%d,"facts":[`, Version) + strings.Repeat("{},", maxFacts) + `{}]}`, "the hello has 100001 facts"},
+		"too many unknowns":  {fmt.Sprintf(`{"version":%d,"summary":{"unknowns":[`, Version) + strings.Repeat("{},", maxFacts) + `{}]}}`, "the hello has 100001 facts"},
 		"a fact of one text": {`{"version":1,"facts":[{"key":"` + strings.Repeat(`\u001b`, 1<<20) + `"}]}`, "a text or number has more than"},
 		"a version of 1 MB":  {`{"version":` + strings.Repeat("9", 1<<20-100) + `}`, "cannot unmarshal number 9999"},
 	} {

@@ -57,7 +57,7 @@ func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
 		return nil, &PeerError{name, fmt.Errorf("the agent speaks version %d of the protocol, want %d", h.Version, Version)}
 	}
 	if n := len(h.Facts) + len(h.Summary.Unknowns) + len(h.Summary.Identities); n > maxFacts {
-		return nil, p.ProtocolError("it tells %d facts of itself, more than %d", n, maxFacts)
+		return nil, p.ProtocolError("the hello has %d facts, more than %d", n, maxFacts)
 	}
 	p.Live, p.Summary, p.Facts, p.NoXattrs = h.Live, h.Summary, h.Facts, h.NoXattrs
 	return p, nil
@@ -99,7 +99,7 @@ func (p *Peer) ProtocolError(format string, args ...any) error {
 
 // DirsPerRequest is the largest number of directories that List takes, and
 // filesPerRequest that of files in one request about owners: messages stay small
-// beside the bound on them.
+// compared with the bound on them.
 const (
 	DirsPerRequest  = 256
 	filesPerRequest = 4096

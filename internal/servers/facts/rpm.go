@@ -45,8 +45,8 @@ func rpmDatabase(from files) string {
 			}
 		}
 		const sqlite = "rpmdb.sqlite"
-		// Packages may be in the write-ahead log alone, so only without one the
-		// database itself tells.
+		// Packages may be in the write-ahead log alone, so the database counts as blank
+		// only without one.
 		isBlank := size[sqlite] > 0 && size[sqlite+"-wal"] == 0 && isBlankTable(from, path.Join(dir, sqlite))
 		if size[sqlite] > 0 && !isBlank || size["Packages.db"] > 0 || size["Packages"] > 0 {
 			return dir
@@ -167,6 +167,8 @@ func parseRPMVersions(name string, versions []string) []InstalledPackage {
 		archs[v[i+1:]] = true
 		withArch = append(withArch, InstalledPackage{Name: name, Version: v[:i], Arch: v[i+1:], State: Installed})
 	}
+	// rpmValue adds architectures to all versions or to none, and only if they
+	// differ. Otherwise the suffix is part of the release.
 	if len(withArch) == len(versions) && len(archs) > 1 {
 		return withArch
 	}

@@ -116,6 +116,7 @@ func withoutOnDemand(facts []Fact) []Fact {
 		if f.Section != Running || !isService || !strings.HasPrefix(f.Value, "active") {
 			return false
 		}
+		// An enabled service runs from the start, with or without its socket.
 		triggered := has[Fact{Running, name + ".socket", "active"}] || has[Fact{Running, name + ".timer", "active"}]
 		return slices.Contains(onDemand, name) || triggered && !has[Fact{Service, f.Key, "enabled"}]
 	})

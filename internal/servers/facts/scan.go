@@ -75,6 +75,8 @@ func ScanRoot(ctx context.Context, root *rootfs.Root, opts ScanOptions) (*Scan, 
 		}
 	}
 	for _, f := range s.files.Named {
+		// An empty machine-id is that of an image that has not booted yet. Several
+		// servers may have it.
 		if f.Size > 0 {
 			s.summary.Identities = append(s.summary.Identities, FileDigest{f.Path, f.Digest})
 		}
@@ -144,7 +146,7 @@ func (s *Scan) At(file string) string {
 	return ""
 }
 
-// Below returns a path and those below it, as far as they are compared. A directory
+// Below returns a path and those below it, if they are compared. A directory
 // comes before its content.
 func (s *Scan) Below(file string) []string {
 	n, ok := s.lookup(file)

@@ -22,6 +22,7 @@ func serviceFacts(from files) []Fact {
 	}
 	for _, file := range linksIn(from, "/etc/rc2.d") {
 		if name := path.Base(file); strings.HasPrefix(name, "S") && len(name) > 3 {
+			// A masked unit stays masked, even if its init script is enabled.
 			if unit := name[3:] + ".service"; state[unit] == "" {
 				state[unit] = "enabled"
 			}

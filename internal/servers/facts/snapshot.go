@@ -39,7 +39,7 @@ func TakeSnapshot(ctx context.Context, p *Peer) (*Snapshot, error) {
 	level := []string{"/"}
 	for depth := 0; len(level) > 0; depth++ {
 		if depth > MaxDepth {
-			return nil, p.ProtocolError("there is no end of directories")
+			return nil, p.ProtocolError("directories are nested too deep")
 		}
 		var next []string
 		for part := range slices.Chunk(level, DirsPerRequest) {

@@ -40,7 +40,7 @@ func (s *sshSettings) file(name, condition string, depth int) {
 		case "Include":
 			for _, pattern := range args {
 				for _, file := range s.glob(pattern) {
-					s.file(file, condition, depth+1)
+					s.file(file, condition, depth+1) // an Include below a Match is conditional, too
 				}
 			}
 		case "Match":
@@ -53,7 +53,7 @@ func (s *sshSettings) file(name, condition string, depth int) {
 
 func (s *sshSettings) set(key, keyword, value string) {
 	switch was, isSet := s.values[key]; {
-	case keyword == "Subsystem":
+	case keyword == "Subsystem": // one setting for each name
 		name, command, _ := strings.Cut(value, " ")
 		if _, isSet := s.values[key+" "+name]; !isSet {
 			s.values[key+" "+name] = command
@@ -96,7 +96,7 @@ func sshWords(line string) (string, []string) {
 	return keyword, args
 }
 
-// sshLists are the keywords of which all lines count.
+// sshLists are the keywords whose lines add up.
 var sshLists = []string{
 	"AcceptEnv", "AllowGroups", "AllowUsers", "DenyGroups", "DenyUsers", "HostCertificate", "HostKey", "ListenAddress", "Port",
 }

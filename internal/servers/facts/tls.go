@@ -214,7 +214,7 @@ func (w *webConfig) apache(file string, depth int) {
 			continue
 		}
 		switch strings.ToLower(words[0]) {
-		case "include", "includeoptional":
+		case "include", "includeoptional": // the optional one may match nothing
 			for _, f := range w.glob(words[1]) {
 				w.apache(f, depth+1)
 			}

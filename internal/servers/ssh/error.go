@@ -13,7 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// The errors that a caller can tell apart. Errors of this package wrap at most one
+// The errors that a caller can distinguish. Errors of this package wrap at most one
 // of them, or the error of their context.
 var (
 	ErrUnknownHost    = errors.New("unknown host key")

@@ -27,7 +27,7 @@ type knownKey struct {
 
 // knownHosts holds the lines of known_hosts files about one host. The reader of
 // x/crypto is not used, because it refuses a whole file for one line that it cannot
-// parse, and does not tell which keys are authorities, which decides about the
+// parse, and does not return which keys are authorities. That decides about the
 // algorithms to negotiate.
 type knownHosts struct {
 	keys    []knownKey

@@ -18,10 +18,9 @@ const maxChatter = 8 << 10
 // A gate separates the output of sudo from that of its command. Until the command
 // runs, stderr is sudo's, and nothing but the password goes to its stdin.
 //
-// sudo does not report whether it asks, refuses or has started the command. Two
-// random texts on stderr tell: its prompt, and the first output of the started
-// command. They are random, so that neither a banner nor the command can imitate
-// them.
+// sudo does not report whether it asks, refuses or has started the command. Two texts
+// on stderr show it: its prompt, and the first output of the started command. They are
+// random, so that neither a banner nor the command can imitate them.
 type gate struct {
 	password inventory.Secret
 	ask      []byte

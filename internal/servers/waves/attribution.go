@@ -114,7 +114,7 @@ func (b attribution) failedUpdate(name, key string) string {
 }
 
 // intendedChange explains a difference by the newest run that left the value that the
-// server has now. If somebody changed it after that run, the run does not explain it.
+// server has now. If the value was changed after that run, the run does not explain it.
 func (b attribution) intendedChange(name, key string) string {
 	for n, r := range b.records {
 		after, touched := b.left[n][key][name]

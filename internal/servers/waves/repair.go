@@ -22,7 +22,7 @@ type Repair struct {
 // Repairs derives the repair of each deviating server from a comparison, in the order of
 // the servers. It only lists what an update can really do, the rest is ByHand: a plan
 // that promised more would be trusted. split is the number of differences without a
-// majority, which nobody can repair, because no value is the usual one.
+// majority. They cannot be repaired, because no value is the usual one.
 func Repairs(c compare.Comparison) (list []Repair, split int) {
 	byServer := map[string]*Repair{}
 	explained := explainedKeys(c)
@@ -92,12 +92,13 @@ func (r *Repair) add(d compare.Difference, explained bool) {
 	case d.Section != compare.File && explained:
 	case d.Section != compare.File:
 		r.ByHand = append(r.ByHand, string(d.Section)+" "+d.Key)
-	case d.Derived || explained:
+	case d.Derived || explained: // the repair of another difference creates it anew
 	case d.Usual == "":
 		r.Remove = append(r.Remove, d.Key)
 	case slices.Equal(d.Fields, []string{"content"}) || len(d.Fields) == 0:
 		r.Copy = append(r.Copy, d.Key)
 	default:
+		// A copy keeps the mode and owner of the file that it replaces.
 		r.ByHand = append(r.ByHand, "file "+d.Key+": "+strings.Join(d.Fields, ", "))
 	}
 }

@@ -98,6 +98,7 @@ func runWave(ctx context.Context, f Group, job change.Job, o Options, r *Record,
 		})
 	}
 	wg.Wait()
+	// A failed save ends the run, because further changes would not be recorded.
 	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
 		return err
 	}
@@ -108,8 +109,8 @@ func runWave(ctx context.Context, f Group, job change.Job, o Options, r *Record,
 const maxRecorded = 1000
 
 // recordStart stores the id of a change before it begins. If the run is killed after
-// that, its record has what is needed to ask the server and to revert. If the id cannot
-// be stored, the change must not begin.
+// that, the id is enough to ask the server and to revert the change. If the id cannot be
+// stored, the change must not begin.
 func (r *Record) recordStart(i int, id string, save func() error) error {
 	r.Results[i].Change.ID = id
 	err := save()
@@ -151,6 +152,7 @@ func verify(ctx context.Context, f Group, r *Record, wave []int, o Options, save
 			fine = append(fine, i)
 		}
 	}
+	// A resumed run must agree with the servers on which the first run succeeded.
 	for i := range r.Others {
 		fine = append(fine, len(r.Results)+i)
 	}

@@ -21,10 +21,10 @@ import (
 
 // The bounds of a server's output.
 const (
-	maxLine    = 1 << 20   // bytes of a line that is no content of a file
-	maxEntries = 5_000_000 // as of a scan
+	maxLine    = 1 << 20   // bytes of a line outside the content of a file
+	maxEntries = 5_000_000 // of the server
 	maxTexts   = 256 << 20 // bytes of all files that facts are read from
-	maxPath    = 4096      // bytes, as of the kernel
+	maxPath    = 4096      // bytes (PATH_MAX)
 )
 
 // An answer is the part of surveyScript's output that was read.
@@ -108,7 +108,8 @@ func (a *answer) grow(n int) error {
 	return nil
 }
 
-// readLine reads a line with its end, or as much of it as the bound permits.
+// readLine reads a line with its line break. whole is false if it is longer than maxLine
+// and only its beginning was read.
 func readLine(r *bufio.Reader) (line []byte, whole bool, err error) {
 	for len(line) < maxLine {
 		var part []byte

@@ -41,7 +41,7 @@ const maxCause = 300
 // message, or else the last line of the output. It is empty if there is no output.
 // It tries every package manager, because a command or a script may run one, too.
 func explain(output string) string {
-	// A full disk makes every other message a consequence of it.
+	// Other messages are often consequences of a full disk.
 	if text := findCause(systemCauses, output); text != "" {
 		return text
 	}

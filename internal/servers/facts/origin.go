@@ -24,7 +24,7 @@ func IsReadFrom(fact, file string) bool {
 		return file == sshConfig || strings.HasPrefix(file, sshConfig+".d/")
 	case TLS:
 		from, _, _ := strings.Cut(key, ": ")
-		return from == file || slices.Contains(trusted, from) && path.Dir(from) == path.Dir(file) // each certificate by itself
+		return from == file || slices.Contains(trusted, from) && path.Dir(from) == path.Dir(file) // single certificates are beside the bundle
 	case Service, Running, Timer:
 		return isUnitFile(file, key)
 	}

@@ -56,8 +56,8 @@ func TestRunning(t *testing.T) {
 	}
 }
 
-// A running service on demand is no fact. A failed one is, and so is an enabled service
-// that does not run.
+// A running service on demand is left out of facts. A failed one is kept, and so is an
+// enabled service that does not run.
 func TestOnDemand(t *testing.T) {
 	active := func(unit string) Fact { return Fact{Running, unit, "active"} }
 	runs := func(unit string) Fact { return Fact{Running, unit, "active (running)"} }

@@ -56,7 +56,7 @@ func repeat(w io.Writer, text string) {
 	}
 }
 
-// wait reads until the other end is gone.
+// wait reads until the other end closes the connection.
 func wait(c net.Conn) { io.Copy(io.Discard, c) }
 
 func TestHostileHandshakes(t *testing.T) {

@@ -30,7 +30,7 @@ func AttributeCauses(c *compare.Comparison, records []Record) {
 // An attribution holds the records of runs and the differences of a comparison.
 type attribution struct {
 	records     []Record      // newest first
-	left        []valuesByKey // after each of them
+	left        []valuesByKey // values after each run
 	differences map[string]compare.Difference
 }
 

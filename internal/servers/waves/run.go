@@ -41,7 +41,7 @@ type Options struct {
 }
 
 // Run changes servers wave by wave. It fills in the record, which has the names of the
-// servers, and calls save after each change of it. A wave begins only if at most
+// servers, and calls save whenever the record changes. A wave begins only if at most
 // MaxFailures servers failed and the servers before it were verified. An error is
 // returned if the run could not continue; servers that fail are not an error.
 func Run(ctx context.Context, f Group, job change.Job, o Options, r *Record, save func() error) error {

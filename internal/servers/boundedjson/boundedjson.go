@@ -60,7 +60,7 @@ func measure(data []byte, maxSize, maxToken int) error {
 		switch {
 		case c == '"':
 			inText = !inText
-		case inText && c == '\\':
+		case inText && c == '\\': // the next character cannot end the text
 			i++
 		case inText:
 		case c == '[', c == '{':
@@ -72,7 +72,7 @@ func measure(data []byte, maxSize, maxToken int) error {
 				elements++
 			}
 		case c == ']', c == '}':
-			depth, token = max(depth-1, 0), 0
+			depth, token = max(depth-1, 0), 0 // invalid JSON may close more than it opens
 		case c == ',':
 			token = 0
 			if isList[depth] {

@@ -23,6 +23,8 @@ func (r resolver) endpoint(alias string, s settings, at Origin) (Jump, map[strin
 		UserKnownHosts: []string{filepath.Join(r.home, ".ssh", "known_hosts"), filepath.Join(r.home, ".ssh", "known_hosts2")},
 	}
 	from := map[string]Origin{"Address": at}
+	// OpenSSH would look the name up, and match the configuration once more with the
+	// result. This package makes no connections.
 	if o, ok := s.get(optCanonicalize); ok && !strings.EqualFold(o.value, "no") {
 		return j, from, fail(o.from, "write HostName", "CanonicalizeHostname is not supported")
 	}

@@ -56,6 +56,8 @@ func Load(ctx context.Context, o Options) (Inventory, error) {
 	if err := inv.graph.finish(); err != nil {
 		return Inventory{}, err
 	}
+	// A file in group_vars may belong to a group of any inventory, so all of them are
+	// read before.
 	vars := varsReader{source: s, graph: inv.graph, notes: &inv.Notes}
 	for _, dir := range dirs {
 		if err := vars.readVars(dir); err != nil {

@@ -42,6 +42,7 @@ func (r resolver) member(m *member, vars variables) (Host, error) {
 // host returns the Host of an alias with the origin at, from settings that take
 // precedence over ssh_config.
 func (r resolver) host(alias string, s settings, at Origin) (Host, error) {
+	// ssh_config can only add options that s does not have.
 	if err := r.config.apply(alias, s); err != nil {
 		return Host{}, err
 	}
@@ -108,7 +109,7 @@ func inventorySettings(vars variables) (settings, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ok && step.key == optIdentityFile {
+		if ok && step.key == optIdentityFile { // these add up, and set would drop a second one
 			s[step.key] = append(s[step.key], option{v.text, v.from})
 		} else if ok {
 			s.set(step.key, v.from, strings.TrimSpace(v.text))

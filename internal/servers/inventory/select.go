@@ -61,6 +61,7 @@ func (c *chosen) apply(op byte, names []string) {
 	for _, name := range names {
 		listed[name] = true
 	}
+	// "!" removes the listed names, "&" all others.
 	c.names = slices.DeleteFunc(c.names, func(name string) bool { return listed[name] == (op == '!') })
 	for name := range c.has {
 		if listed[name] == (op == '!') {
@@ -157,6 +158,7 @@ func (inv Inventory) resolve(names []string) ([]Host, error) {
 	var errs Errors
 	told := map[string]bool{}
 	for _, name := range names {
+		// Hosts of a group share its variables, and would repeat an error in them.
 		h, err := inv.host(name)
 		if err == nil {
 			hosts = append(hosts, h)

@@ -40,6 +40,8 @@ func (s settings) get(key string) (option, bool) {
 }
 
 func (s settings) set(key string, from Origin, values ...string) {
+	// As in ssh_config(5) the first value wins, so sources are applied in the order
+	// of their precedence.
 	if _, ok := s[key]; ok {
 		return
 	}

@@ -106,6 +106,8 @@ func (r *configReader) parse(name string, data []byte, depth int) ([]directive, 
 func (r *configReader) directive(line string, at Origin, depth int) (directive, error) {
 	keyword, rest := cutKeyword(line)
 	d := directive{key: strings.ToLower(keyword), keyword: keyword, rest: rest, from: at}
+	// Other options are parsed for the hosts that use them, so that an error in one
+	// block does not affect the others.
 	if d.key != "host" && d.key != "match" && d.key != "include" {
 		return d, nil
 	}

@@ -198,7 +198,7 @@ func (r *yamlReader) merged(n *yaml.Node, depth int, seen map[string]bool, f fun
 			continue
 		case k.Kind != yaml.ScalarNode:
 			return fail(r.at(k), "", "a key that is no text")
-		case depth > 0 && seen[k.Value]:
+		case depth > 0 && seen[k.Value]: // a mapping's own keys hide those that it merges
 			continue
 		}
 		seen[k.Value] = true

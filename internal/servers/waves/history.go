@@ -133,6 +133,7 @@ func (h *History) append(r *Record) error {
 	if err != nil {
 		return err
 	}
+	// The number is given at the end of a run, because runs can overlap.
 	r.Number, r.Previous = 1, ""
 	if n := len(names); n > 0 {
 		last, err := os.ReadFile(filepath.Join(h.dir, names[n-1]))

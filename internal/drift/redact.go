@@ -33,7 +33,7 @@ func newRedactor(name, content string) *redactor {
 	return r
 }
 
-// line returns what may be shown of a line, which is counted from 0.
+// line returns line number n, from 0, without its secrets.
 func (r *redactor) line(n int, s string) string {
 	if what, ok := r.hidden[n]; ok {
 		return redacted(what)
@@ -131,9 +131,9 @@ var (
 		`eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?|AGE-SECRET-KEY-1\w+)`)
 )
 
-// Redact returns a line of text without the values that look like a secret:
-// those of settings whose name is that of a secret, passwords in URLs, password hashes,
-// well-known tokens, and whatever looks random.
+// Redact returns a line of text without the values that look like secrets: values of
+// settings whose names are those of secrets, passwords in URLs, password hashes,
+// well-known tokens, and strings that look random.
 func Redact(s string) string {
 	for _, r := range redactions {
 		if r.mayApply(s) {

@@ -13,9 +13,8 @@ func (s Severity) Compare(other Severity) int {
 	return slices.Index(Severities(), s) - slices.Index(Severities(), other)
 }
 
-// grade returns how severe a change is and the reason in words. It looks at
-// the paths, entries, fields and class of the change. The first rule that
-// applies decides.
+// grade returns the severity of a change and the reason in words. It depends on the
+// paths, entries, fields and class of the change. The first rule that applies decides.
 func grade(ch Change) (Severity, string) {
 	for _, r := range rules {
 		if r.applies(ch) {
@@ -31,9 +30,9 @@ type rule struct {
 	applies  func(Change) bool
 }
 
-// rules is the whole table, in the order in which it is tried. Paths are those
-// by which somebody stays in a machine or rises in it (MITRE ATT&CK T1037,
-// T1053, T1098, T1136, T1543, T1546, T1548, T1553, T1556, T1574).
+// rules are tried in this order. Their paths are used for persistence and privilege
+// escalation (MITRE ATT&CK T1037, T1053, T1098, T1136, T1543, T1546, T1548, T1553, T1556,
+// T1574).
 var rules = []rule{
 	{Critical, "setuid or setgid program", gainsPrivilege},
 	{Critical, "file capabilities", gainsCapability},

@@ -174,7 +174,7 @@ func layerFromFile(path string) (v1.Layer, error) {
 	return fileLayer{path: path, digest: hashOf(sum), size: size}, nil
 }
 
-// fileLayer is an uncompressed layer in a file of its own.
+// fileLayer is an uncompressed layer in a file.
 type fileLayer struct {
 	path   string
 	digest v1.Hash
@@ -205,8 +205,8 @@ type readCloser struct {
 	io.Closer
 }
 
-// BuildArchive writes an image of uncompressed layers that lie in files, the
-// lowest first, as WriteArchive does, and returns its digest.
+// BuildArchive writes an image of uncompressed layers in files, the lowest first, like
+// WriteArchive, and returns its digest.
 func BuildArchive(ctx context.Context, path, name string, config Config, layerFiles ...string) (digest string, err error) {
 	layers := make([]v1.Layer, len(layerFiles))
 	for i, file := range layerFiles {

@@ -103,7 +103,7 @@ func flatten(ctx context.Context, img v1.Image, opts FlattenOptions) (*flat, err
 	return f, f.collect(layers, !opts.Copied)
 }
 
-// collect fills in what the layers show together.
+// collect sets the merged entries of the layers.
 func (f *flat) collect(layers []*node, overlay bool) error {
 	m := merger{overlay: overlay}
 	m.merge("/", layers)
@@ -139,7 +139,7 @@ func sourcesOf(img v1.Image, limits Limits) ([]source, error) {
 	return sources, nil
 }
 
-// readAll reads all layers at once, as many as there are processors.
+// readAll reads all layers, as many concurrently as there are processors.
 func readAll(ctx context.Context, sources []source, hash bool) ([][]record, error) {
 	records := make([][]record, len(sources))
 	group, ctx := errgroup.WithContext(ctx)

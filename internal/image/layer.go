@@ -102,8 +102,7 @@ func (s source) each(ctx context.Context, visit func(*tar.Header, io.Reader) err
 	return err
 }
 
-// eachIn decompresses a layer in a goroutine of its own, which has ended when
-// it returns.
+// eachIn decompresses a layer in another goroutine, which has ended when it returns.
 func (s source) eachIn(ctx context.Context, blob io.Reader, visit func(*tar.Header, io.Reader) error) error {
 	compressed := &counter{src: blob}
 	plain, _, err := decompress(compressed)

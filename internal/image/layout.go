@@ -112,7 +112,7 @@ func (i *Image) addName(annotations map[string]string) error {
 
 // errPassedOver is returned for an artifact, and for an image or index without one
 // for the platform. It is no error of the archive: the specification requires that
-// unknown media types are ignored, because signatures lie beside images.
+// unknown media types are ignored, because layouts contain signatures beside images.
 var errPassedOver = errors.New("no image for the platform")
 
 // image returns the image that a descriptor means.

@@ -28,7 +28,7 @@ type Image struct {
 	v1.Image
 	Names  []string // in full, as Reference.Name; may be empty
 	Tags   []string // names that are a tag alone, without a repository
-	Stored *Stored  // how it lies in its layout or archive; nil for one of a registry
+	Stored *Stored  // its blobs in a layout or archive; nil for an image of a registry
 }
 
 // A Set is the images of one source. It must be closed when they are no longer
@@ -73,7 +73,7 @@ func (s *Set) Find(ref string) (Image, error) {
 	return Image{}, fmt.Errorf("%s: %w; there are %s", ref, ErrNoImage, s.names())
 }
 
-// isOne reports whether all images are the same one: it may lie there by itself and
+// isOne reports whether all images are the same image, which may be listed directly and
 // in an index.
 func (s *Set) isOne() bool {
 	if len(s.Images) < 2 {
@@ -156,7 +156,7 @@ func ReadArchive(ctx context.Context, r io.Reader, opts OpenOptions) (*Set, erro
 	return readStore(archive, opts)
 }
 
-// readStore finds out what sort of layout a store has. It takes ownership.
+// readStore detects the layout of a store and reads it. It takes ownership of s.
 func readStore(s store, opts OpenOptions) (*Set, error) {
 	images, err := imagesIn(s, opts)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // Stored describes the blobs of an image in a layout or an archive, for callers that copy
 // it to another store.
 type Stored struct {
-	Target    v1.Descriptor // what the image's names mean: the manifest, or the outermost index with it
+	Target    v1.Descriptor // target of the image's names: the manifest, or the outermost index with it
 	Documents []Document    // configuration, manifest and indexes, each after those that it refers to
 	Manifest  v1.Manifest
 	DiffIDs   []v1.Hash // of the layers, decompressed

@@ -150,9 +150,9 @@ func (i *inflater) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readAhead reads from src in a goroutine of its own, so that decompression
+// readAhead reads from src in another goroutine, so that decompression
 // and hashing run at the same time. Close waits for the goroutine, which ends
-// with the context too; src must not block for ever.
+// with the context too; src must not block forever.
 type readAhead struct {
 	full    chan chunk
 	free    chan []byte

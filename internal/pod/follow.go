@@ -32,7 +32,7 @@ func NewLogFollower(out io.Writer, failed func(container string, err error)) *Lo
 	return f
 }
 
-// Follow prints the logs of a pod, which must not change meanwhile.
+// Follow prints the logs of a pod. The caller must not change p at the same time.
 func (f *LogFollower) Follow(p *Pod) {
 	for _, c := range p.Containers {
 		f.wg.Go(func() {

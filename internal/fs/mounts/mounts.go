@@ -85,13 +85,13 @@ func ParseLine(line string) (Mount, error) {
 	return Mount{
 		ID: id, Device: fields[2], Root: Unescape(fields[3]), Point: Unescape(fields[4]), Options: fields[5],
 		Type: rest[0], Source: Unescape(rest[1]),
-		// Linux before 3.10 wrote blanks in the options of cifs as they are.
+		// Linux before 3.10 did not escape blanks in the options of cifs.
 		SuperOptions: strings.Join(rest[2:], " "),
 	}, nil
 }
 
-// Escape writes a field as the kernel does, with octal escapes for what separates
-// fields and lines.
+// Escape writes a field as the kernel does, with octal escapes for the characters that
+// separate fields and lines.
 func Escape(s string) string { return escapes.Replace(s) }
 
 var escapes = strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`)

@@ -45,7 +45,7 @@ type Changes struct {
 // attempts is the number of walks if directories change during each of them.
 const attempts = 3
 
-// Open reads what was changed in an overlay. The cost is that of the upper
+// Open reads the changes of an overlay. The cost is that of the upper
 // directory: only directories that were deleted, replaced or renamed are
 // listed in the lower layers too.
 //
@@ -105,7 +105,7 @@ type walk struct {
 	queue     []task
 	stamps    []stamp
 	unsettled map[string]bool
-	copies    map[inode]node // of hard linked files, by what they were copied from
+	copies    map[inode]node // copies of hard linked files, by their originals
 	owner     unix.Stat_t    // of the upper directory itself
 }
 
@@ -212,7 +212,7 @@ func (w *walk) directory(t task) error {
 	return nil
 }
 
-// name compares one name of a directory and queues what lies below.
+// name compares one name of a directory, and queues it if it is a directory itself.
 func (w *walk) name(d *openTask, path, name string) error {
 	want, err := w.lookup(d.want, name)
 	if err != nil {

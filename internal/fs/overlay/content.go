@@ -36,9 +36,8 @@ func (c *Changes) OpenGot(path string) (*os.File, error) {
 	return f, err
 }
 
-// Equal reports whether a regular file has the same content on both sides. The
-// error is tree.ErrChanged if no difference was found, but the file changed
-// meanwhile.
+// Equal reports whether a regular file has the same content on both sides. The error is
+// tree.ErrChanged if no difference was found but the file changed while it was read.
 func (c *Changes) Equal(ctx context.Context, path string) (bool, error) {
 	f := c.files[path]
 	if f.want != nil && f.got != nil && f.want.isSameFile(f.got) {
@@ -93,7 +92,7 @@ func (l *layers) openFile(n *node) (*os.File, unix.Stat_t, error) {
 		return nil, st, tree.ErrChanged
 	}
 	// Reopen the inode that was checked: at its path there may be a FIFO by now.
-	// O_NOATIME, because an inspection must not change what it inspects.
+	// O_NOATIME, because an inspection must not change the file's atime.
 	name := "/proc/self/fd/" + strconv.Itoa(fd)
 	file, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOATIME, 0)
 	if errors.Is(err, unix.EPERM) { // neither the owner nor CAP_FOWNER

@@ -1,5 +1,5 @@
 // Package overlay finds the overlay file system of a container and reads from
-// its upper directory what the container changed. The cost is that of the
+// its upper directory the changes of the container. The cost is that of the
 // changes, not of the image.
 //
 // Layers are read through open directories, by the rules of the kernel's lookup
@@ -60,8 +60,8 @@ func parseOptions(options string, def defaults) (Mount, error) {
 	return newOptions(splitOptions(options), def)
 }
 
-// Parse reads the options of an overlay as they are given to mount(2), or as a
-// runtime's snapshotter returns them.
+// Parse parses the options of an overlay in the form for mount(2), which snapshotters
+// return.
 func Parse(options []string) (Mount, error) {
 	return newOptions(options, moduleDefaults())
 }

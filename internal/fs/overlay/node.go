@@ -180,7 +180,7 @@ func readXattrs(fd int) (map[string]string, error) {
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
 		value, err := growing(short[:], func(buf []byte) (int, error) { return unix.Getxattr(file, name, buf) })
 		if errors.Is(err, unix.ENODATA) {
-			continue // removed meanwhile
+			continue // removed since it was listed
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

@@ -10,11 +10,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// AppendPaths writes single entries of the root to an archive, directories without
-// their content, each named by its path below prefix. No symbolic link is followed
-// and nothing that is mounted in the root is read. Regular files count against
-// limit, in bytes. The unknowns are files that exceed the rest of the limit, with
-// ErrTooLarge, and entries that could not be read or changed meanwhile.
+// AppendPaths writes single entries of the root to an archive, with names below prefix.
+// It writes directories without their entries, follows no symbolic links, and does not
+// read mounts in the root. Regular files count against limit, in bytes. The unknowns are
+// files that exceed the rest of the limit, with ErrTooLarge, and entries that could not
+// be read or changed while they were read.
 func (r *Root) AppendPaths(ctx context.Context, w *tar.Writer, prefix string, paths []string, limit int64) ([]tree.Unknown, error) {
 	_, top, err := r.lstat("/", refuseLinks)
 	if err != nil {

@@ -121,7 +121,7 @@ func xattrsFD(fd int, overlay bool) (map[string]string, error) {
 		}
 		value, err := growing(256, func(buf []byte) (int, error) { return unix.Getxattr(file, name, buf) })
 		if errors.Is(err, unix.ENODATA) {
-			continue // removed meanwhile
+			continue // removed since it was listed
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

@@ -136,7 +136,7 @@ func (w *walker) run(ctx context.Context) error {
 	return w.err
 }
 
-// A batch is what one task found.
+// A batch is the result of one task.
 type batch struct {
 	found   []found
 	unknown []tree.Unknown
@@ -164,11 +164,11 @@ func (w *walker) count(names int) {
 	}
 }
 
-// A task is a directory to list, or some of the names in it to look at. It
-// holds no descriptor, so that depth and width cost none.
+// A task is a directory to list, or some of the names in it to describe. It holds no
+// descriptor, so that deep and wide trees need no more descriptors.
 type task struct {
 	path  string
-	inode inode               // of the directory, as its own entry was taken from it
+	inode inode               // of the directory when its own entry was described
 	names []string            // nil: list the directory
 	ctime unix.StatxTimestamp // of the directory when it had the names
 }

@@ -31,7 +31,7 @@ type reading struct {
 	path    string
 	key     key  // of the directory; once it is listed, as it was then
 	old     *Dir // as the cache has it; scanner.nothing if it has not
-	same    bool // its names are those of old
+	same    bool // it has the same names as old
 	failed  atomic.Bool
 	parts   []part                      // in the order of the names
 	pending atomic.Int32                // parts and directories below that are not finished; one more until it is listed
@@ -165,7 +165,7 @@ func patch(records block, subs []*Dir, shared bool) (_ block, patched bool) {
 	return records, patched
 }
 
-// digest is that of the texts of all that counts.
+// digest returns the digest of the texts of all compared records.
 func (w *worker) digest(records block) Digest {
 	w.hash.Reset()
 	text := w.text[:0]

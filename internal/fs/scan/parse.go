@@ -59,8 +59,8 @@ func parseDirs(rest []byte) (*Dir, error) {
 	return top, nil
 }
 
-// parseDir reads one directory, and returns what follows and how many there must
-// be in it.
+// parseDir parses one directory. It returns the rest of the data and the number of
+// directories in it.
 func parseDir(d *Dir, b []byte) (rest []byte, subs int, err error) {
 	if len(b) < dirSize {
 		return nil, 0, errCorrupt

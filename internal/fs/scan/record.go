@@ -116,8 +116,8 @@ func (r record) extra() []byte { return r[r.nameEnd()+1:] }
 // terminated returns the name with its NUL byte.
 func (r record) terminated() []byte { return r[headSize : r.nameEnd()+1] }
 
-// An Entry is one name in a directory. Digest is that of a file's content, if it
-// was read, or that of everything in a directory.
+// An Entry is one name in a directory. Digest is the digest of a file's content, if it
+// was read, or of everything in a directory.
 type Entry struct {
 	Name   string
 	Kind   tree.Kind

@@ -46,8 +46,8 @@ type Policy struct {
 // Options of a scan. Only the policy must be given.
 type Options struct {
 	Policy Policy
-	// Cache is a file that keeps what was read for the next scan; none if empty.
-	// It is used only if it is the user's own and nobody else may read it.
+	// Cache is the cache file for the next scan; none if empty. It is used only if it
+	// belongs to the user and nobody else may read it.
 	Cache string
 	// Full reads everything again and does not trust the cache.
 	Full bool
@@ -167,7 +167,7 @@ func (s *scanner) run(ctx context.Context) (*Result, int64, error) {
 	return r, read, nil
 }
 
-// join adds up what the workers found.
+// join merges the results of the workers.
 func join(workers []*worker) (r *Result, read int64) {
 	r = &Result{Counts: map[Class]int{Compared: 1}} // the root
 	for _, w := range workers {

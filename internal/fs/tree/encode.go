@@ -25,20 +25,20 @@ import (
 //	f 0755 0 0 /bin/ping size=3 xattr:security.capability=<hex>
 //	end 5
 //
-// A line is the kind (f, d, l, c, b, p or s), the mode in octal, owner, group
-// and path, then what else there is in the order size, sha256, target, device,
-// xattrs by name, link. Size stands on every regular file, sha256 if the
-// content was read. In paths, targets and names every byte that is not a
-// printing ASCII character, and the backslash, is written \xHH; in a name of an
-// extended attribute "=" is too. The last line counts the entries, so that a
-// tree cut short is noticed. Modification times are not encoded. There is
-// exactly one encoding of a tree, and Parse accepts no other.
+// A line has the kind (f, d, l, c, b, p or s), the mode in octal, owner, group and
+// path, and then the fields that the entry has, in the order size, sha256, target,
+// device, xattrs by name, link. Every regular file has size, and sha256 if its content
+// was read. In paths, targets and names the backslash and every byte that is not a
+// printing ASCII character are written as \xHH, and so is "=" in the name of an
+// extended attribute. The last line has the number of entries, so that a truncated tree
+// is detected. Modification times are not encoded. A tree has exactly one encoding, and
+// Parse accepts no other.
 const encodingHeader = "adamant tree 1"
 
 const kindLetters = "fdlcbps" // in the order of the Kind constants
 
-// maxLine bounds a line of the encoding: longer than the kernel's limits on
-// paths and extended attributes can make it.
+// maxLine bounds a line of the encoding, in bytes. It is above the kernel's limits on
+// paths and extended attributes.
 const maxLine = 16 << 20
 
 // WriteTo writes the canonical encoding and implements io.WriterTo.
@@ -46,8 +46,8 @@ func (t Tree) WriteTo(w io.Writer) (int64, error) {
 	return t.encode(w, func(e Entry) Entry { return e })
 }
 
-// Digest returns "sha256:<hex>" over the identity of all entries: the
-// canonical encoding without what Diff does not compare. Two trees have the
+// Digest returns "sha256:<hex>" over the identity of all entries: the canonical
+// encoding without the fields that Diff does not compare. Two trees have the
 // same digest if and only if they have the same paths and every entry has the
 // same identity, except that content which was not read counts by its size.
 func (t Tree) Digest() string {
@@ -56,7 +56,7 @@ func (t Tree) Digest() string {
 	return DigestPrefix + hex.EncodeToString(h.Sum(nil))
 }
 
-// identity takes from an entry what Diff does not compare.
+// identity returns an entry without the fields that Diff does not compare.
 func identity(e Entry) Entry {
 	e.Link = ""
 	if e.Kind == Symlink {

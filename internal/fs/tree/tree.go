@@ -24,8 +24,8 @@ type Tree struct {
 }
 
 // New returns the tree of the entries, in any order. It takes ownership of the
-// slice. Entries that are malformed, appear twice, or lie below something that
-// is not a directory are an error.
+// slice. It returns an error if an entry is malformed, appears twice, or is below an entry
+// that is not a directory.
 func New(entries []Entry) (Tree, error) {
 	byPath := func(a, b Entry) int { return ComparePaths(a.Path, b.Path) }
 	if !slices.IsSortedFunc(entries, byPath) {

@@ -41,7 +41,7 @@ func (v Version) String() string { return v.Text }
 // A Missing is a program that a private containerd needs and that was not found.
 type Missing struct {
 	Part string // "containerd", "runc", "CNI plugin bridge"
-	Mend string // what to do: "apt-get install runc"
+	Mend string // command that installs it: "apt-get install runc"
 }
 
 // A MissingError lists every program that Find did not find.

@@ -19,7 +19,7 @@ const (
 
 // Wrapped reports whether the runtime handler "learn" called this process in
 // place of runc, and returns the path of the real runc. Such a process must do
-// what runc does with the same arguments; at least it must execute runc.
+// the same as runc with the same arguments; at least it must execute runc.
 func Wrapped() (runc string, ok bool) {
 	dir, name := filepath.Split(os.Args[0])
 	if name != runcWrapper {

@@ -18,7 +18,7 @@ import (
 type Network struct {
 	Bridge     string       // name of the interface on the machine
 	Subnet     netip.Prefix // the pods' addresses; the first one is the machine's
-	Masquerade bool         // pods reach what lies outside of the machine
+	Masquerade bool         // pods can connect to other machines
 	HostPorts  bool         // hostPorts work; if not, the runtime silently ignores them
 	Reason     string       // why one of them does not work, with a hint on how to fix it
 }

@@ -73,7 +73,7 @@ func (d *Daemon) setName(ctx context.Context, i images.Image) error {
 }
 
 // waitSeen waits until CRI resolves a name to an ID, or to no image if id is "".
-// CRI has a cache of its own, which it updates on events of the store.
+// CRI has a cache, which it updates on events of the store.
 func (d *Daemon) waitSeen(ctx context.Context, name string, id digest.Digest) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

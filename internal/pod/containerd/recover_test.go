@@ -301,7 +301,7 @@ func TestTheMachineIsAsBefore(t *testing.T) {
 	}
 }
 
-// An import fails, and does not wait forever, if the runtime ends meanwhile.
+// An import fails, and does not wait forever, if the runtime ends during it.
 func TestWriteWhenTheRuntimeEnded(t *testing.T) {
 	d, _ := startTest(t)
 	killDaemon(t, d)

@@ -104,7 +104,7 @@ func bind(fd int, target string) error {
 	if err := makeTarget(target, st.Mode&unix.S_IFMT == unix.S_IFDIR); err != nil {
 		return err
 	}
-	// mount(2) takes a path. This one is the open file, whatever its name is now.
+	// mount(2) takes a path. This one refers to the open file, even if that was renamed.
 	source := fmt.Sprintf("/proc/self/fd/%d", fd)
 	if err := unix.Mount(source, target, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind mount on %s: %w", target, err)

@@ -242,6 +242,7 @@ func looksRandom(s string) bool {
 			isHex = false
 		}
 	}
+	// A hexadecimal digit has at most 4 bits of entropy, so that the limit is lower.
 	if isHex {
 		return len(s) >= 32 && entropy(s) > 2.5
 	}

@@ -131,6 +131,7 @@ func sourcesOf(img v1.Image, limits Limits) ([]source, error) {
 	if len(diffIDs) != len(layers) {
 		return nil, fmt.Errorf("the manifest has %d layers, the configuration %d: %w", len(layers), len(diffIDs), ErrDigest)
 	}
+	// All layers share one usage: the limits apply to the whole image.
 	use := &usage{limits: limits}
 	sources := make([]source, len(layers))
 	for i := range layers {

@@ -87,6 +87,7 @@ func (w *worker) stopAll(ctx context.Context, all []Container, grace int64) erro
 		}
 	}
 	wg.Wait()
+	// Sidecars serve the main containers until these have ended.
 	for _, ctr := range slices.Backward(sidecars) {
 		stop(ctr, min(grace, max(int64(time.Until(deadline).Seconds()), int64(minGrace.Seconds()))))
 	}

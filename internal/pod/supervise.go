@@ -64,6 +64,7 @@ func (p *Pod) Supervise(ctx context.Context, s Supervision) error {
 	if ctx.Err() != nil {
 		return err
 	}
+	// Containers that another caller stops look like failures.
 	if w.l.isStopping() && !isEvicted(err) {
 		err = nil
 	}

@@ -69,6 +69,7 @@ func (r *Root) extract(ctx context.Context, archive io.Reader, dst string, opts 
 	if err != nil {
 		return err
 	}
+	// A root of its own, so that no entry leads out of dst into the rest of r.
 	sub := &Root{fd: fd}
 	defer sub.Close()
 	x := extraction{root: sub, opts: opts, implied: implied, files: map[string]bool{}, left: opts.MaxBytes}
@@ -109,7 +110,7 @@ func (x *extraction) entry(ctx context.Context, h *tar.Header, content io.Reader
 	}
 	e, hard, err := x.parse(h)
 	if err != nil || e.Path == "/" {
-		return err // the directory itself keeps its attributes
+		return err // dst itself keeps its attributes
 	}
 	if err := x.root.mkdirAll(path.Dir(e.Path), refuseLinks, x.implied, x.opts.Owner != nil); err != nil {
 		return err

@@ -32,6 +32,8 @@ func (w *worker) content(ctx context.Context, fd int) error {
 		if err != nil {
 			return fmt.Errorf("read extended attributes: %w", err)
 		}
+		// Compare the status before and after the read: the digest must be that of
+		// the content with this key.
 		before := keyOf(&w.st)
 		digest, sumErr := w.sum(ctx, file, int64(w.st.Size))
 		if sumErr != nil && !errors.Is(sumErr, tree.ErrChanged) {

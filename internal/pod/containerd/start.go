@@ -113,6 +113,7 @@ func prepare(ctx context.Context, l layout, executable string) (settings, Networ
 			return settings{}, Network{}, err
 		}
 	}
+	// Saved before the daemon starts: its first pod creates the shared chains.
 	in.recordOwned(ctx, b)
 	n, err := in.network(ctx, s)
 	if err != nil {
@@ -141,6 +142,7 @@ func launch(ctx context.Context, s settings) error {
 	if p != nil {
 		defer p.close()
 		if p.config == config && p.runs(s.binaries.Containerd) {
+			// The daemon may still be starting, if the process that started it was killed.
 			err := waitReady(ctx, s.layout, func() (error, bool) { return errors.New("it ended"), p.ended() })
 			if err == nil || ctx.Err() != nil {
 				return err

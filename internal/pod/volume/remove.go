@@ -50,6 +50,8 @@ func raise(dir string, pass int) error {
 		if err != nil {
 			return err
 		}
+		// next stays open across the rename, so that the descent continues in the
+		// same directory.
 		if depth%raiseEvery == 0 {
 			err = unix.Renameat(int(at.Fd()), name, int(top.Fd()), fmt.Sprintf(".deep-%d-%d", pass, depth))
 		}

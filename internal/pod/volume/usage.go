@@ -123,7 +123,7 @@ func (u *usage) addEntry(dir int, parent, base string) error {
 		return err
 	}
 	switch {
-	case st.Dev != u.device:
+	case st.Dev != u.device: // another file system is mounted here
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
 		name := path.Join(parent, base)
 		if len(name) >= maxDeepPath {
@@ -135,6 +135,8 @@ func (u *usage) addEntry(dir int, parent, base string) error {
 		if st.Nlink > 1 {
 			u.linked[st.Ino] = true
 		}
+		// Blocks and not the size, so that sparse files count as in du(1). The unit
+		// of st_blocks is 512 bytes, see stat(3type).
 		u.total += st.Blocks * 512
 	}
 	return nil

@@ -146,6 +146,8 @@ func (f *File) parse() error {
 	if errors.As(err, &problem) {
 		return problem.Errors
 	}
+	// Flow style YAML begins like JSON, but may have comments and unquoted
+	// text.
 	roots, yamlErr := parseYAML(f.Name, f.text)
 	if yamlErr != nil && strings.HasSuffix(f.Name, ".json") {
 		return jsonSyntaxError(f.Name, f.data, err)
@@ -240,6 +242,8 @@ func (f *File) check(d *decoder) {
 		d.at = nil
 		d.decode(o.node, reflect.ValueOf(typed).Elem())
 		setDefaults(typed)
+		// A field that could not be decoded has its zero value, which validate
+		// would report as missing.
 		undecoded := d.errs[before:len(d.errs):len(d.errs)]
 		validate(d, o, typed)
 		d.errs = append(d.errs[:before+len(undecoded)], without(d.errs[before+len(undecoded):], undecoded)...)
@@ -266,6 +270,8 @@ func (f *File) checkTwice(d *decoder, o *object, names map[[3]string]int) {
 	if o.name == "" {
 		return
 	}
+	// The version is left out, because all versions of a group store the same
+	// object.
 	id := [3]string{o.kind + "." + group(o.apiVersion), o.namespace, o.name}
 	if line, twice := names[id]; twice {
 		d.errs = append(d.errs, FieldError{

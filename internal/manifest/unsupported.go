@@ -98,6 +98,7 @@ func (s *surveyor) walk(n *node, t reflect.Type, row string) {
 			s.fieldsIn(n, row, nil)
 		}
 	case reflect.Struct:
+		// The fields of a quantity or time are not those of the manifest.
 		if !reflect.PointerTo(t).Implements(unmarshaler) {
 			s.fieldsIn(n, row, s.fieldsOf(t))
 		}

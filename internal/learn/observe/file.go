@@ -58,6 +58,7 @@ func loadDir(dir string) ([]trace.Trace, error) {
 }
 
 func loadFile(name string) (trace.Trace, error) {
+	// Without O_NONBLOCK, opening a FIFO would block.
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return trace.Trace{}, err

@@ -107,6 +107,7 @@ func gather(name, sum string) error {
 		return err
 	}
 	defer dir.Close()
+	// Several commands may end at the same time.
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
 		return fmt.Errorf("lock %s: %w", dir.Name(), err)
 	}
@@ -127,5 +128,7 @@ func gather(name, sum string) error {
 	if err := save(sum, all, true); err != nil {
 		return err
 	}
+	// The sum is saved first: a reader in between counts the trace twice, and
+	// in the other order it would miss the trace.
 	return os.Remove(name)
 }

@@ -69,6 +69,7 @@ func onThread(f func() (string, error)) (detail string, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		// The thread is never unlocked, so it ends with the goroutine.
 		runtime.LockOSThread()
 		detail, err = f()
 	}()

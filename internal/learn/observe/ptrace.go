@@ -52,6 +52,8 @@ const pageSize = 4096 // the smallest page there is; larger ones only mean more 
 func readMemory(tid int, addr uint64, buf []byte) int {
 	total := 0
 	for total < len(buf) {
+		// A transfer is never partial within one part of the vector
+		// (process_vm_readv(2)), so each page is read by itself.
 		piece := min(len(buf)-total, int(pageSize-addr%pageSize))
 		local := unix.Iovec{Base: &buf[total], Len: uint64(piece)}
 		remote := unix.RemoteIovec{Base: uintptr(addr), Len: piece}
@@ -69,6 +71,7 @@ func readMemory(tid int, addr uint64, buf []byte) int {
 // readString copies a NUL-terminated string, of at most the length of buf, from
 // a thread's memory. It returns nil if there is none.
 func readString(tid int, addr uint64, buf []byte) []byte {
+	// Most paths are short, so the first read is, too.
 	for start, step := 0, 128; start < len(buf); step = len(buf) {
 		want := min(len(buf)-start, step)
 		n := readMemory(tid, addr+uint64(start), buf[start:start+want])

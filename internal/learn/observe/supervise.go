@@ -24,6 +24,8 @@ func traceMain(arg string) int {
 		fmt.Fprintln(os.Stderr, "adamant: read job:", err)
 		return 1
 	}
+	// runc must not inherit the socket, whose closing tells the wrapper that
+	// this process has died.
 	unix.CloseOnExec(j.Control)
 	unix.SetNonblock(j.Control, true) // so that closing ends a read under way
 	control := os.NewFile(uintptr(j.Control), "control")
@@ -49,6 +51,8 @@ func (j job) trace(control *os.File) error {
 		return err
 	}
 	t.starts = j.starts(t.inside)
+	// The file exists before the container does, so that a reader of the
+	// directory waits for the trace.
 	out, err := newOutput(j, t)
 	if err != nil {
 		return err
@@ -75,6 +79,7 @@ func (j job) trace(control *os.File) error {
 	}
 	out.start()
 	err = t.loop()
+	// If runc failed there is no container whose program could have been seen.
 	if status == 0 {
 		err = errors.Join(err, t.missed())
 	}

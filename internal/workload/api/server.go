@@ -106,6 +106,7 @@ func handle[T any](mux *http.ServeMux, pattern string, answer func(*http.Request
 		var body T
 		if r.Method == http.MethodPost {
 			d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+			// A field of a newer client must not be ignored silently.
 			d.DisallowUnknownFields()
 			if err := d.Decode(&body); err != nil {
 				reply(w, nil, badRequest{fmt.Errorf("read request: %w", err)})

@@ -118,6 +118,8 @@ func (b *Balancer) Close() error {
 func (b *Balancer) accept() {
 	for {
 		select {
+		// Clients beyond the limit wait in the kernel's backlog without using
+		// memory here.
 		case b.slots <- struct{}{}:
 		case <-b.ctx.Done():
 			return

@@ -12,7 +12,7 @@
 // and 11.2), so that a backend never sees a request that this package did not
 // see as the same one.
 //
-// It knows addresses and groups of addresses, no pods and no rollouts, and
-// checks no backend's health: the caller decides which backends are in the
-// route.
+// It handles addresses and groups of addresses, not pods or rollouts, and does
+// not check the health of backends: the caller decides which backends are in
+// the route.
 package traffic

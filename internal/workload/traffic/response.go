@@ -10,7 +10,7 @@ const (
 )
 
 // writeResponse passes the response to the client. It returns whether the
-// client was told that its connection goes on.
+// response keeps the client's connection open.
 func (s *session) writeResponse(p *pump) (keep bool, err error) {
 	keep, e := s.connection(p)
 	size := s.resp.size
@@ -28,9 +28,8 @@ func (s *session) writeResponse(p *pump) (keep bool, err error) {
 	return keep, copyBody(s.client, &s.out, &s.answer)
 }
 
-// connection decides whether the client's connection goes on after the
-// response, and how the Connection header must be edited so that the client
-// knows.
+// connection decides whether the client's connection stays open after the
+// response, and how the Connection header must be edited to match.
 func (s *session) connection(p *pump) (keep bool, e edit) {
 	keep = s.req.persists() && s.answer.framing != untilClose && s.bodyEnds(p)
 	// An HTTP/1.0 client keeps its connection only if the response has

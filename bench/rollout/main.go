@@ -56,7 +56,7 @@ func isolated(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() // only of commands that fail
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() // only after an error, because Exec does not return
 	if err := prepare(ctx, dir); err != nil {
 		return err
 	}

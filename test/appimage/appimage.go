@@ -132,6 +132,8 @@ func repository() (string, error) {
 func key(parts ...[]byte) string {
 	h := sha256.New()
 	for _, p := range parts {
+		// The length separates the parts, so that no two lists of parts are
+		// hashed alike.
 		fmt.Fprintf(h, "%d:", len(p))
 		h.Write(p)
 	}

@@ -114,6 +114,7 @@ func (p *packer) writeEntry(path, name string) error {
 		return err
 	}
 	dir, file := filepath.Split(name)
+	// overlayfs marks a deleted name with a character device 0:0.
 	if st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0 {
 		return p.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: dir + ".wh." + file, ModTime: newest})
 	}

@@ -95,6 +95,7 @@ func (c *Cluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var errs []error
+	// Pods can exist only if all six programs have started.
 	if len(c.processes) == 6 {
 		errs = append(errs, c.deletePods(ctx))
 	}

@@ -89,6 +89,8 @@ func Open(t T, packages ...string) *Lab {
 
 // hold starts the process that holds the lab's namespaces.
 func (l *Lab) hold() error {
+	// cat ends when its standard input is closed, and the kernel closes that
+	// when this process ends.
 	holder := exec.Command("cat")
 	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWPID}
 	leash, err := holder.StdinPipe()

@@ -121,6 +121,8 @@ func (s *Server) boot() error {
 	if err := s.plug(); err != nil {
 		return err
 	}
+	// The boot script waits for this line, so that sshd starts with its
+	// network.
 	if _, err := io.WriteString(power, "go\n"); err != nil {
 		return err
 	}
@@ -152,6 +154,8 @@ func (s *Server) kill() {
 	if s.pid == 0 {
 		return
 	}
+	// The time is recorded before the kill, because the numbers of the
+	// namespaces may be reused right after it.
 	s.lab.forget(s.namespaces)
 	s.first.Kill()
 	s.parent.Wait()

@@ -18,6 +18,8 @@ func (l *Lab) spawn(cmd *exec.Cmd) (*os.Process, error) {
 	defer pid.Close()
 	cmd.ExtraFiles = []*os.File{told}
 	err = cmd.Start()
+	// Only the script may hold this end, so that reading ends if the script
+	// fails.
 	told.Close()
 	if a := cmd.SysProcAttr; a != nil && a.UseCgroupFD {
 		syscall.Close(a.CgroupFD)

@@ -85,6 +85,8 @@ func shown(path string, v any) string {
 		return "(hidden)"
 	}
 	data, err := json.Marshal(v)
+	// If the number of variables differs, path is that of the list, which
+	// contains the values.
 	if err != nil || len(data) > 120 || strings.Contains(path, ".env") && len(data) > 0 && data[0] != '"' {
 		return "(…)"
 	}

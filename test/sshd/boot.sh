@@ -1,13 +1,13 @@
-# What a server does before sshd is its first process. It runs in namespaces of
-# its own, still with the machine's programs. Environment: DISK, LOWER, NAME,
-# ADDRESS (with the length of its prefix), GATEWAY, and CGROUP where systemd is to
-# be the first process.
+# Prepares a server and then executes sshd as its first process. It runs in the
+# server's namespaces with the machine's programs. Environment: DISK, LOWER, NAME,
+# ADDRESS (with its prefix length), GATEWAY, and CGROUP if systemd is the first
+# process.
 
-# /proc is still the machine's and names this process as the machine does.
+# /proc is still the machine's, so it has this process's number on the machine.
 read -r pid rest </proc/self/stat
 echo "$pid" >&3
 exec 3>&-
-read -r go # the link is there
+read -r go # the link exists
 [ "$go" = go ]
 
 mount --make-rprivate /
@@ -32,7 +32,7 @@ done
 echo "$NAME" >proc/sys/kernel/hostname
 if [ -n "$CGROUP" ]; then
 	mount -t cgroup2 cgroup2 sys/fs/cgroup
-	# What systemd would set there is the machine's.
+	# systemd would change settings of the machine there.
 	mount --bind proc/sys proc/sys
 	mount -o remount,bind,ro proc/sys
 fi

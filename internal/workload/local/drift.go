@@ -107,6 +107,8 @@ func (w *workload) compare(i *instance, least drift.Severity) {
 		report, err := c.drift(ctx)
 		got, counts := verdictOf(report, err, least)
 		if got == rollout.Drifted && changes == 0 {
+			// setDrift comes later, because after it the loop may remove the
+			// instance.
 			w.saveEvidence(ctx, i, v.pod, c.Container, report)
 		}
 		verdict, changes = worst(verdict, got), changes+counts
@@ -183,6 +185,7 @@ func verdictOf(r drift.Report, err error, least drift.Severity) (rollout.Drift, 
 		}
 	}
 	switch {
+	// A change that was found counts even if the comparison is incomplete.
 	case n > 0:
 		return rollout.Drifted, n
 	case err != nil || len(r.Unknowns) > 0:

@@ -45,7 +45,7 @@ type Step struct {
 // OnDrift is the reaction to an instance that drifted.
 type OnDrift string
 
-// What can become of it.
+// The reactions.
 const (
 	Report  OnDrift = "report"
 	Replace OnDrift = "replace"

@@ -1,5 +1,5 @@
-// Command hostile is a program that behaves badly, in the way that its first
-// argument names. Unless that says otherwise it then waits for its end.
+// Command hostile is a program that behaves badly in the way that its first
+// argument names. Unless that way ends the program, it then waits for its end.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 
 const app = "/var/lib/app"
 
-// ways are the ways to behave badly.
+// ways are the kinds of bad behavior.
 var ways = map[string]func(args []string){
 	"wait":     func([]string) {},
 	"exit":     func(args []string) { os.Exit(len(args)) },
@@ -83,8 +83,8 @@ func run(argv ...string) {
 	must(cmd.Run())
 }
 
-// forks makes children without end, and goes on when it is told that it has
-// enough of them.
+// forks creates children without end, and continues when the kernel refuses
+// another.
 func forks() {
 	for {
 		if err := exec.Command("/proc/self/exe", "wait").Start(); err != nil {
@@ -93,7 +93,7 @@ func forks() {
 	}
 }
 
-// fill writes until the disk is full, and goes on.
+// fill writes until the disk is full, and continues.
 func fill(path string) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
 	must(err)
@@ -124,7 +124,7 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
-// temps makes and removes files and directories of random names.
+// temps creates and removes files and directories of random names.
 func temps() {
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		name := "/var/tmp/" + random()
@@ -154,7 +154,8 @@ func names() {
 	must(os.Chdir("/"))
 }
 
-// swap writes through a symbolic link that changes under whoever looks.
+// swap writes through a symbolic link that another goroutine replaces all the
+// time.
 func swap() {
 	link := app + "/link"
 	must(os.MkdirAll(app+"/one", 0o755))
@@ -171,7 +172,7 @@ func swap() {
 	}
 }
 
-// replace puts something else in the place of a regular file of the image.
+// replace replaces a regular file of the image by an entry of another kind.
 func replace(make func(path string) error) {
 	must(os.Remove("/etc/app/app.conf"))
 	must(make("/etc/app/app.conf"))

@@ -34,7 +34,7 @@ type ringEntry struct {
 	rest      [3]uint64
 }
 
-// ring makes a directory by a request that no system call tells of.
+// ring creates a directory by a request that is not a system call.
 func ring() {
 	var p ringParams
 	fd, _, errno := syscall.Syscall(ringSetup, 4, uintptr(unsafe.Pointer(&p)), 0)

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kinds are the ways to write. "old" and "sub" exist, "sub/in" too; "link"
-// leads to "old".
+// kinds are the kinds of write. "old", "sub" and "sub/in" exist; "link" leads
+// to "old".
 var kinds = map[string]func(){
 	"openat-create":            func() { write(fd(unix.Open("new", unix.O_CREAT|unix.O_WRONLY, 0o644))) },
 	"openat-excl":              func() { write(fd(unix.Open("new", unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0o644))) },

@@ -1,6 +1,6 @@
-// Writer makes one kind of write, named by its argument, in the working
-// directory, for tests to see whether it is noticed. "writer KIND..." makes
-// several in turn.
+// Writer makes the kind of write that its argument names, in the working
+// directory, so that tests can check whether it is recorded. "writer KIND..."
+// makes several in turn.
 package main
 
 import (
@@ -124,8 +124,8 @@ func become(args []string) {
 	must(syscall.Exec("/proc/self/exe", append([]string{"writer"}, args...), os.Environ()))
 }
 
-// enter makes the first argument the root of a mount namespace of its own and
-// becomes this program there, or what follows "--".
+// enter makes the first argument the root of a new mount namespace and executes
+// this program there, or the arguments after "--".
 func enter(a []string) {
 	runtime.LockOSThread()
 	must(unix.Unshare(unix.CLONE_NEWNS))
@@ -154,7 +154,7 @@ func loop(a []string) {
 	}
 }
 
-// term says that it is ready, then writes a file when told to end.
+// term prints that it is ready, and writes a file when it gets SIGTERM.
 func term([]string) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, unix.SIGTERM)
@@ -164,7 +164,7 @@ func term([]string) {
 	os.Exit(7)
 }
 
-// jobs stops a child, sees that it has stopped, and lets it go on to its end.
+// jobs stops a child, checks that it has stopped, and continues it to its end.
 func jobs([]string) {
 	c := exec.Command("/proc/self/exe", "term")
 	out, err := c.StdoutPipe()
@@ -196,7 +196,7 @@ func jobs([]string) {
 	}
 }
 
-// threads makes files from many threads at once.
+// threads creates files from many threads at the same time.
 func threads(a []string) {
 	n, err := strconv.Atoi(a[0])
 	must(err)

@@ -41,6 +41,7 @@ func copyContent(ctx context.Context, dst, src *os.File, size int64) error {
 func nextData(f *os.File, at, size int64) (from, to int64, err error) {
 	from, err = unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
 	switch {
+	// There is no data after the offset (lseek(2)).
 	case errors.Is(err, unix.ENXIO):
 		return size, size, nil
 	case err != nil: // a file system without holes

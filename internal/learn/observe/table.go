@@ -141,6 +141,8 @@ func (t *table) collapse() {
 		}
 		t.rebuild()
 	}
+	// A tree that is deep and nowhere wide has no directory with many others,
+	// so it collapses by depth.
 	for depth := 8; t.size > maxRows/2 && depth >= 1; depth-- {
 		for g := range t.groups {
 			if strings.Count(g.dir, "/") > depth {

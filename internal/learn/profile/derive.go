@@ -72,6 +72,7 @@ func (l *writeSet) leftover(left Leftover) {
 	case made:
 		l.witness(left, trace.Mkdir)
 		l.made(left.Entry)
+	// Files were created and removed in the directory, and no trace has them.
 	case isDir && left.Touched && !l.wroteIn(left.Path):
 		left.Path = path.Join(left.Path, "*")
 		l.witness(left, trace.Create)

@@ -55,6 +55,8 @@ func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Vo
 	case known && p.changesOwn(m, writes, c.Evidence):
 		v.SubPath = path.Base(m.path)
 		fallthrough
+	// A directory with content gets its owner and mode by the copy-up. An empty
+	// one is copied up only for them, unless the program sets them itself.
 	case known && (c.Exact && entries == 0 || (matters(owner, v.Medium) || isLeftEmpty(m, writes)) && !p.setsOwn(m, writes)):
 		v.CopyUp = true
 		v.Mode, v.UID, v.GID = owner.Mode, owner.UID, owner.GID

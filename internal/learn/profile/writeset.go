@@ -157,6 +157,7 @@ func settle(m map[string]*entry) []Write {
 		for _, n := range e.bytes {
 			e.Bytes += n
 		}
+		// An empty list means root alone, which keeps most profiles short.
 		if len(e.UIDs) == 1 && e.UIDs[0] == 0 {
 			e.UIDs = nil
 		}

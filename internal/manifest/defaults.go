@@ -130,6 +130,7 @@ func defaultContainer(c *corev1.Container, hostNetwork bool) {
 // pullPolicy returns the default for an image: Always if it has the tag latest,
 // or neither tag nor digest.
 func pullPolicy(image string) corev1.PullPolicy {
+	// A colon before the last slash belongs to the port of the registry.
 	name, _, digested := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], "@")
 	_, tag, tagged := strings.Cut(name, ":")
 	if tag == "latest" || !tagged && !digested {

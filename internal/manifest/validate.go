@@ -101,6 +101,8 @@ func validate(d *decoder, o *object, typed any) {
 		c.job(&v.Spec, spec)
 	case *batchv1.CronJob:
 		c.meta(v.ObjectMeta, nil)
+		// The controller appends 11 characters to the name for its Jobs, which
+		// may have 63.
 		if len(v.Name) > 52 {
 			c.fail(path{key("metadata"), key("name")}, "", "longer than 52 characters")
 		}
@@ -127,6 +129,8 @@ func (c *checker) meta(m metav1.ObjectMeta, at path) {
 		c.name(at.with(key("labels"), key(name)), m.Labels[name], validation.IsValidLabelValue(m.Labels[name]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Annotations)) {
+		// Upper case is allowed in the prefix of annotations, unlike in that of
+		// labels (apimachinery's ValidateAnnotations).
 		c.name(at.with(key("annotations"), key(name)), name, validation.IsQualifiedName(strings.ToLower(name)))
 	}
 }

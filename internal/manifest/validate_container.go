@@ -80,6 +80,8 @@ func (k *containerChecker) ports(taken hostPorts) {
 			k.fail(at.with(key("hostPort")), "", "must be the containerPort if hostNetwork is set")
 		}
 		id := corev1.ContainerPort{HostPort: p.HostPort, Protocol: p.Protocol, HostIP: p.HostIP}
+		// Init containers have ended before the other containers start, so
+		// their ports are free again.
 		if first, ok := taken[id]; ok && (!k.init || k.sidecar) {
 			k.fail(at.with(key("hostPort")), "", "port %d of the host is already taken by %s", p.HostPort, first)
 		} else if !k.init || k.sidecar {
@@ -260,6 +262,7 @@ func nearest(name string, known sets.Set[string]) string {
 	best, distance := "", 1+len(name)/4
 	for _, k := range sets.List(known) {
 		if n := editDistance(k, name, distance); n <= distance {
+			// A later name must be more similar than this one.
 			best, distance = k, n-1
 		}
 	}

@@ -65,9 +65,9 @@ func killAfter(t *testing.T, cmd *exec.Cmd, d time.Duration) {
 }
 
 // TestKilled kills commands at random moments. The next command must find
-// nothing incomplete and must succeed.
+// nothing incomplete and must succeed. It runs alone, because the moments are those
+// of a machine that is not busy.
 func TestKilled(t *testing.T) {
-	t.Parallel()
 	l, e := openHostile(t)
 	archive, err := buildHostile()
 	if err != nil {
@@ -146,9 +146,10 @@ func (l *lab) containerdPID(t *testing.T) int {
 }
 
 // TestContainerdKilled kills the runtime while commands run. They must fail
-// with an error that names the cause, or succeed, and later commands must work.
+// with an error that names the cause, or succeed, and later commands must work. It
+// runs alone: on a busy machine containerd is killed while it creates a sandbox, and
+// keeps the snapshot for the day of its own lease.
 func TestContainerdKilled(t *testing.T) {
-	t.Parallel()
 	l, _ := openHostile(t)
 	archive, err := buildHostile()
 	if err != nil {

@@ -117,7 +117,7 @@ func (r *runner) loadChanges(ctx context.Context) error {
 		return errors.New("read the saved files: an older version of this program saved them and has to revert the change")
 	}
 	if r.state.Stage == Interrupted && r.state.Count == 0 {
-		r.incomplete = errors.New("the change was interrupted, and only saved files are restored: its other changes are not known")
+		r.incomplete = errors.New("the change was interrupted, and only saved files are restored: what else it changed is not known")
 		return r.rescan(ctx)
 	}
 	if r.files = r.state.Files; len(r.files) == r.state.Count {

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"path"
-	"path/filepath"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/pod"
@@ -25,16 +21,12 @@ copy as it refuses the container.`,
   adamant cp -c proxy web:/var/log/proxy.log .`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			src, dst := parseEnd(args[0]), parseEnd(args[1])
-			if (src.pod == "") == (dst.pod == "") {
+			src, dst := pod.ParseCopyEnd(args[0]), pod.ParseCopyEnd(args[1])
+			if (src.Pod == "") == (dst.Pod == "") {
 				return usagef("one of SRC and DST must be POD:PATH")
 			}
-			return a.withPod(cmd.Context(), src.pod+dst.pod, func(p *pod.Pod) error {
-				copyPath := p.CopyIn
-				if src.pod != "" {
-					copyPath = p.CopyOut
-				}
-				unknown, err := copyPath(cmd.Context(), container, src.path, dst.path)
+			return a.withEngine(cmd.Context(), func(e *pod.Engine) error {
+				unknown, err := e.Copy(cmd.Context(), container, src, dst)
 				if err != nil {
 					return err
 				}
@@ -50,31 +42,4 @@ copy as it refuses the container.`,
 	}
 	cmd.Flags().StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
 	return cmd
-}
-
-// An end is one side of a copy.
-type end struct {
-	pod  string // empty on this machine
-	path string // absolute, but with the slash at its end
-}
-
-// parseEnd reads "POD:PATH" or a path, which may begin with ./ to hold a colon.
-func parseEnd(arg string) end {
-	pod, p, ok := strings.Cut(arg, ":")
-	if ok && pod != "" && !strings.HasPrefix(arg, ".") && !strings.HasPrefix(arg, "/") {
-		return end{pod, keepSlash(p, path.Join("/", p))}
-	}
-	abs, err := filepath.Abs(arg)
-	if err != nil {
-		abs = arg
-	}
-	return end{"", keepSlash(arg, abs)}
-}
-
-// keepSlash keeps the slash that marks a path as a directory.
-func keepSlash(arg, clean string) string {
-	if strings.HasSuffix(arg, "/") || arg == "." || strings.HasSuffix(arg, "/.") {
-		return strings.TrimSuffix(clean, "/") + "/"
-	}
-	return clean
 }

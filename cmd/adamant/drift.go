@@ -1,15 +1,9 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/drift/inspect"
-	"github.com/adamant-sh/adamant/internal/fs/rootfs"
-	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 )
@@ -44,7 +38,7 @@ be compared.`,
 			var results []inspect.Result
 			var err error
 			if root != "" {
-				results, err = a.driftOfRoot(ctx, root, ref)
+				results, err = pod.DriftOfDirectory(ctx, root, ref, a.open)
 			} else {
 				err = a.withEngine(ctx, func(e *pod.Engine) (err error) {
 					if len(args) == 0 {
@@ -71,45 +65,4 @@ be compared.`,
 	flags.BoolVar(&all, "all", false, "list everything below a directory that was added or deleted")
 	flags.BoolVar(&noDiff, "no-diff", false, "leave the text diffs out")
 	return cmd
-}
-
-// driftOfRoot compares a directory with an image, file by file.
-func (a *app) driftOfRoot(ctx context.Context, dir, ref string) ([]inspect.Result, error) {
-	root, err := rootfs.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	img, done, err := a.openImage(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	r, err := inspect.Root(ctx, root, img, image.FlattenOptions{})
-	return []inspect.Result{{Name: dir, Report: r}}, err
-}
-
-// openImage opens an image from a file, the store or its registry.
-func (a *app) openImage(ctx context.Context, ref string) (image.Image, func(), error) {
-	if _, err := os.Stat(ref); err != nil && os.Geteuid() == 0 {
-		e, err := a.open(ctx)
-		if err != nil {
-			return image.Image{}, nil, err
-		}
-		img, err := e.OpenImage(ctx, ref)
-		if err == nil {
-			return image.Image{Image: img}, func() { e.Close() }, nil
-		}
-		e.Close()
-	}
-	set, err := image.Open(ctx, ref, image.OpenOptions{})
-	if err != nil {
-		return image.Image{}, nil, err
-	}
-	img, err := set.Find("")
-	if err != nil {
-		set.Close()
-		return image.Image{}, nil, fmt.Errorf("%s holds %w", ref, err)
-	}
-	return img, func() { set.Close() }, nil
 }

@@ -1,13 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -66,40 +61,19 @@ func newResetCommand(a *app) *cobra.Command {
   adamant reset --yes --data-dir /tmp/try --state-dir /tmp/try-state`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			root := or(a.root, pod.DefaultRoot)
 			if !yes {
-				return usagef("this removes all pods and images of %s: confirm it with --yes", or(a.root, pod.DefaultRoot))
+				return usagef("this removes all pods and images of %s: confirm it with --yes", root)
 			}
-			return a.reset(cmd.Context())
+			if a.endpoint != "" {
+				return usagef("reset is for the private containerd; remove pods of %s with: adamant rm --all", a.endpoint)
+			}
+			if err := needRoot(); err != nil {
+				return err
+			}
+			return local.Reset(cmd.Context(), root, or(a.state, pod.DefaultState), func() { a.progress("removing everything in %s", root) })
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "really do it")
 	return cmd
-}
-
-// reset removes everything that Adamant made below the two directories.
-func (a *app) reset(ctx context.Context) error {
-	if a.endpoint != "" {
-		return usagef("reset is for the private containerd; remove pods of %s with: adamant rm --all", a.endpoint)
-	}
-	if err := needRoot(); err != nil {
-		return err
-	}
-	root := or(a.root, pod.DefaultRoot)
-	if err := local.Destroy(root); err != nil {
-		return err
-	}
-	a.progress("removing everything in %s", root)
-	if err := pod.Destroy(ctx, pod.Options{Root: a.root, State: a.state}); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(filepath.Join(root, "learn")); err != nil {
-		return err
-	}
-	for _, dir := range []string{root, or(a.state, pod.DefaultState)} {
-		// Files that Adamant did not make stay, and their directory with them.
-		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
-			return err
-		}
-	}
-	return nil
 }

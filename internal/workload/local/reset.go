@@ -1,0 +1,35 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/adamant-sh/adamant/internal/pod"
+)
+
+// Reset removes everything that Adamant made below a data directory and a state
+// directory: stores, pods, images, and what was learned. It calls start before it
+// removes pods. Its errors are those of Destroy and pod.Destroy.
+func Reset(ctx context.Context, root, state string, start func()) error {
+	if err := Destroy(root); err != nil {
+		return err
+	}
+	start()
+	if err := pod.Destroy(ctx, pod.Options{Root: root, State: state}); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(root, "learn")); err != nil {
+		return err
+	}
+	for _, dir := range []string{root, state} {
+		// Files that Adamant did not make stay, and their directory with them.
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+	}
+	return nil
+}

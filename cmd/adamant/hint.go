@@ -11,7 +11,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
-	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 // A hint is an error with the way to fix it.
@@ -25,21 +24,15 @@ func (h hint) Unwrap() error { return h.error }
 // mend returns how an error can be fixed, or "" if that is unknown or in its text.
 func mend(err error) string {
 	var own hint
-	var missing *pod.MissingImageError
-	var start *local.StartError
-	var noInstance *pod.NoInstanceError
+	var typed interface{ Mend() string }
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &own):
 		return own.mend
-	case errors.As(err, &start):
-		return mendStart(start)
-	case errors.As(err, &noInstance):
-		return "see adamant ps, or name a container by its id or process"
+	case errors.As(err, &typed):
+		return typed.Mend()
 	case errors.Is(err, api.ErrNoMatch):
 		return "adamant get lists them"
-	case errors.As(err, &missing):
-		return "save it where it is (docker save " + missing.Image + ") and load it here, or name it: adamant load FILE --as " + missing.Image
 	case errors.Is(err, pod.ErrNotFound):
 		return "adamant ps lists the pods"
 	case errors.Is(err, pod.ErrNoImage):
@@ -64,20 +57,6 @@ func mend(err error) string {
 		return "run it with sudo"
 	}
 	return ""
-}
-
-// mendStart returns how a manifest can be changed so that it starts.
-func mendStart(err *local.StartError) string {
-	i := err.Drifted()
-	switch {
-	case err.TimedOut:
-		return "--ready-timeout gives it longer"
-	case err.Workload.Paused:
-		return "remove spec.paused, or use adamant apply and adamant rollout resume"
-	case i != nil:
-		return "what it changed is in " + i.Evidence + "; seal it (adamant learn, adamant seal), or annotate it " + rollout.AnnotationOnDrift + ": report"
-	}
-	return "what its instances wrote is on stdout"
 }
 
 // interrupted reports whether err is the consequence of a signal.

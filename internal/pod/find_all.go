@@ -33,6 +33,11 @@ func (e *NoInstanceError) Error() string {
 	return "no pod and no container on this machine is called " + e.Name
 }
 
+// Mend returns how to find what is there.
+func (e *NoInstanceError) Mend() string {
+	return "see adamant ps, or name a container by its id or process"
+}
+
 // DriftOf compares the pods of some names, or only one container of each unless
 // container is empty. A name may also be that of a container that another runtime
 // runs; see inspect.Container.

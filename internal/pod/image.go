@@ -28,6 +28,11 @@ func (e *MissingImageError) Error() string {
 	return fmt.Sprintf("image %s is not loaded (%s); load it with `adamant load FILE`", e.Image, reason)
 }
 
+// Mend returns how to get the image.
+func (e *MissingImageError) Mend() string {
+	return "save it where it is (docker save " + e.Image + ") and load it here, or name it: adamant load FILE --as " + e.Image
+}
+
 // Unwrap returns why the image was not pulled.
 func (e *MissingImageError) Unwrap() error { return e.Err }
 

@@ -58,6 +58,20 @@ func (e *StartError) Error() string {
 	return fmt.Sprintf("%s/%s did not come about: %s", s.Kind, s.Name, s.Reason)
 }
 
+// Mend returns how the manifest can be changed so that it starts.
+func (e *StartError) Mend() string {
+	i := e.Drifted()
+	switch {
+	case e.TimedOut:
+		return "--ready-timeout gives it longer"
+	case e.Workload.Paused:
+		return "remove spec.paused, or use adamant apply and adamant rollout resume"
+	case i != nil:
+		return "what it changed is in " + i.Evidence + "; seal it (adamant learn, adamant seal), or annotate it " + rollout.AnnotationOnDrift + ": report"
+	}
+	return "what its instances wrote is on stdout"
+}
+
 // Drifted returns an instance that drifted, nil if none did.
 func (e *StartError) Drifted() *InstanceStatus {
 	for i := range e.Workload.Instances {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +20,13 @@ func newRolloutCommand(a *app) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRolloutStatusCommand(a), newRolloutPauseCommand(a), newRolloutResumeCommand(a), newRolloutUndoCommand(a), newRolloutHistoryCommand(a))
+	cmd.AddCommand(
+		newRolloutStatusCommand(a),
+		a.workloadCommand("pause", "Stop a rollout where it is", "  adamant rollout pause web", a.command("pause", "paused")),
+		a.workloadCommand("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", a.command("resume", "resumed")),
+		newRolloutUndoCommand(a),
+		newRolloutHistoryCommand(a),
+	)
 	return cmd
 }
 
@@ -48,14 +53,6 @@ func newRolloutStatusCommand(a *app) *cobra.Command {
 and new, until the rollout has ended. It exits 3 if that was rolled back or failed.`
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it until it has ended")
 	return cmd
-}
-
-func newRolloutPauseCommand(a *app) *cobra.Command {
-	return a.workloadCommand("pause", "Stop a rollout where it is", "  adamant rollout pause web", a.command("pause", "paused"))
-}
-
-func newRolloutResumeCommand(a *app) *cobra.Command {
-	return a.workloadCommand("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", a.command("resume", "resumed"))
 }
 
 // command returns a function that runs a verb on a workload.
@@ -119,6 +116,6 @@ func newScaleCommand(a *app) *cobra.Command {
 	})
 	cmd.Long = "Scale holds until the next apply, whose manifest says how many it wants."
 	cmd.Flags().IntVar(&replicas, "replicas", -1, "how many instances")
-	must(cmd.RegisterFlagCompletionFunc("replicas", choices(strconv.Itoa(1), strconv.Itoa(2), strconv.Itoa(3))))
+	must(cmd.RegisterFlagCompletionFunc("replicas", choices("1", "2", "3")))
 	return cmd
 }

@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
-
-	"github.com/adamant-sh/adamant/internal/fs/durable"
 
 	"github.com/spf13/cobra"
 
@@ -238,12 +235,3 @@ func or(s, otherwise string) string { return cmp.Or(s, otherwise) }
 
 // size formats a number of bytes.
 func size(n int64) string { return text.Bytes(n) }
-
-// writeFile writes a file whole or not at all. If name is a symbolic link, it
-// replaces the file that the link leads to.
-func writeFile(name string, data []byte, mode os.FileMode) error {
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target
-	}
-	return durable.WriteFile(name, data, mode)
-}

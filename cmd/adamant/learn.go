@@ -103,22 +103,18 @@ func (a *app) traced(ctx context.Context, load loadFlags, do func(learn.Options)
 }
 
 // workloads returns the workloads of a manifest, and prints a note for each field
-// that has no meaning on one machine.
+// that has no meaning on one machine and each object that is ignored.
 func (a *app) workloads(f manifest.File) ([]learn.Workload, error) {
 	workloads, err := learn.Workloads(f)
-	for _, s := range workloads {
-		for _, note := range manifest.Notes(s.Object) {
-			a.progress("note: %s", note.Error())
-		}
-	}
-	a.noteIgnored(f)
+	a.note(learn.Notes(workloads)...)
+	a.note(f.IgnoredNotes()...)
 	return workloads, err
 }
 
-// noteIgnored prints a note for each object of a manifest that is ignored.
-func (a *app) noteIgnored(f manifest.File) {
-	for _, other := range f.Others() {
-		a.progress("note: %s:%d: %s %s is passed over: it has no pods", f.Name, other.Line, other.Kind, other.Name)
+// note prints notes.
+func (a *app) note(notes ...string) {
+	for _, n := range notes {
+		a.progress("note: %s", n)
 	}
 }
 
@@ -127,11 +123,7 @@ func (a *app) noteIgnored(f manifest.File) {
 func (a *app) printLessons(lessons []learn.Lesson, save string) error {
 	list := learn.NewLessonList(lessons, save != "")
 	if save != "" {
-		data, err := list.Profiles()
-		if err == nil {
-			err = writeFile(save, data, 0o644)
-		}
-		if err != nil {
+		if err := list.Save(save); err != nil {
 			return err
 		}
 	}

@@ -96,7 +96,7 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 			return d, err
 		}
 		if len(rest.Workloads()) == 0 {
-			a.noteIgnored(rest)
+			a.note(rest.IgnoredNotes()...)
 			return d, nil
 		}
 	}

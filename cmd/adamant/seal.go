@@ -2,16 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
-	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
@@ -90,69 +85,31 @@ func (a *app) learnToSeal(ctx context.Context, f manifest.File, load loadFlags) 
 	if err != nil {
 		return nil, err
 	}
-	var out []profile.Profile
-	for _, l := range lessons {
-		a.progress("%s", l.Proof.Summary())
-		if !l.Proof.Passed {
-			return nil, hint{fmt.Errorf("%s: no set of volumes was found with which it works", l.Profile.Name),
-				"see its proof: adamant learn " + f.Name + " -o json"}
-		}
-		out = append(out, l.Profile)
-	}
-	return out, nil
+	return learn.ProvenProfiles(f.Name, lessons, func(p learn.Proof) { a.progress("%s", p.Summary()) })
 }
 
 func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) error {
 	switch {
 	case write:
-		return replaceFile(f.Name, sealed)
+		return durable.Rewrite(f.Name, sealed)
 	case diff:
-		before, err := f.Apply() // the file as it is
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprint(a.out, udiff.Unified(f.Name, f.Name+" (sealed)", string(before), string(sealed)))
-		return err
+		return learn.WriteSealDiff(a.out, f, sealed)
 	}
 	return a.print(learn.SealedManifest{
 		Header: document.NewHeader(document.SealedManifest), File: f.Name, Manifest: string(sealed),
 	})
 }
 
-// replaceFile writes a file that exists, with its mode.
-func replaceFile(name string, data []byte) error {
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	return writeFile(name, data, info.Mode().Perm())
-}
-
 // checkDigests refuses profiles of images that were replaced since they were
 // learned. It prints a note for each image that cannot be checked.
 func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.Profile) error {
-	if a.noStore() {
+	if a.endpoint == "" && !pod.HasStore(or(a.root, pod.DefaultRoot)) {
 		a.progress("note: there are no images here to look at, so it was not checked that the profiles are of the same ones")
 		return nil
 	}
-	err := a.withEngine(ctx, func(e *pod.Engine) error {
+	return a.withEngine(ctx, func(e *pod.Engine) error {
 		return learn.CheckDigests(ctx, e, f, all, func(image, workload string) {
 			a.progress("note: image %s is not loaded here, so it was not checked that the profile of %s is of the same one", image, workload)
 		})
 	})
-	var replaced *learn.ReplacedImageError
-	if errors.As(err, &replaced) {
-		return hint{err, "learn it anew: adamant learn " + f.Name + "; or seal by the old profile all the same with --any-digest"}
-	}
-	return err
-}
-
-// noStore reports whether there are no images, or the user is not root and cannot
-// read them.
-func (a *app) noStore() bool {
-	if a.endpoint != "" {
-		return false
-	}
-	_, err := os.Stat(filepath.Join(or(a.root, pod.DefaultRoot), "containerd"))
-	return os.Geteuid() != 0 || errors.Is(err, fs.ErrNotExist)
 }

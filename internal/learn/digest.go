@@ -13,6 +13,7 @@ import (
 // ReplacedImageError is returned for a profile of an image that was replaced since
 // it was learned.
 type ReplacedImageError struct {
+	File                string // manifest
 	Workload, Container string
 	Image               string // reference in the profile
 	Learned, Loaded     string // digests
@@ -20,6 +21,11 @@ type ReplacedImageError struct {
 
 func (e *ReplacedImageError) Error() string {
 	return fmt.Sprintf("%s, container %s: the profile is of %s with %.19s, but that is now %.19s", e.Workload, e.Container, e.Image, e.Learned, e.Loaded)
+}
+
+// Mend returns what to do instead.
+func (e *ReplacedImageError) Mend() string {
+	return "learn it anew: adamant learn " + e.File + "; or seal by the old profile all the same with --any-digest"
 }
 
 // images is the store of images; pod.Engine implements it.
@@ -33,7 +39,7 @@ type images interface {
 func CheckDigests(ctx context.Context, store images, f manifest.File, all []profile.Profile, note func(image, workload string)) error {
 	for _, w := range f.Workloads() {
 		for _, p := range ProfilesOf(all, w.Kind+"/"+w.Name) {
-			if err := checkDigest(ctx, store, p, note); err != nil {
+			if err := checkDigest(ctx, store, f.Name, p, note); err != nil {
 				return err
 			}
 		}
@@ -41,7 +47,7 @@ func CheckDigests(ctx context.Context, store images, f manifest.File, all []prof
 	return nil
 }
 
-func checkDigest(ctx context.Context, store images, p profile.Profile, note func(image, workload string)) error {
+func checkDigest(ctx context.Context, store images, file string, p profile.Profile, note func(image, workload string)) error {
 	for _, c := range p.Containers {
 		img, err := store.Image(ctx, c.Image)
 		switch {
@@ -50,7 +56,7 @@ func checkDigest(ctx context.Context, store images, p profile.Profile, note func
 		case err != nil:
 			return err
 		case c.Digest != "" && c.Digest != img.Digest.String():
-			return &ReplacedImageError{p.Name, c.Name, c.Image, c.Digest, img.Digest.String()}
+			return &ReplacedImageError{file, p.Name, c.Name, c.Image, c.Digest, img.Digest.String()}
 		}
 	}
 	return nil

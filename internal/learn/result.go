@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/text"
@@ -44,6 +45,15 @@ func (l LessonList) Profiles() ([]byte, error) {
 		profiles = append(profiles, item.Profile)
 	}
 	return profile.MarshalAll(profiles)
+}
+
+// Save writes the profiles as YAML to a file.
+func (l LessonList) Save(name string) error {
+	data, err := l.Profiles()
+	if err != nil {
+		return err
+	}
+	return durable.WriteTarget(name, data, 0o644)
 }
 
 // Verdict returns Incomplete if a profile was not proven.

@@ -2,8 +2,10 @@ package learn
 
 import (
 	"fmt"
+	"io"
 	"slices"
 
+	udiff "github.com/aymanbagabas/go-udiff"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
@@ -134,3 +136,13 @@ func (s Workload) unsealed() []string {
 }
 
 func (s Workload) isSealed(container string) bool { return !slices.Contains(s.unsealed(), container) }
+
+// WriteSealDiff writes the difference between a manifest and its sealed form.
+func WriteSealDiff(w io.Writer, f manifest.File, sealed []byte) error {
+	before, err := f.Apply() // the file as it is
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, udiff.Unified(f.Name, f.Name+" (sealed)", string(before), string(sealed)))
+	return err
+}

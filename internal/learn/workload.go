@@ -40,6 +40,18 @@ func Workloads(f manifest.File) ([]Workload, error) {
 	return out, nil
 }
 
+// Notes returns a note for each field of workloads that has no meaning on one
+// machine.
+func Notes(workloads []Workload) []string {
+	var notes []string
+	for _, s := range workloads {
+		for _, note := range manifest.Notes(s.Object) {
+			notes = append(notes, note.Error())
+		}
+	}
+	return notes
+}
+
 // Name returns the kind and name, as in "Deployment/web".
 func (s Workload) Name() string { return s.Object.Kind + "/" + s.Object.Name }
 

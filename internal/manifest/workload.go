@@ -232,6 +232,15 @@ func (f File) Others() []Other {
 	return list
 }
 
+// IgnoredNotes returns a note for each of Others, for a caller that ignores them.
+func (f File) IgnoredNotes() []string {
+	var notes []string
+	for _, o := range f.Others() {
+		notes = append(notes, fmt.Sprintf("%s:%d: %s %s is passed over: it has no pods", f.Name, o.Line, o.Kind, o.Name))
+	}
+	return notes
+}
+
 // UnsupportedKinds returns an error for each of Others, for a caller that does
 // not use such objects and must not ignore them silently.
 func (f File) UnsupportedKinds() []FieldError {

@@ -2,7 +2,11 @@ package pod
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -70,4 +74,10 @@ func (e *Engine) MountImage(ctx context.Context, ref, target string) error {
 // UnmountImage undoes MountImage. It is no error if nothing is mounted.
 func (e *Engine) UnmountImage(ctx context.Context, target string) error {
 	return e.daemon.Unmount(ctx, target)
+}
+
+// HasStore reports whether a root has a store of images that this user can read.
+func HasStore(root string) bool {
+	_, err := os.Stat(filepath.Join(root, "containerd"))
+	return os.Geteuid() == 0 && !errors.Is(err, fs.ErrNotExist)
 }

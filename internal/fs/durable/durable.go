@@ -19,6 +19,24 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	})
 }
 
+// WriteTarget is WriteFile for a path that a user named. If it is a symbolic link,
+// the file that the link leads to is replaced.
+func WriteTarget(path string, content []byte, mode fs.FileMode) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	return WriteFile(path, content, mode)
+}
+
+// Rewrite is WriteTarget for a file that exists and keeps its mode.
+func Rewrite(path string, content []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return WriteTarget(path, content, info.Mode().Perm())
+}
+
 // Write is WriteFile for content that the function write streams. If it fails,
 // nothing has changed. A device or FIFO at path is opened and written to, not
 // replaced: /dev/null must not become a file.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,16 +107,9 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 
 // detach starts pods that nobody supervises.
 func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration) error {
-	starting, cancel := context.WithTimeout(ctx, ready)
-	defer cancel()
-	pods, err := local.StartPods(starting, e, specs, a.event)
+	pods, err := local.StartDetached(ctx, e, specs, ready, a.event)
 	if err != nil {
-		return errors.Join(err, local.RemovePods(e, pods))
-	}
-	for _, p := range pods {
-		if err := p.Refresh(context.WithoutCancel(ctx)); err != nil {
-			return err
-		}
+		return err
 	}
 	if a.json() {
 		return a.print(report.NewPodList(pods))
@@ -135,13 +126,7 @@ func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, re
 }
 
 // event prints an event of a pod.
-func (a *app) event(e pod.Event) {
-	who := e.Pod
-	if e.Container != "" {
-		who += " " + e.Container
-	}
-	a.progress("%s  %-12s %s", strings.TrimPrefix(who, "default/"), e.Reason, text.EscapeLines(e.Message))
-}
+func (a *app) event(e pod.Event) { a.progress("%s", e) }
 
 // foreground runs a manifest until ctx ends, with its logs on stdout.
 func (a *app) foreground(ctx context.Context, e *pod.Engine, d division, ready time.Duration) error {

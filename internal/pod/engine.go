@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // Options configures an Engine. The zero value uses the machine's private
@@ -157,6 +159,16 @@ type Event struct {
 	Container string // empty if it is about the whole pod
 	Reason    string // one word, as Kubernetes names it: Pulled, Started, Unhealthy, BackOff, Killing
 	Message   string
+}
+
+// String returns the event as one line. A pod of the namespace "default" is shown
+// without its namespace.
+func (e Event) String() string {
+	who := e.Pod
+	if e.Container != "" {
+		who += " " + e.Container
+	}
+	return fmt.Sprintf("%s  %-12s %s", strings.TrimPrefix(who, "default/"), e.Reason, text.EscapeLines(e.Message))
 }
 
 // Events is called with each event. It must not block. A nil one drops events.

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,4 +48,21 @@ func RemovePods(e *pod.Engine, pods []*pod.Pod) error {
 		})
 	}
 	return group.Wait()
+}
+
+// StartDetached starts pods that nobody supervises, and returns them once all are
+// ready. If one is not ready in time, it removes all of them.
+func StartDetached(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration, events pod.Events) ([]*pod.Pod, error) {
+	starting, cancel := context.WithTimeout(ctx, ready)
+	defer cancel()
+	pods, err := StartPods(starting, e, specs, events)
+	if err != nil {
+		return nil, errors.Join(err, RemovePods(e, pods))
+	}
+	for _, p := range pods {
+		if err := p.Refresh(context.WithoutCancel(ctx)); err != nil {
+			return nil, err
+		}
+	}
+	return pods, nil
 }

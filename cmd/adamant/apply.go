@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,9 +83,6 @@ now. It changes nothing, and exits 3 if something would change.`,
 	return cmd
 }
 
-// maxManifest is the size limit of a manifest, in bytes.
-const maxManifest = 32 << 20
-
 func (a *app) apply(ctx context.Context, file string, dry bool) (local.Outcome, error) {
 	content, err := a.readManifest(file)
 	if err != nil {
@@ -99,50 +94,27 @@ func (a *app) apply(ctx context.Context, file string, dry bool) (local.Outcome, 
 }
 
 func (a *app) readManifest(file string) ([]byte, error) {
-	switch file {
-	case "":
+	if file == "" {
 		return nil, usagef("name the manifest: -f FILE, or -f - for standard input")
-	case "-":
-		return io.ReadAll(io.LimitReader(a.in, maxManifest))
 	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxManifest))
+	return manifest.Read(file, a.in)
 }
 
 func (a *app) printOutcome(out local.Outcome, dry bool) error {
 	err := a.printVerdict(local.NewOutcomeDocument(out, dry))
 	if !a.json() {
-		for _, n := range out.Notes {
-			a.progress("note: %s", n)
-		}
+		a.note(out.Notes...)
 	}
 	return err
 }
 
 // waitAll shows the rollouts of an apply until all have ended.
 func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Duration) error {
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
 	c := a.client()
 	defer c.Close()
-	w := a.newWatcher(c)
-	var ended []local.Status
-	for _, r := range out.Results {
-		if r.Generation == 0 {
-			continue
-		}
-		s, err := w.watch(ctx, local.Key{Namespace: r.Namespace, Kind: r.Kind, Name: r.Name})
-		if err != nil {
-			return err
-		}
-		ended = append(ended, s)
+	ended, err := c.WaitRollouts(ctx, out, timeout, a.newWatcher(c).show)
+	if err != nil {
+		return err
 	}
 	list := local.NewWorkloadList(ended)
 	if a.json() {
@@ -199,16 +171,7 @@ func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, time
 		return hint{err, "apply again to go on: a Deployment that is being rolled out stays paused until then"}
 	}
 	if !a.json() {
-		defer a.noteUnchecked(results)
+		defer a.note(cluster.UncheckedNotes(results)...)
 	}
 	return a.printVerdict(report.NewClusterApplyResult(results))
-}
-
-// noteUnchecked prints a note for each pod that was not compared with its image.
-func (a *app) noteUnchecked(results []cluster.Result) {
-	for _, r := range results {
-		for _, pod := range r.Unchecked {
-			a.progress("note: pod %s can write its root, and was not compared with its image; adamant seal makes the root read-only", pod)
-		}
-	}
 }

@@ -35,20 +35,7 @@ Secrets. It waits until they are gone.`,
 			if err != nil {
 				return err
 			}
-			for _, k := range keys {
-				if err := c.Delete(ctx, k); err != nil {
-					return err
-				}
-			}
-			for _, k := range keys {
-				if wait && api.HasInstances(k) {
-					if err := c.WaitDeleted(ctx, k); err != nil {
-						return err
-					}
-				}
-				fmt.Fprintf(a.out, "%s/%s deleted\n", k.Kind, k.Name)
-			}
-			return nil
+			return c.DeleteAll(ctx, keys, wait, func(k local.Key) { fmt.Fprintf(a.out, "%s/%s deleted\n", k.Kind, k.Name) })
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest whose objects to remove, - for standard input")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -19,7 +18,8 @@ type watcher struct {
 	live    bool // redraws a picture
 	color   bool
 	picture terminal.Picture
-	last    string // line
+	last    string    // line
+	shown   local.Key // workload
 }
 
 func (a *app) newWatcher(c *api.Client) *watcher {
@@ -31,15 +31,14 @@ func (a *app) newWatcher(c *api.Client) *watcher {
 
 // watch shows a workload until its rollout has ended.
 func (w *watcher) watch(ctx context.Context, k local.Key) (local.Status, error) {
-	w.picture, w.last = terminal.Picture{}, ""
-	s, err := w.client.WaitRollout(ctx, k, w.show)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
-	}
-	return s, err
+	return w.client.WaitRollout(ctx, k, w.show)
 }
 
+// show shows a status. That of another workload begins a new picture.
 func (w *watcher) show(s local.Status) {
+	if s.Key != w.shown {
+		w.picture, w.last, w.shown = terminal.Picture{}, "", s.Key
+	}
 	if w.live {
 		w.picture.Draw(w.out, s.Picture(w.color))
 	} else if line := s.Line(); line != w.last {

@@ -71,6 +71,20 @@ func Load(ctx context.Context, path string) (File, error) {
 	return read(path, f)
 }
 
+// Read returns the content of a manifest at a path, or of stdin if that is "-". It
+// reads no more than a manifest may have.
+func Read(path string, stdin io.Reader) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(io.LimitReader(stdin, maxFileSize))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFileSize))
+}
+
 func read(name string, r io.Reader) (File, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFileSize+1))
 	if err != nil {

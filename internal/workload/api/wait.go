@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -15,8 +16,38 @@ const pollInterval = 200 * time.Millisecond
 
 // WaitRollout waits until the rollout of a workload has ended, and calls show
 // with every status on the way, the last one included. It outlives a restart of
-// the daemon. If ctx ends first it returns ctx's error.
+// the daemon. If ctx is cancelled first it returns ctx's error.
 func (c *Client) WaitRollout(ctx context.Context, k local.Key, show func(local.Status)) (local.Status, error) {
+	s, err := c.waitRollout(ctx, k, show)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
+	}
+	return s, err
+}
+
+// WaitRollouts waits for the rollouts that an apply started, one after the other,
+// and no longer than timeout unless that is 0; see WaitRollout.
+func (c *Client) WaitRollouts(ctx context.Context, o local.Outcome, timeout time.Duration, show func(local.Status)) ([]local.Status, error) {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	var ended []local.Status
+	for _, r := range o.Results {
+		if r.Generation == 0 {
+			continue
+		}
+		s, err := c.WaitRollout(ctx, local.Key{Namespace: r.Namespace, Kind: r.Kind, Name: r.Name}, show)
+		if err != nil {
+			return nil, err
+		}
+		ended = append(ended, s)
+	}
+	return ended, nil
+}
+
+func (c *Client) waitRollout(ctx context.Context, k local.Key, show func(local.Status)) (local.Status, error) {
 	wasServing := false
 	for {
 		s, err := c.Status(ctx, k)
@@ -38,6 +69,25 @@ func (c *Client) WaitRollout(ctx context.Context, k local.Key, show func(local.S
 			return s, err
 		}
 	}
+}
+
+// DeleteAll deletes objects and, with wait, waits until the workloads among them
+// are gone. It calls deleted with each object.
+func (c *Client) DeleteAll(ctx context.Context, keys []local.Key, wait bool, deleted func(local.Key)) error {
+	for _, k := range keys {
+		if err := c.Delete(ctx, k); err != nil {
+			return err
+		}
+	}
+	for _, k := range keys {
+		if wait && HasInstances(k) {
+			if err := c.WaitDeleted(ctx, k); err != nil {
+				return err
+			}
+		}
+		deleted(k)
+	}
+	return nil
 }
 
 // WaitDeleted waits until a workload with all its instances is gone.

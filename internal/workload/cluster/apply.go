@@ -182,3 +182,14 @@ func (c *Cluster) apply(ctx context.Context, o *unstructured.Unstructured) error
 	}
 	return nil
 }
+
+// UncheckedNotes returns a note for each pod that was not compared with its image.
+func UncheckedNotes(results []Result) []string {
+	var notes []string
+	for _, r := range results {
+		for _, pod := range r.Unchecked {
+			notes = append(notes, "pod "+pod+" can write its root, and was not compared with its image; adamant seal makes the root read-only")
+		}
+	}
+	return notes
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -10,7 +9,6 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/api"
-	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 func newServeCommand(a *app) *cobra.Command {
@@ -47,16 +45,7 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer e.Close()
-	c, err := local.Open(ctx, local.Options{Engine: e, Log: func(err error) { a.progress("%v", err) }})
-	if err != nil {
-		return err
-	}
-	s, err := api.Listen(a.socket(), c)
-	if err != nil {
-		return errors.Join(err, c.Close())
-	}
-	err = s.Run(ctx, func() { a.progress("serving at %s", a.socket()) }, func() { a.progress("ending; the pods go on") })
-	return errors.Join(err, s.Close(), c.Close())
+	return api.Serve(ctx, a.socket(), e, a.progress)
 }
 
 func (a *app) printUnit() error {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -56,6 +57,22 @@ func Listen(path string, c *local.Controller) (*Server, error) {
 		},
 	}
 	return s, nil
+}
+
+// Serve is a daemon: it keeps the declared workloads of an engine running and
+// answers requests on a socket until ctx ends. It calls say with each message, one
+// line.
+func Serve(ctx context.Context, path string, e *pod.Engine, say func(format string, args ...any)) error {
+	c, err := local.Open(ctx, local.Options{Engine: e, Log: func(err error) { say("%v", err) }})
+	if err != nil {
+		return err
+	}
+	s, err := Listen(path, c)
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	err = s.Run(ctx, func() { say("serving at %s", path) }, func() { say("ending; the pods go on") })
+	return errors.Join(err, s.Close(), c.Close())
 }
 
 // Serve answers requests until Close is called.

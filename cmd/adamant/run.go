@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"time"
 
@@ -111,15 +110,8 @@ func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, re
 	if err != nil {
 		return err
 	}
-	if a.json() {
-		return a.print(report.NewPodList(pods))
-	}
-	for _, p := range pods {
-		at := ""
-		if p.IP != "" {
-			at = " at " + p.IP
-		}
-		fmt.Fprintf(a.out, "pod %s is ready%s\n", p.Name, at)
+	if err := a.print(report.ReadyPods{PodList: report.NewPodList(pods)}); err != nil || a.json() {
+		return err
 	}
 	a.progress("detached: they go on, but nobody supervises them (no restarts, no liveness probes)")
 	return nil

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -88,6 +89,25 @@ func (l PodList) WriteText(w io.Writer, _ bool) error {
 			text.OrDash(p.IP), text.Age(time.Since(p.Created)))
 	}
 	return table.Flush()
+}
+
+// ReadyPods is a PodList of pods that just became ready. As text it has one line
+// for each pod.
+type ReadyPods struct {
+	PodList
+}
+
+// WriteText implements Text.
+func (l ReadyPods) WriteText(w io.Writer, _ bool) error {
+	b := bufio.NewWriter(w)
+	for _, p := range l.Pods {
+		at := ""
+		if p.IP != "" {
+			at = " at " + p.IP
+		}
+		fmt.Fprintf(b, "pod %s is ready%s\n", p.Name, at)
+	}
+	return b.Flush()
 }
 
 // newTable returns a writer that aligns columns.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -35,15 +34,7 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 				if err != nil {
 					return err
 				}
-				var errs []error
-				for _, p := range pods {
-					if err := p.Remove(ctx, grace, nil); err != nil {
-						errs = append(errs, err)
-						continue
-					}
-					fmt.Fprintln(a.out, p.Name)
-				}
-				return errors.Join(errs...)
+				return pod.RemoveAll(ctx, pods, grace, func(p *pod.Pod) { fmt.Fprintln(a.out, p.Name) })
 			})
 		},
 	}

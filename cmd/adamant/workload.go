@@ -12,15 +12,6 @@ import (
 // client returns a client of the daemon by the global flags.
 func (a *app) client() *api.Client { return api.Dial(a.socket()) }
 
-// find returns the workload that an argument refers to.
-func (a *app) find(ctx context.Context, c *api.Client, arg string) (local.Status, error) {
-	ref, err := api.ParseRef(arg)
-	if err != nil {
-		return local.Status{}, usageError{err}
-	}
-	return c.Find(ctx, ref)
-}
-
 // completeWorkloads completes names of declared workloads.
 func (a *app) completeWorkloads(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 && cmd.Name() != "delete" {
@@ -47,7 +38,11 @@ func (a *app) workloadCommand(use, short, example string, do func(ctx context.Co
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := a.client()
 			defer c.Close()
-			s, err := a.find(cmd.Context(), c, args[0])
+			ref, err := api.ParseRef(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			s, err := c.Find(cmd.Context(), ref)
 			if err != nil {
 				return err
 			}

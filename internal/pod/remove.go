@@ -273,3 +273,17 @@ func (e *Engine) unmountVolumes(ctx context.Context, l layout) error {
 	}
 	return nil
 }
+
+// RemoveAll removes pods one after the other, and calls removed with each. It goes
+// on after an error. See Remove.
+func RemoveAll(ctx context.Context, pods []*Pod, grace int64, removed func(*Pod)) error {
+	var errs []error
+	for _, p := range pods {
+		if err := p.Remove(ctx, grace, nil); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		removed(p)
+	}
+	return errors.Join(errs...)
+}

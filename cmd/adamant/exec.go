@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/terminal"
@@ -80,16 +79,7 @@ func (a *app) rawTerminal(ctx context.Context, s *pod.Streams) (restore func(), 
 	if !ok || !terminal.IsTerminal(f) {
 		return nil, usagef("--tty needs a terminal on standard input")
 	}
-	fd := int(f.Fd())
-	old, err := term.MakeRaw(fd)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	s.Resize = terminal.Resizes(ctx, f, func(w, h int) pod.TerminalSize { return pod.TerminalSize{Width: uint16(w), Height: uint16(h)} })
 	s.Stderr = nil // a terminal has one output
-	return func() {
-		cancel()
-		term.Restore(fd, old)
-	}, nil
+	s.Resize, restore, err = terminal.MakeRaw(ctx, f, func(w, h int) pod.TerminalSize { return pod.TerminalSize{Width: uint16(w), Height: uint16(h)} })
+	return restore, err
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -97,6 +98,15 @@ func (l *Log) Start(text string, total int64, format func(n int64) string) *Prog
 	l.setProgress(p)
 	go p.run()
 	return p
+}
+
+// Counter returns a function that starts a progress, given its total. It returns
+// functions that add one and that end the progress.
+func (l *Log) Counter(text string) func(total int) (step, end func()) {
+	return func(total int) (step, end func()) {
+		p := l.Start(text, int64(total), func(n int64) string { return strconv.FormatInt(n, 10) })
+		return func() { p.Add(1) }, p.End
+	}
 }
 
 func (p *Progress) pause(paused bool) {

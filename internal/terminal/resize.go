@@ -9,6 +9,22 @@ import (
 	"golang.org/x/term"
 )
 
+// MakeRaw puts a terminal into raw mode, and sends its size as Resizes does. The
+// caller must call restore afterwards, which also ends that.
+func MakeRaw[S any](ctx context.Context, f *os.File, size func(width, height int) S) (sizes <-chan S, restore func(), err error) {
+	fd := int(f.Fd())
+	old, err := term.MakeRaw(fd)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	restore = func() {
+		cancel()
+		term.Restore(fd, old)
+	}
+	return Resizes(ctx, f, size), restore, nil
+}
+
 // Resizes sends the size of a terminal in characters, now and whenever it changes,
 // until ctx ends. It then closes the channel.
 func Resizes[S any](ctx context.Context, f *os.File, size func(width, height int) S) <-chan S {

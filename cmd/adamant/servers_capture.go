@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -14,9 +13,7 @@ import (
 // captureFlags are the flags of a capture.
 type captureFlags struct {
 	serverFlags
-	out, image    string
-	data, exclude []string
-	noData        bool
+	what servers.CaptureOptions
 }
 
 func newServersCaptureCommand(a *app) *cobra.Command {
@@ -41,56 +38,43 @@ It exits 4 if something could not be read, which is not captured.`,
   adamant servers capture root@10.0.0.1 --out captured --data /srv/uploads --exclude /opt/old`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if c.out == "" {
+			if c.what.Dir == "" {
 				return usagef("say where to with --out DIR")
 			}
-			h, err := c.host(cmd.Context(), a, args[0], "one is captured at a time")
-			if err != nil {
-				return err
-			}
-			return c.do(cmd.Context(), a, h)
+			return c.do(cmd.Context(), a, args[0])
 		},
 	}
 	c.reachFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&c.out, "out", "", "directory to write to; it must be empty, or not there")
-	flags.StringVar(&c.image, "image", "", "name of the image (default adamant.local/SERVER:DATE)")
-	flags.StringArrayVar(&c.data, "data", nil, "a directory that is data, beside those that are known; may be repeated")
-	flags.StringArrayVar(&c.exclude, "exclude", nil, "a path that is left out; may be repeated")
-	flags.BoolVar(&c.noData, "no-data", false, "leave the content of data directories where it is: the workload starts without")
+	flags.StringVar(&c.what.Dir, "out", "", "directory to write to; it must be empty, or not there")
+	flags.StringVar(&c.what.Image, "image", "", "name of the image (default adamant.local/SERVER:DATE)")
+	flags.StringArrayVar(&c.what.Data, "data", nil, "a directory that is data, beside those that are known; may be repeated")
+	flags.StringArrayVar(&c.what.Exclude, "exclude", nil, "a path that is left out; may be repeated")
+	flags.BoolVar(&c.what.NoData, "no-data", false, "leave the content of data directories where it is: the workload starts without")
 	return cmd
 }
 
-func (c *captureFlags) do(ctx context.Context, a *app, h servers.Host) error {
-	o, err := c.options(a)
+func (c *captureFlags) do(ctx context.Context, a *app, server string) error {
+	h, o, err := c.host(ctx, a, server, "one is captured at a time")
 	if err != nil {
 		return err
 	}
-	dir, err := filepath.Abs(c.out)
-	if err != nil {
-		return err
-	}
-	s, err := servers.Capture(ctx, h, o, servers.CaptureOptions{
-		Dir: dir, Image: c.image, Data: c.data, Exclude: c.exclude, NoData: c.noData,
-		Reading: func() { a.progress("reading %s", h.Name) },
-		Planned: func(p servers.CapturePlan) {
-			a.progress("packages: %d files, %s; configuration: %d files, %s", p.Packages.Files.Len(), size(p.Packages.Bytes),
-				p.Config.Files.Len(), size(p.Config.Bytes))
-		},
-		Copying: func(d servers.Data) { a.progress("data %s: %d files, %s", d.Path, d.Entries, size(d.Bytes)) },
-	})
+	c.what.Reading = func() { a.progress("reading %s", h.Name) }
+	c.what.Planned = func(p servers.CapturePlan) { a.progress("%s", report.CaptureProgress(p)) }
+	c.what.Copying = func(d servers.Data) { a.progress("data %s: %d files, %s", d.Path, d.Entries, size(d.Bytes)) }
+	s, err := servers.Capture(ctx, h, o, c.what)
 	if errors.Is(err, servers.ErrNotEmpty) {
 		return hint{err, "name another directory with --out"}
 	}
 	if err != nil {
 		return err
 	}
-	result := report.NewServerCapture(s, dir)
+	result := report.NewServerCapture(s)
 	if err := a.print(result); err != nil {
 		return err
 	}
 	if !a.json() {
-		a.progress("next: adamant load %[1]s/image.tar; adamant seal %[1]s/manifest.yaml -w; adamant prove %[1]s/manifest.yaml", c.out)
+		a.progress("next: adamant load %[1]s/image.tar; adamant seal %[1]s/manifest.yaml -w; adamant prove %[1]s/manifest.yaml", c.what.Dir)
 	}
 	return exitWith(result.Verdict())
 }

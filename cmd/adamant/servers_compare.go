@@ -8,10 +8,9 @@ import (
 )
 
 func newServersCompareCommand(a *app) *cobra.Command {
-	var w serverFlags
+	var w comparisonFlags
 	var o report.ServersOptions
-	var baseline, records string
-	var full bool
+	var records string
 	cmd := &cobra.Command{
 		Use:   "compare [PATTERN...]",
 		Short: "Find the odd one out of servers that should be the same",
@@ -32,29 +31,20 @@ reached or something could not be read.`,
   adamant servers compare -i hosts.ini web --baseline ghcr.io/acme/web:1.2
   adamant servers compare -b root@10.0.0.1 ops@10.0.0.2 -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			g, err := w.group(cmd.Context(), a, args)
-			if err != nil {
-				return err
-			}
-			g.Options.Full = full
-			ref, err := openReference(cmd.Context(), g, baseline)
-			if err != nil {
-				return err
-			}
-			defer ref.Close()
-			c, err := g.Compare(cmd.Context(), ref)
-			if err != nil {
-				return err
-			}
-			a.attribute(&c, records)
-			return a.printVerdict(report.NewServerComparison(c, o))
+			return w.compare(cmd.Context(), a, args, func(g *servers.Group, ref *servers.Reference) error {
+				c, err := g.Compare(cmd.Context(), ref)
+				if err != nil {
+					return err
+				}
+				a.attribute(&c, records)
+				return a.printVerdict(report.NewServerComparison(c, o))
+			})
 		},
 	}
-	w.reachFlags(cmd)
+	w.compareFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&baseline, "baseline", "", baselineUsage)
 	flags.StringVar(&records, "records", "", "directory of the records of updates, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
-	flags.BoolVar(&full, "full", false, "read all files again, and trust nothing that was remembered")
+	flags.BoolVar(&w.reach.Full, "full", false, "read all files again, and trust nothing that was remembered")
 	flags.BoolVar(&o.All, "all", false, "list all files of a cause")
 	flags.BoolVar(&o.NoDiff, "no-diff", false, "leave the text diffs out")
 	return cmd

@@ -3,29 +3,24 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/adamant-sh/adamant/internal/servers"
+	"github.com/adamant-sh/adamant/internal/terminal"
 )
 
 // serverFlags are the flags for selecting and reaching servers.
 type serverFlags struct {
 	inventories []string
 	sshConfig   string
-	sudo        bool
-	askSudo     bool
-	askPassword bool
-	parallel    int
-	patience    time.Duration
+	login       servers.Login
+	reach       servers.Options
 }
 
 func (w *serverFlags) flags(cmd *cobra.Command) {
@@ -42,12 +37,7 @@ func (w *serverFlags) completeServers(cmd *cobra.Command, args []string, _ strin
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	var names []string
-	for _, h := range hosts {
-		names = append(append(names, h.Name), h.Groups...)
-	}
-	slices.Sort(names)
-	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return slices.Contains(args, name) })
+	names := slices.DeleteFunc(servers.Names(hosts), func(name string) bool { return slices.Contains(args, name) })
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
@@ -55,11 +45,11 @@ func (w *serverFlags) completeServers(cmd *cobra.Command, args []string, _ strin
 func (w *serverFlags) reachFlags(cmd *cobra.Command) {
 	w.flags(cmd)
 	flags := cmd.Flags()
-	flags.BoolVarP(&w.sudo, "sudo", "b", false, "become root through sudo, also where the inventory does not say ansible_become")
-	flags.BoolVarP(&w.askSudo, "ask-sudo-password", "K", false, "ask once for sudo's password, for servers that have none in the inventory")
-	flags.BoolVarP(&w.askPassword, "ask-password", "k", false, "ask once for the password to log in, for servers that have none in the inventory")
-	flags.IntVar(&w.parallel, "parallel", 20, "servers that are asked at the same time")
-	flags.DurationVar(&w.patience, "patience", time.Hour, "how long a server may take to be read and to answer")
+	flags.BoolVarP(&w.login.Sudo, "sudo", "b", false, "become root through sudo, also where the inventory does not say ansible_become")
+	flags.BoolVarP(&w.login.AskSudoPassword, "ask-sudo-password", "K", false, "ask once for sudo's password, for servers that have none in the inventory")
+	flags.BoolVarP(&w.login.AskPassword, "ask-password", "k", false, "ask once for the password to log in, for servers that have none in the inventory")
+	flags.IntVar(&w.reach.Parallel, "parallel", 20, "servers that are asked at the same time")
+	flags.DurationVar(&w.reach.Patience, "patience", time.Hour, "how long a server may take to be read and to answer")
 }
 
 // hosts returns the servers that match patterns, with their logins. Without patterns
@@ -69,30 +59,21 @@ func (w *serverFlags) hosts(ctx context.Context, a *app, patterns []string) ([]s
 	if err != nil {
 		return nil, err
 	}
-	return hosts, w.complete(a, hosts)
+	return hosts, w.login.Complete(a.askPassword, hosts)
 }
 
-// host returns the one server that a pattern matches. reason ends the error that is
-// returned if there are more.
-func (w *serverFlags) host(ctx context.Context, a *app, pattern, reason string) (servers.Host, error) {
+// host returns the one server that a pattern matches, and the options for reaching
+// it. reason ends the error that is returned if there are more.
+func (w *serverFlags) host(ctx context.Context, a *app, pattern, reason string) (h servers.Host, o servers.Options, err error) {
 	hosts, err := w.hosts(ctx, a, []string{pattern})
 	if err != nil {
-		return servers.Host{}, err
+		return h, o, err
 	}
 	if len(hosts) != 1 {
-		return servers.Host{}, usagef("%s are %d servers; %s", pattern, len(hosts), reason)
+		return h, o, usagef("%s are %d servers; %s", pattern, len(hosts), reason)
 	}
-	return hosts[0], nil
-}
-
-// group returns the servers that match patterns, to be compared.
-func (w *serverFlags) group(ctx context.Context, a *app, patterns []string) (*servers.Group, error) {
-	hosts, err := w.hosts(ctx, a, patterns)
-	if err != nil {
-		return nil, err
-	}
-	o, err := w.options(a)
-	return &servers.Group{Hosts: hosts, Options: o}, err
+	o, err = w.options(a)
+	return hosts[0], o, err
 }
 
 // selected returns the servers that match patterns, with the logins of the inventory
@@ -124,64 +105,25 @@ func (w *serverFlags) inventory(ctx context.Context, a *app, named bool) (server
 	return inv, err
 }
 
-// complete adds the logins to hosts that the flags and the user give.
-func (w *serverFlags) complete(a *app, hosts []servers.Host) error {
-	login := servers.Login{Sudo: w.sudo}
-	var err error
-	if w.askPassword {
-		if login.Password, err = a.askSecret("password: "); err != nil {
-			return err
-		}
+// askPassword prompts for a password on the terminal.
+func (a *app) askPassword(prompt string) (string, error) {
+	password, err := a.log.AskPassword(prompt)
+	if errors.Is(err, terminal.ErrNoTerminal) {
+		err = hint{err, "say it in the inventory: ansible_password, ansible_become_password"}
 	}
-	if w.askSudo {
-		if login.SudoPassword, err = a.askSecret("password for sudo: "); err != nil {
-			return err
-		}
-	}
-	login.Complete(hosts)
-	return nil
-}
-
-// askSecret prompts for a password on the terminal, because standard input may be
-// redirected.
-func (a *app) askSecret(prompt string) (servers.Secret, error) {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-	if err != nil {
-		return servers.Secret{}, hint{errors.New("there is no terminal to ask for a password on"), "say it in the inventory: ansible_password, ansible_become_password"}
-	}
-	defer tty.Close()
-	a.log.Pause()
-	defer a.log.Resume()
-	fmt.Fprint(tty, prompt)
-	text, err := term.ReadPassword(int(tty.Fd()))
-	fmt.Fprintln(tty)
-	if err != nil {
-		return servers.Secret{}, fmt.Errorf("ask for a password: %w", err)
-	}
-	return servers.NewSecret(string(text)), nil
+	return password, err
 }
 
 // options returns the options for reaching servers.
-func (w *serverFlags) options(a *app) (servers.Options, error) {
-	var o servers.Options
-	self, err := os.Executable()
-	if err != nil {
-		return o, fmt.Errorf("find this program: %w", err)
-	}
-	if o.Programs, err = servers.LoadPrograms(self); err != nil {
+func (w *serverFlags) options(a *app) (o servers.Options, err error) {
+	o = w.reach
+	if o.Programs, err = servers.LoadPrograms(); err != nil {
 		return o, err
 	}
 	if missing := o.Programs.Missing(); missing != "" {
 		a.progress("note: %s", missing)
 	}
-	o.Remote.AskPassword = func(prompt string) (string, error) {
-		s, err := a.askSecret(prompt)
-		return s.Reveal(), err
-	}
-	o.Patience, o.Parallel = w.patience, w.parallel
-	o.Progress = func(total int) (step, end func()) {
-		p := a.log.Start("reading servers", int64(total), func(n int64) string { return strconv.FormatInt(n, 10) })
-		return func() { p.Add(1) }, p.End
-	}
+	o.Remote.AskPassword = a.askPassword
+	o.Progress = a.log.Counter("reading servers")
 	return o, nil
 }

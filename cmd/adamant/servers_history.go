@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -58,15 +56,12 @@ func openHistory(dir string) (*servers.History, error) {
 // recordsDir returns the directory of the records: that of the flag, of the
 // environment or the default.
 func recordsDir(flag string) (string, error) {
-	if flag != "" {
-		return flag, nil
-	}
-	if dir := os.Getenv("ADAMANT_RECORDS"); dir != "" {
+	if dir := or(flag, os.Getenv("ADAMANT_RECORDS")); dir != "" {
 		return dir, nil
 	}
-	home, err := os.UserHomeDir()
+	dir, err := servers.DefaultRecordsDir()
 	if err != nil {
-		return "", hint{fmt.Errorf("find the home directory: %w", err), "name a directory with --records"}
+		err = hint{err, "name a directory with --records"}
 	}
-	return filepath.Join(home, ".local", "state", "adamant", "servers"), nil
+	return dir, err
 }

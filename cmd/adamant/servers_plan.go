@@ -4,11 +4,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/servers"
 )
 
 func newServersPlanCommand(a *app) *cobra.Command {
-	var w serverFlags
-	var baseline string
+	var w comparisonFlags
 	cmd := &cobra.Command{
 		Use:   "plan PATTERN...",
 		Short: "Put both remedies side by side: repair in place, or replace",
@@ -22,23 +22,15 @@ It exits 0 if nothing deviates, 3 if something does, and 4 if not all is known.`
   adamant servers plan -i hosts.ini web --baseline web-1 -o json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			g, err := w.group(cmd.Context(), a, args)
-			if err != nil {
-				return err
-			}
-			ref, err := openReference(cmd.Context(), g, baseline)
-			if err != nil {
-				return err
-			}
-			defer ref.Close()
-			p, err := g.Plan(cmd.Context(), ref, func(server string) { a.progress("reading how %s would be captured", server) })
-			if err != nil {
-				return err
-			}
-			return a.printVerdict(report.NewServerPlan(p))
+			return w.compare(cmd.Context(), a, args, func(g *servers.Group, ref *servers.Reference) error {
+				p, err := g.Plan(cmd.Context(), ref, func(server string) { a.progress("reading how %s would be captured", server) })
+				if err != nil {
+					return err
+				}
+				return a.printVerdict(report.NewServerPlan(p))
+			})
 		},
 	}
-	w.reachFlags(cmd)
-	cmd.Flags().StringVar(&baseline, "baseline", "", baselineUsage)
+	w.compareFlags(cmd)
 	return cmd
 }

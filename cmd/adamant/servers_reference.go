@@ -4,17 +4,40 @@ import (
 	"context"
 	"errors"
 
+	"github.com/spf13/cobra"
+
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
-const baselineUsage = "what is right, whatever most have: a server, the file of a snapshot, or an image (a file or a reference)"
+// comparisonFlags are the flags of commands that compare servers.
+type comparisonFlags struct {
+	serverFlags
+	baseline string
+}
 
-// openReference opens the reference that --baseline names. It can be compared with
-// until ctx ends.
-func openReference(ctx context.Context, g *servers.Group, name string) (*servers.Reference, error) {
-	ref, err := g.OpenReference(ctx, name)
-	if errors.Is(err, servers.ErrNoReference) {
-		return nil, hint{usagef("--baseline names none of the servers: %w", err), "adamant servers snapshot writes a snapshot; an image is a file, or a reference such as ghcr.io/acme/web:1.2"}
+func (w *comparisonFlags) compareFlags(cmd *cobra.Command) {
+	w.reachFlags(cmd)
+	cmd.Flags().StringVar(&w.baseline, "baseline", "", "what is right, whatever most have: a server, the file of a snapshot, or an image (a file or a reference)")
+}
+
+// compare calls do with the servers that match patterns, and the reference that
+// --baseline names.
+func (w *comparisonFlags) compare(ctx context.Context, a *app, patterns []string, do func(*servers.Group, *servers.Reference) error) error {
+	g := &servers.Group{}
+	var err error
+	if g.Hosts, err = w.hosts(ctx, a, patterns); err != nil {
+		return err
 	}
-	return ref, err
+	if g.Options, err = w.options(a); err != nil {
+		return err
+	}
+	ref, err := g.OpenReference(ctx, w.baseline)
+	if errors.Is(err, servers.ErrNoReference) {
+		return hint{usagef("--baseline names none of the servers: %w", err), "adamant servers snapshot writes a snapshot; an image is a file, or a reference such as ghcr.io/acme/web:1.2"}
+	}
+	if err != nil {
+		return err
+	}
+	defer ref.Close()
+	return do(g, ref)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/workload/api"
@@ -39,15 +40,11 @@ exits 3.`,
 			if from == "" {
 				return usagef("say what was captured with --from DIR")
 			}
-			h, err := w.host(cmd.Context(), a, args[0], "one is replaced at a time")
+			h, o, err := w.host(cmd.Context(), a, args[0], "one is replaced at a time")
 			if err != nil {
 				return err
 			}
-			o, err := w.options(a)
-			if err != nil {
-				return err
-			}
-			r, err := servers.Replace(cmd.Context(), servers.Replacement{Host: h, Dir: from, Timeout: timeout, By: &deployer{a, cmd}, Options: o})
+			r, err := servers.Replace(cmd.Context(), servers.Replacement{Host: h, Dir: from, Timeout: timeout, By: &deployer{a}, Options: o})
 			if errors.Is(err, servers.ErrNoPlan) {
 				return hint{err, "adamant servers capture SERVER --out DIR writes it"}
 			}
@@ -64,19 +61,13 @@ exits 3.`,
 }
 
 // A deployer implements servers.Deployer with the daemon on this machine.
-type deployer struct {
-	app *app
-	cmd *cobra.Command
-}
+type deployer struct{ app *app }
 
 func (d *deployer) Load(ctx context.Context, archive string) error {
-	e, err := d.app.open(ctx)
-	if err != nil {
+	return d.app.withEngine(ctx, func(e *pod.Engine) error {
+		_, err := d.app.loadOne(ctx, e, archive, "")
 		return err
-	}
-	defer e.Close()
-	_, err = d.app.loadOne(ctx, e, archive, "")
-	return err
+	})
 }
 
 func (d *deployer) Deploy(ctx context.Context, file string, content []byte, timeout time.Duration) ([]servers.Endpoint, error) {

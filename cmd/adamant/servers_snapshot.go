@@ -1,12 +1,8 @@
 package main
 
 import (
-	"fmt"
-	"io"
-
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
 )
@@ -14,7 +10,6 @@ import (
 func newServersSnapshotCommand(a *app) *cobra.Command {
 	var w serverFlags
 	var out string
-	var full bool
 	cmd := &cobra.Command{
 		Use:   "snapshot SERVER --out FILE",
 		Short: "Keep what a server is like, to compare with it later",
@@ -31,21 +26,16 @@ says so when it is compared with.`,
 			if out == "" {
 				return usagef("say where to with --out FILE")
 			}
-			h, err := w.host(cmd.Context(), a, args[0], "a snapshot is of one")
+			h, o, err := w.host(cmd.Context(), a, args[0], "a snapshot is of one")
 			if err != nil {
 				return err
 			}
-			o, err := w.options(a)
-			if err != nil {
-				return err
-			}
-			o.Full = full
 			s, err := servers.TakeSnapshot(cmd.Context(), h, o)
 			if err != nil {
 				return err
 			}
-			if err := durable.Write(out, 0o600, func(w io.Writer) error { return s.Write(w) }); err != nil {
-				return fmt.Errorf("write snapshot: %w", err)
+			if err := servers.WriteSnapshot(s, out); err != nil {
+				return err
 			}
 			result := report.NewServerSnapshot(s, out)
 			if err := a.print(result); err != nil {
@@ -59,6 +49,6 @@ says so when it is compared with.`,
 	}
 	w.reachFlags(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "file to write")
-	cmd.Flags().BoolVar(&full, "full", false, "read all files again, and trust nothing that was remembered")
+	cmd.Flags().BoolVar(&w.reach.Full, "full", false, "read all files again, and trust nothing that was remembered")
 	return cmd
 }

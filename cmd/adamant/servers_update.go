@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"os/user"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,22 +12,14 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
-// exitOfOutcome has the exit codes of an update by its worst outcome.
-var exitOfOutcome = map[servers.Outcome]int{
-	"": int(report.Clean), servers.Unreachable: 5, servers.Unchanged: 6, servers.HalfChanged: 7, servers.RolledBack: 8, servers.NotBegun: 9,
-}
-
 // updateFlags are the flags of an update.
 type updateFlags struct {
 	serverFlags
-	run, undoRun, script string
-	copies, packages     []string
-	save                 []string
-	batch, maxFailures   string
-	timeout, confirm     time.Duration
-	onFailure            string
-	reason, records      string
-	resume, undo         string
+	job          servers.JobSpec
+	spec         servers.UpdateSpec
+	update       servers.Update
+	records      string
+	resume, undo string
 }
 
 func newServersUpdateCommand(a *app) *cobra.Command {
@@ -59,18 +49,18 @@ Every run is a record that adamant servers history shows.`,
 	}
 	u.reachFlags(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&u.packages, "package", nil, "NAME or NAME=VERSION to be installed by apt; may be repeated")
-	f.StringArrayVar(&u.copies, "copy", nil, "FILE:PATH, a file of this machine and where it goes; may be repeated")
-	f.StringVar(&u.run, "run", "", "a command for sh")
-	f.StringVar(&u.script, "script", "", "a file of this machine that is run there")
-	f.StringVar(&u.undoRun, "undo-run", "", "a command for sh that takes back what is no file and no package")
-	f.StringArrayVar(&u.save, "save", nil, "a directory that is saved, beside /etc, /usr/local, /opt, /root and crontabs; may be repeated")
-	f.StringVar(&u.batch, "batch", "1,25%,100%", "sizes of the waves, the last for all that follow; each has at least one server")
-	f.StringVar(&u.maxFailures, "max-failures", "0", "servers that may fail before no more waves are begun, or a percentage")
-	f.DurationVar(&u.timeout, "timeout", 10*time.Minute, "how long a change of one server may take")
-	f.DurationVar(&u.confirm, "confirm", 30*time.Second, "how long a server waits to be reached again before it reverts; 0 never reverts")
-	f.StringVar(&u.onFailure, "on-failure", "keep", "what becomes of a server that is half changed: keep or undo")
-	f.StringVarP(&u.reason, "reason", "m", "", "why, for the record")
+	f.StringArrayVar(&u.job.Package, "package", nil, "NAME or NAME=VERSION to be installed by apt; may be repeated")
+	f.StringArrayVar(&u.job.Copy, "copy", nil, "FILE:PATH, a file of this machine and where it goes; may be repeated")
+	f.StringVar(&u.job.Run, "run", "", "a command for sh")
+	f.StringVar(&u.job.Script, "script", "", "a file of this machine that is run there")
+	f.StringVar(&u.job.UndoRun, "undo-run", "", "a command for sh that takes back what is no file and no package")
+	f.StringArrayVar(&u.job.Save, "save", nil, "a directory that is saved, beside /etc, /usr/local, /opt, /root and crontabs; may be repeated")
+	f.StringVar(&u.spec.Batch, "batch", "1,25%,100%", "sizes of the waves, the last for all that follow; each has at least one server")
+	f.StringVar(&u.spec.MaxFailures, "max-failures", "0", "servers that may fail before no more waves are begun, or a percentage")
+	f.DurationVar(&u.job.Timeout, "timeout", 10*time.Minute, "how long a change of one server may take")
+	f.DurationVar(&u.job.Confirm, "confirm", 30*time.Second, "how long a server waits to be reached again before it reverts; 0 never reverts")
+	f.StringVar(&u.spec.OnFailure, "on-failure", "keep", "what becomes of a server that is half changed: keep or undo")
+	f.StringVarP(&u.update.Reason, "reason", "m", "", "why, for the record")
 	f.StringVar(&u.records, "records", "", "directory of the records, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
 	f.StringVar(&u.resume, "resume", "", "take up a run, the last one by default: what failed of it, and only that")
 	f.StringVar(&u.undo, "undo", "", "take a run back, the last one by default: packages and files that it changed")
@@ -84,11 +74,12 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	up := servers.Update{Action: servers.ActionUpdate, Batches: u.batch, Reason: u.reason, By: whoAmI()}
+	up := &u.update
+	up.Action, up.Batches, up.By = servers.ActionUpdate, u.spec.Batch, servers.CurrentUser()
 	if u.resume != "" || u.undo != "" {
-		err = u.setEarlierRun(&up, records)
+		err = u.setEarlierRun(records)
 	} else {
-		up.Job, err = u.job()
+		up.Job, err = u.load()
 	}
 	if err != nil {
 		return err
@@ -99,52 +90,49 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	if len(args) == 0 {
 		return usagef("say which servers: a PATTERN, or all")
 	}
-	g, err := u.targets(cmd.Context(), a, &up, args)
+	g, err := u.group(cmd.Context(), a, args)
 	if err != nil {
 		return err
 	}
-	if up.Options, err = u.waves(a); err != nil {
+	if up.Options, err = u.spec.Parse(); err != nil {
+		return fieldUsage(err)
+	}
+	up.Options.Parallel = u.reach.Parallel
+	up.Options.OnResult = func(r servers.Result) { a.progress("%s", report.UpdateProgress(r)) }
+	if g.Options, err = u.options(a); err != nil {
 		return err
 	}
-	if g.Options, err = u.serverFlags.options(a); err != nil {
-		return err
-	}
-	r, err := g.Update(cmd.Context(), records, up)
+	r, err := g.Update(cmd.Context(), records, *up)
 	if err != nil {
 		return err
 	}
 	return a.finishUpdate(r)
 }
 
-// targets returns the servers of an update. They and the servers that they are
+// group returns the servers of an update. They and the servers that they are
 // compared with have their logins.
-func (u *updateFlags) targets(ctx context.Context, a *app, up *servers.Update, patterns []string) (*servers.Group, error) {
+func (u *updateFlags) group(ctx context.Context, a *app, patterns []string) (*servers.Group, error) {
 	inv, err := u.inventory(ctx, a, true)
 	if err != nil {
 		return nil, err
 	}
-	hosts, note, err := up.Select(inv, patterns)
+	hosts, note, err := u.update.Select(inv, patterns)
 	if err != nil {
 		return nil, err
 	}
 	if note != nil {
 		a.progress("note: the statement is of the servers of this run alone: %v", note)
 	}
-	// One call completes both, because each call asks for the passwords.
-	all := slices.Concat(hosts, up.Others)
-	if err := u.complete(a, all); err != nil {
-		return nil, err
-	}
-	up.Others = all[len(hosts):]
-	return &servers.Group{Hosts: all[:len(hosts)]}, nil
+	return &servers.Group{Hosts: hosts}, u.login.Complete(a.askPassword, hosts, u.update.Others)
 }
 
 // setEarlierRun sets the run that an update resumes or undoes.
-func (u *updateFlags) setEarlierRun(up *servers.Update, records *servers.History) error {
+func (u *updateFlags) setEarlierRun(records *servers.History) (err error) {
+	up := &u.update
 	switch {
 	case u.resume != "" && u.undo != "":
 		return usagef("--resume and --undo exclude each other")
-	case u.changes():
+	case !u.job.IsEmpty():
 		return usagef("--resume and --undo do what the earlier run says, and nothing else")
 	}
 	up.Action = servers.ActionResume
@@ -155,7 +143,6 @@ func (u *updateFlags) setEarlierRun(up *servers.Update, records *servers.History
 	if name == "last" {
 		name = ""
 	}
-	var err error
 	if up.Before, up.Job, err = records.Find(name); err != nil {
 		return hint{err, "adamant servers history lists the runs"}
 	}
@@ -165,94 +152,35 @@ func (u *updateFlags) setEarlierRun(up *servers.Update, records *servers.History
 	return nil
 }
 
-// changes reports whether a flag describes a change.
-func (u *updateFlags) changes() bool {
-	return len(u.packages)+len(u.copies) > 0 || u.run != "" || u.script != ""
+// load returns the job that the flags describe.
+func (u *updateFlags) load() (servers.Job, error) {
+	if u.job.Timeout <= 0 || u.job.Confirm < 0 {
+		return servers.Job{}, usagef("--timeout must be more than nothing, and --confirm not less")
+	}
+	if u.job.IsEmpty() {
+		return servers.Job{}, usagef("there is nothing to change: say --package, --copy, --run or --script")
+	}
+	j, err := u.job.Load()
+	return j, fieldUsage(err)
 }
 
-// job returns the job that the flags describe.
-func (u *updateFlags) job() (servers.Job, error) {
-	j := servers.Job{Run: u.run, UndoRun: u.undoRun, Save: u.save, Timeout: u.timeout, Confirm: u.confirm}
-	if u.timeout <= 0 || u.confirm < 0 {
-		return j, usagef("--timeout must be more than nothing, and --confirm not less")
+// fieldUsage returns a usage error for a field, because a flag has its name.
+func fieldUsage(err error) error {
+	var field *servers.FieldError
+	if errors.As(err, &field) {
+		return usagef("--%w", err)
 	}
-	if !u.changes() {
-		return j, usagef("there is nothing to change: say --package, --copy, --run or --script")
-	}
-	for _, text := range u.packages {
-		p, err := servers.ParsePackageSpec(text)
-		if err != nil {
-			return j, usageError{fmt.Errorf("--package %w", err)}
-		}
-		j.Packages = append(j.Packages, p)
-	}
-	for _, text := range u.copies {
-		spec, err := servers.ParseCopySpec(text)
-		if err != nil {
-			return j, usageError{fmt.Errorf("--copy %w", err)}
-		}
-		c, err := spec.Load()
-		if err != nil {
-			return j, err
-		}
-		j.Copies = append(j.Copies, c)
-	}
-	for _, dir := range u.save {
-		if err := servers.CheckSaveDir(dir); err != nil {
-			return j, usageError{fmt.Errorf("--save %w", err)}
-		}
-	}
-	var err error
-	if u.script != "" {
-		j.Script, err = os.ReadFile(u.script)
-	}
-	return j, err
+	return err
 }
 
-// waves returns the options for the order of the servers and for failures.
-func (u *updateFlags) waves(a *app) (servers.UpdateOptions, error) {
-	o := servers.UpdateOptions{
-		Parallel: u.parallel, Revert: u.onFailure == "undo",
-		OnResult: func(r servers.Result) { a.progress("%s", report.UpdateProgress(r)) },
-	}
-	if u.onFailure != "keep" && u.onFailure != "undo" {
-		return o, usagef("--on-failure %q: want keep or undo", u.onFailure)
-	}
-	var err error
-	if o.Batches, err = servers.ParseBatches(u.batch); err != nil {
-		return o, usageError{fmt.Errorf("--batch %w", err)}
-	}
-	if o.MaxFailures, err = servers.ParseShare(u.maxFailures); err != nil {
-		return o, usageError{fmt.Errorf("--max-failures %w", err)}
-	}
-	return o, nil
-}
-
-// whoAmI returns user@host. The user is the one who called sudo, if any.
-func whoAmI() string {
-	name := os.Getenv("SUDO_USER")
-	if u, err := user.Current(); err == nil && name == "" {
-		name = u.Username
-	}
-	host, _ := os.Hostname() // the record only lacks a name without it
-	return name + "@" + host
-}
-
-// finishUpdate prints a run and ends the command with the exit code of its worst
-// outcome.
+// finishUpdate prints a run and ends the command with its verdict.
 func (a *app) finishUpdate(r servers.Record) error {
-	if err := a.print(report.NewServerUpdate(r)); err != nil {
+	result := report.NewServerUpdate(r)
+	if err := a.print(result); err != nil {
 		return err
 	}
-	worst := r.Worst()
-	if worst != "" && r.Action != servers.ActionUndo && !a.json() {
+	if r.Worst() != "" && r.Action != servers.ActionUndo && !a.json() {
 		a.progress("hint: adamant servers update --resume takes up what failed, --undo takes all of it back; run %d, see adamant servers history %d", r.Number, r.Number)
 	}
-	if code := exitOfOutcome[worst]; code != 0 {
-		return status(code)
-	}
-	if r.Incomplete {
-		return exitWith(report.Incomplete)
-	}
-	return nil
+	return exitWith(result.Verdict())
 }

@@ -2,24 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
 // watchFlags are the flags of a watch.
 type watchFlags struct {
-	serverFlags
-	baseline, records string
-	metrics, reports  string
-	every             time.Duration
-	rounds            int
+	comparisonFlags
+	records string
+	files   report.ServersFiles
+	round   servers.WatchOptions
 }
 
 func newServersWatchCommand(a *app) *cobra.Command {
@@ -43,34 +39,27 @@ with the exit code of the last comparison.`,
   adamant servers watch -i hosts.ini web --rounds 1 --openreports report.json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if w.every < time.Second {
-				return usagef("--every %v: want a second or more", w.every)
+			if w.round.Every < time.Second {
+				return usagef("--every %v: want a second or more", w.round.Every)
 			}
-			return w.watch(cmd.Context(), a, args)
+			return w.compare(cmd.Context(), a, args, func(g *servers.Group, ref *servers.Reference) error {
+				w.round.Reference = ref
+				return w.watch(cmd.Context(), a, g)
+			})
 		},
 	}
-	w.reachFlags(cmd)
+	w.compareFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&w.baseline, "baseline", "", baselineUsage)
 	flags.StringVar(&w.records, "records", "", "directory of the records of updates, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
-	flags.DurationVar(&w.every, "every", 10*time.Minute, "from the begin of a comparison to that of the next")
-	flags.IntVar(&w.rounds, "rounds", 0, "end after so many comparisons (default: never)")
-	flags.StringVar(&w.metrics, "metrics", "", "file for the metrics")
-	flags.StringVar(&w.reports, "openreports", "", "file for the ClusterReport, as JSON")
+	flags.DurationVar(&w.round.Every, "every", 10*time.Minute, "from the begin of a comparison to that of the next")
+	flags.IntVar(&w.round.Rounds, "rounds", 0, "end after so many comparisons (default: never)")
+	flags.StringVar(&w.files.Metrics, "metrics", "", "file for the metrics")
+	flags.StringVar(&w.files.OpenReports, "openreports", "", "file for the ClusterReport, as JSON")
 	return cmd
 }
 
-func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error {
-	g, err := w.group(ctx, a, patterns)
-	if err != nil {
-		return err
-	}
-	ref, err := openReference(ctx, g, w.baseline)
-	if err != nil {
-		return err
-	}
-	defer ref.Close()
-	last, err := g.Watch(ctx, servers.WatchOptions{Reference: ref, Every: w.every, Rounds: w.rounds}, func(r *servers.Round) error {
+func (w *watchFlags) watch(ctx context.Context, a *app, g *servers.Group) error {
+	last, err := g.Watch(ctx, w.round, func(r *servers.Round) error {
 		if r.Err != nil {
 			a.progress("round %d: %v", r.Number, r.Err)
 		} else {
@@ -88,20 +77,8 @@ func (w *watchFlags) watch(ctx context.Context, a *app, patterns []string) error
 // and reports.
 func (w *watchFlags) printRound(a *app, c servers.Comparison, last *servers.Comparison) error {
 	at := time.Now()
-	if w.metrics != "" {
-		err := durable.Write(w.metrics, 0o644, func(f io.Writer) error { return report.ServersMetrics(f, c, at) })
-		if err != nil {
-			return err
-		}
-	}
-	if w.reports != "" {
-		text, err := json.MarshalIndent(report.ServersOpenReport(c, at), "", "  ")
-		if err == nil {
-			err = durable.WriteFile(w.reports, append(text, '\n'), 0o644)
-		}
-		if err != nil {
-			return err
-		}
+	if err := w.files.Write(c, at); err != nil {
+		return err
 	}
 	return w.printer(a).Print(report.NewServerWatch(report.NewsOf(c, last), at))
 }

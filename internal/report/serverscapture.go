@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"strings"
 
@@ -24,12 +25,11 @@ type ServerCapture struct {
 	plan       servers.CapturePlan  // the text has more of it
 }
 
-// NewServerCapture returns the document of a server that was captured into a
-// directory.
-func NewServerCapture(c servers.Captured, dir string) ServerCapture {
+// NewServerCapture returns the document of a server that was captured.
+func NewServerCapture(c servers.Captured) ServerCapture {
 	p := c.Plan
 	return ServerCapture{
-		Header: document.NewHeader(document.ServerCapture), Server: c.Server, Dir: dir, Image: c.Image, Digest: c.Digest,
+		Header: document.NewHeader(document.ServerCapture), Server: c.Server, Dir: c.Dir, Image: c.Image, Digest: c.Digest,
 		Services: p.Services, Data: p.Data, Secrets: p.Secrets, Losses: p.Losses, Incomplete: c.Incomplete, plan: p,
 	}
 }
@@ -64,6 +64,13 @@ func (c ServerCapture) WriteText(w io.Writer, _ bool) error {
 		l.printf("INCOMPLETE %s", reason)
 	}
 	return l.Flush()
+}
+
+// CaptureProgress returns a line with the size of a plan, to be shown while the
+// server is being captured.
+func CaptureProgress(p servers.CapturePlan) string {
+	return fmt.Sprintf("packages: %d files, %s; configuration: %d files, %s", p.Packages.Files.Len(), text.Bytes(p.Packages.Bytes),
+		p.Config.Files.Len(), text.Bytes(p.Config.Bytes))
 }
 
 func lossText(l servers.Loss) string {

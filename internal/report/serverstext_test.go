@@ -67,7 +67,7 @@ func sampleCapture() servers.Captured {
 	}
 	p.Packages.Bytes, p.Config.Bytes = 5<<20, 12
 	p.Services[0].Ports = []capture.Port{{Protocol: "tcp", Number: 80}}
-	return servers.Captured{Server: "web-1", Image: "adamant.local/web:1", Digest: "sha256:" + strings.Repeat("ab", 32), Plan: p, Incomplete: []string{"data /var/lib/db: eof"}}
+	return servers.Captured{Server: "web-1", Dir: "/captured", Image: "adamant.local/web:1", Digest: "sha256:" + strings.Repeat("ab", 32), Plan: p, Incomplete: []string{"data /var/lib/db: eof"}}
 }
 
 func samplePlan() servers.Plan {
@@ -137,7 +137,7 @@ run 0 (),  by , 0001-01-01 00:00:00
 web-1: changed
 ` + lines("  sysctl key%d: 1 -> -", maxListed) + "  … and 1 more\n" + lines("  + /file%d", maxListed) + "  … 45 files in all\n" +
 			lines("  not as it was: /left%d", maxListed) + "  … and 20 more\n\n\n"},
-		"capture": {NewServerCapture(sampleCapture(), "/captured"), `
+		"capture": {NewServerCapture(sampleCapture()), `
 web-1, Debian 12, is adamant.local/web:1 (sha256:abababababab…)
   layer packages: 0 files, 5.0 MiB
   layer config: 0 files, 12 B; 0 of them are edited files of packages
@@ -203,9 +203,9 @@ func TestVerdictsOfServerDocuments(t *testing.T) {
 		result interface{ Verdict() Verdict }
 		want   Verdict
 	}{
-		"capture":                     {NewServerCapture(readable, ""), Clean},
-		"capture without some data":   {NewServerCapture(sampleCapture(), ""), Incomplete},
-		"capture without some files":  {NewServerCapture(unreadable, ""), Incomplete},
+		"capture":                     {NewServerCapture(readable), Clean},
+		"capture without some data":   {NewServerCapture(sampleCapture()), Incomplete},
+		"capture without some files":  {NewServerCapture(unreadable), Incomplete},
 		"plan":                        {NewServerPlan(servers.Plan{Capture: &readable.Plan}), Clean},
 		"plan with repairs":           {NewServerPlan(servers.Plan{Comparison: differing}), Findings},
 		"plan of an unreached server": {NewServerPlan(samplePlan()), Incomplete},

@@ -21,6 +21,20 @@ func NewServerUpdate(r servers.Record) ServerUpdate {
 	return ServerUpdate{document.NewHeader(document.ServerUpdate), r}
 }
 
+// verdictOfOutcome has the verdict of an update by its worst outcome.
+var verdictOfOutcome = map[servers.Outcome]Verdict{
+	servers.Unreachable: Unreachable, servers.Unchanged: Unchanged, servers.HalfChanged: HalfChanged, servers.RolledBack: RolledBack, servers.NotBegun: NotBegun,
+}
+
+// Verdict returns the verdict of the worst outcome of a server. If all succeeded, it
+// returns Incomplete if something could not be read or compared.
+func (u ServerUpdate) Verdict() Verdict {
+	if v, failed := verdictOfOutcome[u.Worst()]; failed {
+		return v
+	}
+	return verdictOf(false, u.Incomplete)
+}
+
 // WriteText implements Text.
 func (u ServerUpdate) WriteText(w io.Writer, _ bool) error {
 	l := newLineWriter(w)

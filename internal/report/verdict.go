@@ -14,6 +14,15 @@ const (
 	Incomplete Verdict = 4 // something could not be checked; never the same as clean
 )
 
+// The verdicts of updates of servers, by the worst outcome of a server.
+const (
+	Unreachable Verdict = 5
+	Unchanged   Verdict = 6 // failed, and nothing is different
+	HalfChanged Verdict = 7
+	RolledBack  Verdict = 8
+	NotBegun    Verdict = 9
+)
+
 // verdictOf returns the verdict of a check. What could not be checked outweighs
 // what was found, because it may hide more than was found.
 func verdictOf(found, unknown bool) Verdict {

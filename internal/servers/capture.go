@@ -33,7 +33,7 @@ var ErrNotEmpty = errors.New("is not empty")
 
 // CaptureOptions configures a capture.
 type CaptureOptions struct {
-	Dir     string   // to write to: absolute, and empty or missing
+	Dir     string   // to write to: empty or missing
 	Image   string   // name of the image; by default that of the server and the time
 	Data    []string // directories that are data, beside those that are known
 	Exclude []string // paths that are left out
@@ -49,6 +49,7 @@ type CaptureOptions struct {
 // A Captured is a server that was captured.
 type Captured struct {
 	Server     string
+	Dir        string // absolute, because the manifest mounts the data in it
 	Image      string
 	Digest     string
 	Plan       CapturePlan
@@ -58,7 +59,11 @@ type Captured struct {
 // Capture reads a server, changes nothing on it, and writes an image, a manifest,
 // secrets, data and the plan into a directory.
 func Capture(ctx context.Context, h Host, servers Options, o CaptureOptions) (Captured, error) {
-	if err := makeEmpty(o.Dir); err != nil {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return Captured{}, err
+	}
+	if err := makeEmpty(dir); err != nil {
 		return Captured{}, err
 	}
 	l, err := connect.Connect(ctx, h, servers.Options)
@@ -66,7 +71,7 @@ func Capture(ctx context.Context, h Host, servers Options, o CaptureOptions) (Ca
 		return Captured{}, err
 	}
 	defer l.Close()
-	c := capturing{options: o, link: l, Captured: Captured{Server: h.Name, Image: o.Image}}
+	c := capturing{options: o, link: l, Captured: Captured{Server: h.Name, Dir: dir, Image: o.Image}}
 	if c.Image == "" {
 		c.Image = "adamant.local/" + label(h.Name) + ":" + time.Now().UTC().Format("20060102-1504")
 	}
@@ -113,7 +118,7 @@ type capturing struct {
 	text    []byte // the plan, as the server wrote it
 }
 
-func (c *capturing) path(name string) string { return filepath.Join(c.options.Dir, name) }
+func (c *capturing) path(name string) string { return filepath.Join(c.Dir, name) }
 
 func (c *capturing) plan(ctx context.Context) (err error) {
 	if c.options.Reading != nil {

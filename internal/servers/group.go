@@ -3,9 +3,12 @@ package servers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"os"
 	"sync"
 
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/connect"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
@@ -43,9 +46,15 @@ type Options struct {
 	Progress func(total int) (step, end func())
 }
 
-// LoadPrograms returns the agents that can be sent to servers. self is the path of
-// this program, which is sent if no agent was built in.
-func LoadPrograms(self string) (connect.Programs, error) { return connect.LoadPrograms(self) }
+// LoadPrograms returns the agents that can be sent to servers. This program itself is
+// sent if no agent was built in.
+func LoadPrograms() (connect.Programs, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	return connect.LoadPrograms(self)
+}
 
 // A Group is servers that are compared and changed together.
 type Group struct {
@@ -152,4 +161,13 @@ func TakeSnapshot(ctx context.Context, h Host, o Options) (*Snapshot, error) {
 	}
 	defer s.Close()
 	return facts.TakeSnapshot(ctx, s.Peer)
+}
+
+// WriteSnapshot writes a snapshot to a file that only its owner can read, because its
+// digests tell whether a guess of a file's content is right.
+func WriteSnapshot(s *Snapshot, file string) error {
+	if err := durable.Write(file, 0o600, s.Write); err != nil {
+		return fmt.Errorf("write snapshot: %w", err)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"slices"
 
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
@@ -11,7 +12,6 @@ type (
 	Host             = inventory.Host
 	Inventory        = inventory.Inventory
 	InventoryOptions = inventory.Options
-	Secret           = inventory.Secret
 )
 
 // LoadInventory reads inventories and ssh_config.
@@ -19,28 +19,54 @@ func LoadInventory(ctx context.Context, o InventoryOptions) (Inventory, error) {
 	return inventory.Load(ctx, o)
 }
 
-// NewSecret returns a secret that is never printed.
-func NewSecret(text string) Secret { return inventory.NewSecret(text) }
+// Names returns the names of hosts and of their groups, sorted.
+func Names(hosts []Host) []string {
+	var names []string
+	for _, h := range hosts {
+		names = append(append(names, h.Name), h.Groups...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // A Login is how a user logs in to servers whose inventory leaves that open.
 type Login struct {
-	Sudo         bool   // become root on all of them
-	Password     Secret // to log in
-	SudoPassword Secret
+	Sudo            bool // become root on all of them
+	AskPassword     bool // to log in
+	AskSudoPassword bool
 }
 
-// Complete adds the login to hosts. The inventory comes first.
-func (l Login) Complete(hosts []Host) {
-	for i := range hosts {
-		h := &hosts[i]
-		if l.Sudo && !h.Become.On {
-			h.Become = inventory.Become{On: true, User: "root", Password: h.Become.Password}
+// Complete adds the login to all hosts. The inventory comes first. Each password is
+// requested once, with ask.
+func (l Login) Complete(ask func(prompt string) (string, error), groups ...[]Host) error {
+	var password, sudoPassword string
+	var err error
+	if l.AskPassword {
+		if password, err = ask("password: "); err != nil {
+			return err
 		}
-		if h.Become.Password.IsZero() {
-			h.Become.Password = l.SudoPassword
+	}
+	if l.AskSudoPassword {
+		if sudoPassword, err = ask("password for sudo: "); err != nil {
+			return err
 		}
-		if h.Password.IsZero() {
-			h.Password = l.Password
+	}
+	for _, hosts := range groups {
+		for i := range hosts {
+			l.complete(&hosts[i], inventory.NewSecret(password), inventory.NewSecret(sudoPassword))
 		}
+	}
+	return nil
+}
+
+func (l Login) complete(h *Host, password, sudoPassword inventory.Secret) {
+	if l.Sudo && !h.Become.On {
+		h.Become = inventory.Become{On: true, User: "root", Password: h.Become.Password}
+	}
+	if h.Become.Password.IsZero() {
+		h.Become.Password = sudoPassword
+	}
+	if h.Password.IsZero() {
+		h.Password = password
 	}
 }

@@ -16,8 +16,63 @@ type (
 	Copy = change.Copy
 )
 
-// ParsePackageSpec parses NAME or NAME=VERSION.
-func ParsePackageSpec(text string) (change.PackageSpec, error) { return change.ParsePackageSpec(text) }
+// A FieldError is returned for a field of a JobSpec or UpdateSpec that is invalid.
+type FieldError struct {
+	Field string
+	Err   error
+}
+
+func (e *FieldError) Error() string { return e.Field + " " + e.Err.Error() }
+
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// A JobSpec describes a job as a user writes it. Load sets the other fields of Job
+// from its own.
+type JobSpec struct {
+	Job
+	Package []string // NAME or NAME=VERSION
+	Copy    []string // FILE:PATH
+	Script  string   // a file of this machine
+}
+
+// IsEmpty reports whether a job would change nothing.
+func (s *JobSpec) IsEmpty() bool {
+	return len(s.Package)+len(s.Copy) == 0 && s.Run == "" && s.Script == ""
+}
+
+// Load reads the files of this machine and returns the job. An error for a field is a
+// *FieldError.
+func (s *JobSpec) Load() (Job, error) {
+	j := s.Job
+	for _, text := range s.Package {
+		p, err := change.ParsePackageSpec(text)
+		if err != nil {
+			return j, &FieldError{"package", err}
+		}
+		j.Packages = append(j.Packages, p)
+	}
+	for _, text := range s.Copy {
+		spec, err := ParseCopySpec(text)
+		if err != nil {
+			return j, &FieldError{"copy", err}
+		}
+		c, err := spec.Load()
+		if err != nil {
+			return j, err
+		}
+		j.Copies = append(j.Copies, c)
+	}
+	for _, dir := range s.Save {
+		if err := CheckSaveDir(dir); err != nil {
+			return j, &FieldError{"save", err}
+		}
+	}
+	var err error
+	if s.Script != "" {
+		j.Script, err = os.ReadFile(s.Script)
+	}
+	return j, err
+}
 
 // A CopySpec names a file of this machine and its path on servers.
 type CopySpec struct {

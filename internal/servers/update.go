@@ -5,6 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -39,11 +43,48 @@ const (
 	NotBegun    = waves.NotBegun
 )
 
-// ParseBatches parses the sizes of waves, such as 1,25%,100%.
-func ParseBatches(text string) (waves.Batches, error) { return waves.ParseBatches(text) }
+// UpdateSpec is the options of an update as a user writes them.
+type UpdateSpec struct {
+	Batch       string // sizes of the waves, such as 1,25%,100%
+	MaxFailures string // a number of servers or a percentage
+	OnFailure   string // keep or undo
+}
 
-// ParseShare parses a number of servers or a percentage of them.
-func ParseShare(text string) (waves.Share, error) { return waves.ParseShare(text) }
+// Parse returns the options. An error for a field is a *FieldError.
+func (s UpdateSpec) Parse() (UpdateOptions, error) {
+	o := UpdateOptions{Revert: s.OnFailure == "undo"}
+	if s.OnFailure != "keep" && s.OnFailure != "undo" {
+		return o, &FieldError{"on-failure", fmt.Errorf("%q: want keep or undo", s.OnFailure)}
+	}
+	var err error
+	if o.Batches, err = waves.ParseBatches(s.Batch); err != nil {
+		return o, &FieldError{"batch", err}
+	}
+	if o.MaxFailures, err = waves.ParseShare(s.MaxFailures); err != nil {
+		return o, &FieldError{"max-failures", err}
+	}
+	return o, nil
+}
+
+// DefaultRecordsDir returns the directory of this user's records.
+func DefaultRecordsDir() (string, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the home directory: %w", err)
+	}
+	return filepath.Join(home, ".local", "state", "adamant", "servers"), nil
+}
+
+// CurrentUser returns user@host, for records. The user is the one who called sudo, if
+// any.
+func CurrentUser() string {
+	name := os.Getenv("SUDO_USER")
+	if u, err := user.Current(); err == nil && name == "" {
+		name = u.Username
+	}
+	host, _ := os.Hostname() // the record only lacks a name without it
+	return name + "@" + host
+}
 
 // OpenHistory opens the directory of the records of updates and creates it if needed.
 func OpenHistory(dir string) (*History, error) { return waves.OpenHistory(dir) }

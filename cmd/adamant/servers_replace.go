@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,8 +11,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
 	"github.com/adamant-sh/adamant/internal/workload/api"
-	"github.com/adamant-sh/adamant/internal/workload/local"
-	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 func newServersReplaceCommand(a *app) *cobra.Command {
@@ -81,16 +78,13 @@ func (d *deployer) Deploy(ctx context.Context, file string, content []byte, time
 	defer cancel()
 	watcher := d.app.newWatcher(c)
 	var endpoints []servers.Endpoint
-	for _, res := range out.Results {
-		if res.Generation == 0 {
-			continue
+	for _, key := range out.Rollouts() {
+		s, err := watcher.watch(ctx, key)
+		if err == nil {
+			err = s.RolloutErr()
 		}
-		s, err := watcher.watch(ctx, local.Key{Namespace: res.Namespace, Kind: res.Kind, Name: res.Name})
 		if err != nil {
 			return nil, err
-		}
-		if s.Phase != rollout.Complete {
-			return nil, fmt.Errorf("%s/%s is %s: %s", res.Kind, res.Name, s.Phase, s.Reason)
 		}
 		for _, svc := range s.Services {
 			endpoints = append(endpoints, servers.Endpoint{Name: svc.Name, Address: svc.Address, Err: svc.Err})

@@ -39,6 +39,18 @@ type Outcome struct {
 	Notes   []string `json:"notes,omitempty"` // about objects and fields without a meaning on this machine
 }
 
+// Rollouts returns the workloads of an apply, each of which may be being rolled out.
+// Other objects have no generation.
+func (o Outcome) Rollouts() []Key {
+	var keys []Key
+	for _, r := range o.Results {
+		if r.Generation != 0 {
+			keys = append(keys, Key{Namespace: r.Namespace, Kind: r.Kind, Name: r.Name})
+		}
+	}
+	return keys
+}
+
 // Apply declares the objects of a manifest and starts to replace instances that
 // differ from it. A dry run changes nothing.
 func (c *Controller) Apply(ctx context.Context, file manifest.File, by Author, dry bool) (Outcome, error) {

@@ -33,6 +33,14 @@ type Status struct {
 	Deleting   bool             `json:"deleting,omitempty"`
 }
 
+// RolloutErr returns why the rollout is not complete, or nil if it is.
+func (s Status) RolloutErr() error {
+	if s.Phase == rollout.Complete {
+		return nil
+	}
+	return fmt.Errorf("%s/%s is %s: %s", s.Kind, s.Name, s.Phase, s.Reason)
+}
+
 // An InstanceStatus is the current state of an instance.
 type InstanceStatus struct {
 	Name       string        `json:"name"`

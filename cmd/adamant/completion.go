@@ -42,20 +42,18 @@ func (a *app) completePods(cmd *cobra.Command, args []string, _ string) ([]strin
 	if a.endpoint == "" && errors.Is(err, fs.ErrNotExist) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	e, err := a.open(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	defer e.Close()
-	pods, err := e.Pods(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
 	var names []string
-	for _, p := range pods {
-		if !slices.Contains(args, p.Name) {
-			names = append(names, p.Name)
+	err = a.withEngine(cmd.Context(), func(e *pod.Engine) error {
+		pods, err := e.Pods(cmd.Context())
+		for _, p := range pods {
+			if !slices.Contains(args, p.Name) {
+				names = append(names, p.Name)
+			}
 		}
+		return err
+	})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

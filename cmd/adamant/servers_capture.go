@@ -37,12 +37,7 @@ It exits 4 if something could not be read, which is not captured.`,
 		Example: `  adamant servers capture -i hosts.ini web-1 --out captured
   adamant servers capture root@10.0.0.1 --out captured --data /srv/uploads --exclude /opt/old`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if c.what.Dir == "" {
-				return usagef("say where to with --out DIR")
-			}
-			return c.do(cmd.Context(), a, args[0])
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return c.do(cmd.Context(), a, args[0]) },
 	}
 	c.reachFlags(cmd)
 	flags := cmd.Flags()
@@ -55,6 +50,9 @@ It exits 4 if something could not be read, which is not captured.`,
 }
 
 func (c *captureFlags) do(ctx context.Context, a *app, server string) error {
+	if c.what.Dir == "" {
+		return usagef("say where to with --out DIR")
+	}
 	h, o, err := c.host(ctx, a, server, "one is captured at a time")
 	if err != nil {
 		return err

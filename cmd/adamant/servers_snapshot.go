@@ -30,11 +30,8 @@ says so when it is compared with.`,
 			if err != nil {
 				return err
 			}
-			s, err := servers.TakeSnapshot(cmd.Context(), h, o)
+			s, err := servers.SaveSnapshot(cmd.Context(), h, o, out)
 			if err != nil {
-				return err
-			}
-			if err := servers.WriteSnapshot(s, out); err != nil {
 				return err
 			}
 			result := report.NewServerSnapshot(s, out)

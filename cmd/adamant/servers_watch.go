@@ -13,9 +13,9 @@ import (
 // watchFlags are the flags of a watch.
 type watchFlags struct {
 	comparisonFlags
-	records string
-	files   report.ServersFiles
-	round   servers.WatchOptions
+	records  string
+	files    report.ServersFiles
+	schedule servers.WatchOptions
 }
 
 func newServersWatchCommand(a *app) *cobra.Command {
@@ -38,55 +38,47 @@ with the exit code of the last comparison.`,
   adamant servers watch -i hosts.ini web --metrics /var/lib/node_exporter/adamant.prom
   adamant servers watch -i hosts.ini web --rounds 1 --openreports report.json`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if w.round.Every < time.Second {
-				return usagef("--every %v: want a second or more", w.round.Every)
-			}
-			return w.compare(cmd.Context(), a, args, func(g *servers.Group, ref *servers.Reference) error {
-				w.round.Reference = ref
-				return w.watch(cmd.Context(), a, g)
-			})
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return w.do(cmd.Context(), a, args) },
 	}
 	w.compareFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&w.records, "records", "", "directory of the records of updates, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
-	flags.DurationVar(&w.round.Every, "every", 10*time.Minute, "from the begin of a comparison to that of the next")
-	flags.IntVar(&w.round.Rounds, "rounds", 0, "end after so many comparisons (default: never)")
+	flags.DurationVar(&w.schedule.Every, "every", 10*time.Minute, "from the begin of a comparison to that of the next")
+	flags.IntVar(&w.schedule.Rounds, "rounds", 0, "end after so many comparisons (default: never)")
 	flags.StringVar(&w.files.Metrics, "metrics", "", "file for the metrics")
 	flags.StringVar(&w.files.OpenReports, "openreports", "", "file for the ClusterReport, as JSON")
 	return cmd
 }
 
-func (w *watchFlags) watch(ctx context.Context, a *app, g *servers.Group) error {
-	last, err := g.Watch(ctx, w.round, func(r *servers.Round) error {
-		if r.Err != nil {
-			a.progress("round %d: %v", r.Number, r.Err)
-		} else {
-			a.attribute(&r.Comparison, w.records)
-		}
-		return w.printRound(a, r.Comparison, r.Last)
-	})
-	if last == nil {
-		return err // nil if a signal ended the watch
+func (w *watchFlags) do(ctx context.Context, a *app, patterns []string) error {
+	if w.schedule.Every < time.Second {
+		return usagef("--every %v: want a second or more", w.schedule.Every)
 	}
-	return exitWith(report.VerdictOf(*last))
+	return w.compare(ctx, a, patterns, func(g *servers.Group, ref *servers.Reference) error {
+		w.schedule.Reference = ref
+		last, err := g.Watch(ctx, w.schedule, func(r *servers.Round) error { return w.printRound(a, r) })
+		if last == nil {
+			return err // nil if a signal ended the watch
+		}
+		return exitWith(report.VerdictOf(*last))
+	})
 }
 
 // printRound prints the changes since the last round and writes the files for metrics
 // and reports.
-func (w *watchFlags) printRound(a *app, c servers.Comparison, last *servers.Comparison) error {
+func (w *watchFlags) printRound(a *app, r *servers.Round) error {
+	if r.Err != nil {
+		a.progress("round %d: %v", r.Number, r.Err)
+	} else {
+		a.attribute(&r.Comparison, w.records)
+	}
 	at := time.Now()
-	if err := w.files.Write(c, at); err != nil {
+	if err := w.files.Write(r.Comparison, at); err != nil {
 		return err
 	}
-	return w.printer(a).Print(report.NewServerWatch(report.NewsOf(c, last), at))
-}
-
-// printer returns the printer of --output. Each round is one line of JSON.
-func (w *watchFlags) printer(a *app) report.Printer {
+	printer := a.printer()
 	if a.json() {
-		return report.JSONLinePrinter{Out: a.out}
+		printer = report.JSONLinePrinter{Out: a.out}
 	}
-	return a.printer()
+	return printer.Print(report.NewServerWatch(report.NewsOf(r.Comparison, r.Last), at))
 }

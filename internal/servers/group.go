@@ -153,21 +153,21 @@ func noReference(name, why string) error {
 	return errors.New(name + ", the baseline, was not reached: " + why)
 }
 
-// TakeSnapshot reads everything on a server that Compare compares.
-func TakeSnapshot(ctx context.Context, h Host, o Options) (*Snapshot, error) {
-	s, err := connect.Open(ctx, h, o.Options)
+// SaveSnapshot reads everything on a server that Compare compares, and writes it to a
+// file that only its owner can read, because its digests tell whether a guess of a
+// file's content is right.
+func SaveSnapshot(ctx context.Context, h Host, o Options, file string) (*Snapshot, error) {
+	session, err := connect.Open(ctx, h, o.Options)
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
-	return facts.TakeSnapshot(ctx, s.Peer)
-}
-
-// WriteSnapshot writes a snapshot to a file that only its owner can read, because its
-// digests tell whether a guess of a file's content is right.
-func WriteSnapshot(s *Snapshot, file string) error {
-	if err := durable.Write(file, 0o600, s.Write); err != nil {
-		return fmt.Errorf("write snapshot: %w", err)
+	defer session.Close()
+	s, err := facts.TakeSnapshot(ctx, session.Peer)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	if err := durable.Write(file, 0o600, s.Write); err != nil {
+		return nil, fmt.Errorf("write snapshot: %w", err)
+	}
+	return s, nil
 }

@@ -217,9 +217,20 @@ func TestVerdictsOfServerDocuments(t *testing.T) {
 		"comparison":                  {NewServerComparison(servers.Comparison{}, ServersOptions{}), Clean},
 		"comparison with differences": {NewServerComparison(differing, ServersOptions{}), Findings},
 		"snapshot":                    {NewServerSnapshot(&servers.Snapshot{Summary: servers.Summary{Unknowns: []servers.Unknown{{}}}}, ""), Incomplete},
+		"update":                      {NewServerUpdate(updateWith(servers.Result{Outcome: servers.Unchanged})), Clean},
+		"update that failed":          {NewServerUpdate(updateWith(servers.Result{Outcome: servers.Unchanged, Failed: true})), 6},
+		"update of an unreached one":  {NewServerUpdate(updateWith(servers.Result{Outcome: servers.Unreachable, Failed: true})), 5},
+		"update that reverted":        {NewServerUpdate(updateWith(servers.Result{Outcome: servers.RolledBack, Failed: true})), 8},
+		"update with many outcomes": {NewServerUpdate(updateWith(servers.Result{Outcome: servers.NotBegun},
+			servers.Result{Outcome: servers.HalfChanged, Failed: true})), 7},
+		"update that was not begun":     {NewServerUpdate(updateWith(servers.Result{Outcome: servers.NotBegun})), 9},
+		"update that could not be read": {NewServerUpdate(servers.Record{Incomplete: true}), Incomplete},
+		"failed and could not be read":  {NewServerUpdate(servers.Record{Incomplete: true, Results: []servers.Result{{Outcome: servers.NotBegun}}}), 9},
 	} {
 		if got := test.result.Verdict(); got != test.want {
 			t.Errorf("%s: verdict %d, want %d", name, got, test.want)
 		}
 	}
 }
+
+func updateWith(results ...servers.Result) servers.Record { return servers.Record{Results: results} }

@@ -9,8 +9,9 @@ import (
 	"golang.org/x/term"
 )
 
-// MakeRaw puts a terminal into raw mode, and sends its size as Resizes does. The
-// caller must call restore afterwards, which also ends that.
+// MakeRaw puts a terminal into raw mode. It sends the terminal's size in characters,
+// now and whenever it changes, until ctx ends or the caller calls restore, which it
+// must. Then the channel is closed.
 func MakeRaw[S any](ctx context.Context, f *os.File, size func(width, height int) S) (sizes <-chan S, restore func(), err error) {
 	fd := int(f.Fd())
 	old, err := term.MakeRaw(fd)
@@ -22,12 +23,12 @@ func MakeRaw[S any](ctx context.Context, f *os.File, size func(width, height int
 		cancel()
 		term.Restore(fd, old)
 	}
-	return Resizes(ctx, f, size), restore, nil
+	return resizes(ctx, f, size), restore, nil
 }
 
-// Resizes sends the size of a terminal in characters, now and whenever it changes,
+// resizes sends the size of a terminal in characters, now and whenever it changes,
 // until ctx ends. It then closes the channel.
-func Resizes[S any](ctx context.Context, f *os.File, size func(width, height int) S) <-chan S {
+func resizes[S any](ctx context.Context, f *os.File, size func(width, height int) S) <-chan S {
 	out := make(chan S, 1)
 	changed := make(chan os.Signal, 1)
 	signal.Notify(changed, syscall.SIGWINCH)

@@ -1,6 +1,7 @@
 // Package terminal writes to a terminal what changes while a command runs:
 // progress above which lines appear, a picture that is redrawn, and the output
-// of several sources line by line. It knows nothing about the work that it shows.
+// of several sources line by line. It also asks for passwords, and passes a
+// terminal on to a program elsewhere. It knows nothing about the work that it shows.
 package terminal
 
 import (

@@ -76,12 +76,7 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	}
 	up := &u.update
 	up.Action, up.Batches, up.By = servers.ActionUpdate, u.spec.Batch, servers.CurrentUser()
-	if u.resume != "" || u.undo != "" {
-		err = u.setEarlierRun(records)
-	} else {
-		up.Job, err = u.load()
-	}
-	if err != nil {
+	if err := u.setJob(records); err != nil {
 		return err
 	}
 	if len(args) == 0 {
@@ -126,20 +121,31 @@ func (u *updateFlags) group(ctx context.Context, a *app, patterns []string) (*se
 	return &servers.Group{Hosts: hosts}, u.login.Complete(a.askPassword, hosts, u.update.Others)
 }
 
-// setEarlierRun sets the run that an update resumes or undoes.
-func (u *updateFlags) setEarlierRun(records *servers.History) (err error) {
-	up := &u.update
+// setJob sets the job that the flags describe, or the run that is resumed or undone.
+func (u *updateFlags) setJob(records *servers.History) (err error) {
+	earlier := u.resume + u.undo
 	switch {
 	case u.resume != "" && u.undo != "":
 		return usagef("--resume and --undo exclude each other")
-	case !u.job.IsEmpty():
+	case earlier != "" && !u.job.IsEmpty():
 		return usagef("--resume and --undo do what the earlier run says, and nothing else")
+	case earlier != "":
+		return u.setEarlierRun(records, earlier)
+	case u.job.Timeout <= 0 || u.job.Confirm < 0:
+		return usagef("--timeout must be more than nothing, and --confirm not less")
+	case u.job.IsEmpty():
+		return usagef("there is nothing to change: say --package, --copy, --run or --script")
 	}
+	u.update.Job, err = u.job.Load()
+	return fieldUsage(err)
+}
+
+func (u *updateFlags) setEarlierRun(records *servers.History, name string) (err error) {
+	up := &u.update
 	up.Action = servers.ActionResume
 	if u.undo != "" {
 		up.Action = servers.ActionUndo
 	}
-	name := u.resume + u.undo
 	if name == "last" {
 		name = ""
 	}
@@ -150,18 +156,6 @@ func (u *updateFlags) setEarlierRun(records *servers.History) (err error) {
 		return fmt.Errorf("run %d left nothing to take up", up.Before.Number)
 	}
 	return nil
-}
-
-// load returns the job that the flags describe.
-func (u *updateFlags) load() (servers.Job, error) {
-	if u.job.Timeout <= 0 || u.job.Confirm < 0 {
-		return servers.Job{}, usagef("--timeout must be more than nothing, and --confirm not less")
-	}
-	if u.job.IsEmpty() {
-		return servers.Job{}, usagef("there is nothing to change: say --package, --copy, --run or --script")
-	}
-	j, err := u.job.Load()
-	return j, fieldUsage(err)
 }
 
 // fieldUsage returns a usage error for a field, because a flag has its name.

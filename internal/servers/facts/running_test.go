@@ -110,7 +110,7 @@ func TestExecute(t *testing.T) {
 		{[]string{"echo", "a"}, nothing, ""},
 		{[]string{"adamant-has-no-such-program"}, nothing, "is not installed"},
 		{[]string{"sh", "-c", "echo no bus >&2; exit 1"}, nothing, "sh: exit status 1: no bus"},
-		{[]string{"yes"}, func(r io.Reader) error { _, err := textOf(r); return err }, "yes: it printed more than is read"},
+		{[]string{"yes"}, func(r io.Reader) error { _, err := textOf(r); return err }, "yes: the output is too large"},
 	} {
 		err := runLocal(t.Context(), c.argv, c.read)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {

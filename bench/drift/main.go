@@ -1,6 +1,6 @@
 // Drift measures how long it takes to list 10 changes in a container whose
 // image has 100,000 files: with Adamant, with `docker diff` on the same
-// container, and by hashing every file of it.
+// container, and by hashing all files in the container.
 //
 // It runs its own Docker daemon, and removes it afterwards. If dockerd is not
 // installed, it uses the one in Debian's package docker.io without installing

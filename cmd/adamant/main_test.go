@@ -118,7 +118,7 @@ func closeLab() error {
 	return l.close()
 }
 
-// close resets the lab, after which nothing of it may be left.
+// close resets the lab and fails if anything is left behind.
 func (l *lab) close() error {
 	network, err := l.network()
 	if err != nil {

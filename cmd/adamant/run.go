@@ -104,7 +104,7 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 	return d, err
 }
 
-// detach starts pods that nobody supervises.
+// detach starts pods without a supervisor.
 func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration) error {
 	pods, err := local.StartDetached(ctx, e, specs, ready, a.event)
 	if err != nil {

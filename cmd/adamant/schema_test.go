@@ -373,7 +373,7 @@ func (g *generator) ref(t reflect.Type) (*schema, error) {
 	return ref, g.fields(s, t)
 }
 
-// doc returns the comment of a type, or of a field of it.
+// doc returns the comment of a type, or of one of its fields.
 func (g *generator) doc(t reflect.Type, field string) (string, error) {
 	dir, ours := strings.CutPrefix(t.PkgPath(), "github.com/adamant-sh/adamant/")
 	if !ours {

@@ -56,7 +56,7 @@ func isBinary(content []byte) bool {
 }
 
 // TextDiff returns the unified diff of two versions of a file, of at most limit
-// bytes and without secrets, or the reason why there is none.
+// bytes and without secrets. If the file cannot be shown, it returns the reason.
 func TextDiff(path string, before, after []byte, limit int) string {
 	side := func(content []byte) source {
 		return source{content: string(content), size: int64(len(content)), isBinary: isBinary(content)}

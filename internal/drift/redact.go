@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// redactor removes everything that looks like a secret from the lines of a file. In
-// doubt it removes too much, because nobody misses a password in a diff.
+// redactor removes everything that looks like a secret from the lines of a file. If
+// it is not certain, it removes the text: a diff with a gap is better than a leak.
 type redactor struct {
 	isShadow bool
 	hidden   map[int]string // by line from 0: kind of the secret that spans the line

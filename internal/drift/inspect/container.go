@@ -21,7 +21,7 @@ func Unknown(name string, err error) Result {
 }
 
 // Container compares a container of any runtime on this machine, by its id, name
-// or process. The error wraps overlay.ErrNoContainer if there is none.
+// or process. The error wraps overlay.ErrNoContainer if no container is found.
 func Container(ctx context.Context, ref string) (Result, error) {
 	c, err := overlay.Lookup(ctx, ref)
 	if err != nil {

@@ -47,8 +47,8 @@ func Root(ctx context.Context, root *rootfs.Root, img image.Image, opts image.Fl
 		}
 		return root.Open(path)
 	}
-	// The trees are compared twice, because only the first result tells which files
-	// of the image are worth reading, and its layers can only be read as a whole.
+	// The first comparison finds the files of the image whose content is needed. They
+	// are then read in one pass, because a layer can only be read from its beginning.
 	first := drift.Compare(want, got, drift.Options{Unknowns: unread, Content: ours})
 	paths := readable(first)
 	if len(paths) == 0 {

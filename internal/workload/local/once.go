@@ -50,7 +50,7 @@ func RemovePods(e *pod.Engine, pods []*pod.Pod) error {
 	return group.Wait()
 }
 
-// StartDetached starts pods that nobody supervises, and returns them once all are
+// StartDetached starts pods without a supervisor, and returns them once all are
 // ready. If one is not ready in time, it removes all of them.
 func StartDetached(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration, events pod.Events) ([]*pod.Pod, error) {
 	starting, cancel := context.WithTimeout(ctx, ready)

@@ -71,22 +71,25 @@ func Load(ctx context.Context, path string) (File, error) {
 	return read(path, f)
 }
 
-// Read returns the content of a manifest at a path, or of stdin if that is "-". It
-// reads no more than a manifest may have.
+// Read returns the content of a manifest at a path, or of stdin if that is "-". Of
+// one that is too large it returns one byte more than the limit, which Parse
+// refuses, because the beginning alone could be a different manifest.
 func Read(path string, stdin io.Reader) ([]byte, error) {
 	if path == "-" {
-		return io.ReadAll(io.LimitReader(stdin, maxFileSize))
+		return readLimited(stdin)
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFileSize))
+	return readLimited(f)
 }
 
+func readLimited(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxFileSize+1)) }
+
 func read(name string, r io.Reader) (File, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxFileSize+1))
+	data, err := readLimited(r)
 	if err != nil {
 		return File{}, fmt.Errorf("read manifest %s: %w", name, err)
 	}
@@ -271,12 +274,18 @@ func without(errs, undecoded Errors) Errors {
 	var kept Errors
 	for _, e := range errs {
 		if !slices.ContainsFunc(undecoded, func(u FieldError) bool {
-			return strings.HasPrefix(u.Path, e.Path) || strings.HasPrefix(e.Path, u.Path)
+			return isWithin(u.Path, e.Path) || isWithin(e.Path, u.Path)
 		}) {
 			kept = append(kept, e)
 		}
 	}
 	return kept
+}
+
+// isWithin reports whether a path is that of a field or of one below it.
+func isWithin(path, field string) bool {
+	rest, ok := strings.CutPrefix(path, field)
+	return ok && (field == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // checkTwice refuses two objects with the same kind, namespace and name.

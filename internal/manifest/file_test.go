@@ -1,0 +1,37 @@
+package manifest
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// A manifest that is too large is refused, however it is read. Its beginning alone
+// could be a complete manifest, which nobody asked for.
+func TestReadDoesNotCutOff(t *testing.T) {
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n#" + strings.Repeat("x", maxFileSize)
+	data, err := Read("-", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > maxFileSize+1 || !bytes.HasPrefix([]byte(text), data) {
+		t.Errorf("%d bytes were read", len(data))
+	}
+	if _, err := Parse("standard input", data); err == nil || !strings.Contains(err.Error(), "larger than 32 MiB") {
+		t.Errorf("got %v, want that the manifest is too large", err)
+	}
+}
+
+// Errors of fields that could not be decoded are left out, and of the fields below
+// and above them, but not of fields whose names only begin like theirs.
+func TestErrorsOfUndecodedFieldsAreLeftOut(t *testing.T) {
+	undecoded := Errors{{Path: "spec.ports[1].port"}}
+	for path, kept := range map[string]bool{
+		"spec.ports[1].port": false, "spec.ports[1].port.x": false, "spec.ports": false, "spec": false, "": false,
+		"spec.ports[1].portName": true, "spec.ports[10]": true, "spec.po": true, "spec.ports[1].name": true,
+	} {
+		if got := len(without(Errors{{Path: path}}, undecoded)) == 1; got != kept {
+			t.Errorf("%q: kept %t, want %t", path, got, kept)
+		}
+	}
+}

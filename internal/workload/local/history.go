@@ -2,6 +2,7 @@ package local
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -73,7 +74,7 @@ func equalStates(a, b rollout.State) bool {
 		return false
 	}
 	b.Began, b.Progress, b.Held, b.Switched = a.Began, a.Progress, a.Held, a.Switched
-	if len(a.Replaced) != len(b.Replaced) {
+	if !slices.EqualFunc(a.Replaced, b.Replaced, time.Time.Equal) {
 		return false
 	}
 	b.Replaced = a.Replaced

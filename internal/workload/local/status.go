@@ -1,10 +1,10 @@
 package local
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -183,7 +183,9 @@ func (s *services) statusOf(namespace string, labels map[string]string) []Servic
 			list = append(list, one.status()...)
 		}
 	}
-	slices.SortFunc(list, func(a, b ServiceStatus) int { return strings.Compare(a.Name, b.Name)*2 + int(a.Port-b.Port)%2 })
+	slices.SortFunc(list, func(a, b ServiceStatus) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port))
+	})
 	return list
 }
 

@@ -42,8 +42,11 @@ func (s *status) unchanged(later *status) bool {
 	return s.inode() == later.inode() && s.Size == later.Size && s.Mtime == later.Mtime && s.Ctime == later.Ctime
 }
 
-func (s *status) kind() tree.Kind {
-	switch s.Mode & unix.S_IFMT {
+func (s *status) kind() tree.Kind { return KindOf(s.Mode) }
+
+// KindOf returns the kind of a mode of statx(2), 0 for one that Linux does not have.
+func KindOf(mode uint16) tree.Kind {
+	switch mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		return tree.Regular
 	case unix.S_IFDIR:

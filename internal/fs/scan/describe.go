@@ -34,7 +34,7 @@ func (w *worker) describe(ctx context.Context, here place, name []byte) (record,
 	if w.st.Mnt_id != w.mount {
 		return w.scratch, nil
 	}
-	kind := kindOf(&w.st)
+	kind := rootfs.KindOf(w.st.Mode)
 	w.scratch[inKind], w.scratch[inClass] = byte(kind), byte(t.Class)
 	if kind == tree.Regular && t.Content {
 		err = w.content(ctx, fd)

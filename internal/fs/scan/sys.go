@@ -67,26 +67,6 @@ func xattrs(file int) (map[string]string, error) {
 	return rootfs.Xattrs(file)
 }
 
-func kindOf(st *unix.Statx_t) tree.Kind {
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-		return tree.Regular
-	case unix.S_IFDIR:
-		return tree.Directory
-	case unix.S_IFLNK:
-		return tree.Symlink
-	case unix.S_IFCHR:
-		return tree.CharDevice
-	case unix.S_IFBLK:
-		return tree.BlockDevice
-	case unix.S_IFIFO:
-		return tree.FIFO
-	case unix.S_IFSOCK:
-		return tree.Socket
-	}
-	return 0
-}
-
 // gone converts the error for a name that no longer exists to tree.ErrChanged.
 func gone(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {

@@ -156,7 +156,7 @@ func (l *layerWriter) copy(ctx context.Context, w io.Writer, e tree.Entry) error
 	}
 	defer f.Close()
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, sum), contextReader{ctx, io.LimitReader(f, e.Size)})
+	n, err := io.Copy(io.MultiWriter(w, sum), rootfs.ContextReader(ctx, io.LimitReader(f, e.Size)))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
@@ -73,7 +74,7 @@ func (s *survey) readOnce(ctx context.Context, it *item) error {
 	// The package database decides about the first digest, often MD5. It is only used
 	// to find edits; the plan identifies content by SHA-256.
 	weak, strong := facts.NewSum(it.sum), sha256.New()
-	n, err := io.Copy(io.MultiWriter(weak, strong, &head), contextReader{ctx, io.LimitReader(f, it.Size+1)})
+	n, err := io.Copy(io.MultiWriter(weak, strong, &head), rootfs.ContextReader(ctx, io.LimitReader(f, it.Size+1)))
 	if err != nil {
 		return err
 	}
@@ -101,19 +102,6 @@ const maxHead = 64 << 10
 func (p *prefix) Write(b []byte) (int, error) {
 	p.content = append(p.content, b[:min(len(b), maxHead-len(p.content))]...)
 	return len(b), nil
-}
-
-// contextReader fails when its context ends.
-type contextReader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }
 
 // hasPeople reports whether the text of passwd(5) has users that no package

@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -32,7 +33,7 @@ func receive(ctx context.Context, p Plan, name, file string, open func(layer str
 		return err
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
-	err = rewrite(expected, contextReader{ctx, stream}, w)
+	err = rewrite(expected, rootfs.ContextReader(ctx, stream), w)
 	if err == nil {
 		err = w.Flush()
 	}

@@ -42,7 +42,7 @@ func NewImageList(images []pod.Image) ImageList {
 
 // WriteText implements Text.
 func (l ImageList) WriteText(w io.Writer, _ bool) error {
-	table := newTable(w)
+	table := text.NewTable(w)
 	fmt.Fprintln(table, "NAME\tDIGEST\tSIZE")
 	for _, i := range l.Images {
 		names := i.familiarNames()

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
@@ -71,7 +70,7 @@ func NewPodList(pods []*pod.Pod) PodList {
 
 // WriteText implements Text.
 func (l PodList) WriteText(w io.Writer, _ bool) error {
-	table := newTable(w)
+	table := text.NewTable(w)
 	fmt.Fprintln(table, "NAME\tNAMESPACE\tWORKLOAD\tPHASE\tCONTAINERS\tRESTARTS\tADDRESS\tAGE")
 	for _, p := range l.Pods {
 		running, all, restarts := 0, 0, 0
@@ -109,6 +108,3 @@ func (l ReadyPods) WriteText(w io.Writer, _ bool) error {
 	}
 	return b.Flush()
 }
-
-// newTable returns a writer that aligns columns.
-func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 4, 2, ' ', 0) }

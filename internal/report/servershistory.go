@@ -32,7 +32,7 @@ func (h ServerHistory) Verdict() Verdict { return verdictOf(len(h.Broken) > 0, f
 
 // WriteText implements Text.
 func (h ServerHistory) WriteText(w io.Writer, _ bool) error {
-	t := newTable(w)
+	t := text.NewTable(w)
 	fmt.Fprintln(t, "RUN\tACTION\tWHAT\tBY\tBEGAN\tTOOK\tSERVERS\tRESULT")
 	for _, r := range h.Items {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", r.Number, r.Action, text.EscapeLines(firstLine(strings.Join(r.What, ", "), 60)), text.EscapeLines(r.By),

@@ -45,7 +45,7 @@ func NewServerList(hosts []servers.Host) ServerList {
 
 // WriteText implements Text.
 func (l ServerList) WriteText(w io.Writer, _ bool) error {
-	t := newTable(w)
+	t := text.NewTable(w)
 	fmt.Fprintln(t, "NAME\tADDRESS\tPORT\tUSER\tSUDO\tTHROUGH\tGROUPS")
 	for _, s := range l.Items {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Name, s.Address, s.Port, s.User, text.OrDash(s.Sudo),

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
@@ -49,7 +48,7 @@ func (d Document) WriteText(w io.Writer, _ bool) error {
 			fmt.Fprintf(b, "    not open: %s\n", text.EscapeLines(svc.Err))
 		}
 	}
-	table := newTable(b)
+	table := text.NewTable(b)
 	fmt.Fprintln(table, "  INSTANCE\tGENERATION\tPHASE\tADDRESS\tDRIFT\tCRASHES\tAGE\tLAST")
 	for _, i := range s.Instances {
 		fmt.Fprintf(table, "  %s\t%d\t%s\t%s\t%s\t%d\t%s\t%s\n", i.Name, i.Generation, i.Phase, text.OrDash(i.IP), i.drift(), i.Crashes,
@@ -58,9 +57,6 @@ func (d Document) WriteText(w io.Writer, _ bool) error {
 	table.Flush() // b keeps the error
 	return b.Flush()
 }
-
-// newTable returns a writer that aligns columns.
-func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 4, 2, ' ', 0) }
 
 // A WorkloadList is the document of `get -o json` and `apply --wait -o json`.
 type WorkloadList struct {
@@ -84,7 +80,7 @@ func (l WorkloadList) Verdict() report.Verdict {
 
 // WriteText implements report.Text.
 func (l WorkloadList) WriteText(w io.Writer, _ bool) error {
-	table := newTable(w)
+	table := text.NewTable(w)
 	fmt.Fprintln(table, "NAME\tNAMESPACE\tKIND\tREADY\tUPDATED\tGENERATION\tPHASE\tADDRESS\tREASON")
 	for _, s := range l.Items {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d/%d\t%d\t%d\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.Ready, s.Replicas, s.Updated,
@@ -116,7 +112,7 @@ func (d HistoryDocument) WriteText(w io.Writer, _ bool) error {
 			images[g.Number] += p.Image
 		}
 	}
-	table := newTable(b)
+	table := text.NewTable(b)
 	fmt.Fprintln(table, "ROLLOUT\tGENERATION\tIMAGES\tBY\tCAUSE\tBEGAN\tTOOK\tOUTCOME\tREASON")
 	for _, r := range d.History.Rollouts {
 		took := "-"

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/terminal"
-	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -229,9 +227,3 @@ func version() string {
 	}
 	return info.Main.Version
 }
-
-// or returns s, or another string if s is empty.
-func or(s, otherwise string) string { return cmp.Or(s, otherwise) }
-
-// size formats a number of bytes.
-func size(n int64) string { return text.Bytes(n) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -38,7 +39,7 @@ func (a *app) completePods(cmd *cobra.Command, args []string, _ string) ([]strin
 	if len(args) > 0 && !many {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	_, err := os.Stat(filepath.Join(or(a.root, pod.DefaultRoot), "pods"))
+	_, err := os.Stat(filepath.Join(cmp.Or(a.root, pod.DefaultRoot), "pods"))
 	if a.endpoint == "" && errors.Is(err, fs.ErrNotExist) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -104,7 +105,7 @@ func ownLab(t *testing.T, root string) *lab {
 	dir, err := os.MkdirTemp("/var/tmp", "adamant-own-")
 	check(t, err)
 	return &lab{
-		dir: dir, bin: shared.bin, root: or(root, filepath.Join(dir, "root")), state: filepath.Join(dir, "state"),
+		dir: dir, bin: shared.bin, root: cmp.Or(root, filepath.Join(dir, "root")), state: filepath.Join(dir, "state"),
 		container: shared.container, debian: shared.debian,
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -52,7 +53,7 @@ func newResetCommand(a *app) *cobra.Command {
   adamant reset --yes --data-dir /tmp/try --state-dir /tmp/try-state`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			root := or(a.root, pod.DefaultRoot)
+			root := cmp.Or(a.root, pod.DefaultRoot)
 			if !yes {
 				return usagef("this removes all pods and images of %s: confirm it with --yes", root)
 			}
@@ -62,7 +63,7 @@ func newResetCommand(a *app) *cobra.Command {
 			if err := needRoot(); err != nil {
 				return err
 			}
-			return local.Reset(cmd.Context(), root, or(a.state, pod.DefaultState), func() { a.progress("removing everything in %s", root) })
+			return local.Reset(cmd.Context(), root, cmp.Or(a.state, pod.DefaultState), func() { a.progress("removing everything in %s", root) })
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "really do it")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -103,7 +104,7 @@ func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) erro
 // checkDigests refuses profiles of images that were replaced since they were
 // learned. It prints a note for each image that cannot be checked.
 func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.Profile) error {
-	if a.endpoint == "" && !pod.HasStore(or(a.root, pod.DefaultRoot)) {
+	if a.endpoint == "" && !pod.HasStore(cmp.Or(a.root, pod.DefaultRoot)) {
 		a.progress("note: there are no images here to look at, so it was not checked that the profiles are of the same ones")
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -37,7 +38,7 @@ at SIGTERM; the pods go on, and the next one finds them again.
 }
 
 // socket returns the path of the daemon's socket by the global flags.
-func (a *app) socket() string { return api.Socket(or(a.state, pod.DefaultState)) }
+func (a *app) socket() string { return api.Socket(cmp.Or(a.state, pod.DefaultState)) }
 
 func (a *app) serve(ctx context.Context) error {
 	e, err := a.open(ctx)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/servers"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // captureFlags are the flags of a capture.
@@ -59,7 +60,7 @@ func (c *captureFlags) do(ctx context.Context, a *app, server string) error {
 	}
 	c.what.Reading = func() { a.progress("reading %s", h.Name) }
 	c.what.Planned = func(p servers.CapturePlan) { a.progress("%s", report.CaptureProgress(p)) }
-	c.what.Copying = func(d servers.Data) { a.progress("data %s: %d files, %s", d.Path, d.Entries, size(d.Bytes)) }
+	c.what.Copying = func(d servers.Data) { a.progress("data %s: %d files, %s", d.Path, d.Entries, text.Bytes(d.Bytes)) }
 	s, err := servers.Capture(ctx, h, o, c.what)
 	if errors.Is(err, servers.ErrNotEmpty) {
 		return hint{err, "name another directory with --out"}

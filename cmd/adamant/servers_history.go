@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,7 @@ func openHistory(dir string) (*servers.History, error) {
 // recordsDir returns the directory of the records: that of the flag, of the
 // environment or the default.
 func recordsDir(flag string) (string, error) {
-	if dir := or(flag, os.Getenv("ADAMANT_RECORDS")); dir != "" {
+	if dir := cmp.Or(flag, os.Getenv("ADAMANT_RECORDS")); dir != "" {
 		return dir, nil
 	}
 	dir, err := servers.DefaultRecordsDir()

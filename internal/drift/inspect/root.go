@@ -39,16 +39,15 @@ func Root(ctx context.Context, root *rootfs.Root, img image.Image, opts image.Fl
 	if got, err = prune(got, mounted); err != nil {
 		return drift.Report{}, err
 	}
-	// The first comparison runs without content of the image; its result lists the
-	// files whose content is needed for diffs.
+	// The first comparison runs without content of the image and lists the files whose
+	// content is needed for diffs. They are then read in one pass, because a layer can
+	// only be read from its beginning.
 	ours := func(side drift.Side, path string) (io.ReadCloser, error) {
 		if side == drift.Want {
 			return nil, fs.ErrNotExist
 		}
 		return root.Open(path)
 	}
-	// The first comparison finds the files of the image whose content is needed. They
-	// are then read in one pass, because a layer can only be read from its beginning.
 	first := drift.Compare(want, got, drift.Options{Unknowns: unread, Content: ours})
 	paths := readable(first)
 	if len(paths) == 0 {

@@ -147,8 +147,7 @@ func (l *lab) containerdPID(t *testing.T) int {
 
 // TestContainerdKilled kills the runtime while commands run. They must fail
 // with an error that names the cause, or succeed, and later commands must work. It
-// runs alone: on a busy machine containerd is killed while it creates a sandbox, and
-// keeps the snapshot for the day of its own lease.
+// runs alone for the same reason as TestKilled.
 func TestContainerdKilled(t *testing.T) {
 	l, _ := openHostile(t)
 	archive, err := buildHostile()

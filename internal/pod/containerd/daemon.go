@@ -84,7 +84,8 @@ func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := launch(ctx, s); err != nil {
+	started, err := launch(ctx, s)
+	if err != nil {
 		return nil, err
 	}
 	d, err := open(ctx, record{Network: n, Snapshotter: s.snapshotter, Systemd: s.systemd}, l)
@@ -94,6 +95,9 @@ func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
 	err = d.ensurePause(ctx)
 	if err == nil {
 		err = d.sweepViews(ctx) // those from before a reboot
+	}
+	if err == nil {
+		err = d.removeLeases(ctx, started)
 	}
 	if err == nil {
 		err = d.writeRecord(s.binaries, executable)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/opencontainers/go-digest"
@@ -120,7 +121,10 @@ func (d *Daemon) importAll(ctx context.Context, all []image.Image, o ImportOptio
 		if err != nil {
 			opts = append(opts, leases.SynchronousDelete)
 		}
-		err = errors.Join(err, lm.Delete(ctx, lease, opts...))
+		// The lease is gone if containerd was restarted meanwhile: see removeLeases.
+		if gone := lm.Delete(ctx, lease, opts...); !errdefs.IsNotFound(gone) {
+			err = errors.Join(err, gone)
+		}
 	}()
 	ctx = quiet(leases.WithLease(ctx, lease.ID))
 	progress := newProgress(all, o.Progress)

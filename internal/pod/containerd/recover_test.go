@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/errdefs"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -107,6 +109,36 @@ func TestPodsSurviveContainerd(t *testing.T) {
 	res, err := again.CRI().Run(t.Context(), id, []string{"/probe", "exit", "5"}, 0)
 	if err != nil || res.ExitCode != 5 {
 		t.Errorf("exec after the restart: %+v, %v", res, err)
+	}
+}
+
+// TestLeasesOfAKilledDaemon kills the daemon in the middle of a request, whose lease
+// and snapshot the next Start removes. It keeps a lease that does not expire, as
+// sandboxes have.
+func TestLeasesOfAKilledDaemon(t *testing.T) {
+	d, o := startTest(t)
+	hold := func(key string, opts ...leases.Opt) {
+		lease, err := d.Client().LeasesService().Create(t.Context(), append(opts, leases.WithID(key))...)
+		if err == nil {
+			_, err = d.Client().SnapshotService(d.Snapshotter()).Prepare(leases.WithLease(t.Context(), lease.ID), key, "")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold("of-a-request", leases.WithExpiration(24*time.Hour))
+	hold("of-a-sandbox")
+	killDaemon(t, d)
+	again, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	for key, stays := range map[string]bool{"of-a-request": false, "of-a-sandbox": true} {
+		_, err := again.Client().SnapshotService(again.Snapshotter()).Stat(t.Context(), key)
+		if stays && err != nil || !stays && !errdefs.IsNotFound(err) {
+			t.Errorf("snapshot %s: got %v, want that it stays: %t", key, err, stays)
+		}
 	}
 }
 

@@ -132,12 +132,14 @@ func prepare(ctx context.Context, l layout, executable string) (settings, Networ
 }
 
 // launch ensures that a daemon runs with the settings s. It replaces one that
-// runs with another configuration, runs another containerd, or is not ready.
-func launch(ctx context.Context, s settings) error {
+// runs with another configuration, runs another containerd, or is not ready. It
+// returns a time before the start of a new daemon, and the zero time for one that
+// runs already.
+func launch(ctx context.Context, s settings) (started time.Time, err error) {
 	config, _ := s.file()
 	p, err := findProcess(s.layout)
 	if err != nil {
-		return err
+		return started, err
 	}
 	if p != nil {
 		defer p.close()
@@ -145,21 +147,22 @@ func launch(ctx context.Context, s settings) error {
 			// The daemon may still be starting, if the process that started it was killed.
 			err := waitReady(ctx, s.layout, func() (error, bool) { return errors.New("it ended"), p.ended() })
 			if err == nil || ctx.Err() != nil {
-				return err
+				return started, err
 			}
 		}
 		if err := p.stop(ctx, 10*time.Second); err != nil {
-			return err
+			return started, err
 		}
 	}
+	started = time.Now()
 	exited, err := spawn(s, config)
 	if err != nil {
-		return err
+		return started, err
 	}
 	if err := waitReady(ctx, s.layout, exited); err != nil {
-		return err
+		return started, err
 	}
-	return removeOthers(s.configDir(), config)
+	return started, removeOthers(s.configDir(), config)
 }
 
 // runs reports whether the process runs the file at path. After an update of

@@ -135,6 +135,11 @@ func measure(ctx context.Context, strace bool, rounds, files, requests int) erro
 func compare(ctx context.Context, title string, ways []tracing, rounds int, target float64,
 	run func(context.Context, tracing) (time.Duration, error)) error {
 	times := make([][]time.Duration, len(ways))
+	defer func() { // also after an interrupt, because the completed rounds count
+		if done := len(times[len(ways)-1]); done > 0 {
+			report(title, ways, times, done, target)
+		}
+	}()
 	for range rounds {
 		for i, w := range ways {
 			d, err := run(ctx, w)
@@ -144,24 +149,28 @@ func compare(ctx context.Context, title string, ways []tracing, rounds int, targ
 			times[i] = append(times[i], d)
 		}
 	}
+	return nil
+}
+
+func report(title string, ways []tracing, times [][]time.Duration, rounds int, target float64) {
 	fmt.Printf("learn: %s (medians of %d)\n", title, rounds)
-	var plain time.Duration
+	verdict := "reached"
+	var plain float64
 	for i, w := range ways {
-		slices.Sort(times[i])
-		median := times[i][rounds/2]
+		done := times[i][:rounds] // the last round may be incomplete
+		slices.Sort(done)
+		median := float64(done[rounds/2])
 		if i == 0 {
 			plain = median
 		}
-		fmt.Printf("  %-46s %9.2f×\n", w.name, float64(median)/float64(plain))
-		if w.name == "adamant" && target > 0 {
-			verdict := "reached"
-			if float64(median)/float64(plain) > target {
-				verdict = "MISSED"
-			}
-			defer fmt.Printf("  target for adamant: at most %.1f×: %s\n", target, verdict)
+		fmt.Printf("  %-46s %9.2f×\n", w.name, median/plain)
+		if w.name == "adamant" && median/plain > target {
+			verdict = "MISSED"
 		}
 	}
-	return nil
+	if target > 0 {
+		fmt.Printf("  target for adamant: at most %.1f×: %s\n", target, verdict)
+	}
 }
 
 func timeLoop(ctx context.Context, w tracing, self, dir string, files int) (time.Duration, error) {

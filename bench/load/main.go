@@ -54,6 +54,11 @@ func bench(ctx context.Context, archive string, runs int) error {
 	defer containerd.Stop(context.WithoutCancel(ctx), o)
 	defer d.Close()
 	var ours, theirs []time.Duration
+	defer func() { // also after an interrupt, because the completed rounds count
+		if len(theirs) > 0 {
+			report(ours[:len(theirs)], theirs)
+		}
+	}()
 	for range runs {
 		took, err := measure(ctx, d, func() error {
 			_, err := d.Import(ctx, archive, containerd.ImportOptions{})
@@ -68,12 +73,15 @@ func bench(ctx context.Context, archive string, runs int) error {
 		}
 		theirs = append(theirs, took)
 	}
+	return nil
+}
+
+func report(ours, theirs []time.Duration) {
 	slices.Sort(ours)
 	slices.Sort(theirs)
 	a, c := ours[len(ours)/2], theirs[len(theirs)/2]
-	fmt.Printf("load: an image archive into the same containerd (medians of %d)\n", runs)
+	fmt.Printf("load: an image archive into the same containerd (medians of %d)\n", len(ours))
 	fmt.Printf("  adamant takes %.2f× as long as ctr images import; there is no target\n", a.Seconds()/c.Seconds())
-	return nil
 }
 
 // measure measures load with a store that does not have the image, and removes

@@ -114,6 +114,12 @@ func race(ctx context.Context, dir string, d *daemonProcess, rounds int) (err er
 	if err != nil {
 		return err
 	}
+	done := 0
+	defer func() { // also after an interrupt, because the completed rounds count
+		if done > 0 {
+			report(ways, left, done)
+		}
+	}()
 	for round := range rounds + 1 {
 		version := []string{"a", "b"}[round%2]
 		for _, w := range ways {
@@ -128,12 +134,15 @@ func race(ctx context.Context, dir string, d *daemonProcess, rounds int) (err er
 				return fmt.Errorf("%s: %w", w.name, err)
 			}
 		}
+		done = round
 	}
-	report(ways, left, rounds)
 	return nil
 }
 
 func report(ways []*way, left []string, rounds int) {
+	for _, w := range ways {
+		w.times = w.times[:rounds] // the last round may be incomplete
+	}
 	fmt.Printf("rollout: %d instances, maxSurge and maxUnavailable 25%% (medians of %d)\n", replicas, rounds)
 	for _, w := range ways {
 		fmt.Printf("  %-46s %9.2f×%s\n", w.name, ratioOf(w.times, ways[0].times), seconds(w.times))

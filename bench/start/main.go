@@ -65,37 +65,50 @@ func measure(ctx context.Context, rounds int) (err error) {
 	}
 	defer e.Close()
 	b := bench{e: e, socket: filepath.Join(state, "containerd.sock")}
-	ways := []struct {
-		name string
-		once func(context.Context, int) (time.Duration, error)
-	}{{"adamant", b.adamant}, {"CRI calls alone", b.cri}, {"ctr run", b.ctr}}
-	times := make([][]time.Duration, len(ways))
+	ways := []*way{{name: "adamant", once: b.adamant}, {name: "CRI calls alone", once: b.cri}, {name: "ctr run", once: b.ctr}}
+	defer report(ways) // also after an interrupt, because the completed rounds count
 	for round := range rounds + 1 {
-		for i, w := range ways { // in turn, so that other load affects all of them
+		for _, w := range ways { // in turn, so that other load affects all of them
 			d, err := w.once(ctx, round)
 			if err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
 			}
 			if round > 0 { // the first one warms up
-				times[i] = append(times[i], d)
+				w.times = append(w.times, d)
 			}
 		}
 	}
-	fmt.Printf("start: a pod of one container with a volume (medians of %d)\n", rounds)
-	base := median(times[1])
-	for i, w := range ways {
-		m := median(times[i])
-		fmt.Printf("  %-46s %9.2f×\n", w.name, float64(m)/float64(base))
+	return nil
+}
+
+// A way is a way to start a container.
+type way struct {
+	name  string
+	once  func(context.Context, int) (time.Duration, error)
+	times []time.Duration
+}
+
+// report prints the ratios of the medians of the completed rounds, if there are any.
+func report(ways []*way) {
+	rounds := len(ways[2].times) // the last round may be incomplete
+	if rounds == 0 {
+		return
 	}
-	ratio := float64(median(times[0])) / float64(base)
-	fmt.Printf("  adamant takes %.2f× as long as ctr run, which makes no network, sandbox or volumes\n",
-		float64(median(times[0]))/float64(median(times[2])))
+	fmt.Printf("start: a pod of one container with a volume (medians of %d)\n", rounds)
+	var medians []float64
+	for _, w := range ways {
+		medians = append(medians, float64(median(w.times[:rounds])))
+	}
+	adamant, cri, ctr := medians[0], medians[1], medians[2]
+	for i, w := range ways {
+		fmt.Printf("  %-46s %9.2f×\n", w.name, medians[i]/cri)
+	}
+	fmt.Printf("  adamant takes %.2f× as long as ctr run, which makes no network, sandbox or volumes\n", adamant/ctr)
 	verdict := "reached"
-	if ratio > target {
+	if adamant/cri > target {
 		verdict = "MISSED"
 	}
-	fmt.Printf("  adamant takes %.2f× as long as the CRI calls alone; target: at most %.1f×: %s\n", ratio, target, verdict)
-	return nil
+	fmt.Printf("  adamant takes %.2f× as long as the CRI calls alone; target: at most %.1f×: %s\n", adamant/cri, target, verdict)
 }
 
 func median(d []time.Duration) time.Duration {

@@ -23,7 +23,7 @@ demo: setup build ## an nginx pod: broken, learned, sealed, proven; rolled out, 
 demo-servers: setup build ## three servers updated at once: one fails, is found, explained and repaired
 	@$(AS_ROOT) scripts/demo-servers
 
-test: ## all tests but the cluster's, on both releases of containerd
+test: ## all tests but the cluster's; those that depend on containerd also on containerd 2.4
 	scripts/setup --test
 	$(MAKE) build
 	$(AS_ROOT) scripts/test

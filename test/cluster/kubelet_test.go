@@ -151,7 +151,7 @@ func underEngine(t *testing.T, e *pod.Engine, name string, data []byte) (map[str
 			return nil, fmt.Errorf("%w\n%s", err, events.String())
 		}
 		if stderr.Len() > 0 {
-			return nil, fmt.Errorf("container %s says: %s", c, stderr.String())
+			return nil, fmt.Errorf("container %s wrote to stderr: %s", c, stderr.String())
 		}
 		reports[c] = parseReport(t, []byte(stdout.String()))
 	}

@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -335,7 +336,7 @@ func (w *kubeWorld) staysAsItIs(ctx context.Context) {
 			seen["pod "+p.Name] = "is there"
 		}
 		for _, rs := range w.sets(ctx) {
-			seen["ReplicaSet "+rs.Name] = time.Duration(*rs.Spec.Replicas).String()
+			seen["ReplicaSet "+rs.Name] = fmt.Sprint(*rs.Spec.Replicas)
 		}
 		return seen
 	}
@@ -350,8 +351,8 @@ func (w *kubeWorld) staysAsItIs(ctx context.Context) {
 	}
 }
 
-// extremes waits for the end of a rollout and returns the largest and smallest
-// number of pods, and how long there were at least many.
+// extremes waits for the end of a rollout and returns the largest number of pods,
+// the smallest number of ready ones, and for how long there were exactly many pods.
 func (w *kubeWorld) extremes(ctx context.Context, many int) (most, least int, held time.Duration) {
 	w.t.Helper()
 	least = 3

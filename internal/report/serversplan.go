@@ -14,11 +14,12 @@ import (
 // ServerPlan is the document of `servers plan -o json`.
 type ServerPlan struct {
 	document.Header
-	Repair    []servers.Repair  `json:"repair"`
-	Split     int               `json:"split"`             // differences without a majority
-	Replace   *Replacement      `json:"replace,omitempty"` // absent if every server deviates
-	Unreached map[string]string `json:"unreached,omitempty"`
-	verdict   Verdict
+	Repair     []servers.Repair  `json:"repair"`
+	Split      int               `json:"split"`             // differences without a majority
+	Replace    *Replacement      `json:"replace,omitempty"` // absent if every server deviates, or Incomplete has the reason
+	Unreached  map[string]string `json:"unreached,omitempty"`
+	Incomplete []string          `json:"incomplete,omitempty"` // what could not be read
+	verdict    Verdict
 }
 
 // A Replacement is what would run instead of all the servers of a plan.
@@ -39,6 +40,9 @@ func NewServerPlan(p servers.Plan) ServerPlan {
 	}
 	if d.Repair == nil {
 		d.Repair = []servers.Repair{} // not null in JSON
+	}
+	if p.CaptureErr != nil {
+		d.Incomplete = []string{p.CaptureErr.Error()}
 	}
 	if c := p.Capture; c != nil {
 		d.Replace = &Replacement{
@@ -68,7 +72,16 @@ func (d ServerPlan) WriteText(w io.Writer, _ bool) error {
 	for _, name := range slices.Sorted(maps.Keys(d.Unreached)) {
 		l.printf("  UNREACHED %s: %s", name, firstLine(d.Unreached[name], 300))
 	}
-	l.replacement(d.Replace)
+	l.printf("replace")
+	switch {
+	case d.Replace != nil:
+		l.replacement(d.Replace)
+	case len(d.Incomplete) == 0:
+		l.printf("  no server is as most are: nothing is right to be captured")
+	}
+	for _, reason := range d.Incomplete {
+		l.printf("  INCOMPLETE %s", oneLine(reason))
+	}
 	return l.Flush()
 }
 
@@ -96,11 +109,6 @@ func (l lineWriter) repair(r servers.Repair) {
 }
 
 func (l lineWriter) replacement(r *Replacement) {
-	l.printf("replace")
-	if r == nil {
-		l.printf("  no server is as most are: nothing is right to be captured")
-		return
-	}
 	l.printf("  all of them by instances of one image, captured from %s: packages %s, configuration %s", r.Like, text.Bytes(r.Packages), text.Bytes(r.Config))
 	for _, s := range r.Services {
 		l.printf("    service %s: %s%s", s.Name, strings.Join(s.Command, " "), ports(s))

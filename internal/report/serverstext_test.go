@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -81,6 +82,14 @@ func samplePlan() servers.Plan {
 		p.Repairs[0].Copy = append(p.Repairs[0].Copy, fmt.Sprint("/file", i))
 	}
 	return p
+}
+
+// unreadPlan returns a plan whose model could not be read.
+func unreadPlan() servers.Plan {
+	return servers.Plan{
+		Repairs: []servers.Repair{{Server: "web-3", Purge: []string{"c"}}}, Model: "web-1",
+		CaptureErr: errors.New("survey web-1: no agent runs there: the home directory is mounted noexec"),
+	}
 }
 
 func TestTextOfServerDocuments(t *testing.T) {
@@ -170,6 +179,13 @@ repair in place
 replace
   no server is as most are: nothing is right to be captured
 `},
+		"plan without a capture": {NewServerPlan(unreadPlan()), `
+repair in place
+  web-3
+    purge: c
+replace
+  INCOMPLETE survey web-1: no agent runs there: the home directory is mounted noexec
+`},
 		"replaced": {NewServerReplacement("web-1", servers.Replaced{Answered: []string{"nginx at 10.0.0.9:80"}}), `
 nginx at 10.0.0.9:80 answers in its place
 web-1 is ready to be removed: nobody is connected to its services
@@ -210,6 +226,7 @@ func TestVerdictsOfServerDocuments(t *testing.T) {
 		"plan with repairs":           {NewServerPlan(servers.Plan{Comparison: differing}), Findings},
 		"plan of an unreached server": {NewServerPlan(samplePlan()), Incomplete},
 		"plan of an unread capture":   {NewServerPlan(servers.Plan{Comparison: differing, Capture: &unreadable.Plan}), Incomplete},
+		"plan without a capture":      {NewServerPlan(unreadPlan()), Incomplete},
 		"history":                     {NewServerHistory(nil, nil), Clean},
 		"broken history":              {NewServerHistory(nil, []servers.BrokenRecord{{}}), Findings},
 		"replaced":                    {NewServerReplacement("a", servers.Replaced{}), Clean},

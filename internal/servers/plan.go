@@ -20,16 +20,17 @@ type Plan struct {
 	Repairs    []Repair     // of the servers that deviate
 	Split      int          // differences without a majority, which cannot be repaired
 	Model      string       // the server to capture, empty if every server deviates
-	Capture    *CapturePlan // of Model, or nil
+	Capture    *CapturePlan // of Model, nil if CaptureErr is set
+	CaptureErr error        // why the capture of Model could not be planned
 }
 
 // Complete reports whether everything could be read and compared.
 func (p Plan) Complete() bool {
-	return p.Comparison.Complete() && (p.Capture == nil || p.Capture.Complete())
+	return p.Comparison.Complete() && p.CaptureErr == nil && (p.Capture == nil || p.Capture.Complete())
 }
 
 // Plan compares the servers and changes nothing. reading is called before the server
-// that would be captured is read.
+// that would be captured is read. If that fails, the plan still has the repairs.
 func (g *Group) Plan(ctx context.Context, ref *Reference, reading func(server string)) (Plan, error) {
 	c, err := g.Compare(ctx, ref)
 	if err != nil {
@@ -42,17 +43,24 @@ func (g *Group) Plan(ctx context.Context, ref *Reference, reading func(server st
 		return p, nil
 	}
 	reading(h.Name)
+	p.Model = h.Name
+	if p.Capture, p.CaptureErr = g.planCapture(ctx, h); ctx.Err() != nil {
+		return Plan{}, ctx.Err()
+	}
+	return p, nil
+}
+
+func (g *Group) planCapture(ctx context.Context, h Host) (*CapturePlan, error) {
 	l, err := connect.Connect(ctx, h, g.Options.Options)
 	if err != nil {
-		return Plan{}, err
+		return nil, fmt.Errorf("survey %s: %w", h.Name, err)
 	}
 	defer l.Close()
-	_, captured, err := planCapture(ctx, l, h.Name, nil)
+	_, p, err := planCapture(ctx, l, h.Name, nil)
 	if err != nil {
-		return Plan{}, err
+		return nil, err
 	}
-	p.Model, p.Capture = h.Name, &captured
-	return p, nil
+	return &p, nil
 }
 
 // model returns the first server that was reached and needs no repair, and whether

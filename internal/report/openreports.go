@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/servers"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // An OpenReport is a ClusterReport of openreports.io/v1alpha1, which policy tools
@@ -149,6 +150,6 @@ func severityOf(k servers.CauseKind) string {
 }
 
 func clipped(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
+	s = text.FirstLine(s)
 	return strings.ToValidUTF8(s[:min(len(s), maxProperty)], "")
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/servers"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // ServerUpdate is the document of `servers update -o json` and of
@@ -57,11 +58,8 @@ func resultText(r servers.Result) string {
 		n    int
 		noun string
 	}{{len(r.Change.Facts), "setting"}, {r.Change.Count, "file"}} {
-		switch {
-		case changed.n == 1:
-			s += ", 1 " + changed.noun
-		case changed.n > 1:
-			s += fmt.Sprintf(", %d %ss", changed.n, changed.noun)
+		if changed.n > 0 {
+			s += ", " + text.Count(changed.n, changed.noun)
 		}
 	}
 	if r.Cause != "" {

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // commandTimeout bounds the run time of a program of the machine, and maxOutput its
@@ -86,8 +88,5 @@ func (h *head) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is the first line.
-func (h *head) String() string {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(h.text)), "\n")
-	return line
-}
+// String returns the first line.
+func (h *head) String() string { return text.FirstLine(strings.TrimSpace(string(h.text))) }

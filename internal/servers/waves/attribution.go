@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/servers/compare"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // AttributeCauses sets Why of each cause of a comparison from the records of runs: a
@@ -138,7 +139,7 @@ func withReason(reason string) string {
 }
 
 // clause returns the first line of a text without its full stop.
-func clause(text string) string { return strings.TrimSuffix(firstLine(text), ".") }
+func clause(s string) string { return strings.TrimSuffix(text.FirstLine(s), ".") }
 
 // displayName returns the number of a run, or its id while it has not ended.
 func (r *Record) displayName() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/adamant-sh/adamant/internal/servers/change"
@@ -188,10 +189,8 @@ func deviates(c compare.Comparison, r *Record, name string) string {
 		if d.Section != facts.Package || !r.touched(string(d.Section)+" "+d.Key) {
 			continue
 		}
-		for _, odd := range d.Odd {
-			if odd == name {
-				return fmt.Sprintf("%s is %s, and %s on most others", d.Key, versionOrNone(d.Values[name]), versionOrNone(d.Usual))
-			}
+		if slices.Contains(d.Odd, name) {
+			return fmt.Sprintf("%s is %s, and %s on most others", d.Key, versionOrNone(d.Values[name]), versionOrNone(d.Usual))
 		}
 		if d.Split {
 			return fmt.Sprintf("%s is %s, and something else on others", d.Key, versionOrNone(d.Values[name]))

@@ -3,11 +3,13 @@ package waves
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/servers/change"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // summarize compares all servers at the end of a run and sets the statement of the
@@ -45,14 +47,14 @@ func (r *Record) addGap(name, unseen string) {
 func notInspected(c compare.Comparison, name string, st change.State) string {
 	var parts []string
 	if why := c.Unreached[name]; why != "" {
-		parts = append(parts, "was not compared: "+firstLine(why))
+		parts = append(parts, "was not compared: "+text.FirstLine(why))
 	}
 	for _, u := range []struct {
 		list []facts.Unknown
 		what string
 	}{{c.Unknowns[name], "could not be read"}, {st.Unknowns, "may have changed and could not be read"}} {
 		if n := len(u.list); n > 0 {
-			parts = append(parts, fmt.Sprintf("has what %s: %s, %s%s", u.what, u.list[0].Path, firstLine(u.list[0].Reason), andMore(n-1)))
+			parts = append(parts, fmt.Sprintf("has what %s: %s, %s%s", u.what, u.list[0].Path, text.FirstLine(u.list[0].Reason), andMore(n-1)))
 		}
 	}
 	return strings.Join(parts, "; ")
@@ -77,11 +79,11 @@ func consistency(job change.Job, r *Record, look Inspection) string {
 		differs := differences(look.Comparison, res.Server)
 		switch {
 		case !res.Succeeded():
-			text := res.Server + " " + string(res.Outcome)
+			s := res.Server + " " + string(res.Outcome)
 			if res.Cause != "" {
-				text += ": " + firstLine(res.Cause)
+				s += ": " + text.FirstLine(res.Cause)
 			}
-			parts = append(parts, text+differs)
+			parts = append(parts, s+differs)
 		case differs != "":
 			parts = append(parts, res.Server+strings.Replace(differs, "; ", " ", 1))
 		}
@@ -130,12 +132,8 @@ func installedVersion(packages []facts.InstalledPackage) string {
 func differences(c compare.Comparison, name string) string {
 	packages, files, others := 0, 0, 0
 	for _, d := range c.Differences {
-		deviates := d.Split
-		for _, odd := range d.Odd {
-			deviates = deviates || odd == name
-		}
 		switch {
-		case !deviates:
+		case !d.Split && !slices.Contains(d.Odd, name):
 		case d.Section == facts.Package:
 			packages++
 		case d.Section == compare.File && !d.Derived:
@@ -149,19 +147,12 @@ func differences(c compare.Comparison, name string) string {
 		n    int
 		what string
 	}{{packages, "package"}, {files, "file"}, {others, "setting"}} {
-		if p.n == 1 {
-			parts = append(parts, "1 "+p.what)
-		} else if p.n > 1 {
-			parts = append(parts, fmt.Sprintf("%d %ss", p.n, p.what))
+		if p.n > 0 {
+			parts = append(parts, text.Count(p.n, p.what))
 		}
 	}
 	if len(parts) == 0 {
 		return ""
 	}
 	return "; differs in " + strings.Join(parts, ", ")
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }

@@ -241,13 +241,12 @@ func (r *runner) findUnrestored(ctx context.Context) error {
 	}
 	values := map[string]string{}
 	for _, f := range now.facts {
-		values[string(f.Section)+" "+f.Key] = f.Value
+		values[f.Name()] = f.Value
 	}
 	left := []string{}
 	for _, f := range r.state.Facts {
-		key := string(f.Section) + " " + f.Key
-		if !isRestored(f, values[key]) {
-			left = append(left, key)
+		if !isRestored(f, values[f.Name()]) {
+			left = append(left, f.Name())
 		}
 	}
 	unknown := unknownPaths(now.scan.Summary().Unknowns)

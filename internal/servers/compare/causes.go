@@ -89,7 +89,7 @@ func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Ca
 
 // addFact adds a fact to the cause with its key, or to a new one.
 func (e *explainer) addFact(d Difference) {
-	name := string(d.Section) + " " + d.Key
+	name := d.Name()
 	key := causeKey(d)
 	c := e.cause(key, kindOf[d.Section], d, "")
 	what := name
@@ -113,7 +113,7 @@ func causeKey(d Difference) string {
 		file, _, _ := strings.Cut(d.Key, ": ")
 		return string(facts.TLS) + " " + file + who
 	}
-	return string(d.Section) + " " + d.Key
+	return d.Name()
 }
 
 // shortName distinguishes a fact from others with the same cause.

@@ -3,7 +3,6 @@ package compare
 import (
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
@@ -17,19 +16,21 @@ type FactChange struct {
 	After   string        `json:"after,omitempty"`
 }
 
+// fact returns the fact without a value.
+func (c FactChange) fact() facts.Fact { return facts.Fact{Section: c.Section, Key: c.Key} }
+
+// Name returns how lists name the fact: "section key".
+func (c FactChange) Name() string { return c.fact().Name() }
+
 // FactChanges compares the facts of one server at two times. It leaves out sections
 // that are unknown at either time.
 func FactChanges(before, after []facts.Fact, unknowns ...facts.Unknown) []FactChange {
-	type place struct {
-		section facts.Section
-		key     string
-	}
 	unknown := map[facts.Section]bool{}
 	addUnknown(unknown, unknowns)
-	was := map[place]string{}
+	was := map[facts.Fact]string{} // by fact, without its value
 	for _, f := range before {
 		if !unknown[f.Section] {
-			was[place{f.Section, f.Key}] = f.Value
+			was[facts.Fact{Section: f.Section, Key: f.Key}] = f.Value
 		}
 	}
 	var list []FactChange
@@ -37,7 +38,7 @@ func FactChanges(before, after []facts.Fact, unknowns ...facts.Unknown) []FactCh
 		if unknown[f.Section] {
 			continue
 		}
-		at := place{f.Section, f.Key}
+		at := facts.Fact{Section: f.Section, Key: f.Key}
 		old, had := was[at]
 		delete(was, at)
 		if !had || old != f.Value {
@@ -45,15 +46,9 @@ func FactChanges(before, after []facts.Fact, unknowns ...facts.Unknown) []FactCh
 		}
 	}
 	for at, old := range was {
-		list = append(list, FactChange{at.section, at.key, old, ""})
+		list = append(list, FactChange{at.Section, at.Key, old, ""})
 	}
-	order := facts.Sections()
-	slices.SortFunc(list, func(a, b FactChange) int {
-		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Key, b.Key)
-	})
+	slices.SortFunc(list, func(a, b FactChange) int { return facts.CompareKeys(a.fact(), b.fact()) })
 	return list
 }
 

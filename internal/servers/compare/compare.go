@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,6 +29,14 @@ type Difference struct {
 
 // File is the section of differences between files.
 const File facts.Section = "file"
+
+// Name returns how causes name the difference: the path of a file, or "section key".
+func (d Difference) Name() string {
+	if d.Section == File {
+		return d.Key
+	}
+	return facts.Fact{Section: d.Section, Key: d.Key}.Name()
+}
 
 // An Alarm is a file that must differ between servers and does not.
 type Alarm struct {
@@ -123,11 +132,7 @@ func (c Comparison) Clean() bool { return !c.Differs() && c.Complete() }
 // factDifferences compares facts by section and key. A section that is unknown of a
 // server, such as the kernel's of an image, is not compared.
 func factDifferences(peers []*facts.Peer, m majority) []Difference {
-	type place struct {
-		section facts.Section
-		key     string
-	}
-	values := map[place]map[string]string{}
+	values := map[facts.Fact]map[string]string{} // by fact, without its value, and server
 	unknown := map[facts.Section]bool{}
 	for _, p := range peers {
 		addUnknown(unknown, p.Summary.Unknowns)
@@ -139,7 +144,7 @@ func factDifferences(peers []*facts.Peer, m majority) []Difference {
 			if facts.IsLiveOnly(f) && slices.ContainsFunc(peers, func(p *facts.Peer) bool { return !p.Live }) || unknown[f.Section] {
 				continue
 			}
-			at := place{f.Section, f.Key}
+			at := facts.Fact{Section: f.Section, Key: f.Key}
 			if values[at] == nil {
 				values[at] = map[string]string{}
 			}
@@ -147,19 +152,12 @@ func factDifferences(peers []*facts.Peer, m majority) []Difference {
 		}
 	}
 	var list []Difference
-	for at, v := range values {
-		if d, differs := m.difference(v); differs {
-			d.Section, d.Key = at.section, at.key
+	for _, at := range slices.SortedFunc(maps.Keys(values), facts.CompareKeys) {
+		if d, differs := m.difference(values[at]); differs {
+			d.Section, d.Key = at.Section, at.Key
 			list = append(list, d)
 		}
 	}
-	order := facts.Sections()
-	slices.SortFunc(list, func(a, b Difference) int {
-		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Key, b.Key)
-	})
 	return list
 }
 

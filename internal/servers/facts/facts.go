@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"context"
 	"path"
 	"runtime"
@@ -41,10 +42,17 @@ const (
 	Listener Section = "listening" // protocol and address -> program
 )
 
-// Sections returns all sections in that order.
-func Sections() []Section {
-	return []Section{System, Package, Service, Running, Timer, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, Mount, Module, Listener}
+// sections are all sections in that order.
+var sections = []Section{System, Package, Service, Running, Timer, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, Mount, Module, Listener}
+
+// CompareKeys orders facts by section, in the order in which a reader wants them, and by
+// key.
+func CompareKeys(a, b Fact) int {
+	return cmp.Or(slices.Index(sections, a.Section)-slices.Index(sections, b.Section), strings.Compare(a.Key, b.Key))
 }
+
+// Name returns how lists name the fact: "section key".
+func (f Fact) Name() string { return string(f.Section) + " " + f.Key }
 
 // Facts reads the facts of a root and, if it is that of the running machine, those of
 // the kernel and of running programs. They are sorted by section and key. Of a section
@@ -135,19 +143,9 @@ func (f *collector) all(ctx context.Context) ([]Fact, []Unknown) {
 	if ctx.Err() != nil {
 		return nil, nil
 	}
-	return sorted(withoutOnDemand(f.facts)), f.unknowns
-}
-
-// sorted sorts facts by section and key.
-func sorted(list []Fact) []Fact {
-	order := Sections()
-	slices.SortStableFunc(list, func(a, b Fact) int {
-		if c := slices.Index(order, a.Section) - slices.Index(order, b.Section); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Key, b.Key)
-	})
-	return list
+	list := withoutOnDemand(f.facts)
+	slices.SortStableFunc(list, CompareKeys)
+	return list, f.unknowns
 }
 
 // IsLiveOnly reports whether a fact exists only on a machine that is running.

@@ -18,7 +18,7 @@ func AttributeCauses(c *compare.Comparison, records []Record) {
 	b := attribution{records: slices.Clone(records), differences: map[string]compare.Difference{}}
 	slices.Reverse(b.records)
 	for _, d := range c.Differences {
-		b.differences[differenceKey(d)] = d
+		b.differences[d.Name()] = d
 	}
 	for _, r := range b.records {
 		b.left = append(b.left, b.valuesLeft(r))
@@ -53,7 +53,7 @@ func (b *attribution) valuesLeft(r Record) valuesByKey {
 	}
 	for _, res := range r.Results {
 		for _, f := range res.Change.Facts {
-			note(string(f.Section)+" "+f.Key, res.Server, f.After)
+			note(f.Name(), res.Server, f.After)
 		}
 		for _, f := range res.Change.Files {
 			note(f.Path, res.Server, f.After)

@@ -86,7 +86,7 @@ func (r *Record) Succeeded() []string {
 func (r *Record) touched(key string) bool {
 	for _, res := range r.Results {
 		for _, f := range res.Change.Facts {
-			if string(f.Section)+" "+f.Key == key {
+			if f.Name() == key {
 				return true
 			}
 		}

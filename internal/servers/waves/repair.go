@@ -35,7 +35,7 @@ func Repairs(c compare.Comparison) (list []Repair, split int) {
 			if byServer[name] == nil {
 				byServer[name] = &Repair{Server: name}
 			}
-			byServer[name].add(d, explained[differenceKey(d)])
+			byServer[name].add(d, explained[d.Name()])
 		}
 	}
 	for _, name := range c.Servers {
@@ -69,14 +69,6 @@ func explainedKeys(c compare.Comparison) map[string]bool {
 // sectionsOfFiles are the sections whose facts are all read from files.
 var sectionsOfFiles = []facts.Section{facts.Sudoers, facts.Cron, facts.Timer, facts.SSH, facts.TLS}
 
-// differenceKey returns the key by which a cause refers to a difference.
-func differenceKey(d compare.Difference) string {
-	if d.Section == compare.File {
-		return d.Key
-	}
-	return string(d.Section) + " " + d.Key
-}
-
 func (r *Repair) add(d compare.Difference, explained bool) {
 	switch {
 	case d.Section == facts.Package && d.Usual == "":
@@ -91,7 +83,7 @@ func (r *Repair) add(d compare.Difference, explained bool) {
 		r.Packages = append(r.Packages, change.PackageSpec{Name: usual[0].Name, Version: usual[0].Version})
 	case d.Section != compare.File && explained:
 	case d.Section != compare.File:
-		r.ByHand = append(r.ByHand, string(d.Section)+" "+d.Key)
+		r.ByHand = append(r.ByHand, d.Name())
 	case d.Derived || explained: // the repair of another difference creates it anew
 	case d.Usual == "":
 		r.Remove = append(r.Remove, d.Key)

@@ -186,7 +186,7 @@ func deviates(c compare.Comparison, r *Record, name string) string {
 		return "it cannot be verified: " + why
 	}
 	for _, d := range c.Differences {
-		if d.Section != facts.Package || !r.touched(string(d.Section)+" "+d.Key) {
+		if d.Section != facts.Package || !r.touched(d.Name()) {
 			continue
 		}
 		if slices.Contains(d.Odd, name) {

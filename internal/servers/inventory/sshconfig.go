@@ -166,7 +166,7 @@ func knows(file []directive, alias string) bool {
 		if d.key == "include" {
 			return slices.ContainsFunc(d.included, func(file []directive) bool { return knows(file, alias) })
 		}
-		return d.key == "host" && matchPatterns(d.words, alias) &&
+		return d.key == "host" && MatchPatterns(d.words, alias) &&
 			slices.ContainsFunc(d.words, func(p string) bool {
 				return strings.Trim(p, "*") != "" && p[0] != '!' && wildcard(p, alias)
 			})

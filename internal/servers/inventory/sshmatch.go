@@ -39,7 +39,7 @@ func (w walker) file(file []directive) error {
 		var err error
 		switch {
 		case d.key == "host":
-			active = matchPatterns(d.words, w.alias)
+			active = MatchPatterns(d.words, w.alias)
 		case d.key == "match":
 			active, err = w.match(d)
 		case !active:
@@ -91,7 +91,7 @@ func (w walker) match(d directive) (bool, error) {
 			if name == "host" {
 				patterns = strings.ToLower(patterns)
 			}
-			holds = matchPatterns(strings.Split(patterns, ","), subject)
+			holds = MatchPatterns(strings.Split(patterns, ","), subject)
 		}
 		result = result && holds != negated
 	}

@@ -53,9 +53,11 @@ func cutKeyword(line string) (keyword, rest string) {
 	return line[:i], rest
 }
 
-// wildcard reports whether a pattern of ssh_config with "*" and "?" matches a text. The
-// time is proportional to the product of their lengths.
+// wildcard reports whether a pattern of ssh_config(5) with "*" and "?" matches a text.
+// Brackets are literal, unlike in path.Match: "[host]:port" is a name.
 func wildcard(pattern, text string) bool {
+	// At a mismatch only the last star is tried again with one character more, so
+	// that a hostile file cannot make the time exponential.
 	p, t, star, mark := 0, 0, -1, 0
 	for t < len(text) {
 		switch {
@@ -75,8 +77,9 @@ func wildcard(pattern, text string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// matchPatterns reports whether a pattern matches a text and no pattern with "!" does.
-func matchPatterns(patterns []string, text string) bool {
+// MatchPatterns reports whether a pattern of ssh_config(5) matches a text and no pattern
+// with "!" does.
+func MatchPatterns(patterns []string, text string) bool {
 	found := false
 	for _, p := range patterns {
 		if negated, ok := strings.CutPrefix(p, "!"); ok {

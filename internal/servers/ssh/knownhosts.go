@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
 // maxKnownHosts bounds the size of a known_hosts file, in bytes.
@@ -122,17 +124,7 @@ func matches(hosts, name string) bool {
 	if strings.HasPrefix(hosts, "|") {
 		return matchesHash(hosts, name)
 	}
-	matched := false
-	for _, pattern := range strings.Split(strings.ToLower(hosts), ",") {
-		pattern, negated := strings.CutPrefix(pattern, "!")
-		if wildcard(pattern, name) {
-			if negated {
-				return false
-			}
-			matched = true
-		}
-	}
-	return matched
+	return inventory.MatchPatterns(strings.Split(strings.ToLower(hosts), ","), name)
 }
 
 // matchesHash reports whether "|1|salt|hash" is the HMAC-SHA1 of a name.
@@ -152,31 +144,6 @@ func matchesHash(hash, name string) bool {
 	mac := hmac.New(sha1.New, salt)
 	io.WriteString(mac, name)
 	return hmac.Equal(mac.Sum(nil), want)
-}
-
-// wildcard reports whether a pattern with "*" and "?" matches a name, as in ssh(1).
-// Brackets are literal, unlike in path.Match, because "[host]:port" is a name.
-func wildcard(pattern, name string) bool {
-	// At a mismatch only the last star is tried again with one character more, so
-	// that a hostile file cannot make the time exponential.
-	star, from := -1, 0
-	p, n := 0, 0
-	for n < len(name) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, from = p, n
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
-			p++
-			n++
-		case star >= 0:
-			from++
-			p, n = star+1, from
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
 }
 
 // find returns the line that holds a key.

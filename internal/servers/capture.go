@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
@@ -73,7 +72,7 @@ func Capture(ctx context.Context, h Host, servers Options, o CaptureOptions) (Ca
 	defer l.Close()
 	c := capturing{options: o, link: l, Captured: Captured{Server: h.Name, Dir: dir, Image: o.Image}}
 	if c.Image == "" {
-		c.Image = "adamant.local/" + label(h.Name) + ":" + time.Now().UTC().Format("20060102-1504")
+		c.Image = "adamant.local/" + capture.Label(h.Name) + ":" + time.Now().UTC().Format("20060102-1504")
 	}
 	for _, step := range []func(context.Context) error{c.plan, c.build, c.copyData, c.manifest} {
 		if err := step(ctx); err != nil {
@@ -95,19 +94,6 @@ func makeEmpty(dir string) error {
 		return fmt.Errorf("%s %w", dir, ErrNotEmpty)
 	}
 	return nil
-}
-
-// label turns a server's name into a part of an image's name.
-func label(name string) string {
-	return strings.Trim(strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return '-'
-	}, name), "-")
 }
 
 // capturing is a capture in progress.

@@ -12,9 +12,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
 
-// maxPlan bounds the plan of a capture, in bytes.
-const maxPlan = 1 << 30
-
 // A PartRequest asks for one part of this server.
 type PartRequest struct {
 	Part    string   // plan, layer, data, secrets or connections
@@ -49,7 +46,7 @@ func Part(ctx context.Context, r PartRequest, in io.Reader, out io.Writer) error
 		return json.NewEncoder(out).Encode(p)
 	}
 	var p capture.Plan
-	if err := json.NewDecoder(io.LimitReader(in, maxPlan)).Decode(&p); err != nil {
+	if err := json.NewDecoder(io.LimitReader(in, capture.MaxPlan)).Decode(&p); err != nil {
 		return fmt.Errorf("read plan: %w", err)
 	}
 	switch r.Part {

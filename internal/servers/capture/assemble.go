@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
@@ -137,7 +138,7 @@ func (s *survey) leaveOut() {
 			l.Paths = append(l.Paths, o.Path)
 		}
 	}
-	for _, class := range sortedKeys(byClass) {
+	for _, class := range slices.Sorted(maps.Keys(byClass)) {
 		s.plan.LeftOut = append(s.plan.LeftOut, *byClass[class])
 	}
 }

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -96,7 +97,7 @@ func (s *survey) named(v *Service, u *unit) map[string]bool {
 	named := map[string]bool{}
 	s.addNamed(named, texts)
 	// The command often names the configuration file, which in turn names the data.
-	files := append(slices.Clone(u.files), sortedKeys(named)...)
+	files := append(slices.Clone(u.files), slices.Sorted(maps.Keys(named))...)
 	for _, dir := range s.configDirs(v) {
 		for e := range s.files.Under(dir) {
 			files = append(files, e.Path)

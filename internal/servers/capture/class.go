@@ -125,16 +125,11 @@ var skeleton = []string{
 	"/usr/local/share/man", "/usr/local/share/ca-certificates", "/var/local", "/var/mail", "/var/opt", "/var/spool/mail",
 }
 
-// accounts are the files of users and groups. They belong to the packages' layer
-// unless a user was added by hand, see hasPeople.
-var accounts = []string{
-	"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid",
-}
-
 // isGenerated reports whether a maintainer script created an entry that no package
 // contains. A file in the place of a generated link was made by hand.
 func isGenerated(e tree.Entry, people bool) bool {
-	if slices.Contains(accounts, e.Path) {
+	// The files of users belong to the packages' layer unless a user was added by hand.
+	if facts.IsAccountFile(e.Path) {
 		return !people
 	}
 	if strings.HasSuffix(e.Path, ".pyc") && strings.HasPrefix(e.Path, "/usr/") || path.Base(e.Path) == "__pycache__" {

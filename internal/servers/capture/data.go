@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 
@@ -44,7 +45,7 @@ func (s *survey) findData() error {
 	}
 	// A directory precedes everything below it in this order, so comparing with
 	// the last one finds the nested directories, which go with their parent.
-	for _, dir := range sortedPaths(found) {
+	for _, dir := range slices.SortedFunc(maps.Keys(found), tree.ComparePaths) {
 		if n := len(s.plan.Data); n == 0 || !isBelow(dir, s.plan.Data[n-1].Path) {
 			s.plan.Data = append(s.plan.Data, Data{Path: dir, Why: found[dir]})
 		}
@@ -90,11 +91,4 @@ func (s *survey) isData(e tree.Entry) string {
 		}
 	}
 	return ""
-}
-
-// sortedPaths returns the keys in tree order.
-func sortedPaths[V any](m map[string]V) []string {
-	keys := sortedKeys(m)
-	slices.SortFunc(keys, tree.ComparePaths)
-	return keys
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -36,7 +37,7 @@ func (s *survey) environment(u *unit) ([]Variable, error) {
 		}
 	}
 	var list []Variable
-	for _, name := range sortedKeys(byName) {
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		list = append(list, byName[name])
 	}
 	return list, nil

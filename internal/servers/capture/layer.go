@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
@@ -59,7 +61,7 @@ func (p *Plan) expected(name string) (tree.Tree, error) {
 	for e := range l.Made.All() {
 		byPath[e.Path] = e
 	}
-	for _, at := range sortedKeys(byPath) {
+	for _, at := range slices.Sorted(maps.Keys(byPath)) {
 		for dir := path.Dir(at); dir != "/"; dir = path.Dir(dir) {
 			if _, ok := byPath[dir]; ok {
 				continue

@@ -1,7 +1,9 @@
 package capture
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,7 +69,7 @@ func (s *survey) tmpfiles() []string {
 		}
 	}
 	var list []string
-	for _, base := range sortedKeys(byName) {
+	for _, base := range slices.Sorted(maps.Keys(byName)) {
 		list = append(list, textLines(s.root, byName[base])...)
 	}
 	return list

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func (s *survey) findServices() error {
 			s.addLoss(u.name, err.Error(), hintOf(err))
 		}
 	}
-	for _, class := range sortedKeys(skipped) {
+	for _, class := range slices.Sorted(maps.Keys(skipped)) {
 		s.plan.Skipped = append(s.plan.Skipped, Skipped{class, skipped[class]})
 	}
 	return nil
@@ -200,7 +201,14 @@ func (s *survey) initScript(name string) (unit, bool) {
 // labelOf turns the name of a unit into a DNS label of at most 50 characters, which
 // leaves room for suffixes.
 func labelOf(stem string) string {
-	label := strings.Map(func(r rune) rune {
+	label := Label(stem)
+	return strings.Trim(label[:min(len(label), 50)], "-")
+}
+
+// Label turns a name into lower-case ASCII letters, digits and dashes, which names of
+// images and Kubernetes objects may have.
+func Label(name string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
 			return r
@@ -208,9 +216,7 @@ func labelOf(stem string) string {
 			return r - 'A' + 'a'
 		}
 		return '-'
-	}, stem)
-	label = strings.Trim(label, "-")
-	return strings.Trim(label[:min(len(label), 50)], "-")
+	}, name), "-")
 }
 
 // packageOf returns the package of a file, empty if no package contains it.

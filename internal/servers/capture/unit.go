@@ -4,19 +4,15 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/servers/facts"
 )
-
-// unitDirs are the directories in which systemd looks for units. The first that has
-// a unit wins (systemd.unit(5)).
-var unitDirs = []string{
-	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
-}
 
 // maxUnit bounds the size of a unit or another text file that is read, in bytes.
 const maxUnit = 1 << 20
@@ -75,7 +71,7 @@ func (u *unit) stem() string { return strings.TrimSuffix(u.name, path.Ext(u.name
 
 // findUnit returns the canonical path of a unit's file.
 func findUnit(root *rootfs.Root, name string) string {
-	for _, dir := range unitDirs {
+	for _, dir := range facts.UnitDirs() {
 		file, exists, err := root.Resolve(path.Join(dir, name))
 		if err != nil || !exists {
 			continue
@@ -91,7 +87,7 @@ func findUnit(root *rootfs.Root, name string) string {
 // systemd, the order of the directories only decides between files with one name.
 func (u *unit) dropIns(root *rootfs.Root) []string {
 	byName := map[string]string{}
-	for _, dir := range unitDirs {
+	for _, dir := range facts.UnitDirs() {
 		for _, d := range []string{u.name + ".d", u.template() + ".d"} {
 			entries, _ := root.ReadDir(path.Join(dir, d)) // most units have none
 			for _, e := range entries {
@@ -103,7 +99,7 @@ func (u *unit) dropIns(root *rootfs.Root) []string {
 		}
 	}
 	var files []string
-	for _, base := range sortedKeys(byName) {
+	for _, base := range slices.Sorted(maps.Keys(byName)) {
 		files = append(files, byName[base])
 	}
 	return files
@@ -226,13 +222,4 @@ func textLines(root *rootfs.Root, file string) []string {
 		}
 	}
 	return list
-}
-
-func sortedKeys[K ~string, V any](m map[K]V) []K {
-	keys := make([]K, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

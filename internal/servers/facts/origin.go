@@ -9,13 +9,16 @@ import (
 // accountFiles are the files of users and groups. They change together.
 var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"}
 
+// IsAccountFile reports whether a path is that of a file of users or groups.
+func IsAccountFile(p string) bool { return slices.Contains(accountFiles, p) }
+
 // IsReadFrom reports whether a fact, "section key", is read from a file, or the file
 // changes together with it.
 func IsReadFrom(fact, file string) bool {
 	section, key, _ := strings.Cut(fact, " ")
 	switch Section(section) {
 	case User, Group:
-		return slices.Contains(accountFiles, file)
+		return IsAccountFile(file)
 	case Sudoers:
 		return strings.HasPrefix(key, file+": ")
 	case Cron:

@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
-// unitDirs are the directories in which systemd looks for units. The first that has a
-// unit wins.
+// UnitDirs returns the directories in which systemd looks for units. The first that has
+// a unit wins (systemd.unit(5)).
+func UnitDirs() []string { return slices.Clone(unitDirs) }
+
 var unitDirs = []string{
 	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
 }

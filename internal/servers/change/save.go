@@ -118,7 +118,7 @@ func (r *runner) loadChanges(ctx context.Context) error {
 	}
 	if r.state.Stage == Interrupted && r.state.Count == 0 {
 		r.incomplete = errors.New("the change was interrupted, and only saved files are restored: what else it changed is not known")
-		return r.rescan(ctx)
+		return r.rescan(ctx, m.Facts)
 	}
 	if r.files = r.state.Files; len(r.files) == r.state.Count {
 		return nil
@@ -131,7 +131,7 @@ func (r *runner) loadChanges(ctx context.Context) error {
 		return nil
 	}
 	r.incomplete = describe("read the list of changed files", err)
-	return r.rescan(ctx)
+	return r.rescan(ctx, m.Facts)
 }
 
 // fromSaved is the value Before of a file that is known only from the archive of saved
@@ -139,18 +139,14 @@ func (r *runner) loadChanges(ctx context.Context) error {
 const fromSaved = "saved"
 
 // rescan finds the effects of an interrupted change by comparing the server with the
-// saved facts and files. It was not compared right after the change, so changes of
+// facts before it and with the saved files. It was not compared right after the change, so changes of
 // other files cannot be told from later edits.
-func (r *runner) rescan(ctx context.Context) error {
-	m, err := r.loadFacts()
-	if err != nil {
-		return err
-	}
+func (r *runner) rescan(ctx context.Context, before []facts.Fact) error {
 	now, err := r.observe(ctx)
 	if err != nil {
 		return err
 	}
-	r.state.Facts = compare.FactChanges(m.Facts, now.facts)
+	r.state.Facts = compare.FactChanges(before, now.facts)
 	had := map[string]tree.Kind{}
 	archive, err := os.Open(r.store.path(r.job.ID, "saved.tar"))
 	if err != nil {

@@ -141,21 +141,13 @@ func (s Store) othersFinishing(id string) bool {
 
 // prune removes the oldest finished changes.
 func (s Store) prune() {
-	dirs, err := os.ReadDir(s.dir)
+	list, err := s.List()
 	if err != nil {
 		return
 	}
-	var over []State
-	for _, d := range dirs {
-		if st, err := s.State(d.Name()); err == nil && st.Finished() {
-			over = append(over, st)
-		}
-	}
-	slices.SortFunc(over, func(a, b State) int { return b.Began.Compare(a.Began) })
-	for i, st := range over {
-		if i >= maxChanges-1 {
-			_ = os.RemoveAll(filepath.Join(s.dir, st.ID)) // the next change tries again
-		}
+	over := slices.DeleteFunc(list, func(st State) bool { return !st.Finished() })
+	for _, st := range over[min(len(over), maxChanges-1):] {
+		_ = os.RemoveAll(filepath.Join(s.dir, st.ID)) // the next change tries again
 	}
 }
 

@@ -92,7 +92,7 @@ func TestSocketsOutliveAnInterruptedChange(t *testing.T) {
 	_, err = c.save(t.Context())
 	must(t, err)
 	must(t, os.WriteFile("etc/half", nil, 0o600))
-	must(t, c.rescan(t.Context()))
+	must(t, c.rescan(t.Context(), nil))
 	c.state.Undo = &Undo{}
 	must(t, c.revertFiles(t.Context()))
 	if _, err := os.Lstat("etc/socket"); err != nil {

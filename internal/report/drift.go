@@ -15,15 +15,15 @@ import (
 
 // DriftOptions configures the text of a drift report.
 type DriftOptions struct {
-	Color  bool // for a terminal
 	All    bool // list everything below a directory that was added or deleted
 	NoDiff bool // leave the text diffs out
+	color  bool
 }
 
 // Drift writes the changes in an instance, the most severe first. Text from the
 // instance is escaped, because it could steer the terminal.
 func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
-	p := driftPrinter{Writer: bufio.NewWriter(w), opts: opts}
+	p := driftPrinter{bufio.NewWriter(w), painter(opts.color), opts}
 	fmt.Fprintf(p, "%s: %s\n", text.Escape(name), driftSummary(r))
 	for _, severity := range drift.Severities() {
 		p.group(severity, r.Changes)
@@ -69,23 +69,8 @@ func driftCounts(r drift.Report) map[drift.Severity]int {
 
 type driftPrinter struct {
 	*bufio.Writer
+	painter
 	opts DriftOptions
-}
-
-// The colours, as SGR parameters.
-const (
-	bold   = "1"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
-)
-
-func (p driftPrinter) paint(color, s string) string {
-	if !p.opts.Color || s == "" {
-		return s
-	}
-	return "\x1b[" + color + "m" + s + "\x1b[0m"
 }
 
 // foldAfter is how many changes below one added or deleted directory are

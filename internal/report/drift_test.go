@@ -134,7 +134,7 @@ func TestDriftColor(t *testing.T) {
 		Path: "/a", Kind: drift.Added, Class: drift.Data, Severity: drift.Low, Reason: "new data",
 		Got: &tree.Entry{Kind: tree.Regular}, Diff: "+\x1b[2J\n",
 	}}}
-	if err := Drift(&got, "web", r, DriftOptions{Color: true}); err != nil {
+	if err := Drift(&got, "web", r, DriftOptions{color: true}); err != nil {
 		t.Fatal(err)
 	}
 	want := "web: 1 change (1 low)\n\n\x1b[1mLOW\x1b[0m\n  \x1b[32m+\x1b[0m \x1b[1m/a\x1b[0m  added  (data: new data)\n" +
@@ -268,7 +268,7 @@ func TestDriftJSON(t *testing.T) {
 	r := example()
 	r.Changes = r.Changes[3:]
 	var got bytes.Buffer
-	if err := WriteJSON(&got, NewDriftReport("web", r)); err != nil {
+	if err := writeJSON(&got, NewDriftReport("web", r)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(got.String(), want); diff != "" {
@@ -297,7 +297,7 @@ func TestDriftJSONOfCleanInstance(t *testing.T) {
 }
 `
 	var got bytes.Buffer
-	if err := WriteJSON(&got, NewDriftReport("web", drift.Report{})); err != nil {
+	if err := writeJSON(&got, NewDriftReport("web", drift.Report{})); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(got.String(), want); diff != "" {

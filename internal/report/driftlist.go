@@ -38,7 +38,7 @@ func (l DriftReportList) Verdict() Verdict {
 
 // WriteText implements Text.
 func (l DriftReportList) WriteText(w io.Writer, color bool) error {
-	l.options.Color = color
+	l.options.color = color
 	for _, r := range l.results {
 		if err := Drift(w, r.Name, r.Report, l.options); err != nil {
 			return err

@@ -69,15 +69,12 @@ func (m Machine) Verdict() Verdict { return verdictOf(m.missing, false) }
 func (m Machine) WriteText(w io.Writer, color bool) error {
 	b := bufio.NewWriter(w)
 	line := func(ok bool, name, detail, advice string) {
-		mark, code := "ok", "32"
+		// The mark is padded before it is painted, because a sequence has no width.
+		mark := painter(color).paint(green, "ok      ")
 		if !ok {
-			mark, code = "missing", "33"
+			mark = painter(color).paint(yellow, "missing ")
 		}
-		if color {
-			// It is padded here, because the sequences have no width.
-			mark = "\x1b[" + code + "m" + fmt.Sprintf("%-8s", mark) + "\x1b[0m"
-		}
-		fmt.Fprintf(b, "%-8s %-24s %s\n", mark, name, detail)
+		fmt.Fprintf(b, "%s %-24s %s\n", mark, name, detail)
 		if advice != "" {
 			fmt.Fprintf(b, "%-8s %-24s %s\n", "", "", advice)
 		}

@@ -11,10 +11,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers"
 )
 
-// ServersMetrics writes a comparison in the text format of Prometheus, for the
+// serversMetrics writes a comparison in the text format of Prometheus, for the
 // textfile collector of its node exporter. It has the time, so that an alert can
 // find comparisons that have stopped.
-func ServersMetrics(w io.Writer, c servers.Comparison, at time.Time) error {
+func serversMetrics(w io.Writer, c servers.Comparison, at time.Time) error {
 	var b strings.Builder
 	metric := func(name, help string) {
 		fmt.Fprintf(&b, "# HELP adamant_servers_%s %s\n# TYPE adamant_servers_%[1]s gauge\n", name, help)

@@ -69,10 +69,10 @@ func lines(c servers.Comparison) map[string]bool {
 	return all
 }
 
-// WriteNews writes a line with the number of servers and causes, and one for each
+// writeNews writes a line with the number of servers and causes, and one for each
 // finding that is new or gone.
-func WriteNews(w io.Writer, n News, at time.Time, color bool) error {
-	p := driftPrinter{opts: DriftOptions{Color: color}}
+func writeNews(w io.Writer, n News, at time.Time, color bool) error {
+	p := painter(color)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s, %s", at.Format(time.DateTime), text.Count(n.Servers, "server"), text.Count(n.Causes, "cause"))
 	if len(n.New)+len(n.Gone) == 0 {

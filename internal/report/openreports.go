@@ -61,10 +61,10 @@ const policyServers = "servers-are-the-same"
 // maxProperty bounds a property's value, in bytes: the object must fit into etcd.
 const maxProperty = 1000
 
-// ServersOpenReport returns a comparison as a report with a result for each cause on
+// serversOpenReport returns a comparison as a report with a result for each cause on
 // a server, or one pass for a server that does not deviate. Unknowns are errors,
 // because a server that could not be read must not count as passed.
-func ServersOpenReport(c servers.Comparison, at time.Time) OpenReport {
+func serversOpenReport(c servers.Comparison, at time.Time) OpenReport {
 	r := OpenReport{
 		APIVersion: "openreports.io/v1alpha1", Kind: "ClusterReport", Source: "adamant",
 		Metadata: OpenReportMetadata{"adamant-servers-" + nameOf(c), map[string]string{"app.kubernetes.io/managed-by": "adamant"}},

@@ -23,7 +23,7 @@ var compared = compare.Comparison{
 
 func TestServersOpenReport(t *testing.T) {
 	at := time.Unix(1700000000, 5)
-	r := ServersOpenReport(compared, at)
+	r := serversOpenReport(compared, at)
 	if r.Summary != (OpenReportSummary{Fail: 4, Error: 2}) {
 		t.Errorf("got %+v", r.Summary)
 	}
@@ -40,14 +40,14 @@ d|error|medium|no route|`
 	if got := strings.Join(lines, "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if again := ServersOpenReport(compare.Comparison{Servers: []string{"d", "c", "b", "a"}}, at); again.Metadata.Name != r.Metadata.Name || again.Summary.Pass != 4 {
+	if again := serversOpenReport(compare.Comparison{Servers: []string{"d", "c", "b", "a"}}, at); again.Metadata.Name != r.Metadata.Name || again.Summary.Pass != 4 {
 		t.Errorf("got %+v", again)
 	}
 }
 
 func TestServersMetrics(t *testing.T) {
 	var b bytes.Buffer
-	if err := ServersMetrics(&b, compared, time.Unix(1700000000, 0)); err != nil {
+	if err := serversMetrics(&b, compared, time.Unix(1700000000, 0)); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{

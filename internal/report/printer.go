@@ -31,17 +31,36 @@ type TextPrinter struct {
 // Print implements Printer.
 func (p TextPrinter) Print(result Text) error { return result.WriteText(p.Out, p.Color) }
 
+// A painter colours text for a terminal if it is true.
+type painter bool
+
+// The colours, as SGR parameters.
+const (
+	bold   = "1"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+)
+
+func (p painter) paint(color, s string) string {
+	if !p || s == "" {
+		return s
+	}
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
+
 // JSONPrinter prints results as JSON documents.
 type JSONPrinter struct {
 	Out io.Writer
 }
 
 // Print implements Printer.
-func (p JSONPrinter) Print(result Text) error { return WriteJSON(p.Out, result) }
+func (p JSONPrinter) Print(result Text) error { return writeJSON(p.Out, result) }
 
-// WriteJSON writes one indented JSON document. It escapes no HTML, because
+// writeJSON writes one indented JSON document. It escapes no HTML, because
 // commands and paths hold & and < and are read by people, too.
-func WriteJSON(w io.Writer, document any) error {
+func writeJSON(w io.Writer, document any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)

@@ -15,15 +15,14 @@ import (
 
 // ServersOptions configures the text of a comparison of servers.
 type ServersOptions struct {
-	Color  bool // for a terminal
 	All    bool // list every file of a cause
 	NoDiff bool // leave the text diffs out
 }
 
-// Servers writes the differences between servers by cause, grouped by the servers
+// writeServers writes the differences between servers by cause, grouped by the servers
 // that deviate. Text from the servers is escaped.
-func Servers(w io.Writer, c servers.Comparison, opts ServersOptions) error {
-	p := serversPrinter{driftPrinter{Writer: bufio.NewWriter(w), opts: DriftOptions{Color: opts.Color}}, opts, map[string]servers.Difference{}}
+func writeServers(w io.Writer, c servers.Comparison, opts ServersOptions, color bool) error {
+	p := serversPrinter{bufio.NewWriter(w), painter(color), opts, map[string]servers.Difference{}}
 	for _, d := range c.Differences {
 		if d.Section == servers.FileSection {
 			p.files[d.Key] = d
@@ -58,9 +57,10 @@ func Servers(w io.Writer, c servers.Comparison, opts ServersOptions) error {
 }
 
 type serversPrinter struct {
-	driftPrinter
+	*bufio.Writer
+	painter
 	opts  ServersOptions
-	files map[string]servers.Difference
+	files map[string]servers.Difference // by path
 }
 
 func (p serversPrinter) summary(c servers.Comparison) string {

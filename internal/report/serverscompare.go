@@ -26,9 +26,7 @@ func (c ServerComparison) Verdict() Verdict { return VerdictOf(c.Comparison) }
 
 // WriteText implements Text.
 func (c ServerComparison) WriteText(w io.Writer, color bool) error {
-	opts := c.opts
-	opts.Color = color
-	return Servers(w, c.Comparison, opts)
+	return writeServers(w, c.Comparison, c.opts, color)
 }
 
 // VerdictOf returns the verdict of a comparison of servers.

@@ -12,14 +12,14 @@ import (
 // ServersFiles are the files that other programs read a comparison from. One that
 // has no name is not written.
 type ServersFiles struct {
-	Metrics     string // of ServersMetrics
-	OpenReports string // of ServersOpenReport, as JSON
+	Metrics     string // for Prometheus
+	OpenReports string // an OpenReport, as JSON
 }
 
 // Write replaces the files. Each is whole at any time.
 func (f ServersFiles) Write(c servers.Comparison, at time.Time) error {
 	if f.Metrics != "" {
-		err := durable.Write(f.Metrics, 0o644, func(w io.Writer) error { return ServersMetrics(w, c, at) })
+		err := durable.Write(f.Metrics, 0o644, func(w io.Writer) error { return serversMetrics(w, c, at) })
 		if err != nil {
 			return err
 		}
@@ -27,7 +27,7 @@ func (f ServersFiles) Write(c servers.Comparison, at time.Time) error {
 	if f.OpenReports == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(ServersOpenReport(c, at), "", "  ")
+	text, err := json.MarshalIndent(serversOpenReport(c, at), "", "  ")
 	if err != nil {
 		return err
 	}

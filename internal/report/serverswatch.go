@@ -22,7 +22,7 @@ func NewServerWatch(n News, at time.Time) ServerWatch {
 
 // WriteText implements Text.
 func (s ServerWatch) WriteText(w io.Writer, color bool) error {
-	return WriteNews(w, s.News, s.At, color)
+	return writeNews(w, s.News, s.At, color)
 }
 
 // JSONLinePrinter prints each result as a JSON document on a line of its own, for

@@ -254,24 +254,12 @@ func (e *Engine) tryDeleteSandbox(ctx context.Context, id string) error {
 	return nil
 }
 
-// unmountVolumes unmounts everything in the pod's directory. It fails if a mount
-// is left, because removing the directory would delete the machine's own files
-// through it.
+// unmountVolumes unmounts everything in the pod's directory.
 func (e *Engine) unmountVolumes(ctx context.Context, l layout) error {
 	if err := e.unmountImages(ctx, l); err != nil {
 		return err
 	}
-	if err := volume.UnmountBelow(l.Dir); err != nil {
-		return err
-	}
-	left, err := volume.Below(l.Dir)
-	if err != nil {
-		return err
-	}
-	if len(left) > 0 {
-		return fmt.Errorf("still mounted: %v", left)
-	}
-	return nil
+	return volume.UnmountBelow(l.Dir)
 }
 
 // RemoveAll removes pods one after the other, and calls removed with each. It goes

@@ -33,7 +33,9 @@ func Unmount(path string) error {
 	}
 }
 
-// UnmountBelow detaches all mounts on dir or below it, the latest first.
+// UnmountBelow detaches all mounts on dir or below it, the latest first. It
+// returns an error if a mount is left, through which a caller that removes dir
+// would remove the machine's own files.
 func UnmountBelow(dir string) error {
 	points, err := Below(dir)
 	if err != nil {
@@ -43,7 +45,14 @@ func UnmountBelow(dir string) error {
 	for _, p := range slices.Backward(points) {
 		errs = append(errs, Unmount(p))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	left, err := Below(dir)
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("still mounted: %v", left)
+	}
+	return err
 }
 
 // Below lists the mount points on dir and below it, in the order in which they

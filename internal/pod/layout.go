@@ -27,6 +27,11 @@ func newLayout(root, uid string) layout {
 	return layout{translate.Layout{RootID: rootID(root), UID: uid, Dir: filepath.Join(podsDir(root), uid)}}
 }
 
+// labels selects the sandboxes and containers of the pod in the runtime.
+func (l layout) labels() map[string]string {
+	return map[string]string{translate.LabelPodUID: l.UID, translate.LabelRoot: l.RootID}
+}
+
 func podsDir(root string) string { return filepath.Join(root, "pods") }
 
 // rootID returns a label value that identifies a root directory.

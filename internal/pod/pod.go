@@ -156,7 +156,7 @@ func (e *Engine) pod(ctx context.Context, rec *record) (*Pod, error) {
 		Labels: s.Labels, Annotations: s.Annotations, Created: rec.Created, Handler: s.Handler,
 		e: e, rec: rec,
 	}
-	sandboxes, err := e.sandboxes(ctx, map[string]string{translate.LabelPodUID: rec.UID, translate.LabelRoot: rootID(e.opts.Root)})
+	sandboxes, err := e.sandboxes(ctx, newLayout(e.opts.Root, rec.UID).labels())
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +234,7 @@ func (e *Engine) latest(ctx context.Context, uid string) (map[string]*runtimeapi
 
 // attempts lists the containers of a pod that the runtime has.
 func (e *Engine) attempts(ctx context.Context, uid string) ([]*runtimeapi.Container, error) {
-	resp, err := e.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{LabelSelector: map[string]string{translate.LabelPodUID: uid, translate.LabelRoot: rootID(e.opts.Root)}}})
+	resp, err := e.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{LabelSelector: newLayout(e.opts.Root, uid).labels()}})
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,6 @@ package pod
 import (
 	"context"
 	"fmt"
-
-	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 // recreate recreates a pod that lost its sandbox or whose recreation was
@@ -23,7 +21,7 @@ func (w *worker) recreate(ctx context.Context, p *Pod) error {
 		return errStopping
 	}
 	w.eventf("", "SandboxChanged", "the sandbox of pod %s does not run; creating it again", p.Name)
-	if err := w.e.deleteSandboxes(ctx, map[string]string{translate.LabelPodUID: w.l.UID, translate.LabelRoot: w.l.RootID}); err != nil {
+	if err := w.e.deleteSandboxes(ctx, w.l); err != nil {
 		return fmt.Errorf("recreate: %w", err)
 	}
 	if err := w.startPod(ctx); err != nil {

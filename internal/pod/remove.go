@@ -16,7 +16,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
-	"github.com/adamant-sh/adamant/internal/pod/translate"
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
@@ -192,7 +191,7 @@ func (e *Engine) deletePod(ctx context.Context, uid string) error {
 
 func (e *Engine) tryDeletePod(ctx context.Context, uid string) error {
 	l := newLayout(e.opts.Root, uid)
-	if err := e.deleteSandboxes(ctx, map[string]string{translate.LabelPodUID: uid, translate.LabelRoot: l.RootID}); err != nil {
+	if err := e.deleteSandboxes(ctx, l); err != nil {
 		return fmt.Errorf("remove pod %s: %w", uid, err)
 	}
 	e.opts.step("erased sandbox")
@@ -218,8 +217,8 @@ func (e *Engine) tryDeletePod(ctx context.Context, uid string) error {
 	return nil
 }
 
-func (e *Engine) deleteSandboxes(ctx context.Context, labels map[string]string) error {
-	found, err := e.sandboxes(ctx, labels)
+func (e *Engine) deleteSandboxes(ctx context.Context, l layout) error {
+	found, err := e.sandboxes(ctx, l.labels())
 	if err != nil {
 		return err
 	}

@@ -20,39 +20,37 @@ type ExecResult = cri.Result
 // Exec runs a command in a container of the pod, connected to streams, and
 // returns its exit code. An empty name means the pod's default container.
 func (p *Pod) Exec(ctx context.Context, container string, command []string, streams Streams) (int, error) {
-	if err := p.Refresh(ctx); err != nil {
-		return 0, err
-	}
-	id, err := p.running(container)
+	c, err := p.running(ctx, container)
 	if err != nil {
 		return 0, err
 	}
-	return p.e.cri.Stream(ctx, id, command, streams)
+	return p.e.cri.Stream(ctx, c.ID, command, streams)
 }
 
 // ExecSync runs a command in a container and returns its output. The command is
 // killed after timeout, unless that is 0.
 func (p *Pod) ExecSync(ctx context.Context, container string, command []string, timeout time.Duration) (ExecResult, error) {
-	if err := p.Refresh(ctx); err != nil {
-		return ExecResult{}, err
-	}
-	id, err := p.running(container)
+	c, err := p.running(ctx, container)
 	if err != nil {
 		return ExecResult{}, err
 	}
-	return p.e.cri.Run(ctx, id, command, timeout)
+	return p.e.cri.Run(ctx, c.ID, command, timeout)
 }
 
-// running returns the ID of a container, and an error if it does not run.
-func (p *Pod) running(container string) (string, error) {
+// running reads the state of the pod again and finds a container. It returns an
+// error if the container does not run.
+func (p *Pod) running(ctx context.Context, container string) (*Container, error) {
+	if err := p.Refresh(ctx); err != nil {
+		return nil, err
+	}
 	c, err := p.Container(container)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if c.State != Started {
-		return "", fmt.Errorf("container %s of pod %s does not run: %s", c.Name, p.Name, c.describe())
+		return nil, fmt.Errorf("container %s of pod %s does not run: %s", c.Name, p.Name, c.describe())
 	}
-	return c.ID, nil
+	return c, nil
 }
 
 // describe returns the state of a container in a few words.

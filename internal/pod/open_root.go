@@ -12,14 +12,7 @@ import (
 // OpenRoot opens the file system of a running container, including its volumes.
 // Paths are resolved within the root. The caller closes it.
 func (p *Pod) OpenRoot(ctx context.Context, container string) (*rootfs.Root, error) {
-	if err := p.Refresh(ctx); err != nil {
-		return nil, err
-	}
-	id, err := p.running(container)
-	if err != nil {
-		return nil, err
-	}
-	c, err := p.Container(container)
+	c, err := p.running(ctx, container)
 	if err != nil {
 		return nil, err
 	}
@@ -33,10 +26,11 @@ func (p *Pod) OpenRoot(ctx context.Context, container string) (*rootfs.Root, err
 	defer unix.Close(fd) // rootfs.New duplicates it
 	// The process may have ended and its PID may have been reused before the
 	// directory was opened. If the container still runs, it was the right one.
-	if err := p.Refresh(ctx); err != nil {
+	now, err := p.running(ctx, container)
+	if err != nil {
 		return nil, err
 	}
-	if now, err := p.running(container); err != nil || now != id {
+	if now.ID != c.ID {
 		return nil, fmt.Errorf("container %s of pod %s ended in the meantime", c.Name, p.Name)
 	}
 	return rootfs.New(fd)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -83,9 +82,7 @@ func (w *worker) enforce(ctx context.Context, end context.CancelCauseFunc) error
 			w.rotateLogs(ctx)
 			err = checkSizes(&w.rec.Spec, w.l)
 		}
-		if err == nil || !isEvicted(err) && !os.IsNotExist(err) {
-			continue // the next tick measures again
-		}
+		// After other errors the next tick measures again.
 		if isEvicted(err) {
 			return w.evict(context.WithoutCancel(ctx), err, end)
 		}

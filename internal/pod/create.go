@@ -163,11 +163,7 @@ func (w *worker) runSandbox(ctx context.Context) error {
 	}
 	w.sandbox = resp.PodSandboxId
 	w.e.opts.step("sandbox")
-	w.ips, err = w.e.podIPs(ctx, w.sandbox)
-	if len(w.ips) == 0 && w.rec.Spec.Spec.HostNetwork {
-		w.ips = w.e.node.IPs
-	}
-	return err
+	return w.readIPs(ctx)
 }
 
 func (e *Engine) podIPs(ctx context.Context, sandbox string) ([]string, error) {

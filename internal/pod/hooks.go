@@ -78,7 +78,7 @@ func (h hook) exec(ctx context.Context, command []string) error {
 		return err
 	}
 	if res.ExitCode != 0 {
-		return fmt.Errorf("%s: exit code %d: %s", command[0], res.ExitCode, firstLines(append(res.Stderr, res.Stdout...)))
+		return fmt.Errorf("%s: exit code %d: %s", command[0], res.ExitCode, excerpt(string(append(res.Stderr, res.Stdout...))))
 	}
 	return nil
 }
@@ -86,9 +86,9 @@ func (h hook) exec(ctx context.Context, command []string) error {
 // maxOutput bounds the output of a hook or probe in a message, in bytes.
 const maxOutput = 1024
 
-func firstLines(out []byte) string {
-	s := strings.TrimSpace(strings.ToValidUTF8(string(out[:min(len(out), maxOutput)]), "\uFFFD"))
-	return s
+// excerpt returns the beginning of the output of a hook or probe.
+func excerpt(out string) string {
+	return strings.TrimSpace(strings.ToValidUTF8(out[:min(len(out), maxOutput)], "\uFFFD"))
 }
 
 // minGrace is the minimum time between the stop signal and SIGKILL, even if the

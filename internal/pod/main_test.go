@@ -71,8 +71,7 @@ func stopMachine() error {
 	return errors.Join(err, Destroy(ctx, o), os.RemoveAll(o.Root), os.RemoveAll(o.State))
 }
 
-// openTest opens an engine with the tests' containerd. At the end of the test no
-// pods may be left.
+// openTest opens an engine with the tests' containerd.
 func openTest(t *testing.T) *Engine {
 	t.Helper()
 	if os.Geteuid() != 0 {

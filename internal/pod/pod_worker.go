@@ -45,12 +45,16 @@ func (e *Engine) workerFor(ctx context.Context, p *Pod, events Events) (*worker,
 	if w.sandbox == "" {
 		return w, nil
 	}
-	var err error
-	w.ips, err = e.podIPs(ctx, w.sandbox)
-	if len(w.ips) == 0 && p.rec.Spec.Spec.HostNetwork {
-		w.ips = e.node.IPs
+	return w, w.readIPs(ctx)
+}
+
+// readIPs reads the addresses of the pod: those of its sandbox, or the machine's.
+func (w *worker) readIPs(ctx context.Context) (err error) {
+	w.ips, err = w.e.podIPs(ctx, w.sandbox)
+	if len(w.ips) == 0 && w.rec.Spec.Spec.HostNetwork {
+		w.ips = w.e.node.IPs
 	}
-	return w, err
+	return err
 }
 
 // facts returns the facts about a pod before its sandbox and volumes exist.
@@ -84,9 +88,8 @@ func (w *worker) eventf(container, reason, format string, args ...any) {
 	w.events.emit(&w.rec.Spec, container, reason, format, args...)
 }
 
-// startContainer creates and starts an attempt at a container and runs its
-// postStart hook. It returns the container's ID even if the start or the hook
-// fails.
+// startContainer creates and starts an attempt at a container, runs its postStart
+// hook and returns the container's ID.
 func (w *worker) startContainer(ctx context.Context, ctr *corev1.Container, attempt uint32) (string, error) {
 	image, err := w.images.ensure(ctx, ctr)
 	if err != nil {
@@ -105,7 +108,7 @@ func (w *worker) startContainer(ctx context.Context, ctr *corev1.Container, atte
 	}
 	w.e.opts.step("created " + ctr.Name)
 	if _, err := w.e.cri.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: made.ContainerId}); err != nil {
-		return made.ContainerId, fmt.Errorf("container %s: %w", ctr.Name, err)
+		return "", fmt.Errorf("container %s: %w", ctr.Name, err)
 	}
 	w.eventf(ctr.Name, "Started", "started container %s", ctr.Name)
 	w.e.opts.step("started " + ctr.Name)
@@ -135,7 +138,7 @@ func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
 	for attempt := 0; ; attempt++ {
 		id, err := w.startContainer(ctx, ctr, w.l.nextAttempt(ctr.Name))
 		if err == nil && translate.IsSidecar(ctr) {
-			err = w.waitStarted(ctx, ctr, id)
+			err = w.waitStarted(ctx, ctr)
 			if err == nil {
 				return nil
 			}

@@ -102,7 +102,7 @@ func (p *prober) runProbe(ctx context.Context, kind probeKind, spec *corev1.Prob
 	s.Eager = kind == readiness && spec.Exec == nil
 	probe.Run(ctx, h, s, p.attempt.began, func(v probe.Verdict) bool {
 		if !v.Last.OK {
-			p.eventf(p.ctr.Name, "Unhealthy", "container %s: %s probe failed: %s", p.ctr.Name, kind, firstLines([]byte(v.Last.Output)))
+			p.eventf(p.ctr.Name, "Unhealthy", "container %s: %s probe failed: %s", p.ctr.Name, kind, excerpt(v.Last.Output))
 		}
 		return report(probeResult{kind, v, spec})
 	})

@@ -9,11 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errStillRuns is returned when a process has not ended in time.
-var errStillRuns = errors.New("the process still runs")
-
-// waitProcess waits at most d until a process has ended. It returns errStillRuns
-// after d, and another error if the process cannot be waited for.
+// waitProcess waits at most d until a process has ended. It returns an error if it
+// has not, or cannot be waited for.
 func waitProcess(ctx context.Context, pid int, d time.Duration) error {
 	if pid <= 0 {
 		return errors.New("no process")
@@ -38,12 +35,8 @@ func waitProcess(ctx context.Context, pid int, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	err = raw.Read(func(fd uintptr) bool {
+	return raw.Read(func(fd uintptr) bool {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 		return err == nil && n == 1 // a pidfd is readable once its process ended
 	})
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errStillRuns
-	}
-	return err
 }

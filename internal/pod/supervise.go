@@ -288,7 +288,7 @@ func (w *worker) emitReadiness(ctr *corev1.Container, r probeResult) {
 
 // notReadyReason returns the reason why a container is not ready.
 func notReadyReason(ctr *corev1.Container, r probeResult) string {
-	return fmt.Sprintf("container %s is not ready: %s", ctr.Name, firstLines([]byte(r.verdict.Last.Output)))
+	return fmt.Sprintf("container %s is not ready: %s", ctr.Name, excerpt(r.verdict.Last.Output))
 }
 
 // enforceEvery is the interval of the checks of a pod's limits, as in the kubelet.

@@ -123,11 +123,8 @@ func isReady(ctr *corev1.Container, r probeResult) bool {
 	return r.kind == readiness || r.kind == settled || r.kind == startup && ctr.ReadinessProbe == nil
 }
 
-// unhealthyError returns the error for a container whose probe failed for good.
-func (w *worker) unhealthyError(ctr *corev1.Container, a attempt, r *probeResult) error {
-	return w.notReadyError(ctr, a, r, nil)
-}
-
+// notReadyError returns the error for a container that did not become ready.
+// cause is the error that ended the wait, nil if a probe failed for good.
 func (w *worker) notReadyError(ctr *corev1.Container, a attempt, r *probeResult, cause error) error {
 	lines := tail(filepath.Join(w.l.Logs(), translate.LogPath(ctr.Name, a.number)), 200)
 	e := &NotReadyError{

@@ -66,7 +66,7 @@ var errNotStarted = errors.New("the container was never started")
 
 // waitStarted waits until the startup probe of a sidecar passes. A sidecar
 // without one has started as soon as it runs.
-func (w *worker) waitStarted(ctx context.Context, ctr *corev1.Container, id string) error {
+func (w *worker) waitStarted(ctx context.Context, ctr *corev1.Container) error {
 	if ctr.StartupProbe == nil {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (w *worker) outcomeError(ctx context.Context, ctr *corev1.Container, a atte
 	case out.exit != nil:
 		return exitError(w.l, ctr, out.exit)
 	case out.failedProbe != nil:
-		return w.unhealthyError(ctr, a, out.failedProbe)
+		return w.notReadyError(ctr, a, out.failedProbe, nil)
 	}
 	return nil
 }

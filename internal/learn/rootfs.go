@@ -81,15 +81,12 @@ func containersOf(spec *corev1.PodSpec) []*corev1.Container {
 	return out
 }
 
-// runtimeMounts are the mounts that a CRI runtime adds to every container.
-var runtimeMounts = []string{"/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
-
 func mountsOf(c *corev1.Container) []profile.Mount {
 	var out []profile.Mount
 	for _, m := range c.VolumeMounts {
 		out = append(out, profile.Mount{Path: m.MountPath, ReadOnly: m.ReadOnly})
 	}
-	for _, path := range runtimeMounts {
+	for _, path := range pod.RuntimeMounts() {
 		out = append(out, profile.Mount{Path: path})
 	}
 	if c.TerminationMessagePath != "" {

@@ -12,13 +12,16 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// runtimeMounts are the mount points that every CRI runtime adds to a container.
-var runtimeMounts = []string{"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"}
+// RuntimeMounts returns the mount points that every CRI runtime adds to a
+// container.
+func RuntimeMounts() []string {
+	return []string{"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"}
+}
 
 // mountPoints returns the mount points of a container: those of the manifest and
 // those that every runtime adds.
 func (p *Pod) mountPoints(container string) []string {
-	points := append([]string{}, runtimeMounts...)
+	points := RuntimeMounts()
 	c, ok := p.rec.Spec.Container(container)
 	if !ok {
 		return points

@@ -41,10 +41,11 @@ func randomTrace(r *rand.Rand) trace.Trace {
 	}
 	names := []string{"a", "b", "app.conf", "app", "seed", "new", "in", "*", "tmp.Xy7Qp2", "12"}
 	pick := func(list []string) string { return list[r.IntN(len(list))] }
+	ops := trace.Ops()
 	t := trace.Trace{Complete: true}
 	for range 1 + r.IntN(12) {
 		a := trace.Access{
-			Op: operations[r.IntN(len(operations))], Path: path.Join(pick(dirs), pick(names)), Exe: "/bin/app",
+			Op: ops[r.IntN(len(ops))], Path: path.Join(pick(dirs), pick(names)), Exe: "/bin/app",
 			Count: 1 + r.IntN(3), Bytes: int64(r.IntN(1 << 22)),
 		}
 		if r.IntN(3) == 0 {

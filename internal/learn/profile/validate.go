@@ -4,20 +4,12 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
-
-// operations are the valid operations of a Write.
-var operations = []trace.Op{
-	trace.Create, trace.Write, trace.Truncate, trace.Tmpfile, trace.Mkdir, trace.Mknod, trace.Unlink,
-	trace.Rmdir, trace.Rename, trace.Link, trace.Symlink, trace.Chmod, trace.Chown, trace.Utime,
-	trace.Xattr, trace.Bind,
-}
 
 // checkKind refuses documents of another kind or version.
 func (p Profile) checkKind() error {
@@ -73,7 +65,7 @@ func (c Container) validate() error {
 		}
 	}
 	for i, f := range c.Evidence {
-		if !isCleanPath(f.Path) || !slices.Contains(operations, f.Op) {
+		if !trace.IsClean(f.Path) || !slices.Contains(trace.Ops(), f.Op) {
 			return fmt.Errorf("evidence[%d]: %q of %q is no call that could have failed", i, f.Op, f.Path)
 		}
 	}
@@ -81,11 +73,11 @@ func (c Container) validate() error {
 }
 
 func (w Write) validate() error {
-	if !isCleanPath(w.Path) {
+	if !trace.IsClean(w.Path) {
 		return fmt.Errorf("path: %q is not absolute and clean", w.Path)
 	}
 	for op, n := range w.Ops {
-		if !slices.Contains(operations, op) {
+		if !slices.Contains(trace.Ops(), op) {
 			return fmt.Errorf("ops: no such operation as %q", op)
 		}
 		if n < 0 {
@@ -100,7 +92,7 @@ func (w Write) validate() error {
 
 func (v Volume) validate() error {
 	switch {
-	case !isCleanPath(v.MountPath):
+	case !trace.IsClean(v.MountPath):
 		return fmt.Errorf("mountPath: %q is not absolute and clean", v.MountPath)
 	case v.MountPath == "/" || isKernels(v.MountPath):
 		return fmt.Errorf("mountPath: no volume can be mounted at %s", v.MountPath)
@@ -122,8 +114,4 @@ func (v Volume) validate() error {
 		return fmt.Errorf("sizeLimit: %q is no quantity such as 64Mi", v.SizeLimit)
 	}
 	return nil
-}
-
-func isCleanPath(p string) bool {
-	return strings.HasPrefix(p, "/") && path.Clean(p) == p && !strings.Contains(p, "\x00")
 }

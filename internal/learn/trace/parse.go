@@ -35,18 +35,15 @@ func Parse(data []byte) (Trace, error) {
 	return t, nil
 }
 
-var knownOps = []Op{Create, Write, Truncate, Tmpfile, Mkdir, Mknod, Unlink, Rmdir, Rename, Link, Symlink,
-	Chmod, Chown, Utime, Xattr, Bind}
-
 func (a Access) check() error {
 	switch {
-	case !slices.Contains(knownOps, a.Op):
+	case !slices.Contains(Ops(), a.Op):
 		return fmt.Errorf("unknown operation %q", a.Op)
-	case !isClean(a.Path):
+	case !IsClean(a.Path):
 		return fmt.Errorf("path is not absolute and clean")
-	case a.Mount != "" && !isClean(a.Mount):
+	case a.Mount != "" && !IsClean(a.Mount):
 		return fmt.Errorf("mount %q is not absolute and clean", a.Mount)
-	case a.Peer != "" && !isClean(a.Peer):
+	case a.Peer != "" && !IsClean(a.Peer):
 		return fmt.Errorf("peer %q is not absolute and clean", a.Peer)
 	case a.Errno != "" && !errnoName.MatchString(a.Errno):
 		return fmt.Errorf("%q is no errno", a.Errno)
@@ -56,6 +53,8 @@ func (a Access) check() error {
 	return nil
 }
 
-func isClean(p string) bool {
+// IsClean reports whether a path is absolute, has no "." or ".." elements or double
+// slashes, and no NUL.
+func IsClean(p string) bool {
 	return strings.HasPrefix(p, "/") && path.Clean(p) == p && !strings.ContainsRune(p, 0)
 }

@@ -26,6 +26,14 @@ const (
 	Bind     Op = "bind" // a unix socket given a path
 )
 
+// Ops returns all operations.
+func Ops() []Op {
+	return []Op{
+		Create, Write, Truncate, Tmpfile, Mkdir, Mknod, Unlink, Rmdir, Rename, Link, Symlink,
+		Chmod, Chown, Utime, Xattr, Bind,
+	}
+}
+
 // An Access is all the calls of one operation on one path by one program with
 // one result, folded together.
 type Access struct {

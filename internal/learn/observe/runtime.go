@@ -157,15 +157,7 @@ func (j job) start() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("make control socket: %w", err)
 	}
-	files := []uintptr{0, 1, 2}
-	for _, fd := range j.Inherited {
-		// The descriptors must keep their numbers, by which runc finds them
-		// (LISTEN_FDS, --preserve-fds).
-		for len(files) <= fd {
-			files = append(files, ^uintptr(0))
-		}
-		files[fd] = uintptr(fd)
-	}
+	files := j.files()
 	j.Control = len(files)
 	arg, err := json.Marshal(j)
 	if err != nil {
@@ -183,6 +175,19 @@ func (j job) start() (int, error) {
 	control := os.NewFile(uintptr(pair[0]), "control")
 	defer control.Close()
 	return readStatus(control)
+}
+
+// files returns the descriptors of runc. They keep their numbers, by which runc
+// finds them (LISTEN_FDS, --preserve-fds).
+func (j job) files() []uintptr {
+	files := []uintptr{0, 1, 2}
+	for _, fd := range j.Inherited {
+		for len(files) <= fd {
+			files = append(files, ^uintptr(0)) // closed in the child
+		}
+		files[fd] = uintptr(fd)
+	}
+	return files
 }
 
 // readStatus receives the report of the tracing process: runc's exit status, or

@@ -114,14 +114,7 @@ func (j job) starts(inside func(int) bool) func(int) bool {
 
 // startRunc starts runc with every descriptor that the caller passed for it.
 func (j job) startRunc() (int, error) {
-	files := []uintptr{0, 1, 2}
-	for _, fd := range j.Inherited {
-		for len(files) <= fd {
-			files = append(files, ^uintptr(0))
-		}
-		files[fd] = uintptr(fd)
-	}
-	return startTraced(j.Command, &syscall.ProcAttr{Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{}})
+	return startTraced(j.Command, &syscall.ProcAttr{Env: os.Environ(), Files: j.files(), Sys: &syscall.SysProcAttr{}})
 }
 
 // letGo releases the descriptors, session and working directory of the caller,

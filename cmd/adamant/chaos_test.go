@@ -15,9 +15,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
-// TestChaos rolls out fifty times while something is killed at a random moment
-// of each: the daemon, containerd, a shim, an instance. Afterwards what was
-// declared runs, nothing else does, and no rollout is missing in the history.
+// TestChaos makes fifty rollouts and kills a process at a random moment of each:
+// the daemon, containerd, a shim or an instance. In the end only the declared
+// workload runs, and the history has every rollout.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -31,7 +31,7 @@ func TestChaos(t *testing.T) {
 	const rollouts = 50
 	begun := 0
 	for n := range rollouts {
-		// One that was rolled back before runs what is asked for already.
+		// If the previous rollout was rolled back, this version still runs.
 		if s.apply(webManifest([]string{"chaos-a", "chaos-b"}[n%2], 2, port)) != local.Unchanged {
 			begun++
 		}
@@ -68,23 +68,23 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// killOne kills one process of the lab whose command line has a word. A daemon
-// that is killed is started again, as systemd would.
-func (s *served) killOne(r *rand.Rand, word string) {
-	if word == "serve" {
+// killOne kills a process of a program in the lab. It starts the daemon again, as
+// systemd would.
+func (s *served) killOne(r *rand.Rand, program string) {
+	if program == "serve" {
 		s.kill()
 		s.start()
 		return
 	}
-	pids := s.processes(word)
+	pids := s.processes(program)
 	if len(pids) > 0 {
 		syscall.Kill(pids[r.IntN(len(pids))], syscall.SIGKILL)
 	}
 }
 
-// processes are those of this lab whose program is called so, and no other
-// test's: the runtime's name the lab on their command line, an instance's root
-// is mounted from it.
+// processes returns the processes of a program in this lab. The runtime's
+// processes have the lab's directory in their command line; the root of an
+// instance is mounted from it.
 func (s *served) processes(program string) []int {
 	var pids []int
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline") // only a bad pattern is an error
@@ -110,8 +110,8 @@ func (s *served) processes(program string) []int {
 	return pids
 }
 
-// isProgram reports whether a process was started as a program; a shim's name
-// goes on with its version.
+// isProgram reports whether the first argument of a process is a program. The
+// name of a shim ends with its version.
 func isProgram(arg, program string) bool {
 	if program == "containerd-shim" {
 		return strings.HasPrefix(filepath.Base(arg), program)

@@ -19,9 +19,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// TestReboot takes from the machine what a reboot takes: all processes, mounts
-// and network, and what is in /run. The next daemon brings everything back as
-// declared.
+// TestReboot simulates a reboot: it kills all processes and removes the mounts,
+// the network and the state directory. The next daemon starts the declared
+// workload again.
 func TestReboot(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -58,7 +58,7 @@ func (s *served) reboot() {
 	s.start()
 }
 
-// unmount unmounts all below the lab, the last mounted first.
+// unmount unmounts everything below the lab's directory, the latest mount first.
 func (s *served) unmount() {
 	s.t.Helper()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
@@ -70,7 +70,7 @@ func (s *served) unmount() {
 	}
 }
 
-// onlyRuns fails unless there are so many pods, and waits for those that end.
+// onlyRuns waits until there are exactly n pods.
 func (s *served) onlyRuns(n int) {
 	s.t.Helper()
 	var pods report.PodList
@@ -79,9 +79,9 @@ func (s *served) onlyRuns(n int) {
 	})
 }
 
-// TestFullDisk fills the disk while instances run: they go on to serve, nothing
-// that was said is lost, and once there is room again what was declared comes
-// about. The daemon is killed meanwhile.
+// TestFullDisk fills the disk while instances run. They keep serving, and once
+// there is space again the declared version is rolled out. The daemon is killed
+// while the disk is full.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	disk := smallDisk(t)
@@ -96,7 +96,7 @@ func TestFullDisk(t *testing.T) {
 
 	full := filepath.Join(disk, "full")
 	fill(t, full)
-	err := s.adamant("apply", "-f", file) // whether that can be noted is not for us to say
+	err := s.adamant("apply", "-f", file) // it may or may not be recorded
 	t.Logf("applied on a full disk: %v", err)
 	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
 		if fetch(port) == "" {
@@ -115,8 +115,7 @@ func TestFullDisk(t *testing.T) {
 	s.onlyRuns(2)
 	var doc struct{ History local.History }
 	check(t, s.ask(&doc, "rollout", "history", "web", "-o", "json"))
-	// The one on the full disk may have been noted, and then it may have been
-	// rolled back already.
+	// The rollout on the full disk may have been recorded and rolled back.
 	rollouts := slices.DeleteFunc(doc.History.Rollouts, func(a local.Attempt) bool { return a.Outcome == rollout.RolledBack })
 	if len(rollouts) != 2 || rollouts[1].Generation != 2 {
 		t.Errorf("the history has these rollouts that were not rolled back, want 2: %+v", rollouts)
@@ -124,7 +123,7 @@ func TestFullDisk(t *testing.T) {
 	check(t, s.adamant("delete", "web", "svc/web"))
 }
 
-// smallDisk is a file system that is full soon.
+// smallDisk mounts a small file system and returns its directory.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/var/tmp", "adamant-disk-")
@@ -148,9 +147,9 @@ func fill(t *testing.T, file string) {
 	}
 }
 
-// TestImageGone removes images behind the daemon's back: nothing is applied that
-// has none, instances that run go on, and what lacks its image says so and comes
-// back with it.
+// TestImageGone removes images without the daemon. A manifest without its image is
+// refused, and instances keep running. An instance that cannot be restarted
+// reports the missing image, and starts once the image is loaded again.
 func TestImageGone(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -195,8 +194,7 @@ func TestImageGone(t *testing.T) {
 	check(t, s.adamant("delete", "web", "svc/web"))
 }
 
-// removeImage takes an image from the runtime with all its names, its id among
-// them.
+// removeImage removes an image from the runtime, with all its names and its ID.
 func (s *served) removeImage(name string) {
 	s.t.Helper()
 	ctr := func(args ...string) string {
@@ -212,7 +210,8 @@ func (s *served) removeImage(name string) {
 			digest = f[2]
 		}
 	}
-	// The runtime adds the id when it hears of a name, which may be late.
+	// The runtime adds the ID when it handles the event for a name, which may be
+	// after the name was removed.
 	s.until("the image has no name", func() bool {
 		named := false
 		for line := range strings.Lines(ctr("ls")) {

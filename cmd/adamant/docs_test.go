@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// walk calls visit with every command that somebody can type.
+// walk calls visit with a command and all commands below it, except help.
 func walk(c *cobra.Command, visit func(*cobra.Command)) {
 	visit(c)
 	for _, below := range c.Commands() {
@@ -77,7 +77,7 @@ func TestExamplesParse(t *testing.T) {
 	}
 }
 
-// accepts returns why a command line would not even be begun with.
+// accepts returns an error if a command line is invalid.
 func accepts(args []string) error {
 	cmd, rest, err := newRootCommand(&app{}).Find(args)
 	if err != nil {
@@ -89,7 +89,7 @@ func accepts(args []string) error {
 	return cmd.ValidateArgs(cmd.Flags().Args())
 }
 
-// words splits a line as a shell does where nothing but single quotes is used.
+// words splits a line like a shell. It knows only single quotes.
 func words(line string) []string {
 	var out []string
 	for i, part := range strings.Split(line, "'") {

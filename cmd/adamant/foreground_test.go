@@ -24,7 +24,8 @@ spec:
   - {name: web, image: "adamant.test/own:1", imagePullPolicy: Never}
 `
 
-// inForeground starts a run of a manifest, and returns a look at its output.
+// inForeground starts adamant run with a manifest. output returns what it has
+// printed so far.
 func (s *served) inForeground(text string) (_ *exec.Cmd, output func() string) {
 	s.t.Helper()
 	file := filepath.Join(s.dir, "foreground.yaml")
@@ -36,7 +37,7 @@ func (s *served) inForeground(text string) (_ *exec.Cmd, output func() string) {
 	cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+s.root, "ADAMANT_STATE="+s.state)
 	cmd.Stdout, cmd.Stderr = out, out
 	check(s.t, cmd.Start())
-	s.t.Cleanup(func() { // if the test did not come to its end
+	s.t.Cleanup(func() { // if the test failed before
 		cmd.Process.Signal(os.Interrupt)
 		cmd.Wait()
 	})
@@ -47,8 +48,8 @@ func (s *served) inForeground(text string) (_ *exec.Cmd, output func() string) {
 	}
 }
 
-// A run in the foreground and a daemon keep workloads of the same name beside
-// each other; Ctrl-C removes what is the run's although the runtime was killed.
+// A run in the foreground and a daemon can have workloads of the same name. Ctrl-C
+// removes those of the run, even if the runtime was killed.
 func TestForegroundBesideADaemon(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -93,7 +94,7 @@ func names(s local.Status) []string {
 	return list
 }
 
-// pods is how many there are.
+// pods returns the number of pods, or -1 after an error.
 func (s *served) pods() int {
 	var list struct{ Pods []struct{} }
 	if err := s.ask(&list, "ps", "-o", "json"); err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A callError is the shape of what the runtime's client returns: it is
-// Canceled, and what it wraps is not.
+// A callError is like an error of the CRI client: it is context.Canceled, but the
+// error that it wraps is not.
 type callError struct{ error }
 
 func (e *callError) Unwrap() error        { return e.error }

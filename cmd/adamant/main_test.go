@@ -22,7 +22,7 @@ import (
 
 // A lab is the real, static program and a private containerd. Scripts share one
 // that has images. A test that needs all pods of a containerd, or that kills
-// something, has a lab of its own, so that all may run at once.
+// something, has its own lab, so that all tests can run at the same time.
 type lab struct {
 	dir, bin, root, state string
 	container, debian     string // archives of nginx
@@ -83,7 +83,7 @@ func (l *lab) adamant(args ...string) error {
 	return nil
 }
 
-// openLab returns the lab, made at the first call.
+// openLab returns the shared lab, which the first call creates.
 func openLab(t *testing.T) *lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -97,8 +97,8 @@ func openLab(t *testing.T) *lab {
 	return l
 }
 
-// ownLab returns a lab with a data directory of its own, in root unless that is
-// empty. It has no images.
+// ownLab returns a lab with its own data directory: root, unless that is empty. It
+// has no images.
 func ownLab(t *testing.T, root string) *lab {
 	t.Helper()
 	shared := openLab(t)
@@ -136,7 +136,7 @@ func (l *lab) close() error {
 	return errors.Join(l.mountsLeft(), l.processesLeft(), network.left(), os.RemoveAll(l.dir))
 }
 
-// mountsLeft finds mounts of the lab.
+// mountsLeft returns an error if mounts of the lab are left.
 func (l *lab) mountsLeft() error {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err == nil && strings.Contains(string(mounts), l.dir) {
@@ -145,8 +145,8 @@ func (l *lab) mountsLeft() error {
 	return err
 }
 
-// processesLeft finds processes that were started for the lab. Those that
-// were just killed may take a moment.
+// processesLeft returns an error if processes of the lab are left. Killed
+// processes may take a moment to end.
 func (l *lab) processesLeft() error {
 	var left []string
 	for range 50 {
@@ -168,7 +168,8 @@ func (l *lab) processesLeft() error {
 	return fmt.Errorf("reset left processes: %q", left)
 }
 
-// A network is what tells the lab's network from that of others.
+// A network identifies the lab's network by its bridge and the first bytes of its
+// addresses.
 type network struct{ bridge, prefix string }
 
 func (l *lab) network() (network, error) {
@@ -192,7 +193,8 @@ func (l *lab) network() (network, error) {
 	return network{string(bridge[1]), strings.TrimSuffix(instance.Subnet, "0/24")}, nil
 }
 
-// left finds the bridge, namespaces and rules of the lab's network.
+// left returns an error if the bridge, namespaces or firewall rules of the network
+// are left.
 func (n network) left() error {
 	var errs []error
 	if _, err := os.Stat("/sys/class/net/" + n.bridge); err == nil {
@@ -201,7 +203,7 @@ func (n network) left() error {
 	rules, err := exec.Command("iptables-save").Output()
 	errs = append(errs, err)
 	for rule := range strings.Lines(string(rules)) {
-		isOther := strings.Contains(rule, `"adm-`) && !strings.Contains(rule, n.bridge) // took the subnet since
+		isOther := strings.Contains(rule, `"adm-`) && !strings.Contains(rule, n.bridge) // has the subnet now
 		if !isOther && (strings.Contains(rule, n.prefix) || strings.Contains(rule, n.bridge)) {
 			errs = append(errs, fmt.Errorf("reset left the rule %s of iptables", rule))
 		}

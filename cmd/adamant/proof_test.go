@@ -8,8 +8,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/report"
 )
 
-// TestProofExitCodes tells a proof that failed from one that did not see
-// everything.
+// TestProofExitCodes checks that a proof that failed and one that did not see
+// everything have different exit codes.
 func TestProofExitCodes(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

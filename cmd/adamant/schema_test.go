@@ -122,7 +122,7 @@ func TestSchemasRefuse(t *testing.T) {
 }
 
 // checkDocuments validates the documents of a command's standard output. It
-// also refuses fields that a schema does not name: readers accept them, since a
+// also refuses fields that a schema does not have. Readers accept them, because a
 // later release may add some, but this one must not print them.
 func checkDocuments(stdout string) error {
 	decoder := json.NewDecoder(strings.NewReader(stdout))
@@ -209,8 +209,8 @@ func forbidOthers(v any) {
 	}
 }
 
-// A generator makes JSON Schemas of Go types, with descriptions from the
-// comments of their sources.
+// A generator generates JSON Schemas from Go types, with descriptions from the
+// comments in their sources.
 type generator struct {
 	defs  map[string]*schema
 	types map[string]reflect.Type      // of the defs
@@ -258,8 +258,8 @@ func (g *generator) schema(kind string, t reflect.Type) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// fields adds the fields of a struct to the properties of s, those of embedded
-// structs as its own.
+// fields adds the fields of a struct to the properties of s. Fields of embedded
+// structs are added like its own.
 func (g *generator) fields(s *schema, t reflect.Type) error {
 	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")

@@ -16,8 +16,8 @@ import (
 )
 
 // TestScript runs the scripts of testdata/script with the real program, in
-// parallel on one private containerd. Each has pods of its own names, and
-// removes them.
+// parallel on one private containerd. Each uses names of pods that no other script
+// uses, and removes its pods.
 func TestScript(t *testing.T) {
 	t.Parallel()
 	l := openLab(t)
@@ -47,7 +47,7 @@ func (l *lab) setup(env *testscript.Env) error {
 	return nil
 }
 
-// runWithCode is "code N COMMAND ARG...": it must exit with N.
+// runWithCode implements "code N COMMAND ARG...": the command must exit with N.
 func runWithCode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: code N COMMAND ARG...")
@@ -73,7 +73,8 @@ func exitOf(ts *testscript.TestScript, args []string) int {
 	return -1
 }
 
-// runUntil is "until REGEXP COMMAND ARG...": sooner or later it prints that.
+// runUntil implements "until REGEXP COMMAND ARG...": it repeats the command until
+// its output matches, for at most a minute.
 func runUntil(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP COMMAND ARG...")
@@ -90,8 +91,8 @@ func runUntil(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// checkJSON is "json PATH REGEXP": standard output is one document, in which
-// what is at PATH, as pods.0.name, is all of REGEXP.
+// checkJSON implements "json PATH REGEXP": standard output must be one document,
+// and its value at PATH, such as pods.0.name, must match REGEXP as a whole.
 func checkJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: json PATH REGEXP")
@@ -102,8 +103,8 @@ func checkJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// saveJSON is "save PATH NAME": it sets an environment variable to what is at
-// PATH in standard output.
+// saveJSON implements "save PATH NAME": it sets an environment variable to the
+// value at PATH in the document on standard output.
 func saveJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: save PATH NAME")

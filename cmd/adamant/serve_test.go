@@ -23,8 +23,8 @@ import (
 	"github.com/adamant-sh/adamant/test/web"
 )
 
-// A served is a data directory of its own with the real program serving it, so
-// that it, its containerd and its pods may be killed.
+// A served is a lab with a daemon (adamant serve). A test may kill the daemon, its
+// containerd and its pods.
 type served struct {
 	*lab
 	t      *testing.T
@@ -33,10 +33,10 @@ type served struct {
 	images *web.Maker
 }
 
-// serve starts a daemon. At the end of the test everything of it must go.
+// serve starts a daemon in its own lab. The end of the test closes the lab.
 func serve(t *testing.T) *served { return serveOn(t, "") }
 
-// serveOn starts a daemon with another data directory.
+// serveOn is serve with a data directory.
 func serveOn(t *testing.T, root string) *served {
 	t.Helper()
 	l := ownLab(t, root)
@@ -53,7 +53,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// An outputLog is what a running program has printed so far.
+// An outputLog holds the output of a running program.
 type outputLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -87,7 +87,7 @@ func (s *served) start() {
 	})
 }
 
-// kill ends the daemon as a crash does.
+// kill kills the daemon with SIGKILL.
 func (s *served) kill() {
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
@@ -105,7 +105,7 @@ func (s *served) until(what string, is func() bool) {
 	s.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("it never came about that %s\n%s", what, s.log)
+			s.t.Fatalf("not within two minutes: %s\n%s", what, s.log)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func (s *served) load(name, version, nature string) {
 	check(s.t, s.adamant("load", archive))
 }
 
-// apply applies a manifest, and returns what became of its workloads.
+// apply applies a manifest and returns the action for its workload.
 func (s *served) apply(text string) local.Action {
 	s.t.Helper()
 	file := filepath.Join(s.dir, "manifest.yaml")
@@ -133,7 +133,7 @@ func (s *served) apply(text string) local.Action {
 	return ""
 }
 
-// ask runs a command with -o json.
+// ask runs a command with -o json and decodes its output.
 func (s *served) ask(into any, args ...string) error {
 	cmd := exec.Command(filepath.Join(s.bin, "adamant"), args...)
 	cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+s.root, "ADAMANT_STATE="+s.state)
@@ -151,7 +151,7 @@ func (s *served) ask(into any, args ...string) error {
 	return json.Unmarshal(out, into)
 }
 
-// ended waits until a workload's rollout has ended and it is whole.
+// ended waits until a workload's rollout has ended and all instances are ready.
 func (s *served) ended(name string) local.Status {
 	s.t.Helper()
 	var st local.Status
@@ -164,7 +164,7 @@ func (s *served) ended(name string) local.Status {
 	return st
 }
 
-// webManifest is the web server as a Deployment with a Service.
+// webManifest returns a Deployment of the web server with a Service.
 func webManifest(image string, replicas, port int) string {
 	return fmt.Sprintf(`apiVersion: apps/v1
 kind: Deployment
@@ -201,8 +201,8 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// TestNoRequestFailsOverRollouts replaces a real nginx twenty times while wrk
-// asks it for its page over connections that are kept.
+// TestNoRequestFailsOverRollouts makes twenty rollouts of nginx while wrk requests
+// its page over persistent connections.
 func TestNoRequestFailsOverRollouts(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("wrk"); err != nil {

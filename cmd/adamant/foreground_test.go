@@ -33,8 +33,7 @@ func (s *served) inForeground(text string) (_ *exec.Cmd, output func() string) {
 	out, err := os.Create(filepath.Join(s.dir, "foreground.out"))
 	check(s.t, err)
 	defer out.Close()
-	cmd := exec.Command(filepath.Join(s.bin, "adamant"), "run", "-f", file)
-	cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+s.root, "ADAMANT_STATE="+s.state)
+	cmd := s.command("run", "-f", file)
 	cmd.Stdout, cmd.Stderr = out, out
 	check(s.t, cmd.Start())
 	s.t.Cleanup(func() { // if the test failed before

@@ -73,11 +73,16 @@ func newLab() (_ *lab, err error) {
 	return l, nil
 }
 
-// adamant runs the program, which must succeed.
-func (l *lab) adamant(args ...string) error {
+// command returns a command of the program on the lab's containerd.
+func (l *lab) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(l.bin, "adamant"), args...)
 	cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+l.root, "ADAMANT_STATE="+l.state)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	return cmd
+}
+
+// adamant runs the program, which must succeed.
+func (l *lab) adamant(args ...string) error {
+	if out, err := l.command(args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("adamant %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil

@@ -74,8 +74,7 @@ func (l *outputLog) String() string {
 func (s *served) start() {
 	s.t.Helper()
 	s.log = &outputLog{}
-	s.cmd = exec.Command(filepath.Join(s.bin, "adamant"), "serve")
-	s.cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+s.root, "ADAMANT_STATE="+s.state)
+	s.cmd = s.command("serve")
 	s.cmd.Stderr = s.log
 	check(s.t, s.cmd.Start())
 	s.until("the daemon answers", func() bool {
@@ -135,8 +134,7 @@ func (s *served) apply(text string) local.Action {
 
 // ask runs a command with -o json and decodes its output.
 func (s *served) ask(into any, args ...string) error {
-	cmd := exec.Command(filepath.Join(s.bin, "adamant"), args...)
-	cmd.Env = append(os.Environ(), "ADAMANT_ROOT="+s.root, "ADAMANT_STATE="+s.state)
+	cmd := s.command(args...)
 	out, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError

@@ -261,8 +261,8 @@ func checkProfile(t *testing.T, p profile.Profile, needs []string, weak string) 
 	}
 }
 
-// TestHostileFails runs programs that cannot be learned. The error must give
-// the reason, and no part of them may be left.
+// TestHostileFails runs programs that cannot be learned. The error must name the
+// reason, and nothing may be left behind.
 func TestHostileFails(t *testing.T) {
 	t.Parallel()
 	l, e := openHostile(t)

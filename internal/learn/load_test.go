@@ -157,7 +157,7 @@ func TestAnAnswerWithoutReadingTheBody(t *testing.T) {
 func TestAsGood(t *testing.T) {
 	cut := Outcome{Result: "refused early", OK: true, Class: refused}
 	ok := Outcome{Result: "200", OK: true, Class: "2"}
-	brokenLimit := Outcome{Result: "500", Class: "5"}
+	broken := Outcome{Result: "500", Class: "5"}
 	for _, tc := range []struct {
 		name             string
 		sealed, writable Outcome
@@ -166,8 +166,8 @@ func TestAsGood(t *testing.T) {
 		{"answered in both", ok, ok, true},
 		{"closed at the body, then answered", ok, cut, true},
 		{"answered, then closed", cut, ok, false},
-		{"closed at the body, then broken", brokenLimit, cut, false},
-		{"broken in both", brokenLimit, brokenLimit, true},
+		{"closed at the body, then broken", broken, cut, false},
+		{"broken in both", broken, broken, true},
 	} {
 		if got := tc.sealed.isAsGood(tc.writable); got != tc.want {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)

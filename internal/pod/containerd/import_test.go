@@ -147,7 +147,7 @@ func testView(t *testing.T, d *Daemon, ref string) {
 		t.Fatal(err)
 	}
 	if mounted, _ := isMounted(target); !mounted {
-		t.Error("Sweep took a view that is mounted")
+		t.Error("sweepViews removed a view that is mounted")
 	}
 	if err := volume.UnmountBelow(target); err != nil { // as a reboot does
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func testView(t *testing.T, d *Daemon, ref string) {
 		t.Fatal(err)
 	}
 	if _, err := d.client.SnapshotService(d.snapshotter).Stat(t.Context(), viewKey(target)); err == nil {
-		t.Error("Sweep left the snapshot of a view that is mounted no more")
+		t.Error("sweepViews left the snapshot of a view that is not mounted")
 	}
 	if err := d.Unmount(t.Context(), target); err != nil {
 		t.Errorf("unmount what is not mounted: %v", err)

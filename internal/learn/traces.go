@@ -104,7 +104,7 @@ func sweep(ctx context.Context, e *pod.Engine, base string) error {
 			err = removeTraced(ctx, dir)
 		}
 		if err := errors.Join(err, lock.Close()); err != nil {
-			return fmt.Errorf("remove what a killed process left: %w", err)
+			return fmt.Errorf("remove the files of a killed process: %w", err)
 		}
 	}
 	return nil

@@ -19,12 +19,12 @@ func leftovers(ctx context.Context, p *pod.Pod, c *pod.Container) ([]profile.Lef
 	}
 	changes, err := overlay.Open(ctx, m, overlay.Options{Mounts: m.Points})
 	if err != nil {
-		return nil, fmt.Errorf("read what container %s left: %w", c.Name, err)
+		return nil, fmt.Errorf("read the upper directory of container %s: %w", c.Name, err)
 	}
 	defer changes.Close()
 	if len(changes.Unknowns) > 0 {
 		u := changes.Unknowns[0]
-		return nil, errors.Join(fmt.Errorf("read what container %s left: %s", c.Name, u.Path), u.Err)
+		return nil, errors.Join(fmt.Errorf("read the upper directory of container %s: %s", c.Name, u.Path), u.Err)
 	}
 	return toLeftovers(changes.Want, changes.Got), nil
 }

@@ -25,13 +25,13 @@ var errExists = errors.New("a pod of that name exists")
 
 // ErrLeft is returned when a pod could not be created and its remains could not
 // be removed either. The next Open removes them.
-var ErrLeft = errors.New("what was made of it could not be removed")
+var ErrLeft = errors.New("its remains could not be removed")
 
 // Create creates a pod: its volumes, its sandbox, its init containers one after
 // the other, and its containers. It returns once every container was started and
 // its postStart hook has ended; WaitReady waits until the pod is ready. If
-// anything fails, nothing of the pod is left, or the error wraps ErrLeft. The
-// error is an *ExitError if a container ended in error.
+// anything fails, the pod is removed, or the error wraps ErrLeft. The error is an
+// *ExitError if a container ended in error.
 func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod, error) {
 	s := translate.WithDefaults(spec)
 	if err := e.validate(&s); err != nil {

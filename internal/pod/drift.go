@@ -111,7 +111,7 @@ func (p *Pod) SaveChanges(ctx context.Context, c *Container, r drift.Report, w i
 	defer root.Close()
 	unknown, err := inspect.SaveChanges(ctx, root, r, w)
 	if err != nil {
-		return nil, fmt.Errorf("save what changed in container %s: %w", c.Name, err)
+		return nil, fmt.Errorf("save the changes of container %s: %w", c.Name, err)
 	}
 	return unknown, nil
 }

@@ -28,12 +28,12 @@ func (e *Engine) FindAll(ctx context.Context, names []string) ([]*Pod, error) {
 // container on this machine has the name.
 type NoInstanceError struct{ Name string }
 
-// Error returns the name.
+// Error returns one line with the name.
 func (e *NoInstanceError) Error() string {
 	return "no pod and no container on this machine is called " + e.Name
 }
 
-// Mend returns how to find what is there.
+// Mend returns how to find the names.
 func (e *NoInstanceError) Mend() string {
 	return "see adamant ps, or name a container by its id or process"
 }

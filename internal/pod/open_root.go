@@ -17,7 +17,7 @@ func (p *Pod) OpenRoot(ctx context.Context, container string) (*rootfs.Root, err
 		return nil, err
 	}
 	if c.PID == 0 {
-		return nil, fmt.Errorf("container %s of pod %s: the runtime does not tell its process", c.Name, p.Name)
+		return nil, fmt.Errorf("container %s of pod %s: the runtime does not report its process", c.Name, p.Name)
 	}
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/root", c.PID), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -101,7 +101,7 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := p.e.lockPod(ctx, l)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // somebody else removed it
+		return nil // another process removed it
 	}
 	if err != nil {
 		return fmt.Errorf("remove pod %s: %w", p.Name, err)
@@ -202,7 +202,7 @@ func (e *Engine) tryDeletePod(ctx context.Context, uid string) error {
 	// A cgroup can be removed only once it has no processes (EBUSY), and these
 	// end some time after SIGKILL: deletePod tries again.
 	if err := e.cgroups.kill(uid); err != nil {
-		return fmt.Errorf("end what is left of pod %s: %w", uid, err)
+		return fmt.Errorf("kill the processes of pod %s: %w", uid, err)
 	}
 	if err := e.cgroups.remove(uid); err != nil {
 		return fmt.Errorf("remove the cgroup of pod %s: %w", uid, err)

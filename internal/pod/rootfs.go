@@ -54,7 +54,7 @@ func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) 
 		if found != nil {
 			return *found, nil
 		}
-		return overlay.Mount{}, fmt.Errorf("container %s of pod %s does not run, and this runtime does not tell its layers", c.Name, p.Name)
+		return overlay.Mount{}, fmt.Errorf("container %s of pod %s does not run, and this runtime does not report its layers", c.Name, p.Name)
 	}
 	own, err := p.layers(ctx, c)
 	if found != nil && (err == nil && found.Upper == own.Upper || errdefs.IsNotFound(err) && !p.e.daemon.Private()) {

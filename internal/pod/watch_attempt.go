@@ -21,7 +21,7 @@ type outcome struct {
 	failedProbe *probeResult
 }
 
-var errWatchDone = errors.New("the watcher has seen enough")
+var errWatchDone = errors.New("the watch is done")
 
 // watchAttempt probes an attempt and waits for its end. observe is called with
 // every result, except with that of a probe that failed for good. The watch ends

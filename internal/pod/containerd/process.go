@@ -97,7 +97,7 @@ func (p *process) stop(ctx context.Context, grace time.Duration) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("end containerd (process %d): it does not go", p.pid)
+	return fmt.Errorf("end containerd (process %d): it still runs after SIGKILL", p.pid)
 }
 
 // wait waits at most d for the end of the process and reports whether it ended.

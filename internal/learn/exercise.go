@@ -79,7 +79,7 @@ func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, w
 }
 
 // meantToEnd reports whether a pod does its work and ends: it is not restarted,
-// and no container of it serves requests.
+// and none of its containers serves requests.
 func (o Options) meantToEnd(spec corev1.PodSpec) bool {
 	if spec.RestartPolicy == corev1.RestartPolicyAlways || len(o.Load.HTTP)+len(o.Load.Commands) > 0 {
 		return false

@@ -89,7 +89,7 @@ var troubled = []string{"error", "fail", "cannot", "can't", "could not", "unable
 
 // complains reports whether a log has a complaint that usual does not have, or
 // mentions a read-only file system, or has a complaint about the path. Numbers
-// in lines are ignored, because they differ from run to run.
+// in lines are ignored: they differ from run to run.
 func complains(log, usual, path string) bool {
 	known := map[string]bool{}
 	for line := range strings.Lines(strings.ToLower(usual)) {

@@ -50,8 +50,8 @@ func (o Options) withLimits(ctx context.Context, p string) (_ context.Context, s
 	}
 }
 
-// brokenLimit returns the limit that ended a context of withLimits, or nil. A
-// machine without space is an error, because the workload did not cause it.
+// brokenLimit returns the limit that ended a context of withLimits, or nil. Too
+// little space on the machine is also an error: the workload did not cause it.
 func brokenLimit(ctx context.Context) (limit *limitError, err error) {
 	if errors.As(context.Cause(ctx), &limit) && limit.machine {
 		err = limit

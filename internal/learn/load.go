@@ -179,8 +179,8 @@ func (r request) patient(ctx context.Context, c *http.Client) (code int, err err
 }
 
 // cutShort reports whether a server accepted the connection and closed it early.
-// It excludes failures to connect and timeouts, because the client has many
-// different errors for a connection that is closed.
+// The client has many errors for that, so all count except failures to connect,
+// timeouts and cancellation.
 func cutShort(err error) bool {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
@@ -224,7 +224,7 @@ func reason(err error) string {
 
 // client returns a client that connects to the pod whatever host a URL names,
 // so that requests reach all of its virtual hosts. It does not verify
-// certificates, because it sends nothing secret and does not trust the answers.
+// certificates: it sends nothing secret and does not trust the answers.
 // It has its own connections, because the pod at the same address may be
 // another instance than before.
 func client(ip string) *http.Client {

@@ -90,8 +90,8 @@ func (s Workload) trial(what string) pod.PodSpec {
 	return spec
 }
 
-// freePorts returns an error if a port of a pod on the machine's network is taken,
-// because such a pod cannot run beside another instance of itself.
+// freePorts returns an error if a port of a pod on the machine's network is taken.
+// Such a pod cannot run beside another instance of itself.
 func freePorts(spec corev1.PodSpec) error {
 	if !spec.HostNetwork {
 		return nil

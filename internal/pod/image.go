@@ -69,8 +69,8 @@ func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy
 	return info, err
 }
 
-// buildCopyUpImage builds the image of the copy-up tool. It is in no registry,
-// because the tool is this program.
+// buildCopyUpImage builds the image of the copy-up tool, which is this program. The
+// image is in no registry.
 func (e *Engine) buildCopyUpImage(ctx context.Context, ref string) error {
 	if ref != containerd.CopyUpImage || e.daemon.Client() == nil {
 		return nil

@@ -54,9 +54,8 @@ func (l layout) isStopping() bool {
 	return !exists(l.committed()) || exists(l.stopped())
 }
 
-// nextAttempt returns the number of a container's next attempt. It is one more
-// than that of the last log, because logs stay when the runtime removes a
-// container.
+// nextAttempt returns the number of a container's next attempt: one more than that
+// of the last log. Logs stay when the runtime removes a container.
 func (l layout) nextAttempt(container string) uint32 {
 	logs, err := os.ReadDir(filepath.Join(l.Logs(), container))
 	if err != nil {

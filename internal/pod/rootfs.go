@@ -56,6 +56,9 @@ func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) 
 		}
 		return overlay.Mount{}, fmt.Errorf("container %s of pod %s does not run, and this runtime does not report its layers", c.Name, p.Name)
 	}
+	// The process may have changed its root, with chroot into an image volume,
+	// which is an overlay too, or its PID may have been reused. Its root is used
+	// only if the upper directory is that of the container.
 	own, err := p.layers(ctx, c)
 	if found != nil && (err == nil && found.Upper == own.Upper || errdefs.IsNotFound(err) && !p.e.daemon.Private()) {
 		return *found, nil
@@ -63,10 +66,7 @@ func (p *Pod) Overlay(ctx context.Context, c *Container) (overlay.Mount, error) 
 	return own, err
 }
 
-// layers returns the layers of a container from the runtime. The root of its
-// process is used only if its upper directory is the same. The process may have
-// changed its root, with chroot into an image volume, which is an overlay too, or
-// its PID may have been reused.
+// layers returns the layers of a container from the runtime.
 func (p *Pod) layers(ctx context.Context, c *Container) (overlay.Mount, error) {
 	mounts, err := p.e.daemon.Client().SnapshotService(p.e.daemon.Snapshotter()).Mounts(ctx, c.ID)
 	if err != nil {

@@ -25,8 +25,8 @@ func (v *volume) finishDir(src int, st status, dst int, name string) error {
 	return setTimes(dst, st, name)
 }
 
-// keep sets the attributes of any other entry. The owner comes first, because
-// changing it removes set-ID bits and capabilities.
+// keep sets the attributes of any other entry. The owner comes first: changing it
+// removes set-ID bits and capabilities.
 func (v *volume) keep(src int, st status, dst int, name string) error {
 	err := v.chown(dst, st)
 	v.keepXattrs(src, dst, name)
@@ -49,8 +49,8 @@ func (v *volume) chown(dst int, st status) error {
 	return unix.Fchownat(dst, "", int(st.uid), int(st.gid), unix.AT_EMPTY_PATH)
 }
 
-// check compares owner and mode with those that were set, because the kernel may
-// drop a bit without an error. cause is the error of setting them, if there was
+// check compares owner and mode with those that were set. The kernel may drop a
+// bit without an error. cause is the error of setting them, if there was
 // one.
 func (v *volume) check(dst int, st status, name string, cause error) error {
 	var got status

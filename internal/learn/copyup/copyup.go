@@ -6,9 +6,8 @@
 // It guarantees for each volume:
 //
 //   - Owner, mode, extended attributes, times, symbolic and hard links, FIFOs and
-//     devices are as in the image, the volume's own root included. Sockets are
-//     left out, because no process listens on them. Mounts over the image are
-//     left out, too.
+//     devices are as in the image, the volume's own root included. Sockets
+//     and mounts over the image are left out.
 //   - A file appears under its name only when it is complete. If copyup is
 //     killed, the next run completes the volume.
 //   - A volume that is complete is never changed again, because an init container

@@ -74,7 +74,7 @@ func (v *volume) copyEntry(srcDir, dstDir int, base, name, rel string) error {
 }
 
 // copySubdir makes a directory, copies its entries, and sets its owner and mode
-// last, because they may forbid writing to it.
+// last: they may forbid writing to it.
 func (v *volume) copySubdir(src int, st status, dstDir int, base, name, rel string) error {
 	dst, err := v.makeDir(dstDir, base)
 	if errors.Is(err, unix.EACCES) {

@@ -18,8 +18,8 @@ func openRoot(dir string) (int, error) {
 	return unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 }
 
-// openat2 opens a path below a directory. It retries on EAGAIN, because another
-// process moved a directory during the lookup, and on EINTR.
+// openat2 opens a path below a directory. It retries on EAGAIN, which is returned
+// if another process moved a directory during the lookup, and on EINTR.
 func openat2(dir int, name string, flags int, resolve uint64) (int, error) {
 	if resolve&unix.RESOLVE_BENEATH == 0 {
 		resolve |= unix.RESOLVE_IN_ROOT

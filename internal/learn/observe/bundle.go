@@ -67,8 +67,8 @@ func bundleOf(root, id string) (string, error) {
 	err := readJSON(filepath.Join(root, id, "state.json"), &state)
 	if errors.Is(err, os.ErrNotExist) {
 		if _, there := os.Lstat(filepath.Join(root, id)); there == nil {
-			// This is an error and not "no such container", because then
-			// commands would run in the container without being traced.
+			// Not "no such container": commands would then run in the
+			// container without being traced.
 			return "", fmt.Errorf("container %s: it has no state.json: only runc's containers can be traced", id)
 		}
 	}
@@ -99,7 +99,7 @@ func checkDir(dir string) error {
 	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir {
 		return fmt.Errorf("%q is not an absolute clean path", dir)
 	}
-	// Lstat, because the target of a link could be replaced after this check.
+	// Not Stat: the target of a link could be replaced after this check.
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return err

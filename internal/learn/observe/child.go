@@ -23,8 +23,8 @@ const (
 const exitNotExecuted = 125
 
 // becomeTraced runs in a child that is traced already: it installs the filter
-// for itself and executes the program argv. The order matters, because without
-// a tracer calls with SECCOMP_RET_TRACE fail with ENOSYS, and a filter that is
+// for itself and executes the program argv. The order matters: without a
+// tracer, calls with SECCOMP_RET_TRACE fail with ENOSYS, and a filter that is
 // installed later would miss the first calls.
 func becomeTraced(argv []string) int {
 	runtime.LockOSThread()

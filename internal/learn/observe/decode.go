@@ -282,9 +282,8 @@ func (t *tracer) finishOpen(tid int, th *thread, fd int64, errno syscall.Errno) 
 		t.record(tid, th, p.op, p.at, errno)
 		return
 	}
-	// The path of the new descriptor is exact. The argument may have led
-	// elsewhere before the call, because directories can be renamed at any
-	// time.
+	// The path of the new descriptor is exact. The argument led elsewhere before
+	// the call if a directory was renamed since.
 	at, kind := t.view.opened(tid, descriptorPath(tid, int(fd)))
 	if kind != 0 && (kind != unix.S_IFREG || at.path == "") {
 		return // writing to a pipe, device, socket or memory file changes no file system

@@ -9,7 +9,7 @@ import (
 )
 
 // Offsets in struct seccomp_data (linux/seccomp.h). The low half of a 64-bit
-// argument comes first, because both architectures are little-endian.
+// argument comes first: both architectures are little-endian.
 const (
 	dataNr   = 0
 	dataArch = 4
@@ -35,8 +35,8 @@ func filter(all []abi) []unix.SockFilter {
 	var prog []unix.SockFilter
 	for i, a := range all {
 		section := tableFilter(a, uint32(i+1)<<8)
-		// The jump over a section is unconditional, because the offsets of
-		// conditional jumps have only 8 bits and a section is longer.
+		// The offsets of conditional jumps have only 8 bits, and a section is
+		// longer.
 		prog = append(prog,
 			unix.SockFilter{Code: loadWord, K: dataArch},
 			unix.SockFilter{Code: jumpEqual, K: a.arch, Jt: 1},
@@ -81,8 +81,7 @@ func callFilter(c sysCall, trace uint32) []unix.SockFilter {
 }
 
 // install installs the filter on the calling thread, which must be locked. It
-// needs CAP_SYS_ADMIN, because it does not set no_new_privs, with which setuid
-// programs would not work.
+// needs CAP_SYS_ADMIN. The alternative, no_new_privs, would break setuid programs.
 func install(prog []unix.SockFilter, flags uintptr) (int, error) {
 	p := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
 	fd, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&p)))

@@ -10,7 +10,7 @@ import (
 )
 
 // mountPoints parses a mountinfo file and returns the mount points by mount ID.
-// It skips malformed lines, because the other mounts are still useful.
+// It skips malformed lines.
 func mountPoints(data []byte) map[uint64]string {
 	points := map[uint64]string{}
 	for line := range strings.Lines(string(data)) {

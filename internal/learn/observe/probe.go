@@ -45,8 +45,8 @@ func probes() []probe {
 	}
 }
 
-// Probe tries the features that this kernel offers to this process. It leaves
-// nothing behind, because it mounts in a mount namespace of its own.
+// Probe tries the features that this kernel offers to this process. It
+// mounts only in its own mount namespace.
 func Probe(ctx context.Context) []Feature {
 	var s []Feature
 	for _, p := range probes() {

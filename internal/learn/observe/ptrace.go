@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The options of every traced thread. The tracer's death kills all of them,
-// because a traced call without a tracer would fail with ENOSYS.
+// The options of every traced thread. The death of the tracer kills all of them:
+// without a tracer, their traced calls would fail with ENOSYS.
 const traceOptions = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
 	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_EXITKILL
 

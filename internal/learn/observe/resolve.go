@@ -81,7 +81,7 @@ func (v *view) close() {
 func procDir(tid int) string { return "/proc/" + strconv.Itoa(tid) + "/" }
 
 // target interprets the arguments of a call. It replaces links below /proc that
-// refer to the caller, because for the tracer they refer to the tracer.
+// refer to the caller; for the tracer they would refer to the tracer.
 func (v *view) target(tid, dirfd int, given []byte) target {
 	if !bytes.HasPrefix(given, []byte("/")) {
 		base := procDir(tid) + "cwd"
@@ -286,8 +286,8 @@ func (v *view) opened(tid int, fdLink string) (place, uint16) {
 }
 
 // guess returns a place for a path that does not exist: it resolves the part
-// that exists and appends the rest as written. It follows links that refer to
-// the caller itself by hand, because the tracer cannot follow them.
+// that exists and appends the rest as written. It resolves links that refer to the
+// caller itself, see ownTarget.
 func (v *view) guess(tid int, t target) place {
 	if next, ok := v.ownTarget(tid, t); ok {
 		return v.object(tid, next, true)

@@ -105,8 +105,8 @@ func (t *tracer) loopUntil(ctx context.Context, pid int) error {
 		select {
 		case <-ctx.Done():
 			t.killing.Store(true)
-			// A pidfd, because the loop may have reaped the process, and its
-			// number may be that of another process by now.
+			// The loop may have reaped the process since, and its PID may have been
+			// reused. The pidfd never refers to another process.
 			unix.PidfdSendSignal(first, unix.SIGKILL, nil, 0)
 		case <-over:
 		}

@@ -170,8 +170,8 @@ func (j job) start() (int, error) {
 	// Only the tracing process may hold this end, so that reading from the
 	// other one ends when that process dies.
 	unix.Close(pair[1])
-	// If this process is killed, the socket is closed and the tracer kills
-	// runc, because a signal to the wrapper is meant for runc.
+	// A signal to this process is meant for runc: if this process is killed, the
+	// socket is closed and the tracer kills runc.
 	control := os.NewFile(uintptr(pair[0]), "control")
 	defer control.Close()
 	return readStatus(control)

@@ -90,15 +90,14 @@ func (j job) trace(control *os.File) error {
 func killWith(control *os.File, runc int) {
 	var b [1]byte
 	if n, _ := control.Read(b[:]); n == 0 {
-		// This does nothing if runc has ended, because a pidfd never refers to
-		// another process.
+		// This does nothing if runc has ended.
 		unix.PidfdSendSignal(runc, unix.SIGKILL, nil, 0)
 	}
 }
 
 // starts returns a function that reports whether a process has just executed the
-// container's program: it is in another mount namespace and, because hooks are
-// too, it is the process in runc's pid file.
+// container's program: it is in another mount namespace, where hooks are too, and
+// it is the process in runc's pid file.
 func (j job) starts(inside func(int) bool) func(int) bool {
 	return func(pid int) bool {
 		if !inside(pid) {
@@ -118,9 +117,8 @@ func (j job) startRunc() (int, error) {
 }
 
 // letGo releases the descriptors, session and working directory of the caller,
-// because the tracer would keep them in use as long as the container runs. It
-// ignores the signals that end a whole service, because the container must end
-// first.
+// which the tracer would keep in use as long as the container runs. It ignores the
+// signals that end a whole service: the container must end first.
 func (j job) letGo(control *os.File) error {
 	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -105,7 +105,7 @@ func (t *table) put(in rows, name string, n int, bytes int64) {
 }
 
 func (y *tally) add(n int, bytes int64) {
-	y.count = max(y.count, y.count+n) // without overflow, because a hostile file may hold any number
+	y.count = max(y.count, y.count+n) // no overflow: a hostile file may hold any number
 	y.bytes = max(y.bytes, bytes)
 }
 

@@ -110,12 +110,12 @@ func (t *tracer) handle(tid int, status syscall.WaitStatus) {
 	signal, event := int(status>>8&0xff), int(status>>16)
 	switch {
 	case event == unix.PTRACE_EVENT_SECCOMP:
-		// Before a call. enter asks for a stop after it only if the result is
-		// needed, because each stop costs two switches of context.
+		// Before a call. enter requests a stop after it only if the result is
+		// needed: each stop costs two context switches.
 		resume(tid, t.enter(tid, th), 0)
 	case signal == int(unix.SIGTRAP)|0x80:
-		// PTRACE_O_TRACESYSGOOD sets bit 7 at the stop after a call, because a
-		// program may send itself a plain SIGTRAP.
+		// After a call. PTRACE_O_TRACESYSGOOD sets bit 7: a program may send
+		// itself a plain SIGTRAP.
 		t.leave(tid, th)
 		resume(tid, unix.PTRACE_CONT, 0)
 	case event == unix.PTRACE_EVENT_STOP && signal != int(unix.SIGTRAP):
@@ -134,8 +134,8 @@ func (t *tracer) handle(tid int, status syscall.WaitStatus) {
 	}
 }
 
-// resume continues a thread. Its error is ignored, because the thread may have been
-// killed meanwhile, which wait returns next.
+// resume continues a thread. An error is ignored: the thread was killed, which the
+// next wait returns.
 func resume(tid, request, signal int) { ptrace(request, tid, 0, uintptr(signal)) }
 
 // gone removes a thread. A call in which it was killed is recorded, because the

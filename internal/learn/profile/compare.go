@@ -27,7 +27,7 @@ import (
 // succeeds, except with an error that only the volumes can cause (EROFS, EXDEV,
 // ENOSPC…).
 //
-// Mild failures are EEXIST of mkdir, because the directory is there; a rename
+// Mild failures are EEXIST of mkdir, as the directory exists; a rename
 // between two volumes after which the program copied the file, as mv does; and
 // calls that a program is known not to need. They fail no proof, but Widen uses
 // them.
@@ -85,7 +85,7 @@ func copiedInstead(a trace.Access, before, now history) bool {
 	})
 }
 
-// transient errors are ignored, because the program repeats the call.
+// transient are errors after which a program repeats the call.
 var transient = map[string]bool{"EINTR": true, "EAGAIN": true, "ERESTARTSYS": true, "ERESTARTNOINTR": true}
 
 // volumeErrors come from the boundaries and limits of volumes.

@@ -12,7 +12,7 @@ var attributes = map[trace.Op]bool{trace.Chmod: true, trace.Chown: true, trace.U
 func isAttribute(op trace.Op) bool { return attributes[op] }
 
 // ownership are the attributes that only an entry's owner may change.
-// Times are not among them, because a user who may write may set them to now.
+// Times are not among them: a user who may write may set them to now.
 func ownership(op trace.Op) bool { return op == trace.Chmod || op == trace.Chown }
 
 // A need is a requirement of one write: that names in dir can change or, if

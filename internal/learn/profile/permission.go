@@ -17,8 +17,8 @@ const (
 // succeeded on a writable root, by the image: whether the entry that it changes
 // exists, and whether its owner and mode permit the change. If that is unknown
 // it returns true, because a false failure is examined, but a missed one is a
-// program that breaks later. Root may change everything, because it is not
-// known here whether the container lacks CAP_DAC_OVERRIDE.
+// program that breaks later. Root may change everything: whether the
+// container lacks CAP_DAC_OVERRIDE is not known here.
 func couldSucceed(a trace.Access, s Rootfs) bool {
 	switch a.Op {
 	case trace.Unlink, trace.Rmdir, trace.Chmod, trace.Chown, trace.Utime, trace.Xattr, trace.Truncate:

@@ -222,8 +222,8 @@ func (p *planner) giveUp(w *Write, reason string) {
 	}
 }
 
-// dropNested sorts the mounts and removes those inside another, because the
-// content that is copied up into the outer one includes that of the inner one.
+// dropNested sorts the mounts and removes those inside another. The content that
+// is copied up into the outer one includes that of the inner one.
 func (p *planner) dropNested() {
 	slices.SortFunc(p.mounts, func(a, b mount) int { return tree.ComparePaths(a.path, b.path) })
 	var outer []mount

@@ -32,8 +32,8 @@ func newWriteSet(s Rootfs) *writeSet {
 	return &writeSet{rootfs: s, writes: map[string]*entry{}, refused: map[string]*entry{}, spared: map[string]*entry{}}
 }
 
-// trace adds an access. Accesses on mounts are ignored, because they do not change
-// the root file system.
+// trace adds an access. Accesses on mounts do not change the root file system and
+// are ignored.
 func (l *writeSet) trace(a trace.Access) {
 	a.Path = path.Clean("/" + a.Path)
 	if !l.rootfs.onRoot(a) {

@@ -200,9 +200,9 @@ func findCNI(missing *MissingError) string {
 	return ""
 }
 
-// mendContainerd returns the command that installs containerd. Where Docker's
-// package containerd.io is installed, it is not Debian's containerd: installing
-// that would remove containerd.io, and Docker with it.
+// mendContainerd returns the command that installs containerd. Docker's package
+// containerd.io contains it, and conflicts with Debian's package: installing that
+// would remove Docker.
 func mendContainerd() string {
 	if dockerPackage() {
 		return "apt-get install --reinstall containerd.io"

@@ -101,7 +101,7 @@ func (s settings) toml() string {
 }
 
 // statsPeriod is the period, in seconds, at which the runtime walks the files of
-// all containers to measure them. It is long, because nothing reads the sizes.
+// all containers to measure them. It is long: nothing reads the sizes.
 const statsPeriod = 86400
 
 // images1 writes the settings that are in other tables in containerd 1.

@@ -177,7 +177,7 @@ func (d *Daemon) unpack(ctx context.Context, s *image.Stored, written []chan str
 }
 
 // applier returns the code that unpacks layers. A daemon that is not private
-// unpacks itself, because its mount namespace and its snapshotter may differ.
+// unpacks itself: its mount namespace and its snapshotter may differ.
 func (d *Daemon) applier(s *image.Stored) diff.Applier {
 	if !d.private {
 		return d.client.DiffService()

@@ -48,8 +48,8 @@ func Stop(ctx context.Context, o Options) error {
 }
 
 // stop removes pods, then processes, mounts, the network and files. The runtime
-// is asked first, because it calls the CNI plugins, which release addresses and
-// firewall rules. If it fails, everything is removed by force.
+// is asked first: it calls the CNI plugins, which release addresses and firewall
+// rules. If it fails, everything is removed by force.
 func stop(ctx context.Context, l layout) error {
 	in, err := loadInstance(l.instance())
 	if err != nil {
@@ -114,7 +114,7 @@ func removePods(ctx context.Context, l layout) error {
 }
 
 // killLeftovers kills the processes that the daemon left: its shims, and then
-// the containers. runc kills the containers, because it knows their cgroups.
+// the containers. runc, which knows their cgroups, kills these.
 func killLeftovers(ctx context.Context, l layout) error {
 	if err := endShims(l); err != nil {
 		return err

@@ -98,7 +98,7 @@ func isSubdomain(s string) bool {
 }
 
 // isLabel reports whether a name is a DNS label (RFC 1123). Labels are also safe
-// file names, because they contain no '/' and no '.'.
+// file names: they contain no '/' and no '.'.
 func isLabel(s string) bool { return len(s) <= 63 && hasLabelForm(s) }
 
 func hasLabelForm(s string) bool {

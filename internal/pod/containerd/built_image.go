@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"strings"
 	"time"
@@ -24,9 +25,13 @@ import (
 type builtImage struct {
 	name    string
 	program string // path in the image
+	version string // of the program; the image is built again if it changes
 	labels  map[string]string
 	open    func() (io.ReadCloser, int64, error) // the program's content and size
 }
+
+// programLabel is the label with the version of the program in a built image.
+const programLabel = "adamant.sh/program"
 
 // ensurePause builds PauseImage unless the store has it with the same program.
 func (d *Daemon) ensurePause(ctx context.Context) error {
@@ -34,22 +39,25 @@ func (d *Daemon) ensurePause(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	const label = "adamant.sh/program"
-	want := digest.FromBytes(elf).String()
-	old, err := d.client.ImageService().Get(ctx, PauseImage)
-	if err == nil && old.Labels[label] == want {
-		return nil
-	}
-	if err != nil && !errdefs.IsNotFound(err) {
-		return fmt.Errorf("look for the pause image: %w", err)
-	}
-	return d.buildImage(ctx, builtImage{
-		name: PauseImage, program: "pause",
-		labels: map[string]string{label: want, "io.cri-containerd.pinned": "pinned"},
+	return d.ensureBuilt(ctx, builtImage{
+		name: PauseImage, program: "pause", version: digest.FromBytes(elf).String(),
+		labels: map[string]string{"io.cri-containerd.pinned": "pinned"},
 		open: func() (io.ReadCloser, int64, error) {
 			return io.NopCloser(bytes.NewReader(elf)), int64(len(elf)), nil
 		},
 	})
+}
+
+// ensureBuilt builds an image unless the store has it with the same version.
+func (d *Daemon) ensureBuilt(ctx context.Context, m builtImage) error {
+	old, err := d.client.ImageService().Get(ctx, m.name)
+	if err == nil && old.Labels[programLabel] == m.version {
+		return nil
+	}
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("make image %s: %w", m.name, err)
+	}
+	return d.buildImage(ctx, m)
 }
 
 // buildImage writes the blobs of an image, unpacks it and names it. After an
@@ -66,7 +74,9 @@ func (d *Daemon) buildImage(ctx context.Context, m builtImage) error {
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", m.name, err)
 	}
-	if _, err = d.publish(ctx, []string{m.name}, manifest, config, m.labels); err != nil {
+	labels := map[string]string{programLabel: m.version}
+	maps.Copy(labels, m.labels)
+	if _, err = d.publish(ctx, []string{m.name}, manifest, config, labels); err != nil {
 		return err
 	}
 	return d.removeOldVersions(ctx, m.name, manifest.Digest)

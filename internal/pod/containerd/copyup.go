@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"github.com/containerd/errdefs"
 )
 
 // CopyUpImage names the image of Adamant's own executable, which init
@@ -27,22 +25,13 @@ func (d *Daemon) EnsureCopyUpImage(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", CopyUpImage, err)
 	}
-	const label = "adamant.sh/program"
-	want := fmt.Sprintf("%d %s", info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano))
-	old, err := d.client.ImageService().Get(ctx, CopyUpImage)
-	if err == nil && old.Labels[label] == want {
-		return nil
-	}
-	if err != nil && !errdefs.IsNotFound(err) {
-		return fmt.Errorf("make image %s: %w", CopyUpImage, err)
-	}
-	if err := checkStatic(path); err != nil {
-		return fmt.Errorf("make image %s: %w", CopyUpImage, err)
-	}
-	return d.buildImage(ctx, builtImage{
+	return d.ensureBuilt(ctx, builtImage{
 		name: CopyUpImage, program: "adamant",
-		labels: map[string]string{label: want},
+		version: fmt.Sprintf("%d %s", info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano)),
 		open: func() (io.ReadCloser, int64, error) {
+			if err := checkStatic(path); err != nil {
+				return nil, 0, err
+			}
 			f, err := os.Open(path)
 			return f, info.Size(), err
 		},

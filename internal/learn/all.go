@@ -12,7 +12,7 @@ import (
 func LearnAll(ctx context.Context, o Options, workloads []Workload, earlier []profile.Profile, leaveOneOut bool) ([]Lesson, error) {
 	var lessons []Lesson
 	for _, s := range workloads {
-		l, err := Learn(ctx, o, s, ProfilesOf(earlier, s.Name())...)
+		l, err := Learn(ctx, o, s, profilesOf(earlier, s.Name())...)
 		if err != nil {
 			return nil, err
 		}

@@ -38,7 +38,7 @@ type images interface {
 // loaded cannot be checked: note is called with its reference and the workload.
 func CheckDigests(ctx context.Context, store images, f manifest.File, all []profile.Profile, note func(image, workload string)) error {
 	for _, w := range f.Workloads() {
-		for _, p := range ProfilesOf(all, w.Kind+"/"+w.Name) {
+		for _, p := range profilesOf(all, w.Kind+"/"+w.Name) {
 			if err := checkDigest(ctx, store, f.Name, p, note); err != nil {
 				return err
 			}
@@ -62,8 +62,8 @@ func checkDigest(ctx context.Context, store images, file string, p profile.Profi
 	return nil
 }
 
-// ProfilesOf returns the profiles of a workload, such as "Deployment/web".
-func ProfilesOf(all []profile.Profile, workload string) []profile.Profile {
+// profilesOf returns the profiles of a workload, such as "Deployment/web".
+func profilesOf(all []profile.Profile, workload string) []profile.Profile {
 	var out []profile.Profile
 	for _, p := range all {
 		if p.Name == workload {

@@ -25,7 +25,7 @@ const (
 // load puts a ready pod under load until the time is over and the pod has
 // written nothing new for a while. If the pod is meant to end, load waits for
 // its end instead.
-func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *Trial) error {
+func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *trial) error {
 	if err := p.Refresh(ctx); err != nil || p.Phase != pod.Running {
 		return err
 	}
@@ -52,7 +52,7 @@ func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *Trial
 	return err
 }
 
-func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, watch *watch, t *Trial) error {
+func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, watch *watch, t *trial) error {
 	var err error
 	if t.asked, err = o.targets(ctx, p); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (o Options) findHTTP(ctx context.Context, ip string, ports []int32) ([]stri
 
 // asIn returns the options for another run of the workload, which makes the
 // same requests as the first run, detected ones included.
-func (o Options) asIn(first Trial) Options {
+func (o Options) asIn(first trial) Options {
 	if len(o.Load.HTTP) > 0 || len(first.asked) == 0 {
 		return o
 	}

@@ -26,7 +26,7 @@ type Lesson struct {
 	Profile profile.Profile
 	Proof   Proof // the last one
 
-	writable, sealed Trial // what LeaveOneOut compares with
+	writable, sealed trial // for LeaveOneOut
 }
 
 // Learn runs a workload with a writable root, derives its profile, and proves
@@ -51,20 +51,20 @@ func Learn(ctx context.Context, o Options, s Workload, earlier ...profile.Profil
 }
 
 // proven proves a profile and widens it as long as that makes a difference.
-func (o Options) proven(ctx context.Context, s Workload, p profile.Profile, ref Trial, roots containerRoots) (Lesson, error) {
+func (o Options) proven(ctx context.Context, s Workload, p profile.Profile, ref trial, roots containerRoots) (Lesson, error) {
 	for round := 0; ; round++ {
 		sealed, err := s.sealedBy(p)
 		if err != nil {
 			return Lesson{}, err
 		}
 		o.say("%s: running it sealed, with %s", s.Name(), text.Count(volumes(p), "volume"))
-		proof, trial, err := o.prove(ctx, sealed, ref, roots)
+		proof, t, err := o.prove(ctx, sealed, ref, roots)
 		if err != nil {
 			return Lesson{}, err
 		}
 		proof.Widened = round
 		if proof.Passed || round == maxWidenings {
-			return Lesson{p, proof, ref, trial}, nil
+			return Lesson{p, proof, ref, t}, nil
 		}
 		wider := false
 		for i := range p.Containers {
@@ -74,18 +74,18 @@ func (o Options) proven(ctx context.Context, s Workload, p profile.Profile, ref 
 			wider = wider || changed
 		}
 		if !wider {
-			return Lesson{p, proof, ref, trial}, nil
+			return Lesson{p, proof, ref, t}, nil
 		}
 		o.say("%s: %s; widening the profile", s.Name(), proof.Reasons[0])
 	}
 }
 
 // reference runs the workload with a writable root.
-func (o Options) reference(ctx context.Context, s Workload) (Trial, containerRoots, error) {
+func (o Options) reference(ctx context.Context, s Workload) (trial, containerRoots, error) {
 	spec := writable(s.trial("learn"))
 	roots, err := o.containerRoots(ctx, spec)
 	if err != nil {
-		return Trial{}, nil, err
+		return trial{}, nil, err
 	}
 	o.say("%s: running it with a writable root", s.Name())
 	ref, err := o.try(ctx, spec)
@@ -93,13 +93,13 @@ func (o Options) reference(ctx context.Context, s Workload) (Trial, containerRoo
 		ref.Weak = append(ref.Weak, "the runtime does not trace: of what was written, only what was left behind is known")
 	}
 	if err != nil {
-		return Trial{}, nil, err
+		return trial{}, nil, err
 	}
 	if cut := truncated(ref.Traces); cut != "" {
-		return Trial{}, nil, fmt.Errorf("%s: the trace of container %s was cut short: its tracer was killed; learn it once more", s.Name(), cut)
+		return trial{}, nil, fmt.Errorf("%s: the trace of container %s was cut short: its tracer was killed; learn it once more", s.Name(), cut)
 	}
 	if !ref.passed() {
-		return Trial{}, nil, fmt.Errorf("%s: %w: %s", s.Name(), ErrUnfit, ref.trouble())
+		return trial{}, nil, fmt.Errorf("%s: %w: %s", s.Name(), ErrUnfit, ref.trouble())
 	}
 	for _, out := range ref.Outcomes {
 		if out.Class == "4" {
@@ -110,7 +110,7 @@ func (o Options) reference(ctx context.Context, s Workload) (Trial, containerRoo
 }
 
 // derive turns one writable run into a profile.
-func (o Options) derive(s Workload, ref Trial, roots containerRoots) (profile.Profile, error) {
+func (o Options) derive(s Workload, ref trial, roots containerRoots) (profile.Profile, error) {
 	p := profile.Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: s.Name(), Runs: 1}
 	for _, name := range s.containers() {
 		root, ok := roots[name]

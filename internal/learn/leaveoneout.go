@@ -62,7 +62,7 @@ func (o Options) without(ctx context.Context, s Workload, l Lesson, i, j int) (p
 
 // needOf compares two runs, with and without a volume of a container, and
 // returns the need.
-func needOf(container, path string, with, without Trial) profile.Need {
+func needOf(container, path string, with, without trial) profile.Need {
 	differs := func(c Comparison) bool { return !c.Alike }
 	switch {
 	case !without.passed() || slices.ContainsFunc(compare(with.Outcomes, without.Outcomes), differs):
@@ -76,7 +76,7 @@ func needOf(container, path string, with, without Trial) profile.Need {
 }
 
 // words returns the log of a container and the output of the load.
-func (t Trial) words(container string) string {
+func (t trial) words(container string) string {
 	text := t.Logs[container]
 	for _, o := range t.Outcomes {
 		text += "\n" + o.Output

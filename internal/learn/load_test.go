@@ -237,11 +237,11 @@ func TestHTTPIsFound(t *testing.T) {
 }
 
 func TestWhatWasFoundIsAskedAgain(t *testing.T) {
-	o := Options{}.asIn(Trial{asked: []string{"http://10.0.0.9:8080/", "https://10.0.0.9:8443/"}})
+	o := Options{}.asIn(trial{asked: []string{"http://10.0.0.9:8080/", "https://10.0.0.9:8443/"}})
 	if d := cmp.Diff(o.Load.HTTP, []string{":8080/", "https://10.0.0.9:8443/"}); d != "" || !o.Load.found {
 		t.Errorf("load (-got +want):\n%s", d)
 	}
-	if o := (Options{Load: Load{HTTP: []string{"/a"}}}).asIn(Trial{asked: []string{"http://10.0.0.9/a"}}); o.Load.found {
+	if o := (Options{Load: Load{HTTP: []string{"/a"}}}).asIn(trial{asked: []string{"http://10.0.0.9/a"}}); o.Load.found {
 		t.Error("what was asked for is taken for found")
 	}
 }

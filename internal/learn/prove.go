@@ -57,7 +57,7 @@ func Prove(ctx context.Context, o Options, s Workload) (Proof, error) {
 	return proof, err
 }
 
-func (o Options) prove(ctx context.Context, s Workload, ref Trial, roots containerRoots) (Proof, Trial, error) {
+func (o Options) prove(ctx context.Context, s Workload, ref trial, roots containerRoots) (Proof, trial, error) {
 	t, err := o.try(ctx, s.trial("prove"))
 	if err != nil {
 		return Proof{}, t, err

@@ -38,26 +38,26 @@ func (o Options) say(format string, args ...any) {
 	}
 }
 
-// A Trial is the result of one run of a workload under load.
-type Trial struct {
-	Healthy  bool                          `json:"healthy"`           // it got ready and stayed up
-	Failure  string                        `json:"failure,omitempty"` // why not
-	Outcomes []Outcome                     `json:"outcomes"`          // of the load
-	Traces   []trace.Trace                 `json:"-"`
-	Left     map[string][]profile.Leftover `json:"-"` // by container
-	Logs     map[string]string             `json:"-"` // by container, the last lines
-	Weak     []string                      `json:"-"` // why writes or failures may be missing
+// A trial is the result of one run of a workload under load.
+type trial struct {
+	Healthy  bool      // it got ready and stayed up
+	Failure  string    // why not
+	Outcomes []Outcome // of the load
+	Traces   []trace.Trace
+	Left     map[string][]profile.Leftover // by container
+	Logs     map[string]string             // by container, the last lines
+	Weak     []string                      // why writes or failures may be missing
 
 	asked []string // the URLs of its load
 }
 
 // passed reports whether the workload was healthy and all load was answered.
-func (t Trial) passed() bool {
+func (t trial) passed() bool {
 	return t.Healthy && !failed(t.Outcomes)
 }
 
 // trouble returns in one line why the trial did not pass.
-func (t Trial) trouble() string {
+func (t trial) trouble() string {
 	if !t.Healthy {
 		return t.Failure
 	}
@@ -78,10 +78,10 @@ func indent(s string) string {
 
 // try runs a pod under load, traced from before its first instruction to after
 // its last, and removes it. A failure of the pod is a result and not an error.
-func (o Options) try(ctx context.Context, spec pod.PodSpec) (t Trial, err error) {
+func (o Options) try(ctx context.Context, spec pod.PodSpec) (t trial, err error) {
 	dir, err := o.workDir(ctx)
 	if err != nil {
-		return Trial{}, err
+		return trial{}, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	if o.traces() {
@@ -89,7 +89,7 @@ func (o Options) try(ctx context.Context, spec pod.PodSpec) (t Trial, err error)
 	}
 	spec.Ephemeral = true
 	if err := freePorts(spec.Spec); err != nil {
-		return Trial{}, err
+		return trial{}, err
 	}
 	t.Left, t.Logs = map[string][]profile.Leftover{}, map[string]string{}
 	err = o.live(ctx, spec, dir, &t)
@@ -101,7 +101,7 @@ func (o Options) try(ctx context.Context, spec pod.PodSpec) (t Trial, err error)
 }
 
 // live runs a trial's pod from its creation to its removal.
-func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *Trial) (err error) {
+func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *trial) (err error) {
 	running, stop := o.withLimits(ctx, spec.Namespace+"/"+spec.Name)
 	defer stop()
 	ready, cancel := context.WithTimeout(running, orElse(o.Ready, defaultReady))
@@ -152,7 +152,7 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *Tr
 
 // end stops the pod within grace seconds and reads its traces and its upper
 // directories before it is removed.
-func (o Options) end(ctx context.Context, p *pod.Pod, t *Trial, grace int64) error {
+func (o Options) end(ctx context.Context, p *pod.Pod, t *trial, grace int64) error {
 	if err := p.Refresh(ctx); err != nil {
 		return err
 	}

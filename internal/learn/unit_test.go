@@ -72,21 +72,21 @@ func TestCompareOfLoad(t *testing.T) {
 func TestNeedOf(t *testing.T) {
 	ok := []Outcome{{Load: "x", OK: true}}
 	erofs := []trace.Trace{{Container: "app", Accesses: []trace.Access{{Op: trace.Create, Path: "/d/x", Errno: "EROFS"}}}}
-	with := Trial{Healthy: true, Outcomes: ok, Logs: map[string]string{"app": "started at 10:00\nwarning: 12 things\n"}}
+	with := trial{Healthy: true, Outcomes: ok, Logs: map[string]string{"app": "started at 10:00\nwarning: 12 things\n"}}
 	for _, tc := range []struct {
 		name    string
-		without Trial
+		without trial
 		want    profile.Need
 	}{
-		{"it dies", Trial{Outcomes: ok}, profile.Hard},
-		{"its load fails", Trial{Healthy: true, Outcomes: []Outcome{{Load: "x"}}}, profile.Hard},
-		{"its load is not answered", Trial{Healthy: true}, profile.Hard},
-		{"it complains", Trial{Healthy: true, Outcomes: ok, Traces: erofs, Logs: map[string]string{"app": "cannot save the cache\n"}}, profile.Soft},
-		{"it complains to the load", Trial{Healthy: true, Outcomes: []Outcome{{Load: "x", OK: true, Output: "ERR not saved"}}, Traces: erofs}, profile.Soft},
-		{"it complains as ever", Trial{Healthy: true, Outcomes: ok, Traces: erofs, Logs: map[string]string{"app": "warning: 7 things\n"}}, profile.Silent},
-		{"it says nothing", Trial{Healthy: true, Outcomes: ok, Traces: erofs}, profile.Silent},
-		{"another container's calls fail", Trial{Healthy: true, Outcomes: ok, Traces: []trace.Trace{{Container: "side", Accesses: erofs[0].Accesses}}}, ""},
-		{"it does not miss it", Trial{Healthy: true, Outcomes: ok}, ""},
+		{"it dies", trial{Outcomes: ok}, profile.Hard},
+		{"its load fails", trial{Healthy: true, Outcomes: []Outcome{{Load: "x"}}}, profile.Hard},
+		{"its load is not answered", trial{Healthy: true}, profile.Hard},
+		{"it complains", trial{Healthy: true, Outcomes: ok, Traces: erofs, Logs: map[string]string{"app": "cannot save the cache\n"}}, profile.Soft},
+		{"it complains to the load", trial{Healthy: true, Outcomes: []Outcome{{Load: "x", OK: true, Output: "ERR not saved"}}, Traces: erofs}, profile.Soft},
+		{"it complains as ever", trial{Healthy: true, Outcomes: ok, Traces: erofs, Logs: map[string]string{"app": "warning: 7 things\n"}}, profile.Silent},
+		{"it says nothing", trial{Healthy: true, Outcomes: ok, Traces: erofs}, profile.Silent},
+		{"another container's calls fail", trial{Healthy: true, Outcomes: ok, Traces: []trace.Trace{{Container: "side", Accesses: erofs[0].Accesses}}}, ""},
+		{"it does not miss it", trial{Healthy: true, Outcomes: ok}, ""},
 	} {
 		if got := needOf("app", "/d", with, tc.without); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)

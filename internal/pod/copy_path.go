@@ -40,36 +40,13 @@ func keepSlash(arg, clean string) string {
 }
 
 // Copy copies a path into or out of a container of a pod: one of src and dst must
-// be on this machine. See CopyIn and CopyOut.
+// be on this machine. Copies in the container belong to root, those on this machine
+// to the user of this process. See rootfs.Copy.
 func (e *Engine) Copy(ctx context.Context, container string, src, dst CopyEnd) ([]tree.Unknown, error) {
 	p, err := e.Find(ctx, src.Pod+dst.Pod)
 	if err != nil {
 		return nil, err
 	}
-	if src.Pod != "" {
-		return p.CopyOut(ctx, container, src.Path, dst.Path)
-	}
-	return p.CopyIn(ctx, container, src.Path, dst.Path)
-}
-
-// CopyIn copies a path of this machine into a container of the pod, where it
-// belongs to root. See rootfs.Copy.
-func (p *Pod) CopyIn(ctx context.Context, container, src, dst string) ([]tree.Unknown, error) {
-	return p.copyPath(ctx, container, func(inside, outside *rootfs.Root) ([]tree.Unknown, error) {
-		return rootfs.Copy(ctx, outside, inside, src, dst, rootfs.ExtractOptions{Owner: &rootfs.Owner{}})
-	})
-}
-
-// CopyOut copies a path of a container of the pod to this machine, where it
-// belongs to the user of this process. See rootfs.Copy.
-func (p *Pod) CopyOut(ctx context.Context, container, src, dst string) ([]tree.Unknown, error) {
-	own := rootfs.Owner{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
-	return p.copyPath(ctx, container, func(inside, outside *rootfs.Root) ([]tree.Unknown, error) {
-		return rootfs.Copy(ctx, inside, outside, src, dst, rootfs.ExtractOptions{Owner: &own})
-	})
-}
-
-func (p *Pod) copyPath(ctx context.Context, container string, do func(inside, outside *rootfs.Root) ([]tree.Unknown, error)) ([]tree.Unknown, error) {
 	inside, err := p.OpenRoot(ctx, container)
 	if err != nil {
 		return nil, err
@@ -80,5 +57,9 @@ func (p *Pod) copyPath(ctx context.Context, container string, do func(inside, ou
 		return nil, err
 	}
 	defer outside.Close()
-	return do(inside, outside)
+	if src.Pod == "" {
+		return rootfs.Copy(ctx, outside, inside, src.Path, dst.Path, rootfs.ExtractOptions{Owner: &rootfs.Owner{}})
+	}
+	own := rootfs.Owner{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
+	return rootfs.Copy(ctx, inside, outside, src.Path, dst.Path, rootfs.ExtractOptions{Owner: &own})
 }

@@ -40,9 +40,9 @@ func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {
 	return inspect.Root(ctx, root, image.Image{Image: img}, image.FlattenOptions{Copied: true})
 }
 
-// DriftAll compares the containers of the pod that were started, or only one of
+// driftAll compares the containers of the pod that were started, or only one of
 // them unless container is empty. A container that cannot be compared is unknown.
-func (p *Pod) DriftAll(ctx context.Context, container string) ([]inspect.Result, error) {
+func (p *Pod) driftAll(ctx context.Context, container string) ([]inspect.Result, error) {
 	if container != "" {
 		if _, err := p.Container(container); err != nil {
 			return nil, err
@@ -82,7 +82,7 @@ func (e *Engine) Drift(ctx context.Context) ([]inspect.Result, error) {
 func (e *Engine) driftOf(ctx context.Context, pods []*Pod) ([]inspect.Result, error) {
 	var results []inspect.Result
 	for _, p := range pods {
-		more, err := p.DriftAll(ctx, "")
+		more, err := p.driftAll(ctx, "")
 		if err != nil {
 			return nil, err
 		}

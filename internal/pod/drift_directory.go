@@ -35,7 +35,7 @@ func openImage(ctx context.Context, ref string, open func(context.Context) (*Eng
 		if err != nil {
 			return image.Image{}, nil, err
 		}
-		img, err := e.OpenImage(ctx, ref)
+		img, err := e.daemon.OpenImage(ctx, ref)
 		if err == nil {
 			return image.Image{Image: img}, func() { e.Close() }, nil
 		}

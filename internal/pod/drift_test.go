@@ -91,7 +91,7 @@ func TestDriftOfPodsThatGo(t *testing.T) {
 	if results, err := e.driftOf(t.Context(), found); err != nil || len(results) > 0 {
 		t.Errorf("once it is gone: %+v, %v", results, err)
 	}
-	if results, err := p.DriftAll(t.Context(), ""); err != nil || len(results) == 0 || len(results[0].Unknowns) == 0 {
+	if results, err := p.driftAll(t.Context(), ""); err != nil || len(results) == 0 || len(results[0].Unknowns) == 0 {
 		t.Errorf("once it is gone, by name: %+v, %v", results, err)
 	}
 }

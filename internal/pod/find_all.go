@@ -56,7 +56,7 @@ func (e *Engine) DriftOf(ctx context.Context, names []string, container string) 
 func (e *Engine) driftOfInstance(ctx context.Context, name, container string) ([]inspect.Result, error) {
 	p, err := e.Find(ctx, name)
 	if err == nil {
-		return p.DriftAll(ctx, container)
+		return p.driftAll(ctx, container)
 	}
 	if !errors.Is(err, ErrNotFound) {
 		return nil, err

@@ -20,8 +20,10 @@ func (e *NotOneImageError) Error() string {
 	return fmt.Sprintf("%s holds %d images", e.Source, e.Images)
 }
 
-// LoadSource loads the images of a source: a layout or archive, "-" for an archive
-// that is read from stdin, or a reference of an image in a registry. With
+// LoadSource loads all images of a source for this machine: an OCI layout (a
+// directory or an archive) or a docker archive, which may be compressed with gzip
+// or zstd, "-" for an archive that is read from stdin, or a reference of an image
+// in a registry. After an error none of the images of an archive is left. With
 // LoadOptions.Name the source must have one image, which gets that name too.
 func (e *Engine) LoadSource(ctx context.Context, source string, stdin io.Reader, o LoadOptions) ([]Image, error) {
 	images, err := e.loadSource(ctx, source, stdin, o)
@@ -31,22 +33,22 @@ func (e *Engine) LoadSource(ctx context.Context, source string, stdin io.Reader,
 	if len(images) != 1 {
 		return nil, &NotOneImageError{source, len(images)}
 	}
-	tagged, err := e.TagImage(ctx, images[0].ID.String(), o.Name)
+	tagged, err := e.daemon.Tag(ctx, images[0].ID.String(), o.Name)
 	return []Image{tagged}, err
 }
 
 func (e *Engine) loadSource(ctx context.Context, source string, stdin io.Reader, o LoadOptions) ([]Image, error) {
 	if source == "-" {
-		return e.LoadImagesFrom(ctx, stdin, o)
+		return e.daemon.ImportReader(ctx, stdin, o)
 	}
 	_, err := os.Stat(source)
 	if err == nil {
-		return e.LoadImages(ctx, source, o)
+		return e.daemon.Import(ctx, source, o)
 	}
 	if looksLikeFile(source) {
 		return nil, err
 	}
-	image, err := e.PullImage(ctx, source)
+	image, err := e.daemon.Pull(ctx, source)
 	return []Image{image}, err
 }
 

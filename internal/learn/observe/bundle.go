@@ -11,10 +11,10 @@ import (
 	"syscall"
 )
 
-// TraceAnnotation is the annotation of a container (not of its pod) with the
+// traceAnnotation is the annotation of a container (not of its pod) with the
 // directory for its traces, which must be absolute, exist, be owned by root and
 // be writable only by root. A container without it is not traced.
-const TraceAnnotation = "adamant.sh/trace"
+const traceAnnotation = "adamant.sh/trace"
 
 // Annotations that CRI runtimes put on containers.
 const (
@@ -39,12 +39,12 @@ func traceOf(in invocation) (dir, name string, err error) {
 	if err := readJSON(filepath.Join(bundle, "config.json"), &spec); err != nil {
 		return "", "", err
 	}
-	dir = spec.Annotations[TraceAnnotation]
+	dir = spec.Annotations[traceAnnotation]
 	if dir == "" || spec.Annotations[typeAnnotation] == "sandbox" {
 		return "", "", nil
 	}
 	if err := checkDir(dir); err != nil {
-		return dir, "", fmt.Errorf("annotation %s: %w", TraceAnnotation, err)
+		return dir, "", fmt.Errorf("annotation %s: %w", traceAnnotation, err)
 	}
 	name = spec.Annotations[nameAnnotation]
 	if name == "" {

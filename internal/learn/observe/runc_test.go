@@ -51,7 +51,7 @@ func newContainer(t *testing.T, writer string, args []string, change ...func(spe
 	process["cwd"] = "/desk"
 	process["noNewPrivileges"] = false
 	s["root"] = map[string]any{"path": c.rootfs, "readonly": false}
-	s["annotations"] = map[string]any{TraceAnnotation: c.dir, typeAnnotation: "container", nameAnnotation: "main"}
+	s["annotations"] = map[string]any{traceAnnotation: c.dir, typeAnnotation: "container", nameAnnotation: "main"}
 	for _, f := range change {
 		f(s)
 	}

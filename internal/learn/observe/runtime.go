@@ -16,17 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RuncVariable is the environment variable with the path of the real runc. The
-// file RuncFile beside the link RuntimeName holds it, too. Without both, runc
+// runcVariable is the environment variable with the path of the real runc. The
+// file runcFile beside the link RuntimeName holds it, too. Without both, runc
 // is searched in PATH and the usual directories.
 const (
-	RuncVariable = "ADAMANT_RUNC"
-	RuncFile     = RuntimeName + ".path"
+	runcVariable = "ADAMANT_RUNC"
+	runcFile     = RuntimeName + ".path"
 )
 
 // RuntimeMain is the main function under the name RuntimeName: an OCI runtime
 // that passes all commands to runc, and traces the containers with the
-// annotation TraceAnnotation and the commands that are executed in them. args
+// annotation traceAnnotation and the commands that are executed in them. args
 // are os.Args. It returns the exit status, or replaces the process.
 func RuntimeMain(args []string) int {
 	if len(args) > 2 && args[1] == becomeCommand {
@@ -113,14 +113,14 @@ func findRunc(self string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("find runc: not in PATH; install the package runc or set %s", RuncVariable)
+	return "", fmt.Errorf("find runc: not in PATH; install the package runc or set %s", runcVariable)
 }
 
 func runcPlaces(self string) []string {
-	if p := os.Getenv(RuncVariable); p != "" {
+	if p := os.Getenv(runcVariable); p != "" {
 		return []string{p}
 	}
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(self), RuncFile))
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(self), runcFile))
 	if p := strings.TrimSpace(string(data)); err == nil && p != "" {
 		return []string{p}
 	}

@@ -100,7 +100,7 @@ func TestContainer(t *testing.T) {
 	})
 	t.Run("with a bad directory it is refused", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"openat-create"}, func(s map[string]any) {
-			s["annotations"] = map[string]any{TraceAnnotation: "/nonexistent"}
+			s["annotations"] = map[string]any{traceAnnotation: "/nonexistent"}
 		})
 		cmd := c.runc("create", "--bundle", c.bundle, c.id)
 		cmd.Stderr = nil
@@ -108,7 +108,7 @@ func TestContainer(t *testing.T) {
 			t.Fatal("was created")
 		}
 		log, err := os.ReadFile(filepath.Join(c.bundle, "log"))
-		if err != nil || !strings.Contains(string(log), TraceAnnotation) {
+		if err != nil || !strings.Contains(string(log), traceAnnotation) {
 			t.Errorf("log does not say why: %s %v", log, err)
 		}
 	})

@@ -83,7 +83,7 @@ func containerAnnotations(s *PodSpec, c *corev1.Container, attempt uint32) map[s
 		annotationGracePeriod:   strconv.FormatInt(s.GracePeriod(), 10),
 	}
 	if s.TraceDir != "" {
-		out[AnnotationTrace] = s.TraceDir
+		out[annotationTrace] = s.TraceDir
 	}
 	return out
 }

@@ -25,10 +25,10 @@ const (
 
 	// LabelRoot identifies the sandboxes of one Options.Root.
 	LabelRoot = "adamant.sh/root"
-	// AnnotationWorkload is "kind/name" of the sandbox's workload.
-	AnnotationWorkload = "adamant.sh/workload"
-	// AnnotationTrace is the directory for the traces of a container.
-	AnnotationTrace = "adamant.sh/trace"
+	// annotationWorkload is "kind/name" of the sandbox's workload.
+	annotationWorkload = "adamant.sh/workload"
+	// annotationTrace is the directory for the traces of a container.
+	annotationTrace = "adamant.sh/trace"
 )
 
 // SandboxConfig translates the parts of a pod that its containers share.
@@ -42,8 +42,8 @@ func SandboxConfig(s *PodSpec, f Facts) *cri.PodSandboxConfig {
 	}
 	// containerd passes a sandbox's annotations with this prefix to runc with each
 	// container, and a manifest must not be able to choose where root writes traces.
-	delete(annotations, AnnotationTrace)
-	annotations[AnnotationWorkload] = s.WorkloadName()
+	delete(annotations, annotationTrace)
+	annotations[annotationWorkload] = s.WorkloadName()
 	cfg := &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: s.Name, Namespace: s.Namespace, Uid: f.Layout.UID},
 		LogDirectory: f.Layout.Logs(),

@@ -1,10 +1,13 @@
-package overlay
+package overlay_test
 
 import (
 	"context"
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
 )
 
 // BenchmarkDrift reads 10 changes from an overlay. bench/drift does the same with an
@@ -21,10 +24,10 @@ func BenchmarkDrift(b *testing.B) {
 		write(b, l.path(fmt.Sprintf("usr/share/d%02d/e/f00", i)), "other content\n")
 		must(b, os.Remove(l.path(fmt.Sprintf("usr/share/d%02d/e/f01", i+5))))
 	}
-	m, err := FindDir(l.merged)
+	m, err := overlay.FindDir(l.merged)
 	must(b, err)
 	for b.Loop() {
-		r, err := driftOf(context.Background(), m)
+		r, err := inspect.Overlay(context.Background(), m)
 		if err != nil || len(r.Changes) != 10 {
 			b.Fatal(len(r.Changes), err)
 		}

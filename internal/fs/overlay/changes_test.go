@@ -1,4 +1,4 @@
-package overlay
+package overlay_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
@@ -139,7 +141,7 @@ func TestChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, tt.options, image(t))
 			tt.change(t, l)
-			_, r := l.read(Options{})
+			_, r := l.read(overlay.Options{})
 			if diff := cmp.Diff(listed(r), tt.want); diff != "" {
 				t.Errorf("-got +want\n%s", diff)
 			}
@@ -155,7 +157,7 @@ func TestChangeOfOneHardLinkIsSeenAtAllNames(t *testing.T) {
 	})
 	write(t, l.path("bin/one"), "PROGRAM")
 	must(t, os.Remove(l.path("bin/one"))) // the copy is in the index only
-	_, r := l.read(Options{})
+	_, r := l.read(overlay.Options{})
 	want := []string{"deleted /bin/one", "changed /sbin/two content"}
 	if diff := cmp.Diff(listed(r), want); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
@@ -165,7 +167,7 @@ func TestChangeOfOneHardLinkIsSeenAtAllNames(t *testing.T) {
 func TestRenamedDirectoryTellsItsOrigin(t *testing.T) {
 	l := newLab(t, ",redirect_dir=on", image(t))
 	must(t, os.Rename(l.path("usr/share/doc"), l.path("doc")))
-	_, r := l.read(Options{})
+	_, r := l.read(overlay.Options{})
 	if ch := r.Changes[0]; ch.Path != "/doc" || ch.From != "/usr/share/doc" {
 		t.Errorf("got %s from %s", ch.Path, ch.From)
 	}
@@ -177,7 +179,7 @@ func TestMetacopyIsNotRead(t *testing.T) {
 		must(t, os.Truncate(dir+"/big", 1<<42)) // 4 TiB could not be read in a test
 	})
 	must(t, os.Chmod(l.path("big"), 0o600))
-	_, r := l.read(Options{})
+	_, r := l.read(overlay.Options{})
 	if diff := cmp.Diff(listed(r), []string{"changed /big mode"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
@@ -196,12 +198,12 @@ func TestDataLayer(t *testing.T) {
 	f, err := os.OpenFile(l.path("file"), os.O_RDWR, 0)
 	must(t, err)
 	defer f.Close()
-	if _, r := l.read(Options{}); !r.Clean() {
+	if _, r := l.read(overlay.Options{}); !r.Clean() {
 		t.Errorf("opened only: %s", listed(r))
 	}
 	_, err = f.WriteString("CONTENT\n")
 	must(t, err)
-	_, r := l.read(Options{})
+	_, r := l.read(overlay.Options{})
 	if diff := cmp.Diff(listed(r), []string{"changed /file content"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
@@ -233,25 +235,25 @@ func TestRuntimeMadeMountTargets(t *testing.T) {
 	file("data/other", "", 0o755)
 	dir("empty", 0o755)
 	mounts := []string{"/data/volume", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/proc", "/sys"}
-	_, r := l.read(Options{Mounts: mounts})
+	_, r := l.read(overlay.Options{Mounts: mounts})
 	want := []string{
 		"added /data/other", "added /data/volume/hidden", "added /empty", "added /etc/hostname", "added /etc/resolv.conf", "added /sys",
 	}
 	if diff := cmp.Diff(listed(r), want); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
-	if _, r := l.read(Options{}); len(r.Changes) != 11 {
+	if _, r := l.read(overlay.Options{}); len(r.Changes) != 11 {
 		t.Errorf("without mount points: %s", listed(r))
 	}
 }
 
 func TestRootDirectory(t *testing.T) {
 	l := newLab(t, "", func(dir string) { must(t, os.Chmod(dir, 0o555)) })
-	if _, r := l.read(Options{Mounts: []string{}}); !r.Clean() {
+	if _, r := l.read(overlay.Options{Mounts: []string{}}); !r.Clean() {
 		t.Errorf("as the snapshotter made it: %s", listed(r))
 	}
 	must(t, os.Chmod(l.merged, 0o777))
-	_, r := l.read(Options{Mounts: []string{}})
+	_, r := l.read(overlay.Options{Mounts: []string{}})
 	if diff := cmp.Diff(listed(r), []string{"changed / mode"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
@@ -262,7 +264,7 @@ func TestFileThatChangesWhileItIsRead(t *testing.T) {
 	f, err := os.OpenFile(l.path("etc/app.conf"), os.O_RDWR, 0)
 	must(t, err)
 	defer f.Close()
-	c, _ := l.read(Options{})
+	c, _ := l.read(overlay.Options{})
 	tests := map[string]struct {
 		change func() error
 		equal  bool
@@ -289,12 +291,12 @@ func TestFileThatChangesWhileItIsRead(t *testing.T) {
 // TestFileThatIsWrittenWithinTheRead writes after the comparison began and
 // before it ended, without a trace in size or modification time.
 func TestFileThatIsWrittenWithinTheRead(t *testing.T) {
-	const size = 8 * chunk
+	const size = 8 * overlay.Chunk
 	l := newLab(t, "", func(dir string) { write(t, dir+"/data", strings.Repeat("x", size)) })
 	f, err := os.OpenFile(l.path("data"), os.O_RDWR, 0)
 	must(t, err)
 	defer f.Close()
-	c, _ := l.read(Options{})
+	c, _ := l.read(overlay.Options{})
 	info, err := f.Stat()
 	must(t, err)
 	ctx := &countingContext{Context: context.Background(), at: 5, do: func() {
@@ -331,12 +333,12 @@ func TestBusyDirectoryIsUnsettled(t *testing.T) {
 		n++
 		write(t, l.path(fmt.Sprint("tmp/b", n)), "b")
 	}}
-	m, err := FindDir(l.merged)
+	m, err := overlay.FindDir(l.merged)
 	must(t, err)
-	c, err := Open(ctx, m, Options{})
+	c, err := overlay.Open(ctx, m, overlay.Options{})
 	must(t, err)
 	defer c.Close()
-	r := report(context.Background(), c)
+	r := inspect.Changes(context.Background(), c)
 	if diff := cmp.Diff(r.Unknowns, []tree.Unknown{{Path: "/tmp", Err: tree.ErrChanged}}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
@@ -360,7 +362,7 @@ func TestLimit(t *testing.T) {
 	for i := range 20 {
 		write(t, l.path(fmt.Sprintf("d%02d/file", i)), "x")
 	}
-	_, r := l.read(Options{Limit: 30})
+	_, r := l.read(overlay.Options{Limit: 30})
 	if r.Clean() || len(r.Unknowns) == 0 || len(r.Changes) > 40 {
 		t.Errorf("got %d changes, %d unknowns", len(r.Changes), len(r.Unknowns))
 	}
@@ -389,7 +391,7 @@ func TestDeepDirectoryHidesNothing(t *testing.T) {
 	_, err = unix.Write(fd, []byte("\x7fELF"))
 	must(t, err)
 	must(t, errors.Join(unix.Close(fd), unix.Close(dir)))
-	_, r := l.read(Options{})
+	_, r := l.read(overlay.Options{})
 	if n := len(r.Changes); n != depth+1 || r.Changes[n-1].Severity != drift.Critical || r.Changes[n-1].Class != drift.Executable {
 		t.Errorf("got %d changes, %d unknowns", len(r.Changes), len(r.Unknowns))
 	}
@@ -411,7 +413,7 @@ func TestHostileMarks(t *testing.T) {
 			})
 			must(t, os.Mkdir(l.upper+"/etc", 0o755))
 			must(t, unix.Lsetxattr(l.upper+"/etc", "trusted.overlay."+tt.mark, []byte(tt.value), 0))
-			_, r := l.read(Options{})
+			_, r := l.read(overlay.Options{})
 			got := strings.Join(listed(r), "\n")
 			if tt.want != "" && got != tt.want {
 				t.Errorf("got %s", got)
@@ -428,7 +430,7 @@ func TestLayerIsMountedUpon(t *testing.T) {
 	must(t, os.Chmod(l.path("etc"), 0o700))
 	must(t, unix.Mount("tmpfs", l.upper+"/etc", "tmpfs", 0, ""))
 	defer func() { must(t, unix.Unmount(l.upper+"/etc", 0)) }()
-	_, r := l.read(Options{})
+	_, r := l.read(overlay.Options{})
 	if len(r.Unknowns) != 1 || r.Unknowns[0].Path != "/etc" {
 		t.Errorf("got %s", listed(r))
 	}
@@ -436,12 +438,12 @@ func TestLayerIsMountedUpon(t *testing.T) {
 
 func TestOpenWithoutLayers(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Open(context.Background(), Mount{Upper: dir, Lower: []string{dir + "/gone"}}, Options{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := overlay.Open(context.Background(), overlay.Mount{Upper: dir, Lower: []string{dir + "/gone"}}, overlay.Options{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	c, err := Open(context.Background(), Mount{Lower: []string{dir}}, Options{})
+	c, err := overlay.Open(context.Background(), overlay.Mount{Lower: []string{dir}}, overlay.Options{})
 	must(t, err)
-	if r := report(context.Background(), c); !r.Clean() {
+	if r := inspect.Changes(context.Background(), c); !r.Clean() {
 		t.Errorf("read-only: %s", listed(r))
 	}
 	must(t, c.Close())
@@ -449,14 +451,14 @@ func TestOpenWithoutLayers(t *testing.T) {
 
 func TestOpenIsCancelled(t *testing.T) {
 	l := newLab(t, "", image(t))
-	m, err := FindDir(l.merged)
+	m, err := overlay.FindDir(l.merged)
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Open(ctx, m, Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := overlay.Open(ctx, m, overlay.Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := driftOf(ctx, m); !errors.Is(err, context.Canceled) {
+	if _, err := inspect.Overlay(ctx, m); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -467,7 +469,7 @@ func TestReadingLeavesNoTrace(t *testing.T) {
 	file := filepath.Join(l.upper, "etc/app.conf")
 	old := time.Unix(1, 0)
 	must(t, os.Chtimes(file, old, old))
-	l.read(Options{})
+	l.read(overlay.Options{})
 	var st unix.Stat_t
 	must(t, unix.Stat(file, &st))
 	if st.Atim.Sec != 1 {
@@ -478,9 +480,9 @@ func TestReadingLeavesNoTrace(t *testing.T) {
 func TestDriftShowsTextOfBothSides(t *testing.T) {
 	l := newLab(t, "", image(t))
 	write(t, l.path("etc/app.conf"), "port = 81\n")
-	m, err := FindDir(l.merged)
+	m, err := overlay.FindDir(l.merged)
 	must(t, err)
-	r, err := driftOf(context.Background(), m)
+	r, err := inspect.Overlay(context.Background(), m)
 	must(t, err)
 	want := "--- a/etc/app.conf\n+++ b/etc/app.conf\n@@ -1 +1 @@\n-port = 80\n+port = 81\n"
 	if len(r.Changes) != 1 || r.Changes[0].Diff != want || r.Changes[0].Class != drift.Config {

@@ -1,4 +1,4 @@
-package overlay
+package overlay_test
 
 import (
 	"bufio"
@@ -17,6 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
 )
 
 // The test binary also runs as the processes of containers. This variable contains its
@@ -124,10 +127,10 @@ func TestFindProcess(t *testing.T) {
 	if line != "ready" {
 		t.Fatal(line)
 	}
-	got, err := Find(pid)
+	got, err := overlay.Find(pid)
 	must(t, err)
-	want := Mount{Upper: l.upper, Work: l.dir + "/work1", Lower: l.lower}
-	if diff := cmp.Diff(got, want, cmpopts.IgnoreFields(Mount{}, "Points")); diff != "" {
+	want := overlay.Mount{Upper: l.upper, Work: l.dir + "/work1", Lower: l.lower}
+	if diff := cmp.Diff(got, want, cmpopts.IgnoreFields(overlay.Mount{}, "Points")); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
 }
@@ -137,16 +140,16 @@ func TestFindSomethingElse(t *testing.T) {
 	must(t, unix.Mount("tmpfs", dir, "tmpfs", 0, ""))
 	defer func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) }()
 	pid, _ := start(t, play("init", dir))
-	if _, err := Find(pid); !errors.Is(err, ErrNoOverlay) {
+	if _, err := overlay.Find(pid); !errors.Is(err, overlay.ErrNoOverlay) {
 		t.Errorf("process on tmpfs: %v", err)
 	}
-	if _, err := FindDir(dir); !errors.Is(err, ErrNoOverlay) {
+	if _, err := overlay.FindDir(dir); !errors.Is(err, overlay.ErrNoOverlay) {
 		t.Errorf("directory on tmpfs: %v", err)
 	}
-	if _, err := Find(1 << 30); !errors.Is(err, os.ErrNotExist) {
+	if _, err := overlay.Find(1 << 30); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no process: %v", err)
 	}
-	if _, err := FindDir(dir + "/none"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := overlay.FindDir(dir + "/none"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no directory: %v", err)
 	}
 }
@@ -162,13 +165,13 @@ func TestFindInOtherNamespace(t *testing.T) {
 	if err != nil {
 		t.Fatal(line)
 	}
-	m, err := Find(pid)
+	m, err := overlay.Find(pid)
 	must(t, err)
-	want := Mount{Upper: dir + "/upper", Work: dir + "/work", Lower: []string{dir + "/lower"}, Namespace: runtime}
-	if diff := cmp.Diff(m, want, cmpopts.IgnoreFields(Mount{}, "Points")); diff != "" {
+	want := overlay.Mount{Upper: dir + "/upper", Work: dir + "/work", Lower: []string{dir + "/lower"}, Namespace: runtime}
+	if diff := cmp.Diff(m, want, cmpopts.IgnoreFields(overlay.Mount{}, "Points")); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
-	r, err := driftOf(context.Background(), m)
+	r, err := inspect.Overlay(context.Background(), m)
 	must(t, err)
 	if diff := cmp.Diff(listed(r), []string{"changed /file content"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
@@ -182,11 +185,11 @@ func TestFindRefusesWhatAContainerMountedItself(t *testing.T) {
 	if line != "ready" {
 		t.Fatal(line)
 	}
-	m, err := Find(pid)
-	if err == nil || errors.Is(err, ErrNoOverlay) {
+	m, err := overlay.Find(pid)
+	if err == nil || errors.Is(err, overlay.ErrNoOverlay) {
 		t.Errorf("got %+v, %v", m, err)
 	}
-	list, err := Containers(context.Background())
+	list, err := overlay.Containers(context.Background())
 	must(t, err)
 	for _, c := range list {
 		if c.PID == pid && c.Err != nil {
@@ -207,9 +210,9 @@ func TestFindNamesTheKernelEscapes(t *testing.T) {
 	options := "lowerdir=" + under(`l,o:w e\r`) + ":" + under("second") + ",upperdir=" + under(`u,p:\x`) + ",workdir=" + under("work")
 	must(t, unix.Mount("overlay", merged, "overlay", 0, options))
 	defer func() { must(t, unix.Unmount(merged, 0)) }()
-	got, err := FindDir(merged)
+	got, err := overlay.FindDir(merged)
 	must(t, err)
-	want := Mount{
+	want := overlay.Mount{
 		Upper: dir + `/u,p:\x`, Work: dir + "/work", Lower: []string{dir + `/l,o:w e\r`, dir + "/second"},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
@@ -243,9 +246,9 @@ func TestFindLayersGivenOneByOne(t *testing.T) {
 	merged := dir + "/merged"
 	must(t, unix.MoveMount(mount, "", unix.AT_FDCWD, merged, unix.MOVE_MOUNT_F_EMPTY_PATH))
 	defer func() { must(t, unix.Unmount(merged, unix.MNT_DETACH)) }()
-	got, err := FindDir(merged)
+	got, err := overlay.FindDir(merged)
 	must(t, err)
-	want := Mount{
+	want := overlay.Mount{
 		Upper: dir + "/upper", Work: dir + "/work", Lower: []string{dir + "/a,b:c", dir + "/second"}, Data: []string{dir + "/data"},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
@@ -290,9 +293,9 @@ func TestFindRelativeLayers(t *testing.T) {
 			}
 			defer func() { must(t, unix.Unmount(merged, 0)) }()
 			write(t, merged+"/file", "b")
-			m, err := FindDir(merged)
+			m, err := overlay.FindDir(merged)
 			must(t, err)
-			r, err := driftOf(context.Background(), m)
+			r, err := inspect.Overlay(context.Background(), m)
 			must(t, err)
 			if diff := cmp.Diff(listed(r), []string{"changed /file content"}); diff != "" {
 				t.Errorf("-got +want\n%s", diff)
@@ -307,12 +310,12 @@ func TestFindTellsMountPoints(t *testing.T) {
 	must(t, unix.Mount(l.lower[0]+"/etc/passwd", l.path("etc/hosts"), "", unix.MS_BIND, ""))
 	defer func() { must(t, unix.Unmount(l.path("etc/hosts"), 0)) }()
 	pid, _ := start(t, play("init", l.merged))
-	m, err := Find(pid)
+	m, err := overlay.Find(pid)
 	must(t, err)
 	if diff := cmp.Diff(m.Points, []string{"/etc/hosts"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
-	dir, err := FindDir(l.merged)
+	dir, err := overlay.FindDir(l.merged)
 	must(t, err)
 	if diff := cmp.Diff(dir.Points, m.Points); diff != "" {
 		t.Errorf("of the directory: -got +want\n%s", diff)
@@ -327,24 +330,24 @@ func TestContainers(t *testing.T) {
 	l.mountAt(l.merged)
 	write(t, l.path("etc/new"), "x")
 	pid, _ := start(t, play("init", l.merged))
-	got, err := Lookup(context.Background(), "web1")
+	got, err := overlay.Lookup(context.Background(), "web1")
 	must(t, err)
-	want := Container{ID: "web1", Runtime: "containerd", Namespace: "test", PID: pid}
-	if diff := cmp.Diff(got, want, cmpopts.IgnoreFields(Container{}, "Mount")); diff != "" {
+	want := overlay.Container{ID: "web1", Runtime: "containerd", Namespace: "test", PID: pid}
+	if diff := cmp.Diff(got, want, cmpopts.IgnoreFields(overlay.Container{}, "Mount")); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
 	if got.Mount.Upper != l.upper {
 		t.Errorf("got upper directory %s", got.Mount.Upper)
 	}
-	byPID, err := Lookup(context.Background(), strconv.Itoa(pid))
+	byPID, err := overlay.Lookup(context.Background(), strconv.Itoa(pid))
 	must(t, err)
 	if byPID.ID != "web1" {
 		t.Errorf("process %d: got %v", pid, byPID)
 	}
-	if _, err := Lookup(context.Background(), "no-such-container"); !errors.Is(err, ErrNoContainer) {
+	if _, err := overlay.Lookup(context.Background(), "no-such-container"); !errors.Is(err, overlay.ErrNoContainer) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Lookup(context.Background(), strconv.Itoa(os.Getpid())); !errors.Is(err, ErrNoContainer) {
+	if _, err := overlay.Lookup(context.Background(), strconv.Itoa(os.Getpid())); !errors.Is(err, overlay.ErrNoContainer) {
 		t.Errorf("a process of the host: got %v", err)
 	}
 }

@@ -1,9 +1,8 @@
-package overlay
+package overlay_test
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
@@ -89,48 +90,22 @@ func (l *lab) push(as string) {
 
 func (l *lab) path(name string) string { return filepath.Join(l.merged, name) }
 
-// read returns the changes that the package finds.
-func (l *lab) read(opts Options) (*Changes, drift.Report) {
+// open reads the changes, which the caller must close.
+func (l *lab) open(opts overlay.Options) *overlay.Changes {
 	l.t.Helper()
-	m, err := FindDir(l.merged)
+	m, err := overlay.FindDir(l.merged)
 	must(l.t, err)
-	c, err := Open(context.Background(), m, opts)
+	c, err := overlay.Open(context.Background(), m, opts)
 	must(l.t, err)
+	return c
+}
+
+// read returns the changes until the test ends, and the report on them.
+func (l *lab) read(opts overlay.Options) (*overlay.Changes, drift.Report) {
+	l.t.Helper()
+	c := l.open(opts)
 	l.t.Cleanup(func() { must(l.t, c.Close()) })
-	return c, report(context.Background(), c)
-}
-
-// driftOf does the same as inspect.Overlay, which imports this package.
-func driftOf(ctx context.Context, m Mount) (drift.Report, error) {
-	c, err := Open(ctx, m, Options{Mounts: append([]string{}, m.Points...)})
-	if err != nil {
-		return drift.Report{}, err
-	}
-	defer c.Close()
-	return report(ctx, c), ctx.Err()
-}
-
-// report does the same as inspect.Changes.
-func report(ctx context.Context, c *Changes) drift.Report {
-	r := drift.Compare(c.Want, c.Got, drift.Options{
-		Equal: func(path string) (bool, error) { return c.Equal(ctx, path) },
-		Content: func(side drift.Side, path string) (io.ReadCloser, error) {
-			if side == drift.Want {
-				return c.OpenWant(path)
-			}
-			return c.OpenGot(path)
-		},
-		Unknowns: c.Unknowns,
-	})
-	for i := range r.Changes {
-		if ch := &r.Changes[i]; ch.Kind == drift.Added {
-			ch.From = c.Moved[ch.Path]
-		}
-	}
-	for _, path := range c.Unsettled {
-		r.Unknowns = append(r.Unknowns, tree.Unknown{Path: path, Err: tree.ErrChanged})
-	}
-	return r
+	return c, inspect.Changes(context.Background(), c)
 }
 
 // snapshot reads the whole merged tree.

@@ -1,4 +1,4 @@
-package overlay
+package overlay_test
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/drift"
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
 )
 
 // TestRandomChanges changes overlays at random, through several layers, and
@@ -54,12 +56,12 @@ func testRandom(t *testing.T, options string, onTmpfs bool, seed uint64) {
 		before := l.snapshot()
 		v.change(5 + random.IntN(30))
 		want := drift.Compare(before, l.snapshot(), drift.Options{})
-		c, got := l.read(Options{})
+		c := l.open(overlay.Options{})
+		got := inspect.Changes(t.Context(), c)
 		if diff := diffReports(got, want); diff != "" {
 			t.Fatalf("seed %d, layer %d: -got +want\n%s", seed, layer, diff)
 		}
 		must(t, c.Close())
-		c.layers = nil
 		l.push(fmt.Sprint("pushed", layer))
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -91,13 +91,7 @@ func (l *layers) openFile(n *node) (*os.File, unix.Stat_t, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Dev != n.stat.Dev || st.Ino != n.stat.Ino || st.Size != n.stat.Size {
 		return nil, st, tree.ErrChanged
 	}
-	// Reopen the inode that was checked: at its path there may be a FIFO by now.
-	// O_NOATIME, because an inspection must not change the file's atime.
-	name := "/proc/self/fd/" + strconv.Itoa(fd)
-	file, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOATIME, 0)
-	if errors.Is(err, unix.EPERM) { // neither the owner nor CAP_FOWNER
-		file, err = unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	}
+	file, err := rootfs.Reopen(fd) // at the path there may be a FIFO by now
 	if err != nil {
 		return nil, st, fmt.Errorf("open: %w", err)
 	}

@@ -3,12 +3,11 @@ package overlay
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -17,7 +16,7 @@ type node struct {
 	place
 	stat   unix.Stat_t
 	target string            // of a symbolic link
-	xattrs map[string]string // all of them, including those of overlayfs
+	xattrs map[string]string // including those of overlayfs
 	prefix string            // of the attributes of overlayfs
 }
 
@@ -51,11 +50,11 @@ func (n *node) read(fd int) error {
 	}
 	var err error
 	if n.kind() == unix.S_IFLNK {
-		if n.target, err = readLink(fd); err != nil {
+		if n.target, err = rootfs.ReadLink(fd); err != nil {
 			return fmt.Errorf("read link: %w", err)
 		}
 	}
-	if n.xattrs, err = readXattrs(fd); err != nil {
+	if n.xattrs, err = rootfs.LayerXattrs(fd); err != nil {
 		return fmt.Errorf("read extended attributes: %w", err)
 	}
 	return nil
@@ -112,29 +111,16 @@ func (n *node) entry(path string) (tree.Entry, error) {
 		Path: path, Mode: n.stat.Mode & 0o7777, UID: n.stat.Uid, GID: n.stat.Gid,
 		Target: n.target, ModTime: time.Unix(n.stat.Mtim.Unix()),
 	}
-	switch n.kind() {
-	case unix.S_IFREG:
-		e.Kind, e.Size = tree.Regular, n.stat.Size
-	case unix.S_IFDIR:
-		e.Kind = tree.Directory
-	case unix.S_IFLNK:
-		e.Kind = tree.Symlink
-	case unix.S_IFIFO:
-		e.Kind = tree.FIFO
-	case unix.S_IFSOCK:
-		e.Kind = tree.Socket
-	case unix.S_IFCHR:
-		e.Kind = tree.CharDevice
-	case unix.S_IFBLK:
-		e.Kind = tree.BlockDevice
-	default:
+	switch e.Kind = rootfs.KindOf(uint16(n.stat.Mode)); e.Kind {
+	case 0:
 		return e, fmt.Errorf("of type %#o", n.kind())
-	}
-	if e.Kind == tree.CharDevice || e.Kind == tree.BlockDevice {
+	case tree.Regular:
+		e.Size = n.stat.Size
+	case tree.CharDevice, tree.BlockDevice:
 		e.Major, e.Minor = unix.Major(n.stat.Rdev), unix.Minor(n.stat.Rdev)
 	}
 	for name, value := range n.xattrs {
-		if isForeign(name) {
+		if !rootfs.IsXattr(name) {
 			continue
 		}
 		if e.Xattrs == nil {
@@ -143,61 +129,4 @@ func (n *node) entry(path string) (tree.Entry, error) {
 		e.Xattrs[name] = value
 	}
 	return e, nil
-}
-
-// isForeign reports whether an attribute belongs to the machine and not to the
-// tree, as package tree does: the overlay's own, and SELinux labels.
-func isForeign(name string) bool {
-	return strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.") || name == "security.selinux"
-}
-
-func readLink(fd int) (string, error) {
-	for size := 256; ; size *= 2 {
-		buf := make([]byte, size)
-		n, err := unix.Readlinkat(fd, "", buf)
-		if err != nil {
-			return "", err
-		}
-		if n < size {
-			return string(buf[:n]), nil
-		}
-	}
-}
-
-// readXattrs reads all extended attributes through /proc, since a handle that
-// is open with O_PATH has no other way.
-func readXattrs(fd int) (map[string]string, error) {
-	file := "/proc/self/fd/" + strconv.Itoa(fd)
-	var short [256]byte
-	list, err := growing(short[:], func(buf []byte) (int, error) { return unix.Listxattr(file, buf) })
-	if errors.Is(err, unix.ENOTSUP) || err == nil && len(list) == 0 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	attrs := make(map[string]string)
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-		value, err := growing(short[:], func(buf []byte) (int, error) { return unix.Getxattr(file, name, buf) })
-		if errors.Is(err, unix.ENODATA) {
-			continue // removed since it was listed
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		attrs[name] = string(value)
-	}
-	return attrs, nil
-}
-
-// growing calls read with a larger buffer as long as it fails with ERANGE. An attribute has at most 64 KiB, and so has the list of their names.
-func growing(buf []byte, read func([]byte) (int, error)) ([]byte, error) {
-	for {
-		n, err := read(buf)
-		if errors.Is(err, unix.ERANGE) && len(buf) < 1<<20 {
-			buf = make([]byte, len(buf)*8)
-			continue
-		}
-		return buf[:max(n, 0)], err
-	}
 }

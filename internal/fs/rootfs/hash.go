@@ -19,7 +19,7 @@ const bufferSize = 256 << 10
 // file changes at the same time, it is read once more, because many logs are written
 // only now and then; after that the error is ErrChanged.
 func (w *walker) hash(ctx context.Context, fd int, e *tree.Entry, st *status, buf []byte) error {
-	file, err := openRegular(fd)
+	file, err := Reopen(fd)
 	if err != nil {
 		return err
 	}

@@ -37,21 +37,11 @@ func (r *Root) openFile(name string, resolve uint64) (*os.File, status, error) {
 	if kind := st.kind(); kind != tree.Regular {
 		return nil, status{}, fmt.Errorf("open %s: a %s: %w", name, kind, ErrNotRegular)
 	}
-	file, err := openRegular(fd)
+	file, err := Reopen(fd)
 	if err != nil {
 		return nil, status{}, fmt.Errorf("open %s: %w", name, err)
 	}
 	return os.NewFile(uintptr(file), path.Clean("/"+name)), st, nil
-}
-
-// openRegular opens the file of an O_PATH descriptor for reading. The caller has
-// checked that it is a regular file.
-func openRegular(fd int) (int, error) {
-	file, err := reopen(fd, unix.O_RDONLY|unix.O_NOATIME)
-	if errors.Is(err, unix.EPERM) { // not the owner, and without CAP_FOWNER
-		return reopen(fd, unix.O_RDONLY)
-	}
-	return file, err
 }
 
 // OpenDir opens a directory, following symbolic links within the root, to be

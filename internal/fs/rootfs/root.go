@@ -78,17 +78,6 @@ func openat2(dirfd int, path string, flags int, mode uint32, resolve uint64) (in
 	}
 }
 
-// reopen opens the file of an O_PATH descriptor, even if its name was removed or
-// replaced since.
-func reopen(fd, flags int) (int, error) {
-	for {
-		n, err := unix.Open(procPath(fd), flags|unix.O_CLOEXEC, 0)
-		if !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
-}
-
 // procPath returns a path of an open descriptor, for calls that take only a path.
 // The magic link resolves to the open file itself, even if that is a symbolic link.
 func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

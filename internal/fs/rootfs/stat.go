@@ -77,7 +77,7 @@ func entryOf(fd int, name string, st *status, overlayXattrs bool) (tree.Entry, e
 	case tree.Regular:
 		e.Size = int64(st.Size)
 	case tree.Symlink:
-		if e.Target, err = readlinkFD(fd); err != nil {
+		if e.Target, err = ReadLink(fd); err != nil {
 			return e, fmt.Errorf("read link %s: %w", name, err)
 		}
 	case tree.CharDevice, tree.BlockDevice:
@@ -87,19 +87,6 @@ func entryOf(fd int, name string, st *status, overlayXattrs bool) (tree.Entry, e
 		return e, fmt.Errorf("read extended attributes of %s: %w", name, err)
 	}
 	return e, nil
-}
-
-func readlinkFD(fd int) (string, error) {
-	for size := 256; ; size *= 2 {
-		buf := make([]byte, size)
-		n, err := unix.Readlinkat(fd, "", buf)
-		if err != nil {
-			return "", err
-		}
-		if n < size {
-			return string(buf[:n]), nil
-		}
-	}
 }
 
 // xattrsFD reads all extended attributes of an open file, also of one open
@@ -150,7 +137,8 @@ func ignoredXattr(name string, overlay bool) bool {
 // Xattrs returns.
 func IsXattr(name string) bool { return !ignoredXattr(name, false) }
 
-// growing calls read with a larger buffer as long as it fails with ERANGE. Attributes are at most 64 KiB each, and so is their list.
+// growing calls read with a larger buffer as long as it fails with ERANGE.
+// Attributes are at most 64 KiB each, and so is their list.
 func growing(size int, read func([]byte) (int, error)) ([]byte, error) {
 	for {
 		buf := make([]byte, size)

@@ -12,7 +12,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -20,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -91,33 +91,7 @@ func NewLayer(files ...File) (v1.Layer, error) {
 
 // Header describes an entry in PAX format. The caller sets the size.
 func Header(e tree.Entry) *tar.Header {
-	h := &tar.Header{
-		Format: tar.FormatPAX, Name: e.Path[1:], Mode: int64(e.Mode), Uid: int(e.UID), Gid: int(e.GID),
-		ModTime: e.ModTime, Devmajor: int64(e.Major), Devminor: int64(e.Minor),
-	}
-	if h.ModTime.IsZero() {
-		h.ModTime = time.Unix(0, 0)
-	}
-	for name, value := range e.Xattrs {
-		if h.PAXRecords == nil {
-			h.PAXRecords = map[string]string{}
-		}
-		h.PAXRecords["SCHILY.xattr."+name] = value
-	}
-	switch e.Kind {
-	case tree.Regular:
-		h.Typeflag = tar.TypeReg
-	case tree.Directory:
-		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
-	case tree.Symlink:
-		h.Typeflag, h.Linkname = tar.TypeSymlink, e.Target
-	case tree.CharDevice:
-		h.Typeflag = tar.TypeChar
-	case tree.BlockDevice:
-		h.Typeflag = tar.TypeBlock
-	case tree.FIFO:
-		h.Typeflag = tar.TypeFifo
-	}
+	h := rootfs.Header(e, e.Path[1:])
 	if e.Link != "" && e.Link != e.Path {
 		h.Typeflag, h.Linkname = tar.TypeLink, e.Link[1:]
 	}

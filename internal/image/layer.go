@@ -254,7 +254,7 @@ func (rec *record) setDevice(h *tar.Header) error {
 // and directories only, and other namespaces do not exist.
 func (rec *record) setXattrs(pax map[string]string) {
 	for key, value := range pax {
-		name, ok := strings.CutPrefix(key, "SCHILY.xattr.")
+		name, ok := strings.CutPrefix(key, rootfs.XattrRecord)
 		if !ok {
 			continue
 		}

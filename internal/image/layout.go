@@ -290,7 +290,7 @@ func readBlob(s store, desc v1.Descriptor) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	checked, err := verifyBlob(blob, "blob", desc)
+	checked, err := verifyBlob(blob, desc)
 	if err != nil {
 		return nil, err
 	}

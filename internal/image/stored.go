@@ -38,7 +38,7 @@ func (s *Stored) openVerified(layer v1.Descriptor) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return verifyBlob(blob, "blob", layer)
+	return verifyBlob(blob, layer)
 }
 
 // FromDocuments returns the image of a manifest and its configuration, of which

@@ -39,9 +39,10 @@ func verify(src io.Reader, what string, want v1.Hash, size int64) (*verifier, er
 	return &verifier{src: src, what: what, want: want, size: size, hash: sha256.New()}, nil
 }
 
-// verifyBlob is verify for a blob that is read once and closed then.
-func verifyBlob(blob Blob, what string, desc v1.Descriptor) (io.ReadCloser, error) {
-	v, err := verify(blob.Reader(), what, desc.Digest, desc.Size)
+// verifyBlob is verify for a blob that is read once. Closing the result closes the
+// blob.
+func verifyBlob(blob Blob, desc v1.Descriptor) (io.ReadCloser, error) {
+	v, err := verify(blob.Reader(), "blob", desc.Digest, desc.Size)
 	if err != nil {
 		blob.Close()
 		return nil, err

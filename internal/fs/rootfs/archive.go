@@ -75,13 +75,11 @@ func (a *archiver) add(ctx context.Context, e tree.Entry) error {
 			delete(e.Xattrs, name)
 		}
 	}
-	h := headerOf(e, path.Join(a.name, "./"+strings.TrimPrefix(e.Path, a.from)))
+	h := Header(e, path.Join(a.name, "./"+strings.TrimPrefix(e.Path, a.from)))
 	switch e.Kind {
 	case tree.Socket:
 		a.unknown = append(a.unknown, tree.Unknown{Path: e.Path, Err: ErrSocket})
 		return nil
-	case tree.Directory:
-		h.Name += "/"
 	case tree.Regular:
 		if first, ok := a.written[e.Link]; ok && e.Link != "" {
 			h.Typeflag, h.Linkname = tar.TypeLink, first
@@ -134,10 +132,16 @@ func (a *archiver) noteChange(f *os.File, e tree.Entry, before *status) error {
 	return nil
 }
 
-// headerOf describes an entry under a name, without content.
-func headerOf(e tree.Entry, name string) *tar.Header {
+var typeflags = map[tree.Kind]byte{
+	tree.Regular: tar.TypeReg, tree.Directory: tar.TypeDir, tree.Symlink: tar.TypeSymlink,
+	tree.CharDevice: tar.TypeChar, tree.BlockDevice: tar.TypeBlock, tree.FIFO: tar.TypeFifo,
+}
+
+// Header describes an entry under a name, in PAX format. The caller sets the size.
+// Link is ignored.
+func Header(e tree.Entry, name string) *tar.Header {
 	h := &tar.Header{
-		Format: tar.FormatPAX, Name: name, Mode: int64(e.Mode), Uid: int(e.UID), Gid: int(e.GID),
+		Format: tar.FormatPAX, Typeflag: typeflags[e.Kind], Name: name, Mode: int64(e.Mode), Uid: int(e.UID), Gid: int(e.GID),
 		ModTime: e.ModTime, Linkname: e.Target, Devmajor: int64(e.Major), Devminor: int64(e.Minor),
 	}
 	if h.ModTime.IsZero() {
@@ -147,11 +151,10 @@ func headerOf(e tree.Entry, name string) *tar.Header {
 		if h.PAXRecords == nil {
 			h.PAXRecords = map[string]string{}
 		}
-		h.PAXRecords[xattrRecord+name] = value
+		h.PAXRecords[XattrRecord+name] = value
 	}
-	h.Typeflag = map[tree.Kind]byte{
-		tree.Regular: tar.TypeReg, tree.Directory: tar.TypeDir, tree.Symlink: tar.TypeSymlink,
-		tree.CharDevice: tar.TypeChar, tree.BlockDevice: tar.TypeBlock, tree.FIFO: tar.TypeFifo,
-	}[e.Kind]
+	if e.Kind == tree.Directory {
+		h.Name += "/"
+	}
 	return h
 }

@@ -182,7 +182,7 @@ func nameInArchive(name string) (string, error) {
 func xattrsOf(h *tar.Header, privileges bool) map[string]string {
 	var attrs map[string]string
 	for key, value := range h.PAXRecords {
-		name, ok := strings.CutPrefix(key, xattrRecord)
+		name, ok := strings.CutPrefix(key, XattrRecord)
 		if !ok || ignoredXattr(name, false) || !privileges && !strings.HasPrefix(name, "user.") {
 			continue
 		}
@@ -194,8 +194,8 @@ func xattrsOf(h *tar.Header, privileges bool) map[string]string {
 	return attrs
 }
 
-// xattrRecord is the prefix of extended attributes in PAX headers.
-const xattrRecord = "SCHILY.xattr."
+// XattrRecord is the prefix of the names of extended attributes in PAX headers.
+const XattrRecord = "SCHILY.xattr."
 
 func (x *extraction) link(target, name string) error {
 	if !x.files[target] {

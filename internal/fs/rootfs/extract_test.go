@@ -65,7 +65,7 @@ func TestExtractForOwner(t *testing.T) {
 	dir := t.TempDir()
 	archive := tarOf(t,
 		tar.Header{Typeflag: tar.TypeReg, Name: "a/su", Mode: 0o6755, Uname: "x", PAXRecords: map[string]string{
-			xattrRecord + tree.CapabilityXattr: "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", xattrRecord + "user.x": "1",
+			XattrRecord + tree.CapabilityXattr: "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", XattrRecord + "user.x": "1",
 		}})
 	must(t, root(t, dir).Extract(t.Context(), bytes.NewReader(archive), "/", ExtractOptions{Owner: &Owner{5, 6}}))
 	got, _ := walk(t, root(t, dir), WalkOptions{Path: "/a"})

@@ -77,8 +77,10 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 	return decoder.Decode(into)
 }
 
-func path(k local.Key) string {
-	return "/v1/workloads/" + url.PathEscape(k.Namespace) + "/" + url.PathEscape(k.Kind) + "/" + url.PathEscape(k.Name)
+func workloadPath(k local.Key) string { return "/v1/workloads/" + keyPath(k) }
+
+func keyPath(k local.Key) string {
+	return url.PathEscape(k.Namespace) + "/" + url.PathEscape(k.Kind) + "/" + url.PathEscape(k.Name)
 }
 
 // List returns all workloads.
@@ -88,12 +90,12 @@ func (c *Client) List(ctx context.Context) (list []local.Status, err error) {
 
 // Status returns one workload.
 func (c *Client) Status(ctx context.Context, k local.Key) (s local.Status, err error) {
-	return s, c.call(ctx, http.MethodGet, path(k), nil, &s)
+	return s, c.call(ctx, http.MethodGet, workloadPath(k), nil, &s)
 }
 
 // History returns the history of a workload.
 func (c *Client) History(ctx context.Context, k local.Key) (h local.History, err error) {
-	return h, c.call(ctx, http.MethodGet, path(k)+"/history", nil, &h)
+	return h, c.call(ctx, http.MethodGet, workloadPath(k)+"/history", nil, &h)
 }
 
 // Apply applies a manifest or, with Dry, returns the changes that it would
@@ -104,11 +106,10 @@ func (c *Client) Apply(ctx context.Context, a ApplyRequest) (o local.Outcome, er
 
 // Command runs a verb on a workload: scale, pause, resume or undo.
 func (c *Client) Command(ctx context.Context, k local.Key, verb string, r CommandRequest) (answer CommandRequest, err error) {
-	return answer, c.call(ctx, http.MethodPost, path(k)+"/"+verb, r, &answer)
+	return answer, c.call(ctx, http.MethodPost, workloadPath(k)+"/"+verb, r, &answer)
 }
 
 // Delete removes a workload, Service, ConfigMap or Secret.
 func (c *Client) Delete(ctx context.Context, k local.Key) error {
-	p := "/v1/objects/" + url.PathEscape(k.Namespace) + "/" + url.PathEscape(k.Kind) + "/" + url.PathEscape(k.Name)
-	return c.call(ctx, http.MethodDelete, p, nil, &struct{}{})
+	return c.call(ctx, http.MethodDelete, "/v1/objects/"+keyPath(k), nil, &struct{}{})
 }

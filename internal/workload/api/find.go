@@ -77,9 +77,9 @@ func (c *Client) Find(ctx context.Context, r Ref) (local.Status, error) {
 	return local.Status{}, fmt.Errorf("%s could be any of %s", r, strings.Join(names, ", "))
 }
 
-// HasInstances reports whether an object is a workload, unlike a Service, a
+// hasInstances reports whether an object is a workload, unlike a Service, a
 // ConfigMap or a Secret.
-func HasInstances(k local.Key) bool {
+func hasInstances(k local.Key) bool {
 	return k.Kind != "Service" && k.Kind != "ConfigMap" && k.Kind != "Secret"
 }
 
@@ -87,7 +87,7 @@ func HasInstances(k local.Key) bool {
 // the kind of an object without instances, that of the object, which may not
 // exist. The namespace of an object is "default" unless the reference has one.
 func (c *Client) Key(ctx context.Context, r Ref) (local.Key, error) {
-	if k := (local.Key{Namespace: cmp.Or(r.Namespace, "default"), Kind: r.Kind, Name: r.Name}); !HasInstances(k) {
+	if k := (local.Key{Namespace: cmp.Or(r.Namespace, "default"), Kind: r.Kind, Name: r.Name}); !hasInstances(k) {
 		return k, nil
 	}
 	s, err := c.Find(ctx, r)

@@ -206,8 +206,7 @@ func (s *Server) command(r *http.Request, c CommandRequest) (any, error) {
 
 func (s *Server) delete(r *http.Request, _ struct{}) (any, error) {
 	k := key(r)
-	switch k.Kind {
-	case "Service", "ConfigMap", "Secret":
+	if !hasInstances(k) {
 		return struct{}{}, s.controller.DeleteObject(k.Kind, k.Namespace, k.Name)
 	}
 	return struct{}{}, s.controller.Delete(k)

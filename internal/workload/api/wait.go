@@ -34,11 +34,8 @@ func (c *Client) WaitRollouts(ctx context.Context, o local.Outcome, timeout time
 		defer cancel()
 	}
 	var ended []local.Status
-	for _, r := range o.Results {
-		if r.Generation == 0 {
-			continue
-		}
-		s, err := c.WaitRollout(ctx, local.Key{Namespace: r.Namespace, Kind: r.Kind, Name: r.Name}, show)
+	for _, k := range o.Rollouts() {
+		s, err := c.WaitRollout(ctx, k, show)
 		if err != nil {
 			return nil, err
 		}
@@ -80,8 +77,8 @@ func (c *Client) DeleteAll(ctx context.Context, keys []local.Key, wait bool, del
 		}
 	}
 	for _, k := range keys {
-		if wait && HasInstances(k) {
-			if err := c.WaitDeleted(ctx, k); err != nil {
+		if wait && hasInstances(k) {
+			if err := c.waitDeleted(ctx, k); err != nil {
 				return err
 			}
 		}
@@ -90,8 +87,8 @@ func (c *Client) DeleteAll(ctx context.Context, keys []local.Key, wait bool, del
 	return nil
 }
 
-// WaitDeleted waits until a workload with all its instances is gone.
-func (c *Client) WaitDeleted(ctx context.Context, k local.Key) error {
+// waitDeleted waits until a workload with all its instances is gone.
+func (c *Client) waitDeleted(ctx context.Context, k local.Key) error {
 	for {
 		list, err := c.List(ctx)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 
 	appsv1 "k8s.io/api/apps/v1"
 
@@ -137,11 +136,7 @@ var errTakenOver = errors.New("somebody else changed the pod template while it w
 // annotated returns the operation that sets an annotation, or removes it if the
 // text is empty.
 func annotated(d *appsv1.Deployment, name, text string) op {
-	all := maps.Clone(d.Annotations)
-	if all == nil {
-		all = map[string]string{}
-	}
-	all[name] = text
+	all := withEntry(d.Annotations, name, text)
 	if text == "" {
 		delete(all, name)
 	}

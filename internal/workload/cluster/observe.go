@@ -87,14 +87,10 @@ func (w *workload) drift(ctx context.Context, p *corev1.Pod) rollout.Drift {
 			w.report(fmt.Errorf("compare container %s of pod %s with its image: %w", c.Name, p.Name, err))
 			got = rollout.Unknown
 		}
-		worst = slices.MaxFunc([]rollout.Drift{worst, got}, func(a, b rollout.Drift) int {
-			return cmp.Compare(slices.Index(worstLast, a), slices.Index(worstLast, b))
-		})
+		worst = worst.Worst(got)
 	}
 	return worst
 }
-
-var worstLast = []rollout.Drift{rollout.Clean, rollout.Unchecked, rollout.Unknown, rollout.Drifted}
 
 // failureInterval is the time that counts as one failure of a ReplicaSet to
 // create a pod, because its controller tries many times a second at first.

@@ -17,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
@@ -154,6 +155,6 @@ func firstPort(spec *corev1.PodSpec) int {
 
 // firstLine returns the beginning of a command's output.
 func firstLine(out []byte) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	line := text.FirstLine(strings.TrimSpace(string(out)))
 	return strings.ToValidUTF8(line[:min(len(line), 200)], "\uFFFD")
 }

@@ -81,7 +81,7 @@ func (w *workload) comparableInstances() []*instance {
 
 // compareAll compares instances by the current policy.
 func (w *workload) compareAll(list []*instance) {
-	r, err := w.record()
+	r, err := w.controller.record(w.key)
 	if err != nil {
 		w.controller.log(err)
 		return
@@ -111,7 +111,7 @@ func (w *workload) compare(i *instance, least drift.Severity) {
 			// instance.
 			w.saveEvidence(ctx, i, v.pod, c.Container, report)
 		}
-		verdict, changes = worst(verdict, got), changes+counts
+		verdict, changes = verdict.Worst(got), changes+counts
 	}
 	if verdict == rollout.Unknown {
 		w.compareLater(i)
@@ -192,16 +192,6 @@ func verdictOf(r drift.Report, err error, least drift.Severity) (rollout.Drift, 
 		return rollout.Unknown, 0
 	}
 	return rollout.Clean, 0
-}
-
-// worst returns the worse of two verdicts.
-func worst(a, b rollout.Drift) rollout.Drift {
-	for _, v := range []rollout.Drift{rollout.Drifted, rollout.Unknown} {
-		if a == v || b == v {
-			return v
-		}
-	}
-	return rollout.Clean
 }
 
 // setDrift stores a verdict and wakes the loop if it is a new one.

@@ -20,7 +20,7 @@ func (w *workload) askGate(name string) {
 	if name == "" || w.gate.IsAsked(name) {
 		return
 	}
-	r, err := w.record()
+	r, err := w.controller.record(w.key)
 	if err != nil {
 		w.controller.log(err)
 		return
@@ -81,7 +81,7 @@ func (i *instance) address() string {
 // trafficFault returns why the target's traffic fails the rollout, empty if it
 // does not. The caller holds mu.
 func (w *workload) trafficFault() string {
-	r, err := w.record()
+	r, err := w.controller.record(w.key)
 	if err != nil || r.Policy.ErrorRate == 0 || r.State.Phase != rollout.Progressing {
 		return ""
 	}
@@ -92,14 +92,4 @@ func (w *workload) trafficFault() string {
 		return ""
 	}
 	return fmt.Sprintf("%d of %d requests to it failed, more than %.3g%%", failures, requests, r.Policy.ErrorRate*100)
-}
-
-// record reads the workload's record from the store.
-func (w *workload) record() (record, error) {
-	var r record
-	err := w.controller.store.view(func(t tx) (err error) {
-		r, _, err = get[record](t, "workloads", w.key.String())
-		return err
-	})
-	return r, err
 }

@@ -45,9 +45,6 @@ type Gates struct {
 	HTTP    string `json:"http,omitempty"`    // "/path" or ":8080/path"; a status below 400 passes
 }
 
-// Any reports whether there is a gate.
-func (g Gates) Any() bool { return g != Gates{} }
-
 // The defaults of annotations and fields that are not set.
 const (
 	defaultHold     = 30 * time.Second
@@ -149,7 +146,7 @@ func parseAnnotations(spec *Spec, a map[string]string) (Policy, error) {
 	if spec.Kind == Canary && len(spec.Steps) == 0 {
 		spec.Steps = []Step{{Share: 10, Pause: time.Minute}, {Share: 50, Pause: time.Minute}}
 	}
-	spec.Gated = policy.Any()
+	spec.Gated = policy.Gates != Gates{}
 	return policy, nil
 }
 

@@ -65,6 +65,17 @@ const (
 	Unknown   Drift = "Unknown" // it could not be compared
 )
 
+// Worst returns the worse of two results, which are those of two containers of an
+// instance. A container that was not compared is worse than a clean one.
+func (d Drift) Worst(other Drift) Drift {
+	for _, worse := range []Drift{Drifted, Unknown, Unchecked} {
+		if d == worse || other == worse {
+			return worse
+		}
+	}
+	return Clean
+}
+
 // An Instance is one instance as it was observed.
 type Instance struct {
 	ID         string

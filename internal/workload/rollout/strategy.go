@@ -219,16 +219,13 @@ func (r *reconciler) pauseEnded(byHand bool, pause time.Duration) bool {
 }
 
 // gateName returns the gate before the rollout's next move.
-func (r *reconciler) gateName() string { return r.s.gate(r.spec) }
-
-// gate returns the name of the gate that this state waits for.
-func (s State) gate(spec Spec) string {
+func (r *reconciler) gateName() string {
 	switch {
-	case spec.Kind == Canary && s.Stable != 0 && s.Step < len(spec.Steps):
-		return fmt.Sprintf("step-%d", s.Step+1)
-	case spec.Kind == BlueGreen && s.Stable != 0 && s.Switched.IsZero():
+	case r.spec.Kind == Canary && r.s.Stable != 0 && r.s.Step < len(r.spec.Steps):
+		return r.stepName()
+	case r.spec.Kind == BlueGreen && r.s.Stable != 0 && r.s.Switched.IsZero():
 		return "switch"
-	case spec.Kind == RollingUpdate && s.Stable != 0 && spec.Replicas > 0 && s.Passed == "":
+	case r.spec.Kind == RollingUpdate && r.s.Stable != 0 && r.spec.Replicas > 0 && r.s.Passed == "":
 		return "first"
 	}
 	return "last"

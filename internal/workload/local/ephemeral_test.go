@@ -88,7 +88,7 @@ func TestAControllerOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	if got := podsOf(t, e, "deployment/twin", true); len(got) != 2 {
 		t.Errorf("the process's own pods: %v", got)
 	}
-	if err := Destroy(e.Root()); err == nil {
+	if err := destroy(e.Root()); err == nil {
 		t.Error("destroyed while it is used")
 	}
 	if err := checkForeground(e.Root()); err != ErrForeground {

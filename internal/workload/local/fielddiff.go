@@ -3,6 +3,7 @@ package local
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -48,7 +49,9 @@ func walkDifference(path string, a, b any, list *[]string) {
 	switch left := a.(type) {
 	case map[string]any:
 		if right, ok := b.(map[string]any); ok {
-			for _, key := range keysOf(left, right) {
+			all := maps.Clone(left)
+			maps.Copy(all, right)
+			for _, key := range slices.Sorted(maps.Keys(all)) {
 				walkDifference(path+"."+key, left[key], right[key], list)
 			}
 			return
@@ -62,18 +65,6 @@ func walkDifference(path string, a, b any, list *[]string) {
 		}
 	}
 	*list = append(*list, fmt.Sprintf("%s: %s -> %s", path, shown(path, a), shown(path, b)))
-}
-
-func keysOf(a, b map[string]any) []string {
-	set := map[string]bool{}
-	for k := range a {
-		set[k] = true
-	}
-	for k := range b {
-		set[k] = true
-	}
-	keys := sorted(set)
-	return slices.Clip(keys)
 }
 
 // shown formats a value for a message.

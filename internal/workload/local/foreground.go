@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/text"
@@ -135,7 +136,7 @@ func (f *foreground) start(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		f.pods, err = StartPods(ctx, f.Engine, specs, f.Events)
+		f.pods, err = startPods(ctx, f.Engine, specs, f.Events)
 		return err
 	})
 	group.Go(func() error { return f.waitComplete(ctx) })
@@ -162,10 +163,8 @@ func (f *foreground) waitComplete(ctx context.Context) error {
 		if len(complete) == len(list) {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if clock.Sleep(ctx, statusInterval) != nil {
 			return f.startTimeout(ctx, list)
-		case <-time.After(statusInterval):
 		}
 	}
 }
@@ -236,6 +235,6 @@ func (f *foreground) removeAll() error {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()
 	var group errgroup.Group
-	group.Go(func() error { return RemovePods(f.Engine, f.pods) })
+	group.Go(func() error { return removePods(f.Engine, f.pods) })
 	return errors.Join(f.controller.RemoveAll(ctx), group.Wait())
 }

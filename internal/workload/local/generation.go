@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -87,16 +88,16 @@ type Attempt struct {
 // references returns the names of the ConfigMaps and Secrets that a pod refers
 // to.
 func references(spec *corev1.PodSpec) (configMaps, secrets []string) {
-	maps, hidden := map[string]bool{}, map[string]bool{}
+	configs, hidden := map[string]bool{}, map[string]bool{}
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
-			environment(&list[i], maps, hidden)
+			environment(&list[i], configs, hidden)
 		}
 	}
 	for i := range spec.Volumes {
-		volumeSources(&spec.Volumes[i], maps, hidden)
+		volumeSources(&spec.Volumes[i], configs, hidden)
 	}
-	return sorted(maps), sorted(hidden)
+	return slices.Sorted(maps.Keys(configs)), slices.Sorted(maps.Keys(hidden))
 }
 
 func environment(c *corev1.Container, maps, secrets map[string]bool) {
@@ -139,13 +140,4 @@ func volumeSources(v *corev1.Volume, maps, secrets map[string]bool) {
 			secrets[s.Secret.Name] = true
 		}
 	}
-}
-
-func sorted(set map[string]bool) []string {
-	var list []string
-	for name := range set {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return list
 }

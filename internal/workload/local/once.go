@@ -14,9 +14,9 @@ import (
 // grace periods.
 const removeTimeout = 2 * time.Minute
 
-// StartPods creates pods and waits until they are ready. On an error it also
+// startPods creates pods and waits until they are ready. On an error it also
 // returns the pods that were created so far.
-func StartPods(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, events pod.Events) ([]*pod.Pod, error) {
+func startPods(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, events pod.Events) ([]*pod.Pod, error) {
 	var pods []*pod.Pod
 	for _, spec := range specs {
 		p, err := e.Create(ctx, spec, events)
@@ -32,9 +32,9 @@ func StartPods(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, events p
 	return pods, group.Wait()
 }
 
-// RemovePods removes pods. It takes no context, because it cleans up after an
+// removePods removes pods. It takes no context, because it cleans up after an
 // interrupt.
-func RemovePods(e *pod.Engine, pods []*pod.Pod) error {
+func removePods(e *pod.Engine, pods []*pod.Pod) error {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()
 	var group errgroup.Group
@@ -55,9 +55,9 @@ func RemovePods(e *pod.Engine, pods []*pod.Pod) error {
 func StartDetached(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration, events pod.Events) ([]*pod.Pod, error) {
 	starting, cancel := context.WithTimeout(ctx, ready)
 	defer cancel()
-	pods, err := StartPods(starting, e, specs, events)
+	pods, err := startPods(starting, e, specs, events)
 	if err != nil {
-		return nil, errors.Join(err, RemovePods(e, pods))
+		return nil, errors.Join(err, removePods(e, pods))
 	}
 	for _, p := range pods {
 		if err := p.Refresh(context.WithoutCancel(ctx)); err != nil {

@@ -13,9 +13,11 @@ import (
 
 // Reset removes everything that Adamant made below a data directory and a state
 // directory: stores, pods, images, and what was learned. It calls start before it
-// removes pods. Its errors are those of Destroy and pod.Destroy.
+// removes pods. It returns ErrServing while a daemon serves the data directory,
+// ErrForeground while another process keeps workloads on it, and the errors of
+// pod.Destroy.
 func Reset(ctx context.Context, root, state string, start func()) error {
-	if err := Destroy(root); err != nil {
+	if err := destroy(root); err != nil {
 		return err
 	}
 	start()

@@ -78,10 +78,10 @@ func openFile(path string, o bbolt.Options) (*store, error) {
 	return &store{db}, nil
 }
 
-// Destroy removes all stores and evidence of a data directory, without its
+// destroy removes all stores and evidence of a data directory, without its
 // pods. It returns ErrServing while a daemon serves the directory, and
 // ErrForeground while another process keeps workloads on it.
-func Destroy(root string) error {
+func destroy(root string) error {
 	dir := filepath.Join(root, "fleet")
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -94,25 +94,31 @@ func TestAVersionThatDriftsByItselfIsNotRolledOut(t *testing.T) {
 	}
 }
 
+// beginRollout starts to replace a Deployment that answers "one" by a version that
+// answers "two". It returns the controller, the key, and the URL of a Service.
+func beginRollout(t *testing.T, name, nature string, notes map[string]string) (*Controller, Key, string) {
+	t.Helper()
+	e := openEngine(t)
+	loadVersion(t, e, name+":1", "one", web.Good)
+	loadVersion(t, e, name+"2:1", "two", nature)
+	c := openController(t, e)
+	port := freePort(t)
+	apply(t, c, deployment(name, name+":1", 2, notes, "")+serviceOf(name, port))
+	s := ended(t, c, name, rollout.Complete)
+	apply(t, c, deployment(name, name+"2:1", 2, notes, ""))
+	return c, s.Key, fmt.Sprintf("http://127.0.0.1:%d/", port)
+}
+
 // TestACanaryGetsItsShare counts the responses of each generation while the
 // canary waits.
 func TestACanaryGetsItsShare(t *testing.T) {
-	e := openEngine(t)
-	loadVersion(t, e, "canary:1", "one", web.Good)
-	loadVersion(t, e, "canary2:1", "two", web.Good)
-	c := openController(t, e)
-	port := freePort(t)
 	notes := map[string]string{rollout.AnnotationStrategy: "Canary", rollout.AnnotationSteps: "20% pause"}
-	apply(t, c, deployment("canary", "canary:1", 2, notes, "")+serviceOf("canary", port))
-	ended(t, c, "canary", rollout.Complete)
-	apply(t, c, deployment("canary", "canary2:1", 2, notes, ""))
-	key := Key{"default", "Deployment", "canary"}
+	c, key, url := beginRollout(t, "canary", web.Good, notes)
 	until(t, "it waits to be resumed", func() bool {
 		s, err := c.Status(key)
 		must(t, err)
 		return strings.Contains(s.Waiting, "rollout resume") && s.Shares[2] == 20
 	})
-	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	until(t, "the canary is asked", func() bool { return fetch(t, url) == "two" })
 	answers := map[string]int{}
 	for range 100 {
@@ -129,31 +135,22 @@ func TestACanaryGetsItsShare(t *testing.T) {
 }
 
 func TestTrafficMovesAtOnce(t *testing.T) {
-	e := openEngine(t)
-	loadVersion(t, e, "blue:1", "blue", web.Good)
-	loadVersion(t, e, "green:1", "green", web.Good)
-	c := openController(t, e)
-	port := freePort(t)
 	notes := map[string]string{rollout.AnnotationStrategy: "BlueGreen", rollout.AnnotationPromotion: "manual", rollout.AnnotationHold: "1s"}
-	apply(t, c, deployment("bluegreen", "blue:1", 2, notes, "")+serviceOf("bluegreen", port))
-	ended(t, c, "bluegreen", rollout.Complete)
-	apply(t, c, deployment("bluegreen", "green:1", 2, notes, ""))
-	key := Key{"default", "Deployment", "bluegreen"}
-	until(t, "green waits beside blue", func() bool {
+	c, key, url := beginRollout(t, "bluegreen", web.Good, notes)
+	until(t, "the new instances wait beside the old ones", func() bool {
 		s, err := c.Status(key)
 		must(t, err)
 		return s.Ready == 4 && strings.Contains(s.Waiting, "switch")
 	})
-	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	for range 20 {
-		if got := fetch(t, url); got != "blue" {
+		if got := fetch(t, url); got != "one" {
 			t.Fatalf("before the switch %q answers", got)
 		}
 	}
 	must(t, c.Resume(key, Author{}))
-	until(t, "green answers", func() bool { return fetch(t, url) == "green" })
+	until(t, "the new instances answer", func() bool { return fetch(t, url) == "two" })
 	for range 20 {
-		if got := fetch(t, url); got != "green" {
+		if got := fetch(t, url); got != "two" {
 			t.Fatalf("after the switch %q answers", got)
 		}
 	}
@@ -161,19 +158,11 @@ func TestTrafficMovesAtOnce(t *testing.T) {
 }
 
 func TestErrorsOfTheNewGenerationEndItsRollout(t *testing.T) {
-	e := openEngine(t)
-	loadVersion(t, e, "rate:1", "one", web.Good)
-	loadVersion(t, e, "rate2:1", "two", web.Errors)
-	c := openController(t, e)
-	port := freePort(t)
 	notes := map[string]string{rollout.AnnotationStrategy: "Canary", rollout.AnnotationSteps: "50% pause", rollout.AnnotationErrorRate: "5%"}
-	apply(t, c, deployment("rate", "rate:1", 2, notes, "")+serviceOf("rate", port))
-	ended(t, c, "rate", rollout.Complete)
-	apply(t, c, deployment("rate", "rate2:1", 2, notes, ""))
-	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
+	c, key, url := beginRollout(t, "rate", web.Errors, notes)
 	until(t, "it is rolled back", func() bool {
 		fetch(t, url)
-		s, err := c.Status(Key{"default", "Deployment", "rate"})
+		s, err := c.Status(key)
 		must(t, err)
 		return s.Phase == rollout.RolledBack && strings.Contains(s.Reason, "requests to it failed")
 	})

@@ -103,11 +103,12 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// stuck is a backend that sends half of its response, and the rest once the
-// channel is closed.
-func stuck(t *testing.T, id string) (traffic.Backend, chan struct{}) {
-	may := make(chan struct{})
-	return serveHTTP(t, id, func(w http.ResponseWriter, r *http.Request) {
+// inFlight returns a balancer over one backend, and a response of that backend that is
+// half sent. The rest is sent once the channel is closed.
+func inFlight(t *testing.T) (b *traffic.Balancer, slow traffic.Backend, resp *http.Response, may chan struct{}) {
+	t.Helper()
+	may = make(chan struct{})
+	slow = serveHTTP(t, "slow", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "one half, ")
 		w.(http.Flusher).Flush()
 		select {
@@ -115,17 +116,18 @@ func stuck(t *testing.T, id string) (traffic.Backend, chan struct{}) {
 		case <-r.Context().Done():
 		}
 		fmt.Fprint(w, "and the other")
-	}), may
-}
-
-func TestDrainWaitsForWhatIsInFlight(t *testing.T) {
-	slow, may := stuck(t, "slow")
-	b := listen(t, traffic.Options{}, slow)
+	})
+	b = listen(t, traffic.Options{}, slow)
 	resp, err := keepAlive(t).Get("http://" + b.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	t.Cleanup(func() { resp.Body.Close() })
+	return b, slow, resp, may
+}
+
+func TestDrainWaitsForWhatIsInFlight(t *testing.T) {
+	b, _, resp, may := inFlight(t)
 	b.Set(traffic.Route{Backends: []traffic.Backend{named(t, "next")}})
 	drained := make(chan error)
 	go func() { drained <- b.Drain(t.Context(), "slow") }()
@@ -147,13 +149,7 @@ func TestDrainWaitsForWhatIsInFlight(t *testing.T) {
 }
 
 func TestDrainEndsWithItsContext(t *testing.T) {
-	slow, _ := stuck(t, "slow")
-	b := listen(t, traffic.Options{}, slow)
-	resp, err := keepAlive(t).Get("http://" + b.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	b, _, resp, _ := inFlight(t)
 	b.Set(traffic.Route{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
@@ -197,13 +193,7 @@ func TestSilentClientDoesNotHoldABackend(t *testing.T) {
 // TestBackendThatReturns checks that a backend which returns to the route
 // before it is drained continues.
 func TestBackendThatReturns(t *testing.T) {
-	slow, may := stuck(t, "slow")
-	b := listen(t, traffic.Options{}, slow)
-	resp, err := keepAlive(t).Get("http://" + b.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	b, slow, resp, may := inFlight(t)
 	b.Set(traffic.Route{})
 	b.Set(traffic.Route{Backends: []traffic.Backend{slow}})
 	close(may)

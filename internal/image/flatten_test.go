@@ -16,31 +16,8 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/test/tartest"
 )
-
-// tarOf writes an archive; a regular file's content is its Uname.
-func tarOf(t testing.TB, headers ...tar.Header) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, h := range headers {
-		content := ""
-		if h.Typeflag == tar.TypeReg {
-			content, h.Uname = h.Uname, ""
-			h.Size = int64(len(content))
-		}
-		if err := w.WriteHeader(&h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(content)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
 
 func reg(name, content string) tar.Header {
 	return tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Uname: content}
@@ -125,7 +102,7 @@ func TestFlatten(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var archives [][]byte
 			for _, headers := range tt.layers {
-				archives = append(archives, tarOf(t, headers...))
+				archives = append(archives, tartest.Write(t, headers...))
 			}
 			got, findings, err := Flatten(t.Context(), imageOf(t, archives...), FlattenOptions{})
 			if err != nil {
@@ -185,7 +162,7 @@ func TestFlattenRefuses(t *testing.T) {
 		{"too many bytes", []tar.Header{reg("a", strings.Repeat("x", 90)), reg("b", strings.Repeat("x", 20))}, "b", "beyond the limit of 100 for bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			img := imageOf(t, tarOf(t), tarOf(t, tt.headers...))
+			img := imageOf(t, tartest.Write(t), tartest.Write(t, tt.headers...))
 			_, _, err := Flatten(t.Context(), img, FlattenOptions{Limits: Limits{Entries: 10, Bytes: 100, Depth: 99}})
 			var layer *LayerError
 			var limit *LimitError
@@ -205,7 +182,7 @@ func TestFlattenRefuses(t *testing.T) {
 		})
 	}
 	t.Run("too many layers", func(t *testing.T) {
-		_, _, err := Flatten(t.Context(), imageOf(t, tarOf(t), tarOf(t)), FlattenOptions{Limits: Limits{Layers: 1}})
+		_, _, err := Flatten(t.Context(), imageOf(t, tartest.Write(t), tartest.Write(t)), FlattenOptions{Limits: Limits{Layers: 1}})
 		if err == nil || !strings.Contains(err.Error(), "beyond the limit of 1 for layers") {
 			t.Error(err)
 		}
@@ -357,9 +334,9 @@ func TestFlattenCancelled(t *testing.T) {
 
 func TestReadFiles(t *testing.T) {
 	img := imageOf(t,
-		tarOf(t, reg("etc/passwd", "old"), link("lib", "usr/lib"), reg("usr/lib/os-release", "debian"), hard("hard", "usr/lib/os-release"), link("etc/os-release", "../lib/os-release")),
-		tarOf(t, reg("etc/passwd", "new"), reg("gone", "x")),
-		tarOf(t, reg(".wh.gone", "")))
+		tartest.Write(t, reg("etc/passwd", "old"), link("lib", "usr/lib"), reg("usr/lib/os-release", "debian"), hard("hard", "usr/lib/os-release"), link("etc/os-release", "../lib/os-release")),
+		tartest.Write(t, reg("etc/passwd", "new"), reg("gone", "x")),
+		tartest.Write(t, reg(".wh.gone", "")))
 	got, err := ReadFiles(t.Context(), img, "/etc/passwd", "/etc/os-release", "/hard", "/gone", "/missing")
 	if err != nil {
 		t.Fatal(err)
@@ -374,8 +351,8 @@ func TestReadFiles(t *testing.T) {
 }
 
 func FuzzFlatten(f *testing.F) {
-	f.Add(tarOf(f, reg("a/b", "x"), hard("c", "a/b"), link("d", "a"), reg("d/e", "y")), tarOf(f, reg("a/.wh.b", ""), reg("d/.wh..wh..opq", "")))
-	f.Add(gzipped(f, tarOf(f, directory("a", 0o1777))), zstded(f, tarOf(f, reg("a/b", ""))))
+	f.Add(tartest.Write(f, reg("a/b", "x"), hard("c", "a/b"), link("d", "a"), reg("d/e", "y")), tartest.Write(f, reg("a/.wh.b", ""), reg("d/.wh..wh..opq", "")))
+	f.Add(gzipped(f, tartest.Write(f, directory("a", 0o1777))), zstded(f, tartest.Write(f, reg("a/b", ""))))
 	f.Add([]byte("no archive"), []byte{})
 	f.Fuzz(func(t *testing.T, lower, upper []byte) {
 		if len(lower)+len(upper) > 1<<20 {

@@ -1,15 +1,15 @@
 package pod
 
 import (
-	"archive/tar"
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/test/tartest"
 )
 
 // The files that an intruder left in a running container can be saved for later
@@ -40,7 +40,7 @@ func TestSaveChanges(t *testing.T) {
 	if err != nil || len(unknown) > 0 {
 		t.Fatal(err, unknown)
 	}
-	got := contents(t, &archive)
+	got := tartest.Contents(t, &archive)
 	want := map[string]string{
 		"root/data/new": "4711 evil\n", "root/etc/app/app.conf": "0755 edited\n",
 		"root/tmp/link": "0777 -> /etc/shadow", "DELETED": "0600 /data/file\n",
@@ -49,30 +49,6 @@ func TestSaveChanges(t *testing.T) {
 		if diff := cmp.Diff(got[name], content); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
-	}
-}
-
-// contents returns the entries of an archive by name: mode, and content or target.
-func contents(t *testing.T, archive io.Reader) map[string]string {
-	t.Helper()
-	got := map[string]string{}
-	for r := tar.NewReader(archive); ; {
-		h, err := r.Next()
-		if err == io.EOF {
-			return got
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := string(data)
-		if h.Typeflag == tar.TypeSymlink {
-			text = "-> " + h.Linkname
-		}
-		got[h.Name] = fmt.Sprintf("%04o %s", h.Mode, text)
 	}
 }
 

@@ -1,11 +1,8 @@
 package inspect
 
 import (
-	"archive/tar"
 	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"strings"
 	"testing"
@@ -15,6 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/test/tartest"
 )
 
 // Files that cannot be saved are listed, and the others are saved.
@@ -50,32 +48,8 @@ func TestSaveChangesMissing(t *testing.T) {
 	if !errors.Is(unknown[1].Err, tree.ErrTooLarge) || !errors.Is(unknown[2].Err, rootfs.ErrThroughLink) {
 		t.Errorf("got %v", unknown)
 	}
-	got := contents(t, &archive)
+	got := tartest.Contents(t, &archive)
 	if got["root/small"] != "0600 small" || strings.Count(got["MISSING"], "\n") != 3 {
 		t.Errorf("got %q", got)
-	}
-}
-
-// contents returns the entries of an archive by name: mode, and content or target.
-func contents(t *testing.T, archive io.Reader) map[string]string {
-	t.Helper()
-	got := map[string]string{}
-	for r := tar.NewReader(archive); ; {
-		h, err := r.Next()
-		if err == io.EOF {
-			return got
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := string(data)
-		if h.Typeflag == tar.TypeSymlink {
-			text = "-> " + h.Linkname
-		}
-		got[h.Name] = fmt.Sprintf("%04o %s", h.Mode, text)
 	}
 }

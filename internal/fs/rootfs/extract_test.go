@@ -15,27 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/test/tartest"
 )
-
-// tarOf writes an archive of headers; a regular file's content is its Uname.
-func tarOf(t testing.TB, headers ...tar.Header) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, h := range headers {
-		content := ""
-		if h.Typeflag == tar.TypeReg {
-			content, h.Uname = h.Uname, ""
-			h.Size = int64(len(content))
-		}
-		h.Format = tar.FormatPAX
-		must(t, w.WriteHeader(&h))
-		_, err := w.Write([]byte(content))
-		must(t, err)
-	}
-	must(t, w.Close())
-	return b.Bytes()
-}
 
 // A tree that is archived and extracted is unchanged.
 func TestArchiveAndExtract(t *testing.T) {
@@ -63,7 +44,7 @@ func TestArchiveAndExtract(t *testing.T) {
 func TestExtractForOwner(t *testing.T) {
 	requireRoot(t)
 	dir := t.TempDir()
-	archive := tarOf(t,
+	archive := tartest.Write(t,
 		tar.Header{Typeflag: tar.TypeReg, Name: "a/su", Mode: 0o6755, Uname: "x", PAXRecords: map[string]string{
 			XattrRecord + tree.CapabilityXattr: "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", XattrRecord + "user.x": "1",
 		}})
@@ -85,7 +66,7 @@ func TestExtractReplaces(t *testing.T) {
 	must(t, os.Link(outside+"/victim", dir+"/hard"))
 	must(t, os.Mkdir(dir+"/kept", 0o700))
 	must(t, os.WriteFile(dir+"/kept/inside", nil, 0o600))
-	archive := tarOf(t,
+	archive := tartest.Write(t,
 		tar.Header{Typeflag: tar.TypeReg, Name: "link", Mode: 0o644, Uname: "new"},
 		tar.Header{Typeflag: tar.TypeReg, Name: "./hard", Mode: 0o644, Uname: "new"},
 		tar.Header{Typeflag: tar.TypeDir, Name: "kept/", Mode: 0o711},
@@ -132,7 +113,7 @@ func TestExtractRefuses(t *testing.T) {
 			must(t, os.WriteFile(top+"/secret", nil, 0o600))
 			must(t, os.Symlink("/", top+"/dst/out"))
 			before, _ := walk(t, root(t, top), WalkOptions{Skip: func(e tree.Entry) bool { return e.Path == "/dst" }})
-			err := root(t, top).Extract(t.Context(), bytes.NewReader(tarOf(t, tt.headers...)), "/dst", ExtractOptions{MaxEntries: 2, MaxBytes: 10})
+			err := root(t, top).Extract(t.Context(), bytes.NewReader(tartest.Write(t, tt.headers...)), "/dst", ExtractOptions{MaxEntries: 2, MaxBytes: 10})
 			if !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
@@ -168,7 +149,7 @@ func TestSwappedForLink(t *testing.T) {
 		}
 	}()
 	r := root(t, top+"/root")
-	archive := tarOf(t, tar.Header{Typeflag: tar.TypeReg, Name: "d/new", Mode: 0o600, Uname: "x"})
+	archive := tartest.Write(t, tar.Header{Typeflag: tar.TypeReg, Name: "d/new", Mode: 0o600, Uname: "x"})
 	read := 0
 	for range 2000 {
 		if f, err := r.Open("/real/d/file"); err == nil {
@@ -229,9 +210,9 @@ type errorReader struct{}
 func (errorReader) Read([]byte) (int, error) { return 0, errBroken }
 
 func FuzzExtract(f *testing.F) {
-	f.Add(tarOf(f, tar.Header{Typeflag: tar.TypeReg, Name: "a/b", Mode: 0o644, Uname: "x"}, tar.Header{Typeflag: tar.TypeLink, Name: "c", Linkname: "a/b"}))
-	f.Add(tarOf(f, tar.Header{Typeflag: tar.TypeSymlink, Name: "l", Linkname: "../.."}, tar.Header{Typeflag: tar.TypeReg, Name: "l/x"}))
-	f.Add(tarOf(f, tar.Header{Typeflag: tar.TypeDir, Name: "d/", Mode: 0o1777}, tar.Header{Typeflag: tar.TypeFifo, Name: "d/p"}))
+	f.Add(tartest.Write(f, tar.Header{Typeflag: tar.TypeReg, Name: "a/b", Mode: 0o644, Uname: "x"}, tar.Header{Typeflag: tar.TypeLink, Name: "c", Linkname: "a/b"}))
+	f.Add(tartest.Write(f, tar.Header{Typeflag: tar.TypeSymlink, Name: "l", Linkname: "../.."}, tar.Header{Typeflag: tar.TypeReg, Name: "l/x"}))
+	f.Add(tartest.Write(f, tar.Header{Typeflag: tar.TypeDir, Name: "d/", Mode: 0o1777}, tar.Header{Typeflag: tar.TypeFifo, Name: "d/p"}))
 	f.Fuzz(func(t *testing.T, archive []byte) {
 		top := t.TempDir()
 		must(t, os.Mkdir(top+"/dst", 0o755))

@@ -151,7 +151,7 @@ func (w *diffWriter) line(mark string, r *redactor, at int, content string) {
 }
 
 // shorten returns the beginning of a line as it is shown. The rest is not searched for
-// secrets, because a minified file can be one long line.
+// secrets: a minified file can be one long line.
 func shorten(line string, show func(string) string) string {
 	size := len(line)
 	shown := []rune(show(line[:min(size, lineRead)]))

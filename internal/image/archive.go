@@ -176,9 +176,9 @@ func openArchive(ctx context.Context, name string, opts OpenOptions) (*tarStore,
 	return s, err
 }
 
-// readArchive reads an archive. One that is compressed or comes through a pipe is
-// written to a temporary file first, because its blobs are read in any order. An
-// archive that is read in place owns the file of r.
+// readArchive reads an archive. Its blobs are read in any order, so one that is
+// compressed or comes through a pipe is written to a temporary file first. An archive
+// that is read in place owns the file of r.
 func readArchive(ctx context.Context, r io.Reader, opts OpenOptions) (*tarStore, error) {
 	f, isFile := r.(*os.File)
 	inPlace := isFile && isAtStart(f)

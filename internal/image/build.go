@@ -110,8 +110,8 @@ func LayerFromBytes(archive []byte) v1.Layer {
 	return static.NewLayer(archive, types.OCIUncompressedLayer)
 }
 
-// compressedLayer computes the digest of its decompressed content, because a
-// static layer returns that of the compressed one.
+// compressedLayer computes the digest of its decompressed content. A static layer
+// returns that of the compressed content.
 type compressedLayer struct {
 	v1.Layer
 	archive []byte

@@ -20,8 +20,7 @@ func ParseReference(s string) (Reference, error) {
 	if err != nil {
 		return Reference{}, fmt.Errorf("image reference %q: %w", s, err)
 	}
-	// ParseDockerRef drops the tag beside a digest. It is kept, because
-	// messages name the image by it.
+	// ParseDockerRef drops the tag beside a digest, which messages need.
 	if full, err := reference.ParseNormalizedNamed(s); err == nil && !reference.IsNameOnly(full) {
 		named = full
 	}

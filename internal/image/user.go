@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// A User is whom a container's program runs as.
+// A User is the user that a container's program runs as.
 type User struct {
 	UID    uint32
 	GID    uint32
@@ -25,8 +25,8 @@ var ErrNoUser = errors.New("not in the image")
 // LookupUser resolves "user", "uid", "user:group", "uid:gid" and so on, as runtimes do.
 // An empty spec means root. A UID that is not in /etc/passwd is valid and has group 0; a
 // name that is not there is ErrNoUser. The supplementary groups are those that list the
-// user in /etc/group. A group in the spec replaces the user's own. Malformed lines are
-// skipped, because some images have them.
+// user in /etc/group. A group in the spec replaces the user's own. Malformed lines,
+// which some images have, are skipped.
 func LookupUser(spec string, passwd, group []byte) (User, error) {
 	name, groupName, hasGroup := strings.Cut(spec, ":")
 	if name == "" {

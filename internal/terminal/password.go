@@ -12,8 +12,8 @@ import (
 // terminal.
 var ErrNoTerminal = errors.New("there is no terminal to ask for a password on")
 
-// AskPassword prompts for a password on the terminal of the process, because
-// standard input may be redirected. Meanwhile the progress is not drawn.
+// AskPassword prompts for a password on the terminal of the process, also if standard
+// input is redirected. Meanwhile the progress is not drawn.
 func (l *Log) AskPassword(prompt string) (string, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {

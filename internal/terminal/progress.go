@@ -52,8 +52,8 @@ func (l *Log) setProgress(p *Progress) {
 	}
 }
 
-// Pause removes the progress until Resume is called, because a prompt on the same
-// terminal would be drawn over. Lines are printed meanwhile.
+// Pause removes the progress until Resume is called, so that it does not overwrite a
+// prompt on the same terminal. Lines are printed meanwhile.
 func (l *Log) Pause() { l.pause(true) }
 
 // Resume draws the progress again.
@@ -185,12 +185,12 @@ func (p *Progress) print(lines string) {
 		return
 	}
 	p.turn++
-	// One write, because a terminal could show the first of two alone.
+	// One write: a terminal could show the first of two alone.
 	io.WriteString(p.log.Out, "\r\x1b[K"+lines+p.draw(p.width()))
 }
 
-// draw returns the line. It is narrower than width, because a terminal wraps a
-// line that fills its last column, and then it could not be drawn over.
+// draw returns the line. It is narrower than width: a terminal wraps a line that
+// fills its last column, and then it could not be drawn over.
 func (p *Progress) draw(width int) string {
 	width--
 	if p.text == "" {

@@ -33,8 +33,8 @@ type Picture struct {
 	lines int // of the text that is shown
 }
 
-// Draw replaces the text. Lines are cut to the width of out if that is a
-// terminal, because a line that wraps could not be drawn over.
+// Draw replaces the text. Lines are cut to the width of out if that is a terminal: a
+// line that wraps could not be drawn over.
 func (p *Picture) Draw(out io.Writer, picture string) {
 	if f, ok := out.(*os.File); ok {
 		width := columns(f)

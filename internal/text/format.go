@@ -47,8 +47,7 @@ func FirstLine(s string) string {
 	return line
 }
 
-// OrDash returns s, or a dash if s is empty, because an empty cell of a table is
-// hard to see.
+// OrDash returns s, or a dash if s is empty, for a cell of a table.
 func OrDash(s string) string {
 	if s == "" {
 		return "-"

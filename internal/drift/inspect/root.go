@@ -40,8 +40,8 @@ func Root(ctx context.Context, root *rootfs.Root, img image.Image, opts image.Fl
 		return drift.Report{}, err
 	}
 	// The first comparison runs without content of the image and lists the files whose
-	// content is needed for diffs. They are then read in one pass, because a layer can
-	// only be read from its beginning.
+	// content is needed for diffs. They are then read in one pass: a layer can only be
+	// read from its beginning.
 	ours := func(side drift.Side, path string) (io.ReadCloser, error) {
 		if side == drift.Want {
 			return nil, fs.ErrNotExist
@@ -68,8 +68,8 @@ func Root(ctx context.Context, root *rootfs.Root, img image.Image, opts image.Fl
 	}), nil
 }
 
-// Of the image's files that differ, those of up to maxContent bytes are read, and at most
-// maxContents bytes in total, because they are only used for diffs, which are short.
+// Of the image's files that differ, those of up to maxContent bytes are read for diffs,
+// and at most maxContents bytes in total.
 const (
 	maxContent  = 1 << 20
 	maxContents = 64 << 20

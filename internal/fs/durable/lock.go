@@ -24,8 +24,8 @@ func Lock(path string) (*os.File, error) { return lock(path, unix.F_OFD_SETLKW) 
 func TryLock(path string) (*os.File, error) { return lock(path, unix.F_OFD_SETLK) }
 
 // IsLocked reports whether the lock of a file is held. It reports false if the file
-// does not exist. It does not take the lock, so that a concurrent TryLock does not
-// fail because of it.
+// does not exist. It does not take the lock, which would make a concurrent TryLock
+// fail.
 func IsLocked(path string) (bool, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -93,8 +93,8 @@ func read(ctx context.Context, l *layers, m Mount, opts Options) (*Changes, erro
 }
 
 // A walk compares the merged directories with the lower ones, one after the other.
-// It does not recurse and has only one directory open in each layer, because a
-// container can nest more directories than a process may have open.
+// It does not recurse and has only one directory open in each layer: a container can
+// nest more directories than a process may have open.
 type walk struct {
 	*layers
 	opts      Options
@@ -179,7 +179,7 @@ func (w *walk) start() error {
 }
 
 // fail records the error of a path. A path that disappeared is unsettled instead of
-// unknown, because its directory changed during the walk.
+// unknown: its directory changed during the walk.
 func (w *walk) fail(path string, err error) {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		w.unsettled[path] = true

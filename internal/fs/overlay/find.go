@@ -82,7 +82,7 @@ func findDir(dir string) (Mount, error) {
 	if err != nil {
 		return Mount{}, err
 	}
-	// By ID and not by path, because another mount may be on top of the path.
+	// By ID and not by path: another mount may be on top.
 	at := slices.IndexFunc(table, func(p mounts.Mount) bool { return p.ID == int(st.Mnt_id) })
 	if at < 0 || table[at].Point != abs {
 		return Mount{}, fmt.Errorf("it is no mount point: %w", ErrNoOverlay)

@@ -97,7 +97,7 @@ func (l *layers) open(p place, flags uint64) (int, error) {
 	for isOwn := false; ; isOwn = true {
 		part, how := rest, flags
 		if len(rest) > most {
-			// There is a slash, because a name has at most 255 bytes.
+			// There is a slash: a name has at most 255 bytes.
 			part = rest[:strings.LastIndexByte(rest[:most], '/')]
 			how = unix.O_PATH | unix.O_DIRECTORY
 		}

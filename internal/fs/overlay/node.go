@@ -71,8 +71,8 @@ func (n *node) mark(name string) (string, bool) {
 }
 
 // isWhiteout reports whether a node is a whiteout in either form: a character
-// device 0/0, or an empty file with an attribute, which an overlay in another
-// overlay needs because it cannot make the device there (Linux 6.7).
+// device 0/0, or an empty file with an attribute (Linux 6.7), for an overlay in
+// another overlay, where the device cannot be made.
 func (n *node) isWhiteout() bool {
 	if n.kind() == unix.S_IFCHR {
 		return n.stat.Rdev == 0

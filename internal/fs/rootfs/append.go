@@ -45,7 +45,7 @@ func (r *Root) AppendPaths(ctx context.Context, w *tar.Writer, prefix string, pa
 }
 
 // fill writes n zero bytes in place of the end of a file that shrank while it was
-// read, because the header with its size has already been written.
+// read. The header with its size has already been written.
 func (a *archiver) fill(e tree.Entry, n int64) error {
 	a.unknown = append(a.unknown, tree.Unknown{Path: e.Path, Err: fmt.Errorf("%w: its last %d bytes are made up", tree.ErrChanged, n)})
 	_, err := io.CopyN(a.tar, zeros{}, n)

@@ -24,8 +24,8 @@ type Owner struct{ UID, GID uint32 }
 type ExtractOptions struct {
 	// Owner replaces the owners in the archive. Setuid and setgid bits and extended
 	// attributes outside of the user namespace, such as file capabilities, are then
-	// dropped, because they would apply to the wrong user. If nil, owners, modes
-	// and attributes are those of the archive.
+	// dropped: they would apply to the wrong user. If nil, owners, modes and
+	// attributes are those of the archive.
 	Owner *Owner
 	// Devices allows device nodes. Otherwise they are refused.
 	Devices bool
@@ -177,8 +177,8 @@ func nameInArchive(name string) (string, error) {
 }
 
 // xattrsOf returns the extended attributes of a header: all, or only those of the
-// user namespace unless privileges is set. Those of overlayfs are omitted, because
-// they would change the meaning of files in a layer.
+// user namespace unless privileges is set. Those of overlayfs are omitted: they would
+// change the meaning of files in a layer.
 func xattrsOf(h *tar.Header, privileges bool) map[string]string {
 	var attrs map[string]string
 	for key, value := range h.PAXRecords {
@@ -227,9 +227,8 @@ func (x *extraction) link(target, name string) error {
 	return err
 }
 
-// finish sets the attributes of directories, the innermost first. It comes last,
-// because creating files in a directory changes its mtime, and its mode may forbid
-// creating them.
+// finish sets the attributes of directories, the innermost first. Before that, creating
+// files in a directory would change its mtime, and its mode may forbid creating them.
 func (x *extraction) finish() error {
 	for _, e := range slices.Backward(x.dirs) {
 		if err := x.root.put(context.Background(), e, nil, refuseLinks); err != nil {

@@ -16,8 +16,8 @@ import (
 const bufferSize = 256 << 10
 
 // hash reads the regular file of an O_PATH descriptor and sets its digest. If the
-// file changes at the same time, it is read once more, because many logs are written
-// only now and then; after that the error is ErrChanged.
+// file changes at the same time, it is read once more: many logs are written only now
+// and then. After that the error is ErrChanged.
 func (w *walker) hash(ctx context.Context, fd int, e *tree.Entry, st *status, buf []byte) error {
 	file, err := Reopen(fd)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// ErrNotRegular is returned for something other than a regular file. It was not
-// opened, because that could block or have an effect.
+// ErrNotRegular is returned for something other than a regular file, which was not
+// opened.
 var ErrNotRegular = errors.New("not a regular file")
 
 // Open opens a regular file for reading, following symbolic links within the root.

@@ -22,7 +22,7 @@ func (r *Root) openDeep(path string, flags int) (int, error) {
 			closeDir(dir)
 			return fd, err
 		}
-		// There is a slash, because a name has at most 255 bytes.
+		// There is a slash: a name has at most 255 bytes.
 		cut := strings.LastIndexByte(rest[:most], '/')
 		if cut <= 0 {
 			closeDir(dir)

@@ -35,9 +35,9 @@ type WalkOptions struct {
 	// MaxEntries is the maximum number of entries, which bounds memory; 5,000,000
 	// if zero.
 	MaxEntries int
-	// MaxFileSize is the maximum size in bytes of a file that is hashed, because a
-	// container can create huge sparse files for free; 64 GiB if zero. A larger
-	// file is an Unknown with ErrTooLarge.
+	// MaxFileSize is the maximum size in bytes of a file that is hashed; 64 GiB if
+	// zero. A larger file is an Unknown with ErrTooLarge: a container can create huge
+	// sparse files for free.
 	MaxFileSize int64
 }
 
@@ -274,8 +274,8 @@ func (w *walker) stableNames(fd int) ([]string, unix.StatxTimestamp, error) {
 
 // readNames lists up to limit names.
 func readNames(fd, limit int) ([]string, error) {
-	// Reopened, because the offset of getdents(2) belongs to the open file
-	// description, which other descriptors may share.
+	// Reopened: the offset of getdents(2) belongs to the open file description, which
+	// other descriptors may share.
 	own, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err

@@ -110,8 +110,7 @@ func (s *scanner) save(top *Dir) error {
 	return durable.Write(s.opts.Cache, 0o600, func(w io.Writer) error { return write(w, top, rulesOf(s.opts.Policy)) })
 }
 
-// write writes a cache. It does not recurse, because directories may be nested to
-// any depth.
+// write writes a cache. It does not recurse: directories may be nested to any depth.
 func write(to io.Writer, top *Dir, rules Digest) error {
 	h := sha256.New()
 	w := bufio.NewWriterSize(io.MultiWriter(to, h), bufferSize)

@@ -15,9 +15,8 @@ import (
 const bufferSize = 256 << 10
 
 // content completes the record of a regular file that is open with O_PATH and whose
-// status is in w.st. If the file changes at the same time, it is read once more,
-// because many logs are written only now and then; after that the error is
-// tree.ErrChanged.
+// status is in w.st. If the file changes at the same time, it is read once more: many
+// logs are written only now and then. After that the error is tree.ErrChanged.
 func (w *worker) content(ctx context.Context, fd int) error {
 	file, err := w.reopen(fd)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 // errCorrupt is returned for a file that is not a cache or was damaged.
 var errCorrupt = errors.New("it is corrupt, or of another version")
 
-// parse reads a cache file. The result shares its memory, and all of its records
-// are well-formed, because they are read without further checks.
+// parse reads a cache file. The result shares its memory. All of its records are
+// well-formed and can be read without further checks.
 func parse(data []byte) (cached, error) {
 	if len(data) < headerSize+dirSize+sha256.Size || string(data[:len(cacheMagic)]) != cacheMagic {
 		return cached{}, errCorrupt

@@ -149,7 +149,7 @@ func (w *worker) isSame(here place, name []byte, old known) bool {
 }
 
 // treatment returns how a name is treated. The policy is asked for the directory
-// only now, because most directories are unchanged and never need it.
+// only now: most directories are unchanged and never need it.
 func (w *worker) treatment(d *reading, name string) Treatment {
 	if d.treat == nil {
 		return w.opts.Policy.In(d.path)(name)

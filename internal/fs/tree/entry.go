@@ -92,8 +92,8 @@ func (e Entry) Same(other Entry) bool {
 // Content is equal only if that is known: a regular file of more than zero bytes
 // without a digest differs from every other file. A caller that distinguishes unread
 // from different content must check Digest first. If the types differ, content,
-// target and device are not compared. Modes of symbolic links are not compared,
-// because Linux does not use them.
+// target and device are not compared. Modes of symbolic links, which Linux does not
+// use, are not compared.
 func (e Entry) Diff(other Entry) []string {
 	same := e.Kind == other.Kind
 	var fields []string

@@ -34,7 +34,7 @@ func (t Tree) Resolve(path string) (canonical string, exists bool, err error) {
 
 // ResolveWith is Tree.Resolve for any source of entries. It calls lookup for one
 // component after the other. A component that lookup does not find counts as a
-// directory, because it may be missing from a partial tree.
+// directory: it may be missing from a partial tree.
 func ResolveWith(name string, lookup func(string) (Entry, bool, error)) (canonical string, exists bool, err error) {
 	rest := name
 	canonical = "/"

@@ -4,8 +4,8 @@ package work
 import "sync"
 
 // A Stack holds the remaining tasks of a concurrent walk. The task that was pushed
-// last is popped first, which keeps the stack short, because the walk is then
-// depth-first. All methods may be called concurrently.
+// last is popped first: a depth-first walk keeps the stack short. All methods may be
+// called concurrently.
 type Stack[T any] struct {
 	mu      sync.Mutex
 	changed *sync.Cond

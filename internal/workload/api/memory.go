@@ -44,7 +44,7 @@ func releaseProgram() error {
 	}
 	for _, m := range list {
 		if m.anonymous > 0 {
-			continue // because the loader wrote to it, and MADV_DONTNEED drops that
+			continue // the loader wrote to it, which MADV_DONTNEED would revert
 		}
 		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED); errno != 0 {
 			return errno

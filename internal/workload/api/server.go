@@ -33,9 +33,8 @@ type Server struct {
 	http       http.Server
 }
 
-// Listen creates the socket. It replaces one that a killed daemon left: no
-// other daemon can be listening there, because the controller holds the lock of
-// its store.
+// Listen creates the socket. It replaces one that a killed daemon left: the
+// controller holds the lock of its store, so no other daemon can be listening there.
 func Listen(path string, c *local.Controller) (*Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
 		return nil, err

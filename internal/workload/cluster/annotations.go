@@ -38,7 +38,7 @@ func stateOf(d *appsv1.Deployment) (rollout.State, error) {
 }
 
 // settingsOf returns the saved settings if a rollout is under way. The
-// annotation is not enough, because kubectl rollout undo restores old
+// annotation alone does not show that: kubectl rollout undo restores old
 // annotations.
 func settingsOf(d *appsv1.Deployment) (savedSettings, bool) {
 	var k savedSettings

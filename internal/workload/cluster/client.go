@@ -127,8 +127,8 @@ func (d *discovery) find(ctx context.Context, kind schema.GroupVersionKind) (sch
 	defer d.mu.Unlock()
 	r := d.known[kind]
 	if r == nil {
-		// The server is asked again for each kind that is not known, because the
-		// definition may be one that was applied just now.
+		// The server is asked again for each unknown kind, whose definition may have
+		// been applied just now.
 		if err := d.read(ctx, kind.GroupVersion()); err != nil {
 			return schema.GroupVersionResource{}, false, err
 		}

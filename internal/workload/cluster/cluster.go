@@ -59,7 +59,7 @@ func Open(kubeconfig, context string) (*Cluster, error) {
 }
 
 func connect(config *rest.Config, namespace string) (*Cluster, error) {
-	config.QPS, config.Burst = 50, 100 // above client-go's default of 5 per second, because a rollout polls; the server has limits of its own
+	config.QPS, config.Burst = 50, 100 // a rollout polls; client-go's default is 5 per second, and the server has limits of its own
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ const fatalCrashes = 2
 // start a container; it waits 10 s after the first attempt.
 const secondAttempt = 15 * time.Second
 
-// failedWaiting has the reasons of a container that waits because of an error,
-// with whether the error is permanent.
+// failedWaiting maps the reasons of a container that waits after an error to whether
+// the error is permanent.
 var failedWaiting = map[string]bool{
 	"ErrImagePull": false, "ImagePullBackOff": false, "RegistryUnavailable": false, "ImageInspectError": false,
 	"CreateContainerConfigError": false, "CreateContainerError": false, "RunContainerError": false,
@@ -122,9 +122,9 @@ func isReadOnly(c corev1.Container) bool {
 // (k8s.io/api/core/v1.PodDeletionCost).
 const costAnnotation = corev1.PodDeletionCost
 
-// nextRemoved returns the pods that a ReplicaSet is about to remove because it
-// has more than its replicas, in the order of its controller: chosen pods, then
-// those that are not ready, then the youngest.
+// nextRemoved returns the pods beyond the replicas of a ReplicaSet, which its
+// controller is about to remove in this order: chosen pods, then those that are not
+// ready, then the youngest.
 func nextRemoved(pods []*corev1.Pod, replicas int) []*corev1.Pod {
 	excess := len(pods) - replicas
 	if excess <= 0 {

@@ -93,11 +93,11 @@ func (w *workload) drift(ctx context.Context, p *corev1.Pod) rollout.Drift {
 }
 
 // failureInterval is the time that counts as one failure of a ReplicaSet to
-// create a pod, because its controller tries many times a second at first.
+// create a pod. Its controller tries many times a second at first.
 const failureInterval = 5 * time.Second
 
-// failure returns how long a ReplicaSet could not create pods, because of a
-// quota or because they are not admitted.
+// failure returns how long a ReplicaSet could not create pods, for example for lack
+// of quota, as a number of failures.
 func (w *workload) failure(rs *appsv1.ReplicaSet) rollout.Failure {
 	at := slices.IndexFunc(rs.Status.Conditions, func(c appsv1.ReplicaSetCondition) bool {
 		return c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && c.Reason == "FailedCreate"
@@ -115,7 +115,7 @@ func (w *workload) failure(rs *appsv1.ReplicaSet) rollout.Failure {
 }
 
 // report reports an error after which the rollout tries again. It ends the
-// rollout if the user lacks a permission, because trying again would not help.
+// rollout if the user lacks a permission.
 func (w *workload) report(err error) {
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
 		w.stop(err)

@@ -77,8 +77,8 @@ func (w *workload) current(ctx context.Context) (*appsv1.Deployment, []*appsv1.R
 	return d, sets, err
 }
 
-// isRecreate reports whether the Deployment controller can do the rollout
-// itself, because all pods are removed before new ones are created.
+// isRecreate reports whether all pods are removed before new ones are created, which
+// the Deployment controller can do itself.
 func isRecreate(s rollout.Spec) bool { return s.Kind == rollout.Recreate }
 
 // settingsAfter returns the settings that are restored at the end, and how the

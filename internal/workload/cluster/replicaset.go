@@ -27,9 +27,9 @@ const (
 )
 
 // generationLabel holds a ReplicaSet's generation. The revision does not
-// identify it, because the Deployment controller raises the revision of a
-// ReplicaSet after a rollback. It is a label because the controller overwrites
-// annotations with those of the Deployment.
+// identify it: the Deployment controller raises the revision of a ReplicaSet
+// after a rollback. It is a label because the controller overwrites annotations
+// with those of the Deployment.
 const generationLabel = "adamant.sh/generation"
 
 // generation returns the label or, if there is none, the revision.
@@ -146,7 +146,7 @@ func replicaSetName(deployment, hash string) string {
 
 // stable returns the ReplicaSet to roll back to: the last one that completed
 // its rollout if it has available pods, or else the one with the most available
-// pods, because others may have rolled out, too.
+// pods, which another client may have rolled out.
 func stable(last int, sets []*appsv1.ReplicaSet) *appsv1.ReplicaSet {
 	var available []*appsv1.ReplicaSet
 	for _, rs := range sets {

@@ -16,8 +16,8 @@ import (
 )
 
 // Execute implements rollout.Driver. If the Deployment's own strategy is
-// Recreate it only records events and gates, because its controller is not
-// paused and replaces the pods itself.
+// Recreate it only records events and gates: the Deployment is not paused, and its
+// controller replaces the pods.
 func (w *workload) Execute(ctx context.Context, d rollout.Decision) error {
 	for _, e := range d.Events {
 		w.event(e)
@@ -77,10 +77,10 @@ func (w *workload) removedPods(remove []string, change map[*appsv1.ReplicaSet]in
 	return chosen
 }
 
-// keepTwoActive prevents that a shrinking ReplicaSet becomes the only one with
-// replicas, because the Deployment controller scales that to all of the
-// Deployment's replicas even while it is paused. The new ReplicaSet gets its
-// next pod a moment early instead. This happens with strategies without surge.
+// keepTwoActive prevents a shrinking ReplicaSet from becoming the only one with
+// replicas, which the Deployment controller would scale to all of the Deployment's
+// replicas even while it is paused. The new ReplicaSet gets its next pod a moment
+// early instead. This happens with strategies without surge.
 func (w *workload) keepTwoActive(change map[*appsv1.ReplicaSet]int) {
 	var active []*appsv1.ReplicaSet
 	for _, rs := range w.observed.sets {

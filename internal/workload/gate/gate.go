@@ -1,6 +1,6 @@
-// Package gate checks a new generation by asking the application, because a
-// ready process may still be wrong: it runs a command in each ready instance
-// and requests a page from it.
+// Package gate checks a new generation by asking the application: it runs a command
+// in each ready instance and requests a page from it. A ready process may still be
+// wrong.
 //
 // internal/workload/rollout decides when a gate is asked; drivers implement how
 // an instance is reached.
@@ -75,8 +75,7 @@ func (g *Gate) Result() rollout.GateResult {
 }
 
 // Ask checks all candidates, one after the other, up to the first that fails. A
-// candidate that cannot be reached fails. If ctx ends there is no result,
-// because the gate was not asked to its end.
+// candidate that cannot be reached fails. If ctx ends first there is no result.
 func (g *Gate) Ask(ctx context.Context, q rollout.Gates, candidates []Candidate) {
 	why := ""
 	for _, c := range candidates {

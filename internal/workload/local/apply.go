@@ -103,8 +103,8 @@ func (p plan) results() []Result {
 	return list
 }
 
-// plan compares a declaration with the store. It pins images, because the
-// comparison is by digest: the same tag may name another image now.
+// plan compares a declaration with the store. It pins images, which it compares by
+// digest: the same tag may name another image now.
 func (c *Controller) plan(ctx context.Context, d declaration) (plan, error) {
 	p := plan{declaration: d}
 	var cur current

@@ -143,8 +143,8 @@ func (c *Controller) load(ctx context.Context) error {
 	for _, r := range records {
 		c.workloads[r.Key] = newWorkload(c, r.Key)
 	}
-	// Every pod is adopted before the first workload starts, because a workload
-	// that sees too few instances would create more.
+	// Every pod is adopted before the first workload starts: a workload with too few
+	// instances would create more.
 	for _, p := range pods {
 		c.adopt(ctx, p)
 	}
@@ -157,9 +157,8 @@ func (c *Controller) load(ctx context.Context) error {
 	return nil
 }
 
-// adopt hands a running pod to its workload. A pod whose workload is not
-// declared any more is removed, because its removal was under way when the last
-// process ended.
+// adopt hands a running pod to its workload. A pod whose workload is not declared
+// any more is removed: its removal was under way when the last process ended.
 func (c *Controller) adopt(ctx context.Context, p *pod.Pod) {
 	generation, err := strconv.Atoi(p.Labels[labelGeneration])
 	if err != nil || p.Spec().Ephemeral || p.Phase == pod.Removing || p.Phase == pod.Creating {
@@ -277,8 +276,8 @@ func (c *Controller) workload(key Key) *workload {
 }
 
 // endpoints returns the instances of one workload and adds the shares of its
-// generations to shares. A share is weighted by the number of instances that
-// serve, because one Service may select the pods of several workloads.
+// generations to shares. One Service may select the pods of several workloads, so a
+// share is weighted by the number of instances that serve.
 func (w *workload) endpoints(shares map[string]int) []endpoint {
 	w.mu.Lock()
 	defer w.mu.Unlock()

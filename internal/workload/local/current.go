@@ -57,8 +57,8 @@ func readCurrent(t tx, d declaration) (current, error) {
 	return cur, err
 }
 
-// affected returns the workloads of a declaration and those that refer to a
-// ConfigMap or Secret of it.
+// affected returns the workloads of a declaration and those that refer to one of its
+// ConfigMaps or Secrets.
 func (cur current) affected(d declaration) []declared {
 	list := slices.Clone(d.workloads)
 	for _, r := range cur.records {
@@ -83,8 +83,8 @@ func refersTo(r record, d declaration) bool {
 }
 
 // configuration returns the ConfigMaps and Secrets that a workload's pods refer
-// to. A missing one is no error here, because the reference may be optional;
-// package pod refuses those that are not.
+// to. A missing one is no error here: package pod refuses it unless the reference is
+// optional.
 func (cur current) configuration(w declared) ([]corev1.ConfigMap, []corev1.Secret, error) {
 	for _, r := range cur.records {
 		if r.Key == w.key && r.Deleting {

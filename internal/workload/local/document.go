@@ -153,8 +153,8 @@ func (d OutcomeDocument) Verdict() report.Verdict {
 	return report.Clean
 }
 
-// WriteText implements report.Text. It leaves the notes out, because they are
-// not part of the result.
+// WriteText implements report.Text. It leaves out the notes, which are not part of
+// the result.
 func (d OutcomeDocument) WriteText(w io.Writer, _ bool) error {
 	b := bufio.NewWriter(w)
 	for _, r := range d.Results {

@@ -48,8 +48,8 @@ func (w *workload) isCurrent(i *instance) bool {
 	return w.instances[i.ID] == i && !i.Ending
 }
 
-// compareLater queues an instance again after a second, because a file that is
-// being written cannot be compared.
+// compareLater queues an instance again after a second, for example if a file that
+// was being written could not be compared.
 func (w *workload) compareLater(i *instance) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -107,8 +107,7 @@ func (w *workload) compare(i *instance, least drift.Severity) {
 		report, err := c.drift(ctx)
 		got, counts := verdictOf(report, err, least)
 		if got == rollout.Drifted && changes == 0 {
-			// setDrift comes later, because after it the loop may remove the
-			// instance.
+			// After setDrift the loop may remove the instance.
 			w.saveEvidence(ctx, i, v.pod, c.Container, report)
 		}
 		verdict, changes = verdict.Worst(got), changes+counts
@@ -119,9 +118,8 @@ func (w *workload) compare(i *instance, least drift.Severity) {
 	w.setDrift(i, verdict, changes)
 }
 
-// roots caches where the containers of an instance keep their changes, because
-// asking the runtime costs far more than a comparison. It is valid until a
-// container restarts.
+// roots caches where the containers of an instance keep their changes. Asking the
+// runtime costs far more than a comparison. It is valid until a container restarts.
 type roots struct {
 	pod        *pod.Pod
 	containers []containerRoot

@@ -28,8 +28,8 @@ func ephemeralDir(root string) string { return filepath.Join(root, "fleet", "for
 
 const storeSuffix = ".db"
 
-// openEphemeral creates a store. It does not sync, because an ephemeral store
-// need not survive a power failure.
+// openEphemeral creates a store. It does not sync: an ephemeral store need not
+// survive a power failure.
 func openEphemeral(root string) (_ *store, holder string, err error) {
 	for {
 		holder := "foreground-" + strings.ToLower(rand.Text())

@@ -47,8 +47,7 @@ func writeEvidence(ctx context.Context, dir string, p *pod.Pod, c *pod.Container
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return err
 	}
-	// The archive is written first, because the report lists the entries that
-	// are missing in it.
+	// The archive is written first: the report lists the entries that it lacks.
 	name := p.Name + "/" + c.Name
 	err := durable.Write(filepath.Join(tmp, "changes.tar"), 0o600, func(w io.Writer) error {
 		left, err := p.SaveChanges(ctx, c, r, w)
@@ -75,8 +74,7 @@ func writeEvidence(ctx context.Context, dir string, p *pod.Pod, c *pod.Container
 }
 
 // staleAfter is the age of incomplete evidence that a killed process left.
-// Evidence in progress is never that old, because a comparison is bounded by a
-// minute.
+// Evidence in progress is never that old: a comparison takes at most a minute.
 const staleAfter = 10 * time.Minute
 
 // removeOldest removes the oldest entries of a directory beyond a number, and

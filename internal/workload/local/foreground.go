@@ -208,7 +208,7 @@ func (f *foreground) supervise(ctx context.Context) error {
 	f.Running(f.count())
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range f.pods {
-		clone := *p // because its supervisor changes p
+		clone := *p // the supervisor changes p
 		f.Created(&clone)
 		group.Go(func() error { return superviseUntilDone(ctx, p, f.Events) })
 	}
@@ -229,8 +229,8 @@ func superviseUntilDone(ctx context.Context, p *pod.Pod, events pod.Events) erro
 	}
 }
 
-// removeAll removes everything. It has its own context, because ctx has ended
-// after an interrupt.
+// removeAll removes everything. It has its own context: after an interrupt that of
+// the caller has ended.
 func (f *foreground) removeAll() error {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()

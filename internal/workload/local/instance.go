@@ -116,7 +116,7 @@ func backOff(failures int) time.Duration {
 }
 
 func (w *workload) setCreated(i *instance, p *pod.Pod) {
-	told := *p // a copy, because the supervisor changes its own
+	told := *p // the supervisor changes p
 	w.controller.opts.Created(&told)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -215,8 +215,8 @@ func (w *workload) terminate(i *instance) {
 	w.wg.Go(func() {
 		grace := gracePeriod(i.template)
 		ctx, cancel := context.WithTimeout(w.ctx, grace)
-		// Traffic ends before the pod is stopped, because a process may refuse
-		// connections as soon as it gets SIGTERM.
+		// Traffic ends before the pod is stopped: a process may refuse connections
+		// as soon as it gets SIGTERM.
 		w.controller.services.drain(ctx, i.ID)
 		cancel()
 		i.cancel()
@@ -227,8 +227,8 @@ func (w *workload) terminate(i *instance) {
 }
 
 // removePod removes an instance's pod, trying until it succeeds, and then the
-// instance. Until then the instance counts as ending, because its name and its
-// address are still in use.
+// instance. Until then the instance counts as ending: its name and its address are
+// still in use.
 func (w *workload) removePod(ctx context.Context, i *instance) {
 	for tries := 1; i.pod != nil; tries++ {
 		err := i.pod.Remove(ctx, -1, nil)

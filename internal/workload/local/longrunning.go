@@ -67,8 +67,8 @@ var podless = []string{
 	"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "CustomResourceDefinition",
 }
 
-// RefusedKinds returns the objects of unknown kinds that may start pods. They must
-// not be passed over, because only half of the manifest would run.
+// RefusedKinds returns the objects of unknown kinds that may start pods. If they were
+// passed over, only half of the manifest would run.
 func RefusedKinds(f manifest.File) []manifest.FieldError {
 	var refused []manifest.FieldError
 	others := f.Others()

@@ -32,8 +32,7 @@ func startPods(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, events p
 	return pods, group.Wait()
 }
 
-// removePods removes pods. It takes no context, because it cleans up after an
-// interrupt.
+// removePods removes pods. It takes no context: it cleans up after an interrupt.
 func removePods(e *pod.Engine, pods []*pod.Pod) error {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()

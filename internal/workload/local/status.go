@@ -149,7 +149,7 @@ func (i *instance) status() InstanceStatus {
 	}
 }
 
-// waiting returns the reason why a rollout waits, empty if it only waits for
+// waiting returns why a rollout waits, empty if it only waits for
 // its instances.
 func waiting(r record, g rollout.GateResult) string {
 	switch {

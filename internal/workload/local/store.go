@@ -182,8 +182,7 @@ func numberedKey(k Key, n int) string {
 }
 
 // keyPrefix returns the prefix of the keys of a workload's numbered values. It
-// ends with a slash, because the name of one workload may begin with that of
-// another.
+// ends with a slash: the name of one workload may begin with that of another.
 func keyPrefix(k Key) string { return k.String() + "/" }
 
 // lastNumber returns the largest number of a workload's values in a bucket, 0

@@ -124,8 +124,8 @@ func (w *workload) publish(reason, message string) {
 	w.controller.opts.Events(pod.Event{Time: time.Now(), Pod: w.key.String(), Reason: reason, Message: message})
 }
 
-// writeState writes a state and its events if anything changed. It writes
-// nothing otherwise, because every transaction costs a sync of the disk.
+// writeState writes a state and its events if anything changed: every transaction
+// that writes costs a sync of the disk.
 func (w *workload) writeState(t tx, r record, next rollout.State, events []rollout.Event) error {
 	if !r.State.Phase.Ended() && next.Phase.Ended() || next.Phase == rollout.RollingBack && r.State.Phase == rollout.Progressing {
 		if err := endAttempt(t, w.key, next); err != nil {

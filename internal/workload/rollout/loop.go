@@ -10,8 +10,8 @@ import (
 // after the other.
 type Driver interface {
 	// Observe returns the current state of all instances. It returns an error
-	// if it cannot find out all of it, because a decision on half of the truth
-	// may remove the last instance that serves.
+	// if it cannot find out all of it: a decision on a part may remove the last
+	// instance that serves.
 	Observe(ctx context.Context) (Observation, error)
 	// Execute starts the decision's changes and does not wait for them. The
 	// next Observe must show them: an instance that is being removed is Ending,

@@ -8,8 +8,8 @@ func (r *reconciler) maintain() {
 	want := max(r.spec.Replicas-r.s.Withheld, 0)
 	drifted := r.replaceable()
 	sound := len(r.target) - len(drifted)
-	// Drifted instances do not count towards the limit, because each is removed
-	// only after its replacement serves.
+	// Drifted instances do not count towards the limit: each is removed only after
+	// its replacement serves.
 	room := r.maxTotal + len(drifted) - len(r.target) - len(r.others)
 	if n := min(want-sound, room); n > 0 {
 		r.d.Create[r.s.Target] = n
@@ -33,8 +33,7 @@ func (r *reconciler) removeOthers(available int) {
 }
 
 // replaceable returns the target's instances that are replaced for drift. Their
-// number in a period is bounded by the budget, because an image that drifts by
-// itself would be replaced for ever.
+// number in a period is bounded by the budget.
 func (r *reconciler) replaceable() []Instance {
 	if r.spec.OnDrift == Report || r.spec.OnDrift == "" {
 		return nil
@@ -113,7 +112,7 @@ func without(list, other []Instance) []Instance {
 func (r *reconciler) splitTraffic() {
 	takes := r.isAvailable
 	if r.count(r.target, takes)+r.count(r.others, takes) == 0 {
-		takes = func(i Instance) bool { return i.Ready } // because a young instance is better than none
+		takes = func(i Instance) bool { return i.Ready } // a young instance is better than none
 	}
 	target, others := r.count(r.target, takes), r.count(r.others, takes)
 	share := r.targetShare()

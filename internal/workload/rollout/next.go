@@ -190,7 +190,7 @@ func (r *reconciler) abort(why string) {
 		return
 	}
 	// No step, pause or gate of the failed rollout applies to the rollback.
-	// Replaced stays, because the budget is for a period of time.
+	// Replaced stays: the budget is for a period of time.
 	r.s = State{
 		Target: r.s.Stable, Stable: r.s.Stable, From: failed, Phase: RollingBack, Reason: r.s.Reason,
 		Began: r.s.Began, Progress: r.now, Replaced: r.s.Replaced,

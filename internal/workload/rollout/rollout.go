@@ -111,8 +111,8 @@ type GateResult struct {
 }
 
 // A Decision lists the changes that the driver must make now. It is idempotent:
-// executing it twice, or only a part of it, does no harm, because the next
-// observation shows the remaining changes.
+// executing it twice, or only a part of it, does no harm. The next observation
+// shows the remaining changes.
 type Decision struct {
 	Create  map[int]int // number of instances to create, by generation
 	Remove  []string    // instances to drain and remove

@@ -60,8 +60,7 @@ type Budget struct {
 }
 
 // crashLimit is the number of crashes, summed over all instances of a new
-// generation, that fails its rollout. It is more than 1 because a single crash
-// may be chance.
+// generation, that fails its rollout. A single crash may be chance.
 const crashLimit = 2
 
 // limits returns how many instances may exist at once and how many must be

@@ -32,7 +32,7 @@ func (r *reconciler) rolling() {
 	if r.s.Passed == "" && r.s.Stable != 0 && r.spec.Replicas > 0 && r.spec.Gated {
 		keep := min(len(r.others), r.spec.Replicas)
 		if r.maxTotal == r.spec.Replicas {
-			keep = min(keep, r.minAvailable) // because without surge a new instance needs the place of an old one
+			keep = min(keep, r.minAvailable) // without surge a new instance needs the place of an old one
 		}
 		r.converge(r.spec.Replicas, keep, r.maxTotal)
 		if r.count(r.target, r.isProven) > 0 {
@@ -44,8 +44,8 @@ func (r *reconciler) rolling() {
 }
 
 // rollBack restores the capacity of the previous generation. It creates all
-// instances at once if surge allows two generations side by side, because the
-// failed instances serve no requests.
+// instances at once if surge allows two generations side by side: the failed
+// instances serve no requests.
 func (r *reconciler) rollBack() {
 	most := r.maxTotal
 	if most > r.spec.Replicas {
@@ -76,7 +76,7 @@ func (r *reconciler) converge(wantTarget, wantOthers, most int) {
 	proven := r.count(r.target, r.isAcceptable)
 	available := r.count(r.others, r.isAvailable) + proven
 	if proven == 0 && most > r.spec.Replicas {
-		wantOthers = max(wantOthers, r.spec.Replicas) // because the first new instance must prove itself before an old one is removed
+		wantOthers = max(wantOthers, r.spec.Replicas) // the first new instance must prove itself before an old one is removed
 	}
 	excess := len(r.others) - wantOthers
 	for _, i := range r.removalOrder(r.others) {
@@ -107,7 +107,7 @@ func (r *reconciler) canRemove(i Instance, available *int, least int) bool {
 }
 
 // isAcceptable reports whether an instance of the target counts. A rollback
-// accepts unproven instances, because their generation was proven before.
+// accepts unproven instances: their generation was proven before.
 func (r *reconciler) isAcceptable(i Instance) bool {
 	if r.s.Phase == RollingBack {
 		return r.isAvailable(i)
@@ -163,8 +163,8 @@ func (r *reconciler) canary() {
 	if !r.pauseEnded(step.ByHand, step.Pause) || !r.gatePassed(r.stepName()) {
 		return
 	}
-	// The next step begins at once, because no change of an instance may
-	// follow.
+	// The next step begins at once: there may be no change of an instance that
+	// wakes the loop.
 	r.s.Step, r.s.Held, r.s.Resumed, r.s.Progress = r.s.Step+1, time.Time{}, false, r.now
 	r.wakeAt(r.now)
 }
@@ -243,8 +243,8 @@ func (r *reconciler) askGate(name string) bool {
 	return false
 }
 
-// gatePassed reports whether a gate has passed. A rollback has no gates,
-// because its generation passed them before.
+// gatePassed reports whether a gate has passed. A rollback has no gates: its
+// generation passed them before.
 func (r *reconciler) gatePassed(name string) bool {
 	if !r.spec.Gated || r.s.Phase == RollingBack || r.s.Passed == name {
 		return true

@@ -110,8 +110,8 @@ func (w *watch) run(s *session) {
 			s.client.interrupt()
 			return
 		case s.b.left(u):
-			// leave closed this connection, because it carried nothing. A
-			// connection to another backend replaces it.
+			// leave closed this connection, which carried nothing. A connection
+			// to another backend replaces it.
 			w.publish(nil)
 			s.b.cancelRequest(u)
 		case err != nil && isTimeout(err):

@@ -71,8 +71,8 @@ func copyBody(dst *conn, src *reader, b *body) error {
 	src.enlarge()
 	for {
 		if src.empty() {
-			// A client's body (idle is set) is not spliced, because each part
-			// of it must arrive within stallLimit.
+			// A client's body (idle is set) is not spliced: each part of it must
+			// arrive within stallLimit.
 			if src.idle == 0 && (b.framing == untilClose || b.framing == sized && b.left >= spliceFrom) {
 				return splice(dst, src.conn, b)
 			}

@@ -56,8 +56,8 @@ func (c *chunks) take(p []byte) (n int, done bool, err error) {
 }
 
 // next parses a byte that is not data, and returns false if it is invalid. It
-// accepts a bare LF nowhere, because parsers disagree about it (request
-// smuggling, RFC 9112, section 11.2).
+// accepts a bare LF nowhere: parsers disagree about it (request smuggling, RFC 9112,
+// section 11.2).
 func (c *chunks) next(b byte) bool {
 	switch c.step {
 	case chunkSize:

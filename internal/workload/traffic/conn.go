@@ -39,8 +39,8 @@ func (c *conn) quiet() bool {
 	return c.raw.Control(c.peek) == nil && c.silent
 }
 
-// readWithin sets the read deadline to d from now, within an eighth of d,
-// because setting it for every request costs more than precision is worth.
+// readWithin sets the read deadline to d from now, within an eighth of d. Setting it
+// for every request would cost more than the precision is worth.
 func (c *conn) readWithin(d time.Duration) {
 	now := time.Now()
 	if left := c.readBy.Sub(now); left <= d && left > d-d/8 {

@@ -120,8 +120,8 @@ func (s *session) roundTrip(u *upstream) outcome {
 }
 
 // send sends the buffered part of the request and starts a pump for the rest.
-// It ignores a failed write, because reading the response reports it, and a
-// backend that reads no more may have sent a response before.
+// It ignores a failed write, which reading the response reports: a backend that reads
+// no more may have sent a response before.
 func (s *session) send(u *upstream) *pump {
 	u.Write(s.in.bytes()[:s.ready])
 	if s.whole {

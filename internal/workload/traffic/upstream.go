@@ -175,8 +175,8 @@ func (b *Balancer) release(u *upstream, reusable bool) {
 	b.done(bk)
 }
 
-// cancelRequest releases u without counting its request, because the request is
-// sent to another backend.
+// cancelRequest releases u without counting its request, which is sent to another
+// backend.
 func (b *Balancer) cancelRequest(u *upstream) {
 	b.mu.Lock()
 	u.backend.stats.Requests--

@@ -345,7 +345,7 @@ func TestReadFiles(t *testing.T) {
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := ReadFile(t.Context(), img, "/usr"); !errors.Is(err, rootfs.ErrNotRegular) {
+	if _, err := ReadFiles(t.Context(), img, "/usr"); !errors.Is(err, rootfs.ErrNotRegular) {
 		t.Errorf("a directory: %v", err)
 	}
 }

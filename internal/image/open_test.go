@@ -212,9 +212,9 @@ func TestOpen(t *testing.T) {
 			if diff := cmp.Diff(entries(flattened), entries(want)); diff != "" {
 				t.Errorf("tree (- got, + want):\n%s", diff)
 			}
-			content, err := ReadFile(t.Context(), got, "/www/index")
-			if err != nil || string(content) != "hello, world" {
-				t.Errorf("ReadFile: %q, %v", content, err)
+			contents, err := ReadFiles(t.Context(), got, "/www/index")
+			if err != nil || string(contents["/www/index"]) != "hello, world" {
+				t.Errorf("ReadFiles: %q, %v", contents, err)
 			}
 		})
 	}

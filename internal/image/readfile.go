@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"runtime"
 	"sync"
 
@@ -19,20 +18,6 @@ import (
 // maxFile is the size in bytes up to which ReadFiles returns a file: it is for
 // configuration, not for data.
 const maxFile = 16 << 20
-
-// ReadFile returns the content of one file of an image as a container sees it:
-// see ReadFiles. The error wraps fs.ErrNotExist if there is none.
-func ReadFile(ctx context.Context, img v1.Image, path string) ([]byte, error) {
-	files, err := ReadFiles(ctx, img, path)
-	if err != nil {
-		return nil, err
-	}
-	content, ok := files[path]
-	if !ok {
-		return nil, fmt.Errorf("read %s in image: %w", path, fs.ErrNotExist)
-	}
-	return content, nil
-}
 
 // ReadFiles returns the content of several files of an image as a container on
 // overlayfs sees them, following symbolic links inside the image. The keys of

@@ -9,20 +9,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// runcVariable is the environment variable with the path of the real runc. The
-// file runcFile beside the link RuntimeName holds it, too. Without both, runc
-// is searched in PATH and the usual directories.
-const (
-	runcVariable = "ADAMANT_RUNC"
-	runcFile     = RuntimeName + ".path"
-)
+// runcVariable is the environment variable with the path of the real runc. Without
+// it, runc is searched in PATH and the usual directories.
+const runcVariable = "ADAMANT_RUNC"
 
 // RuntimeMain is the main function under the name RuntimeName: an OCI runtime
 // that passes all commands to runc, and traces the containers with the
@@ -36,7 +31,7 @@ func RuntimeMain(args []string) int {
 		return traceMain(args[2])
 	}
 	in := parseInvocation(args[1:])
-	runc, err := findRunc(args[0])
+	runc, err := findRunc()
 	if err != nil {
 		return in.fail(err)
 	}
@@ -97,12 +92,12 @@ func (in invocation) fail(err error) int {
 
 // findRunc returns the path of the runc to wrap, which must not be this
 // program.
-func findRunc(self string) (string, error) {
+func findRunc() (string, error) {
 	own, err := os.Stat("/proc/self/exe")
 	if err != nil {
 		return "", err
 	}
-	for _, name := range runcPlaces(self) {
+	for _, name := range runcPlaces() {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			continue
@@ -116,12 +111,8 @@ func findRunc(self string) (string, error) {
 	return "", fmt.Errorf("find runc: not in PATH; install the package runc or set %s", runcVariable)
 }
 
-func runcPlaces(self string) []string {
+func runcPlaces() []string {
 	if p := os.Getenv(runcVariable); p != "" {
-		return []string{p}
-	}
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(self), runcFile))
-	if p := strings.TrimSpace(string(data)); err == nil && p != "" {
 		return []string{p}
 	}
 	return []string{"runc", "/usr/local/sbin/runc", "/usr/local/bin/runc", "/usr/sbin/runc", "/usr/bin/runc", "/sbin/runc"}

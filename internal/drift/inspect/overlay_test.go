@@ -36,9 +36,7 @@ func TestOverlay(t *testing.T) {
 	must(os.WriteFile(path("merged/etc/same"), []byte("same\n"), 0o644))
 	must(os.Remove(path("merged/old")))
 
-	m, err := overlay.FindDir(path("merged"))
-	must(err)
-	r, err := Overlay(t.Context(), m)
+	r, err := Overlay(t.Context(), overlay.Mount{Upper: path("upper"), Work: path("work"), Lower: []string{path("lower")}})
 	must(err)
 	var got []string
 	for _, ch := range r.Changes {

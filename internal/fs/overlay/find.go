@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 )
@@ -25,15 +22,6 @@ func Find(pid int) (Mount, error) {
 	m, err := find(pid)
 	if err != nil {
 		return Mount{}, fmt.Errorf("find the overlay of process %d: %w", pid, err)
-	}
-	return m, nil
-}
-
-// FindDir returns the overlay whose mount point is a directory.
-func FindDir(dir string) (Mount, error) {
-	m, err := findDir(dir)
-	if err != nil {
-		return Mount{}, fmt.Errorf("find the overlay of %s: %w", dir, err)
 	}
 	return m, nil
 }
@@ -64,40 +52,6 @@ func find(pid int) (Mount, error) {
 	}
 	m.Namespace = made.pid
 	return m, m.resolve(made.points)
-}
-
-func findDir(dir string) (Mount, error) {
-	var st unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_MNT_ID, &st); err != nil {
-		return Mount{}, err
-	}
-	abs, err := filepath.EvalSymlinks(dir)
-	if err == nil {
-		abs, err = filepath.Abs(abs)
-	}
-	if err != nil {
-		return Mount{}, err
-	}
-	table, err := mounts.Self()
-	if err != nil {
-		return Mount{}, err
-	}
-	// By ID and not by path: another mount may be on top.
-	at := slices.IndexFunc(table, func(p mounts.Mount) bool { return p.ID == int(st.Mnt_id) })
-	if at < 0 || table[at].Point != abs {
-		return Mount{}, fmt.Errorf("it is no mount point: %w", ErrNoOverlay)
-	}
-	m, err := newMount(table[at])
-	if err != nil {
-		return Mount{}, err
-	}
-	for _, p := range table {
-		if below, ok := strings.CutPrefix(p.Point, strings.TrimSuffix(abs, "/")+"/"); ok && below != "" {
-			m.Points = append(m.Points, "/"+below)
-		}
-	}
-	slices.Sort(m.Points)
-	return m, m.resolve([]string{abs})
 }
 
 func newMount(p mounts.Mount) (Mount, error) {

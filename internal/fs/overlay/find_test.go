@@ -143,14 +143,8 @@ func TestFindSomethingElse(t *testing.T) {
 	if _, err := overlay.Find(pid); !errors.Is(err, overlay.ErrNoOverlay) {
 		t.Errorf("process on tmpfs: %v", err)
 	}
-	if _, err := overlay.FindDir(dir); !errors.Is(err, overlay.ErrNoOverlay) {
-		t.Errorf("directory on tmpfs: %v", err)
-	}
 	if _, err := overlay.Find(1 << 30); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no process: %v", err)
-	}
-	if _, err := overlay.FindDir(dir + "/none"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no directory: %v", err)
 	}
 }
 
@@ -314,11 +308,6 @@ func TestFindTellsMountPoints(t *testing.T) {
 	must(t, err)
 	if diff := cmp.Diff(m.Points, []string{"/etc/hosts"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
-	}
-	dir, err := overlay.FindDir(l.merged)
-	must(t, err)
-	if diff := cmp.Diff(dir.Points, m.Points); diff != "" {
-		t.Errorf("of the directory: -got +want\n%s", diff)
 	}
 }
 

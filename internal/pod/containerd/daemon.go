@@ -84,8 +84,7 @@ func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	started, err := launch(ctx, s)
-	if err != nil {
+	if err := launch(ctx, s); err != nil {
 		return nil, err
 	}
 	d, err := open(ctx, record{Network: n, Snapshotter: s.snapshotter, Systemd: s.systemd}, l)
@@ -97,7 +96,7 @@ func start(ctx context.Context, l layout, executable string) (*Daemon, error) {
 		err = d.sweepViews(ctx) // those from before a reboot
 	}
 	if err == nil {
-		err = d.removeLeases(ctx, started)
+		err = d.removeUnfinished(ctx)
 	}
 	if err == nil {
 		err = d.writeRecord(s.binaries, executable)

@@ -68,6 +68,9 @@ func startProbe(t *testing.T, d *Daemon, pod string, args ...string) string {
 		Config: &runtimeapi.ContainerConfig{
 			Metadata: &runtimeapi.ContainerMetadata{Name: "probe"},
 			Image:    &runtimeapi.ImageSpec{Image: probeName}, Args: args,
+			Linux: &runtimeapi.LinuxContainerConfig{SecurityContext: &runtimeapi.LinuxContainerSecurityContext{
+				NamespaceOptions: &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_CONTAINER},
+			}},
 		},
 	})
 	if err != nil {

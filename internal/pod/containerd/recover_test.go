@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	tasksapi "github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/errdefs"
 	"github.com/google/go-cmp/cmp"
@@ -139,6 +141,79 @@ func TestLeasesOfAKilledDaemon(t *testing.T) {
 		if stays && err != nil || !stays && !errdefs.IsNotFound(err) {
 			t.Errorf("snapshot %s: got %v, want that it stays: %t", key, err, stays)
 		}
+	}
+}
+
+// TestShimsOfAKilledDaemon starts a shim that the daemon does not know, as it is
+// left when the daemon is killed while it starts one. The next Start ends it, and
+// keeps the shim of a running pod and of a pod whose sandbox ended.
+func TestShimsOfAKilledDaemon(t *testing.T) {
+	d, o := startTest(t)
+	loadProbe(t, d)
+	startProbe(t, d, "whole", "wait")
+	startProbe(t, d, "without-sandbox", "wait")
+	pods, err := d.CRI().ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := pods.Items[slices.IndexFunc(pods.Items, func(p *runtimeapi.PodSandbox) bool { return p.Metadata.Name == "without-sandbox" })].Id
+	tasks, err := d.Client().TaskService().List(t.Context(), &tasksapi.ListTasksRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks.Tasks {
+		if task.ID == pod {
+			if err := unix.Kill(int(task.Pid), unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	startShim(t, d, "unknown")
+	ids := func() (ids []string) {
+		shims, err := findShims(d.layout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range shims {
+			ids = append(ids, s.id)
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	before := ids()
+	if len(before) != 3 || !slices.Contains(before, "unknown") {
+		t.Fatalf("shims before: %v", before)
+	}
+	killDaemon(t, d)
+	again, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	want := slices.DeleteFunc(before, func(id string) bool { return id == "unknown" })
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		got := ids() // a killed process is listed until it is reaped
+		if slices.Equal(got, want) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("shims: got %v, want %v", got, want)
+		}
+	}
+}
+
+// startShim starts a shim as containerd before 2.3 does. Later shims expect more on
+// standard input, but look the same from outside.
+func startShim(t *testing.T, d *Daemon, id string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "containerd-shim-runc-v2", "-namespace", Namespace, "-address", d.layout.socket(), "-publish-binary", "containerd", "-id", id, "start")
+	cmd.Dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(cmd.Dir, "config.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), "TTRPC_ADDRESS="+d.layout.socket()+".ttrpc", "GRPC_ADDRESS="+d.layout.socket(), "NAMESPACE="+Namespace)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
 	}
 }
 

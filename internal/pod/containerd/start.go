@@ -132,14 +132,12 @@ func prepare(ctx context.Context, l layout, executable string) (settings, Networ
 }
 
 // launch ensures that a daemon runs with the settings s. It replaces one that
-// runs with another configuration, runs another containerd, or is not ready. It
-// returns a time before the start of a new daemon, and the zero time for one that
-// runs already.
-func launch(ctx context.Context, s settings) (started time.Time, err error) {
+// runs with another configuration, runs another containerd, or is not ready.
+func launch(ctx context.Context, s settings) error {
 	config, _ := s.file()
 	p, err := findProcess(s.layout)
 	if err != nil {
-		return started, err
+		return err
 	}
 	if p != nil {
 		defer p.close()
@@ -147,22 +145,24 @@ func launch(ctx context.Context, s settings) (started time.Time, err error) {
 			// The daemon may still be starting, if the process that started it was killed.
 			err := waitReady(ctx, s.layout, func() (error, bool) { return errors.New("it ended"), p.ended() })
 			if err == nil || ctx.Err() != nil {
-				return started, err
+				return err
 			}
 		}
 		if err := p.stop(ctx, 10*time.Second); err != nil {
-			return started, err
+			return err
 		}
 	}
-	started = time.Now()
+	if err := endShimCommands(s.layout); err != nil {
+		return err
+	}
 	exited, err := spawn(s, config)
 	if err != nil {
-		return started, err
+		return err
 	}
 	if err := waitReady(ctx, s.layout, exited); err != nil {
-		return started, err
+		return err
 	}
-	return started, removeOthers(s.configDir(), config)
+	return removeOthers(s.configDir(), config)
 }
 
 // runs reports whether the process runs the file at path. After an update of

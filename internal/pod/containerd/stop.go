@@ -10,11 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/adamant-sh/adamant/internal/pod/volume"
@@ -116,8 +113,14 @@ func removePods(ctx context.Context, l layout) error {
 // killLeftovers kills the processes that the daemon left: its shims, and then
 // the containers. runc, which knows their cgroups, kills these.
 func killLeftovers(ctx context.Context, l layout) error {
-	if err := endShims(l); err != nil {
+	shims, err := findShims(l)
+	if err != nil {
 		return err
+	}
+	for _, s := range shims {
+		if err := s.kill(l); err != nil {
+			return err
+		}
 	}
 	for _, socket := range shimSockets(l) {
 		if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -141,33 +144,6 @@ func killLeftovers(ctx context.Context, l layout) error {
 	return nil
 }
 
-func endShims(l layout) error {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || !isShim(pid, l) {
-			continue
-		}
-		// The PID may have been reused since it was read. The pidfd keeps
-		// referring to one process, which is checked once more.
-		handle, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			continue // it ended
-		}
-		if isShim(pid, l) {
-			err = unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0)
-		}
-		unix.Close(handle)
-		if err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("end shim %d: %w", pid, err)
-		}
-	}
-	return nil
-}
-
 // shimSockets lists the sockets of the shims. They are outside of the state
 // directory; a file in each container's bundle names them.
 func shimSockets(l layout) []string {
@@ -185,19 +161,3 @@ func shimSockets(l layout) []string {
 }
 
 var shimSocket = regexp.MustCompile(`/run/containerd/s/[0-9a-f]{64}`)
-
-// isShim reports whether a process is a shim of the layout's containerd: its
-// arguments name that daemon's socket.
-func isShim(pid int, l layout) bool {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		return false
-	}
-	args := strings.Split(string(raw), "\x00")
-	for i, arg := range args {
-		if arg == "-address" && i+1 < len(args) && args[i+1] == l.socket() {
-			return true
-		}
-	}
-	return false
-}

@@ -180,10 +180,19 @@ func TestShimsOfAKilledDaemon(t *testing.T) {
 		slices.Sort(ids)
 		return ids
 	}
-	before := ids()
-	if len(before) != 3 || !slices.Contains(before, "unknown") {
-		t.Fatalf("shims before: %v", before)
+	// A process that has just begun has no arguments yet.
+	await := func(wanted func([]string) bool) []string {
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			got := ids()
+			if wanted(got) {
+				return got
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("shims: %v", got)
+			}
+		}
 	}
+	before := await(func(got []string) bool { return len(got) == 3 && slices.Contains(got, "unknown") })
 	killDaemon(t, d)
 	again, err := Start(t.Context(), o)
 	if err != nil {
@@ -191,15 +200,7 @@ func TestShimsOfAKilledDaemon(t *testing.T) {
 	}
 	defer again.Close()
 	want := slices.DeleteFunc(before, func(id string) bool { return id == "unknown" })
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		got := ids() // a killed process is listed until it is reaped
-		if slices.Equal(got, want) {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("shims: got %v, want %v", got, want)
-		}
-	}
+	await(func(got []string) bool { return slices.Equal(got, want) }) // a killed process is listed until it is reaped
 }
 
 // startShim starts a shim as containerd before 2.3 does. Later shims expect more on
@@ -211,6 +212,16 @@ func startShim(t *testing.T, d *Daemon, id string) {
 	if err := os.WriteFile(filepath.Join(cmd.Dir, "config.json"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// A shim without a log ends.
+	log := filepath.Join(cmd.Dir, "log")
+	if err := unix.Mkfifo(log, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(log, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reader.Close() })
 	cmd.Env = append(os.Environ(), "TTRPC_ADDRESS="+d.layout.socket()+".ttrpc", "GRPC_ADDRESS="+d.layout.socket(), "NAMESPACE="+Namespace)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)

@@ -63,9 +63,10 @@ func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
 	return p, nil
 }
 
-// orLost replaces EOF by an error that names the cause: the agent ended.
+// orLost replaces EOF by an error that names the cause: the agent ended. An error
+// that wraps EOF has its cause already.
 func orLost(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return fmt.Errorf("the agent ended without an answer: %w", err)
 	}
 	return err

@@ -59,19 +59,15 @@ containers:
     volumes:
       - mountPath: /run
         copyUp: true
-        medium: Memory
-        sizeLimit: 16Mi
         why:
           - create, unlink /run/nginx.pid by nginx
       - mountPath: /var/lib/nginx
-        sizeLimit: 256Mi
         why:
           - chown, mkdir /var/lib/nginx/body by nginx
           - chown, mkdir /var/lib/nginx/fastcgi by nginx
           - chown, mkdir /var/lib/nginx/proxy by nginx
       - mountPath: /var/log/nginx
         copyUp: true
-        sizeLimit: 256Mi
         mode: 0755
         gid: 4
         why:

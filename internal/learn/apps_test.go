@@ -88,6 +88,7 @@ func learnOne(t *testing.T, c appCase) {
 		t.Fatalf("not proven: %s\n%v", strings.Join(l.Proof.Reasons, "\n"), l.Proof.Logs)
 	}
 	volumes := l.Profile.Containers[0].Volumes
+	checkVolumes(t, c.app, volumes)
 	for _, path := range c.needs {
 		if !slices.ContainsFunc(volumes, covers(path)) && !slices.ContainsFunc(volumes, below(path)) {
 			t.Errorf("no volume covers %s: %+v", path, volumes)

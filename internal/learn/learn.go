@@ -47,7 +47,13 @@ func Learn(ctx context.Context, o Options, s Workload, earlier ...profile.Profil
 			return Lesson{}, err
 		}
 	}
-	return o.asIn(ref).proven(ctx, s, p, ref, roots)
+	l, err := o.asIn(ref).proven(ctx, s, p, ref, roots)
+	for i, c := range l.Profile.Containers {
+		l.Profile.Containers[i] = profile.MarkDurable(c, profile.Use{
+			Volumes: roots[c.Name].volumes, Stateful: s.Object.Kind == "StatefulSet",
+		})
+	}
+	return l, err
 }
 
 // proven proves a profile and widens it as long as that makes a difference.
@@ -62,6 +68,7 @@ func (o Options) proven(ctx context.Context, s Workload, p profile.Profile, ref 
 		if err != nil {
 			return Lesson{}, err
 		}
+		recordUse(&p, sealed, t)
 		proof.Widened = round
 		if proof.Passed || round == maxWidenings {
 			return Lesson{p, proof, ref, t}, nil

@@ -18,6 +18,8 @@ const (
 	defaultDisk = 4 << 30   // bytes that a trial may write
 	spareDisk   = 512 << 20 // bytes that a trial leaves free, or a twentieth of the disk if that is less
 	guardEvery  = 500 * time.Millisecond
+	guardShare  = 10               // at most one part in so many of the time measures directories
+	lastMeasure = 10 * time.Second // at the most, for the measurement at the end
 )
 
 // A limitError is the limit that a trial exceeded. It is a result of the trial,
@@ -30,21 +32,34 @@ type limitError struct {
 func (e *limitError) Error() string { return "stopped: " + e.reason }
 
 // withLimits returns a context that ends, with a *limitError as its cause, when
-// the pod of that name uses more than a trial may. stop ends the checks.
-func (o Options) withLimits(ctx context.Context, p string) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
+// the pod of that name uses more than a trial may. stop ends the checks. Until
+// then they record in used, by name, the most bytes that each volume had.
+func (o Options) withLimits(ctx context.Context, p string, used map[string]int64) (_ context.Context, stop func()) {
+	running, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for clock.Sleep(ctx, guardEvery) == nil {
+		var next time.Time
+		for clock.Sleep(running, guardEvery) == nil {
+			err := o.diskIsFull()
+			// A program can make directories that take long to measure.
+			if begin := time.Now(); err == nil && begin.After(next) {
+				err = o.overLimit(running, p, used)
+				next = time.Now().Add(guardShare * time.Since(begin))
+			}
 			// Other errors are ignored, because a container that just ends
 			// cannot be measured; the next round measures again.
-			if err := o.overLimit(ctx, p); isLimit(err) {
+			if isLimit(err) {
 				cancel(err)
 			}
 		}
+		if ctx.Err() == nil {
+			last, end := context.WithTimeout(ctx, lastMeasure)
+			defer end()
+			_ = o.overLimit(last, p, used)
+		}
 	}()
-	return ctx, func() {
+	return running, func() {
 		cancel(nil)
 		<-done
 	}
@@ -64,7 +79,9 @@ func isLimit(err error) bool {
 	return errors.As(err, &limit)
 }
 
-func (o Options) overLimit(ctx context.Context, name string) error {
+// diskIsFull returns a *limitError if the disk of the engine has too little
+// space for any trial.
+func (o Options) diskIsFull() error {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(o.Engine.Root(), &disk); err != nil {
 		return fmt.Errorf("free space in %s: %w", o.Engine.Root(), err)
@@ -73,6 +90,12 @@ func (o Options) overLimit(ctx context.Context, name string) error {
 	if free := int64(disk.Bavail) * size; free < min(spareDisk, int64(disk.Blocks)*size/20) {
 		return &limitError{fmt.Sprintf("the disk of %s is nearly full: %s are free", o.Engine.Root(), quantity(free)), true}
 	}
+	return nil
+}
+
+// overLimit measures a pod, adds to used, and returns a *limitError if the pod
+// has more than a trial may.
+func (o Options) overLimit(ctx context.Context, name string, used map[string]int64) error {
 	p, err := o.Engine.Find(ctx, name)
 	if err != nil {
 		return err
@@ -85,11 +108,26 @@ func (o Options) overLimit(ctx context.Context, name string) error {
 	if most <= 0 {
 		most = defaultDisk
 	}
-	used, err := written(ctx, p)
-	if used > most {
-		return &limitError{reason: fmt.Sprintf("it wrote %s to its root file system, more than the %s that a trial may", quantity(used), quantity(most))}
+	inVolumes, volumesErr := o.measure(p, used)
+	if inVolumes > most {
+		return &limitError{reason: fmt.Sprintf("its volumes hold %s, more than the %s that a trial may write", quantity(inVolumes), quantity(most))}
 	}
-	return err
+	onRoot, err := written(ctx, p)
+	if onRoot > most {
+		return &limitError{reason: fmt.Sprintf("it wrote %s to its root file system, more than the %s that a trial may", quantity(onRoot), quantity(most))}
+	}
+	return errors.Join(err, volumesErr)
+}
+
+// measure returns the bytes in all volumes that belong to a pod, and raises the
+// entries of used to those of each.
+func (o Options) measure(p *pod.Pod, used map[string]int64) (total int64, err error) {
+	now, err := p.VolumeUsage()
+	for name, bytes := range now {
+		used[name] = max(used[name], bytes)
+		total += bytes
+	}
+	return total, err
 }
 
 // written returns the number of bytes that the containers of a pod have on

@@ -102,6 +102,9 @@ func traits(v profile.Volume) []string {
 	if v.Need != "" {
 		out = append(out, string(v.Need))
 	}
+	if v.Used > 0 {
+		out = append(out, "held "+text.Bytes(v.Used))
+	}
 	if v.Medium != "" {
 		out = append(out, "in memory")
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -13,11 +15,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
-// A containerRoot is the root file system of a container and the digest of its
-// image.
+// A containerRoot is the root file system of a container, with the digest of its
+// image and the paths that this declares as VOLUME.
 type containerRoot struct {
 	profile.Rootfs
-	digest string
+	digest  string
+	volumes []string
 }
 
 type containerRoots map[string]containerRoot // by container
@@ -71,7 +74,7 @@ func (o Options) containerRoot(ctx context.Context, spec *corev1.PodSpec, c *cor
 	user, err := userOf(spec, c, img.Config.User, root)
 	return containerRoot{
 		Rootfs: profile.Rootfs{Tree: t, Mounts: mountsOf(c), User: user},
-		digest: img.Digest.String(),
+		digest: img.Digest.String(), volumes: slices.Sorted(maps.Keys(img.Config.Volumes)),
 	}, err
 }
 

@@ -47,6 +47,7 @@ type trial struct {
 	Left     map[string][]profile.Leftover // by container
 	Logs     map[string]string             // by container, the last lines
 	Weak     []string                      // why writes or failures may be missing
+	Used     map[string]int64              // by volume, the most bytes that it had
 
 	asked []string // the URLs of its load
 }
@@ -91,7 +92,7 @@ func (o Options) try(ctx context.Context, spec pod.PodSpec) (t trial, err error)
 	if err := freePorts(spec.Spec); err != nil {
 		return trial{}, err
 	}
-	t.Left, t.Logs = map[string][]profile.Leftover{}, map[string]string{}
+	t.Left, t.Logs, t.Used = map[string][]profile.Leftover{}, map[string]string{}, map[string]int64{}
 	err = o.live(ctx, spec, dir, &t)
 	if err != nil {
 		return t, err
@@ -102,7 +103,7 @@ func (o Options) try(ctx context.Context, spec pod.PodSpec) (t trial, err error)
 
 // live runs a trial's pod from its creation to its removal.
 func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *trial) (err error) {
-	running, stop := o.withLimits(ctx, spec.Namespace+"/"+spec.Name)
+	running, stop := o.withLimits(ctx, spec.Namespace+"/"+spec.Name, t.Used)
 	defer stop()
 	ready, cancel := context.WithTimeout(running, orElse(o.Ready, defaultReady))
 	defer cancel()

@@ -34,6 +34,29 @@ func (p *Pod) Check() error {
 	return checkSizes(&p.rec.Spec, newLayout(p.e.opts.Root, p.UID))
 }
 
+// VolumeUsage returns the bytes that each emptyDir of a pod has now, by the
+// volume's name. After an error it has those that could be measured.
+func (p *Pod) VolumeUsage() (map[string]int64, error) {
+	l := newLayout(p.e.opts.Root, p.UID)
+	used := map[string]int64{}
+	var errs []error
+	for _, vol := range p.rec.Spec.Spec.Volumes {
+		if vol.EmptyDir == nil {
+			continue
+		}
+		bytes, err := volume.Usage(l.Volume(translate.PluginEmptyDir, vol.Name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			errs = append(errs, fmt.Errorf("size of volume %s: %w", vol.Name, err))
+			fallthrough // what was counted before the error is there
+		default:
+			used[vol.Name] = bytes
+		}
+	}
+	return used, errors.Join(errs...)
+}
+
 // checkSizes is Pod.Check.
 func checkSizes(s *PodSpec, l layout) error {
 	for i := range s.Spec.Volumes {

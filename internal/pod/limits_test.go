@@ -27,6 +27,10 @@ func TestSizeLimit(t *testing.T) {
 	if !isEvicted(err) || !strings.Contains(err.Error(), "more than its sizeLimit of 1Mi") {
 		t.Errorf("got %v", err)
 	}
+	used, err := p.VolumeUsage()
+	if name := s.Spec.Volumes[0].Name; err != nil || used[name] < 2000000 || used[name] > 3000000 {
+		t.Errorf("volumes have %v bytes, error %v, want 2000000 and some in %s", used, err, name)
+	}
 }
 
 // volumePath returns the directory of a volume on this machine.

@@ -39,7 +39,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,unlink /run/nginx.pid nginx 2
 				create,write,unlink /var/lib/nginx/body/0000000001 nginx:33 1048576
 			`,
-			want: []string{"/run copy-up memory", "/var/lib/nginx", "/var/log/nginx copy-up 0755 33:4"},
+			want: []string{"/run copy-up", "/var/lib/nginx", "/var/log/nginx copy-up 0755 33:4"},
 		},
 		{
 			name: "nginx of the Docker library",
@@ -62,7 +62,7 @@ func TestDeriveApplications(t *testing.T) {
 				write /dev/stdout nginx on /dev
 				write /dev/pts/0 nginx
 			`,
-			want: []string{"/etc/nginx/conf.d copy-up", "/run copy-up memory", "/var/cache/nginx"},
+			want: []string{"/etc/nginx/conf.d copy-up", "/run copy-up", "/var/cache/nginx"},
 		},
 		{
 			name:  "redis as its own user",
@@ -99,7 +99,7 @@ func TestDeriveApplications(t *testing.T) {
 				create /dev/shm/PostgreSQL.123 postgres:104 1000 on /dev/shm
 			`,
 			want: []string{
-				"/run/postgresql copy-up 2775 104:107 memory",
+				"/run/postgresql copy-up 2775 104:107",
 				"/var/lib/postgresql/15/main copy-up 0700 104:107",
 			},
 		},
@@ -119,7 +119,7 @@ func TestDeriveApplications(t *testing.T) {
 				bind,chmod,unlink /run/postgresql/.s.PGSQL.5432 postgres:999
 			`,
 			want: []string{
-				"/run/postgresql copy-up 3777 999:999 memory",
+				"/run/postgresql copy-up 3777 999:999",
 				"/var/lib/postgresql/data subpath=data copy-up 1777 999:999",
 			},
 		},
@@ -132,7 +132,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write /var/lib/postgresql/data/PG_VERSION initdb:999 3
 				bind /run/postgresql/.s.PGSQL.5432 postgres:999
 			`,
-			want: []string{"/run/postgresql copy-up 2775 999:999 memory", "/var/lib/postgresql copy-up 0755 999:999"},
+			want: []string{"/run/postgresql copy-up 2775 999:999", "/var/lib/postgresql copy-up 0755 999:999"},
 		},
 		{
 			name:  "apache",
@@ -144,7 +144,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write /var/log/apache2/access.log apache2 900
 				create,write /var/log/apache2/error.log apache2 900
 			`,
-			want: []string{"/run/apache2 memory", "/run/lock memory", "/var/log/apache2 copy-up 0750 0:4"},
+			want: []string{"/run/apache2", "/run/lock", "/var/log/apache2 copy-up 0750 0:4"},
 		},
 		{
 			name:  "haproxy",
@@ -154,7 +154,7 @@ func TestDeriveApplications(t *testing.T) {
 				rename /run/haproxy/admin.sock.7.tmp -> /run/haproxy/admin.sock haproxy
 				create,write /run/haproxy.pid haproxy 2
 			`,
-			want: []string{"/run copy-up memory"},
+			want: []string{"/run copy-up"},
 		},
 		{
 			name:  "memcached",
@@ -184,7 +184,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,link,unlink /run/mysqld/mysqld.sock.lock mysqld:100 2
 				create /run/mysqld/mysqld.pid mysqld:100 2
 			`,
-			want: []string{"/run/mysqld copy-up 0755 100:101 memory", "/tmp memory", "/var/lib/mysql copy-up 0700 100:101"},
+			want: []string{"/run/mysqld copy-up 0755 100:101", "/tmp", "/var/lib/mysql copy-up 0700 100:101"},
 		},
 		{
 			name: "tomcat in /usr/local",
@@ -208,7 +208,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,unlink /tmp/hsperfdata_root/7 java 32768
 			`,
 			want: []string{
-				"/tmp memory", "/usr/local/tomcat/conf/Catalina", "/usr/local/tomcat/logs", "/usr/local/tomcat/work",
+				"/tmp", "/usr/local/tomcat/conf/Catalina", "/usr/local/tomcat/logs", "/usr/local/tomcat/work",
 			},
 		},
 		{
@@ -223,7 +223,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,unlink /tmp/phpJq3Xz9 php-fpm8.2:33 2097152
 			`,
 			want: []string{
-				"/run/php memory", "/tmp copy-up 1777 0:0", "/var/lib/php/sessions copy-up 1733 0:0", "/var/log copy-up",
+				"/run/php", "/tmp", "/var/lib/php/sessions copy-up 1733 0:0", "/var/log copy-up",
 			},
 		},
 		{
@@ -273,7 +273,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,rename /var/lib/mosquitto/mosquitto.db.new -> /var/lib/mosquitto/mosquitto.db mosquitto:100 200
 			`,
 			want: []string{
-				"/run/mosquitto memory", "/var/lib/mosquitto copy-up 0755 100:101", "/var/log/mosquitto copy-up 0750 100:0",
+				"/run/mosquitto", "/var/lib/mosquitto copy-up 0755 100:101", "/var/log/mosquitto copy-up 0750 100:0",
 			},
 		},
 		{
@@ -290,7 +290,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,rename /var/cache/bind/tmp-Q8xJ2mPk9s -> /var/cache/bind/managed-keys.bind named:101 1500
 				create,write /var/cache/bind/managed-keys.bind.jnl named:101 512
 			`,
-			want: []string{"/run/named copy-up 0775 0:101 memory", "/var/cache/bind copy-up 0775 0:101"},
+			want: []string{"/run/named copy-up 0775 0:101", "/var/cache/bind copy-up 0775 0:101"},
 		},
 		{
 			name:  "squid makes many cache directories",
@@ -307,7 +307,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,unlink /dev/shm/squid-cf__metadata.shm squid:13 8 on /dev/shm
 			`,
 			want: []string{
-				"/run copy-up memory", "/var/log/squid copy-up 0750 13:13", "/var/spool/squid copy-up 0750 13:13",
+				"/run copy-up", "/var/log/squid copy-up 0750 13:13", "/var/spool/squid copy-up 0750 13:13",
 			},
 		},
 		{
@@ -330,7 +330,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write /run/exim4/exim.pid exim4 3
 			`,
 			want: []string{
-				"/run/exim4 copy-up 0750 100:102 memory",
+				"/run/exim4 copy-up 0750 100:102",
 				"/var/log/exim4 copy-up 2750 100:4",
 				"/var/spool/exim4/db copy-up 0750 100:102",
 				"/var/spool/exim4/input copy-up 0750 100:102",
@@ -366,20 +366,20 @@ func TestDeriveApplications(t *testing.T) {
 				write /var/log/wtmp sshd 384
 				write /var/log/lastlog sshd 292
 			`,
-			want: []string{"/run copy-up memory", "/var/log copy-up"},
+			want: []string{"/run copy-up", "/var/log copy-up"},
 		},
 		{
 			name:  "sshd that only makes its directory for privilege separation",
 			image: "f /etc/ssh/sshd_config 3200",
 			trace: "mkdir /run/sshd sh",
 			left:  []Leftover{{Entry: parseEntry(t, "d 0755 /run/sshd")}},
-			want:  []string{"/run/sshd copy-up 0755 0:0 memory"},
+			want:  []string{"/run/sshd copy-up 0755 0:0"},
 		},
 		{
 			name:  "cron",
 			image: "d 1730 0:101 /var/spool/cron/crontabs\nf /etc/crontab 1000",
 			trace: "create,write /run/crond.pid cron 3\nutime /var/spool/cron/crontabs crontab",
-			want:  []string{"/run copy-up memory", "/var/spool/cron/crontabs copy-up 1730 0:101"},
+			want:  []string{"/run copy-up", "/var/spool/cron/crontabs copy-up 1730 0:101"},
 		},
 		{
 			name:   "with volumes that it has already",

@@ -22,7 +22,7 @@ func example() Profile {
 				{Path: "/run/app.pid", Ops: map[trace.Op]int{trace.Write: 1, trace.Create: 1}, Bytes: 3},
 			},
 			Volumes: []Volume{
-				{MountPath: "/var/lib/postgresql/data", SubPath: "data", CopyUp: true, SizeLimit: "256Mi", Mode: 0o700, UID: 999, GID: 999, Need: Hard},
+				{MountPath: "/var/lib/postgresql/data", SubPath: "data", CopyUp: true, SizeLimit: "256Mi", Mode: 0o700, UID: 999, GID: 999, Need: Hard, Used: 8192, Durable: "Postgres keeps its data here"},
 				{MountPath: "/run", CopyUp: true, Medium: memory, SizeLimit: "16Mi", Why: []string{"create, write /run/app.pid by app"}},
 			},
 			Evidence: []Failure{{Access: trace.Access{Op: trace.Create, Path: "/run/yes", Errno: "EROFS", Count: 1}, Reason: "on"}},
@@ -67,6 +67,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a volume in the kernel's", "mountPath: /run", "mountPath: /proc/x", "no volume can be mounted at /proc/x"},
 		{"volumes in one another", "mountPath: /run", "mountPath: /var/lib", "leave the inner one out"},
 		{"a path for a name", "subPath: data", "subPath: a/b", `subPath: "a/b" is not one name`},
+		{"less than nothing", "used: 8192", "used: -1", "used: -1 is negative"},
 		{"a medium there is not", "medium: Memory", "medium: memory", `medium: "memory" is neither empty nor Memory`},
 		{"no quantity", "sizeLimit: 16Mi", "sizeLimit: 16 MB", `sizeLimit: "16 MB" is no quantity such as 64Mi`},
 		{"a mode too large", `mode: 0700`, "mode: 070000", "more than 07777"},

@@ -95,7 +95,11 @@ func joinVolumes(outer, inner Volume) Volume {
 		}
 		outer.CopyUp = outer.CopyUp || inner.CopyUp
 		outer.Need = hardest(outer.Need, inner.Need)
+		outer.Used = max(outer.Used, inner.Used)
+	} else {
+		outer.Used += inner.Used
 	}
+	outer.Durable = cmp.Or(outer.Durable, inner.Durable)
 	if inner.Medium == "" {
 		outer.Medium = ""
 	}
@@ -173,12 +177,11 @@ func strictest(a, b *Owner) *Owner {
 	return b
 }
 
-// mergeEvidence appends the failures of b that a does not have. Failures for
-// lack of space are always appended, because their number counts.
+// mergeEvidence appends the failures of b that a does not have.
 func mergeEvidence(a, b []Failure) []Failure {
 	out := slices.Clone(a)
 	for _, f := range b {
-		if f.Errno == "ENOSPC" || f.Errno == "EDQUOT" || !slices.Contains(out, f) {
+		if !slices.Contains(out, f) {
 			out = append(out, f)
 		}
 	}
@@ -188,6 +191,7 @@ func mergeEvidence(a, b []Failure) []Failure {
 func sameVolumes(a, b []Volume) bool {
 	return slices.EqualFunc(a, b, func(x, y Volume) bool {
 		x.Why, y.Why, x.Need, y.Need = nil, nil, "", ""
+		x.Used, y.Used, x.Durable, y.Durable = 0, 0, "", ""
 		return reflect.DeepEqual(x, y)
 	})
 }

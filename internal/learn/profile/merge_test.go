@@ -37,6 +37,16 @@ func TestMergeVolumes(t *testing.T) {
 			[]Volume{{MountPath: "/data", SizeLimit: "1Gi", Need: Soft, CopyUp: true, SubPath: "data", Mode: 0o700, UID: 7, Why: []string{"a", "b"}}},
 		},
 		{
+			"what two runs have shown of one",
+			[]Volume{{MountPath: "/data", Used: 8192}}, []Volume{{MountPath: "/data", Used: 4096, Durable: "yes"}},
+			[]Volume{{MountPath: "/data", Used: 8192, Durable: "yes"}},
+		},
+		{
+			"what they have shown of one and of a part of it",
+			[]Volume{{MountPath: "/data", Used: 8192}}, []Volume{{MountPath: "/data/a", Used: 4096, Durable: "yes"}},
+			[]Volume{{MountPath: "/data", Used: 12288, Durable: "yes"}},
+		},
+		{
 			"without a limit",
 			[]Volume{{MountPath: "/data", SizeLimit: "16Mi"}}, []Volume{{MountPath: "/data"}},
 			[]Volume{{MountPath: "/data"}},

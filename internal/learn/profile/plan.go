@@ -52,7 +52,7 @@ type planner struct {
 
 // Plan chooses a container's volumes again from its writes and evidence, and
 // returns the container with new Volumes and Unsolved. Volumes that stay keep
-// their Need.
+// what runs have shown of them: Need, Used and Durable.
 func Plan(c Container, s Rootfs) Container {
 	s = s.canonical()
 	writes := withEvidence(c.Writes, c.Evidence, s)
@@ -74,14 +74,15 @@ func Plan(c Container, s Rootfs) Container {
 	p.joinSiblings()
 	p.joinPairs(pairsOf(writes))
 
-	needOf := map[string]Need{}
+	earlier := map[string]Volume{}
 	for _, v := range c.Volumes {
-		needOf[v.MountPath] = v.Need
+		earlier[v.MountPath] = v
 	}
 	c.Volumes, c.Unsolved = nil, p.unsolved
 	for _, m := range p.mounts {
 		v := p.furnish(m, writes, needs, c)
-		v.Need = needOf[v.MountPath]
+		was := earlier[v.MountPath]
+		v.Need, v.Used, v.Durable = was.Need, was.Used, was.Durable
 		c.Volumes = append(c.Volumes, v)
 	}
 	return c
@@ -153,7 +154,7 @@ func (p *planner) canMountMade(anchor, dir string, needs []need) bool {
 	if dir == anchor || p.rootfs.has(dir) || p.blocked[dir] || isVarying(dir) || isScratch(anchor) {
 		return false
 	}
-	if entries, _ := p.rootfs.content(anchor); entries == 0 && anchor != "/" {
+	if p.rootfs.content(anchor) == 0 && anchor != "/" {
 		return false // the anchor is empty: to mount it hides nothing and asks less of the program
 	}
 	made := false

@@ -70,11 +70,21 @@ type Volume struct {
 	SubPath   string   `json:"subPath,omitempty"`   // set where the program changes the mode or owner of its directory itself
 	CopyUp    bool     `json:"copyUp,omitempty"`    // the volume must be prepared before the start: content of the image, or Mode, UID and GID
 	Medium    string   `json:"medium,omitempty"`    // "" or "Memory"
-	SizeLimit string   `json:"sizeLimit,omitempty"` // Kubernetes quantity, with head room
+	SizeLimit string   `json:"sizeLimit,omitempty"` // Kubernetes quantity; a person's choice, as is Medium
 	Mode      uint32   `json:"mode,omitempty"`      // of the directory in the image, 0 if as a kubelet makes it (0777)
 	UID       uint32   `json:"uid,omitempty"`
 	GID       uint32   `json:"gid,omitempty"`
-	File      bool     `json:"file,omitempty"` // a single file is mounted, not a directory; SubPath is its name in the volume
-	Need      Need     `json:"need,omitempty"` // set by leaving it out
-	Why       []string `json:"why,omitempty"`  // the writes it is for, the first few
+	File      bool     `json:"file,omitempty"`    // a single file is mounted, not a directory; SubPath is its name in the volume
+	Need      Need     `json:"need,omitempty"`    // set by leaving it out
+	Used      int64    `json:"used,omitempty"`    // bytes that it had at most while the workload ran sealed
+	Durable   string   `json:"durable,omitempty"` // why its data should outlive the pod
+	Why       []string `json:"why,omitempty"`     // the writes it is for, the first few
+
+	Claim *Claim `json:"-"` // mounted in place of an emptyDir
+}
+
+// A Claim is a PersistentVolumeClaim.
+type Claim struct {
+	Name string
+	Size string // quantity to request for a new one; empty if it exists
 }

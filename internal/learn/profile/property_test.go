@@ -130,7 +130,7 @@ func TestProperties(t *testing.T) {
 			if v.MountPath == "/" || isKernels(v.MountPath) {
 				fail("a volume at %s", v.MountPath)
 			}
-			if entries, _ := rootfs.content(v.MountPath); entries > 0 && !v.CopyUp {
+			if rootfs.content(v.MountPath) > 0 && !v.CopyUp {
 				fail("volume %s hides what the image has", v.MountPath)
 			}
 			for _, other := range c.Volumes[:i] {

@@ -107,17 +107,16 @@ func (s Rootfs) anchor(dir string) string {
 	return dir
 }
 
-// content returns the number of the image's entries below a path and their
-// bytes. Entries that the container's mounts hide do not count.
-func (s Rootfs) content(name string) (entries int, bytes int64) {
+// content returns the number of the image's entries below a path. Entries that
+// the container's mounts hide do not count.
+func (s Rootfs) content(name string) (entries int) {
 	for e := range s.Tree.Under(name) {
 		if e.Path == name && e.Kind == tree.Directory || s.onMount(e.Path) || s.onlyHoldsMounts(e) {
 			continue
 		}
 		entries++
-		bytes += e.Size
 	}
-	return entries, bytes
+	return entries
 }
 
 // onlyHoldsMounts reports whether an entry is an empty directory, or one that

@@ -104,6 +104,8 @@ func (v Volume) validate() error {
 		return fmt.Errorf("medium: %q is neither empty nor %s", v.Medium, memory)
 	case v.Mode > 0o7777:
 		return fmt.Errorf("mode: %#o is more than 07777", v.Mode)
+	case v.Used < 0:
+		return fmt.Errorf("used: %d is negative", v.Used)
 	case v.Need != "" && v.Need != Hard && v.Need != Soft && v.Need != Silent:
 		return fmt.Errorf("need: %q is none of %s, %s and %s", v.Need, Hard, Soft, Silent)
 	}

@@ -1,49 +1,25 @@
 package profile
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/adamant-sh/adamant/internal/learn/trace"
 )
 
-const (
-	mebi = 1 << 20
-	gibi = 1 << 30
-
-	headRoom  = 4          // a volume may grow to this many times the observed size
-	leastMem  = 16 * mebi  // no memory volume is limited to less
-	leastDisk = 256 * mebi // no other volume is: a kubelet evicts a pod that exceeds it, and a learning run is short
-	maxMem    = mebi       // largest observed size of a volume in memory
-
-	maxWhy = 3
-)
+// maxWhy is the number of writes in Volume.Why.
+const maxWhy = 3
 
 // memory is the medium of a volume in memory in Kubernetes.
 const memory = "Memory"
 
-// The modes of an emptyDir's root directory as a kubelet creates it.
-const (
-	diskMode   = 0o777
-	memoryMode = 0o1777 // tmpfs's own, which a kubelet leaves as it is
-)
-
-// furnish returns the volume of a mount, with its size, its medium, and the
-// content that it must have before the program starts.
+// furnish returns the volume of a mount, with the content that it must have
+// before the program starts. It has neither a size limit nor a medium: how much
+// a program writes in seconds is no evidence of how much it will ever write, and
+// a volume in memory counts as memory of its container.
 func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Volume {
-	entries, bytes := p.rootfs.content(m.path)
-	v := Volume{MountPath: m.path, CopyUp: entries > 0}
-	for i := range writes {
-		if within(writes[i].Path, m.path) {
-			bytes += writes[i].Bytes
-		}
-	}
-	v.Why = why(m, needs)
-	v.Medium = medium(m, bytes, writes, c.Evidence)
-	v.SizeLimit = sizeLimit(bytes, v.Medium, shortages(m, c.Evidence))
+	entries := p.rootfs.content(m.path)
+	v := Volume{MountPath: m.path, CopyUp: entries > 0, Why: why(m, needs)}
 
 	// Copying up the content of a directory also copies its mode and owner.
 	switch owner, known := p.ownerOf(m, writes); {
@@ -57,7 +33,7 @@ func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Vo
 		fallthrough
 	// A directory with content gets its owner and mode by the copy-up. An empty
 	// one is copied up only for them, unless the program sets them itself.
-	case known && (c.Exact && entries == 0 || (matters(owner, v.Medium) || isLeftEmpty(m, writes)) && !p.setsOwn(m, writes)):
+	case known && (c.Exact && entries == 0 || (matters(owner) || isLeftEmpty(m, writes)) && !p.setsOwn(m, writes)):
 		v.CopyUp = true
 		v.Mode, v.UID, v.GID = owner.Mode, owner.UID, owner.GID
 	}
@@ -100,10 +76,11 @@ func (p *planner) maker(w Write, mode uint32) Owner {
 // matters reports whether a program could fail, or be less secure, with the
 // owner and mode that a kubelet gives the directory, because its own owner is a
 // service user (postgres refuses a data directory of another user), it is
-// private, or it has a special bit. A change from root's 0755 to 0777 counts as
-// harmless until a proof fails.
-func matters(o Owner, medium string) bool {
-	if medium == memory && o == (Owner{Mode: memoryMode}) {
+// private, or it has a special bit. A change from root's 0755 to 0777, or from its
+// 1777 of a directory for temporary files, counts as harmless until a proof
+// fails.
+func matters(o Owner) bool {
+	if o == (Owner{Mode: 0o1777}) {
 		return false
 	}
 	return o.UID != 0 || o.GID != 0 || o.Mode&0o7000 != 0 || o.Mode&0o555 != 0o555
@@ -138,45 +115,6 @@ func isLeftEmpty(m mount, writes []Write) bool {
 	return m.kind == madeDir && !slices.ContainsFunc(writes, func(w Write) bool {
 		return w.Path != m.path && within(w.Path, m.path)
 	})
-}
-
-// medium returns "Memory" for small directories that a reboot empties anyway:
-// process numbers, locks and sockets. It returns "" if a program used a feature
-// that a file system in memory may lack, or failed because of one.
-func medium(m mount, bytes int64, writes []Write, evidence []Failure) string {
-	if !isRuntime(m.path) || bytes > maxMem || m.kind == file {
-		return ""
-	}
-	for _, w := range writes {
-		if within(w.Path, m.path) && w.Ops[trace.Xattr] > 0 {
-			return ""
-		}
-	}
-	for _, f := range evidence {
-		if within(f.Path, m.path) && needsDisk[f.Errno] {
-			return ""
-		}
-	}
-	return memory
-}
-
-// sizeLimit returns a Kubernetes quantity: the observed bytes with head room,
-// rounded up to a power of two, and quadrupled for each proof in which it was
-// too small.
-func sizeLimit(bytes int64, medium string, shortages int) string {
-	least := int64(leastDisk)
-	if medium == memory {
-		least = leastMem
-	}
-	limit := least
-	for limit/headRoom < bytes && limit < 1<<60 {
-		limit *= 2
-	}
-	limit <<= min(2*shortages, 20)
-	if limit >= gibi {
-		return fmt.Sprintf("%dGi", limit/gibi)
-	}
-	return fmt.Sprintf("%dMi", limit/mebi)
 }
 
 // why returns the first few writes that need a mount.

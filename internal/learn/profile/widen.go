@@ -13,10 +13,6 @@ type Failure struct {
 	Mild   bool   `json:"mild,omitempty"` // the program may work without the call: it fails no proof on its own
 }
 
-// needsDisk are the errors of a file system in memory for operations that a
-// file system on disk supports.
-var needsDisk = map[string]bool{"ENODEV": true, "EOPNOTSUPP": true, "EINVAL": true, "ENOSPC": true, "EDQUOT": true}
-
 // withEvidence adds the writes that failed in a proof because they need a
 // volume.
 func withEvidence(writes []Write, evidence []Failure, s Rootfs) []Write {
@@ -42,17 +38,6 @@ func blockedBy(evidence []Failure) map[string]bool {
 		}
 	}
 	return blocked
-}
-
-// shortages counts the proofs in which a volume was too small.
-func shortages(m mount, evidence []Failure) int {
-	n := 0
-	for _, f := range evidence {
-		if within(f.Path, m.path) && (f.Errno == "ENOSPC" || f.Errno == "EDQUOT") {
-			n++
-		}
-	}
-	return n
 }
 
 // Widen plans a container's volumes again after a failed proof, with the

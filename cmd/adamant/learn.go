@@ -42,7 +42,8 @@ root and traces what it writes, from before its first instruction to after its
 last. From that follows a profile: each path, by which program, how and how
 often, and the smallest set of volumes with which the root can be read-only.
 The profile is then proven by running the workload sealed, under the same load,
-and widened by what fails. It is printed as YAML, or JSON with -o json.
+and widened by what fails. It is printed as YAML, or JSON with -o json. A note
+names each volume with data that should outlive its pod.
 
 Start-up alone misses much of what a program writes: give it load.`,
 		Example: `  adamant learn nginx:latest --exercise-http /
@@ -132,6 +133,7 @@ func (a *app) printLessons(lessons []learn.Lesson, save string) error {
 	}
 	for _, l := range lessons {
 		a.progress("%s", l.Proof.Summary())
+		a.note(learn.DurableNotes([]profile.Profile{l.Profile})...)
 	}
 	return exitWith(list.Verdict())
 }

@@ -19,6 +19,7 @@ func newSealCommand(a *app) *cobra.Command {
 	var profiles []string
 	var write, diff, anyDigest bool
 	var form, image string
+	var choices learn.Choices
 	cmd := &cobra.Command{
 		Use:   "seal FILE",
 		Short: "Rewrite a manifest: read-only root, the smallest set of volumes",
@@ -29,10 +30,20 @@ else in the file is touched: comments, order and literals stay.
 
 Without --profile the workload is learned first. A profile of an image that was
 replaced since is refused. The result goes to stdout; a second time changes
-nothing.`,
+nothing.
+
+A volume is an emptyDir on disk without a limit, since no run shows how much a
+program will ever write. If a policy asks for limits, --size-limit auto chooses
+them: 16 times what each volume held, at least 256Mi. A kubelet evicts a pod with
+more, and its data is lost. --medium PATH=Memory takes the space from the memory
+of the container. --claim PATH=NAME keeps data that should outlive the pod on a
+PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 		Example: `  adamant seal web.yaml --profile web.profile > sealed.yaml
   adamant seal web.yaml --profile web.profile --diff
-  adamant seal web.yaml --exercise-http :8080/ -w`,
+  adamant seal web.yaml --exercise-http :8080/ -w
+  adamant seal db.yaml --profile db.profile --claim /var/lib/postgresql=db-data:10Gi
+  adamant seal web.yaml --profile web.profile --size-limit auto --size-limit /tmp=1Gi
+  adamant seal web.yaml --profile web.profile --medium app:/run=Memory`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeManifests,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,6 +55,9 @@ nothing.`,
 			}
 			if form != string(manifest.ImageVolume) && form != string(manifest.InstalledTool) {
 				return usagef("--copy-up %q: want image-volume or installed-tool", form)
+			}
+			if err := choices.Check(); err != nil {
+				return usageError{err}
 			}
 			ctx := cmd.Context()
 			f, err := manifest.Load(ctx, args[0])
@@ -63,6 +77,13 @@ nothing.`,
 			if err != nil {
 				return err
 			}
+			all, notes, err := choices.Apply(all)
+			if err != nil {
+				return err
+			}
+			a.note(notes...)
+			a.note(learn.VolumeNotes(f, all)...)
+			a.note(learn.DurableNotes(all)...)
 			sealed, err := learn.Seal(f, all, manifest.SealOptions{Form: manifest.CopyUpForm(form), Image: image})
 			if err != nil {
 				return err
@@ -76,6 +97,9 @@ nothing.`,
 	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the result back to FILE")
 	cmd.Flags().StringVar(&form, "copy-up", string(manifest.ImageVolume), "how the image's content gets into volumes: image-volume, or installed-tool for clusters without image volumes")
 	cmd.Flags().StringVar(&image, "copy-up-image", manifest.CopyUpImage, "image with the copy-up tool, as the cluster knows it")
+	cmd.Flags().StringArrayVar(&choices.SizeLimits, "size-limit", nil, "limit volumes: PATH=SIZE, PATH=auto, PATH=none, or auto for all; may be repeated")
+	cmd.Flags().StringArrayVar(&choices.Mediums, "medium", nil, "medium of a volume: PATH=Memory or PATH=none; may be repeated")
+	cmd.Flags().StringArrayVar(&choices.Claims, "claim", nil, "use a PersistentVolumeClaim for a volume: PATH=NAME, or PATH=NAME:SIZE to add it to the file; may be repeated")
 	cmd.Flags().BoolVar(&diff, "diff", false, "print what changes instead of the result")
 	return cmd
 }

@@ -33,6 +33,7 @@ func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions
 			return nil, err
 		}
 		ops = append(ops, more...)
+		ops = append(ops, s.newClaims(p)...)
 	}
 	return f.Apply(ops...)
 }
@@ -72,14 +73,23 @@ func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manif
 		}
 		plan := manifest.ContainerPlan{Container: name}
 		for _, v := range c.Volumes {
-			plan.Mounts = append(plan.Mounts, manifest.MountPlan{
-				MountPath: v.MountPath, SubPath: v.SubPath, Medium: v.Medium, SizeLimit: v.SizeLimit,
-				CopyUp: v.CopyUp, File: v.File, Mode: v.Mode, UID: v.UID, GID: v.GID,
-			})
+			plan.Mounts = append(plan.Mounts, mountPlan(v))
 		}
 		plans = append(plans, plan)
 	}
 	return manifest.Sealing(s.Object, plans, opts)
+}
+
+// mountPlan returns the mount of a profile's volume.
+func mountPlan(v profile.Volume) manifest.MountPlan {
+	m := manifest.MountPlan{
+		MountPath: v.MountPath, SubPath: v.SubPath, Medium: v.Medium, SizeLimit: v.SizeLimit,
+		CopyUp: v.CopyUp, File: v.File, Mode: v.Mode, UID: v.UID, GID: v.GID,
+	}
+	if v.Claim != nil {
+		m.Claim = &manifest.ClaimPlan{Name: v.Claim.Name, Size: v.Claim.Size}
+	}
+	return m
 }
 
 // sealedBy returns the workload as it is after sealing.

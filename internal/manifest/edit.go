@@ -29,6 +29,7 @@ func (f File) Apply(ops ...Op) ([]byte, error) {
 			s.value(root, nil, nil)
 		}
 	}
+	s.documents(e.roots[len(f.roots):])
 	if s.refused != nil {
 		return nil, s.refused
 	}
@@ -131,6 +132,9 @@ func (e *editor) do(op Op) *FieldError {
 	if err != nil {
 		return &FieldError{File: e.file.Name, Path: op.Path, Detail: err.Error()}
 	}
+	if op.Action == Add {
+		return e.add(value)
+	}
 	at, err := parsePath(op.Path)
 	if err != nil || len(at) == 0 || op.object >= len(e.file.objects) {
 		return &FieldError{File: e.file.Name, Path: op.Path, Detail: "no such place to edit"}
@@ -161,6 +165,15 @@ func (e *editor) do(op Op) *FieldError {
 		return nil
 	}
 	list.children = append(list.children, value)
+	return nil
+}
+
+// add adds a document.
+func (e *editor) add(value *node) *FieldError {
+	if e.file.json {
+		return e.refuse(e.roots[0], nil, "write it to a file of its own", "cannot add an object to a file of JSON")
+	}
+	e.roots = append(e.roots, value)
 	return nil
 }
 

@@ -17,12 +17,14 @@ const (
 	Append Action = "append"
 	// Prepend adds an item at the front of a list.
 	Prepend Action = "prepend"
+	// Add adds an object at the end of the file, as a document of its own.
+	Add Action = "add"
 )
 
 // An Op is one edit of one object of a file.
 type Op struct {
 	Action Action
-	Path   string // of the field in its object: spec.template.spec.volumes
+	Path   string // of the field in its object: spec.template.spec.volumes; empty for Add
 	// Value is a string, bool, int or int64, a Fields, a []any of these, or a
 	// []string, which is written on one line.
 	Value any

@@ -12,15 +12,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A MountPlan is one emptyDir that a container needs once its root file system
-// is read-only.
+// A MountPlan is one volume that a container needs once its root file system is
+// read-only: an emptyDir, or a claim.
 type MountPlan struct {
 	MountPath string // absolute and clean
 	SubPath   string // mount this part of the volume, not all of it
 	Medium    string // "" or "Memory"
 	SizeLimit string // quantity; empty for none
-	CopyUp    bool   // an init container prepares the volume: content of the image, mode and owner
-	File      bool   // MountPath is a file; SubPath is its name in the volume
+	Claim     *ClaimPlan
+	CopyUp    bool // an init container prepares the volume: content of the image, mode and owner
+	File      bool // MountPath is a file; SubPath is its name in the volume
 
 	// Mode, UID and GID are those of a directory that the image does not have.
 	// Mode 0 is the mode that a kubelet sets. They apply only with CopyUp.
@@ -131,11 +132,14 @@ func (s *sealer) container(p ContainerPlan, several bool) error {
 		if covered(c, m.MountPath) {
 			continue
 		}
-		// Two containers may need a volume for the same path.
-		name := s.take(s.volumes, slug(m.MountPath), slug(m.MountPath+"-"+c.Name))
-		s.ops = append(s.ops,
-			s.w.Append(at+".volumeMounts", m.mount(name)),
-			s.w.Append("spec.volumes", m.volume(name)))
+		if m.Claim != nil {
+			m = s.forClaim(m)
+		}
+		name, err := s.volume(m, c)
+		if err != nil {
+			return fmt.Errorf("seal %s: container %s: %w", s.w, p.Container, err)
+		}
+		s.ops = append(s.ops, s.w.Append(at+".volumeMounts", m.mount(name)))
 		if m.CopyUp {
 			prepared = append(prepared, preparation{name, m})
 		}
@@ -149,6 +153,17 @@ func (s *sealer) container(p ContainerPlan, several bool) error {
 	}
 	s.copyUp(at, c, s.take(s.containers, name), prepared)
 	return nil
+}
+
+// volume adds the volume of a plan and returns its name.
+func (s *sealer) volume(m MountPlan, c *corev1.Container) (string, error) {
+	if m.Claim != nil {
+		return s.claimed(m)
+	}
+	// Two containers may need a volume for the same path.
+	name := s.take(s.volumes, slug(m.MountPath), slug(m.MountPath+"-"+c.Name))
+	s.ops = append(s.ops, s.w.Append("spec.volumes", m.volume(name)))
+	return name, nil
 }
 
 func (s *sealer) find(name string) (string, *corev1.Container, error) {

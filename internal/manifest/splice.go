@@ -123,6 +123,24 @@ func placed(n *node) *node {
 	return n
 }
 
+// documents writes added documents at the end of the file.
+func (s *splicer) documents(added []*node) {
+	if len(added) == 0 {
+		return
+	}
+	l, end := layoutOf(s.file, s.file.roots[0]), len(s.file.data)
+	var b strings.Builder
+	if end > 0 && s.file.data[end-1] != '\n' {
+		b.WriteString(l.newline)
+	}
+	for _, n := range added {
+		b.WriteString("---" + l.newline)
+		l.block(&b, n, 0)
+		b.WriteString(l.newline)
+	}
+	s.add(end, end, b.String())
+}
+
 // blockAdd writes children into a block mapping or list.
 func (s *splicer) blockAdd(n, k *node, front, back []*node) {
 	t, l := s.file.text, s.layout

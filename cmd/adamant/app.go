@@ -213,6 +213,11 @@ func (a *app) colored(w io.Writer) bool {
 	return !plain && terminal.IsTerminal(w)
 }
 
+// foreign returns a writer for what a container wrote.
+func (a *app) foreign(w io.Writer) *terminal.ForeignWriter {
+	return terminal.NewForeignWriter(w, a.colored(w))
+}
+
 func env(name, otherwise string) string {
 	if v, ok := os.LookupEnv(name); ok {
 		return v

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,9 @@ func newLogsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs POD",
 		Short: "Print what a container of a pod wrote to its log",
+		Long: `Logs prints what a container wrote, byte by byte. On a terminal only its colours
+pass: other control characters are printed as \x1b, because they could move the
+cursor, hide lines or fill the clipboard.`,
 		Example: `  adamant logs nginx-pod
   adamant logs -f web --tail 20
   adamant logs web -c proxy --previous`,
@@ -26,7 +30,9 @@ func newLogsCommand(a *app) *cobra.Command {
 				o.Since = time.Now().Add(-since)
 			}
 			return a.withPod(ctx, args[0], func(p *pod.Pod) error {
-				err := p.Logs(ctx, container, o, a.out, a.err)
+				stdout, stderr := a.foreign(a.out), a.foreign(a.err)
+				err := p.Logs(ctx, container, o, stdout, stderr)
+				err = errors.Join(err, stdout.End(), stderr.End())
 				if ctx.Err() != nil && o.Follow {
 					return nil // Ctrl-C is how following ends
 				}

@@ -26,11 +26,12 @@ ReplicaSets and DaemonSets run with all their replicas behind the Services of th
 manifest, and instances that broke or drifted are replaced. Of every other
 workload it starts one pod, as a kubelet would, and supervises it: probes,
 restarts by restartPolicy with back-off. It says so once all are ready; if one
-does not get ready it says why, and leaves nothing.
+does not get ready in time it says why, and leaves nothing. A container with
+restartPolicy Always that ends in error twice before that is an error at once.
 
 It ends when everything has completed, which a Deployment never does, or at
 Ctrl-C, and then drains and removes all that it made. Logs go to stdout, what
-happens to stderr.
+happens to stderr. On a terminal, logs are printed as adamant logs does.
 
 With --detach it starts one pod of each workload and returns once all are ready:
 the pods go on, but nobody supervises them. Replicas and Services need the
@@ -122,7 +123,9 @@ func (a *app) event(e pod.Event) { a.progress("%s", e) }
 
 // foreground runs a manifest until ctx ends, with its logs on stdout.
 func (a *app) foreground(ctx context.Context, e *pod.Engine, d division, ready time.Duration) error {
-	logs := pod.NewLogFollower(a.out, func(container string, err error) {
+	out := a.foreign(a.out)
+	defer out.End()
+	logs := pod.NewLogFollower(out, func(container string, err error) {
 		a.progress("the log of %s cannot be followed any more: %v", container, err)
 	})
 	defer logs.End()

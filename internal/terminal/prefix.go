@@ -20,11 +20,18 @@ func NewPrefixWriter(out io.Writer, mu *sync.Mutex, prefix string) *PrefixWriter
 	return &PrefixWriter{prefix: prefix, out: out, mu: mu}
 }
 
+// maxLine bounds the part of a line that is held back, in bytes. A longer line is
+// written as several.
+const maxLine = 64 << 10
+
 // Write writes the lines that are complete.
 func (w *PrefixWriter) Write(p []byte) (int, error) {
 	w.rest = append(w.rest, p...)
 	for {
 		i := bytes.IndexByte(w.rest, '\n')
+		if i < 0 && len(w.rest) > maxLine {
+			return len(p), w.Flush()
+		}
 		if i < 0 {
 			return len(p), nil
 		}

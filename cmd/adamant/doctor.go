@@ -16,7 +16,8 @@ func newDoctorCommand(a *app) *cobra.Command {
 		Use:   "doctor",
 		Short: "Say what this machine can do, what is missing and how to get it",
 		Long: `Doctor looks for the programs that pods need and tries what the kernel offers.
-It exits 3 if something is missing that learning or running cannot do without.`,
+It exits 3 if something is missing that learning or running cannot do without, and
+4 if it is run by a user other than root, who can try only a part of that.`,
 		Example: `  adamant doctor
   adamant doctor -o json`,
 		Args: cobra.NoArgs,

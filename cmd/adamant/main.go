@@ -9,12 +9,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/report"
@@ -28,7 +33,17 @@ func main() {
 	if filepath.Base(os.Args[0]) == learn.RuntimeName {
 		os.Exit(learn.RuntimeMain(os.Args))
 	}
+	silenceLibraries()
 	os.Exit(run())
+}
+
+// silenceLibraries discards what libraries log on stderr: net/http about servers that
+// break the protocol, client-go, and containerd's client. All of them return their
+// errors, too.
+func silenceLibraries() {
+	log.SetOutput(io.Discard)
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	logrus.SetOutput(io.Discard)
 }
 
 // run executes the command line and turns its outcome into an exit code.

@@ -15,8 +15,8 @@ type Machine struct {
 	document.Header
 	Programs []Program `json:"programs"`
 	Kernel   []Feature `json:"kernel"`
+	UID      int       `json:"uid"` // of the user; only root, 0, can run pods
 
-	uid     int
 	missing bool // a program without which no pod runs
 }
 
@@ -38,7 +38,7 @@ type Feature struct {
 // NewMachine returns the document of the programs that were found or are missing
 // and the features of the kernel, for a user with a UID. missing may be nil.
 func NewMachine(found pod.Programs, missing *pod.MissingProgramsError, kernel []Feature, uid int) Machine {
-	m := Machine{Header: document.NewHeader(document.Machine), Kernel: kernel, uid: uid, missing: missing != nil}
+	m := Machine{Header: document.NewHeader(document.Machine), Kernel: kernel, UID: uid, missing: missing != nil}
 	for _, p := range []Program{
 		{Name: "containerd", Found: found.Containerd + " " + found.Version.String()},
 		{Name: "containerd-shim-runc-v2", Found: found.Shim},
@@ -62,8 +62,10 @@ func NewMachine(found pod.Programs, missing *pod.MissingProgramsError, kernel []
 	return m
 }
 
-// Verdict returns Findings if a program is missing without which no pod runs.
-func (m Machine) Verdict() Verdict { return verdictOf(m.missing, false) }
+// Verdict returns Findings if a program is missing without which no pod runs, and
+// Incomplete for a user other than root: such a user runs no pods and can try only a
+// part of the kernel.
+func (m Machine) Verdict() Verdict { return verdictOf(m.missing, m.UID != 0) }
 
 // WriteText implements Text.
 func (m Machine) WriteText(w io.Writer, color bool) error {
@@ -85,8 +87,8 @@ func (m Machine) WriteText(w io.Writer, color bool) error {
 	for _, f := range m.Kernel {
 		line(f.OK, f.Name, f.Detail, prefixed("without it: ", f.Without))
 	}
-	if m.uid != 0 {
-		line(false, "root", fmt.Sprintf("this is user %d", m.uid), "mend: run adamant with sudo")
+	if m.UID != 0 {
+		line(false, "root", fmt.Sprintf("this is user %d", m.UID), "mend: run adamant with sudo")
 	}
 	return b.Flush()
 }

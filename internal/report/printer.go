@@ -1,8 +1,11 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
+
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // Text is implemented by results that can be written for people. Their JSON
@@ -59,10 +62,15 @@ type JSONPrinter struct {
 func (p JSONPrinter) Print(result Text) error { return writeJSON(p.Out, result) }
 
 // writeJSON writes one indented JSON document. It escapes no HTML, because
-// commands and paths hold & and < and are read by people, too.
+// commands and paths hold & and < and are read by people, too, on terminals.
 func writeJSON(w io.Writer, document any) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(document)
+	if err := e.Encode(document); err != nil {
+		return err
+	}
+	_, err := w.Write(text.EscapeJSON(b.Bytes()))
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // ServerWatch is the document of a round of `servers watch -o json`.
@@ -32,4 +33,11 @@ type JSONLinePrinter struct {
 }
 
 // Print implements Printer.
-func (p JSONLinePrinter) Print(result Text) error { return json.NewEncoder(p.Out).Encode(result) }
+func (p JSONLinePrinter) Print(result Text) error {
+	line, err := json.Marshal(result)
+	if err != nil {
+		return err
+	}
+	_, err = p.Out.Write(append(text.EscapeJSON(line), '\n'))
+	return err
+}

@@ -87,6 +87,7 @@ func TestVerdicts(t *testing.T) {
 		{"unchecked and failed", NewClusterApplyResult([]cluster.Result{unchecked, failed}), Findings},
 		{"all programs", NewMachine(pod.Programs{}, nil, nil, 0), Clean},
 		{"a missing program", NewMachine(pod.Programs{}, &pod.MissingProgramsError{}, nil, 0), Findings},
+		{"a user other than root", NewMachine(pod.Programs{}, nil, nil, 1000), Incomplete},
 	} {
 		if got := tt.result.Verdict(); got != tt.want {
 			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)

@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -44,10 +45,11 @@ func (r *Root) AppendPaths(ctx context.Context, w *tar.Writer, prefix string, pa
 	return a.unknown, nil
 }
 
-// fill writes n zero bytes in place of the end of a file that shrank while it was
-// read. The header with its size has already been written.
-func (a *archiver) fill(e tree.Entry, n int64) error {
-	a.unknown = append(a.unknown, tree.Unknown{Path: e.Path, Err: fmt.Errorf("%w: its last %d bytes are made up", tree.ErrChanged, n)})
+// fill writes n zero bytes in place of the end of a file, which shrank while it was
+// read or could not be read because of an error. The header with its size has already
+// been written.
+func (a *archiver) fill(e tree.Entry, n int64, why error) error {
+	a.omit(e, fmt.Errorf("%w: its last %d bytes are made up", cmp.Or(why, tree.ErrChanged), n))
 	_, err := io.CopyN(a.tar, zeros{}, n)
 	return err
 }

@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,18 +14,21 @@ import (
 )
 
 // Copy copies a path from one root to another: into dst if that is a directory or
-// ends with a slash, else as dst. It returns the entries that could not be read.
+// ends with a slash, else as dst. It returns the entries that were not copied, or not
+// completely: devices, sockets, files that could not be read or that are larger than the
+// limits allow, and those that changed while they were read.
 func Copy(ctx context.Context, from, to *Root, src, dst string, o ExtractOptions) ([]tree.Unknown, error) {
 	src = path.Clean(src)
 	dir, name := path.Split(path.Clean(dst))
 	if strings.HasSuffix(dst, "/") || to.isDirectory(dst) {
 		dir, name = dst, path.Base(src)
 	}
+	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)
 	r, w := io.Pipe()
 	group, ctx := errgroup.WithContext(ctx)
 	var unknown []tree.Unknown
 	group.Go(func() (err error) {
-		unknown, err = from.Archive(ctx, w, src, name)
+		unknown, err = from.archive(ctx, w, src, name, archiver{plain: !o.Devices, pad: true, total: o.MaxBytes})
 		w.CloseWithError(err)
 		return err
 	})

@@ -34,6 +34,8 @@ type ExtractOptions struct {
 	MaxBytes   int64
 }
 
+const defaultMaxBytes = 1 << 40
+
 // ErrRefused is returned for an entry that is malformed or hostile, or that the
 // options do not allow.
 var ErrRefused = errors.New("entry refused")
@@ -57,7 +59,7 @@ func (r *Root) Extract(ctx context.Context, archive io.Reader, dst string, opts 
 
 func (r *Root) extract(ctx context.Context, archive io.Reader, dst string, opts ExtractOptions) error {
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
-	opts.MaxBytes = cmp.Or(opts.MaxBytes, 1<<40)
+	opts.MaxBytes = cmp.Or(opts.MaxBytes, defaultMaxBytes)
 	implied := tree.Entry{Kind: tree.Directory, Mode: 0o755}
 	if opts.Owner != nil {
 		implied.UID, implied.GID = opts.Owner.UID, opts.Owner.GID

@@ -36,6 +36,31 @@ func readFile(t *testing.T, path string) string {
 	return string(data)
 }
 
+// While a pod starts, its containers are restarted as a kubelet restarts them.
+func TestRestartsWhileStarting(t *testing.T) {
+	e := openTest(t)
+	dir := t.TempDir()
+	s := testPod(t, "seq", "once", "/shared/main", "exit", "7", "--", "append", "/shared/log", "main")
+	s.Spec.RestartPolicy, s.RestartsAtStart = corev1.RestartPolicyOnFailure, true
+	s.Spec.InitContainers = []corev1.Container{
+		sidecar("side", "seq", "once", "/shared/side", "exit", "8", "--", "touch", "/shared/up", "--", "sleep"),
+		testContainer("init", "seq", "once", "/shared/init", "exit", "9", "--", "append", "/shared/log", "init"),
+	}
+	s.Spec.InitContainers[0].StartupProbe = &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/prog", "cat", "/shared/up"}}}, PeriodSeconds: 1, FailureThreshold: 30,
+	}
+	p := create(t, e, shared(s, dir))
+	if err := p.WaitReady(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Supervise(t.Context(), Supervision{}); err != nil {
+		t.Errorf("the pod did not complete: %v", err)
+	}
+	if diff := cmp.Diff(lines(readFile(t, filepath.Join(dir, "log"))), []string{"init", "main"}); diff != "" {
+		t.Errorf("-got +want:\n%s", diff)
+	}
+}
+
 // Init containers run one after the other. Sidecars keep running and are stopped
 // last, in reverse order.
 func TestOrder(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
@@ -133,7 +132,7 @@ func (w *worker) startAll(ctx context.Context) error {
 }
 
 // startInit runs an init container until it succeeds. It restarts the container
-// as often as the pod allows.
+// as often as restartsAtStart allows.
 func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
 	for attempt := 0; ; attempt++ {
 		id, err := w.startContainer(ctx, ctr, w.l.nextAttempt(ctr.Name))
@@ -149,19 +148,13 @@ func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
 				return nil
 			}
 		}
-		if attempt >= w.rec.Spec.Restarts || !w.mayRestart(ctr) || ctx.Err() != nil {
+		if ctx.Err() != nil || !restartsAtStart(&w.rec.Spec, ctr, err, attempt) {
 			return err
 		}
-		w.eventf(ctr.Name, "BackOff", "%v", err)
-		if err := clock.Sleep(ctx, backOff(attempt)); err != nil {
+		if err := w.restartAtStart(ctx, ctr, id, err, attempt); err != nil {
 			return err
 		}
 	}
-}
-
-// mayRestart reports whether an init container that failed is restarted.
-func (w *worker) mayRestart(ctr *corev1.Container) bool {
-	return translate.IsSidecar(ctr) || w.rec.Spec.Spec.RestartPolicy != corev1.RestartPolicyNever
 }
 
 // waitSuccess waits until a container has ended. It returns an *ExitError if the

@@ -1,6 +1,8 @@
 package pod
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -58,6 +60,45 @@ func TestHints(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(hints([]string{tt.line}), tt.want); diff != "" {
 				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestRestartsAtStart(t *testing.T) {
+	main := corev1.Container{Name: "main"}
+	side := corev1.Container{Name: "side", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}
+	setup := corev1.Container{Name: "init"}
+	exit := func(code int32) error { return fmt.Errorf("x: %w", &ExitError{ExitCode: code}) }
+	for _, tt := range []struct {
+		name    string
+		pod     corev1.RestartPolicy
+		c       corev1.Container
+		why     error
+		crashes int
+		want    bool
+	}{
+		{"sidecar of a pod with Never", "Never", side, exit(1), 9, true},
+		{"sidecar that is not ready", "Never", side, &NotReadyError{}, 9, true},
+		{"init container", "OnFailure", setup, exit(1), 9, true},
+		{"init container of a pod with Never", "Never", setup, exit(1), 0, false},
+		{"OnFailure", "OnFailure", main, exit(1), 9, true},
+		{"OnFailure, done", "OnFailure", main, exit(0), 0, false},
+		{"Never", "Never", main, exit(1), 0, false},
+		{"Always, the first time", "Always", main, exit(1), 0, true},
+		{"Always, the second time", "Always", main, exit(1), 1, false},
+		{"a program that does not exist", "OnFailure", main, errors.New("exec: no such file"), 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &PodSpec{RestartsAtStart: true, Spec: corev1.PodSpec{
+				RestartPolicy: tt.pod, InitContainers: []corev1.Container{side, setup}, Containers: []corev1.Container{main},
+			}}
+			if got := restartsAtStart(s, &tt.c, tt.why, tt.crashes); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			s.RestartsAtStart = false
+			if restartsAtStart(s, &tt.c, tt.why, tt.crashes) {
+				t.Error("restarted although RestartsAtStart is not set")
 			}
 		})
 	}

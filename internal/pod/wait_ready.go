@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
@@ -55,8 +54,8 @@ func (e *NotReadyError) Unwrap() error { return e.Err }
 // WaitReady waits until every container is ready: its startup probe has passed
 // and its readiness probe passes. A container without a readiness probe is ready
 // once it has run for a second. A container that completed and is not restarted
-// is ready too. WaitReady restarts containers that end in error as often as
-// PodSpec.Restarts allows, and then fails with an *ExitError or *NotReadyError.
+// is ready too. WaitReady restarts containers that end in error if
+// PodSpec.RestartsAtStart is set, and fails with an *ExitError or *NotReadyError.
 func (p *Pod) WaitReady(ctx context.Context, events Events) error {
 	if err := p.Refresh(ctx); err != nil {
 		return err
@@ -84,11 +83,10 @@ func (w *worker) waitReady(ctx context.Context, ctr *corev1.Container) error {
 			return fmt.Errorf("container %s: %w", ctr.Name, err)
 		}
 		err = w.attemptReady(ctx, ctr, a)
-		if err == nil || ctx.Err() != nil || crashes >= w.rec.Spec.Restarts || !w.mayRestart(ctr) {
+		if err == nil || ctx.Err() != nil || !restartsAtStart(&w.rec.Spec, ctr, err, crashes) {
 			return err
 		}
-		w.eventf(ctr.Name, "BackOff", "%v", err)
-		if err := clock.Sleep(ctx, backOff(crashes)); err != nil {
+		if err := w.restartAtStart(ctx, ctr, a.id, err, crashes); err != nil {
 			return err
 		}
 		if err := w.restartContainer(ctx, ctr, a); err != nil {

@@ -21,9 +21,11 @@ type PodSpec struct {
 	Handler string `json:"handler,omitempty"`
 	// TraceDir is the value of the annotation adamant.sh/trace of each container.
 	TraceDir string `json:"traceDir,omitempty"`
-	// Restarts is the number of times that each container may end in error before
-	// Create and WaitReady fail. With zero they fail the first time.
-	Restarts int `json:"restarts,omitempty"`
+	// RestartsAtStart makes Create and WaitReady restart containers that end in error,
+	// with the kubelet's back-off: sidecars always, other containers by their restart
+	// policy. With Always, under which no end is expected, the containers of a pod are
+	// restarted once. Otherwise Create and WaitReady fail the first time.
+	RestartsAtStart bool `json:"restartsAtStart,omitempty"`
 	// Ephemeral pods are removed by the next Open after the process that created
 	// them has ended.
 	Ephemeral bool `json:"ephemeral,omitempty"`

@@ -14,11 +14,13 @@ import (
 // grace periods.
 const removeTimeout = 2 * time.Minute
 
-// startPods creates pods and waits until they are ready. On an error it also
-// returns the pods that were created so far.
+// startPods creates pods and waits until they are ready. Containers that end in error
+// meanwhile are restarted. On an error it also returns the pods that were created so
+// far.
 func startPods(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, events pod.Events) ([]*pod.Pod, error) {
 	var pods []*pod.Pod
 	for _, spec := range specs {
+		spec.RestartsAtStart = true
 		p, err := e.Create(ctx, spec, events)
 		if err != nil {
 			return pods, err

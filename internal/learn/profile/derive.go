@@ -54,6 +54,7 @@ func Derive(in Input) Container {
 		l.leftover(left)
 	}
 	c.Writes, c.Refused, c.Spared = l.lists()
+	c.Writes, c.Refused, c.Spared = once(c.Writes), once(c.Refused), once(c.Spared)
 	return Plan(c, in.Rootfs)
 }
 

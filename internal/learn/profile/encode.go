@@ -90,7 +90,7 @@ func plain(n *yaml3.Node) {
 			if mode, err := strconv.ParseUint(child.Value, 10, 32); err == nil && mode > 0 {
 				child.Value = fmt.Sprintf("%#o", mode)
 			}
-		case "ops", "by", "uids":
+		case "ops", "by", "uids", "command", "args":
 			child.Style = yaml3.FlowStyle
 		}
 	}
@@ -109,17 +109,19 @@ func isPlain(s string) bool {
 	return true
 }
 
-var plainForm = regexp.MustCompile(`^[A-Za-z/]([A-Za-z0-9/._,:@%+*=() -]*[A-Za-z0-9/_*)])?$|^[0-9]+[MG]i$`)
+var plainForm = regexp.MustCompile(`^[A-Za-z/]([A-Za-z0-9/._,:@%+*=() -]*[A-Za-z0-9/_*)])?$|^[0-9]+[MG]i$|^([0-9.]+(h|m|s))+$`)
 
 // sorted returns a copy with sorted lists. Lists that are always written are
 // empty and not null.
 func (p Profile) sorted() Profile {
+	p.Reasons, p.Weak, p.Load = orNil(p.Reasons), orNil(p.Weak), orNil(p.Load)
 	p.Containers = slices.Clone(p.Containers)
 	if p.Containers == nil {
 		p.Containers = []Container{}
 	}
 	for i := range p.Containers {
 		c := &p.Containers[i]
+		c.Command, c.Args, c.Weak = orNil(c.Command), orNil(c.Args), orNil(c.Weak)
 		c.Writes = sortWrites(c.Writes, []Write{})
 		c.Refused = sortWrites(c.Refused, nil)
 		c.Spared = sortWrites(c.Spared, nil)
@@ -128,6 +130,14 @@ func (p Profile) sorted() Profile {
 		slices.SortStableFunc(c.Volumes, func(a, b Volume) int { return tree.ComparePaths(a.MountPath, b.MountPath) })
 	}
 	return p
+}
+
+// orNil returns nil for an empty list, which is not written.
+func orNil(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 func sortWrites(writes, empty []Write) []Write {

@@ -15,11 +15,12 @@ import (
 func example() Profile {
 	return Profile{
 		APIVersion: document.APIVersion, Kind: document.Profile, Name: "Pod/web", Runs: 2,
+		Verdict: Weak, Weak: []string{"port 81 did not answer"}, Load: []string{"GET /", "psql -c 'select 1'"}, Duration: "1m30.5s",
 		Containers: []Container{{
-			Name: "db", Image: "postgres:16", Digest: "sha256:" + strings.Repeat("0", 64), Method: "ptrace",
+			Name: "db", Image: "postgres:16", Digest: "sha256:" + strings.Repeat("0", 64), Method: "ptrace", Command: []string{"postgres", "-D", "/var/lib/postgresql/data"},
 			Writes: []Write{
 				{Path: "/var/lib/postgresql/data", Ops: map[trace.Op]int{trace.Chmod: 1}, By: []string{"/usr/bin/initdb"}, UIDs: []uint32{999}},
-				{Path: "/run/app.pid", Ops: map[trace.Op]int{trace.Write: 1, trace.Create: 1}, Bytes: 3},
+				{Path: "/run/app.pid", Ops: map[trace.Op]int{trace.Write: 1, trace.Create: 1}, Seen: 2, Bytes: 3},
 			},
 			Volumes: []Volume{
 				{MountPath: "/var/lib/postgresql/data", SubPath: "data", CopyUp: true, SizeLimit: "256Mi", Mode: 0o700, UID: 999, GID: 999, Need: Hard, Used: 8192, Durable: "Postgres keeps its data here"},
@@ -61,6 +62,10 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown field", "name: db", "name: db\n    nmae: x", `unknown field "nmae"`},
 		{"a field twice", "runs: 2", "runs: 2\nruns: 3", `"runs" already set`},
 		{"negative runs", "runs: 2", "runs: -1", "runs: -1 is negative"},
+		{"a verdict there is not", "verdict: weak", "verdict: good", `verdict: "good" is none of proven, weak and unproven`},
+		{"a scope there is not", "verdict: weak", "scope: all", `scope: "all" is neither empty nor image`},
+		{"no duration", "duration: 1m30.5s", "duration: 90", `duration: "90" is no duration such as 1m30s`},
+		{"a negative number of runs in which a path was seen", "seen: 2", "seen: -2", "seen: -2 is negative"},
 		{"an operation there is not", "chmod: 1", "chmode: 1", `containers[0] (db): writes[1].ops: no such operation as "chmode"`},
 		{"a relative path", "mountPath: /run", "mountPath: run", `volumes[0].mountPath: "run" is not absolute`},
 		{"a volume at the root", "mountPath: /run", "mountPath: /", "no volume can be mounted at /"},

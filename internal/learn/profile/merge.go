@@ -16,11 +16,13 @@ import (
 // Merge merges two profiles of one workload: the result has the writes and the
 // volumes of both, and the outer volume if one is inside another. It needs no
 // image and keeps the volumes as they are. Plan chooses them again, which is
-// better if the image is available. Profiles of different images cannot be
-// merged.
+// better if the image is available. The runs of both are added up; the verdict is
+// that of a. Profiles of different images cannot be merged.
 func Merge(a, b Profile) (Profile, error) {
 	out := a
 	out.Runs += b.Runs
+	out.Duration = addDurations(a, b)
+	out.Load = appendNew(a.Load, b.Load)
 	out.Containers = slices.Clone(a.Containers)
 	for _, c := range b.Containers {
 		i := slices.IndexFunc(out.Containers, func(have Container) bool { return have.Name == c.Name })
@@ -150,6 +152,7 @@ func mergeWrites(a, b []Write) []Write {
 			have.Ops[op] += n
 		}
 		have.By = union(have.By, w.By)
+		have.Seen += w.Seen
 		have.UIDs = union(have.UIDs, w.UIDs)
 		have.Errors = union(have.Errors, w.Errors)
 		have.Peers = union(have.Peers, w.Peers)
@@ -183,6 +186,17 @@ func mergeEvidence(a, b []Failure) []Failure {
 	for _, f := range b {
 		if !slices.Contains(out, f) {
 			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// appendNew appends the lines of b that a does not have, and does not modify a.
+func appendNew(a, b []string) []string {
+	out := slices.Clip(a)
+	for _, line := range b {
+		if !slices.Contains(out, line) {
+			out = append(out, line)
 		}
 	}
 	return out

@@ -79,3 +79,36 @@ func TestMergeForgetsWhatSucceeded(t *testing.T) {
 		t.Errorf("refused (-got +want):\n%s", diff)
 	}
 }
+
+// TestMergeAddsUpRuns checks that the verdict is that of the later profile, and
+// that runs, their load and the runs in which a path was seen add up.
+func TestMergeAddsUpRuns(t *testing.T) {
+	run := func(p Profile, paths ...string) Profile {
+		p.APIVersion, p.Kind, p.Name, p.Runs = document.APIVersion, document.Profile, "Pod/x", 1
+		c := Container{Name: "app", Method: "ptrace"}
+		for _, path := range paths {
+			c.Writes = append(c.Writes, Write{Path: path, Seen: 1})
+		}
+		p.Containers = []Container{c}
+		return p
+	}
+	later := run(Profile{Verdict: Proven, Duration: "12s", Load: []string{"GET /", "save"}}, "/run/a", "/run/b")
+	earlier := run(Profile{Verdict: Weak, Weak: []string{"not exercised"}, Duration: "50s", Load: []string{"GET /"}}, "/run/a", "/run/c")
+	got, err := Merge(later, earlier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: "Pod/x", Runs: 2,
+		Verdict: Proven, Duration: "1m2s", Load: []string{"GET /", "save"}}
+	seen := map[string]int{}
+	for _, w := range got.Containers[0].Writes {
+		seen[w.Path] = w.Seen
+	}
+	got.Containers = nil
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("profile (-got +want):\n%s", diff)
+	}
+	if diff := cmp.Diff(seen, map[string]int{"/run/a": 2, "/run/b": 1, "/run/c": 1}); diff != "" {
+		t.Errorf("runs in which a path was seen (-got +want):\n%s", diff)
+	}
+}

@@ -17,11 +17,19 @@ const (
 // A Profile holds the writes of a workload and the volumes that follow from them,
 // one section for each container and its image digest. It is written as YAML.
 type Profile struct {
-	APIVersion string      `json:"apiVersion"` // "adamant.sh/v1"
-	Kind       string      `json:"kind"`       // "Profile"
-	Name       string      `json:"name"`       // of the workload or image
-	Runs       int         `json:"runs"`       // writable runs that were added up
+	APIVersion string      `json:"apiVersion"`         // "adamant.sh/v1"
+	Kind       string      `json:"kind"`               // "Profile"
+	Name       string      `json:"name"`               // of the workload: "Deployment/web"
+	Scope      string      `json:"scope,omitempty"`    // "image" if it was learned from an image alone and fits any workload of it; otherwise it fits the workload Name
+	Verdict    Verdict     `json:"verdict,omitempty"`  // of the last proof: "proven", "weak" or "unproven"; unknown if empty
+	Reasons    []string    `json:"reasons,omitempty"`  // why the last proof failed
+	Weak       []string    `json:"weak,omitempty"`     // what the last run and its proof did not see
+	Load       []string    `json:"load,omitempty"`     // of all runs: requests and commands
+	Duration   string      `json:"duration,omitempty"` // of the writable runs together, such as "1m30s"
+	Runs       int         `json:"runs"`               // writable runs that were added up
 	Containers []Container `json:"containers"`
+
+	File string `json:"-"` // that the profile was read from, for errors
 }
 
 // A Container is the profile of one container of the workload.
@@ -29,6 +37,8 @@ type Container struct {
 	Name    string   `json:"name"`
 	Image   string   `json:"image"`             // reference as in the manifest
 	Digest  string   `json:"digest,omitempty"`  // "sha256:…" of the image's manifest
+	Command []string `json:"command,omitempty"` // as in the manifest; known if the profile has a verdict
+	Args    []string `json:"args,omitempty"`    // as in the manifest
 	Method  string   `json:"method"`            // "ptrace", or "upperdir" which is weaker
 	Weak    []string `json:"weak,omitempty"`    // why something may be missing
 	Writes  []Write  `json:"writes"`            // sorted by path
@@ -46,8 +56,9 @@ type Container struct {
 // and temporary names.
 type Write struct {
 	Path   string           `json:"path"`
-	Ops    map[trace.Op]int `json:"ops"` // calls by operation
-	By     []string         `json:"by"`  // programs
+	Ops    map[trace.Op]int `json:"ops"`            // calls by operation
+	By     []string         `json:"by"`             // programs
+	Seen   int              `json:"seen,omitempty"` // writable runs in which it was written; 0 if it was only tried in a proof, or if unknown
 	Bytes  int64            `json:"bytes,omitempty"`
 	Errors []string         `json:"errors,omitempty"` // errno names, for Refused
 

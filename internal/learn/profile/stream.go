@@ -17,6 +17,7 @@ func ParseAll(name string, data []byte) ([]Profile, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: document %d: %w", name, i+1, err)
 		}
+		p.File = name
 		out = append(out, p)
 	}
 	return out, nil

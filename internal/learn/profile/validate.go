@@ -28,6 +28,9 @@ func (p Profile) validate() error {
 	if p.Runs < 0 {
 		return fmt.Errorf("runs: %d is negative", p.Runs)
 	}
+	if err := p.checkVerdict(); err != nil {
+		return err
+	}
 	names := map[string]bool{}
 	for i, c := range p.Containers {
 		if names[c.Name] {
@@ -83,6 +86,9 @@ func (w Write) validate() error {
 		if n < 0 {
 			return fmt.Errorf("ops.%s: %d is negative", op, n)
 		}
+	}
+	if w.Seen < 0 {
+		return fmt.Errorf("seen: %d is negative", w.Seen)
 	}
 	if w.Bytes < 0 {
 		return fmt.Errorf("bytes: %d is negative", w.Bytes)

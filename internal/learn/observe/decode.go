@@ -29,7 +29,11 @@ func (t *tracer) enter(tid int, th *thread) int {
 	}
 	c := t.lookup(&info)
 	if c == nil {
-		t.note("another seccomp filter of the container asks for a tracer")
+		// A filter of the container asks for a tracer. Without one, which it
+		// does not expect to be this one, the call fails.
+		if errno := skipCall(tid, unix.ENOSYS); errno != 0 && errno != unix.ESRCH {
+			t.note("a call for which another seccomp filter asks for a tracer cannot be refused: " + errnoString(errno))
+		}
 		return unix.PTRACE_CONT
 	}
 	th.pending = pending{args: info.args, op: c.op}
@@ -68,10 +72,9 @@ func (t *tracer) prepare(tid int, th *thread, c *sysCall) bool {
 	case roots:
 		t.view.moved = true
 		return true
-	case spaces:
-		t.view.moved = true
-		return false
-	case mounts, rings, tracers:
+	case clones, clones3:
+		return t.prepareClone(tid, th, c)
+	case mounts, rings, tracers, listens:
 		return true
 	case handles:
 		p.flags = p.args[c.flags]
@@ -83,8 +86,26 @@ func (t *tracer) prepare(tid int, th *thread, c *sysCall) bool {
 		return t.prepareBind(tid, p, c)
 	case opens, creats, opens2:
 		return t.prepareOpen(tid, p, c)
+	case times:
+		return !omitsTimes(tid, p.args[2], 8) && t.preparePath(tid, p, c)
+	case times32:
+		return !omitsTimes(tid, p.args[2], 4) && t.preparePath(tid, p, c)
+	case checks:
+		// The kernel never refuses it with EROFS for other types of files.
+		return t.preparePath(tid, p, c) && (p.at.kind == unix.S_IFDIR || p.at.kind == unix.S_IFREG)
 	}
 	return t.preparePath(tid, p, c)
+}
+
+// omitsTimes reports whether both struct timespec at an address, with fields of
+// size bytes, are UTIME_OMIT. The call then changes nothing, and succeeds on a
+// read-only file system, too.
+func omitsTimes(tid int, addr uint64, size int) bool {
+	const utimeOmit = 1<<30 - 2
+	var buf [32]byte
+	spec := buf[:4*size]
+	return addr != 0 && readMemory(tid, addr, spec) == len(spec) &&
+		binary.LittleEndian.Uint32(spec[size:]) == utimeOmit && binary.LittleEndian.Uint32(spec[3*size:]) == utimeOmit
 }
 
 // preparePath resolves the paths of calls that change names and inodes.
@@ -100,7 +121,7 @@ func (t *tracer) preparePath(tid int, p *pending, c *sysCall) bool {
 	dirfd := directory(p, c.dir)
 	// A null path (utimensat(2)), or an empty one with AT_EMPTY_PATH, means the
 	// object that the descriptor refers to.
-	byFD := c.form == inodes && dirfd != unix.AT_FDCWD && (given == nil || flags&unix.AT_EMPTY_PATH != 0)
+	byFD := c.form != names && c.form != renames && dirfd != unix.AT_FDCWD && (given == nil || flags&unix.AT_EMPTY_PATH != 0)
 	if len(given) == 0 && !byFD {
 		return false // ENOENT, as is any empty path
 	}
@@ -111,8 +132,12 @@ func (t *tracer) preparePath(tid int, p *pending, c *sysCall) bool {
 			p.op = trace.Rmdir
 		}
 		p.at = t.view.name(tid, where)
-	case renames:
-		p.at = t.view.name(tid, where)
+	case renames, hardlinks:
+		if c.form == renames {
+			p.at = t.view.name(tid, where)
+		} else {
+			p.at = t.view.object(tid, where, flags&unix.AT_SYMLINK_FOLLOW != 0)
+		}
 		to, ok := t.argument(tid, p, c.to)
 		if !ok {
 			return false
@@ -124,7 +149,7 @@ func (t *tracer) preparePath(tid int, p *pending, c *sysCall) bool {
 			newDir = c.to - 1
 		}
 		p.to = t.view.name(tid, t.view.target(tid, directory(p, newDir), to))
-	case inodes:
+	case inodes, times, times32, checks:
 		p.at = t.view.object(tid, where, flags&unix.AT_SYMLINK_NOFOLLOW == 0)
 	case links:
 		p.at = t.view.object(tid, where, false)
@@ -179,14 +204,18 @@ func (t *tracer) prepareOpen(tid int, p *pending, c *sysCall) bool {
 	case p.flags&(unix.O_CREAT|unix.O_TRUNC) == 0:
 		p.op = trace.Write
 	default:
-		t.prepareCreate(tid, p)
+		return t.prepareCreate(tid, p)
 	}
 	return true
 }
 
-func (t *tracer) prepareCreate(tid int, p *pending) {
+// prepareCreate looks up whether the file exists. It reports false for an open
+// that only reads an existing file, which works on a read-only file system, too.
+func (t *tracer) prepareCreate(tid int, p *pending) bool {
 	p.at = t.view.object(tid, p.target, p.flags&unix.O_NOFOLLOW == 0)
 	switch {
+	case p.at.exists && p.flags&(unix.O_ACCMODE|unix.O_TRUNC) == unix.O_RDONLY:
+		return false
 	case !p.at.exists && p.flags&unix.O_CREAT != 0:
 		p.op = trace.Create
 	case p.flags&unix.O_TRUNC != 0:
@@ -194,6 +223,7 @@ func (t *tracer) prepareCreate(tid int, p *pending) {
 	default:
 		p.op = trace.Write
 	}
+	return true
 }
 
 // prepareBind resolves the path of a unix socket.
@@ -254,7 +284,15 @@ func (t *tracer) finish(tid int, th *thread, info *callInfo) {
 		t.view.mounts.forget()
 	case rings:
 		if errno == 0 {
-			t.note("io_uring: its requests are not seen")
+			t.identify(tid, th)
+			t.note("io_uring of " + th.exe + ": its requests are not seen")
+		}
+	case clones, clones3:
+		t.finishClone(tid, th, c, info)
+	case listens:
+		if errno == 0 {
+			t.identify(tid, th)
+			t.note("a seccomp listener of " + th.exe + " answers system calls, which are not seen")
 		}
 	case tracers:
 		if errno == unix.EPERM {
@@ -263,7 +301,12 @@ func (t *tracer) finish(tid int, th *thread, info *callInfo) {
 	case opens, creats, opens2, handles:
 		t.finishOpen(tid, th, result, errno)
 	case renames:
-		t.recordPair(tid, th, p.at, p.to, errno)
+		from, to := peers(p.at, p.to, errno)
+		t.recordPeer(tid, th, trace.Rename, p.at, to, errno)
+		t.recordPeer(tid, th, trace.Rename, p.to, from, errno)
+	case hardlinks:
+		from, _ := peers(p.at, p.to, errno)
+		t.recordPeer(tid, th, trace.Link, p.to, from, errno)
 	default:
 		t.record(tid, th, p.op, p.at, errno)
 	}

@@ -23,7 +23,7 @@ func ptrace(request, tid int, addr, data uintptr) syscall.Errno {
 // exit stop nr is the result, and the low byte of args[0] is not 0 if the
 // result is an error.
 type callInfo struct {
-	op      uint8
+	op      uint8 // the kind of stop
 	_       [3]uint8
 	arch    uint32
 	pointer uint64

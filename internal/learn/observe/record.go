@@ -13,16 +13,15 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// recordPair adds a rename: one access for each of its paths. If it failed
-// because they are on different mounts, each access names the directory of the
-// other.
-func (t *tracer) recordPair(tid int, th *thread, from, to place, errno syscall.Errno) {
-	fromDir, toDir := "", ""
-	if errno == unix.EXDEV && from.known && to.known {
-		fromDir, toDir = text.EscapeInvalid(path.Join(path.Dir(from.path), "*")), text.EscapeInvalid(path.Join(path.Dir(to.path), "*"))
+// peers returns the directories of both paths of a rename or link as "dir/*",
+// or "" unless they are two directories that must be on the same mount.
+func peers(from, to place, errno syscall.Errno) (fromDir, toDir string) {
+	related := errno == unix.EXDEV || errno == 0 && from.mount == "" && to.mount == ""
+	fromDir, toDir = path.Join(path.Dir(from.path), "*"), path.Join(path.Dir(to.path), "*")
+	if !related || !from.known || !to.known || fromDir == toDir {
+		return "", ""
 	}
-	t.recordPeer(tid, th, trace.Rename, from, toDir, errno)
-	t.recordPeer(tid, th, trace.Rename, to, fromDir, errno)
+	return text.EscapeInvalid(fromDir), text.EscapeInvalid(toDir)
 }
 
 // record adds one access.

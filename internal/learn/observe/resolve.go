@@ -17,6 +17,7 @@ type place struct {
 	path   string // canonical
 	mount  string // mount point it lies on, "" for the root file system
 	size   int64  // of the file there, 0 if there is none
+	kind   uint16 // S_IF bits of the mode, 0 if there is none
 	exists bool
 	known  bool // if not, the rest is undefined
 }
@@ -280,7 +281,7 @@ func (v *view) opened(tid int, fdLink string) (place, uint16) {
 	if stat.Nlink == 0 {
 		name = strings.TrimSuffix(name, " (deleted)")
 	}
-	p := place{path: name, size: sizeOf(&stat), exists: true}
+	p := place{path: name, size: sizeOf(&stat), kind: kind, exists: true}
 	p.mount, p.known = v.mounts.point(stat.Mnt_id, tid)
 	return p, kind
 }
@@ -302,7 +303,7 @@ func (v *view) guess(tid int, t target) place {
 		if err == nil {
 			defer unix.Close(fd)
 			p, _ := v.opened(tid, "/proc/self/fd/"+strconv.Itoa(fd))
-			p.path, p.exists, p.size = path.Clean(p.path+missing), false, 0
+			p.path, p.exists, p.size, p.kind = path.Clean(p.path+missing), false, 0, 0
 			return p
 		}
 		rest = strings.TrimRight(rest, "/")

@@ -79,7 +79,7 @@ func (c Command) run(ctx context.Context) (trace.Trace, int, error) {
 		if t.inside, err = elsewhere(); err != nil {
 			return trace.Trace{}, 0, err
 		}
-		t.starts = t.inside
+		t.starts, t.measures = t.inside, true
 	}
 	t.ended = func(s syscall.WaitStatus) { exit = exitCode(s) }
 	pid, err := startTraced(append([]string{c.Path}, args[1:]...), attr)

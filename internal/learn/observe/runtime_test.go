@@ -24,7 +24,7 @@ func TestContainer(t *testing.T) {
 		if status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(trace.Create, "new"), at(trace.Unlink, "sub/in"))
+		wantAccesses(t, c.traces(), at(trace.Create, "new", sized(5)), at(trace.Unlink, "sub/in"))
 		for name, want := range map[string]string{"Pid": "1", "TracerPid": "0", "NoNewPrivs": "0"} {
 			if got := field(out, name); got != want {
 				t.Errorf("%s of the program: got %s, want %s", name, got, want)
@@ -148,7 +148,7 @@ func TestContainerSetUp(t *testing.T) {
 				t.Errorf("hook did not run: %v", err)
 			}
 		}
-		wantAccesses(t, c.traces(), at(trace.Create, "new"))
+		wantAccesses(t, c.traces(), at(trace.Create, "new", sized(5)))
 	})
 	t.Run("preserved descriptors reach it", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"print", "3", "hello"})
@@ -176,7 +176,7 @@ func TestContainerSetUp(t *testing.T) {
 		if out, status := c.run(); status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(trace.Create, "new", by(33)))
+		wantAccesses(t, c.traces(), at(trace.Create, "new", by(33), sized(5)))
 	})
 	t.Run("a root made by chroot has the container's paths", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"openat-create", "openat-absolute-up", "mkdirat"}, func(s map[string]any) {
@@ -186,7 +186,7 @@ func TestContainerSetUp(t *testing.T) {
 		if out, status := c.run(); status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(trace.Create, "new"), at(trace.Create, "/tmp/new"), at(trace.Mkdir, "sub/new", on("/desk/sub")))
+		wantAccesses(t, c.traces(), at(trace.Create, "new", sized(5)), at(trace.Create, "/tmp/new", sized(5)), at(trace.Mkdir, "sub/new", on("/desk/sub")))
 	})
 	t.Run("mounts are told apart", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"openat-dirfd", "openat-write"}, func(s map[string]any) {
@@ -195,7 +195,7 @@ func TestContainerSetUp(t *testing.T) {
 		if out, status := c.run(); status.ExitStatus() != 0 {
 			t.Fatalf("ended with %#x: %s", status, out)
 		}
-		wantAccesses(t, c.traces(), at(trace.Create, "sub/new", on("/desk/sub")), at(trace.Write, "old", sized(7)))
+		wantAccesses(t, c.traces(), at(trace.Create, "sub/new", on("/desk/sub")), at(trace.Write, "old", sized(12)))
 	})
 }
 
@@ -314,7 +314,7 @@ func TestJobControl(t *testing.T) {
 			if out, status := c.run(); status.ExitStatus() != 0 {
 				t.Errorf("ended with %#x: %s", status, out)
 			}
-			wanted := []trace.Access{at(trace.Create, "new")}
+			wanted := []trace.Access{at(trace.Create, "new", sized(5))}
 			switch args[0] {
 			case "jobs":
 				wanted = []trace.Access{at(trace.Create, "at-end")}

@@ -50,7 +50,7 @@ func (j job) trace(control *os.File) error {
 	if t.inside, err = elsewhere(); err != nil {
 		return err
 	}
-	t.starts = j.starts(t.inside)
+	t.starts, t.measures = j.starts(t.inside), true
 	// The file exists before the container does, so that a reader of the
 	// directory waits for the trace.
 	out, err := newOutput(j, t)

@@ -68,6 +68,7 @@ func (t *table) add(a trace.Access, n int) {
 	if !ok && len(t.collapsed) > 0 {
 		if top := t.covering(dir); top != "" {
 			g.dir, name = top, "*"
+			g.peer = t.collapsedPeer(g.peer)
 			in, ok = t.groups[g]
 		}
 	}
@@ -122,6 +123,17 @@ func (t *table) covering(dir string) string {
 	}
 }
 
+// collapsedPeer returns the peer of a group in a collapsed directory.
+func (t *table) collapsedPeer(peer string) string {
+	if peer == "" {
+		return ""
+	}
+	if top := t.covering(path.Dir(peer)); top != "" {
+		return join(top, "*")
+	}
+	return peer
+}
+
 // collapse merges the directories below those that have the most of them, until
 // half of the table is free. If less were free, the next few accesses would
 // collapse it again, and each time costs a pass over the table.
@@ -173,6 +185,7 @@ func (t *table) rebuild() {
 		top := t.covering(g.dir)
 		if top != "" {
 			g.dir = top
+			g.peer = t.collapsedPeer(g.peer)
 		}
 		into := t.groups[g]
 		if into == nil {

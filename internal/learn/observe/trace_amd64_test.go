@@ -22,6 +22,8 @@ var legacyKinds = []kindTest{
 	{kind: "chmod", want: []trace.Access{at(trace.Chmod, "old", sized(7))}},
 	{kind: "chown", want: []trace.Access{at(trace.Chown, "old", sized(7))}},
 	{kind: "lchown", want: []trace.Access{at(trace.Chown, "link")}},
+	{kind: "access-legacy", want: []trace.Access{at(trace.Check, "old", sized(7))}},
+	{kind: "int80", want: []trace.Access{at(trace.Mkdir, "new")}},
 	{kind: "utime", want: []trace.Access{at(trace.Utime, "old", sized(7))}},
 	{kind: "utimes", want: []trace.Access{at(trace.Utime, "old", sized(7))}},
 	{kind: "futimesat", want: []trace.Access{at(trace.Utime, "old", sized(7))}},

@@ -33,8 +33,11 @@ type tracer struct {
 
 	killing atomic.Bool // whatever stops next is killed
 
-	mu      sync.Mutex // guards table
+	measures bool // files are measured when they are closed
+
+	mu      sync.Mutex // guards table and closed
 	table   *table
+	closed  *meter        // nil if files are not measured
 	changed chan struct{} // holds one token if the table changed
 }
 
@@ -44,6 +47,7 @@ type thread struct {
 	who      bool   // exe and uid are known
 	exe      string // path of the program in the container
 	uid      uint32 // effective, in the container
+	begot    bool   // the call under way started a child that is traced
 	call     *sysCall
 	pending  pending
 }
@@ -72,6 +76,7 @@ func newTracer() *tracer {
 // loop handles stops until no traced process is left.
 func (t *tracer) loop() error {
 	quietStops()
+	defer func() { t.closed.stop() }() // the processes have ended and closed all files
 	for {
 		var status syscall.WaitStatus
 		// Children that other threads of this process started are not traced by
@@ -124,6 +129,13 @@ func (t *tracer) handle(tid int, status syscall.WaitStatus) {
 		resume(tid, unix.PTRACE_LISTEN, 0)
 	case event == unix.PTRACE_EVENT_EXEC:
 		t.executed(tid, th)
+		resume(tid, unix.PTRACE_CONT, 0)
+	case event == unix.PTRACE_EVENT_FORK || event == unix.PTRACE_EVENT_VFORK || event == unix.PTRACE_EVENT_CLONE:
+		th.begot = true
+		if th.call != nil {
+			resume(tid, unix.PTRACE_SYSCALL, 0) // the call has not ended
+			return
+		}
 		resume(tid, unix.PTRACE_CONT, 0)
 	case event != 0:
 		resume(tid, unix.PTRACE_CONT, 0)
@@ -186,6 +198,11 @@ func (t *tracer) begin(pid int) {
 		return
 	}
 	t.view, t.blind = v, nil
+	if t.measures {
+		t.mu.Lock()
+		t.closed = newMeter(v)
+		t.mu.Unlock()
+	}
 }
 
 // missed returns why nothing was recorded of a container that was created,
@@ -224,7 +241,9 @@ func (t *tracer) touch() {
 func (t *tracer) snapshot() (accesses []trace.Access, weak []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.table.accesses(), t.table.reasons()
+	accesses = t.table.accesses()
+	t.closed.enlarge(accesses)
+	return accesses, t.table.reasons()
 }
 
 func (t *tracer) close() {

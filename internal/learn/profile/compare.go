@@ -28,9 +28,9 @@ import (
 // ENOSPC…).
 //
 // Mild failures are EEXIST of mkdir, as the directory exists; a rename
-// between two volumes after which the program copied the file, as mv does; and
-// calls that a program is known not to need. They fail no proof, but Widen uses
-// them.
+// between two volumes after which the program copied the file, as mv does;
+// calls that a program is known not to need; and the question whether programs
+// or configuration may be written. They fail no proof, but Widen uses them.
 func Compare(writable, readonly []trace.Trace, s Rootfs) []Failure {
 	s = s.canonical()
 	before, now := newHistory(writable), newHistory(readonly)
@@ -45,7 +45,8 @@ func Compare(writable, readonly []trace.Trace, s Rootfs) []Failure {
 				continue
 			}
 			f := Failure{Access: a, Reason: reason}
-			f.Mild = isDispensable(a.Path) || a.Op == trace.Mkdir && a.Errno == "EEXIST" || copiedInstead(a, before, now)
+			f.Mild = isDispensable(a.Path) || a.Op == trace.Mkdir && a.Errno == "EEXIST" || copiedInstead(a, before, now) ||
+				a.Op == trace.Check && isIdleCheck(a.Path, s)
 			out = append(out, f)
 		}
 	}

@@ -30,15 +30,19 @@ type need struct {
 //   - a new, removed, renamed or linked name changes its directory;
 //   - a change of content or attributes changes a file of the image where it
 //     is, but a file that the program made needs the directory it was made in;
-//   - a change of a directory's own attributes needs that directory.
+//   - a change of a directory's own attributes needs that directory;
+//   - the question whether a file or directory may be written needs that one.
 func needsOf(w *Write, s Rootfs) []need {
 	var names, self, inPlace bool
 	onDir, onFile := s.isDir(w.Path), s.has(w.Path) && !s.isDir(w.Path)
 	for op := range w.Ops {
-		changesEntry := isAttribute(op) || op == trace.Write || op == trace.Truncate
+		changesEntry := isAttribute(op) || op == trace.Write || op == trace.Truncate || op == trace.Check
 		switch {
-		case op == trace.Tmpfile, isAttribute(op) && onDir:
+		case op == trace.Tmpfile, (isAttribute(op) || op == trace.Check) && onDir:
 			self = true
+		case op == trace.Check && !onFile:
+			// The program asked about something that it made, which is a write
+			// of its own.
 		case changesEntry && onFile:
 			inPlace = true
 		default:
@@ -60,15 +64,24 @@ func needsOf(w *Write, s Rootfs) []need {
 // A pair is a rename or hard link: rename(2) and link(2) fail with EXDEV unless
 // both paths are on one volume.
 type pair struct {
-	write *Write
-	peer  string
+	write  *Write
+	peer   string
+	failed bool // in a proof
 }
 
-func pairsOf(writes []Write) []pair {
+// pairsOf returns the pairs of writes. Those of evidence failed in a proof.
+func pairsOf(writes []Write, evidence []Failure, s Rootfs) []pair {
+	l := writeSet{rootfs: s}
+	failed := map[string]bool{}
+	for _, f := range evidence {
+		if f.Errno == "EXDEV" {
+			failed[l.label(f.Path)] = true
+		}
+	}
 	var out []pair
 	for i := range writes {
 		for _, peer := range writes[i].Peers {
-			out = append(out, pair{&writes[i], peer})
+			out = append(out, pair{&writes[i], peer, failed[writes[i].Path]})
 		}
 	}
 	return out

@@ -34,6 +34,11 @@ func (p *planner) joinPair(pair pair) bool {
 	// The nearest directory that contains both paths is enough. place moves it
 	// up to one of the image that can be mounted.
 	dir := p.place(commonDir(a, b))
+	if !pair.failed && p.protects(dir) {
+		// The program may copy where it cannot rename or link, as mv does. A
+		// proof shows whether it does.
+		return false
+	}
 	if dir == "/" || isKernels(dir) {
 		p.giveUp(pair.write, "one volume for "+pair.write.Path+" and "+pair.peer+
 			" would be the root: works only if the program copies where it cannot rename or link, as mv does")
@@ -42,6 +47,16 @@ func (p *planner) joinPair(pair pair) bool {
 	p.mounts = append(p.mounts, mount{dir, imageDir})
 	p.dropNested()
 	return true
+}
+
+// protects reports whether a directory is shared by several programs or holds
+// code, so that it should not become writable without need.
+func (p *planner) protects(dir string) bool {
+	if isShared(dir) || isFixed(dir) || isKernels(dir) {
+		return true
+	}
+	_, count := p.rootfs.codeIn(dir)
+	return count > 0
 }
 
 // mountOf returns the mount that contains a path, or "".

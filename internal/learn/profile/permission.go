@@ -21,7 +21,7 @@ const (
 // container lacks CAP_DAC_OVERRIDE is not known here.
 func couldSucceed(a trace.Access, s Rootfs) bool {
 	switch a.Op {
-	case trace.Unlink, trace.Rmdir, trace.Chmod, trace.Chown, trace.Utime, trace.Xattr, trace.Truncate:
+	case trace.Unlink, trace.Rmdir, trace.Chmod, trace.Chown, trace.Utime, trace.Xattr, trace.Truncate, trace.Check:
 		if path.Base(a.Path) != "*" && !s.has(a.Path) {
 			return false // ENOENT
 		}
@@ -46,6 +46,8 @@ func couldSucceed(a trace.Access, s Rootfs) bool {
 	switch {
 	case onEntry && ownership(a.Op):
 		return e.UID == a.UID
+	case onEntry && a.Op == trace.Check:
+		return s.User.may(a.UID, e, mayWrite)
 	case onEntry && (isAttribute(a.Op) || family(a.Op) == trace.Create || a.Op == trace.Tmpfile):
 		return e.UID == a.UID || s.User.may(a.UID, e, mayWrite)
 	}

@@ -72,7 +72,7 @@ func Plan(c Container, s Rootfs) Container {
 	}
 	p.dropNested()
 	p.joinSiblings()
-	p.joinPairs(pairsOf(writes))
+	p.joinPairs(pairsOf(writes, c.Evidence, s))
 
 	earlier := map[string]Volume{}
 	for _, v := range c.Volumes {
@@ -164,7 +164,7 @@ func (p *planner) canMountMade(anchor, dir string, needs []need) bool {
 			continue
 		}
 		for op := range n.write.Ops {
-			if op != trace.Mkdir && !isAttribute(op) {
+			if op != trace.Mkdir && op != trace.Check && !isAttribute(op) {
 				return false
 			}
 			made = made || op == trace.Mkdir
@@ -197,7 +197,7 @@ func (p *planner) canMountFile(anchor, name string, needs []need) bool {
 func onlyMakes(w *Write) bool {
 	for op := range w.Ops {
 		switch op {
-		case trace.Create, trace.Write, trace.Truncate:
+		case trace.Create, trace.Write, trace.Truncate, trace.Check:
 		default:
 			if !isAttribute(op) {
 				return false

@@ -45,7 +45,7 @@ type Container struct {
 	Volumes []Volume `json:"volumes"`           // sorted by mount path
 	Refused []Write  `json:"refused,omitempty"` // what failed on a writable root too: no reason for a volume
 
-	Spared   []Write   `json:"spared,omitempty"`   // caches that a program does without: no reason for a volume
+	Spared   []Write   `json:"spared,omitempty"`   // what a program does without: caches, and checks whether code is writable: no reason for a volume
 	Unsolved []Write   `json:"unsolved,omitempty"` // what no volume can allow, with the reason
 	Evidence []Failure `json:"evidence,omitempty"` // calls that failed in earlier proofs; the volumes follow from them, too
 	Exact    bool      `json:"exact,omitempty"`    // every volume carries its directory's own mode, even where a laxer one usually does

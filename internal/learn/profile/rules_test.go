@@ -100,8 +100,12 @@ func TestDeriveRules(t *testing.T) {
 			want: []string{"/srv/app copy-up"},
 		},
 		{
+			name: "a move into a directory of code", image: "f 0755 /srv/app/run 1\nd /srv/app/a\nd /srv/app/b", trace: "create /srv/app/a/x app\nrename /srv/app/a/x -> /srv/app/b/x app",
+			want: []string{"/srv/app/a", "/srv/app/b"},
+		},
+		{
 			name: "a move between top directories", trace: "create /tmp/x sh\nrename /tmp/x -> /etc/x mv",
-			want: []string{"/etc copy-up", "/tmp"}, unsolved: []string{"/etc/x", "/tmp/x"},
+			want: []string{"/etc copy-up", "/tmp"},
 		},
 		{
 			name: "four directories of one program", image: "d /srv/app/a\nd /srv/app/b\nd /srv/app/c\nd /srv/app/d\nf /srv/app/e 1",
@@ -115,6 +119,19 @@ func TestDeriveRules(t *testing.T) {
 		},
 		{
 			name: "byte code", trace: "mkdir /usr/lib/app/__pycache__ python3\ncreate /usr/lib/app/__pycache__/x.pyc.123 python3", want: nil,
+		},
+		{
+			name: "a directory that was asked about", image: "d 0755 /srv/data\nf /srv/x 1", trace: "access /srv/data app", want: []string{"/srv/data"},
+		},
+		{
+			name: "a file of the image that was asked about", image: "d 0755 /srv/data\nf /srv/data/db 1", trace: "access /srv/data/db app", want: []string{"/srv/data copy-up"},
+		},
+		{
+			name: "a directory that was made, asked about", trace: "mkdir /var/lib/foo app\naccess /var/lib/foo app\naccess /var/lib/foo/x app", want: []string{"/var/lib/foo"},
+		},
+		{
+			name: "programs and configuration that were asked about", image: "f 0755 /srv/app/run 1\nf /srv/lib/app.py 1\nd /srv/lib/x",
+			trace: "access / app\naccess /etc app\naccess /usr/lib app\naccess /srv/app app\naccess /srv/lib/app.py app", want: nil,
 		},
 		{
 			name: "extended attributes in a runtime directory", image: "d /run/app", trace: "create,xattr /run/app/x app", want: []string{"/run/app"},

@@ -17,6 +17,7 @@ type Failure struct {
 // volume.
 func withEvidence(writes []Write, evidence []Failure, s Rootfs) []Write {
 	l := newWriteSet(s)
+	l.failed = true
 	for _, f := range evidence {
 		if f.Errno == "EROFS" || f.Errno == "EXDEV" || f.Errno == "EBUSY" {
 			a := f.Access

@@ -17,6 +17,7 @@ const folded = 32
 // A writeSet combines accesses into writes.
 type writeSet struct {
 	rootfs  Rootfs
+	failed  bool // the accesses failed in a proof
 	writes  map[string]*entry
 	refused map[string]*entry
 	spared  map[string]*entry
@@ -42,6 +43,10 @@ func (l *writeSet) trace(a trace.Access) {
 	switch {
 	case a.Errno == "EEXIST", a.Errno == "EINTR", a.Errno == "EAGAIN":
 		// The requested entry exists, or the program repeats the call.
+	case a.Op == trace.Check && a.Errno != "":
+		// The answer was no.
+	case a.Op == trace.Check && !l.failed && isIdleCheck(a.Path, l.rootfs):
+		l.at(l.spared, a.Path).add(a)
 	case a.Errno != "":
 		l.at(l.refused, a.Path).add(a)
 	case isDispensable(a.Path):

@@ -23,14 +23,15 @@ const (
 	Chown    Op = "chown"
 	Utime    Op = "utime"
 	Xattr    Op = "xattr"
-	Bind     Op = "bind" // a unix socket given a path
+	Bind     Op = "bind"   // a unix socket given a path
+	Check    Op = "access" // access(W_OK): the program asked whether it may write
 )
 
 // Ops returns all operations.
 func Ops() []Op {
 	return []Op{
 		Create, Write, Truncate, Tmpfile, Mkdir, Mknod, Unlink, Rmdir, Rename, Link, Symlink,
-		Chmod, Chown, Utime, Xattr, Bind,
+		Chmod, Chown, Utime, Xattr, Bind, Check,
 	}
 }
 
@@ -39,7 +40,7 @@ func Ops() []Op {
 type Access struct {
 	Op    Op     `json:"op"`
 	Path  string `json:"path"`            // canonical in the container's root; "dir/*" stands for many names in dir
-	Peer  string `json:"peer,omitempty"`  // of a Rename that failed with EXDEV: "dir/*" of the other end's directory
+	Peer  string `json:"peer,omitempty"`  // of a Rename or Link between two directories: "dir/*" of the other end's
 	Mount string `json:"mount,omitempty"` // mount point the path lies on; empty for the root file system
 	Exe   string `json:"exe,omitempty"`   // path of the program in the container
 	UID   uint32 `json:"uid"`             // effective, in the container

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"unsafe"
@@ -17,6 +18,8 @@ var kinds = map[string]func(){
 	"openat-creating-old":      func() { write(fd(unix.Open("old", unix.O_CREAT|unix.O_WRONLY, 0o644))) },
 	"openat-truncate":          func() { write(fd(unix.Open("old", unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, 0o644))) },
 	"openat-readonly-truncate": func() { fd(unix.Open("old", unix.O_RDONLY|unix.O_TRUNC, 0)) },
+	"openat-locking":           func() { fd(unix.Open("old", unix.O_RDONLY|unix.O_CREAT, 0o644)) },
+	"openat-locking-new":       func() { fd(unix.Open("new", unix.O_RDONLY|unix.O_CREAT, 0o644)) },
 	"openat-read":              func() { file(); dir() },
 	"openat-absolute":          func() { write(fd(unix.Open(here()+"/new", unix.O_CREAT|unix.O_WRONLY, 0o644))) },
 	"openat-absolute-up":       func() { write(fd(unix.Open("/../tmp/../../tmp/new", unix.O_CREAT|unix.O_WRONLY, 0o644))) },
@@ -54,6 +57,31 @@ var kinds = map[string]func(){
 		must(unix.Unlink("new"))
 		write(fd(unix.Open(own(n), unix.O_WRONLY, 0)))
 	},
+	"tmpfile-grows": func() {
+		n := fd(unix.Open("sub", unix.O_TMPFILE|unix.O_RDWR, 0o600))
+		must(unix.Ftruncate(n, 3_000_000))
+		copied := fd(unix.Dup(n))
+		must(unix.Close(n))
+		must(unix.Ftruncate(copied, 5_000_000))
+	},
+	"unlinked-grows": func() {
+		n := fd(unix.Open("new", unix.O_CREAT|unix.O_RDWR, 0o600))
+		must(unix.Unlink("new"))
+		must(unix.Ftruncate(n, 5_000_000))
+		must(unix.Close(n))
+	},
+	"access": func() {
+		must(unix.Faccessat(unix.AT_FDCWD, "old", unix.W_OK|unix.R_OK, 0))
+		must(unix.Faccessat(unix.AT_FDCWD, "sub", unix.W_OK, unix.AT_EACCESS))
+	},
+	"access-old":   func() { _, err := raw(unix.SYS_FACCESSAT, uintptr(dir()), text("in"), unix.W_OK); must(err) },
+	"access-empty": func() { must(unix.Faccessat(dir(), "", unix.W_OK, unix.AT_EMPTY_PATH)) },
+	"access-other": func() {
+		must(unix.Faccessat(unix.AT_FDCWD, "old", unix.R_OK, 0))
+		must(unix.Faccessat(unix.AT_FDCWD, "fifo", unix.W_OK, 0))
+		must(unix.Faccessat(unix.AT_FDCWD, "/dev/null", unix.W_OK, 0))
+		fails(unix.Faccessat(unix.AT_FDCWD, "none", unix.W_OK, 0))
+	},
 	"mkdirat":     func() { must(unix.Mkdirat(dir(), "new", 0o755)) },
 	"mkdir-slash": func() { must(unix.Mkdirat(unix.AT_FDCWD, "new/", 0o755)) },
 	"mknodat":     func() { must(unix.Mknodat(dir(), "new", unix.S_IFREG|0o600, 0)) },
@@ -79,14 +107,18 @@ var kinds = map[string]func(){
 	"fchown":         func() { must(unix.Fchown(dir(), 1, 1)) },
 	"utimensat":      func() { must(unix.UtimesNanoAt(dir(), "in", []unix.Timespec{{Sec: 1}, {Sec: 1}}, 0)) },
 	"futimens":       func() { _, err := raw(unix.SYS_UTIMENSAT, uintptr(file()), 0, 0, 0); must(err) },
-	"truncate":       func() { must(unix.Truncate("old", 1)) },
-	"ftruncate":      func() { must(unix.Ftruncate(fd(unix.Open("old", unix.O_RDWR, 0)), 1)) },
-	"setxattr":       func() { must(unix.Setxattr("link", "user.a", []byte("b"), 0)) },
-	"lsetxattr":      func() { must(unix.Lsetxattr("link", "trusted.a", []byte("b"), 0)) },
-	"fsetxattr":      func() { must(unix.Fsetxattr(file(), "user.a", []byte("b"), 0)) },
-	"removexattr":    func() { fails(unix.Removexattr("old", "user.none")) },
-	"lremovexattr":   func() { fails(unix.Lremovexattr("old", "user.none")) },
-	"fremovexattr":   func() { fails(unix.Fremovexattr(file(), "user.none")) },
+	"utimensat-omit": func() {
+		omit := unix.Timespec{Nsec: unix.UTIME_OMIT}
+		must(unix.UtimesNanoAt(unix.AT_FDCWD, "old", []unix.Timespec{omit, omit}, 0))
+	},
+	"truncate":     func() { must(unix.Truncate("old", 1)) },
+	"ftruncate":    func() { must(unix.Ftruncate(fd(unix.Open("old", unix.O_RDWR, 0)), 1)) },
+	"setxattr":     func() { must(unix.Setxattr("link", "user.a", []byte("b"), 0)) },
+	"lsetxattr":    func() { must(unix.Lsetxattr("link", "trusted.a", []byte("b"), 0)) },
+	"fsetxattr":    func() { must(unix.Fsetxattr(file(), "user.a", []byte("b"), 0)) },
+	"removexattr":  func() { fails(unix.Removexattr("old", "user.none")) },
+	"lremovexattr": func() { fails(unix.Lremovexattr("old", "user.none")) },
+	"fremovexattr": func() { fails(unix.Fremovexattr(file(), "user.none")) },
 	"setxattrat": func() {
 		v := []byte("b")
 		args := struct {
@@ -115,9 +147,16 @@ var kinds = map[string]func(){
 		_, err := raw(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&p)))
 		must(err)
 	},
-	"traceme": func() { _, err := raw(unix.SYS_PTRACE, unix.PTRACE_TRACEME, 0, 0, 0); fails(err) },
-	"device":  func() { write(fd(unix.Open("/dev/null", unix.O_RDWR, 0))) },
-	"proc":    func() { write(fd(unix.Open("/proc/self/comm", unix.O_WRONLY, 0))) },
+	"traceme":  func() { _, err := raw(unix.SYS_PTRACE, unix.PTRACE_TRACEME, 0, 0, 0); fails(err) },
+	"listener": func() { filtered(unix.SECCOMP_RET_ALLOW, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER) },
+	"asks-tracer": func() {
+		filtered(unix.SECCOMP_RET_TRACE|7, 0)
+		if err := unix.Mkdirat(unix.AT_FDCWD, "new", 0o700); err != unix.ENOSYS {
+			must(fmt.Errorf("mkdirat: %v", err))
+		}
+	},
+	"device": func() { write(fd(unix.Open("/dev/null", unix.O_RDWR, 0))) },
+	"proc":   func() { write(fd(unix.Open("/proc/self/comm", unix.O_WRONLY, 0))) },
 	"memfd": func() {
 		n := fd(unix.MemfdCreate("m", 0))
 		write(fd(unix.Open(own(n), unix.O_RDWR, 0)))
@@ -203,17 +242,72 @@ var kinds = map[string]func(){
 		_, err := unix.Wait4(int(pid), nil, 0, nil)
 		must(err)
 	},
-	"clone3": func() {
-		name, args := text("new"), [11]uint64{4: uint64(unix.SIGCHLD)}
-		pid, _, errno := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&args)), 88, 0)
-		if errno == 0 && pid == 0 {
-			unix.RawSyscall(unix.SYS_MKDIRAT, ^uintptr(99), name, 0o700)
-			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+	"clone3":         func() { clone3(&[11]uint64{4: uint64(unix.SIGCHLD)}) },
+	"vfork":          func() { clone(unix.CLONE_VFORK) },
+	"untraced":       func() { clone(unix.CLONE_UNTRACED) },
+	"untraced-vfork": func() { clone(unix.CLONE_UNTRACED | unix.CLONE_VFORK) },
+	"untraced-clone3": func() {
+		args := &[11]uint64{unix.CLONE_UNTRACED, 4: uint64(unix.SIGCHLD)}
+		clone3(args)
+		if args[0] != unix.CLONE_UNTRACED {
+			must(fmt.Errorf("flags are %#x", args[0]))
 		}
-		if errno != 0 {
-			must(errno)
-		}
-		_, err := unix.Wait4(int(pid), nil, 0, nil)
-		must(err)
 	},
+	"untraced-constant": func() {
+		page, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+		must(err)
+		args := (*[11]uint64)(unsafe.Pointer(&page[0]))
+		*args = [11]uint64{unix.CLONE_UNTRACED, 4: uint64(unix.SIGCHLD)}
+		must(unix.Mprotect(page, unix.PROT_READ))
+		clone3(args)
+	},
+}
+
+// clone starts a process that makes a directory.
+func clone(flags uintptr) {
+	name := text("new")
+	pid, _, errno := unix.RawSyscall(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, 0)
+	child(name, pid, errno)
+}
+
+func clone3(args *[11]uint64) {
+	name := text("new")
+	pid, _, errno := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), 88, 0)
+	child(name, pid, errno)
+}
+
+// child continues after a call that started a process, in both.
+func child(name, pid uintptr, errno unix.Errno) {
+	if errno == 0 && pid == 0 {
+		_, _, errno = unix.RawSyscall(unix.SYS_MKDIRAT, ^uintptr(99), name, 0o700)
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(errno), 0, 0)
+	}
+	reap(pid, errno)
+}
+
+func reap(pid uintptr, errno unix.Errno) {
+	if errno != 0 {
+		must(errno)
+	}
+	var status unix.WaitStatus
+	_, err := unix.Wait4(int(pid), &status, 0, nil)
+	must(err)
+	if status.ExitStatus() != 0 {
+		must(unix.Errno(status.ExitStatus()))
+	}
+}
+
+// filtered installs a filter with an answer to mkdirat.
+func filtered(answer uint32, flags uintptr) {
+	runtime.LockOSThread()
+	must(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_MKDIRAT, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: answer},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	_, err := raw(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
+	must(err)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"unsafe"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -27,4 +29,18 @@ func init() {
 	} {
 		kinds[name] = func() { _, err := call(); must(err) }
 	}
+	kinds["access-legacy"] = func() { _, err := raw(unix.SYS_ACCESS, text("old"), unix.W_OK); must(err) }
+	kinds["int80"] = func() {
+		// Its pointers have 32 bits.
+		low, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_32BIT)
+		must(err)
+		copy(low, "new\x00")
+		const mkdir = 39
+		if errno := -int80(mkdir, uintptr(unsafe.Pointer(&low[0])), 0o700); errno != 0 {
+			must(unix.Errno(errno))
+		}
+	}
 }
+
+// int80 makes a system call of 32-bit programs.
+func int80(nr, a, b uintptr) int32

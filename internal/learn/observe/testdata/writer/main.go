@@ -102,12 +102,14 @@ var programs = map[string]func([]string){
 		unix.Kill(os.Getpid(), unix.Signal(n))
 		time.Sleep(time.Hour)
 	},
-	"enter":   enter,
-	"loop":    loop,
-	"status":  func([]string) { b, err := os.ReadFile("/proc/self/status"); must(err); os.Stdout.Write(b) },
-	"term":    term,
-	"jobs":    jobs,
-	"threads": threads,
+	"enter": func(a []string) { enter(a, 0) },
+	// The root is mounted read-only.
+	"enter-sealed": func(a []string) { enter(a, unix.MS_RDONLY) },
+	"loop":         loop,
+	"status":       func([]string) { b, err := os.ReadFile("/proc/self/status"); must(err); os.Stdout.Write(b) },
+	"term":         term,
+	"jobs":         jobs,
+	"threads":      threads,
 	"fork": func(a []string) {
 		c := exec.Command("/proc/self/exe", a...)
 		c.Stdout, c.Stderr = os.Stdout, os.Stderr
@@ -125,8 +127,8 @@ func become(args []string) {
 }
 
 // enter makes the first argument the root of a new mount namespace and executes
-// this program there, or the arguments after "--".
-func enter(a []string) {
+// this program there.
+func enter(a []string, flags uintptr) {
 	runtime.LockOSThread()
 	must(unix.Unshare(unix.CLONE_NEWNS))
 	must(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
@@ -137,6 +139,7 @@ func enter(a []string) {
 	must(unix.Mount("none", a[0]+"/ro", "tmpfs", 0, ""))
 	must(os.WriteFile(a[0]+"/ro/in", nil, 0o644))
 	must(unix.Mount("", a[0]+"/ro", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	must(unix.Mount("", a[0], "", unix.MS_REMOUNT|unix.MS_BIND|flags, ""))
 	must(os.Chdir(a[0]))
 	must(unix.PivotRoot(".", "."))
 	must(unix.Unmount(".", unix.MNT_DETACH))

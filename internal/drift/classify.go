@@ -67,9 +67,9 @@ func classifyPath(e tree.Entry) Class {
 	switch {
 	case inAny(e.Path, logPaths) || path.Ext(base) == ".log":
 		return Log
-	case inAny(e.Path, cachePaths) || strings.Contains(e.Path+"/", "/.cache/") || strings.Contains(e.Path+"/", "/__pycache__/"):
+	case inAny(e.Path, cachePaths) || hasDir(e.Path, ".cache") || hasDir(e.Path, "__pycache__"):
 		return Cache
-	case inAny(e.Path, configPaths) || strings.Contains(e.Path+"/", "/.ssh/"):
+	case inAny(e.Path, configPaths) || hasDir(e.Path, ".ssh"):
 		return Config
 	case e.Kind != tree.Directory && (slices.Contains(configNames, path.Ext(base)) || isDotFile(base)):
 		return Config
@@ -96,7 +96,27 @@ var (
 	libraryNames = []string{".so", ".a", ".o", ".ko", ".pyc", ".jar", ".war", ".class", ".dll", ".wasm", ".node"}
 )
 
+// hasDir reports whether a directory in a path, or its last component, has a name.
+func hasDir(p, name string) bool {
+	for {
+		i := strings.Index(p, name)
+		if i < 0 {
+			return false
+		}
+		end := i + len(name)
+		if i > 0 && p[i-1] == '/' && (end == len(p) || p[end] == '/') {
+			return true
+		}
+		p = p[end:]
+	}
+}
+
+// isBelow reports whether a path lies below a directory.
+func isBelow(p, dir string) bool {
+	return len(p) > len(dir) && p[len(dir)] == '/' && strings.HasPrefix(p, dir)
+}
+
 // inAny reports whether a path is one of those named or lies below it.
 func inAny(p string, dirs []string) bool {
-	return slices.ContainsFunc(dirs, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
+	return slices.ContainsFunc(dirs, func(dir string) bool { return p == dir || isBelow(p, dir) })
 }

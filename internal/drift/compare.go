@@ -19,7 +19,7 @@ const (
 	Got  Side = "got"  // as it is
 )
 
-// Options configures Compare. The zero value compares the entries of the trees
+// Options configures a comparison. The zero value compares the entries of the trees
 // alone, classifies by path and makes no text diffs.
 type Options struct {
 	// Equal decides whether a regular file has the same content on both sides.
@@ -48,23 +48,67 @@ type Options struct {
 // compared. A renamed directory is deleted at one path and added at the other, with
 // everything below it.
 func Compare(want, got tree.Tree, opts Options) Report {
-	c := comparison{opts: opts, blind: map[string]bool{}}
+	c := NewComparison(opts.DiffLimit)
+	blind := map[string]bool{}
 	for _, u := range opts.Unknowns {
-		c.blind[u.Path] = true
-		c.unknown(u.Path, u.Err)
+		blind[u.Path] = true
+		c.Unknown(u.Path, u.Err)
 	}
 	for w, g := range pairs(want, got) {
-		c.compare(w, g)
+		p := Pair{Want: w, Got: g}
+		if isBlind(blind, p.path()) {
+			continue
+		}
+		if opts.Equal != nil {
+			p.Equal = func() (bool, error) { return opts.Equal(p.path()) }
+		}
+		if opts.Content != nil {
+			p.Content = func(side Side) (io.ReadCloser, error) { return opts.Content(side, p.path()) }
+		}
+		c.Add(p)
 	}
-	c.explain()
-	return c.report()
+	return c.Report()
 }
 
-type comparison struct {
-	opts     Options
-	blind    map[string]bool
-	changes  []Change
-	unknowns []tree.Unknown
+// A Pair is what both sides have at one path.
+type Pair struct {
+	Want, Got *tree.Entry // nil if the side has nothing there
+
+	// Path returns the whole path, of Size bytes, if the entries have only a part of
+	// it. It is called only for a path that is listed.
+	Path func() string
+	Size int
+	// From returns the path from which a directory was renamed, or "". It may be nil.
+	From func() string
+	// Equal and Content are those of Options for this path. They may be nil.
+	Equal   func() (bool, error)
+	Content func(Side) (io.ReadCloser, error)
+}
+
+// path returns the path that the entries have.
+func (p Pair) path() string {
+	if p.Want != nil {
+		return p.Want.Path
+	}
+	return p.Got.Path
+}
+
+// A Comparison compares one path after the other, in any order. Its memory is bounded,
+// however many paths differ and however long they are.
+type Comparison struct {
+	diffLimit int
+	list      list
+	unknowns  []tree.Unknown
+	last      tree.Unknown // that was added
+	more      int          // unknowns that are not listed
+}
+
+// NewComparison returns a comparison without any path. The limit is Options.DiffLimit.
+func NewComparison(diffLimit int) *Comparison {
+	if diffLimit == 0 {
+		diffLimit = defaultDiff
+	}
+	return &Comparison{diffLimit: diffLimit, list: newList()}
 }
 
 // pairs joins two trees by path, in tree order. One of each pair may be nil.
@@ -102,39 +146,40 @@ func pairs(want, got tree.Tree) iter.Seq2[*tree.Entry, *tree.Entry] {
 	}
 }
 
-func (c *comparison) compare(want, got *tree.Entry) {
+// Add compares the two sides of a path.
+func (c *Comparison) Add(p Pair) {
+	ch := Change{Path: p.path(), Want: p.Want, Got: p.Got}
 	switch {
-	case want == nil:
-		if !c.isBlind(got.Path) {
-			c.changes = append(c.changes, Change{Path: got.Path, Kind: Added, Got: got})
-		}
-	case got == nil:
-		if !c.isBlind(want.Path) {
-			c.changes = append(c.changes, Change{Path: want.Path, Kind: Deleted, Want: want})
-		}
-	case c.isBlind(want.Path):
+	case p.Want == nil:
+		ch.Kind = Added
+	case p.Got == nil:
+		ch.Kind = Deleted
 	default:
-		if fields := c.fields(want, got); len(fields) > 0 {
-			c.changes = append(c.changes, Change{Path: want.Path, Kind: Changed, Fields: fields, Want: want, Got: got})
+		ch.Kind = Changed
+		if ch.Fields = c.fields(p); len(ch.Fields) == 0 {
+			return
 		}
 	}
+	ch.Class = class(&ch, p.Content)
+	ch.Severity, ch.Reason = grade(ch)
+	c.list.add(ch, p)
 }
 
 // fields returns the fields that differ. It calls Options.Equal for content without a
 // digest. If that fails, the path is an unknown in addition to its other changes.
-func (c *comparison) fields(want, got *tree.Entry) []string {
-	fields := want.Diff(*got)
-	if !unread(want, got) {
+func (c *Comparison) fields(p Pair) []string {
+	fields := p.Want.Diff(*p.Got)
+	if !unread(p.Want, p.Got) {
 		return fields
 	}
 	equal, err := false, errors.New("its content was not read")
-	if c.opts.Equal != nil {
-		equal, err = c.opts.Equal(want.Path)
+	if p.Equal != nil {
+		equal, err = p.Equal()
 	}
 	if err != nil {
-		c.unknown(want.Path, err)
+		c.Unknown(p.path(), err)
 	}
-	// want.Diff counts unread content as different.
+	// Diff counts unread content as different.
 	if equal || err != nil {
 		fields = slices.DeleteFunc(fields, func(f string) bool { return f == tree.FieldContent })
 	}
@@ -148,16 +193,29 @@ func unread(want, got *tree.Entry) bool {
 		(want.Digest == "" || got.Digest == "")
 }
 
-func (c *comparison) unknown(path string, err error) {
-	c.unknowns = append(c.unknowns, tree.Unknown{Path: path, Err: err})
+// maxUnknowns is the number of unknowns that a report lists.
+const maxUnknowns = 1000
+
+// Unknown adds a path that could not be read. It stands for everything below it.
+func (c *Comparison) Unknown(path string, err error) {
+	u := tree.Unknown{Path: path, Err: err}
+	if c.last.Err != nil && c.last.Equal(u) {
+		return
+	}
+	c.last = u
+	if len(c.unknowns) == maxUnknowns {
+		c.more++
+		return
+	}
+	c.unknowns = append(c.unknowns, u)
 }
 
-// isBlind reports whether a path or a directory above it could not be read.
-func (c *comparison) isBlind(p string) bool {
-	if len(c.blind) == 0 {
+// isBlind reports whether a path or a directory above it is in a set.
+func isBlind(blind map[string]bool, p string) bool {
+	if len(blind) == 0 {
 		return false
 	}
-	for !c.blind[p] {
+	for !blind[p] {
 		if p == "/" || p == "." {
 			return false
 		}
@@ -166,8 +224,19 @@ func (c *comparison) isBlind(p string) bool {
 	return true
 }
 
-func (c *comparison) report() Report {
+// Report returns what was found so far, with text diffs. It is called once.
+func (c *Comparison) Report() Report {
+	found, omitted := c.list.take()
+	c.explain(found)
 	byPath := func(a, b tree.Unknown) int { return tree.ComparePaths(a.Path, b.Path) }
 	slices.SortStableFunc(c.unknowns, byPath)
-	return Report{Changes: c.changes, Unknowns: slices.CompactFunc(c.unknowns, tree.Unknown.Equal)}
+	r := Report{
+		Unknowns: slices.CompactFunc(c.unknowns, tree.Unknown.Equal),
+		Omitted:  omitted, OmittedUnknowns: c.more,
+	}
+	slices.SortFunc(found, func(a, b listed) int { return tree.ComparePaths(a.Path, b.Path) })
+	for _, f := range found {
+		r.Changes = append(r.Changes, f.Change)
+	}
+	return r
 }

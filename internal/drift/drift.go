@@ -4,7 +4,11 @@
 // inspect, read the trees.
 package drift
 
-import "github.com/adamant-sh/adamant/internal/fs/tree"
+import (
+	"maps"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+)
 
 // Kind is how a path differs.
 type Kind string
@@ -57,14 +61,43 @@ type Change struct {
 }
 
 // A Report is all that differs between two trees, sorted by path. It is clean
-// only if both lists are empty.
+// only if nothing differs and nothing is unknown.
 type Report struct {
 	Changes  []Change
 	Unknowns []tree.Unknown
+	// Omitted is the number of changes that are not in Changes because a report is
+	// bounded, by severity. They are the least severe ones. OmittedUnknowns is the
+	// number of further unknowns.
+	Omitted         map[Severity]int
+	OmittedUnknowns int
 }
 
 // Clean reports whether nothing differs and nothing is unknown.
-func (r Report) Clean() bool { return len(r.Changes) == 0 && len(r.Unknowns) == 0 }
+func (r Report) Clean() bool { return r.Len() == 0 && r.UnknownLen() == 0 }
+
+// Len returns the number of all changes, listed or not.
+func (r Report) Len() int {
+	n := len(r.Changes)
+	for _, omitted := range r.Omitted {
+		n += omitted
+	}
+	return n
+}
+
+// UnknownLen returns the number of all unknowns, listed or not.
+func (r Report) UnknownLen() int { return len(r.Unknowns) + r.OmittedUnknowns }
+
+// Counts returns the number of all changes by severity.
+func (r Report) Counts() map[Severity]int {
+	counts := maps.Clone(r.Omitted)
+	if counts == nil {
+		counts = map[Severity]int{}
+	}
+	for _, ch := range r.Changes {
+		counts[ch.Severity]++
+	}
+	return counts
+}
 
 // Severities returns all severities, highest first.
 func Severities() []Severity { return []Severity{Critical, High, Medium, Low} }

@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"cmp"
 	"io"
 	"slices"
 
@@ -18,68 +19,53 @@ const (
 	allDiffs = 4 << 20
 )
 
-// explain gives every change its class, its severity and its text diff. Diffs
-// are made for the most severe changes first, until they are too many.
-func (c *comparison) explain() {
-	for i := range c.changes {
-		ch := &c.changes[i]
-		ch.Class = c.class(ch)
-		ch.Severity, ch.Reason = grade(*ch)
-	}
-	limit := c.opts.DiffLimit
-	if limit == 0 {
-		limit = defaultDiff
-	}
-	if limit < 0 || c.opts.Content == nil {
+// explain gives the changes their text diffs. Diffs are made for the most severe changes
+// first, until they are too many.
+func (c *Comparison) explain(found []listed) {
+	if c.diffLimit < 0 {
 		return
 	}
+	slices.SortFunc(found, func(a, b listed) int {
+		return cmp.Or(a.Severity.Compare(b.Severity), tree.ComparePaths(a.Path, b.Path))
+	})
 	left := allDiffs
-	for _, ch := range c.bySeverity() {
-		if !hasText(ch) {
+	for i := range found {
+		ch := &found[i]
+		if ch.pair.Content == nil || !hasText(&ch.Change) {
 			continue
 		}
 		if left <= 0 {
 			ch.Diff = "(no diff: the report is large enough)\n"
 			continue
 		}
-		ch.Diff = c.diff(ch, limit)
+		ch.Diff = ch.diff(c.diffLimit)
 		left -= len(ch.Diff)
 	}
 }
 
-func (c *comparison) bySeverity() []*Change {
-	sorted := make([]*Change, len(c.changes))
-	for i := range c.changes {
-		sorted[i] = &c.changes[i]
-	}
-	slices.SortStableFunc(sorted, func(a, b *Change) int { return a.Severity.Compare(b.Severity) })
-	return sorted
-}
+// opener opens a regular file of one side, see Options.Content. It may be nil.
+type opener func(Side) (io.ReadCloser, error)
 
 // class returns the more significant one of the classes that a path had and has.
-func (c *comparison) class(ch *Change) Class {
+func class(ch *Change, open opener) Class {
 	switch {
 	case ch.Want == nil:
-		return c.classOf(Got, ch.Got)
+		return classify(*ch.Got, open.head(Got, ch.Got))
 	case ch.Got == nil:
-		return c.classOf(Want, ch.Want)
+		return classify(*ch.Want, open.head(Want, ch.Want))
 	}
-	had, has := c.classOf(Want, ch.Want), c.classOf(Got, ch.Got)
+	had, has := classify(*ch.Want, open.head(Want, ch.Want)), classify(*ch.Got, open.head(Got, ch.Got))
 	if had.rank() < has.rank() {
 		return had
 	}
 	return has
 }
 
-func (c *comparison) classOf(side Side, e *tree.Entry) Class {
-	return classify(*e, c.head(side, e))
-}
-
-func (c *comparison) head(side Side, e *tree.Entry) []byte {
-	if c.opts.Content == nil || e.Kind != tree.Regular || e.Size == 0 {
+func (o opener) head(side Side, e *tree.Entry) []byte {
+	if o == nil || e.Kind != tree.Regular || e.Size == 0 {
 		return nil
 	}
-	head, err := c.read(side, e.Path, headSize)
+	head, err := o.read(side, headSize)
 	if err != nil {
 		return nil // the class then follows from the path
 	}
@@ -87,8 +73,8 @@ func (c *comparison) head(side Side, e *tree.Entry) []byte {
 }
 
 // read returns at most limit bytes of a file.
-func (c *comparison) read(side Side, path string, limit int64) ([]byte, error) {
-	r, err := c.opts.Content(side, path)
+func (o opener) read(side Side, limit int64) ([]byte, error) {
+	r, err := o(side)
 	if err != nil {
 		return nil, err
 	}
@@ -106,12 +92,12 @@ func hasText(ch *Change) bool {
 }
 
 // diff compares the two sides of a change line by line.
-func (c *comparison) diff(ch *Change, limit int) string {
-	before, err := c.source(Want, ch.Want)
+func (f *listed) diff(limit int) string {
+	before, err := f.source(Want, f.Want)
 	if err != nil {
 		return noDiff("%v", err)
 	}
-	after, err := c.source(Got, ch.Got)
+	after, err := f.source(Got, f.Got)
 	if err != nil {
 		return noDiff("%v", err)
 	}
@@ -121,10 +107,10 @@ func (c *comparison) diff(ch *Change, limit int) string {
 	if before.isLarge || after.isLarge {
 		return noDiff("too large to compare line by line: %s → %s", before.words(), after.words())
 	}
-	return unified(ch.Path, before, after, limit)
+	return unified(shortPath(f.Path), before, after, limit)
 }
 
-func (c *comparison) source(side Side, e *tree.Entry) (source, error) {
+func (f *listed) source(side Side, e *tree.Entry) (source, error) {
 	if e == nil || e.Kind != tree.Regular {
 		return source{isAbsent: true}, nil
 	}
@@ -133,11 +119,21 @@ func (c *comparison) source(side Side, e *tree.Entry) (source, error) {
 	if t.isLarge {
 		limit = headSize
 	}
-	content, err := c.read(side, e.Path, limit)
+	content, err := opener(f.pair.Content).read(side, limit)
 	if err != nil {
 		return source{}, err
 	}
 	t.isBinary = isBinary(content)
 	t.content = string(content)
 	return t, nil
+}
+
+// shortPath returns a path for the header of a diff: of one longer than PATH_MAX, which no
+// program can open, only both ends.
+func shortPath(path string) string {
+	const most, end = 4096, 256
+	if len(path) <= most {
+		return path
+	}
+	return path[:end] + "/…/" + path[len(path)-end:]
 }

@@ -3,7 +3,6 @@ package drift
 import (
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
@@ -116,7 +115,7 @@ func gainsCapability(ch Change) bool {
 
 func isRemoteAccess(ch Change) bool {
 	return inAny(ch.Path, []string{"/etc/ssh", "/etc/hosts.equiv"}) ||
-		strings.Contains(ch.Path+"/", "/.ssh/") || path.Base(ch.Path) == ".rhosts"
+		hasDir(ch.Path, ".ssh") || path.Base(ch.Path) == ".rhosts"
 }
 
 func isDevice(ch Change) bool {

@@ -17,11 +17,10 @@ func leftovers(ctx context.Context, p *pod.Pod, c *pod.Container) ([]profile.Lef
 	if err != nil {
 		return nil, err
 	}
-	changes, err := overlay.Open(ctx, m, overlay.Options{Mounts: m.Points})
+	changes, err := overlay.ReadChanges(ctx, m, overlay.Options{Mounts: m.Points})
 	if err != nil {
 		return nil, fmt.Errorf("read the upper directory of container %s: %w", c.Name, err)
 	}
-	defer changes.Close()
 	if len(changes.Unknowns) > 0 {
 		u := changes.Unknowns[0]
 		return nil, errors.Join(fmt.Errorf("read the upper directory of container %s: %s", c.Name, u.Path), u.Err)

@@ -28,11 +28,17 @@ func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
 	for _, severity := range drift.Severities() {
 		p.group(severity, r.Changes)
 	}
-	if len(r.Unknowns) > 0 {
+	if n := r.Len() - len(r.Changes); n > 0 {
+		fmt.Fprintf(p, "\n%s\n", text.Count(n, "further change")+" not listed"+severityWords(r.Omitted))
+	}
+	if r.UnknownLen() > 0 {
 		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be compared"))
 	}
 	for _, u := range r.Unknowns {
-		fmt.Fprintf(p, "  ? %s  (%s)\n", text.Escape(u.Path), text.Escape(u.Reason()))
+		fmt.Fprintf(p, "  ? %s  (%s)\n", pathText(u.Path), text.Escape(u.Reason()))
+	}
+	if r.OmittedUnknowns > 0 {
+		fmt.Fprintf(p, "  ? … %d more\n", r.OmittedUnknowns)
 	}
 	return p.Flush()
 }
@@ -42,29 +48,40 @@ func driftSummary(r drift.Report) string {
 	if r.Clean() {
 		return "no drift"
 	}
-	counts := driftCounts(r)
+	s := text.Count(r.Len(), "change") + severityWords(r.Counts())
+	if n := r.UnknownLen(); n > 0 {
+		s += fmt.Sprintf(", %d unknown", n)
+	}
+	return s
+}
+
+// severityWords returns counts such as " (1 critical, 2 low)", or nothing if all are zero.
+func severityWords(counts map[drift.Severity]int) string {
 	var parts []string
 	for _, severity := range drift.Severities() {
 		if n := counts[severity]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, severity))
 		}
 	}
-	s := text.Count(len(r.Changes), "change")
-	if len(parts) > 0 {
-		s += " (" + strings.Join(parts, ", ") + ")"
+	if len(parts) == 0 {
+		return ""
 	}
-	if n := len(r.Unknowns); n > 0 {
-		s += fmt.Sprintf(", %d unknown", n)
-	}
-	return s
+	return " (" + strings.Join(parts, ", ") + ")"
 }
 
-func driftCounts(r drift.Report) map[drift.Severity]int {
-	counts := map[drift.Severity]int{}
-	for _, ch := range r.Changes {
-		counts[ch.Severity]++
+// Of a path longer than PATH_MAX, which no program can open, the text has only both ends.
+// The JSON document has all of it.
+const (
+	longPath = 4096
+	pathHead = 256
+	pathTail = 256
+)
+
+func pathText(path string) string {
+	if len(path) <= longPath {
+		return text.Escape(path)
 	}
-	return counts
+	return fmt.Sprintf("%s … (a path of %d bytes) … %s", text.Escape(path[:pathHead]), len(path), text.Escape(path[len(path)-pathTail:]))
 }
 
 type driftPrinter struct {
@@ -117,7 +134,7 @@ func (p driftPrinter) folded(below *subtree, rest []drift.Change, severity drift
 			n++
 		}
 	}
-	fmt.Fprintf(p, "  %s … %d more below %s\n", p.mark(below.kind), n, text.Escape(below.dir))
+	fmt.Fprintf(p, "  %s … %d more below %s\n", p.mark(below.kind), n, pathText(below.dir))
 }
 
 // A subtree is the topmost directory that was added or deleted.
@@ -175,7 +192,7 @@ func (p driftPrinter) change(ch *drift.Change) {
 	if ch.From != "" {
 		what += ", was " + ch.From
 	}
-	fmt.Fprintf(p, "  %s %s  %s  (%s)\n", p.mark(ch.Kind), p.paint(bold, text.Escape(ch.Path)), text.Escape(what), text.Escape(why))
+	fmt.Fprintf(p, "  %s %s  %s  (%s)\n", p.mark(ch.Kind), p.paint(bold, pathText(ch.Path)), text.Escape(what), text.Escape(why))
 	if p.opts.NoDiff {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -124,6 +125,41 @@ func TestDriftOfUnknownsOnlyIsNotClean(t *testing.T) {
 	}
 	want := "web: no changes, 1 unknown\n\nUNKNOWN: could not be compared\n  ? /a  (i/o error)\n"
 	if diff := cmp.Diff(got.String(), want); diff != "" {
+		t.Errorf("-got +want\n%s", diff)
+	}
+}
+
+func TestDriftTellsWhatIsNotListed(t *testing.T) {
+	long := "/" + strings.Repeat("d", 5000)
+	r := drift.Report{
+		Changes:  []drift.Change{{Path: long, Kind: drift.Added, Class: drift.Data, Severity: drift.Low, Got: &tree.Entry{Kind: tree.Regular}}},
+		Unknowns: []tree.Unknown{{Path: "/a", Err: tree.ErrChanged}},
+		Omitted:  map[drift.Severity]int{drift.Low: 3, drift.High: 1}, OmittedUnknowns: 7,
+	}
+	var got bytes.Buffer
+	if err := Drift(&got, "web", r, DriftOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want := `web: 5 changes (1 high, 4 low), 8 unknown
+
+LOW
+  + /` + strings.Repeat("d", 255) + ` … (a path of 5001 bytes) … ` + strings.Repeat("d", 256) + `  added  (data)
+
+4 further changes not listed (1 high, 3 low)
+
+UNKNOWN: could not be compared
+  ? /a  (changed while it was read)
+  ? … 7 more
+`
+	if diff := cmp.Diff(got.String(), want); diff != "" {
+		t.Errorf("-got +want\n%s", diff)
+	}
+	summary := NewDriftReport("web", r).Summary
+	wantSummary := DriftSummary{
+		Changes: 5, Unknowns: 8, OmittedChanges: 4, OmittedUnknowns: 7,
+		Severities: map[drift.Severity]int{drift.Critical: 0, drift.High: 1, drift.Medium: 0, drift.Low: 4},
+	}
+	if diff := cmp.Diff(summary, wantSummary); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
 }

@@ -28,6 +28,10 @@ type DriftSummary struct {
 	Changes    int                    `json:"changes"`
 	Unknowns   int                    `json:"unknowns"`
 	Severities map[drift.Severity]int `json:"severities"` // all four of them
+	// How many of the changes and unknowns are not listed, because a report is bounded. The
+	// most severe changes are listed.
+	OmittedChanges  int `json:"omittedChanges,omitempty"`
+	OmittedUnknowns int `json:"omittedUnknowns,omitempty"`
 }
 
 // DriftUnknown is a path that could not be read or compared, with the reason.
@@ -68,12 +72,13 @@ func NewDriftReport(name string, r drift.Report) DriftReport {
 	doc := DriftReport{
 		Header: document.NewHeader(document.DriftReport), Name: utf8Text(name),
 		Summary: DriftSummary{
-			Clean: r.Clean(), Changes: len(r.Changes), Unknowns: len(r.Unknowns),
-			Severities: map[drift.Severity]int{},
+			Clean: r.Clean(), Changes: r.Len(), Unknowns: r.UnknownLen(),
+			Severities:     map[drift.Severity]int{},
+			OmittedChanges: r.Len() - len(r.Changes), OmittedUnknowns: r.OmittedUnknowns,
 		},
 		Changes: []DriftChange{}, Unknowns: []DriftUnknown{},
 	}
-	counts := driftCounts(r)
+	counts := r.Counts()
 	for _, severity := range drift.Severities() {
 		doc.Summary.Severities[severity] = counts[severity]
 	}

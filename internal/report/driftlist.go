@@ -30,8 +30,8 @@ func NewDriftReportList(results []inspect.Result, o DriftOptions) DriftReportLis
 func (l DriftReportList) Verdict() Verdict {
 	changed, unknown := false, false
 	for _, r := range l.results {
-		changed = changed || len(r.Changes) > 0
-		unknown = unknown || len(r.Unknowns) > 0
+		changed = changed || r.Len() > 0
+		unknown = unknown || r.UnknownLen() > 0
 	}
 	return verdictOf(changed, unknown)
 }

@@ -3,6 +3,7 @@ package inspect
 import (
 	"archive/tar"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 
@@ -35,6 +36,9 @@ func SaveChanges(ctx context.Context, root *rootfs.Root, r drift.Report, w io.Wr
 		} else {
 			changed = append(changed, ch.Path)
 		}
+	}
+	if n := r.Len() - len(r.Changes); n > 0 {
+		missing = append(missing, fmt.Sprintf("... %d changes that are not listed", n))
 	}
 	archive := tar.NewWriter(w)
 	unknown, err := root.AppendPaths(ctx, archive, evidenceRoot, changed, maxEvidence)

@@ -4,9 +4,9 @@ package inspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
@@ -16,42 +16,76 @@ import (
 // Overlay returns the changes of a container to its root file system, which is an
 // overlay, with severities and text diffs. Mount points that the runtime created are
 // omitted. Paths that could not be compared are unknown; an error means that there is
-// no result at all.
+// no result at all. If a deadline of the context is reached, what was seen before it is
+// reported.
 func Overlay(ctx context.Context, m overlay.Mount) (drift.Report, error) {
 	opts := overlay.Options{Mounts: m.Points}
 	if opts.Mounts == nil {
 		opts.Mounts = []string{} // nil means that the overlay is not a container's root
 	}
-	c, err := overlay.Open(ctx, m, opts)
+	o, err := overlay.Open(m)
 	if err != nil {
 		return drift.Report{}, fmt.Errorf("read changes: %w", err)
 	}
-	defer c.Close()
-	r := Changes(ctx, c)
-	return r, ctx.Err()
+	defer o.Close()
+	return Changes(ctx, o, opts)
 }
 
-// Changes compares both sides of an overlay whose changes were read, content
-// included where only that can tell.
-func Changes(ctx context.Context, c *overlay.Changes) drift.Report {
-	r := drift.Compare(c.Want, c.Got, drift.Options{
-		Equal: func(path string) (bool, error) { return c.Equal(ctx, path) },
-		Content: func(side drift.Side, path string) (io.ReadCloser, error) {
-			if side == drift.Want {
-				return c.OpenWant(path)
-			}
-			return c.OpenGot(path)
-		},
-		Unknowns: c.Unknowns,
-	})
-	for i := range r.Changes {
-		if ch := &r.Changes[i]; ch.Kind == drift.Added {
-			ch.From = c.Moved[ch.Path]
+// ErrDeadline is the reason of an unknown if a comparison was ended by its deadline.
+var ErrDeadline = errors.New("deadline reached: the rest was not compared")
+
+const (
+	// attempts is the number of walks if directories change during each of them.
+	attempts = 3
+	// manyPairs is the number of paths after which a walk is not repeated.
+	manyPairs = 50_000
+)
+
+// Changes compares both sides of an overlay, content included where only that can tell.
+func Changes(ctx context.Context, o *overlay.Overlay, opts overlay.Options) (drift.Report, error) {
+	for try := 1; ; try++ {
+		v := visitor{ctx: ctx, Comparison: drift.NewComparison(0)}
+		unsettled, err := o.Walk(ctx, opts, &v)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			v.Unknown("/", ErrDeadline)
+		case err != nil:
+			return drift.Report{}, fmt.Errorf("read changes: %w", err)
+		case len(unsettled) > 0 && try < attempts && v.pairs < manyPairs:
+			continue
 		}
+		for _, path := range unsettled {
+			v.Unknown(path, tree.ErrChanged)
+		}
+		r := v.Report()
+		if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return drift.Report{}, err
+		}
+		return r, nil
 	}
-	for _, path := range c.Unsettled {
-		r.Unknowns = append(r.Unknowns, tree.Unknown{Path: path, Err: tree.ErrChanged})
-	}
-	slices.SortStableFunc(r.Unknowns, func(a, b tree.Unknown) int { return tree.ComparePaths(a.Path, b.Path) })
-	return r
+}
+
+// A visitor compares what a walk of an overlay finds.
+type visitor struct {
+	*drift.Comparison
+	ctx   context.Context
+	pairs int
+}
+
+// Pair implements overlay.Visitor.
+func (v *visitor) Pair(p *overlay.Pair) {
+	v.pairs++
+	v.Add(drift.Pair{
+		Want: p.Want, Got: p.Got, Path: p.Path, Size: p.Size(), From: p.From,
+		Equal: func() (bool, error) { return p.Equal(v.ctx) },
+		Content: func(side drift.Side) (io.ReadCloser, error) {
+			if err := v.ctx.Err(); err != nil {
+				return nil, err
+			}
+			if side == drift.Want {
+				return p.OpenWant()
+			}
+			return p.OpenGot()
+		},
+	})
 }

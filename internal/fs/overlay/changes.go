@@ -12,151 +12,152 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// Options configures Open. The zero value reads everything.
+// Options configures Walk. The zero value reads everything.
 type Options struct {
 	// Mounts are the mount points in the container. Files and directories that a
 	// runtime created as mount points are omitted (see isMountTarget), unless
 	// Mounts is nil.
 	Mounts []string
-	// Limit is the maximum number of entries, which bounds memory; 1,000,000 if
-	// zero. Directories beyond it are unknown.
-	Limit int
 }
 
-// Changes are the paths of an overlay that may differ from the merged lower
-// layers. They include files that were copied up but are equal. Content is read on
-// demand, until Changes is closed.
-type Changes struct {
-	Want tree.Tree // of the lower layers, without digests
-	Got  tree.Tree // of the merged tree, without digests
-	// Unknowns could not be read. Each stands for everything below it.
-	Unknowns []tree.Unknown
-	// Unsettled are directories that kept changing while they were read. Their
-	// changes that were found are real, but others may be missing.
-	Unsettled []string
-	// Moved maps the path of a renamed directory in Got to its path in the lower
-	// layers.
-	Moved map[string]string
-
-	layers *layers
-	files  map[string]file
+// An Overlay is an overlay whose layers are open.
+type Overlay struct {
+	mount  Mount
+	layers *layers // nil if it is read-only: nothing can be written to it
 }
 
-// attempts is the number of walks if directories change during each of them.
-const attempts = 3
-
-// Open reads the changes of an overlay. The cost is that of the upper
-// directory: only directories that were deleted, replaced or renamed are
-// listed in the lower layers too.
-//
-// Paths that could not be read are in Unknowns. An error means that there is no
-// result at all.
-func Open(ctx context.Context, m Mount, opts Options) (*Changes, error) {
+// Open opens the layers of an overlay.
+func Open(m Mount) (*Overlay, error) {
 	if m.Upper == "" {
-		return &Changes{}, nil // read-only: nothing can be written to it
+		return &Overlay{mount: m}, nil
 	}
 	l, err := openLayers(m)
 	if err != nil {
 		return nil, err
 	}
-	for try := 1; ; try++ {
-		c, err := read(ctx, l, m, opts)
-		if err != nil {
-			return nil, errors.Join(err, l.Close())
-		}
-		if len(c.Unsettled) == 0 || try == attempts {
-			return c, nil
-		}
-	}
+	return &Overlay{mount: m, layers: l}, nil
 }
 
-// Close releases the layers.
-func (c *Changes) Close() error {
-	if c.layers == nil {
+// Close closes the layers. Pairs cannot be used any more.
+func (o *Overlay) Close() error {
+	if o.layers == nil {
 		return nil
 	}
-	return c.layers.Close()
+	return o.layers.Close()
 }
 
-func read(ctx context.Context, l *layers, m Mount, opts Options) (*Changes, error) {
-	w := newWalk(l, opts)
-	if m.Index {
-		var err error
-		if w.copies, err = l.openIndex(m); err != nil {
+// A Visitor receives what Walk finds, one after the other.
+type Visitor interface {
+	// Pair is called for a path that may differ from the merged lower layers. It may be
+	// a file that was copied up but is equal. Reading the pair is cheapest before Pair
+	// returns.
+	Pair(*Pair)
+	// Unknown is called for a path that could not be read. It stands for everything below
+	// it.
+	Unknown(path string, err error)
+}
+
+// Walk reads the changes of an overlay, in no order that a caller could use. The cost is
+// that of the upper directory: only directories that were deleted, replaced or renamed are
+// listed in the lower layers too. Memory is bounded, whatever the container made.
+//
+// It returns the directories that changed while they were read, at most 100 of them: their
+// changes that were found are real, but others may be missing. If the context ends, what
+// was seen before is with the visitor.
+func (o *Overlay) Walk(ctx context.Context, opts Options, v Visitor) (unsettled []string, err error) {
+	if o.layers == nil {
+		return nil, nil
+	}
+	w := &walk{layers: o.layers, opts: opts, visitor: v, unsettled: map[string]bool{}}
+	// The clock of the times in inodes, which is a few milliseconds behind.
+	if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &w.began); err != nil {
+		return nil, fmt.Errorf("read clock: %w", err)
+	}
+	if o.mount.Index {
+		if w.copies, err = o.layers.openIndex(o.mount); err != nil {
 			return nil, fmt.Errorf("read the index of hard links: %w", err)
 		}
 	}
 	if err := w.run(ctx); err != nil {
 		return nil, err
 	}
-	return w.changes()
+	if w.isLarge {
+		w.isRecheck = true
+		err = w.run(ctx)
+	} else {
+		w.checkStamps()
+	}
+	for path := range w.unsettled {
+		unsettled = append(unsettled, path)
+	}
+	slices.SortFunc(unsettled, tree.ComparePaths)
+	return unsettled, err
 }
 
-// A walk compares the merged directories with the lower ones, one after the other.
-// It does not recurse and has only one directory open in each layer: a container can
-// nest more directories than a process may have open.
+// A walk compares the merged directories with the lower ones, depth first. It does not
+// recurse, and has the directories of only some levels open: a container can nest more
+// directories than a process may have open.
 type walk struct {
 	*layers
 	opts      Options
-	want, got []tree.Entry
-	files     map[string]file
-	unknowns  []tree.Unknown
-	moved     map[string]string
-	queue     []task
+	visitor   Visitor
+	stack     []level
+	stackSize int      // bytes
+	closed    int      // levels, from the root, whose directories are closed
+	opened    int      // descriptors
+	buffers   [][]byte // for listings
 	stamps    []stamp
+	isLarge   bool // there are too many directories for stamps
+	isRecheck bool // this is the second walk, for directories that changed since began
+	began     unix.Timespec
 	unsettled map[string]bool
 	copies    map[inode]node // copies of hard linked files, by their originals
 	owner     unix.Stat_t    // of the upper directory itself
 }
 
-// A task is one directory to compare.
-type task struct {
-	path  string  // in the merged tree
-	upper *place  // nil if the upper layer does not have it
-	lower []place // the directories merged below the upper one
-	want  []place // the directories that the lower layers alone merge at this path
-}
-
-// isPlain reports whether only names in the upper directory can differ. With
-// copies of hard linked files any name can.
-func (w *walk) isPlain(t task) bool { return len(w.copies) == 0 && slices.Equal(t.lower, t.want) }
-
-// A stamp is the status of an upper directory before it was listed.
-type stamp struct {
-	path string
-	place
-	stat unix.Stat_t
-}
-
-func newWalk(l *layers, opts Options) *walk {
-	if opts.Limit == 0 {
-		opts.Limit = 1_000_000
-	}
-	return &walk{
-		layers: l, opts: opts,
-		files: map[string]file{}, moved: map[string]string{}, unsettled: map[string]bool{},
-	}
-}
+// namesPerCheck is the number of names after which the context is checked, besides before
+// each directory.
+const namesPerCheck = 256
 
 func (w *walk) run(ctx context.Context) error {
+	defer func() {
+		for i := range w.stack {
+			w.closeLevel(&w.stack[i])
+		}
+		w.stack, w.closed, w.stackSize = nil, 0, 0
+	}()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := w.start(); err != nil {
 		return err
 	}
-	for len(w.queue) > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
+	for names := 0; len(w.stack) > 0; {
+		lv := &w.stack[len(w.stack)-1]
+		name, err := w.next(lv)
+		if err != nil {
+			w.fail(lv.trail, "", err)
 		}
-		t := w.queue[len(w.queue)-1]
-		w.queue = w.queue[:len(w.queue)-1]
-		if len(w.want)+len(w.got) > w.opts.Limit {
-			w.unknown(t.path, rootfs.ErrTooMany)
+		if err != nil || name == "" {
+			w.pop()
 			continue
 		}
-		if err := w.directory(t); err != nil {
-			w.fail(t.path, err)
+		below, err := w.name(lv, name)
+		if err != nil {
+			w.fail(lv.trail, name, err)
+		}
+		if names++; below != nil || names%namesPerCheck == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		if below == nil {
+			continue
+		}
+		if err := w.push(below); err != nil {
+			w.fail(lv.trail, name, err)
 		}
 	}
-	w.checkStamps()
 	return nil
 }
 
@@ -171,179 +172,202 @@ func (w *walk) start() error {
 		return fmt.Errorf("lower directory: %w", err)
 	}
 	w.owner = upper.stat
-	if err := w.add("/", &object{node: lower}, &object{node: upper}); err != nil {
-		return err
-	}
-	w.queue = []task{{path: "/", upper: &upper.place, lower: w.lower, want: w.lower}}
-	return nil
-}
-
-// fail records the error of a path. A path that disappeared is unsettled instead of
-// unknown: its directory changed during the walk.
-func (w *walk) fail(path string, err error) {
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-		w.unsettled[path] = true
-		return
-	}
-	w.unknown(path, err)
-}
-
-func (w *walk) unknown(path string, err error) {
-	w.unknowns = append(w.unknowns, tree.Unknown{Path: path, Err: err})
-}
-
-// directory compares the entries of one directory.
-func (w *walk) directory(t task) error {
-	d, err := w.openTask(t)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	names, err := d.names()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		path := join(t.path, name)
-		if err := w.name(d, path, name); err != nil {
-			w.fail(path, err)
-		}
-	}
-	return nil
-}
-
-// name compares one name of a directory, and queues it if it is a directory itself.
-func (w *walk) name(d *openTask, path, name string) error {
-	want, err := w.lookup(d.want, name)
-	if err != nil {
-		return err
-	}
-	got, err := w.merged(d, name, want)
-	if err != nil || want == nil && got == nil {
-		return err
-	}
-	// The same place means that both sides are the same file of a lower layer.
-	if want == nil || got == nil || want.place != got.place {
-		if err := w.add(path, want, got); err != nil {
+	top := &level{trail: newRootTrail(), upper: upper.id}
+	if !w.isRecheck {
+		if err := w.visit(top.trail, "", &object{node: lower}, &object{node: upper}, handle{fd: -1}); err != nil {
 			return err
 		}
+		top.merge = &merge{lower: w.lower, want: w.lower, isPlain: len(w.copies) == 0}
 	}
-	w.below(path, want, got)
-	return nil
+	return w.push(top)
 }
 
-// merged returns the object of the merged tree at a name. want is the object of
-// the lower layers alone.
-func (w *walk) merged(d *openTask, name string, want *object) (*object, error) {
-	if d.has[name] {
-		n, err := w.node(*d.upper, name)
-		switch {
-		case errors.Is(err, errAbsent): // removed during the walk: the directory's stamp differs too
-		case err != nil:
-			return nil, err
-		case n.isWhiteout():
-			return nil, nil
-		case d.isPlain && n.isSimple():
-			return n.over(want), nil
-		default:
-			return w.complete(name, n, d.lower)
-		}
+// name compares one name of a directory. It returns a level if the name is to be compared
+// as a directory too.
+func (w *walk) name(lv *level, name string) (*level, error) {
+	if w.isRecheck {
+		return w.upperOnly(lv, name)
 	}
-	o, err := w.lookup(d.lower, name)
+	want, err := w.lookup(lv.open.want, name)
 	if err != nil {
 		return nil, err
 	}
-	return w.indexed(name, o, d.lower)
-}
-
-// below queues a directory, unless both sides are known to be equal.
-func (w *walk) below(path string, want, got *object) {
-	t := task{path: path}
-	if want != nil {
-		t.want = want.dirs
+	got, at, err := w.merged(lv, name, want)
+	if err != nil || want == nil && got == nil {
+		return nil, err
 	}
-	if got != nil && got.isDir() {
-		t.lower = got.dirs
-		if got.layer == 0 { // the upper layer
-			t.upper, t.lower = &got.place, got.dirs[1:]
-			w.noteMove(path, t)
+	// The same place means that both sides are the same file of a lower layer.
+	if want == nil || got == nil || !want.isSame(got.place) {
+		if err := w.visit(lv.trail, name, want, got, at); err != nil {
+			return nil, err
 		}
 	}
-	if t.upper != nil || len(t.want)+len(t.lower) > 0 && !w.isPlain(t) {
-		w.queue = append(w.queue, t)
-	}
+	return w.below(lv, name, want, got), nil
 }
 
-// noteMove records the original path of a renamed directory, if a single redirect
-// leads there.
-func (w *walk) noteMove(path string, t task) {
-	if len(t.lower) > 0 && "/"+t.lower[0].path != path && !slices.Equal(t.lower, t.want) {
-		w.moved[path] = "/" + t.lower[0].path
+// upperOnly returns a level if the name is a directory in the upper layer.
+func (w *walk) upperOnly(lv *level, name string) (*level, error) {
+	if kind := lv.open.list.kind; kind != unix.DT_DIR && kind != unix.DT_UNKNOWN {
+		return nil, nil
 	}
+	var st unix.Stat_t
+	err := unix.Fstatat(lv.open.upper[0].fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return nil, err
+	}
+	return &level{trail: lv.trail.child(name), upper: inode{st.Dev, st.Ino}}, nil
 }
 
-// add lists a path with the nodes that its content is read from.
-func (w *walk) add(path string, want, got *object) error {
-	var f file
+// merged returns the object of the merged tree at a name, and the directory in which its
+// content is. want is the object of the lower layers alone.
+func (w *walk) merged(lv *level, name string, want *object) (*object, handle, error) {
+	none := handle{fd: -1}
+	if lv.hasUpper() {
+		n, err := w.node(lv.open.upper[0], name)
+		switch {
+		case errors.Is(err, errAbsent): // in no upper directory, or removed during the walk
+		case err != nil:
+			return nil, none, err
+		case n.isWhiteout():
+			return nil, none, nil
+		case lv.isPlain() && n.isSimple():
+			return n.over(want), lv.open.upper[0], nil
+		default:
+			o, err := w.complete(name, n, lv.open.lower)
+			return o, none, err
+		}
+	}
+	o, err := w.lookup(lv.open.lower, name)
+	if err != nil {
+		return nil, none, err
+	}
+	o, err = w.indexed(name, o, lv.open.lower)
+	return o, none, err
+}
+
+// below returns the level of a directory, unless both sides are known to be equal.
+func (w *walk) below(lv *level, name string, want, got *object) *level {
+	below := level{}
+	var m merge
+	if want != nil {
+		m.want = want.dirs
+	}
+	if got != nil && got.isDir() {
+		m.lower = got.dirs
+		if got.layer == 0 { // the upper layer
+			below.upper, m.lower = got.id, got.dirs[1:]
+		}
+	}
+	// With copies of hard linked files any name can differ.
+	m.isPlain = len(w.copies) == 0 && areSame(m.lower, m.want)
+	if !below.hasUpper() && (m.isPlain || len(m.want)+len(m.lower) == 0) {
+		return nil
+	}
+	if len(m.want)+len(m.lower) > 0 {
+		below.merge = &m
+	}
+	below.trail = lv.trail.child(name)
+	return &below
+}
+
+// visit passes a name to the visitor. dir is the open directory of the upper layer in
+// which the merged tree's file is, unless its descriptor is negative.
+func (w *walk) visit(trail *trail, name string, want, got *object, dir handle) error {
+	p := &Pair{layers: w.layers, trail: trail, name: name, at: dir}
+	path := "/"
+	if name != "" {
+		path = trail.short(name)
+	}
 	for _, side := range []struct {
 		*object
-		list    *[]tree.Entry
-		content **node
-	}{{want, &w.want, &f.want}, {got, &w.got, &f.got}} {
+		entry   **tree.Entry
+		content *content
+	}{{want, &p.Want, &p.want}, {got, &p.Got, &p.got}} {
 		if side.object == nil {
 			continue
 		}
-		e, err := side.entry(path)
+		e, err := side.object.entry(path)
 		if err != nil {
 			return err
 		}
-		*side.content = side.data
+		if side.data != nil {
+			*side.content = content{place: side.data.place, size: side.data.stat.Size, isThere: true}
+		}
 		if want == nil && w.isMadeByRuntime(e) || want != nil && path == "/" && w.isOwnRoot() {
 			continue
 		}
-		*side.list = append(*side.list, e)
+		*side.entry = &e
 	}
-	if f.want != nil || f.got != nil {
-		w.files[path] = f
+	if want == nil && got != nil && got.isDir() && len(got.dirs) > 1 {
+		p.from = &got.dirs[1]
 	}
+	if p.Want == nil && p.Got == nil {
+		return nil
+	}
+	w.visitor.Pair(p)
+	p.at = handle{fd: -1}
 	return nil
 }
 
-// checkStamps finds the directories that changed since they were listed.
-func (w *walk) checkStamps() {
-	for _, s := range w.stamps {
-		fd, err := w.open(s.place, unix.O_PATH|unix.O_DIRECTORY)
-		if err != nil {
-			w.unsettled[s.path] = true
-			continue
-		}
-		var now unix.Stat_t
-		if err := unix.Fstat(fd, &now); err != nil || !isUnchanged(&now, &s.stat) {
-			w.unsettled[s.path] = true
-		}
-		unix.Close(fd)
-	}
+// Changes are the pairs of an overlay in memory.
+type Changes struct {
+	Want tree.Tree // of the lower layers, without digests
+	Got  tree.Tree // of the merged tree, without digests
+	// Unknowns could not be read. Each stands for everything below it.
+	Unknowns []tree.Unknown
+
+	want, got []tree.Entry
+	limit     int
 }
 
-func (w *walk) changes() (*Changes, error) {
-	c := &Changes{Unknowns: w.unknowns, Moved: w.moved, layers: w.layers, files: w.files}
-	for path := range w.unsettled {
-		c.Unsettled = append(c.Unsettled, path)
+// maxChanges is the number of entries that ReadChanges returns.
+const maxChanges = 1_000_000
+
+// ReadChanges returns all changes of an overlay, for a caller that needs them at once.
+// Memory grows with their number, up to a limit; those beyond it are unknown.
+func ReadChanges(ctx context.Context, m Mount, opts Options) (*Changes, error) {
+	o, err := Open(m)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(c.Unsettled, tree.ComparePaths)
-	var err error
-	if c.Want, err = tree.New(w.want); err != nil {
+	defer o.Close()
+	var c *Changes
+	for range 3 { // walks, if directories change during each of them
+		c = &Changes{limit: maxChanges}
+		unsettled, err := o.Walk(ctx, opts, c)
+		if err != nil {
+			return nil, err
+		}
+		if len(unsettled) == 0 {
+			break
+		}
+	}
+	if c.Want, err = tree.New(c.want); err != nil {
 		return nil, fmt.Errorf("lower layers: %w", err)
 	}
-	if c.Got, err = tree.New(w.got); err != nil {
+	if c.Got, err = tree.New(c.got); err != nil {
 		return nil, fmt.Errorf("merged tree: %w", err)
 	}
 	return c, nil
 }
 
-func join(dir, name string) string {
-	if dir == "/" {
-		return "/" + name
+// Pair implements Visitor.
+func (c *Changes) Pair(p *Pair) {
+	if len(c.want)+len(c.got) >= c.limit || p.Size() > maxText {
+		if len(c.Unknowns) < maxUnsettled {
+			c.Unknown(p.Nearest(), rootfs.ErrTooMany)
+		}
+		return
 	}
-	return dir + "/" + name
+	if p.Want != nil {
+		c.want = append(c.want, *p.Want)
+	}
+	if p.Got != nil {
+		c.got = append(c.got, *p.Got)
+	}
+}
+
+// Unknown implements Visitor.
+func (c *Changes) Unknown(path string, err error) {
+	c.Unknowns = append(c.Unknowns, tree.Unknown{Path: path, Err: err})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
-	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -141,7 +141,7 @@ func TestChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, tt.options, image(t))
 			tt.change(t, l)
-			_, r := l.read(overlay.Options{})
+			r := l.read(overlay.Options{})
 			if diff := cmp.Diff(listed(r), tt.want); diff != "" {
 				t.Errorf("-got +want\n%s", diff)
 			}
@@ -157,7 +157,7 @@ func TestChangeOfOneHardLinkIsSeenAtAllNames(t *testing.T) {
 	})
 	write(t, l.path("bin/one"), "PROGRAM")
 	must(t, os.Remove(l.path("bin/one"))) // the copy is in the index only
-	_, r := l.read(overlay.Options{})
+	r := l.read(overlay.Options{})
 	want := []string{"deleted /bin/one", "changed /sbin/two content"}
 	if diff := cmp.Diff(listed(r), want); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
@@ -167,7 +167,7 @@ func TestChangeOfOneHardLinkIsSeenAtAllNames(t *testing.T) {
 func TestRenamedDirectoryTellsItsOrigin(t *testing.T) {
 	l := newLab(t, ",redirect_dir=on", image(t))
 	must(t, os.Rename(l.path("usr/share/doc"), l.path("doc")))
-	_, r := l.read(overlay.Options{})
+	r := l.read(overlay.Options{})
 	if ch := r.Changes[0]; ch.Path != "/doc" || ch.From != "/usr/share/doc" {
 		t.Errorf("got %s from %s", ch.Path, ch.From)
 	}
@@ -179,7 +179,7 @@ func TestMetacopyIsNotRead(t *testing.T) {
 		must(t, os.Truncate(dir+"/big", 1<<42)) // 4 TiB could not be read in a test
 	})
 	must(t, os.Chmod(l.path("big"), 0o600))
-	_, r := l.read(overlay.Options{})
+	r := l.read(overlay.Options{})
 	if diff := cmp.Diff(listed(r), []string{"changed /big mode"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
@@ -198,12 +198,12 @@ func TestDataLayer(t *testing.T) {
 	f, err := os.OpenFile(l.path("file"), os.O_RDWR, 0)
 	must(t, err)
 	defer f.Close()
-	if _, r := l.read(overlay.Options{}); !r.Clean() {
+	if r := l.read(overlay.Options{}); !r.Clean() {
 		t.Errorf("opened only: %s", listed(r))
 	}
 	_, err = f.WriteString("CONTENT\n")
 	must(t, err)
-	_, r := l.read(overlay.Options{})
+	r := l.read(overlay.Options{})
 	if diff := cmp.Diff(listed(r), []string{"changed /file content"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
@@ -235,25 +235,25 @@ func TestRuntimeMadeMountTargets(t *testing.T) {
 	file("data/other", "", 0o755)
 	dir("empty", 0o755)
 	mounts := []string{"/data/volume", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/proc", "/sys"}
-	_, r := l.read(overlay.Options{Mounts: mounts})
+	r := l.read(overlay.Options{Mounts: mounts})
 	want := []string{
 		"added /data/other", "added /data/volume/hidden", "added /empty", "added /etc/hostname", "added /etc/resolv.conf", "added /sys",
 	}
 	if diff := cmp.Diff(listed(r), want); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
-	if _, r := l.read(overlay.Options{}); len(r.Changes) != 11 {
+	if r := l.read(overlay.Options{}); len(r.Changes) != 11 {
 		t.Errorf("without mount points: %s", listed(r))
 	}
 }
 
 func TestRootDirectory(t *testing.T) {
 	l := newLab(t, "", func(dir string) { must(t, os.Chmod(dir, 0o555)) })
-	if _, r := l.read(overlay.Options{Mounts: []string{}}); !r.Clean() {
+	if r := l.read(overlay.Options{Mounts: []string{}}); !r.Clean() {
 		t.Errorf("as the snapshotter made it: %s", listed(r))
 	}
 	must(t, os.Chmod(l.merged, 0o777))
-	_, r := l.read(overlay.Options{Mounts: []string{}})
+	r := l.read(overlay.Options{Mounts: []string{}})
 	if diff := cmp.Diff(listed(r), []string{"changed / mode"}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
@@ -264,7 +264,11 @@ func TestFileThatChangesWhileItIsRead(t *testing.T) {
 	f, err := os.OpenFile(l.path("etc/app.conf"), os.O_RDWR, 0)
 	must(t, err)
 	defer f.Close()
-	c, _ := l.read(overlay.Options{})
+	o := l.open()
+	defer o.Close()
+	found := pairs{}
+	_, err = o.Walk(t.Context(), overlay.Options{}, found)
+	must(t, err)
 	tests := map[string]struct {
 		change func() error
 		equal  bool
@@ -282,7 +286,7 @@ func TestFileThatChangesWhileItIsRead(t *testing.T) {
 	for _, name := range []string{"left alone", "grew", "replaced", "became a FIFO"} {
 		tt := tests[name]
 		must(t, tt.change())
-		if equal, err := c.Equal(context.Background(), "/etc/app.conf"); equal != tt.equal || !errors.Is(err, tt.err) {
+		if equal, err := found["/etc/app.conf"].Equal(context.Background()); equal != tt.equal || !errors.Is(err, tt.err) {
 			t.Errorf("%s: got %t, %v", name, equal, err)
 		}
 	}
@@ -296,7 +300,11 @@ func TestFileThatIsWrittenWithinTheRead(t *testing.T) {
 	f, err := os.OpenFile(l.path("data"), os.O_RDWR, 0)
 	must(t, err)
 	defer f.Close()
-	c, _ := l.read(overlay.Options{})
+	o := l.open()
+	defer o.Close()
+	found := pairs{}
+	_, err = o.Walk(t.Context(), overlay.Options{}, found)
+	must(t, err)
 	info, err := f.Stat()
 	must(t, err)
 	ctx := &countingContext{Context: context.Background(), at: 5, do: func() {
@@ -304,7 +312,7 @@ func TestFileThatIsWrittenWithinTheRead(t *testing.T) {
 		must(t, err)
 		must(t, os.Chtimes(l.path("data"), info.ModTime(), info.ModTime()))
 	}}
-	if equal, err := c.Equal(ctx, "/data"); equal || !errors.Is(err, tree.ErrChanged) {
+	if equal, err := found["/data"].Equal(ctx); equal || !errors.Is(err, tree.ErrChanged) {
 		t.Errorf("got %t, %v", equal, err)
 	}
 }
@@ -333,12 +341,10 @@ func TestBusyDirectoryIsUnsettled(t *testing.T) {
 		n++
 		write(t, l.path(fmt.Sprint("tmp/b", n)), "b")
 	}}
-	m, err := overlay.FindDir(l.merged)
+	o := l.open()
+	defer o.Close()
+	r, err := inspect.Changes(ctx, o, overlay.Options{})
 	must(t, err)
-	c, err := overlay.Open(ctx, m, overlay.Options{})
-	must(t, err)
-	defer c.Close()
-	r := inspect.Changes(context.Background(), c)
 	if diff := cmp.Diff(r.Unknowns, []tree.Unknown{{Path: "/tmp", Err: tree.ErrChanged}}); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
 	}
@@ -357,28 +363,11 @@ func (c *busyContext) Err() error {
 	return nil
 }
 
-func TestLimit(t *testing.T) {
-	l := newLab(t, "", image(t))
-	for i := range 20 {
-		write(t, l.path(fmt.Sprintf("d%02d/file", i)), "x")
-	}
-	_, r := l.read(overlay.Options{Limit: 30})
-	if r.Clean() || len(r.Unknowns) == 0 || len(r.Changes) > 40 {
-		t.Errorf("got %d changes, %d unknowns", len(r.Changes), len(r.Unknowns))
-	}
-	for _, u := range r.Unknowns {
-		if !errors.Is(u.Err, rootfs.ErrTooMany) {
-			t.Errorf("got %v", u)
-		}
-	}
-}
-
-func TestDeepDirectoryHidesNothing(t *testing.T) {
-	l := newLab(t, "", image(t))
-	name := strings.Repeat("d", 250)
-	dir, err := unix.Open(l.merged, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+// nest makes directories in each other and returns the deepest, open.
+func nest(t *testing.T, root, name string, depth int) int {
+	t.Helper()
+	dir, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	must(t, err)
-	const depth = 40 // 10,000 bytes of path
 	for range depth {
 		must(t, unix.Mkdirat(dir, name, 0o755))
 		next, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -386,14 +375,67 @@ func TestDeepDirectoryHidesNothing(t *testing.T) {
 		must(t, unix.Close(dir))
 		dir = next
 	}
-	fd, err := unix.Openat(dir, "hidden", unix.O_CREAT|unix.O_WRONLY, 0o4755)
+	return dir
+}
+
+// remove removes the directories that nest made. A path of all names is too long for
+// os.RemoveAll.
+func remove(t *testing.T, root, name string, depth int) {
+	t.Helper()
+	top, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	must(t, err)
-	_, err = unix.Write(fd, []byte("\x7fELF"))
-	must(t, err)
-	must(t, errors.Join(unix.Close(fd), unix.Close(dir)))
-	_, r := l.read(overlay.Options{})
-	if n := len(r.Changes); n != depth+1 || r.Changes[n-1].Severity != drift.Critical || r.Changes[n-1].Class != drift.Executable {
-		t.Errorf("got %d changes, %d unknowns", len(r.Changes), len(r.Unknowns))
+	defer unix.Close(top)
+	// Each directory moves up before the one that had it is removed.
+	for i := range depth {
+		from := fmt.Sprint("moved", i)
+		if i == 0 {
+			from = name
+		}
+		err := unix.Renameat(top, from+"/"+name, top, fmt.Sprint("moved", i+1))
+		if i < depth-1 {
+			must(t, err)
+		}
+		must(t, os.RemoveAll(filepath.Join(root, from)))
+	}
+}
+
+func TestDeepDirectoryHidesNothing(t *testing.T) {
+	for _, tt := range []struct {
+		depth, name int
+		all         bool // changes are listed
+	}{
+		{40, 250, true},    // a path of 10,000 bytes
+		{3000, 250, false}, // of 750,000 bytes
+		{1000, 1, true},
+	} {
+		t.Run(fmt.Sprintf("%d levels of %d", tt.depth, tt.name), func(t *testing.T) {
+			l := newLab(t, "", image(t))
+			name := strings.Repeat("d", tt.name)
+			dir := nest(t, l.merged, name, tt.depth)
+			defer remove(t, l.upper, name, tt.depth)
+			fd, err := unix.Openat(dir, "hidden", unix.O_CREAT|unix.O_WRONLY, 0o4755)
+			must(t, err)
+			_, err = unix.Write(fd, []byte("\x7fELF"))
+			must(t, errors.Join(err, unix.Close(fd), unix.Close(dir)))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			r := l.read(overlay.Options{})
+			runtime.ReadMemStats(&after)
+			if r.Len() != tt.depth+1 || len(r.Unknowns) > 0 || tt.all != (len(r.Omitted) == 0) {
+				t.Errorf("got %d changes, of which %v are omitted, and %d unknowns", r.Len(), r.Omitted, len(r.Unknowns))
+			}
+			ch := r.Changes[len(r.Changes)-1]
+			if want := strings.Repeat("/"+name, tt.depth) + "/hidden"; ch.Path != want || ch.Got.Path != want {
+				t.Errorf("the deepest path has %d bytes, want %d", len(ch.Path), len(want))
+			}
+			if ch.Severity != drift.Critical || ch.Class != drift.Executable || !strings.Contains(ch.Diff, "+\\x7fELF") {
+				t.Errorf("got %s %s and a diff of %d bytes", ch.Severity, ch.Class, len(ch.Diff))
+			}
+			// Whole paths of all directories would be 1 GB.
+			if used := after.TotalAlloc - before.TotalAlloc; used > 100<<20 {
+				t.Errorf("%d MB of memory were allocated", used>>20)
+			}
+		})
 	}
 }
 
@@ -413,7 +455,7 @@ func TestHostileMarks(t *testing.T) {
 			})
 			must(t, os.Mkdir(l.upper+"/etc", 0o755))
 			must(t, unix.Lsetxattr(l.upper+"/etc", "trusted.overlay."+tt.mark, []byte(tt.value), 0))
-			_, r := l.read(overlay.Options{})
+			r := l.read(overlay.Options{})
 			got := strings.Join(listed(r), "\n")
 			if tt.want != "" && got != tt.want {
 				t.Errorf("got %s", got)
@@ -430,7 +472,7 @@ func TestLayerIsMountedUpon(t *testing.T) {
 	must(t, os.Chmod(l.path("etc"), 0o700))
 	must(t, unix.Mount("tmpfs", l.upper+"/etc", "tmpfs", 0, ""))
 	defer func() { must(t, unix.Unmount(l.upper+"/etc", 0)) }()
-	_, r := l.read(overlay.Options{})
+	r := l.read(overlay.Options{})
 	if len(r.Unknowns) != 1 || r.Unknowns[0].Path != "/etc" {
 		t.Errorf("got %s", listed(r))
 	}
@@ -438,29 +480,56 @@ func TestLayerIsMountedUpon(t *testing.T) {
 
 func TestOpenWithoutLayers(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := overlay.Open(context.Background(), overlay.Mount{Upper: dir, Lower: []string{dir + "/gone"}}, overlay.Options{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := overlay.Open(overlay.Mount{Upper: dir, Lower: []string{dir + "/gone"}}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	c, err := overlay.Open(context.Background(), overlay.Mount{Lower: []string{dir}}, overlay.Options{})
-	must(t, err)
-	if r := inspect.Changes(context.Background(), c); !r.Clean() {
-		t.Errorf("read-only: %s", listed(r))
+	r, err := inspect.Overlay(context.Background(), overlay.Mount{Lower: []string{dir}})
+	if err != nil || !r.Clean() {
+		t.Errorf("read-only: %s, %v", listed(r), err)
 	}
-	must(t, c.Close())
 }
 
-func TestOpenIsCancelled(t *testing.T) {
+func TestWalkEndsWithItsContext(t *testing.T) {
 	l := newLab(t, "", image(t))
 	m, err := overlay.FindDir(l.merged)
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := overlay.Open(ctx, m, overlay.Options{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
 	if _, err := inspect.Overlay(ctx, m); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// What was seen before a deadline is reported, with an unknown for the rest.
+func TestDeadlineKeepsWhatWasSeen(t *testing.T) {
+	l := newLab(t, "", image(t))
+	for i := range 20 {
+		write(t, l.path(fmt.Sprintf("d%02d/file", i)), "x")
+	}
+	m, err := overlay.FindDir(l.merged)
+	must(t, err)
+	ctx := &lateContext{Context: context.Background(), left: 5}
+	r, err := inspect.Overlay(ctx, m)
+	must(t, err)
+	if n := len(r.Changes); n == 0 || n > 10 {
+		t.Errorf("got %s", listed(r))
+	}
+	if diff := cmp.Diff(r.Unknowns, []tree.Unknown{{Path: "/", Err: inspect.ErrDeadline}}); diff != "" {
+		t.Errorf("-got +want\n%s", diff)
+	}
+}
+
+// lateContext reaches its deadline after it was checked some times.
+type lateContext struct {
+	context.Context
+	left int
+}
+
+func (c *lateContext) Err() error {
+	if c.left--; c.left < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 func TestReadingLeavesNoTrace(t *testing.T) {

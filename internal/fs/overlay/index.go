@@ -10,8 +10,6 @@ import (
 // An inode identifies a file on this machine.
 type inode struct{ dev, ino uint64 }
 
-func (n *node) inode() inode { return inode{n.stat.Dev, n.stat.Ino} }
-
 // With index=on an overlay preserves hard links: if a file with several names was
 // copied up, all names refer to the copy, although only the name that was used is
 // in the upper directory. The copies are in the index, a directory in the work
@@ -29,12 +27,21 @@ func (l *layers) openIndex(m Mount) (map[inode]node, error) {
 		return nil, err
 	}
 	l.fds = append(l.fds, dir.fd)
-	names, err := dir.names()
+	fd, err := openAt(dir.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
+	defer unix.Close(fd)
+	list := listing{fd: fd}
 	copies := map[inode]node{}
-	for _, name := range names {
+	for {
+		name, err := list.next()
+		if err != nil {
+			return nil, err
+		}
+		if name == "" {
+			return copies, nil
+		}
 		n, err := l.node(dir, name)
 		if errors.Is(err, errAbsent) || err == nil && (n.isDir() || n.isWhiteout()) {
 			continue
@@ -48,7 +55,6 @@ func (l *layers) openIndex(m Mount) (map[inode]node, error) {
 		}
 		copies[from] = n
 	}
-	return copies, nil
 }
 
 func (l *layers) openIndexDir(m Mount) (handle, error) {
@@ -63,7 +69,7 @@ func (l *layers) openIndexDir(m Mount) (handle, error) {
 	}
 	defer unix.Close(work)
 	fd, err := openAt(work, "index", unix.O_PATH|unix.O_DIRECTORY)
-	return handle{place{layer: len(l.fds)}, fd}, err
+	return handle{layer: len(l.fds), trail: newRootTrail(), fd: fd}, err
 }
 
 // The attribute "origin" is struct ovl_fb of the kernel (fs/overlayfs/overlayfs.h):
@@ -110,7 +116,7 @@ func (w *walk) indexed(name string, o *object, lower []handle) (*object, error) 
 	if o == nil || o.isDir() || o.stat.Nlink < 2 {
 		return o, nil
 	}
-	n, ok := w.copies[o.inode()]
+	n, ok := w.copies[o.id]
 	if !ok {
 		return o, nil
 	}

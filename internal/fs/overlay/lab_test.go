@@ -90,23 +90,31 @@ func (l *lab) push(as string) {
 
 func (l *lab) path(name string) string { return filepath.Join(l.merged, name) }
 
-// open reads the changes, which the caller must close.
-func (l *lab) open(opts overlay.Options) *overlay.Changes {
+// open opens the layers, which the caller must close.
+func (l *lab) open() *overlay.Overlay {
 	l.t.Helper()
 	m, err := overlay.FindDir(l.merged)
 	must(l.t, err)
-	c, err := overlay.Open(context.Background(), m, opts)
+	o, err := overlay.Open(m)
 	must(l.t, err)
-	return c
+	return o
 }
 
-// read returns the changes until the test ends, and the report on them.
-func (l *lab) read(opts overlay.Options) (*overlay.Changes, drift.Report) {
+// read returns the report on the changes.
+func (l *lab) read(opts overlay.Options) drift.Report {
 	l.t.Helper()
-	c := l.open(opts)
-	l.t.Cleanup(func() { must(l.t, c.Close()) })
-	return c, inspect.Changes(context.Background(), c)
+	o := l.open()
+	defer o.Close()
+	r, err := inspect.Changes(context.Background(), o, opts)
+	must(l.t, err)
+	return r
 }
+
+// pairs is a visitor that keeps the pairs by their paths.
+type pairs map[string]*overlay.Pair
+
+func (p pairs) Pair(pair *overlay.Pair)      { p[pair.Path()] = pair }
+func (p pairs) Unknown(path string, _ error) { p[path] = nil }
 
 // snapshot reads the whole merged tree.
 func (l *lab) snapshot() tree.Tree {

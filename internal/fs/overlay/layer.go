@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // layers are the open directories of an overlay: first the upper one, then the
@@ -19,19 +21,36 @@ type layers struct {
 	noRedirect bool
 }
 
-// A place is a name in a layer. Its path is relative to the layer, clean, and
-// empty for the layer itself.
+// A place is a name in a directory of a layer, or the layer itself if dir is nil, with the
+// file that was there.
 type place struct {
 	layer int
-	path  string
+	dir   *trail
+	name  string
+	id    inode
 }
 
-func (p place) child(name string) place {
-	if p.path == "" {
-		return place{p.layer, name}
+// trail returns the path of a directory at the place in its layer.
+func (p place) trail() *trail {
+	if p.dir == nil {
+		return newRootTrail()
 	}
-	return place{p.layer, p.path + "/" + name}
+	return p.dir.child(p.name)
 }
+
+// path returns the whole path in the layer.
+func (p place) path() string {
+	if p.dir == nil {
+		return "/"
+	}
+	return p.dir.full(p.name)
+}
+
+// isSame reports whether two places are the same file of the same layer.
+func (p place) isSame(q place) bool { return p.layer == q.layer && p.id == q.id }
+
+// areSame reports whether the same directories are merged in both lists.
+func areSame(a, b []place) bool { return slices.EqualFunc(a, b, place.isSame) }
 
 // openLayers opens all directories of a mount, which must have an upper one.
 func openLayers(m Mount) (*layers, error) {
@@ -57,6 +76,13 @@ func openLayers(m Mount) (*layers, error) {
 		default:
 			l.data = append(l.data, place{layer: i})
 		}
+	}
+	for i := range l.lower {
+		n, err := l.root(l.lower[i].layer)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("lower directory: %w", err), l.Close())
+		}
+		l.lower[i] = n.place
 	}
 	return l, nil
 }
@@ -86,11 +112,11 @@ func openAt(dir int, name string, flags uint64) (int, error) {
 	}
 }
 
-// open opens a place. It opens a path longer than PATH_MAX (4096 bytes) in parts,
-// because a container could otherwise hide files in a deep directory.
+// open opens a place by its path. It opens a path longer than PATH_MAX (4096 bytes) in
+// parts, because a container could otherwise hide files in a deep directory.
 func (l *layers) open(p place, flags uint64) (int, error) {
 	const most = 4000
-	dir, rest := l.fds[p.layer], p.path
+	dir, rest := l.fds[p.layer], strings.TrimPrefix(p.path(), "/")
 	if rest == "" {
 		rest = "."
 	}
@@ -114,49 +140,48 @@ func (l *layers) open(p place, flags uint64) (int, error) {
 
 // A handle is a directory of a layer, open while its names are looked up.
 type handle struct {
-	place
-	fd int
+	layer int
+	trail *trail // in the layer
+	id    inode
+	fd    int
 }
 
-// openDirs opens directories that are merged. All are closed by closeAll.
-func (l *layers) openDirs(places []place) ([]handle, error) {
-	dirs := make([]handle, 0, len(places))
-	for _, p := range places {
-		fd, err := l.open(p, unix.O_PATH|unix.O_DIRECTORY)
-		if err != nil {
-			closeAll(dirs)
-			return nil, fmt.Errorf("open directory: %w", err)
-		}
-		dirs = append(dirs, handle{p, fd})
+// openDir opens a directory at a place: by its name if near has the directory above it,
+// and otherwise by its path.
+func (l *layers) openDir(p place, near []handle) (handle, error) {
+	const flags = unix.O_PATH | unix.O_DIRECTORY
+	h := handle{layer: p.layer, trail: p.trail(), id: p.id}
+	var err error
+	if i := slices.IndexFunc(near, func(d handle) bool { return d.layer == p.layer && d.trail == p.dir }); i >= 0 {
+		h.fd, err = openAt(near[i].fd, p.name, flags)
+	} else {
+		h.fd, err = l.open(p, flags)
 	}
-	return dirs, nil
+	if err == nil {
+		err = h.verify()
+	}
+	if err != nil {
+		return h, fmt.Errorf("open directory: %w", err)
+	}
+	return h, nil
+}
+
+// verify closes the handle if it is another directory than the one that was found
+// before.
+func (h *handle) verify() error {
+	var st unix.Stat_t
+	err := unix.Fstat(h.fd, &st)
+	if err == nil && (inode{st.Dev, st.Ino}) != h.id {
+		err = tree.ErrChanged
+	}
+	if err != nil {
+		unix.Close(h.fd)
+	}
+	return err
 }
 
 func closeAll(dirs []handle) {
 	for _, d := range dirs {
 		unix.Close(d.fd)
-	}
-}
-
-// names lists a directory.
-func (d handle) names() ([]string, error) {
-	fd, err := openAt(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != nil {
-		return nil, fmt.Errorf("read directory: %w", err)
-	}
-	defer unix.Close(fd)
-	var names []string
-	for buf := make([]byte, 8<<10); ; {
-		n, err := unix.ReadDirent(fd, buf)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read directory: %w", err)
-		}
-		if n == 0 {
-			return names, nil
-		}
-		_, _, names = unix.ParseDirent(buf[:n], -1, names)
 	}
 }

@@ -108,7 +108,7 @@ func (s *search) run(dirs []handle) error {
 		if s.isDone {
 			return nil
 		}
-		if strings.HasPrefix(redirect, "/") && dir.path != "" {
+		if strings.HasPrefix(redirect, "/") && dir.trail.parent != nil {
 			return s.fromRoot(dir.layer)
 		}
 	}
@@ -121,7 +121,7 @@ func (s *search) fromRoot(layer int) error {
 	var roots []handle
 	for _, p := range s.lower {
 		if p.layer > layer {
-			roots = append(roots, handle{p, s.fds[p.layer]})
+			roots = append(roots, handle{layer: p.layer, trail: newRootTrail(), id: p.id, fd: s.fds[p.layer]})
 		}
 	}
 	return s.run(roots)
@@ -170,7 +170,7 @@ func (s *search) layer(dir handle) (redirect string, err error) {
 		if at.fd != dir.fd {
 			unix.Close(at.fd)
 		}
-		at = handle{at.child(name), fd}
+		at = handle{layer: n.layer, trail: n.trail(), id: n.id, fd: fd}
 	}
 	return redirect, nil
 }
@@ -230,18 +230,18 @@ func (s *search) dataOnly() error {
 		return nil
 	}
 	for _, p := range s.data {
-		path := p
+		at := place{layer: p.layer}
 		for _, name := range s.names {
-			path = path.child(name)
+			at.dir, at.name = at.trail(), name
 		}
-		fd, err := s.open(path, unix.O_PATH)
+		fd, err := s.open(at, unix.O_PATH)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("open data layer: %w", err)
 		}
-		n := node{place: path, prefix: s.prefix}
+		n := node{place: at, prefix: s.prefix}
 		err = n.read(fd)
 		unix.Close(fd)
 		if err != nil {
@@ -256,5 +256,3 @@ func (s *search) dataOnly() error {
 }
 
 func splitPath(p string) []string { return strings.Split(strings.TrimPrefix(p, "/"), "/") }
-
-func lastName(p string) string { return p[strings.LastIndexByte(p, '/')+1:] }

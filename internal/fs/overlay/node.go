@@ -26,7 +26,7 @@ var errAbsent = errors.New("absent")
 // node reads the entry at a name in a directory. The error is errAbsent if there is
 // none.
 func (l *layers) node(dir handle, name string) (node, error) {
-	n := node{place: dir.child(name), prefix: l.prefix}
+	n := node{place: place{layer: dir.layer, dir: dir.trail, name: name}, prefix: l.prefix}
 	fd, err := openAt(dir.fd, name, unix.O_PATH)
 	if errors.Is(err, unix.ENOENT) {
 		return n, errAbsent
@@ -48,6 +48,7 @@ func (n *node) read(fd int) error {
 	if err := unix.Fstat(fd, &n.stat); err != nil {
 		return fmt.Errorf("look at it: %w", err)
 	}
+	n.id = inode{n.stat.Dev, n.stat.Ino}
 	var err error
 	if n.kind() == unix.S_IFLNK {
 		if n.target, err = rootfs.ReadLink(fd); err != nil {
@@ -92,11 +93,6 @@ func (n *node) isOpaque() bool {
 func (n *node) isMetacopy() bool {
 	_, ok := n.mark("metacopy")
 	return ok && n.isRegular()
-}
-
-// isSameFile reports whether two nodes are one inode.
-func (n *node) isSameFile(other *node) bool {
-	return n.stat.Dev == other.stat.Dev && n.stat.Ino == other.stat.Ino
 }
 
 // isUnchanged reports whether a file was not changed between two calls of stat. A

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/drift/inspect"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
+)
+
+// The targets of large trees: the memory of the whole process that compares, and the time
+// of processors that it needs.
+const (
+	targetMemory = 64 << 20
+	targetCPU    = 10 * time.Second
+)
+
+// measureLarge measures trees that a container could make to keep whoever looks at it
+// busy. Each is compared in a process of its own.
+func measureLarge(ctx context.Context) error {
+	for _, tt := range []struct {
+		name  string
+		make  func(dir string) error
+		least int // changes
+	}{
+		{"6,000 nested directories, names of 255", func(dir string) error { return nest(dir, 6000, 255) }, 6000},
+		{"60,000 nested directories, names of 1", func(dir string) error { return nest(dir, 60_000, 1) }, 60_000},
+		{"200,000 new files", func(dir string) error { return burst(dir, 200_000) }, 200_000},
+	} {
+		if err := large(ctx, tt.name, tt.make, tt.least); err != nil {
+			return fmt.Errorf("%s: %w", tt.name, err)
+		}
+	}
+	return nil
+}
+
+// large makes the upper directory of an overlay and compares it.
+func large(ctx context.Context, name string, fill func(string) error, least int) (err error) {
+	dir, err := os.MkdirTemp("/var/tmp", "adamant-bench-")
+	if err != nil {
+		return err
+	}
+	// os.RemoveAll opens each directory by its path from the root.
+	defer func() { err = errors.Join(err, exec.Command("rm", "-rf", dir).Run()) }()
+	upper, lower := filepath.Join(dir, "upper"), filepath.Join(dir, "lower")
+	if err := errors.Join(os.Mkdir(upper, 0o755), os.Mkdir(lower, 0o755), fill(upper)); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, self, "-compare", lower+":"+upper)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return err
+	}
+	var changes, unknowns int
+	if _, err := fmt.Sscan(string(out), &changes, &unknowns); err != nil {
+		return err
+	}
+	if changes < least || unknowns > 0 {
+		return fmt.Errorf("%d changes and %d unknowns, but %d changes were made", changes, unknowns, least)
+	}
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	memory := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	fmt.Printf("  %-46s %5.1f s of processor, target: at most %.0f s: %s\n", name, used.Seconds(), targetCPU.Seconds(), verdict(used <= targetCPU))
+	fmt.Printf("  %-46s %5d MB of memory, target: at most %d MB: %s\n", "", memory>>20, targetMemory>>20, verdict(memory <= targetMemory))
+	return nil
+}
+
+func verdict(isReached bool) string {
+	if isReached {
+		return "reached"
+	}
+	return "MISSED"
+}
+
+// compareDirs is the process that large starts. It prints the number of changes and of
+// unknowns.
+func compareDirs(ctx context.Context, dirs string) error {
+	lower, upper, _ := strings.Cut(dirs, ":")
+	r, err := inspect.Overlay(ctx, overlay.Mount{Lower: []string{lower}, Upper: upper})
+	if err == nil {
+		fmt.Println(r.Len(), r.UnknownLen())
+	}
+	return err
+}
+
+// nest makes directories in each other.
+func nest(root string, depth, size int) error {
+	name := strings.Repeat("d", size)
+	dir, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	for i := 0; i < depth && err == nil; i++ {
+		var next int
+		if err = unix.Mkdirat(dir, name, 0o755); err == nil {
+			next, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		}
+		unix.Close(dir)
+		dir = next
+	}
+	if err == nil {
+		err = unix.Close(dir)
+	}
+	return err
+}
+
+// burst makes small files, in directories of 1,000.
+func burst(root string, files int) error {
+	for i := range files {
+		dir := filepath.Join(root, fmt.Sprint("d", i/1000))
+		if i%1000 == 0 {
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				return err
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint("f", i)), []byte("x"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

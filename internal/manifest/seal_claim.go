@@ -22,7 +22,7 @@ type ClaimPlan struct {
 //   - A new file system has lost+found in its root, beside which databases do not
 //     begin. So the claim's subdirectory of the path's name is mounted.
 //   - Its owner is root. So copy-up prepares it, unless the pod has an fsGroup
-//     with which a kubelet does. Copy-up leaves a claim alone that has files.
+//     with which a kubelet does. It leaves a subdirectory alone that is there.
 func (s *sealer) forClaim(m MountPlan) MountPlan {
 	m.SubPath = cmp.Or(m.SubPath, slash.Base(m.MountPath))
 	pod := s.w.Template.Spec.SecurityContext

@@ -20,6 +20,7 @@
 // Without that directory, a volume that is not empty is complete. An empty one
 // is complete if it has the attribute "user.adamant.copy-up", which is set where
 // the file system supports it, because the container may have removed all files.
+// If a part of the volume is filled, it is complete once that part exists.
 package copyup
 
 import (

@@ -71,6 +71,26 @@ func TestCompleteVolumeIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestOtherFilesInTheVolume fills a part of a volume that has other files, as a
+// claim may have.
+func TestOtherFilesInTheVolume(t *testing.T) {
+	image, to := newImage(t), newVolumes(t, "/data")
+	writeFile(t, to+"/data/other/file", "kept", 0o600)
+	must(t, os.Mkdir(to+"/data/lost+found", 0o700))
+	opts := Options{From: image, To: to, Targets: targets(t, "/data:subpath=x")}
+	for range 2 {
+		run(t, opts)
+		for name, want := range map[string]string{"/data/other/file": "kept", "/data/x/plain": "plain\n"} {
+			if got, err := os.ReadFile(to + name); string(got) != want {
+				t.Errorf("%s is %q, error %v, want %q", name, got, err, want)
+			}
+		}
+	}
+	if _, err := os.Lstat(to + "/data/" + staging); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the staging directory is still there: %v", err)
+	}
+}
+
 func TestTargets(t *testing.T) {
 	image := newImage(t)
 	writeFile(t, image+"/etc/app.conf", "conf\n", 0o640)

@@ -76,6 +76,14 @@ func (v *volume) isComplete() (bool, error) {
 	if !errors.Is(err, unix.ENOENT) {
 		return false, fmt.Errorf("look for %s: %w", staging, err)
 	}
+	if v.target.SubPath != "" {
+		// Files beside it belong to someone else, who had the claim before.
+		err := unix.Faccessat(v.root, v.target.SubPath, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) {
+			return false, nil
+		}
+		return err == nil, err
+	}
 	if _, err := unix.Fgetxattr(v.root, complete, nil); err == nil {
 		return true, nil
 	}

@@ -275,7 +275,6 @@ func TestHostileFails(t *testing.T) {
 		{"never ready", hostilePod("wait", "    readinessProbe: {exec: {command: [/hostile, exit, x]}, periodSeconds: 1}\n"), "readiness probe failed"},
 		{"fills its root", hostilePod("fill, /var/lib/app/big", ""), "to its root file system, more than the 64Mi that a trial may"},
 		{"fills a volume", hostilePod("fill, /srv/big", "    volumeMounts: [{name: v, mountPath: /srv}]\n  volumes: [{name: v, emptyDir: {sizeLimit: 8Mi}}]\n"), "more than its sizeLimit of 8Mi"},
-		{"fills a volume without a limit", hostilePod("fill, /srv/big", "    volumeMounts: [{name: v, mountPath: /srv}]\n  volumes: [{name: v, emptyDir: {}}]\n"), "more than the 64Mi that a trial may write"},
 		{"fills it before it starts", strings.Replace(initManifest, "write, /var/lib/app/init, once", "fill, /var/lib/app/init", 1), "more than the 64Mi that a trial may"},
 		{"crashes under load", hostilePod("crash", "    ports: [{containerPort: 8080}]\n"), "exit code 7"},
 	} {

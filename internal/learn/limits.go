@@ -108,26 +108,15 @@ func (o Options) overLimit(ctx context.Context, name string, used map[string]int
 	if most <= 0 {
 		most = defaultDisk
 	}
-	inVolumes, volumesErr := o.measure(p, used)
-	if inVolumes > most {
-		return &limitError{reason: fmt.Sprintf("its volumes hold %s, more than the %s that a trial may write", quantity(inVolumes), quantity(most))}
-	}
 	onRoot, err := written(ctx, p)
 	if onRoot > most {
 		return &limitError{reason: fmt.Sprintf("it wrote %s to its root file system, more than the %s that a trial may", quantity(onRoot), quantity(most))}
 	}
-	return errors.Join(err, volumesErr)
-}
-
-// measure returns the bytes in all volumes that belong to a pod, and raises the
-// entries of used to those of each.
-func (o Options) measure(p *pod.Pod, used map[string]int64) (total int64, err error) {
-	now, err := p.VolumeUsage()
-	for name, bytes := range now {
+	volumes, volumesErr := p.VolumeUsage()
+	for name, bytes := range volumes {
 		used[name] = max(used[name], bytes)
-		total += bytes
 	}
-	return total, err
+	return errors.Join(err, volumesErr)
 }
 
 // written returns the number of bytes that the containers of a pod have on

@@ -51,6 +51,7 @@ var layers = []struct {
 	{[]string{"internal/workload/rollout"}, "decides how instances replace each other, wherever they run"},
 	{[]string{"internal/servers/boundedjson"}, "reads what another machine wrote, within bounds, and knows no meaning"},
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},
+	{[]string{"internal/drift/redact"}, "finds secrets in text, and compares nothing"},
 	{[]string{"internal/image"}, "flattens layers into a tree, and knows no container"},
 	{[]string{"internal/fs/scan"}, "reads a whole root fast, and judges nothing"},
 	{[]string{"internal/fs/rootfs"}, "gives access to a foreign root; everything that reads one needs it"},

@@ -193,10 +193,12 @@ func TestCompareDiff(t *testing.T) {
 			path: "/x", want: "password: a\n", got: "password: b\n",
 			diff: "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-password: [redacted value]\n+password: [redacted value]\n",
 		},
+		"secret by nature": {path: "/run/secrets/db", want: "a\n", got: "b\n", diff: "(content not shown: it is a mounted secret)\n"},
+		"private key":      {path: "/x", got: "-----BEGIN PRIVATE KEY-----\n", diff: "(content not shown: it is a private key)\n"},
 		"private key whose begin is not in the hunk": {
-			path: "/x", want: "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("aaaa\n", 9) + "bbbb\n-----END PRIVATE KEY-----\n",
-			got: "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("aaaa\n", 9) + "cccc\n-----END PRIVATE KEY-----\n",
-			diff: "--- a/x\n+++ b/x\n@@ -8,5 +8,5 @@\n" + strings.Repeat(" [redacted private key]\n", 3) +
+			path: "/x", want: "x\n-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("aaaa\n", 9) + "bbbb\n-----END PRIVATE KEY-----\n",
+			got: "x\n-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("aaaa\n", 9) + "cccc\n-----END PRIVATE KEY-----\n",
+			diff: "--- a/x\n+++ b/x\n@@ -9,5 +9,5 @@\n" + strings.Repeat(" [redacted private key]\n", 3) +
 				"-[redacted private key]\n+[redacted private key]\n [redacted private key]\n",
 		},
 	}

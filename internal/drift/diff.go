@@ -8,15 +8,15 @@ import (
 
 	udiff "github.com/aymanbagabas/go-udiff"
 
+	"github.com/adamant-sh/adamant/internal/drift/redact"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-const (
-	// lineLimit is the maximum number of characters of a line in a diff.
-	lineLimit = 400
-	// lineRead is the maximum number of bytes of a line that are searched for secrets.
-	lineRead = 2 << 10
-)
+// lineLimit is the maximum number of characters of a line in a diff.
+const lineLimit = 400
+
+// Redact returns a line of text without the values that look like secrets.
+func Redact(s string) string { return redact.Line(s) }
 
 // source is the content of one side of a change.
 type source struct {
@@ -75,6 +75,11 @@ func unified(path string, before, after source, limit int) string {
 	if after.isAbsent {
 		new = "/dev/null"
 	}
+	for _, side := range []source{before, after} {
+		if why := redact.Withheld(path, side.content); why != "" && before.content != after.content {
+			return noDiff("content not shown: %s", why)
+		}
+	}
 	edits := udiff.Lines(before.content, after.content)
 	u, err := udiff.ToUnifiedDiff(old, new, before.content, edits, udiff.DefaultContextLines)
 	if err != nil {
@@ -83,11 +88,8 @@ func unified(path string, before, after source, limit int) string {
 	if len(u.Hunks) == 0 {
 		return ""
 	}
-	w := diffWriter{
-		limit:  limit,
-		before: newRedactor(path, before.content),
-		after:  newRedactor(path, after.content),
-	}
+	w := diffWriter{limit: limit}
+	w.before, w.after = redact.Versions(path, before.content, after.content)
 	fmt.Fprintf(&w.out, "--- %s\n+++ %s\n", text.Escape(old), text.Escape(new))
 	for _, h := range u.Hunks {
 		w.hunk(h)
@@ -100,7 +102,7 @@ type diffWriter struct {
 	out           strings.Builder
 	limit         int
 	cut           int // lines that were not written
-	before, after *redactor
+	before, after *redact.Text
 }
 
 func (w *diffWriter) hunk(h *udiff.Hunk) {
@@ -120,26 +122,27 @@ func (w *diffWriter) hunk(h *udiff.Hunk) {
 	for _, l := range h.Lines {
 		switch l.Kind {
 		case udiff.Delete:
-			w.line("-", w.before, atOld, l.Content)
+			w.line("-", w.before.Line(atOld), l.Content)
 			atOld++
 		case udiff.Insert:
-			w.line("+", w.after, atNew, l.Content)
+			w.line("+", w.after.Line(atNew), l.Content)
 			atNew++
 		default:
-			w.line(" ", w.before, atOld, l.Content)
+			w.line(" ", w.before.Common(atOld, w.after, atNew), l.Content)
 			atOld++
 			atNew++
 		}
 	}
 }
 
-func (w *diffWriter) line(mark string, r *redactor, at int, content string) {
+// line writes a line as it is shown. content is the whole of it.
+func (w *diffWriter) line(mark, shown, content string) {
 	if w.cut > 0 {
 		w.cut++
 		return
 	}
 	line, ended := strings.CutSuffix(content, "\n")
-	line = mark + shorten(line, func(s string) string { return text.Escape(r.line(at, s)) }) + "\n"
+	line = mark + shorten(text.Escape(shown), len(line)) + "\n"
 	if !ended {
 		line += "\\ No newline at end of file\n"
 	}
@@ -150,15 +153,14 @@ func (w *diffWriter) line(mark string, r *redactor, at int, content string) {
 	w.out.WriteString(line)
 }
 
-// shorten returns the beginning of a line as it is shown. The rest is not searched for
-// secrets: a minified file can be one long line.
-func shorten(line string, show func(string) string) string {
-	size := len(line)
-	shown := []rune(show(line[:min(size, lineRead)]))
-	if len(shown) <= lineLimit && size <= lineRead {
-		return string(shown)
+// shorten returns the beginning of a line of size bytes: a minified file can be one long
+// line.
+func shorten(line string, size int) string {
+	shown := []rune(line)
+	if len(shown) <= lineLimit {
+		return line
 	}
-	return string(shown[:min(len(shown), lineLimit)]) + fmt.Sprintf("… (a line of %d bytes)", size)
+	return string(shown[:lineLimit]) + fmt.Sprintf("… (a line of %d bytes)", size)
 }
 
 func (w *diffWriter) String() string {

@@ -17,6 +17,9 @@ const (
 	defaultDiff = 8 << 10
 	// allDiffs bounds the bytes of all diffs of one report.
 	allDiffs = 4 << 20
+	// allTexts bounds the bytes of all files that are compared line by line for one
+	// report: a container can write many files whose diffs are short.
+	allTexts = 32 << 20
 )
 
 // explain gives the changes their text diffs. Diffs are made for the most severe changes
@@ -28,15 +31,20 @@ func (c *Comparison) explain(found []listed) {
 	slices.SortFunc(found, func(a, b listed) int {
 		return cmp.Or(a.Severity.Compare(b.Severity), tree.ComparePaths(a.Path, b.Path))
 	})
-	left := allDiffs
+	left, texts := allDiffs, int64(allTexts)
 	for i := range found {
 		ch := &found[i]
 		if ch.pair.Content == nil || !hasText(&ch.Change) {
 			continue
 		}
-		if left <= 0 {
+		if left <= 0 || texts <= 0 {
 			ch.Diff = "(no diff: the report is large enough)\n"
 			continue
+		}
+		for _, e := range []*tree.Entry{ch.Want, ch.Got} {
+			if e != nil && e.Kind == tree.Regular {
+				texts -= min(e.Size, textLimit)
+			}
 		}
 		ch.Diff = ch.diff(c.diffLimit)
 		left -= len(ch.Diff)

@@ -1,4 +1,4 @@
-package drift
+package redact
 
 import (
 	"strings"
@@ -15,7 +15,7 @@ func BenchmarkRedact(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(line)))
 			for b.Loop() {
-				Redact(line)
+				Line(line)
 			}
 		})
 	}

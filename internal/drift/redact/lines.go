@@ -1,0 +1,628 @@
+package redact
+
+import (
+	"regexp"
+	"strings"
+)
+
+// maxNested is how deep text that is written in text is looked into.
+const maxNested = 3
+
+// A scanner goes through text line by line. It knows which secrets of several lines a
+// line belongs to, in whatever format: what is indented below a name, quotes, brackets,
+// here-documents, sections, and keys in PEM.
+type scanner struct {
+	*marker
+	depth int
+
+	pem     bool
+	public  bool     // a certificate or another public block in PEM
+	quote   string   // that closes what is hidden
+	open    int      // brackets to close
+	heredoc string   // line that ends what is hidden
+	below   indented // what is indented more than a name
+	section bool     // of settings that are secrets
+	values  bool     // of an INSERT, to the semicolon
+	pair    bool     // the line before was the name of a secret; its value is next
+}
+
+type indented struct {
+	indent int
+	how    strength // none: nothing is hidden
+	items  bool     // items of a list at the same indent belong to the name
+}
+
+var (
+	pemBegin     = regexp.MustCompile(`-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY(?: BLOCK)?|PGP MESSAGE|PRIVATE)-----|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----|BEGIN OpenVPN Static key`)
+	pemEnd       = regexp.MustCompile(`-----END [A-Z0-9 ]*(?:PRIVATE KEY(?: BLOCK)?|PGP MESSAGE|PRIVATE)-----|---- END SSH2 ENCRYPTED PRIVATE KEY ----|END OpenVPN Static key`)
+	publicBegin  = regexp.MustCompile(`^\s*-----BEGIN (?:(?:X509 |TRUSTED |NEW )?CERTIFICATE(?: REQUEST)?|(?:RSA |EC |DSA )?PUBLIC KEY|PGP PUBLIC KEY BLOCK|PGP SIGNATURE|X509 CRL|PKCS7|(?:DH|EC|DSA) PARAMETERS|SSH SIGNATURE)-----\s*$`)
+	publicLine   = regexp.MustCompile(`^\s*(?:[A-Za-z0-9+/=]{1,80}|[A-Z][A-Za-z-]+: .*)?\s*$`)
+	elementText  = regexp.MustCompile(`<([A-Za-z][\w:.-]*)(?:\s[^<>]*)?>([^<]+)`)
+	sectionStart = regexp.MustCompile(`^\s*\[+\s*([^\[\]]+?)\s*\]+\s*(?:[#;].*)?$`)
+	blockStart   = regexp.MustCompile(`^\s*(?:(?:variable|output|resource|data|secret|local)\s+)?["']?([\w.-]+)["']?\s*[:=]?\s*[{(\[]\s*$`)
+	hereDoc      = regexp.MustCompile(`<<[-~]?\s*\\?["']?([A-Za-z_]\w*)["']?`)
+	copyStart    = regexp.MustCompile(`(?i)^\s*copy\s+.*\(.*\)\s+from\s+stdin`)
+	insertStart  = regexp.MustCompile(`(?i)\binsert\s+(?:ignore\s+)?into\b`)
+	questionKey  = regexp.MustCompile(`^\s*(?:- )?\?\s+["']?([^"':]+?)["']?\s*$`)
+)
+
+// lines marks the secrets of a text of several lines.
+func (m *marker) lines(v view, depth int) {
+	s := scanner{marker: m, depth: depth}
+	for from := 0; from < len(v.s); {
+		end := strings.IndexByte(v.s[from:], '\n')
+		if end < 0 {
+			end = len(v.s)
+		} else {
+			end += from
+		}
+		line, next := v.sub(from, end), end+1
+		if s.isPlain() && isContinued(line.s) {
+			line, next = joined(v, from)
+		}
+		s.line(line)
+		from = next
+	}
+}
+
+// unescaped returns a view in which \u0061 is resolved.
+func (v view) unescaped() view {
+	var b strings.Builder
+	var pos []int
+	for i := 0; i < len(v.s); {
+		text, n := v.s[i:i+1], 1
+		if v.s[i] == '\\' && i+6 <= len(v.s) {
+			if t := unescapeName(v.s[i : i+6]); len(t) < 4 {
+				text, n = t, 6
+			}
+		}
+		b.WriteString(text)
+		for range len(text) {
+			pos = append(pos, v.at(i))
+		}
+		i += n
+	}
+	return view{s: b.String(), pos: append(pos, v.at(len(v.s)))}
+}
+
+func (s *scanner) isPlain() bool {
+	return !s.pem && !s.public && s.quote == "" && s.open == 0 && s.heredoc == ""
+}
+
+// isContinued reports whether a line ends in a backslash that joins the next to it.
+func isContinued(s string) bool {
+	s = strings.TrimRight(s, "\r")
+	n := len(s) - len(strings.TrimRight(s, `\`))
+	return n%2 == 1
+}
+
+// joined returns the line that begins at from with those that continue it, without the
+// backslashes, and where the next line begins.
+func joined(v view, from int) (view, int) {
+	var b strings.Builder
+	var pos []int
+	for from < len(v.s) {
+		end := strings.IndexByte(v.s[from:], '\n')
+		if end < 0 {
+			end = len(v.s)
+		} else {
+			end += from
+		}
+		part := strings.TrimRight(v.s[from:end], "\r")
+		more := isContinued(part)
+		if more {
+			part = part[:len(part)-1]
+		}
+		for i := range len(part) {
+			b.WriteByte(part[i])
+			pos = append(pos, v.at(from+i))
+		}
+		from = end + 1
+		if !more || from >= len(v.s) {
+			pos = append(pos, v.at(min(end, len(v.s))))
+			return view{s: b.String(), pos: pos}, from
+		}
+		for from < len(v.s) && (v.s[from] == ' ' || v.s[from] == '\t') {
+			from++
+		}
+	}
+	pos = append(pos, v.at(len(v.s)))
+	return view{s: b.String(), pos: pos}, from
+}
+
+func indentOf(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
+
+// line marks one line by what the lines before it began, or else by itself.
+func (s *scanner) line(line view) {
+	line.s = strings.TrimRight(line.s, "\r")
+	if strings.Contains(line.s, `\u00`) {
+		line = line.unescaped()
+	}
+	text := strings.TrimSpace(line.s)
+	switch {
+	case s.pem:
+		s.hideIn(line, 0, len(line.s), privateKey)
+		s.pem = !pemEnd.MatchString(line.s)
+		return
+	case s.public:
+		// Only what is base64 is part of the block.
+		s.public = publicLine.MatchString(line.s)
+		if s.public {
+			s.shown = append(s.shown, span{line.at(0), line.at(len(line.s))})
+			return
+		}
+	case s.heredoc != "":
+		if text == s.heredoc || s.heredoc == `\.` && text == `\.` {
+			s.heredoc = ""
+			return
+		}
+		s.hideIn(line, 0, len(line.s), value)
+		return
+	case s.quote != "" || s.open > 0:
+		end := s.close(line.s, 0)
+		s.hideIn(line, 0, end, value)
+		if end < len(line.s) {
+			s.assignments(line, end)
+		}
+		return
+	case s.values:
+		s.hideIn(line, 0, len(line.s), value)
+		s.values = !strings.HasSuffix(text, ";")
+		return
+	case text == "":
+		return
+	}
+	if s.below.how != none && s.isBelow(line.s, text) {
+		s.hideBelow(line, text)
+		return
+	}
+	if s.pair {
+		s.pair = false
+		if text[0] == ':' {
+			s.hideIn(line, strings.IndexByte(line.s, ':')+1, len(line.s), value)
+			s.below = indented{indent: indentOf(line.s), how: strong, items: true}
+			return
+		}
+	}
+	s.plain(line, text)
+}
+
+// isBelow reports whether a line is indented below the name of a secret.
+func (s *scanner) isBelow(line, text string) bool {
+	n := indentOf(line)
+	isItem := text == "-" || strings.HasPrefix(text, "- ")
+	return n > s.below.indent || n == s.below.indent && isItem && s.below.items
+}
+
+// hideBelow hides a line below the name of a secret: all of it, or a value that is not
+// harmless.
+func (s *scanner) hideBelow(line view, text string) {
+	if s.below.how == strong {
+		s.hideIn(line, 0, len(line.s), value)
+		return
+	}
+	outer := s.below
+	start := nameColumn(line.s)
+	if i := strings.IndexAny(line.s[start:], ":="); i >= 0 {
+		start += i + 1
+	}
+	if !s.isHarmless(line.s[start:], outer.how) {
+		s.hideIn(line, start, len(line.s), value)
+	}
+	s.plain(line, text)
+	if s.below.how == none && s.isPlain() {
+		s.below = outer
+	}
+}
+
+// plain marks a line that continues nothing.
+func (s *scanner) plain(line view, text string) {
+	s.below = indented{}
+	if m := sectionStart.FindStringSubmatch(line.s); m != nil {
+		s.section = strengthOf(m[1]) == strong && !s.format.isGit
+		return
+	}
+	if at := pemBegin.FindStringIndex(line.s); at != nil {
+		end := len(line.s)
+		if ends := pemEnd.FindAllStringIndex(line.s, -1); len(ends) > 0 {
+			end = ends[len(ends)-1][1]
+		} else {
+			s.pem = true
+		}
+		s.hideIn(line, at[0], end, privateKey)
+		if s.pem {
+			return
+		}
+	}
+	if publicBegin.MatchString(line.s) {
+		s.public = true
+		return
+	}
+	lower := lowerASCII(line.s)
+	s.applyRules(line, lower)
+	if m := questionKey.FindStringSubmatch(line.s); m != nil && strengthOf(m[1]) >= weak {
+		s.pair = true
+		return
+	}
+	if m := blockStart.FindStringSubmatch(line.s); m != nil && strengthOf(m[1]) == strong && !s.format.isCode {
+		s.open = 1
+		return
+	}
+	if hasSecretWord(lower) {
+		if m := hereDoc.FindStringSubmatchIndex(line.s); m != nil {
+			s.heredoc = line.s[m[2]:m[3]]
+		}
+		if copyStart.MatchString(line.s) {
+			s.heredoc = `\.`
+			return
+		}
+		if at := insertStart.FindStringIndex(line.s); at != nil {
+			if i := strings.Index(lower[at[0]:], "values"); i >= 0 {
+				s.hideIn(line, at[0]+i+len("values"), len(line.s), value)
+			}
+			s.values = !strings.HasSuffix(text, ";")
+			return
+		}
+	}
+	if s.section {
+		if i := strings.IndexAny(line.s, "=:"); i >= 0 && !isComment(text) {
+			s.valueOf(line, i+1, strong)
+			return
+		}
+	}
+	s.assignments(line, 0)
+	if strings.Contains(line.s, "</") {
+		for _, at := range elementText.FindAllStringSubmatchIndex(line.s, -1) {
+			if how := strengthOf(line.s[at[2]:at[3]]); how != none && !s.isHarmless(line.s[at[4]:at[5]], how) {
+				s.hideIn(line, at[4], at[5], value)
+			}
+		}
+	}
+	s.settings(line, text)
+}
+
+// close finds the end of what is hidden, which closes a quote or brackets that an
+// earlier line or part of the line opened.
+func (s *scanner) close(line string, i int) int {
+	for i < len(line) {
+		if s.quote != "" {
+			switch {
+			case line[i] == '\\' && len(s.quote) > 0 && s.quote != "'" && i+1 < len(line):
+				i += 2
+				continue
+			case strings.HasPrefix(line[i:], s.quote):
+				i += len(s.quote)
+				s.quote = ""
+				if s.open == 0 {
+					return i
+				}
+				continue
+			}
+			i++
+			continue
+		}
+		switch c := line[i]; c {
+		case '{', '[', '(':
+			s.open++
+		case '}', ']', ')':
+			if s.open--; s.open <= 0 {
+				s.open = 0
+				return i + 1
+			}
+		case '"', '\'':
+			s.quote = quoteAt(line, i)
+			i += len(s.quote)
+			continue
+		}
+		i++
+	}
+	// An apostrophe is no quote that lasts for lines.
+	if s.open > 0 && len(s.quote) == 1 {
+		s.quote = ""
+	}
+	return len(line)
+}
+
+// quoteAt returns the quote at i: """, ”' or a single one.
+func quoteAt(line string, i int) string {
+	q := line[i : i+1]
+	if strings.HasPrefix(line[i:], q+q+q) {
+		return q + q + q
+	}
+	return q
+}
+
+// assignments finds names before a separator, from a position on.
+func (s *scanner) assignments(line view, from int) {
+	floor, inCall := from, false
+	for i := from; i < len(line.s); i++ {
+		c := line.s[i]
+		inCall = inCall || c == '('
+		wide := strings.HasPrefix(line.s[i:], "：") || strings.HasPrefix(line.s[i:], "＝")
+		if c != '=' && c != ':' && c != ',' && !wide {
+			continue
+		}
+		name, quoted := nameBefore(line.s, floor, i)
+		if c == ',' {
+			// define('DB_PASSWORD', 'x'): the name is quoted.
+			if !quoted || !inCall || strengthOf(name) != strong {
+				continue
+			}
+		}
+		start := i + 1
+		if wide {
+			start = i + len("：")
+		}
+		for start < len(line.s) && strings.IndexByte("=:>", line.s[start]) >= 0 {
+			start++
+		}
+		if c == ':' && strings.HasPrefix(line.s[i+1:], "//") {
+			continue
+		}
+		how := s.strengthIn(line.s, name, quoted, i)
+		if how == none {
+			i = start - 1
+			continue
+		}
+		if s.format.isCode && c == ':' && !quoted && strings.TrimSpace(line.s[start:]) == "" {
+			continue // a label
+		}
+		end := s.valueOf(line, start, how)
+		if !s.isPlain() || s.below.how != none {
+			return
+		}
+		i = max(end, start) - 1
+		floor = i
+	}
+}
+
+// strengthIn returns the strength of a name in its line.
+func (s *scanner) strengthIn(line, name string, quoted bool, sep int) strength {
+	if name == "" {
+		return none
+	}
+	switch {
+	case s.format.isSudoers && (name == "NOPASSWD" || name == "PASSWD"),
+		s.format.isNameService && line[sep] == ':',
+		s.format.isPackages && !quoted && (name == "Pin" || name == "Checksum"):
+		return none
+	}
+	how := strengthOf(name)
+	if how == none && s.isKubernetesSecret && (name == "data" || name == "stringData" || name == "binaryData") {
+		return strong
+	}
+	return how
+}
+
+// nameBefore returns the name that ends before a separator, and whether it is quoted.
+// A name that is not may be of several words.
+func nameBefore(line string, floor, sep int) (name string, quoted bool) {
+	end := sep
+	// Other parts of the separator, and what closes the name.
+	for end > floor && strings.IndexByte(" \t\\)]}+?|", line[end-1]) >= 0 {
+		end--
+	}
+	if end == floor {
+		return "", false
+	}
+	if q := line[end-1]; q == '"' || q == '\'' || q == '`' {
+		end--
+		for end > floor && line[end-1] == '\\' {
+			end--
+		}
+		begin := max(floor, end-maxName)
+		begin += strings.LastIndexByte(line[begin:end], q) + 1
+		return line[begin:end], true
+	}
+	begin := end
+	for begin > floor && end-begin < maxName && isName(line[begin-1]) {
+		begin--
+	}
+	name = line[begin:end]
+	if strengthOf(name) != none {
+		return name, false
+	}
+	// "API key: x", "Password (again): x", "password for bob: x"
+	if strings.ContainsAny(name, "./@0123456789") {
+		return name, false
+	}
+	first := begin
+	for words := 0; words < 3 && first > floor && end-first < maxName; words++ {
+		at := first
+		for at > floor && strings.IndexByte(" ()", line[at-1]) >= 0 {
+			at--
+		}
+		if at == first {
+			break
+		}
+		if at == floor || !isNameInWords(line[at-1]) {
+			break
+		}
+		first = at
+		for first > floor && end-first < maxName && isNameInWords(line[first-1]) {
+			first--
+		}
+		if passed[line[first:at]] {
+			break
+		}
+		if how := strengthOf(line[first:end]); how == strong || how == about && words > 0 {
+			return line[first:at], false
+		}
+	}
+	return name, false
+}
+
+func isName(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80 || c == '_' || c == '.' || c == '-' || c == '@' || c == '/'
+}
+
+func isNameInWords(c byte) bool {
+	return isName(c) && c != '.' && c != '/' && c != '@' && (c < '0' || c > '9')
+}
+
+var (
+	yamlProperty = regexp.MustCompile(`^(?:[!&][^\s,\[\]{}]*\s+)+`)
+	yamlBlock    = regexp.MustCompile(`^[|>][-+0-9]*\s*(?:#.*)?$`)
+	afterQuote   = regexp.MustCompile(`^(?:\s*(?:$|[,;)}\]>|&]|/>|\?>)|\s+(?:["']?[\w.-]+["']?\s*[:=]|-|#|//|\\))`)
+	prefixed     = regexp.MustCompile(`^(?:[rbfuRBFU@$]{1,2}|new\s+\w+\(|\\)["'` + "`" + `]`)
+	nextValue    = regexp.MustCompile(`^\s*,\s*["']`)
+	comment      = regexp.MustCompile(`\s(?:#|//|;).*$`)
+	moreOfQuery  = regexp.MustCompile(`^[^\s&"'<>]+&[\w.%-]+=`)
+)
+
+// valueOf hides the value of a setting that begins at i, and returns where it ends.
+func (s *scanner) valueOf(line view, i int, how strength) int {
+	text := line.s
+	for i < len(text) && isBlank(text[i]) {
+		i++
+	}
+	if property := yamlProperty.FindString(text[i:]); property != "" {
+		i += len(property)
+	} else if i < len(text) && (text[i] == '!' || text[i] == '&') && !strings.ContainsAny(text[i:], " \t") && len(text)-i > 1 && s.format.syntax == yamlSyntax {
+		i = len(text)
+	}
+	rest := text[i:]
+	isBlock := yamlBlock.MatchString(rest)
+	if rest == "" || isBlock || strings.HasPrefix(rest, "#") {
+		// The value is on the next lines, if they are indented.
+		if s.depth == 0 && (how != about || isBlock) {
+			s.below = indented{indent: nameColumn(text), how: how, items: !strings.HasPrefix(strings.TrimSpace(text), "- ")}
+		}
+		return len(text)
+	}
+	if end := redactedAt(rest); end > 0 {
+		return i + end
+	}
+	if skip := prefixed.FindString(rest); skip != "" {
+		i += len(skip) - 1
+		rest = text[i:]
+	}
+	switch c := rest[0]; {
+	case c == '"' || c == '\'' || c == '`':
+		return s.quoted(line, i, how)
+	case (c == '[' || c == '{' || c == '(') && !reference.MatchString(strings.TrimRight(rest, ";, \t")):
+		if how == about || how == weak && c == '{' {
+			return i + 1 // the names in it tell
+		}
+		end := s.bracket(text, i)
+		if how == weak && s.isPlain() && s.isHarmless(text[i+1:end-1], how) {
+			return i + 1
+		}
+		s.hideIn(line, i, end, value)
+		return end
+	}
+	end := len(text)
+	if moreOfQuery.MatchString(rest) { // of a URL
+		end = i + strings.IndexByte(rest, '&')
+	}
+	shown := text[i:end]
+	if len(shown) <= maxHarmless && (s.isHarmless(shown, how) || s.isHarmless(comment.ReplaceAllString(shown, ""), how)) {
+		return s.skipHarmless(text, i)
+	}
+	// The first of several values can be harmless: password=true, x
+	if first, _, ok := strings.Cut(shown, ","); ok && s.isHarmless(first, how) && strings.ContainsAny(shown, "=:") {
+		return i + len(first)
+	}
+	if how == about {
+		if word := firstWord(shown); !isSuspicious(word) {
+			return i + len(word)
+		}
+	}
+	s.hideIn(line, i, end, value)
+	return end
+}
+
+// maxHarmless is the most bytes of a value that is shown.
+const maxHarmless = 256
+
+// skipHarmless returns where a harmless value ends. What comes after it is searched for
+// other names.
+func (s *scanner) skipHarmless(text string, i int) int {
+	for i < len(text) && !isBlank(text[i]) && text[i] != ',' && text[i] != ';' && text[i] != '&' {
+		i++
+	}
+	return i
+}
+
+func firstWord(s string) string {
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
+// nameColumn returns the column in which the name of a YAML line begins, after the
+// dashes of lists.
+func nameColumn(text string) int {
+	i := indentOf(text)
+	for strings.HasPrefix(text[i:], "- ") {
+		i += 2 + indentOf(text[i+2:])
+	}
+	return i
+}
+
+// redactedAt returns the length of a value that was redacted before.
+func redactedAt(s string) int {
+	if !strings.HasPrefix(s, "[redacted ") {
+		return 0
+	}
+	if end := strings.IndexByte(s, ']'); end > 0 && isRedacted(s[:end+1]) {
+		return end + 1
+	}
+	return 0
+}
+
+// quoted hides a value in quotes, which may end on a later line, and what is joined to
+// it.
+func (s *scanner) quoted(line view, i int, how strength) int {
+	text := line.s
+	s.quote = quoteAt(text, i)
+	start := i
+	empty := s.quote
+	i += len(s.quote)
+	if len(empty) == 1 && i < len(text) && text[i] == empty[0] { // ""
+		s.quote = ""
+		i++
+	} else {
+		i = s.close(text, i)
+	}
+	closed := s.quote == ""
+	if !closed {
+		if len(empty) == 1 && s.depth > 0 {
+			s.quote = ""
+		}
+		s.hideIn(line, start, len(text), value)
+		return len(text)
+	}
+	for strings.HasPrefix(text[i:], "'") && empty == "'" { // '' in YAML and SQL
+		s.quote = "'"
+		i = s.close(text, i+1)
+	}
+	s.quote = ""
+	if !afterQuote.MatchString(text[i:]) {
+		s.hideIn(line, start, len(text), value)
+		return len(text)
+	}
+	if s.isHarmless(text[start:i], how) {
+		return i
+	}
+	// "a", "b" as a value of several.
+	for next := nextValue.FindString(text[i:]); next != ""; next = nextValue.FindString(text[i:]) {
+		at := i + len(next) - 1
+		s.quote = text[at : at+1]
+		end := s.close(text, at+1)
+		s.quote = ""
+		if after := strings.TrimLeft(text[end:], " \t"); strings.HasPrefix(after, ":") || strings.HasPrefix(after, "=") {
+			break
+		}
+		i = end
+	}
+	s.hideIn(line, start, i, value)
+	return i
+}
+
+// bracket returns where brackets close, or the end of the line.
+func (s *scanner) bracket(text string, i int) int {
+	s.open = 1
+	return s.close(text, i+1)
+}

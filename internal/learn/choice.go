@@ -305,7 +305,7 @@ func (v *choiceVolume) automatic() error {
 // volume, also of those that were removed again.
 func (v *choiceVolume) written() (sum int64) {
 	for _, w := range v.writes {
-		if w.Path == v.MountPath || strings.HasPrefix(w.Path, v.MountPath+"/") {
+		if isBelow(w.Path, v.MountPath) {
 			sum += w.Bytes
 		}
 	}

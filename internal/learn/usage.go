@@ -1,6 +1,8 @@
 package learn
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
@@ -11,9 +13,10 @@ import (
 const leastUsed = 4096
 
 // recordUse sets Used of a profile's volumes to the most bytes that each had in a
-// trial of the workload that the profile sealed. A file that was removed while
-// it was open, or that existed only between two measurements, is in no
-// directory that was measured, but its size is in the traces.
+// trial of the workload that the profile sealed. A file that was removed while it
+// was open, or that existed only between two measurements, is in no directory
+// that was measured. So a volume had at least the size of its largest file, which
+// is in the traces, or in the profile's writes if it was on the root file system.
 func recordUse(p *profile.Profile, sealed Workload, t trial) {
 	for i := range p.Containers {
 		c := &p.Containers[i]
@@ -31,10 +34,19 @@ func recordUse(p *profile.Profile, sealed Workload, t trial) {
 					}
 				}
 			}
+			for _, w := range c.Writes {
+				// Under a name with "*" several files are added up.
+				if isBelow(w.Path, v.MountPath) && !strings.Contains(w.Path, "*") {
+					used = max(used, w.Bytes)
+				}
+			}
 			v.Used = max(v.Used, used, leastUsed)
 		}
 	}
 }
+
+// isBelow reports whether a path is a directory or lies in it.
+func isBelow(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
 // mounts returns the volumes of a container by mount path.
 func (s Workload) mounts(container string) map[string]string {

@@ -47,15 +47,19 @@ kind: Pod
 metadata: {name: a}
 spec:
   containers:
-  - {name: a, image: i, volumeMounts: [{name: tmp, mountPath: /tmp}, {name: run, mountPath: /run}, {name: data, mountPath: /data}, {name: gone, mountPath: /gone}]}
+  - {name: a, image: i, volumeMounts: [{name: tmp, mountPath: /tmp}, {name: run, mountPath: /run}, {name: data, mountPath: /data}, {name: gone, mountPath: /gone}, {name: srv, mountPath: /srv}]}
   - {name: b, image: i, volumeMounts: [{name: data, mountPath: /tmp}]}
-  volumes: [{name: tmp}, {name: run}, {name: data}, {name: gone}]
+  volumes: [{name: tmp}, {name: run}, {name: data}, {name: gone}, {name: srv}]
 `)
-	p := profile.Profile{Containers: []profile.Container{{Name: "a", Volumes: []profile.Volume{
-		{MountPath: "/data", Used: 9 << 20}, {MountPath: "/gone"}, {MountPath: "/run"}, {MountPath: "/tmp"},
-	}}}}
+	p := profile.Profile{Containers: []profile.Container{{
+		Name:   "a",
+		Writes: []profile.Write{{Path: "/run/*", Bytes: 8 << 20}, {Path: "/srv/open", Bytes: 6 << 20}, {Path: "/srv2", Bytes: 8 << 20}},
+		Volumes: []profile.Volume{
+			{MountPath: "/data", Used: 9 << 20}, {MountPath: "/gone"}, {MountPath: "/run"}, {MountPath: "/srv"}, {MountPath: "/tmp"},
+		},
+	}}}
 	recordUse(&p, sealed, trial{
-		Used: map[string]int64{"tmp": 8192, "run": 0, "data": 1 << 20},
+		Used: map[string]int64{"tmp": 8192, "run": 0, "data": 1 << 20, "srv": 4096},
 		Traces: []trace.Trace{
 			{Container: "a", Accesses: []trace.Access{
 				{Op: trace.Tmpfile, Path: "/tmp", Mount: "/tmp", Bytes: 3 << 20},
@@ -71,7 +75,7 @@ spec:
 	}
 	// The largest removed file counts, an earlier and larger measurement stays, an
 	// empty volume has one block, and what was not measured has no size.
-	if diff := cmp.Diff(got, map[string]int64{"/tmp": 3 << 20, "/data": 9 << 20, "/run": leastUsed, "/gone": 0}); diff != "" {
+	if diff := cmp.Diff(got, map[string]int64{"/tmp": 3 << 20, "/data": 9 << 20, "/run": leastUsed, "/gone": 0, "/srv": 6 << 20}); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
 }

@@ -46,7 +46,7 @@ func TestProfileSealsItsExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := learn.Seal(f, profiles, manifest.SealOptions{Form: manifest.ImageVolume, Image: manifest.CopyUpImage})
+	sealed, _, err := learn.Seal(f, profiles, manifest.SealOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

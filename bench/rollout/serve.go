@@ -91,7 +91,7 @@ func (d *daemonProcess) roll(ctx context.Context, version string) error {
 // with their image, and those of other versions get no traffic.
 func (d *daemonProcess) apply(ctx context.Context, version string, n, period int) error {
 	content := append(manifest(version, n, period), service...)
-	if _, err := d.client.Apply(ctx, api.ApplyRequest{File: "web.yaml", Content: content}); err != nil {
+	if _, err := d.client.Apply(ctx, api.ApplyRequest{ManifestFile: api.ManifestFile{File: "web.yaml", Content: content}}); err != nil {
 		return err
 	}
 	return until(ctx, "the rollout is complete", func(ctx context.Context) (bool, error) {

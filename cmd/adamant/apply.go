@@ -15,11 +15,12 @@ import (
 )
 
 func newApplyCommand(a *app) *cobra.Command {
-	var file, kubeContext string
+	var files manifestFlag
+	var kubeContext string
 	var wait bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use:   "apply -f FILE",
+		Use:   "apply FILE...",
 		Short: "Declare workloads, and replace what is different",
 		Long: `Apply tells the daemon (adamant serve) what is to run. What is new is started;
 what is different is replaced by a new generation, as the workload's strategy
@@ -32,16 +33,19 @@ code 3 if one was rolled back or failed.
 With --context the manifest goes to a Kubernetes cluster instead, in which every
 Deployment is rolled out, watched and rolled back in the same way; it always waits
 then, and exits 4 if pods could not be compared with their images.`,
-		Example: `  adamant apply -f web.yaml
+		Example: `  adamant apply web.yaml
   adamant apply -f web.yaml --context production
-  adamant apply -f web.yaml --wait
-  adamant diff -f web.yaml      # what would be replaced, before it is`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("context") {
-				return a.applyToCluster(cmd.Context(), file, kubeContext, timeout)
+  adamant apply -f deploy/ --wait
+  adamant diff web.yaml      # what would be replaced, before it is`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := files.loadOne(cmd.Context(), a, args)
+			if err != nil {
+				return err
 			}
-			out, err := a.apply(cmd.Context(), file, false)
+			if cmd.Flags().Changed("context") {
+				return a.applyToCluster(cmd.Context(), f, kubeContext, timeout)
+			}
+			out, err := a.apply(cmd.Context(), f, false)
 			if err != nil {
 				return err
 			}
@@ -54,7 +58,7 @@ then, and exits 4 if pods could not be compared with their images.`,
 			return a.waitAll(cmd.Context(), out, timeout)
 		},
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest to apply, - for standard input")
+	files.add(cmd, "apply")
 	cmd.Flags().StringVar(&kubeContext, "context", "", "context of the kubeconfig: apply to that cluster")
 	cmd.Flags().BoolVar(&wait, "wait", false, "show the rollouts and wait until they have ended")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up waiting after this long (default: never)")
@@ -62,42 +66,34 @@ then, and exits 4 if pods could not be compared with their images.`,
 }
 
 func newDiffCommand(a *app) *cobra.Command {
-	var file string
+	var files manifestFlag
 	cmd := &cobra.Command{
-		Use:   "diff -f FILE",
+		Use:   "diff FILE...",
 		Short: "Show what an apply would replace, before it does",
 		Long: `Diff compares a manifest with what is declared, images by what their names mean
 now. It changes nothing, and exits 3 if something would change.`,
-		Example: `  adamant diff -f web.yaml
+		Example: `  adamant diff web.yaml
   adamant diff -f web.yaml -o json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			out, err := a.apply(cmd.Context(), file, true)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := files.loadOne(cmd.Context(), a, args)
+			if err != nil {
+				return err
+			}
+			out, err := a.apply(cmd.Context(), f, true)
 			if err != nil {
 				return err
 			}
 			return a.printOutcome(out, true)
 		},
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest to compare, - for standard input")
+	files.add(cmd, "compare")
 	return cmd
 }
 
-func (a *app) apply(ctx context.Context, file string, dry bool) (local.Outcome, error) {
-	content, err := a.readManifest(file)
-	if err != nil {
-		return local.Outcome{}, err
-	}
+func (a *app) apply(ctx context.Context, f manifest.File, dry bool) (local.Outcome, error) {
 	c := a.client()
 	defer c.Close()
-	return c.Apply(ctx, api.ApplyRequest{File: file, Content: content, Dry: dry})
-}
-
-func (a *app) readManifest(file string) ([]byte, error) {
-	if file == "" {
-		return nil, usagef("name the manifest: -f FILE, or -f - for standard input")
-	}
-	return manifest.Read(file, a.in)
+	return c.Apply(ctx, api.NewApplyRequest(f, dry))
 }
 
 func (a *app) printOutcome(out local.Outcome, dry bool) error {
@@ -145,15 +141,7 @@ func newGetCommand(a *app) *cobra.Command {
 
 // applyToCluster applies a manifest in a Kubernetes cluster and waits for the
 // rollouts of its Deployments.
-func (a *app) applyToCluster(ctx context.Context, file, kubeContext string, timeout time.Duration) error {
-	content, err := a.readManifest(file)
-	if err != nil {
-		return err
-	}
-	f, err := manifest.Parse(file, content)
-	if err != nil {
-		return err
-	}
+func (a *app) applyToCluster(ctx context.Context, f manifest.File, kubeContext string, timeout time.Duration) error {
 	objects, err := f.Raw()
 	if err != nil {
 		return err

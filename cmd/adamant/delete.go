@@ -12,7 +12,7 @@ import (
 )
 
 func newDeleteCommand(a *app) *cobra.Command {
-	var file string
+	var files []string
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "delete [WORKLOAD...] [-f FILE]",
@@ -26,26 +26,26 @@ Secrets. It waits until they are gone.`,
 		ValidArgsFunction: a.completeWorkloads,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			if (len(args) == 0) == (file == "") {
+			if (len(args) == 0) == (len(files) == 0) {
 				return usagef("name workloads, or the manifest that declared them: -f FILE")
 			}
 			c := a.client()
 			defer c.Close()
-			keys, err := a.deletable(ctx, c, args, file)
+			keys, err := a.deletable(ctx, c, args, files)
 			if err != nil {
 				return err
 			}
 			return c.DeleteAll(ctx, keys, wait, func(k local.Key) { fmt.Fprintf(a.out, "%s/%s deleted\n", k.Kind, k.Name) })
 		},
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest whose objects to remove, - for standard input")
+	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "manifest whose objects to remove: a file, a directory, or - for standard input; may be repeated")
 	cmd.Flags().BoolVar(&wait, "wait", true, "return once they are gone")
 	return cmd
 }
 
 // deletable returns all objects to delete before any is deleted, because a
 // wrong argument must not leave half of them.
-func (a *app) deletable(ctx context.Context, c *api.Client, args []string, file string) ([]local.Key, error) {
+func (a *app) deletable(ctx context.Context, c *api.Client, args, files []string) ([]local.Key, error) {
 	var keys []local.Key
 	for _, arg := range args {
 		ref, err := api.ParseRef(arg)
@@ -58,16 +58,9 @@ func (a *app) deletable(ctx context.Context, c *api.Client, args []string, file 
 		}
 		keys = append(keys, k)
 	}
-	if file == "" {
-		return keys, nil
+	loaded, err := manifest.LoadAll(ctx, files, a.in)
+	for _, f := range loaded {
+		keys = append(keys, local.Keys(f)...)
 	}
-	content, err := a.readManifest(file)
-	if err != nil {
-		return nil, err
-	}
-	f, err := manifest.Parse(file, content)
-	if err != nil {
-		return nil, err
-	}
-	return local.Keys(f), nil
+	return keys, err
 }

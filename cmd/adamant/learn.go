@@ -31,11 +31,12 @@ func (l *loadFlags) add(flags *pflag.FlagSet) {
 
 func newLearnCommand(a *app) *cobra.Command {
 	var load loadFlags
+	var files manifestFlag
 	var earlier []string
 	var save string
 	var leaveOneOut bool
 	cmd := &cobra.Command{
-		Use:   "learn IMAGE|FILE",
+		Use:   "learn IMAGE|FILE...",
 		Short: "Run a workload and find exactly what it must write",
 		Long: `Learn runs each workload of a manifest, or a pod of an image, with a writable
 root and traces what it writes, from before its first instruction to after its
@@ -50,28 +51,35 @@ Start-up alone misses much of what a program writes: give it load.`,
   adamant learn web.yaml --exercise-http :8080/ --for 1m > web.profile
   adamant learn redis.yaml --exercise 'redis-cli save' --leave-one-out
   adamant learn web.yaml --profile web.profile --exercise 'run-backup' --save web.profile`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeManifests,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			old, err := learn.LoadProfiles(earlier)
 			if err != nil {
 				return err
 			}
-			f, err := learn.LoadManifest(ctx, args[0])
+			paths, err := files.paths(args)
+			if err != nil {
+				return err
+			}
+			f, err := learn.LoadManifests(ctx, paths, a.in)
 			if errors.Is(err, fs.ErrNotExist) {
 				return hint{err, "name a manifest that exists, or an image"}
 			}
 			if err != nil {
 				return err
 			}
-			lessons, err := a.learn(ctx, f, load, old, leaveOneOut)
+			workloads, err := a.workloads(f)
+			if err != nil {
+				return err
+			}
+			lessons, err := a.learn(ctx, workloads, load, old, leaveOneOut)
 			if err != nil {
 				return err
 			}
 			return a.printLessons(lessons, save)
 		},
 	}
+	files.add(cmd, "learn")
 	load.add(cmd.Flags())
 	cmd.Flags().StringArrayVar(&earlier, "profile", nil, "an earlier profile of the same workload to add to; may be repeated")
 	cmd.Flags().StringVar(&save, "save", "", "write the profile to this file and a summary to stdout")
@@ -79,14 +87,10 @@ Start-up alone misses much of what a program writes: give it load.`,
 	return cmd
 }
 
-// learn learns every workload of a manifest.
-func (a *app) learn(ctx context.Context, f manifest.File, load loadFlags, old []profile.Profile, leaveOneOut bool) ([]learn.Lesson, error) {
-	workloads, err := a.workloads(f)
-	if err != nil {
-		return nil, err
-	}
+// learn learns workloads.
+func (a *app) learn(ctx context.Context, workloads []learn.Workload, load loadFlags, old []profile.Profile, leaveOneOut bool) ([]learn.Lesson, error) {
 	var lessons []learn.Lesson
-	err = a.traced(ctx, load, func(o learn.Options) (err error) {
+	err := a.traced(ctx, load, func(o learn.Options) (err error) {
 		lessons, err = learn.LearnAll(ctx, o, workloads, old, leaveOneOut)
 		return err
 	})

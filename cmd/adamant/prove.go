@@ -4,13 +4,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/learn"
-	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
 func newProveCommand(a *app) *cobra.Command {
 	var load loadFlags
+	var files manifestFlag
 	cmd := &cobra.Command{
-		Use:   "prove FILE",
+		Use:   "prove FILE...",
 		Short: "Run a sealed workload under load and show that nothing it needs fails",
 		Long: `Prove runs each workload of a sealed manifest twice: with its root writable, as
 the reference, and as it is. It passes only if the sealed one is healthy, the
@@ -19,12 +19,11 @@ writable. It exits 3 if a proof does not pass, and 4 if one passes but something
 it could not be seen, such as io_uring requests.`,
 		Example: `  adamant prove sealed.yaml
   adamant prove sealed.yaml --exercise-http :8080/ --for 1m
-  adamant prove redis.yaml --exercise 'redis-cli save' -o json`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeManifests,
+  adamant prove redis.yaml --exercise 'redis-cli save' -o json
+  adamant prove -f deploy/`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			f, err := manifest.Load(ctx, args[0])
+			f, err := files.loadOne(ctx, a, args)
 			if err != nil {
 				return err
 			}
@@ -43,6 +42,7 @@ it could not be seen, such as io_uring requests.`,
 			return a.printVerdict(learn.NewProofList(proofs))
 		},
 	}
+	files.add(cmd, "prove")
 	load.add(cmd.Flags())
 	return cmd
 }

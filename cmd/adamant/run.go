@@ -15,11 +15,11 @@ import (
 )
 
 func newRunCommand(a *app) *cobra.Command {
-	var file string
+	var files manifestFlag
 	var detach, pull bool
 	var ready time.Duration
 	cmd := &cobra.Command{
-		Use:   "run -f FILE",
+		Use:   "run FILE...",
 		Short: "Run a manifest on this machine until Ctrl-C",
 		Long: `Run does in the foreground what adamant serve does as a daemon: Deployments,
 ReplicaSets and DaemonSets run with all their replicas behind the Services of the
@@ -36,16 +36,13 @@ happens to stderr. On a terminal, logs are printed as adamant logs does.
 With --detach it starts one pod of each workload and returns once all are ready:
 the pods go on, but nobody supervises them. Replicas and Services need the
 foreground, or adamant apply.`,
-		Example: `  adamant run -f web.yaml
-  adamant run -d -f web.yaml
+		Example: `  adamant run web.yaml
+  adamant run -d web.yaml config.yaml
+  adamant run -f deploy/
   kubectl create deployment web --image=nginx --dry-run=client -o yaml | adamant run -f -`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
-				return usagef("name the manifest: -f FILE, or -f - for standard input")
-			}
+		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			f, err := manifest.Load(ctx, file)
+			f, err := files.loadOne(ctx, a, args)
 			if err != nil {
 				return err
 			}
@@ -67,7 +64,7 @@ foreground, or adamant apply.`,
 			return a.foreground(ctx, e, parts, ready)
 		},
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest to run, - for standard input")
+	files.add(cmd, "run")
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once all pods are ready; nobody supervises them")
 	cmd.Flags().BoolVar(&pull, "pull", false, "ask the registry again for images whose pull policy is Always")
 	cmd.Flags().DurationVar(&ready, "ready-timeout", 90*time.Second, "how long the pods may take to get ready")

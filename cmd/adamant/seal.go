@@ -3,10 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
@@ -16,21 +16,28 @@ import (
 
 func newSealCommand(a *app) *cobra.Command {
 	var load loadFlags
+	var files manifestFlag
 	var profiles []string
 	var write, diff, anyDigest bool
 	var form, image string
 	var choices learn.Choices
 	cmd := &cobra.Command{
-		Use:   "seal FILE",
+		Use:   "seal FILE...",
 		Short: "Rewrite a manifest: read-only root, the smallest set of volumes",
-		Long: `Seal edits a manifest so that no container can write its root: it sets
+		Long: `Seal edits manifests so that no container can write its root: it sets
 readOnlyRootFilesystem, adds a volume for each path the profile asks for, and an
 init container that copies the image's content into those that need it. Nothing
-else in the file is touched: comments, order and literals stay.
+else in the files is touched: comments, order and literals stay. The pod meets the
+same level of Pod Security as before; stderr says so where that is impossible.
+
+The init container runs sh and cp of the container's own image, so that no other
+image is needed. For an image without them, name one with Adamant's tool in a
+registry of yours (see adamant copy-up-image).
 
 Without --profile the workload is learned first. A profile of an image that was
 replaced since is refused. The result goes to stdout; a second time changes
-nothing.
+nothing. Pods in objects of other kinds (a Rollout, a custom resource) are sealed
+too if there is a profile for them; otherwise they are named, with exit code 4.
 
 A volume is an emptyDir on disk without a limit, since no run shows how much a
 program will ever write. If a policy asks for limits, --size-limit auto chooses
@@ -40,27 +47,29 @@ of the container. --claim PATH=NAME keeps data that should outlive the pod on a
 PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 		Example: `  adamant seal web.yaml --profile web.profile > sealed.yaml
   adamant seal web.yaml --profile web.profile --diff
+  adamant seal -f deploy/ --profile web.profile --profile db.profile -w
   adamant seal web.yaml --exercise-http :8080/ -w
+  adamant seal web.yaml --profile web.profile --copy-up-image registry.example/copy-up@sha256:DIGEST
   adamant seal db.yaml --profile db.profile --claim /var/lib/postgresql=db-data:10Gi
   adamant seal web.yaml --profile web.profile --size-limit auto --size-limit /tmp=1Gi
   adamant seal web.yaml --profile web.profile --medium app:/run=Memory`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeManifests,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if write && diff {
+			paths, err := files.paths(args)
+			switch {
+			case err != nil:
+				return err
+			case write && diff:
 				return usagef("--write and --diff: choose one")
-			}
-			if write && args[0] == "-" {
+			case write && slices.Contains(paths, "-"):
 				return usagef("--write needs a file, not standard input")
-			}
-			if form != string(manifest.ImageVolume) && form != string(manifest.InstalledTool) {
-				return usagef("--copy-up %q: want image-volume or installed-tool", form)
+			case form != "" && !slices.Contains(manifest.CopyUpForms(), manifest.CopyUpForm(form)):
+				return usagef("--copy-up %q: want own-image, image-volume or installed-tool", form)
 			}
 			if err := choices.Check(); err != nil {
 				return usageError{err}
 			}
 			ctx := cmd.Context()
-			f, err := manifest.Load(ctx, args[0])
+			loaded, err := manifest.LoadAll(ctx, paths, a.in)
 			if err != nil {
 				return err
 			}
@@ -68,11 +77,10 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 			if err != nil {
 				return err
 			}
-			switch {
-			case len(profiles) == 0:
-				all, err = a.learnToSeal(ctx, f, load)
-			case !anyDigest:
-				err = a.checkDigests(ctx, f, all)
+			if len(profiles) == 0 {
+				all, err = a.learnToSeal(ctx, loaded, load)
+			} else if !anyDigest {
+				err = a.checkDigests(ctx, loaded, all)
 			}
 			if err != nil {
 				return err
@@ -82,21 +90,36 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 				return err
 			}
 			a.note(notes...)
-			a.note(learn.VolumeNotes(f, all)...)
-			a.note(learn.DurableNotes(all)...)
-			sealed, err := learn.Seal(f, all, manifest.SealOptions{Form: manifest.CopyUpForm(form), Image: image})
+			joined, err := manifest.Join(loaded...)
 			if err != nil {
 				return err
 			}
-			return a.printSealed(f, sealed, write, diff)
+			a.note(learn.VolumeNotes(joined, all)...)
+			a.note(learn.DurableNotes(all)...)
+			opts := manifest.SealOptions{Form: manifest.CopyUpForm(form), Image: image, Note: func(e manifest.FieldError) { a.note(e.Error()) }}
+			if form == "" && image != "" {
+				opts.Form = manifest.InstalledTool
+			}
+			sealed, err := learn.SealAll(loaded, all, opts)
+			if err != nil {
+				return err
+			}
+			if err := a.printSealed(loaded, sealed, write, diff); err != nil {
+				return err
+			}
+			for _, e := range sealed.Left {
+				a.progress("%s", e.Error())
+			}
+			return exitWith(sealed.Verdict())
 		},
 	}
+	files.add(cmd, "seal")
 	load.add(cmd.Flags())
 	cmd.Flags().StringArrayVar(&profiles, "profile", nil, "profile to seal by, from adamant learn; may be repeated")
 	cmd.Flags().BoolVar(&anyDigest, "any-digest", false, "seal even if an image was replaced since its profile was learned")
-	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the result back to FILE")
-	cmd.Flags().StringVar(&form, "copy-up", string(manifest.ImageVolume), "how the image's content gets into volumes: image-volume, or installed-tool for clusters without image volumes")
-	cmd.Flags().StringVar(&image, "copy-up-image", manifest.CopyUpImage, "image with the copy-up tool, as the cluster knows it")
+	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the result back to each file")
+	cmd.Flags().StringVar(&form, "copy-up", "", "how the image's content gets into volumes: own-image, installed-tool, or image-volume, which needs Kubernetes 1.33 (default own-image, or installed-tool with --copy-up-image)")
+	cmd.Flags().StringVar(&image, "copy-up-image", "", "image with Adamant's copy-up tool, which adamant copy-up-image builds")
 	cmd.Flags().StringArrayVar(&choices.SizeLimits, "size-limit", nil, "limit volumes: PATH=SIZE, PATH=auto, PATH=none, or auto for all; may be repeated")
 	cmd.Flags().StringArrayVar(&choices.Mediums, "medium", nil, "medium of a volume: PATH=Memory or PATH=none; may be repeated")
 	cmd.Flags().StringArrayVar(&choices.Claims, "claim", nil, "use a PersistentVolumeClaim for a volume: PATH=NAME, or PATH=NAME:SIZE to add it to the file; may be repeated")
@@ -104,30 +127,52 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 	return cmd
 }
 
-// learnToSeal learns a manifest's workloads; only what was proven may seal.
-func (a *app) learnToSeal(ctx context.Context, f manifest.File, load loadFlags) ([]profile.Profile, error) {
-	lessons, err := a.learn(ctx, f, load, nil, false)
+// learnToSeal learns the workloads of manifests; only what was proven may seal.
+func (a *app) learnToSeal(ctx context.Context, files []manifest.File, load loadFlags) ([]profile.Profile, error) {
+	f, err := manifest.Join(files...)
+	if err != nil {
+		return nil, err
+	}
+	workloads, err := learn.Workloads(f)
+	if err != nil {
+		return nil, err
+	}
+	lessons, err := a.learn(ctx, workloads, load, nil, false)
 	if err != nil {
 		return nil, err
 	}
 	return learn.ProvenProfiles(f.Name, lessons, func(p learn.Proof) { a.progress("%s", p.Summary()) })
 }
 
-func (a *app) printSealed(f manifest.File, sealed []byte, write, diff bool) error {
-	switch {
-	case write:
-		return durable.Rewrite(f.Name, sealed)
-	case diff:
-		return learn.WriteSealDiff(a.out, f, sealed)
+func (a *app) printSealed(files []manifest.File, sealed learn.SealedFiles, write, diff bool) error {
+	for i, f := range files {
+		var err error
+		switch {
+		case write:
+			err = durable.Rewrite(f.Name, []byte(sealed.Items[i].Manifest))
+		case diff:
+			err = learn.WriteSealDiff(a.out, f, []byte(sealed.Items[i].Manifest))
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return a.print(learn.SealedManifest{
-		Header: document.NewHeader(document.SealedManifest), File: f.Name, Manifest: string(sealed),
-	})
+	switch {
+	case write || diff:
+		return nil
+	case len(files) == 1:
+		return a.print(sealed.Items[0])
+	}
+	return a.print(sealed)
 }
 
 // checkDigests refuses profiles of images that were replaced since they were
 // learned. It prints a note for each image that cannot be checked.
-func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.Profile) error {
+func (a *app) checkDigests(ctx context.Context, files []manifest.File, all []profile.Profile) error {
+	f, err := manifest.Join(files...)
+	if err != nil {
+		return err
+	}
 	if a.endpoint == "" && !pod.HasStore(cmp.Or(a.root, pod.DefaultRoot)) {
 		a.progress("note: there are no images here to look at, so it was not checked that the profiles are of the same ones")
 		return nil

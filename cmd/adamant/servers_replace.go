@@ -70,7 +70,7 @@ func (d *deployer) Load(ctx context.Context, archive string) error {
 func (d *deployer) Deploy(ctx context.Context, file string, content []byte, timeout time.Duration) ([]servers.Endpoint, error) {
 	c := d.app.client()
 	defer c.Close()
-	out, err := c.Apply(ctx, api.ApplyRequest{File: file, Content: content})
+	out, err := c.Apply(ctx, api.ApplyRequest{ManifestFile: api.ManifestFile{File: file, Content: content}})
 	if err != nil {
 		return nil, err
 	}

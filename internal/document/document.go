@@ -22,6 +22,7 @@ const (
 	Proof              = "Proof"
 	ProofList          = "ProofList"
 	SealedManifest     = "SealedManifest"
+	SealedManifestList = "SealedManifestList"
 	ServerCapture      = "ServerCapture"
 	ServerComparison   = "ServerComparison"
 	ServerHistory      = "ServerHistory"

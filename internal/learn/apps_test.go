@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/test/appimage"
+	"github.com/adamant-sh/adamant/test/podsecurity"
 )
 
 // An appCase is an application as Debian packages it, with the expected
@@ -80,12 +82,24 @@ func learnOne(t *testing.T, c appCase) {
 	if _, err := e.Daemon().Import(t.Context(), archive, containerd.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Learn(t.Context(), appOptions(t, e, app), parseWorkload(t, appManifest(app)))
+	o := appOptions(t, e, app)
+	s := parseWorkload(t, appManifest(app))
+	if app.User != "" {
+		s = restricted(t, o, s)
+	}
+	l, err := Learn(t.Context(), o, s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !l.Proof.Passed {
 		t.Fatalf("not proven: %s\n%v", strings.Join(l.Proof.Reasons, "\n"), l.Proof.Logs)
+	}
+	sealed, err := s.sealedBy(l.Profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before, after := level(t, s), level(t, sealed); after != before {
+		t.Errorf("the pod met Pod Security %q before, and meets %q sealed", before, after)
 	}
 	volumes := l.Profile.Containers[0].Volumes
 	checkVolumes(t, c.app, volumes)
@@ -99,6 +113,39 @@ func learnOne(t *testing.T, c appCase) {
 			t.Errorf("a volume covers %s, which need not be written: %+v", path, volumes)
 		}
 	}
+}
+
+// level returns the level of Pod Security that a workload meets.
+func level(t *testing.T, s Workload) string {
+	t.Helper()
+	l, why, err := podsecurity.Level(s.Object.Template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s meets %s; the next level forbids: %s", s.Name(), l, why)
+	return l
+}
+
+// restricted returns a pod that meets Pod Security "restricted", as the user of its
+// image.
+func restricted(t *testing.T, o Options, s Workload) Workload {
+	t.Helper()
+	roots, err := o.containerRoots(t.Context(), s.Spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.File.Edited(
+		s.Object.Set("spec.securityContext", manifest.Fields{
+			{Key: "runAsNonRoot", Value: true}, {Key: "runAsUser", Value: int64(roots["app"].User.UID)},
+			{Key: "seccompProfile", Value: manifest.Fields{{Key: "type", Value: "RuntimeDefault"}}},
+		}),
+		s.Object.Set("spec.containers[0].securityContext", manifest.Fields{
+			{Key: "allowPrivilegeEscalation", Value: false}, {Key: "capabilities", Value: manifest.Fields{{Key: "drop", Value: []string{"ALL"}}}},
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Workload{f, f.Workloads()[0]}
 }
 
 func appOptions(t *testing.T, e *pod.Engine, app appimage.App) Options {

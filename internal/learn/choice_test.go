@@ -191,7 +191,7 @@ func TestSealClaims(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := Seal(f, profiles, manifest.SealOptions{})
+		out, _, err := Seal(f, profiles, manifest.SealOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

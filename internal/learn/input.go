@@ -2,6 +2,7 @@ package learn
 
 import (
 	"context"
+	"io"
 	"os"
 	"path"
 	"regexp"
@@ -16,18 +17,31 @@ var (
 	notInName    = regexp.MustCompile(`[^a-z0-9-]+`)
 )
 
-// LoadManifest loads the manifest called arg. If there is no such file, arg is
-// an image, and the manifest is a pod of that image. An arg with the extension
-// of a manifest is an error then.
-func LoadManifest(ctx context.Context, arg string) (manifest.File, error) {
-	_, err := os.Stat(arg)
-	if arg == "-" || err == nil {
-		return manifest.Load(ctx, arg)
+// LoadManifests loads manifests as one: files, directories of them, "-" for stdin,
+// and images, which stand for a pod of that image. A name that is no file and has
+// the extension of a manifest is an error.
+func LoadManifests(ctx context.Context, args []string, stdin io.Reader) (manifest.File, error) {
+	var files []manifest.File
+	for _, arg := range args {
+		_, err := os.Stat(arg)
+		switch {
+		case arg == "-" || err == nil:
+			more, err := manifest.LoadAll(ctx, []string{arg}, stdin)
+			if err != nil {
+				return manifest.File{}, err
+			}
+			files = append(files, more...)
+		case manifestName.MatchString(arg):
+			return manifest.File{}, err
+		default:
+			f, err := forImage(arg, podName(arg))
+			if err != nil {
+				return manifest.File{}, err
+			}
+			files = append(files, f)
+		}
 	}
-	if manifestName.MatchString(arg) {
-		return manifest.File{}, err
-	}
-	return forImage(arg, podName(arg))
+	return manifest.Join(files...)
 }
 
 // podName returns the name of a pod of an image: nginx for

@@ -11,6 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/text"
 )
@@ -213,4 +214,35 @@ type SealedManifest struct {
 func (s SealedManifest) WriteText(w io.Writer, _ bool) error {
 	_, err := io.WriteString(w, s.Manifest)
 	return err
+}
+
+// SealedFiles is the result of sealing several files: the document of `seal -o json`.
+type SealedFiles struct {
+	document.List[SealedManifest]
+	Left manifest.Errors `json:"-"` // pods that are not sealed
+}
+
+// Verdict returns Incomplete if a pod is not sealed.
+func (s SealedFiles) Verdict() report.Verdict {
+	if len(s.Left) > 0 {
+		return report.Incomplete
+	}
+	return report.Clean
+}
+
+// WriteText implements report.Text. The files are the documents of one.
+func (s SealedFiles) WriteText(w io.Writer, _ bool) error {
+	for i, f := range s.Items {
+		text := f.Manifest
+		if i > 0 && !strings.HasPrefix(text, "---") {
+			text = "---\n" + text
+		}
+		if i < len(s.Items)-1 && !strings.HasSuffix(text, "\n") {
+			text += "\n"
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -73,9 +74,19 @@ func (o Options) containerRoot(ctx context.Context, spec *corev1.PodSpec, c *cor
 	}
 	user, err := userOf(spec, c, img.Config.User, root)
 	return containerRoot{
-		Rootfs: profile.Rootfs{Tree: t, Mounts: mountsOf(c), User: user},
+		Rootfs: profile.Rootfs{Tree: t, Mounts: mountsOf(c), User: user, Path: pathIn(img.Config.Env)},
 		digest: img.Digest.String(), volumes: slices.Sorted(maps.Keys(img.Config.Volumes)),
 	}, err
+}
+
+// pathIn returns the value of PATH in an environment.
+func pathIn(env []string) string {
+	for _, e := range env {
+		if value, ok := strings.CutPrefix(e, "PATH="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 func containersOf(spec *corev1.PodSpec) []*corev1.Container {

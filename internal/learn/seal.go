@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -8,34 +9,81 @@ import (
 	udiff "github.com/aymanbagabas/go-udiff"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
+// SealAll seals several files by the same profiles; see Seal. A file without
+// workloads is left as it is if another has some.
+func SealAll(files []manifest.File, profiles []profile.Profile, opts manifest.SealOptions) (SealedFiles, error) {
+	list := SealedFiles{List: document.NewList[SealedManifest](document.SealedManifestList, nil)}
+	var none error
+	found := false
+	for _, f := range files {
+		sealed, left, err := Seal(f, profiles, opts)
+		if errors.Is(err, errNoWorkload) {
+			none, sealed = err, f.Content()
+		} else if err != nil {
+			return list, err
+		} else {
+			found = true
+		}
+		list.Left = append(list.Left, left...)
+		list.Items = append(list.Items, SealedManifest{
+			Header: document.NewHeader(document.SealedManifest), File: f.Name, Manifest: string(sealed),
+		})
+	}
+	if !found {
+		return list, none
+	}
+	return list, nil
+}
+
+var errNoWorkload = errors.New("no workload in it to seal")
+
 // Seal returns the bytes of a manifest in which the root of every container is
 // read-only and the volumes of its profile are mounted. A workload without a
 // profile, or a container that its profile does not have, is an error, because
-// its writes are unknown.
-func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions) ([]byte, error) {
-	workloads := f.Workloads()
-	if len(workloads) == 0 {
-		return nil, fmt.Errorf("%s: no workload in it to seal", f.Name)
-	}
+// its writes are unknown. Of a kind that Adamant does not run, such a workload is
+// left as it is and returned as one that is not sealed.
+func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions) (sealed []byte, left manifest.Errors, err error) {
 	var ops []manifest.Op
-	for _, w := range workloads {
+	for _, w := range f.Workloads() {
 		s := Workload{f, w}
 		p, err := s.profileIn(profiles)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		more, err := s.sealing(p, opts)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		ops = append(ops, more...)
 		ops = append(ops, s.newClaims(p)...)
 	}
-	return f.Apply(ops...)
+	shaped, left := f.Shaped()
+	for _, w := range shaped {
+		s := Workload{f, w}
+		p, err := s.profileIn(profiles)
+		if err != nil {
+			left = append(left, w.Errorf("spec.containers", "", "no profile of %s was given", s.Name()))
+			continue
+		}
+		more, err := s.sealing(p, opts)
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, more...)
+	}
+	if len(f.Workloads()) == 0 && len(shaped) == 0 && len(left) == 0 {
+		return nil, nil, fmt.Errorf("%s: %w", f.Name, errNoWorkload)
+	}
+	for i := range left {
+		left[i].Detail = "not sealed: " + left[i].Detail
+	}
+	sealed, err = f.Apply(ops...)
+	return sealed, left, err
 }
 
 // profileIn returns the workload's profile. The profile of an image also
@@ -71,7 +119,10 @@ func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manif
 		if c.Image != s.image(name) {
 			return nil, fmt.Errorf("%s: container %s has image %s, but the profile is of %s: learn it anew", s.File.Name, name, s.image(name), c.Image)
 		}
-		plan := manifest.ContainerPlan{Container: name}
+		plan := manifest.ContainerPlan{Container: name, CopyTools: c.CopyTools}
+		if c.User != nil {
+			plan.UID, plan.GID = &c.User.UID, &c.User.GID
+		}
 		for _, v := range c.Volumes {
 			plan.Mounts = append(plan.Mounts, mountPlan(v))
 		}
@@ -84,7 +135,7 @@ func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manif
 func mountPlan(v profile.Volume) manifest.MountPlan {
 	m := manifest.MountPlan{
 		MountPath: v.MountPath, SubPath: v.SubPath, Medium: v.Medium, SizeLimit: v.SizeLimit,
-		CopyUp: v.CopyUp, File: v.File, Mode: v.Mode, UID: v.UID, GID: v.GID,
+		CopyUp: v.CopyUp, File: v.File, Mode: uint32(v.Mode), UID: v.UID, GID: v.GID, KeepOwners: v.KeepOwners,
 	}
 	if v.Claim != nil {
 		m.Claim = &manifest.ClaimPlan{Name: v.Claim.Name, Size: v.Claim.Size}
@@ -94,15 +145,11 @@ func mountPlan(v profile.Volume) manifest.MountPlan {
 
 // sealedBy returns the workload as it is after sealing.
 func (s Workload) sealedBy(p profile.Profile) (Workload, error) {
-	ops, err := s.sealing(p, manifest.SealOptions{})
+	ops, err := s.sealing(p, manifest.SealOptions{Image: manifest.CopyUpImage})
 	if err != nil {
 		return s, err
 	}
-	data, err := s.File.Apply(ops...)
-	if err != nil {
-		return s, err
-	}
-	f, err := manifest.Parse(s.File.Name, data)
+	f, err := s.File.Edited(ops...)
 	if err != nil {
 		return s, err
 	}

@@ -131,7 +131,7 @@ func TestSealTwoWorkloadsTwice(t *testing.T) {
 		profileOf("Pod/one", "a", "img:1", profile.Volume{MountPath: "/var/cache", CopyUp: true}),
 		profileOf("Deployment/two", "b", "img:2", profile.Volume{MountPath: "/run/app"}, profile.Volume{MountPath: "/tmp"}),
 	}
-	once, err := Seal(f, all, manifest.SealOptions{})
+	once, _, err := Seal(f, all, manifest.SealOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestSealTwoWorkloadsTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	twice, err := Seal(again, all, manifest.SealOptions{})
+	twice, _, err := Seal(again, all, manifest.SealOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestSealRefuses(t *testing.T) {
 		{"another image's", []profile.Profile{profileOf("Pod/one", "a", "img:0")}, "the profile is of img:0"},
 	} {
 		s := parseWorkload(t, strings.Split(twoWorkloads, "---")[0])
-		_, err := Seal(s.File, tc.profiles, manifest.SealOptions{})
+		_, _, err := Seal(s.File, tc.profiles, manifest.SealOptions{})
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got error %v, want %q in it", tc.name, err, tc.want)
 		}

@@ -141,7 +141,7 @@ func TestJob(t *testing.T) {
 	if d := cmp.Diff(got, map[string][]string{"first": {"/opt"}, "beside": {"/var/tmp"}, "main": {"/srv"}}); d != "" {
 		t.Errorf("volumes (-got +want):\n%s", d)
 	}
-	once, err := Seal(s.File, []profile.Profile{l.Profile}, manifest.SealOptions{})
+	once, _, err := Seal(s.File, []profile.Profile{l.Profile}, manifest.SealOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	twice, err := Seal(again.File, []profile.Profile{l.Profile}, manifest.SealOptions{})
+	twice, _, err := Seal(again.File, []profile.Profile{l.Profile}, manifest.SealOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// unknownField is the detail of the error for a field that a type does not have.
+const unknownField = "unknown field"
+
 // A decoder decodes nodes into API types as strictly as a kube-apiserver does
 // with fieldValidation=Strict. It continues after an error to find all errors.
 type decoder struct {
@@ -94,7 +97,7 @@ func (d *decoder) structure(n *node, out reflect.Value) {
 		f, ok := lookup(fields, e.name)
 		d.in(key(e.name), func() {
 			if !ok {
-				d.fail(e.key, d.suggest(fields, e.name), "unknown field")
+				d.fail(e.key, d.suggest(fields, e.name), unknownField)
 				return
 			}
 			d.decode(e.value, out.FieldByIndex(f.index))

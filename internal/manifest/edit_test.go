@@ -143,13 +143,13 @@ func TestSealOptions(t *testing.T) {
 	}
 	long := "/" + strings.Repeat("very/long/", 9)
 	ops, err := Sealing(f.Workloads()[0], []ContainerPlan{
-		{Container: "a", Mounts: []MountPlan{{MountPath: "/tmp"}, {MountPath: "/tmp/a"}, {MountPath: long + "x", CopyUp: true}, {MountPath: long + "y"}}},
+		{Container: "a", Mounts: []MountPlan{{MountPath: "/tmp"}, {MountPath: "/tmp/a"}, {MountPath: long + "x", CopyUp: true, KeepOwners: true}, {MountPath: long + "y"}}},
 		{Container: "b", Mounts: []MountPlan{
 			{MountPath: "/tmp"},
-			{MountPath: "/var/lib/db", SubPath: "data", CopyUp: true, Mode: 0o700, UID: 5, GID: 6},
+			{MountPath: "/var/lib/db", SubPath: "data", CopyUp: true, Mode: 0o700, UID: 5, GID: 6, KeepOwners: true},
 			{MountPath: "/etc/passwd", SubPath: "passwd", CopyUp: true, File: true},
 		}},
-	}, SealOptions{Image: "mirror/copy-up"})
+	}, SealOptions{Form: ImageVolume, Image: "mirror/copy-up"})
 	if err != nil {
 		t.Fatal(err)
 	}

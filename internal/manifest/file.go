@@ -8,11 +8,8 @@ package manifest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -37,12 +34,15 @@ type File struct {
 	roots   []*node
 	objects []object
 	text    *text
+
+	parts []File // of a file that Join made
 }
 
 // An object is one Kubernetes object of a file, including the items of a List.
 type object struct {
-	doc        int  // index in roots
-	at         path // in the document: items[0] in a List
+	file       string // name of the file
+	doc        int    // index in roots
+	at         path   // in the document: items[0] in a List
 	node       *node
 	apiVersion string
 	kind       string
@@ -51,49 +51,9 @@ type object struct {
 
 	generateName string // used if there is no name
 
+	part, index int // of a joined file: which part it is from, and its index in that part
+
 	typed any // *corev1.Pod, *appsv1.Deployment, …, with defaults; nil if the kind is not one that is decoded
-}
-
-// Load reads a manifest from a path, or from standard input if that is "-".
-// Errors in the manifest are of type Errors.
-func Load(ctx context.Context, path string) (File, error) {
-	if err := ctx.Err(); err != nil {
-		return File{}, fmt.Errorf("read manifest %s: %w", path, err)
-	}
-	if path == "-" {
-		return read("standard input", os.Stdin)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return File{}, fmt.Errorf("read manifest: %w", err)
-	}
-	defer f.Close()
-	return read(path, f)
-}
-
-// Read returns the content of a manifest at a path, or of stdin if that is "-". Of
-// one that is too large it returns one byte more than the limit, which Parse
-// refuses, because the beginning alone could be a different manifest.
-func Read(path string, stdin io.Reader) ([]byte, error) {
-	if path == "-" {
-		return readLimited(stdin)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readLimited(f)
-}
-
-func readLimited(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxFileSize+1)) }
-
-func read(name string, r io.Reader) (File, error) {
-	data, err := readLimited(r)
-	if err != nil {
-		return File{}, fmt.Errorf("read manifest %s: %w", name, err)
-	}
-	return Parse(name, data)
 }
 
 // Parse parses the YAML or JSON in data: any number of documents, each one
@@ -200,7 +160,7 @@ func (f *File) collect(d *decoder, doc int, at path, root *node, apiVersion, kin
 		f.collectItems(d, doc, at, items.value, apiVersion, strings.TrimSuffix(kind, "List"))
 		return
 	}
-	o := object{doc: doc, at: at, node: n, apiVersion: apiVersion, kind: kind}
+	o := object{file: f.Name, doc: doc, at: at, node: n, apiVersion: apiVersion, kind: kind}
 	if meta, ok := n.get("metadata"); ok {
 		if e, ok := meta.value.get("name"); ok {
 			o.name, _ = e.value.str()
@@ -246,10 +206,10 @@ func (f *File) notAnObjectHint(n *node) string {
 
 // check decodes, defaults and validates the objects of known kinds.
 func (f *File) check(d *decoder) {
-	names := map[[3]string]int{}
+	names := map[[3]string]place{}
 	for i := range f.objects {
 		o := &f.objects[i]
-		f.checkTwice(d, o, names)
+		checkTwice(d, o, names)
 		typed := newTyped(o.apiVersion, o.kind)
 		if typed == nil {
 			f.checkVersion(d, o)
@@ -288,23 +248,32 @@ func isWithin(path, field string) bool {
 	return ok && (field == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
+// A place is a line of a file.
+type place struct {
+	file string
+	line int
+}
+
 // checkTwice refuses two objects with the same kind, namespace and name.
-func (f *File) checkTwice(d *decoder, o *object, names map[[3]string]int) {
+func checkTwice(d *decoder, o *object, names map[[3]string]place) {
 	if o.name == "" {
 		return
 	}
 	// The version is left out, because all versions of a group store the same
 	// object.
 	id := [3]string{o.kind + "." + group(o.apiVersion), o.namespace, o.name}
-	if line, twice := names[id]; twice {
+	if first, twice := names[id]; twice {
+		hint := fmt.Sprintf("the first is on line %d", first.line)
+		if first.file != o.file {
+			hint += " of " + first.file
+		}
 		d.errs = append(d.errs, FieldError{
-			File: f.Name, Line: o.node.line, Column: o.node.col, Path: "metadata.name",
-			Detail: fmt.Sprintf("%s %s is defined twice", o.kind, o.name),
-			Hint:   fmt.Sprintf("the first is on line %d", line),
+			File: o.file, Line: o.node.line, Column: o.node.col, Path: "metadata.name",
+			Detail: fmt.Sprintf("%s %s is defined twice", o.kind, o.name), Hint: hint,
 		})
 		return
 	}
-	names[id] = o.node.line
+	names[id] = place{o.file, o.node.line}
 }
 
 func group(apiVersion string) string {

@@ -27,12 +27,19 @@ type MountPlan struct {
 	// Mode 0 is the mode that a kubelet sets. They apply only with CopyUp.
 	Mode     uint32
 	UID, GID uint32
+
+	// KeepOwners is set if the content has owners other than the container's user
+	// that must stay. Only root can set them.
+	KeepOwners bool
 }
 
 // A ContainerPlan lists the volumes of one container of a workload.
 type ContainerPlan struct {
 	Container string // by name; init containers too
 	Mounts    []MountPlan
+
+	UID, GID  *uint32 // whom the container runs as; nil if unknown
+	CopyTools *bool   // whether the image has the programs of OwnImage; nil if unknown
 }
 
 // A CopyUpForm is a way to copy the image's content to the volumes.
@@ -40,6 +47,9 @@ type CopyUpForm string
 
 // The forms of copy-up.
 const (
+	// OwnImage uses an init container with the container's own image, whose own
+	// sh and cp fill the volumes. It works everywhere and needs no other image.
+	OwnImage CopyUpForm = "own-image"
 	// ImageVolume mounts the container's image into an init container of the
 	// tool. It needs Kubernetes 1.33, or Adamant's own runtime.
 	ImageVolume CopyUpForm = "image-volume"
@@ -49,32 +59,37 @@ const (
 	InstalledTool CopyUpForm = "installed-tool"
 )
 
-// CopyUpImage is the image with the copy-up tool, which is /adamant in it.
+// CopyUpForms returns all forms.
+func CopyUpForms() []CopyUpForm { return []CopyUpForm{OwnImage, ImageVolume, InstalledTool} }
+
+// CopyUpImage is the name of the image with the copy-up tool on this machine,
+// where Adamant's own runtime builds it. The tool is /adamant in it.
 const CopyUpImage = "adamant.sh/copy-up:v1"
 
 // SealOptions configures sealing. The zero value works.
 type SealOptions struct {
-	Form  CopyUpForm // ImageVolume if empty
-	Image string     // with the copy-up tool; CopyUpImage if empty
+	// Form is OwnImage if empty, and InstalledTool for an image that does not have
+	// the programs for that.
+	Form  CopyUpForm
+	Image string // with the copy-up tool; required if a form needs it
+
+	// Note receives one line for each thing that the user of the sealed manifest
+	// should know. It may be nil.
+	Note func(FieldError)
 }
 
 // Sealing returns the ops that make the containers' root file systems read-only
 // and add the volumes of their plans. A path that an existing mount covers gets
 // none, so that sealing a second time changes nothing.
 //
-// A volume that needs content is prepared by an init container, which runs
+// A volume that needs content is prepared by an init container, in which the
+// volume for PATH is mounted, as a whole, at /volumes/PATH. See CopyUpForm for who
+// copies. The tool runs as
 //
 //	/adamant copy-up --from IMAGE-ROOT --to /volumes PATH[:OPTION,…]…
 //
-// with the volume for PATH mounted, as a whole, at /volumes/PATH. The options
-// are subpath=DIR, mode=OCTAL, uid=N, gid=N and file.
+// with the options subpath=DIR, mode=OCTAL, uid=N, gid=N and file.
 func Sealing(w Workload, plans []ContainerPlan, opts SealOptions) ([]Op, error) {
-	if opts.Form == "" {
-		opts.Form = ImageVolume
-	}
-	if opts.Image == "" {
-		opts.Image = CopyUpImage
-	}
 	s := &sealer{w: w, opts: opts, volumes: map[string]bool{}, containers: map[string]bool{}}
 	for _, v := range w.Template.Spec.Volumes {
 		s.volumes[v.Name] = true
@@ -124,6 +139,7 @@ func (s *sealer) container(p ContainerPlan, several bool) error {
 		return err
 	}
 	s.ops = append(s.ops, s.w.Set(at+".securityContext.readOnlyRootFilesystem", true))
+	form := s.form(p)
 	var prepared []preparation
 	for _, m := range p.Mounts {
 		if err := m.check(); err != nil {
@@ -134,6 +150,9 @@ func (s *sealer) container(p ContainerPlan, several bool) error {
 		}
 		if m.Claim != nil {
 			m = s.forClaim(m)
+		}
+		if form == OwnImage && m.CopyUp && m.SubPath == "" {
+			m.SubPath = contentName(m.MountPath)
 		}
 		name, err := s.volume(m, c)
 		if err != nil {
@@ -151,8 +170,9 @@ func (s *sealer) container(p ContainerPlan, several bool) error {
 	if several {
 		name = slug(name + "-" + c.Name)
 	}
-	s.copyUp(at, c, s.take(s.containers, name), prepared)
-	return nil
+	return s.copyUp(copyUpStep{
+		name: s.take(s.containers, name), form: form, at: at, container: c, plan: p, volumes: prepared,
+	})
 }
 
 // volume adds the volume of a plan and returns its name.

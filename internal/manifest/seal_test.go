@@ -41,13 +41,13 @@ func TestSeal(t *testing.T) {
 		t.Fatal("no inputs", err)
 	}
 	for _, in := range inputs {
-		for _, form := range []CopyUpForm{ImageVolume, InstalledTool} {
+		for _, form := range CopyUpForms() {
 			t.Run(filepath.Base(in)+"/"+string(form), func(t *testing.T) {
 				data, err := os.ReadFile(in)
 				if err != nil {
 					t.Fatal(err)
 				}
-				got := seal(t, in, string(data), SealOptions{Form: form}, nginxPlan)
+				got := seal(t, in, string(data), SealOptions{Form: form, Image: CopyUpImage}, nginxPlan)
 				file := strings.Replace(in, ".in.", "."+string(form)+".", 1)
 				if os.Getenv("UPDATE") != "" {
 					if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -62,7 +62,7 @@ func TestSeal(t *testing.T) {
 					t.Errorf("(-got +want):\n%s", diff)
 				}
 				onlyAdded(t, string(data), got)
-				if again := seal(t, in, got, SealOptions{Form: form}, nginxPlan); again != got {
+				if again := seal(t, in, got, SealOptions{Form: form, Image: CopyUpImage}, nginxPlan); again != got {
 					t.Errorf("sealing again changes it:\n%s", cmp.Diff(again, got))
 				}
 			})

@@ -27,7 +27,7 @@ func (f File) Services() ([]corev1.Service, Errors) {
 
 func (f File) service(o *object) (corev1.Service, Errors) {
 	var s corev1.Service
-	d := &decoder{file: f.Name}
+	d := &decoder{file: o.file}
 	d.decode(o.node, reflect.ValueOf(&s).Elem())
 	if len(d.errs) > 0 {
 		return s, d.errs
@@ -35,7 +35,7 @@ func (f File) service(o *object) (corev1.Service, Errors) {
 	defaultService(&s)
 	c := &checker{d: d, o: o}
 	c.service(&s)
-	survey := &surveyor{decoder: decoder{file: f.Name}, runner: Declared}
+	survey := &surveyor{decoder: decoder{file: o.file}, runner: Declared}
 	survey.walk(o.node, reflect.TypeFor[corev1.Service](), "Service")
 	return s, append(d.errs, survey.refused...)
 }

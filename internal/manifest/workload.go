@@ -22,7 +22,8 @@ type Workload struct {
 	// of the object itself.
 	Template corev1.PodTemplateSpec
 
-	// Object is the whole object, with defaults: *corev1.Pod,
+	// Object is the whole object, with defaults, or nil for one that Shaped
+	// returns: *corev1.Pod,
 	// *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.DaemonSet,
 	// *appsv1.ReplicaSet, *corev1.ReplicationController, *batchv1.Job or
 	// *batchv1.CronJob.
@@ -33,6 +34,7 @@ type Workload struct {
 	at     path  // of the object in its document
 	node   *node // the object
 	prefix path  // of the pod template in the object
+	spec   path  // of the pod's spec in the object; nil if it is spec in the template
 }
 
 // newTyped returns a new value for a kind that is decoded, or nil.
@@ -122,7 +124,7 @@ func (f File) Workloads() []Workload {
 		w := Workload{
 			APIVersion: o.apiVersion, Kind: o.kind,
 			Template: *t.DeepCopy(), Object: o.typed,
-			file: f.Name, index: i, at: o.at, node: o.node, prefix: prefix,
+			file: o.file, index: i, at: o.at, node: o.node, prefix: prefix,
 		}
 		w.Namespace = o.namespaceHere()
 		if w.Name = o.nameHere(); o.name == "" && o.kind == "Pod" {
@@ -173,6 +175,9 @@ func (w Workload) resolve(fieldPath string) (path, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.spec != nil && len(p) > 0 && p[0] == key("spec") {
+		return w.spec.with(p[1:]...), nil
+	}
 	return w.prefix.with(p...), nil
 }
 
@@ -213,11 +218,13 @@ func (w Workload) objectErrorf(field, hint, format string, args ...any) FieldErr
 // An Other is an object that has no pod template and is neither a ConfigMap
 // nor a Secret.
 type Other struct {
+	File       string
 	APIVersion string
 	Kind       string
 	Namespace  string
 	Name       string
 	Line       int
+	HasPods    bool // something in it has the shape of a pod
 }
 
 // Others returns the objects of the file that are not run here, for a caller
@@ -226,7 +233,7 @@ func (f File) Others() []Other {
 	var list []Other
 	for _, o := range f.objects {
 		if o.typed == nil {
-			list = append(list, Other{APIVersion: o.apiVersion, Kind: o.kind, Namespace: o.namespace, Name: o.name, Line: o.node.line})
+			list = append(list, Other{File: o.file, APIVersion: o.apiVersion, Kind: o.kind, Namespace: o.namespace, Name: o.name, Line: o.node.line, HasPods: len(podsIn(o.node)) > 0})
 		}
 	}
 	return list
@@ -236,7 +243,11 @@ func (f File) Others() []Other {
 func (f File) IgnoredNotes() []string {
 	var notes []string
 	for _, o := range f.Others() {
-		notes = append(notes, fmt.Sprintf("%s:%d: %s %s is passed over: it has no pods", f.Name, o.Line, o.Kind, o.Name))
+		why := "it has no pods"
+		if o.HasPods {
+			why = "pods of this kind cannot be run here"
+		}
+		notes = append(notes, fmt.Sprintf("%s:%d: %s %s is passed over: %s", o.File, o.Line, o.Kind, o.Name, why))
 	}
 	return notes
 }
@@ -254,7 +265,7 @@ func (f File) UnsupportedKinds() []FieldError {
 			place = e.value
 		}
 		list = append(list, FieldError{
-			File: f.Name, Line: place.line, Column: place.col, Path: "kind",
+			File: o.file, Line: place.line, Column: place.col, Path: "kind",
 			Detail: fmt.Sprintf("%s (%s) cannot be run here", o.kind, o.apiVersion),
 			Hint:   "leave it out, or keep it in a file for the cluster",
 		})

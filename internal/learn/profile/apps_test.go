@@ -39,7 +39,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,unlink /run/nginx.pid nginx 2
 				create,write,unlink /var/lib/nginx/body/0000000001 nginx:33 1048576
 			`,
-			want: []string{"/run copy-up", "/var/lib/nginx", "/var/log/nginx copy-up 0755 33:4"},
+			want: []string{"/run copy-up", "/var/lib/nginx", "/var/log/nginx"},
 		},
 		{
 			name: "nginx of the Docker library",
@@ -74,7 +74,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write /var/log/redis/redis-server.log redis-server:101 2000
 				create /run/redis/redis-server.pid redis-server:101 !ENOENT
 			`,
-			want:    []string{"/var/lib/redis copy-up 0750 101:101", "/var/log/redis copy-up 2750 101:4"},
+			want:    []string{"/var/lib/redis", "/var/log/redis"},
 			refused: []string{"/run/redis/redis-server.pid"},
 		},
 		{
@@ -99,7 +99,7 @@ func TestDeriveApplications(t *testing.T) {
 				create /dev/shm/PostgreSQL.123 postgres:104 1000 on /dev/shm
 			`,
 			want: []string{
-				"/run/postgresql copy-up 2775 104:107",
+				"/run/postgresql",
 				"/var/lib/postgresql/15/main copy-up 0700 104:107",
 			},
 		},
@@ -119,7 +119,7 @@ func TestDeriveApplications(t *testing.T) {
 				bind,chmod,unlink /run/postgresql/.s.PGSQL.5432 postgres:999
 			`,
 			want: []string{
-				"/run/postgresql copy-up 3777 999:999",
+				"/run/postgresql",
 				"/var/lib/postgresql/data subpath=data copy-up 1777 999:999",
 			},
 		},
@@ -132,7 +132,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write /var/lib/postgresql/data/PG_VERSION initdb:999 3
 				bind /run/postgresql/.s.PGSQL.5432 postgres:999
 			`,
-			want: []string{"/run/postgresql copy-up 2775 999:999", "/var/lib/postgresql copy-up 0755 999:999"},
+			want: []string{"/run/postgresql", "/var/lib/postgresql"},
 		},
 		{
 			name:  "apache",
@@ -144,7 +144,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write /var/log/apache2/access.log apache2 900
 				create,write /var/log/apache2/error.log apache2 900
 			`,
-			want: []string{"/run/apache2", "/run/lock", "/var/log/apache2 copy-up 0750 0:4"},
+			want: []string{"/run/apache2", "/run/lock", "/var/log/apache2"},
 		},
 		{
 			name:  "haproxy",
@@ -184,7 +184,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,link,unlink /run/mysqld/mysqld.sock.lock mysqld:100 2
 				create /run/mysqld/mysqld.pid mysqld:100 2
 			`,
-			want: []string{"/run/mysqld copy-up 0755 100:101", "/tmp", "/var/lib/mysql copy-up 0700 100:101"},
+			want: []string{"/run/mysqld", "/tmp", "/var/lib/mysql"},
 		},
 		{
 			name: "tomcat in /usr/local",
@@ -223,7 +223,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,unlink /tmp/phpJq3Xz9 php-fpm8.2:33 2097152
 			`,
 			want: []string{
-				"/run/php", "/tmp", "/var/lib/php/sessions copy-up 1733 0:0", "/var/log copy-up",
+				"/run/php", "/tmp", "/var/lib/php/sessions", "/var/log copy-up",
 			},
 		},
 		{
@@ -241,7 +241,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,rename /var/lib/rabbitmq/mnesia/rabbit@host/schema.TMP -> /var/lib/rabbitmq/mnesia/rabbit@host/schema.DAT beam.smp:999 9000
 				create,write /var/log/rabbitmq/rabbit@host.log beam.smp:999 60000
 			`,
-			want: []string{"/var/lib/rabbitmq copy-up 0755 999:999", "/var/log/rabbitmq copy-up 0755 999:999"},
+			want: []string{"/var/lib/rabbitmq", "/var/log/rabbitmq"},
 		},
 		{
 			name: "grafana",
@@ -273,7 +273,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,rename /var/lib/mosquitto/mosquitto.db.new -> /var/lib/mosquitto/mosquitto.db mosquitto:100 200
 			`,
 			want: []string{
-				"/run/mosquitto", "/var/lib/mosquitto copy-up 0755 100:101", "/var/log/mosquitto copy-up 0750 100:0",
+				"/run/mosquitto", "/var/lib/mosquitto", "/var/log/mosquitto",
 			},
 		},
 		{
@@ -290,7 +290,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,write,rename /var/cache/bind/tmp-Q8xJ2mPk9s -> /var/cache/bind/managed-keys.bind named:101 1500
 				create,write /var/cache/bind/managed-keys.bind.jnl named:101 512
 			`,
-			want: []string{"/run/named copy-up 0775 0:101", "/var/cache/bind copy-up 0775 0:101"},
+			want: []string{"/run/named", "/var/cache/bind"},
 		},
 		{
 			name:  "squid makes many cache directories",
@@ -307,7 +307,7 @@ func TestDeriveApplications(t *testing.T) {
 				create,unlink /dev/shm/squid-cf__metadata.shm squid:13 8 on /dev/shm
 			`,
 			want: []string{
-				"/run copy-up", "/var/log/squid copy-up 0750 13:13", "/var/spool/squid copy-up 0750 13:13",
+				"/run copy-up", "/var/log/squid", "/var/spool/squid",
 			},
 		},
 		{
@@ -330,11 +330,11 @@ func TestDeriveApplications(t *testing.T) {
 				create,write /run/exim4/exim.pid exim4 3
 			`,
 			want: []string{
-				"/run/exim4 copy-up 0750 100:102",
-				"/var/log/exim4 copy-up 2750 100:4",
-				"/var/spool/exim4/db copy-up 0750 100:102",
-				"/var/spool/exim4/input copy-up 0750 100:102",
-				"/var/spool/exim4/msglog copy-up 0750 100:102",
+				"/run/exim4",
+				"/var/log/exim4",
+				"/var/spool/exim4/db",
+				"/var/spool/exim4/input",
+				"/var/spool/exim4/msglog",
 			},
 		},
 		{
@@ -355,7 +355,7 @@ func TestDeriveApplications(t *testing.T) {
 				bind /var/spool/postfix/private/smtp master:101
 				create,write /var/lib/postfix/master.lock master:101 3
 			`,
-			want: []string{"/var/lib/postfix copy-up 0755 101:101", "/var/spool/postfix copy-up"},
+			want: []string{"/var/lib/postfix", "/var/spool/postfix copy-up"},
 		},
 		{
 			name:  "sshd",
@@ -373,13 +373,13 @@ func TestDeriveApplications(t *testing.T) {
 			image: "f /etc/ssh/sshd_config 3200",
 			trace: "mkdir /run/sshd sh",
 			left:  []Leftover{{Entry: parseEntry(t, "d 0755 /run/sshd")}},
-			want:  []string{"/run/sshd copy-up 0755 0:0"},
+			want:  []string{"/run/sshd"},
 		},
 		{
 			name:  "cron",
 			image: "d 1730 0:101 /var/spool/cron/crontabs\nf /etc/crontab 1000",
 			trace: "create,write /run/crond.pid cron 3\nutime /var/spool/cron/crontabs crontab",
-			want:  []string{"/run copy-up", "/var/spool/cron/crontabs copy-up 1730 0:101"},
+			want:  []string{"/run copy-up", "/var/spool/cron/crontabs"},
 		},
 		{
 			name:   "with volumes that it has already",
@@ -397,7 +397,7 @@ func TestDeriveApplications(t *testing.T) {
 			name:  "with a VOLUME of its image",
 			image: "d 0755 7:7 /data",
 			trace: "create,write /data/db app:7 3000 on /data\ncreate /dev/shm/x app:7 on /dev/shm",
-			want:  []string{"/data copy-up 0755 7:7"},
+			want:  []string{"/data"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -34,7 +34,11 @@ type Leftover struct {
 func Derive(in Input) Container {
 	in.Rootfs = in.Rootfs.canonical()
 	l := newWriteSet(in.Rootfs)
-	c := Container{Name: in.Name, Image: in.Image, Digest: in.Digest, Method: in.Method}
+	tools := in.Rootfs.hasCopyTools()
+	c := Container{
+		Name: in.Name, Image: in.Image, Digest: in.Digest, Method: in.Method,
+		User: &UserGroup{in.Rootfs.User.UID, in.Rootfs.User.GID}, CopyTools: &tools,
+	}
 	for _, t := range in.Traces {
 		if in.Name != "" && t.Container != "" && t.Container != in.Name {
 			continue

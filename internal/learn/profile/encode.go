@@ -12,6 +12,7 @@ import (
 	yaml3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
@@ -35,8 +36,12 @@ func Parse(data []byte) (Profile, error) {
 	if err := yaml.UnmarshalStrict(data, &p); err != nil {
 		// A manifest in place of a profile is reported by its kind and not by
 		// its first unknown field.
-		if (p.APIVersion != "" || p.Kind != "") && p.checkKind() != nil {
-			err = p.checkKind()
+		var head document.Header
+		if yaml.Unmarshal(data, &head) == nil && head != (document.Header{}) {
+			p.APIVersion, p.Kind = head.APIVersion, head.Kind
+			if wrong := p.checkKind(); wrong != nil {
+				err = wrong
+			}
 		}
 		return Profile{}, fmt.Errorf("parse profile: %w", err)
 	}

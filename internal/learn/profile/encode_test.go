@@ -96,6 +96,24 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// People quote an octal mode, as YAML 1.2 has no other way to write one.
+func TestModeInQuotes(t *testing.T) {
+	good, err := example().Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Parse([]byte(strings.Replace(string(good), "mode: 0700", `mode: "0700"`, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(p, example().sorted()); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
+	if _, err := Parse([]byte(strings.Replace(string(good), "mode: 0700", `mode: "0x"`, 1))); err == nil || !strings.Contains(err.Error(), "no octal number") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	good, err := example().Marshal()
 	if err != nil {

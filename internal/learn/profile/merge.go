@@ -53,6 +53,7 @@ func mergeContainers(a, b Container) Container {
 	out.Unsolved = mergeWrites(a.Unsolved, b.Unsolved)
 	out.Evidence = mergeEvidence(a.Evidence, b.Evidence)
 	out.Exact = a.Exact || b.Exact
+	out.User, out.CopyTools = cmp.Or(a.User, b.User), cmp.Or(a.CopyTools, b.CopyTools)
 	out.Volumes = mergeVolumes(a.Volumes, b.Volumes)
 	return out
 }
@@ -96,6 +97,7 @@ func joinVolumes(outer, inner Volume) Volume {
 			outer.Mode, outer.UID, outer.GID = inner.Mode, inner.UID, inner.GID
 		}
 		outer.CopyUp = outer.CopyUp || inner.CopyUp
+		outer.KeepOwners = outer.KeepOwners || inner.KeepOwners
 		outer.Need = hardest(outer.Need, inner.Need)
 		outer.Used = max(outer.Used, inner.Used)
 	} else {

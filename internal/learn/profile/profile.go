@@ -2,7 +2,12 @@
 // root file system can be read-only from its observed writes. It is pure.
 package profile
 
-import "github.com/adamant-sh/adamant/internal/learn/trace"
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/adamant-sh/adamant/internal/learn/trace"
+)
 
 // Need is the effect on a workload of leaving out a volume.
 type Need string
@@ -40,6 +45,10 @@ type Container struct {
 	Command []string `json:"command,omitempty"` // as in the manifest; known if the profile has a verdict
 	Args    []string `json:"args,omitempty"`    // as in the manifest
 	Method  string   `json:"method"`            // "ptrace", or "upperdir" which is weaker
+
+	User      *UserGroup `json:"user,omitempty"`      // whom its first process runs as
+	CopyTools *bool      `json:"copyTools,omitempty"` // whether the image has sh, cp and the like, with which an init container of it can fill volumes
+
 	Weak    []string `json:"weak,omitempty"`    // why something may be missing
 	Writes  []Write  `json:"writes"`            // sorted by path
 	Volumes []Volume `json:"volumes"`           // sorted by mount path
@@ -70,26 +79,54 @@ type Write struct {
 
 // Owner is the mode, user and group of a directory.
 type Owner struct {
-	Mode uint32 `json:"mode"`
+	Mode Mode   `json:"mode"`
 	UID  uint32 `json:"uid"`
 	GID  uint32 `json:"gid"`
 }
 
+// A Mode has the permission bits of a file. In a profile it is a number, which YAML
+// writes in octal (0750), or the same in quotes.
+type Mode uint32
+
+// UnmarshalJSON parses a number, or a string with an octal one.
+func (m *Mode) UnmarshalJSON(data []byte) error {
+	text, base := string(data), 10
+	if quoted, err := strconv.Unquote(text); err == nil {
+		text, base = quoted, 8
+	}
+	n, err := strconv.ParseUint(text, base, 32)
+	if err != nil {
+		return fmt.Errorf("mode: %s is no octal number such as 0750", data)
+	}
+	*m = Mode(n)
+	return nil
+}
+
+// UserGroup is the user and the group of a process.
+type UserGroup struct {
+	UID uint32 `json:"uid"`
+	GID uint32 `json:"gid"`
+}
+
 // A Volume is one emptyDir that the container needs.
 type Volume struct {
-	MountPath string   `json:"mountPath"`           // canonical: /run, not /var/run
-	SubPath   string   `json:"subPath,omitempty"`   // set where the program changes the mode or owner of its directory itself
-	CopyUp    bool     `json:"copyUp,omitempty"`    // the volume must be prepared before the start: content of the image, or Mode, UID and GID
-	Medium    string   `json:"medium,omitempty"`    // "" or "Memory"
-	SizeLimit string   `json:"sizeLimit,omitempty"` // Kubernetes quantity; a person's choice, as is Medium
-	Mode      uint32   `json:"mode,omitempty"`      // of the directory in the image, 0 if as a kubelet makes it (0777)
-	UID       uint32   `json:"uid,omitempty"`
-	GID       uint32   `json:"gid,omitempty"`
-	File      bool     `json:"file,omitempty"`    // a single file is mounted, not a directory; SubPath is its name in the volume
-	Need      Need     `json:"need,omitempty"`    // set by leaving it out
-	Used      int64    `json:"used,omitempty"`    // bytes that it had at most while the workload ran sealed
-	Durable   string   `json:"durable,omitempty"` // why its data should outlive the pod
-	Why       []string `json:"why,omitempty"`     // the writes it is for, the first few
+	MountPath string `json:"mountPath"`           // canonical: /run, not /var/run
+	SubPath   string `json:"subPath,omitempty"`   // set where the program changes the mode or owner of its directory itself
+	CopyUp    bool   `json:"copyUp,omitempty"`    // the volume must be prepared before the start: content of the image, or Mode, UID and GID
+	Medium    string `json:"medium,omitempty"`    // "" or "Memory"
+	SizeLimit string `json:"sizeLimit,omitempty"` // Kubernetes quantity; a person's choice, as is Medium
+	Mode      Mode   `json:"mode,omitempty"`      // of the directory in the image, 0 if as a kubelet makes it (0777)
+	UID       uint32 `json:"uid,omitempty"`
+	GID       uint32 `json:"gid,omitempty"`
+	// KeepOwners is set if the content must keep owners other than the container's
+	// user, which only root can give.
+	KeepOwners bool `json:"keepOwners,omitempty"`
+
+	File    bool     `json:"file,omitempty"`    // a single file is mounted, not a directory; SubPath is its name in the volume
+	Need    Need     `json:"need,omitempty"`    // set by leaving it out
+	Used    int64    `json:"used,omitempty"`    // bytes that it had at most while the workload ran sealed
+	Durable string   `json:"durable,omitempty"` // why its data should outlive the pod
+	Why     []string `json:"why,omitempty"`     // the writes it is for, the first few
 
 	Claim *Claim `json:"-"` // mounted in place of an emptyDir
 }

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"iter"
 	"path"
 	"slices"
@@ -22,6 +23,7 @@ type Rootfs struct {
 	Tree   image   // of the container's image; required
 	Mounts []Mount // the pod's volumes in the container and the runtime's mounts, without the image's VOLUMEs
 	User   User    // whom the container's first process runs as
+	Path   string  // the image's $PATH; the usual one if empty
 }
 
 // A Mount is a path in a container that is not on its root file system: a
@@ -127,6 +129,24 @@ func (s Rootfs) onlyHoldsMounts(e tree.Entry) bool {
 	}
 	for below := range s.Tree.Under(e.Path) {
 		if below.Path != e.Path && !s.onMount(below.Path) {
+			return false
+		}
+	}
+	return true
+}
+
+// usualPath is the $PATH that a runtime gives a container whose image has none.
+const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// hasCopyTools reports whether the image has the programs of the script with
+// which package manifest fills volumes.
+func (s Rootfs) hasCopyTools() bool {
+	for _, tool := range []string{"sh", "cp", "mv", "rm", "mkdir", "chmod", "chown"} {
+		found := slices.ContainsFunc(strings.Split(cmp.Or(s.Path, usualPath), ":"), func(dir string) bool {
+			e, ok := s.Tree.Lookup(s.resolve(path.Join("/", dir, tool)))
+			return ok && e.Kind == tree.Regular && e.Mode&0o111 != 0
+		})
+		if !found {
 			return false
 		}
 	}

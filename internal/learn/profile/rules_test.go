@@ -183,7 +183,7 @@ func TestDeriveLeftovers(t *testing.T) {
 		{name: "mode and owner of a directory", left: []Leftover{left("d 0700 8:8 /var/cache/app")},
 			writes: []string{"chmod, chown /var/cache/app"}, want: []string{"/var/cache/app"}},
 		{name: "a directory that was made", left: []Leftover{left("d 0700 8:8 /var/lib/foo"), left("f /var/lib/foo/x 1")},
-			writes: []string{"mkdir /var/lib/foo", "create /var/lib/foo/x"}, want: []string{"/var/lib/foo copy-up 0700 8:8"}},
+			writes: []string{"mkdir /var/lib/foo", "create /var/lib/foo/x"}, want: []string{"/var/lib/foo"}},
 		{name: "what the runtime made for its mounts", left: []Leftover{touched("d /etc"), left("f /etc/hosts 0"), left("d /run/secrets/x"), left("d /run/secrets"), left("f /dev/console 0")}},
 		{name: "what the traces explain",
 			trace:  "mkdir /srv/a app\ncreate,write /srv/a/f app 5\ncreate,unlink /srv/a/g app",

@@ -32,12 +32,47 @@ func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Vo
 		v.SubPath = path.Base(m.path)
 		fallthrough
 	// A directory with content gets its owner and mode by the copy-up. An empty
-	// one is copied up only for them, unless the program sets them itself.
-	case known && (c.Exact && entries == 0 || (matters(owner) || isLeftEmpty(m, writes)) && !p.setsOwn(m, writes)):
+	// one is prepared only for them, which needs an init container, so only after
+	// a proof without it has failed.
+	case known && entries > 0 && matters(owner),
+		known && entries == 0 && (c.Exact || wasDenied(m, c.Evidence) && !p.setsOwn(m, writes)):
 		v.CopyUp = true
 		v.Mode, v.UID, v.GID = owner.Mode, owner.UID, owner.GID
 	}
+	v.KeepOwners = v.CopyUp && p.keepsOwners(v, c)
 	return v
+}
+
+// keepsOwners reports whether the content of a volume, or the directory itself,
+// must belong to others than the container's user. Root's programs often give up
+// their rights and continue as those others. Any other user can usually do without:
+// what it could read is its own then, and only a failed proof shows that this does
+// not work.
+func (p *planner) keepsOwners(v Volume, c Container) bool {
+	user := p.rootfs.User
+	if user.UID != 0 && !c.Exact {
+		return false
+	}
+	differs := func(uid, gid uint32) bool {
+		return uid != user.UID || gid != user.GID && !slices.Contains(user.Groups, gid)
+	}
+	if v.Mode != 0 && differs(v.UID, v.GID) {
+		return true
+	}
+	for e := range p.rootfs.Tree.Under(v.MountPath) {
+		if !p.rootfs.onMount(e.Path) && differs(e.UID, e.GID) {
+			return true
+		}
+	}
+	return false
+}
+
+// wasDenied reports whether a call in a mount failed for lack of permission,
+// which a directory's mode and owner decide.
+func wasDenied(m mount, evidence []Failure) bool {
+	return slices.ContainsFunc(evidence, func(f Failure) bool {
+		return within(f.Path, m.path) && (f.Errno == "EACCES" || f.Errno == "EPERM")
+	})
 }
 
 // ownerOf returns the owner of the directory at a mount: the image's or, if the
@@ -45,7 +80,7 @@ func (p *planner) furnish(m mount, writes []Write, needs []need, c Container) Vo
 // created the file.
 func (p *planner) ownerOf(m mount, writes []Write) (Owner, bool) {
 	if e, ok := p.rootfs.Tree.Lookup(m.path); ok {
-		return Owner{Mode: e.Mode, UID: e.UID, GID: e.GID}, m.kind == imageDir
+		return Owner{Mode: Mode(e.Mode), UID: e.UID, GID: e.GID}, m.kind == imageDir
 	}
 	for _, w := range writes {
 		switch {
@@ -62,7 +97,7 @@ func (p *planner) ownerOf(m mount, writes []Write) (Owner, bool) {
 }
 
 // maker returns the likely owner of a created entry.
-func (p *planner) maker(w Write, mode uint32) Owner {
+func (p *planner) maker(w Write, mode Mode) Owner {
 	o := Owner{Mode: mode}
 	if len(w.UIDs) > 0 {
 		o.UID = w.UIDs[len(w.UIDs)-1]
@@ -105,15 +140,6 @@ func (p *planner) changesOwn(m mount, writes []Write, evidence []Failure) bool {
 func (p *planner) setsOwn(m mount, writes []Write) bool {
 	return m.kind == madeDir && slices.ContainsFunc(writes, func(w Write) bool {
 		return w.Path == m.path && len(w.UIDs) == 0 && slices.ContainsFunc(slices.Collect(maps.Keys(w.Ops)), ownership)
-	})
-}
-
-// isLeftEmpty reports whether the program created a directory and nothing in
-// it. Such a directory is used for its own properties (sshd's and vsftpd's for
-// privilege separation), so its mode counts.
-func isLeftEmpty(m mount, writes []Write) bool {
-	return m.kind == madeDir && !slices.ContainsFunc(writes, func(w Write) bool {
-		return w.Path != m.path && within(w.Path, m.path)
 	})
 }
 

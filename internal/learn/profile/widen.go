@@ -46,16 +46,13 @@ func blockedBy(evidence []Failure) map[string]bool {
 // proof would fail in the same way.
 //
 // If the failed calls need nothing new, or there are none (a program may check
-// a directory and refuse it), Widen tries other causes: first the mode or owner
-// of a directory, which Exact preserves, then a directory that exists before
+// a directory and refuse it), Widen tries other causes: first the mode and owners
+// of directories, which Exact preserves, then a directory that exists before
 // the program would create it, so that the program does not fill it.
 func Widen(c Container, s Rootfs, failures []Failure) (Container, bool) {
 	before := c.Volumes
 	failures = slices.DeleteFunc(slices.Clone(failures), func(f Failure) bool { return isDispensable(f.Path) })
 	c.Evidence = mergeEvidence(c.Evidence, failures)
-	for _, f := range failures {
-		c.Exact = c.Exact || f.Errno == "EACCES" || f.Errno == "EPERM"
-	}
 	c = Plan(c, s)
 	// The causes are tried one at a time, so that the profile gets no more than
 	// the proof needs.

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,6 +63,13 @@ func TestWiden(t *testing.T) {
 			after:  []string{"/var/lib/app subpath=app copy-up 0777 0:0"},
 		},
 		{
+			name:   "a mode that matters in one directory",
+			image:  "d 0700 7:7 /var/lib/app\nd 0750 7:7 /var/log/app",
+			writes: "create /var/lib/app/x app\ncreate /var/log/app/y app", failed: "mkdir /var/lib/app/z app !EACCES",
+			before: []string{"/var/lib/app", "/var/log/app"},
+			after:  []string{"/var/lib/app copy-up 0700 7:7", "/var/log/app"},
+		},
+		{
 			name:   "nothing failed, and yet it is not ready",
 			image:  "d /run/sshd",
 			writes: "create /run/sshd/x sshd", failed: "",
@@ -101,6 +109,63 @@ func TestWiden(t *testing.T) {
 				t.Error("the same evidence never stops widening")
 			}
 		})
+	}
+}
+
+// Only root can set owners. Root's volumes keep those that differ; another user
+// gets copies of its own until a proof has shown that this does not work.
+func TestKeepOwners(t *testing.T) {
+	for _, tc := range []struct {
+		name, image string
+		user        User
+		exact       bool
+		want        bool
+	}{
+		{"root, and all is root's", "f /srv/app/x 1", User{}, false, false},
+		{"root, and a service user's file", "f 7:7 /srv/app/x 1", User{}, false, true},
+		{"root, and a group's file", "f 0:4 /srv/app/x 1", User{}, false, true},
+		{"a user, and all is its own", "d 7:7 /srv/app\nf 7:7 /srv/app/x 1", User{UID: 7, GID: 7}, true, false},
+		{"a user, and root's file", "d 7:7 /srv/app\nf /srv/app/x 1", User{UID: 7, GID: 7}, false, false},
+		{"a user, and root's file, after a failed proof", "d 7:7 /srv/app\nf /srv/app/x 1", User{UID: 7, GID: 7}, true, true},
+		{"a user, and a file of one of its groups", "d 7:7 /srv/app\nf 7:8 /srv/app/x 1", User{UID: 7, GID: 7, Groups: []uint32{8}}, true, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			rootfs := Rootfs{Tree: imageOf(t, debian, tc.image), User: tc.user}
+			c := Derive(Input{Traces: traces(traceOf(t, "create /srv/app/new app")), Rootfs: rootfs})
+			c.Exact = tc.exact
+			c = Plan(c, rootfs)
+			if v := c.Volumes[0]; v.MountPath != "/srv/app" || !v.CopyUp || v.KeepOwners != tc.want {
+				t.Errorf("got %+v, want keepOwners %t", v, tc.want)
+			}
+			if *c.User != (UserGroup{tc.user.UID, tc.user.GID}) {
+				t.Errorf("user is %+v", c.User)
+			}
+		})
+	}
+}
+
+// An image can fill its volumes itself if it has all programs for that in its
+// $PATH, also behind links, as busybox has them.
+func TestCopyTools(t *testing.T) {
+	links := "d /bin\nf 0755 /bin/busybox 1\n"
+	for _, tool := range []string{"sh", "cp", "mv", "rm", "mkdir", "chmod", "chown"} {
+		links += "l /bin/" + tool + " -> busybox\n"
+	}
+	for _, tc := range []struct {
+		name, image, path string
+		want              bool
+	}{
+		{"busybox", links, "", true},
+		{"elsewhere", strings.ReplaceAll(links, "/bin", "/tools"), "/x:/tools", true},
+		{"not in the path", strings.ReplaceAll(links, "/bin", "/tools"), "", false},
+		{"without cp", strings.ReplaceAll(links, "l /bin/cp -> busybox\n", ""), "", false},
+		{"not to be executed", strings.ReplaceAll(links, "0755", "0644"), "", false},
+		{"nothing", "d /app", "", false},
+	} {
+		c := Derive(Input{Rootfs: Rootfs{Tree: imageOf(t, tc.image), Path: tc.path}})
+		if *c.CopyTools != tc.want {
+			t.Errorf("%s: got %t", tc.name, *c.CopyTools)
+		}
 	}
 }
 

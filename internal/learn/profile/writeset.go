@@ -86,7 +86,7 @@ func (l *writeSet) witness(left Leftover, ops ...trace.Op) {
 // volume may be mounted in its place.
 func (l *writeSet) made(dir tree.Entry) {
 	if e, ok := l.writes[l.label(dir.Path)]; ok && e.Path == dir.Path && l.rootfs.isDir(path.Dir(dir.Path)) {
-		e.Made = &Owner{Mode: dir.Mode, UID: dir.UID, GID: dir.GID}
+		e.Made = &Owner{Mode: Mode(dir.Mode), UID: dir.UID, GID: dir.GID}
 	}
 }
 

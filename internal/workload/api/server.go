@@ -168,13 +168,46 @@ func key(r *http.Request) local.Key {
 
 // An ApplyRequest is a manifest to apply.
 type ApplyRequest struct {
+	ManifestFile
+	More []ManifestFile `json:"more,omitempty"` // further files of the manifest
+	Dry  bool           `json:"dry,omitempty"`
+}
+
+// A ManifestFile is one file of a manifest.
+type ManifestFile struct {
 	File    string `json:"file"` // name for messages
 	Content []byte `json:"content"`
-	Dry     bool   `json:"dry,omitempty"`
+}
+
+// NewApplyRequest returns a request to apply a manifest.
+func NewApplyRequest(f manifest.File, dry bool) ApplyRequest {
+	r := ApplyRequest{Dry: dry}
+	for i, part := range f.Parts() {
+		one := ManifestFile{part.Name, part.Content()}
+		if i == 0 {
+			r.ManifestFile = one
+			continue
+		}
+		r.More = append(r.More, one)
+	}
+	return r
+}
+
+// parse returns the manifest of a request.
+func (a ApplyRequest) parse() (manifest.File, error) {
+	var files []manifest.File
+	for _, one := range append([]ManifestFile{a.ManifestFile}, a.More...) {
+		f, err := manifest.Parse(one.File, one.Content)
+		if err != nil {
+			return f, err
+		}
+		files = append(files, f)
+	}
+	return manifest.Join(files...)
 }
 
 func (s *Server) apply(r *http.Request, a ApplyRequest) (any, error) {
-	f, err := manifest.Parse(a.File, a.Content)
+	f, err := a.parse()
 	if err != nil {
 		return nil, badRequest{err}
 	}

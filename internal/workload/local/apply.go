@@ -70,7 +70,7 @@ func (c *Controller) Apply(ctx context.Context, file manifest.File, by Author, d
 	}
 	out := Outcome{Results: plan.results(), Notes: d.notes}
 	for _, o := range d.refused {
-		out.Notes = append(out.Notes, fmt.Sprintf("%s:%d: %s/%s is passed over: it has no meaning on one machine", file.Name, o.Line, o.Kind, o.Name))
+		out.Notes = append(out.Notes, fmt.Sprintf("%s:%d: %s/%s is passed over: it has no meaning on one machine", o.File, o.Line, o.Kind, o.Name))
 	}
 	if dry {
 		c.unpinPlanned(plan)

@@ -1,0 +1,114 @@
+package manifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Load reads a manifest from a path, or from standard input if that is "-".
+// Errors in the manifest are of type Errors.
+func Load(ctx context.Context, path string) (File, error) { return load(ctx, path, os.Stdin) }
+
+// LoadAll reads the manifests at paths: files, directories, of which it reads the
+// files that end in .yaml, .yml or .json, or "-" for stdin. The errors of all
+// files are in one error of type Errors.
+func LoadAll(ctx context.Context, paths []string, stdin io.Reader) ([]File, error) {
+	names, err := expand(paths)
+	if err != nil {
+		return nil, err
+	}
+	var files []File
+	var wrong Errors
+	for _, name := range names {
+		f, err := load(ctx, name, stdin)
+		var more Errors
+		switch {
+		case errors.As(err, &more):
+			wrong = append(wrong, more...)
+		case err != nil:
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	return files, nil
+}
+
+// expand returns the files that paths stand for, each once.
+func expand(paths []string) ([]string, error) {
+	var names []string
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, path := range paths {
+		if path == "-" {
+			add(path)
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("read manifest: %w", err)
+		}
+		if !info.IsDir() {
+			add(path)
+			continue
+		}
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, fmt.Errorf("read manifests: %w", err)
+		}
+		before := len(names)
+		for _, e := range entries {
+			if !e.IsDir() && isManifestName(e.Name()) {
+				add(filepath.Join(path, e.Name()))
+			}
+		}
+		if len(names) == before {
+			return nil, fmt.Errorf("%s: no manifest in it: no file ends in .yaml, .yml or .json", path)
+		}
+	}
+	return names, nil
+}
+
+func isManifestName(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+func load(ctx context.Context, path string, stdin io.Reader) (File, error) {
+	if err := ctx.Err(); err != nil {
+		return File{}, fmt.Errorf("read manifest %s: %w", path, err)
+	}
+	if path == "-" {
+		return read("standard input", stdin)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, fmt.Errorf("read manifest: %w", err)
+	}
+	defer f.Close()
+	return read(path, f)
+}
+
+// read parses at most one byte more than the limit, which Parse refuses, because
+// the beginning of a manifest alone could be a different one.
+func read(name string, r io.Reader) (File, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFileSize+1))
+	if err != nil {
+		return File{}, fmt.Errorf("read manifest %s: %w", name, err)
+	}
+	return Parse(name, data)
+}

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"path"
@@ -32,11 +33,16 @@ type applier struct {
 	seen    map[string]bool // paths this layer unpacked, for opaque markers that delete
 	dirs    []string        // names of the directories of this layer
 	report  func(path, problem string)
+	work    *work
 }
 
 func (a *applier) applyAll(records []record) error {
 	for i := range records {
-		if err := a.apply(&records[i]); err != nil {
+		err := a.apply(&records[i])
+		if err == nil {
+			err = a.work.err()
+		}
+		if err != nil {
 			return fmt.Errorf("entry %q: %w", records[i].name, err)
 		}
 	}
@@ -45,17 +51,20 @@ func (a *applier) applyAll(records []record) error {
 
 func (a *applier) apply(rec *record) error {
 	dirName, base := path.Split(rec.name)
-	dirName, err := a.root.follow(dirName)
+	dirName, err := a.root.follow(dirName, a.work)
 	if err != nil {
 		return err
 	}
 	name := path.Join(dirName, base)
+	if len(name) > maxPath {
+		return &LimitError{Limit: "bytes of a path", Value: maxPath}
+	}
 	if name == "/" { // the root directory is the runtime's own
 		return nil
 	}
 	if name != rec.name {
 		// The layer writes outside of the path that its entry names.
-		a.report(rec.name, "is unpacked as "+name+", through a symbolic link")
+		a.finding(rec.name, "is unpacked as "+name+", through a symbolic link")
 	}
 	dir, err := a.makeDirs(dirName)
 	if err != nil {
@@ -82,7 +91,7 @@ func (a *applier) apply(rec *record) error {
 	dir.children[base] = made
 	made.setAttributes(rec)
 	for _, xattr := range rec.ignored {
-		a.report(rec.name, "extended attribute "+xattr+" is not set by a runtime")
+		a.finding(rec.name, "extended attribute "+xattr+" is not set by a runtime")
 	}
 	if a.seen != nil {
 		a.seen[name] = true
@@ -91,16 +100,26 @@ func (a *applier) apply(rec *record) error {
 		a.dirs = append(a.dirs, rec.name)
 	}
 	if a.overlay && made.isWhiteout() {
-		a.report(rec.name, "is a device 0:0, which deletes the file below")
+		a.finding(rec.name, "is a device 0:0, which deletes the file below")
 	}
 	return nil
+}
+
+// finding reports a finding. The last one says that there are more.
+func (a *applier) finding(name, problem string) {
+	switch a.work.findings++; {
+	case a.work.findings < maxFindings:
+		a.report(name, problem)
+	case a.work.findings == maxFindings:
+		a.report(name, problem+", and there are more findings, which are not listed")
+	}
 }
 
 // finish does the last step of containerd, which sets the times of directories. It
 // fails if the layer itself replaced one of them by another kind of file.
 func (a *applier) finish() error {
 	for _, name := range a.dirs {
-		canonical, err := a.root.follow(name)
+		canonical, err := a.root.follow(name, a.work)
 		if err == nil && a.root.lookup(canonical) == nil {
 			err = fmt.Errorf("a directory that is gone at the end of its layer: %w", ErrHostile)
 		}
@@ -151,7 +170,7 @@ func (n *node) setAttributes(rec *record) {
 // symbolic link in the last component, as link(2).
 func (a *applier) hardLink(rec *record) (*node, error) {
 	dirName, base := path.Split(rec.link)
-	dirName, err := a.root.follow(dirName)
+	dirName, err := a.root.follow(dirName, a.work)
 	if err != nil {
 		return nil, fmt.Errorf("hard link: %w", err)
 	}
@@ -195,9 +214,15 @@ func (a *applier) makeDirs(name string) (*node, error) {
 // of a directory in the layers below. A file in the layers below is replaced by the
 // directory, but containerd refuses a second implied directory inside it.
 func (a *applier) impliedDir(name string) (*node, error) {
+	if err := a.work.use.addEntry(len(name)); err != nil {
+		return nil, err
+	}
 	dir := newDir()
 	for _, below := range a.below {
-		canonical, err := below.follow(name)
+		if err := a.work.err(); err != nil {
+			return nil, err
+		}
+		canonical, err := below.follow(name, a.work)
 		if err != nil {
 			return nil, fmt.Errorf("directory %s in a layer below: %w", name, err)
 		}
@@ -224,7 +249,7 @@ func (a *applier) reportReplaced(name string) {
 			continue
 		}
 		if !old.isDir() && !old.isWhiteout() {
-			a.report(name, "is a "+old.kind.String()+" in a layer below and becomes a directory, because this layer has files in it")
+			a.finding(name, "is a "+old.kind.String()+" in a layer below and becomes a directory, because this layer has files in it")
 		}
 		return
 	}
@@ -266,4 +291,23 @@ func (a *applier) deleteUnseen(dir *node, dirName string) {
 			a.deleteUnseen(child, name)
 		}
 	}
+}
+
+// work bounds what applying the layers of an image costs.
+type work struct {
+	ctx      context.Context // checked in loops that do nothing else with it
+	use      *usage
+	steps    int64 // components of paths that were looked up
+	findings int
+}
+
+// step counts components of a path.
+func (w *work) step(n int) { w.steps += int64(n) }
+
+// err returns why applying must end.
+func (w *work) err() error {
+	if w.steps > maxSteps {
+		return &LimitError{Limit: "components of paths", Value: maxSteps}
+	}
+	return w.ctx.Err()
 }

@@ -2,6 +2,7 @@ package image
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // A Blob is one file of a layout or an archive. It can be read at any place, by
@@ -35,6 +37,14 @@ func (b Blob) Close() error {
 	return b.close()
 }
 
+// ErrBrokenLink is returned for a link whose target is not a file of the same layout or
+// archive.
+var ErrBrokenLink = errors.New("broken link")
+
+func brokenLink(name, target string) error {
+	return fmt.Errorf("%w: %s leads to %s, which is no file of it", ErrBrokenLink, name, text.Excerpt(target, maxPath))
+}
+
 // A store holds the files of a layout or an archive by their relative names.
 type store interface {
 	// open returns a file. The error wraps fs.ErrNotExist if there is none.
@@ -47,6 +57,9 @@ type dirStore struct{ *rootfs.Root }
 
 func (s dirStore) open(name string) (Blob, error) {
 	f, err := s.Open("/" + name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
+		return Blob{}, cmp.Or(s.brokenLink("/"+name), err)
+	}
 	if err != nil {
 		return Blob{}, err
 	}
@@ -56,6 +69,20 @@ func (s dirStore) open(name string) (Blob, error) {
 		return Blob{}, err
 	}
 	return Blob{f, info.Size(), f.Close}, nil
+}
+
+// brokenLink returns the error if a path leads through a symbolic link to nothing.
+func (s dirStore) brokenLink(name string) error {
+	for at := name; at != "/"; at = path.Dir(at) {
+		target, err := s.Readlink(at)
+		if err != nil {
+			continue
+		}
+		if _, exists, err := s.Resolve(at); err != nil || !exists {
+			return brokenLink(at, target)
+		}
+	}
+	return nil
 }
 
 // tarStore is an uncompressed archive. It is read in place and never extracted, so
@@ -72,13 +99,19 @@ type section struct{ offset, size int64 }
 // maxStored bounds the files of an archive: an image of 1,000 layers has 1,003.
 const maxStored = 100_000
 
+// A seekingReader lets a tar reader skip the content of files.
+type seekingReader struct {
+	io.Reader
+	io.Seeker
+}
+
 // indexTar finds the offsets of the files in an archive.
 func indexTar(ctx context.Context, file *os.File) (*tarStore, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
 	s := &tarStore{file: file, close: file.Close, files: map[string]section{}, links: map[string]string{}}
-	archive := tar.NewReader(file)
+	archive := tar.NewReader(seekingReader{rootfs.ContextReader(ctx, file), file})
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -120,7 +153,9 @@ func (s *tarStore) add(h *tar.Header) error {
 	}
 	switch h.Typeflag {
 	case tar.TypeSymlink:
-		s.links[name] = path.Join(path.Dir(name), h.Linkname)
+		if s.links[name] = path.Clean(h.Linkname); !path.IsAbs(h.Linkname) {
+			s.links[name] = path.Join(path.Dir(name), h.Linkname)
+		}
 		return nil
 	case tar.TypeLink:
 		s.links[name] = path.Join("/", h.Linkname)
@@ -143,21 +178,34 @@ func (s *tarStore) add(h *tar.Header) error {
 
 func (s *tarStore) open(name string) (Blob, error) {
 	name = path.Join("/", name)
-	if target, ok := s.links[name]; ok { // docker writes no link to a link
-		name = target
+	file := name
+	if target, isLink := s.links[name]; isLink {
+		file = target
 	}
-	at, ok := s.files[name]
+	at, ok := s.files[file]
 	if !ok {
-		return Blob{}, fmt.Errorf("open %s in archive: %w", name, fs.ErrNotExist)
+		return Blob{}, cmp.Or(s.brokenLink(name), fmt.Errorf("open %s in archive: %w", name, fs.ErrNotExist))
 	}
 	return Blob{ReaderAt: io.NewSectionReader(s.file, at.offset, at.size), Size: at.size}, nil
+}
+
+// brokenLink returns the error for a path that is a link, or below one. A link to a link
+// is broken, too: docker writes none, and containerd does not follow it.
+func (s *tarStore) brokenLink(name string) error {
+	for at := name; at != "/"; at = path.Dir(at) {
+		if target, isLink := s.links[at]; isLink {
+			return brokenLink(at, target)
+		}
+	}
+	return nil
 }
 
 func (s *tarStore) Close() error { return s.close() }
 
 // openArchive opens an archive by its name.
 func openArchive(ctx context.Context, name string, opts OpenOptions) (*tarStore, error) {
-	f, err := os.Open(name)
+	// Opening a FIFO would otherwise wait for its writer.
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +230,7 @@ func openArchive(ctx context.Context, name string, opts OpenOptions) (*tarStore,
 func readArchive(ctx context.Context, r io.Reader, opts OpenOptions) (*tarStore, error) {
 	f, isFile := r.(*os.File)
 	inPlace := isFile && isAtStart(f)
-	plain, compressed, err := Decompress(r)
+	plain, compressed, err := Decompress(interruptible(ctx, r))
 	if err != nil {
 		return nil, fmt.Errorf("read archive: %w", err)
 	}
@@ -199,6 +247,48 @@ func readArchive(ctx context.Context, r io.Reader, opts OpenOptions) (*tarStore,
 		spooled.Close()
 	}
 	return s, err
+}
+
+// interruptible returns a reader of r that fails soon after ctx ends, also while it
+// waits for a pipe or a terminal.
+func interruptible(ctx context.Context, r io.Reader) io.Reader {
+	f, isFile := r.(*os.File)
+	if !isFile {
+		return rootfs.ContextReader(ctx, r)
+	}
+	if info, err := f.Stat(); err != nil || info.Mode().IsRegular() {
+		return rootfs.ContextReader(ctx, r)
+	}
+	return polledReader{ctx, f}
+}
+
+// A polledReader reads a file that may block.
+type polledReader struct {
+	ctx context.Context
+	*os.File
+}
+
+func (r polledReader) Read(p []byte) (int, error) {
+	const interval = 100 // ms
+	raw, err := r.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	for {
+		if err := r.ctx.Err(); err != nil {
+			return 0, err
+		}
+		ready, pollErr := 0, error(nil)
+		err := raw.Control(func(fd uintptr) {
+			ready, pollErr = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, interval)
+		})
+		if err = cmp.Or(err, pollErr); err != nil && !errors.Is(err, unix.EINTR) {
+			return 0, err
+		}
+		if ready > 0 {
+			return r.File.Read(p)
+		}
+	}
 }
 
 // isAtStart reports whether a file is a regular one of which nothing was read.
@@ -219,7 +309,7 @@ func spool(ctx context.Context, src io.Reader, opts OpenOptions) (*os.File, erro
 		return nil, err
 	}
 	limit := opts.Limits.Bytes
-	content := io.LimitReader(rootfs.ContextReader(ctx, src), limit+1)
+	content := io.LimitReader(src, limit+1)
 	// The struct hides File.ReadFrom, which would ignore the large buffer.
 	n, err := io.CopyBuffer(struct{ io.Writer }{f}, content, make([]byte, 1<<20))
 	if err == nil && n > limit {

@@ -101,10 +101,10 @@ func Header(e tree.Entry) *tar.Header {
 // LayerFromBytes returns the layer whose archive is given: a tar archive,
 // which may be compressed with gzip or zstd.
 func LayerFromBytes(archive []byte) v1.Layer {
-	switch {
-	case bytes.HasPrefix(archive, gzipMagic):
+	switch compressionOf(archive) {
+	case Gzip:
 		return compressedLayer{static.NewLayer(archive, types.OCILayer), archive}
-	case bytes.HasPrefix(archive, zstdMagic):
+	case Zstd:
 		return compressedLayer{static.NewLayer(archive, types.OCILayerZStd), archive}
 	}
 	return static.NewLayer(archive, types.OCIUncompressedLayer)

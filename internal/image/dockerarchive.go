@@ -2,6 +2,8 @@ package image
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -16,6 +18,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // dockerEntry is one image of the manifest.json that "docker save" writes.
@@ -29,8 +33,8 @@ type dockerEntry struct {
 // digests of its layers, so that the manifest is built here, reproducibly. The digest of
 // an uncompressed layer is its diff ID; a compressed one, which is rare, is read once to
 // compute its digest.
-func (l *layout) readDocker() ([]Image, error) {
-	raw, err := readDocument(l.store, "manifest.json")
+func (l *layout) readDocker(ctx context.Context) ([]Image, error) {
+	raw, err := l.readDocument(ctx, "manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoLayout
 	}
@@ -38,17 +42,17 @@ func (l *layout) readDocker() ([]Image, error) {
 		return nil, err
 	}
 	var entries []dockerEntry
-	if err := json.Unmarshal(raw, &entries); err != nil {
+	if err := unmarshal(raw, &entries); err != nil {
 		return nil, fmt.Errorf("manifest.json: %w", err)
 	}
-	var images []Image
-	for _, e := range entries {
-		img, err := l.dockerImage(e)
+	var images imageList
+	for i, e := range entries {
+		img, err := l.dockerImage(ctx, e)
 		if errors.Is(err, errPassedOver) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("image %s: %w", strings.Join(e.RepoTags, ", "), err)
+			return nil, fmt.Errorf("image %s: %w", cmp.Or(strings.Join(e.RepoTags, ", "), fmt.Sprint("number ", i+1)), err)
 		}
 		for _, tag := range e.RepoTags {
 			ref, err := ParseReference(tag)
@@ -57,13 +61,13 @@ func (l *layout) readDocker() ([]Image, error) {
 			}
 			img.Names = append(img.Names, ref.Name())
 		}
-		images = addImage(images, img)
+		images.add(img)
 	}
-	return images, nil
+	return images.all, nil
 }
 
-func (l *layout) dockerImage(e dockerEntry) (Image, error) {
-	config, err := readDocument(l.store, e.Config)
+func (l *layout) dockerImage(ctx context.Context, e dockerEntry) (Image, error) {
+	config, err := l.readDocument(ctx, e.Config)
 	if err != nil {
 		return Image{}, fmt.Errorf("configuration: %w", err)
 	}
@@ -77,7 +81,7 @@ func (l *layout) dockerImage(e dockerEntry) (Image, error) {
 		return Image{}, fmt.Errorf("configuration %s: has %s: %w", e.Config, configDesc.Digest, ErrDigest)
 	}
 	var file v1.ConfigFile
-	if err := json.Unmarshal(config, &file); err != nil {
+	if err := unmarshal(config, &file); err != nil {
 		return Image{}, fmt.Errorf("configuration %s: %w", e.Config, err)
 	}
 	if len(file.RootFS.DiffIDs) != len(e.Layers) {
@@ -88,7 +92,7 @@ func (l *layout) dockerImage(e dockerEntry) (Image, error) {
 	made := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: string(types.DockerManifestSchema2), Config: ociDescriptor(configDesc)}
 	names := map[v1.Hash]string{}
 	for i, name := range e.Layers {
-		desc, err := describeLayer(l.store, name, file.RootFS.DiffIDs[i])
+		desc, err := l.describeLayer(ctx, name, file.RootFS.DiffIDs[i])
 		if err != nil {
 			return Image{}, fmt.Errorf("layer %s: %w", name, err)
 		}
@@ -129,9 +133,16 @@ func descriptorOf(mediaType types.MediaType, raw []byte) (v1.Descriptor, error) 
 	return v1.Descriptor{MediaType: mediaType, Digest: sum, Size: size}, err
 }
 
-// describeLayer finds out how a layer is compressed, and its digest.
-func describeLayer(s store, name string, diffID v1.Hash) (v1.Descriptor, error) {
-	f, err := s.open(name)
+// describeLayer finds out how a layer is compressed, and its digest. Each file is read
+// once, because several images may have it.
+func (l *layout) describeLayer(ctx context.Context, name string, diffID v1.Hash) (v1.Descriptor, error) {
+	if err := ctx.Err(); err != nil {
+		return v1.Descriptor{}, err
+	}
+	if desc, ok := l.compressed[name]; ok {
+		return desc, nil
+	}
+	f, err := l.store.open(name)
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
@@ -142,18 +153,19 @@ func describeLayer(s store, name string, diffID v1.Hash) (v1.Descriptor, error) 
 	if err != nil && err != io.EOF {
 		return v1.Descriptor{}, err
 	}
-	switch magic = magic[:n]; {
-	case bytes.HasPrefix(magic, gzipMagic):
+	switch compressionOf(magic[:n]) {
+	case Gzip:
 		desc.MediaType = types.DockerLayer
-	case bytes.HasPrefix(magic, zstdMagic):
+	case Zstd:
 		desc.MediaType = dockerZstdLayer
 	default:
 		return desc, nil
 	}
 	sum := sha256.New()
-	if _, err := io.Copy(sum, f.Reader()); err != nil {
+	if _, err := io.Copy(sum, rootfs.ContextReader(ctx, f.Reader())); err != nil {
 		return v1.Descriptor{}, err
 	}
 	desc.Digest = hashOf(sum)
+	l.compressed[name] = desc
 	return desc, nil
 }

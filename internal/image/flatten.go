@@ -77,14 +77,16 @@ func flatten(ctx context.Context, img v1.Image, opts FlattenOptions) (*flat, err
 	if err != nil {
 		return nil, err
 	}
+	use := &usage{limits: opts.Limits.withDefaults()} // of the entries once they are applied
 	records, err := readAll(ctx, sources, !opts.NoContent)
 	if err != nil {
 		return nil, err
 	}
 	f := &flat{}
 	layers := []*node{newDir()}
+	spent := &work{ctx: ctx, use: use}
 	for i := range records {
-		a := &applier{index: i, root: layers[0], overlay: !opts.Copied, report: func(path, problem string) {
+		a := &applier{index: i, root: layers[0], overlay: !opts.Copied, work: spent, report: func(path, problem string) {
 			f.findings = append(f.findings, Finding{Layer: i, Path: path, Problem: problem})
 		}}
 		if opts.Copied {
@@ -100,15 +102,17 @@ func flatten(ctx context.Context, img v1.Image, opts FlattenOptions) (*flat, err
 		}
 		records[i] = nil
 	}
-	return f, f.collect(layers, !opts.Copied)
+	return f, f.collect(ctx, layers, !opts.Copied)
 }
 
 // collect sets the merged entries of the layers.
-func (f *flat) collect(layers []*node, overlay bool) error {
+func (f *flat) collect(ctx context.Context, layers []*node, overlay bool) error {
 	m := merger{overlay: overlay}
-	m.merge("/", layers)
+	err := m.merge(ctx, "/", layers)
+	if err != nil {
+		return err
+	}
 	m.nameLinks()
-	var err error
 	f.tree, err = tree.New(m.entries)
 	f.inodes = m.inodes
 	return err

@@ -44,17 +44,30 @@ type record struct {
 	ordinal int      // how many entries came before it in the archive
 }
 
-// usage counts the entries and bytes of all layers of one image, concurrently.
+// usage counts what all layers of one image cost, concurrently.
 type usage struct {
-	limits  Limits
-	entries atomic.Int64
-	bytes   atomic.Int64
+	limits   Limits
+	entries  atomic.Int64
+	bytes    atomic.Int64
+	metadata atomic.Int64
 }
 
-func (u *usage) add(bytes int64) error {
+// addEntry counts an entry and what it keeps in memory.
+func (u *usage) addEntry(metadata int) error {
 	if u.entries.Add(1) > int64(u.limits.Entries) {
 		return &LimitError{Limit: "entries", Value: int64(u.limits.Entries)}
 	}
+	return u.addMetadata(metadata)
+}
+
+func (u *usage) addMetadata(bytes int) error {
+	if u.metadata.Add(int64(bytes)) > maxMetadata {
+		return &LimitError{Limit: "bytes of names and attributes", Value: maxMetadata}
+	}
+	return nil
+}
+
+func (u *usage) addBytes(bytes int64) error {
 	if bytes < 0 || bytes > u.limits.Bytes || u.bytes.Add(bytes) > u.limits.Bytes {
 		return &LimitError{Limit: "bytes", Value: u.limits.Bytes}
 	}
@@ -147,13 +160,22 @@ func eachEntry(ctx context.Context, r io.Reader, use *usage, visit func(*tar.Hea
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			continue
 		}
-		if err = use.add(h.Size); err == nil {
+		if err = errors.Join(use.addEntry(metadataOf(h)), use.addBytes(h.Size)); err == nil {
 			err = visit(h, archive)
 		}
 		if err != nil {
 			return fmt.Errorf("entry %q: %w", h.Name, err)
 		}
 	}
+}
+
+// metadataOf returns the bytes that an entry keeps in memory.
+func metadataOf(h *tar.Header) int {
+	n := len(h.Name) + len(h.Linkname)
+	for key, value := range h.PAXRecords {
+		n += len(key) + len(value)
+	}
+	return n
 }
 
 // records reads a whole layer, with the digests of its files if hash is set.

@@ -1,6 +1,8 @@
 package image
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +15,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // errNoLayout is returned for a store without the file oci-layout.
@@ -31,29 +36,44 @@ const MaxNesting = 4
 // A layout is a store whose images for one platform are looked for.
 type layout struct {
 	store
-	platform platforms.MatchComparer
-	others   []string         // platforms of images that were passed over
-	passed   map[v1.Hash]bool // indexes and manifests without an image for the platform
+	platform   platforms.MatchComparer
+	others     []string                 // platforms of images that were passed over
+	artifacts  []string                 // types of artifacts that were passed over
+	visited    map[v1.Hash]visit        // indexes and manifests
+	compressed map[string]v1.Descriptor // layers of a docker archive, by their names
+	bytes      int64                    // of all documents so far
+}
+
+// A visit is the result of reading an index or a manifest. Without it a few nested
+// indexes, each of which lists the next one hundreds of times, would take forever.
+type visit struct {
+	desc v1.Descriptor
+	img  Image
+	err  error // errPassedOver; other errors end the reading
+}
+
+func newLayout(s store, platform platforms.MatchComparer) *layout {
+	return &layout{store: s, platform: platform, visited: map[v1.Hash]visit{}, compressed: map[string]v1.Descriptor{}}
 }
 
 // read reads an OCI image layout (image specification 1.1, image-layout.md).
-func (l *layout) read() ([]Image, error) {
-	if _, err := readDocument(l.store, "oci-layout"); errors.Is(err, fs.ErrNotExist) {
+func (l *layout) read(ctx context.Context) ([]Image, error) {
+	if _, err := l.readDocument(ctx, "oci-layout"); errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoLayout
 	} else if err != nil {
 		return nil, err
 	}
-	raw, err := readDocument(l.store, "index.json")
+	raw, err := l.readDocument(ctx, "index.json")
 	if err != nil {
 		return nil, err
 	}
 	var index v1.IndexManifest
-	if err := json.Unmarshal(raw, &index); err != nil {
+	if err := unmarshal(raw, &index); err != nil {
 		return nil, fmt.Errorf("index.json: %w", err)
 	}
-	var images []Image
+	var images imageList
 	for _, desc := range index.Manifests {
-		img, err := l.image(desc, 0)
+		img, err := l.image(ctx, desc, 0)
 		if errors.Is(err, errPassedOver) {
 			continue
 		}
@@ -63,30 +83,51 @@ func (l *layout) read() ([]Image, error) {
 		if err := img.addName(desc.Annotations); err != nil {
 			return nil, err
 		}
-		images = addImage(images, img)
+		images.add(img)
 	}
-	return images, nil
+	return images.all, nil
 }
 
-// addImage adds an image, or its names to those of an equal one.
-func addImage(images []Image, img Image) []Image {
-	for i := range images {
-		if have := &images[i]; have.Stored.Target.Digest == img.Stored.Target.Digest {
-			have.Names = appendNew(have.Names, img.Names)
-			have.Tags = appendNew(have.Tags, img.Tags)
-			return images
-		}
-	}
-	return append(images, img)
+// An imageList is a list of different images.
+type imageList struct {
+	all   []Image
+	index map[v1.Hash]int // of an image in all, by its target
+	names map[string]bool // target and name or tag
 }
 
-func appendNew(list, names []string) []string {
+// add adds an image, or its names to those of an equal one.
+func (l *imageList) add(img Image) {
+	if l.index == nil {
+		l.index, l.names = map[v1.Hash]int{}, map[string]bool{}
+	}
+	target := img.Stored.Target.Digest
+	i, have := l.index[target]
+	if !have {
+		i = len(l.all)
+		l.index[target] = i
+		l.all = append(l.all, Image{Image: img.Image, Stored: img.Stored})
+	}
+	l.all[i].Names = l.appendNew(l.all[i].Names, target.String()+" name ", img.Names)
+	l.all[i].Tags = l.appendNew(l.all[i].Tags, target.String()+" tag ", img.Tags)
+}
+
+func (l *imageList) appendNew(list []string, kind string, names []string) []string {
 	for _, name := range names {
-		if !slices.Contains(list, name) {
+		if !l.names[kind+name] {
+			l.names[kind+name] = true
 			list = append(list, name)
 		}
 	}
 	return list
+}
+
+// appendSome adds a value that a list does not contain, for a message.
+func appendSome(list []string, value string) []string {
+	const enough = 10
+	if len(list) >= enough || slices.Contains(list, value) {
+		return list
+	}
+	return append(list, value)
 }
 
 // addName adds the name that an index gives an image.
@@ -116,59 +157,78 @@ func (i *Image) addName(annotations map[string]string) error {
 var errPassedOver = errors.New("no image for the platform")
 
 // image returns the image that a descriptor means.
-func (l *layout) image(desc v1.Descriptor, depth int) (Image, error) {
+func (l *layout) image(ctx context.Context, desc v1.Descriptor, depth int) (Image, error) {
+	if err := ctx.Err(); err != nil {
+		return Image{}, err
+	}
 	if p := platformOf(desc); p != nil && !l.platform.Match(*p) {
 		return Image{}, l.passOver(*p)
 	}
-	// Without this a few nested indexes, each of which lists the next one hundreds of
-	// times, would take forever.
-	if l.passed[desc.Digest] {
-		return Image{}, errPassedOver
+	if !desc.MediaType.IsImage() && !desc.MediaType.IsIndex() {
+		return Image{}, l.passOverArtifact(string(desc.MediaType))
+	}
+	if v, ok := l.visited[desc.Digest]; ok && v.desc.Size == desc.Size && v.desc.MediaType.IsIndex() == desc.MediaType.IsIndex() {
+		return v.img, v.err
 	}
 	var img Image
 	var err error
 	switch {
 	case desc.MediaType.IsImage():
-		img, err = l.manifest(desc)
-	case !desc.MediaType.IsIndex():
-		err = errPassedOver
+		img, err = l.manifest(ctx, desc)
 	case depth >= MaxNesting:
 		err = &LimitError{Limit: "indexes inside indexes", Value: MaxNesting}
 	default:
-		img, err = l.index(desc, depth)
+		img, err = l.index(ctx, desc, depth)
 	}
-	if errors.Is(err, errPassedOver) {
-		l.passed[desc.Digest] = true
+	if err == nil || errors.Is(err, errPassedOver) {
+		l.visited[desc.Digest] = visit{desc, img, err}
 	}
 	return img, err
 }
 
 func (l *layout) passOver(p ocispec.Platform) error {
-	l.others = appendNew(l.others, []string{platforms.Format(p)})
+	l.others = appendSome(l.others, platforms.Format(p))
 	return errPassedOver
 }
 
+func (l *layout) passOverArtifact(kind string) error {
+	l.artifacts = appendSome(l.artifacts, kind)
+	return errPassedOver
+}
+
+// noImage returns the error for a store without an image for the platform.
+func (l *layout) noImage(platform ocispec.Platform) error {
+	switch {
+	case len(l.others) > 0:
+		return fmt.Errorf("%w for %s, only for %s", ErrNoImage, platforms.Format(platform), strings.Join(l.others, ", "))
+	case len(l.artifacts) > 0:
+		return fmt.Errorf("%w, only artifacts (%s)", ErrNoImage, text.Excerpt(strings.Join(l.artifacts, ", "), 500))
+	}
+	return ErrNoImage
+}
+
 // index returns the image of an index that suits the platform best.
-func (l *layout) index(desc v1.Descriptor, depth int) (Image, error) {
-	raw, err := readBlob(l.store, desc)
+func (l *layout) index(ctx context.Context, desc v1.Descriptor, depth int) (Image, error) {
+	raw, err := l.readBlob(ctx, desc)
 	if err != nil {
 		return Image{}, err
 	}
 	var index v1.IndexManifest
-	if err := json.Unmarshal(raw, &index); err != nil {
+	if err := unmarshal(raw, &index); err != nil {
 		return Image{}, fmt.Errorf("index %s: %w", desc.Digest, err)
 	}
 	for _, inner := range ByPreference(index.Manifests, platformOf, l.platform) {
-		img, err := l.image(inner, depth+1)
+		img, err := l.image(ctx, inner, depth+1)
 		if errors.Is(err, errPassedOver) {
 			continue
 		}
 		if err != nil {
 			return Image{}, err
 		}
-		img.Stored.Target = desc
-		img.Stored.Documents = append(img.Stored.Documents, Document{Descriptor: desc, Raw: raw, Refs: []v1.Hash{inner.Digest}})
-		return img, nil
+		outer := *img.Stored // the manifest may be listed alone, too
+		outer.Target = desc
+		outer.Documents = append(slices.Clip(outer.Documents), Document{Descriptor: desc, Raw: raw, Refs: []v1.Hash{inner.Digest}})
+		return Image{Image: img.Image, Stored: &outer}, nil
 	}
 	return Image{}, errPassedOver
 }
@@ -204,24 +264,24 @@ func specOf(p v1.Platform) ocispec.Platform {
 	return platforms.Normalize(ocispec.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion, OSFeatures: p.OSFeatures})
 }
 
-func (l *layout) manifest(desc v1.Descriptor) (Image, error) {
-	raw, err := readBlob(l.store, desc)
+func (l *layout) manifest(ctx context.Context, desc v1.Descriptor) (Image, error) {
+	raw, err := l.readBlob(ctx, desc)
 	if err != nil {
 		return Image{}, err
 	}
 	var manifest v1.Manifest
-	if err := json.Unmarshal(raw, &manifest); err != nil {
+	if err := unmarshal(raw, &manifest); err != nil {
 		return Image{}, fmt.Errorf("manifest %s: %w", desc.Digest, err)
 	}
-	if !manifest.Config.MediaType.IsConfig() {
-		return Image{}, errPassedOver // an artifact, such as a signature
+	if kind := artifactType(manifest); kind != "" {
+		return Image{}, l.passOverArtifact(kind)
 	}
 	for _, layer := range manifest.Layers {
 		if !isLayer(layer.MediaType) {
 			return Image{}, fmt.Errorf("layer %s is a %q, which cannot be unpacked", layer.Digest, layer.MediaType)
 		}
 	}
-	config, err := readBlob(l.store, manifest.Config)
+	config, err := l.readBlob(ctx, manifest.Config)
 	if err != nil {
 		return Image{}, fmt.Errorf("configuration: %w", err)
 	}
@@ -241,6 +301,21 @@ func blobsOf(m v1.Manifest) []v1.Hash {
 	return refs
 }
 
+// artifactType returns the type of a manifest that is not an image but an artifact, such
+// as a signature, an SBOM or an attestation of its build (image specification 1.1,
+// manifest.md), and "" for an image. Older tools, among them cosign and buildkit, give an
+// artifact the configuration of an image, but no layer that could be unpacked.
+func artifactType(m v1.Manifest) string {
+	unpacked := slices.ContainsFunc(m.Layers, func(layer v1.Descriptor) bool { return isLayer(layer.MediaType) })
+	switch {
+	case !m.Config.MediaType.IsConfig():
+		return cmp.Or(m.Config.ArtifactType, string(m.Config.MediaType), "no type")
+	case len(m.Layers) > 0 && !unpacked:
+		return string(m.Layers[0].MediaType)
+	}
+	return ""
+}
+
 // isLayer reports whether runtimes unpack a media type. They detect the compression of a
 // layer by its first bytes.
 func isLayer(t types.MediaType) bool {
@@ -254,7 +329,7 @@ const dockerZstdLayer = types.MediaType("application/vnd.docker.image.rootfs.dif
 func (l *layout) newImage(s *Stored) (Image, error) {
 	config := s.Documents[0].Raw
 	var file v1.ConfigFile
-	if err := json.Unmarshal(config, &file); err != nil {
+	if err := unmarshal(config, &file); err != nil {
 		return Image{}, fmt.Errorf("configuration %s: %w", s.Manifest.Config.Digest, err)
 	}
 	of := ocispec.Platform{OS: file.OS, Architecture: file.Architecture, Variant: file.Variant, OSVersion: file.OSVersion, OSFeatures: file.OSFeatures}
@@ -282,11 +357,11 @@ func openBlob(s store, desc v1.Descriptor) (Blob, error) {
 	return blob, nil
 }
 
-func readBlob(s store, desc v1.Descriptor) ([]byte, error) {
-	if desc.Size > maxDocument {
-		return nil, fmt.Errorf("blob %s: %w", desc.Digest, &LimitError{Limit: "bytes of a document", Value: maxDocument})
+func (l *layout) readBlob(ctx context.Context, desc v1.Descriptor) ([]byte, error) {
+	if err := l.count(desc.Size); err != nil {
+		return nil, fmt.Errorf("blob %s: %w", desc.Digest, err)
 	}
-	blob, err := openBlob(s, desc)
+	blob, err := openBlob(l.store, desc)
 	if err != nil {
 		return nil, err
 	}
@@ -295,18 +370,50 @@ func readBlob(s store, desc v1.Descriptor) ([]byte, error) {
 		return nil, err
 	}
 	defer checked.Close()
-	return io.ReadAll(checked)
+	return io.ReadAll(rootfs.ContextReader(ctx, checked))
 }
 
 // readDocument reads a file that no digest stands for.
-func readDocument(s store, name string) ([]byte, error) {
-	f, err := s.open(name)
+func (l *layout) readDocument(ctx context.Context, name string) ([]byte, error) {
+	f, err := l.store.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if f.Size > maxDocument {
-		return nil, fmt.Errorf("%s: %w", name, &LimitError{Limit: "bytes of a document", Value: maxDocument})
+	if err := l.count(f.Size); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return io.ReadAll(f.Reader())
+	return io.ReadAll(rootfs.ContextReader(ctx, f.Reader()))
+}
+
+// count refuses a document of a size that is beyond the limits.
+func (l *layout) count(size int64) error {
+	if size > maxDocument {
+		return &LimitError{Limit: "bytes of a document", Value: maxDocument}
+	}
+	if l.bytes += size; l.bytes > maxDocuments {
+		return &LimitError{Limit: "bytes of all documents", Value: maxDocuments}
+	}
+	return nil
+}
+
+// unmarshal parses a document with a limited number of values.
+func unmarshal(raw []byte, v any) error {
+	values, inString, escaped := 0, false, false
+	for _, c := range raw {
+		switch {
+		case escaped:
+			escaped = false
+		case inString:
+			escaped, inString = c == '\\', c != '"'
+		case c == '"':
+			inString = true
+		case c == ',' || c == '{' || c == '[':
+			values++
+		}
+	}
+	if values > maxValues {
+		return &LimitError{Limit: "values in a document", Value: maxValues}
+	}
+	return json.Unmarshal(raw, v)
 }

@@ -15,6 +15,25 @@ type Limits struct {
 	Depth   int   // components of a path: 2048
 }
 
+// maxDocuments bounds all documents of a source together, in bytes. Each is read once,
+// however often it is referenced.
+const maxDocuments = 256 << 20
+
+// maxValues bounds the values in a document: a list of empty objects takes 70 times its
+// size in memory.
+const maxValues = 500_000
+
+// maxMetadata bounds the names, links and attributes of all entries of an image
+// together, in bytes. They are in memory, and compress well.
+const maxMetadata = 256 << 20
+
+// maxSteps bounds the components of paths that are looked up while the layers of an
+// image are applied, each of which takes about 20 ns. Large images take some million.
+const maxSteps = 200_000_000
+
+// maxFindings bounds the findings of an image that are listed.
+const maxFindings = 10_000
+
 // maxDocument bounds an index, a manifest or a configuration, in bytes. Registries
 // refuse manifests of more than 4 MiB; configurations have no such limit, and
 // those with large labels are found.

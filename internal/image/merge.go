@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"maps"
 	"path"
 	"slices"
@@ -13,12 +14,16 @@ type merger struct {
 	overlay bool // a device 0:0 is a whiteout
 	entries []tree.Entry
 	inodes  []*inode // of the entries
+	names   int      // bytes of their paths
 }
 
 // merge adds the merged directory of layers, topmost first, as overlayfs does: an entry
 // hides those below it, only directories are merged, and a whiteout or an opaque
 // directory ends the search. A merged directory has the attributes of the topmost one.
-func (m *merger) merge(name string, layers []*node) {
+func (m *merger) merge(ctx context.Context, name string, layers []*node) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.add(name, layers[0])
 	names := map[string]bool{}
 	for _, layer := range layers {
@@ -27,14 +32,21 @@ func (m *merger) merge(name string, layers []*node) {
 		}
 	}
 	for _, base := range slices.Sorted(maps.Keys(names)) {
-		switch found := m.visible(layers, base); {
-		case len(found) == 0:
-		case found[0].isDir():
-			m.merge(path.Join(name, base), found)
-		default:
-			m.add(path.Join(name, base), found[0])
+		found := m.visible(layers, base)
+		if len(found) == 0 {
+			continue
+		}
+		child := path.Join(name, base)
+		if m.names += len(child); m.names > maxMetadata {
+			return &LimitError{Limit: "bytes of names and attributes", Value: maxMetadata}
+		}
+		if !found[0].isDir() {
+			m.add(child, found[0])
+		} else if err := m.merge(ctx, child, found); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // visible returns the visible node at a name, or the directories that are merged there.

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path"
@@ -75,38 +76,46 @@ var (
 // follow resolves the parent directory of an entry as containerd does: all symbolic links
 // are followed within the root, and components that do not exist are kept. It returns the
 // canonical path, which may not be that of a directory.
-func (n *node) follow(dir string) (string, error) {
-	const maxLinks = 255 // containerd's, not Linux's
-	at, rest := "/", dir
-	file := false // at is no directory
+func (n *node) follow(dir string, w *work) (string, error) {
+	const maxLinks = 255      // containerd's, not Linux's
+	at, rest := []byte{}, dir // at has no slash at its end, and is empty for the root
+	here, file := n, false    // the node of at, nil if it does not exist; whether at is no directory
 	for links := 0; rest != ""; {
 		var part string
 		part, rest, _ = strings.Cut(rest, "/")
+		w.step(1)
 		switch part {
 		case "", ".":
 			continue
 		case "..":
-			at = path.Dir(at)
+			at = at[:max(bytes.LastIndexByte(at, '/'), 0)]
+			here = n.lookup(string(at))
+			w.step(bytes.Count(at, []byte{'/'}))
 			continue
 		}
 		if file {
 			return "", fmt.Errorf("%s: %w: %w", at, errNotDir, ErrHostile)
 		}
-		next := path.Join(at, part)
-		child := n.lookup(next)
+		var child *node
+		if here != nil {
+			child = here.children[part]
+		}
 		if child == nil || child.kind != tree.Symlink {
-			at, file = next, child != nil && !child.isDir()
+			at = append(append(at, '/'), part...)
+			here, file = child, child != nil && !child.isDir()
 			continue
 		}
 		// The path is bounded too: each link can make it longer by its target.
 		if links++; links > maxLinks || len(rest) > 1<<20 {
 			return "", fmt.Errorf("%s: %w: %w", dir, errLoop, ErrHostile)
 		}
+		w.step((len(child.target) + len(rest)) / 4) // they are copied and cleaned
 		if strings.HasPrefix(child.target, "/") {
-			at, rest = "/", child.target+"/"+rest
+			rest = child.target + "/" + rest
 		} else {
-			at, rest = "/", path.Join(at, child.target)+"/"+rest
+			rest = path.Join("/", string(at), child.target) + "/" + rest
 		}
+		at, here = at[:0], n
 	}
-	return at, nil
+	return "/" + strings.TrimPrefix(string(at), "/"), nil
 }

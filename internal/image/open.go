@@ -136,13 +136,13 @@ func OpenArchive(ctx context.Context, name string, opts OpenOptions) (*Set, erro
 		if err != nil {
 			return nil, err
 		}
-		return readStore(dirStore{root}, opts)
+		return readStore(ctx, dirStore{root}, opts)
 	}
 	archive, err := openArchive(ctx, name, opts)
 	if err != nil {
 		return nil, err
 	}
-	return readStore(archive, opts)
+	return readStore(ctx, archive, opts)
 }
 
 // ReadArchive is OpenArchive for an archive that comes as a stream. If r is a
@@ -153,12 +153,12 @@ func ReadArchive(ctx context.Context, r io.Reader, opts OpenOptions) (*Set, erro
 	if err != nil {
 		return nil, err
 	}
-	return readStore(archive, opts)
+	return readStore(ctx, archive, opts)
 }
 
 // readStore detects the layout of a store and reads it. It takes ownership of s.
-func readStore(s store, opts OpenOptions) (*Set, error) {
-	images, err := imagesIn(s, opts)
+func readStore(ctx context.Context, s store, opts OpenOptions) (*Set, error) {
+	images, err := imagesIn(ctx, s, opts)
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -166,21 +166,18 @@ func readStore(s store, opts OpenOptions) (*Set, error) {
 	return &Set{Images: images, closer: s}, nil
 }
 
-func imagesIn(s store, opts OpenOptions) ([]Image, error) {
+func imagesIn(ctx context.Context, s store, opts OpenOptions) ([]Image, error) {
 	platform, err := parsePlatform(opts.Platform)
 	if err != nil {
 		return nil, err
 	}
-	l := layout{store: s, platform: platforms.Only(platform), passed: map[v1.Hash]bool{}}
-	images, err := l.read()
+	l := newLayout(s, platforms.Only(platform))
+	images, err := l.read(ctx)
 	if errors.Is(err, errNoLayout) {
-		images, err = l.readDocker()
+		images, err = l.readDocker(ctx)
 	}
 	if err == nil && len(images) == 0 {
-		err = ErrNoImage
-		if len(l.others) > 0 {
-			err = fmt.Errorf("%w for %s, only for %s", ErrNoImage, platforms.Format(platform), strings.Join(l.others, ", "))
-		}
+		err = l.noImage(platform)
 	}
 	return images, err
 }
@@ -212,6 +209,13 @@ func openRemote(ctx context.Context, source string, opts OpenOptions) (*Set, err
 	img, err := remote.Image(at, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(*platform))
 	if err != nil {
 		return nil, err
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	if manifest.Config.Size > maxDocument {
+		return nil, fmt.Errorf("configuration: %w", &LimitError{Limit: "bytes of a document", Value: maxDocument})
 	}
 	if _, err := img.ConfigFile(); err != nil {
 		return nil, err

@@ -128,6 +128,20 @@ func dockerArchive(t testing.TB, img v1.Image, names ...string) []byte {
 	return b.Bytes()
 }
 
+// layoutDir writes a layout of an image, example.com/web:3.
+func layoutDir(t testing.TB, img v1.Image) string {
+	t.Helper()
+	dir := t.TempDir()
+	l, err := ocilayout.Write(dir, empty.Index)
+	if err == nil {
+		err = l.AppendImage(img, ocilayout.WithAnnotations(map[string]string{refNameAnnotation: "example.com/web:3"}))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // The tree of an image is the same in every format.
 func TestOpen(t *testing.T) {
 	img := webImage(t)
@@ -145,17 +159,7 @@ func TestOpen(t *testing.T) {
 		{"gzip", func(t *testing.T) string { return write(t, gzipped(t, archive)) }, []string{"example.com/web:1"}},
 		{"zstd", func(t *testing.T) string { return write(t, zstded(t, archive)) }, []string{"example.com/web:1"}},
 		{"docker save", func(t *testing.T) string { return write(t, dockerArchive(t, img, "web:2")) }, []string{"docker.io/library/web:2"}},
-		{"layout directory", func(t *testing.T) string {
-			dir := t.TempDir()
-			l, err := ocilayout.Write(dir, empty.Index)
-			if err == nil {
-				err = l.AppendImage(img, ocilayout.WithAnnotations(map[string]string{refNameAnnotation: "example.com/web:3"}))
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			return dir
-		}, []string{"example.com/web:3"}},
+		{"layout directory", func(t *testing.T) string { return layoutDir(t, img) }, []string{"example.com/web:3"}},
 		{"index for several platforms", func(t *testing.T) string {
 			dir := t.TempDir()
 			other, err := New(Config{Architecture: "s390x"})

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
 // ErrDigest is returned for content that does not have its digest or size.
@@ -99,11 +102,38 @@ var (
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 )
 
+// zstdSkippable is the magic number of skippable frames, without its last four bits.
+const zstdSkippable = 0x184D2A50
+
 // zstdMemory bounds the window that a zstd stream may ask for, in bytes.
 const zstdMemory = 256 << 20
 
-// Decompress tells gzip, zstd and uncompressed content apart by their first bytes,
-// as runtimes do, because media types are often wrong. It reports whether the
+// A Compression is how content is compressed.
+type Compression int
+
+// The compressions that runtimes read.
+const (
+	Uncompressed Compression = iota
+	Gzip
+	Zstd
+)
+
+// compressionOf detects the compression of content by its first four bytes, as runtimes
+// do, because media types are often wrong. A zstd stream may begin with a skippable
+// frame (RFC 8878, 3.1.2), as those of pzstd do.
+func compressionOf(magic []byte) Compression {
+	switch {
+	case bytes.HasPrefix(magic, gzipMagic):
+		return Gzip
+	case bytes.HasPrefix(magic, zstdMagic):
+		return Zstd
+	case len(magic) >= 4 && binary.LittleEndian.Uint32(magic)&^0xf == zstdSkippable:
+		return Zstd
+	}
+	return Uncompressed
+}
+
+// Decompress decompresses content by its first bytes. It reports whether the
 // content is compressed. Closing the result leaves src open.
 func Decompress(src io.Reader) (io.ReadCloser, bool, error) { return decompressWith(src, 1<<20, 0) }
 
@@ -118,11 +148,11 @@ func decompressWith(src io.Reader, buffer, concurrency int) (io.ReadCloser, bool
 	if err != nil && err != io.EOF {
 		return nil, false, err
 	}
-	switch {
-	case bytes.HasPrefix(magic, gzipMagic):
+	switch compressionOf(magic) {
+	case Gzip:
 		z, err := gzip.NewReader(in)
 		return z, true, err
-	case bytes.HasPrefix(magic, zstdMagic):
+	case Zstd:
 		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(concurrency), zstd.WithDecoderMaxMemory(zstdMemory), zstd.WithDecoderMaxWindow(zstdMemory))
 		if err != nil {
 			return nil, false, err
@@ -130,6 +160,18 @@ func decompressWith(src io.Reader, buffer, concurrency int) (io.ReadCloser, bool
 		return z.IOReadCloser(), true, nil
 	}
 	return io.NopCloser(in), false, nil
+}
+
+// DecompressLayer decompresses a layer. It refuses a decompression bomb, and ends with
+// ctx.
+func DecompressLayer(ctx context.Context, layer Blob) (io.ReadCloser, error) {
+	compressed := &counter{src: rootfs.ContextReader(ctx, layer.Reader())}
+	plain, _, err := Decompress(compressed)
+	if err != nil {
+		return nil, fmt.Errorf("decompress: %w", err)
+	}
+	bounded := &inflater{src: plain, compressed: compressed, ratio: Limits{}.withDefaults().Ratio, ratioGrace: ratioGrace}
+	return readCloser{rootfs.ContextReader(ctx, bounded), plain}, nil
 }
 
 // An inflater is a reader of decompressed content that refuses a decompression bomb: more

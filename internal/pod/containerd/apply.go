@@ -37,7 +37,7 @@ func (a applier) Apply(ctx context.Context, desc ocispec.Descriptor, mounts []mo
 		return ocispec.Descriptor{}, err
 	}
 	defer b.Close()
-	plain, _, err := image.Decompress(b.Reader())
+	plain, err := image.DecompressLayer(ctx, b)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}

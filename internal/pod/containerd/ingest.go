@@ -33,18 +33,35 @@ func (d *Daemon) store(ctx context.Context, p image.Image, o ImportOptions, prog
 		written[i] = make(chan struct{})
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	var checkErr error
+	checked := make(chan struct{})
+	group.Go(func() error {
+		defer close(checked)
+		checkErr = check(ctx, p.Image)
+		return checkErr
+	})
+	// The check names what is wrong with an image better than containerd's errors.
+	reason := func(err error) error {
+		if err == nil {
+			return nil
+		}
+		<-checked
+		if checkErr != nil && !errors.Is(checkErr, context.Canceled) {
+			return checkErr
+		}
+		return err
+	}
 	group.Go(func() error {
 		for i, l := range layers {
 			if err := d.writeBlob(ctx, p.Stored, l); err != nil {
-				return fmt.Errorf("layer %d: %w", i, err)
+				return reason(fmt.Errorf("layer %d: %w", i, err))
 			}
 			progress.add(l.Size)
 			close(written[i])
 		}
 		return d.writeDocuments(ctx, documentsOf(p.Stored))
 	})
-	group.Go(func() error { return d.unpack(ctx, p.Stored, written) })
-	group.Go(func() error { return check(ctx, p.Image) })
+	group.Go(func() error { return reason(d.unpack(ctx, p.Stored, written)) })
 	return group.Wait()
 }
 

@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,10 @@ func (o Options) containerRoot(ctx context.Context, spec *corev1.PodSpec, c *cor
 	}
 	user, err := userOf(spec, c, img.Config.User, root)
 	return containerRoot{
-		Rootfs: profile.Rootfs{Tree: t, Mounts: mountsOf(c), User: user, Path: pathIn(img.Config.Env)},
+		Rootfs: profile.Rootfs{
+			Tree: t, Mounts: mountsOf(c), User: user, Path: pathIn(img.Config.Env),
+			WorkDir: cmp.Or(c.WorkingDir, img.Config.WorkingDir),
+		},
 		digest: img.Digest.String(), volumes: slices.Sorted(maps.Keys(img.Config.Volumes)),
 	}, err
 }

@@ -17,7 +17,7 @@ func leftovers(ctx context.Context, p *pod.Pod, c *pod.Container) ([]profile.Lef
 	if err != nil {
 		return nil, err
 	}
-	changes, err := overlay.ReadChanges(ctx, m, overlay.Options{Mounts: m.Points})
+	changes, err := overlay.ReadChanges(ctx, m, overlay.Options{Mounts: m.Points, WorkDir: m.WorkDir})
 	if err != nil {
 		return nil, fmt.Errorf("read the upper directory of container %s: %w", c.Name, err)
 	}

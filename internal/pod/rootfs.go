@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 
 	"github.com/containerd/errdefs"
 
@@ -80,7 +81,22 @@ func (p *Pod) layers(ctx context.Context, c *Container) (overlay.Mount, error) {
 		return overlay.Mount{}, fmt.Errorf("layers of container %s: %w", c.Name, err)
 	}
 	m.Points = p.mountPoints(c.Name)
-	return m, nil
+	m.WorkDir, err = p.workDir(ctx, c)
+	return m, err
+}
+
+// workDir returns the working directory of a container from the runtime, which knows
+// that of the image too.
+func (p *Pod) workDir(ctx context.Context, c *Container) (overlay.WorkDir, error) {
+	record, err := p.e.daemon.Client().LoadContainer(ctx, c.ID)
+	if err != nil {
+		return overlay.WorkDir{}, fmt.Errorf("working directory of container %s: %w", c.Name, err)
+	}
+	spec, err := record.Spec(ctx)
+	if err != nil || spec.Process == nil {
+		return overlay.WorkDir{}, err
+	}
+	return overlay.WorkDir{Path: path.Clean("/" + spec.Process.Cwd), UID: spec.Process.User.UID, GID: spec.Process.User.GID}, nil
 }
 
 // verifyRoot returns an error if a root is not the directory of the container's

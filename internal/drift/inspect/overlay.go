@@ -19,7 +19,7 @@ import (
 // no result at all. If a deadline of the context is reached, what was seen before it is
 // reported.
 func Overlay(ctx context.Context, m overlay.Mount) (drift.Report, error) {
-	opts := overlay.Options{Mounts: m.Points}
+	opts := overlay.Options{Mounts: m.Points, WorkDir: m.WorkDir}
 	if opts.Mounts == nil {
 		opts.Mounts = []string{} // nil means that the overlay is not a container's root
 	}

@@ -18,6 +18,9 @@ type Options struct {
 	// runtime created as mount points are omitted (see isMountTarget), unless
 	// Mounts is nil.
 	Mounts []string
+	// WorkDir is the working directory of the container. It is omitted, with the
+	// directories above it, if the runtime created it.
+	WorkDir WorkDir
 }
 
 // An Overlay is an overlay whose layers are open.

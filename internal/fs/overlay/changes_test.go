@@ -247,6 +247,62 @@ func TestRuntimeMadeMountTargets(t *testing.T) {
 	}
 }
 
+func TestRuntimeMadeWorkingDirectory(t *testing.T) {
+	l := newLab(t, "", image(t))
+	must(t, os.MkdirAll(l.path("srv/job/out"), 0o755))
+	must(t, os.Mkdir(l.path("data"), 0o755))
+	must(t, os.Mkdir(l.path("data/user"), 0o700))
+	must(t, os.Chown(l.path("data/user"), 7, 7))
+	for _, tt := range []struct {
+		dir  overlay.WorkDir
+		want []string
+	}{
+		{overlay.WorkDir{}, []string{"added /data", "added /data/user", "added /srv", "added /srv/job", "added /srv/job/out"}},
+		{overlay.WorkDir{Path: "/srv/job"}, []string{"added /data", "added /data/user", "added /srv/job/out"}},
+		{overlay.WorkDir{Path: "/data/user", UID: 7, GID: 7}, []string{"added /srv", "added /srv/job", "added /srv/job/out"}},
+		{overlay.WorkDir{Path: "/data/user", UID: 8, GID: 8}, []string{"added /data/user", "added /srv", "added /srv/job", "added /srv/job/out"}},
+	} {
+		r := l.read(overlay.Options{Mounts: []string{}, WorkDir: tt.dir})
+		if diff := cmp.Diff(listed(r), tt.want); diff != "" {
+			t.Errorf("%+v: -got +want\n%s", tt.dir, diff)
+		}
+	}
+	must(t, os.Chmod(l.path("srv/job"), 0o777)) // not as the runtime created it
+	r := l.read(overlay.Options{Mounts: []string{}, WorkDir: overlay.WorkDir{Path: "/srv/job"}})
+	if got := strings.Join(listed(r), ", "); !strings.Contains(got, "added /srv/job,") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestWorkingDirectoryOfBundle reads bundles as containerd, Docker and podman write
+// them, and files in their place that a container could have written.
+func TestWorkingDirectoryOfBundle(t *testing.T) {
+	const config = `{"root": {"path": %q}, "process": {"cwd": "/srv/job/", "user": {"uid": 3, "gid": 4}}}`
+	want := overlay.WorkDir{Path: "/srv/job", UID: 3, GID: 4}
+	dir := t.TempDir()
+	point := dir + "/rootfs"
+	for _, tt := range []struct {
+		name, config string
+		ok           bool
+	}{
+		{"relative", fmt.Sprintf(config, "rootfs"), true},
+		{"absolute", fmt.Sprintf(config, point), true},
+		{"of another container", fmt.Sprintf(config, "/else/rootfs"), false},
+		{"truncated", config[:20], false},
+	} {
+		must(t, os.WriteFile(dir+"/config.json", []byte(tt.config), 0o600))
+		got, err := overlay.ReadWorkDir(dir, []string{point})
+		if (err == nil) != tt.ok || tt.ok && got != want {
+			t.Errorf("%s: got %+v, %v", tt.name, got, err)
+		}
+	}
+	must(t, os.Remove(dir+"/config.json"))
+	must(t, unix.Mkfifo(dir+"/config.json", 0o600))
+	if got, err := overlay.ReadWorkDir(dir, []string{point}); err == nil {
+		t.Errorf("a FIFO: got %+v", got)
+	}
+}
+
 func TestRootDirectory(t *testing.T) {
 	l := newLab(t, "", func(dir string) { must(t, os.Chmod(dir, 0o555)) })
 	if r := l.read(overlay.Options{Mounts: []string{}}); !r.Clean() {

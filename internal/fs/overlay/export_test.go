@@ -9,6 +9,9 @@ import (
 // Chunk is how much of a file Equal compares at once, in bytes.
 const Chunk = chunk
 
+// ReadWorkDir reads the working directory from a bundle.
+var ReadWorkDir = readWorkDir
+
 // FindDir returns the overlay that is mounted at a directory in this mount namespace.
 func FindDir(dir string) (Mount, error) {
 	table, err := mounts.Self()

@@ -51,6 +51,7 @@ func find(pid int) (Mount, error) {
 		return Mount{}, err
 	}
 	m.Namespace = made.pid
+	m.WorkDir = workDirOf(pid, made)
 	return m, m.resolve(made.points)
 }
 

@@ -32,6 +32,8 @@ type Mount struct {
 	// Points are the mount points below the overlay's root in the process that
 	// was asked for, sorted.
 	Points []string
+	// WorkDir is the working directory of the container's first process.
+	WorkDir WorkDir
 }
 
 // ErrNoOverlay is returned for a root or directory that is not an overlay.

@@ -11,7 +11,7 @@ import (
 // root file system before the container starts. Only the entry itself is omitted;
 // changes below it are still listed.
 func (w *walk) isMadeByRuntime(e tree.Entry) bool {
-	return w.opts.Mounts != nil && (w.isMountTarget(e) || isMtab(e))
+	return w.opts.Mounts != nil && (w.isMountTarget(e) || w.isWorkDir(e) || isMtab(e))
 }
 
 // isMountTarget reports whether a runtime created an entry as a mount point: an empty
@@ -20,8 +20,7 @@ func (w *walk) isMadeByRuntime(e tree.Entry) bool {
 // container's root. The conditions are strict because a program could otherwise hide a
 // file at such a path.
 func (w *walk) isMountTarget(e tree.Entry) bool {
-	isOwned := e.UID == 0 && e.GID == 0 || e.UID == w.owner.Uid && e.GID == w.owner.Gid
-	if !isOwned || len(e.Xattrs) > 0 {
+	if !w.isOfRuntime(e) || len(e.Xattrs) > 0 {
 		return false
 	}
 	switch e.Kind {
@@ -35,6 +34,11 @@ func (w *walk) isMountTarget(e tree.Entry) bool {
 			})
 	}
 	return false
+}
+
+// isOfRuntime reports whether root or the owner of the container's root owns an entry.
+func (w *walk) isOfRuntime(e tree.Entry) bool {
+	return e.UID == 0 && e.GID == 0 || e.UID == w.owner.Uid && e.GID == w.owner.Gid
 }
 
 // isMtab reports whether an entry is the symbolic link that podman and CRI-O create.

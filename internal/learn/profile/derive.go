@@ -71,6 +71,9 @@ func (l *writeSet) leftover(left Leftover) {
 	was, had := l.rootfs.Tree.Lookup(left.Path)
 	isDir := left.Kind == tree.Directory && !left.Deleted
 	made := isDir && (!had || was.Kind != tree.Directory)
+	if made && !had && l.rootfs.leadsToWorkDir(left.Path) && left.Mode == 0o755 && left.UID == 0 && left.GID == 0 {
+		return // the runtime made it, to start the program there
+	}
 	switch {
 	case left.Deleted:
 		l.witness(left, trace.Unlink)

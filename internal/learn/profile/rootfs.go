@@ -24,6 +24,9 @@ type Rootfs struct {
 	Mounts []Mount // the pod's volumes in the container and the runtime's mounts, without the image's VOLUMEs
 	User   User    // whom the container's first process runs as
 	Path   string  // the image's $PATH; the usual one if empty
+	// WorkDir is the directory in which it starts, empty for the root. The runtime
+	// creates it if the image does not have it.
+	WorkDir string
 }
 
 // A Mount is a path in a container that is not on its root file system: a
@@ -47,6 +50,9 @@ func (s Rootfs) canonical() Rootfs {
 		mounts[i].Path = s.resolve(mounts[i].Path)
 	}
 	s.Mounts = mounts
+	if s.WorkDir != "" {
+		s.WorkDir = s.resolve("/" + s.WorkDir)
+	}
 	return s
 }
 
@@ -88,16 +94,19 @@ func (s Rootfs) holdsMount(dir string) bool {
 	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return m.Path != dir && within(m.Path, dir) })
 }
 
-// isDir reports whether the image has a directory at a path.
+// leadsToWorkDir reports whether a path is the working directory or above it.
+func (s Rootfs) leadsToWorkDir(name string) bool { return s.WorkDir != "" && within(s.WorkDir, name) }
+
+// isDir reports whether there is a directory at a path when the program starts.
 func (s Rootfs) isDir(name string) bool {
 	e, ok := s.Tree.Lookup(name)
-	return name == "/" || ok && e.Kind == tree.Directory
+	return name == "/" || ok && e.Kind == tree.Directory || !ok && s.leadsToWorkDir(name)
 }
 
-// has reports whether the image has anything at a path.
+// has reports whether there is anything at a path when the program starts.
 func (s Rootfs) has(name string) bool {
 	_, ok := s.Tree.Lookup(name)
-	return ok || name == "/"
+	return ok || name == "/" || s.leadsToWorkDir(name)
 }
 
 // anchor returns the nearest directory of the image: the path itself or one

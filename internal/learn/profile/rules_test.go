@@ -162,7 +162,7 @@ func TestDeriveRules(t *testing.T) {
 // TestDeriveLeftovers has cases with an upper directory and no trace.
 func TestDeriveLeftovers(t *testing.T) {
 	image := imageOf(t, debian, "d 0755 7:7 /var/lib/app\nf 7:7 /var/lib/app/db 10\nd /var/cache/app\nf /etc/app.conf 5")
-	rootfs := Rootfs{Tree: image, Mounts: []Mount{{Path: "/etc/hosts"}, {Path: "/var/run/secrets/x"}}}
+	rootfs := Rootfs{Tree: image, Mounts: []Mount{{Path: "/etc/hosts"}, {Path: "/var/run/secrets/x"}}, WorkDir: "/opt/job/now"}
 	left := func(line string) Leftover { return Leftover{Entry: parseEntry(t, line)} }
 	touched := func(line string) Leftover { l := left(line); l.Touched = true; return l }
 	for _, tc := range []struct {
@@ -185,6 +185,11 @@ func TestDeriveLeftovers(t *testing.T) {
 		{name: "a directory that was made", left: []Leftover{left("d 0700 8:8 /var/lib/foo"), left("f /var/lib/foo/x 1")},
 			writes: []string{"mkdir /var/lib/foo", "create /var/lib/foo/x"}, want: []string{"/var/lib/foo"}},
 		{name: "what the runtime made for its mounts", left: []Leftover{touched("d /etc"), left("f /etc/hosts 0"), left("d /run/secrets/x"), left("d /run/secrets"), left("f /dev/console 0")}},
+		{name: "the working directory", left: []Leftover{left("d /opt/job"), left("d /opt/job/now")}},
+		{name: "what was written in the working directory", left: []Leftover{left("d /opt/job"), left("d /opt/job/now"), left("f /opt/job/now/x 1")},
+			writes: []string{"create /opt/job/now/x"}, want: []string{"/opt/job/now"}},
+		{name: "the working directory with another mode", left: []Leftover{left("d /opt/job"), left("d 0700 /opt/job/now")},
+			writes: []string{"mkdir /opt/job/now"}, want: []string{"/opt/job"}},
 		{name: "what the traces explain",
 			trace:  "mkdir /srv/a app\ncreate,write /srv/a/f app 5\ncreate,unlink /srv/a/g app",
 			left:   []Leftover{left("d /srv"), left("d /srv/a"), left("f /srv/a/f 5")},

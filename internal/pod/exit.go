@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
@@ -58,9 +60,36 @@ type Hint struct {
 // String returns the path and the error, and the fix if it is known.
 func (h Hint) String() string {
 	if h.Error == readOnly {
-		return fmt.Sprintf("%s: %s (it needs a volume there)", h.Path, h.Error)
+		return fmt.Sprintf("%s: %s (%s)", h.Path, h.Error, remedy(h.Path))
 	}
 	return fmt.Sprintf("%s: %s", h.Path, h.Error)
+}
+
+// remedy returns what allows a program to write to a path on a read-only root.
+func remedy(name string) string {
+	below := func(dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
+	switch name = path.Clean(name); {
+	case profile.RuntimeFile(name) != "":
+		return profile.RuntimeFile(name)
+	case below("/dev"), below("/proc"), below("/sys"):
+		return "no volume can be mounted there"
+	case path.Dir(name) == "/":
+		return "no volume can be mounted at /; one at " + name + " helps if the program accepts that it exists"
+	}
+	return "it needs a volume there"
+}
+
+// onVolumes adds the volume to the hints about paths on a container's volumes, which
+// no other volume can make writable.
+func onVolumes(list []Hint, ctr *corev1.Container) []Hint {
+	for i, h := range list {
+		for _, m := range ctr.VolumeMounts {
+			if h.Error == readOnly && (h.Path == m.MountPath || strings.HasPrefix(h.Path, strings.TrimSuffix(m.MountPath, "/")+"/")) {
+				list[i].Error = readOnly + " on volume " + m.Name
+			}
+		}
+	}
+	return list
 }
 
 // readOnly is the error of a write to a read-only root file system.
@@ -121,7 +150,7 @@ func exitError(l layout, ctr *corev1.Container, st *runtimeapi.ContainerStatus) 
 		Reason:    st.Reason,
 		Message:   terminationMessage(l, ctr, st),
 		Log:       lines[max(0, len(lines)-maxExitLog):],
-		Hints:     hints(append(slices.Clone(lines), st.Message)),
+		Hints:     onVolumes(hints(append(slices.Clone(lines), st.Message)), ctr),
 	}
 }
 

@@ -65,6 +65,30 @@ func TestHints(t *testing.T) {
 	}
 }
 
+func TestHintsNameWhatHelps(t *testing.T) {
+	ctr := &corev1.Container{VolumeMounts: []corev1.VolumeMount{{Name: "conf", MountPath: "/conf/"}}}
+	for path, want := range map[string]string{
+		"/var/lib/app/x":      "it needs a volume there",
+		"/etc/hosts":          "hostAliases in the pod add to it",
+		"/etc/resolv.conf":    "dnsConfig in the pod sets it",
+		"/etc/hostname":       "hostname in the pod sets it",
+		"/proc/sys/vm/swap":   "no volume can be mounted there",
+		"/devices":            "no volume can be mounted at /; one at /devices helps if the program accepts that it exists",
+		"/conf/x":             "",
+		"/config":             "no volume can be mounted at /; one at /config helps if the program accepts that it exists",
+		"/.docker-instance/":  "no volume can be mounted at /; one at /.docker-instance helps if the program accepts that it exists",
+		"/run/secrets/../pid": "it needs a volume there",
+	} {
+		h := onVolumes([]Hint{{Path: path, Error: readOnly}}, ctr)[0]
+		if want = path + ": " + readOnly + " (" + want + ")"; path == "/conf/x" {
+			want = "/conf/x: Read-only file system on volume conf"
+		}
+		if h.String() != want {
+			t.Errorf("got %q, want %q", h, want)
+		}
+	}
+}
+
 func TestRestartsAtStart(t *testing.T) {
 	main := corev1.Container{Name: "main"}
 	side := corev1.Container{Name: "side", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}

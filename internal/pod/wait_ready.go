@@ -126,7 +126,7 @@ func isReady(ctr *corev1.Container, r probeResult) bool {
 func (w *worker) notReadyError(ctr *corev1.Container, a attempt, r *probeResult, cause error) error {
 	lines := tail(filepath.Join(w.l.Logs(), translate.LogPath(ctr.Name, a.number)), 200)
 	e := &NotReadyError{
-		Container: ctr.Name, Err: cause, Hints: hints(lines),
+		Container: ctr.Name, Err: cause, Hints: onVolumes(hints(lines), ctr),
 		Log: lines[max(0, len(lines)-maxExitLog):],
 	}
 	if r != nil && !r.verdict.Last.OK {

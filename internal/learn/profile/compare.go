@@ -44,6 +44,9 @@ func Compare(writable, readonly []trace.Trace, s Rootfs) []Failure {
 			if reason == "" {
 				continue
 			}
+			if field := RuntimeFile(a.Path); field != "" {
+				reason += ": " + field
+			}
 			f := Failure{Access: a, Reason: reason}
 			f.Mild = isDispensable(a.Path) || a.Op == trace.Mkdir && a.Errno == "EEXIST" || copiedInstead(a, before, now) ||
 				a.Op == trace.Check && isIdleCheck(a.Path, s)

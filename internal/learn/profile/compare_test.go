@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,6 +43,9 @@ func TestCompare(t *testing.T) {
 		{"the volume is full at times", "write /run/s app", "write /run/s app\nwrite /run/s app !ENOSPC", []string{"/run/s ENOSPC"}},
 		{"the mount point is there already", "mkdir /run/app app", "mkdir /run/app app !EEXIST", []string{"/run/app EEXIST mild"}},
 		{"byte code", "mkdir /usr/lib/x/__pycache__ python3", "mkdir /usr/lib/x/__pycache__ python3 !EROFS", []string{"/usr/lib/x/__pycache__ EROFS mild"}},
+		{"asked about data", "access /var/lib/app app:101", "access /var/lib/app app:101 !EROFS", []string{"/var/lib/app EROFS"}},
+		{"asked about data that it may not write", "", "access /root app:101 !EROFS", nil},
+		{"asked about programs", "access /usr/share/app app", "access /usr/share/app app !EROFS", []string{"/usr/share/app EROFS mild"}},
 		{"tried again", "create /run/x app", "create /run/x app !EINTR", nil},
 		{"a volume that is read-only on purpose", "", "create /etc/app/x app !EROFS on /etc/app", nil},
 	} {
@@ -61,5 +65,20 @@ func TestCompare(t *testing.T) {
 				t.Errorf("failures (-got +want):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestFilesOfTheRuntime checks that a failure names what a pod can set, where no
+// volume can help.
+func TestFilesOfTheRuntime(t *testing.T) {
+	for path, want := range map[string]string{
+		"/etc/hosts": "hostAliases", "/etc/resolv.conf": "dnsConfig", "/etc/hostname": "hostname", "/etc/hosts.allow": "",
+	} {
+		rootfs := Rootfs{Tree: imageOf(t, debian), Mounts: []Mount{{Path: path}}}
+		before, now := traceOf(t, "write "+path+" app"), traceOf(t, "write "+path+" app !EROFS on "+path)
+		list := Compare(traces(before), traces(now), rootfs)
+		if len(list) != 1 || !strings.Contains(list[0].Reason, want) || want == "" && strings.Contains(list[0].Reason, " in the pod ") {
+			t.Errorf("%s: got %+v", path, list)
+		}
 	}
 }

@@ -28,6 +28,20 @@ func isKernels(name string) bool {
 	return within(name, "/dev") || within(name, "/proc") || within(name, "/sys")
 }
 
+// RuntimeFile returns which field of a pod sets a file that the runtime mounts
+// into each container, and "" for other paths. No volume can make it writable.
+func RuntimeFile(name string) string {
+	switch name {
+	case "/etc/hostname":
+		return "hostname in the pod sets it"
+	case "/etc/hosts":
+		return "hostAliases in the pod add to it"
+	case "/etc/resolv.conf":
+		return "dnsConfig in the pod sets it"
+	}
+	return ""
+}
+
 // isFixed reports whether a path holds programs and configuration, which an
 // immutable container must protect. There, mounting a single file is preferred
 // to mounting the directory around it.

@@ -53,6 +53,8 @@ func mend(err error) string {
 		return "the runtime ended meanwhile: try again, which starts it and removes what was half made"
 	case errors.Is(err, learn.ErrUnfit):
 		return "make it run first (adamant run -f FILE); what breaks it has nothing to do with sealing"
+	case errors.Is(err, learn.ErrLoad):
+		return "try the load on the running pod (adamant run -d -f FILE, adamant exec POD -- COMMAND); --ready-timeout gives a slow one more time"
 	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
 		return "run it with sudo"
 	}

@@ -22,11 +22,12 @@ type loadFlags struct {
 }
 
 func (l *loadFlags) add(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&l.load.Commands, "exercise", nil, "command to run in the first container once it is ready; may be repeated")
-	flags.StringArrayVar(&l.load.HTTP, "exercise-http", nil, "/path, :port/path or URL to ask the pod for; may be repeated (default: / of each declared port that answers HTTP)")
+	flags.StringArrayVar(&l.load.Commands, "exercise", nil, "[KIND/NAME[/CONTAINER]=]COMMAND to run in a container once it is ready; may be repeated")
+	flags.StringArrayVar(&l.load.HTTP, "exercise-http", nil, "[KIND/NAME[/CONTAINER]=] and /path, :port/path or URL to ask the pod for; may be repeated (default: / of each declared port that answers HTTP)")
+	flags.StringArrayVar(&l.load.Replay, "replay", nil, "[KIND/NAME=]FILE whose requests are sent to the pod, HAR or an access log; may be repeated")
 	flags.DurationVar(&l.load.For, "for", 0, "repeat the load for this long (default: once)")
 	flags.DurationVar(&l.load.Quiet, "quiet", 2*time.Second, "then wait until nothing new was written for this long")
-	flags.DurationVar(&l.ready, "ready-timeout", 90*time.Second, "how long a pod may take to get ready")
+	flags.DurationVar(&l.ready, "ready-timeout", 90*time.Second, "how long a pod may take to get ready, and then to answer its load")
 }
 
 func newLearnCommand(a *app) *cobra.Command {
@@ -46,10 +47,13 @@ The profile is then proven by running the workload sealed, under the same load,
 and widened by what fails. It is printed as YAML, or JSON with -o json. A note
 names each volume with data that should outlive its pod.
 
-Start-up alone misses much of what a program writes: give it load.`,
+Start-up alone misses much of what a program writes: give it load. What only an
+exercise itself writes needs no volume. Its output counts as well as its exit code.`,
 		Example: `  adamant learn nginx:latest --exercise-http /
   adamant learn web.yaml --exercise-http :8080/ --for 1m > web.profile
   adamant learn redis.yaml --exercise 'redis-cli save' --leave-one-out
+  adamant learn shop.yaml --exercise-http deploy/web=/ --exercise 'sts/db=psql -c checkpoint'
+  adamant learn web.yaml --replay access.log
   adamant learn web.yaml --profile web.profile --exercise 'run-backup' --save web.profile`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -68,7 +72,7 @@ Start-up alone misses much of what a program writes: give it load.`,
 			if err != nil {
 				return err
 			}
-			workloads, err := a.workloads(f)
+			workloads, err := a.workloads(f, load)
 			if err != nil {
 				return err
 			}
@@ -108,12 +112,27 @@ func (a *app) traced(ctx context.Context, load loadFlags, do func(learn.Options)
 }
 
 // workloads returns the workloads of a manifest, and prints a note for each field
-// that has no meaning on one machine and each object that is ignored.
-func (a *app) workloads(f manifest.File) ([]learn.Workload, error) {
+// that has no meaning on one machine and each object that is ignored. Load that is
+// meant for none of them is an invalid command line.
+func (a *app) workloads(f manifest.File, load loadFlags) ([]learn.Workload, error) {
 	workloads, err := learn.Workloads(f)
 	a.note(learn.Notes(workloads)...)
 	a.note(f.IgnoredNotes()...)
-	return workloads, err
+	if err != nil {
+		return nil, err
+	}
+	return workloads, a.checkLoad(load, workloads)
+}
+
+// checkLoad returns an error for load that no workload gets.
+func (a *app) checkLoad(load loadFlags, workloads []learn.Workload) error {
+	notes, err := load.load.Check(workloads)
+	a.note(notes...)
+	var misused *learn.LoadError
+	if errors.As(err, &misused) {
+		return usageError{err}
+	}
+	return err
 }
 
 // note prints notes.

@@ -20,6 +20,7 @@ it could not be seen, such as io_uring requests.`,
 		Example: `  adamant prove sealed.yaml
   adamant prove sealed.yaml --exercise-http :8080/ --for 1m
   adamant prove redis.yaml --exercise 'redis-cli save' -o json
+  adamant prove shop.yaml --exercise-http deploy/web=/ --replay deploy/api=api.har
   adamant prove -f deploy/`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -27,7 +28,7 @@ it could not be seen, such as io_uring requests.`,
 			if err != nil {
 				return err
 			}
-			workloads, err := a.workloads(f)
+			workloads, err := a.workloads(f, load)
 			if err != nil {
 				return err
 			}

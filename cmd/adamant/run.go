@@ -95,7 +95,7 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 			return d, nil
 		}
 	}
-	subjects, err := a.workloads(rest)
+	subjects, err := a.workloads(rest, loadFlags{})
 	for _, s := range subjects {
 		d.once = append(d.once, s.Spec())
 	}

@@ -50,6 +50,7 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
   adamant seal -f deploy/ --profile web.profile --profile db.profile -w
   adamant seal web.yaml --exercise-http :8080/ -w
   adamant seal web.yaml --profile web.profile --copy-up-image registry.example/copy-up@sha256:DIGEST
+  adamant seal shop.yaml --exercise-http deploy/web=:8080/ -w
   adamant seal db.yaml --profile db.profile --claim /var/lib/postgresql=db-data:10Gi
   adamant seal web.yaml --profile web.profile --size-limit auto --size-limit /tmp=1Gi
   adamant seal web.yaml --profile web.profile --medium app:/run=Memory`,
@@ -134,6 +135,9 @@ func (a *app) learnToSeal(ctx context.Context, files []manifest.File, load loadF
 		return nil, err
 	}
 	workloads, err := learn.Workloads(f)
+	if err == nil {
+		err = a.checkLoad(load, workloads)
+	}
 	if err != nil {
 		return nil, err
 	}

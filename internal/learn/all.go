@@ -10,6 +10,7 @@ import (
 // found by the names of the workloads. With leaveOneOut the volumes of each proven
 // profile are marked; see LeaveOneOut.
 func LearnAll(ctx context.Context, o Options, workloads []Workload, earlier []profile.Profile, leaveOneOut bool) ([]Lesson, error) {
+	o.all = workloads
 	var lessons []Lesson
 	for _, s := range workloads {
 		l, err := Learn(ctx, o, s, profilesOf(earlier, s.Name())...)
@@ -28,6 +29,7 @@ func LearnAll(ctx context.Context, o Options, workloads []Workload, earlier []pr
 
 // ProveAll proves workloads one after the other; see Prove.
 func ProveAll(ctx context.Context, o Options, workloads []Workload) ([]Proof, error) {
+	o.all = workloads
 	var proofs []Proof
 	for _, s := range workloads {
 		p, err := Prove(ctx, o, s)
@@ -37,4 +39,16 @@ func ProveAll(ctx context.Context, o Options, workloads []Workload) ([]Proof, er
 		proofs = append(proofs, p)
 	}
 	return proofs, nil
+}
+
+// about returns the options to run one workload: the load, with the workloads that
+// it is meant for.
+func (o Options) about(s Workload) (Options, error) {
+	if o.all == nil {
+		o.all = []Workload{s}
+	}
+	var err error
+	o.subject = s
+	o.pieces, err = o.Load.assign(o.all)
+	return o, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn/observe"
 	"github.com/adamant-sh/adamant/internal/learn/trace"
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 const (
@@ -53,19 +55,29 @@ func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *trial
 }
 
 func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, watch *watch, t *trial) error {
+	members := append([]member{{o.subject, p}}, t.beside.members()...)
+	began := time.Now()
+	until := began.Add(orElse(o.patience, orElse(o.Ready, defaultReady)))
 	var err error
-	if t.asked, err = o.targets(ctx, p); err != nil {
+	if t.pieces, t.listening, err = o.prepare(ctx, members, until); err != nil {
 		return err
 	}
-	end := time.Now().Add(o.Load.For)
-	for {
-		t.Outcomes = o.round(ctx, p, t.asked)
+	for end := began.Add(o.Load.For); ; {
+		outcomes := o.round(ctx, members, t.pieces, until)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if t.Outcomes == nil {
+			t.answered = time.Since(began)
+		}
+		t.add(outcomes)
 		if !time.Now().Before(end) || failed(t.Outcomes) {
 			break
 		}
+		until = time.Time{} // everything was up once
+	}
+	if o.patience == 0 && o.Load.For == 0 && !failed(t.Outcomes) {
+		o.printAgain(ctx, members, t)
 	}
 	if o.meantToEnd(p.Spec().Spec) && !failed(t.Outcomes) {
 		limit := orElse(o.Load.For, completion)
@@ -75,13 +87,35 @@ func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, w
 		}
 		t.Weak = append(t.Weak, fmt.Sprintf("it had not ended after %s: what it writes later is not known", limit))
 	}
-	return o.settle(ctx, p, traceDir)
+	return o.settle(ctx, traceDir, t)
+}
+
+// add adds the outcomes of a round. The results are those of the last round.
+func (t *trial) add(outcomes []Outcome) {
+	for i := range t.Outcomes {
+		outcomes[i].add(t.Outcomes[i])
+	}
+	t.Outcomes = outcomes
+}
+
+// printAgain runs each quick command once more, to find out what it prints
+// differently each time, see otherOutput. The result does not count, because a
+// command may work only once.
+func (o Options) printAgain(ctx context.Context, members []member, t *trial) {
+	for i := range t.Outcomes {
+		first := &t.Outcomes[i]
+		if first.piece.command != "" && first.took <= quickCommand {
+			again := command(ctx, find(members, first.piece.workload).Pod, first.piece)
+			first.prints = append(first.prints, again.prints...)
+		}
+	}
 }
 
 // meantToEnd reports whether a pod does its work and ends: it is not restarted,
-// and none of its containers serves requests.
+// gets no load, and none of its containers serves requests.
 func (o Options) meantToEnd(spec corev1.PodSpec) bool {
-	if spec.RestartPolicy == corev1.RestartPolicyAlways || len(o.Load.HTTP)+len(o.Load.Commands) > 0 {
+	isLoaded := func(l piece) bool { return l.workload == o.subject.key() }
+	if spec.RestartPolicy == corev1.RestartPolicyAlways || slices.ContainsFunc(o.pieces, isLoaded) {
 		return false
 	}
 	return !slices.ContainsFunc(spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe != nil || len(c.Ports) > 0 })
@@ -91,23 +125,87 @@ func failed(outcomes []Outcome) bool {
 	return slices.ContainsFunc(outcomes, func(o Outcome) bool { return !o.OK && !o.Free })
 }
 
-// round runs all of the load once.
-func (o Options) round(ctx context.Context, p *pod.Pod, targets []string) []Outcome {
-	isFound := o.Load.found || len(o.Load.HTTP) == 0
-	var outcomes []Outcome
-	c := client(address(p))
-	defer c.CloseIdleConnections()
-	for _, t := range targets {
-		for _, r := range requests(t) {
-			outcome := r.run(ctx, c)
-			outcome.Free = outcome.Free || isFound
-			outcomes = append(outcomes, outcome)
+// A member is a running pod of a trial.
+type member struct {
+	workload Workload
+	*pod.Pod
+}
+
+// find returns the pod of a workload.
+func find(members []member, key string) member {
+	i := slices.IndexFunc(members, func(m member) bool { return m.workload.key() == key })
+	return members[max(i, 0)]
+}
+
+// round runs all of the load once. What fails is tried again until then.
+func (o Options) round(ctx context.Context, members []member, pieces []piece, until time.Time) []Outcome {
+	outcomes := []Outcome{}
+	for _, l := range pieces {
+		m := find(members, l.workload)
+		c := client(address(m.Pod))
+		for _, run := range o.runs(m.Pod, c, l) {
+			out := o.patiently(ctx, until, run)
+			if out.piece = l; len(members) > 1 && l.http != "" {
+				out.Load = m.workload.Name() + " " + out.Load
+			}
+			outcomes = append(outcomes, out)
 		}
-	}
-	for _, line := range o.Load.Commands {
-		outcomes = append(outcomes, command(ctx, p, line))
+		c.CloseIdleConnections()
 	}
 	return outcomes
+}
+
+// runs returns what a piece of load consists of.
+func (o Options) runs(p *pod.Pod, c *http.Client, l piece) []func(context.Context) Outcome {
+	switch {
+	case l.command != "":
+		return []func(context.Context) Outcome{func(ctx context.Context) Outcome { return command(ctx, p, l) }}
+	case l.replay != nil:
+		return []func(context.Context) Outcome{func(ctx context.Context) Outcome {
+			return l.replay.replay(ctx, c, l.label, httpBases(ctx, address(p), declaredPorts(p.Spec().Spec, l.container)))
+		}}
+	}
+	url, err := l.url(p)
+	if err != nil {
+		return []func(context.Context) Outcome{func(context.Context) Outcome { return Outcome{Load: l.http, Result: err.Error(), final: true} }}
+	}
+	var runs []func(context.Context) Outcome
+	for _, r := range requests(url) {
+		runs = append(runs, func(ctx context.Context) Outcome {
+			out := r.run(ctx, c)
+			out.Free = out.Free || l.found
+			return out
+		})
+	}
+	return runs
+}
+
+// url returns the URL of HTTP load.
+func (l piece) url(p *pod.Pod) (string, error) {
+	return target(atPort(l.http, declaredPorts(p.Spec().Spec, l.container)), address(p))
+}
+
+const (
+	firstRetry   = 500 * time.Millisecond
+	lastRetry    = 2 * time.Second
+	quickCommand = 10 * time.Second // a command that takes longer runs once a trial
+)
+
+// patiently repeats a piece of load until it passes: a server may not listen yet.
+func (o Options) patiently(ctx context.Context, until time.Time, run func(context.Context) Outcome) Outcome {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		out := run(ctx)
+		left := time.Until(until)
+		if out.OK || out.Free || out.final || left <= 0 || ctx.Err() != nil {
+			return out
+		}
+		if wait == firstRetry {
+			o.say("  %s: %s; trying again, for %s at most", out.Load, text.FirstLine(out.Result), left.Round(time.Second))
+		}
+		if clock.Sleep(ctx, min(wait, left)) != nil {
+			return out
+		}
+	}
 }
 
 // address returns the host of a pod's ports: the loopback address if the pod is
@@ -119,30 +217,117 @@ func address(p *pod.Pod) string {
 	return p.IP
 }
 
-// targets returns the URLs to request, each once a server listens there: those
-// of the load or, if there are none, the root page of each declared port that
-// answers HTTP.
-func (o Options) targets(ctx context.Context, p *pod.Pod) ([]string, error) {
-	ip := address(p)
-	var out []string
-	ports := declaredPorts(p.Spec().Spec)
-	for _, arg := range o.Load.HTTP {
-		t, err := target(atPort(arg, ports), ip)
-		if err != nil {
-			return nil, err
+// prepare waits until the pods with load listen at the ports that they declare and
+// that are requested. It returns the load and the ports that are open. Without any
+// load, it is the root page of each declared port that answers HTTP.
+func (o Options) prepare(ctx context.Context, members []member, until time.Time) (pieces []piece, listening []openPort, err error) {
+	pieces = o.pieces
+	for _, m := range members {
+		hasLoad := len(o.pieces) == 0
+		for _, l := range o.pieces {
+			if find(members, l.workload).Pod != m.Pod {
+				continue
+			}
+			hasLoad = true
+			if l.http == "" {
+				continue
+			}
+			url, err := l.url(m.Pod)
+			if err != nil {
+				return nil, nil, err
+			}
+			patience, cancel := context.WithDeadline(ctx, until)
+			accepts(patience, net.JoinHostPort(address(m.Pod), portOf(url)))
+			cancel()
 		}
-		out = append(out, t)
+		if !hasLoad {
+			continue
+		}
+		open := o.waitPorts(ctx, m, until)
+		listening = append(listening, open...)
+		if len(o.pieces) == 0 {
+			pieces = append(pieces, o.findHTTP(ctx, m, open)...)
+		}
 	}
-	// A pod without a probe is ready before its server listens.
-	patience, cancel := context.WithTimeout(ctx, orElse(o.Ready, defaultReady))
+	return pieces, listening, ctx.Err()
+}
+
+// An openPort is a port of a workload at which a server listens.
+type openPort struct {
+	workload string
+	port     int32
+}
+
+// waitPorts waits until a pod listens at its declared ports, and returns those at
+// which it does. A port that was not open in the writable run is not waited for.
+func (o Options) waitPorts(ctx context.Context, m member, until time.Time) []openPort {
+	if soon := time.Now().Add(portPatience); until.After(soon) {
+		until = soon
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	for _, t := range out {
-		accepts(patience, net.JoinHostPort(ip, portOf(t)))
+	ports := declaredPorts(m.Spec().Spec, "")
+	if o.listening != nil {
+		ports = slices.DeleteFunc(ports, func(port int32) bool { return !slices.Contains(o.listening, openPort{m.workload.key(), port}) })
 	}
-	if len(out) > 0 || len(o.Load.Commands) > 0 {
-		return out, ctx.Err()
+	var group errgroup.Group
+	group.SetLimit(maxPorts)
+	accepted := make([]bool, len(ports))
+	for i, port := range ports {
+		group.Go(func() error {
+			accepted[i] = accepts(ctx, net.JoinHostPort(address(m.Pod), fmt.Sprint(port)))
+			return nil
+		})
 	}
-	return o.findHTTP(ctx, ip, ports)
+	group.Wait()
+	var open []openPort
+	for i, port := range ports {
+		if accepted[i] {
+			open = append(open, openPort{m.workload.key(), port})
+		}
+	}
+	return open
+}
+
+// findHTTP returns load for the root pages of the ports that answer HTTP.
+func (o Options) findHTTP(ctx context.Context, m member, open []openPort) []piece {
+	var ports []int32
+	for _, p := range open {
+		ports = append(ports, p.port)
+	}
+	var pieces []piece
+	for _, url := range httpBases(ctx, address(m.Pod), ports) {
+		o.say("  port %s answers HTTP: it is asked for /", portOf(url))
+		pieces = append(pieces, piece{workload: m.workload.key(), http: elsewhere(url), found: true})
+	}
+	return pieces
+}
+
+// elsewhere returns the URL of a detected page as load for another instance of the
+// pod, which has its own address.
+func elsewhere(url string) string {
+	if rest, isPlain := strings.CutPrefix(url, "http://"); isPlain {
+		return rest[strings.LastIndex(rest, ":"):]
+	}
+	return url
+}
+
+// maxPorts is the number of ports of a pod that are tried at the same time.
+const maxPorts = 64
+
+// httpBases returns the URLs of the root pages of the ports that answer HTTP.
+func httpBases(ctx context.Context, ip string, ports []int32) []string {
+	found := make([]string, len(ports))
+	var group errgroup.Group
+	group.SetLimit(maxPorts)
+	for i, port := range ports {
+		group.Go(func() error {
+			found[i] = httpAt(ctx, ip, port)
+			return nil
+		})
+	}
+	group.Wait()
+	return slices.DeleteFunc(found, func(url string) bool { return url == "" })
 }
 
 // atPort prepends the pod's port to an argument that is only a path, if the pod
@@ -154,51 +339,28 @@ func atPort(arg string, declared []int32) string {
 	return arg
 }
 
-// findHTTP returns the root pages of the ports that answer HTTP.
-func (o Options) findHTTP(ctx context.Context, ip string, ports []int32) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, portPatience)
-	defer cancel()
-	found := make([]string, len(ports))
-	var group errgroup.Group
-	for i, port := range ports {
-		group.Go(func() error {
-			if accepts(ctx, net.JoinHostPort(ip, fmt.Sprint(port))) {
-				found[i] = httpAt(ctx, ip, port)
-			}
-			return nil
-		})
-	}
-	group.Wait()
-	var out []string
-	for i, url := range found {
-		if url == "" {
-			continue
-		}
-		o.say("  port %d answers HTTP: it is asked for /", ports[i])
-		out = append(out, url)
-	}
-	return out, nil
-}
-
-// asIn returns the options for another run of the workload, which makes the
-// same requests as the first run, detected ones included.
+// asIn returns the options for another run of the workload with the same load as
+// the first run, detected ports included. What was answered after some time there
+// may take longer, but not for as long as a pod may take to get ready.
 func (o Options) asIn(first trial) Options {
-	if len(o.Load.HTTP) > 0 || len(first.asked) == 0 {
-		return o
+	o.pieces, o.listening = first.pieces, first.listening
+	if o.listening == nil {
+		o.listening = []openPort{}
 	}
-	o.Load.found = true
-	for _, arg := range first.asked {
-		if rest, isPlain := strings.CutPrefix(arg, "http://"); isPlain {
-			arg = rest[strings.LastIndex(rest, ":"):] // the next pod has its own address
-		}
-		o.Load.HTTP = append(o.Load.HTTP, arg)
-	}
+	o.patience = min(orElse(o.Ready, defaultReady), 2*first.answered+morePatience)
 	return o
 }
 
-func declaredPorts(spec corev1.PodSpec) []int32 {
+// morePatience is what a sealed run may take longer until its load is answered.
+const morePatience = 10 * time.Second
+
+// declaredPorts returns the TCP ports of a container, or of all containers.
+func declaredPorts(spec corev1.PodSpec, container string) []int32 {
 	var out []int32
 	eachContainer(&spec, func(c *corev1.Container) {
+		if container != "" && c.Name != container {
+			return
+		}
 		for _, p := range c.Ports {
 			if (p.Protocol == corev1.ProtocolTCP || p.Protocol == "") && !slices.Contains(out, p.ContainerPort) {
 				out = append(out, p.ContainerPort)
@@ -208,8 +370,8 @@ func declaredPorts(spec corev1.PodSpec) []int32 {
 	return out
 }
 
-// settle waits until the pod has written nothing new for a while, or has ended.
-func (o Options) settle(ctx context.Context, p *pod.Pod, traceDir string) error {
+// settle waits until the pod has written nothing new for a while.
+func (o Options) settle(ctx context.Context, traceDir string, t *trial) error {
 	quiet, began := orElse(o.Load.Quiet, defaultQuiet), time.Now()
 	known, since := -1, time.Now()
 	for time.Since(began) < maxWait {
@@ -227,7 +389,7 @@ func (o Options) settle(ctx context.Context, p *pod.Pod, traceDir string) error 
 			return nil
 		}
 	}
-	o.say("  it still writes new files after %s; going on with what was seen", maxWait)
+	t.Weak = append(t.Weak, fmt.Sprintf("it still wrote new files %s after its load, and was not watched for longer: --for does that", maxWait))
 	return nil
 }
 

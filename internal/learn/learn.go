@@ -21,6 +21,10 @@ const maxWidenings = 6
 // either, so that nothing can be learned from it.
 var ErrUnfit = errors.New("the workload does not work with a writable root either")
 
+// ErrLoad is returned for a workload that is healthy, but does not answer its load
+// with a writable root either.
+var ErrLoad = errors.New("its load fails, with a writable root too")
+
 // A Lesson is the result of learning a workload.
 type Lesson struct {
 	Profile profile.Profile
@@ -34,6 +38,10 @@ type Lesson struct {
 // failures, until a proof passes or no failure suggests another volume. It
 // merges earlier profiles of the same workload into the new one.
 func Learn(ctx context.Context, o Options, s Workload, earlier ...profile.Profile) (Lesson, error) {
+	o, err := o.about(s)
+	if err != nil {
+		return Lesson{}, err
+	}
 	ref, roots, err := o.reference(ctx, s)
 	if err != nil {
 		return Lesson{}, err
@@ -105,6 +113,9 @@ func (o Options) reference(ctx context.Context, s Workload) (trial, containerRoo
 	if cut := truncated(ref.Traces); cut != "" {
 		return trial{}, nil, fmt.Errorf("%s: the trace of container %s was cut short: its tracer was killed; learn it once more", s.Name(), cut)
 	}
+	if !ref.passed() && ref.Healthy {
+		return trial{}, nil, fmt.Errorf("%s: %w: %s", s.Name(), ErrLoad, ref.trouble())
+	}
 	if !ref.passed() {
 		return trial{}, nil, fmt.Errorf("%s: %w: %s", s.Name(), ErrUnfit, ref.trouble())
 	}
@@ -125,7 +136,7 @@ func (o Options) derive(s Workload, ref trial, roots containerRoots) (profile.Pr
 			return p, fmt.Errorf("%s: container %s was not looked at", s.Name(), name)
 		}
 		method := "ptrace"
-		traces := tracesOf(ref.Traces, name)
+		traces := ownTraces(ref.Traces, name)
 		if !o.traces() {
 			method = "upperdir"
 		} else if len(untraced([]string{name}, traces)) > 0 {
@@ -133,7 +144,7 @@ func (o Options) derive(s Workload, ref trial, roots containerRoots) (profile.Pr
 		}
 		c := profile.Derive(profile.Input{
 			Name: name, Image: s.image(name), Digest: root.digest, Method: method,
-			Traces: traces, Left: ref.Left[name], Rootfs: root.Rootfs,
+			Traces: traces, Left: withoutExercise(ref.Left[name], tracesOf(ref.Traces, name)), Rootfs: root.Rootfs,
 		})
 		c.Weak = append(c.Weak, ref.Weak...)
 		p.Containers = append(p.Containers, c)

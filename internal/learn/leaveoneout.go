@@ -20,6 +20,10 @@ import (
 //
 // A volume without which nothing fails gets no need.
 func LeaveOneOut(ctx context.Context, o Options, s Workload, l Lesson) (Lesson, error) {
+	o, err := o.about(s)
+	if err != nil {
+		return l, err
+	}
 	o = o.asIn(l.writable)
 	for i := range l.Profile.Containers {
 		c := &l.Profile.Containers[i]
@@ -53,10 +57,14 @@ func (o Options) without(ctx context.Context, s Workload, l Lesson, i, j int) (p
 	if err != nil {
 		return "", err
 	}
+	if sealed, err = sealed.with(l.sealed.lent); err != nil {
+		return "", err
+	}
 	t, err := o.try(ctx, sealed.trial("without"))
 	if err != nil {
 		return "", err
 	}
+	t.Traces = l.sealed.lent.repaid(t.Traces)
 	return needOf(c.Name, c.Volumes[j].MountPath, l.sealed, t), nil
 }
 
@@ -69,7 +77,7 @@ func needOf(container, path string, with, without trial) profile.Need {
 		return profile.Hard
 	case complains(without.words(container), with.words(container), path):
 		return profile.Soft
-	case slices.ContainsFunc(tracesOf(without.Traces, container), failedReadOnly):
+	case slices.ContainsFunc(ownTraces(without.Traces, container), failedReadOnly):
 		return profile.Silent
 	}
 	return ""

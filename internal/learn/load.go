@@ -24,16 +24,18 @@ import (
 // declared ports that answer HTTP, and waits until the workload has been quiet
 // for a while.
 //
-// Writes of a command of the load count as writes of the workload, because the
-// command stands for probes, operators and backups that run in the container
-// and would fail there too if they could not write.
+// Each command, request and file may begin with the workload that it is meant for,
+// "deploy/web=" or "deploy/web/container=". It must if there are several.
+//
+// What only the processes of a command write is no write of the workload: the
+// command stands for a client. What the workload's own processes write because of
+// it counts, and so does what probes and hooks write, which belong to the workload.
 type Load struct {
-	Commands []string      `json:"commands,omitempty"` // run in the first container; by its /bin/sh where it needs one
+	Commands []string      `json:"commands,omitempty"` // run in a container, the pod's default one; by its /bin/sh where it needs one
 	HTTP     []string      `json:"http,omitempty"`     // "/path", ":8080/path" or a URL; whatever its host, the pod is asked
+	Replay   []string      `json:"replay,omitempty"`   // HAR files and access logs whose requests are sent to the pod
 	For      time.Duration `json:"for,omitempty"`      // repeat the load for this long; once if zero
 	Quiet    time.Duration `json:"quiet,omitempty"`    // then wait until nothing new was written for this long; 2 s if zero
-
-	found bool // HTTP was found out, not asked for: any answer will do
 }
 
 const (
@@ -44,17 +46,6 @@ const (
 	spooledBody    = 1 << 20 // large enough that servers spool it to a file
 	bodyAttempts   = 3       // of a body that is cut short
 )
-
-// An Outcome is the answer to one piece of load. Two runs of a workload behave
-// alike if their outcomes are equal.
-type Outcome struct {
-	Load   string `json:"load"`   // "GET /", "POST / (1 MiB)" or the command
-	Result string `json:"result"` // "200", "exit 0", or the error
-	OK     bool   `json:"ok"`     // the load passed
-	Class  string `json:"-"`      // of the result, as far as it is the same in every run
-	Free   bool   `json:"-"`      // it need not be OK, because it was detected and not requested, but must be equal in every run
-	Output string `json:"output,omitempty"`
-}
 
 // request is one kind of HTTP load.
 type request struct {
@@ -151,20 +142,6 @@ func (r request) run(ctx context.Context, c *http.Client) Outcome {
 		out.Result, out.OK, out.Class = fmt.Sprint(worst), worst < 500, fmt.Sprint(worst/100)
 	}
 	return out
-}
-
-// refused is the class of answers to a body that the server does not accept.
-const refused = "refused"
-
-// isAsGood reports whether a sealed run answered a piece of load as the
-// writable run did. If a server closes the connection while a body is sent, it
-// is chance whether the client sees the answer or the end of the connection
-// first, so any answer that passes is accepted then.
-func (o Outcome) isAsGood(writable Outcome) bool {
-	if o.OK && writable.OK && writable.Class == refused {
-		return true
-	}
-	return o.OK == writable.OK && o.Class == writable.Class
 }
 
 // patient repeats a request with a body until it is answered, a few times at

@@ -227,22 +227,24 @@ func TestHTTPIsFound(t *testing.T) {
 		}
 	}()
 	ports := []int32{portNumber(t, plain.URL), portNumber(t, secure.URL), portNumber(t, "tcp://"+other.Addr().String())}
-	got, err := Options{}.findHTTP(t.Context(), "127.0.0.1", ports)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := httpBases(t.Context(), "127.0.0.1", ports)
 	if d := cmp.Diff(got, []string{plain.URL + "/", secure.URL + "/"}); d != "" {
 		t.Errorf("found (-got +want):\n%s", d)
 	}
 }
 
-func TestWhatWasFoundIsAskedAgain(t *testing.T) {
-	o := Options{}.asIn(trial{asked: []string{"http://10.0.0.9:8080/", "https://10.0.0.9:8443/"}})
-	if d := cmp.Diff(o.Load.HTTP, []string{":8080/", "https://10.0.0.9:8443/"}); d != "" || !o.Load.found {
-		t.Errorf("load (-got +want):\n%s", d)
+func TestDetectedPagesAreRequestedInEveryRun(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://10.0.0.9:8080/":  ":8080/",
+		"https://10.0.0.9:8443/": "https://10.0.0.9:8443/",
+	} {
+		if got := elsewhere(url); got != want {
+			t.Errorf("%s: got %s, want %s", url, got, want)
+		}
 	}
-	if o := (Options{Load: Load{HTTP: []string{"/a"}}}).asIn(trial{asked: []string{"http://10.0.0.9/a"}}); o.Load.found {
-		t.Error("what was asked for is taken for found")
+	o := Options{Ready: time.Minute}.asIn(trial{pieces: []piece{{http: ":8080/", found: true}}, answered: time.Second})
+	if len(o.pieces) != 1 || o.patience != 12*time.Second || o.listening == nil {
+		t.Errorf("got %+v", o)
 	}
 }
 

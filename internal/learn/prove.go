@@ -48,6 +48,10 @@ func Prove(ctx context.Context, o Options, s Workload) (Proof, error) {
 			Reasons: []string{fmt.Sprintf("container %s can write its root: seal it first", open[0])},
 		}, nil
 	}
+	o, err := o.about(s)
+	if err != nil {
+		return Proof{}, err
+	}
 	ref, roots, err := o.reference(ctx, s)
 	if err != nil {
 		return Proof{}, err
@@ -58,21 +62,31 @@ func Prove(ctx context.Context, o Options, s Workload) (Proof, error) {
 }
 
 func (o Options) prove(ctx context.Context, s Workload, ref trial, roots containerRoots) (Proof, trial, error) {
-	t, err := o.try(ctx, s.trial("prove"))
+	lent := s.loanFor(ref, roots)
+	borrower, err := s.with(lent)
+	if err != nil {
+		return Proof{}, trial{}, err
+	}
+	t, err := o.try(ctx, borrower.trial("prove"))
 	if err != nil {
 		return Proof{}, t, err
 	}
+	t.Traces, t.lent = lent.repaid(t.Traces), lent
 	p := Proof{Header: document.NewHeader(document.Proof), Workload: s.Name(), Load: compare(ref.Outcomes, t.Outcomes)}
 	if !t.Healthy {
 		p.Reasons = append(p.Reasons, "not healthy: "+t.Failure)
 	}
-	for _, c := range p.Load {
+	for i, c := range p.Load {
 		if t.Healthy && !c.Alike {
-			p.Reasons = append(p.Reasons, fmt.Sprintf("load %s: %s when sealed, %s when writable", c.Load, c.Sealed, c.Writable))
+			reason := fmt.Sprintf("load %s: %s when sealed, %s when writable", c.Load, c.Sealed, c.Writable)
+			if i < len(t.Outcomes) {
+				reason += t.ownFault(t.Outcomes[i])
+			}
+			p.Reasons = append(p.Reasons, reason)
 		}
 	}
 	for _, name := range s.containers() {
-		for _, f := range profile.Compare(tracesOf(ref.Traces, name), tracesOf(t.Traces, name), roots[name].Rootfs) {
+		for _, f := range profile.Compare(ownTraces(ref.Traces, name), ownTraces(t.Traces, name), roots[name].Rootfs) {
 			p.Failures = append(p.Failures, Failure{name, f})
 			if !f.Mild {
 				p.Reasons = append(p.Reasons, fmt.Sprintf("container %s: %s %s failed: %s (%s)", name, f.Op, f.Path, f.Errno, f.Reason))
@@ -126,8 +140,7 @@ func compare(writable, sealed []Outcome) []Comparison {
 	for i, w := range writable {
 		out[i] = Comparison{Load: w.Load, Writable: w.Result, Sealed: "not asked"}
 		if i < len(sealed) {
-			out[i].Sealed = sealed[i].Result
-			out[i].Alike = sealed[i].isAsGood(w)
+			out[i].Sealed, out[i].Writable, out[i].Alike = sealed[i].against(w)
 		}
 	}
 	return out

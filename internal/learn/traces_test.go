@@ -66,7 +66,7 @@ func TestCommandsLeaveOneTrace(t *testing.T) {
 	go func() {
 		n := 0
 		for clock.Sleep(ctx, 10*time.Millisecond) == nil {
-			files, _ := filepath.Glob(filepath.Join(e.Root(), learnRoot, "trial-*", traceFiles, "exec-*.json"))
+			files, _ := filepath.Glob(filepath.Join(e.Root(), learnRoot, "trial-*", traceFiles, "exercise-*.json"))
 			n = max(n, len(files))
 		}
 		most <- n

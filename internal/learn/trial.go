@@ -30,6 +30,14 @@ type Options struct {
 	Ready  time.Duration                    // a pod must get ready in; 90 s if zero
 	Disk   int64                            // bytes that a trial may write to its root file system; 4 GiB if zero
 	Say    func(format string, args ...any) // progress; may be nil
+
+	all     []Workload // of the file, if several are learned
+	subject Workload   // that is being run
+	pieces  []piece    // the load, with the workloads that it is meant for
+
+	// Set after the writable run, see asIn.
+	listening []openPort
+	patience  time.Duration
 }
 
 func (o Options) say(format string, args ...any) {
@@ -49,7 +57,11 @@ type trial struct {
 	Weak     []string                      // why writes or failures may be missing
 	Used     map[string]int64              // by volume, the most bytes that it had
 
-	asked []string // the URLs of its load
+	pieces    []piece       // its load
+	listening []openPort    // ports that were open
+	answered  time.Duration // until all of its load was answered for the first time
+	lent      loan          // the volumes that it had for its load
+	beside    *beside       // the other workloads of the file; nil if there are none
 }
 
 // passed reports whether the workload was healthy and all load was answered.

@@ -226,7 +226,8 @@ func TestMeantToEnd(t *testing.T) {
 		want bool
 	}{
 		{"a job", Options{}, never, true},
-		{"with load", Options{Load: Load{Commands: []string{"x"}}}, never, false},
+		{"with load", Options{pieces: []piece{{workload: Workload{}.key()}}}, never, false},
+		{"with load for another workload", Options{pieces: []piece{{workload: "Pod/default/other"}}}, never, true},
 		{"it serves", Options{}, serving, false},
 		{"it is started again", Options{}, always, false},
 	} {

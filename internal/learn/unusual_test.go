@@ -72,7 +72,12 @@ func TestOddPrograms(t *testing.T) {
 		{
 			name: "a git daemon that is pushed to", command: "[git, daemon, --base-path=/srv, --enable=receive-pack, --listen=127.0.0.1]",
 			exercise: []string{`cd "$(mktemp -d)" && git clone -q git://127.0.0.1/repo.git && cd repo && git -c user.name=a -c user.email=b@c commit -q --allow-empty -m x && git push -q origin HEAD`},
-			want:     []string{"/srv/repo.git", "/tmp"},
+			want:     []string{"/srv/repo.git"}, // the client's own directory is not the daemon's
+		},
+		{
+			name: "a server that listens late is waited for; what its client writes is not the server's", command: "[sh, -c, 'sleep 3; cd /srv && exec python3 -m http.server 8000']",
+			exercise: []string{`python3 -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:8000/")' && { echo x >/tmp/mine; echo x >/root/.history; true; }`},
+			want:     nil,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -96,7 +96,7 @@ func freePorts(spec corev1.PodSpec) error {
 	if !spec.HostNetwork {
 		return nil
 	}
-	for _, port := range declaredPorts(spec) {
+	for _, port := range declaredPorts(spec, "") {
 		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("the pod uses the machine's network, on which port %d is taken: stop what listens there, as with adamant rm", port)

@@ -7,6 +7,7 @@ import "strings"
 var kindNames = map[string]string{
 	"deployments": "Deployment", "deploy": "Deployment",
 	"replicasets": "ReplicaSet", "rs": "ReplicaSet",
+	"replicationcontrollers": "ReplicationController", "rc": "ReplicationController",
 	"daemonsets": "DaemonSet", "ds": "DaemonSet",
 	"statefulsets": "StatefulSet", "sts": "StatefulSet",
 	"jobs":     "Job",

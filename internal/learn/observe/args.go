@@ -12,6 +12,7 @@ type invocation struct {
 	command string
 	bundle  string // --bundle
 	pidFile string // --pid-file
+	process string // --process, of exec
 	id      string // of the container
 }
 
@@ -45,6 +46,9 @@ func parseInvocation(args []string) invocation {
 	}
 	flags, rest = parseFlags(rest[1:], values)
 	in.pidFile = flags["pid-file"]
+	if in.process = flags["process"]; in.process == "" {
+		in.process = flags["p"]
+	}
 	in.bundle = flags["bundle"]
 	if in.bundle == "" {
 		in.bundle = flags["b"]

@@ -18,7 +18,7 @@ func TestParseInvocation(t *testing.T) {
 			invocation{root: "/r", log: "/l", command: "create", bundle: "/b", id: "ID"}},
 		{"create ID", invocation{root: "/run/runc", command: "create", bundle: ".", id: "ID"}},
 		{"--debug exec --process /f --detach --pid-file /p ID",
-			invocation{root: "/run/runc", command: "exec", bundle: ".", pidFile: "/p", id: "ID"}},
+			invocation{root: "/run/runc", command: "exec", bundle: ".", pidFile: "/p", process: "/f", id: "ID"}},
 		{"exec -t -u 1:1 -e A=b --cap CAP_X ID sh -c --pid-file",
 			invocation{root: "/run/runc", command: "exec", bundle: ".", id: "ID"}},
 		{"create -- --odd", invocation{root: "/run/runc", command: "create", bundle: ".", id: "--odd"}},

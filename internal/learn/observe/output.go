@@ -92,10 +92,10 @@ func (o *output) finish(loopErr error) error {
 	if err := o.write(true); err != nil {
 		return err
 	}
-	if o.job.Root != "exec" {
+	if o.job.Root == "init" {
 		return nil
 	}
-	return gather(o.name, filepath.Join(o.job.Dir, "exec-"+fileName(o.job.Container)+".json"))
+	return gather(o.name, filepath.Join(o.job.Dir, o.job.Root+"-"+fileName(o.job.Container)+".json"))
 }
 
 // gather folds the complete trace of a command into the common trace of all

@@ -45,17 +45,27 @@ func RuntimeMain(args []string) int {
 		case err != nil:
 			return in.fail(err)
 		case dir != "":
-			return traced(in, job{Dir: dir, Container: name, Root: in.kind(), Command: command, PIDFile: in.watchedPIDFile()})
+			root, err := in.kind(dir)
+			if err != nil {
+				return in.fail(err)
+			}
+			return traced(in, job{Dir: dir, Container: name, Root: root, Command: command, PIDFile: in.watchedPIDFile()})
 		}
 	}
 	return in.fail(fmt.Errorf("execute %s: %w", runc, syscall.Exec(runc, command, os.Environ())))
 }
 
-func (in invocation) kind() string {
-	if in.command == "exec" {
-		return "exec"
+// kind returns the root of the trace, whose directory is dir. It makes the file for
+// runc exec ready.
+func (in invocation) kind(dir string) (string, error) {
+	if in.command != "exec" {
+		return "init", nil
 	}
-	return "init"
+	isExercise, err := unwrapExercise(in.process, dir)
+	if err != nil || !isExercise {
+		return "exec", err
+	}
+	return "exercise", nil
 }
 
 // watchedPIDFile returns the file with the number of the container's first
@@ -122,7 +132,7 @@ func runcPlaces() []string {
 type job struct {
 	Dir       string   // for the trace
 	Container string   // its name
-	Root      string   // "init" or "exec"
+	Root      string   // of the trace
 	Command   []string // runc's
 	PIDFile   string   // see watchedPIDFile
 	Control   int      // descriptor to report runc's exit status on

@@ -24,8 +24,8 @@ func Parse(data []byte) (Trace, error) {
 	if _, err := dec.Token(); err != io.EOF {
 		return Trace{}, fmt.Errorf("text after the trace")
 	}
-	if t.Root != "init" && t.Root != "exec" {
-		return Trace{}, fmt.Errorf("root is %q, not init or exec", t.Root)
+	if t.Root != "init" && t.Root != "exec" && t.Root != "exercise" {
+		return Trace{}, fmt.Errorf("root is %q, not init, exec or exercise", t.Root)
 	}
 	for _, a := range t.Accesses {
 		if err := a.check(); err != nil {

@@ -52,7 +52,7 @@ type Access struct {
 // A Trace holds the accesses of one traced process tree of a container.
 type Trace struct {
 	Container string   `json:"container"`      // name in the pod
-	Root      string   `json:"root"`           // "init", or "exec" for a command run in the container
+	Root      string   `json:"root"`           // "init"; "exec" for a command run in the container, as by a probe; "exercise" for one that is load
 	Complete  bool     `json:"complete"`       // the tree ended and everything was seen
 	Weak      []string `json:"weak,omitempty"` // why something may have been missed: io_uring, a 32-bit program
 	Accesses  []Access `json:"accesses"`

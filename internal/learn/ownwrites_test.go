@@ -1,0 +1,46 @@
+package learn
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/internal/fs/tree"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/learn/trace"
+)
+
+// TestOnlyTheLoadWrote checks which entries of an upper directory are left out as
+// files of the load's own processes.
+func TestOnlyTheLoadWrote(t *testing.T) {
+	traceOf := func(root string, paths ...string) trace.Trace {
+		tr := trace.Trace{Container: "c", Root: root}
+		for _, p := range paths {
+			tr.Accesses = append(tr.Accesses, trace.Access{Op: trace.Create, Path: p, Count: 1})
+		}
+		return tr
+	}
+	traces := []trace.Trace{
+		traceOf("init", "/srv/both", "/srv/server", "/run/many/*"),
+		traceOf("exec", "/tmp/probe"),
+		traceOf("exercise", "/tmp/mine", "/srv/both", "/root/.history", "/var/tmp/*"),
+	}
+	file := func(path string) profile.Leftover {
+		return profile.Leftover{Entry: tree.Entry{Path: path, Kind: tree.Regular}}
+	}
+	touched := func(path string) profile.Leftover {
+		return profile.Leftover{Entry: tree.Entry{Path: path, Kind: tree.Directory}, Touched: true}
+	}
+	left := []profile.Leftover{
+		file("/tmp/mine"), file("/srv/both"), file("/srv/server"), file("/tmp/probe"), file("/root/.history"), file("/var/tmp/x"),
+		file("/run/many/y"), file("/untraced"), touched("/root"), touched("/tmp"), touched("/srv"), touched("/opt"),
+	}
+	var got []string
+	for _, l := range withoutExercise(left, traces) {
+		got = append(got, l.Path)
+	}
+	want := []string{"/srv/both", "/srv/server", "/tmp/probe", "/run/many/y", "/untraced", "/tmp", "/srv", "/opt"}
+	if d := cmp.Diff(got, want); d != "" {
+		t.Errorf("left (-got +want):\n%s", d)
+	}
+}

@@ -17,7 +17,9 @@ func newDriftCommand(a *app) *cobra.Command {
 		Long: `Drift lists what differs between a container's root file system and its image:
 what was added, changed or deleted, with a class, a severity and a text diff.
 What looks like a secret is not printed. A file that was copied up but is equal
-is no drift; one that was edited to the same size and time is.
+is no drift; one that was edited to the same size and time is. Of a running
+container it also lists mounts that are not in its specification, and programs
+that run without a file.
 
 INSTANCE is a pod, or the id, name or process of any container on this machine,
 whichever runtime runs it. Without one all pods are looked at. --root compares
@@ -28,6 +30,7 @@ be compared.`,
 		Example: `  adamant drift
   adamant drift nginx-pod
   adamant drift 3fa2c1            # a container of Docker, podman or containerd
+  adamant drift my_web            # the name of a container of Docker or podman
   adamant drift --root /mnt/rootfs --image nginx.tar`,
 		ValidArgsFunction: a.completePods,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -6,6 +6,7 @@ package drift
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
@@ -18,6 +19,8 @@ const (
 	Added   Kind = "added"
 	Changed Kind = "changed"
 	Deleted Kind = "deleted"
+	Mounted Kind = "mount"   // the mounts at a path are not those of the container's specification
+	Running Kind = "running" // a program runs whose file was deleted, or that never had one
 )
 
 // Class is the sort of file that a change touches.
@@ -33,6 +36,7 @@ const (
 	Data       Class = "data"
 	Cache      Class = "cache"
 	Log        Class = "log"
+	MountTable Class = "mount" // of a change of mounts, not of files
 )
 
 // Severity ranks a change for a reader.
@@ -53,11 +57,12 @@ type Change struct {
 	Fields   []string    `json:"fields,omitempty"` // of a Changed: content, type, mode, owner, xattr, capability, target, device
 	Class    Class       `json:"class"`
 	Severity Severity    `json:"severity"`
-	Reason   string      `json:"reason"`         // the rule that gave the severity, in words
-	From     string      `json:"from,omitempty"` // of an Added directory: the path from which it was renamed, if known
-	Want     *tree.Entry `json:"want,omitempty"` // nil if Added
-	Got      *tree.Entry `json:"got,omitempty"`  // nil if Deleted
-	Diff     string      `json:"diff,omitempty"` // unified text diff, cut at a limit; secrets are not shown
+	Reason   string      `json:"reason"`           // the rule that gave the severity, in words
+	Detail   string      `json:"detail,omitempty"` // of Mounted and Running: what was found, in words
+	From     string      `json:"from,omitempty"`   // of an Added directory: the path from which it was renamed, if known
+	Want     *tree.Entry `json:"want,omitempty"`   // nil if Added, Mounted or Running
+	Got      *tree.Entry `json:"got,omitempty"`    // nil if Deleted, Mounted or Running
+	Diff     string      `json:"diff,omitempty"`   // unified text diff, cut at a limit; secrets are not shown
 }
 
 // A Report is all that differs between two trees, sorted by path. It is clean
@@ -97,6 +102,26 @@ func (r Report) Counts() map[Severity]int {
 		counts[ch.Severity]++
 	}
 	return counts
+}
+
+// Merge returns the changes and unknowns of two reports on the same container.
+func (r Report) Merge(other Report) Report {
+	m := Report{
+		Changes:         slices.Concat(r.Changes, other.Changes),
+		Unknowns:        slices.Concat(r.Unknowns, other.Unknowns),
+		OmittedUnknowns: r.OmittedUnknowns + other.OmittedUnknowns,
+	}
+	slices.SortStableFunc(m.Changes, func(a, b Change) int { return tree.ComparePaths(a.Path, b.Path) })
+	slices.SortStableFunc(m.Unknowns, func(a, b tree.Unknown) int { return tree.ComparePaths(a.Path, b.Path) })
+	for _, omitted := range []map[Severity]int{r.Omitted, other.Omitted} {
+		for severity, n := range omitted {
+			if m.Omitted == nil {
+				m.Omitted = map[Severity]int{}
+			}
+			m.Omitted[severity] += n
+		}
+	}
+	return m
 }
 
 // Severities returns all severities, highest first.

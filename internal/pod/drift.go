@@ -14,10 +14,19 @@ import (
 	"github.com/adamant-sh/adamant/internal/image"
 )
 
-// Drift returns the changes of a container to its root file system. It reads the
-// upper directory of the container's overlay. If the snapshotter does not use
-// overlays, it compares all files with the image.
+// Drift returns the changes of a container: to its root file system, and, while it runs,
+// to its mounts and programs, see inspect.Live.
 func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {
+	r, err := p.driftOfFiles(ctx, c)
+	if err != nil || c.PID == 0 {
+		return r, err
+	}
+	return r.Merge(inspect.Live(ctx, c.PID, c.ID)), nil
+}
+
+// driftOfFiles reads the upper directory of the container's overlay. If the snapshotter
+// does not use overlays, it compares all files with the image.
+func (p *Pod) driftOfFiles(ctx context.Context, c *Container) (drift.Report, error) {
 	m, err := p.Overlay(ctx, c)
 	if err == nil {
 		return inspect.Overlay(ctx, m)
@@ -40,6 +49,9 @@ func (p *Pod) Drift(ctx context.Context, c *Container) (drift.Report, error) {
 	return inspect.Root(ctx, root, image.Image{Image: img}, image.FlattenOptions{Copied: true})
 }
 
+// errLost is the reason of an unknown for a container of a pod that is Lost or removed.
+var errLost = errors.New("its container is gone from the runtime, and its changes with it")
+
 // driftAll compares the containers of the pod that were started, or only one of
 // them unless container is empty. A container that cannot be compared is unknown.
 func (p *Pod) driftAll(ctx context.Context, container string) ([]inspect.Result, error) {
@@ -49,12 +61,22 @@ func (p *Pod) driftAll(ctx context.Context, container string) ([]inspect.Result,
 		}
 	}
 	var results []inspect.Result
+	if p.Phase == Damaged {
+		return append(results, inspect.Unknown(p.Name, p.rec.damaged)), nil
+	}
+	isGone := p.Phase == Lost || !exists(newLayout(p.e.opts.Root, p.UID).Dir)
 	for i := range p.Containers {
 		c := &p.Containers[i]
-		if c.ID == "" || container != "" && c.Name != container {
-			continue
-		}
 		name := p.Name + "/" + c.Name
+		switch {
+		case container != "" && c.Name != container:
+			continue
+		case c.ID == "" && isGone && !c.Init:
+			results = append(results, inspect.Unknown(name, errLost))
+			continue
+		case c.ID == "":
+			continue // not started yet
+		}
 		r, err := p.Drift(ctx, c)
 		switch {
 		case ctx.Err() != nil:
@@ -86,7 +108,7 @@ func (e *Engine) driftOf(ctx context.Context, pods []*Pod) ([]inspect.Result, er
 		if err != nil {
 			return nil, err
 		}
-		isUnknown := func(r inspect.Result) bool { return len(r.Unknowns) > 0 }
+		isUnknown := func(r inspect.Result) bool { return r.UnknownLen() > 0 }
 		if slices.ContainsFunc(more, isUnknown) && e.isGone(ctx, p) {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/adamant-sh/adamant/test/tartest"
 )
@@ -60,6 +61,17 @@ func TestDriftOfPodsThatGo(t *testing.T) {
 	found := []*Pod{p}
 	if results, err := e.driftOf(t.Context(), found); err != nil || len(results) != len(p.Containers) || len(results[0].Unknowns) > 0 {
 		t.Errorf("while it runs: %+v, %v", results, err)
+	}
+	// Without its containers nothing can be compared, which is not clean.
+	if _, err := e.cri.RemovePodSandbox(t.Context(), &runtimeapi.RemovePodSandboxRequest{PodSandboxId: p.SandboxID}); err != nil {
+		t.Fatal(err)
+	}
+	lost, err := p.Fresh(t.Context())
+	if err != nil || lost.Phase != Lost {
+		t.Fatalf("got %s, %v; want %s", lost.Phase, err, Lost)
+	}
+	if results, err := e.driftOf(t.Context(), []*Pod{lost}); err != nil || len(results) != len(p.Containers) || len(results[0].Unknowns) != 1 {
+		t.Errorf("once its containers are gone: %+v, %v", results, err)
 	}
 	if err := p.Remove(t.Context(), 0, nil); err != nil {
 		t.Fatal(err)

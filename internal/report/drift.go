@@ -173,6 +173,8 @@ func (p driftPrinter) mark(kind drift.Kind) string {
 		return p.paint(green, "+")
 	case drift.Deleted:
 		return p.paint(red, "-")
+	case drift.Mounted, drift.Running:
+		return p.paint(red, "!")
 	}
 	return p.paint(yellow, "~")
 }
@@ -188,6 +190,9 @@ func (p driftPrinter) change(ch *drift.Change) {
 	what := string(ch.Kind) + kindWords(ch)
 	if ch.Kind == drift.Changed {
 		what = strings.Join(fieldChanges(ch), ", ")
+	}
+	if ch.Detail != "" {
+		what = ch.Detail
 	}
 	if ch.From != "" {
 		what += ", was " + ch.From

@@ -43,14 +43,15 @@ type DriftUnknown struct {
 // DriftChange is one path that differs.
 type DriftChange struct {
 	Path     string         `json:"path"`
-	Kind     drift.Kind     `json:"kind"`             // added, changed, deleted
+	Kind     drift.Kind     `json:"kind"`             // added, changed, deleted; mount: not as in the container's specification; running: a program without a file
 	Fields   []string       `json:"fields,omitempty"` // of a changed one: content, type, mode, owner, xattr, capability, target, device
 	Class    drift.Class    `json:"class"`
 	Severity drift.Severity `json:"severity"`
 	Reason   string         `json:"reason"`
-	From     string         `json:"from,omitempty"` // where an added directory was renamed from
-	Want     *DriftEntry    `json:"want,omitempty"` // absent if added
-	Got      *DriftEntry    `json:"got,omitempty"`  // absent if deleted
+	Detail   string         `json:"detail,omitempty"` // of mount and running: what was found
+	From     string         `json:"from,omitempty"`   // where an added directory was renamed from
+	Want     *DriftEntry    `json:"want,omitempty"`   // absent if added
+	Got      *DriftEntry    `json:"got,omitempty"`    // absent if deleted
 	Diff     string         `json:"diff,omitempty"`
 }
 
@@ -85,7 +86,7 @@ func NewDriftReport(name string, r drift.Report) DriftReport {
 	for _, ch := range r.Changes {
 		doc.Changes = append(doc.Changes, DriftChange{
 			Path: utf8Text(ch.Path), Kind: ch.Kind, Fields: ch.Fields,
-			Class: ch.Class, Severity: ch.Severity, Reason: ch.Reason, From: utf8Text(ch.From),
+			Class: ch.Class, Severity: ch.Severity, Reason: ch.Reason, Detail: utf8Text(ch.Detail), From: utf8Text(ch.From),
 			Want: driftEntry(ch.Want), Got: driftEntry(ch.Got), Diff: ch.Diff,
 		})
 	}

@@ -31,5 +31,8 @@ func Container(ctx context.Context, ref string) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", c, c.Err)
 	}
 	r, err := Overlay(ctx, c.Mount)
-	return Result{c.String(), r}, err
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{c.String(), r.Merge(Live(ctx, c.PID, c.ID))}, nil
 }

@@ -31,9 +31,10 @@ const (
 func SaveChanges(ctx context.Context, root *rootfs.Root, r drift.Report, w io.Writer) ([]tree.Unknown, error) {
 	var changed, deleted, missing []string
 	for _, ch := range r.Changes {
-		if ch.Kind == drift.Deleted {
+		switch ch.Kind {
+		case drift.Deleted:
 			deleted = append(deleted, tree.Escape(ch.Path))
-		} else {
+		case drift.Added, drift.Changed:
 			changed = append(changed, ch.Path)
 		}
 	}

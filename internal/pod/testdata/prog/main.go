@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"sort"
@@ -22,6 +23,7 @@ func main() {
 		"sleep": sleep, "exit": exit, "cat": cat, "touch": touch, "stat": stat, "env": env, "id": id,
 		"ls": ls, "echo": echo, "serve": serve, "write": write, "seq": seq, "once": once, "fill": fill,
 		"onterm": onterm, "fork": fork, "wait": wait, "append": appendTo, "hang": hang, "spam": spam,
+		"private": private, "tmpfs": tmpfs, "ghost": ghost,
 	}
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "unknown verb")
@@ -43,6 +45,45 @@ func sleep(args []string) error {
 	}
 	time.Sleep(d)
 	return nil
+}
+
+// private starts a process with a mount namespace of its own, in which a tmpfs is mounted
+// over a directory, and waits until it is.
+func private(args []string) error {
+	child := exec.Command("/proc/self/exe", "tmpfs", args[0])
+	child.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	ready, err := child.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	_, err = ready.Read(make([]byte, 1))
+	return err
+}
+
+func tmpfs(args []string) error {
+	if err := syscall.Mount("none", args[0], "tmpfs", 0, ""); err != nil {
+		return err
+	}
+	fmt.Println("mounted")
+	return sleep(nil)
+}
+
+// ghost starts a copy of this program and deletes its file.
+func ghost(args []string) error {
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(args[0], program, 0o755); err != nil {
+		return err
+	}
+	if err := exec.Command(args[0], "sleep").Start(); err != nil {
+		return err
+	}
+	return os.Remove(args[0])
 }
 
 // hang ignores the usual stop signals.

@@ -14,10 +14,11 @@ import (
 )
 
 // A Container is a running container on this machine, of any runtime. All fields
-// come from the process table and the mount tables, none from a runtime.
+// come from the process table, the mount tables and the files of runtimes, none from a
+// runtime itself.
 type Container struct {
 	ID        string // that its runtime gave it; empty if unknown
-	Name      string // from the command line of its monitor; may be empty
+	Name      string // from the command line of its monitor, or from Docker's files; may be empty
 	Runtime   string // "docker", "containerd", "podman", "cri-o", or empty
 	Namespace string // containerd's, if known
 	PID       int    // of its first process, seen from here
@@ -88,6 +89,11 @@ func containerOf(pid int, host []mounts.Mount) (Container, bool) {
 	}
 	if c.Runtime == "" {
 		c.Runtime = runtimeOfPath(c.Mount.Upper)
+	}
+	if c.Runtime == "docker" && c.Name == "" && c.ID != "" {
+		if b, err := FindBundle(pid, c.ID); err == nil {
+			c.Name = dockerName(b, c.ID)
+		}
 	}
 	return c, true
 }

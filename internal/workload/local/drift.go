@@ -2,12 +2,15 @@ package local
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
@@ -48,16 +51,16 @@ func (w *workload) isCurrent(i *instance) bool {
 	return w.instances[i.ID] == i && !i.Ending
 }
 
-// compareLater queues an instance again after a second, for example if a file that
-// was being written could not be compared.
-func (w *workload) compareLater(i *instance) {
+// compareLater queues an instance again, for example if a file that was being written
+// could not be compared: after a second, or later if the comparison was costly.
+func (w *workload) compareLater(i *instance, took time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if i.comparesAgain {
 		return
 	}
 	i.comparesAgain = true
-	time.AfterFunc(time.Second, func() {
+	time.AfterFunc(max(time.Second, pauseFactor*took), func() {
 		w.mu.Lock()
 		i.comparesAgain = false
 		w.mu.Unlock()
@@ -65,14 +68,19 @@ func (w *workload) compareLater(i *instance) {
 	})
 }
 
+// pauseFactor is the least ratio of the time between two comparisons of an instance to
+// the time that the last one took. A container must not choose how much of a processor
+// its comparisons use.
+const pauseFactor = 10
+
 // comparableInstances returns the instances to compare at a tick. One that
-// drifted stays drifted.
+// drifted stays drifted, but is compared for its evidence.
 func (w *workload) comparableInstances() []*instance {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var list []*instance
 	for _, i := range w.sorted() {
-		if i.pod != nil && i.Ready && !i.Ending && i.Drift != rollout.Drifted {
+		if i.pod != nil && i.Ready && !i.Ending && time.Since(i.driftAt) >= pauseFactor*i.driftTook {
 			list = append(list, i)
 		}
 	}
@@ -88,34 +96,125 @@ func (w *workload) compareAll(list []*instance) {
 	}
 	for _, i := range list {
 		if w.isCurrent(i) {
-			w.compare(i, r.Policy.Severity)
+			w.compare(i, r.Policy)
 		}
 	}
 }
 
-// compare compares all containers of an instance. Changes below the severity
-// least do not count as drift.
-func (w *workload) compare(i *instance, least drift.Severity) {
-	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
+// compareTimeout bounds the comparison of an instance.
+const compareTimeout = time.Minute
+
+// compare compares all containers of an instance. Changes below the severity of the
+// policy do not count as drift.
+func (w *workload) compare(i *instance, policy rollout.Policy) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(w.ctx, compareTimeout)
 	defer cancel()
-	verdict, changes := rollout.Clean, 0
+	o := outcome{verdict: rollout.Clean}
 	v, err := w.findRoots(ctx, i)
-	if err != nil {
-		verdict = rollout.Unknown
+	if err != nil || v.lost {
+		o.verdict = rollout.Unknown // because of the runtime, not of the container
 	}
+	var found []comparedContainer
 	for _, c := range v.containers {
 		report, err := c.drift(ctx)
-		got, counts := verdictOf(report, err, least)
-		if got == rollout.Drifted && changes == 0 {
-			// After setDrift the loop may remove the instance.
-			w.saveEvidence(ctx, i, v.pod, c.Container, report)
+		got, counts := verdictOf(report, err, policy.Severity)
+		o.verdict, o.changes = o.verdict.Worst(got), o.changes+counts
+		if got == rollout.Unknown {
+			o.unknown = unknownReason(c.Name, report, err)
 		}
-		verdict, changes = verdict.Worst(got), changes+counts
+		found = append(found, comparedContainer{c.Container, report})
 	}
-	if verdict == rollout.Unknown {
-		w.compareLater(i)
+	o.took, o.print = time.Since(began), fingerprint(found, policy.Severity)
+	if w.ctx.Err() != nil {
+		return
 	}
-	w.setDrift(i, verdict, changes)
+	if o.verdict == rollout.Unknown {
+		w.compareLater(i, o.took)
+	}
+	w.persist(i, &o, policy)
+	if o.verdict == rollout.Drifted && w.isNews(i, o) {
+		// After setDrift the loop may remove the instance.
+		w.saveEvidence(i, v.pod, found)
+	}
+	w.setDrift(i, o)
+}
+
+// An outcome is the result of one comparison of an instance.
+type outcome struct {
+	verdict rollout.Drift
+	changes int    // that count as drift
+	unknown string // a path that could not be compared, with the reason
+	print   string // fingerprint of the changes that count as drift
+	took    time.Duration
+}
+
+// A comparedContainer is a container with its changes.
+type comparedContainer struct {
+	*pod.Container
+	drift.Report
+}
+
+func unknownReason(container string, r drift.Report, err error) string {
+	if err == nil && len(r.Unknowns) > 0 {
+		err = fmt.Errorf("%s: %w", text.Escape(r.Unknowns[0].Path), r.Unknowns[0].Err)
+	}
+	return fmt.Sprintf("container %s: %v", container, err)
+}
+
+// persist counts the comparisons in a row in which a container could not be compared,
+// and turns the outcome into drift if the policy allows no more. Comparisons within one
+// interval count once.
+func (w *workload) persist(i *instance, o *outcome, policy rollout.Policy) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if o.unknown == "" {
+		if o.verdict == rollout.Clean {
+			i.unknowns = 0
+		}
+		return
+	}
+	if now := time.Now(); now.Sub(i.unknownAt) >= w.controller.opts.driftEvery {
+		i.unknowns, i.unknownAt = i.unknowns+1, now
+	}
+	if o.verdict == rollout.Unknown && policy.UnknownsExceeded(i.unknowns) {
+		o.verdict = rollout.Drifted
+	}
+}
+
+// isNews reports whether drift is new, or differs from when its evidence was saved. The
+// time between two evidences of an instance doubles: a file that a program writes all the
+// time must not fill the disk.
+func (w *workload) isNews(i *instance, o outcome) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	pause := w.controller.opts.driftEvery << min(i.evidences, 12)
+	if i.evidences > 0 && (o.print == i.evidencePrint || time.Since(i.evidenceAt) < pause) {
+		return false
+	}
+	i.evidences, i.evidencePrint, i.evidenceAt = i.evidences+1, o.print, time.Now()
+	return true
+}
+
+// fingerprint identifies the changes of containers that count as drift.
+func fingerprint(found []comparedContainer, least drift.Severity) string {
+	h := sha256.New()
+	for _, c := range found {
+		fmt.Fprintf(h, "%q\n", c.Name)
+		for _, ch := range c.Changes {
+			if ch.Severity.Compare(least) > 0 {
+				continue
+			}
+			fmt.Fprintf(h, "%s %q %q\n", ch.Kind, ch.Path, ch.Fields)
+			if e := ch.Got; e != nil {
+				fmt.Fprintf(h, "%o %d %d %d %q %v\n", e.Mode, e.UID, e.GID, e.Size, e.Target, e.ModTime.UnixNano())
+			}
+		}
+		for _, severity := range drift.Severities() {
+			fmt.Fprintln(h, c.Omitted[severity])
+		}
+	}
+	return string(h.Sum(nil))
 }
 
 // roots caches where the containers of an instance keep their changes. Asking the
@@ -123,6 +222,7 @@ func (w *workload) compare(i *instance, least drift.Severity) {
 type roots struct {
 	pod        *pod.Pod
 	containers []containerRoot
+	lost       bool // a container that should run is gone from the runtime
 }
 
 // A containerRoot is compared by the upper directory of its overlay or, if it
@@ -135,7 +235,11 @@ type containerRoot struct {
 
 func (c containerRoot) drift(ctx context.Context) (drift.Report, error) {
 	if c.mount != nil {
-		return inspect.Overlay(ctx, *c.mount)
+		r, err := inspect.Overlay(ctx, *c.mount)
+		if err != nil || c.PID == 0 {
+			return r, err
+		}
+		return r.Merge(inspect.Live(ctx, c.PID, c.ID)), nil
 	}
 	return c.pod.Drift(ctx, c.Container)
 }
@@ -156,12 +260,16 @@ func (w *workload) findRoots(ctx context.Context, i *instance) (roots, error) {
 	for n := range p.Containers {
 		c := containerRoot{Container: &p.Containers[n], pod: p}
 		if c.State != pod.Started {
+			v.lost = v.lost || !c.Init && c.ID == ""
 			continue
 		}
 		if m, err := p.Overlay(ctx, c.Container); err == nil {
 			c.mount = &m
 		}
 		v.containers = append(v.containers, c)
+	}
+	if v.lost = v.lost || p.Phase == pod.Lost; v.lost {
+		return v, nil // asked again by the next comparison
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -177,35 +285,48 @@ func (w *workload) findRoots(ctx context.Context, i *instance) (roots, error) {
 // least as severe as least.
 func verdictOf(r drift.Report, err error, least drift.Severity) (rollout.Drift, int) {
 	n := 0
-	for _, ch := range r.Changes {
-		if ch.Severity.Compare(least) <= 0 {
-			n++
+	for severity, count := range r.Counts() {
+		if severity.Compare(least) <= 0 {
+			n += count
 		}
 	}
 	switch {
 	// A change that was found counts even if the comparison is incomplete.
 	case n > 0:
 		return rollout.Drifted, n
-	case err != nil || len(r.Unknowns) > 0:
+	case err != nil || r.UnknownLen() > 0:
 		return rollout.Unknown, 0
 	}
 	return rollout.Clean, 0
 }
 
-// setDrift stores a verdict and wakes the loop if it is a new one.
-func (w *workload) setDrift(i *instance, verdict rollout.Drift, changes int) {
+// setDrift stores an outcome and wakes the loop if the verdict is a new one.
+func (w *workload) setDrift(i *instance, o outcome) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if i.Ending {
 		return
 	}
-	i.driftAt = time.Now()
-	if i.Drift == verdict {
+	i.driftAt, i.driftTook = time.Now(), o.took
+	if i.Drift == rollout.Drifted && o.verdict != rollout.Drifted {
+		return // one that drifted stays drifted, whatever it has undone
+	}
+	isNew := i.Drift != o.verdict
+	grew := !isNew && o.verdict == rollout.Drifted && o.changes > i.changes
+	if !isNew && !grew {
 		return
 	}
-	i.Drift, i.changes = verdict, changes
-	if verdict == rollout.Drifted {
-		w.recordEvent("Drifted", "instance %s differs from its image in %d places; evidence is in %s", i.ID, changes, i.evidence)
+	i.Drift, i.changes = o.verdict, o.changes
+	switch {
+	case grew:
+		w.recordEvent("Drifted", "instance %s now differs from its image in %d places; evidence is in %s", i.ID, o.changes, i.evidence)
+	case o.verdict == rollout.Drifted && o.changes == 0:
+		w.controller.log(fmt.Errorf("instance %s could not be compared %d times in a row, which counts as drift: %s", i.ID, i.unknowns, o.unknown))
+		w.recordEvent("Drifted", "instance %s could not be compared %d times in a row, which counts as drift: %s; evidence is in %s", i.ID, i.unknowns, o.unknown, i.evidence)
+	case o.verdict == rollout.Drifted:
+		w.recordEvent("Drifted", "instance %s differs from its image in %d places; evidence is in %s", i.ID, o.changes, i.evidence)
 	}
-	w.notify()
+	if isNew {
+		w.notify()
+	}
 }

@@ -26,14 +26,20 @@ type instance struct {
 	labels        map[string]string
 	template      *corev1.PodSpec
 	isolated      bool
-	driftAt       time.Time // time of the last comparison
-	roots         roots     // cache
-	rootsVersion  int       // counts the restarts that invalidate roots
-	comparesAgain bool      // another comparison is scheduled
-	changes       int       // that count as drift
-	evidence      string    // directory, if it drifted
-	phase         string    // shown to users: Starting, Running, Ready, Crashed, Ending
-	message       string    // of the last event
+	driftAt       time.Time     // time of the last comparison
+	driftTook     time.Duration // its duration
+	unknowns      int           // comparisons in a row in which a container could not be compared
+	unknownAt     time.Time     // of the last one that was counted
+	roots         roots         // cache
+	rootsVersion  int           // counts the restarts that invalidate roots
+	comparesAgain bool          // another comparison is scheduled
+	changes       int           // that count as drift
+	evidence      string        // directory, if it drifted
+	evidences     int           // that were saved
+	evidencePrint string        // fingerprint of the changes in the last one
+	evidenceAt    time.Time     // of the last one
+	phase         string        // shown to users: Starting, Running, Ready, Crashed, Ending
+	message       string        // of the last event
 	cancel        context.CancelFunc
 	done          chan struct{} // closed when its supervision has ended
 }

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,6 +28,7 @@ const (
 	AnnotationOnDrift   = "adamant.sh/on-drift"        // report, replace or stop
 	AnnotationBudget    = "adamant.sh/drift-budget"    // "3 per 1h"
 	AnnotationSeverity  = "adamant.sh/drift-severity"  // low, medium, high, critical: the least that counts as drift
+	AnnotationUnknown   = "adamant.sh/drift-unknown"   // "3": after how many comparisons in a row unknown counts as drift; or never
 )
 
 // A Policy configures the checks of instances: their gates, and their
@@ -36,6 +38,16 @@ type Policy struct {
 	Gates
 	ErrorRate float64        `json:"errorRate,omitempty"` // 0.01 is 1 %; 0 disables the check
 	Severity  drift.Severity `json:"severity"`            // the least that counts as drift
+	// Unknowns is the number of comparisons in a row after which an instance that could
+	// not be compared completely counts as drifted: 3 if 0, and none if negative.
+	Unknowns int `json:"unknowns,omitempty"`
+}
+
+// UnknownsExceeded reports whether an instance counts as drifted after a number of
+// comparisons in a row that left something unknown. A container could otherwise escape
+// its comparison by making it fail.
+func (p Policy) UnknownsExceeded(comparisons int) bool {
+	return p.Unknowns >= 0 && comparisons >= cmp.Or(p.Unknowns, defaultUnknowns)
 }
 
 // Gates are the checks that each instance of a new generation must pass. The
@@ -48,6 +60,7 @@ type Gates struct {
 // The defaults of annotations and fields that are not set.
 const (
 	defaultHold     = 30 * time.Second
+	defaultUnknowns = 3
 	defaultDeadline = 10 * time.Minute // as in Kubernetes
 )
 
@@ -137,6 +150,15 @@ func parseAnnotations(spec *Spec, a map[string]string) (Policy, error) {
 		{AnnotationSeverity, "low, medium, high or critical", func(v string) bool {
 			policy.Severity = drift.Severity(v)
 			return slices.Contains(drift.Severities(), policy.Severity)
+		}},
+		{AnnotationUnknown, `a number of comparisons such as "3", or "never"`, func(v string) bool {
+			if v == "never" {
+				policy.Unknowns = -1
+				return true
+			}
+			n, err := strconv.Atoi(v)
+			policy.Unknowns = n
+			return err == nil && n > 0
 		}},
 	} {
 		if v, ok := a[r.name]; ok && !r.read(v) {

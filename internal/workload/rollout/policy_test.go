@@ -23,6 +23,8 @@ func TestPolicy(t *testing.T) {
 		{AnnotationOnDrift, "ignore", "report, replace or stop"},
 		{AnnotationBudget, "many", "3 per 1h"},
 		{AnnotationSeverity, "bad", "low, medium"},
+		{AnnotationUnknown, "0", "a number of comparisons"},
+		{AnnotationUnknown, "soon", "a number of comparisons"},
 		{AnnotationHTTP, "healthz", "a path such as"},
 	} {
 		_, _, err := FromDeployment(deploymentWith(map[string]string{tc.name: tc.value}))

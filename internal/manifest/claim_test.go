@@ -158,7 +158,7 @@ spec:
 			if err != nil {
 				t.Fatal(err)
 			}
-			ops, err := Sealing(f.Workloads()[0], []ContainerPlan{{Container: "db", Mounts: []MountPlan{tc.plan}}}, SealOptions{})
+			ops, err := Sealing(f.Workloads()[0], []ContainerPlan{{Container: "db", Mounts: []MountPlan{tc.plan}}}, SealOptions{Form: ImageVolume, Image: CopyUpImage})
 			if tc.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.err) {
 					t.Errorf("got %v, want %q", err, tc.err)

@@ -86,17 +86,11 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 			if err != nil {
 				return err
 			}
-			all, notes, err := choices.Apply(all)
+			all, notes, err := choices.ApplyTo(loaded, all)
 			if err != nil {
 				return err
 			}
 			a.note(notes...)
-			joined, err := manifest.Join(loaded...)
-			if err != nil {
-				return err
-			}
-			a.note(learn.VolumeNotes(joined, all)...)
-			a.note(learn.DurableNotes(all)...)
 			opts := manifest.SealOptions{Form: manifest.CopyUpForm(form), Image: image, Note: func(e manifest.FieldError) { a.note(e.Error()) }}
 			if form == "" && image != "" {
 				opts.Form = manifest.InstalledTool

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
@@ -132,9 +133,24 @@ func (c Choices) Check() error {
 	return err
 }
 
-// Apply returns profiles with the choices, and a note for each limit and medium
+// ApplyTo returns profiles with the choices, by which files can be sealed, and the
+// notes that sealing should print.
+func (c Choices) ApplyTo(files []manifest.File, profiles []profile.Profile) ([]profile.Profile, []string, error) {
+	profiles, notes, err := c.apply(profiles)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := manifest.Join(files...) // one file may have another's claims
+	if err != nil {
+		return nil, nil, err
+	}
+	keepClaims(all, profiles)
+	return profiles, slices.Concat(notes, volumeNotes(all, profiles), DurableNotes(profiles)), nil
+}
+
+// apply returns profiles with the choices, and a note for each limit and medium
 // that the command line does not show.
-func (c Choices) Apply(profiles []profile.Profile) ([]profile.Profile, []string, error) {
+func (c Choices) apply(profiles []profile.Profile) ([]profile.Profile, []string, error) {
 	p, err := c.parse()
 	if err != nil {
 		return nil, nil, err

@@ -78,7 +78,7 @@ func TestChoices(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			profiles := choiceProfiles()
-			got, notes, err := tc.choices.Apply(profiles)
+			got, notes, err := tc.choices.apply(profiles)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func TestChoices(t *testing.T) {
 // what it had seen for seconds.
 func TestChoicesOfOldProfile(t *testing.T) {
 	old := []profile.Profile{{Name: "Pod/web", Containers: []profile.Container{{Name: "app", Volumes: []profile.Volume{{MountPath: "/tmp", Medium: "Memory", SizeLimit: "16Mi"}}}}}}
-	got, notes, err := Choices{}.Apply(old)
+	got, notes, err := Choices{}.apply(old)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,11 +110,11 @@ func TestChoicesOfOldProfile(t *testing.T) {
 	if diff := cmp.Diff(notes, want); diff != "" {
 		t.Errorf("notes (-got +want):\n%s", diff)
 	}
-	got, notes, err = Choices{SizeLimits: []string{"/tmp=none"}, Mediums: []string{"/tmp=none"}}.Apply(old)
+	got, notes, err = Choices{SizeLimits: []string{"/tmp=none"}, Mediums: []string{"/tmp=none"}}.apply(old)
 	if err != nil || len(notes) > 0 || len(chosen(got)) > 0 {
 		t.Errorf("without both: %v, notes %q, error %v", chosen(got), notes, err)
 	}
-	if _, _, err := (Choices{SizeLimits: []string{"auto"}}).Apply(old); err == nil || !strings.Contains(err.Error(), "does not tell how much it held") {
+	if _, _, err := (Choices{SizeLimits: []string{"auto"}}).apply(old); err == nil || !strings.Contains(err.Error(), "does not tell how much it held") {
 		t.Errorf("an automatic limit without a measurement: %v", err)
 	}
 }
@@ -141,7 +141,7 @@ func TestChoicesRefuse(t *testing.T) {
 		{"a claim in memory", Choices{Claims: []string{"/data=data"}, Mediums: []string{"/data=Memory"}}, `"/data=Memory": a claim has no medium`, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, _, err := tc.choices.Apply(choiceProfiles())
+			_, _, err := tc.choices.apply(choiceProfiles())
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
@@ -158,7 +158,7 @@ func TestDurableNotes(t *testing.T) {
 	if diff := cmp.Diff(DurableNotes(profiles), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
-	profiles, _, err := Choices{Claims: []string{"/data=data"}}.Apply(profiles)
+	profiles, _, err := Choices{Claims: []string{"/data=data"}}.apply(profiles)
 	if notes := DurableNotes(profiles); err != nil || len(notes) > 0 {
 		t.Errorf("on a claim: %q, error %v", notes, err)
 	}
@@ -180,22 +180,26 @@ spec:
 
 // TestSealClaims seals with a claim that is added to the file.
 func TestSealClaims(t *testing.T) {
-	seal := func(text string, claim string) (string, []string) {
+	seal := func(text string, claim string, others ...string) (string, []string) {
 		t.Helper()
-		f, err := manifest.Parse("web.yaml", []byte(text))
-		if err != nil {
-			t.Fatal(err)
+		var files []manifest.File
+		for _, text := range append([]string{text}, others...) {
+			f, err := manifest.Parse("web.yaml", []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, f)
 		}
 		profiles := []profile.Profile{{Name: "Deployment/web", Containers: []profile.Container{{Name: "app", Image: "app", Volumes: []profile.Volume{{MountPath: "/data"}}}}}}
-		profiles, _, err = Choices{Claims: []string{claim}}.Apply(profiles)
+		profiles, notes, err := Choices{Claims: []string{claim}}.ApplyTo(files, profiles)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, _, err := Seal(f, profiles, manifest.SealOptions{})
+		out, _, err := Seal(files[0], profiles, manifest.SealOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return string(out), VolumeNotes(f, profiles)
+		return string(out), notes
 	}
 	const added = `---
 apiVersion: v1
@@ -227,6 +231,9 @@ spec:
 	}
 	if diff := cmp.Diff(notes, []string{"Deployment/web/app:/data is on claim files, which the cluster must have; NAME:SIZE adds it to the file", share}); diff != "" {
 		t.Errorf("notes (-got +want):\n%s", diff)
+	}
+	if beside, notes := seal(claimManifest, "/data=files:10Gi", added); beside != without || len(notes) != 1 {
+		t.Errorf("with the claim in another file, notes %q:\n%s", notes, cmp.Diff(beside, without))
 	}
 	if _, notes = seal(sealed, "/data=other"); len(notes) != 1 || !strings.Contains(notes[0], "is volume data already, which stays as it is") {
 		t.Errorf("notes of another claim: %q", notes)

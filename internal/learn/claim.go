@@ -14,14 +14,39 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
+// keepClaims removes the size of each claim that the files have, so that it is not
+// added.
+func keepClaims(f manifest.File, profiles []profile.Profile) {
+	for _, s := range sealable(f) {
+		p, _ := s.profileIn(profiles) // sealing reports that there is none
+		for _, c := range p.Containers {
+			for _, v := range c.Volumes {
+				if v.Claim != nil && f.HasClaim(s.Object, v.Claim.Name) {
+					v.Claim.Size = ""
+				}
+			}
+		}
+	}
+}
+
+// sealable returns the workloads of a manifest, also those of unknown kinds.
+func sealable(f manifest.File) []Workload {
+	var out []Workload
+	shaped, _ := f.Shaped()
+	for _, w := range slices.Concat(f.Workloads(), shaped) {
+		out = append(out, Workload{f, w})
+	}
+	return out
+}
+
 // newClaims returns ops that add the claims of a profile to the workload's file,
-// if they have a size and are not there.
+// if they have a size.
 func (s Workload) newClaims(p profile.Profile) []manifest.Op {
 	var ops []manifest.Op
 	for _, c := range p.Containers {
 		mounted := s.mounts(c.Name)
 		for _, v := range c.Volumes {
-			if v.Claim == nil || v.Claim.Size == "" || mounted[v.MountPath] != "" || s.File.HasClaim(s.Object, v.Claim.Name) {
+			if v.Claim == nil || v.Claim.Size == "" || mounted[v.MountPath] != "" {
 				continue
 			}
 			ops = append(ops, s.Object.AddClaim(*mountPlan(v).Claim))
@@ -30,17 +55,13 @@ func (s Workload) newClaims(p profile.Profile) []manifest.Op {
 	return ops
 }
 
-// VolumeNotes returns what someone has to know who seals a manifest with choices:
+// volumeNotes returns what someone has to know who seals a manifest with choices:
 // which claims the cluster must have, which pods would share one, and which
 // volumes exist already and do not change.
-func VolumeNotes(f manifest.File, profiles []profile.Profile) []string {
+func volumeNotes(f manifest.File, profiles []profile.Profile) []string {
 	var notes []string
-	for _, w := range f.Workloads() {
-		s := Workload{f, w}
-		p, err := s.profileIn(profiles)
-		if err != nil {
-			continue // sealing reports it
-		}
+	for _, s := range sealable(f) {
+		p, _ := s.profileIn(profiles)
 		for _, c := range p.Containers {
 			for _, v := range c.Volumes {
 				at := s.Name() + "/" + c.Name + ":" + text.Escape(v.MountPath)

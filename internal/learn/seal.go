@@ -75,6 +75,7 @@ func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions
 			return nil, nil, err
 		}
 		ops = append(ops, more...)
+		ops = append(ops, s.newClaims(p)...)
 	}
 	if len(f.Workloads()) == 0 && len(shaped) == 0 && len(left) == 0 {
 		return nil, nil, fmt.Errorf("%s: %w", f.Name, errNoWorkload)

@@ -53,3 +53,40 @@ func TestSaveChangesMissing(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// Files are saved at paths that are too long for one system call, and one whose name or
+// attributes are too long for an archive does not prevent the others.
+func TestSaveChangesOfLongPaths(t *testing.T) {
+	dir := t.TempDir()
+	root, err := rootfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	name := strings.Repeat("d", 250)
+	at, err := os.OpenRoot(dir)
+	for range 20 {
+		if err == nil {
+			err = at.Mkdir(name, 0o755)
+		}
+		if err == nil {
+			at, err = at.OpenRoot(name)
+		}
+	}
+	if err == nil {
+		err = errors.Join(at.WriteFile("tool", []byte("x"), 0o700), os.WriteFile(dir+"/small", []byte("small"), 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("/"+name, 20) + "/tool"
+	var archive bytes.Buffer
+	unknown, err := SaveChanges(t.Context(), root, drift.Report{Changes: []drift.Change{{Path: long, Kind: drift.Added}, {Path: "/small", Kind: drift.Added}}}, &archive)
+	if err != nil || len(unknown) > 0 {
+		t.Fatal(err, len(unknown))
+	}
+	got := tartest.Contents(t, &archive)
+	if got["root"+long] != "0700 x" || got["root/small"] != "0600 small" {
+		t.Errorf("got %d entries", len(got))
+	}
+}

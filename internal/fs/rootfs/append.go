@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -38,7 +39,11 @@ func (r *Root) AppendPaths(ctx context.Context, w *tar.Writer, prefix string, pa
 			a.max = limit
 			limit -= e.Size
 		}
-		if err := a.add(ctx, e); err != nil {
+		if err := a.add(ctx, e); errors.Is(err, tar.ErrFieldTooLong) {
+			// The format has at most 1 MiB for names and extended attributes. Nothing of
+			// the entry was written.
+			a.unknown = append(a.unknown, tree.Unknown{Path: p, Err: err})
+		} else if err != nil {
 			return a.unknown, fmt.Errorf("%s: %w", p, err)
 		}
 	}

@@ -57,7 +57,13 @@ var ErrThroughLink = errors.New("leads through a symbolic link")
 
 // open opens a path with the given flags and way of resolution.
 func (r *Root) open(path string, flags int, resolve uint64) (int, error) {
-	fd, err := openat2(r.fd, path, flags, 0, resolve)
+	var fd int
+	var err error
+	if resolve == refuseLinks && len(path) > maxPart {
+		fd, err = r.openDeep(path, flags)
+	} else {
+		fd, err = openat2(r.fd, path, flags, 0, resolve)
+	}
 	if resolve == refuseLinks && errors.Is(err, unix.ELOOP) {
 		err = fmt.Errorf("%w: %w", ErrThroughLink, err)
 	}

@@ -107,6 +107,7 @@ func (s *Server) routes() http.Handler {
 	})
 	handle(mux, "POST /v1/workloads/{namespace}/{kind}/{name}/{verb}", s.command)
 	handle(mux, "DELETE /v1/objects/{namespace}/{kind}/{name}", s.delete)
+	mux.HandleFunc("GET /metrics", s.metrics)
 	return mux
 }
 

@@ -70,6 +70,7 @@ type Controller struct {
 	applying  sync.Mutex // one change of declarations at a time
 	mu        sync.Mutex
 	workloads map[Key]*workload
+	drift     driftCounters
 }
 
 // maxConcurrentCreates bounds how many pods are created at the same time.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/drift"
@@ -312,6 +313,7 @@ func (w *workload) setDrift(i *instance, o outcome) {
 		return // one that drifted stays drifted, whatever it has undone
 	}
 	isNew := i.Drift != o.verdict
+	w.controller.drift.count(isNew, o)
 	grew := !isNew && o.verdict == rollout.Drifted && o.changes > i.changes
 	if !isNew && !grew {
 		return
@@ -328,5 +330,33 @@ func (w *workload) setDrift(i *instance, o outcome) {
 	}
 	if isNew {
 		w.notify()
+	}
+}
+
+// DriftCounts are the numbers of results of comparisons since the controller was opened.
+type DriftCounts struct {
+	Unknown   int // comparisons that left something unknown
+	Drifted   int // instances that changed
+	Escalated int // instances that drifted because they could not be compared
+}
+
+// driftCounters count for DriftCounts.
+type driftCounters struct{ unknown, drifted, escalated atomic.Int64 }
+
+// DriftCounts returns the counts so far.
+func (c *Controller) DriftCounts() DriftCounts {
+	return DriftCounts{int(c.drift.unknown.Load()), int(c.drift.drifted.Load()), int(c.drift.escalated.Load())}
+}
+
+func (c *driftCounters) count(isNew bool, o outcome) {
+	if o.unknown != "" || o.verdict == rollout.Unknown {
+		c.unknown.Add(1)
+	}
+	switch {
+	case !isNew || o.verdict != rollout.Drifted:
+	case o.changes == 0:
+		c.escalated.Add(1)
+	default:
+		c.drifted.Add(1)
 	}
 }

@@ -44,8 +44,33 @@ func TestFlattenAgreesWithContainerdOnOverlayfs(t *testing.T) {
 			}
 			lower = append([]string{own}, lower...)
 		}
+		layersAgree(t, layers, lower)
 		return walkOverlay(t, dir, lower), nil
 	})
+}
+
+// layersAgree requires that EachLayer describes the directories that containerd unpacked
+// the layers to, the uppermost first.
+func layersAgree(t *testing.T, layers [][]byte, lower []string) {
+	t.Helper()
+	err := EachLayer(t.Context(), imageOf(t, layers...), Limits{}, func(l Layer) error {
+		root, err := rootfs.Open(lower[len(lower)-1-l.Index])
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		want, unknown, err := root.Walk(t.Context(), rootfs.WalkOptions{Hash: true, OverlayXattrs: true})
+		if err != nil || len(unknown) > 0 {
+			return fmt.Errorf("%v, %w", unknown, err)
+		}
+		if diff := cmp.Diff(entries(l.Tree), entries(want), cmpopts.IgnoreFields(tree.Entry{}, "ModTime"), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("layer %d (- read, + unpacked):\n%s\n%s", l.Index, diff, describe(t, layers))
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrHostile) {
+		t.Fatal(err)
+	}
 }
 
 func TestFlattenAgreesWithContainerdOnCopies(t *testing.T) {

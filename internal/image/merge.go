@@ -12,6 +12,7 @@ import (
 // A merger collects the entries of stacked directories, in tree order.
 type merger struct {
 	overlay bool // a device 0:0 is a whiteout
+	isLayer bool // the entries are those of a layer, with overlayfs's own attributes
 	entries []tree.Entry
 	inodes  []*inode // of the entries
 	names   int      // bytes of their paths
@@ -77,6 +78,9 @@ func (m *merger) add(name string, n *node) {
 	}
 	if len(n.xattrs) > 0 {
 		e.Xattrs = n.xattrs
+	}
+	if m.isLayer {
+		e.Xattrs = layerXattrs(n)
 	}
 	m.entries = append(m.entries, e)
 	m.inodes = append(m.inodes, n.inode)

@@ -10,7 +10,7 @@ import (
 
 func newDriftCommand(a *app) *cobra.Command {
 	var container, root, ref string
-	var all, noDiff bool
+	var all, noDiff, verifyLayers bool
 	cmd := &cobra.Command{
 		Use:   "drift [INSTANCE...]",
 		Short: "Show what changed since the image, content first",
@@ -25,10 +25,15 @@ INSTANCE is a pod, or the id, name or process of any container on this machine,
 whichever runtime runs it. Without one all pods are looked at. --root compares
 a directory with an image, file by file.
 
+--verify-layers also compares the unpacked layers with the image's own digests,
+which reads all of the image: a layer that was edited on this machine is the
+baseline of every other comparison. Its changes are critical.
+
 It exits 0 if nothing differs, 3 if something does, and 4 if something could not
 be compared.`,
 		Example: `  adamant drift
   adamant drift nginx-pod
+  adamant drift nginx-pod --verify-layers
   adamant drift 3fa2c1            # a container of Docker, podman or containerd
   adamant drift my_web            # the name of a container of Docker or podman
   adamant drift --root /mnt/rootfs --image nginx.tar`,
@@ -37,6 +42,10 @@ be compared.`,
 			if (root == "") != (ref == "") || root != "" && len(args) > 0 {
 				return usagef("--root and --image go together, and without an INSTANCE")
 			}
+			if verifyLayers && root != "" {
+				return usagef("--root has no layers to verify; it is compared with the image already")
+			}
+			opts := pod.DriftOptions{Container: container, VerifyLayers: verifyLayers}
 			ctx := cmd.Context()
 			var results []inspect.Result
 			var err error
@@ -45,10 +54,10 @@ be compared.`,
 			} else {
 				err = a.withEngine(ctx, func(e *pod.Engine) (err error) {
 					if len(args) == 0 {
-						results, err = e.Drift(ctx)
+						results, err = e.Drift(ctx, opts)
 						return err
 					}
-					results, err = e.DriftOf(ctx, args, container)
+					results, err = e.DriftOf(ctx, args, opts)
 					return err
 				})
 			}
@@ -65,6 +74,7 @@ be compared.`,
 	flags.StringVarP(&container, "container", "c", "", "container of the pod (default: all)")
 	flags.StringVar(&root, "root", "", "directory to compare with --image")
 	flags.StringVar(&ref, "image", "", "image, layout or archive to compare --root with")
+	flags.BoolVar(&verifyLayers, "verify-layers", false, "compare the unpacked layers with the image's digests too")
 	flags.BoolVar(&all, "all", false, "list everything below a directory that was added or deleted")
 	flags.BoolVar(&noDiff, "no-diff", false, "leave the text diffs out")
 	return cmd

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
 )
 
 // TestScript runs the scripts of testdata/script with the real program, in
@@ -31,6 +33,8 @@ func TestScript(t *testing.T) {
 			"until": runUntil,
 			"json":  checkJSON,
 			"save":  saveJSON,
+
+			"edit-layer": editLayer,
 		},
 	})
 }
@@ -110,6 +114,38 @@ func saveJSON(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: save PATH NAME")
 	}
 	ts.Setenv(args[1], lookupJSON(ts, args[0]))
+}
+
+// editLayer implements "edit-layer PID PATH": it inverts the first byte of a file in the
+// lower directory of a container, in place and with its time restored. Doing so twice
+// restores the file.
+func editLayer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: edit-layer PID PATH")
+	}
+	pid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	m, err := overlay.Find(pid)
+	ts.Check(err)
+	for _, dir := range m.Lower {
+		path := filepath.Join(dir, args[1])
+		before, err := os.Lstat(path)
+		if err != nil {
+			continue
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		ts.Check(err)
+		defer f.Close()
+		var b [1]byte
+		_, err = f.ReadAt(b[:], 0)
+		ts.Check(err)
+		b[0] ^= 0xff
+		_, err = f.WriteAt(b[:], 0)
+		ts.Check(err)
+		ts.Check(os.Chtimes(path, before.ModTime(), before.ModTime()))
+		return
+	}
+	ts.Fatalf("no layer of %d has %s", pid, args[1])
 }
 
 func lookupJSON(ts *testscript.TestScript, path string) string {

@@ -19,7 +19,7 @@ const (
 	allDiffs = 4 << 20
 	// allTexts bounds the bytes of all files that are compared line by line for one
 	// report: a container can write many files whose diffs are short.
-	allTexts = 32 << 20
+	allTexts = 8 << 20
 )
 
 // explain gives the changes their text diffs. Diffs are made for the most severe changes

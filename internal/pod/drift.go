@@ -52,11 +52,11 @@ func (p *Pod) driftOfFiles(ctx context.Context, c *Container) (drift.Report, err
 // errLost is the reason of an unknown for a container of a pod that is Lost or removed.
 var errLost = errors.New("its container is gone from the runtime, and its changes with it")
 
-// driftAll compares the containers of the pod that were started, or only one of
-// them unless container is empty. A container that cannot be compared is unknown.
-func (p *Pod) driftAll(ctx context.Context, container string) ([]inspect.Result, error) {
-	if container != "" {
-		if _, err := p.Container(container); err != nil {
+// driftAll compares the containers of the pod that were started. A container that cannot
+// be compared is unknown.
+func (p *Pod) driftAll(ctx context.Context, opts DriftOptions, layers *layerVerifier) ([]inspect.Result, error) {
+	if opts.Container != "" {
+		if _, err := p.Container(opts.Container); err != nil {
 			return nil, err
 		}
 	}
@@ -69,7 +69,7 @@ func (p *Pod) driftAll(ctx context.Context, container string) ([]inspect.Result,
 		c := &p.Containers[i]
 		name := p.Name + "/" + c.Name
 		switch {
-		case container != "" && c.Name != container:
+		case opts.Container != "" && c.Name != opts.Container:
 			continue
 		case c.ID == "" && isGone && !c.Init:
 			results = append(results, inspect.Unknown(name, errLost))
@@ -78,6 +78,12 @@ func (p *Pod) driftAll(ctx context.Context, container string) ([]inspect.Result,
 			continue // not started yet
 		}
 		r, err := p.Drift(ctx, c)
+		if err == nil && opts.VerifyLayers {
+			var verified drift.Report
+			if verified, err = layers.verify(ctx, p, c); err == nil {
+				r = r.Merge(verified)
+			}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -91,20 +97,21 @@ func (p *Pod) driftAll(ctx context.Context, container string) ([]inspect.Result,
 }
 
 // Drift compares the containers of all pods.
-func (e *Engine) Drift(ctx context.Context) ([]inspect.Result, error) {
+func (e *Engine) Drift(ctx context.Context, opts DriftOptions) ([]inspect.Result, error) {
 	pods, err := e.Pods(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return e.driftOf(ctx, pods)
+	return e.driftOf(ctx, pods, opts)
 }
 
 // driftOf compares the containers of pods. It omits a pod that is removed at the
 // same time, because files that disappear while they are read are unknowns.
-func (e *Engine) driftOf(ctx context.Context, pods []*Pod) ([]inspect.Result, error) {
+func (e *Engine) driftOf(ctx context.Context, pods []*Pod, opts DriftOptions) ([]inspect.Result, error) {
 	var results []inspect.Result
+	layers := &layerVerifier{}
 	for _, p := range pods {
-		more, err := p.driftAll(ctx, "")
+		more, err := p.driftAll(ctx, opts, layers)
 		if err != nil {
 			return nil, err
 		}

@@ -14,7 +14,7 @@ import (
 // liveChanges writes the drift of a pod's only container as lines.
 func liveChanges(t *testing.T, p *Pod) []string {
 	t.Helper()
-	results, err := p.driftAll(t.Context(), "main")
+	results, err := p.driftAll(t.Context(), DriftOptions{Container: "main"}, &layerVerifier{})
 	if err != nil || len(results) != 1 {
 		t.Fatalf("%+v, %v", results, err)
 	}

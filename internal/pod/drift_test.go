@@ -59,7 +59,7 @@ func TestDriftOfPodsThatGo(t *testing.T) {
 	e := openTest(t)
 	p := create(t, e, testPod(t))
 	found := []*Pod{p}
-	if results, err := e.driftOf(t.Context(), found); err != nil || len(results) != len(p.Containers) || len(results[0].Unknowns) > 0 {
+	if results, err := e.driftOf(t.Context(), found, DriftOptions{}); err != nil || len(results) != len(p.Containers) || len(results[0].Unknowns) > 0 {
 		t.Errorf("while it runs: %+v, %v", results, err)
 	}
 	// Without its containers nothing can be compared, which is not clean.
@@ -70,16 +70,16 @@ func TestDriftOfPodsThatGo(t *testing.T) {
 	if err != nil || lost.Phase != Lost {
 		t.Fatalf("got %s, %v; want %s", lost.Phase, err, Lost)
 	}
-	if results, err := e.driftOf(t.Context(), []*Pod{lost}); err != nil || len(results) != len(p.Containers) || len(results[0].Unknowns) != 1 {
+	if results, err := e.driftOf(t.Context(), []*Pod{lost}, DriftOptions{}); err != nil || len(results) != len(p.Containers) || len(results[0].Unknowns) != 1 {
 		t.Errorf("once its containers are gone: %+v, %v", results, err)
 	}
 	if err := p.Remove(t.Context(), 0, nil); err != nil {
 		t.Fatal(err)
 	}
-	if results, err := e.driftOf(t.Context(), found); err != nil || len(results) > 0 {
+	if results, err := e.driftOf(t.Context(), found, DriftOptions{}); err != nil || len(results) > 0 {
 		t.Errorf("once it is gone: %+v, %v", results, err)
 	}
-	if results, err := p.driftAll(t.Context(), ""); err != nil || len(results) == 0 || len(results[0].Unknowns) == 0 {
+	if results, err := p.driftAll(t.Context(), DriftOptions{}, &layerVerifier{}); err != nil || len(results) == 0 || len(results[0].Unknowns) == 0 {
 		t.Errorf("once it is gone, by name: %+v, %v", results, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
+	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // FindAll returns the pods of several names, each pod once. See Find.
@@ -38,13 +39,13 @@ func (e *NoInstanceError) Mend() string {
 	return "see adamant ps, or name a container by its id or process"
 }
 
-// DriftOf compares the pods of some names, or only one container of each unless
-// container is empty. A name may also be that of a container that another runtime
-// runs; see inspect.Container.
-func (e *Engine) DriftOf(ctx context.Context, names []string, container string) ([]inspect.Result, error) {
+// DriftOf compares the pods of some names. A name may also be that of a container that
+// another runtime runs; see inspect.Container.
+func (e *Engine) DriftOf(ctx context.Context, names []string, opts DriftOptions) ([]inspect.Result, error) {
 	var results []inspect.Result
+	layers := &layerVerifier{}
 	for _, name := range names {
-		more, err := e.driftOfInstance(ctx, name, container)
+		more, err := e.driftOfInstance(ctx, name, opts, layers)
 		if err != nil {
 			return nil, err
 		}
@@ -53,10 +54,10 @@ func (e *Engine) DriftOf(ctx context.Context, names []string, container string) 
 	return results, nil
 }
 
-func (e *Engine) driftOfInstance(ctx context.Context, name, container string) ([]inspect.Result, error) {
+func (e *Engine) driftOfInstance(ctx context.Context, name string, opts DriftOptions, layers *layerVerifier) ([]inspect.Result, error) {
 	p, err := e.Find(ctx, name)
 	if err == nil {
-		return p.driftAll(ctx, container)
+		return p.driftAll(ctx, opts, layers)
 	}
 	if !errors.Is(err, ErrNotFound) {
 		return nil, err
@@ -64,6 +65,9 @@ func (e *Engine) driftOfInstance(ctx context.Context, name, container string) ([
 	r, err := inspect.Container(ctx, name)
 	if errors.Is(err, overlay.ErrNoContainer) {
 		return nil, &NoInstanceError{name}
+	}
+	if err == nil && opts.VerifyLayers {
+		r.Unknowns = append(r.Unknowns, tree.Unknown{Path: "/", Err: errNoBlobs})
 	}
 	return []inspect.Result{r}, err
 }

@@ -33,7 +33,7 @@ type Options struct {
 	// supervised. It must not block and may keep the pod. It may be nil.
 	Created func(*pod.Pod)
 
-	driftEvery time.Duration // set by tests
+	driftEvery, layersEvery time.Duration // set by tests
 }
 
 func (o Options) withDefaults() Options {
@@ -99,6 +99,7 @@ func Open(ctx context.Context, o Options) (*Controller, error) {
 	}
 	c.wg.Go(func() { c.services.run(c.ctx) })
 	c.wg.Go(c.superviseRuntime)
+	c.wg.Go(c.verifyLayers)
 	return c, nil
 }
 

@@ -235,6 +235,13 @@ spec:
 	if beside, notes := seal(claimManifest, "/data=files:10Gi", added); beside != without || len(notes) != 1 {
 		t.Errorf("with the claim in another file, notes %q:\n%s", notes, cmp.Diff(beside, without))
 	}
+	const rootless = "      securityContext: {runAsNonRoot: true}\n"
+	if _, notes := seal(claimManifest+rootless, "/data=files:1Gi"); len(notes) != 2 || !strings.Contains(notes[0], "with the pod's fsGroup, no init container must be root") {
+		t.Errorf("notes of a pod without root: %q", notes)
+	}
+	if out, notes := seal(claimManifest+strings.Replace(rootless, "{", "{fsGroup: 7, ", 1), "/data=files:1Gi"); len(notes) != 1 || strings.Contains(out, "initContainers") {
+		t.Errorf("with an fsGroup, notes %q:\n%s", notes, out)
+	}
 	if _, notes = seal(sealed, "/data=other"); len(notes) != 1 || !strings.Contains(notes[0], "is volume data already, which stays as it is") {
 		t.Errorf("notes of another claim: %q", notes)
 	}

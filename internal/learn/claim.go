@@ -102,6 +102,9 @@ func (s Workload) claimNotes(at string, c profile.Claim) []string {
 	if c.Size == "" && !s.File.HasClaim(s.Object, c.Name) {
 		notes = append(notes, fmt.Sprintf("%s is on claim %s, which the cluster must have; NAME:SIZE adds it to the file", at, c.Name))
 	}
+	if p := s.Object.Template.Spec.SecurityContext; p != nil && p.FSGroup == nil && (ptr.Deref(p.RunAsNonRoot, false) || ptr.Deref(p.RunAsUser, 0) > 0) {
+		notes = append(notes, fmt.Sprintf("%s: the directory of a claim belongs to root: with the pod's fsGroup, no init container must be root to change that", at))
+	}
 	shared := ""
 	switch o := s.Object.Object.(type) {
 	case *appsv1.Deployment:

@@ -3,7 +3,6 @@ package manifest
 import (
 	"cmp"
 	"fmt"
-	slash "path"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -24,7 +23,7 @@ type ClaimPlan struct {
 //   - Its owner is root. So copy-up prepares it, unless the pod has an fsGroup
 //     with which a kubelet does. It leaves a subdirectory alone that is there.
 func (s *sealer) forClaim(m MountPlan) MountPlan {
-	m.SubPath = cmp.Or(m.SubPath, slash.Base(m.MountPath))
+	m.SubPath = cmp.Or(m.SubPath, contentName(m.MountPath))
 	pod := s.w.Template.Spec.SecurityContext
 	m.CopyUp = m.CopyUp || pod == nil || pod.FSGroup == nil
 	return m

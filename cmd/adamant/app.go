@@ -186,7 +186,7 @@ func (a *app) printer() report.Printer {
 	if a.json() {
 		return report.JSONPrinter{Out: a.out}
 	}
-	return report.TextPrinter{Out: a.out, Color: a.colored(a.out)}
+	return report.TextPrinter{Out: a.out, Color: a.colored(a.out), Columns: terminal.Columns(a.out)}
 }
 
 // print prints the result of a command that has no verdict.

@@ -46,3 +46,7 @@ func (l DriftReportList) WriteText(w io.Writer, color bool) error {
 	}
 	return nil
 }
+
+func (l DriftReportList) writeFitted(w io.Writer, color bool, columns int) error {
+	return wrap(l, w, color, columns)
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,20 +41,59 @@ func NewImageList(images []pod.Image) ImageList {
 	return list
 }
 
+// digestWidth is the length of the beginning of a digest that is printed.
+const digestWidth = len("sha256:") + 12
+
 // WriteText implements Text.
 func (l ImageList) WriteText(w io.Writer, _ bool) error {
+	return l.writeTable(w, func(digest string) string { return digest })
+}
+
+func (l ImageList) writeTable(w io.Writer, shorten func(digest string) string) error {
 	table := text.NewTable(w)
 	fmt.Fprintln(table, "NAME\tDIGEST\tSIZE")
+	for name, i := range l.byName {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", name, shorten(fmt.Sprintf("%.*s", digestWidth, i.Digest)), text.Bytes(i.Bytes))
+	}
+	return table.Flush()
+}
+
+// byName yields each name of each image.
+func (l ImageList) byName(yield func(name string, i Image) bool) {
 	for _, i := range l.Images {
 		names := i.familiarNames()
 		if len(names) == 0 {
 			names = []string{"<none>"}
 		}
 		for _, name := range names {
-			fmt.Fprintf(table, "%s\t%.19s\t%s\n", name, i.Digest, text.Bytes(i.Bytes))
+			if !yield(name, i) {
+				return
+			}
 		}
 	}
-	return table.Flush()
+}
+
+// writeFitted shortens the digests, or puts the names on lines of their own, if the
+// table is wider than the terminal.
+func (l ImageList) writeFitted(w io.Writer, color bool, columns int) error {
+	for _, shorten := range []func(string) string{
+		func(digest string) string { return digest },
+		func(digest string) string { return strings.TrimPrefix(digest, "sha256:") },
+	} {
+		var table strings.Builder
+		if err := l.writeTable(&table, shorten); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(strings.Split(table.String(), "\n"), func(line string) bool { return text.Width(line) > columns }) {
+			_, err := io.WriteString(w, table.String())
+			return err
+		}
+	}
+	b := bufio.NewWriter(w)
+	for name, i := range l.byName {
+		fmt.Fprintf(b, "%s\n%s\n", name, text.Wrap(fmt.Sprintf("    %.*s  %s", digestWidth, i.Digest, text.Bytes(i.Bytes)), columns))
+	}
+	return b.Flush()
 }
 
 // LoadedImages is an ImageList of images that were just loaded. As text it has
@@ -66,9 +106,13 @@ type LoadedImages struct {
 func (l LoadedImages) WriteText(w io.Writer, _ bool) error {
 	b := bufio.NewWriter(w)
 	for _, i := range l.Images {
-		fmt.Fprintf(b, "%s  %.19s  %s\n", strings.Join(i.familiarNames(), " "), i.Digest, text.Bytes(i.Bytes))
+		fmt.Fprintf(b, "%s  %.*s  %s\n", strings.Join(i.familiarNames(), " "), digestWidth, i.Digest, text.Bytes(i.Bytes))
 	}
 	return b.Flush()
+}
+
+func (l LoadedImages) writeFitted(w io.Writer, color bool, columns int) error {
+	return wrap(l, w, color, columns)
 }
 
 // familiarNames returns the names as people write them, "nginx:latest".

@@ -93,6 +93,10 @@ func (m Machine) WriteText(w io.Writer, color bool) error {
 	return b.Flush()
 }
 
+func (m Machine) writeFitted(w io.Writer, color bool, columns int) error {
+	return wrap(m, w, color, columns)
+}
+
 // prefixed returns s after a prefix, or nothing if s is empty.
 func prefixed(prefix, s string) string {
 	if s == "" {

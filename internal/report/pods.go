@@ -90,6 +90,10 @@ func (l PodList) WriteText(w io.Writer, _ bool) error {
 	return table.Flush()
 }
 
+func (l PodList) writeFitted(w io.Writer, color bool, columns int) error {
+	return wrap(l, w, color, columns)
+}
+
 // ReadyPods is a PodList of pods that just became ready. As text it has one line
 // for each pod.
 type ReadyPods struct {
@@ -107,4 +111,8 @@ func (l ReadyPods) WriteText(w io.Writer, _ bool) error {
 		fmt.Fprintf(b, "pod %s is ready%s\n", p.Name, at)
 	}
 	return b.Flush()
+}
+
+func (l ReadyPods) writeFitted(w io.Writer, color bool, columns int) error {
+	return wrap(l, w, color, columns)
 }

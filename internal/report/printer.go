@@ -27,12 +27,33 @@ type Printer interface {
 
 // TextPrinter prints results for people.
 type TextPrinter struct {
-	Out   io.Writer
-	Color bool // use the colours of a terminal
+	Out     io.Writer
+	Color   bool // use the colours of a terminal
+	Columns int  // of the terminal; 0 if Out is none
 }
 
 // Print implements Printer.
-func (p TextPrinter) Print(result Text) error { return result.WriteText(p.Out, p.Color) }
+func (p TextPrinter) Print(result Text) error {
+	if f, ok := result.(fitted); ok && p.Columns > 0 {
+		return f.writeFitted(p.Out, p.Color, p.Columns)
+	}
+	return result.WriteText(p.Out, p.Color)
+}
+
+// fitted is implemented by results whose text is fitted to the width of a terminal.
+// Others, such as manifests, are printed as they are.
+type fitted interface {
+	writeFitted(w io.Writer, color bool, columns int) error
+}
+
+// wrap writes the text of a result with lines that are broken between words.
+func wrap(t Text, w io.Writer, color bool, columns int) error {
+	out := text.NewWrapWriter(w, columns)
+	if err := t.WriteText(out, color); err != nil {
+		return err
+	}
+	return out.Flush()
+}
 
 // A painter colours text for a terminal if it is true.
 type painter bool

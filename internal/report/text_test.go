@@ -69,6 +69,48 @@ web   default    Pod/web   Running  1/2         3         10.0.0.1  0s
 	}
 }
 
+// On a terminal no line is broken in the middle of a word.
+func TestFittedText(t *testing.T) {
+	images := NewImageList([]pod.Image{{Names: []string{"registry.example/some/web:2"}, Digest: "sha256:0123456789abcdef", Size: 1536}})
+	changes := NewDriftReportList([]inspect.Result{{Name: "web/main", Report: drift.Report{Changes: []drift.Change{{
+		Path: "/etc/a/path/that/is/longer/than/a/line/of/it", Kind: drift.Added, Class: drift.Config, Severity: drift.High, Reason: "configuration of the system",
+		Diff: "+a line of a file that is longer than the terminal\n",
+	}}}}}, DriftOptions{})
+	for _, tt := range []struct {
+		name    string
+		result  Text
+		columns int
+		want    string
+	}{
+		{"no terminal", images, 0, "NAME                         DIGEST               SIZE\nregistry.example/some/web:2  sha256:0123456789ab  1.5 KiB\n"},
+		{"wide", images, 57, "NAME                         DIGEST               SIZE\nregistry.example/some/web:2  sha256:0123456789ab  1.5 KiB\n"},
+		{"short digests", images, 50, "NAME                         DIGEST        SIZE\nregistry.example/some/web:2  0123456789ab  1.5 KiB\n"},
+		{"narrow", images, 40, "registry.example/some/web:2\n    sha256:0123456789ab  1.5 KiB\n"},
+		{"very narrow", images, 25, "registry.example/some/web:2\n    sha256:0123456789ab\n        1.5 KiB\n"},
+		{"loaded", LoadedImages{images}, 40, "registry.example/some/web:2\n    sha256:0123456789ab  1.5 KiB\n"},
+		{"drift", changes, 40, `web/main: 1 change (1 high)
+
+HIGH
+  +
+/etc/a/path/that/is/longer/than/a/line/of/it
+      added  (configuration:
+      configuration of the system)
+      +a line of a file that is longer
+          than the terminal
+`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b strings.Builder
+			if err := (TextPrinter{Out: &b, Columns: tt.columns}).Print(tt.result); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(b.String(), tt.want); diff != "" {
+				t.Errorf("-got +want\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	changed := inspect.Result{Name: "web", Report: drift.Report{Changes: []drift.Change{{Path: "/etc/x", Kind: drift.Added}}}}
 	unknown := inspect.Unknown("web", errors.New("it ended"))

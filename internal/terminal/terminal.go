@@ -19,6 +19,14 @@ func IsTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// Columns returns the width of a stream that is a terminal, and 0 for another one.
+func Columns(stream any) int {
+	if !IsTerminal(stream) {
+		return 0
+	}
+	return columns(stream.(*os.File))
+}
+
 // columns returns the width of a terminal.
 func columns(f *os.File) int {
 	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {

@@ -52,6 +52,7 @@ type Engine struct {
 	cgroups  cgroups
 	features features
 	stopping sync.Map // of channels, by the UID of each pod that is supervised here
+	killed   sync.Map // containers that Kill ended and whose supervisor has not seen it yet, by ID
 	deleting chan struct{}
 }
 

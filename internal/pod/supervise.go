@@ -229,6 +229,12 @@ func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container) 
 			return nil
 		}
 		w.readiness.set(ctr.Name, exit.Error())
+		if _, killed := w.e.killed.LoadAndDelete(a.id); killed {
+			if failed, err = w.tryRestart(ctx, ctr, a); err != nil {
+				return w.stoppingError(err)
+			}
+			continue
+		}
 		if unixTime(out.exit.FinishedAt).Sub(a.began) > backOffReset {
 			crashes = 0
 		}
@@ -248,6 +254,11 @@ func (w *worker) restartAfterBackOff(ctx context.Context, ctr *corev1.Container,
 	if err := clock.Sleep(ctx, wait); err != nil {
 		return nil, err
 	}
+	return w.tryRestart(ctx, ctr, a)
+}
+
+// tryRestart restarts a container. failed is set if it could not be started.
+func (w *worker) tryRestart(ctx context.Context, ctr *corev1.Container, a attempt) (failed, err error) {
 	err = w.retryUnavailable(ctx, func() error { return w.restartContainer(ctx, ctr, a) })
 	if err == nil || ctx.Err() != nil || errors.Is(err, errStopping) {
 		return nil, err

@@ -91,6 +91,35 @@ func TestSuperviseRestarts(t *testing.T) {
 	}
 }
 
+// A container that Kill kills is restarted immediately, each time.
+func TestSuperviseKill(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	killer, err := p.Fresh(t.Context()) // Supervise writes to p
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r recorder
+	supervise(t, p, &r)
+	for range 2 {
+		if err := killer.Kill(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		await(t, r.seen, func(s string) bool { return s == "Started main" })
+	}
+	if err := killer.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c := killer.Containers[0]; c.Restarts != 2 || c.State != Started {
+		t.Errorf("got %+v, want two restarts and that it runs", c)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if diff := cmp.Diff(r.reasons, []string{"Started", "Started"}); diff != "" {
+		t.Errorf("events (-got +want):\n%s", diff)
+	}
+}
+
 func TestSuperviseLiveness(t *testing.T) {
 	e := openTest(t)
 	s := testPod(t, "serve", ":8080")

@@ -18,7 +18,7 @@ func newSealCommand(a *app) *cobra.Command {
 	var load loadFlags
 	var files manifestFlag
 	var profiles []string
-	var write, diff, anyDigest bool
+	var write, diff, anyDigest, acceptWeak bool
 	var form, image string
 	var choices learn.Choices
 	cmd := &cobra.Command{
@@ -34,8 +34,10 @@ The init container runs sh and cp of the container's own image, so that no other
 image is needed. For an image without them, name one with Adamant's tool in a
 registry of yours (see adamant copy-up-image).
 
-Without --profile the workload is learned first. A profile of an image that was
-replaced since is refused. The result goes to stdout; a second time changes
+Without --profile the workload is learned first. Refused is a profile that failed
+its proof or has writes that no volume can allow, unless --accept-weak is given,
+and one of another workload, container, command or image. A profile of an image
+fits any workload of that image. The result goes to stdout; a second time changes
 nothing. Pods in objects of other kinds (a Rollout, a custom resource) are sealed
 too if there is a profile for them; otherwise they are named, with exit code 4.
 
@@ -79,9 +81,9 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 				return err
 			}
 			if len(profiles) == 0 {
-				all, err = a.learnToSeal(ctx, loaded, load)
-			} else if !anyDigest {
-				err = a.checkDigests(ctx, loaded, all)
+				all, err = a.learnToSeal(ctx, loaded, load, acceptWeak)
+			} else {
+				err = a.checkProfiles(ctx, loaded, all, acceptWeak, anyDigest)
 			}
 			if err != nil {
 				return err
@@ -111,6 +113,7 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 	files.add(cmd, "seal")
 	load.add(cmd.Flags())
 	cmd.Flags().StringArrayVar(&profiles, "profile", nil, "profile to seal by, from adamant learn; may be repeated")
+	cmd.Flags().BoolVar(&acceptWeak, "accept-weak", false, "seal even by a profile that failed its proof or has writes that no volume can allow")
 	cmd.Flags().BoolVar(&anyDigest, "any-digest", false, "seal even if an image was replaced since its profile was learned")
 	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the result back to each file")
 	cmd.Flags().StringVar(&form, "copy-up", "", "how the image's content gets into volumes: own-image, installed-tool, or image-volume, which needs Kubernetes 1.33 (default own-image, or installed-tool with --copy-up-image)")
@@ -123,7 +126,7 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 }
 
 // learnToSeal learns the workloads of manifests; only what was proven may seal.
-func (a *app) learnToSeal(ctx context.Context, files []manifest.File, load loadFlags) ([]profile.Profile, error) {
+func (a *app) learnToSeal(ctx context.Context, files []manifest.File, load loadFlags, acceptWeak bool) ([]profile.Profile, error) {
 	f, err := manifest.Join(files...)
 	if err != nil {
 		return nil, err
@@ -139,7 +142,7 @@ func (a *app) learnToSeal(ctx context.Context, files []manifest.File, load loadF
 	if err != nil {
 		return nil, err
 	}
-	return learn.ProvenProfiles(f.Name, lessons, func(p learn.Proof) { a.progress("%s", p.Summary()) })
+	return learn.ProvenProfiles(f.Name, lessons, acceptWeak, func(p learn.Proof) { a.progress("%s", p.Summary()) })
 }
 
 func (a *app) printSealed(files []manifest.File, sealed learn.SealedFiles, write, diff bool) error {
@@ -164,13 +167,24 @@ func (a *app) printSealed(files []manifest.File, sealed learn.SealedFiles, write
 	return a.print(sealed)
 }
 
-// checkDigests refuses profiles of images that were replaced since they were
-// learned. It prints a note for each image that cannot be checked.
-func (a *app) checkDigests(ctx context.Context, files []manifest.File, all []profile.Profile) error {
+// checkProfiles refuses profiles of other workloads and ones that were not proven,
+// unless acceptWeak, and of images that were replaced since they were learned, unless
+// anyDigest.
+func (a *app) checkProfiles(ctx context.Context, files []manifest.File, all []profile.Profile, acceptWeak, anyDigest bool) error {
 	f, err := manifest.Join(files...)
 	if err != nil {
 		return err
 	}
+	err = learn.CheckProfiles(f, all, acceptWeak, func(text string) { a.note(text) })
+	if err != nil || anyDigest {
+		return err
+	}
+	return a.checkDigests(ctx, f, all)
+}
+
+// checkDigests refuses profiles of images that were replaced since they were
+// learned. It prints a note for each image that cannot be checked.
+func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.Profile) error {
 	if a.endpoint == "" && !pod.HasStore(cmp.Or(a.root, pod.DefaultRoot)) {
 		a.progress("note: there are no images here to look at, so it was not checked that the profiles are of the same ones")
 		return nil

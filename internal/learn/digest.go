@@ -38,10 +38,12 @@ type images interface {
 // loaded cannot be checked: note is called with its reference and the workload.
 func CheckDigests(ctx context.Context, store images, f manifest.File, all []profile.Profile, note func(image, workload string)) error {
 	for _, w := range f.Workloads() {
-		for _, p := range profilesOf(all, w.Kind+"/"+w.Name) {
-			if err := checkDigest(ctx, store, f.Name, p, note); err != nil {
-				return err
-			}
+		p, err := Workload{f, w}.profileIn(all)
+		if err != nil {
+			return err
+		}
+		if err := checkDigest(ctx, store, f.Name, p, note); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -12,16 +12,19 @@ func (e *UnprovenError) Error() string {
 }
 
 // Mend returns how to see why.
-func (e *UnprovenError) Mend() string { return "see its proof: adamant learn " + e.File + " -o json" }
+func (e *UnprovenError) Mend() string {
+	return "see its proof: adamant learn " + e.File + " -o json; or seal by it all the same with --accept-weak"
+}
 
 // ProvenProfiles returns the profiles of lessons, and calls show with each proof.
-// It returns an UnprovenError at the first that did not pass, because only a
-// profile that was proven may seal.
-func ProvenProfiles(file string, lessons []Lesson, show func(Proof)) ([]profile.Profile, error) {
+// It returns an UnprovenError at the first that did not pass or has writes that no
+// volume can allow, unless acceptWeak, because only a profile that was proven may
+// seal.
+func ProvenProfiles(file string, lessons []Lesson, acceptWeak bool, show func(Proof)) ([]profile.Profile, error) {
 	var out []profile.Profile
 	for _, l := range lessons {
 		show(l.Proof)
-		if !l.Proof.Passed {
+		if !acceptWeak && (!l.Proof.Passed || len(l.Profile.Unsolved()) > 0) {
 			return nil, &UnprovenError{file, l.Profile.Name}
 		}
 		out = append(out, l.Profile)

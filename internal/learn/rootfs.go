@@ -99,6 +99,16 @@ func containersOf(spec *corev1.PodSpec) []*corev1.Container {
 	return out
 }
 
+// containerOf finds a container of a pod by name.
+func containerOf(spec corev1.PodSpec, name string) (corev1.Container, bool) {
+	for _, c := range containersOf(&spec) {
+		if c.Name == name {
+			return *c, true
+		}
+	}
+	return corev1.Container{}, false
+}
+
 func mountsOf(c *corev1.Container) []profile.Mount {
 	var out []profile.Mount
 	for _, m := range c.VolumeMounts {

@@ -45,7 +45,7 @@ var errNoWorkload = errors.New("no workload in it to seal")
 // Seal returns the bytes of a manifest in which the root of every container is
 // read-only and the volumes of its profile are mounted. A workload without a
 // profile, or a container that its profile does not have, is an error, because
-// its writes are unknown. Of a kind that Adamant does not run, such a workload is
+// its writes are unknown. See CheckProfiles. Of a kind that Adamant does not run, such a workload is
 // left as it is and returned as one that is not sealed.
 func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions) (sealed []byte, left manifest.Errors, err error) {
 	var ops []manifest.Op
@@ -87,24 +87,6 @@ func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions
 	return sealed, left, err
 }
 
-// profileIn returns the workload's profile. The profile of an image also
-// applies to a pod with one container.
-func (s Workload) profileIn(profiles []profile.Profile) (profile.Profile, error) {
-	for _, p := range profiles {
-		if p.Name == s.Name() {
-			return p, nil
-		}
-	}
-	containers := s.containers()
-	if len(profiles) == 1 && len(containers) == 1 && len(profiles[0].Containers) == 1 && profiles[0].Containers[0].Image == s.image(containers[0]) {
-		p := profiles[0]
-		p.Containers = slices.Clone(p.Containers)
-		p.Containers[0].Name = containers[0]
-		return p, nil
-	}
-	return profile.Profile{}, fmt.Errorf("%s: no profile of %s was given; learn it with: adamant learn %s", s.File.Name, s.Name(), s.File.Name)
-}
-
 // sealing returns the edits that seal the workload by a profile.
 func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manifest.Op, error) {
 	var plans []manifest.ContainerPlan
@@ -114,11 +96,11 @@ func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manif
 			continue // such as the one that copies up: nothing is to be guessed
 		}
 		if i < 0 {
-			return nil, fmt.Errorf("%s: the profile of %s does not know container %s: learn it anew", s.File.Name, s.Name(), name)
+			return nil, s.misfit(p, name, "the profile does not have this container")
 		}
 		c := p.Containers[i]
-		if c.Image != s.image(name) {
-			return nil, fmt.Errorf("%s: container %s has image %s, but the profile is of %s: learn it anew", s.File.Name, name, s.image(name), c.Image)
+		if why := s.differs(p, c); why != "" {
+			return nil, s.misfit(p, name, why)
 		}
 		plan := manifest.ContainerPlan{Container: name, CopyTools: c.CopyTools}
 		if c.User != nil {

@@ -159,9 +159,9 @@ func TestSealRefuses(t *testing.T) {
 		want     string
 	}{
 		{"no profile", nil, "no profile of Pod/one"},
-		{"another workload's", []profile.Profile{profileOf("Pod/x", "a", "img:9")}, "no profile of Pod/one"},
-		{"another container's", []profile.Profile{profileOf("Pod/one", "z", "img:1")}, "does not know container a"},
-		{"another image's", []profile.Profile{profileOf("Pod/one", "a", "img:0")}, "the profile is of img:0"},
+		{"another workload's", []profile.Profile{profileOf("Pod/x", "a", "img:9")}, "the profile of Pod/x does not fit: it is of another workload"},
+		{"another container's", []profile.Profile{profileOf("Pod/one", "z", "img:1")}, "Pod/one, container a: the profile of Pod/one does not fit: the profile does not have this container"},
+		{"another image's", []profile.Profile{profileOf("Pod/one", "a", "img:0")}, "the image is img:1, but the profile is of img:0"},
 	} {
 		s := parseWorkload(t, strings.Split(twoWorkloads, "---")[0])
 		_, _, err := Seal(s.File, tc.profiles, manifest.SealOptions{})

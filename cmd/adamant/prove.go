@@ -13,10 +13,14 @@ func newProveCommand(a *app) *cobra.Command {
 		Use:   "prove FILE...",
 		Short: "Run a sealed workload under load and show that nothing it needs fails",
 		Long: `Prove runs each workload of a sealed manifest twice: with its root writable, as
-the reference, and as it is. It passes only if the sealed one is healthy, the
-load is answered as before, and no call fails that succeeded when the root was
-writable. It exits 3 if a proof does not pass, and 4 if one passes but something in
-it could not be seen, such as io_uring requests.`,
+the reference, and as it is. In both, its containers are killed and restarted in
+the middle of the load and once more after it. It passes only if the sealed one is
+healthy, the load is answered as before, it comes back after each kill as the
+reference does, and no call fails that succeeded when the root was writable.
+
+It exits 3 if a proof does not pass, and 4 if one passes but something was not
+seen: nothing exercised the workload, it was still waiting for something, or it
+made io_uring requests.`,
 		Example: `  adamant prove sealed.yaml
   adamant prove sealed.yaml --exercise-http :8080/ --for 1m
   adamant prove redis.yaml --exercise 'redis-cli save' -o json

@@ -167,6 +167,7 @@ kind: Pod
 metadata:
   name: %s
 spec:
+  terminationGracePeriodSeconds: 10
   containers:
   - name: app
     image: %s

@@ -33,17 +33,20 @@ func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *trial
 	}
 	watch := o.watch(ctx, p)
 	err := o.loadWatched(watch.ctx, p, traceDir, watch, t)
+	if err == nil {
+		err = o.restart(ctx, p, watch, t)
+	}
 	cut := watch.ctx.Err() != nil // before end, which cancels it in any case
 	ended := watch.end()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if ended != nil {
+	if ended != nil && !t.lost() {
 		t.Healthy, t.Failure = false, ended.Error()
 		if err := p.Refresh(ctx); err != nil {
 			return err
 		}
-		if why := stayedUp(p); why != nil {
+		if why := stayedUp(p, t.Kills); why != nil {
 			t.Failure += ": " + why.Error()
 		}
 	}
@@ -80,6 +83,9 @@ func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, w
 		o.printAgain(ctx, members, t)
 	}
 	if o.meantToEnd(p.Spec().Spec) && !failed(t.Outcomes) {
+		if err := o.restartAtWork(watch.parent, p, watch, t); err != nil || t.lost() {
+			return err
+		}
 		limit := orElse(o.Load.For, completion)
 		o.say("  it is meant to end: waiting for that, %s at most", limit)
 		if watch.wait(limit) {
@@ -87,7 +93,10 @@ func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, w
 		}
 		t.Weak = append(t.Weak, fmt.Sprintf("it had not ended after %s: what it writes later is not known", limit))
 	}
-	return o.settle(ctx, traceDir, t)
+	before := connectionsOf(p)
+	err = o.settle(ctx, traceDir, t)
+	o.witness(ctx, p, watch, t, before)
+	return err
 }
 
 // add adds the outcomes of a round. The results are those of the last round.

@@ -177,7 +177,7 @@ func (e *VerdictError) Mend() string {
 func CheckProfiles(f manifest.File, profiles []profile.Profile, acceptWeak bool, note func(string)) error {
 	own := f.Workloads()
 	shaped, _ := f.Shaped()
-	for i, w := range append(own, shaped...) {
+	for i, w := range slices.Concat(own, shaped) {
 		s := Workload{f, w}
 		p, err := s.profileIn(profiles)
 		if err != nil && i >= len(own) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
@@ -55,13 +56,34 @@ func Learn(ctx context.Context, o Options, s Workload, earlier ...profile.Profil
 			return Lesson{}, err
 		}
 	}
-	l, err := o.asIn(ref).proven(ctx, s, p, ref, roots)
+	l, err := o.like(ref).proven(ctx, s, p, ref, roots)
+	if err != nil {
+		return Lesson{}, err
+	}
 	for i, c := range l.Profile.Containers {
 		l.Profile.Containers[i] = profile.MarkDurable(c, profile.Use{
 			Volumes: roots[c.Name].volumes, Stateful: s.Object.Kind == "StatefulSet",
 		})
 	}
-	return l, err
+	l.record()
+	return l, nil
+}
+
+// record copies the result of the last proof to the profile. What the profile's
+// earlier runs did not see, and what is unsolved, make the proof weak too.
+func (l *Lesson) record() {
+	p := &l.Profile
+	p.Reasons, p.Weak = l.Proof.Reasons, nil
+	inContainers := p.NotSeen()
+	for _, line := range l.Proof.Weak {
+		if !slices.Contains(inContainers, line) {
+			p.Weak = append(p.Weak, line)
+		}
+	}
+	l.Proof.addWeak(inContainers...)
+	l.Proof.addWeak(p.Unsolved()...)
+	l.Proof.Verdict = verdictOf(l.Proof.Passed, l.Proof.Weak)
+	p.Verdict = l.Proof.Verdict
 }
 
 // proven proves a profile and widens it as long as that makes a difference.
@@ -78,7 +100,7 @@ func (o Options) proven(ctx context.Context, s Workload, p profile.Profile, ref 
 		}
 		recordUse(&p, sealed, t)
 		proof.Widened = round
-		if proof.Passed || round == maxWidenings {
+		if proof.Passed || !proof.narrow || round == maxWidenings {
 			return Lesson{p, proof, ref, t}, nil
 		}
 		wider := false
@@ -104,8 +126,14 @@ func (o Options) reference(ctx context.Context, s Workload) (trial, containerRoo
 	}
 	o.say("%s: running it with a writable root", s.Name())
 	ref, err := o.try(ctx, spec)
-	if !o.traces() {
-		ref.Weak = append(ref.Weak, "the runtime does not trace: of what was written, only what was left behind is known")
+	if err == nil && !ref.passed() && len(ref.Kills) > 0 {
+		// It may be unable to repeat its work, which is not the fault of its root.
+		why := firstLine(ref.trouble())
+		o.say("%s: it does not work after it was killed: running it once more without that", s.Name())
+		o.noKills = true
+		ref, err = o.try(ctx, spec)
+		ref.unkilled = true
+		ref.Weak = append(ref.Weak, "after it was killed, it does not work with a writable root either, so its restart is not proven: "+why)
 	}
 	if err != nil {
 		return trial{}, nil, err
@@ -129,7 +157,10 @@ func (o Options) reference(ctx context.Context, s Workload) (trial, containerRoo
 
 // derive turns one writable run into a profile.
 func (o Options) derive(s Workload, ref trial, roots containerRoots) (profile.Profile, error) {
-	p := profile.Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: s.Name(), Runs: 1}
+	p := profile.Profile{
+		APIVersion: document.APIVersion, Kind: document.Profile, Name: s.Name(), Scope: s.scope(),
+		Load: loads(ref.Outcomes), Duration: ref.Took.Round(100 * time.Millisecond).String(), Runs: 1,
+	}
 	for _, name := range s.containers() {
 		root, ok := roots[name]
 		if !ok {
@@ -146,10 +177,25 @@ func (o Options) derive(s Workload, ref trial, roots containerRoots) (profile.Pr
 			Name: name, Image: s.image(name), Digest: root.digest, Method: method,
 			Traces: traces, Left: withoutExercise(ref.Left[name], tracesOf(ref.Traces, name)), Rootfs: root.Rootfs,
 		})
-		c.Weak = append(c.Weak, ref.Weak...)
+		if !o.traces() {
+			c.Weak = append(c.Weak, "the runtime does not trace: of what was written, only what was left behind is known")
+		}
+		spec, _ := containerOf(s.Object.Template.Spec, name)
+		c.Command, c.Args = spec.Command, spec.Args
 		p.Containers = append(p.Containers, c)
 	}
 	return p, nil
+}
+
+// loads returns the pieces of a load.
+func loads(outcomes []Outcome) []string {
+	var out []string
+	for _, o := range outcomes {
+		if !slices.Contains(out, o.Load) {
+			out = append(out, o.Load)
+		}
+	}
+	return out
 }
 
 func tracesOf(all []trace.Trace, container string) []trace.Trace {

@@ -24,7 +24,8 @@ func LeaveOneOut(ctx context.Context, o Options, s Workload, l Lesson) (Lesson, 
 	if err != nil {
 		return l, err
 	}
-	o = o.asIn(l.writable)
+	o = o.like(l.writable)
+	o.noKills = true // they would take as long again for each volume
 	for i := range l.Profile.Containers {
 		c := &l.Profile.Containers[i]
 		for j := range c.Volumes {
@@ -85,7 +86,7 @@ func needOf(container, path string, with, without trial) profile.Need {
 
 // words returns the log of a container and the output of the load.
 func (t trial) words(container string) string {
-	text := t.Logs[container]
+	text := t.Earlier[container] + t.Logs[container]
 	for _, o := range t.Outcomes {
 		text += "\n" + o.Output
 	}

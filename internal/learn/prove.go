@@ -13,15 +13,30 @@ import (
 // A Proof is the verdict on a sealed workload, with its evidence.
 type Proof struct {
 	document.Header
-	Workload string `json:"workload"` // "Deployment/web"
-	Passed   bool   `json:"passed"`
+	Workload string          `json:"workload"` // "Deployment/web"
+	Passed   bool            `json:"passed"`   // nothing failed
+	Verdict  profile.Verdict `json:"verdict"`  // "proven", "weak" if nothing failed but something was not seen, or "unproven"
 
 	Reasons  []string          `json:"reasons,omitempty"`  // why it did not pass, the most telling first
 	Failures []Failure         `json:"failures,omitempty"` // calls that should not have failed
 	Load     []Comparison      `json:"load"`               // the answers to each piece of load
+	Restarts []Restart         `json:"restarts,omitempty"` // what followed when the containers were killed
 	Widened  int               `json:"widened,omitempty"`  // times the profile was widened before
-	Weak     []string          `json:"weak,omitempty"`     // why writes or failures may be missing
+	Weak     []string          `json:"weak,omitempty"`     // what was not seen
 	Logs     map[string]string `json:"logs,omitempty"`     // by container, of a proof that did not pass
+
+	narrow bool // volumes were missing, as far as is known: others may help
+}
+
+// A Restart compares what followed when each container of a pod was killed and
+// restarted, on a writable root and sealed.
+type Restart struct {
+	When     string       `json:"when"`           // "under load", "idle", or "at work" for a pod that is meant to end
+	Writable string       `json:"writable"`       // "started again", or why not
+	Sealed   string       `json:"sealed"`         // "started again", or why not
+	Alike    bool         `json:"alike"`          // also the answers to the load
+	Kept     []string     `json:"kept,omitempty"` // what the killed containers left in their volumes and may keep them from starting again
+	Load     []Comparison `json:"load,omitempty"` // the answers after the restart
 }
 
 // A Failure is a call that failed in a container.
@@ -39,12 +54,13 @@ type Comparison struct {
 }
 
 // Prove runs a sealed workload under load, after the same workload with a
-// writable root. It passes only if it is healthy, the load is answered as
-// before, and no call fails that succeeded when the root was writable.
+// writable root, and kills and restarts its containers in both. It passes only if
+// it is healthy, the load is answered as before, it comes back after each kill as
+// it did before, and no call fails that succeeded when the root was writable.
 func Prove(ctx context.Context, o Options, s Workload) (Proof, error) {
 	if open := s.unsealed(); len(open) > 0 {
 		return Proof{
-			Header: document.NewHeader(document.Proof), Workload: s.Name(),
+			Header: document.NewHeader(document.Proof), Workload: s.Name(), Verdict: profile.Unproven,
 			Reasons: []string{fmt.Sprintf("container %s can write its root: seal it first", open[0])},
 		}, nil
 	}
@@ -57,8 +73,19 @@ func Prove(ctx context.Context, o Options, s Workload) (Proof, error) {
 		return Proof{}, err
 	}
 	o.say("%s: running it sealed", s.Name())
-	proof, _, err := o.asIn(ref).prove(ctx, s, ref, roots)
+	proof, _, err := o.like(ref).prove(ctx, s, ref, roots)
 	return proof, err
+}
+
+// like returns the options for another run of the workload, with the load and
+// the kills of the first.
+func (o Options) like(first trial) Options {
+	o = o.asIn(first)
+	o.noKills = o.noKills || first.unkilled
+	if o.repeat = first.repeat; o.repeat == nil {
+		o.repeat = []piece{}
+	}
+	return o
 }
 
 func (o Options) prove(ctx context.Context, s Workload, ref trial, roots containerRoots) (Proof, trial, error) {
@@ -78,7 +105,7 @@ func (o Options) prove(ctx context.Context, s Workload, ref trial, roots contain
 	}
 	for i, c := range p.Load {
 		if t.Healthy && !c.Alike {
-			reason := fmt.Sprintf("load %s: %s when sealed, %s when writable", c.Load, c.Sealed, c.Writable)
+			reason := c.reason("load ")
 			if i < len(t.Outcomes) {
 				reason += t.ownFault(t.Outcomes[i])
 			}
@@ -93,8 +120,10 @@ func (o Options) prove(ctx context.Context, s Workload, ref trial, roots contain
 			}
 		}
 	}
+	for _, trace := range slices.Concat(ref.Traces, t.Traces) {
+		p.addWeak(trace.Weak...)
+	}
 	for _, trace := range t.Traces {
-		p.Weak = append(p.Weak, trace.Weak...)
 		if !trace.Complete {
 			p.Reasons = append(p.Reasons, fmt.Sprintf("container %s: its trace was cut short, so a failed call may have been missed", trace.Container))
 		}
@@ -105,13 +134,39 @@ func (o Options) prove(ctx context.Context, s Workload, ref trial, roots contain
 		}
 	}
 	if !o.traces() {
-		p.Weak = append(p.Weak, "this runtime does not trace: calls that fail without an effect on health or load are not seen")
+		p.addWeak("this runtime does not trace: calls that fail without an effect on health or load are not seen")
+	}
+	p.addWeak(ref.Weak...)
+	p.addWeak(t.Weak...)
+	p.narrow = len(p.Reasons) > 0
+	if t.Healthy {
+		p.compareRestarts(ref, t, roots)
 	}
 	p.Passed = len(p.Reasons) == 0
+	p.Verdict = verdictOf(p.Passed, p.Weak)
 	if !p.Passed {
 		p.Logs = t.Logs
 	}
 	return p, t, nil
+}
+
+// addWeak adds what was not seen, each line once.
+func (p *Proof) addWeak(lines ...string) {
+	for _, line := range lines {
+		if !slices.Contains(p.Weak, line) {
+			p.Weak = append(p.Weak, line)
+		}
+	}
+}
+
+func verdictOf(passed bool, weak []string) profile.Verdict {
+	switch {
+	case !passed:
+		return profile.Unproven
+	case len(weak) > 0:
+		return profile.Weak
+	}
+	return profile.Proven
 }
 
 // untraced returns the containers whose own program has no trace. The trace of
@@ -120,6 +175,11 @@ func untraced(containers []string, traces []trace.Trace) []string {
 	return slices.DeleteFunc(slices.Clone(containers), func(name string) bool {
 		return slices.ContainsFunc(traces, func(t trace.Trace) bool { return t.Container == name && t.Root == "init" })
 	})
+}
+
+// reason returns why a piece of load that is not alike fails a proof.
+func (c Comparison) reason(prefix string) string {
+	return fmt.Sprintf("%s%s: %s when sealed, %s when writable", prefix, c.Load, c.Sealed, c.Writable)
 }
 
 // of returns the failures in one container.

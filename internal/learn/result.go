@@ -57,10 +57,11 @@ func (l LessonList) Save(name string) error {
 	return durable.WriteTarget(name, data, 0o644)
 }
 
-// Verdict returns Incomplete if a profile was not proven.
+// Verdict returns Incomplete if a profile was not proven, or something was not
+// seen.
 func (l LessonList) Verdict() report.Verdict {
 	for _, item := range l.Items {
-		if !item.Proof.Passed {
+		if !item.Proof.Passed || len(item.Proof.Weak) > 0 {
 			return report.Incomplete
 		}
 	}
@@ -155,7 +156,7 @@ func (l ProofList) WriteText(w io.Writer, color bool) error {
 
 // writeText writes whether the proof passed, with its evidence.
 func (p Proof) writeText(w io.Writer, color bool) {
-	fmt.Fprintf(w, "%s  %s\n", passOrFail(p.Passed, color), p.Workload)
+	fmt.Fprintf(w, "%s  %s\n", p.word(color), p.Workload)
 	for _, reason := range p.Reasons {
 		fmt.Fprintf(w, "  %s\n", text.EscapeLines(reason))
 	}
@@ -166,6 +167,13 @@ func (p Proof) writeText(w io.Writer, color bool) {
 		}
 		fmt.Fprintf(w, "  load  %-32s %-12s %s\n", text.EscapeLines(c.Load), text.EscapeLines(c.Sealed), text.EscapeLines(same))
 	}
+	for _, r := range p.Restarts {
+		same := "as when writable"
+		if !r.Alike {
+			same = "but " + firstLine(r.Writable) + " when writable"
+		}
+		fmt.Fprintf(w, "  killed %-31s %-12s %s\n", r.When, text.EscapeLines(firstLine(r.Sealed)), text.EscapeLines(same))
+	}
 	if p.Passed {
 		fmt.Fprintln(w, "  calls that succeeded when the root was writable and fail now: none")
 	}
@@ -175,7 +183,7 @@ func (p Proof) writeText(w io.Writer, color bool) {
 		}
 	}
 	for _, weak := range p.Weak {
-		fmt.Fprintf(w, "  weak  %s\n", weak)
+		fmt.Fprintf(w, "  weak  %s\n", text.EscapeLines(weak))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Logs)) {
 		if log := strings.TrimSpace(p.Logs[name]); log != "" {
@@ -184,10 +192,14 @@ func (p Proof) writeText(w io.Writer, color bool) {
 	}
 }
 
-func passOrFail(passed, color bool) string {
+// word returns the verdict as the first word of a line.
+func (p Proof) word(color bool) string {
 	word, code := "PASS", "32"
-	if !passed {
+	switch {
+	case !p.Passed:
 		word, code = "FAIL", "31"
+	case len(p.Weak) > 0:
+		word, code = "WEAK", "33"
 	}
 	if color {
 		return "\x1b[1;" + code + "m" + word + "\x1b[0m"
@@ -197,10 +209,13 @@ func passOrFail(passed, color bool) string {
 
 // Summary returns the result of a proof in one line.
 func (p Proof) Summary() string {
-	if p.Passed {
-		return p.Workload + ": proven: healthy and without a failed call when sealed"
+	switch {
+	case !p.Passed:
+		return p.Workload + ": NOT proven: " + strings.Join(p.Reasons, "; ")
+	case len(p.Weak) > 0:
+		return p.Workload + ": NOT proven, only weak: nothing failed when sealed, but " + strings.Join(p.Weak, "; ")
 	}
-	return p.Workload + ": NOT proven: " + strings.Join(p.Reasons, "; ")
+	return p.Workload + ": proven: healthy and without a failed call when sealed, and after its restarts"
 }
 
 // SealedManifest is the result of sealing: the document of `seal -o json`.

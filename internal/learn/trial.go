@@ -17,7 +17,6 @@ import (
 const (
 	defaultReady = 90 * time.Second // for a pod to get ready
 	traceGrace   = 15 * time.Second // for the traces to be written after the last process ended
-	stopSeconds  = 10               // a trial's grace period at the most
 	undoTime     = 60 * time.Second // to take a trial apart after an interrupt
 	keptLines    = 40               // of a container's log
 	pollTraces   = 250 * time.Millisecond
@@ -38,6 +37,10 @@ type Options struct {
 	// Set after the writable run, see asIn.
 	listening []openPort
 	patience  time.Duration
+
+	// The restarts, see restart.
+	noKills bool    // containers are not killed and restarted
+	repeat  []piece // the load that is repeated with them; set after the writable run
 }
 
 func (o Options) say(format string, args ...any) {
@@ -54,14 +57,24 @@ type trial struct {
 	Traces   []trace.Trace
 	Left     map[string][]profile.Leftover // by container
 	Logs     map[string]string             // by container, the last lines
-	Weak     []string                      // why writes or failures may be missing
+	Weak     []string                      // what was not seen
+	Took     time.Duration                 // from the creation of the pod to its end
 	Used     map[string]int64              // by volume, the most bytes that it had
+
+	Again    []Outcome         // of the load that is repeated, before that
+	Repeated []Outcome         // of its second round, without a restart
+	Restarts []restart         // in the order in which they happened
+	Kills    map[string]int    // by container
+	Earlier  map[string]string // by container, the last lines of its attempts before the last
 
 	pieces    []piece       // its load
 	listening []openPort    // ports that were open
 	answered  time.Duration // until all of its load was answered for the first time
 	lent      loan          // the volumes that it had for its load
 	beside    *beside       // the other workloads of the file; nil if there are none
+	repeat    []piece       // its load that is repeated with restarts
+	exercised bool          // something showed that it does its work
+	unkilled  bool          // it must not be killed: see reference
 }
 
 // passed reports whether the workload was healthy and all load was answered.
@@ -105,7 +118,10 @@ func (o Options) try(ctx context.Context, spec pod.PodSpec) (t trial, err error)
 		return trial{}, err
 	}
 	t.Left, t.Logs, t.Used = map[string][]profile.Leftover{}, map[string]string{}, map[string]int64{}
+	t.Kills, t.Earlier = map[string]int{}, map[string]string{}
+	began := time.Now()
 	err = o.live(ctx, spec, dir, &t)
+	t.Took = time.Since(began)
 	if err != nil {
 		return t, err
 	}
@@ -153,7 +169,7 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *tr
 			return err
 		}
 	}
-	grace := int64(stopSeconds)
+	grace := int64(-1) // the pod's own
 	if limit, err := brokenLimit(running); err != nil {
 		return err
 	} else if limit != nil {
@@ -163,19 +179,24 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *tr
 	return o.end(ctx, p, t, grace)
 }
 
-// end stops the pod within grace seconds and reads its traces and its upper
-// directories before it is removed.
+// end stops the pod within grace seconds, or its own grace period if that is
+// negative, and reads its upper directories before it is removed.
 func (o Options) end(ctx context.Context, p *pod.Pod, t *trial, grace int64) error {
 	if err := p.Refresh(ctx); err != nil {
 		return err
 	}
-	if t.Healthy {
-		if err := stayedUp(p); err != nil {
+	if t.Healthy && !t.lost() {
+		if err := stayedUp(p, t.Kills); err != nil {
 			t.Healthy, t.Failure = false, err.Error()
 		}
 	}
-	if g := p.Spec().Spec.TerminationGracePeriodSeconds; g != nil {
-		grace = min(grace, *g)
+	if p.Phase == pod.Succeeded {
+		t.exercised = true
+	} else if t.Healthy && !t.exercised {
+		t.Weak = append(t.Weak, notExercised)
+	}
+	if grace < 0 {
+		grace = o.graceOf(ctx, p)
 	}
 	if err := p.Stop(ctx, grace, nil); err != nil {
 		return err
@@ -189,15 +210,16 @@ func (o Options) end(ctx context.Context, p *pod.Pod, t *trial, grace int64) err
 		if err != nil {
 			return err
 		}
-		t.Left[c.Name] = left
+		t.Left[c.Name] = append(t.Left[c.Name], left...)
 		t.Logs[c.Name] = strings.Join(p.LastLines(c.Name, keptLines), "\n")
 	}
 	return nil
 }
 
 // stayedUp returns an error if a container ended under load that should not have,
-// or if the pod exceeded a limit.
-func stayedUp(p *pod.Pod) error {
+// or if the pod exceeded a limit. kills is the number of times that each container
+// was killed on purpose.
+func stayedUp(p *pod.Pod, kills map[string]int) error {
 	if p.Evicted != "" {
 		return fmt.Errorf("evicted: %s", p.Evicted)
 	}
@@ -208,7 +230,7 @@ func stayedUp(p *pod.Pod) error {
 			continue // it was stopped once the others completed
 		}
 		serves := always && !c.Init || c.Sidecar
-		if c.Restarts > 0 || c.State == pod.Exited && (c.ExitCode != 0 || serves) {
+		if c.Restarts > kills[c.Name] || c.State == pod.Exited && (c.ExitCode != 0 || serves) {
 			text := fmt.Sprintf("container %s ended with exit code %d", c.Name, c.ExitCode)
 			for _, more := range []string{c.Reason, c.Message} {
 				if more != "" && more != "Error" && more != "Completed" {

@@ -16,6 +16,7 @@ import (
 // A watch supervises the pod of a trial under load as a kubelet does: it runs the
 // probes and enforces the limits of volumes.
 type watch struct {
+	parent context.Context // of ctx
 	ctx    context.Context // ends with the pod's health, or with the pod
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when supervision has ended
@@ -23,6 +24,8 @@ type watch struct {
 	mu    sync.Mutex
 	probe map[string]string // by container: last message of its failing probe
 	ready map[string]string // by container: why it is not ready
+	times int               // the pod became ready
+	turn  chan struct{}     // closed when the pod becomes ready the next time
 }
 
 var (
@@ -33,12 +36,12 @@ var (
 
 // watch starts to supervise a pod. The caller must call end.
 func (o Options) watch(ctx context.Context, p *pod.Pod) *watch {
-	w := &watch{done: make(chan struct{}), probe: map[string]string{}, ready: map[string]string{}}
+	w := &watch{parent: ctx, done: make(chan struct{}), probe: map[string]string{}, ready: map[string]string{}, turn: make(chan struct{})}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	own := *p // supervising refreshes it
 	go func() {
 		defer close(w.done)
-		err := own.Supervise(w.ctx, pod.Supervision{Events: w.hear})
+		err := own.Supervise(w.ctx, pod.Supervision{Events: w.hear, Ready: w.becomes})
 		if err == nil {
 			err = errCompleted
 		}
@@ -62,6 +65,51 @@ func (w *watch) hear(e pod.Event) {
 	case "Ready":
 		delete(w.ready, e.Container)
 	}
+}
+
+// becomes counts how often the pod became ready.
+func (w *watch) becomes(ready bool, _ string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ready {
+		w.times++
+		close(w.turn)
+		w.turn = make(chan struct{})
+	}
+}
+
+// readyTimes returns how often the pod became ready, and a channel that is closed
+// when it does so again.
+func (w *watch) readyTimes() (int, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.times, w.turn
+}
+
+// waitReady waits until the pod has become ready at least n times. It returns false
+// when ctx or the watch ends first.
+func (w *watch) waitReady(ctx context.Context, n int) bool {
+	for {
+		times, turn := w.readyTimes()
+		if times >= n {
+			return true
+		}
+		select {
+		case <-turn:
+		case <-ctx.Done():
+			return false
+		case <-w.ctx.Done():
+			return false
+		}
+	}
+}
+
+// probesFailed reports whether a probe of a container failed since the watch began.
+func (w *watch) probesFailed(container string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, failed := w.probe[container]
+	return failed
 }
 
 // wait waits until the pod ended, and reports whether it did in time.
@@ -94,6 +142,16 @@ func (w *watch) end() error {
 		return fmt.Errorf("not ready after the load%s", joined(w.ready))
 	}
 	return nil
+}
+
+// complaints returns the messages of the probes that fail.
+func (w *watch) complaints() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.ready) > 0 {
+		return joined(w.ready)
+	}
+	return joined(w.probe)
 }
 
 func joined(lines map[string]string) string {

@@ -142,6 +142,13 @@ func (a *app) note(notes ...string) {
 	}
 }
 
+// warn prints warnings.
+func (a *app) warn(warnings ...string) {
+	for _, w := range warnings {
+		a.progress("WARNING: %s", w)
+	}
+}
+
 // printLessons prints the profiles or, if they were saved, a summary. A profile
 // that could not be proven is incomplete.
 func (a *app) printLessons(lessons []learn.Lesson, save string) error {
@@ -156,6 +163,7 @@ func (a *app) printLessons(lessons []learn.Lesson, save string) error {
 	}
 	for _, l := range lessons {
 		a.progress("%s", l.Proof.Summary())
+		a.warn(learn.ExposureWarnings([]profile.Profile{l.Profile})...)
 		a.note(learn.DurableNotes([]profile.Profile{l.Profile})...)
 	}
 	return exitWith(list.Verdict())

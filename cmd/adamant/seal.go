@@ -93,6 +93,7 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 				return err
 			}
 			a.note(notes...)
+			a.warn(learn.ExposureWarnings(all)...)
 			opts := manifest.SealOptions{Form: manifest.CopyUpForm(form), Image: image, Note: func(e manifest.FieldError) { a.note(e.Error()) }}
 			if form == "" && image != "" {
 				opts.Form = manifest.InstalledTool

@@ -344,6 +344,24 @@ func (v *choiceVolume) inherited() string {
 	return fmt.Sprintf("%s %s, as its profile asks; without that: %s", v, strings.Join(has, " and "), strings.Join(drop, " "))
 }
 
+// ExposureWarnings returns a warning for each volume that makes code or the whole
+// configuration of the image writable.
+func ExposureWarnings(profiles []profile.Profile) []string {
+	_, all := volumesOf(profiles)
+	var warnings []string
+	for _, v := range all {
+		if v.Exposes == "" {
+			continue
+		}
+		w := fmt.Sprintf("%s makes all of %s writable: %s", v, text.Escape(v.MountPath), text.Escape(v.Exposes))
+		if len(v.Files) > 0 {
+			w += "; if the program writes them in place, mount only " + text.Escape(strings.Join(v.Files, ", ")) + " (file: true in the profile)"
+		}
+		warnings = append(warnings, w)
+	}
+	return warnings
+}
+
 // DurableNotes returns a note for each volume whose data should outlive its pod
 // and that is no claim.
 func DurableNotes(profiles []profile.Profile) []string {

@@ -92,6 +92,9 @@ func writeVolumes(w io.Writer, p profile.Profile) {
 			for _, why := range v.Why {
 				fmt.Fprintf(w, "      %s\n", text.Escape(why))
 			}
+			if v.Exposes != "" {
+				fmt.Fprintf(w, "      makes writable: %s\n", text.Escape(v.Exposes))
+			}
 		}
 		if len(c.Volumes) == 0 {
 			fmt.Fprintln(w, "  needs no volume")

@@ -104,6 +104,8 @@ func joinVolumes(outer, inner Volume) Volume {
 		outer.Used += inner.Used
 	}
 	outer.Durable = cmp.Or(outer.Durable, inner.Durable)
+	outer.Exposes = cmp.Or(outer.Exposes, inner.Exposes)
+	outer.Files = union(outer.Files, inner.Files)
 	if inner.Medium == "" {
 		outer.Medium = ""
 	}
@@ -208,6 +210,7 @@ func sameVolumes(a, b []Volume) bool {
 	return slices.EqualFunc(a, b, func(x, y Volume) bool {
 		x.Why, y.Why, x.Need, y.Need = nil, nil, "", ""
 		x.Used, y.Used, x.Durable, y.Durable = 0, 0, "", ""
+		x.Exposes, y.Exposes, x.Files, y.Files = "", "", nil, nil
 		return reflect.DeepEqual(x, y)
 	})
 }

@@ -83,6 +83,9 @@ func Plan(c Container, s Rootfs) Container {
 		v := p.furnish(m, writes, needs, c)
 		was := earlier[v.MountPath]
 		v.Need, v.Used, v.Durable = was.Need, was.Used, was.Durable
+		if v.Exposes = s.exposes(m); v.Exposes != "" {
+			v.Files = s.filesIn(m.path, writes)
+		}
 		c.Volumes = append(c.Volumes, v)
 	}
 	return c

@@ -127,6 +127,8 @@ type Volume struct {
 	Used    int64    `json:"used,omitempty"`    // bytes that it had at most while the workload ran sealed
 	Durable string   `json:"durable,omitempty"` // why its data should outlive the pod
 	Why     []string `json:"why,omitempty"`     // the writes it is for, the first few
+	Exposes string   `json:"exposes,omitempty"` // the code or configuration of the image that becomes writable with it
+	Files   []string `json:"files,omitempty"`   // of Exposes: files that could be mounted instead if the program writes them in place, the first few
 
 	Claim *Claim `json:"-"` // mounted in place of an emptyDir
 }

@@ -327,7 +327,8 @@ type Changes struct {
 const maxChanges = 1_000_000
 
 // ReadChanges returns all changes of an overlay, for a caller that needs them at once.
-// Memory grows with their number, up to a limit; those beyond it are unknown.
+// Memory grows with their number, up to a limit; those beyond it are unknown. Paths that
+// are longer than PATH_MAX are omitted: they lie in new directories, which are listed.
 func ReadChanges(ctx context.Context, m Mount, opts Options) (*Changes, error) {
 	o, err := Open(m)
 	if err != nil {
@@ -356,7 +357,10 @@ func ReadChanges(ctx context.Context, m Mount, opts Options) (*Changes, error) {
 
 // Pair implements Visitor.
 func (c *Changes) Pair(p *Pair) {
-	if len(c.want)+len(c.got) >= c.limit || p.Size() > maxText {
+	if p.Size() > maxText {
+		return
+	}
+	if len(c.want)+len(c.got) >= c.limit {
 		if len(c.Unknowns) < maxUnsettled {
 			c.Unknown(p.Nearest(), rootfs.ErrTooMany)
 		}

@@ -43,4 +43,4 @@ lint: ## gofmt, go vet, staticcheck, and the shell scripts' syntax
 	scripts/lint
 
 clean: ## remove what was built; rm -r .cache to build images anew as well
-	rm -rf bin dist internal/servers/connect/agents/*.gz
+	rm -rf bin dist internal/servers/connect/agents/*.gz internal/learn/programs/*.gz

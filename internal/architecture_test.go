@@ -22,7 +22,7 @@ var layers = []struct {
 	packages []string
 	is       string
 }{
-	{[]string{"cmd/adamant", "cmd/adamant-agent"}, "wires everything; nothing can depend on a command"},
+	{[]string{"cmd/adamant", "cmd/adamant-agent", "cmd/adamant-copy-up"}, "wires everything; nothing can depend on a command"},
 	{[]string{"cmd/internal/agentcmd"}, "parses the command lines of the agent, for the program that is sent to servers and for adamant"},
 	{[]string{"internal/workload/api"}, "is how the command line reaches the daemon in another process"},
 	{[]string{"internal/learn", "internal/workload/local"}, "orchestrate pods, to learn and to keep them; whoever only compares or prints must not need it"},
@@ -79,6 +79,7 @@ var doors = map[string]string{
 	"internal/fs/durable":       "see tree",
 	"internal/fs/mounts":        "see tree",
 	"internal/learn/profile":    "is the format that check, policies and clusters read; they must not need the tracer",
+	"internal/learn/copyup":     "is the whole program of the copy-up image, which must stay small",
 	"internal/workload/rollout": "is the state machine; drivers and reports speak in its terms",
 	"internal/workload/local":   "runs workloads on this machine",
 	"internal/workload/cluster": "runs workloads in a cluster; who uses it must not need containerd",

@@ -19,7 +19,7 @@ func commandGroups(a *app) []commandGroup {
 			newRolloutCommand(a), newScaleCommand(a), newDeleteCommand(a),
 			newPsCommand(a), newLogsCommand(a), newExecCommand(a), newCpCommand(a), newRmCommand(a),
 		}},
-		{"images", "Images:", []*cobra.Command{newLoadCommand(a), newImagesCommand(a)}},
+		{"images", "Images:", []*cobra.Command{newLoadCommand(a), newImagesCommand(a), newCopyUpImageCommand(a)}},
 		{"servers", "Servers:", []*cobra.Command{newServersCommand(a)}},
 		{machineGroup, "This machine:", []*cobra.Command{newDoctorCommand(a), newResetCommand(a), newCopyUpCommand(a), newManCommand()}},
 	}

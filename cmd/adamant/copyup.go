@@ -1,10 +1,47 @@
 package main
 
 import (
+	"cmp"
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/manifest"
 )
+
+func newCopyUpImageCommand(a *app) *cobra.Command {
+	var push, out string
+	cmd := &cobra.Command{
+		Use:   "copy-up-image --push REF | --out FILE",
+		Short: "Build the image with which sealed pods fill volumes where theirs cannot",
+		Long: `Copy-up-image builds an image of a small static program, for amd64 and arm64, that
+copies an image's content into volumes. A sealed manifest needs it only if an image
+has no sh and cp of its own. The same release of Adamant builds the same image.
+
+It prints the image's reference with its digest, for seal --copy-up-image.`,
+		Example: `  adamant copy-up-image --push registry.example/copy-up:v1
+  adamant seal web.yaml --profile web.profile --copy-up-image registry.example/copy-up@sha256:DIGEST
+  adamant copy-up-image --out copy-up.tar`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if (push == "") == (out == "") {
+				return usagef("say where the image goes: --push REF or --out FILE")
+			}
+			img, err := learn.WriteCopyUpImage(cmd.Context(), cmp.Or(push, manifest.CopyUpImage), out)
+			if errors.Is(err, learn.ErrNoCopyUpProgram) {
+				return hint{err, "a release has them, and so has one that is built with make"}
+			}
+			if err != nil {
+				return err
+			}
+			return a.print(img)
+		},
+	}
+	cmd.Flags().StringVar(&push, "push", "", "push the image to a registry under this name")
+	cmd.Flags().StringVar(&out, "out", "", "write the image to a file, an archive of an OCI layout")
+	return cmd
+}
 
 func newCopyUpCommand(a *app) *cobra.Command {
 	var o learn.CopyUpOptions

@@ -50,6 +50,7 @@ var documents = map[string]any{
 	document.Proof:              learn.Proof{},
 	document.ProofList:          learn.ProofList{},
 	document.SealedManifest:     learn.SealedManifest{},
+	document.CopyUpImage:        learn.CopyUpImage{},
 	document.SealedManifestList: learn.SealedFiles{},
 	document.ServerCapture:      report.ServerCapture{},
 	document.ServerComparison:   report.ServerComparison{},

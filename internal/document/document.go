@@ -11,6 +11,7 @@ const APIVersion = "adamant.sh/v1"
 const (
 	ApplyResult        = "ApplyResult"
 	ClusterApplyResult = "ClusterApplyResult"
+	CopyUpImage        = "CopyUpImage"
 	DriftReport        = "DriftReport"
 	DriftReportList    = "DriftReportList"
 	History            = "History"

@@ -43,24 +43,34 @@ func writeLayout(ctx context.Context, w io.Writer, images map[string]v1.Image) e
 		if err != nil {
 			return err
 		}
-		desc.Annotations = map[string]string{nameAnnotation: ref.Name(), refNameAnnotation: ref.Tag}
-		if ref.Tag == "" {
-			delete(desc.Annotations, refNameAnnotation)
-		}
-		index.Manifests = append(index.Manifests, desc)
+		index.Manifests = append(index.Manifests, named(desc, ref))
 	}
 	raw, err := json.Marshal(index)
 	if err != nil {
 		return err
 	}
-	if err := out.file("index.json", int64(len(raw)), bytes.NewReader(raw)); err != nil {
+	return out.end(raw)
+}
+
+// named returns a descriptor with the name of its image.
+func named(desc v1.Descriptor, ref Reference) v1.Descriptor {
+	desc.Annotations = map[string]string{nameAnnotation: ref.Name()}
+	if ref.Tag != "" {
+		desc.Annotations[refNameAnnotation] = ref.Tag
+	}
+	return desc
+}
+
+// end writes the index of the layout and ends the archive.
+func (w *layoutWriter) end(index []byte) error {
+	if err := w.file("index.json", int64(len(index)), bytes.NewReader(index)); err != nil {
 		return err
 	}
 	const version = `{"imageLayoutVersion":"1.0.0"}`
-	if err := out.file("oci-layout", int64(len(version)), bytes.NewReader([]byte(version))); err != nil {
+	if err := w.file("oci-layout", int64(len(version)), bytes.NewReader([]byte(version))); err != nil {
 		return err
 	}
-	return out.tar.Close()
+	return w.tar.Close()
 }
 
 type layoutWriter struct {

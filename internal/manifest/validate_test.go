@@ -84,9 +84,9 @@ func TestValidateContainer(t *testing.T) {
 			`11:48: spec.containers[0].startupProbe.grpc.port: 0 is not between 1 and 65535`,
 			`12:17: spec.containers[0].lifecycle.postStart: exactly one action must be set, not 0`,
 		}},
-		{"security", []string{"securityContext:", "  privileged: true", "  allowPrivilegeEscalation: false", "  capabilities: {add: [SYS_ADMIN]}", "  runAsUser: -1", "  procMount: x", "  seccompProfile: {type: Localhost}", "  appArmorProfile: {type: Unconfined, localhostProfile: x}"}, []string{
+		{"security", []string{"securityContext:", "  privileged: true", "  allowPrivilegeEscalation: false", "  capabilities: {add: [CAP_SYS_ADMIN]}", "  runAsUser: -1", "  procMount: x", "  seccompProfile: {type: Localhost}", "  appArmorProfile: {type: Unconfined, localhostProfile: x}"}, []string{
 			`11:7: spec.containers[0].securityContext.allowPrivilegeEscalation: cannot be false together with privileged: true`,
-			`11:7: spec.containers[0].securityContext.allowPrivilegeEscalation: cannot be false together with the capability SYS_ADMIN`,
+			`11:7: spec.containers[0].securityContext.allowPrivilegeEscalation: cannot be false together with the capability CAP_SYS_ADMIN`,
 			`13:7: spec.containers[0].securityContext.runAsUser: -1 is not between 0 and 2147483647`,
 			`14:7: spec.containers[0].securityContext.procMount: "x" is none of Default, Unmasked`,
 			`15:7: spec.containers[0].securityContext.seccompProfile.localhostProfile: required with type Localhost`,

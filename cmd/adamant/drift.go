@@ -10,7 +10,7 @@ import (
 
 func newDriftCommand(a *app) *cobra.Command {
 	var container, root, ref string
-	var all, noDiff, verifyLayers bool
+	var all, noDiff, verifyLayers, volumes bool
 	cmd := &cobra.Command{
 		Use:   "drift [INSTANCE...]",
 		Short: "Show what changed since the image, content first",
@@ -45,7 +45,7 @@ be compared.`,
 			if verifyLayers && root != "" {
 				return usagef("--root has no layers to verify; it is compared with the image already")
 			}
-			opts := pod.DriftOptions{Container: container, VerifyLayers: verifyLayers}
+			opts := pod.DriftOptions{Container: container, VerifyLayers: verifyLayers, Volumes: volumes}
 			ctx := cmd.Context()
 			var results []inspect.Result
 			var err error
@@ -74,6 +74,7 @@ be compared.`,
 	flags.StringVarP(&container, "container", "c", "", "container of the pod (default: all)")
 	flags.StringVar(&root, "root", "", "directory to compare with --image")
 	flags.StringVar(&ref, "image", "", "image, layout or archive to compare --root with")
+	flags.BoolVar(&volumes, "volumes", false, "also list programs in writable volumes, which are no drift")
 	flags.BoolVar(&verifyLayers, "verify-layers", false, "compare the unpacked layers with the image's digests too")
 	flags.BoolVar(&all, "all", false, "list everything below a directory that was added or deleted")
 	flags.BoolVar(&noDiff, "no-diff", false, "leave the text diffs out")

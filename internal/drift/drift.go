@@ -75,6 +75,11 @@ type Report struct {
 	// number of further unknowns.
 	Omitted         map[Severity]int
 	OmittedUnknowns int
+	// Programs are programs, libraries and scripts in volumes that the image does not have,
+	// if they were asked for. They are no drift. OmittedPrograms is the number of those that
+	// are not listed.
+	Programs        []Change
+	OmittedPrograms int
 }
 
 // Clean reports whether nothing differs and nothing is unknown.
@@ -110,6 +115,8 @@ func (r Report) Merge(other Report) Report {
 		Changes:         slices.Concat(r.Changes, other.Changes),
 		Unknowns:        slices.Concat(r.Unknowns, other.Unknowns),
 		OmittedUnknowns: r.OmittedUnknowns + other.OmittedUnknowns,
+		Programs:        slices.Concat(r.Programs, other.Programs),
+		OmittedPrograms: r.OmittedPrograms + other.OmittedPrograms,
 	}
 	slices.SortStableFunc(m.Changes, func(a, b Change) int { return tree.ComparePaths(a.Path, b.Path) })
 	slices.SortStableFunc(m.Unknowns, func(a, b tree.Unknown) int { return tree.ComparePaths(a.Path, b.Path) })

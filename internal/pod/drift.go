@@ -84,6 +84,12 @@ func (p *Pod) driftAll(ctx context.Context, opts DriftOptions, layers *layerVeri
 				r = r.Merge(verified)
 			}
 		}
+		if err == nil && opts.Volumes && c.PID != 0 {
+			var programs drift.Report
+			if programs, err = p.programs(ctx, c); err == nil {
+				r = r.Merge(programs)
+			}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -94,6 +100,16 @@ func (p *Pod) driftAll(ctx context.Context, opts DriftOptions, layers *layerVeri
 		}
 	}
 	return results, nil
+}
+
+// programs lists the programs in the volumes of a container. Without an overlay those
+// that were copied from the image are among them.
+func (p *Pod) programs(ctx context.Context, c *Container) (drift.Report, error) {
+	m, err := p.Overlay(ctx, c)
+	if err != nil && !errors.Is(err, overlay.ErrNoOverlay) {
+		return drift.Report{}, err
+	}
+	return inspect.Programs(ctx, c.PID, m)
 }
 
 // Drift compares the containers of all pods.

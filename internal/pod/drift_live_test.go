@@ -69,6 +69,11 @@ func TestLiveDrift(t *testing.T) {
 	if got := liveChanges(t, p); len(got) > 0 {
 		t.Fatalf("as it was started:\n%s", strings.Join(got, "\n"))
 	}
+	run(t, p, "write", "/disk/hook", "#!/bin/sh")
+	results, err := p.driftAll(t.Context(), DriftOptions{Container: "main", Volumes: true}, &layerVerifier{})
+	if err != nil || !results[0].Clean() || len(results[0].Programs) != 1 || results[0].Programs[0].Path != "/disk/hook" {
+		t.Errorf("programs in volumes: %+v, %v", results, err)
+	}
 	main, err := p.Container("main")
 	if err != nil {
 		t.Fatal(err)

@@ -62,7 +62,7 @@ func (e *Engine) driftOfInstance(ctx context.Context, name string, opts DriftOpt
 	if !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
-	r, err := inspect.Container(ctx, name)
+	r, err := inspect.Container(ctx, name, opts.Volumes)
 	if errors.Is(err, overlay.ErrNoContainer) {
 		return nil, &NoInstanceError{name}
 	}

@@ -18,6 +18,8 @@ type DriftOptions struct {
 	// VerifyLayers compares the unpacked layers with the image's digests too. It reads
 	// all of the image.
 	VerifyLayers bool
+	// Volumes lists the programs in volumes too, see inspect.Programs.
+	Volumes bool
 }
 
 var errNoBlobs = errors.New("the layers cannot be compared with the image: the runtime of this container does not give its blobs")

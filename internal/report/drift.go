@@ -31,6 +31,7 @@ func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
 	if n := r.Len() - len(r.Changes); n > 0 {
 		fmt.Fprintf(p, "\n%s\n", text.Count(n, "further change")+" not listed"+severityWords(r.Omitted))
 	}
+	p.programs(r)
 	if r.UnknownLen() > 0 {
 		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be compared"))
 	}
@@ -41,6 +42,25 @@ func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
 		fmt.Fprintf(p, "  ? … %d more\n", r.OmittedUnknowns)
 	}
 	return p.Flush()
+}
+
+// programs writes the programs in volumes. They are no drift.
+func (p driftPrinter) programs(r drift.Report) {
+	if len(r.Programs)+r.OmittedPrograms == 0 {
+		return
+	}
+	fmt.Fprintf(p, "\n%s\n", p.paint(bold, "PROGRAMS IN VOLUMES: not of the image, which is no drift"))
+	for i := range r.Programs {
+		ch := &r.Programs[i]
+		what := "new"
+		if ch.Kind == drift.Changed {
+			what = "not as in the image"
+		}
+		fmt.Fprintf(p, "  * %s  %s  (%s)\n", p.paint(bold, pathText(ch.Path)), what, ch.Class)
+	}
+	if r.OmittedPrograms > 0 {
+		fmt.Fprintf(p, "  * … %d more\n", r.OmittedPrograms)
+	}
 }
 
 // driftSummary is one line: "2 changes (1 critical, 1 low), 1 unknown".

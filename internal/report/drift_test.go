@@ -135,6 +135,10 @@ func TestDriftTellsWhatIsNotListed(t *testing.T) {
 		Changes:  []drift.Change{{Path: long, Kind: drift.Added, Class: drift.Data, Severity: drift.Low, Got: &tree.Entry{Kind: tree.Regular}}},
 		Unknowns: []tree.Unknown{{Path: "/a", Err: tree.ErrChanged}},
 		Omitted:  map[drift.Severity]int{drift.Low: 3, drift.High: 1}, OmittedUnknowns: 7,
+		Programs: []drift.Change{
+			{Path: "/data/tool", Kind: drift.Added, Class: drift.Executable}, {Path: "/data/x.sh", Kind: drift.Changed, Class: drift.Script},
+		},
+		OmittedPrograms: 2,
 	}
 	var got bytes.Buffer
 	if err := Drift(&got, "web", r, DriftOptions{}); err != nil {
@@ -146,6 +150,11 @@ LOW
   + /` + strings.Repeat("d", 255) + ` … (a path of 5001 bytes) … ` + strings.Repeat("d", 256) + `  added  (data)
 
 4 further changes not listed (1 high, 3 low)
+
+PROGRAMS IN VOLUMES: not of the image, which is no drift
+  * /data/tool  new  (executable)
+  * /data/x.sh  not as in the image  (script)
+  * … 2 more
 
 UNKNOWN: could not be compared
   ? /a  (changed while it was read)

@@ -20,6 +20,10 @@ type DriftReport struct {
 	Summary  DriftSummary   `json:"summary"`
 	Changes  []DriftChange  `json:"changes"`  // sorted by path
 	Unknowns []DriftUnknown `json:"unknowns"` // sorted by path
+	// Programs, libraries and scripts in writable volumes that are not those of the image, with
+	// --volumes. They are no drift. At most 1,000 are listed.
+	Programs        []DriftChange `json:"programs,omitempty"`
+	OmittedPrograms int           `json:"omittedPrograms,omitempty"`
 }
 
 // DriftSummary counts. An instance is clean only if nothing is unknown.
@@ -84,16 +88,24 @@ func NewDriftReport(name string, r drift.Report) DriftReport {
 		doc.Summary.Severities[severity] = counts[severity]
 	}
 	for _, ch := range r.Changes {
-		doc.Changes = append(doc.Changes, DriftChange{
-			Path: utf8Text(ch.Path), Kind: ch.Kind, Fields: ch.Fields,
-			Class: ch.Class, Severity: ch.Severity, Reason: ch.Reason, Detail: utf8Text(ch.Detail), From: utf8Text(ch.From),
-			Want: driftEntry(ch.Want), Got: driftEntry(ch.Got), Diff: ch.Diff,
-		})
+		doc.Changes = append(doc.Changes, newDriftChange(ch))
 	}
+	for _, ch := range r.Programs {
+		doc.Programs = append(doc.Programs, newDriftChange(ch))
+	}
+	doc.OmittedPrograms = r.OmittedPrograms
 	for _, u := range r.Unknowns {
 		doc.Unknowns = append(doc.Unknowns, DriftUnknown{Path: utf8Text(u.Path), Reason: utf8Text(u.Reason())})
 	}
 	return doc
+}
+
+func newDriftChange(ch drift.Change) DriftChange {
+	return DriftChange{
+		Path: utf8Text(ch.Path), Kind: ch.Kind, Fields: ch.Fields,
+		Class: ch.Class, Severity: ch.Severity, Reason: ch.Reason, Detail: utf8Text(ch.Detail), From: utf8Text(ch.From),
+		Want: driftEntry(ch.Want), Got: driftEntry(ch.Got), Diff: ch.Diff,
+	}
 }
 
 func driftEntry(e *tree.Entry) *DriftEntry {

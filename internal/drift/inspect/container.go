@@ -21,8 +21,9 @@ func Unknown(name string, err error) Result {
 }
 
 // Container compares a container of any runtime on this machine, by its id, name
-// or process. The error wraps overlay.ErrNoContainer if no container is found.
-func Container(ctx context.Context, ref string) (Result, error) {
+// or process, and lists the programs in its volumes if withVolumes is set. The error wraps
+// overlay.ErrNoContainer if no container is found.
+func Container(ctx context.Context, ref string, withVolumes bool) (Result, error) {
 	c, err := overlay.Lookup(ctx, ref)
 	if err != nil {
 		return Result{}, err
@@ -34,5 +35,13 @@ func Container(ctx context.Context, ref string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{c.String(), r.Merge(Live(ctx, c.PID, c.ID))}, nil
+	r = r.Merge(Live(ctx, c.PID, c.ID))
+	if withVolumes {
+		programs, err := Programs(ctx, c.PID, c.Mount)
+		if err != nil {
+			return Result{}, err
+		}
+		r = r.Merge(programs)
+	}
+	return Result{c.String(), r}, nil
 }

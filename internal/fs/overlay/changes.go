@@ -170,17 +170,23 @@ func (w *walk) start() error {
 	if err != nil {
 		return fmt.Errorf("upper directory: %w", err)
 	}
-	lower, err := w.root(w.lower[0].layer)
-	if err != nil {
-		return fmt.Errorf("lower directory: %w", err)
+	var want *object
+	if len(w.lower) > 0 {
+		lower, err := w.root(w.lower[0].layer)
+		if err != nil {
+			return fmt.Errorf("lower directory: %w", err)
+		}
+		want = &object{node: lower}
 	}
 	w.owner = upper.stat
 	top := &level{trail: newRootTrail(), upper: upper.id}
 	if !w.isRecheck {
-		if err := w.visit(top.trail, "", &object{node: lower}, &object{node: upper}, handle{fd: -1}); err != nil {
+		if err := w.visit(top.trail, "", want, &object{node: upper}, handle{fd: -1}); err != nil {
 			return err
 		}
-		top.merge = &merge{lower: w.lower, want: w.lower, isPlain: len(w.copies) == 0}
+		if want != nil {
+			top.merge = &merge{lower: w.lower, want: w.lower, isPlain: len(w.copies) == 0}
+		}
 	}
 	return w.push(top)
 }

@@ -52,7 +52,8 @@ func (p place) isSame(q place) bool { return p.layer == q.layer && p.id == q.id 
 // areSame reports whether the same directories are merged in both lists.
 func areSame(a, b []place) bool { return slices.EqualFunc(a, b, place.isSame) }
 
-// openLayers opens all directories of a mount, which must have an upper one.
+// openLayers opens all directories of a mount, which must have an upper one and may have no
+// lower one.
 func openLayers(m Mount) (*layers, error) {
 	space, err := openNamespace(m.Namespace)
 	if err != nil {
@@ -62,6 +63,9 @@ func openLayers(m Mount) (*layers, error) {
 	l := &layers{prefix: "trusted.overlay.", noRedirect: m.NoRedirect}
 	if m.UserXattr {
 		l.prefix = "user.overlay."
+	}
+	if m.NoMarks {
+		l.prefix = "none." // no attribute has this name
 	}
 	for i, dir := range slices.Concat([]string{m.Upper}, m.Lower, m.Data) {
 		fd, err := space.open(dir)

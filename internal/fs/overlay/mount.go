@@ -25,6 +25,9 @@ type Mount struct {
 	UserXattr  bool // attributes are in user.overlay.*, not in trusted.overlay.*
 	NoRedirect bool // redirects are refused (redirect_dir=nofollow)
 	Index      bool // hard links are preserved (index=on)
+	// NoMarks means that the upper directory is an ordinary one, such as a volume: whoever
+	// writes to it must not be able to hide a file by attributes of overlayfs.
+	NoMarks bool
 
 	// Namespace is the process in whose mount namespace the overlay was mounted,
 	// or 0 for our own.

@@ -76,11 +76,11 @@ exercise itself writes needs no volume. Its output counts as well as its exit co
 			if err != nil {
 				return err
 			}
-			lessons, err := a.learn(ctx, workloads, load, old, leaveOneOut)
-			if err != nil {
-				return err
+			lessons, failed := a.learn(ctx, workloads, load, old, leaveOneOut)
+			if len(lessons) == 0 {
+				return failed
 			}
-			return a.printLessons(lessons, save)
+			return partly(failed, a.printLessons(lessons, save))
 		},
 	}
 	files.add(cmd, "learn")
@@ -91,7 +91,17 @@ exercise itself writes needs no volume. Its output counts as well as its exit co
 	return cmd
 }
 
-// learn learns workloads.
+// partly returns the error of a command that has printed what it could find out,
+// with the given outcome, although some of it failed.
+func partly(failed, printed error) error {
+	var verdict status
+	if failed != nil && errors.As(printed, &verdict) {
+		return failed
+	}
+	return errors.Join(failed, printed)
+}
+
+// learn learns workloads. It returns what was learned also if some of it failed.
 func (a *app) learn(ctx context.Context, workloads []learn.Workload, load loadFlags, old []profile.Profile, leaveOneOut bool) ([]learn.Lesson, error) {
 	var lessons []learn.Lesson
 	err := a.traced(ctx, load, func(o learn.Options) (err error) {

@@ -2,43 +2,69 @@ package learn
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 )
 
 // LearnAll learns workloads one after the other; see Learn. Earlier profiles are
 // found by the names of the workloads. With leaveOneOut the volumes of each proven
-// profile are marked; see LeaveOneOut.
+// profile are marked; see LeaveOneOut. While one is learned, the others run as they
+// are if the file has a Service by which they can find each other. It returns what
+// was learned also if some workloads could not be learned, with the errors of those.
 func LearnAll(ctx context.Context, o Options, workloads []Workload, earlier []profile.Profile, leaveOneOut bool) ([]Lesson, error) {
 	o.all = workloads
 	var lessons []Lesson
+	var failed []error
 	for _, s := range workloads {
 		l, err := Learn(ctx, o, s, profilesOf(earlier, s.Name())...)
-		if err != nil {
-			return nil, err
-		}
-		if leaveOneOut && l.Proof.Passed {
-			if l, err = LeaveOneOut(ctx, o, s, l); err != nil {
-				return nil, err
+		if err == nil && leaveOneOut && l.Proof.Passed {
+			var marked Lesson
+			if marked, err = LeaveOneOut(ctx, o, s, l); err == nil {
+				l = marked
 			}
 		}
-		lessons = append(lessons, l)
+		if l.Profile.Name != "" {
+			lessons = append(lessons, l)
+		}
+		if err != nil {
+			failed = append(failed, named(s, err))
+		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return lessons, nil
+	return lessons, errors.Join(failed...)
 }
 
-// ProveAll proves workloads one after the other; see Prove.
+// named returns an error that names its workload.
+func named(s Workload, err error) error {
+	if strings.Contains(err.Error(), s.Name()) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", s.Name(), err)
+}
+
+// ProveAll proves workloads one after the other; see Prove. It returns the proofs
+// that could be made also if some could not, with the errors of those.
 func ProveAll(ctx context.Context, o Options, workloads []Workload) ([]Proof, error) {
 	o.all = workloads
 	var proofs []Proof
+	var failed []error
 	for _, s := range workloads {
 		p, err := Prove(ctx, o, s)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			proofs = append(proofs, p)
+		} else {
+			failed = append(failed, named(s, err))
 		}
-		proofs = append(proofs, p)
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return proofs, nil
+	return proofs, errors.Join(failed...)
 }
 
 // about returns the options to run one workload: the load, with the workloads that

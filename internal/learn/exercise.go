@@ -58,6 +58,7 @@ func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *trial
 }
 
 func (o Options) loadWatched(ctx context.Context, p *pod.Pod, traceDir string, watch *watch, t *trial) error {
+	t.Weak = append(t.Weak, t.beside.begin(ctx, time.Now().Add(orElse(o.Ready, defaultReady)))...)
 	members := append([]member{{o.subject, p}}, t.beside.members()...)
 	began := time.Now()
 	until := began.Add(orElse(o.patience, orElse(o.Ready, defaultReady)))

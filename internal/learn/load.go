@@ -139,7 +139,9 @@ func (r request) run(ctx context.Context, c *http.Client) Outcome {
 	case r.body > 0 && (worst/100 == 4 || worst == http.StatusNotImplemented):
 		out.Result, out.OK, out.Class = fmt.Sprint(worst), true, refused
 	default:
-		out.Result, out.OK, out.Class = fmt.Sprint(worst), worst < 500, fmt.Sprint(worst/100)
+		// A server need not implement HEAD.
+		isOK := worst < 500 || worst == http.StatusNotImplemented
+		out.Result, out.OK, out.Class = fmt.Sprint(worst), isOK, fmt.Sprint(worst/100)
 	}
 	return out
 }

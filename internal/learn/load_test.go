@@ -97,6 +97,7 @@ func TestRequests(t *testing.T) {
 		{"redirects, which is not followed", answer(302, 303), []string{"GET 3 ok", "HEAD 3 ok", "POST 3 ok"}},
 		{"wants no body", answer(200, 405), []string{"GET 2 ok", "HEAD 2 ok", "POST refused ok"}},
 		{"knows no such method", answer(404, 501), []string{"GET 4 ok", "HEAD 4 ok", "POST refused ok"}},
+		{"implements no method", answer(501, 501), []string{"GET 5 ok", "HEAD 5 ok", "POST refused ok"}},
 		{"cannot store the body", answer(200, 500), []string{"GET 2 ok", "HEAD 2 ok", "POST 5 bad"}},
 		{"is broken", answer(503, 503), []string{"GET 5 bad", "HEAD 5 bad", "POST 5 bad"}},
 		{"closes at a body", func(w http.ResponseWriter, r *http.Request) {

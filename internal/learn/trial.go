@@ -117,6 +117,10 @@ func (o Options) try(ctx context.Context, spec pod.PodSpec) (t trial, err error)
 	if err := freePorts(spec.Spec); err != nil {
 		return trial{}, err
 	}
+	if t.beside, err = o.startBeside(ctx, &spec, &t); err != nil {
+		return t, errors.Join(err, t.beside.close())
+	}
+	defer func() { err = errors.Join(err, t.beside.close()) }()
 	t.Left, t.Logs, t.Used = map[string][]profile.Leftover{}, map[string]string{}, map[string]int64{}
 	t.Kills, t.Earlier = map[string]int{}, map[string]string{}
 	began := time.Now()

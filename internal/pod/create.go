@@ -148,6 +148,9 @@ func (w *worker) startPod(ctx context.Context) error {
 	if err := writeHosts(w.l, &w.rec.Spec, w.ips); err != nil {
 		return err
 	}
+	if err := w.e.redirect(ctx, &w.rec.Spec, w.sandbox, w.rec.Spec.Redirects, true); err != nil {
+		return fmt.Errorf("redirect connections: %w", err)
+	}
 	if err := w.e.cgroups.limitPIDs(w.l.UID, w.e.opts.PIDs); err != nil {
 		return err
 	}

@@ -26,9 +26,24 @@ type PodSpec struct {
 	// policy. With Always, under which no end is expected, the containers of a pod are
 	// restarted once. Otherwise Create and WaitReady fail the first time.
 	RestartsAtStart bool `json:"restartsAtStart,omitempty"`
+	// Redirected pods have a network in which addresses of pod.VirtualNet lead
+	// where the redirects say, and nowhere without one. Redirects are the first
+	// ones; Pod.Redirect replaces them.
+	Redirected bool       `json:"redirected,omitempty"`
+	Redirects  []Redirect `json:"redirects,omitempty"`
 	// Ephemeral pods are removed by the next Open after the process that created
 	// them has ended.
 	Ephemeral bool `json:"ephemeral,omitempty"`
+}
+
+// A Redirect is one rule by which a pod's connections reach another address than
+// the one that they are made to.
+type Redirect struct {
+	Address  string `json:"address"`        // IPv4
+	Protocol string `json:"protocol"`       // "tcp" or "udp"
+	Port     int32  `json:"port,omitempty"` // 0 for all ports
+	To       string `json:"to"`             // IPv4
+	ToPort   int32  `json:"toPort,omitempty"`
 }
 
 // WorkloadName returns "kind/name", which is "pod/name" for a bare pod.

@@ -220,11 +220,14 @@ func (m *marker) hideValue(at span) {
 }
 
 func (r *jsonReader) array() bool {
-	first := true
-	isName := false // the first of two strings is the name of a secret, or an option with one
+	begin := r.i
+	var list nameInList
 	for {
 		r.space()
 		if r.i < len(r.s) && r.s[r.i] == ']' {
+			if raw := r.s[begin:r.i]; strings.Contains(raw, `"-`) && len(raw) <= maxCommand {
+				r.applyRules(view{s: raw, base: begin}, lowerASCII(raw))
+			}
 			r.i++
 			return true
 		}
@@ -232,16 +235,31 @@ func (r *jsonReader) array() bool {
 		if !r.value() {
 			return false
 		}
-		raw := strings.Trim(r.s[start:r.i], `"`)
-		if isName && raw != "" && raw[0] != '-' {
+		if list.next(strings.Trim(r.s[start:r.i], `"`)) {
 			r.hideValue(span{start, r.i})
 		}
-		isName = len(raw) <= maxName && strings.HasPrefix(raw, "-") && strengthOf(raw) >= weak || first && len(raw) <= maxName && isWord(raw) && strengthOf(raw) == strong
-		first = false
 		if !r.separator(']') {
 			return false
 		}
 	}
+}
+
+// maxCommand is the most bytes of a list that is read as a command.
+const maxCommand = 4 << 10
+
+// A nameInList finds secrets in lists that come after their name, ["--password", "x"] or
+// ["password", "x"].
+type nameInList struct {
+	n      int
+	isName bool // the element before
+}
+
+// next reports whether an element is the value of the name before it.
+func (l *nameInList) next(s string) bool {
+	isValue := l.isName && s != "" && s[0] != '-'
+	l.isName = len(s) <= maxName && (strings.HasPrefix(s, "-") && !strings.Contains(s, "=") && strengthOf(s) >= weak || l.n == 0 && isWord(s) && strengthOf(s) == strong)
+	l.n++
+	return isValue
 }
 
 func isWord(s string) bool {

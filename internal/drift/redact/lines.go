@@ -23,6 +23,8 @@ type scanner struct {
 	below   indented // what is indented more than a name
 	section bool     // of settings that are secrets
 	values  bool     // of an INSERT, to the semicolon
+	columns []bool   // of a table between bars: those that hold secrets
+	item    bool     // the item before was an option that takes a secret
 	pair    bool     // the line before was the name of a secret; its value is next
 }
 
@@ -38,11 +40,13 @@ var (
 	publicBegin  = regexp.MustCompile(`^\s*-----BEGIN (?:(?:X509 |TRUSTED |NEW )?CERTIFICATE(?: REQUEST)?|(?:RSA |EC |DSA )?PUBLIC KEY|PGP PUBLIC KEY BLOCK|PGP SIGNATURE|X509 CRL|PKCS7|(?:DH|EC|DSA) PARAMETERS|SSH SIGNATURE)-----\s*$`)
 	publicLine   = regexp.MustCompile(`^\s*(?:[A-Za-z0-9+/=]{1,80}|[A-Z][A-Za-z-]+: .*)?\s*$`)
 	elementText  = regexp.MustCompile(`<([A-Za-z][\w:.-]*)(?:\s[^<>]*)?>([^<]+)`)
+	elementStart = regexp.MustCompile(`^\s*<([A-Za-z][\w:.-]*)>\s*$`)
 	sectionStart = regexp.MustCompile(`^\s*\[+\s*([^\[\]]+?)\s*\]+\s*(?:[#;].*)?$`)
 	blockStart   = regexp.MustCompile(`^\s*(?:(?:variable|output|resource|data|secret|local)\s+)?["']?([\w.-]+)["']?\s*[:=]?\s*[{(\[]\s*$`)
 	hereDoc      = regexp.MustCompile(`<<[-~]?\s*\\?["']?([A-Za-z_]\w*)["']?`)
 	copyStart    = regexp.MustCompile(`(?i)^\s*copy\s+.*\(.*\)\s+from\s+stdin`)
 	insertStart  = regexp.MustCompile(`(?i)\binsert\s+(?:ignore\s+)?into\b`)
+	optionItem   = regexp.MustCompile(`^\s*-\s+["']?--?([A-Za-z][\w-]*)["']?,?\s*$`)
 	questionKey  = regexp.MustCompile(`^\s*(?:- )?\?\s+["']?([^"':]+?)["']?\s*$`)
 )
 
@@ -176,6 +180,13 @@ func (s *scanner) line(line view) {
 		s.hideBelow(line, text)
 		return
 	}
+	// Password:
+	// x
+	if s.below.how == strong && s.format.isProse && !strings.ContainsAny(text, " \t") && isSuspicious(text) {
+		s.hideIn(line, 0, len(line.s), value)
+		s.below = indented{}
+		return
+	}
 	if s.pair {
 		s.pair = false
 		if text[0] == ':' {
@@ -234,12 +245,24 @@ func (s *scanner) plain(line view, text string) {
 			return
 		}
 	}
+	if m := elementStart.FindStringSubmatch(line.s); m != nil && strengthOf(m[1]) == strong {
+		s.heredoc = "</" + m[1] + ">"
+		return
+	}
+	s.table(line, text)
 	if publicBegin.MatchString(line.s) {
 		s.public = true
 		return
 	}
 	lower := lowerASCII(line.s)
 	s.applyRules(line, lower)
+	if s.item && strings.HasPrefix(text, "- ") {
+		s.hideIn(line, strings.Index(line.s, "- ")+2, len(line.s), value)
+	}
+	m := optionItem.FindStringSubmatch(line.s)
+	if s.item = m != nil && strengthOf(m[1]) >= weak; s.item {
+		return
+	}
 	if m := questionKey.FindStringSubmatch(line.s); m != nil && strengthOf(m[1]) >= weak {
 		s.pair = true
 		return
@@ -279,6 +302,29 @@ func (s *scanner) plain(line view, text string) {
 		}
 	}
 	s.settings(line, text)
+}
+
+// table hides the columns of a table in Markdown whose names are those of secrets.
+func (s *scanner) table(line view, text string) {
+	if text[0] != '|' {
+		s.columns = nil
+		return
+	}
+	cells := strings.Split(line.s, "|")
+	if s.columns == nil {
+		s.columns = make([]bool, len(cells))
+		for i, cell := range cells {
+			s.columns[i] = strengthOf(cell) == strong
+		}
+		return
+	}
+	at := 0
+	for i, cell := range cells {
+		if i < len(s.columns) && s.columns[i] && strings.Trim(cell, " -:") != "" {
+			s.hideIn(line, at, at+len(cell), value)
+		}
+		at += len(cell) + 1
+	}
 }
 
 // close finds the end of what is hidden, which closes a quote or brackets that an

@@ -101,7 +101,7 @@ var (
 		"senhade", "парол", "密码", "密碼", "口令", "パスワード", "비밀번호", "secret", "credential", "apikey", "accesskey", "privatekey", "privkey",
 		"signingkey", "encryptionkey", "encryptkey", "decryptionkey", "masterkey", "clientkey", "sharedkey", "sessionkey", "accountkey", "storagekey",
 		"authkey", "licensekey", "licencekey", "deploykey", "recoverykey", "wepkey", "hmackey", "fernetkey", "appkey", "accesstoken", "authtoken",
-		"connectionstring", "connstr", "connectionuri", "rocommunity", "rwcommunity", "trapcommunity", "requirepass", "masterauth", "bearer", "webhookurl",
+		"connectionstring", "connstr", "connectionuri", "rocommunity", "rwcommunity", "trapcommunity", "requirepass", "masterauth", "bearer", "webhookurl", "recoverycode", "backupcode",
 		"sharedaccesssignature", "mnemonicphrase", "databaseurl", "keydata",
 	}
 	strongWords = set("pass pw pwd pwds passwds psk salt creds cred otp totp jwt jwts dsn mnemonic storepass keypass passwort senha clave mdp haslo parola authorization")

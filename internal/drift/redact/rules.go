@@ -68,14 +68,24 @@ func (m *marker) applyRules(line view, lower string) {
 		return
 	}
 	for _, r := range some {
-		for _, at := range r.pattern().FindAllStringSubmatchIndex(line.s, -1) {
-			if len(at) == 2 {
-				m.hideIn(line, at[0], at[1], r.kind)
-			}
-			for i := 2; i < len(at); i += 2 {
-				if at[i] >= 0 {
-					m.hideIn(line, at[i], at[i+1], r.kind)
-				}
+		m.applyRule(r, line)
+		// ["mysql", "-px"] is a command too. The text keeps its length.
+		if strings.Contains(line.s, `"-`) || strings.Contains(line.s, `'-`) {
+			m.applyRule(r, view{s: listMarks.Replace(line.s), base: line.base, pos: line.pos})
+		}
+	}
+}
+
+var listMarks = strings.NewReplacer(`"`, " ", "'", " ", ",", " ", "[", " ", "]", " ")
+
+func (m *marker) applyRule(r rule, line view) {
+	for _, at := range r.pattern().FindAllStringSubmatchIndex(line.s, -1) {
+		if len(at) == 2 {
+			m.hideIn(line, at[0], at[1], r.kind)
+		}
+		for i := 2; i < len(at); i += 2 {
+			if at[i] >= 0 {
+				m.hideIn(line, at[i], at[i+1], r.kind)
 			}
 		}
 	}

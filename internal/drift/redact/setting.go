@@ -8,7 +8,7 @@ import (
 var (
 	// The first word of a line is a name, and a blank separates its value.
 	firstSetting = regexp.MustCompile(`^\s*(?:(?:export|set|setenv|SetEnv|ENV|ARG|declare|local|readonly|env|define|#define|defaults|Defaults|-[a-zA-Z]|-)\s+)*(["']?)([\p{L}_@.][\p{L}\p{N}_.@/-]*)(["']?)\s+`)
-	argument     = regexp.MustCompile(`(?:^|[\s"'` + "`" + `,\[(])(?:--?|/)([A-Za-z][\w.-]*)["']?(?:,\s*|\s+)`)
+	argument     = regexp.MustCompile(`(?:^|[\s"'` + "`" + `,\[({])(?:--?|/|:)([A-Za-z][\w.-]*)["']?(?:,\s*|\s+)`)
 	call         = regexp.MustCompile(`(?:^|[^\w$])([A-Za-z_$][\w.$:>-]*)\(\s*`)
 	pamLine      = regexp.MustCompile(`^-?(?:account|auth|password|session)\s+(?:required|requisite|sufficient|optional|include|substack|\[[^\]]*\])\s+\S+`)
 )
@@ -16,7 +16,7 @@ var (
 // Programs and functions whose string arguments hold a password without a name.
 var connects = set(`mysqli_connect mysql_connect mysqli pg_connect PDO oci_connect ftp_login ldap_bind HTTPBasicAuth HTTPDigestAuth BasicAuth basic_auth basicAuth SetBasicAuth setBasicAuth ` +
 	`login Login authenticate auth.PlainAuth PlainAuth smtp.login connect.login psycopg2.connect Credentials UsernamePasswordCredentials PasswordAuthentication NetworkCredential ` +
-	`http_basic getConnection createPassword putenv setenv os.Setenv`)
+	`http_basic getConnection DBI->connect createPassword putenv setenv os.Setenv`)
 
 // Words that follow a word for a secret in sentences.
 var proseWords = set("is are was were be been being for of to in into the a an and or not nor when if that this these those from with without on by can could will would must should shall " +
@@ -56,7 +56,7 @@ func isComment(text string) bool {
 // calls and sentences.
 func (s *scanner) settings(line view, text string) {
 	lower := lowerASCII(line.s)
-	if strings.Contains(lower, "(") && (hasSecretWord(lower) || strings.Contains(lower, "connect") || strings.Contains(lower, "login") || strings.Contains(lower, "pdo") || strings.Contains(lower, "bind") || strings.Contains(lower, "env")) {
+	if strings.Contains(lower, "(") && (hasSecretWord(lower) || strings.Contains(lower, "connect") || strings.Contains(lower, "login") || strings.Contains(lower, "pdo") || strings.Contains(lower, "sql") || strings.Contains(lower, "bind") || strings.Contains(lower, "env")) {
 		s.calls(line)
 	}
 	if !hasSecretWord(lower) || s.format.isTable || s.format.isPAM && pamLine.MatchString(text) {
@@ -76,6 +76,15 @@ func (s *scanner) arguments(line view) {
 	for _, at := range argument.FindAllStringSubmatchIndex(line.s, -1) {
 		name := line.s[at[2]:at[3]]
 		how := strengthOf(name)
+		if at[1] < len(line.s) && (line.s[at[1]] == '=' || line.s[at[1]] == ':') {
+			continue
+		}
+		if isShortFlag(name) {
+			if end := shellWord(line.s, at[1]); isSuspicious(line.s[at[1]:end]) && !strings.Contains(line.s[at[1]:end], "/") {
+				s.hideIn(line, at[1], end, value)
+			}
+			continue
+		}
 		if how == none || how == about || at[2] < last || redactedAt(line.s[at[1]:]) > 0 {
 			continue
 		}
@@ -88,6 +97,9 @@ func (s *scanner) arguments(line view) {
 		s.hideIn(line, at[1], end, value)
 	}
 }
+
+// isShortFlag reports whether an option is a short one that often takes a password.
+func isShortFlag(name string) bool { return name == "p" || name == "P" || name == "w" }
 
 // shellWord returns where a word of a shell ends.
 func shellWord(s string, i int) int {
@@ -210,7 +222,7 @@ func (s *scanner) sentence(line view, isNote bool) {
 		}
 		at, next := wordAfter(text, end)
 		lower := strings.ToLower(strings.Trim(next, ".,;:!?"))
-		for hops := 0; hops < 2 && (linking[lower] || hops == 0 && secretNouns[lower]); hops++ {
+		for hops := 0; hops < 3 && (linking[lower] || secretNouns[lower] || proseWords[lower]); hops++ {
 			at, next = wordAfter(text, at+len(next))
 			lower = strings.ToLower(strings.Trim(next, ".,;:!?"))
 		}

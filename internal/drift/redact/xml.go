@@ -171,7 +171,7 @@ func (m *marker) closeElement(stack *[]element, name string) {
 		parent := &s[i-1]
 		local := strings.ToLower(name[strings.LastIndexByte(name, ':')+1:])
 		parent.lastText = ""
-		if nameTags[local] || nameKeys[local] {
+		if nameTags[local] || nameKeys[local] || strings.HasSuffix(local, "-name") {
 			parent.lastText = e.lastText
 			if strengthOf(e.lastText) >= weak && e.lastText != "" {
 				parent.isNamed = true
@@ -197,7 +197,7 @@ func (m *marker) xmlText(e *element, from, to int) {
 	if len(text) <= maxName {
 		e.lastText = text
 	}
-	if local := strings.ToLower(e.name); !nameTags[local] {
+	if local := strings.ToLower(e.name); !nameTags[local] && !strings.HasSuffix(local, "-name") {
 		e.values = append(e.values, span{from, to})
 	}
 	m.lines(view{s: m.content[from:to], base: from}, 1)

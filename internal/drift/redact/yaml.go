@@ -77,6 +77,15 @@ func (r *yamlReader) read(n *yaml.Node, how strength) {
 		}
 	case yaml.MappingNode:
 		r.mapping(n, how)
+	case yaml.SequenceNode:
+		var list nameInList
+		for _, child := range n.Content {
+			inner := how
+			if list.next(child.Value) && child.Kind == yaml.ScalarNode {
+				inner = strong
+			}
+			r.read(child, inner)
+		}
 	default:
 		for _, child := range n.Content {
 			r.read(child, how)

@@ -1,13 +1,16 @@
 package learn
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/test/appimage"
 )
 
 func TestCompareRestarts(t *testing.T) {
@@ -74,5 +77,48 @@ func TestSuspects(t *testing.T) {
 	}
 	if got := suspects([]string{"/run/of-image"}, image, ""); len(got) > 0 {
 		t.Errorf("got %q, which a new root has too", got)
+	}
+}
+
+// TestVerdicts learns programs that work at first, and are proven, weak or not.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	e := open(t)
+	loadApp(t, e, "odd")
+	for _, tc := range []struct {
+		name, container string
+		verdict         profile.Verdict
+		says            string // in the summary
+		mounts          []string
+	}{
+		{"a stale file of a process number", `command: [bash, -c, "[ -e /run/app.pid ] && { echo already running; exit 1; }; echo $$ > /run/app.pid; sleep infinity & wait"]`,
+			profile.Unproven, "a writable root is new: /run/app.pid", []string{"/run"}},
+		{"content that it moves away", `command: [bash, -c, "mv /etc/skel/.profile /etc/skel/used && exec sleep infinity"]`,
+			profile.Unproven, "a writable root is new: /etc/skel/used", []string{"/etc/skel"}},
+		{"it waits for a database", `command: [bash, -c, "until (exec 3<>/dev/tcp/127.0.0.1/5432) 2>/dev/null; do echo waiting for db; sleep 0.2; done; exec sleep infinity"]`,
+			profile.Weak, "container app: waiting for db; it was not exercised", nil},
+		{"it is exercised and writes nothing", `command: [python3, -m, http.server, "8000"], ports: [{containerPort: 8000}]`,
+			profile.Proven, "proven: healthy", nil},
+		{"it writes long after its stop signal", `command: [sh, -c, "trap 'sleep 11; echo s > /srv/state; exit 0' TERM; while :; do sleep 0.2; done"], readinessProbe: {exec: {command: ["true"]}}`,
+			profile.Proven, "proven: healthy", []string{"/srv"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := parseWorkload(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: verdict}, spec: {containers: [{name: app, image: %q, %s}]}}`,
+				appimage.Reference("odd"), tc.container))
+			l, err := Learn(t.Context(), Options{Engine: e, Load: Load{Quiet: time.Second}, Say: t.Logf}, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p := l.Profile; p.Verdict != tc.verdict || l.Proof.Verdict != tc.verdict || !strings.Contains(l.Proof.Summary(), tc.says) {
+				t.Errorf("got %s and %s, want %s with %q in %q", p.Verdict, l.Proof.Verdict, tc.verdict, tc.says, l.Proof.Summary())
+			}
+			if d := cmp.Diff(mounts(l.Profile, "app"), tc.mounts); d != "" {
+				t.Errorf("volumes (-got +want):\n%s", d)
+			}
+			if err := sealBy(s.File, []profile.Profile{l.Profile}, false, func(note string) { t.Log(note) }); (err == nil) != (tc.verdict != profile.Unproven) {
+				t.Errorf("sealing by it: %v", err)
+			}
+		})
 	}
 }

@@ -117,7 +117,7 @@ func (a *app) traced(ctx context.Context, load loadFlags, do func(learn.Options)
 	return a.withEngine(ctx, func(e *pod.Engine) error {
 		p := a.log.Start("", 0, nil)
 		defer p.End()
-		return do(learn.Options{Engine: e, Load: load.load, Ready: load.ready, Say: p.Step})
+		return do(learn.Options{Engine: e, Load: load.load, Ready: load.ready, Say: p.Step, Expect: p.Expect})
 	})
 }
 

@@ -15,7 +15,8 @@ import (
 // are if the file has a Service by which they can find each other. It returns what
 // was learned also if some workloads could not be learned, with the errors of those.
 func LearnAll(ctx context.Context, o Options, workloads []Workload, earlier []profile.Profile, leaveOneOut bool) ([]Lesson, error) {
-	o.all = workloads
+	o.all, o.forecast = workloads, &forecast{tell: o.Expect}
+	o.forecast.expect(trialsEach * len(workloads))
 	var lessons []Lesson
 	var failed []error
 	for _, s := range workloads {
@@ -50,7 +51,8 @@ func named(s Workload, err error) error {
 // ProveAll proves workloads one after the other; see Prove. It returns the proofs
 // that could be made also if some could not, with the errors of those.
 func ProveAll(ctx context.Context, o Options, workloads []Workload) ([]Proof, error) {
-	o.all = workloads
+	o.all, o.forecast = workloads, &forecast{tell: o.Expect}
+	o.forecast.expect(trialsEach * len(workloads))
 	var proofs []Proof
 	var failed []error
 	for _, s := range workloads {
@@ -66,6 +68,9 @@ func ProveAll(ctx context.Context, o Options, workloads []Workload) ([]Proof, er
 	}
 	return proofs, errors.Join(failed...)
 }
+
+// trialsEach is the number of trials of a workload: writable and sealed.
+const trialsEach = 2
 
 // about returns the options to run one workload: the load, with the workloads that
 // it is meant for.

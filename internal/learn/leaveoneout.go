@@ -26,6 +26,9 @@ func LeaveOneOut(ctx context.Context, o Options, s Workload, l Lesson) (Lesson, 
 	}
 	o = o.like(l.writable)
 	o.noKills = true // they would take as long again for each volume
+	for _, c := range l.Profile.Containers {
+		o.forecast.expect(len(c.Volumes))
+	}
 	for i := range l.Profile.Containers {
 		c := &l.Profile.Containers[i]
 		for j := range c.Volumes {

@@ -30,9 +30,14 @@ type Options struct {
 	Disk   int64                            // bytes that a trial may write to its root file system; 4 GiB if zero
 	Say    func(format string, args ...any) // progress; may be nil
 
-	all     []Workload // of the file, if several are learned
-	subject Workload   // that is being run
-	pieces  []piece    // the load, with the workloads that it is meant for
+	// Expect shows when all trials will have ended, as far as that can be estimated,
+	// and a detail of the current one; may be nil.
+	Expect func(end time.Time, detail string)
+
+	forecast *forecast
+	all      []Workload // of the file, if several are learned
+	subject  Workload   // that is being run
+	pieces   []piece    // the load, with the workloads that it is meant for
 
 	// Set after the writable run, see asIn.
 	listening []openPort
@@ -105,6 +110,7 @@ func indent(s string) string {
 // try runs a pod under load, traced from before its first instruction to after
 // its last, and removes it. A failure of the pod is a result and not an error.
 func (o Options) try(ctx context.Context, spec pod.PodSpec) (t trial, err error) {
+	defer o.forecast.begin(o.Load)()
 	dir, err := o.workDir(ctx)
 	if err != nil {
 		return trial{}, err
@@ -139,7 +145,7 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *tr
 	defer stop()
 	ready, cancel := context.WithTimeout(running, orElse(o.Ready, defaultReady))
 	defer cancel()
-	p, err := o.Engine.Create(ready, spec, nil)
+	p, err := o.Engine.Create(ready, spec, o.forecast.events(&spec.Spec))
 	if err != nil {
 		if errors.Is(err, pod.ErrLeft) {
 			return err

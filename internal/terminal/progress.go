@@ -84,6 +84,8 @@ type Progress struct {
 	turn     int   // of the spinner
 	paused   bool
 	began    time.Time
+	end      time.Time // estimated, of all steps; zero if it is unknown
+	detail   string    // of the step
 }
 
 // Start begins a progress, which the caller must End. Numbers are shown by format.
@@ -140,11 +142,19 @@ func (p *Progress) Step(format string, args ...any) {
 	}
 	p.mu.Lock()
 	before := p.text
-	p.text, p.began = text.EscapeLines(fmt.Sprintf(format, args...)), time.Now()
+	p.text, p.began, p.detail = text.EscapeLines(fmt.Sprintf(format, args...)), time.Now(), ""
 	p.mu.Unlock()
 	if before != "" {
 		p.print(before + "\n")
 	}
+}
+
+// Expect sets when all steps will have ended, as far as that is known, and a detail
+// of the current step, which the next step removes.
+func (p *Progress) Expect(end time.Time, detail string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end, p.detail = end, text.EscapeLines(detail)
 }
 
 // Set sets the amount that is done, and the total.
@@ -199,7 +209,14 @@ func (p *Progress) draw(width int) string {
 	if p.total <= 0 {
 		spinner := string([]rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")[p.turn%10])
 		tail := fmt.Sprintf(" %ds", int(time.Since(p.began).Seconds()))
-		return text.Cut(spinner+" "+shorten(p.text, width-len(tail)-2)+tail, max(width, 1))
+		if left := time.Until(p.end); left > 0 {
+			tail += ", about " + left.Round(time.Second).String() + " left"
+		}
+		title := p.text
+		if p.detail != "" {
+			title += ": " + p.detail
+		}
+		return text.Cut(spinner+" "+shorten(title, width-len(tail)-2)+tail, max(width, 1))
 	}
 	n := min(p.n, p.total)
 	tail := fmt.Sprintf("%3d%% %s of %s", 100*n/p.total, p.format(n), p.format(p.total))

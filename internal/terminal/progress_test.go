@@ -95,6 +95,20 @@ func TestProgressOnTerminal(t *testing.T) {
 	}
 }
 
+// TestProgressTellsTheTimeLeft checks the line of a step whose end is estimated.
+func TestProgressTellsTheTimeLeft(t *testing.T) {
+	now := time.Now()
+	p := &Progress{text: "web: running it sealed", began: now.Add(-12 * time.Second)}
+	p.Expect(now.Add(75*time.Second+100*time.Millisecond), "started 3 of 10 containers")
+	if got, want := p.draw(100), "⠋ web: running it sealed: started 3 of 10 containers 12s, about 1m15s left"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	p.Expect(now.Add(-time.Second), "")
+	if got, want := p.draw(100), "⠋ web: running it sealed 12s"; got != want {
+		t.Errorf("later than expected: got %q, want %q", got, want)
+	}
+}
+
 // TestProgressElsewhere checks that nothing but lines is written where there is
 // no terminal.
 func TestProgressElsewhere(t *testing.T) {

@@ -259,9 +259,9 @@ func TestGeneralise(t *testing.T) {
 	for name, want := range map[string]string{
 		"nginx.pid": "nginx.pid", "temp-4711.rdb": "temp-*.rdb", "0000000001": "*", "dump.rdb": "dump.rdb",
 		"sess_9f86d081884c7d659a2feaa0c5": "sess_*", "tmpk3j2xx1a": "*", "tmpab3d_x9q": "*", "sedAb3xYz": "*", "tmp.oP5xK2mQ9z": "tmp.*",
-		"php8.2-fpm.pid": "php8.*-fpm.pid", "tomcat10": "tomcat10", "mysql.sock": "mysql.sock", "hsperfdata_root": "hsperfdata_root",
-		"MyAppData": "MyAppData", "ActiveMQ": "ActiveMQ", "README": "README", "catalina.2026-11-23.log": "catalina.*-*-*.log",
-		"*": "*", "": "", ".s.PGSQL.5432.lock": ".s.PGSQL.*.lock", "3f2a1c9d-8b7e-4f6a-9c1d-2e3f4a5b6c7d": "*-8b7e-4f6a-9c1d-*", "ünï": "ünï",
+		"php8.2-fpm.pid": "php8.2-fpm.pid", "tomcat10": "tomcat10", "mysql.sock": "mysql.sock", "hsperfdata_root": "hsperfdata_root",
+		"MyAppData": "MyAppData", "ActiveMQ": "ActiveMQ", "README": "README", "catalina.2026-11-23.log": "catalina.*.log",
+		"*": "*", "": "", ".s.PGSQL.5432.lock": ".s.PGSQL.*.lock", "3f2a1c9d-8b7e-4f6a-9c1d-2e3f4a5b6c7d": "*", "ünï": "ünï",
 	} {
 		if got := generalise(name); got != want {
 			t.Errorf("generalise(%q) = %q, want %q", name, got, want)

@@ -46,7 +46,8 @@ func (s Workload) with(l loan) (Workload, error) {
 	p := profile.Profile{APIVersion: document.APIVersion, Kind: document.Profile, Name: s.Name()}
 	for _, name := range s.containers() {
 		if len(l[name]) > 0 {
-			p.Containers = append(p.Containers, profile.Container{Name: name, Image: s.image(name), Volumes: l[name]})
+			// Without tools of the image, the trial uses Adamant's own, which works in any.
+			p.Containers = append(p.Containers, profile.Container{Name: name, Image: s.image(name), Volumes: l[name], CopyTools: new(false)})
 		}
 	}
 	if len(p.Containers) == 0 {

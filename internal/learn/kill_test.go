@@ -83,7 +83,7 @@ func TestKilled(t *testing.T) {
 		times  int
 		args   []string
 	}{
-		{"learn", 5 * time.Second, 8, []string{"learn", file, "--quiet", "300ms"}},
+		{"learn", 8 * time.Second, 8, []string{"learn", file, "--exercise", "/hostile exit", "--quiet", "300ms"}},
 		{"run", 1500 * time.Millisecond, 8, []string{"run", "-d", "-f", file}},
 		{"load", 300 * time.Millisecond, 6, []string{"load", archive}},
 	} {

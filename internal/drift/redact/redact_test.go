@@ -40,6 +40,8 @@ func TestLine(t *testing.T) {
 		"hexadecimal":          {"k " + hex, "k [redacted value]"},
 		"base64":               {"k dGhpcyBJUyBhIHZlcnkgU2VjcmV0IGtleQ==", "k [redacted value]"},
 		"base64 with slashes":  {"k 9Qw/x8LmZr+T1vBn/Ky5dHs2GcFj0PqAe4Ui/Xo6", "k [redacted value]"},
+		"text in quotes":       {`- debug: msg="pw x1y2z3"`, `- debug: msg="pw [redacted value]`},
+		"tag of an image":      {"image: nginx:1.25@sha256:" + hex, "image: nginx:1.25@sha256:" + hex},
 		"private key in a row": {"-----BEGIN PRIVATE KEY-----", "[redacted private key]"},
 	}
 	for name, tt := range tests {

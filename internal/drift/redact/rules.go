@@ -84,7 +84,7 @@ func (m *marker) applyRule(r rule, line view) {
 			m.hideIn(line, at[0], at[1], r.kind)
 		}
 		for i := 2; i < len(at); i += 2 {
-			if at[i] >= 0 {
+			if at[i] >= 0 && !strings.HasPrefix(line.s[at[i+1]:], "@sha256:") { // the tag of an image
 				m.hideIn(line, at[i], at[i+1], r.kind)
 			}
 		}

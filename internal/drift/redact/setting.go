@@ -214,7 +214,11 @@ func (s *scanner) sentence(line view, isNote bool) {
 			end++
 		}
 		raw := text[i:end]
-		word := strings.Trim(raw, "\"'`(),.*_<>[]#;/$")
+		if raw == "" {
+			return
+		}
+		// msg="password x"
+		word := strings.Trim(raw[strings.LastIndexAny(raw[:len(raw)-1], "=\"'(")+1:], "\"'`(),.*_<>[]#;/$")
 		ended := strings.HasSuffix(raw, ".") || strings.HasSuffix(raw, ",") && isNote
 		i = end
 		if len(word) == 0 || len(word) > 40 || ended || raw[0] == '-' || !isSecretNoun(word) {

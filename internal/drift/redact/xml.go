@@ -21,6 +21,10 @@ var (
 	nameTags     = set("name key id param-name entry-key property-name string-name")
 )
 
+// maxValuesUp is the most values of an element that can belong to a name beside it, which
+// bounds the cost of deep nesting.
+const maxValuesUp = 64
+
 // xml marks the secrets of elements and attributes. It reports whether the text is well
 // formed as far as this needs.
 func (m *marker) xml() bool {
@@ -177,7 +181,7 @@ func (m *marker) closeElement(stack *[]element, name string) {
 				parent.isNamed = true
 			}
 		} else {
-			parent.values = append(parent.values, e.values...)
+			parent.values = append(parent.values, e.values[:min(len(e.values), maxValuesUp)]...)
 		}
 		*stack = s[:i]
 		return

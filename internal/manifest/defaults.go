@@ -80,6 +80,9 @@ func defaultPod(s *corev1.PodSpec) {
 	orDefault(&s.DNSPolicy, corev1.DNSClusterFirst)
 	orDefault(&s.SchedulerName, corev1.DefaultSchedulerName)
 	defaultTo(&s.TerminationGracePeriodSeconds, corev1.DefaultTerminationGracePeriodSeconds)
+	if *s.TerminationGracePeriodSeconds < 0 {
+		*s.TerminationGracePeriodSeconds = 1
+	}
 	defaultTo(&s.EnableServiceLinks, corev1.DefaultEnableServiceLinks)
 	if s.SecurityContext == nil {
 		s.SecurityContext = &corev1.PodSecurityContext{}

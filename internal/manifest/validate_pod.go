@@ -13,7 +13,6 @@ import (
 func (c *checker) pod(s *corev1.PodSpec, at path, policies ...corev1.RestartPolicy) {
 	c.restartPolicy(s, at, policies)
 	oneOf(c, at.with(key("dnsPolicy")), s.DNSPolicy, corev1.DNSClusterFirst, corev1.DNSClusterFirstWithHostNet, corev1.DNSDefault, corev1.DNSNone)
-	c.notNegative(at.with(key("terminationGracePeriodSeconds")), *s.TerminationGracePeriodSeconds)
 	if v := s.ActiveDeadlineSeconds; v != nil && *v < 1 {
 		c.fail(at.with(key("activeDeadlineSeconds")), "", "must be at least 1")
 	}

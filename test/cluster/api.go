@@ -77,10 +77,20 @@ func (a *api) ready(ctx context.Context) error {
 const namespace = "/api/v1/namespaces/default/"
 
 // plurals maps the kinds that Create supports to their path segments.
-var plurals = map[string]string{"Pod": "pods", "ConfigMap": "configmaps", "Secret": "secrets"}
+var plurals = map[string]string{"Pod": "pods", "ConfigMap": "configmaps", "Secret": "secrets", "Service": "services"}
 
 // Create creates one object from a YAML document, in the namespace default.
 func (c *Cluster) Create(ctx context.Context, document []byte) error {
+	return c.createIn(ctx, namespace, document, "")
+}
+
+// Admit returns the API server's error for an object that it would not create in
+// the namespace default. It creates nothing.
+func (c *Cluster) Admit(ctx context.Context, document []byte) error {
+	return c.createIn(ctx, namespace, document, "?dryRun=All&fieldValidation=Strict")
+}
+
+func (c *Cluster) createIn(ctx context.Context, namespace string, document []byte, query string) error {
 	data, err := yaml.YAMLToJSON(document)
 	if err != nil {
 		return err
@@ -93,8 +103,73 @@ func (c *Cluster) Create(ctx context.Context, document []byte) error {
 	if !ok {
 		return fmt.Errorf("create: unknown kind %q", kind.Kind)
 	}
-	_, err = c.api.call(ctx, http.MethodPost, namespace+plural, data)
+	_, err = c.api.call(ctx, http.MethodPost, namespace+plural+query, data)
 	return err
+}
+
+// An enforced is a namespace that enforces a level of Pod Security.
+type enforced struct {
+	cluster *Cluster
+	path    string
+}
+
+// Enforce creates a namespace that enforces a level of Pod Security, and waits for
+// the service account of its pods.
+func (c *Cluster) Enforce(ctx context.Context, name, level string) (*enforced, error) {
+	text := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": %q, "labels": {"pod-security.kubernetes.io/enforce": %q}}}`, name, level)
+	if _, err := c.api.call(ctx, http.MethodPost, "/api/v1/namespaces", []byte(text)); err != nil {
+		return nil, err
+	}
+	n := &enforced{c, "/api/v1/namespaces/" + name + "/"}
+	for {
+		_, err := c.api.call(ctx, http.MethodGet, n.path+"serviceaccounts/default", nil)
+		if err == nil {
+			return n, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// Create creates one object in the namespace.
+func (n *enforced) Create(ctx context.Context, document []byte) error {
+	return n.cluster.createIn(ctx, n.path, document, "")
+}
+
+// Ready waits until a pod is ready.
+func (n *enforced) Ready(ctx context.Context, pod string) error {
+	for {
+		var p struct {
+			podStatus
+			Status struct {
+				Phase      string
+				Conditions []struct{ Type, Status string }
+			}
+		}
+		if err := n.cluster.api.get(ctx, n.path+"pods/"+pod, &p); err != nil {
+			return err
+		}
+		for _, condition := range p.Status.Conditions {
+			if condition.Type == "Ready" && condition.Status == "True" {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			var all podStatus
+			_ = n.cluster.api.get(context.WithoutCancel(ctx), n.path+"pods/"+pod, &all) // for the message
+			return fmt.Errorf("pod %s is not ready: %s: %w", pod, stateOf(all), ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// DeletePods removes the pods of the namespace and waits until they are gone.
+func (n *enforced) DeletePods(ctx context.Context) error {
+	return n.cluster.deletePodsIn(ctx, n.path)
 }
 
 // A podStatus holds the fields of a pod that tests use.
@@ -148,7 +223,9 @@ func (c *Cluster) Log(ctx context.Context, pod, container string) ([]byte, error
 }
 
 // deletePods removes all pods and waits until they are gone.
-func (c *Cluster) deletePods(ctx context.Context) error {
+func (c *Cluster) deletePods(ctx context.Context) error { return c.deletePodsIn(ctx, namespace) }
+
+func (c *Cluster) deletePodsIn(ctx context.Context, namespace string) error {
 	if _, err := c.api.call(ctx, http.MethodDelete, namespace+"pods", []byte(`{"gracePeriodSeconds": 1}`)); err != nil {
 		return fmt.Errorf("delete pods: %w", err)
 	}
@@ -201,11 +278,19 @@ func (c *Cluster) nodeReady(ctx context.Context) error {
 // loadImages loads the archives into the kubelet's containerd.
 func (c *Cluster) loadImages(ctx context.Context) error {
 	for _, archive := range c.opts.Images {
-		cmd := exec.CommandContext(ctx, c.program("ctr"), "--address", c.path("containerd.sock"), "--namespace", "k8s.io",
-			"images", "import", "--local", archive)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("load %s: %w: %s", archive, err, out)
+		if err := c.Load(ctx, archive); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// Load loads an archive into the kubelet's containerd.
+func (c *Cluster) Load(ctx context.Context, archive string) error {
+	cmd := exec.CommandContext(ctx, c.program("ctr"), "--address", c.path("containerd.sock"), "--namespace", "k8s.io",
+		"images", "import", "--local", archive)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("load %s: %w: %s", archive, err, out)
 	}
 	return nil
 }

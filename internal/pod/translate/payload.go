@@ -52,6 +52,8 @@ func payload(s *PodSpec, f Facts, vol *corev1.Volume) (*Payload, error) {
 
 func (p *projection) addSource(src *corev1.VolumeProjection) error {
 	switch {
+	case *src == (corev1.VolumeProjection{}):
+		return nil // accepted by a kube-apiserver: it adds nothing
 	case src.ConfigMap != nil:
 		return p.addConfigMap(src.ConfigMap.Name, src.ConfigMap.Items, src.ConfigMap.Optional)
 	case src.Secret != nil:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +69,7 @@ func newLab() (*lab, error) {
 }
 
 func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // as cmd/adamant does: net/http logs servers that break the protocol
 	code := m.Run()
 	var err error
 	if sharedLab != nil {

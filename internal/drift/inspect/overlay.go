@@ -75,10 +75,17 @@ type visitor struct {
 // Pair implements overlay.Visitor.
 func (v *visitor) Pair(p *overlay.Pair) {
 	v.pairs++
-	v.Add(drift.Pair{
-		Want: p.Want, Got: p.Got, Path: p.Path, Size: p.Size(), From: p.From,
-		Equal: func() (bool, error) { return p.Equal(v.ctx) },
-		Content: func(side drift.Side) (io.ReadCloser, error) {
+	// A list of changes keeps these functions, and with them p, only if they are needed.
+	pair := drift.Pair{Want: p.Want, Got: p.Got, Size: p.Size()}
+	if p.IsShortened() {
+		pair.Path = p.Path
+	}
+	if p.IsMerged() {
+		pair.From = p.From
+	}
+	if isRegular(p.Want) || isRegular(p.Got) {
+		pair.Equal = func() (bool, error) { return p.Equal(v.ctx) }
+		pair.Content = func(side drift.Side) (io.ReadCloser, error) {
 			if err := v.ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -86,6 +93,9 @@ func (v *visitor) Pair(p *overlay.Pair) {
 				return p.OpenWant()
 			}
 			return p.OpenGot()
-		},
-	})
+		}
+	}
+	v.Add(pair)
 }
+
+func isRegular(e *tree.Entry) bool { return e != nil && e.Kind == tree.Regular }

@@ -105,10 +105,9 @@ type walk struct {
 	opts      Options
 	visitor   Visitor
 	stack     []level
-	stackSize int      // bytes
-	closed    int      // levels, from the root, whose directories are closed
-	opened    int      // descriptors
-	buffers   [][]byte // for listings
+	stackSize int // bytes
+	closed    int // levels, from the root, whose directories are closed
+	opened    int // descriptors
 	stamps    []stamp
 	isLarge   bool // there are too many directories for stamps
 	isRecheck bool // this is the second walk, for directories that changed since began

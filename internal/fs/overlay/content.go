@@ -38,6 +38,13 @@ func (p *Pair) Size() int {
 	return p.trail.sizeOf(p.name)
 }
 
+// IsShortened reports whether directories are omitted in the paths of Want and Got.
+func (p *Pair) IsShortened() bool { return p.Size() > maxText }
+
+// IsMerged reports whether the pair is a new directory into which one of the lower layers
+// is merged, so that From may return its path.
+func (p *Pair) IsMerged() bool { return p.from != nil }
+
 // Path returns the whole path, which may have megabytes.
 func (p *Pair) Path() string { return p.trail.full(p.name) }
 

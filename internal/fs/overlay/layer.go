@@ -152,12 +152,12 @@ type handle struct {
 
 // openDir opens a directory at a place: by its name if near has the directory above it,
 // and otherwise by its path.
-func (l *layers) openDir(p place, near []handle) (handle, error) {
+func (l *layers) openDir(p place, near *opened) (handle, error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY
 	h := handle{layer: p.layer, trail: p.trail(), id: p.id}
 	var err error
-	if i := slices.IndexFunc(near, func(d handle) bool { return d.layer == p.layer && d.trail == p.dir }); i >= 0 {
-		h.fd, err = openAt(near[i].fd, p.name, flags)
+	if dir := near.find(p); dir != nil {
+		h.fd, err = openAt(dir.fd, p.name, flags)
 	} else {
 		h.fd, err = l.open(p, flags)
 	}

@@ -63,6 +63,18 @@ func (lv *level) upperPlace() place {
 
 func (lv *level) isPlain() bool { return lv.merge == nil || lv.merge.isPlain }
 
+// find returns the directory that a place is in, or nil.
+func (o *opened) find(p place) *handle {
+	for _, dirs := range [][]handle{o.upper, o.lower, o.want} {
+		for i := range dirs {
+			if dirs[i].layer == p.layer && dirs[i].trail == p.dir {
+				return &dirs[i]
+			}
+		}
+	}
+	return nil
+}
+
 // sources are the directories to list: the upper one, and if any name can differ, as
 // after a rename, the lower ones too.
 func (o *opened) sources(isPlain bool) []handle {
@@ -131,8 +143,8 @@ func (w *walk) closeLevel(lv *level) {
 		return
 	}
 	w.opened -= lv.open.count()
-	if lv.open.list.buf != nil {
-		w.buffers = append(w.buffers, lv.open.list.buf)
+	if buf := lv.open.list.buf; buf != nil {
+		listings.Put(buf)
 	}
 	lv.open.close(lv.isPlain())
 	lv.open = nil
@@ -149,8 +161,8 @@ func (w *walk) next(lv *level) (string, error) {
 				return "", fmt.Errorf("read directory: %w", err)
 			}
 			list.fd, list.rest, list.offset = fd, nil, lv.offset
-			if n := len(w.buffers); list.buf == nil && n > 0 {
-				list.buf, w.buffers = w.buffers[n-1], w.buffers[:n-1]
+			if list.buf == nil {
+				list.buf = listings.Get().(*[listingSize]byte)
 			}
 			if lv.offset != 0 {
 				if _, err := unix.Seek(fd, lv.offset, unix.SEEK_SET); err != nil {
@@ -207,10 +219,9 @@ func (w *walk) push(lv *level) error {
 	if w.stackSize+lv.size() > maxStack {
 		return errTooDeep
 	}
-	var near []handle
+	near := &opened{}
 	if n := len(w.stack); n > 0 {
-		above := w.stack[n-1].open
-		near = slices.Concat(above.upper, above.lower, above.want)
+		near = w.stack[n-1].open
 	}
 	if err := w.openLevel(lv, func(p place) (handle, error) { return w.openDir(p, near) }); err != nil {
 		return err
@@ -271,7 +282,7 @@ func (w *walk) openAbove(p place, below *opened) (handle, error) {
 			}
 		}
 	}
-	return w.openDir(p, nil)
+	return w.openDir(p, &opened{})
 }
 
 // A stamp is the status of an upper directory before it was listed.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,11 +13,14 @@ import (
 // with the directory, and the listing can be continued at an offset.
 type listing struct {
 	fd     int
-	offset int64  // of the entry after the last one that was returned
-	kind   byte   // d_type of the last entry
-	buf    []byte // of the kernel's entries
-	rest   []byte // of buf
+	offset int64              // of the entry after the last one that was returned
+	kind   byte               // d_type of the last entry
+	buf    *[listingSize]byte // of the kernel's entries
+	rest   []byte             // of buf
 }
+
+// listings are buffers.
+var listings = sync.Pool{New: func() any { return new([listingSize]byte) }}
 
 // listingSize is the size of the buffer in bytes.
 const listingSize = 8 << 10
@@ -61,10 +65,10 @@ func (l *listing) next() (string, error) {
 
 func (l *listing) fill() error {
 	if l.buf == nil {
-		l.buf = make([]byte, listingSize)
+		l.buf = new([listingSize]byte)
 	}
 	for {
-		n, err := unix.Getdents(l.fd, l.buf)
+		n, err := unix.Getdents(l.fd, l.buf[:])
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/containerd/v2/pkg/cio"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -264,6 +265,43 @@ func TestRecoverLeavesCreatorsAlone(t *testing.T) {
 	if got := run(t, p, "echo", "alive"); got != "alive\n" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// A container runs that the runtime takes for a created one, as after a containerd that
+// was killed while it started the container. The pod is removed all the same.
+func TestRemoveOfARunningCreatedContainer(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	all, err := e.sandboxes(t.Context(), newLayout(e.opts.Root, p.UID).labels())
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	made, err := e.cri.CreateContainer(t.Context(), &runtimeapi.CreateContainerRequest{
+		PodSandboxId:  all[0].Id,
+		SandboxConfig: &runtimeapi.PodSandboxConfig{Metadata: all[0].Metadata},
+		Config: &runtimeapi.ContainerConfig{
+			Metadata: &runtimeapi.ContainerMetadata{Name: "half"},
+			Image:    &runtimeapi.ImageSpec{Image: testImage}, Command: []string{"/prog", "sleep"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.daemon.Client().LoadContainer(t.Context(), made.ContainerId)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task, err := c.NewTask(t.Context(), cio.NullIO)
+	if err == nil {
+		err = task.Start(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Remove(t.Context(), 0, nil); err != nil {
+		t.Error(err)
+	}
+	checkNothing(t, e)
 }
 
 // A pod is removed while other callers repeatedly find and lock it.

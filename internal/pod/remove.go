@@ -247,10 +247,24 @@ func (e *Engine) tryDeleteSandbox(ctx context.Context, id string) error {
 		return err
 	}
 	_, err = e.cri.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: id})
-	if err != nil && !cri.IsNotFound(err) {
+	if err == nil || cri.IsNotFound(err) {
+		return nil
+	}
+	// What runs now is not stopped by the runtime, which does not know of it.
+	return errors.Join(err, e.removeTasks(ctx, id))
+}
+
+// removeTasks removes what runs in the containers of a stopped sandbox.
+func (e *Engine) removeTasks(ctx context.Context, sandbox string) error {
+	list, err := e.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{PodSandboxId: sandbox}})
+	if err != nil {
 		return err
 	}
-	return nil
+	var ids []string
+	for _, c := range list.Containers {
+		ids = append(ids, c.Id)
+	}
+	return e.daemon.RemoveTasks(ctx, ids)
 }
 
 // unmountVolumes unmounts everything in the pod's directory.

@@ -1,0 +1,76 @@
+package manifest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Files, directories and standard input are one manifest: each object once, and
+// errors by the name of its file.
+func TestLoadAllAndJoin(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pod := func(name string) string {
+		return "apiVersion: v1\nkind: Pod\nmetadata: {name: " + name + "}\nspec: {containers: [{name: c, image: i}]}\n"
+	}
+	if err := os.MkdirAll("dir/below", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"dir/b.yml": pod("b"), "dir/a.yaml": pod("a"), "dir/notes.txt": "{", "dir/below/x.yaml": pod("x"), "c.json": `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}}`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := LoadAll(t.Context(), []string{"dir", "c.json", filepath.Join("dir", "a.yaml"), "-"}, strings.NewReader(pod("in")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Join(files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range f.Workloads() {
+		got = append(got, w.Errorf("spec", "", "here").Error())
+	}
+	want := []string{"dir/a.yaml:4:1: spec: here", "dir/b.yml:4:1: spec: here", "standard input:4:1: spec: here"}
+	if d := cmp.Diff(got, want); d != "" {
+		t.Errorf("workloads (-got +want):\n%s", d)
+	}
+	if len(f.ConfigMaps()) != 1 || f.Name != "dir/a.yaml, dir/b.yml, c.json and 1 more" {
+		t.Errorf("%q has %v", f.Name, f.ConfigMaps())
+	}
+
+	// An edit of one part changes that part.
+	edited, err := f.Edited(f.Workloads()[1].Set("spec.hostname", "h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, part := range edited.Parts() {
+		if changed := string(part.Content()) != string(files[i].Content()); changed != (i == 1) {
+			t.Errorf("%s is changed: %t", part.Name, changed)
+		}
+	}
+
+	twice, err := Parse("again.yaml", []byte(pod("b")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Join(files[1], twice); err == nil || err.Error() != "again.yaml:1:1: metadata.name: Pod b is defined twice (the first is on line 1 of dir/b.yml)" {
+		t.Errorf("got %v", err)
+	}
+	if _, err := LoadAll(t.Context(), []string{"dir/below/.."}, nil); err != nil {
+		t.Error(err)
+	}
+	if err := os.Mkdir("empty", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadAll(t.Context(), []string{"empty"}, nil); err == nil || !strings.Contains(err.Error(), "no file ends in .yaml, .yml or .json") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -44,3 +44,31 @@ func TestOnlyTheLoadWrote(t *testing.T) {
 		t.Errorf("left (-got +want):\n%s", d)
 	}
 }
+
+// TestBorrowedVolumes checks that the workload's own writes to a volume that a trial
+// has for its load count as failed calls.
+func TestBorrowedVolumes(t *testing.T) {
+	lent := loan{"c": {{MountPath: "/tmp"}}}
+	access := func(path, mount, errno string) trace.Access {
+		return trace.Access{Op: trace.Create, Path: path, Mount: mount, Errno: errno, Count: 1}
+	}
+	all := []trace.Access{access("/tmp/a", "/tmp", ""), access("/tmp/b", "/tmp", "ENOENT"), access("/srv/c", "/srv", ""), access("/d", "", "")}
+	traces := []trace.Trace{
+		{Container: "c", Root: "init", Accesses: all},
+		{Container: "c", Root: "exercise", Accesses: all},
+		{Container: "other", Root: "init", Accesses: all},
+	}
+	got := lent.repaid(traces)
+	want := []trace.Access{access("/tmp/a", "", "EROFS"), access("/tmp/b", "/tmp", "ENOENT"), access("/srv/c", "/srv", ""), access("/d", "", "")}
+	if d := cmp.Diff(got[0].Accesses, want); d != "" {
+		t.Errorf("the workload (-got +want):\n%s", d)
+	}
+	for _, i := range []int{1, 2} {
+		if d := cmp.Diff(got[i].Accesses, all); d != "" {
+			t.Errorf("%s in %s (-got +want):\n%s", got[i].Root, got[i].Container, d)
+		}
+	}
+	if traces[0].Accesses[0].Errno != "" {
+		t.Error("the traces were changed in place")
+	}
+}

@@ -79,6 +79,23 @@ func TestLoadWithoutTarget(t *testing.T) {
 	}
 }
 
+// TestLoadOfOtherWorkloads checks that load is not given to a workload that it is
+// not meant for.
+func TestLoadOfOtherWorkloads(t *testing.T) {
+	shop := parseWorkloads(t, shopText)
+	pieces, err := Load{Commands: []string{"po/cache=a", "deploy/web=b", "db-0=c"}}.assign(shop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range loadOf([]member{{workload: shop[0]}, {workload: shop[1]}}, pieces) {
+		got = append(got, l.command)
+	}
+	if d := cmp.Diff(got, []string{"b", "c"}); d != "" {
+		t.Errorf("load of web and db (-got +want):\n%s", d)
+	}
+}
+
 func TestLoadForNoWorkload(t *testing.T) {
 	shop := parseWorkloads(t, shopText)
 	const has = "deployment/web, statefulset/db, pod/cache, replicationcontroller/old"

@@ -147,10 +147,29 @@ func find(members []member, key string) member {
 	return members[max(i, 0)]
 }
 
+// isMember reports whether the pod of a workload runs.
+func isMember(members []member, key string) bool {
+	return slices.ContainsFunc(members, func(m member) bool { return m.workload.key() == key })
+}
+
+// loadOf returns the load that is meant for the pods that run. The rest is for the
+// trials of other workloads.
+func loadOf(members []member, all []piece) []piece {
+	return slices.DeleteFunc(slices.Clone(all), func(l piece) bool { return !isMember(members, l.workload) })
+}
+
 // round runs all of the load once. What fails is tried again until then.
 func (o Options) round(ctx context.Context, members []member, pieces []piece, until time.Time) []Outcome {
 	outcomes := []Outcome{}
 	for _, l := range pieces {
+		if !isMember(members, l.workload) { // it ran in the first run
+			gone := Outcome{Load: l.label, Result: "its pod does not run", final: true, piece: l}
+			outcomes = append(outcomes, gone)
+			if l.http != "" {
+				outcomes = append(outcomes, gone, gone) // as many as there are requests
+			}
+			continue
+		}
 		m := find(members, l.workload)
 		c := client(address(m.Pod))
 		for _, run := range o.runs(m.Pod, c, l) {
@@ -231,10 +250,14 @@ func address(p *pod.Pod) string {
 // that are requested. It returns the load and the ports that are open. Without any
 // load, it is the root page of each declared port that answers HTTP.
 func (o Options) prepare(ctx context.Context, members []member, until time.Time) (pieces []piece, listening []openPort, err error) {
-	pieces = o.pieces
+	given := o.pieces
+	if o.listening == nil { // other runs have the load of the first
+		given = loadOf(members, given)
+	}
+	pieces = given
 	for _, m := range members {
-		hasLoad := len(o.pieces) == 0
-		for _, l := range o.pieces {
+		hasLoad := len(given) == 0
+		for _, l := range given {
 			if find(members, l.workload).Pod != m.Pod {
 				continue
 			}
@@ -255,7 +278,7 @@ func (o Options) prepare(ctx context.Context, members []member, until time.Time)
 		}
 		open := o.waitPorts(ctx, m, until)
 		listening = append(listening, open...)
-		if len(o.pieces) == 0 {
+		if len(given) == 0 {
 			pieces = append(pieces, o.findHTTP(ctx, m, open)...)
 		}
 	}

@@ -5,9 +5,6 @@ import (
 	"strings"
 )
 
-// maxNested is how deep text that is written in text is looked into.
-const maxNested = 3
-
 // A scanner goes through text line by line. It knows which secrets of several lines a
 // line belongs to, in whatever format: what is indented below a name, quotes, brackets,
 // here-documents, sections, and keys in PEM.

@@ -48,28 +48,32 @@ var moreCases = []appCase{
 }
 
 // TestApplications learns each application under load, which also proves the
-// profile.
+// profile. What was sealed must hold under ten times the load, and every volume must
+// be needed.
 func TestApplications(t *testing.T) {
 	t.Parallel()
-	learnAll(t, appCases)
+	learnAll(t, appCases, holds)
 }
 
 // TestMoreApplications does the same with the slow applications.
 func TestMoreApplications(t *testing.T) {
 	t.Parallel()
-	learnAll(t, moreCases)
+	learnAll(t, moreCases, nil)
 }
 
-func learnAll(t *testing.T, cases []appCase) {
+func learnAll(t *testing.T, cases []appCase, more func(*testing.T, Options, Workload, Lesson)) {
 	for _, c := range cases {
 		t.Run(c.app, func(t *testing.T) {
 			t.Parallel()
-			learnOne(t, c)
+			o, s, l := learnOne(t, c)
+			if more != nil {
+				more(t, o, s, l)
+			}
 		})
 	}
 }
 
-func learnOne(t *testing.T, c appCase) {
+func learnOne(t *testing.T, c appCase) (Options, Workload, Lesson) {
 	app, err := appimage.Lookup(c.app)
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +115,50 @@ func learnOne(t *testing.T, c appCase) {
 	for _, path := range c.not {
 		if slices.ContainsFunc(volumes, covers(path)) {
 			t.Errorf("a volume covers %s, which need not be written: %+v", path, volumes)
+		}
+	}
+	return o, s, l
+}
+
+// holds proves a sealed application under ten times the load that it was learned
+// under, and that it is not proven without one of its volumes, which the proof names.
+func holds(t *testing.T, o Options, s Workload, l Lesson) {
+	t.Helper()
+	sealed, err := s.sealedBy(l.Profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := o
+	more.Load.HTTP, more.Load.Commands = slices.Repeat(o.Load.HTTP, 10), slices.Repeat(o.Load.Commands, 10)
+	p, err := Prove(t.Context(), more, sealed)
+	if err != nil || !p.Passed {
+		t.Errorf("under ten times the load: %v, %q", err, p.Reasons)
+	}
+	if o, err = o.about(s); err != nil {
+		t.Fatal(err)
+	}
+	roots, err := o.containerRoots(t.Context(), s.Spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o = o.like(l.writable)
+	o.noKills = true
+	volumes := l.Profile.Containers[0].Volumes
+	for i, v := range volumes {
+		less := l.Profile
+		less.Containers = slices.Clone(less.Containers)
+		less.Containers[0].Volumes = slices.Delete(slices.Clone(volumes), i, i+1)
+		sealed, err := s.sealedBy(less)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _, err := o.prove(t.Context(), sealed, l.writable, roots)
+		if err != nil {
+			t.Fatal(err)
+		}
+		isNamed := slices.ContainsFunc(p.Failures, func(f Failure) bool { return !f.Mild && isBelow(f.Path, v.MountPath) })
+		if p.Passed || !isNamed {
+			t.Errorf("without the volume %s: passed is %t, %q", v.MountPath, p.Passed, p.Reasons)
 		}
 	}
 }

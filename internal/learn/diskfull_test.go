@@ -95,8 +95,8 @@ func TestFullDisk(t *testing.T) {
 		{"load half", 1 << 20, []string{"load", archive}},
 		{"run", 0, []string{"run", "-d", "-f", file}},
 		{"run half", 12 << 10, []string{"run", "-d", "-f", file}},
-		{"learn", 0, []string{"learn", file, "--quiet", "300ms"}},
-		{"learn nearly", 8 << 20, []string{"learn", file, "--quiet", "3s"}},
+		{"learn", 0, []string{"learn", file, "--exercise", "/hostile exit", "--quiet", "300ms"}},
+		{"learn nearly", 8 << 20, []string{"learn", file, "--exercise", "/hostile exit", "--quiet", "3s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			free := fillDisk(t, filepath.Join(l.dir, "disk"), c.leave)

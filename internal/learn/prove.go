@@ -142,11 +142,6 @@ func (o Options) prove(ctx context.Context, s Workload, ref trial, roots contain
 	if t.Healthy {
 		p.compareRestarts(ref, t, roots)
 	}
-	for _, weak := range slices.Concat(ref.Weak, t.Weak) {
-		if !slices.Contains(p.Weak, weak) {
-			p.Weak = append(p.Weak, weak)
-		}
-	}
 	p.Passed = len(p.Reasons) == 0
 	p.Verdict = verdictOf(p.Passed, p.Weak)
 	if !p.Passed {

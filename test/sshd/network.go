@@ -78,8 +78,15 @@ func (s *Server) port() string { return fmt.Sprintf("port%d", s.number) }
 // sender.
 func (s *Server) LinkDown() { s.setLink("down") }
 
-// LinkUp undoes LinkDown.
-func (s *Server) LinkUp() { s.setLink("up") }
+// LinkUp undoes LinkDown. For some seconds the kernel would remember that the server
+// did not answer.
+func (s *Server) LinkUp() {
+	s.lab.t.Helper()
+	s.setLink("up")
+	if err := run("ip", "neighbour", "flush", "to", s.Addr); err != nil {
+		s.lab.t.Fatalf("sshd: link of %s: %v", s.Name, err)
+	}
+}
 
 func (s *Server) setLink(state string) {
 	s.lab.t.Helper()

@@ -487,8 +487,9 @@ func TestDeepDirectoryHidesNothing(t *testing.T) {
 			if ch.Severity != drift.Critical || ch.Class != drift.Executable || !strings.Contains(ch.Diff, "+\\x7fELF") {
 				t.Errorf("got %s %s and a diff of %d bytes", ch.Severity, ch.Class, len(ch.Diff))
 			}
-			// Whole paths of all directories would be 1 GB.
-			if used := after.TotalAlloc - before.TotalAlloc; used > 100<<20 {
+			// Whole paths of all directories would be 1 GB. The race detector adds to the
+			// 100 MB that are allocated without it.
+			if used := after.TotalAlloc - before.TotalAlloc; used > 250<<20 {
 				t.Errorf("%d MB of memory were allocated", used>>20)
 			}
 		})

@@ -2,6 +2,7 @@ package pod
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -124,13 +125,21 @@ func hints(lines []string) []Hint {
 	return out
 }
 
+// location matches what follows the name of a file to tell a line in it.
+var location = regexp.MustCompile(`^:[0-9]`)
+
 // nearestPath returns the last path before the text of the error, where most
-// programs print it, or else the first path after it.
+// programs print it, or else the first path after it. A line of a configuration is
+// chosen only if there is no other path.
 func nearestPath(line string, at int) string {
-	var found string
+	var found, configuration string
 	for _, m := range absolutePath.FindAllStringSubmatchIndex(line, -1) {
 		p := strings.TrimRight(line[m[2]:m[3]], ".")
 		if p == "/" || p == "" {
+			continue
+		}
+		if location.MatchString(line[m[3]:]) {
+			configuration = p
 			continue
 		}
 		if m[2] > at && found != "" {
@@ -138,7 +147,7 @@ func nearestPath(line string, at int) string {
 		}
 		found = p
 	}
-	return found
+	return cmp.Or(found, configuration)
 }
 
 // exitError returns the reason why a container ended, with lines of its log.

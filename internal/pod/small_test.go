@@ -49,6 +49,8 @@ func TestHints(t *testing.T) {
 	}{
 		{"nginx", `nginx: [emerg] mkdir() "/var/cache/nginx/client_temp" failed (30: Read-only file system)`, []Hint{{"/var/cache/nginx/client_temp", "Read-only file system"}}},
 		{"apache", `(30)Read-only file system: AH00091: apache2: could not open error log file /var/log/apache2/error.log.`, []Hint{{"/var/log/apache2/error.log", "Read-only file system"}}},
+		{"haproxy", `[ALERT] Binding [/etc/haproxy/haproxy.cfg:5] for frontend GLOBAL: error when trying to unlink previous UNIX socket (Read-only file system) [/run/haproxy/admin.sock]`, []Hint{{"/run/haproxy/admin.sock", "Read-only file system"}}},
+		{"a line only", `/etc/app.conf:5: Read-only file system`, []Hint{{"/etc/app.conf", "Read-only file system"}}},
 		{"go", `open /run/app.pid: read-only file system`, []Hint{{"/run/app.pid", "Read-only file system"}}},
 		{"shell", `/bin/sh: 1: cannot create /etc/x: Read-only file system`, []Hint{{"/etc/x", "Read-only file system"}}},
 		{"java", `java.io.FileNotFoundException: /opt/app/logs/out.log (Read-only file system)`, []Hint{{"/opt/app/logs/out.log", "Read-only file system"}}},

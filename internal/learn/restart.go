@@ -46,17 +46,13 @@ func (t trial) lost() bool {
 // when it is idle. A kubelet restarts a container with a new root and the volumes
 // as they are, so that only a sealed one finds what was left.
 func (o Options) restart(ctx context.Context, p *pod.Pod, w *watch, t *trial) error {
-	if o.noKills || failed(t.Outcomes) {
+	if failed(t.Outcomes) {
 		return nil
 	}
-	if err := p.Refresh(ctx); err != nil || p.Phase != pod.Running {
+	names, err := o.toKill(ctx, p)
+	if err != nil || len(names) == 0 {
 		return err
 	}
-	names := restartable(p)
-	if len(names) == 0 {
-		return nil
-	}
-	o.say("  killing and restarting %s", strings.Join(names, ", "))
 	o.chooseRepeat(t)
 	members := o.members(p, t)
 	if len(t.pieces) > 0 {
@@ -102,18 +98,26 @@ func unprinted(outcomes []Outcome) []Outcome {
 // restartAtWork kills the containers of a pod that is meant to end, and that is
 // restarted when it fails. It does nothing if the pod has ended already.
 func (o Options) restartAtWork(ctx context.Context, p *pod.Pod, w *watch, t *trial) error {
-	if o.noKills {
-		return nil
-	}
-	if err := p.Refresh(ctx); err != nil || p.Phase != pod.Running {
+	names, err := o.toKill(ctx, p)
+	if err != nil || len(names) == 0 {
 		return err
 	}
-	names := restartable(p)
-	if len(names) == 0 {
-		return nil
-	}
-	o.say("  killing and restarting %s", strings.Join(names, ", "))
 	return o.restartOnce(ctx, o.members(p, t), w, t, atWork, names)
+}
+
+// toKill returns the containers of a pod to kill, none if it has ended.
+func (o Options) toKill(ctx context.Context, p *pod.Pod) ([]string, error) {
+	if o.noKills {
+		return nil, nil
+	}
+	if err := p.Refresh(ctx); err != nil || p.Phase != pod.Running {
+		return nil, err
+	}
+	names := restartable(p)
+	if len(names) > 0 {
+		o.say("  killing and restarting %s", strings.Join(names, ", "))
+	}
+	return names, nil
 }
 
 // restartable returns the containers that run and are restarted after a kill.

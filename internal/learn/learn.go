@@ -139,7 +139,7 @@ func (o Options) reference(ctx context.Context, s Workload) (trial, containerRoo
 		return trial{}, nil, err
 	}
 	if cut := truncated(ref.Traces); cut != "" {
-		return trial{}, nil, fmt.Errorf("%s: the trace of container %s was cut short: its tracer was killed; learn it once more", s.Name(), cut)
+		return trial{}, nil, fmt.Errorf("%s: the trace of container %s was cut short%s; learn it once more", s.Name(), cut, whyCut(ref.Traces))
 	}
 	if !ref.passed() && ref.Healthy {
 		return trial{}, nil, fmt.Errorf("%s: %w: %s", s.Name(), ErrLoad, ref.trouble())

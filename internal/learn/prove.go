@@ -125,7 +125,7 @@ func (o Options) prove(ctx context.Context, s Workload, ref trial, roots contain
 	}
 	for _, trace := range t.Traces {
 		if !trace.Complete {
-			p.Reasons = append(p.Reasons, fmt.Sprintf("container %s: its trace was cut short, so a failed call may have been missed", trace.Container))
+			p.Reasons = append(p.Reasons, fmt.Sprintf("container %s: its trace was cut short%s, so a failed call may have been missed", trace.Container, whyCut(t.Traces)))
 		}
 	}
 	if o.traces() && t.Healthy {

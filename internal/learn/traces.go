@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -149,4 +150,14 @@ func truncated(traces []trace.Trace) string {
 		return ""
 	}
 	return traces[i].Container
+}
+
+// whyCut returns the reason of the first incomplete trace, for an error message. A
+// tracer that was killed left none.
+func whyCut(traces []trace.Trace) string {
+	i := slices.IndexFunc(traces, func(t trace.Trace) bool { return !t.Complete })
+	if i < 0 || len(traces[i].Weak) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(traces[i].Weak, "; ") + ")"
 }

@@ -50,7 +50,7 @@ func (j job) trace(control *os.File) error {
 	if t.inside, err = elsewhere(); err != nil {
 		return err
 	}
-	t.starts, t.measures = j.starts(t.inside), true
+	t.starts, t.begins, t.measures = j.starts(t.inside), j.begins, true
 	// The file exists before the container does, so that a reader of the
 	// directory waits for the trace.
 	out, err := newOutput(j, t)
@@ -100,15 +100,14 @@ func killWith(control *os.File, runc int) {
 // it is the process in runc's pid file.
 func (j job) starts(inside func(int) bool) func(int) bool {
 	return func(pid int) bool {
-		if !inside(pid) {
-			return false
-		}
-		if j.PIDFile == "" {
-			return true
-		}
-		data, err := os.ReadFile(j.PIDFile)
-		return err == nil && strings.TrimSpace(string(data)) == strconv.Itoa(pid)
+		return inside(pid) && (j.PIDFile == "" || j.begins(pid))
 	}
+}
+
+// begins reports whether a process is the one in runc's pid file.
+func (j job) begins(pid int) bool {
+	data, err := os.ReadFile(j.PIDFile)
+	return err == nil && strings.TrimSpace(string(data)) == strconv.Itoa(pid)
 }
 
 // startRunc starts runc with every descriptor that the caller passed for it.

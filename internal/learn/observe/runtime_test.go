@@ -48,6 +48,23 @@ func TestContainer(t *testing.T) {
 		c.must("delete", c.id)
 		wantAccesses(t, c.traces())
 	})
+	t.Run("it is killed while commands begin in it", func(t *testing.T) {
+		// At any moment of an exec, also between runc and the command's program.
+		for after := range 50 {
+			c := newContainer(t, writer, []string{"sleep"})
+			pid := c.create(nil)
+			c.must("start", c.id)
+			cmd := c.runc("exec", "--detach", c.id, "/bin/writer", "sleep")
+			cmd.Stderr = nil
+			must(t, cmd.Start())
+			time.Sleep(time.Duration(after) * time.Millisecond)
+			c.must("kill", c.id, "KILL")
+			cmd.Wait() // it may have been killed
+			c.wait(pid)
+			c.must("delete", "--force", c.id)
+			c.traces() // fails if one does not become complete
+		}
+	})
 	t.Run("what it does on SIGTERM is seen", func(t *testing.T) {
 		c := newContainer(t, writer, []string{"term"})
 		r, w, err := os.Pipe()

@@ -99,13 +99,16 @@ func killWith(control *os.File, runc int) {
 // container's program: it is in another mount namespace, where hooks are too, and
 // it is the process in runc's pid file.
 func (j job) starts(inside func(int) bool) func(int) bool {
-	return func(pid int) bool {
-		return inside(pid) && (j.PIDFile == "" || j.begins(pid))
-	}
+	return func(pid int) bool { return inside(pid) && j.begins(pid) }
 }
 
-// begins reports whether a process is the one in runc's pid file.
+// begins reports whether a process may be the one that executes the container's
+// program: the one in runc's pid file. For an exec there is no such file, and any
+// process that runc starts may be the one.
 func (j job) begins(pid int) bool {
+	if j.PIDFile == "" {
+		return true
+	}
 	data, err := os.ReadFile(j.PIDFile)
 	return err == nil && strings.TrimSpace(string(data)) == strconv.Itoa(pid)
 }

@@ -21,8 +21,8 @@ type tracer struct {
 	// recorded.
 	starts func(pid int) bool
 	inside func(tid int) bool
-	// begins reports whether a process is the one that executes the first program to
-	// record, also after its end.
+	// begins reports whether a process may be the one that executes the first program
+	// to record, also after its end.
 	begins func(pid int) bool
 	// ended is called once, when the process seized first has ended.
 	ended func(syscall.WaitStatus)
@@ -162,7 +162,7 @@ func (t *tracer) gone(tid int, status syscall.WaitStatus) {
 		t.finish(tid, th, nil)
 	}
 	delete(t.threads, tid)
-	if t.view == nil && t.blind == nil && status.Signaled() && t.begins(tid) {
+	if t.view == nil && t.blind == nil && status.Signaled() && tid != t.first && t.begins(tid) {
 		t.unborn = true
 	}
 	if t.killing.Load() {

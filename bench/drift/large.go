@@ -23,8 +23,8 @@ const (
 	targetCPU    = 10 * time.Second
 )
 
-// measureLarge measures trees that a container could make to keep whoever looks at it
-// busy. Each is compared in a process of its own.
+// measureLarge measures trees that a container could make to delay its comparison. Each
+// is compared in a process of its own.
 func measureLarge(ctx context.Context) error {
 	for _, tt := range []struct {
 		name  string

@@ -91,8 +91,8 @@ exercise itself writes needs no volume. Its output counts as well as its exit co
 	return cmd
 }
 
-// partly returns the error of a command that has printed what it could find out,
-// with the given outcome, although some of it failed.
+// partly returns the error of a command that failed for some workloads and printed
+// the results of the others. printed is the error of printing them, or their verdict.
 func partly(failed, printed error) error {
 	var verdict status
 	if failed != nil && errors.As(printed, &verdict) {
@@ -101,7 +101,8 @@ func partly(failed, printed error) error {
 	return errors.Join(failed, printed)
 }
 
-// learn learns workloads. It returns what was learned also if some of it failed.
+// learn runs workloads and returns their profiles. With an error, it returns those of the
+// workloads that did not fail.
 func (a *app) learn(ctx context.Context, workloads []learn.Workload, load loadFlags, old []profile.Profile, leaveOneOut bool) ([]learn.Lesson, error) {
 	var lessons []learn.Lesson
 	err := a.traced(ctx, load, func(o learn.Options) (err error) {

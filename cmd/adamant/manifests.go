@@ -11,7 +11,8 @@ import (
 // manifestFlag is the flag -f of a command that also takes manifests as arguments.
 type manifestFlag struct{ names []string }
 
-// add makes a command take manifests. what is what it does with one.
+// add adds the flag and arguments for manifests to a command. what completes "manifest to" in
+// the flag's usage.
 func (m *manifestFlag) add(cmd *cobra.Command, what string) {
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.ValidArgsFunction = completeManifests

@@ -135,7 +135,8 @@ func (w *diffWriter) hunk(h *udiff.Hunk) {
 	}
 }
 
-// line writes a line as it is shown. content is the whole of it.
+// line writes one line of the diff: the mark and shown, the redacted line. content is the
+// line before redaction.
 func (w *diffWriter) line(mark, shown, content string) {
 	if w.cut > 0 {
 		w.cut++

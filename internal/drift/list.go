@@ -23,9 +23,9 @@ type listed struct {
 }
 
 // A list keeps the changes that a report lists: the most severe and, of those, the ones
-// with the shortest paths. Only the number of the others is kept. A container could
-// otherwise fill the memory of whoever looks at it, or hide a change behind a million
-// others.
+// with the shortest paths. Only the number of the others is kept. Otherwise a
+// container could fill the memory of the process that compares it, or hide a change
+// behind a million others.
 type list struct {
 	found   []listed
 	bytes   int

@@ -54,7 +54,7 @@ func (s mountSpec) isReadOnly() bool {
 	return readOnly
 }
 
-// A mountView is a mount table and what is needed to read it.
+// A mountView is the mount table of a container and of its runtime.
 type mountView struct {
 	table []mounts.Mount // of one mount namespace of the container
 	host  []mounts.Mount // of the namespace of its runtime
@@ -109,7 +109,7 @@ func (c *mountComparison) report(point, detail, reason string) {
 	})
 }
 
-// describe returns what is mounted, in words.
+// describe returns the type of a mount, its root and whether it is writable, as text.
 func describe(m mounts.Mount) string {
 	what := m.Type
 	if m.Root != "/" {

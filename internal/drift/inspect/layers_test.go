@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,14 +56,14 @@ func TestLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paced := int64(0)
-	opts := LayersOptions{Pace: func(size int64) { paced += size }}
+	var paced atomic.Int64
+	opts := LayersOptions{Pace: func(size int64) { paced.Add(size) }}
 	r, err := Layers(t.Context(), image.Image{Image: img}, lower, opts)
 	if err != nil || !r.Clean() {
 		t.Fatalf("as they were unpacked: %+v, %v; want no drift", r, err)
 	}
-	if paced != int64(len("one\n#!/bin/sh\ntwo\n")) {
-		t.Errorf("%d bytes were paced", paced)
+	if paced.Load() != int64(len("one\n#!/bin/sh\ntwo\n")) {
+		t.Errorf("%d bytes were paced", paced.Load())
 	}
 
 	// An edit below a file of the layer above is one too.

@@ -50,7 +50,7 @@ func (j job) trace(control *os.File) error {
 	if t.inside, err = elsewhere(); err != nil {
 		return err
 	}
-	t.starts, t.begins, t.measures = j.starts(t.inside), j.begins, true
+	t.starts, t.exec, t.measures = j.starts(t.inside), j.PIDFile == "", true
 	// The file exists before the container does, so that a reader of the
 	// directory waits for the trace.
 	out, err := newOutput(j, t)
@@ -97,20 +97,19 @@ func killWith(control *os.File, runc int) {
 
 // starts returns a function that reports whether a process has just executed the
 // container's program: it is in another mount namespace, where hooks are too, and
-// it is the process in runc's pid file.
-func (j job) starts(inside func(int) bool) func(int) bool {
-	return func(pid int) bool { return inside(pid) && j.begins(pid) }
-}
-
-// begins reports whether a process may be the one that executes the container's
-// program: the one in runc's pid file. For an exec there is no such file, and any
+// it is the process in runc's pid file. For an exec there is no such file, and any
 // process that runc starts may be the one.
-func (j job) begins(pid int) bool {
-	if j.PIDFile == "" {
-		return true
+func (j job) starts(inside func(int) bool) func(int) bool {
+	return func(pid int) bool {
+		if !inside(pid) {
+			return false
+		}
+		if j.PIDFile == "" {
+			return true
+		}
+		data, err := os.ReadFile(j.PIDFile)
+		return err == nil && strings.TrimSpace(string(data)) == strconv.Itoa(pid)
 	}
-	data, err := os.ReadFile(j.PIDFile)
-	return err == nil && strings.TrimSpace(string(data)) == strconv.Itoa(pid)
 }
 
 // startRunc starts runc with every descriptor that the caller passed for it.

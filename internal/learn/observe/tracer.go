@@ -21,9 +21,10 @@ type tracer struct {
 	// recorded.
 	starts func(pid int) bool
 	inside func(tid int) bool
-	// begins reports whether a process may be the one that executes the first program
-	// to record, also after its end.
-	begins func(pid int) bool
+	// exec is set for a command in a running container. If it is killed before it
+	// begins, it has written nothing. Of a container that never began the same would
+	// be true, but would prove nothing about it.
+	exec bool
 	// ended is called once, when the process seized first has ended.
 	ended func(syscall.WaitStatus)
 
@@ -69,7 +70,6 @@ func newTracer() *tracer {
 	return &tracer{
 		starts:  func(int) bool { return true },
 		inside:  func(int) bool { return true },
-		begins:  func(int) bool { return false },
 		ended:   func(syscall.WaitStatus) {},
 		abis:    abis(),
 		threads: map[int]*thread{},
@@ -162,7 +162,7 @@ func (t *tracer) gone(tid int, status syscall.WaitStatus) {
 		t.finish(tid, th, nil)
 	}
 	delete(t.threads, tid)
-	if t.view == nil && t.blind == nil && status.Signaled() && tid != t.first && t.begins(tid) {
+	if t.view == nil && t.blind == nil && status.Signaled() && tid != t.first && t.exec {
 		t.unborn = true
 	}
 	if t.killing.Load() {
@@ -215,7 +215,7 @@ func (t *tracer) begin(pid int) {
 
 // missed returns why nothing was recorded of a container that was created,
 // because an empty trace would otherwise pass as proof that nothing was
-// written. A program that was killed before it began has written nothing.
+// written.
 func (t *tracer) missed() error {
 	if t.unborn {
 		return nil

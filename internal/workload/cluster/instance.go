@@ -7,11 +7,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-)
 
-// fatalCrashes is reported for a pod that can never start. It fails any
-// rollout.
-const fatalCrashes = 2
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
 
 // secondAttempt is the age of a pod after which the kubelet has tried twice to
 // start a container; it waits 10 s after the first attempt.
@@ -26,16 +24,27 @@ var failedWaiting = map[string]bool{
 }
 
 // crashes returns how often containers of a pod ended that must run, or could
-// not be started, and the reason of the last.
+// not be started, and the reason of the last. Init containers that are no sidecars
+// may fail until what they wait for is there: only one that can never start counts.
 func crashes(p *corev1.Pod, now time.Time) (int, string) {
 	n, reason := 0, ""
 	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		times, why := containerCrashes(c, now.Sub(p.CreationTimestamp.Time))
+		if times < rollout.Fatal && isSetup(p, c.Name) {
+			times = 0
+		}
 		if n += times; why != "" {
 			reason = "container " + c.Name + ": " + why
 		}
 	}
 	return n, reason
+}
+
+// isSetup reports whether a container is an init container and no sidecar.
+func isSetup(p *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool {
+		return c.Name == name && c.RestartPolicy == nil
+	})
 }
 
 func containerCrashes(c corev1.ContainerStatus, age time.Duration) (int, string) {
@@ -52,7 +61,7 @@ func containerCrashes(c corev1.ContainerStatus, age time.Duration) (int, string)
 			break
 		}
 		if n++; never || age > secondAttempt {
-			n = max(n, fatalCrashes)
+			n = rollout.Fatal
 		}
 		return n, wait.Reason + ": " + wait.Message
 	}

@@ -7,6 +7,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 func TestCrashes(t *testing.T) {
@@ -29,14 +31,33 @@ func TestCrashes(t *testing.T) {
 		{"runs again", corev1.ContainerStatus{State: running, RestartCount: 1, LastTerminationState: killed}, 0, 1, "OOMKilled, exit status 137"},
 		{"waits to run again", corev1.ContainerStatus{State: waits("CrashLoopBackOff"), RestartCount: 1, LastTerminationState: terminated}, 0, 2, "exit status 2"},
 		{"has no image yet", corev1.ContainerStatus{State: waits("ImagePullBackOff")}, time.Second, 1, "ImagePullBackOff: said so"},
-		{"still has no image", corev1.ContainerStatus{State: waits("ImagePullBackOff")}, time.Minute, fatalCrashes, "ImagePullBackOff: said so"},
-		{"will have no image", corev1.ContainerStatus{State: waits("ErrImageNeverPull")}, 0, fatalCrashes, "ErrImageNeverPull: said so"},
+		{"still has no image", corev1.ContainerStatus{State: waits("ImagePullBackOff")}, time.Minute, rollout.Fatal, "ImagePullBackOff: said so"},
+		{"will have no image", corev1.ContainerStatus{State: waits("ErrImageNeverPull")}, 0, rollout.Fatal, "ErrImageNeverPull: said so"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if n, why := containerCrashes(test.status, test.age); n != test.want || why != test.why {
 				t.Errorf("got %d, %q: want %d, %q", n, why, test.want, test.why)
 			}
 		})
+	}
+}
+
+// TestInitContainersMayFail checks that an init container that waits for
+// something, and fails meanwhile, is no crash of its pod. A sidecar's is.
+func TestInitContainersMayFail(t *testing.T) {
+	status := corev1.ContainerStatus{Name: "setup", RestartCount: 4, State: corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Reason: "Error"},
+	}}
+	p := &corev1.Pod{
+		Spec:   corev1.PodSpec{InitContainers: []corev1.Container{{Name: "setup"}}},
+		Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{status}},
+	}
+	if n, why := crashes(p, time.Now()); n != 0 || why != "container setup: exit status 2" {
+		t.Errorf("got %d, %q", n, why)
+	}
+	p.Spec.InitContainers[0].RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+	if n, _ := crashes(p, time.Now()); n != 5 {
+		t.Errorf("got %d of a sidecar, want 5", n)
 	}
 }
 

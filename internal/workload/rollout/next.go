@@ -127,20 +127,16 @@ func (r *reconciler) replaceLost() {
 
 // failureReason returns why the target has failed, empty if it has not.
 func (r *reconciler) failureReason() string {
-	if f := r.o.Failed[r.s.Target]; f.Times >= crashLimit {
+	if f := r.o.Failed[r.s.Target]; f.Times >= r.spec.crashLimit() {
 		return fmt.Sprintf("an instance could not be made, %d times: %s", f.Times, f.Reason)
 	}
-	crashes, last := 0, ""
 	for _, i := range r.target {
-		if crashes += i.Crashes; i.Crashes > 0 {
-			last = i.Reason
-		}
 		if i.Drift == Drifted && r.spec.OnDrift != Report {
 			return fmt.Sprintf("instance %s drifted from its image", i.ID)
 		}
 	}
-	if crashes >= crashLimit {
-		return fmt.Sprintf("its instances crashed, %d times: %s", crashes, last)
+	if why := r.crashReason(); why != "" {
+		return why
 	}
 	if r.o.Fault != "" {
 		return r.o.Fault
@@ -153,6 +149,27 @@ func (r *reconciler) failureReason() string {
 		return r.deadlineReason()
 	}
 	return ""
+}
+
+// crashReason returns why the target has failed if its instances crashed too often.
+func (r *reconciler) crashReason() string {
+	sum, most, last := 0, 0, ""
+	for _, i := range r.target {
+		n := r.spec.crashes(i, r.now)
+		if n == 0 {
+			continue
+		}
+		sum, most, last = sum+n, max(most, n), i.Reason
+		if n >= Fatal {
+			return fmt.Sprintf("instance %s cannot start: %s", i.ID, i.Reason)
+		}
+	}
+	// Many instances that crashed once are not a crash loop: each was restarted at
+	// once, and may run now.
+	if sum < r.spec.crashLimit() || most < backedOff {
+		return ""
+	}
+	return fmt.Sprintf("its instances crashed, %d times: %s", sum, last)
 }
 
 // deadline returns when the rollout fails for lack of progress, zero if never.
@@ -170,6 +187,8 @@ func (r *reconciler) deadlineReason() string {
 	why := fmt.Sprintf("no progress for %s: %d of %d instances available", r.spec.Deadline, r.count(r.target, r.isProven), r.spec.Replicas)
 	for _, i := range r.target {
 		switch {
+		case i.Crashes > 0:
+			return fmt.Sprintf("%s; instance %s crashed, %d times: %s", why, i.ID, i.Crashes, i.Reason)
 		case i.Reason != "":
 			return why + "; " + i.Reason
 		case i.Drift == Unknown && r.spec.OnDrift != Report:

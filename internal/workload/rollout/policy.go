@@ -29,6 +29,7 @@ const (
 	AnnotationBudget    = "adamant.sh/drift-budget"    // "3 per 1h"
 	AnnotationSeverity  = "adamant.sh/drift-severity"  // low, medium, high, critical: the least that counts as drift
 	AnnotationUnknown   = "adamant.sh/drift-unknown"   // "3": after how many comparisons in a row unknown counts as drift; or never
+	AnnotationCrashes   = "adamant.sh/crash-limit"     // "3 per 10m": crashes that fail a rollout
 )
 
 // A Policy configures the checks of instances: their gates, and their
@@ -159,6 +160,11 @@ func parseAnnotations(spec *Spec, a map[string]string) (Policy, error) {
 			n, err := strconv.Atoi(v)
 			policy.Unknowns = n
 			return err == nil && n > 0
+		}},
+		{AnnotationCrashes, `such as "3 per 10m", from 1 on`, func(v string) bool {
+			b, ok := parseBudget(v)
+			spec.CrashLimit, spec.CrashWindow = b.Count, b.Per
+			return ok && b.Count > 0 && b.Per > 0
 		}},
 	} {
 		if v, ok := a[r.name]; ok && !r.read(v) {

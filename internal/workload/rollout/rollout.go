@@ -83,8 +83,9 @@ type Instance struct {
 	Created    time.Time
 	Ready      bool
 	ReadySince time.Time
-	Crashes    int
-	Reason     string // of the last crash
+	Crashes    int       // in error, of containers that must run; Fatal if it can never start
+	RestartAt  time.Time // end of the back-off after the last crash; zero if it is not known
+	Reason     string    // of the last crash, or why the instance does not start
 	Drift      Drift
 	Ending     bool // it is being drained and removed
 }

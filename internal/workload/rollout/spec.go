@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -33,6 +34,8 @@ type Spec struct {
 	Gated          bool               `json:"gated,omitempty"`            // has gates
 	OnDrift        OnDrift            `json:"onDrift,omitempty"`
 	Budget         Budget             `json:"budget"`
+	CrashLimit     int                `json:"crashLimit,omitempty"`  // crashes that fail a rollout, summed over its instances; 3 if 0
+	CrashWindow    time.Duration      `json:"crashWindow,omitempty"` // an instance that ran so long after its last crash has none; 10 minutes if 0
 }
 
 // A Step is one share of the traffic that a canary gets.
@@ -59,9 +62,33 @@ type Budget struct {
 	Per   time.Duration `json:"per"`
 }
 
-// crashLimit is the number of crashes, summed over all instances of a new
-// generation, that fails its rollout. A single crash may be chance.
-const crashLimit = 2
+// The defaults of the limit for crashes. A kubelet restarts a container at once
+// after its first crash, 10 s after its second, and takes it for recovered after
+// 10 minutes. So the third crash is the first after a back-off.
+const (
+	defaultCrashLimit  = 3
+	defaultCrashWindow = 10 * time.Minute
+)
+
+// backedOff is the number of crashes of an instance that was restarted in vain
+// after a back-off. No rollout fails for crashes before an instance has so many.
+const backedOff = 3
+
+// Fatal is the number of crashes that a driver reports for an instance that can
+// never start, such as one whose image does not exist. It fails any rollout.
+const Fatal = 1 << 16
+
+// crashLimit returns the number of crashes that fails a rollout.
+func (s Spec) crashLimit() int { return cmp.Or(s.CrashLimit, defaultCrashLimit) }
+
+// crashes returns the crashes of an instance that count.
+func (s Spec) crashes(i Instance, now time.Time) int {
+	window := cmp.Or(s.CrashWindow, defaultCrashWindow)
+	if !i.RestartAt.IsZero() && now.Sub(i.RestartAt) > window {
+		return 0
+	}
+	return i.Crashes
+}
 
 // limits returns how many instances may exist at once and how many must be
 // available. As in the Deployment controller, one instance may be unavailable

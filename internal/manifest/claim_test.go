@@ -25,9 +25,9 @@ spec:
       volumes:
       - {name: data, hostPath: {path: /srv}}
       - {name: old, persistentVolumeClaim: {claimName: old}}
-      - {name: scratch, ephemeral: {volumeClaimTemplate: {spec: {}}}}
+      - {name: scratch, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}
   volumeClaimTemplates:
-  - {metadata: {name: data}, spec: {}}
+  - {metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
 `
 
 func TestClaimsAreEmptyVolumes(t *testing.T) {
@@ -81,11 +81,11 @@ spec:
       volumes:
       - {name: data, hostPath: {path: /srv}}
       - {name: old, persistentVolumeClaim: {claimName: old}}
-      - {name: scratch, ephemeral: {volumeClaimTemplate: {spec: {}}}}
+      - {name: scratch, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}
       - name: tmp
         emptyDir: {}
   volumeClaimTemplates:
-  - {metadata: {name: data}, spec: {}}
+  - {metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
 `
 	if diff := cmp.Diff(string(got), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
@@ -110,8 +110,8 @@ spec:
       volumes:
       - {name: old, persistentVolumeClaim: {claimName: old-claim}}
   volumeClaimTemplates:
-  - {metadata: {name: own}, spec: {}}
-  - {metadata: {name: used}, spec: {}}
+  - {metadata: {name: own}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
+  - {metadata: {name: used}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
 `
 	plain := strings.Replace(set, "SECURITY", "", 1)
 	grouped := strings.Replace(set, "SECURITY", "securityContext: {fsGroup: 7}\n      ", 1)

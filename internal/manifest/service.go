@@ -1,7 +1,9 @@
 package manifest
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -61,33 +63,75 @@ func (c *checker) service(s *corev1.Service) {
 	if len(s.Spec.Selector) == 0 {
 		c.fail(spec.with(key("selector")), "select the labels of the pods", "required")
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Spec.Selector)) {
+		at := spec.with(key("selector"), key(name))
+		c.name(at, name, validation.IsQualifiedName(name))
+		c.name(at, s.Spec.Selector[name], validation.IsValidLabelValue(s.Spec.Selector[name]))
+	}
 	if len(s.Spec.Ports) == 0 {
 		c.fail(spec.with(key("ports")), "", "required")
 	}
-	names, numbers := map[string]bool{}, map[int32]bool{}
+	names := map[string]bool{}
+	numbers, nodes := map[corev1.ServicePort]bool{}, map[corev1.ServicePort]bool{}
 	for i, p := range s.Spec.Ports {
 		at := spec.with(key("ports"), item(i))
 		c.servicePort(at, p)
 		if len(s.Spec.Ports) > 1 && p.Name == "" {
 			c.fail(at.with(key("name")), "", "required where there are several ports")
 		}
-		if p.Name != "" && names[p.Name] || numbers[p.Port] {
-			c.fail(at, "", "the same name or port twice")
+		if p.Name != "" && names[p.Name] {
+			c.fail(at.with(key("name")), "", "another port is named %q", p.Name)
 		}
-		names[p.Name], numbers[p.Port] = true, true
+		names[p.Name] = true
+		// The same number may be used by another protocol, as DNS does.
+		if id := (corev1.ServicePort{Port: p.Port, Protocol: p.Protocol}); numbers[id] {
+			c.fail(at.with(key("port")), "", "another port has %s %d", p.Protocol, p.Port)
+		} else {
+			numbers[id] = true
+		}
+		if p.NodePort == 0 {
+			continue
+		}
+		if id := (corev1.ServicePort{NodePort: p.NodePort, Protocol: p.Protocol}); nodes[id] {
+			c.fail(at.with(key("nodePort")), "", "another port has %s %d", p.Protocol, p.NodePort)
+		} else {
+			nodes[id] = true
+		}
+		if s.Spec.Type == corev1.ServiceTypeClusterIP {
+			c.fail(at.with(key("nodePort")), "", "not where type is ClusterIP")
+		}
+	}
+	c.affinity(s, spec)
+}
+
+func (c *checker) affinity(s *corev1.Service, spec path) {
+	oneOf(c, spec.with(key("sessionAffinity")), s.Spec.SessionAffinity, corev1.ServiceAffinityNone, corev1.ServiceAffinityClientIP)
+	if s.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+		return // a kube-apiserver ignores the configuration then
+	}
+	at := spec.with(key("sessionAffinityConfig"))
+	if a := s.Spec.SessionAffinityConfig; a != nil && a.ClientIP != nil && a.ClientIP.TimeoutSeconds != nil {
+		if n := *a.ClientIP.TimeoutSeconds; n < 1 || n > 86400 {
+			c.fail(at.with(key("clientIP"), key("timeoutSeconds")), "", "%d is not between 1 and 86400, a day", n)
+		}
 	}
 }
 
 func (c *checker) servicePort(at path, p corev1.ServicePort) {
-	if p.Name != "" {
-		c.name(at.with(key("name")), p.Name, validation.IsDNS1123Label(p.Name))
-	}
+	c.optionalName(at.with(key("name")), p.Name, validation.IsDNS1123Label)
 	for name, n := range map[string]int32{"port": p.Port, "nodePort": p.NodePort} {
 		if n < 0 || n > 65535 || n == 0 && name == "port" {
 			c.fail(at.with(key(name)), "", "%d is no port: want 1 to 65535", n)
 		}
 	}
-	if t := p.TargetPort; t.Type == intstr.Int && (t.IntVal < 1 || t.IntVal > 65535) {
+	oneOf(c, at.with(key("protocol")), p.Protocol, corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)
+	switch t := p.TargetPort; {
+	case t.Type == intstr.Int && (t.IntVal < 1 || t.IntVal > 65535):
 		c.fail(at.with(key("targetPort")), "", "%d is no port: want 1 to 65535", t.IntVal)
+	case t.Type == intstr.String:
+		c.name(at.with(key("targetPort")), t.StrVal, validation.IsValidPortName(t.StrVal))
+	}
+	if p.AppProtocol != nil {
+		c.name(at.with(key("appProtocol")), *p.AppProtocol, validation.IsQualifiedName(*p.AppProtocol))
 	}
 }

@@ -38,7 +38,7 @@ func TestServicesAreRefusedByField(t *testing.T) {
 		{"UDP", `selector: {a: b}, ports: [{port: 53, protocol: UDP}]`, "spec.ports[0].protocol: not supported on one machine"},
 		{"an external name", `selector: {a: b}, ports: [{port: 80}], type: ExternalName, externalName: x`, "spec.type: not supported on one machine"},
 		{"a port beyond", `selector: {a: b}, ports: [{port: 70000}]`, "spec.ports[0].port: 70000 is no port"},
-		{"names twice", `selector: {a: b}, ports: [{port: 80, name: a}, {port: 81, name: a}]`, "spec.ports[1]: the same name or port twice"},
+		{"names twice", `selector: {a: b}, ports: [{port: 80, name: a}, {port: 81, name: a}]`, `spec.ports[1].name: another port is named "a"`},
 		{"an unknown field", `selector: {a: b}, ports: [{port: 80, prot: x}]`, "spec.ports[0].prot: unknown field"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

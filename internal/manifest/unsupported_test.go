@@ -88,7 +88,7 @@ func TestUnsupported(t *testing.T) {
 		},
 		{
 			name: "persistent volumes",
-			text: podSpec("volumes:", "- {name: a, persistentVolumeClaim: {claimName: a}}", "- {name: b, ephemeral: {volumeClaimTemplate: {spec: {}}}}"),
+			text: podSpec("volumes:", "- {name: a, persistentVolumeClaim: {claimName: a}}", "- {name: b, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}"),
 			notes: []string{
 				"7:15: spec.volumes[0].persistentVolumeClaim: " + emptyVolume,
 				"8:15: spec.volumes[1].ephemeral: " + emptyVolume,

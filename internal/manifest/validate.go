@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,8 +10,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -73,48 +74,49 @@ func (c *checker) notNegative(at path, value int64) {
 	}
 }
 
+func (c *checker) notNegativeIf(at path, value *int32) {
+	if value != nil {
+		c.notNegative(at, int64(*value))
+	}
+}
+
 // validate checks one object.
 func validate(d *decoder, o *object, typed any) {
 	c := &checker{d: d, o: o}
-	spec := path{key("spec")}
-	always := []corev1.RestartPolicy{corev1.RestartPolicyAlways}
 	switch v := typed.(type) {
 	case *corev1.Pod:
 		c.meta(v.ObjectMeta, nil)
-		c.pod(&v.Spec, spec, corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)
+		c.pod(&v.Spec, path{key("spec")}, corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)
 	case *corev1.ReplicationController:
-		c.controller(v.ObjectMeta, v.Spec.Template, metav1.SetAsLabelSelector(v.Spec.Selector), v.Spec.Replicas, always)
+		c.controller(v.ObjectMeta, v.Spec.Template, metav1.SetAsLabelSelector(v.Spec.Selector), v.Spec.Replicas, v.Spec.MinReadySeconds)
 	case *appsv1.Deployment:
-		c.controller(v.ObjectMeta, &v.Spec.Template, v.Spec.Selector, v.Spec.Replicas, always)
+		c.controller(v.ObjectMeta, &v.Spec.Template, v.Spec.Selector, v.Spec.Replicas, v.Spec.MinReadySeconds)
 		c.strategy(&v.Spec)
 	case *appsv1.StatefulSet:
 		for _, claim := range v.Spec.VolumeClaimTemplates {
 			c.claims = append(c.claims, claim.Name)
 		}
-		c.controller(v.ObjectMeta, &v.Spec.Template, v.Spec.Selector, v.Spec.Replicas, always)
+		c.controller(v.ObjectMeta, &v.Spec.Template, v.Spec.Selector, v.Spec.Replicas, v.Spec.MinReadySeconds)
+		c.statefulSet(&v.Spec)
 	case *appsv1.DaemonSet:
-		c.controller(v.ObjectMeta, &v.Spec.Template, v.Spec.Selector, nil, always)
+		c.controller(v.ObjectMeta, &v.Spec.Template, v.Spec.Selector, nil, v.Spec.MinReadySeconds)
+		c.daemonSet(&v.Spec)
 	case *appsv1.ReplicaSet:
-		c.controller(v.ObjectMeta, &v.Spec.Template, v.Spec.Selector, v.Spec.Replicas, always)
+		c.controller(v.ObjectMeta, &v.Spec.Template, v.Spec.Selector, v.Spec.Replicas, v.Spec.MinReadySeconds)
 	case *batchv1.Job:
 		c.meta(v.ObjectMeta, nil)
-		c.job(&v.Spec, spec)
+		c.job(&v.Spec, path{key("spec")})
+		c.jobSelector(&v.Spec)
+		c.indexedName(v)
 	case *batchv1.CronJob:
 		c.meta(v.ObjectMeta, nil)
-		// The controller appends 11 characters to the name for its Jobs, which
-		// may have 63.
-		if len(v.Name) > 52 {
-			c.fail(path{key("metadata"), key("name")}, "", "longer than 52 characters")
-		}
-		c.require(spec.with(key("schedule")), v.Spec.Schedule)
-		c.meta(v.Spec.JobTemplate.ObjectMeta, spec.with(key("jobTemplate")))
-		c.job(&v.Spec.JobTemplate.Spec, spec.with(key("jobTemplate"), key("spec")))
+		c.cronJob(v)
 	case *corev1.ConfigMap:
 		c.meta(v.ObjectMeta, nil)
 		c.configMap(v)
 	case *corev1.Secret:
 		c.meta(v.ObjectMeta, nil)
-		c.data(slices.Collect(maps.Keys(v.Data)), "data", "stringData")
+		c.secret(v)
 	}
 }
 
@@ -133,69 +135,28 @@ func (c *checker) meta(m metav1.ObjectMeta, at path) {
 		// labels (apimachinery's ValidateAnnotations).
 		c.name(at.with(key("annotations"), key(name)), name, validation.IsQualifiedName(strings.ToLower(name)))
 	}
+	if err := apivalidation.ValidateAnnotationsSize(m.Annotations); err != nil {
+		c.fail(at.with(key("annotations")), "", "%v", err)
+	}
 }
 
 func (c *checker) objectName(m metav1.ObjectMeta, at path) {
-	switch {
-	case m.Name != "":
-		c.name(at.with(key("name")), m.Name, validation.IsDNS1123Subdomain(m.Name))
-	case m.GenerateName != "":
-		c.name(at.with(key("generateName")), m.GenerateName, validation.IsDNS1123Subdomain(generatedName(m.GenerateName)))
-	default:
+	valid := apivalidation.NameIsDNSSubdomain
+	if c.o.kind == "StatefulSet" || c.o.kind == "Service" {
+		valid = apivalidation.NameIsDNSLabel // of which the names of hosts are made
+	}
+	if m.Name != "" {
+		c.name(at.with(key("name")), m.Name, valid(m.Name, false))
+	}
+	if m.GenerateName != "" {
+		c.name(at.with(key("generateName")), m.GenerateName, valid(m.GenerateName, true))
+	}
+	if m.Name == "" && m.GenerateName == "" {
 		c.fail(at.with(key("name")), "", "required")
 	}
 	if m.Namespace != "" {
 		c.name(at.with(key("namespace")), m.Namespace, validation.IsDNS1123Label(m.Namespace))
 	}
-}
-
-func (c *checker) controller(m metav1.ObjectMeta, t *corev1.PodTemplateSpec, selector *metav1.LabelSelector, replicas *int32, policies []corev1.RestartPolicy) {
-	spec := path{key("spec")}
-	c.meta(m, nil)
-	if replicas != nil {
-		c.notNegative(spec.with(key("replicas")), int64(*replicas))
-	}
-	if t == nil {
-		c.fail(spec.with(key("template")), "", "required")
-		return
-	}
-	c.selector(spec.with(key("selector")), selector, t.Labels)
-	at := spec.with(key("template"))
-	c.meta(t.ObjectMeta, at)
-	c.pod(&t.Spec, at.with(key("spec")), policies...)
-	if t.Spec.ActiveDeadlineSeconds != nil {
-		c.fail(at.with(key("spec"), key("activeDeadlineSeconds")), "", "only for Pods and Jobs")
-	}
-}
-
-// selector checks that a selector is set and selects the pods of its own
-// template. It may be missing in a ReplicationController.
-func (c *checker) selector(at path, s *metav1.LabelSelector, of map[string]string) {
-	if s == nil || len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
-		if c.o.kind != "ReplicationController" {
-			c.fail(at, "select the labels of the template", "required")
-		}
-		return
-	}
-	parsed, err := metav1.LabelSelectorAsSelector(s)
-	if err != nil {
-		c.fail(at, "", "%v", err)
-		return
-	}
-	if !parsed.Matches(labels.Set(of)) {
-		c.fail(at, "", "does not select the labels of the template")
-	}
-}
-
-func (c *checker) job(s *batchv1.JobSpec, at path) {
-	for name, value := range map[string]*int32{"parallelism": s.Parallelism, "completions": s.Completions, "backoffLimit": s.BackoffLimit} {
-		if value != nil {
-			c.notNegative(at.with(key(name)), int64(*value))
-		}
-	}
-	at = at.with(key("template"))
-	c.meta(s.Template.ObjectMeta, at)
-	c.pod(&s.Template.Spec, at.with(key("spec")), corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)
 }
 
 // maxDataSize is the size limit of a ConfigMap or Secret, in bytes.
@@ -217,6 +178,54 @@ func (c *checker) configMap(m *corev1.ConfigMap) {
 	}
 	c.data(slices.Collect(maps.Keys(m.Data)), "data")
 	c.data(slices.Collect(maps.Keys(m.BinaryData)), "binaryData")
+}
+
+// secret checks the keys of a Secret, and those that its type requires.
+func (c *checker) secret(s *corev1.Secret) {
+	c.data(slices.Collect(maps.Keys(s.Data)), "data", "stringData")
+	size := 0
+	for _, value := range s.Data {
+		size += len(value)
+	}
+	if size > maxDataSize {
+		c.fail(path{key("data")}, "", "%d bytes, more than 1 MiB", size)
+	}
+	has := func(name string) bool { _, ok := s.Data[name]; return ok }
+	require := func(name string, ok bool) {
+		if !ok {
+			c.fail(path{key("data"), key(name)}, "", "required in a Secret of type %s", s.Type)
+		}
+	}
+	switch s.Type {
+	case corev1.SecretTypeServiceAccountToken:
+		if s.Annotations[corev1.ServiceAccountNameKey] == "" {
+			c.fail(path{key("metadata"), key("annotations"), key(corev1.ServiceAccountNameKey)}, "", "required in a Secret of type %s", s.Type)
+		}
+	case corev1.SecretTypeDockercfg:
+		c.jsonKey(s, corev1.DockerConfigKey)
+	case corev1.SecretTypeDockerConfigJson:
+		c.jsonKey(s, corev1.DockerConfigJsonKey)
+	case corev1.SecretTypeBasicAuth:
+		require(corev1.BasicAuthUsernameKey, has(corev1.BasicAuthUsernameKey) || has(corev1.BasicAuthPasswordKey))
+	case corev1.SecretTypeSSHAuth:
+		require(corev1.SSHAuthPrivateKey, len(s.Data[corev1.SSHAuthPrivateKey]) > 0)
+	case corev1.SecretTypeTLS:
+		require(corev1.TLSCertKey, has(corev1.TLSCertKey))
+		require(corev1.TLSPrivateKeyKey, has(corev1.TLSPrivateKeyKey))
+	}
+}
+
+// jsonKey checks that a Secret has a key whose value is a JSON object. The error
+// must not show the value.
+func (c *checker) jsonKey(s *corev1.Secret, name string) {
+	at := path{key("data"), key(name)}
+	value, ok := s.Data[name]
+	switch {
+	case !ok:
+		c.fail(at, "", "required in a Secret of type %s", s.Type)
+	case json.Unmarshal(value, new(map[string]any)) != nil:
+		c.fail(at, "", "not a JSON object")
+	}
 }
 
 // data checks keys, which become names of files and variables. They are in one

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -12,12 +13,12 @@ import (
 // A containerChecker checks one container of a pod.
 type containerChecker struct {
 	*checker
-	at          path
-	c           *corev1.Container
-	volumes     sets.Set[string] // of the pod
-	init        bool
-	sidecar     bool // an init container that stays
-	hostNetwork bool
+	at      path
+	c       *corev1.Container
+	pod     *corev1.PodSpec
+	volumes sets.Set[string] // of the pod
+	init    bool
+	sidecar bool // an init container that stays
 }
 
 func (k *containerChecker) check(names sets.Set[string], ports hostPorts) {
@@ -30,6 +31,9 @@ func (k *containerChecker) check(names sets.Set[string], ports hostPorts) {
 		names.Insert(k.c.Name)
 	}
 	k.image(k.at.with(key("image")), k.c.Image)
+	if p := k.c.RestartPolicy; p != nil {
+		oneOf(k.checker, k.at.with(key("restartPolicy")), *p, corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure)
+	}
 	oneOf(k.checker, k.at.with(key("imagePullPolicy")), k.c.ImagePullPolicy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
 	oneOf(k.checker, k.at.with(key("terminationMessagePolicy")), k.c.TerminationMessagePolicy, corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)
 	k.ports(ports)
@@ -76,15 +80,13 @@ func (k *containerChecker) ports(taken hostPorts) {
 			continue
 		}
 		k.port(at.with(key("hostPort")), p.HostPort)
-		if k.hostNetwork && p.HostPort != p.ContainerPort {
+		if k.pod.HostNetwork && p.HostPort != p.ContainerPort {
 			k.fail(at.with(key("hostPort")), "", "must be the containerPort if hostNetwork is set")
 		}
 		id := corev1.ContainerPort{HostPort: p.HostPort, Protocol: p.Protocol, HostIP: p.HostIP}
-		// Init containers have ended before the other containers start, so
-		// their ports are free again.
-		if first, ok := taken[id]; ok && (!k.init || k.sidecar) {
+		if first, ok := taken[id]; ok {
 			k.fail(at.with(key("hostPort")), "", "port %d of the host is already taken by %s", p.HostPort, first)
-		} else if !k.init || k.sidecar {
+		} else {
 			taken[id] = at
 		}
 	}
@@ -113,16 +115,30 @@ func (k *containerChecker) env() {
 	}
 	for i, e := range k.c.EnvFrom {
 		at := k.at.with(key("envFrom"), item(i))
+		k.optionalName(at.with(key("prefix")), e.Prefix, validation.IsRelaxedEnvVarName)
 		switch {
 		case e.ConfigMapRef != nil && e.SecretRef != nil:
 			k.fail(at, "", "only one of configMapRef and secretRef can be set")
 		case e.ConfigMapRef != nil:
-			k.require(at.with(key("configMapRef"), key("name")), e.ConfigMapRef.Name)
+			k.refName(at.with(key("configMapRef"), key("name")), e.ConfigMapRef.Name)
 		case e.SecretRef != nil:
-			k.require(at.with(key("secretRef"), key("name")), e.SecretRef.Name)
+			k.refName(at.with(key("secretRef"), key("name")), e.SecretRef.Name)
 		default:
 			k.fail(at, "", "one of configMapRef and secretRef is required")
 		}
+	}
+}
+
+// refName checks the name of a ConfigMap or Secret that a variable comes from.
+func (c *checker) refName(at path, name string) {
+	if c.require(at, name) {
+		c.name(at, name, validation.IsDNS1123Subdomain(name))
+	}
+}
+
+func (c *checker) refKey(at path, name string) {
+	if c.require(at, name) {
+		c.name(at, name, validation.IsConfigMapKey(name))
 	}
 }
 
@@ -130,17 +146,17 @@ func (k *containerChecker) envSource(s *corev1.EnvVarSource, at path) {
 	set := 0
 	if r := s.ConfigMapKeyRef; r != nil {
 		set++
-		k.require(at.with(key("configMapKeyRef"), key("name")), r.Name)
-		k.require(at.with(key("configMapKeyRef"), key("key")), r.Key)
+		k.refName(at.with(key("configMapKeyRef"), key("name")), r.Name)
+		k.refKey(at.with(key("configMapKeyRef"), key("key")), r.Key)
 	}
 	if r := s.SecretKeyRef; r != nil {
 		set++
-		k.require(at.with(key("secretKeyRef"), key("name")), r.Name)
-		k.require(at.with(key("secretKeyRef"), key("key")), r.Key)
+		k.refName(at.with(key("secretKeyRef"), key("name")), r.Name)
+		k.refKey(at.with(key("secretKeyRef"), key("key")), r.Key)
 	}
 	if r := s.FieldRef; r != nil {
 		set++
-		k.fieldRef(at.with(key("fieldRef"), key("fieldPath")), r.FieldPath,
+		k.fieldRef(at.with(key("fieldRef")), r,
 			"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
 			"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs")
 	}
@@ -156,42 +172,121 @@ func (k *containerChecker) envSource(s *corev1.EnvVarSource, at path) {
 	}
 }
 
-// fieldRef checks a path of the downward API. A single label or annotation is
+// fieldRef checks a field of the downward API. A single label or annotation is
 // allowed everywhere.
-func (c *checker) fieldRef(at path, fieldPath string, allowed ...string) {
-	if !c.require(at, fieldPath) || slices.Contains(allowed, fieldPath) {
+func (c *checker) fieldRef(at path, r *corev1.ObjectFieldSelector, allowed ...string) {
+	if r.APIVersion != "v1" {
+		c.fail(at.with(key("apiVersion")), "", "%q is not v1", r.APIVersion)
+	}
+	at = at.with(key("fieldPath"))
+	if !c.require(at, r.FieldPath) || slices.Contains(allowed, r.FieldPath) {
 		return
 	}
 	for _, m := range []string{"metadata.labels['", "metadata.annotations['"} {
-		if strings.HasPrefix(fieldPath, m) && strings.HasSuffix(fieldPath, "']") {
+		if name, ok := strings.CutPrefix(r.FieldPath, m); ok && strings.HasSuffix(name, "']") {
+			name = strings.TrimSuffix(name, "']")
+			if m == "metadata.annotations['" {
+				name = strings.ToLower(name)
+			}
+			c.name(at, name, validation.IsQualifiedName(name))
 			return
 		}
 	}
-	c.fail(at, "allowed are "+strings.Join(allowed, ", ")+", and metadata.labels['key'] and metadata.annotations['key']", "%q cannot be referred to", fieldPath)
+	c.fail(at, "allowed are "+strings.Join(allowed, ", ")+", and metadata.labels['key'] and metadata.annotations['key']", "%q cannot be referred to", r.FieldPath)
+}
+
+// divisors are the units that a resource can be expressed in.
+var divisors = map[string][]string{
+	"cpu": {"1m", "1"},
+	"":    {"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"},
 }
 
 func (c *checker) resourceRef(r *corev1.ResourceFieldSelector, at path) {
 	if !c.require(at.with(key("resource")), r.Resource) {
 		return
 	}
-	oneOf(c, at.with(key("resource")), r.Resource, "limits.cpu", "limits.memory", "limits.ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage")
+	_, name, _ := strings.Cut(r.Resource, ".")
+	if !strings.HasPrefix(r.Resource, "limits.hugepages-") && !strings.HasPrefix(r.Resource, "requests.hugepages-") {
+		oneOf(c, at.with(key("resource")), r.Resource, "limits.cpu", "limits.memory", "limits.ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage")
+	}
+	if r.Divisor.IsZero() {
+		return
+	}
+	units, ok := divisors[name]
+	if !ok {
+		units = divisors[""]
+	}
+	oneOf(c, at.with(key("divisor")), r.Divisor.String(), units...)
 }
 
 func (k *containerChecker) resources() {
-	for _, list := range []struct {
-		name   string
-		values corev1.ResourceList
-	}{{"limits", k.c.Resources.Limits}, {"requests", k.c.Resources.Requests}} {
-		for name, q := range list.values {
-			at := k.at.with(key("resources"), key(list.name), key(string(name)))
-			limit, limited := k.c.Resources.Limits[name]
-			switch {
-			case list.name == "requests" && limited && q.Cmp(limit) == 0: // a default
-			case list.name == "requests" && limited && q.Cmp(limit) > 0:
-				k.fail(at, "", "%s is more than the limit of %s", q.String(), limit.String())
-			case q.Sign() < 0:
-				k.fail(at, "", "%s is negative", q.String())
+	r := k.c.Resources
+	at := k.at.with(key("resources"))
+	for name, limit := range r.Limits {
+		k.quantity(at.with(key("limits"), key(string(name))), name, limit)
+	}
+	for name, q := range r.Requests {
+		at := at.with(key("requests"), key(string(name)))
+		limit, limited := r.Limits[name]
+		if limited && q.Cmp(limit) == 0 {
+			continue // a default
+		}
+		k.quantity(at, name, q)
+		switch {
+		case !limited && !overcommits(name):
+			k.fail(at, "", "needs the same limit")
+		case limited && !overcommits(name):
+			k.fail(at, "", "%s is not the limit of %s", q.String(), limit.String())
+		case limited && q.Cmp(limit) > 0:
+			k.fail(at, "", "%s is more than the limit of %s", q.String(), limit.String())
+		}
+	}
+	if k.hugePages() && !k.limits(corev1.ResourceCPU) && !k.limits(corev1.ResourceMemory) {
+		k.fail(at, "", "huge pages need cpu or memory, too")
+	}
+}
+
+func (k *containerChecker) limits(name corev1.ResourceName) bool {
+	_, request := k.c.Resources.Requests[name]
+	_, limit := k.c.Resources.Limits[name]
+	return request || limit
+}
+
+func (k *containerChecker) hugePages() bool {
+	for _, list := range []corev1.ResourceList{k.c.Resources.Limits, k.c.Resources.Requests} {
+		for name := range list {
+			if strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) {
+				return true
 			}
+		}
+	}
+	return false
+}
+
+// overcommits reports whether a container may use more of a resource than it
+// requests.
+func overcommits(name corev1.ResourceName) bool {
+	native := !strings.Contains(string(name), "/") || strings.Contains(string(name), "kubernetes.io/")
+	return native && !strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
+}
+
+// quantity checks the name and the value of a resource.
+func (k *containerChecker) quantity(at path, name corev1.ResourceName, q resource.Quantity) {
+	if q.Sign() < 0 {
+		k.fail(at, "", "%s is negative", q.String())
+	}
+	domain, _, extended := strings.Cut(string(name), "/")
+	switch {
+	case !extended:
+		if name != corev1.ResourceCPU && name != corev1.ResourceMemory && name != corev1.ResourceEphemeralStorage &&
+			!strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) {
+			k.fail(at, "", "%q is none of cpu, memory, ephemeral-storage, hugepages-SIZE and DOMAIN/NAME", name)
+		}
+	case strings.Contains(domain, "kubernetes.io"): // a native one
+	default:
+		k.name(at, string(name), validation.IsQualifiedName(string(name)))
+		if q.MilliValue()%1000 != 0 {
+			k.fail(at, "", "%s is not a whole number", q.String())
 		}
 	}
 }
@@ -277,6 +372,9 @@ func (k *containerChecker) security() {
 	k.id(at.with(key("runAsGroup")), s.RunAsGroup)
 	if s.ProcMount != nil {
 		oneOf(k.checker, at.with(key("procMount")), *s.ProcMount, corev1.DefaultProcMount, corev1.UnmaskedProcMount)
+		if *s.ProcMount == corev1.UnmaskedProcMount && (k.pod.HostUsers == nil || *k.pod.HostUsers) {
+			k.fail(at.with(key("procMount")), "", "Unmasked needs hostUsers: false")
+		}
 	}
 	k.profiles(s.SeccompProfile, s.AppArmorProfile, at)
 	if s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation {

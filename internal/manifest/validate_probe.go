@@ -100,6 +100,9 @@ func (k *containerChecker) handler(at path, h handler) {
 	if h.sleep != nil {
 		set++
 		k.notNegative(at.with(key("sleep"), key("seconds")), h.sleep.Seconds)
+		if grace := *k.pod.TerminationGracePeriodSeconds; h.sleep.Seconds > grace {
+			k.fail(at.with(key("sleep"), key("seconds")), "", "%d is more than terminationGracePeriodSeconds, %d", h.sleep.Seconds, grace)
+		}
 	}
 	if set != 1 {
 		k.fail(at, "", "exactly one action must be set, not %d", set)

@@ -152,7 +152,7 @@ func TestValidatePod(t *testing.T) {
 			`7:21: spec.template.spec.restartPolicy: "Never" is none of Always`,
 			"7:43: spec.template.spec.activeDeadlineSeconds: only for Pods and Jobs",
 		}},
-		{"a StatefulSet's claims", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec:\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n    spec: {containers: [{name: a, image: b, volumeMounts: [{name: data, mountPath: /data}]}]}\n  volumeClaimTemplates: [{metadata: {name: data}, spec: {}}]\n", nil},
+		{"a StatefulSet's claims", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec:\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n    spec: {containers: [{name: a, image: b, volumeMounts: [{name: data, mountPath: /data}]}]}\n  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]\n", nil},
 		{"a Job", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: a, image: b}]}}}\n", []string{
 			"4:19: spec.template.spec.restartPolicy: a Job must say OnFailure or Never (write restartPolicy: OnFailure, or Never)",
 		}},
@@ -165,6 +165,167 @@ func TestValidatePod(t *testing.T) {
 		}},
 	}
 	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(problems(t, tt.text), tt.want); diff != "" {
+				t.Errorf("(-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+func workload(kind string, spec ...string) string {
+	version := "apps/v1"
+	if kind == "Job" || kind == "CronJob" {
+		version = "batch/v1"
+	}
+	text := "apiVersion: " + version + "\nkind: " + kind + "\nmetadata: {name: a}\nspec:\n"
+	for _, line := range spec {
+		text += "  " + line + "\n"
+	}
+	return text
+}
+
+// TestValidateWorkload has the rules for each kind. TestValidationIsTheServers of
+// test/cluster compares more of them with a kube-apiserver.
+func TestValidateWorkload(t *testing.T) {
+	const (
+		pods = "template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}"
+		jobs = "template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}"
+	)
+	keeps := func(kind string, spec ...string) string {
+		return workload(kind, append(spec, "selector: {matchLabels: {a: b}}", pods)...)
+	}
+	claim := func(spec string) string {
+		return keeps("StatefulSet", "volumeClaimTemplates: [{metadata: {name: d}, spec: {"+spec+"}}]")
+	}
+	cron := func(spec ...string) string {
+		return workload("CronJob", append(spec, "jobTemplate: {spec: {"+jobs+"}}")...)
+	}
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"a Deployment waits longer than the default deadline", keeps("Deployment", "minReadySeconds: 600"), []string{
+			"4:1: spec.progressDeadlineSeconds: 600 is not larger than minReadySeconds, 600",
+		}},
+		{"a Deployment's percentage", keeps("Deployment", "strategy: {rollingUpdate: {maxSurge: +5%}}"), []string{
+			`5:30: spec.strategy.rollingUpdate.maxSurge: "+5%": want a number or a percentage, 0 or more`,
+		}},
+		{"a DaemonSet", keeps("DaemonSet", "minReadySeconds: -1", "revisionHistoryLimit: -1", "updateStrategy: {rollingUpdate: {maxSurge: 120%}}"), []string{
+			"5:3: spec.minReadySeconds: -1 is negative",
+			"6:3: spec.revisionHistoryLimit: -1 is negative",
+			"7:36: spec.updateStrategy.rollingUpdate.maxSurge: more than 100%",
+			"7:36: spec.updateStrategy.rollingUpdate.maxSurge: only where maxUnavailable is 0; it is 1 (write maxUnavailable: 0)",
+		}},
+		{"a DaemonSet that replaces nothing", keeps("DaemonSet", "updateStrategy: {rollingUpdate: {maxUnavailable: 0}}"), []string{
+			"5:36: spec.updateStrategy.rollingUpdate.maxUnavailable: maxSurge and maxUnavailable are both 0: nothing could be replaced (let one of the two be 1)",
+		}},
+		{"a DaemonSet's strategy", keeps("DaemonSet", "updateStrategy: {type: Recreate}"), []string{
+			`5:20: spec.updateStrategy.type: "Recreate" is none of RollingUpdate, OnDelete`,
+		}},
+		{"a StatefulSet", keeps("StatefulSet", "podManagementPolicy: parallel", "serviceName: a.b", "ordinals: {start: -1}",
+			"persistentVolumeClaimRetentionPolicy: {whenDeleted: Keep}", "updateStrategy: {rollingUpdate: {partition: -1, maxUnavailable: 0}}"), []string{
+			`5:3: spec.podManagementPolicy: "parallel" is none of OrderedReady, Parallel (did you mean Parallel?)`,
+			`6:3: spec.serviceName: "a.b": must not contain dots`,
+			"7:14: spec.ordinals.start: -1 is negative",
+			`8:42: spec.persistentVolumeClaimRetentionPolicy.whenDeleted: "Keep" is none of Retain, Delete`,
+			"9:36: spec.updateStrategy.rollingUpdate.partition: -1 is negative",
+			"9:51: spec.updateStrategy.rollingUpdate.maxUnavailable: must be more than 0",
+		}},
+		{"a StatefulSet that waits", keeps("StatefulSet", "updateStrategy: {type: OnDelete, rollingUpdate: {partition: 1}}"), []string{
+			"5:36: spec.updateStrategy.rollingUpdate: not allowed where type is OnDelete",
+		}},
+		{"a StatefulSet's name", strings.Replace(keeps("StatefulSet"), "name: a", "name: a.b", 1), []string{
+			`3:12: metadata.name: "a.b": must not contain dots`,
+		}},
+		{"a claim", claim("accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}"), nil},
+		{"a claim of nothing", claim("volumeMode: Tape, storageClassName: A"), []string{
+			"5:48: spec.volumeClaimTemplates[0].spec.accessModes: required",
+			"5:48: spec.volumeClaimTemplates[0].spec.resources.requests.storage: required",
+			`5:55: spec.volumeClaimTemplates[0].spec.volumeMode: "Tape" is none of Filesystem, Block`,
+			`5:73: spec.volumeClaimTemplates[0].spec.storageClassName: "A": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character`,
+		}},
+		{"a claim's modes", claim("accessModes: [ReadWriteOncePod, ReadOnlyMany, RWO], resources: {requests: {storage: 0}}"), []string{
+			"5:55: spec.volumeClaimTemplates[0].spec.accessModes: ReadWriteOncePod cannot be combined with other modes",
+			`5:101: spec.volumeClaimTemplates[0].spec.accessModes[2]: "RWO" is none of ReadWriteOnce, ReadOnlyMany, ReadWriteMany, ReadWriteOncePod`,
+			"5:130: spec.volumeClaimTemplates[0].spec.resources.requests.storage: 0 is not more than 0",
+		}},
+		{"a Job", workload("Job", "backoffLimit: -1", "ttlSecondsAfterFinished: -1", "activeDeadlineSeconds: -1", "completionMode: Sorted", "podReplacementPolicy: Never", "selector: {matchLabels: {a: b}}", jobs), []string{
+			"5:3: spec.backoffLimit: -1 is negative",
+			"6:3: spec.ttlSecondsAfterFinished: -1 is negative",
+			"7:3: spec.activeDeadlineSeconds: -1 is negative",
+			`8:3: spec.completionMode: "Sorted" is none of NonIndexed, Indexed`,
+			`9:3: spec.podReplacementPolicy: "Never" is none of Failed, TerminatingOrFailed`,
+			"10:28: spec.selector.matchLabels.a: a cluster generates the selector of a Job (leave the selector out, or set manualSelector: true)",
+		}},
+		{"a Job that is not Indexed", workload("Job", "backoffLimitPerIndex: 1", "maxFailedIndexes: 1", "successPolicy: {rules: [{succeededCount: 1}]}", jobs), []string{
+			"5:3: spec.backoffLimitPerIndex: only where completionMode is Indexed",
+			"6:3: spec.maxFailedIndexes: only where completionMode is Indexed",
+			"7:3: spec.successPolicy: only where completionMode is Indexed",
+		}},
+		{"an Indexed Job", workload("Job", "completionMode: Indexed", "maxFailedIndexes: 1", jobs), []string{
+			"4:1: spec.backoffLimitPerIndex: required where maxFailedIndexes is set",
+		}},
+		{"a Job's failure policy", workload("Job", "podFailurePolicy:", "  rules:", "  - {action: Stop}", "  - {action: FailIndex, onExitCodes: {operator: Is, values: [2, 1], containerName: x}}",
+			"  - {action: Ignore, onPodConditions: [{type: a b, status: Maybe}]}", jobs), []string{
+			"7:7: spec.podFailurePolicy.rules[0]: one of onExitCodes and onPodConditions must be set",
+			`7:8: spec.podFailurePolicy.rules[0].action: "Stop" is none of Count, FailIndex, FailJob, Ignore`,
+			"8:8: spec.podFailurePolicy.rules[1].action: FailIndex requires backoffLimitPerIndex",
+			`8:41: spec.podFailurePolicy.rules[1].onExitCodes.operator: "Is" is none of In, NotIn`,
+			"8:55: spec.podFailurePolicy.rules[1].onExitCodes.values: must be in ascending order",
+			`8:71: spec.podFailurePolicy.rules[1].onExitCodes.containerName: there is no container "x"`,
+			`9:43: spec.podFailurePolicy.rules[2].onPodConditions[0].type: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
+			`9:54: spec.podFailurePolicy.rules[2].onPodConditions[0].status: "Maybe" is none of True, False, Unknown`,
+		}},
+		{"a Job's selector as a cluster generates it", workload("Job", "selector: {matchLabels: {batch.kubernetes.io/controller-uid: x}}", jobs), nil},
+		{"a Job's own selector", workload("Job", "manualSelector: true", "selector: {matchLabels: {a: b}}", jobs), []string{
+			"6:3: spec.selector: does not select the labels of the template",
+		}},
+		{"a CronJob", cron("schedule: 60 * * * *", "timeZone: Mars/Olympus", "concurrencyPolicy: forbid", "startingDeadlineSeconds: -1", "failedJobsHistoryLimit: -1"), []string{
+			`5:3: spec.schedule: "60 * * * *": end of range (60) above maximum (59): 60`,
+			`6:3: spec.timeZone: "Mars/Olympus" is no time zone (name one as Europe/Berlin)`,
+			`7:3: spec.concurrencyPolicy: "forbid" is none of Allow, Forbid, Replace (did you mean Forbid?)`,
+			"8:3: spec.startingDeadlineSeconds: -1 is negative",
+			"9:3: spec.failedJobsHistoryLimit: -1 is negative",
+		}},
+		{"a CronJob's zone in its schedule", cron("schedule: TZ=UTC * * * * *"), []string{
+			`5:3: spec.schedule: "TZ=UTC * * * * *": a time zone is not allowed in it (write it as timeZone)`,
+		}},
+		{"a CronJob's zone that is a path", cron("schedule: '@daily'", "timeZone: ../etc/passwd"), []string{
+			`6:3: spec.timeZone: "../etc/passwd" is no time zone (name one as Europe/Berlin)`,
+		}},
+		{"a CronJob's zone", cron("schedule: '@daily'", "timeZone: Europe/Berlin"), nil},
+		{"a Secret of a type", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: kubernetes.io/dockerconfigjson\nstringData: {.dockerconfigjson: not-shown}\n", []string{
+			"1:1: data[.dockerconfigjson]: not a JSON object",
+		}},
+		{"a TLS Secret", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: kubernetes.io/tls\nstringData: {tls.crt: a}\n", []string{
+			"1:1: data[tls.key]: required in a Secret of type kubernetes.io/tls",
+		}},
+		{"a pod's place", podSpec("nodeSelector: {a: b c}", "tolerations: [{operator: Exists, value: a}, {key: a, effect: Never}, {value: b}]", "subdomain: a.b", "preemptionPolicy: Always"), []string{
+			`6:18: spec.nodeSelector.a: "b c": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
+			"7:36: spec.tolerations[0].value: must be empty where operator is Exists",
+			`7:56: spec.tolerations[1].effect: "Never" is none of NoSchedule, PreferNoSchedule, NoExecute`,
+			"7:72: spec.tolerations[2].operator: must be Exists where key is empty",
+			`8:3: spec.subdomain: "a.b": must not contain dots`,
+			`9:3: spec.preemptionPolicy: "Always" is none of PreemptLowerPriority, Never`,
+		}},
+		{"a pod's resolver", podSpec("dnsConfig: {nameservers: [1.1.1.1, 1.1.1.2, 1.1.1.3, 1.1.1.4], searches: [a b, .]}"), []string{
+			"6:15: spec.dnsConfig.nameservers: 4, more than 3",
+			`6:77: spec.dnsConfig.searches[0]: "a b": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character`,
+		}},
+		{"a pod's resources", podSpec("initContainers:", "- {name: b, image: i, resources: {limits: {disk: 1, example.com/gpu: 500m, hugepages-2Mi: 2Mi}, requests: {example.com/fpga: 1}}}"), []string{
+			"7:25: spec.initContainers[0].resources: huge pages need cpu or memory, too",
+			`7:46: spec.initContainers[0].resources.limits.disk: "disk" is none of cpu, memory, ephemeral-storage, hugepages-SIZE and DOMAIN/NAME`,
+			"7:55: spec.initContainers[0].resources.limits[example.com/gpu]: 500m is not a whole number",
+			"7:110: spec.initContainers[0].resources.requests[example.com/fpga]: needs the same limit",
+		}},
+		{"a pod's references", podSpec("initContainers:", "- name: b", "  image: i", "  envFrom: [{configMapRef: {name: A}, prefix: 'a='}]", "  env: [{name: a, valueFrom: {configMapKeyRef: {name: a, key: b/c}}}, {name: b, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: 1Mi}}}]"), []string{
+			`9:31: spec.initContainers[0].envFrom[0].configMapRef.name: "A": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character`,
+			`9:41: spec.initContainers[0].envFrom[0].prefix: "a=": a valid environment variable name must consist only of printable ASCII characters other than '='`,
+			`10:60: spec.initContainers[0].env[0].valueFrom.configMapKeyRef.key: "b/c": a valid config key must consist of alphanumeric characters, '-', '_' or '.'`,
+			`10:136: spec.initContainers[0].env[1].valueFrom.resourceFieldRef.divisor: "1Mi" is none of 1m, 1`,
+		}},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(problems(t, tt.text), tt.want); diff != "" {
 				t.Errorf("(-got +want):\n%s", diff)

@@ -69,6 +69,15 @@ func (c *checker) volume(v *corev1.Volume, at path) {
 		c.downward(v.DownwardAPI.Items, at.with(key("items")))
 	case v.Projected != nil:
 		c.projected(v.Projected, at.with(key("projected")))
+	case v.PersistentVolumeClaim != nil:
+		c.require(at.with(key("persistentVolumeClaim"), key("claimName")), v.PersistentVolumeClaim.ClaimName)
+	case v.Ephemeral != nil:
+		at := at.with(key("ephemeral"), key("volumeClaimTemplate"))
+		if t := v.Ephemeral.VolumeClaimTemplate; t == nil {
+			c.fail(at, "", "required")
+		} else {
+			c.claim(&t.Spec, at.with(key("spec")))
+		}
 	case v.Image != nil:
 		at := at.with(key("image"))
 		c.image(at.with(key("reference")), v.Image.Reference)
@@ -93,12 +102,21 @@ func (c *checker) mode(at path, mode *int32) {
 	}
 }
 
+// notReserved checks the path of a file in a volume. A kubelet keeps its own files
+// there under names that begin with two dots.
+func (c *checker) notReserved(at path, p string) {
+	c.relative(at, p)
+	if strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "../") && p != ".." {
+		c.fail(at, "", "%q must not begin with ..", p)
+	}
+}
+
 func (c *checker) items(items []corev1.KeyToPath, at path) {
 	for i, k := range items {
 		at := at.with(item(i))
 		c.require(at.with(key("key")), k.Key)
 		if c.require(at.with(key("path")), k.Path) {
-			c.relative(at.with(key("path")), k.Path)
+			c.notReserved(at.with(key("path")), k.Path)
 		}
 		c.mode(at.with(key("mode")), k.Mode)
 	}
@@ -108,14 +126,14 @@ func (c *checker) downward(items []corev1.DownwardAPIVolumeFile, at path) {
 	for i, f := range items {
 		at := at.with(item(i))
 		if c.require(at.with(key("path")), f.Path) {
-			c.relative(at.with(key("path")), f.Path)
+			c.notReserved(at.with(key("path")), f.Path)
 		}
 		c.mode(at.with(key("mode")), f.Mode)
 		switch {
 		case (f.FieldRef == nil) == (f.ResourceFieldRef == nil):
 			c.fail(at, "", "one of fieldRef and resourceFieldRef must be set")
 		case f.FieldRef != nil:
-			c.fieldRef(at.with(key("fieldRef"), key("fieldPath")), f.FieldRef.FieldPath,
+			c.fieldRef(at.with(key("fieldRef")), f.FieldRef,
 				"metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels", "metadata.annotations")
 		default:
 			c.require(at.with(key("resourceFieldRef"), key("containerName")), f.ResourceFieldRef.ContainerName)
@@ -126,6 +144,20 @@ func (c *checker) downward(items []corev1.DownwardAPIVolumeFile, at path) {
 
 func (c *checker) projected(p *corev1.ProjectedVolumeSource, at path) {
 	c.mode(at.with(key("defaultMode")), p.DefaultMode)
+	paths := map[string]bool{}
+	once := func(at path, file string) {
+		if file != "" && paths[file] {
+			c.fail(at.with(key("path")), "", "another source has %q, too", file)
+		}
+		paths[file] = true
+	}
+	keys := func(name string, items []corev1.KeyToPath, at path) {
+		c.require(at.with(key("name")), name)
+		c.items(items, at.with(key("items")))
+		for j, k := range items {
+			once(at.with(key("items"), item(j)), k.Path)
+		}
+	}
 	for i := range p.Sources {
 		s, at := &p.Sources[i], at.with(key("sources"), item(i))
 		if n := countSet(*s); n > 1 {
@@ -134,13 +166,25 @@ func (c *checker) projected(p *corev1.ProjectedVolumeSource, at path) {
 		}
 		switch {
 		case s.ConfigMap != nil:
-			c.require(at.with(key("configMap"), key("name")), s.ConfigMap.Name)
-			c.items(s.ConfigMap.Items, at.with(key("configMap"), key("items")))
+			keys(s.ConfigMap.Name, s.ConfigMap.Items, at.with(key("configMap")))
 		case s.Secret != nil:
-			c.require(at.with(key("secret"), key("name")), s.Secret.Name)
-			c.items(s.Secret.Items, at.with(key("secret"), key("items")))
+			keys(s.Secret.Name, s.Secret.Items, at.with(key("secret")))
 		case s.DownwardAPI != nil:
 			c.downward(s.DownwardAPI.Items, at.with(key("downwardAPI"), key("items")))
+			for j, f := range s.DownwardAPI.Items {
+				once(at.with(key("downwardAPI"), key("items"), item(j)), f.Path)
+			}
+		case s.ServiceAccountToken != nil:
+			c.token(s.ServiceAccountToken, at.with(key("serviceAccountToken")))
 		}
+	}
+}
+
+func (c *checker) token(t *corev1.ServiceAccountTokenProjection, at path) {
+	if c.require(at.with(key("path")), t.Path) {
+		c.notReserved(at.with(key("path")), t.Path)
+	}
+	if e := t.ExpirationSeconds; e != nil && (*e < 600 || *e > 1<<32) {
+		c.fail(at.with(key("expirationSeconds")), "", "%d is not between 10 minutes and 2^32", *e)
 	}
 }

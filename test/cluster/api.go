@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -76,8 +77,15 @@ func (a *api) ready(ctx context.Context) error {
 
 const namespace = "/api/v1/namespaces/default/"
 
-// plurals maps the kinds that Create supports to their path segments.
-var plurals = map[string]string{"Pod": "pods", "ConfigMap": "configmaps", "Secret": "secrets", "Service": "services"}
+// resources maps the kinds that Create supports to the path of their group and
+// their path segment.
+var resources = map[string]struct{ group, plural string }{
+	"Pod": {"/api/v1", "pods"}, "ConfigMap": {"/api/v1", "configmaps"}, "Secret": {"/api/v1", "secrets"},
+	"Service": {"/api/v1", "services"}, "ReplicationController": {"/api/v1", "replicationcontrollers"},
+	"Deployment": {"/apis/apps/v1", "deployments"}, "StatefulSet": {"/apis/apps/v1", "statefulsets"},
+	"DaemonSet": {"/apis/apps/v1", "daemonsets"}, "ReplicaSet": {"/apis/apps/v1", "replicasets"},
+	"Job": {"/apis/batch/v1", "jobs"}, "CronJob": {"/apis/batch/v1", "cronjobs"},
+}
 
 // Create creates one object from a YAML document, in the namespace default.
 func (c *Cluster) Create(ctx context.Context, document []byte) error {
@@ -99,11 +107,11 @@ func (c *Cluster) createIn(ctx context.Context, namespace string, document []byt
 	if err := json.Unmarshal(data, &kind); err != nil {
 		return err
 	}
-	plural, ok := plurals[kind.Kind]
+	r, ok := resources[kind.Kind]
 	if !ok {
 		return fmt.Errorf("create: unknown kind %q", kind.Kind)
 	}
-	_, err = c.api.call(ctx, http.MethodPost, namespace+plural+query, data)
+	_, err = c.api.call(ctx, http.MethodPost, r.group+strings.TrimPrefix(namespace, "/api/v1")+r.plural+query, data)
 	return err
 }
 
@@ -165,6 +173,21 @@ func (n *enforced) Ready(ctx context.Context, pod string) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// log returns the last lines of the output of a pod's containers, or why there are
+// none, for a message.
+func (n *enforced) log(ctx context.Context, pod string) string {
+	var p podStatus
+	if err := n.cluster.api.get(ctx, n.path+"pods/"+pod, &p); err != nil {
+		return err.Error()
+	}
+	text := ""
+	for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+		out, err := n.cluster.api.call(ctx, http.MethodGet, n.path+"pods/"+pod+"/log?tailLines=20&container="+c.Name, nil)
+		text += fmt.Sprintln(c.Name+":", string(out), err)
+	}
+	return text
 }
 
 // DeletePods removes the pods of the namespace and waits until they are gone.

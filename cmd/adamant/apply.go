@@ -7,17 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/api"
-	"github.com/adamant-sh/adamant/internal/workload/cluster"
 	"github.com/adamant-sh/adamant/internal/workload/local"
-	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
 func newApplyCommand(a *app) *cobra.Command {
 	var files manifestFlag
 	var kubeContext string
-	var wait bool
+	var wait, force bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "apply FILE...",
@@ -32,7 +29,9 @@ code 3 if one was rolled back or failed.
 
 With --context the manifest goes to a Kubernetes cluster instead, in which every
 Deployment is rolled out, watched and rolled back in the same way; it always waits
-then, and exits 4 if pods could not be compared with their images.`,
+then, and exits 4 if pods could not be compared with their images. If it is killed,
+the Deployment's own controller goes on. Fields that others manage are refused,
+unless --force-conflicts is set.`,
 		Example: `  adamant apply web.yaml
   adamant apply -f web.yaml --context production
   adamant apply -f deploy/ --wait
@@ -43,7 +42,9 @@ then, and exits 4 if pods could not be compared with their images.`,
 				return err
 			}
 			if cmd.Flags().Changed("context") {
-				return a.applyToCluster(cmd.Context(), f, kubeContext, timeout)
+				opts := a.clusterOptions()
+				opts.Timeout, opts.Force = timeout, force
+				return a.applyToCluster(cmd.Context(), f, kubeContext, opts)
 			}
 			out, err := a.apply(cmd.Context(), f, false)
 			if err != nil {
@@ -61,6 +62,7 @@ then, and exits 4 if pods could not be compared with their images.`,
 	files.add(cmd, "apply")
 	cmd.Flags().StringVar(&kubeContext, "context", "", "context of the kubeconfig: apply to that cluster")
 	cmd.Flags().BoolVar(&wait, "wait", false, "show the rollouts and wait until they have ended")
+	cmd.Flags().BoolVar(&force, "force-conflicts", false, "with --context: take over fields that others manage")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up waiting after this long (default: never)")
 	return cmd
 }
@@ -120,11 +122,12 @@ func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Durat
 }
 
 func newGetCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	return a.alsoInCluster(&cobra.Command{
 		Use:     "get",
 		Aliases: []string{"workloads"},
 		Short:   "List the declared workloads",
 		Example: `  adamant get
+  adamant get --context production
   adamant get -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -136,30 +139,5 @@ func newGetCommand(a *app) *cobra.Command {
 			}
 			return a.print(local.NewWorkloadList(list))
 		},
-	}
-}
-
-// applyToCluster applies a manifest in a Kubernetes cluster and waits for the
-// rollouts of its Deployments.
-func (a *app) applyToCluster(ctx context.Context, f manifest.File, kubeContext string, timeout time.Duration) error {
-	objects, err := f.Raw()
-	if err != nil {
-		return err
-	}
-	c, err := cluster.Open("", kubeContext)
-	if err != nil {
-		return err
-	}
-	results, err := c.Apply(ctx, objects, cluster.Options{
-		Event:   func(workload string, e rollout.Event) { a.progress("%s  %-12s %s", workload, e.Reason, e.Message) },
-		Report:  func(workload string, err error) { a.progress("%s  %v; trying again", workload, err) },
-		Timeout: timeout,
-	})
-	if err != nil {
-		return hint{err, "apply again to go on: a Deployment that is being rolled out stays paused until then"}
-	}
-	if !a.json() {
-		defer a.note(cluster.UncheckedNotes(results)...)
-	}
-	return a.printVerdict(report.NewClusterApplyResult(results))
+	}, a.statusThere)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
@@ -22,8 +23,10 @@ func newRolloutCommand(a *app) *cobra.Command {
 	}
 	cmd.AddCommand(
 		newRolloutStatusCommand(a),
-		a.workloadCommand("pause", "Stop a rollout where it is", "  adamant rollout pause web", a.command("pause", "paused")),
-		a.workloadCommand("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", a.command("resume", "resumed")),
+		a.alsoInCluster(a.workloadCommand("pause", "Stop a rollout where it is", "  adamant rollout pause web", a.command("pause", "paused")),
+			a.steerThere(func(t target, ctx context.Context) error { return t.Pause(ctx, t.namespace, t.name) }, "paused")),
+		a.alsoInCluster(a.workloadCommand("resume", "Let a paused rollout go on: a canary's step, a blue/green switch", "  adamant rollout resume web", a.command("resume", "resumed")),
+			a.steerThere(func(t target, ctx context.Context) error { return t.Unpause(ctx, t.namespace, t.name) }, "resumed")),
 		newRolloutUndoCommand(a),
 		newRolloutHistoryCommand(a),
 	)
@@ -52,7 +55,20 @@ func newRolloutStatusCommand(a *app) *cobra.Command {
 	cmd.Long = `Status says how far the latest rollout is. With --watch it draws the instances, old
 and new, until the rollout has ended. It exits 3 if that was rolled back or failed.`
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it until it has ended")
-	return cmd
+	return a.alsoInCluster(cmd, func(ctx context.Context, t target) error {
+		if watch {
+			r, err := t.Resume(ctx, t.namespace, t.name, a.clusterOptions())
+			if err != nil {
+				return err
+			}
+			return a.printRollouts(r)
+		}
+		s, err := t.Status(ctx, t.namespace, t.name)
+		if err != nil {
+			return err
+		}
+		return a.printVerdict(report.NewClusterStatus(s))
+	})
 }
 
 // command returns a function that runs a verb on a workload.
@@ -80,7 +96,13 @@ func newRolloutUndoCommand(a *app) *cobra.Command {
 	cmd.Long = `Undo rolls an earlier generation out: the last that completed its rollout, or the
 one that --to names. One that was aborted is never chosen by itself.`
 	cmd.Flags().IntVar(&to, "to", 0, "generation to go back to (default: the last good one)")
-	return cmd
+	return a.alsoInCluster(cmd, func(ctx context.Context, t target) error {
+		r, err := t.Undo(ctx, t.namespace, t.name, to, a.clusterOptions())
+		if err != nil {
+			return err
+		}
+		return a.printRollouts(r)
+	})
 }
 
 func newRolloutHistoryCommand(a *app) *cobra.Command {
@@ -95,7 +117,7 @@ func newRolloutHistoryCommand(a *app) *cobra.Command {
 	cmd.Long = `History lists the rollouts of a workload, the oldest first, and what happened to it.
 With -o json it is complete, pod templates and pinned images included; secrets are
 left out.`
-	return cmd
+	return a.alsoInCluster(cmd, a.historyThere)
 }
 
 func newScaleCommand(a *app) *cobra.Command {

@@ -39,6 +39,8 @@ const schemaDir = "../../docs/reference/schemas"
 var documents = map[string]any{
 	document.ApplyResult:        local.OutcomeDocument{},
 	document.ClusterApplyResult: report.ClusterApplyResult{},
+	document.ClusterHistory:     report.ClusterHistory{},
+	document.ClusterStatus:      report.ClusterStatus{},
 	document.DriftReport:        report.DriftReport{},
 	document.DriftReportList:    report.DriftReportList{},
 	document.History:            local.HistoryDocument{},

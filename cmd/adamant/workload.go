@@ -52,8 +52,8 @@ func (a *app) workloadCommand(use, short, example string, do func(ctx context.Co
 }
 
 func newStatusCommand(a *app) *cobra.Command {
-	return a.workloadCommand("status", "Show a workload with its instances, images and addresses", `  adamant status web
+	return a.alsoInCluster(a.workloadCommand("status", "Show a workload with its instances, images and addresses", `  adamant status web
   adamant status shop/deploy/web -o json`, func(_ context.Context, _ *api.Client, s local.Status) error {
 		return a.print(local.NewDocument(s))
-	})
+	}), a.statusThere)
 }

@@ -11,6 +11,8 @@ const APIVersion = "adamant.sh/v1"
 const (
 	ApplyResult        = "ApplyResult"
 	ClusterApplyResult = "ClusterApplyResult"
+	ClusterHistory     = "ClusterHistory"
+	ClusterStatus      = "ClusterStatus"
 	CopyUpImage        = "CopyUpImage"
 	DriftReport        = "DriftReport"
 	DriftReportList    = "DriftReportList"

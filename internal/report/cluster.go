@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/text"
@@ -27,7 +29,7 @@ func NewClusterApplyResult(results []cluster.Result) ClusterApplyResult {
 func (c ClusterApplyResult) Verdict() Verdict {
 	verdict := Clean
 	for _, r := range c.Items {
-		if r.Phase != rollout.Complete {
+		if r.Phase != rollout.Complete && !r.Paused {
 			return Findings
 		}
 		if len(r.Unchecked) > 0 {
@@ -42,10 +44,65 @@ func (c ClusterApplyResult) WriteText(w io.Writer, _ bool) error {
 	b := bufio.NewWriter(w)
 	for _, r := range c.Items {
 		fmt.Fprintf(b, "Deployment/%s generation %d: %s", r.Name, r.Generation, r.Phase)
+		if r.Paused {
+			fmt.Fprint(b, ", paused by its manifest")
+		}
 		if r.Reason != "" {
 			fmt.Fprintf(b, ": %s", text.EscapeLines(r.Reason))
 		}
 		fmt.Fprintln(b)
 	}
 	return b.Flush()
+}
+
+// ClusterStatus is the document of `get`, `status` and `rollout status` with
+// --context.
+type ClusterStatus struct {
+	document.List[cluster.Status]
+}
+
+// NewClusterStatus returns the document of Deployments in a cluster.
+func NewClusterStatus(list ...cluster.Status) ClusterStatus {
+	return ClusterStatus{document.NewList(document.ClusterStatus, list)}
+}
+
+// Verdict returns Findings if the latest rollout of one was rolled back or failed.
+func (c ClusterStatus) Verdict() Verdict {
+	for _, s := range c.Items {
+		switch s.Phase {
+		case rollout.RolledBack, rollout.RollingBack, rollout.Failed:
+			return Findings
+		}
+	}
+	return Clean
+}
+
+// WriteText implements Text.
+func (c ClusterStatus) WriteText(w io.Writer, _ bool) error {
+	b := bufio.NewWriter(w)
+	for _, s := range c.Items {
+		fmt.Fprintln(b, text.EscapeLines(s.Line()))
+	}
+	return b.Flush()
+}
+
+// ClusterHistory is the document of `rollout history --context`.
+type ClusterHistory struct {
+	document.List[cluster.Revision]
+}
+
+// NewClusterHistory returns the document of a Deployment's generations.
+func NewClusterHistory(list []cluster.Revision) ClusterHistory {
+	return ClusterHistory{document.NewList(document.ClusterHistory, list)}
+}
+
+// WriteText implements Text.
+func (c ClusterHistory) WriteText(w io.Writer, _ bool) error {
+	table := text.NewTable(w)
+	fmt.Fprintln(table, "GENERATION\tREVISION\tPODS\tAGE\tENDED\tIMAGES\tREASON")
+	for _, r := range c.Items {
+		fmt.Fprintf(table, "%d\t%d\t%d\t%s\t%s\t%s\t%s\n", r.Generation, r.Revision, r.Replicas, text.Age(time.Since(r.Created)),
+			text.OrDash(string(r.Phase)), text.EscapeLines(strings.Join(r.Images, ",")), text.OrDash(text.EscapeLines(r.Reason)))
+	}
+	return table.Flush()
 }

@@ -1,22 +1,23 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// errTimeout ends a rollout at Options.Timeout.
-var errTimeout = errors.New("the time is over; the rollout stands still until it is resumed")
+// errTimeout ends a call at Options.Timeout.
+var errTimeout = errors.New("the time is over")
 
 // Apply applies the objects of a manifest, as returned by manifest.File.Raw:
 // first those that are no Deployments, then the Deployments one after the
@@ -24,48 +25,64 @@ var errTimeout = errors.New("the time is over; the rollout stands still until it
 // result for each Deployment, also with an error. A rollout that failed is no
 // error, and one that an earlier call started continues.
 //
-// Like kubectl apply --server-side --force-conflicts, it takes ownership of
-// fields that others set.
+// It applies as kubectl apply --server-side does: the error is a ConflictError if
+// others manage fields of an object, unless Options.Force is set.
 func (c *Cluster) Apply(ctx context.Context, objects []map[string]any, opts Options) ([]Result, error) {
+	ctx, cancel := withTimeout(ctx, opts.Timeout)
+	defer cancel()
+	c.warnings.passTo(opts.Warn)
+	ordered, copies := pinConfiguration(applyOrder(objects), c.namespace)
+	if err := c.check(ctx, slices.Concat(append([][]*unstructured.Unstructured{ordered}, slices.Collect(maps.Values(copies))...)...), opts.Force); err != nil {
+		return nil, errors.Join(err, timedOut(ctx))
+	}
 	var deployments []*unstructured.Unstructured
-	for _, o := range applyOrder(objects) {
-		if o.GetKind() == "Deployment" && o.GroupVersionKind().Group == "apps" {
+	for _, o := range ordered {
+		if isDeployment(o) {
 			deployments = append(deployments, o)
 			continue
 		}
-		if err := c.apply(ctx, o); err != nil {
-			return nil, err
+		if _, err := c.serverSide(ctx, o, request{force: opts.Force}); err != nil {
+			return nil, errors.Join(err, timedOut(ctx))
 		}
 	}
-	ctx, cancel := withTimeout(ctx, opts.Timeout)
-	defer cancel()
-	return c.rollOut(ctx, deployments, opts)
+	return c.rollOut(ctx, deployments, copies, opts)
+}
+
+// check returns an error if applying the objects would fail, before anything is
+// changed.
+func (c *Cluster) check(ctx context.Context, objects []*unstructured.Unstructured, force bool) error {
+	if err := c.checkRights(ctx, objects); err != nil {
+		return err
+	}
+	for _, o := range objects {
+		_, err := c.serverSide(ctx, o, request{force: force, dryRun: true})
+		// The namespace or the definition of the kind may be among the objects.
+		if err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // rollOut rolls out Deployments. After the first failure it leaves the others
 // as they are.
-func (c *Cluster) rollOut(ctx context.Context, deployments []*unstructured.Unstructured, opts Options) ([]Result, error) {
+func (c *Cluster) rollOut(ctx context.Context, deployments []*unstructured.Unstructured, copies map[*unstructured.Unstructured][]*unstructured.Unstructured, opts Options) ([]Result, error) {
 	var results []Result
 	failed := ""
 	for _, o := range deployments {
 		w := c.workload(o.GetNamespace(), o.GetName(), opts)
+		w.config = copies[o]
 		r := Result{Namespace: w.namespace, Name: w.name}
 		var err error
 		if failed != "" {
 			r.Reason = "not begun: " + failed
 		} else {
-			r, err = w.run(ctx, func(ctx context.Context) error {
-				back, err := w.applyPaused(ctx, o)
-				if err != nil {
-					return err
-				}
-				return w.start(ctx, back)
-			})
+			r, err = w.run(ctx, func(ctx context.Context) error { return w.begin(ctx, o) })
 		}
 		if results = append(results, r); err != nil {
 			return results, fmt.Errorf("roll out %s: %w", r, err)
 		}
-		if failed == "" && r.Phase != rollout.Complete {
+		if failed == "" && r.Phase != rollout.Complete && !r.Paused {
 			failed = fmt.Sprintf("%s is %s", r, r.Phase)
 		}
 	}
@@ -83,30 +100,16 @@ func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Optio
 	if err != nil {
 		return r, fmt.Errorf("resume %s: %w", r, err)
 	}
-	s, err := stateOf(d)
+	last, err := recordOf(d)
 	if err != nil {
 		return r, err
 	}
-	isOver := s.Target == 0 || s.Phase.Ended()
-	if isOver && !isPaused(d) {
-		r.Phase, r.Reason, r.Generation = s.Phase, s.Reason, s.Target
+	if last.Target == 0 || last.Phase.Ended() {
+		r.Phase, r.Reason, r.Generation = last.Phase, last.Reason, last.Target
 		return r, nil
 	}
-	r, err = w.run(ctx, func(ctx context.Context) error {
-		if !isOver {
-			return nil
-		}
-		// The process that paused the Deployment was killed before it stored a state.
-		sets, err := w.owned(ctx, d)
-		if err != nil {
-			return err
-		}
-		back, err := w.rollbackTarget(ctx, d, sets)
-		if err != nil {
-			return err
-		}
-		return w.start(ctx, back)
-	})
+	w.apply, w.record = last.Apply, last
+	r, err = w.run(ctx, func(context.Context) error { return nil })
 	if err != nil {
 		return r, fmt.Errorf("roll out %s: %w", r, err)
 	}
@@ -116,11 +119,16 @@ func (c *Cluster) Resume(ctx context.Context, namespace, name string, opts Optio
 // State returns the state of a Deployment's rollout, the zero State if there
 // never was one.
 func (c *Cluster) State(ctx context.Context, namespace, name string) (rollout.State, error) {
-	d, _, err := c.workload(namespace, name, Options{}).current(ctx)
-	if err != nil || d == nil {
+	w := c.workload(namespace, name, Options{})
+	d, err := w.deployments(w.namespace).get(ctx, w.name)
+	if apierrors.IsNotFound(err) {
+		return rollout.State{}, nil
+	}
+	if err != nil {
 		return rollout.State{}, err
 	}
-	return stateOf(d)
+	r, err := recordOf(d)
+	return r.State, err
 }
 
 // UpdateState changes the state of a Deployment's rollout by hand:
@@ -129,21 +137,19 @@ func (c *Cluster) State(ctx context.Context, namespace, name string) (rollout.St
 func (c *Cluster) UpdateState(ctx context.Context, namespace, name string, f func(rollout.State) rollout.State) error {
 	w := c.workload(namespace, name, Options{})
 	w.ctx, w.stop = ctx, func(error) {}
-	s, err := c.State(ctx, namespace, name)
-	if err != nil {
-		return err
-	}
-	if s.Target == 0 {
-		return fmt.Errorf("%s was never rolled out by adamant", w)
-	}
-	return w.updateState(s.Target, f)
+	return w.update(func(_ view, r record) (rollout.State, error) {
+		if r.Target == 0 {
+			return r.State, fmt.Errorf("%s was never rolled out by adamant", w)
+		}
+		return f(r.State), nil
+	})
 }
 
 func (c *Cluster) workload(namespace, name string, opts Options) *workload {
 	if namespace == "" {
 		namespace = c.namespace
 	}
-	return &workload{Cluster: c, namespace: namespace, name: name, opts: opts, failingSince: map[int]time.Time{}}
+	return &workload{Cluster: c, namespace: namespace, name: name, opts: opts, failingSince: map[types.UID]time.Time{}}
 }
 
 func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
@@ -165,22 +171,6 @@ func applyOrder(objects []map[string]any) []*unstructured.Unstructured {
 	}
 	slices.SortStableFunc(list, func(a, b *unstructured.Unstructured) int { return rank(b) - rank(a) })
 	return list
-}
-
-// apply applies one object by server-side apply.
-func (c *Cluster) apply(ctx context.Context, o *unstructured.Unstructured) error {
-	kind, isNamespaced, err := c.kinds.find(ctx, o.GroupVersionKind())
-	if err != nil {
-		return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
-	}
-	namespace := corev1.NamespaceAll
-	if isNamespaced {
-		namespace = cmp.Or(o.GetNamespace(), c.namespace)
-	}
-	if _, err := c.objects.Resource(kind).Namespace(namespace).Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
-		return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
-	}
-	return nil
 }
 
 // UncheckedNotes returns a note for each pod that was not compared with its image.

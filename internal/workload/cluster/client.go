@@ -50,7 +50,11 @@ func (r resource[T]) get(ctx context.Context, name string) (*T, error) {
 
 // list returns the objects that a label selector matches.
 func (r resource[T]) list(ctx context.Context, selector *metav1.LabelSelector) ([]*T, error) {
-	found, err := r.objects.List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(selector)})
+	matches, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.objects.List(ctx, metav1.ListOptions{LabelSelector: matches.String()})
 	if err != nil {
 		return nil, err
 	}
@@ -73,15 +77,11 @@ func (r resource[T]) create(ctx context.Context, o *T) (*T, error) {
 	return typed[T](r.objects.Create(ctx, u, metav1.CreateOptions{FieldManager: manager}))
 }
 
-// updateStatus fails with a conflict if the object has changed since it was
-// read.
-func (r resource[T]) updateStatus(ctx context.Context, o *T) error {
-	u, err := r.untyped(o)
-	if err != nil {
-		return err
-	}
-	_, err = r.objects.UpdateStatus(ctx, u, metav1.UpdateOptions{FieldManager: manager})
-	return err
+// delete deletes the object with this UID, which exists until all objects that it
+// owns are gone.
+func (r resource[T]) delete(ctx context.Context, name string, uid types.UID) error {
+	foreground := metav1.DeletePropagationForeground
+	return r.objects.Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &foreground, Preconditions: &metav1.Preconditions{UID: &uid}})
 }
 
 func (r resource[T]) patch(ctx context.Context, name string, kind types.PatchType, data []byte) error {

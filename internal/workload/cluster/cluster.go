@@ -1,13 +1,13 @@
 // Package cluster rolls out Deployments in a Kubernetes cluster as
-// internal/workload/rollout decides: new pods must prove themselves before old
-// ones are removed, and a failed version is rolled back.
+// internal/workload/rollout decides: a new version is tried before it replaces the
+// old one, and is rolled back if it fails.
 //
-// It replaces no controller. During a rollout the Deployment is paused, so that
-// its controller leaves the ReplicaSets alone, and pods are created and removed
-// by scaling those. At the end the Deployment is as in the manifest and its
-// controller finds nothing to do: kubectl rollout status, history and undo work
-// as usual. Services split the traffic by the number of pods; shares of traffic
-// are not set.
+// It replaces no controller and works by native means only: a Deployment always has
+// its own strategy, and its own controller creates and removes the pods. A canary, a
+// blue/green rollout and the first gate run as a second Deployment, the trial, which
+// can be deleted at any time. So a client that dies leaves nothing that does harm,
+// and kubectl rollout status, history, pause, resume and undo work as usual.
+// Services split the traffic by the number of pods; shares of traffic are not set.
 package cluster
 
 import (
@@ -25,15 +25,13 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// manager is the field manager of all writes.
-const manager = "adamant"
-
 // A Cluster is a client of one Kubernetes cluster. It is safe for concurrent
 // use and needs no Close.
 type Cluster struct {
 	objects   dynamic.Interface
 	kinds     *discovery
 	namespace string // of objects without one
+	warnings  *warnings
 
 	// For requests that go through the API server to a pod.
 	config *rest.Config
@@ -60,6 +58,8 @@ func Open(kubeconfig, context string) (*Cluster, error) {
 
 func connect(config *rest.Config, namespace string) (*Cluster, error) {
 	config.QPS, config.Burst = 50, 100 // a rollout polls; client-go's default is 5 per second, and the server has limits of its own
+	warnings := &warnings{seen: map[string]bool{}}
+	config.WarningHandler = warnings
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func connect(config *rest.Config, namespace string) (*Cluster, error) {
 		return nil, err
 	}
 	kinds := &discovery{server: server, known: map[schema.GroupVersionKind]*metav1.APIResource{}}
-	return &Cluster{objects: objects, kinds: kinds, namespace: namespace, config: config, server: server, http: client}, nil
+	return &Cluster{objects: objects, kinds: kinds, namespace: namespace, warnings: warnings, config: config, server: server, http: client}, nil
 }
 
 // Options configures rollouts.
@@ -84,11 +84,15 @@ type Options struct {
 	// fail a rollout.
 	Drift func(ctx context.Context, containerID string) (rollout.Drift, error)
 
-	// Event receives the events of a Deployment, and Report receives errors
-	// after which the rollout tries again. Either may be nil.
-	Event  func(workload string, e rollout.Event)
-	Report func(workload string, err error)
+	// Event receives the events of a Deployment, Progress receives its status when
+	// that has changed, Report receives errors after which the rollout tries again,
+	// and Warn receives warnings of the API server, each once. All may be nil.
+	Event    func(workload string, e rollout.Event)
+	Progress func(Status)
+	Report   func(workload string, err error)
+	Warn     func(text string)
 
+	Force    bool          // take over fields that others manage
 	Timeout  time.Duration // of the whole call, no limit if 0; Resume continues a rollout after it
 	Interval time.Duration // between two observations; 500 ms if 0
 }
@@ -97,11 +101,16 @@ type Options struct {
 type Result struct {
 	Namespace  string        `json:"namespace"`
 	Name       string        `json:"name"`
-	Phase      rollout.Phase `json:"phase"` // empty if it was not started
+	Phase      rollout.Phase `json:"phase"` // empty if it was not started, Overtaken if another version replaced it first
 	Reason     string        `json:"reason,omitempty"`
-	Generation int           `json:"generation,omitempty"` // that runs now, the label adamant.sh/generation of its ReplicaSet
+	Generation int           `json:"generation,omitempty"` // the first revision of its ReplicaSet
+	Paused     bool          `json:"paused,omitempty"`     // by its manifest: nothing is replaced
 	Unchecked  []string      `json:"unchecked,omitempty"`  // pods that may have drifted and were not compared
 }
+
+// Overtaken is the phase of a rollout that did not end because another one began, by
+// another apply or by another client.
+const Overtaken rollout.Phase = "Overtaken"
 
 // String returns "Deployment shop/web".
 func (r Result) String() string { return "Deployment " + r.Namespace + "/" + r.Name }

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -10,7 +12,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic/fake"
@@ -26,18 +27,15 @@ func newScene(t *testing.T, more ...runtime.Object) *workload {
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: "web", ResourceVersion: "1"},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(int32(2)), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}},
-			Strategy: recreateStrategy, Paused: true,
 		},
 	}
 	objects := []runtime.Object{d}
 	var sets []*appsv1.ReplicaSet
-	for _, version := range []string{"v1", "v2"} {
+	for n, version := range []string{"v1", "v2"} {
 		d.Spec.Template = templateOf(version)
-		rs := newReplicaSet(d, sets)
-		rs.UID, rs.ResourceVersion, rs.Spec.Replicas = d.UID+"-"+types.UID(version), "1", new(int32(1))
+		rs := replicaSetOf(d, n+1)
 		sets, objects = append(sets, rs), append(objects, rs)
 	}
-	d.Annotations = map[string]string{strategyAnnotation: `{"strategy":{"type":"RollingUpdate"}}`}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -50,6 +48,21 @@ func newScene(t *testing.T, more ...runtime.Object) *workload {
 	return w
 }
 
+// replicaSetOf returns the ReplicaSet of a Deployment's template, with one pod.
+func replicaSetOf(d *appsv1.Deployment, revision int) *appsv1.ReplicaSet {
+	template := *d.Spec.Template.DeepCopy()
+	template.Labels = withEntry(template.Labels, hashLabel, strconv.Itoa(revision))
+	return &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: fmt.Sprintf("%s-%d", d.Name, revision), Namespace: d.Namespace, UID: d.UID + types.UID(strconv.Itoa(revision)), ResourceVersion: "1",
+			Labels:          template.Labels,
+			Annotations:     map[string]string{revisionAnnotation: strconv.Itoa(revision)},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))},
+		},
+		Spec: appsv1.ReplicaSetSpec{Replicas: new(int32(1)), Template: template},
+	}
+}
+
 func templateOf(version string) corev1.PodTemplateSpec {
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}},
@@ -59,19 +72,30 @@ func templateOf(version string) corev1.PodTemplateSpec {
 
 func (w *workload) image(t *testing.T) string {
 	t.Helper()
-	d, _, err := w.current(t.Context())
+	d, err := w.deployments("shop").get(t.Context(), "web")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d.Spec.Template.Spec.Containers[0].Image
 }
 
+// record writes a record to the scene's Deployment.
+func (w *workload) recorded(t *testing.T, r record) {
+	t.Helper()
+	d, err := w.deployments("shop").get(t.Context(), "web")
+	if err == nil {
+		err = w.write(t.Context(), d, r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.record = r
+}
+
 func TestAStateIsKeptOnTheDeployment(t *testing.T) {
 	w := newScene(t)
 	want := rollout.State{Target: 2, Stable: 1}.Begin(2, time.Now().Round(0))
-	if err := w.updateState(2, func(rollout.State) rollout.State { return want }); err != nil {
-		t.Fatal(err)
-	}
+	w.recorded(t, record{State: want})
 	err := w.Update(func(_ rollout.Spec, got rollout.State) (rollout.State, []rollout.Event) {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("state (-want +got):\n%s", d)
@@ -85,10 +109,7 @@ func TestAStateIsKeptOnTheDeployment(t *testing.T) {
 
 func TestGoingBackSetsTheTemplate(t *testing.T) {
 	w := newScene(t)
-	begun := rollout.State{Stable: 1}.Begin(2, time.Now())
-	if err := w.updateState(2, func(rollout.State) rollout.State { return begun }); err != nil {
-		t.Fatal(err)
-	}
+	w.recorded(t, record{State: rollout.State{Stable: 1}.Begin(2, time.Now())})
 	err := w.Update(func(_ rollout.Spec, s rollout.State) (rollout.State, []rollout.Event) {
 		s.Target, s.Phase = 1, rollout.RollingBack
 		return s, nil
@@ -98,27 +119,72 @@ func TestGoingBackSetsTheTemplate(t *testing.T) {
 	}
 }
 
-func TestATemplateOfSomebodyElseStays(t *testing.T) {
-	w := newScene(t)
-	err := w.updateState(1, func(s rollout.State) rollout.State { return s.Begin(1, time.Now()) })
-	if !errors.Is(err, errTakenOver) || !errors.Is(context.Cause(w.ctx), errTakenOver) || w.image(t) != "v2" {
-		t.Errorf("got %v, the context %v, the template of %s", err, context.Cause(w.ctx), w.image(t))
+// TestARolloutOfAnother checks that a rollout ends, and changes nothing more, once
+// another one began.
+func TestARolloutOfAnother(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		found record // on a Deployment of v2
+		want  error
+	}{
+		{"another template", record{State: rollout.State{}.Begin(1, time.Now()), Apply: "mine"}, errTakenOver},
+		{"another apply", record{State: rollout.State{}.Begin(2, time.Now()), Apply: "theirs"}, errOvertaken},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newScene(t)
+			w.recorded(t, test.found)
+			w.apply = "mine"
+			err := w.Update(func(_ rollout.Spec, s rollout.State) (rollout.State, []rollout.Event) {
+				t.Error("decided about the rollout of another")
+				return s, nil
+			})
+			if !errors.Is(err, test.want) || !errors.Is(context.Cause(w.ctx), test.want) || w.image(t) != "v2" {
+				t.Errorf("got %v, the context %v, the template of %s", err, context.Cause(w.ctx), w.image(t))
+			}
+		})
 	}
 }
 
-// TestObserveSeesWhatWasBegun checks that Observe shows pods as they will be
-// once the ReplicaSet's controller has acted, so that a decision is not
-// repeated.
-func TestObserveSeesWhatWasBegun(t *testing.T) {
+// TestAPauseIsTheDeploymentsOwn checks that kubectl rollout pause and resume hold
+// and continue a rollout, and that Adamant's commands do so by the same field.
+func TestAPauseIsTheDeploymentsOwn(t *testing.T) {
 	w := newScene(t)
-	sets := mustSets(t, w)
-	pods := w.pods("shop")
-	for _, name := range []string{"a", "b"} { // of v1, which is to have one
-		p := podOf(sets[0], name)
-		if name == "b" {
-			p.Annotations = map[string]string{costAnnotation: lowestCost}
+	w.recorded(t, record{State: rollout.State{Stable: 1}.Begin(2, time.Now())})
+	for _, want := range []bool{true, false} {
+		err := w.UpdateState(t.Context(), "shop", "web", func(s rollout.State) rollout.State {
+			s.Paused = want
+			return s
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if _, err := pods.create(t.Context(), p); err != nil {
+		d, err := w.deployments("shop").get(t.Context(), "web")
+		if err != nil || d.Spec.Paused != want {
+			t.Errorf("paused %v, %v: want %v", d.Spec.Paused, err, want)
+		}
+		err = w.Update(func(_ rollout.Spec, s rollout.State) (rollout.State, []rollout.Event) {
+			if s.Paused != want {
+				t.Errorf("the state is paused: %v, want %v", s.Paused, want)
+			}
+			return s, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestGenerations checks which generation a pod counts for, and that it counts as
+// ending only once it is being deleted.
+func TestGenerations(t *testing.T) {
+	w := newScene(t)
+	w.recorded(t, record{State: rollout.State{Stable: 1}.Begin(2, time.Now())})
+	v, err := w.read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rs := range v.sets {
+		if _, err := w.pods("shop").create(t.Context(), podOf(rs, rs.Name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -126,26 +192,15 @@ func TestObserveSeesWhatWasBegun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]bool{}
+	got := map[string]int{}
 	for _, i := range o.Instances {
-		got[i.ID] = i.Ending
+		if got[i.ID] = i.Generation; i.Ending {
+			t.Errorf("pod %s is ending", i.ID)
+		}
 	}
-	want := map[string]bool{"a": false, "b": true, pendingName(sets[1], 0): false}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("ending by instance (-want +got):\n%s", d)
+	if d := cmp.Diff(map[string]int{"web-1": 1, "web-2": 2}, got); d != "" {
+		t.Errorf("generations (-want +got):\n%s", d)
 	}
-}
-
-func mustSets(t *testing.T, w *workload) []*appsv1.ReplicaSet {
-	t.Helper()
-	_, sets, err := w.current(t.Context())
-	if err != nil || len(sets) != 2 {
-		t.Fatal(sets, err)
-	}
-	if generation(sets[0]) == 2 {
-		sets[0], sets[1] = sets[1], sets[0]
-	}
-	return sets
 }
 
 func podOf(rs *appsv1.ReplicaSet, name string) *corev1.Pod {
@@ -193,37 +248,41 @@ func TestDriftOfAPod(t *testing.T) {
 	}
 }
 
-// TestGiveBack checks that a strategy which the manifest does not set keeps its
-// value, also if the Deployment is paused by a rollout that was killed.
-func TestGiveBack(t *testing.T) {
-	w := newScene(t)
-	held, _, err := w.current(t.Context())
-	if err != nil {
-		t.Fatal(err)
+// TestReclaimed checks that the template's fields of a rollback belong to the next
+// apply, and that others keep theirs.
+func TestReclaimed(t *testing.T) {
+	entry := func(name string, operation metav1.ManagedFieldsOperationType, fields string) metav1.ManagedFieldsEntry {
+		e := metav1.ManagedFieldsEntry{Manager: name, Operation: operation, FieldsV1: &metav1.FieldsV1{}}
+		e.FieldsV1.SetRawBytes([]byte(fields))
+		return e
 	}
-	held.Annotations[strategyAnnotation] = `{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":3,"maxUnavailable":0}}}`
+	const apply, update = metav1.ManagedFieldsOperationApply, metav1.ManagedFieldsOperationUpdate
 	for _, test := range []struct {
-		name, strategy string
-		before         *appsv1.Deployment
-		want           string
+		name      string
+		own, from metav1.ManagedFieldsEntry
+		want      []string // fields of the two; none if nothing changes
 	}{
-		{"first", "", nil, "25%"},
-		{"none said", "", held, "3"},
-		{"said", "50%", held, "50%"},
+		{"a rollback", entry(manager, apply, `{"f:spec":{"f:template":{"f:a":{}}}}`), entry(manager, update, `{"f:spec":{"f:paused":{},"f:template":{"f:b":{}}}}`),
+			[]string{`{"f:spec":{"f:template":{"f:a":{},"f:b":{}}}}`, `{"f:spec":{"f:paused":{}}}`}},
+		{"kubectl rollout undo", entry(manager, apply, `{"f:spec":{}}`), entry("kubectl", update, `{"f:spec":{"f:template":{"f:b":{}}}}`),
+			[]string{`{"f:spec":{"f:template":{"f:b":{}}}}`, `{"f:spec":{}}`}},
+		{"kubectl rollout restart", entry(manager, apply, `{"f:spec":{}}`), entry("kubectl-rollout", update, `{"f:spec":{"f:template":{"f:metadata":{"f:annotations":{"f:c":{}}}}}}`), nil},
+		{"another manager", entry(manager, apply, `{"f:spec":{}}`), entry("kubectl-edit", update, `{"f:spec":{"f:template":{"f:b":{}}}}`), nil},
+		{"never applied", entry("kubectl", apply, `{"f:spec":{}}`), entry("kubectl", update, `{"f:spec":{"f:template":{"f:b":{}}}}`), nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{}}}
-			if test.strategy != "" {
-				o.Object["spec"].(map[string]any)["strategy"] = map[string]any{
-					"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxSurge": test.strategy},
+			entries, changed, err := reclaimed([]metav1.ManagedFieldsEntry{test.own, test.from})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range entries {
+				if changed {
+					got = append(got, string(e.FieldsV1.GetRawBytes()))
 				}
 			}
-			give, _, err := w.settingsAfter(o, test.before)
-			if err != nil || give.Paused {
-				t.Fatal(give, err)
-			}
-			if got := give.Strategy.RollingUpdate.MaxSurge.String(); got != test.want {
-				t.Errorf("maxSurge %s: want %s", got, test.want)
+			if d := cmp.Diff(test.want, got); d != "" {
+				t.Errorf("fields (-want +got):\n%s", d)
 			}
 		})
 	}

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
@@ -18,14 +20,18 @@ import (
 )
 
 // askGate starts a gate unless it is running.
-func (w *workload) askGate(ctx context.Context, name string) {
+func (w *workload) askGate(name string) {
 	if name == "" || w.gate.IsAsked(name) {
 		return
 	}
 	var asked []gate.Candidate
-	if rs := matching(w.observed.deployment, w.observed.sets); rs != nil {
-		for _, i := range w.instances(ctx, rs, w.observed.pods[rs.UID]) {
-			if p := podNamed(w.observed.pods[rs.UID], i.ID); p != nil && i.Ready && !i.Ending {
+	v := w.observed
+	for _, rs := range slices.Concat(v.sets, v.trialSets) {
+		if w.generation(v, rs) != w.record.Target {
+			continue
+		}
+		for _, p := range v.pods[rs.UID] {
+			if isReady, _ := readiness(p, time.Now()); isReady && p.DeletionTimestamp == nil {
 				asked = append(asked, gate.Candidate{ID: p.Name, Instance: gatePod{w.Cluster, p}, Spec: &p.Spec})
 			}
 		}
@@ -36,15 +42,6 @@ func (w *workload) askGate(ctx context.Context, name string) {
 	g, gates := gate.New(name), w.policy.Gates
 	w.gate = g
 	w.gates.Go(func() { g.Ask(w.ctx, gates, asked) })
-}
-
-func podNamed(pods []*corev1.Pod, name string) *corev1.Pod {
-	for _, p := range pods {
-		if p.Name == name {
-			return p
-		}
-	}
-	return nil
 }
 
 // A gatePod implements gate.Instance through the API server, so that the

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -126,35 +125,3 @@ func isReadOnly(c corev1.Container) bool {
 	s := c.SecurityContext
 	return s != nil && s.ReadOnlyRootFilesystem != nil && *s.ReadOnlyRootFilesystem
 }
-
-// costAnnotation orders the pods that a ReplicaSet removes
-// (k8s.io/api/core/v1.PodDeletionCost).
-const costAnnotation = corev1.PodDeletionCost
-
-// nextRemoved returns the pods beyond the replicas of a ReplicaSet, which its
-// controller is about to remove in this order: chosen pods, then those that are not
-// ready, then the youngest.
-func nextRemoved(pods []*corev1.Pod, replicas int) []*corev1.Pod {
-	excess := len(pods) - replicas
-	if excess <= 0 {
-		return nil
-	}
-	rank := func(p *corev1.Pod) int {
-		ready, _ := readiness(p, time.Time{})
-		switch {
-		case p.Annotations[costAnnotation] == lowestCost:
-			return 0
-		case !ready:
-			return 1
-		}
-		return 2
-	}
-	sorted := slices.Clone(pods)
-	slices.SortStableFunc(sorted, func(a, b *corev1.Pod) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), b.CreationTimestamp.Compare(a.CreationTimestamp.Time))
-	})
-	return sorted[:excess]
-}
-
-// lowestCost is the deletion cost of a pod that was chosen for removal.
-const lowestCost = "-2147483647"

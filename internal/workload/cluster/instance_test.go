@@ -89,7 +89,7 @@ func TestReadiness(t *testing.T) {
 func TestStable(t *testing.T) {
 	set := func(n string, available int32) *appsv1.ReplicaSet {
 		return &appsv1.ReplicaSet{
-			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{generationLabel: n}},
+			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{revisionAnnotation: n}},
 			Status:     appsv1.ReplicaSetStatus{AvailableReplicas: available},
 		}
 	}
@@ -121,7 +121,7 @@ func TestStable(t *testing.T) {
 // rollback.
 func TestGenerationOutlivesTheRevision(t *testing.T) {
 	rs := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{
-		Labels: map[string]string{generationLabel: "1"}, Annotations: map[string]string{revisionAnnotation: "7"},
+		Annotations: map[string]string{historyAnnotation: "1,4", revisionAnnotation: "7"},
 	}}
 	if n, next := generation(rs), nextGeneration([]*appsv1.ReplicaSet{rs}); n != 1 || next != 8 {
 		t.Errorf("generation %d, the next is %d: want 1 and 8", n, next)

@@ -1,10 +1,10 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -21,45 +21,47 @@ func (w *workload) Observe(ctx context.Context) (rollout.Observation, error) {
 		return rollout.Observation{}, err
 	}
 	w.observed = v
-	o := rollout.Observation{Failed: map[int]rollout.Failure{}, Gate: w.gate.Result()}
-	for _, rs := range v.sets {
-		o.Instances = append(o.Instances, w.instances(ctx, rs, v.pods[rs.UID])...)
+	o := rollout.Observation{Failed: map[int]rollout.Failure{}, Gate: w.gate.Result(), Fault: w.fault(v)}
+	for _, rs := range slices.Concat(v.sets, v.trialSets) {
+		n := w.generation(v, rs)
+		for _, p := range v.pods[rs.UID] {
+			i := w.instance(ctx, p)
+			i.Generation, i.Ending = n, p.DeletionTimestamp != nil
+			o.Instances = append(o.Instances, i)
+		}
 		if f := w.failure(rs); f.Times > 0 {
-			o.Failed[generation(rs)] = f
+			o.Failed[n] = f
 		}
 	}
 	return o, nil
 }
 
-// instances returns the pods of a ReplicaSet as they will be once its
-// controller has made the requested changes. Otherwise the next decision would
-// request them again.
-func (w *workload) instances(ctx context.Context, rs *appsv1.ReplicaSet, pods []*corev1.Pod) []rollout.Instance {
-	var list []rollout.Instance
-	var staying []*corev1.Pod
-	for _, p := range pods {
-		if p.DeletionTimestamp == nil {
-			staying = append(staying, p)
-		}
+// generation returns the generation of a ReplicaSet, which may be one of the trial.
+func (w *workload) generation(v view, rs *appsv1.ReplicaSet) int {
+	if !slices.Contains(v.trialSets, rs) {
+		return generation(rs)
 	}
-	gone := nextRemoved(staying, replicas(rs))
-	for _, p := range pods {
-		i := w.instance(ctx, p)
-		i.Generation = generation(rs)
-		i.Ending = p.DeletionTimestamp != nil || slices.Contains(gone, p)
-		list = append(list, i)
+	if w.record.Phase == rollout.Progressing {
+		return w.record.Target
 	}
-	for n := len(staying); n < replicas(rs); n++ {
-		list = append(list, rollout.Instance{ID: pendingName(rs, n), Generation: generation(rs), Created: time.Now()})
-	}
-	return list
+	n, _ := strconv.Atoi(v.trial.Annotations[generationAnnotation]) // written by newTrial
+	return n
 }
 
-func replicas(rs *appsv1.ReplicaSet) int { return int(*cmp.Or(rs.Spec.Replicas, new(int32))) }
-
-// pendingName names a pod that a ReplicaSet is about to create. No pod has such
-// a name.
-func pendingName(rs *appsv1.ReplicaSet, n int) string { return fmt.Sprintf("%s/%d", rs.Name, n) }
+// fault returns why a rollout cannot go on, apart from its pods.
+func (w *workload) fault(v view) string {
+	if w.record.isTried(v) && (v.trial == nil || v.trial.DeletionTimestamp != nil) {
+		return "somebody deleted Deployment " + w.record.Trial
+	}
+	// rollout knows no deadline after a blue/green switch, which takes no time on one machine.
+	for _, c := range v.deployment.Status.Conditions {
+		if !w.record.Switched.IsZero() && v.deployment.Status.ObservedGeneration >= v.deployment.Generation &&
+			c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded" {
+			return "no progress: " + c.Message
+		}
+	}
+	return ""
+}
 
 func (w *workload) instance(ctx context.Context, p *corev1.Pod) rollout.Instance {
 	i := rollout.Instance{ID: p.Name, Created: p.CreationTimestamp.Time}
@@ -102,15 +104,14 @@ func (w *workload) failure(rs *appsv1.ReplicaSet) rollout.Failure {
 	at := slices.IndexFunc(rs.Status.Conditions, func(c appsv1.ReplicaSetCondition) bool {
 		return c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && c.Reason == "FailedCreate"
 	})
-	n := generation(rs)
 	if at < 0 {
-		delete(w.failingSince, n)
+		delete(w.failingSince, rs.UID)
 		return rollout.Failure{}
 	}
-	if _, known := w.failingSince[n]; !known {
-		w.failingSince[n] = time.Now()
+	if _, known := w.failingSince[rs.UID]; !known {
+		w.failingSince[rs.UID] = time.Now()
 	}
-	times := 1 + int(time.Since(w.failingSince[n])/failureInterval)
+	times := 1 + int(time.Since(w.failingSince[rs.UID])/failureInterval)
 	return rollout.Failure{Times: times, Reason: rs.Status.Conditions[at].Message}
 }
 

@@ -1,40 +1,30 @@
 package cluster
 
 import (
-	"encoding/binary"
-	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/rand"
-	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/utils/dump"
 )
 
 // The annotations and the label that the Deployment controller sets on ReplicaSets
 // (k8s.io/kubernetes/pkg/controller/deployment/util).
 const (
 	revisionAnnotation = "deployment.kubernetes.io/revision"
-	desiredAnnotation  = "deployment.kubernetes.io/desired-replicas"
-	maxAnnotation      = "deployment.kubernetes.io/max-replicas"
+	historyAnnotation  = "deployment.kubernetes.io/revision-history"
 	hashLabel          = appsv1.DefaultDeploymentUniqueLabelKey
 )
 
-// generationLabel holds a ReplicaSet's generation. The revision does not
-// identify it: the Deployment controller raises the revision of a ReplicaSet
-// after a rollback. It is a label because the controller overwrites annotations
-// with those of the Deployment.
-const generationLabel = "adamant.sh/generation"
-
-// generation returns the label or, if there is none, the revision.
+// generation returns the first revision of a ReplicaSet. The revision itself does
+// not identify it: the Deployment controller raises it when the ReplicaSet is rolled
+// back to, and keeps those before in the history.
 func generation(rs *appsv1.ReplicaSet) int {
-	if n, err := strconv.Atoi(rs.Labels[generationLabel]); err == nil {
+	first, _, _ := strings.Cut(rs.Annotations[historyAnnotation], ",")
+	if n, err := strconv.Atoi(first); err == nil {
 		return n
 	}
 	return revision(rs)
@@ -45,11 +35,11 @@ func revision(rs *appsv1.ReplicaSet) int {
 	return n
 }
 
-// nextGeneration returns a number that no ReplicaSet has or will be given.
+// nextGeneration returns the generation that the next ReplicaSet will have.
 func nextGeneration(sets []*appsv1.ReplicaSet) int {
 	last := 0
 	for _, rs := range sets {
-		last = max(last, generation(rs), revision(rs))
+		last = max(last, revision(rs))
 	}
 	return last + 1
 }
@@ -87,36 +77,6 @@ func withoutHash(t corev1.PodTemplateSpec) corev1.PodTemplateSpec {
 	return t
 }
 
-// newReplicaSet returns the ReplicaSet that the Deployment controller would
-// create for the Deployment's template, without replicas and with our label. It
-// lacks the annotation desired-replicas until the rollout is over: with it, the
-// controller would remove all old pods as soon as the new ones are available,
-// before they are proven.
-func newReplicaSet(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) *appsv1.ReplicaSet {
-	hash := templateHash(d.Spec.Template, d.Status.CollisionCount)
-	template := *d.Spec.Template.DeepCopy()
-	template.Labels = withEntry(template.Labels, hashLabel, hash)
-	selector := d.Spec.Selector.DeepCopy()
-	selector.MatchLabels = withEntry(selector.MatchLabels, hashLabel, hash)
-	last := 0
-	for _, rs := range sets {
-		last = max(last, revision(rs))
-	}
-	return &appsv1.ReplicaSet{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: replicaSetName(d.Name, hash), Namespace: d.Namespace,
-			Labels:      withEntry(template.Labels, generationLabel, strconv.Itoa(nextGeneration(sets))),
-			Annotations: map[string]string{revisionAnnotation: strconv.Itoa(last + 1)},
-			OwnerReferences: []metav1.OwnerReference{
-				*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment")),
-			},
-		},
-		Spec: appsv1.ReplicaSetSpec{
-			Replicas: new(int32), MinReadySeconds: d.Spec.MinReadySeconds, Selector: selector, Template: template,
-		},
-	}
-}
-
 func withEntry(m map[string]string, key, value string) map[string]string {
 	m = maps.Clone(m)
 	if m == nil {
@@ -124,24 +84,6 @@ func withEntry(m map[string]string, key, value string) map[string]string {
 	}
 	m[key] = value
 	return m
-}
-
-// templateHash returns the hash by which the Deployment controller names a
-// ReplicaSet (k8s.io/kubernetes/pkg/controller.ComputeHash).
-func templateHash(t corev1.PodTemplateSpec, collisions *int32) string {
-	h := fnv.New32a()
-	fmt.Fprintf(h, "%v", dump.ForHash(t))
-	if collisions != nil {
-		b := make([]byte, 8)
-		binary.LittleEndian.PutUint32(b, uint32(*collisions))
-		h.Write(b)
-	}
-	return rand.SafeEncodeString(fmt.Sprint(h.Sum32()))
-}
-
-func replicaSetName(deployment, hash string) string {
-	longest := validation.DNS1123SubdomainMaxLength - len(hash) - 1
-	return deployment[:min(len(deployment), longest)] + "-" + hash
 }
 
 // stable returns the ReplicaSet to roll back to: the last one that completed

@@ -4,17 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"strconv"
 	"time"
-
-	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
-// run starts a rollout, drives it to its end and releases the Deployment to its
-// controller.
+// run begins a rollout and drives it to its end.
 func (w *workload) run(ctx context.Context, begin func(context.Context) error) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	// Deferred functions run in reverse order: the gates are canceled before
@@ -24,20 +19,52 @@ func (w *workload) run(ctx context.Context, begin func(context.Context) error) (
 	w.ctx, w.stop = ctx, func(err error) { cancel(err) }
 	r := Result{Namespace: w.namespace, Name: w.name}
 	if err := begin(ctx); err != nil {
-		return r, errors.Join(err, context.Cause(ctx))
+		if errors.Is(err, errOvertaken) {
+			r.Phase, r.Reason = Overtaken, err.Error()
+			return r, nil
+		}
+		return r, errors.Join(err, timedOut(ctx), w.left())
 	}
 	var last rollout.State
 	loop := rollout.Loop{Driver: w, Store: w, Interval: cmp.Or(w.opts.Interval, 500*time.Millisecond), Report: w.report}
 	err := loop.Run(ctx, func(s rollout.State) bool {
 		last = s
-		return s.Phase.Ended()
+		w.progress()
+		return s.Phase.Ended() || s.Paused && w.isHeld
 	})
 	r.Phase, r.Reason, r.Generation = last.Phase, last.Reason, last.Target
-	if err != nil {
-		return r, err
+	switch {
+	case errors.Is(err, errOvertaken), errors.Is(err, errTakenOver):
+		r.Phase, r.Reason = Overtaken, err.Error()
+		return r, nil
+	case err != nil:
+		return r, errors.Join(err, w.left())
+	case !last.Phase.Ended():
+		r.Paused = true
+		return r, nil
 	}
 	r.Unchecked = w.unchecked(last.Target)
-	return r, w.release(ctx, last.Target)
+	return r, nil
+}
+
+// progress passes the status on if it has changed.
+func (w *workload) progress() {
+	if w.opts.Progress == nil {
+		return
+	}
+	if s, err := w.status(w.observed); err == nil && s != w.shown {
+		w.shown = s
+		w.opts.Progress(s)
+	}
+}
+
+// timedOut returns errTimeout if ctx ended for that, which the errors of requests do
+// not tell.
+func timedOut(ctx context.Context) error {
+	if err := context.Cause(ctx); errors.Is(err, errTimeout) {
+		return err
+	}
+	return nil
 }
 
 // unchecked returns the pods of a generation that may have drifted and were not
@@ -54,48 +81,4 @@ func (w *workload) unchecked(n int) []string {
 		}
 	}
 	return names
-}
-
-// release restores the Deployment's settings. Its controller takes over the
-// target's ReplicaSet and finds nothing to do.
-func (w *workload) release(ctx context.Context, target int) error {
-	return retryOnConflict(func() error {
-		d, sets, err := w.current(ctx)
-		if err != nil || d == nil {
-			return err
-		}
-		k, held := settingsOf(d)
-		if !held {
-			return nil
-		}
-		// The annotations come first. Once the Deployment is released, its
-		// controller would act on those that are missing.
-		if rs := ofGeneration(sets, target); rs != nil {
-			if err := w.annotateComplete(ctx, rs, restored(d)); err != nil {
-				return err
-			}
-		}
-		return w.patch(ctx, d,
-			annotated(d, strategyAnnotation, ""), op{"replace", "/spec/strategy", k.Strategy}, op{"replace", "/spec/paused", k.Paused})
-	})
-}
-
-// annotateComplete sets the annotations that the Deployment controller would
-// have set on a ReplicaSet by now.
-func (w *workload) annotateComplete(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv1.Deployment) error {
-	return retryOnConflict(func() error {
-		now, err := w.replicaSets(w.namespace).get(ctx, rs.Name)
-		if err != nil {
-			return err
-		}
-		want := int(*d.Spec.Replicas)
-		surge := 0
-		if r := d.Spec.Strategy.RollingUpdate; r != nil {
-			surge, _ = intstr.GetScaledValueFromIntOrPercent(r.MaxSurge, want, true) // validated by the server
-		}
-		all := withEntry(now.Annotations, desiredAnnotation, strconv.Itoa(want))
-		all[maxAnnotation] = strconv.Itoa(want + surge)
-		delete(all, strategyAnnotation) // copied by the Deployment controller
-		return w.patchSet(ctx, now, op{"add", "/metadata/annotations", all})
-	})
 }

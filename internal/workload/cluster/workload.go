@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
@@ -30,25 +32,34 @@ type workload struct {
 	namespace, name string
 	opts            Options
 
-	observed     view              // result of the last Observe
-	failingSince map[int]time.Time // when the pods of a generation could first not be created
+	apply  string                       // identifies the apply that is carried out, as record.Apply
+	record record                       // that was written last
+	isHeld bool                         // the manifest pauses the Deployment
+	config []*unstructured.Unstructured // copies of its configuration, until a ReplicaSet owns them
+
+	shown        Status                  // last passed to Options.Progress
+	observed     view                    // result of the last Observe
+	failingSince map[types.UID]time.Time // when pods of a ReplicaSet could first not be created
 
 	policy rollout.Policy // of the last spec
 	gate   *gate.Gate
 	gates  sync.WaitGroup
 }
 
-// A view is a Deployment with its ReplicaSets and pods, at one observation.
+// A view is a Deployment with its trial, at one observation.
 type view struct {
 	deployment *appsv1.Deployment
 	sets       []*appsv1.ReplicaSet
+	trials     []*appsv1.Deployment        // also those of earlier rollouts
+	trial      *appsv1.Deployment          // that of the record, nil if there is none
+	trialSets  []*appsv1.ReplicaSet        // of trial
 	pods       map[types.UID][]*corev1.Pod // by ReplicaSet, without those that have ended
 }
 
 // String returns the name for events and errors.
 func (w *workload) String() string { return w.namespace + "/" + w.name }
 
-// read reads a Deployment, its ReplicaSets and the pods of those.
+// read reads a Deployment and its trials with their ReplicaSets and pods.
 func (w *workload) read(ctx context.Context) (view, error) {
 	d, err := w.deployments(w.namespace).get(ctx, w.name)
 	if apierrors.IsNotFound(err) {
@@ -61,21 +72,48 @@ func (w *workload) read(ctx context.Context) (view, error) {
 	if v.sets, err = w.owned(ctx, d); err != nil {
 		return view{}, err
 	}
-	pods, err := w.pods(w.namespace).list(ctx, d.Spec.Selector)
-	if err != nil {
-		return view{}, fmt.Errorf("list pods: %w", err)
+	if err := w.readPods(ctx, &v, d.Spec.Selector); err != nil {
+		return view{}, err
 	}
+	r, err := recordOf(d)
+	if err != nil {
+		return view{}, err
+	}
+	if v.trials, err = w.trials(ctx, d); err != nil {
+		return view{}, err
+	}
+	at := slices.IndexFunc(v.trials, func(t *appsv1.Deployment) bool { return t.Name == r.Trial })
+	if at < 0 {
+		return v, nil
+	}
+	v.trial = v.trials[at]
+	if v.trialSets, err = w.owned(ctx, v.trial); err != nil {
+		return view{}, err
+	}
+	return v, w.readPods(ctx, &v, v.trial.Spec.Selector)
+}
+
+// readPods adds the pods that a selector matches to a view. Those of a trial may
+// have the labels of both.
+func (w *workload) readPods(ctx context.Context, v *view, selector *metav1.LabelSelector) error {
+	pods, err := w.pods(w.namespace).list(ctx, selector)
+	if err != nil {
+		return fmt.Errorf("list pods: %w", err)
+	}
+	read := map[types.UID][]*corev1.Pod{}
 	for _, p := range pods {
 		if owner := metav1.GetControllerOf(p); owner != nil && !isOver(p) {
-			v.pods[owner.UID] = append(v.pods[owner.UID], p)
+			read[owner.UID] = append(read[owner.UID], p)
 		}
 	}
-	return v, nil
+	maps.Copy(v.pods, read)
+	return nil
 }
 
 var errDeleted = errors.New("somebody deleted the Deployment while it was rolled out")
 
-// owned returns the ReplicaSets that a Deployment owns.
+// owned returns the ReplicaSets that a Deployment owns, also those that are being
+// deleted: their pods may not be yet.
 func (w *workload) owned(ctx context.Context, d *appsv1.Deployment) ([]*appsv1.ReplicaSet, error) {
 	all, err := w.replicaSets(w.namespace).list(ctx, d.Spec.Selector)
 	if err != nil {
@@ -83,15 +121,14 @@ func (w *workload) owned(ctx context.Context, d *appsv1.Deployment) ([]*appsv1.R
 	}
 	var sets []*appsv1.ReplicaSet
 	for _, rs := range all {
-		if metav1.IsControlledBy(rs, d) && rs.DeletionTimestamp == nil {
+		if metav1.IsControlledBy(rs, d) {
 			sets = append(sets, rs)
 		}
 	}
 	return sets, nil
 }
 
-// spec returns how a Deployment is replaced. The Deployment must have its own
-// strategy, not the one that it has while it is paused.
+// spec returns how a Deployment is replaced.
 func (w *workload) spec(d *appsv1.Deployment) (rollout.Spec, error) {
 	spec, policy, err := rollout.FromDeployment(d)
 	if err == nil && policy.ErrorRate > 0 {
@@ -140,13 +177,4 @@ func (w *workload) patch(ctx context.Context, d *appsv1.Deployment, ops ...op) e
 		return err
 	}
 	return w.deployments(d.Namespace).patch(ctx, d.Name, types.JSONPatchType, data)
-}
-
-// patchSet changes the version of a ReplicaSet that was read.
-func (w *workload) patchSet(ctx context.Context, rs *appsv1.ReplicaSet, ops ...op) error {
-	data, err := patchOf(rs.ResourceVersion, ops...)
-	if err != nil {
-		return err
-	}
-	return w.replicaSets(rs.Namespace).patch(ctx, rs.Name, types.JSONPatchType, data)
 }

@@ -5,7 +5,7 @@ GO      ?= go
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E -H env PATH=$$PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build setup demo demo-servers test test-cluster bench dist lint clean FORCE
+.PHONY: build setup demo demo-servers test test-cluster cluster cluster-down bench dist lint clean FORCE
 
 build: bin/adamant ## one static binary, bin/adamant
 
@@ -31,6 +31,13 @@ test: ## all tests but the cluster's; those that depend on containerd also on co
 test-cluster: ## pods must be as under a real kubelet, and rollouts work in a real cluster
 	scripts/setup --test
 	$(AS_ROOT) scripts/test-cluster
+
+cluster: ## starts the cluster of the tests for interactive use; scripts/cluster in reaches it
+	scripts/setup --test
+	$(AS_ROOT) scripts/cluster up
+
+cluster-down: ## ends it
+	$(AS_ROOT) scripts/cluster down
 
 bench: build ## the measurements of bench/README.md
 	scripts/setup --bench

@@ -3,6 +3,7 @@ package rollout
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -16,44 +17,42 @@ func Next(spec Spec, s State, o Observation, now time.Time) (State, Decision) {
 	}
 	// A failure is handled first: the decision below is then already that of
 	// the way back, which must not wait for another observation.
-	if r.s.Phase == Progressing && !r.s.Paused {
+	if r.s.Phase == Progressing && !r.paused() && !r.returning() {
 		if why := r.failureReason(); why != "" {
 			r.abort(why)
 		}
 	}
 	r.updateProgress()
-	switch {
-	case r.s.Phase.Ended():
-		r.maintain()
-	case r.s.Paused:
-		// Time while a user holds the rollout does not count towards its
-		// deadline.
-		r.s.Progress = now
-		r.replaceLost()
-		r.splitTraffic()
-	default:
-		r.advance()
-	}
+	r.follow(r.plan())
 	return r.s, r.d
 }
 
 // A reconciler is one call of Next: its arguments and the decision so far.
 type reconciler struct {
-	spec Spec
+	spec Spec // with the number of replicas that are not withheld
 	s    State
 	o    Observation
 	now  time.Time
 	d    Decision
 
 	target, others         []Instance // without those that are ending; others are of all other generations
+	drifted                []Instance // those that are replaced for drift
 	maxTotal, minAvailable int        // bounds of the number of instances
 }
 
 func newReconciler(spec Spec, s State, o Observation, now time.Time) *reconciler {
+	spec.Replicas = max(spec.Replicas-s.Withheld, 0)
 	r := &reconciler{spec: spec, s: s, o: o, now: now}
 	r.d.Create = map[int]int{}
 	r.maxTotal, r.minAvailable = spec.limits()
 	r.classify()
+	r.s.Wanted = maps.Clone(s.Wanted)
+	if r.s.Wanted == nil {
+		r.s.Wanted = r.live() // stored by a version that did not keep it, or the first call
+	}
+	for g := range r.live() {
+		r.s.Wanted[g] += 0 // follow looks at every generation that has instances
+	}
 	return r
 }
 
@@ -69,6 +68,33 @@ func (r *reconciler) classify() {
 			r.others = append(r.others, i)
 		}
 	}
+}
+
+// live returns the number of instances by generation, without those that are ending or
+// being replaced for drift.
+func (r *reconciler) live() map[int]int {
+	n := map[int]int{}
+	for _, i := range without(slices.Concat(r.target, r.others), r.drifted) {
+		n[i.Generation]++
+	}
+	return n
+}
+
+// returning reports whether the target is a generation that ran before this rollout
+// began and is being restored: after a failure, or because a user asked for it while
+// another was being tried. It repeats no step, gate or pause.
+func (r *reconciler) returning() bool {
+	return r.s.Phase == RollingBack || r.s.Phase == Progressing && r.s.Target == r.s.Stable
+}
+
+// paused reports whether a user holds the rollout. Nothing holds a return.
+func (r *reconciler) paused() bool {
+	return r.s.Paused && r.s.Phase == Progressing && !r.returning()
+}
+
+// trying reports whether the target is being tried while another generation runs.
+func (r *reconciler) trying() bool {
+	return r.s.Phase == Progressing && r.s.Stable != 0 && r.s.Stable != r.s.Target
 }
 
 // isAvailable reports whether an instance has been ready for Spec.MinReady, as
@@ -112,19 +138,6 @@ func (r *reconciler) event(reason, format string, args ...any) {
 	r.d.Events = append(r.d.Events, Event{reason, fmt.Sprintf(format, args...)})
 }
 
-// replaceLost replaces instances that were lost while a rollout is paused.
-func (r *reconciler) replaceLost() {
-	// The target is not proven yet, so lost instances come back in the stable
-	// generation.
-	generation := r.s.Stable
-	if generation == 0 {
-		generation = r.s.Target
-	}
-	if n := r.spec.Replicas - len(r.target) - len(r.others); n > 0 {
-		r.d.Create[generation] = n
-	}
-}
-
 // failureReason returns why the target has failed, empty if it has not.
 func (r *reconciler) failureReason() string {
 	if f := r.o.Failed[r.s.Target]; f.Times >= r.spec.crashLimit() {
@@ -144,6 +157,9 @@ func (r *reconciler) failureReason() string {
 	// The result of an earlier gate must not fail this step.
 	if g := r.o.Gate; g.Done && g.Reason != "" && g.Gate == r.gateName() {
 		return fmt.Sprintf("gate %s: %s", g.Gate, g.Reason)
+	}
+	if r.s.Undecided != "" && r.spec.OnInconclusive == Fail {
+		return "inconclusive: " + r.s.Undecided
 	}
 	if due := r.deadline(); !due.IsZero() && !r.now.Before(due) {
 		return r.deadlineReason()
@@ -175,7 +191,7 @@ func (r *reconciler) crashReason() string {
 // deadline returns when the rollout fails for lack of progress, zero if never.
 // A pause does not count as a lack of progress.
 func (r *reconciler) deadline() time.Time {
-	if r.spec.Deadline <= 0 || !r.s.Held.IsZero() || !r.s.Switched.IsZero() {
+	if r.spec.Deadline <= 0 || r.paused() || !r.returning() && (!r.s.Held.IsZero() || !r.s.Switched.IsZero()) {
 		return time.Time{}
 	}
 	due := r.s.Progress.Add(r.spec.Deadline)
@@ -212,26 +228,32 @@ func (r *reconciler) abort(why string) {
 	// Replaced stays: the budget is for a period of time.
 	r.s = State{
 		Target: r.s.Stable, Stable: r.s.Stable, From: failed, Phase: RollingBack, Reason: r.s.Reason,
-		Began: r.s.Began, Progress: r.now, Replaced: r.s.Replaced,
+		Began: r.s.Began, Progress: r.now, Replaced: r.s.Replaced, Withheld: r.s.Withheld, Wanted: r.s.Wanted,
 	}
 	r.classify()
 	r.event("RollingBack", "%s; going back to generation %d", r.s.Reason, r.s.Target)
 }
 
 // updateProgress extends the deadline whenever the target has more available
-// instances than before. Rolling back has a deadline too, after which maintain
-// takes over.
+// instances than before. A return has a deadline too, after which the target is only
+// maintained.
 func (r *reconciler) updateProgress() {
+	if r.paused() {
+		r.s.Progress = r.now // the time in which a user holds the rollout does not count
+	}
 	if n := r.count(r.target, r.isAvailable); n > r.s.Best {
 		r.s.Best, r.s.Progress = n, r.now
 	}
-	if r.s.Phase != RollingBack {
+	if !r.returning() {
 		return
 	}
 	if due := r.deadline(); !due.IsZero() && !r.now.Before(due) {
-		r.s.Phase = Failed
-		r.s.Reason += fmt.Sprintf("; going back to generation %d made no progress for %s either", r.s.Target, r.spec.Deadline)
-		r.event("Failed", "%s", r.s.Reason)
+		why := fmt.Sprintf("going back to generation %d made no progress for %s", r.s.Target, r.spec.Deadline)
+		if r.s.Reason != "" {
+			why = r.s.Reason + "; " + why + " either"
+		}
+		r.s.Phase, r.s.Reason = Failed, why
+		r.event("Failed", "%s", why)
 	}
 }
 
@@ -245,7 +267,7 @@ func (r *reconciler) complete() {
 		r.event("Complete", "generation %d runs with %d instances", r.s.Target, r.spec.Replicas)
 	}
 	r.s.Stable = r.s.Target
-	r.s.Step, r.s.Held, r.s.Switched, r.s.Resumed, r.s.Passed = 0, time.Time{}, time.Time{}, false, ""
+	r.s.Step, r.s.Held, r.s.Switched, r.s.Resumed, r.s.Passed, r.s.Undecided = 0, time.Time{}, time.Time{}, false, "", ""
 }
 
 // removalOrder sorts instances by how little they are missed: first those that

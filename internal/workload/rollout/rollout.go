@@ -48,6 +48,12 @@ type State struct {
 	Passed   string    `json:"passed,omitempty"`  // the last gate that passed
 	Paused   bool      `json:"paused,omitempty"`  // by a user: nothing is replaced
 
+	// Wanted is how many instances of each generation are to exist now. Lost ones are
+	// replaced up to it, in every phase.
+	Wanted map[int]int `json:"wanted,omitempty"`
+	// Undecided is why a gate has neither passed nor failed.
+	Undecided string `json:"undecided,omitempty"`
+
 	Withheld int         `json:"withheld,omitempty"` // instances that were stopped for drift and not replaced
 	Spent    bool        `json:"spent,omitempty"`    // the budget for drift is used up, and an event was recorded
 	Replaced []time.Time `json:"replaced,omitempty"` // when instances were replaced for drift, within the budget's time
@@ -96,6 +102,7 @@ type Observation struct {
 	Failed    map[int]Failure // by generation, if its instances cannot be created
 	Gate      GateResult      // of the latest gate
 	Fault     string          // why the target's traffic fails the rollout; empty if it does not
+	Unjudged  string          // why the target's traffic cannot be judged yet; empty if it can, or need not be
 }
 
 // A Failure counts failed attempts to create an instance.
@@ -106,15 +113,17 @@ type Failure struct {
 
 // A GateResult is the result of a gate so far.
 type GateResult struct {
-	Gate   string // Decision.Gate
-	Done   bool
-	Reason string // why it failed; empty if it passed
+	Gate         string // Decision.Gate
+	Done         bool
+	Reason       string // why it failed; empty if it did not
+	Inconclusive string // why it neither passed nor failed
 }
 
 // A Decision lists the changes that the driver must make now. It is idempotent:
 // executing it twice, or only a part of it, does no harm. The next observation
 // shows the remaining changes.
 type Decision struct {
+	Wanted  map[int]int // how many instances of each generation are to exist once the decision is executed
 	Create  map[int]int // number of instances to create, by generation
 	Remove  []string    // instances to drain and remove
 	Isolate []string    // instances to take out of traffic and to keep
@@ -130,12 +139,25 @@ type Event struct {
 	Message string
 }
 
-// Begin returns the state in which the rollout of a generation begins.
+// Begin returns the state in which the rollout of a generation begins. The stable
+// generation is restored at once while another is being tried; what that one had
+// reached is kept, because it must not get more traffic meanwhile. A rollout of the
+// generation that is under way goes on.
 func (s State) Begin(generation int, now time.Time) State {
-	return State{
-		Target: generation, Stable: s.Stable, Phase: Progressing,
-		Began: now, Progress: now, Paused: s.Paused, Replaced: s.Replaced,
+	if generation == s.Target && s.Phase == Progressing {
+		return s
 	}
+	next := State{
+		Target: generation, Stable: s.Stable, Phase: Progressing,
+		Began: now, Progress: now, Paused: s.Paused, Replaced: s.Replaced, Wanted: s.Wanted,
+	}
+	if generation == s.Stable {
+		next.Paused = false // a pause held the rollout that ends here
+		if !s.Phase.Ended() {
+			next.Step, next.Switched = s.Step, s.Switched
+		}
+	}
+	return next
 }
 
 // Resume ends a pause: that of a canary step, of a blue/green switch, or one by

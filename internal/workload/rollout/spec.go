@@ -32,6 +32,7 @@ type Spec struct {
 	Hold           time.Duration      `json:"hold,omitempty"`             // blue/green: how long the old instances stay after the switch
 	ByHand         bool               `json:"byHand,omitempty"`           // blue/green: waits for a user before the switch
 	Gated          bool               `json:"gated,omitempty"`            // has gates
+	OnInconclusive OnInconclusive     `json:"onInconclusive,omitempty"`
 	OnDrift        OnDrift            `json:"onDrift,omitempty"`
 	Budget         Budget             `json:"budget"`
 	CrashLimit     int                `json:"crashLimit,omitempty"`  // crashes that fail a rollout, summed over its instances; 3 if 0
@@ -44,6 +45,17 @@ type Step struct {
 	Pause  time.Duration `json:"pause,omitempty"`  // duration of the step
 	ByHand bool          `json:"byHand,omitempty"` // lasts until a user resumes it
 }
+
+// OnInconclusive is the reaction to a gate that neither passes nor fails, as for too
+// few requests. Each is reported.
+type OnInconclusive string
+
+// The reactions. The zero value waits.
+const (
+	Wait OnInconclusive = "wait" // for a result, or for a user to resume
+	Pass OnInconclusive = "pass"
+	Fail OnInconclusive = "fail"
+)
 
 // OnDrift is the reaction to an instance that drifted.
 type OnDrift string

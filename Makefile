@@ -5,7 +5,7 @@ GO      ?= go
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E -H env PATH=$$PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build setup demo demo-servers test test-cluster cluster cluster-down bench dist lint clean FORCE
+.PHONY: build setup demo demo-servers test test-cluster cluster cluster-down model bench dist lint clean FORCE
 
 build: bin/adamant ## one static binary, bin/adamant
 
@@ -38,6 +38,9 @@ cluster: ## starts the cluster of the tests for interactive use; scripts/cluster
 
 cluster-down: ## ends it
 	$(AS_ROOT) scripts/cluster down
+
+model: ## a million random lives of the state machine of rollouts; the tests run a thousand
+	ADAMANT_MODEL_SEEDS=1000000 $(GO) test -timeout 3h -run TestRandomLives ./internal/workload/rollout
 
 bench: build ## the measurements of bench/README.md
 	scripts/setup --bench

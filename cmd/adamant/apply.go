@@ -14,7 +14,7 @@ import (
 func newApplyCommand(a *app) *cobra.Command {
 	var files manifestFlag
 	var kubeContext string
-	var wait, force bool
+	var wait, retry, force bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "apply FILE...",
@@ -24,8 +24,10 @@ what is different is replaced by a new generation, as the workload's strategy
 says; if that fails, what ran before runs again. Images are pinned: the same tag
 with other content is another generation.
 
+A version that was rolled back is not tried again, which exits 3: --retry tries it.
+
 With --wait it shows the rollouts and returns once they have ended, with exit
-code 3 if one was rolled back or failed.
+code 3 if one was rolled back or failed, or another took its place.
 
 With --context the manifest goes to a Kubernetes cluster instead, in which every
 Deployment is rolled out, watched and rolled back in the same way; it always waits
@@ -46,7 +48,7 @@ unless --force-conflicts is set.`,
 				opts.Timeout, opts.Force = timeout, force
 				return a.applyToCluster(cmd.Context(), f, kubeContext, opts)
 			}
-			out, err := a.apply(cmd.Context(), f, false)
+			out, err := a.apply(cmd.Context(), f, false, retry)
 			if err != nil {
 				return err
 			}
@@ -62,6 +64,7 @@ unless --force-conflicts is set.`,
 	files.add(cmd, "apply")
 	cmd.Flags().StringVar(&kubeContext, "context", "", "context of the kubeconfig: apply to that cluster")
 	cmd.Flags().BoolVar(&wait, "wait", false, "show the rollouts and wait until they have ended")
+	cmd.Flags().BoolVar(&retry, "retry", false, "try a version again that was rolled back or failed")
 	cmd.Flags().BoolVar(&force, "force-conflicts", false, "with --context: take over fields that others manage")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up waiting after this long (default: never)")
 	return cmd
@@ -81,7 +84,7 @@ now. It changes nothing, and exits 3 if something would change.`,
 			if err != nil {
 				return err
 			}
-			out, err := a.apply(cmd.Context(), f, true)
+			out, err := a.apply(cmd.Context(), f, true, false)
 			if err != nil {
 				return err
 			}
@@ -92,10 +95,12 @@ now. It changes nothing, and exits 3 if something would change.`,
 	return cmd
 }
 
-func (a *app) apply(ctx context.Context, f manifest.File, dry bool) (local.Outcome, error) {
+func (a *app) apply(ctx context.Context, f manifest.File, dry, retry bool) (local.Outcome, error) {
 	c := a.client()
 	defer c.Close()
-	return c.Apply(ctx, api.NewApplyRequest(f, dry))
+	r := api.NewApplyRequest(f, dry)
+	r.Retry = retry
+	return c.Apply(ctx, r)
 }
 
 func (a *app) printOutcome(out local.Outcome, dry bool) error {
@@ -116,9 +121,11 @@ func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Durat
 	}
 	list := local.NewWorkloadList(ended)
 	if a.json() {
-		return a.printVerdict(list)
+		if err := a.print(list); err != nil {
+			return err
+		}
 	}
-	return exitWith(list.Verdict())
+	return exitWith(list.RolloutVerdict())
 }
 
 func newGetCommand(a *app) *cobra.Command {
@@ -137,7 +144,7 @@ func newGetCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(local.NewWorkloadList(list))
+			return a.printVerdict(local.NewWorkloadList(list))
 		},
 	}, a.statusThere)
 }

@@ -17,7 +17,8 @@ func newDeleteCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete [WORKLOAD...] [-f FILE]",
 		Short: "Remove declared workloads with all their instances",
-		Long: `Delete drains and removes the instances of workloads, and forgets their history.
+		Long: `Delete drains and removes the instances of workloads. Their history stays, with
+who deleted them: adamant rollout history shows it.
 With -f it removes every object of a manifest: workloads, Services, ConfigMaps and
 Secrets. It waits until they are gone.`,
 		Example: `  adamant delete web

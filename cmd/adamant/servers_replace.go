@@ -70,20 +70,18 @@ func (d *deployer) Load(ctx context.Context, archive string) error {
 func (d *deployer) Deploy(ctx context.Context, file string, content []byte, timeout time.Duration) ([]servers.Endpoint, error) {
 	c := d.app.client()
 	defer c.Close()
-	out, err := c.Apply(ctx, api.ApplyRequest{ManifestFile: api.ManifestFile{File: file, Content: content}})
+	// The user asked for it once more if it failed before.
+	out, err := c.Apply(ctx, api.ApplyRequest{ManifestFile: api.ManifestFile{File: file, Content: content}, Retry: true})
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	watcher := d.app.newWatcher(c)
+	ended, err := c.WaitRollouts(ctx, out, timeout, d.app.newWatcher(c).show)
+	if err != nil {
+		return nil, err
+	}
 	var endpoints []servers.Endpoint
-	for _, key := range out.Rollouts() {
-		s, err := watcher.watch(ctx, key)
-		if err == nil {
-			err = s.RolloutErr()
-		}
-		if err != nil {
+	for _, s := range ended {
+		if err := s.RolloutErr(); err != nil {
 			return nil, err
 		}
 		for _, svc := range s.Services {

@@ -31,7 +31,7 @@ func (a *app) newWatcher(c *api.Client) *watcher {
 
 // watch shows a workload until its rollout has ended.
 func (w *watcher) watch(ctx context.Context, k local.Key) (local.Status, error) {
-	return w.client.WaitRollout(ctx, k, w.show)
+	return w.client.WaitRollout(ctx, k, 0, w.show)
 }
 
 // show shows a status. That of another workload begins a new picture.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -52,8 +53,13 @@ func (a *app) workloadCommand(use, short, example string, do func(ctx context.Co
 }
 
 func newStatusCommand(a *app) *cobra.Command {
-	return a.alsoInCluster(a.workloadCommand("status", "Show a workload with its instances, images and addresses", `  adamant status web
+	cmd := a.workloadCommand("status", "Show a workload with its instances, images and addresses", `  adamant status web
   adamant status shop/deploy/web -o json`, func(_ context.Context, _ *api.Client, s local.Status) error {
-		return a.print(local.NewDocument(s))
-	}), a.statusThere)
+		if err := a.print(local.NewDocument(s)); err != nil || s.Compromised == 0 {
+			return err
+		}
+		return exitWith(report.Findings)
+	})
+	cmd.Long = "Status exits 3 if instances are compromised: they drifted, and were not replaced."
+	return a.alsoInCluster(cmd, a.statusThere)
 }

@@ -147,3 +147,31 @@ func TestProgressPauses(t *testing.T) {
 		t.Errorf("the prompt was drawn over, or nothing came after it: %q", got)
 	}
 }
+
+// TestPictureFitsTheTerminal checks that a picture that is redrawn leaves nothing of the
+// one before, also if it is wider and higher than the terminal.
+func TestPictureFitsTheTerminal(t *testing.T) {
+	tty, written := openTerminal(t, 40)
+	var p Picture
+	for turn := range 3 {
+		var b strings.Builder
+		for n := range 60 {
+			fmt.Fprintf(&b, "\x1b[32m●\x1b[0m instance %d of turn %d, with a message that is longer than a line\n", n, turn)
+		}
+		p.Draw(tty, b.String())
+	}
+	for n, drawn := range strings.Split(written(), "\x1b[J") {
+		drawn, _, _ = strings.Cut(drawn, "\x1b[23A") // up
+		if got := strings.Count(drawn, "\n"); got != 23 {
+			t.Errorf("turn %d: %d lines on a terminal of 24", n, got)
+		}
+		if !strings.Contains(drawn, "  and 38 more lines\n") {
+			t.Errorf("turn %d does not say what is left out: %q", n, drawn)
+		}
+		for line := range strings.Lines(drawn) {
+			if width := text.Width(strings.TrimSuffix(line, "\n")); width >= 40 {
+				t.Errorf("turn %d: %d columns: %q", n, width, line)
+			}
+		}
+	}
+}

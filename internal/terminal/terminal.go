@@ -5,6 +5,7 @@
 package terminal
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -29,10 +30,18 @@ func Columns(stream any) int {
 
 // columns returns the width of a terminal.
 func columns(f *os.File) int {
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-		return width
+	width, _ := size(f)
+	return width
+}
+
+// size returns the width and the height of a terminal. A serial line tells neither, and
+// others may tell only one.
+func size(f *os.File) (columns, rows int) {
+	columns, rows, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 80, 24
 	}
-	return 80 // a serial line does not tell its width
+	return cmp.Or(columns, 80), cmp.Or(rows, 24)
 }
 
 // A Picture is text that is redrawn in place. Its terminal must show nothing else
@@ -41,14 +50,19 @@ type Picture struct {
 	lines int // of the text that is shown
 }
 
-// Draw replaces the text. Lines are cut to the width of out if that is a terminal: a
-// line that wraps could not be drawn over.
+// Draw replaces the text. It is cut to the size of out if that is a terminal: a line
+// that wraps, or that left the screen, could not be drawn over.
 func (p *Picture) Draw(out io.Writer, picture string) {
 	if f, ok := out.(*os.File); ok {
-		width := columns(f)
+		width, height := size(f)
+		lines := strings.Split(strings.TrimSuffix(picture, "\n"), "\n")
+		if room := max(height-1, 1); len(lines) > room {
+			more := len(lines) - room + 1
+			lines = append(lines[:room-1:room-1], fmt.Sprintf("  and %d more lines", more))
+		}
 		var b strings.Builder
-		for line := range strings.Lines(picture) {
-			b.WriteString(fit(strings.TrimSuffix(line, "\n"), width) + "\n")
+		for _, line := range lines {
+			b.WriteString(fit(line, width) + "\n")
 		}
 		picture = b.String()
 	}

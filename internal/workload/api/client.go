@@ -98,6 +98,11 @@ func (c *Client) History(ctx context.Context, k local.Key) (h local.History, err
 	return h, c.call(ctx, http.MethodGet, workloadPath(k)+"/history", nil, &h)
 }
 
+// Deleted returns the deleted workloads whose history is kept.
+func (c *Client) Deleted(ctx context.Context) (list []local.Deletion, err error) {
+	return list, c.call(ctx, http.MethodGet, "/v1/deleted", nil, &list)
+}
+
 // Apply applies a manifest or, with Dry, returns the changes that it would
 // make.
 func (c *Client) Apply(ctx context.Context, a ApplyRequest) (o local.Outcome, err error) {

@@ -77,6 +77,30 @@ func (c *Client) Find(ctx context.Context, r Ref) (local.Status, error) {
 	return local.Status{}, fmt.Errorf("%s could be any of %s", r, strings.Join(names, ", "))
 }
 
+// FindHistory returns the history of the only workload that a reference matches. One
+// that was deleted is found if no other matches.
+func (c *Client) FindHistory(ctx context.Context, r Ref) (local.History, error) {
+	s, err := c.Find(ctx, r)
+	if !errors.Is(err, ErrNoMatch) {
+		if err != nil {
+			return local.History{}, err
+		}
+		return c.History(ctx, s.Key)
+	}
+	deleted, listErr := c.Deleted(ctx)
+	if listErr != nil {
+		return local.History{}, listErr
+	}
+	deleted = slices.DeleteFunc(deleted, func(d local.Deletion) bool { return !r.matches(d.Key) })
+	if len(deleted) == 1 {
+		return c.History(ctx, deleted[0].Key)
+	}
+	for _, d := range deleted {
+		err = fmt.Errorf("%w; %s was deleted and has a history", err, d.Key)
+	}
+	return local.History{}, err
+}
+
 // hasInstances reports whether an object is a workload, unlike a Service, a
 // ConfigMap or a Secret.
 func hasInstances(k local.Key) bool {

@@ -100,6 +100,7 @@ func (s *Server) Close() error {
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	handle(mux, "GET /v1/workloads", func(*http.Request, struct{}) (any, error) { return s.controller.List() })
+	handle(mux, "GET /v1/deleted", func(*http.Request, struct{}) (any, error) { return s.controller.Deleted() })
 	handle(mux, "POST /v1/apply", s.apply)
 	handle(mux, "GET /v1/workloads/{namespace}/{kind}/{name}", func(r *http.Request, _ struct{}) (any, error) {
 		return s.controller.Status(key(r))
@@ -174,6 +175,8 @@ type ApplyRequest struct {
 	ManifestFile
 	More []ManifestFile `json:"more,omitempty"` // further files of the manifest
 	Dry  bool           `json:"dry,omitempty"`
+	// Retry tries generations again that were rolled back or failed.
+	Retry bool `json:"retry,omitempty"`
 }
 
 // A ManifestFile is one file of a manifest.
@@ -214,7 +217,7 @@ func (s *Server) apply(r *http.Request, a ApplyRequest) (any, error) {
 	if err != nil {
 		return nil, badRequest{err}
 	}
-	return s.controller.Apply(r.Context(), f, author(r), a.Dry)
+	return s.controller.Apply(r.Context(), f, local.ApplyOptions{By: author(r), Dry: a.Dry, Retry: a.Retry})
 }
 
 // A CommandRequest holds the argument of a verb.
@@ -244,7 +247,7 @@ func (s *Server) delete(r *http.Request, _ struct{}) (any, error) {
 	if !hasInstances(k) {
 		return struct{}{}, s.controller.DeleteObject(k.Kind, k.Namespace, k.Name)
 	}
-	return struct{}{}, s.controller.Delete(k)
+	return struct{}{}, s.controller.Delete(k, author(r))
 }
 
 type peerKey struct{}

@@ -14,11 +14,13 @@ import (
 // pollInterval is the time between two requests of a method that waits.
 const pollInterval = 200 * time.Millisecond
 
-// WaitRollout waits until the rollout of a workload has ended, and calls show
-// with every status on the way, the last one included. It outlives a restart of
-// the daemon. If ctx is cancelled first it returns ctx's error.
-func (c *Client) WaitRollout(ctx context.Context, k local.Key, show func(local.Status)) (local.Status, error) {
-	s, err := c.waitRollout(ctx, k, show)
+// WaitRollout waits until a rollout of a workload has ended, the latest one if its
+// number is 0, and calls show with every status on the way, the last one included. If
+// another took its place meanwhile, the status has the outcome of the one that was
+// waited for. It outlives a restart of the daemon. If ctx is cancelled first it returns
+// ctx's error.
+func (c *Client) WaitRollout(ctx context.Context, k local.Key, number int, show func(local.Status)) (local.Status, error) {
+	s, err := c.waitRollout(ctx, k, number, show)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%s: its rollout has not ended in time: adamant rollout status %s", k, k.Name)
 	}
@@ -34,8 +36,8 @@ func (c *Client) WaitRollouts(ctx context.Context, o local.Outcome, timeout time
 		defer cancel()
 	}
 	var ended []local.Status
-	for _, k := range o.Rollouts() {
-		s, err := c.WaitRollout(ctx, k, show)
+	for _, r := range o.Rollouts() {
+		s, err := c.WaitRollout(ctx, local.Key{Namespace: r.Namespace, Kind: r.Kind, Name: r.Name}, r.Rollout, show)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +46,7 @@ func (c *Client) WaitRollouts(ctx context.Context, o local.Outcome, timeout time
 	return ended, nil
 }
 
-func (c *Client) waitRollout(ctx context.Context, k local.Key, show func(local.Status)) (local.Status, error) {
+func (c *Client) waitRollout(ctx context.Context, k local.Key, number int, show func(local.Status)) (local.Status, error) {
 	wasServing := false
 	for {
 		s, err := c.Status(ctx, k)
@@ -54,6 +56,11 @@ func (c *Client) waitRollout(ctx context.Context, k local.Key, show func(local.S
 		case errors.Is(err, ErrNotServing) && wasServing:
 			// The daemon may be restarting. The next one continues the rollout.
 		case err != nil:
+			return s, err
+		case number != 0 && s.Rollout > number:
+			if s, err = c.overtaken(ctx, s, number); err == nil {
+				show(s)
+			}
 			return s, err
 		default:
 			wasServing = true
@@ -66,6 +73,21 @@ func (c *Client) waitRollout(ctx context.Context, k local.Key, show func(local.S
 			return s, err
 		}
 	}
+}
+
+// overtaken returns a status with the outcome of an earlier rollout.
+func (c *Client) overtaken(ctx context.Context, s local.Status, number int) (local.Status, error) {
+	h, err := c.History(ctx, s.Key)
+	if err != nil {
+		return s, err
+	}
+	for _, a := range h.Rollouts {
+		if a.Number == number {
+			s.Rollout, s.Generation, s.Phase, s.Reason = a.Number, a.Generation, a.Outcome, a.Reason
+			return s, nil
+		}
+	}
+	return s, fmt.Errorf("%s: rollout %d is not in its history any more", s.Key, number)
 }
 
 // DeleteAll deletes objects and, with wait, waits until the workloads among them

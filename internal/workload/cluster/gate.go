@@ -41,7 +41,7 @@ func (w *workload) askGate(name string) {
 	}
 	g, gates := gate.New(name), w.policy.Gates
 	w.gate = g
-	w.gates.Go(func() { g.Ask(w.ctx, gates, asked) })
+	w.gates.Go(func() { g.Ask(w.ctx, gates, func() []gate.Candidate { return asked }) })
 }
 
 // A gatePod implements gate.Instance through the API server, so that the

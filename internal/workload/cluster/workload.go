@@ -131,10 +131,10 @@ func (w *workload) owned(ctx context.Context, d *appsv1.Deployment) ([]*appsv1.R
 // spec returns how a Deployment is replaced.
 func (w *workload) spec(d *appsv1.Deployment) (rollout.Spec, error) {
 	spec, policy, err := rollout.FromDeployment(d)
-	if err == nil && policy.ErrorRate > 0 {
+	if err == nil && policy.ErrorRate != nil {
 		// Traffic in a cluster does not pass through Adamant.
 		err = fmt.Errorf("annotation %s: nobody counts requests in a cluster; ask by %s or %s",
-			rollout.AnnotationErrorRate, rollout.AnnotationHTTP, rollout.AnnotationCommand)
+			rollout.AnnotationErrorRate, rollout.AnnotationQuery, rollout.AnnotationHTTP)
 	}
 	if err != nil {
 		return spec, fmt.Errorf("%s: %w", w, err)

@@ -1,6 +1,6 @@
 // Package gate checks a new generation by asking the application: it runs a command
-// in each ready instance and requests a page from it. A ready process may still be
-// wrong.
+// in each ready instance, requests a page from it, and evaluates a query of a
+// Prometheus, as often as the policy says. A ready process may still be wrong.
 //
 // internal/workload/rollout decides when a gate is asked; drivers implement how
 // an instance is reached.
@@ -17,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
@@ -45,23 +46,30 @@ type Candidate struct {
 type Gate struct {
 	name string
 
-	mu   sync.Mutex
-	done bool
-	why  string
+	mu     sync.Mutex
+	done   bool
+	result result
+	again  time.Time // when a gate without a result can be asked again
+}
+
+// A result is that of one measurement, or of all. Without a reason it passed.
+type result struct {
+	failed    string // why it failed
+	undecided string // why it neither passed nor failed
 }
 
 // New returns a gate with a name, which is that of rollout.Decision.Gate.
 func New(name string) *Gate { return &Gate{name: name} }
 
-// IsAsked reports whether the gate has this name and is being asked or has
-// failed. Then asking again is useless.
+// IsAsked reports whether the gate has this name and asking now is useless: it is being
+// asked, has failed, or had no result a moment ago.
 func (g *Gate) IsAsked(name string) bool {
 	if g == nil || g.name != name {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !g.done || g.why != ""
+	return !g.done || g.result.failed != "" || time.Now().Before(g.again)
 }
 
 // Result returns the result so far.
@@ -71,17 +79,38 @@ func (g *Gate) Result() rollout.GateResult {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return rollout.GateResult{Gate: g.name, Done: g.done, Reason: g.why}
+	return rollout.GateResult{Gate: g.name, Done: g.done, Reason: g.result.failed, Inconclusive: g.result.undecided}
 }
 
-// Ask checks all candidates, one after the other, up to the first that fails. A
-// candidate that cannot be reached fails. If ctx ends first there is no result.
-func (g *Gate) Ask(ctx context.Context, q rollout.Gates, candidates []Candidate) {
-	why := ""
-	for _, c := range candidates {
-		if err := ask(ctx, q, c); err != nil {
-			why = fmt.Sprintf("instance %s: %v", c.ID, err)
-			break
+// askAgain is how long after a gate without a result the next one is asked.
+const askAgain = 10 * time.Second
+
+// Ask measures as often as the gates say, until more measurements failed than may. Each
+// measurement checks the candidates of that moment, one after the other, up to the first
+// that fails; one that cannot be reached fails. If ctx ends first there is no result.
+func (g *Gate) Ask(ctx context.Context, q rollout.Gates, candidates func() []Candidate) {
+	clock.Sleep(ctx, q.WarmUp)
+	var last result
+	failures := 0
+	for n := range max(q.Count, 1) {
+		if n > 0 {
+			clock.Sleep(ctx, q.Interval)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		m := measure(ctx, q, candidates())
+		if m.failed != "" {
+			if failures++; failures > q.Failures {
+				last = result{failed: m.failed}
+				if q.Count > 1 {
+					last.failed = fmt.Sprintf("%d of %d measurements failed, %d may: %s", failures, n+1, q.Failures, m.failed)
+				}
+				break
+			}
+		}
+		if m.undecided != "" {
+			last.undecided = m.undecided
 		}
 	}
 	if ctx.Err() != nil {
@@ -89,7 +118,27 @@ func (g *Gate) Ask(ctx context.Context, q rollout.Gates, candidates []Candidate)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.done, g.why = true, why
+	g.done, g.result, g.again = true, last, time.Time{}
+	if last.undecided != "" {
+		g.again = time.Now().Add(askAgain)
+	}
+}
+
+// measure makes one measurement.
+func measure(ctx context.Context, q rollout.Gates, candidates []Candidate) result {
+	asks := q.Command != "" || q.HTTP != ""
+	if asks && len(candidates) == 0 {
+		return result{undecided: "no instance is ready to be asked"}
+	}
+	for _, c := range candidates {
+		if err := ask(ctx, q, c); err != nil {
+			return result{failed: fmt.Sprintf("instance %s: %v", c.ID, err)}
+		}
+	}
+	if q.Query == "" {
+		return result{}
+	}
+	return query(ctx, q.Server, q.Query)
 }
 
 func ask(ctx context.Context, q rollout.Gates, c Candidate) error {

@@ -3,8 +3,11 @@ package gate
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -56,7 +59,9 @@ func TestAsk(t *testing.T) {
 			if !g.IsAsked("all") || g.IsAsked("first") || g.Result().Done {
 				t.Error("before it is asked: want it to be under way")
 			}
-			g.Ask(t.Context(), tt.q, []Candidate{{"one", tt.first, tt.spec}, {"two", answer{status: 200, asked: &asked}, tt.spec}})
+			g.Ask(t.Context(), tt.q, func() []Candidate {
+				return []Candidate{{"one", tt.first, tt.spec}, {"two", answer{status: 200, asked: &asked}, tt.spec}}
+			})
 			got := g.Result()
 			if !got.Done || got.Gate != "all" || (got.Reason == "") != (tt.why == "") || !strings.Contains(got.Reason, tt.why) {
 				t.Errorf("got %+v, want %q", got, tt.why)
@@ -72,7 +77,9 @@ func TestAsk(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	g := New("all")
-	g.Ask(ended, both, []Candidate{{"one", answer{err: context.Canceled, asked: new([]string)}, declares80}})
+	g.Ask(ended, both, func() []Candidate {
+		return []Candidate{{"one", answer{err: context.Canceled, asked: new([]string)}, declares80}}
+	})
 	if g.Result().Done {
 		t.Error("that nobody asks any more is no answer")
 	}
@@ -80,4 +87,67 @@ func TestAsk(t *testing.T) {
 	if never.IsAsked("all") || never.Result().Done {
 		t.Error("one that was never asked has an answer")
 	}
+}
+
+// TestMeasurementsRepeat checks how many measurements are made, when, and how many of
+// them may fail.
+func TestMeasurementsRepeat(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		q      rollout.Gates
+		fails  []int // measurements that fail, from 1
+		failed bool
+		made   int
+		took   time.Duration
+	}{
+		{"one", rollout.Gates{}, nil, false, 1, 0},
+		{"warm-up", rollout.Gates{WarmUp: time.Minute}, nil, false, 1, time.Minute},
+		{"all pass", rollout.Gates{Count: 4, Interval: 10 * time.Second}, nil, false, 4, 30 * time.Second},
+		{"the first fails", rollout.Gates{Count: 4, Interval: 10 * time.Second}, []int{1}, true, 1, 0},
+		{"one may fail", rollout.Gates{Count: 4, Interval: 10 * time.Second, Failures: 1}, []int{2}, false, 4, 30 * time.Second},
+		{"two fail", rollout.Gates{Count: 4, Interval: 10 * time.Second, Failures: 1}, []int{2, 3}, true, 3, 20 * time.Second},
+		{"the last fails", rollout.Gates{Count: 4, Interval: 10 * time.Second}, []int{4}, true, 4, 30 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tt.q.Command = "check"
+				made, began := 0, time.Now()
+				g := New("all")
+				g.Ask(t.Context(), tt.q, func() []Candidate {
+					made++
+					a := answer{asked: new([]string)}
+					if slices.Contains(tt.fails, made) {
+						a.exit = 1
+					}
+					return []Candidate{{"one", a, declares80}}
+				})
+				got := g.Result()
+				if !got.Done || (got.Reason != "") != tt.failed || got.Inconclusive != "" {
+					t.Errorf("got %+v, want failed %v", got, tt.failed)
+				}
+				if took := time.Since(began); made != tt.made || took != tt.took {
+					t.Errorf("%d measurements in %s, want %d in %s", made, took, tt.made, tt.took)
+				}
+			})
+		})
+	}
+}
+
+// TestAMeasurementWithoutAResult checks that it neither passes nor fails, and is made
+// again after a while.
+func TestAMeasurementWithoutAResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New("first")
+		g.Ask(t.Context(), rollout.Gates{Command: "check"}, func() []Candidate { return nil })
+		if got := g.Result(); !got.Done || got.Reason != "" || got.Inconclusive == "" {
+			t.Errorf("with no instance: %+v", got)
+		}
+		if !g.IsAsked("first") {
+			t.Error("it is asked again at once")
+		}
+		time.Sleep(askAgain)
+		if g.IsAsked("first") {
+			t.Error("it is not asked again")
+		}
+	})
 }

@@ -2,11 +2,14 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -21,6 +24,8 @@ const (
 	Replaced  Action = "replaced" // a new generation takes the place of the one that runs
 	Adjusted  Action = "adjusted" // without new instances: replicas, strategy, a port
 	Unchanged Action = "unchanged"
+	// NotRetried is a generation that failed before; see ApplyOptions.Retry.
+	NotRetried Action = "not retried"
 )
 
 // A Result is the effect of an apply, or of a dry run, on one object.
@@ -30,6 +35,7 @@ type Result struct {
 	Name       string   `json:"name"`
 	Action     Action   `json:"action"`
 	Generation int      `json:"generation,omitempty"`
+	Rollout    int      `json:"rollout,omitempty"` // number in the history: of the rollout that begins, or else of the latest
 	Changes    []string `json:"changes,omitempty"` // one line each: field, old and new value
 }
 
@@ -39,44 +45,63 @@ type Outcome struct {
 	Notes   []string `json:"notes,omitempty"` // about objects and fields without a meaning on this machine
 }
 
-// Rollouts returns the workloads of an apply, each of which may be being rolled out.
-// Other objects have no generation.
-func (o Outcome) Rollouts() []Key {
-	var keys []Key
-	for _, r := range o.Results {
-		if r.Generation != 0 {
-			keys = append(keys, Key{Namespace: r.Namespace, Kind: r.Kind, Name: r.Name})
-		}
-	}
-	return keys
+// Rollouts returns the results of an apply that are workloads, each of which may be
+// being rolled out. Other objects have no generation.
+func (o Outcome) Rollouts() []Result {
+	return slices.DeleteFunc(slices.Clone(o.Results), func(r Result) bool { return r.Generation == 0 })
+}
+
+// ApplyOptions configures an Apply.
+type ApplyOptions struct {
+	By  Author
+	Dry bool // changes nothing
+	// Retry tries a generation again that was rolled back or failed.
+	Retry bool
 }
 
 // Apply declares the objects of a manifest and starts to replace instances that
-// differ from it. A dry run changes nothing.
-func (c *Controller) Apply(ctx context.Context, file manifest.File, by Author, dry bool) (Outcome, error) {
+// differ from it. It waits while one of its workloads is being deleted.
+func (c *Controller) Apply(ctx context.Context, file manifest.File, opts ApplyOptions) (Outcome, error) {
 	d, err := parseDeclaration(file)
 	if err != nil {
 		return Outcome{}, err
 	}
+	for {
+		out, err := c.apply(ctx, d, opts)
+		if !errors.Is(err, ErrDeleting) {
+			return out, err
+		}
+		if clock.Sleep(ctx, statusInterval) != nil {
+			return out, err
+		}
+	}
+}
+
+// apply is one try of Apply, which returns ErrDeleting without waiting.
+func (c *Controller) apply(ctx context.Context, d declaration, opts ApplyOptions) (Outcome, error) {
 	// A plan is valid only for the store that it was compared with.
 	c.applying.Lock()
 	defer c.applying.Unlock()
-	plan, err := c.plan(ctx, d)
+	plan, err := c.plan(ctx, d, opts.Retry)
 	if pod.IsUnavailable(err) && c.engine.Ensure(ctx) == nil {
-		plan, err = c.plan(ctx, d)
+		plan, err = c.plan(ctx, d, opts.Retry)
 	}
 	if err != nil {
 		return Outcome{}, err
 	}
-	out := Outcome{Results: plan.results(), Notes: d.notes}
+	if !opts.Dry {
+		if err := c.commit(plan, opts.By); err != nil {
+			return Outcome{}, err
+		}
+	}
+	out := Outcome{Results: plan.results(), Notes: append(slices.Clone(d.notes), plan.notRetried()...)}
 	for _, o := range d.refused {
 		out.Notes = append(out.Notes, fmt.Sprintf("%s:%d: %s/%s is passed over: it has no meaning on one machine", o.File, o.Line, o.Kind, o.Name))
 	}
-	if dry {
+	if opts.Dry {
 		c.unpinPlanned(plan)
-		return out, nil
 	}
-	return out, c.commit(plan, by)
+	return out, nil
 }
 
 // A plan lists the changes of an apply.
@@ -103,10 +128,24 @@ func (p plan) results() []Result {
 	return list
 }
 
+// notRetried returns a note for each generation that failed before.
+func (p plan) notRetried() []string {
+	var notes []string
+	for _, ch := range p.changes {
+		if ch.Action == NotRetried {
+			notes = append(notes, fmt.Sprintf("%s/%s: generation %d is not tried again (%s); adamant apply --retry tries it", ch.Kind, ch.Name, ch.Generation, ch.before.State.Reason))
+		}
+	}
+	return notes
+}
+
 // plan compares a declaration with the store. It pins images, which it compares by
 // digest: the same tag may name another image now.
-func (c *Controller) plan(ctx context.Context, d declaration) (plan, error) {
+func (c *Controller) plan(ctx context.Context, d declaration, retry bool) (plan, error) {
 	p := plan{declaration: d}
+	if err := c.services.check(d.services); err != nil {
+		return p, err
+	}
 	var cur current
 	err := c.store.view(func(t tx) (err error) {
 		if p.objects, err = compareObjects(t, d); err != nil {
@@ -122,6 +161,9 @@ func (c *Controller) plan(ctx context.Context, d declaration) (plan, error) {
 		ch, err := c.change(ctx, w, cur)
 		if err != nil {
 			return p, err
+		}
+		if ch.Action == NotRetried && retry {
+			ch.Action, ch.Changes = Replaced, nil
 		}
 		p.changes = append(p.changes, ch)
 	}
@@ -174,10 +216,12 @@ func (ch *change) setAction(before *Generation) {
 	switch {
 	case ch.before == nil || before == nil:
 		ch.Action = Created
+	case ch.before.State.HasFailed(ch.gen.Number):
+		ch.Action, ch.Changes = NotRetried, adjustments(*ch.before, ch.declared)
 	case before.Number != ch.gen.Number:
 		ch.Action, ch.Changes = Replaced, differences(before, ch.gen)
-	case ch.before.State.Phase == rollout.Failed || ch.before.State.From == ch.gen.Number:
-		ch.Action = Replaced // the generation failed before and is tried again
+	case ch.before.State.Phase == rollout.Failed:
+		ch.Action = Replaced // it could not be gone back to, and is tried again
 	default:
 		ch.Changes = adjustments(*ch.before, ch.declared)
 		if ch.Action = Unchanged; len(ch.Changes) > 0 {
@@ -263,20 +307,27 @@ func (ch *change) write(t tx, by Author, now time.Time) error {
 			r.State = fresh.State
 		}
 	}
-	r.Spec, r.Policy, r.Declared, r.Retain = ch.spec, ch.policy, ch.template, ch.retain
+	// An apply without the field does not end a pause by hand.
+	begins := ch.Action == Created || ch.Action == Replaced
+	if begins || r.Paused != ch.paused {
+		r.State.Paused = ch.paused
+	}
+	r.Spec, r.Policy, r.Declared, r.Retain, r.Paused = ch.spec, ch.policy, ch.template, ch.retain, ch.paused
 	if ch.isNew {
 		ch.gen.By = by
 		if err := put(t, "generations", numberedKey(ch.key, ch.gen.Number), ch.gen); err != nil {
 			return err
 		}
 	}
-	r.State.Paused = ch.paused
 	if ch.Action == Adjusted {
 		r.State.Withheld = 0
 	}
-	if ch.Action == Created || ch.Action == Replaced {
+	ch.Rollout = lastNumber(t, "attempts", ch.key)
+	if begins {
 		r.State = r.State.Begin(ch.gen.Number, now)
-		if err := beginAttempt(t, ch.key, Attempt{Generation: ch.gen.Number, By: by, Cause: "apply", Began: now, Outcome: rollout.Progressing}); err != nil {
+		var err error
+		ch.Rollout, err = beginAttempt(t, ch.key, Attempt{Generation: ch.gen.Number, By: by, Cause: "apply", Began: now, Outcome: rollout.Progressing})
+		if err != nil {
 			return err
 		}
 	}
@@ -311,7 +362,7 @@ func (w *workload) resetFailures(generation int) {
 	defer w.mu.Unlock()
 	w.gate, w.requests, w.failures = nil, requests, failures
 	delete(w.failed, generation)
-	w.notBefore = time.Time{}
+	clear(w.notBefore)
 	for _, i := range w.instances {
 		i.Crashes = 0
 	}

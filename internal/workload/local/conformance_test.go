@@ -80,7 +80,7 @@ func (w *world) Apply(ctx context.Context, version string, n conformance.Nature)
 	if w.controller.ctx.Err() != nil {
 		w.open() // a daemon that was killed is there again when somebody applies
 	}
-	out, err := w.controller.Apply(ctx, f, Author{}, false)
+	out, err := w.controller.Apply(ctx, f, ApplyOptions{Retry: true})
 	if err == nil {
 		w.images[fmt.Sprint(out.Results[0].Generation)] = version
 	}

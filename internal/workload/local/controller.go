@@ -191,17 +191,16 @@ func (c *Controller) start(w *workload) {
 	})
 }
 
-// removeRecords removes a deleted workload from the store and unpins its
-// images.
+// removeRecords removes a deleted workload from the store, except its history, and
+// unpins its images.
 func (c *Controller) removeRecords(w *workload) error {
 	pinned := c.pinned(w.key)
 	err := c.store.update(func(t tx) error {
-		for _, b := range []string{"generations", "attempts", "events"} {
-			if err := removeAll(t, b, keyPrefix(w.key)); err != nil {
-				return err
-			}
+		err := errors.Join(removeAll(t, "generations", keyPrefix(w.key)), remove(t, "workloads", w.key.String()))
+		if err != nil || c.opts.Ephemeral {
+			return err
 		}
-		return remove(t, "workloads", w.key.String())
+		return keepDeleted(t, w.key, time.Now().UTC())
 	})
 	c.mu.Lock()
 	delete(c.workloads, w.key)

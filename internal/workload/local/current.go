@@ -12,7 +12,7 @@ import (
 )
 
 // ErrDeleting is returned for a workload that is being deleted.
-var ErrDeleting = errors.New("it is being deleted: wait until it is gone")
+var ErrDeleting = errors.New("it is being deleted")
 
 // current is the content of the store before an apply, with the ConfigMaps and
 // Secrets of the manifest in place of those that they replace.
@@ -66,7 +66,7 @@ func (cur current) affected(d declaration) []declared {
 		if isDeclared || r.Deleting || !refersTo(r, d) {
 			continue
 		}
-		list = append(list, declared{key: r.Key, spec: r.Spec, policy: r.Policy, template: r.Declared, retain: r.Retain, paused: r.State.Paused})
+		list = append(list, declared{key: r.Key, spec: r.Spec, policy: r.Policy, template: r.Declared, retain: r.Retain, paused: r.Paused})
 	}
 	return list
 }
@@ -169,10 +169,10 @@ func adjustments(r record, w declared) []string {
 	}
 	note("replicas", r.Spec.Replicas, w.spec.Replicas)
 	note("strategy", r.Spec.Kind, w.spec.Kind)
-	note("paused", r.State.Paused, w.paused)
+	note("paused", r.Paused, w.paused)
 	before, after := r.Spec, w.spec
 	before.Replicas, before.Kind, after.Replicas, after.Kind = 0, "", 0, ""
-	if !reflect.DeepEqual(before, after) || r.Policy != w.policy || r.Retain != w.retain {
+	if !reflect.DeepEqual(before, after) || !reflect.DeepEqual(r.Policy, w.policy) || r.Retain != w.retain {
 		list = append(list, "how it is replaced")
 	}
 	return list

@@ -21,10 +21,14 @@ type Document struct {
 // NewDocument returns the document of a workload.
 func NewDocument(s Status) Document { return Document{document.NewHeader(document.Workload), s} }
 
-// Verdict returns Findings if the rollout was rolled back or failed.
+// Verdict returns Findings if the rollout was rolled back or failed, or instances are
+// compromised.
 func (d Document) Verdict() report.Verdict {
 	switch d.Workload.Phase {
 	case rollout.RolledBack, rollout.RollingBack, rollout.Failed:
+		return report.Findings
+	}
+	if d.Workload.Compromised > 0 {
 		return report.Findings
 	}
 	return report.Clean
@@ -68,8 +72,18 @@ func NewWorkloadList(list []Status) WorkloadList {
 	return WorkloadList{document.NewList(document.WorkloadList, list)}
 }
 
-// Verdict returns Findings if a rollout did not complete.
+// Verdict returns Findings if instances of a workload are compromised.
 func (l WorkloadList) Verdict() report.Verdict {
+	for _, s := range l.Items {
+		if s.Compromised > 0 {
+			return report.Findings
+		}
+	}
+	return report.Clean
+}
+
+// RolloutVerdict returns Findings if a rollout did not complete.
+func (l WorkloadList) RolloutVerdict() report.Verdict {
 	for _, s := range l.Items {
 		if s.Phase != rollout.Complete {
 			return report.Findings
@@ -143,10 +157,11 @@ func NewOutcomeDocument(o Outcome, dry bool) OutcomeDocument {
 	return OutcomeDocument{document.NewHeader(document.ApplyResult), o, dry}
 }
 
-// Verdict returns Findings if a dry run found a difference.
+// Verdict returns Findings if a dry run found a difference, or a generation that failed
+// is not tried again.
 func (d OutcomeDocument) Verdict() report.Verdict {
 	for _, r := range d.Results {
-		if d.dry && r.Action != Unchanged {
+		if d.dry && r.Action != Unchanged || r.Action == NotRetried {
 			return report.Findings
 		}
 	}

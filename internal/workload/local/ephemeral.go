@@ -71,7 +71,7 @@ func (c *Controller) RemoveAll(ctx context.Context) error {
 func (c *Controller) deleteAll(ctx context.Context) error {
 	var errs []error
 	for _, w := range c.all() {
-		if err := c.Delete(w.key); err != nil && !errors.Is(err, ErrDeleting) && !errors.Is(err, ErrNotFound) {
+		if err := c.Delete(w.key, Author{}); err != nil && !errors.Is(err, ErrDeleting) && !errors.Is(err, ErrNotFound) {
 			errs = append(errs, err)
 		}
 	}

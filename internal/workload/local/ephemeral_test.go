@@ -106,7 +106,7 @@ func TestAControllerOfAProcessStandsBesideTheDeclaredOne(t *testing.T) {
 	if !isPinned(t, e, "adamant.test/twin:1") {
 		t.Error("the declared workload's image is not pinned any more")
 	}
-	must(t, declared.Delete(s.Key))
+	must(t, declared.Delete(s.Key, Author{}))
 	until(t, "nobody pins the image", func() bool { return !isPinned(t, e, "adamant.test/twin:1") })
 }
 

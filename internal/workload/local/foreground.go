@@ -122,7 +122,7 @@ func (f *foreground) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, f.Ready)
 	defer cancel()
 	if f.hasWorkloads() {
-		out, err := f.controller.Apply(ctx, f.Kept, f.Author, false)
+		out, err := f.controller.Apply(ctx, f.Kept, ApplyOptions{By: f.Author})
 		if err != nil {
 			return err
 		}

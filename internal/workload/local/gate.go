@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -10,10 +9,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/gate"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
-
-// minRequests is the number of requests to a new generation below which an
-// error rate means nothing.
-const minRequests = 20
 
 // askGate starts a gate unless it is running. The caller holds mu.
 func (w *workload) askGate(name string) {
@@ -27,16 +22,23 @@ func (w *workload) askGate(name string) {
 	}
 	g := gate.New(name)
 	w.gate = g
-	var asked []gate.Candidate
-	for _, i := range w.sorted() {
-		if i.Ready && !i.Ending && i.Generation == r.State.Target {
-			asked = append(asked, gate.Candidate{ID: i.ID, Instance: gateInstance{i}, Spec: i.template})
-		}
-	}
 	w.wg.Go(func() {
-		g.Ask(w.ctx, r.Policy.Gates, asked)
+		g.Ask(w.ctx, r.Policy.Gates, func() []gate.Candidate { return w.candidates(r.State.Target) })
 		w.notify()
 	})
+}
+
+// candidates returns the instances of a generation that gates can ask now.
+func (w *workload) candidates(generation int) []gate.Candidate {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []gate.Candidate
+	for _, i := range w.sorted() {
+		if i.Ready && !i.Ending && i.Generation == generation {
+			list = append(list, gate.Candidate{ID: i.ID, Instance: gateInstance{i}, Spec: i.template})
+		}
+	}
+	return list
 }
 
 // A gateInstance implements gate.Instance.
@@ -78,18 +80,14 @@ func (i *instance) address() string {
 	return i.ip
 }
 
-// trafficFault returns why the target's traffic fails the rollout, empty if it
-// does not. The caller holds mu.
-func (w *workload) trafficFault() string {
+// judgeTraffic judges the requests to the target of a rollout: see
+// rollout.Policy.TrafficFault. The caller holds mu.
+func (w *workload) judgeTraffic() (fault, unjudged string) {
 	r, err := w.controller.record(w.key)
-	if err != nil || r.Policy.ErrorRate == 0 || r.State.Phase != rollout.Progressing {
-		return ""
+	if err != nil || r.State.Phase != rollout.Progressing {
+		return "", ""
 	}
 	requests, failures := w.controller.services.requestCounts(group(w.key, r.State.Target))
 	// The counters include earlier rollouts of the same generation.
-	requests, failures = requests-w.requests, failures-w.failures
-	if requests < minRequests || float64(failures) <= r.Policy.ErrorRate*float64(requests) {
-		return ""
-	}
-	return fmt.Sprintf("%d of %d requests to it failed, more than %.3g%%", failures, requests, r.Policy.ErrorRate*100)
+	return r.Policy.TrafficFault(requests-w.requests, failures-w.failures)
 }

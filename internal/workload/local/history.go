@@ -1,6 +1,8 @@
 package local
 
 import (
+	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -29,23 +31,81 @@ func addEvent(t tx, k Key, reason, message string) error {
 	return nil
 }
 
-// beginAttempt starts an attempt and ends the one that is under way.
-func beginAttempt(t tx, k Key, a Attempt) error {
-	n := lastNumber(t, "attempts", k)
-	if n > 0 {
-		before, ok, err := get[Attempt](t, "attempts", numberedKey(k, n))
-		if err != nil {
-			return err
-		}
-		if ok && before.Ended.IsZero() {
-			before.Ended, before.Outcome, before.Reason = a.Began, rollout.Failed, "another rollout took its place"
-			if err := put(t, "attempts", numberedKey(k, n), before); err != nil {
-				return err
-			}
+// beginAttempt starts an attempt, ends the one that is under way, and returns the
+// number of the new one.
+func beginAttempt(t tx, k Key, a Attempt) (int, error) {
+	why := fmt.Sprintf("%s of generation %d by %s took its place", a.Cause, a.Generation, a.By)
+	if err := overtakeAttempt(t, k, a.Began, why); err != nil {
+		return 0, err
+	}
+	a.Number = lastNumber(t, "attempts", k) + 1
+	if a.Number > maxAttempts {
+		if err := remove(t, "attempts", numberedKey(k, a.Number-maxAttempts)); err != nil {
+			return 0, err
 		}
 	}
-	a.Number = n + 1
-	return put(t, "attempts", numberedKey(k, a.Number), a)
+	return a.Number, put(t, "attempts", numberedKey(k, a.Number), a)
+}
+
+// maxAttempts is the number of rollouts that are kept of a workload.
+const maxAttempts = 500
+
+// overtakeAttempt ends the attempt that is under way.
+func overtakeAttempt(t tx, k Key, at time.Time, why string) error {
+	n := lastNumber(t, "attempts", k)
+	a, ok, err := get[Attempt](t, "attempts", numberedKey(k, n))
+	if err != nil || !ok || !a.Ended.IsZero() {
+		return err
+	}
+	a.Ended, a.Outcome, a.Reason = at, rollout.Failed, why
+	return put(t, "attempts", numberedKey(k, n), a)
+}
+
+// A Deletion is the end of a workload whose history is kept.
+type Deletion struct {
+	Key
+	Time time.Time `json:"time"`
+}
+
+// maxDeleted is the number of deleted workloads whose history is kept.
+const maxDeleted = 100
+
+// keepDeleted stores that a workload was deleted, and forgets the oldest ones beyond
+// maxDeleted.
+func keepDeleted(t tx, k Key, at time.Time) error {
+	if err := put(t, "deleted", k.String(), Deletion{k, at}); err != nil {
+		return err
+	}
+	list, err := all[Deletion](t, "deleted", "")
+	if err != nil || len(list) <= maxDeleted {
+		return err
+	}
+	slices.SortFunc(list, func(a, b Deletion) int { return a.Time.Compare(b.Time) })
+	for _, old := range list[:len(list)-maxDeleted] {
+		_, again, err := get[record](t, "workloads", old.Key.String())
+		if err == nil && !again {
+			err = errors.Join(removeAll(t, "attempts", keyPrefix(old.Key)), removeAll(t, "events", keyPrefix(old.Key)))
+		}
+		if err = errors.Join(err, remove(t, "deleted", old.Key.String())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Deleted returns the deleted workloads whose history is kept.
+func (c *Controller) Deleted() ([]Deletion, error) {
+	list := []Deletion{}
+	err := c.store.view(func(t tx) error {
+		return each(t, "deleted", "", func(_ string, d Deletion) error {
+			_, again, err := get[record](t, "workloads", d.Key.String())
+			if !again {
+				list = append(list, d)
+			}
+			return err
+		})
+	})
+	return list, err
 }
 
 // endAttempt stores how the latest attempt ended. It is called when a rollout

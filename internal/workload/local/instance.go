@@ -106,7 +106,7 @@ func (w *workload) countFailure(generation int, reason string) {
 	w.failedAt = time.Now()
 	f.Times, f.Reason = f.Times+1, reason
 	w.failed[generation] = f
-	w.notBefore = w.failedAt.Add(backOff(f.Times))
+	w.notBefore[generation] = w.failedAt.Add(backOff(f.Times))
 }
 
 // failureMemory is the time without failures after which the count restarts, as

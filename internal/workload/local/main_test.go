@@ -135,7 +135,7 @@ func empty(t *testing.T, c *Controller) {
 	list, err := c.List()
 	must(t, err)
 	for _, s := range list {
-		must(t, c.Delete(s.Key))
+		must(t, c.Delete(s.Key, Author{User: "tester"}))
 	}
 	until(t, "all workloads are gone", func() bool {
 		list, err := c.List()
@@ -207,7 +207,7 @@ func apply(t *testing.T, c *Controller, text string) Outcome {
 	t.Helper()
 	file, err := manifest.Parse("test.yaml", []byte(text))
 	must(t, err)
-	out, err := c.Apply(t.Context(), file, Author{UID: 0, User: "tester"}, false)
+	out, err := c.Apply(t.Context(), file, ApplyOptions{By: Author{UID: 0, User: "tester"}})
 	must(t, err)
 	return out
 }

@@ -62,11 +62,15 @@ func (c *Controller) Undo(key Key, to int, by Author) (int, error) {
 		if _, ok, err := get[Generation](t, "generations", numberedKey(key, to)); err != nil || !ok {
 			return errors.Join(err, fmt.Errorf("%s has no generation %d; adamant rollout history lists them", key, to))
 		}
-		if r.State.Target == to && r.State.Phase == rollout.Complete {
+		switch {
+		case r.State.Target == to && (r.State.Phase == rollout.Complete || r.State.Phase == rollout.RolledBack):
 			return fmt.Errorf("%s runs generation %d already", key, to)
+		case r.State.Target == to && !r.State.Phase.Ended():
+			return fmt.Errorf("%s is moving to generation %d already", key, to)
 		}
 		r.State = r.State.Begin(to, now)
-		return beginAttempt(t, key, Attempt{Generation: to, By: by, Cause: "undo", Began: now, Outcome: rollout.Progressing})
+		_, err := beginAttempt(t, key, Attempt{Generation: to, By: by, Cause: "undo", Began: now, Outcome: rollout.Progressing})
+		return err
 	})
 	if err == nil {
 		c.startOrNotify(key, true, to)
@@ -97,12 +101,13 @@ func previousGood(t tx, r record) (int, error) {
 	return 0, fmt.Errorf("%s: %w", r.Key, ErrNoPreviousGeneration)
 }
 
-// Delete removes a workload with all its instances. The deletion is stored
-// first, so that the next process continues it if this one is killed.
-func (c *Controller) Delete(key Key) error {
+// Delete removes a workload with all its instances; its history stays. The deletion
+// is stored first, so that the next process continues it if this one is killed.
+func (c *Controller) Delete(key Key, by Author) error {
 	err := c.updateRecord(key, func(t tx, r *record) error {
 		r.Deleting = true
-		return nil
+		why := "deleted by " + by.String()
+		return errors.Join(overtakeAttempt(t, key, time.Now().UTC(), why), addEvent(t, key, "Deleted", why))
 	})
 	if w := c.workload(key); err == nil && w != nil {
 		w.setDeleting()

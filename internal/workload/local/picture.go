@@ -57,11 +57,18 @@ func (s Status) Picture(color bool) string {
 }
 
 func (s Status) phase() string {
+	var more []string
+	if s.Paused {
+		more = append(more, "paused")
+	}
+	if s.Compromised > 0 {
+		more = append(more, fmt.Sprintf("%d compromised", s.Compromised))
+	}
 	switch {
 	case s.Deleting:
 		return "Deleting"
-	case s.Paused:
-		return string(s.Phase) + " (paused)"
+	case len(more) > 0:
+		return string(s.Phase) + " (" + strings.Join(more, ", ") + ")"
 	}
 	return string(s.Phase)
 }

@@ -83,6 +83,49 @@ func (s *services) setServices(list []corev1.Service) error {
 	return first
 }
 
+// check returns an error if a port of a Service is taken, by another Service or by
+// another program, or if its address is invalid.
+func (s *services) check(list []corev1.Service) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := map[string]string{} // address to the Service that has it after the apply
+	declared := map[string]bool{}
+	for _, spec := range list {
+		declared[nameOf(spec.ObjectMeta)] = true
+	}
+	ours := map[string]bool{} // open now
+	for name, one := range s.list {
+		for _, b := range one.ports {
+			ours[b.Addr().String()] = true
+			if !declared[name] {
+				taken[b.Addr().String()] = name
+			}
+		}
+	}
+	for _, spec := range list {
+		name := nameOf(spec.ObjectMeta)
+		for _, p := range spec.Spec.Ports {
+			address, err := listenAddress(spec, p)
+			if err != nil {
+				return fmt.Errorf("service %s: %w", name, err)
+			}
+			if other, ok := taken[address]; ok && other != name {
+				return fmt.Errorf("service %s: port %d: %s belongs to service %s", name, p.Port, address, other)
+			}
+			taken[address] = name
+			if ours[address] {
+				continue
+			}
+			b, err := traffic.Listen(s.controller.ctx, traffic.Options{Address: address, Protocol: protocolOf(p)})
+			if err != nil {
+				return fmt.Errorf("service %s: %w", name, err)
+			}
+			b.Close()
+		}
+	}
+	return nil
+}
+
 // open opens the ports of a Service and closes those that it does not have any
 // more.
 func (s *services) open(name string, spec corev1.Service) error {

@@ -31,6 +31,10 @@ type Status struct {
 	Instances  []InstanceStatus `json:"instances"`
 	Services   []ServiceStatus  `json:"services,omitempty"`
 	Deleting   bool             `json:"deleting,omitempty"`
+	Rollout    int              `json:"rollout,omitempty"` // number of the latest rollout, as in the history
+	// Compromised is the number of instances that drifted and still exist, in traffic
+	// or out of it.
+	Compromised int `json:"compromised,omitempty"`
 }
 
 // RolloutErr returns why the rollout is not complete, or nil if it is.
@@ -113,10 +117,18 @@ func (c *Controller) record(key Key) (record, error) {
 }
 
 func (c *Controller) status(r record) (Status, error) {
+	rollouts := 0
+	err := c.store.view(func(t tx) error {
+		rollouts = lastNumber(t, "attempts", r.Key)
+		return nil
+	})
+	if err != nil {
+		return Status{}, err
+	}
 	s := Status{
 		Key: r.Key, Replicas: r.Spec.Replicas, Generation: r.State.Target, Stable: r.State.Stable, Phase: r.State.Phase,
 		Reason: r.State.Reason, Paused: r.State.Paused, Strategy: r.Spec.Kind, Began: r.State.Began,
-		Instances: []InstanceStatus{}, Deleting: r.Deleting,
+		Instances: []InstanceStatus{}, Deleting: r.Deleting, Rollout: rollouts,
 	}
 	w := c.workload(r.Key)
 	if w == nil {
@@ -136,6 +148,9 @@ func (c *Controller) status(r record) (Status, error) {
 		}
 		if i.Generation == r.State.Target && !i.Ending {
 			s.Updated++
+		}
+		if i.Drift == rollout.Drifted && !i.Ending {
+			s.Compromised++
 		}
 	}
 	s.Services = c.services.statusOf(r.Key.Namespace, r.Declared.Labels)
@@ -159,6 +174,8 @@ func waiting(r record, g rollout.GateResult) string {
 		return "paused by hand: adamant rollout resume"
 	case g.Gate != "" && !g.Done:
 		return "gate " + g.Gate
+	case r.State.Undecided != "":
+		return r.State.Undecided + ": adamant rollout resume goes on without a result"
 	case r.State.Held.IsZero():
 		return ""
 	case r.Spec.Kind == rollout.Canary && r.State.Step < len(r.Spec.Steps):
@@ -216,14 +233,20 @@ type History struct {
 	Events      []Event      `json:"events"`
 }
 
-// History returns the history of a workload, oldest first. It has no content of
+// History returns the history of a workload, oldest first, also of one that was
+// deleted. It has no content of
 // Secrets.
 func (c *Controller) History(key Key) (History, error) {
 	h := History{Key: key}
-	if _, err := c.record(key); err != nil {
-		return h, err
-	}
 	err := c.store.view(func(t tx) (err error) {
+		_, ok, err := get[record](t, "workloads", key.String())
+		_, wasDeleted, deletedErr := get[Deletion](t, "deleted", key.String())
+		if err = errors.Join(err, deletedErr); err != nil {
+			return err
+		}
+		if !ok && !wasDeleted {
+			return fmt.Errorf("%w: %s", ErrNotFound, key)
+		}
 		if h.Generations, err = all[Generation](t, "generations", keyPrefix(key)); err != nil {
 			return err
 		}

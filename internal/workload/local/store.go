@@ -24,12 +24,13 @@ import (
 //	generations  namespace/kind/name/NUMBER   -> Generation
 //	attempts     namespace/kind/name/NUMBER   -> Attempt
 //	events       namespace/kind/name/NUMBER   -> Event
+//	deleted      namespace/kind/name          -> Deletion
 //	services     namespace/name               -> corev1.Service
 //	configmaps   namespace/name               -> corev1.ConfigMap
 //	secrets      namespace/name               -> corev1.Secret
 type store struct{ db *bbolt.DB }
 
-var buckets = []string{"workloads", "generations", "attempts", "events", "services", "configmaps", "secrets"}
+var buckets = []string{"workloads", "generations", "attempts", "events", "deleted", "services", "configmaps", "secrets"}
 
 // A record is the stored state of a workload, without its generations.
 type record struct {
@@ -39,7 +40,8 @@ type record struct {
 	State    rollout.State          `json:"state"`
 	Declared corev1.PodTemplateSpec `json:"declared"` // as in the manifest, with unpinned images
 	Deleting bool                   `json:"deleting,omitempty"`
-	Retain   int                    `json:"retain"` // number of generations that are kept for an undo
+	Paused   bool                   `json:"paused,omitempty"` // by the manifest; State.Paused may be by hand
+	Retain   int                    `json:"retain"`           // number of generations that are kept for an undo
 }
 
 // ErrServing is returned while another process serves the data directory.

@@ -29,7 +29,7 @@ type workload struct {
 	instances map[string]*instance
 	failed    map[int]rollout.Failure
 	failedAt  time.Time
-	notBefore time.Time // back-off: no instance is created before
+	notBefore map[int]time.Time // back-off: no instance of a generation is created before
 	shares    map[int]int
 	gate      *gate.Gate
 	requests  uint64 // of the target's generation before its rollout began
@@ -42,7 +42,7 @@ func newWorkload(c *Controller, key Key) *workload {
 	ctx, end := context.WithCancel(c.ctx)
 	return &workload{
 		controller: c, key: key, ctx: ctx, cancel: end, changed: make(chan struct{}, 1), toCompare: make(chan *instance, 1024),
-		instances: map[string]*instance{}, failed: map[int]rollout.Failure{}, generated: map[int]*Generation{},
+		instances: map[string]*instance{}, failed: map[int]rollout.Failure{}, notBefore: map[int]time.Time{}, generated: map[int]*Generation{},
 	}
 }
 
@@ -76,7 +76,7 @@ func (w *workload) Observe(context.Context) (rollout.Observation, error) {
 		o.Failed[g] = f
 	}
 	o.Gate = w.gate.Result()
-	o.Fault = w.trafficFault()
+	o.Fault, o.Unjudged = w.judgeTraffic()
 	return o, nil
 }
 
@@ -168,17 +168,14 @@ func (w *workload) Execute(_ context.Context, d rollout.Decision) error {
 	return w.createInstances(d.Create)
 }
 
-// createInstances creates instances unless the back-off after lost ones is
-// running.
+// createInstances creates instances, except of a generation whose back-off after lost
+// ones is running.
 func (w *workload) createInstances(wanted map[int]int) error {
-	if len(wanted) == 0 {
-		return nil
-	}
-	if wait := time.Until(w.notBefore); wait > 0 {
-		time.AfterFunc(wait, w.notify)
-		return nil
-	}
 	for number, n := range wanted {
+		if wait := time.Until(w.notBefore[number]); wait > 0 {
+			time.AfterFunc(wait, w.notify)
+			continue
+		}
 		g, err := w.generation(number)
 		if err != nil {
 			return err

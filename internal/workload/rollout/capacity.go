@@ -112,22 +112,19 @@ func (r *reconciler) forgetLost(p plan) {
 
 // lowerTarget removes instances of the target beyond the plan's number.
 func (r *reconciler) lowerTarget(p plan) {
-	t := r.s.Target
 	sound := without(r.target, r.drifted)
-	r.s.Wanted[t] = min(r.s.Wanted[t], max(p.target, len(sound))) // lost ones need not come back
 	available := r.count(sound, r.isAvailable)
 	if !r.s.Phase.Ended() {
 		available += r.count(without(r.others, r.removed(r.others)), r.isAvailable)
 	}
-	excess := len(sound) - p.target
+	excess := max(len(sound)-p.target, 0)
 	for _, i := range r.removalOrder(sound) {
 		if excess > 0 && r.canRemove(i, &available, min(r.minAvailable, p.target+p.others)) {
 			r.remove(i)
 			excess--
-			r.s.Wanted[t] = max(min(r.s.Wanted[t], len(sound)-1), p.target)
-			sound = without(sound, []Instance{i})
 		}
 	}
+	r.s.Wanted[r.s.Target] = min(r.s.Wanted[r.s.Target], p.target+excess)
 }
 
 // raise wants more instances: of the others if the plan holds them, and of the target

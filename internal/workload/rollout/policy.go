@@ -25,6 +25,14 @@ const (
 	AnnotationCommand   = "adamant.sh/gate-command"    // run in each new instance; exit status 0 passes
 	AnnotationHTTP      = "adamant.sh/gate-http"       // requested from each new instance: "/path" or ":8080/path"
 	AnnotationErrorRate = "adamant.sh/gate-error-rate" // "1%": of requests that may fail, counted by the proxy
+	AnnotationRequests  = "adamant.sh/gate-requests"   // "20": how many requests an error rate needs
+	AnnotationServer    = "adamant.sh/gate-prometheus" // "http://prometheus:9090": server of the query
+	AnnotationQuery     = "adamant.sh/gate-query"      // PromQL whose results must all be other than 0
+	AnnotationWarmUp    = "adamant.sh/gate-warm-up"    // "30s": before the first measurement
+	AnnotationInterval  = "adamant.sh/gate-interval"   // "10s": between two measurements
+	AnnotationCount     = "adamant.sh/gate-count"      // "1": of measurements
+	AnnotationFailures  = "adamant.sh/gate-failures"   // "0": how many measurements may fail
+	AnnotationUndecided = "adamant.sh/gate-undecided"  // wait, pass or fail: what follows from a gate without a result
 	AnnotationOnDrift   = "adamant.sh/on-drift"        // report, replace or stop
 	AnnotationBudget    = "adamant.sh/drift-budget"    // "3 per 1h"
 	AnnotationSeverity  = "adamant.sh/drift-severity"  // low, medium, high, critical: the least that counts as drift
@@ -37,7 +45,8 @@ const (
 // reactions.
 type Policy struct {
 	Gates
-	ErrorRate float64        `json:"errorRate,omitempty"` // 0.01 is 1 %; 0 disables the check
+	ErrorRate *float64       `json:"errorRate,omitempty"` // 0.01 is 1 %, 0 allows none; nil disables the check
+	Requests  int            `json:"requests,omitempty"`  // that an error rate needs: 20 if 0
 	Severity  drift.Severity `json:"severity"`            // the least that counts as drift
 	// Unknowns is the number of comparisons in a row after which an instance that could
 	// not be compared completely counts as drifted: 3 if 0, and none if negative.
@@ -51,17 +60,45 @@ func (p Policy) UnknownsExceeded(comparisons int) bool {
 	return p.Unknowns >= 0 && comparisons >= cmp.Or(p.Unknowns, defaultUnknowns)
 }
 
-// Gates are the checks that each instance of a new generation must pass. The
-// zero value has none.
-type Gates struct {
-	Command string `json:"command,omitempty"` // run by /bin/sh; exit status 0 passes
-	HTTP    string `json:"http,omitempty"`    // "/path" or ":8080/path"; a status below 400 passes
+// TrafficFault judges the requests to a new generation. It returns why they fail its
+// rollout, or why they cannot be judged yet; both are empty if they pass.
+func (p Policy) TrafficFault(requests, failures uint64) (fault, unjudged string) {
+	need := uint64(cmp.Or(p.Requests, defaultRequests))
+	switch {
+	case p.ErrorRate == nil:
+		return "", ""
+	case requests < need:
+		return "", fmt.Sprintf("%d of %d requests to judge its error rate by", requests, need)
+	case float64(failures) <= *p.ErrorRate*float64(requests):
+		return "", ""
+	}
+	return fmt.Sprintf("%d of %d requests to it failed, more than %.3g%%", failures, requests, *p.ErrorRate*100), ""
 }
+
+// Gates are the checks that a new generation must pass. The zero value has none.
+type Gates struct {
+	Command string `json:"command,omitempty"` // run by /bin/sh in each new instance; exit status 0 passes
+	HTTP    string `json:"http,omitempty"`    // "/path" or ":8080/path" of each new instance; a status below 400 passes
+	// Query is PromQL that the Prometheus at Server is asked once in a measurement. It
+	// passes if all its results are other than 0, and is undecided without one.
+	Query  string `json:"query,omitempty"`
+	Server string `json:"server,omitempty"`
+
+	WarmUp   time.Duration `json:"warmUp,omitempty"`   // before the first measurement
+	Interval time.Duration `json:"interval,omitempty"` // between two measurements
+	Count    int           `json:"count,omitempty"`    // of measurements: 1 if 0
+	Failures int           `json:"failures,omitempty"` // how many measurements may fail
+}
+
+// has reports whether there is anything to measure.
+func (g Gates) has() bool { return g.Command != "" || g.HTTP != "" || g.Query != "" }
 
 // The defaults of annotations and fields that are not set.
 const (
 	defaultHold     = 30 * time.Second
 	defaultUnknowns = 3
+	defaultRequests = 20
+	defaultInterval = 10 * time.Second
 	defaultDeadline = 10 * time.Minute // as in Kubernetes
 )
 
@@ -113,7 +150,7 @@ func (e *AnnotationError) Error() string {
 func parseAnnotations(spec *Spec, a map[string]string) (Policy, error) {
 	spec.OnDrift, spec.Budget, spec.Hold = Replace, defaultBudget, defaultHold
 	policy := Policy{
-		Gates:    Gates{Command: a[AnnotationCommand], HTTP: a[AnnotationHTTP]},
+		Gates:    Gates{Command: a[AnnotationCommand], HTTP: a[AnnotationHTTP], Query: a[AnnotationQuery], Server: a[AnnotationServer]},
 		Severity: drift.Medium,
 	}
 	for _, r := range []struct {
@@ -136,9 +173,24 @@ func parseAnnotations(spec *Spec, a map[string]string) (Policy, error) {
 		{AnnotationHTTP, `a path such as "/healthz" or ":8080/healthz"`, func(v string) bool {
 			return strings.HasPrefix(v, "/") || strings.HasPrefix(v, ":")
 		}},
-		{AnnotationErrorRate, `a percentage such as "1%"`, func(v string) (ok bool) {
-			policy.ErrorRate, ok = percentage(v)
+		{AnnotationErrorRate, `a percentage such as "1%"`, func(v string) bool {
+			rate, ok := percentage(v)
+			policy.ErrorRate = &rate
 			return ok
+		}},
+		{AnnotationRequests, "a number of requests, 1 or more", func(v string) bool { return number(v, 1, &policy.Requests) }},
+		{AnnotationServer, "an address such as http://prometheus:9090", func(v string) bool {
+			scheme, host, _ := strings.Cut(v, "://")
+			return (scheme == "http" || scheme == "https") && host != "" && !strings.ContainsAny(v, " \t\n")
+		}},
+		{AnnotationQuery, "a PromQL query, and " + AnnotationServer, func(v string) bool { return v != "" && policy.Server != "" }},
+		{AnnotationWarmUp, "a duration such as 30s", func(v string) bool { return duration(v, &policy.WarmUp) }},
+		{AnnotationInterval, "a duration such as 10s", func(v string) bool { return duration(v, &policy.Interval) }},
+		{AnnotationCount, "a number of measurements, 1 or more", func(v string) bool { return number(v, 1, &policy.Count) }},
+		{AnnotationFailures, "a number of measurements, 0 or more", func(v string) bool { return number(v, 0, &policy.Failures) }},
+		{AnnotationUndecided, "wait, pass or fail", func(v string) bool {
+			spec.OnInconclusive = OnInconclusive(v)
+			return v == "wait" || v == "pass" || v == "fail"
 		}},
 		{AnnotationOnDrift, "report, replace or stop", func(v string) bool {
 			spec.OnDrift = OnDrift(v)
@@ -157,9 +209,7 @@ func parseAnnotations(spec *Spec, a map[string]string) (Policy, error) {
 				policy.Unknowns = -1
 				return true
 			}
-			n, err := strconv.Atoi(v)
-			policy.Unknowns = n
-			return err == nil && n > 0
+			return number(v, 1, &policy.Unknowns)
 		}},
 		{AnnotationCrashes, `such as "3 per 10m", from 1 on`, func(v string) bool {
 			b, ok := parseBudget(v)
@@ -174,7 +224,14 @@ func parseAnnotations(spec *Spec, a map[string]string) (Policy, error) {
 	if spec.Kind == Canary && len(spec.Steps) == 0 {
 		spec.Steps = []Step{{Share: 10, Pause: time.Minute}, {Share: 50, Pause: time.Minute}}
 	}
-	spec.Gated = policy.Gates != Gates{}
+	if policy.Count > 1 && policy.Interval == 0 {
+		policy.Interval = defaultInterval
+	}
+	if policy.Failures > 0 && policy.Failures >= max(policy.Count, 1) {
+		return policy, &AnnotationError{AnnotationFailures, a[AnnotationFailures], "less than " + AnnotationCount + ": otherwise the gate cannot fail"}
+	}
+	// The first instances of a rolling update wait for enough requests, too.
+	spec.Gated = policy.Gates.has() || policy.ErrorRate != nil
 	return policy, nil
 }
 
@@ -182,6 +239,13 @@ func duration(v string, into *time.Duration) bool {
 	d, err := time.ParseDuration(v)
 	*into = d
 	return err == nil && d >= 0
+}
+
+// number reads a number that is at least least.
+func number(v string, least int, into *int) bool {
+	n, err := strconv.Atoi(v)
+	*into = n
+	return err == nil && n >= least
 }
 
 func percentage(v string) (float64, bool) {

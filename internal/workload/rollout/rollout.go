@@ -139,6 +139,14 @@ type Event struct {
 	Message string
 }
 
+// HasFailed reports whether the latest rollout was that of a generation, and failed.
+func (s State) HasFailed(generation int) bool {
+	if s.From != 0 {
+		return s.From == generation
+	}
+	return s.Phase == Failed && s.Target == generation && s.Stable != generation
+}
+
 // Begin returns the state in which the rollout of a generation begins. The stable
 // generation is restored at once while another is being tried; what that one had
 // reached is kept, because it must not get more traffic meanwhile. A rollout of the

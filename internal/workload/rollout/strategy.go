@@ -77,8 +77,8 @@ func (r *reconciler) rolling() plan {
 	if r.s.Passed != "" || !r.trying() || n == 0 || !r.spec.Gated {
 		return r.replace(r.maxTotal)
 	}
-	if r.count(r.target, r.isProven) > 0 {
-		r.gatePassed("first")
+	if r.count(r.target, r.isProven) > 0 && r.trafficJudged("first") && r.gatePassed("first") {
+		r.s.Held, r.s.Resumed = time.Time{}, false
 	}
 	keep := n
 	if r.maxTotal == n {

@@ -134,7 +134,7 @@ func (f *collector) read(ctx context.Context, from files, m machine) {
 	f.add(sshFacts(from))
 	f.add(tlsFacts(from))
 	if m.kernel != nil {
-		f.add(m.kernel.facts(), nil)
+		f.add(m.kernel.facts(m.arch), nil)
 	}
 }
 

@@ -3,6 +3,7 @@ package facts
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"strings"
@@ -125,8 +126,10 @@ func FuzzFacts(f *testing.F) {
 		}
 		conffiles(strings.Split(status, "\n"))
 		apkPackages(strings.Split(status, "\n"))
-		if got, err := socketAddress(address); err == nil && !strings.Contains(got, ":") {
-			t.Errorf("%q is %q", address, got)
+		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+			if got, err := socketAddress(address, order); err == nil && !strings.Contains(got, ":") {
+				t.Errorf("%q is %q", address, got)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bufio"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -52,7 +53,8 @@ func readKernel() Kernel {
 	return k
 }
 
-func (k Kernel) facts() []Fact {
+// facts returns the facts of the kernel of a machine with an architecture, as GOARCH.
+func (k Kernel) facts(arch string) []Fact {
 	var facts []Fact
 	if k.Release != "" {
 		facts = append(facts, Fact{System, "kernel", k.Release})
@@ -64,7 +66,7 @@ func (k Kernel) facts() []Fact {
 	}
 	facts = append(facts, mountFacts(k.Mounts)...)
 	facts = append(facts, moduleFacts(k.Modules)...)
-	return append(facts, k.listenerFacts()...)
+	return append(facts, k.listenerFacts(byteOrder(arch))...)
 }
 
 // readSysctls reads the settings in /proc/sys.
@@ -150,7 +152,7 @@ var socketTables = []struct{ file, protocol, state string }{
 
 // listenerFacts parses the tables of sockets, and finds the program of a socket by the
 // inode that one of its descriptors links to.
-func (k Kernel) listenerFacts() []Fact {
+func (k Kernel) listenerFacts(order binary.ByteOrder) []Fact {
 	found := map[Fact]bool{}
 	for _, t := range socketTables {
 		for line := range strings.Lines(k.Sockets[t.file]) {
@@ -158,7 +160,7 @@ func (k Kernel) listenerFacts() []Fact {
 			if len(field) < 10 || field[3] != t.state {
 				continue
 			}
-			if address, err := socketAddress(field[1]); err == nil {
+			if address, err := socketAddress(field[1], order); err == nil {
 				found[Fact{Listener, t.protocol + " " + address, k.Programs[field[9]]}] = true
 			}
 		}
@@ -194,11 +196,11 @@ func Connections(ports []uint16) (int, error) {
 // isTo reports whether a connection between two addresses comes from another machine
 // and goes to one of the ports.
 func isTo(ports []uint16, local, remote string) bool {
-	here, err := socketAddress(local)
+	here, err := socketAddress(local, binary.NativeEndian)
 	if err != nil {
 		return false
 	}
-	there, err := socketAddress(remote)
+	there, err := socketAddress(remote, binary.NativeEndian)
 	if err != nil {
 		return false
 	}
@@ -210,16 +212,25 @@ func isTo(ports []uint16, local, remote string) bool {
 	return err == nil && !from.Addr().Unmap().IsLoopback() && from.Addr() != at.Addr()
 }
 
-// socketAddress parses "0100007F:0016". The address is printed as 32-bit words in the
-// byte order of the machine. It assumes little-endian.
-func socketAddress(text string) (string, error) {
+// byteOrder returns the byte order of an architecture, as GOARCH.
+func byteOrder(arch string) binary.ByteOrder {
+	switch arch {
+	case "s390x", "ppc64", "ppc", "mips", "mips64":
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
+}
+
+// socketAddress parses "0100007F:0016". The address is printed as 32-bit numbers, which the
+// machine reads from memory in its byte order.
+func socketAddress(text string, order binary.ByteOrder) (string, error) {
 	address, port, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(address)
 	if err != nil || len(raw)%4 != 0 {
 		return "", fmt.Errorf("address %q: %w", text, err)
 	}
 	for i := 0; i < len(raw); i += 4 {
-		slices.Reverse(raw[i : i+4])
+		order.PutUint32(raw[i:], binary.BigEndian.Uint32(raw[i:]))
 	}
 	ip, ok := netip.AddrFromSlice(raw)
 	var n uint16

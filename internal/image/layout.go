@@ -316,6 +316,16 @@ func artifactType(m v1.Manifest) string {
 	return ""
 }
 
+// IsArtifact reports whether a manifest is not an image but an artifact, such as a
+// signature, an SBOM or an attestation of its build.
+func IsArtifact(m ocispec.Manifest) bool {
+	of := v1.Manifest{Config: v1.Descriptor{MediaType: types.MediaType(m.Config.MediaType), ArtifactType: m.Config.ArtifactType}}
+	for _, layer := range m.Layers {
+		of.Layers = append(of.Layers, v1.Descriptor{MediaType: types.MediaType(layer.MediaType)})
+	}
+	return artifactType(of) != ""
+}
+
 // isLayer reports whether runtimes unpack a media type. They detect the compression of a
 // layer by its first bytes.
 func isLayer(t types.MediaType) bool {

@@ -139,35 +139,57 @@ func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 // readManifest returns the manifest for this machine: target itself, or one in
 // the index target.
 func (d *Daemon) readManifest(ctx context.Context, target ocispec.Descriptor) (ocispec.Descriptor, ocispec.Manifest, error) {
-	for range image.MaxNesting + 1 {
-		raw, err := content.ReadBlob(ctx, d.client.ContentStore(), target)
-		if err != nil {
-			return target, ocispec.Manifest{}, err
-		}
-		if images.IsManifestType(target.MediaType) {
-			var m ocispec.Manifest
-			err := json.Unmarshal(raw, &m)
-			return target, m, err
-		}
-		var index ocispec.Index
-		if err := json.Unmarshal(raw, &index); err != nil {
-			return target, ocispec.Manifest{}, err
-		}
-		found := false
-		for _, m := range image.ByPreference(index.Manifests, func(d ocispec.Descriptor) *ocispec.Platform { return d.Platform }, platforms.Default()) {
-			if m.Platform != nil && !platforms.Default().Match(*m.Platform) {
-				continue
-			}
-			if _, err := d.client.ContentStore().Info(ctx, m.Digest); err == nil {
-				target, found = m, true
-				break
-			}
-		}
-		if !found {
-			return target, ocispec.Manifest{}, fmt.Errorf("no manifest for %s: %w", platforms.DefaultString(), errdefs.ErrNotFound)
-		}
+	s := manifestSearch{store: d.client.ContentStore(), seen: map[digest.Digest]bool{}}
+	return s.find(ctx, target, image.MaxNesting)
+}
+
+// errOtherImage is returned for an index without an image for this machine.
+var errOtherImage = fmt.Errorf("no manifest for %s: %w", platforms.DefaultString(), errdefs.ErrNotFound)
+
+// A manifestSearch looks for the manifest that a runtime chose in an index.
+type manifestSearch struct {
+	store interface {
+		content.Provider
+		content.InfoProvider
 	}
-	return target, ocispec.Manifest{}, fmt.Errorf("more than %d indexes in one another", image.MaxNesting)
+	seen map[digest.Digest]bool // manifests and indexes that were found in an index
+}
+
+// find returns target or a manifest in it. An index may have others in it, to a depth. Blobs
+// that the store does not have are passed over, because a runtime pulls only what it needs,
+// and so are artifacts (a signature, an attestation), which may have no platform.
+func (s manifestSearch) find(ctx context.Context, target ocispec.Descriptor, depth int) (ocispec.Descriptor, ocispec.Manifest, error) {
+	raw, err := content.ReadBlob(ctx, s.store, target)
+	if err != nil {
+		return target, ocispec.Manifest{}, err
+	}
+	if images.IsManifestType(target.MediaType) {
+		var m ocispec.Manifest
+		err := json.Unmarshal(raw, &m)
+		return target, m, err
+	}
+	var index ocispec.Index
+	if err := json.Unmarshal(raw, &index); err != nil {
+		return target, ocispec.Manifest{}, err
+	}
+	if depth == 0 {
+		return target, ocispec.Manifest{}, fmt.Errorf("more than %d indexes in one another", image.MaxNesting)
+	}
+	for _, d := range image.ByPreference(index.Manifests, func(d ocispec.Descriptor) *ocispec.Platform { return d.Platform }, platforms.Default()) {
+		if d.Platform != nil && !platforms.Default().Match(*d.Platform) || s.seen[d.Digest] {
+			continue
+		}
+		s.seen[d.Digest] = true
+		if _, err := s.store.Info(ctx, d.Digest); err != nil {
+			continue
+		}
+		found, m, err := s.find(ctx, d, depth-1)
+		if errors.Is(err, errOtherImage) || err == nil && image.IsArtifact(m) {
+			continue
+		}
+		return found, m, err
+	}
+	return target, ocispec.Manifest{}, errOtherImage
 }
 
 func (d *Daemon) readConfig(ctx context.Context, desc ocispec.Descriptor) (ocispec.Image, error) {

@@ -95,7 +95,7 @@ func openHostile(t *testing.T) (*lab, *pod.Engine) {
 		t.Fatal(err)
 	}
 	// All images are there, as on a machine that ran a pod before: the content of a
-	// load that was killed stays leased for a day, which is not what these tests check.
+	// load that was killed stays until the next one, which is not what these tests check.
 	if err := e.Daemon().EnsureCopyUpImage(t.Context(), l.options.Executable); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -62,14 +63,14 @@ func (d *Daemon) ensureBuilt(ctx context.Context, m builtImage) error {
 
 // buildImage writes the blobs of an image, unpacks it and names it. After an
 // error the garbage collector removes the blobs that were written.
-func (d *Daemon) buildImage(ctx context.Context, m builtImage) error {
+func (d *Daemon) buildImage(ctx context.Context, m builtImage) (err error) {
 	// The lease keeps the blobs from the garbage collector until the image has
 	// its name.
-	ctx, done, err := d.client.WithLease(ctx)
+	ctx, end, err := d.withLease(ctx)
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", m.name, err)
 	}
-	defer done(context.WithoutCancel(ctx))
+	defer func() { err = errors.Join(err, end(false)) }()
 	manifest, config, err := d.writeImage(ctx, m)
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", m.name, err)

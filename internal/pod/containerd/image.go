@@ -73,6 +73,9 @@ func (d *Daemon) Images(ctx context.Context) ([]Image, error) {
 	if d.client == nil {
 		return nil, fmt.Errorf("list images: %w", errNotContainerd)
 	}
+	if err := d.removeAbandoned(ctx); err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
 	all, err := d.client.ImageService().List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list images: %w", err)

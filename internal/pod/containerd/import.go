@@ -8,10 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/containerd/containerd/v2/core/leases"
-	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/opencontainers/go-digest"
@@ -110,23 +107,12 @@ func (o ImportOptions) nameAll(all []image.Image) error {
 // images have names, only the lease keeps their content from the garbage
 // collector, so that deleting the lease after an error removes the content.
 func (d *Daemon) importAll(ctx context.Context, all []image.Image, o ImportOptions) (found []Image, err error) {
-	lm := d.client.LeasesService()
-	lease, err := lm.Create(ctx, leases.WithRandomID(), leases.WithExpiration(leaseTime))
+	ctx, end, err := d.withLease(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("create lease: %w", err)
+		return nil, err
 	}
-	defer func() {
-		ctx := context.WithoutCancel(ctx)
-		var opts []leases.DeleteOpt
-		if err != nil {
-			opts = append(opts, leases.SynchronousDelete)
-		}
-		// The lease is gone if containerd was restarted meanwhile: see removeLeases.
-		if gone := lm.Delete(ctx, lease, opts...); !errdefs.IsNotFound(gone) {
-			err = errors.Join(err, gone)
-		}
-	}()
-	ctx = quiet(leases.WithLease(ctx, lease.ID))
+	defer func() { err = errors.Join(err, end(err != nil)) }()
+	ctx = quiet(ctx)
 	progress := newProgress(all, o.Progress)
 	for _, p := range all {
 		if err := d.store(ctx, p, o, progress); err != nil {
@@ -152,10 +138,6 @@ func quiet(ctx context.Context) context.Context {
 	l.SetOutput(io.Discard)
 	return log.WithLogger(ctx, logrus.NewEntry(l))
 }
-
-// leaseTime is the time after which the garbage collector removes the content
-// that a killed process has written.
-const leaseTime = 24 * time.Hour
 
 // flatten returns the default of ImportOptions.Check.
 func flatten(snapshotter string) func(context.Context, v1.Image) error {

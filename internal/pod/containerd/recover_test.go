@@ -114,10 +114,11 @@ func TestPodsSurviveContainerd(t *testing.T) {
 	}
 }
 
-// TestLeasesOfAKilledDaemon kills the daemon in the middle of a request, whose lease
-// and snapshot the next Start removes. It keeps a lease that does not expire, as
+// TestLeases ends the leases of requests whose process was killed, with their snapshots,
+// and keeps those of a process that runs. After the daemon was killed in the middle of a
+// request, the next Start removes its lease. It keeps a lease that does not expire, as
 // sandboxes have.
-func TestLeasesOfAKilledDaemon(t *testing.T) {
+func TestLeases(t *testing.T) {
 	d, o := startTest(t)
 	hold := func(key string, opts ...leases.Opt) {
 		lease, err := d.Client().LeasesService().Create(t.Context(), append(opts, leases.WithID(key))...)
@@ -128,20 +129,46 @@ func TestLeasesOfAKilledDaemon(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	hold("of-a-request", leases.WithExpiration(24*time.Hour))
+	check := func(d *Daemon, stays map[string]bool) {
+		t.Helper()
+		for key, stays := range stays {
+			_, err := d.Client().SnapshotService(d.Snapshotter()).Stat(t.Context(), key)
+			if stays && err != nil || !stays && !errdefs.IsNotFound(err) {
+				t.Errorf("snapshot %s: got %v, want that it stays: %t", key, err, stays)
+			}
+		}
+	}
+	request := leases.WithExpiration(24 * time.Hour)
+	self, err := holder(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := exec.Command("true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	pid, rest, _ := strings.Cut(self, " ")
+	_, space, _ := strings.Cut(rest, " ")
+	hold("of-a-killed-process", request, leases.WithLabel(holderLabel, fmt.Sprint(ended.Process.Pid, " 1 ", space)))
+	hold("of-a-reused-pid", request, leases.WithLabel(holderLabel, pid+" 1 "+space))
+	hold("of-another-namespace", request, leases.WithLabel(holderLabel, fmt.Sprint(ended.Process.Pid, " 1 pid:[1]")))
+	hold("of-this-process", request, leases.WithLabel(holderLabel, self))
+	hold("of-a-request", request)
 	hold("of-a-sandbox")
+	if _, err := d.Images(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check(d, map[string]bool{
+		"of-a-killed-process": false, "of-a-reused-pid": false,
+		"of-another-namespace": true, "of-this-process": true, "of-a-request": true, "of-a-sandbox": true,
+	})
 	killDaemon(t, d)
 	again, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	for key, stays := range map[string]bool{"of-a-request": false, "of-a-sandbox": true} {
-		_, err := again.Client().SnapshotService(again.Snapshotter()).Stat(t.Context(), key)
-		if stays && err != nil || !stays && !errdefs.IsNotFound(err) {
-			t.Errorf("snapshot %s: got %v, want that it stays: %t", key, err, stays)
-		}
-	}
+	check(again, map[string]bool{"of-a-request": false, "of-this-process": false, "of-a-sandbox": true})
 }
 
 // TestShimsOfAKilledDaemon starts a shim that the daemon does not know, as it is

@@ -12,8 +12,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
+	"github.com/adamant-sh/adamant/internal/fs/rootfs"
+	"github.com/adamant-sh/adamant/internal/image"
 )
 
 // The targets of large trees: the memory of the whole process that compares, and the time
@@ -23,8 +26,9 @@ const (
 	targetCPU    = 10 * time.Second
 )
 
-// measureLarge measures trees that a container could make to delay its comparison. Each
-// is compared in a process of its own.
+// measureLarge measures trees that a container could make to delay its comparison: as the
+// upper directory of an overlay, and as a root that is compared file by file. Each is
+// compared in a process of its own.
 func measureLarge(ctx context.Context) error {
 	for _, tt := range []struct {
 		name  string
@@ -42,7 +46,7 @@ func measureLarge(ctx context.Context) error {
 	return nil
 }
 
-// large makes the upper directory of an overlay and compares it.
+// large makes the tree in the upper directory of an overlay and compares it.
 func large(ctx context.Context, name string, fill func(string) error, least int) (err error) {
 	dir, err := os.MkdirTemp("/var/tmp", "adamant-bench-")
 	if err != nil {
@@ -58,7 +62,12 @@ func large(ctx context.Context, name string, fill func(string) error, least int)
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, self, "-compare", lower+":"+upper)
+	return errors.Join(compareIn(ctx, self, name, lower+":"+upper, least), compareIn(ctx, self, "  as a root", upper, least))
+}
+
+// compareIn compares in another process, and prints what it needed.
+func compareIn(ctx context.Context, self, name, dirs string, least int) error {
+	cmd := exec.CommandContext(ctx, self, "-compare", dirs)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -87,8 +96,7 @@ func verdict(isReached bool) string {
 // compareDirs is the process that large starts. It prints the number of changes and of
 // unknowns, and its peak memory in bytes.
 func compareDirs(ctx context.Context, dirs string) error {
-	lower, upper, _ := strings.Cut(dirs, ":")
-	r, err := inspect.Overlay(ctx, overlay.Mount{Lower: []string{lower}, Upper: upper})
+	r, err := compareTree(ctx, dirs)
 	if err != nil {
 		return err
 	}
@@ -104,6 +112,24 @@ func compareDirs(ctx context.Context, dirs string) error {
 	}
 	fmt.Println(r.Len(), r.UnknownLen(), kib<<10)
 	return nil
+}
+
+// compareTree compares two directories of an overlay, or a root with an image that has no
+// files.
+func compareTree(ctx context.Context, dirs string) (drift.Report, error) {
+	if lower, upper, isOverlay := strings.Cut(dirs, ":"); isOverlay {
+		return inspect.Overlay(ctx, overlay.Mount{Lower: []string{lower}, Upper: upper})
+	}
+	img, err := image.New(image.Config{})
+	if err != nil {
+		return drift.Report{}, err
+	}
+	root, err := rootfs.Open(dirs)
+	if err != nil {
+		return drift.Report{}, err
+	}
+	defer root.Close()
+	return inspect.Root(ctx, root, image.Image{Image: img}, image.FlattenOptions{})
 }
 
 // nest makes directories in each other.

@@ -35,7 +35,7 @@ func main() {
 	files := flag.Int("files", 100_000, "files of the image")
 	rounds := flag.Int("rounds", 7, "how often to measure each; the median counts")
 	large := flag.Bool("large", false, "measure only the large trees, which needs no Docker")
-	dirs := flag.String("compare", "", "used by the benchmark itself: LOWER:UPPER")
+	dirs := flag.String("compare", "", "used by the benchmark itself: LOWER:UPPER, or a root")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

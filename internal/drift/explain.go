@@ -128,6 +128,9 @@ func (f *listed) source(side Side, e *tree.Entry) (source, error) {
 		limit = headSize
 	}
 	content, err := opener(f.pair.Content).read(side, limit)
+	if err != nil && t.isLarge {
+		return t, nil // it would not be compared either
+	}
 	if err != nil {
 		return source{}, err
 	}

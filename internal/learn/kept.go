@@ -16,8 +16,9 @@ import (
 
 const (
 	maxVolumeEntries = 10_000 // of a volume that are looked at
-	maxKept          = 1_000  // paths that are remembered
-	maxNamed         = 3      // paths that a reason names
+	maxVolumeBytes   = 16 << 20
+	maxKept          = 1_000 // paths that are remembered
+	maxNamed         = 3     // paths that a reason names
 )
 
 // kept returns the paths in the emptyDirs of a container that were there before
@@ -56,7 +57,7 @@ func entriesOf(ctx context.Context, p *pod.Pod, m corev1.VolumeMount) []tree.Ent
 	}
 	defer root.Close()
 	top := path.Join("/", m.SubPath)
-	t, _, err := root.Walk(ctx, rootfs.WalkOptions{Path: top, OneFileSystem: true, MaxEntries: maxVolumeEntries})
+	t, _, err := root.Walk(ctx, rootfs.WalkOptions{Path: top, OneFileSystem: true, MaxEntries: maxVolumeEntries, MaxBytes: maxVolumeBytes})
 	if err != nil {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/adamant-sh/adamant/internal/drift"
@@ -15,8 +14,9 @@ import (
 
 // LayersOptions configures Layers.
 type LayersOptions struct {
-	// Pace is called with the size of each file before it is read, concurrently. It may
-	// wait, to leave the disk and the processors to others. It may be nil.
+	// Pace is called with the size of each file before it is read, and with that of each
+	// part of a blob, concurrently. It may wait, to leave the disk and the processors to
+	// others. It may be nil.
 	Pace func(size int64)
 }
 
@@ -27,7 +27,7 @@ type LayersOptions struct {
 func Layers(ctx context.Context, img image.Image, lower []string, opts LayersOptions) (drift.Report, error) {
 	var r drift.Report
 	read := 0
-	err := image.EachLayer(ctx, img.Image, image.Limits{}, func(l image.Layer) error {
+	err := image.EachLayer(ctx, image.Paced(img.Image, opts.Pace), image.Limits{}, func(l image.Layer) error {
 		if l.Index >= len(lower) {
 			return fmt.Errorf("the image has more than %d layers, which the overlay has", len(lower))
 		}
@@ -57,7 +57,7 @@ func Layers(ctx context.Context, img image.Image, lower []string, opts LayersOpt
 	if err == nil && read != len(lower) {
 		err = fmt.Errorf("the overlay has %d layers, the image has %d", len(lower), read)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return drift.Report{}, ctx.Err()
 	}
 	if err != nil {
@@ -74,43 +74,5 @@ func layer(ctx context.Context, want tree.Tree, dir string, opts LayersOptions) 
 		return drift.Report{}, err
 	}
 	defer root.Close()
-	walk := rootfs.WalkOptions{Hash: true, OneFileSystem: true, OverlayXattrs: true}
-	if opts.Pace != nil {
-		walk.Skip = func(e tree.Entry) bool {
-			if e.Kind == tree.Regular {
-				opts.Pace(e.Size)
-			}
-			return false
-		}
-	}
-	got, unknowns, err := root.Walk(ctx, walk)
-	if err != nil {
-		return drift.Report{}, err
-	}
-	// The root directory is the runtime's own.
-	if want, err = withoutRoot(want); err != nil {
-		return drift.Report{}, err
-	}
-	if got, err = withoutRoot(got); err != nil {
-		return drift.Report{}, err
-	}
-	return drift.Compare(want, got, drift.Options{
-		Unknowns: unknowns, DiffLimit: -1,
-		Content: func(side drift.Side, path string) (io.ReadCloser, error) {
-			if side == drift.Want {
-				return nil, errors.ErrUnsupported // blobs can only be read from the start
-			}
-			return root.Open(path)
-		},
-	}), nil
-}
-
-func withoutRoot(t tree.Tree) (tree.Tree, error) {
-	var entries []tree.Entry
-	for e := range t.All() {
-		if e.Path != "/" {
-			entries = append(entries, e)
-		}
-	}
-	return tree.New(entries)
+	return compareFiles(ctx, want, root, filesOptions{isLayer: true, pace: opts.Pace})
 }

@@ -62,8 +62,16 @@ func TestLayers(t *testing.T) {
 	if err != nil || !r.Clean() {
 		t.Fatalf("as they were unpacked: %+v, %v; want no drift", r, err)
 	}
-	if paced.Load() != int64(len("one\n#!/bin/sh\ntwo\n")) {
-		t.Errorf("%d bytes were paced", paced.Load())
+	read := int64(len("one\n#!/bin/sh\ntwo\n"))
+	for _, l := range layers {
+		size, err := l.Size()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read += size
+	}
+	if paced.Load() != read {
+		t.Errorf("%d bytes were paced, want %d of blobs and files", paced.Load(), read)
 	}
 
 	// An edit below a file of the layer above is one too.

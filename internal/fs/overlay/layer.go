@@ -17,8 +17,15 @@ type layers struct {
 	fds        []int
 	lower      []place // the roots of the lower layers, top first
 	data       []place // the roots of the layers that only hold data
-	prefix     string  // of the overlay's own attributes
+	marks      marks
 	noRedirect bool
+}
+
+// marks are how the layers of an overlay are marked.
+type marks struct {
+	prefix     string // of the overlay's own attributes
+	plainUpper bool   // the upper directory has no marks: a device 0:0 is one
+	allXattrs  bool   // entries have the overlay's attributes too
 }
 
 // A place is a name in a directory of a layer, or the layer itself if dir is nil, with the
@@ -60,12 +67,13 @@ func openLayers(m Mount) (*layers, error) {
 		return nil, err
 	}
 	defer space.Close()
-	l := &layers{prefix: "trusted.overlay.", noRedirect: m.NoRedirect}
+	l := &layers{noRedirect: m.NoRedirect}
+	l.marks = marks{prefix: "trusted.overlay.", plainUpper: m.NoMarks, allXattrs: m.AllXattrs}
 	if m.UserXattr {
-		l.prefix = "user.overlay."
+		l.marks.prefix = "user.overlay."
 	}
 	if m.NoMarks {
-		l.prefix = "none." // no attribute has this name
+		l.marks.prefix = "none." // no attribute has this name
 	}
 	for i, dir := range slices.Concat([]string{m.Upper}, m.Lower, m.Data) {
 		fd, err := space.open(dir)

@@ -241,7 +241,7 @@ func (s *search) dataOnly() error {
 		if err != nil {
 			return fmt.Errorf("open data layer: %w", err)
 		}
-		n := node{place: at, prefix: s.prefix}
+		n := node{place: at, marks: &s.marks}
 		err = n.read(fd)
 		unix.Close(fd)
 		if err != nil {

@@ -28,6 +28,9 @@ type Mount struct {
 	// NoMarks means that the upper directory is an ordinary one, such as a volume: whoever
 	// writes to it must not be able to hide a file by attributes of overlayfs.
 	NoMarks bool
+	// AllXattrs means that entries have the attributes of overlayfs too, for comparing a
+	// layer itself.
+	AllXattrs bool
 
 	// Namespace is the process in whose mount namespace the overlay was mounted,
 	// or 0 for our own.

@@ -17,7 +17,7 @@ type node struct {
 	stat   unix.Stat_t
 	target string            // of a symbolic link
 	xattrs map[string]string // including those of overlayfs
-	prefix string            // of the attributes of overlayfs
+	marks  *marks
 }
 
 // errAbsent is returned if a layer has no entry at a place.
@@ -26,7 +26,7 @@ var errAbsent = errors.New("absent")
 // node reads the entry at a name in a directory. The error is errAbsent if there is
 // none.
 func (l *layers) node(dir handle, name string) (node, error) {
-	n := node{place: place{layer: dir.layer, dir: dir.trail, name: name}, prefix: l.prefix}
+	n := node{place: place{layer: dir.layer, dir: dir.trail, name: name}, marks: &l.marks}
 	fd, err := openAt(dir.fd, name, unix.O_PATH)
 	if errors.Is(err, unix.ENOENT) {
 		return n, errAbsent
@@ -40,7 +40,7 @@ func (l *layers) node(dir handle, name string) (node, error) {
 
 // root reads the root directory of a layer.
 func (l *layers) root(layer int) (node, error) {
-	n := node{place: place{layer: layer}, prefix: l.prefix}
+	n := node{place: place{layer: layer}, marks: &l.marks}
 	return n, n.read(l.fds[layer])
 }
 
@@ -67,7 +67,7 @@ func (n *node) isRegular() bool { return n.kind() == unix.S_IFREG }
 
 // mark returns an attribute of overlayfs.
 func (n *node) mark(name string) (string, bool) {
-	value, ok := n.xattrs[n.prefix+name]
+	value, ok := n.xattrs[n.marks.prefix+name]
 	return value, ok
 }
 
@@ -76,7 +76,7 @@ func (n *node) mark(name string) (string, bool) {
 // another overlay, where the device cannot be made.
 func (n *node) isWhiteout() bool {
 	if n.kind() == unix.S_IFCHR {
-		return n.stat.Rdev == 0
+		return n.stat.Rdev == 0 && !(n.layer == 0 && n.marks.plainUpper)
 	}
 	_, ok := n.mark("whiteout")
 	return ok && n.isRegular() && n.stat.Size == 0
@@ -116,7 +116,7 @@ func (n *node) entry(path string) (tree.Entry, error) {
 		e.Major, e.Minor = unix.Major(n.stat.Rdev), unix.Minor(n.stat.Rdev)
 	}
 	for name, value := range n.xattrs {
-		if !rootfs.IsXattr(name) {
+		if !n.marks.allXattrs && !rootfs.IsXattr(name) {
 			continue
 		}
 		if e.Xattrs == nil {

@@ -34,6 +34,9 @@ func (r *Root) Archive(ctx context.Context, w io.Writer, from, name string) ([]t
 	return unknown, nil
 }
 
+// maxArchived bounds the paths and extended attributes in an archive, in bytes.
+const maxArchived = 256 << 20
+
 // archive is Archive with the options of a.
 func (r *Root) archive(ctx context.Context, w io.Writer, from, name string, a archiver) ([]tree.Unknown, error) {
 	from = path.Clean("/" + from)
@@ -45,7 +48,7 @@ func (r *Root) archive(ctx context.Context, w io.Writer, from, name string, a ar
 		from = path.Join(dir, path.Base(from))
 	}
 	name = cmp.Or(name, strings.TrimPrefix(path.Base(from), "/"), ".")
-	t, unknown, err := r.Walk(ctx, WalkOptions{Path: from})
+	t, unknown, err := r.Walk(ctx, WalkOptions{Path: from, MaxBytes: maxArchived})
 	if err != nil {
 		return nil, err
 	}

@@ -18,15 +18,15 @@ const bufferSize = 256 << 10
 // hash reads the regular file of an O_PATH descriptor and sets its digest. If the
 // file changes at the same time, it is read once more: many logs are written only now
 // and then. After that the error is ErrChanged.
-func (w *walker) hash(ctx context.Context, fd int, e *tree.Entry, st *status, buf []byte) error {
+func (o *WalkOptions) hash(ctx context.Context, fd int, e *tree.Entry, st *status, buf []byte) error {
 	file, err := Reopen(fd)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(file)
 	for range 2 {
-		if e.Size > w.opts.MaxFileSize {
-			return fmt.Errorf("%d bytes: %w of %d", e.Size, tree.ErrTooLarge, w.opts.MaxFileSize)
+		if e.Size > o.MaxFileSize {
+			return fmt.Errorf("%d bytes: %w of %d", e.Size, tree.ErrTooLarge, o.MaxFileSize)
 		}
 		digest, err := hashFile(ctx, file, e.Size, buf)
 		if err != nil && !errors.Is(err, tree.ErrChanged) {
@@ -41,7 +41,7 @@ func (w *walker) hash(ctx context.Context, fd int, e *tree.Entry, st *status, bu
 			return nil
 		}
 		*st = now
-		if *e, err = entryOf(fd, e.Path, st, w.opts.OverlayXattrs); err != nil {
+		if *e, err = entryOf(fd, e.Path, st, o.OverlayXattrs); err != nil {
 			return err
 		}
 	}

@@ -35,6 +35,10 @@ type WalkOptions struct {
 	// MaxEntries is the maximum number of entries, which bounds memory; 5,000,000
 	// if zero.
 	MaxEntries int
+	// MaxBytes is the maximum size in bytes of all paths, targets of links and extended
+	// attributes, which bounds memory: the paths of nested directories grow with the square
+	// of their number. 1 GiB if zero.
+	MaxBytes int64
 	// MaxFileSize is the maximum size in bytes of a file that is hashed; 64 GiB if
 	// zero. A larger file is an Unknown with ErrTooLarge: a container can create huge
 	// sparse files for free.
@@ -54,6 +58,7 @@ var ErrTooMany = errors.New("too many entries")
 func (r *Root) Walk(ctx context.Context, opts WalkOptions) (tree.Tree, []tree.Unknown, error) {
 	opts.Path = path.Clean("/" + opts.Path)
 	opts.MaxEntries = cmp.Or(opts.MaxEntries, 5_000_000)
+	opts.MaxBytes = cmp.Or(opts.MaxBytes, 1<<30)
 	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 64<<30)
 	w := &walker{root: r, opts: opts, todo: work.NewStack[task]()}
 	if err := w.begin(ctx); err != nil {
@@ -89,7 +94,8 @@ type walker struct {
 	todo  *work.Stack[task]
 
 	mu      sync.Mutex
-	names   int // listed so far
+	names   int   // listed so far
+	bytes   int64 // of their paths, and of what was described
 	found   []found
 	unknown []tree.Unknown
 	err     error
@@ -151,17 +157,40 @@ func (w *walker) merge(b *batch) {
 	defer w.mu.Unlock()
 	w.found = append(w.found, b.found...)
 	w.unknown = append(w.unknown, b.unknown...)
+	for i := range b.found {
+		e := &b.found[i]
+		w.bytes += int64(len(e.Target))
+		for name, value := range e.Xattrs {
+			w.bytes += int64(len(name) + len(value))
+		}
+	}
+	w.limit()
 }
 
-// count adds names that were listed, and ends the walk if there are too many.
-func (w *walker) count(names int) {
+// count adds names that were listed in a directory.
+func (w *walker) count(dir string, names []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.names += names; w.names > w.opts.MaxEntries && w.err == nil {
-		// The workers end at the next Pop.
-		w.err = fmt.Errorf("%w: more than %d", ErrTooMany, w.opts.MaxEntries)
-		w.todo.Close()
+	w.names += len(names)
+	for _, name := range names {
+		w.bytes += int64(len(dir) + 1 + len(name))
 	}
+	w.limit()
+}
+
+// limit ends the walk if there is too much. The workers end at the next Pop.
+func (w *walker) limit() {
+	switch {
+	case w.err != nil:
+		return
+	case w.names > w.opts.MaxEntries:
+		w.err = fmt.Errorf("%w: more than %d", ErrTooMany, w.opts.MaxEntries)
+	case w.bytes > w.opts.MaxBytes:
+		w.err = fmt.Errorf("%w: more than %d bytes of paths and attributes", ErrTooMany, w.opts.MaxBytes)
+	default:
+		return
+	}
+	w.todo.Close()
 }
 
 // A task is a directory to list, or some of the names in it to describe. It holds no
@@ -246,7 +275,7 @@ func (w *walker) list(fd int, t task, b *batch) {
 		b.fail(t.path, err)
 		return
 	}
-	w.count(len(names))
+	w.count(t.path, names)
 	for part := range slices.Chunk(names, namesPerTask) {
 		w.todo.Push(task{path: t.path, inode: t.inode, names: part, ctime: ctime})
 	}
@@ -310,7 +339,7 @@ func (w *walker) look(ctx context.Context, fd int, name string, b *batch, buf []
 		return
 	}
 	if w.opts.Hash && e.Kind == tree.Regular {
-		if err := w.hash(ctx, fd, &e, &st, buf); err != nil {
+		if err := w.opts.hash(ctx, fd, &e, &st, buf); err != nil {
 			b.fail(name, err)
 			return
 		}

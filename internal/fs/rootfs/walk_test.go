@@ -114,8 +114,10 @@ func TestWalk(t *testing.T) {
 		}
 	})
 	t.Run("too many", func(t *testing.T) {
-		if _, _, err := r.Walk(t.Context(), WalkOptions{MaxEntries: 5}); !errors.Is(err, ErrTooMany) {
-			t.Error(err)
+		for _, opts := range []WalkOptions{{MaxEntries: 5}, {MaxBytes: 40}} {
+			if _, _, err := r.Walk(t.Context(), opts); !errors.Is(err, ErrTooMany) {
+				t.Errorf("%+v: %v", opts, err)
+			}
 		}
 	})
 	t.Run("cancelled", func(t *testing.T) {

@@ -63,6 +63,9 @@ func (t Tree) Lookup(path string) (Entry, bool) {
 	return Entry{}, false
 }
 
+// At returns the entry that All yields after i others.
+func (t Tree) At(i int) Entry { return t.entries[i] }
+
 // Index returns where All yields the entry at a path, counted from 0, or -1.
 func (t Tree) Index(path string) int {
 	if i := t.search(path); i < len(t.entries) && t.entries[i].Path == path {

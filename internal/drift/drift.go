@@ -80,6 +80,11 @@ type Report struct {
 	// are not listed.
 	Programs        []Change
 	OmittedPrograms int
+	// PrivateMounts are processes, one of each mount namespace that belongs to a user
+	// namespace which the container made. No other process sees these mounts, which are no
+	// drift. OmittedPrivateMounts is the number of further namespaces.
+	PrivateMounts        []int
+	OmittedPrivateMounts int
 }
 
 // Clean reports whether nothing differs and nothing is unknown.
@@ -117,6 +122,9 @@ func (r Report) Merge(other Report) Report {
 		OmittedUnknowns: r.OmittedUnknowns + other.OmittedUnknowns,
 		Programs:        slices.Concat(r.Programs, other.Programs),
 		OmittedPrograms: r.OmittedPrograms + other.OmittedPrograms,
+
+		PrivateMounts:        slices.Concat(r.PrivateMounts, other.PrivateMounts),
+		OmittedPrivateMounts: r.OmittedPrivateMounts + other.OmittedPrivateMounts,
 	}
 	slices.SortStableFunc(m.Changes, func(a, b Change) int { return tree.ComparePaths(a.Path, b.Path) })
 	slices.SortStableFunc(m.Unknowns, func(a, b tree.Unknown) int { return tree.ComparePaths(a.Path, b.Path) })

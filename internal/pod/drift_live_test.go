@@ -69,10 +69,15 @@ func TestLiveDrift(t *testing.T) {
 	if got := liveChanges(t, p); len(got) > 0 {
 		t.Fatalf("as it was started:\n%s", strings.Join(got, "\n"))
 	}
+	// A process in a user namespace of its own changes nothing that others see.
+	run(t, p, "sandbox", "/memory")
 	run(t, p, "write", "/disk/hook", "#!/bin/sh")
 	results, err := p.driftAll(t.Context(), DriftOptions{Container: "main", Volumes: true}, &layerVerifier{})
 	if err != nil || !results[0].Clean() || len(results[0].Programs) != 1 || results[0].Programs[0].Path != "/disk/hook" {
 		t.Errorf("programs in volumes: %+v, %v", results, err)
+	}
+	if len(results[0].PrivateMounts) != 1 {
+		t.Errorf("private mounts of the processes %v, want one", results[0].PrivateMounts)
 	}
 	main, err := p.Container("main")
 	if err != nil {

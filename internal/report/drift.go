@@ -32,6 +32,7 @@ func Drift(w io.Writer, name string, r drift.Report, opts DriftOptions) error {
 		fmt.Fprintf(p, "\n%s\n", text.Count(n, "further change")+" not listed"+severityWords(r.Omitted))
 	}
 	p.programs(r)
+	p.privateMounts(r)
 	if r.UnknownLen() > 0 {
 		fmt.Fprintf(p, "\n%s\n", p.paint(yellow, "UNKNOWN: could not be compared"))
 	}
@@ -60,6 +61,21 @@ func (p driftPrinter) programs(r drift.Report) {
 	}
 	if r.OmittedPrograms > 0 {
 		fmt.Fprintf(p, "  * … %d more\n", r.OmittedPrograms)
+	}
+}
+
+// privateMounts writes the mount namespaces that only their own processes see. They are no
+// drift.
+func (p driftPrinter) privateMounts(r drift.Report) {
+	if len(r.PrivateMounts)+r.OmittedPrivateMounts == 0 {
+		return
+	}
+	fmt.Fprintf(p, "\n%s\n", p.paint(bold, "PRIVATE MOUNTS: in user namespaces that the container made, which is no drift"))
+	for _, pid := range r.PrivateMounts {
+		fmt.Fprintf(p, "  * process %d\n", pid)
+	}
+	if r.OmittedPrivateMounts > 0 {
+		fmt.Fprintf(p, "  * … %d more\n", r.OmittedPrivateMounts)
 	}
 }
 

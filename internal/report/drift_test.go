@@ -138,7 +138,7 @@ func TestDriftTellsWhatIsNotListed(t *testing.T) {
 		Programs: []drift.Change{
 			{Path: "/data/tool", Kind: drift.Added, Class: drift.Executable}, {Path: "/data/x.sh", Kind: drift.Changed, Class: drift.Script},
 		},
-		OmittedPrograms: 2,
+		OmittedPrograms: 2, PrivateMounts: []int{4711, 4712}, OmittedPrivateMounts: 1,
 	}
 	var got bytes.Buffer
 	if err := Drift(&got, "web", r, DriftOptions{}); err != nil {
@@ -155,6 +155,11 @@ PROGRAMS IN VOLUMES: not of the image, which is no drift
   * /data/tool  new  (executable)
   * /data/x.sh  not as in the image  (script)
   * … 2 more
+
+PRIVATE MOUNTS: in user namespaces that the container made, which is no drift
+  * process 4711
+  * process 4712
+  * … 1 more
 
 UNKNOWN: could not be compared
   ? /a  (changed while it was read)

@@ -24,6 +24,11 @@ type DriftReport struct {
 	// --volumes. They are no drift. At most 1,000 are listed.
 	Programs        []DriftChange `json:"programs,omitempty"`
 	OmittedPrograms int           `json:"omittedPrograms,omitempty"`
+	// Process IDs, one of each mount namespace that belongs to a user namespace which the
+	// container made, as the sandbox of a browser. No other process sees these mounts, which
+	// are no drift. At most 100 are listed.
+	PrivateMounts        []int `json:"privateMounts,omitempty"`
+	OmittedPrivateMounts int   `json:"omittedPrivateMounts,omitempty"`
 }
 
 // DriftSummary counts. An instance is clean only if nothing is unknown.
@@ -94,6 +99,7 @@ func NewDriftReport(name string, r drift.Report) DriftReport {
 		doc.Programs = append(doc.Programs, newDriftChange(ch))
 	}
 	doc.OmittedPrograms = r.OmittedPrograms
+	doc.PrivateMounts, doc.OmittedPrivateMounts = r.PrivateMounts, r.OmittedPrivateMounts
 	for _, u := range r.Unknowns {
 		doc.Unknowns = append(doc.Unknowns, DriftUnknown{Path: utf8Text(u.Path), Reason: utf8Text(u.Reason())})
 	}

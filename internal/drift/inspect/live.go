@@ -37,14 +37,11 @@ func Live(ctx context.Context, pid int, id string) drift.Report {
 		r.Unknowns = append(r.Unknowns, tree.Unknown{Path: "/", Err: fmt.Errorf("list its processes: %w", err)})
 		processes = []int{pid}
 	}
-	changes, more, err := liveMounts(pid, id, processes)
-	if more > 0 {
-		r.Omitted = map[drift.Severity]int{drift.Critical: more}
-	}
+	err = liveMounts(pid, id, processes, &r)
 	if err != nil && isOf(pid, id) {
 		r.Unknowns = append(r.Unknowns, tree.Unknown{Path: "/", Err: fmt.Errorf("compare its mounts: %w", err)})
 	}
-	r.Changes = append(changes, livePrograms(processes)...)
+	r.Changes = append(r.Changes, livePrograms(processes)...)
 	slices.SortStableFunc(r.Changes, func(a, b drift.Change) int { return tree.ComparePaths(a.Path, b.Path) })
 	return r
 }
@@ -88,50 +85,86 @@ func readSpec(b overlay.Bundle) (containerSpec, error) {
 	return spec, nil
 }
 
-// liveMounts compares the mount tables of all mount namespaces of a container's processes.
-func liveMounts(pid int, id string, processes []int) (changes []drift.Change, more int, err error) {
+// liveMounts compares the mount tables of the mount namespaces of a container's processes,
+// and adds to a report what it finds. A namespace in a user namespace that the container
+// made is not compared: see owners.
+func liveMounts(pid int, id string, processes []int, r *drift.Report) error {
 	bundle, err := overlay.FindBundle(pid, id)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	spec, err := readSpec(bundle)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	host, err := bundle.Host()
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	spaces, err := namespaces(pid, processes)
 	if err != nil {
-		return nil, 0, err
+		return err
+	}
+	var own owners
+	if len(spaces) > 1 {
+		if own, err = ownersOf(pid, spec); err != nil {
+			return err
+		}
 	}
 	var errs []error
 	for i, p := range spaces {
-		found, omitted, err := mountsOf(p, spec, host)
-		if err != nil {
-			if _, gone := os.Stat(procFile(p, "")); gone == nil || i == 0 {
-				errs = append(errs, err)
-			}
+		isPrivate := false
+		// Commands that a runtime runs in the container enter the first one.
+		if i > 0 {
+			isPrivate, err = own.isPrivate(p)
+		}
+		if isPrivate {
+			r.PrivateMounts = append(r.PrivateMounts, p)
 			continue
 		}
-		more += omitted
-		for _, ch := range found {
-			isKnown := slices.ContainsFunc(changes, func(k drift.Change) bool { return k.Path == ch.Path && k.Reason == ch.Reason })
-			if isKnown {
-				continue
-			}
-			if len(changes) == maxMounts {
-				more++
-				continue
-			}
-			if i > 0 {
-				ch.Detail += fmt.Sprintf(", in the mount namespace of process %d", p)
-			}
-			changes = append(changes, ch)
+		if err == nil {
+			err = addMounts(p, i == 0, spec, host, r)
+		}
+		if _, gone := os.Stat(procFile(p, "")); err != nil && (gone == nil || i == 0) {
+			errs = append(errs, err)
 		}
 	}
-	return changes, more, errors.Join(errs...)
+	if n := len(r.PrivateMounts) - maxPrivate; n > 0 {
+		r.PrivateMounts, r.OmittedPrivateMounts = r.PrivateMounts[:maxPrivate], n
+	}
+	return errors.Join(errs...)
+}
+
+// maxPrivate is the number of private mount namespaces that are listed for a container.
+const maxPrivate = 100
+
+// addMounts adds the changes in the mount namespace of a process to a report.
+func addMounts(pid int, isFirst bool, spec containerSpec, host []mounts.Mount, r *drift.Report) error {
+	found, more, err := mountsOf(pid, spec, host)
+	if err != nil {
+		return err
+	}
+	for _, ch := range found {
+		isKnown := slices.ContainsFunc(r.Changes, func(k drift.Change) bool { return k.Path == ch.Path && k.Reason == ch.Reason })
+		if isKnown {
+			continue
+		}
+		if len(r.Changes) == maxMounts {
+			more++
+			continue
+		}
+		if !isFirst {
+			ch.Detail += fmt.Sprintf(", in the mount namespace of process %d", pid)
+		}
+		r.Changes = append(r.Changes, ch)
+	}
+	if more > 0 {
+		if r.Omitted == nil {
+			r.Omitted = map[drift.Severity]int{}
+		}
+		r.Omitted[drift.Critical] += more
+	}
+	return nil
 }
 
 func mountsOf(pid int, spec containerSpec, host []mounts.Mount) (_ []drift.Change, more int, err error) {

@@ -24,7 +24,21 @@ type containerSpec struct {
 		Devices       []struct {
 			Path string `json:"path"`
 		} `json:"devices"`
+		Namespaces []struct {
+			Type string `json:"type"`
+		} `json:"namespaces"`
 	} `json:"linux"`
+}
+
+// hasNamespace reports whether the container has a namespace of its own, or shares one with
+// others.
+func (s containerSpec) hasNamespace(kind string) bool {
+	for _, n := range s.Linux.Namespaces {
+		if n.Type == kind {
+			return true
+		}
+	}
+	return false
 }
 
 type mountSpec struct {

@@ -23,7 +23,7 @@ func main() {
 		"sleep": sleep, "exit": exit, "cat": cat, "touch": touch, "stat": stat, "env": env, "id": id,
 		"ls": ls, "echo": echo, "serve": serve, "write": write, "seq": seq, "once": once, "fill": fill,
 		"onterm": onterm, "fork": fork, "wait": wait, "append": appendTo, "hang": hang, "spam": spam,
-		"private": private, "tmpfs": tmpfs, "ghost": ghost,
+		"private": private, "sandbox": sandbox, "tmpfs": tmpfs, "ghost": ghost,
 	}
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "unknown verb")
@@ -50,8 +50,18 @@ func sleep(args []string) error {
 // private starts a process with a mount namespace of its own, in which a tmpfs is mounted
 // over a directory, and waits until it is.
 func private(args []string) error {
-	child := exec.Command("/proc/self/exe", "tmpfs", args[0])
-	child.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	return hide(args[0], &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS})
+}
+
+// sandbox is private in a user namespace of its own.
+func sandbox(args []string) error {
+	own := []syscall.SysProcIDMap{{Size: 1}}
+	return hide(args[0], &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, UidMappings: own, GidMappings: own})
+}
+
+func hide(dir string, how *syscall.SysProcAttr) error {
+	child := exec.Command("/proc/self/exe", "tmpfs", dir)
+	child.SysProcAttr = how
 	ready, err := child.StdoutPipe()
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/pod/volume"
@@ -36,7 +35,7 @@ func Destroy(ctx context.Context, opts Options) error {
 	for _, slice := range []bool{false, true} {
 		errs = append(errs, removeCgroups(opts.Root, slice))
 	}
-	return errors.Join(append(errs, os.RemoveAll(dir))...)
+	return errors.Join(append(errs, volume.RemoveAll(dir))...)
 }
 
 // removeCgroups removes the parent cgroup of the pods of a root: a slice or a

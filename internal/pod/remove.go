@@ -15,6 +15,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
@@ -246,12 +247,53 @@ func (e *Engine) tryDeleteSandbox(ctx context.Context, id string) error {
 	if err != nil && !cri.IsNotFound(err) {
 		return err
 	}
+	if err := e.flattenRoots(ctx, id); err != nil {
+		return err
+	}
 	_, err = e.cri.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: id})
 	if err == nil || cri.IsNotFound(err) {
 		return nil
 	}
 	// What runs now is not stopped by the runtime, which does not know of it.
 	return errors.Join(err, e.removeTasks(ctx, id))
+}
+
+// flattenRoots makes the changes of a stopped sandbox's containers removable: containerd
+// has one file open for each level of directories while it removes them, and leaves those
+// for which it may not open so many.
+func (e *Engine) flattenRoots(ctx context.Context, sandbox string) error {
+	if e.daemon.Client() == nil {
+		return nil
+	}
+	list, err := e.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{PodSandboxId: sandbox}})
+	if err != nil {
+		return err
+	}
+	for _, c := range list.Containers {
+		dir, err := e.changesDir(ctx, c.Id)
+		if err != nil {
+			continue // it has no snapshot any more
+		}
+		// After an error containerd removes what it can, as it does for other errors.
+		_ = volume.Flatten(dir)
+	}
+	return nil
+}
+
+// changesDir returns the directory that a container writes to.
+func (e *Engine) changesDir(ctx context.Context, id string) (string, error) {
+	mounts, err := e.daemon.Client().SnapshotService(e.daemon.Snapshotter()).Mounts(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if len(mounts) == 1 && mounts[0].Type == "overlay" {
+		m, err := overlay.Parse(mounts[0].Options)
+		return m.Upper, err
+	}
+	if len(mounts) == 1 && mounts[0].Type == "bind" { // a copy, as of the snapshotter native
+		return mounts[0].Source, nil
+	}
+	return "", overlay.ErrNoOverlay
 }
 
 // removeTasks removes what runs in the containers of a stopped sandbox.

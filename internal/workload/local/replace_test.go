@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -70,6 +73,51 @@ func TestADriftedInstanceIsReplacedAndItsEvidenceKept(t *testing.T) {
 	if !hasEvent(h, "DriftReplaced") {
 		t.Errorf("no event tells of it: %+v", h.Events)
 	}
+}
+
+// Directories nested so deep that no path leads to the last one are drift too, and go with
+// their instance.
+func TestADeepTreeIsDriftAndRemoved(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "deep:1", "one", web.Good)
+	c := openController(t, e)
+	apply(t, c, deployment("deep", "deep:1", 1, nil, ""))
+	s := ended(t, c, "deep", rollout.Complete)
+	victim := s.Instances[0].Name
+	p, err := e.Find(t.Context(), victim)
+	must(t, err)
+	m, err := p.Overlay(t.Context(), &p.Containers[0])
+	must(t, err)
+	nest(t, fmt.Sprintf("/proc/%d/root/etc", p.Containers[0].PID), 25_000) // more than containerd may have files open
+	until(t, "the instance is replaced", func() bool {
+		s, err := c.Status(s.Key)
+		must(t, err)
+		return s.Ready == 1 && s.Instances[0].Name != victim
+	})
+	h, err := c.History(s.Key)
+	must(t, err)
+	if !hasEvent(h, "DriftReplaced") {
+		t.Errorf("no event tells of it: %+v", h.Events)
+	}
+	until(t, "the changes are removed", func() bool {
+		_, err := os.Lstat(filepath.Dir(m.Upper))
+		return errors.Is(err, fs.ErrNotExist)
+	})
+}
+
+// nest makes directories in each other.
+func nest(t *testing.T, dir string, depth int) {
+	t.Helper()
+	at, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	for range depth {
+		must(t, unix.Mkdirat(at, "d", 0o755))
+		next, err := unix.Openat(at, "d", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		must(t, err)
+		unix.Close(at)
+		at = next
+	}
+	unix.Close(at)
 }
 
 func hasEvent(h History, reason string) bool {

@@ -13,7 +13,8 @@ import (
 // LeaveOneOut runs a workload sealed by a proven profile once for each volume,
 // without that volume, and sets the volume's need by the effect:
 //
-//   - hard: the pod is unhealthy, or its load gets other answers than before;
+//   - hard: the pod is unhealthy, its load gets other answers than before, or so it is
+//     after its containers were killed and restarted;
 //   - soft: its log or the output of the load has complaints that were not there
 //     in the proof;
 //   - silent: calls fail, without any of these effects.
@@ -25,7 +26,7 @@ func LeaveOneOut(ctx context.Context, o Options, s Workload, l Lesson) (Lesson, 
 		return l, err
 	}
 	o = o.like(l.writable)
-	o.noKills = true // they would take as long again for each volume
+	o.killOnce = true // what fails under load mostly fails without it, too
 	for _, c := range l.Profile.Containers {
 		o.forecast.expect(len(c.Volumes))
 	}
@@ -77,7 +78,7 @@ func (o Options) without(ctx context.Context, s Workload, l Lesson, i, j int) (p
 func needOf(container, path string, with, without trial) profile.Need {
 	differs := func(c Comparison) bool { return !c.Alike }
 	switch {
-	case !without.passed() || slices.ContainsFunc(compare(with.Outcomes, without.Outcomes), differs):
+	case !without.passed() || slices.ContainsFunc(compare(with.Outcomes, without.Outcomes), differs), restartsWorse(with, without):
 		return profile.Hard
 	case complains(without.words(container), with.words(container), path):
 		return profile.Soft
@@ -85,6 +86,28 @@ func needOf(container, path string, with, without trial) profile.Need {
 		return profile.Silent
 	}
 	return ""
+}
+
+// restartsWorse reports whether a workload that came back after a kill, or answered its
+// load then, no longer does so without a volume. Load that does not get the same answer
+// twice is not compared.
+func restartsWorse(with, without trial) bool {
+	for _, now := range without.Restarts {
+		i := slices.IndexFunc(with.Restarts, func(r restart) bool { return r.When == now.When })
+		if i < 0 || with.Restarts[i].Failure != "" {
+			continue
+		}
+		if now.Failure != "" {
+			return true
+		}
+		before := with.Restarts[i].Outcomes
+		for j, c := range compare(before, now.Outcomes) {
+			if !c.Alike && with.repeats(j) && j < len(with.Again) && before[j].isAsGood(with.Again[j]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // words returns the log of a container and the output of the load.

@@ -55,7 +55,7 @@ func (o Options) restart(ctx context.Context, p *pod.Pod, w *watch, t *trial) er
 	}
 	o.chooseRepeat(t)
 	members := o.members(p, t)
-	if len(t.pieces) > 0 {
+	if len(t.pieces) > 0 && !o.killOnce {
 		if err := o.restartUnderLoad(ctx, members, w, t, names); err != nil || t.lost() {
 			return err
 		}

@@ -44,8 +44,9 @@ type Options struct {
 	patience  time.Duration
 
 	// The restarts, see restart.
-	noKills bool    // containers are not killed and restarted
-	repeat  []piece // the load that is repeated with them; set after the writable run
+	noKills  bool    // containers are not killed and restarted
+	killOnce bool    // they are killed only when the pod is idle
+	repeat   []piece // the load that is repeated with them; set after the writable run
 }
 
 func (o Options) say(format string, args ...any) {

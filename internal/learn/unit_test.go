@@ -72,7 +72,11 @@ func TestCompareOfLoad(t *testing.T) {
 func TestNeedOf(t *testing.T) {
 	ok := []Outcome{{Load: "x", OK: true}}
 	erofs := []trace.Trace{{Container: "app", Accesses: []trace.Access{{Op: trace.Create, Path: "/d/x", Errno: "EROFS"}}}}
-	with := trial{Healthy: true, Outcomes: ok, Logs: map[string]string{"app": "started at 10:00\nwarning: 12 things\n"}}
+	with := trial{
+		Healthy: true, Outcomes: ok, Logs: map[string]string{"app": "started at 10:00\nwarning: 12 things\n"},
+		Again: ok, Restarts: []restart{{When: underLoad, Failure: "it died"}, {When: idle, Outcomes: ok}},
+	}
+	killed := func(r restart) trial { return trial{Healthy: true, Outcomes: ok, Restarts: []restart{r}} }
 	for _, tc := range []struct {
 		name    string
 		without trial
@@ -87,6 +91,10 @@ func TestNeedOf(t *testing.T) {
 		{"it says nothing", trial{Healthy: true, Outcomes: ok, Traces: erofs}, profile.Silent},
 		{"another container's calls fail", trial{Healthy: true, Outcomes: ok, Traces: []trace.Trace{{Container: "side", Accesses: erofs[0].Accesses}}}, ""},
 		{"it does not miss it", trial{Healthy: true, Outcomes: ok}, ""},
+		{"it does not start again", killed(restart{When: idle, Failure: "exit code 1"}), profile.Hard},
+		{"its load fails after a restart", killed(restart{When: idle, Outcomes: []Outcome{{Load: "x"}}}), profile.Hard},
+		{"it starts again", killed(restart{When: idle, Outcomes: ok}), ""},
+		{"it did not start again with it either", killed(restart{When: underLoad, Failure: "exit code 1"}), ""},
 	} {
 		if got := needOf("app", "/d", with, tc.without); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)

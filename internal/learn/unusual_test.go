@@ -213,6 +213,31 @@ func TestLeaveOneOut(t *testing.T) {
 	}
 }
 
+// A volume that is only written by a program that starts again is hard: without it the
+// program works until it is killed.
+func TestLeaveOneOutKills(t *testing.T) {
+	t.Parallel()
+	e := open(t)
+	loadApp(t, e, "odd")
+	s := parseWorkload(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: recovers}, spec: {
+		volumes: [{name: keep, emptyDir: {}}],
+		containers: [{name: app, image: %q, volumeMounts: [{name: keep, mountPath: /keep}], readinessProbe: {exec: {command: ["true"]}},
+		command: [bash, -c, "[ ! -e /keep/begun ] || echo recovered > /srv/journal || exit 1; touch /keep/begun; sleep infinity & wait"]}]}}`,
+		appimage.Reference("odd")))
+	o := Options{Engine: e, Load: Load{Quiet: 300 * time.Millisecond}, Say: t.Logf}
+	l, err := Learn(t.Context(), o, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err = LeaveOneOut(t.Context(), o, s, l); err != nil {
+		t.Fatal(err)
+	}
+	vs := l.Profile.Containers[0].Volumes
+	if len(vs) != 1 || vs[0].MountPath != "/srv" || vs[0].Need != profile.Hard {
+		t.Errorf("got %+v, want /srv, which is hard", vs)
+	}
+}
+
 // TestUntraced uses the lab's runtime as if it belonged to another program: the
 // upper directory is the evidence, and the output warns that this is weaker.
 func TestUntraced(t *testing.T) {

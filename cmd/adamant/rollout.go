@@ -106,29 +106,17 @@ one that --to names. One that was aborted is never chosen by itself.`
 }
 
 func newRolloutHistoryCommand(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "history WORKLOAD",
-		Short: "List every rollout: what, who, when and how it ended",
-		Long: `History lists the rollouts of a workload, the oldest first, and what happened to it,
+	cmd := a.refCommand("history", "List every rollout: what, who, when and how it ended", `  adamant rollout history web
+  adamant rollout history web -o json > history.json`, func(ctx context.Context, c *api.Client, r api.Ref) error {
+		h, err := c.FindHistory(ctx, r)
+		if err != nil {
+			return err
+		}
+		return a.print(local.NewHistoryDocument(h))
+	})
+	cmd.Long = `History lists the rollouts of a workload, the oldest first, and what happened to it,
 also after it was deleted. With -o json it is complete, pod templates and pinned
-images included; secrets are left out.`,
-		Example: `  adamant rollout history web
-  adamant rollout history web -o json > history.json`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeWorkloads,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c := a.client()
-			defer c.Close()
-			ref, err := api.ParseRef(args[0])
-			if err != nil {
-				return usageError{err}
-			}
-			h, err := c.FindHistory(cmd.Context(), ref)
-			if err != nil {
-				return err
-			}
-			return a.print(local.NewHistoryDocument(h))
-		},
-	}
+images included; secrets are left out.`
 	return a.alsoInCluster(cmd, a.historyThere)
 }
 

@@ -33,21 +33,28 @@ func (a *app) completeWorkloads(cmd *cobra.Command, args []string, _ string) ([]
 
 // workloadCommand returns a command with one workload as its argument.
 func (a *app) workloadCommand(use, short, example string, do func(ctx context.Context, c *api.Client, s local.Status) error) *cobra.Command {
+	return a.refCommand(use, short, example, func(ctx context.Context, c *api.Client, r api.Ref) error {
+		s, err := c.Find(ctx, r)
+		if err != nil {
+			return err
+		}
+		return do(ctx, c, s)
+	})
+}
+
+// refCommand returns a command whose argument names a workload, which may not exist.
+func (a *app) refCommand(use, short, example string, do func(ctx context.Context, c *api.Client, r api.Ref) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " WORKLOAD", Short: short, Example: example,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeWorkloads,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c := a.client()
-			defer c.Close()
 			ref, err := api.ParseRef(args[0])
 			if err != nil {
 				return usageError{err}
 			}
-			s, err := c.Find(cmd.Context(), ref)
-			if err != nil {
-				return err
-			}
-			return do(cmd.Context(), c, s)
+			c := a.client()
+			defer c.Close()
+			return do(cmd.Context(), c, ref)
 		},
 	}
 }

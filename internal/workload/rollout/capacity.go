@@ -128,12 +128,17 @@ func (r *reconciler) lowerTarget(p plan) {
 }
 
 // raise wants more instances: of the others if the plan holds them, and of the target
-// as far as there is room.
+// as far as there is room. The others also make up for those of the target that do not
+// serve yet.
 func (r *reconciler) raise(p plan) {
 	others := r.wantedOthers()
-	if n := p.others - others; p.holds && n > 0 && r.s.Stable != 0 && r.s.Stable != r.s.Target {
-		r.s.Wanted[r.s.Stable] += n
-		others += n
+	if p.holds && r.s.Stable != 0 && r.s.Stable != r.s.Target {
+		missing := r.minAvailable - r.count(r.target, r.isAcceptable)
+		n := max(p.others, min(missing, p.most-r.s.Wanted[r.s.Target])) - others
+		if n > 0 {
+			r.s.Wanted[r.s.Stable] += n
+			others += n
+		}
 	}
 	t := r.s.Target
 	r.s.Wanted[t] = max(r.s.Wanted[t], min(p.target, p.most-others))

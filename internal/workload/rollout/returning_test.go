@@ -188,3 +188,23 @@ func TestAGateWithoutAResultIsNeverSilent(t *testing.T) {
 		})
 	}
 }
+
+// TestACanaryThatIsNotReadyCarriesNothing checks that the running generation makes up for
+// it when more replicas are wanted.
+func TestACanaryThatIsNotReadyCarriesNothing(t *testing.T) {
+	spec := rolling(1)
+	spec.Kind, spec.Steps = Canary, []Step{{Share: 1, ByHand: true}}
+	s := newSim(t, spec)
+	s.apply(1, good)
+	s.settle()
+	s.apply(2, slow)
+	s.step()
+	s.state.Paused = true
+	s.spec.Replicas = 2
+	for range 10 {
+		s.step()
+	}
+	if d := cmp.Diff(s.generations(), map[int]int{1: 2, 2: 1}); d != "" {
+		t.Errorf("2 replicas (-got +want):\n%s", d)
+	}
+}

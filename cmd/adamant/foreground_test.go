@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,6 +83,50 @@ func TestForegroundBesideADaemon(t *testing.T) {
 	if s.ended("web"); s.pods() != 2 || fetch(declaredPort) != "declared\n" {
 		t.Errorf("%d pods are left, want the declared 2\n%s", s.pods(), out())
 	}
+	s.supervisesDetached()
+}
+
+// A daemon supervises the pods of run -d, also those that it finds when it starts.
+func (s *served) supervisesDetached() {
+	s.t.Helper()
+	file := filepath.Join(s.dir, "detached.yaml")
+	check(s.t, os.WriteFile(file, []byte(strings.TrimPrefix(besidePod, "---\n")), 0o600))
+	out, err := s.command("run", "-d", "-f", file).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "pod beside is ready") || !strings.Contains(string(out), "adamant serve supervises them") {
+		s.t.Errorf("run -d: %v\n%s", err, out)
+	}
+	for restarts := range 2 {
+		pid := s.restarted("beside", restarts)
+		check(s.t, syscall.Kill(pid, syscall.SIGKILL))
+		s.restarted("beside", restarts+1)
+		s.kill()
+		s.start()
+	}
+	check(s.t, s.adamant("rm", "beside"))
+}
+
+// restarted waits until the first container of a pod runs after a number of restarts,
+// and returns its process.
+func (s *served) restarted(name string, restarts int) (pid int) {
+	s.t.Helper()
+	s.until(fmt.Sprintf("%s was restarted %d times", name, restarts), func() bool {
+		var list struct {
+			Pods []struct {
+				Name       string
+				Containers []struct{ PID, Restarts int }
+			}
+		}
+		if err := s.ask(&list, "ps", "-o", "json"); err != nil {
+			return false
+		}
+		for _, p := range list.Pods {
+			if p.Name == name && p.Containers[0].Restarts == restarts {
+				pid = p.Containers[0].PID
+			}
+		}
+		return pid != 0
+	})
+	return pid
 }
 
 func names(s local.Status) []string {

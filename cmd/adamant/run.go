@@ -11,6 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/text"
+	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -27,15 +28,16 @@ manifest, and instances that broke or drifted are replaced. Of every other
 workload it starts one pod, as a kubelet would, and supervises it: probes,
 restarts by restartPolicy with back-off. It says so once all are ready; if one
 does not get ready in time it says why, and leaves nothing. A container with
-restartPolicy Always that ends in error twice before that is an error at once.
+restartPolicy Always that crashes before that is an error at its third crash, the
+first after a back-off (10s; the pod's annotation adamant.sh/restart-backoff).
 
 It ends when everything has completed, which a Deployment never does, or at
 Ctrl-C, and then drains and removes all that it made. Logs go to stdout, what
 happens to stderr. On a terminal, logs are printed as adamant logs does.
 
 With --detach it starts one pod of each workload and returns once all are ready:
-the pods go on, but nobody supervises them. Replicas and Services need the
-foreground, or adamant apply.`,
+the pods go on, and adamant serve supervises them if it runs, now or later. It says
+so if it does not. Replicas and Services need the foreground, or adamant apply.`,
 		Example: `  adamant run web.yaml
   adamant run -d web.yaml config.yaml
   adamant run -f deploy/
@@ -65,7 +67,7 @@ foreground, or adamant apply.`,
 		},
 	}
 	files.add(cmd, "run")
-	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once all pods are ready; nobody supervises them")
+	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once all pods are ready; adamant serve supervises them, if it runs")
 	cmd.Flags().BoolVar(&pull, "pull", false, "ask the registry again for images whose pull policy is Always")
 	cmd.Flags().DurationVar(&ready, "ready-timeout", 90*time.Second, "how long the pods may take to get ready")
 	return cmd
@@ -102,16 +104,22 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 	return d, err
 }
 
-// detach starts pods without a supervisor.
+// detach starts pods that outlive the command.
 func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration) error {
 	pods, err := local.StartDetached(ctx, e, specs, ready, a.event)
 	if err != nil {
 		return err
 	}
-	if err := a.print(report.ReadyPods{PodList: report.NewPodList(pods)}); err != nil || a.json() {
+	if err := a.print(report.ReadyPods{PodList: report.NewPodList(pods)}); err != nil {
 		return err
 	}
-	a.progress("detached: they go on, but nobody supervises them (no restarts, no liveness probes)")
+	client := api.Dial(a.socket())
+	defer client.Close()
+	if _, err := client.List(ctx); err != nil {
+		a.progress("detached: they go on, but nobody supervises them (no restarts, no liveness probes) until adamant serve runs")
+		return nil
+	}
+	a.progress("detached: adamant serve supervises them")
 	return nil
 }
 

@@ -69,7 +69,7 @@ func (o Options) startBeside(ctx context.Context, spec *pod.PodSpec, t *trial) (
 			continue
 		}
 		other := &other{workload: w, spec: w.trial("beside"), why: "it was not started", waits: mentions(w, names)}
-		other.spec.Ephemeral, other.spec.RestartsAtStart = true, true
+		other.spec.Ephemeral = true
 		n.join(w, &other.spec)
 		b.others = append(b.others, other)
 	}
@@ -103,7 +103,7 @@ func (b *beside) run(ctx context.Context, other *other) {
 		defer b.mu.Unlock()
 		do()
 	}
-	p, err := b.o.Engine.Create(ctx, other.spec, nil)
+	p, err := b.o.Engine.Prepare(ctx, other.spec, nil)
 	if err != nil {
 		set(func() { other.ended, other.why = true, err.Error() })
 		return

@@ -46,7 +46,7 @@ func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *trial
 		if err := p.Refresh(ctx); err != nil {
 			return err
 		}
-		if why := stayedUp(p, t.Kills); why != nil {
+		if why := t.stayedUp(p); why != nil {
 			t.Failure += ": " + why.Error()
 		}
 	}

@@ -77,11 +77,12 @@ func Prove(ctx context.Context, o Options, s Workload) (Proof, error) {
 	return proof, err
 }
 
-// like returns the options for another run of the workload, with the load and
-// the kills of the first.
+// like returns the options for another run of the workload, with the load, the
+// kills and the retries of the first.
 func (o Options) like(first trial) Options {
 	o = o.asIn(first)
 	o.noKills = o.noKills || first.unkilled
+	o.retries = first.Retries
 	if o.repeat = first.repeat; o.repeat == nil {
 		o.repeat = []piece{}
 	}

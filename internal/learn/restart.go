@@ -247,7 +247,7 @@ func (o Options) notBack(ctx context.Context, p *pod.Pod, w *watch, t *trial, na
 	if err := p.Refresh(ctx); err != nil {
 		return "", err
 	}
-	if err := stayedUp(p, t.Kills); err != nil {
+	if err := t.stayedUp(p); err != nil {
 		return err.Error(), nil
 	}
 	if cause != nil && !errors.Is(cause, errEnded) {
@@ -274,7 +274,7 @@ func (o Options) afterRestart(ctx context.Context, members []member, w *watch, t
 	}
 	if r.Failure != "" {
 		if r.Container == "" {
-			r.Container = crashed(p, t.Kills)
+			r.Container = t.crashed(p)
 		}
 		r.Kept = kept(ctx, p, r.Container)
 	}
@@ -313,9 +313,9 @@ func (t trial) asBefore(round []Outcome) bool {
 }
 
 // crashed returns the container that ended other than by a kill, or "".
-func crashed(p *pod.Pod, kills map[string]int) string {
+func (t *trial) crashed(p *pod.Pod) string {
 	for i := range p.Containers {
-		if c := &p.Containers[i]; c.Restarts > kills[c.Name] || c.State == pod.Exited && !(c.Init && !c.Sidecar) {
+		if c := &p.Containers[i]; c.Restarts > t.restarts(c.Name) || c.State == pod.Exited && !(c.Init && !c.Sidecar) {
 			return c.Name
 		}
 	}

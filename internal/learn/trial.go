@@ -42,6 +42,7 @@ type Options struct {
 	// Set after the writable run, see asIn.
 	listening []openPort
 	patience  time.Duration
+	retries   map[string]int // nil in the writable run
 
 	// The restarts, see restart.
 	noKills  bool    // containers are not killed and restarted
@@ -71,6 +72,7 @@ type trial struct {
 	Repeated []Outcome         // of its second round, without a restart
 	Restarts []restart         // in the order in which they happened
 	Kills    map[string]int    // by container
+	Retries  map[string]int    // by container, its restarts before the pod was ready
 	Earlier  map[string]string // by container, the last lines of its attempts before the last
 
 	pieces    []piece       // its load
@@ -129,7 +131,7 @@ func (o Options) try(ctx context.Context, spec pod.PodSpec) (t trial, err error)
 	}
 	defer func() { err = errors.Join(err, t.beside.close()) }()
 	t.Left, t.Logs, t.Used = map[string][]profile.Leftover{}, map[string]string{}, map[string]int64{}
-	t.Kills, t.Earlier = map[string]int{}, map[string]string{}
+	t.Kills, t.Retries, t.Earlier = map[string]int{}, map[string]int{}, map[string]string{}
 	began := time.Now()
 	err = o.live(ctx, spec, dir, &t)
 	t.Took = time.Since(began)
@@ -146,7 +148,7 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *tr
 	defer stop()
 	ready, cancel := context.WithTimeout(running, orElse(o.Ready, defaultReady))
 	defer cancel()
-	p, err := o.Engine.Create(ready, spec, o.forecast.events(&spec.Spec))
+	p, err := o.Engine.Prepare(ready, spec, nil)
 	if err != nil {
 		if errors.Is(err, pod.ErrLeft) {
 			return err
@@ -168,13 +170,14 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *tr
 		defer cancel()
 		err = errors.Join(err, p.Remove(undo, 0, nil))
 	}()
-	if err := p.WaitReady(ready, nil); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		t.Failure = err.Error()
-	} else {
-		t.Healthy = true
+	err = o.start(ready, p, t)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	if t.Healthy {
 		err = o.load(running, p, dir.traces(), t)
 		if err != nil && (ctx.Err() != nil || !isLimit(context.Cause(running))) {
 			return err
@@ -197,7 +200,7 @@ func (o Options) end(ctx context.Context, p *pod.Pod, t *trial, grace int64) err
 		return err
 	}
 	if t.Healthy && !t.lost() {
-		if err := stayedUp(p, t.Kills); err != nil {
+		if err := t.stayedUp(p); err != nil {
 			t.Healthy, t.Failure = false, err.Error()
 		}
 	}
@@ -227,10 +230,13 @@ func (o Options) end(ctx context.Context, p *pod.Pod, t *trial, grace int64) err
 	return nil
 }
 
+// restarts returns how often a container was to be restarted: it was killed on
+// purpose, or crashed before the pod was ready.
+func (t *trial) restarts(container string) int { return t.Kills[container] + t.Retries[container] }
+
 // stayedUp returns an error if a container ended under load that should not have,
-// or if the pod exceeded a limit. kills is the number of times that each container
-// was killed on purpose.
-func stayedUp(p *pod.Pod, kills map[string]int) error {
+// or if the pod exceeded a limit.
+func (t *trial) stayedUp(p *pod.Pod) error {
 	if p.Evicted != "" {
 		return fmt.Errorf("evicted: %s", p.Evicted)
 	}
@@ -241,7 +247,7 @@ func stayedUp(p *pod.Pod, kills map[string]int) error {
 			continue // it was stopped once the others completed
 		}
 		serves := always && !c.Init || c.Sidecar
-		if c.Restarts > kills[c.Name] || c.State == pod.Exited && (c.ExitCode != 0 || serves) {
+		if c.Restarts > t.restarts(c.Name) || c.State == pod.Exited && (c.ExitCode != 0 || serves) {
 			text := fmt.Sprintf("container %s ended with exit code %d", c.Name, c.ExitCode)
 			for _, more := range []string{c.Reason, c.Message} {
 				if more != "" && more != "Error" && more != "Completed" {
@@ -257,7 +263,8 @@ func stayedUp(p *pod.Pod, kills map[string]int) error {
 // notAResult returns err if this machine caused it and not the workload.
 func notAResult(err error) error {
 	var exit *pod.ExitError
-	if errors.As(err, &exit) || errors.Is(err, context.DeadlineExceeded) {
+	var notReady *pod.NotReadyError
+	if errors.As(err, &exit) || errors.As(err, &notReady) || errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}
 	return err

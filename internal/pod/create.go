@@ -33,6 +33,20 @@ var ErrLeft = errors.New("its remains could not be removed")
 // anything fails, the pod is removed, or the error wraps ErrLeft. The error is an
 // *ExitError if a container ended in error.
 func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod, error) {
+	return e.create(ctx, spec, events, (*worker).startPod)
+}
+
+// Prepare creates a pod without its containers: its volumes and its sandbox, and it
+// pulls the images. Start or Supervise creates and starts the containers. If the
+// process is killed after Prepare has returned, any other process can go on, unless
+// the pod is ephemeral. If anything fails, the pod is removed, or the error wraps
+// ErrLeft.
+func (e *Engine) Prepare(ctx context.Context, spec PodSpec, events Events) (*Pod, error) {
+	return e.create(ctx, spec, events, (*worker).preparePod)
+}
+
+// create creates a pod, of which build creates everything except its record.
+func (e *Engine) create(ctx context.Context, spec PodSpec, events Events, build func(*worker, context.Context) error) (*Pod, error) {
 	s := translate.WithDefaults(spec)
 	if err := e.validate(&s); err != nil {
 		return nil, err
@@ -47,7 +61,7 @@ func (e *Engine) Create(ctx context.Context, spec PodSpec, events Events) (*Pod,
 	w := e.newWorker(rec, events)
 	owner, err := lockOwner(w.l, s.Ephemeral)
 	if err == nil {
-		err = w.startPod(ctx)
+		err = build(w, ctx)
 	}
 	var p *Pod
 	if err == nil {
@@ -133,8 +147,16 @@ func (e *Engine) lockNames() (*fileLock, error) {
 	return acquire(filepath.Join(podsDir(e.opts.Root), ".names"), true)
 }
 
-// startPod creates everything of a pod except its record.
+// startPod creates everything of a pod except its record, and starts its containers.
 func (w *worker) startPod(ctx context.Context) error {
+	if err := w.preparePod(ctx); err != nil {
+		return err
+	}
+	return w.startAll(ctx)
+}
+
+// preparePod creates everything of a pod except its record and its containers.
+func (w *worker) preparePod(ctx context.Context) error {
 	if err := os.MkdirAll(w.l.Logs(), 0o755); err != nil {
 		return err
 	}
@@ -155,7 +177,8 @@ func (w *worker) startPod(ctx context.Context) error {
 		return err
 	}
 	w.e.opts.step("prepared")
-	return w.startAll(ctx)
+	// No sync: after a power failure the sandbox is gone, too.
+	return os.WriteFile(w.l.prepared(), []byte(w.sandbox), 0o600)
 }
 
 // runSandbox starts the sandbox and reads its addresses.

@@ -17,6 +17,8 @@ import (
 //	pods/<uid>/lock        locked while the pod is created, changed or removed
 //	pods/<uid>/pod.json    the record
 //	pods/<uid>/committed   exists once the pod is complete
+//	pods/<uid>/prepared    ID of the sandbox in which the containers can be started
+//	pods/<uid>/crashes/    the latest crash of each container that is restarted
 //	pods/<uid>/owner       of an ephemeral pod: locked while its creator runs
 //	pods/<uid>/removing    exists once the removal has begun
 //	pods/<uid>/stopped     exists once the pod must not run; contains the reason
@@ -43,6 +45,7 @@ func rootID(root string) string {
 func (l layout) lock() string       { return filepath.Join(l.Dir, "lock") }
 func (l layout) record() string     { return filepath.Join(l.Dir, "pod.json") }
 func (l layout) committed() string  { return filepath.Join(l.Dir, "committed") }
+func (l layout) prepared() string   { return filepath.Join(l.Dir, "prepared") }
 func (l layout) owner() string      { return filepath.Join(l.Dir, "owner") }
 func (l layout) removing() string   { return filepath.Join(l.Dir, "removing") }
 func (l layout) stopped() string    { return filepath.Join(l.Dir, "stopped") }

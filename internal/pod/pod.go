@@ -81,6 +81,10 @@ type Container struct {
 	Restarts int
 	PID      int    // on this machine; 0 unless it runs
 	LogPath  string // of this attempt
+
+	Crashes   int       // in a row
+	RestartAt time.Time // end of the back-off after the last crash
+	Waiting   string    // why it waits for that: CrashLoopBackOff, CreateContainerError; empty if it does not
 }
 
 // Spec returns the spec of the pod.
@@ -244,8 +248,12 @@ func (e *Engine) attempts(ctx context.Context, uid string) ([]*runtimeapi.Contai
 // describeContainer reads the status of a container from the runtime into out.
 func (e *Engine) describeContainer(ctx context.Context, rec *record, c *corev1.Container, latest map[string]*runtimeapi.Container, out *Container) error {
 	out.Name, out.Image, out.State = c.Name, c.Image, Waiting
+	l := newLayout(e.opts.Root, rec.UID)
+	crash := l.readCrash(c.Name)
+	out.Crashes, out.RestartAt = crash.Count, crash.Until
 	found, ok := latest[c.Name]
 	if !ok {
+		out.waitFor(crash, l)
 		return nil
 	}
 	resp, err := e.cri.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: found.Id, Verbose: true})
@@ -264,9 +272,27 @@ func (e *Engine) describeContainer(ctx context.Context, rec *record, c *corev1.C
 		out.State, out.PID = Started, statusPID(resp.Info)
 	case runtimeapi.ContainerState_CONTAINER_EXITED:
 		out.State, out.ExitCode, out.Reason, out.Finished = Exited, st.ExitCode, st.Reason, unixTime(st.FinishedAt)
-		out.Message = terminationMessage(newLayout(e.opts.Root, rec.UID), c, st)
+		out.Message = terminationMessage(l, c, st)
+		if crash.has(st.Metadata.Attempt, out.Finished) {
+			out.waitFor(crash, l)
+		}
+	default:
+		if crash.Attempt >= st.Metadata.Attempt { // else it is being started
+			out.waitFor(crash, l)
+		}
 	}
 	return nil
+}
+
+// waitFor sets why a container waits after a crash.
+func (c *Container) waitFor(crash crashRecord, l layout) {
+	if crash.Count == 0 || l.isStopping() {
+		return
+	}
+	c.Waiting = crash.Reason
+	if c.Message == "" {
+		c.Message = crash.Message
+	}
 }
 
 func unixTime(ns int64) time.Time {
@@ -303,10 +329,17 @@ func (e *Engine) phase(p *Pod) Phase {
 	failed, stopped := false, exists(l.stopped())
 	for i := range p.Containers {
 		c := &p.Containers[i]
+		spec, _ := p.rec.Spec.Container(c.Name)
 		if c.Init {
+			if !c.Sidecar && c.State == Exited && c.ExitCode != 0 && !restarts(&p.rec.Spec, spec, c.ExitCode) {
+				return Failed
+			}
 			continue
 		}
-		spec, _ := p.rec.Spec.Container(c.Name)
+		if stopped && c.State == Waiting {
+			failed = true
+			continue
+		}
 		if c.State != Exited || !stopped && restarts(&p.rec.Spec, spec, c.ExitCode) {
 			if !p.ready {
 				return Lost

@@ -38,9 +38,9 @@ type record struct {
 // the process that created it has ended.
 func writeRecord(root string, r *record) (*fileLock, error) {
 	l := newLayout(root, r.UID)
-	data, err := json.Marshal(r)
+	data, err := r.encode()
 	if err != nil {
-		return nil, fmt.Errorf("encode pod %s: %w", r.Spec.Name, err)
+		return nil, err
 	}
 	// The directory gets its name only once it is locked: Recover in another
 	// process would remove it otherwise.
@@ -64,6 +64,14 @@ func writeRecord(root string, r *record) (*fileLock, error) {
 		return nil, errors.Join(err, os.RemoveAll(tmp))
 	}
 	return lock, nil
+}
+
+func (r *record) encode() ([]byte, error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode pod %s: %w", r.Spec.Name, err)
+	}
+	return data, nil
 }
 
 // readRecord reads a pod's record and checks its version and UID.

@@ -28,6 +28,9 @@ type attempt struct {
 	created bool // created but not started
 }
 
+// exists reports whether the container was created.
+func (a attempt) exists() bool { return a.id != "" }
+
 // status reads the status of a container from the runtime.
 func (r *podRuntime) status(ctx context.Context, id string) (*runtimeapi.ContainerStatus, error) {
 	resp, err := r.verboseStatus(ctx, id)
@@ -83,6 +86,16 @@ func (r *podRuntime) latestAttempt(ctx context.Context, name string) (attempt, e
 		return attempt{}, err
 	}
 	return attempt{id: found.Id, number: found.Metadata.Attempt, began: unixTime(st.StartedAt), created: st.State == runtimeapi.ContainerState_CONTAINER_CREATED}, nil
+}
+
+// lastAttempt returns the latest attempt at a container. Before the first one it
+// returns an attempt that does not exist, with the number of the first.
+func (r *podRuntime) lastAttempt(ctx context.Context, name string) (attempt, error) {
+	a, err := r.latestAttempt(ctx, name)
+	if errors.Is(err, errNotStarted) {
+		return attempt{number: r.l.nextAttempt(name)}, nil
+	}
+	return a, err
 }
 
 // waitSettled waits until a container has run long enough to count as ready

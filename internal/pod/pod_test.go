@@ -36,6 +36,23 @@ func create(t *testing.T, e *Engine, s PodSpec) *Pod {
 	if err != nil {
 		t.Fatal(err)
 	}
+	removeAtEnd(t, e, p)
+	return p
+}
+
+// prepare creates a pod without starting its containers. It is removed at the end of
+// the test.
+func prepare(t *testing.T, e *Engine, s PodSpec) *Pod {
+	t.Helper()
+	p, err := e.Prepare(t.Context(), s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	removeAtEnd(t, e, p)
+	return p
+}
+
+func removeAtEnd(t *testing.T, e *Engine, p *Pod) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -46,7 +63,6 @@ func create(t *testing.T, e *Engine, s PodSpec) *Pod {
 			t.Errorf("pod %s is still there: %s", left.Name, left.Phase)
 		}
 	})
-	return p
 }
 
 // run runs a verb of prog in the pod and returns its stdout and stderr.

@@ -17,6 +17,7 @@ type worker struct {
 	podRuntime
 	events    Events
 	readiness *podReadiness // nil unless the pod is supervised
+	starting  *starting     // likewise
 
 	sandbox       string
 	sandboxConfig *runtimeapi.PodSandboxConfig
@@ -92,22 +93,22 @@ func (w *worker) eventf(container, reason, format string, args ...any) {
 func (w *worker) startContainer(ctx context.Context, ctr *corev1.Container, attempt uint32) (string, error) {
 	image, err := w.images.ensure(ctx, ctr)
 	if err != nil {
-		return "", err
+		return "", &startError{"ErrImagePull", err}
 	}
 	plan, err := translate.PlanContainer(&w.rec.Spec, w.facts(), ctr, image, attempt)
 	if err == nil {
 		err = createContainerFiles(ctr.Name, w.l, plan)
 	}
 	if err != nil {
-		return "", fmt.Errorf("container %s: %w", ctr.Name, err)
+		return "", &startError{"CreateContainerConfigError", fmt.Errorf("container %s: %w", ctr.Name, err)}
 	}
 	made, err := w.e.cri.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: w.sandbox, Config: plan.Config, SandboxConfig: w.sandboxConfig})
 	if err != nil {
-		return "", fmt.Errorf("container %s: %w", ctr.Name, err)
+		return "", &startError{"CreateContainerError", fmt.Errorf("container %s: %w", ctr.Name, err)}
 	}
 	w.e.opts.step("created " + ctr.Name)
 	if _, err := w.e.cri.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: made.ContainerId}); err != nil {
-		return "", fmt.Errorf("container %s: %w", ctr.Name, err)
+		return "", &startError{"RunContainerError", fmt.Errorf("container %s: %w", ctr.Name, err)}
 	}
 	w.eventf(ctr.Name, "Started", "started container %s", ctr.Name)
 	w.e.opts.step("started " + ctr.Name)
@@ -131,30 +132,20 @@ func (w *worker) startAll(ctx context.Context) error {
 	return nil
 }
 
-// startInit runs an init container until it succeeds. It restarts the container
-// as often as restartsAtStart allows.
+// startInit runs an init container until it succeeds, or starts a sidecar.
 func (w *worker) startInit(ctx context.Context, ctr *corev1.Container) error {
-	for attempt := 0; ; attempt++ {
-		id, err := w.startContainer(ctx, ctr, w.l.nextAttempt(ctr.Name))
-		if err == nil && translate.IsSidecar(ctr) {
-			err = w.waitStarted(ctx, ctr)
-			if err == nil {
-				return nil
-			}
-		} else if err == nil {
-			err = w.waitSuccess(ctx, ctr, id)
-			if err == nil {
-				w.eventf(ctr.Name, "Completed", "init container %s completed", ctr.Name)
-				return nil
-			}
-		}
-		if ctx.Err() != nil || !restartsAtStart(&w.rec.Spec, ctr, err, attempt) {
-			return err
-		}
-		if err := w.restartAtStart(ctx, ctr, id, err, attempt); err != nil {
-			return err
-		}
+	id, err := w.startContainer(ctx, ctr, w.l.nextAttempt(ctr.Name))
+	if err != nil {
+		return err
 	}
+	if translate.IsSidecar(ctr) {
+		return w.waitStarted(ctx, ctr)
+	}
+	if err := w.waitSuccess(ctx, ctr, id); err != nil {
+		return err
+	}
+	w.eventf(ctr.Name, "Completed", "init container %s completed", ctr.Name)
+	return nil
 }
 
 // waitSuccess waits until a container has ended. It returns an *ExitError if the

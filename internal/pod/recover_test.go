@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 	"github.com/adamant-sh/adamant/internal/pod/volume"
 )
 
@@ -56,6 +57,14 @@ func named(s PodSpec) PodSpec {
 	return s
 }
 
+// crashing returns the pod "killed", whose main container crashes twice.
+func crashing() PodSpec {
+	s := named(everyVolume("killed"))
+	s.Annotations = map[string]string{translate.AnnotationRestartBackOff: "2s"}
+	s.Spec.Containers[0].Command = []string{"/prog", "seq", "once", "/disk/1", "exit", "7", "--", "once", "/disk/2", "exit", "8", "--", "sleep"}
+	return s
+}
+
 // childMain creates and removes a pod in a child process, and blocks at a step.
 func childMain(step string) int {
 	at := func(now string) {
@@ -68,7 +77,11 @@ func childMain(step string) int {
 	e, err := Open(ctx, Options{Root: os.Getenv("ADAMANT_TEST_ROOT"), State: os.Getenv("ADAMANT_TEST_STATE"), step: at})
 	if err == nil {
 		var p *Pod
-		if p, err = e.Create(ctx, named(everyVolume("killed")), nil); err == nil {
+		if strings.HasPrefix(step, "back-off") {
+			if p, err = e.Prepare(ctx, crashing(), nil); err == nil {
+				err = p.Supervise(ctx, Supervision{})
+			}
+		} else if p, err = e.Create(ctx, named(everyVolume("killed")), nil); err == nil {
 			err = p.Remove(ctx, 0, nil)
 		}
 	}
@@ -174,6 +187,47 @@ func TestKilledProcessLeavesWholePod(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkNothing(t, e)
+}
+
+// A supervisor that is killed during a back-off loses neither the number of crashes
+// nor the time of the next start.
+func TestBackOffSurvivesAKill(t *testing.T) {
+	e := openTest(t)
+	killAt(t, "back-off main 2")
+	if err := e.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.Find(t.Context(), "killed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	removeAtEnd(t, e, p)
+	before := *must(p.Container("main"))
+	if before.Waiting != "CrashLoopBackOff" || before.Crashes != 2 || before.Restarts != 1 || before.RestartAt.Sub(before.Finished) != 2*time.Second {
+		t.Errorf("after the kill: %+v", before)
+	}
+	var crashes []Crash
+	err = p.Start(t.Context(), Supervision{Crashed: func(c Crash) { crashes = append(crashes, c) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := must(p.Container("main"))
+	if after.State != Started || after.Waiting != "" || after.Restarts != 2 || after.Started.Before(before.RestartAt) {
+		t.Errorf("afterwards: %+v, want one more start from %s on", after, before.RestartAt)
+	}
+	if len(crashes) != 1 || crashes[0].Count != 2 || !crashes[0].RestartAt.Equal(before.RestartAt) || !strings.Contains(crashes[0].Err.Error(), "exit code 8") {
+		t.Errorf("crashes: %+v", crashes)
+	}
+	if first := must(p.Container("first")); first.Restarts != 0 {
+		t.Errorf("its init container ran %d times more", first.Restarts)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // checkNothing fails if there is any trace of a pod.

@@ -2,7 +2,6 @@ package pod
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
 func TestInstanceName(t *testing.T) {
@@ -32,12 +33,12 @@ func TestInstanceName(t *testing.T) {
 func TestBackOff(t *testing.T) {
 	var got []time.Duration
 	for n := range 8 {
-		got = append(got, backOff(n)/time.Second)
+		got = append(got, backOff(10*time.Second, n)/time.Second)
 	}
 	if diff := cmp.Diff(got, []time.Duration{0, 10, 20, 40, 80, 160, 300, 300}); diff != "" {
 		t.Error(diff)
 	}
-	if got := backOff(1 << 30); got != backOffMax {
+	if got := backOff(10*time.Second, 1<<30); got != backOffMax {
 		t.Errorf("got %s after very many", got)
 	}
 }
@@ -91,42 +92,46 @@ func TestHintsNameWhatHelps(t *testing.T) {
 	}
 }
 
-func TestRestartsAtStart(t *testing.T) {
-	main := corev1.Container{Name: "main"}
-	side := corev1.Container{Name: "side", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}
-	setup := corev1.Container{Name: "init"}
-	exit := func(code int32) error { return fmt.Errorf("x: %w", &ExitError{ExitCode: code}) }
-	for _, tt := range []struct {
-		name    string
-		pod     corev1.RestartPolicy
-		c       corev1.Container
-		why     error
-		crashes int
-		want    bool
-	}{
-		{"sidecar of a pod with Never", "Never", side, exit(1), 9, true},
-		{"sidecar that is not ready", "Never", side, &NotReadyError{}, 9, true},
-		{"init container", "OnFailure", setup, exit(1), 9, true},
-		{"init container of a pod with Never", "Never", setup, exit(1), 0, false},
-		{"OnFailure", "OnFailure", main, exit(1), 9, true},
-		{"OnFailure, done", "OnFailure", main, exit(0), 0, false},
-		{"Never", "Never", main, exit(1), 0, false},
-		{"Always, the first time", "Always", main, exit(1), 0, true},
-		{"Always, the second time", "Always", main, exit(1), 1, false},
-		{"a program that does not exist", "OnFailure", main, errors.New("exec: no such file"), 0, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := &PodSpec{RestartsAtStart: true, Spec: corev1.PodSpec{
-				RestartPolicy: tt.pod, InitContainers: []corev1.Container{side, setup}, Containers: []corev1.Container{main},
-			}}
-			if got := restartsAtStart(s, &tt.c, tt.why, tt.crashes); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-			s.RestartsAtStart = false
-			if restartsAtStart(s, &tt.c, tt.why, tt.crashes) {
-				t.Error("restarted although RestartsAtStart is not set")
-			}
-		})
+func TestCrashRecord(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	const first = 10 * time.Second
+	var rec crashRecord
+	for i, tt := range []struct {
+		ran  time.Duration
+		want time.Duration // the back-off
+	}{{time.Second, 0}, {time.Second, first}, {9 * time.Minute, 2 * first}, {11 * time.Minute, 0}, {0, first}} {
+		rec = rec.next(ending{attempt: uint32(i), at: at, ran: tt.ran, err: errors.New("exit")}, first)
+		if got := rec.Until.Sub(at); got != tt.want {
+			t.Errorf("crash %d: back-off %s, want %s", i, got, tt.want)
+		}
+	}
+	if rec.Count != 2 || !rec.has(4, at) || !rec.has(3, at) || rec.has(4, at.Add(1)) || rec.has(5, at) {
+		t.Errorf("got %+v", rec)
+	}
+	l := newLayout(t.TempDir(), "u")
+	if err := os.MkdirAll(l.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.writeCrash("main", rec); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(l.readCrash("main"), rec); diff != "" {
+		t.Errorf("read again (-got +want):\n%s", diff)
+	}
+	if err := os.WriteFile(l.crashes("main"), []byte("{"), 0o600); err != nil || l.readCrash("main") != (crashRecord{}) {
+		t.Errorf("a damaged record: got %+v, %v", l.readCrash("main"), err)
+	}
+}
+
+func TestRestartBackOffAnnotation(t *testing.T) {
+	for value, ok := range map[string]bool{"1s": true, "5m": true, "10ms": false, "1h": false, "soon": false, "-1s": false} {
+		s := PodSpec{
+			Name: "p", Annotations: map[string]string{translate.AnnotationRestartBackOff: value},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "x"}}},
+		}
+		if err := s.Validate(); (err == nil) != ok {
+			t.Errorf("%s: got %v", value, err)
+		}
 	}
 }
 
@@ -146,12 +151,15 @@ func TestRestarts(t *testing.T) {
 		{"on failure, failed", "OnFailure", corev1.Container{}, 1, true},
 		{"on failure, done", "OnFailure", corev1.Container{}, 0, false},
 		{"never", "Never", corev1.Container{}, 1, false},
+		{"an init container, done", "Always", corev1.Container{Name: "setup"}, 0, false},
+		{"an init container, failed", "Always", corev1.Container{Name: "setup"}, 1, true},
+		{"an init container, failed for good", "Never", corev1.Container{Name: "setup"}, 1, false},
 		{"a container's own", "Never", corev1.Container{RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}, 0, true},
 		{"a rule", "Never", corev1.Container{RestartPolicyRules: rules}, 42, true},
 		{"not by the rule", "Never", corev1.Container{RestartPolicyRules: rules}, 1, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &PodSpec{Spec: corev1.PodSpec{RestartPolicy: tt.pod}}
+			s := &PodSpec{Spec: corev1.PodSpec{RestartPolicy: tt.pod, InitContainers: []corev1.Container{{Name: "setup"}}}}
 			if got := restarts(s, &tt.c, tt.code); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}

@@ -54,8 +54,8 @@ func (e *NotReadyError) Unwrap() error { return e.Err }
 // WaitReady waits until every container is ready: its startup probe has passed
 // and its readiness probe passes. A container without a readiness probe is ready
 // once it has run for a second. A container that completed and is not restarted
-// is ready too. WaitReady restarts containers that end in error if
-// PodSpec.RestartsAtStart is set, and fails with an *ExitError or *NotReadyError.
+// is ready too. WaitReady restarts no containers, and fails with an *ExitError or
+// *NotReadyError. See Start, which restarts them.
 func (p *Pod) WaitReady(ctx context.Context, events Events) error {
 	if err := p.Refresh(ctx); err != nil {
 		return err
@@ -75,24 +75,13 @@ func (p *Pod) WaitReady(ctx context.Context, events Events) error {
 	return nil
 }
 
-// waitReady waits for one container and restarts it as often as is allowed.
+// waitReady waits for one container.
 func (w *worker) waitReady(ctx context.Context, ctr *corev1.Container) error {
-	for crashes := 0; ; crashes++ {
-		a, err := w.latestAttempt(ctx, ctr.Name)
-		if err != nil {
-			return fmt.Errorf("container %s: %w", ctr.Name, err)
-		}
-		err = w.attemptReady(ctx, ctr, a)
-		if err == nil || ctx.Err() != nil || !restartsAtStart(&w.rec.Spec, ctr, err, crashes) {
-			return err
-		}
-		if err := w.restartAtStart(ctx, ctr, a.id, err, crashes); err != nil {
-			return err
-		}
-		if err := w.restartContainer(ctx, ctr, a); err != nil {
-			return err
-		}
+	a, err := w.latestAttempt(ctx, ctr.Name)
+	if err != nil {
+		return fmt.Errorf("container %s: %w", ctr.Name, err)
 	}
+	return w.attemptReady(ctx, ctr, a)
 }
 
 // attemptReady waits until an attempt is ready.

@@ -78,10 +78,10 @@ func (w *worker) waitStarted(ctx context.Context, ctr *corev1.Container) error {
 	return w.outcomeError(ctx, ctr, a, out, err)
 }
 
-// restartContainer starts the attempt after a. It returns errStopping if the pod
-// is being stopped or removed, and does nothing if another process has already
-// started that attempt.
-func (w *worker) restartContainer(ctx context.Context, ctr *corev1.Container, a attempt) error {
+// restartContainer starts the attempt after last, or the first one if last does not
+// exist. It returns errStopping if the pod is being stopped or removed, and does
+// nothing if another process has already started that attempt.
+func (w *worker) restartContainer(ctx context.Context, ctr *corev1.Container, last attempt) error {
 	lock, err := w.e.lockPod(ctx, w.l)
 	if err != nil {
 		return err
@@ -90,14 +90,24 @@ func (w *worker) restartContainer(ctx context.Context, ctr *corev1.Container, a 
 	if w.l.isStopping() {
 		return errStopping
 	}
-	now, err := w.latestAttempt(ctx, ctr.Name)
-	if err != nil || now.number > a.number || a.created && !now.created {
+	now, err := w.lastAttempt(ctx, ctr.Name)
+	if err != nil {
 		return err
 	}
-	if err := w.removeOldAttempts(ctx, ctr, a.number); err != nil {
+	if !last.exists() {
+		if now.exists() {
+			return nil
+		}
+		_, err = w.startContainer(ctx, ctr, now.number)
 		return err
 	}
-	_, err = w.startContainer(ctx, ctr, a.number+1)
+	if now.number > last.number || last.created && !now.created {
+		return nil
+	}
+	if err := w.removeOldAttempts(ctx, ctr, last.number); err != nil {
+		return err
+	}
+	_, err = w.startContainer(ctx, ctr, last.number+1)
 	return err
 }
 

@@ -42,6 +42,10 @@ type Container struct {
 	Restarts int    `json:"restarts"`
 	PID      int    `json:"pid,omitempty"`
 
+	Waiting   string    `json:"waiting,omitempty"`  // why it waits to be started again: CrashLoopBackOff, CreateContainerError, ErrImagePull
+	Message   string    `json:"message,omitempty"`  // of its last end or failure to start, while it waits
+	RestartAt time.Time `json:"restartAt,omitzero"` // end of that wait
+
 	sidecar bool
 }
 
@@ -61,6 +65,9 @@ func NewPodList(pods []*pod.Pod) PodList {
 			if c.State == pod.Exited {
 				ctr.ExitCode = &c.ExitCode
 			}
+			if c.Waiting != "" {
+				ctr.Waiting, ctr.Message, ctr.RestartAt = c.Waiting, c.Message, c.RestartAt
+			}
 			one.Containers = append(one.Containers, ctr)
 		}
 		list.Pods = append(list.Pods, one)
@@ -73,9 +80,12 @@ func (l PodList) WriteText(w io.Writer, _ bool) error {
 	table := text.NewTable(w)
 	fmt.Fprintln(table, "NAME\tNAMESPACE\tWORKLOAD\tPHASE\tCONTAINERS\tRESTARTS\tADDRESS\tAGE")
 	for _, p := range l.Pods {
-		running, all, restarts := 0, 0, 0
+		running, all, restarts, phase := 0, 0, 0, p.Phase
 		for _, c := range p.Containers {
 			restarts += c.Restarts
+			if c.Waiting != "" {
+				phase = p.Phase + " (" + c.Waiting + ")"
+			}
 			if c.Init && !c.sidecar {
 				continue // it is meant to end before the others start
 			}
@@ -84,7 +94,7 @@ func (l PodList) WriteText(w io.Writer, _ bool) error {
 				running++
 			}
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\n", p.Name, p.Namespace, p.Workload, p.Phase, running, all, restarts,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\n", p.Name, p.Namespace, p.Workload, phase, running, all, restarts,
 			text.OrDash(p.IP), text.Age(time.Since(p.Created)))
 	}
 	return table.Flush()

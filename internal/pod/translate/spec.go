@@ -21,11 +21,6 @@ type PodSpec struct {
 	Handler string `json:"handler,omitempty"`
 	// TraceDir is the value of the annotation adamant.sh/trace of each container.
 	TraceDir string `json:"traceDir,omitempty"`
-	// RestartsAtStart makes Create and WaitReady restart containers that end in error,
-	// with the kubelet's back-off: sidecars always, other containers by their restart
-	// policy. With Always, under which no end is expected, the containers of a pod are
-	// restarted once. Otherwise Create and WaitReady fail the first time.
-	RestartsAtStart bool `json:"restartsAtStart,omitempty"`
 	// Redirected pods have a network in which addresses of pod.VirtualNet lead
 	// where the redirects say, and nowhere without one. Redirects are the first
 	// ones; Pod.Redirect replaces them.

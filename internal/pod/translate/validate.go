@@ -41,6 +41,9 @@ func (s *PodSpec) Validate() error {
 	if err := validateVolumes(s.Spec.Volumes); err != nil {
 		return fmt.Errorf("pod %s: %w", s.Name, err)
 	}
+	if _, err := s.RestartBackOff(); err != nil {
+		return fmt.Errorf("pod %s: %w", s.Name, err)
+	}
 	seen := map[string]bool{}
 	for _, list := range [][]corev1.Container{s.Spec.InitContainers, s.Spec.Containers} {
 		for i := range list {

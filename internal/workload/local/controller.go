@@ -100,6 +100,9 @@ func Open(ctx context.Context, o Options) (*Controller, error) {
 	c.wg.Go(func() { c.services.run(c.ctx) })
 	c.wg.Go(c.superviseRuntime)
 	c.wg.Go(c.verifyLayers)
+	if !o.Ephemeral {
+		c.wg.Go(c.superviseDetached)
+	}
 	return c, nil
 }
 
@@ -218,11 +221,11 @@ func (c *Controller) create(ctx context.Context, spec pod.PodSpec, events pod.Ev
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-c.creating }()
-	p, err := c.engine.Create(ctx, spec, events)
+	p, err := c.engine.Prepare(ctx, spec, events)
 	// The runtime died. What is left of the first attempt occupies the pod's name
 	// and must be removed before the second.
 	if pod.IsUnavailable(err) && c.engine.Ensure(ctx) == nil && c.engine.Recover(ctx) == nil {
-		p, err = c.engine.Create(ctx, spec, events)
+		p, err = c.engine.Prepare(ctx, spec, events)
 	}
 	return p, err
 }

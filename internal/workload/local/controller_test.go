@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -109,6 +111,49 @@ func TestTheSameTagWithOtherContentIsAnotherGeneration(t *testing.T) {
 	}
 }
 
+// TestAnInitContainerMayWait checks that a version whose init container fails until
+// what it waits for is there is not given up.
+func TestAnInitContainerMayWait(t *testing.T) {
+	e := openEngine(t)
+	loadVersion(t, e, "waits:1", "one", "")
+	loadVersion(t, e, "waits2:1", "two", "")
+	c := openController(t, e)
+	apply(t, c, deployment("waits", "waits:1", 1, nil, ""))
+	ended(t, c, "waits", rollout.Complete)
+	dir := t.TempDir()
+	apply(t, c, deployment("waits", "waits2:1", 1, nil, `      initContainers:
+      - name: setup
+        image: adamant.test/waits2:1
+        imagePullPolicy: Never
+        command: [/bin/sh, -c, test -e /late/database]
+        volumeMounts: [{name: late, mountPath: /late}]
+      volumes: [{name: late, hostPath: {path: `+dir+`}}]
+`))
+	var waits InstanceStatus
+	until(t, "the init container failed four times", func() bool {
+		s, err := c.Status(Key{"default", "Deployment", "waits"})
+		must(t, err)
+		if s.Phase != rollout.Progressing {
+			t.Fatalf("the rollout is %s: %s", s.Phase, s.Reason)
+		}
+		for _, i := range s.Instances {
+			p, err := e.Find(t.Context(), i.Name)
+			if err == nil && i.Generation == 2 && i.Waiting == "CrashLoopBackOff" && p.Containers[0].Crashes >= 4 {
+				waits = i
+			}
+		}
+		return waits.Name != ""
+	})
+	if waits.Phase != "Crashed" || waits.Crashes != 0 || !strings.Contains(waits.Message, "container setup ended with exit code 1") {
+		t.Errorf("got %+v", waits)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "database"), nil, 0o600))
+	s := ended(t, c, "waits", rollout.Complete)
+	if i := serving(s); i.Name != waits.Name || i.Waiting != "" {
+		t.Errorf("got %+v, want that %s serves", i, waits.Name)
+	}
+}
+
 func TestABrokenVersionGoesBackByItself(t *testing.T) {
 	e := openEngine(t)
 	loadVersion(t, e, "back:1", "one", "")
@@ -119,7 +164,7 @@ func TestABrokenVersionGoesBackByItself(t *testing.T) {
 	ended(t, c, "back", rollout.Complete)
 	apply(t, c, deployment("back", "back-crash:1", 2, nil, ""))
 	s := ended(t, c, "back", rollout.RolledBack)
-	if s.Generation != 1 || s.Ready != 2 || !strings.Contains(s.Reason, "crashed") {
+	if s.Generation != 1 || s.Ready != 2 || !strings.Contains(s.Reason, "crashed, 3 times: container web ended with exit code 1") {
 		t.Errorf("got %+v", s)
 	}
 	// The probe passes, but the gate checks the application.

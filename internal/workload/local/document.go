@@ -55,11 +55,19 @@ func (d Document) WriteText(w io.Writer, _ bool) error {
 	table := text.NewTable(b)
 	fmt.Fprintln(table, "  INSTANCE\tGENERATION\tPHASE\tADDRESS\tDRIFT\tCRASHES\tAGE\tLAST")
 	for _, i := range s.Instances {
-		fmt.Fprintf(table, "  %s\t%d\t%s\t%s\t%s\t%d\t%s\t%s\n", i.Name, i.Generation, i.Phase, text.OrDash(i.IP), i.drift(), i.Crashes,
+		fmt.Fprintf(table, "  %s\t%d\t%s\t%s\t%s\t%d\t%s\t%s\n", i.Name, i.Generation, i.phaseText(), text.OrDash(i.IP), i.drift(), i.Crashes,
 			text.Age(time.Since(i.Made)), i.lastMessage())
 	}
 	table.Flush() // b keeps the error
 	return b.Flush()
+}
+
+// phaseText returns the phase with the reason why a container waits.
+func (i InstanceStatus) phaseText() string {
+	if i.Waiting == "" {
+		return i.Phase
+	}
+	return i.Phase + " (" + i.Waiting + ")"
 }
 
 // A WorkloadList is the document of `get -o json` and `apply --wait -o json`.

@@ -130,13 +130,9 @@ func (f *foreground) start(ctx context.Context) error {
 			f.Say("note: %s", n)
 		}
 	}
-	specs := slices.Clone(f.Once)
-	for i := range specs {
-		specs[i].Ephemeral = true
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		f.pods, err = startPods(ctx, f.Engine, specs, f.Events)
+		f.pods, err = startPods(ctx, f.Engine, f.Once, f.Events, f.Created)
 		return err
 	})
 	group.Go(func() error { return f.waitComplete(ctx) })
@@ -208,8 +204,9 @@ func (f *foreground) supervise(ctx context.Context) error {
 	f.Running(f.count())
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range f.pods {
-		clone := *p // the supervisor changes p
-		f.Created(&clone)
+		if p.Phase == pod.Succeeded {
+			continue
+		}
 		group.Go(func() error { return superviseUntilDone(ctx, p, f.Events) })
 	}
 	if f.hasWorkloads() {

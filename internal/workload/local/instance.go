@@ -26,20 +26,22 @@ type instance struct {
 	labels        map[string]string
 	template      *corev1.PodSpec
 	isolated      bool
-	driftAt       time.Time     // time of the last comparison
-	driftTook     time.Duration // its duration
-	unknowns      int           // comparisons in a row in which a container could not be compared
-	unknownAt     time.Time     // of the last one that was counted
-	roots         roots         // cache
-	rootsVersion  int           // counts the restarts that invalidate roots
-	comparesAgain bool          // another comparison is scheduled
-	changes       int           // that count as drift
-	evidence      string        // directory, if it drifted
-	evidences     int           // that were saved
-	evidencePrint string        // fingerprint of the changes in the last one
-	evidenceAt    time.Time     // of the last one
-	phase         string        // shown to users: Starting, Running, Ready, Crashed, Ending
-	message       string        // of the last event
+	driftAt       time.Time      // time of the last comparison
+	driftTook     time.Duration  // its duration
+	unknowns      int            // comparisons in a row in which a container could not be compared
+	unknownAt     time.Time      // of the last one that was counted
+	roots         roots          // cache
+	rootsVersion  int            // counts the restarts that invalidate roots
+	comparesAgain bool           // another comparison is scheduled
+	changes       int            // that count as drift
+	evidence      string         // directory, if it drifted
+	evidences     int            // that were saved
+	evidencePrint string         // fingerprint of the changes in the last one
+	evidenceAt    time.Time      // of the last one
+	phase         string         // shown to users: Starting, Running, Ready, Crashed, Ending
+	waiting       string         // why a container waits to be started again: CrashLoopBackOff; empty if none does
+	crashes       map[string]int // in a row, by container, that were added to Crashes
+	message       string         // of the last event
 	cancel        context.CancelFunc
 	done          chan struct{} // closed when its supervision has ended
 }
@@ -66,7 +68,7 @@ func (w *workload) createInstance(ctx context.Context, g *Generation) {
 	}
 	i := &instance{
 		Instance: rollout.Instance{ID: name, Generation: g.Number, Created: time.Now()},
-		template: &g.Template.Spec, phase: "Starting", done: make(chan struct{}),
+		template: &g.Template.Spec, phase: "Starting", crashes: map[string]int{}, done: make(chan struct{}),
 	}
 	spec := w.spec(g, name)
 	i.labels = spec.Labels
@@ -126,7 +128,7 @@ func (w *workload) setCreated(i *instance, p *pod.Pod) {
 	w.controller.opts.Created(&told)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i.pod, i.ip, i.phase = p, p.IP, "Running"
+	i.pod, i.ip = p, p.IP
 	w.notify()
 }
 
@@ -135,7 +137,19 @@ func (w *workload) setCreated(i *instance, p *pod.Pod) {
 func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 	i := &instance{
 		Instance: rollout.Instance{ID: p.Name, Generation: generation, Created: p.Created},
-		pod:      p, ip: p.IP, phase: "Running", labels: p.Labels, done: make(chan struct{}),
+		pod:      p, ip: p.IP, phase: "Running", labels: p.Labels, crashes: map[string]int{}, done: make(chan struct{}),
+	}
+	for _, c := range p.Containers {
+		if !c.Init || c.Sidecar {
+			i.crashes[c.Name] = c.Crashes
+			i.Crashes += c.Crashes
+		}
+		if c.RestartAt.After(i.RestartAt) {
+			i.RestartAt = c.RestartAt
+		}
+		if c.Waiting != "" {
+			i.phase, i.waiting, i.Reason, i.message = "Crashed", c.Waiting, c.Message, c.Message
+		}
 	}
 	spec := p.Spec()
 	i.template = &spec.Spec
@@ -151,8 +165,9 @@ func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 // ended by itself is removed, and the loop creates another.
 func (w *workload) supervise(ctx context.Context, i *instance) {
 	err := i.pod.Supervise(ctx, pod.Supervision{
-		Events: func(e pod.Event) { w.handleEvent(i, e) },
-		Ready:  func(ready bool, reason string) { w.setReady(i, ready, reason) },
+		Events:  func(e pod.Event) { w.handleEvent(i, e) },
+		Ready:   func(ready bool, reason string) { w.setReady(i, ready, reason) },
+		Crashed: func(c pod.Crash) { w.setCrashed(i, c) },
 	})
 	if ctx.Err() != nil {
 		return // it is being terminated, or the controller is closed
@@ -204,11 +219,36 @@ func (w *workload) handleEvent(i *instance, e pod.Event) {
 	i.message = e.Message
 	if e.Reason == "Started" {
 		i.roots, i.rootsVersion = roots{}, i.rootsVersion+1
+		if i.waiting = ""; i.phase == "Starting" {
+			i.phase = "Running"
+		}
 	}
-	if e.Reason == "BackOff" || e.Reason == "Failed" {
-		i.Crashes, i.Reason, i.phase = i.Crashes+1, e.Message, "Crashed"
-		w.notify()
+	if e.Reason == "Completed" && i.Crashes == 0 {
+		i.Reason = "" // an init container that failed before
 	}
+}
+
+// setCrashed stores a crash of an instance. Init containers may fail until what they
+// wait for is there, as long as the rollout's deadline permits, so that their crashes
+// do not count.
+func (w *workload) setCrashed(i *instance, c pod.Crash) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i.Reason, i.message = c.Err.Error(), c.Err.Error()
+	i.waiting = c.Reason
+	if !i.Ending {
+		i.phase = "Crashed"
+	}
+	if !c.Init {
+		before := i.crashes[c.Container]
+		if c.Count < before {
+			before = 0 // it had run for long
+			i.Crashes = 0
+		}
+		i.Crashes += c.Count - before
+		i.crashes[c.Container], i.RestartAt = c.Count, c.RestartAt
+	}
+	w.notify()
 }
 
 // terminate takes an instance out of traffic, waits until its open connections

@@ -179,7 +179,9 @@ spec:
   strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
   selector: {matchLabels: {app: %[1]s}}
   template:
-    metadata: {labels: {app: %[1]s}}
+    metadata:
+      labels: {app: %[1]s}
+      annotations: {adamant.sh/restart-backoff: 500ms}
     spec:
       terminationGracePeriodSeconds: 5
       containers:

@@ -53,6 +53,8 @@ type InstanceStatus struct {
 	Made       time.Time     `json:"made"`
 	IP         string        `json:"ip,omitempty"`
 	Crashes    int           `json:"crashes,omitempty"`
+	Waiting    string        `json:"waiting,omitempty"`  // why a container waits to be started again: CrashLoopBackOff, CreateContainerError, ErrImagePull
+	RestartAt  time.Time     `json:"restartAt,omitzero"` // end of the back-off after the last crash
 	Drift      rollout.Drift `json:"drift,omitempty"`
 	Changes    int           `json:"changes,omitempty"`
 	Evidence   string        `json:"evidence,omitempty"`
@@ -160,6 +162,7 @@ func (c *Controller) status(r record) (Status, error) {
 func (i *instance) status() InstanceStatus {
 	return InstanceStatus{
 		Name: i.ID, Generation: i.Generation, Phase: i.phase, Made: i.Created, IP: i.ip, Crashes: i.Crashes,
+		Waiting: i.waiting, RestartAt: i.RestartAt,
 		Drift: i.Drift, Changes: i.changes, Evidence: i.evidence, Isolated: i.isolated, Message: i.message,
 	}
 }

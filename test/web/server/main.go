@@ -72,8 +72,15 @@ func read(path string) string {
 	return strings.TrimSpace(string(data))
 }
 
-// shell is the image's /bin/sh. It supports two commands.
+// shell is the image's /bin/sh. It supports three commands.
 func shell(command string) int {
+	if path, ok := strings.CutPrefix(command, "test -e "); ok {
+		if _, err := os.Stat(path); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		return 0
+	}
 	switch command {
 	case "pass":
 		return 0

@@ -163,6 +163,8 @@ func lastPhase(d *appsv1.Deployment, rs *appsv1.ReplicaSet) (rollout.Phase, stri
 			return r.Phase, r.Reason
 		case r.From:
 			return rollout.Failed, r.Reason
+		case r.Stable:
+			return rollout.Complete, ""
 		}
 	}
 	return "", ""

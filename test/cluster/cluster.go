@@ -95,9 +95,11 @@ func (c *Cluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var errs []error
-	// Pods can exist only if all six programs have started.
+	// Pods can exist only if all six programs have started. Controllers would create
+	// them again.
 	if len(c.processes) == 6 {
-		errs = append(errs, c.deletePods(ctx))
+		errs = append(errs, c.processes[3].stop(), c.deletePods(ctx))
+		c.processes = slices.Delete(c.processes, 3, 4)
 	}
 	for _, p := range slices.Backward(c.processes) {
 		errs = append(errs, p.stop())

@@ -26,6 +26,7 @@ import (
 // pods, and together with a version that fails, which must restore it.
 func TestConfigurationOfAGeneration(t *testing.T) {
 	w := newKubeWorld(t)
+	w.patient = true
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	text := func(version, color string, n conformance.Nature) string {
@@ -73,6 +74,7 @@ func (w *kubeWorld) podNames(ctx context.Context) []string {
 // and one that is paused: then nothing may be replaced until it is resumed.
 func TestFieldsAreKept(t *testing.T) {
 	w := newKubeWorld(t)
+	w.patient = true
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	text := func(version string) string {

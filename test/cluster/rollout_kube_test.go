@@ -27,6 +27,7 @@ import (
 // Deployment controller gets back.
 func TestDeploymentIsGivenBack(t *testing.T) {
 	w := newKubeWorld(t)
+	w.patient = true
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata: {version: VERSION}\n---"
@@ -69,7 +70,7 @@ func TestRolloutByStrategy(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			w := newKubeWorld(t)
-			w.options = s.options
+			w.options, w.patient = s.options, true
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			text := func(version string) string {

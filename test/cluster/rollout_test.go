@@ -33,6 +33,7 @@ type kubeWorld struct {
 	cluster *cluster.Cluster
 	opts    cluster.Options
 	options string // annotations of every version
+	patient bool   // a slow machine must not fail a version
 
 	kill context.CancelFunc
 	done chan outcome
@@ -96,14 +97,17 @@ spec:
 
 // natures are the changes to the manifest for each nature.
 var natures = map[conformance.Nature]*strings.Replacer{
-	conformance.Good:    strings.NewReplacer(),
-	conformance.Crashes: strings.NewReplacer("[/inspector]", "[/inspector, crash]"),
-	conformance.NeverReady: strings.NewReplacer("[/inspector]",
-		"[/inspector]\n        readinessProbe: {exec: {command: [/inspector, fail]}, periodSeconds: 1}"),
+	conformance.Good: strings.NewReplacer(),
+	// Without a probe the Deployment controller could take a pod that has crashed for an
+	// available one, if the kubelet reports that late.
+	conformance.Crashes:        strings.NewReplacer("[/inspector]", "[/inspector, crash]"+failingProbe),
+	conformance.NeverReady:     strings.NewReplacer("[/inspector]", "[/inspector]"+failingProbe),
 	conformance.Passes:         serving,
 	conformance.CommandRefuses: serving,
 	conformance.PageRefuses:    serving,
 }
+
+const failingProbe = "\n        readinessProbe: {exec: {command: [/inspector, fail]}, periodSeconds: 1}"
 
 var serving = strings.NewReplacer("[/inspector]", "[/inspector, serve]\n        ports: [{containerPort: 8080}]")
 
@@ -115,7 +119,11 @@ var gates = map[conformance.Nature]string{
 }
 
 func (w *kubeWorld) manifest(version string, n conformance.Nature) string {
-	return natures[n].Replace(strings.NewReplacer("NAME", w.name, "VERSION", version, "OPTIONS", w.options, "GATES", gates[n]).Replace(deployment))
+	text := deployment
+	if w.patient {
+		text = strings.Replace(text, "DeadlineSeconds: 10", "DeadlineSeconds: 60", 1)
+	}
+	return natures[n].Replace(strings.NewReplacer("NAME", w.name, "VERSION", version, "OPTIONS", w.options, "GATES", gates[n]).Replace(text))
 }
 
 func (w *kubeWorld) Apply(_ context.Context, version string, n conformance.Nature) error {

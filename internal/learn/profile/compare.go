@@ -22,6 +22,10 @@ import (
 //     because the kernel returns EROFS before it checks permissions or whether
 //     the entry to be removed exists.
 //
+// A call with EROFS counts as well if the program gave up after it: it made the
+// file when the root was writable, and did not try to now. Mosquitto, for example,
+// first removes a file that may not be there.
+//
 // A call that failed on the writable root and never succeeded there is no
 // failure, with any error. Neither is a call that is repeated and then
 // succeeds, except with an error that only the volumes can cause (EROFS, EXDEV,
@@ -67,6 +71,8 @@ func judge(a trace.Access, before, now history, s Rootfs) string {
 	// a volume caused the error.
 	case was.succeeded && (volumeErrors[a.Errno] || !now.of(a).succeeded):
 		return "succeeded when the root file system was writable"
+	case a.Errno == "EROFS" && givenUp(a, before, now):
+		return "after it, the program did not make the file again, as it did when the root file system was writable"
 	case was.succeeded || len(was.errors) > 0:
 		return ""
 	case a.Errno == "EROFS" && couldSucceed(a, s):
@@ -86,6 +92,19 @@ func copiedInstead(a trace.Access, before, now history) bool {
 	return slices.ContainsFunc([]string{a.Path, a.Peer}, func(end string) bool {
 		made := trace.Access{Op: trace.Create, Path: end, Exe: a.Exe}
 		return now.of(made).succeeded && !before.of(made).succeeded
+	})
+}
+
+// makes are the operations that give a path its file.
+var makes = []trace.Op{trace.Create, trace.Mkdir, trace.Mknod, trace.Link, trace.Symlink, trace.Rename, trace.Bind}
+
+// givenUp reports whether a program made the file at the path of a failed access
+// before, and did not even try to now.
+func givenUp(a trace.Access, before, now history) bool {
+	return slices.ContainsFunc(makes, func(op trace.Op) bool {
+		made := trace.Access{Op: op, Path: a.Path, Exe: a.Exe}
+		tried := now.of(made)
+		return before.of(made).succeeded && !tried.succeeded && len(tried.errors) == 0
 	})
 }
 

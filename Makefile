@@ -5,7 +5,7 @@ GO      ?= go
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E -H env PATH=$$PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build setup demo demo-servers test test-cluster cluster cluster-down model bench dist lint clean FORCE
+.PHONY: build setup demo demo-servers test test-cluster test-apps cluster cluster-down model bench dist lint clean FORCE
 
 build: bin/adamant ## one static binary, bin/adamant
 
@@ -28,9 +28,13 @@ test: ## all tests but the cluster's; those that depend on containerd also on co
 	$(MAKE) build
 	$(AS_ROOT) scripts/test
 
-test-cluster: ## pods must be as under a real kubelet, and rollouts work in a real cluster
+test-cluster: ## pods must be as under a real kubelet, and sealed applications and rollouts work in a real cluster
 	scripts/setup --test
 	$(AS_ROOT) scripts/test-cluster
+
+test-apps: ## what make test has no time for: the slow applications must hold under ten times their load, and need each volume
+	scripts/setup --test
+	$(AS_ROOT) env ADAMANT_TEST_APPS=all $(GO) test -count 1 -timeout 40m -parallel 2 -v -run TestMoreApplications ./internal/learn
 
 cluster: ## starts the cluster of the tests for interactive use; scripts/cluster in reaches it
 	scripts/setup --test

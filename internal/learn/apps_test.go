@@ -2,6 +2,7 @@ package learn
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -55,10 +56,15 @@ func TestApplications(t *testing.T) {
 	learnAll(t, appCases, holds)
 }
 
-// TestMoreApplications does the same with the slow applications.
+// TestMoreApplications learns the slow applications. With ADAMANT_TEST_APPS, as in
+// make test-apps, they must hold as well, which takes minutes.
 func TestMoreApplications(t *testing.T) {
 	t.Parallel()
-	learnAll(t, moreCases, nil)
+	more := holds
+	if os.Getenv("ADAMANT_TEST_APPS") == "" {
+		more = nil
+	}
+	learnAll(t, moreCases, more)
 }
 
 func learnAll(t *testing.T, cases []appCase, more func(*testing.T, Options, Workload, Lesson)) {

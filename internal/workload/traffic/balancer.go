@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,7 +27,8 @@ const (
 // Options configures a Balancer. All fields but Address may be zero.
 type Options struct {
 	Address        string        // to listen on, such as 127.0.0.1:8080; port 0 takes a free one
-	Protocol       Protocol      // how clients are read
+	Protocol       Protocol      // how clients are read; see SetProtocol
+	Forwarding     Forwarding    // likewise
 	BackendTimeout time.Duration // how long a request or connection waits for a backend when there is none; 5 s if zero
 	Connections    int           // clients at a time, others wait in the kernel's queue; 10,000 if zero
 }
@@ -46,6 +48,8 @@ type Balancer struct {
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 	slots    chan struct{} // one for each client
+	reading  atomic.Pointer[reading]
+	retired  atomic.Bool // see retire
 
 	mu      sync.Mutex
 	closed  bool
@@ -62,12 +66,6 @@ type Balancer struct {
 // error that wraps EADDRINUSE if another program listens on the address. The
 // caller must Close the Balancer.
 func Listen(ctx context.Context, o Options) (*Balancer, error) {
-	if o.BackendTimeout == 0 {
-		o.BackendTimeout = defaultBackendTimeout
-	}
-	if o.Connections == 0 {
-		o.Connections = defaultConnections
-	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.Address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("listen on %s: another program listens there already: %w", o.Address, syscall.EADDRINUSE)
@@ -75,18 +73,53 @@ func Listen(ctx context.Context, o Options) (*Balancer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
 	}
+	return Accept(ctx, l.(*net.TCPListener), o), nil
+}
+
+// Accept is Listen with an open listener, which the Balancer closes.
+func Accept(ctx context.Context, l *net.TCPListener, o Options) *Balancer {
+	if o.BackendTimeout == 0 {
+		o.BackendTimeout = defaultBackendTimeout
+	}
+	if o.Connections == 0 {
+		o.Connections = defaultConnections
+	}
 	b := &Balancer{
-		options: o, listener: l.(*net.TCPListener),
+		options: o, listener: l,
 		slots:   make(chan struct{}, o.Connections),
 		clients: map[*net.TCPConn]struct{}{},
 		members: map[string]*backend{}, leaving: map[*backend]bool{},
 		stats: map[string]*Stats{}, changed: make(chan struct{}),
 	}
+	b.SetProtocol(o.Protocol, o.Forwarding)
 	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	b.wg.Go(b.accept)
 	b.wg.Go(b.reap)
-	return b, nil
+	return b
 }
+
+// retire closes the listener and lets the clients finish; HTTP/1 clients get
+// Connection: close with their next response.
+func (b *Balancer) retire() {
+	b.retired.Store(true)
+	b.listener.Close()
+}
+
+// connected returns the number of clients.
+func (b *Balancer) connected() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.clients)
+}
+
+// reading is how the requests of a client are read and passed on.
+type reading struct {
+	protocol Protocol
+	forwards Forwarding
+}
+
+// SetProtocol changes how clients are read that connect from now on.
+func (b *Balancer) SetProtocol(p Protocol, f Forwarding) { b.reading.Store(&reading{p, f}) }
 
 // Addr returns the address that the Balancer listens on.
 func (b *Balancer) Addr() net.Addr { return b.listener.Addr() }
@@ -103,6 +136,9 @@ func (b *Balancer) Close() error {
 	b.closed = true
 	b.cancel()
 	err := b.listener.Close()
+	if b.retired.Load() { // which closed it before
+		err = nil
+	}
 	for c := range b.clients {
 		c.Close()
 	}
@@ -157,7 +193,7 @@ func (b *Balancer) serve(c *net.TCPConn) {
 	}()
 	limitUnsent(c)
 	s := newSession(b, c)
-	switch b.options.Protocol {
+	switch s.protocol {
 	case HTTP:
 		s.serveHTTP()
 	case TCP:

@@ -7,7 +7,8 @@
 // HTTP/2, databases) is balanced per connection and not parsed.
 //
 // Heads and bodies pass byte for byte, except for the Connection header of a
-// response where that of the backend would be wrong. A request that two parsers
+// response where that of the backend would be wrong, and for what Forwarding adds
+// to a request. A request that two parsers
 // could frame differently is refused and not repaired (RFC 9112, sections 6.3
 // and 11.2), so that a backend never sees a request that this package did not
 // see as the same one.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"testing"
@@ -18,7 +19,7 @@ func FuzzRequest(f *testing.F) {
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n5;a=\"b\"\r\nhello\r\n0\r\nT: 1\r\n\r\nGET",
 		"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 		"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n",
-		"GET / HTTP/1.1\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\nExpect: 100-continue\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\nExpect: 100-continue\r\n\r\n",
 	} {
 		f.Add([]byte(p))
 	}
@@ -53,6 +54,14 @@ func FuzzRequest(f *testing.F) {
 		}
 		if h.persists() == want.Close {
 			t.Errorf("persists: %v, net/http closes: %v", h.persists(), want.Close)
+		}
+		edited := writeForwarded(p[:size], ForwardReplace, net.IPv6loopback)
+		again, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(edited)))
+		if err != nil {
+			t.Fatalf("edited to %q: %v", edited, err)
+		}
+		if got := again.Header["Forwarded"]; !slices.Equal(got, []string{`for="[::1]";proto=http`}) {
+			t.Errorf("forwarded %q in %q", got, edited)
 		}
 	})
 }

@@ -27,6 +27,8 @@ type head struct {
 	upgrades  bool // Connection: upgrade
 	more      bool // Connection has other tokens
 
+	hosts   int    // number of Host fields
+	hides   bool   // Connection names a field that Forwarded sets
 	method  method // of a request
 	expects bool   // of a request: Expect: 100-continue
 	status  int    // of a response
@@ -100,6 +102,10 @@ func parseRequest(p []byte) (head, error) {
 	if !h.setFields(rest) || h.chunked && h.minor == 0 || h.method == connectMethod && !h.bodiless() {
 		return h, errMalformed
 	}
+	// RFC 9112, section 3.2: two servers may take different ones of two hosts.
+	if h.hosts > 1 || h.hosts == 0 && h.minor == 1 {
+		return h, errMalformed
+	}
 	return h, nil
 }
 
@@ -162,6 +168,11 @@ var colon = []byte(":")
 // framing is in doubt.
 func (h *head) setField(name, value []byte) bool {
 	switch len(name) {
+	case len("Host"):
+		if foldsTo(name, "host") {
+			h.hosts++
+			return isHost(trim(value))
+		}
 	case len("Connection"):
 		if foldsTo(name, "connection") {
 			h.setConnection(value)
@@ -216,6 +227,7 @@ func (h *head) setConnection(v []byte) {
 			h.upgrades = true
 		case len(token) > 0:
 			h.more = true
+			h.hides = h.hides || isForwarded(token)
 		}
 		v = rest
 	}
@@ -272,6 +284,25 @@ func isToken(v []byte) bool {
 // line.
 func isText(v []byte) bool {
 	return bytes.IndexByte(v, '\r') < 0 && bytes.IndexByte(v, 0) < 0
+}
+
+// hostChars are the characters of uri-host and port (RFC 3986, section 3.2.2).
+var hostChars = func() (is [256]bool) {
+	for _, c := range "-._~%!$&'()*+,;=:[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" {
+		is[c] = true
+	}
+	return is
+}()
+
+// isHost reports whether v may be the value of a Host field, which is empty if
+// the target has no authority.
+func isHost(v []byte) bool {
+	for _, c := range v {
+		if !hostChars[c] {
+			return false
+		}
+	}
+	return true
 }
 
 func isTarget(v []byte) bool {

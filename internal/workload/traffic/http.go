@@ -40,6 +40,10 @@ func (s *session) readRequest() bool {
 	default:
 		return false
 	}
+	// A backend that is a proxy would remove these fields, as the client asks.
+	if s.req.hides && s.forwards != ForwardNothing {
+		return s.refuse(statusBadRequest)
+	}
 	s.rest = requestBody(&s.req)
 	n, whole, err := s.rest.take(s.in.bytes()[size:])
 	if err != nil {
@@ -53,9 +57,10 @@ func (s *session) readRequest() bool {
 type outcome uint8
 
 const (
-	closing outcome = iota // the client's connection must be closed
-	keeping                // the next request may follow
-	again                  // the request must be sent again
+	closing   outcome = iota // the client's connection must be closed
+	keeping                  // the next request may follow
+	again                    // the request must be sent again
+	elsewhere                // the request must be sent to another backend
 )
 
 // exchange sends the request and passes the response on. It returns whether the
@@ -77,11 +82,13 @@ func (s *session) exchange() bool {
 		default:
 			return s.refuse(statusUnavailable)
 		}
-		if o := s.roundTrip(u); o != again {
+		switch o := s.roundTrip(u); o {
+		case again, elsewhere:
+			// A new connection cannot have been closed for being idle.
+			kept = 0
+		default:
 			return o == keeping
 		}
-		// A new connection cannot have been closed for being idle.
-		kept = 0
 	}
 }
 
@@ -96,7 +103,7 @@ func (s *session) upstream(kept time.Duration) (*upstream, error) {
 		}
 		s.b.cancelRequest(u)
 	}
-	return s.b.acquire(demand{client: s.client.TCPConn, idleTime: kept})
+	return s.b.acquire(demand{client: s.client.TCPConn, idleTime: kept, avoid: s.crashed})
 }
 
 // roundTrip sends the request over u, which it releases, and passes the
@@ -123,7 +130,7 @@ func (s *session) roundTrip(u *upstream) outcome {
 // It ignores a failed write, which reading the response reports: a backend that reads
 // no more may have sent a response before.
 func (s *session) send(u *upstream) *pump {
-	u.Write(s.in.bytes()[:s.ready])
+	u.Write(s.sendable())
 	if s.whole {
 		return nil
 	}
@@ -191,6 +198,12 @@ func (s *session) handleNoResponse(u *upstream, p *pump, err error) outcome {
 	}
 	s.b.countError(u)
 	s.b.release(u, false)
+	// The backend crashed. Only one other gets the request: it may be the reason,
+	// and would end one backend after the other.
+	if unheard && s.req.repeatable() && s.crashed == nil {
+		s.crashed = u.backend
+		return elsewhere
+	}
 	s.refuse(statusBadGateway)
 	return closing
 }

@@ -58,19 +58,19 @@ func twice(t *testing.T, answer string, cut int) traffic.Backend {
 func TestConnectionHeaderIsTrue(t *testing.T) {
 	const length = "Content-Length: 2\r\n\r\nok"
 	for _, tt := range []struct{ name, request, answer, want string }{
-		{"both stay", "GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n" + length, "HTTP/1.1 200 OK\r\n" + length},
-		{"the backend goes, the client stays", "GET / HTTP/1.1\r\n\r\n",
+		{"both stay", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\n" + length, "HTTP/1.1 200 OK\r\n" + length},
+		{"the backend goes, the client stays", "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n" + length, "HTTP/1.1 200 OK\r\nA: b\r\n" + length},
-		{"the client goes", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+		{"the client goes", "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 			"HTTP/1.1 200 OK\r\n" + length, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"},
-		{"both go", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+		{"both go", "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nConnection: close\r\n" + length, "HTTP/1.1 200 OK\r\nConnection: close\r\n" + length},
-		{"the end is the end of the body", "GET / HTTP/1.1\r\n\r\n",
+		{"the end is the end of the body", "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 			"HTTP/1.1 200 OK\r\n\r\nok", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nok"},
 		{"an old client", "GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\n" + length, "HTTP/1.1 200 OK\r\n" + length},
 		{"an old client that stays", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n" + length, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n" + length},
-		{"an old backend", "GET / HTTP/1.1\r\n\r\n", "HTTP/1.0 200 OK\r\n" + length, "HTTP/1.0 200 OK\r\n" + length},
+		{"an old backend", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.0 200 OK\r\n" + length, "HTTP/1.0 200 OK\r\n" + length},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := listen(t, traffic.Options{Protocol: traffic.HTTP}, saying(t, "a", tt.answer))
@@ -214,7 +214,7 @@ func TestInterimResponses(t *testing.T) {
 		saying(t, "a", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
 	for minor, want := range []string{"HTTP/1.1 200 OK\r\n", "HTTP/1.1 103 Early Hints\r\n"} {
 		c, r := dial(t, b)
-		fmt.Fprintf(c, "GET / HTTP/1.%d\r\n\r\n", minor)
+		fmt.Fprintf(c, "GET / HTTP/1.%d\r\nHost: x\r\n\r\n", minor)
 		if line, err := r.ReadString('\n'); line != want {
 			t.Errorf("HTTP/1.%d: got %q, %v", minor, line, err)
 		}
@@ -223,7 +223,7 @@ func TestInterimResponses(t *testing.T) {
 
 func TestTunnels(t *testing.T) {
 	for _, tt := range []struct{ name, request, answer string }{
-		{"upgrade", "GET / HTTP/1.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"},
+		{"upgrade", "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"},
 		{"CONNECT", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -278,6 +278,77 @@ func TestRetry(t *testing.T) {
 			if resp, _ := answer(t, r, method); resp.StatusCode != want {
 				t.Errorf("%s: got %d, want %d", method, resp.StatusCode, want)
 			}
+		}
+	}
+}
+
+// TestCrash uses backends that close the connection when they have the request. One
+// that is safe to repeat is answered by another backend, if there is one, and no
+// request ends more than two of them.
+func TestCrash(t *testing.T) {
+	const answers, crashes = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ""
+	for _, tt := range []struct {
+		name, method string
+		backends     []string // the answer of each
+		want         int
+		requests     int // that backends got
+	}{
+		{"another answers", "GET", []string{crashes, answers}, 200, 2},
+		{"HEAD", "HEAD", []string{crashes, answers}, 200, 2},
+		{"not safe to repeat", "POST", []string{crashes, answers}, 502, 1},
+		{"there is no other", "GET", []string{crashes}, 502, 1},
+		{"it ends all that get it", "GET", []string{crashes, crashes, crashes, crashes}, 502, 2},
+		{"half an answer", "GET", []string{"HTTP/1.1 200", answers}, 502, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := listen(t, traffic.Options{Protocol: traffic.HTTP})
+			var r traffic.Route
+			for n, text := range tt.backends {
+				r.Backends = append(r.Backends, saying(t, fmt.Sprint(n), text))
+			}
+			b.Set(r)
+			c, in := dial(t, b)
+			fmt.Fprintf(c, "%s / HTTP/1.1\r\nHost: x\r\n\r\n", tt.method)
+			if resp, _ := answer(t, in, tt.method); resp.StatusCode != tt.want {
+				t.Errorf("got %d, want %d", resp.StatusCode, tt.want)
+			}
+			requests, failures := 0, 0
+			for _, s := range b.Stats() {
+				requests, failures = requests+int(s.Requests), failures+int(s.Errors)
+			}
+			want := tt.requests
+			if tt.want == 200 {
+				want--
+			}
+			if requests != tt.requests || failures != want {
+				t.Errorf("counted %d requests, %d errors; want %d, %d", requests, failures, tt.requests, want)
+			}
+		})
+	}
+}
+
+// TestEmptyLinesBetweenRequests checks that empty lines are ignored and not passed
+// on: the backend would take them for a part of the next request.
+func TestEmptyLinesBetweenRequests(t *testing.T) {
+	got := make(chan string, 2)
+	b := listen(t, traffic.Options{Protocol: traffic.HTTP}, serveConn(t, "a", func(c net.Conn, r *bufio.Reader) {
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil || readHead(r) != nil {
+				return
+			}
+			got <- line
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	}))
+	c, r := dial(t, b)
+	for _, before := range []string{"\r\n", "\r\n\r\n\r\n"} {
+		io.WriteString(c, before+"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if resp, _ := answer(t, r, "GET"); resp.StatusCode != 200 {
+			t.Errorf("got %d", resp.StatusCode)
+		}
+		if line := <-got; line != "GET / HTTP/1.1\r\n" {
+			t.Errorf("the backend got %q", line)
 		}
 	}
 }

@@ -10,6 +10,9 @@ import (
 const (
 	smallBuffer = 4 << 10  // of a client between requests
 	largeBuffer = 32 << 10 // of a response, and of a body under way
+
+	emptyLine     = 2 // bytes
+	maxEmptyLines = 16
 )
 
 var largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
@@ -99,10 +102,17 @@ func (r *reader) room() error {
 // byte the error is io.EOF or that of the connection; after it the end is
 // io.ErrUnexpectedEOF.
 func (r *reader) head() (int, error) {
-	begun := false
+	begun, emptyLines := false, 0
 	for {
 		size, line, err := headEnd(r.bytes(), r.line)
 		r.line = line
+		// A client may send empty lines between requests (RFC 9112, section 2.2).
+		// They are not passed on, and too many of them are no request.
+		if size == emptyLine && r.idle > 0 && emptyLines < maxEmptyLines {
+			emptyLines++
+			r.consume(size)
+			continue
+		}
 		if size > 0 || err != nil {
 			r.line = 0
 			return size, err

@@ -21,6 +21,7 @@ type session struct {
 	in     reader    // of the client
 	out    reader    // of the upstream of the current request
 	first  *upstream // opened by serveAuto before the client sent anything
+	reading
 	request
 	response
 }
@@ -31,6 +32,8 @@ type request struct {
 	rest  body // rest of the body
 	ready int  // bytes of in to send at once: the head and the body so far
 	whole bool // ready is the complete request
+
+	crashed *backend // closed the connection without an answer to this request
 }
 
 // A response is the state of the response to the current request.
@@ -44,7 +47,7 @@ type response struct {
 }
 
 func newSession(b *Balancer, c *net.TCPConn) *session {
-	s := &session{b: b, client: newConn(c)}
+	s := &session{b: b, client: newConn(c), reading: *b.reading.Load()}
 	s.in = reader{conn: s.client, small: make([]byte, smallBuffer), idle: idleClient, whole: headLimit}
 	s.in.buf = s.in.small
 	return s

@@ -23,6 +23,7 @@ type demand struct {
 	client   *net.TCPConn
 	state    state
 	idleTime time.Duration // how long a reused connection may have been idle; 0 for a new connection
+	avoid    *backend      // is not chosen; nil for none
 }
 
 // acquire chooses a backend and returns a connection to it, which must be
@@ -30,6 +31,9 @@ type demand struct {
 // one if there is none.
 func (b *Balancer) acquire(n demand) (*upstream, error) {
 	var tried, blamed []*backend
+	if n.avoid != nil {
+		tried = append(tried, n.avoid)
+	}
 	var timeout <-chan time.Time
 	for {
 		u, bk, changed := b.choose(n, tried)
@@ -47,6 +51,9 @@ func (b *Balancer) acquire(n demand) (*upstream, error) {
 			b.dialFailed(bk, !slices.Contains(blamed, bk))
 			tried, blamed = append(tried, bk), append(blamed, bk)
 			continue
+		}
+		if n.avoid != nil && len(tried) == 1 {
+			return nil, errUnreachable // there is no other
 		}
 		if timeout == nil {
 			timeout = time.After(b.options.BackendTimeout)

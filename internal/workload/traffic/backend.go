@@ -23,6 +23,7 @@ type backend struct {
 	open   map[*upstream]struct{}
 	idle   []*upstream   // subset of open, ordered by use
 	gone   chan struct{} // closed when it left the route and nothing is active
+	ended  bool          // its processes have ended, see Ended
 }
 
 // enter returns the existing backend of a spec or a new one. The caller holds
@@ -34,6 +35,7 @@ func (b *Balancer) enter(before map[string]*backend, spec Backend) *backend {
 	for bk := range b.leaving {
 		if bk.Backend == spec {
 			delete(b.leaving, bk)
+			bk.ended = false
 			return bk
 		}
 	}
@@ -148,4 +150,5 @@ type upstream struct {
 	used    time.Time // when it last became idle
 	reused  bool      // carried a request before
 	cut     bool      // closed by this package while it was in use
+	spoken  bool      // the client has everything that the backend sent
 }

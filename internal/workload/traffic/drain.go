@@ -46,3 +46,33 @@ func (b *Balancer) draining(id string) (*backend, <-chan struct{}, error) {
 	}
 	return nil, nil, nil
 }
+
+// Ended tells the Balancer that the processes of a backend which left the route
+// have ended. A connection of it ends as soon as the client has everything that the
+// backend sent: nobody reads what the client may still send.
+func (b *Balancer) Ended(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for bk := range b.leaving {
+		if bk.ID != id {
+			continue
+		}
+		bk.ended = true
+		for u := range bk.open {
+			if u.spoken && u.client != nil {
+				u.client.SetReadDeadline(past)
+			}
+		}
+	}
+}
+
+// passedAll notes that the client has everything that u's backend sent. If the
+// backend has ended it ends the reading of the client, too.
+func (b *Balancer) passedAll(u *upstream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u.spoken = true
+	if u.backend.ended && u.client != nil {
+		u.client.SetReadDeadline(past)
+	}
+}

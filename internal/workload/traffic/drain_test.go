@@ -1,10 +1,12 @@
 package traffic_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -205,4 +207,36 @@ func TestBackendThatReturns(t *testing.T) {
 	}
 	b.Set(traffic.Route{})
 	drain(t, b, "slow")
+}
+
+// TestEndedBackend uses a client that does not close its connection when the
+// backend does, as the connections in a pool. It must not delay the drain of a
+// backend that has ended, and gets everything that the backend sent.
+func TestEndedBackend(t *testing.T) {
+	for _, first := range []string{"the connection ends", "the backend is known to have ended"} {
+		t.Run(first+" first", func(t *testing.T) {
+			end := make(chan struct{})
+			b := listen(t, traffic.Options{Protocol: traffic.TCP}, serveConn(t, "a", func(c net.Conn, r *bufio.Reader) {
+				r.ReadString('\n')
+				<-end
+				io.WriteString(c, strings.Repeat("x", 1<<20)+"bye\n")
+			}))
+			c, r := dial(t, b)
+			io.WriteString(c, "hello\n")
+			eventually(t, "a connection", func() bool { return b.Stats()["a"].Active == 1 })
+			b.Set(traffic.Route{})
+			if first == "the connection ends" {
+				close(end)
+				r.ReadString('\n')
+				b.Ended("a")
+			} else {
+				b.Ended("a")
+				close(end)
+				if line, err := r.ReadString('\n'); len(line) != 1<<20+4 {
+					t.Errorf("got %d bytes, %v", len(line), err)
+				}
+			}
+			drain(t, b, "a")
+		})
+	}
 }

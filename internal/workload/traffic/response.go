@@ -31,7 +31,7 @@ func (s *session) writeResponse(p *pump) (keep bool, err error) {
 // connection decides whether the client's connection stays open after the
 // response, and how the Connection header must be edited to match.
 func (s *session) connection(p *pump) (keep bool, e edit) {
-	keep = s.req.persists() && s.answer.framing != untilClose && s.bodyEnds(p)
+	keep = s.req.persists() && s.answer.framing != untilClose && s.bodyEnds(p) && !s.b.retired.Load()
 	// An HTTP/1.0 client keeps its connection only if the response has
 	// keep-alive (RFC 9112, section 9.3).
 	told := s.resp.keepAlive && !s.resp.closes

@@ -8,19 +8,19 @@ import (
 
 // A Route is the set of backends that get traffic.
 type Route struct {
-	Backends []Backend
+	Backends []Backend `json:"backends,omitempty"`
 
 	// Shares divides new requests and connections among groups, relative to
 	// each other. A group with share 0, or that is not in Shares, gets nothing.
 	// Nil gives every backend the same.
-	Shares map[string]int
+	Shares map[string]int `json:"shares,omitempty"`
 }
 
 // A Backend is an address that traffic is sent to.
 type Backend struct {
-	ID      string // unique name, such as that of a pod
-	Address string // host:port
-	Group   string // backends that share a part of the traffic, such as a generation
+	ID      string `json:"id"`      // unique name, such as that of a pod
+	Address string `json:"address"` // host:port
+	Group   string `json:"group"`   // backends that share a part of the traffic, such as a generation
 }
 
 // A group holds the backends of the route that share a part of the traffic.

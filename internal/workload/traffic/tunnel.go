@@ -66,6 +66,7 @@ func (s *session) tunnel(u *upstream) (answered bool) {
 	n, err := io.Copy(s.client.TCPConn, u.TCPConn)
 	silent := heard+n == 0 && !left.Load()
 	passEnd(s.client, u.conn, err, true)
+	s.b.passedAll(u)
 	asked += <-up
 	return !silent || asked == 0
 }

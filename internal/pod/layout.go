@@ -20,7 +20,7 @@ import (
 //	pods/<uid>/prepared    ID of the sandbox in which the containers can be started
 //	pods/<uid>/crashes/    the latest crash of each container that is restarted
 //	pods/<uid>/owner       of an ephemeral pod: locked while its creator runs
-//	pods/<uid>/removing    exists once the removal has begun
+//	pods/<uid>/removing    exists once the removal has begun; contains when its grace period ends, see Terminate
 //	pods/<uid>/stopped     exists once the pod must not run; contains the reason
 //	pods/<uid>/supervisor  locked while a process supervises the pod
 type layout struct{ translate.Layout }

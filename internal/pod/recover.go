@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/pod/cri"
@@ -51,9 +52,12 @@ func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	if exists(l.committed()) && !ownerIsGone(l) {
 		return nil // its creator committed it before the lock was taken
 	}
+	if !ownerIsGone(l) && time.Now().Before(l.endsBy()) {
+		return nil // it is ending, see Terminate
+	}
 	// The mark is only for commands that list pods now. The removal must not fail
 	// because the mark cannot be written to a full disk.
-	_ = l.markRemoving()
+	_ = l.markRemoving(time.Time{})
 	return e.deletePod(ctx, uid)
 }
 

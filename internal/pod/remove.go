@@ -99,6 +99,10 @@ func (w *worker) stopAll(ctx context.Context, all []Container, grace int64) erro
 // Recover removes it even if this process is killed. grace is as for Stop; 0
 // kills immediately.
 func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
+	return p.remove(ctx, removal{grace: grace, events: events})
+}
+
+func (p *Pod) remove(ctx context.Context, r removal) error {
 	l := newLayout(p.e.opts.Root, p.UID)
 	lock, err := p.e.lockPod(ctx, l)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,12 +113,15 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 	}
 	defer lock.release()
 	// The directory may be gone: another process may be removing the pod.
-	if err := l.markRemoving(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := r.begin(l, p.rec.Spec.GracePeriod()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove pod %s: %w", p.Name, err)
 	}
 	p.e.opts.step("removing")
-	stopErr := p.stop(ctx, grace, events)
+	stopErr := p.stop(ctx, r.grace, r.events)
 	p.e.opts.step("stopped")
+	if err := r.finish(ctx); err != nil {
+		return fmt.Errorf("remove pod %s: %w", p.Name, err)
+	}
 	select {
 	case p.e.deleting <- struct{}{}:
 		defer func() { <-p.e.deleting }()
@@ -131,9 +138,13 @@ func (p *Pod) Remove(ctx context.Context, grace int64, events Events) error {
 }
 
 // markRemoving records that the removal began, so that Recover finishes it if
-// this process is killed.
-func (l layout) markRemoving() error {
-	if err := durable.WriteFile(l.removing(), nil, 0o600); err != nil {
+// this process is killed: at once or, if endsBy is not zero, after that time.
+func (l layout) markRemoving(endsBy time.Time) error {
+	var mark []byte
+	if !endsBy.IsZero() {
+		mark = endsBy.UTC().AppendFormat(nil, time.RFC3339Nano)
+	}
+	if err := durable.WriteFile(l.removing(), mark, 0o600); err != nil {
 		return err
 	}
 	// In this order: without both files the pod would look like one that is

@@ -13,6 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
+	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
 // Options configures a Controller.
@@ -26,6 +27,9 @@ type Options struct {
 	// pods, and leaves nothing after RemoveAll or, if the process is killed,
 	// after the next Sweep.
 	Ephemeral bool
+	// Balancer spreads the traffic of Services. If it is nil, the controller has
+	// one that ends with it. Close closes it.
+	Balancer Balancer
 	// Events receives the events of workloads, whose Pod is
 	// "namespace/kind/name", and of their pods. It may be nil.
 	Events pod.Events
@@ -39,6 +43,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = func(error) {}
+	}
+	if o.Balancer == nil {
+		o.Balancer = traffic.NewPool()
 	}
 	if o.Events == nil {
 		o.Events = func(pod.Event) {}
@@ -153,6 +160,7 @@ func (c *Controller) load(ctx context.Context) error {
 	for _, p := range pods {
 		c.adopt(ctx, p)
 	}
+	c.services.setUnused() // until there is a workload
 	if err := c.openServices(); err != nil {
 		c.log(err)
 	}
@@ -166,7 +174,7 @@ func (c *Controller) load(ctx context.Context) error {
 // any more is removed: its removal was under way when the last process ended.
 func (c *Controller) adopt(ctx context.Context, p *pod.Pod) {
 	generation, err := strconv.Atoi(p.Labels[labelGeneration])
-	if err != nil || p.Spec().Ephemeral || p.Phase == pod.Removing || p.Phase == pod.Creating {
+	if err != nil || p.Spec().Ephemeral || p.Phase == pod.Removing && !p.IsEnding() || p.Phase == pod.Creating {
 		return // of no controller, or being created or removed by another process
 	}
 	for key, w := range c.workloads {
@@ -208,6 +216,7 @@ func (c *Controller) removeRecords(w *workload) error {
 	c.mu.Lock()
 	delete(c.workloads, w.key)
 	c.mu.Unlock()
+	c.services.setUnused()
 	c.unpin(pinned)
 	return err
 }

@@ -87,7 +87,13 @@ func (w *workload) judgeTraffic() (fault, unjudged string) {
 	if err != nil || r.State.Phase != rollout.Progressing {
 		return "", ""
 	}
+	if r.Policy.ErrorRate == nil {
+		return r.Policy.TrafficFault(0, 0) // without asking the balancer
+	}
 	requests, failures := w.controller.services.requestCounts(group(w.key, r.State.Target))
+	if requests < w.requests || failures < w.failures {
+		w.requests, w.failures = 0, 0 // the balancer was killed, and counts anew
+	}
 	// The counters include earlier rollouts of the same generation.
 	return r.Policy.TrafficFault(requests-w.requests, failures-w.failures)
 }

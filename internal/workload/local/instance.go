@@ -155,6 +155,13 @@ func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 	i.template = &spec.Spec
 	ctx, i.cancel = context.WithCancel(ctx)
 	w.instances[p.Name] = i
+	if p.Phase == pod.Removing { // the process that terminated it was killed
+		i.Ending, i.phase = true, "Ending"
+		i.cancel()
+		close(i.done)
+		w.wg.Go(func() { w.removePod(w.ctx, i) })
+		return
+	}
 	w.wg.Go(func() {
 		defer close(i.done)
 		w.supervise(ctx, i)
@@ -251,20 +258,18 @@ func (w *workload) setCrashed(i *instance, c pod.Crash) {
 	w.notify()
 }
 
-// terminate takes an instance out of traffic, waits until its open connections
-// have ended or its grace period is over, and removes it. The caller holds mu.
+// terminate takes an instance out of traffic and stops it at the same time, as in
+// Kubernetes: only the instance itself can end a session well, such as one of
+// HTTP/2 or a WebSocket. The caller holds mu.
 func (w *workload) terminate(i *instance) {
 	if i.Ending {
 		return
 	}
 	i.Ending, i.phase = true, "Ending"
 	w.wg.Go(func() {
-		grace := gracePeriod(i.template)
-		ctx, cancel := context.WithTimeout(w.ctx, grace)
-		// Traffic ends before the pod is stopped: a process may refuse connections
-		// as soon as it gets SIGTERM.
-		w.controller.services.drain(ctx, i.ID)
-		cancel()
+		// Routes are updated here and not in the background: a process may refuse
+		// connections as soon as it gets SIGTERM.
+		w.controller.services.route()
 		i.cancel()
 		// Until then the supervision uses the pod, or the creation may set it.
 		<-i.done
@@ -277,8 +282,9 @@ func (w *workload) terminate(i *instance) {
 // still in use.
 func (w *workload) removePod(ctx context.Context, i *instance) {
 	for tries := 1; i.pod != nil; tries++ {
-		err := i.pod.Remove(ctx, -1, nil)
+		err := i.pod.Terminate(ctx, nil, func(ctx context.Context) { w.controller.services.finish(ctx, i.ID) })
 		if err == nil {
+			w.controller.services.cut(i.ID)
 			break
 		}
 		if w.ctx.Err() != nil {
@@ -293,11 +299,4 @@ func (w *workload) removePod(ctx context.Context, i *instance) {
 	defer w.mu.Unlock()
 	delete(w.instances, i.ID)
 	w.notify()
-}
-
-func gracePeriod(spec *corev1.PodSpec) time.Duration {
-	if spec.TerminationGracePeriodSeconds != nil {
-		return time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second
-	}
-	return 30 * time.Second
 }

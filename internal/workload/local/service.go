@@ -3,9 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,24 +15,43 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
+// A Balancer spreads the traffic of Services over instances. It is a traffic.Pool,
+// or another process that has one.
+type Balancer interface {
+	// Apply replaces all listeners and routes. It returns an error for each
+	// listener that is not open, by its name.
+	Apply(context.Context, []traffic.Listener) map[string]error
+	// Ended and Drain are those of traffic.Balancer, for all listeners.
+	Ended(ctx context.Context, id string)
+	Drain(ctx context.Context, id string) error
+	Stats(context.Context) traffic.Counters
+	// Close ends the use of the Balancer, which may go on in its own process.
+	Close() error
+}
+
 // services are the open ports of all Services.
 type services struct {
 	controller *Controller
+	balancer   Balancer
 	wake       chan struct{}
+	routing    sync.Mutex // held while routes are passed on, so that the latest wins
 
-	mu   sync.Mutex
-	list map[string]*service // by namespace/name
+	mu     sync.Mutex
+	list   map[string]*service // by namespace/name
+	unused bool                // no workload is left, so that nothing listens
 }
 
-// A service is one Service with its open ports.
+// A service is one Service with its ports.
 type service struct {
 	corev1.Service
-	ports map[int32]*traffic.Balancer // by the Service's port
-	err   error                       // why a port is not open
+	listen  map[int32]string // address of each port
+	closed  map[int32]bool   // the ports that are not open
+	invalid error            // why a port cannot be open
+	err     error            // the first of these and of the balancer's
 }
 
 func newServices(c *Controller) *services {
-	return &services{controller: c, wake: make(chan struct{}, 1), list: map[string]*service{}}
+	return &services{controller: c, balancer: c.opts.Balancer, wake: make(chan struct{}, 1), list: map[string]*service{}}
 }
 
 // run updates the routes after each change until ctx ends.
@@ -42,7 +59,9 @@ func (s *services) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			s.close()
+			if err := s.balancer.Close(); err != nil {
+				s.controller.log(err)
+			}
 			return
 		case <-s.wake:
 			s.route()
@@ -60,31 +79,27 @@ func (s *services) update() {
 
 // setServices opens the ports of a list of Services and closes all others. A
 // Service whose address is in use returns an error and stays in the list, so
-// that its status shows the error.
+// that its status shows the error; the next route tries again.
 func (s *services) setServices(list []corev1.Service) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	wanted := map[string]bool{}
-	var first error
+	s.list = map[string]*service{}
 	for _, spec := range list {
-		name := spec.Namespace + "/" + spec.Name
-		wanted[name] = true
-		if err := s.open(name, spec); err != nil && first == nil {
-			first = err
+		s.list[spec.Namespace+"/"+spec.Name] = &service{Service: spec}
+	}
+	s.mu.Unlock()
+	s.route()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, spec := range list {
+		if one := s.list[spec.Namespace+"/"+spec.Name]; one != nil && one.err != nil {
+			return one.err
 		}
 	}
-	for name, old := range s.list {
-		if !wanted[name] {
-			old.close()
-			delete(s.list, name)
-		}
-	}
-	s.update()
-	return first
+	return nil
 }
 
 // check returns an error if a port of a Service is taken, by another Service or by
-// another program, or if its address is invalid.
+// another program, or if an annotation is invalid.
 func (s *services) check(list []corev1.Service) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,15 +110,18 @@ func (s *services) check(list []corev1.Service) error {
 	}
 	ours := map[string]bool{} // open now
 	for name, one := range s.list {
-		for _, b := range one.ports {
-			ours[b.Addr().String()] = true
+		for port, address := range one.listen {
+			ours[address] = ours[address] || !one.closed[port]
 			if !declared[name] {
-				taken[b.Addr().String()] = name
+				taken[address] = name
 			}
 		}
 	}
 	for _, spec := range list {
 		name := nameOf(spec.ObjectMeta)
+		if _, err := forwardingOf(spec); err != nil {
+			return fmt.Errorf("service %s: %w", name, err)
+		}
 		for _, p := range spec.Spec.Ports {
 			address, err := listenAddress(spec, p)
 			if err != nil {
@@ -126,49 +144,9 @@ func (s *services) check(list []corev1.Service) error {
 	return nil
 }
 
-// open opens the ports of a Service and closes those that it does not have any
-// more.
-func (s *services) open(name string, spec corev1.Service) error {
-	old := s.list[name]
-	if old == nil {
-		old = &service{ports: map[int32]*traffic.Balancer{}}
-		s.list[name] = old
-	}
-	old.Service, old.err = spec, nil
-	wanted := map[int32]bool{}
-	for _, p := range spec.Spec.Ports {
-		wanted[p.Port] = true
-		address, err := listenAddress(spec, p)
-		if err == nil {
-			err = old.listen(s.controller.ctx, address, p)
-		}
-		if err != nil {
-			old.err = fmt.Errorf("service %s: %w", name, err)
-		}
-	}
-	for port, b := range old.ports {
-		if !wanted[port] {
-			b.Close()
-			delete(old.ports, port)
-		}
-	}
-	return old.err
-}
-
-func (s *service) listen(ctx context.Context, address string, p corev1.ServicePort) error {
-	if b := s.ports[p.Port]; b != nil {
-		if b.Addr().String() == address {
-			return nil
-		}
-		b.Close()
-		delete(s.ports, p.Port)
-	}
-	b, err := traffic.Listen(ctx, traffic.Options{Address: address, Protocol: protocolOf(p)})
-	if err != nil {
-		return err
-	}
-	s.ports[p.Port] = b
-	return nil
+// listenerName returns the name of a Service's port in a Balancer.
+func listenerName(s *service, port int32) string {
+	return fmt.Sprintf("%s/%s:%d", s.Namespace, s.Name, port)
 }
 
 // protocolOf returns how a port is balanced: by its appProtocol or the prefix
@@ -217,19 +195,22 @@ func listenAddress(s corev1.Service, p corev1.ServicePort) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(int(port))), nil
 }
 
-func (s *service) close() {
-	for _, b := range s.ports {
-		b.Close()
-	}
-}
+// annotationForwarded is the annotation of a Service with the values "replace" and
+// "append", see traffic.Forwarding.
+const annotationForwarded = "adamant.sh/forwarded"
 
-func (s *services) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, one := range s.list {
-		one.close()
+// forwardingOf returns what the Service's backends are told about the client.
+func forwardingOf(s corev1.Service) (traffic.Forwarding, error) {
+	switch v := s.Annotations[annotationForwarded]; v {
+	case "":
+		return traffic.ForwardNothing, nil
+	case "replace":
+		return traffic.ForwardReplace, nil
+	case "append":
+		return traffic.ForwardAppend, nil
+	default:
+		return 0, &rollout.AnnotationError{Name: annotationForwarded, Value: v, Want: `"replace", or "append" behind a proxy that is trusted`}
 	}
-	s.list = map[string]*service{}
 }
 
 // An endpoint is an instance as Services see it.
@@ -242,17 +223,72 @@ type endpoint struct {
 	takes     bool // gets new traffic
 }
 
-// route passes the selected instances to the balancer of every open port.
+// route passes the Services with the selected instances to the balancer.
 func (s *services) route() {
+	// Read first: mu may be held for as long as the balancer takes, and the mu of
+	// a workload must not wait for it.
+	s.routing.Lock()
+	defer s.routing.Unlock()
 	endpoints, shares := s.controller.endpoints()
+	workloads := len(s.controller.all())
+	s.mu.Lock()
+	s.unused = s.unused && workloads == 0
+	unused := s.unused
+	var list []traffic.Listener
+	for _, one := range s.list {
+		if listeners := one.listeners(endpoints, shares); !unused {
+			list = append(list, listeners...)
+		}
+	}
+	s.mu.Unlock()
+	failed := s.balancer.Apply(s.controller.ctx, list)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range s.list {
-		for _, p := range one.Spec.Ports {
-			if b := one.ports[p.Port]; b != nil {
-				b.Set(one.routeOf(p, endpoints, shares))
-			}
+		one.setFailed(failed, unused)
+	}
+}
+
+// listeners returns the wanted listeners of a Service's ports. It sets err if the
+// Service is invalid.
+func (s *service) listeners(endpoints []endpoint, shares map[string]int) []traffic.Listener {
+	s.invalid, s.listen = nil, map[int32]string{}
+	forwarding, err := forwardingOf(s.Service)
+	if err != nil {
+		s.invalid = err
+		return nil
+	}
+	var list []traffic.Listener
+	for _, p := range s.Spec.Ports {
+		address, err := listenAddress(s.Service, p)
+		if err != nil {
+			s.invalid = err
+			continue
 		}
+		s.listen[p.Port] = address
+		list = append(list, traffic.Listener{
+			Name: listenerName(s, p.Port), Address: address, Protocol: protocolOf(p), Forwarding: forwarding,
+			Route: s.routeOf(p, endpoints, shares),
+		})
+	}
+	return list
+}
+
+// setFailed stores which ports are not open: the failed ones, or all.
+func (s *service) setFailed(failed map[string]error, all bool) {
+	err := s.invalid
+	s.closed = map[int32]bool{}
+	for port := range s.listen {
+		s.closed[port] = all
+	}
+	for port := range s.listen {
+		if e := failed[listenerName(s, port)]; e != nil {
+			s.closed[port], err = true, e
+		}
+	}
+	s.err = nil
+	if err != nil {
+		s.err = fmt.Errorf("service %s/%s: %w", s.Namespace, s.Name, err)
 	}
 }
 
@@ -300,36 +336,34 @@ func targetPort(p corev1.ServicePort, spec *corev1.PodSpec) int {
 	return 0
 }
 
-// drain waits until the open connections of an instance have ended, or ctx
-// ends.
-func (s *services) drain(ctx context.Context, id string) {
-	// Routes are updated here and not in the background: otherwise a new connection
-	// could reach the instance after it was drained.
-	s.route()
-	var wg sync.WaitGroup
-	for _, b := range s.balancers() {
-		wg.Go(func() { b.Drain(ctx, id) })
-	}
-	wg.Wait()
+// finish waits until the clients of an instance, whose containers have ended, have
+// everything that it sent, or until ctx ends.
+func (s *services) finish(ctx context.Context, id string) {
+	s.balancer.Ended(ctx, id)
+	s.balancer.Drain(ctx, id) // only fails with ctx
 }
 
-func (s *services) balancers() []*traffic.Balancer {
+// cut closes what is still open on an instance that is gone.
+func (s *services) cut(id string) {
+	ctx, cancel := context.WithCancel(s.controller.ctx)
+	cancel()
+	s.balancer.Drain(ctx, id)
+}
+
+// setUnused closes the ports if no workload is left.
+func (s *services) setUnused() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []*traffic.Balancer
-	for _, one := range s.list {
-		list = slices.AppendSeq(list, maps.Values(one.ports))
-	}
-	return list
+	s.unused = len(s.controller.all()) == 0
+	s.mu.Unlock()
+	s.update()
 }
 
 // requestCounts returns the requests to a generation, and how many of them
-// failed, since the Services were opened.
+// failed, since the ports were opened.
 func (s *services) requestCounts(group string) (requests, failures uint64) {
-	for _, b := range s.balancers() {
-		st := b.Stats()[group]
-		requests += uint64(st.Requests)
-		failures += uint64(st.Errors)
+	for _, groups := range s.balancer.Stats(s.controller.ctx) {
+		requests += groups[group].Requests
+		failures += groups[group].Errors
 	}
 	return requests, failures
 }

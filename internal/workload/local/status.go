@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
+	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
 // A Status is the current state of a workload.
@@ -195,12 +196,13 @@ func waiting(r record, g rollout.GateResult) string {
 
 // statusOf returns the ports whose Services select pods with these labels.
 func (s *services) statusOf(namespace string, labels map[string]string) []ServiceStatus {
+	stats := s.balancer.Stats(s.controller.ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []ServiceStatus
 	for _, one := range s.list {
 		if one.Namespace == namespace && selects(one.Spec.Selector, labels) {
-			list = append(list, one.status()...)
+			list = append(list, one.status(stats)...)
 		}
 	}
 	slices.SortFunc(list, func(a, b ServiceStatus) int {
@@ -209,19 +211,19 @@ func (s *services) statusOf(namespace string, labels map[string]string) []Servic
 	return list
 }
 
-func (s *service) status() []ServiceStatus {
+func (s *service) status(stats traffic.Counters) []ServiceStatus {
 	var list []ServiceStatus
 	for _, p := range s.Spec.Ports {
 		one := ServiceStatus{Name: s.Name, Namespace: s.Namespace, Port: p.Port}
 		if s.err != nil {
 			one.Err = s.err.Error()
 		}
-		if b := s.ports[p.Port]; b != nil {
-			one.Address = b.Addr().String()
-			for _, st := range b.Stats() {
-				one.Requests += uint64(st.Requests)
-				one.Errors += uint64(st.Errors)
-			}
+		if !s.closed[p.Port] {
+			one.Address = s.listen[p.Port]
+		}
+		for _, st := range stats[listenerName(s, p.Port)] {
+			one.Requests += st.Requests
+			one.Errors += st.Errors
 		}
 		list = append(list, one)
 	}

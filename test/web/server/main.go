@@ -5,11 +5,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -48,12 +50,27 @@ func main() {
 		}
 	})
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
-	server := http.Server{Addr: ":8080", Handler: mux}
+	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		for n := range 20 {
+			fmt.Fprintf(w, "data: %d\n\n", n)
+			w.(http.Flusher).Flush()
+			time.Sleep(100 * time.Millisecond)
+		}
+		fmt.Fprintln(w, "end")
+	})
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	var sessions sync.WaitGroup
+	mux.HandleFunc("/session", func(w http.ResponseWriter, r *http.Request) { session(ctx, w, &sessions) })
+	server := http.Server{Addr: ":8080", Handler: mux, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		<-ctx.Done()
 		server.Shutdown(context.Background())
+		sessions.Wait()
 	}()
 	if nature == "drifts" {
 		os.WriteFile("/etc/app.conf", []byte("changed by the program itself\n"), 0o644)
@@ -62,6 +79,35 @@ func main() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	<-ended
+}
+
+// session switches to a protocol of lines, which the server sends back. As with
+// WebSockets, the server ends it with a message, and waits for the client's end.
+func session(ctx context.Context, w http.ResponseWriter, all *sync.WaitGroup) {
+	all.Add(1)
+	defer all.Done()
+	c, rw, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: lines\r\n\r\n")
+	stop := context.AfterFunc(ctx, func() { c.SetReadDeadline(time.Now()) })
+	defer stop()
+	for {
+		line, err := rw.ReadString('\n')
+		if err != nil && ctx.Err() == nil {
+			return
+		}
+		if err != nil {
+			break
+		}
+		fmt.Fprint(c, line)
+	}
+	fmt.Fprintln(c, "bye")
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	io.Copy(io.Discard, c)
 }
 
 func read(path string) string {

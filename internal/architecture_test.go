@@ -38,6 +38,7 @@ var layers = []struct {
 	{[]string{"internal/servers/facts"}, "reads servers, and compares none"},
 	{[]string{"internal/servers/ssh"}, "runs commands on servers over SSH, and does not know what for"},
 	{[]string{"internal/workload/cluster"}, "carries rollouts out in a cluster; it needs none of what runs pods here"},
+	{[]string{"internal/workload/balancer"}, "balances traffic in a process of its own; it needs none of what runs pods"},
 	{[]string{"internal/workload/gate"}, "asks instances what a rollout wants to know, however they are reached"},
 	{[]string{"internal/pod"}, "runs pods from specs and volumes; it runs what it is given and judges nothing"},
 	{[]string{"internal/pod/containerd"}, "starts a private containerd, and reaches it through CRI"},
@@ -71,20 +72,21 @@ var layers = []struct {
 // group's root package, each with the reason. All other packages of a group are
 // its own business.
 var doors = map[string]string{
-	"internal/drift/inspect":    "reads files, which drift itself does not: whoever only prints a report must not need that",
-	"internal/fs/tree":          "fs has no root package: its packages share no type, and one that re-exports them all would be a util",
-	"internal/fs/rootfs":        "see tree",
-	"internal/fs/overlay":       "see tree",
-	"internal/fs/scan":          "see tree",
-	"internal/fs/durable":       "see tree",
-	"internal/fs/mounts":        "see tree",
-	"internal/learn/profile":    "is the format that check, policies and clusters read; they must not need the tracer",
-	"internal/learn/copyup":     "is the whole program of the copy-up image, which must stay small",
-	"internal/workload/rollout": "is the state machine; drivers and reports speak in its terms",
-	"internal/workload/local":   "runs workloads on this machine",
-	"internal/workload/cluster": "runs workloads in a cluster; who uses it must not need containerd",
-	"internal/workload/api":     "is the client of a daemon in another process",
-	"internal/servers/agent":    "is the whole program that is copied to a server, which must stay small",
+	"internal/drift/inspect":     "reads files, which drift itself does not: whoever only prints a report must not need that",
+	"internal/fs/tree":           "fs has no root package: its packages share no type, and one that re-exports them all would be a util",
+	"internal/fs/rootfs":         "see tree",
+	"internal/fs/overlay":        "see tree",
+	"internal/fs/scan":           "see tree",
+	"internal/fs/durable":        "see tree",
+	"internal/fs/mounts":         "see tree",
+	"internal/learn/profile":     "is the format that check, policies and clusters read; they must not need the tracer",
+	"internal/learn/copyup":      "is the whole program of the copy-up image, which must stay small",
+	"internal/workload/rollout":  "is the state machine; drivers and reports speak in its terms",
+	"internal/workload/local":    "runs workloads on this machine",
+	"internal/workload/cluster":  "runs workloads in a cluster; who uses it must not need containerd",
+	"internal/workload/api":      "is the client of a daemon in another process",
+	"internal/workload/balancer": "is the whole program of a process that outlives the daemon",
+	"internal/servers/agent":     "is the whole program that is copied to a server, which must stay small",
 }
 
 // A rule keeps an import to some packages of ours.

@@ -16,7 +16,7 @@ import (
 )
 
 // TestChaos makes fifty rollouts and kills a process at a random moment of each:
-// the daemon, containerd, a shim or an instance. In the end only the declared
+// the daemon, the balancer, containerd, a shim or an instance. In the end only the declared
 // workload runs, and the history has every rollout.
 func TestChaos(t *testing.T) {
 	t.Parallel()
@@ -27,7 +27,7 @@ func TestChaos(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	victims := []string{"serve", "containerd", "containerd-shim", "/web"}
+	victims := []string{"serve", "adamant", "containerd", "containerd-shim", "/web"} // adamant: the balancer
 	const rollouts = 50
 	begun := 0
 	for n := range rollouts {

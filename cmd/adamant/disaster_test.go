@@ -44,7 +44,7 @@ func (s *served) reboot() {
 	network, err := s.network()
 	check(s.t, err)
 	s.kill()
-	for _, program := range []string{"containerd", "containerd-shim", "/web", "/pause"} {
+	for _, program := range []string{"adamant", "containerd", "containerd-shim", "/web", "/pause"} {
 		s.until(program+" is killed", func() bool {
 			pids := s.processes(program)
 			for _, pid := range pids {

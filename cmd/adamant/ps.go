@@ -1,17 +1,21 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/workload/balancer"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 func newPsCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "ps",
 		Aliases: []string{"pods"},
-		Short:   "List the pods on this machine",
+		Short:   "List the pods on this machine, and what balances their traffic",
 		Example: `  adamant ps
   adamant ps -o json`,
 		Args: cobra.NoArgs,
@@ -21,7 +25,13 @@ func newPsCommand(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.print(report.NewPodList(pods))
+				balancers, err := balancer.List(cmd.Context(), local.BalancerDir(cmp.Or(a.state, pod.DefaultState)))
+				if err != nil {
+					return err
+				}
+				list := report.NewPodList(pods)
+				list.AddBalancers(balancers)
+				return a.print(list)
 			})
 		},
 	}

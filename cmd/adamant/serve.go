@@ -10,6 +10,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/balancer"
 )
 
 func newServeCommand(a *app) *cobra.Command {
@@ -46,7 +47,23 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer e.Close()
-	return api.Serve(ctx, a.socket(), e, a.progress)
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return api.Serve(ctx, a.socket(), e, []string{self, "balancer"}, a.progress)
+}
+
+// newBalancerCommand is for serve only.
+func newBalancerCommand() *cobra.Command {
+	var dir, from string
+	cmd := &cobra.Command{
+		Use: "balancer", Short: "Balance the traffic of Services for a daemon", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return balancer.Run(cmd.Context(), dir, from) },
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "directory of the socket")
+	cmd.Flags().StringVar(&from, "from", "", "socket of a process to replace")
+	return cmd
 }
 
 func (a *app) printUnit() error {

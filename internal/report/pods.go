@@ -4,17 +4,47 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/text"
+	"github.com/adamant-sh/adamant/internal/workload/balancer"
 )
 
 // PodList is the document of `ps -o json` and `run -d -o json`.
 type PodList struct {
 	document.Header
-	Pods []Pod `json:"pods"`
+	Pods      []Pod      `json:"pods"`
+	Balancers []Balancer `json:"balancers,omitempty"` // of adamant serve; they run also without it
+}
+
+// A Balancer is a process that balances the traffic of Services.
+type Balancer struct {
+	PID       int      `json:"pid"`
+	Retired   bool     `json:"retired,omitempty"` // was replaced, and ends with its last connection
+	Clients   int      `json:"clients"`           // open connections
+	Addresses []string `json:"addresses"`
+}
+
+// AddBalancers adds processes to the list.
+func (l *PodList) AddBalancers(processes []balancer.Process) {
+	for _, p := range processes {
+		one := Balancer{PID: p.PID, Retired: p.Retired, Clients: p.Clients, Addresses: []string{}}
+		for _, a := range p.Listeners {
+			one.Addresses = append(one.Addresses, a.Address)
+		}
+		l.Balancers = append(l.Balancers, one)
+	}
+}
+
+// String returns a line about a process.
+func (b Balancer) String() string {
+	if b.Retired {
+		return fmt.Sprintf("balancer, process %d: was replaced, ends with its last of %s", b.PID, text.Count(b.Clients, "connection"))
+	}
+	return fmt.Sprintf("balancer, process %d: %s at %s", b.PID, text.Count(b.Clients, "connection"), strings.Join(b.Addresses, ", "))
 }
 
 // A Pod is a pod on this machine.
@@ -97,7 +127,15 @@ func (l PodList) WriteText(w io.Writer, _ bool) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\n", p.Name, p.Namespace, p.Workload, phase, running, all, restarts,
 			text.OrDash(p.IP), text.Age(time.Since(p.Created)))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, b := range l.Balancers {
+		if _, err := fmt.Fprintln(w, b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l PodList) writeFitted(w io.Writer, color bool, columns int) error {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/workload/balancer"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -61,12 +62,18 @@ func Listen(path string, c *local.Controller) (*Server, error) {
 }
 
 // Serve is a daemon: it keeps the declared workloads of an engine running and
-// answers requests on a socket until ctx ends. It calls say with each message, one
-// line.
-func Serve(ctx context.Context, path string, e *pod.Engine, say func(format string, args ...any)) error {
-	c, err := local.Open(ctx, local.Options{Engine: e, Log: func(err error) { say("%v", err) }})
+// answers requests on a socket until ctx ends. The traffic of Services is balanced in
+// a process of its own, which balance runs and which outlives the daemon; see package
+// balancer. Serve calls say with each message, one line.
+func Serve(ctx context.Context, path string, e *pod.Engine, balance []string, say func(format string, args ...any)) error {
+	log := func(err error) { say("%v", err) }
+	b, err := balancer.Open(ctx, balancer.Options{Dir: local.BalancerDir(filepath.Dir(path)), Command: balance, Log: log})
 	if err != nil {
 		return err
+	}
+	c, err := local.Open(ctx, local.Options{Engine: e, Balancer: b, Log: log})
+	if err != nil {
+		return errors.Join(err, b.Close())
 	}
 	s, err := Listen(path, c)
 	if err != nil {

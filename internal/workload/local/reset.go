@@ -9,10 +9,15 @@ import (
 	"syscall"
 
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/workload/balancer"
 )
 
+// BalancerDir is the directory of the balancer's processes in a state directory.
+func BalancerDir(state string) string { return filepath.Join(state, "traffic") }
+
 // Reset removes everything that Adamant made below a data directory and a state
-// directory: stores, pods, images, and what was learned. It calls start before it
+// directory: stores, pods, images, the
+// balancer, and what was learned. It calls start before it
 // removes pods. It returns ErrServing while a daemon serves the data directory,
 // ErrForeground while another process keeps workloads on it, and the errors of
 // pod.Destroy.
@@ -21,6 +26,9 @@ func Reset(ctx context.Context, root, state string, start func()) error {
 		return err
 	}
 	start()
+	if err := balancer.End(ctx, BalancerDir(state)); err != nil {
+		return err
+	}
 	if err := pod.Destroy(ctx, pod.Options{Root: root, State: state}); err != nil {
 		return err
 	}

@@ -5,13 +5,20 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Terminate calls ended between the end of the containers and that of the network.
 func TestTerminate(t *testing.T) {
 	e := openTest(t)
 	dir := t.TempDir()
-	p := create(t, e, shared(testPod(t, "onterm", "/shared/log", "main"), dir))
+	s := testPod(t, "seq", "touch", "/shared/up", "--", "onterm", "/shared/log", "main")
+	s.Spec.TerminationGracePeriodSeconds = new(int64(20))
+	s.Spec.Containers[0].ReadinessProbe = &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/prog", "cat", "/shared/up"}}}, PeriodSeconds: 1,
+	}
+	p := create(t, e, shared(s, dir))
 	if err := p.WaitReady(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +44,9 @@ func TestTerminate(t *testing.T) {
 // Recover leaves a pod whose Terminate was interrupted until its grace period is over.
 func TestTerminateIsInterrupted(t *testing.T) {
 	e := openTest(t)
-	p := create(t, e, testPod(t, "hang"))
+	s := testPod(t, "hang")
+	s.Spec.TerminationGracePeriodSeconds = new(int64(60))
+	p := create(t, e, s)
 	if err := p.WaitReady(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}

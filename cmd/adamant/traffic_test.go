@@ -64,8 +64,7 @@ func TestNothingIsCut(t *testing.T) {
 		s.ended("web")
 	})
 	step("an upgrade of the daemon", func() {
-		newer := filepath.Join(s.dir, "bin")
-		check(t, os.Mkdir(newer, 0o755))
+		newer := t.TempDir()
 		program, err := os.ReadFile(filepath.Join(s.bin, "adamant"))
 		check(t, err)
 		check(t, os.WriteFile(filepath.Join(newer, "adamant"), program, 0o755))

@@ -24,6 +24,7 @@ import (
 // ends without the server's last word.
 func TestNothingIsCut(t *testing.T) {
 	t.Parallel()
+	newer := t.TempDir() // until the daemon has ended
 	s := serve(t)
 	s.load("uncut-a", "a", "")
 	s.load("uncut-b", "b", "")
@@ -64,7 +65,6 @@ func TestNothingIsCut(t *testing.T) {
 		s.ended("web")
 	})
 	step("an upgrade of the daemon", func() {
-		newer := t.TempDir()
 		program, err := os.ReadFile(filepath.Join(s.bin, "adamant"))
 		check(t, err)
 		check(t, os.WriteFile(filepath.Join(newer, "adamant"), program, 0o755))
@@ -107,7 +107,7 @@ func newClients(t *testing.T, port, h2c int) *clients {
 		"close":   func() error { return c.request(ctx, closing, "POST", "http://"+address+"/", "\n") },
 		"slow":    func() error { return c.request(ctx, kept, "GET", "http://"+address+"/slow?for=3s", "\n") },
 		"events":  func() error { return c.request(ctx, kept, "GET", "http://"+address+"/events", "end\n") },
-		"h2c":     func() error { return c.request(ctx, two, "POST", fmt.Sprintf("http://127.0.0.1:%d/", h2c), "\n") },
+		"h2c":     func() error { return c.request(ctx, two, "GET", fmt.Sprintf("http://127.0.0.1:%d/", h2c), "\n") },
 		"session": func() error { return c.session(ctx, address) },
 	} {
 		c.wg.Go(func() {

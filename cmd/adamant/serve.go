@@ -59,7 +59,8 @@ func newBalancerCommand() *cobra.Command {
 	var dir, from string
 	cmd := &cobra.Command{
 		Use: "balancer", Short: "Balance the traffic of Services for a daemon", Hidden: true, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return balancer.Run(cmd.Context(), dir, from) },
+		Example: "  adamant balancer --dir /run/adamant/traffic",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return balancer.Run(cmd.Context(), dir, from) },
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "directory of the socket")
 	cmd.Flags().StringVar(&from, "from", "", "socket of a process to replace")

@@ -38,8 +38,8 @@ type process struct {
 	end      context.CancelFunc
 
 	mu      sync.Mutex
-	retired bool
-	applied bool // there are or were routes
+	retired time.Time // when another process took over
+	applied bool      // there are or were routes
 }
 
 // Run is the main function of a process that listens in dir. It takes over the
@@ -119,7 +119,8 @@ func (p *process) watch() {
 func (p *process) isDone() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.retired && p.pool.Clients() == 0 || !p.applied && time.Since(p.began) > unusedLimit
+	// A client may have been accepted just before, and not be counted yet.
+	return !p.retired.IsZero() && time.Since(p.retired) > checkEvery && p.pool.Clients() == 0 || !p.applied && time.Since(p.began) > unusedLimit
 }
 
 func (p *process) routes() http.Handler {
@@ -166,7 +167,7 @@ func (p *process) describe() Process {
 	d := Process{Version: version, PID: os.Getpid(), Program: p.program, Clients: p.pool.Clients(), Listeners: []Address{}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d.Retired = p.retired; d.Retired {
+	if d.Retired = !p.retired.IsZero(); d.Retired {
 		return d
 	}
 	for _, l := range p.pool.Listeners() {
@@ -214,7 +215,7 @@ func (p *process) drain(_ context.Context, q drainRequest) (drainResult, error) 
 func (p *process) retire(context.Context, struct{}) (struct{}, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.retired = true
+	p.retired = time.Now()
 	p.pool.Retire()
 	return struct{}{}, nil
 }

@@ -279,8 +279,8 @@ func ignoreSidecarExit(err error) error {
 
 // superviseContainer starts, watches and restarts a container until it is complete.
 // It returns an *ExitError if the container ended in error and is not restarted.
-// failed is why the last start failed, nil if it did not. started is called when the container has started: it runs, and its startup probe
-// has passed.
+// failed is why the last start failed, nil if it did not. started is called when the
+// container has started: it runs, and its startup probe has passed.
 func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container, failed error, started func()) error {
 	rec := w.l.readCrash(ctr.Name)
 	var tried attempt // before the last start

@@ -175,21 +175,6 @@ func (n *enforced) Ready(ctx context.Context, pod string) error {
 	}
 }
 
-// log returns the last lines of the output of a pod's containers, or why there are
-// none, for a message.
-func (n *enforced) log(ctx context.Context, pod string) string {
-	var p podStatus
-	if err := n.cluster.api.get(ctx, n.path+"pods/"+pod, &p); err != nil {
-		return err.Error()
-	}
-	text := ""
-	for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
-		out, err := n.cluster.api.call(ctx, http.MethodGet, n.path+"pods/"+pod+"/log?tailLines=20&container="+c.Name, nil)
-		text += fmt.Sprintln(c.Name+":", string(out), err)
-	}
-	return text
-}
-
 // DeletePods removes the pods of the namespace and waits until they are gone.
 func (n *enforced) DeletePods(ctx context.Context) error {
 	return n.cluster.deletePodsIn(ctx, n.path)

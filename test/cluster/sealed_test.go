@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,7 +101,7 @@ func runSealed(ctx context.Context, t *testing.T, n *enforced, pod string, seale
 	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	if err := n.Ready(ready, pod); err != nil {
-		t.Errorf("%v\n%s\n%s", err, n.log(context.WithoutCancel(ctx), pod), sealed)
+		t.Errorf("%v\n%s\n%s", err, logOf(context.WithoutCancel(ctx), n, pod), sealed)
 	}
 	if err := n.DeletePods(context.WithoutCancel(ctx)); err != nil {
 		t.Fatal(err)
@@ -198,4 +199,19 @@ func levelOf(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return level
+}
+
+// logOf returns the last lines of the output of a pod's containers, or why there are
+// none, for a message.
+func logOf(ctx context.Context, n *enforced, pod string) string {
+	var p podStatus
+	if err := n.cluster.api.get(ctx, n.path+"pods/"+pod, &p); err != nil {
+		return err.Error()
+	}
+	text := ""
+	for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+		out, err := n.cluster.api.call(ctx, http.MethodGet, n.path+"pods/"+pod+"/log?tailLines=20&container="+c.Name, nil)
+		text += fmt.Sprintln(c.Name+":", string(out), err)
+	}
+	return text
 }

@@ -30,11 +30,9 @@ func newScene(t *testing.T, more ...runtime.Object) *workload {
 		},
 	}
 	objects := []runtime.Object{d}
-	var sets []*appsv1.ReplicaSet
 	for n, version := range []string{"v1", "v2"} {
 		d.Spec.Template = templateOf(version)
-		rs := replicaSetOf(d, n+1)
-		sets, objects = append(sets, rs), append(objects, rs)
+		objects = append(objects, replicaSetOf(d, n+1))
 	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme} {

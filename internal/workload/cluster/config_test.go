@@ -111,7 +111,8 @@ func TestPinnedName(t *testing.T) {
 	name := func(color string) string {
 		return pinnedCopy(objectsOf(t, strings.Replace(configured, "COLOR", color, 1))[0]).GetName()
 	}
-	if name("red") != name("red") || name("red") == name("blue") {
-		t.Errorf("red is %s and %s, blue is %s", name("red"), name("red"), name("blue"))
+	red, again, blue := name("red"), name("red"), name("blue")
+	if red != again || red == blue {
+		t.Errorf("red is %s and %s, blue is %s", red, again, blue)
 	}
 }

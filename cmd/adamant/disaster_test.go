@@ -107,7 +107,7 @@ func TestFullDisk(t *testing.T) {
 	check(t, os.Remove(full))
 	s.start()
 
-	s.apply(webManifest("full-b", 2, port))
+	check(t, s.adamant("apply", "--retry", "-f", file)) // it may have been rolled back
 	if st := s.ended("web"); st.Phase != rollout.Complete || st.Generation != 2 {
 		t.Errorf("with room on the disk it is %s at generation %d: %s", st.Phase, st.Generation, st.Reason)
 	}

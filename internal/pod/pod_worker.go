@@ -104,7 +104,7 @@ func (w *worker) startContainer(ctx context.Context, ctr *corev1.Container, atte
 	}
 	made, err := w.e.cri.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: w.sandbox, Config: plan.Config, SandboxConfig: w.sandboxConfig})
 	if err != nil {
-		return "", &startError{"CreateContainerError", fmt.Errorf("container %s: %w", ctr.Name, err)}
+		return "", &startError{"CreateContainerError", fmt.Errorf("container %s (image %s): %w", ctr.Name, ctr.Image, err)}
 	}
 	w.e.opts.step("created " + ctr.Name)
 	if _, err := w.e.cri.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: made.ContainerId}); err != nil {

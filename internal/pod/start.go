@@ -11,10 +11,12 @@ import (
 
 // Start supervises a pod, as Supervise does, until it is ready or complete. If ctx
 // ends before, the error is why the pod is not ready: a *NotReadyError, or the end of
-// the container that crashed last. The caller calls Supervise next, or leaves the pod
-// running.
+// the container that crashed last. Unlike Supervise, it does not wait for a runtime
+// that does not answer: see IsUnavailable. The caller calls Supervise next, or leaves
+// the pod running.
 func (p *Pod) Start(ctx context.Context, s Supervision) error {
 	starting := newStarting(s.Crashed)
+	starting.once = true
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	notify := s.Ready
@@ -49,6 +51,7 @@ var errReady = errors.New("the pod is ready")
 // crashes. It is safe for concurrent use.
 type starting struct {
 	notify func(Crash)
+	once   bool // a runtime that does not answer is an error
 
 	mu  sync.Mutex
 	why map[string]func(cause error) error // by container; cause ended the wait

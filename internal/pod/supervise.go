@@ -62,7 +62,7 @@ func (p *Pod) supervise(ctx context.Context, s Supervision, starting *starting) 
 		return fmt.Errorf("supervise pod %s: %w", p.Name, err)
 	}
 	defer lock.release()
-	w, err := p.supervisor(ctx, s)
+	w, err := p.supervisor(ctx, s, !starting.once)
 	if err != nil {
 		return fmt.Errorf("supervise pod %s: %w", p.Name, err)
 	}
@@ -86,8 +86,9 @@ func (p *Pod) supervise(ctx context.Context, s Supervision, starting *starting) 
 }
 
 // supervisor returns the worker that supervises a pod.
-func (p *Pod) supervisor(ctx context.Context, s Supervision) (w *worker, err error) {
-	err = retryUnavailable(ctx, func() error {
+func (p *Pod) supervisor(ctx context.Context, s Supervision, retries bool) (w *worker, err error) {
+	waits := podRuntime{retries: retries}
+	err = waits.retryUnavailable(ctx, func() error {
 		if err := p.Refresh(ctx); err != nil {
 			return err
 		}
@@ -97,7 +98,7 @@ func (p *Pod) supervisor(ctx context.Context, s Supervision) (w *worker, err err
 	if err != nil {
 		return nil, err
 	}
-	w.readiness, w.retries = newPodReadiness(&p.rec.Spec.Spec, s.Ready), true
+	w.readiness, w.retries = newPodReadiness(&p.rec.Spec.Spec, s.Ready), retries
 	return w, nil
 }
 
@@ -388,7 +389,7 @@ func (w *worker) watchUntilEnd(ctx context.Context, ctr *corev1.Container, a att
 // tryStart starts the attempt after last. failed is set if that was not possible.
 func (w *worker) tryStart(ctx context.Context, ctr *corev1.Container, last attempt) (failed, err error) {
 	err = w.retryUnavailable(ctx, func() error { return w.restartContainer(ctx, ctr, last) })
-	if err == nil || ctx.Err() != nil || errors.Is(err, errStopping) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, errStopping) || IsUnavailable(err) {
 		return nil, err
 	}
 	if stopping := w.stoppingError(err); errors.Is(stopping, errStopping) {

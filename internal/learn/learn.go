@@ -126,7 +126,8 @@ func (o Options) reference(ctx context.Context, s Workload) (trial, containerRoo
 	}
 	o.say("%s: running it with a writable root", s.Name())
 	ref, err := o.try(ctx, spec)
-	if err == nil && !ref.passed() && len(ref.Kills) > 0 {
+	// A trace that was cut short is an error below: the trial itself was disturbed.
+	if err == nil && !ref.passed() && len(ref.Kills) > 0 && truncated(ref.Traces) == "" {
 		// It may be unable to repeat its work, which is not the fault of its root.
 		why := firstLine(ref.trouble())
 		o.say("%s: it does not work after it was killed: running it once more without that", s.Name())

@@ -137,7 +137,7 @@ func (a *app) foreground(ctx context.Context, e *pod.Engine, d division, ready t
 	return local.RunForeground(ctx, local.ForegroundOptions{
 		Engine: e, Kept: d.kept, Once: d.once, Ready: ready,
 		Author: local.Author{UID: os.Geteuid(), PID: os.Getpid()},
-		Events: a.event, Created: logs.Follow, Say: a.progress,
+		Events: a.event, Created: logs.Follow, Ended: logs.Drain, Say: a.progress,
 		Running: func(pods int) { a.progress("supervising %s; Ctrl-C removes them", text.Count(pods, "pod")) },
 	})
 }

@@ -47,6 +47,20 @@ func (f *LogFollower) Follow(p *Pod) {
 	}
 }
 
+// Drain waits for the last lines of pods that have ended and were not removed yet, a
+// second at most: the log goes with its pod.
+func (f *LogFollower) Drain() {
+	done := make(chan struct{})
+	go func() {
+		f.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(logDrain):
+	}
+}
+
 // End waits for the last lines. Follow must not be called afterwards.
 func (f *LogFollower) End() {
 	time.AfterFunc(logDrain, f.stop)

@@ -30,6 +30,7 @@ type ForegroundOptions struct {
 	Events  pod.Events
 	Created func(*pod.Pod)                   // called with each pod, whose log can be read; it must not change the pod
 	Say     func(format string, args ...any) // called with each message, one line
+	Ended   func()                           // called when all pods have completed or one failed, before they are removed
 	Running func(pods int)                   // called once everything is ready
 }
 
@@ -202,17 +203,21 @@ func (f *foreground) count() int {
 // which workloads never do.
 func (f *foreground) supervise(ctx context.Context) error {
 	f.Running(f.count())
-	group, ctx := errgroup.WithContext(ctx)
+	group, inner := errgroup.WithContext(ctx)
 	for _, p := range f.pods {
 		if p.Phase == pod.Succeeded {
 			continue
 		}
-		group.Go(func() error { return superviseUntilDone(ctx, p, f.Events) })
+		group.Go(func() error { return superviseUntilDone(inner, p, f.Events) })
 	}
 	if f.hasWorkloads() {
-		group.Go(func() error { <-ctx.Done(); return nil })
+		group.Go(func() error { <-inner.Done(); return nil })
 	}
-	return group.Wait()
+	err := group.Wait()
+	if ctx.Err() == nil {
+		f.Ended()
+	}
+	return err
 }
 
 // superviseUntilDone supervises a pod until it has completed. Supervise returns

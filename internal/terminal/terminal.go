@@ -34,8 +34,8 @@ func columns(f *os.File) int {
 	return width
 }
 
-// size returns the width and the height of a terminal. A serial line tells neither, and
-// others may tell only one.
+// size returns the width and the height of a terminal. A dimension that the terminal
+// does not report, as on a serial line, is that of a VT100.
 func size(f *os.File) (columns, rows int) {
 	columns, rows, err := term.GetSize(int(f.Fd()))
 	if err != nil {

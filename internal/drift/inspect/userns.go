@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An owners tells mount namespaces that were made with the privileges of a container from
-// those in a user namespace that a process of the container made, such as the sandbox of a
-// browser: with the latter nothing can be changed that other processes see.
+// owners distinguishes two kinds of mount namespaces. Those that were made with the
+// privileges of a container can change the files that other processes see. Those in a user
+// namespace that a process of the container made, such as a browser's sandbox, cannot.
 type owners struct {
 	container inode // user namespace of the container
 	// isUnclear means that the container's user namespace cannot be told from one that it

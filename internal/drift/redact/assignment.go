@@ -245,8 +245,8 @@ func redactedAt(s string) int {
 	return 0
 }
 
-// quoted hides a value in quotes, which may end on a later line, and what is joined to
-// it.
+// quoted hides a value in quotes, which may end on a later line, and the text that
+// follows the quotes without a space.
 func (s *scanner) quoted(line view, i int, how strength) int {
 	text := line.s
 	s.quote = quoteAt(text, i)

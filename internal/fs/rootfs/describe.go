@@ -14,8 +14,9 @@ import (
 
 // DescribeOptions configures Describe.
 type DescribeOptions struct {
-	// Size is the size in bytes of a regular file that is read for its digest. One of
-	// another size has no digest: whoever wrote it must not choose how much is read.
+	// Size is the size in bytes of a regular file that is read for its digest. A file of
+	// another size gets no digest, because a container could choose the size and so the
+	// time that reading takes.
 	Size int64
 	// OverlayXattrs keeps the attributes of overlayfs, for reading a layer.
 	OverlayXattrs bool

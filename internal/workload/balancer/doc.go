@@ -1,6 +1,6 @@
 // Package balancer is the process that balances the traffic of Services, and its
 // client in the daemon. The process outlives the daemon, as the shims of containers
-// do: while there is no daemon it serves with the last routes.
+// do: while no daemon runs it serves with the last routes.
 //
 // Each process listens on a socket of its own in one directory, DIR/PID.sock. It
 // answers HTTP with JSON documents, see message.go. One of the processes is the
@@ -8,7 +8,7 @@
 // the listening sockets of the old one (SCM_RIGHTS), which retires, finishes its
 // open connections, and ends.
 //
-// A process ends by itself once nothing is to be listened to and, if it is retired,
-// once its last client is gone; and when its socket was removed, because nobody
-// could find it any more.
+// A process ends by itself in three cases: it has no addresses to listen on; it is
+// retired and has no clients; or its socket was removed, so that no daemon could find
+// it.
 package balancer

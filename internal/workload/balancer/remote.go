@@ -165,7 +165,7 @@ func (r *Remote) ended(p *remoteProcess) {
 	}
 }
 
-// primary returns the process that accepts clients, nil if there is none.
+// primary returns the process that accepts clients, or nil.
 func (r *Remote) primary() *remoteProcess {
 	for _, p := range r.all() {
 		if !p.Retired {
@@ -213,8 +213,8 @@ func (r *Remote) all() []*remoteProcess {
 	return list
 }
 
-// Apply implements local.Balancer. It starts a process if there is none, and
-// replaces one of another program.
+// Apply implements local.Balancer. It starts a process if none runs, and replaces a
+// process of an older program.
 func (r *Remote) Apply(ctx context.Context, list []traffic.Listener) map[string]error {
 	r.applying.Lock()
 	defer r.applying.Unlock()
@@ -238,7 +238,7 @@ func (r *Remote) Apply(ctx context.Context, list []traffic.Listener) map[string]
 	return failed
 }
 
-// apply passes what is wanted to all processes. The caller holds applying.
+// apply sends the listeners and routes to all processes. The caller holds applying.
 func (r *Remote) apply(ctx context.Context) (map[string]error, error) {
 	if err := r.ensure(ctx); err != nil {
 		return nil, err

@@ -10,13 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/drift/inspect"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/image"
+	"github.com/adamant-sh/adamant/test/deeptree"
 )
 
 // The targets of large trees: the memory of the whole process that compares, and the time
@@ -35,8 +34,8 @@ func measureLarge(ctx context.Context) error {
 		make  func(dir string) error
 		least int // changes
 	}{
-		{"6,000 nested directories, names of 255", func(dir string) error { return nest(dir, 6000, 255) }, 6000},
-		{"60,000 nested directories, names of 1", func(dir string) error { return nest(dir, 60_000, 1) }, 60_000},
+		{"6,000 nested directories, names of 255", func(dir string) error { return deeptree.Make(dir, 6000, 255) }, 6000},
+		{"60,000 nested directories, names of 1", func(dir string) error { return deeptree.Make(dir, 60_000, 1) }, 60_000},
 		{"200,000 new files", func(dir string) error { return burst(dir, 200_000) }, 200_000},
 	} {
 		if err := large(ctx, tt.name, tt.make, tt.least); err != nil {
@@ -130,24 +129,6 @@ func compareTree(ctx context.Context, dirs string) (drift.Report, error) {
 	}
 	defer root.Close()
 	return inspect.Root(ctx, root, image.Image{Image: img}, image.FlattenOptions{})
-}
-
-// nest makes directories in each other.
-func nest(root string, depth, size int) error {
-	name := strings.Repeat("d", size)
-	dir, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	for i := 0; i < depth && err == nil; i++ {
-		var next int
-		if err = unix.Mkdirat(dir, name, 0o755); err == nil {
-			next, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		}
-		unix.Close(dir)
-		dir = next
-	}
-	if err == nil {
-		err = unix.Close(dir)
-	}
-	return err
 }
 
 // burst makes small files, in directories of 1,000.

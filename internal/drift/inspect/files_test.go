@@ -20,6 +20,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/image"
+	"github.com/adamant-sh/adamant/test/deeptree"
 )
 
 func must(t testing.TB, err error) {
@@ -165,27 +166,9 @@ var hostileTrees = []struct {
 	make func(dir string) error
 	made int // entries
 }{
-	{"long names", func(dir string) error { return nest(dir, 6000, 255) }, 6000},
-	{"deep", func(dir string) error { return nest(dir, 60_000, 1) }, 60_000},
+	{"long names", func(dir string) error { return deeptree.Make(dir, 6000, 255) }, 6000},
+	{"deep", func(dir string) error { return deeptree.Make(dir, 60_000, 1) }, 60_000},
 	{"wide", func(dir string) error { return fill(dir, 100_000) }, 100_000},
-}
-
-// nest makes directories in each other.
-func nest(root string, depth, size int) error {
-	name := strings.Repeat("d", size)
-	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	for i := 0; i < depth && err == nil; i++ {
-		next := -1
-		if err = unix.Mkdirat(dir, name, 0o755); err == nil {
-			next, err = unix.Openat(dir, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		}
-		unix.Close(dir)
-		dir = next
-	}
-	if err == nil {
-		err = unix.Close(dir)
-	}
-	return err
 }
 
 // fill makes empty files in one directory.

@@ -22,7 +22,6 @@ func (r *reconciler) follow(p plan) {
 	r.isolate()
 	r.splitTraffic()
 	maps.DeleteFunc(r.s.Wanted, func(_, n int) bool { return n <= 0 })
-	r.d.Wanted = maps.Clone(r.s.Wanted)
 	if len(r.s.Wanted) == 0 {
 		r.s.Wanted = nil
 	}

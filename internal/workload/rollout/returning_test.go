@@ -20,10 +20,7 @@ func waiting(n int) map[string]Spec {
 
 // wait begins generation 2 beside 1 and lets it come to its wait.
 func wait(t *testing.T, spec Spec) *sim {
-	s := newSim(t, spec)
-	s.apply(1, good)
-	s.settle()
-	s.apply(2, good)
+	s := between(t, spec, good)
 	if spec.Kind == RollingUpdate {
 		for range 3 {
 			s.step()
@@ -162,10 +159,7 @@ func TestAGateWithoutAResultIsNeverSilent(t *testing.T) {
 		t.Run(string(c.on), func(t *testing.T) {
 			spec := rolling(4)
 			spec.Kind, spec.Steps, spec.OnInconclusive = Canary, []Step{{Share: 25, Pause: time.Second}}, c.on
-			s := newSim(t, spec)
-			s.apply(1, good)
-			s.settle()
-			s.apply(2, good)
+			s := between(t, spec, good)
 			s.blind = "3 of 20 requests"
 			for range 120 {
 				s.step()
@@ -194,10 +188,7 @@ func TestAGateWithoutAResultIsNeverSilent(t *testing.T) {
 func TestACanaryThatIsNotReadyCarriesNothing(t *testing.T) {
 	spec := rolling(1)
 	spec.Kind, spec.Steps = Canary, []Step{{Share: 1, ByHand: true}}
-	s := newSim(t, spec)
-	s.apply(1, good)
-	s.settle()
-	s.apply(2, slow)
+	s := between(t, spec, slow)
 	s.step()
 	s.state.Paused = true
 	s.spec.Replicas = 2

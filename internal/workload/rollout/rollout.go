@@ -123,7 +123,6 @@ type GateResult struct {
 // executing it twice, or only a part of it, does no harm. The next observation
 // shows the remaining changes.
 type Decision struct {
-	Wanted  map[int]int // how many instances of each generation are to exist once the decision is executed
 	Create  map[int]int // number of instances to create, by generation
 	Remove  []string    // instances to drain and remove
 	Isolate []string    // instances to take out of traffic and to keep

@@ -71,6 +71,15 @@ func (s *sim) begin(generation int) {
 	s.fails, s.fault, s.gate = map[int]Failure{}, "", GateResult{}
 }
 
+// between returns a sim in which generation 1 runs and the rollout of 2 begins.
+func between(t *testing.T, spec Spec, second nature) *sim {
+	s := newSim(t, spec)
+	s.apply(1, good)
+	s.settle()
+	s.apply(2, second)
+	return s
+}
+
 // step lets a second pass, makes a decision and executes it.
 func (s *sim) step() Decision {
 	s.now = s.now.Add(time.Second)
@@ -308,10 +317,7 @@ func TestABrokenGenerationGoesBack(t *testing.T) {
 		for name, spec := range strategies(3) {
 			t.Run(fmt.Sprintf("%s, %s", bad, name), func(t *testing.T) {
 				spec.Gated, spec.OnDrift, spec.Budget = true, Replace, Budget{2, time.Hour}
-				s := newSim(t, spec)
-				s.apply(1, good)
-				s.settle()
-				s.apply(2, bad)
+				s := between(t, spec, bad)
 				s.settle()
 				if s.state.Phase != RolledBack || s.state.Target != 1 || s.state.From != 2 || s.state.Reason == "" {
 					t.Fatalf("got %+v", s.state)
@@ -341,10 +347,7 @@ func TestTheFirstGenerationHasNothingToGoBackTo(t *testing.T) {
 func TestACanaryWaitsToBeResumed(t *testing.T) {
 	spec := rolling(4)
 	spec.Kind, spec.Steps = Canary, []Step{{Share: 25, ByHand: true}}
-	s := newSim(t, spec)
-	s.apply(1, good)
-	s.settle()
-	s.apply(2, good)
+	s := between(t, spec, good)
 	var d Decision
 	for range 300 {
 		d = s.step()
@@ -365,10 +368,7 @@ func TestACanaryWaitsToBeResumed(t *testing.T) {
 func TestARollbackSkipsTheCanarysPauses(t *testing.T) {
 	spec := rolling(4)
 	spec.Kind, spec.Steps = Canary, []Step{{Share: 50, Pause: time.Minute}}
-	s := newSim(t, spec)
-	s.apply(1, good)
-	s.settle()
-	s.apply(2, good)
+	s := between(t, spec, good)
 	for range 10 {
 		s.step()
 	}

@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -92,6 +93,9 @@ func learnOne(t *testing.T, c appCase) (Options, Workload, Lesson) {
 	if _, err := e.Daemon().Import(t.Context(), archive, containerd.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	if c.app != "redis" { // which other tests run as well
+		removeAfter(t, e, appimage.Reference(c.app))
+	}
 	o := appOptions(t, e, app)
 	s := parseWorkload(t, appManifest(app))
 	if app.User != "" {
@@ -124,6 +128,17 @@ func learnOne(t *testing.T, c appCase) (Options, Workload, Lesson) {
 		}
 	}
 	return o, s, l
+}
+
+// removeAfter removes an image after the test, because all of them together need
+// several GB of disk.
+func removeAfter(t *testing.T, e *pod.Engine, ref string) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := e.Daemon().RemoveImage(context.Background(), ref); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // holds proves a sealed application under ten times the load that it was learned

@@ -15,6 +15,9 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -299,6 +302,21 @@ func (c *Cluster) Load(ctx context.Context, archive string) error {
 		"images", "import", "--local", archive)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("load %s: %w: %s", archive, err, out)
+	}
+	return nil
+}
+
+// Remove removes an image from the kubelet's containerd, with its content and
+// snapshots.
+func (c *Cluster) Remove(ctx context.Context, ref string) error {
+	conn, err := grpc.NewClient("unix://"+c.path("containerd.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = runtimeapi.NewImageServiceClient(conn).RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
+	if err != nil {
+		return fmt.Errorf("remove image %s: %w", ref, err)
 	}
 	return nil
 }

@@ -58,6 +58,13 @@ func TestSealedPodsRun(t *testing.T) {
 			if err := shared.cluster.Load(ctx, archive); err != nil {
 				t.Fatal(err)
 			}
+			// All of them together would need several GB of disk, twice.
+			t.Cleanup(func() {
+				adamant(t, "images", "rm", appimage.Reference(app.Name))
+				if err := shared.cluster.Remove(context.WithoutCancel(ctx), appimage.Reference(app.Name)); err != nil {
+					t.Error(err)
+				}
+			})
 			dir := t.TempDir()
 			file, profile := filepath.Join(dir, "pod.yaml"), filepath.Join(dir, "pod.profile")
 			user, want := 0, "baseline"

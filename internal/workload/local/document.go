@@ -176,16 +176,23 @@ func (d OutcomeDocument) Verdict() report.Verdict {
 	return report.Clean
 }
 
+// verb returns what was done to an object or, in a dry run, would be.
+func (a Action) verb(dry bool) string {
+	switch {
+	case !dry || a == Unchanged:
+		return string(a)
+	case a == NotRetried:
+		return "would not be retried"
+	}
+	return "would be " + string(a)
+}
+
 // WriteText implements report.Text. It leaves out the notes, which are not part of
 // the result.
 func (d OutcomeDocument) WriteText(w io.Writer, _ bool) error {
 	b := bufio.NewWriter(w)
 	for _, r := range d.Results {
-		verb := string(r.Action)
-		if d.dry && r.Action != Unchanged {
-			verb = "would be " + verb
-		}
-		fmt.Fprintf(b, "%s/%s %s", r.Kind, r.Name, verb)
+		fmt.Fprintf(b, "%s/%s %s", r.Kind, r.Name, r.Action.verb(d.dry))
 		if r.Generation != 0 && (r.Action == Created || r.Action == Replaced) {
 			fmt.Fprintf(b, ": generation %d", r.Generation)
 		}

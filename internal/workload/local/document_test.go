@@ -68,6 +68,8 @@ Service/web unchanged
   image: web:1 -> web:2
 Service/web unchanged
 `},
+		{"dry run of a generation that failed before", NewOutcomeDocument(Outcome{Results: []Result{{Kind: "Pod", Name: "web", Action: NotRetried}}}, true),
+			"Pod/web would not be retried\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b strings.Builder

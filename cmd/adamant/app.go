@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,7 +50,7 @@ func newRootCommand(a *app) *cobra.Command {
 		Short:         "Make running software immutable, and see what changed anyway",
 		Long:          rootLong,
 		Example:       rootExample,
-		Version:       version(),
+		Version:       report.BuildVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -223,12 +222,4 @@ func env(name, otherwise string) string {
 		return v
 	}
 	return otherwise
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }

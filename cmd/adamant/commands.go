@@ -21,7 +21,7 @@ func commandGroups(a *app) []commandGroup {
 		}},
 		{"images", "Images:", []*cobra.Command{newLoadCommand(a), newImagesCommand(a), newCopyUpImageCommand(a)}},
 		{"servers", "Servers:", []*cobra.Command{newServersCommand(a)}},
-		{machineGroup, "This machine:", []*cobra.Command{newDoctorCommand(a), newResetCommand(a), newCopyUpCommand(a), newManCommand(), newBalancerCommand()}},
+		{machineGroup, "This machine:", []*cobra.Command{newDoctorCommand(a), newVersionCommand(a), newResetCommand(a), newCopyUpCommand(a), newManCommand(), newBalancerCommand()}},
 	}
 }
 

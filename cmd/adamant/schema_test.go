@@ -63,6 +63,7 @@ var documents = map[string]any{
 	document.ServerSnapshot:     report.ServerSnapshot{},
 	document.ServerUpdate:       report.ServerUpdate{},
 	document.ServerWatch:        report.ServerWatch{},
+	document.Version:            report.Version{},
 	document.Workload:           local.Document{},
 	document.WorkloadList:       local.WorkloadList{},
 }

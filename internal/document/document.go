@@ -35,6 +35,7 @@ const (
 	ServerSnapshot     = "ServerSnapshotSummary"
 	ServerUpdate       = "ServerUpdate"
 	ServerWatch        = "ServerWatch"
+	Version            = "Version"
 	Workload           = "Workload"
 	WorkloadList       = "WorkloadList"
 )

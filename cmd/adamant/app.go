@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,7 +61,7 @@ func newRootCommand(a *app) *cobra.Command {
 			}
 			return cmd.Help()
 		},
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) },
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -73,9 +74,9 @@ func newRootCommand(a *app) *cobra.Command {
 	for _, name := range []string{"data-dir", "state-dir", "runtime-endpoint"} {
 		flags.Lookup(name).DefValue = "" // help shows the built-in one, not the environment's
 	}
-	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
+	flags.StringVarP(&a.output, "output", "o", "text", "text, json or yaml; lists also as wide, and name for scripts")
 	flags.StringVar(&a.color, "color", "auto", "auto, always or never")
-	must(root.RegisterFlagCompletionFunc("output", choices("text", "json")))
+	must(root.RegisterFlagCompletionFunc("output", completeFormats))
 	must(root.RegisterFlagCompletionFunc("color", choices("auto", "always", "never")))
 	addCommands(root, a)
 	addCompletion(root)
@@ -109,9 +110,9 @@ func wrapArgs(c *cobra.Command) {
 	}
 }
 
-func (a *app) checkFlags() error {
-	if a.output != "text" && a.output != "json" {
-		return usagef("--output %q: want text or json", a.output)
+func (a *app) checkFlags(cmd *cobra.Command) error {
+	if all := formats(cmd); !slices.Contains(all, a.output) {
+		return usagef("--output %q: want %s or %s", a.output, strings.Join(all[:len(all)-1], ", "), all[len(all)-1])
 	}
 	if a.color != "auto" && a.color != "always" && a.color != "never" {
 		return usagef("--color %q: want auto, always or never", a.color)
@@ -178,12 +179,17 @@ func needRoot() error {
 	return hint{fmt.Errorf("containers need root, and this is user %d", os.Geteuid()), "run it with sudo"}
 }
 
-func (a *app) json() bool { return a.output == "json" }
-
 // printer returns the printer of --output.
 func (a *app) printer() report.Printer {
-	if a.json() {
+	switch report.Format(a.output) {
+	case report.FormatJSON:
 		return report.JSONPrinter{Out: a.out}
+	case report.FormatYAML:
+		return report.YAMLPrinter{Out: a.out}
+	case report.FormatName:
+		return report.NamePrinter{Out: a.out}
+	case report.FormatWide:
+		return report.WidePrinter{Out: a.out, Color: a.colored(a.out)}
 	}
 	return report.TextPrinter{Out: a.out, Color: a.colored(a.out), Columns: terminal.Columns(a.out)}
 }

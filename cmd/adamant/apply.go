@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -53,7 +54,7 @@ unless --force-conflicts is set.`,
 				return err
 			}
 			// With --wait, the document is that of the rollouts.
-			if !wait || !a.json() {
+			if !wait || !a.document() {
 				if err := a.printOutcome(out, false); err != nil || !wait {
 					return err
 				}
@@ -62,6 +63,7 @@ unless --force-conflicts is set.`,
 		},
 	}
 	files.add(cmd, "apply")
+	withFormats(cmd, report.FormatName)
 	cmd.Flags().StringVar(&kubeContext, "context", "", "context of the kubeconfig: apply to that cluster")
 	cmd.Flags().BoolVar(&wait, "wait", false, "show the rollouts and wait until they have ended")
 	cmd.Flags().BoolVar(&retry, "retry", false, "try a version again that was rolled back or failed")
@@ -92,6 +94,7 @@ now. It changes nothing, and exits 3 if something would change.`,
 		},
 	}
 	files.add(cmd, "compare")
+	withFormats(cmd, report.FormatName)
 	return cmd
 }
 
@@ -105,7 +108,7 @@ func (a *app) apply(ctx context.Context, f manifest.File, dry, retry bool) (loca
 
 func (a *app) printOutcome(out local.Outcome, dry bool) error {
 	err := a.printVerdict(local.NewOutcomeDocument(out, dry))
-	if !a.json() {
+	if !a.document() {
 		a.note(out.Notes...)
 	}
 	return err
@@ -120,7 +123,7 @@ func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Durat
 		return err
 	}
 	list := local.NewWorkloadList(ended)
-	if a.json() {
+	if a.document() {
 		if err := a.print(list); err != nil {
 			return err
 		}
@@ -129,7 +132,7 @@ func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Durat
 }
 
 func newGetCommand(a *app) *cobra.Command {
-	return a.alsoInCluster(&cobra.Command{
+	return a.alsoInCluster(withFormats(&cobra.Command{
 		Use:     "get",
 		Aliases: []string{"workloads"},
 		Short:   "List the declared workloads",
@@ -146,5 +149,5 @@ func newGetCommand(a *app) *cobra.Command {
 			}
 			return a.printVerdict(local.NewWorkloadList(list))
 		},
-	}, a.statusThere)
+	}, report.FormatWide, report.FormatName), a.statusThere)
 }

@@ -69,7 +69,7 @@ func (a *app) execCommand(cmd *cobra.Command, args []string) ([]string, error) {
 	if len(command) == 0 {
 		return nil, usagef("name the command to run: adamant exec POD -- COMMAND")
 	}
-	return command, a.checkFlags()
+	return command, a.checkFlags(cmd)
 }
 
 // rawTerminal connects the command to this process's terminal. The caller must

@@ -30,6 +30,7 @@ func newImagesCommand(a *app) *cobra.Command {
 			})
 		},
 	}
+	withFormats(cmd, report.FormatWide, report.FormatName)
 	cmd.AddCommand(&cobra.Command{
 		Use:     "rm IMAGE...",
 		Short:   "Remove names of images, and images without a name left",
@@ -83,6 +84,7 @@ archives that reach out of the image's root are refused.`,
 		},
 	}
 	cmd.Flags().StringVar(&as, "as", "", "give the image this name too")
+	withFormats(cmd, report.FormatName)
 	return cmd
 }
 

@@ -107,7 +107,7 @@ func (a *app) applyToCluster(ctx context.Context, f manifest.File, kubeContext s
 }
 
 func (a *app) printRollouts(results ...cluster.Result) error {
-	if !a.json() {
+	if !a.document() {
 		defer a.note(cluster.UncheckedNotes(results)...)
 	}
 	return a.printVerdict(report.NewClusterApplyResult(results))

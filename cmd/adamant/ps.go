@@ -12,7 +12,7 @@ import (
 )
 
 func newPsCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	return withFormats(&cobra.Command{
 		Use:     "ps",
 		Aliases: []string{"pods"},
 		Short:   "List the pods on this machine, and what balances their traffic",
@@ -34,5 +34,5 @@ func newPsCommand(a *app) *cobra.Command {
 				return a.print(list)
 			})
 		},
-	}
+	}, report.FormatWide, report.FormatName)
 }

@@ -44,7 +44,7 @@ func newRolloutStatusCommand(a *app) *cobra.Command {
 			}
 		}
 		doc := local.NewDocument(s)
-		if a.json() {
+		if a.document() {
 			return a.printVerdict(doc)
 		}
 		if !watch {

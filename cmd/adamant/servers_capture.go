@@ -72,7 +72,7 @@ func (c *captureFlags) do(ctx context.Context, a *app, server string) error {
 	if err := a.print(result); err != nil {
 		return err
 	}
-	if !a.json() {
+	if !a.document() {
 		a.progress("next: adamant load %[1]s/image.tar; adamant seal %[1]s/manifest.yaml -w; adamant prove %[1]s/manifest.yaml", c.what.Dir)
 	}
 	return exitWith(result.Verdict())

@@ -173,7 +173,7 @@ func (a *app) finishUpdate(r servers.Record) error {
 	if err := a.print(result); err != nil {
 		return err
 	}
-	if r.Worst() != "" && r.Action != servers.ActionUndo && !a.json() {
+	if r.Worst() != "" && r.Action != servers.ActionUndo && !a.document() {
 		a.progress("hint: adamant servers update --resume takes up what failed, --undo takes all of it back; run %d, see adamant servers history %d", r.Number, r.Number)
 	}
 	return exitWith(result.Verdict())

@@ -77,7 +77,7 @@ func (w *watchFlags) printRound(a *app, r *servers.Round) error {
 		return err
 	}
 	printer := a.printer()
-	if a.json() {
+	if a.output == string(report.FormatJSON) {
 		printer = report.JSONLinePrinter{Out: a.out}
 	}
 	return printer.Print(report.NewServerWatch(report.NewsOf(r.Comparison, r.Last), at))

@@ -23,7 +23,7 @@ type watcher struct {
 }
 
 func (a *app) newWatcher(c *api.Client) *watcher {
-	if a.json() {
+	if a.document() {
 		return &watcher{client: c, out: a.err}
 	}
 	return &watcher{client: c, out: a.out, live: terminal.IsTerminal(a.out), color: a.colored(a.out)}

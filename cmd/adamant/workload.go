@@ -68,5 +68,6 @@ func newStatusCommand(a *app) *cobra.Command {
 		return exitWith(report.Findings)
 	})
 	cmd.Long = "Status exits 3 if instances are compromised: they drifted, and were not replaced."
+	withFormats(cmd, report.FormatWide, report.FormatName)
 	return a.alsoInCluster(cmd, a.statusThere)
 }

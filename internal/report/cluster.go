@@ -39,6 +39,15 @@ func (c ClusterApplyResult) Verdict() Verdict {
 	return verdict
 }
 
+// Names returns the names of the Deployments.
+func (c ClusterApplyResult) Names() []Name {
+	var names []Name
+	for _, r := range c.Items {
+		names = append(names, Name{r.Namespace, "Deployment", r.Name})
+	}
+	return names
+}
+
 // WriteText implements Text.
 func (c ClusterApplyResult) WriteText(w io.Writer, _ bool) error {
 	b := bufio.NewWriter(w)
@@ -75,6 +84,15 @@ func (c ClusterStatus) Verdict() Verdict {
 		}
 	}
 	return Clean
+}
+
+// Names returns the names of the Deployments.
+func (c ClusterStatus) Names() []Name {
+	var names []Name
+	for _, s := range c.Items {
+		names = append(names, Name{s.Namespace, "Deployment", s.Name})
+	}
+	return names
 }
 
 // WriteText implements Text.

@@ -73,6 +73,35 @@ func (l ImageList) byName(yield func(name string, i Image) bool) {
 	}
 }
 
+// WriteWide writes more columns than WriteText, and whole digests.
+func (l ImageList) WriteWide(w io.Writer) error {
+	table := text.NewTable(w)
+	fmt.Fprintln(table, "NAME\tDIGEST\tID\tSIZE\tPLATFORM\tCREATED")
+	for name, i := range l.byName {
+		created := "-"
+		if !i.Created.IsZero() {
+			created = i.Created.UTC().Format(time.DateOnly)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", name, i.Digest, i.ID, text.Bytes(i.Bytes), i.Platform, created)
+	}
+	return table.Flush()
+}
+
+// Names returns the references of the images, and the IDs of those without.
+func (l ImageList) Names() []Name {
+	var names []Name
+	for _, i := range l.Images {
+		references := i.familiarNames()
+		if len(references) == 0 {
+			references = []string{i.ID}
+		}
+		for _, r := range references {
+			names = append(names, Name{Name: r})
+		}
+	}
+	return names
+}
+
 // writeFitted shortens the digests, or puts the names on lines of their own, if the
 // table is wider than the terminal.
 func (l ImageList) writeFitted(w io.Writer, color bool, columns int) error {

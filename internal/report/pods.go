@@ -2,8 +2,11 @@ package report
 
 import (
 	"bufio"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -127,15 +130,54 @@ func (l PodList) WriteText(w io.Writer, _ bool) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\n", p.Name, p.Namespace, p.Workload, phase, running, all, restarts,
 			text.OrDash(p.IP), text.Age(time.Since(p.Created)))
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
+	return errors.Join(table.Flush(), l.writeBalancers(w))
+}
+
+func (l PodList) writeBalancers(w io.Writer) error {
 	for _, b := range l.Balancers {
 		if _, err := fmt.Fprintln(w, b); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// WriteWide writes a line for each container, and nothing is cut.
+func (l PodList) WriteWide(w io.Writer) error {
+	table := text.NewTable(w)
+	fmt.Fprintln(table, "NAME\tNAMESPACE\tWORKLOAD\tPHASE\tCONTAINER\tSTATE\tRESTARTS\tPROCESS\tIMAGE\tADDRESS\tAGE\tUID")
+	for _, p := range l.Pods {
+		for _, c := range p.Containers {
+			pid := "-"
+			if c.PID != 0 {
+				pid = strconv.Itoa(c.PID)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Namespace, p.Workload, p.Phase, c.Name, c.stateText(),
+				c.Restarts, pid, text.Escape(c.Image), text.OrDash(p.IP), text.Age(time.Since(p.Created)), p.UID)
+		}
+	}
+	return errors.Join(table.Flush(), l.writeBalancers(w))
+}
+
+// stateText returns the state with its reason.
+func (c Container) stateText() string {
+	state := c.State
+	if c.ExitCode != nil {
+		state = fmt.Sprintf("%s %d", state, *c.ExitCode)
+	}
+	if why := cmp.Or(c.Waiting, c.Reason); why != "" {
+		state += " (" + text.Escape(why) + ")"
+	}
+	return state
+}
+
+// Names returns the names of the pods.
+func (l PodList) Names() []Name {
+	var names []Name
+	for _, p := range l.Pods {
+		names = append(names, Name{p.Namespace, "Pod", p.Name})
+	}
+	return names
 }
 
 func (l PodList) writeFitted(w io.Writer, color bool, columns int) error {

@@ -140,6 +140,27 @@ func EscapeJSON(document []byte) []byte {
 	return out
 }
 
+// EscapeYAML is EscapeJSON for YAML. The characters must be in double quotes.
+func EscapeYAML(document []byte) []byte {
+	if isPlain(document) {
+		return document
+	}
+	out := make([]byte, 0, len(document)+64)
+	for len(document) > 0 {
+		r, n := utf8.DecodeRune(document)
+		switch {
+		case r == '\n' || r == utf8.RuneError || !isControl(r):
+			out = append(out, document[:n]...)
+		case r > 0xffff:
+			out = fmt.Appendf(out, `\U%08x`, r)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		document = document[n:]
+	}
+	return out
+}
+
 func isPlain(document []byte) bool {
 	return !bytes.ContainsFunc(document, func(r rune) bool { return r >= 0x7f })
 }

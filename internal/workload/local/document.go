@@ -37,21 +37,7 @@ func (d Document) Verdict() report.Verdict {
 // WriteText implements report.Text.
 func (d Document) WriteText(w io.Writer, _ bool) error {
 	s, b := d.Workload, bufio.NewWriter(w)
-	fmt.Fprintf(b, "%s %s/%s  %s, generation %d, %d of %d ready\n", s.Kind, s.Namespace, s.Name, s.phase(), s.Generation, s.Ready, s.Replicas)
-	for _, line := range []struct{ name, text string }{{"reason", s.Reason}, {"waiting for", s.Waiting}, {"traffic", s.traffic()}} {
-		if line.text != "" {
-			fmt.Fprintf(b, "  %s: %s\n", line.name, text.EscapeLines(line.text))
-		}
-	}
-	for _, i := range s.Images {
-		fmt.Fprintf(b, "  image: %s %s (%s)\n", i.For, text.EscapeLines(i.Image), text.Cut(i.Digest, 19))
-	}
-	for _, svc := range s.Services {
-		fmt.Fprintf(b, "  service: %s at %s, %d requests, %d errors\n", svc.Name, text.OrDash(svc.Address), svc.Requests, svc.Errors)
-		if svc.Err != "" {
-			fmt.Fprintf(b, "    not open: %s\n", text.EscapeLines(svc.Err))
-		}
-	}
+	d.writeHead(b, func(digest string) string { return text.Cut(digest, 19) })
 	table := text.NewTable(b)
 	fmt.Fprintln(table, "  INSTANCE\tGENERATION\tPHASE\tADDRESS\tDRIFT\tCRASHES\tAGE\tLAST")
 	for _, i := range s.Instances {
@@ -60,6 +46,26 @@ func (d Document) WriteText(w io.Writer, _ bool) error {
 	}
 	table.Flush() // b keeps the error
 	return b.Flush()
+}
+
+// writeHead writes what is above the instances. b keeps the error.
+func (d Document) writeHead(b *bufio.Writer, shorten func(digest string) string) {
+	s := d.Workload
+	fmt.Fprintf(b, "%s %s/%s  %s, generation %d, %d of %d ready\n", s.Kind, s.Namespace, s.Name, s.phase(), s.Generation, s.Ready, s.Replicas)
+	for _, line := range []struct{ name, text string }{{"reason", s.Reason}, {"waiting for", s.Waiting}, {"traffic", s.traffic()}} {
+		if line.text != "" {
+			fmt.Fprintf(b, "  %s: %s\n", line.name, text.EscapeLines(line.text))
+		}
+	}
+	for _, i := range s.Images {
+		fmt.Fprintf(b, "  image: %s %s (%s)\n", i.For, text.EscapeLines(i.Image), shorten(i.Digest))
+	}
+	for _, svc := range s.Services {
+		fmt.Fprintf(b, "  service: %s at %s, %d requests, %d errors\n", svc.Name, text.OrDash(svc.Address), svc.Requests, svc.Errors)
+		if svc.Err != "" {
+			fmt.Fprintf(b, "    not open: %s\n", text.EscapeLines(svc.Err))
+		}
+	}
 }
 
 // phaseText returns the phase with the reason why a container waits.

@@ -136,9 +136,9 @@ func (a *app) withEngine(ctx context.Context, do func(*pod.Engine) error) error 
 }
 
 // withPod calls do with the pod that an argument refers to.
-func (a *app) withPod(ctx context.Context, name string, do func(*pod.Pod) error) error {
+func (a *app) withPod(ctx context.Context, in scope, name string, do func(*pod.Pod) error) error {
 	return a.withEngine(ctx, func(e *pod.Engine) error {
-		p, err := e.Find(ctx, name)
+		p, err := e.FindIn(ctx, in.namespace(), name)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 )
 
 func newApplyCommand(a *app) *cobra.Command {
+	var in scope
 	var files manifestFlag
 	var kubeContext string
 	var wait, retry, force bool
@@ -47,9 +48,9 @@ unless --force-conflicts is set.`,
 			if cmd.Flags().Changed("context") {
 				opts := a.clusterOptions()
 				opts.Timeout, opts.Force = timeout, force
-				return a.applyToCluster(cmd.Context(), f, kubeContext, opts)
+				return a.applyToCluster(cmd.Context(), f, in, kubeContext, opts)
 			}
-			out, err := a.apply(cmd.Context(), f, false, retry)
+			out, err := a.apply(cmd.Context(), f, in, false, retry)
 			if err != nil {
 				return err
 			}
@@ -63,6 +64,7 @@ unless --force-conflicts is set.`,
 		},
 	}
 	files.add(cmd, "apply")
+	a.addNamespace(&in, cmd, namespaceOfObjects)
 	withFormats(cmd, report.FormatName)
 	cmd.Flags().StringVar(&kubeContext, "context", "", "context of the kubeconfig: apply to that cluster")
 	cmd.Flags().BoolVar(&wait, "wait", false, "show the rollouts and wait until they have ended")
@@ -73,6 +75,7 @@ unless --force-conflicts is set.`,
 }
 
 func newDiffCommand(a *app) *cobra.Command {
+	var in scope
 	var files manifestFlag
 	cmd := &cobra.Command{
 		Use:   "diff FILE...",
@@ -86,7 +89,7 @@ now. It changes nothing, and exits 3 if something would change.`,
 			if err != nil {
 				return err
 			}
-			out, err := a.apply(cmd.Context(), f, true, false)
+			out, err := a.apply(cmd.Context(), f, in, true, false)
 			if err != nil {
 				return err
 			}
@@ -94,15 +97,16 @@ now. It changes nothing, and exits 3 if something would change.`,
 		},
 	}
 	files.add(cmd, "compare")
+	a.addNamespace(&in, cmd, namespaceOfObjects)
 	withFormats(cmd, report.FormatName)
 	return cmd
 }
 
-func (a *app) apply(ctx context.Context, f manifest.File, dry, retry bool) (local.Outcome, error) {
+func (a *app) apply(ctx context.Context, f manifest.File, in scope, dry, retry bool) (local.Outcome, error) {
 	c := a.client()
 	defer c.Close()
 	r := api.NewApplyRequest(f, dry)
-	r.Retry = retry
+	r.Retry, r.Namespace = retry, in.namespace()
 	return c.Apply(ctx, r)
 }
 
@@ -132,7 +136,8 @@ func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Durat
 }
 
 func newGetCommand(a *app) *cobra.Command {
-	return a.alsoInCluster(withFormats(&cobra.Command{
+	var in scope
+	cmd := &cobra.Command{
 		Use:     "get",
 		Aliases: []string{"workloads"},
 		Short:   "List the declared workloads",
@@ -143,11 +148,13 @@ func newGetCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c := a.client()
 			defer c.Close()
-			list, err := c.List(cmd.Context())
+			list, err := c.ListIn(cmd.Context(), in.namespace())
 			if err != nil {
 				return err
 			}
 			return a.printVerdict(local.NewWorkloadList(list))
 		},
-	}, report.FormatWide, report.FormatName), a.statusThere)
+	}
+	a.addScope(&in, cmd)
+	return a.alsoInCluster(withFormats(cmd, report.FormatWide, report.FormatName), a.statusThere)
 }

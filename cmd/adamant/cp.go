@@ -8,6 +8,7 @@ import (
 )
 
 func newCpCommand(a *app) *cobra.Command {
+	var in scope
 	var container string
 	cmd := &cobra.Command{
 		Use:   "cp SRC DST",
@@ -25,6 +26,7 @@ copy as it refuses the container.`,
 			if (src.Pod == "") == (dst.Pod == "") {
 				return usagef("one of SRC and DST must be POD:PATH")
 			}
+			src.Namespace = in.namespace() // of the only pod
 			return a.withEngine(cmd.Context(), func(e *pod.Engine) error {
 				unknown, err := e.Copy(cmd.Context(), container, src, dst)
 				if err != nil {
@@ -40,6 +42,7 @@ copy as it refuses the container.`,
 			})
 		},
 	}
+	a.addScope(&in, cmd)
 	cmd.Flags().StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
 	return cmd
 }

@@ -12,6 +12,7 @@ import (
 )
 
 func newDeleteCommand(a *app) *cobra.Command {
+	var in scope
 	var files []string
 	var wait bool
 	cmd := &cobra.Command{
@@ -32,13 +33,14 @@ Secrets. It waits until they are gone.`,
 			}
 			c := a.client()
 			defer c.Close()
-			keys, err := a.deletable(ctx, c, args, files)
+			keys, err := a.deletable(ctx, c, in, args, files)
 			if err != nil {
 				return err
 			}
 			return c.DeleteAll(ctx, keys, wait, func(k local.Key) { fmt.Fprintf(a.out, "%s/%s deleted\n", k.Kind, k.Name) })
 		},
 	}
+	a.addScope(&in, cmd)
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "manifest whose objects to remove: a file, a directory, or - for standard input; may be repeated")
 	cmd.Flags().BoolVar(&wait, "wait", true, "return once they are gone")
 	return cmd
@@ -46,12 +48,12 @@ Secrets. It waits until they are gone.`,
 
 // deletable returns all objects to delete before any is deleted, because a
 // wrong argument must not leave half of them.
-func (a *app) deletable(ctx context.Context, c *api.Client, args, files []string) ([]local.Key, error) {
+func (a *app) deletable(ctx context.Context, c *api.Client, in scope, args, files []string) ([]local.Key, error) {
 	var keys []local.Key
 	for _, arg := range args {
-		ref, err := api.ParseRef(arg)
+		ref, err := in.ref(arg)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, err
 		}
 		k, err := c.Key(ctx, ref)
 		if err != nil {
@@ -61,6 +63,9 @@ func (a *app) deletable(ctx context.Context, c *api.Client, args, files []string
 	}
 	loaded, err := manifest.LoadAll(ctx, files, a.in)
 	for _, f := range loaded {
+		if f, err = f.InNamespace(in.namespace()); err != nil {
+			return nil, err
+		}
 		keys = append(keys, local.Keys(f)...)
 	}
 	return keys, err

@@ -9,6 +9,7 @@ import (
 )
 
 func newDriftCommand(a *app) *cobra.Command {
+	var in scope
 	var container, root, ref string
 	var all, noDiff, verifyLayers, volumes bool
 	cmd := &cobra.Command{
@@ -45,7 +46,7 @@ be compared.`,
 			if verifyLayers && root != "" {
 				return usagef("--root has no layers to verify; it is compared with the image already")
 			}
-			opts := pod.DriftOptions{Container: container, VerifyLayers: verifyLayers, Volumes: volumes}
+			opts := pod.DriftOptions{Namespace: in.namespace(), Container: container, VerifyLayers: verifyLayers, Volumes: volumes}
 			ctx := cmd.Context()
 			var results []inspect.Result
 			var err error
@@ -70,6 +71,7 @@ be compared.`,
 			return a.printVerdict(report.NewDriftReportList(results, report.DriftOptions{All: all, NoDiff: noDiff}))
 		},
 	}
+	a.addScope(&in, cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&container, "container", "c", "", "container of the pod (default: all)")
 	flags.StringVar(&root, "root", "", "directory to compare with --image")

@@ -11,6 +11,7 @@ import (
 )
 
 func newExecCommand(a *app) *cobra.Command {
+	var in scope
 	var container string
 	var stdin, tty bool
 	cmd := &cobra.Command{
@@ -33,7 +34,7 @@ after the command are the command's, with or without a -- before it.`,
 			if stdin {
 				streams.Stdin = a.in
 			}
-			return a.withPod(ctx, args[0], func(p *pod.Pod) error {
+			return a.withPod(ctx, in, args[0], func(p *pod.Pod) error {
 				if tty {
 					restore, err := a.rawTerminal(ctx, &streams)
 					if err != nil {
@@ -50,6 +51,7 @@ after the command are the command's, with or without a -- before it.`,
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
+	a.addScope(&in, cmd)
 	cmd.Flags().StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
 	cmd.Flags().BoolVarP(&stdin, "stdin", "i", false, "pass standard input on")
 	cmd.Flags().BoolVarP(&tty, "tty", "t", false, "give the command a terminal")

@@ -38,9 +38,28 @@ func (a *app) alsoInCluster(cmd *cobra.Command, there func(ctx context.Context, 
 		if t.Cluster, err = cluster.Open("", kubeContext); err != nil {
 			return err
 		}
+		if t.namespace, err = namespaceThere(cmd, t.namespace); err != nil {
+			return err
+		}
 		return there(cmd.Context(), t)
 	}
 	return cmd
+}
+
+// namespaceThere returns the namespace of a Deployment in a cluster by the flags of a
+// command, empty for that of the context. own is that of the command's argument.
+func namespaceThere(cmd *cobra.Command, own string) (string, error) {
+	if all, err := cmd.Flags().GetBool("all-namespaces"); err == nil && all && cmd.Name() == "get" {
+		return cluster.AllNamespaces, nil
+	}
+	namespace, err := cmd.Flags().GetString("namespace")
+	if err != nil || namespace == "" || namespace == own {
+		return own, nil
+	}
+	if own != "" {
+		return "", usagef("the argument is of namespace %s, and --namespace is %s", own, namespace)
+	}
+	return namespace, nil
 }
 
 // statusThere prints a Deployment of a cluster or, without a name, all.
@@ -90,7 +109,7 @@ func (a *app) clusterOptions() cluster.Options {
 
 // applyToCluster applies a manifest in a Kubernetes cluster and waits for the
 // rollouts of its Deployments.
-func (a *app) applyToCluster(ctx context.Context, f manifest.File, kubeContext string, opts cluster.Options) error {
+func (a *app) applyToCluster(ctx context.Context, f manifest.File, in scope, kubeContext string, opts cluster.Options) error {
 	objects, err := f.Raw()
 	if err != nil {
 		return err
@@ -98,6 +117,12 @@ func (a *app) applyToCluster(ctx context.Context, f manifest.File, kubeContext s
 	c, err := cluster.Open("", kubeContext)
 	if err != nil {
 		return err
+	}
+	if in.namespace() != "" {
+		if err := f.CheckNamespace(in.namespace()); err != nil {
+			return err
+		}
+		c.Use(in.namespace())
 	}
 	results, err := c.Apply(ctx, objects, opts)
 	if err != nil {

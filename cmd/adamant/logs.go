@@ -11,6 +11,7 @@ import (
 
 func newLogsCommand(a *app) *cobra.Command {
 	var o pod.LogOptions
+	var in scope
 	var container string
 	var since time.Duration
 	cmd := &cobra.Command{
@@ -29,7 +30,7 @@ cursor, hide lines or fill the clipboard.`,
 			if since > 0 {
 				o.Since = time.Now().Add(-since)
 			}
-			return a.withPod(ctx, args[0], func(p *pod.Pod) error {
+			return a.withPod(ctx, in, args[0], func(p *pod.Pod) error {
 				stdout, stderr := a.foreign(a.out), a.foreign(a.err)
 				err := p.Logs(ctx, container, o, stdout, stderr)
 				err = errors.Join(err, stdout.End(), stderr.End())
@@ -40,6 +41,7 @@ cursor, hide lines or fill the clipboard.`,
 			})
 		},
 	}
+	a.addScope(&in, cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&container, "container", "c", "", "container of the pod (default: its first)")
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "wait for more until the container ends")

@@ -12,7 +12,8 @@ import (
 )
 
 func newPsCommand(a *app) *cobra.Command {
-	return withFormats(&cobra.Command{
+	var in scope
+	cmd := &cobra.Command{
 		Use:     "ps",
 		Aliases: []string{"pods"},
 		Short:   "List the pods on this machine, and what balances their traffic",
@@ -21,7 +22,7 @@ func newPsCommand(a *app) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withEngine(cmd.Context(), func(e *pod.Engine) error {
-				pods, err := e.Pods(cmd.Context())
+				pods, err := e.PodsIn(cmd.Context(), in.namespace())
 				if err != nil {
 					return err
 				}
@@ -34,5 +35,7 @@ func newPsCommand(a *app) *cobra.Command {
 				return a.print(list)
 			})
 		},
-	}, report.FormatWide, report.FormatName)
+	}
+	a.addScope(&in, cmd)
+	return withFormats(cmd, report.FormatWide, report.FormatName)
 }

@@ -11,6 +11,7 @@ import (
 )
 
 func newRmCommand(a *app) *cobra.Command {
+	var in scope
 	var all bool
 	var grace int64
 	cmd := &cobra.Command{
@@ -28,9 +29,9 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 			}
 			ctx := cmd.Context()
 			return a.withEngine(ctx, func(e *pod.Engine) error {
-				pods, err := e.FindAll(ctx, args)
+				pods, err := e.FindAll(ctx, in.namespace(), args)
 				if all {
-					pods, err = e.Pods(ctx)
+					pods, err = e.PodsIn(ctx, in.namespace())
 				}
 				if err != nil {
 					return err
@@ -39,7 +40,8 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "remove every pod")
+	a.addScope(&in, cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "remove every pod, of the namespace if there is one")
 	cmd.Flags().Int64Var(&grace, "grace", -1, "seconds to end in, instead of the pod's own grace period")
 	return cmd
 }

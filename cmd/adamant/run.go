@@ -16,6 +16,7 @@ import (
 )
 
 func newRunCommand(a *app) *cobra.Command {
+	var in scope
 	var files manifestFlag
 	var detach, pull bool
 	var ready time.Duration
@@ -48,6 +49,9 @@ so if it does not. Replicas and Services need the foreground, or adamant apply.`
 			if err != nil {
 				return err
 			}
+			if f, err = f.InNamespace(in.namespace()); err != nil {
+				return err
+			}
 			if other := local.RefusedKinds(f); len(other) > 0 {
 				return manifest.Errors(other)
 			}
@@ -67,6 +71,7 @@ so if it does not. Replicas and Services need the foreground, or adamant apply.`
 		},
 	}
 	files.add(cmd, "run")
+	a.addNamespace(&in, cmd, namespaceOfObjects)
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once all pods are ready; adamant serve supervises them, if it runs")
 	cmd.Flags().BoolVar(&pull, "pull", false, "ask the registry again for images whose pull policy is Always")
 	cmd.Flags().DurationVar(&ready, "ready-timeout", 90*time.Second, "how long the pods may take to get ready")

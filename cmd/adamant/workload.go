@@ -20,7 +20,8 @@ func (a *app) completeWorkloads(cmd *cobra.Command, args []string, _ string) ([]
 	}
 	c := a.client()
 	defer c.Close()
-	list, err := c.List(cmd.Context())
+	namespace, _ := cmd.Flags().GetString("namespace")
+	list, err := c.ListIn(cmd.Context(), namespace)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -44,19 +45,21 @@ func (a *app) workloadCommand(use, short, example string, do func(ctx context.Co
 
 // refCommand returns a command whose argument names a workload, which may not exist.
 func (a *app) refCommand(use, short, example string, do func(ctx context.Context, c *api.Client, r api.Ref) error) *cobra.Command {
-	return &cobra.Command{
+	var in scope
+	cmd := &cobra.Command{
 		Use: use + " WORKLOAD", Short: short, Example: example,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeWorkloads,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := api.ParseRef(args[0])
+			ref, err := in.ref(args[0])
 			if err != nil {
-				return usageError{err}
+				return err
 			}
 			c := a.client()
 			defer c.Close()
 			return do(cmd.Context(), c, ref)
 		},
 	}
+	return a.addScope(&in, cmd)
 }
 
 func newStatusCommand(a *app) *cobra.Command {

@@ -13,8 +13,9 @@ import (
 
 // A CopyEnd is the source or the destination of a copy.
 type CopyEnd struct {
-	Pod  string // empty on this machine
-	Path string // absolute, but with the slash at its end
+	Pod       string // empty on this machine
+	Path      string // absolute, but with the slash at its end
+	Namespace string // of the pod; empty for any
 }
 
 // ParseCopyEnd parses "POD:PATH" or a path, which may begin with ./ to hold a
@@ -22,13 +23,13 @@ type CopyEnd struct {
 func ParseCopyEnd(arg string) CopyEnd {
 	pod, p, ok := strings.Cut(arg, ":")
 	if ok && pod != "" && !strings.HasPrefix(arg, ".") && !strings.HasPrefix(arg, "/") {
-		return CopyEnd{pod, keepSlash(p, path.Join("/", p))}
+		return CopyEnd{Pod: pod, Path: keepSlash(p, path.Join("/", p))}
 	}
 	abs, err := filepath.Abs(arg)
 	if err != nil {
 		abs = arg
 	}
-	return CopyEnd{"", keepSlash(arg, abs)}
+	return CopyEnd{Path: keepSlash(arg, abs)}
 }
 
 // keepSlash keeps the slash that marks a path as a directory.
@@ -43,7 +44,7 @@ func keepSlash(arg, clean string) string {
 // be on this machine. Copies in the container belong to root, those on this machine
 // to the user of this process. See rootfs.Copy.
 func (e *Engine) Copy(ctx context.Context, container string, src, dst CopyEnd) ([]tree.Unknown, error) {
-	p, err := e.Find(ctx, src.Pod+dst.Pod)
+	p, err := e.FindIn(ctx, src.Namespace+dst.Namespace, src.Pod+dst.Pod)
 	if err != nil {
 		return nil, err
 	}

@@ -112,9 +112,9 @@ func (p *Pod) programs(ctx context.Context, c *Container) (drift.Report, error) 
 	return inspect.Programs(ctx, c.PID, m)
 }
 
-// Drift compares the containers of all pods.
+// Drift compares the containers of all pods of DriftOptions.Namespace.
 func (e *Engine) Drift(ctx context.Context, opts DriftOptions) ([]inspect.Result, error) {
-	pods, err := e.Pods(ctx)
+	pods, err := e.PodsIn(ctx, opts.Namespace)
 	if err != nil {
 		return nil, err
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// FindAll returns the pods of several names, each pod once. See Find.
-func (e *Engine) FindAll(ctx context.Context, names []string) ([]*Pod, error) {
+// FindAll returns the pods of several names, each pod once. See FindIn.
+func (e *Engine) FindAll(ctx context.Context, namespace string, names []string) ([]*Pod, error) {
 	var pods []*Pod
 	for _, name := range names {
-		p, err := e.Find(ctx, name)
+		p, err := e.FindIn(ctx, namespace, name)
 		if err != nil {
 			return nil, err
 		}
@@ -55,11 +55,11 @@ func (e *Engine) DriftOf(ctx context.Context, names []string, opts DriftOptions)
 }
 
 func (e *Engine) driftOfInstance(ctx context.Context, name string, opts DriftOptions, layers *layerVerifier) ([]inspect.Result, error) {
-	p, err := e.Find(ctx, name)
+	p, err := e.FindIn(ctx, opts.Namespace, name)
 	if err == nil {
 		return p.driftAll(ctx, opts, layers)
 	}
-	if !errors.Is(err, ErrNotFound) {
+	if !errors.Is(err, ErrNotFound) || opts.Namespace != "" { // other containers have none
 		return nil, err
 	}
 	r, err := inspect.Container(ctx, name, opts.Volumes)

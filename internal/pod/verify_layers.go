@@ -14,6 +14,7 @@ import (
 // DriftOptions configures the comparison of containers. The zero value compares all
 // containers with their unpacked images.
 type DriftOptions struct {
+	Namespace string // of the pods; empty for all
 	Container string // name of the only container of a pod to compare
 	// VerifyLayers compares the unpacked layers with the image's digests too. It reads
 	// all of the image.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"syscall"
 
 	"github.com/adamant-sh/adamant/internal/workload/local"
@@ -86,6 +87,15 @@ func keyPath(k local.Key) string {
 // List returns all workloads.
 func (c *Client) List(ctx context.Context) (list []local.Status, err error) {
 	return list, c.call(ctx, http.MethodGet, "/v1/workloads", nil, &list)
+}
+
+// ListIn returns the workloads of a namespace, all if that is empty.
+func (c *Client) ListIn(ctx context.Context, namespace string) ([]local.Status, error) {
+	list, err := c.List(ctx)
+	if namespace != "" {
+		list = slices.DeleteFunc(list, func(s local.Status) bool { return s.Namespace != namespace })
+	}
+	return list, err
 }
 
 // Status returns one workload.

@@ -44,6 +44,19 @@ func ParseRef(s string) (Ref, error) {
 	return r, nil
 }
 
+// In returns the reference within a namespace, unless that is empty. It fails if the
+// reference has another one.
+func (r Ref) In(namespace string) (Ref, error) {
+	if namespace == "" || r.Namespace == namespace {
+		return r, nil
+	}
+	if r.Namespace != "" {
+		return r, fmt.Errorf("%s is of namespace %s, and --namespace is %s", r, r.Namespace, namespace)
+	}
+	r.Namespace, r.text = namespace, r.text+" in namespace "+namespace
+	return r, nil
+}
+
 // String returns the reference as the user wrote it.
 func (r Ref) String() string { return r.text }
 

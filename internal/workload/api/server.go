@@ -184,6 +184,8 @@ type ApplyRequest struct {
 	Dry  bool           `json:"dry,omitempty"`
 	// Retry tries generations again that were rolled back or failed.
 	Retry bool `json:"retry,omitempty"`
+	// Namespace is that of objects without one; "default" if it is empty.
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // A ManifestFile is one file of a manifest.
@@ -216,7 +218,11 @@ func (a ApplyRequest) parse() (manifest.File, error) {
 		}
 		files = append(files, f)
 	}
-	return manifest.Join(files...)
+	f, err := manifest.Join(files...)
+	if err != nil {
+		return f, err
+	}
+	return f.InNamespace(a.Namespace)
 }
 
 func (s *Server) apply(r *http.Request, a ApplyRequest) (any, error) {

@@ -39,6 +39,10 @@ type Cluster struct {
 	http   *http.Client
 }
 
+// Use sets the namespace of objects without one, which is that of the context. It must
+// be called before c is used.
+func (c *Cluster) Use(namespace string) { c.namespace = namespace }
+
 // Open reads a kubeconfig, by default the usual ones, and returns the cluster
 // of a context, by default the current one. It does not connect.
 func Open(kubeconfig, context string) (*Cluster, error) {

@@ -93,9 +93,15 @@ func (w *workload) status(v view) (Status, error) {
 	return s, nil
 }
 
+// AllNamespaces is the namespace of List for the Deployments of all.
+const AllNamespaces = "*"
+
 // List returns the status of each Deployment of a namespace that Adamant has rolled out.
 func (c *Cluster) List(ctx context.Context, namespace string) ([]Status, error) {
 	namespace = cmp.Or(namespace, c.namespace)
+	if namespace == AllNamespaces {
+		namespace = metav1.NamespaceAll
+	}
 	all, err := c.deployments(namespace).list(ctx, &metav1.LabelSelector{})
 	if err != nil {
 		return nil, fmt.Errorf("list Deployments: %w", err)
@@ -105,7 +111,7 @@ func (c *Cluster) List(ctx context.Context, namespace string) ([]Status, error) 
 		if d.Annotations[recordAnnotation] == "" || d.Labels[trialLabel] != "" {
 			continue
 		}
-		s, err := c.Status(ctx, namespace, d.Name)
+		s, err := c.Status(ctx, d.Namespace, d.Name)
 		if err != nil {
 			return nil, err
 		}

@@ -50,8 +50,8 @@ func (s *session) serveAuto() {
 // claimAndConnect tunnels to u, or to another backend if that of u has just
 // left the route.
 func (s *session) claimAndConnect(u *upstream) {
-	if !s.b.claim(u) {
-		s.b.cancelRequest(u)
+	if !s.to.claim(u) {
+		s.to.cancelRequest(u)
 		s.serveTCP()
 		return
 	}
@@ -95,7 +95,7 @@ type watch struct {
 // connects to another.
 func (w *watch) run(s *session) {
 	for {
-		u, err := s.b.acquire(demand{client: s.client.TCPConn, state: undecided})
+		u, err := s.to.acquire(demand{client: s.client.TCPConn, state: undecided})
 		if err != nil {
 			s.client.interrupt()
 			return
@@ -104,16 +104,16 @@ func (w *watch) run(s *session) {
 		hello := make([]byte, greeting)
 		n, err := u.Read(hello)
 		switch {
-		case n > 0 && s.b.claim(u):
+		case n > 0 && s.to.claim(u):
 			s.out = reader{conn: u.conn, buf: hello, w: n}
 			w.greeted = true
 			s.client.interrupt()
 			return
-		case s.b.left(u):
+		case s.to.left(u):
 			// leave closed this connection, which carried nothing. A connection
 			// to another backend replaces it.
 			w.publish(nil)
-			s.b.cancelRequest(u)
+			s.to.cancelRequest(u)
 		case err != nil && isTimeout(err):
 			return
 		default: // closed: the client, if it is still silent, must see that

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -29,8 +30,11 @@ type Options struct {
 	Address        string        // to listen on, such as 127.0.0.1:8080; port 0 takes a free one
 	Protocol       Protocol      // how clients are read; see SetProtocol
 	Forwarding     Forwarding    // likewise
+	TLS            *TLS          // with the clients; nil for plain text; see SetTLS
 	BackendTimeout time.Duration // how long a request or connection waits for a backend when there is none; 5 s if zero
 	Connections    int           // clients at a time, others wait in the kernel's queue; 10,000 if zero
+
+	rules *router // nil for none
 }
 
 const (
@@ -48,8 +52,11 @@ type Balancer struct {
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 	slots    chan struct{} // one for each client
+	setting  sync.Mutex    // held while reading is changed
 	reading  atomic.Pointer[reading]
-	retired  atomic.Bool // see retire
+	secured  *TLS                   // of reading; setting guards it
+	rules    atomic.Pointer[router] // nil without rules
+	retired  atomic.Bool            // see retire
 
 	mu      sync.Mutex
 	closed  bool
@@ -73,11 +80,12 @@ func Listen(ctx context.Context, o Options) (*Balancer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
 	}
-	return Accept(ctx, l.(*net.TCPListener), o), nil
+	return Accept(ctx, l.(*net.TCPListener), o)
 }
 
-// Accept is Listen with an open listener, which the Balancer closes.
-func Accept(ctx context.Context, l *net.TCPListener, o Options) *Balancer {
+// Accept is Listen with an open listener, which the Balancer closes. If that is nil, only
+// the rules of another Balancer of a Pool lead to this one.
+func Accept(ctx context.Context, l *net.TCPListener, o Options) (*Balancer, error) {
 	if o.BackendTimeout == 0 {
 		o.BackendTimeout = defaultBackendTimeout
 	}
@@ -91,18 +99,31 @@ func Accept(ctx context.Context, l *net.TCPListener, o Options) *Balancer {
 		members: map[string]*backend{}, leaving: map[*backend]bool{},
 		stats: map[string]*Stats{}, changed: make(chan struct{}),
 	}
-	b.SetProtocol(o.Protocol, o.Forwarding)
+	b.reading.Store(&reading{protocol: o.Protocol, forwards: o.Forwarding})
+	b.rules.Store(o.rules)
+	if err := b.SetTLS(o.TLS); err != nil {
+		return nil, errors.Join(err, b.closeListener())
+	}
 	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	b.wg.Go(b.accept)
+	if l != nil {
+		b.wg.Go(b.accept)
+	}
 	b.wg.Go(b.reap)
-	return b
+	return b, nil
+}
+
+func (b *Balancer) closeListener() error {
+	if b.listener == nil {
+		return nil
+	}
+	return b.listener.Close()
 }
 
 // retire closes the listener and lets the clients finish; HTTP/1 clients get
 // Connection: close with their next response.
 func (b *Balancer) retire() {
 	b.retired.Store(true)
-	b.listener.Close()
+	b.closeListener() // it has no other error than that it is closed
 }
 
 // connected returns the number of clients.
@@ -116,10 +137,17 @@ func (b *Balancer) connected() int {
 type reading struct {
 	protocol Protocol
 	forwards Forwarding
+	tls      *tls.Config // nil for plain text
 }
 
 // SetProtocol changes how clients are read that connect from now on.
-func (b *Balancer) SetProtocol(p Protocol, f Forwarding) { b.reading.Store(&reading{p, f}) }
+func (b *Balancer) SetProtocol(p Protocol, f Forwarding) {
+	b.setting.Lock()
+	defer b.setting.Unlock()
+	r := *b.reading.Load()
+	r.protocol, r.forwards = p, f
+	b.reading.Store(&r)
+}
 
 // Addr returns the address that the Balancer listens on.
 func (b *Balancer) Addr() net.Addr { return b.listener.Addr() }
@@ -135,7 +163,7 @@ func (b *Balancer) Close() error {
 	}
 	b.closed = true
 	b.cancel()
-	err := b.listener.Close()
+	err := b.closeListener()
 	if b.retired.Load() { // which closed it before
 		err = nil
 	}
@@ -193,6 +221,10 @@ func (b *Balancer) serve(c *net.TCPConn) {
 	}()
 	limitUnsent(c)
 	s := newSession(b, c)
+	if s.tls != nil && !s.client.handshake(s.tls) {
+		return
+	}
+	defer s.client.end()
 	switch s.protocol {
 	case HTTP:
 		s.serveHTTP()

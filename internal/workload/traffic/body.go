@@ -103,14 +103,14 @@ func (r *reader) moreBody() error {
 	return err
 }
 
-// splice makes the kernel move the rest of a body that has a length or ends
-// with src (splice(2), used by io.Copy).
+// splice moves the rest of a body that has a length or ends with src. Without TLS the
+// kernel does it (splice(2), used by io.Copy).
 func splice(dst, src *conn, b *body) error {
 	var err error
 	if b.framing == untilClose {
-		_, err = io.Copy(dst.TCPConn, src.TCPConn)
+		_, err = io.Copy(dst.sink(), src.TCPConn)
 	} else {
-		_, err = io.CopyN(dst.TCPConn, src.TCPConn, b.left)
+		_, err = io.CopyN(dst.sink(), src.TCPConn, b.left)
 	}
 	switch {
 	case err == io.EOF:

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"crypto/tls"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -9,9 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A conn is a TCP connection of either side.
+// A conn is a TCP connection of either side, to a client perhaps with TLS.
 type conn struct {
 	*net.TCPConn
+	tls    *tls.Conn // over TCPConn; nil without TLS
+	failed bool      // TLS ended with an error, so that the bytes may be incomplete
+	reset  bool      // set by abort
+
 	raw    syscall.RawConn
 	halted atomic.Bool // set by interrupt
 	readBy time.Time   // read deadline that readWithin set
@@ -79,9 +84,12 @@ var past = time.Unix(1, 0)
 // linux/tcp_states.h).
 const tcpClose = 7
 
-// broken reports whether the connection was reset. The error of a splice does
+// broken reports whether the connection was reset, or its TLS failed. The error of a splice does
 // not tell which of its two connections failed.
 func (c *conn) broken() bool {
+	if c.failed {
+		return true
+	}
 	state := uint8(tcpClose)
 	c.raw.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {

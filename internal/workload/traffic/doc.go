@@ -3,8 +3,12 @@
 // that may be replaced at any time without a request failing.
 //
 // HTTP/1 is balanced per request, so that a client that keeps its connection
-// open for hours still leaves a backend that is removed. Everything else (TLS,
-// HTTP/2, databases) is balanced per connection and not parsed.
+// open for hours still leaves a backend that is removed. Everything else (HTTP/2,
+// databases, TLS that the backend ends) is balanced per connection and not parsed.
+// A Balancer can end the TLS of its clients: their bytes are then read as others are.
+//
+// The Balancers of a Pool may share a listener: its rules lead each request to one of
+// them, by host and path.
 //
 // Heads and bodies pass byte for byte, except for the Connection header of a
 // response where that of the backend would be wrong, and for what Forwarding adds

@@ -26,7 +26,7 @@ func isForwarded(name []byte) bool {
 // writeForwarded returns a copy of a request's head with the fields of f. Every LF
 // in head must be preceded by a CR. Each field is one line, because some servers
 // read only the first of several.
-func writeForwarded(head []byte, f Forwarding, client net.IP) []byte {
+func writeForwarded(head []byte, f Forwarding, client net.IP, scheme string) []byte {
 	var before, proto, elements []byte // of the client
 	keep := func(list *[]byte, value []byte) {
 		if f != ForwardAppend || len(*list)+len(value) > maxForwarded || len(value) == 0 {
@@ -51,7 +51,7 @@ func writeForwarded(head []byte, f Forwarding, client net.IP) []byte {
 		line, rest = cutLine(rest)
 	}
 	if len(proto) == 0 {
-		proto = []byte("http")
+		proto = []byte(scheme)
 	}
 	node := client.String()
 	if client.To4() == nil {
@@ -60,7 +60,7 @@ func writeForwarded(head []byte, f Forwarding, client net.IP) []byte {
 	for _, part := range [][]byte{
 		[]byte("X-Forwarded-For: "), before, []byte(client.String()),
 		[]byte("\r\nX-Forwarded-Proto: "), proto,
-		[]byte("\r\nForwarded: "), elements, []byte("for=" + node + ";proto=http\r\n\r\n"),
+		[]byte("\r\nForwarded: "), elements, []byte("for=" + node + ";proto=" + scheme + "\r\n\r\n"),
 	} {
 		edited = append(edited, part...)
 	}
@@ -73,6 +73,9 @@ func (s *session) sendable() []byte {
 	if s.forwards == ForwardNothing {
 		return p
 	}
-	client := s.client.RemoteAddr().(*net.TCPAddr).IP
-	return append(writeForwarded(p[:s.req.size], s.forwards, client), p[s.req.size:]...)
+	client, scheme := s.client.RemoteAddr().(*net.TCPAddr).IP, "http"
+	if s.client.tls != nil {
+		scheme = "https"
+	}
+	return append(writeForwarded(p[:s.req.size], s.forwards, client, scheme), p[s.req.size:]...)
 }

@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -55,7 +58,7 @@ func FuzzRequest(f *testing.F) {
 		if h.persists() == want.Close {
 			t.Errorf("persists: %v, net/http closes: %v", h.persists(), want.Close)
 		}
-		edited := writeForwarded(p[:size], ForwardReplace, net.IPv6loopback)
+		edited := writeForwarded(p[:size], ForwardReplace, net.IPv6loopback, "http")
 		again, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(edited)))
 		if err != nil {
 			t.Fatalf("edited to %q: %v", edited, err)
@@ -64,6 +67,132 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("forwarded %q in %q", got, edited)
 		}
 	})
+}
+
+// FuzzRules compares the rule that is found for a request with the one that a naive
+// implementation finds, which knows net/url and the order of the rules, and examines
+// all of them. Each line of text is a rule: its host, its path, and "=" if it is exact.
+func FuzzRules(f *testing.F) {
+	const text = "x.y / \nx.y /a \nx.y /a =\nx.y /a/b/ \nx.y /a/b/ =\n*.y /a \n /%61/c \n*. /"
+	for _, target := range []string{"/", "/a", "/a/", "//a//b;x", "/%61/b/", "/a/../b", "/a%2fb", "/a/b/c?d#e", "/a#", "/abc", "*", "/%2e./", "/..;/a"} {
+		f.Add(text, "X.Y:80", target)
+		f.Add(text, "z.y.", target)
+		f.Add(text, "", target)
+	}
+	f.Fuzz(func(t *testing.T, text, host, target string) {
+		if !isHost([]byte(host)) || !isTarget([]byte(target)) {
+			return
+		}
+		var rules []Rule
+		for line := range strings.Lines(text) {
+			fields := strings.Split(strings.TrimSuffix(line, "\n"), " ")
+			if len(fields) < 2 || len(rules) == 20 {
+				continue
+			}
+			r := Rule{Host: fields[0], Path: fields[1], Exact: len(fields) > 2 && fields[2] == "=", Redirect: len(rules) + 1}
+			if _, ok := naivePath(r.Path); ok && !strings.Contains(r.Path, "?") {
+				rules = append(rules, r)
+			}
+		}
+		router, err := newRouter(rules, func(string) *Balancer { return nil })
+		if err != nil || router == nil {
+			if len(rules) > 0 {
+				t.Errorf("%v: %v", rules, err)
+			}
+			return
+		}
+		got, found := 0, ""
+		switch rule, refused := router.find(&head{host: []byte(host), target: []byte(target)}); {
+		case refused != nil:
+			found = refused.text
+		default:
+			got = rule.redirect
+		}
+		wanted, want := naiveRule(rules, host, target)
+		if got != wanted || found != want {
+			t.Errorf("%q%q in %+v: got %d %s, want %d %s", host, target, rules, got, found, wanted, want)
+		}
+	})
+}
+
+// naiveRule returns the Redirect of the rule of a request, or why there is none.
+func naiveRule(rules []Rule, host, target string) (redirect int, refused string) {
+	path, ok := naivePath(target)
+	host, valid := naiveHost(host)
+	if !ok || !valid {
+		return 0, statusBadRequest.text
+	}
+	best, bestRank := 0, -1
+	hosts := func(r Rule) int { // how specific the host is, 0 if it is another
+		label, domain, wild := strings.Cut(host, ".")
+		switch h := strings.ToLower(r.Host); {
+		case h == "":
+			return 1
+		case wild && label != "" && h == "*."+domain:
+			return 2
+		case h == host && !strings.HasPrefix(h, "*."):
+			return 3
+		}
+		return 0
+	}
+	specific := 0
+	for _, r := range rules {
+		specific = max(specific, hosts(r))
+	}
+	for _, r := range rules {
+		if specific == 0 || hosts(r) != specific {
+			continue
+		}
+		rule, _ := naivePath(r.Path)
+		rank := -1
+		if r.Exact && rule == path {
+			rank = 1 << 20
+		}
+		if rule = strings.TrimSuffix(rule, "/"); !r.Exact && strings.HasPrefix(path+"/", rule+"/") {
+			rank = len(rule)
+		}
+		if rank > bestRank {
+			best, bestRank = r.Redirect, rank
+		}
+	}
+	if bestRank < 0 {
+		return 0, statusNotFound.text
+	}
+	return best, ""
+}
+
+var hostAndPort = regexp.MustCompile(`^(\[[^]]*\]|[^:\[][^:]*|)(:[0-9]*)?$`)
+
+func naiveHost(field string) (string, bool) {
+	parts := hostAndPort.FindStringSubmatch(strings.ToLower(field))
+	if parts == nil {
+		return "", false
+	}
+	return strings.TrimSuffix(parts[1], "."), true
+}
+
+func naivePath(target string) (string, bool) {
+	raw, _, _ := strings.Cut(target, "?")
+	if !strings.HasPrefix(raw, "/") || strings.ContainsAny(raw, "\\#") {
+		return "", false
+	}
+	var elements []string
+	all := strings.Split(raw, "/")
+	for i, e := range all {
+		whole, err := url.PathUnescape(e)
+		if err != nil || strings.ContainsAny(whole, "/\\\x7f") || strings.ContainsFunc(whole, func(c rune) bool { return c < ' ' }) {
+			return "", false
+		}
+		e, _, _ = strings.Cut(e, ";")
+		plain, _ := url.PathUnescape(e)
+		if plain == "." || plain == ".." {
+			return "", false
+		}
+		if plain != "" || i == len(all)-1 {
+			elements = append(elements, plain)
+		}
+	}
+	return "/" + strings.Join(elements, "/"), true
 }
 
 // FuzzResponse looks for panics and compares the framing of accepted responses

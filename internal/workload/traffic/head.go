@@ -27,6 +27,8 @@ type head struct {
 	upgrades  bool // Connection: upgrade
 	more      bool // Connection has other tokens
 
+	target  []byte // of a request; valid until the next read, as host is
+	host    []byte // value of the Host field
 	hosts   int    // number of Host fields
 	hides   bool   // Connection names a field that Forwarded sets
 	method  method // of a request
@@ -88,6 +90,7 @@ func parseRequest(p []byte) (head, error) {
 	if !ok || !isToken(name) || !isTarget(target) || !h.setVersion(version) {
 		return h, errMalformed
 	}
+	h.target = target
 	switch string(name) {
 	case "GET", "OPTIONS":
 		h.method = getMethod
@@ -171,7 +174,8 @@ func (h *head) setField(name, value []byte) bool {
 	case len("Host"):
 		if foldsTo(name, "host") {
 			h.hosts++
-			return isHost(trim(value))
+			h.host = trim(value)
+			return isHost(h.host)
 		}
 	case len("Connection"):
 		if foldsTo(name, "connection") {

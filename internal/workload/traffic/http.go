@@ -7,14 +7,14 @@ import (
 
 // serveHTTP serves the requests of a client one after the other.
 func (s *session) serveHTTP() {
-	for s.readRequest() && s.exchange() {
+	for s.readRequest() && s.respond() {
 		s.in.shrink()
 	}
 	s.in.drop()
 	// The client ended before its first request, so the connection that was
 	// opened for it is unused.
 	if s.first != nil {
-		s.b.cancelRequest(s.first)
+		s.to.cancelRequest(s.first)
 	}
 }
 
@@ -40,10 +40,6 @@ func (s *session) readRequest() bool {
 	default:
 		return false
 	}
-	// A backend that is a proxy would remove these fields, as the client asks.
-	if s.req.hides && s.forwards != ForwardNothing {
-		return s.refuse(statusBadRequest)
-	}
 	s.rest = requestBody(&s.req)
 	n, whole, err := s.rest.take(s.in.bytes()[size:])
 	if err != nil {
@@ -51,6 +47,28 @@ func (s *session) readRequest() bool {
 	}
 	s.ready, s.whole = size+n, whole
 	return true
+}
+
+// respond answers the request: with that of a backend, which the rules choose if there
+// are any. It returns whether the client's connection goes on.
+func (s *session) respond() bool {
+	if rules := s.b.rules.Load(); rules != nil {
+		rule, refused := rules.find(&s.req)
+		switch {
+		case refused != nil:
+			return s.answerSelf(*refused, nil)
+		case rule.redirect != 0:
+			return s.redirect(rule.redirect)
+		case rule.to == nil:
+			return s.answerSelf(statusUnavailable, nil)
+		}
+		s.to, s.forwards = rule.to, rule.forwards
+	}
+	// A backend that is a proxy would remove these fields, as the client asks.
+	if s.req.hides && s.forwards != ForwardNothing {
+		return s.refuse(statusBadRequest)
+	}
+	return s.exchange()
 }
 
 // An outcome is the result of a request that was sent.
@@ -97,13 +115,13 @@ func (s *session) exchange() bool {
 func (s *session) upstream(kept time.Duration) (*upstream, error) {
 	if u := s.first; u != nil {
 		s.first = nil
-		if s.b.claim(u) && u.quiet() {
+		if s.to.claim(u) && u.quiet() {
 			u.reused = true // it may have been idle for long, like one that was used
 			return u, nil
 		}
-		s.b.cancelRequest(u)
+		s.to.cancelRequest(u)
 	}
-	return s.b.acquire(demand{client: s.client.TCPConn, idleTime: kept, avoid: s.crashed})
+	return s.to.acquire(demand{client: s.client.TCPConn, idleTime: kept, avoid: s.crashed})
 }
 
 // roundTrip sends the request over u, which it releases, and passes the
@@ -184,20 +202,20 @@ func (s *session) handleNoResponse(u *upstream, p *pump, err error) outcome {
 	p.stop(s, u)
 	switch {
 	case errors.Is(fault, errChunk):
-		s.b.release(u, false)
+		s.to.release(u, false)
 		s.refuse(statusBadRequest)
 		return closing
 	case fault != nil, isWriteError(err):
-		s.b.release(u, false)
+		s.to.release(u, false)
 		return closing
 	// The backend may have closed the idle connection before it received the
 	// request, which is not an error.
 	case unheard && u.reused && s.req.repeatable():
-		s.b.cancelRequest(u)
+		s.to.cancelRequest(u)
 		return again
 	}
-	s.b.countError(u)
-	s.b.release(u, false)
+	s.to.countError(u)
+	s.to.release(u, false)
 	// The backend crashed. Only one other gets the request: it may be the reason,
 	// and would end one backend after the other.
 	if unheard && s.req.repeatable() && s.crashed == nil {

@@ -13,11 +13,15 @@ import (
 
 // A Listener is the wanted state of one Balancer of a Pool.
 type Listener struct {
-	Name       string     `json:"name"` // unique, such as that of a Service and its port
-	Address    string     `json:"address"`
+	Name       string     `json:"name"`    // unique, such as that of a Service and its port
+	Address    string     `json:"address"` // empty for one that only Rules lead to
 	Protocol   Protocol   `json:"protocol,omitempty"`
 	Forwarding Forwarding `json:"forwarding,omitempty"`
+	TLS        *TLS       `json:"tls,omitempty"`
 	Route      Route      `json:"route"`
+	// Rules lead each HTTP request to the backends of another Listener. They take the
+	// place of the Route if there are any.
+	Rules []Rule `json:"rules,omitempty"`
 }
 
 // A Pool holds a set of Balancers, by name. It is safe for concurrent use.
@@ -59,13 +63,21 @@ func (p *Pool) Apply(ctx context.Context, list []Listener) map[string]error {
 		}
 	}
 	failed := map[string]error{}
+	// Last those with rules, which lead to the others.
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(x, y Listener) int { return cmp.Compare(len(x.Rules), len(y.Rules)) })
 	for _, l := range list {
+		rules, err := newRouter(l.Rules, p.named)
+		if err != nil {
+			failed[l.Name] = err
+			continue
+		}
 		b := p.balancers[l.Name]
 		if b == nil {
 			if p.retired {
 				continue
 			}
-			opened, err := p.open(ctx, l)
+			opened, err := p.open(ctx, l, rules)
 			if err != nil {
 				failed[l.Name] = err
 				continue
@@ -76,17 +88,32 @@ func (p *Pool) Apply(ctx context.Context, list []Listener) map[string]error {
 		b.spec = l
 		b.SetProtocol(l.Protocol, l.Forwarding)
 		b.Set(l.Route)
+		b.rules.Store(rules)
+		if err := b.SetTLS(l.TLS); err != nil {
+			failed[l.Name] = err
+		}
 	}
 	return failed
 }
 
+// named returns the Balancer of a name, nil if there is none. The caller holds mu.
+func (p *Pool) named(name string) *Balancer {
+	if b := p.balancers[name]; b != nil {
+		return b.Balancer
+	}
+	return nil
+}
+
 // open starts a Balancer, with a listener that an earlier process left if there is
 // one. The caller holds mu.
-func (p *Pool) open(ctx context.Context, l Listener) (*Balancer, error) {
-	o := Options{Address: l.Address, Protocol: l.Protocol, Forwarding: l.Forwarding}
+func (p *Pool) open(ctx context.Context, l Listener, rules *router) (*Balancer, error) {
+	o := Options{Address: l.Address, Protocol: l.Protocol, Forwarding: l.Forwarding, TLS: l.TLS, rules: rules}
+	if l.Address == "" {
+		return Accept(ctx, nil, o)
+	}
 	if inherited := p.inherited[l.Address]; inherited != nil {
 		delete(p.inherited, l.Address)
-		return Accept(ctx, inherited, o), nil
+		return Accept(ctx, inherited, o)
 	}
 	return Listen(ctx, o)
 }
@@ -174,6 +201,9 @@ func (p *Pool) Sockets(send func(address string, l *net.TCPListener) error) erro
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, b := range p.balancers {
+		if b.listener == nil {
+			continue
+		}
 		if err := send(b.spec.Address, b.listener); err != nil {
 			return fmt.Errorf("hand over the listener of %s: %w", name, err)
 		}

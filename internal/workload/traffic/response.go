@@ -62,12 +62,12 @@ func (s *session) bodyEnds(p *pump) bool {
 // finish ends a request whose response was passed on, or failed with err.
 func (s *session) finish(u *upstream, p *pump, keep bool, err error) outcome {
 	if s.resp.status >= 500 || err != nil && !isWriteError(err) {
-		s.b.countError(u)
+		s.to.countError(u)
 	}
 	if err != nil {
 		p.stop(s, u)
-		s.b.release(u, false)
-		s.client.SetLinger(0) // so that the client sees a reset, which it cannot take for the end of the body
+		s.to.release(u, false)
+		s.client.abort() // so that the client cannot take the end for that of the body
 		return closing
 	}
 	open := s.resp.persists() && s.answer.framing != untilClose && s.bodyEnds(p)
@@ -79,7 +79,7 @@ func (s *session) finish(u *upstream, p *pump, keep bool, err error) outcome {
 	sent := p.wait()
 	// The backend closes the connection after a request with close. Bytes
 	// behind the response would be taken for the next response.
-	s.b.release(u, open && s.req.persists() && s.out.empty())
+	s.to.release(u, open && s.req.persists() && s.out.empty())
 	if keep && sent {
 		return keeping
 	}

@@ -16,7 +16,8 @@ const (
 // A session is one client's connection. One goroutine runs it, with a second
 // one while data moves in both directions.
 type session struct {
-	b      *Balancer
+	b      *Balancer // that accepted the client
+	to     *Balancer // whose backends get the current request: b, or as its rules say
 	client *conn
 	in     reader    // of the client
 	out    reader    // of the upstream of the current request
@@ -47,7 +48,7 @@ type response struct {
 }
 
 func newSession(b *Balancer, c *net.TCPConn) *session {
-	s := &session{b: b, client: newConn(c), reading: *b.reading.Load()}
+	s := &session{b: b, to: b, client: newConn(c), reading: *b.reading.Load()}
 	s.in = reader{conn: s.client, small: make([]byte, smallBuffer), idle: idleClient, whole: headLimit}
 	s.in.buf = s.in.small
 	return s

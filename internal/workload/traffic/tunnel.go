@@ -7,7 +7,7 @@ import (
 
 // serveTCP connects the client with a backend without parsing anything.
 func (s *session) serveTCP() {
-	u, err := s.b.acquire(demand{client: s.client.TCPConn})
+	u, err := s.to.acquire(demand{client: s.client.TCPConn})
 	if err != nil {
 		return
 	}
@@ -18,9 +18,9 @@ func (s *session) serveTCP() {
 // connect tunnels to u and releases it.
 func (s *session) connect(u *upstream) {
 	if !s.tunnel(u) {
-		s.b.countError(u)
+		s.to.countError(u)
 	}
-	s.b.release(u, false)
+	s.to.release(u, false)
 }
 
 // opensTunnel reports whether the response ends HTTP on this connection.
@@ -37,7 +37,7 @@ func (s *session) enterTunnel(u *upstream, p *pump) outcome {
 			s.tunnel(u)
 		}
 	}
-	s.b.release(u, false)
+	s.to.release(u, false)
 	return closing
 }
 
@@ -58,15 +58,15 @@ func (s *session) tunnel(u *upstream) (answered bool) {
 	var left atomic.Bool // the client is done and may not wait for a response
 	up := make(chan int64)
 	s.b.wg.Go(func() {
-		n, err := io.Copy(u.TCPConn, s.client.TCPConn)
+		n, err := io.Copy(u.TCPConn, s.client.source())
 		left.Store(true)
 		passEnd(u.conn, s.client, err, s.client.broken())
 		up <- n
 	})
-	n, err := io.Copy(s.client.TCPConn, u.TCPConn)
+	n, err := io.Copy(s.client.sink(), u.TCPConn)
 	silent := heard+n == 0 && !left.Load()
 	passEnd(s.client, u.conn, err, true)
-	s.b.passedAll(u)
+	s.to.passedAll(u)
 	asked += <-up
 	return !silent || asked == 0
 }

@@ -27,6 +27,16 @@ var declared = map[string]support{
 			"sessionAffinity": "requests go to any instance",
 		},
 	},
+	"Ingress":               {runs: "apiVersion kind metadata spec", notes: map[string]string{"status": "it is a cluster's"}},
+	"IngressSpec":           {runs: "ingressClassName defaultBackend tls rules"},
+	"IngressTLS":            {runs: "hosts secretName"},
+	"IngressRule":           {runs: "host http"},
+	"HTTPIngressRuleValue":  {runs: "paths"},
+	"HTTPIngressPath":       {runs: "path pathType backend"},
+	"IngressBackend":        {runs: "service", hints: map[string]string{"resource": "only Services are served"}},
+	"IngressServiceBackend": {runs: "name port"},
+	"ServiceBackendPort":    {runs: "name number"},
+
 	"ServicePort": {
 		runs:  "name protocol=TCP port targetPort nodePort appProtocol",
 		hints: map[string]string{"protocol": "only TCP is balanced"},

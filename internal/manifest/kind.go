@@ -14,6 +14,7 @@ var kindNames = map[string]string{
 	"cronjobs": "CronJob", "cj": "CronJob",
 	"pods": "Pod", "po": "Pod",
 	"services": "Service", "svc": "Service",
+	"ingresses": "Ingress", "ing": "Ingress",
 	"configmaps": "ConfigMap", "cm": "ConfigMap",
 	"secrets": "Secret",
 }

@@ -233,10 +233,14 @@ func (f File) Others() []Other {
 	var list []Other
 	for _, o := range f.objects {
 		if o.typed == nil {
-			list = append(list, Other{File: o.file, APIVersion: o.apiVersion, Kind: o.kind, Namespace: o.namespace, Name: o.name, Line: o.node.line, HasPods: len(podsIn(o.node)) > 0})
+			list = append(list, o.other())
 		}
 	}
 	return list
+}
+
+func (o *object) other() Other {
+	return Other{File: o.file, APIVersion: o.apiVersion, Kind: o.kind, Namespace: o.namespace, Name: o.name, Line: o.node.line, HasPods: len(podsIn(o.node)) > 0}
 }
 
 // IgnoredNotes returns a note for each of Others, for a caller that ignores them.

@@ -94,9 +94,17 @@ func (r *reconciler) serves() bool { return r.s.Phase == Progressing && !r.retur
 
 // forgetLost stops wanting lost instances of generations that only wait to be removed.
 // Those of a generation that never completed its rollout, and that another overtook,
-// are wanted of the stable one in their place.
+// are wanted of the stable one in their place. Of such a generation one that is not
+// ready counts as lost, because nobody waits for it.
 func (r *reconciler) forgetLost(p plan) {
 	live := r.live()
+	if r.trying() && !p.atOnce {
+		for _, i := range without(r.others, r.drifted) {
+			if i.Generation != r.s.Stable && !i.Ready {
+				live[i.Generation]--
+			}
+		}
+	}
 	for g, n := range r.s.Wanted {
 		lost := n - live[g]
 		if g == r.s.Target || lost <= 0 || r.serves() && g == r.s.Stable && !p.atOnce {
@@ -126,15 +134,18 @@ func (r *reconciler) lowerTarget(p plan) {
 	r.s.Wanted[r.s.Target] = min(r.s.Wanted[r.s.Target], p.target+excess)
 }
 
-// raise wants more instances: of the others if the plan holds them, and of the target
-// as far as there is room. The others also make up for those of the target that do not
-// serve yet.
+// raise wants more instances: of the stable generation as far as the target does not
+// make up for it yet, which it may not after the number of replicas grew, and up to the
+// plan's number if the plan holds it. The target gets the rest of the room.
 func (r *reconciler) raise(p plan) {
 	others := r.wantedOthers()
-	if p.holds && r.s.Stable != 0 && r.s.Stable != r.s.Target {
+	if r.s.Stable != 0 && r.s.Stable != r.s.Target && (p.holds || r.trying() && r.spec.Kind != BlueGreen && !p.atOnce) {
 		missing := r.minAvailable - r.count(r.target, r.isAcceptable)
-		n := max(p.others, min(missing, p.most-r.s.Wanted[r.s.Target])) - others
-		if n > 0 {
+		want := min(missing, p.most-r.s.Wanted[r.s.Target])
+		if p.holds {
+			want = max(want, p.others)
+		}
+		if n := want - others; n > 0 {
 			r.s.Wanted[r.s.Stable] += n
 			others += n
 		}

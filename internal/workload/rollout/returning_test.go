@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // waiting returns a spec of each strategy in which a rollout waits for a user while
@@ -197,5 +198,44 @@ func TestACanaryThatIsNotReadyCarriesNothing(t *testing.T) {
 	}
 	if d := cmp.Diff(s.generations(), map[int]int{1: 2, 2: 1}); d != "" {
 		t.Errorf("2 replicas (-got +want):\n%s", d)
+	}
+}
+
+// TestMoreReplicasBeforeTheNewGenerationServes checks that the generation that runs
+// gets the replicas that are added while the new one is not ready.
+func TestMoreReplicasBeforeTheNewGenerationServes(t *testing.T) {
+	spec := rolling(4)
+	spec.MaxSurge, spec.MaxUnavailable = intstr.FromInt32(0), intstr.FromInt32(1)
+	s := between(t, spec, slow)
+	for range 3 {
+		s.step()
+	}
+	s.spec.Replicas = 6
+	s.step()
+	s.state.Paused = true
+	for range 5 {
+		s.step()
+	}
+	if n := s.ready(s.all, nil); n != 5 {
+		t.Errorf("%d instances are ready, want 5 of 6: %v", n, s.generations())
+	}
+}
+
+// TestAnOvertakenInstanceThatIsNotReadyIsNotKept checks that a generation that was
+// overtaken before it was ready does not take the place of one that serves.
+func TestAnOvertakenInstanceThatIsNotReadyIsNotKept(t *testing.T) {
+	spec := rolling(3)
+	spec.MaxSurge, spec.MaxUnavailable = intstr.FromInt32(0), intstr.FromInt32(1)
+	s := between(t, spec, slow)
+	for range 3 {
+		s.step()
+	}
+	s.apply(3, good)
+	s.state.Paused = true
+	for range 5 {
+		s.step()
+	}
+	if got := s.generations(); got[2] != 0 || got[1] != 3 {
+		t.Errorf("instances by generation: %v, want three of 1, which serves", got)
 	}
 }

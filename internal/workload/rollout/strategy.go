@@ -31,10 +31,11 @@ func (r *reconciler) plan() plan {
 		return r.recreate()
 	case r.returning():
 		// All instances are created at once if surge allows two generations side
-		// by side: those that are given up serve no requests.
+		// by side: those that are given up serve no requests. There may be several of
+		// those, if one overtook the other.
 		most := r.maxTotal
 		if most > n {
-			most = max(most, n+len(r.others))
+			most = max(most, min(n+len(r.others), 2*most))
 		}
 		return r.replace(most)
 	case r.spec.Kind == BlueGreen && r.trying():

@@ -13,6 +13,22 @@ var declared = map[string]support{
 		notes: map[string]string{"updateStrategy": "one instance is run on this machine, and replaced as a Deployment's"},
 	},
 
+	"JobSpec": {
+		runs: "selector manualSelector template parallelism completions completionMode backoffLimit activeDeadlineSeconds" +
+			" suspend ttlSecondsAfterFinished podFailurePolicy podReplacementPolicy=Failed" +
+			" managedBy=kubernetes.io/job-controller",
+		notes: map[string]string{"podReplacementPolicy": "a pod is replaced once it has ended"},
+		hints: map[string]string{
+			"managedBy":            "no other controller runs here",
+			"backoffLimitPerIndex": "backoffLimit counts the failures of all indexes",
+			"maxFailedIndexes":     "backoffLimit counts the failures of all indexes",
+			"successPolicy":        "all completions must succeed",
+		},
+	},
+	"PodFailurePolicy":                       {runs: "rules"},
+	"PodFailurePolicyRule":                   {runs: "action onExitCodes", notes: map[string]string{"onPodConditions": "nothing here disrupts a pod: the rule never matches"}},
+	"PodFailurePolicyOnExitCodesRequirement": {runs: "containerName operator values"},
+
 	"Service": {runs: "apiVersion kind metadata spec", notes: map[string]string{"status": "it is a cluster's"}},
 	"ServiceSpec": {
 		runs: "selector ports type=ClusterIP type=NodePort type=LoadBalancer sessionAffinity=None publishNotReadyAddresses=false",

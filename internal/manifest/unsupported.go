@@ -15,7 +15,7 @@ type Runner struct {
 
 // Declared is the runner that keeps workloads running and replaces their
 // instances: the number of replicas and the strategy have an effect.
-var Declared = Runner{kinds: []string{"Deployment", "ReplicaSet", "DaemonSet", "Pod"}, rows: declared}
+var Declared = Runner{kinds: []string{"Deployment", "ReplicaSet", "DaemonSet", "Pod", "Job"}, rows: declared}
 
 // Unsupported is the method of the zero Runner.
 func Unsupported(w Workload) []FieldError { return Runner{}.Unsupported(w) }

@@ -49,6 +49,7 @@ var layers = []struct {
 	{[]string{"internal/manifest"}, "reads and edits YAML without a runtime"},
 	{[]string{"internal/drift/inspect"}, "compares what is on this machine; it runs no pods, so that an agent can use it"},
 	{[]string{"internal/fs/overlay"}, "turns an overlay's directories into trees and finds their image"},
+	{[]string{"internal/workload/batch"}, "decides how the pods of Jobs are run"},
 	{[]string{"internal/workload/rollout"}, "decides how instances replace each other, wherever they run"},
 	{[]string{"internal/servers/boundedjson"}, "reads what another machine wrote, within bounds, and knows no meaning"},
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},
@@ -108,7 +109,7 @@ var rules = []rule{
 
 // pure packages take values and return values, and so does every package of
 // ours that they import, directly or not.
-var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/pod/translate", "internal/workload/rollout", "internal/fs/tree", "internal/text"}
+var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/pod/translate", "internal/workload/batch", "internal/workload/rollout", "internal/fs/tree", "internal/text"}
 
 // effects are the imports that a pure package has no use for.
 var effects = []string{"net", "os", "os/exec", "syscall", "golang.org/x/sys/", "path/filepath", "log", "log/slog"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -53,6 +54,8 @@ func (c *Client) waitRollout(ctx context.Context, k local.Key, number int, show 
 		switch {
 		case ctx.Err() != nil:
 			return s, ctx.Err()
+		case isNotFound(err) && number != 0:
+			return c.overtaken(ctx, local.Status{Key: k}, number) // a Job whose TTL is over
 		case errors.Is(err, ErrNotServing) && wasServing:
 			// The daemon may be restarting. The next one continues the rollout.
 		case err != nil:
@@ -73,6 +76,11 @@ func (c *Client) waitRollout(ctx context.Context, k local.Key, number int, show 
 			return s, err
 		}
 	}
+}
+
+func isNotFound(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
 // overtaken returns a status with the outcome of an earlier rollout.

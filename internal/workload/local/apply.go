@@ -213,6 +213,10 @@ func (c *Controller) change(ctx context.Context, w declared, cur current) (chang
 
 // setAction sets the action and the changed fields.
 func (ch *change) setAction(before *Generation) {
+	if ch.job != nil {
+		ch.setJobAction(before)
+		return
+	}
 	switch {
 	case ch.before == nil || before == nil:
 		ch.Action = Created
@@ -304,7 +308,7 @@ func (ch *change) write(t tx, by Author, now time.Time) error {
 		if fresh, ok, err := get[record](t, "workloads", ch.key.String()); err != nil {
 			return err
 		} else if ok {
-			r.State = fresh.State
+			r.State, r.Job = fresh.State, fresh.Job
 		}
 	}
 	// An apply without the field does not end a pause by hand.
@@ -313,6 +317,13 @@ func (ch *change) write(t tx, by Author, now time.Time) error {
 		r.State.Paused = ch.paused
 	}
 	r.Spec, r.Policy, r.Declared, r.Retain, r.Paused = ch.spec, ch.policy, ch.template, ch.retain, ch.paused
+	if ch.job != nil {
+		next := &jobRecord{Spec: *ch.job}
+		if r.Job != nil && !begins {
+			next.State = r.Job.State
+		}
+		r.Job = next
+	}
 	if ch.isNew {
 		ch.gen.By = by
 		if err := put(t, "generations", numberedKey(ch.key, ch.gen.Number), ch.gen); err != nil {

@@ -63,7 +63,9 @@ func (cur current) affected(d declaration) []declared {
 	list := slices.Clone(d.workloads)
 	for _, r := range cur.records {
 		isDeclared := slices.ContainsFunc(list, func(w declared) bool { return w.key == r.Key })
-		if isDeclared || r.Deleting || !refersTo(r, d) {
+		// A Job that runs keeps its configuration, and one that has ended is not run again
+		// because of another.
+		if isDeclared || r.Deleting || r.Job != nil || !refersTo(r, d) {
 			continue
 		}
 		list = append(list, declared{key: r.Key, spec: r.Spec, policy: r.Policy, template: r.Declared, retain: r.Retain, paused: r.Paused})
@@ -166,6 +168,14 @@ func adjustments(r record, w declared) []string {
 		if !reflect.DeepEqual(before, after) {
 			list = append(list, fmt.Sprintf("%s: %v -> %v", what, before, after))
 		}
+	}
+	if r.Job != nil && w.job != nil {
+		list = jobAdjustments(r.Job.Spec, *w.job)
+		note("suspend", r.Paused, w.paused)
+		if !reflect.DeepEqual(r.Policy, w.policy) {
+			list = append(list, "how it is compared")
+		}
+		return list
 	}
 	note("replicas", r.Spec.Replicas, w.spec.Replicas)
 	note("strategy", r.Spec.Kind, w.spec.Kind)

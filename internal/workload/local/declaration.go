@@ -5,9 +5,11 @@ import (
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/workload/batch"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
@@ -29,6 +31,7 @@ type declared struct {
 	template corev1.PodTemplateSpec
 	retain   int
 	paused   bool
+	job      *batch.JobSpec // of a Job
 }
 
 // parseDeclaration reads a manifest. Every unsupported field is an error with
@@ -54,12 +57,15 @@ func parseDeclaration(f manifest.File) (declaration, error) {
 	}
 	d.refused = slices.DeleteFunc(f.Others(), func(o manifest.Other) bool { return o.Kind == "Service" && o.APIVersion == "v1" })
 	if len(d.workloads)+len(d.services)+len(d.configMaps)+len(d.secrets) == 0 {
-		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Pod, Service, ConfigMap or Secret", f.Name)
+		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Job, Pod, Service, ConfigMap or Secret", f.Name)
 	}
 	return d, nil
 }
 
 func declareWorkload(w manifest.Workload) (declared, error) {
+	if o, ok := w.Object.(*batchv1.Job); ok {
+		return declareJob(w, o)
+	}
 	deployment := asDeployment(w)
 	spec, policy, err := rollout.FromDeployment(deployment)
 	d := declared{

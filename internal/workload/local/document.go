@@ -51,7 +51,7 @@ func (d Document) WriteText(w io.Writer, _ bool) error {
 // writeHead writes what is above the instances. b keeps the error.
 func (d Document) writeHead(b *bufio.Writer, shorten func(digest string) string) {
 	s := d.Workload
-	fmt.Fprintf(b, "%s %s/%s  %s, generation %d, %d of %d ready\n", s.Kind, s.Namespace, s.Name, s.phase(), s.Generation, s.Ready, s.Replicas)
+	fmt.Fprintf(b, "%s %s/%s  %s, generation %d, %s\n", s.Kind, s.Namespace, s.Name, s.phase(), s.Generation, s.of())
 	for _, line := range []struct{ name, text string }{{"reason", s.Reason}, {"waiting for", s.Waiting}, {"traffic", s.traffic()}} {
 		if line.text != "" {
 			fmt.Fprintf(b, "  %s: %s\n", line.name, text.EscapeLines(line.text))
@@ -111,7 +111,7 @@ func (l WorkloadList) WriteText(w io.Writer, _ bool) error {
 	table := text.NewTable(w)
 	fmt.Fprintln(table, "NAME\tNAMESPACE\tKIND\tREADY\tUPDATED\tGENERATION\tPHASE\tADDRESS\tREASON")
 	for _, s := range l.Items {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d/%d\t%d\t%d\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.Ready, s.Replicas, s.Updated,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.ready(), s.Updated,
 			s.Generation, s.phase(), text.OrDash(s.address()), text.EscapeLines(text.Cut(s.Reason, 60)))
 	}
 	return table.Flush()

@@ -42,6 +42,7 @@ type instance struct {
 	waiting       string         // why a container waits to be started again: CrashLoopBackOff; empty if none does
 	crashes       map[string]int // in a row, by container, that were added to Crashes
 	message       string         // of the last event
+	job           *jobPod        // of a Job
 	cancel        context.CancelFunc
 	done          chan struct{} // closed when its supervision has ended
 }
@@ -155,11 +156,18 @@ func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 	i.template = &spec.Spec
 	ctx, i.cancel = context.WithCancel(ctx)
 	w.instances[p.Name] = i
+	if w.key.Kind == "Job" {
+		i.job = &jobPod{restarts: map[string]int{}}
+	}
 	if p.Phase == pod.Removing { // the process that terminated it was killed
 		i.Ending, i.phase = true, "Ending"
 		i.cancel()
 		close(i.done)
 		w.wg.Go(func() { w.removePod(w.ctx, i) })
+		return
+	}
+	if i.job != nil {
+		w.adoptJobPod(ctx, i)
 		return
 	}
 	w.wg.Go(func() {
@@ -225,6 +233,10 @@ func (w *workload) handleEvent(i *instance, e pod.Event) {
 	defer w.mu.Unlock()
 	i.message = e.Message
 	if e.Reason == "Started" {
+		if i.job != nil && e.Container != "" {
+			i.job.restarts[e.Container]++
+			w.notify()
+		}
 		i.roots, i.rootsVersion = roots{}, i.rootsVersion+1
 		if i.waiting = ""; i.phase == "Starting" {
 			i.phase = "Running"

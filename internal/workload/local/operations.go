@@ -14,6 +14,9 @@ func (c *Controller) Scale(key Key, replicas int, by Author) error {
 		return fmt.Errorf("replicas %d: want 0 or more", replicas)
 	}
 	return c.updateRecord(key, func(t tx, r *record) error {
+		if r.Job != nil {
+			return fmt.Errorf("%s: a Job has no replicas: change parallelism in its manifest and apply it", key)
+		}
 		if replicas > 1 && isExclusive(&r.Declared.Spec) {
 			return fmt.Errorf("%d replicas cannot share one host port or the host network", replicas)
 		}
@@ -31,6 +34,9 @@ func (c *Controller) Scale(key Key, replicas int, by Author) error {
 // Pause holds a rollout where it is. Resume continues it.
 func (c *Controller) Pause(key Key, by Author) error {
 	return c.updateRecord(key, func(t tx, r *record) error {
+		if r.Job != nil && r.State.Phase.Ended() {
+			return fmt.Errorf("%s has ended: there is nothing to suspend", key)
+		}
 		r.State.Paused = true
 		return addEvent(t, key, "Paused", "by "+by.String())
 	})
@@ -53,6 +59,9 @@ var ErrNoPreviousGeneration = errors.New("there is no earlier generation that co
 func (c *Controller) Undo(key Key, to int, by Author) (int, error) {
 	now := time.Now().UTC()
 	err := c.updateRecord(key, func(t tx, r *record) error {
+		if r.Job != nil {
+			return fmt.Errorf("%s: a Job is not rolled back: what it did is done; apply the manifest of what is to run", key)
+		}
 		if to == 0 {
 			var err error
 			if to, err = previousGood(t, *r); err != nil {

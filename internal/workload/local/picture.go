@@ -12,6 +12,9 @@ import (
 
 // Line returns the progress of the latest rollout as one line.
 func (s Status) Line() string {
+	if s.Job != nil {
+		return s.jobLine()
+	}
 	line := fmt.Sprintf("%s/%s generation %d: %s, %d of %d updated, %d ready", s.Kind, s.Name, s.Generation, s.phase(), s.Updated, s.Replicas, s.Ready)
 	for _, extra := range []string{s.traffic(), s.Waiting, s.Reason} {
 		if extra != "" {
@@ -67,6 +70,12 @@ func (s Status) phase() string {
 	switch {
 	case s.Deleting:
 		return "Deleting"
+	case s.Job != nil:
+		s.Phase = rollout.Phase(s.Job.State)
+		if more = slices.DeleteFunc(more, func(m string) bool { return m == "paused" }); len(more) == 0 {
+			break
+		}
+		fallthrough
 	case len(more) > 0:
 		return string(s.Phase) + " (" + strings.Join(more, ", ") + ")"
 	}

@@ -35,7 +35,8 @@ type Status struct {
 	Rollout    int              `json:"rollout,omitempty"` // number of the latest rollout, as in the history
 	// Compromised is the number of instances that drifted and still exist, in traffic
 	// or out of it.
-	Compromised int `json:"compromised,omitempty"`
+	Compromised int        `json:"compromised,omitempty"`
+	Job         *JobStatus `json:"job,omitempty"` // of a Job
 }
 
 // RolloutErr returns why the rollout is not complete, or nil if it is.
@@ -133,6 +134,9 @@ func (c *Controller) status(r record) (Status, error) {
 		Reason: r.State.Reason, Paused: r.State.Paused, Strategy: r.Spec.Kind, Began: r.State.Began,
 		Instances: []InstanceStatus{}, Deleting: r.Deleting, Rollout: rollouts,
 	}
+	if r.Job != nil {
+		s.Job = r.Job.status()
+	}
 	w := c.workload(r.Key)
 	if w == nil {
 		return s, nil
@@ -149,10 +153,10 @@ func (c *Controller) status(r record) (Status, error) {
 		if i.Ready && !i.Ending {
 			s.Ready++
 		}
-		if i.Generation == r.State.Target && !i.Ending {
+		if i.Generation == r.State.Target && !i.Ending && !i.hasEnded() {
 			s.Updated++
 		}
-		if i.Drift == rollout.Drifted && !i.Ending {
+		if i.Drift == rollout.Drifted && !i.Ending && !i.hasEnded() {
 			s.Compromised++
 		}
 	}

@@ -42,6 +42,7 @@ type record struct {
 	Deleting bool                   `json:"deleting,omitempty"`
 	Paused   bool                   `json:"paused,omitempty"` // by the manifest; State.Paused may be by hand
 	Retain   int                    `json:"retain"`           // number of generations that are kept for an undo
+	Job      *jobRecord             `json:"job,omitempty"`    // of a Job
 }
 
 // ErrServing is returned while another process serves the data directory.

@@ -20,7 +20,7 @@ func (l WorkloadList) WriteWide(w io.Writer) error {
 		if !s.Began.IsZero() {
 			began = text.Age(time.Since(s.Began))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d/%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.Ready, s.Replicas, s.Updated,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.ready(), s.Updated,
 			s.Generation, s.Stable, s.phase(), s.Strategy, began, text.OrDash(s.addresses()), text.OrDash(s.images()), text.Escape(s.Reason))
 	}
 	return table.Flush()

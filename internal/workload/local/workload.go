@@ -58,10 +58,16 @@ func (w *workload) notify() {
 // deleted.
 func (w *workload) run() {
 	w.wg.Go(w.watchDrift)
+	defer func() {
+		w.cancel()
+		w.wg.Wait()
+	}()
+	if w.key.Kind == "Job" {
+		w.repeat(w.stepJob)
+		return
+	}
 	loop := rollout.Loop{Driver: w, Store: w, Changed: w.changed, Interval: 250 * time.Millisecond, Report: w.controller.log}
 	loop.Run(w.ctx, func(rollout.State) bool { return w.isDeleted() })
-	w.cancel()
-	w.wg.Wait()
 }
 
 // Observe implements rollout.Driver.

@@ -40,6 +40,15 @@ const (
 	AnnotationCrashes   = "adamant.sh/crash-limit"     // "3 per 10m": crashes that fail a rollout
 )
 
+// Annotations returns the names of all annotations.
+func Annotations() []string {
+	return []string{
+		AnnotationStrategy, AnnotationSteps, AnnotationHold, AnnotationPromotion, AnnotationCommand, AnnotationHTTP, AnnotationErrorRate,
+		AnnotationRequests, AnnotationServer, AnnotationQuery, AnnotationWarmUp, AnnotationInterval, AnnotationCount, AnnotationFailures,
+		AnnotationUndecided, AnnotationOnDrift, AnnotationBudget, AnnotationSeverity, AnnotationUnknown, AnnotationCrashes,
+	}
+}
+
 // A Policy configures the checks of instances: their gates, and their
 // comparison with the image. The Spec of the same workload configures the
 // reactions.

@@ -1,0 +1,111 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/workload/batch"
+	"github.com/adamant-sh/adamant/internal/workload/rollout"
+)
+
+// A jobRecord is the stored state of a Job.
+type jobRecord struct {
+	Spec  batch.JobSpec  `json:"spec"`
+	State batch.JobState `json:"state"`
+}
+
+// jobAnnotations are the annotations of package rollout that a Job may have. The
+// others configure how instances are replaced, which those of a Job are not.
+var jobAnnotations = []string{rollout.AnnotationOnDrift, rollout.AnnotationSeverity, rollout.AnnotationUnknown}
+
+// declareJob returns a Job as it is declared.
+func declareJob(w manifest.Workload, o *batchv1.Job) (declared, error) {
+	spec, policy, onDrift, err := jobPolicy(w.Kind, o.ObjectMeta)
+	template := pod.PodSpec{Annotations: o.Spec.Template.Annotations}
+	backOff, backOffErr := template.RestartBackOff()
+	job := batch.FromJob(&o.Spec, onDrift, backOff)
+	spec.Replicas = job.Wanted()
+	return declared{
+		key: Key{w.Namespace, w.Kind, w.Name}, spec: spec, policy: policy, template: *w.Template.DeepCopy(),
+		paused: o.Spec.Suspend != nil && *o.Spec.Suspend, job: &job,
+	}, errors.Join(err, backOffErr)
+}
+
+// jobPolicy reads the annotations of a Job. Its drift is only reported by default: a
+// Job is often meant to change files, and ends by itself.
+func jobPolicy(kind string, meta metav1.ObjectMeta) (rollout.Spec, rollout.Policy, rollout.OnDrift, error) {
+	for _, name := range rollout.Annotations() {
+		if _, ok := meta.Annotations[name]; ok && !slices.Contains(jobAnnotations, name) {
+			return rollout.Spec{}, rollout.Policy{}, "", fmt.Errorf("annotation %s has no meaning for a %s", name, kind)
+		}
+	}
+	spec, policy, err := rollout.FromDeployment(&appsv1.Deployment{ObjectMeta: meta})
+	if meta.Annotations[rollout.AnnotationOnDrift] == "" {
+		spec.OnDrift = rollout.Report
+	}
+	return spec, policy, spec.OnDrift, err
+}
+
+// setJobAction sets the action of an apply on a Job. Another template, or another
+// number of completions, runs the Job anew.
+func (ch *change) setJobAction(before *Generation) {
+	if ch.before == nil || before == nil || ch.before.Job == nil {
+		ch.Action = Created
+		return
+	}
+	ch.Changes = adjustments(*ch.before, ch.declared)
+	old, s := ch.before.Job.Spec, ch.before.State
+	switch {
+	case before.Number != ch.gen.Number:
+		ch.Action, ch.Changes = Replaced, append(differences(before, ch.gen), ch.Changes...)
+	case old.Wanted() != ch.job.Wanted() || old.Indexed != ch.job.Indexed || (old.Completions == nil) != (ch.job.Completions == nil):
+		ch.Action = Replaced
+	case s.Phase == rollout.Failed:
+		ch.Action = NotRetried
+	case len(ch.Changes) > 0:
+		ch.Action = Adjusted
+	default:
+		ch.Action = Unchanged
+	}
+}
+
+// jobAdjustments lists the changes of a Job that need no new pods.
+func jobAdjustments(before, after batch.JobSpec) []string {
+	var list []string
+	note := func(what string, before, after any) {
+		if b, a := fmt.Sprint(before), fmt.Sprint(after); a != b {
+			list = append(list, fmt.Sprintf("%s: %s -> %s", what, b, a))
+		}
+	}
+	note("completions", optional(before.Completions), optional(after.Completions))
+	note("completionMode", mode(before), mode(after))
+	note("parallelism", before.Parallelism, after.Parallelism)
+	note("backoffLimit", before.BackoffLimit, after.BackoffLimit)
+	note("activeDeadlineSeconds", before.Deadline.Round(time.Second), after.Deadline.Round(time.Second))
+	note("ttlSecondsAfterFinished", optional(before.TTL), optional(after.TTL))
+	note("podFailurePolicy", before.Rules, after.Rules)
+	note("drift", before.OnDrift, after.OnDrift)
+	return list
+}
+
+func optional(n *int) string {
+	if n == nil {
+		return "none"
+	}
+	return fmt.Sprint(*n)
+}
+
+func mode(s batch.JobSpec) batchv1.CompletionMode {
+	if s.Indexed {
+		return batchv1.IndexedCompletion
+	}
+	return batchv1.NonIndexedCompletion
+}

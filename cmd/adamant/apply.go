@@ -64,6 +64,7 @@ unless --force-conflicts is set.`,
 		},
 	}
 	files.add(cmd, "apply")
+	files.addConfigMaps(cmd)
 	a.addNamespace(&in, cmd, namespaceOfObjects)
 	withFormats(cmd, report.FormatName)
 	cmd.Flags().StringVar(&kubeContext, "context", "", "context of the kubeconfig: apply to that cluster")
@@ -97,6 +98,7 @@ now. It changes nothing, and exits 3 if something would change.`,
 		},
 	}
 	files.add(cmd, "compare")
+	files.addConfigMaps(cmd)
 	a.addNamespace(&in, cmd, namespaceOfObjects)
 	withFormats(cmd, report.FormatName)
 	return cmd

@@ -35,6 +35,8 @@ func mend(err error) string {
 		return "adamant get lists them"
 	case errors.Is(err, pod.ErrNotFound):
 		return "adamant ps lists the pods"
+	case errors.Is(err, pod.ErrExists):
+		return "adamant run -d --replace removes a pod of run -d and starts the new one"
 	case errors.Is(err, pod.ErrNoImage):
 		return "adamant images lists the images, adamant load adds some"
 	case errors.Is(err, api.ErrNotServing):

@@ -72,6 +72,9 @@ exercise itself writes needs no volume. Its output counts as well as its exit co
 			if err != nil {
 				return err
 			}
+			if f, err = files.withConfigMaps(ctx, a, f); err != nil {
+				return err
+			}
 			workloads, err := a.workloads(f, load)
 			if err != nil {
 				return err
@@ -84,6 +87,7 @@ exercise itself writes needs no volume. Its output counts as well as its exit co
 		},
 	}
 	files.add(cmd, "learn")
+	files.addConfigMaps(cmd)
 	load.add(cmd.Flags())
 	cmd.Flags().StringArrayVar(&earlier, "profile", nil, "an earlier profile of the same workload to add to; may be repeated")
 	cmd.Flags().StringVar(&save, "save", "", "write the profile to this file and a summary to stdout")

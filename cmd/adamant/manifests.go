@@ -9,7 +9,10 @@ import (
 )
 
 // manifestFlag is the flag -f of a command that also takes manifests as arguments.
-type manifestFlag struct{ names []string }
+type manifestFlag struct {
+	names      []string
+	configMaps []string
+}
 
 // add adds the flag and arguments for manifests to a command. what completes "manifest to" in
 // the flag's usage.
@@ -17,6 +20,21 @@ func (m *manifestFlag) add(cmd *cobra.Command, what string) {
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.ValidArgsFunction = completeManifests
 	cmd.Flags().StringArrayVarP(&m.names, "file", "f", nil, "manifest to "+what+": a file, a directory, or - for standard input; may be repeated")
+}
+
+// addConfigMaps adds the flag for ConfigMaps of other files to a command.
+func (m *manifestFlag) addConfigMaps(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&m.configMaps, "configmap", nil, "file with ConfigMaps that belong to the manifest; may be repeated")
+	must(cmd.RegisterFlagCompletionFunc("configmap", completeManifests))
+}
+
+// withConfigMaps adds the ConfigMaps of --configmap to a manifest.
+func (m *manifestFlag) withConfigMaps(ctx context.Context, a *app, f manifest.File) (manifest.File, error) {
+	extra, err := manifest.LoadAll(ctx, m.configMaps, a.in)
+	if err != nil {
+		return f, err
+	}
+	return manifest.JoinConfigMaps(f, extra)
 }
 
 // paths returns the manifests of a command line.
@@ -43,5 +61,9 @@ func (m *manifestFlag) loadOne(ctx context.Context, a *app, args []string) (mani
 	if err != nil {
 		return manifest.File{}, err
 	}
-	return manifest.Join(files...)
+	f, err := manifest.Join(files...)
+	if err != nil {
+		return f, err
+	}
+	return m.withConfigMaps(ctx, a, f)
 }

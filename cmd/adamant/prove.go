@@ -48,6 +48,7 @@ made io_uring requests.`,
 		},
 	}
 	files.add(cmd, "prove")
+	files.addConfigMaps(cmd)
 	load.add(cmd.Flags())
 	return cmd
 }

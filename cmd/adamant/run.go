@@ -18,7 +18,8 @@ import (
 func newRunCommand(a *app) *cobra.Command {
 	var in scope
 	var files manifestFlag
-	var detach, pull bool
+	var detach, pull, replace bool
+	var publish []string
 	var ready time.Duration
 	cmd := &cobra.Command{
 		Use:   "run FILE...",
@@ -41,6 +42,8 @@ the pods go on, and adamant serve supervises them if it runs, now or later. It s
 so if it does not. Replicas and Services need the foreground, or adamant apply.`,
 		Example: `  adamant run web.yaml
   adamant run -d web.yaml config.yaml
+  adamant run -d web.yaml --replace --publish 8080:80
+  adamant run web.yaml --configmap production.yaml
   adamant run -f deploy/
   kubectl create deployment web --image=nginx --dry-run=client -o yaml | adamant run -f -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,7 +52,13 @@ so if it does not. Replicas and Services need the foreground, or adamant apply.`
 			if err != nil {
 				return err
 			}
+			if replace && !detach {
+				return usagef("--replace is for --detach: a pod in the foreground ends with its command")
+			}
 			if f, err = f.InNamespace(in.namespace()); err != nil {
+				return err
+			}
+			if f, err = published(f, publish); err != nil {
 				return err
 			}
 			if other := local.RefusedKinds(f); len(other) > 0 {
@@ -65,17 +74,36 @@ so if it does not. Replicas and Services need the foreground, or adamant apply.`
 			}
 			defer e.Close()
 			if detach {
-				return a.detach(ctx, e, parts.once, ready)
+				return a.detach(ctx, e, parts.once, ready, replace)
 			}
 			return a.foreground(ctx, e, parts, ready)
 		},
 	}
 	files.add(cmd, "run")
+	files.addConfigMaps(cmd)
 	a.addNamespace(&in, cmd, namespaceOfObjects)
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once all pods are ready; adamant serve supervises them, if it runs")
+	cmd.Flags().BoolVar(&replace, "replace", false, "with --detach: first remove the pods that an earlier run -d of these workloads started")
+	cmd.Flags().StringArrayVar(&publish, "publish", nil, "[IP:]PORT[:CONTAINERPORT[/PROTO]]: a port of this machine that leads to the pod's; may be repeated")
 	cmd.Flags().BoolVar(&pull, "pull", false, "ask the registry again for images whose pull policy is Always")
 	cmd.Flags().DurationVar(&ready, "ready-timeout", 90*time.Second, "how long the pods may take to get ready")
 	return cmd
+}
+
+// published returns a manifest with the ports of --publish.
+func published(f manifest.File, flags []string) (manifest.File, error) {
+	var list []manifest.Publication
+	for _, text := range flags {
+		p, err := manifest.ParsePublication(text)
+		if err != nil {
+			return f, usagef("--publish %w", err)
+		}
+		list = append(list, p)
+	}
+	if len(list) == 0 {
+		return f, nil
+	}
+	return f.Publish(list)
 }
 
 // A division is a manifest in two parts: workloads that a controller keeps, and
@@ -110,7 +138,17 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 }
 
 // detach starts pods that outlive the command.
-func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration) error {
+func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration, replace bool) error {
+	if replace {
+		if err := local.ReplaceDetached(ctx, e, specs, a.event); err != nil {
+			return err
+		}
+	}
+	notes, err := local.TwinNotes(ctx, e, specs)
+	if err != nil {
+		return err
+	}
+	a.note(notes...)
 	pods, err := local.StartDetached(ctx, e, specs, ready, a.event)
 	if err != nil {
 		return err

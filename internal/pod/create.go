@@ -20,8 +20,8 @@ import (
 // undoTimeout bounds the removal of a pod that could not be created.
 const undoTimeout = 30 * time.Second
 
-// errExists is returned when a pod of that name exists already.
-var errExists = errors.New("a pod of that name exists")
+// ErrExists is returned when a pod of that name exists already.
+var ErrExists = errors.New("a pod of that name exists")
 
 // ErrLeft is returned when a pod could not be created and its remains could not
 // be removed either. The next Open removes them.
@@ -132,7 +132,7 @@ func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 		}
 		if other.Spec.Namespace == rec.Spec.Namespace && other.Spec.Name == rec.Spec.Name {
 			return nil, fmt.Errorf("%w, made %s by process %d; remove it first: adamant rm %s",
-				errExists, other.Created.Local().Format(time.DateTime), other.Owner, rec.Spec.Name)
+				ErrExists, other.Created.Local().Format(time.DateTime), other.Owner, rec.Spec.Name)
 		}
 		if port := translate.SharedHostPort(&rec.Spec.Spec, &other.Spec.Spec); port != "" {
 			return nil, fmt.Errorf("host port %s is pod %s/%s's", port, other.Spec.Namespace, other.Spec.Name)

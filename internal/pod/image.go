@@ -42,6 +42,17 @@ func (e *Engine) EnsureImage(ctx context.Context, ref string, policy corev1.Pull
 	return err
 }
 
+// EnsureImages pulls the images of a pod that are not in the store, and which its
+// policies allow to be pulled.
+func (e *Engine) EnsureImages(ctx context.Context, spec PodSpec, events Events) error {
+	s := translate.WithDefaults(spec)
+	images := &podImages{e: e, spec: &s, events: events, found: map[string]translate.Image{}}
+	if err := images.ensureAll(ctx); err != nil {
+		return fmt.Errorf("pod %s/%s: %w", s.Namespace, s.Name, err)
+	}
+	return images.ensureVolumes(ctx)
+}
+
 // ensureImage finds an image in the runtime's store, or pulls it.
 func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy corev1.PullPolicy, sandbox *runtimeapi.PodSandboxConfig, events Events) (translate.Image, error) {
 	if err := e.buildCopyUpImage(ctx, ref); err != nil {

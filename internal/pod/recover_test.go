@@ -271,8 +271,8 @@ func TestSameNameTwice(t *testing.T) {
 	e := openTest(t)
 	p := create(t, e, testPod(t))
 	_, err := e.Create(t.Context(), testPod(t), nil)
-	if !errors.Is(err, errExists) || !strings.Contains(err.Error(), "adamant rm "+p.Name) {
-		t.Errorf("got %v, want %v and how to mend it", err, errExists)
+	if !errors.Is(err, ErrExists) || !strings.Contains(err.Error(), "adamant rm "+p.Name) {
+		t.Errorf("got %v, want %v and how to mend it", err, ErrExists)
 	}
 }
 
@@ -293,8 +293,8 @@ func TestTwoCreatorsAtOnce(t *testing.T) {
 			failed = append(failed, err)
 		}
 	}
-	if len(failed) != 1 || !errors.Is(failed[0], errExists) {
-		t.Fatalf("got errors %v, want one %v", failed, errExists)
+	if len(failed) != 1 || !errors.Is(failed[0], ErrExists) {
+		t.Fatalf("got errors %v, want one %v", failed, ErrExists)
 	}
 	p, err := first.Find(t.Context(), testPod(t).Name)
 	if err != nil {

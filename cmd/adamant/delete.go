@@ -14,59 +14,88 @@ import (
 func newDeleteCommand(a *app) *cobra.Command {
 	var in scope
 	var files []string
-	var wait bool
+	var wait, claims bool
 	cmd := &cobra.Command{
 		Use:   "delete [WORKLOAD...] [-f FILE]",
 		Short: "Remove declared workloads with all their instances",
 		Long: `Delete drains and removes the instances of workloads. Their history stays, with
 who deleted them: adamant rollout history shows it.
 With -f it removes every object of a manifest: workloads, Services, ConfigMaps and
-Secrets. It waits until they are gone.`,
+Secrets. It waits until they are gone.
+PersistentVolumeClaims stay with their files, and are listed. --claims removes those
+of the manifest and those that were created for the pods of its StatefulSets.`,
 		Example: `  adamant delete web
   adamant delete svc/web cm/web
-  adamant delete -f web.yaml`,
+  adamant delete -f web.yaml
+  adamant delete -f db.yaml --claims`,
 		ValidArgsFunction: a.completeWorkloads,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			if (len(args) == 0) == (len(files) == 0) {
 				return usagef("name workloads, or the manifest that declared them: -f FILE")
 			}
+			if claims && !wait {
+				return usagef("--claims removes files once nothing uses them, which needs --wait")
+			}
 			c := a.client()
 			defer c.Close()
-			keys, err := a.deletable(ctx, c, in, args, files)
+			keys, loaded, err := a.deletable(ctx, c, in, args, files)
 			if err != nil {
 				return err
 			}
-			return c.DeleteAll(ctx, keys, wait, func(k local.Key) { fmt.Fprintf(a.out, "%s/%s deleted\n", k.Kind, k.Name) })
+			if err := c.DeleteAll(ctx, keys, wait, func(k local.Key) { fmt.Fprintf(a.out, "%s/%s deleted\n", k.Kind, k.Name) }); err != nil {
+				return err
+			}
+			left, err := c.ClaimsOf(ctx, a.root, loaded, keys)
+			if err != nil {
+				return err
+			}
+			return a.deleteClaims(ctx, c, left, claims)
 		},
 	}
 	a.addScope(&in, cmd)
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "manifest whose objects to remove: a file, a directory, or - for standard input; may be repeated")
+	cmd.Flags().BoolVar(&claims, "claims", false, "remove PersistentVolumeClaims with their files, too")
 	cmd.Flags().BoolVar(&wait, "wait", true, "return once they are gone")
 	return cmd
 }
 
 // deletable returns all objects to delete before any is deleted, because a
 // wrong argument must not leave half of them.
-func (a *app) deletable(ctx context.Context, c *api.Client, in scope, args, files []string) ([]local.Key, error) {
+func (a *app) deletable(ctx context.Context, c *api.Client, in scope, args, files []string) ([]local.Key, []manifest.File, error) {
 	var keys []local.Key
 	for _, arg := range args {
 		ref, err := in.ref(arg)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		k, err := c.Key(ctx, ref)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		keys = append(keys, k)
 	}
 	loaded, err := manifest.LoadAll(ctx, files, a.in)
-	for _, f := range loaded {
-		if f, err = f.InNamespace(in.namespace()); err != nil {
-			return nil, err
+	for i := range loaded {
+		if loaded[i], err = loaded[i].InNamespace(in.namespace()); err != nil {
+			return nil, nil, err
 		}
-		keys = append(keys, local.Keys(f)...)
+		keys = append(keys, local.Keys(loaded[i])...)
 	}
-	return keys, err
+	return keys, loaded, err
+}
+
+// deleteClaims removes claims or says that they stay.
+func (a *app) deleteClaims(ctx context.Context, c *api.Client, list []local.ClaimStatus, remove bool) error {
+	for _, claim := range list {
+		if !remove {
+			a.progress("claim %s stays, with its files: adamant claims rm %s removes it", claim.ID(), claim.ID())
+			continue
+		}
+		if err := c.RemoveClaim(ctx, a.root, claim.Namespace, claim.Name); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "PersistentVolumeClaim/%s deleted\n", claim.Name)
+	}
+	return nil
 }

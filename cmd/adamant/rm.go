@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -47,11 +48,14 @@ signal, SIGKILL after the grace period) and removes the pod with its volumes.`,
 }
 
 func newResetCommand(a *app) *cobra.Command {
-	var yes bool
+	var yes, claims bool
 	cmd := &cobra.Command{
 		Use:   "reset --yes",
 		Short: "Remove everything: pods, images, network, the private containerd",
+		Long: `Reset removes all that Adamant made below its data and state directories, except
+the files of PersistentVolumeClaims, which it lists: --claims removes them, too.`,
 		Example: `  adamant reset --yes
+  adamant reset --yes --claims
   adamant reset --yes --data-dir /tmp/try --state-dir /tmp/try-state`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,9 +69,15 @@ func newResetCommand(a *app) *cobra.Command {
 			if err := needRoot(); err != nil {
 				return err
 			}
-			return local.Reset(cmd.Context(), root, cmp.Or(a.state, pod.DefaultState), func() { a.progress("removing everything in %s", root) })
+			return local.Reset(cmd.Context(), root, cmp.Or(a.state, pod.DefaultState), local.ResetOptions{Claims: claims, Start: func(kept []pod.Claim) {
+				a.progress("removing everything in %s", root)
+				for _, c := range kept {
+					a.progress("claim %s/%s stays, with its files in %s; reset --yes --claims removes it", c.Namespace, c.Name, filepath.Join(root, "claims"))
+				}
+			}})
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "really do it")
+	cmd.Flags().BoolVar(&claims, "claims", false, "remove the files of PersistentVolumeClaims, too")
 	return cmd
 }

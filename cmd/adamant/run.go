@@ -73,8 +73,11 @@ so if it does not. Replicas and Services need the foreground, or adamant apply.`
 				return err
 			}
 			defer e.Close()
+			if err := parts.once.Prepare(e); err != nil {
+				return err
+			}
 			if detach {
-				return a.detach(ctx, e, parts.once, ready, replace)
+				return a.detach(ctx, e, parts.once.Pods, ready, replace)
 			}
 			return a.foreground(ctx, e, parts, ready)
 		},
@@ -110,7 +113,7 @@ func published(f manifest.File, flags []string) (manifest.File, error) {
 // pods that run once.
 type division struct {
 	kept manifest.File
-	once []pod.PodSpec
+	once local.OncePart
 }
 
 // divide divides a manifest. It refuses all that is not supported, because nothing
@@ -126,14 +129,13 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 			return d, err
 		}
 		if len(rest.Workloads()) == 0 {
-			a.note(rest.IgnoredNotes()...)
+			a.note(local.IgnoredNotes(rest)...)
 			return d, nil
 		}
 	}
-	subjects, err := a.workloads(rest, loadFlags{})
-	for _, s := range subjects {
-		d.once = append(d.once, s.Spec())
-	}
+	once, err := local.ParseOnce(rest)
+	a.note(once.Notes...)
+	d.once = once
 	return d, err
 }
 
@@ -178,7 +180,7 @@ func (a *app) foreground(ctx context.Context, e *pod.Engine, d division, ready t
 	})
 	defer logs.End()
 	return local.RunForeground(ctx, local.ForegroundOptions{
-		Engine: e, Kept: d.kept, Once: d.once, Ready: ready,
+		Engine: e, Kept: d.kept, Once: d.once.Pods, Ready: ready,
 		Author: local.Author{UID: os.Geteuid(), PID: os.Getpid()},
 		Events: a.event, Created: logs.Follow, Ended: logs.Drain, Say: a.progress,
 		Running: func(pods int) { a.progress("supervising %s; Ctrl-C removes them", text.Count(pods, "pod")) },

@@ -38,6 +38,7 @@ const schemaDir = "../../docs/reference/schemas"
 // documents are the Go types of all kinds of documents.
 var documents = map[string]any{
 	document.ApplyResult:        local.OutcomeDocument{},
+	document.ClaimList:          local.ClaimList{},
 	document.ClusterApplyResult: report.ClusterApplyResult{},
 	document.ClusterHistory:     report.ClusterHistory{},
 	document.ClusterStatus:      report.ClusterStatus{},

@@ -16,7 +16,8 @@ var kindNames = map[string]string{
 	"services": "Service", "svc": "Service",
 	"ingresses": "Ingress", "ing": "Ingress",
 	"configmaps": "ConfigMap", "cm": "ConfigMap",
-	"secrets": "Secret",
+	"secrets":                "Secret",
+	"persistentvolumeclaims": "PersistentVolumeClaim", "pvc": "PersistentVolumeClaim",
 }
 
 // KindNamed returns the kind that has a name in kubectl, in upper or lower

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,7 +16,11 @@ type Runner struct {
 
 // Declared is the runner that keeps workloads running and replaces their
 // instances: the number of replicas and the strategy have an effect.
-var Declared = Runner{kinds: []string{"Deployment", "ReplicaSet", "DaemonSet", "Pod", "Job"}, rows: declared}
+var Declared = Runner{kinds: []string{"Deployment", "ReplicaSet", "DaemonSet", "Pod", "Job"}, rows: joined(claimRows, declared)}
+
+// Once is the runner that starts one pod of each workload, once, with its claims. The
+// zero value has an empty volume in place of a claim.
+var Once = Runner{rows: claimRows}
 
 // Unsupported is the method of the zero Runner.
 func Unsupported(w Workload) []FieldError { return Runner{}.Unsupported(w) }
@@ -54,6 +59,15 @@ func (r Runner) survey(w Workload) *surveyor {
 	s.generatedName(w)
 	s.refused, s.notes = s.refused.sorted(), s.notes.sorted()
 	return s
+}
+
+// joined returns the rows of several tables. Later ones replace earlier ones.
+func joined(tables ...map[string]support) map[string]support {
+	all := map[string]support{}
+	for _, t := range tables {
+		maps.Copy(all, t)
+	}
+	return all
 }
 
 // row returns the supported fields of a type.

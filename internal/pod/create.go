@@ -119,6 +119,9 @@ func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 		return nil, err
 	}
 	defer names.release()
+	if err := e.checkClaims(&rec.Spec); err != nil {
+		return nil, err
+	}
 	uids, err := podUIDs(e.opts.Root)
 	if err != nil {
 		return nil, err

@@ -61,6 +61,7 @@ func (w *worker) readIPs(ctx context.Context) (err error) {
 func (e *Engine) facts(s *PodSpec, l layout) translate.Facts {
 	return translate.Facts{
 		Layout:            l.Layout,
+		Claims:            claimsDir(e.opts.Root),
 		Node:              e.node,
 		CgroupParent:      e.cgroups.podParent(l.UID),
 		SeccompRoot:       e.opts.SeccompRoot,

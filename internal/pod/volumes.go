@@ -30,6 +30,8 @@ func (e *Engine) createVolume(ctx context.Context, p translate.VolumePlan) error
 	switch {
 	case p.HostPath != nil:
 		return volume.HostPath(p.Path, *p.HostPath)
+	case p.Claim != nil:
+		return prepareClaim(p)
 	case p.MountImage != "":
 		// The directory is created before the mount, so that a removal after a
 		// crash finds the mount.

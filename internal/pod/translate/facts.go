@@ -11,6 +11,7 @@ import (
 // Facts is everything except its spec that determines how a pod runs.
 type Facts struct {
 	Layout  Layout
+	Claims  string // directory of the claims of all namespaces, see ClaimData
 	Node    Node
 	PodIPs  []string          // empty until the sandbox runs
 	Volumes map[string]Volume // by name; empty until they are planned
@@ -95,4 +96,13 @@ func (l Layout) subpath(volume, container string, index int) string {
 // LogPath returns the log of an attempt at a container, relative to Layout.Logs.
 func LogPath(container string, attempt uint32) string {
 	return path.Join(container, fmt.Sprintf("%d.log", attempt))
+}
+
+// ClaimDir returns the directory of a claim, below that of all claims. Namespaces and
+// names are DNS names, which are safe as names of files.
+func ClaimDir(claims, namespace, name string) string { return path.Join(claims, namespace, name) }
+
+// ClaimData returns the directory that is mounted for a claim.
+func ClaimData(claims, namespace, name string) string {
+	return path.Join(ClaimDir(claims, namespace, name), "data")
 }

@@ -85,9 +85,19 @@ func validateVolumes(volumes []corev1.Volume) error {
 			return fmt.Errorf("two volumes are named %s", name)
 		}
 		seen[name] = true
+		if c := volumes[i].PersistentVolumeClaim; c != nil && !IsClaimName(c.ClaimName) {
+			return fmt.Errorf("volume %s: claim name %q is not a DNS subdomain", name, c.ClaimName)
+		}
 	}
 	return nil
 }
+
+// IsClaimName reports whether a claim can have a name, which is then safe as the name of
+// a directory.
+func IsClaimName(s string) bool { return s != "" && len(s) <= MaxNameLength && isSubdomain(s) }
+
+// IsNamespace reports whether a namespace can have a name.
+func IsNamespace(s string) bool { return isLabel(s) }
 
 // isSubdomain reports whether a name is one or more DNS labels, of any length,
 // with dots between them.

@@ -27,18 +27,25 @@ type Volume struct {
 	Image    string // of an image volume that the runtime mounts; Path is then empty
 }
 
-// A VolumePlan describes how to create the host side of a volume. One of HostPath,
+// A VolumePlan describes how to create the host side of a volume. One of HostPath, Claim,
 // MountImage and EmptyDir is set; none is set if the runtime mounts an image.
 type VolumePlan struct {
 	Name string
 	Volume
 
 	HostPath   *string // type of a hostPath volume, which the file at Path must have
+	Claim      *Claim  // directory that exists already
 	MountImage string  // image to mount on Path
 	EmptyDir   *EmptyDir
 	// Payload is not nil for a volume with data of the API. It replaces the content
 	// of the EmptyDir from an earlier start of the pod.
 	Payload *Payload
+}
+
+// A Claim describes what is done to the directory of a claim before a pod uses it.
+type Claim struct {
+	FSGroup    *int64 // group of the volume
+	OnMismatch bool   // only if its root is not the group's yet
 }
 
 // An EmptyDir describes a directory to create.
@@ -69,16 +76,19 @@ type File struct {
 func LocateVolumes(s *PodSpec, f Facts) map[string]Volume {
 	out := map[string]Volume{}
 	for i := range s.Spec.Volumes {
-		out[s.Spec.Volumes[i].Name] = locateVolume(&s.Spec.Volumes[i], f)
+		out[s.Spec.Volumes[i].Name] = locateVolume(s, f, &s.Spec.Volumes[i])
 	}
 	return out
 }
 
-func locateVolume(vol *corev1.Volume, f Facts) Volume {
+func locateVolume(s *PodSpec, f Facts, vol *corev1.Volume) Volume {
 	src := &vol.VolumeSource
 	switch {
 	case src.HostPath != nil:
 		return Volume{Path: src.HostPath.Path}
+	case src.PersistentVolumeClaim != nil:
+		c := src.PersistentVolumeClaim
+		return Volume{Path: ClaimData(f.Claims, s.Namespace, c.ClaimName), ReadOnly: c.ReadOnly}
 	case src.ConfigMap != nil:
 		return Volume{Path: f.Layout.Volume(pluginConfigMap, vol.Name), ReadOnly: true}
 	case src.Secret != nil:
@@ -97,12 +107,20 @@ func locateVolume(vol *corev1.Volume, f Facts) Volume {
 
 // PlanVolume translates one volume of a pod.
 func PlanVolume(s *PodSpec, f Facts, vol *corev1.Volume) (VolumePlan, error) {
-	p := VolumePlan{Name: vol.Name, Volume: locateVolume(vol, f)}
+	p := VolumePlan{Name: vol.Name, Volume: locateVolume(s, f, vol)}
 	src := &vol.VolumeSource
 	var err error
 	switch {
 	case src.HostPath != nil:
 		p.HostPath = new(string(ptr.Deref(src.HostPath.Type, "")))
+	case src.PersistentVolumeClaim != nil:
+		p.Claim = &Claim{FSGroup: s.fsGroup()}
+		if sc := s.Spec.SecurityContext; sc != nil && sc.FSGroupChangePolicy != nil {
+			p.Claim.OnMismatch = *sc.FSGroupChangePolicy == corev1.FSGroupChangeOnRootMismatch
+		}
+		if src.PersistentVolumeClaim.ReadOnly {
+			p.Claim.FSGroup = nil // a kubelet does not change a volume that it mounts read-only
+		}
 	case src.ConfigMap != nil, src.Secret != nil, src.Projected != nil, src.DownwardAPI != nil:
 		p.Payload, err = payload(s, f, vol)
 		p.EmptyDir = &EmptyDir{FSGroup: s.fsGroup()}

@@ -52,7 +52,7 @@ type usage struct {
 
 // add counts a directory and its entries, and adds its directories to todo.
 func (u *usage) add(name string) error {
-	fd, err := u.open(name)
+	fd, err := openBelow(u.root, name)
 	if err != nil && name != "." && moved(err) {
 		return nil
 	}
@@ -88,9 +88,10 @@ func (u *usage) add(name string) error {
 	}
 }
 
-// open opens a directory, in several steps if its path is longer than PATH_MAX.
-func (u *usage) open(name string) (int, error) {
-	at := u.root
+// openBelow opens a directory below root, in several steps if its path is longer than
+// PATH_MAX. It follows no symbolic links.
+func openBelow(root int, name string) (int, error) {
+	at := root
 	for {
 		step, flags, rest := name, unix.O_RDONLY, ""
 		if len(name) >= unix.PathMax {
@@ -101,7 +102,7 @@ func (u *usage) open(name string) (int, error) {
 			Flags:   uint64(flags | unix.O_DIRECTORY | unix.O_CLOEXEC),
 			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
 		})
-		if at != u.root {
+		if at != root {
 			unix.Close(at)
 		}
 		if err != nil || rest == "" {

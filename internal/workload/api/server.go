@@ -117,6 +117,10 @@ func (s *Server) routes() http.Handler {
 	})
 	handle(mux, "POST /v1/workloads/{namespace}/{kind}/{name}/{verb}", s.command)
 	handle(mux, "DELETE /v1/objects/{namespace}/{kind}/{name}", s.delete)
+	handle(mux, "GET /v1/claims", func(*http.Request, struct{}) (any, error) { return s.controller.Claims() })
+	handle(mux, "DELETE /v1/claims/{namespace}/{name}", func(r *http.Request, _ struct{}) (any, error) {
+		return struct{}{}, s.controller.RemoveClaim(r.PathValue("namespace"), r.PathValue("name"))
+	})
 	mux.HandleFunc("GET /metrics", s.metrics)
 	return mux
 }
@@ -163,9 +167,9 @@ func describe(err error) *Error {
 	var fields manifest.Errors
 	var bad badRequest
 	switch {
-	case errors.Is(err, local.ErrNotFound):
+	case errors.Is(err, local.ErrNotFound), errors.Is(err, pod.ErrNoClaim):
 		e.Status = http.StatusNotFound
-	case errors.Is(err, local.ErrDeleting), errors.Is(err, local.ErrNoPreviousGeneration):
+	case errors.Is(err, local.ErrDeleting), errors.Is(err, local.ErrNoPreviousGeneration), errors.Is(err, pod.ErrClaimUsed):
 		e.Status = http.StatusConflict
 	case errors.As(err, &fields), errors.As(err, &bad):
 		e.Status = http.StatusBadRequest

@@ -108,7 +108,7 @@ func (c *Controller) apply(ctx context.Context, d declaration, opts ApplyOptions
 type plan struct {
 	declaration
 	changes []change
-	objects []Result // Services, ConfigMaps and Secrets
+	objects []Result // claims, Services, ConfigMaps and Secrets
 }
 
 // A change is the effect of an apply on one workload.
@@ -146,8 +146,12 @@ func (c *Controller) plan(ctx context.Context, d declaration, retry bool) (plan,
 	if err := c.services.check(d.services); err != nil {
 		return p, err
 	}
+	claims, err := c.compareClaims(d)
+	if err != nil {
+		return p, err
+	}
 	var cur current
-	err := c.store.view(func(t tx) (err error) {
+	err = c.store.view(func(t tx) (err error) {
 		if p.objects, err = compareObjects(t, d); err != nil {
 			return err
 		}
@@ -157,6 +161,7 @@ func (c *Controller) plan(ctx context.Context, d declaration, retry bool) (plan,
 	if err != nil {
 		return p, err
 	}
+	p.objects = append(claims, p.objects...)
 	for _, w := range cur.affected(d) {
 		ch, err := c.change(ctx, w, cur)
 		if err != nil {
@@ -277,6 +282,10 @@ func (c *Controller) unpinPlanned(p plan) {
 // commit stores a plan in one transaction and wakes the workloads.
 func (c *Controller) commit(p plan, by Author) error {
 	now := time.Now().UTC()
+	// Claims come first: without them the pods below could not be created.
+	if err := ensureClaims(c.engine, p.claims); err != nil {
+		return err
+	}
 	err := c.store.update(func(t tx) error {
 		if err := putObjects(t, p.declaration); err != nil {
 			return err

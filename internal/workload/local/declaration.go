@@ -19,6 +19,8 @@ type declaration struct {
 	services   []corev1.Service
 	configMaps []corev1.ConfigMap
 	secrets    []corev1.Secret
+	claims     []corev1.PersistentVolumeClaim
+	claimRefs  []manifest.ClaimRef // claims that must exist
 	notes      []string
 	refused    []manifest.Other // objects without a meaning on this machine
 }
@@ -46,18 +48,26 @@ func parseDeclaration(f manifest.File) (declaration, error) {
 			refused = append(refused, w.Errorf("metadata.annotations", "", "%v", err))
 		}
 		d.workloads = append(d.workloads, one)
+		d.claimRefs = append(d.claimRefs, w.ClaimRefs()...)
 		for _, n := range manifest.Declared.Notes(w) {
 			d.notes = append(d.notes, n.Error())
 		}
 	}
 	services, errs := f.Services()
 	d.services = services
-	if refused = append(refused, errs...); len(refused) > 0 {
+	claims, notes, claimErrs := f.PersistentClaims()
+	d.claims = claims
+	for _, n := range notes {
+		d.notes = append(d.notes, n.Error())
+	}
+	if refused = append(append(refused, errs...), claimErrs...); len(refused) > 0 {
 		return d, refused
 	}
-	d.refused = slices.DeleteFunc(f.Others(), func(o manifest.Other) bool { return o.Kind == "Service" && o.APIVersion == "v1" })
-	if len(d.workloads)+len(d.services)+len(d.configMaps)+len(d.secrets) == 0 {
-		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Job, Pod, Service, ConfigMap or Secret", f.Name)
+	d.refused = slices.DeleteFunc(f.Others(), func(o manifest.Other) bool {
+		return o.APIVersion == "v1" && (o.Kind == "Service" || o.Kind == "PersistentVolumeClaim")
+	})
+	if len(d.workloads)+len(d.services)+len(d.configMaps)+len(d.secrets)+len(d.claims) == 0 {
+		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Job, Pod, Service, ConfigMap, Secret or PersistentVolumeClaim", f.Name)
 	}
 	return d, nil
 }
@@ -70,7 +80,7 @@ func declareWorkload(w manifest.Workload) (declared, error) {
 	spec, policy, err := rollout.FromDeployment(deployment)
 	d := declared{
 		key:  Key{w.Namespace, w.Kind, w.Name},
-		spec: spec, policy: policy, template: *w.Template.DeepCopy(), retain: defaultRetain, paused: deployment.Spec.Paused,
+		spec: spec, policy: policy, template: w.WithClaims(), retain: defaultRetain, paused: deployment.Spec.Paused,
 	}
 	if n := deployment.Spec.RevisionHistoryLimit; n != nil {
 		d.retain = int(*n)

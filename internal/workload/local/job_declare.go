@@ -34,7 +34,7 @@ func declareJob(w manifest.Workload, o *batchv1.Job) (declared, error) {
 	job := batch.FromJob(&o.Spec, onDrift, backOff)
 	spec.Replicas = job.Wanted()
 	return declared{
-		key: Key{w.Namespace, w.Kind, w.Name}, spec: spec, policy: policy, template: *w.Template.DeepCopy(),
+		key: Key{w.Namespace, w.Kind, w.Name}, spec: spec, policy: policy, template: w.WithClaims(),
 		paused: o.Spec.Suspend != nil && *o.Spec.Suspend, job: &job,
 	}, errors.Join(err, backOffErr)
 }

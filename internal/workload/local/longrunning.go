@@ -11,8 +11,8 @@ import (
 // SplitLongRunning splits a manifest into workloads that run until they are
 // deleted and workloads that run once: kept has Deployments, ReplicaSets,
 // DaemonSets, Pods with restartPolicy Always that a Service of the manifest
-// selects, and the Services of all those. ConfigMaps and Secrets are in both
-// parts.
+// selects, and the Services of all those. ConfigMaps, Secrets and
+// PersistentVolumeClaims are in both parts.
 func SplitLongRunning(f manifest.File) (kept, rest manifest.File) {
 	services, _ := f.Services() // errors are reported when it is applied
 	keeps := map[Key]bool{}
@@ -28,7 +28,7 @@ func SplitLongRunning(f manifest.File) (kept, rest manifest.File) {
 	}
 	isFor := func(kept bool) func(kind, namespace, name string) bool {
 		return func(kind, namespace, name string) bool {
-			return kind == "ConfigMap" || kind == "Secret" || keeps[Key{namespace, kind, name}] == kept
+			return kind == "ConfigMap" || kind == "Secret" || kind == "PersistentVolumeClaim" || keeps[Key{namespace, kind, name}] == kept
 		}
 	}
 	return f.Select(isFor(true)), f.Select(isFor(false))

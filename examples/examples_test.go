@@ -10,6 +10,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/source"
 )
 
 func TestExamplesAreSupported(t *testing.T) {
@@ -18,7 +19,7 @@ func TestExamplesAreSupported(t *testing.T) {
 		t.Fatalf("found no examples: %v", err)
 	}
 	for _, name := range files {
-		f, err := manifest.Load(t.Context(), name)
+		f, err := source.Load(t.Context(), name)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -34,7 +35,7 @@ func TestExamplesAreSupported(t *testing.T) {
 // The README begins with sealing this example by its profile, which needs neither
 // root nor an image.
 func TestProfileSealsItsExample(t *testing.T) {
-	f, err := manifest.Load(t.Context(), "nginx-unsealed.yaml")
+	f, err := source.Load(t.Context(), "nginx-unsealed.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

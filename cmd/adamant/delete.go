@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/source"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
@@ -75,7 +76,7 @@ func (a *app) deletable(ctx context.Context, c *api.Client, in scope, args, file
 		}
 		keys = append(keys, k)
 	}
-	loaded, err := manifest.LoadAll(ctx, files, a.in)
+	loaded, err := source.LoadAll(ctx, files, a.in)
 	for i := range loaded {
 		if loaded[i], err = loaded[i].InNamespace(in.namespace()); err != nil {
 			return nil, nil, err

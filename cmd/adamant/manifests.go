@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/source"
 )
 
 // manifestFlag is the flag -f of a command that also takes manifests as arguments.
@@ -30,7 +31,7 @@ func (m *manifestFlag) addConfigMaps(cmd *cobra.Command) {
 
 // withConfigMaps adds the ConfigMaps of --configmap to a manifest.
 func (m *manifestFlag) withConfigMaps(ctx context.Context, a *app, f manifest.File) (manifest.File, error) {
-	extra, err := manifest.LoadAll(ctx, m.configMaps, a.in)
+	extra, err := source.LoadAll(ctx, m.configMaps, a.in)
 	if err != nil {
 		return f, err
 	}
@@ -52,7 +53,7 @@ func (m *manifestFlag) load(ctx context.Context, a *app, args []string) ([]manif
 	if err != nil {
 		return nil, err
 	}
-	return manifest.LoadAll(ctx, paths, a.in)
+	return source.LoadAll(ctx, paths, a.in)
 }
 
 // loadOne reads the manifests of a command line as one.

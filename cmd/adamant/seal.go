@@ -11,6 +11,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/source"
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
@@ -72,7 +73,7 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
 				return usageError{err}
 			}
 			ctx := cmd.Context()
-			loaded, err := manifest.LoadAll(ctx, paths, a.in)
+			loaded, err := source.LoadAll(ctx, paths, a.in)
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/source"
 )
 
 var (
@@ -26,7 +27,7 @@ func LoadManifests(ctx context.Context, args []string, stdin io.Reader) (manifes
 		_, err := os.Stat(arg)
 		switch {
 		case arg == "-" || err == nil:
-			more, err := manifest.LoadAll(ctx, []string{arg}, stdin)
+			more, err := source.LoadAll(ctx, []string{arg}, stdin)
 			if err != nil {
 				return manifest.File{}, err
 			}

@@ -18,9 +18,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// maxFileSize is the size limit of a manifest, in bytes. Parsed, a file of
+// MaxFileSize is the size limit of a manifest, in bytes. Parsed, a file of
 // short values takes about a hundred times its size.
-const maxFileSize = 32 << 20
+const MaxFileSize = 32 << 20
 
 // A File is a parsed manifest. No method changes it; Apply returns the bytes of
 // an edited one.
@@ -63,8 +63,8 @@ type object struct {
 // errors in one error of type Errors.
 func Parse(name string, data []byte) (File, error) {
 	f := File{Name: name}
-	if len(data) > maxFileSize {
-		return File{}, Errors{{File: name, Detail: fmt.Sprintf("larger than %d MiB", maxFileSize>>20)}}
+	if len(data) > MaxFileSize {
+		return File{}, Errors{{File: name, Detail: fmt.Sprintf("larger than %d MiB", MaxFileSize>>20)}}
 	}
 	data, hasBOM := bytes.CutPrefix(data, []byte("\xEF\xBB\xBF"))
 	if hasBOM {

@@ -1,19 +1,6 @@
 package manifest
 
-import (
-	"strings"
-	"testing"
-)
-
-// A manifest that is too large is refused, however it is read. Its beginning alone
-// could be a complete manifest, which nobody asked for.
-func TestLoadDoesNotCutOff(t *testing.T) {
-	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n#" + strings.Repeat("x", maxFileSize)
-	_, err := LoadAll(t.Context(), []string{"-"}, strings.NewReader(text))
-	if err == nil || !strings.Contains(err.Error(), "larger than 32 MiB") {
-		t.Errorf("got %v, want that the manifest is too large", err)
-	}
-}
+import "testing"
 
 // Errors of fields that could not be decoded are left out, and of the fields below
 // and above them, but not of fields whose names only begin like theirs.

@@ -2,11 +2,8 @@ package manifest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -171,25 +168,6 @@ func TestBigFile(t *testing.T) {
 	}
 	if got, want := f.Workloads()[0].Line(""), bytes.Count(b.Bytes(), []byte("\n"))-8+1; got != want {
 		t.Errorf("got line %d, want %d", got, want)
-	}
-}
-
-func TestLoad(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "pod.yaml")
-	if err := os.WriteFile(file, []byte(pod()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	f, err := Load(t.Context(), file)
-	if err != nil || len(f.Workloads()) != 1 || f.Name != file {
-		t.Errorf("got %+v, %v", f, err)
-	}
-	if _, err := Load(t.Context(), file+".none"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("got %v", err)
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := Load(ended, file); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
 	}
 }
 

@@ -1,12 +1,16 @@
-package manifest
+package source
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
 // Files, directories and standard input are one manifest: each object once, and
@@ -30,7 +34,7 @@ func TestLoadAllAndJoin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := Join(files...)
+	f, err := manifest.Join(files...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,11 +61,11 @@ func TestLoadAllAndJoin(t *testing.T) {
 		}
 	}
 
-	twice, err := Parse("again.yaml", []byte(pod("b")))
+	twice, err := manifest.Parse("again.yaml", []byte(pod("b")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Join(files[1], twice); err == nil || err.Error() != "again.yaml:1:1: metadata.name: Pod b is defined twice (the first is on line 1 of dir/b.yml)" {
+	if _, err := manifest.Join(files[1], twice); err == nil || err.Error() != "again.yaml:1:1: metadata.name: Pod b is defined twice (the first is on line 1 of dir/b.yml)" {
 		t.Errorf("got %v", err)
 	}
 	if _, err := LoadAll(t.Context(), []string{"dir/below/.."}, nil); err != nil {
@@ -72,5 +76,34 @@ func TestLoadAllAndJoin(t *testing.T) {
 	}
 	if _, err := LoadAll(t.Context(), []string{"empty"}, nil); err == nil || !strings.Contains(err.Error(), "no file ends in .yaml, .yml or .json") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pod.yaml")
+	if err := os.WriteFile(file, []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c, image: i}]}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Load(t.Context(), file)
+	if err != nil || len(f.Workloads()) != 1 || f.Name != file {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	if _, err := Load(t.Context(), file+".none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Load(ended, file); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A manifest that is too large is refused, however it is read. Its beginning alone
+// could be a complete manifest, which nobody asked for.
+func TestLoadDoesNotCutOff(t *testing.T) {
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n#" + strings.Repeat("x", manifest.MaxFileSize)
+	_, err := LoadAll(t.Context(), []string{"-"}, strings.NewReader(text))
+	if err == nil || !strings.Contains(err.Error(), "larger than 32 MiB") {
+		t.Errorf("got %v, want that the manifest is too large", err)
 	}
 }

@@ -1,4 +1,7 @@
-package manifest
+// Package source finds manifests and reads them: files, folders and standard input.
+//
+// It opens and reads; package manifest knows what the bytes mean.
+package source
 
 import (
 	"context"
@@ -9,25 +12,27 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
 // Load reads a manifest from a path, or from standard input if that is "-".
-// Errors in the manifest are of type Errors.
-func Load(ctx context.Context, path string) (File, error) { return load(ctx, path, os.Stdin) }
+// Errors in the manifest are of type manifest.Errors.
+func Load(ctx context.Context, path string) (manifest.File, error) { return load(ctx, path, os.Stdin) }
 
 // LoadAll reads the manifests at paths: files, directories, of which it reads the
 // files that end in .yaml, .yml or .json, or "-" for stdin. The errors of all
-// files are in one error of type Errors.
-func LoadAll(ctx context.Context, paths []string, stdin io.Reader) ([]File, error) {
+// files are in one error of type manifest.Errors.
+func LoadAll(ctx context.Context, paths []string, stdin io.Reader) ([]manifest.File, error) {
 	names, err := expand(paths)
 	if err != nil {
 		return nil, err
 	}
-	var files []File
-	var wrong Errors
+	var files []manifest.File
+	var wrong manifest.Errors
 	for _, name := range names {
 		f, err := load(ctx, name, stdin)
-		var more Errors
+		var more manifest.Errors
 		switch {
 		case errors.As(err, &more):
 			wrong = append(wrong, more...)
@@ -88,16 +93,16 @@ func isManifestName(name string) bool {
 	return false
 }
 
-func load(ctx context.Context, path string, stdin io.Reader) (File, error) {
+func load(ctx context.Context, path string, stdin io.Reader) (manifest.File, error) {
 	if err := ctx.Err(); err != nil {
-		return File{}, fmt.Errorf("read manifest %s: %w", path, err)
+		return manifest.File{}, fmt.Errorf("read manifest %s: %w", path, err)
 	}
 	if path == "-" {
 		return read("standard input", stdin)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return File{}, fmt.Errorf("read manifest: %w", err)
+		return manifest.File{}, fmt.Errorf("read manifest: %w", err)
 	}
 	defer f.Close()
 	return read(path, f)
@@ -105,10 +110,10 @@ func load(ctx context.Context, path string, stdin io.Reader) (File, error) {
 
 // read parses at most one byte more than the limit, which Parse refuses, because
 // the beginning of a manifest alone could be a different one.
-func read(name string, r io.Reader) (File, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxFileSize+1))
+func read(name string, r io.Reader) (manifest.File, error) {
+	data, err := io.ReadAll(io.LimitReader(r, manifest.MaxFileSize+1))
 	if err != nil {
-		return File{}, fmt.Errorf("read manifest %s: %w", name, err)
+		return manifest.File{}, fmt.Errorf("read manifest %s: %w", name, err)
 	}
-	return Parse(name, data)
+	return manifest.Parse(name, data)
 }

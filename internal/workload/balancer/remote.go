@@ -49,13 +49,16 @@ type Remote struct {
 
 	mu    sync.Mutex
 	peers map[string]*remoteProcess // by socket
+	sum   traffic.Counters          // since Open, also of processes that have ended
 }
 
 // A remoteProcess is a process as a Remote knows it.
 type remoteProcess struct {
 	*peer
 	Process
-	base traffic.Counters // its counters when the Remote found it
+
+	counting sync.Mutex
+	last     traffic.Counters // its counters when they were last read
 }
 
 // Open finds the processes that an earlier daemon left. It starts none: Apply does,
@@ -68,7 +71,7 @@ func Open(ctx context.Context, o Options) (*Remote, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	r := &Remote{opts: o, program: program, peers: map[string]*remoteProcess{}}
+	r := &Remote{opts: o, program: program, peers: map[string]*remoteProcess{}, sum: traffic.Counters{}}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return r, r.find(ctx)
 }
@@ -125,7 +128,7 @@ func (r *Remote) connect(ctx context.Context, path string) error {
 	if err := p.call(ctx, http.MethodGet, "/v1/process", nil, &p.Process); err != nil {
 		return err
 	}
-	if err := p.call(ctx, http.MethodGet, "/v1/stats", nil, &p.base); err != nil {
+	if err := p.call(ctx, http.MethodGet, "/v1/stats", nil, &p.last); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -392,27 +395,48 @@ func (r *Remote) Drain(ctx context.Context, id string) error {
 	return errors.Join(errs...)
 }
 
-// Stats implements local.Balancer. The counters are those since Open. A process that
-// does not answer counts nothing.
+// Stats implements local.Balancer. The counters are those since Open. They never
+// decrease: those of a process that ended or does not answer are as they were last read.
 func (r *Remote) Stats(ctx context.Context) traffic.Counters {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	sum := traffic.Counters{}
+	active := traffic.Counters{}
 	for _, p := range r.all() {
-		var now traffic.Counters
-		if p.call(ctx, http.MethodGet, "/v1/stats", nil, &now) != nil {
-			continue
-		}
-		for name, groups := range now {
-			if sum[name] == nil {
-				sum[name] = map[string]traffic.Stats{}
-			}
-			for group, s := range groups {
-				sum[name][group] = sum[name][group].Add(s.Since(p.base[name][group]))
-			}
+		r.readStats(ctx, p, active)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := traffic.Counters{}
+	for name, groups := range r.sum {
+		all[name] = map[string]traffic.Stats{}
+		for group, s := range groups {
+			s.Active = active[name][group].Active
+			all[name][group] = s
 		}
 	}
-	return sum
+	return all
+}
+
+// readStats adds what a process counted since it was last asked to the sum, and what is
+// open to active.
+func (r *Remote) readStats(ctx context.Context, p *remoteProcess, active traffic.Counters) {
+	p.counting.Lock() // so that answers are added in their order
+	defer p.counting.Unlock()
+	var now traffic.Counters
+	if p.call(ctx, http.MethodGet, "/v1/stats", nil, &now) != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, groups := range now {
+		for group, s := range groups {
+			since := s.Since(p.last[name][group])
+			active.Add(name, group, traffic.Stats{Active: since.Active})
+			since.Active = 0
+			r.sum.Add(name, group, since)
+		}
+	}
+	p.last = now
 }
 
 // Close ends the use of the processes, which go on.

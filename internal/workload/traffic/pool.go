@@ -128,6 +128,14 @@ func (p *Pool) remove(name string) {
 // Counters are the Stats of Balancers, by name, and of their groups.
 type Counters map[string]map[string]Stats
 
+// Add adds to the Stats of a group.
+func (c Counters) Add(name, group string, s Stats) {
+	if c[name] == nil {
+		c[name] = map[string]Stats{}
+	}
+	c[name][group] = c[name][group].Add(s)
+}
+
 // Stats returns the counters of the Balancers that are open.
 func (p *Pool) Stats(context.Context) Counters {
 	p.mu.Lock()

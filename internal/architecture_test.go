@@ -39,6 +39,7 @@ var layers = []struct {
 	{[]string{"internal/servers/ssh"}, "runs commands on servers over SSH, and does not know what for"},
 	{[]string{"internal/workload/cluster"}, "carries rollouts out in a cluster; it needs none of what runs pods here"},
 	{[]string{"internal/workload/balancer"}, "balances traffic in a process of its own; it needs none of what runs pods"},
+	{[]string{"internal/workload/event"}, "delivers what happened to workloads, and does not know how they are kept"},
 	{[]string{"internal/workload/gate"}, "asks instances what a rollout wants to know, however they are reached"},
 	{[]string{"internal/pod"}, "runs pods from specs and volumes; it runs what it is given and judges nothing"},
 	{[]string{"internal/pod/containerd"}, "starts a private containerd, and reaches it through CRI"},

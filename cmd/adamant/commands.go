@@ -16,7 +16,7 @@ func commandGroups(a *app) []commandGroup {
 		}},
 		{"workloads", "Workloads:", []*cobra.Command{
 			newRunCommand(a), newServeCommand(a), newApplyCommand(a), newDiffCommand(a), newGetCommand(a), newStatusCommand(a),
-			newRolloutCommand(a), newScaleCommand(a), newDeleteCommand(a), newClaimsCommand(a),
+			newEventsCommand(a), newRolloutCommand(a), newScaleCommand(a), newDeleteCommand(a), newClaimsCommand(a),
 			newPsCommand(a), newLogsCommand(a), newExecCommand(a), newCpCommand(a), newRmCommand(a),
 		}},
 		{"images", "Images:", []*cobra.Command{newLoadCommand(a), newImagesCommand(a), newCopyUpImageCommand(a)}},

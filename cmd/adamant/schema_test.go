@@ -28,6 +28,8 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/report"
+	"github.com/adamant-sh/adamant/internal/workload/api"
+	"github.com/adamant-sh/adamant/internal/workload/event"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -44,6 +46,8 @@ var documents = map[string]any{
 	document.ClusterStatus:      report.ClusterStatus{},
 	document.DriftReport:        report.DriftReport{},
 	document.DriftReportList:    report.DriftReportList{},
+	document.Event:              event.Event{},
+	document.EventList:          event.List{},
 	document.History:            local.HistoryDocument{},
 	document.ImageList:          report.ImageList{},
 	document.LessonList:         learn.LessonList{},
@@ -55,6 +59,7 @@ var documents = map[string]any{
 	document.SealedManifest:     learn.SealedManifest{},
 	document.CopyUpImage:        learn.CopyUpImage{},
 	document.SealedManifestList: learn.SealedFiles{},
+	document.ServeConfig:        api.Config{},
 	document.ServerCapture:      report.ServerCapture{},
 	document.ServerComparison:   report.ServerComparison{},
 	document.ServerHistory:      report.ServerHistory{},

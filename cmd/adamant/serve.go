@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -13,8 +14,17 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/balancer"
 )
 
+// serveFlags are the flags of serve. Those that are fields of the configuration file take
+// the place of the file's.
+type serveFlags struct {
+	file        string
+	unit, check bool
+	eventsFile  string
+	metrics     string
+}
+
 func newServeCommand(a *app) *cobra.Command {
-	var unit bool
+	var f serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Keep the declared workloads running, and replace what changes",
@@ -22,26 +32,65 @@ func newServeCommand(a *app) *cobra.Command {
 addresses of its Services, and replaces instances that changed or broke. It ends
 at SIGTERM; the pods go on, and the next one finds them again.
 
+It reads /etc/adamant/serve.yaml if that exists, or the file of --config, and
+again at SIGHUP. Flags take the place of its fields. --check-config checks it.
+
 --unit prints a systemd unit that starts it with the machine: write it to
 /etc/systemd/system/adamant.service, then systemctl enable --now adamant.`,
 		Example: `  adamant serve
+  adamant serve --metrics 127.0.0.1:9464
+  adamant serve --events-file -            # each event as a line of JSON
+  adamant serve --config serve.yaml --check-config
   adamant serve --unit > /etc/systemd/system/adamant.service`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if unit {
-				return a.printUnit()
+			switch {
+			case f.unit:
+				return a.printUnit(f)
+			case f.check:
+				_, err := a.serveConfig(f)
+				if err == nil {
+					fmt.Fprintln(a.out, "the configuration is valid")
+				}
+				return err
 			}
-			return a.serve(cmd.Context())
+			return a.serve(cmd.Context(), f)
 		},
 	}
-	cmd.Flags().BoolVar(&unit, "unit", false, "print a systemd unit and exit")
+	flags := cmd.Flags()
+	flags.StringVar(&f.file, "config", "", "configuration file (default /etc/adamant/serve.yaml if it exists)")
+	flags.BoolVar(&f.check, "check-config", false, "check the configuration and exit")
+	flags.BoolVar(&f.unit, "unit", false, "print a systemd unit and exit")
+	flags.StringVar(&f.metrics, "metrics", "", "also answer GET /metrics at an address, such as 127.0.0.1:9464")
+	flags.StringVar(&f.eventsFile, "events-file", "", "append a line of JSON for each event to a file; - is standard output")
 	return cmd
 }
 
 // socket returns the path of the daemon's socket by the global flags.
 func (a *app) socket() string { return api.Socket(cmp.Or(a.state, pod.DefaultState)) }
 
-func (a *app) serve(ctx context.Context) error {
+// serveConfig returns the configuration file with the flags in place of its fields.
+func (a *app) serveConfig(f serveFlags) (api.Config, error) {
+	c, err := api.LoadConfig(f.file)
+	if err != nil {
+		return c, err
+	}
+	for _, o := range []struct {
+		field *string
+		flag  string
+	}{{&c.DataDir, a.root}, {&c.StateDir, a.state}, {&c.RuntimeEndpoint, a.endpoint}, {&c.Metrics, f.metrics}, {&c.Events.File, f.eventsFile}} {
+		*o.field = cmp.Or(o.flag, *o.field)
+	}
+	return c, c.Check()
+}
+
+func (a *app) serve(ctx context.Context, f serveFlags) error {
+	c, err := a.serveConfig(f)
+	if err != nil {
+		return err
+	}
+	flags := &app{root: a.root, state: a.state, endpoint: a.endpoint} // as given, for Reload
+	a.root, a.state, a.endpoint = c.DataDir, c.StateDir, c.RuntimeEndpoint
 	e, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -51,7 +100,10 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return api.Serve(ctx, a.socket(), e, []string{self, "balancer"}, a.progress)
+	return api.Serve(ctx, api.ServeOptions{
+		Socket: a.socket(), Engine: e, Balancer: []string{self, "balancer"}, Stdout: a.out, Say: a.progress,
+		Config: c, Reload: func() (api.Config, error) { return flags.serveConfig(f) },
+	})
 }
 
 // newBalancerCommand is for serve only.
@@ -67,13 +119,20 @@ func newBalancerCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) printUnit() error {
+func (a *app) printUnit(f serveFlags) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
+	if f.file != "" {
+		if f.file, err = filepath.Abs(f.file); err != nil {
+			return err
+		}
+	}
 	var flags []string
-	for _, f := range []struct{ name, value string }{{"data-dir", a.root}, {"state-dir", a.state}, {"runtime-endpoint", a.endpoint}} {
+	for _, f := range []struct{ name, value string }{
+		{"data-dir", a.root}, {"state-dir", a.state}, {"runtime-endpoint", a.endpoint}, {"config", f.file}, {"metrics", f.metrics}, {"events-file", f.eventsFile},
+	} {
 		if f.value != "" {
 			flags = append(flags, fmt.Sprintf("--%s=%s", f.name, f.value))
 		}

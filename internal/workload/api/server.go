@@ -22,23 +22,28 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
-	"github.com/adamant-sh/adamant/internal/workload/balancer"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 // maxBody is the size limit of a request, in bytes. Manifests have a lower one.
 const maxBody = 64 << 20
 
+// noLog discards what net/http logs about clients that break the protocol.
+var noLog = log.New(io.Discard, "", 0)
+
 // A Server answers the requests for a Controller.
 type Server struct {
 	controller *local.Controller
 	listener   net.Listener
+	metrics    http.Handler
 	http       http.Server
+	ending     context.Context // ends with Close
+	end        context.CancelFunc
 }
 
 // Listen creates the socket. It replaces one that a killed daemon left: the
 // controller holds the lock of its store, so no other daemon can be listening there.
-func Listen(path string, c *local.Controller) (*Server, error) {
+func Listen(path string, c *local.Controller, metrics http.Handler) (*Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
 		return nil, err
 	}
@@ -51,36 +56,15 @@ func Listen(path string, c *local.Controller) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{controller: c, listener: l}
+	s := &Server{controller: c, listener: l, metrics: metrics}
+	s.ending, s.end = context.WithCancel(context.Background())
 	s.http = http.Server{
-		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: noLog,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, peerKey{}, peer(c))
 		},
 	}
 	return s, nil
-}
-
-// Serve is a daemon: it keeps the declared workloads of an engine running and
-// answers requests on a socket until ctx ends. The traffic of Services is balanced in
-// a process of its own, which balance runs and which outlives the daemon; see package
-// balancer. Serve calls say with each message, one line.
-func Serve(ctx context.Context, path string, e *pod.Engine, balance []string, say func(format string, args ...any)) error {
-	log := func(err error) { say("%v", err) }
-	b, err := balancer.Open(ctx, balancer.Options{Dir: local.BalancerDir(filepath.Dir(path)), Command: balance, Log: log})
-	if err != nil {
-		return err
-	}
-	c, err := local.Open(ctx, local.Options{Engine: e, Balancer: b, Log: log})
-	if err != nil {
-		return errors.Join(err, b.Close())
-	}
-	s, err := Listen(path, c)
-	if err != nil {
-		return errors.Join(err, c.Close())
-	}
-	err = s.Run(ctx, func() { say("serving at %s", path) }, func() { say("ending; the pods go on") })
-	return errors.Join(err, s.Close(), c.Close())
 }
 
 // Serve answers requests until Close is called.
@@ -101,6 +85,7 @@ func (s *Server) Serve() error {
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	s.end()
 	return s.http.Shutdown(ctx)
 }
 
@@ -108,6 +93,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	handle(mux, "GET /v1/workloads", func(*http.Request, struct{}) (any, error) { return s.controller.List() })
 	handle(mux, "GET /v1/deleted", func(*http.Request, struct{}) (any, error) { return s.controller.Deleted() })
+	handle(mux, "GET /v1/events", s.events)
 	handle(mux, "POST /v1/apply", s.apply)
 	handle(mux, "GET /v1/workloads/{namespace}/{kind}/{name}", func(r *http.Request, _ struct{}) (any, error) {
 		return s.controller.Status(key(r))
@@ -121,7 +107,7 @@ func (s *Server) routes() http.Handler {
 	handle(mux, "DELETE /v1/claims/{namespace}/{name}", func(r *http.Request, _ struct{}) (any, error) {
 		return struct{}{}, s.controller.RemoveClaim(r.PathValue("namespace"), r.PathValue("name"))
 	})
-	mux.HandleFunc("GET /metrics", s.metrics)
+	mux.Handle("GET /metrics", s.metrics)
 	return mux
 }
 

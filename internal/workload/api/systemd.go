@@ -49,6 +49,7 @@ Wants=network-online.target
 [Service]
 Type=notify
 ExecStart={{.Program}} serve{{range .Flags}} {{.}}{{end}}
+ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=1
 KillMode=process

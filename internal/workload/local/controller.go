@@ -78,6 +78,7 @@ type Controller struct {
 	mu        sync.Mutex
 	workloads map[Key]*workload
 	drift     driftCounters
+	tally     tally
 }
 
 // maxConcurrentCreates bounds how many pods are created at the same time.

@@ -314,6 +314,7 @@ func (w *workload) setDrift(i *instance, o outcome) {
 	}
 	isNew := i.Drift != o.verdict
 	w.controller.drift.count(isNew, o)
+	w.count(func(n *Counts) { n.countDrift(isNew, o) })
 	grew := !isNew && o.verdict == rollout.Drifted && o.changes > i.changes
 	if !isNew && !grew {
 		return
@@ -321,12 +322,12 @@ func (w *workload) setDrift(i *instance, o outcome) {
 	i.Drift, i.changes = o.verdict, o.changes
 	switch {
 	case grew:
-		w.recordEvent("Drifted", "instance %s now differs from its image in %d places; evidence is in %s", i.ID, o.changes, i.evidence)
+		w.recordInstanceEvent(i, "Drifted", "instance %s now differs from its image in %d places; evidence is in %s", i.ID, o.changes, i.evidence)
 	case o.verdict == rollout.Drifted && o.changes == 0:
 		w.controller.log(fmt.Errorf("instance %s could not be compared %d times in a row, which counts as drift: %s", i.ID, i.unknowns, o.unknown))
-		w.recordEvent("Drifted", "instance %s could not be compared %d times in a row, which counts as drift: %s; evidence is in %s", i.ID, i.unknowns, o.unknown, i.evidence)
+		w.recordInstanceEvent(i, "Drifted", "instance %s could not be compared %d times in a row, which counts as drift: %s; evidence is in %s", i.ID, i.unknowns, o.unknown, i.evidence)
 	case o.verdict == rollout.Drifted:
-		w.recordEvent("Drifted", "instance %s differs from its image in %d places; evidence is in %s", i.ID, o.changes, i.evidence)
+		w.recordInstanceEvent(i, "Drifted", "instance %s differs from its image in %d places; evidence is in %s", i.ID, o.changes, i.evidence)
 	}
 	if isNew {
 		w.notify()

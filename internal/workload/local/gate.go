@@ -24,6 +24,7 @@ func (w *workload) askGate(name string) {
 	w.gate = g
 	w.wg.Go(func() {
 		g.Ask(w.ctx, r.Policy.Gates, func() []gate.Candidate { return w.candidates(r.State.Target) })
+		w.countGate(g.Result())
 		w.notify()
 	})
 }

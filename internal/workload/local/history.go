@@ -21,6 +21,14 @@ type Event struct {
 const maxEvents = 500
 
 func addEvent(t tx, k Key, reason, message string) error {
+	return addEventOf(t, k, eventDetail{}, reason, message)
+}
+
+// addEventOf adds an event of a workload to its history and to the log.
+func addEventOf(t tx, k Key, d eventDetail, reason, message string) error {
+	if err := logWorkloadEvent(t, k, d, reason, message); err != nil {
+		return err
+	}
 	n := lastNumber(t, "events", k) + 1
 	if err := put(t, "events", numberedKey(k, n), Event{time.Now().UTC(), reason, message}); err != nil {
 		return err
@@ -36,6 +44,10 @@ func addEvent(t tx, k Key, reason, message string) error {
 func beginAttempt(t tx, k Key, a Attempt) (int, error) {
 	why := fmt.Sprintf("%s of generation %d by %s took its place", a.Cause, a.Generation, a.By)
 	if err := overtakeAttempt(t, k, a.Began, why); err != nil {
+		return 0, err
+	}
+	began := fmt.Sprintf("generation %d: %s by %s", a.Generation, a.Cause, a.By)
+	if err := logWorkloadEvent(t, k, eventDetail{generation: a.Generation}, "Began", began); err != nil {
 		return 0, err
 	}
 	a.Number = lastNumber(t, "attempts", k) + 1

@@ -26,23 +26,24 @@ type instance struct {
 	labels        map[string]string
 	template      *corev1.PodSpec
 	isolated      bool
-	driftAt       time.Time      // time of the last comparison
-	driftTook     time.Duration  // its duration
-	unknowns      int            // comparisons in a row in which a container could not be compared
-	unknownAt     time.Time      // of the last one that was counted
-	roots         roots          // cache
-	rootsVersion  int            // counts the restarts that invalidate roots
-	comparesAgain bool           // another comparison is scheduled
-	changes       int            // that count as drift
-	evidence      string         // directory, if it drifted
-	evidences     int            // that were saved
-	evidencePrint string         // fingerprint of the changes in the last one
-	evidenceAt    time.Time      // of the last one
-	phase         string         // shown to users: Starting, Running, Ready, Crashed, Ending
-	waiting       string         // why a container waits to be started again: CrashLoopBackOff; empty if none does
-	crashes       map[string]int // in a row, by container, that were added to Crashes
-	message       string         // of the last event
-	job           *jobPod        // of a Job
+	driftAt       time.Time       // time of the last comparison
+	driftTook     time.Duration   // its duration
+	unknowns      int             // comparisons in a row in which a container could not be compared
+	unknownAt     time.Time       // of the last one that was counted
+	roots         roots           // cache
+	rootsVersion  int             // counts the restarts that invalidate roots
+	comparesAgain bool            // another comparison is scheduled
+	changes       int             // that count as drift
+	evidence      string          // directory, if it drifted
+	evidences     int             // that were saved
+	evidencePrint string          // fingerprint of the changes in the last one
+	evidenceAt    time.Time       // of the last one
+	phase         string          // shown to users: Starting, Running, Ready, Crashed, Ending
+	started       map[string]bool // containers that were started before
+	waiting       string          // why a container waits to be started again: CrashLoopBackOff; empty if none does
+	crashes       map[string]int  // in a row, by container, that were added to Crashes
+	message       string          // of the last event
+	job           *jobPod         // of a Job
 	cancel        context.CancelFunc
 	done          chan struct{} // closed when its supervision has ended
 }
@@ -94,7 +95,7 @@ func (w *workload) createFailed(ctx context.Context, i *instance, err error) {
 	delete(w.instances, i.ID)
 	if ctx.Err() == nil {
 		w.countFailure(i.Generation, err.Error())
-		w.recordEvent("Failed", "instance %s could not be made: %v", i.ID, err)
+		w.recordInstanceEvent(i, "Failed", "instance %s could not be made: %v", i.ID, err)
 	}
 	w.notify()
 }
@@ -141,6 +142,9 @@ func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 		pod:      p, ip: p.IP, phase: "Running", labels: p.Labels, crashes: map[string]int{}, done: make(chan struct{}),
 	}
 	for _, c := range p.Containers {
+		if c.ID != "" {
+			i.setStarted(c.Name)
+		}
 		if !c.Init || c.Sidecar {
 			i.crashes[c.Name] = c.Crashes
 			i.Crashes += c.Crashes
@@ -194,7 +198,8 @@ func (w *workload) supervise(ctx context.Context, i *instance) {
 	w.mu.Lock()
 	i.Ending, i.Ready, i.phase = true, false, "Ending"
 	w.countFailure(i.Generation, "instance "+i.ID+" ended: "+why)
-	w.recordEvent("Ended", "instance %s ended: %s", i.ID, why)
+	w.count(func(n *Counts) { n.Ended++ })
+	w.recordInstanceEvent(i, "Ended", "instance %s ended: %s", i.ID, why)
 	w.mu.Unlock()
 	w.notify()
 	// A removal that has begun is finished even if the controller is closed.
@@ -237,6 +242,9 @@ func (w *workload) handleEvent(i *instance, e pod.Event) {
 			i.job.restarts[e.Container]++
 			w.notify()
 		}
+		if i.setStarted(e.Container) {
+			w.count(func(n *Counts) { n.Restarts++ })
+		}
 		i.roots, i.rootsVersion = roots{}, i.rootsVersion+1
 		if i.waiting = ""; i.phase == "Starting" {
 			i.phase = "Running"
@@ -245,6 +253,16 @@ func (w *workload) handleEvent(i *instance, e pod.Event) {
 	if e.Reason == "Completed" && i.Crashes == 0 {
 		i.Reason = "" // an init container that failed before
 	}
+}
+
+// setStarted stores that a container was started, and reports whether it was before.
+func (i *instance) setStarted(container string) bool {
+	before := i.started[container]
+	if i.started == nil {
+		i.started = map[string]bool{}
+	}
+	i.started[container] = true
+	return before
 }
 
 // setCrashed stores a crash of an instance. Init containers may fail until what they
@@ -257,6 +275,10 @@ func (w *workload) setCrashed(i *instance, c pod.Crash) {
 	i.waiting = c.Reason
 	if !i.Ending {
 		i.phase = "Crashed"
+	}
+	if c.Init || c.Count != i.crashes[c.Container] { // else the crash was reported by the last daemon
+		w.logInstanceEvent(i, "Crashed", c.Err.Error())
+		w.count(func(n *Counts) { n.Crashes++ })
 	}
 	if !c.Init {
 		before := i.crashes[c.Container]

@@ -64,6 +64,7 @@ func (c *Controller) nextLayers(verified map[string]time.Time) (next *workload, 
 			delete(verified, id)
 		}
 	}
+	c.tally.keepLayers(used)
 	return next, at, of
 }
 
@@ -75,14 +76,15 @@ func (w *workload) verifyLayersOf(i *instance, c containerRoot) {
 	if w.ctx.Err() != nil || !w.isCurrent(i) {
 		return
 	}
+	w.controller.tally.countLayers(c.ImageID, r, err)
 	switch {
 	case r.Len() > 0:
-		w.recordEvent("BaselineChanged", "the unpacked image of container %s was changed on this machine: %s", c.Name, someOf(r))
+		w.recordInstanceEvent(i, "BaselineChanged", "the unpacked image of container %s was changed on this machine: %s", c.Name, someOf(r))
 		w.controller.log(fmt.Errorf("the unpacked image %s of %s was changed on this machine: %s; import it again", c.ImageID, w.key, someOf(r)))
 	case err == nil && r.UnknownLen() > 0 && len(r.Unknowns) > 0:
-		w.recordEvent("BaselineUnknown", "the unpacked image of container %s could not be compared: %v", c.Name, r.Unknowns[0].Err)
+		w.recordInstanceEvent(i, "BaselineUnknown", "the unpacked image of container %s could not be compared: %v", c.Name, r.Unknowns[0].Err)
 	case err != nil:
-		w.recordEvent("BaselineUnknown", "the unpacked image of container %s could not be compared: %v", c.Name, err)
+		w.recordInstanceEvent(i, "BaselineUnknown", "the unpacked image of container %s could not be compared: %v", c.Name, err)
 	}
 }
 

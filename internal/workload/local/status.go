@@ -89,8 +89,9 @@ func (c *Controller) List() ([]Status, error) {
 		return nil, err
 	}
 	list := []Status{}
+	stats := c.services.balancer.Stats(c.ctx)
 	for _, r := range records {
-		s, err := c.status(r)
+		s, err := c.statusWith(r, stats)
 		if err != nil {
 			return nil, err
 		}
@@ -121,6 +122,10 @@ func (c *Controller) record(key Key) (record, error) {
 }
 
 func (c *Controller) status(r record) (Status, error) {
+	return c.statusWith(r, c.services.balancer.Stats(c.ctx))
+}
+
+func (c *Controller) statusWith(r record, stats traffic.Counters) (Status, error) {
 	rollouts := 0
 	err := c.store.view(func(t tx) error {
 		rollouts = lastNumber(t, "attempts", r.Key)
@@ -160,7 +165,7 @@ func (c *Controller) status(r record) (Status, error) {
 			s.Compromised++
 		}
 	}
-	s.Services = c.services.statusOf(r.Key.Namespace, r.Declared.Labels)
+	s.Services = c.services.statusOf(r.Key.Namespace, r.Declared.Labels, stats)
 	return s, nil
 }
 
@@ -199,8 +204,7 @@ func waiting(r record, g rollout.GateResult) string {
 }
 
 // statusOf returns the ports whose Services select pods with these labels.
-func (s *services) statusOf(namespace string, labels map[string]string) []ServiceStatus {
-	stats := s.balancer.Stats(s.controller.ctx)
+func (s *services) statusOf(namespace string, labels map[string]string, stats traffic.Counters) []ServiceStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []ServiceStatus

@@ -24,7 +24,7 @@ func TestServicesAreListedInOrder(t *testing.T) {
 	}
 	s := &services{controller: &Controller{ctx: t.Context()}, balancer: traffic.NewPool(), list: map[string]*service{"default/web": one("web", 443, 80, 9090, 82), "default/admin": one("admin", 8080)}}
 	var got []int32
-	for _, status := range s.statusOf("default", map[string]string{"app": "web"}) {
+	for _, status := range s.statusOf("default", map[string]string{"app": "web"}, s.balancer.Stats(t.Context())) {
 		got = append(got, status.Port)
 	}
 	if diff := cmp.Diff(got, []int32{8080, 80, 82, 443, 9090}); diff != "" {

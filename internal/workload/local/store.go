@@ -24,13 +24,18 @@ import (
 //	generations  namespace/kind/name/NUMBER   -> Generation
 //	attempts     namespace/kind/name/NUMBER   -> Attempt
 //	events       namespace/kind/name/NUMBER   -> Event
+//	log          NUMBER                       -> event.Event, of all workloads
+//	cursors      name of a sink of events     -> number of the last one that it had
 //	deleted      namespace/kind/name          -> Deletion
 //	services     namespace/name               -> corev1.Service
 //	configmaps   namespace/name               -> corev1.ConfigMap
 //	secrets      namespace/name               -> corev1.Secret
-type store struct{ db *bbolt.DB }
+type store struct {
+	db       *bbolt.DB
+	appended *appended
+}
 
-var buckets = []string{"workloads", "generations", "attempts", "events", "deleted", "services", "configmaps", "secrets"}
+var buckets = []string{"workloads", "generations", "attempts", "events", "log", "cursors", "deleted", "services", "configmaps", "secrets"}
 
 // A record is the stored state of a workload, without its generations.
 type record struct {
@@ -78,7 +83,7 @@ func openFile(path string, o bbolt.Options) (*store, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &store{db}, nil
+	return &store{db, newAppended()}, nil
 }
 
 // destroy removes all stores and evidence of a data directory, without its
@@ -108,14 +113,17 @@ func (s *store) close() error { return s.db.Close() }
 
 // A tx is one transaction. A function with a tx that returns an error rolls the
 // transaction back.
-type tx struct{ *bbolt.Tx }
+type tx struct {
+	*bbolt.Tx
+	appended *appended // is told of events once they are on the disk
+}
 
 func (s *store) update(f func(tx) error) error {
-	return s.db.Update(func(t *bbolt.Tx) error { return f(tx{t}) })
+	return s.db.Update(func(t *bbolt.Tx) error { return f(tx{t, s.appended}) })
 }
 
 func (s *store) view(f func(tx) error) error {
-	return s.db.View(func(t *bbolt.Tx) error { return f(tx{t}) })
+	return s.db.View(func(t *bbolt.Tx) error { return f(tx{t, s.appended}) })
 }
 
 func put[T any](t tx, bucket, key string, value T) error {

@@ -120,6 +120,9 @@ func (w *workload) Update(f func(rollout.Spec, rollout.State) (rollout.State, []
 		return err
 	}
 	for _, e := range happened {
+		if e.Reason == "DriftReplaced" {
+			w.count(func(n *Counts) { n.Replaced++ })
+		}
 		w.publish(e.Reason, e.Message)
 	}
 	return nil
@@ -137,6 +140,9 @@ func (w *workload) writeState(t tx, r record, next rollout.State, events []rollo
 		if err := endAttempt(t, w.key, next); err != nil {
 			return err
 		}
+	}
+	if !r.State.Phase.Ended() && next.Phase.Ended() {
+		t.OnCommit(func() { w.count(func(n *Counts) { n.Rollouts[next.Phase]++ }) })
 	}
 	for _, e := range events {
 		if err := addEvent(t, w.key, e.Reason, e.Message); err != nil {
@@ -238,14 +244,23 @@ func (w *workload) removeAll() {
 // recordEvent publishes and stores an event that is not the state machine's. It
 // does so in the background, because the caller may hold mu.
 func (w *workload) recordEvent(reason, format string, args ...any) {
-	message := fmt.Sprintf(format, args...)
+	w.recordEventOf(eventDetail{}, reason, fmt.Sprintf(format, args...))
+}
+
+// recordEventOf is recordEvent with details.
+func (w *workload) recordEventOf(d eventDetail, reason, message string) {
 	w.wg.Go(func() {
 		w.publish(reason, message)
-		err := w.controller.store.update(func(t tx) error { return addEvent(t, w.key, reason, message) })
+		err := w.controller.store.update(func(t tx) error { return addEventOf(t, w.key, d, reason, message) })
 		if err != nil {
 			w.controller.log(err)
 		}
 	})
+}
+
+// recordInstanceEvent is recordEvent for an event of one instance. The caller holds mu.
+func (w *workload) recordInstanceEvent(i *instance, reason, format string, args ...any) {
+	w.recordEventOf(eventDetail{pod: i.ID, generation: i.Generation}, reason, fmt.Sprintf(format, args...))
 }
 
 // workloadName returns the name that package pod has for a workload,

@@ -51,7 +51,7 @@ var layers = []struct {
 	{[]string{"internal/manifest"}, "reads and edits YAML, purely"},
 	{[]string{"internal/drift/inspect"}, "compares what is on this machine; it runs no pods, so that an agent can use it"},
 	{[]string{"internal/fs/overlay"}, "turns an overlay's directories into trees and finds their image"},
-	{[]string{"internal/workload/batch"}, "decides how the pods of Jobs are run"},
+	{[]string{"internal/workload/batch"}, "decides how the pods of Jobs and the Jobs of CronJobs are run"},
 	{[]string{"internal/workload/rollout"}, "decides how instances replace each other, wherever they run"},
 	{[]string{"internal/servers/boundedjson"}, "reads what another machine wrote, within bounds, and knows no meaning"},
 	{[]string{"internal/drift"}, "compares any two trees, wherever they came from"},

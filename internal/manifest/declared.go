@@ -25,6 +25,9 @@ var declared = map[string]support{
 			"successPolicy":        "all completions must succeed",
 		},
 	},
+	"CronJobSpec": {
+		runs: "schedule timeZone startingDeadlineSeconds concurrencyPolicy suspend jobTemplate successfulJobsHistoryLimit failedJobsHistoryLimit",
+	},
 	"PodFailurePolicy":                       {runs: "rules"},
 	"PodFailurePolicyRule":                   {runs: "action onExitCodes", notes: map[string]string{"onPodConditions": "nothing here disrupts a pod: the rule never matches"}},
 	"PodFailurePolicyOnExitCodesRequirement": {runs: "containerName operator values"},

@@ -20,7 +20,7 @@ const (
 	notReplaced  = "used only when pods are replaced, which a cluster does"
 	oneReplica   = "one pod is run, however many are asked for"
 	onePod       = "one pod is run, once"
-	noController = "kept for a cluster's controller"
+	noController = "kept for a controller, of a cluster or of adamant serve"
 	emptyVolume  = "persistent volumes need a cluster: an empty one stands for it here, and is removed with the pod"
 )
 
@@ -76,6 +76,7 @@ var supported = map[string]support{
 			"suspend": "the pod is run all the same", "ttlSecondsAfterFinished": noController,
 			"podReplacementPolicy": noController, "podFailurePolicy": onePod, "successPolicy": onePod,
 		},
+		hints: map[string]string{"completionMode": "adamant apply runs all indexes"},
 	},
 	"CronJobSpec": {
 		runs: "jobTemplate suspend=false",

@@ -199,6 +199,9 @@ func (c *Controller) change(ctx context.Context, w declared, cur current) (chang
 			ch.before = &r
 		}
 	}
+	if b := ch.before; b != nil && b.Job != nil && b.Job.Owner != "" {
+		return ch, fmt.Errorf("%s is a Job of CronJob %s, which is to be applied in its place", w.key, b.Job.Owner)
+	}
 	for _, g := range cur.generations[w.key] {
 		gen.Number = max(gen.Number, g.Number)
 		if g.Hash == gen.Hash {
@@ -317,7 +320,7 @@ func (ch *change) write(t tx, by Author, now time.Time) error {
 		if fresh, ok, err := get[record](t, "workloads", ch.key.String()); err != nil {
 			return err
 		} else if ok {
-			r.State, r.Job = fresh.State, fresh.Job
+			r.State, r.Job, r.Cron = fresh.State, fresh.Job, fresh.Cron
 		}
 	}
 	// An apply without the field does not end a pause by hand.
@@ -332,6 +335,9 @@ func (ch *change) write(t tx, by Author, now time.Time) error {
 			next.State = r.Job.State
 		}
 		r.Job = next
+	}
+	if ch.cron != nil {
+		r.Cron = ch.cron.after(r.Cron, now)
 	}
 	if ch.isNew {
 		ch.gen.By = by

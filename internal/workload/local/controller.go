@@ -207,10 +207,20 @@ func (c *Controller) start(w *workload) {
 // unpins its images.
 func (c *Controller) removeRecords(w *workload) error {
 	pinned := c.pinned(w.key)
+	var job *jobRecord
 	err := c.store.update(func(t tx) error {
-		err := errors.Join(removeAll(t, "generations", keyPrefix(w.key)), remove(t, "workloads", w.key.String()))
+		r, _, err := get[record](t, "workloads", w.key.String())
+		if err != nil {
+			return err
+		}
+		job = r.Job
+		err = errors.Join(removeAll(t, "generations", keyPrefix(w.key)), remove(t, "workloads", w.key.String()))
 		if err != nil || c.opts.Ephemeral {
 			return err
+		}
+		if job != nil && job.Owner != "" {
+			// A CronJob would push the history of all other workloads out.
+			return errors.Join(removeAll(t, "attempts", keyPrefix(w.key)), removeAll(t, "events", keyPrefix(w.key)))
 		}
 		return keepDeleted(t, w.key, time.Now().UTC())
 	})
@@ -219,6 +229,7 @@ func (c *Controller) removeRecords(w *workload) error {
 	c.mu.Unlock()
 	c.services.setUnused()
 	c.unpin(pinned)
+	c.notifyOwner(w.key, job)
 	return err
 }
 

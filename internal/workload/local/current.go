@@ -68,7 +68,7 @@ func (cur current) affected(d declaration) []declared {
 		if isDeclared || r.Deleting || r.Job != nil || !refersTo(r, d) {
 			continue
 		}
-		list = append(list, declared{key: r.Key, spec: r.Spec, policy: r.Policy, template: r.Declared, retain: r.Retain, paused: r.Paused})
+		list = append(list, declared{key: r.Key, spec: r.Spec, policy: r.Policy, template: r.Declared, retain: r.Retain, paused: r.Paused, cron: r.Cron})
 	}
 	return list
 }
@@ -169,8 +169,12 @@ func adjustments(r record, w declared) []string {
 			list = append(list, fmt.Sprintf("%s: %v -> %v", what, before, after))
 		}
 	}
-	if r.Job != nil && w.job != nil {
-		list = jobAdjustments(r.Job.Spec, *w.job)
+	if r.Job != nil && w.job != nil || r.Cron != nil && w.cron != nil {
+		if w.job != nil {
+			list = jobAdjustments(r.Job.Spec, *w.job)
+		} else {
+			list = cronAdjustments(r.Cron, w.cron)
+		}
 		note("suspend", r.Paused, w.paused)
 		if !reflect.DeepEqual(r.Policy, w.policy) {
 			list = append(list, "how it is compared")

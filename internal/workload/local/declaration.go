@@ -34,6 +34,7 @@ type declared struct {
 	retain   int
 	paused   bool
 	job      *batch.JobSpec // of a Job
+	cron     *cronRecord    // of a CronJob, without its state
 }
 
 // parseDeclaration reads a manifest. Every unsupported field is an error with
@@ -67,14 +68,17 @@ func parseDeclaration(f manifest.File) (declaration, error) {
 		return o.APIVersion == "v1" && (o.Kind == "Service" || o.Kind == "PersistentVolumeClaim")
 	})
 	if len(d.workloads)+len(d.services)+len(d.configMaps)+len(d.secrets)+len(d.claims) == 0 {
-		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Job, Pod, Service, ConfigMap, Secret or PersistentVolumeClaim", f.Name)
+		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Job, CronJob, Pod, Service, ConfigMap, Secret or PersistentVolumeClaim", f.Name)
 	}
 	return d, nil
 }
 
 func declareWorkload(w manifest.Workload) (declared, error) {
-	if o, ok := w.Object.(*batchv1.Job); ok {
+	switch o := w.Object.(type) {
+	case *batchv1.Job:
 		return declareJob(w, o)
+	case *batchv1.CronJob:
+		return declareCronJob(w, o)
 	}
 	deployment := asDeployment(w)
 	spec, policy, err := rollout.FromDeployment(deployment)

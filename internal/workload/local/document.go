@@ -112,7 +112,7 @@ func (l WorkloadList) WriteText(w io.Writer, _ bool) error {
 	fmt.Fprintln(table, "NAME\tNAMESPACE\tKIND\tREADY\tUPDATED\tGENERATION\tPHASE\tADDRESS\tREASON")
 	for _, s := range l.Items {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.ready(), s.Updated,
-			s.Generation, s.phase(), text.OrDash(s.address()), text.EscapeLines(text.Cut(s.Reason, 60)))
+			s.Generation, s.phase(), text.OrDash(s.address()), text.EscapeLines(text.Cut(s.remark(), 60)))
 	}
 	return table.Flush()
 }

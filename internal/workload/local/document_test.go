@@ -25,6 +25,27 @@ func halfway() Status {
 	}
 }
 
+// halfJob is a Job of which one of three indexes succeeded.
+func halfJob() Status {
+	three := 3
+	return Status{
+		Key: Key{Namespace: "shop", Kind: "Job", Name: "import"}, Replicas: 3, Updated: 1, Generation: 1, Phase: rollout.Progressing,
+		Instances: []InstanceStatus{{Name: "import-0-abcde", Generation: 1, Phase: "Succeeded", Made: time.Now()}},
+		Job: &JobStatus{
+			State: "Running", Completions: &three, Parallelism: 1, Active: 1, Succeeded: 1, Failed: 2, Indexes: "0",
+			Began: time.Unix(0, 0), Ended: time.Unix(90, 0),
+		},
+	}
+}
+
+// nightly is a CronJob that was suspended while one of its Jobs runs.
+func nightly() Status {
+	return Status{
+		Key: Key{Namespace: "shop", Kind: "CronJob", Name: "nightly"}, Generation: 2, Phase: rollout.Complete, Paused: true,
+		CronJob: &CronStatus{Schedule: "@daily", TimeZone: "Europe/Berlin", Suspended: true, Active: []string{"nightly-1"}, LastScheduled: time.Unix(0, 0)},
+	}
+}
+
 func TestDocumentText(t *testing.T) {
 	history := History{
 		Generations: []Generation{{Number: 1, Images: []PinnedImage{{Image: "web:1"}, {Image: "proxy:1"}}}},
@@ -54,6 +75,14 @@ func TestDocumentText(t *testing.T) {
 `},
 		{"list", NewWorkloadList([]Status{halfway()}), `NAME  NAMESPACE  KIND        READY  UPDATED  GENERATION  PHASE                 ADDRESS       REASON
 web   shop       Deployment  2/2    1        2           Progressing (paused)  127.0.0.1:80  
+`},
+		{"job", NewDocument(halfJob()), `Job shop/import  Running, generation 1, 1 of 3 succeeded, 1 active, 2 failed, indexes 0, 1m30s
+  INSTANCE        GENERATION  PHASE      ADDRESS  DRIFT  CRASHES  AGE  LAST
+  import-0-abcde  1           Succeeded  -        -      0        0s   
+`},
+		{"list of jobs", NewWorkloadList([]Status{halfJob(), nightly()}), `NAME     NAMESPACE  KIND     READY  UPDATED  GENERATION  PHASE      ADDRESS  REASON
+import   shop       Job      1/3    1        1           Running    -        
+nightly  shop       CronJob  -      0        2           Suspended  -        @daily Europe/Berlin, last ` + time.Unix(0, 0).Local().Format(time.DateTime) + `, 1 active
 `},
 		{"history", NewHistoryDocument(history), `ROLLOUT  GENERATION  IMAGES         BY    CAUSE  BEGAN                TOOK  OUTCOME   REASON
 1        1           web:1,proxy:1  root         ` + began + `  2s    Complete  
@@ -93,6 +122,14 @@ func TestPicture(t *testing.T) {
 	line := "Deployment/web generation 2: Progressing (paused), 1 of 2 updated, 2 ready; generation 1 90%, generation 2 10%; paused by hand: adamant rollout resume"
 	if diff := cmp.Diff(halfway().Line(), line); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
+	}
+	for s, want := range map[*Status]string{
+		new(halfJob()): "Job/import generation 1: Running, 1 of 3 succeeded, 1 active, 2 failed, indexes 0, 1m30s",
+		new(nightly()): "CronJob/nightly generation 2: Suspended, @daily Europe/Berlin, last " + time.Unix(0, 0).Local().Format(time.DateTime) + ", 1 active",
+	} {
+		if diff := cmp.Diff(s.Line(), want); diff != "" {
+			t.Errorf("-got +want\n%s", diff)
+		}
 	}
 	picture := `Deployment shop/web  Progressing (paused)
   generation 1   ◆  90% of the traffic

@@ -71,10 +71,11 @@ func (w *workload) stepJob() (time.Time, error) {
 	pods := w.observeJob()
 	var d batch.JobDecision
 	var state batch.JobState
-	generation := 0
+	var r record
 	err := w.controller.store.update(func(t tx) error {
-		r, ok, err := get[record](t, "workloads", w.key.String())
-		if err != nil {
+		var ok bool
+		var err error
+		if r, ok, err = get[record](t, "workloads", w.key.String()); err != nil {
 			return err
 		}
 		if !ok || r.Deleting || r.Job == nil {
@@ -82,7 +83,6 @@ func (w *workload) stepJob() (time.Time, error) {
 			return nil
 		}
 		state, d = batch.NextPods(r.Job.Spec, r.Job.State, pods, r.State.Paused, time.Now().UTC().Round(0), w.jobPodName)
-		generation = r.State.Target
 		return w.writeJob(t, r, state, d)
 	})
 	if err != nil {
@@ -91,7 +91,10 @@ func (w *workload) stepJob() (time.Time, error) {
 	for _, e := range d.Events {
 		w.publish(e.Reason, e.Message)
 	}
-	return d.Wake, w.executeJob(generation, state, d)
+	if len(d.Events) > 0 && state.Phase.Ended() {
+		w.controller.notifyOwner(w.key, r.Job)
+	}
+	return d.Wake, w.executeJob(r, state, d)
 }
 
 // writeJob stores the state of a Job and its events if anything changed.
@@ -153,7 +156,7 @@ func (w *workload) observeJob() []batch.Pod {
 }
 
 // executeJob executes a decision.
-func (w *workload) executeJob(generation int, s batch.JobState, d batch.JobDecision) error {
+func (w *workload) executeJob(r record, s batch.JobState, d batch.JobDecision) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.deleting {
@@ -173,12 +176,12 @@ func (w *workload) executeJob(generation int, s batch.JobState, d batch.JobDecis
 	if len(d.Create) == 0 {
 		return nil
 	}
-	g, err := w.generation(generation)
+	g, err := w.generation(r.State.Target)
 	if err != nil {
 		return err
 	}
 	for _, p := range d.Create {
-		w.createJobPod(w.ctx, g, p)
+		w.createJobPod(w.ctx, g, p, r.Job)
 	}
 	return nil
 }
@@ -192,8 +195,8 @@ func (w *workload) jobPodName(index int) string {
 }
 
 // createJobPod starts to create a pod of a Job.
-func (w *workload) createJobPod(ctx context.Context, g *Generation, p batch.NewPod) {
-	spec := w.jobPodSpec(g, p)
+func (w *workload) createJobPod(ctx context.Context, g *Generation, p batch.NewPod, r *jobRecord) {
+	spec := w.jobPodSpec(g, p, r)
 	i := &instance{
 		Instance: rollout.Instance{ID: p.Name, Generation: g.Number, Created: time.Now()},
 		template: &g.Template.Spec, labels: spec.Labels, phase: "Starting", crashes: map[string]int{}, done: make(chan struct{}),
@@ -220,17 +223,21 @@ func (w *workload) createJobPod(ctx context.Context, g *Generation, p batch.NewP
 }
 
 // jobPodSpec returns the spec of a pod of a Job, with what the controller of Jobs adds.
-func (w *workload) jobPodSpec(g *Generation, p batch.NewPod) pod.PodSpec {
+func (w *workload) jobPodSpec(g *Generation, p batch.NewPod, r *jobRecord) pod.PodSpec {
 	s := w.spec(g, p.Name)
 	s.Labels[batchv1.JobNameLabel], s.Labels["job-name"] = w.key.Name, w.key.Name
-	if p.Index < 0 {
-		return s
-	}
-	index := strconv.Itoa(p.Index)
 	s.Annotations = maps.Clone(s.Annotations)
 	if s.Annotations == nil {
 		s.Annotations = map[string]string{}
 	}
+	if r.Owner != "" {
+		// In Kubernetes it is an annotation of the Job, which a pod cannot read here.
+		s.Annotations[batchv1.CronJobScheduledTimestampAnnotation] = r.Scheduled.Format(time.RFC3339)
+	}
+	if p.Index < 0 {
+		return s
+	}
+	index := strconv.Itoa(p.Index)
 	s.Labels[batchv1.JobCompletionIndexAnnotation], s.Annotations[batchv1.JobCompletionIndexAnnotation] = index, index
 	s.Spec.Hostname = w.key.Name + "-" + index
 	const variable = "JOB_COMPLETION_INDEX"

@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
@@ -20,6 +21,9 @@ import (
 type jobRecord struct {
 	Spec  batch.JobSpec  `json:"spec"`
 	State batch.JobState `json:"state"`
+
+	Owner     string    `json:"owner,omitempty"`    // CronJob of the same namespace
+	Scheduled time.Time `json:"scheduled,omitzero"` // time of its schedule, in its time zone
 }
 
 // jobAnnotations are the annotations of package rollout that a Job may have. The
@@ -36,7 +40,18 @@ func declareJob(w manifest.Workload, o *batchv1.Job) (declared, error) {
 	return declared{
 		key: Key{w.Namespace, w.Kind, w.Name}, spec: spec, policy: policy, template: w.WithClaims(),
 		paused: o.Spec.Suspend != nil && *o.Spec.Suspend, job: &job,
-	}, errors.Join(err, backOffErr)
+	}, errors.Join(err, backOffErr, checkPorts(&w.Template.Spec, job))
+}
+
+// checkPorts refuses pods that would run at once and share a port of the machine.
+func checkPorts(spec *corev1.PodSpec, job batch.JobSpec) error {
+	hasPort := slices.ContainsFunc(spec.Containers, func(c corev1.Container) bool {
+		return slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.HostPort != 0 })
+	})
+	if hasPort && job.Parallelism > 1 {
+		return fmt.Errorf("%d pods at a time cannot share one host port: set parallelism: 1", job.Parallelism)
+	}
+	return nil
 }
 
 // jobPolicy reads the annotations of a Job. Its drift is only reported by default: a
@@ -47,11 +62,11 @@ func jobPolicy(kind string, meta metav1.ObjectMeta) (rollout.Spec, rollout.Polic
 			return rollout.Spec{}, rollout.Policy{}, "", fmt.Errorf("annotation %s has no meaning for a %s", name, kind)
 		}
 	}
-	spec, policy, err := rollout.FromDeployment(&appsv1.Deployment{ObjectMeta: meta})
+	all, policy, err := rollout.FromDeployment(&appsv1.Deployment{ObjectMeta: meta})
 	if meta.Annotations[rollout.AnnotationOnDrift] == "" {
-		spec.OnDrift = rollout.Report
+		all.OnDrift = rollout.Report
 	}
-	return spec, policy, spec.OnDrift, err
+	return rollout.Spec{OnDrift: all.OnDrift}, policy, all.OnDrift, err
 }
 
 // setJobAction sets the action of an apply on a Job. Another template, or another

@@ -62,6 +62,9 @@ func (j *JobStatus) summary() string {
 
 // ready returns "1/3": ready instances, or the completions of a Job.
 func (s Status) ready() string {
+	if s.CronJob != nil {
+		return "-"
+	}
 	if s.Job != nil {
 		return fmt.Sprintf("%d/%d", s.Job.Succeeded, s.Replicas)
 	}
@@ -70,15 +73,26 @@ func (s Status) ready() string {
 
 // of returns "2 of 3 ready", or the counts of a Job.
 func (s Status) of() string {
+	if s.CronJob != nil {
+		return s.CronJob.summary()
+	}
 	if s.Job != nil {
 		return s.Job.summary()
 	}
 	return fmt.Sprintf("%d of %d ready", s.Ready, s.Replicas)
 }
 
-// jobLine is Line of a Job.
+// remark returns the reason of the phase, or when a CronJob runs.
+func (s Status) remark() string {
+	if s.CronJob != nil && s.Reason == "" {
+		return s.CronJob.summary()
+	}
+	return s.Reason
+}
+
+// jobLine is Line of a Job or CronJob.
 func (s Status) jobLine() string {
-	line := fmt.Sprintf("%s/%s generation %d: %s, %s", s.Kind, s.Name, s.Generation, s.phase(), s.Job.summary())
+	line := fmt.Sprintf("%s/%s generation %d: %s, %s", s.Kind, s.Name, s.Generation, s.phase(), s.of())
 	for _, extra := range []string{s.Waiting, s.Reason} {
 		if extra != "" {
 			line += "; " + text.EscapeLines(text.FirstLine(extra))

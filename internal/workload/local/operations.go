@@ -17,6 +17,9 @@ func (c *Controller) Scale(key Key, replicas int, by Author) error {
 		if r.Job != nil {
 			return fmt.Errorf("%s: a Job has no replicas: change parallelism in its manifest and apply it", key)
 		}
+		if r.Cron != nil {
+			return fmt.Errorf("%s: a CronJob has no replicas: change its manifest and apply it", key)
+		}
 		if replicas > 1 && isExclusive(&r.Declared.Spec) {
 			return fmt.Errorf("%d replicas cannot share one host port or the host network", replicas)
 		}
@@ -119,7 +122,9 @@ func (c *Controller) Delete(key Key, by Author) error {
 		return errors.Join(overtakeAttempt(t, key, time.Now().UTC(), why), addEvent(t, key, "Deleted", why))
 	})
 	if w := c.workload(key); err == nil && w != nil {
-		w.setDeleting()
+		if key.Kind != "CronJob" { // which is there until its Jobs are gone
+			w.setDeleting()
+		}
 		w.notify()
 	}
 	return err

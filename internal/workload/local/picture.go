@@ -12,7 +12,7 @@ import (
 
 // Line returns the progress of the latest rollout as one line.
 func (s Status) Line() string {
-	if s.Job != nil {
+	if s.Job != nil || s.CronJob != nil {
 		return s.jobLine()
 	}
 	line := fmt.Sprintf("%s/%s generation %d: %s, %d of %d updated, %d ready", s.Kind, s.Name, s.Generation, s.phase(), s.Updated, s.Replicas, s.Ready)
@@ -29,6 +29,9 @@ func (s Status) Line() string {
 func (s Status) Picture(color bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s/%s  %s\n", s.Kind, s.Namespace, s.Name, s.phase())
+	if s.Job != nil || s.CronJob != nil {
+		fmt.Fprintf(&b, "  %s\n", s.of())
+	}
 	byGeneration := map[int][]InstanceStatus{}
 	last := s.Generation
 	for _, i := range s.Instances {
@@ -70,6 +73,8 @@ func (s Status) phase() string {
 	switch {
 	case s.Deleting:
 		return "Deleting"
+	case s.CronJob != nil:
+		return s.CronJob.phase()
 	case s.Job != nil:
 		s.Phase = rollout.Phase(s.Job.State)
 		if more = slices.DeleteFunc(more, func(m string) bool { return m == "paused" }); len(more) == 0 {
@@ -127,9 +132,9 @@ func (i InstanceStatus) mark(color bool) string {
 		symbol, code = "·", "2"
 	case i.Drift == rollout.Drifted:
 		symbol, code = "◆", "35"
-	case i.Phase == "Ready":
+	case i.Phase == "Ready", i.Phase == "Succeeded":
 		symbol, code = "●", "32"
-	case i.Phase == "Crashed":
+	case i.Phase == "Crashed", i.Phase == "Failed":
 		symbol, code = "✗", "31"
 	}
 	if !color {

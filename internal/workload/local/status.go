@@ -35,8 +35,9 @@ type Status struct {
 	Rollout    int              `json:"rollout,omitempty"` // number of the latest rollout, as in the history
 	// Compromised is the number of instances that drifted and still exist, in traffic
 	// or out of it.
-	Compromised int        `json:"compromised,omitempty"`
-	Job         *JobStatus `json:"job,omitempty"` // of a Job
+	Compromised int         `json:"compromised,omitempty"`
+	Job         *JobStatus  `json:"job,omitempty"`     // of a Job
+	CronJob     *CronStatus `json:"cronJob,omitempty"` // of a CronJob
 }
 
 // RolloutErr returns why the rollout is not complete, or nil if it is.
@@ -141,6 +142,9 @@ func (c *Controller) statusWith(r record, stats traffic.Counters) (Status, error
 	}
 	if r.Job != nil {
 		s.Job = r.Job.status()
+	}
+	if r.Cron != nil {
+		s.CronJob = r.Cron.status(r.State.Paused)
 	}
 	w := c.workload(r.Key)
 	if w == nil {

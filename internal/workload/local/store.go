@@ -48,6 +48,7 @@ type record struct {
 	Paused   bool                   `json:"paused,omitempty"` // by the manifest; State.Paused may be by hand
 	Retain   int                    `json:"retain"`           // number of generations that are kept for an undo
 	Job      *jobRecord             `json:"job,omitempty"`    // of a Job
+	Cron     *cronRecord            `json:"cron,omitempty"`   // of a CronJob
 }
 
 // ErrServing is returned while another process serves the data directory.

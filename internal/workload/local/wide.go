@@ -21,7 +21,7 @@ func (l WorkloadList) WriteWide(w io.Writer) error {
 			began = text.Age(time.Since(s.Began))
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Namespace, s.Kind, s.ready(), s.Updated,
-			s.Generation, s.Stable, s.phase(), s.Strategy, began, text.OrDash(s.addresses()), text.OrDash(s.images()), text.Escape(s.Reason))
+			s.Generation, s.Stable, s.phase(), s.Strategy, began, text.OrDash(s.addresses()), text.OrDash(s.images()), text.Escape(s.remark()))
 	}
 	return table.Flush()
 }

@@ -66,6 +66,10 @@ func (w *workload) run() {
 		w.repeat(w.stepJob)
 		return
 	}
+	if w.key.Kind == "CronJob" {
+		w.repeat(w.stepCron)
+		return
+	}
 	loop := rollout.Loop{Driver: w, Store: w, Changed: w.changed, Interval: 250 * time.Millisecond, Report: w.controller.log}
 	loop.Run(w.ctx, func(rollout.State) bool { return w.isDeleted() })
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,9 +55,12 @@ unless --force-conflicts is set.`,
 			if err != nil {
 				return err
 			}
+			if !wait {
+				return a.printOutcome(out, false)
+			}
 			// With --wait, the document is that of the rollouts.
-			if !wait || !a.document() {
-				if err := a.printOutcome(out, false); err != nil || !wait {
+			if !a.document() {
+				if err := a.printOutcome(out, false); err != nil && !errors.Is(err, status(report.Incomplete)) {
 					return err
 				}
 			}
@@ -129,12 +133,13 @@ func (a *app) waitAll(ctx context.Context, out local.Outcome, timeout time.Durat
 		return err
 	}
 	list := local.NewWorkloadList(ended)
+	list.PassedOver = out.PassedOver
 	if a.document() {
 		if err := a.print(list); err != nil {
 			return err
 		}
 	}
-	return exitWith(list.RolloutVerdict())
+	return exitWith(max(list.RolloutVerdict(), out.Completeness()))
 }
 
 func newGetCommand(a *app) *cobra.Command {

@@ -82,6 +82,7 @@ func (a *app) deletable(ctx context.Context, c *api.Client, in scope, args, file
 			return nil, nil, err
 		}
 		keys = append(keys, local.Keys(loaded[i])...)
+		a.note(manifest.PassedOverNotes(local.PassedOver(loaded[i]))...)
 	}
 	return keys, loaded, err
 }

@@ -83,7 +83,7 @@ exercise itself writes needs no volume. Its output counts as well as its exit co
 			if len(lessons) == 0 {
 				return failed
 			}
-			return partly(failed, a.printLessons(lessons, save))
+			return partly(failed, a.printLessons(lessons, learn.PassedOver(f, workloads), save))
 		},
 	}
 	files.add(cmd, "learn")
@@ -132,7 +132,7 @@ func (a *app) traced(ctx context.Context, load loadFlags, do func(learn.Options)
 func (a *app) workloads(f manifest.File, load loadFlags) ([]learn.Workload, error) {
 	workloads, err := learn.Workloads(f)
 	a.note(learn.Notes(workloads)...)
-	a.note(f.IgnoredNotes()...)
+	a.note(manifest.PassedOverNotes(learn.PassedOver(f, workloads))...)
 	if err != nil {
 		return nil, err
 	}
@@ -166,8 +166,9 @@ func (a *app) warn(warnings ...string) {
 
 // printLessons prints the profiles or, if they were saved, a summary. A profile
 // that could not be proven is incomplete.
-func (a *app) printLessons(lessons []learn.Lesson, save string) error {
+func (a *app) printLessons(lessons []learn.Lesson, passedOver []manifest.Other, save string) error {
 	list := learn.NewLessonList(lessons, save != "")
+	list.PassedOver = passedOver
 	if save != "" {
 		if err := list.Save(save); err != nil {
 			return err

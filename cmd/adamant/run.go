@@ -61,7 +61,7 @@ so if it does not. Replicas and Services need the foreground, or adamant apply.`
 			if f, err = published(f, publish); err != nil {
 				return err
 			}
-			if other := local.RefusedKinds(f); len(other) > 0 {
+			if other := f.UnsupportedKinds(); len(other) > 0 {
 				return manifest.Errors(other)
 			}
 			parts, err := a.divide(f, detach)
@@ -77,7 +77,7 @@ so if it does not. Replicas and Services need the foreground, or adamant apply.`
 				return err
 			}
 			if detach {
-				return a.detach(ctx, e, parts.once.Pods, ready, replace)
+				return a.detach(ctx, e, parts.once, ready, replace)
 			}
 			return a.foreground(ctx, e, parts, ready)
 		},
@@ -129,7 +129,7 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 			return d, err
 		}
 		if len(rest.Workloads()) == 0 {
-			a.note(local.IgnoredNotes(rest)...)
+			a.note(manifest.PassedOverNotes(local.PassedOverByRun(rest))...)
 			return d, nil
 		}
 	}
@@ -140,7 +140,8 @@ func (a *app) divide(f manifest.File, detach bool) (division, error) {
 }
 
 // detach starts pods that outlive the command.
-func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, ready time.Duration, replace bool) error {
+func (a *app) detach(ctx context.Context, e *pod.Engine, once local.OncePart, ready time.Duration, replace bool) error {
+	specs := once.Pods
 	if replace {
 		if err := local.ReplaceDetached(ctx, e, specs, a.event); err != nil {
 			return err
@@ -155,7 +156,9 @@ func (a *app) detach(ctx context.Context, e *pod.Engine, specs []pod.PodSpec, re
 	if err != nil {
 		return err
 	}
-	if err := a.print(report.ReadyPods{PodList: report.NewPodList(pods)}); err != nil {
+	list := report.NewPodList(pods)
+	list.PassedOver = once.PassedOver
+	if err := a.print(report.ReadyPods{PodList: list}); err != nil {
 		return err
 	}
 	client := api.Dial(a.socket())

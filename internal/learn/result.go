@@ -19,6 +19,7 @@ import (
 // LessonList is the result of learning: the document of `learn -o json`.
 type LessonList struct {
 	document.List[LessonItem]
+	PassedOver []manifest.Other `json:"passedOver,omitempty"` // objects of the manifest that are not run here
 
 	summary bool
 }
@@ -36,7 +37,7 @@ func NewLessonList(lessons []Lesson, summary bool) LessonList {
 	for _, l := range lessons {
 		items = append(items, LessonItem{l.Profile, l.Proof})
 	}
-	return LessonList{document.NewList(document.LessonList, items), summary}
+	return LessonList{List: document.NewList(document.LessonList, items), summary: summary}
 }
 
 // Profiles returns the profiles as YAML.
@@ -57,9 +58,12 @@ func (l LessonList) Save(name string) error {
 	return durable.WriteTarget(name, data, 0o644)
 }
 
-// Verdict returns Incomplete if a profile was not proven, or something was not
-// seen.
+// Verdict returns Incomplete if a profile was not proven, something was not seen, or an
+// object with pods was passed over.
 func (l LessonList) Verdict() report.Verdict {
+	if manifest.HavePods(l.PassedOver) {
+		return report.Incomplete
+	}
 	for _, item := range l.Items {
 		if !item.Proof.Passed || len(item.Proof.Weak) > 0 {
 			return report.Incomplete
@@ -125,11 +129,12 @@ func traits(v profile.Volume) []string {
 // ProofList is the result of proving: the document of `prove -o json`.
 type ProofList struct {
 	document.List[Proof]
+	PassedOver []manifest.Other `json:"passedOver,omitempty"` // objects of the manifest that are not run here
 }
 
 // NewProofList returns the result of proofs.
 func NewProofList(proofs []Proof) ProofList {
-	return ProofList{document.NewList(document.ProofList, proofs)}
+	return ProofList{List: document.NewList(document.ProofList, proofs)}
 }
 
 // Verdict returns Findings if a proof failed. This takes precedence over
@@ -137,6 +142,9 @@ func NewProofList(proofs []Proof) ProofList {
 // pass.
 func (l ProofList) Verdict() report.Verdict {
 	verdict := report.Clean
+	if manifest.HavePods(l.PassedOver) {
+		verdict = report.Incomplete
+	}
 	for _, p := range l.Items {
 		if !p.Passed {
 			return report.Findings

@@ -1,11 +1,13 @@
 package learn
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,6 +40,18 @@ func Workloads(f manifest.File) ([]Workload, error) {
 		return nil, fmt.Errorf("%s: no workload in it: want a Pod, Deployment, StatefulSet, DaemonSet, Job or CronJob", f.Name)
 	}
 	return out, nil
+}
+
+// PassedOver returns the objects of a manifest that are not run with its workloads. The
+// Services of the workloads are.
+func PassedOver(f manifest.File, workloads []Workload) []manifest.Other {
+	services, _ := f.Services() // a field that has no meaning here is no reason to name it twice
+	return slices.DeleteFunc(f.Others(), func(o manifest.Other) bool {
+		return o.Kind == "Service" && o.APIVersion == "v1" && slices.ContainsFunc(services, func(s corev1.Service) bool {
+			isIts := s.Name == o.Name && s.Namespace == cmp.Or(o.Namespace, corev1.NamespaceDefault)
+			return isIts && slices.ContainsFunc(workloads, func(w Workload) bool { return selects(&s, w) })
+		})
+	})
 }
 
 // Notes returns a note for each field of workloads that has no meaning on one

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -156,17 +157,44 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-func TestUnsupportedKinds(t *testing.T) {
-	f, err := Parse("x", []byte("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n---\n"+pod()))
+// TestPassedOver checks the one rule for objects that are not run here: those without
+// pods are named together, and those with pods each.
+func TestPassedOver(t *testing.T) {
+	object := func(apiVersion, kind, name, rest string) string {
+		return fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: %s}\n%s---\n", apiVersion, kind, name, rest)
+	}
+	text := object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "check", "webhooks: [{name: a.b.c, clientConfig: {service: {name: x, namespace: y}}}]\n") +
+		object("monitoring.coreos.com/v1", "ServiceMonitor", "web", "spec: {endpoints: [{port: http}]}\n") +
+		object("monitoring.coreos.com/v1", "PrometheusRule", "web", "spec: {groups: []}\n") +
+		object("networking.istio.io/v1", "VirtualService", "web", "spec: {hosts: [web]}\n") +
+		object("gateway.networking.k8s.io/v1", "HTTPRoute", "web", "spec: {rules: []}\n") +
+		object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "widgets.example.com", "spec: {versions: [{schema: {openAPIV3Schema: {properties: {spec: {properties: {containers: {type: array}}}}}}}]}\n") +
+		object("rbac.authorization.k8s.io/v1", "Role", "web", "rules: []\n") +
+		object("v1", "Namespace", "shop", "") +
+		object("argoproj.io/v1alpha1", "Rollout", "web", "spec: {template: {spec: {containers: [{name: web, image: web}]}}}\n")
+	f, err := Parse("x", []byte(text+pod()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, e := range f.UnsupportedKinds() {
-		got = append(got, e.Error())
+	want := []string{
+		"passed over: 8 objects without pods (ValidatingWebhookConfiguration/check, ServiceMonitor/web, PrometheusRule/web, VirtualService/web, HTTPRoute/web," +
+			" CustomResourceDefinition/widgets.example.com, 2 more)",
+		"x:40: Rollout/web (argoproj.io/v1alpha1) has pods that cannot be run here: it is passed over",
 	}
-	want := []string{"x:2:7: kind: Service (v1) cannot be run here (leave it out, or keep it in a file for the cluster)"}
-	if diff := cmp.Diff(got, want); diff != "" {
+	if diff := cmp.Diff(PassedOverNotes(f.Others()), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
+	}
+	if !HavePods(f.Others()) || HavePods(f.Others()[:8]) {
+		t.Error("only the Rollout has pods")
+	}
+	if got := PassedOverNotes(f.Others()[7:8]); len(got) != 1 || got[0] != "passed over: 1 object without pods (Namespace/shop)" {
+		t.Errorf("got %q", got)
+	}
+	if got := PassedOverNotes(nil); got != nil {
+		t.Errorf("got %q", got)
+	}
+	errs := f.UnsupportedKinds()
+	if len(errs) != 1 || errs[0].Error() != "x:41:7: kind: Rollout (argoproj.io/v1alpha1) cannot be run here (leave it out, or keep it in a file for the cluster)" {
+		t.Errorf("got %v", errs)
 	}
 }

@@ -218,13 +218,13 @@ func (w Workload) objectErrorf(field, hint, format string, args ...any) FieldErr
 // An Other is an object that has no pod template and is neither a ConfigMap
 // nor a Secret.
 type Other struct {
-	File       string
-	APIVersion string
-	Kind       string
-	Namespace  string
-	Name       string
-	Line       int
-	HasPods    bool // something in it has the shape of a pod
+	File       string `json:"file"`
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace,omitempty"`
+	Name       string `json:"name"`
+	Line       int    `json:"line"`
+	HasPods    bool   `json:"hasPods,omitempty"` // something in it has the shape of a pod
 }
 
 // Others returns the objects of the file that are not run here, for a caller
@@ -241,38 +241,4 @@ func (f File) Others() []Other {
 
 func (o *object) other() Other {
 	return Other{File: o.file, APIVersion: o.apiVersion, Kind: o.kind, Namespace: o.namespace, Name: o.name, Line: o.node.line, HasPods: len(podsIn(o.node)) > 0}
-}
-
-// IgnoredNotes returns a note for each of Others, for a caller that ignores them.
-func (f File) IgnoredNotes() []string {
-	var notes []string
-	for _, o := range f.Others() {
-		why := "it has no pods"
-		if o.HasPods {
-			why = "pods of this kind cannot be run here"
-		}
-		notes = append(notes, fmt.Sprintf("%s:%d: %s %s is passed over: %s", o.File, o.Line, o.Kind, o.Name, why))
-	}
-	return notes
-}
-
-// UnsupportedKinds returns an error for each of Others, for a caller that does
-// not use such objects and must not ignore them silently.
-func (f File) UnsupportedKinds() []FieldError {
-	var list []FieldError
-	for _, o := range f.objects {
-		if o.typed != nil {
-			continue
-		}
-		place := o.node
-		if e, ok := o.node.get("kind"); ok {
-			place = e.value
-		}
-		list = append(list, FieldError{
-			File: o.file, Line: place.line, Column: place.col, Path: "kind",
-			Detail: fmt.Sprintf("%s (%s) cannot be run here", o.kind, o.apiVersion),
-			Hint:   "leave it out, or keep it in a file for the cluster",
-		})
-	}
-	return list
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/balancer"
@@ -21,6 +22,8 @@ type PodList struct {
 	document.Header
 	Pods      []Pod      `json:"pods"`
 	Balancers []Balancer `json:"balancers,omitempty"` // of adamant serve; they run also without it
+
+	PassedOver []manifest.Other `json:"passedOver,omitempty"` // of the manifest that was run: objects without pods
 }
 
 // A Balancer is a process that balances the traffic of Services.

@@ -43,6 +43,8 @@ type Result struct {
 type Outcome struct {
 	Results []Result `json:"results"`
 	Notes   []string `json:"notes,omitempty"` // about objects and fields without a meaning on this machine
+
+	PassedOver []manifest.Other `json:"passedOver,omitempty"` // objects without a meaning on this machine
 }
 
 // Rollouts returns the results of an apply that are workloads, each of which may be
@@ -95,9 +97,7 @@ func (c *Controller) apply(ctx context.Context, d declaration, opts ApplyOptions
 		}
 	}
 	out := Outcome{Results: plan.results(), Notes: append(slices.Clone(d.notes), plan.notRetried()...)}
-	for _, o := range d.refused {
-		out.Notes = append(out.Notes, fmt.Sprintf("%s:%d: %s/%s is passed over: it has no meaning on one machine", o.File, o.Line, o.Kind, o.Name))
-	}
+	out.PassedOver, out.Notes = d.refused, append(out.Notes, manifest.PassedOverNotes(d.refused)...)
 	if opts.Dry {
 		c.unpinPlanned(plan)
 	}

@@ -233,8 +233,11 @@ func ClaimsOf(list []ClaimStatus, files []manifest.File, keys []Key) []ClaimStat
 
 // A OncePart is the part of a manifest whose workloads run as one pod each, once.
 type OncePart struct {
-	Pods   []pod.PodSpec
-	Notes  []string // about fields and objects without an effect
+	Pods  []pod.PodSpec
+	Notes []string // about fields and objects without an effect
+
+	PassedOver []manifest.Other // objects that are not run
+
 	claims []corev1.PersistentVolumeClaim
 	refs   []manifest.ClaimRef
 }
@@ -259,7 +262,8 @@ func ParseOnce(f manifest.File) (OncePart, error) {
 	for _, n := range notes {
 		o.Notes = append(o.Notes, n.Error())
 	}
-	o.Notes = append(o.Notes, IgnoredNotes(f)...)
+	o.PassedOver = PassedOverByRun(f)
+	o.Notes = append(o.Notes, manifest.PassedOverNotes(o.PassedOver)...)
 	if len(refused) > 0 {
 		return o, refused
 	}
@@ -269,10 +273,9 @@ func ParseOnce(f manifest.File) (OncePart, error) {
 	return o, nil
 }
 
-// IgnoredNotes returns a note for each object of a manifest that is neither run nor
-// created.
-func IgnoredNotes(f manifest.File) []string {
-	return f.Select(func(kind, _, _ string) bool { return kind != "PersistentVolumeClaim" }).IgnoredNotes()
+// PassedOverByRun returns the objects of a manifest that are neither run nor claims.
+func PassedOverByRun(f manifest.File) []manifest.Other {
+	return slices.DeleteFunc(f.Others(), func(o manifest.Other) bool { return o.APIVersion == "v1" && o.Kind == "PersistentVolumeClaim" })
 }
 
 // Prepare creates the claims of the manifest, or returns an error for each pod whose

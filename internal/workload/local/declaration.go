@@ -64,13 +64,18 @@ func parseDeclaration(f manifest.File) (declaration, error) {
 	if refused = append(append(refused, errs...), claimErrs...); len(refused) > 0 {
 		return d, refused
 	}
-	d.refused = slices.DeleteFunc(f.Others(), func(o manifest.Other) bool {
-		return o.APIVersion == "v1" && (o.Kind == "Service" || o.Kind == "PersistentVolumeClaim")
-	})
+	d.refused = PassedOver(f)
 	if len(d.workloads)+len(d.services)+len(d.configMaps)+len(d.secrets)+len(d.claims) == 0 {
 		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Job, CronJob, Pod, Service, ConfigMap, Secret or PersistentVolumeClaim", f.Name)
 	}
 	return d, nil
+}
+
+// PassedOver returns the objects of a manifest without a meaning on this machine.
+func PassedOver(f manifest.File) []manifest.Other {
+	return slices.DeleteFunc(f.Others(), func(o manifest.Other) bool {
+		return o.APIVersion == "v1" && (o.Kind == "Service" || o.Kind == "PersistentVolumeClaim")
+	})
 }
 
 func declareWorkload(w manifest.Workload) (declared, error) {

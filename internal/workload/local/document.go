@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/text"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -79,11 +80,12 @@ func (i InstanceStatus) phaseText() string {
 // A WorkloadList is the document of `get -o json` and `apply --wait -o json`.
 type WorkloadList struct {
 	document.List[Status]
+	PassedOver []manifest.Other `json:"passedOver,omitempty"` // objects of the manifest that was applied without a meaning on this machine
 }
 
 // NewWorkloadList returns the document of several workloads.
 func NewWorkloadList(list []Status) WorkloadList {
-	return WorkloadList{document.NewList(document.WorkloadList, list)}
+	return WorkloadList{List: document.NewList(document.WorkloadList, list)}
 }
 
 // Verdict returns Findings if instances of a workload are compromised.
@@ -171,13 +173,24 @@ func NewOutcomeDocument(o Outcome, dry bool) OutcomeDocument {
 	return OutcomeDocument{document.NewHeader(document.ApplyResult), o, dry}
 }
 
-// Verdict returns Findings if a dry run found a difference, or a generation that failed
-// is not tried again.
+// Verdict returns Incomplete if an object with pods was passed over, and Findings if a
+// dry run found a difference, or a generation that failed is not tried again.
 func (d OutcomeDocument) Verdict() report.Verdict {
+	if v := d.Completeness(); v != report.Clean {
+		return v
+	}
 	for _, r := range d.Results {
 		if d.dry && r.Action != Unchanged || r.Action == NotRetried {
 			return report.Findings
 		}
+	}
+	return report.Clean
+}
+
+// Completeness returns Incomplete if an object with pods was passed over.
+func (o Outcome) Completeness() report.Verdict {
+	if manifest.HavePods(o.PassedOver) {
+		return report.Incomplete
 	}
 	return report.Clean
 }

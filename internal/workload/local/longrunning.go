@@ -57,25 +57,3 @@ func servicesOf(w manifest.Workload, services []corev1.Service) []corev1.Service
 		return namespaceOf(s.ObjectMeta) != w.Namespace || !selects(s.Spec.Selector, w.Template.Labels)
 	})
 }
-
-// podless are the kinds of Kubernetes itself that start no pods. A manifest often
-// has them beside its workloads; they are passed over with a note.
-var podless = []string{
-	"Service", "Ingress", "IngressClass", "NetworkPolicy", "Endpoints", "EndpointSlice",
-	"HorizontalPodAutoscaler", "PodDisruptionBudget", "PriorityClass", "LimitRange", "ResourceQuota",
-	"Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding",
-	"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "CustomResourceDefinition",
-}
-
-// RefusedKinds returns the objects of unknown kinds that may start pods. If they were
-// passed over, only half of the manifest would run.
-func RefusedKinds(f manifest.File) []manifest.FieldError {
-	var refused []manifest.FieldError
-	others := f.Others()
-	for i, e := range f.UnsupportedKinds() {
-		if !slices.Contains(podless, others[i].Kind) {
-			refused = append(refused, e)
-		}
-	}
-	return refused
-}

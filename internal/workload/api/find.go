@@ -21,7 +21,7 @@ type Ref struct {
 }
 
 // refKinds are the kinds of declared objects.
-var refKinds = []string{"Deployment", "ReplicaSet", "DaemonSet", "Job", "CronJob", "Pod", "Service", "ConfigMap", "Secret"}
+var refKinds = []string{"Deployment", "ReplicaSet", "DaemonSet", "Job", "CronJob", "Pod", "Service", "Ingress", "ConfigMap", "Secret"}
 
 // ParseRef parses NAME, KIND/NAME or NAMESPACE/KIND/NAME: "web", "deploy/web" or
 // "shop/deploy/web".
@@ -117,7 +117,7 @@ func (c *Client) FindHistory(ctx context.Context, r Ref) (local.History, error) 
 // hasInstances reports whether an object is a workload, unlike a Service, a
 // ConfigMap or a Secret.
 func hasInstances(k local.Key) bool {
-	return k.Kind != "Service" && k.Kind != "ConfigMap" && k.Kind != "Secret"
+	return k.Kind != "Service" && k.Kind != "Ingress" && k.Kind != "ConfigMap" && k.Kind != "Secret"
 }
 
 // Key returns the key of the only workload that a reference matches or, if it has

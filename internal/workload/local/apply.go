@@ -96,7 +96,7 @@ func (c *Controller) apply(ctx context.Context, d declaration, opts ApplyOptions
 			return Outcome{}, err
 		}
 	}
-	out := Outcome{Results: plan.results(), Notes: append(slices.Clone(d.notes), plan.notRetried()...)}
+	out := Outcome{Results: plan.results(), Notes: slices.Concat(d.notes, plan.notes, plan.notRetried())}
 	out.PassedOver, out.Notes = d.refused, append(out.Notes, manifest.PassedOverNotes(d.refused)...)
 	if opts.Dry {
 		c.unpinPlanned(plan)
@@ -108,7 +108,8 @@ func (c *Controller) apply(ctx context.Context, d declaration, opts ApplyOptions
 type plan struct {
 	declaration
 	changes []change
-	objects []Result // claims, Services, ConfigMaps and Secrets
+	objects []Result // claims, Services, ConfigMaps, Secrets and Ingress objects
+	notes   []string // beside those of the declaration
 }
 
 // A change is the effect of an apply on one workload.
@@ -143,9 +144,6 @@ func (p plan) notRetried() []string {
 // digest: the same tag may name another image now.
 func (c *Controller) plan(ctx context.Context, d declaration, retry bool) (plan, error) {
 	p := plan{declaration: d}
-	if err := c.services.check(d.services); err != nil {
-		return p, err
-	}
 	claims, err := c.compareClaims(d)
 	if err != nil {
 		return p, err
@@ -162,6 +160,9 @@ func (c *Controller) plan(ctx context.Context, d declaration, retry bool) (plan,
 		return p, err
 	}
 	p.objects = append(claims, p.objects...)
+	if p.notes, err = c.checkExposed(d, cur.exposed()); err != nil {
+		return p, err
+	}
 	for _, w := range cur.affected(d) {
 		ch, err := c.change(ctx, w, cur)
 		if err != nil {
@@ -173,6 +174,21 @@ func (c *Controller) plan(ctx context.Context, d declaration, retry bool) (plan,
 		p.changes = append(p.changes, ch)
 	}
 	return p, nil
+}
+
+// checkExposed returns an error if what listens after an apply cannot be opened or has no
+// valid certificate, and notes about it.
+func (c *Controller) checkExposed(d declaration, all exposed) ([]string, error) {
+	warnings, err := checkCertificates(d, all, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	after := newDoors(all)
+	if err := c.services.check(d.services, after); err != nil {
+		return nil, err
+	}
+	notes, err := c.services.checkDoors(d, all, after)
+	return append(warnings, notes...), err
 }
 
 // change finds the generation that a workload must run. It builds one from the
@@ -290,7 +306,7 @@ func (c *Controller) commit(p plan, by Author) error {
 		return err
 	}
 	err := c.store.update(func(t tx) error {
-		if err := putObjects(t, p.declaration); err != nil {
+		if err := putObjects(t, p.declaration, now); err != nil {
 			return err
 		}
 		for i := range p.changes {

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -324,17 +322,17 @@ func (w *workload) endpoints(shares map[string]int) []endpoint {
 	return list
 }
 
-// openServices opens the declared Services.
+// openServices opens the declared Services and Ingress objects.
 func (c *Controller) openServices() error {
-	var list []corev1.Service
+	var cur current
 	err := c.store.view(func(t tx) (err error) {
-		list, err = all[corev1.Service](t, "services", "")
+		cur, err = readCurrent(t, declaration{})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return c.services.setServices(list)
+	return c.services.setServices(cur.exposed())
 }
 
 // pinned returns the references of the images that a workload's generations

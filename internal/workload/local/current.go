@@ -3,11 +3,14 @@ package local
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -21,6 +24,17 @@ type current struct {
 	generations map[Key][]Generation
 	configMaps  map[string]corev1.ConfigMap // by namespace/name
 	secrets     map[string]corev1.Secret
+	services    map[string]corev1.Service // with those of the manifest, as the others
+	ingresses   map[string]ingressRecord
+}
+
+// exposed returns the objects that listen.
+func (cur current) exposed() exposed {
+	return exposed{
+		services:  slices.Collect(maps.Values(cur.services)),
+		ingresses: slices.Collect(maps.Values(cur.ingresses)),
+		pairs:     newKeyPairs(cur.secrets),
+	}
 }
 
 func nameOf(m metav1.ObjectMeta) string { return namespaceOf(m) + "/" + m.Name }
@@ -33,7 +47,10 @@ func namespaceOf(m metav1.ObjectMeta) string {
 }
 
 func readCurrent(t tx, d declaration) (current, error) {
-	cur := current{generations: map[Key][]Generation{}, configMaps: map[string]corev1.ConfigMap{}, secrets: map[string]corev1.Secret{}}
+	cur := current{
+		generations: map[Key][]Generation{}, configMaps: map[string]corev1.ConfigMap{}, secrets: map[string]corev1.Secret{},
+		services: map[string]corev1.Service{}, ingresses: map[string]ingressRecord{},
+	}
 	var err error
 	if cur.records, err = all[record](t, "workloads", ""); err != nil {
 		return cur, err
@@ -43,12 +60,36 @@ func readCurrent(t tx, d declaration) (current, error) {
 			return cur, err
 		}
 	}
-	maps, err := all[corev1.ConfigMap](t, "configmaps", "")
+	configMaps, err := all[corev1.ConfigMap](t, "configmaps", "")
 	if err != nil {
 		return cur, err
 	}
 	secrets, err := all[corev1.Secret](t, "secrets", "")
-	for _, c := range append(maps, d.configMaps...) {
+	if err != nil {
+		return cur, err
+	}
+	services, err := all[corev1.Service](t, "services", "")
+	if err != nil {
+		return cur, err
+	}
+	for _, s := range append(services, d.services...) {
+		cur.services[nameOf(s.ObjectMeta)] = s
+	}
+	ingresses, err := all[ingressRecord](t, "ingresses", "")
+	if err != nil {
+		return cur, err
+	}
+	for _, r := range ingresses {
+		cur.ingresses[nameOf(r.Ingress.ObjectMeta)] = r
+	}
+	for _, i := range d.ingresses {
+		r := ingressRecord{Made: time.Now().UTC(), Ingress: i}
+		if old, ok := cur.ingresses[nameOf(i.ObjectMeta)]; ok {
+			r.Made = old.Made
+		}
+		cur.ingresses[nameOf(i.ObjectMeta)] = r
+	}
+	for _, c := range append(configMaps, d.configMaps...) {
 		cur.configMaps[nameOf(c.ObjectMeta)] = c
 	}
 	for _, s := range append(secrets, d.secrets...) {
@@ -109,7 +150,7 @@ func (cur current) configuration(w declared) ([]corev1.ConfigMap, []corev1.Secre
 	return configMaps, secrets, nil
 }
 
-// compareObjects returns the effect on Services, ConfigMaps and Secrets.
+// compareObjects returns the effect on Services, ConfigMaps, Secrets and Ingress objects.
 func compareObjects(t tx, d declaration) ([]Result, error) {
 	var list []Result
 	add := func(kind, bucket string, m metav1.ObjectMeta, isSame func(key string) (bool, bool, error)) error {
@@ -134,6 +175,17 @@ func compareObjects(t tx, d declaration) ([]Result, error) {
 	for _, s := range d.secrets {
 		err = errors.Join(err, add("Secret", "secrets", s.ObjectMeta, compareStored(t, "secrets", s)))
 	}
+	for _, i := range d.ingresses {
+		err = errors.Join(err, add("Ingress", "ingresses", i.ObjectMeta, func(key string) (bool, bool, error) {
+			old, ok, err := get[ingressRecord](t, "ingresses", key)
+			equal := ok && equality.Semantic.DeepEqual(old.Ingress, i)
+			return ok, equal, err
+		}))
+		if r := &list[len(list)-1]; r.Action == Adjusted {
+			old, _, _ := get[ingressRecord](t, "ingresses", nameOf(i.ObjectMeta)) // there, as it was compared
+			r.Changes = objectDifferences(old.Ingress, i)
+		}
+	}
 	return list, err
 }
 
@@ -146,7 +198,7 @@ func compareStored[T any](t tx, bucket string, v T) func(string) (bool, bool, er
 	}
 }
 
-func putObjects(t tx, d declaration) error {
+func putObjects(t tx, d declaration, now time.Time) error {
 	var err error
 	for _, s := range d.services {
 		s.Namespace = namespaceOf(s.ObjectMeta)
@@ -157,6 +209,14 @@ func putObjects(t tx, d declaration) error {
 	}
 	for _, s := range d.secrets {
 		err = errors.Join(err, put(t, "secrets", nameOf(s.ObjectMeta), s))
+	}
+	for _, i := range d.ingresses {
+		old, ok, readErr := get[ingressRecord](t, "ingresses", nameOf(i.ObjectMeta))
+		r := ingressRecord{Made: now, Ingress: i}
+		if ok {
+			r.Made = old.Made
+		}
+		err = errors.Join(err, readErr, put(t, "ingresses", nameOf(i.ObjectMeta), r))
 	}
 	return err
 }

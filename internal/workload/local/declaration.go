@@ -7,6 +7,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/workload/batch"
@@ -21,8 +23,24 @@ type declaration struct {
 	secrets    []corev1.Secret
 	claims     []corev1.PersistentVolumeClaim
 	claimRefs  []manifest.ClaimRef // claims that must exist
+	ingresses  []networkingv1.Ingress
 	notes      []string
 	refused    []manifest.Other // objects without a meaning on this machine
+	file       manifest.File
+}
+
+// declares reports whether a Service, Ingress or Secret of a name is declared.
+func (d declaration) declares(kind, name string) bool {
+	has := func(m metav1.ObjectMeta) bool { return nameOf(m) == name }
+	switch kind {
+	case "Service":
+		return slices.ContainsFunc(d.services, func(s corev1.Service) bool { return has(s.ObjectMeta) })
+	case "Ingress":
+		return slices.ContainsFunc(d.ingresses, func(i networkingv1.Ingress) bool { return has(i.ObjectMeta) })
+	case "Secret":
+		return slices.ContainsFunc(d.secrets, func(s corev1.Secret) bool { return has(s.ObjectMeta) })
+	}
+	return false
 }
 
 // A declared workload is one to keep running.
@@ -40,7 +58,7 @@ type declared struct {
 // parseDeclaration reads a manifest. Every unsupported field is an error with
 // its path and line.
 func parseDeclaration(f manifest.File) (declaration, error) {
-	d := declaration{configMaps: f.ConfigMaps(), secrets: f.Secrets()}
+	d := declaration{configMaps: f.ConfigMaps(), secrets: f.Secrets(), file: f}
 	var refused manifest.Errors
 	for _, w := range f.Workloads() {
 		refused = append(refused, manifest.Declared.Unsupported(w)...)
@@ -61,20 +79,23 @@ func parseDeclaration(f manifest.File) (declaration, error) {
 	for _, n := range notes {
 		d.notes = append(d.notes, n.Error())
 	}
-	if refused = append(append(refused, errs...), claimErrs...); len(refused) > 0 {
+	ingresses, _, ingressErrs := f.Ingresses()
+	d.ingresses = ingresses
+	if refused = append(refused, slices.Concat(errs, claimErrs, ingressErrs)...); len(refused) > 0 {
 		return d, refused
 	}
 	d.refused = PassedOver(f)
-	if len(d.workloads)+len(d.services)+len(d.configMaps)+len(d.secrets)+len(d.claims) == 0 {
-		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Job, CronJob, Pod, Service, ConfigMap, Secret or PersistentVolumeClaim", f.Name)
+	if len(d.workloads)+len(d.services)+len(d.configMaps)+len(d.secrets)+len(d.claims)+len(d.ingresses) == 0 {
+		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Job, CronJob, Pod, Service, Ingress, ConfigMap, Secret or PersistentVolumeClaim", f.Name)
 	}
 	return d, nil
 }
 
 // PassedOver returns the objects of a manifest without a meaning on this machine.
 func PassedOver(f manifest.File) []manifest.Other {
+	_, foreign, _ := f.Ingresses() // of other classes
 	return slices.DeleteFunc(f.Others(), func(o manifest.Other) bool {
-		return o.APIVersion == "v1" && (o.Kind == "Service" || o.Kind == "PersistentVolumeClaim")
+		return o.APIVersion == "v1" && (o.Kind == "Service" || o.Kind == "PersistentVolumeClaim") || o.IsIngress() && !slices.Contains(foreign, o)
 	})
 }
 
@@ -146,6 +167,10 @@ func Keys(f manifest.File) []Key {
 	services, _ := f.Services() // an unsupported field does not matter for deleting
 	for _, s := range services {
 		keys = append(keys, Key{namespaceOf(s.ObjectMeta), "Service", s.Name})
+	}
+	ingresses, _, _ := f.Ingresses()
+	for _, i := range ingresses {
+		keys = append(keys, Key{namespaceOf(i.ObjectMeta), "Ingress", i.Name})
 	}
 	for _, c := range f.ConfigMaps() {
 		keys = append(keys, Key{namespaceOf(c.ObjectMeta), "ConfigMap", c.Name})

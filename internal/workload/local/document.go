@@ -2,6 +2,7 @@ package local
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -65,6 +66,12 @@ func (d Document) writeHead(b *bufio.Writer, shorten func(digest string) string)
 		fmt.Fprintf(b, "  service: %s at %s, %d requests, %d errors\n", svc.Name, text.OrDash(svc.Address), svc.Requests, svc.Errors)
 		if svc.Err != "" {
 			fmt.Fprintf(b, "    not open: %s\n", text.EscapeLines(svc.Err))
+		}
+	}
+	for _, i := range s.Ingresses {
+		fmt.Fprintf(b, "  ingress: %s, %s\n", i.Name, cmp.Or(i.urls(), "not open"))
+		if i.Err != "" {
+			fmt.Fprintf(b, "    not served whole: %s\n", text.EscapeLines(i.Err))
 		}
 	}
 }

@@ -42,6 +42,23 @@ func plain(g *Generation) any {
 	return v
 }
 
+// objectDifferences lists the fields that differ between two objects of one kind.
+func objectDifferences(before, after any) []string {
+	var values [2]any
+	for i, v := range []any{before, after} {
+		data, err := json.Marshal(v)
+		if err != nil || json.Unmarshal(data, &values[i]) != nil {
+			return nil
+		}
+	}
+	var list []string
+	walkDifference("", values[0], values[1], &list)
+	for i := range list {
+		list[i] = strings.TrimPrefix(list[i], ".")
+	}
+	return list
+}
+
 func walkDifference(path string, a, b any, list *[]string) {
 	if reflect.DeepEqual(a, b) {
 		return

@@ -130,9 +130,9 @@ func (c *Controller) Delete(key Key, by Author) error {
 	return err
 }
 
-// DeleteObject removes a Service, ConfigMap or Secret.
+// DeleteObject removes a Service, Ingress, ConfigMap or Secret.
 func (c *Controller) DeleteObject(kind, namespace, name string) error {
-	bucket, ok := map[string]string{"Service": "services", "ConfigMap": "configmaps", "Secret": "secrets"}[kind]
+	bucket, ok := map[string]string{"Service": "services", "ConfigMap": "configmaps", "Secret": "secrets", "Ingress": "ingresses"}[kind]
 	if !ok {
 		return fmt.Errorf("%w: %s %s/%s", ErrNotFound, kind, namespace, name)
 	}
@@ -143,9 +143,14 @@ func (c *Controller) DeleteObject(kind, namespace, name string) error {
 		if t.Bucket([]byte(bucket)).Get([]byte(key)) == nil {
 			return fmt.Errorf("%w: %s %s", ErrNotFound, kind, key)
 		}
+		if kind == "Secret" {
+			if err := checkUnused(t, namespace, name); err != nil {
+				return err
+			}
+		}
 		return remove(t, bucket, key)
 	})
-	if err != nil || kind != "Service" {
+	if err != nil || kind == "ConfigMap" {
 		return err
 	}
 	return c.openServices()

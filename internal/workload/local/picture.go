@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,12 +88,17 @@ func (s Status) phase() string {
 	return string(s.Phase)
 }
 
-// address returns the first address of the workload's Services, empty if none is
-// open.
+// address returns the first address of the workload's Services or else of its Ingress
+// objects, empty if none is open.
 func (s Status) address() string {
 	for _, svc := range s.Services {
 		if svc.Address != "" {
 			return svc.Address
+		}
+	}
+	for _, i := range s.Ingresses {
+		if address := cmp.Or(i.TLS, i.Address); address != "" {
+			return address
 		}
 	}
 	return ""

@@ -38,6 +38,9 @@ type services struct {
 
 	mu     sync.Mutex
 	list   map[string]*service // by namespace/name
+	all    exposed             // of which list was made
+	doors  *doors              // of the latest route
+	shut   map[string]error    // doors that are not open, by address
 	unused bool                // no workload is left, so that nothing listens
 }
 
@@ -77,12 +80,13 @@ func (s *services) update() {
 	}
 }
 
-// setServices opens the ports of a list of Services and closes all others. A
-// Service whose address is in use returns an error and stays in the list, so
-// that its status shows the error; the next route tries again.
-func (s *services) setServices(list []corev1.Service) error {
+// setServices opens the ports of Services and the addresses of Ingress objects and closes
+// all others. A Service whose address is in use returns an error and stays in the list,
+// so that its status shows the error; the next route tries again.
+func (s *services) setServices(all exposed) error {
+	list := all.services
 	s.mu.Lock()
-	s.list = map[string]*service{}
+	s.list, s.all = map[string]*service{}, all
 	for _, spec := range list {
 		s.list[spec.Namespace+"/"+spec.Name] = &service{Service: spec}
 	}
@@ -95,12 +99,15 @@ func (s *services) setServices(list []corev1.Service) error {
 			return one.err
 		}
 	}
+	for address, err := range s.shut {
+		return fmt.Errorf("ingress at %s: %w", address, err)
+	}
 	return nil
 }
 
 // check returns an error if a port of a Service is taken, by another Service or by
-// another program, or if an annotation is invalid.
-func (s *services) check(list []corev1.Service) error {
+// another program, or if an annotation is invalid. after are the doors after the apply.
+func (s *services) check(list []corev1.Service, after *doors) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := map[string]string{} // address to the Service that has it after the apply
@@ -127,6 +134,9 @@ func (s *services) check(list []corev1.Service) error {
 			if err != nil {
 				return fmt.Errorf("service %s: %w", name, err)
 			}
+			if after.isYielded(spec, address) {
+				continue
+			}
 			if other, ok := taken[address]; ok && other != name {
 				return fmt.Errorf("service %s: port %d: %s belongs to service %s", name, p.Port, address, other)
 			}
@@ -134,7 +144,7 @@ func (s *services) check(list []corev1.Service) error {
 			if ours[address] {
 				continue
 			}
-			b, err := traffic.Listen(s.controller.ctx, traffic.Options{Address: address, Protocol: protocolOf(p)})
+			b, err := traffic.Listen(s.controller.ctx, traffic.Options{Address: address})
 			if err != nil {
 				return fmt.Errorf("service %s: %w", name, err)
 			}
@@ -152,18 +162,28 @@ func listenerName(s *service, port int32) string {
 // protocolOf returns how a port is balanced: by its appProtocol or the prefix
 // of its name, as service meshes read them, or else by the first bytes of each
 // connection.
-func protocolOf(p corev1.ServicePort) traffic.Protocol {
-	name, _, _ := strings.Cut(strings.ToLower(p.Name), "-")
-	if p.AppProtocol != nil {
-		name = strings.ToLower(*p.AppProtocol)
-	}
-	switch name {
+// With TLS that ends here, https is HTTP.
+func protocolOf(p corev1.ServicePort, endsTLS bool) traffic.Protocol {
+	switch name := appProtocol(p); name {
+	case "https", "kubernetes.io/wss":
+		if endsTLS {
+			return traffic.HTTP
+		}
+		return traffic.TCP
 	case "http", "kubernetes.io/ws":
 		return traffic.HTTP
-	case "tcp", "tls", "https", "grpc", "h2c", "kubernetes.io/h2c":
+	case "tcp", "tls", "grpc", "h2c", "kubernetes.io/h2c":
 		return traffic.TCP
 	}
 	return traffic.Auto
+}
+
+func appProtocol(p corev1.ServicePort) string {
+	if p.AppProtocol != nil {
+		return strings.ToLower(*p.AppProtocol)
+	}
+	name, _, _ := strings.Cut(strings.ToLower(p.Name), "-")
+	return name
 }
 
 // annotationListen is the annotation of a Service that sets its address on this
@@ -201,7 +221,11 @@ const annotationForwarded = "adamant.sh/forwarded"
 
 // forwardingOf returns what the Service's backends are told about the client.
 func forwardingOf(s corev1.Service) (traffic.Forwarding, error) {
-	switch v := s.Annotations[annotationForwarded]; v {
+	return parseForwarding(s.Annotations[annotationForwarded])
+}
+
+func parseForwarding(v string) (traffic.Forwarding, error) {
+	switch v {
 	case "":
 		return traffic.ForwardNothing, nil
 	case "replace":
@@ -235,10 +259,15 @@ func (s *services) route() {
 	s.unused = s.unused && workloads == 0
 	unused := s.unused
 	var list []traffic.Listener
+	s.doors = newDoors(s.all)
 	for _, one := range s.list {
-		if listeners := one.listeners(endpoints, shares); !unused {
+		if listeners := one.listeners(endpoints, shares, s.doors); !unused {
 			list = append(list, listeners...)
 		}
+	}
+	doors := s.doors.listeners()
+	if !unused {
+		list = append(list, doors...)
 	}
 	s.mu.Unlock()
 	failed := s.balancer.Apply(s.controller.ctx, list)
@@ -247,11 +276,17 @@ func (s *services) route() {
 	for _, one := range s.list {
 		one.setFailed(failed, unused)
 	}
+	s.shut = map[string]error{}
+	for _, l := range doors {
+		if err := failed[l.Name]; err != nil {
+			s.shut[l.Address] = err
+		}
+	}
 }
 
 // listeners returns the wanted listeners of a Service's ports. It sets err if the
 // Service is invalid.
-func (s *service) listeners(endpoints []endpoint, shares map[string]int) []traffic.Listener {
+func (s *service) listeners(endpoints []endpoint, shares map[string]int, d *doors) []traffic.Listener {
 	s.invalid, s.listen = nil, map[int32]string{}
 	forwarding, err := forwardingOf(s.Service)
 	if err != nil {
@@ -265,11 +300,25 @@ func (s *service) listeners(endpoints []endpoint, shares map[string]int) []traff
 			s.invalid = err
 			continue
 		}
-		s.listen[p.Port] = address
-		list = append(list, traffic.Listener{
-			Name: listenerName(s, p.Port), Address: address, Protocol: protocolOf(p), Forwarding: forwarding,
+		tls, err := tlsOf(s.Service, p, d.pairs)
+		if err != nil { // never plain text in place of TLS
+			s.invalid = err
+			continue
+		}
+		l := traffic.Listener{
+			Name: listenerName(s, p.Port), Address: address, Protocol: protocolOf(p, tls != nil), Forwarding: forwarding, TLS: tls,
 			Route: s.routeOf(p, endpoints, shares),
-		})
+		}
+		if d.targets[targetName(s.Service, p.Port)] {
+			inside := l
+			inside.Name, inside.Address, inside.TLS = targetName(s.Service, p.Port), "", nil
+			list = append(list, inside)
+		}
+		if d.isYielded(s.Service, address) {
+			continue
+		}
+		s.listen[p.Port] = address
+		list = append(list, l)
 	}
 	return list
 }

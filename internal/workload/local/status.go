@@ -31,6 +31,7 @@ type Status struct {
 	Images     []PinnedImage    `json:"images"`
 	Instances  []InstanceStatus `json:"instances"`
 	Services   []ServiceStatus  `json:"services,omitempty"`
+	Ingresses  []IngressStatus  `json:"ingresses,omitempty"` // that lead to its Services
 	Deleting   bool             `json:"deleting,omitempty"`
 	Rollout    int              `json:"rollout,omitempty"` // number of the latest rollout, as in the history
 	// Compromised is the number of instances that drifted and still exist, in traffic
@@ -170,6 +171,7 @@ func (c *Controller) statusWith(r record, stats traffic.Counters) (Status, error
 		}
 	}
 	s.Services = c.services.statusOf(r.Key.Namespace, r.Declared.Labels, stats)
+	s.Ingresses = c.services.ingressesOf(r.Key.Namespace, r.Declared.Labels)
 	return s, nil
 }
 
@@ -233,9 +235,11 @@ func (s *service) status(stats traffic.Counters) []ServiceStatus {
 		if !s.closed[p.Port] {
 			one.Address = s.listen[p.Port]
 		}
-		for _, st := range stats[listenerName(s, p.Port)] {
-			one.Requests += st.Requests
-			one.Errors += st.Errors
+		for _, listener := range []string{listenerName(s, p.Port), targetName(s.Service, p.Port)} {
+			for _, st := range stats[listener] {
+				one.Requests += st.Requests
+				one.Errors += st.Errors
+			}
 		}
 		list = append(list, one)
 	}

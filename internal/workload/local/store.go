@@ -30,12 +30,13 @@ import (
 //	services     namespace/name               -> corev1.Service
 //	configmaps   namespace/name               -> corev1.ConfigMap
 //	secrets      namespace/name               -> corev1.Secret
+//	ingresses    namespace/name               -> ingressRecord
 type store struct {
 	db       *bbolt.DB
 	appended *appended
 }
 
-var buckets = []string{"workloads", "generations", "attempts", "events", "log", "cursors", "deleted", "services", "configmaps", "secrets"}
+var buckets = []string{"workloads", "generations", "attempts", "events", "log", "cursors", "deleted", "services", "configmaps", "secrets", "ingresses"}
 
 // A record is the stored state of a workload, without its generations.
 type record struct {

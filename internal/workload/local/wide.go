@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,12 +48,19 @@ func (d Document) WriteWide(w io.Writer) error {
 	return b.Flush()
 }
 
-// addresses returns the addresses of all Services.
+// addresses returns the addresses of all Services and Ingress objects.
 func (s Status) addresses() string {
 	var all []string
 	for _, svc := range s.Services {
 		if svc.Address != "" {
 			all = append(all, svc.Address)
+		}
+	}
+	for _, i := range s.Ingresses {
+		for _, address := range []string{i.Address, i.TLS} {
+			if address != "" && !slices.Contains(all, address) {
+				all = append(all, address)
+			}
 		}
 	}
 	return strings.Join(all, ",")

@@ -251,7 +251,7 @@ func TestRulesShares(t *testing.T) {
 // TestRulesDrain drains a backend with a WebSocket that came through rules and TLS: it
 // goes on until the backend has ended, and then ends whole.
 func TestRulesDrain(t *testing.T) {
-	secured := certificate(t, []string{"example.com"})
+	secured := cert(t, []string{"example.com"})
 	ending := make(chan struct{})
 	ws := serveConn(t, "ws", func(c net.Conn, r *bufio.Reader) {
 		readHead(r)

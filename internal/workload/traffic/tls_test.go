@@ -3,52 +3,28 @@ package traffic_test
 import (
 	"bufio"
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
+	"github.com/adamant-sh/adamant/test/certificate"
 )
 
-// certificate makes a self-signed certificate for names, which is shown for hosts.
-func certificate(t *testing.T, names []string, hosts ...string) traffic.Certificate {
+// cert makes a self-signed certificate for names, which is shown for hosts.
+func cert(t *testing.T, names []string, hosts ...string) traffic.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		BasicConstraintsValid: true, IsCA: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return traffic.Certificate{
-		Hosts: hosts,
-		Chain: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		Key:   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}),
-	}
+	p := certificate.Make(t, names...)
+	return traffic.Certificate{Hosts: hosts, Chain: p.Chain, Key: p.Key}
 }
 
 // trusting is a client's configuration for a host whose certificate is one of list.
@@ -106,7 +82,7 @@ func TestTLS(t *testing.T) {
 			fmt.Fprintf(w, "%s %s %d", r.Header.Get("X-Forwarded-Proto"), r.Header.Get("Forwarded"), len(body))
 		}
 	})
-	c := certificate(t, []string{"example.com"})
+	c := cert(t, []string{"example.com"})
 	for protocol, name := range map[traffic.Protocol]string{traffic.HTTP: "http", traffic.Auto: "auto"} {
 		t.Run(name, func(t *testing.T) {
 			b := listen(t, traffic.Options{
@@ -142,7 +118,7 @@ func TestTLS(t *testing.T) {
 // TestTLSTruncated cuts a response whose end is that of the connection: the client must
 // see that it is incomplete, and otherwise that it is complete.
 func TestTLSTruncated(t *testing.T) {
-	c := certificate(t, []string{"example.com"})
+	c := cert(t, []string{"example.com"})
 	for answer, want := range map[string]error{
 		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall":      io.EOF,
 		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na part": nil,
@@ -163,7 +139,7 @@ func TestTLSTruncated(t *testing.T) {
 // TestTLSTunnel passes bytes in both directions until each side has ended, with a client
 // and with a server that speaks first, and after an upgrade.
 func TestTLSTunnel(t *testing.T) {
-	c := certificate(t, []string{"example.com"})
+	c := cert(t, []string{"example.com"})
 	secured := &traffic.TLS{Certificates: []traffic.Certificate{c}}
 	echo := serveConn(t, "echo", func(c net.Conn, r *bufio.Reader) {
 		all, _ := io.ReadAll(r)
@@ -213,7 +189,7 @@ func TestTLSTunnel(t *testing.T) {
 // TestTLSCorrupt sends bytes that are no TLS in the middle of a tunnel: the backend
 // must not take the end of the good ones for the end of the client.
 func TestTLSCorrupt(t *testing.T) {
-	c := certificate(t, []string{"example.com"})
+	c := cert(t, []string{"example.com"})
 	end := make(chan error, 1)
 	b := listen(t, traffic.Options{Protocol: traffic.TCP, TLS: &traffic.TLS{Certificates: []traffic.Certificate{c}}},
 		serveConn(t, "a", func(c net.Conn, r *bufio.Reader) {
@@ -231,9 +207,9 @@ func TestTLSCorrupt(t *testing.T) {
 
 // TestTLSNames shows each client the certificate of the host that it asks for.
 func TestTLSNames(t *testing.T) {
-	exact := certificate(t, []string{"www.example.com"}, "WWW.example.com")
-	wild := certificate(t, []string{"*.example.com"}, "*.example.com")
-	other := certificate(t, []string{"other.example.org"})
+	exact := cert(t, []string{"www.example.com"}, "WWW.example.com")
+	wild := cert(t, []string{"*.example.com"}, "*.example.com")
+	other := cert(t, []string{"other.example.org"})
 	b := listen(t, traffic.Options{}, named(t, "a"))
 	for _, tt := range []struct {
 		name  string
@@ -275,7 +251,7 @@ func TestTLSNames(t *testing.T) {
 
 // TestTLSRefusals tries clients that are too old, or that know no protocol in common.
 func TestTLSRefusals(t *testing.T) {
-	c := certificate(t, []string{"example.com"})
+	c := cert(t, []string{"example.com"})
 	b := listen(t, traffic.Options{TLS: &traffic.TLS{Certificates: []traffic.Certificate{c}, Protocols: []string{"http/1.1"}}}, named(t, "a"))
 	old, h2 := trusting("example.com", c), trusting("example.com", c)
 	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
@@ -295,7 +271,7 @@ func TestTLSRefusals(t *testing.T) {
 // TestTLSChanges replaces the certificate: new clients get it, also those that could
 // resume a session, and open connections go on.
 func TestTLSChanges(t *testing.T) {
-	first, second := certificate(t, []string{"example.com"}), certificate(t, []string{"example.com"})
+	first, second := cert(t, []string{"example.com"}), cert(t, []string{"example.com"})
 	b := listen(t, traffic.Options{TLS: &traffic.TLS{Certificates: []traffic.Certificate{first}}}, named(t, "a"))
 	config := trusting("example.com", first, second)
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
@@ -336,7 +312,7 @@ func TestTLSChanges(t *testing.T) {
 }
 
 func TestParseCertificate(t *testing.T) {
-	a, b := certificate(t, []string{"a"}), certificate(t, []string{"b"})
+	a, b := cert(t, []string{"a"}), cert(t, []string{"b"})
 	for name, tt := range map[string]struct{ chain, key []byte }{
 		"another key":     {a.Chain, b.Key},
 		"no certificate":  {nil, a.Key},
@@ -363,7 +339,7 @@ func TestParseCertificate(t *testing.T) {
 
 // TestCloseDuringHandshake closes a Balancer with a client that does not begin TLS.
 func TestCloseDuringHandshake(t *testing.T) {
-	c := certificate(t, []string{"example.com"})
+	c := cert(t, []string{"example.com"})
 	b := listen(t, traffic.Options{TLS: &traffic.TLS{Certificates: []traffic.Certificate{c}}}, named(t, "a"))
 	conn, r := dial(t, b)
 	io.WriteString(conn, "\x16\x03\x01\x02\x00\x01")

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -286,7 +285,7 @@ func (c *clients) request(ctx context.Context, tr *http.Transport, method, url, 
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK || !strings.HasSuffix(string(text), end) {
-		return fmt.Errorf("status %d, %d bytes, %w", resp.StatusCode, len(text), errors.Join(err))
+		return fmt.Errorf("status %d, %d bytes, error %v", resp.StatusCode, len(text), err)
 	}
 	time.Sleep(5 * time.Millisecond)
 	return nil

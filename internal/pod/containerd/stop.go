@@ -31,7 +31,7 @@ func Stop(ctx context.Context, o Options) error {
 		}
 	}
 	if _, err := os.Stat(l.root); errors.Is(err, fs.ErrNotExist) {
-		return os.RemoveAll(l.state)
+		return volume.RemoveAll(l.state)
 	}
 	unlock, err := lockFile(ctx, l.lock())
 	if err != nil {
@@ -76,10 +76,12 @@ func stop(ctx context.Context, l layout) error {
 	if err := in.removeNetwork(ctx, l); err != nil {
 		return errors.Join(removeErr, err)
 	}
-	if err := os.RemoveAll(l.state); err != nil {
-		return err
+	for _, dir := range []string{l.state, l.root} {
+		if err := volume.RemoveAll(dir); err != nil {
+			return err
+		}
 	}
-	return os.RemoveAll(l.root)
+	return nil
 }
 
 // removePods asks the daemon to stop and remove every pod. A daemon that was

@@ -239,18 +239,45 @@ func (c *Claims) Remove(namespace, name string) error {
 	if err != nil {
 		return fmt.Errorf("remove claim %s/%s: %w", namespace, name, err)
 	}
+	return removeClaimDirs(gone)
+}
+
+func removeClaimDirs(dirs []string) error {
 	var errs []error
-	for _, dir := range gone {
+	for _, dir := range dirs {
 		// A container with Bidirectional mount propagation may have left a mount.
 		if err := volume.UnmountBelow(dir); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		errs = append(errs, volume.RemoveAll(dir))
+		// The last claim takes the directory of its namespace with it.
+		_ = os.Remove(filepath.Dir(dir))
 	}
-	// The last claim takes the directory of its namespace with it.
-	_ = os.Remove(filepath.Dir(c.dir(namespace, name)))
 	return errors.Join(errs...)
+}
+
+// removeRests removes what processes left that were killed while they created or removed
+// a claim.
+func (c *Claims) removeRests() error {
+	rests := filepath.Join(claimsDir(c.root), "*", ".*")
+	// Without such directories, which is the usual case, no lock is needed.
+	if left, err := filepath.Glob(rests); err != nil || len(left) == 0 {
+		return err
+	}
+	lock, err := acquire(filepath.Join(podsDir(c.root), ".names"), false)
+	if errors.Is(err, durable.ErrLocked) {
+		return nil // a claim may be being created; the next call removes the rest
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	left, err := filepath.Glob(rests)
+	if err != nil {
+		return err
+	}
+	return removeClaimDirs(left)
 }
 
 // unname gives a claim's directory a name under which no pod finds it. It returns that

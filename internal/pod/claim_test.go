@@ -48,11 +48,21 @@ func TestClaims(t *testing.T) {
 		}
 	}
 	// A process that was killed left halves of claims.
-	for _, name := range []string{".new-x", ".removed-x"} {
-		if err := os.MkdirAll(filepath.Join(root, "claims", "shop", name, "data"), 0o700); err != nil {
-			t.Fatal(err)
+	halves := func() {
+		for _, name := range []string{".new-x", ".removed-x"} {
+			if err := os.MkdirAll(filepath.Join(root, "claims", "shop", name, "data"), 0o700); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	halves()
+	if err := claims.removeRests(); err != nil {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(root, "claims", "*", "*")); err != nil || len(left) != 1 {
+		t.Errorf("after a killed process there are %v, %v", left, err)
+	}
+	halves()
 	// A record that cannot be read is shown, and its files stay.
 	if _, err := claims.Ensure(Claim{Namespace: "shop", Name: "torn"}); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,10 @@ import (
 )
 
 // version is that of the messages. A process of another version is replaced.
-const version = 1
+//
+//	1  listeners and routes
+//	2  TLS, rules, and listeners without an address
+const version = 2
 
 // maxMessage bounds a message, in bytes.
 const maxMessage = 16 << 20
@@ -36,6 +39,25 @@ type Address struct {
 // applyRequest replaces all listeners and routes.
 type applyRequest struct {
 	Listeners []traffic.Listener `json:"listeners"`
+}
+
+// understood returns the listeners that a process of a version of the messages can open as
+// they are meant, and an error for each of the others: it would serve plain text in
+// place of TLS.
+func understood(version int, list []traffic.Listener) ([]traffic.Listener, map[string]listenError) {
+	if version >= 2 {
+		return list, nil
+	}
+	var known []traffic.Listener
+	failed := map[string]listenError{}
+	for _, l := range list {
+		if l.TLS == nil && len(l.Rules) == 0 && l.Address != "" {
+			known = append(known, l)
+		} else {
+			failed[l.Name] = listenError{Message: "the balancer is of an older version, and could not be replaced"}
+		}
+	}
+	return known, failed
 }
 
 // applyResult has the listeners that are not open.

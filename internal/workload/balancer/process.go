@@ -171,6 +171,9 @@ func (p *process) describe() Process {
 		return d
 	}
 	for _, l := range p.pool.Listeners() {
+		if l.Address == "" {
+			continue // only rules lead to it
+		}
 		d.Listeners = append(d.Listeners, Address{l.Name, l.Address})
 	}
 	return d

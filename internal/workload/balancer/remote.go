@@ -250,9 +250,13 @@ func (r *Remote) apply(ctx context.Context) (map[string]error, error) {
 	var errs []error
 	for _, p := range r.all() {
 		var a applyResult
-		err := p.callWithin(ctx, "/v1/apply", applyRequest{r.wanted}, &a)
+		list, left := understood(p.Version, r.wanted)
+		err := p.callWithin(ctx, "/v1/apply", applyRequest{list}, &a)
 		switch {
 		case err == nil && !p.Retired:
+			for name, e := range left {
+				failed[name] = e
+			}
 			for name, e := range a.Failed {
 				failed[name] = e
 			}
@@ -286,7 +290,7 @@ func (r *Remote) ensure(ctx context.Context) error {
 		return nil
 	case p == nil:
 		return r.start(ctx, "")
-	case p.Program == r.program && p.Version == version:
+	case p.Program == r.program: // and so of the same version, unless it could not be replaced
 		return nil
 	}
 	if err := r.start(ctx, p.path); err != nil {

@@ -3,6 +3,8 @@ package balancer_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/workload/balancer"
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
+	"github.com/adamant-sh/adamant/test/certificate"
 )
 
 // soon is the limit for things that happen at once on an idle machine.
@@ -54,6 +57,7 @@ type lab struct {
 	dir      string
 	program  string
 	listener traffic.Listener
+	pair     certificate.Pair
 	backend  string
 }
 
@@ -63,7 +67,7 @@ func newLab(t *testing.T) *lab {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "adamant-balancer-") // t.TempDir is too long for a socket
 	check(t, err)
-	l := &lab{t: t, dir: filepath.Join(dir, "traffic"), program: os.Args[0]}
+	l := &lab{t: t, dir: filepath.Join(dir, "traffic"), program: os.Args[0], pair: certificate.Make(t, "web.test")}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		fmt.Fprint(w, "hello")
@@ -130,8 +134,42 @@ func (l *lab) open() *balancer.Remote {
 // apply applies the listener and one of the same backend for TCP.
 func (l *lab) apply(r *balancer.Remote) {
 	l.t.Helper()
-	for name, err := range r.Apply(l.t.Context(), []traffic.Listener{l.listener, l.tunnel()}) {
+	for name, err := range r.Apply(l.t.Context(), append([]traffic.Listener{l.listener, l.tunnel()}, l.secured()...)) {
 		l.t.Fatal(name, err)
+	}
+}
+
+// secured returns a listener with TLS whose rule leads to one without an address.
+func (l *lab) secured() []traffic.Listener {
+	_, port, err := net.SplitHostPort(l.listener.Address)
+	check(l.t, err)
+	return []traffic.Listener{
+		{
+			Name: "secured", Address: net.JoinHostPort("127.0.0.3", port), Protocol: traffic.HTTP,
+			TLS:   &traffic.TLS{Certificates: []traffic.Certificate{{Chain: l.pair.Chain, Key: l.pair.Key}}},
+			Rules: []traffic.Rule{{Host: "web.test", Path: "/", To: "inside"}},
+		},
+		{Name: "inside", Route: l.listener.Route},
+	}
+}
+
+// trusting returns a client that keeps one connection with TLS.
+func (l *lab) trusting() (ask func() (string, error)) {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(l.pair.Chain)
+	tr := &http.Transport{MaxConnsPerHost: 1, TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", l.secured()[0].Address)
+	}}
+	l.t.Cleanup(tr.CloseIdleConnections)
+	client := &http.Client{Transport: tr, Timeout: soon}
+	return func() (string, error) {
+		resp, err := client.Get("https://web.test/")
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return string(text), err
 	}
 }
 
@@ -291,7 +329,7 @@ func TestKilled(t *testing.T) {
 	check(t, syscall.Kill(before, syscall.SIGKILL))
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: soon}
 	l.until("a request is answered", func() bool { return request(client, "http://"+l.listener.Address, false) == nil })
-	if got := l.primary(); got.PID == before || len(got.Listeners) != 2 {
+	if got := l.primary(); got.PID == before || len(got.Listeners) != 3 {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -304,6 +342,8 @@ func TestUpgrade(t *testing.T) {
 	l.apply(r)
 	s, before := l.dial(), l.primary()
 	s.echoes()
+	ask := l.trusting()
+	mustAnswer(t, ask)
 	check(t, r.Close())
 	l.program = filepath.Join(filepath.Dir(l.dir), "newer")
 	copyFile(t, os.Args[0], l.program)
@@ -316,11 +356,18 @@ func TestUpgrade(t *testing.T) {
 	}
 	newer := l.dial()
 	newer.echoes()
+	mustAnswer(t, ask)          // of the old process, which ends the connection
+	mustAnswer(t, l.trusting()) // of the newer one
+	for _, a := range l.primary().Listeners {
+		if a.Name == "inside" {
+			t.Errorf("a listener without an address is shown: %v", a)
+		}
+	}
 
 	// Routes reach both, so that a backend which leaves is drained in both.
 	gone := l.tunnel()
 	gone.Route = traffic.Route{}
-	for name, err := range r.Apply(t.Context(), []traffic.Listener{l.listener, gone}) {
+	for name, err := range r.Apply(t.Context(), append([]traffic.Listener{l.listener, gone}, l.secured()...)) {
 		t.Fatal(name, err)
 	}
 	s.echoes()
@@ -335,6 +382,13 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	l.until("the old process has ended", func() bool { return len(l.processes()) == 1 })
+}
+
+func mustAnswer(t *testing.T, ask func() (string, error)) {
+	t.Helper()
+	if got, err := ask(); err != nil || got != "hello" {
+		t.Errorf("with TLS: %q, %v", got, err)
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {

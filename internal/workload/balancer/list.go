@@ -58,7 +58,7 @@ func End(ctx context.Context, dir string) error {
 }
 
 func endOne(ctx context.Context, path string) error {
-	fd, err := pidfdOf(ctx, path)
+	fd, err := OpenPeer(ctx, path)
 	if isGone(err) || errors.Is(err, unix.ESRCH) {
 		return nil
 	}
@@ -82,8 +82,9 @@ func endOne(ctx context.Context, path string) error {
 	return errors.New("it still runs after SIGKILL")
 }
 
-// pidfdOf opens the process that listens on a socket, as the kernel knows it.
-func pidfdOf(ctx context.Context, path string) (int, error) {
+// OpenPeer opens the process that listens on a socket, as the kernel knows it. The caller
+// must close the descriptor, which is that of pidfd_open(2).
+func OpenPeer(ctx context.Context, path string) (int, error) {
 	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err != nil {
 		return -1, err

@@ -36,6 +36,9 @@ type Address struct {
 	Address string `json:"address"`
 }
 
+// backends are the hosts that routes lead to, by the ID of the backend.
+type backends map[string]string
+
 // applyRequest replaces all listeners and routes.
 type applyRequest struct {
 	Listeners []traffic.Listener `json:"listeners"`

@@ -129,6 +129,7 @@ func (p *process) routes() http.Handler {
 	handle(mux, "POST /v1/apply", p.apply)
 	handle(mux, "POST /v1/drain", p.drain)
 	handle(mux, "GET /v1/stats", func(ctx context.Context, _ struct{}) (traffic.Counters, error) { return p.pool.Stats(ctx), nil })
+	handle(mux, "GET /v1/backends", func(context.Context, struct{}) (backends, error) { return p.backends(), nil })
 	handle(mux, "POST /v1/retire", p.retire)
 	// The answer to this request is the end of the process.
 	mux.HandleFunc("GET /v1/life", func(w http.ResponseWriter, r *http.Request) {
@@ -177,6 +178,19 @@ func (p *process) describe() Process {
 		d.Listeners = append(d.Listeners, Address{l.Name, l.Address})
 	}
 	return d
+}
+
+// backends returns what the routes lead to.
+func (p *process) backends() backends {
+	hosts := backends{}
+	for _, l := range p.pool.Listeners() {
+		for _, b := range l.Route.Backends {
+			if host, _, err := net.SplitHostPort(b.Address); err == nil {
+				hosts[b.ID] = host
+			}
+		}
+	}
+	return hosts
 }
 
 // apply is traffic.Pool.Apply. A process without listeners ends.

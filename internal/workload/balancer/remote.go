@@ -27,11 +27,14 @@ const (
 	startAgain = time.Second      // after a process that could not be started
 )
 
-// Options configures a Remote. All fields must be set.
+// Options configures a Remote. All fields but HungAfter must be set.
 type Options struct {
 	Dir     string      // for sockets and the log
 	Command []string    // the program that calls Run and its arguments; "--from SOCKET" is added to take over
 	Log     func(error) // gets errors after which the Remote tries again
+	// HungAfter is how long a process may leave requests unanswered before it is killed and
+	// replaced; 15 s if 0.
+	HungAfter time.Duration
 }
 
 // A Remote is the daemon's side: it starts, finds, feeds and replaces processes. It
@@ -71,6 +74,7 @@ func Open(ctx context.Context, o Options) (*Remote, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
+	o.HungAfter = cmp.Or(o.HungAfter, hungAfter)
 	r := &Remote{opts: o, program: program, peers: map[string]*remoteProcess{}, sum: traffic.Counters{}}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return r, r.find(ctx)
@@ -86,7 +90,11 @@ func (r *Remote) find(ctx context.Context) error {
 		if r.knows(path) {
 			continue
 		}
-		if err := r.connect(ctx, path); isGone(err) {
+		err := r.connect(ctx, path)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			err = r.connectHung(ctx, path)
+		}
+		if isGone(err) {
 			os.Remove(path) // of a process that was killed
 		} else if err != nil {
 			r.opts.Log(fmt.Errorf("connect to the balancer at %s: %w", path, err))
@@ -131,11 +139,21 @@ func (r *Remote) connect(ctx context.Context, path string) error {
 	if err := p.call(ctx, http.MethodGet, "/v1/stats", nil, &p.last); err != nil {
 		return err
 	}
+	pidfd, err := OpenPeer(ctx, path)
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
 	r.peers[path] = p
 	r.mu.Unlock()
 	r.wg.Go(func() {
+		defer unix.Close(pidfd)
+		hung, end := context.WithCancel(r.ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { r.watchAnswers(hung, p, pidfd) })
 		p.waitEnd(r.ctx)
+		end()
+		wg.Wait()
 		if r.ctx.Err() == nil {
 			r.ended(p)
 		}

@@ -34,6 +34,13 @@ func newPodReadiness(spec *corev1.PodSpec, tell func(ready bool, reason string))
 	return r
 }
 
+// assume makes the pod ready without a call of notify.
+func (r *podReadiness) assume() {
+	if r != nil {
+		r.waiting, r.ready = map[string]string{}, true
+	}
+}
+
 // set records the reason why a container is not ready, or that it is ready if the
 // reason is empty.
 func (r *podReadiness) set(container, reason string) {

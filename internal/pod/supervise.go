@@ -25,6 +25,9 @@ type Supervision struct {
 	// or complete. Calls do not overlap and must not block. Ready is not called
 	// when the ctx of Supervise ends.
 	Ready func(ready bool, reason string)
+	// WasReady is set if the pod was ready under its last supervisor. It then is ready until
+	// a probe or the end of a container tells otherwise, as if a kubelet is restarted.
+	WasReady bool
 	// Crashed is called when the back-off after a crash begins, and again with the
 	// same crash if this supervisor continues the back-off of another. Calls do not
 	// overlap and must not block.
@@ -99,6 +102,9 @@ func (p *Pod) supervisor(ctx context.Context, s Supervision, retries bool) (w *w
 		return nil, err
 	}
 	w.readiness, w.retries = newPodReadiness(&p.rec.Spec.Spec, s.Ready), retries
+	if s.WasReady {
+		w.readiness.assume()
+	}
 	return w, nil
 }
 

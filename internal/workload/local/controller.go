@@ -70,7 +70,10 @@ type Controller struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 	wg        sync.WaitGroup
-	creating  chan struct{} // bounds concurrent creations of pods
+	serving   map[string]string // hosts of the instances that the balancer passed traffic to before, by ID
+	comparing chan struct{}     // one comparison for a reader at a time
+	compareAt time.Time         // no comparison for a reader before
+	creating  chan struct{}     // bounds concurrent creations of pods
 
 	applying  sync.Mutex // one change of declarations at a time
 	mu        sync.Mutex
@@ -94,7 +97,7 @@ func Open(ctx context.Context, o Options) (*Controller, error) {
 	}
 	c := &Controller{
 		opts: o, engine: o.Engine, root: o.Engine.Root(), store: s, pinHolder: holder, log: o.Log,
-		workloads: map[Key]*workload{}, creating: make(chan struct{}, maxConcurrentCreates),
+		workloads: map[Key]*workload{}, creating: make(chan struct{}, maxConcurrentCreates), comparing: make(chan struct{}, 1),
 	}
 	// ctx is that of the call. The controller runs until Close.
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -154,6 +157,7 @@ func (c *Controller) load(ctx context.Context) error {
 	for _, r := range records {
 		c.workloads[r.Key] = newWorkload(c, r.Key)
 	}
+	c.serving = c.servingBackends(ctx)
 	// Every pod is adopted before the first workload starts: a workload with too few
 	// instances would create more.
 	for _, p := range pods {

@@ -84,7 +84,7 @@ func (w *workload) createInstance(ctx context.Context, g *Generation) {
 			return
 		}
 		w.setCreated(i, p)
-		w.supervise(ctx, i)
+		w.supervise(ctx, i, false)
 	})
 }
 
@@ -135,7 +135,8 @@ func (w *workload) setCreated(i *instance, p *pod.Pod) {
 }
 
 // adopt takes over a pod that an earlier process created. It counts as created
-// by this one except that it is not ready before its probes have run again.
+// by this one. If it served under that process it is ready until a probe fails; otherwise
+// it is not ready before its probes have run again.
 func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 	i := &instance{
 		Instance: rollout.Instance{ID: p.Name, Generation: generation, Created: p.Created},
@@ -174,19 +175,26 @@ func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 		w.adoptJobPod(ctx, i)
 		return
 	}
+	if w.controller.wasServing(p, i.address()) {
+		i.Ready, i.ReadySince, i.phase = true, time.Now(), "Ready"
+		w.queueComparison(i)
+	}
+	wasReady := i.Ready
 	w.wg.Go(func() {
 		defer close(i.done)
-		w.supervise(ctx, i)
+		w.supervise(ctx, i, wasReady)
 	})
 }
 
 // supervise supervises an instance until it is terminated. An instance that
 // ended by itself is removed, and the loop creates another.
-func (w *workload) supervise(ctx context.Context, i *instance) {
+func (w *workload) supervise(ctx context.Context, i *instance, wasReady bool) {
 	err := i.pod.Supervise(ctx, pod.Supervision{
 		Events:  func(e pod.Event) { w.handleEvent(i, e) },
 		Ready:   func(ready bool, reason string) { w.setReady(i, ready, reason) },
 		Crashed: func(c pod.Crash) { w.setCrashed(i, c) },
+
+		WasReady: wasReady,
 	})
 	if ctx.Err() != nil {
 		return // it is being terminated, or the controller is closed

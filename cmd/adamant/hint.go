@@ -41,6 +41,8 @@ func mend(err error) string {
 		return "adamant images lists the images, adamant load adds some"
 	case errors.Is(err, api.ErrNotServing):
 		return "start the daemon with adamant serve, or as a service: adamant serve --help"
+	case errors.Is(err, api.ErrDenied):
+		return "run it with sudo, or join the group that may read: adamant serve --read-group GROUP"
 	case errors.Is(err, local.ErrServing):
 		return "one daemon serves a data directory; adamant get asks it"
 	case errors.Is(err, local.ErrForeground):

@@ -19,8 +19,10 @@ import (
 type serveFlags struct {
 	file        string
 	unit, check bool
+	stop        bool
 	eventsFile  string
 	metrics     string
+	readGroup   string
 }
 
 func newServeCommand(a *app) *cobra.Command {
@@ -39,7 +41,9 @@ again at SIGHUP. Flags take the place of its fields. --check-config checks it.
 /etc/systemd/system/adamant.service, then systemctl enable --now adamant.`,
 		Example: `  adamant serve
   adamant serve --metrics 127.0.0.1:9464
+  adamant serve --read-group adamant
   adamant serve --events-file -            # each event as a line of JSON
+  adamant serve --stop
   adamant serve --config serve.yaml --check-config
   adamant serve --unit > /etc/systemd/system/adamant.service`,
 		Args: cobra.NoArgs,
@@ -47,6 +51,14 @@ again at SIGHUP. Flags take the place of its fields. --check-config checks it.
 			switch {
 			case f.unit:
 				return a.printUnit(f)
+			case f.stop:
+				c := a.client()
+				defer c.Close()
+				left, err := c.Stop(cmd.Context())
+				if err == nil {
+					fmt.Fprintln(a.out, left)
+				}
+				return err
 			case f.check:
 				_, err := a.serveConfig(f)
 				if err == nil {
@@ -61,7 +73,9 @@ again at SIGHUP. Flags take the place of its fields. --check-config checks it.
 	flags.StringVar(&f.file, "config", "", "configuration file (default /etc/adamant/serve.yaml if it exists)")
 	flags.BoolVar(&f.check, "check-config", false, "check the configuration and exit")
 	flags.BoolVar(&f.unit, "unit", false, "print a systemd unit and exit")
+	flags.BoolVar(&f.stop, "stop", false, "stop the running daemon; the pods and the traffic go on")
 	flags.StringVar(&f.metrics, "metrics", "", "also answer GET /metrics at an address, such as 127.0.0.1:9464")
+	flags.StringVar(&f.readGroup, "read-group", "", "group whose members may read: get, status, drift, events")
 	flags.StringVar(&f.eventsFile, "events-file", "", "append a line of JSON for each event to a file; - is standard output")
 	return cmd
 }
@@ -78,7 +92,7 @@ func (a *app) serveConfig(f serveFlags) (api.Config, error) {
 	for _, o := range []struct {
 		field *string
 		flag  string
-	}{{&c.DataDir, a.root}, {&c.StateDir, a.state}, {&c.RuntimeEndpoint, a.endpoint}, {&c.Metrics, f.metrics}, {&c.Events.File, f.eventsFile}} {
+	}{{&c.DataDir, a.root}, {&c.StateDir, a.state}, {&c.RuntimeEndpoint, a.endpoint}, {&c.Metrics, f.metrics}, {&c.ReadGroup, f.readGroup}, {&c.Events.File, f.eventsFile}} {
 		*o.field = cmp.Or(o.flag, *o.field)
 	}
 	return c, c.Check()
@@ -131,7 +145,7 @@ func (a *app) printUnit(f serveFlags) error {
 	}
 	var flags []string
 	for _, f := range []struct{ name, value string }{
-		{"data-dir", a.root}, {"state-dir", a.state}, {"runtime-endpoint", a.endpoint}, {"config", f.file}, {"metrics", f.metrics}, {"events-file", f.eventsFile},
+		{"data-dir", a.root}, {"state-dir", a.state}, {"runtime-endpoint", a.endpoint}, {"config", f.file}, {"metrics", f.metrics}, {"read-group", f.readGroup}, {"events-file", f.eventsFile},
 	} {
 		if f.value != "" {
 			flags = append(flags, fmt.Sprintf("--%s=%s", f.name, f.value))

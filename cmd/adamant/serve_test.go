@@ -31,16 +31,19 @@ type served struct {
 	cmd    *exec.Cmd
 	log    *outputLog
 	images *web.Maker
+	args   []string // of serve
 }
 
 // serve starts a daemon in its own lab. The end of the test closes the lab.
 func serve(t *testing.T) *served { return serveOn(t, "") }
 
 // serveOn is serve with a data directory.
-func serveOn(t *testing.T, root string) *served {
+func serveOn(t *testing.T, root string) *served { return serveWith(t, ownLab(t, root)) }
+
+// serveWith is serve in a lab, with arguments of the command.
+func serveWith(t *testing.T, l *lab, args ...string) *served {
 	t.Helper()
-	l := ownLab(t, root)
-	s := &served{t: t, images: web.NewMaker(l.dir), lab: l}
+	s := &served{t: t, images: web.NewMaker(l.dir), lab: l, args: args}
 	s.start()
 	t.Cleanup(s.close)
 	return s
@@ -74,7 +77,7 @@ func (l *outputLog) String() string {
 func (s *served) start() {
 	s.t.Helper()
 	s.log = &outputLog{}
-	s.cmd = s.command("serve")
+	s.cmd = s.command(append([]string{"serve"}, s.args...)...)
 	s.cmd.Stderr = s.log
 	check(s.t, s.cmd.Start())
 	s.until("the daemon answers", func() bool {

@@ -59,7 +59,7 @@ func (e *Engine) driftOfInstance(ctx context.Context, name string, opts DriftOpt
 	if err == nil {
 		return p.driftAll(ctx, opts, layers)
 	}
-	if !errors.Is(err, ErrNotFound) || opts.Namespace != "" { // other containers have none
+	if !errors.Is(err, ErrNotFound) || opts.Namespace != "" || opts.PodsOnly { // other containers have none
 		return nil, err
 	}
 	r, err := inspect.Container(ctx, name, opts.Volumes)

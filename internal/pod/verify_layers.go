@@ -20,7 +20,8 @@ type DriftOptions struct {
 	// all of the image.
 	VerifyLayers bool
 	// Volumes lists the programs in volumes too, see inspect.Programs.
-	Volumes bool
+	Volumes  bool
+	PodsOnly bool // names are those of pods, and not of other containers
 }
 
 var errNoBlobs = errors.New("the layers cannot be compared with the image: the runtime of this container does not give its blobs")

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -27,6 +28,17 @@ type Error struct {
 
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
+
+// Mend returns what a user can do who may not do it.
+func (e *Error) Mend() string {
+	if e.Status == http.StatusForbidden {
+		return "run it with sudo"
+	}
+	return ""
+}
+
+// ErrDenied is returned if this user may not connect to the daemon.
+var ErrDenied = errors.New("permission denied")
 
 // A Client sends requests to the daemon. It is safe for concurrent use.
 type Client struct {
@@ -56,15 +68,8 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 		return err
 	}
 	resp, err := c.http.Do(req)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w: nobody listens at %s", ErrNotServing, c.socket)
-	}
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return err
+		return c.describe(err)
 	}
 	defer resp.Body.Close()
 	decoder := json.NewDecoder(resp.Body)
@@ -76,6 +81,20 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 		return e
 	}
 	return decoder.Decode(into)
+}
+
+// describe returns the error of a request that got no answer.
+func (c *Client) describe(err error) error {
+	var u *url.Error
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: nobody listens at %s", ErrNotServing, c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("connect to %s: %w", c.socket, ErrDenied)
+	case errors.As(err, &u):
+		return u.Err
+	}
+	return err
 }
 
 func workloadPath(k local.Key) string { return "/v1/workloads/" + keyPath(k) }
@@ -101,6 +120,16 @@ func (c *Client) ListIn(ctx context.Context, namespace string) ([]local.Status, 
 // Status returns one workload.
 func (c *Client) Status(ctx context.Context, k local.Key) (s local.Status, err error) {
 	return s, c.call(ctx, http.MethodGet, workloadPath(k), nil, &s)
+}
+
+// Drift compares instances, all of a namespace if none is named and all if that is empty,
+// and returns the reports without any content of files. The daemon does it, so that it
+// needs no rights but to read.
+func (c *Client) Drift(ctx context.Context, instances []string, namespace, container string) (report.DriftReportList, error) {
+	q := url.Values{"instance": instances, "namespace": {namespace}, "container": {container}}
+	var list []report.DriftReport
+	err := c.call(ctx, http.MethodGet, "/v1/drift?"+q.Encode(), nil, &list)
+	return report.DriftReportsOf(list), err
 }
 
 // History returns the history of a workload.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -27,6 +28,7 @@ type Config struct {
 	StateDir        string       `json:"stateDir,omitempty"`        // as --state-dir; takes effect when the daemon starts
 	RuntimeEndpoint string       `json:"runtimeEndpoint,omitempty"` // as --runtime-endpoint; takes effect when the daemon starts
 	Metrics         string       `json:"metrics,omitempty"`         // address for /metrics, "127.0.0.1:9464"; empty for the daemon's socket only
+	ReadGroup       string       `json:"readGroup,omitempty"`       // group whose members may read: get, status, drift, events, rollout status and history
 	Events          EventsConfig `json:"events,omitzero"`
 }
 
@@ -109,6 +111,7 @@ func (c Config) checks() []configCheck {
 		{[]string{"dataDir"}, func() error { return checkPath(c.DataDir) }},
 		{[]string{"stateDir"}, func() error { return checkPath(c.StateDir) }},
 		{[]string{"metrics"}, func() error { return checkMetrics(c.Metrics) }},
+		{[]string{"readGroup"}, func() error { _, err := groupID(c.ReadGroup); return err }},
 		{[]string{"events", "file"}, func() error {
 			if c.Events.File == "-" {
 				return nil
@@ -160,6 +163,21 @@ func checkMetrics(address string) error {
 		return fmt.Errorf("%q: want an IP address or localhost", address)
 	}
 	return nil
+}
+
+// groupID returns the number of a group, which may be given as a number; -1 for "".
+func groupID(name string) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	if n, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(n), nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return -1, fmt.Errorf("no group is called %q: groupadd --system %s", name, name)
+	}
+	return strconv.Atoi(g.Gid)
 }
 
 func (w *WebhookConfig) timeout() (time.Duration, error) {

@@ -21,6 +21,7 @@ func TestConfig(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "serve.yaml")
 	text := configHead + `dataDir: /srv/adamant
 metrics: 127.0.0.1:9464
+readGroup: "0"
 events:
   file: /var/log/adamant/events.jsonl
   webhook: {url: "https://hooks.example.com/x", authorizationFile: ` + token + `, timeout: 5s}
@@ -33,7 +34,7 @@ events:
 		t.Fatal(err)
 	}
 	want := Config{
-		Header: document.NewHeader(document.ServeConfig), DataDir: "/srv/adamant", Metrics: "127.0.0.1:9464",
+		Header: document.NewHeader(document.ServeConfig), DataDir: "/srv/adamant", Metrics: "127.0.0.1:9464", ReadGroup: "0",
 		Events: EventsConfig{File: "/var/log/adamant/events.jsonl", Webhook: &WebhookConfig{URL: "https://hooks.example.com/x", AuthorizationFile: token, Timeout: "5s"}},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
@@ -57,6 +58,7 @@ func TestConfigRefuses(t *testing.T) {
 		"no port":            {configHead + "metrics: 127.0.0.1\n", `f:3:10: metrics: "127.0.0.1": want an address and a port, such as 127.0.0.1:9464`},
 		"all networks":       {configHead + "metrics: :9464\n", `f:3:10: metrics: ":9464": write 127.0.0.1:9464, or 0.0.0.0:9464 to let every network read the metrics`},
 		"name for address":   {configHead + "metrics: example.com:9464\n", `f:3:10: metrics: "example.com:9464": want an IP address or localhost`},
+		"no such group":      {configHead + "readGroup: nosuchgroup\n", `f:3:12: readGroup: no group is called "nosuchgroup": groupadd --system nosuchgroup`},
 		"relative file":      {configHead + "events: {file: events}\n", `f:3:16: events.file: "events": want an absolute path`},
 		"no URL":             {configHead + "events: {webhook: {}}\n", `f:3:19: events.webhook.url: "": want an http or https URL`},
 		"timeout":            {configHead + "events: {webhook: {url: 'http://x', timeout: 0s}}\n", `f:3:46: events.webhook.timeout: "0s": want a time such as 10s, of at most an hour`},

@@ -96,7 +96,14 @@ func (d *daemon) configure(c Config) error {
 	if err := d.sinks.set(c.Events); err != nil {
 		return fmt.Errorf("deliver events: %w", err)
 	}
-	return d.setMetrics(c.Metrics)
+	if err := d.setMetrics(c.Metrics); err != nil {
+		return err
+	}
+	group, err := groupID(c.ReadGroup)
+	if err != nil {
+		return err
+	}
+	return d.server.SetReaders(group)
 }
 
 // setMetrics opens the port for metrics, in place of the one that is open.

@@ -11,17 +11,15 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
@@ -36,9 +34,12 @@ type Server struct {
 	controller *local.Controller
 	listener   net.Listener
 	metrics    http.Handler
+	readers    atomic.Int64 // group that may read, or -1
 	http       http.Server
 	ending     context.Context // ends with Close
 	end        context.CancelFunc
+	stopped    chan struct{} // closed by a request to stop
+	stopOnce   sync.Once
 }
 
 // Listen creates the socket. It replaces one that a killed daemon left: the
@@ -56,12 +57,13 @@ func Listen(path string, c *local.Controller, metrics http.Handler) (*Server, er
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{controller: c, listener: l, metrics: metrics}
+	s := &Server{controller: c, listener: l, metrics: metrics, stopped: make(chan struct{})}
+	s.readers.Store(-1)
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.http = http.Server{
 		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: noLog,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, peerKey{}, peer(c))
+			return context.WithValue(ctx, callerKey{}, callerOf(c))
 		},
 	}
 	return s, nil
@@ -90,25 +92,41 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	handle(mux, "GET /v1/workloads", func(*http.Request, struct{}) (any, error) { return s.controller.List() })
-	handle(mux, "GET /v1/deleted", func(*http.Request, struct{}) (any, error) { return s.controller.Deleted() })
-	handle(mux, "GET /v1/events", s.events)
-	handle(mux, "POST /v1/apply", s.apply)
-	handle(mux, "GET /v1/workloads/{namespace}/{kind}/{name}", func(r *http.Request, _ struct{}) (any, error) {
-		return s.controller.Status(key(r))
+	all, read := http.NewServeMux(), http.NewServeMux()
+	c := s.controller
+	handle(all, "GET /v1/workloads", func(*http.Request, struct{}) (any, error) { return c.List() })
+	handle(read, "GET /v1/workloads", func(*http.Request, struct{}) (any, error) {
+		list, err := c.List()
+		for i := range list {
+			list[i] = list[i].Public()
+		}
+		return list, err
 	})
-	handle(mux, "GET /v1/workloads/{namespace}/{kind}/{name}/history", func(r *http.Request, _ struct{}) (any, error) {
-		return s.controller.History(key(r))
+	handle(all, "GET /v1/workloads/{namespace}/{kind}/{name}", func(r *http.Request, _ struct{}) (any, error) { return c.Status(key(r)) })
+	handle(read, "GET /v1/workloads/{namespace}/{kind}/{name}", func(r *http.Request, _ struct{}) (any, error) {
+		status, err := c.Status(key(r))
+		return status.Public(), err
 	})
-	handle(mux, "POST /v1/workloads/{namespace}/{kind}/{name}/{verb}", s.command)
-	handle(mux, "DELETE /v1/objects/{namespace}/{kind}/{name}", s.delete)
-	handle(mux, "GET /v1/claims", func(*http.Request, struct{}) (any, error) { return s.controller.Claims() })
-	handle(mux, "DELETE /v1/claims/{namespace}/{name}", func(r *http.Request, _ struct{}) (any, error) {
-		return struct{}{}, s.controller.RemoveClaim(r.PathValue("namespace"), r.PathValue("name"))
+	handle(all, "GET /v1/workloads/{namespace}/{kind}/{name}/history", func(r *http.Request, _ struct{}) (any, error) { return c.History(key(r)) })
+	handle(read, "GET /v1/workloads/{namespace}/{kind}/{name}/history", func(r *http.Request, _ struct{}) (any, error) {
+		h, err := c.History(key(r))
+		return h.Public(), err
 	})
-	mux.Handle("GET /metrics", s.metrics)
-	return mux
+	for _, mux := range []*http.ServeMux{all, read} {
+		handle(mux, "GET /v1/deleted", func(*http.Request, struct{}) (any, error) { return c.Deleted() })
+		handle(mux, "GET /v1/events", s.events)
+		handle(mux, "GET /v1/drift", s.drift)
+		mux.Handle("GET /metrics", s.metrics)
+	}
+	handle(all, "POST /v1/stop", s.stop)
+	handle(all, "POST /v1/apply", s.apply)
+	handle(all, "POST /v1/workloads/{namespace}/{kind}/{name}/{verb}", s.command)
+	handle(all, "DELETE /v1/objects/{namespace}/{kind}/{name}", s.delete)
+	handle(all, "GET /v1/claims", func(*http.Request, struct{}) (any, error) { return c.Claims() })
+	handle(all, "DELETE /v1/claims/{namespace}/{name}", func(r *http.Request, _ struct{}) (any, error) {
+		return struct{}{}, c.RemoveClaim(r.PathValue("namespace"), r.PathValue("name"))
+	})
+	return s.authorize(all, read)
 }
 
 // handle registers a handler for one kind of request, whose response is JSON. A
@@ -152,13 +170,19 @@ func describe(err error) *Error {
 	e := &Error{Status: http.StatusInternalServerError, Message: err.Error()}
 	var fields manifest.Errors
 	var bad badRequest
+	var no forbidden
+	var supervised supervisedError
 	switch {
-	case errors.Is(err, local.ErrNotFound), errors.Is(err, pod.ErrNoClaim):
+	case errors.As(err, &no):
+		e.Status = http.StatusForbidden
+	case errors.Is(err, local.ErrNotFound), errors.Is(err, pod.ErrNoClaim), errors.Is(err, pod.ErrNotFound):
 		e.Status = http.StatusNotFound
 	case errors.Is(err, local.ErrDeleting), errors.Is(err, local.ErrNoPreviousGeneration), errors.Is(err, pod.ErrClaimUsed):
 		e.Status = http.StatusConflict
 	case errors.As(err, &fields), errors.As(err, &bad):
 		e.Status = http.StatusBadRequest
+	case errors.As(err, &supervised):
+		e.Status = http.StatusConflict
 	}
 	return e
 }
@@ -245,44 +269,25 @@ func (s *Server) command(r *http.Request, c CommandRequest) (any, error) {
 	}
 }
 
+// drift compares instances with their images, all of a namespace without a name, and
+// answers without any content of files.
+func (s *Server) drift(r *http.Request, _ struct{}) (any, error) {
+	q := r.URL.Query()
+	results, err := s.controller.Drift(r.Context(), q["instance"], q.Get("namespace"), q.Get("container"))
+	if err != nil {
+		return nil, err
+	}
+	reports := []report.DriftReport{}
+	for _, one := range results {
+		reports = append(reports, report.NewDriftReport(one.Name, one.Report).Public())
+	}
+	return reports, nil
+}
+
 func (s *Server) delete(r *http.Request, _ struct{}) (any, error) {
 	k := key(r)
 	if !hasInstances(k) {
 		return struct{}{}, s.controller.DeleteObject(k.Kind, k.Namespace, k.Name)
 	}
 	return struct{}{}, s.controller.Delete(k, author(r))
-}
-
-type peerKey struct{}
-
-// peer returns the user at the other end of a connection.
-func peer(c net.Conn) local.Author {
-	unknown := local.Author{UID: -1}
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return unknown
-	}
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return unknown
-	}
-	a := unknown
-	raw.Control(func(fd uintptr) {
-		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		if err == nil {
-			a = local.Author{UID: int(cred.Uid), PID: int(cred.Pid)}
-		}
-	})
-	if known, err := user.LookupId(strconv.Itoa(a.UID)); err == nil {
-		a.User = known.Username
-	}
-	return a
-}
-
-func author(r *http.Request) local.Author {
-	a, ok := r.Context().Value(peerKey{}).(local.Author)
-	if !ok {
-		return local.Author{UID: -1}
-	}
-	return a
 }

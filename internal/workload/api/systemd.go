@@ -1,10 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
+	"strings"
 	"text/template"
 )
 
@@ -18,6 +21,9 @@ func (s *Server) Run(ctx context.Context, ready, ending func()) error {
 	notifySystemd("READY=1")
 	defer notifySystemd("STOPPING=1")
 	select {
+	case <-s.stopped:
+		ending()
+		return nil
 	case <-ctx.Done():
 		ending()
 		return nil
@@ -35,6 +41,22 @@ func notifySystemd(state string) {
 	}
 	defer c.Close()
 	c.Write([]byte(state))
+}
+
+// supervisedBy returns the name of the systemd unit that would start this daemon again, or "".
+func supervisedBy() string {
+	if os.Getenv("NOTIFY_SOCKET") == "" {
+		return ""
+	}
+	groups, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "adamant.service"
+	}
+	unit := filepath.Base(strings.TrimSpace(string(groups)))
+	if !strings.HasSuffix(unit, ".service") {
+		unit = ""
+	}
+	return cmp.Or(unit, "adamant.service")
 }
 
 // unitTemplate is a systemd unit that starts the daemon with the machine.

@@ -3,10 +3,8 @@ package local
 import (
 	"encoding/binary"
 	"encoding/json"
-	"strings"
 	"sync"
 
-	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/workload/event"
 )
 
@@ -164,15 +162,3 @@ func (l EventLog) KeepCursors(names map[string]bool) error {
 }
 
 var _ event.Log = EventLog{}
-
-// publicText returns a message without the lines of a container's log that it has, and
-// without what looks like a secret: not all who read events may read logs.
-func publicText(message string) string {
-	var kept []string
-	for line := range strings.Lines(message) {
-		if line = strings.TrimRight(line, "\n"); !strings.HasPrefix(line, "  | ") { // see pod.ExitError
-			kept = append(kept, drift.Redact(line))
-		}
-	}
-	return strings.Join(kept, "\n")
-}

@@ -1,0 +1,115 @@
+package api
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/workload/local"
+)
+
+// A caller is the process at the other end of a connection when it connected, as reported
+// by the kernel (SO_PEERCRED and SO_PEERGROUPS, socket(7)).
+type caller struct {
+	local.Author
+	groups []uint32
+}
+
+type callerKey struct{}
+
+func callerOf(c net.Conn) caller {
+	who := caller{Author: local.Author{UID: -1}}
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return who
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return who
+	}
+	raw.Control(func(fd uintptr) {
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil {
+			who.Author = local.Author{UID: int(cred.Uid), PID: int(cred.Pid)}
+			who.groups = append(peerGroups(fd), cred.Gid)
+		}
+	})
+	if known, err := user.LookupId(strconv.Itoa(who.UID)); err == nil {
+		who.User = known.Username
+	}
+	return who
+}
+
+// peerGroups returns the supplementary groups of a socket's peer, none if the kernel does
+// not report them (before 4.13).
+func peerGroups(fd uintptr) []uint32 {
+	groups := make([]uint32, 32)
+	for {
+		size := uint32(4 * len(groups))
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_PEERGROUPS,
+			uintptr(unsafe.Pointer(&groups[0])), uintptr(unsafe.Pointer(&size)), 0)
+		switch {
+		case errno == unix.ERANGE && int(size) > 4*len(groups): // size is what they need
+			groups = make([]uint32, size/4)
+		case errno != 0:
+			return nil
+		default:
+			return groups[:size/4]
+		}
+	}
+}
+
+func author(r *http.Request) local.Author {
+	who, ok := r.Context().Value(callerKey{}).(caller)
+	if !ok {
+		return local.Author{UID: -1}
+	}
+	return who.Author
+}
+
+// authorize passes the requests of root to all, those of members of the reading group to
+// read, and refuses the others.
+func (s *Server) authorize(all, read *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, _ := r.Context().Value(callerKey{}).(caller)
+		group := s.readers.Load()
+		switch {
+		case who.UID == 0 || who.UID == os.Geteuid():
+			all.ServeHTTP(w, r)
+		case group < 0 || !slices.Contains(who.groups, uint32(group)):
+			reply(w, nil, forbidden{fmt.Errorf("%s may not use this daemon", who.Author)})
+		default:
+			if _, pattern := read.Handler(r); pattern == "" {
+				reply(w, nil, forbidden{fmt.Errorf("%s may read and not change anything", who.Author)})
+				return
+			}
+			read.ServeHTTP(w, r)
+		}
+	})
+}
+
+type forbidden struct{ error }
+
+// SetReaders lets the members of a group connect and read; nobody but root if it is -1.
+func (s *Server) SetReaders(group int) error {
+	path := s.listener.Addr().String()
+	// The socket never has a wider mode than its group is meant for.
+	if err := os.Chmod(path, 0o600); err != nil {
+		return err
+	}
+	s.readers.Store(int64(group))
+	if group < 0 {
+		return os.Chown(path, -1, os.Getegid())
+	}
+	if err := os.Chown(path, -1, group); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o660)
+}

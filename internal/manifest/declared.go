@@ -15,19 +15,16 @@ var declared = map[string]support{
 
 	"JobSpec": {
 		runs: "selector manualSelector template parallelism completions completionMode backoffLimit activeDeadlineSeconds" +
-			" suspend ttlSecondsAfterFinished podFailurePolicy podReplacementPolicy=Failed" +
+			" backoffLimitPerIndex maxFailedIndexes suspend ttlSecondsAfterFinished podFailurePolicy successPolicy podReplacementPolicy=Failed" +
 			" managedBy=kubernetes.io/job-controller",
 		notes: map[string]string{"podReplacementPolicy": "a pod is replaced once it has ended"},
-		hints: map[string]string{
-			"managedBy":            "no other controller runs here",
-			"backoffLimitPerIndex": "backoffLimit counts the failures of all indexes",
-			"maxFailedIndexes":     "backoffLimit counts the failures of all indexes",
-			"successPolicy":        "all completions must succeed",
-		},
+		hints: map[string]string{"managedBy": "no other controller runs here"},
 	},
 	"CronJobSpec": {
 		runs: "schedule timeZone startingDeadlineSeconds concurrencyPolicy suspend jobTemplate successfulJobsHistoryLimit failedJobsHistoryLimit",
 	},
+	"SuccessPolicy":                          {runs: "rules"},
+	"SuccessPolicyRule":                      {runs: "succeededIndexes succeededCount"},
 	"PodFailurePolicy":                       {runs: "rules"},
 	"PodFailurePolicyRule":                   {runs: "action onExitCodes", notes: map[string]string{"onPodConditions": "nothing here disrupts a pod: the rule never matches"}},
 	"PodFailurePolicyOnExitCodesRequirement": {runs: "containerName operator values"},

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"math"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -56,6 +57,9 @@ func orDefault[T comparable](field *T, value T) {
 }
 
 func defaultJob(s *batchv1.JobSpec) {
+	if s.BackoffLimitPerIndex != nil {
+		defaultTo(&s.BackoffLimit, math.MaxInt32)
+	}
 	defaultTo(&s.BackoffLimit, 6)
 	if s.Completions == nil && s.Parallelism == nil {
 		defaultTo(&s.Completions, 1)

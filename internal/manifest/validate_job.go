@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones, on machines without their files too
@@ -27,6 +28,7 @@ func (c *checker) job(s *batchv1.JobSpec, at path) {
 	if d := s.ActiveDeadlineSeconds; d != nil {
 		c.notNegative(at.with(key("activeDeadlineSeconds")), *d)
 	}
+	c.managedBy(s.ManagedBy, at.with(key("managedBy")))
 	c.completionMode(s, at)
 	c.failurePolicy(s, at)
 	template := at.with(key("template"))
@@ -35,6 +37,16 @@ func (c *checker) job(s *batchv1.JobSpec, at path) {
 	c.pod(&s.Template.Spec, template.with(key("spec")), policies...)
 	if s.PodFailurePolicy != nil && s.Template.Spec.RestartPolicy == corev1.RestartPolicyOnFailure {
 		c.fail(template.with(key("spec"), key("restartPolicy")), "", "must be Never where podFailurePolicy is set")
+	}
+}
+
+// managedBy checks the name of a controller, "example.com/queue".
+func (c *checker) managedBy(name *string, at path) {
+	if name == nil {
+		return
+	}
+	if errs := validation.IsDomainPrefixedPath(nil, *name); len(errs) > 0 || len(*name) > 63 {
+		c.fail(at, "", "%q is no name of a controller such as example.com/queue, of at most 63 characters", *name)
 	}
 }
 
@@ -56,6 +68,7 @@ func (c *checker) completionMode(s *batchv1.JobSpec, at path) {
 		if s.MaxFailedIndexes != nil && *s.MaxFailedIndexes > *s.Completions {
 			c.fail(at.with(key("maxFailedIndexes")), "", "%d is more than the completions, %d", *s.MaxFailedIndexes, *s.Completions)
 		}
+		c.manyIndexes(s, at)
 		if s.SuccessPolicy != nil {
 			c.successPolicy(s.SuccessPolicy.Rules, *s.Completions, at.with(key("successPolicy"), key("rules")))
 		}
@@ -75,8 +88,51 @@ func (c *checker) completionMode(s *batchv1.JobSpec, at path) {
 	}
 }
 
-// indexes is a list of indexes and ranges of them, as "1,3-5".
-var indexes = regexp.MustCompile(`^\d+(-\d+)?(,\d+(-\d+)?)*$`)
+// manyIndexes bounds Indexed Jobs, whose state has a list of their indexes.
+func (c *checker) manyIndexes(s *batchv1.JobSpec, at path) {
+	const many, few = 100_000, 10_000
+	parallelism, failed := int32(many), int32(many)
+	if *s.Completions > many && s.BackoffLimitPerIndex != nil {
+		parallelism, failed = few, few
+		if s.MaxFailedIndexes == nil {
+			c.fail(at.with(key("maxFailedIndexes")), "", "required where more than %d completions have a backoffLimitPerIndex", many)
+		}
+	}
+	if s.Parallelism != nil && *s.Parallelism > parallelism {
+		c.fail(at.with(key("parallelism")), "", "%d is more than %d", *s.Parallelism, parallelism)
+	}
+	if s.MaxFailedIndexes != nil && *s.MaxFailedIndexes > failed {
+		c.fail(at.with(key("maxFailedIndexes")), "", "%d is more than %d", *s.MaxFailedIndexes, failed)
+	}
+}
+
+// maxIndexes is the maximum length of a list of indexes, in bytes.
+const maxIndexes = 64 << 10
+
+// countIndexes returns the number of indexes in a list of indexes and ranges of them in
+// ascending order, as "1,3-5". ok is false if it is none, or one is not below the
+// completions.
+func countIndexes(list string, completions int32) (n int, ok bool) {
+	if list == "" {
+		return 0, true
+	}
+	last := -1
+	for part := range strings.SplitSeq(list, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		first, err := strconv.Atoi(from)
+		end := first
+		if isRange && err == nil {
+			if end, err = strconv.Atoi(to); end <= first {
+				return 0, false
+			}
+		}
+		if err != nil || first <= last || end >= int(completions) {
+			return 0, false
+		}
+		n, last = n+end-first+1, end
+	}
+	return n, true
+}
 
 func (c *checker) successPolicy(rules []batchv1.SuccessPolicyRule, completions int32, at path) {
 	if len(rules) == 0 || len(rules) > 20 {
@@ -87,11 +143,20 @@ func (c *checker) successPolicy(rules []batchv1.SuccessPolicyRule, completions i
 		if r.SucceededCount == nil && r.SucceededIndexes == nil {
 			c.fail(at, "", "one of succeededCount and succeededIndexes must be set")
 		}
-		if r.SucceededIndexes != nil && !indexes.MatchString(*r.SucceededIndexes) {
-			c.fail(at.with(key("succeededIndexes")), "write them as 1,3-5", "%q is no list of indexes", *r.SucceededIndexes)
+		most := int(completions)
+		if list := r.SucceededIndexes; list != nil {
+			n, ok := countIndexes(*list, completions)
+			switch {
+			case len(*list) > maxIndexes:
+				c.fail(at.with(key("succeededIndexes")), "", "longer than %d bytes", maxIndexes)
+			case !ok:
+				c.fail(at.with(key("succeededIndexes")), "write them as 1,3-5", "%q is no list of indexes below %d in ascending order", *list, completions)
+			default:
+				most = min(most, n)
+			}
 		}
-		if n := r.SucceededCount; n != nil && (*n < 0 || *n > completions) {
-			c.fail(at.with(key("succeededCount")), "", "%d is not between 0 and the completions, %d", *n, completions)
+		if n := r.SucceededCount; n != nil && (*n < 0 || int(*n) > most) {
+			c.fail(at.with(key("succeededCount")), "", "%d is not between 0 and the number of indexes, %d", *n, most)
 		}
 	}
 }
@@ -105,6 +170,10 @@ func (c *checker) failurePolicy(s *batchv1.JobSpec, at path) {
 	if s.PodFailurePolicy == nil {
 		return
 	}
+	const most = 20
+	if n := len(s.PodFailurePolicy.Rules); n > most {
+		c.fail(at.with(key("podFailurePolicy"), key("rules")), "", "more than %d", most)
+	}
 	for i, r := range s.PodFailurePolicy.Rules {
 		at := at.with(key("podFailurePolicy"), key("rules"), item(i))
 		oneOf(c, at.with(key("action")), r.Action, batchv1.PodFailurePolicyActionCount, batchv1.PodFailurePolicyActionFailIndex,
@@ -114,6 +183,9 @@ func (c *checker) failurePolicy(s *batchv1.JobSpec, at path) {
 		}
 		if (r.OnExitCodes == nil) == (len(r.OnPodConditions) == 0) {
 			c.fail(at, "", "one of onExitCodes and onPodConditions must be set")
+		}
+		if len(r.OnPodConditions) > most {
+			c.fail(at.with(key("onPodConditions")), "", "more than %d", most)
 		}
 		for j, p := range r.OnPodConditions {
 			at := at.with(key("onPodConditions"), item(j))

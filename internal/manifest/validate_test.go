@@ -266,6 +266,17 @@ func TestValidateWorkload(t *testing.T) {
 		{"an Indexed Job", workload("Job", "completionMode: Indexed", "maxFailedIndexes: 1", jobs), []string{
 			"4:1: spec.backoffLimitPerIndex: required where maxFailedIndexes is set",
 		}},
+		{"a success policy", workload("Job", "completionMode: Indexed", "completions: 3", "successPolicy:", "  rules:", "  - {succeededIndexes: '0-1', succeededCount: 3}",
+			"  - {succeededIndexes: '2,0'}", "  - {succeededIndexes: '1-3'}", "  - {succeededIndexes: '0,2', succeededCount: 2}", jobs), []string{
+			"9:33: spec.successPolicy.rules[0].succeededCount: 3 is not between 0 and the number of indexes, 2",
+			`10:8: spec.successPolicy.rules[1].succeededIndexes: "2,0" is no list of indexes below 3 in ascending order (write them as 1,3-5)`,
+			`11:8: spec.successPolicy.rules[2].succeededIndexes: "1-3" is no list of indexes below 3 in ascending order (write them as 1,3-5)`,
+		}},
+		{"many indexes", workload("Job", "completionMode: Indexed", "completions: 2000000000", "parallelism: 10001", "backoffLimitPerIndex: 1", "managedBy: queue", jobs), []string{
+			"4:1: spec.maxFailedIndexes: required where more than 100000 completions have a backoffLimitPerIndex",
+			"7:3: spec.parallelism: 10001 is more than 10000",
+			`9:3: spec.managedBy: "queue" is no name of a controller such as example.com/queue, of at most 63 characters`,
+		}},
 		{"a Job's failure policy", workload("Job", "podFailurePolicy:", "  rules:", "  - {action: Stop}", "  - {action: FailIndex, onExitCodes: {operator: Is, values: [2, 1], containerName: x}}",
 			"  - {action: Ignore, onPodConditions: [{type: a b, status: Maybe}]}", jobs), []string{
 			"7:7: spec.podFailurePolicy.rules[0]: one of onExitCodes and onPodConditions must be set",

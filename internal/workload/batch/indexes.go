@@ -46,6 +46,49 @@ func (x Indexes) Len() int {
 	return n
 }
 
+// common returns the number of indexes that are in both sets.
+func (x Indexes) common(y Indexes) int {
+	n := 0
+	for len(x) > 0 && len(y) > 0 {
+		n += max(min(x[0].Last, y[0].Last)-max(x[0].First, y[0].First)+1, 0)
+		if x[0].Last < y[0].Last {
+			x = x[1:]
+		} else {
+			y = y[1:]
+		}
+	}
+	return n
+}
+
+// parseIndexes reads "1,3-5", which was checked with the manifest. Indexes from limit on
+// are left out.
+func parseIndexes(text string, limit int) Indexes {
+	x := Indexes{}
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		first, err := strconv.Atoi(from)
+		last := first
+		if isRange && err == nil {
+			if last, err = strconv.Atoi(to); err != nil {
+				last, err = limit, nil
+			}
+		}
+		if last = min(last, limit-1); err == nil && first <= last {
+			x = append(x, Range{first, last})
+		}
+	}
+	slices.SortFunc(x, func(a, b Range) int { return a.First - b.First })
+	out := x[:0]
+	for _, r := range x {
+		if n := len(out) - 1; n >= 0 && r.First <= out[n].Last+1 {
+			out[n].Last = max(out[n].Last, r.Last)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
 // with returns the set with one more index. It does not change x.
 func (x Indexes) with(i int) Indexes {
 	if x.Has(i) {

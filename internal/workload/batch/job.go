@@ -46,6 +46,17 @@ type JobState struct {
 
 	FailedInRow int       `json:"failedInRow,omitempty"` // since the last success
 	LastFailure time.Time `json:"lastFailure,omitzero"`
+
+	// With a limit for each index, the indexes that failed for good, and the failures of
+	// those that are tried again.
+	FailedIndexes Indexes         `json:"failedIndexes,omitempty"`
+	Retried       map[int]Failure `json:"retried,omitempty"`
+}
+
+// A Failure counts the failed pods of an index.
+type Failure struct {
+	Count int       `json:"count"`
+	Last  time.Time `json:"last"`
 }
 
 // An ActivePod is a pod of a Job that has not ended.
@@ -80,6 +91,9 @@ type Pod struct {
 	Restarts int  // of all its containers
 	Drifted  bool // it differs from its image
 	Leaving  bool // it is being removed
+	// Interrupted is set if the pod failed because the process that started its
+	// containers ended. It does not count, and another takes its place.
+	Interrupted bool
 }
 
 // An Exit is the exit code of a container.
@@ -108,6 +122,7 @@ type NewPod struct {
 func NextPods(spec JobSpec, s JobState, pods []Pod, suspended bool, now time.Time, name func(index int) string) (JobState, JobDecision) {
 	r := &jobRun{spec: spec, s: s, now: now, pods: map[string]Pod{}}
 	r.s.Active, r.s.Kept = maps.Clone(s.Active), slices.Clone(s.Kept)
+	r.s.Retried = maps.Clone(s.Retried)
 	if r.s.Active == nil {
 		r.s.Active = map[string]ActivePod{}
 	}
@@ -161,16 +176,18 @@ func (r *jobRun) count() {
 		switch active := r.s.Active[name]; {
 		case !exists:
 			delete(r.s.Active, name) // a process that was killed did not create it
+		case p.Interrupted:
+			r.removeActive(name)
 		case p.Result == PodSucceeded:
 			r.succeeded(p, active.Index)
 		case p.Result == PodFailed:
 			r.keep(p)
-			r.failed(p)
+			r.failed(p, active.Index)
 		case p.Drifted && r.spec.OnDrift == rollout.Stop:
 			r.fail = cmp.Or(r.fail, &failure{"Drifted", "pod " + name + " differs from its image"})
 		case p.Drifted && r.spec.OnDrift == rollout.Replace:
 			p.Reason, p.Ended = "it differs from its image", r.now
-			r.failed(p)
+			r.failed(p, active.Index)
 			r.removeActive(name)
 		}
 	}
@@ -185,11 +202,13 @@ func (r *jobRun) succeeded(p Pod, index int) {
 	r.s.FailedInRow = 0
 	if r.spec.Indexed {
 		r.s.Indexes = r.s.Indexes.with(index)
+		delete(r.s.Retried, index)
 	}
 }
 
 // failed counts a failed pod, unless a rule ignores it.
-func (r *jobRun) failed(p Pod) {
+func (r *jobRun) failed(p Pod, index int) {
+	failIndex := false
 	for n, rule := range r.spec.Rules {
 		if !rule.matches(p.Exits) {
 			continue
@@ -201,12 +220,31 @@ func (r *jobRun) failed(p Pod) {
 			r.fail = cmp.Or(r.fail, &failure{batchv1.JobReasonPodFailurePolicy,
 				fmt.Sprintf("pod %s failed, and FailJob is the action of rule %d: %s", p.Name, n, p.Reason)})
 		}
+		failIndex = rule.Action == batchv1.PodFailurePolicyActionFailIndex
 		break
 	}
 	r.s.Failed++
+	if r.spec.PerIndex != nil {
+		r.indexFailed(index, p.Ended, failIndex)
+	}
 	r.s.FailedInRow++
 	r.s.LastFailure = p.Ended
 	r.s.Message = fmt.Sprintf("pod %s: %s", p.Name, p.Reason)
+}
+
+// indexFailed counts a failed pod of an index. At its limit the index has failed.
+func (r *jobRun) indexFailed(index int, at time.Time, forGood bool) {
+	f := r.s.Retried[index]
+	f.Count, f.Last = f.Count+1, at
+	if forGood || f.Count > *r.spec.PerIndex {
+		delete(r.s.Retried, index)
+		r.s.FailedIndexes = r.s.FailedIndexes.with(index)
+		return
+	}
+	if r.s.Retried == nil {
+		r.s.Retried = map[int]Failure{}
+	}
+	r.s.Retried[index] = f
 }
 
 // keep keeps a pod that has ended, and no more than maxKept with the same result.
@@ -245,6 +283,10 @@ func (r *jobRun) end() {
 				r.fail.message += ": pod " + name + ": " + why
 			}
 		}
+	case r.spec.MaxFailed != nil && r.s.FailedIndexes.Len() > *r.spec.MaxFailed:
+		r.fail = &failure{batchv1.JobReasonMaxFailedIndexesExceeded, "Job has exceeded the specified maximal number of failed indexes: " + r.s.Message}
+	case r.s.FailedIndexes.Len() > 0 && len(r.s.Active) == 0 && r.s.Succeeded+r.s.FailedIndexes.Len() >= r.spec.Wanted():
+		r.fail = &failure{batchv1.JobReasonFailedIndexes, "Job has failed indexes: " + r.s.FailedIndexes.String()}
 	case r.spec.Deadline > 0 && !r.s.Started.IsZero():
 		// The clock may have been set back.
 		if r.s.Started.After(r.now) {
@@ -256,7 +298,8 @@ func (r *jobRun) end() {
 		}
 		r.wakeAt(over)
 	}
-	enough := r.s.Succeeded >= r.spec.Wanted()
+	enough := r.s.Succeeded >= r.spec.Wanted() ||
+		slices.ContainsFunc(r.spec.Success, func(rule SuccessRule) bool { return rule.matches(r.s.Indexes) })
 	switch {
 	case r.fail != nil:
 		r.s.Phase, r.s.Reason, r.s.Message, r.s.Ended = Failed, r.fail.reason, r.fail.message, r.now
@@ -267,8 +310,11 @@ func (r *jobRun) end() {
 		r.s.Phase, r.s.Message, r.s.Ended = Complete, "", r.now
 		r.event("Completed", "Job completed")
 	}
-	if r.s.Phase.Ended() && r.s.Began.IsZero() {
-		r.s.Began = r.now
+	if r.s.Phase.Ended() {
+		r.s.Retried = nil
+		if r.s.Began.IsZero() {
+			r.s.Began = r.now
+		}
 	}
 }
 
@@ -301,7 +347,7 @@ func (r *jobRun) create(name func(index int) string) {
 	want := min(r.spec.Parallelism, maxActive)
 	switch {
 	case r.spec.Completions != nil:
-		want = min(want, *r.spec.Completions-r.s.Succeeded)
+		want = min(want, *r.spec.Completions-r.s.Succeeded-r.s.FailedIndexes.Len())
 	case r.s.Succeeded > 0:
 		want = len(r.s.Active) // they know that the work is done
 	}
@@ -310,7 +356,7 @@ func (r *jobRun) create(name func(index int) string) {
 	if missing <= 0 {
 		return
 	}
-	if r.s.FailedInRow > 0 {
+	if r.s.FailedInRow > 0 && r.spec.PerIndex == nil {
 		if r.s.LastFailure.After(r.now) {
 			r.s.LastFailure = r.now // the clock was set back
 		}
@@ -352,12 +398,35 @@ func (r *jobRun) nextIndex(after int) int {
 	for _, a := range r.s.Active {
 		taken[a.Index] = true
 	}
-	for i := r.s.Indexes.next(after + 1); i < r.spec.Wanted(); i = r.s.Indexes.next(i + 1) {
-		if !taken[i] {
+	for i := after + 1; ; i++ {
+		for next := -1; next != i; { // neither succeeded nor failed
+			next, i = i, r.s.FailedIndexes.next(r.s.Indexes.next(i))
+		}
+		if i >= r.spec.Wanted() {
+			return -1
+		}
+		if !taken[i] && r.mayTry(i) {
 			return i
 		}
 	}
-	return -1
+}
+
+// mayTry reports whether the back-off of an index is over.
+func (r *jobRun) mayTry(index int) bool {
+	f, again := r.s.Retried[index]
+	if !again {
+		return len(r.s.Retried) < maxRetried
+	}
+	if f.Last.After(r.now) {
+		f.Last = r.now // the clock was set back
+		r.s.Retried[index] = f
+	}
+	until := f.Last.Add(r.spec.delay(f.Count))
+	if r.now.Before(until) {
+		r.wakeAt(until)
+		return false
+	}
+	return true
 }
 
 // removeExcess removes active pods: those that are not ready first, and the youngest.

@@ -213,6 +213,16 @@ func TestJobEnds(t *testing.T) {
 			do:    func(w *world) { w.endAll(PodFailed, exit); w.endAll(PodSucceeded) },
 			phase: Complete, done: 1, created: 2,
 		},
+		"a pod that was interrupted does not count": {
+			spec: JobSpec{Completions: number(1), Parallelism: 1},
+			do: func(w *world) {
+				w.pods[w.live()[0]].Interrupted = true
+				w.endAll(PodFailed)
+				w.step(-1)
+				w.endAll(PodSucceeded)
+			},
+			phase: Complete, done: 1, created: 2,
+		},
 		"drift, with stop": {
 			spec:  JobSpec{Completions: number(1), Parallelism: 1, BackoffLimit: 6, OnDrift: rollout.Stop},
 			do:    func(w *world) { w.pods[w.live()[0]].Drifted = true; w.step(-1) },
@@ -357,6 +367,9 @@ func TestJobsKeepTheirPromises(t *testing.T) {
 		if w.spec.Indexed || r.Intn(3) > 0 {
 			w.spec.Completions = number(r.Intn(8))
 		}
+		if w.spec.Indexed && r.Intn(2) == 0 {
+			w.spec.PerIndex, w.spec.BackoffLimit = number(r.Intn(3)), 1<<30
+		}
 		const faults = 60
 		n := 0
 		for ; n < 400 && !w.state.Phase.Ended(); n++ {
@@ -440,7 +453,15 @@ func (w *world) check(seed int, before JobState) {
 	if w.state.Failed > w.spec.BackoffLimit && w.state.Phase != Failed {
 		fail("more failures than the limit")
 	}
-	if len(w.last.Create) > 0 && w.state.FailedInRow > 0 && w.now.Before(w.state.LastFailure.Add(w.spec.delay(w.state.FailedInRow))) {
+	for i, f := range w.state.Retried {
+		if f.Count > *w.spec.PerIndex || w.state.FailedIndexes.Has(i) || w.state.Indexes.Has(i) {
+			fail("index %d is to be tried again", i)
+		}
+		if name := w.state.name(i); name != "" && w.state.Active[name].Created.Before(f.Last.Add(w.spec.delay(f.Count))) {
+			fail("index %d was tried during its back-off", i)
+		}
+	}
+	if w.spec.PerIndex == nil && len(w.last.Create) > 0 && w.state.FailedInRow > 0 && w.now.Before(w.state.LastFailure.Add(w.spec.delay(w.state.FailedInRow))) {
 		fail("created during the back-off")
 	}
 }
@@ -471,5 +492,110 @@ func TestIndexes(t *testing.T) {
 				t.Fatalf("%s: ranges touch", x)
 			}
 		}
+	}
+}
+
+func TestIndexesFailOnTheirOwn(t *testing.T) {
+	exit := Exit{"main", 3}
+	tests := map[string]struct {
+		spec   JobSpec
+		fails  map[int]int // how often each index fails
+		exits  []Exit
+		phase  Phase
+		reason string
+		failed string
+		done   string
+		pods   int
+	}{
+		"each is tried again": {
+			spec: JobSpec{PerIndex: number(1)}, fails: map[int]int{0: 1, 2: 1}, phase: Complete, done: "0-3", pods: 6,
+		},
+		"one fails for good": {
+			spec: JobSpec{PerIndex: number(1)}, fails: map[int]int{1: 2}, phase: Failed, reason: "FailedIndexes", failed: "1", done: "0,2-3", pods: 5,
+		},
+		"too many fail": {
+			spec: JobSpec{PerIndex: number(0), MaxFailed: number(0)}, fails: map[int]int{0: 9}, phase: Failed, reason: "MaxFailedIndexesExceeded", failed: "0", done: "", pods: 1,
+		},
+		"FailIndex": {
+			spec:  JobSpec{PerIndex: number(5), Rules: []FailureRule{{Action: batchv1.PodFailurePolicyActionFailIndex, Codes: []int32{3}}}},
+			fails: map[int]int{0: 1}, exits: []Exit{exit}, phase: Failed, reason: "FailedIndexes", failed: "0", done: "1-3", pods: 4,
+		},
+		"the limit of all": {
+			spec: JobSpec{PerIndex: number(5), BackoffLimit: 1}, fails: map[int]int{0: 1, 1: 1}, phase: Failed, reason: "BackoffLimitExceeded", done: "", pods: 2,
+		},
+		"a success policy for one index": {
+			spec: JobSpec{BackoffLimit: 9, Success: []SuccessRule{{Indexes: Indexes{{0, 0}}}}}, phase: Complete, done: "0", pods: 1,
+		},
+		"a success policy for two of three": {
+			spec:  JobSpec{PerIndex: number(0), Success: []SuccessRule{{Indexes: Indexes{{0, 2}}, Count: number(2)}}},
+			fails: map[int]int{1: 1}, phase: Complete, failed: "1", done: "0,2", pods: 3,
+		},
+		"a success policy for any three": {
+			spec: JobSpec{Success: []SuccessRule{{Count: number(3)}}}, phase: Complete, done: "0-2", pods: 3,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			test.spec.Completions, test.spec.Parallelism, test.spec.Indexed = number(4), 1, true
+			if test.spec.PerIndex != nil && test.spec.BackoffLimit == 0 {
+				test.spec.BackoffLimit = 1 << 30
+			}
+			w, tried := newWorld(t, test.spec), map[int]int{}
+			for range 100 {
+				w.step(-1)
+				for _, name := range w.live() {
+					if i := w.index[name]; tried[i] < test.fails[i] {
+						tried[i]++
+						w.end(name, PodFailed, test.exits...)
+					} else {
+						w.end(name, PodSucceeded)
+					}
+				}
+				if !w.last.Wake.IsZero() {
+					w.now = w.last.Wake
+				}
+			}
+			s := w.state
+			if s.Phase != test.phase || s.Reason != test.reason || s.FailedIndexes.String() != test.failed || s.Indexes.String() != test.done || w.named != test.pods {
+				t.Errorf("got %s %s, indexes %q and %q, %d pods: want %+v", s.Phase, s.Reason, s.Indexes, s.FailedIndexes, w.named, test)
+			}
+			if len(s.Retried) > 0 {
+				t.Errorf("still to be tried: %+v", s.Retried)
+			}
+		})
+	}
+}
+
+// TestAnIndexWaitsForItsBackOffAlone checks that the others go on meanwhile.
+func TestAnIndexWaitsForItsBackOffAlone(t *testing.T) {
+	w := newWorld(t, JobSpec{Completions: number(3), Parallelism: 1, BackoffLimit: 1 << 30, Indexed: true, PerIndex: number(6)})
+	w.step(-1)
+	w.endAll(PodFailed)
+	if got := w.state.name(1); got == "" || w.state.Retried[0].Count != 1 {
+		t.Fatalf("got %+v: want that index 1 runs", w.state)
+	}
+	w.endAll(PodSucceeded)
+	w.endAll(PodSucceeded)
+	if len(w.live()) > 0 || !w.last.Wake.Equal(w.now.Add(firstBackOff)) {
+		t.Errorf("pods %v, and it wakes at %s", w.live(), w.last.Wake)
+	}
+	w.now = w.last.Wake
+	w.step(-1)
+	w.endAll(PodSucceeded)
+	if w.state.Phase != Complete {
+		t.Errorf("got %+v", w.state)
+	}
+}
+
+func TestParseIndexes(t *testing.T) {
+	for text, want := range map[string]string{
+		"1,3-5": "1,3-5", "0-2,3": "0-3", "7": "7", "8-20": "8-9", "10": "", "3-99999999999999999999": "3-9", "5-3": "", "4,1-2,2-3": "1-4",
+	} {
+		if got := parseIndexes(text, 10); got.String() != want || got == nil {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+	if n := parseIndexes("0-3,6-9", 10).common(parseIndexes("2-7", 10)); n != 4 {
+		t.Errorf("0-3,6-9 and 2-7 have %d in common, want 4", n)
 	}
 }

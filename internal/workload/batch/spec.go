@@ -2,6 +2,7 @@ package batch
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -21,6 +22,9 @@ type JobSpec struct {
 	Deadline     time.Duration `json:"deadline,omitempty"`  // since the start or the last resume; none if 0
 	TTL          *int          `json:"ttl,omitempty"`       // seconds after which a finished Job is removed; nil: never
 	Rules        []FailureRule `json:"rules,omitempty"`     // of the podFailurePolicy
+	Success      []SuccessRule `json:"success,omitempty"`   // of the successPolicy: one that matches completes the Job
+	PerIndex     *int          `json:"perIndex,omitempty"`  // failed pods of an index beyond it fail the index; nil: there is no such limit
+	MaxFailed    *int          `json:"maxFailed,omitempty"` // failed indexes beyond it fail the Job at once
 	// BackOff is the delay after the first failed pod, and twice as long after each one
 	// that follows without a success between them.
 	BackOff time.Duration   `json:"backOff"`
@@ -29,10 +33,17 @@ type JobSpec struct {
 
 // A FailureRule is a rule of a podFailurePolicy about exit codes.
 type FailureRule struct {
-	Action    batchv1.PodFailurePolicyAction `json:"action"` // FailJob, Ignore or Count
+	Action    batchv1.PodFailurePolicyAction `json:"action"` // FailJob, FailIndex, Ignore or Count
 	Container string                         `json:"container,omitempty"`
 	NotIn     bool                           `json:"notIn,omitempty"`
 	Codes     []int32                        `json:"codes"`
+}
+
+// A SuccessRule is a rule of a successPolicy. It matches if Count of its indexes
+// succeeded, all of them if Count is nil.
+type SuccessRule struct {
+	Indexes Indexes `json:"indexes,omitempty"` // nil for all
+	Count   *int    `json:"count,omitempty"`
 }
 
 const (
@@ -45,6 +56,9 @@ const (
 	// maxKept is the number of succeeded pods of a Job that are kept for their logs, and
 	// also that of failed ones. The oldest are removed.
 	maxKept = 10
+	// maxRetried bounds the indexes that failed and are to be tried again. Beyond it, no
+	// other is begun.
+	maxRetried = 1000
 )
 
 // FromJob returns the spec of a Job with the defaults of a kube-apiserver. firstDelay
@@ -73,10 +87,50 @@ func FromJob(s *batchv1.JobSpec, onDrift rollout.OnDrift, firstDelay time.Durati
 		n := int(*s.TTLSecondsAfterFinished)
 		j.TTL = &n
 	}
+	if n := s.BackoffLimitPerIndex; n != nil {
+		limit := int(*n)
+		j.PerIndex = &limit
+		if s.BackoffLimit == nil {
+			j.BackoffLimit = math.MaxInt32
+		}
+	}
+	if n := s.MaxFailedIndexes; n != nil {
+		limit := int(*n)
+		j.MaxFailed = &limit
+	}
+	if s.SuccessPolicy != nil {
+		for _, r := range s.SuccessPolicy.Rules {
+			j.Success = append(j.Success, successRule(r, j.Wanted()))
+		}
+	}
 	if s.PodFailurePolicy != nil {
 		j.Rules = failureRules(s.PodFailurePolicy.Rules)
 	}
 	return j
+}
+
+func successRule(r batchv1.SuccessPolicyRule, completions int) SuccessRule {
+	var rule SuccessRule
+	if r.SucceededIndexes != nil {
+		rule.Indexes = parseIndexes(*r.SucceededIndexes, completions)
+	}
+	if r.SucceededCount != nil {
+		n := int(*r.SucceededCount)
+		rule.Count = &n
+	}
+	return rule
+}
+
+// matches reports whether the indexes that succeeded are enough.
+func (r SuccessRule) matches(succeeded Indexes) bool {
+	if r.Indexes == nil {
+		return r.Count != nil && succeeded.Len() >= *r.Count
+	}
+	n := r.Indexes.common(succeeded)
+	if r.Count != nil {
+		return n >= *r.Count
+	}
+	return n == r.Indexes.Len()
 }
 
 // failureRules returns the rules that can match here. Those about conditions of pods

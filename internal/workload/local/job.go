@@ -28,6 +28,8 @@ type jobPod struct {
 	ended    time.Time
 	reason   string // why it failed
 	exits    []batch.Exit
+	adopted  bool // an earlier process created the pod
+	unbegun  bool // it failed because containers could not be started
 	gone     bool // the pod was never made, or another process removed it
 }
 
@@ -146,6 +148,8 @@ func (w *workload) observeJob() []batch.Pod {
 		p := batch.Pod{
 			Name: i.ID, Result: i.job.result, Ended: i.job.ended, Reason: cmp.Or(i.job.reason, i.Reason), Exits: i.job.exits,
 			Ready: i.Ready, Drifted: i.Drift == rollout.Drifted, Leaving: i.Ending,
+			// The runtime ends a start whose client has ended, with an error.
+			Interrupted: i.job.adopted && i.job.unbegun,
 		}
 		for _, n := range i.job.restarts {
 			p.Restarts += max(n, 0)
@@ -295,6 +299,7 @@ func endOf(p *pod.Pod, err error) jobPod {
 		if c.State != pod.Exited || c.ExitCode == 0 || c.Sidecar || end.result == batch.PodSucceeded {
 			continue
 		}
+		end.unbegun = c.Started.IsZero() && (end.unbegun || len(end.exits) == 0)
 		end.exits = append(end.exits, batch.Exit{Container: c.Name, Code: c.ExitCode})
 		end.reason = cmp.Or(end.reason, fmt.Sprintf("container %s ended with exit code %d", c.Name, c.ExitCode))
 	}
@@ -316,7 +321,7 @@ func (w *workload) endJobPod(i *instance, end jobPod) {
 	end.ended = end.ended.UTC().Round(0)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	end.restarts = i.job.restarts
+	end.restarts, end.adopted = i.job.restarts, i.job.adopted
 	*i.job = end
 	i.Ready, i.ip, i.waiting, i.phase, i.message = false, "", "", string(end.result), end.reason
 	w.notify()
@@ -333,6 +338,7 @@ func (w *workload) retire(ctx context.Context, p *pod.Pod) {
 // adoptJobPod takes over a pod of a Job that an earlier process created.
 func (w *workload) adoptJobPod(ctx context.Context, i *instance) {
 	p := i.pod
+	i.job.adopted = true
 	for _, c := range p.Containers {
 		i.job.restarts[c.Name] = c.Restarts
 		if c.ID == "" && c.Restarts == 0 {

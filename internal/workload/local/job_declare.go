@@ -1,9 +1,11 @@
 package local
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -107,8 +109,19 @@ func jobAdjustments(before, after batch.JobSpec) []string {
 	note("activeDeadlineSeconds", before.Deadline.Round(time.Second), after.Deadline.Round(time.Second))
 	note("ttlSecondsAfterFinished", optional(before.TTL), optional(after.TTL))
 	note("podFailurePolicy", before.Rules, after.Rules)
+	note("backoffLimitPerIndex", optional(before.PerIndex), optional(after.PerIndex))
+	note("maxFailedIndexes", optional(before.MaxFailed), optional(after.MaxFailed))
+	note("successPolicy", rules(before.Success), rules(after.Success))
 	note("drift", before.OnDrift, after.OnDrift)
 	return list
+}
+
+func rules(list []batch.SuccessRule) string {
+	var all []string
+	for _, r := range list {
+		all = append(all, optional(r.Count)+" of "+cmp.Or(r.Indexes.String(), "all"))
+	}
+	return strings.Join(all, "; ")
 }
 
 func optional(n *int) string {

@@ -30,11 +30,8 @@ func TestJobsAreRefused(t *testing.T) {
 		"another controller": {
 			manifest: job("", "managedBy: example.com/queue", ""), want: "x.yaml:5:3: spec.managedBy: not supported on one machine",
 		},
-		"a limit for each index": {
-			manifest: job("", "completionMode: Indexed\n  completions: 2\n  backoffLimitPerIndex: 1", ""), want: "x.yaml:7:3: spec.backoffLimitPerIndex: not supported on one machine",
-		},
-		"a success policy": {
-			manifest: job("", "completionMode: Indexed\n  completions: 2\n  successPolicy: {rules: [{succeededCount: 1}]}", ""), want: "x.yaml:7:3: spec.successPolicy: not supported on one machine",
+		"limits for each index": {
+			manifest: job("", "completionMode: Indexed\n  completions: 2\n  backoffLimitPerIndex: 1\n  maxFailedIndexes: 1\n  successPolicy: {rules: [{succeededCount: 1}]}", ""),
 		},
 		"a strategy": {
 			manifest: job(annotated("adamant.sh/strategy: Canary"), "backoffLimit: 0", ""), want: "annotation adamant.sh/strategy has no meaning for a Job",
@@ -51,9 +48,9 @@ func TestJobsAreRefused(t *testing.T) {
 		"drift of the CronJob itself": {
 			manifest: cronJob(annotated("adamant.sh/on-drift: stop"), "suspend: false", ""), want: "annotation adamant.sh/on-drift belongs to spec.jobTemplate.metadata of a CronJob",
 		},
-		"a success policy of a CronJob's Jobs": {
-			manifest: strings.Replace(cronJob("", "suspend: false", ""), "    spec:\n", "    spec:\n      completionMode: Indexed\n      completions: 1\n      successPolicy: {rules: [{succeededCount: 1}]}\n", 1),
-			want:     "x.yaml:12:7: spec.jobTemplate.spec.successPolicy: not supported on one machine",
+		"another controller of a CronJob's Jobs": {
+			manifest: strings.Replace(cronJob("", "suspend: false", ""), "    spec:\n", "    spec:\n      managedBy: example.com/queue\n", 1),
+			want:     "x.yaml:10:7: spec.jobTemplate.spec.managedBy: not supported on one machine",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,22 +10,23 @@ import (
 
 // A JobStatus is the current state of a Job.
 type JobStatus struct {
-	State       batch.Phase `json:"state"`                 // Running, Suspended, Complete, Failed
-	Completions *int        `json:"completions,omitempty"` // that are wanted; absent: one pod of a work queue
-	Parallelism int         `json:"parallelism"`
-	Active      int         `json:"active"`
-	Succeeded   int         `json:"succeeded"`
-	Failed      int         `json:"failed"`            // pods, all that were counted
-	Indexes     string      `json:"indexes,omitempty"` // that succeeded, as "0,2-4"
-	Began       time.Time   `json:"began,omitzero"`
-	Ended       time.Time   `json:"ended,omitzero"`
+	State         batch.Phase `json:"state"`                 // Running, Suspended, Complete, Failed
+	Completions   *int        `json:"completions,omitempty"` // that are wanted; absent: one pod of a work queue
+	Parallelism   int         `json:"parallelism"`
+	Active        int         `json:"active"`
+	Succeeded     int         `json:"succeeded"`
+	Failed        int         `json:"failed"`                  // pods, all that were counted
+	Indexes       string      `json:"indexes,omitempty"`       // that succeeded, as "0,2-4"
+	FailedIndexes string      `json:"failedIndexes,omitempty"` // with a limit for each index
+	Began         time.Time   `json:"began,omitzero"`
+	Ended         time.Time   `json:"ended,omitzero"`
 }
 
 func (r *jobRecord) status() *JobStatus {
 	s := r.State
 	j := &JobStatus{
 		State: s.Phase, Completions: r.Spec.Completions, Parallelism: r.Spec.Parallelism,
-		Active: len(s.Active), Succeeded: s.Succeeded, Failed: s.Failed, Indexes: s.Indexes.String(), Began: s.Began, Ended: s.Ended,
+		Active: len(s.Active), Succeeded: s.Succeeded, Failed: s.Failed, Indexes: s.Indexes.String(), FailedIndexes: s.FailedIndexes.String(), Began: s.Began, Ended: s.Ended,
 	}
 	if j.State == "" {
 		j.State = batch.Running
@@ -53,6 +54,9 @@ func (j *JobStatus) summary() string {
 	line := fmt.Sprintf("%d %s succeeded, %d active, %d failed", j.Succeeded, wanted, j.Active, j.Failed)
 	if j.Indexes != "" {
 		line += ", indexes " + j.Indexes
+	}
+	if j.FailedIndexes != "" {
+		line += ", failed indexes " + j.FailedIndexes
 	}
 	if d := j.duration(); d != "" {
 		line += ", " + d

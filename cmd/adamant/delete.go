@@ -21,12 +21,12 @@ func newDeleteCommand(a *app) *cobra.Command {
 		Short: "Remove declared workloads with all their instances",
 		Long: `Delete drains and removes the instances of workloads. Their history stays, with
 who deleted them: adamant rollout history shows it.
-With -f it removes every object of a manifest: workloads, Services, ConfigMaps and
-Secrets. It waits until they are gone.
+With -f it removes every object of a manifest: workloads, Services, Ingress objects,
+ConfigMaps and Secrets. It waits until they are gone.
 PersistentVolumeClaims stay with their files, and are listed. --claims removes those
 of the manifest and those that were created for the pods of its StatefulSets.`,
 		Example: `  adamant delete web
-  adamant delete svc/web cm/web
+  adamant delete svc/web ing/web cm/web
   adamant delete -f web.yaml
   adamant delete -f db.yaml --claims`,
 		ValidArgsFunction: a.completeWorkloads,

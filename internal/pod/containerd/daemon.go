@@ -68,8 +68,19 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start containerd in %s: %w", l.root, err)
 	}
+	if err := d.keepServices(); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	d.executable = o.Executable
 	return d, nil
+}
+
+// keepServices adds the route to the addresses of Services, which a reboot removes.
+func (d *Daemon) keepServices() error {
+	if !d.network.Services.IsValid() {
+		return nil
+	}
+	return addLocalRoute(d.network.Services)
 }
 
 // start is Start with the lock of the layout held.

@@ -19,7 +19,10 @@ const answersWithin = 10 * time.Second
 // restarted. Ensure is safe for concurrent use.
 func (d *Daemon) Ensure(ctx context.Context) error {
 	err := d.check(ctx)
-	if err == nil || ctx.Err() != nil || !d.private {
+	if err == nil {
+		return d.keepServices() // other programs may have removed the route
+	}
+	if ctx.Err() != nil || !d.private {
 		return err
 	}
 	again, err := Start(ctx, Options{Root: d.layout.root, State: d.layout.state, Executable: d.executable})

@@ -67,6 +67,11 @@ func (in *instance) removeNetwork(ctx context.Context, l layout) error {
 	if err := removeLink(l.bridge()); err != nil {
 		return err
 	}
+	if in.Services.IsValid() {
+		if err := removeLocalRoute(in.Services); err != nil {
+			return err
+		}
+	}
 	leftovers, _ := filepath.Glob("/var/lib/cni/results/" + l.bridge() + "-*")
 	for _, path := range leftovers {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {

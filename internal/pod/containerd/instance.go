@@ -18,6 +18,8 @@ type instance struct {
 	Snapshotter string `json:"snapshotter"`
 	// Subnet is the subnet of the pods' network.
 	Subnet netip.Prefix `json:"subnet"`
+	// Services is the range of the addresses of Services.
+	Services netip.Prefix `json:"services,omitzero"`
 	// Owned lists the shared iptables chains and directories that did not exist
 	// before the first start. Stop removes them. Nil if not recorded yet.
 	Owned *[]string `json:"ours,omitempty"`

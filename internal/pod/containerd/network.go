@@ -18,6 +18,7 @@ import (
 type Network struct {
 	Bridge     string       // name of the interface on the machine
 	Subnet     netip.Prefix // the pods' addresses; the first one is the machine's
+	Services   netip.Prefix // addresses of this machine for Services, which pods can reach; zero if there are none
 	Masquerade bool         // pods can connect to other machines
 	HostPorts  bool         // hostPorts work; if not, the runtime silently ignores them
 	Reason     string       // why one of them does not work, with a hint on how to fix it
@@ -53,6 +54,22 @@ func chooseSubnet(l layout, used []netip.Prefix) (netip.Prefix, error) {
 		}
 	}
 	return netip.Prefix{}, errors.New("no subnet of 10.201.0.0/16, 10.203.0.0/16, 10.205.0.0/16 is free for the pods' network")
+}
+
+// chooseServices returns a range for the addresses of Services. Each subnet of
+// candidates has its own first choice, so that two roots with different subnets have
+// different ranges although a route of type local is not in /proc/net/route.
+func chooseServices(subnet netip.Prefix, used []netip.Prefix) (netip.Prefix, error) {
+	a := subnet.Addr().As4()
+	family := max(int(a[1])-201, 0) / 2
+	for i := range 3 {
+		second := 212 + 4*byte((family+i)%3) + a[2]>>6
+		c := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, second, a[2] << 2, 0}), 22)
+		if !overlapsAny(c, used) {
+			return c, nil
+		}
+	}
+	return netip.Prefix{}, errors.New("no range of 10.212.0.0/14, 10.216.0.0/14, 10.220.0.0/14 is free for the addresses of Services")
 }
 
 func overlapsAny(p netip.Prefix, used []netip.Prefix) bool {
@@ -102,12 +119,23 @@ func (in *instance) network(ctx context.Context, s settings) (Network, error) {
 	// While the bridge exists pods may have addresses, so that the subnet cannot
 	// change.
 	_, err = net.InterfaceByName(s.bridge())
-	if bridgeUp := err == nil; !in.Subnet.IsValid() || !bridgeUp && overlapsAny(in.Subnet, used) {
+	bridgeUp := err == nil
+	if !in.Subnet.IsValid() || !bridgeUp && overlapsAny(in.Subnet, used) {
 		if in.Subnet, err = chooseSubnet(s.layout, used); err != nil {
 			return Network{}, err
 		}
 	}
-	n := Network{Bridge: s.bridge(), Subnet: in.Subnet}
+	if !in.Services.IsValid() || !bridgeUp && overlapsAny(in.Services, used) {
+		if in.Services.IsValid() {
+			if err := removeLocalRoute(in.Services); err != nil {
+				return Network{}, err
+			}
+		}
+		if in.Services, err = chooseServices(in.Subnet, used); err != nil {
+			return Network{}, err
+		}
+	}
+	n := Network{Bridge: s.bridge(), Subnet: in.Subnet, Services: in.Services}
 	if err := openFirewall(ctx, s.binaries.Iptables, n); err != nil {
 		n.Reason = err.Error()
 	} else {

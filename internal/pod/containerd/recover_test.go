@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -341,6 +343,10 @@ func checkNothingLeft(t *testing.T, d *Daemon) {
 				t.Errorf("rule %q is left in table %s", r, table)
 			}
 		}
+	}
+	if c, err := net.ListenPacket("udp4", netip.AddrPortFrom(d.network.Services.Addr(), 0).String()); err == nil {
+		t.Errorf("addresses of Services are left: %s", c.LocalAddr())
+		c.Close()
 	}
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range lines {

@@ -20,17 +20,22 @@ type rule struct {
 
 // rules returns the rules of the network, in the order in which they are added.
 // The nat rules masquerade the pods' traffic to other machines. The filter rules
-// accept forwarded traffic of the pods; they come first in FORWARD, because
-// other programs, such as Docker, drop forwarded traffic.
+// accept forwarded traffic of the pods, and what they send to the addresses of
+// Services; they come first, because other programs, such as Docker and ufw, drop it.
 func (n Network) rules() []rule {
 	subnet := n.Subnet.String()
-	return []rule{
+	list := []rule{
 		// Multicast keeps the pod's own source address.
 		{"nat", "POSTROUTING", false, "multicast", []string{"-s", subnet, "-d", "224.0.0.0/4", "-j", "RETURN"}},
 		{"nat", "POSTROUTING", false, "masquerade", []string{"-s", subnet, "!", "-d", subnet, "-j", "MASQUERADE"}},
 		{"filter", "FORWARD", true, "out", []string{"-s", subnet, "-j", "ACCEPT"}},
 		{"filter", "FORWARD", true, "answers", []string{"-d", subnet, "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"}},
 	}
+	if n.Services.IsValid() {
+		services := n.Services.String()
+		list = append(list, rule{"filter", "INPUT", true, "services " + services, []string{"-s", subnet, "-d", services, "-j", "ACCEPT"}})
+	}
+	return list
 }
 
 // comment returns the comment that identifies a rule. isNetworkRule searches it

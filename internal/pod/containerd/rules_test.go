@@ -34,12 +34,12 @@ func TestFirewallRules(t *testing.T) {
 	d, o := startTest(t)
 	iptables := lookPath("iptables")
 	before := ourRules(t, d)
-	if len(before["nat"]) != 2 || len(before["filter"]) != 2 {
-		t.Fatalf("got rules %q, want two in each table", before)
+	if len(before["nat"]) != 2 || len(before["filter"]) != 3 {
+		t.Fatalf("got rules %q, want two for nat and three for filter", before)
 	}
 	for _, line := range append(before["nat"], before["filter"][0]) {
 		table := "nat"
-		if strings.HasPrefix(line, "-A FORWARD") {
+		if !strings.HasPrefix(line, "-A POSTROUTING") {
 			table = "filter"
 		}
 		if _, err := runIptables(t.Context(), iptables, append([]string{"-t", table, "-D"}, splitRule(line)[1:]...)...); err != nil {
@@ -57,8 +57,8 @@ func TestFirewallRules(t *testing.T) {
 	}
 	defer again.Close()
 	for table, lines := range ourRules(t, again) {
-		if len(lines) != 2 || strings.Contains(strings.Join(lines, "\n"), stale.Subnet.String()) {
-			t.Errorf("table %s has %q, want two rules of %s", table, lines, again.network.Subnet)
+		if len(lines) != len(before[table]) || strings.Contains(strings.Join(lines, "\n"), stale.Subnet.String()) {
+			t.Errorf("table %s has %q, want %d rules of %s", table, lines, len(before[table]), again.network.Subnet)
 		}
 	}
 }

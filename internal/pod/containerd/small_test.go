@@ -171,6 +171,31 @@ func TestChooseSubnet(t *testing.T) {
 	}
 }
 
+func TestChooseServices(t *testing.T) {
+	for _, c := range []struct{ name, subnet, used, want string }{
+		{"the first", "10.201.0.0/24", "192.0.2.0/24", "10.212.0.0/22"},
+		{"another subnet", "10.201.151.0/24", "192.0.2.0/24", "10.214.92.0/22"},
+		{"the last", "10.205.255.0/24", "192.0.2.0/24", "10.223.252.0/22"},
+		{"in use", "10.201.0.0/24", "10.212.3.7/32", "10.216.0.0/22"},
+		{"all in use", "10.201.0.0/24", "10.0.0.0/8", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := chooseServices(netip.MustParsePrefix(c.subnet), []netip.Prefix{netip.MustParsePrefix(c.used)})
+			if c.want == "" && err == nil || c.want != "" && got.String() != c.want {
+				t.Errorf("got %v, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+	seen := map[netip.Prefix]bool{}
+	for _, subnet := range candidates(0) {
+		got, err := chooseServices(subnet, nil)
+		if err != nil || seen[got] {
+			t.Fatalf("%s: got %v, %v, which another subnet has", subnet, got, err)
+		}
+		seen[got] = true
+	}
+}
+
 func TestSplitRule(t *testing.T) {
 	got := splitRule(`-A POSTROUTING -s 10.201.0.2/32 -m comment --comment "name: \"adamant0\" id: \"ab\"" -j CNI-x`)
 	want := []string{"-A", "POSTROUTING", "-s", "10.201.0.2/32", "-m", "comment", "--comment", `name: "adamant0" id: "ab"`, "-j", "CNI-x"}

@@ -69,6 +69,9 @@ func reconnect(ctx context.Context, l layout, executable string) *Daemon {
 	if json.Unmarshal(raw, &r) != nil {
 		return nil
 	}
+	if !r.Network.Services.IsValid() { // of a version without them
+		return nil
+	}
 	b, err := locate()
 	if err != nil || inputs(b, executable) != r.Inputs {
 		return nil

@@ -63,6 +63,7 @@ var layers = []struct {
 	{[]string{"internal/fs/work"}, "shares out the work of those that walk a file system"},
 	{[]string{"internal/fs/tree"}, "describes file systems; every comparison needs it"},
 	{[]string{"internal/servers/inventory"}, "reads which servers there are, and connects to none"},
+	{[]string{"internal/workload/names"}, "answers names of addresses, and knows no pods"},
 	{[]string{"internal/workload/traffic"}, "balances connections over addresses, and knows no pods"},
 	{[]string{"internal/fs/durable"}, "writes and locks files, and knows nothing else"},
 	{[]string{"internal/terminal"}, "draws on a terminal what changes, and knows no results"},

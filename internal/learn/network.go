@@ -1,10 +1,8 @@
 package learn
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -109,48 +107,20 @@ func (n network) join(w Workload, spec *pod.PodSpec) {
 		names = append(names, full, full+".svc", full+".svc.cluster.local")
 		spec.Spec.HostAliases = append(spec.Spec.HostAliases, corev1.HostAlias{IP: h.address, Hostnames: names})
 	}
-	if links := spec.Spec.EnableServiceLinks; links != nil && !*links {
-		return
-	}
-	data := n.variables(w.Object.Namespace)
-	if len(data) == 0 {
-		return
-	}
-	// In a cluster they come before all others, too, which can replace them.
-	variables := corev1.ConfigMap{Data: data}
-	variables.Name, variables.Namespace = "adamant-service-links", w.Object.Namespace
-	spec.ConfigMaps = append(slices.Clone(spec.ConfigMaps), variables)
-	from := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: variables.Name}}}
-	eachContainer(&spec.Spec, func(c *corev1.Container) { c.EnvFrom = slices.Insert(slices.Clone(c.EnvFrom), 0, from) })
+	spec.ServiceLinks = n.variables(w.Object.Namespace)
 }
 
-// variables returns the environment variables of the Services of a namespace
-// (k8s.io/kubernetes/pkg/kubelet/envvars).
+// variables returns the environment variables of the Services of a namespace.
 func (n network) variables(namespace string) map[string]string {
 	out := map[string]string{}
 	for _, h := range n.hosts {
 		if h.service == nil || h.namespace != namespace || h.service.Spec.ClusterIP == corev1.ClusterIPNone {
 			continue
 		}
-		prefix := variableName(h.name)
-		out[prefix+"_SERVICE_HOST"] = h.address
-		for i, p := range h.service.Spec.Ports {
-			port, protocol := strconv.Itoa(int(p.Port)), string(p.Protocol)
-			to := strings.ToLower(protocol) + "://" + h.address + ":" + port
-			if i == 0 {
-				out[prefix+"_SERVICE_PORT"], out[prefix+"_PORT"] = port, to
-			}
-			if p.Name != "" {
-				out[prefix+"_SERVICE_PORT_"+variableName(p.Name)] = port
-			}
-			link := fmt.Sprintf("%s_PORT_%s_%s", prefix, port, strings.ToUpper(protocol))
-			out[link], out[link+"_PROTO"], out[link+"_PORT"], out[link+"_ADDR"] = to, strings.ToLower(protocol), port, h.address
-		}
+		pod.ServiceVariables(out, h.name, h.address, h.service.Spec.Ports)
 	}
 	return out
 }
-
-func variableName(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
 
 // redirects returns the redirects of every pod, given the addresses of the pods by
 // the keys of their workloads.

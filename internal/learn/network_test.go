@@ -47,24 +47,13 @@ func TestNamesOfANetwork(t *testing.T) {
 	if d := cmp.Diff(got, want); d != "" {
 		t.Errorf("names (-got +want):\n%s", d)
 	}
-	links := spec.ConfigMaps[len(spec.ConfigMaps)-1].Data
-	if d := cmp.Diff(links, map[string]string{
+	if d := cmp.Diff(spec.ServiceLinks, map[string]string{
 		"WEB_SERVICE_HOST": "198.18.0.1", "WEB_SERVICE_PORT": "80", "WEB_SERVICE_PORT_HTTP": "80", "WEB_SERVICE_PORT_DNS": "53",
 		"WEB_PORT": "tcp://198.18.0.1:80", "WEB_PORT_80_TCP": "tcp://198.18.0.1:80", "WEB_PORT_80_TCP_PROTO": "tcp", "WEB_PORT_80_TCP_PORT": "80",
 		"WEB_PORT_80_TCP_ADDR": "198.18.0.1", "WEB_PORT_53_UDP": "udp://198.18.0.1:53", "WEB_PORT_53_UDP_PROTO": "udp", "WEB_PORT_53_UDP_PORT": "53",
 		"WEB_PORT_53_UDP_ADDR": "198.18.0.1",
 	}); d != "" {
 		t.Errorf("variables (-got +want):\n%s", d)
-	}
-	if from := spec.Spec.Containers[0].EnvFrom; len(from) != 1 || from[0].ConfigMapRef.Name != "adamant-service-links" {
-		t.Errorf("got %+v", from)
-	}
-	no := false
-	spec = shop[0].Spec()
-	spec.Spec.EnableServiceLinks = &no
-	n.join(shop[0], &spec)
-	if len(spec.Spec.Containers[0].EnvFrom) != 0 || len(spec.Spec.HostAliases) != 3 {
-		t.Error("enableServiceLinks is ignored")
 	}
 	if n, _ := networkOf(t, shopText); len(n.hosts) != 0 {
 		t.Errorf("a file without Services has names: %+v", n.hosts)

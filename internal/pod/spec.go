@@ -11,6 +11,12 @@ import (
 // A PodSpec is the complete description of a pod to run.
 type PodSpec = translate.PodSpec
 
+// ServiceVariables adds the environment variables of a Service at an address, for
+// PodSpec.ServiceLinks.
+func ServiceVariables(out map[string]string, name, address string, ports []corev1.ServicePort) {
+	translate.ServiceVariables(out, name, address, ports)
+}
+
 // A Template is the pod template of a workload, together with the objects of
 // its namespace that a pod may refer to.
 type Template struct {

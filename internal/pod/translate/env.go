@@ -16,10 +16,21 @@ type variable struct{ name, value string }
 
 // environment builds a container's environment as a kubelet does: first envFrom,
 // then env, each in order. A variable replaces an earlier one with the same name.
-// A value can refer only to earlier variables.
+// A value can refer only to earlier variables and to those of Services, which are
+// added last if no other has their name.
 type environment struct {
 	order  []string
 	values map[string]string
+	links  map[string]string
+}
+
+// lookup returns the value of a variable to which another refers.
+func (e *environment) lookup(name string) (string, bool) {
+	if v, ok := e.values[name]; ok {
+		return v, true
+	}
+	v, ok := e.links[name]
+	return v, ok
 }
 
 func (e *environment) set(name, value string) error {
@@ -55,6 +66,9 @@ func (e *environment) keyValues() []*cri.KeyValue {
 // buildEnv returns the environment of a container in the manifest.
 func buildEnv(s *PodSpec, f Facts, c *corev1.Container) (*environment, error) {
 	e := &environment{values: map[string]string{}}
+	if ptr.Deref(s.Spec.EnableServiceLinks, true) {
+		e.links = s.ServiceLinks
+	}
 	for i := range c.EnvFrom {
 		if err := e.from(s, &c.EnvFrom[i]); err != nil {
 			return nil, err
@@ -70,6 +84,14 @@ func buildEnv(s *PodSpec, f Facts, c *corev1.Container) (*environment, error) {
 			continue
 		}
 		if err := e.set(v.Name, value); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.links)) {
+		if _, ok := e.values[name]; ok {
+			continue
+		}
+		if err := e.set(name, e.links[name]); err != nil {
 			return nil, err
 		}
 	}
@@ -109,7 +131,7 @@ func (e *environment) value(s *PodSpec, f Facts, c *corev1.Container, v *corev1.
 	from := v.ValueFrom
 	switch {
 	case v.Value != "" || from == nil:
-		return expand(v.Value, mapLookup(e.values)), true, nil
+		return expand(v.Value, e.lookup), true, nil
 	case from.FieldRef != nil:
 		value, err := fieldValue(s, f, from.FieldRef.FieldPath)
 		return value, err == nil, err

@@ -26,6 +26,12 @@ type PodSpec struct {
 	// ones; Pod.Redirect replaces them.
 	Redirected bool       `json:"redirected,omitempty"`
 	Redirects  []Redirect `json:"redirects,omitempty"`
+	// ClusterDNS is the address of the DNS server that knows the names of Services.
+	// If it is empty, dnsPolicy ClusterFirst means the machine's resolver.
+	ClusterDNS string `json:"clusterDNS,omitempty"`
+	// ServiceLinks are the environment variables of Services, which those of the
+	// manifest replace. See ServiceVariables.
+	ServiceLinks map[string]string `json:"serviceLinks,omitempty"`
 	// Ephemeral pods are removed by the next Open after the process that created
 	// them has ended.
 	Ephemeral bool `json:"ephemeral,omitempty"`

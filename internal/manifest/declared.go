@@ -31,15 +31,15 @@ var declared = map[string]support{
 
 	"Service": {runs: "apiVersion kind metadata spec", notes: map[string]string{"status": "it is a cluster's"}},
 	"ServiceSpec": {
-		runs: "selector ports type=ClusterIP type=NodePort type=LoadBalancer sessionAffinity=None publishNotReadyAddresses=false",
+		runs: "selector ports type=ClusterIP type=NodePort type=LoadBalancer type=ExternalName externalName clusterIP" +
+			" sessionAffinity=None publishNotReadyAddresses",
 		notes: map[string]string{
-			"clusterIP": "a Service has this machine's address", "clusterIPs": "a Service has this machine's address",
+			"clusterIPs":            "clusterIP is used",
 			"internalTrafficPolicy": oneMachine, "externalTrafficPolicy": oneMachine, "trafficDistribution": oneMachine,
 			"healthCheckNodePort": oneMachine, "allocateLoadBalancerNodePorts": oneMachine, "loadBalancerClass": oneMachine,
 			"ipFamilies": "annotation adamant.sh/listen says where", "ipFamilyPolicy": "annotation adamant.sh/listen says where",
 		},
 		hints: map[string]string{
-			"externalName":    "there is no cluster DNS here",
 			"sessionAffinity": "requests go to any instance",
 		},
 	},

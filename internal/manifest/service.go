@@ -1,9 +1,13 @@
 package manifest
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -57,10 +61,28 @@ func defaultService(s *corev1.Service) {
 	}
 }
 
+// ServiceErrorf returns an error with the path and position of a field in the spec of a
+// Service, for a caller that knows more than this package.
+func (f File) ServiceErrorf(namespace, name, field, hint, format string, args ...any) FieldError {
+	at := path{key("spec"), key(field)}
+	e := FieldError{File: f.Name, Path: at.String(), Detail: fmt.Sprintf(format, args...), Hint: hint}
+	for i := range f.objects {
+		if o := &f.objects[i]; o.apiVersion == "v1" && o.kind == "Service" && o.name == name && cmp.Or(o.namespace, corev1.NamespaceDefault) == namespace {
+			place := o.node.findKey(at)
+			e.File, e.Line, e.Column = o.file, place.line, place.col
+		}
+	}
+	return e
+}
+
 func (c *checker) service(s *corev1.Service) {
 	c.meta(s.ObjectMeta, nil)
 	spec := path{key("spec")}
-	if len(s.Spec.Selector) == 0 {
+	isExternal, isHeadless := s.Spec.Type == corev1.ServiceTypeExternalName, s.Spec.ClusterIP == corev1.ClusterIPNone
+	c.clusterIP(s, spec)
+	if isExternal {
+		c.externalName(s, spec)
+	} else if len(s.Spec.Selector) == 0 {
 		c.fail(spec.with(key("selector")), "select the labels of the pods", "required")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Spec.Selector)) {
@@ -68,7 +90,7 @@ func (c *checker) service(s *corev1.Service) {
 		c.name(at, name, validation.IsQualifiedName(name))
 		c.name(at, s.Spec.Selector[name], validation.IsValidLabelValue(s.Spec.Selector[name]))
 	}
-	if len(s.Spec.Ports) == 0 {
+	if len(s.Spec.Ports) == 0 && !isExternal && !isHeadless {
 		c.fail(spec.with(key("ports")), "", "required")
 	}
 	names := map[string]bool{}
@@ -102,6 +124,32 @@ func (c *checker) service(s *corev1.Service) {
 		}
 	}
 	c.affinity(s, spec)
+}
+
+// clusterIP checks an address, which may also be None.
+func (c *checker) clusterIP(s *corev1.Service, spec path) {
+	ip, at := s.Spec.ClusterIP, spec.with(key("clusterIP"))
+	switch {
+	case ip == "":
+	case s.Spec.Type == corev1.ServiceTypeExternalName:
+		c.fail(at, "", "not where type is ExternalName")
+	case ip == corev1.ClusterIPNone:
+		if s.Spec.Type != corev1.ServiceTypeClusterIP {
+			c.fail(at, "", "None only where type is ClusterIP")
+		}
+	default:
+		if a, err := netip.ParseAddr(ip); err != nil || !a.Is4() {
+			c.fail(at, "leave it out: a free one is chosen", "%q is no IPv4 address and not None", ip)
+		}
+	}
+}
+
+func (c *checker) externalName(s *corev1.Service, spec path) {
+	at := spec.with(key("externalName"))
+	if c.require(at, s.Spec.ExternalName) {
+		name := strings.TrimSuffix(s.Spec.ExternalName, ".")
+		c.name(at, s.Spec.ExternalName, validation.IsDNS1123Subdomain(name))
+	}
 }
 
 func (c *checker) affinity(s *corev1.Service, spec path) {

@@ -92,7 +92,7 @@ var supported = map[string]support{
 	"PodSpec": {
 		runs: "containers initContainers volumes securityContext restartPolicy" +
 			" terminationGracePeriodSeconds activeDeadlineSeconds" +
-			" hostname hostAliases dnsPolicy dnsConfig enableServiceLinks" +
+			" hostname subdomain hostAliases dnsPolicy dnsConfig enableServiceLinks" +
 			" hostNetwork hostPID hostIPC shareProcessNamespace os" +
 			" automountServiceAccountToken=false setHostnameAsFQDN=false hostUsers=true" +
 			" schedulerName=default-scheduler",
@@ -101,7 +101,6 @@ var supported = map[string]support{
 			"topologySpreadConstraints": oneMachine, "schedulerName": oneMachine, "priorityClassName": oneMachine,
 			"priority": oneMachine, "preemptionPolicy": oneMachine,
 			"serviceAccountName": noTokens, "serviceAccount": noTokens, "automountServiceAccountToken": noTokens,
-			"subdomain":        "there is no cluster DNS here",
 			"imagePullSecrets": "images are pulled with this machine's own credentials",
 		},
 		hints: map[string]string{

@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,12 +27,13 @@ const (
 
 // Options configures a Balancer. All fields but Address may be zero.
 type Options struct {
-	Address        string        // to listen on, such as 127.0.0.1:8080; port 0 takes a free one
-	Protocol       Protocol      // how clients are read; see SetProtocol
-	Forwarding     Forwarding    // likewise
-	TLS            *TLS          // with the clients; nil for plain text; see SetTLS
-	BackendTimeout time.Duration // how long a request or connection waits for a backend when there is none; 5 s if zero
-	Connections    int           // clients at a time, others wait in the kernel's queue; 10,000 if zero
+	Address        string         // to listen on, such as 127.0.0.1:8080; port 0 takes a free one
+	Protocol       Protocol       // how clients are read; see SetProtocol
+	Forwarding     Forwarding     // likewise
+	TLS            *TLS           // with the clients; nil for plain text; see SetTLS
+	From           []netip.Prefix // networks of the clients that are accepted, others are cut off; nil for all
+	BackendTimeout time.Duration  // how long a request or connection waits for a backend when there is none; 5 s if zero
+	Connections    int            // clients at a time, others wait in the kernel's queue; 10,000 if zero
 
 	rules *router // nil for none
 }
@@ -73,14 +74,11 @@ type Balancer struct {
 // error that wraps EADDRINUSE if another program listens on the address. The
 // caller must Close the Balancer.
 func Listen(ctx context.Context, o Options) (*Balancer, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.Address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen on %s: another program listens there already: %w", o.Address, syscall.EADDRINUSE)
-	}
+	l, err := listen(ctx, o.Address, net.ListenConfig{})
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
+		return nil, err
 	}
-	return Accept(ctx, l.(*net.TCPListener), o)
+	return Accept(ctx, l, o)
 }
 
 // Accept is Listen with an open listener, which the Balancer closes. If that is nil, only
@@ -197,11 +195,25 @@ func (b *Balancer) accept() {
 			clock.Sleep(b.ctx, 10*time.Millisecond)
 			continue
 		}
+		if !b.accepts(c) {
+			c.Close()
+			<-b.slots
+			continue
+		}
 		b.wg.Go(func() {
 			defer func() { <-b.slots }()
 			b.serve(c)
 		})
 	}
+}
+
+// accepts reports whether a client is of one of the networks in Options.From.
+func (b *Balancer) accepts(c *net.TCPConn) bool {
+	if b.options.From == nil {
+		return true
+	}
+	client := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+	return slices.ContainsFunc(b.options.From, func(p netip.Prefix) bool { return p.Contains(client) })
 }
 
 // serve serves one client until it or the Balancer is done.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 )
@@ -18,7 +19,9 @@ type Listener struct {
 	Protocol   Protocol   `json:"protocol,omitempty"`
 	Forwarding Forwarding `json:"forwarding,omitempty"`
 	TLS        *TLS       `json:"tls,omitempty"`
-	Route      Route      `json:"route"`
+	// From are the networks of the clients that are accepted; nil for all.
+	From  []netip.Prefix `json:"from,omitempty"`
+	Route Route          `json:"route"`
 	// Rules lead each HTTP request to the backends of another Listener. They take the
 	// place of the Route if there are any.
 	Rules []Rule `json:"rules,omitempty"`
@@ -107,15 +110,24 @@ func (p *Pool) named(name string) *Balancer {
 // open starts a Balancer, with a listener that an earlier process left if there is
 // one. The caller holds mu.
 func (p *Pool) open(ctx context.Context, l Listener, rules *router) (*Balancer, error) {
-	o := Options{Address: l.Address, Protocol: l.Protocol, Forwarding: l.Forwarding, TLS: l.TLS, rules: rules}
+	o := Options{Address: l.Address, Protocol: l.Protocol, Forwarding: l.Forwarding, TLS: l.TLS, From: l.From, rules: rules}
 	if l.Address == "" {
 		return Accept(ctx, nil, o)
 	}
-	if inherited := p.inherited[l.Address]; inherited != nil {
-		delete(p.inherited, l.Address)
-		return Accept(ctx, inherited, o)
+	listener := p.inherited[l.Address]
+	delete(p.inherited, l.Address)
+	if listener == nil {
+		var beside []string
+		for _, b := range p.balancers {
+			beside = append(beside, b.spec.Address)
+		}
+		var err error
+		if listener, err = ListenBeside(ctx, l.Address, beside); err != nil {
+			return nil, err
+		}
 	}
-	return Listen(ctx, o)
+	share(listener)
+	return Accept(ctx, listener, o)
 }
 
 // remove closes a Balancer. The caller holds mu.

@@ -25,7 +25,8 @@ import (
 
 // TestNothingIsCut rolls out, kills, stops and upgrades the daemon while clients of
 // many kinds use a server that shuts down well: no request fails, and no session
-// ends without the server's last word.
+// ends without the server's last word. One of them makes a pod call the others by the
+// name of their Service.
 func TestNothingIsCut(t *testing.T) {
 	t.Parallel()
 	newer := t.TempDir() // until the daemon has ended
@@ -129,6 +130,9 @@ func newClients(t *testing.T, port, h2c int) *clients {
 		"slow":   func() error { return c.request(ctx, kept, "GET", "http://"+address+"/slow?for=3s", "\n") },
 		"events": func() error { return c.request(ctx, kept, "GET", "http://"+address+"/events", "end\n") },
 		"h2c":    func() error { return c.request(ctx, two, "GET", fmt.Sprintf("http://127.0.0.1:%d/", h2c), "\n") },
+		"name": func() error {
+			return c.request(ctx, kept, "GET", "http://"+address+"/fetch?url=http://web:"+fmt.Sprint(port)+"/", "\n")
+		},
 		"session": func() error {
 			return c.session(ctx, func(ctx context.Context) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -254,7 +258,7 @@ func (c *clients) expectMore() {
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		missing := ""
 		c.mu.Lock()
-		for _, kind := range []string{"get", "post", "close", "slow", "events", "h2c", "echo", "ingress", "secure echo"} {
+		for _, kind := range []string{"get", "post", "close", "slow", "events", "h2c", "name", "echo", "ingress", "secure echo"} {
 			if c.done[kind] <= before[kind] {
 				missing = kind
 			}

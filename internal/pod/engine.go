@@ -125,6 +125,10 @@ func (e *Engine) Close() error { return e.daemon.Close() }
 // for the tests and benchmarks of other packages.
 func (e *Engine) Daemon() *containerd.Daemon { return e.daemon }
 
+// Network returns the pods' network. Its addresses are zero if the runtime is not the
+// private one.
+func (e *Engine) Network() containerd.Network { return e.daemon.Network() }
+
 // Ensure checks that the runtime works, which takes one call. It restarts the
 // private containerd if that ended or hangs; the pods keep running, and the
 // connections of e work again when it returns nil. Another runtime is only

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/adamant-sh/adamant/internal/workload/names"
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
@@ -15,7 +16,8 @@ import (
 //
 //	1  listeners and routes
 //	2  TLS, rules, and listeners without an address
-const version = 2
+//	3  names, and listeners for the clients of some networks
+const version = 3
 
 // maxMessage bounds a message, in bytes.
 const maxMessage = 16 << 20
@@ -39,26 +41,36 @@ type Address struct {
 // backends are the hosts that routes lead to, by the ID of the backend.
 type backends map[string]string
 
-// applyRequest replaces all listeners and routes.
+// applyRequest replaces all listeners, routes and names.
 type applyRequest struct {
 	Listeners []traffic.Listener `json:"listeners"`
+	Names     *names.Zone        `json:"names,omitempty"`
 }
 
-// understood returns the listeners that a process of a version of the messages can open as
-// they are meant, and an error for each of the others: it would serve plain text in
-// place of TLS.
-func understood(version int, list []traffic.Listener) ([]traffic.Listener, map[string]listenError) {
-	if version >= 2 {
-		return list, nil
+// isEmpty reports whether nothing is wanted from a process.
+func (q applyRequest) isEmpty() bool { return len(q.Listeners) == 0 && q.Names == nil }
+
+// understood returns the part of a request that a process of a version of the messages
+// can serve as it is meant, and an error for each other listener: it would serve plain
+// text in place of TLS, or everybody in place of the pods.
+func (q applyRequest) understood(version int) (applyRequest, map[string]listenError) {
+	if version >= 3 {
+		return q, nil
 	}
-	var known []traffic.Listener
+	var known applyRequest
 	failed := map[string]listenError{}
-	for _, l := range list {
-		if l.TLS == nil && len(l.Rules) == 0 && l.Address != "" {
-			known = append(known, l)
+	fail := func(name string) {
+		failed[name] = listenError{Message: "the balancer is of an older version, and could not be replaced"}
+	}
+	for _, l := range q.Listeners {
+		if l.From != nil || version < 2 && (l.TLS != nil || len(l.Rules) > 0 || l.Address == "") {
+			fail(l.Name)
 		} else {
-			failed[l.Name] = listenError{Message: "the balancer is of an older version, and could not be replaced"}
+			known.Listeners = append(known.Listeners, l)
 		}
+	}
+	if q.Names != nil {
+		fail(NamesListener)
 	}
 	return known, failed
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/clock"
+	"github.com/adamant-sh/adamant/internal/workload/names"
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
@@ -32,6 +33,7 @@ type process struct {
 	program  string
 	began    time.Time
 	pool     *traffic.Pool
+	names    *names.Server
 	listener *net.UnixListener
 	http     http.Server
 	ctx      context.Context // ends with the process
@@ -52,8 +54,9 @@ func Run(ctx context.Context, dir, from string) error {
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	p := &process{path: filepath.Join(dir, strconv.Itoa(os.Getpid())+".sock"), program: program, began: time.Now(), applied: from != "", pool: traffic.NewPool(), ctx: ctx, end: end}
+	p := &process{path: filepath.Join(dir, strconv.Itoa(os.Getpid())+".sock"), program: program, began: time.Now(), applied: from != "", pool: traffic.NewPool(), names: names.New(names.Options{Shared: true}), ctx: ctx, end: end}
 	defer p.pool.Close()
+	defer p.names.Close()
 	if from != "" {
 		if err := p.takeOver(ctx, from); err != nil {
 			return fmt.Errorf("take over from %s: %w", from, err)
@@ -69,6 +72,7 @@ func Run(ctx context.Context, dir, from string) error {
 	// The socket goes first: a daemon that finds none starts another process.
 	os.Remove(p.path)
 	p.pool.Close()
+	p.names.Close()
 	// Then the requests under way are answered: p.ctx ends those that have no end.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -177,6 +181,9 @@ func (p *process) describe() Process {
 		}
 		d.Listeners = append(d.Listeners, Address{l.Name, l.Address})
 	}
+	if z := p.names.Zone(); z != nil {
+		d.Listeners = append(d.Listeners, Address{NamesListener, net.JoinHostPort(z.Address.String(), "53")})
+	}
 	return d
 }
 
@@ -193,20 +200,21 @@ func (p *process) backends() backends {
 	return hosts
 }
 
-// apply is traffic.Pool.Apply. A process without listeners ends.
+// apply is traffic.Pool.Apply and names.Server.Set. A process without listeners and
+// names ends.
 func (p *process) apply(_ context.Context, q applyRequest) (applyResult, error) {
 	p.mu.Lock()
 	p.applied = true
 	p.mu.Unlock()
 	var a applyResult
 	// Not with the context of the request: listeners outlive it.
-	for name, err := range p.pool.Apply(context.Background(), q.Listeners) {
+	for name, err := range apply(context.Background(), p.pool, p.names, q) {
 		if a.Failed == nil {
 			a.Failed = map[string]listenError{}
 		}
 		a.Failed[name] = newListenError(err)
 	}
-	if len(q.Listeners) == 0 {
+	if q.isEmpty() {
 		os.Remove(p.path) // now, so that the daemon starts another one if it has routes again
 		p.end()
 	}
@@ -234,5 +242,6 @@ func (p *process) retire(context.Context, struct{}) (struct{}, error) {
 	defer p.mu.Unlock()
 	p.retired = time.Now()
 	p.pool.Retire()
+	p.names.Close() // the next process listens at the same address already
 	return struct{}{}, nil
 }

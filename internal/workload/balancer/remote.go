@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/clock"
+	"github.com/adamant-sh/adamant/internal/workload/names"
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
@@ -48,7 +49,7 @@ type Remote struct {
 	wg      sync.WaitGroup
 
 	applying sync.Mutex // one change of processes and routes at a time
-	wanted   []traffic.Listener
+	wanted   applyRequest
 
 	mu    sync.Mutex
 	peers map[string]*remoteProcess // by socket
@@ -172,7 +173,7 @@ func (r *Remote) ended(p *remoteProcess) {
 		delete(r.peers, p.path)
 	}
 	r.mu.Unlock()
-	for r.ctx.Err() == nil && len(r.wanted) > 0 && r.primary() == nil {
+	for r.ctx.Err() == nil && !r.wanted.isEmpty() && r.primary() == nil {
 		r.opts.Log(fmt.Errorf("the balancer (process %d) ended; starting another", p.PID))
 		if _, err := r.apply(r.ctx); err == nil {
 			return
@@ -236,13 +237,13 @@ func (r *Remote) all() []*remoteProcess {
 
 // Apply implements local.Balancer. It starts a process if none runs, and replaces a
 // process of an older program.
-func (r *Remote) Apply(ctx context.Context, list []traffic.Listener) map[string]error {
+func (r *Remote) Apply(ctx context.Context, list []traffic.Listener, zone *names.Zone) map[string]error {
 	r.applying.Lock()
 	defer r.applying.Unlock()
 	if r.ctx.Err() != nil {
 		return nil
 	}
-	r.wanted = list
+	r.wanted = applyRequest{list, zone}
 	failed, err := r.apply(ctx)
 	if err != nil && ctx.Err() == nil {
 		failed, err = r.apply(ctx) // the process was killed just now
@@ -254,6 +255,9 @@ func (r *Remote) Apply(ctx context.Context, list []traffic.Listener) map[string]
 		failed = map[string]error{}
 		for _, l := range list {
 			failed[l.Name] = err
+		}
+		if zone != nil {
+			failed[NamesListener] = err
 		}
 	}
 	return failed
@@ -268,8 +272,8 @@ func (r *Remote) apply(ctx context.Context) (map[string]error, error) {
 	var errs []error
 	for _, p := range r.all() {
 		var a applyResult
-		list, left := understood(p.Version, r.wanted)
-		err := p.callWithin(ctx, "/v1/apply", applyRequest{list}, &a)
+		known, left := r.wanted.understood(p.Version)
+		err := p.callWithin(ctx, "/v1/apply", known, &a)
 		switch {
 		case err == nil && !p.Retired:
 			for name, e := range left {
@@ -286,7 +290,7 @@ func (r *Remote) apply(ctx context.Context) (map[string]error, error) {
 		case err != nil && !p.Retired:
 			errs = append(errs, fmt.Errorf("pass routes to the balancer (process %d): %w", p.PID, err))
 		}
-		if err == nil && len(r.wanted) == 0 && !p.Retired { // it ends
+		if err == nil && r.wanted.isEmpty() && !p.Retired { // it ends
 			r.mu.Lock()
 			delete(r.peers, p.path)
 			r.mu.Unlock()
@@ -304,7 +308,7 @@ func (r *Remote) ensure(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case len(r.wanted) == 0:
+	case r.wanted.isEmpty():
 		return nil
 	case p == nil:
 		return r.start(ctx, "")

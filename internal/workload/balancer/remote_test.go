@@ -134,7 +134,7 @@ func (l *lab) open() *balancer.Remote {
 // apply applies the listener and one of the same backend for TCP.
 func (l *lab) apply(r *balancer.Remote) {
 	l.t.Helper()
-	for name, err := range r.Apply(l.t.Context(), append([]traffic.Listener{l.listener, l.tunnel()}, l.secured()...)) {
+	for name, err := range r.Apply(l.t.Context(), append([]traffic.Listener{l.listener, l.tunnel()}, l.secured()...), nil) {
 		l.t.Fatal(name, err)
 	}
 }
@@ -367,7 +367,7 @@ func TestUpgrade(t *testing.T) {
 	// Routes reach both, so that a backend which leaves is drained in both.
 	gone := l.tunnel()
 	gone.Route = traffic.Route{}
-	for name, err := range r.Apply(t.Context(), append([]traffic.Listener{l.listener, gone}, l.secured()...)) {
+	for name, err := range r.Apply(t.Context(), append([]traffic.Listener{l.listener, gone}, l.secured()...), nil) {
 		t.Fatal(name, err)
 	}
 	s.echoes()
@@ -404,13 +404,13 @@ func TestEndsWithoutListeners(t *testing.T) {
 	l := newLab(t)
 	r := l.open()
 	defer r.Close()
-	if failed := r.Apply(t.Context(), nil); len(failed) > 0 || len(l.processes()) > 0 {
+	if failed := r.Apply(t.Context(), nil, nil); len(failed) > 0 || len(l.processes()) > 0 {
 		t.Errorf("without listeners there are %v, errors %v", l.processes(), failed)
 	}
 	for range 3 {
 		l.apply(r)
 		l.dial().echoes()
-		for name, err := range r.Apply(t.Context(), nil) {
+		for name, err := range r.Apply(t.Context(), nil, nil) {
 			t.Error(name, err)
 		}
 	}
@@ -429,7 +429,7 @@ func TestAddressTaken(t *testing.T) {
 	other, err := net.Listen("tcp", l.listener.Address)
 	check(t, err)
 	defer other.Close()
-	failed := r.Apply(t.Context(), []traffic.Listener{l.listener, l.tunnel()})
+	failed := r.Apply(t.Context(), []traffic.Listener{l.listener, l.tunnel()}, nil)
 	if len(failed) != 1 || !errors.Is(failed["web"], syscall.EADDRINUSE) {
 		t.Errorf("got %v, want an address in use", failed)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/workload/names"
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
@@ -26,6 +27,7 @@ const takeOverLimit = 10 * time.Second
 type handover struct {
 	Listeners []traffic.Listener `json:"listeners"`
 	Addresses []string           `json:"addresses"`
+	Names     *names.Zone        `json:"names,omitempty"` // whose sockets are not handed over: both processes listen for a moment
 }
 
 // sockets answers with a handover instead of an HTTP response: its length in eight
@@ -42,7 +44,7 @@ func (p *process) sockets(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (p *process) handOver(c *net.UnixConn) error {
-	h := handover{Listeners: p.pool.Listeners()}
+	h := handover{Listeners: p.pool.Listeners(), Names: p.names.Zone()}
 	var files []*os.File
 	defer func() {
 		for _, f := range files {
@@ -105,7 +107,7 @@ func (p *process) takeOver(ctx context.Context, from string) error {
 	if err != nil {
 		return err
 	}
-	failed := p.pool.Apply(ctx, h.Listeners)
+	failed := apply(ctx, p.pool, p.names, applyRequest{h.Listeners, h.Names})
 	p.pool.DropInherited()
 	for _, err := range failed {
 		return err

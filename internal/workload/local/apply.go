@@ -97,6 +97,9 @@ func (c *Controller) apply(ctx context.Context, d declaration, opts ApplyOptions
 		}
 	}
 	out := Outcome{Results: plan.results(), Notes: slices.Concat(d.notes, plan.notes, plan.notRetried())}
+	if lost := c.services.namesLost(); lost != nil && !opts.Dry {
+		out.Notes = append(out.Notes, lost.Error())
+	}
 	out.PassedOver, out.Notes = d.refused, append(out.Notes, manifest.PassedOverNotes(d.refused)...)
 	if opts.Dry {
 		c.unpinPlanned(plan)
@@ -150,6 +153,9 @@ func (c *Controller) plan(ctx context.Context, d declaration, retry bool) (plan,
 	}
 	var cur current
 	err = c.store.view(func(t tx) (err error) {
+		if err := checkAddresses(t, c.network, d); err != nil {
+			return err
+		}
 		if p.objects, err = compareObjects(t, d); err != nil {
 			return err
 		}
@@ -184,11 +190,12 @@ func (c *Controller) checkExposed(d declaration, all exposed) ([]string, error) 
 		return nil, err
 	}
 	after := newDoors(all)
-	if err := c.services.check(d.services, after); err != nil {
+	taken, err := c.services.check(d.services, after)
+	if err != nil {
 		return nil, err
 	}
 	notes, err := c.services.checkDoors(d, all, after)
-	return append(warnings, notes...), err
+	return slices.Concat(warnings, taken, notes), err
 }
 
 // change finds the generation that a workload must run. It builds one from the
@@ -319,11 +326,15 @@ func (c *Controller) commit(p plan, by Author) error {
 	if err != nil {
 		return err
 	}
+	// Now, because the first instances get the variables of the Services.
+	if err := c.readServices(); err != nil {
+		return err
+	}
 	for _, ch := range p.changes {
 		c.startOrNotify(ch.key, ch.Action == Created || ch.Action == Replaced, ch.gen.Number)
 	}
 	c.prune(p)
-	return c.openServices()
+	return c.services.open()
 }
 
 // write stores the change of one workload.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/workload/balancer"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
-	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
 // Options configures a Controller.
@@ -43,7 +43,7 @@ func (o Options) withDefaults() Options {
 		o.Log = func(error) {}
 	}
 	if o.Balancer == nil {
-		o.Balancer = traffic.NewPool()
+		o.Balancer = balancer.NewLocal()
 	}
 	if o.Events == nil {
 		o.Events = func(pod.Event) {}
@@ -66,6 +66,7 @@ type Controller struct {
 	store     *store
 	pinHolder string // name under which images are pinned
 	services  *services
+	network   network
 	log       func(error)
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -102,9 +103,13 @@ func Open(ctx context.Context, o Options) (*Controller, error) {
 	// ctx is that of the call. The controller runs until Close.
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.services = newServices(c)
-	if err := c.load(ctx); err != nil {
+	err = c.joinNetwork()
+	if err == nil {
+		err = c.load(ctx)
+	}
+	if err != nil {
 		c.cancel()
-		return nil, errors.Join(fmt.Errorf("open fleet: %w", err), s.close())
+		return nil, errors.Join(fmt.Errorf("open fleet: %w", err), c.network.close(), s.close())
 	}
 	c.wg.Go(func() { c.services.run(c.ctx) })
 	c.wg.Go(c.superviseRuntime)
@@ -129,11 +134,24 @@ func (o Options) openStore() (_ *store, holder string, err error) {
 	return s, declaredHolder, err
 }
 
+// joinNetwork chooses where the Services have their addresses.
+func (c *Controller) joinNetwork() (err error) {
+	n := c.engine.Network()
+	switch {
+	case !n.Services.IsValid():
+	case c.opts.Ephemeral:
+		c.network, err = claimNetwork(n.Subnet, n.Services)
+	default:
+		c.network = daemonNetwork(n.Subnet, n.Services)
+	}
+	return err
+}
+
 // Close stops the controller. The pods go on, and the next Open adopts them.
 func (c *Controller) Close() error {
 	c.cancel()
 	c.wg.Wait()
-	return c.store.close()
+	return errors.Join(c.network.close(), c.store.close())
 }
 
 // load creates the live object of each workload, adopts the pods and opens the
@@ -244,6 +262,7 @@ func (c *Controller) create(ctx context.Context, spec pod.PodSpec, events pod.Ev
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-c.creating }()
+	c.services.join(&spec)
 	p, err := c.engine.Prepare(ctx, spec, events)
 	// The runtime died. What is left of the first attempt occupies the pod's name
 	// and must be removed before the second.
@@ -315,9 +334,15 @@ func (w *workload) endpoints(shares map[string]int) []endpoint {
 		if takes {
 			serving++
 		}
+		// Of an instance that was adopted just now nobody knows yet whether it is ready.
+		// It was, and its name must not be lost by a restart of the daemon.
+		share, known := w.shares[i.Generation]
 		list = append(list, endpoint{
 			id: i.ID, host: i.address(), group: group(w.key, i.Generation), labels: i.labels,
 			namespace: w.key.Namespace, template: i.template, takes: takes,
+			ip: i.ip, hostname: i.hostname, subdomain: i.subdomain,
+			runs:  i.pod != nil && !i.Ending && !i.isolated,
+			named: (takes || i.unprobed && !i.Ending && !i.isolated) && (w.shares == nil || known && share > 0),
 		})
 	}
 	for g, share := range w.shares {
@@ -328,15 +353,25 @@ func (w *workload) endpoints(shares map[string]int) []endpoint {
 
 // openServices opens the declared Services and Ingress objects.
 func (c *Controller) openServices() error {
-	var cur current
-	err := c.store.view(func(t tx) (err error) {
-		cur, err = readCurrent(t, declaration{})
-		return err
-	})
-	if err != nil {
+	if err := c.readServices(); err != nil {
 		return err
 	}
-	return c.services.setServices(cur.exposed())
+	return c.services.open()
+}
+
+// readServices reads what is declared and gives addresses to Services without one.
+func (c *Controller) readServices() error {
+	return c.store.update(func(t tx) error {
+		cur, err := readCurrent(t, declaration{})
+		if err != nil {
+			return err
+		}
+		addresses, err := assignAddresses(t, c.network)
+		if err == nil {
+			c.services.declare(cur.exposed(), addresses)
+		}
+		return err
+	})
 }
 
 // pinned returns the references of the images that a workload's generations

@@ -221,6 +221,11 @@ spec: {restartPolicy: Never, containers: [{name: a, image: x}]}
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: both}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: outside, namespace: other}
+spec: {type: ExternalName, externalName: example.com}
 `
 	file, err := manifest.Parse("test.yaml", []byte(text))
 	must(t, err)
@@ -230,7 +235,7 @@ metadata: {name: both}
 		file manifest.File
 		want string
 	}{
-		{"kept", kept, "[default/Deployment/web default/Pod/behind default/Service/web default/Service/behind default/ConfigMap/both]"},
+		{"kept", kept, "[default/Deployment/web default/Pod/behind default/Service/web default/Service/behind other/Service/outside default/ConfigMap/both]"},
 		{"rest", rest, "[default/Pod/alone default/Pod/ends default/Service/nobody default/ConfigMap/both]"},
 	} {
 		if got := fmt.Sprint(Keys(c.file)); got != c.want {

@@ -315,10 +315,12 @@ func (s *services) checkDoors(d declaration, all exposed, after *doors) (notes [
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ours, taken := map[string]bool{}, map[string]string{} // open now; of Services after the apply
+	var inner []string
 	for _, one := range s.list {
 		for port, address := range one.listen {
 			ours[address] = ours[address] || !one.closed[port]
 		}
+		inner = slices.AppendSeq(inner, maps.Values(one.inner))
 	}
 	if s.doors != nil && !s.unused {
 		for _, l := range s.doors.listeners() {
@@ -346,7 +348,7 @@ func (s *services) checkDoors(d declaration, all exposed, after *doors) (notes [
 			if address == "" || ours[address] {
 				continue
 			}
-			if err := s.tryDoor(address, ours, taken, after); err != nil {
+			if err := s.tryDoor(address, ours, taken, after, inner); err != nil {
 				return nil, fmt.Errorf("ingress %s: %w", name, err)
 			}
 		}
@@ -363,8 +365,9 @@ func (s *services) checkDoors(d declaration, all exposed, after *doors) (notes [
 	return append(notes, after.notes...), nil
 }
 
-// tryDoor returns an error if an address cannot be listened to. The caller holds mu.
-func (s *services) tryDoor(address string, ours map[string]bool, taken map[string]string, after *doors) error {
+// tryDoor returns an error if an address cannot be listened to. inner are the open
+// addresses of Services for pods. The caller holds mu.
+func (s *services) tryDoor(address string, ours map[string]bool, taken map[string]string, after *doors, inner []string) error {
 	_, port, _ := net.SplitHostPort(address)
 	for open, isOpen := range ours {
 		_, p, _ := net.SplitHostPort(open)
@@ -372,11 +375,7 @@ func (s *services) tryDoor(address string, ours map[string]bool, taken map[strin
 			return nil // in use by an address that the apply closes: 127.0.0.1:80 becomes 0.0.0.0:80
 		}
 	}
-	b, err := traffic.Listen(s.controller.ctx, traffic.Options{Address: address})
-	if err != nil {
-		return err
-	}
-	return b.Close()
+	return s.try(address, inner)
 }
 
 // foreignAnnotations are parts of the names of annotations by which other controllers

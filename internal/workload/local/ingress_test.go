@@ -152,7 +152,7 @@ func TestYieldedAddress(t *testing.T) {
 		_, all := declare(t, strings.Replace(webService, "{name: web}", "{name: web, annotations: {"+annotation+"}}", 1)+ingressText("a", "", backendText))
 		s := &service{Service: all.services[0]}
 		var got []string
-		for _, l := range s.listeners(nil, nil, newDoors(all)) {
+		for _, l := range s.listeners(nil, nil, newDoors(all), nil) {
 			got = append(got, l.Name+" at "+l.Address)
 		}
 		if diff := gocmp.Diff(got, want); diff != "" {
@@ -228,7 +228,7 @@ func TestCertificates(t *testing.T) {
 			l := newDoors(all)
 			for _, s := range all.services {
 				one := &service{Service: s}
-				for _, got := range one.listeners(nil, nil, l) {
+				for _, got := range one.listeners(nil, nil, l, nil) {
 					if tt.refused != "" && got.Address != "" && s.Annotations[annotationTLS] != "" {
 						t.Errorf("%s is open without its certificate", got.Name)
 					}

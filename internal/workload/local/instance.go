@@ -25,6 +25,9 @@ type instance struct {
 	ip            string
 	labels        map[string]string
 	template      *corev1.PodSpec
+	hostname      string // of the pod's own name below that of the Service subdomain
+	subdomain     string
+	unprobed      bool // it was adopted, and its readiness is not known yet
 	isolated      bool
 	driftAt       time.Time       // time of the last comparison
 	driftTook     time.Duration   // its duration
@@ -73,7 +76,7 @@ func (w *workload) createInstance(ctx context.Context, g *Generation) {
 		template: &g.Template.Spec, phase: "Starting", crashes: map[string]int{}, done: make(chan struct{}),
 	}
 	spec := w.spec(g, name)
-	i.labels = spec.Labels
+	i.labels, i.hostname, i.subdomain = spec.Labels, spec.Spec.Hostname, spec.Spec.Subdomain
 	ctx, i.cancel = context.WithCancel(ctx)
 	w.instances[name] = i
 	w.wg.Go(func() {
@@ -157,8 +160,9 @@ func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 			i.phase, i.waiting, i.Reason, i.message = "Crashed", c.Waiting, c.Message, c.Message
 		}
 	}
+	i.unprobed = i.waiting == "" && p.Phase != pod.Removing
 	spec := p.Spec()
-	i.template = &spec.Spec
+	i.template, i.hostname, i.subdomain = &spec.Spec, spec.Spec.Hostname, spec.Spec.Subdomain
 	ctx, i.cancel = context.WithCancel(ctx)
 	w.instances[p.Name] = i
 	if w.key.Kind == "Job" {
@@ -223,6 +227,7 @@ func (w *workload) setReady(i *instance, ready bool, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.controller.services.update()
+	i.unprobed = false
 	if i.Ready == ready {
 		return
 	}
@@ -245,6 +250,10 @@ func (w *workload) handleEvent(i *instance, e pod.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	i.message = e.Message
+	if i.unprobed && e.Reason == "NotReady" {
+		i.unprobed = false
+		w.controller.services.update()
+	}
 	if e.Reason == "Started" {
 		if i.job != nil && e.Container != "" {
 			i.job.restarts[e.Container]++
@@ -280,7 +289,7 @@ func (w *workload) setCrashed(i *instance, c pod.Crash) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	i.Reason, i.message = c.Err.Error(), c.Err.Error()
-	i.waiting = c.Reason
+	i.waiting, i.unprobed = c.Reason, false
 	if !i.Ending {
 		i.phase = "Crashed"
 	}

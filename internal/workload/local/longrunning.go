@@ -11,8 +11,8 @@ import (
 // SplitLongRunning splits a manifest into workloads that run until they are
 // deleted and workloads that run once: kept has Deployments, ReplicaSets,
 // DaemonSets, Pods with restartPolicy Always that a Service of the manifest
-// selects, and the Services of all those. ConfigMaps, Secrets and
-// PersistentVolumeClaims are in both parts.
+// selects, and the Services of all those and of external names. ConfigMaps,
+// Secrets and PersistentVolumeClaims are in both parts.
 func SplitLongRunning(f manifest.File) (kept, rest manifest.File) {
 	services, _ := f.Services() // errors are reported when it is applied
 	keeps := map[Key]bool{}
@@ -23,6 +23,11 @@ func SplitLongRunning(f manifest.File) (kept, rest manifest.File) {
 		}
 		keeps[Key{w.Namespace, w.Kind, w.Name}] = true
 		for _, s := range before {
+			keeps[Key{namespaceOf(s.ObjectMeta), "Service", s.Name}] = true
+		}
+	}
+	for _, s := range services {
+		if isExternal(&s) && len(keeps) > 0 { // a name for all of them
 			keeps[Key{namespaceOf(s.ObjectMeta), "Service", s.Name}] = true
 		}
 	}

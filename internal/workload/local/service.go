@@ -1,26 +1,36 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/workload/balancer"
+	"github.com/adamant-sh/adamant/internal/workload/names"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
-// A Balancer spreads the traffic of Services over instances. It is a traffic.Pool,
-// or another process that has one.
+// A Balancer spreads the traffic of Services over instances, and answers their names.
+// It is a balancer.Local or another process that has one.
 type Balancer interface {
-	// Apply replaces all listeners and routes. It returns an error for each
-	// listener that is not open, by its name.
-	Apply(context.Context, []traffic.Listener) map[string]error
+	// Apply replaces all listeners and routes, and the names that pods can look up;
+	// nil ends the DNS server. It returns an error for each listener that is not
+	// open, by its name, and for the DNS server as balancer.NamesListener.
+	Apply(context.Context, []traffic.Listener, *names.Zone) map[string]error
 	// Ended and Drain are those of traffic.Balancer, for all listeners.
 	Ended(ctx context.Context, id string)
 	Drain(ctx context.Context, id string) error
@@ -42,13 +52,18 @@ type services struct {
 	doors  *doors              // of the latest route
 	shut   map[string]error    // doors that are not open, by address
 	unused bool                // no workload is left, so that nothing listens
+	named  bool                // the DNS server listens
+	lost   error               // why it does not
 }
 
 // A service is one Service with its ports.
 type service struct {
 	corev1.Service
+	serviceAddress
 	listen  map[int32]string // address of each port
 	closed  map[int32]bool   // the ports that are not open
+	inner   map[int32]string // the same port of the Service's own address
+	spare   bool             // the ports in listen need not be open: there are other ways to the pods
 	invalid error            // why a port cannot be open
 	err     error            // the first of these and of the balancer's
 }
@@ -80,22 +95,27 @@ func (s *services) update() {
 	}
 }
 
-// setServices opens the ports of Services and the addresses of Ingress objects and closes
-// all others. A Service whose address is in use returns an error and stays in the list,
-// so that its status shows the error; the next route tries again.
-func (s *services) setServices(all exposed) error {
-	list := all.services
+// declare replaces the Services with their addresses, and the Ingress objects. open opens
+// their ports.
+func (s *services) declare(all exposed, addresses map[string]serviceAddress) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.list, s.all = map[string]*service{}, all
-	for _, spec := range list {
-		s.list[spec.Namespace+"/"+spec.Name] = &service{Service: spec}
+	for _, spec := range all.services {
+		name := spec.Namespace + "/" + spec.Name
+		s.list[name] = &service{Service: spec, serviceAddress: addresses[name]}
 	}
-	s.mu.Unlock()
+}
+
+// open opens the ports of the declared Services and closes all others. It returns an
+// error for a Service whose address is in use; its status shows the error, too, and the
+// next route tries again.
+func (s *services) open() error {
 	s.route()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, spec := range list {
-		if one := s.list[spec.Namespace+"/"+spec.Name]; one != nil && one.err != nil {
+	for _, one := range s.sorted() {
+		if one.err != nil {
 			return one.err
 		}
 	}
@@ -106,58 +126,153 @@ func (s *services) setServices(all exposed) error {
 }
 
 // check returns an error if a port of a Service is taken, by another Service or by
-// another program, or if an annotation is invalid. after are the doors after the apply.
-func (s *services) check(list []corev1.Service, after *doors) error {
+// another program, or if an annotation is invalid. For a port that need not be open
+// on loopback it returns a note. after are the doors after the apply.
+func (s *services) check(list []corev1.Service, after *doors) (notes []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	taken := map[string]string{} // address to the Service that has it after the apply
 	declared := map[string]bool{}
 	for _, spec := range list {
 		declared[nameOf(spec.ObjectMeta)] = true
 	}
+	taken := claims{}
 	ours := map[string]bool{} // open now
 	for name, one := range s.list {
 		for port, address := range one.listen {
 			ours[address] = ours[address] || !one.closed[port]
-			if !declared[name] {
-				taken[address] = name
+			if !declared[name] && !(one.spare && one.closed[port]) {
+				taken.add(address, "service "+name)
 			}
 		}
+		for port, address := range one.inner {
+			ours[address] = ours[address] || !one.closed[port]
+		}
 	}
-	for _, spec := range list {
+	taken.addDoors(after.listeners())
+	open := slices.DeleteFunc(slices.Collect(maps.Keys(ours)), func(a string) bool { return !ours[a] })
+	for _, spec := range s.byClaim(list) {
 		name := nameOf(spec.ObjectMeta)
 		if _, err := forwardingOf(spec); err != nil {
-			return fmt.Errorf("service %s: %w", name, err)
+			return nil, fmt.Errorf("service %s: %w", name, err)
 		}
 		for _, p := range spec.Spec.Ports {
 			address, err := listenAddress(spec, p)
 			if err != nil {
-				return fmt.Errorf("service %s: %w", name, err)
+				return nil, fmt.Errorf("service %s: %w", name, err)
 			}
 			if after.isYielded(spec, address) {
 				continue
 			}
-			if other, ok := taken[address]; ok && other != name {
-				return fmt.Errorf("service %s: port %d: %s belongs to service %s", name, p.Port, address, other)
+			err = taken.conflict(address, ownerOf(spec.ObjectMeta), s.isSpare(&spec))
+			if err == nil && !ours[address] {
+				err = s.try(address, open)
 			}
-			taken[address] = name
-			if ours[address] {
+			if err == nil {
+				taken.add(address, ownerOf(spec.ObjectMeta))
 				continue
 			}
-			b, err := traffic.Listen(s.controller.ctx, traffic.Options{Address: address})
-			if err != nil {
-				return fmt.Errorf("service %s: %w", name, err)
+			if !s.isSpare(&spec) {
+				return nil, fmt.Errorf("service %s: port %d: %w", name, p.Port, err)
 			}
-			b.Close()
+			notes = append(notes, fmt.Sprintf("service %s: port %d has no address on loopback: %v", name, p.Port, err))
 		}
 	}
+	return notes, nil
+}
+
+// claims are the addresses on this machine that Services and Ingress objects have, with
+// their owners.
+type claims map[string]string
+
+// ingressOwner is the owner of the address of a door.
+const ingressOwner = "Ingress objects"
+
+func ownerOf(m metav1.ObjectMeta) string { return "service " + nameOf(m) }
+
+func (c claims) add(address, owner string) {
+	c[address] = owner
+	if port := portOfAll(address); port != "" {
+		c["*:"+port] = owner
+	}
+}
+
+// addDoors adds the ports that Ingress objects have at all addresses; for single
+// addresses see isYielded and checkDoors.
+func (c claims) addDoors(list []traffic.Listener) {
+	for _, l := range list {
+		if port := portOfAll(l.Address); port != "" {
+			c["*:"+port] = ingressOwner
+		}
+	}
+}
+
+// portOfAll returns the port of an address that stands for all, "" for others.
+func portOfAll(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || !net.ParseIP(host).IsUnspecified() {
+		return ""
+	}
+	return port
+}
+
+// conflict returns an error if another owner has an address or, for one on loopback
+// that need not be open, its port at all addresses.
+func (c claims) conflict(address, owner string, spare bool) error {
+	other, ok := c[address]
+	if !ok && spare {
+		other, ok = c["*:"+address[strings.LastIndexByte(address, ':')+1:]]
+	}
+	if ok && other != owner {
+		return fmt.Errorf("%s belongs to %s", address, other)
+	}
 	return nil
+}
+
+// byClaim returns Services in the order in which they get addresses on loopback: those
+// that need theirs first, then the oldest.
+func (s *services) byClaim(list []corev1.Service) []corev1.Service {
+	now := time.Now()
+	since := func(name string) time.Time {
+		if one := s.list[name]; one != nil {
+			return one.Since
+		}
+		return now
+	}
+	return slices.SortedFunc(slices.Values(list), func(a, b corev1.Service) int {
+		if x, y := s.isSpare(&a), s.isSpare(&b); x != y {
+			if x {
+				return 1
+			}
+			return -1
+		}
+		x, y := nameOf(a.ObjectMeta), nameOf(b.ObjectMeta)
+		return cmp.Or(since(x).Compare(since(y)), cmp.Compare(x, y))
+	})
+}
+
+// try returns an error if an address cannot be listened to.
+func (s *services) try(address string, open []string) error {
+	l, err := traffic.ListenBeside(s.controller.ctx, address, open)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// isSpare reports whether a Service is reached without its ports on loopback: it has
+// an address of its own, or those of its pods, and its manifest asks for no other.
+func (s *services) isSpare(spec *corev1.Service) bool {
+	_, asks := spec.Annotations[annotationListen]
+	return spec.Spec.Type == corev1.ServiceTypeClusterIP && !asks && s.controller.network.block.IsValid()
 }
 
 // listenerName returns the name of a Service's port in a Balancer.
 func listenerName(s *service, port int32) string {
 	return fmt.Sprintf("%s/%s:%d", s.Namespace, s.Name, port)
 }
+
+// innerName returns the name of the same port at the Service's own address.
+func innerName(s *service, port int32) string { return listenerName(s, port) + " (cluster)" }
 
 // protocolOf returns how a port is balanced: by its appProtocol or the prefix
 // of its name, as service meshes read them, or else by the first bytes of each
@@ -245,6 +360,11 @@ type endpoint struct {
 	namespace string
 	template  *corev1.PodSpec
 	takes     bool // gets new traffic
+	runs      bool // may get traffic before it is ready
+	named     bool // is among the addresses of a headless Service
+	ip        string
+	hostname  string
+	subdomain string
 }
 
 // route passes the Services with the selected instances to the balancer.
@@ -259,20 +379,22 @@ func (s *services) route() {
 	s.unused = s.unused && workloads == 0
 	unused := s.unused
 	var list []traffic.Listener
+	var zone *names.Zone
 	s.doors = newDoors(s.all)
-	for _, one := range s.list {
-		if listeners := one.listeners(endpoints, shares, s.doors); !unused {
-			list = append(list, listeners...)
-		}
-	}
 	doors := s.doors.listeners()
+	sorted := s.sorted()
+	listeners, skipped := s.listeners(sorted, endpoints, shares, doors)
 	if !unused {
-		list = append(list, doors...)
+		list = append(listeners, doors...)
+		zone = s.controller.network.zone(sorted, endpoints)
 	}
 	s.mu.Unlock()
-	failed := s.balancer.Apply(s.controller.ctx, list)
+	failed := s.balancer.Apply(s.controller.ctx, list, zone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if failed != nil { // nil if the controller is closed
+		maps.Copy(failed, skipped)
+	}
 	for _, one := range s.list {
 		one.setFailed(failed, unused)
 	}
@@ -282,15 +404,92 @@ func (s *services) route() {
 			s.shut[l.Address] = err
 		}
 	}
+	lost := failed[balancer.NamesListener]
+	s.named = zone != nil && lost == nil
+	if lost != nil && (s.lost == nil || s.lost.Error() != lost.Error()) {
+		s.controller.log(lost)
+	}
+	s.lost = lost
+}
+
+// sorted returns the Services in the order in which they get addresses on loopback.
+func (s *services) sorted() []*service {
+	var specs []corev1.Service
+	for _, one := range s.list {
+		specs = append(specs, one.Service)
+	}
+	var list []*service
+	for _, spec := range s.byClaim(specs) {
+		list = append(list, s.list[nameOf(spec.ObjectMeta)])
+	}
+	return list
+}
+
+// listeners returns the wanted listeners of all Services. A port of loopback that
+// another Service has, or Ingress objects at all addresses, is in skipped.
+func (s *services) listeners(sorted []*service, endpoints []endpoint, shares map[string]int, doors []traffic.Listener) (list []traffic.Listener, skipped map[string]error) {
+	skipped = map[string]error{}
+	taken := claims{}
+	taken.addDoors(doors)
+	for _, one := range sorted {
+		owner := ownerOf(one.ObjectMeta)
+		one.spare = s.isSpare(&one.Service)
+		for _, l := range one.listeners(endpoints, shares, s.doors, s.controller.network.clients) {
+			if l.Address != "" && l.From == nil { // not for the pods or Ingress objects alone
+				if err := taken.conflict(l.Address, owner, true); one.spare && err != nil {
+					skipped[l.Name] = err
+					continue
+				}
+				taken.add(l.Address, owner)
+			}
+			list = append(list, l)
+		}
+	}
+	return list, skipped
+}
+
+// namesLost returns why the names of Services do not resolve, nil if they do.
+func (s *services) namesLost() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
+}
+
+// join gives the pods of a controller the names and the variables of its Services.
+func (s *services) join(spec *pod.PodSpec) {
+	n := s.controller.network
+	if !n.block.IsValid() {
+		return
+	}
+	s.mu.Lock()
+	named := s.named
+	s.mu.Unlock()
+	if !named {
+		s.route() // the first one, or one that failed
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.named { // otherwise the machine's resolver is better than none
+		spec.ClusterDNS = n.server.String()
+	}
+	spec.ServiceLinks = map[string]string{}
+	for _, one := range s.list {
+		if one.Namespace == spec.Namespace && one.ClusterIP.IsValid() {
+			pod.ServiceVariables(spec.ServiceLinks, one.Name, one.ClusterIP.String(), one.Spec.Ports)
+		}
+	}
 }
 
 // listeners returns the wanted listeners of a Service's ports. It sets err if the
 // Service is invalid.
-func (s *service) listeners(endpoints []endpoint, shares map[string]int, d *doors) []traffic.Listener {
-	s.invalid, s.listen = nil, map[int32]string{}
+func (s *service) listeners(endpoints []endpoint, shares map[string]int, d *doors, clients []netip.Prefix) []traffic.Listener {
+	s.invalid, s.listen, s.inner = nil, map[int32]string{}, map[int32]string{}
 	forwarding, err := forwardingOf(s.Service)
 	if err != nil {
 		s.invalid = err
+		return nil
+	}
+	if isExternal(&s.Service) {
 		return nil
 	}
 	var list []traffic.Listener
@@ -314,6 +513,12 @@ func (s *service) listeners(endpoints []endpoint, shares map[string]int, d *door
 			inside.Name, inside.Address, inside.TLS = targetName(s.Service, p.Port), "", nil
 			list = append(list, inside)
 		}
+		if s.ClusterIP.IsValid() {
+			s.inner[p.Port] = net.JoinHostPort(s.ClusterIP.String(), strconv.Itoa(int(p.Port)))
+			inner := l
+			inner.Name, inner.Address, inner.From = innerName(s, p.Port), s.inner[p.Port], clients
+			list = append(list, inner)
+		}
 		if d.isYielded(s.Service, address) {
 			continue
 		}
@@ -332,7 +537,13 @@ func (s *service) setFailed(failed map[string]error, all bool) {
 	}
 	for port := range s.listen {
 		if e := failed[listenerName(s, port)]; e != nil {
-			s.closed[port], err = true, e
+			s.closed[port] = true
+			if !s.spare {
+				err = e
+			}
+		}
+		if e := failed[innerName(s, port)]; e != nil {
+			err = e
 		}
 	}
 	s.err = nil
@@ -344,7 +555,7 @@ func (s *service) setFailed(failed map[string]error, all bool) {
 func (s *service) routeOf(p corev1.ServicePort, endpoints []endpoint, shares map[string]int) traffic.Route {
 	r := traffic.Route{Shares: map[string]int{}}
 	for _, e := range endpoints {
-		if !e.takes || e.namespace != s.Namespace || !selects(s.Spec.Selector, e.labels) {
+		if !e.takes && !(s.Spec.PublishNotReadyAddresses && e.runs) || e.namespace != s.Namespace || !selects(s.Spec.Selector, e.labels) {
 			continue
 		}
 		port := targetPort(p, e.template)

@@ -37,7 +37,7 @@ func TestListenersOfAService(t *testing.T) {
 				tt.want.Name, tt.want.Route.Shares = "default/web:80", map[string]int{}
 				want = append(want, tt.want)
 			}
-			if diff := cmp.Diff(s.listeners(nil, nil, newDoors(exposed{})), want); diff != "" {
+			if diff := cmp.Diff(s.listeners(nil, nil, newDoors(exposed{}), nil), want); diff != "" {
 				t.Errorf("-got +want\n%s", diff)
 			}
 			s.setFailed(nil, false)

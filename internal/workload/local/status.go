@@ -71,7 +71,8 @@ type ServiceStatus struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
 	Port      int32  `json:"port"`
-	Address   string `json:"address,omitempty"` // on this machine
+	ClusterIP string `json:"clusterIP,omitempty"` // the Service's own address, for pods and this machine; "None" if it is headless
+	Address   string `json:"address,omitempty"`   // on this machine
 	Requests  uint64 `json:"requests"`
 	Errors    uint64 `json:"errors"`
 	Err       string `json:"error,omitempty"`
@@ -232,10 +233,17 @@ func (s *service) status(stats traffic.Counters) []ServiceStatus {
 		if s.err != nil {
 			one.Err = s.err.Error()
 		}
+		if s.ClusterIP.IsValid() {
+			one.ClusterIP = s.ClusterIP.String()
+		} else if isHeadless(&s.Service) {
+			one.ClusterIP = corev1.ClusterIPNone
+		}
 		if !s.closed[p.Port] {
 			one.Address = s.listen[p.Port]
+		} else if s.spare && s.err == nil {
+			one.Address = s.inner[p.Port]
 		}
-		for _, listener := range []string{listenerName(s, p.Port), targetName(s.Service, p.Port)} {
+		for _, listener := range []string{listenerName(s, p.Port), innerName(s, p.Port), targetName(s.Service, p.Port)} {
 			for _, st := range stats[listener] {
 				one.Requests += st.Requests
 				one.Errors += st.Errors

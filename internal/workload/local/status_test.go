@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/adamant-sh/adamant/internal/workload/balancer"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
-	"github.com/adamant-sh/adamant/internal/workload/traffic"
 )
 
 // Ports of Services are listed by name and number.
@@ -22,7 +22,7 @@ func TestServicesAreListedInOrder(t *testing.T) {
 		}
 		return s
 	}
-	s := &services{controller: &Controller{ctx: t.Context()}, balancer: traffic.NewPool(), list: map[string]*service{"default/web": one("web", 443, 80, 9090, 82), "default/admin": one("admin", 8080)}}
+	s := &services{controller: &Controller{ctx: t.Context()}, balancer: balancer.NewLocal(), list: map[string]*service{"default/web": one("web", 443, 80, 9090, 82), "default/admin": one("admin", 8080)}}
 	var got []int32
 	for _, status := range s.statusOf("default", map[string]string{"app": "web"}, s.balancer.Stats(t.Context())) {
 		got = append(got, status.Port)

@@ -28,6 +28,7 @@ import (
 //	cursors      name of a sink of events     -> number of the last one that it had
 //	deleted      namespace/kind/name          -> Deletion
 //	services     namespace/name               -> corev1.Service
+//	addresses    namespace/name               -> serviceAddress
 //	configmaps   namespace/name               -> corev1.ConfigMap
 //	secrets      namespace/name               -> corev1.Secret
 //	ingresses    namespace/name               -> ingressRecord
@@ -36,7 +37,7 @@ type store struct {
 	appended *appended
 }
 
-var buckets = []string{"workloads", "generations", "attempts", "events", "log", "cursors", "deleted", "services", "configmaps", "secrets", "ingresses"}
+var buckets = []string{"workloads", "generations", "attempts", "events", "log", "cursors", "deleted", "services", "addresses", "configmaps", "secrets", "ingresses"}
 
 // A record is the stored state of a workload, without its generations.
 type record struct {

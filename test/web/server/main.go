@@ -58,6 +58,7 @@ func main() {
 		}
 		fmt.Fprintln(w, "end")
 	})
+	handleNames(mux)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	var sessions sync.WaitGroup

@@ -222,10 +222,11 @@ func (d *doors) addRules(e *entrance, at *door, redirect int) {
 				id = fmt.Sprint(r.Host, path, exact)
 			}
 			if owner := at.owners[id]; owner != "" {
-				if redirect == 0 && at.TLS != nil {
-					continue // noted for the door without TLS
+				if owner == e.name() {
+					d.note("Ingress %s: %s%s is there twice: the first one is served", owner, r.Host, path)
+				} else {
+					d.note("Ingress %s: %s%s is served as in Ingress %s, which is older", e.name(), r.Host, path, owner)
 				}
-				d.note("Ingress %s: %s%s is served as in Ingress %s, which is older", e.name(), r.Host, path, owner)
 				continue
 			}
 			at.owners[id] = e.name()

@@ -99,6 +99,11 @@ func TestDoors(t *testing.T) {
 			map[string][]string{"127.0.0.1:80": {"b.example.com/x web:80", "b.example.com/ web:81", "any/ web:80"}}, nil,
 		},
 		{
+			"twice in one", ingressText("a", "", "tls: [{hosts: [a.example.com], secretName: cert}], rules: ["+rule("a.example.com", "/x", "Prefix", "web", "/x/", "Prefix", "none")+"]"),
+			map[string][]string{"127.0.0.1:80": {"a.example.com/x web:80 443"}, "127.0.0.1:443": {"a.example.com/x web:80"}},
+			[]string{"Ingress default/a: a.example.com/x/ is there twice: the first one is served"},
+		},
+		{
 			"TLS", ingressText("a", "", "tls: [{hosts: [a.example.com], secretName: cert}], rules: ["+rule("a.example.com", "/", "Prefix", "web")+", "+rule("b.example.com", "/", "Prefix", "web")+"]"),
 			map[string][]string{
 				"127.0.0.1:80":  {"a.example.com/ web:80 443", "b.example.com/ web:80"},

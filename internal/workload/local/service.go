@@ -122,6 +122,11 @@ func (s *services) open() error {
 	for address, err := range s.shut {
 		return fmt.Errorf("ingress at %s: %w", address, err)
 	}
+	if s.doors != nil {
+		for name, err := range s.doors.errs {
+			return fmt.Errorf("ingress %s: %w", name, err)
+		}
+	}
 	return nil
 }
 

@@ -52,6 +52,7 @@ func (s *session) readRequest() bool {
 // respond answers the request: with that of a backend, which the rules choose if there
 // are any. It returns whether the client's connection goes on.
 func (s *session) respond() bool {
+	s.to = s.b
 	if rules := s.b.rules.Load(); rules != nil {
 		rule, refused := rules.find(&s.req)
 		switch {

@@ -48,7 +48,7 @@ func NewPool() *Pool {
 
 // Apply opens, changes and closes Balancers so that they are those of list. It
 // returns an error for each one that cannot listen, by name; Apply may be called
-// again. A retired Pool opens nothing.
+// again. A retired Pool opens no address.
 func (p *Pool) Apply(ctx context.Context, list []Listener) map[string]error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,7 +77,7 @@ func (p *Pool) Apply(ctx context.Context, list []Listener) map[string]error {
 		}
 		b := p.balancers[l.Name]
 		if b == nil {
-			if p.retired {
+			if p.retired && l.Address != "" {
 				continue
 			}
 			opened, err := p.open(ctx, l, rules)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -19,6 +20,7 @@ func newRunCommand(a *app) *cobra.Command {
 	var in scope
 	var files manifestFlag
 	var detach, pull, replace bool
+	var from string
 	var publish []string
 	var ready time.Duration
 	cmd := &cobra.Command{
@@ -39,15 +41,22 @@ happens to stderr. On a terminal, logs are printed as adamant logs does.
 
 With --detach it starts one pod of each workload and returns once all are ready:
 the pods go on, and adamant serve supervises them if it runs, now or later. It says
-so if it does not. Replicas and Services need the foreground, or adamant apply.`,
+so if it does not. Replicas and Services need the foreground, or adamant apply.
+
+With --from cronjob/NAME it makes a Job of a declared CronJob now, outside its
+schedule, and prints the Job's name.`,
 		Example: `  adamant run web.yaml
   adamant run -d web.yaml config.yaml
   adamant run -d web.yaml --replace --publish 8080:80
   adamant run web.yaml --configmap production.yaml
   adamant run -f deploy/
+  adamant run --from cronjob/nightly
   kubectl create deployment web --image=nginx --dry-run=client -o yaml | adamant run -f -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			if from != "" {
+				return a.runNow(cmd, args, from)
+			}
 			f, err := files.loadOne(ctx, a, args)
 			if err != nil {
 				return err
@@ -86,11 +95,35 @@ so if it does not. Replicas and Services need the foreground, or adamant apply.`
 	files.addConfigMaps(cmd)
 	a.addNamespace(&in, cmd, namespaceOfObjects)
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once all pods are ready; adamant serve supervises them, if it runs")
+	cmd.Flags().StringVar(&from, "from", "", "cronjob/NAME: make a Job of a declared CronJob now")
 	cmd.Flags().BoolVar(&replace, "replace", false, "with --detach: first remove the pods that an earlier run -d of these workloads started")
 	cmd.Flags().StringArrayVar(&publish, "publish", nil, "[IP:]PORT[:CONTAINERPORT[/PROTO]]: a port of this machine that leads to the pod's; may be repeated")
 	cmd.Flags().BoolVar(&pull, "pull", false, "ask the registry again for images whose pull policy is Always")
 	cmd.Flags().DurationVar(&ready, "ready-timeout", 90*time.Second, "how long the pods may take to get ready")
 	return cmd
+}
+
+// runNow makes a Job of a CronJob.
+func (a *app) runNow(cmd *cobra.Command, args []string, from string) error {
+	if len(args) > 0 || cmd.Flags().Changed("file") || cmd.Flags().Changed("detach") {
+		return usagef("--from runs a declared CronJob: it takes no manifest")
+	}
+	ref, err := api.ParseRef(from)
+	if err != nil {
+		return usageError{err}
+	}
+	c := a.client()
+	defer c.Close()
+	s, err := c.Find(cmd.Context(), ref)
+	if err != nil {
+		return err
+	}
+	answer, err := c.Command(cmd.Context(), s.Key, "run", api.CommandRequest{})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "Job/%s created\n", answer.Job)
+	return nil
 }
 
 // published returns a manifest with the ports of --publish.

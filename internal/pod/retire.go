@@ -37,5 +37,9 @@ func (p *Pod) Retire(ctx context.Context) error {
 	return nil
 }
 
+// Exists reports whether a pod was neither removed nor is being removed. It asks no
+// runtime.
+func (p *Pod) Exists() bool { return exists(newLayout(p.e.opts.Root, p.UID).committed()) }
+
 // IsRetired reports whether a pod has no running sandbox.
 func (p *Pod) IsRetired() bool { return !p.ready }

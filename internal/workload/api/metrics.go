@@ -156,7 +156,9 @@ func (s sample) workload(st local.Status) {
 	at := []string{st.Namespace, st.Kind, st.Name}
 	compared := map[rollout.Drift]int{}
 	for _, i := range st.Instances {
-		compared[i.Drift]++
+		if i.Phase != "Succeeded" && i.Phase != "Failed" { // pods of a Job that are kept
+			compared[i.Drift]++
+		}
 	}
 	for _, verdict := range verdicts {
 		s.put(mInstances, float64(compared[verdict]), append(at, string(verdict))...)

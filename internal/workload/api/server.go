@@ -249,8 +249,9 @@ func (s *Server) apply(r *http.Request, a ApplyRequest) (any, error) {
 
 // A CommandRequest holds the argument of a verb.
 type CommandRequest struct {
-	Replicas int `json:"replicas,omitempty"` // of scale
-	To       int `json:"to,omitempty"`       // of undo: a generation, 0 for the last that completed
+	Replicas int    `json:"replicas,omitempty"` // of scale
+	To       int    `json:"to,omitempty"`       // of undo: a generation, 0 for the last that completed
+	Job      string `json:"job,omitempty"`      // that run made
 }
 
 func (s *Server) command(r *http.Request, c CommandRequest) (any, error) {
@@ -264,6 +265,9 @@ func (s *Server) command(r *http.Request, c CommandRequest) (any, error) {
 	case "undo":
 		to, err := s.controller.Undo(key(r), c.To, author(r))
 		return CommandRequest{To: to}, err
+	case "run":
+		name, err := s.controller.RunNow(key(r), author(r))
+		return CommandRequest{Job: name}, err
 	default:
 		return nil, badRequest{fmt.Errorf("unknown verb %q", verb)}
 	}

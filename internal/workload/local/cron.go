@@ -161,6 +161,7 @@ func (w *workload) decideCron(t tx, r record, jobs []record, s *cronStep) error 
 		if err := endAttempt(t, w.key, state); err != nil {
 			return err
 		}
+		t.OnCommit(func() { w.count(func(n *Counts) { n.Rollouts[state.Phase]++ }) })
 	} else if bytes.Equal(before, after) {
 		return nil
 	}
@@ -168,6 +169,28 @@ func (w *workload) decideCron(t tx, r record, jobs []record, s *cronStep) error 
 	cron.State = next
 	r.State, r.Cron = state, &cron
 	return put(t, "workloads", w.key.String(), r)
+}
+
+// RunNow makes a Job of a CronJob outside its schedule, whatever its concurrencyPolicy,
+// and returns its name. The Job belongs to the CronJob like the others.
+func (c *Controller) RunNow(key Key, by Author) (string, error) {
+	var s cronStep
+	name := pod.InstanceName("Job", key.Name)
+	err := c.updateRecord(key, func(t tx, r *record) error {
+		if r.Cron == nil {
+			return fmt.Errorf("%s is no CronJob", key)
+		}
+		r.Cron.State.Active = append(r.Cron.State.Active, name)
+		if err := s.createJob(t, *r, batch.CronDecision{Create: name, Scheduled: time.Now().UTC().Round(time.Second)}); err != nil {
+			return err
+		}
+		return addEvent(t, key, "SuccessfulCreate", "Created job "+name+", by "+by.String())
+	})
+	if err != nil {
+		return "", err
+	}
+	c.startOrNotify(*s.created, true, 1)
+	return name, nil
 }
 
 // createJob stores a new Job of a CronJob, of its current generation.

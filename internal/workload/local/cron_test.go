@@ -108,6 +108,15 @@ func TestCronJobs(t *testing.T) {
 		}
 		return false
 	})
+	must(t, c.Pause(key, Author{}))
+	name, err := c.RunNow(key, Author{User: "tester"})
+	must(t, err)
+	if s := jobEnds(t, c, name); s.Job.Succeeded != 1 {
+		t.Errorf("got %+v", s.Job)
+	}
+	if _, err := c.RunNow(Key{"default", "Job", name}, Author{}); err == nil || !strings.Contains(err.Error(), "is no CronJob") {
+		t.Errorf("running a Job: %v", err)
+	}
 	jobs = owned()
 	must(t, c.Delete(key, Author{}))
 	until(t, "it is gone", func() bool {

@@ -125,6 +125,7 @@ func (w *workload) writeJob(t tx, r record, next batch.JobState, d batch.JobDeci
 		if err := endAttempt(t, w.key, state); err != nil {
 			return err
 		}
+		t.OnCommit(func() { w.count(func(n *Counts) { n.Rollouts[state.Phase]++ }) })
 	}
 	job := *r.Job
 	job.State = next
@@ -145,6 +146,9 @@ func (w *workload) observeJob() []batch.Pod {
 	defer w.mu.Unlock()
 	var list []batch.Pod
 	for _, i := range w.sorted() {
+		if i.hasEnded() && !i.job.gone && !i.Ending && !i.pod.Exists() {
+			i.job.gone = true // another process removed it
+		}
 		p := batch.Pod{
 			Name: i.ID, Result: i.job.result, Ended: i.job.ended, Reason: cmp.Or(i.job.reason, i.Reason), Exits: i.job.exits,
 			Ready: i.Ready, Drifted: i.Drift == rollout.Drifted, Leaving: i.Ending,
@@ -321,6 +325,7 @@ func (w *workload) endJobPod(i *instance, end jobPod) {
 	end.ended = end.ended.UTC().Round(0)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.count(func(n *Counts) { n.Ended++ })
 	end.restarts, end.adopted = i.job.restarts, i.job.adopted
 	*i.job = end
 	i.Ready, i.ip, i.waiting, i.phase, i.message = false, "", "", string(end.result), end.reason

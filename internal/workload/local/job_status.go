@@ -70,7 +70,11 @@ func (s Status) ready() string {
 		return "-"
 	}
 	if s.Job != nil {
-		return fmt.Sprintf("%d/%d", s.Job.Succeeded, s.Replicas)
+		wanted := 1
+		if s.Job.Completions != nil {
+			wanted = *s.Job.Completions
+		}
+		return fmt.Sprintf("%d/%d", s.Job.Succeeded, wanted)
 	}
 	return fmt.Sprintf("%d/%d", s.Ready, s.Replicas)
 }

@@ -135,6 +135,16 @@ sys.exit(5 if index == "1" and first else 0)`)
 		t.Errorf("undo of a Job: %v", err)
 	}
 
+	p, err := e.Find(t.Context(), s.Instances[0].Name)
+	must(t, err)
+	must(t, p.Remove(t.Context(), 0, nil))
+	must(t, c.Resume(s.Key, Author{})) // wakes it
+	until(t, "a pod that was removed by hand is not listed", func() bool {
+		s, err := c.Status(s.Key)
+		must(t, err)
+		return len(s.Instances) == 2 && s.Phase == rollout.Complete
+	})
+
 	t.Run("a failure is reported and not repeated", func(t *testing.T) {
 		text := jobManifest("fails", "  backoffLimit: 1", "Never", dir, `import sys; print("no luck"); sys.exit(7)`)
 		apply(t, c, text)

@@ -144,6 +144,7 @@ func (c *Controller) statusWith(r record, stats traffic.Counters) (Status, error
 	}
 	if r.Job != nil {
 		s.Job = r.Job.status()
+		s.Replicas = s.Job.Active
 	}
 	if r.Cron != nil {
 		s.CronJob = r.Cron.status(r.State.Paused)

@@ -31,7 +31,7 @@ type containerRoots map[string]containerRoot // by container
 func (o Options) containerRoots(ctx context.Context, spec pod.PodSpec) (containerRoots, error) {
 	out := containerRoots{}
 	for _, c := range containersOf(&spec.Spec) {
-		s, err := o.containerRoot(ctx, &spec.Spec, c)
+		s, err := o.containerRoot(ctx, &spec, c)
 		if err != nil {
 			return nil, fmt.Errorf("container %s: %w", c.Name, err)
 		}
@@ -40,8 +40,8 @@ func (o Options) containerRoots(ctx context.Context, spec pod.PodSpec) (containe
 	return out, nil
 }
 
-func (o Options) containerRoot(ctx context.Context, spec *corev1.PodSpec, c *corev1.Container) (s containerRoot, err error) {
-	if err := o.Engine.EnsureImage(ctx, c.Image, c.ImagePullPolicy); err != nil {
+func (o Options) containerRoot(ctx context.Context, spec *pod.PodSpec, c *corev1.Container) (s containerRoot, err error) {
+	if err := o.Engine.EnsureImage(ctx, *spec, c.Image, c.ImagePullPolicy); err != nil {
 		return s, err
 	}
 	img, err := o.Engine.Image(ctx, c.Image)
@@ -73,7 +73,7 @@ func (o Options) containerRoot(ctx context.Context, spec *corev1.PodSpec, c *cor
 	if err != nil {
 		return s, err
 	}
-	user, err := userOf(spec, c, img.Config.User, root)
+	user, err := userOf(&spec.Spec, c, img.Config.User, root)
 	return containerRoot{
 		Rootfs: profile.Rootfs{
 			Tree: t, Mounts: mountsOf(c), User: user, Path: pathIn(img.Config.Env),

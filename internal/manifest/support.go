@@ -90,7 +90,7 @@ var supported = map[string]support{
 	"PodTemplateSpec": {runs: "metadata spec"},
 
 	"PodSpec": {
-		runs: "containers initContainers volumes securityContext restartPolicy" +
+		runs: "containers initContainers imagePullSecrets volumes securityContext restartPolicy" +
 			" terminationGracePeriodSeconds activeDeadlineSeconds" +
 			" hostname subdomain hostAliases dnsPolicy dnsConfig enableServiceLinks" +
 			" hostNetwork hostPID hostIPC shareProcessNamespace os" +
@@ -101,7 +101,6 @@ var supported = map[string]support{
 			"topologySpreadConstraints": oneMachine, "schedulerName": oneMachine, "priorityClassName": oneMachine,
 			"priority": oneMachine, "preemptionPolicy": oneMachine,
 			"serviceAccountName": noTokens, "serviceAccount": noTokens, "automountServiceAccountToken": noTokens,
-			"imagePullSecrets": "images are pulled with this machine's own credentials",
 		},
 		hints: map[string]string{
 			"ephemeralContainers": "they are added to a running pod; use adamant exec",
@@ -112,10 +111,11 @@ var supported = map[string]support{
 			"resourceClaims":      "devices are claimed from a cluster",
 		},
 	},
-	"PodOS":              {runs: "name=linux"},
-	"HostAlias":          {runs: "ip hostnames"},
-	"PodDNSConfig":       {runs: "nameservers searches options"},
-	"PodDNSConfigOption": {runs: "name value"},
+	"PodOS":                {runs: "name=linux"},
+	"LocalObjectReference": {runs: "name"},
+	"HostAlias":            {runs: "ip hostnames"},
+	"PodDNSConfig":         {runs: "nameservers searches options"},
+	"PodDNSConfigOption":   {runs: "name value"},
 	"PodSecurityContext": {
 		runs: "runAsUser runAsGroup runAsNonRoot supplementalGroups supplementalGroupsPolicy" +
 			" fsGroup fsGroupChangePolicy sysctls seLinuxOptions seccompProfile appArmorProfile",

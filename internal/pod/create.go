@@ -51,7 +51,7 @@ func (e *Engine) create(ctx context.Context, spec PodSpec, events Events, build 
 	if err := e.validate(&s); err != nil {
 		return nil, err
 	}
-	rec := &record{Version: recordVersion, UID: newUID(), Created: time.Now().UTC(), Owner: os.Getpid(), Spec: s}
+	rec := &record{Version: recordVersion, UID: newUID(), Created: time.Now().UTC(), Owner: os.Getpid(), Spec: withoutPullSecrets(s)}
 	lock, err := e.reserve(ctx, rec)
 	if err != nil {
 		return nil, fmt.Errorf("create pod %s/%s: %w", s.Namespace, s.Name, err)
@@ -59,6 +59,7 @@ func (e *Engine) create(ctx context.Context, spec PodSpec, events Events, build 
 	defer lock.release()
 	e.opts.step("reserved")
 	w := e.newWorker(rec, events)
+	w.images.spec = &s // with its imagePullSecrets
 	owner, err := lockOwner(w.l, s.Ephemeral)
 	if err == nil {
 		err = build(w, ctx)

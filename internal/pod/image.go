@@ -36,9 +36,10 @@ func (e *MissingImageError) Mend() string {
 // Unwrap returns why the image was not pulled.
 func (e *MissingImageError) Unwrap() error { return e.Err }
 
-// EnsureImage pulls an image if it is not in the store and the policy allows it.
-func (e *Engine) EnsureImage(ctx context.Context, ref string, policy corev1.PullPolicy) error {
-	_, err := e.ensureImage(ctx, &PodSpec{}, ref, policy, nil, nil)
+// EnsureImage pulls an image of a pod if it is not in the store and the policy allows it,
+// with the credentials of the pod's imagePullSecrets.
+func (e *Engine) EnsureImage(ctx context.Context, s PodSpec, ref string, policy corev1.PullPolicy) error {
+	_, err := e.ensureImage(ctx, &s, ref, policy, nil, nil)
 	return err
 }
 
@@ -69,8 +70,7 @@ func (e *Engine) ensureImage(ctx context.Context, s *PodSpec, ref string, policy
 		return translate.Image{}, &MissingImageError{Image: ref}
 	}
 	events.emit(s, "", "Pulling", "pulling image %s", ref)
-	_, err = e.cri.PullImage(ctx, &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: ref}, SandboxConfig: sandbox})
-	if err != nil {
+	if err := e.pull(ctx, s, ref, sandbox, events); err != nil {
 		return translate.Image{}, &MissingImageError{Image: ref, Err: err}
 	}
 	info, found, err = e.imageStatus(ctx, ref)

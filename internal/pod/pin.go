@@ -20,11 +20,11 @@ type Pinned struct {
 
 // Pin resolves a reference to an image and keeps that image in the store until
 // each holder has unpinned it. The image is pulled first if it is missing and the
-// policy allows it. holder is part of a label's name; pinning twice for the same
+// policy allows it, with the credentials of the pod's imagePullSecrets. holder is part of a label's name; pinning twice for the same
 // holder has no effect. Pins outlive this process. With a runtime other than
 // containerd the image is resolved but not kept.
-func (e *Engine) Pin(ctx context.Context, holder, ref string, policy corev1.PullPolicy) (Pinned, error) {
-	if err := e.EnsureImage(ctx, ref, policy); err != nil {
+func (e *Engine) Pin(ctx context.Context, holder string, s PodSpec, ref string, policy corev1.PullPolicy) (Pinned, error) {
+	if err := e.EnsureImage(ctx, s, ref, policy); err != nil {
 		return Pinned{}, err
 	}
 	switch {

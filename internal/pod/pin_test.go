@@ -23,14 +23,14 @@ func TestPin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pinned, err := e.Pin(t.Context(), "tester", ref, corev1.PullNever)
+	pinned, err := e.Pin(t.Context(), "tester", PodSpec{}, ref, corev1.PullNever)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := (Pinned{"pinned.test/demo@" + first.Digest.String(), first.Digest.String()}); pinned != want {
 		t.Fatalf("got %+v, want %+v", pinned, want)
 	}
-	if again, err := e.Pin(t.Context(), "tester", pinned.Reference, corev1.PullNever); err != nil || again != pinned {
+	if again, err := e.Pin(t.Context(), "tester", PodSpec{}, pinned.Reference, corev1.PullNever); err != nil || again != pinned {
 		t.Errorf("pinned again: got %+v, %v", again, err)
 	}
 	if err := load(t.Context(), e, ref, versioned(t, "second")); err != nil {
@@ -55,7 +55,7 @@ func TestPin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := e.Pin(t.Context(), "another", pinned.Reference, corev1.PullNever); err != nil {
+	if _, err := e.Pin(t.Context(), "another", PodSpec{}, pinned.Reference, corev1.PullNever); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.UnpinAll(t.Context(), "another"); err != nil {
@@ -84,7 +84,7 @@ func TestPinUntagged(t *testing.T) {
 	if err := load(t.Context(), e, ref, versioned(t, "untagged")); err != nil {
 		t.Fatal(err)
 	}
-	pinned, err := e.Pin(t.Context(), "tester", ref, corev1.PullNever)
+	pinned, err := e.Pin(t.Context(), "tester", PodSpec{}, ref, corev1.PullNever)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestPinUntagged(t *testing.T) {
 func TestPinMissing(t *testing.T) {
 	e := openTest(t)
 	var missing *MissingImageError
-	if _, err := e.Pin(t.Context(), "tester", "pinned.test/none:1", corev1.PullNever); !errors.As(err, &missing) {
+	if _, err := e.Pin(t.Context(), "tester", PodSpec{}, "pinned.test/none:1", corev1.PullNever); !errors.As(err, &missing) {
 		t.Errorf("got %v, want %T", err, missing)
 	}
 }

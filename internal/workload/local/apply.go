@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -96,6 +97,9 @@ func (c *Controller) apply(ctx context.Context, d declaration, opts ApplyOptions
 			return Outcome{}, err
 		}
 	}
+	for _, ch := range plan.changes {
+		plan.notes = append(plan.notes, ch.notes...)
+	}
 	out := Outcome{Results: plan.results(), Notes: slices.Concat(d.notes, plan.notes, plan.notRetried())}
 	if lost := c.services.namesLost(); lost != nil && !opts.Dry {
 		out.Notes = append(out.Notes, lost.Error())
@@ -121,6 +125,7 @@ type change struct {
 	before *record     // nil for a new workload
 	gen    *Generation // the generation to run
 	isNew  bool        // gen is not in the store
+	notes  []string
 	Result
 }
 
@@ -208,7 +213,11 @@ func (c *Controller) change(ctx context.Context, w declared, cur current) (chang
 	if gen.ConfigMaps, gen.Secrets, err = cur.configuration(w); err != nil {
 		return ch, err
 	}
-	if err := c.pin(ctx, gen); err != nil {
+	pulled := pod.PodSpec{Namespace: w.key.Namespace, Name: w.key.Name, Spec: gen.Template.Spec, Secrets: slices.Collect(maps.Values(cur.secrets))}
+	for _, name := range pod.MissingPullSecrets(&pulled) {
+		ch.notes = append(ch.notes, fmt.Sprintf("%s: imagePullSecrets: there is no Secret %s in namespace %s: pulling may fail", w.key, name, w.key.Namespace))
+	}
+	if err := c.pin(ctx, gen, pulled); err != nil {
 		return ch, fmt.Errorf("%s: %w", w.key, err)
 	}
 	if gen.Hash, err = gen.hash(); err != nil {
@@ -265,10 +274,11 @@ func (ch *change) setAction(before *Generation) {
 	}
 }
 
-// pin replaces the image names of a generation by references with digests.
-func (c *Controller) pin(ctx context.Context, g *Generation) error {
+// pin replaces the image names of a generation by references with digests. Images are
+// pulled with the imagePullSecrets of s.
+func (c *Controller) pin(ctx context.Context, g *Generation, s pod.PodSpec) error {
 	one := func(what string, image *string, policy *corev1.PullPolicy) error {
-		pinned, err := c.engine.Pin(ctx, c.pinHolder, *image, *policy)
+		pinned, err := c.engine.Pin(ctx, c.pinHolder, s, *image, *policy)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}

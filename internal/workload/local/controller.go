@@ -263,6 +263,10 @@ func (c *Controller) create(ctx context.Context, spec pod.PodSpec, events pod.Ev
 	}
 	defer func() { <-c.creating }()
 	c.services.join(&spec)
+	// They are not part of the generation: other credentials replace no instances.
+	if err := c.addPullSecrets(&spec); err != nil {
+		return nil, err
+	}
 	p, err := c.engine.Prepare(ctx, spec, events)
 	// The runtime died. What is left of the first attempt occupies the pod's name
 	// and must be removed before the second.

@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/adamant-sh/adamant/internal/pod"
 )
 
 // ErrDeleting is returned for a workload that is being deleted.
@@ -117,7 +119,7 @@ func (cur current) affected(d declaration) []declared {
 // refersTo reports whether a workload's pods refer to an object of a
 // declaration.
 func refersTo(r record, d declaration) bool {
-	maps, secrets := references(&r.Declared.Spec)
+	maps, secrets := pod.References(&r.Declared.Spec)
 	return slices.ContainsFunc(d.configMaps, func(c corev1.ConfigMap) bool {
 		return namespaceOf(c.ObjectMeta) == r.Key.Namespace && slices.Contains(maps, c.Name)
 	}) || slices.ContainsFunc(d.secrets, func(s corev1.Secret) bool {
@@ -136,7 +138,7 @@ func (cur current) configuration(w declared) ([]corev1.ConfigMap, []corev1.Secre
 	}
 	var configMaps []corev1.ConfigMap
 	var secrets []corev1.Secret
-	maps, hidden := references(&w.template.Spec)
+	maps, hidden := pod.References(&w.template.Spec)
 	for _, name := range maps {
 		if c, ok := cur.configMaps[w.key.Namespace+"/"+name]; ok {
 			configMaps = append(configMaps, c)

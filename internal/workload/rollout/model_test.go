@@ -21,7 +21,7 @@ const seedsVariable = "ADAMANT_MODEL_SEEDS"
 
 // TestRandomLives checks the invariants over many random sequences of applies of new,
 // old and running generations, undos, crashes, kills, failing probes, drift, scaling,
-// pauses, lost traffic and clock jumps, in all strategies. Some time after they stop,
+// pauses, lost traffic and clock jumps, in all strategies, and of partitions and orders of StatefulSets. Some time after they stop,
 // in any phase, enough instances are ready, and then each rollout ends.
 func TestRandomLives(t *testing.T) {
 	seeds := 1000
@@ -91,6 +91,9 @@ func live(t *testing.T, seed uint64) {
 			s.kind[g] = slow // an image that drifts by itself keeps no number
 		}
 	}
+	if s.spec.Ordinals != nil {
+		s.spec.Kind, s.spec.Ordinals = RollingUpdate, &Ordinals{Start: s.spec.Ordinals.Start, Parallel: s.spec.Ordinals.Parallel}
+	}
 	s.spec.ByHand, s.spec.Steps = false, slices.DeleteFunc(slices.Clone(s.spec.Steps), func(step Step) bool { return step.ByHand })
 	generation++
 	s.apply(generation, good)
@@ -144,6 +147,11 @@ func (s *sim) disturb(r *rand.Rand, generation *int, natures []nature) {
 			if s.all[n].Generation == g {
 				s.all[n].Ending = true // all that runs is lost at once
 			}
+		}
+	case 16:
+		if s.spec.Ordinals != nil {
+			s.spec.Kind = []Kind{RollingUpdate, RollingUpdate, OnDelete}[r.IntN(3)]
+			s.spec.Ordinals = &Ordinals{Start: s.spec.Ordinals.Start, Parallel: r.IntN(2) == 0, Partition: r.IntN(4)}
 		}
 	case 15:
 		s.blind = []string{"", "3 of 20 requests"}[r.IntN(2)]

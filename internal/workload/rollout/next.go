@@ -23,7 +23,11 @@ func Next(spec Spec, s State, o Observation, now time.Time) (State, Decision) {
 		}
 	}
 	r.updateProgress()
-	r.follow(r.plan())
+	if spec.Ordinals != nil {
+		r.ordered()
+	} else {
+		r.follow(r.plan())
+	}
 	return r.s, r.d
 }
 
@@ -41,7 +45,9 @@ type reconciler struct {
 }
 
 func newReconciler(spec Spec, s State, o Observation, now time.Time) *reconciler {
-	spec.Replicas = max(spec.Replicas-s.Withheld, 0)
+	if spec.Ordinals == nil { // otherwise Assigned has those that are withheld
+		spec.Replicas = max(spec.Replicas-s.Withheld, 0)
+	}
 	r := &reconciler{spec: spec, s: s, o: o, now: now}
 	r.d.Create = map[int]int{}
 	r.maxTotal, r.minAvailable = spec.limits()
@@ -229,6 +235,7 @@ func (r *reconciler) abort(why string) {
 	r.s = State{
 		Target: r.s.Stable, Stable: r.s.Stable, From: failed, Phase: RollingBack, Reason: r.s.Reason,
 		Began: r.s.Began, Progress: r.now, Replaced: r.s.Replaced, Withheld: r.s.Withheld, Wanted: r.s.Wanted,
+		Assigned: r.s.Assigned,
 	}
 	r.classify()
 	r.event("RollingBack", "%s; going back to generation %d", r.s.Reason, r.s.Target)

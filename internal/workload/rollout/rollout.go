@@ -51,6 +51,9 @@ type State struct {
 	// Wanted is how many instances of each generation are to exist now. Lost ones are
 	// replaced up to it, in every phase.
 	Wanted map[int]int `json:"wanted,omitempty"`
+	// Assigned is the generation that each ordinal of a StatefulSet is to run now, 0 for
+	// one that was stopped for drift. A lost instance comes back in it.
+	Assigned map[int]int `json:"assigned,omitempty"`
 	// Undecided is why a gate has neither passed nor failed.
 	Undecided string `json:"undecided,omitempty"`
 
@@ -85,6 +88,7 @@ func (d Drift) Worst(other Drift) Drift {
 // An Instance is one instance as it was observed.
 type Instance struct {
 	ID         string
+	Ordinal    int // of a StatefulSet
 	Generation int
 	Created    time.Time
 	Ready      bool
@@ -124,6 +128,7 @@ type GateResult struct {
 // shows the remaining changes.
 type Decision struct {
 	Create  map[int]int // number of instances to create, by generation
+	Ordinal map[int]int // of a StatefulSet in place of Create: generation of the instance to create, by ordinal
 	Remove  []string    // instances to drain and remove
 	Isolate []string    // instances to take out of traffic and to keep
 	Shares  map[int]int // percent of new traffic by generation, 100 in total
@@ -157,6 +162,7 @@ func (s State) Begin(generation int, now time.Time) State {
 	next := State{
 		Target: generation, Stable: s.Stable, Phase: Progressing,
 		Began: now, Progress: now, Paused: s.Paused, Replaced: s.Replaced, Wanted: s.Wanted,
+		Assigned: s.Assigned,
 	}
 	if generation == s.Stable {
 		next.Paused = false // a pause held the rollout that ends here

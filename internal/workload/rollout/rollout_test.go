@@ -134,6 +134,15 @@ func (s *sim) carryOut(d Decision) {
 			s.all = append(s.all, Instance{ID: fmt.Sprintf("i%d", s.next), Generation: g, Created: s.now})
 		}
 	}
+	for _, o := range slices.Sorted(maps.Keys(d.Ordinal)) {
+		g := d.Ordinal[o]
+		if s.kind[g] == unmade {
+			s.fails[g] = Failure{s.fails[g].Times + 1, "no image"}
+			continue
+		}
+		s.next++
+		s.all = append(s.all, Instance{ID: fmt.Sprintf("i%d", s.next), Ordinal: o, Generation: g, Created: s.now})
+	}
 	for n := range s.all {
 		if slices.Contains(d.Remove, s.all[n].ID) {
 			s.all[n].Ending = true
@@ -160,7 +169,7 @@ func (s *sim) ready(list []Instance, is func(Instance) bool) int {
 // check checks the invariants of each decision.
 func (s *sim) check(state State, before []Instance, d Decision) {
 	s.t.Helper()
-	s.trace = append(s.trace, fmt.Sprintf("%s %s target %d stable %d: %v wanted %v: create %v remove %v isolate %v shares %v gate %q", s.now.Format("15:04:05"), state.Phase, state.Target, state.Stable, s.generations(), state.Wanted, d.Create, d.Remove, d.Isolate, d.Shares, d.Gate))
+	s.trace = append(s.trace, fmt.Sprintf("%s %s target %d stable %d: %v wanted %v: create %v %v remove %v isolate %v shares %v gate %q", s.now.Format("15:04:05"), state.Phase, state.Target, state.Stable, s.generations(), state.Wanted, d.Create, d.Ordinal, d.Remove, d.Isolate, d.Shares, d.Gate))
 	fail := func(format string, args ...any) {
 		s.t.Helper()
 		for _, line := range s.trace[max(0, len(s.trace)-25):] {
@@ -177,6 +186,9 @@ func (s *sim) check(state State, before []Instance, d Decision) {
 	}
 	if had > 0 && after == 0 && least > 0 && !stops {
 		fail("the last instance that is ready would be removed")
+	}
+	if s.spec.Ordinals != nil {
+		s.checkOrdinals(before, d, fail)
 	}
 	live := len(before) - s.ending(before) - len(d.Remove)
 	for _, n := range d.Create {
@@ -286,7 +298,14 @@ func strategies(n int) map[string]Spec {
 	blue.Kind, blue.Hold = BlueGreen, 5*time.Second
 	canary := r
 	canary.Kind, canary.Steps = Canary, []Step{{Share: 1, Pause: 3 * time.Second}, {Share: 50, Pause: 3 * time.Second}}
-	return map[string]Spec{"rolling": r, "no surge": one, "one by one": careful, "recreate": recreate, "blue/green": blue, "canary": canary}
+	stateful := one
+	stateful.Ordinals = &Ordinals{Start: 1}
+	parallel := stateful
+	parallel.Ordinals, parallel.MaxUnavailable = &Ordinals{Parallel: true}, intstr.FromInt32(2)
+	return map[string]Spec{
+		"rolling": r, "no surge": one, "one by one": careful, "recreate": recreate, "blue/green": blue, "canary": canary,
+		"stateful": stateful, "stateful, parallel": parallel,
+	}
 }
 
 func TestAGenerationReplacesAnother(t *testing.T) {

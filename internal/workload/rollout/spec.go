@@ -18,6 +18,8 @@ const (
 	Recreate      Kind = "Recreate"
 	BlueGreen     Kind = "BlueGreen"
 	Canary        Kind = "Canary"
+	// OnDelete replaces only instances that were lost or removed. It needs ordinals.
+	OnDelete Kind = "OnDelete"
 )
 
 // A Spec describes how a workload is maintained and replaced.
@@ -36,6 +38,7 @@ type Spec struct {
 	OnDrift        OnDrift            `json:"onDrift,omitempty"`
 	Budget         Budget             `json:"budget"`
 	CrashLimit     int                `json:"crashLimit,omitempty"`  // crashes that fail a rollout, summed over its instances; 3 if 0
+	Ordinals       *Ordinals          `json:"ordinals,omitempty"`    // of a StatefulSet
 	CrashWindow    time.Duration      `json:"crashWindow,omitempty"` // an instance that ran so long after its last crash has none; 10 minutes if 0
 }
 

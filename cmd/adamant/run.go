@@ -27,7 +27,7 @@ func newRunCommand(a *app) *cobra.Command {
 		Use:   "run FILE...",
 		Short: "Run a manifest on this machine until Ctrl-C",
 		Long: `Run does in the foreground what adamant serve does as a daemon: Deployments,
-ReplicaSets and DaemonSets run with all their replicas behind the Services of the
+StatefulSets, ReplicaSets and DaemonSets run with all their replicas behind the Services of the
 manifest, and instances that broke or drifted are replaced. Of every other
 workload it starts one pod, as a kubelet would, and supervises it: probes,
 restarts by restartPolicy with back-off. It says so once all are ready; if one

@@ -7,7 +7,15 @@ var declared = map[string]support{
 	},
 	"DeploymentStrategy":      {runs: "type rollingUpdate"},
 	"RollingUpdateDeployment": {runs: "maxSurge maxUnavailable"},
-	"ReplicaSetSpec":          {runs: "selector template replicas minReadySeconds"},
+	"StatefulSetSpec": {
+		runs: "selector template serviceName replicas podManagementPolicy updateStrategy minReadySeconds revisionHistoryLimit ordinals" +
+			" volumeClaimTemplates persistentVolumeClaimRetentionPolicy",
+	},
+	"StatefulSetUpdateStrategy":                       {runs: "type rollingUpdate"},
+	"RollingUpdateStatefulSetStrategy":                {runs: "partition maxUnavailable"},
+	"StatefulSetOrdinals":                             {runs: "start"},
+	"StatefulSetPersistentVolumeClaimRetentionPolicy": {runs: "whenDeleted whenScaled"},
+	"ReplicaSetSpec":                                  {runs: "selector template replicas minReadySeconds"},
 	"DaemonSetSpec": {
 		runs:  "selector template revisionHistoryLimit minReadySeconds",
 		notes: map[string]string{"updateStrategy": "one instance is run on this machine, and replaced as a Deployment's"},

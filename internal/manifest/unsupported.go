@@ -16,7 +16,7 @@ type Runner struct {
 
 // Declared is the runner that keeps workloads running and replaces their
 // instances: the number of replicas and the strategy have an effect.
-var Declared = Runner{kinds: []string{"Deployment", "ReplicaSet", "DaemonSet", "Pod", "Job", "CronJob"}, rows: joined(claimRows, declared)}
+var Declared = Runner{kinds: []string{"Deployment", "ReplicaSet", "DaemonSet", "StatefulSet", "Pod", "Job", "CronJob"}, rows: joined(claimRows, declared)}
 
 // Once is the runner that starts one pod of each workload, once, with its claims. The
 // zero value has an empty volume in place of a claim.

@@ -21,7 +21,7 @@ type Ref struct {
 }
 
 // refKinds are the kinds of declared objects.
-var refKinds = []string{"Deployment", "ReplicaSet", "DaemonSet", "Job", "CronJob", "Pod", "Service", "Ingress", "ConfigMap", "Secret"}
+var refKinds = []string{"Deployment", "ReplicaSet", "DaemonSet", "StatefulSet", "Job", "CronJob", "Pod", "Service", "Ingress", "ConfigMap", "Secret"}
 
 // ParseRef parses NAME, KIND/NAME or NAMESPACE/KIND/NAME: "web", "deploy/web" or
 // "shop/deploy/web".

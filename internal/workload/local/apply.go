@@ -208,7 +208,7 @@ func (c *Controller) checkExposed(d declaration, all exposed) ([]string, error) 
 // and takes an existing one in its place if that has the same hash.
 func (c *Controller) change(ctx context.Context, w declared, cur current) (change, error) {
 	ch := change{declared: w, Result: Result{Kind: w.key.Kind, Namespace: w.key.Namespace, Name: w.key.Name}}
-	gen := &Generation{Made: time.Now().UTC(), Template: *w.template.DeepCopy()}
+	gen := &Generation{Made: time.Now().UTC(), Template: *w.template.DeepCopy(), Claims: w.claims}
 	var err error
 	if gen.ConfigMaps, gen.Secrets, err = cur.configuration(w); err != nil {
 		return ch, err
@@ -366,6 +366,7 @@ func (ch *change) write(t tx, by Author, now time.Time) error {
 		r.State.Paused = ch.paused
 	}
 	r.Spec, r.Policy, r.Declared, r.Retain, r.Paused = ch.spec, ch.policy, ch.template, ch.retain, ch.paused
+	r.Claims, r.Retention = ch.claims, ch.retention
 	if ch.job != nil {
 		next := &jobRecord{Spec: *ch.job}
 		if r.Job != nil && !begins {

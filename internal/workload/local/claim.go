@@ -192,10 +192,8 @@ func claimUsers(s *store) (map[string][]string, error) {
 				}
 			}
 			return each(t, "generations", keyPrefix(r.Key), func(_ string, g Generation) error {
-				for _, v := range g.Template.Spec.Volumes {
-					if v.PersistentVolumeClaim != nil {
-						add(v.PersistentVolumeClaim.ClaimName)
-					}
+				for _, name := range g.claimsOf(r) {
+					add(name)
 				}
 				return nil
 			})

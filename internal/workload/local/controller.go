@@ -216,6 +216,7 @@ func (c *Controller) start(w *workload) {
 	c.wg.Go(func() {
 		w.run()
 		if w.isDeleted() {
+			w.removeOwnedClaims()
 			if err := c.removeRecords(w); err != nil {
 				c.log(err)
 			}

@@ -111,7 +111,7 @@ func (cur current) affected(d declaration) []declared {
 		if isDeclared || r.Deleting || r.Job != nil || !refersTo(r, d) {
 			continue
 		}
-		list = append(list, declared{key: r.Key, spec: r.Spec, policy: r.Policy, template: r.Declared, retain: r.Retain, paused: r.Paused, cron: r.Cron})
+		list = append(list, declared{key: r.Key, spec: r.Spec, policy: r.Policy, template: r.Declared, retain: r.Retain, paused: r.Paused, cron: r.Cron, claims: r.Claims, retention: r.Retention})
 	}
 	return list
 }
@@ -251,6 +251,7 @@ func adjustments(r record, w declared) []string {
 	if !reflect.DeepEqual(before, after) || !reflect.DeepEqual(r.Policy, w.policy) || r.Retain != w.retain {
 		list = append(list, "how it is replaced")
 	}
+	note("retention of claims", r.Retention, w.retention)
 	return list
 }
 

@@ -51,8 +51,11 @@ type declared struct {
 	template corev1.PodTemplateSpec
 	retain   int
 	paused   bool
-	job      *batch.JobSpec // of a Job
-	cron     *cronRecord    // of a CronJob, without its state
+
+	claims    []corev1.PersistentVolumeClaim // templates of a StatefulSet
+	retention retention                      // of their claims
+	job       *batch.JobSpec                 // of a Job
+	cron      *cronRecord                    // of a CronJob, without its state
 }
 
 // parseDeclaration reads a manifest. Every unsupported field is an error with
@@ -86,7 +89,7 @@ func parseDeclaration(f manifest.File) (declaration, error) {
 	}
 	d.refused = PassedOver(f)
 	if len(d.workloads)+len(d.services)+len(d.configMaps)+len(d.secrets)+len(d.claims)+len(d.ingresses) == 0 {
-		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, DaemonSet, ReplicaSet, Job, CronJob, Pod, Service, Ingress, ConfigMap, Secret or PersistentVolumeClaim", f.Name)
+		return d, fmt.Errorf("%s: nothing in it that can be kept running: want a Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, Pod, Service, Ingress, ConfigMap, Secret or PersistentVolumeClaim", f.Name)
 	}
 	return d, nil
 }
@@ -105,6 +108,8 @@ func declareWorkload(w manifest.Workload) (declared, error) {
 		return declareJob(w, o)
 	case *batchv1.CronJob:
 		return declareCronJob(w, o)
+	case *appsv1.StatefulSet:
+		return declareStatefulSet(w, o)
 	}
 	deployment := asDeployment(w)
 	spec, policy, err := rollout.FromDeployment(deployment)

@@ -33,6 +33,8 @@ type Generation struct {
 	Images     []PinnedImage          `json:"images"`
 	ConfigMaps []corev1.ConfigMap     `json:"configMaps,omitempty"`
 	Secrets    []corev1.Secret        `json:"secrets,omitempty"`
+	// Claims are the volumeClaimTemplates of a StatefulSet. A volume of one has its name.
+	Claims []corev1.PersistentVolumeClaim `json:"claims,omitempty"`
 }
 
 // A PinnedImage is the image that a name referred to when the generation was
@@ -63,7 +65,12 @@ func (a Author) String() string {
 // hash identifies the content of a generation: two with the same hash run the
 // same.
 func (g *Generation) hash() (string, error) {
-	data, err := json.Marshal([]any{g.Template.Labels, g.Template.Annotations, g.Template.Spec, g.ConfigMaps, g.Secrets})
+	content := []any{g.Template.Labels, g.Template.Annotations, g.Template.Spec, g.ConfigMaps, g.Secrets}
+	if len(g.Claims) > 0 {
+		// Only the names: what a claim asks for does not change how a pod runs.
+		content = append(content, templateNames(g.Claims))
+	}
+	data, err := json.Marshal(content)
 	if err != nil {
 		return "", err
 	}

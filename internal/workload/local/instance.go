@@ -71,17 +71,29 @@ func (w *workload) createInstance(ctx context.Context, g *Generation) {
 	if w.instances[name] != nil {
 		return // the name of a Pod is fixed, and the instance that is ending still has it
 	}
+	w.startInstance(ctx, g, w.spec(g, name), func(context.Context) error { return nil })
+}
+
+// startInstance starts to create an instance, after prepare. It does nothing while one of
+// its name exists: two instances of a StatefulSet would write the same claims.
+func (w *workload) startInstance(ctx context.Context, g *Generation, spec pod.PodSpec, prepare func(context.Context) error) {
+	if w.instances[spec.Name] != nil {
+		return
+	}
 	i := &instance{
-		Instance: rollout.Instance{ID: name, Generation: g.Number, Created: time.Now()},
+		Instance: rollout.Instance{ID: spec.Name, Ordinal: ordinalOf(spec.Labels), Generation: g.Number, Created: time.Now()},
 		template: &g.Template.Spec, phase: "Starting", crashes: map[string]int{}, done: make(chan struct{}),
 	}
-	spec := w.spec(g, name)
 	i.labels, i.hostname, i.subdomain = spec.Labels, spec.Spec.Hostname, spec.Spec.Subdomain
 	ctx, i.cancel = context.WithCancel(ctx)
-	w.instances[name] = i
+	w.instances[spec.Name] = i
 	w.wg.Go(func() {
 		defer close(i.done)
-		p, err := w.controller.create(ctx, spec, func(e pod.Event) { w.handleEvent(i, e) })
+		var p *pod.Pod
+		err := prepare(ctx)
+		if err == nil {
+			p, err = w.controller.create(ctx, spec, func(e pod.Event) { w.handleEvent(i, e) })
+		}
 		if err != nil {
 			w.createFailed(ctx, i, err)
 			return
@@ -142,7 +154,7 @@ func (w *workload) setCreated(i *instance, p *pod.Pod) {
 // it is not ready before its probes have run again.
 func (w *workload) adopt(ctx context.Context, p *pod.Pod, generation int) {
 	i := &instance{
-		Instance: rollout.Instance{ID: p.Name, Generation: generation, Created: p.Created},
+		Instance: rollout.Instance{ID: p.Name, Ordinal: ordinalOf(p.Labels), Generation: generation, Created: p.Created},
 		pod:      p, ip: p.IP, phase: "Running", labels: p.Labels, crashes: map[string]int{}, done: make(chan struct{}),
 	}
 	for _, c := range p.Containers {

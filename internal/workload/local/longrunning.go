@@ -9,7 +9,7 @@ import (
 )
 
 // SplitLongRunning splits a manifest into workloads that run until they are
-// deleted and workloads that run once: kept has Deployments, ReplicaSets,
+// deleted and workloads that run once: kept has Deployments, ReplicaSets, StatefulSets,
 // DaemonSets, Pods with restartPolicy Always that a Service of the manifest
 // selects, and the Services of all those and of external names. ConfigMaps,
 // Secrets and PersistentVolumeClaims are in both parts.
@@ -48,7 +48,7 @@ func Validate(f manifest.File) error {
 
 func isLongRunning(w manifest.Workload, hasService bool) bool {
 	switch w.Kind {
-	case "Deployment", "ReplicaSet", "DaemonSet":
+	case "Deployment", "ReplicaSet", "DaemonSet", "StatefulSet":
 		return true
 	case "Pod":
 		return hasService && w.Template.Spec.RestartPolicy == corev1.RestartPolicyAlways

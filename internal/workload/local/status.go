@@ -199,6 +199,8 @@ func waiting(r record, g rollout.GateResult) string {
 		return r.State.Undecided + ": adamant rollout resume goes on without a result"
 	case r.State.Held.IsZero():
 		return ""
+	case r.Spec.Ordinals != nil:
+		return r.Spec.HeldBy()
 	case r.Spec.Kind == rollout.Canary && r.State.Step < len(r.Spec.Steps):
 		step := r.Spec.Steps[r.State.Step]
 		if step.ByHand {

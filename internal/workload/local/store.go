@@ -41,16 +41,18 @@ var buckets = []string{"workloads", "generations", "attempts", "events", "log", 
 
 // A record is the stored state of a workload, without its generations.
 type record struct {
-	Key      Key                    `json:"key"`
-	Spec     rollout.Spec           `json:"spec"`
-	Policy   rollout.Policy         `json:"policy"`
-	State    rollout.State          `json:"state"`
-	Declared corev1.PodTemplateSpec `json:"declared"` // as in the manifest, with unpinned images
-	Deleting bool                   `json:"deleting,omitempty"`
-	Paused   bool                   `json:"paused,omitempty"` // by the manifest; State.Paused may be by hand
-	Retain   int                    `json:"retain"`           // number of generations that are kept for an undo
-	Job      *jobRecord             `json:"job,omitempty"`    // of a Job
-	Cron     *cronRecord            `json:"cron,omitempty"`   // of a CronJob
+	Key       Key                            `json:"key"`
+	Spec      rollout.Spec                   `json:"spec"`
+	Policy    rollout.Policy                 `json:"policy"`
+	State     rollout.State                  `json:"state"`
+	Declared  corev1.PodTemplateSpec         `json:"declared"` // as in the manifest, with unpinned images
+	Deleting  bool                           `json:"deleting,omitempty"`
+	Paused    bool                           `json:"paused,omitempty"`   // by the manifest; State.Paused may be by hand
+	Retain    int                            `json:"retain"`             // number of generations that are kept for an undo
+	Claims    []corev1.PersistentVolumeClaim `json:"claims,omitempty"`   // templates of a StatefulSet, as in the manifest
+	Retention retention                      `json:"retention,omitzero"` // of the claims of its pods
+	Job       *jobRecord                     `json:"job,omitempty"`      // of a Job
+	Cron      *cronRecord                    `json:"cron,omitempty"`     // of a CronJob
 }
 
 // ErrServing is returned while another process serves the data directory.

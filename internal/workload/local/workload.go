@@ -25,17 +25,18 @@ type workload struct {
 	changed    chan struct{}
 	toCompare  chan *instance // instances to compare with their images now
 
-	mu        sync.Mutex
-	instances map[string]*instance
-	failed    map[int]rollout.Failure
-	failedAt  time.Time
-	notBefore map[int]time.Time // back-off: no instance of a generation is created before
-	shares    map[int]int
-	gate      *gate.Gate
-	requests  uint64 // of the target's generation before its rollout began
-	failures  uint64 // likewise
-	deleting  bool
-	generated map[int]*Generation // cache of the store
+	mu         sync.Mutex
+	instances  map[string]*instance
+	failed     map[int]rollout.Failure
+	failedAt   time.Time
+	notBefore  map[int]time.Time // back-off: no instance of a generation is created before
+	shares     map[int]int
+	gate       *gate.Gate
+	requests   uint64 // of the target's generation before its rollout began
+	failures   uint64 // likewise
+	deleting   bool
+	reclaiming bool                // claims are being removed
+	generated  map[int]*Generation // cache of the store
 }
 
 func newWorkload(c *Controller, key Key) *workload {
@@ -181,6 +182,10 @@ func (w *workload) Execute(_ context.Context, d rollout.Decision) error {
 	w.shares = d.Shares
 	w.askGate(d.Gate)
 	w.controller.services.update()
+	w.removeScaledClaims()
+	if len(d.Ordinal) > 0 {
+		return w.createOrdinals(d.Ordinal)
+	}
 	return w.createInstances(d.Create)
 }
 

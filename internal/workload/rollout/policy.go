@@ -18,26 +18,27 @@ import (
 // workload's own metadata, not in its pod template, so that changing one makes no
 // new generation.
 const (
-	AnnotationStrategy  = "adamant.sh/strategy"        // RollingUpdate, Recreate, BlueGreen, Canary
-	AnnotationSteps     = "adamant.sh/canary-steps"    // "10% 30s, 50% pause"
-	AnnotationHold      = "adamant.sh/blue-green-hold" // how long the old instances stay after the switch
-	AnnotationPromotion = "adamant.sh/promotion"       // auto or manual: whether blue/green waits for a user to switch
-	AnnotationCommand   = "adamant.sh/gate-command"    // run in each new instance; exit status 0 passes
-	AnnotationHTTP      = "adamant.sh/gate-http"       // requested from each new instance: "/path" or ":8080/path"
-	AnnotationErrorRate = "adamant.sh/gate-error-rate" // "1%": of requests that may fail, counted by the proxy
-	AnnotationRequests  = "adamant.sh/gate-requests"   // "20": how many requests an error rate needs
-	AnnotationServer    = "adamant.sh/gate-prometheus" // "http://prometheus:9090": server of the query
-	AnnotationQuery     = "adamant.sh/gate-query"      // PromQL whose results must all be other than 0
-	AnnotationWarmUp    = "adamant.sh/gate-warm-up"    // "30s": before the first measurement
-	AnnotationInterval  = "adamant.sh/gate-interval"   // "10s": between two measurements
-	AnnotationCount     = "adamant.sh/gate-count"      // "1": of measurements
-	AnnotationFailures  = "adamant.sh/gate-failures"   // "0": how many measurements may fail
-	AnnotationUndecided = "adamant.sh/gate-undecided"  // wait, pass or fail: what follows from a gate without a result
-	AnnotationOnDrift   = "adamant.sh/on-drift"        // report, replace or stop
-	AnnotationBudget    = "adamant.sh/drift-budget"    // "3 per 1h"
-	AnnotationSeverity  = "adamant.sh/drift-severity"  // low, medium, high, critical: the least that counts as drift
-	AnnotationUnknown   = "adamant.sh/drift-unknown"   // "3": after how many comparisons in a row unknown counts as drift; or never
-	AnnotationCrashes   = "adamant.sh/crash-limit"     // "3 per 10m": crashes that fail a rollout
+	AnnotationStrategy  = "adamant.sh/strategy"          // RollingUpdate, Recreate, BlueGreen, Canary
+	AnnotationSteps     = "adamant.sh/canary-steps"      // "10% 30s, 50% pause"
+	AnnotationHold      = "adamant.sh/blue-green-hold"   // how long the old instances stay after the switch
+	AnnotationPromotion = "adamant.sh/promotion"         // auto or manual: whether blue/green waits for a user to switch
+	AnnotationCommand   = "adamant.sh/gate-command"      // run in each new instance; exit status 0 passes
+	AnnotationHTTP      = "adamant.sh/gate-http"         // requested from each new instance: "/path" or ":8080/path"
+	AnnotationErrorRate = "adamant.sh/gate-error-rate"   // "1%": of requests that may fail, counted by the proxy
+	AnnotationRequests  = "adamant.sh/gate-requests"     // "20": how many requests an error rate needs
+	AnnotationServer    = "adamant.sh/gate-prometheus"   // "http://prometheus:9090": server of the query
+	AnnotationQuery     = "adamant.sh/gate-query"        // PromQL whose results must all be other than 0
+	AnnotationWarmUp    = "adamant.sh/gate-warm-up"      // "30s": before the first measurement
+	AnnotationInterval  = "adamant.sh/gate-interval"     // "10s": between two measurements
+	AnnotationCount     = "adamant.sh/gate-count"        // "1": of measurements
+	AnnotationFailures  = "adamant.sh/gate-failures"     // "0": how many measurements may fail
+	AnnotationUndecided = "adamant.sh/gate-undecided"    // wait, pass or fail: what follows from a gate without a result
+	AnnotationOnDrift   = "adamant.sh/on-drift"          // report, replace or stop
+	AnnotationBudget    = "adamant.sh/drift-budget"      // "3 per 1h"
+	AnnotationSeverity  = "adamant.sh/drift-severity"    // low, medium, high, critical: the least that counts as drift
+	AnnotationUnknown   = "adamant.sh/drift-unknown"     // "3": after how many comparisons in a row unknown counts as drift; or never
+	AnnotationCrashes   = "adamant.sh/crash-limit"       // "3 per 10m": crashes that fail a rollout
+	AnnotationDeadline  = "adamant.sh/progress-deadline" // "10m": time without progress that fails a rollout
 )
 
 // Annotations returns the names of all annotations.
@@ -45,7 +46,7 @@ func Annotations() []string {
 	return []string{
 		AnnotationStrategy, AnnotationSteps, AnnotationHold, AnnotationPromotion, AnnotationCommand, AnnotationHTTP, AnnotationErrorRate,
 		AnnotationRequests, AnnotationServer, AnnotationQuery, AnnotationWarmUp, AnnotationInterval, AnnotationCount, AnnotationFailures,
-		AnnotationUndecided, AnnotationOnDrift, AnnotationBudget, AnnotationSeverity, AnnotationUnknown, AnnotationCrashes,
+		AnnotationUndecided, AnnotationOnDrift, AnnotationBudget, AnnotationSeverity, AnnotationUnknown, AnnotationCrashes, AnnotationDeadline,
 	}
 }
 
@@ -220,6 +221,7 @@ func parseAnnotations(spec *Spec, a map[string]string) (Policy, error) {
 			}
 			return number(v, 1, &policy.Unknowns)
 		}},
+		{AnnotationDeadline, "a duration such as 10m", func(v string) bool { return duration(v, &spec.Deadline) && spec.Deadline > 0 }},
 		{AnnotationCrashes, `such as "3 per 10m", from 1 on`, func(v string) bool {
 			b, ok := parseBudget(v)
 			spec.CrashLimit, spec.CrashWindow = b.Count, b.Per

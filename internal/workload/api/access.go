@@ -8,6 +8,8 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,14 +24,55 @@ type caller struct {
 	groups []uint32
 }
 
+func (c caller) isRoot() bool { return c.UID == 0 || c.UID == os.Geteuid() }
+
 type callerKey struct{}
 
-func callerOf(c net.Conn) caller {
-	who := caller{Author: local.Author{UID: -1}}
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return who
+// maxReaders is how many connections others than root may have. They must not keep root
+// from connecting, nor use up the daemon's descriptors.
+const maxReaders = 128
+
+// A listener accepts connections with their callers.
+type listener struct {
+	*net.UnixListener
+	readers atomic.Int64 // connections of others than root
+}
+
+// A conn is a connection with its caller.
+type conn struct {
+	*net.UnixConn
+	caller caller
+	close  func() error
+}
+
+// Close closes the connection.
+func (c *conn) Close() error { return c.close() }
+
+// Accept implements net.Listener. It closes connections of others than root beyond
+// maxReaders.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		u, err := l.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{UnixConn: u, caller: callerOf(u), close: u.Close}
+		if c.caller.isRoot() {
+			return c, nil
+		}
+		if l.readers.Add(1) > maxReaders {
+			l.readers.Add(-1)
+			u.Close()
+			continue
+		}
+		left := sync.OnceFunc(func() { l.readers.Add(-1) })
+		c.close = func() error { left(); return u.Close() }
+		return c, nil
 	}
+}
+
+func callerOf(u *net.UnixConn) caller {
+	who := caller{Author: local.Author{UID: -1}}
 	raw, err := u.SyscallConn()
 	if err != nil {
 		return who
@@ -81,7 +124,7 @@ func (s *Server) authorize(all, read *http.ServeMux) http.Handler {
 		who, _ := r.Context().Value(callerKey{}).(caller)
 		group := s.readers.Load()
 		switch {
-		case who.UID == 0 || who.UID == os.Geteuid():
+		case who.isRoot():
 			all.ServeHTTP(w, r)
 		case group < 0 || !slices.Contains(who.groups, uint32(group)):
 			reply(w, nil, forbidden{fmt.Errorf("%s may not use this daemon", who.Author)})

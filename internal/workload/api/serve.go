@@ -91,36 +91,40 @@ func start(ctx context.Context, o ServeOptions) (*daemon, error) {
 
 func (d *daemon) report(err error) { d.Say("%v", err) }
 
-// configure puts the configuration into effect, except what only a start can.
+// configure puts the configuration into effect, except what only a start can. What may fail
+// comes first, so that an error changes nothing.
 func (d *daemon) configure(c Config) error {
-	if err := d.sinks.set(c.Events); err != nil {
-		return fmt.Errorf("deliver events: %w", err)
-	}
-	if err := d.setMetrics(c.Metrics); err != nil {
-		return err
-	}
 	group, err := groupID(c.ReadGroup)
 	if err != nil {
 		return err
 	}
-	return d.server.SetReaders(group)
+	if err := d.setMetrics(c.Metrics); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	if err := d.server.SetReaders(group); err != nil {
+		return err
+	}
+	if err := d.sinks.set(c.Events); err != nil {
+		return fmt.Errorf("deliver events: %w", err)
+	}
+	return nil
 }
 
-// setMetrics opens the port for metrics, in place of the one that is open.
-func (d *daemon) setMetrics(address string) (err error) {
+// setMetrics opens the port for metrics, and then closes the one that was open.
+func (d *daemon) setMetrics(address string) error {
 	if d.port != nil && d.port.address == address {
 		return nil
 	}
-	if err := d.port.close(); err != nil {
-		return err
+	var next *metricsPort
+	if address != "" {
+		var err error
+		if next, err = listenMetrics(address, d.metrics); err != nil {
+			return err
+		}
 	}
-	if d.port = nil; address == "" {
-		return nil
-	}
-	if d.port, err = listenMetrics(address, d.metrics); err != nil {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	return nil
+	before := d.port
+	d.port = next
+	return before.close()
 }
 
 // reload reads the configuration again. One that is invalid changes nothing.

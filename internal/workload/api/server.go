@@ -57,13 +57,13 @@ func Listen(path string, c *local.Controller, metrics http.Handler) (*Server, er
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{controller: c, listener: l, metrics: metrics, stopped: make(chan struct{})}
+	s := &Server{controller: c, listener: &listener{UnixListener: l.(*net.UnixListener)}, metrics: metrics, stopped: make(chan struct{})}
 	s.readers.Store(-1)
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.http = http.Server{
-		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: noLog,
+		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: noLog,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, callerKey{}, callerOf(c))
+			return context.WithValue(ctx, callerKey{}, c.(*conn).caller)
 		},
 	}
 	return s, nil

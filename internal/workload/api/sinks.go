@@ -19,7 +19,7 @@ type sinks struct {
 
 	mu      sync.Mutex
 	cancel  context.CancelFunc
-	running sync.WaitGroup
+	running *sync.WaitGroup // of the deliveries until cancel
 	file    event.Counts
 	webhook event.Counts
 }
@@ -56,7 +56,8 @@ func (s *sinks) set(c EventsConfig) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+	// One of its own: a delivery that has no end is not waited for by the next stop.
+	s.cancel, s.running = cancel, &sync.WaitGroup{}
 	for sink, counts := range list {
 		d := event.Delivery{Log: s.log, Sink: sink, Counts: counts, Report: s.report}
 		// Before events happen that a new sink must get.
@@ -80,8 +81,8 @@ func (s *sinks) stop() {
 	}
 	s.cancel()
 	s.cancel = nil
-	ended := make(chan struct{})
-	go func() { s.running.Wait(); close(ended) }()
+	ended, running := make(chan struct{}), s.running
+	go func() { running.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-time.After(sinkEnd):

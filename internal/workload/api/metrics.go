@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/adamant-sh/adamant/internal/workload/batch"
 	"github.com/adamant-sh/adamant/internal/workload/event"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -40,6 +41,12 @@ var (
 	mGeneration   = gauge("workload_generation", "The generation that the rollout moves to.", "namespace", "kind", "name")
 	mPhase        = gauge("workload_phase", "1 for the phase of the latest rollout, 0 for the others.", "namespace", "kind", "name", "phase")
 	mPaused       = gauge("workload_paused", "1 while a user holds the rollout.", "namespace", "kind", "name")
+	mJobState     = gauge("job_state", "1 for the state of the Job, 0 for the others.", "namespace", "name", "state")
+	mJobPods      = gauge("job_pods", "Pods of the Job: active, and those that succeeded and failed.", "namespace", "name", "state")
+	mCronPaused   = gauge("cronjob_suspended", "1 while the CronJob is suspended.", "namespace", "name")
+	mCronActive   = gauge("cronjob_active", "Jobs of the CronJob that run.", "namespace", "name")
+	mCronLast     = gauge("cronjob_last_scheduled_timestamp_seconds", "When a Job of the CronJob was last due, 0 for never.", "namespace", "name")
+	mCronGood     = gauge("cronjob_last_successful_timestamp_seconds", "When a Job of the CronJob was last complete, 0 for never.", "namespace", "name")
 	mRollouts     = counter("rollouts_total", "Rollouts that ended, by outcome.", "namespace", "kind", "name", "outcome")
 	mGates        = counter("gate_results_total", "Results of gates.", "namespace", "kind", "name", "result")
 	mCrashes      = counter("container_crashes_total", "Crashes of containers, those of init containers included.", "namespace", "kind", "name")
@@ -63,7 +70,7 @@ var (
 )
 
 var ours = []metric{
-	mInstances, mWanted, mReady, mUpdated, mCompromised, mGeneration, mPhase, mPaused, mRollouts, mGates, mCrashes, mRestarts, mEnded, mWorkDrift,
+	mInstances, mWanted, mReady, mUpdated, mCompromised, mGeneration, mPhase, mPaused, mJobState, mJobPods, mCronPaused, mCronActive, mCronLast, mCronGood, mRollouts, mGates, mCrashes, mRestarts, mEnded, mWorkDrift,
 	mWorkUnknown, mReplaced, mUnknown, mDrift, mRequests, mErrors, mConnections, mOpen, mLayers, mLayersAt, mDelivered, mLost, mFailed, mLastSequence,
 }
 
@@ -135,7 +142,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		for _, verdict := range verdicts {
 			s.put(mLayers, number(l.Verdict == verdict), image, string(verdict))
 		}
-		s.put(mLayersAt, float64(l.Time.UnixMilli())/1000, image)
+		s.put(mLayersAt, seconds(l.Time), image)
 	}
 	for name, n := range r.sinks {
 		s.put(mDelivered, float64(n.Delivered.Load()), name)
@@ -146,10 +153,11 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 }
 
 var (
-	verdicts = []rollout.Drift{rollout.Clean, rollout.Drifted, rollout.Unknown}
-	phases   = []rollout.Phase{rollout.Progressing, rollout.RollingBack, rollout.Complete, rollout.RolledBack, rollout.Failed}
-	outcomes = []rollout.Phase{rollout.Complete, rollout.RolledBack, rollout.Failed}
-	results  = []string{"passed", "failed", "inconclusive"}
+	verdicts  = []rollout.Drift{rollout.Clean, rollout.Drifted, rollout.Unknown}
+	phases    = []rollout.Phase{rollout.Progressing, rollout.RollingBack, rollout.Complete, rollout.RolledBack, rollout.Failed}
+	outcomes  = []rollout.Phase{rollout.Complete, rollout.RolledBack, rollout.Failed}
+	jobStates = []batch.Phase{batch.Running, batch.Suspended, batch.Complete, batch.Failed}
+	results   = []string{"passed", "failed", "inconclusive"}
 )
 
 func (s sample) workload(st local.Status) {
@@ -163,6 +171,10 @@ func (s sample) workload(st local.Status) {
 	for _, verdict := range verdicts {
 		s.put(mInstances, float64(compared[verdict]), append(at, string(verdict))...)
 	}
+	if st.Job != nil || st.CronJob != nil {
+		s.batch(st) // nothing is wanted to be ready
+		return
+	}
 	for _, phase := range phases {
 		s.put(mPhase, number(st.Phase == phase), append(at, string(phase))...)
 	}
@@ -172,6 +184,23 @@ func (s sample) workload(st local.Status) {
 	s.put(mCompromised, float64(st.Compromised), at...)
 	s.put(mGeneration, float64(st.Generation), at...)
 	s.put(mPaused, number(st.Paused), at...)
+}
+
+func (s sample) batch(st local.Status) {
+	if j := st.Job; j != nil {
+		for _, state := range jobStates {
+			s.put(mJobState, number(j.State == state), st.Namespace, st.Name, string(state))
+		}
+		s.put(mJobPods, float64(j.Active), st.Namespace, st.Name, "active")
+		s.put(mJobPods, float64(j.Succeeded), st.Namespace, st.Name, "succeeded")
+		s.put(mJobPods, float64(j.Failed), st.Namespace, st.Name, "failed")
+	}
+	if c := st.CronJob; c != nil {
+		s.put(mCronPaused, number(c.Suspended), st.Namespace, st.Name)
+		s.put(mCronActive, float64(len(c.Active)), st.Namespace, st.Name)
+		s.put(mCronLast, seconds(c.LastScheduled), st.Namespace, st.Name)
+		s.put(mCronGood, seconds(c.LastSuccessful), st.Namespace, st.Name)
+	}
 }
 
 func (s sample) counts(k local.Key, n local.Counts) {
@@ -189,6 +218,14 @@ func (s sample) counts(k local.Key, n local.Counts) {
 	s.put(mWorkDrift, float64(n.Escalated), append(at, "unknown")...)
 	s.put(mWorkUnknown, float64(n.Unknown), at...)
 	s.put(mReplaced, float64(n.Replaced), at...)
+}
+
+// seconds returns the seconds since 1970, 0 for no time.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
 }
 
 func number(is bool) float64 {

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/adamant-sh/adamant/internal/workload/batch"
 	"github.com/adamant-sh/adamant/internal/workload/event"
 	"github.com/adamant-sh/adamant/internal/workload/local"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -62,8 +63,13 @@ func TestMetrics(t *testing.T) {
 	k := local.Key{Namespace: "default", Kind: "Deployment", Name: "web"}
 	var webhook event.Counts
 	webhook.Lost.Add(3)
+	job, cron := local.Key{Namespace: "default", Kind: "Job", Name: "once"}, local.Key{Namespace: "default", Kind: "CronJob", Name: "often"}
 	now := reading{
 		workloads: []local.Status{{
+			Key: job, Replicas: 3, Job: &local.JobStatus{State: batch.Failed, Active: 1, Succeeded: 2, Failed: 3},
+		}, {
+			Key: cron, CronJob: &local.CronStatus{Suspended: true, Active: []string{"often-1"}, LastScheduled: time.Unix(2000, 0)},
+		}, {
 			Key: k, Replicas: 3, Ready: 2, Updated: 1, Generation: 7, Phase: rollout.Progressing, Compromised: 1,
 			Instances: []local.InstanceStatus{{Drift: rollout.Clean}, {Drift: rollout.Unknown}, {Drift: rollout.Clean}, {}},
 		}},
@@ -110,6 +116,23 @@ func TestMetrics(t *testing.T) {
 		"workload_drift_unknown_total{kind=Deployment,name=web,namespace=default}":           7,
 		"workload_drift_replaced_total{kind=Deployment,name=web,namespace=default}":          8,
 		"gate_results_total{kind=Deployment,name=web,namespace=default,result=inconclusive}": 0,
+		"instances{drift=Clean,kind=Job,name=once,namespace=default}":                        0,
+		"instances{drift=Drifted,kind=Job,name=once,namespace=default}":                      0,
+		"instances{drift=Unknown,kind=Job,name=once,namespace=default}":                      0,
+		"instances{drift=Clean,kind=CronJob,name=often,namespace=default}":                   0,
+		"instances{drift=Drifted,kind=CronJob,name=often,namespace=default}":                 0,
+		"instances{drift=Unknown,kind=CronJob,name=often,namespace=default}":                 0,
+		"job_state{name=once,namespace=default,state=Complete}":                              0,
+		"job_state{name=once,namespace=default,state=Failed}":                                1,
+		"job_state{name=once,namespace=default,state=Running}":                               0,
+		"job_state{name=once,namespace=default,state=Suspended}":                             0,
+		"job_pods{name=once,namespace=default,state=active}":                                 1,
+		"job_pods{name=once,namespace=default,state=succeeded}":                              2,
+		"job_pods{name=once,namespace=default,state=failed}":                                 3,
+		"cronjob_suspended{name=often,namespace=default}":                                    1,
+		"cronjob_active{name=often,namespace=default}":                                       1,
+		"cronjob_last_scheduled_timestamp_seconds{name=often,namespace=default}":             2000,
+		"cronjob_last_successful_timestamp_seconds{name=often,namespace=default}":            0,
 		"drift_unknown_total{}": 7, "drift_total{reason=changes}": 2, "drift_total{reason=unknown}": 1,
 		"service_requests_total{namespace=default,port=80,service=web}": 10,
 		"service_errors_total{namespace=default,port=80,service=web}":   1,

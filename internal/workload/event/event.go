@@ -55,9 +55,10 @@ const (
 
 // severities are those of reasons other than Info.
 var severities = map[string]Severity{
-	"BaselineUnknown": Warning, "Crashed": Warning, "Ended": Warning, "EventsLost": Warning, "Inconclusive": Warning, "InstanceFailed": Warning,
-	"NoEvidence": Warning, "RollingBack": Warning,
-	"BaselineChanged": Error, "DriftBudget": Error, "Drifted": Error, "Failed": Error, "RolledBack": Error,
+	"BaselineUnknown": Warning, "Crashed": Warning, "Ended": Warning, "EventsLost": Warning, "FailedCreate": Warning, "Inconclusive": Warning,
+	"MissSchedule": Warning, "MissingJob": Warning, "NoEvidence": Warning, "RollingBack": Warning, "TooManyMissedTimes": Warning,
+	"BackoffLimitExceeded": Error, "BaselineChanged": Error, "DeadlineExceeded": Error, "DriftBudget": Error, "Drifted": Error, "Failed": Error,
+	"FailedIndexes": Error, "MaxFailedIndexesExceeded": Error, "PodFailurePolicy": Error, "RolledBack": Error,
 }
 
 // SeverityOf returns the severity of a reason.

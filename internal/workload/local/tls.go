@@ -44,7 +44,7 @@ func newKeyPairs(secrets map[string]corev1.Secret) keyPairs {
 func newKeyPair(s corev1.Secret) keyPair {
 	p := keyPair{chain: s.Data[corev1.TLSCertKey], key: s.Data[corev1.TLSPrivateKeyKey]}
 	if _, p.leaf, p.err = traffic.ParseCertificate(p.chain, p.key); p.err != nil {
-		p.err = fmt.Errorf("Secret %s: %w", s.Name, p.err)
+		p.err = fmt.Errorf("secret %s: %w", s.Name, p.err)
 	}
 	return p
 }
@@ -55,7 +55,7 @@ var errNoKeyPair = errors.New("there is no such Secret of type kubernetes.io/tls
 func (k keyPairs) certificate(namespace, secret string, hosts []string) (traffic.Certificate, error) {
 	p, ok := k[namespace+"/"+secret]
 	if !ok {
-		return traffic.Certificate{}, fmt.Errorf("Secret %s: %w", secret, errNoKeyPair)
+		return traffic.Certificate{}, fmt.Errorf("secret %s: %w", secret, errNoKeyPair)
 	}
 	return traffic.Certificate{Hosts: hosts, Chain: p.chain, Key: p.key}, p.err
 }
@@ -152,12 +152,12 @@ func checkUnused(t tx, namespace, secret string) error {
 	}
 	for name, s := range cur.services {
 		if s.Namespace == namespace && s.Annotations[annotationTLS] == secret {
-			return fmt.Errorf("Secret %s/%s: Service %s is served with it; delete that first", namespace, secret, name)
+			return fmt.Errorf("secret %s/%s: Service %s is served with it; delete that first", namespace, secret, name)
 		}
 	}
 	for name, r := range cur.ingresses {
 		if r.Ingress.Namespace == namespace && slices.ContainsFunc(r.Ingress.Spec.TLS, func(t networkingv1.IngressTLS) bool { return t.SecretName == secret }) {
-			return fmt.Errorf("Secret %s/%s: Ingress %s is served with it; delete that first", namespace, secret, name)
+			return fmt.Errorf("secret %s/%s: Ingress %s is served with it; delete that first", namespace, secret, name)
 		}
 	}
 	return nil

@@ -133,7 +133,13 @@ func (f *foreground) start(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		f.pods, err = startPods(ctx, f.Engine, f.Once, f.Events, f.Created)
+		once := slices.Clone(f.Once)
+		for i := range once {
+			if f.hasWorkloads() { // whose Services they may use
+				f.controller.services.join(&once[i])
+			}
+		}
+		f.pods, err = startPods(ctx, f.Engine, once, f.Events, f.Created)
 		return err
 	})
 	group.Go(func() error { return f.waitComplete(ctx) })

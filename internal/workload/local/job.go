@@ -208,7 +208,7 @@ func (w *workload) createJobPod(ctx context.Context, g *Generation, p batch.NewP
 	i := &instance{
 		Instance: rollout.Instance{ID: p.Name, Generation: g.Number, Created: time.Now()},
 		template: &g.Template.Spec, labels: spec.Labels, phase: "Starting", crashes: map[string]int{}, done: make(chan struct{}),
-		job: &jobPod{restarts: map[string]int{}},
+		job: &jobPod{restarts: map[string]int{}}, hostname: spec.Spec.Hostname, subdomain: spec.Spec.Subdomain,
 	}
 	for _, c := range slices.Concat(spec.Spec.InitContainers, spec.Spec.Containers) {
 		i.job.restarts[c.Name] = -1

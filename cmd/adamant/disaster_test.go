@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,18 +45,44 @@ func (s *served) reboot() {
 	network, err := s.network()
 	check(s.t, err)
 	s.kill()
-	for _, program := range []string{"adamant", "containerd", "containerd-shim", "/web", "/pause"} {
-		s.until(program+" is killed", func() bool {
-			pids := s.processes(program)
-			for _, pid := range pids {
-				syscall.Kill(pid, syscall.SIGKILL)
-			}
-			return len(pids) == 0
-		})
+	for _, program := range []string{"adamant", "containerd", "containerd-shim"} {
+		s.until(program+" is killed", func() bool { return killAll(s.processes(program)) == 0 })
 	}
+	s.until("all processes of the pods are killed", func() bool { return killAll(s.podProcesses()) == 0 })
 	s.unmount()
 	check(s.t, errors.Join(os.RemoveAll(s.state), exec.Command("ip", "link", "delete", network.bridge).Run()))
 	s.start()
+}
+
+// killAll kills processes and returns how many there were.
+func killAll(pids []int) int {
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	return len(pids)
+}
+
+// podProcesses returns the processes in the cgroups of the lab's pods.
+func (s *served) podProcesses() []int {
+	s.t.Helper()
+	pods, err := os.ReadDir(filepath.Join(s.root, "pods"))
+	check(s.t, err)
+	all, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	check(s.t, err)
+	var pids []int
+	for _, path := range all {
+		cgroups, err := os.ReadFile(path)
+		pid, notANumber := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil || notANumber != nil {
+			continue // it ended
+		}
+		// systemd's slices have underscores in the place of dashes.
+		line := strings.ReplaceAll(string(cgroups), "_", "-")
+		if slices.ContainsFunc(pods, func(p os.DirEntry) bool { return strings.Contains(line, p.Name()) }) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // unmount unmounts everything below the lab's directory, the latest mount first.

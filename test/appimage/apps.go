@@ -31,7 +31,7 @@ func Apps() []App {
 	return []App{
 		nginxContainer(), nginxDebian(), apache(), haproxy(), phpFPM(), tomcat(), squid(),
 		redis(), redisUser(), postgres(), postgresInitdb(), mariadb(), memcached(),
-		mosquitto(), bind9(), openssh(), rabbitmq(), odd(),
+		mosquitto(), bind9(), openssh(), rabbitmq(), odd(), shop(),
 	}
 }
 

@@ -23,8 +23,8 @@ import (
 
 // sealedApps returns the applications that the tests learn.
 func sealedApps() []appimage.App {
-	// Each test of odd gives it another command.
-	return slices.DeleteFunc(appimage.Apps(), func(a appimage.App) bool { return a.Name == "odd" })
+	// Each test of odd gives it another command, and shop needs its other tiers.
+	return slices.DeleteFunc(appimage.Apps(), func(a appimage.App) bool { return a.Name == "odd" || a.Name == "shop" })
 }
 
 // everyForm has an application of root and one of another user, with content in

@@ -63,7 +63,11 @@ func (d Document) writeHead(b *bufio.Writer, shorten func(digest string) string)
 		fmt.Fprintf(b, "  image: %s %s (%s)\n", i.For, text.EscapeLines(i.Image), shorten(i.Digest))
 	}
 	for _, svc := range s.Services {
-		fmt.Fprintf(b, "  service: %s at %s, cluster IP %s, %d requests, %d errors\n", svc.Name, text.OrDash(svc.Address), text.OrDash(svc.ClusterIP), svc.Requests, svc.Errors)
+		at := text.OrDash(svc.Address)
+		if svc.ClusterIP != "" {
+			at += ", cluster IP " + svc.ClusterIP
+		}
+		fmt.Fprintf(b, "  service: %s at %s, %d requests, %d errors\n", svc.Name, at, svc.Requests, svc.Errors)
 		if svc.Err != "" {
 			fmt.Fprintf(b, "    not open: %s\n", text.EscapeLines(svc.Err))
 		}

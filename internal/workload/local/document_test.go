@@ -21,7 +21,7 @@ func halfway() Status {
 			{Name: "web-1", Generation: 1, Phase: "Ready", IP: "10.0.0.1", Drift: rollout.Drifted, Changes: 3, Made: time.Now(), Message: "first\nsecond"},
 			{Name: "web-2", Generation: 2, Phase: "Ready", Made: time.Now()},
 		},
-		Services: []ServiceStatus{{Name: "web", Address: "127.0.0.1:80", Requests: 5, Errors: 1}, {Name: "admin", Err: "in use"}},
+		Services: []ServiceStatus{{Name: "web", Address: "127.0.0.1:80", ClusterIP: "10.212.0.16", Requests: 5, Errors: 1}, {Name: "admin", Err: "in use"}},
 	}
 }
 
@@ -66,7 +66,7 @@ func TestDocumentText(t *testing.T) {
   waiting for: paused by hand: adamant rollout resume
   traffic: generation 1 90%, generation 2 10%
   image: web web:2 (sha256:0123456789a…)
-  service: web at 127.0.0.1:80, 5 requests, 1 errors
+  service: web at 127.0.0.1:80, cluster IP 10.212.0.16, 5 requests, 1 errors
   service: admin at -, 0 requests, 0 errors
     not open: in use
   INSTANCE  GENERATION  PHASE  ADDRESS   DRIFT        CRASHES  AGE  LAST

@@ -30,7 +30,8 @@ with other content is another generation.
 A version that was rolled back is not tried again, which exits 3: --retry tries it.
 
 With --wait it shows the rollouts and returns once they have ended, with exit
-code 3 if one was rolled back or failed, or another took its place.
+code 3 if one was rolled back or failed, or another took its place. That of a Job
+ends when the Job is complete or has failed.
 
 With --context the manifest goes to a Kubernetes cluster instead, in which every
 Deployment is rolled out, watched and rolled back in the same way; it always waits

@@ -138,7 +138,7 @@ func (e *Engine) reserve(ctx context.Context, rec *record) (*fileLock, error) {
 			return nil, fmt.Errorf("%w, made %s by process %d; remove it first: adamant rm %s",
 				ErrExists, other.Created.Local().Format(time.DateTime), other.Owner, rec.Spec.Name)
 		}
-		if port := translate.SharedHostPort(&rec.Spec.Spec, &other.Spec.Spec); port != "" {
+		if port := translate.SharedHostPort(&rec.Spec.Spec, &other.Spec.Spec); port != "" && !exists(newLayout(e.opts.Root, uid).retired()) {
 			return nil, fmt.Errorf("host port %s is pod %s/%s's", port, other.Spec.Namespace, other.Spec.Name)
 		}
 	}

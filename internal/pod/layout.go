@@ -21,6 +21,7 @@ import (
 //	pods/<uid>/crashes/    the latest crash of each container that is restarted
 //	pods/<uid>/owner       of an ephemeral pod: locked while its creator runs
 //	pods/<uid>/removing    exists once the removal has begun; contains when its grace period ends, see Terminate
+//	pods/<uid>/retired     exists once an ended pod has released its sandbox and volumes, see Retire
 //	pods/<uid>/stopped     exists once the pod must not run; contains the reason
 //	pods/<uid>/supervisor  locked while a process supervises the pod
 type layout struct{ translate.Layout }
@@ -48,6 +49,7 @@ func (l layout) committed() string  { return filepath.Join(l.Dir, "committed") }
 func (l layout) prepared() string   { return filepath.Join(l.Dir, "prepared") }
 func (l layout) owner() string      { return filepath.Join(l.Dir, "owner") }
 func (l layout) removing() string   { return filepath.Join(l.Dir, "removing") }
+func (l layout) retired() string    { return filepath.Join(l.Dir, "retired") }
 func (l layout) stopped() string    { return filepath.Join(l.Dir, "stopped") }
 func (l layout) supervisor() string { return filepath.Join(l.Dir, "supervisor") }
 

@@ -3,6 +3,7 @@ package pod
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -12,7 +13,7 @@ import (
 )
 
 // Retire releases what a pod that has succeeded or failed does not need any more, as a
-// kubelet does: its sandbox with its address, and its volumes. Its logs, exit codes and
+// kubelet does: its sandbox with its address and ports, and its volumes. Its logs, exit codes and
 // termination messages stay until Remove. It may be called again.
 func (p *Pod) Retire(ctx context.Context) error {
 	if p.Phase != Succeeded && p.Phase != Failed {
@@ -31,6 +32,9 @@ func (p *Pod) Retire(ctx context.Context) error {
 	if err == nil {
 		err = volume.RemoveAll(filepath.Join(l.Dir, "volumes"))
 	}
+	if err == nil {
+		err = os.WriteFile(l.retired(), nil, 0o600)
+	}
 	if err != nil {
 		return fmt.Errorf("retire pod %s: %w", p.Name, err)
 	}
@@ -41,5 +45,5 @@ func (p *Pod) Retire(ctx context.Context) error {
 // runtime.
 func (p *Pod) Exists() bool { return exists(newLayout(p.e.opts.Root, p.UID).committed()) }
 
-// IsRetired reports whether a pod has no running sandbox.
-func (p *Pod) IsRetired() bool { return !p.ready }
+// IsRetired reports whether Retire has released what the pod does not need.
+func (p *Pod) IsRetired() bool { return exists(newLayout(p.e.opts.Root, p.UID).retired()) }

@@ -275,8 +275,8 @@ func (w *workload) superviseJobPod(ctx context.Context, i *instance) {
 		switch {
 		case freshErr != nil || errors.Is(err, pod.ErrSupervised):
 		case p.Phase == pod.Succeeded || p.Phase == pod.Failed:
+			w.retire(ctx, p) // first: the next pod may need its ports
 			w.endJobPod(i, endOf(p, err))
-			w.retire(ctx, p)
 			return
 		case p.Phase == pod.Creating || p.Phase == pod.Removing:
 			w.endJobPod(i, jobPod{result: batch.PodFailed, reason: "it was removed", gone: true})
@@ -354,11 +354,11 @@ func (w *workload) adoptJobPod(ctx context.Context, i *instance) {
 		defer close(i.done)
 		if p.Phase != pod.Succeeded && p.Phase != pod.Failed {
 			w.superviseJobPod(ctx, i)
-		} else if !p.IsRetired() {
+			return
+		}
+		if !p.IsRetired() {
 			w.retire(ctx, p)
 		}
-	})
-	if p.Phase == pod.Succeeded || p.Phase == pod.Failed {
 		w.endJobPod(i, endOf(p, nil))
-	}
+	})
 }

@@ -83,17 +83,26 @@ unless --force-conflicts is set.`,
 func newDiffCommand(a *app) *cobra.Command {
 	var in scope
 	var files manifestFlag
+	var kubeContext string
+	var force bool
 	cmd := &cobra.Command{
 		Use:   "diff FILE...",
 		Short: "Show what an apply would replace, before it does",
 		Long: `Diff compares a manifest with what is declared, images by what their names mean
-now. It changes nothing, and exits 3 if something would change.`,
+now. It changes nothing, and exits 3 if something would change.
+
+With --context it asks the cluster what adamant apply --context would change there,
+field by field, by a dry run of its API server.`,
 		Example: `  adamant diff web.yaml
+  adamant diff web.yaml --context production
   adamant diff -f web.yaml -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := files.loadOne(cmd.Context(), a, args)
 			if err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("context") {
+				return a.diffInCluster(cmd.Context(), f, in, kubeContext, force)
 			}
 			out, err := a.apply(cmd.Context(), f, in, true, false)
 			if err != nil {
@@ -102,6 +111,8 @@ now. It changes nothing, and exits 3 if something would change.`,
 			return a.printOutcome(out, true)
 		},
 	}
+	cmd.Flags().StringVar(&kubeContext, "context", "", "context of the kubeconfig: compare with that cluster")
+	cmd.Flags().BoolVar(&force, "force-conflicts", false, "with --context: as if fields that others manage were taken over")
 	files.add(cmd, "compare")
 	files.addConfigMaps(cmd)
 	a.addNamespace(&in, cmd, namespaceOfObjects)

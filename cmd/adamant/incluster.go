@@ -110,25 +110,44 @@ func (a *app) clusterOptions() cluster.Options {
 // applyToCluster applies a manifest in a Kubernetes cluster and waits for the
 // rollouts of its Deployments.
 func (a *app) applyToCluster(ctx context.Context, f manifest.File, in scope, kubeContext string, opts cluster.Options) error {
-	objects, err := f.Raw()
+	c, objects, err := objectsThere(f, in, kubeContext)
 	if err != nil {
 		return err
-	}
-	c, err := cluster.Open("", kubeContext)
-	if err != nil {
-		return err
-	}
-	if in.namespace() != "" {
-		if err := f.CheckNamespace(in.namespace()); err != nil {
-			return err
-		}
-		c.Use(in.namespace())
 	}
 	results, err := c.Apply(ctx, objects, opts)
 	if err != nil {
 		return err
 	}
 	return a.printRollouts(results...)
+}
+
+// diffInCluster prints what an apply of a manifest would change in a Kubernetes cluster.
+func (a *app) diffInCluster(ctx context.Context, f manifest.File, in scope, kubeContext string, force bool) error {
+	c, objects, err := objectsThere(f, in, kubeContext)
+	if err != nil {
+		return err
+	}
+	opts := a.clusterOptions()
+	opts.Force = force
+	list, err := c.Diff(ctx, objects, opts)
+	if err != nil {
+		return err
+	}
+	return a.printVerdict(report.NewClusterDiff(list))
+}
+
+// objectsThere returns a cluster and the objects of a manifest for it.
+func objectsThere(f manifest.File, in scope, kubeContext string) (*cluster.Cluster, []map[string]any, error) {
+	objects, err := f.Raw()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := cluster.Open("", kubeContext)
+	if err != nil || in.namespace() == "" {
+		return c, objects, err
+	}
+	c.Use(in.namespace())
+	return c, objects, f.CheckNamespace(in.namespace())
 }
 
 func (a *app) printRollouts(results ...cluster.Result) error {

@@ -42,6 +42,7 @@ var documents = map[string]any{
 	document.ApplyResult:        local.OutcomeDocument{},
 	document.ClaimList:          local.ClaimList{},
 	document.ClusterApplyResult: report.ClusterApplyResult{},
+	document.ClusterDiff:        report.ClusterDiff{},
 	document.ClusterHistory:     report.ClusterHistory{},
 	document.ClusterStatus:      report.ClusterStatus{},
 	document.DriftReport:        report.DriftReport{},

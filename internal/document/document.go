@@ -12,6 +12,7 @@ const (
 	ApplyResult        = "ApplyResult"
 	ClaimList          = "ClaimList"
 	ClusterApplyResult = "ClusterApplyResult"
+	ClusterDiff        = "ClusterDiff"
 	ClusterHistory     = "ClusterHistory"
 	ClusterStatus      = "ClusterStatus"
 	CopyUpImage        = "CopyUpImage"

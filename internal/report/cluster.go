@@ -124,3 +124,52 @@ func (c ClusterHistory) WriteText(w io.Writer, _ bool) error {
 	}
 	return table.Flush()
 }
+
+// ClusterDiff is the document of `diff --context`.
+type ClusterDiff struct {
+	document.List[cluster.Difference]
+}
+
+// NewClusterDiff returns the document of what an apply would change in a cluster.
+func NewClusterDiff(list []cluster.Difference) ClusterDiff {
+	return ClusterDiff{document.NewList(document.ClusterDiff, list)}
+}
+
+// Verdict returns Findings if something would be created or changed.
+func (c ClusterDiff) Verdict() Verdict {
+	for _, d := range c.Items {
+		if d.Action != cluster.DiffUnchanged {
+			return Findings
+		}
+	}
+	return Clean
+}
+
+// Names returns the names of the objects.
+func (c ClusterDiff) Names() []Name {
+	var names []Name
+	for _, d := range c.Items {
+		names = append(names, Name{d.Namespace, d.Kind, d.Name})
+	}
+	return names
+}
+
+// WriteText implements Text.
+func (c ClusterDiff) WriteText(w io.Writer, _ bool) error {
+	b := bufio.NewWriter(w)
+	for _, d := range c.Items {
+		action := d.Action
+		if action != cluster.DiffUnchanged {
+			action = "would be " + action
+		}
+		fmt.Fprintf(b, "%s/%s %s", d.Kind, text.Escape(d.Name), action)
+		if d.Note != "" {
+			fmt.Fprintf(b, " (%s)", d.Note)
+		}
+		fmt.Fprintln(b)
+		for _, change := range d.Changes {
+			fmt.Fprintln(b, "  "+text.EscapeLines(change))
+		}
+	}
+	return b.Flush()
+}

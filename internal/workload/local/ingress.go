@@ -273,6 +273,10 @@ func (d *doors) rule(e *entrance, host, path string, exact bool, b networkingv1.
 		d.note("Ingress %s: there is no Service %s: the answer is 503", e.name(), b.Service.Name)
 		return r
 	}
+	if isExternal(&s) {
+		d.note("Ingress %s: Service %s is a name outside: the answer is 503", e.name(), s.Name)
+		return r
+	}
 	for _, p := range s.Spec.Ports {
 		if b.Service.Port.Number == p.Port || b.Service.Port.Name != "" && b.Service.Port.Name == p.Name {
 			r.To = targetName(s, p.Port)

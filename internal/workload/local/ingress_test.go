@@ -124,6 +124,12 @@ func TestDoors(t *testing.T) {
 			map[string][]string{"127.0.0.1:80": {"any/ none", "any/ none"}},
 			[]string{"Ingress default/a: there is no Service api: the answer is 503", "Ingress default/a: Service web has no port metrics: the answer is 503"},
 		},
+		{
+			"a Service outside",
+			"\n---\n{apiVersion: v1, kind: Service, metadata: {name: out}, spec: {type: ExternalName, externalName: example.com}}" + ingressText("a", "", "rules: ["+rule("", "/", "Prefix", "out")+"]"),
+			map[string][]string{"127.0.0.1:80": {"any/ none"}},
+			[]string{"Ingress default/a: Service out is a name outside: the answer is 503"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, all := declare(t, webService+secretText("cert", pair)+tt.text)

@@ -281,8 +281,7 @@ func innerName(s *service, port int32) string { return listenerName(s, port) + "
 
 // protocolOf returns how a port is balanced: by its appProtocol or the prefix
 // of its name, as service meshes read them, or else by the first bytes of each
-// connection.
-// With TLS that ends here, https is HTTP.
+// connection. With TLS that ends here, https is HTTP.
 func protocolOf(p corev1.ServicePort, endsTLS bool) traffic.Protocol {
 	switch name := appProtocol(p); name {
 	case "https", "kubernetes.io/wss":
@@ -547,6 +546,8 @@ func (s *service) setFailed(failed map[string]error, all bool) {
 				err = e
 			}
 		}
+	}
+	for port := range s.inner {
 		if e := failed[innerName(s, port)]; e != nil {
 			err = e
 		}

@@ -241,9 +241,9 @@ func (s *service) status(stats traffic.Counters) []ServiceStatus {
 		} else if isHeadless(&s.Service) {
 			one.ClusterIP = corev1.ClusterIPNone
 		}
-		if !s.closed[p.Port] {
-			one.Address = s.listen[p.Port]
-		} else if s.spare && s.err == nil {
+		if address := s.listen[p.Port]; address != "" && !s.closed[p.Port] {
+			one.Address = address
+		} else if s.spare && s.err == nil { // another Service or an Ingress has the address on loopback
 			one.Address = s.inner[p.Port]
 		}
 		for _, listener := range []string{listenerName(s, p.Port), innerName(s, p.Port), targetName(s.Service, p.Port)} {

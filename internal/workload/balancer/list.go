@@ -31,6 +31,10 @@ func List(ctx context.Context, dir string) ([]Process, error) {
 		if err := p.call(ctx, http.MethodGet, "/v1/process", nil, &one); isGone(err) {
 			continue
 		} else if err != nil {
+			// It removes its socket first when it ends.
+			if _, gone := os.Lstat(path); errors.Is(gone, os.ErrNotExist) {
+				continue
+			}
 			return nil, fmt.Errorf("ask the balancer at %s: %w", path, err)
 		}
 		list = append(list, one)

@@ -35,6 +35,8 @@ type File struct {
 	objects []object
 	text    *text
 
+	ambiguous *Errors // as that of a converter; nil if the file is read strictly
+
 	parts []File // of a file that Join made
 }
 
@@ -110,11 +112,11 @@ func checkUTF8(name string, data []byte) error {
 func (f *File) parse() error {
 	f.text = newText(f.data)
 	if !looksLikeJSON(f.data) {
-		roots, err := parseYAML(f.Name, f.text)
+		roots, err := parseYAML(f.Name, f.text, f.ambiguous)
 		f.roots = roots
 		return err
 	}
-	roots, err := parseJSON(f.Name, f.text)
+	roots, err := parseJSON(f.Name, f.text, f.ambiguous)
 	if err == nil {
 		f.roots, f.json = roots, true
 		return nil
@@ -125,7 +127,10 @@ func (f *File) parse() error {
 	}
 	// Flow style YAML begins like JSON, but may have comments and unquoted
 	// text.
-	roots, yamlErr := parseYAML(f.Name, f.text)
+	if f.ambiguous != nil {
+		*f.ambiguous = nil
+	}
+	roots, yamlErr := parseYAML(f.Name, f.text, f.ambiguous)
 	if yamlErr != nil && strings.HasSuffix(f.Name, ".json") {
 		return jsonSyntaxError(f.Name, f.data, err)
 	}

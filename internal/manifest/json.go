@@ -18,8 +18,8 @@ func looksLikeJSON(data []byte) bool {
 }
 
 // parseJSON returns the root of each document of a JSON file.
-func parseJSON(name string, t *text) ([]*node, error) {
-	p := &jsonParser{name: name, text: t, decoder: json.NewDecoder(bytes.NewReader(t.data))}
+func parseJSON(name string, t *text, ambiguous *Errors) ([]*node, error) {
+	p := &jsonParser{name: name, text: t, ambiguous: ambiguous, decoder: json.NewDecoder(bytes.NewReader(t.data))}
 	// A float64 would lose digits of large numbers.
 	p.decoder.UseNumber()
 	var roots []*node
@@ -40,6 +40,8 @@ type jsonParser struct {
 	text    *text
 	decoder *json.Decoder
 	open    int // objects and arrays being read
+
+	ambiguous *Errors // as that of a converter
 
 	line, col, at int // the last place found; places only move forward
 }
@@ -102,25 +104,30 @@ func (p *jsonParser) collection(n *node, open json.Delim, depth int) (*node, err
 	if open == '[' {
 		n.kind = sequenceNode
 	}
-	lines := map[string]int{}
+	keys := keys{of: n}
 	for p.decoder.More() {
 		child, err := p.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		n.add(child)
 		if n.kind == sequenceNode {
+			n.add(child)
 			continue
 		}
-		if line, twice := lines[child.text]; twice {
-			return nil, p.fail(child, fmt.Sprintf("it is already set on line %d; only one of the two can count", line), "duplicate key %q", child.text)
+		first := keys.find(child)
+		if first >= 0 {
+			e := duplicateKey(p.name, child, n.children[first])
+			if p.ambiguous == nil {
+				return nil, jsonError{Errors{e}}
+			}
+			*p.ambiguous = append(*p.ambiguous, e)
 		}
-		lines[child.text] = child.line
 		value, err := p.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		n.add(value)
+		n.put(first, child, value)
+		keys.add(child)
 	}
 	if _, err := p.decoder.Token(); err != nil {
 		return nil, err

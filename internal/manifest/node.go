@@ -1,5 +1,7 @@
 package manifest
 
+import "slices"
+
 // kind is the shape of a node.
 type kind uint8
 
@@ -36,6 +38,7 @@ type node struct {
 	first      int // byte offset, properties included
 	line, col  int // of the first character, properties included, from 1
 
+	ordered bool // a mapping read leniently that has a merge key after other keys
 	keep    bool // a block scalar whose trailing blank lines are content
 	aliased bool // some alias refers to this node
 	weight  int  // nodes this one stands for with its aliases written out
@@ -77,6 +80,9 @@ func (n *node) entries() []entry {
 	if n == nil || n.kind != mappingNode {
 		return nil
 	}
+	if n.ordered {
+		return n.orderedEntries()
+	}
 	list := make([]entry, 0, len(n.children)/2)
 	var merges []*node
 	for i := 0; i+1 < len(n.children); i += 2 {
@@ -110,6 +116,36 @@ func (n *node) entries() []entry {
 	return list
 }
 
+// orderedEntries is entries with the precedence of kubectl: of a key and a merge
+// key that has it, too, the later one counts.
+func (n *node) orderedEntries() []entry {
+	var list []entry
+	index := map[string]int{}
+	put := func(e entry) {
+		if i, ok := index[e.name]; ok {
+			list[i] = e
+			return
+		}
+		index[e.name] = len(list)
+		list = append(list, e)
+	}
+	for i := 0; i+1 < len(n.children); i += 2 {
+		k, v := n.children[i], n.children[i+1]
+		if !k.isMerge() {
+			put(entry{key: k, name: k.keyName(), value: v})
+			continue
+		}
+		// In a list of mappings the first one counts.
+		for _, source := range slices.Backward(mergeSources(v)) {
+			for _, e := range source.entries() {
+				e.merged = true
+				put(e)
+			}
+		}
+	}
+	return list
+}
+
 // mergeSources returns the mappings that the value of a merge key refers to.
 func mergeSources(value *node) []*node {
 	value = value.resolved()
@@ -125,8 +161,8 @@ func (n *node) get(key string) (entry, bool) {
 	if n == nil || n.kind != mappingNode {
 		return entry{}, false
 	}
-	merges := false
-	for i := 0; i+1 < len(n.children); i += 2 {
+	merges := n.ordered
+	for i := 0; i+1 < len(n.children) && !n.ordered; i += 2 {
 		k := n.children[i]
 		if k.isMerge() {
 			merges = true

@@ -115,6 +115,9 @@ func (n *node) keyName() string {
 	if n.kind != scalarNode {
 		return ""
 	}
+	if n.tag == "" && (n.style != plainStyle || isWord(n.text)) {
+		return n.text // nearly all keys are; an any would be allocated
+	}
 	value, err := n.scalar()
 	if err != nil {
 		return n.text
@@ -132,6 +135,16 @@ func (n *node) keyName() string {
 		return formatFloatKey(v)
 	}
 	return n.text
+}
+
+// isWord reports whether a plain scalar is certainly text. All words with another
+// meaning are short and begin with one of a few letters.
+func isWord(s string) bool {
+	if s == "" {
+		return false
+	}
+	first := s[0] | 0x20
+	return first >= 'a' && first <= 'z' && (len(s) > len("false") || !strings.ContainsRune("yntfo", rune(first)))
 }
 
 func formatFloatKey(v float64) string {

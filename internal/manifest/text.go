@@ -95,6 +95,16 @@ func (t *text) lineEnd(at int) int {
 	return at
 }
 
+// lineEndWithin is lineEnd, but searches no further than limit.
+func (t *text) lineEndWithin(at, limit int) int {
+	for ; at < len(t.data) && at < limit; at++ {
+		if breakLen(t.data[at:]) > 0 {
+			return at
+		}
+	}
+	return at
+}
+
 // nextLine returns the offset of the line after the one with at.
 func (t *text) nextLine(at int) int {
 	at = t.lineEnd(at)
@@ -169,7 +179,7 @@ func (t *text) skipProperties(n *node) int {
 		// An empty scalar ends with its properties: what follows the white
 		// space belongs to the next node, unless it is another property.
 		if n.kind == scalarNode && n.style == plainStyle && n.text == "" {
-			if next := t.skipSpace(at); next < len(t.data) && (t.data[next] == '&' || t.data[next] == '!') && t.lineEnd(at) > next {
+			if next := t.skipSpace(at); next < len(t.data) && (t.data[next] == '&' || t.data[next] == '!') && t.lineEndWithin(at, next) == next {
 				at = next
 			}
 			continue

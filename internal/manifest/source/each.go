@@ -1,0 +1,336 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+)
+
+// A Count is how much Each has read.
+type Count struct {
+	Files     int
+	Documents int
+}
+
+// Each reads the documents of all paths, leniently: files, folders with all folders
+// below them, or "-" for stdin. It calls work for each document, on all processors, and
+// yield with the results in the order of the documents. Files of any size are read
+// document by document.
+//
+// What cannot be read is a document that is not understood. The error is that of a path
+// that does not exist, of ctx, or of yield.
+func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func(*manifest.Document) T, yield func(*manifest.Document, T) error) (Count, error) {
+	if err := checkPaths(paths); err != nil {
+		return Count{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer cancel()
+
+	p := &pipeline[T]{ctx: ctx, stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}}
+	workers := runtime.GOMAXPROCS(0)
+	p.ordered, p.jobs = make(chan *job[T], 16*workers), make(chan *job[T], 16*workers)
+	for range workers {
+		background.Go(p.worker)
+	}
+	background.Go(func() {
+		p.err = p.read(paths)
+		close(p.jobs)
+		close(p.ordered)
+	})
+	count := Count{}
+	for j := range p.ordered {
+		var results []result[T]
+		select {
+		case results = <-j.done:
+		case <-ctx.Done():
+			return count, ctx.Err()
+		}
+		for i := range results {
+			count.Documents++
+			if err := yield(&results[i].document, results[i].value); err != nil {
+				return count, err
+			}
+		}
+		p.room.leave(j.size())
+	}
+	count.Files = p.files
+	if p.err == nil {
+		p.err = ctx.Err()
+	}
+	return count, p.err
+}
+
+// maxParsing is how many bytes are being parsed or waiting for their turn at a time, or
+// one document that has more.
+const maxParsing = 4 << 20
+
+type pipeline[T any] struct {
+	ctx   context.Context
+	stdin io.Reader
+	work  func(*manifest.Document) T
+	room  *room
+
+	jobs    chan *job[T] // to the workers
+	ordered chan *job[T] // the same ones, in the order of the documents
+
+	seen  map[string]bool // names of files that were read
+	files int             // of read, which ends before ordered is closed
+	err   error           // of read
+}
+
+// A job is a part of a file.
+type job[T any] struct {
+	file  string
+	chunk manifest.Chunk
+	wrong error // it could not be read
+	done  chan []result[T]
+}
+
+type result[T any] struct {
+	document manifest.Document
+	value    T
+}
+
+func (j *job[T]) size() int { return len(j.chunk.Data) }
+
+func (p *pipeline[T]) worker() {
+	for j := range p.jobs {
+		j.done <- p.do(j)
+	}
+}
+
+func (p *pipeline[T]) do(j *job[T]) []result[T] {
+	if p.ctx.Err() != nil {
+		return nil
+	}
+	var documents []manifest.Document
+	switch {
+	case j.wrong != nil:
+		var pathError *fs.PathError
+		detail := j.wrong.Error()
+		if errors.As(j.wrong, &pathError) {
+			detail = pathError.Err.Error() // the name of the file is already there
+		}
+		documents = notUnderstood(j.file, 0, detail, "")
+	case j.chunk.TooLarge:
+		documents = notUnderstood(j.file, j.chunk.Line, fmt.Sprintf("a document that is larger than %d MiB", manifest.MaxFileSize>>20),
+			"write its objects as documents of their own, separated by lines of ---")
+	default:
+		documents = manifest.ReadDocuments(j.file, j.chunk.Line, j.chunk.Data)
+	}
+	results := make([]result[T], len(documents))
+	for i := range documents {
+		results[i].document = documents[i]
+		results[i].value = p.work(&results[i].document)
+	}
+	return results
+}
+
+func notUnderstood(file string, line int, detail, hint string) []manifest.Document {
+	return []manifest.Document{{File: file, Line: line, NotUnderstood: manifest.Errors{{File: file, Line: line, Detail: detail, Hint: hint}}}}
+}
+
+// submit hands over a part of a file.
+func (p *pipeline[T]) submit(j *job[T]) error {
+	j.done = make(chan []result[T], 1)
+	if err := p.room.enter(p.ctx, j.size()); err != nil {
+		return err
+	}
+	for _, to := range []chan *job[T]{p.ordered, p.jobs} {
+		select {
+		case to <- j:
+		case <-p.ctx.Done():
+			return p.ctx.Err()
+		}
+	}
+	return nil
+}
+
+// read reads all paths. What cannot be read is a document that is not understood, so that
+// the rest is read all the same.
+func (p *pipeline[T]) read(paths []string) error {
+	for _, path := range paths {
+		if path == "-" {
+			p.files++
+			if err := p.split("standard input", p.stdin); err != nil {
+				return err
+			}
+			continue
+		}
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			err = p.refuse(path, err)
+		case info.IsDir():
+			err = p.folder(path)
+		default:
+			err = p.open(filepath.Clean(path))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPaths returns an error for a path that does not exist, before anything is read.
+func checkPaths(paths []string) error {
+	for _, path := range paths {
+		if path == "-" {
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("read manifests: %w", err)
+		}
+	}
+	return nil
+}
+
+// refuse submits a file that cannot be read.
+func (p *pipeline[T]) refuse(name string, err error) error {
+	return p.submit(&job[T]{file: name, wrong: err})
+}
+
+// folder reads the manifests in a folder and in those below it.
+func (p *pipeline[T]) folder(root string) error {
+	found := false
+	// A link on the command line is followed.
+	// A link on the command line is followed.
+	err := filepath.WalkDir(strings.TrimSuffix(root, "/")+"/", func(name string, d fs.DirEntry, err error) error {
+		if p.ctx.Err() != nil {
+			return p.ctx.Err()
+		}
+		name = filepath.Clean(name)
+		if err != nil {
+			found = true
+			return p.skip(name, err)
+		}
+		found = found || isManifestName(name) && !d.IsDir()
+		mode := d.Type()
+		if mode&fs.ModeSymlink != 0 {
+			info, err := os.Stat(name)
+			switch {
+			case err != nil && isManifestName(name):
+				return p.skip(name, err)
+			case err != nil:
+				return nil
+			case info.IsDir():
+				// It could lead in a circle.
+				return p.skip(name, errors.New("a link to a folder, which is not followed: name it on the command line"))
+			}
+			mode = info.Mode().Type()
+		}
+		switch {
+		case mode.IsDir() && d.Name() == ".git":
+			return fs.SkipDir
+		case mode.IsDir() || !isManifestName(name):
+			return nil
+		case !mode.IsRegular():
+			return p.skip(name, errors.New("not a regular file"))
+		}
+		return p.open(name)
+	})
+	if err != nil {
+		return err
+	}
+	if !found {
+		return p.refuse(root, errors.New("no manifest in it: no file ends in .yaml, .yml or .json"))
+	}
+	return nil
+}
+
+// skip counts a file that cannot be read.
+func (p *pipeline[T]) skip(name string, err error) error {
+	if !p.count(name) {
+		return nil
+	}
+	return p.refuse(name, err)
+}
+
+// count counts a file. It returns false if the file was counted before.
+func (p *pipeline[T]) count(name string) bool {
+	if p.seen[name] {
+		return false
+	}
+	p.seen[name] = true
+	p.files++
+	return true
+}
+
+func (p *pipeline[T]) open(name string) error {
+	if !p.count(name) {
+		return nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return p.refuse(name, err)
+	}
+	defer f.Close()
+	return p.split(name, f)
+}
+
+func (p *pipeline[T]) split(name string, r io.Reader) error {
+	s := manifest.NewSplitter(r)
+	for {
+		chunk, err := s.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return p.refuse(name, err)
+		}
+		if err := p.submit(&job[T]{file: name, chunk: chunk}); err != nil {
+			return err
+		}
+	}
+}
+
+// A room holds a number of bytes at a time.
+type room struct {
+	free  chan struct{} // signals that some left
+	mu    sync.Mutex
+	limit int
+	used  int
+}
+
+func newRoom(limit int) *room { return &room{free: make(chan struct{}, 1), limit: limit} }
+
+// enter waits until there is room for n bytes. More than the limit fit into an empty
+// room.
+func (r *room) enter(ctx context.Context, n int) error {
+	for {
+		r.mu.Lock()
+		if r.used == 0 || r.used+n <= r.limit {
+			r.used += n
+			r.mu.Unlock()
+			return nil
+		}
+		r.mu.Unlock()
+		select {
+		case <-r.free:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *room) leave(n int) {
+	r.mu.Lock()
+	r.used -= n
+	r.mu.Unlock()
+	select {
+	case r.free <- struct{}{}:
+	default:
+	}
+}

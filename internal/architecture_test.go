@@ -48,6 +48,7 @@ var layers = []struct {
 	{[]string{"internal/learn/observe", "internal/learn/copyup"}, "run inside or beside a container, where nothing else of Adamant is"},
 	{[]string{"internal/learn/trace"}, "describes what was observed, for the tracer and for what is derived from it"},
 	{[]string{"internal/manifest/source"}, "opens files of manifests; what their bytes mean is known without it"},
+	{[]string{"internal/policy"}, "finds what is mutable in manifests, purely"},
 	{[]string{"internal/manifest"}, "reads and edits YAML, purely"},
 	{[]string{"internal/drift/inspect"}, "compares what is on this machine; it runs no pods, so that an agent can use it"},
 	{[]string{"internal/fs/overlay"}, "turns an overlay's directories into trees and finds their image"},
@@ -113,7 +114,7 @@ var rules = []rule{
 
 // pure packages take values and return values, and so does every package of
 // ours that they import, directly or not.
-var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/pod/translate", "internal/workload/batch", "internal/workload/rollout", "internal/fs/tree", "internal/manifest", "internal/text"}
+var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/pod/translate", "internal/workload/batch", "internal/workload/rollout", "internal/fs/tree", "internal/manifest", "internal/policy", "internal/text"}
 
 // harmless are imports below those of effects that only parse.
 var harmless = []string{"net/netip", "net/url"}

@@ -1,0 +1,231 @@
+// Package policy finds what is mutable in Kubernetes manifests, before they run. It is
+// pure: it takes a document and returns findings.
+//
+// It reads and writes nothing, and knows no cluster and no image: what a rule cannot
+// decide from the manifest alone, it decides by convention, and its documentation
+// names the convention.
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+)
+
+// A Severity is how much a finding undoes of immutability.
+type Severity int
+
+// The severities.
+const (
+	Low      Severity = iota + 1 // makes a mistake more likely, or its effect larger
+	Medium                       // lets what runs change without a new manifest
+	High                         // lets the container change its own code, or that of others
+	Critical                     // gives the container the node
+)
+
+var severityNames = []string{Low: "low", Medium: "medium", High: "high", Critical: "critical"}
+
+// Severities returns all severities, the least one first.
+func Severities() []Severity { return []Severity{Low, Medium, High, Critical} }
+
+// String returns the name of the severity.
+func (s Severity) String() string {
+	if s < Low || s > Critical {
+		return fmt.Sprintf("severity(%d)", int(s))
+	}
+	return severityNames[s]
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Severity) UnmarshalText(text []byte) error {
+	i := slices.Index(severityNames, string(text))
+	if i < int(Low) {
+		return fmt.Errorf("unknown severity %q: want low, medium, high or critical", text)
+	}
+	*s = Severity(i)
+	return nil
+}
+
+// A Rule finds one kind of mutability.
+type Rule struct {
+	ID         string
+	Severity   Severity
+	Title      string // what is wrong, without a full stop
+	Reason     string // why it matters
+	Fix        string // what to do
+	Decides    string // what it looks at, and where it goes by convention
+	References []Reference
+
+	// One of these looks for it.
+	container func(container, *reporter)
+	pod       func(*pod, *reporter)
+	object    func(*manifest.Resource, *reporter)
+}
+
+// A Reference is where a standard asks for the same.
+type Reference struct {
+	Standard string // "CIS Kubernetes Benchmark"
+	Section  string // "5.2.2"
+	Title    string
+}
+
+// String returns the reference on one line.
+func (r Reference) String() string {
+	return strings.Join(slices.DeleteFunc([]string{r.Standard, r.Section, r.Title}, func(s string) bool { return s == "" }), ", ")
+}
+
+// Select returns the rules with these IDs, or all of them if there are none.
+func Select(ids []string) ([]Rule, error) {
+	all := Rules()
+	if len(ids) == 0 {
+		return all, nil
+	}
+	var unknown []string
+	for _, id := range ids {
+		if !slices.ContainsFunc(all, func(r Rule) bool { return r.ID == id }) {
+			unknown = append(unknown, id)
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, UnknownRuleError{unknown[0]}
+	}
+	return slices.DeleteFunc(all, func(r Rule) bool { return !slices.Contains(ids, r.ID) }), nil
+}
+
+// UnknownRuleError is returned for an ID that no rule has.
+type UnknownRuleError struct{ ID string }
+
+// Error names the ID, and a rule with a similar one.
+func (e UnknownRuleError) Error() string {
+	for _, r := range Rules() {
+		if manifest.Resembles(e.ID, r.ID) {
+			return fmt.Sprintf("unknown rule %q: did you mean %s?", e.ID, r.ID)
+		}
+	}
+	return fmt.Sprintf("unknown rule %q: adamant explain lists them", e.ID)
+}
+
+// A Finding is one place at which something is mutable.
+type Finding struct {
+	Rule      string
+	Severity  Severity
+	Object    Object
+	Container string // empty if it is not about one
+	Path      string // of the field in the object; of a missing field, where it belongs
+	Place     manifest.Place
+	Message   string
+	Fix       string
+}
+
+// An Object is what a finding is in.
+type Object struct {
+	APIVersion, Kind, Namespace, Name string
+}
+
+// A Result is what was found in a document.
+type Result struct {
+	Findings   []Finding // in the order of the document's pods and of the rules
+	Pods       int
+	Containers int
+	Omitted    int // findings beyond the first 100,000, which are not in Findings
+}
+
+// maxFindings bounds the findings in a document. A value in a file can be a few bytes, and
+// a finding has hundreds.
+const maxFindings = 100_000
+
+// Check evaluates the rules on a document.
+func Check(rules []Rule, d *manifest.Document) Result {
+	var result Result
+	for i := range d.Objects {
+		o := &d.Objects[i]
+		r := reporter{document: d, object: o, result: &result}
+		for _, p := range o.Pods {
+			result.Pods++
+			checkPod(rules, newPod(o, p), r)
+		}
+		for i := range rules {
+			if rules[i].object != nil {
+				r.rule, r.base = &rules[i], o.Value
+				rules[i].object(o, &r)
+			}
+		}
+	}
+	return result
+}
+
+func checkPod(rules []Rule, p *pod, r reporter) {
+	r.pod = p.path
+	r.result.Containers += len(p.containers)
+	for i := range rules {
+		r.rule, r.base, r.list, r.container = &rules[i], p.spec, "", ""
+		if rules[i].pod != nil {
+			rules[i].pod(p, &r)
+		}
+		if rules[i].container == nil {
+			continue
+		}
+		for _, c := range p.containers {
+			r.base, r.list, r.index, r.container = c.value, c.list, c.index, c.name()
+			rules[i].container(c, &r)
+		}
+	}
+}
+
+// A reporter adds findings of one rule in one part of an object.
+type reporter struct {
+	document *manifest.Document
+	object   *manifest.Resource
+	rule     *Rule
+	result   *Result
+
+	base      manifest.Value // the fields of findings are in it
+	pod       string         // path of the pod's spec in the object
+	list      string         // of the container: "initContainers"; empty if base is none
+	index     int
+	container string
+}
+
+// at adds a finding at a field below the base. If the field is missing, its place is that
+// of the nearest value that would contain it.
+func (r *reporter) at(fields []string, format string, args ...any) *Finding {
+	last, _ := r.base.Find(fields...)
+	return r.add(last, joinPath(r.basePath(), fields...), format, args...)
+}
+
+// add adds a finding at a value.
+func (r *reporter) add(v manifest.Value, path, format string, args ...any) *Finding {
+	if len(r.result.Findings) == maxFindings {
+		r.result.Omitted++
+		return &Finding{}
+	}
+	o := r.object
+	r.result.Findings = append(r.result.Findings, Finding{
+		Rule: r.rule.ID, Severity: r.rule.Severity, Object: Object{o.APIVersion, o.Kind, o.Namespace, o.Name}, Container: r.container,
+		Path: path, Place: r.document.PlaceOf(v), Message: fmt.Sprintf(format, args...), Fix: r.rule.Fix,
+	})
+	return &r.result.Findings[len(r.result.Findings)-1]
+}
+
+func (r *reporter) basePath() string {
+	if r.list == "" {
+		return r.pod
+	}
+	return fmt.Sprintf("%s.%s[%d]", r.pod, r.list, r.index)
+}
+
+// joinPath adds fields to a path, which may be empty.
+func joinPath(path string, fields ...string) string {
+	for _, f := range fields {
+		if path != "" && !strings.HasPrefix(f, "[") {
+			path += "."
+		}
+		path += f
+	}
+	return path
+}

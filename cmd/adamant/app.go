@@ -32,6 +32,7 @@ type app struct {
 const rootLong = `Adamant makes running software immutable and shows the difference wherever
 something changed anyway.
 
+  check   finds what is mutable in manifests, before they run
   learn   runs a workload and finds exactly what it must write
   seal    rewrites its manifest: read-only root, the smallest set of volumes
   prove   runs it sealed, under load, and shows that nothing it needs fails
@@ -39,6 +40,7 @@ something changed anyway.
   drift   shows what changed anyway, content first`
 
 const rootExample = `  adamant doctor                                # what this machine can do
+  adamant check deploy/                         # what can change there?
   adamant load nginx.tar                        # an image from an archive
   adamant learn nginx.yaml > nginx.profile      # what must it write?
   adamant seal nginx.yaml --profile nginx.profile -w

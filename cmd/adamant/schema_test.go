@@ -41,6 +41,7 @@ const schemaDir = "../../docs/reference/schemas"
 var documents = map[string]any{
 	document.ApplyResult:        local.OutcomeDocument{},
 	document.ClaimList:          local.ClaimList{},
+	document.CheckReport:        report.CheckReport{},
 	document.ClusterApplyResult: report.ClusterApplyResult{},
 	document.ClusterDiff:        report.ClusterDiff{},
 	document.ClusterHistory:     report.ClusterHistory{},
@@ -57,6 +58,7 @@ var documents = map[string]any{
 	document.Profile:            profile.Profile{},
 	document.Proof:              learn.Proof{},
 	document.ProofList:          learn.ProofList{},
+	document.RuleList:           report.RuleList{},
 	document.SealedManifest:     learn.SealedManifest{},
 	document.CopyUpImage:        learn.CopyUpImage{},
 	document.SealedManifestList: learn.SealedFiles{},

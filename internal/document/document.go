@@ -10,6 +10,7 @@ const APIVersion = "adamant.sh/v1"
 // The kinds of documents. Each has a JSON Schema in docs/reference/schemas.
 const (
 	ApplyResult        = "ApplyResult"
+	CheckReport        = "CheckReport"
 	ClaimList          = "ClaimList"
 	ClusterApplyResult = "ClusterApplyResult"
 	ClusterDiff        = "ClusterDiff"
@@ -28,6 +29,7 @@ const (
 	Profile            = "Profile"
 	Proof              = "Proof"
 	ProofList          = "ProofList"
+	RuleList           = "RuleList"
 	SealedManifest     = "SealedManifest"
 	SealedManifestList = "SealedManifestList"
 	ServeConfig        = "ServeConfig"

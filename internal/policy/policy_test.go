@@ -86,6 +86,28 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestRulesAreDocumented checks that each rule has all of its texts, and a section in
+// docs/reference/check.md.
+func TestRulesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/reference/check.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, r := range Rules() {
+		if seen[r.ID] {
+			t.Errorf("%s is there twice", r.ID)
+		}
+		seen[r.ID] = true
+		if r.Title == "" || r.Reason == "" || r.Fix == "" || r.Decides == "" || len(r.References) == 0 || r.Severity < Low {
+			t.Errorf("%s is incomplete", r.ID)
+		}
+		if !strings.Contains(string(page), fmt.Sprintf("| `%s` | %s |", r.ID, r.Severity)) {
+			t.Errorf("docs/reference/check.md has no line for %s (%s)", r.ID, r.Severity)
+		}
+	}
+}
+
 func TestSelect(t *testing.T) {
 	all, err := Select(nil)
 	if err != nil || len(all) != len(Rules()) {

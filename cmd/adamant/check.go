@@ -1,0 +1,107 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/source"
+	"github.com/adamant-sh/adamant/internal/policy"
+	"github.com/adamant-sh/adamant/internal/report"
+)
+
+func newCheckCommand(a *app) *cobra.Command {
+	var files manifestFlag
+	var ids []string
+	failOn := policy.Low
+	cmd := &cobra.Command{
+		Use:   "check PATH...",
+		Short: "Find what is mutable in manifests",
+		Long: `Check reads manifests and prints what can change at run time: root file systems
+that can be written, images that are not pinned, volumes over code, and whatever
+undoes a read-only root. It needs no root, no runtime and no cluster.
+
+A path is a file, a folder, of which all .yaml, .yml and .json files are read, also
+those in the folders below, or - for standard input. Pods are found by their shape
+in objects of any kind: Deployments, custom resources, Lists, nested templates.
+A file may have any size: it is read document by document.
+
+Everything that was read is counted. A document that is not understood is named with
+its line, and the exit code is 4 then. It is 3 if there are findings, and 0 if not.
+With --fail-on, findings of less than that severity are printed and do not fail.
+
+adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
+		Example: `  adamant check deploy/
+  helm template chart/ | adamant check -
+  adamant check web.yaml --rules root-not-read-only,image-not-pinned
+  adamant check deploy/ --fail-on high -o json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			paths, err := files.paths(args)
+			if err != nil {
+				return err
+			}
+			rules, err := policy.Select(ids)
+			if err != nil {
+				return usageError{err}
+			}
+			w := a.checkWriter(report.NewCheckSummary(rules, failOn))
+			count, err := source.Each(cmd.Context(), paths, a.in, func(d *manifest.Document) policy.Result { return policy.Check(rules, d) }, w.Document)
+			if err != nil {
+				return err
+			}
+			verdict, err := w.Close(count.Files)
+			if err != nil {
+				return err
+			}
+			return exitWith(verdict)
+		},
+	}
+	files.add(cmd, "check")
+	cmd.Flags().StringSliceVar(&ids, "rules", nil, "evaluate only these rules, separated by commas; adamant explain lists all")
+	cmd.Flags().TextVar(&failOn, "fail-on", policy.Low, "least severity that makes the exit code 3: low, medium, high or critical")
+	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
+	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
+	return cmd
+}
+
+// checkWriter returns the writer for --output. Text and JSON are written while documents
+// are read.
+func (a *app) checkWriter(s report.CheckSummary) report.CheckWriter {
+	switch p := a.printer().(type) {
+	case report.JSONPrinter:
+		return report.NewCheckJSONWriter(p.Out, s)
+	case report.TextPrinter:
+		return report.NewCheckTextWriter(p, s)
+	default:
+		return report.NewCheckCollector(p, s)
+	}
+}
+
+func completeRules(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var ids []string
+	for _, r := range policy.Rules() {
+		ids = append(ids, r.ID)
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+func newExplainCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain [RULE...]",
+		Short: "Explain the rules of check",
+		Long: `Explain prints why a rule of adamant check exists, what it looks at, what to do
+about its findings, and the standards that ask for the same. Without an argument it
+lists all rules.`,
+		Example: `  adamant explain
+  adamant explain root-not-read-only
+  adamant explain -o json`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: completeRules,
+		RunE: func(_ *cobra.Command, args []string) error {
+			rules, err := policy.Select(args)
+			if err != nil {
+				return usageError{err}
+			}
+			return a.print(report.NewRuleList(rules))
+		},
+	}
+}

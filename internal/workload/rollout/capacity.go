@@ -139,7 +139,8 @@ func (r *reconciler) lowerTarget(p plan) {
 // plan's number if the plan holds it. The target gets the rest of the room.
 func (r *reconciler) raise(p plan) {
 	others := r.wantedOthers()
-	if r.s.Stable != 0 && r.s.Stable != r.s.Target && (p.holds || r.trying() && r.spec.Kind != BlueGreen && !p.atOnce) {
+	makesUp := r.trying() && (r.spec.Kind == RollingUpdate || r.spec.Kind == Canary)
+	if r.s.Stable != 0 && r.s.Stable != r.s.Target && (p.holds || makesUp) {
 		missing := r.minAvailable - r.count(r.target, r.isAcceptable)
 		want := min(missing, p.most-r.s.Wanted[r.s.Target])
 		if p.holds {
@@ -165,6 +166,10 @@ func (r *reconciler) create(p plan) {
 	}
 	generations := slices.DeleteFunc(slices.Sorted(maps.Keys(r.s.Wanted)), func(g int) bool { return g == r.s.Target })
 	for _, g := range append(generations, r.s.Target) {
+		isOther := func(i Instance) bool { return i.Generation != g } // perhaps ending
+		if r.spec.Kind == Recreate && (len(r.d.Create) > 0 || slices.ContainsFunc(r.o.Instances, isOther)) {
+			continue
+		}
 		if n := min(r.s.Wanted[g]-live[g], room); n > 0 {
 			r.d.Create[g] = n
 			room -= n

@@ -239,3 +239,33 @@ func TestAnOvertakenInstanceThatIsNotReadyIsNotKept(t *testing.T) {
 		t.Errorf("instances by generation: %v, want three of 1, which serves", got)
 	}
 }
+
+// TestRecreateNeverMixesGenerations checks that a pause and a failure before the old
+// instances are removed do not let two generations run side by side.
+func TestRecreateNeverMixesGenerations(t *testing.T) {
+	spec := rolling(3)
+	spec.Kind = Recreate
+	for name, disturb := range map[string]func(*sim){
+		"paused before it begins": func(s *sim) { s.state.Paused = true },
+		"paused, and all are lost": func(s *sim) {
+			s.state.Paused = true
+			s.step()
+			for n := range s.all {
+				s.all[n].Ending = true
+			}
+		},
+		"failed before it begins": func(s *sim) { s.state.Paused = true; s.step(); s.state.Phase = Failed },
+		"paused, then scaled":     func(s *sim) { s.state.Paused = true; s.step(); s.spec.Replicas = 5 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := between(t, spec, good)
+			disturb(s)
+			for range 10 {
+				s.step() // checks it
+			}
+			if got := s.generations(); got[1] != s.spec.Replicas || got[2] != 0 {
+				t.Errorf("instances by generation: %v, want %d of 1", got, s.spec.Replicas)
+			}
+		})
+	}
+}

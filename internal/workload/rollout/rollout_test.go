@@ -194,12 +194,18 @@ func (s *sim) check(state State, before []Instance, d Decision) {
 	for _, n := range d.Create {
 		live += n
 	}
-	bound := 2*max(most, s.spec.Replicas) + 1
+	bound := max(2*max(most, s.spec.Replicas)+1, most+s.spec.Budget.Count)
 	if state.Phase.Ended() || s.spec.Kind == RollingUpdate && state.Phase == Progressing && state.Target != state.Stable {
 		bound = max(most+s.spec.Budget.Count, len(before))
 	}
 	if len(d.Create) > 0 && live > bound {
 		fail("there would be %d instances, more than %d", live, bound)
+	}
+	for g := range d.Create {
+		isOther := func(i Instance) bool { return i.Generation != g && !slices.Contains(d.Remove, i.ID) }
+		if s.spec.Kind == Recreate && (len(d.Create) > 1 || slices.ContainsFunc(before, isOther)) {
+			fail("an instance of generation %d would run beside one of another", g)
+		}
 	}
 	total := 0
 	for g, share := range d.Shares {

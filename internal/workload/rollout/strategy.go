@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -48,6 +49,9 @@ func (r *reconciler) plan() plan {
 
 // settled is the plan while no rollout is under way.
 func (r *reconciler) settled() plan {
+	if r.spec.Kind == Recreate && r.othersExist() { // a rollout failed before it removed them
+		return plan{others: r.wantedOthers(), most: r.maxTotal, holds: true}
+	}
 	return plan{target: r.spec.Replicas, most: r.maxTotal}
 }
 
@@ -57,6 +61,12 @@ func (r *reconciler) held() plan {
 	n := r.spec.Replicas
 	target := r.s.Wanted[r.s.Target]
 	p := plan{target: target, others: r.wantedOthers(), holds: true}
+	if r.spec.Kind == Recreate { // only one generation has instances
+		if p.others == 0 {
+			return r.settled()
+		}
+		return plan{others: n, most: r.maxTotal, holds: true}
+	}
 	p.most = max(r.maxTotal, p.target+p.others)
 	switch {
 	case r.s.Stable == 0 && p.others == 0:
@@ -110,14 +120,18 @@ func (r *reconciler) isAcceptable(i Instance) bool {
 
 // recreate removes all old instances before it creates a new one.
 func (r *reconciler) recreate() plan {
-	for _, i := range r.o.Instances {
-		if i.Generation != r.s.Target { // perhaps ending
-			return plan{most: r.maxTotal, atOnce: true}
-		}
+	if r.othersExist() {
+		return plan{most: r.maxTotal, atOnce: true}
 	}
 	p := r.replace(r.spec.Replicas)
 	p.atOnce = true
 	return p
+}
+
+// othersExist reports whether there are instances of other generations than the target,
+// perhaps ending.
+func (r *reconciler) othersExist() bool {
+	return slices.ContainsFunc(r.o.Instances, func(i Instance) bool { return i.Generation != r.s.Target })
 }
 
 // canary gives the target one share of the traffic after the other.

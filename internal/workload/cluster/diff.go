@@ -90,7 +90,7 @@ func (c *Cluster) difference(ctx context.Context, o *unstructured.Unstructured, 
 		return d, err
 	}
 	hidden := isConfig(o)
-	walkChanges("", comparable(before), comparable(after), hidden, &d.Changes)
+	walkChanges("", withoutServerFields(before), withoutServerFields(after), hidden, &d.Changes)
 	if d.Action = DiffUnchanged; len(d.Changes) > 0 {
 		d.Action = DiffChanged
 	}
@@ -100,8 +100,8 @@ func (c *Cluster) difference(ctx context.Context, o *unstructured.Unstructured, 
 	return d, nil
 }
 
-// comparable returns an object without what the server keeps about it.
-func comparable(o *unstructured.Unstructured) map[string]any {
+// withoutServerFields returns an object without what the server keeps about it.
+func withoutServerFields(o *unstructured.Unstructured) map[string]any {
 	o = o.DeepCopy()
 	unstructured.RemoveNestedField(o.Object, "status")
 	for _, name := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"} {

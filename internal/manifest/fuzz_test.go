@@ -88,6 +88,40 @@ func FuzzMeaning(f *testing.F) {
 	})
 }
 
+// FuzzLenientMeaning checks that a document that is read leniently has the same meaning as
+// in kubectl, which takes the last one of duplicate keys.
+func FuzzLenientMeaning(f *testing.F) {
+	addSeeds(f)
+	for _, text := range []string{"x: 1\n<<: {x: 2}\n", "x: 1\nx: 2\n", "a: &a {x: 1}\nb: {<<: *a, <<: {x: 3}, x: 4}\nc: {x: 5, <<: [*a, {y: 1}]}\n"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file := File{Name: "fuzz.yaml", data: data, ambiguous: &Errors{}}
+		if strings.Contains(string(data), "\xEF\xBB\xBF") || hasMarker(data) || file.parse() != nil || len(file.roots) != 1 {
+			return
+		}
+		want, err := yaml.YAMLToJSON(data)
+		if err != nil {
+			return
+		}
+		value, err := file.roots[0].value()
+		if err != nil {
+			return // an unknown tag, which kubectl takes for text
+		}
+		got, err := json.Marshal(value)
+		if err != nil {
+			return // NaN
+		}
+		var a, b any
+		if json.Unmarshal(got, &a) != nil || json.Unmarshal(want, &b) != nil {
+			t.Fatalf("not JSON: %s, %s", got, want)
+		}
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Errorf("%q (-got +want):\n%s", data, diff)
+		}
+	})
+}
+
 func hasMarker(data []byte) bool {
 	for line := range strings.SplitSeq(string(data), "\n") {
 		if strings.HasPrefix(line, "---") || strings.HasPrefix(line, "...") {

@@ -360,6 +360,13 @@ func TestAPodIsReplacedUnderItsName(t *testing.T) {
 	if got := fetch(t, "http://"+found.IP+":8080/"); got != "two" {
 		t.Errorf("served %q", got)
 	}
+	write(t, e, "alone", "/etc/app.conf", "edited")
+	until(t, "the edited one is replaced under its name", func() bool {
+		p, err := e.Find(t.Context(), "alone")
+		return err == nil && p.UID != found.UID && p.Phase == pod.Running
+	})
+	found, err = e.Find(t.Context(), "alone")
+	must(t, err)
 	must(t, found.Remove(context.Background(), 0, nil))
 	until(t, "it comes back", func() bool {
 		p, err := e.Find(t.Context(), "alone")

@@ -158,6 +158,9 @@ func (r *reconciler) raise(p plan) {
 // create creates what is wanted and does not exist: first of the generations that serve.
 // Drifted instances do not count: each stays only until its replacement serves.
 func (r *reconciler) create(p plan) {
+	if r.spec.Alone && len(r.o.Instances) > 0 {
+		return // perhaps it is ending
+	}
 	staying := r.staying()
 	room := p.most - len(without(staying, r.drifted))
 	live := map[int]int{}

@@ -61,7 +61,8 @@ func (r *reconciler) stop(p plan) plan {
 	return p
 }
 
-// replaceDrifted removes drifted instances as soon as enough others are available.
+// replaceDrifted removes drifted instances as soon as enough others are available, or at
+// once if none can exist beside them.
 func (r *reconciler) replaceDrifted() {
 	sound := 0
 	for _, i := range r.o.Instances {
@@ -71,7 +72,7 @@ func (r *reconciler) replaceDrifted() {
 	}
 	sound -= r.count(r.removed(r.o.Instances), r.isAvailable)
 	for _, i := range without(r.drifted, r.removed(r.drifted)) {
-		if sound >= min(r.minAvailable, r.spec.Replicas) && sound > 0 || !i.Ready {
+		if sound >= min(r.minAvailable, r.spec.Replicas) && sound > 0 || !i.Ready || r.spec.Alone {
 			r.removeDrifted(i, "DriftReplaced", "replaced")
 		}
 	}

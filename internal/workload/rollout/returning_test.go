@@ -269,3 +269,24 @@ func TestRecreateNeverMixesGenerations(t *testing.T) {
 		})
 	}
 }
+
+// TestDriftOfAnInstanceThatMustBeAlone checks that an instance beside which none can
+// exist, because of its name or a port of the machine, is replaced after it is gone.
+func TestDriftOfAnInstanceThatMustBeAlone(t *testing.T) {
+	for _, kind := range []Kind{Recreate, RollingUpdate} {
+		spec := Spec{Replicas: 1, Kind: kind, Alone: true, OnDrift: Replace, Budget: Budget{3, time.Hour}, MaxUnavailable: intstr.FromInt32(1)}
+		s := newSim(t, spec)
+		s.apply(1, good)
+		s.settle()
+		id := s.all[0].ID
+		s.all[0].Drift = Drifted
+		for range 6 {
+			if d := s.step(); len(s.all) > 1 {
+				t.Fatalf("%s: two instances: %+v", kind, d)
+			}
+		}
+		if len(s.all) != 1 || s.all[0].ID == id || !s.all[0].Ready {
+			t.Errorf("%s: instances %+v, want another than %s", kind, s.all, id)
+		}
+	}
+}

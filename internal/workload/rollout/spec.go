@@ -38,6 +38,7 @@ type Spec struct {
 	OnDrift        OnDrift            `json:"onDrift,omitempty"`
 	Budget         Budget             `json:"budget"`
 	CrashLimit     int                `json:"crashLimit,omitempty"`  // crashes that fail a rollout, summed over its instances; 3 if 0
+	Alone          bool               `json:"alone,omitempty"`       // two instances cannot exist at once: they have one name or port
 	Ordinals       *Ordinals          `json:"ordinals,omitempty"`    // of a StatefulSet
 	CrashWindow    time.Duration      `json:"crashWindow,omitempty"` // an instance that ran so long after its last crash has none; 10 minutes if 0
 }

@@ -13,13 +13,16 @@ func TestSpecOf(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}, Annotations: map[string]string{"a": "b"}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main"}}},
 	}
-	maps, secrets := []corev1.ConfigMap{{}}, []corev1.Secret{{}}
+	in := func(namespace string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: namespace, Name: "web"} }
+	maps, secrets := []corev1.ConfigMap{{ObjectMeta: in("shop")}}, []corev1.Secret{{ObjectMeta: in("shop")}}
+	// Of the same name, in other namespaces.
+	allMaps, allSecrets := append([]corev1.ConfigMap{{ObjectMeta: in("")}}, maps...), append([]corev1.Secret{{ObjectMeta: in("bank")}}, secrets...)
 	for _, tt := range []struct{ kind, name, workload string }{
 		{"StatefulSet", "web-0", "statefulset/web"},
 		{"Pod", "web", ""},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
-			got := SpecOf(Template{Kind: tt.kind, Namespace: "shop", Name: "web", Template: template, ConfigMaps: maps, Secrets: secrets})
+			got := SpecOf(Template{Kind: tt.kind, Namespace: "shop", Name: "web", Template: template, ConfigMaps: allMaps, Secrets: allSecrets})
 			want := PodSpec{
 				Namespace: "shop", Name: tt.name, Workload: tt.workload, Labels: map[string]string{"app": "web"},
 				Annotations: map[string]string{"a": "b"}, Spec: template.Spec, ConfigMaps: maps, Secrets: secrets,

@@ -136,11 +136,12 @@ func (in *instance) network(ctx context.Context, s settings) (Network, error) {
 		}
 	}
 	n := Network{Bridge: s.bridge(), Subnet: in.Subnet, Services: in.Services}
-	if err := openFirewall(ctx, s.binaries.Iptables, n); err != nil {
+	err = openFirewall(ctx, s.binaries.Iptables, n)
+	if err != nil {
 		n.Reason = err.Error()
-	} else {
-		n.Masquerade, n.HostPorts = true, true
 	}
+	n.Masquerade = err == nil || errors.Is(err, errServices)
+	n.HostPorts = n.Masquerade
 	content, err := json.MarshalIndent(cniConf(s, n), "", "\t")
 	if err != nil {
 		return Network{}, err

@@ -22,6 +22,11 @@ type rule struct {
 // The nat rules masquerade the pods' traffic to other machines. The filter rules
 // accept forwarded traffic of the pods, and what they send to the addresses of
 // Services; they come first, because other programs, such as Docker and ufw, drop it.
+//
+// Every address of the range of Services belongs to this machine, so that a program
+// that listens on 0.0.0.0 is reached at each of them. The match socket (xt_socket),
+// without --nowildcard, accepts only packets to a socket that is bound to the very
+// address; the firewall decides about all others.
 func (n Network) rules() []rule {
 	subnet := n.Subnet.String()
 	list := []rule{
@@ -33,10 +38,17 @@ func (n Network) rules() []rule {
 	}
 	if n.Services.IsValid() {
 		services := n.Services.String()
-		list = append(list, rule{"filter", "INPUT", true, "services " + services, []string{"-s", subnet, "-d", services, "-j", "ACCEPT"}})
+		list = append(list, rule{"filter", "INPUT", true, servicesPurpose + services, []string{"-s", subnet, "-d", services, "-m", "socket", "-j", "ACCEPT"}})
 	}
 	return list
 }
+
+// servicesPurpose differs from the "services " of earlier rules, which accepted packets to
+// every listener and have to be replaced.
+const servicesPurpose = "listeners of services "
+
+// errServices is returned by openFirewall if only the rule for Services is missing.
+var errServices = errors.New("pods reach no Services if the firewall of this machine drops input (load the kernel module xt_socket)")
 
 // comment returns the comment that identifies a rule. isNetworkRule searches it
 // for the bridge.
@@ -44,8 +56,8 @@ func (n Network) comment(r rule) string {
 	return fmt.Sprintf("name: %q pods: %s %s", n.Bridge, n.Subnet, r.purpose)
 }
 
-// openFirewall adds the rules that are missing and removes the rules of a subnet
-// that the network had before.
+// openFirewall adds the rules that are missing and removes those that the network had
+// before, such as the rules of another subnet.
 func openFirewall(ctx context.Context, iptables string, n Network) error {
 	if iptables == "" {
 		return errors.New("iptables is missing (" + install("iptables") + ")")
@@ -64,11 +76,14 @@ func openFirewall(ctx context.Context, iptables string, n Network) error {
 
 // reconcile adds and removes rules of one table, whose current rules are lines.
 func (n Network) reconcile(ctx context.Context, iptables, table string, lines []string) error {
-	var found []string
+	var wanted, found []string
+	for _, r := range n.rules() {
+		wanted = append(wanted, n.comment(r))
+	}
 	for _, line := range lines {
 		if c := commentOf(line); strings.HasPrefix(c, fmt.Sprintf("name: %q pods: ", n.Bridge)) {
 			found = append(found, c)
-			if !strings.HasPrefix(c, fmt.Sprintf("name: %q pods: %s ", n.Bridge, n.Subnet)) {
+			if !slices.Contains(wanted, c) {
 				// An error is ignored: the rule may already have been removed.
 				runIptables(ctx, iptables, append([]string{"-t", table, "-D"}, splitRule(line)[1:]...)...)
 			}
@@ -86,6 +101,9 @@ func (n Network) reconcile(ctx context.Context, iptables, table string, lines []
 		args := append([]string{"-t", table}, place...)
 		args = append(args, "-m", "comment", "--comment", comment)
 		if _, err := runIptables(ctx, iptables, append(args, r.match...)...); err != nil {
+			if strings.HasPrefix(r.purpose, servicesPurpose) {
+				return fmt.Errorf("%w: %w", errServices, err)
+			}
 			return err
 		}
 	}

@@ -60,6 +60,9 @@ type Delivery struct {
 // batch is the largest number of events that are delivered at once.
 const batch = 100
 
+// lost is the reason of an event about events that a sink did not get.
+const lost = "EventsLost"
+
 // maxAgain is the longest pause between two attempts.
 const maxAgain = time.Minute
 
@@ -76,8 +79,11 @@ func (d Delivery) Run(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.As(err, &refused):
+		case errors.As(err, &refused) && n == 0:
 			limit = 1 // finds the event that is refused
+		case refused != nil:
+			limit, failures = batch, 0
+			clock.Sleep(ctx, d.pause(0)) // because the receiver may refuse all events
 		case err != nil:
 			if d.Counts.Failed.Add(1); failures == 0 {
 				d.Report(fmt.Errorf("deliver events to %s, trying again: %w", d.Sink.Name(), err))
@@ -112,7 +118,8 @@ func (d Delivery) Begin() error {
 	return d.Log.SetCursor(d.Sink.Name(), last)
 }
 
-// step delivers the next events, and returns how many there were.
+// step delivers the next events, and returns how many the sink is done with. That is one if an
+// event was refused and is lost, and the error is then a *RefusedError.
 func (d Delivery) step(ctx context.Context, limit int) (int, error) {
 	at, _, err := d.Log.Cursor(d.Sink.Name())
 	if err != nil {
@@ -122,8 +129,8 @@ func (d Delivery) step(ctx context.Context, limit int) (int, error) {
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
-	if lost := list[0].Sequence - at - 1; lost > 0 {
-		if err := d.lose(list[0].Sequence-1, lost, "it was too slow or did not answer"); err != nil {
+	if n := list[0].Sequence - at - 1; n > 0 {
+		if err := d.lose(list[0].Sequence-1, n, "it was too slow or did not answer"); err != nil {
 			return 0, err
 		}
 	}
@@ -131,13 +138,26 @@ func (d Delivery) step(ctx context.Context, limit int) (int, error) {
 	err = d.Sink.Write(ctx, list)
 	var refused *RefusedError
 	if errors.As(err, &refused) && len(list) == 1 {
-		return 1, d.lose(last, 1, err.Error())
+		return 1, cmp.Or(d.refuse(list[0], err.Error()), err)
 	}
 	if err != nil {
 		return 0, err
 	}
 	d.Counts.Delivered.Add(uint64(len(list)))
 	return len(list), d.Log.SetCursor(d.Sink.Name(), last)
+}
+
+// refuse gives up an event that the receiver refused.
+func (d Delivery) refuse(e Event, why string) error {
+	if e.Reason != lost {
+		return d.lose(e.Sequence, 1, why)
+	}
+	// An event about this loss could be refused too, and so on without an end.
+	if err := d.Log.SetCursor(d.Sink.Name(), e.Sequence); err != nil {
+		return err
+	}
+	d.Counts.Lost.Add(1)
+	return nil
 }
 
 // lose gives up the events up to a sequence number.
@@ -148,5 +168,5 @@ func (d Delivery) lose(upTo, n uint64, why string) error {
 		return err
 	}
 	d.Counts.Lost.Add(n)
-	return d.Log.Append("EventsLost", fmt.Sprintf("%s not delivered to %s: %s", text.Count(int(n), "event"), d.Sink.Name(), why))
+	return d.Log.Append(lost, fmt.Sprintf("%s not delivered to %s: %s", text.Count(int(n), "event"), d.Sink.Name(), why))
 }

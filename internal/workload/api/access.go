@@ -121,7 +121,10 @@ func author(r *http.Request) local.Author {
 // read, and refuses the others.
 func (s *Server) authorize(all, read *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, _ := r.Context().Value(callerKey{}).(caller)
+		who, ok := r.Context().Value(callerKey{}).(caller)
+		if !ok {
+			who.Author = author(r) // because the zero caller is root
+		}
 		group := s.readers.Load()
 		switch {
 		case who.isRoot():

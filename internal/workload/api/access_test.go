@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -75,6 +76,17 @@ func ask(t *testing.T, c net.Conn, method, path string) (int, string) {
 		}
 	}
 	return resp.StatusCode, e.Message
+}
+
+// TestAccessOfNobody checks that a request whose caller is not known is refused.
+func TestAccessOfNobody(t *testing.T) {
+	all := http.NewServeMux()
+	all.HandleFunc("/", func(http.ResponseWriter, *http.Request) { t.Error("the request was answered") })
+	w := httptest.NewRecorder()
+	(&Server{}).authorize(all, all).ServeHTTP(w, httptest.NewRequest("GET", "/v1/workloads", nil))
+	if w.Code != http.StatusForbidden {
+		t.Errorf("status %d, want %d", w.Code, http.StatusForbidden)
+	}
 }
 
 // TestAccess connects as several users: who is root, who is in the reading group, by the

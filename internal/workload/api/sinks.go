@@ -2,18 +2,22 @@ package api
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/workload/event"
-	"github.com/adamant-sh/adamant/internal/workload/local"
 )
+
+// An eventLog is a local.EventLog.
+type eventLog interface {
+	event.Log
+	KeepCursors(names map[string]bool) error
+}
 
 // sinks deliver events to where the configuration wants them.
 type sinks struct {
-	log    local.EventLog
+	log    eventLog
 	stdout io.Writer
 	report func(error)
 
@@ -28,50 +32,63 @@ type sinks struct {
 // no end.
 const sinkEnd = 3 * time.Second
 
-// set replaces all deliveries, which opens files again.
+// set replaces all deliveries, which opens files again. An error changes nothing.
 func (s *sinks) set(c EventsConfig) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stop()
-	list := map[event.Sink]*event.Counts{}
-	switch c.File {
-	case "":
-	case "-":
-		list[event.Stream{Out: s.stdout}] = &s.file
-	default:
-		list[event.NewFile(c.File)] = &s.file
-	}
-	if c.Webhook != nil {
-		w, err := c.Webhook.sink()
-		if err != nil {
-			return err
-		}
-		list[w] = &s.webhook
+	list, err := s.deliveries(c)
+	if err != nil {
+		return err
 	}
 	names := map[string]bool{}
-	for sink := range list {
-		names[sink.Name()] = true
+	for _, d := range list {
+		names[d.Sink.Name()] = true
+		// Before events happen that a new sink must get.
+		if err := d.Begin(); err != nil {
+			return err
+		}
 	}
+	s.stop()
+	// Once no delivery stores its place anymore. A place that stays is no reason to deliver nothing.
 	if err := s.log.KeepCursors(names); err != nil {
-		return err
+		s.report(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	// One of its own: a delivery that has no end is not waited for by the next stop.
 	s.cancel, s.running = cancel, &sync.WaitGroup{}
-	for sink, counts := range list {
-		d := event.Delivery{Log: s.log, Sink: sink, Counts: counts, Report: s.report}
-		// Before events happen that a new sink must get.
-		if err := d.Begin(); err != nil {
-			return errors.Join(err, sink.Close())
-		}
+	for _, d := range list {
 		s.running.Go(func() {
 			d.Run(ctx)
-			if err := sink.Close(); err != nil {
+			if err := d.Sink.Close(); err != nil {
 				s.report(err)
 			}
 		})
 	}
 	return nil
+}
+
+// deliveries returns the deliveries of a configuration. Their sinks open nothing before the
+// first event.
+func (s *sinks) deliveries(c EventsConfig) ([]event.Delivery, error) {
+	var list []event.Delivery
+	add := func(sink event.Sink, counts *event.Counts) {
+		list = append(list, event.Delivery{Log: s.log, Sink: sink, Counts: counts, Report: s.report})
+	}
+	switch c.File {
+	case "":
+	case "-":
+		add(event.Stream{Out: s.stdout}, &s.file)
+	default:
+		add(event.NewFile(c.File), &s.file)
+	}
+	if c.Webhook != nil {
+		w, err := c.Webhook.sink()
+		if err != nil {
+			return nil, err
+		}
+		add(w, &s.webhook)
+	}
+	return list, nil
 }
 
 // stop ends all deliveries. The caller holds mu.

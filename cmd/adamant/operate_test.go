@@ -138,6 +138,10 @@ func TestOperators(t *testing.T) {
 			t.Errorf("after the daemon was killed: %v", err)
 		}
 	}
+	s.until("the metrics port is open", func() bool { // later than the socket
+		_, err := httpGet("http://" + metrics + "/metrics")
+		return err == nil
+	})
 	if m := s.metrics(metrics); m["adamant_workload_instances_ready"] != 2 {
 		t.Errorf("%v instances are ready while they are probed again", m["adamant_workload_instances_ready"])
 	}

@@ -49,9 +49,14 @@ type Server struct {
 
 	mu      sync.Mutex
 	address netip.Addr // that the Server listens at; zero if it does not
-	servers []*dns.Server
-	serving sync.WaitGroup
+	servers []listening
 	closed  bool
+}
+
+// listening is a server of one protocol.
+type listening struct {
+	*dns.Server
+	ended chan struct{} // is closed once its questions are answered
 }
 
 // New returns a Server that does not listen before Set. The caller must Close it.
@@ -120,15 +125,18 @@ func (s *Server) open(a netip.Addr) error {
 		return listenError(address, err)
 	}
 	handler := dns.HandlerFunc(s.serve)
-	s.servers = []*dns.Server{
+	for _, one := range []*dns.Server{
 		{PacketConn: packets, Handler: handler, UDPSize: 4096},
 		{Listener: newLimited(listener, maxConnections), Handler: handler, ReadTimeout: idleLimit, WriteTimeout: idleLimit, IdleTimeout: func() time.Duration { return idleLimit }},
-	}
-	for _, one := range s.servers {
-		started := make(chan struct{})
+	} {
+		started, ended := make(chan struct{}), make(chan struct{})
 		one.NotifyStartedFunc = func() { close(started) }
-		s.serving.Go(func() { one.ActivateAndServe() }) // ends with Shutdown
+		go func() {
+			defer close(ended)
+			one.ActivateAndServe() // ends with Shutdown
+		}()
 		<-started
+		s.servers = append(s.servers, listening{one, ended})
 	}
 	s.address = a
 	return nil
@@ -155,7 +163,12 @@ func (s *Server) end() {
 	for _, one := range s.servers {
 		one.ShutdownContext(ctx) // a question under way is lost after endLimit
 	}
-	s.serving.Wait()
+	for _, one := range s.servers {
+		select {
+		case <-one.ended:
+		case <-ctx.Done(): // it ends within forwardLimit
+		}
+	}
 	s.servers, s.address = nil, netip.Addr{}
 }
 

@@ -1,6 +1,7 @@
 package names
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,8 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-
-	"errors"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
@@ -53,10 +53,16 @@ func start(t *testing.T, upstream ...string) (*Server, string) {
 	if len(upstream) == 0 {
 		check(t, os.WriteFile(path, nil, 0o600))
 	}
-	s := New(Options{resolvers: path, port: freePort(t)})
-	t.Cleanup(func() { s.Close() })
-	check(t, s.Set(testZone()))
-	return s, fmt.Sprintf("127.0.0.1:%d", s.opts.port)
+	for {
+		s := New(Options{resolvers: path, port: freePort(t)})
+		err := s.Set(testZone())
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue // another program took the port in between
+		}
+		check(t, err)
+		t.Cleanup(func() { s.Close() })
+		return s, fmt.Sprintf("127.0.0.1:%d", s.opts.port)
+	}
 }
 
 // freePort returns a port that is free for TCP and UDP.
@@ -73,11 +79,14 @@ func freePort(t *testing.T) int {
 	}
 }
 
+// soon is the limit for things that happen at once on an idle machine.
+const soon = 30 * time.Second
+
 // query asks a server.
 func query(t *testing.T, network, server, name string, kind uint16) *dns.Msg {
 	t.Helper()
 	m := new(dns.Msg).SetQuestion(name, kind)
-	r, _, err := (&dns.Client{Net: network}).Exchange(m, server)
+	r, _, err := (&dns.Client{Net: network, Timeout: soon}).Exchange(m, server)
 	check(t, err)
 	return r
 }
@@ -169,7 +178,7 @@ func TestLargeAnswers(t *testing.T) {
 		if tt.size != 0 {
 			q.SetEdns0(tt.size, false)
 		}
-		m, _, err := (&dns.Client{Net: tt.network, UDPSize: 65535}).Exchange(q, server)
+		m, _, err := (&dns.Client{Net: tt.network, UDPSize: 65535, Timeout: soon}).Exchange(q, server)
 		check(t, err)
 		m.Compress = true // as it was sent
 		if m.Truncated == tt.whole || (len(m.Answer) == 203) != tt.whole || m.Len() > tt.limit || (m.IsEdns0() != nil) != (tt.size != 0) {
@@ -221,6 +230,61 @@ func otherServer(t *testing.T, answer func(*dns.Msg)) string {
 		wg.Wait()
 	})
 	return c.LocalAddr().String()
+}
+
+// TestDeadResolvers checks that each server is asked, and that all of them together
+// have only so much time.
+func TestDeadResolvers(t *testing.T) {
+	var silent []net.PacketConn
+	var addresses []string
+	for range maxServers {
+		c, err := net.ListenPacket("udp", "127.0.0.1:0")
+		check(t, err)
+		defer c.Close()
+		silent, addresses = append(silent, c), append(addresses, c.LocalAddr().String())
+	}
+	s, _ := start(t, addresses...)
+	s.upstream.limit = 1500 * time.Millisecond
+	began := time.Now()
+	if m, err := s.upstream.exchange(new(dns.Msg).SetQuestion("example.com.", dns.TypeA), false); err == nil {
+		t.Errorf("got %v", m)
+	}
+	if d := time.Since(began); d > maxServers*exchangeLimit {
+		t.Errorf("it took %v", d)
+	}
+	for i, c := range silent {
+		check(t, c.SetReadDeadline(time.Now().Add(soon)))
+		if _, _, err := c.ReadFrom(make([]byte, 512)); err != nil {
+			t.Errorf("server %d was not asked: %v", i, err)
+		}
+	}
+}
+
+// TestCloseUnderWay checks that Close does not wait for a question for which other
+// servers need long.
+func TestCloseUnderWay(t *testing.T) {
+	s, server := start(t)
+	s.upstream.mu.Lock() // holds the question up
+	defer s.upstream.mu.Unlock()
+	c, err := net.Dial("udp", server)
+	check(t, err)
+	defer c.Close()
+	check(t, (&dns.Conn{Conn: c}).WriteMsg(new(dns.Msg).SetQuestion("example.com.", dns.TypeA)))
+	for deadline := time.Now().Add(soon); len(s.forwarded) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the question did not arrive")
+		}
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		s.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(soon):
+		t.Error("Close waits")
+	}
 }
 
 // TestManyQuestions checks that questions beyond the limit fail at once while others

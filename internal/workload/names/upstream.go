@@ -1,6 +1,7 @@
 package names
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -13,10 +14,11 @@ import (
 
 const (
 	machineResolvers = "/etc/resolv.conf"
-	// exchangeLimit is the time for the answer of one server. It is shorter than the 5
-	// seconds after which a client asks again.
-	exchangeLimit = 2 * time.Second
-	maxServers    = 3 // MAXNS of resolv.conf(5)
+	// forwardLimit is the time for the answer to one question, of all servers together. It
+	// is shorter than the 5 seconds after which a client asks again.
+	forwardLimit  = 4 * time.Second
+	exchangeLimit = 2 * time.Second // for the answer of one server
+	maxServers    = 3               // MAXNS of resolv.conf(5)
 )
 
 // errNoServer is returned on a machine without resolvers.
@@ -24,7 +26,8 @@ var errNoServer = errors.New("this machine has no name server")
 
 // An upstream is the resolvers of the machine.
 type upstream struct {
-	path string
+	path  string
+	limit time.Duration // forwardLimit
 
 	mu      sync.Mutex
 	read    os.FileInfo // when servers were read
@@ -35,7 +38,7 @@ func newUpstream(path string) *upstream {
 	if path == "" {
 		path = machineResolvers
 	}
-	return &upstream{path: path}
+	return &upstream{path: path, limit: forwardLimit}
 }
 
 // current returns the servers of the file, which is read again after each change: a
@@ -65,12 +68,18 @@ func (u *upstream) current() []string {
 	return slices.Clip(u.servers)
 }
 
-// exchange asks the servers in order and returns the first answer.
+// exchange asks the servers in order and returns the first answer. Servers that do not
+// answer leave the others their share of the time.
 func (u *upstream) exchange(q *dns.Msg, isTCP bool) (*dns.Msg, error) {
 	err := errNoServer
-	for _, server := range u.current() {
+	ctx, cancel := context.WithTimeout(context.Background(), u.limit)
+	defer cancel()
+	end, _ := ctx.Deadline()
+	servers := u.current()
+	for i, server := range servers {
+		share := time.Until(end) / time.Duration(len(servers)-i)
 		var m *dns.Msg
-		if m, err = ask(server, q, isTCP); err == nil {
+		if m, err = ask(ctx, server, min(share, exchangeLimit), q, isTCP); err == nil {
 			return m, nil
 		}
 	}
@@ -78,14 +87,16 @@ func (u *upstream) exchange(q *dns.Msg, isTCP bool) (*dns.Msg, error) {
 }
 
 // ask asks one server, with an ID of its own.
-func ask(server string, q *dns.Msg, isTCP bool) (*dns.Msg, error) {
+func ask(ctx context.Context, server string, limit time.Duration, q *dns.Msg, isTCP bool) (*dns.Msg, error) {
 	own := q.Copy()
 	own.Id = dns.Id()
-	c := dns.Client{Timeout: exchangeLimit, UDPSize: 4096}
-	m, _, err := c.Exchange(own, server)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	c := dns.Client{Timeout: limit, UDPSize: 4096}
+	m, _, err := c.ExchangeContext(ctx, own, server)
 	if err == nil && m.Truncated && isTCP {
 		c.Net = "tcp"
-		m, _, err = c.Exchange(own, server)
+		m, _, err = c.ExchangeContext(ctx, own, server)
 	}
 	if err != nil {
 		return nil, err

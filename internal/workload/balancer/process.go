@@ -239,9 +239,9 @@ func (p *process) drain(_ context.Context, q drainRequest) (drainResult, error) 
 // retire stops accepting clients, which another process does from now on.
 func (p *process) retire(context.Context, struct{}) (struct{}, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.retired = time.Now()
 	p.pool.Retire()
+	p.mu.Unlock()   // Close waits for questions under way
 	p.names.Close() // the next process listens at the same address already
 	return struct{}{}, nil
 }

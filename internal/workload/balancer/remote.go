@@ -25,7 +25,8 @@ import (
 const (
 	callLimit  = 5 * time.Second  // for an answer
 	startLimit = 15 * time.Second // for a process to listen
-	startAgain = time.Second      // after a process that could not be started
+	startAgain = time.Second      // after a process that could not be started or not listen
+	listenMost = 10               // attempts to listen after a process was started for one that ended
 )
 
 // Options configures a Remote. All fields but HungAfter must be set.
@@ -173,12 +174,25 @@ func (r *Remote) ended(p *remoteProcess) {
 		delete(r.peers, p.path)
 	}
 	r.mu.Unlock()
-	for r.ctx.Err() == nil && !r.wanted.isEmpty() && r.primary() == nil {
-		r.opts.Log(fmt.Errorf("the balancer (process %d) ended; starting another", p.PID))
-		if _, err := r.apply(r.ctx); err == nil {
+	var failed map[string]error // an address may be in use until the kernel has ended p
+	for n := 1; r.ctx.Err() == nil && !r.wanted.isEmpty() && (r.primary() == nil || len(failed) > 0); n++ {
+		if r.primary() == nil {
+			n = 1
+			r.opts.Log(fmt.Errorf("the balancer (process %d) ended; starting another", p.PID))
+		}
+		var err error
+		failed, err = r.apply(r.ctx)
+		if err == nil && len(failed) == 0 {
 			return
-		} else if r.ctx.Err() == nil {
+		}
+		if err != nil && r.ctx.Err() == nil {
 			r.opts.Log(err)
+		}
+		if n == listenMost {
+			for name, err := range failed {
+				r.opts.Log(fmt.Errorf("listen for %s again: %w", name, err))
+			}
+			return
 		}
 		// Apply must not wait for long.
 		r.applying.Unlock()

@@ -334,6 +334,29 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestKilledAddressTaken kills the process while one of its addresses is in use: another
+// one listens there as soon as it can.
+func TestKilledAddressTaken(t *testing.T) {
+	l := newLab(t)
+	r := l.open()
+	defer r.Close()
+	other, err := net.Listen("tcp", l.listener.Address)
+	check(t, err)
+	defer other.Close()
+	if failed := r.Apply(t.Context(), []traffic.Listener{l.listener, l.tunnel()}, nil); len(failed) != 1 {
+		t.Errorf("got %v, want one that failed", failed)
+	}
+	before := l.primary().PID
+	check(t, syscall.Kill(before, syscall.SIGKILL))
+	l.until("another process listens", func() bool {
+		list, err := balancer.List(context.Background(), l.dir) // fails for one that is about to end
+		return err == nil && slices.ContainsFunc(list, func(p balancer.Process) bool { return p.PID != before && len(p.Listeners) > 0 })
+	})
+	check(t, other.Close())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: soon}
+	l.until("a request is answered", func() bool { return request(client, "http://"+l.listener.Address, false) == nil })
+}
+
 // TestUpgrade replaces the process by one of another program file. No request fails,
 // a session of the old one goes on, and the old one ends with it.
 func TestUpgrade(t *testing.T) {

@@ -18,7 +18,8 @@ func newImagesCommand(a *app) *cobra.Command {
 		Short: "List the images that are loaded, or remove some",
 		Example: `  adamant images
   adamant images -o json
-  adamant images rm nginx:1.27`,
+  adamant images rm nginx:1.27
+  adamant images prune`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withEngine(cmd.Context(), func(e *pod.Engine) error {
@@ -47,7 +48,41 @@ func newImagesCommand(a *app) *cobra.Command {
 				return nil
 			})
 		},
-	})
+	}, newImagesPruneCommand(a))
+	return cmd
+}
+
+func newImagesPruneCommand(a *app) *cobra.Command {
+	var o pod.PruneOptions
+	cmd := &cobra.Command{
+		Use:   "prune",
+		Short: "Remove images that nothing uses",
+		Long: `Prune removes images without a name, because a later image has it, and with
+--all also those with names. Images of pods, also of pods that have ended, and
+of generations that serve may run again are never removed. Nor should a learn or
+prove be running: between two trials it has no pod.
+
+The size is that of compressed layers, of which other images may have some.`,
+		Example: `  adamant images prune
+  adamant images prune --all --older-than 168h --dry-run`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.OlderThan < 0 {
+				return usagef("--older-than %s is less than nothing", o.OlderThan)
+			}
+			return a.withEngine(cmd.Context(), func(e *pod.Engine) error {
+				gone, err := e.PruneImages(cmd.Context(), o)
+				if err != nil && len(gone) == 0 {
+					return err
+				}
+				return errors.Join(a.print(report.NewPrunedImages(gone, o.Dry)), err)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&o.All, "all", false, "also remove images with a name")
+	cmd.Flags().DurationVar(&o.OlderThan, "older-than", 0, "only those that were loaded or pulled so long ago")
+	cmd.Flags().BoolVar(&o.Dry, "dry-run", false, "only print what would be removed")
+	withFormats(cmd, report.FormatName)
 	return cmd
 }
 

@@ -18,6 +18,8 @@ import (
 type ImageList struct {
 	document.Header
 	Images []Image `json:"images"`
+	// DryRun is set by images prune --dry-run: the images would be removed.
+	DryRun bool `json:"dryRun,omitempty"`
 }
 
 // An Image is an image that is loaded.
@@ -138,6 +140,42 @@ func (l LoadedImages) WriteText(w io.Writer, _ bool) error {
 		fmt.Fprintf(b, "%s  %.*s  %s\n", strings.Join(i.familiarNames(), " "), digestWidth, i.Digest, text.Bytes(i.Bytes))
 	}
 	return b.Flush()
+}
+
+// PrunedImages is an ImageList of images that were removed, or would be. As text it has
+// their number and size, too.
+type PrunedImages struct {
+	ImageList
+}
+
+// NewPrunedImages returns the document of images that were removed, or would be.
+func NewPrunedImages(images []pod.Image, dry bool) PrunedImages {
+	l := PrunedImages{NewImageList(images)}
+	l.DryRun = dry
+	return l
+}
+
+// WriteText implements Text.
+func (l PrunedImages) WriteText(w io.Writer, color bool) error {
+	if len(l.Images) > 0 {
+		if err := l.ImageList.WriteText(w, color); err != nil {
+			return err
+		}
+	}
+	var bytes int64
+	for _, i := range l.Images {
+		bytes += i.Bytes
+	}
+	what := "removed"
+	if l.DryRun {
+		what = "would be removed"
+	}
+	_, err := fmt.Fprintf(w, "%s %s: up to %s\n", text.Count(len(l.Images), "image"), what, text.Bytes(bytes))
+	return err
+}
+
+func (l PrunedImages) writeFitted(w io.Writer, color bool, columns int) error {
+	return wrap(l, w, color, columns)
 }
 
 func (l LoadedImages) writeFitted(w io.Writer, color bool, columns int) error {

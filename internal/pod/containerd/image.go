@@ -37,6 +37,7 @@ type Image struct {
 	Created  time.Time     // according to its configuration; zero if unknown
 	Platform string        // "linux/amd64"
 	Pinned   bool          // see Daemon.Pin
+	Loaded   time.Time     // when it got the latest of its names; zero if it has none
 	Config   ocispec.ImageConfig
 }
 
@@ -114,6 +115,9 @@ func (i *Image) key() string { return strings.Join(i.Names, " ") + " " + i.ID.St
 func (i *Image) add(named images.Image) {
 	i.addName(named.Name)
 	i.Pinned = i.Pinned || named.Labels[pinLabel] != ""
+	if named.CreatedAt.After(i.Loaded) {
+		i.Loaded = named.CreatedAt
+	}
 }
 
 // addName adds a name if it is a reference with a tag. Names in the store are

@@ -122,8 +122,8 @@ func TestImageInUse(t *testing.T) {
 	d, _ := startTest(t)
 	loadProbe(t, d)
 	id := startProbe(t, d, "user", "wait")
-	if err := d.RemoveImage(t.Context(), probeName); !errors.Is(err, errImageInUse) {
-		t.Errorf("got error %v, want errImageInUse", err)
+	if err := d.RemoveImage(t.Context(), probeName); !errors.Is(err, ErrImageInUse) {
+		t.Errorf("got error %v, want ErrImageInUse", err)
 	}
 	if _, err := d.CRI().StopContainer(t.Context(), &runtimeapi.StopContainerRequest{ContainerId: id, Timeout: 5}); err != nil {
 		t.Fatal(err)

@@ -137,7 +137,7 @@ func (d *Daemon) Unpin(ctx context.Context, holder, reference string) error {
 		return nil
 	}
 	err = d.RemoveImage(ctx, img.ID.String())
-	if errors.Is(err, ErrNoImage) || errors.Is(err, errImageInUse) || errors.Is(err, ErrImagePinned) {
+	if errors.Is(err, ErrNoImage) || errors.Is(err, ErrImageInUse) || errors.Is(err, ErrImagePinned) {
 		return nil
 	}
 	return err

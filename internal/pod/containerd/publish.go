@@ -95,11 +95,11 @@ func (d *Daemon) waitSeen(ctx context.Context, name string, id digest.Digest) er
 	}
 }
 
-// errImageInUse is returned when containers of an image exist.
-var errImageInUse = errors.New("image is in use")
+// ErrImageInUse is returned when containers of an image exist.
+var ErrImageInUse = errors.New("image is in use")
 
 // RemoveImage removes a name of an image. With the last name, or if ref is its
-// ID, it removes the image. The error is errImageInUse, and nothing is removed,
+// ID, it removes the image. The error is ErrImageInUse, and nothing is removed,
 // if a container of CRI uses the image. A pinned image stays when its names are
 // removed; by its ID the error is ErrImagePinned. The error is ErrNoImage if
 // there is no such image.
@@ -120,8 +120,18 @@ func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 			return d.waitSeen(ctx, name, "")
 		}
 	}
+	if err := d.CheckUnused(ctx, img); err != nil {
+		return fmt.Errorf("remove image %s: %w", ref, err)
+	}
+	_, err = d.cri.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: img.ID.String()}})
+	return err
+}
+
+// CheckUnused returns ErrImagePinned if an image is pinned, and ErrImageInUse if a
+// container of CRI uses it.
+func (d *Daemon) CheckUnused(ctx context.Context, img Image) error {
 	if img.Pinned {
-		return fmt.Errorf("remove image %s: %w", ref, ErrImagePinned)
+		return ErrImagePinned
 	}
 	containers, err := d.cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
 	if err != nil {
@@ -129,11 +139,10 @@ func (d *Daemon) RemoveImage(ctx context.Context, ref string) error {
 	}
 	for _, c := range containers.Containers {
 		if c.ImageRef == img.ID.String() || c.GetImageId() == img.ID.String() {
-			return fmt.Errorf("remove image %s: %w by container %s", ref, errImageInUse, c.GetMetadata().GetName())
+			return fmt.Errorf("%w by container %s", ErrImageInUse, c.GetMetadata().GetName())
 		}
 	}
-	_, err = d.cri.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: img.ID.String()}})
-	return err
+	return nil
 }
 
 // readManifest returns the manifest for this machine: target itself, or one in

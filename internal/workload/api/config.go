@@ -16,6 +16,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/workload/event"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 // DefaultConfig is the configuration file that the daemon reads if it exists.
@@ -30,6 +31,60 @@ type Config struct {
 	Metrics         string       `json:"metrics,omitempty"`         // address for /metrics, "127.0.0.1:9464"; empty for the daemon's socket only
 	ReadGroup       string       `json:"readGroup,omitempty"`       // group whose members may read: get, status, drift, events, rollout status and history
 	Events          EventsConfig `json:"events,omitzero"`
+	// Images sets when images that nothing uses are removed. If it is not set, none is.
+	Images *ImagesConfig `json:"images,omitempty"`
+}
+
+// An ImagesConfig is when images are removed that no pod uses, and no generation that may
+// run again. The names are those of a kubelet's configuration.
+type ImagesConfig struct {
+	HighThresholdPercent int    `json:"highThresholdPercent"` // use of the data directory's disk beyond which images are removed, the oldest first
+	LowThresholdPercent  int    `json:"lowThresholdPercent"`  // use at which no more are removed
+	MinimumAge           string `json:"minimumAge,omitempty"` // of images that are removed, since they were loaded or pulled; "24h" by default
+}
+
+const defaultImageAge = 24 * time.Hour
+
+// policy returns the policy of the controller, nil for none.
+func (c *ImagesConfig) policy() (*local.ImagePolicy, error) {
+	if c == nil {
+		return nil, nil
+	}
+	age, err := c.age()
+	return &local.ImagePolicy{High: c.HighThresholdPercent, Low: c.LowThresholdPercent, MinimumAge: age}, err
+}
+
+func (c *ImagesConfig) age() (time.Duration, error) {
+	if c.MinimumAge == "" {
+		return defaultImageAge, nil
+	}
+	age, err := time.ParseDuration(c.MinimumAge)
+	if err == nil && age < 0 {
+		err = fmt.Errorf("%s is less than nothing", c.MinimumAge)
+	}
+	return age, err
+}
+
+func (c *ImagesConfig) checks() []configCheck {
+	percent := func(n int) func() error {
+		return func() error {
+			if n < 1 || n > 100 {
+				return fmt.Errorf("%d is no percentage: want 1 to 100", n)
+			}
+			return nil
+		}
+	}
+	return []configCheck{
+		{[]string{"images", "highThresholdPercent"}, percent(c.HighThresholdPercent)},
+		{[]string{"images", "lowThresholdPercent"}, percent(c.LowThresholdPercent)},
+		{[]string{"images", "lowThresholdPercent"}, func() error {
+			if c.LowThresholdPercent >= c.HighThresholdPercent {
+				return fmt.Errorf("%d is not less than highThresholdPercent, %d", c.LowThresholdPercent, c.HighThresholdPercent)
+			}
+			return nil
+		}},
+		{[]string{"images", "minimumAge"}, func() error { _, err := c.age(); return err }},
+	}
 }
 
 // An EventsConfig is where events are delivered.
@@ -118,6 +173,9 @@ func (c Config) checks() []configCheck {
 			}
 			return checkPath(c.Events.File)
 		}},
+	}
+	if c.Images != nil {
+		list = append(list, c.Images.checks()...)
 	}
 	w := c.Events.Webhook
 	if w == nil {

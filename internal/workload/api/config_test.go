@@ -5,10 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/document"
+	"github.com/adamant-sh/adamant/internal/workload/local"
 )
 
 const configHead = "apiVersion: adamant.sh/v1\nkind: ServeConfig\n"
@@ -25,6 +27,7 @@ readGroup: "0"
 events:
   file: /var/log/adamant/events.jsonl
   webhook: {url: "https://hooks.example.com/x", authorizationFile: ` + token + `, timeout: 5s}
+images: {highThresholdPercent: 85, lowThresholdPercent: 80}
 `
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
@@ -36,9 +39,14 @@ events:
 	want := Config{
 		Header: document.NewHeader(document.ServeConfig), DataDir: "/srv/adamant", Metrics: "127.0.0.1:9464", ReadGroup: "0",
 		Events: EventsConfig{File: "/var/log/adamant/events.jsonl", Webhook: &WebhookConfig{URL: "https://hooks.example.com/x", AuthorizationFile: token, Timeout: "5s"}},
+		Images: &ImagesConfig{HighThresholdPercent: 85, LowThresholdPercent: 80},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("-got +want\n%s", diff)
+	}
+	wantPolicy := &local.ImagePolicy{High: 85, Low: 80, MinimumAge: 24 * time.Hour}
+	if policy, err := got.Images.policy(); err != nil || *policy != *wantPolicy {
+		t.Errorf("policy %+v, %v, want %+v", policy, err, wantPolicy)
 	}
 	if _, err := LoadConfig(path + ".missing"); err == nil {
 		t.Error("a file that is asked for and missing: no error")
@@ -55,6 +63,9 @@ func TestConfigRefuses(t *testing.T) {
 		"empty":              {"", "f: expected one document, found 0"},
 		"wrong type":         {configHead + "metrics: 9464\n", "f:3:10: metrics: expected a string"},
 		"relative directory": {configHead + "stateDir: run\n", `f:3:11: stateDir: "run": want an absolute path`},
+		"no percentage":      {configHead + "images: {lowThresholdPercent: 80}\n", "f:3:9: images.highThresholdPercent: 0 is no percentage: want 1 to 100"},
+		"low over high":      {configHead + "images: {highThresholdPercent: 80, lowThresholdPercent: 80}\n", "f:3:57: images.lowThresholdPercent: 80 is not less than highThresholdPercent, 80"},
+		"negative age":       {configHead + "images: {highThresholdPercent: 80, lowThresholdPercent: 70, minimumAge: -1h}\n", "f:3:73: images.minimumAge: -1h is less than nothing"},
 		"no port":            {configHead + "metrics: 127.0.0.1\n", `f:3:10: metrics: "127.0.0.1": want an address and a port, such as 127.0.0.1:9464`},
 		"all networks":       {configHead + "metrics: :9464\n", `f:3:10: metrics: ":9464": write 127.0.0.1:9464, or 0.0.0.0:9464 to let every network read the metrics`},
 		"name for address":   {configHead + "metrics: example.com:9464\n", `f:3:10: metrics: "example.com:9464": want an IP address or localhost`},

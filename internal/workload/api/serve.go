@@ -98,6 +98,10 @@ func (d *daemon) configure(c Config) error {
 	if err != nil {
 		return err
 	}
+	images, err := c.Images.policy()
+	if err != nil {
+		return err
+	}
 	if err := d.setMetrics(c.Metrics); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
@@ -107,6 +111,7 @@ func (d *daemon) configure(c Config) error {
 	if err := d.sinks.set(c.Events); err != nil {
 		return fmt.Errorf("deliver events: %w", err)
 	}
+	d.controller.SetImagePolicy(images)
 	return nil
 }
 

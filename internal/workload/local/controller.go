@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/clock"
@@ -76,6 +77,8 @@ type Controller struct {
 	compareAt time.Time         // no comparison for a reader before
 	creating  chan struct{}     // bounds concurrent creations of pods
 
+	imagePolicy atomic.Pointer[ImagePolicy] // nil for none
+
 	applying  sync.Mutex // one change of declarations at a time
 	mu        sync.Mutex
 	workloads map[Key]*workload
@@ -114,6 +117,7 @@ func Open(ctx context.Context, o Options) (*Controller, error) {
 	c.wg.Go(func() { c.services.run(c.ctx) })
 	c.wg.Go(c.superviseRuntime)
 	c.wg.Go(c.verifyLayers)
+	c.wg.Go(c.pruneImages)
 	if !o.Ephemeral {
 		c.wg.Go(c.superviseDetached)
 	}

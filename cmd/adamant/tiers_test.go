@@ -145,17 +145,26 @@ func (c *customers) pause(d time.Duration) bool {
 func content(name string) string { return "the content of " + name }
 
 func (c *customers) post(name string) bool {
+	tolerant := c.isTolerant()
 	resp, err := http.Post(c.url+name, "text/plain", strings.NewReader(content(name)))
-	return c.judge("store", name, resp, err)
+	return c.judge("store", name, tolerant, resp, err)
 }
 
 func (c *customers) reads(name string) bool {
+	tolerant := c.isTolerant()
 	resp, err := http.Get(c.url + name)
-	return c.judge("read", name, resp, err)
+	return c.judge("read", name, tolerant, resp, err)
+}
+
+// isTolerant reports whether a request that begins now may be refused.
+func (c *customers) isTolerant() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tolerant
 }
 
 // judge reports whether an order was answered. A wrong answer fails the test.
-func (c *customers) judge(what, name string, resp *http.Response, err error) bool {
+func (c *customers) judge(what, name string, tolerant bool, resp *http.Response, err error) bool {
 	var body []byte
 	if err == nil {
 		body, err = io.ReadAll(resp.Body)
@@ -172,7 +181,7 @@ func (c *customers) judge(what, name string, resp *http.Response, err error) boo
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.tolerant {
+	if !tolerant {
 		c.refused = fmt.Errorf("%s %s: %w", what, name, err)
 	}
 	return false

@@ -347,7 +347,7 @@ func (w *workload) endpoints(shares map[string]int) []endpoint {
 		// It was, and its name must not be lost by a restart of the daemon.
 		share, known := w.shares[i.Generation]
 		list = append(list, endpoint{
-			id: i.ID, host: i.address(), group: group(w.key, i.Generation), labels: i.labels,
+			id: backendID(w.key.Namespace, i.ID), host: i.address(), group: group(w.key, i.Generation), labels: i.labels,
 			namespace: w.key.Namespace, template: i.template, takes: takes,
 			ip: i.ip, hostname: i.hostname, subdomain: i.subdomain,
 			runs:  i.pod != nil && !i.Ending && !i.isolated,

@@ -345,9 +345,9 @@ func (w *workload) terminate(i *instance) {
 // still in use.
 func (w *workload) removePod(ctx context.Context, i *instance) {
 	for tries := 1; i.pod != nil; tries++ {
-		err := i.pod.Terminate(ctx, nil, func(ctx context.Context) { w.controller.services.finish(ctx, i.ID) })
+		err := i.pod.Terminate(ctx, nil, func(ctx context.Context) { w.controller.services.finish(ctx, backendID(w.key.Namespace, i.ID)) })
 		if err == nil {
-			w.controller.services.cut(i.ID)
+			w.controller.services.cut(backendID(w.key.Namespace, i.ID))
 			break
 		}
 		if w.ctx.Err() != nil {

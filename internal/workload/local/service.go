@@ -356,6 +356,10 @@ func parseForwarding(v string) (traffic.Forwarding, error) {
 	}
 }
 
+// backendID returns the ID of an instance in a Balancer. Pods, and those of StatefulSets,
+// may have the same name in two namespaces.
+func backendID(namespace, pod string) string { return namespace + "/" + pod }
+
 // An endpoint is an instance as Services see it.
 type endpoint struct {
 	id, host  string

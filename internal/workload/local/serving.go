@@ -21,7 +21,9 @@ func (c *Controller) servingBackends(ctx context.Context) map[string]string {
 // wasServing reports whether a pod got traffic until now and still runs. It must get
 // traffic on until a probe fails: the first one may take longer than clients wait.
 func (c *Controller) wasServing(p *pod.Pod, host string) bool {
-	if c.serving[p.Name] != host || host == "" || p.Phase != pod.Running {
+	// Earlier versions had the name of the pod alone for its ID.
+	served := c.serving[backendID(p.Namespace, p.Name)] == host || c.serving[p.Name] == host
+	if !served || host == "" || p.Phase != pod.Running {
 		return false
 	}
 	for _, ctr := range p.Containers {

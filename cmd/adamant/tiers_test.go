@@ -36,7 +36,7 @@ func TestFourTiers(t *testing.T) {
 	file := filepath.Join(s.dir, "shop.yaml")
 	apply := func() error {
 		check(t, os.WriteFile(file, []byte(manifest), 0o600))
-		return s.adamant("apply", "-f", file, "--wait", "--timeout", "2m")
+		return s.adamant("apply", "-f", file, "--wait", "--timeout", "6m")
 	}
 	edit := func(part, old, new string) {
 		t.Helper()

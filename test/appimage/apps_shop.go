@@ -13,7 +13,7 @@ func shop() App {
 }
 
 // shopServer stores the text that is sent to /orders/NAME, and answers with it. It
-// tries again for half a minute while postgres is away, so that a client need not
+// tries again for most of a minute while postgres is away, so that a client need not
 // know; without redis it is only slower. An order never changes: another text for the
 // same name is answered with 409.
 const shopServer = `import http.server, os, signal, socket, threading, time
@@ -24,7 +24,7 @@ class Shop(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
 def database(statement, *values):
-    for attempt in range(150):
+    for attempt in range(250):
         try:
             db = psycopg2.connect(host="db", user="postgres", dbname="postgres", connect_timeout=3)
             try:

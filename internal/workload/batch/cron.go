@@ -249,9 +249,15 @@ func (r *cronRun) due(earliest time.Time) (time.Time, int64) {
 	}
 	between := max(int64(second.Sub(first).Round(time.Second)/time.Second), 1)
 	missed := int64(r.now.Sub(first)/time.Second)/between + 1
+	// The times may be far apart at the end, as those of a night are in "*/5 8-17 * * *".
 	last := first
-	for t := r.schedule.Next(first.Add(time.Duration((missed-2)*between) * time.Second)); !t.IsZero() && !t.After(r.now); t = r.schedule.Next(t) {
-		last = t
+	for back := int64(2); ; back *= 2 {
+		from := first.Add(time.Duration(max(missed-back, 0)*between) * time.Second)
+		for t := r.schedule.Next(from); !t.IsZero() && !t.After(r.now); t = r.schedule.Next(t) {
+			last = t
+		}
+		if !last.Equal(first) || back >= missed {
+			return last, missed
+		}
 	}
-	return last, missed
 }

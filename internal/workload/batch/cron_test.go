@@ -145,6 +145,19 @@ func TestCronJobMakesUpForOneMissedTime(t *testing.T) {
 	}
 }
 
+// TestCronJobMakesUpForTheLatestOfAnUnevenSchedule checks a schedule whose times are
+// close together by day and far apart at night.
+func TestCronJobMakesUpForTheLatestOfAnUnevenSchedule(t *testing.T) {
+	c := newTimetable(t, "*/5 8-17 * * *", nil)
+	for _, clock := range []string{"07:00", "22:00", "22:01", "22:30"} {
+		c.at(clock)
+		if wake := c.last.Wake; !wake.After(c.now) {
+			t.Errorf("at %s it wakes at %s", clock, wake)
+		}
+	}
+	c.want("17:55")
+}
+
 func (c *timetable) withDeadline(seconds int64) func(*batchv1.CronJobSpec) {
 	return func(s *batchv1.CronJobSpec) { s.StartingDeadlineSeconds = &seconds }
 }

@@ -120,6 +120,9 @@ func declareWorkload(w manifest.Workload) (declared, error) {
 	if n := deployment.Spec.RevisionHistoryLimit; n != nil {
 		d.retain = int(*n)
 	}
+	if err == nil {
+		err = checkReplicas(spec.Replicas)
+	}
 	d.spec.Alone = isExclusive(&d.template.Spec) || w.Kind == "Pod"
 	if isExclusive(&d.template.Spec) {
 		// Two instances cannot share a port of the machine, so there is no surge.

@@ -8,10 +8,24 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
 )
 
+// maxReplicas is the largest number of instances of a workload. The network of the pods
+// has 253 addresses.
+const maxReplicas = 250
+
+func checkReplicas(n int) error {
+	if n > maxReplicas {
+		return fmt.Errorf("%d replicas: at most %d of a workload run on one machine", n, maxReplicas)
+	}
+	return nil
+}
+
 // Scale sets the number of a workload's instances until the next apply.
 func (c *Controller) Scale(key Key, replicas int, by Author) error {
 	if replicas < 0 {
 		return fmt.Errorf("replicas %d: want 0 or more", replicas)
+	}
+	if err := checkReplicas(replicas); err != nil {
+		return err
 	}
 	return c.updateRecord(key, func(t tx, r *record) error {
 		if r.Job != nil {
@@ -22,6 +36,9 @@ func (c *Controller) Scale(key Key, replicas int, by Author) error {
 		}
 		if replicas > 1 && isExclusive(&r.Declared.Spec) {
 			return fmt.Errorf("%d replicas cannot share one host port or the host network", replicas)
+		}
+		if last := r.Spec.LastOrdinal(replicas); last >= 0 && len(ordinalName(key, last)) > maxHostname {
+			return fmt.Errorf("the name of pod %s would be longer than %d bytes, and cannot be its host name", ordinalName(key, last), maxHostname)
 		}
 		if r.Spec.Replicas == replicas {
 			return nil

@@ -47,6 +47,9 @@ func declareStatefulSet(w manifest.Workload, set *appsv1.StatefulSet) (declared,
 		d.retention.DeletedWithSet = p.WhenDeleted == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 		d.retention.DeletedByScaling = p.WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 	}
+	if err == nil {
+		err = checkReplicas(spec.Replicas)
+	}
 	if err != nil {
 		return d, err
 	}
@@ -156,16 +159,10 @@ func (w *workload) removeScaledClaims() {
 		return
 	}
 	w.reclaiming = true
-	var live []string
-	for name := range w.instances {
-		live = append(live, name)
-	}
-	// In the background, because a claim may have many files. If its ordinal is wanted
-	// again meanwhile, the pod's creation fails and is tried again.
+	// In the background, because a claim may have many files. Meanwhile its ordinal may be
+	// wanted again.
 	w.wg.Go(func() {
-		removed := w.removeClaims(func(ordinal int) bool {
-			return !slices.Contains(r.Spec.WantedOrdinals(), ordinal) && !slices.Contains(live, ordinalName(w.key, ordinal))
-		})
+		removed := w.removeClaims(w.isScaledDown)
 		for _, name := range removed {
 			w.recordEvent("ClaimRemoved", "claim %s was removed after scaling down, by the retention policy", name)
 		}
@@ -173,6 +170,18 @@ func (w *workload) removeScaledClaims() {
 		defer w.mu.Unlock()
 		w.reclaiming = false
 	})
+}
+
+// isScaledDown reports whether an ordinal is not wanted, has no instance, and loses its
+// claims for that.
+func (w *workload) isScaledDown(ordinal int) bool {
+	r, err := w.controller.record(w.key)
+	if err != nil || r.Deleting || !r.Retention.DeletedByScaling || slices.Contains(r.Spec.WantedOrdinals(), ordinal) {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.instances[ordinalName(w.key, ordinal)] == nil
 }
 
 // removeOwnedClaims removes the claims of a StatefulSet that is deleted, if its retention

@@ -357,3 +357,12 @@ func (s Spec) WantedOrdinals() []int {
 	}
 	return list
 }
+
+// LastOrdinal returns the last ordinal of a number of replicas, -1 for none and without
+// ordinals.
+func (s Spec) LastOrdinal(replicas int) int {
+	if s.Ordinals == nil || replicas == 0 {
+		return -1
+	}
+	return s.Ordinals.Start + replicas - 1
+}

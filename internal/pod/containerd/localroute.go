@@ -22,6 +22,16 @@ func addLocalRoute(p netip.Prefix) error {
 	return nil
 }
 
+// claimLocalRoute is addLocalRoute for a prefix that no other root may have. The error is
+// EEXIST if the route exists.
+func claimLocalRoute(p netip.Prefix) error {
+	err := changeLocalRoute(p, unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	if err != nil {
+		return fmt.Errorf("add the route to %s: %w", p, err)
+	}
+	return nil
+}
+
 // removeLocalRoute removes the route of addLocalRoute, if it exists.
 func removeLocalRoute(p netip.Prefix) error {
 	err := changeLocalRoute(p, unix.RTM_DELROUTE, 0)

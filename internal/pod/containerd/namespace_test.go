@@ -140,3 +140,63 @@ func TestFirewallServicesMissing(t *testing.T) {
 		}
 	}
 }
+
+// Two roots whose choice begins at the same subnet get different ones, although neither
+// has a bridge yet.
+func TestChooseRanges(t *testing.T) {
+	enterNetwork(t)
+	dir := t.TempDir()
+	layouts := []layout{{root: filepath.Join(dir, "first")}}
+	for i := 0; len(layouts) < 2; i++ {
+		if l := (layout{root: filepath.Join(dir, fmt.Sprint(i))}); firstCandidate(l) == firstCandidate(layouts[0]) {
+			layouts = append(layouts, l)
+		}
+	}
+	var roots [2]instance
+	for _, l := range layouts {
+		if err := os.Mkdir(l.root, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	choose := func(i int, bridgeUp bool, used ...netip.Prefix) instance {
+		t.Helper()
+		if err := roots[i].chooseRanges(layouts[i], used, bridgeUp); err != nil {
+			t.Fatal(err)
+		}
+		saved, err := loadInstance(layouts[i].instance())
+		if err != nil || saved.Subnet != roots[i].Subnet || saved.Services != roots[i].Services {
+			t.Errorf("root %d: got %v in the record, %v, want %v", i, saved, err, roots[i])
+		}
+		return roots[i]
+	}
+	first, second := choose(0, false), choose(1, false)
+	if first.Subnet == second.Subnet || first.Services.Overlaps(second.Services) {
+		t.Errorf("got %v and %v, want different ranges", first, second)
+	}
+	// The next start.
+	if again := choose(0, false); again != first {
+		t.Errorf("got %v, want %v again", again, first)
+	}
+	if third := choose(1, false, second.Subnet); third.Subnet == first.Subnet || third.Subnet == second.Subnet || third.Services.Overlaps(first.Services) {
+		t.Errorf("got %v, want others than %v and %v", third, first, second)
+	}
+	// The subnet of an existing bridge is chosen again although the record is lost.
+	roots[0] = instance{}
+	if again := choose(0, true); again != first {
+		t.Errorf("got %v, want %v again", again, first)
+	}
+	// Routes of deleted roots do not keep a root from its start.
+	for _, subnet := range candidates(0) {
+		services, err := chooseServices(subnet, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := addLocalRoute(services); err != nil {
+			t.Fatal(err)
+		}
+	}
+	roots[0] = instance{}
+	if again := choose(0, false); again != first {
+		t.Errorf("got %v, want %v again", again, first)
+	}
+}

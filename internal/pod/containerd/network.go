@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 )
 
@@ -38,22 +40,33 @@ func candidates(start int) []netip.Prefix {
 	return all
 }
 
+// errNoSubnet is returned by chooseSubnet if no candidate is left.
+var errNoSubnet = errors.New("no subnet of 10.201.0.0/16, 10.203.0.0/16, 10.205.0.0/16 is free for the pods' network")
+
 // chooseSubnet returns the first candidate that overlaps no address and no route
-// of this machine. Roots other than the default start at another candidate,
-// because their bridges exist only while pods run and are not seen otherwise.
-func chooseSubnet(l layout, used []netip.Prefix) (netip.Prefix, error) {
-	start := 0
-	if l.root != DefaultRoot {
-		h := fnv.New32a()
-		h.Write([]byte(l.root))
-		start = int(h.Sum32() % 256)
-	}
-	for _, c := range candidates(start) {
-		if !overlapsAny(c, used) {
-			return c, nil
+// of this machine and for which claim does not return EEXIST.
+func chooseSubnet(l layout, used []netip.Prefix, claim func(netip.Prefix) error) (netip.Prefix, error) {
+	for _, c := range candidates(firstCandidate(l)) {
+		if overlapsAny(c, used) {
+			continue
+		}
+		if err := claim(c); !errors.Is(err, unix.EEXIST) {
+			return c, err
 		}
 	}
-	return netip.Prefix{}, errors.New("no subnet of 10.201.0.0/16, 10.203.0.0/16, 10.205.0.0/16 is free for the pods' network")
+	return netip.Prefix{}, errNoSubnet
+}
+
+// firstCandidate returns where the choice starts. It is another candidate for roots other
+// than the default, because their bridges exist only while pods run and are not seen
+// otherwise.
+func firstCandidate(l layout) int {
+	if l.root == DefaultRoot {
+		return 0
+	}
+	h := fnv.New32a()
+	h.Write([]byte(l.root))
+	return int(h.Sum32() % 256)
 }
 
 // chooseServices returns a range for the addresses of Services. Each subnet of
@@ -109,6 +122,60 @@ func usedSubnets(bridge string) ([]netip.Prefix, error) {
 	return used, nil
 }
 
+// chooseRanges chooses the subnet and the range of Services, unless the recorded ones
+// can stay.
+//
+// A subnet is invisible to other roots until its bridge exists. The route to the range of
+// Services, which belongs to one subnet, is the claim to both. It is recorded at once. If
+// the process is killed before, the route remains until a reboot, and its subnet is not
+// chosen.
+func (in *instance) chooseRanges(l layout, used []netip.Prefix, bridgeUp bool) error {
+	stays := func(p netip.Prefix) bool { return p.IsValid() && (bridgeUp || !overlapsAny(p, used)) }
+	subnetStays := stays(in.Subnet)
+	if subnetStays && stays(in.Services) {
+		return nil
+	}
+	// The network that has the subnet otherwise may have the range as well.
+	if subnetStays && in.Services.IsValid() {
+		if err := removeLocalRoute(in.Services); err != nil {
+			return err
+		}
+	}
+	add := claimLocalRoute
+	if bridgeUp { // which is a claim already; the route may be of a start whose record is lost
+		add = addLocalRoute
+	}
+	claim := func(subnet netip.Prefix) error {
+		services, err := chooseServices(subnet, used)
+		if err != nil {
+			return err
+		}
+		if err := add(services); err != nil {
+			return err
+		}
+		in.Subnet, in.Services = subnet, services
+		return nil
+	}
+	err := error(unix.EEXIST)
+	if subnetStays {
+		err = claim(in.Subnet)
+	}
+	if errors.Is(err, unix.EEXIST) {
+		_, err = chooseSubnet(l, used, claim)
+	}
+	if errors.Is(err, errNoSubnet) {
+		add = addLocalRoute // routes may be left of roots that were deleted without a reset
+		_, err = chooseSubnet(l, used, claim)
+	}
+	if err != nil {
+		return err
+	}
+	if err := in.save(l.instance()); err != nil {
+		return errors.Join(err, removeLocalRoute(in.Services))
+	}
+	return nil
+}
+
 // network writes the CNI configuration, adds the firewall rules and returns the
 // features of the network.
 func (in *instance) network(ctx context.Context, s settings) (Network, error) {
@@ -120,20 +187,8 @@ func (in *instance) network(ctx context.Context, s settings) (Network, error) {
 	// change.
 	_, err = net.InterfaceByName(s.bridge())
 	bridgeUp := err == nil
-	if !in.Subnet.IsValid() || !bridgeUp && overlapsAny(in.Subnet, used) {
-		if in.Subnet, err = chooseSubnet(s.layout, used); err != nil {
-			return Network{}, err
-		}
-	}
-	if !in.Services.IsValid() || !bridgeUp && overlapsAny(in.Services, used) {
-		if in.Services.IsValid() {
-			if err := removeLocalRoute(in.Services); err != nil {
-				return Network{}, err
-			}
-		}
-		if in.Services, err = chooseServices(in.Subnet, used); err != nil {
-			return Network{}, err
-		}
+	if err := in.chooseRanges(s.layout, used, bridgeUp); err != nil {
+		return Network{}, err
 	}
 	n := Network{Bridge: s.bridge(), Subnet: in.Subnet, Services: in.Services}
 	err = openFirewall(ctx, s.binaries.Iptables, n)

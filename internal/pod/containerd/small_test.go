@@ -163,7 +163,7 @@ func TestChooseSubnet(t *testing.T) {
 			if c.used != "" {
 				used = append(used, netip.MustParsePrefix(c.used))
 			}
-			got, err := chooseSubnet(l, used)
+			got, err := chooseSubnet(l, used, func(netip.Prefix) error { return nil })
 			if c.want == "" && err == nil || c.want != "" && got.String() != c.want {
 				t.Errorf("got %v, %v, want %q", got, err, c.want)
 			}

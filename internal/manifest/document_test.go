@@ -64,6 +64,12 @@ func TestDocuments(t *testing.T) {
 		{"text on the line of a marker", "--- {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c}]}}\n", "1 Pod a spec\n"},
 		{"no marker", "----\n", "1 an object without a kind\n"},
 		{"a marker in text", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    ---\n    kind: Pod\n  y: '--- b'\n", "1 ConfigMap a\n"},
+		{"JSON that is indented far", strings.Repeat(" ", 70_000) + `{"kind": "A"}{"kind": "B"}`, "1 A\n1 B\n"},
+		{"JSON on lines that are indented far", strings.Repeat(strings.Repeat("\t", 200_000)+"{\"kind\": \"A\"}\n", 2), "1 A\n2 A\n"},
+		{"blocks that are indented far", strings.ReplaceAll(">kind: A\n>x: 1\n---\n>kind: B\n", ">", strings.Repeat(" ", 70_000)), "1 A\n4 B\n"},
+		{"text far behind a marker", "---" + strings.Repeat(" ", 70_000) + "{kind: A}\n", "1 A\n"},
+		{"a long line of blanks", strings.Repeat(" ", 200_000) + "\n" + podNamedA, "2 Pod a spec\n"},
+		{"a comment that is indented far", strings.Repeat(" ", 70_000) + "# " + strings.Repeat("a ", 70_000), ""},
 		{"no end of line", strings.TrimSpace(podNamedA), "1 Pod a spec\n"},
 		{"a broken one between others", podNamedA + "---\na: [\n---\n" + podNamedA,
 			"1 Pod a spec\nnot understood: x:6:1: not YAML: did not find expected node content\n8 Pod a spec\n"},
@@ -249,6 +255,16 @@ func TestSplitterIsBounded(t *testing.T) {
 	}
 	if _, err := s.Next(); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
+	}
+
+	// What is too large to be kept may begin with blanks, which are no document.
+	blanks := &repeated{text: strings.Repeat(" ", 1<<20), times: 40}
+	s = NewSplitter(io.MultiReader(blanks, strings.NewReader("{}\n---\n"), &repeated{text: strings.Repeat(" ", 1<<20), times: 40}, strings.NewReader("\n"+podNamedA)))
+	if first, err := s.Next(); err != nil || !first.TooLarge || first.Line != 1 {
+		t.Errorf("got line %d, too large %t, %v", first.Line, first.TooLarge, err)
+	}
+	if second, err := s.Next(); err != nil || second.TooLarge || second.Line != 4 || string(second.Data) != podNamedA {
+		t.Errorf("got line %d, too large %t, %v", second.Line, second.TooLarge, err)
 	}
 
 	// Comments before a document are no document.

@@ -51,10 +51,12 @@ func (s *Splitter) Next() (Chunk, error) {
 		if marker == '-' && s.content {
 			done = s.take()
 		}
-		s.add(begins, head, marker)
+		blank := s.add(begins, head, marker)
 		for !whole && err == nil {
 			head, whole, err = s.readLine()
 			s.err = err
+			// The text of a line may be indented by more than one part of it.
+			blank = blank && s.begin(head, marker)
 			s.append(head)
 		}
 		switch {
@@ -100,8 +102,8 @@ func isMarker(line []byte) byte {
 // maxPreamble bounds the comments before a document that are kept.
 const maxPreamble = 1 << 20
 
-// add adds the beginning of a line.
-func (s *Splitter) add(number int, line []byte, marker byte) {
+// add adds the beginning of a line. It returns true if that is blank.
+func (s *Splitter) add(number int, line []byte, marker byte) (blank bool) {
 	// Files that were put together may have a mark anywhere.
 	line = bytes.TrimPrefix(line, byteOrderMark)
 	if !s.content && len(s.chunk.Data) > maxPreamble {
@@ -110,25 +112,43 @@ func (s *Splitter) add(number int, line []byte, marker byte) {
 	if s.chunk.Line == 0 {
 		s.chunk.Line = number
 	}
-	text := line
+	skip := 0
 	if marker != 0 {
-		text = line[3:]
+		skip = 3
 	}
-	text = bytes.TrimLeft(text, " \t\r\n")
-	if len(text) > 0 && text[0] != '#' && !(line[0] == '%' && !s.content) && !s.content {
-		s.content = true
-		s.json = jsonScanner{active: marker == 0 && (text[0] == '{' || text[0] == '[')}
-		if s.json.active {
-			s.json.begin = len(s.chunk.Data) + len(line) - len(text)
-		}
+	directive := !s.content && len(line) > 0 && line[0] == '%'
+	if !directive {
+		s.append(line[:skip])
+		line = line[skip:]
+		blank = s.begin(line, marker)
 	}
 	s.append(line)
+	return blank
 }
 
-// append adds bytes to the chunk, up to the limit.
+// begin looks for the beginning of the content in a part of a line that has only blanks
+// before it. It returns true if the part is blank, too.
+func (s *Splitter) begin(part []byte, marker byte) (blank bool) {
+	text := bytes.TrimLeft(part, " \t\r\n")
+	if len(text) == 0 {
+		return true
+	}
+	if s.content || text[0] == '#' {
+		return false
+	}
+	s.content = true
+	s.json = jsonScanner{active: marker == 0 && (text[0] == '{' || text[0] == '[')}
+	if s.json.active {
+		s.json.begin = len(s.chunk.Data) + len(part) - len(text)
+	}
+	return false
+}
+
+// append adds bytes to the chunk, up to the limit. One that has no content yet is too
+// large only until add drops it.
 func (s *Splitter) append(data []byte) {
 	if s.chunk.TooLarge || len(s.chunk.Data)+len(data) > MaxFileSize {
-		s.chunk.TooLarge = s.content
+		s.chunk.TooLarge = true
 		s.json.active = false
 		return
 	}

@@ -177,13 +177,15 @@ func (c *collector) collect(root *node, apiVersion, kind string) {
 	if s := v.Get("kind").Text(); s != "" {
 		o.Kind = s
 	}
-	if items := v.Get("items"); items.IsList() && strings.HasSuffix(o.Kind, "List") {
-		kind := strings.TrimSuffix(o.Kind, "List")
-		if kind == "" {
+	items := v.Get("items")
+	list := items.IsList() && strings.HasSuffix(o.Kind, "List")
+	kindOfItems := strings.TrimSuffix(o.Kind, "List")
+	if list && isPlainList(o) {
+		if kindOfItems == "" {
 			o.APIVersion = "" // of a plain List: each item names its own
 		}
 		for _, child := range items.n.resolved().children {
-			c.collect(child, o.APIVersion, kind)
+			c.collect(child, o.APIVersion, kindOfItems)
 		}
 		return
 	}
@@ -192,11 +194,60 @@ func (c *collector) collect(root *node, apiVersion, kind string) {
 	if o.Name == "" {
 		o.Name = meta.Get("generateName").Text()
 	}
-	if n.kind == mappingNode && !describesPods(o) {
+	var objects []*node // of a list that is more than a list
+	switch {
+	case list:
+		objects = c.customList(&o, n)
+	case n.kind == mappingNode && !describesPods(o):
 		c.pods(&o, v, nil)
 	}
 	c.expect(&o)
 	c.Objects = append(c.Objects, o)
+	for _, child := range objects {
+		c.collect(child, o.APIVersion, kindOfItems)
+	}
+}
+
+// customList adds the pods of an object of a custom kind that has a list of items, and
+// returns those items that are objects of their own.
+func (c *collector) customList(o *Resource, n *node) (objects []*node) {
+	patterns := describesPods(*o)
+	for _, e := range n.entries() {
+		at := path{key(e.name)}
+		value := Value{e.value, e.key}
+		switch {
+		case value.n.resolved().kind == scalarNode, e.name == "status":
+		case e.name != "items" && !patterns:
+			c.pods(o, value, at)
+		case e.name != "items":
+		default:
+			for i, one := range value.Items() {
+				switch {
+				case one.Get("kind").IsSet() || one.Get("metadata").IsSet():
+					objects = append(objects, one.n)
+				case one.n.resolved().kind != scalarNode && !patterns:
+					c.pods(o, one, at.with(item(i)))
+				}
+			}
+		}
+	}
+	return objects
+}
+
+// isPlainList reports whether an object whose kind ends in List has nothing but items:
+// it is one of a kube-apiserver, and not an object of a custom kind of this name.
+func isPlainList(o Resource) bool {
+	if o.Kind == "List" && group(o.APIVersion) == "" {
+		return true
+	}
+	for name := range o.Value.Entries() {
+		switch name {
+		case "apiVersion", "kind", "metadata", "items":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // describesPods reports whether an object has patterns or schemas of pods and no pods:

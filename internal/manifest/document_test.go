@@ -86,6 +86,27 @@ func TestDocuments(t *testing.T) {
 
 		{"a List", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a, namespace: ns}\n  spec: {containers: [{name: c}]}\n- apiVersion: v1\n  kind: List\n  items: [{kind: A}]\n", "4 Pod ns/a spec\n10 A\n"},
 		{"a typed list", "apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- metadata: {name: a}\n  spec: {template: {spec: {containers: [{name: c}]}}}\n", "4 Deployment a spec.template.spec\n"},
+		{"a custom kind like a list", `apiVersion: example.com/v1
+kind: PlayList
+metadata: {name: a}
+spec: {template: {spec: {containers: [{name: own}]}}}
+items:
+- {apiVersion: v1, kind: Pod, metadata: {name: b}, spec: {containers: [{name: c}]}}
+- {metadata: {name: d}, spec: {containers: [{name: c}]}}
+- {name: e, containers: [{name: c}]}
+- {template: {spec: {containers: [{name: c}]}}}
+- text
+---
+apiVersion: example.com/v1
+kind: PlayList
+template: {spec: {containers: [{name: c}]}}
+items: []
+---
+apiVersion: example.com/v1
+kind: List
+spec: {containers: [{name: c}]}
+items: [{kind: A}]
+`, "1 PlayList a spec.template.spec items[2] items[3].template.spec\n6 Pod b spec\n7 Play d spec\n12 PlayList template.spec\n17 List spec\n20 A\n"},
 		{"an empty list", "apiVersion: v1\nkind: List\nitems: []\n---\nkind: List\n", "5 List\n"},
 		{"no object", "a: 1\n---\n- b\n---\ntext\n", "1 an object without a kind\n3 an object without a kind\n5 an object without a kind\n"},
 

@@ -26,8 +26,12 @@ type Count struct {
 // yield with the results in the order of the documents. Files of any size are read
 // document by document.
 //
-// What cannot be read is a document that is not understood. The error is that of a path
-// that does not exist, of ctx, or of yield.
+// What cannot be read is a document that is not understood, and so is a file on the
+// command line or stdin if there is no document in it, because the program that should
+// have written it may have failed. A folder may have such files beside others.
+//
+// The error is that of a path that does not exist, of ctx, or of yield. A read of stdin
+// that blocks is left behind when Each returns early.
 func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func(*manifest.Document) T, yield func(*manifest.Document, T) error) (Count, error) {
 	if err := checkPaths(paths); err != nil {
 		return Count{}, err
@@ -37,7 +41,10 @@ func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func
 	defer background.Wait()
 	defer cancel()
 
-	p := &pipeline[T]{ctx: ctx, stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}}
+	p := &pipeline[T]{ctx: ctx, stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}, named: map[string]bool{}}
+	for _, path := range paths {
+		p.named[filepath.Clean(path)] = true
+	}
 	workers := runtime.GOMAXPROCS(0)
 	p.ordered, p.jobs = make(chan *job[T], 16*workers), make(chan *job[T], 16*workers)
 	for range workers {
@@ -56,11 +63,14 @@ func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func
 		case <-ctx.Done():
 			return count, ctx.Err()
 		}
-		for i := range results {
-			count.Documents++
-			if err := yield(&results[i].document, results[i].value); err != nil {
-				return count, err
+		if j.input != nil {
+			j.input.documents += len(results)
+			if j.last && j.input.documents == 0 {
+				results = p.do(&job[T]{file: j.file, wrong: errNoDocument})
 			}
+		}
+		if err := p.emit(&count, results, yield); err != nil {
+			return count, err
 		}
 		p.room.leave(j.size())
 	}
@@ -68,7 +78,27 @@ func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func
 	if p.err == nil {
 		p.err = ctx.Err()
 	}
+	if p.err == nil && count.Documents == 0 {
+		for _, folder := range paths { // files would have been reported
+			if err := p.emit(&count, p.do(&job[T]{file: folder, wrong: errNoDocument}), yield); err != nil {
+				return count, err
+			}
+		}
+	}
 	return count, p.err
+}
+
+var errNoDocument = errors.New("no document in it: it is empty or has only comments")
+
+// emit counts documents and yields them.
+func (p *pipeline[T]) emit(count *Count, results []result[T], yield func(*manifest.Document, T) error) error {
+	for i := range results {
+		count.Documents++
+		if err := yield(&results[i].document, results[i].value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxParsing is how many bytes are being parsed or waiting for their turn at a time, or
@@ -84,14 +114,20 @@ type pipeline[T any] struct {
 	jobs    chan *job[T] // to the workers
 	ordered chan *job[T] // the same ones, in the order of the documents
 
+	named map[string]bool // names of files on the command line
 	seen  map[string]bool // names of files that were read
 	files int             // of read, which ends before ordered is closed
 	err   error           // of read
 }
 
+// An input is a file that must have a document, or stdin.
+type input struct{ documents int } // that Each has seen of it
+
 // A job is a part of a file.
 type job[T any] struct {
 	file  string
+	input *input // nil if the file may be empty
+	last  bool   // nothing, behind the last part of the file
 	chunk manifest.Chunk
 	wrong error // it could not be read
 	done  chan []result[T]
@@ -116,6 +152,7 @@ func (p *pipeline[T]) do(j *job[T]) []result[T] {
 	}
 	var documents []manifest.Document
 	switch {
+	case j.last:
 	case j.wrong != nil:
 		var pathError *fs.PathError
 		detail := j.wrong.Error()
@@ -163,7 +200,7 @@ func (p *pipeline[T]) read(paths []string) error {
 	for _, path := range paths {
 		if path == "-" {
 			p.files++
-			if err := p.split("standard input", p.stdin); err != nil {
+			if err := p.splitStdin(); err != nil {
 				return err
 			}
 			continue
@@ -277,20 +314,42 @@ func (p *pipeline[T]) open(name string) error {
 		return p.refuse(name, err)
 	}
 	defer f.Close()
-	return p.split(name, f)
+	var in *input
+	if p.named[name] {
+		in = &input{}
+	}
+	return p.split(name, f, in)
 }
 
-func (p *pipeline[T]) split(name string, r io.Reader) error {
+// splitStdin reads stdin in a goroutine of its own, which ends after the read that it is
+// in: of a terminal, that would end only with the next line.
+func (p *pipeline[T]) splitStdin() error {
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.Copy(w, p.stdin)
+		w.CloseWithError(err)
+	}()
+	defer context.AfterFunc(p.ctx, func() { r.CloseWithError(p.ctx.Err()) })()
+	defer r.Close()
+	return p.split("standard input", r, &input{})
+}
+
+// split submits the parts of a file. If in is not nil, the file must have a document.
+func (p *pipeline[T]) split(name string, r io.Reader, in *input) error {
 	s := manifest.NewSplitter(r)
 	for {
 		chunk, err := s.Next()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case p.ctx.Err() != nil:
+			return p.ctx.Err()
+		case errors.Is(err, io.EOF) && in == nil:
 			return nil
-		}
-		if err != nil {
+		case errors.Is(err, io.EOF):
+			return p.submit(&job[T]{file: name, input: in, last: true})
+		case err != nil:
 			return p.refuse(name, err)
 		}
-		if err := p.submit(&job[T]{file: name, chunk: chunk}); err != nil {
+		if err := p.submit(&job[T]{file: name, input: in, chunk: chunk}); err != nil {
 			return err
 		}
 	}

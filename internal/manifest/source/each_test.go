@@ -96,6 +96,44 @@ func TestEach(t *testing.T) {
 	}
 }
 
+// A file on the command line and stdin must have a document; a folder may have files
+// without one, if there is any.
+func TestEachEmpty(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{"empty.yaml": "", "comments": "# a\n---\n# b\n", "d/empty.yaml": "", "d/named.yaml": "---\n", "d/a.yaml": "kind: A\n", "none/a.yaml": "", "none/b.yaml": "---\n"} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const detail = ": no document in it: it is empty or has only comments"
+	empty := func(name string) []string { return []string{name + ":0", name + detail} }
+	for name, tt := range map[string]struct {
+		stdin string
+		paths []string
+		want  []string
+	}{
+		"stdin":                     {"", []string{"-"}, empty("standard input")},
+		"stdin with blanks":         {" \n\n---\n", []string{"-"}, empty("standard input")},
+		"a file":                    {"", []string{"empty.yaml"}, empty("empty.yaml")},
+		"files":                     {"kind: A\n", []string{"comments", "-", "empty.yaml"}, append(append(empty("comments"), "standard input:1 "), empty("empty.yaml")...)},
+		"a folder":                  {"", []string{"d"}, []string{"d/a.yaml:1 "}},
+		"a file of a folder":        {"", []string{"d", "./d/named.yaml"}, append([]string{"d/a.yaml:1 "}, empty("d/named.yaml")...)},
+		"a folder of nothing else":  {"", []string{"none"}, empty("none")},
+		"a folder beside documents": {"kind: A\n", []string{"none", "-"}, []string{"standard input:1 "}},
+	} {
+		got, count := each(t, strings.NewReader(tt.stdin), tt.paths...)
+		if d := cmp.Diff(got, tt.want); d != "" {
+			t.Errorf("%s (-got +want):\n%s", name, d)
+		}
+		if count.Documents == 0 {
+			t.Errorf("%s: no document", name)
+		}
+	}
+}
+
 // A stream that fails is not understood from there on.
 func TestEachReadError(t *testing.T) {
 	broken := io.MultiReader(strings.NewReader("kind: A\n---\nkind: B\n"), failing{})
@@ -120,6 +158,20 @@ func TestEachEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err = Each(ctx, []string{"-"}, endless{}, none, func(*manifest.Document, struct{}) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Each does not wait for a terminal at which nothing is typed.
+func TestEachLeavesStdin(t *testing.T) {
+	blocked, typed := io.Pipe()
+	defer typed.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		io.WriteString(typed, "kind: A\n---\n")
+		cancel()
+	}()
+	if _, err := Each(ctx, []string{"-"}, blocked, none, func(*manifest.Document, struct{}) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

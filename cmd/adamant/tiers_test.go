@@ -163,7 +163,8 @@ func (c *customers) isTolerant() bool {
 	return c.tolerant
 }
 
-// judge reports whether an order was answered. A wrong answer fails the test.
+// judge reports whether an order was answered. A wrong answer fails the test. A request
+// may be refused if that was so when it began, or is now.
 func (c *customers) judge(what, name string, tolerant bool, resp *http.Response, err error) bool {
 	var body []byte
 	if err == nil {
@@ -181,7 +182,7 @@ func (c *customers) judge(what, name string, tolerant bool, resp *http.Response,
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !tolerant {
+	if !tolerant && !c.tolerant {
 		c.refused = fmt.Errorf("%s %s: %w", what, name, err)
 	}
 	return false

@@ -16,8 +16,6 @@ var stricter = map[string]string{
 	"a probe of a port that has no name": "the probe could never pass",
 	"an affinity's seconds alone":        "requests go to any instance on one machine",
 	"a Service without a selector":       "there are no Endpoints on one machine",
-	"a headless Service without ports":   "a Service is a port on one machine",
-	"a Service of another name":          "there is no cluster DNS on one machine",
 	"a Service of UDP":                   "only TCP is forwarded on one machine",
 	"a Service of two protocols":         "only TCP is forwarded on one machine",
 }

@@ -87,7 +87,7 @@ func (a *app) deletable(ctx context.Context, c *api.Client, in scope, args, file
 	return keys, loaded, err
 }
 
-// deleteClaims removes claims or says that they stay.
+// deleteClaims removes claims, or prints that they are kept.
 func (a *app) deleteClaims(ctx context.Context, c *api.Client, list []local.ClaimStatus, remove bool) error {
 	for _, claim := range list {
 		if !remove {

@@ -267,8 +267,8 @@ var containerLists = []string{"initContainers", "containers", "ephemeralContaine
 // in the order in which these start.
 func ContainerLists() []string { return append([]string(nil), containerLists...) }
 
-// pods adds the pods at and below a value. Unlike podsIn it follows aliases, because
-// what is behind one runs, whether or not it could be edited there.
+// pods adds the pods at and below a value. Unlike podsIn it follows aliases, because a
+// pod behind an alias runs, too, even if it cannot be edited there.
 func (c *collector) pods(o *Resource, v Value, at path) {
 	n := v.n.resolved()
 	if c.budget--; c.budget < 0 {

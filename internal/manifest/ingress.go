@@ -46,7 +46,7 @@ func (o *object) isIngress() bool {
 	return Other{Kind: o.kind, APIVersion: o.apiVersion}.IsIngress()
 }
 
-// ingressClass returns the class, empty if there is none.
+// ingressClass returns the class of an Ingress, or "" if it has none.
 func (o *object) ingressClass() string {
 	for _, at := range []path{{key("spec"), key("ingressClassName")}, {key("metadata"), key("annotations"), key(annotationClass)}} {
 		n, rest := o.node.find(at)

@@ -55,7 +55,7 @@ func (s *Splitter) Next() (Chunk, error) {
 		for !whole && err == nil {
 			head, whole, err = s.readLine()
 			s.err = err
-			// The text of a line may be indented by more than one part of it.
+			// A line that begins with many blanks has its first text in a later part.
 			blank = blank && s.begin(head, marker)
 			s.append(head)
 		}

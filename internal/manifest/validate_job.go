@@ -109,9 +109,9 @@ func (c *checker) manyIndexes(s *batchv1.JobSpec, at path) {
 // maxIndexes is the maximum length of a list of indexes, in bytes.
 const maxIndexes = 64 << 10
 
-// countIndexes returns the number of indexes in a list of indexes and ranges of them in
-// ascending order, as "1,3-5". ok is false if it is none, or one is not below the
-// completions.
+// countIndexes returns the number of indexes in a list of indexes and ranges in ascending
+// order, such as "1,3-5". ok is false if the list has another form, or if an index is not
+// less than completions.
 func countIndexes(list string, completions int32) (n int, ok bool) {
 	if list == "" {
 		return 0, true

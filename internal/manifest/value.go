@@ -79,8 +79,8 @@ func (v Value) Items() iter.Seq2[int, Value] {
 	}
 }
 
-// Bool returns the value of a boolean, and false if the value is none. The text "true"
-// is no boolean.
+// Bool returns a boolean. ok is false for any other kind of value, also for the string
+// "true".
 func (v Value) Bool() (value, ok bool) {
 	n := v.n.resolved()
 	if n == nil || n.kind != scalarNode {
@@ -100,7 +100,7 @@ func (v Value) IsTrue() bool {
 	return value
 }
 
-// Text returns the value of a string, and "" if the value is none.
+// Text returns a string. It is empty for any other kind of value.
 func (v Value) Text() string {
 	s, _ := v.n.str()
 	return s

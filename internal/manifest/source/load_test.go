@@ -98,8 +98,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// A manifest that is too large is refused, however it is read. Its beginning alone
-// could be a complete manifest, which nobody asked for.
+// TestLoadDoesNotCutOff checks that a manifest that is too large is refused. Its
+// beginning alone could be a complete manifest with another meaning.
 func TestLoadDoesNotCutOff(t *testing.T) {
 	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n#" + strings.Repeat("x", manifest.MaxFileSize)
 	_, err := LoadAll(t.Context(), []string{"-"}, strings.NewReader(text))

@@ -83,6 +83,7 @@ func (o Options) like(first trial) Options {
 	o = o.asIn(first)
 	o.noKills = o.noKills || first.unkilled
 	o.retries = first.Retries
+	o.answered = first.answeredAfter()
 	if o.repeat = first.repeat; o.repeat == nil {
 		o.repeat = []piece{}
 	}

@@ -23,7 +23,7 @@ const (
 )
 
 const (
-	restartPatience = 10 * time.Second // for the load to be answered as before the restart
+	restartPatience = 10 * time.Second // for the load to be answered as before a restart, which may never be
 	retryLoad       = 100 * time.Millisecond
 )
 
@@ -282,13 +282,14 @@ func (o Options) afterRestart(ctx context.Context, members []member, w *watch, t
 	return nil
 }
 
-// roundAgain runs the load until it is answered as before the restart, or for
-// restartPatience. A server without a probe is ready before it listens.
+// roundAgain runs the load until it is answered as before the restart, or for a
+// while. A server without a probe is ready before it listens, and one that recovers
+// its data may listen before it answers.
 func (o Options) roundAgain(ctx context.Context, members []member, t *trial) []Outcome {
 	if len(t.Again) == 0 {
 		return nil
 	}
-	patience, cancel := context.WithTimeout(ctx, restartPatience)
+	patience, cancel := context.WithTimeout(ctx, o.patienceAfter(len(t.Restarts)))
 	defer cancel()
 	for _, open := range t.listening {
 		accepts(patience, net.JoinHostPort(address(find(members, open.workload).Pod), fmt.Sprint(open.port)))
@@ -299,6 +300,26 @@ func (o Options) roundAgain(ctx context.Context, members []member, t *trial) []O
 			return out
 		}
 	}
+}
+
+// patienceAfter returns how long the load is repeated after restart i. It is as long
+// as a pod may take to get ready if the load was answered with a writable root,
+// because otherwise the proof would fail.
+func (o Options) patienceAfter(i int) time.Duration {
+	if i < len(o.answered) && o.answered[i] {
+		return orElse(o.Ready, defaultReady)
+	}
+	return restartPatience
+}
+
+// answeredAfter returns for each restart of a trial whether the load was answered as
+// before.
+func (t trial) answeredAfter() []bool {
+	var out []bool
+	for _, r := range t.Restarts {
+		out = append(out, r.Failure == "" && t.asBefore(r.Outcomes))
+	}
+	return out
 }
 
 // asBefore reports whether a round of the load had the same answers as the first

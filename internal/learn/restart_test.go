@@ -99,6 +99,8 @@ func TestVerdicts(t *testing.T) {
 			profile.Weak, "container app: waiting for db; it was not exercised", nil},
 		{"it is exercised and writes nothing", `command: [python3, -m, http.server, "8000"], ports: [{containerPort: 8000}]`,
 			profile.Proven, "proven: healthy", nil},
+		{"it recovers its data for longer than a start takes", `command: [sh, -c, "[ -e /srv/data ] && sleep 12; touch /srv/data; exec python3 -m http.server 8000"], ports: [{containerPort: 8000}]`,
+			profile.Proven, "proven: healthy", []string{"/srv"}},
 		{"it writes long after its stop signal", `command: [sh, -c, "trap 'sleep 11; echo s > /srv/state; exit 0' TERM; while :; do sleep 0.2; done"], readinessProbe: {exec: {command: ["true"]}}`,
 			profile.Proven, "proven: healthy", []string{"/srv"}},
 	} {

@@ -43,6 +43,7 @@ type Options struct {
 	listening []openPort
 	patience  time.Duration
 	retries   map[string]int // nil in the writable run
+	answered  []bool         // after each restart
 
 	// The restarts, see restart.
 	noKills  bool    // containers are not killed and restarted

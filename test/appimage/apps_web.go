@@ -1,12 +1,13 @@
 package appimage
 
-// apache is Debian's, started by its own script, which creates directories
-// first.
+// apache is Debian's, started by its own script, which creates directories first.
+// Like the official image, it removes the PID file of a run that was killed, because
+// another process may have that PID now.
 func apache() App {
 	return App{
 		Name:       "apache",
 		Packages:   []string{"apache2"},
-		Cmd:        []string{"apache2ctl", "-D", "FOREGROUND"},
+		Cmd:        []string{"sh", "-c", "rm -f /run/apache2/apache2.pid; exec apache2ctl -D FOREGROUND"},
 		Port:       80,
 		StopSignal: "SIGWINCH",
 		HTTP:       "/",

@@ -15,13 +15,18 @@ import (
 )
 
 // makeCgroup creates a directory for systemd alone. Its name contains that of
-// the lab's link, which is unique among labs.
+// the lab's link, which is unique among labs, so an existing one is what a killed
+// lab left.
 func (s *Server) makeCgroup() error {
 	top, err := cgroups()
 	if err != nil {
 		return err
 	}
 	s.cgroup = filepath.Join(top, fmt.Sprintf("%s-%d", s.lab.link, s.number))
+	s.emptyCgroup()
+	if err := os.Remove(s.cgroup); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return os.Mkdir(s.cgroup, 0o755)
 }
 

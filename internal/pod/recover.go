@@ -26,7 +26,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 	for _, uid := range uids {
 		errs = append(errs, e.recoverPod(ctx, uid))
 	}
-	errs = append(errs, e.removeUnnamedDirs(), e.Claims().removeRests(), e.removeOrphanSandboxes(ctx), e.removeSharedCgroup())
+	errs = append(errs, e.removeUnnamedDirs(), e.Claims().removeRests(), e.removeOrphanSandboxes(ctx), e.daemon.RemoveLostShims(ctx), e.removeSharedCgroup())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}

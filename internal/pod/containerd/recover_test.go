@@ -230,6 +230,14 @@ func TestShimsOfAKilledDaemon(t *testing.T) {
 	defer again.Close()
 	want := slices.DeleteFunc(before, func(id string) bool { return id == "unknown" })
 	await(func(got []string) bool { return slices.Equal(got, want) }) // a killed process is listed until it is reaped
+
+	// Nor does a running daemon know one that it began for a caller that was killed.
+	startShim(t, again, "unknown-to-a-running-daemon")
+	await(func(got []string) bool { return len(got) == 3 })
+	if err := again.RemoveLostShims(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	await(func(got []string) bool { return slices.Equal(got, want) })
 }
 
 // startShim starts a shim as containerd before 2.3 does. Later shims expect more on

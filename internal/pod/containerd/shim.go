@@ -9,10 +9,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	tasksapi "github.com/containerd/containerd/api/services/tasks/v1"
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/adamant-sh/adamant/internal/clock"
 )
 
 // A shim is a running process of a layout's shims: a shim, which is the parent of
@@ -173,4 +177,68 @@ func (d *Daemon) shimIDs(ctx context.Context) (map[string]bool, error) {
 		}
 	}
 	return ids, nil
+}
+
+// RemoveLostShims ends the shims of containers and sandboxes that containerd does not
+// know. It may leave one if its caller is killed while it creates a sandbox. A shim that
+// is about to end is given some time.
+func (d *Daemon) RemoveLostShims(ctx context.Context) error {
+	if !d.private {
+		return nil
+	}
+	for end := time.Now().Add(shimEnds); ; {
+		lost, err := d.lostShims(ctx)
+		if err != nil {
+			return fmt.Errorf("find lost shims: %w", err)
+		}
+		if len(lost) == 0 {
+			return nil
+		}
+		if !time.Now().Before(end) {
+			var errs []error
+			for _, s := range lost {
+				errs = append(errs, s.kill(d.layout))
+			}
+			return errors.Join(errs...)
+		}
+		if err := clock.Sleep(ctx, pollShims); err != nil {
+			return err
+		}
+	}
+}
+
+const (
+	shimEnds  = time.Second // what a shim may take to end after its container was deleted
+	pollShims = 50 * time.Millisecond
+)
+
+// lostShims returns the shims of which containerd has stored nothing. It stores a
+// container or sandbox before it starts the shim, so the shims are listed first.
+func (d *Daemon) lostShims(ctx context.Context) ([]shim, error) {
+	shims, err := findShims(d.layout)
+	shims = slices.DeleteFunc(shims, func(s shim) bool { return s.command != "" })
+	if err != nil || len(shims) == 0 {
+		return nil, err
+	}
+	known := make(map[string]bool)
+	containers, err := d.client.ContainerService().List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range containers {
+		known[c.ID], known[c.SandboxID] = true, true
+	}
+	sandboxes, err := d.client.SandboxStore().List(ctx)
+	if err != nil && !errdefs.IsNotImplemented(err) { // as in containerd before 1.7
+		return nil, err
+	}
+	for _, s := range sandboxes {
+		known[s.ID] = true
+	}
+	// Also what CRI and the tasks know, to be safe.
+	stored, err := d.shimIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(shims, func(s shim) bool { return known[s.id] || stored[s.id] }), nil
 }

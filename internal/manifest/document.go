@@ -33,6 +33,7 @@ type Resource struct {
 // A PodSpec is a value with the shape of a pod's spec.
 type PodSpec struct {
 	Path  string // in the object: spec.template.spec
+	Named string // Path, with the names of items of lists instead of their indexes: spec.steps[build].spec
 	Value Value
 }
 
@@ -226,7 +227,7 @@ func (c *collector) customList(o *Resource, n *node) (objects []*node) {
 				case one.Get("kind").IsSet() || one.Get("metadata").IsSet():
 					objects = append(objects, one.n)
 				case one.n.resolved().kind != scalarNode && !patterns:
-					c.pods(o, one, at.with(item(i)))
+					c.pods(o, one, at.with(namedItem(i, one)))
 				}
 			}
 		}
@@ -290,7 +291,7 @@ func (c *collector) pods(o *Resource, v Value, at path) {
 				c.budget = -1
 				return
 			}
-			o.Pods = append(o.Pods, PodSpec{Path: at.String(), Value: v})
+			o.Pods = append(o.Pods, PodSpec{Path: at.String(), Named: at.named(), Value: v})
 			c.wellFormed(n, at)
 		}
 	}
@@ -300,7 +301,8 @@ func (c *collector) pods(o *Resource, v Value, at path) {
 	case sequenceNode:
 		for i, child := range n.children {
 			if child.resolved().kind != scalarNode {
-				c.pods(o, Value{n: child}, at.with(item(i)))
+				v := Value{n: child}
+				c.pods(o, v, at.with(namedItem(i, v)))
 			}
 		}
 	}

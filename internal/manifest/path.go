@@ -9,11 +9,21 @@ import (
 // A step of a field path is a key or an index.
 type step struct {
 	key   string
-	index int // -1 for a key
+	index int    // -1 for a key
+	name  string // of the item at the index; empty if it has none or it is not asked for
 }
 
 func key(name string) step { return step{key: name, index: -1} }
 func item(i int) step      { return step{index: i} }
+
+// namedItem is item for a path that named is called on.
+func namedItem(i int, v Value) step {
+	name := v.Get("name").Scalar()
+	if name == "" {
+		name = v.Get("metadata", "name").Scalar()
+	}
+	return step{index: i, name: name}
+}
 
 type path []step
 
@@ -43,6 +53,18 @@ func (p path) String() string {
 		}
 	}
 	return b.String()
+}
+
+// named is String with the names of items, as far as they have one.
+func (p path) named() string {
+	named := make(path, len(p))
+	for i, s := range p {
+		if s.name != "" {
+			s = key(s.name)
+		}
+		named[i] = s
+	}
+	return named.String()
 }
 
 func isPlainKey(s string) bool {

@@ -116,7 +116,7 @@ func undoingCapability(c container, r *reporter) {
 		name := strings.TrimPrefix(strings.ToUpper(v.Scalar()), "CAP_")
 		for _, u := range undoing {
 			if name == u.name {
-				r.add(v, joinPath(r.basePath(), append(field, "["+itoa(i)+"]")...), "with the capability %s it %s", v.Scalar(), u.how)
+				r.add(v, joinPath(r.basePath(), append(field, "["+itoa(i)+"]")...), "with the capability %s it %s", v.Scalar(), u.how).about(u.name)
 			}
 		}
 	}

@@ -64,7 +64,7 @@ func volumeNotPinned(p *pod, r *reporter) {
 			continue
 		}
 		if why := notPinned(image.Scalar()); why != "" {
-			r.add(image, joinPath(p.path, "volumes")+"["+itoa(i)+"].image.reference", "image %s of volume %s is not pinned: %s", image.Scalar(), v.Get("name").Scalar(), why)
+			r.add(image, joinPath(p.path, "volumes")+"["+itoa(i)+"].image.reference", "image %s of volume %s is not pinned: %s", image.Scalar(), v.Get("name").Scalar(), why).about(v.Get("name").Scalar())
 		}
 	}
 }

@@ -47,8 +47,11 @@ func (p *pod) mountsToken() bool {
 }
 
 // group returns the API group of an object; "" for the core.
-func group(o *manifest.Resource) string {
-	g, _, ok := strings.Cut(o.APIVersion, "/")
+func group(o *manifest.Resource) string { return groupOf(o.APIVersion) }
+
+// groupOf returns the API group of an apiVersion.
+func groupOf(apiVersion string) string {
+	g, _, ok := strings.Cut(apiVersion, "/")
 	if !ok {
 		return ""
 	}
@@ -135,7 +138,7 @@ func interactiveAccess(o *manifest.Resource, r *reporter) {
 			subjects++
 		}
 		if subjects > 0 && ref.Get("kind").Text() == "ClusterRole" && slices.Contains([]string{"cluster-admin", "admin", "edit"}, name) {
-			r.at([]string{"roleRef", "name"}, "the role %s allows commands and copies into running containers (exec, cp)", name)
+			r.at([]string{"roleRef", "name"}, "the role %s allows commands and copies into running containers (exec, cp)", name).about(name)
 		}
 	}
 }
@@ -146,7 +149,7 @@ func interactiveRule(o *manifest.Resource, r *reporter, index int, rule manifest
 		return
 	}
 	var place manifest.Value
-	var allows []string
+	var allows, resources []string
 	for _, s := range sessions {
 		if o.Kind == "Role" && s.resource == "nodes" || !hasAny(rule.Get("verbs"), append(s.verbs, "*")...) {
 			continue
@@ -159,13 +162,13 @@ func interactiveRule(o *manifest.Resource, r *reporter, index int, rule manifest
 					place = v
 				}
 				if !slices.Contains(allows, s.what) {
-					allows = append(allows, s.what)
+					allows, resources = append(allows, s.what), append(resources, s.resource+"/"+s.subresource)
 				}
 			}
 		}
 	}
 	if len(allows) > 0 {
-		r.add(place, "rules["+itoa(index)+"].resources", "the role allows %s", strings.Join(allows, ", "))
+		r.add(place, "rules["+itoa(index)+"].resources", "the role allows %s", strings.Join(allows, ", ")).about(resources...)
 	}
 }
 

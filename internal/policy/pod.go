@@ -10,6 +10,7 @@ import (
 type pod struct {
 	object     *manifest.Resource
 	path       string
+	named      string // path with the names of items instead of indexes
 	spec       manifest.Value
 	windows    bool
 	containers []container
@@ -21,7 +22,7 @@ type pod struct {
 }
 
 func newPod(o *manifest.Resource, s manifest.PodSpec) *pod {
-	p := &pod{object: o, path: s.Path, spec: s.Value, windows: isWindows(s.Value), volumes: map[string]volume{}, filledBy: map[string]int{}}
+	p := &pod{object: o, path: s.Path, named: s.Named, spec: s.Value, windows: isWindows(s.Value), volumes: map[string]volume{}, filledBy: map[string]int{}}
 	for _, v := range o.Value.Get("spec", "volumeClaimTemplates").Items() {
 		name := v.Get("metadata", "name").Text()
 		p.volumes[name] = volume{name: name, kind: "persistentVolumeClaim"}

@@ -120,6 +120,8 @@ type Finding struct {
 	Place     manifest.Place
 	Message   string
 	Fix       string
+
+	identity identity
 }
 
 // An Object is what a finding is in.
@@ -160,7 +162,7 @@ func Check(rules []Rule, d *manifest.Document) Result {
 }
 
 func checkPod(rules []Rule, p *pod, r reporter) {
-	r.pod = p.path
+	r.pod, r.podNamed = p.path, p.named
 	r.result.Containers += len(p.containers)
 	for i := range rules {
 		r.rule, r.base, r.list, r.container = &rules[i], p.spec, "", ""
@@ -186,6 +188,7 @@ type reporter struct {
 
 	base      manifest.Value // the fields of findings are in it
 	pod       string         // path of the pod's spec in the object
+	podNamed  string         // the same with the names of items instead of indexes
 	list      string         // of the container: "initContainers"; empty if base is none
 	index     int
 	container string
@@ -208,6 +211,7 @@ func (r *reporter) add(v manifest.Value, path, format string, args ...any) *Find
 	r.result.Findings = append(r.result.Findings, Finding{
 		Rule: r.rule.ID, Severity: r.rule.Severity, Object: Object{o.APIVersion, o.Kind, o.Namespace, o.Name}, Container: r.container,
 		Path: path, Place: r.document.PlaceOf(v), Message: fmt.Sprintf(format, args...), Fix: r.rule.Fix,
+		identity: r.identify(path),
 	})
 	return &r.result.Findings[len(r.result.Findings)-1]
 }

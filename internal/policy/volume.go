@@ -22,7 +22,7 @@ func isWithin(p, dir string) bool {
 func hostPathWritable(c container, r *reporter) {
 	for _, m := range c.mounts {
 		if m.volume.kind == "hostPath" && !m.readOnly {
-			r.mount(m, "%s of the node is writable at %s", hostPath(m.volume), m.path)
+			r.mount(m, "%s of the node is writable at %s", hostPath(m.volume), m.path).about(hostPath(m.volume))
 		}
 	}
 }
@@ -37,7 +37,7 @@ func hostPath(v volume) string {
 
 // mount adds a finding about a mount of a container.
 func (r *reporter) mount(m mount, format string, args ...any) *Finding {
-	return r.add(m.value, joinPath(r.basePath(), "volumeMounts")+"["+itoa(m.index)+"]", format, args...)
+	return r.add(m.value, joinPath(r.basePath(), "volumeMounts")+"["+itoa(m.index)+"]", format, args...).about(m.path)
 }
 
 // sockets are where runtimes listen. /var/run is a link to /run on a node.
@@ -61,7 +61,7 @@ func runtimeSocket(c container, r *reporter) {
 		if i := slices.IndexFunc(sockets, func(s string) bool { return isWithin(s, p) }); i >= 0 {
 			source := m.volume.source().Get("path")
 			at := joinPath(c.pod.path, "volumes") + "[" + itoa(m.volume.index) + "].hostPath.path"
-			r.add(source, at, "%s has the socket of a container runtime (%s): whoever reaches it can start any container on the node", hostPath(m.volume), sockets[i])
+			r.add(source, at, "%s has the socket of a container runtime (%s): whoever reaches it can start any container on the node", hostPath(m.volume), sockets[i]).about(hostPath(m.volume), m.path)
 		}
 	}
 }
@@ -194,9 +194,9 @@ func unboundedVolume(p *pod, r *reporter) {
 			if v.Get("emptyDir", "medium").Text() == "Memory" {
 				where = "the memory of the container or, without a limit there, of the node"
 			}
-			r.add(last, at, "volume %s has no sizeLimit: it can fill %s", name, where)
+			r.add(last, at, "volume %s has no sizeLimit: it can fill %s", name, where).about(name)
 		case strings.Trim(strings.TrimRight(limit.Scalar(), "EPTGMKimk"), "+-0.") == "" || strings.HasPrefix(limit.Scalar(), "-"):
-			r.add(last, at, "volume %s has the sizeLimit %s, which a kubelet takes for none", name, limit.Scalar())
+			r.add(last, at, "volume %s has the sizeLimit %s, which a kubelet takes for none", name, limit.Scalar()).about(name)
 		}
 	}
 }

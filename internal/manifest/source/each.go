@@ -243,7 +243,6 @@ func (p *pipeline[T]) refuse(name string, err error) error {
 func (p *pipeline[T]) folder(root string) error {
 	found := false
 	// A link on the command line is followed.
-	// A link on the command line is followed.
 	err := filepath.WalkDir(strings.TrimSuffix(root, "/")+"/", func(name string, d fs.DirEntry, err error) error {
 		if p.ctx.Err() != nil {
 			return p.ctx.Err()

@@ -29,11 +29,14 @@ Everything that was read is counted. A document that is not understood is named 
 its line, and the exit code is 4 then. It is 3 if there are findings, and 0 if not.
 With --fail-on, findings of less than that severity are printed and do not fail.
 
+-o sarif is for code scanning and editors.
+
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
   helm template chart/ | adamant check -
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
-  adamant check deploy/ --fail-on high -o json`,
+  adamant check deploy/ --fail-on high -o json
+  adamant check deploy/ -o sarif > check.sarif`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			paths, err := files.paths(args)
 			if err != nil {
@@ -43,7 +46,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			if err != nil {
 				return usageError{err}
 			}
-			w := a.checkWriter(report.NewCheckSummary(rules, failOn))
+			w := a.checkWriter(rules, report.NewCheckSummary(rules, failOn))
 			count, err := source.Each(cmd.Context(), paths, a.in, func(d *manifest.Document) policy.Result { return policy.Check(rules, d) }, w.Document)
 			if err != nil {
 				return err
@@ -60,12 +63,15 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	cmd.Flags().TextVar(&failOn, "fail-on", policy.Low, "least severity that makes the exit code 3: low, medium, high or critical")
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
-	return cmd
+	return withFormats(cmd, report.FormatSARIF)
 }
 
-// checkWriter returns the writer for --output. Text and JSON are written while documents
-// are read.
-func (a *app) checkWriter(s report.CheckSummary) report.CheckWriter {
+// checkWriter returns the writer for --output. All but YAML are written while documents are
+// read.
+func (a *app) checkWriter(rules []policy.Rule, s report.CheckSummary) report.CheckWriter {
+	if report.Format(a.output) == report.FormatSARIF {
+		return report.NewCheckSARIFWriter(a.out, rules, s)
+	}
 	switch p := a.printer().(type) {
 	case report.JSONPrinter:
 		return report.NewCheckJSONWriter(p.Out, s)

@@ -19,6 +19,8 @@ const (
 	FormatYAML Format = "yaml" // the document of FormatJSON
 	FormatWide Format = "wide" // FormatText with more columns
 	FormatName Format = "name" // a name in each line, as commands accept it
+
+	FormatSARIF Format = "sarif" // SARIF 2.1.0, for code scanning
 )
 
 // IsDocument reports whether the output is for programs, so that it must be complete and

@@ -1,0 +1,192 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/adamant-sh/adamant/internal/policy"
+)
+
+// schemaOfSARIF returns the schema of SARIF 2.1.0, which is a constant in the source of
+// go-sarif. Its own Validate would validate what go-sarif would write.
+var schemaOfSARIF = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find go-sarif: %w", err)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(strings.TrimSpace(string(dir)), "schema.go"), nil, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	var text string
+	ast.Inspect(file, func(n ast.Node) bool {
+		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+			text, err = strconv.Unquote(l.Value)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource(sarifSchema, v); err != nil {
+		return nil, err
+	}
+	return c.Compile(sarifSchema)
+})
+
+// readSARIF validates a document against the schema of SARIF 2.1.0, and reads it.
+func readSARIF(t *testing.T, document []byte) *sarif.Run {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		t.Fatalf("%v in %s", err, document)
+	}
+	schema, err := schemaOfSARIF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(v); err != nil {
+		t.Fatal(err)
+	}
+	if schema.Validate(map[string]any{"version": "2.1.0", "runs": []any{map[string]any{}}}) == nil {
+		t.Fatal("a run without a tool is valid")
+	}
+	r, err := sarif.FromBytes(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Runs) != 1 {
+		t.Fatalf("%d runs", len(r.Runs))
+	}
+	return r.Runs[0]
+}
+
+func checkSARIF(t *testing.T, text string) (*sarif.Run, Verdict) {
+	t.Helper()
+	var b bytes.Buffer
+	v := checkAll(t, NewCheckSARIFWriter(&b, policy.Rules(), NewCheckSummary(policy.Rules(), policy.Low)), text)
+	if strings.ContainsAny(b.String(), "\x1b\u202e") {
+		t.Errorf("got %q", b.String())
+	}
+	return readSARIF(t, b.Bytes()), v
+}
+
+// Each finding has its rule and the place of its field, and what was not understood is a
+// notification of a run that did not succeed.
+func TestCheckSARIF(t *testing.T) {
+	run, verdict := checkSARIF(t, checked)
+	if verdict != Incomplete {
+		t.Errorf("verdict %d", verdict)
+	}
+	if n := len(run.Tool.Driver.Rules); n != len(policy.Rules()) {
+		t.Errorf("%d rules", n)
+	}
+	for _, r := range run.Results {
+		if rule := run.Tool.Driver.Rules[r.RuleIndex]; *rule.ID != *r.RuleID || rule.DefaultConfiguration.Level != r.Level {
+			t.Errorf("result of %s (%s) refers to rule %s (%s)", *r.RuleID, r.Level, *rule.ID, rule.DefaultConfiguration.Level)
+		}
+	}
+	one := run.Results[0]
+	region := one.Locations[0].PhysicalLocation.Region
+	got := []any{*one.RuleID, *one.Locations[0].PhysicalLocation.ArtifactLocation.URI, *region.StartLine, *region.StartColumn, *region.EndColumn}
+	if d := cmp.Diff(got, []any{"root-not-read-only", "x.yaml", 4, 21, 48}); d != "" {
+		t.Errorf("(-got +want):\n%s", d)
+	}
+	var names []string
+	for _, l := range one.Locations[0].LogicalLocations {
+		names = append(names, *l.Kind+" "+*l.FullyQualifiedName)
+	}
+	want := []string{`resource v1/Pod/a<b>\x1b[31m`, `object v1/Pod/a<b>\x1b[31m/c`, `property v1/Pod/a<b>\x1b[31m/spec.containers[0].securityContext.readOnlyRootFilesystem`}
+	if d := cmp.Diff(names, want); d != "" {
+		t.Errorf("(-got +want):\n%s", d)
+	}
+	invocation := run.Invocations[0]
+	if *invocation.ExecutionSuccessful || *invocation.ExitCode != 4 {
+		t.Errorf("successful %v with exit code %d", *invocation.ExecutionSuccessful, *invocation.ExitCode)
+	}
+	var notes []string
+	for _, n := range invocation.ToolExecutionNotifications {
+		notes = append(notes, *n.Descriptor.ID+" "+n.Level)
+	}
+	if d := cmp.Diff(notes, []string{"ambiguous warning", "not-understood error", "summary note"}); d != "" {
+		t.Errorf("(-got +want):\n%s", d)
+	}
+	if line := *invocation.ToolExecutionNotifications[1].Locations[0].PhysicalLocation.Region.StartLine; line != 6 {
+		t.Errorf("not understood at line %d", line)
+	}
+}
+
+// A run without findings has an empty list, because an absent one means that nothing was
+// checked.
+func TestCheckSARIFWithoutFindings(t *testing.T) {
+	run, verdict := checkSARIF(t, "kind: Service\n")
+	if run.Results == nil || len(run.Results) != 0 || verdict != Clean || !*run.Invocations[0].ExecutionSuccessful {
+		t.Errorf("%d results, verdict %d", len(run.Results), verdict)
+	}
+}
+
+// Text of a manifest cannot add a link to a message.
+func TestCheckSARIFHasNoForeignLinks(t *testing.T) {
+	run, _ := checkSARIF(t, `{"kind": "Pod", "apiVersion": "v1", "spec": {"containers": [{"name": "[x](https://evil.example)", "image": "i"}]}}`)
+	for _, r := range run.Results {
+		if strings.Contains(*r.Message.Text, "](") {
+			t.Errorf("got %q", *r.Message.Text)
+		}
+	}
+}
+
+func TestSARIFArtifact(t *testing.T) {
+	for file, want := range map[string]string{
+		"deploy/web.yaml":     "deploy/web.yaml",
+		"./deploy//web.yaml":  "deploy/web.yaml",
+		"a b/50%#?.yaml":      "a%20b/50%25%23%3F.yaml",
+		"c:web.yaml":          "./c:web.yaml",
+		"/srv/web.yaml":       "file:///srv/web.yaml",
+		"../ü\xff.yaml":       "../%C3%BC%FF.yaml",
+		"standard input":      "standard%20input",
+		"//host/x\nevil.yaml": "file:///host/x%0Aevil.yaml",
+	} {
+		if got := sarifArtifactOf(file).URI; got != want {
+			t.Errorf("%q: got %s, want %s", file, got, want)
+		}
+	}
+}
+
+// The counts are in the document, for whatever reads more than the results.
+func TestCheckSARIFHasSummary(t *testing.T) {
+	var b bytes.Buffer
+	checkAll(t, NewCheckSARIFWriter(&b, policy.Rules(), NewCheckSummary(policy.Rules(), policy.High)), checked)
+	var log struct {
+		Runs []struct {
+			Properties struct {
+				Summary CheckSummary `json:"adamant/summary"`
+			} `json:"properties"`
+		} `json:"runs"`
+	}
+	if err := json.Unmarshal(b.Bytes(), &log); err != nil {
+		t.Fatal(err)
+	}
+	if s := log.Runs[0].Properties.Summary; s.Findings == 0 || s.Failing == 0 || s.Failing == s.Findings || s.NotUnderstood != 1 {
+		t.Errorf("got %+v", s)
+	}
+}

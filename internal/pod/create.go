@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
@@ -109,6 +110,17 @@ func (e *Engine) validate(s *PodSpec) error {
 	if strict && !e.features.strictGroups {
 		return fmt.Errorf("pod %s: spec.securityContext.supplementalGroupsPolicy is Strict, but this runtime cannot do that (containerd can from 2.0 on)", s.Name)
 	}
+	return checkHostPorts(e.Network(), s)
+}
+
+// checkHostPorts refuses a pod whose hostPorts the runtime would ignore.
+func checkHostPorts(n containerd.Network, s *PodSpec) error {
+	if n.HostPorts || s.Spec.HostNetwork {
+		return nil
+	}
+	if port := translate.FirstHostPort(&s.Spec); port != "" {
+		return fmt.Errorf("pod %s: host port %s: host ports do not work here: %s", s.Name, port, n.Reason)
+	}
 	return nil
 }
 
@@ -192,6 +204,9 @@ func (w *worker) runSandbox(ctx context.Context) error {
 		return err
 	}
 	w.sandbox = resp.PodSandboxId
+	if n := w.e.Network(); n.Reason != "" && !w.rec.Spec.Spec.HostNetwork {
+		w.eventf("", "NetworkLimited", "%s", n.Limits())
+	}
 	w.e.opts.step("sandbox")
 	return w.readIPs(ctx)
 }

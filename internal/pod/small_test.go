@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/pod/containerd"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
@@ -27,6 +28,27 @@ func TestInstanceName(t *testing.T) {
 				t.Errorf("got %q, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestHostPortsThatDoNotWork: the runtime would ignore them.
+func TestHostPortsThatDoNotWork(t *testing.T) {
+	none := containerd.Network{Reason: "iptables is missing (apt install iptables)"}
+	spec := PodSpec{Name: "web", Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a"}, {Name: "b", Ports: []corev1.ContainerPort{{ContainerPort: 80, HostPort: 8080, Protocol: "TCP"}}}}}}
+	err := checkHostPorts(none, &spec)
+	if want := "pod web: host port 8080/TCP: host ports do not work here: iptables is missing (apt install iptables)"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := checkHostPorts(containerd.Network{HostPorts: true}, &spec); err != nil {
+		t.Error(err)
+	}
+	spec.Spec.HostNetwork = true
+	if err := checkHostPorts(none, &spec); err != nil {
+		t.Errorf("in the network of the node: %v", err)
+	}
+	spec = PodSpec{Name: "web", Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Ports: []corev1.ContainerPort{{ContainerPort: 80}}}}}}
+	if err := checkHostPorts(none, &spec); err != nil {
+		t.Errorf("without host ports: %v", err)
 	}
 }
 

@@ -26,6 +26,18 @@ type Network struct {
 	Reason     string       // why one of them does not work, with a hint on how to fix it
 }
 
+// Limits returns what pods cannot do, with the reason. It is empty if they can do
+// everything.
+func (n Network) Limits() string {
+	switch {
+	case n.Reason == "":
+		return ""
+	case n.Masquerade:
+		return n.Reason
+	}
+	return "the pod cannot connect to other machines: " + n.Reason
+}
+
 // candidates returns subnets in ranges that common networks do not use. Those of
 // Docker (172.17-31, 192.168), podman (10.88, 10.89), kubeadm (10.244), k3s
 // (10.42, 10.43) and of service networks (10.96) are avoided.

@@ -164,6 +164,14 @@ func SharedHostPort(a, b *corev1.PodSpec) string {
 	return ""
 }
 
+// FirstHostPort returns the first host port of a pod, or "".
+func FirstHostPort(s *corev1.PodSpec) string {
+	for _, p := range portMappings(s) {
+		return fmt.Sprintf("%d/%s", p.HostPort, p.Protocol)
+	}
+	return ""
+}
+
 // LongRunning returns the sidecars and the main containers.
 func LongRunning(spec *corev1.PodSpec) []*corev1.Container {
 	var out []*corev1.Container

@@ -3,14 +3,15 @@ package local
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
@@ -21,7 +22,7 @@ type network struct {
 	block   netip.Prefix   // zero if the pods' network is not this program's own
 	server  netip.Addr     // of the names
 	clients []netip.Prefix // the pods, and this machine as it reaches the block
-	claim   net.Listener   // of a process in the foreground
+	claim   *os.File       // of a process in the foreground
 }
 
 const (
@@ -41,15 +42,20 @@ func newNetwork(pods, services, block netip.Prefix) network {
 }
 
 // claimNetwork returns a block that no other process in the foreground has. The claim
-// is an abstract socket (unix(7)), which the kernel removes with the process.
-func claimNetwork(pods, services netip.Prefix) (network, error) {
+// is the lock of a file below root, which the kernel releases with the process. The
+// file stays.
+func claimNetwork(root string, pods, services netip.Prefix) (network, error) {
+	dir := filepath.Join(root, "services")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return network{}, fmt.Errorf("claim addresses for Services: %w", err)
+	}
 	size := 1 << (32 - foregroundBits)
 	first := 1 << (32 - daemonBits)
 	last := 1 << (32 - services.Bits())
 	for at := first; at < last; at += size {
 		block := netip.PrefixFrom(addressIn(services, at), foregroundBits)
-		claim, err := net.Listen("unix", "@adamant/services/"+block.String())
-		if errors.Is(err, syscall.EADDRINUSE) {
+		claim, err := durable.TryLock(filepath.Join(dir, block.Addr().String()+".lock"))
+		if errors.Is(err, durable.ErrLocked) {
 			continue
 		}
 		if err != nil {

@@ -144,7 +144,7 @@ func (c *Controller) joinNetwork() (err error) {
 	switch {
 	case !n.Services.IsValid():
 	case c.opts.Ephemeral:
-		c.network, err = claimNetwork(n.Subnet, n.Services)
+		c.network, err = claimNetwork(c.root, n.Subnet, n.Services)
 	default:
 		c.network = daemonNetwork(n.Subnet, n.Services)
 	}

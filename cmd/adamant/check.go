@@ -29,7 +29,7 @@ Everything that was read is counted. A document that is not understood is named 
 its line, and the exit code is 4 then. It is 3 if there are findings, and 0 if not.
 With --fail-on, findings of less than that severity are printed and do not fail.
 
--o sarif is for code scanning and editors.
+-o sarif is for code scanning and editors, -o github for lines of a pull request.
 
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
@@ -63,14 +63,17 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	cmd.Flags().TextVar(&failOn, "fail-on", policy.Low, "least severity that makes the exit code 3: low, medium, high or critical")
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
-	return withFormats(cmd, report.FormatSARIF)
+	return withFormats(cmd, report.FormatSARIF, report.FormatGitHub)
 }
 
 // checkWriter returns the writer for --output. All but YAML are written while documents are
 // read.
 func (a *app) checkWriter(rules []policy.Rule, s report.CheckSummary) report.CheckWriter {
-	if report.Format(a.output) == report.FormatSARIF {
+	switch report.Format(a.output) {
+	case report.FormatSARIF:
 		return report.NewCheckSARIFWriter(a.out, rules, s)
+	case report.FormatGitHub:
+		return report.NewCheckGitHubWriter(a.out, s)
 	}
 	switch p := a.printer().(type) {
 	case report.JSONPrinter:

@@ -93,7 +93,8 @@ func (c *CheckSARIFWriter) result(f policy.Finding) error {
 			Physical: sarifPhysical{Artifact: sarifArtifactOf(f.Place.File), Region: region},
 			Logical:  sarifLogicalOf(f),
 		}},
-		Properties: map[string]any{"adamant/severity": f.Severity, "adamant/fails": f.Severity >= c.summary.FailOn},
+		Fingerprints: map[string]string{"adamant/v1": f.Fingerprint()},
+		Properties:   map[string]any{"adamant/severity": f.Severity, "adamant/fails": f.Severity >= c.summary.FailOn},
 	})
 }
 

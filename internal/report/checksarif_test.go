@@ -136,6 +136,23 @@ func TestCheckSARIF(t *testing.T) {
 	}
 }
 
+// Fingerprints stay the same when lines are inserted above, and differ within a document.
+func TestCheckSARIFFingerprints(t *testing.T) {
+	before, _ := checkSARIF(t, checked)
+	after, _ := checkSARIF(t, strings.Repeat("# a line\n", 50)+checked)
+	seen := map[string]bool{}
+	for i, r := range before.Results {
+		got, want := after.Results[i].PartialFingerprints["adamant/v1"], r.PartialFingerprints["adamant/v1"]
+		if got != want || want == "" || seen[want] {
+			t.Errorf("%s: fingerprint %q, was %q", *r.RuleID, got, want)
+		}
+		seen[want] = true
+		if line := *after.Results[i].Locations[0].PhysicalLocation.Region.StartLine; line != *r.Locations[0].PhysicalLocation.Region.StartLine+50 {
+			t.Errorf("%s: line %d", *r.RuleID, line)
+		}
+	}
+}
+
 // A run without findings has an empty list, because an absent one means that nothing was
 // checked.
 func TestCheckSARIFWithoutFindings(t *testing.T) {

@@ -31,12 +31,13 @@ type sarifText struct {
 }
 
 type sarifResult struct {
-	Rule       string          `json:"ruleId"`
-	Index      int             `json:"ruleIndex"`
-	Level      string          `json:"level"`
-	Message    sarifText       `json:"message"`
-	Locations  []sarifLocation `json:"locations"`
-	Properties map[string]any  `json:"properties,omitempty"`
+	Rule         string            `json:"ruleId"`
+	Index        int               `json:"ruleIndex"`
+	Level        string            `json:"level"`
+	Message      sarifText         `json:"message"`
+	Locations    []sarifLocation   `json:"locations"`
+	Fingerprints map[string]string `json:"partialFingerprints,omitempty"`
+	Properties   map[string]any    `json:"properties,omitempty"`
 }
 
 type sarifLocation struct {

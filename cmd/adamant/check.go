@@ -29,7 +29,8 @@ Everything that was read is counted. A document that is not understood is named 
 its line, and the exit code is 4 then. It is 3 if there are findings, and 0 if not.
 With --fail-on, findings of less than that severity are printed and do not fail.
 
--o sarif is for code scanning and editors, -o github for lines of a pull request.
+-o sarif is for code scanning and editors, -o github for lines of a pull request,
+-o junit for whatever shows results of tests.
 
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
@@ -63,7 +64,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	cmd.Flags().TextVar(&failOn, "fail-on", policy.Low, "least severity that makes the exit code 3: low, medium, high or critical")
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
-	return withFormats(cmd, report.FormatSARIF, report.FormatGitHub)
+	return withFormats(cmd, report.FormatSARIF, report.FormatJUnit, report.FormatGitHub)
 }
 
 // checkWriter returns the writer for --output. All but YAML are written while documents are
@@ -74,6 +75,8 @@ func (a *app) checkWriter(rules []policy.Rule, s report.CheckSummary) report.Che
 		return report.NewCheckSARIFWriter(a.out, rules, s)
 	case report.FormatGitHub:
 		return report.NewCheckGitHubWriter(a.out, s)
+	case report.FormatJUnit:
+		return report.NewCheckJUnitWriter(a.out, s)
 	}
 	switch p := a.printer().(type) {
 	case report.JSONPrinter:

@@ -27,3 +27,20 @@ func problemText(e manifest.FieldError) string {
 	}
 	return s
 }
+
+// objectName returns the kind, namespace and name of an object.
+func objectName(o policy.Object) string {
+	return manifest.Resource{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}.String()
+}
+
+// documentName names a document by its first object.
+func documentName(d *manifest.Document) string {
+	if len(d.Objects) == 0 {
+		return "a document without objects"
+	}
+	name := text.Excerpt(d.Objects[0].String(), maxMessage)
+	if n := len(d.Objects) - 1; n > 0 {
+		name += " and " + text.Count(n, "other object")
+	}
+	return name
+}

@@ -22,6 +22,7 @@ const (
 
 	FormatSARIF  Format = "sarif"  // SARIF 2.1.0, for code scanning
 	FormatGitHub Format = "github" // workflow commands of GitHub Actions
+	FormatJUnit  Format = "junit"  // the XML of JUnit
 )
 
 // IsDocument reports whether the output is for programs, so that it must be complete and

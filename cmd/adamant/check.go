@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
@@ -13,6 +15,7 @@ func newCheckCommand(a *app) *cobra.Command {
 	var files manifestFlag
 	var ids []string
 	failOn := policy.Low
+	var showIgnored bool
 	cmd := &cobra.Command{
 		Use:   "check PATH...",
 		Short: "Find what is mutable in manifests",
@@ -32,11 +35,18 @@ With --fail-on, findings of less than that severity are printed and do not fail.
 -o sarif is for code scanning and editors, -o github for lines of a pull request,
 -o junit for whatever shows results of tests.
 
+An exception ignores findings of a rule until a day. It is an annotation of an object or
+of a pod template, and has an owner and a reason. What is ignored is counted, and an
+exception that has ended, is not needed or is not understood is a finding itself:
+
+  adamant.sh/ignore.pull-policy: "until=2027-03-31; owner=team-shop; reason=TICKET-1"
+
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
   helm template chart/ | adamant check -
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
   adamant check deploy/ --fail-on high -o json
+  adamant check deploy/ --show-ignored
   adamant check deploy/ -o sarif > check.sarif`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			paths, err := files.paths(args)
@@ -47,8 +57,11 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			if err != nil {
 				return usageError{err}
 			}
-			w := a.checkWriter(rules, report.NewCheckSummary(rules, failOn))
-			count, err := source.Each(cmd.Context(), paths, a.in, func(d *manifest.Document) policy.Result { return policy.Check(rules, d) }, w.Document)
+			summary := report.NewCheckSummary(rules, failOn)
+			summary.ShowIgnored = showIgnored
+			w := a.checkWriter(rules, summary)
+			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly)}
+			count, err := source.Each(cmd.Context(), paths, a.in, func(d *manifest.Document) policy.Result { return checker.Check(d) }, w.Document)
 			if err != nil {
 				return err
 			}
@@ -62,6 +75,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	files.add(cmd, "check")
 	cmd.Flags().StringSliceVar(&ids, "rules", nil, "evaluate only these rules, separated by commas; adamant explain lists all")
 	cmd.Flags().TextVar(&failOn, "fail-on", policy.Low, "least severity that makes the exit code 3: low, medium, high or critical")
+	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore, too, with who accepted them and why")
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
 	return withFormats(cmd, report.FormatSARIF, report.FormatJUnit, report.FormatGitHub)

@@ -35,6 +35,10 @@ type PodSpec struct {
 	Path  string // in the object: spec.template.spec
 	Named string // Path, with the names of items of lists instead of their indexes: spec.steps[build].spec
 	Value Value
+
+	// Template is the mapping that the spec is in, with the metadata of the pod: a pod
+	// template, or the object itself. It does not exist if the spec is an item of a list.
+	Template Value
 }
 
 // String returns the kind, namespace and name.
@@ -200,7 +204,7 @@ func (c *collector) collect(root *node, apiVersion, kind string) {
 	case list:
 		objects = c.customList(&o, n)
 	case n.kind == mappingNode && !describesPods(o):
-		c.pods(&o, v, nil)
+		c.pods(&o, v, Value{}, nil)
 	}
 	c.expect(&o)
 	c.Objects = append(c.Objects, o)
@@ -219,7 +223,7 @@ func (c *collector) customList(o *Resource, n *node) (objects []*node) {
 		switch {
 		case value.n.resolved().kind == scalarNode, e.name == "status":
 		case e.name != "items" && !patterns:
-			c.pods(o, value, at)
+			c.pods(o, value, o.Value, at)
 		case e.name != "items":
 		default:
 			for i, one := range value.Items() {
@@ -227,7 +231,7 @@ func (c *collector) customList(o *Resource, n *node) (objects []*node) {
 				case one.Get("kind").IsSet() || one.Get("metadata").IsSet():
 					objects = append(objects, one.n)
 				case one.n.resolved().kind != scalarNode && !patterns:
-					c.pods(o, one, at.with(namedItem(i, one)))
+					c.pods(o, one, Value{}, at.with(namedItem(i, one)))
 				}
 			}
 		}
@@ -268,9 +272,9 @@ var containerLists = []string{"initContainers", "containers", "ephemeralContaine
 // in the order in which these start.
 func ContainerLists() []string { return append([]string(nil), containerLists...) }
 
-// pods adds the pods at and below a value. Unlike podsIn it follows aliases, because a
+// pods adds the pods at and below a value, which is in the mapping parent. Unlike podsIn it follows aliases, because a
 // pod behind an alias runs, too, even if it cannot be edited there.
-func (c *collector) pods(o *Resource, v Value, at path) {
+func (c *collector) pods(o *Resource, v, parent Value, at path) {
 	n := v.n.resolved()
 	if c.budget--; c.budget < 0 {
 		if c.budget == -1 {
@@ -291,7 +295,7 @@ func (c *collector) pods(o *Resource, v Value, at path) {
 				c.budget = -1
 				return
 			}
-			o.Pods = append(o.Pods, PodSpec{Path: at.String(), Named: at.named(), Value: v})
+			o.Pods = append(o.Pods, PodSpec{Path: at.String(), Named: at.named(), Value: v, Template: parent})
 			c.wellFormed(n, at)
 		}
 	}
@@ -302,7 +306,7 @@ func (c *collector) pods(o *Resource, v Value, at path) {
 		for i, child := range n.children {
 			if child.resolved().kind != scalarNode {
 				v := Value{n: child}
-				c.pods(o, v, at.with(namedItem(i, v)))
+				c.pods(o, v, Value{}, at.with(namedItem(i, v)))
 			}
 		}
 	}
@@ -316,7 +320,7 @@ func (c *collector) below(o *Resource, n *node, at path, pod bool) {
 		case value.resolved().kind == scalarNode, len(at) == 0 && name == "status":
 		case pod && (strings.HasSuffix(name, "ontainers") || name == "volumes"):
 		default:
-			c.pods(o, Value{value, key}, at.with(step{key: name, index: -1}))
+			c.pods(o, Value{value, key}, Value{n: n}, at.with(step{key: name, index: -1}))
 		}
 	}
 	merges := false

@@ -132,30 +132,59 @@ type Object struct {
 // A Result is what was found in a document.
 type Result struct {
 	Findings   []Finding // in the order of the document's pods and of the rules
+	Ignored    []Ignored // findings that count for nothing, in the same order
 	Pods       int
 	Containers int
-	Omitted    int // findings beyond the first 100,000, which are not in Findings
+	Omitted    int // findings beyond the first 100,000, which are in neither list
+
+	// Configuration is true for findings in a file that is no manifest: it is not counted
+	// as a document.
+	Configuration bool
+
+	used map[use]struct{}
+}
+
+// An Ignored is a finding that counts for nothing, and why.
+type Ignored struct {
+	Finding
+	By *Exception
 }
 
 // maxFindings bounds the findings in a document. A value in a file can be a few bytes, and
 // a finding has hundreds.
 const maxFindings = 100_000
 
-// Check evaluates the rules on a document.
-func Check(rules []Rule, d *manifest.Document) Result {
+// Check evaluates the rules on a document. It applies no exceptions.
+func Check(rules []Rule, d *manifest.Document) Result { return Checker{Rules: rules}.Check(d) }
+
+// A Checker evaluates rules on documents, and applies exceptions.
+type Checker struct {
+	Rules []Rule
+	Today string // the day in UTC, "2026-11-30"; if it is empty, no exception is applied
+}
+
+// Check evaluates the rules on a document. It applies the exceptions in the annotations of
+// the document, and those of configurations.
+func (c Checker) Check(d *manifest.Document, configs ...*Config) Result {
 	var result Result
 	for i := range d.Objects {
 		o := &d.Objects[i]
 		r := reporter{document: d, object: o, result: &result}
+		from := len(result.Findings)
+		ends := make([]int, 0, len(o.Pods)) // of the findings of each pod
 		for _, p := range o.Pods {
 			result.Pods++
-			checkPod(rules, newPod(o, p), r)
+			checkPod(c.Rules, newPod(o, p), r)
+			ends = append(ends, len(result.Findings))
 		}
-		for i := range rules {
-			if rules[i].object != nil {
-				r.rule, r.base = &rules[i], o.Value
-				rules[i].object(o, &r)
+		for i := range c.Rules {
+			if c.Rules[i].object != nil {
+				r.rule, r.base = &c.Rules[i], o.Value
+				c.Rules[i].object(o, &r)
 			}
+		}
+		if c.Today != "" {
+			c.except(r, configs, from, ends)
 		}
 	}
 	return result
@@ -203,7 +232,7 @@ func (r *reporter) at(fields []string, format string, args ...any) *Finding {
 
 // add adds a finding at a value.
 func (r *reporter) add(v manifest.Value, path, format string, args ...any) *Finding {
-	if len(r.result.Findings) == maxFindings {
+	if len(r.result.Findings)+len(r.result.Ignored) == maxFindings {
 		r.result.Omitted++
 		return &Finding{}
 	}

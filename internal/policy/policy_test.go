@@ -32,6 +32,15 @@ func read(t testing.TB, name, text string) []manifest.Document {
 	}
 }
 
+// findings returns the findings of one rule. Those about exceptions need the others.
+func findings(rule Rule, d *manifest.Document) []Finding {
+	if !IsAboutExceptions(rule.ID) {
+		return Check([]Rule{rule}, d).Findings
+	}
+	found := Checker{Rules: Rules(), Today: "2026-11-30"}.Check(d).Findings
+	return slices.DeleteFunc(found, func(f Finding) bool { return f.Rule != rule.ID })
+}
+
 // TestRules compares the findings of each rule with the comments in its file of good and
 // bad manifests: each line that a finding is expected at has a comment "want: MESSAGE", or
 // several, separated by ;;.
@@ -54,7 +63,7 @@ func TestRules(t *testing.T) {
 			}
 			good := 0
 			for _, d := range read(t, name, string(data)) {
-				found := Check([]Rule{rule}, &d).Findings
+				found := findings(rule, &d)
 				if len(found) == 0 {
 					good++
 				}

@@ -166,5 +166,21 @@ func Rules() []Rule {
 			References: []Reference{{cis, "5.1.1", "cluster-admin role is only used where required"}, {cis, "5.1.3", "wildcard use in Roles and ClusterRoles"}, {nsa, "", "Authentication and authorization"}},
 			object:     interactiveAccess,
 		},
+		exceptionRule(ExceptionInvalid, Medium, "An exception is not understood",
+			"It ignores nothing. Whoever wrote it believes that it does.",
+			"write it as adamant.sh/ignore.RULE: \"until=2027-03-31; owner=team-shop; reason=why\"",
+			"Annotations that begin with adamant.sh/ignore, of each object and pod template: the rule has to exist, and the end date, the owner and the reason have to be there."),
+		exceptionRule(ExceptionExpired, Medium, "An exception has ended",
+			"What it ignored counts again. It was accepted until that day only.",
+			"fix what it is for, or accept it again with another end date",
+			"Exceptions whose end date is before today, in UTC."),
+		exceptionRule(ExceptionUnused, Low, "An exception ignores nothing",
+			"What it was for is fixed, or it never matched. It would ignore the next finding of this kind without a decision.",
+			"remove it",
+			"Exceptions for a rule that was evaluated and has no finding there. Those of a configuration count only if its whole folder was checked and understood, or --config names it."),
 	}
+}
+
+func exceptionRule(id string, s Severity, title, reason, fix, decides string) Rule {
+	return Rule{ID: id, Severity: s, Title: title, Reason: reason, Fix: fix, Decides: decides, References: []Reference{{"Adamant", "docs/reference/check.md", "Exceptions"}}}
 }

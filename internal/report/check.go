@@ -37,6 +37,19 @@ type CheckFinding struct {
 	Path      string          `json:"path"` // of the field in the object; of a missing one, where it belongs
 	Message   string          `json:"message"`
 	Fix       string          `json:"fix"`
+
+	Ignored *CheckIgnored `json:"ignored,omitempty"` // why it counts for nothing; only with --show-ignored
+}
+
+// A CheckIgnored is why a finding counts for nothing.
+type CheckIgnored struct {
+	By     string `json:"by"`              // "exception"
+	Until  string `json:"until,omitempty"` // the last day, in UTC: "2027-03-31"
+	Owner  string `json:"owner,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	File   string `json:"file"`           // where the exception is
+	Line   int    `json:"line,omitempty"` // from 1
+	Path   string `json:"path,omitempty"` // of the annotation in its object, or of the item in a configuration
 }
 
 // A CheckObject names an object of a manifest. Its fields are empty if the manifest does
@@ -73,10 +86,13 @@ type CheckSummary struct {
 	Medium        int             `json:"medium"`
 	High          int             `json:"high"`
 	Critical      int             `json:"critical"`
+	Ignored       int             `json:"ignored"` // findings that exceptions cover, which are none of the above
 	Ambiguous     int             `json:"ambiguous"`
 	Omitted       int             `json:"omitted,omitempty"` // problems beyond the first 10,000, and findings beyond the first 100,000 of a document, which are in no list
 	FailOn        policy.Severity `json:"failOn"`
 	Rules         []string        `json:"rules"` // that were evaluated
+
+	ShowIgnored bool `json:"-"` // whether the findings that exceptions cover are printed
 }
 
 // maxProblems bounds the problems in a document, because a file of broken documents has one
@@ -88,8 +104,11 @@ func (s CheckSummary) Verdict() Verdict { return verdictOf(s.Failing > 0, s.NotU
 
 // add counts a document.
 func (s *CheckSummary) add(d *manifest.Document, r policy.Result) {
-	s.Documents++
+	if !r.Configuration {
+		s.Documents++
+	}
 	switch {
+	case r.Configuration:
 	case len(d.NotUnderstood)+r.Omitted > 0:
 		s.NotUnderstood++
 	case d.HasPods():
@@ -101,6 +120,7 @@ func (s *CheckSummary) add(d *manifest.Document, r policy.Result) {
 	s.Containers += r.Containers
 	s.Ambiguous += len(d.Ambiguous)
 	s.Omitted += r.Omitted
+	s.Ignored += len(r.Ignored)
 	s.Findings += len(r.Findings)
 	for _, f := range r.Findings {
 		if f.Severity >= s.FailOn {
@@ -132,6 +152,13 @@ func (s CheckSummary) WriteText(w io.Writer, color bool) error {
 		fmt.Fprintf(b, "; %d of them below %s, which do not fail", s.Findings-s.Failing, s.FailOn)
 	}
 	fmt.Fprintln(b)
+	if s.Ignored > 0 {
+		fmt.Fprintf(b, "%s more ignored by exceptions", text.Count(s.Ignored, "finding"))
+		if !s.ShowIgnored {
+			b.WriteString("; --show-ignored prints them")
+		}
+		fmt.Fprintln(b)
+	}
 	if s.Omitted > 0 {
 		fmt.Fprintf(b, "%s more in documents with too many\n", text.Count(s.Omitted, "finding"))
 	}
@@ -170,6 +197,28 @@ func newFinding(f policy.Finding, failOn policy.Severity) CheckFinding {
 	}
 }
 
+func newIgnored(i policy.Ignored) CheckFinding {
+	f := newFinding(i.Finding, policy.Critical+1)
+	e := i.By
+	f.Ignored = &CheckIgnored{By: "exception", Until: e.Until, Owner: e.Owner, Reason: e.Reason, File: e.Place.File, Line: e.Place.Line, Path: e.Path}
+	return f
+}
+
+// findings returns what is printed of a document: its findings, and what exceptions cover if
+// that is asked for.
+func (s CheckSummary) findings(r policy.Result) []CheckFinding {
+	var list []CheckFinding
+	for _, f := range r.Findings {
+		list = append(list, newFinding(f, s.FailOn))
+	}
+	if s.ShowIgnored {
+		for _, i := range r.Ignored {
+			list = append(list, newIgnored(i))
+		}
+	}
+	return list
+}
+
 // A CheckJSONWriter writes a CheckReport as JSON. It holds only the problems.
 type CheckJSONWriter struct {
 	out     *bufio.Writer
@@ -191,9 +240,9 @@ func newCheckReport(s CheckSummary) CheckReport {
 // Document implements CheckWriter.
 func (c *CheckJSONWriter) Document(d *manifest.Document, r policy.Result) error {
 	c.report.add(d, r)
-	for _, f := range r.Findings {
+	for _, f := range c.report.Summary.findings(r) {
 		c.next()
-		if err := c.value("    ", newFinding(f, c.report.Summary.FailOn)); err != nil {
+		if err := c.value("    ", f); err != nil {
 			return err
 		}
 	}
@@ -279,7 +328,10 @@ func NewCheckTextWriter(p TextPrinter, s CheckSummary) *CheckTextWriter {
 // Document implements CheckWriter.
 func (c *CheckTextWriter) Document(d *manifest.Document, r policy.Result) error {
 	c.summary.add(d, r)
-	if len(d.NotUnderstood)+len(d.Ambiguous)+len(r.Findings) == 0 {
+	if !c.summary.ShowIgnored {
+		r.Ignored = nil
+	}
+	if len(d.NotUnderstood)+len(d.Ambiguous)+len(r.Findings)+len(r.Ignored) == 0 {
 		return nil
 	}
 	var b bytes.Buffer
@@ -291,7 +343,10 @@ func (c *CheckTextWriter) Document(d *manifest.Document, r policy.Result) error 
 		c.problem(&b, yellow, "ambiguous", e)
 	}
 	for _, f := range r.Findings {
-		c.finding(&b, f)
+		c.finding(&b, f, nil)
+	}
+	for _, i := range r.Ignored {
+		c.finding(&b, i.Finding, i.By)
 	}
 	_, err := c.out.Write(b.Bytes())
 	return err
@@ -328,19 +383,28 @@ func (c *CheckTextWriter) problem(b *bytes.Buffer, color, what string, e manifes
 // maxMessage bounds a message, which may have text from a manifest in it, in bytes.
 const maxMessage = 1000
 
-func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding) {
+// finding writes a finding, and the exception that covers it if there is one.
+func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding, by *policy.Exception) {
 	if f.Object != c.object {
 		c.object = f.Object
 		o := manifest.Resource{Kind: f.Object.Kind, Namespace: f.Object.Namespace, Name: f.Object.Name}
 		fmt.Fprintf(b, "\n  %s\n", text.Excerpt(o.String(), maxMessage))
 	}
 	p := f.Place
-	fmt.Fprintf(b, "\n    %s  %s  %s:%d:%d\n", c.paint.paint(severityColor(f.Severity), f.Severity.String()), c.paint.paint(bold, f.Rule), text.Escape(p.File), p.Line, p.Column)
+	label := c.paint.paint(severityColor(f.Severity), f.Severity.String())
+	if by != nil {
+		label = "ignored"
+	}
+	fmt.Fprintf(b, "\n    %s  %s  %s:%d:%d\n", label, c.paint.paint(bold, f.Rule), text.Escape(p.File), p.Line, p.Column)
 	message := f.Message
 	if f.Container != "" {
 		message = "container " + f.Container + ": " + message
 	}
 	fmt.Fprintf(b, "    %s\n", text.Excerpt(message, maxMessage))
+	if by != nil {
+		fmt.Fprintf(b, "    until %s by %s: %s (%s:%d)\n", text.Escape(by.Until), text.Excerpt(by.Owner, maxMessage), text.Excerpt(by.Reason, maxMessage), text.Escape(by.Place.File), by.Place.Line)
+		return
+	}
 	c.excerpt(b, p)
 	fmt.Fprintf(b, "    fix: %s\n", text.Escape(f.Fix))
 }
@@ -399,9 +463,7 @@ func NewCheckCollector(p Printer, s CheckSummary) *CheckCollector {
 // Document implements CheckWriter.
 func (c *CheckCollector) Document(d *manifest.Document, r policy.Result) error {
 	c.report.add(d, r)
-	for _, f := range r.Findings {
-		c.report.Findings = append(c.report.Findings, newFinding(f, c.report.Summary.FailOn))
-	}
+	c.report.Findings = append(c.report.Findings, c.report.Summary.findings(r)...)
 	return nil
 }
 

@@ -31,8 +31,9 @@ func TestChaos(t *testing.T) {
 	const rollouts = 50
 	begun := 0
 	for n := range rollouts {
-		// If the previous rollout was rolled back, this version still runs.
-		if s.apply(webManifest([]string{"chaos-a", "chaos-b"}[n%2], 2, port)) != local.Unchanged {
+		// If the previous rollout was rolled back, this version still runs, and the
+		// other one is to be tried again.
+		if s.apply(webManifest([]string{"chaos-a", "chaos-b"}[n%2], 2, port), "--retry") != local.Unchanged {
 			begun++
 		}
 		time.Sleep(time.Duration(r.IntN(1500)) * time.Millisecond)

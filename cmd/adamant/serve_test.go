@@ -121,12 +121,12 @@ func (s *served) load(name, version, nature string) {
 }
 
 // apply applies a manifest and returns the action for its workload.
-func (s *served) apply(text string) local.Action {
+func (s *served) apply(text string, flags ...string) local.Action {
 	s.t.Helper()
 	file := filepath.Join(s.dir, "manifest.yaml")
 	check(s.t, os.WriteFile(file, []byte(text), 0o600))
 	var out local.OutcomeDocument
-	check(s.t, s.ask(&out, "apply", "-f", file, "-o", "json"))
+	check(s.t, s.ask(&out, append([]string{"apply", "-f", file, "-o", "json"}, flags...)...))
 	for _, r := range out.Results {
 		if r.Generation != 0 {
 			return r.Action

@@ -218,7 +218,7 @@ func restricted(t *testing.T, o Options, s Workload) Workload {
 }
 
 func appOptions(t *testing.T, e *pod.Engine, app appimage.App) Options {
-	o := Options{Engine: e, Load: Load{Quiet: time.Second}, Say: t.Logf}
+	o := Options{Engine: e, Load: Load{Quiet: time.Second}, Ready: readyWithin(app), Say: t.Logf}
 	if app.HTTP != "" {
 		o.Load.HTTP = []string{fmt.Sprintf(":%d%s", app.Port, app.HTTP)}
 	}
@@ -226,6 +226,14 @@ func appOptions(t *testing.T, e *pod.Engine, app appimage.App) Options {
 		o.Load.Commands = []string{quoted(app.Exercise)}
 	}
 	return o
+}
+
+// readyWithin returns how long an application may take to start on a busy machine.
+func readyWithin(app appimage.App) time.Duration {
+	if app.Name == "rabbitmq" {
+		return 5 * time.Minute
+	}
+	return defaultReady
 }
 
 // appManifest returns a pod of the application with a readiness probe, as users
@@ -244,7 +252,7 @@ spec:
 	// Some applications listen on the loopback address only, so the probe runs
 	// inside the container.
 	if app.Port != 0 {
-		text += fmt.Sprintf("    startupProbe:\n      exec: {command: [bash, -c, '</dev/tcp/127.0.0.1/%d']}\n      periodSeconds: 1\n      failureThreshold: 60\n", app.Port)
+		text += fmt.Sprintf("    startupProbe:\n      exec: {command: [bash, -c, '</dev/tcp/127.0.0.1/%d']}\n      periodSeconds: 1\n      failureThreshold: %d\n", app.Port, int(readyWithin(app).Seconds()))
 	}
 	return text
 }

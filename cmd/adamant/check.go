@@ -33,7 +33,7 @@ its line, and the exit code is 4 then. It is 3 if there are findings, and 0 if n
 With --fail-on, findings of less than that severity are printed and do not fail.
 
 -o sarif is for code scanning and editors, -o github for lines of a pull request,
--o junit for whatever shows results of tests.
+-o junit for whatever shows results of tests, -o openreports for a cluster.
 
 An exception ignores findings of a rule until a day. It is an annotation of an object or
 of a pod template, and has an owner and a reason. What is ignored is counted, and an
@@ -59,7 +59,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			}
 			summary := report.NewCheckSummary(rules, failOn)
 			summary.ShowIgnored = showIgnored
-			w := a.checkWriter(rules, summary)
+			w := a.checkWriter(paths, rules, summary)
 			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly)}
 			count, err := source.Each(cmd.Context(), paths, a.in, func(d *manifest.Document) policy.Result { return checker.Check(d) }, w.Document)
 			if err != nil {
@@ -78,12 +78,12 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore, too, with who accepted them and why")
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
-	return withFormats(cmd, report.FormatSARIF, report.FormatJUnit, report.FormatGitHub)
+	return withFormats(cmd, report.FormatSARIF, report.FormatJUnit, report.FormatGitHub, report.FormatOpenReports)
 }
 
 // checkWriter returns the writer for --output. All but YAML are written while documents are
 // read.
-func (a *app) checkWriter(rules []policy.Rule, s report.CheckSummary) report.CheckWriter {
+func (a *app) checkWriter(paths []string, rules []policy.Rule, s report.CheckSummary) report.CheckWriter {
 	switch report.Format(a.output) {
 	case report.FormatSARIF:
 		return report.NewCheckSARIFWriter(a.out, rules, s)
@@ -91,6 +91,8 @@ func (a *app) checkWriter(rules []policy.Rule, s report.CheckSummary) report.Che
 		return report.NewCheckGitHubWriter(a.out, s)
 	case report.FormatJUnit:
 		return report.NewCheckJUnitWriter(a.out, s)
+	case report.FormatOpenReports:
+		return report.NewCheckOpenReportsWriter(a.out, paths, time.Now(), s)
 	}
 	switch p := a.printer().(type) {
 	case report.JSONPrinter:

@@ -20,9 +20,10 @@ const (
 	FormatWide Format = "wide" // FormatText with more columns
 	FormatName Format = "name" // a name in each line, as commands accept it
 
-	FormatSARIF  Format = "sarif"  // SARIF 2.1.0, for code scanning
-	FormatGitHub Format = "github" // workflow commands of GitHub Actions
-	FormatJUnit  Format = "junit"  // the XML of JUnit
+	FormatSARIF       Format = "sarif"       // SARIF 2.1.0, for code scanning
+	FormatGitHub      Format = "github"      // workflow commands of GitHub Actions
+	FormatJUnit       Format = "junit"       // the XML of JUnit
+	FormatOpenReports Format = "openreports" // ClusterReports of openreports.io
 )
 
 // IsDocument reports whether the output is for programs, so that it must be complete and

@@ -24,8 +24,9 @@ type OpenReport struct {
 
 // OpenReportMetadata names a report.
 type OpenReportMetadata struct {
-	Name   string            `json:"name"`
-	Labels map[string]string `json:"labels"`
+	Name        string            `json:"name"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // OpenReportSummary counts results.
@@ -39,14 +40,23 @@ type OpenReportSummary struct {
 
 // An OpenReportResult is one finding.
 type OpenReportResult struct {
-	Policy     string            `json:"policy"`
-	Rule       string            `json:"rule,omitempty"`
-	Category   string            `json:"category,omitempty"`
-	Severity   string            `json:"severity,omitempty"` // critical, high, medium, low, info
-	Timestamp  OpenReportTime    `json:"timestamp"`
-	Result     string            `json:"result"` // pass, fail, warn, error, skip
-	Message    string            `json:"message,omitempty"`
-	Properties map[string]string `json:"properties,omitempty"`
+	Policy     string              `json:"policy"`
+	Rule       string              `json:"rule,omitempty"`
+	Category   string              `json:"category,omitempty"`
+	Severity   string              `json:"severity,omitempty"` // critical, high, medium, low, info
+	Timestamp  OpenReportTime      `json:"timestamp"`
+	Result     string              `json:"result"` // pass, fail, warn, error, skip
+	Subjects   []OpenReportSubject `json:"resources,omitempty"`
+	Message    string              `json:"message,omitempty"`
+	Properties map[string]string   `json:"properties,omitempty"`
+}
+
+// An OpenReportSubject is an object that a result is about.
+type OpenReportSubject struct {
+	APIVersion string `json:"apiVersion,omitempty"`
+	Kind       string `json:"kind,omitempty"`
+	Namespace  string `json:"namespace,omitempty"`
+	Name       string `json:"name,omitempty"`
 }
 
 // OpenReportTime is a time as protobuf has it.
@@ -67,7 +77,7 @@ const maxProperty = 1000
 func serversOpenReport(c servers.Comparison, at time.Time) OpenReport {
 	r := OpenReport{
 		APIVersion: "openreports.io/v1alpha1", Kind: "ClusterReport", Source: "adamant",
-		Metadata: OpenReportMetadata{"adamant-servers-" + nameOf(c), map[string]string{"app.kubernetes.io/managed-by": "adamant"}},
+		Metadata: OpenReportMetadata{Name: "adamant-servers-" + nameOf(c), Labels: map[string]string{"app.kubernetes.io/managed-by": "adamant"}},
 	}
 	add := func(name, rule, severity, result, message, why string) {
 		res := OpenReportResult{
@@ -119,8 +129,12 @@ func summaryOf(results []OpenReportResult) OpenReportSummary {
 			s.Pass++
 		case "fail":
 			s.Fail++
+		case "warn":
+			s.Warn++
 		case "error":
 			s.Error++
+		case "skip":
+			s.Skip++
 		}
 	}
 	return s

@@ -76,7 +76,7 @@ func newRootCommand(a *app) *cobra.Command {
 	for _, name := range []string{"data-dir", "state-dir", "runtime-endpoint"} {
 		flags.Lookup(name).DefValue = "" // help shows the built-in one, not the environment's
 	}
-	flags.StringVarP(&a.output, "output", "o", "text", "text, json or yaml; lists also as wide, and name for scripts; check also as sarif, junit, github or openreports")
+	flags.StringVarP(&a.output, "output", "o", "text", "text, json or yaml; lists also as wide, and name for scripts; check also as sarif, junit, github, openreports or html")
 	flags.StringVar(&a.color, "color", "auto", "auto, always or never")
 	must(root.RegisterFlagCompletionFunc("output", completeFormats))
 	must(root.RegisterFlagCompletionFunc("color", choices("auto", "always", "never")))

@@ -33,7 +33,8 @@ its line, and the exit code is 4 then. It is 3 if there are findings, and 0 if n
 With --fail-on, findings of less than that severity are printed and do not fail.
 
 -o sarif is for code scanning and editors, -o github for lines of a pull request,
--o junit for whatever shows results of tests, -o openreports for a cluster.
+-o junit for whatever shows results of tests, -o openreports for a cluster, -o html is
+one page.
 
 An exception ignores findings of a rule until a day. It is an annotation of an object or
 of a pod template, and has an owner and a reason. What is ignored is counted, and an
@@ -47,7 +48,8 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
   adamant check deploy/ --fail-on high -o json
   adamant check deploy/ --show-ignored
-  adamant check deploy/ -o sarif > check.sarif`,
+  adamant check deploy/ -o sarif > check.sarif
+  adamant check deploy/ -o html > check.html`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			paths, err := files.paths(args)
 			if err != nil {
@@ -78,7 +80,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore, too, with who accepted them and why")
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
-	return withFormats(cmd, report.FormatSARIF, report.FormatJUnit, report.FormatGitHub, report.FormatOpenReports)
+	return withFormats(cmd, report.FormatSARIF, report.FormatJUnit, report.FormatGitHub, report.FormatOpenReports, report.FormatHTML)
 }
 
 // checkWriter returns the writer for --output. All but YAML are written while documents are
@@ -91,6 +93,8 @@ func (a *app) checkWriter(paths []string, rules []policy.Rule, s report.CheckSum
 		return report.NewCheckGitHubWriter(a.out, s)
 	case report.FormatJUnit:
 		return report.NewCheckJUnitWriter(a.out, s)
+	case report.FormatHTML:
+		return report.NewCheckHTMLWriter(a.out, time.Now(), s)
 	case report.FormatOpenReports:
 		return report.NewCheckOpenReportsWriter(a.out, paths, time.Now(), s)
 	}

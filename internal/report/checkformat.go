@@ -44,3 +44,15 @@ func documentName(d *manifest.Document) string {
 	}
 	return name
 }
+
+// ignoredText returns who accepted a finding, until when and why.
+func ignoredText(i policy.Ignored) string {
+	s := "until " + i.By.Until
+	if i.By.Owner != "" {
+		s += ", accepted by " + i.By.Owner
+	}
+	if i.By.Reason != "" {
+		s += ": " + i.By.Reason
+	}
+	return text.Excerpt(s, maxMessage)
+}

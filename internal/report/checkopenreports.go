@@ -66,7 +66,7 @@ func (c *CheckOpenReportsWriter) Document(d *manifest.Document, r policy.Result)
 			return err
 		}
 	}
-	if len(d.NotUnderstood)+len(r.Findings)+r.Omitted > 0 {
+	if r.Configuration || len(d.NotUnderstood)+len(r.Findings)+r.Omitted > 0 {
 		return nil
 	}
 	for _, o := range d.Objects {

@@ -24,6 +24,7 @@ const (
 	FormatGitHub      Format = "github"      // workflow commands of GitHub Actions
 	FormatJUnit       Format = "junit"       // the XML of JUnit
 	FormatOpenReports Format = "openreports" // ClusterReports of openreports.io
+	FormatHTML        Format = "html"        // a page
 )
 
 // IsDocument reports whether the output is for programs, so that it must be complete and

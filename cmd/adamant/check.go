@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/manifest/source"
 	"github.com/adamant-sh/adamant/internal/policy"
 	"github.com/adamant-sh/adamant/internal/report"
@@ -16,6 +15,7 @@ func newCheckCommand(a *app) *cobra.Command {
 	var ids []string
 	failOn := policy.Low
 	var showIgnored bool
+	var config string
 	cmd := &cobra.Command{
 		Use:   "check PATH...",
 		Short: "Find what is mutable in manifests",
@@ -42,12 +42,22 @@ exception that has ended, is not needed or is not understood is a finding itself
 
   adamant.sh/ignore.pull-policy: "until=2027-03-31; owner=team-shop; reason=TICKET-1"
 
+A file .adamant.yaml has exceptions for the objects of its folder and the folders below:
+
+  exceptions:
+  - rules: [root-not-read-only]
+    selector: {kind: DaemonSet, namespace: kube-system, name: "cni-*", container: agent}
+    until: 2027-03-31
+    owner: team-net
+    reason: TICKET-2
+
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
   helm template chart/ | adamant check -
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
   adamant check deploy/ --fail-on high -o json
   adamant check deploy/ --show-ignored
+  helm template chart/ | adamant check - --config ci/adamant.yaml
   adamant check deploy/ -o sarif > check.sarif
   adamant check deploy/ -o html > check.html`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -63,7 +73,11 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			summary.ShowIgnored = showIgnored
 			w := a.checkWriter(paths, rules, summary)
 			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly)}
-			count, err := source.Each(cmd.Context(), paths, a.in, func(d *manifest.Document) policy.Result { return checker.Check(d) }, w.Document)
+			configs, err := openCheckConfigs(config, paths)
+			if err != nil {
+				return err
+			}
+			count, err := checkEach(cmd.Context(), checker, configs, paths, a.in, w)
 			if err != nil {
 				return err
 			}
@@ -77,6 +91,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	files.add(cmd, "check")
 	cmd.Flags().StringSliceVar(&ids, "rules", nil, "evaluate only these rules, separated by commas; adamant explain lists all")
 	cmd.Flags().TextVar(&failOn, "fail-on", policy.Low, "least severity that makes the exit code 3: low, medium, high or critical")
+	cmd.Flags().StringVar(&config, "config", "", "use this configuration instead of the files "+source.ConfigName+" of folders and their parents")
 	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore, too, with who accepted them and why")
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))

@@ -48,6 +48,11 @@ func (s Selector) isEmpty() bool {
 	return s.Kind+s.Namespace+s.Name+s.Container == "" && len(s.Labels) == 0
 }
 
+// String returns the selector in one line.
+func (s Selector) String() string {
+	return fmt.Sprintf("%q %q %q %q %q", s.Kind, s.Namespace, s.Name, s.Container, s.Labels)
+}
+
 // matchesObject reports whether the selector is for an object.
 func (s Selector) matchesObject(o *manifest.Resource) bool {
 	if !matches(s.Kind, o.Kind) || !matches(s.Namespace, o.Namespace) || !matches(s.Name, o.Name) {

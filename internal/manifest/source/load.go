@@ -85,7 +85,13 @@ func expand(paths []string) ([]string, error) {
 	return names, nil
 }
 
+// ConfigName is the name of the file that configures a folder. It is no manifest.
+const ConfigName = ".adamant.yaml"
+
 func isManifestName(name string) bool {
+	if filepath.Base(name) == ConfigName {
+		return false
+	}
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".yaml", ".yml", ".json":
 		return true

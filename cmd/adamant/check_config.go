@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/source"
+	"github.com/adamant-sh/adamant/internal/policy"
+	"github.com/adamant-sh/adamant/internal/report"
+)
+
+// checkConfigs are the configurations of a check: those of the folders of its files, or one
+// for all.
+type checkConfigs struct {
+	one     *policy.Config
+	folders source.Inherited[*policy.Config]
+}
+
+// openCheckConfigs reads the configuration that is named, or those of the folders of paths,
+// so that an error in them is found before anything is printed.
+func openCheckConfigs(name string, paths []string) (*checkConfigs, error) {
+	c := &checkConfigs{folders: source.Inherited[*policy.Config]{
+		Name: source.ConfigName, Limit: policy.MaxConfigSize, Paths: paths, Parse: policy.ParseConfig,
+	}}
+	if name != "" {
+		data, err := source.ReadRegular(name, policy.MaxConfigSize)
+		if err == nil {
+			c.one, err = policy.ParseConfig(name, data)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read configuration: %w", err)
+		}
+		return c, nil
+	}
+	for _, path := range paths {
+		folder := filepath.Dir(path)
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			folder = path
+		}
+		if _, err := c.of(folder); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// of returns the configurations for the files of a folder.
+func (c *checkConfigs) of(folder string) ([]*policy.Config, error) {
+	if c.one != nil {
+		return []*policy.Config{c.one}, nil
+	}
+	configs, err := c.folders.Of(folder)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return configs, nil
+}
+
+// checkEach checks the documents of all paths, and then the configurations that were used.
+func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, paths []string, stdin io.Reader, w report.CheckWriter) (source.Count, error) {
+	type checked struct {
+		policy.Result
+		err error
+	}
+	tally := policy.Tally{Checker: checker}
+	count, err := source.Each(ctx, paths, stdin, func(d *manifest.Document) checked {
+		if len(d.Objects) == 0 {
+			return checked{}
+		}
+		applied, err := configs.of(filepath.Dir(d.File))
+		if err != nil {
+			return checked{err: err}
+		}
+		return checked{Result: checker.Check(d, applied...)}
+	}, func(d *manifest.Document, c checked) error {
+		if c.err != nil {
+			return c.err
+		}
+		tally.Add(d, c.Result)
+		return w.Document(d, c.Result)
+	})
+	if err != nil {
+		return count, err
+	}
+	return count, configs.each(func(config *policy.Config, all bool) error {
+		r := tally.Findings(config, all)
+		if len(r.Findings) == 0 {
+			return nil
+		}
+		return w.Document(&manifest.Document{File: config.File}, r)
+	})
+}
+
+// each calls do with each configuration, and whether all that it is for was checked.
+func (c *checkConfigs) each(do func(config *policy.Config, all bool) error) error {
+	if c.one != nil {
+		return do(c.one, true)
+	}
+	found := c.folders.All()
+	slices.SortFunc(found, func(a, b source.Found[*policy.Config]) int { return strings.Compare(a.Folder, b.Folder) })
+	for _, f := range found {
+		if err := do(f.Value, c.folders.Covers(f.Folder)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

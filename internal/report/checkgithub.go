@@ -38,6 +38,11 @@ func (c *CheckGitHubWriter) Document(d *manifest.Document, r policy.Result) erro
 	for _, f := range r.Findings {
 		c.command(gitHubLevel(f.Severity), f.Place, f.Rule+" ("+f.Severity.String()+")", findingText(f)+"\nFix: "+f.Fix)
 	}
+	if c.summary.ShowIgnored {
+		for _, i := range r.Ignored {
+			c.command("notice", i.Place, i.Rule+" (ignored)", findingText(i.Finding)+"\nIgnored "+ignoredText(i))
+		}
+	}
 	return nil
 }
 
@@ -84,13 +89,18 @@ func gitHubLevel(s policy.Severity) string {
 	return "error"
 }
 
+var (
+	gitHubDataEscapes     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	gitHubPropertyEscapes = strings.NewReplacer(":", "%3A", ",", "%2C")
+)
+
 // gitHubData returns the text of a command. A line break of its own would begin another
 // command.
 func gitHubData(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text.EscapeLines(s))
+	return gitHubDataEscapes.Replace(text.EscapeLines(s))
 }
 
 // gitHubProperty returns the value of a property of a command.
 func gitHubProperty(s string) string {
-	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(gitHubData(s))
+	return gitHubPropertyEscapes.Replace(gitHubData(s))
 }

@@ -99,6 +99,16 @@ func (c *CheckJUnitWriter) Document(d *manifest.Document, r policy.Result) error
 			return err
 		}
 	}
+	if c.summary.ShowIgnored {
+		for _, i := range r.Ignored {
+			one := c.finding(i.Finding)
+			why := "ignored " + ignoredText(i)
+			one.Failure, one.Skipped = nil, &junitResult{Message: why + ": " + findingText(i.Finding), Type: "ignored"}
+			if err := c.add(one); err != nil {
+				return err
+			}
+		}
+	}
 	if r.Configuration || len(d.NotUnderstood)+len(r.Findings)+r.Omitted > 0 {
 		return nil
 	}
@@ -187,7 +197,7 @@ func (c *CheckJUnitWriter) Close(files int) (Verdict, error) {
 		value int
 	}{
 		{"files", s.Files}, {"documents", s.Documents}, {"checked", s.Checked}, {"withoutPodTemplate", s.WithoutPod}, {"notUnderstood", s.NotUnderstood},
-		{"findings", s.Findings}, {"failing", s.Failing}, {"critical", s.Critical}, {"high", s.High}, {"medium", s.Medium}, {"low", s.Low},
+		{"findings", s.Findings}, {"failing", s.Failing}, {"critical", s.Critical}, {"high", s.High}, {"medium", s.Medium}, {"low", s.Low}, {"ignored", s.Ignored},
 		{"ambiguous", s.Ambiguous}, {"omitted", s.Omitted},
 	} {
 		c.suite.Properties.List = append(c.suite.Properties.List, junitProperty{p.name, fmt.Sprint(p.value)})

@@ -66,6 +66,16 @@ func (c *CheckOpenReportsWriter) Document(d *manifest.Document, r policy.Result)
 			return err
 		}
 	}
+	if c.summary.ShowIgnored {
+		for _, i := range r.Ignored {
+			one := c.finding(i.Finding)
+			one.Result = "skip"
+			one.Properties["adamant.sh/ignored"] = ignoredText(i)
+			if err := c.add(one); err != nil {
+				return err
+			}
+		}
+	}
 	if r.Configuration || len(d.NotUnderstood)+len(r.Findings)+r.Omitted > 0 {
 		return nil
 	}

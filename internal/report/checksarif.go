@@ -56,11 +56,31 @@ func (c *CheckSARIFWriter) Document(d *manifest.Document, r policy.Result) error
 	c.note(noteNotUnderstood, "error", d.NotUnderstood)
 	c.note(noteAmbiguous, "warning", d.Ambiguous)
 	for _, f := range r.Findings {
-		if err := c.result(f); err != nil {
+		if err := c.result(f, nil); err != nil {
 			return err
 		}
 	}
+	if c.summary.ShowIgnored {
+		for _, i := range r.Ignored {
+			if err := c.result(i.Finding, suppressionsOf(i)); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// suppressionsOf returns the exception for a finding. Without suppressions a result counts.
+func suppressionsOf(i policy.Ignored) []sarifSuppression {
+	kind := "inSource"
+	if i.By.Place.File != i.Place.File {
+		kind = "external"
+	}
+	physical := sarifPhysical{Artifact: sarifArtifactOf(i.By.Place.File)}
+	if i.By.Place.Line > 0 {
+		physical.Region = &sarifRegion{StartLine: i.By.Place.Line, StartColumn: max(i.By.Place.Column, 1)}
+	}
+	return []sarifSuppression{{Kind: kind, Status: "accepted", Justification: sarifMessage(ignoredText(i)).Text, Location: sarifLocation{Physical: physical}}}
 }
 
 func (c *CheckSARIFWriter) note(id, level string, errs manifest.Errors) {
@@ -78,7 +98,7 @@ func (c *CheckSARIFWriter) note(id, level string, errs manifest.Errors) {
 }
 
 // result writes one finding.
-func (c *CheckSARIFWriter) result(f policy.Finding) error {
+func (c *CheckSARIFWriter) result(f policy.Finding, suppressions []sarifSuppression) error {
 	if err := c.begin(); err != nil {
 		return err
 	}
@@ -94,7 +114,8 @@ func (c *CheckSARIFWriter) result(f policy.Finding) error {
 			Logical:  sarifLogicalOf(f),
 		}},
 		Fingerprints: map[string]string{"adamant/v1": f.Fingerprint()},
-		Properties:   map[string]any{"adamant/severity": f.Severity, "adamant/fails": f.Severity >= c.summary.FailOn},
+		Properties:   map[string]any{"adamant/severity": f.Severity, "adamant/fails": f.Severity >= c.summary.FailOn && suppressions == nil},
+		Suppressions: suppressions,
 	})
 }
 

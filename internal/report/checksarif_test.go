@@ -13,11 +13,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/policy"
 )
 
@@ -149,6 +151,51 @@ func TestCheckSARIFFingerprints(t *testing.T) {
 		seen[want] = true
 		if line := *after.Results[i].Locations[0].PhysicalLocation.Region.StartLine; line != *r.Locations[0].PhysicalLocation.Region.StartLine+50 {
 			t.Errorf("%s: line %d", *r.RuleID, line)
+		}
+	}
+}
+
+const ignoring = `apiVersion: v1
+kind: Pod
+metadata: {name: a, annotations: {adamant.sh/ignore.image-not-pinned: "until=2027-03-31; owner=team-a; reason=TICKET-1"}}
+spec: {containers: [{name: c, image: i}]}
+`
+
+// What an exception ignores is counted in each format, and shown as ignored if that is
+// asked for.
+func TestCheckFormatsIgnored(t *testing.T) {
+	for _, show := range []bool{false, true} {
+		var out [5]bytes.Buffer
+		s := NewCheckSummary(policy.Rules(), policy.Low)
+		s.ShowIgnored = show
+		for i, w := range []CheckWriter{
+			NewCheckSARIFWriter(&out[0], policy.Rules(), s), NewCheckGitHubWriter(&out[1], s), NewCheckJUnitWriter(&out[2], s),
+			NewCheckOpenReportsWriter(&out[3], nil, time.Now(), s), NewCheckHTMLWriter(&out[4], time.Now(), s),
+		} {
+			d := manifest.ReadDocuments("x.yaml", 1, []byte(ignoring))[0]
+			if err := w.Document(&d, policy.Checker{Rules: policy.Rules(), Today: "2026-11-30"}.Check(&d)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Close(1); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(out[i].String(), "TICKET-1"); got != show {
+				t.Errorf("%T: the reason is there: %v, want %v", w, got, show)
+			}
+			if !strings.Contains(out[i].String(), "1 finding more ignored by exceptions") {
+				t.Errorf("%T does not count what is ignored", w)
+			}
+		}
+		suppressed := 0
+		for _, r := range readSARIF(t, out[0].Bytes()).Results {
+			if len(r.Suppressions) > 0 && *r.Suppressions[0].Kind == "inSource" && *r.Suppressions[0].Location.PhysicalLocation.Region.StartLine == 3 {
+				suppressed++
+			}
+		}
+		skipped := readJUnit(t, out[2].String()).Suites[0].Skipped
+		reported := readReports(t, out[3].Bytes())[0].Summary.Skip
+		if want := map[bool]int{true: 1}[show]; suppressed != want || skipped != want || reported != want {
+			t.Errorf("%d suppressed, %d skipped and %d reported, want %d", suppressed, skipped, reported, want)
 		}
 	}
 }

@@ -15,7 +15,7 @@ func newCheckCommand(a *app) *cobra.Command {
 	var ids []string
 	failOn := policy.Low
 	var showIgnored bool
-	var config string
+	var config, baseline, writeBaseline string
 	cmd := &cobra.Command{
 		Use:   "check PATH...",
 		Short: "Find what is mutable in manifests",
@@ -51,6 +51,9 @@ A file .adamant.yaml has exceptions for the objects of its folder and the folder
     owner: team-net
     reason: TICKET-2
 
+In an old repository, --write-baseline FILE writes what is there, and with --baseline FILE
+only other findings fail. What is in the file is counted, and so is what no longer occurs.
+
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
   helm template chart/ | adamant check -
@@ -58,6 +61,8 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
   adamant check deploy/ --fail-on high -o json
   adamant check deploy/ --show-ignored
   helm template chart/ | adamant check - --config ci/adamant.yaml
+  adamant check deploy/ --write-baseline check.baseline
+  adamant check deploy/ --baseline check.baseline
   adamant check deploy/ -o sarif > check.sarif
   adamant check deploy/ -o html > check.html`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -69,16 +74,23 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			if err != nil {
 				return usageError{err}
 			}
+			known, err := openBaseline(baseline, writeBaseline)
+			if err != nil {
+				return err
+			}
 			summary := report.NewCheckSummary(rules, failOn)
-			summary.ShowIgnored = showIgnored
+			summary.ShowIgnored, summary.Baseline = showIgnored, known.counts()
 			w := a.checkWriter(paths, rules, summary)
 			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly)}
 			configs, err := openCheckConfigs(config, paths)
 			if err != nil {
 				return err
 			}
-			count, err := checkEach(cmd.Context(), checker, configs, paths, a.in, w)
+			count, err := checkEach(cmd.Context(), checker, configs, known, paths, a.in, w)
 			if err != nil {
+				return err
+			}
+			if err := known.end(rules, summary.Baseline); err != nil {
 				return err
 			}
 			verdict, err := w.Close(count.Files)
@@ -92,7 +104,9 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	cmd.Flags().StringSliceVar(&ids, "rules", nil, "evaluate only these rules, separated by commas; adamant explain lists all")
 	cmd.Flags().TextVar(&failOn, "fail-on", policy.Low, "least severity that makes the exit code 3: low, medium, high or critical")
 	cmd.Flags().StringVar(&config, "config", "", "use this configuration instead of the files "+source.ConfigName+" of folders and their parents")
-	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore, too, with who accepted them and why")
+	cmd.Flags().StringVar(&baseline, "baseline", "", "file of --write-baseline: findings that are in it do not fail, and are counted")
+	cmd.Flags().StringVar(&writeBaseline, "write-baseline", "", "write the findings to this file, sorted, so that only others fail with --baseline")
+	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore or that are in the baseline, too, with who accepted them and why")
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
 	return withFormats(cmd, report.FormatSARIF, report.FormatJUnit, report.FormatGitHub, report.FormatOpenReports, report.FormatHTML)

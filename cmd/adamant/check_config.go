@@ -63,7 +63,7 @@ func (c *checkConfigs) of(folder string) ([]*policy.Config, error) {
 }
 
 // checkEach checks the documents of all paths, and then the configurations that were used.
-func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, paths []string, stdin io.Reader, w report.CheckWriter) (source.Count, error) {
+func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, known *checkBaseline, paths []string, stdin io.Reader, w report.CheckWriter) (source.Count, error) {
 	type checked struct {
 		policy.Result
 		err error
@@ -83,6 +83,7 @@ func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfig
 			return c.err
 		}
 		tally.Add(d, c.Result)
+		known.cover(&c.Result)
 		return w.Document(d, c.Result)
 	})
 	if err != nil {

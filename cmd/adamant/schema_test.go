@@ -27,6 +27,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
+	"github.com/adamant-sh/adamant/internal/policy"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/workload/api"
 	"github.com/adamant-sh/adamant/internal/workload/event"
@@ -41,6 +42,7 @@ const schemaDir = "../../docs/reference/schemas"
 var documents = map[string]any{
 	document.ApplyResult:        local.OutcomeDocument{},
 	document.ClaimList:          local.ClaimList{},
+	document.CheckBaseline:      policy.BaselineDocument{},
 	document.CheckReport:        report.CheckReport{},
 	document.ClusterApplyResult: report.ClusterApplyResult{},
 	document.ClusterDiff:        report.ClusterDiff{},

@@ -10,6 +10,7 @@ const APIVersion = "adamant.sh/v1"
 // The kinds of documents. Each has a JSON Schema in docs/reference/schemas.
 const (
 	ApplyResult        = "ApplyResult"
+	CheckBaseline      = "CheckBaseline"
 	CheckReport        = "CheckReport"
 	ClaimList          = "ClaimList"
 	ClusterApplyResult = "ClusterApplyResult"

@@ -273,7 +273,7 @@ func (c Checker) except(r reporter, configs []*Config, from int, ends []int) {
 			}
 		}
 		if by != nil {
-			result.Ignored = append(result.Ignored, Ignored{f, by})
+			result.Ignored = append(result.Ignored, Ignored{Finding: f, By: by})
 		} else {
 			kept = append(kept, f)
 		}

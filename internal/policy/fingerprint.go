@@ -11,6 +11,8 @@ import (
 // gets another fingerprint.
 const fingerprintVersion = "1:"
 
+const fingerprintBytes = 16 // of a SHA-256 digest
+
 // Fingerprint identifies a finding in files that change: it stays the same when lines are
 // inserted above, when objects, containers or volumes are put in another order, and when
 // the object moves to another file. It is made of the rule, the group, kind, namespace and
@@ -30,7 +32,7 @@ func (f Finding) Fingerprint() string {
 	for _, p := range parts {
 		fmt.Fprintf(h, "%d:%s", len(p), p) // no two lists of parts have the same bytes
 	}
-	return fingerprintVersion + hex.EncodeToString(h.Sum(nil)[:16])
+	return fingerprintVersion + hex.EncodeToString(h.Sum(nil)[:fingerprintBytes])
 }
 
 // An identity is what distinguishes a finding from others of the same rule in the same

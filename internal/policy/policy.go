@@ -147,7 +147,8 @@ type Result struct {
 // An Ignored is a finding that counts for nothing, and why.
 type Ignored struct {
 	Finding
-	By *Exception
+	By       *Exception // nil if it is in a baseline
+	Baseline string     // file of the baseline
 }
 
 // maxFindings bounds the findings in a document. A value in a file can be a few bytes, and

@@ -43,11 +43,11 @@ type CheckFinding struct {
 
 // A CheckIgnored is why a finding counts for nothing.
 type CheckIgnored struct {
-	By     string `json:"by"`              // "exception"
+	By     string `json:"by"`              // "exception" or "baseline"
 	Until  string `json:"until,omitempty"` // the last day, in UTC: "2027-03-31"
 	Owner  string `json:"owner,omitempty"`
 	Reason string `json:"reason,omitempty"`
-	File   string `json:"file"`           // where the exception is
+	File   string `json:"file"`           // where the exception is, or the baseline
 	Line   int    `json:"line,omitempty"` // from 1
 	Path   string `json:"path,omitempty"` // of the annotation in its object, or of the item in a configuration
 }
@@ -88,11 +88,20 @@ type CheckSummary struct {
 	Critical      int             `json:"critical"`
 	Ignored       int             `json:"ignored"` // findings that exceptions cover, which are none of the above
 	Ambiguous     int             `json:"ambiguous"`
-	Omitted       int             `json:"omitted,omitempty"` // problems beyond the first 10,000, and findings beyond the first 100,000 of a document, which are in no list
+	Baseline      *CheckBaseline  `json:"baseline,omitempty"` // only with --baseline or --write-baseline
+	Omitted       int             `json:"omitted,omitempty"`  // problems beyond the first 10,000, and findings beyond the first 100,000 of a document, which are in no list
 	FailOn        policy.Severity `json:"failOn"`
 	Rules         []string        `json:"rules"` // that were evaluated
 
 	ShowIgnored bool `json:"-"` // whether the findings that exceptions cover are printed
+}
+
+// A CheckBaseline counts the findings of a baseline.
+type CheckBaseline struct {
+	File    string `json:"file"`
+	Written bool   `json:"written"` // by this check
+	Known   int    `json:"known"`   // findings that are in it, and that are not counted elsewhere
+	Gone    int    `json:"gone"`    // findings in it that did not occur, of the rules that were evaluated
 }
 
 // maxProblems bounds the problems in a document, because a file of broken documents has one
@@ -120,7 +129,16 @@ func (s *CheckSummary) add(d *manifest.Document, r policy.Result) {
 	s.Containers += r.Containers
 	s.Ambiguous += len(d.Ambiguous)
 	s.Omitted += r.Omitted
-	s.Ignored += len(r.Ignored)
+	for _, i := range r.Ignored {
+		if i.By == nil {
+			if s.Baseline == nil {
+				s.Baseline = &CheckBaseline{File: i.Baseline}
+			}
+			s.Baseline.Known++
+		} else {
+			s.Ignored++
+		}
+	}
 	s.Findings += len(r.Findings)
 	for _, f := range r.Findings {
 		if f.Severity >= s.FailOn {
@@ -159,6 +177,7 @@ func (s CheckSummary) WriteText(w io.Writer, color bool) error {
 		}
 		fmt.Fprintln(b)
 	}
+	s.writeBaseline(b)
 	if s.Omitted > 0 {
 		fmt.Fprintf(b, "%s more in documents with too many\n", text.Count(s.Omitted, "finding"))
 	}
@@ -166,6 +185,34 @@ func (s CheckSummary) WriteText(w io.Writer, color bool) error {
 		fmt.Fprintf(b, "%s that other readers of YAML may understand differently\n", text.Count(s.Ambiguous, "place"))
 	}
 	return b.Flush()
+}
+
+// covered returns the number of findings that exceptions and the baseline cover.
+func (s CheckSummary) covered() int {
+	if s.Baseline == nil {
+		return s.Ignored
+	}
+	return s.Ignored + s.Baseline.Known
+}
+
+func (s CheckSummary) writeBaseline(b *bufio.Writer) {
+	base := s.Baseline
+	if base == nil {
+		return
+	}
+	file := text.Escape(base.File)
+	if base.Written {
+		fmt.Fprintf(b, "%s written to the baseline %s\n", text.Count(base.Known, "finding"), file)
+		return
+	}
+	fmt.Fprintf(b, "%s more in the baseline %s, which %s not fail\n", text.Count(base.Known, "finding"), file, map[bool]string{true: "does", false: "do"}[base.Known == 1])
+	switch {
+	case base.Gone == 0:
+	case s.NotUnderstood > 0:
+		fmt.Fprintf(b, "%s of the baseline not found, but something was not understood\n", text.Count(base.Gone, "finding"))
+	default:
+		fmt.Fprintf(b, "%s of the baseline not found: --write-baseline %s removes what is fixed\n", text.Count(base.Gone, "finding"), file)
+	}
 }
 
 // A CheckWriter writes the result of a check while documents are read, so that it holds none
@@ -200,6 +247,10 @@ func newFinding(f policy.Finding, failOn policy.Severity) CheckFinding {
 func newIgnored(i policy.Ignored) CheckFinding {
 	f := newFinding(i.Finding, policy.Critical+1)
 	e := i.By
+	if e == nil {
+		f.Ignored = &CheckIgnored{By: "baseline", File: i.Baseline}
+		return f
+	}
 	f.Ignored = &CheckIgnored{By: "exception", Until: e.Until, Owner: e.Owner, Reason: e.Reason, File: e.Place.File, Line: e.Place.Line, Path: e.Path}
 	return f
 }
@@ -343,10 +394,10 @@ func (c *CheckTextWriter) Document(d *manifest.Document, r policy.Result) error 
 		c.problem(&b, yellow, "ambiguous", e)
 	}
 	for _, f := range r.Findings {
-		c.finding(&b, f, nil)
+		c.finding(&b, f, "")
 	}
 	for _, i := range r.Ignored {
-		c.finding(&b, i.Finding, i.By)
+		c.finding(&b, i.Finding, ignoredText(i)+ignoredAt(i))
 	}
 	_, err := c.out.Write(b.Bytes())
 	return err
@@ -383,8 +434,8 @@ func (c *CheckTextWriter) problem(b *bytes.Buffer, color, what string, e manifes
 // maxMessage bounds a message, which may have text from a manifest in it, in bytes.
 const maxMessage = 1000
 
-// finding writes a finding, and the exception that covers it if there is one.
-func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding, by *policy.Exception) {
+// finding writes a finding, and why it is ignored if it is.
+func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding, ignored string) {
 	if f.Object != c.object {
 		c.object = f.Object
 		o := manifest.Resource{Kind: f.Object.Kind, Namespace: f.Object.Namespace, Name: f.Object.Name}
@@ -392,7 +443,7 @@ func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding, by *policy.
 	}
 	p := f.Place
 	label := c.paint.paint(severityColor(f.Severity), f.Severity.String())
-	if by != nil {
+	if ignored != "" {
 		label = "ignored"
 	}
 	fmt.Fprintf(b, "\n    %s  %s  %s:%d:%d\n", label, c.paint.paint(bold, f.Rule), text.Escape(p.File), p.Line, p.Column)
@@ -401,8 +452,8 @@ func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding, by *policy.
 		message = "container " + f.Container + ": " + message
 	}
 	fmt.Fprintf(b, "    %s\n", text.Excerpt(message, maxMessage))
-	if by != nil {
-		fmt.Fprintf(b, "    until %s by %s: %s (%s:%d)\n", text.Escape(by.Until), text.Excerpt(by.Owner, maxMessage), text.Excerpt(by.Reason, maxMessage), text.Escape(by.Place.File), by.Place.Line)
+	if ignored != "" {
+		fmt.Fprintln(b, "    "+ignored)
 		return
 	}
 	c.excerpt(b, p)
@@ -423,6 +474,14 @@ func (c *CheckTextWriter) excerpt(b *bytes.Buffer, p manifest.Place) {
 	number := fmt.Sprintf("%6d", p.Line)
 	fmt.Fprintf(b, "    %s | %s%s%s\n", number, head, value, strings.TrimRight(rest, " "))
 	fmt.Fprintf(b, "    %s | %s%s\n", strings.Repeat(" ", len(number)), strings.Repeat(" ", text.Width(head)), c.paint.paint(red, strings.Repeat("^", max(text.Width(value), 1))))
+}
+
+// ignoredAt returns the place of an exception in parentheses.
+func ignoredAt(i policy.Ignored) string {
+	if i.By == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%s:%d)", text.Escape(i.By.Place.File), i.By.Place.Line)
 }
 
 func severityColor(s policy.Severity) string {

@@ -47,6 +47,9 @@ func documentName(d *manifest.Document) string {
 
 // ignoredText returns who accepted a finding, until when and why.
 func ignoredText(i policy.Ignored) string {
+	if i.By == nil {
+		return text.Excerpt("in the baseline "+i.Baseline, maxMessage)
+	}
 	s := "until " + i.By.Until
 	if i.By.Owner != "" {
 		s += ", accepted by " + i.By.Owner

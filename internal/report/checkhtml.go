@@ -149,7 +149,7 @@ func (c *CheckHTMLWriter) Close(files int) (Verdict, error) {
 		Written, Version        string
 	}{
 		Summary: c.summary, Counts: strings.Split(strings.TrimSpace(counts.String()), "\n"), Problems: c.problems, Files: filesOf(listed), Ignored: filesOf(c.ignored),
-		MoreProblems: c.unlisted, Rules: c.found(listed), Listed: len(listed), Unlisted: c.summary.Findings - len(listed), MoreIgnored: max(0, c.summary.Ignored-len(c.ignored)),
+		MoreProblems: c.unlisted, Rules: c.found(listed), Listed: len(listed), Unlisted: c.summary.Findings - len(listed), MoreIgnored: max(0, c.summary.covered()-len(c.ignored)),
 		Incomplete: verdict == Incomplete, ShowIgnored: c.summary.ShowIgnored, Written: c.at.UTC().Format("2006-01-02 15:04 MST"), Version: BuildVersion(),
 	}
 	switch verdict {

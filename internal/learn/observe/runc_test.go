@@ -2,6 +2,7 @@ package observe
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,6 +148,24 @@ func (c *container) wait(pid int) unix.WaitStatus {
 			c.t.Fatalf("wait for process %d: %v", pid, err)
 		}
 		c.ended[got] = s
+	}
+}
+
+// awaitProgram waits until the first process of the container executes its program
+// and its tracer has let it go on.
+func (c *container) awaitProgram(pid int) {
+	c.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		must(c.t, err)
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		must(c.t, err)
+		if strings.HasPrefix(string(args), "/bin/writer\x00") && strings.HasPrefix(field(string(status), "State"), "S") {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("process %d does not execute its program: %q, %s", pid, args, field(string(status), "State"))
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ func TestContainer(t *testing.T) {
 			c := newContainer(t, writer, []string{"sleep"})
 			pid := c.create(nil)
 			c.must("start", c.id)
+			c.awaitProgram(pid) // nothing is known of a container that is killed before
 			cmd := c.runc("exec", "--detach", c.id, "/bin/writer", "sleep")
 			cmd.Stderr = nil
 			must(t, cmd.Start())

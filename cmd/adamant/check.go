@@ -81,7 +81,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			summary := report.NewCheckSummary(rules, failOn)
 			summary.ShowIgnored, summary.Baseline = showIgnored, known.counts()
 			w := a.checkWriter(paths, rules, summary)
-			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly)}
+			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly), Edits: report.Format(a.output) == report.FormatSARIF}
 			configs, err := openCheckConfigs(config, paths)
 			if err != nil {
 				return err

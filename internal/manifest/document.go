@@ -18,7 +18,9 @@ type Document struct {
 	// kubectl reads it.
 	Ambiguous Errors
 
-	text *text
+	text  *text
+	file  *File // that the document is in; nil if it could not be read
+	index int   // of the document in file
 }
 
 // A Resource is a Kubernetes object of a document, or an item of a List, or any other
@@ -86,7 +88,7 @@ func ReadDocuments(file string, line int, data []byte) []Document {
 	}
 	var list []Document
 	for i, root := range f.roots {
-		d := Document{File: file, Line: line, text: f.text}
+		d := Document{File: file, Line: line, text: f.text, file: &f, index: i}
 		if i == 0 {
 			d.Ambiguous = ambiguous // nearly always there is only one document
 			d.Ambiguous.move(line)

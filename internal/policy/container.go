@@ -21,9 +21,9 @@ func rootNotReadOnly(c container, r *reporter) {
 	}
 	if v.IsSet() {
 		if value, ok := v.Bool(); ok && !value {
-			r.at(field, "the root file system can be written: %s is false", readOnlyField)
+			r.at(field, "the root file system can be written: %s is false", readOnlyField).setTo(true)
 		} else {
-			r.at(field, "the root file system can be written: %s is %s, which is not a boolean", readOnlyField, v.Describe())
+			r.at(field, "the root file system can be written: %s is %s, which is not a boolean", readOnlyField, v.Describe()).setTo(true)
 		}
 		return
 	}
@@ -31,10 +31,10 @@ func rootNotReadOnly(c container, r *reporter) {
 		return
 	}
 	if v.Exists() {
-		r.at(field, "the root file system can be written: %s is null, which counts as not set", readOnlyField)
+		r.at(field, "the root file system can be written: %s is null, which counts as not set", readOnlyField).setTo(true)
 		return
 	}
-	r.at(field, "the root file system can be written: %s is not set", readOnlyField)
+	r.at(field, "the root file system can be written: %s is not set", readOnlyField).setTo(true)
 }
 
 // reportMisplaced reports a field that was meant to be readOnlyRootFilesystem.
@@ -88,7 +88,7 @@ func privileged(c container, r *reporter) {
 	}
 	field := []string{"securityContext", "privileged"}
 	if !c.pod.windows && c.value.Get(field...).IsTrue() {
-		r.at(field, "it is privileged: it can remount its root file system and write to the node's disks")
+		r.at(field, "it is privileged: it can remount its root file system and write to the node's disks").setTo(false)
 	}
 }
 
@@ -132,17 +132,17 @@ func privilegeEscalation(c container, r *reporter) {
 	switch {
 	case isBool && !value:
 	case isBool:
-		r.at(field, "a program can gain privileges: allowPrivilegeEscalation is true")
+		r.at(field, "a program can gain privileges: allowPrivilegeEscalation is true").setTo(false)
 	case v.IsSet():
-		r.at(field, "a program can gain privileges: allowPrivilegeEscalation is %s, which is not a boolean", v.Describe())
+		r.at(field, "a program can gain privileges: allowPrivilegeEscalation is %s, which is not a boolean", v.Describe()).setTo(false)
 	default:
-		r.at(field, "a program can gain privileges: allowPrivilegeEscalation is not set")
+		r.at(field, "a program can gain privileges: allowPrivilegeEscalation is not set").setTo(false)
 	}
 }
 
 func procUnmasked(c container, r *reporter) {
 	field := []string{"securityContext", "procMount"}
 	if c.value.Get(field...).Text() == "Unmasked" {
-		r.at(field, "/proc is not masked: settings of the kernel below /proc/sys can be written")
+		r.at(field, "/proc is not masked: settings of the kernel below /proc/sys can be written").setTo("Default")
 	}
 }

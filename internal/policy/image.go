@@ -77,7 +77,7 @@ func pullPolicy(c container, r *reporter) {
 	_, pinned := digestOf(image)
 	switch {
 	case pinned && policy == "Always":
-		r.at([]string{"imagePullPolicy"}, "imagePullPolicy is Always although the image is pinned: its content cannot change, and the pod cannot start while the registry is down")
+		r.at([]string{"imagePullPolicy"}, "imagePullPolicy is Always although the image is pinned: its content cannot change, and the pod cannot start while the registry is down").setTo("IfNotPresent")
 	case !pinned && policy != "Always" && tagOf(image) == "latest":
 		r.at([]string{"imagePullPolicy"}, "imagePullPolicy is %s although the tag latest moves: nodes run different images under one name", policy)
 	}

@@ -15,7 +15,7 @@ func hostNamespace(p *pod, r *reporter) {
 		{"hostNetwork", "the network of the node, with what listens on its loopback interface"},
 	} {
 		if p.spec.Get(f.name).IsTrue() {
-			r.at([]string{f.name}, "the pod sees %s: %s is true", f.what, f.name)
+			r.at([]string{f.name}, "the pod sees %s: %s is true", f.what, f.name).setTo(false)
 		}
 	}
 }
@@ -30,7 +30,7 @@ func automountToken(p *pod, r *reporter) {
 		return
 	}
 	if account == "" || account == "default" {
-		r.at([]string{"automountServiceAccountToken"}, "the token of the default service account is mounted, which every pod of the namespace shares")
+		r.at([]string{"automountServiceAccountToken"}, "the token of the default service account is mounted, which every pod of the namespace shares").setTo(false)
 	}
 }
 
@@ -66,7 +66,7 @@ func mutableConfig(o *manifest.Resource, r *reporter) {
 	case "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token":
 		return // a controller fills it or removes it
 	}
-	f := r.at([]string{"immutable"}, "%s %s can be changed under the pods that use it: immutable is not true", o.Kind, o.Name)
+	f := r.at([]string{"immutable"}, "%s %s can be changed under the pods that use it: immutable is not true", o.Kind, o.Name).setTo(true)
 	if v := o.Value.Get("immutable"); !v.Exists() {
 		f.Place = r.document.PlaceOf(nearest(o.Value, "metadata", "name"))
 	}

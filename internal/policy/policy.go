@@ -121,7 +121,42 @@ type Finding struct {
 	Message   string
 	Fix       string
 
+	// Edit is the fix as an edit of the document, if it is to set one field to a value that
+	// does not depend on anything else, and if the document can be edited there. Only a
+	// Checker with Edits sets it.
+	Edit []manifest.Replacement
+
 	identity identity
+	object   *manifest.Resource
+	value    any // that the field at Path must have; nil if the rule does not know it
+}
+
+// setTo notes the value of the field that is the fix.
+func (f *Finding) setTo(value any) *Finding {
+	f.value = value
+	return f
+}
+
+// fixBudget bounds the size of a document in bytes times its findings, because fixes may have
+// to be checked one by one. The findings of larger documents have their fix as text only.
+const fixBudget = 256 << 10
+
+// addEdits adds the edits that are the fixes of findings.
+func addEdits(d *manifest.Document, findings []Finding) {
+	if len(findings) == 0 || d.Size() > fixBudget/len(findings) {
+		return
+	}
+	var settings []manifest.Setting
+	var of []*Finding
+	for i := range findings {
+		if f := &findings[i]; f.value != nil {
+			settings = append(settings, manifest.Setting{Object: f.object, Path: f.Path, Value: f.value})
+			of = append(of, f)
+		}
+	}
+	for i, r := range d.Replacements(settings) {
+		of[i].Edit = r
+	}
 }
 
 // An Object is what a finding is in.
@@ -162,6 +197,7 @@ func Check(rules []Rule, d *manifest.Document) Result { return Checker{Rules: ru
 type Checker struct {
 	Rules []Rule
 	Today string // the day in UTC, "2026-11-30"; if it is empty, no exception is applied
+	Edits bool   // whether findings have an Edit, which takes as long as reading the document again
 }
 
 // Check evaluates the rules on a document. It applies the exceptions in the annotations of
@@ -187,6 +223,9 @@ func (c Checker) Check(d *manifest.Document, configs ...*Config) Result {
 		if c.Today != "" {
 			c.except(r, configs, from, ends)
 		}
+	}
+	if c.Edits {
+		addEdits(d, result.Findings)
 	}
 	return result
 }
@@ -241,7 +280,7 @@ func (r *reporter) add(v manifest.Value, path, format string, args ...any) *Find
 	r.result.Findings = append(r.result.Findings, Finding{
 		Rule: r.rule.ID, Severity: r.rule.Severity, Object: Object{o.APIVersion, o.Kind, o.Namespace, o.Name}, Container: r.container,
 		Path: path, Place: r.document.PlaceOf(v), Message: fmt.Sprintf(format, args...), Fix: r.rule.Fix,
-		identity: r.identify(path),
+		identity: r.identify(path), object: o,
 	})
 	return &r.result.Findings[len(r.result.Findings)-1]
 }

@@ -29,7 +29,7 @@ func checkAll(t *testing.T, w CheckWriter, text string) Verdict {
 			break
 		}
 		for _, d := range manifest.ReadDocuments("x.yaml", chunk.Line, chunk.Data) {
-			if err := w.Document(&d, policy.Check(policy.Rules(), &d)); err != nil {
+			if err := w.Document(&d, policy.Checker{Rules: policy.Rules(), Edits: true}.Check(&d)); err != nil {
 				t.Fatal(err)
 			}
 		}

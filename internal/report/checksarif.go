@@ -56,18 +56,34 @@ func (c *CheckSARIFWriter) Document(d *manifest.Document, r policy.Result) error
 	c.note(noteNotUnderstood, "error", d.NotUnderstood)
 	c.note(noteAmbiguous, "warning", d.Ambiguous)
 	for _, f := range r.Findings {
-		if err := c.result(f, nil); err != nil {
+		if err := c.result(f, fixesOf(f), nil); err != nil {
 			return err
 		}
 	}
 	if c.summary.ShowIgnored {
 		for _, i := range r.Ignored {
-			if err := c.result(i.Finding, suppressionsOf(i)); err != nil {
+			if err := c.result(i.Finding, nil, suppressionsOf(i)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// fixesOf returns the fix of a finding as an edit of its file.
+func fixesOf(f policy.Finding) []sarifFix {
+	change := sarifChange{Artifact: sarifArtifactOf(f.Place.File)}
+	for _, r := range f.Edit {
+		one := sarifReplacement{Deleted: sarifRegion{r.Line, r.Column, r.EndLine, r.EndColumn}}
+		if r.Text != "" {
+			one.Inserted = &sarifText{Text: r.Text}
+		}
+		change.Replacements = append(change.Replacements, one)
+	}
+	if len(change.Replacements) == 0 {
+		return nil
+	}
+	return []sarifFix{{sarifText{Text: f.Fix}, []sarifChange{change}}}
 }
 
 // suppressionsOf returns the exception for a finding. Without suppressions a result counts.
@@ -98,7 +114,7 @@ func (c *CheckSARIFWriter) note(id, level string, errs manifest.Errors) {
 }
 
 // result writes one finding.
-func (c *CheckSARIFWriter) result(f policy.Finding, suppressions []sarifSuppression) error {
+func (c *CheckSARIFWriter) result(f policy.Finding, fixes []sarifFix, suppressions []sarifSuppression) error {
 	if err := c.begin(); err != nil {
 		return err
 	}
@@ -115,7 +131,7 @@ func (c *CheckSARIFWriter) result(f policy.Finding, suppressions []sarifSuppress
 		}},
 		Fingerprints: map[string]string{"adamant/v1": f.Fingerprint()},
 		Properties:   map[string]any{"adamant/severity": f.Severity, "adamant/fails": f.Severity >= c.summary.FailOn && suppressions == nil},
-		Suppressions: suppressions,
+		Fixes:        fixes, Suppressions: suppressions,
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -152,6 +153,62 @@ func TestCheckSARIFFingerprints(t *testing.T) {
 		if line := *after.Results[i].Locations[0].PhysicalLocation.Region.StartLine; line != *r.Locations[0].PhysicalLocation.Region.StartLine+50 {
 			t.Errorf("%s: line %d", *r.RuleID, line)
 		}
+	}
+}
+
+const fixable = `kind: Pod
+apiVersion: v1
+metadata: {name: ü}
+spec:
+  containers:
+  - name: "c" # first
+    image: i
+  - {name: d, image: "i@sha256:0123456789012345678901234567890123456789012345678901234567890123", imagePullPolicy: Always, securityContext: {privileged: true}}
+  - securityContext: # none
+    name: e
+  hostPID: true
+  # the end
+`
+
+// A fix that is applied as a reader would apply it removes its finding and no other one.
+func TestCheckSARIFFixes(t *testing.T) {
+	run, _ := checkSARIF(t, fixable)
+	before := map[string]bool{}
+	for _, r := range run.Results {
+		before[r.PartialFingerprints["adamant/v1"]] = true
+	}
+	fixes := 0
+	for _, r := range run.Results {
+		if len(r.Fixes) == 0 {
+			continue
+		}
+		fixes++
+		lines := strings.SplitAfter(fixable, "\n")
+		offset := func(line, column int) int {
+			return len(strings.Join(lines[:line-1], "")) + len(string([]rune(lines[line-1])[:column-1]))
+		}
+		edited := fixable
+		replacements := r.Fixes[0].ArtifactChanges[0].Replacements
+		for _, one := range slices.Backward(replacements) {
+			region, text := one.DeletedRegion, ""
+			if one.InsertedContent != nil {
+				text = *one.InsertedContent.Text
+			}
+			edited = edited[:offset(*region.StartLine, *region.StartColumn)] + text + edited[offset(*region.EndLine, *region.EndColumn):]
+		}
+		after, verdict := checkSARIF(t, edited)
+		own := r.PartialFingerprints["adamant/v1"]
+		if verdict == Incomplete || len(after.Results) != len(run.Results)-1 {
+			t.Errorf("%s: verdict %d with %d findings, had %d:\n%s", *r.RuleID, verdict, len(after.Results), len(run.Results), edited)
+		}
+		for _, other := range after.Results {
+			if id := other.PartialFingerprints["adamant/v1"]; id == own || !before[id] {
+				t.Errorf("%s: the finding is still there or is another one:\n%s", *r.RuleID, edited)
+			}
+		}
+	}
+	if fixes != 10 {
+		t.Errorf("%d fixes of %d findings", fixes, len(run.Results))
 	}
 }
 

@@ -202,6 +202,9 @@ func (c *CheckJUnitWriter) Close(files int) (Verdict, error) {
 	} {
 		c.suite.Properties.List = append(c.suite.Properties.List, junitProperty{p.name, fmt.Sprint(p.value)})
 	}
+	if s.Baseline != nil {
+		c.suite.Properties.List = append(c.suite.Properties.List, junitProperty{"baselineKnown", fmt.Sprint(s.Baseline.Known)}, junitProperty{"baselineGone", fmt.Sprint(s.Baseline.Gone)})
+	}
 	c.suite.Out = strings.TrimSpace(counts.String())
 	if err := c.flush(); err != nil {
 		return verdict, err

@@ -86,8 +86,13 @@ func fixesOf(f policy.Finding) []sarifFix {
 	return []sarifFix{{sarifText{Text: f.Fix}, []sarifChange{change}}}
 }
 
-// suppressionsOf returns the exception for a finding. Without suppressions a result counts.
+// suppressionsOf returns the exception for a finding, or the baseline that it is in. Without
+// suppressions a result counts.
 func suppressionsOf(i policy.Ignored) []sarifSuppression {
+	justification := sarifMessage(ignoredText(i)).Text
+	if i.By == nil {
+		return []sarifSuppression{{"external", "accepted", justification, sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifactOf(i.Baseline)}}}}
+	}
 	kind := "inSource"
 	if i.By.Place.File != i.Place.File {
 		kind = "external"
@@ -96,7 +101,7 @@ func suppressionsOf(i policy.Ignored) []sarifSuppression {
 	if i.By.Place.Line > 0 {
 		physical.Region = &sarifRegion{StartLine: i.By.Place.Line, StartColumn: max(i.By.Place.Column, 1)}
 	}
-	return []sarifSuppression{{Kind: kind, Status: "accepted", Justification: sarifMessage(ignoredText(i)).Text, Location: sarifLocation{Physical: physical}}}
+	return []sarifSuppression{{kind, "accepted", justification, sarifLocation{Physical: physical}}}
 }
 
 func (c *CheckSARIFWriter) note(id, level string, errs manifest.Errors) {

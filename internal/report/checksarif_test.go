@@ -257,6 +257,42 @@ func TestCheckFormatsIgnored(t *testing.T) {
 	}
 }
 
+// What is in a baseline is counted in each format, and shown if that is asked for.
+func TestCheckFormatsBaseline(t *testing.T) {
+	var out [5]bytes.Buffer
+	for i := range out {
+		s := NewCheckSummary(policy.Rules(), policy.Low)
+		s.ShowIgnored, s.Baseline = true, &CheckBaseline{File: "old.baseline"}
+		w := []CheckWriter{
+			NewCheckSARIFWriter(&out[0], policy.Rules(), s), NewCheckGitHubWriter(&out[1], s), NewCheckJUnitWriter(&out[2], s),
+			NewCheckOpenReportsWriter(&out[3], nil, time.Now(), s), NewCheckHTMLWriter(&out[4], time.Now(), s),
+		}[i]
+		d := manifest.ReadDocuments("x.yaml", 1, []byte(ignoring))[0]
+		r := policy.Check(policy.Rules(), &d)
+		for _, f := range r.Findings {
+			r.Ignored = append(r.Ignored, policy.Ignored{Finding: f, Baseline: "old.baseline"})
+		}
+		known := len(r.Findings)
+		r.Findings = nil
+		if err := w.Document(&d, r); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := w.Close(1); err != nil || v != Clean {
+			t.Errorf("%T: verdict %d, %v", w, v, err)
+		}
+		if got := strings.Count(out[i].String(), "in the baseline old.baseline"); got < known+1 {
+			t.Errorf("%T: %d findings are in the baseline, want %d and the count", w, got, known)
+		}
+	}
+	for _, r := range readSARIF(t, out[0].Bytes()).Results {
+		if len(r.Suppressions) != 1 || *r.Suppressions[0].Kind != "external" {
+			t.Errorf("%s is not suppressed", *r.RuleID)
+		}
+	}
+	readJUnit(t, out[2].String())
+	readReports(t, out[3].Bytes())
+}
+
 // A run without findings has an empty list, because an absent one means that nothing was
 // checked.
 func TestCheckSARIFWithoutFindings(t *testing.T) {

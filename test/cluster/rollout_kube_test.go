@@ -161,10 +161,12 @@ func (w *kubeWorld) create(ctx context.Context, text string) {
 // rollout. The change must not be undone silently.
 func TestTemplateOfAnother(t *testing.T) {
 	w := newKubeWorld(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	w.patient = true
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	w.must(ctx, "v1", conformance.Good, rollout.Complete)
-	if err := w.Apply(ctx, "v2", conformance.Good); err != nil {
+	// The rollout must not end before the change.
+	if err := w.Apply(ctx, "v2", conformance.NeverReady); err != nil {
 		t.Fatal(err)
 	}
 	for w.deployment(ctx).Spec.Template.Labels["version"] != "v2" {

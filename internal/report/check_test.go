@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,5 +116,51 @@ func TestCheckText(t *testing.T) {
 	checkAll(t, NewCheckTextWriter(TextPrinter{Out: &tabs}, NewCheckSummary(policy.Rules(), policy.Low)), "{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {\n\t\"containers\": [{\"name\": \"ü\",\t\"image\": \"i\"}]}}")
 	if want := "         2 |     \"containers\": [{\"name\": \"ü\",    \"image\": \"i\"}]}}\n           |                                     ^^^^^^^^^^^^\n"; !strings.Contains(tabs.String(), want) {
 		t.Errorf("got %s, want in it\n%s", tabs.String(), want)
+	}
+}
+
+// Every format counts what exceptions and a baseline cover, and prints it if that is asked
+// for. It never fails.
+func TestCheckIgnored(t *testing.T) {
+	documents := manifest.ReadDocuments("x.yaml", 1, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"))
+	found := policy.Check(policy.Rules(), &documents[0]).Findings
+	if len(found) != 1 {
+		t.Fatalf("got %v", found)
+	}
+	result := policy.Result{Ignored: []policy.Ignored{
+		{Finding: found[0], By: &policy.Exception{Until: "2027-03-31", Owner: "team-test", Reason: "why", Place: manifest.Place{File: "exceptions.yaml", Line: 3}}},
+		{Finding: found[0], Baseline: "known.baseline"},
+	}}
+	for name, writer := range map[string]func(*bytes.Buffer, CheckSummary) CheckWriter{
+		"text":   func(b *bytes.Buffer, s CheckSummary) CheckWriter { return NewCheckTextWriter(TextPrinter{Out: b}, s) },
+		"json":   func(b *bytes.Buffer, s CheckSummary) CheckWriter { return NewCheckJSONWriter(b, s) },
+		"yaml":   func(b *bytes.Buffer, s CheckSummary) CheckWriter { return NewCheckCollector(YAMLPrinter{Out: b}, s) },
+		"sarif":  func(b *bytes.Buffer, s CheckSummary) CheckWriter { return NewCheckSARIFWriter(b, policy.Rules(), s) },
+		"junit":  func(b *bytes.Buffer, s CheckSummary) CheckWriter { return NewCheckJUnitWriter(b, s) },
+		"github": func(b *bytes.Buffer, s CheckSummary) CheckWriter { return NewCheckGitHubWriter(b, s) },
+		"html":   func(b *bytes.Buffer, s CheckSummary) CheckWriter { return NewCheckHTMLWriter(b, time.Unix(0, 0), s) },
+		"openreports": func(b *bytes.Buffer, s CheckSummary) CheckWriter {
+			return NewCheckOpenReportsWriter(b, []string{"x.yaml"}, time.Unix(0, 0), s)
+		},
+	} {
+		for _, show := range []bool{false, true} {
+			s := NewCheckSummary(policy.Rules(), policy.Low)
+			s.ShowIgnored, s.Baseline = show, &CheckBaseline{File: "known.baseline"}
+			var b bytes.Buffer
+			w := writer(&b, s)
+			if err := w.Document(&documents[0], result); err != nil {
+				t.Fatal(err)
+			}
+			v, err := w.Close(1)
+			if err != nil || v != Clean {
+				t.Errorf("%s: got %d, %v", name, v, err)
+			}
+			if !strings.Contains(b.String(), "known.baseline") {
+				t.Errorf("%s: the baseline is not counted in %s", name, b.String())
+			}
+			if strings.Contains(b.String(), "team-test") != show {
+				t.Errorf("%s: show is %t, got %s", name, show, b.String())
+			}
+		}
 	}
 }

@@ -48,6 +48,7 @@ var layers = []struct {
 	{[]string{"internal/learn/observe", "internal/learn/copyup"}, "run inside or beside a container, where nothing else of Adamant is"},
 	{[]string{"internal/learn/trace"}, "describes what was observed, for the tracer and for what is derived from it"},
 	{[]string{"internal/manifest/source"}, "opens files of manifests; what their bytes mean is known without it"},
+	{[]string{"internal/manifest/render"}, "renders overlays and charts; which ones is decided above it"},
 	{[]string{"internal/policy"}, "finds what is mutable in manifests, purely"},
 	{[]string{"internal/manifest"}, "reads and edits YAML, purely"},
 	{[]string{"internal/drift/inspect"}, "compares what is on this machine; it runs no pods, so that an agent can use it"},

@@ -24,7 +24,9 @@ that can be written, images that are not pinned, volumes over code, and whatever
 undoes a read-only root. It needs no root, no runtime and no cluster.
 
 A path is a file, a folder, of which all .yaml, .yml and .json files are read, also
-those in the folders below, or - for standard input. Pods are found by their shape
+those in the folders below, or - for standard input. A folder with a
+kustomization.yaml is rendered as kubectl kustomize does, without the network, and
+findings are at the lines of its resources, patches and images. Pods are found by their shape
 in objects of any kind: Deployments, custom resources, Lists, nested templates.
 A file may have any size: it is read document by document.
 
@@ -56,6 +58,7 @@ only other findings fail. What is in the file is counted, and so is what no long
 
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
+  adamant check overlays/prod
   helm template chart/ | adamant check -
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
   adamant check deploy/ --fail-on high -o json

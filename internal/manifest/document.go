@@ -18,6 +18,11 @@ type Document struct {
 	// kubectl reads it.
 	Ambiguous Errors
 
+	// RenderedBy is the folder of the chart or overlay that was rendered to the document;
+	// empty if it was read. Lines in it are none of a file: Origin has those.
+	RenderedBy string
+	Origin     Origin
+
 	text  *text
 	file  *File // that the document is in; nil if it could not be read
 	index int   // of the document in file

@@ -222,7 +222,7 @@ func (r *reporter) annotationsOf(v manifest.Value, at string, pod int) []annotat
 		for i := range found {
 			found[i].value, found[i].pod = value, pod
 			found[i].Path = joinPath(at, "metadata", "annotations") + "[" + name + "]"
-			found[i].Place = r.document.PlaceOf(value)
+			found[i].Place = r.document.SourceOf(r.object, found[i].Path, value)
 		}
 		list = append(list, found...)
 		if len(list) > maxExceptions {

@@ -67,7 +67,7 @@ func mutableConfig(o *manifest.Resource, r *reporter) {
 		return // a controller fills it or removes it
 	}
 	f := r.at([]string{"immutable"}, "%s %s can be changed under the pods that use it: immutable is not true", o.Kind, o.Name).setTo(true)
-	if v := o.Value.Get("immutable"); !v.Exists() {
+	if v := o.Value.Get("immutable"); !v.Exists() && r.document.Origin == nil {
 		f.Place = r.document.PlaceOf(nearest(o.Value, "metadata", "name"))
 	}
 }

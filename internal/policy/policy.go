@@ -143,6 +143,9 @@ const fixBudget = 256 << 10
 
 // addEdits adds the edits that are the fixes of findings.
 func addEdits(d *manifest.Document, findings []Finding) {
+	if d.Origin != nil {
+		return // what was rendered is not in a file
+	}
 	if len(findings) == 0 || d.Size() > fixBudget/len(findings) {
 		return
 	}
@@ -279,7 +282,7 @@ func (r *reporter) add(v manifest.Value, path, format string, args ...any) *Find
 	o := r.object
 	r.result.Findings = append(r.result.Findings, Finding{
 		Rule: r.rule.ID, Severity: r.rule.Severity, Object: Object{o.APIVersion, o.Kind, o.Namespace, o.Name}, Container: r.container,
-		Path: path, Place: r.document.PlaceOf(v), Message: fmt.Sprintf(format, args...), Fix: r.rule.Fix,
+		Path: path, Place: r.document.SourceOf(o, path, v), Message: fmt.Sprintf(format, args...), Fix: r.rule.Fix,
 		identity: r.identify(path), object: o,
 	})
 	return &r.result.Findings[len(r.result.Findings)-1]

@@ -26,17 +26,23 @@ type CheckReport struct {
 
 // A CheckFinding is one place in a manifest at which something is mutable.
 type CheckFinding struct {
-	Rule      string          `json:"rule"`     // "root-not-read-only"
-	Severity  policy.Severity `json:"severity"` // "low", "medium", "high" or "critical"
-	Fails     bool            `json:"fails"`    // it counts for the exit code: its severity is at least that of --fail-on
-	File      string          `json:"file"`     // "standard input" for -
-	Line      int             `json:"line"`     // from 1
-	Column    int             `json:"column"`   // from 1, in characters
-	Object    CheckObject     `json:"object"`
-	Container string          `json:"container,omitempty"`
-	Path      string          `json:"path"` // of the field in the object; of a missing one, where it belongs
-	Message   string          `json:"message"`
-	Fix       string          `json:"fix"`
+	Rule     string          `json:"rule"`     // "root-not-read-only"
+	Severity policy.Severity `json:"severity"` // "low", "medium", "high" or "critical"
+	Fails    bool            `json:"fails"`    // it counts for the exit code: its severity is at least that of --fail-on
+	File     string          `json:"file"`     // "standard input" for -
+	Line     int             `json:"line"`     // from 1
+	Column   int             `json:"column"`   // from 1, in characters
+	// RenderedBy is the folder of the chart or overlay that the object was rendered from. The
+	// place is that in its sources.
+	RenderedBy   string       `json:"renderedBy,omitempty"`
+	RenderedOnly bool         `json:"renderedOnly,omitempty"` // the cause is not known; the place is the nearest one that is
+	Values       *CheckValues `json:"values,omitempty"`       // the value of the chart that is rendered there, or that would set the field
+
+	Object    CheckObject `json:"object"`
+	Container string      `json:"container,omitempty"`
+	Path      string      `json:"path"` // of the field in the object; of a missing one, where it belongs
+	Message   string      `json:"message"`
+	Fix       string      `json:"fix"`
 
 	Ignored *CheckIgnored `json:"ignored,omitempty"` // why it counts for nothing; only with --show-ignored
 }
@@ -50,6 +56,13 @@ type CheckIgnored struct {
 	File   string `json:"file"`           // where the exception is, or the baseline
 	Line   int    `json:"line,omitempty"` // from 1
 	Path   string `json:"path,omitempty"` // of the annotation in its object, or of the item in a configuration
+}
+
+// CheckValues is a key in the values of a chart.
+type CheckValues struct {
+	Key  string `json:"key"`            // "controller.image.tag"
+	File string `json:"file,omitempty"` // absent if no values file has the key
+	Line int    `json:"line,omitempty"`
 }
 
 // A CheckObject names an object of a manifest. Its fields are empty if the manifest does
@@ -238,7 +251,12 @@ func newProblem(e manifest.FieldError) CheckProblem {
 }
 
 func newFinding(f policy.Finding, failOn policy.Severity) CheckFinding {
+	var values *CheckValues
+	if v := f.Place.Values; v.Key != "" {
+		values = &CheckValues{v.Key, v.File, v.Line}
+	}
 	return CheckFinding{
+		RenderedBy: f.Place.RenderedBy, RenderedOnly: f.Place.RenderedOnly, Values: values,
 		Rule: f.Rule, Severity: f.Severity, Fails: f.Severity >= failOn, File: f.Place.File, Line: f.Place.Line, Column: f.Place.Column,
 		Object: CheckObject(f.Object), Container: f.Container, Path: f.Path, Message: f.Message, Fix: f.Fix,
 	}
@@ -386,7 +404,7 @@ func (c *CheckTextWriter) Document(d *manifest.Document, r policy.Result) error 
 		return nil
 	}
 	var b bytes.Buffer
-	c.heading(&b, d.File)
+	c.heading(&b, d)
 	for _, e := range d.NotUnderstood {
 		c.problem(&b, red, "not understood", e)
 	}
@@ -404,7 +422,11 @@ func (c *CheckTextWriter) Document(d *manifest.Document, r policy.Result) error 
 }
 
 // heading writes the name of a file, once for all of its documents.
-func (c *CheckTextWriter) heading(b *bytes.Buffer, file string) {
+func (c *CheckTextWriter) heading(b *bytes.Buffer, d *manifest.Document) {
+	file := d.File
+	if d.RenderedBy != "" {
+		file += " (rendered by " + d.RenderedBy + ")"
+	}
 	if c.printed && file == c.file {
 		return
 	}
@@ -446,7 +468,11 @@ func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding, ignored str
 	if ignored != "" {
 		label = "ignored"
 	}
-	fmt.Fprintf(b, "\n    %s  %s  %s:%d:%d\n", label, c.paint.paint(bold, f.Rule), text.Escape(p.File), p.Line, p.Column)
+	only := ""
+	if p.RenderedOnly {
+		only = "  (rendered only)"
+	}
+	fmt.Fprintf(b, "\n    %s  %s  %s:%d:%d%s\n", label, c.paint.paint(bold, f.Rule), text.Escape(p.File), p.Line, p.Column, only)
 	message := f.Message
 	if f.Container != "" {
 		message = "container " + f.Container + ": " + message
@@ -457,6 +483,9 @@ func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding, ignored str
 		return
 	}
 	c.excerpt(b, p)
+	if v := p.Values; v.Key != "" {
+		fmt.Fprintf(b, "    values: %s\n", text.Excerpt(v.String(), maxMessage))
+	}
 	fmt.Fprintf(b, "    fix: %s\n", text.Escape(f.Fix))
 }
 

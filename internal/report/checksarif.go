@@ -127,6 +127,16 @@ func (c *CheckSARIFWriter) result(f policy.Finding, fixes []sarifFix, suppressio
 	if f.Place.Width > 0 {
 		region.EndColumn = region.StartColumn + f.Place.Width
 	}
+	properties := map[string]any{"adamant/severity": f.Severity, "adamant/fails": f.Severity >= c.summary.FailOn && suppressions == nil}
+	if f.Place.RenderedBy != "" {
+		properties["adamant/renderedBy"] = f.Place.RenderedBy
+	}
+	if f.Place.RenderedOnly {
+		properties["adamant/renderedOnly"] = true
+	}
+	if f.Place.Values.Key != "" {
+		properties["adamant/values"] = f.Place.Values.String()
+	}
 	return c.value(sarifResult{
 		Rule: f.Rule, Index: slices.IndexFunc(c.rules, func(r policy.Rule) bool { return r.ID == f.Rule }), Level: sarifLevel(f.Severity),
 		Message: sarifMessage(findingText(f) + ". Fix: " + f.Fix),
@@ -135,7 +145,7 @@ func (c *CheckSARIFWriter) result(f policy.Finding, fixes []sarifFix, suppressio
 			Logical:  sarifLogicalOf(f),
 		}},
 		Fingerprints: map[string]string{"adamant/v1": f.Fingerprint()},
-		Properties:   map[string]any{"adamant/severity": f.Severity, "adamant/fails": f.Severity >= c.summary.FailOn && suppressions == nil},
+		Properties:   properties,
 		Fixes:        fixes, Suppressions: suppressions,
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/render"
 )
 
 // A Count is how much Each has read.
@@ -41,7 +42,7 @@ func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func
 	defer background.Wait()
 	defer cancel()
 
-	p := &pipeline[T]{ctx: ctx, stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}, named: map[string]bool{}}
+	p := &pipeline[T]{ctx: ctx, stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}, named: map[string]bool{}, inputs: map[string]bool{}}
 	for _, path := range paths {
 		p.named[filepath.Clean(path)] = true
 	}
@@ -114,10 +115,11 @@ type pipeline[T any] struct {
 	jobs    chan *job[T] // to the workers
 	ordered chan *job[T] // the same ones, in the order of the documents
 
-	named map[string]bool // names of files on the command line
-	seen  map[string]bool // names of files that were read
-	files int             // of read, which ends before ordered is closed
-	err   error           // of read
+	named  map[string]bool // names of files on the command line
+	inputs map[string]bool // absolute paths of files that were rendered
+	seen   map[string]bool // names of files that were read
+	files  int             // of read, which ends before ordered is closed
+	err    error           // of read
 }
 
 // An input is a file that must have a document, or stdin.
@@ -130,7 +132,10 @@ type job[T any] struct {
 	last  bool   // nothing, behind the last part of the file
 	chunk manifest.Chunk
 	wrong error // it could not be read
-	done  chan []result[T]
+
+	rendered   *render.Document // instead of chunk
+	renderedBy string
+	done       chan []result[T]
 }
 
 type result[T any] struct {
@@ -138,7 +143,12 @@ type result[T any] struct {
 	value    T
 }
 
-func (j *job[T]) size() int { return len(j.chunk.Data) }
+func (j *job[T]) size() int {
+	if j.rendered != nil {
+		return len(j.rendered.Data)
+	}
+	return len(j.chunk.Data)
+}
 
 func (p *pipeline[T]) worker() {
 	for j := range p.jobs {
@@ -153,7 +163,14 @@ func (p *pipeline[T]) do(j *job[T]) []result[T] {
 	var documents []manifest.Document
 	switch {
 	case j.last:
+	case j.rendered != nil:
+		documents = readRendered(j.rendered, j.renderedBy)
 	case j.wrong != nil:
+		var field manifest.FieldError
+		if errors.As(j.wrong, &field) {
+			documents = notUnderstood(field.File, field.Line, field.Detail, field.Hint)
+			break
+		}
 		var pathError *fs.PathError
 		detail := j.wrong.Error()
 		if errors.As(j.wrong, &pathError) {
@@ -211,6 +228,8 @@ func (p *pipeline[T]) read(paths []string) error {
 			err = p.refuse(path, err)
 		case info.IsDir():
 			err = p.folder(path)
+		case render.IsKustomization(filepath.Base(path)):
+			err = p.renderAll([]string{filepath.Dir(filepath.Clean(path))})
 		default:
 			err = p.open(filepath.Clean(path))
 		}
@@ -241,9 +260,12 @@ func (p *pipeline[T]) refuse(name string, err error) error {
 
 // folder reads the manifests in a folder and in those below it.
 func (p *pipeline[T]) folder(root string) error {
-	found := false
+	found, err := p.render(root)
+	if err != nil {
+		return err
+	}
 	// A link on the command line is followed.
-	err := filepath.WalkDir(strings.TrimSuffix(root, "/")+"/", func(name string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(strings.TrimSuffix(root, "/")+"/", func(name string, d fs.DirEntry, err error) error {
 		if p.ctx.Err() != nil {
 			return p.ctx.Err()
 		}
@@ -253,6 +275,9 @@ func (p *pipeline[T]) folder(root string) error {
 			return p.skip(name, err)
 		}
 		found = found || isManifestName(name) && !d.IsDir()
+		if p.isInput(name) {
+			return nil // of what was rendered, which has counted it
+		}
 		mode := d.Type()
 		if mode&fs.ModeSymlink != 0 {
 			info, err := os.Stat(name)

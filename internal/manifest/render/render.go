@@ -1,0 +1,84 @@
+// Package render renders Kustomize overlays and Helm charts with the libraries of
+// Kustomize and Helm, and finds where in their sources a rendered value comes from.
+//
+// It starts no program, connects to nothing and writes no file. What is to be rendered, and
+// what is done with the result, is known to its callers.
+package render
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+)
+
+// A Result is what a folder was rendered to, and from what.
+type Result struct {
+	Documents []Document
+	Read      []string // absolute paths, without links, of all files that were read; also if rendering failed
+}
+
+// A Document is one rendered document.
+type Document struct {
+	File   string // the source of the object
+	Data   []byte
+	Origin manifest.Origin
+}
+
+// maxRead bounds what is read to render a folder, in bytes.
+const maxRead = 256 << 20
+
+// A source is a file, or a text in a file, of which a part was rendered.
+type source struct {
+	documents []manifest.Document
+	lines     []string // of the file
+}
+
+// newSource reads a text that begins at a line of a file.
+func newSource(file string, content []byte, line int, text []byte) *source {
+	s := &source{lines: strings.Split(string(content), "\n")}
+	splitter := manifest.NewSplitter(strings.NewReader(string(text)))
+	for {
+		chunk, err := splitter.Next()
+		if err != nil {
+			return s
+		}
+		s.documents = append(s.documents, manifest.ReadDocuments(file, line+chunk.Line-1, chunk.Data)...)
+	}
+}
+
+// place returns the place of a value. Text in a block of a file has other columns than its
+// lines in the file.
+func (s *source) place(d *manifest.Document, v manifest.Value) manifest.Place {
+	p := d.PlaceOf(v)
+	if p.Line < 1 || p.Line > len(s.lines) {
+		return p
+	}
+	line := strings.TrimRight(s.lines[p.Line-1], "\r")
+	excerpt := strings.Trim(p.Excerpt, "…")
+	if shift := strings.Index(line, excerpt); shift > 0 && !strings.HasPrefix(p.Excerpt, "…") {
+		p.Column += shift
+		p.Before += shift
+		p.Excerpt = line[:shift] + p.Excerpt
+	}
+	return p
+}
+
+// linePlace returns the place of a whole line.
+func linePlace(file string, lines []string, line int) manifest.Place {
+	p := manifest.Place{File: file, Line: max(line, 1), Column: 1}
+	if line >= 1 && line <= len(lines) {
+		text := strings.TrimRight(lines[line-1], "\r")
+		trimmed := strings.TrimSpace(text)
+		p.Before = len([]rune(text)) - len([]rune(strings.TrimLeft(text, " \t")))
+		p.Column = p.Before + 1
+		p.Excerpt, p.Width = text, len([]rune(trimmed))
+		if len(text) > 200 {
+			p.Excerpt, p.Before, p.Width, p.Column = "", 0, 0, 1
+		}
+	}
+	return p
+}
+
+// isBlock matches a line that ends with the header of a block of text.
+var isBlock = regexp.MustCompile(`[|>][-+0-9]*[ \t\r]*(#.*)?$`)

@@ -1,0 +1,148 @@
+package source
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/render"
+)
+
+// readRendered reads what was rendered.
+func readRendered(r *render.Document, by string) []manifest.Document {
+	documents := manifest.ReadDocuments(r.File, 1, r.Data)
+	for i := range documents {
+		d := &documents[i]
+		d.RenderedBy, d.Origin = by, r.Origin
+		for _, errs := range []manifest.Errors{d.NotUnderstood, d.Ambiguous} {
+			for j := range errs {
+				e := &errs[j]
+				p := manifest.Place{File: r.File, Line: e.Line, Column: e.Column}
+				if len(d.Objects) > 0 {
+					p = r.Origin.PlaceOf(&d.Objects[0], e.Path, p)
+				} else {
+					p.RenderedOnly = true
+				}
+				if p.RenderedOnly {
+					p.Line, p.Column = 0, 0
+					e.Detail += ", in what was rendered"
+				}
+				e.File, e.Line, e.Column = p.File, p.Line, p.Column
+			}
+		}
+	}
+	return documents
+}
+
+// render renders the overlays in a folder and in those below it, and reports whether there
+// are any. A kustomization that another one in the folder uses is not rendered on its own.
+func (p *pipeline[T]) render(root string) (bool, error) {
+	var dirs []string
+	err := filepath.WalkDir(strings.TrimSuffix(root, "/")+"/", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case p.ctx.Err() != nil:
+			return p.ctx.Err()
+		case err != nil:
+			return nil // the walk for manifests names it
+		case d.IsDir() && d.Name() == ".git":
+			return fs.SkipDir
+		case render.IsKustomization(d.Name()) && !d.IsDir():
+			if dir := filepath.Dir(filepath.Clean(name)); len(dirs) == 0 || dirs[len(dirs)-1] != dir {
+				dirs = append(dirs, dir)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(dirs) == 0 {
+		return false, err
+	}
+	return true, p.renderAll(dirs)
+}
+
+// An overlay is a rendered folder.
+type overlay struct {
+	dir    string
+	result render.Result
+	err    error
+}
+
+func (p *pipeline[T]) renderAll(dirs []string) error {
+	var overlays []overlay
+	uses := map[string]int{} // of kustomizations, by rendered overlays
+	for _, dir := range dirs {
+		o := overlay{dir: dir}
+		if o.result, o.err = render.Kustomize(p.ctx, dir); p.ctx.Err() != nil {
+			return p.ctx.Err()
+		}
+		overlays = append(overlays, o)
+		read := map[string]bool{}
+		for _, name := range o.result.Read {
+			if render.IsKustomization(filepath.Base(name)) && o.err == nil && !read[name] {
+				read[name] = true
+				uses[filepath.Dir(name)]++
+			}
+		}
+	}
+	for _, o := range overlays {
+		for _, name := range o.result.Read {
+			if !p.inputs[name] {
+				p.inputs[name] = true
+				p.files++
+			}
+		}
+		own := 0
+		if o.err == nil {
+			own = 1
+		}
+		if uses[absolute(o.dir)] > own {
+			continue // a base or component
+		}
+		if o.err != nil {
+			var field manifest.FieldError
+			if !errors.As(o.err, &field) {
+				field = manifest.FieldError{File: kustomizationIn(o.dir), Detail: o.err.Error()}
+			}
+			if err := p.refuse(field.File, field); err != nil {
+				return err
+			}
+			continue
+		}
+		for i := range o.result.Documents {
+			if err := p.submit(&job[T]{rendered: &o.result.Documents[i], renderedBy: o.dir}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// kustomizationIn returns the name of the kustomization in a folder.
+func kustomizationIn(dir string) string {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if render.IsKustomization(e.Name()) {
+			return filepath.Join(dir, e.Name())
+		}
+	}
+	return dir
+}
+
+// isInput reports whether a file was rendered.
+func (p *pipeline[T]) isInput(name string) bool {
+	return len(p.inputs) > 0 && p.inputs[absolute(name)]
+}
+
+// absolute returns the path of a file without links, as package render names what it read.
+func absolute(name string) string {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return name
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		return real
+	}
+	return abs
+}

@@ -224,13 +224,15 @@ func (k *kustomize) check(one *types.Kustomization, file string) error {
 
 // loadedBy returns what a kustomization loads: paths and URLs.
 func loadedBy(one *types.Kustomization) []string {
-	paths := slices.Concat(one.Resources, one.Components, one.Bases, one.Crds, one.Configurations)
+	paths := slices.Concat(one.Resources, one.Components, one.Crds, one.Configurations)
 	for _, value := range one.OpenAPI {
 		paths = append(paths, value)
 	}
+	//lint:ignore SA1019 Kustomize still reads the field
 	for _, p := range slices.Concat(one.Patches, one.PatchesJson6902) {
 		paths = append(paths, p.Path)
 	}
+	//lint:ignore SA1019 Kustomize still reads the field
 	for _, p := range one.PatchesStrategicMerge {
 		if !strings.Contains(string(p), "\n") {
 			paths = append(paths, string(p))

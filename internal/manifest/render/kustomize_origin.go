@@ -112,7 +112,9 @@ func (o *kustomizeOrigin) resource(object *manifest.Resource, path string) (matc
 func (o *kustomizeOrigin) patches(object *manifest.Resource, path string) []match {
 	var list []match
 	for _, kust := range o.k.kustomizations {
+		//lint:ignore SA1019 Kustomize still reads the field
 		patches := slices.Concat(kust.PatchesJson6902, kust.Patches)
+		//lint:ignore SA1019 Kustomize still reads the field
 		for _, p := range kust.PatchesStrategicMerge {
 			if strings.Contains(string(p), "\n") {
 				patches = append(patches, types.Patch{Patch: string(p)})

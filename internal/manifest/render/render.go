@@ -64,21 +64,5 @@ func (s *source) place(d *manifest.Document, v manifest.Value) manifest.Place {
 	return p
 }
 
-// linePlace returns the place of a whole line.
-func linePlace(file string, lines []string, line int) manifest.Place {
-	p := manifest.Place{File: file, Line: max(line, 1), Column: 1}
-	if line >= 1 && line <= len(lines) {
-		text := strings.TrimRight(lines[line-1], "\r")
-		trimmed := strings.TrimSpace(text)
-		p.Before = len([]rune(text)) - len([]rune(strings.TrimLeft(text, " \t")))
-		p.Column = p.Before + 1
-		p.Excerpt, p.Width = text, len([]rune(trimmed))
-		if len(text) > 200 {
-			p.Excerpt, p.Before, p.Width, p.Column = "", 0, 0, 1
-		}
-	}
-	return p
-}
-
 // isBlock matches a line that ends with the header of a block of text.
 var isBlock = regexp.MustCompile(`[|>][-+0-9]*[ \t\r]*(#.*)?$`)

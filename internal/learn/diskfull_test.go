@@ -32,7 +32,7 @@ func smallLab(t *testing.T) *lab {
 	if err := os.Mkdir(disk, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=256m"); err != nil {
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=512m"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,5 +1,5 @@
-// Package render renders Kustomize overlays and Helm charts with the libraries of
-// Kustomize and Helm, and finds where in their sources a rendered value comes from.
+// Package render renders Kustomize overlays with Kustomize's library, and finds where in
+// their sources a rendered value comes from.
 //
 // It starts no program, connects to nothing and writes no file. What is to be rendered, and
 // what is done with the result, is known to its callers.

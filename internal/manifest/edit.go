@@ -40,12 +40,17 @@ func (f File) Apply(ops ...Op) ([]byte, error) {
 	return edited, e.verify(edited)
 }
 
-// verify parses the edited file and compares its meaning with the intended one.
+// verify parses the edited file and compares it with the intended one.
 func (e *editor) verify(edited []byte) error {
 	got, err := Parse(e.file.Name, edited)
 	if err != nil {
 		return fmt.Errorf("edit %s: the result would not be a valid manifest: %w", e.file.Name, err)
 	}
+	return e.verifyMeaning(got)
+}
+
+// verifyMeaning compares the meaning of the edited file with the intended one.
+func (e *editor) verifyMeaning(got File) error {
 	if len(got.roots) != len(e.roots) {
 		return fmt.Errorf("edit %s: the result would have %d documents instead of %d", e.file.Name, len(got.roots), len(e.roots))
 	}

@@ -2,8 +2,8 @@ package manifest
 
 import "slices"
 
-// An Origin finds the places in the sources of a document that was rendered: templates,
-// values, resources and patches.
+// An Origin finds the places in the sources of a document that was rendered: resources
+// and patches.
 type Origin interface {
 	// PlaceOf returns where the value at a path of an object comes from, or of a missing
 	// one, where it belongs. rendered is its place in the rendered document.

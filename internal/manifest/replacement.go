@@ -34,8 +34,8 @@ type Setting struct {
 // the value, as File.Apply would set it: all other lines stay as they are. There are none
 // for a field that cannot be edited, and for a document with aliases.
 //
-// Like Apply, it parses an edited document again and compares it with what is intended.
-// This takes as long as reading the document, so all settings are compared at once.
+// The edited document is read again and compared with the intended one, as in Apply. This
+// takes as long as reading the document, so it is done once for all settings.
 func (d *Document) Replacements(settings []Setting) [][]Replacement {
 	list := make([][]Replacement, len(settings))
 	if d.file == nil {
@@ -131,15 +131,7 @@ func (e *editor) verifyLeniently(edited []byte) error {
 	if err := got.parse(); err != nil {
 		return fmt.Errorf("edit %s: the result would not be valid: %w", e.file.Name, err)
 	}
-	if len(got.roots) != len(e.roots) {
-		return fmt.Errorf("edit %s: the result would have %d documents instead of %d", e.file.Name, len(got.roots), len(e.roots))
-	}
-	for i := range got.roots {
-		if at, same := compare(e.roots[i], got.roots[i], nil); !same {
-			return fmt.Errorf("edit %s: the result would differ at %s in a way that is not intended", e.file.Name, at)
-		}
-	}
-	return nil
+	return e.verifyMeaning(got)
 }
 
 // pathTo returns the path from a value to another one below it, and whether there are

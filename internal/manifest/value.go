@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"fmt"
 	"iter"
 	"strings"
 	"unicode/utf8"
@@ -146,28 +145,11 @@ type Place struct {
 	Excerpt       string
 	Before, Width int
 
-	// RenderedBy is the folder of the chart or overlay that the value was rendered from.
+	// RenderedBy is the folder of the overlay that the value was rendered from.
 	RenderedBy string
 	// RenderedOnly is set for a value of a rendered document whose source is not known. The
 	// place is the nearest one that is.
 	RenderedOnly bool
-	// Values is the value of a chart that the value was rendered from, or that would set it.
-	Values ValuesKey
-}
-
-// A ValuesKey is a key in a values file of a chart.
-type ValuesKey struct {
-	Key  string // "controller.image.tag"; empty if there is none
-	File string // empty if no file has it
-	Line int
-}
-
-// String returns the key, and its place if it has one.
-func (k ValuesKey) String() string {
-	if k.File == "" {
-		return k.Key
-	}
-	return fmt.Sprintf("%s in %s:%d", k.Key, k.File, k.Line)
 }
 
 // PlaceOf returns the place of a value: of its key and, on the same line, the value. It

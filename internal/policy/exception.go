@@ -85,8 +85,7 @@ const (
 	maxExceptions = 100  // in the annotations of an object, or of a pod template
 )
 
-// problems returns what is wrong with an exception, in the words of a user: a part is a
-// field of it.
+// problems returns the errors in an exception.
 func (e *Exception) problems() []problem {
 	var list []problem
 	add := func(part, format string, args ...any) {
@@ -122,7 +121,7 @@ func (e *Exception) problems() []problem {
 	return list
 }
 
-// A problem is what is wrong with a part of an exception.
+// A problem is an error in a field of an exception.
 type problem struct{ part, detail string }
 
 const (

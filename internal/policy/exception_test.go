@@ -78,8 +78,7 @@ spec: {hostPID: true, containers: [{name: a1, securityContext: {privileged: true
 	}
 }
 
-// A hostile manifest cannot have exceptions without a bound, and what is beyond is a
-// finding.
+// TestExceptionsAreBounded checks that too many exceptions, and too long ones, are findings.
 func TestExceptionsAreBounded(t *testing.T) {
 	pod := func(annotations string) string {
 		return "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  annotations:\n" + annotations + "spec: {containers: [{name: c, securityContext: {privileged: true}}]}\n"

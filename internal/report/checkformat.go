@@ -1,6 +1,10 @@
 package report
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
+
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/policy"
 	"github.com/adamant-sh/adamant/internal/text"
@@ -58,4 +62,18 @@ func ignoredText(i policy.Ignored) string {
 		s += ": " + i.By.Reason
 	}
 	return text.Excerpt(s, maxMessage)
+}
+
+// writeValue writes a value as JSON that is safe for a terminal, without a newline at the
+// end: on one line, or with its lines behind prefix if indent is not empty.
+func writeValue(w io.Writer, v any, prefix, indent string) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent(prefix, indent)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(text.EscapeJSON(bytes.TrimRight(b.Bytes(), "\n")))
+	return err
 }

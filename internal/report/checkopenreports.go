@@ -162,14 +162,7 @@ func (c *CheckOpenReportsWriter) flush(summary string) error {
 		r.Metadata.Annotations = map[string]string{"adamant.sh/summary": summary}
 	}
 	c.results, c.size = nil, 0
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(r); err != nil {
-		return err
-	}
-	_, err := c.out.Write(text.EscapeJSON(bytes.TrimRight(b.Bytes(), "\n")))
-	return err
+	return writeValue(c.out, r, "", "")
 }
 
 // Close implements CheckWriter. The last report has the counts, in an annotation.

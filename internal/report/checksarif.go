@@ -3,7 +3,6 @@ package report
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -134,9 +133,6 @@ func (c *CheckSARIFWriter) result(f policy.Finding, fixes []sarifFix, suppressio
 	if f.Place.RenderedOnly {
 		properties["adamant/renderedOnly"] = true
 	}
-	if f.Place.Values.Key != "" {
-		properties["adamant/values"] = f.Place.Values.String()
-	}
 	return c.value(sarifResult{
 		Rule: f.Rule, Index: slices.IndexFunc(c.rules, func(r policy.Rule) bool { return r.ID == f.Rule }), Level: sarifLevel(f.Severity),
 		Message: sarifMessage(findingText(f) + ". Fix: " + f.Fix),
@@ -166,16 +162,7 @@ func (c *CheckSARIFWriter) begin() error {
 }
 
 // value writes a value on one line.
-func (c *CheckSARIFWriter) value(v any) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return err
-	}
-	_, err := c.out.Write(text.EscapeJSON(bytes.TrimRight(b.Bytes(), "\n")))
-	return err
-}
+func (c *CheckSARIFWriter) value(v any) error { return writeValue(c.out, v, "", "") }
 
 // Close implements CheckWriter.
 func (c *CheckSARIFWriter) Close(files int) (Verdict, error) {

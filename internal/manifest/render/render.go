@@ -1,8 +1,7 @@
 // Package render renders Kustomize overlays with Kustomize's library, and finds where in
 // their sources a rendered value comes from.
 //
-// It starts no program, connects to nothing and writes no file. What is to be rendered, and
-// what is done with the result, is known to its callers.
+// It starts no program, connects to nothing and writes no file.
 package render
 
 import (
@@ -25,7 +24,7 @@ type Document struct {
 	Origin manifest.Origin
 }
 
-// maxRead bounds what is read to render a folder, in bytes.
+// maxRead is how many bytes may be read to render a folder.
 const maxRead = 256 << 20
 
 // A source is a file, or a text in a file, of which a part was rendered.

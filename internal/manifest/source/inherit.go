@@ -50,7 +50,7 @@ func (i inherited[T]) result() ([]T, error) {
 	return i.values, nil
 }
 
-// Of returns what is for a file of a folder, the nearest first.
+// Of returns the values that apply to the files of a folder, the nearest first.
 func (i *Inherited[T]) Of(folder string) ([]T, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

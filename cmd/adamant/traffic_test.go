@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,9 +27,16 @@ import (
 // TestNothingIsCut rolls out, kills, stops and upgrades the daemon while clients of
 // many kinds use a server that shuts down well: no request fails, and no session
 // ends without the server's last word. One of them makes a pod call the others by the
-// name of their Service.
+// name of their Service. ADAMANT_ROLLOUTS sets the number of rollouts; for every four of
+// them the daemon is stopped and killed once, for every seven it is upgraded.
 func TestNothingIsCut(t *testing.T) {
 	t.Parallel()
+	rollouts := 1
+	if text := os.Getenv("ADAMANT_ROLLOUTS"); text != "" {
+		var err error
+		rollouts, err = strconv.Atoi(text)
+		check(t, err)
+	}
 	newer := t.TempDir() // until the daemon has ended
 	s := serve(t)
 	s.load("uncut-a", "a", "")
@@ -59,38 +67,51 @@ func TestNothingIsCut(t *testing.T) {
 			t.Errorf("%s: %d failed: %v", what, len(failed), failed[0])
 		}
 	}
-	step("a rollout", func() { apply("uncut-b") })
+	image := "uncut-a"
+	other := func() string {
+		image = map[string]string{"uncut-a": "uncut-b", "uncut-b": "uncut-a"}[image]
+		return image
+	}
+	for range rollouts {
+		step("a rollout", func() { apply(other()) })
+	}
 	step("a new certificate", func() {
 		before := shownCertificate(t, secured)
 		pair = second
-		apply("uncut-b")
+		apply(image)
 		if now := shownCertificate(t, secured); !bytes.Equal(before, first.Chain) || !bytes.Equal(now, second.Chain) {
 			t.Error("not the certificates of the Secret")
 		}
 	})
 	c.redirected(plain, secured)
-	step("a kill of the daemon", func() { s.kill(); s.start() })
-	step("a stop of the daemon", func() {
-		s.cmd.Process.Signal(syscall.SIGTERM)
-		s.cmd.Wait()
-		c.expectMore()
-		s.start()
-	})
-	step("a kill of the daemon in a rollout", func() {
-		s.apply(manifest("uncut-a"))
-		s.kill()
-		s.start()
-		s.ended("web")
-	})
-	step("an upgrade of the daemon", func() {
-		program, err := os.ReadFile(filepath.Join(s.bin, "adamant"))
-		check(t, err)
-		check(t, os.WriteFile(filepath.Join(newer, "adamant"), program, 0o755))
-		s.kill()
-		s.bin = newer
-		s.start()
-		apply("uncut-b")
-	})
+	for range 1 + rollouts/4 {
+		step("a kill of the daemon", func() { s.kill(); s.start() })
+		step("a stop of the daemon", func() {
+			s.cmd.Process.Signal(syscall.SIGTERM)
+			s.cmd.Wait()
+			c.expectMore()
+			s.start()
+		})
+		step("a kill of the daemon in a rollout", func() {
+			s.apply(manifest(other()))
+			s.kill()
+			s.start()
+			s.ended("web")
+		})
+	}
+	for i := range 1 + rollouts/7 {
+		step("an upgrade of the daemon", func() {
+			program, err := os.ReadFile(filepath.Join(s.bin, "adamant"))
+			check(t, err)
+			dir := filepath.Join(newer, strconv.Itoa(i))
+			check(t, os.Mkdir(dir, 0o755))
+			check(t, os.WriteFile(filepath.Join(dir, "adamant"), program, 0o755))
+			s.kill()
+			s.bin = dir
+			s.start()
+			apply(other())
+		})
+	}
 	c.close()
 	if failed := c.failures(); len(failed) > 0 {
 		t.Errorf("%d failed: %v", len(failed), failed)

@@ -139,4 +139,4 @@ func acquire(path string, wait bool) (*fileLock, error) {
 	return &fileLock{f}, nil
 }
 
-func (l *fileLock) release() { l.f.Close() }
+func (l *fileLock) release() { _ = durable.Unlock(l.f) } // it is released in any case when this process ends

@@ -35,11 +35,13 @@ func (e *Engine) Recover(ctx context.Context) error {
 
 func (e *Engine) recoverPod(ctx context.Context, uid string) error {
 	l := newLayout(e.opts.Root, uid)
-	if exists(l.committed()) && !ownerIsGone(l) {
-		return nil
-	}
 	if locked, err := durable.IsLocked(l.lock()); locked || err != nil {
 		return err // its creator runs
+	}
+	// A creator commits a pod before it releases the lock, and supervises the pod then.
+	// It must not meet this process, so the lock is taken only of a pod that needs it.
+	if exists(l.committed()) && !ownerIsGone(l) {
+		return nil
 	}
 	lock, err := acquire(l.lock(), false)
 	if errors.Is(err, durable.ErrLocked) || errors.Is(err, os.ErrNotExist) {

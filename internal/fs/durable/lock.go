@@ -23,6 +23,13 @@ func Lock(path string) (*os.File, error) { return lock(path, unix.F_OFD_SETLKW) 
 // TryLock is Lock without waiting. The error wraps ErrLocked if the lock is held.
 func TryLock(path string) (*os.File, error) { return lock(path, unix.F_OFD_SETLK) }
 
+// Unlock releases a lock and closes its file. Close alone would not release it while a
+// child process has the file: each one has it for a moment, between its creation and its
+// execve. A file that was passed on to a child must be closed instead.
+func Unlock(f *os.File) error {
+	return errors.Join(fcntl(f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK}), f.Close())
+}
+
 // IsLocked reports whether the lock of a file is held. It reports false if the file
 // does not exist. It does not take the lock, which would make a concurrent TryLock
 // fail.

@@ -3,6 +3,8 @@ package durable
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -30,6 +32,43 @@ func TestLock(t *testing.T) {
 	}
 	if err := <-got; err != nil {
 		t.Errorf("a lock that was given up: %v", err)
+	}
+}
+
+// TestUnlockWhileAChildHasTheFile checks that a lock can be taken again at once although a
+// child process of the last holder has its file, as each has before its execve.
+func TestUnlockWhileAChildHasTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	held, err := TryLock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(f *os.File) (end func()) {
+		child := exec.Command("sleep", "60")
+		child.ExtraFiles = []*os.File{f}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			child.Process.Kill()
+			child.Wait()
+		}
+	}
+	defer has(held)()
+	if err := Unlock(held); err != nil {
+		t.Fatal(err)
+	}
+	again, err := TryLock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What is passed on stays locked.
+	defer has(again)()
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := TryLock(path); !errors.Is(err, ErrLocked) {
+		t.Errorf("a lock that a child has: %v", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
@@ -47,14 +48,14 @@ func (s Store) Revert(ctx context.Context, id, cache, why string) (State, error)
 	if err != nil {
 		return r.state, err
 	}
-	defer serverLock.Close()
+	defer durable.Unlock(serverLock)
 	// The process of the change writes its last state before it exits. State takes a
 	// change whose lock is free for interrupted, so this process needs the lock, too.
 	changeLock, err := lockWhile(ctx, s.path(id, "lock"), func() bool { return true })
 	if err != nil {
 		return r.state, err
 	}
-	defer changeLock.Close()
+	defer durable.Unlock(changeLock)
 	if err := r.loadChanges(ctx); err != nil {
 		return r.state, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/clock"
+	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
@@ -54,7 +55,7 @@ func (s Store) Run(ctx context.Context, id, cache string) error {
 	if err != nil {
 		return r.refuse(err)
 	}
-	defer lock.Close()
+	defer durable.Unlock(lock)
 	// Nothing is changed before everything that the undo needs is on the disk.
 	before, err := r.save(ctx)
 	if err != nil {

@@ -108,7 +108,7 @@ func (r *Entry) Save() error {
 
 // End completes a record and appends it to the chain.
 func (r *Entry) End() error {
-	defer r.file.Close()
+	defer durable.Unlock(r.file)
 	r.Record.Ended = time.Now()
 	for i := range r.Record.Results {
 		if r.Record.Results[i].Outcome == "" {
@@ -128,7 +128,7 @@ func (h *History) append(r *Record) error {
 	if err != nil {
 		return err
 	}
-	defer l.Close()
+	defer durable.Unlock(l)
 	names, err := h.recordFiles()
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func (h *History) recoverRun(path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer durable.Unlock(f)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.Remove(path + ".lock"); !errors.Is(err, fs.ErrNotExist) {

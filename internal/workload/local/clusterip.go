@@ -72,7 +72,7 @@ func (n network) close() error {
 	if n.claim == nil {
 		return nil
 	}
-	return n.claim.Close()
+	return durable.Unlock(n.claim)
 }
 
 // addressIn returns the n-th address of a range.

@@ -70,6 +70,7 @@ var layers = []struct {
 	{[]string{"internal/fs/durable"}, "writes and locks files, and knows nothing else"},
 	{[]string{"internal/terminal"}, "draws on a terminal what changes, and knows no results"},
 	{[]string{"internal/text"}, "writes text for people; everything that prints needs it"},
+	{[]string{"internal/ownthread"}, "runs functions on threads; everything that enters namespaces needs it"},
 	{[]string{"internal/clock"}, "waits; everything that waits needs it"},
 	{[]string{"internal/document"}, "names the version and the kinds of all documents; everything that is written or read as one needs it"},
 }

@@ -58,10 +58,10 @@ func TestChaos(t *testing.T) {
 	}
 	s.until("a request is answered", func() bool { return strings.Contains(fetch(port), "\n") })
 	var pods report.PodList
-	check(t, s.ask(&pods, "ps", "-o", "json"))
-	if len(pods.Pods) != 2 {
-		t.Errorf("there are %d pods, want 2: %+v", len(pods.Pods), pods.Pods)
-	}
+	s.until("there are two pods", func() bool { // the last one to be killed may be replaced still
+		check(t, s.ask(&pods, "ps", "-o", "json"))
+		return len(pods.Pods) == 2
+	})
 	check(t, s.adamant("delete", "web", "svc/web"))
 	check(t, s.ask(&pods, "ps", "-o", "json"))
 	if len(pods.Pods) != 0 {

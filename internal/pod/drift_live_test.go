@@ -2,13 +2,14 @@ package pod
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/adamant-sh/adamant/internal/ownthread"
 )
 
 // liveChanges writes the drift of a pod's only container as lines.
@@ -31,11 +32,9 @@ func liveChanges(t *testing.T, p *Pod) []string {
 // inNamespace calls a function in the mount namespace of a process.
 func inNamespace(t *testing.T, pid int, do func() error) {
 	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_FS)
-		if err == nil {
+	var err error
+	ownthread.Run(func() {
+		if err = unix.Unshare(unix.CLONE_FS); err == nil {
 			var fd int
 			if fd, err = unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
 				err = unix.Setns(fd, unix.CLONE_NEWNS)
@@ -45,9 +44,8 @@ func inNamespace(t *testing.T, pid int, do func() error) {
 		if err == nil {
 			err = do()
 		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

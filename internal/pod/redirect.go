@@ -8,13 +8,13 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/adamant-sh/adamant/internal/ownthread"
 	"github.com/adamant-sh/adamant/internal/pod/translate"
 )
 
@@ -97,18 +97,14 @@ func inNetwork(pid int, do func() error) error {
 		return err
 	}
 	defer ns.Close()
-	result := make(chan error)
-	go func() {
-		// The thread is never unlocked, so it ends with the goroutine and no other
-		// goroutine runs in the namespace.
-		runtime.LockOSThread()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			result <- fmt.Errorf("enter the network of process %d: %w", pid, err)
+	ownthread.Run(func() {
+		if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			err = fmt.Errorf("enter the network of process %d: %w", pid, err)
 			return
 		}
-		result <- do()
-	}()
-	return <-result
+		err = do()
+	})
+	return err
 }
 
 // redirectChain is the chain with a pod's redirects.

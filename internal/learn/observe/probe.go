@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/ownthread"
 )
 
 // A Feature is a feature of the kernel that Adamant can use.
@@ -53,7 +54,9 @@ func Probe(ctx context.Context) []Feature {
 		if ctx.Err() != nil {
 			return append(s, Feature{Name: p.name, Detail: "not tried: " + ctx.Err().Error(), Without: p.without})
 		}
-		detail, err := onThread(p.try)
+		var detail string
+		var err error
+		ownthread.Run(func() { detail, err = p.try() })
 		f := Feature{Name: p.name, OK: err == nil, Detail: detail}
 		if err != nil {
 			f.Detail, f.Without = err.Error(), p.without
@@ -61,20 +64,6 @@ func Probe(ctx context.Context) []Feature {
 		s = append(s, f)
 	}
 	return s
-}
-
-// onThread runs f on a thread that ends with it, together with the thread's
-// filter and namespaces.
-func onThread(f func() (string, error)) (detail string, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		// The thread is never unlocked, so it ends with the goroutine.
-		runtime.LockOSThread()
-		detail, err = f()
-	}()
-	<-done
-	return detail, err
 }
 
 func kernelRelease() (string, error) {

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/learn/trace"
+	"github.com/adamant-sh/adamant/internal/ownthread"
 )
 
 // A Command is a program to run traced.
@@ -34,23 +34,11 @@ type Command struct {
 // (128 plus the signal if one killed it). The calling executable must call
 // RuntimeMain when its name is RuntimeName. When ctx ends, Run kills everything
 // and returns ctx's error.
-func Run(ctx context.Context, c Command) (trace.Trace, int, error) {
-	type outcome struct {
-		trace  trace.Trace
-		status int
-		err    error
-	}
-	done := make(chan outcome)
-	go func() {
-		// The thread is never unlocked, so it ends with the goroutine, and with
-		// it every process that it still traces.
-		runtime.LockOSThread()
-		var o outcome
-		o.trace, o.status, o.err = c.run(ctx)
-		done <- o
-	}()
-	o := <-done
-	return o.trace, o.status, o.err
+func Run(ctx context.Context, c Command) (t trace.Trace, status int, err error) {
+	ownthread.Run(func() { // every process that is still traced ends with the thread
+		t, status, err = c.run(ctx)
+	})
+	return t, status, err
 }
 
 func (c Command) run(ctx context.Context) (trace.Trace, int, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func TestMain(m *testing.M) {
 	if options := os.Getenv(startEnv); options != "" {
 		os.Exit(startAsProcess(options))
 	}
+	runtime.LockOSThread() // no test moves the main thread, of which /proc/net is the view, to a namespace
 	os.Exit(m.Run())
 }
 

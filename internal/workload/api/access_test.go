@@ -9,27 +9,24 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adamant-sh/adamant/internal/ownthread"
 )
 
 // connectAs connects to a socket as another user. The user is that of one thread only,
 // which ends with the goroutine.
 func connectAs(t *testing.T, path string, uid, gid int, groups ...uint32) (net.Conn, error) {
 	t.Helper()
-	type result struct {
-		fd  int
-		err error
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread() // and not unlocked: the thread must not be used again
-		fd, err := func() (int, error) {
+	var fd int
+	var err error
+	ownthread.Run(func() {
+		fd, err = func() (int, error) {
 			groups := append(groups, uint32(gid))
 			for _, call := range [][4]uintptr{
 				{unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0]))},
@@ -46,13 +43,11 @@ func connectAs(t *testing.T, path string, uid, gid int, groups ...uint32) (net.C
 			}
 			return fd, err
 		}()
-		done <- result{fd, err}
-	}()
-	r := <-done
-	if r.err != nil {
-		return nil, r.err
+	})
+	if err != nil {
+		return nil, err
 	}
-	f := os.NewFile(uintptr(r.fd), path)
+	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
 	return net.FileConn(f)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -64,6 +65,9 @@ func newRootCommand(a *app) *cobra.Command {
 			return cmd.Help()
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) },
+	}
+	if filepath.Base(os.Args[0]) == "kubectl-adamant" {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl adamant"}
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)

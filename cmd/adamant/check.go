@@ -16,8 +16,9 @@ func newCheckCommand(a *app) *cobra.Command {
 	failOn := policy.Low
 	var showIgnored bool
 	var config, baseline, writeBaseline string
+	var there checkCluster
 	cmd := &cobra.Command{
-		Use:   "check PATH...",
+		Use:   "check PATH... | --context CONTEXT",
 		Short: "Find what is mutable in manifests",
 		Long: `Check reads manifests and prints what can change at run time: root file systems
 that can be written, images that are not pinned, volumes over code, and whatever
@@ -29,6 +30,11 @@ kustomization.yaml is rendered as kubectl kustomize does, without the network, a
 findings are at the lines of its resources, patches and images. Pods are found by their shape
 in objects of any kind: Deployments, custom resources, Lists, nested templates.
 A file may have any size: it is read document by document.
+
+With --context, or with -n or -A and no path, the objects of a cluster are checked. It
+only lists them. Lines are those of kubectl get -o yaml. Pods that were made of a checked
+template are left out, unless they have other containers, and so are Secrets' values. What
+may not be listed is not understood.
 
 Everything that was read is counted. A document that is not understood is named with
 its line, and the exit code is 4 then. It is 3 if there are findings, and 0 if not.
@@ -61,6 +67,8 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
   adamant check overlays/prod
   helm template chart/ | adamant check -
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
+  adamant check --context production -n shop
+  adamant check -A --fail-on high
   adamant check deploy/ --fail-on high -o json
   adamant check deploy/ --show-ignored
   helm template chart/ | adamant check - --config ci/adamant.yaml
@@ -69,7 +77,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
   adamant check deploy/ -o sarif > check.sarif
   adamant check deploy/ -o html > check.html`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			paths, err := files.paths(args)
+			in, err := a.checkInput(cmd, &there, &files, args)
 			if err != nil {
 				return err
 			}
@@ -83,13 +91,13 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			}
 			summary := report.NewCheckSummary(rules, failOn)
 			summary.ShowIgnored, summary.Baseline = showIgnored, known.counts()
-			w := a.checkWriter(paths, rules, summary)
+			w := a.checkWriter(in.names(), rules, summary)
 			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly), Edits: report.Format(a.output) == report.FormatSARIF}
-			configs, err := openCheckConfigs(config, paths)
+			configs, err := openCheckConfigs(config, in)
 			if err != nil {
 				return err
 			}
-			count, err := checkEach(cmd.Context(), checker, configs, known, paths, a.in, w)
+			count, err := checkEach(cmd.Context(), checker, configs, known, in, w)
 			if err != nil {
 				return err
 			}
@@ -104,6 +112,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		},
 	}
 	files.add(cmd, "check")
+	there.add(cmd)
 	cmd.Flags().StringSliceVar(&ids, "rules", nil, "evaluate only these rules, separated by commas; adamant explain lists all")
 	cmd.Flags().TextVar(&failOn, "fail-on", policy.Low, "least severity that makes the exit code 3: low, medium, high or critical")
 	cmd.Flags().StringVar(&config, "config", "", "use this configuration instead of the files "+source.ConfigName+" of folders and their parents")

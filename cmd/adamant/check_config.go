@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,11 +21,11 @@ type checkConfigs struct {
 	folders source.Inherited[*policy.Config]
 }
 
-// openCheckConfigs reads the configuration that is named, or those of the folders of paths,
-// so that an error in them is found before anything is printed.
-func openCheckConfigs(name string, paths []string) (*checkConfigs, error) {
+// openCheckConfigs reads the configuration that is named, or those of the folders of the
+// input, so that an error in them is found before anything is printed.
+func openCheckConfigs(name string, in checkInput) (*checkConfigs, error) {
 	c := &checkConfigs{folders: source.Inherited[*policy.Config]{
-		Name: source.ConfigName, Limit: policy.MaxConfigSize, Paths: paths, Parse: policy.ParseConfig,
+		Name: source.ConfigName, Limit: policy.MaxConfigSize, Paths: in.paths, Parse: policy.ParseConfig,
 	}}
 	if name != "" {
 		data, err := source.ReadRegular(name, policy.MaxConfigSize)
@@ -38,7 +37,7 @@ func openCheckConfigs(name string, paths []string) (*checkConfigs, error) {
 		}
 		return c, nil
 	}
-	for _, path := range paths {
+	for _, path := range in.folders() {
 		folder := filepath.Dir(path)
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			folder = path
@@ -62,18 +61,14 @@ func (c *checkConfigs) of(folder string) ([]*policy.Config, error) {
 	return configs, nil
 }
 
-// checkEach checks the documents of all paths, and then the configurations that were used.
-func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, known *checkBaseline, paths []string, stdin io.Reader, w report.CheckWriter) (source.Count, error) {
-	type checked struct {
-		policy.Result
-		err error
-	}
+// checkEach checks the documents of an input, and then the configurations that were used.
+func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, known *checkBaseline, in checkInput, w report.CheckWriter) (source.Count, error) {
 	tally := policy.Tally{Checker: checker}
-	count, err := source.Each(ctx, paths, stdin, func(d *manifest.Document) checked {
+	count, err := in.each(ctx, func(d *manifest.Document) checked {
 		if len(d.Objects) == 0 {
 			return checked{}
 		}
-		applied, err := configs.of(filepath.Dir(d.File))
+		applied, err := configs.of(in.folder(d))
 		if err != nil {
 			return checked{err: err}
 		}

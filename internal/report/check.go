@@ -74,7 +74,7 @@ type CheckProblem struct {
 
 // CheckSummary counts all that was read and found.
 type CheckSummary struct {
-	Files         int             `json:"files"`
+	Files         int             `json:"files"`              // 0 of a cluster
 	Documents     int             `json:"documents"`          // the sum of the next three
 	Checked       int             `json:"checked"`            // documents with a pod template
 	WithoutPod    int             `json:"withoutPodTemplate"` // documents without one, to which only the rules for other objects apply
@@ -161,8 +161,11 @@ func (s *CheckSummary) add(d *manifest.Document, r policy.Result) {
 // WriteText implements Text. It has the counts of everything, also of what was not found.
 func (s CheckSummary) WriteText(w io.Writer, color bool) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "%s in %s: %d checked, %d without a pod template, %d not understood\n",
-		text.Count(s.Documents, "document"), text.Count(s.Files, "file"), s.Checked, s.WithoutPod, s.NotUnderstood)
+	fmt.Fprint(b, text.Count(s.Documents, "document"))
+	if s.Files > 0 {
+		fmt.Fprintf(b, " in %s", text.Count(s.Files, "file"))
+	}
+	fmt.Fprintf(b, ": %d checked, %d without a pod template, %d not understood\n", s.Checked, s.WithoutPod, s.NotUnderstood)
 	fmt.Fprintf(b, "%s in %s", text.Count(s.Findings, "finding"), text.Count(s.Containers, "container"))
 	if s.Findings > 0 {
 		fmt.Fprintf(b, ": %d critical, %d high, %d medium, %d low", s.Critical, s.High, s.Medium, s.Low)

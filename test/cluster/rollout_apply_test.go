@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +13,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/adamant-sh/adamant/internal/workload/cluster"
 	"github.com/adamant-sh/adamant/internal/workload/rollout"
@@ -162,30 +159,11 @@ func TestMissingRights(t *testing.T) {
 	defer cancel()
 	w.must(ctx, "v1", conformance.Good, rollout.Complete)
 	before := w.deployment(ctx)
-	data, err := os.ReadFile(shared.cluster.Kubeconfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var config map[string]any
-	if err := yaml.Unmarshal(data, &config); err != nil {
-		t.Fatal(err)
-	}
-	user := config["users"].([]any)[0].(map[string]any)["user"].(map[string]any)
-	user["as"] = "somebody"
-	if data, err = yaml.Marshal(config); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if w.cluster, err = cluster.Open(file, "test"); err != nil {
-		t.Fatal(err)
-	}
+	w.cluster = asUser(t, "somebody")
 	if err := w.Apply(ctx, "v2", conformance.Good); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.wait(ctx)
+	_, err := w.wait(ctx)
 	var missing *cluster.RightsError
 	if !errors.As(err, &missing) || !slices.Contains(missing.Missing, "patch deployments.apps in default") || !slices.Contains(missing.Missing, "list pods in default") {
 		t.Errorf("got %v", err)

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,22 +38,47 @@ func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func
 	if err := checkPaths(paths); err != nil {
 		return Count{}, err
 	}
+	p := newPipeline(stdin, work)
+	for _, path := range paths {
+		p.named[filepath.Clean(path)] = true
+	}
+	p.folders = paths // files without a document are reported when they are read
+	return p.run(ctx, func() error { return p.read(paths) }, yield)
+}
+
+// EachObject is Each for objects that are in no file. list calls read with each of them: a
+// name, and its YAML or why it could not be read.
+func EachObject[T any](ctx context.Context, list func(ctx context.Context, read func(name string, data []byte, err error) error) error, work func(*manifest.Document) T, yield func(*manifest.Document, T) error) (Count, error) {
+	p := newPipeline(nil, work)
+	return p.run(ctx, func() error {
+		return list(p.ctx, func(name string, data []byte, err error) error {
+			if err != nil {
+				return p.refuse(name, err)
+			}
+			return p.split(name, bytes.NewReader(data), nil)
+		})
+	}, yield)
+}
+
+func newPipeline[T any](stdin io.Reader, work func(*manifest.Document) T) *pipeline[T] {
+	return &pipeline[T]{stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}, named: map[string]bool{}, inputs: map[string]bool{}}
+}
+
+// run calls read, which submits jobs, and yields the results in their order.
+func (p *pipeline[T]) run(ctx context.Context, read func() error, yield func(*manifest.Document, T) error) (Count, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel()
 
-	p := &pipeline[T]{ctx: ctx, stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}, named: map[string]bool{}, inputs: map[string]bool{}}
-	for _, path := range paths {
-		p.named[filepath.Clean(path)] = true
-	}
+	p.ctx = ctx
 	workers := runtime.GOMAXPROCS(0)
 	p.ordered, p.jobs = make(chan *job[T], 16*workers), make(chan *job[T], 16*workers)
 	for range workers {
 		background.Go(p.worker)
 	}
 	background.Go(func() {
-		p.err = p.read(paths)
+		p.err = read()
 		close(p.jobs)
 		close(p.ordered)
 	})
@@ -80,7 +106,7 @@ func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func
 		p.err = ctx.Err()
 	}
 	if p.err == nil && count.Documents == 0 {
-		for _, folder := range paths { // files would have been reported
+		for _, folder := range p.folders {
 			if err := p.emit(&count, p.do(&job[T]{file: folder, wrong: errNoDocument}), yield); err != nil {
 				return count, err
 			}
@@ -115,11 +141,12 @@ type pipeline[T any] struct {
 	jobs    chan *job[T] // to the workers
 	ordered chan *job[T] // the same ones, in the order of the documents
 
-	named  map[string]bool // names of files on the command line
-	inputs map[string]bool // absolute paths of files that were rendered
-	seen   map[string]bool // names of files that were read
-	files  int             // of read, which ends before ordered is closed
-	err    error           // of read
+	folders []string        // that must have a document together
+	named   map[string]bool // names of files on the command line
+	inputs  map[string]bool // absolute paths of files that were rendered
+	seen    map[string]bool // names of files that were read
+	files   int             // of read, which ends before ordered is closed
+	err     error           // of read
 }
 
 // An input is a file that must have a document, or stdin.

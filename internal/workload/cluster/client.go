@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -143,25 +144,29 @@ func (d *discovery) find(ctx context.Context, kind schema.GroupVersionKind) (sch
 
 // read reads the resources of one version of an API group.
 func (d *discovery) read(ctx context.Context, version schema.GroupVersion) error {
+	list, err := d.resources(ctx, version)
+	for i := range list {
+		d.known[version.WithKind(list[i].Kind)] = &list[i]
+	}
+	return err
+}
+
+// resources returns the resources of one version of an API group, without subresources.
+func (d *discovery) resources(ctx context.Context, version schema.GroupVersion) ([]metav1.APIResource, error) {
 	path := "/apis/" + version.String()
 	if version.Group == "" {
 		path = "/api/" + version.Version
 	}
 	data, err := d.server.Get().AbsPath(path).Do(ctx).Raw()
 	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("discover %s: %w", version, err)
+		return nil, nil
 	}
 	var list metav1.APIResourceList
-	if err := json.Unmarshal(data, &list); err != nil {
-		return fmt.Errorf("discover %s: %w", version, err)
+	if err == nil {
+		err = json.Unmarshal(data, &list)
 	}
-	for i := range list.APIResources {
-		if r := &list.APIResources[i]; !strings.Contains(r.Name, "/") { // no subresource
-			d.known[version.WithKind(r.Kind)] = r
-		}
+	if err != nil {
+		return nil, fmt.Errorf("discover %s: %w", version, err)
 	}
-	return nil
+	return slices.DeleteFunc(list.APIResources, func(r metav1.APIResource) bool { return strings.Contains(r.Name, "/") }), nil
 }

@@ -162,9 +162,10 @@ func (r *reconciler) create(p plan) {
 		return // perhaps it is ending
 	}
 	staying := r.staying()
-	room := p.most - len(without(staying, r.drifted))
+	sound := without(staying, r.drifted)
+	room := p.most - len(sound)
 	live := map[int]int{}
-	for _, i := range without(staying, r.drifted) {
+	for _, i := range sound {
 		live[i.Generation]++
 	}
 	generations := slices.DeleteFunc(slices.Sorted(maps.Keys(r.s.Wanted)), func(g int) bool { return g == r.s.Target })
@@ -208,8 +209,11 @@ func (r *reconciler) removed(list []Instance) []Instance {
 	return gone
 }
 
-// without returns the instances of list that are not in other.
+// without returns the instances of list that are not in other. The result may be list.
 func without(list, other []Instance) []Instance {
+	if len(other) == 0 {
+		return slices.Clip(list)
+	}
 	return slices.DeleteFunc(slices.Clone(list), func(i Instance) bool {
 		return slices.ContainsFunc(other, func(o Instance) bool { return o.ID == i.ID })
 	})

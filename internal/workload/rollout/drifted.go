@@ -1,5 +1,7 @@
 package rollout
 
+import "slices"
+
 // driftedIn returns the instances that are replaced for drift: those of generations
 // whose number the plan keeps. Their number in a period is bounded by the budget.
 // Drift in a generation that is being tried fails its rollout, and is not in the list.
@@ -118,9 +120,9 @@ func (r *reconciler) isolate() {
 
 // staying returns the instances that this decision leaves.
 func (r *reconciler) staying() []Instance {
-	var list []Instance
-	for _, i := range without(r.o.Instances, r.removed(r.o.Instances)) {
-		if !i.Ending {
+	list := make([]Instance, 0, len(r.o.Instances))
+	for _, i := range r.o.Instances {
+		if !i.Ending && !slices.Contains(r.d.Remove, i.ID) {
 			list = append(list, i)
 		}
 	}

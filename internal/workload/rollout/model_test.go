@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +65,7 @@ func live(t *testing.T, seed uint64) {
 	}
 	fail := func(format string, args ...any) {
 		t.Helper()
-		t.Log(strings.Join(s.trace[max(0, len(s.trace)-130):], "\n"))
+		s.logTrace(130)
 		t.Fatalf("seed %d: %s\nstate %+v\nspec %+v", seed, fmt.Sprintf(format, args...), s.state, s.spec)
 	}
 

@@ -64,7 +64,7 @@ func newReconciler(spec Spec, s State, o Observation, now time.Time) *reconciler
 
 // classify separates the target's instances from all others.
 func (r *reconciler) classify() {
-	r.target, r.others = nil, nil
+	r.target, r.others = make([]Instance, 0, len(r.o.Instances)), nil
 	for _, i := range r.o.Instances {
 		switch {
 		case i.Ending:
@@ -80,8 +80,10 @@ func (r *reconciler) classify() {
 // being replaced for drift.
 func (r *reconciler) live() map[int]int {
 	n := map[int]int{}
-	for _, i := range without(slices.Concat(r.target, r.others), r.drifted) {
-		n[i.Generation]++
+	for _, list := range [][]Instance{r.target, r.others} {
+		for _, i := range without(list, r.drifted) {
+			n[i.Generation]++
+		}
 	}
 	return n
 }

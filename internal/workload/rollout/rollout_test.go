@@ -28,7 +28,7 @@ type sim struct {
 	// gaveUp is the generation that was being tried when the stable one was asked for.
 	gaveUp int
 	log    []Event
-	trace  []string
+	trace  []func() string // of the decisions, a line each
 }
 
 // A nature is the behavior of a generation's instances.
@@ -169,12 +169,13 @@ func (s *sim) ready(list []Instance, is func(Instance) bool) int {
 // check checks the invariants of each decision.
 func (s *sim) check(state State, before []Instance, d Decision) {
 	s.t.Helper()
-	s.trace = append(s.trace, fmt.Sprintf("%s %s target %d stable %d: %v wanted %v: create %v %v remove %v isolate %v shares %v gate %q", s.now.Format("15:04:05"), state.Phase, state.Target, state.Stable, s.generations(), state.Wanted, d.Create, d.Ordinal, d.Remove, d.Isolate, d.Shares, d.Gate))
+	now, generations := s.now, s.generations()
+	s.trace = append(s.trace, func() string {
+		return fmt.Sprintf("%s %s target %d stable %d: %v wanted %v: create %v %v remove %v isolate %v shares %v gate %q", now.Format("15:04:05"), state.Phase, state.Target, state.Stable, generations, state.Wanted, d.Create, d.Ordinal, d.Remove, d.Isolate, d.Shares, d.Gate)
+	})
 	fail := func(format string, args ...any) {
 		s.t.Helper()
-		for _, line := range s.trace[max(0, len(s.trace)-25):] {
-			s.t.Log(line)
-		}
+		s.logTrace(25)
 		s.t.Fatalf("%s\nspec %+v\ninstances %+v", fmt.Sprintf(format, args...), s.spec, before)
 	}
 	most, least := s.spec.limits()
@@ -231,6 +232,14 @@ func (s *sim) check(state State, before []Instance, d Decision) {
 	}
 }
 
+// logTrace prints the last decisions.
+func (s *sim) logTrace(last int) {
+	s.t.Helper()
+	for _, line := range s.trace[max(0, len(s.trace)-last):] {
+		s.t.Log(line())
+	}
+}
+
 // tried returns the generation that is or was being tried while the stable one runs, 0
 // if there is none.
 func (s *sim) tried(state State) int {
@@ -276,9 +285,7 @@ func (s *sim) settle() {
 			return
 		}
 	}
-	for _, line := range s.trace[len(s.trace)-5:] {
-		s.t.Log(line)
-	}
+	s.logTrace(5)
 	s.t.Fatalf("it never ended: %+v", s.state)
 }
 

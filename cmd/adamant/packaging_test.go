@@ -53,7 +53,7 @@ func TestAction(t *testing.T) {
 	}
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.Contains(string(out), "::error file=pod.yaml,line=4,") {
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.Contains(string(out), "file=pod.yaml,line=4,col=21") {
 		t.Errorf("%v, want exit code 3 and an error in line 4:\n%s", err, out)
 	}
 	if sarif, err := os.ReadFile(filepath.Join(dir, "out.sarif")); err != nil || !strings.Contains(string(sarif), "root-not-read-only") {

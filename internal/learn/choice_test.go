@@ -114,7 +114,7 @@ func TestChoicesOfOldProfile(t *testing.T) {
 	if err != nil || len(notes) > 0 || len(chosen(got)) > 0 {
 		t.Errorf("without both: %v, notes %q, error %v", chosen(got), notes, err)
 	}
-	if _, _, err := (Choices{SizeLimits: []string{"auto"}}).apply(old); err == nil || !strings.Contains(err.Error(), "does not tell how much it held") {
+	if _, _, err := (Choices{SizeLimits: []string{"auto"}}).Apply(old); err == nil || !strings.Contains(err.Error(), "does not tell how much it held") {
 		t.Errorf("an automatic limit without a measurement: %v", err)
 	}
 }

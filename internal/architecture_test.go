@@ -25,6 +25,7 @@ var layers = []struct {
 	{[]string{"cmd/adamant", "cmd/adamant-agent", "cmd/adamant-copy-up"}, "wires everything; nothing can depend on a command"},
 	{[]string{"cmd/internal/agentcmd"}, "parses the command lines of the agent, for the program that is sent to servers and for adamant"},
 	{[]string{"internal/workload/api"}, "is how the command line reaches the daemon in another process"},
+	{[]string{"internal/seal"}, "seals the manifests of repositories by what was learned, and learns nothing itself"},
 	{[]string{"internal/learn", "internal/workload/local"}, "orchestrate pods, to learn and to keep them; whoever only compares or prints must not need it"},
 	{[]string{"internal/report"}, "prints results; no result may know how it is printed"},
 	{[]string{"internal/servers"}, "compares, changes, captures and replaces servers; knows no flags and no output"},

@@ -4,127 +4,261 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/manifest/source"
 	"github.com/adamant-sh/adamant/internal/pod"
+	"github.com/adamant-sh/adamant/internal/seal"
 )
 
+// sealFlags are the flags of seal.
+type sealFlags struct {
+	files    manifestFlag
+	load     loadFlags
+	profiles []string
+	choices  learn.Choices
+	config   string
+
+	learn, write, diff                     bool
+	anyDigest, acceptWeak, acceptUnlearned bool
+	form, image                            string
+}
+
 func newSealCommand(a *app) *cobra.Command {
-	var load loadFlags
-	var files manifestFlag
-	var profiles []string
-	var write, diff, anyDigest, acceptWeak bool
-	var form, image string
-	var choices learn.Choices
+	var f sealFlags
 	cmd := &cobra.Command{
-		Use:   "seal FILE...",
-		Short: "Rewrite a manifest: read-only root, the smallest set of volumes",
+		Use:   "seal PATH...",
+		Short: "Rewrite manifests: read-only root, the smallest set of volumes",
 		Long: `Seal edits manifests so that no container can write its root: it sets
-readOnlyRootFilesystem, adds a volume for each path the profile asks for, and an
+readOnlyRootFilesystem, adds a volume for each path that a profile asks for, and an
 init container that copies the image's content into those that need it. Nothing
-else in the files is touched: comments, order and literals stay. The pod meets the
-same level of Pod Security as before; stderr says so where that is impossible.
+else in the files is touched: comments, order, quotes and line endings stay. The result
+is read again and compared field by field. A second time changes nothing.
+
+A path is a file, a folder, of which all .yaml, .yml and .json files are sealed, also
+those in the folders below, or - for standard input. Pods are found by their shape in
+objects of any kind. Pods of Windows, patches of overlays, and containers with an
+exception for root-not-read-only (see adamant check) stay as they are.
+
+The result goes to stdout, --diff prints what changes, and --write changes the files, each
+one at once. Seal needs no root and starts nothing. For a container without a profile it
+is not known what it writes, and it may fail with a read-only root: stderr has the
+command that learns it, and the exit code is 4 unless --accept-unlearned is given. With
+--learn the workloads are learned at once, which needs root.
+
+Refused is a profile that failed its proof or has writes that no volume can allow,
+unless --accept-weak is given, and one of another workload, container, command or
+image. A profile of an image fits any workload of that image. The pod meets the same
+level of Pod Security as before; stderr says so where that is impossible.
 
 The init container runs sh and cp of the container's own image, so that no other
 image is needed. For an image without them, name one with Adamant's tool in a
 registry of yours (see adamant copy-up-image).
-
-Without --profile the workload is learned first. Refused is a profile that failed
-its proof or has writes that no volume can allow, unless --accept-weak is given,
-and one of another workload, container, command or image. A profile of an image
-fits any workload of that image. The result goes to stdout; a second time changes
-nothing. Pods in objects of other kinds (a Rollout, a custom resource) are sealed
-too if there is a profile for them; otherwise they are named, with exit code 4.
 
 A volume is an emptyDir on disk without a limit, since no run shows how much a
 program will ever write. If a policy asks for limits, --size-limit auto chooses
 them: 16 times what each volume held, at least 256Mi. A kubelet evicts a pod with
 more, and its data is lost. --medium PATH=Memory takes the space from the memory
 of the container. --claim PATH=NAME keeps data that should outlive the pod on a
-PersistentVolumeClaim, which NAME:SIZE adds to the file.`,
-		Example: `  adamant seal web.yaml --profile web.profile > sealed.yaml
+PersistentVolumeClaim, which NAME:SIZE adds to the file; with it a folder is sealed
+without those below, and all workloads need a profile.`,
+		Example: `  adamant seal deploy/ --diff
+  adamant seal deploy/ -w
+  adamant seal web.yaml --profile web.profile > sealed.yaml
   adamant seal web.yaml --profile web.profile --diff
-  adamant seal -f deploy/ --profile web.profile --profile db.profile -w
-  adamant seal web.yaml --exercise-http :8080/ -w
+  helm template chart/ | adamant seal - --accept-unlearned
+  adamant seal web.yaml --learn --exercise-http :8080/ -w
+  adamant seal shop.yaml --learn --exercise-http deploy/web=:8080/ -w
   adamant seal web.yaml --profile web.profile --copy-up-image registry.example/copy-up@sha256:DIGEST
-  adamant seal shop.yaml --exercise-http deploy/web=:8080/ -w
   adamant seal db.yaml --profile db.profile --claim /var/lib/postgresql=db-data:10Gi
   adamant seal web.yaml --profile web.profile --size-limit auto --size-limit /tmp=1Gi
   adamant seal web.yaml --profile web.profile --medium app:/run=Memory`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			paths, err := files.paths(args)
-			switch {
-			case err != nil:
-				return err
-			case write && diff:
-				return usagef("--write and --diff: choose one")
-			case write && slices.Contains(paths, "-"):
-				return usagef("--write needs a file, not standard input")
-			case form != "" && !slices.Contains(manifest.CopyUpForms(), manifest.CopyUpForm(form)):
-				return usagef("--copy-up %q: want own-image, image-volume or installed-tool", form)
-			}
-			if err := choices.Check(); err != nil {
-				return usageError{err}
-			}
-			ctx := cmd.Context()
-			loaded, err := source.LoadAll(ctx, paths, a.in)
-			if err != nil {
-				return err
-			}
-			all, err := learn.LoadProfiles(profiles)
-			if err != nil {
-				return err
-			}
-			if len(profiles) == 0 {
-				all, err = a.learnToSeal(ctx, loaded, load, acceptWeak)
-			} else {
-				err = a.checkProfiles(ctx, loaded, all, acceptWeak, anyDigest)
+			paths, err := f.files.paths(args)
+			if err == nil {
+				err = f.check(cmd, paths)
 			}
 			if err != nil {
 				return err
 			}
-			all, notes, err := choices.ApplyTo(loaded, all)
-			if err != nil {
-				return err
+			if f.learn || len(f.choices.Claims) > 0 {
+				return a.sealWorkloads(cmd.Context(), paths, f)
 			}
-			a.note(notes...)
-			a.warn(learn.ExposureWarnings(all)...)
-			opts := manifest.SealOptions{Form: manifest.CopyUpForm(form), Image: image, Note: func(e manifest.FieldError) { a.note(e.Error()) }}
-			if form == "" && image != "" {
-				opts.Form = manifest.InstalledTool
-			}
-			sealed, err := learn.SealAll(loaded, all, opts)
-			if err != nil {
-				return err
-			}
-			if err := a.printSealed(loaded, sealed, write, diff); err != nil {
-				return err
-			}
-			for _, e := range sealed.Left {
-				a.progress("%s", e.Error())
-			}
-			return exitWith(sealed.Verdict())
+			return a.sealRepository(cmd.Context(), paths, f)
 		},
 	}
-	files.add(cmd, "seal")
-	load.add(cmd.Flags())
-	cmd.Flags().StringArrayVar(&profiles, "profile", nil, "profile to seal by, from adamant learn; may be repeated")
-	cmd.Flags().BoolVar(&acceptWeak, "accept-weak", false, "seal even by a profile that failed its proof or has writes that no volume can allow")
-	cmd.Flags().BoolVar(&anyDigest, "any-digest", false, "seal even if an image was replaced since its profile was learned")
-	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the result back to each file")
-	cmd.Flags().StringVar(&form, "copy-up", "", "how the image's content gets into volumes: own-image, installed-tool, or image-volume, which needs Kubernetes 1.33 (default own-image, or installed-tool with --copy-up-image)")
-	cmd.Flags().StringVar(&image, "copy-up-image", "", "image with Adamant's copy-up tool, which adamant copy-up-image builds")
-	cmd.Flags().StringArrayVar(&choices.SizeLimits, "size-limit", nil, "limit volumes: PATH=SIZE, PATH=auto, PATH=none, or auto for all; may be repeated")
-	cmd.Flags().StringArrayVar(&choices.Mediums, "medium", nil, "medium of a volume: PATH=Memory or PATH=none; may be repeated")
-	cmd.Flags().StringArrayVar(&choices.Claims, "claim", nil, "use a PersistentVolumeClaim for a volume: PATH=NAME, or PATH=NAME:SIZE to add it to the file; may be repeated")
-	cmd.Flags().BoolVar(&diff, "diff", false, "print what changes instead of the result")
+	f.add(cmd)
 	return cmd
+}
+
+func (f *sealFlags) add(cmd *cobra.Command) {
+	f.files.add(cmd, "seal")
+	f.load.add(cmd.Flags())
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.profiles, "profile", nil, "profile to seal by, from adamant learn; may be repeated")
+	flags.BoolVar(&f.learn, "learn", false, "run the workloads to learn what they write, and seal by that; needs root")
+	flags.BoolVar(&f.acceptUnlearned, "accept-unlearned", false, "exit with 0 although it is not known what a container writes")
+	flags.BoolVar(&f.acceptWeak, "accept-weak", false, "seal even by a profile that failed its proof or has writes that no volume can allow")
+	flags.BoolVar(&f.anyDigest, "any-digest", false, "seal even if an image was replaced since its profile was learned")
+	flags.BoolVarP(&f.write, "write", "w", false, "write the result back to each file")
+	flags.StringVar(&f.config, "config", "", "use the exceptions of this configuration instead of the files "+source.ConfigName+" of folders and their parents")
+	flags.StringVar(&f.form, "copy-up", "", "how the image's content gets into volumes: own-image, installed-tool, or image-volume, which needs Kubernetes 1.33 (default own-image, or installed-tool with --copy-up-image)")
+	flags.StringVar(&f.image, "copy-up-image", "", "image with Adamant's copy-up tool, which adamant copy-up-image builds")
+	flags.StringArrayVar(&f.choices.SizeLimits, "size-limit", nil, "limit volumes: PATH=SIZE, PATH=auto, PATH=none, or auto for all; may be repeated")
+	flags.StringArrayVar(&f.choices.Mediums, "medium", nil, "medium of a volume: PATH=Memory or PATH=none; may be repeated")
+	flags.StringArrayVar(&f.choices.Claims, "claim", nil, "use a PersistentVolumeClaim for a volume: PATH=NAME, or PATH=NAME:SIZE to add it to the file; may be repeated")
+	flags.BoolVar(&f.diff, "diff", false, "print what changes instead of the result")
+}
+
+// check refuses an invalid command line.
+func (f *sealFlags) check(cmd *cobra.Command, paths []string) error {
+	switch {
+	case f.write && f.diff:
+		return usagef("--write and --diff: choose one")
+	case f.write && slices.Contains(paths, "-"):
+		return usagef("--write needs a file, not standard input")
+	case f.form != "" && !slices.Contains(manifest.CopyUpForms(), manifest.CopyUpForm(f.form)):
+		return usagef("--copy-up %q: want own-image, image-volume or installed-tool", f.form)
+	case f.learn && len(f.profiles) > 0:
+		return usagef("--learn and --profile: choose one")
+	case len(f.choices.Claims) > 0 && len(f.profiles) == 0 && !f.learn:
+		return usagef("--claim is for a volume of a profile: name it with --profile, or learn it with --learn")
+	}
+	for _, name := range []string{"exercise", "exercise-http", "replay", "for", "quiet", "ready-timeout"} {
+		if cmd.Flags().Changed(name) && !f.learn {
+			return usagef("--%s is for --learn, which runs the workloads; seal alone starts nothing", name)
+		}
+	}
+	if err := f.choices.Check(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+func (f *sealFlags) copyUp() manifest.SealOptions {
+	opts := manifest.SealOptions{Form: manifest.CopyUpForm(f.form), Image: f.image}
+	if f.form == "" && f.image != "" {
+		opts.Form = manifest.InstalledTool
+	}
+	return opts
+}
+
+// sealRepository seals all that is at paths, by the profiles that there are.
+func (a *app) sealRepository(ctx context.Context, paths []string, f sealFlags) error {
+	profiles, err := learn.LoadProfiles(f.profiles)
+	if err == nil && len(profiles) > 0 && !f.anyDigest {
+		err = a.checkDigests(ctx, strings.Join(paths, " "), profiles)
+	}
+	if err != nil {
+		return err
+	}
+	profiles, notes, err := f.choices.Apply(profiles)
+	if err != nil {
+		return err
+	}
+	configs, err := openCheckConfigs(f.config, paths)
+	if err != nil {
+		return err
+	}
+	result, err := seal.Files(ctx, paths, a.in, seal.Options{
+		Fitter: learn.Fitter{Profiles: profiles, AcceptWeak: f.acceptWeak}, CopyUp: f.copyUp(),
+		Today: time.Now().UTC().Format(time.DateOnly), Configs: configs.of,
+	})
+	if err != nil {
+		return err
+	}
+	a.note(notes...)
+	a.note(result.Notes...)
+	a.note(learn.DurableNotes(profiles)...)
+	a.warn(learn.ExposureWarnings(profiles)...)
+	if err := a.printResult(result, f); err != nil {
+		return err
+	}
+	for _, line := range result.Report() {
+		a.progress("%s", line)
+	}
+	return exitWith(result.Verdict(f.acceptUnlearned))
+}
+
+// printResult prints or writes the files of a result.
+func (a *app) printResult(result *seal.Result, f sealFlags) error {
+	list := learn.SealedFiles{List: document.NewList[learn.SealedManifest](document.SealedManifestList, nil)}
+	for _, file := range result.Items {
+		if f.diff {
+			if err := file.WriteDiff(a.out); err != nil {
+				return err
+			}
+			continue
+		}
+		if f.write && !file.Changes() {
+			continue
+		}
+		_, sealed, err := file.Content()
+		if err == nil && f.write {
+			err = durable.Rewrite(file.Name, sealed)
+		}
+		if err != nil {
+			return err
+		}
+		if !f.write {
+			list.Items = append(list.Items, learn.SealedManifest{Header: document.NewHeader(document.SealedManifest), File: file.Name, Manifest: string(sealed)})
+		}
+	}
+	switch {
+	case f.write || f.diff:
+		return nil
+	case len(list.Items) == 1:
+		return a.print(list.Items[0])
+	}
+	return a.print(list)
+}
+
+// sealWorkloads seals the workloads of strictly read manifests, all of which must have a
+// profile or are learned now.
+func (a *app) sealWorkloads(ctx context.Context, paths []string, f sealFlags) error {
+	loaded, err := source.LoadAll(ctx, paths, a.in)
+	if err != nil {
+		return err
+	}
+	all, err := learn.LoadProfiles(f.profiles)
+	if err != nil {
+		return err
+	}
+	if f.learn {
+		all, err = a.learnToSeal(ctx, loaded, f.load, f.acceptWeak)
+	} else {
+		err = a.checkProfiles(ctx, loaded, all, f.acceptWeak, f.anyDigest)
+	}
+	if err != nil {
+		return err
+	}
+	all, notes, err := f.choices.ApplyTo(loaded, all)
+	if err != nil {
+		return err
+	}
+	a.note(notes...)
+	a.warn(learn.ExposureWarnings(all)...)
+	opts := f.copyUp()
+	opts.Note = func(e manifest.FieldError) { a.note(e.Error()) }
+	sealed, err := learn.SealAll(loaded, all, opts)
+	if err != nil {
+		return err
+	}
+	if err := a.printSealed(loaded, sealed, f.write, f.diff); err != nil {
+		return err
+	}
+	for _, e := range sealed.Left {
+		a.progress("%s", e.Error())
+	}
+	return exitWith(sealed.Verdict())
 }
 
 // learnToSeal learns the workloads of manifests; only what was proven may seal.
@@ -181,18 +315,18 @@ func (a *app) checkProfiles(ctx context.Context, files []manifest.File, all []pr
 	if err != nil || anyDigest {
 		return err
 	}
-	return a.checkDigests(ctx, f, all)
+	return a.checkDigests(ctx, f.Name, all)
 }
 
 // checkDigests refuses profiles of images that were replaced since they were
 // learned. It prints a note for each image that cannot be checked.
-func (a *app) checkDigests(ctx context.Context, f manifest.File, all []profile.Profile) error {
+func (a *app) checkDigests(ctx context.Context, files string, all []profile.Profile) error {
 	if a.endpoint == "" && !pod.HasStore(cmp.Or(a.root, pod.DefaultRoot)) {
 		a.progress("note: there are no images here to look at, so it was not checked that the profiles are of the same ones")
 		return nil
 	}
 	return a.withEngine(ctx, func(e *pod.Engine) error {
-		return learn.CheckDigests(ctx, e, f, all, func(image, workload string) {
+		return learn.CheckDigests(ctx, e, files, all, func(image, workload string) {
 			a.progress("note: image %s is not loaded here, so it was not checked that the profile of %s is of the same one", image, workload)
 		})
 	})

@@ -136,7 +136,7 @@ func (c Choices) Check() error {
 // ApplyTo returns profiles with the choices, by which files can be sealed, and the
 // notes that sealing should print.
 func (c Choices) ApplyTo(files []manifest.File, profiles []profile.Profile) ([]profile.Profile, []string, error) {
-	profiles, notes, err := c.apply(profiles)
+	profiles, notes, err := c.Apply(profiles)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,9 +148,9 @@ func (c Choices) ApplyTo(files []manifest.File, profiles []profile.Profile) ([]p
 	return profiles, slices.Concat(notes, volumeNotes(all, profiles), DurableNotes(profiles)), nil
 }
 
-// apply returns profiles with the choices, and a note for each limit and medium
+// Apply returns profiles with the choices, and a note for each limit and medium
 // that the command line does not show.
-func (c Choices) apply(profiles []profile.Profile) ([]profile.Profile, []string, error) {
+func (c Choices) Apply(profiles []profile.Profile) ([]profile.Profile, []string, error) {
 	p, err := c.parse()
 	if err != nil {
 		return nil, nil, err

@@ -78,7 +78,7 @@ func TestChoices(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			profiles := choiceProfiles()
-			got, notes, err := tc.choices.apply(profiles)
+			got, notes, err := tc.choices.Apply(profiles)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func TestChoices(t *testing.T) {
 // what it had seen for seconds.
 func TestChoicesOfOldProfile(t *testing.T) {
 	old := []profile.Profile{{Name: "Pod/web", Containers: []profile.Container{{Name: "app", Volumes: []profile.Volume{{MountPath: "/tmp", Medium: "Memory", SizeLimit: "16Mi"}}}}}}
-	got, notes, err := Choices{}.apply(old)
+	got, notes, err := Choices{}.Apply(old)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,11 +110,11 @@ func TestChoicesOfOldProfile(t *testing.T) {
 	if diff := cmp.Diff(notes, want); diff != "" {
 		t.Errorf("notes (-got +want):\n%s", diff)
 	}
-	got, notes, err = Choices{SizeLimits: []string{"/tmp=none"}, Mediums: []string{"/tmp=none"}}.apply(old)
+	got, notes, err = Choices{SizeLimits: []string{"/tmp=none"}, Mediums: []string{"/tmp=none"}}.Apply(old)
 	if err != nil || len(notes) > 0 || len(chosen(got)) > 0 {
 		t.Errorf("without both: %v, notes %q, error %v", chosen(got), notes, err)
 	}
-	if _, _, err := (Choices{SizeLimits: []string{"auto"}}).apply(old); err == nil || !strings.Contains(err.Error(), "does not tell how much it held") {
+	if _, _, err := (Choices{SizeLimits: []string{"auto"}}).Apply(old); err == nil || !strings.Contains(err.Error(), "does not tell how much it held") {
 		t.Errorf("an automatic limit without a measurement: %v", err)
 	}
 }
@@ -141,7 +141,7 @@ func TestChoicesRefuse(t *testing.T) {
 		{"a claim in memory", Choices{Claims: []string{"/data=data"}, Mediums: []string{"/data=Memory"}}, `"/data=Memory": a claim has no medium`, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, _, err := tc.choices.apply(choiceProfiles())
+			_, _, err := tc.choices.Apply(choiceProfiles())
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
@@ -158,7 +158,7 @@ func TestDurableNotes(t *testing.T) {
 	if diff := cmp.Diff(DurableNotes(profiles), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
-	profiles, _, err := Choices{Claims: []string{"/data=data"}}.apply(profiles)
+	profiles, _, err := Choices{Claims: []string{"/data=data"}}.Apply(profiles)
 	if notes := DurableNotes(profiles); err != nil || len(notes) > 0 {
 		t.Errorf("on a claim: %q, error %v", notes, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
-	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/pod"
 )
 
@@ -36,13 +35,9 @@ type images interface {
 // CheckDigests refuses profiles of images that were replaced since they were
 // learned, because the writes of the new image are unknown. An image that is not
 // loaded cannot be checked: note is called with its reference and the workload.
-func CheckDigests(ctx context.Context, store images, f manifest.File, all []profile.Profile, note func(image, workload string)) error {
-	for _, w := range f.Workloads() {
-		p, err := Workload{f, w}.profileIn(all)
-		if err != nil {
-			return err
-		}
-		if err := checkDigest(ctx, store, f.Name, p, note); err != nil {
+func CheckDigests(ctx context.Context, store images, file string, all []profile.Profile, note func(image, workload string)) error {
+	for _, p := range all {
+		if err := checkDigest(ctx, store, file, p, note); err != nil {
 			return err
 		}
 	}

@@ -89,29 +89,47 @@ func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions
 
 // sealing returns the edits that seal the workload by a profile.
 func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manifest.Op, error) {
+	plans, err := s.plans(p, func(string) bool { return false })
+	if err != nil {
+		return nil, err
+	}
+	return manifest.Sealing(s.Object, plans, opts)
+}
+
+// plans returns the plans of the containers by a profile of the workload, except of those
+// that are left out. A profile that does not have a container, or another one of its name,
+// is an error.
+func (s Workload) plans(p profile.Profile, leaveOut func(container string) bool) ([]manifest.ContainerPlan, error) {
 	var plans []manifest.ContainerPlan
 	for _, name := range s.containers() {
 		i := slices.IndexFunc(p.Containers, func(c profile.Container) bool { return c.Name == name })
-		if i < 0 && s.isSealed(name) {
+		switch {
+		case leaveOut(name):
+			continue
+		case i < 0 && s.isSealed(name):
 			continue // such as the one that copies up: nothing is to be guessed
-		}
-		if i < 0 {
+		case i < 0:
 			return nil, s.misfit(p, name, "the profile does not have this container")
 		}
 		c := p.Containers[i]
 		if why := s.differs(p, c); why != "" {
 			return nil, s.misfit(p, name, why)
 		}
-		plan := manifest.ContainerPlan{Container: name, CopyTools: c.CopyTools}
-		if c.User != nil {
-			plan.UID, plan.GID = &c.User.UID, &c.User.GID
-		}
-		for _, v := range c.Volumes {
-			plan.Mounts = append(plan.Mounts, mountPlan(v))
-		}
-		plans = append(plans, plan)
+		plans = append(plans, containerPlan(c))
 	}
-	return manifest.Sealing(s.Object, plans, opts)
+	return plans, nil
+}
+
+// containerPlan returns the plan of a container by its profile.
+func containerPlan(c profile.Container) manifest.ContainerPlan {
+	plan := manifest.ContainerPlan{Container: c.Name, CopyTools: c.CopyTools}
+	if c.User != nil {
+		plan.UID, plan.GID = &c.User.UID, &c.User.GID
+	}
+	for _, v := range c.Volumes {
+		plan.Mounts = append(plan.Mounts, mountPlan(v))
+	}
+	return plan
 }
 
 // mountPlan returns the mount of a profile's volume.

@@ -23,6 +23,14 @@ type Document struct {
 	RenderedBy string
 	Origin     Origin
 
+	// PatchOf is the kustomization that the document is a patch of, if it was read as it is
+	// written: it is a part of an object.
+	PatchOf string
+
+	// Offset is that of the document's chunk in the file, if Exact is set; see Chunk.
+	Offset int64
+	Exact  bool
+
 	text  *text
 	file  *File // that the document is in; nil if it could not be read
 	index int   // of the document in file

@@ -13,6 +13,15 @@ import (
 // A field behind an alias or a merge key is refused, because the edit would
 // also change other fields, or would have to expand the value.
 func (f File) Apply(ops ...Op) ([]byte, error) {
+	s, err := f.edit(ops)
+	if err != nil {
+		return nil, err
+	}
+	return s.join()
+}
+
+// edit returns the verified splices of ops.
+func (f File) edit(ops []Op) (*splicer, error) {
 	e := &editor{file: &f, roots: slices.Clone(f.roots), own: map[*node]bool{}}
 	var refused Errors
 	for _, op := range ops {
@@ -26,6 +35,7 @@ func (f File) Apply(ops ...Op) ([]byte, error) {
 	s := &splicer{editor: e}
 	for _, root := range e.roots {
 		if e.own[root] {
+			s.layout = layoutOf(&f, root) // of a document that is no object
 			s.value(root, nil, nil)
 		}
 	}
@@ -37,7 +47,10 @@ func (f File) Apply(ops ...Op) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edited, e.verify(edited)
+	if f.ambiguous != nil {
+		return s, e.verifyLeniently(edited[f.bom:])
+	}
+	return s, e.verify(edited)
 }
 
 // verify parses the edited file and compares it with the intended one.

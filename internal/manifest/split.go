@@ -12,6 +12,12 @@ import (
 type Chunk struct {
 	Line int // in the stream, from 1
 	Data []byte
+
+	// Offset is that of Data in the stream. Exact is set if the stream has the bytes of Data
+	// there: a byte order mark within a document is left out of Data.
+	Offset int64
+	Exact  bool
+
 	// TooLarge is set if the document is larger than MaxFileSize. Data is its beginning
 	// then.
 	TooLarge bool
@@ -22,7 +28,8 @@ type Chunk struct {
 // document at a time.
 type Splitter struct {
 	r    *bufio.Reader
-	line int // of the next line to be read
+	line int   // of the next line to be read
+	read int64 // bytes
 	err  error
 
 	chunk   Chunk
@@ -49,7 +56,7 @@ func (s *Splitter) Next() (Chunk, error) {
 		marker := isMarker(head)
 		var done Chunk
 		if marker == '-' && s.content {
-			done = s.take()
+			done = s.take(s.read - int64(len(head)))
 		}
 		blank := s.add(begins, head, marker)
 		for !whole && err == nil {
@@ -63,11 +70,11 @@ func (s *Splitter) Next() (Chunk, error) {
 		case done.Line > 0:
 			return done, nil
 		case s.content && (marker == '.' || s.json.ends(s.chunk.Data)):
-			return s.take(), nil
+			return s.take(s.read), nil
 		}
 	}
 	if s.content {
-		return s.take(), nil
+		return s.take(s.read), nil
 	}
 	return Chunk{}, s.err
 }
@@ -75,6 +82,7 @@ func (s *Splitter) Next() (Chunk, error) {
 // readLine reads a line with its end, or the next part of a long one.
 func (s *Splitter) readLine() (line []byte, whole bool, err error) {
 	line, err = s.r.ReadSlice('\n')
+	s.read += int64(len(line))
 	if errors.Is(err, bufio.ErrBufferFull) {
 		return line, false, nil
 	}
@@ -110,7 +118,7 @@ func (s *Splitter) add(number int, line []byte, marker byte) (blank bool) {
 		s.chunk = Chunk{}
 	}
 	if s.chunk.Line == 0 {
-		s.chunk.Line = number
+		s.chunk.Line, s.chunk.Offset = number, s.read-int64(len(line))
 	}
 	skip := 0
 	if marker != 0 {
@@ -155,8 +163,10 @@ func (s *Splitter) append(data []byte) {
 	s.chunk.Data = append(s.chunk.Data, data...)
 }
 
-func (s *Splitter) take() Chunk {
+// take returns the chunk, which ends at an offset in the stream.
+func (s *Splitter) take(end int64) Chunk {
 	c := s.chunk
+	c.Exact = c.Offset+int64(len(c.Data)) == end
 	s.chunk, s.content, s.json = Chunk{}, false, jsonScanner{}
 	return c
 }

@@ -6,6 +6,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
+// RootNotReadOnly is the rule about the root file systems of containers.
+const RootNotReadOnly = "root-not-read-only"
+
 const readOnlyField = "readOnlyRootFilesystem"
 
 // rootNotReadOnly reports a container whose root file system can be written, and why: the

@@ -22,7 +22,7 @@ type pod struct {
 }
 
 func newPod(o *manifest.Resource, s manifest.PodSpec) *pod {
-	p := &pod{object: o, path: s.Path, named: s.Named, spec: s.Value, windows: isWindows(s.Value), volumes: map[string]volume{}, filledBy: map[string]int{}}
+	p := &pod{object: o, path: s.Path, named: s.Named, spec: s.Value, windows: IsWindows(s.Value), volumes: map[string]volume{}, filledBy: map[string]int{}}
 	for _, v := range o.Value.Get("spec", "volumeClaimTemplates").Items() {
 		name := v.Get("metadata", "name").Text()
 		p.volumes[name] = volume{name: name, kind: "persistentVolumeClaim"}
@@ -58,8 +58,9 @@ func (p *pod) addContainer(c container) {
 	p.containers = append(p.containers, c)
 }
 
-// isWindows reports whether a pod can only run on Windows.
-func isWindows(spec manifest.Value) bool {
+// IsWindows reports whether a pod can only run on Windows, where the fields for Linux mean
+// nothing.
+func IsWindows(spec manifest.Value) bool {
 	if spec.Get("os", "name").Text() == "windows" {
 		return true
 	}

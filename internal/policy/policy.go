@@ -117,6 +117,7 @@ type Finding struct {
 	Object    Object
 	Container string // empty if it is not about one
 	Path      string // of the field in the object; of a missing field, where it belongs
+	In        string // path of the container, pod or object that it is about
 	Place     manifest.Place
 	Message   string
 	Fix       string
@@ -130,6 +131,9 @@ type Finding struct {
 	object   *manifest.Resource
 	value    any // that the field at Path must have; nil if the rule does not know it
 }
+
+// Resource returns the object of the document that the finding is in.
+func (f *Finding) Resource() *manifest.Resource { return f.object }
 
 // setTo notes the value of the field that is the fix.
 func (f *Finding) setTo(value any) *Finding {
@@ -281,7 +285,7 @@ func (r *reporter) add(v manifest.Value, path, format string, args ...any) *Find
 	}
 	o := r.object
 	r.result.Findings = append(r.result.Findings, Finding{
-		Rule: r.rule.ID, Severity: r.rule.Severity, Object: Object{o.APIVersion, o.Kind, o.Namespace, o.Name}, Container: r.container,
+		Rule: r.rule.ID, Severity: r.rule.Severity, Object: Object{o.APIVersion, o.Kind, o.Namespace, o.Name}, Container: r.container, In: r.basePath(),
 		Path: path, Place: r.document.SourceOf(o, path, v), Message: fmt.Sprintf(format, args...), Fix: r.rule.Fix,
 		identity: r.identify(path), object: o,
 	})

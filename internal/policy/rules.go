@@ -11,7 +11,7 @@ const (
 func Rules() []Rule {
 	return []Rule{
 		{
-			ID: "root-not-read-only", Severity: High,
+			ID: RootNotReadOnly, Severity: High,
 			Title:  "The root file system of a container can be written",
 			Reason: "Whoever gets into the container, and every fault of its program, can change its code and configuration. The change is in no image and in no manifest, and is gone when the pod is replaced.",
 			Fix:    "set securityContext.readOnlyRootFilesystem: true in the container; adamant seal also adds the volumes that the program needs",

@@ -35,10 +35,22 @@ type Count struct {
 // The error is that of a path that does not exist, of ctx, or of yield. A read of stdin
 // that blocks is left behind when Each returns early.
 func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func(*manifest.Document) T, yield func(*manifest.Document, T) error) (Count, error) {
+	return newPipeline(stdin, work).each(ctx, paths, yield)
+}
+
+// EachAsWritten is Each without rendering: the documents of overlays are those of their
+// files. A patch of an overlay in a folder is marked as one.
+func EachAsWritten[T any](ctx context.Context, paths []string, stdin io.Reader, work func(*manifest.Document) T, yield func(*manifest.Document, T) error) (Count, error) {
+	p := newPipeline(stdin, work)
+	p.asWritten = true
+	return p.each(ctx, paths, yield)
+}
+
+// each reads all paths.
+func (p *pipeline[T]) each(ctx context.Context, paths []string, yield func(*manifest.Document, T) error) (Count, error) {
 	if err := checkPaths(paths); err != nil {
 		return Count{}, err
 	}
-	p := newPipeline(stdin, work)
 	for _, path := range paths {
 		p.named[filepath.Clean(path)] = true
 	}
@@ -61,7 +73,7 @@ func EachObject[T any](ctx context.Context, list func(ctx context.Context, read 
 }
 
 func newPipeline[T any](stdin io.Reader, work func(*manifest.Document) T) *pipeline[T] {
-	return &pipeline[T]{stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}, named: map[string]bool{}, inputs: map[string]bool{}}
+	return &pipeline[T]{stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}, named: map[string]bool{}, inputs: map[string]bool{}, patches: map[string]string{}}
 }
 
 // run calls read, which submits jobs, and yields the results in their order.
@@ -115,6 +127,9 @@ func (p *pipeline[T]) run(ctx context.Context, read func() error, yield func(*ma
 	return count, p.err
 }
 
+// StdinName is the name of standard input as a file of documents.
+const StdinName = "standard input"
+
 var errNoDocument = errors.New("no document in it: it is empty or has only comments")
 
 // emit counts documents and yields them.
@@ -138,6 +153,9 @@ type pipeline[T any] struct {
 	work  func(*manifest.Document) T
 	room  *room
 
+	asWritten bool              // overlays are not rendered
+	patches   map[string]string // absolute paths of patches, with their kustomization
+
 	jobs    chan *job[T] // to the workers
 	ordered chan *job[T] // the same ones, in the order of the documents
 
@@ -159,6 +177,8 @@ type job[T any] struct {
 	last  bool   // nothing, behind the last part of the file
 	chunk manifest.Chunk
 	wrong error // it could not be read
+
+	patchOf string // as that of a document
 
 	rendered   *render.Document // instead of chunk
 	renderedBy string
@@ -209,6 +229,10 @@ func (p *pipeline[T]) do(j *job[T]) []result[T] {
 			"write its objects as documents of their own, separated by lines of ---")
 	default:
 		documents = manifest.ReadDocuments(j.file, j.chunk.Line, j.chunk.Data)
+		for i := range documents {
+			d := &documents[i]
+			d.Offset, d.Exact, d.PatchOf = j.chunk.Offset, j.chunk.Exact, j.patchOf
+		}
 	}
 	results := make([]result[T], len(documents))
 	for i := range documents {
@@ -255,7 +279,7 @@ func (p *pipeline[T]) read(paths []string) error {
 			err = p.refuse(path, err)
 		case info.IsDir():
 			err = p.folder(path)
-		case render.IsKustomization(filepath.Base(path)):
+		case render.IsKustomization(filepath.Base(path)) && !p.asWritten:
 			err = p.renderAll([]string{filepath.Dir(filepath.Clean(path))})
 		default:
 			err = p.open(filepath.Clean(path))
@@ -382,12 +406,16 @@ func (p *pipeline[T]) splitStdin() error {
 	}()
 	defer context.AfterFunc(p.ctx, func() { r.CloseWithError(p.ctx.Err()) })()
 	defer r.Close()
-	return p.split("standard input", r, &input{})
+	return p.split(StdinName, r, &input{})
 }
 
 // split submits the parts of a file. If in is not nil, the file must have a document.
 func (p *pipeline[T]) split(name string, r io.Reader, in *input) error {
 	s := manifest.NewSplitter(r)
+	patchOf := ""
+	if len(p.patches) > 0 && in == nil {
+		patchOf = p.patches[absolute(name)]
+	}
 	for {
 		chunk, err := s.Next()
 		switch {
@@ -400,7 +428,7 @@ func (p *pipeline[T]) split(name string, r io.Reader, in *input) error {
 		case err != nil:
 			return p.refuse(name, err)
 		}
-		if err := p.submit(&job[T]{file: name, input: in, chunk: chunk}); err != nil {
+		if err := p.submit(&job[T]{file: name, input: in, chunk: chunk, patchOf: patchOf}); err != nil {
 			return err
 		}
 	}

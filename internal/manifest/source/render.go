@@ -38,7 +38,7 @@ func readRendered(r *render.Document, by string) []manifest.Document {
 }
 
 // render renders the overlays in a folder and in those below it, and reports whether there
-// are any. A kustomization that another one in the folder uses is not rendered on its own.
+// are any that were rendered. A kustomization that another one in the folder uses is not rendered on its own.
 func (p *pipeline[T]) render(root string) (bool, error) {
 	var dirs []string
 	err := filepath.WalkDir(strings.TrimSuffix(root, "/")+"/", func(name string, d fs.DirEntry, err error) error {
@@ -59,7 +59,21 @@ func (p *pipeline[T]) render(root string) (bool, error) {
 	if err != nil || len(dirs) == 0 {
 		return false, err
 	}
+	if p.asWritten {
+		p.findPatches(dirs)
+		return false, nil
+	}
 	return true, p.renderAll(dirs)
+}
+
+// findPatches notes the patches of overlays.
+func (p *pipeline[T]) findPatches(dirs []string) {
+	for _, dir := range dirs {
+		name := kustomizationIn(dir)
+		for _, patch := range render.Patches(name) {
+			p.patches[absolute(filepath.Join(dir, patch))] = name
+		}
+	}
 }
 
 // An overlay is a rendered folder.

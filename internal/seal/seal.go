@@ -1,0 +1,97 @@
+// Package seal seals the manifests of a repository as they are written in files: by what
+// the rule root-not-read-only finds, and by profiles where there are some.
+//
+// It starts nothing, needs no root, and writes no file: what a workload writes is learned by
+// package learn, and how a field of a manifest is edited is known to package manifest.
+package seal
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/source"
+	"github.com/adamant-sh/adamant/internal/policy"
+	"github.com/adamant-sh/adamant/internal/text"
+)
+
+// Options configures Files. The zero value works.
+type Options struct {
+	Fitter learn.Fitter
+	CopyUp manifest.SealOptions // without Note
+
+	Today   string                                        // the day in UTC; see policy.Checker
+	Configs func(folder string) ([]*policy.Config, error) // exceptions for the files of a folder; may be nil
+}
+
+// Files seals the manifests at paths; see source.EachAsWritten. It writes nothing: the
+// files of the result return their new content.
+//
+// The error is that of reading, or of a profile that must not be used. What cannot be sealed
+// alone is in the result.
+func Files(ctx context.Context, paths []string, stdin io.Reader, opts Options) (*Result, error) {
+	in := &recorder{r: stdin}
+	s := sealer{Options: opts}
+	s.checker = policy.Checker{Rules: rootNotReadOnly(), Today: opts.Today}
+	r := &Result{used: map[int]bool{}, noted: map[string]bool{}}
+	count, err := source.EachAsWritten(ctx, paths, in, s.document, func(d *manifest.Document, one sealed) error {
+		if one.err != nil {
+			return one.err
+		}
+		r.add(d, one, in)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.Summary.Files, r.Summary.Documents = count.Files, count.Documents
+	for i, p := range opts.Fitter.Profiles {
+		if !r.used[i] {
+			return nil, learn.Unused(p, text.Cut(filepath.Clean(paths[0]), 100), r.workloads, r.first)
+		}
+	}
+	return r, nil
+}
+
+func rootNotReadOnly() []policy.Rule {
+	rules := policy.Rules()
+	return slices.DeleteFunc(rules, func(r policy.Rule) bool { return r.ID != policy.RootNotReadOnly })
+}
+
+// sealer seals documents.
+type sealer struct {
+	Options
+	checker policy.Checker
+}
+
+// sealed is how a document is sealed.
+type sealed struct {
+	edit  manifest.Edit
+	left  manifest.Errors // what could not be sealed
+	notes []string
+	err   error
+
+	excepted []Exception
+	toLearn  []ToLearn
+	used     []int // profiles
+
+	workloads        []learn.Workload // with a profile or without
+	pods             int
+	sealedContainers int // that were not read-only, and are now
+}
+
+// document seals a document.
+func (s sealer) document(d *manifest.Document) sealed {
+	if d.PatchOf != "" || !d.HasPods() {
+		return sealed{}
+	}
+	one := documentSealer{
+		sealer: s, document: d,
+		objects: map[*manifest.Resource]int{}, containers: map[place]manifest.Value{}, leave: map[place]bool{}, planned: map[place]bool{},
+	}
+	one.run()
+	return one.sealed
+}

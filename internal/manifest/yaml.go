@@ -14,6 +14,14 @@ import (
 
 // parseYAML returns the root of each document that is not empty.
 func parseYAML(name string, t *text, ambiguous *Errors) ([]*node, error) {
+	if root := parsePlain(t.data); root != nil {
+		return []*node{root}, nil
+	}
+	return parseAnyYAML(name, t, ambiguous)
+}
+
+// parseAnyYAML is parseYAML with the YAML parser.
+func parseAnyYAML(name string, t *text, ambiguous *Errors) ([]*node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(t.data))
 	c := &converter{name: name, text: t, ambiguous: ambiguous, made: map[*yaml.Node]*node{}}
 	var roots []*node

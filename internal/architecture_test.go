@@ -50,6 +50,7 @@ var layers = []struct {
 	{[]string{"internal/learn/trace"}, "describes what was observed, for the tracer and for what is derived from it"},
 	{[]string{"internal/manifest/source"}, "opens files of manifests; what their bytes mean is known without it"},
 	{[]string{"internal/manifest/render"}, "renders overlays and charts; which ones is decided above it"},
+	{[]string{"internal/policy/admission"}, "writes rules as policies of a cluster, purely"},
 	{[]string{"internal/policy"}, "finds what is mutable in manifests, purely"},
 	{[]string{"internal/manifest"}, "reads and edits YAML, purely"},
 	{[]string{"internal/drift/inspect"}, "compares what is on this machine; it runs no pods, so that an agent can use it"},
@@ -88,6 +89,7 @@ var doors = map[string]string{
 	"internal/fs/durable":        "see tree",
 	"internal/fs/mounts":         "see tree",
 	"internal/manifest/source":   "opens files, which manifest does not, so that policies can be pure",
+	"internal/policy/admission":  "writes rules for API servers; whoever checks manifests must not need that",
 	"internal/learn/profile":     "is the format that check, policies and clusters read; they must not need the tracer",
 	"internal/learn/copyup":      "is the whole program of the copy-up image, which must stay small",
 	"internal/workload/rollout":  "is the state machine; drivers and reports speak in its terms",
@@ -117,7 +119,7 @@ var rules = []rule{
 
 // pure packages take values and return values, and so does every package of
 // ours that they import, directly or not.
-var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/pod/translate", "internal/workload/batch", "internal/workload/rollout", "internal/fs/tree", "internal/manifest", "internal/policy", "internal/text"}
+var pure = []string{"internal/drift", "internal/learn/profile", "internal/learn/trace", "internal/pod/translate", "internal/workload/batch", "internal/workload/rollout", "internal/fs/tree", "internal/manifest", "internal/policy", "internal/policy/admission", "internal/text"}
 
 // harmless are imports below those of effects that only parse.
 var harmless = []string{"net/netip", "net/url"}

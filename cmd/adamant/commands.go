@@ -12,7 +12,7 @@ type commandGroup struct {
 func commandGroups(a *app) []commandGroup {
 	return []commandGroup{
 		{"immutability", "Immutability:", []*cobra.Command{
-			newCheckCommand(a), newExplainCommand(a), newLearnCommand(a), newSealCommand(a), newProveCommand(a), newDriftCommand(a),
+			newCheckCommand(a), newExplainCommand(a), newPolicyCommand(a), newLearnCommand(a), newSealCommand(a), newProveCommand(a), newDriftCommand(a),
 		}},
 		{"workloads", "Workloads:", []*cobra.Command{
 			newRunCommand(a), newServeCommand(a), newApplyCommand(a), newDiffCommand(a), newGetCommand(a), newStatusCommand(a),

@@ -122,7 +122,7 @@ var sessions = []struct {
 }
 
 func interactiveAccess(o *manifest.Resource, r *reporter) {
-	if group(o) != "rbac.authorization.k8s.io" {
+	if group(o) != rbac {
 		return
 	}
 	switch o.Kind {

@@ -60,6 +60,7 @@ type Rule struct {
 	Fix        string // what to do
 	Decides    string // what it looks at, and where it goes by convention
 	References []Reference
+	CEL        CEL // the same for an API server
 
 	// One of these looks for it.
 	container func(container, *reporter)

@@ -5,6 +5,10 @@ const (
 	cisDocker = "CIS Docker Benchmark 1.2"
 	nsa       = "NSA/CISA Kubernetes Hardening Guide"
 	pss       = "Pod Security Standards"
+
+	rbac = "rbac.authorization.k8s.io"
+
+	unclearPath = "a path with .. is refused, because CEL cannot resolve it"
 )
 
 // Rules returns all rules, in the order in which findings are reported.
@@ -19,6 +23,7 @@ func Rules() []Rule {
 				"Containers of Windows and host processes are left out, because the field means nothing there.",
 			References: []Reference{{cisDocker, "5.12", "container's root filesystem is mounted as read only"}, {cis, "5.7.3", "security context of pods and containers"}, {nsa, "", "Immutable container file systems"}},
 			container:  rootNotReadOnly,
+			CEL:        CEL{Container: rootNotReadOnlyCEL},
 		},
 		{
 			ID: "image-not-pinned", Severity: Medium,
@@ -28,6 +33,7 @@ func Rules() []Rule {
 			Decides:    "The image of each container and of each image volume. A digest is sha256: and 64 hexadecimal digits. Whether it is that of an index is not decided, because that needs the registry.",
 			References: []Reference{{nsa, "", "Building secure container images"}, {cisDocker, "4.2", "containers use only trusted base images"}},
 			container:  imageNotPinned, pod: volumeNotPinned,
+			CEL: CEL{Pod: imageNotPinnedCEL},
 		},
 		{
 			ID: "pull-policy", Severity: Low,
@@ -37,6 +43,10 @@ func Rules() []Rule {
 			Decides:    "Always with a digest; IfNotPresent or Never, if they are written, with the tag latest or none.",
 			References: []Reference{{"Kubernetes documentation", "", "Images, image pull policy"}},
 			container:  pullPolicy,
+			CEL: CEL{Container: pullPolicyCEL, Differs: []string{
+				"an API server sets a missing imagePullPolicy: for NAME:latest@sha256:DIGEST it is Always, which contradicts the pin",
+				"an image whose digest is invalid is a finding of image-not-pinned only",
+			}},
 		},
 		{
 			ID: "privileged", Severity: Critical,
@@ -46,6 +56,7 @@ func Rules() []Rule {
 			Decides:    "privileged: true of each container, and hostProcess on Windows.",
 			References: []Reference{{cis, "5.2.2", "privileged containers"}, {cis, "5.2.11", "Windows HostProcess containers"}, {nsa, "", "Pod security enforcement"}, {pss, "baseline", "Privileged Containers, HostProcess"}},
 			container:  privileged,
+			CEL:        CEL{Container: privilegedCEL},
 		},
 		{
 			ID: "undoing-capability", Severity: High,
@@ -55,6 +66,7 @@ func Rules() []Rule {
 			Decides:    "ALL, SYS_ADMIN, SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_BOOT, DAC_READ_SEARCH, BPF, MAC_ADMIN and MAC_OVERRIDE in capabilities.add, with or without CAP_, in upper or lower case.",
 			References: []Reference{{cis, "5.2.9", "added capabilities"}, {nsa, "", "Pod security enforcement"}, {pss, "baseline", "Capabilities"}},
 			container:  undoingCapability,
+			CEL:        CEL{Container: undoingCapabilityCEL},
 		},
 		{
 			ID: "privilege-escalation", Severity: Medium,
@@ -64,6 +76,7 @@ func Rules() []Rule {
 			Decides:    "Each container whose allowPrivilegeEscalation is not false. Its default is true. Containers of Windows are left out.",
 			References: []Reference{{cis, "5.2.6", "allowPrivilegeEscalation"}, {nsa, "", "Pod security enforcement"}, {pss, "restricted", "Privilege Escalation"}},
 			container:  privilegeEscalation,
+			CEL:        CEL{Container: privilegeEscalationCEL},
 		},
 		{
 			ID: "proc-unmasked", Severity: High,
@@ -73,6 +86,7 @@ func Rules() []Rule {
 			Decides:    "procMount of each container.",
 			References: []Reference{{pss, "baseline", "/proc Mount Type"}},
 			container:  procUnmasked,
+			CEL:        CEL{Container: procUnmaskedCEL},
 		},
 		{
 			ID: "host-namespace", Severity: High,
@@ -82,6 +96,7 @@ func Rules() []Rule {
 			Decides:    "hostPID, hostIPC and hostNetwork of each pod.",
 			References: []Reference{{cis, "5.2.3, 5.2.4, 5.2.5", "host namespaces"}, {nsa, "", "Pod security enforcement"}, {pss, "baseline", "Host Namespaces"}},
 			pod:        hostNamespace,
+			CEL:        CEL{Pod: hostNamespaceCEL},
 		},
 		{
 			ID: "host-path-writable", Severity: High,
@@ -91,6 +106,7 @@ func Rules() []Rule {
 			Decides:    "Each mount of a hostPath volume without readOnly: true.",
 			References: []Reference{{cis, "5.2.12", "HostPath volumes"}, {nsa, "", "Pod security enforcement"}, {pss, "baseline", "HostPath Volumes"}},
 			container:  hostPathWritable,
+			CEL:        CEL{Container: hostPathWritableCEL},
 		},
 		{
 			ID: "runtime-socket", Severity: Critical,
@@ -100,6 +116,7 @@ func Rules() []Rule {
 			Decides:    "Each mounted hostPath that is the socket of Docker, containerd, CRI-O or podman at one of its usual places, or a directory around one.",
 			References: []Reference{{cisDocker, "5.31", "Docker socket is not mounted inside any containers"}, {cis, "5.2.12", "HostPath volumes"}},
 			container:  runtimeSocket,
+			CEL:        CEL{Container: runtimeSocketCEL},
 		},
 		{
 			ID: "writable-over-code", Severity: High,
@@ -110,6 +127,7 @@ func Rules() []Rule {
 				"at a directory of the PATH that the manifest sets; and one from which the container's command is started.",
 			References: []Reference{{nsa, "", "Immutable container file systems"}},
 			container:  writableOverCode,
+			CEL:        CEL{Pod: writableOverCodeCEL, Differs: []string{unclearPath}},
 		},
 		{
 			ID: "hides-image-content", Severity: Medium,
@@ -119,6 +137,7 @@ func Rules() []Rule {
 			Decides:    "Each emptyDir at a directory in which images have files by convention (/etc, /usr, /var/lib, /var/www/html, /app and the like), unless an earlier init container can write to the volume.",
 			References: []Reference{{"kubernetes/ingress-nginx", "#4179", "an emptyDir hides files that the image needs"}},
 			container:  hidesImageContent,
+			CEL:        CEL{Pod: hidesImageContentCEL, Differs: []string{unclearPath}},
 		},
 		{
 			ID: "unbounded-volume", Severity: Low,
@@ -128,6 +147,7 @@ func Rules() []Rule {
 			Decides:    "Each emptyDir whose sizeLimit is missing or zero, and each volume without a source, which is an emptyDir.",
 			References: []Reference{{"Kubernetes documentation", "", "Local ephemeral storage"}},
 			pod:        unboundedVolume,
+			CEL:        CEL{Pod: unboundedVolumeCEL},
 		},
 		{
 			ID: "automount-token", Severity: Low,
@@ -137,6 +157,9 @@ func Rules() []Rule {
 			Decides:    "Each pod without a service account of its own whose automountServiceAccountToken is not false, and that projects no token itself.",
 			References: []Reference{{cis, "5.1.6", "service account tokens are only mounted where necessary"}, {cis, "5.1.5", "default service accounts are not actively used"}, {nsa, "", "Protecting Pod service account tokens"}},
 			pod:        automountToken,
+			CEL: CEL{Pod: automountTokenCEL, Differs: []string{
+				"the volume kube-api-access-…, which an API server adds to each pod, is not counted as a token that the pod asks for",
+			}},
 		},
 		{
 			ID: "in-place-update", Severity: Medium,
@@ -146,6 +169,11 @@ func Rules() []Rule {
 			Decides:    "OnDelete, a partition above zero, and the in-place types of OpenKruise, in updateStrategy and strategy of an object with pods.",
 			References: []Reference{{"Kubernetes documentation", "", "update strategies of StatefulSet and DaemonSet"}},
 			object:     inPlaceUpdate,
+			CEL: CEL{
+				Object: inPlaceUpdateCEL, Compared: "dyn(OBJECT).spec.?updateStrategy",
+				Resources: []Resource{{"apps", "v1", "statefulsets"}, {"apps", "v1", "daemonsets"}},
+				Differs:   []string{"custom resources, such as those of OpenKruise, are not looked at: their fields are at any place"},
+			},
 		},
 		{
 			ID: "mutable-config", Severity: Low,
@@ -155,6 +183,13 @@ func Rules() []Rule {
 			Decides:    "Each ConfigMap and Secret without immutable: true, except tokens that a controller writes.",
 			References: []Reference{{"Kubernetes documentation", "", "Immutable ConfigMaps and Secrets"}},
 			object:     mutableConfig,
+			CEL: CEL{
+				Object: mutableConfigCEL, Resources: []Resource{{"", "v1", "configmaps"}, {"", "v1", "secrets"}},
+				Differs: []string{
+					"updates pass: what was there before must stay usable",
+					"kube-root-ca.crt passes: Kubernetes writes it into each namespace",
+				},
+			},
 		},
 		{
 			ID: "interactive-access", Severity: Medium,
@@ -165,6 +200,11 @@ func Rules() []Rule {
 				"bindings to cluster-admin, admin or edit.",
 			References: []Reference{{cis, "5.1.1", "cluster-admin role is only used where required"}, {cis, "5.1.3", "wildcard use in Roles and ClusterRoles"}, {nsa, "", "Authentication and authorization"}},
 			object:     interactiveAccess,
+			CEL: CEL{
+				Object: interactiveAccessCEL, Compared: "[dyn(OBJECT).?rules, dyn(OBJECT).?subjects]",
+				Resources: []Resource{{rbac, "v1", "roles"}, {rbac, "v1", "clusterroles"}, {rbac, "v1", "rolebindings"}, {rbac, "v1", "clusterrolebindings"}},
+				Differs:   []string{"an aggregated ClusterRole passes: its rules are those of other roles, which are looked at"},
+			},
 		},
 		exceptionRule(ExceptionInvalid, Medium, "An exception is not understood",
 			"It ignores nothing. Whoever wrote it believes that it does.",
@@ -182,5 +222,6 @@ func Rules() []Rule {
 }
 
 func exceptionRule(id string, s Severity, title, reason, fix, decides string) Rule {
-	return Rule{ID: id, Severity: s, Title: title, Reason: reason, Fix: fix, Decides: decides, References: []Reference{{"Adamant", "docs/reference/check.md", "Exceptions"}}}
+	return Rule{ID: id, Severity: s, Title: title, Reason: reason, Fix: fix, Decides: decides, References: []Reference{{"Adamant", "docs/reference/check.md", "Exceptions"}},
+		CEL: CEL{Impossible: "exceptions do not apply to policies: CEL has no clock, so that none could end, and an annotation of whoever sends the object permits nothing"}}
 }

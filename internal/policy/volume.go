@@ -96,9 +96,10 @@ func holdsCode(dir string) bool {
 	return slices.Contains(codeNames, name) && (isWithin(dir, "/opt") || isWithin(dir, "/app") || isWithin(dir, "/usr") || isWithin(dir, "/srv") || isWithin(dir, "/home"))
 }
 
-func holdsData(name string) bool {
-	return slices.Contains([]string{"data", "tmp", "temp", "cache", "log", "logs", "run", "var", "work", "storage", "backup", "backups", "config", "conf", "etc"}, name)
-}
+// dataNames are the names of directories of data below /opt.
+var dataNames = []string{"data", "tmp", "temp", "cache", "log", "logs", "run", "var", "work", "storage", "backup", "backups", "config", "conf", "etc"}
+
+func holdsData(name string) bool { return slices.Contains(dataNames, name) }
 
 // writableOverCode reports a writable volume over a directory of code, in the PATH of
 // the container, or with the program that it starts.

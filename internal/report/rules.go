@@ -25,6 +25,9 @@ type CheckRule struct {
 	Fix        string          `json:"fix"`     // what to do
 	Decides    string          `json:"decides"` // what the rule looks at, and what it decides by convention
 	References []RuleReference `json:"references"`
+
+	PolicyDiffers []string `json:"policyDiffers,omitempty"` // where the policy of adamant policy decides otherwise
+	NoPolicy      string   `json:"noPolicy,omitempty"`      // why adamant policy has none for this rule
 }
 
 // A RuleReference is a place in a standard that asks for the same.
@@ -38,7 +41,7 @@ type RuleReference struct {
 func NewRuleList(rules []policy.Rule) RuleList {
 	list := RuleList{Header: document.NewHeader(document.RuleList), Rules: []CheckRule{}}
 	for _, r := range rules {
-		one := CheckRule{ID: r.ID, Severity: r.Severity, Title: r.Title, Reason: r.Reason, Fix: r.Fix, Decides: r.Decides, References: []RuleReference{}}
+		one := CheckRule{ID: r.ID, Severity: r.Severity, Title: r.Title, Reason: r.Reason, Fix: r.Fix, Decides: r.Decides, References: []RuleReference{}, PolicyDiffers: r.CEL.Differs, NoPolicy: r.CEL.Impossible}
 		for _, ref := range r.References {
 			one.References = append(one.References, RuleReference(ref))
 		}
@@ -69,6 +72,15 @@ func (r CheckRule) writeText(w io.Writer, paint painter) error {
 	fmt.Fprintf(b, "\n%s\n", paint.paint(bold, "References"))
 	for _, ref := range r.References {
 		fmt.Fprintf(b, "  %s\n", policy.Reference(ref))
+	}
+	if len(r.PolicyDiffers) > 0 || r.NoPolicy != "" {
+		fmt.Fprintf(b, "\n%s\n", paint.paint(bold, "In a cluster"))
+	}
+	for _, d := range r.PolicyDiffers {
+		fmt.Fprintf(b, "  %s.\n", d)
+	}
+	if r.NoPolicy != "" {
+		fmt.Fprintf(b, "  There is no policy: %s.\n", r.NoPolicy)
 	}
 	return b.Flush()
 }

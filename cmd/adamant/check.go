@@ -16,6 +16,7 @@ func newCheckCommand(a *app) *cobra.Command {
 	failOn := policy.Low
 	var showIgnored bool
 	var config, baseline, writeBaseline string
+	in := source.Input{Stdin: a.in}
 	cmd := &cobra.Command{
 		Use:   "check PATH...",
 		Short: "Find what is mutable in manifests",
@@ -26,8 +27,10 @@ undoes a read-only root. It needs no root, no runtime and no cluster.
 A path is a file, a folder, of which all .yaml, .yml and .json files are read, also
 those in the folders below, or - for standard input. A folder with a
 kustomization.yaml is rendered as kubectl kustomize does, without the network, and
-findings are at the lines of its resources, patches and images. Pods are found by their shape
-in objects of any kind: Deployments, custom resources, Lists, nested templates.
+findings are at the lines of its resources, patches and images. A folder with a Chart.yaml
+is rendered with the helm in PATH, offline, and findings are at the lines of its templates
+and values. Pods are found by their shape in objects of any kind: Deployments, custom
+resources, Lists, nested templates.
 A file may have any size: it is read document by document.
 
 Everything that was read is counted. A document that is not understood is named with
@@ -59,7 +62,7 @@ only other findings fail. What is in the file is counted, and so is what no long
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
   adamant check overlays/prod
-  helm template chart/ | adamant check -
+  adamant check chart/ --values prod.yaml --namespace shop
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
   adamant check deploy/ --fail-on high -o json
   adamant check deploy/ --show-ignored
@@ -73,6 +76,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			if err != nil {
 				return err
 			}
+			in.Paths = paths
 			rules, err := policy.Select(ids)
 			if err != nil {
 				return usageError{err}
@@ -89,10 +93,11 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			if err != nil {
 				return err
 			}
-			count, err := checkEach(cmd.Context(), checker, configs, known, paths, a.in, w)
+			count, err := checkEach(cmd.Context(), checker, configs, known, in, w)
 			if err != nil {
 				return err
 			}
+			*summary.Helm = report.CheckHelm{Version: count.Helm, Charts: count.Charts}
 			if err := known.end(rules, summary.Baseline); err != nil {
 				return err
 			}
@@ -110,9 +115,19 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	cmd.Flags().StringVar(&baseline, "baseline", "", "file of --write-baseline: findings that are in it do not fail, and are counted")
 	cmd.Flags().StringVar(&writeBaseline, "write-baseline", "", "write the findings to this file, sorted, so that only others fail with --baseline")
 	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore or that are in the baseline, too, with who accepted them and why")
+	addChartFlags(cmd, &in.Charts)
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
 	return withFormats(cmd, report.FormatSARIF, report.FormatJUnit, report.FormatGitHub, report.FormatOpenReports, report.FormatHTML)
+}
+
+// addChartFlags adds the flags for charts, with the names that helm template has for them.
+func addChartFlags(cmd *cobra.Command, o *source.ChartOptions) {
+	cmd.Flags().StringArrayVar(&o.Values, "values", nil, "file with values for charts; may be repeated, the last one counts most")
+	cmd.Flags().StringArrayVar(&o.Set, "set", nil, "value for charts, KEY=VALUE as for helm template --set; may be repeated")
+	cmd.Flags().StringVar(&o.Release, "release", "release-name", "name of the release of charts")
+	cmd.Flags().StringVarP(&o.Namespace, "namespace", "n", "default", "namespace of the release of charts")
+	cmd.Flags().StringVar(&o.KubeVersion, "kube-version", "", "version of Kubernetes that charts are rendered for; without it, the one of helm's library")
 }
 
 // checkWriter returns the writer for --output. All but YAML are written while documents are

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,13 +62,13 @@ func (c *checkConfigs) of(folder string) ([]*policy.Config, error) {
 }
 
 // checkEach checks the documents of all paths, and then the configurations that were used.
-func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, known *checkBaseline, paths []string, stdin io.Reader, w report.CheckWriter) (source.Count, error) {
+func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, known *checkBaseline, in source.Input, w report.CheckWriter) (source.Count, error) {
 	type checked struct {
 		policy.Result
 		err error
 	}
 	tally := policy.Tally{Checker: checker}
-	count, err := source.Each(ctx, paths, stdin, func(d *manifest.Document) checked {
+	count, err := source.Each(ctx, in, func(d *manifest.Document) checked {
 		if len(d.Objects) == 0 {
 			return checked{}
 		}

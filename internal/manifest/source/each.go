@@ -20,7 +20,19 @@ import (
 type Count struct {
 	Files     int
 	Documents int
+	Charts    int    // that helm has rendered
+	Helm      string // version of it: "v3.22.0"
 }
+
+// An Input is what Each reads.
+type Input struct {
+	Paths  []string
+	Stdin  io.Reader
+	Charts ChartOptions
+}
+
+// ChartOptions configures how charts are rendered.
+type ChartOptions = render.ChartOptions
 
 // Each reads the documents of all paths, leniently: files, folders with all folders
 // below them, or "-" for stdin. It calls work for each document, on all processors, and
@@ -33,7 +45,8 @@ type Count struct {
 //
 // The error is that of a path that does not exist, of ctx, or of yield. A read of stdin
 // that blocks is left behind when Each returns early.
-func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func(*manifest.Document) T, yield func(*manifest.Document, T) error) (Count, error) {
+func Each[T any](ctx context.Context, in Input, work func(*manifest.Document) T, yield func(*manifest.Document, T) error) (Count, error) {
+	paths := in.Paths
 	if err := checkPaths(paths); err != nil {
 		return Count{}, err
 	}
@@ -42,7 +55,7 @@ func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func
 	defer background.Wait()
 	defer cancel()
 
-	p := &pipeline[T]{ctx: ctx, stdin: stdin, work: work, room: newRoom(maxParsing), seen: map[string]bool{}, named: map[string]bool{}, inputs: map[string]bool{}}
+	p := &pipeline[T]{ctx: ctx, stdin: in.Stdin, charts: in.Charts, work: work, room: newRoom(maxParsing), seen: map[string]bool{}, named: map[string]bool{}, inputs: map[string]bool{}}
 	for _, path := range paths {
 		p.named[filepath.Clean(path)] = true
 	}
@@ -75,7 +88,7 @@ func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func
 		}
 		p.room.leave(j.size())
 	}
-	count.Files = p.files
+	count.Files, count.Charts, count.Helm = p.files, p.rendered, p.helm.Version()
 	if p.err == nil {
 		p.err = ctx.Err()
 	}
@@ -107,10 +120,11 @@ func (p *pipeline[T]) emit(count *Count, results []result[T], yield func(*manife
 const maxParsing = 4 << 20
 
 type pipeline[T any] struct {
-	ctx   context.Context
-	stdin io.Reader
-	work  func(*manifest.Document) T
-	room  *room
+	ctx    context.Context
+	stdin  io.Reader
+	charts render.ChartOptions
+	work   func(*manifest.Document) T
+	room   *room
 
 	jobs    chan *job[T] // to the workers
 	ordered chan *job[T] // the same ones, in the order of the documents
@@ -118,8 +132,12 @@ type pipeline[T any] struct {
 	named  map[string]bool // names of files on the command line
 	inputs map[string]bool // absolute paths of files that were rendered
 	seen   map[string]bool // names of files that were read
-	files  int             // of read, which ends before ordered is closed
-	err    error           // of read
+	helm   render.HelmProgram
+
+	// Of read, which ends before ordered is closed.
+	files    int
+	rendered int // charts
+	err      error
 }
 
 // An input is a file that must have a document, or stdin.
@@ -230,6 +248,8 @@ func (p *pipeline[T]) read(paths []string) error {
 			err = p.folder(path)
 		case render.IsKustomization(filepath.Base(path)):
 			err = p.renderAll([]string{filepath.Dir(filepath.Clean(path))})
+		case filepath.Base(path) == render.ChartFile:
+			err = p.chart(filepath.Dir(filepath.Clean(path)))
 		default:
 			err = p.open(filepath.Clean(path))
 		}

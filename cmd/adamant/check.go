@@ -16,7 +16,7 @@ func newCheckCommand(a *app) *cobra.Command {
 	failOn := policy.Low
 	var showIgnored bool
 	var config, baseline, writeBaseline string
-	var there checkCluster
+	in := checkInput{Input: source.Input{Stdin: a.in}}
 	cmd := &cobra.Command{
 		Use:   "check PATH... | --context CONTEXT",
 		Short: "Find what is mutable in manifests",
@@ -27,8 +27,10 @@ undoes a read-only root. It needs no root, no runtime and no cluster.
 A path is a file, a folder, of which all .yaml, .yml and .json files are read, also
 those in the folders below, or - for standard input. A folder with a
 kustomization.yaml is rendered as kubectl kustomize does, without the network, and
-findings are at the lines of its resources, patches and images. Pods are found by their shape
-in objects of any kind: Deployments, custom resources, Lists, nested templates.
+findings are at the lines of its resources, patches and images. A folder with a Chart.yaml
+is rendered with the helm in PATH, offline, and findings are at the lines of its templates
+and values. Pods are found by their shape in objects of any kind: Deployments, custom
+resources, Lists, nested templates.
 A file may have any size: it is read document by document.
 
 With --context, or with -n or -A and no path, the objects of a cluster are checked. It
@@ -65,7 +67,7 @@ only other findings fail. What is in the file is counted, and so is what no long
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
   adamant check overlays/prod
-  helm template chart/ | adamant check -
+  adamant check chart/ --values prod.yaml --namespace shop
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
   adamant check --context production -n shop
   adamant check -A --fail-on high
@@ -77,8 +79,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
   adamant check deploy/ -o sarif > check.sarif
   adamant check deploy/ -o html > check.html`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := a.checkInput(cmd, &there, &files, args)
-			if err != nil {
+			if err := in.open(cmd, &files, args); err != nil {
 				return err
 			}
 			rules, err := policy.Select(ids)
@@ -93,14 +94,15 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			summary.ShowIgnored, summary.Baseline = showIgnored, known.counts()
 			w := a.checkWriter(in.names(), rules, summary)
 			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly), Edits: report.Format(a.output) == report.FormatSARIF}
-			configs, err := openCheckConfigs(config, in)
+			configs, err := openCheckConfigs(config, &in)
 			if err != nil {
 				return err
 			}
-			count, err := checkEach(cmd.Context(), checker, configs, known, in, w)
+			count, err := checkEach(cmd.Context(), checker, configs, known, &in, w)
 			if err != nil {
 				return err
 			}
+			*summary.Helm = report.CheckHelm{Version: count.Helm, Charts: count.Charts}
 			if err := known.end(rules, summary.Baseline); err != nil {
 				return err
 			}
@@ -112,16 +114,25 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		},
 	}
 	files.add(cmd, "check")
-	there.add(cmd)
+	in.add(cmd)
 	cmd.Flags().StringSliceVar(&ids, "rules", nil, "evaluate only these rules, separated by commas; adamant explain lists all")
 	cmd.Flags().TextVar(&failOn, "fail-on", policy.Low, "least severity that makes the exit code 3: low, medium, high or critical")
 	cmd.Flags().StringVar(&config, "config", "", "use this configuration instead of the files "+source.ConfigName+" of folders and their parents")
 	cmd.Flags().StringVar(&baseline, "baseline", "", "file of --write-baseline: findings that are in it do not fail, and are counted")
 	cmd.Flags().StringVar(&writeBaseline, "write-baseline", "", "write the findings to this file, sorted, so that only others fail with --baseline")
 	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore or that are in the baseline, too, with who accepted them and why")
+	addChartFlags(cmd, &in.Charts)
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))
 	return withFormats(cmd, report.FormatSARIF, report.FormatJUnit, report.FormatGitHub, report.FormatOpenReports, report.FormatHTML)
+}
+
+// addChartFlags adds the flags for charts, with the names that helm template has for them.
+func addChartFlags(cmd *cobra.Command, o *source.ChartOptions) {
+	cmd.Flags().StringArrayVar(&o.Values, "values", nil, "file with values for charts; may be repeated, the last one counts most")
+	cmd.Flags().StringArrayVar(&o.Set, "set", nil, "value for charts, KEY=VALUE as for helm template --set; may be repeated")
+	cmd.Flags().StringVar(&o.Release, "release", "release-name", "name of the release of charts")
+	cmd.Flags().StringVar(&o.KubeVersion, "kube-version", "", "version of Kubernetes that charts are rendered for; without it, the one of helm's library")
 }
 
 // checkWriter returns the writer for --output. All but YAML are written while documents are

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -13,25 +12,12 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/cluster"
 )
 
-// checkCluster are the flags that name objects of a cluster.
-type checkCluster struct {
-	context, namespace string
-	all                bool
-}
-
-func (c *checkCluster) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.context, "context", "", "context of the kubeconfig: check the objects of that cluster")
-	cmd.Flags().StringVarP(&c.namespace, "namespace", "n", "", "in a cluster: this namespace, not that of the context")
-	cmd.Flags().BoolVarP(&c.all, "all-namespaces", "A", false, "in a cluster: all namespaces, and the objects that are in none")
-}
-
 // checkInput is what is checked: files, or the objects of a cluster.
 type checkInput struct {
-	paths     []string
-	stdin     io.Reader
-	cluster   *cluster.Cluster
-	context   string
-	namespace string // of the cluster
+	source.Input
+	context, namespace string
+	all                bool
+	cluster            *cluster.Cluster // nil for files
 }
 
 // checked is the result for a document.
@@ -40,56 +26,57 @@ type checked struct {
 	err error
 }
 
-// checkInput returns what the flags and arguments of the command name.
-func (a *app) checkInput(cmd *cobra.Command, there *checkCluster, files *manifestFlag, args []string) (checkInput, error) {
-	named := cmd.Flags().Changed("context")
-	if !named && (there.namespace == "" && !there.all || len(args) > 0) {
-		if there.namespace != "" || there.all {
-			return checkInput{}, usagef("--namespace and --all-namespaces are for a cluster, and exclude paths")
-		}
-		paths, err := files.paths(args)
-		return checkInput{paths: paths, stdin: a.in}, err
+func (i *checkInput) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&i.context, "context", "", "context of the kubeconfig: check the objects of that cluster")
+	cmd.Flags().StringVarP(&i.namespace, "namespace", "n", "", "of a cluster: this namespace, not that of the context; of charts: that of the release")
+	cmd.Flags().BoolVarP(&i.all, "all-namespaces", "A", false, "of a cluster: all namespaces, and the objects that are in none")
+}
+
+// open finds out what the flags and arguments of the command name.
+func (i *checkInput) open(cmd *cobra.Command, files *manifestFlag, args []string) error {
+	paths, err := files.paths(args)
+	isCluster := cmd.Flags().Changed("context") || i.all || i.namespace != "" && err != nil
+	switch {
+	case !isCluster:
+		i.Paths, i.Charts.Namespace = paths, i.namespace
+		return err
+	case err == nil:
+		return usagef("--context and --all-namespaces are for a cluster, and exclude %s", paths[0])
+	case i.all:
+		i.namespace = cluster.AllNamespaces
 	}
-	if paths, err := files.paths(args); err == nil {
-		return checkInput{}, usagef("--context is for a cluster, and excludes %s", paths[0])
-	}
-	in := checkInput{context: there.context, namespace: there.namespace}
-	if there.all {
-		in.namespace = cluster.AllNamespaces
-	}
-	var err error
-	in.cluster, err = cluster.Open("", there.context)
-	return in, err
+	i.cluster, err = cluster.Open("", i.context)
+	return err
 }
 
 // names returns what is checked, for the titles of reports.
-func (i checkInput) names() []string {
+func (i *checkInput) names() []string {
 	if i.cluster == nil {
-		return i.paths
+		return i.Paths
 	}
 	return []string{"cluster", i.context, i.namespace}
 }
 
 // folders returns where the configurations are that are read first.
-func (i checkInput) folders() []string {
+func (i *checkInput) folders() []string {
 	if i.cluster != nil {
 		return []string{"."}
 	}
-	return i.paths
+	return i.Paths
 }
 
 // folder returns the folder whose configuration is for a document. That of a cluster is the
 // working directory.
-func (i checkInput) folder(d *manifest.Document) string {
+func (i *checkInput) folder(d *manifest.Document) string {
 	if i.cluster != nil {
 		return "."
 	}
 	return filepath.Dir(d.File)
 }
 
-func (i checkInput) each(ctx context.Context, work func(*manifest.Document) checked, yield func(*manifest.Document, checked) error) (source.Count, error) {
+func (i *checkInput) each(ctx context.Context, work func(*manifest.Document) checked, yield func(*manifest.Document, checked) error) (source.Count, error) {
 	if i.cluster == nil {
-		return source.Each(ctx, i.paths, i.stdin, work, yield)
+		return source.Each(ctx, i.Input, work, yield)
 	}
 	return source.EachObject(ctx, func(ctx context.Context, read func(string, []byte, error) error) error {
 		return i.cluster.Objects(ctx, i.namespace, func(o cluster.Object) error { return read(o.Name, o.Data, o.Err) })

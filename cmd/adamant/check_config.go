@@ -23,9 +23,9 @@ type checkConfigs struct {
 
 // openCheckConfigs reads the configuration that is named, or those of the folders of the
 // input, so that an error in them is found before anything is printed.
-func openCheckConfigs(name string, in checkInput) (*checkConfigs, error) {
+func openCheckConfigs(name string, in *checkInput) (*checkConfigs, error) {
 	c := &checkConfigs{folders: source.Inherited[*policy.Config]{
-		Name: source.ConfigName, Limit: policy.MaxConfigSize, Paths: in.paths, Parse: policy.ParseConfig,
+		Name: source.ConfigName, Limit: policy.MaxConfigSize, Paths: in.Paths, Parse: policy.ParseConfig,
 	}}
 	if name != "" {
 		data, err := source.ReadRegular(name, policy.MaxConfigSize)
@@ -62,7 +62,7 @@ func (c *checkConfigs) of(folder string) ([]*policy.Config, error) {
 }
 
 // checkEach checks the documents of an input, and then the configurations that were used.
-func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, known *checkBaseline, in checkInput, w report.CheckWriter) (source.Count, error) {
+func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, known *checkBaseline, in *checkInput, w report.CheckWriter) (source.Count, error) {
 	tally := policy.Tally{Checker: checker}
 	count, err := in.each(ctx, func(d *manifest.Document) checked {
 		if len(d.Objects) == 0 {

@@ -41,6 +41,7 @@ func TestScript(t *testing.T) {
 
 func (l *lab) setup(env *testscript.Env) error {
 	env.Setenv("PATH", l.bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
+	env.Setenv("ADAMANT_BIN", l.bin) // a PATH without other programs
 	env.Setenv("ADAMANT_ROOT", l.root)
 	env.Setenv("ADAMANT_STATE", l.state)
 	if dir, ok := os.LookupEnv("ADAMANT_CONTAINERD_BIN"); ok {

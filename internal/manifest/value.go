@@ -145,7 +145,9 @@ type Place struct {
 	Excerpt       string
 	Before, Width int
 
-	// RenderedBy is the folder of the overlay that the value was rendered from.
+	// ValuesKey is the key of the value, if the file has values of a chart: "image.tag".
+	ValuesKey string
+	// RenderedBy is the folder of the chart or overlay that the value was rendered from.
 	RenderedBy string
 	// RenderedOnly is set for a value of a rendered document whose source is not known. The
 	// place is the nearest one that is.

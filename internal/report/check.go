@@ -31,6 +31,7 @@ type CheckFinding struct {
 	// RenderedBy is the folder of the overlay that the object was rendered from. The
 	// place is that in its sources.
 	RenderedBy   string `json:"renderedBy,omitempty"`
+	ValuesKey    string `json:"valuesKey,omitempty"`    // of the value in a file of values of a chart: "image.tag"
 	RenderedOnly bool   `json:"renderedOnly,omitempty"` // the cause is not known; the place is the nearest one that is
 
 	Object    CheckObject `json:"object"`
@@ -93,6 +94,7 @@ type CheckSummary struct {
 	Omitted       int             `json:"omitted,omitempty"`  // problems beyond the first 10,000, and findings beyond the first 100,000 of a document, which are in no list
 	FailOn        policy.Severity `json:"failOn"`
 	Rules         []string        `json:"rules"` // that were evaluated
+	Helm          *CheckHelm      `json:"helm,omitzero"`
 
 	ShowIgnored bool `json:"-"` // whether the findings that exceptions cover are printed
 }
@@ -104,6 +106,15 @@ type CheckBaseline struct {
 	Known   int    `json:"known"`   // findings that are in it, and that are not counted elsewhere
 	Gone    int    `json:"gone"`    // findings in it that did not occur, of the rules that were evaluated
 }
+
+// CheckHelm is the program that has rendered the charts. It is not printed if there are none.
+type CheckHelm struct {
+	Version string `json:"version"` // "v3.22.0"
+	Charts  int    `json:"charts"`
+}
+
+// IsZero reports whether there were no charts.
+func (h *CheckHelm) IsZero() bool { return h == nil || h.Charts == 0 }
 
 // maxProblems bounds the problems in a document, because a file of broken documents has one
 // in a few bytes.
@@ -166,6 +177,9 @@ func (s CheckSummary) WriteText(w io.Writer, color bool) error {
 		fmt.Fprintf(b, " in %s", text.Count(s.Files, "file"))
 	}
 	fmt.Fprintf(b, ": %d checked, %d without a pod template, %d not understood\n", s.Checked, s.WithoutPod, s.NotUnderstood)
+	if !s.Helm.IsZero() {
+		fmt.Fprintf(b, "%s rendered by helm %s\n", text.Count(s.Helm.Charts, "chart"), text.Escape(s.Helm.Version))
+	}
 	fmt.Fprintf(b, "%s in %s", text.Count(s.Findings, "finding"), text.Count(s.Containers, "container"))
 	if s.Findings > 0 {
 		fmt.Fprintf(b, ": %d critical, %d high, %d medium, %d low", s.Critical, s.High, s.Medium, s.Low)
@@ -230,7 +244,7 @@ type CheckWriter interface {
 
 // NewCheckSummary returns the summary of a check that has read nothing yet.
 func NewCheckSummary(rules []policy.Rule, failOn policy.Severity) CheckSummary {
-	s := CheckSummary{FailOn: failOn, Rules: []string{}}
+	s := CheckSummary{FailOn: failOn, Rules: []string{}, Helm: &CheckHelm{}}
 	for _, r := range rules {
 		s.Rules = append(s.Rules, r.ID)
 	}
@@ -243,7 +257,7 @@ func newProblem(e manifest.FieldError) CheckProblem {
 
 func newFinding(f policy.Finding, failOn policy.Severity) CheckFinding {
 	return CheckFinding{
-		RenderedBy: f.Place.RenderedBy, RenderedOnly: f.Place.RenderedOnly,
+		RenderedBy: f.Place.RenderedBy, ValuesKey: f.Place.ValuesKey, RenderedOnly: f.Place.RenderedOnly,
 		Rule: f.Rule, Severity: f.Severity, Fails: f.Severity >= failOn, File: f.Place.File, Line: f.Place.Line, Column: f.Place.Column,
 		Object: CheckObject(f.Object), Container: f.Container, Path: f.Path, Message: f.Message, Fix: f.Fix,
 	}

@@ -130,6 +130,9 @@ func (c *CheckSARIFWriter) result(f policy.Finding, fixes []sarifFix, suppressio
 	if f.Place.RenderedBy != "" {
 		properties["adamant/renderedBy"] = f.Place.RenderedBy
 	}
+	if f.Place.ValuesKey != "" {
+		properties["adamant/valuesKey"] = f.Place.ValuesKey
+	}
 	if f.Place.RenderedOnly {
 		properties["adamant/renderedOnly"] = true
 	}

@@ -101,6 +101,9 @@ func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding, ignored str
 		label = "ignored"
 	}
 	only := ""
+	if p.ValuesKey != "" {
+		only = "  (" + text.Excerpt(p.ValuesKey, maxMessage) + " in the values)"
+	}
 	if p.RenderedOnly {
 		only = "  (rendered only)"
 	}

@@ -1,7 +1,8 @@
-// Package render renders Kustomize overlays with Kustomize's library, and finds where in
-// their sources a rendered value comes from.
+// Package render renders Kustomize overlays with Kustomize's library and charts with the
+// helm in PATH, and finds where in their sources a rendered value comes from.
 //
-// It starts no program, connects to nothing and writes no file.
+// It connects to nothing, starts no program but helm, and writes only copies of charts, to a
+// temporary folder.
 package render
 
 import (

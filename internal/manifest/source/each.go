@@ -21,7 +21,19 @@ import (
 type Count struct {
 	Files     int
 	Documents int
+	Charts    int    // that helm has rendered
+	Helm      string // version of it: "v3.22.0"
 }
+
+// An Input is what Each reads.
+type Input struct {
+	Paths  []string
+	Stdin  io.Reader
+	Charts ChartOptions
+}
+
+// ChartOptions configures how charts are rendered.
+type ChartOptions = render.ChartOptions
 
 // Each reads the documents of all paths, leniently: files, folders with all folders
 // below them, or "-" for stdin. It calls work for each document, on all processors, and
@@ -34,8 +46,10 @@ type Count struct {
 //
 // The error is that of a path that does not exist, of ctx, or of yield. A read of stdin
 // that blocks is left behind when Each returns early.
-func Each[T any](ctx context.Context, paths []string, stdin io.Reader, work func(*manifest.Document) T, yield func(*manifest.Document, T) error) (Count, error) {
-	return newPipeline(stdin, work).each(ctx, paths, yield)
+func Each[T any](ctx context.Context, in Input, work func(*manifest.Document) T, yield func(*manifest.Document, T) error) (Count, error) {
+	p := newPipeline(in.Stdin, work)
+	p.charts = in.Charts
+	return p.each(ctx, in.Paths, yield)
 }
 
 // EachAsWritten is Each without rendering: the documents of overlays are those of their
@@ -113,7 +127,7 @@ func (p *pipeline[T]) run(ctx context.Context, read func() error, yield func(*ma
 		}
 		p.room.leave(j.size())
 	}
-	count.Files = p.files
+	count.Files, count.Charts, count.Helm = p.files, p.rendered, p.helm.Version()
 	if p.err == nil {
 		p.err = ctx.Err()
 	}
@@ -148,10 +162,11 @@ func (p *pipeline[T]) emit(count *Count, results []result[T], yield func(*manife
 const maxParsing = 4 << 20
 
 type pipeline[T any] struct {
-	ctx   context.Context
-	stdin io.Reader
-	work  func(*manifest.Document) T
-	room  *room
+	ctx    context.Context
+	stdin  io.Reader
+	charts render.ChartOptions
+	work   func(*manifest.Document) T
+	room   *room
 
 	asWritten bool              // overlays are not rendered
 	patches   map[string]string // absolute paths of patches, with their kustomization
@@ -163,8 +178,12 @@ type pipeline[T any] struct {
 	named   map[string]bool // names of files on the command line
 	inputs  map[string]bool // absolute paths of files that were rendered
 	seen    map[string]bool // names of files that were read
-	files   int             // of read, which ends before ordered is closed
-	err     error           // of read
+	helm    render.HelmProgram
+
+	// Of read, which ends before ordered is closed.
+	files    int
+	rendered int // charts
+	err      error
 }
 
 // An input is a file that must have a document, or stdin.
@@ -281,6 +300,8 @@ func (p *pipeline[T]) read(paths []string) error {
 			err = p.folder(path)
 		case render.IsKustomization(filepath.Base(path)) && !p.asWritten:
 			err = p.renderAll([]string{filepath.Dir(filepath.Clean(path))})
+		case filepath.Base(path) == render.ChartFile && !p.asWritten:
+			err = p.chart(filepath.Dir(filepath.Clean(path)))
 		default:
 			err = p.open(filepath.Clean(path))
 		}

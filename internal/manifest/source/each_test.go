@@ -21,7 +21,7 @@ func none(*manifest.Document) struct{} { return struct{}{} }
 func each(t *testing.T, stdin io.Reader, paths ...string) ([]string, Count) {
 	t.Helper()
 	var got []string
-	count, err := Each(t.Context(), paths, stdin, func(d *manifest.Document) string {
+	count, err := Each(t.Context(), Input{Paths: paths, Stdin: stdin}, func(d *manifest.Document) string {
 		line := fmt.Sprintf("%s:%d", d.File, d.Line)
 		for _, o := range d.Objects {
 			line += " " + o.Name
@@ -87,7 +87,7 @@ func TestEach(t *testing.T) {
 	if count != (Count{Files: 10, Documents: 12}) {
 		t.Errorf("got %+v", count)
 	}
-	_, err := Each(t.Context(), []string{"d", "gone"}, nil, none, func(*manifest.Document, struct{}) error {
+	_, err := Each(t.Context(), Input{Paths: []string{"d", "gone"}}, none, func(*manifest.Document, struct{}) error {
 		t.Error("read although a path does not exist")
 		return nil
 	})
@@ -151,12 +151,12 @@ func (failing) Read([]byte) (int, error) { return 0, errors.New("the disk is gon
 // is, and leaves no goroutine.
 func TestEachEnds(t *testing.T) {
 	enough := errors.New("enough")
-	_, err := Each(t.Context(), []string{"-"}, endless{}, none, func(*manifest.Document, struct{}) error { return enough })
+	_, err := Each(t.Context(), Input{Paths: []string{"-"}, Stdin: endless{}}, none, func(*manifest.Document, struct{}) error { return enough })
 	if !errors.Is(err, enough) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = Each(ctx, []string{"-"}, endless{}, none, func(*manifest.Document, struct{}) error { cancel(); return nil })
+	_, err = Each(ctx, Input{Paths: []string{"-"}, Stdin: endless{}}, none, func(*manifest.Document, struct{}) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -171,7 +171,7 @@ func TestEachLeavesStdin(t *testing.T) {
 		io.WriteString(typed, "kind: A\n---\n")
 		cancel()
 	}()
-	if _, err := Each(ctx, []string{"-"}, blocked, none, func(*manifest.Document, struct{}) error { return nil }); !errors.Is(err, context.Canceled) {
+	if _, err := Each(ctx, Input{Paths: []string{"-"}, Stdin: blocked}, none, func(*manifest.Document, struct{}) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -37,10 +37,11 @@ func readRendered(r *render.Document, by string) []manifest.Document {
 	return documents
 }
 
-// render renders the overlays in a folder and in those below it, and reports whether there
-// are any that were rendered. A kustomization that another one in the folder uses is not rendered on its own.
+// render renders the charts and overlays in a folder and in those below it, and reports
+// whether any were rendered. A kustomization that another one in the folder uses is not
+// rendered on its own, and neither is a chart that is in another one.
 func (p *pipeline[T]) render(root string) (bool, error) {
-	var dirs []string
+	var dirs, charts []string
 	err := filepath.WalkDir(strings.TrimSuffix(root, "/")+"/", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case p.ctx.Err() != nil:
@@ -49,6 +50,8 @@ func (p *pipeline[T]) render(root string) (bool, error) {
 			return nil // the walk for manifests names it
 		case d.IsDir() && d.Name() == ".git":
 			return fs.SkipDir
+		case d.Name() == render.ChartFile && !d.IsDir():
+			charts = append(charts, filepath.Dir(filepath.Clean(name)))
 		case render.IsKustomization(d.Name()) && !d.IsDir():
 			if dir := filepath.Dir(filepath.Clean(name)); len(dirs) == 0 || dirs[len(dirs)-1] != dir {
 				dirs = append(dirs, dir)
@@ -56,14 +59,60 @@ func (p *pipeline[T]) render(root string) (bool, error) {
 		}
 		return nil
 	})
-	if err != nil || len(dirs) == 0 {
+	if err != nil {
 		return false, err
 	}
 	if p.asWritten {
 		p.findPatches(dirs)
 		return false, nil
 	}
-	return true, p.renderAll(dirs)
+	for _, dir := range charts {
+		if p.inputs[filepath.Join(absolute(dir), render.ChartFile)] {
+			continue
+		}
+		if err := p.chart(dir); err != nil {
+			return false, err
+		}
+	}
+	return len(dirs)+len(charts) > 0, p.renderAll(dirs)
+}
+
+// chart renders a chart.
+func (p *pipeline[T]) chart(dir string) error {
+	result, err := p.helm.Helm(p.ctx, dir, p.charts)
+	if p.ctx.Err() != nil {
+		return p.ctx.Err()
+	}
+	p.addInputs(result)
+	if err != nil {
+		var field manifest.FieldError
+		if !errors.As(err, &field) {
+			field = manifest.FieldError{File: filepath.Join(dir, render.ChartFile), Detail: err.Error()}
+		}
+		return p.refuse(field.File, field)
+	}
+	p.rendered++
+	return p.submitAll(result, dir)
+}
+
+// addInputs counts the files that something was rendered from.
+func (p *pipeline[T]) addInputs(r render.Result) {
+	for _, name := range r.Read {
+		if !p.inputs[name] {
+			p.inputs[name] = true
+			p.files++
+		}
+	}
+}
+
+// submitAll submits the documents of a chart or overlay.
+func (p *pipeline[T]) submitAll(r render.Result, dir string) error {
+	for i := range r.Documents {
+		if err := p.submit(&job[T]{rendered: &r.Documents[i], renderedBy: dir}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // findPatches notes the patches of overlays.
@@ -101,12 +150,7 @@ func (p *pipeline[T]) renderAll(dirs []string) error {
 		}
 	}
 	for _, o := range overlays {
-		for _, name := range o.result.Read {
-			if !p.inputs[name] {
-				p.inputs[name] = true
-				p.files++
-			}
-		}
+		p.addInputs(o.result)
 		own := 0
 		if o.err == nil {
 			own = 1
@@ -124,10 +168,8 @@ func (p *pipeline[T]) renderAll(dirs []string) error {
 			}
 			continue
 		}
-		for i := range o.result.Documents {
-			if err := p.submit(&job[T]{rendered: &o.result.Documents[i], renderedBy: o.dir}); err != nil {
-				return err
-			}
+		if err := p.submitAll(o.result, o.dir); err != nil {
+			return err
 		}
 	}
 	return nil

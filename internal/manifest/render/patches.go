@@ -24,11 +24,13 @@ func Patches(kustomization string) []string {
 	}
 	k.FixKustomization() // also of the fields that patches had before
 	var files []string
+	//lint:ignore SA1019 Kustomize reads the old fields, and so do we
 	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {
 		if p.Path != "" {
 			files = append(files, p.Path)
 		}
 	}
+	//lint:ignore SA1019 as above
 	for _, p := range k.PatchesStrategicMerge {
 		files = append(files, string(p)) // or a patch as text, which is no file
 	}

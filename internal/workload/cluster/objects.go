@@ -69,7 +69,7 @@ func (c *Cluster) Objects(ctx context.Context, namespace string, yield func(Obje
 			return err
 		}
 	}
-	if l.listed == 0 && len(failed) == 0 && namespace != AllNamespaces {
+	if l.listed == 0 && !l.failed && len(failed) == 0 && namespace != AllNamespaces {
 		return yield(Object{Name: "namespace " + namespace, Err: errors.New("no object in it; does it exist?")})
 	}
 	return nil
@@ -153,6 +153,7 @@ type lister struct {
 	namespace string
 	made      map[types.UID]containers // that were read, of an object and of what is made of it
 	listed    int
+	failed    bool // to list a kind
 	yield     func(Object) error
 }
 
@@ -176,6 +177,7 @@ func (l *lister) list(ctx context.Context, objects dynamic.Interface, k kind) er
 		case apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err):
 			return nil // its definition was removed meanwhile
 		case err != nil:
+			l.failed = true
 			return l.yield(Object{Name: k.String(), Err: err})
 		}
 		for i := range page.Items {

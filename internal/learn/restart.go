@@ -294,11 +294,22 @@ func (o Options) roundAgain(ctx context.Context, members []member, t *trial) []O
 	for _, open := range t.listening {
 		accepts(patience, net.JoinHostPort(address(find(members, open.workload).Pod), fmt.Sprint(open.port)))
 	}
-	for {
+	return repeatRound(ctx, patience, func() ([]Outcome, bool) {
 		out := unprinted(o.round(ctx, members, t.repeat, time.Time{}))
-		if t.asBefore(out) || clock.Sleep(patience, retryLoad) != nil {
+		return out, t.asBefore(out)
+	})
+}
+
+// repeatRound calls round until it is good, or until one that began after the end of
+// patience is not: a round may take longer than patience, and have begun too early.
+func repeatRound(ctx, patience context.Context, round func() (out []Outcome, good bool)) []Outcome {
+	for {
+		isLast := patience.Err() != nil
+		out, good := round()
+		if good || isLast || ctx.Err() != nil {
 			return out
 		}
+		clock.Sleep(patience, retryLoad) // it ends with patience, after which the last round follows
 	}
 }
 

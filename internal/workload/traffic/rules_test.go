@@ -218,6 +218,9 @@ func TestRulesChange(t *testing.T) {
 	if stats["a"]["a"].Requests != 1 || stats["b"]["b"].Requests != 1 || len(stats["front"]) != 0 {
 		t.Errorf("counted %v", stats)
 	}
+	// A Service that is removed cuts what is in flight, and the proxy counts a request until
+	// a moment after its answer has arrived.
+	eventually(t, "the end of the request", func() bool { return p.Stats(t.Context())["b"]["b"].Active == 0 })
 	without := f.list[:2]
 	f.list = without
 	f.apply()

@@ -66,7 +66,7 @@ exec "$bin/postgres"
 // The query sorts more data than fits into its memory limit, so it uses a
 // temporary file.
 var postgresExercise = shell(`
-	psql -q -v ON_ERROR_STOP=1 -c 'create table if not exists t (a int)' \
+	psql -q -v ON_ERROR_STOP=1 -c 'create table if not exists t (a int)' -c 'truncate t' \
 		-c 'insert into t select generate_series(1, 100000)' -c 'checkpoint' \
 		-c 'set work_mem = 64' -c 'select count(*) from (select a from t order by a) s'`)
 

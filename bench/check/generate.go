@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -9,51 +10,14 @@ import (
 	"path/filepath"
 )
 
-// inputs are the names of what is checked.
+// inputs are the names of the files and folders that are checked.
 type inputs struct{ file, folder, single, stream string }
 
-// deployment has what is usual in Deployments of charts, and finds all programs something.
-const deployment = `apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web-%d
-  labels: {app: web}
-spec:
-  replicas: 2
-  selector:
-    matchLabels:
-      app: web
-  template:
-    metadata:
-      labels:
-        app: web
-    spec:
-      containers:
-      - name: web
-        image: registry.example/web:1.2.3
-        ports:
-        - containerPort: 8080
-        env:
-        - name: MODE
-          value: "production"
-        resources:
-          limits:
-            cpu: 500m
-            memory: 256Mi
-        readinessProbe:
-          httpGet:
-            path: /ready
-            port: 8080
-      - name: log
-        image: registry.example/log:1.2.3
-        args: ["--follow", "/var/log"]
-        volumeMounts:
-        - name: logs
-          mountPath: /var/log
-      volumes:
-      - name: logs
-        emptyDir: {}
-`
+// deployment is one Deployment of two containers, with %d for its number. Every program that
+// is measured reports something in it.
+//
+//go:embed deployment.yaml
+var deployment string
 
 // generate writes the inputs. It holds none of them, see program.run.
 func generate(dir string, objects, streamed int) (inputs, error) {

@@ -110,7 +110,7 @@ func (p program) run(ctx context.Context, path string) (seconds, mib float64, er
 	return took, float64(usage.Maxrss) / 1024, nil
 }
 
-// A counter counts what is written to it.
+// A counter is a writer that counts bytes.
 type counter int
 
 func (c *counter) Write(p []byte) (int, error) {

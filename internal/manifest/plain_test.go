@@ -28,7 +28,7 @@ func comparePlain(t *testing.T, data []byte) bool {
 
 // TestPlain checks which documents are parsed without the YAML parser, with the same nodes.
 func TestPlain(t *testing.T) {
-	deployment := string(many(1))
+	deployment := string(many(t, 1))
 	for _, text := range []string{
 		deployment,
 		"a: b", "a: b\n", "\n# c\n---  # d\n\na: b # c\n  # d\nc: d#e  \n\n", "a:\n  b:\n    c: 1\n  d: 2\ne: 3\n",
@@ -56,7 +56,7 @@ func TestPlain(t *testing.T) {
 // FuzzPlain checks that parsePlain and the YAML parser agree.
 func FuzzPlain(f *testing.F) {
 	addSeeds(f)
-	f.Add(many(1))
+	f.Add(many(f, 1))
 	for _, text := range []string{"a:\n- b\n- c: d\ne: f\n", "a: {b: c, d: [1, \"2\"]} # e\n", "# a\n---\na: 'b'\n\nb:\n  c: --d\n", "- a: b\n  c:\n  - d\n- e\n"} {
 		f.Add([]byte(text))
 	}

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
@@ -98,25 +99,7 @@ func keeps(name string) bool {
 
 // readBelow reads a regular file in a folder, also through links within the folder.
 func readBelow(root *os.Root, name string) ([]byte, error) {
-	info, err := root.Stat(name)
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, errors.New("a link to a folder, which is not followed")
-	case !info.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, manifest.MaxFileSize+1))
-	if err == nil && len(content) > manifest.MaxFileSize {
-		err = fmt.Errorf("larger than %d MiB", manifest.MaxFileSize>>20)
-	}
-	return content, err
+	return readOpened(root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0))
 }
 
 // detailOf returns an error without the name of the file, which is beside it.

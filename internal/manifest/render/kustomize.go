@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/sys/unix"
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
@@ -155,20 +156,25 @@ func (k *kustomize) load(name string) ([]byte, error) {
 	return content, nil
 }
 
-// readRegular reads a regular file of a bounded size. Other files may have no end.
+// readRegular reads a regular file of a bounded size.
 func readRegular(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	return readOpened(os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0))
+}
+
+// readOpened reads and closes a file that was opened without blocking. It refuses all but
+// regular files of a bounded size: others may have no end.
+func readOpened(f *os.File, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
 	switch {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, errors.New("not a regular file")
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, manifest.MaxFileSize+1))
 	if err == nil && len(content) > manifest.MaxFileSize {
 		err = fmt.Errorf("larger than %d MiB", manifest.MaxFileSize>>20)

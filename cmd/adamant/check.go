@@ -94,7 +94,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			summary.ShowIgnored, summary.Baseline = showIgnored, known.counts()
 			w := a.checkWriter(in.names(), rules, summary)
 			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly), Edits: report.Format(a.output) == report.FormatSARIF}
-			configs, err := openCheckConfigs(config, &in)
+			configs, err := openCheckConfigs(config, in.Paths, in.folders())
 			if err != nil {
 				return err
 			}

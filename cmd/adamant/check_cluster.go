@@ -12,7 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/workload/cluster"
 )
 
-// checkInput is what is checked: files, or the objects of a cluster.
+// checkInput names the files to check, or the objects of a cluster.
 type checkInput struct {
 	source.Input
 	context, namespace string
@@ -49,7 +49,7 @@ func (i *checkInput) open(cmd *cobra.Command, files *manifestFlag, args []string
 	return err
 }
 
-// names returns what is checked, for the titles of reports.
+// names returns the paths, or the cluster and its namespace, for the titles of reports.
 func (i *checkInput) names() []string {
 	if i.cluster == nil {
 		return i.Paths

@@ -21,11 +21,11 @@ type checkConfigs struct {
 	folders source.Inherited[*policy.Config]
 }
 
-// openCheckConfigs reads the configuration that is named, or those of the folders of the
-// input, so that an error in them is found before anything is printed.
-func openCheckConfigs(name string, in *checkInput) (*checkConfigs, error) {
+// openCheckConfigs reads the configuration that is named, or those of some files or folders,
+// so that an error in them is found before anything is printed. All of paths will be checked.
+func openCheckConfigs(name string, paths, folders []string) (*checkConfigs, error) {
 	c := &checkConfigs{folders: source.Inherited[*policy.Config]{
-		Name: source.ConfigName, Limit: policy.MaxConfigSize, Paths: in.Paths, Parse: policy.ParseConfig,
+		Name: source.ConfigName, Limit: policy.MaxConfigSize, Paths: paths, Parse: policy.ParseConfig,
 	}}
 	if name != "" {
 		data, err := source.ReadRegular(name, policy.MaxConfigSize)
@@ -37,7 +37,7 @@ func openCheckConfigs(name string, in *checkInput) (*checkConfigs, error) {
 		}
 		return c, nil
 	}
-	for _, path := range in.folders() {
+	for _, path := range folders {
 		folder := filepath.Dir(path)
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			folder = path

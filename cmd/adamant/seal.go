@@ -164,7 +164,7 @@ func (a *app) sealRepository(ctx context.Context, paths []string, f sealFlags) e
 	if err != nil {
 		return err
 	}
-	configs, err := openCheckConfigs(f.config, &checkInput{Input: source.Input{Paths: paths}})
+	configs, err := openCheckConfigs(f.config, paths, paths)
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,8 @@ import "strings"
 // A plainParser parses what nearly all manifests consist of several times faster than the
 // YAML parser: one document of ASCII, with block collections, scalars and flow collections
 // on one line, no escapes, anchors, tags, block scalars or keys that are set twice. It gives
-// up on everything else, also on what is no YAML, and the YAML parser reads it then. What
-// it accepts has the same nodes there, which FuzzPlain compares.
+// up on everything else, including invalid YAML, and the document goes to the YAML parser.
+// Both parsers return the same nodes for a document that it accepts; FuzzPlain compares them.
 type plainParser struct {
 	data  string
 	nodes converter // allocates
@@ -188,7 +188,7 @@ func (p *plainParser) key(seen *keys) *node {
 	return k
 }
 
-// keyEnd returns the end of the key that begins at an offset, or -1 if there is none.
+// keyEnd returns the offset behind the key that begins at an offset, or -1 if no key does.
 func (p *plainParser) keyEnd(at int) int {
 	end := at
 	for end < p.end && isPlainByte(p.data[end]) {

@@ -28,8 +28,8 @@ type ChartOptions struct {
 	KubeVersion string // of the cluster; that of helm's own library if it is empty
 }
 
-// Helm renders the chart in a folder with a copy of it, in which nothing leads out of the
-// folder. Result.Read has the files of the chart also if rendering fails.
+// Helm renders the chart in a folder. It runs helm on a copy, and refuses a chart with links
+// that leave its folder. Result.Read has the files of the chart also if rendering fails.
 func (h *HelmProgram) Helm(ctx context.Context, dir string, options ChartOptions) (result Result, err error) {
 	c := &chart{dir: dir, options: options, content: map[string][]byte{}, sources: map[string]*source{}, lines: map[string][]string{}, printed: map[string]map[int][][]string{}}
 	if c.root, err = filepath.Abs(dir); err == nil {

@@ -117,8 +117,8 @@ func (k kind) rank() int {
 	return -1
 }
 
-// all returns all resources of the server, in the order in which they are read, and the
-// groups that it could not say, as when the server behind one of them is down.
+// all returns all resources of the server, in the order in which they are read, and the API
+// groups that could not be read, for example if the server behind one is down.
 func (d *discovery) all(ctx context.Context) (kinds []kind, failed []Object, err error) {
 	versions := []schema.GroupVersion{{Version: "v1"}}
 	data, err := d.server.Get().AbsPath("/apis").Timeout(pageTimeout).Do(ctx).Raw()

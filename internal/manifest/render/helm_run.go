@@ -27,6 +27,8 @@ type HelmProgram struct {
 	path    string
 	version string
 	err     error
+
+	maxRendered int // bytes of a chart's objects; maxRendered if it is 0
 }
 
 // Limits of one run of helm. A template can loop, and repeat a text without an end.
@@ -98,7 +100,8 @@ func (h *HelmProgram) run(ctx context.Context, temp string, args ...string) ([]b
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	out, diagnostics := &bounded{limit: maxRendered, full: cancel}, &bounded{limit: 64 << 10}
+	most := cmp.Or(h.maxRendered, maxRendered)
+	out, diagnostics := &bounded{limit: most, full: cancel}, &bounded{limit: 64 << 10}
 	cmd.Stdout, cmd.Stderr = out, diagnostics
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -112,7 +115,7 @@ func (h *HelmProgram) run(ctx context.Context, temp string, args ...string) ([]b
 	case limited != nil:
 		return nil, fmt.Errorf("limit the resources of helm: %w", limited)
 	case out.exceeded:
-		return nil, fmt.Errorf("it renders to more than %d MiB", maxRendered>>20)
+		return nil, fmt.Errorf("it renders to more than %d MiB", most>>20)
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil:

@@ -87,6 +87,17 @@ func TestHelmEnds(t *testing.T) {
 	}
 }
 
+func TestHelmOutput(t *testing.T) {
+	dir := writeFiles(t, map[string]string{
+		"Chart.yaml":       testChart,
+		"templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\ndata: {a: {{ repeat 2000000 \"x\" }}}\n",
+	})
+	_, err := (&HelmProgram{maxRendered: 1 << 20}).Helm(t.Context(), dir, ChartOptions{})
+	if err == nil || !strings.Contains(err.Error(), "it renders to more than 1 MiB") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestHelmMemory(t *testing.T) {
 	dir := writeFiles(t, map[string]string{
 		"Chart.yaml":       testChart,

@@ -44,7 +44,7 @@ func newPod(o *manifest.Resource, s manifest.PodSpec) *pod {
 
 func (p *pod) addContainer(c container) {
 	for i, v := range c.value.Get("volumeMounts").Items() {
-		m := mount{value: v, index: i, path: cleanPath(v.Get("mountPath").Text()), readOnly: v.Get("readOnly").IsTrue()}
+		m := mount{value: v, index: i, path: mountPath(v), readOnly: v.Get("readOnly").IsTrue()}
 		if m.path == "" {
 			continue
 		}
@@ -56,6 +56,16 @@ func (p *pod) addContainer(c container) {
 		}
 	}
 	p.containers = append(p.containers, c)
+}
+
+// mountPath returns the clean path of a mount, or "" if it has none. A kubelet makes a relative
+// path absolute (MakeAbsolutePath in k8s.io/kubernetes/pkg/volume/util).
+func mountPath(mount manifest.Value) string {
+	p := mount.Get("mountPath").Text()
+	if p == "" {
+		return ""
+	}
+	return cleanPath("/" + p)
 }
 
 // IsWindows reports whether a pod can only run on Windows, where the fields for Linux mean

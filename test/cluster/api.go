@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -24,10 +25,11 @@ import (
 // An api is a client of the API server that uses plain HTTP and JSON.
 type api struct {
 	client *http.Client
+	url    string
 	token  string
 }
 
-func newAPI(certificate, token string) (*api, error) {
+func newAPI(url, certificate, token string) (*api, error) {
 	pem, err := os.ReadFile(certificate)
 	if err != nil {
 		return nil, err
@@ -37,31 +39,41 @@ func newAPI(certificate, token string) (*api, error) {
 		return nil, fmt.Errorf("%s holds no certificate", certificate)
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
-	return &api{client: &http.Client{Transport: transport}, token: token}, nil
+	return &api{client: &http.Client{Transport: transport}, url: url, token: token}, nil
 }
 
 // call sends one request and returns the body of the response. A status other
 // than 2xx is an error with the server's reason.
 func (a *api) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, apiURL+path, bytes.NewReader(body))
+	data, _, err := a.send(ctx, method, path, "application/json", body)
+	return data, err
+}
+
+// send is call for a body of any type. It also returns the warnings of the response.
+func (a *api) send(ctx context.Context, method, path, contentType string, body []byte) (data []byte, warnings []string, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, a.url+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+a.token)
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", contentType)
 	resp, err := a.client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
+	data, err = io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if resp.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, bytes.TrimSpace(data))
+		return nil, nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, bytes.TrimSpace(data))
 	}
-	return data, nil
+	headers, errs := utilnet.ParseWarningHeaders(resp.Header["Warning"])
+	for _, h := range headers {
+		warnings = append(warnings, h.Text)
+	}
+	return data, warnings, errors.Join(errs...)
 }
 
 func (a *api) get(ctx context.Context, path string, into any) error {
@@ -78,7 +90,10 @@ func (a *api) ready(ctx context.Context) error {
 	return err
 }
 
-const namespace = "/api/v1/namespaces/default/"
+const (
+	namespace = "/api/v1/namespaces/default/"
+	rbacPath  = "/apis/rbac.authorization.k8s.io/v1"
+)
 
 // resources maps the kinds that Create supports to the path of their group and
 // their path segment.
@@ -88,6 +103,8 @@ var resources = map[string]struct{ group, plural string }{
 	"Deployment": {"/apis/apps/v1", "deployments"}, "StatefulSet": {"/apis/apps/v1", "statefulsets"},
 	"DaemonSet": {"/apis/apps/v1", "daemonsets"}, "ReplicaSet": {"/apis/apps/v1", "replicasets"},
 	"Job": {"/apis/batch/v1", "jobs"}, "CronJob": {"/apis/batch/v1", "cronjobs"},
+	"PodTemplate": {"/api/v1", "podtemplates"}, "Role": {rbacPath, "roles"}, "RoleBinding": {rbacPath, "rolebindings"},
+	"ClusterRole": {rbacPath, "clusterroles"}, "ClusterRoleBinding": {rbacPath, "clusterrolebindings"},
 }
 
 // Create creates one object from a YAML document, in the namespace default.

@@ -58,7 +58,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
-	if c.api, err = newAPI(c.path("tls.crt"), token); err != nil {
+	if c.api, err = newAPI(apiURL, c.path("tls.crt"), token); err != nil {
 		return err
 	}
 	steps := []struct {

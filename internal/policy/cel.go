@@ -101,17 +101,17 @@ var mountedCEL = `variables.containers.map(c, {
   'name': dyn(c.name),
   'init': dyn(variables.inits.indexOf(c.name)),
   'searched': dyn(c.?env.orValue([]).filter(e, e.name == 'PATH').map(e,
-    e.?value.orValue('').split(':').filter(d, d.startsWith('/')).map(d, ` + cleanCEL("d") + `))),
+    e.?value.orValue('').split(':').filter(d, d.startsWith('/')).map(d, ` + CleanCEL("d") + `))),
   'program': dyn(c.?command.orValue([]).size() > 0 && c.command[0].startsWith('/') ?
-    ` + cleanCEL("c.command[0]") + ` : ''),
+    ` + CleanCEL("c.command[0]") + ` : ''),
   'mounts': dyn(c.?volumeMounts.orValue([]).map(m, {
-    'path': dyn(` + cleanCEL("m.mountPath") + `),
+    'path': dyn(` + CleanCEL("m.mountPath") + `),
     'volume': dyn(m.name),
     'writable': dyn(!m.?readOnly.orValue(false) && m.name in variables.writable)}))})`
 
-// cleanCEL returns an expression for a path without superfluous slashes and dots. CEL cannot
+// CleanCEL returns an expression for a path without superfluous slashes and dots. CEL cannot
 // resolve "..", which remains.
-func cleanCEL(path string) string {
+func CleanCEL(path string) string {
 	return path + `.split('/').filter(s, s != '' && s != '.').map(s, '/' + s).join('')`
 }
 
@@ -206,7 +206,7 @@ c.?securityContext.?capabilities.?add.orValue([]).exists(a,
 // on a node.
 func socketsCEL() string {
 	return `variables.volumes.filter(v, has(v.hostPath) &&
-  [` + cleanCEL("v.hostPath.path") + ` + '/'].map(p,
+  [` + CleanCEL("v.hostPath.path") + ` + '/'].map(p,
     p.startsWith('/var/run/') ? p.substring(4) : p).exists(p, [
     '` + strings.Join(sockets, "/',\n    '") + `/'].exists(s, s.startsWith(p)))).map(v, v.name)`
 }
@@ -240,7 +240,7 @@ func sessionsCEL() string {
 	return strings.Join(all, " ||\n")
 }
 
-// withoutRoot returns clean paths as cleanCEL does.
+// withoutRoot returns clean paths as CleanCEL does.
 func withoutRoot(paths []string) []string {
 	var out []string
 	for _, p := range paths {

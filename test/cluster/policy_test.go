@@ -18,6 +18,8 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/policy"
 	"github.com/adamant-sh/adamant/internal/policy/admission"
@@ -30,7 +32,7 @@ func policies(t *testing.T, opts admission.Options) []byte {
 	t.Helper()
 	opts.Rules = policy.Rules()
 	var b bytes.Buffer
-	if err := admission.Write(&b, opts.Rules, admission.Policies(opts)); err != nil {
+	if err := admission.Write(&b, admission.Limits(opts.Rules), admission.Policies(opts)); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -79,7 +81,7 @@ func TestStaticPolicies(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	dir := t.TempDir()
-	files, err := admission.StaticFiles(dir, admission.Options{Rules: policy.Rules(), Actions: []admission.Action{admission.Deny}, FailOn: policy.Low, Static: true})
+	files, err := admission.StaticFiles(dir, admission.Options{Rules: policy.Rules(), Actions: []admission.Action{admission.Deny}, FailOn: policy.Low, Static: true, Sealed: []admission.Sealed{staticSealed()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +100,33 @@ func TestStaticPolicies(t *testing.T) {
 	}
 	defer process.stop()
 	refusesOne(t, server, "default", "root-not-read-only.adamant.static.k8s.io")
+	sealsOne(t, server)
 	if _, err := server.call(ctx, http.MethodDelete, admissionPath+"validatingadmissionpolicies/root-not-read-only.adamant.static.k8s.io", nil); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("the API knows the policy: %v", err)
+	}
+}
+
+// staticSealed has a volume at /run.
+func staticSealed() admission.Sealed {
+	_, digest, _ := strings.Cut(pinned, "@")
+	return admission.Sealed{Digests: []string{digest}, Container: "a", Pod: corev1.PodSpec{
+		Containers: []corev1.Container{{Name: "a", VolumeMounts: []corev1.VolumeMount{{Name: "run", MountPath: "/run"}}}},
+		Volumes:    []corev1.Volume{{Name: "run", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+	}}
+}
+
+// sealsOne checks that a server seals a pod, so that the policies admit it. The volume has no
+// limit, to which one of them objects.
+func sealsOne(t *testing.T, server *api) {
+	const namespace = "/api/v1/namespaces/default/"
+	if _, err := server.call(t.Context(), http.MethodPost, namespace+"serviceaccounts", []byte(`{"metadata": {"name": "default"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	body := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"automountServiceAccountToken": false, "containers": [
+		{"name": "a", "image": "` + pinned + `", "securityContext": {"allowPrivilegeEscalation": false}}]}}`
+	_, err := server.call(t.Context(), http.MethodPost, namespace+"pods?dryRun=All", []byte(body))
+	if err == nil || !strings.Contains(err.Error(), "unbounded-volume") || !strings.Contains(err.Error(), "volume adamant-") || strings.Contains(err.Error(), "root-not-read-only") {
+		t.Errorf("got %v, want a refusal of the added volume only", err)
 	}
 }
 

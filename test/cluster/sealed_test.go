@@ -84,7 +84,13 @@ func TestSealedPodsRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			adamant(t, "learn", file, "--save", profile, "--quiet", "1s")
-			runSealed(ctx, t, n, app.Name, adamant(t, "seal", file, "--profile", profile))
+			sealed := adamant(t, "seal", file, "--profile", profile)
+			runSealed(ctx, t, n, app.Name, sealed)
+			sealedByServer(ctx, t, serverSealing{
+				namespace: n, pod: app.Name, unsealed: []byte(text), sealed: sealed,
+				policies: adamant(t, "policy", "--profile", profile, "--any-digest", "--namespaces", "kubernetes.io/metadata.name="+app.Name),
+				run:      slices.Contains(everyForm, app.Name),
+			})
 			if !slices.Contains(everyForm, app.Name) {
 				return
 			}

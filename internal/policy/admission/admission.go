@@ -63,6 +63,8 @@ type Options struct {
 	// If it is nil, they are in force in all. Objects without a namespace are always checked.
 	Namespaces *Selector
 
+	Sealed []Sealed // containers that mutating policies seal
+
 	// Static is for policies in files of an API server. Their names have another end.
 	Static bool
 }

@@ -33,7 +33,7 @@ func written(t *testing.T, text []byte) (policies []v1.ValidatingAdmissionPolicy
 func write(t *testing.T, opts Options) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, opts.Rules, Policies(opts)); err != nil {
+	if err := Write(&b, Limits(opts.Rules), Policies(opts)); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

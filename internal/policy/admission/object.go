@@ -8,7 +8,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/adamant-sh/adamant/internal/policy"
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
@@ -64,6 +63,30 @@ type validation struct {
 	Reason            string `yaml:"reason"`
 }
 
+type mutatingSpec struct {
+	FailurePolicy      string           `yaml:"failurePolicy"`
+	ReinvocationPolicy string           `yaml:"reinvocationPolicy"`
+	MatchConstraints   matchConstraints `yaml:"matchConstraints"`
+	MatchConditions    []condition      `yaml:"matchConditions"`
+	Variables          []variable       `yaml:"variables"`
+	Mutations          []mutationSpec   `yaml:"mutations"`
+}
+
+type mutationSpec struct {
+	PatchType          string `yaml:"patchType"`
+	ApplyConfiguration *patch `yaml:"applyConfiguration,omitempty"`
+	JSONPatch          *patch `yaml:"jsonPatch,omitempty"`
+}
+
+type patch struct {
+	Expression string `yaml:"expression"`
+}
+
+type mutatingBindingSpec struct {
+	PolicyName     string          `yaml:"policyName"`
+	MatchResources *matchResources `yaml:"matchResources,omitempty"`
+}
+
 type bindingSpec struct {
 	PolicyName        string          `yaml:"policyName"`
 	ValidationActions []Action        `yaml:"validationActions,flow"`
@@ -74,12 +97,11 @@ type matchResources struct {
 	NamespaceSelector *Selector `yaml:"namespaceSelector"`
 }
 
-// Write writes objects as YAML, after comments that tell what they do not decide. An API
-// server refuses a file whose first document has nothing but comments, so that they are part
-// of the first object.
-func Write(w io.Writer, rules []policy.Rule, objects []Object) error {
+// Write writes objects as YAML, after lines of comments. An API server refuses a file whose
+// first document has nothing but comments, so that they are part of the first object.
+func Write(w io.Writer, comments []string, objects []Object) error {
 	var b bytes.Buffer
-	for _, line := range Limits(rules) {
+	for _, line := range comments {
 		fmt.Fprintf(&b, "# %s\n", strings.ReplaceAll(text.Wrap(line, 100), "\n", "\n# "))
 	}
 	e := yaml.NewEncoder(&b)

@@ -23,16 +23,38 @@ func StaticFiles(at string, opts Options) ([]File, error) {
 	if !path.IsAbs(at) {
 		return nil, fmt.Errorf("%q is not an absolute path", at)
 	}
-	var policies bytes.Buffer
-	if err := Write(&policies, opts.Rules, Policies(opts)); err != nil {
-		return nil, err
-	}
-	config, err := yaml.Marshal(admissionConfiguration(at))
+	mutating, err := MutatingPolicies(opts)
 	if err != nil {
 		return nil, err
 	}
-	return []File{{"validating/adamant.yaml", policies.Bytes()}, {"admission.yaml", append([]byte(configComment), config...)}}, nil
+	var files []File
+	var plugins []plugin
+	for _, one := range []struct {
+		dir, plugin string
+		comments    []string
+		objects     []Object
+	}{
+		{"validating", "ValidatingAdmissionPolicy", Limits(opts.Rules), Policies(opts)},
+		{"mutating", "MutatingAdmissionPolicy", MutatingLimits, mutating},
+	} {
+		if len(one.objects) == 0 {
+			continue
+		}
+		var b bytes.Buffer
+		if err := Write(&b, one.comments, one.objects); err != nil {
+			return nil, err
+		}
+		files = append(files, File{one.dir + "/adamant.yaml", b.Bytes()})
+		plugins = append(plugins, plugin{one.plugin, pluginConfiguration{configVersion, one.plugin + "Configuration", path.Join(at, one.dir)}})
+	}
+	config, err := yaml.Marshal(configuration{configVersion, "AdmissionConfiguration", plugins})
+	if err != nil {
+		return nil, err
+	}
+	return append(files, File{"admission.yaml", append([]byte(configComment), config...)}), nil
 }
+
+const configVersion = "apiserver.config.k8s.io/v1"
 
 const configComment = `# Start kube-apiserver (1.37 or newer) with --admission-control-config-file and the path of this file.
 `
@@ -52,14 +74,6 @@ type pluginConfiguration struct {
 	APIVersion         string `yaml:"apiVersion"`
 	Kind               string `yaml:"kind"`
 	StaticManifestsDir string `yaml:"staticManifestsDir"`
-}
-
-func admissionConfiguration(at string) configuration {
-	const version = "apiserver.config.k8s.io/v1"
-	return configuration{version, "AdmissionConfiguration", []plugin{{
-		"ValidatingAdmissionPolicy",
-		pluginConfiguration{version, "ValidatingAdmissionPolicyConfiguration", path.Join(at, "validating")},
-	}}}
 }
 
 // Written returns the rules that have a policy.

@@ -409,6 +409,14 @@ func (l *layout) count(size int64) error {
 
 // unmarshal parses a document with a limited number of values.
 func unmarshal(raw []byte, v any) error {
+	if err := checkValues(raw); err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, v)
+}
+
+// checkValues refuses a document with too many values.
+func checkValues(raw []byte) error {
 	values, inString, escaped := 0, false, false
 	for _, c := range raw {
 		switch {
@@ -425,5 +433,5 @@ func unmarshal(raw []byte, v any) error {
 	if values > maxValues {
 		return &LimitError{Limit: "values in a document", Value: maxValues}
 	}
-	return json.Unmarshal(raw, v)
+	return nil
 }

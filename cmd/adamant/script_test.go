@@ -23,11 +23,15 @@ import (
 func TestScript(t *testing.T) {
 	t.Parallel()
 	l := openLab(t)
+	addRegistry := startRegistry(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Setup:               l.setup,
+		Setup: func(env *testscript.Env) error {
+			addRegistry(env)
+			return l.setup(env)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":  runWithCode,
 			"until": runUntil,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/fs/durable"
+	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
@@ -30,6 +31,9 @@ type sealFlags struct {
 	learn, write, diff                     bool
 	anyDigest, acceptWeak, acceptUnlearned bool
 	form, image                            string
+
+	pin       bool
+	platforms []string
 }
 
 func newSealCommand(a *app) *cobra.Command {
@@ -69,7 +73,13 @@ them: 16 times what each volume held, at least 256Mi. A kubelet evicts a pod wit
 more, and its data is lost. --medium PATH=Memory takes the space from the memory
 of the container. --claim PATH=NAME keeps data that should outlive the pod on a
 PersistentVolumeClaim, which NAME:SIZE adds to the file; with it a folder is sealed
-without those below, and all workloads need a profile.`,
+without those below, and all workloads need a profile.
+
+With --pin each image also gets its digest: NAME:TAG becomes NAME:TAG@sha256:DIGEST, with
+the digest of the index, which has the images of all platforms. An image that its registry
+does not have for each platform in use stays as it is, and so does one that cannot be
+looked up: stderr has the reason, and the exit code is 4. Registries are asked with the
+credentials of docker login or podman login.`,
 		Example: `  adamant seal deploy/ --diff
   adamant seal deploy/ -w
   adamant seal web.yaml --profile web.profile > sealed.yaml
@@ -80,7 +90,9 @@ without those below, and all workloads need a profile.`,
   adamant seal web.yaml --profile web.profile --copy-up-image registry.example/copy-up@sha256:DIGEST
   adamant seal db.yaml --profile db.profile --claim /var/lib/postgresql=db-data:10Gi
   adamant seal web.yaml --profile web.profile --size-limit auto --size-limit /tmp=1Gi
-  adamant seal web.yaml --profile web.profile --medium app:/run=Memory`,
+  adamant seal web.yaml --profile web.profile --medium app:/run=Memory
+  adamant seal deploy/ --pin -w
+  adamant seal deploy/ --pin --platform linux/amd64 --platform linux/arm64 --diff`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			paths, err := f.files.paths(args)
 			if err == nil {
@@ -115,6 +127,8 @@ func (f *sealFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.choices.SizeLimits, "size-limit", nil, "limit volumes: PATH=SIZE, PATH=auto, PATH=none, or auto for all; may be repeated")
 	flags.StringArrayVar(&f.choices.Mediums, "medium", nil, "medium of a volume: PATH=Memory or PATH=none; may be repeated")
 	flags.StringArrayVar(&f.choices.Claims, "claim", nil, "use a PersistentVolumeClaim for a volume: PATH=NAME, or PATH=NAME:SIZE to add it to the file; may be repeated")
+	flags.BoolVar(&f.pin, "pin", false, "pin each image by the digest that its registry has for it")
+	flags.StringArrayVar(&f.platforms, "platform", nil, "platform that a pinned image must have, beside those that its pod demands: OS/ARCH or OS/ARCH/VARIANT; may be repeated (default linux/amd64)")
 	flags.BoolVar(&f.diff, "diff", false, "print what changes instead of the result")
 }
 
@@ -131,6 +145,10 @@ func (f *sealFlags) check(cmd *cobra.Command, paths []string) error {
 		return usagef("--learn and --profile: choose one")
 	case len(f.choices.Claims) > 0 && len(f.profiles) == 0 && !f.learn:
 		return usagef("--claim is for a volume of a profile: name it with --profile, or learn it with --learn")
+	case f.pin && (f.learn || len(f.choices.Claims) > 0):
+		return usagef("--pin with --learn or --claim: seal first, then pin the result with adamant seal PATH --pin")
+	case len(f.platforms) > 0 && !f.pin:
+		return usagef("--platform is for --pin, which asks registries for it")
 	}
 	for _, name := range []string{"exercise", "exercise-http", "replay", "for", "quiet", "ready-timeout"} {
 		if cmd.Flags().Changed(name) && !f.learn {
@@ -151,6 +169,22 @@ func (f *sealFlags) copyUp() manifest.SealOptions {
 	return opts
 }
 
+// pinning returns how images are pinned, or nil if they are not.
+func (f *sealFlags) pinning() (*seal.Pinning, error) {
+	if !f.pin {
+		return nil, nil
+	}
+	p := &seal.Pinning{Resolve: image.Resolve}
+	for _, s := range f.platforms {
+		platform, err := image.ParsePlatform(s)
+		if err != nil {
+			return nil, usagef("--platform: %w", err)
+		}
+		p.Platforms = append(p.Platforms, platform)
+	}
+	return p, nil
+}
+
 // sealRepository seals all that is at paths, by the profiles that there are.
 func (a *app) sealRepository(ctx context.Context, paths []string, f sealFlags) error {
 	profiles, err := learn.LoadProfiles(f.profiles)
@@ -164,12 +198,16 @@ func (a *app) sealRepository(ctx context.Context, paths []string, f sealFlags) e
 	if err != nil {
 		return err
 	}
+	pin, err := f.pinning()
+	if err != nil {
+		return err
+	}
 	configs, err := openCheckConfigs(f.config, paths, paths)
 	if err != nil {
 		return err
 	}
 	result, err := seal.Files(ctx, paths, a.in, seal.Options{
-		Fitter: learn.Fitter{Profiles: profiles, AcceptWeak: f.acceptWeak}, CopyUp: f.copyUp(),
+		Fitter: learn.Fitter{Profiles: profiles, AcceptWeak: f.acceptWeak}, CopyUp: f.copyUp(), Pin: pin,
 		Today: time.Now().UTC().Format(time.DateOnly), Configs: configs.of,
 	})
 	if err != nil {

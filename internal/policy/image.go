@@ -5,6 +5,12 @@ import (
 	"strings"
 )
 
+// The rules about the images of containers.
+const (
+	ImageNotPinned = "image-not-pinned"
+	PullPolicy     = "pull-policy"
+)
+
 func itoa(i int) string { return strconv.Itoa(i) }
 
 // digestOf returns the digest of an image reference, and whether it is a real one:

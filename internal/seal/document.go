@@ -3,7 +3,6 @@ package seal
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/learn"
@@ -51,10 +50,8 @@ func (s *documentSealer) run() {
 	d := s.document
 	s.index()
 	var configs []*policy.Config
-	if s.Configs != nil {
-		if configs, s.err = s.Configs(filepath.Dir(d.File)); s.err != nil {
-			return
-		}
+	if configs, s.err = s.configsOf(d); s.err != nil {
+		return
 	}
 	result := s.checker.Check(d, configs...)
 	if result.Omitted > 0 {
@@ -74,13 +71,7 @@ func (s *documentSealer) run() {
 		return
 	}
 	s.setAll(result.Findings)
-	if len(s.ops) == 0 {
-		return
-	}
-	if s.edit, err = d.Edit(s.ops...); err != nil {
-		s.refuse(err)
-		s.sealedContainers, s.toLearn = 0, nil
-	}
+	s.finish(s.pinAll(file, configs))
 }
 
 // refuse notes that nothing in the document is sealed.
@@ -98,10 +89,14 @@ func (s *documentSealer) refuse(err error) {
 // except notes a container that stays writable by an exception.
 func (s *documentSealer) except(f policy.Ignored) {
 	s.leave[s.placeOf(f.Finding)] = true
-	s.excepted = append(s.excepted, Exception{
+	s.excepted = append(s.excepted, exceptionOf(f))
+}
+
+func exceptionOf(f policy.Ignored) Exception {
+	return Exception{
 		Place: Place{File: f.Place.File, Line: f.Place.Line}, Object: name(f.Object), Container: f.Container,
-		Until: f.By.Until, Owner: f.By.Owner, Reason: f.By.Reason,
-	})
+		Until: f.By.Until, Owner: f.By.Owner, Reason: f.By.Reason, rule: f.Rule,
+	}
 }
 
 func (s *documentSealer) placeOf(f policy.Finding) place {

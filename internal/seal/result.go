@@ -14,6 +14,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/learn"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/manifest/source"
+	"github.com/adamant-sh/adamant/internal/policy"
 	"github.com/adamant-sh/adamant/internal/report"
 	"github.com/adamant-sh/adamant/internal/text"
 )
@@ -24,6 +25,7 @@ type Result struct {
 	ToLearn       []ToLearn
 	Excepted      []Exception
 	Left          manifest.Errors // pods that are not sealed
+	NotPinned     manifest.Errors // images, if they were to be pinned
 	NotUnderstood manifest.Errors
 	Notes         []string
 	Summary       Summary
@@ -41,6 +43,7 @@ type Summary struct {
 	Pods       int `json:"pods"`
 	Patches    int `json:"patches"`    // documents that are patches of overlays
 	Containers int `json:"containers"` // that got a read-only root
+	Pinned     int `json:"pinned"`     // images that got a digest
 }
 
 // A Place is a line of a file.
@@ -49,7 +52,7 @@ type Place struct {
 	Line int    `json:"line"`
 }
 
-// An Exception is a container whose root stays writable.
+// An Exception is a container whose root stays writable, or whose image stays without a digest.
 type Exception struct {
 	Place
 	Object    string `json:"object"`
@@ -57,11 +60,20 @@ type Exception struct {
 	Until     string `json:"until"`
 	Owner     string `json:"owner"`
 	Reason    string `json:"reason"`
+
+	rule string
 }
 
 // String returns the exception on one line.
 func (e Exception) String() string {
-	return text.Escape(fmt.Sprintf("%s:%d: %s, container %s: its root stays writable until %s: %s (%s)", e.File, e.Line, e.Object, e.Container, e.Until, e.Reason, e.Owner))
+	who, what := e.Object, "its root stays writable"
+	if e.Container != "" { // it is no image of a volume
+		who += ", container " + e.Container
+	}
+	if e.rule == policy.ImageNotPinned {
+		what = "its image is not pinned"
+	}
+	return text.Escape(fmt.Sprintf("%s:%d: %s: %s until %s: %s (%s)", e.File, e.Line, who, what, e.Until, e.Reason, e.Owner))
 }
 
 // ToLearn is a pod that got a read-only root although it is not known what it writes.
@@ -140,7 +152,7 @@ func (r *Result) add(d *manifest.Document, one sealed, stdin *recorder) {
 		r.Summary.Patches++
 		return
 	}
-	r.NotUnderstood = append(r.NotUnderstood, d.NotUnderstood...)
+	r.NotUnderstood, r.NotPinned = append(r.NotUnderstood, d.NotUnderstood...), append(r.NotPinned, one.notPinned...)
 	r.Left, r.Excepted, r.ToLearn = append(r.Left, one.left...), append(r.Excepted, one.excepted...), append(r.ToLearn, one.toLearn...)
 	for _, note := range one.notes {
 		if !r.noted[note] {
@@ -157,12 +169,13 @@ func (r *Result) add(d *manifest.Document, one sealed, stdin *recorder) {
 	r.workloads += len(one.workloads)
 	r.Summary.Pods += one.pods
 	r.Summary.Containers += one.sealedContainers
+	r.Summary.Pinned += one.pinned
 }
 
-// Verdict returns Incomplete if something was not understood or is not sealed, and unless
-// acceptUnlearned also if something must still be learned.
+// Verdict returns Incomplete if something was not understood, or is not sealed or pinned, and
+// unless acceptUnlearned also if something must still be learned.
 func (r *Result) Verdict(acceptUnlearned bool) report.Verdict {
-	if len(r.NotUnderstood)+len(r.Left) > 0 || len(r.ToLearn) > 0 && !acceptUnlearned {
+	if len(r.NotUnderstood)+len(r.Left)+len(r.NotPinned) > 0 || len(r.ToLearn) > 0 && !acceptUnlearned {
 		return report.Incomplete
 	}
 	return report.Clean
@@ -171,7 +184,7 @@ func (r *Result) Verdict(acceptUnlearned bool) report.Verdict {
 // Report returns what someone has to know who sealed the files, one line each.
 func (r *Result) Report() []string {
 	var lines []string
-	for _, list := range []manifest.Errors{r.NotUnderstood, r.Left} {
+	for _, list := range []manifest.Errors{r.NotUnderstood, r.Left, r.NotPinned} {
 		for _, e := range list {
 			lines = append(lines, text.Escape(e.Error()))
 		}
@@ -204,6 +217,7 @@ func (s Summary) String(r *Result) string {
 		n    int
 		what string
 	}{
+		{s.Pinned, "pinned"}, {len(r.NotPinned), "not pinned"},
 		{len(r.ToLearn), "to learn"}, {len(r.Excepted), "excepted"}, {len(r.Left), "not sealed"},
 		{s.Patches, "left as patches"}, {len(r.NotUnderstood), "not understood"},
 	} {

@@ -1,11 +1,13 @@
 // Package seal seals the manifests of a repository as they are written in files: by what
-// the rule root-not-read-only finds, and by profiles where there are some.
+// the rule root-not-read-only finds, and by profiles where there are some. It also pins images
+// by their digests, which it asks for through Pinning.Resolve.
 //
 // It starts nothing, needs no root, and writes no file: what a workload writes is learned by
 // package learn, and how a field of a manifest is edited is known to package manifest.
 package seal
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"path/filepath"
@@ -22,6 +24,7 @@ import (
 type Options struct {
 	Fitter learn.Fitter
 	CopyUp manifest.SealOptions // without Note
+	Pin    *Pinning             // nil leaves images as they are
 
 	Today   string                                        // the day in UTC; see policy.Checker
 	Configs func(folder string) ([]*policy.Config, error) // exceptions for the files of a folder; may be nil
@@ -34,10 +37,17 @@ type Options struct {
 // alone is in the result.
 func Files(ctx context.Context, paths []string, stdin io.Reader, opts Options) (*Result, error) {
 	in := &recorder{r: stdin}
-	s := sealer{Options: opts}
-	s.checker = policy.Checker{Rules: rootNotReadOnly(), Today: opts.Today}
+	s := sealer{Options: opts, pinner: newPinner(opts.Pin, opts.Today)}
+	s.checker = policy.Checker{Rules: only(policy.RootNotReadOnly), Today: opts.Today}
+	from := io.Reader(in)
+	if s.pinner != nil {
+		if err := s.resolveAll(ctx, paths, in); err != nil {
+			return nil, err
+		}
+		from = bytes.NewReader(in.data.Bytes()) // standard input was read to its end
+	}
 	r := &Result{used: map[int]bool{}, noted: map[string]bool{}}
-	count, err := source.EachAsWritten(ctx, paths, in, s.document, func(d *manifest.Document, one sealed) error {
+	count, err := source.EachAsWritten(ctx, paths, from, s.document, func(d *manifest.Document, one sealed) error {
 		if one.err != nil {
 			return one.err
 		}
@@ -56,15 +66,24 @@ func Files(ctx context.Context, paths []string, stdin io.Reader, opts Options) (
 	return r, nil
 }
 
-func rootNotReadOnly() []policy.Rule {
-	rules := policy.Rules()
-	return slices.DeleteFunc(rules, func(r policy.Rule) bool { return r.ID != policy.RootNotReadOnly })
+// only returns the rule with an ID.
+func only(id string) []policy.Rule {
+	return slices.DeleteFunc(policy.Rules(), func(r policy.Rule) bool { return r.ID != id })
 }
 
 // sealer seals documents.
 type sealer struct {
 	Options
 	checker policy.Checker
+	pinner  *pinner // nil leaves images as they are
+}
+
+// configsOf returns the configurations with exceptions for a document.
+func (s sealer) configsOf(d *manifest.Document) ([]*policy.Config, error) {
+	if s.Configs == nil {
+		return nil, nil
+	}
+	return s.Configs(filepath.Dir(d.File))
 }
 
 // sealed is how a document is sealed.
@@ -73,6 +92,9 @@ type sealed struct {
 	left  manifest.Errors // what could not be sealed
 	notes []string
 	err   error
+
+	notPinned manifest.Errors
+	pinned    int // images
 
 	excepted []Exception
 	toLearn  []ToLearn

@@ -1,0 +1,172 @@
+package seal
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/policy"
+	"github.com/adamant-sh/adamant/internal/text"
+)
+
+// A pin is an image that gets its digest.
+type pin struct {
+	imageField
+	ops []manifest.Op // of the image and, if it contradicts the digest, of the pull policy
+}
+
+// pinAll returns the pins of the document's images, and notes those that stay as they are.
+func (s *documentSealer) pinAll(file manifest.File, configs []*policy.Config) []pin {
+	if s.pinner == nil {
+		return nil
+	}
+	result := s.pinner.images.Check(s.document, configs...)
+	if result.Omitted > 0 {
+		s.notPinned = append(s.notPinned, manifest.FieldError{File: s.document.File, Line: s.document.Line, Detail: "no image is pinned: more images than can be pinned in one document"})
+		return nil
+	}
+	for _, f := range result.Ignored {
+		s.excepted = append(s.excepted, exceptionOf(f))
+	}
+	excepted := exceptedPaths(result)
+	findings := map[fieldPath]policy.Finding{}
+	for _, f := range result.Findings {
+		findings[pathOf(f)] = f
+	}
+	var pins []pin
+	for _, f := range imageFields(s.document) {
+		at := f.fieldPath(s.document)
+		finding, isFound := findings[at]
+		switch {
+		case excepted[at]:
+		case f.reference == "":
+			s.noteAt(f, f.name+" has no image to pin: what adds the image has to pin it")
+		case !isFound:
+			if doubt := s.pinner.doubt(f); doubt != "" {
+				s.noteAt(f, doubt)
+			}
+		default:
+			pins = s.pinOne(pins, f, finding)
+		}
+	}
+	s.followPins(file, pins, configs)
+	return pins
+}
+
+// pinOne adds the pin of an image that the rule image-not-pinned finds.
+func (s *documentSealer) pinOne(pins []pin, f imageField, finding policy.Finding) []pin {
+	if hasDigest(f.reference) {
+		s.leaveUnpinned(f, text.Cut(finding.Message, maxAnswer), "remove the digest, and seal again")
+		return pins
+	}
+	reference, refused := s.pinner.pin(f)
+	if refused != nil {
+		s.leaveUnpinned(f, "image "+f.shown()+" is not pinned: "+refused.why, refused.hint)
+		return pins
+	}
+	return append(pins, pin{f, []manifest.Op{manifest.SetField(f.object, f.path, reference)}})
+}
+
+// leaveUnpinned notes an image that stays as it is.
+func (s *documentSealer) leaveUnpinned(f imageField, detail, hint string) {
+	at := f.place(s.document)
+	s.notPinned = append(s.notPinned, manifest.FieldError{File: at.File, Line: at.Line, Column: at.Column, Path: f.path, Detail: detail, Hint: hint})
+}
+
+func (s *documentSealer) noteAt(f imageField, note string) {
+	at := f.place(s.document)
+	s.notes = append(s.notes, text.Escape(fmt.Sprintf("%s:%d: %s", at.File, at.Line, note)))
+}
+
+// followPins adds the ops for the pull policies that contradict a digest. Whether one does
+// is decided by the rule pull-policy, with its exceptions, in the document with the digests.
+func (s *documentSealer) followPins(file manifest.File, pins []pin, configs []*policy.Config) {
+	if !slices.ContainsFunc(pins, func(p pin) bool { return p.in.Get("imagePullPolicy").IsSet() }) {
+		return
+	}
+	edited, err := file.Apply(opsOf(pins)...)
+	if err != nil {
+		return // it is reported with the edit of the document
+	}
+	byContainer := map[place]int{}
+	for i, p := range pins {
+		byContainer[place{p.object, p.inPath}] = i
+	}
+	for _, d := range manifest.ReadDocuments(s.document.File, s.document.Line, edited) {
+		objects := map[*manifest.Resource]int{}
+		for i := range d.Objects {
+			objects[&d.Objects[i]] = i
+		}
+		for _, f := range s.pinner.policies.Check(&d, configs...).Findings {
+			object := objects[f.Resource()]
+			if i, isPinned := byContainer[place{object, f.In}]; isPinned {
+				pins[i].ops = append(pins[i].ops, manifest.SetField(object, f.Path, "IfNotPresent"))
+			}
+		}
+	}
+}
+
+func opsOf(pins []pin) []manifest.Op {
+	var ops []manifest.Op
+	for _, p := range pins {
+		ops = append(ops, p.ops...)
+	}
+	return ops
+}
+
+// finish edits the document. An image that cannot be edited keeps nothing else from being
+// edited, and neither does a container that cannot be sealed.
+func (s *documentSealer) finish(pins []pin) {
+	if len(s.ops)+len(pins) == 0 {
+		return
+	}
+	edit, err := s.document.Edit(slices.Concat(s.ops, opsOf(pins))...)
+	if err != nil && len(pins) > 0 {
+		pins = s.editable(pins, err)
+		edit, err = s.document.Edit(slices.Concat(s.ops, opsOf(pins))...)
+	}
+	if err != nil && len(s.ops) > 0 {
+		s.refuse(err)
+		s.sealedContainers, s.toLearn = 0, nil
+		edit, err = s.document.Edit(opsOf(pins)...)
+	}
+	if err != nil {
+		s.leaveAll(pins, err)
+		return
+	}
+	s.edit, s.pinned = edit, len(pins)
+}
+
+// editBudget bounds the size of a document in bytes times its images, because each edit of
+// an image takes as long as reading the document.
+const editBudget = 64 << 20
+
+// editable returns the pins that can be made, of which err is the error of some.
+func (s *documentSealer) editable(pins []pin, err error) []pin {
+	if s.document.Size() > editBudget/len(pins) {
+		s.leaveAll(pins, err)
+		return nil
+	}
+	var all []pin
+	for _, p := range pins {
+		if _, err := s.document.Edit(p.ops...); err != nil {
+			s.leaveAll([]pin{p}, err)
+			continue
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// leaveAll notes images whose field cannot be edited.
+func (s *documentSealer) leaveAll(pins []pin, err error) {
+	why := refusal{err.Error(), ""}
+	var list manifest.Errors
+	if errors.As(err, &list) && len(list) > 0 {
+		why = refusal{list[0].Detail, list[0].Hint}
+	}
+	for _, p := range pins {
+		s.leaveUnpinned(p.imageField, "image "+p.shown()+" is not pinned: "+why.why, why.hint)
+	}
+}

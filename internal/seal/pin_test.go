@@ -1,0 +1,121 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/adamant-sh/adamant/internal/image"
+	"github.com/adamant-sh/adamant/internal/manifest"
+)
+
+func TestPlatformsOf(t *testing.T) {
+	affinity := func(terms string) string {
+		return "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [" + terms + "]}}}"
+	}
+	in := func(label, operator, values string) string {
+		return "{matchExpressions: [{key: " + label + ", operator: " + operator + ", values: [" + values + "]}]}"
+	}
+	tests := []struct{ name, pod, inUse, want string }{
+		{"no demand", "hostPID: true", "linux/amd64 linux/arm64", "linux/amd64 linux/arm64"},
+		{"another label", "nodeSelector: {disk: ssd}", "linux/amd64", "linux/amd64"},
+		{"one of those in use", "nodeSelector: {kubernetes.io/arch: arm64}", "linux/amd64 linux/arm64", "linux/arm64"},
+		{"one beside those in use", "nodeSelector: {kubernetes.io/arch: s390x}", "linux/amd64", "linux/s390x"},
+		{"variants in use", "nodeSelector: {kubernetes.io/arch: arm}", "linux/arm/v6", "linux/arm/v6"},
+		{"windows", "nodeSelector: {kubernetes.io/os: windows}", "linux/amd64", "windows/amd64"},
+		{"windows by its field", "os: {name: windows}", "linux/amd64 windows/arm64", "windows/arm64"},
+		{"the old labels", "nodeSelector: {beta.kubernetes.io/arch: arm64, beta.kubernetes.io/os: linux}", "linux/amd64", "linux/arm64"},
+		{"any of several", affinity(in("kubernetes.io/arch", "In", "amd64, arm64")), "linux/amd64", "linux/amd64 linux/arm64"},
+		{"terms", affinity(in("kubernetes.io/arch", "In", "arm64") + "," + in("kubernetes.io/os", "In", "windows")), "linux/amd64", "linux/arm64 windows/amd64"},
+		{"a selector and a term", "nodeSelector: {kubernetes.io/arch: arm64}\n" + affinity(in("kubernetes.io/arch", "In", "amd64, arm64")), "linux/amd64", "linux/arm64"},
+		{"all but one", affinity(in("kubernetes.io/arch", "NotIn", "arm64")), "linux/amd64 linux/arm64", "linux/amd64"},
+		{"none is left", affinity(in("kubernetes.io/arch", "NotIn", "amd64")), "linux/amd64", ""},
+		{"a contradiction", "nodeSelector: {kubernetes.io/arch: arm64}\n" + affinity(in("kubernetes.io/arch", "In", "amd64")), "linux/amd64", ""},
+		{"another operator", affinity(in("kubernetes.io/arch", "Exists", "")), "linux/amd64", "linux/amd64"},
+		{"more than an image could have", affinity(strings.TrimSuffix(strings.Repeat(in("kubernetes.io/arch", "In", "a%d")+",", 70), ",")), "linux/amd64", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for i := 0; strings.Contains(tt.pod, "%d"); i++ {
+				tt.pod = strings.Replace(tt.pod, "%d", fmt.Sprint(i), 1)
+			}
+			var inUse []image.Platform
+			for _, s := range strings.Fields(tt.inUse) {
+				p, err := image.ParsePlatform(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				inUse = append(inUse, p)
+			}
+			pod := manifest.ReadDocuments("x", 1, []byte(tt.pod))[0].Objects[0].Value
+			var got []string
+			for _, p := range platformsOf(pod, inUse) {
+				got = append(got, p.String())
+			}
+			if d := cmp.Diff(strings.Join(got, " "), tt.want); d != "" {
+				t.Errorf("(-got +want):\n%s", d)
+			}
+		})
+	}
+}
+
+// pods returns a stream of pods with n different images, each of which two pods have.
+func pods(n int) string {
+	var b strings.Builder
+	for i := range 2 * n {
+		fmt.Fprintf(&b, "---\napiVersion: v1\nkind: Pod\nmetadata: {name: p%d}\nspec: {containers: [{name: c, image: registry.example/i:%d}]}\n", i, i%n)
+	}
+	return b.String()
+}
+
+// Each image is resolved once, and only some at a time.
+func TestImagesAreResolvedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls, running, most atomic.Int32
+		platform := image.NewPlatform("linux", "amd64", "")
+		pin := &Pinning{Resolve: func(_ context.Context, ref image.Reference) (image.Published, error) {
+			calls.Add(1)
+			if n := running.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			time.Sleep(time.Second)
+			running.Add(-1)
+			if ref.Tag == "7" {
+				return image.Published{}, errors.New("gone")
+			}
+			return image.Published{Digest: "sha256:" + strings.Repeat("a", 64), Images: []image.PublishedImage{{Platform: platform}}}, nil
+		}}
+		r, err := Files(t.Context(), []string{"-"}, strings.NewReader(pods(20)), Options{Pin: pin})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if calls.Load() != 20 || most.Load() != maxResolving {
+			t.Errorf("%d calls, %d at a time, want 20, %d", calls.Load(), most.Load(), maxResolving)
+		}
+		if r.Summary.Pinned != 38 || len(r.NotPinned) != 2 || !strings.Contains(r.NotPinned[0].Error(), "standard input:40:31: spec.containers[0].image: image registry.example/i:7 is not pinned: gone") {
+			t.Errorf("%d pinned, not pinned: %v", r.Summary.Pinned, r.NotPinned)
+		}
+	})
+}
+
+// An interrupt ends sealing while registries do not answer.
+func TestResolvingIsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		pin := &Pinning{Resolve: func(ctx context.Context, _ image.Reference) (image.Published, error) {
+			<-ctx.Done()
+			return image.Published{}, ctx.Err()
+		}}
+		time.AfterFunc(time.Second, cancel)
+		if _, err := Files(ctx, []string{"-"}, strings.NewReader(pods(20)), Options{Pin: pin}); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}

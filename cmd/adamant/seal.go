@@ -76,10 +76,11 @@ PersistentVolumeClaim, which NAME:SIZE adds to the file; with it a folder is sea
 without those below, and all workloads need a profile.
 
 With --pin each image also gets its digest: NAME:TAG becomes NAME:TAG@sha256:DIGEST, with
-the digest of the index, which has the images of all platforms. An image that its registry
-does not have for each platform in use stays as it is, and so does one that cannot be
-looked up: stderr has the reason, and the exit code is 4. Registries are asked with the
-credentials of docker login or podman login.`,
+the digest of the index, which has the images of all platforms. Entries with a tag under
+images in a kustomization.yaml get it, too. An image that its registry does not have for
+each platform in use stays as it is, and so does one that cannot be looked up: stderr has
+the reason, and the exit code is 4. Registries are asked with the credentials of docker
+login or podman login.`,
 		Example: `  adamant seal deploy/ --diff
   adamant seal deploy/ -w
   adamant seal web.yaml --profile web.profile > sealed.yaml

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -87,21 +88,26 @@ func (s sealer) resolveAll(ctx context.Context, paths []string, stdin io.Reader)
 // lookup returns the references of a document's images, except of those with an exception.
 func (s sealer) lookup(d *manifest.Document) lookup {
 	if d.PatchOf != "" || !d.HasPods() {
-		return lookup{}
+		return lookup{references: references(kustomizedImages(d))}
 	}
 	configs, err := s.configsOf(d)
 	if err != nil {
 		return lookup{err: err}
 	}
-	var l lookup
 	excepted := exceptedPaths(s.pinner.images.Check(d, configs...))
-	for _, f := range imageFields(d) {
-		ref, err := image.ParseReference(f.reference)
-		if err == nil && ref.Tag != "" && !excepted[f.fieldPath(d)] {
-			l.references = append(l.references, withoutDigest(ref).String())
+	fields := slices.DeleteFunc(imageFields(d), func(f imageField) bool { return excepted[f.fieldPath(d)] })
+	return lookup{references: references(fields)}
+}
+
+// references returns the tags that have to be resolved for images.
+func references(fields []imageField) []string {
+	var all []string
+	for _, f := range fields {
+		if ref, err := image.ParseReference(f.reference); err == nil && ref.Tag != "" {
+			all = append(all, withoutDigest(ref).String())
 		}
 	}
-	return l
+	return all
 }
 
 // withoutDigest returns the reference of the tag alone.

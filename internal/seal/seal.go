@@ -107,6 +107,9 @@ type sealed struct {
 
 // document seals a document.
 func (s sealer) document(d *manifest.Document) sealed {
+	if d.PatchOf == "" && s.pinner != nil && len(kustomizedImages(d)) > 0 {
+		return s.kustomization(d)
+	}
 	if d.PatchOf != "" || !d.HasPods() {
 		return sealed{}
 	}

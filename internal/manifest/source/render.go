@@ -11,6 +11,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest/render"
 )
 
+// IsKustomization reports whether a file is a kustomization, by its name.
+func IsKustomization(file string) bool { return render.IsKustomization(filepath.Base(file)) }
+
 // readRendered reads what was rendered.
 func readRendered(r *render.Document, by string) []manifest.Document {
 	documents := manifest.ReadDocuments(r.File, 1, r.Data)

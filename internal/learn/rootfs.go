@@ -112,7 +112,7 @@ func containerOf(spec corev1.PodSpec, name string) (corev1.Container, bool) {
 func mountsOf(c *corev1.Container) []profile.Mount {
 	var out []profile.Mount
 	for _, m := range c.VolumeMounts {
-		out = append(out, profile.Mount{Path: m.MountPath, ReadOnly: m.ReadOnly})
+		out = append(out, profile.Mount{Path: m.MountPath, ReadOnly: m.ReadOnly, Volume: true})
 	}
 	for _, path := range pod.RuntimeMounts() {
 		out = append(out, profile.Mount{Path: path})

@@ -32,15 +32,16 @@ type Leftover struct {
 // and the smallest set of volumes that allows them. The result does not depend
 // on the order of traces, accesses or leftovers.
 func Derive(in Input) Container {
+	mounted := in.mounted()
 	in.Rootfs = in.Rootfs.canonical()
 	l := newWriteSet(in.Rootfs)
 	tools := in.Rootfs.hasCopyTools()
 	c := Container{
 		Name: in.Name, Image: in.Image, Digest: in.Digest, Method: in.Method,
-		User: &UserGroup{in.Rootfs.User.UID, in.Rootfs.User.GID}, CopyTools: &tools,
+		User: &UserGroup{in.Rootfs.User.UID, in.Rootfs.User.GID}, CopyTools: &tools, Mounts: mounted,
 	}
 	for _, t := range in.Traces {
-		if in.Name != "" && t.Container != "" && t.Container != in.Name {
+		if in.passesOver(t.Container) {
 			continue
 		}
 		c.Weak = union(c.Weak, t.Weak)
@@ -60,6 +61,11 @@ func Derive(in Input) Container {
 	c.Writes, c.Refused, c.Spared = l.lists()
 	c.Writes, c.Refused, c.Spared = once(c.Writes), once(c.Refused), once(c.Spared)
 	return Plan(c, in.Rootfs)
+}
+
+// passesOver reports whether traces of a container are those of another one.
+func (in Input) passesOver(container string) bool {
+	return in.Name != "" && container != "" && container != in.Name
 }
 
 // leftover adds the writes that an entry of the upper directory implies and

@@ -16,9 +16,9 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// maxFile is the size limit of Parse, in bytes. A profile of ten thousand
+// MaxFile is the size limit of Parse, in bytes. A profile of ten thousand
 // writes has a tenth of it.
-const maxFile = 16 << 20
+const MaxFile = 16 << 20
 
 const header = `# What a workload writes, and the volumes with which its root file system can be
 # read-only. Learned by adamant; reviewed and kept beside the manifest. Fields are
@@ -29,8 +29,8 @@ const header = `# What a workload writes, and the volumes with which its root fi
 // values that Marshal would not write. An error names the field and its valid
 // values.
 func Parse(data []byte) (Profile, error) {
-	if len(data) > maxFile {
-		return Profile{}, fmt.Errorf("parse profile: %d bytes are more than the %d that a profile can have", len(data), maxFile)
+	if len(data) > MaxFile {
+		return Profile{}, fmt.Errorf("parse profile: %d bytes are more than the %d that a profile can have", len(data), MaxFile)
 	}
 	var p Profile
 	if err := yaml.UnmarshalStrict(data, &p); err != nil {

@@ -91,7 +91,7 @@ func TestParseRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Parse(make([]byte, maxFile+1)); err == nil {
+	if _, err := Parse(make([]byte, MaxFile+1)); err == nil {
 		t.Error("reads a file of any size")
 	}
 }

@@ -46,6 +46,7 @@ func mergeContainers(a, b Container) Container {
 	if a.Method != b.Method {
 		out.Method = max(a.Method, b.Method) // the weaker: "upperdir" sorts after "ptrace"
 	}
+	out.Mounts = mergeMounted(a.Mounts, b.Mounts)
 	out.Weak = union(a.Weak, b.Weak)
 	out.Writes = mergeWrites(a.Writes, b.Writes)
 	out.Refused = without(mergeWrites(a.Refused, b.Refused), out.Writes)

@@ -49,6 +49,8 @@ type Container struct {
 	User      *UserGroup `json:"user,omitempty"`      // whom its first process runs as
 	CopyTools *bool      `json:"copyTools,omitempty"` // whether the image has sh, cp and the like, with which an init container of it can fill volumes
 
+	Mounts []Mounted `json:"mounts,omitzero"` // writable volumes of the manifest that it had; unknown if absent
+
 	Weak    []string `json:"weak,omitempty"`    // why something may be missing
 	Writes  []Write  `json:"writes"`            // sorted by path
 	Volumes []Volume `json:"volumes"`           // sorted by mount path

@@ -34,6 +34,7 @@ type Rootfs struct {
 type Mount struct {
 	Path     string
 	ReadOnly bool
+	Volume   bool // of the pod, and not a mount of the runtime
 }
 
 // User holds the user and groups of a process.

@@ -67,6 +67,11 @@ func (c Container) validate() error {
 			}
 		}
 	}
+	for i, m := range c.Mounts {
+		if !trace.IsClean(m.Path) {
+			return fmt.Errorf("mounts[%d].path: %q is not absolute and clean", i, m.Path)
+		}
+	}
 	for i, f := range c.Evidence {
 		if !trace.IsClean(f.Path) || !slices.Contains(trace.Ops(), f.Op) {
 			return fmt.Errorf("evidence[%d]: %q of %q is no call that could have failed", i, f.Op, f.Path)

@@ -60,9 +60,7 @@ func (s Workload) profileIn(profiles []profile.Profile) (profile.Profile, error)
 	out := profile.Profile{Name: s.Name()}
 	var missing string
 	for _, name := range s.containers() {
-		i := slices.IndexFunc(profiles, func(p profile.Profile) bool {
-			return ofImage(p) && sameImage(p.Containers[0], s.image(name))
-		})
+		i := s.imageProfile(profiles, name)
 		if i < 0 && s.isSealed(name) {
 			continue // such as the one that copies up
 		}
@@ -82,6 +80,17 @@ func (s Workload) profileIn(profiles []profile.Profile) (profile.Profile, error)
 		return profile.Profile{}, s.misfit(profiles[0], "", "it is of another workload")
 	}
 	return profile.Profile{}, &MisfitError{File: s.File.Name, Workload: s.Name(), Why: "no profile of " + s.Name() + " was given"}
+}
+
+// imageProfile returns the index of the profile of a container's image, or -1. What
+// sealing added runs sh or the tool in that image, and writes to its volumes only.
+func (s Workload) imageProfile(profiles []profile.Profile, container string) int {
+	if c, _ := containerOf(s.Object.Template.Spec, container); manifest.IsCopyUp(c) {
+		return -1
+	}
+	return slices.IndexFunc(profiles, func(p profile.Profile) bool {
+		return ofImage(p) && sameImage(p.Containers[0], s.image(container))
+	})
 }
 
 // ofImage reports whether a profile was learned from an image alone. Earlier
@@ -188,8 +197,7 @@ func CheckProfiles(f manifest.File, profiles []profile.Profile, acceptWeak bool,
 		}
 		if p.Scope == profile.ImageScope {
 			for _, c := range p.Containers {
-				i := slices.IndexFunc(profiles, func(q profile.Profile) bool { return ofImage(q) && sameImage(q.Containers[0], s.image(c.Name)) })
-				if err := checkVerdict(f.Name, profiles[i], acceptWeak, note); err != nil {
+				if err := checkVerdict(f.Name, profiles[s.imageProfile(profiles, c.Name)], acceptWeak, note); err != nil {
 					return err
 				}
 			}

@@ -102,6 +102,33 @@ func TestCheckProfiles(t *testing.T) {
 	}
 }
 
+// TestSealedTwiceByImage seals by the profile of an image whose content is copied up by an
+// init container of that image, to which the profile must not apply.
+func TestSealedTwiceByImage(t *testing.T) {
+	p := profileOf("Pod/one", "one", "a/one:1")
+	p.Verdict, p.Scope = profile.Proven, profile.ImageScope
+	p.Containers[0].Volumes = []profile.Volume{{MountPath: "/run", CopyUp: true}}
+	f, err := manifest.Parse("x.yaml", []byte(`{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c, image: "a/one:1"}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	once, _, err := Seal(f, []profile.Profile{p}, manifest.SealOptions{})
+	if err != nil || !strings.Contains(string(once), "adamant-copy-up") {
+		t.Fatalf("got %s, %v", once, err)
+	}
+	if f, err = manifest.Parse("x.yaml", once); err != nil {
+		t.Fatal(err)
+	}
+	twice, _, err := Seal(f, []profile.Profile{p}, manifest.SealOptions{})
+	if err != nil || string(twice) != string(once) {
+		t.Errorf("sealing again changed it, %v:\n%s", err, twice)
+	}
+	fit, err := Fitter{Profiles: []profile.Profile{p}}.Fit(Workload{f, f.Workloads()[0]}, func(string) bool { return false })
+	if err != nil || len(fit.Plans) != 1 || fit.Plans[0].Container != "c" {
+		t.Errorf("got plans %+v, %v", fit.Plans, err)
+	}
+}
+
 // sealBy checks the profiles and seals by them, as the command does.
 func sealBy(f manifest.File, profiles []profile.Profile, acceptWeak bool, note func(string)) error {
 	if err := CheckProfiles(f, profiles, acceptWeak, note); err != nil {

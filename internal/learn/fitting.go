@@ -3,7 +3,6 @@ package learn
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
@@ -43,7 +42,7 @@ func (f Fitter) Fit(s Workload, leaveOut func(container string) bool) (Fitting, 
 		if leaveOut(name) {
 			continue
 		}
-		i := slices.IndexFunc(f.Profiles, func(p profile.Profile) bool { return ofImage(p) && sameImage(p.Containers[0], s.image(name)) })
+		i := s.imageProfile(f.Profiles, name)
 		if i < 0 {
 			continue
 		}

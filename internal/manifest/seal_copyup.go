@@ -40,6 +40,17 @@ type copyUpStep struct {
 	volumes   []preparation
 }
 
+// IsCopyUp reports whether a container is one that sealing added: it fills volumes of
+// others, and all that it has mounted is for that.
+func IsCopyUp(c corev1.Container) bool {
+	for _, m := range c.VolumeMounts {
+		if m.MountPath != imageRoot && m.MountPath != toolRoot && !strings.HasPrefix(m.MountPath, volumeRoot+"/") {
+			return false
+		}
+	}
+	return strings.HasPrefix(c.Name, "adamant-") && len(c.VolumeMounts) > 0
+}
+
 // form returns how the volumes of a container are filled.
 func (s *sealer) form(p ContainerPlan) CopyUpForm {
 	switch {

@@ -16,6 +16,7 @@ func newCheckCommand(a *app) *cobra.Command {
 	failOn := policy.Low
 	var showIgnored bool
 	var config, baseline, writeBaseline string
+	var profiles checkProfiles
 	in := checkInput{Input: source.Input{Stdin: a.in}}
 	cmd := &cobra.Command{
 		Use:   "check PATH... | --context CONTEXT",
@@ -64,11 +65,16 @@ A file .adamant.yaml has exceptions for the objects of its folder and the folder
 In an old repository, --write-baseline FILE writes what is there, and with --baseline FILE
 only other findings fail. What is in the file is counted, and so is what no longer occurs.
 
+A profile from adamant learn tells which volumes are missing and which are not needed: one
+beside the manifest that ends in .profile, or --profile FILE. One that does not fit any
+more, or was not proven, makes the exit code 4.
+
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
   adamant check overlays/prod
   adamant check chart/ --values prod.yaml --namespace shop
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
+  adamant check web.yaml --profile web.profile
   adamant check --context production -n shop
   adamant check -A --fail-on high
   adamant check deploy/ --fail-on high -o json
@@ -86,6 +92,10 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			if err != nil {
 				return usageError{err}
 			}
+			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly), Edits: report.Format(a.output) == report.FormatSARIF}
+			if err := profiles.open(&in, rules, checker.Today); err != nil {
+				return err
+			}
 			known, err := openBaseline(baseline, writeBaseline)
 			if err != nil {
 				return err
@@ -93,12 +103,11 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			summary := report.NewCheckSummary(rules, failOn)
 			summary.ShowIgnored, summary.Baseline = showIgnored, known.counts()
 			w := a.checkWriter(in.names(), rules, summary)
-			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly), Edits: report.Format(a.output) == report.FormatSARIF}
 			configs, err := openCheckConfigs(config, in.Paths, in.folders())
 			if err != nil {
 				return err
 			}
-			count, err := checkEach(cmd.Context(), checker, configs, known, &in, w)
+			count, err := checkEach(cmd.Context(), checker, configs, &profiles, known, &in, w)
 			if err != nil {
 				return err
 			}
@@ -107,6 +116,11 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 				return err
 			}
 			verdict, err := w.Close(count.Files)
+			if err != nil {
+				return err
+			}
+			notes, err := profiles.end()
+			a.note(notes...)
 			if err != nil {
 				return err
 			}
@@ -121,6 +135,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	cmd.Flags().StringVar(&baseline, "baseline", "", "file of --write-baseline: findings that are in it do not fail, and are counted")
 	cmd.Flags().StringVar(&writeBaseline, "write-baseline", "", "write the findings to this file, sorted, so that only others fail with --baseline")
 	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore or that are in the baseline, too, with who accepted them and why")
+	profiles.add(cmd.Flags())
 	addChartFlags(cmd, &in.Charts)
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))

@@ -23,7 +23,8 @@ type checkInput struct {
 // checked is the result for a document.
 type checked struct {
 	policy.Result
-	err error
+	profiled profiled
+	err      error
 }
 
 func (i *checkInput) add(cmd *cobra.Command) {

@@ -38,15 +38,19 @@ func openCheckConfigs(name string, paths, folders []string) (*checkConfigs, erro
 		return c, nil
 	}
 	for _, path := range folders {
-		folder := filepath.Dir(path)
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			folder = path
-		}
-		if _, err := c.of(folder); err != nil {
+		if _, err := c.of(folderOf(path)); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// folderOf returns a path that is a folder, or the folder that a file is in.
+func folderOf(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return path
+	}
+	return filepath.Dir(path)
 }
 
 // of returns the configurations for the files of a folder.
@@ -62,7 +66,7 @@ func (c *checkConfigs) of(folder string) ([]*policy.Config, error) {
 }
 
 // checkEach checks the documents of an input, and then the configurations that were used.
-func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, known *checkBaseline, in *checkInput, w report.CheckWriter) (source.Count, error) {
+func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfigs, profiles *checkProfiles, known *checkBaseline, in *checkInput, w report.CheckWriter) (source.Count, error) {
 	tally := policy.Tally{Checker: checker}
 	count, err := in.each(ctx, func(d *manifest.Document) checked {
 		if len(d.Objects) == 0 {
@@ -72,11 +76,15 @@ func checkEach(ctx context.Context, checker policy.Checker, configs *checkConfig
 		if err != nil {
 			return checked{err: err}
 		}
-		return checked{Result: checker.Check(d, applied...)}
+		needed := profiles.of(d, applied)
+		one := checker
+		one.Needs = needed.Needs
+		return checked{one.Check(d, applied...), needed, needed.err()}
 	}, func(d *manifest.Document, c checked) error {
 		if c.err != nil {
 			return c.err
 		}
+		profiles.yield(d, c)
 		tally.Add(d, c.Result)
 		known.cover(&c.Result)
 		return w.Document(d, c.Result)

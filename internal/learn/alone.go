@@ -29,7 +29,7 @@ func SealAlone(p profile.Profile, acceptWeak bool, note func(string)) ([]Alone, 
 	for _, c := range p.Containers {
 		pod, err := sealAlone(c)
 		if err != nil {
-			return nil, fmt.Errorf("%s, container %s: %w", called(p), c.Name, err)
+			return nil, fmt.Errorf("%s, container %s: %w", Called(p), c.Name, err)
 		}
 		all = append(all, Alone{Container: c, OfImage: ofImage(p), Pod: pod})
 	}

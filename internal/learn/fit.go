@@ -37,11 +37,11 @@ func (e *MisfitError) Mend() string { return "learn it: adamant learn " + e.File
 
 // misfit returns the error for a profile of another workload.
 func (s Workload) misfit(p profile.Profile, container, why string) error {
-	return &MisfitError{File: s.File.Name, Workload: s.Name(), Container: container, Profile: called(p), Why: why}
+	return &MisfitError{File: s.File.Name, Workload: s.Name(), Container: container, Profile: Called(p), Why: why}
 }
 
-// called returns a profile with its file in a few words.
-func called(p profile.Profile) string {
+// Called returns a profile with its file in a few words, for messages.
+func Called(p profile.Profile) string {
 	text := "the profile of " + p.Name
 	if p.File != "" {
 		text += " in " + p.File
@@ -215,7 +215,7 @@ func CheckProfiles(f manifest.File, profiles []profile.Profile, acceptWeak bool,
 func (s Workload) noteImages(p profile.Profile, note func(string)) {
 	for _, c := range p.Containers {
 		spec, _ := containerOf(s.Object.Template.Spec, c.Name)
-		text := fmt.Sprintf("%s, container %s: sealed by the profile of its image %s, which fits any workload of that image", s.Name(), c.Name, c.Image)
+		text := fmt.Sprintf("%s, container %s: its profile is that of its image %s, which fits any workload of that image", s.Name(), c.Name, c.Image)
 		if changes := ownParts(spec); changes != "" {
 			text += "; what its " + changes + " change was not seen"
 		}
@@ -248,10 +248,10 @@ func ownParts(c corev1.Container) string {
 func checkVerdict(file string, p profile.Profile, acceptWeak bool, note func(string)) error {
 	fail := func(why string) error {
 		if acceptWeak {
-			note(called(p) + " was not proven: " + why)
+			note(Called(p) + " was not proven: " + why)
 			return nil
 		}
-		return &VerdictError{Profile: called(p), Why: why, Again: file}
+		return &VerdictError{Profile: Called(p), Why: why, Again: file}
 	}
 	if unsolved := p.Unsolved(); len(unsolved) > 0 {
 		return fail("unsolved: " + strings.Join(unsolved, "; "))
@@ -260,9 +260,9 @@ func checkVerdict(file string, p profile.Profile, acceptWeak bool, note func(str
 	case profile.Unproven:
 		return fail(strings.Join(append([]string{"its proof failed"}, p.Reasons...), ": "))
 	case profile.Weak:
-		note(called(p) + " is weak: " + strings.Join(p.NotSeen(), "; "))
+		note(Called(p) + " is weak: " + strings.Join(p.NotSeen(), "; "))
 	case "":
-		note(called(p) + " has no verdict: whether it was ever proven is unknown; prove the result: adamant prove FILE")
+		note(Called(p) + " has no verdict: whether it was ever proven is unknown; prove the result: adamant prove FILE")
 	}
 	return nil
 }

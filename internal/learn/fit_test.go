@@ -70,13 +70,13 @@ func TestCheckProfiles(t *testing.T) {
 		{name: "another digest", manifest: strings.Replace(pod, "a/one:1", "a/one:1@"+otherDigest, 1), profiles: []profile.Profile{proven()},
 			refused: "the image is a/one:1@" + otherDigest},
 		{name: "of the image", manifest: pod, profiles: []profile.Profile{ofImage("one", "a/one:1")},
-			note: "Pod/web, container c: sealed by the profile of its image a/one:1, which fits any workload of that image; what its command change was not seen"},
+			note: "Pod/web, container c: its profile is that of its image a/one:1, which fits any workload of that image; what its command change was not seen"},
 		{name: "of the image, unproven", manifest: pod, profiles: []profile.Profile{ofImage("one", "a/one:1", unproven)}, weak: true, refused: "one.profile was not proven"},
 		{name: "of another image", manifest: pod, profiles: []profile.Profile{ofImage("two", "a/two:1")}, refused: "it is of another workload"},
 		{name: "none", manifest: pod, refused: "no profile of Pod/web was given"},
 		{name: "of two images", profiles: []profile.Profile{ofImage("one", "a/one:1"), ofImage("two", "a/two:1")},
 			manifest: `{apiVersion: v1, kind: Pod, metadata: {name: both}, spec: {containers: [{name: x, image: "a/two:1"}, {name: z, image: "a/one:1"}]}}`,
-			note:     "Pod/both, container z: sealed by the profile of its image a/one:1"},
+			note:     "Pod/both, container z: its profile is that of its image a/one:1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, err := manifest.Parse("x.yaml", []byte(tc.manifest))

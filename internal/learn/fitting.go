@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -20,42 +21,69 @@ type Fitting struct {
 	Plans []manifest.ContainerPlan
 	Used  []int // indexes of the profiles
 	Notes []string
+
+	by []fitted // of each plan
+}
+
+// fitted is a container of a workload with its profile.
+type fitted struct {
+	container profile.Container // with the name that it has in the workload
+	profile   profile.Profile
 }
 
 // Fit returns the plans of a workload's containers, except of those that are left out. A
 // profile that is of the workload by its name, and of another container, image or command,
-// is an error, and so is one that was not proven; see CheckProfiles.
+// is an error, and so is one that was not proven; see CheckProfiles. If several have the
+// name, the first that fits is used. With an error, the fitting has the profiles that are of
+// the workload.
 func (f Fitter) Fit(s Workload, leaveOut func(container string) bool) (Fitting, error) {
-	for i, p := range f.Profiles {
-		if p.Name != s.Name() || ofImage(p) {
-			continue
-		}
-		fit := Fitting{Used: []int{i}}
-		var err error
-		if fit.Plans, err = s.plans(p, leaveOut); err != nil {
-			return Fitting{}, err
-		}
-		return fit, f.check(s, p, &fit)
+	fit, err := f.byName(s, leaveOut)
+	if err != nil || len(fit.Used) > 0 {
+		return fit, err
 	}
-	var fit Fitting
 	for _, name := range s.containers() {
-		if leaveOut(name) {
-			continue
-		}
 		i := s.imageProfile(f.Profiles, name)
-		if i < 0 {
+		if i < 0 || leaveOut(name) {
 			continue
 		}
 		p := f.Profiles[i]
+		fit.Used = append(fit.Used, i)
 		if err := f.check(s, p, &fit); err != nil {
-			return Fitting{}, err
+			return fit, err
 		}
 		c := p.Containers[0]
 		c.Name = name
 		s.noteImages(profile.Profile{Containers: []profile.Container{c}}, fit.note)
-		fit.Plans, fit.Used = append(fit.Plans, containerPlan(c)), append(fit.Used, i)
+		fit.add(fitted{c, p})
 	}
 	return fit, nil
+}
+
+// byName returns the fitting by a profile of the workload's name. It is empty if there is
+// none.
+func (f Fitter) byName(s Workload, leaveOut func(container string) bool) (Fitting, error) {
+	var fit Fitting
+	var misfit error
+	for i, p := range f.Profiles {
+		if p.Name != s.Name() || ofImage(p) {
+			continue
+		}
+		fit.Used = append(fit.Used, i)
+		containers, err := s.fitting(p, leaveOut)
+		if err != nil {
+			misfit = cmp.Or(misfit, err)
+			continue
+		}
+		for _, c := range containers {
+			fit.add(fitted{c, p})
+		}
+		return fit, f.check(s, p, &fit)
+	}
+	return fit, misfit
+}
+
+func (f *Fitting) add(one fitted) {
+	f.Plans, f.by = append(f.Plans, containerPlan(one.container)), append(f.by, one)
 }
 
 func (f *Fitting) note(text string) { f.Notes = append(f.Notes, text) }
@@ -78,5 +106,5 @@ func Unused(p profile.Profile, files string, workloads int, one Workload) error 
 	case 1:
 		return one.misfit(p, "", "it is of another workload")
 	}
-	return fmt.Errorf("%s: %w", files, errors.New(called(p)+" does not fit: it is of none of the workloads"))
+	return fmt.Errorf("%s: %w", files, errors.New(Called(p)+" does not fit: it is of none of the workloads"))
 }

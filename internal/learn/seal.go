@@ -89,18 +89,22 @@ func Seal(f manifest.File, profiles []profile.Profile, opts manifest.SealOptions
 
 // sealing returns the edits that seal the workload by a profile.
 func (s Workload) sealing(p profile.Profile, opts manifest.SealOptions) ([]manifest.Op, error) {
-	plans, err := s.plans(p, func(string) bool { return false })
+	containers, err := s.fitting(p, func(string) bool { return false })
 	if err != nil {
 		return nil, err
+	}
+	var plans []manifest.ContainerPlan
+	for _, c := range containers {
+		plans = append(plans, containerPlan(c))
 	}
 	return manifest.Sealing(s.Object, plans, opts)
 }
 
-// plans returns the plans of the containers by a profile of the workload, except of those
-// that are left out. A profile that does not have a container, or another one of its name,
-// is an error.
-func (s Workload) plans(p profile.Profile, leaveOut func(container string) bool) ([]manifest.ContainerPlan, error) {
-	var plans []manifest.ContainerPlan
+// fitting returns the containers of a profile of the workload, except of those that are
+// left out. A profile that does not have a container, or another one of its name, is an
+// error.
+func (s Workload) fitting(p profile.Profile, leaveOut func(container string) bool) ([]profile.Container, error) {
+	var containers []profile.Container
 	for _, name := range s.containers() {
 		i := slices.IndexFunc(p.Containers, func(c profile.Container) bool { return c.Name == name })
 		switch {
@@ -115,9 +119,9 @@ func (s Workload) plans(p profile.Profile, leaveOut func(container string) bool)
 		if why := s.differs(p, c); why != "" {
 			return nil, s.misfit(p, name, why)
 		}
-		plans = append(plans, containerPlan(c))
+		containers = append(containers, c)
 	}
-	return plans, nil
+	return containers, nil
 }
 
 // containerPlan returns the plan of a container by its profile.

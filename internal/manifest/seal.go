@@ -134,20 +134,18 @@ type preparation struct {
 }
 
 func (s *sealer) container(p ContainerPlan, several bool) error {
-	at, c, err := s.find(p.Container)
+	at, c, err := s.w.container(p.Container)
 	if err != nil {
-		return err
+		return fmt.Errorf("seal %s: %w", s.w, err)
+	}
+	missing, err := p.missing(c)
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", s.w, err)
 	}
 	s.ops = append(s.ops, s.w.Set(at+".securityContext.readOnlyRootFilesystem", true))
 	form := s.form(p)
 	var prepared []preparation
-	for _, m := range p.Mounts {
-		if err := m.check(); err != nil {
-			return fmt.Errorf("seal %s: container %s: %w", s.w, p.Container, err)
-		}
-		if covered(c, m.MountPath) {
-			continue
-		}
+	for _, m := range missing {
 		if m.Claim != nil {
 			m = s.forClaim(m)
 		}
@@ -186,8 +184,9 @@ func (s *sealer) volume(m MountPlan, c *corev1.Container) (string, error) {
 	return name, nil
 }
 
-func (s *sealer) find(name string) (string, *corev1.Container, error) {
-	spec := &s.w.Template.Spec
+// container returns a container of the workload by its name, and its path in the pod.
+func (w Workload) container(name string) (string, *corev1.Container, error) {
+	spec := &w.Template.Spec
 	for i := range spec.Containers {
 		if spec.Containers[i].Name == name {
 			return fmt.Sprintf("spec.containers[%d]", i), &spec.Containers[i], nil
@@ -198,7 +197,30 @@ func (s *sealer) find(name string) (string, *corev1.Container, error) {
 			return fmt.Sprintf("spec.initContainers[%d]", i), &spec.InitContainers[i], nil
 		}
 	}
-	return "", nil, fmt.Errorf("seal %s: there is no container %q", s.w, name)
+	return "", nil, fmt.Errorf("there is no container %q", name)
+}
+
+// Missing returns the mounts of a plan that its container does not have. They are those
+// that Sealing adds.
+func (w Workload) Missing(p ContainerPlan) ([]MountPlan, error) {
+	_, c, err := w.container(p.Container)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", w, err)
+	}
+	return p.missing(c)
+}
+
+func (p ContainerPlan) missing(c *corev1.Container) ([]MountPlan, error) {
+	var list []MountPlan
+	for _, m := range p.Mounts {
+		if err := m.check(); err != nil {
+			return nil, fmt.Errorf("container %s: %w", p.Container, err)
+		}
+		if !covered(c, m.MountPath) {
+			list = append(list, m)
+		}
+	}
+	return list, nil
 }
 
 // check refuses a plan that cannot be written to a manifest.

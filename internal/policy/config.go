@@ -230,10 +230,12 @@ type Tally struct {
 	Checker    Checker
 	used       map[use]struct{}
 	incomplete bool
+	profiled   bool // a container had a profile
 }
 
 // Add counts the result of a document.
 func (t *Tally) Add(d *manifest.Document, r Result) {
+	t.profiled = t.profiled || r.Profiled > 0
 	t.incomplete = t.incomplete || len(d.NotUnderstood)+r.Omitted > 0
 	if t.used == nil {
 		t.used = map[use]struct{}{}
@@ -262,7 +264,7 @@ func (t *Tally) Findings(c *Config, all bool) Result {
 		}
 		var unused []string
 		for _, id := range e.Rules {
-			if _, used := t.used[use{e, id}]; !used && rules[id] != nil {
+			if _, used := t.used[use{e, id}]; !used && rules[id] != nil && (t.profiled || !NeedsProfile(id)) {
 				unused = append(unused, id)
 			}
 		}

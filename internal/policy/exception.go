@@ -302,7 +302,7 @@ func (c Checker) reportAnnotated(r reporter, list []annotated) {
 			report(ExceptionInvalid, "it ignores nothing: %s", strings.Join(details, "; "))
 		case a.hasEnded(c.Today):
 			report(ExceptionExpired, "the exception of %s for %s ended on %s, and ignores nothing any more", a.Owner, a.Rules[0], a.Until)
-		case !a.used && rules[a.Rules[0]] != nil && len(r.document.NotUnderstood) == 0:
+		case !a.used && rules[a.Rules[0]] != nil && len(r.document.NotUnderstood) == 0 && (!NeedsProfile(a.Rules[0]) || len(c.Needs[r.object]) > 0):
 			report(ExceptionUnused, "the exception of %s ignores nothing: %s has no finding here", a.Owner, a.Rules[0])
 		}
 	}

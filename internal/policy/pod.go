@@ -117,6 +117,7 @@ type container struct {
 	index  int
 	value  manifest.Value
 	mounts []mount
+	need   *Need // by its profile; nil if it has none
 }
 
 // name returns the name of the container, or its place in the list if it has none.

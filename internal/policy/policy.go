@@ -179,6 +179,9 @@ type Result struct {
 	Pods       int
 	Containers int
 	Omitted    int // findings beyond the first 100,000, which are in neither list
+	Profiled   int // containers that were compared with their profiles
+
+	Notes []string // what a rule could not decide, and why
 
 	// Configuration is true for findings in a file that is no manifest: it is not counted
 	// as a document.
@@ -206,6 +209,7 @@ type Checker struct {
 	Rules []Rule
 	Today string // the day in UTC, "2026-11-30"; if it is empty, no exception is applied
 	Edits bool   // whether findings have an Edit, which takes as long as reading the document again
+	Needs Needs  // of the containers of the document that have a profile
 }
 
 // Check evaluates the rules on a document. It applies the exceptions in the annotations of
@@ -219,7 +223,7 @@ func (c Checker) Check(d *manifest.Document, configs ...*Config) Result {
 		ends := make([]int, 0, len(o.Pods)) // of the findings of each pod
 		for _, p := range o.Pods {
 			result.Pods++
-			checkPod(c.Rules, newPod(o, p), r)
+			c.checkPod(newPod(o, p), r)
 			ends = append(ends, len(result.Findings))
 		}
 		for i := range c.Rules {
@@ -238,9 +242,13 @@ func (c Checker) Check(d *manifest.Document, configs ...*Config) Result {
 	return result
 }
 
-func checkPod(rules []Rule, p *pod, r reporter) {
+func (c Checker) checkPod(p *pod, r reporter) {
+	rules := c.Rules
 	r.pod, r.podNamed = p.path, p.named
 	r.result.Containers += len(p.containers)
+	if len(c.Needs) > 0 {
+		r.result.Profiled += p.addNeeds(c.Needs)
+	}
 	for i := range rules {
 		r.rule, r.base, r.list, r.container = &rules[i], p.spec, "", ""
 		if rules[i].pod != nil {
@@ -291,6 +299,13 @@ func (r *reporter) add(v manifest.Value, path, format string, args ...any) *Find
 		identity: r.identify(path), object: o,
 	})
 	return &r.result.Findings[len(r.result.Findings)-1]
+}
+
+// note adds a note about what the rule could not decide.
+func (r *reporter) note(format string, args ...any) {
+	if len(r.result.Notes) < maxFindings {
+		r.result.Notes = append(r.result.Notes, fmt.Sprintf(format, args...))
+	}
 }
 
 func (r *reporter) basePath() string {

@@ -35,7 +35,7 @@ func read(t testing.TB, name, text string) []manifest.Document {
 // findings returns the findings of one rule. Those about exceptions need the others.
 func findings(rule Rule, d *manifest.Document) []Finding {
 	if !IsAboutExceptions(rule.ID) {
-		return Check([]Rule{rule}, d).Findings
+		return Checker{Rules: []Rule{rule}, Needs: needsIn(d)}.Check(d).Findings
 	}
 	found := Checker{Rules: Rules(), Today: "2026-11-30"}.Check(d).Findings
 	return slices.DeleteFunc(found, func(f Finding) bool { return f.Rule != rule.ID })

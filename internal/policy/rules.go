@@ -8,6 +8,8 @@ const (
 
 	rbac = "rbac.authorization.k8s.io"
 
+	withoutProfiles = "an API server has no profiles, and cannot know what a program writes"
+
 	unclearPath = "a path with .. is refused, because CEL cannot resolve it"
 )
 
@@ -205,6 +207,26 @@ func Rules() []Rule {
 				Resources: []Resource{{rbac, "v1", "roles"}, {rbac, "v1", "clusterroles"}, {rbac, "v1", "rolebindings"}, {rbac, "v1", "clusterrolebindings"}},
 				Differs:   []string{"an aggregated ClusterRole passes: its rules are those of other roles, which are looked at"},
 			},
+		},
+		{
+			ID: MissingVolume, Severity: High,
+			Title:      "A volume is missing that the program needs",
+			Reason:     "The program writes there, as was seen when its profile was learned. With a read-only root the write fails, and with a writable one the program changes what runs.",
+			Fix:        "let adamant seal --profile FILE add it, with the content that the image has there; or mount an emptyDir at the path",
+			Decides:    "Containers with a profile (--profile, --profiles, or a file .profile beside the manifest): each volume of the profile at whose path, or above it, nothing is mounted. These are the volumes that adamant seal adds.",
+			References: []Reference{{nsa, "", "Immutable container file systems"}, {"kubernetes/ingress-nginx", "#4179", "an emptyDir hides files that the image needs"}},
+			container:  missingVolume,
+			CEL:        CEL{Impossible: withoutProfiles},
+		},
+		{
+			ID: SuperfluousVolume, Severity: Low,
+			Title:      "A writable volume is not needed",
+			Reason:     "Whoever gets into the container can keep programs and data there, and an empty volume may hide files of the image. The smallest set of volumes is the safest.",
+			Fix:        "remove the volume, or mount it with readOnly: true; if the program does write there, learn it once more with load that shows it",
+			Decides:    "Containers with a profile: each writable emptyDir that no other container has mounted, and at or below which the profile has no write and no attempt. A profile that does not tell, because it is older, is named in a note.",
+			References: []Reference{{nsa, "", "Immutable container file systems"}},
+			container:  superfluousVolume,
+			CEL:        CEL{Impossible: withoutProfiles},
 		},
 		exceptionRule(ExceptionInvalid, Medium, "An exception is not understood",
 			"It ignores nothing. Whoever wrote it believes that it does.",

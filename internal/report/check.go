@@ -82,6 +82,7 @@ type CheckSummary struct {
 	NotUnderstood int             `json:"notUnderstood"`      // documents of which at least a part was not understood
 	Pods          int             `json:"pods"`
 	Containers    int             `json:"containers"`
+	Profiled      int             `json:"profiled"` // containers whose volumes were compared with a profile
 	Findings      int             `json:"findings"`
 	Failing       int             `json:"failing"` // findings with at least the severity of --fail-on
 	Low           int             `json:"low"`
@@ -139,6 +140,7 @@ func (s *CheckSummary) add(d *manifest.Document, r policy.Result) {
 	}
 	s.Pods += r.Pods
 	s.Containers += r.Containers
+	s.Profiled += r.Profiled
 	s.Ambiguous += len(d.Ambiguous)
 	s.Omitted += r.Omitted
 	for _, i := range r.Ignored {
@@ -188,6 +190,9 @@ func (s CheckSummary) WriteText(w io.Writer, color bool) error {
 		fmt.Fprintf(b, "; %d of them below %s, which do not fail", s.Findings-s.Failing, s.FailOn)
 	}
 	fmt.Fprintln(b)
+	if s.Profiled > 0 {
+		fmt.Fprintf(b, "volumes of %d of %s compared with profiles\n", s.Profiled, text.Count(s.Containers, "container"))
+	}
 	if s.Ignored > 0 {
 		fmt.Fprintf(b, "%s more ignored by exceptions", text.Count(s.Ignored, "finding"))
 		if !s.ShowIgnored {

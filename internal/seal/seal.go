@@ -113,10 +113,14 @@ func (s sealer) document(d *manifest.Document) sealed {
 	if d.PatchOf != "" || !d.HasPods() {
 		return sealed{}
 	}
-	one := documentSealer{
+	one := newDocumentSealer(s, d)
+	one.run()
+	return one.sealed
+}
+
+func newDocumentSealer(s sealer, d *manifest.Document) *documentSealer {
+	return &documentSealer{
 		sealer: s, document: d,
 		objects: map[*manifest.Resource]int{}, containers: map[place]manifest.Value{}, leave: map[place]bool{}, planned: map[place]bool{},
 	}
-	one.run()
-	return one.sealed
 }

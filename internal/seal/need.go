@@ -1,0 +1,82 @@
+package seal
+
+import (
+	"fmt"
+
+	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/policy"
+)
+
+// Needed is what the containers of a document need by their profiles.
+type Needed struct {
+	Needs policy.Needs
+	Unfit manifest.Errors // profiles that are of a workload and must not be used for it
+	Notes []string
+	Used  []int // profiles
+
+	Workloads []learn.Workload // with a profile or without
+}
+
+// Needs returns what the containers of a document need by their profiles: what Files would
+// add to them. Containers that it would leave as they are need nothing. configs are the
+// exceptions for the document.
+func Needs(d *manifest.Document, fitter learn.Fitter, today string, configs ...*policy.Config) Needed {
+	n := Needed{Needs: policy.Needs{}}
+	if !d.HasPods() {
+		return n
+	}
+	file, err := d.Editable()
+	if err != nil { // of several documents in one, none can be sealed either
+		n.Unfit = manifest.Errors{{File: d.File, Line: d.Line, Detail: fmt.Sprintf("its volumes were not compared with profiles: %v", err)}}
+		return n
+	}
+	s := newDocumentSealer(sealer{}, d)
+	s.index()
+	for _, f := range (policy.Checker{Rules: only(policy.RootNotReadOnly), Today: today}).Check(d, configs...).Ignored {
+		s.leave[s.placeOf(f.Finding)] = true
+	}
+	shaped, _ := file.Shaped() // one that cannot be decoded has no profile
+	for _, w := range shaped {
+		s.need(fitter, learn.Workload{File: file, Object: w}, &n)
+	}
+	return n
+}
+
+// need adds what the containers of a workload need.
+func (s *documentSealer) need(fitter learn.Fitter, w learn.Workload, n *Needed) {
+	n.Workloads = append(n.Workloads, w)
+	places := placesOf(w.Object)
+	fit, err := fitter.Fit(w, func(container string) bool { return s.leave[places[container]] })
+	n.Used = append(n.Used, fit.Used...)
+	var needs map[string]policy.Need
+	if err == nil {
+		needs, err = fit.Needs(w)
+	}
+	if err != nil {
+		n.Unfit = append(n.Unfit, s.unfit(w, err))
+		return
+	}
+	n.Notes = append(n.Notes, fit.Notes...)
+	for name, need := range needs {
+		at := places[name]
+		o := &s.document.Objects[at.object]
+		if n.Needs[o] == nil {
+			n.Needs[o] = map[string]policy.Need{}
+		}
+		n.Needs[o][at.path] = need
+	}
+}
+
+// unfit returns a problem at the containers of a workload whose profile must not be used.
+func (s *documentSealer) unfit(w learn.Workload, err error) manifest.FieldError {
+	at := w.Object.Path("spec.containers")
+	o := &s.document.Objects[w.Object.ObjectIndex()]
+	v, _ := o.Value.Follow(at, manifest.Value{})
+	p := s.document.SourceOf(o, at, v)
+	return manifest.FieldError{
+		File: p.File, Line: p.Line, Column: p.Column, Path: at,
+		Detail: fmt.Sprintf("its volumes were not compared with its profile: %v", err),
+		Hint:   "learn it anew: adamant learn " + p.File,
+	}
+}

@@ -66,8 +66,8 @@ In an old repository, --write-baseline FILE writes what is there, and with --bas
 only other findings fail. What is in the file is counted, and so is what no longer occurs.
 
 A profile from adamant learn tells which volumes are missing and which are not needed: one
-beside the manifest that ends in .profile, or --profile FILE. One that does not fit any
-more, or was not proven, makes the exit code 4.
+beside the manifest that ends in .profile, --profile FILE, or one of a folder that fits,
+--profiles DIR. One that does not fit any more, or was not proven, makes the exit code 4.
 
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
@@ -75,6 +75,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
   adamant check chart/ --values prod.yaml --namespace shop
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
   adamant check web.yaml --profile web.profile
+  adamant check deploy/ --profiles profiles/
   adamant check --context production -n shop
   adamant check -A --fail-on high
   adamant check deploy/ --fail-on high -o json

@@ -23,8 +23,10 @@ import (
 // manifests. Its zero value has none, for rules that need none.
 type checkProfiles struct {
 	files   []string // of --profile
+	folder  string   // of --profiles
 	enabled bool
 	named   []profile.Profile
+	shared  []profile.Profile // in the folder
 	today   string
 	input   *checkInput
 
@@ -32,7 +34,7 @@ type checkProfiles struct {
 	beside map[string]*besideProfiles // by folder
 
 	// Of the documents that were yielded.
-	used      map[int]bool // of named
+	used      map[string]bool // by learn.Called
 	notes     []string
 	noted     map[string]bool
 	workloads int
@@ -43,7 +45,7 @@ type checkProfiles struct {
 type besideProfiles struct {
 	profiles []profile.Profile
 	err      error
-	used     map[int]bool
+	unfit    bool            // one is of a workload, and must not be used for it
 	names    map[string]bool // of manifests that were checked, without the extension
 }
 
@@ -55,21 +57,25 @@ type profiled struct {
 
 func (c *checkProfiles) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.files, "profile", nil, "compare the volumes of its workload with this profile, from adamant learn; may be repeated")
+	flags.StringVar(&c.folder, "profiles", "", "folder of adamant learn --save DIR/: compare with those of its profiles that fit")
 }
 
 // open reads the profiles that are named and those beside the paths of the input, so that an
 // error in them is found before anything is printed.
 func (c *checkProfiles) open(in *checkInput, rules []policy.Rule, today string) (err error) {
-	c.input, c.today, c.beside, c.used = in, today, map[string]*besideProfiles{}, map[int]bool{}
+	c.input, c.today, c.beside, c.used = in, today, map[string]*besideProfiles{}, map[string]bool{}
 	c.noted = map[string]bool{}
 	c.enabled = slices.ContainsFunc(rules, func(r policy.Rule) bool { return policy.NeedsProfile(r.ID) })
 	if !c.enabled {
-		if len(c.files) > 0 {
-			return usagef("--profile is for the rules %s and %s, which --rules leaves out", policy.MissingVolume, policy.SuperfluousVolume)
+		if len(c.files) > 0 || c.folder != "" {
+			return usagef("--profile and --profiles are for the rules %s and %s, which --rules leaves out", policy.MissingVolume, policy.SuperfluousVolume)
 		}
 		return nil
 	}
-	if c.named, err = learn.LoadProfiles(c.files); err != nil || in.cluster != nil {
+	if c.named, err = learn.LoadProfiles(c.files); err == nil && c.folder != "" {
+		c.shared, err = learn.LoadFolder(c.folder)
+	}
+	if err != nil || in.cluster != nil {
 		return err
 	}
 	for _, path := range in.Paths {
@@ -89,7 +95,7 @@ func (c *checkProfiles) in(folder string) *besideProfiles {
 	defer c.mu.Unlock()
 	b := c.beside[folder]
 	if b == nil {
-		b = &besideProfiles{used: map[int]bool{}, names: map[string]bool{}}
+		b = &besideProfiles{names: map[string]bool{}}
 		b.profiles, b.err = learn.LoadBeside(folder)
 		c.beside[folder] = b
 	}
@@ -105,8 +111,17 @@ func (c *checkProfiles) of(d *manifest.Document, configs []*policy.Config) profi
 	if c.input.cluster == nil && d.File != source.StdinName {
 		beside = c.in(filepath.Dir(d.File))
 	}
-	fitter := learn.Fitter{Profiles: slices.Concat(c.named, beside.profiles)}
-	if len(fitter.Profiles) == 0 {
+	fitter := learn.Fitter{Profiles: slices.Clip(c.named)}
+	for _, p := range beside.profiles {
+		// Of several profiles of an image, as of an older one, none is preferred.
+		if learn.OfImage(p) {
+			fitter.Shared = append(fitter.Shared, p)
+		} else {
+			fitter.Profiles = append(fitter.Profiles, p)
+		}
+	}
+	fitter.Shared = append(fitter.Shared, c.shared...)
+	if len(fitter.Profiles)+len(fitter.Shared) == 0 {
 		return profiled{beside: beside}
 	}
 	needed := seal.Needs(d, fitter, c.today, configs...)
@@ -124,14 +139,11 @@ func (p profiled) err() error {
 // yield notes which profiles a document has used, in the order of the documents.
 func (c *checkProfiles) yield(d *manifest.Document, one checked) {
 	p := one.profiled
-	for _, i := range p.Used {
-		if i < len(c.named) {
-			c.used[i] = true
-		} else {
-			p.beside.used[i-len(c.named)] = true
-		}
+	for _, used := range p.Used {
+		c.used[learn.Called(used)] = true
 	}
 	if p.beside != nil && p.beside.names != nil {
+		p.beside.unfit = p.beside.unfit || len(p.Unfit) > 0
 		p.beside.names[strings.TrimSuffix(filepath.Base(d.File), filepath.Ext(d.File))] = true
 	}
 	if c.workloads == 0 && len(p.Workloads) > 0 {
@@ -151,14 +163,17 @@ func (c *checkProfiles) yield(d *manifest.Document, one checked) {
 func (c *checkProfiles) end() ([]string, error) {
 	for _, folder := range slices.Sorted(maps.Keys(c.beside)) {
 		b := c.beside[folder]
-		for i, p := range b.profiles {
-			if !b.used[i] && !c.isNamed(p) && (c.covers(folder) || b.names[strings.TrimSuffix(filepath.Base(p.File), learn.Extension)]) {
+		if b.unfit {
+			continue // the check has named the workload, and what to do
+		}
+		for _, p := range b.profiles {
+			if !c.used[learn.Called(p)] && !c.isNamed(p) && (c.covers(folder) || b.names[strings.TrimSuffix(filepath.Base(p.File), learn.Extension)]) {
 				c.notes = append(c.notes, fmt.Sprintf("%s is beside the manifests, but fits none of the workloads that were checked", learn.Called(p)))
 			}
 		}
 	}
-	for i, p := range c.named {
-		if !c.used[i] {
+	for _, p := range c.named {
+		if !c.used[learn.Called(p)] {
 			return c.notes, learn.Unused(p, text.Cut(c.input.names()[0], 100), c.workloads, c.first)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,6 +49,10 @@ The profile is then proven by running the workload sealed, under the same load,
 and widened by what fails. It is printed as YAML, or JSON with -o json. A note
 names each volume with data that should outlive its pod.
 
+--save DIR/ adds the profile to a folder, for seal and check --profiles DIR: to a file for
+its images, commands and arguments. What is known of them there is added to the new
+profile before its proof, so that several teams can share a folder.
+
 Start-up alone misses much of what a program writes: give it load. What only an
 exercise itself writes needs no volume. Its output counts as well as its exit code.`,
 		Example: `  adamant learn nginx:latest --exercise-http /
@@ -54,7 +60,8 @@ exercise itself writes needs no volume. Its output counts as well as its exit co
   adamant learn redis.yaml --exercise 'redis-cli save' --leave-one-out
   adamant learn shop.yaml --exercise-http deploy/web=/ --exercise 'sts/db=psql -c checkpoint'
   adamant learn web.yaml --replay access.log
-  adamant learn web.yaml --profile web.profile --exercise 'run-backup' --save web.profile`,
+  adamant learn web.yaml --profile web.profile --exercise 'run-backup' --save web.profile
+  adamant learn web.yaml --exercise-http :8080/ --save profiles/`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			old, err := learn.LoadProfiles(earlier)
@@ -79,18 +86,22 @@ exercise itself writes needs no volume. Its output counts as well as its exit co
 			if err != nil {
 				return err
 			}
-			lessons, failed := a.learn(ctx, workloads, load, old, leaveOneOut)
+			saving, err := saveTo(save)
+			if err != nil {
+				return err
+			}
+			lessons, failed := a.learn(ctx, workloads, load, old, saving.known, leaveOneOut)
 			if len(lessons) == 0 {
 				return failed
 			}
-			return partly(failed, a.printLessons(lessons, learn.PassedOver(f, workloads), save))
+			return partly(failed, a.printLessons(lessons, learn.PassedOver(f, workloads), saving))
 		},
 	}
 	files.add(cmd, "learn")
 	files.addConfigMaps(cmd)
 	load.add(cmd.Flags())
 	cmd.Flags().StringArrayVar(&earlier, "profile", nil, "an earlier profile of the same workload to add to; may be repeated")
-	cmd.Flags().StringVar(&save, "save", "", "write the profile to this file and a summary to stdout")
+	cmd.Flags().StringVar(&save, "save", "", "write the profile to this file, or add it to this folder (DIR/), and a summary to stdout")
 	cmd.Flags().BoolVar(&leaveOneOut, "leave-one-out", false, "run once more without each volume, and mark it hard, soft or silent")
 	return cmd
 }
@@ -107,9 +118,10 @@ func partly(failed, printed error) error {
 
 // learn runs workloads and returns their profiles. With an error, it returns those of the
 // workloads that did not fail.
-func (a *app) learn(ctx context.Context, workloads []learn.Workload, load loadFlags, old []profile.Profile, leaveOneOut bool) ([]learn.Lesson, error) {
+func (a *app) learn(ctx context.Context, workloads []learn.Workload, load loadFlags, old, shared []profile.Profile, leaveOneOut bool) ([]learn.Lesson, error) {
 	var lessons []learn.Lesson
 	err := a.traced(ctx, load, func(o learn.Options) (err error) {
+		o.Shared = shared
 		lessons, err = learn.LearnAll(ctx, o, workloads, old, leaveOneOut)
 		return err
 	})
@@ -164,15 +176,48 @@ func (a *app) warn(warnings ...string) {
 	}
 }
 
+// A saving is where profiles are saved.
+type saving struct {
+	name   string // of --save; empty if they are printed
+	folder bool
+	known  []profile.Profile // in the folder
+}
+
+// saveTo returns the saving for --save: in a folder if there is one of this name, or if the
+// name ends in a slash.
+func saveTo(name string) (s saving, err error) {
+	s.name, s.folder = name, strings.HasSuffix(name, "/")
+	info, err := os.Stat(name)
+	switch {
+	case name == "" || err != nil:
+		return s, nil // a file, or a folder that is made
+	case info.IsDir():
+		s.folder = true
+		s.known, err = learn.LoadFolder(name)
+	}
+	return s, err
+}
+
+// save saves profiles.
+func (a *app) save(list learn.LessonList, to saving) error {
+	switch {
+	case to.name == "":
+		return nil
+	case !to.folder:
+		return list.Save(to.name)
+	}
+	notes, err := list.SaveIn(to.name, to.known)
+	a.note(notes...)
+	return err
+}
+
 // printLessons prints the profiles or, if they were saved, a summary. A profile
 // that could not be proven is incomplete.
-func (a *app) printLessons(lessons []learn.Lesson, passedOver []manifest.Other, save string) error {
-	list := learn.NewLessonList(lessons, save != "")
+func (a *app) printLessons(lessons []learn.Lesson, passedOver []manifest.Other, save saving) error {
+	list := learn.NewLessonList(lessons, save.name != "")
 	list.PassedOver = passedOver
-	if save != "" {
-		if err := list.Save(save); err != nil {
-			return err
-		}
+	if err := a.save(list, save); err != nil {
+		return err
 	}
 	if err := a.print(list); err != nil {
 		return err

@@ -25,6 +25,7 @@ type sealFlags struct {
 	files    manifestFlag
 	load     loadFlags
 	profiles []string
+	folder   string // with profiles
 	choices  learn.Choices
 	config   string
 
@@ -63,6 +64,10 @@ unless --accept-weak is given, and one of another workload, container, command o
 image. A profile of an image fits any workload of that image. The pod meets the same
 level of Pod Security as before; stderr says so where that is impossible.
 
+With --profiles, the profiles that fit are taken from a folder, which adamant learn --save
+DIR/ fills: by the digest of a pinned image, and otherwise by its reference. One that is
+named with --profile goes first, and unused ones are no error.
+
 The init container runs sh and cp of the container's own image, so that no other
 image is needed. For an image without them, name one with Adamant's tool in a
 registry of yours (see adamant copy-up-image).
@@ -85,6 +90,7 @@ login or podman login.`,
   adamant seal deploy/ -w
   adamant seal web.yaml --profile web.profile > sealed.yaml
   adamant seal web.yaml --profile web.profile --diff
+  adamant seal deploy/ --profiles profiles/ -w
   helm template chart/ | adamant seal - --accept-unlearned
   adamant seal web.yaml --learn --exercise-http :8080/ -w
   adamant seal shop.yaml --learn --exercise-http deploy/web=:8080/ -w
@@ -117,6 +123,7 @@ func (f *sealFlags) add(cmd *cobra.Command) {
 	f.load.add(cmd.Flags())
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.profiles, "profile", nil, "profile to seal by, from adamant learn; may be repeated")
+	flags.StringVar(&f.folder, "profiles", "", "folder of adamant learn --save DIR/: seal by those of its profiles that fit")
 	flags.BoolVar(&f.learn, "learn", false, "run the workloads to learn what they write, and seal by that; needs root")
 	flags.BoolVar(&f.acceptUnlearned, "accept-unlearned", false, "exit with 0 although it is not known what a container writes")
 	flags.BoolVar(&f.acceptWeak, "accept-weak", false, "seal even by a profile that failed its proof or has writes that no volume can allow")
@@ -142,8 +149,10 @@ func (f *sealFlags) check(cmd *cobra.Command, paths []string) error {
 		return usagef("--write needs a file, not standard input")
 	case f.form != "" && !slices.Contains(manifest.CopyUpForms(), manifest.CopyUpForm(f.form)):
 		return usagef("--copy-up %q: want own-image, image-volume or installed-tool", f.form)
-	case f.learn && len(f.profiles) > 0:
-		return usagef("--learn and --profile: choose one")
+	case f.learn && (len(f.profiles) > 0 || f.folder != ""):
+		return usagef("--learn and --profile or --profiles: choose one")
+	case f.folder != "" && len(f.choices.Claims) > 0:
+		return usagef("--profiles and --claim: name the profile of the claim's workload with --profile")
 	case len(f.choices.Claims) > 0 && len(f.profiles) == 0 && !f.learn:
 		return usagef("--claim is for a volume of a profile: name it with --profile, or learn it with --learn")
 	case f.pin && (f.learn || len(f.choices.Claims) > 0):
@@ -195,7 +204,13 @@ func (a *app) sealRepository(ctx context.Context, paths []string, f sealFlags) e
 	if err != nil {
 		return err
 	}
-	profiles, notes, err := f.choices.Apply(profiles)
+	var shared []profile.Profile
+	if f.folder != "" {
+		if shared, err = learn.LoadFolder(f.folder); err != nil {
+			return err
+		}
+	}
+	chosen, _, err := f.choices.Apply(slices.Concat(profiles, shared))
 	if err != nil {
 		return err
 	}
@@ -203,21 +218,32 @@ func (a *app) sealRepository(ctx context.Context, paths []string, f sealFlags) e
 	if err != nil {
 		return err
 	}
+	fitter := learn.Fitter{Profiles: chosen[:len(profiles)], Shared: chosen[len(profiles):], AcceptWeak: f.acceptWeak}
 	configs, err := openCheckConfigs(f.config, paths, paths)
 	if err != nil {
 		return err
 	}
 	result, err := seal.Files(ctx, paths, a.in, seal.Options{
-		Fitter: learn.Fitter{Profiles: profiles, AcceptWeak: f.acceptWeak}, CopyUp: f.copyUp(), Pin: pin,
+		Fitter: fitter, CopyUp: f.copyUp(), Pin: pin,
 		Today: time.Now().UTC().Format(time.DateOnly), Configs: configs.of,
 	})
 	if err != nil {
 		return err
 	}
+	if len(result.Shared) > 0 && !f.anyDigest {
+		if err := a.checkDigests(ctx, strings.Join(paths, " "), result.Shared); err != nil {
+			return err
+		}
+	}
+	used := slices.Concat(fitter.Profiles, result.Shared)
+	_, notes, err := f.choices.Apply(used) // again, for the notes about those that are used
+	if err != nil {
+		return err
+	}
 	a.note(notes...)
 	a.note(result.Notes...)
-	a.note(learn.DurableNotes(profiles)...)
-	a.warn(learn.ExposureWarnings(profiles)...)
+	a.note(learn.DurableNotes(used)...)
+	a.warn(learn.ExposureWarnings(used)...)
 	if err := a.printResult(result, f); err != nil {
 		return err
 	}
@@ -313,7 +339,7 @@ func (a *app) learnToSeal(ctx context.Context, files []manifest.File, load loadF
 	if err != nil {
 		return nil, err
 	}
-	lessons, err := a.learn(ctx, workloads, load, nil, false)
+	lessons, err := a.learn(ctx, workloads, load, nil, nil, false)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func SealAlone(p profile.Profile, acceptWeak bool, note func(string)) ([]Alone, 
 		if err != nil {
 			return nil, fmt.Errorf("%s, container %s: %w", Called(p), c.Name, err)
 		}
-		all = append(all, Alone{Container: c, OfImage: ofImage(p), Pod: pod})
+		all = append(all, Alone{Container: c, OfImage: OfImage(p), Pod: pod})
 	}
 	return all, nil
 }

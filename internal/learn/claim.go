@@ -63,16 +63,23 @@ func volumeNotes(f manifest.File, profiles []profile.Profile) []string {
 	for _, s := range sealable(f) {
 		p, _ := s.profileIn(profiles)
 		for _, c := range p.Containers {
-			for _, v := range c.Volumes {
-				at := s.Name() + "/" + c.Name + ":" + text.Escape(v.MountPath)
-				if volume := s.mounts(c.Name)[v.MountPath]; volume != "" {
-					if !s.isLike(volume, v) {
-						notes = append(notes, fmt.Sprintf("%s is volume %s already, which stays as it is", at, volume))
-					}
-				} else if v.Claim != nil {
-					notes = append(notes, s.claimNotes(at, *v.Claim)...)
-				}
+			notes = append(notes, s.volumeNotes(c)...)
+		}
+	}
+	return notes
+}
+
+// volumeNotes returns the notes for the volumes of one container.
+func (s Workload) volumeNotes(c profile.Container) []string {
+	var notes []string
+	for _, v := range c.Volumes {
+		at := s.Name() + "/" + c.Name + ":" + text.Escape(v.MountPath)
+		if volume := s.mounts(c.Name)[v.MountPath]; volume != "" {
+			if !s.isLike(volume, v) {
+				notes = append(notes, fmt.Sprintf("%s is volume %s already, which stays as it is", at, volume))
 			}
+		} else if v.Claim != nil {
+			notes = append(notes, s.claimNotes(at, *v.Claim)...)
 		}
 	}
 	return notes

@@ -53,7 +53,7 @@ func Called(p profile.Profile) string {
 // its containers, that of its image.
 func (s Workload) profileIn(profiles []profile.Profile) (profile.Profile, error) {
 	for _, p := range profiles {
-		if p.Name == s.Name() && !ofImage(p) {
+		if p.Name == s.Name() && !OfImage(p) {
 			return p, nil
 		}
 	}
@@ -89,13 +89,13 @@ func (s Workload) imageProfile(profiles []profile.Profile, container string) int
 		return -1
 	}
 	return slices.IndexFunc(profiles, func(p profile.Profile) bool {
-		return ofImage(p) && sameImage(p.Containers[0], s.image(container))
+		return OfImage(p) && sameImage(p.Containers[0], s.image(container))
 	})
 }
 
-// ofImage reports whether a profile was learned from an image alone. Earlier
+// OfImage reports whether a profile was learned from an image alone. Earlier
 // profiles do not say so, but have the pod that is made for an image.
-func ofImage(p profile.Profile) bool {
+func OfImage(p profile.Profile) bool {
 	if len(p.Containers) != 1 {
 		return false
 	}
@@ -132,7 +132,7 @@ func (s Workload) differs(p profile.Profile, c profile.Container) string {
 	}
 	spec, _ := containerOf(s.Object.Template.Spec, c.Name)
 	switch {
-	case ofImage(p) || p.Scope == profile.ImageScope || p.Verdict == "": // it fits every command, or its command is unknown
+	case OfImage(p) || p.Scope == profile.ImageScope || p.Verdict == "": // it fits every command, or its command is unknown
 	case !slices.Equal(spec.Command, c.Command):
 		return fmt.Sprintf("the command is %s, but the profile is of %s", words(spec.Command), words(c.Command))
 	case !slices.Equal(spec.Args, c.Args):

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
@@ -12,6 +13,7 @@ import (
 // Fitter chooses the profiles by which the workloads of a repository are sealed.
 type Fitter struct {
 	Profiles   []profile.Profile
+	Shared     []profile.Profile // of others, too: those that fit are used for what has none of Profiles
 	AcceptWeak bool
 }
 
@@ -19,8 +21,10 @@ type Fitter struct {
 // plan.
 type Fitting struct {
 	Plans []manifest.ContainerPlan
-	Used  []int // indexes of the profiles
+	Used  []int // indexes of Fitter.Profiles
 	Notes []string
+
+	Shared []int // indexes of Fitter.Shared that are used
 
 	by []fitted // of each plan
 }
@@ -41,22 +45,44 @@ func (f Fitter) Fit(s Workload, leaveOut func(container string) bool) (Fitting, 
 	if err != nil || len(fit.Used) > 0 {
 		return fit, err
 	}
-	for _, name := range s.containers() {
-		i := s.imageProfile(f.Profiles, name)
-		if i < 0 || leaveOut(name) {
-			continue
-		}
-		p := f.Profiles[i]
-		fit.Used = append(fit.Used, i)
-		if err := f.check(s, p, &fit); err != nil {
+	if !slices.ContainsFunc(s.containers(), func(name string) bool { return s.imageProfile(f.Profiles, name) >= 0 }) {
+		if fit, err = f.sharedByName(s, leaveOut); err != nil || len(fit.Shared) > 0 {
 			return fit, err
 		}
-		c := p.Containers[0]
-		c.Name = name
-		s.noteImages(profile.Profile{Containers: []profile.Container{c}}, fit.note)
-		fit.add(fitted{c, p})
+	}
+	for _, name := range s.containers() {
+		if leaveOut(name) {
+			continue
+		}
+		if err := f.byImage(s, name, &fit); err != nil {
+			return fit, err
+		}
 	}
 	return fit, nil
+}
+
+// byImage adds the plan of a container by the profile of its image, if there is one.
+func (f Fitter) byImage(s Workload, container string, fit *Fitting) error {
+	var p profile.Profile
+	if i := s.imageProfile(f.Profiles, container); i >= 0 {
+		p = f.Profiles[i]
+		fit.Used = append(fit.Used, i)
+	} else {
+		i, err := f.sharedOfImage(s, container)
+		if i < 0 || err != nil {
+			return err
+		}
+		p = f.Shared[i]
+		fit.Shared = append(fit.Shared, i)
+	}
+	if err := f.check(s, p, fit); err != nil {
+		return err
+	}
+	c := p.Containers[0]
+	c.Name = container
+	s.noteImages(profile.Profile{Containers: []profile.Container{c}}, fit.note)
+	fit.add(fitted{c, p})
+	return nil
 }
 
 // byName returns the fitting by a profile of the workload's name. It is empty if there is
@@ -65,7 +91,7 @@ func (f Fitter) byName(s Workload, leaveOut func(container string) bool) (Fittin
 	var fit Fitting
 	var misfit error
 	for i, p := range f.Profiles {
-		if p.Name != s.Name() || ofImage(p) {
+		if p.Name != s.Name() || OfImage(p) {
 			continue
 		}
 		fit.Used = append(fit.Used, i)
@@ -93,9 +119,14 @@ func (f Fitter) check(s Workload, p profile.Profile, fit *Fitting) error {
 	return checkVerdict(s.File.Name, p, f.AcceptWeak, fit.note)
 }
 
-// VolumeNotes returns what someone has to know who seals the workloads of a file by
-// profiles of theirs.
-func (f Fitter) VolumeNotes(file manifest.File) []string { return volumeNotes(file, f.Profiles) }
+// VolumeNotes returns what someone has to know who seals a workload.
+func (f Fitting) VolumeNotes(s Workload) []string {
+	var notes []string
+	for _, one := range f.by {
+		notes = append(notes, s.volumeNotes(one.container)...)
+	}
+	return notes
+}
 
 // Unused returns an error for a profile that no workload used, of which there are a number
 // in the files, and one if the number is one.

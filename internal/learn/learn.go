@@ -51,7 +51,7 @@ func Learn(ctx context.Context, o Options, s Workload, earlier ...profile.Profil
 	if err != nil {
 		return Lesson{}, err
 	}
-	for _, e := range earlier {
+	for _, e := range slices.Concat(earlier, o.sharedLike(p)) {
 		if p, err = add(p, e, roots); err != nil {
 			return Lesson{}, err
 		}

@@ -42,7 +42,7 @@ func (f Fitting) Needs(s Workload) (map[string]policy.Need, error) {
 // has all writes.
 func (f fitted) wrote(dir string) (wrote, known bool) {
 	wrote, known = f.container.Wrote(dir)
-	return wrote, known || ofImage(f.profile)
+	return wrote, known || OfImage(f.profile)
 }
 
 // why returns the first writes for which a volume is.

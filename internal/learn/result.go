@@ -58,6 +58,15 @@ func (l LessonList) Save(name string) error {
 	return durable.WriteTarget(name, data, 0o644)
 }
 
+// SaveIn saves each profile in a file of a folder; see SaveIn.
+func (l LessonList) SaveIn(dir string, known []profile.Profile) (notes []string, err error) {
+	var profiles []profile.Profile
+	for _, item := range l.Items {
+		profiles = append(profiles, item.Profile)
+	}
+	return SaveIn(dir, profiles, known)
+}
+
 // Verdict returns Incomplete if a profile was not proven, something was not seen, or an
 // object with pods was passed over.
 func (l LessonList) Verdict() report.Verdict {

@@ -29,6 +29,7 @@ type Options struct {
 	Ready  time.Duration                    // a pod must get ready in; 90 s if zero
 	Disk   int64                            // bytes that a trial may write to its root file system; 4 GiB if zero
 	Say    func(format string, args ...any) // progress; may be nil
+	Shared []profile.Profile                // of a folder: those of the same images, commands and arguments are added to a new one
 
 	// Expect shows when all trials will have ended, as far as that can be estimated,
 	// and a detail of the current one; may be nil.

@@ -115,7 +115,7 @@ func (s *documentSealer) planAll(file manifest.File) {
 			s.err = err
 			return
 		}
-		s.notes, s.used = append(s.notes, fit.Notes...), append(s.used, fit.Used...)
+		s.notes, s.used, s.shared = append(s.notes, fit.Notes...), append(s.used, fit.Used...), append(s.shared, fit.Shared...)
 		if len(fit.Plans) == 0 {
 			continue
 		}
@@ -130,9 +130,7 @@ func (s *documentSealer) planAll(file manifest.File) {
 		for _, p := range fit.Plans {
 			s.planned[places[p.Container]] = true
 		}
-	}
-	if len(s.planned) > 0 {
-		s.notes = append(s.notes, s.Fitter.VolumeNotes(file)...)
+		s.notes = append(s.notes, fit.VolumeNotes(one)...)
 	}
 }
 

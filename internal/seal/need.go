@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/policy"
 )
@@ -13,7 +14,7 @@ type Needed struct {
 	Needs policy.Needs
 	Unfit manifest.Errors // profiles that are of a workload and must not be used for it
 	Notes []string
-	Used  []int // profiles
+	Used  []profile.Profile // that are of its workloads
 
 	Workloads []learn.Workload // with a profile or without
 }
@@ -48,7 +49,12 @@ func (s *documentSealer) need(fitter learn.Fitter, w learn.Workload, n *Needed) 
 	n.Workloads = append(n.Workloads, w)
 	places := placesOf(w.Object)
 	fit, err := fitter.Fit(w, func(container string) bool { return s.leave[places[container]] })
-	n.Used = append(n.Used, fit.Used...)
+	for _, i := range fit.Used {
+		n.Used = append(n.Used, fitter.Profiles[i])
+	}
+	for _, i := range fit.Shared {
+		n.Used = append(n.Used, fitter.Shared[i])
+	}
 	var needs map[string]policy.Need
 	if err == nil {
 		needs, err = fit.Needs(w)

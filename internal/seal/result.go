@@ -12,6 +12,7 @@ import (
 	udiff "github.com/aymanbagabas/go-udiff"
 
 	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/manifest/source"
 	"github.com/adamant-sh/adamant/internal/policy"
@@ -29,8 +30,10 @@ type Result struct {
 	NotUnderstood manifest.Errors
 	Notes         []string
 	Summary       Summary
+	Shared        []profile.Profile // of Fitter.Shared, that were used
 
 	used      map[int]bool // profiles
+	shared    map[int]bool // shared profiles
 	noted     map[string]bool
 	workloads int
 	first     learn.Workload
@@ -162,6 +165,9 @@ func (r *Result) add(d *manifest.Document, one sealed, stdin *recorder) {
 	}
 	for _, i := range one.used {
 		r.used[i] = true
+	}
+	for _, i := range one.shared {
+		r.shared[i] = true
 	}
 	if r.workloads == 0 && len(one.workloads) > 0 {
 		r.first = one.workloads[0]

@@ -46,7 +46,7 @@ func Files(ctx context.Context, paths []string, stdin io.Reader, opts Options) (
 		}
 		from = bytes.NewReader(in.data.Bytes()) // standard input was read to its end
 	}
-	r := &Result{used: map[int]bool{}, noted: map[string]bool{}}
+	r := &Result{used: map[int]bool{}, shared: map[int]bool{}, noted: map[string]bool{}}
 	count, err := source.EachAsWritten(ctx, paths, from, s.document, func(d *manifest.Document, one sealed) error {
 		if one.err != nil {
 			return one.err
@@ -58,6 +58,11 @@ func Files(ctx context.Context, paths []string, stdin io.Reader, opts Options) (
 		return nil, err
 	}
 	r.Summary.Files, r.Summary.Documents = count.Files, count.Documents
+	for i, p := range opts.Fitter.Shared {
+		if r.shared[i] {
+			r.Shared = append(r.Shared, p)
+		}
+	}
 	for i, p := range opts.Fitter.Profiles {
 		if !r.used[i] {
 			return nil, learn.Unused(p, text.Cut(filepath.Clean(paths[0]), 100), r.workloads, r.first)
@@ -99,6 +104,7 @@ type sealed struct {
 	excepted []Exception
 	toLearn  []ToLearn
 	used     []int // profiles
+	shared   []int // shared profiles
 
 	workloads        []learn.Workload // with a profile or without
 	pods             int

@@ -20,7 +20,8 @@ func (f Fitting) Needs(s Workload) (map[string]policy.Need, error) {
 		if err != nil {
 			return nil, err
 		}
-		need := policy.Need{Profile: Called(one.profile), Wrote: one.wrote}
+		need := policy.Need{Profile: Called(one.profile)}
+		need.Wrote, need.Unknown = one.wrote(s)
 		for _, m := range missing {
 			need.Missing = append(need.Missing, policy.NeededVolume{Path: m.MountPath, Why: one.why(m.MountPath)})
 		}
@@ -38,11 +39,18 @@ func (f Fitting) Needs(s Workload) (map[string]policy.Need, error) {
 	return needs, nil
 }
 
-// wrote is that of the container. The pod of an image has no volumes, so that its profile
-// has all writes.
-func (f fitted) wrote(dir string) (wrote, known bool) {
-	wrote, known = f.container.Wrote(dir)
-	return wrote, known || OfImage(f.profile)
+// wrote returns Container.Wrote, and why it may not know. The pod of an image has no volumes,
+// so that its profile has all writes, except those of another command or environment.
+func (f fitted) wrote(s Workload) (wrote func(dir string) (wrote, known bool), unknown string) {
+	if !OfImage(f.profile) {
+		return f.container.Wrote, "it does not tell which volumes the container had, and wrote to, when it was learned; learn it anew"
+	}
+	spec, _ := containerOf(s.Object.Template.Spec, f.container.Name)
+	asImage := len(spec.Command)+len(spec.Args)+len(spec.Env)+len(spec.EnvFrom) == 0
+	return func(dir string) (wrote, known bool) {
+		wrote, _ = f.container.Wrote(dir)
+		return wrote, wrote || asImage
+	}, "it is of the image, and the container has its own command or environment; learn the workload"
 }
 
 // why returns the first writes for which a volume is.

@@ -25,8 +25,9 @@ type Need struct {
 	Missing []NeededVolume // what sealing would add
 
 	// Wrote reports whether the container wrote at or below a directory, or tried to. known
-	// is false if the profile does not tell.
-	Wrote func(dir string) (wrote, known bool)
+	// is false if the profile does not tell, and Unknown is why.
+	Wrote   func(dir string) (wrote, known bool)
+	Unknown string
 
 	// Fills is set for a container that sealing added. It fills the volumes of others, and
 	// has none that it needs itself.
@@ -79,8 +80,8 @@ func superfluousVolume(c container, r *reporter) {
 		case known:
 			r.mount(m, "volume %s is writable at %s, where it writes nothing by %s", m.volume.name, m.path, c.need.Profile)
 		default:
-			r.note("%s, container %s: whether it needs volume %s at %s is not known, because %s does not tell which volumes it had, and wrote to, when it was learned: learn it anew",
-				r.object, c.name(), m.volume.name, m.path, c.need.Profile)
+			r.note("%s, container %s: whether it needs volume %s at %s is not known by %s: %s",
+				r.object, c.name(), m.volume.name, m.path, c.need.Profile, c.need.Unknown)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func parseNeed(text string) Need {
 		name, paths, _ := strings.Cut(field, "=")
 		lists[name] = strings.Split(paths, ",")
 	}
-	need := Need{Profile: "the profile in web.profile", Wrote: func(dir string) (wrote, known bool) {
+	need := Need{Profile: "the profile in web.profile", Unknown: "it is old", Wrote: func(dir string) (wrote, known bool) {
 		return slices.Contains(lists["wrote"], dir), !slices.Contains(lists["unknown"], dir)
 	}}
 	for _, path := range lists["missing"] {
@@ -86,7 +86,7 @@ func TestWithoutProfile(t *testing.T) {
 	}
 	checker.Needs = needsIn(&d)
 	r := checker.Check(&d)
-	want := []string{"Pod web, container c: whether it needs volume old at /old is not known, because the profile in web.profile does not tell which volumes it had, and wrote to, when it was learned: learn it anew"}
+	want := []string{"Pod web, container c: whether it needs volume old at /old is not known by the profile in web.profile: it is old"}
 	if diff := cmp.Diff(r.Notes, want); diff != "" || r.Profiled != 1 {
 		t.Errorf("%d containers have a profile, notes (-got +want):\n%s", r.Profiled, diff)
 	}

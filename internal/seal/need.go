@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/adamant-sh/adamant/internal/learn"
@@ -80,9 +81,12 @@ func (s *documentSealer) unfit(w learn.Workload, err error) manifest.FieldError 
 	o := &s.document.Objects[w.Object.ObjectIndex()]
 	v, _ := o.Value.Follow(at, manifest.Value{})
 	p := s.document.SourceOf(o, at, v)
+	hint := "learn it anew: adamant learn " + p.File
+	if ambiguous, ok := errors.AsType[*learn.AmbiguousImageError](err); ok {
+		hint = ambiguous.Mend()
+	}
 	return manifest.FieldError{
 		File: p.File, Line: p.Line, Column: p.Column, Path: at,
-		Detail: fmt.Sprintf("its volumes were not compared with its profile: %v", err),
-		Hint:   "learn it anew: adamant learn " + p.File,
+		Detail: fmt.Sprintf("its volumes were not compared with its profile: %v", err), Hint: hint,
 	}
 }

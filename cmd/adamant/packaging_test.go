@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,5 +75,31 @@ func TestPreCommitHook(t *testing.T) {
 	}
 	if len(hooks) == 0 {
 		t.Error("no hooks")
+	}
+}
+
+// TestHelmPlugin checks that the plugin of Helm 4 runs a command that there is, on standard
+// input.
+func TestHelmPlugin(t *testing.T) {
+	var plugin struct {
+		Type          string
+		RuntimeConfig struct {
+			PlatformCommand []struct {
+				Command string
+				Args    []string
+			}
+		}
+	}
+	readYAML(t, "packaging/helm/adamant/plugin.yaml", &plugin)
+	commands := plugin.RuntimeConfig.PlatformCommand
+	if plugin.Type != "postrenderer/v1" || len(commands) != 1 || commands[0].Command != "adamant" {
+		t.Fatalf("got %+v", plugin)
+	}
+	cmd, rest, err := newRootCommand(&app{}).Find(commands[0].Args)
+	if err == nil {
+		err = cmd.ParseFlags(rest)
+	}
+	if err != nil || cmd.Name() != "seal" || !slices.Equal(cmd.Flags().Args(), []string{"-"}) {
+		t.Errorf("%q: %v, %v", commands[0].Args, err, cmd.Flags().Args())
 	}
 }

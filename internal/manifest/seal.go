@@ -243,7 +243,7 @@ func (m MountPlan) check() error {
 // covered reports whether a container has a mount at or above a path.
 func covered(c *corev1.Container, at string) bool {
 	for _, m := range c.VolumeMounts {
-		mount := slash.Clean(m.MountPath)
+		mount := slash.Clean("/" + m.MountPath) // a kubelet makes it absolute
 		if mount == at || strings.HasPrefix(at, strings.TrimSuffix(mount, "/")+"/") {
 			return true
 		}

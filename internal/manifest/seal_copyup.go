@@ -99,10 +99,12 @@ func (s *sealer) copyUp(step copyUpStep) error {
 		mounts = append(mounts, Fields{{"name", s.installed(step, who)}, {"mountPath", toolRoot}, {"readOnly", true}})
 	}
 	for _, p := range step.volumes {
+		own := []string{p.argument()}
 		if step.form == OwnImage {
-			args = append(args, p.script(who.root)...)
-		} else {
-			args = append(args, p.argument())
+			own = p.script(who.root)
+		}
+		for _, a := range own {
+			args = append(args, strings.ReplaceAll(a, "$", "$$")) // a kubelet takes $$ for $, and $(NAME) for a variable
 		}
 		mounts = append(mounts, Fields{{"name", p.volume}, {"mountPath", volumeRoot + p.MountPath}})
 	}

@@ -3,11 +3,13 @@ package manifest
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // seal applies the sealing of a plan to the first workload of a file.
@@ -94,5 +96,32 @@ func onlyAdded(t *testing.T, before, after string) {
 	}
 	if lost > 4 {
 		t.Errorf("%d lines of the input are changed", lost)
+	}
+}
+
+// TestCopyUpKeepsDollars checks that a path with a reference to a variable is copied as it is:
+// a kubelet expands those in a command, and nowhere else.
+func TestCopyUpKeepsDollars(t *testing.T) {
+	f, err := Parse("pod.yaml", []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: i}]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range CopyUpForms() {
+		ops, err := Sealing(f.Workloads()[0], []ContainerPlan{{Container: "a", UID: new(uint32), Mounts: []MountPlan{{MountPath: "/data/$(X)$$", CopyUp: true}}}}, SealOptions{Form: form, Image: CopyUpImage})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed, err := f.Edited(ops...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inits := sealed.Workloads()[0].Template.Spec.InitContainers
+		init := inits[len(inits)-1]
+		if command := strings.Join(init.Command, " "); !strings.Contains(command, "/data/$$(X)$$$$") || strings.Contains(command, "/$(X)") {
+			t.Errorf("%s: got the command %q", form, init.Command)
+		}
+		if !slices.ContainsFunc(init.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/volumes/data/$(X)$$" }) {
+			t.Errorf("%s: got the mounts %v", form, init.VolumeMounts)
+		}
 	}
 }

@@ -132,6 +132,9 @@ func (a *app) sealedContainers(f policyFlags) ([]admission.Sealed, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(containers) == 0 {
+			return nil, fmt.Errorf("%s: the profile has no container", p.File)
+		}
 		for _, c := range containers {
 			one := sealedContainer(c, f.anyDigest)
 			if len(one.Digests)+len(one.References) == 0 {
@@ -150,7 +153,7 @@ func sealedContainer(c learn.Alone, anyDigest bool) admission.Sealed {
 	if d := c.Container.Digest; d != "" {
 		s.Digests = append(s.Digests, d)
 	}
-	if _, d, pinned := strings.Cut(c.Container.Image, "@"); pinned && !slices.Contains(s.Digests, d) {
+	if _, d, pinned := strings.Cut(c.Container.Image, "@"); pinned && d != "" && !slices.Contains(s.Digests, d) {
 		s.Digests = append(s.Digests, d)
 	}
 	if anyDigest {
@@ -193,9 +196,12 @@ func (a *app) writeStatic(dir, at string, opts admission.Options) error {
 			return err
 		}
 	}
+	if !filepath.IsAbs(at) {
+		return usagef("--at: %q is not an absolute path", at)
+	}
 	files, err := admission.StaticFiles(at, opts)
 	if err != nil {
-		return usageError{fmt.Errorf("--at: %w", err)}
+		return err
 	}
 	for _, f := range files {
 		name := filepath.Join(dir, filepath.FromSlash(f.Name))
@@ -206,6 +212,14 @@ func (a *app) writeStatic(dir, at string, opts admission.Options) error {
 			return err
 		}
 		fmt.Fprintln(a.out, name)
+	}
+	for _, name := range []string{"validating", "mutating"} {
+		name += "/adamant.yaml"
+		isWritten := slices.ContainsFunc(files, func(f admission.File) bool { return f.Name == name })
+		old := filepath.Join(dir, filepath.FromSlash(name))
+		if _, err := os.Lstat(old); err == nil && !isWritten {
+			a.note(old + " is of an earlier run, and not in the new admission.yaml: remove it, and its entry where an API server has it")
+		}
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func podName(reference string) string {
 func LoadProfiles(paths []string) ([]profile.Profile, error) {
 	var out []profile.Profile
 	for _, p := range paths {
-		data, err := os.ReadFile(p)
+		data, err := source.ReadRegular(p, profile.MaxFile)
 		if err != nil {
 			return nil, err
 		}

@@ -82,6 +82,14 @@ const windowsCEL = `variables.spec.?os.?name.orValue('') == 'windows' ||
     e.key in ['kubernetes.io/os', 'beta.kubernetes.io/os'] && e.operator == 'In' &&
     e.values.all(v, v == 'windows'))))`
 
+// WindowsCEL returns a condition for pods of Windows. spec is an expression for the pod's spec.
+func WindowsCEL(spec string) string { return strings.ReplaceAll(windowsCEL, "variables.spec", spec) }
+
+// HostProcessCEL returns a condition for a container c that is a process of a Windows host.
+func HostProcessCEL(spec string) string {
+	return strings.ReplaceAll(hostProcessCEL, "variables.spec", spec)
+}
+
 // hostProcessCEL is isHostProcess of c.
 const hostProcessCEL = `c.?securityContext.?windowsOptions.?hostProcess.orValue(
   variables.spec.?securityContext.?windowsOptions.?hostProcess.orValue(false))`

@@ -124,6 +124,10 @@ func sealsOne(t *testing.T, server *api) {
 	}
 	body := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"automountServiceAccountToken": false, "containers": [
 		{"name": "a", "image": "` + pinned + `", "securityContext": {"allowPrivilegeEscalation": false}}]}}`
+	windows := strings.Replace(body, `"containers"`, `"os": {"name": "windows"}, "containers"`, 1)
+	if data, err := server.call(t.Context(), http.MethodPost, namespace+"pods?dryRun=All", []byte(windows)); err != nil || strings.Contains(string(data), "adamant-") {
+		t.Errorf("a pod of Windows: got %v, %s", err, data)
+	}
 	_, err := server.call(t.Context(), http.MethodPost, namespace+"pods?dryRun=All", []byte(body))
 	if err == nil || !strings.Contains(err.Error(), "unbounded-volume") || !strings.Contains(err.Error(), "volume adamant-") || strings.Contains(err.Error(), "root-not-read-only") {
 		t.Errorf("got %v, want a refusal of the added volume only", err)

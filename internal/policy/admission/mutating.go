@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,8 @@ var MutatingLimits = []string{
 	"These policies seal containers by their profiles when pods are created, except:",
 	"- Of several containers of one image in a pod only the first is sealed. Init containers are not.",
 	"- Where an init container fills volumes, pods that set another user than the image does are not changed, and neither are pods that forbid root if it takes root.",
-	"- A volume that a pod has at a path, or above it, stays as it is.",
+	"- A volume that a pod has at a path, or above it, stays as it is. A container that has one at a path with .. is not changed.",
+	"- Pods of Windows are not changed.",
 	"What they leave as it is, the policy of root-not-read-only refuses: adamant policy --rules root-not-read-only.",
 }
 
@@ -63,6 +65,11 @@ func mutating(s Sealed, opts Options) ([]Object, error) {
 	if len(s.Digests)+len(s.References) == 0 {
 		return nil, errors.New("neither a digest nor a reference of the image")
 	}
+	for _, d := range s.Digests {
+		if !digestPattern.MatchString(d) {
+			return nil, fmt.Errorf("%q is no digest of an image: want sha256: and 64 hexadecimal digits", d)
+		}
+	}
 	if len(s.Pod.Containers) != 1 || len(s.Pod.InitContainers) > 1 {
 		return nil, fmt.Errorf("want a pod with one container and at most one that fills volumes, have %d and %d", len(s.Pod.Containers), len(s.Pod.InitContainers))
 	}
@@ -85,6 +92,8 @@ func mutating(s Sealed, opts Options) ([]Object, error) {
 		{apiVersion, "MutatingAdmissionPolicyBinding", meta, binding},
 	}, nil
 }
+
+var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // ProfileLabel is a label of mutating policies and their bindings: the container that they
 // seal.
@@ -155,7 +164,7 @@ func (m *mutation) fill(one *mutationMount, volume string) error {
 	}
 	one.filled = &init.VolumeMounts[at]
 	for rest := init.Command[min(fillHead, len(init.Command)):]; len(rest) >= fillArguments; rest = rest[fillArguments:] {
-		if strings.HasPrefix(rest[1], one.filled.MountPath+"/") {
+		if strings.HasPrefix(strings.ReplaceAll(rest[1], "$$", "$"), one.filled.MountPath+"/") {
 			one.arguments = rest[:fillArguments]
 			return nil
 		}
@@ -163,8 +172,8 @@ func (m *mutation) fill(one *mutationMount, volume string) error {
 	return fmt.Errorf("nothing fills volume %s", volume)
 }
 
-// matches returns a condition on a container: it is one that is meant, and its user can fill
-// the volumes.
+// matches returns a condition on a container c: it is one that is meant, is no process of a
+// Windows host, has no mount whose path CEL cannot resolve, and its user can fill the volumes.
 func (s Sealed) matches(c string) string {
 	var images []string
 	for _, d := range s.Digests {
@@ -178,6 +187,8 @@ func (s Sealed) matches(c string) string {
 		all = append(all, c+".name == "+quote(s.Container),
 			c+".?command.orValue([]) == "+list(s.Command.Command), c+".?args.orValue([]) == "+list(s.Command.Args))
 	}
+	all = append(all, "!("+policy.HostProcessCEL("object.spec")+")",
+		"!"+c+".?volumeMounts.orValue([]).exists(m, m.mountPath.matches(r'(^|/)\\.\\.(/|$)'))")
 	return strings.Join(append(all, s.userMatches(c)...), " &&\n")
 }
 
@@ -207,7 +218,10 @@ func (m *mutation) policy() mutatingSpec {
 		FailurePolicy:      "Fail", // what could not be sealed must not run
 		ReinvocationPolicy: "IfNeeded",
 		MatchConstraints:   matchConstraints{ResourceRules: []resourceRule{{[]string{""}, []string{"v1"}, []string{"CREATE"}, []string{"pods"}}}},
-		MatchConditions:    []condition{{"has-the-container", "object.spec.containers.exists(c,\n" + indent(m.matches("c")) + ")"}},
+		MatchConditions: []condition{
+			{"runs-on-linux", "!(" + policy.WindowsCEL("object.spec") + ")"},
+			{"has-the-container", "object.spec.containers.exists(c,\n" + indent(m.matches("c")) + ")"},
+		},
 		Variables: []variable{
 			{"container", "object.spec.containers.filter(c,\n" + indent(m.matches("c")) + ")[0]"},
 			{"mounted", "variables.container.?volumeMounts.orValue([]).map(m,\n  " + policy.CleanCEL("('/' + m.mountPath)") + ")"},

@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+const digest0 = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
 // sealedPod has a volume that is filled, and one that is not.
 func sealedPod() corev1.PodSpec {
 	root, limit := int64(0), resource.MustParse("1Gi")
@@ -34,7 +36,7 @@ func sealedPod() corev1.PodSpec {
 // API server evaluate it.
 func TestMutating(t *testing.T) {
 	uid := uint32(7)
-	s := Sealed{Digests: []string{"sha256:0"}, References: []string{"i:1"}, Container: "a", Command: &Command{Command: []string{"run"}}, UID: &uid, Pod: sealedPod()}
+	s := Sealed{Digests: []string{digest0}, References: []string{"i:1"}, Container: "a", Command: &Command{Command: []string{"run"}}, UID: &uid, Pod: sealedPod()}
 	objects, err := MutatingPolicies(Options{Sealed: []Sealed{s}})
 	if err != nil || len(objects) != 2 {
 		t.Fatalf("got %v, %v", objects, err)
@@ -55,8 +57,8 @@ func TestMutating(t *testing.T) {
 	if *p.Spec.FailurePolicy != v1.Fail {
 		t.Errorf("got the failure policy %s", *p.Spec.FailurePolicy)
 	}
-	match, patch := p.Spec.MatchConditions[0].Expression, p.Spec.Mutations[0].JSONPatch.Expression+p.Spec.Mutations[1].ApplyConfiguration.Expression
-	for _, want := range []string{`c.image.endsWith("@sha256:0") || c.image in ["i:1"]`, `c.name == "a"`, `.orValue([]) == ["run"]`, `.orValue([]) == []`, "in [-1, 7]", "runAsNonRoot"} {
+	match, patch := p.Spec.MatchConditions[1].Expression, p.Spec.Mutations[0].JSONPatch.Expression+p.Spec.Mutations[1].ApplyConfiguration.Expression
+	for _, want := range []string{`c.image.endsWith("@` + digest0 + `") || c.image in ["i:1"]`, `c.name == "a"`, `.orValue([]) == ["run"]`, `.orValue([]) == []`, "in [-1, 7]", "runAsNonRoot"} {
 		if !strings.Contains(match, want) {
 			t.Errorf("the condition has no %s:\n%s", want, match)
 		}
@@ -73,12 +75,13 @@ func TestMutating(t *testing.T) {
 func TestMutatingRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Sealed){
 		"no image":        func(s *Sealed) { s.Digests = nil },
+		"no digest":       func(s *Sealed) { s.Digests = append(s.Digests, "sha256:zz") },
 		"no container":    func(s *Sealed) { s.Pod.Containers = nil },
 		"a claim":         func(s *Sealed) { s.Pod.Volumes = s.Pod.Volumes[:1] },
 		"nothing fills":   func(s *Sealed) { s.Pod.InitContainers[0].Command = s.Pod.InitContainers[0].Command[:3] },
 		"another command": func(s *Sealed) { s.Pod.InitContainers[0].Command[5] = "/other" },
 	} {
-		s := Sealed{Digests: []string{"sha256:0"}, Container: "a", Pod: sealedPod()}
+		s := Sealed{Digests: []string{digest0}, Container: "a", Pod: sealedPod()}
 		change(&s)
 		if objects, err := MutatingPolicies(Options{Sealed: []Sealed{s}}); err == nil || !strings.Contains(err.Error(), "container a: ") {
 			t.Errorf("%s: got %v, %v", name, objects, err)
@@ -87,7 +90,7 @@ func TestMutatingRefuses(t *testing.T) {
 }
 
 func TestTwoProfilesOfOneContainer(t *testing.T) {
-	s := Sealed{Digests: []string{"sha256:0"}, Container: "a", Pod: sealedPod()}
+	s := Sealed{Digests: []string{digest0}, Container: "a", Pod: sealedPod()}
 	if _, err := MutatingPolicies(Options{Sealed: []Sealed{s, s}}); err == nil || !strings.Contains(err.Error(), "two profiles") {
 		t.Errorf("got %v", err)
 	}
@@ -97,12 +100,12 @@ func TestTwoProfilesOfOneContainer(t *testing.T) {
 func TestNamesOfPolicies(t *testing.T) {
 	seen := map[string]string{}
 	for name, s := range map[string]Sealed{
-		"a digest":      {Digests: []string{"sha256:0"}, Container: "a", Pod: sealedPod()},
-		"another":       {Digests: []string{"sha256:1"}, Container: "a", Pod: sealedPod()},
-		"a command":     {Digests: []string{"sha256:0"}, Container: "a", Command: &Command{Command: []string{"run"}}, Pod: sealedPod()},
-		"arguments":     {Digests: []string{"sha256:0"}, Container: "a", Command: &Command{Args: []string{"run"}}, Pod: sealedPod()},
-		"a long name":   {Digests: []string{"sha256:0"}, Container: strings.Repeat("a", 63), Pod: sealedPod()},
-		"any container": {Digests: []string{"sha256:0"}, References: []string{"i"}, Container: "a", Pod: sealedPod()},
+		"a digest":      {Digests: []string{digest0}, Container: "a", Pod: sealedPod()},
+		"another":       {Digests: []string{strings.Replace(digest0, "0", "1", 1)}, Container: "a", Pod: sealedPod()},
+		"a command":     {Digests: []string{digest0}, Container: "a", Command: &Command{Command: []string{"run"}}, Pod: sealedPod()},
+		"arguments":     {Digests: []string{digest0}, Container: "a", Command: &Command{Args: []string{"run"}}, Pod: sealedPod()},
+		"a long name":   {Digests: []string{digest0}, Container: strings.Repeat("a", 63), Pod: sealedPod()},
+		"any container": {Digests: []string{digest0}, References: []string{"i"}, Container: "a", Pod: sealedPod()},
 	} {
 		objects, err := MutatingPolicies(Options{Sealed: []Sealed{s}})
 		if err != nil {

@@ -60,6 +60,10 @@ func (s *documentSealer) pinOne(pins []pin, f imageField, finding policy.Finding
 		s.leaveUnpinned(f, text.Cut(finding.Message, maxAnswer), "remove the digest, and seal again")
 		return pins
 	}
+	if s.pinner.renamed[nameOf(f.reference)] {
+		s.leaveUnpinned(f, "image "+f.shown()+" is not pinned: a kustomization gives it another name", "set newTag there, so that its digest is written there, too")
+		return pins
+	}
 	reference, refused := s.pinner.pin(f)
 	if refused != nil {
 		s.leaveUnpinned(f, "image "+f.shown()+" is not pinned: "+refused.why, refused.hint)

@@ -85,5 +85,14 @@ func exceptedPaths(r policy.Result) map[fieldPath]bool {
 	return excepted
 }
 
+// nameOf returns a reference without its tag and digest, as kustomize compares it.
+func nameOf(reference string) string {
+	reference, _, _ = strings.Cut(reference, "@")
+	if colon := strings.LastIndexByte(reference, ':'); colon > strings.LastIndexByte(reference, '/') {
+		reference = reference[:colon]
+	}
+	return reference
+}
+
 // hasDigest reports whether a reference has a digest, which may be invalid.
 func hasDigest(reference string) bool { return strings.Contains(reference, "@") }

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -17,19 +18,45 @@ func kustomizedImages(d *manifest.Document) []imageField {
 	var all []imageField
 	for i := range d.Objects {
 		for k, entry := range d.Objects[i].Value.Get("images").Items() {
-			name, tag := entry.Get("newName"), entry.Get("newTag")
-			if !name.IsSet() {
-				name = entry.Get("name")
-			}
-			if !tag.IsSet() || entry.Get("digest").IsSet() {
+			// Kustomize takes an empty field for a missing one.
+			name, tag := cmp.Or(entry.Get("newName").Scalar(), entry.Get("name").Scalar()), entry.Get("newTag")
+			if tag.Scalar() == "" || entry.Get("digest").Scalar() != "" {
 				continue
 			}
 			all = append(all, imageField{
-				object: i, path: fmt.Sprintf("images[%d].digest", k), value: tag, in: entry, reference: name.Scalar() + ":" + tag.Scalar(),
+				object: i, path: fmt.Sprintf("images[%d].digest", k), value: tag, in: entry, reference: name + ":" + tag.Scalar(),
 			})
 		}
 	}
 	return all
+}
+
+// renamedImages returns the names of images to which a kustomization gives another name
+// without a tag or digest. The digests of their tags would be those of the old name.
+func renamedImages(d *manifest.Document) []string {
+	if !source.IsKustomization(d.File) {
+		return nil
+	}
+	var names []string
+	for i := range d.Objects {
+		for _, entry := range d.Objects[i].Value.Get("images").Items() {
+			if entry.Get("newName").Scalar() != "" && entry.Get("newTag").Scalar() == "" && entry.Get("digest").Scalar() == "" {
+				names = append(names, entry.Get("name").Scalar())
+			}
+		}
+	}
+	return names
+}
+
+// patch names the images of a patch of an overlay, which are not edited.
+func (s sealer) patch(d *manifest.Document) sealed {
+	one := documentSealer{sealer: s, document: d}
+	for _, f := range imageFields(d) {
+		if f.reference != "" && !hasDigest(f.reference) {
+			one.leaveUnpinned(f, "image "+f.shown()+" is not pinned: it is in a patch of an overlay", "write its digest there, or under images in the kustomization")
+		}
+	}
+	return one.sealed
 }
 
 // kustomization pins the images of a kustomization for the platforms in use: which pods get

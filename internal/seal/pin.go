@@ -37,6 +37,7 @@ type pinner struct {
 	images   policy.Checker // with the rule image-not-pinned
 	policies policy.Checker // with the rule pull-policy
 	resolved map[string]resolution
+	renamed  map[string]bool // names of images; see renamedImages
 }
 
 type resolution struct {
@@ -50,7 +51,7 @@ func newPinner(p *Pinning, today string) *pinner {
 		return nil
 	}
 	own := &pinner{
-		Pinning: *p, resolved: map[string]resolution{},
+		Pinning: *p, resolved: map[string]resolution{}, renamed: map[string]bool{},
 		images:   policy.Checker{Rules: only(policy.ImageNotPinned), Today: today},
 		policies: policy.Checker{Rules: only(policy.PullPolicy), Today: today},
 	}
@@ -63,6 +64,7 @@ func newPinner(p *Pinning, today string) *pinner {
 // A lookup is the references of a document that have to be resolved.
 type lookup struct {
 	references []string
+	renamed    []string
 	err        error
 }
 
@@ -72,6 +74,9 @@ func (s sealer) resolveAll(ctx context.Context, paths []string, stdin io.Reader)
 	var all []string
 	known := map[string]bool{}
 	_, err := source.EachAsWritten(ctx, paths, stdin, s.lookup, func(_ *manifest.Document, l lookup) error {
+		for _, name := range l.renamed {
+			s.pinner.renamed[name] = true
+		}
 		for _, reference := range l.references {
 			if !known[reference] && len(all) < maxImages {
 				known[reference], all = true, append(all, reference)
@@ -88,7 +93,7 @@ func (s sealer) resolveAll(ctx context.Context, paths []string, stdin io.Reader)
 // lookup returns the references of a document's images, except of those with an exception.
 func (s sealer) lookup(d *manifest.Document) lookup {
 	if d.PatchOf != "" || !d.HasPods() {
-		return lookup{references: references(kustomizedImages(d))}
+		return lookup{references: references(kustomizedImages(d)), renamed: renamedImages(d)}
 	}
 	configs, err := s.configsOf(d)
 	if err != nil {

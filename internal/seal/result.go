@@ -153,6 +153,7 @@ func (r *Result) add(d *manifest.Document, one sealed, stdin *recorder) {
 	}
 	if d.PatchOf != "" {
 		r.Summary.Patches++
+		r.NotPinned = append(r.NotPinned, one.notPinned...)
 		return
 	}
 	r.NotUnderstood, r.NotPinned = append(r.NotUnderstood, d.NotUnderstood...), append(r.NotPinned, one.notPinned...)

@@ -116,6 +116,9 @@ func (s sealer) document(d *manifest.Document) sealed {
 	if d.PatchOf == "" && s.pinner != nil && len(kustomizedImages(d)) > 0 {
 		return s.kustomization(d)
 	}
+	if d.PatchOf != "" && s.pinner != nil {
+		return s.patch(d)
+	}
 	if d.PatchOf != "" || !d.HasPods() {
 		return sealed{}
 	}

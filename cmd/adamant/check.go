@@ -94,6 +94,9 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 				return usageError{err}
 			}
 			checker := policy.Checker{Rules: rules, Today: time.Now().UTC().Format(time.DateOnly), Edits: report.Format(a.output) == report.FormatSARIF}
+			if cmd.Flags().Changed("profiles") && profiles.folder == "" {
+				return usagef("--profiles: the name of the folder is empty")
+			}
 			if err := profiles.open(&in, rules, checker.Today); err != nil {
 				return err
 			}

@@ -151,6 +151,8 @@ func (f *sealFlags) check(cmd *cobra.Command, paths []string) error {
 		return usagef("--copy-up %q: want own-image, image-volume or installed-tool", f.form)
 	case f.learn && (len(f.profiles) > 0 || f.folder != ""):
 		return usagef("--learn and --profile or --profiles: choose one")
+	case cmd.Flags().Changed("profiles") && f.folder == "":
+		return usagef("--profiles: the name of the folder is empty")
 	case f.folder != "" && len(f.choices.Claims) > 0:
 		return usagef("--profiles and --claim: name the profile of the claim's workload with --profile")
 	case len(f.choices.Claims) > 0 && len(f.profiles) == 0 && !f.learn:

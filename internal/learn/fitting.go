@@ -52,6 +52,9 @@ func (f Fitter) Fit(s Workload, leaveOut func(container string) bool) (Fitting, 
 	}
 	for _, name := range s.containers() {
 		if leaveOut(name) {
+			if i := s.imageProfile(f.Profiles, name); i >= 0 {
+				fit.Used = append(fit.Used, i) // it is of the workload, which does not need it
+			}
 			continue
 		}
 		if err := f.byImage(s, name, &fit); err != nil {
@@ -117,6 +120,27 @@ func (f *Fitting) note(text string) { f.Notes = append(f.Notes, text) }
 // check refuses a profile that was not proven.
 func (f Fitter) check(s Workload, p profile.Profile, fit *Fitting) error {
 	return checkVerdict(s.File.Name, p, f.AcceptWeak, fit.note)
+}
+
+// MayBeOf returns the profiles that may be of a workload of which only its name, such as
+// "Pod/web", and the images of its containers are known.
+func (f Fitter) MayBeOf(name string, images []string) (fit Fitting) {
+	mayBe := func(p profile.Profile) bool {
+		return p.Name == name || slices.ContainsFunc(p.Containers, func(c profile.Container) bool {
+			return slices.ContainsFunc(images, func(image string) bool { return sameImage(c, image) })
+		})
+	}
+	for i, p := range f.Profiles {
+		if mayBe(p) {
+			fit.Used = append(fit.Used, i)
+		}
+	}
+	for i, p := range f.Shared {
+		if mayBe(p) {
+			fit.Shared = append(fit.Shared, i)
+		}
+	}
+	return fit
 }
 
 // VolumeNotes returns what someone has to know who seals a workload.

@@ -105,7 +105,13 @@ func (s *documentSealer) placeOf(f policy.Finding) place {
 
 // planAll seals the containers that have a profile.
 func (s *documentSealer) planAll(file manifest.File) {
-	shaped, _ := file.Shaped() // one that cannot be decoded has no profile
+	shaped, errs := file.Shaped()
+	unknown, fit := s.undecoded(s.Fitter, shaped, errs)
+	s.used, s.shared = append(s.used, fit.Used...), append(s.shared, fit.Shared...)
+	for _, e := range unknown {
+		e.Detail = "not sealed by a profile: " + e.Detail
+		s.left = append(s.left, e)
+	}
 	for _, w := range shaped {
 		one := learn.Workload{File: file, Object: w}
 		s.workloads = append(s.workloads, one)

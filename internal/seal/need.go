@@ -38,11 +38,61 @@ func Needs(d *manifest.Document, fitter learn.Fitter, today string, configs ...*
 	for _, f := range (policy.Checker{Rules: only(policy.RootNotReadOnly), Today: today}).Check(d, configs...).Ignored {
 		s.leave[s.placeOf(f.Finding)] = true
 	}
-	shaped, _ := file.Shaped() // one that cannot be decoded has no profile
+	shaped, errs := file.Shaped()
+	unknown, fit := s.undecoded(fitter, shaped, errs)
+	n.use(fitter, fit)
+	for _, e := range unknown {
+		e.Detail = "its volumes were not compared with a profile: " + e.Detail
+		n.Unfit = append(n.Unfit, e)
+	}
 	for _, w := range shaped {
 		s.need(fitter, learn.Workload{File: file, Object: w}, &n)
 	}
 	return n
+}
+
+// use notes the profiles of a workload.
+func (n *Needed) use(fitter learn.Fitter, fit learn.Fitting) {
+	for _, i := range fit.Used {
+		n.Used = append(n.Used, fitter.Profiles[i])
+	}
+	for _, i := range fit.Shared {
+		n.Used = append(n.Used, fitter.Shared[i])
+	}
+}
+
+// undecoded returns the errors of the pods that could not be decoded if a profile may be of
+// one of them, and those profiles. Without one, nothing is known to be left out.
+func (s *documentSealer) undecoded(fitter learn.Fitter, shaped []manifest.Workload, errs manifest.Errors) (manifest.Errors, learn.Fitting) {
+	var fit learn.Fitting
+	var first manifest.Place
+	decoded := map[int]int{} // pods by object
+	for _, w := range shaped {
+		decoded[w.ObjectIndex()]++
+	}
+	images := map[int][]string{}
+	for _, f := range imageFields(s.document) {
+		images[f.object] = append(images[f.object], f.value.Scalar())
+	}
+	for i := range s.document.Objects {
+		o := &s.document.Objects[i]
+		if len(errs) > 0 && decoded[i] < len(o.Pods) || decoded[i] == 0 && len(o.Pods) > 0 {
+			first = s.document.PlaceOf(o.Value)
+			more := fitter.MayBeOf(o.Kind+"/"+o.Name, images[i])
+			fit.Used, fit.Shared = append(fit.Used, more.Used...), append(fit.Shared, more.Shared...)
+		}
+	}
+	if len(fit.Used)+len(fit.Shared) == 0 {
+		return nil, fit
+	}
+	if len(errs) == 0 {
+		return manifest.Errors{{File: first.File, Line: first.Line, Column: first.Column, Detail: "its pod cannot be decoded", Hint: "quote names such as n, y, on and off, which are booleans"}}, fit
+	}
+	var all manifest.Errors
+	for _, e := range errs {
+		all = append(all, s.document.InFile(e))
+	}
+	return all, fit
 }
 
 // need adds what the containers of a workload need.
@@ -50,12 +100,7 @@ func (s *documentSealer) need(fitter learn.Fitter, w learn.Workload, n *Needed) 
 	n.Workloads = append(n.Workloads, w)
 	places := placesOf(w.Object)
 	fit, err := fitter.Fit(w, func(container string) bool { return s.leave[places[container]] })
-	for _, i := range fit.Used {
-		n.Used = append(n.Used, fitter.Profiles[i])
-	}
-	for _, i := range fit.Shared {
-		n.Used = append(n.Used, fitter.Shared[i])
-	}
+	n.use(fitter, fit)
 	var needs map[string]policy.Need
 	if err == nil {
 		needs, err = fit.Needs(w)

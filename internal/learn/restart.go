@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -224,6 +225,10 @@ func (o Options) killOne(ctx context.Context, p *pod.Pod, w *watch, t *trial, na
 	}
 	t.Kills[name]++
 	if !w.waitReady(wait, times+1) {
+		if crashed, err := endedByItself(ctx, p, &before); err != nil || crashed {
+			t.Kills[name]--
+			return "", cmp.Or(err, errEnded)
+		}
 		return o.notBack(ctx, p, w, t, name)
 	}
 	if isReadOnly(p.Spec().Spec, name) {
@@ -232,6 +237,22 @@ func (o Options) killOne(ctx context.Context, p *pod.Pod, w *watch, t *trial, na
 	left, err := leftovers(ctx, p, &before)
 	t.Left[name] = append(t.Left[name], left...)
 	return "", err
+}
+
+// endedByItself reports whether a container that was killed had ended before: the load made
+// it crash, and the kill came before that was noticed.
+func endedByItself(ctx context.Context, p *pod.Pod, before *pod.Container) (bool, error) {
+	if ctx.Err() != nil {
+		return false, nil // the caller finds out why
+	}
+	if err := p.Refresh(ctx); err != nil {
+		return false, err
+	}
+	c, err := p.Container(before.Name)
+	if err != nil {
+		return false, err
+	}
+	return c.ID == before.ID && c.State == pod.Exited && c.ExitCode != pod.KilledCode, nil
 }
 
 // notBack returns why a pod did not become ready after a kill, or "" if it has

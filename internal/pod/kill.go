@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killedCode is the exit code of a process that SIGKILL ended.
-const killedCode = 128 + int32(unix.SIGKILL)
+// KilledCode is the exit code of a process that SIGKILL ended.
+const KilledCode = 128 + int32(unix.SIGKILL)
 
 // Kill kills the main process of a container with SIGKILL, as the kernel does when
 // memory runs out. If this process supervises the pod, the container is restarted
@@ -48,5 +48,5 @@ func (p *Pod) Kill(ctx context.Context, container string) error {
 // was killed. Init containers that are no sidecars are not: they have ended.
 func (p *Pod) RestartsKilled(c *Container) bool {
 	spec, ok := p.rec.Spec.Container(c.Name)
-	return ok && (!c.Init || c.Sidecar) && restarts(&p.rec.Spec, spec, killedCode)
+	return ok && (!c.Init || c.Sidecar) && restarts(&p.rec.Spec, spec, KilledCode)
 }

@@ -317,6 +317,7 @@ func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container, 
 			end.err = cmp.Or(failed, end.err)
 		}
 		_, killed := w.e.killed.LoadAndDelete(last.id)
+		killed = killed && !endedByItself(end)
 		if end != nil && !killed {
 			rec = w.recordCrash(ctr, rec, *end)
 		}
@@ -331,6 +332,12 @@ func (w *worker) superviseContainer(ctx context.Context, ctr *corev1.Container, 
 			return w.stoppingError(err)
 		}
 	}
+}
+
+// endedByItself reports whether a container that was killed had ended before.
+func endedByItself(end *ending) bool {
+	var exit *ExitError
+	return end != nil && errors.As(end.err, &exit) && exit.ExitCode != KilledCode
 }
 
 // watchUntilEnd watches an attempt until it has ended. The result is nil if the

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -116,6 +117,25 @@ func TestSuperviseKill(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if diff := cmp.Diff(r.reasons, []string{"Started", "Started"}); diff != "" {
+		t.Errorf("events (-got +want):\n%s", diff)
+	}
+}
+
+// A container that has crashed when Kill kills it is restarted as after a crash.
+func TestSuperviseCrashBeforeKill(t *testing.T) {
+	e := openTest(t)
+	p := create(t, e, testPod(t))
+	c := p.Containers[0]
+	var r recorder
+	supervise(t, p, &r)
+	e.killed.Store(c.ID, struct{}{}) // as Kill does before its signal, which is too late
+	if err := unix.Kill(c.PID, unix.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	await(t, r.seen, func(s string) bool { return s == "Started main" })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if diff := cmp.Diff(r.reasons, []string{"BackOff", "Started"}); diff != "" {
 		t.Errorf("events (-got +want):\n%s", diff)
 	}
 }

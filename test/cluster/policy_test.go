@@ -124,7 +124,8 @@ func sealsOne(t *testing.T, server *api) {
 	}
 	body := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"automountServiceAccountToken": false, "containers": [
 		{"name": "a", "image": "` + pinned + `", "securityContext": {"allowPrivilegeEscalation": false}}]}}`
-	windows := strings.Replace(body, `"containers"`, `"os": {"name": "windows"}, "containers"`, 1)
+	windows := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"automountServiceAccountToken": false, "os": {"name": "windows"}, "containers": [
+		{"name": "a", "image": "` + pinned + `"}]}}`
 	if data, err := server.call(t.Context(), http.MethodPost, namespace+"pods?dryRun=All", []byte(windows)); err != nil || strings.Contains(string(data), "adamant-") {
 		t.Errorf("a pod of Windows: got %v, %s", err, data)
 	}

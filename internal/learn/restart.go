@@ -218,6 +218,10 @@ func (o Options) killOne(ctx context.Context, p *pod.Pod, w *watch, t *trial, na
 	t.Earlier[name] += strings.Join(p.LastLines(name, keptLines), "\n") + "\n"
 	times, _ := w.readyTimes()
 	if err := p.Kill(ctx, name); err != nil {
+		clock.Sleep(w.ctx, restartPatience) // a container that the load has made crash is noticed soon
+		if errors.Is(context.Cause(w.ctx), errEnded) {
+			return "", errEnded
+		}
 		if w.ctx.Err() == nil {
 			t.Weak = append(t.Weak, fmt.Sprintf("container %s was not killed, so its restart is not proven: %v", name, err))
 		}
@@ -225,7 +229,7 @@ func (o Options) killOne(ctx context.Context, p *pod.Pod, w *watch, t *trial, na
 	}
 	t.Kills[name]++
 	if !w.waitReady(wait, times+1) {
-		if crashed, err := endedByItself(ctx, p, &before); err != nil || crashed {
+		if crashed, err := endedByItself(ctx, w, p, &before); err != nil || crashed {
 			t.Kills[name]--
 			return "", cmp.Or(err, errEnded)
 		}
@@ -239,9 +243,10 @@ func (o Options) killOne(ctx context.Context, p *pod.Pod, w *watch, t *trial, na
 	return "", err
 }
 
-// endedByItself reports whether a container that was killed had ended before: the load made
-// it crash, and the kill came before that was noticed.
-func endedByItself(ctx context.Context, p *pod.Pod, before *pod.Container) (bool, error) {
+// endedByItself reports whether a container that was to be killed had ended before: the load
+// made it crash, and the kill came before that was noticed. It waits until the watch has
+// noticed.
+func endedByItself(ctx context.Context, w *watch, p *pod.Pod, before *pod.Container) (bool, error) {
 	if ctx.Err() != nil {
 		return false, nil // the caller finds out why
 	}
@@ -252,7 +257,11 @@ func endedByItself(ctx context.Context, p *pod.Pod, before *pod.Container) (bool
 	if err != nil {
 		return false, err
 	}
-	return c.ID == before.ID && c.State == pod.Exited && c.ExitCode != pod.KilledCode, nil
+	if c.ID != before.ID || c.State != pod.Exited || c.ExitCode == pod.KilledCode {
+		return false, nil
+	}
+	clock.Sleep(w.ctx, restartPatience)
+	return w.ctx.Err() != nil, nil
 }
 
 // notBack returns why a pod did not become ready after a kill, or "" if it has

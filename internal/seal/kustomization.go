@@ -9,42 +9,43 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest/source"
 )
 
-// kustomizedImages returns the images to which a kustomization gives a tag. The digest of one
-// is a field of its entry, beside the tag, and takes the place of any in the resources.
-func kustomizedImages(d *manifest.Document) []imageField {
+// imageEntries calls f for each entry of images in a kustomization, with the index of its
+// object and its path. Kustomize treats an empty field as missing.
+func imageEntries(d *manifest.Document, f func(object int, path string, entry manifest.Value)) {
 	if !source.IsKustomization(d.File) {
-		return nil
+		return
 	}
-	var all []imageField
 	for i := range d.Objects {
 		for k, entry := range d.Objects[i].Value.Get("images").Items() {
-			// Kustomize takes an empty field for a missing one.
-			name, tag := cmp.Or(entry.Get("newName").Scalar(), entry.Get("name").Scalar()), entry.Get("newTag")
-			if tag.Scalar() == "" || entry.Get("digest").Scalar() != "" {
-				continue
+			if entry.Get("digest").Scalar() == "" {
+				f(i, fmt.Sprintf("images[%d]", k), entry)
 			}
-			all = append(all, imageField{
-				object: i, path: fmt.Sprintf("images[%d].digest", k), value: tag, in: entry, reference: name + ":" + tag.Scalar(),
-			})
 		}
 	}
+}
+
+// kustomizedImages returns the images to which a kustomization gives a tag. The digest of one
+// is a field of its entry, and replaces any in the resources.
+func kustomizedImages(d *manifest.Document) []imageField {
+	var all []imageField
+	imageEntries(d, func(object int, path string, entry manifest.Value) {
+		if tag := entry.Get("newTag"); tag.Scalar() != "" {
+			name := cmp.Or(entry.Get("newName").Scalar(), entry.Get("name").Scalar())
+			all = append(all, imageField{object: object, path: path + ".digest", value: tag, in: entry, reference: name + ":" + tag.Scalar()})
+		}
+	})
 	return all
 }
 
 // renamedImages returns the names of images to which a kustomization gives another name
-// without a tag or digest. The digests of their tags would be those of the old name.
+// without a tag. The digests of their tags would be those of the old name.
 func renamedImages(d *manifest.Document) []string {
-	if !source.IsKustomization(d.File) {
-		return nil
-	}
 	var names []string
-	for i := range d.Objects {
-		for _, entry := range d.Objects[i].Value.Get("images").Items() {
-			if entry.Get("newName").Scalar() != "" && entry.Get("newTag").Scalar() == "" && entry.Get("digest").Scalar() == "" {
-				names = append(names, entry.Get("name").Scalar())
-			}
+	imageEntries(d, func(_ int, _ string, entry manifest.Value) {
+		if entry.Get("newName").Scalar() != "" && entry.Get("newTag").Scalar() == "" {
+			names = append(names, entry.Get("name").Scalar())
 		}
-	}
+	})
 	return names
 }
 

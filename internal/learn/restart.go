@@ -229,7 +229,7 @@ func (o Options) killOne(ctx context.Context, p *pod.Pod, w *watch, t *trial, na
 	}
 	t.Kills[name]++
 	if !w.waitReady(wait, times+1) {
-		if crashed, err := endedByItself(ctx, w, p, &before); err != nil || crashed {
+		if crashed, err := endedByItself(ctx, p, &before); err != nil || crashed {
 			t.Kills[name]--
 			return "", cmp.Or(err, errEnded)
 		}
@@ -243,12 +243,11 @@ func (o Options) killOne(ctx context.Context, p *pod.Pod, w *watch, t *trial, na
 	return "", err
 }
 
-// endedByItself reports whether a container that was to be killed had ended before: the load
-// made it crash, and the kill came before that was noticed. It waits until the watch has
-// noticed.
-func endedByItself(ctx context.Context, w *watch, p *pod.Pod, before *pod.Container) (bool, error) {
+// endedByItself reports whether a container that was killed had ended before: the load made
+// it crash, and the kill came before the crash was noticed.
+func endedByItself(ctx context.Context, p *pod.Pod, before *pod.Container) (bool, error) {
 	if ctx.Err() != nil {
-		return false, nil // the caller finds out why
+		return false, nil // the caller returns the reason
 	}
 	if err := p.Refresh(ctx); err != nil {
 		return false, err
@@ -257,11 +256,7 @@ func endedByItself(ctx context.Context, w *watch, p *pod.Pod, before *pod.Contai
 	if err != nil {
 		return false, err
 	}
-	if c.ID != before.ID || c.State != pod.Exited || c.ExitCode == pod.KilledCode {
-		return false, nil
-	}
-	clock.Sleep(w.ctx, restartPatience)
-	return w.ctx.Err() != nil, nil
+	return c.ID == before.ID && c.State == pod.Exited && c.ExitCode != pod.KilledCode, nil
 }
 
 // notBack returns why a pod did not become ready after a kill, or "" if it has

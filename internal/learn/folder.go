@@ -165,8 +165,8 @@ func saveIn(dir string, p profile.Profile, known []profile.Profile) (note string
 	return note, durable.WriteFile(name, data, 0o644)
 }
 
-// loadOne reads the profile that is to be replaced by another one. It returns nil if there
-// is none.
+// loadOne reads the profile that another one will replace, or returns nil if the file does not
+// exist.
 func loadOne(name string, by profile.Profile) (*profile.Profile, error) {
 	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -74,7 +74,7 @@ func TestSaveIn(t *testing.T) {
 		t.Errorf("the file is %s", name)
 	}
 
-	// One that knows what is there replaces it.
+	// A profile to which the saved one was added replaces it.
 	save(t, dir, savable("a/one:1", oneDigest, "/tmp"), known...)
 	if got := volumesAt(t, dir)[name]; !cmp.Equal(got, []string{"/tmp"}) {
 		t.Errorf("got %v, want it replaced", got)
@@ -125,7 +125,8 @@ func TestSaveInAtOnce(t *testing.T) {
 	}
 }
 
-// TestSaveInRefuses checks what is not saved, and that what is there stays as it is.
+// TestSaveInRefuses checks that SaveIn refuses profiles and folders that are not valid, and
+// does not change the folder then.
 func TestSaveInRefuses(t *testing.T) {
 	dir := t.TempDir()
 	good := savable("a/one:1", oneDigest, "/run")
@@ -162,7 +163,8 @@ func TestSaveInRefuses(t *testing.T) {
 	}
 }
 
-// TestLoadFolder checks what is read of a folder, and its limits.
+// TestLoadFolder checks which files of a folder are read, and the limits of their number and
+// size.
 func TestLoadFolder(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) {

@@ -58,7 +58,7 @@ func (l LessonList) Save(name string) error {
 	return durable.WriteTarget(name, data, 0o644)
 }
 
-// SaveIn saves each profile in a file of a folder; see SaveIn.
+// SaveIn saves the profiles in a folder, as the function SaveIn does.
 func (l LessonList) SaveIn(dir string, known []profile.Profile) (notes []string, err error) {
 	var profiles []profile.Profile
 	for _, item := range l.Items {

@@ -61,10 +61,9 @@ func (f Fitter) sharedOfImage(s Workload, container string) (int, error) {
 	})
 }
 
-// best returns the index of a shared profile that fits the workload, or a container of it by
-// its image, or -1: of several, the first one
-// with the best verdict. It is an error if they are of different images, because it is
-// not known which of them the cluster runs.
+// best returns the index of the shared profile that fits and has the best verdict, or -1. If
+// container is empty, the profiles are of the workload, otherwise of the container's image.
+// Profiles of different images are an error, because it is unknown which the cluster runs.
 func (f Fitter) best(s Workload, container string, fits func(profile.Profile) bool) (int, error) {
 	found := -1
 	for i, p := range f.Shared {
@@ -85,8 +84,8 @@ func (f Fitter) best(s Workload, container string, fits func(profile.Profile) bo
 	return found, nil
 }
 
-// sameDigests returns an error if two profiles that fit the workload, or a container of it,
-// are of different images.
+// sameDigests returns an error if two profiles of the workload or of the container's image
+// have different digests.
 func (s Workload) sameDigests(container string, a, b profile.Profile) error {
 	for _, c := range a.Containers {
 		i := slices.IndexFunc(b.Containers, func(other profile.Container) bool { return other.Name == c.Name || container != "" })
@@ -100,7 +99,7 @@ func (s Workload) sameDigests(container string, a, b profile.Profile) error {
 	return nil
 }
 
-// rank orders profiles by what was proven of them, the best first.
+// rank returns the position of a profile's verdict, from proven to unproven and unsolved.
 func rank(p profile.Profile) int {
 	if len(p.Unsolved()) > 0 {
 		return 4

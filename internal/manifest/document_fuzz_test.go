@@ -20,9 +20,9 @@ const pinnedImage = "registry.example/fuzz:1@sha256:0123456789abcdef0123456789ab
 // maxFuzzedContainers bounds the containers of a document that are edited.
 const maxFuzzedContainers = 8
 
-// FuzzDocumentEdit checks that editing the documents of a file changes what is meant and
-// nothing else: by the meaning that the documents have in kubectl, whose parser is another
-// one, and by the bytes that are replaced. A second time nothing is changed.
+// FuzzDocumentEdit edits the documents of a file. Only the edited field may change when
+// kubectl's parser, which is another one, reads the result, and only the bytes of the
+// replacements may differ. A second edit must change nothing.
 func FuzzDocumentEdit(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) { checkDocumentEdit(t, data) })
@@ -151,7 +151,7 @@ func (g generator) container(indent string) string {
 // A chunkDocument is a chunk with its document.
 type chunkDocument struct {
 	Chunk
-	*Document // nil if there are several in the chunk, or none
+	*Document // nil unless the chunk has exactly one
 }
 
 func chunksOf(t *testing.T, data []byte) []chunkDocument {

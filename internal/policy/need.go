@@ -29,8 +29,8 @@ type Need struct {
 	Wrote   func(dir string) (wrote, known bool)
 	Unknown string
 
-	// Fills is set for a container that sealing added. It fills the volumes of others, and
-	// has none that it needs itself.
+	// Fills is set for a container that sealing added. It fills the volumes of others and
+	// needs no volume itself.
 	Fills bool
 }
 

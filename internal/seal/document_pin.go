@@ -146,7 +146,7 @@ func (s *documentSealer) finish(pins []pin) {
 // an image takes as long as reading the document.
 const editBudget = 64 << 20
 
-// editable returns the pins that can be made, of which err is the error of some.
+// editable returns the pins that can be edited. err is the error of editing all of them.
 func (s *documentSealer) editable(pins []pin, err error) []pin {
 	if s.document.Size() > editBudget/len(pins) {
 		s.leaveAll(pins, err)

@@ -13,9 +13,9 @@ const (
 	maxPlatforms = 64
 )
 
-// platformsOf returns the platforms of the nodes that a pod can run on: of those in use the
-// ones that it allows, and those that it demands beside them. It is none if it allows none of
-// those in use and names no other, or more than an image could have.
+// platformsOf returns the platforms that a pod's image must have: those in use that the pod
+// allows, and those that the pod demands. It returns nil if the pod allows no platform in use
+// and demands no other, or demands more than maxPlatforms.
 func platformsOf(pod manifest.Value, inUse []image.Platform) []image.Platform {
 	var all []image.Platform
 	for _, d := range demandsOf(pod) {
@@ -62,7 +62,7 @@ func (v values) named(otherwise string) []string {
 	return nil
 }
 
-// demandsOf returns the alternatives of a pod, of which any one is enough.
+// demandsOf returns the alternatives of a pod's scheduling. A node has to meet one of them.
 func demandsOf(pod manifest.Value) []demand {
 	var base demand
 	if os := pod.Get("os", "name").Text(); os != "" {

@@ -462,7 +462,7 @@ func debugPod(t *testing.T, path string) {
 }
 
 // largePod checks that the cost of the policies stays within the API server's limits for a
-// pod that is larger than any that one finds: an expression beyond them would refuse it.
+// pod that is larger than usual ones: the server refuses a pod if an expression exceeds them.
 func largePod(t *testing.T) {
 	deployment := goodDeployment(t)
 	pod := specOf(deployment)

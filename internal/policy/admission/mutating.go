@@ -30,8 +30,8 @@ type Sealed struct {
 // A Command is what a container starts, as in its manifest.
 type Command struct{ Command, Args []string }
 
-// MutatingLimits are what mutating policies do not do, a sentence each, after a line that says
-// what they are.
+// MutatingLimits lists what mutating policies do not seal, one sentence each. The first line
+// introduces the policies.
 var MutatingLimits = []string{
 	"These policies seal containers by their profiles when pods are created, except:",
 	"- Of several containers of one image in a pod only the first is sealed. Init containers are not.",
@@ -145,8 +145,9 @@ func (m *mutation) addMounts() error {
 
 const maxLabel = 63 // bytes of a DNS label, the name of a volume
 
-// The command of a container that fills volumes: sh -c SCRIPT NAME, and for each volume as
-// many arguments, of which the second is a path in the volume; see manifest.OwnImage.
+// The command of a container that fills volumes is sh -c SCRIPT NAME, followed by
+// fillArguments arguments for each volume. The second of them is a path in the volume. See
+// manifest.OwnImage.
 const (
 	fillHead      = 4
 	fillArguments = 5
@@ -172,8 +173,9 @@ func (m *mutation) fill(one *mutationMount, volume string) error {
 	return fmt.Errorf("nothing fills volume %s", volume)
 }
 
-// matches returns a condition on a container c: it is one that is meant, is no process of a
-// Windows host, has no mount whose path CEL cannot resolve, and its user can fill the volumes.
+// matches returns a condition on a container c. It holds if s describes the container, the
+// container is not a Windows host process, CEL can resolve the paths of its mounts, and its
+// user can fill the volumes.
 func (s Sealed) matches(c string) string {
 	var images []string
 	for _, d := range s.Digests {

@@ -13,7 +13,7 @@ import (
 
 const digest0 = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
-// sealedPod has a volume that is filled, and one that is not.
+// sealedPod returns a pod with two volumes. An init container fills the first one.
 func sealedPod() corev1.PodSpec {
 	root, limit := int64(0), resource.MustParse("1Gi")
 	return corev1.PodSpec{

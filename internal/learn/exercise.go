@@ -42,13 +42,14 @@ func (o Options) load(ctx context.Context, p *pod.Pod, traceDir string, t *trial
 		return ctx.Err()
 	}
 	if ended != nil && !t.lost() {
-		t.Healthy, t.Failure = false, ended.Error()
 		if err := p.Refresh(ctx); err != nil {
 			return err
 		}
+		failure := ended.Error()
 		if why := t.stayedUp(p); why != nil {
-			t.Failure += ": " + why.Error()
+			failure += ": " + why.Error()
 		}
+		t.fell(ctx, p, failure)
 	}
 	// The load failed because the watch ended it, and the reason is in t.
 	if cut {
@@ -403,9 +404,12 @@ func declaredPorts(spec corev1.PodSpec, container string) []int32 {
 	return out
 }
 
+// quiet returns how long nothing must happen after the load.
+func (o Options) quiet() time.Duration { return orElse(o.Load.Quiet, defaultQuiet) }
+
 // settle waits until the pod has written nothing new for a while.
 func (o Options) settle(ctx context.Context, traceDir string, t *trial) error {
-	quiet, began := orElse(o.Load.Quiet, defaultQuiet), time.Now()
+	quiet, began := o.quiet(), time.Now()
 	known, since := -1, time.Now()
 	for time.Since(began) < maxWait {
 		if err := clock.Sleep(ctx, min(pollTraces, quiet)); err != nil {

@@ -282,7 +282,7 @@ func TestHostileFails(t *testing.T) {
 			t.Parallel()
 			o := hostileOptions(t, e)
 			if c.name == "never ready" {
-				o.Ready = 4 * time.Second
+				o.Ready = 12 * time.Second
 			}
 			_, err := Learn(t.Context(), o, parseWorkload(t, c.manifest))
 			if !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), c.want) {

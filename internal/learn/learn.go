@@ -139,8 +139,12 @@ func (o Options) reference(ctx context.Context, s Workload) (trial, containerRoo
 	if err != nil {
 		return trial{}, nil, err
 	}
-	if cut := truncated(ref.Traces); cut != "" {
-		return trial{}, nil, fmt.Errorf("%s: the trace of container %s was cut short%s; learn it once more", s.Name(), cut, whyCut(ref.Traces))
+	seen := ref.Traces
+	if !ref.Healthy {
+		seen = slices.DeleteFunc(slices.Clone(seen), neverRan) // its failure says more
+	}
+	if cut := truncated(seen); cut != "" {
+		return trial{}, nil, fmt.Errorf("%s: the trace of container %s was cut short%s; learn it once more", s.Name(), cut, whyCut(seen))
 	}
 	if !ref.passed() && ref.Healthy {
 		return trial{}, nil, fmt.Errorf("%s: %w: %s", s.Name(), ErrLoad, ref.trouble())

@@ -286,6 +286,9 @@ func (o Options) afterRestart(ctx context.Context, members []member, w *watch, t
 	p := members[0].Pod
 	if r.Failure == "" {
 		r.Outcomes = o.roundAgain(w.ctx, members, t)
+		if len(r.Outcomes) == 0 {
+			clock.Sleep(w.ctx, o.quiet()) // it may end soon after its start
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -367,6 +370,19 @@ func (t trial) asBefore(round []Outcome) bool {
 		}
 	}
 	return true
+}
+
+// fell records that the pod did not stay up, and why. A container that ends after the
+// restart of an idle pod, which no load follows, did not start again.
+func (t *trial) fell(ctx context.Context, p *pod.Pod, why string) {
+	if last := len(t.Restarts) - 1; last >= 0 && t.Restarts[last].When == idle && p.Evicted == "" {
+		if c := t.crashed(p); c != "" {
+			r := &t.Restarts[last]
+			r.Container, r.Failure, r.Kept = c, why, kept(ctx, p, c)
+			return
+		}
+	}
+	t.Healthy, t.Failure = false, why
 }
 
 // crashed returns the container that ended other than by a kill, or "".

@@ -90,25 +90,28 @@ func TestVerdicts(t *testing.T) {
 		verdict         profile.Verdict
 		says            string // in the summary
 		mounts          []string
+		quiet           time.Duration // 1 s if zero
 	}{
 		{"a stale file of a process number", `command: [bash, -c, "[ -e /run/app.pid ] && { echo already running; exit 1; }; echo $$ > /run/app.pid; sleep infinity & wait"]`,
-			profile.Unproven, "a writable root is new: /run/app.pid", []string{"/run"}},
+			profile.Unproven, "a writable root is new: /run/app.pid", []string{"/run"}, 0},
+		{"a stale file that it finds late", `command: [bash, -c, "[ -e /run/app.pid ] && { sleep 2; exit 1; }; echo $$ > /run/app.pid; sleep infinity & wait"]`,
+			profile.Unproven, "after it was killed idle, container app does not start again", []string{"/run"}, 4 * time.Second},
 		{"content that it moves away", `command: [bash, -c, "mv /etc/skel/.profile /etc/skel/used && exec sleep infinity"]`,
-			profile.Unproven, "a writable root is new: /etc/skel/used", []string{"/etc/skel"}},
+			profile.Unproven, "a writable root is new: /etc/skel/used", []string{"/etc/skel"}, 0},
 		{"it waits for a database", `command: [bash, -c, "until (exec 3<>/dev/tcp/127.0.0.1/5432) 2>/dev/null; do echo waiting for db; sleep 0.2; done; exec sleep infinity"]`,
-			profile.Weak, "container app: waiting for db; it was not exercised", nil},
+			profile.Weak, "container app: waiting for db; it was not exercised", nil, 0},
 		{"it is exercised and writes nothing", `command: [python3, -m, http.server, "8000"], ports: [{containerPort: 8000}]`,
-			profile.Proven, "proven: healthy", nil},
+			profile.Proven, "proven: healthy", nil, 0},
 		{"it recovers its data for longer than a start takes", `command: [sh, -c, "[ -e /srv/data ] && sleep 12; touch /srv/data; exec python3 -m http.server 8000"], ports: [{containerPort: 8000}]`,
-			profile.Proven, "proven: healthy", []string{"/srv"}},
+			profile.Proven, "proven: healthy", []string{"/srv"}, 0},
 		{"it writes long after its stop signal", `command: [sh, -c, "trap 'sleep 11; echo s > /srv/state; exit 0' TERM; while :; do sleep 0.2; done"], readinessProbe: {exec: {command: ["true"]}}`,
-			profile.Proven, "proven: healthy", []string{"/srv"}},
+			profile.Proven, "proven: healthy", []string{"/srv"}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := parseWorkload(t, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: verdict}, spec: {containers: [{name: app, image: %q, %s}]}}`,
 				appimage.Reference("odd"), tc.container))
-			l, err := Learn(t.Context(), Options{Engine: e, Load: Load{Quiet: time.Second}, Say: t.Logf}, s)
+			l, err := Learn(t.Context(), Options{Engine: e, Load: Load{Quiet: orElse(tc.quiet, time.Second)}, Say: t.Logf}, s)
 			if err != nil {
 				t.Fatal(err)
 			}

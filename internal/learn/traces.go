@@ -152,6 +152,10 @@ func truncated(traces []trace.Trace) string {
 	return traces[i].Container
 }
 
+// neverRan reports whether a trace was cut short only because its container was removed
+// before it ran.
+func neverRan(t trace.Trace) bool { return slices.Contains(t.Weak, observe.NotSeen) }
+
 // whyCut returns the reason of the first incomplete trace, for an error message. A
 // tracer that was killed left none.
 func whyCut(traces []trace.Trace) string {

@@ -203,7 +203,7 @@ func (o Options) end(ctx context.Context, p *pod.Pod, t *trial, grace int64) err
 	}
 	if t.Healthy && !t.lost() {
 		if err := t.stayedUp(p); err != nil {
-			t.Healthy, t.Failure = false, err.Error()
+			t.fell(ctx, p, err.Error())
 		}
 	}
 	if p.Phase == pod.Succeeded {

@@ -213,6 +213,10 @@ func (t *tracer) begin(pid int) {
 	}
 }
 
+// NotSeen is noted in the trace of a container that was created, and whose program was not
+// executed or not recognized.
+const NotSeen = "the container's program was not seen"
+
 // missed returns why nothing was recorded of a container that was created,
 // because an empty trace would otherwise pass as proof that nothing was
 // written.
@@ -221,7 +225,7 @@ func (t *tracer) missed() error {
 		return nil
 	}
 	if t.view == nil && t.blind == nil {
-		return errors.New("the container's program was not seen")
+		return errors.New(NotSeen)
 	}
 	return t.blind
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +31,7 @@ type sealFlags struct {
 	choices  learn.Choices
 	config   string
 
-	learn, write, diff                     bool
+	learn, write, diff, patch              bool
 	anyDigest, acceptWeak, acceptUnlearned bool
 	form, image                            string
 
@@ -80,6 +82,11 @@ of the container. --claim PATH=NAME keeps data that should outlive the pod on a
 PersistentVolumeClaim, which NAME:SIZE adds to the file; with it a folder is sealed
 without those below, and all workloads need a profile.
 
+With --patch the paths are folders with a kustomization. What it renders to is sealed by a
+strategic-merge patch, adamant-seal.yaml, which it then applies; the resources stay as they
+are for whoever else uses them. With the patch the kustomization renders to exactly what
+sealing makes of its objects, or the object is named and left.
+
 With --pin each image also gets its digest: NAME:TAG becomes NAME:TAG@sha256:DIGEST, with
 the digest of the index, which has the images of all platforms. Entries with a tag under
 images in a kustomization.yaml get it, too. An image that its registry does not have for
@@ -91,6 +98,7 @@ login or podman login.`,
   adamant seal web.yaml --profile web.profile > sealed.yaml
   adamant seal web.yaml --profile web.profile --diff
   adamant seal deploy/ --profiles profiles/ -w
+  adamant seal overlays/prod --patch --profiles profiles/ -w
   helm template chart/ | adamant seal - --accept-unlearned
   adamant seal web.yaml --learn --exercise-http :8080/ -w
   adamant seal shop.yaml --learn --exercise-http deploy/web=:8080/ -w
@@ -137,6 +145,7 @@ func (f *sealFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.choices.Claims, "claim", nil, "use a PersistentVolumeClaim for a volume: PATH=NAME, or PATH=NAME:SIZE to add it to the file; may be repeated")
 	flags.BoolVar(&f.pin, "pin", false, "pin each image by the digest that its registry has for it")
 	flags.StringArrayVar(&f.platforms, "platform", nil, "platform that a pinned image must have, beside those that its pod demands: OS/ARCH or OS/ARCH/VARIANT; may be repeated (default linux/amd64)")
+	flags.BoolVar(&f.patch, "patch", false, "seal what the kustomizations in folders render to, by a strategic-merge patch in each")
 	flags.BoolVar(&f.diff, "diff", false, "print what changes instead of the result")
 }
 
@@ -147,6 +156,10 @@ func (f *sealFlags) check(cmd *cobra.Command, paths []string) error {
 		return usagef("--write and --diff: choose one")
 	case f.write && slices.Contains(paths, "-"):
 		return usagef("--write needs a file, not standard input")
+	case f.patch && slices.Contains(paths, "-"):
+		return usagef("--patch needs a folder with a kustomization, not standard input")
+	case f.patch && (f.learn || f.pin || len(f.choices.Claims) > 0):
+		return usagef("--patch with --learn, --pin or --claim: learn first, and pin with adamant seal FOLDER --pin")
 	case f.form != "" && !slices.Contains(manifest.CopyUpForms(), manifest.CopyUpForm(f.form)):
 		return usagef("--copy-up %q: want own-image, image-volume or installed-tool", f.form)
 	case f.learn && (len(f.profiles) > 0 || f.folder != ""):
@@ -225,10 +238,16 @@ func (a *app) sealRepository(ctx context.Context, paths []string, f sealFlags) e
 	if err != nil {
 		return err
 	}
-	result, err := seal.Files(ctx, paths, a.in, seal.Options{
+	opts := seal.Options{
 		Fitter: fitter, CopyUp: f.copyUp(), Pin: pin,
 		Today: time.Now().UTC().Format(time.DateOnly), Configs: configs.of,
-	})
+	}
+	var result *seal.Result
+	if f.patch {
+		result, err = seal.Overlays(ctx, paths, opts)
+	} else {
+		result, err = seal.Files(ctx, paths, a.in, opts)
+	}
 	if err != nil {
 		return err
 	}
@@ -270,7 +289,9 @@ func (a *app) printResult(result *seal.Result, f sealFlags) error {
 		}
 		_, sealed, err := file.Content()
 		if err == nil && f.write {
-			err = durable.Rewrite(file.Name, sealed)
+			if err = durable.Rewrite(file.Name, sealed); errors.Is(err, fs.ErrNotExist) {
+				err = durable.WriteFile(file.Name, sealed, 0o644)
+			}
 		}
 		if err != nil {
 			return err

@@ -59,6 +59,11 @@ func SetField(object int, fieldPath string, value any) Op {
 	return Op{Action: Set, Path: fieldPath, Value: value, object: object}
 }
 
+// AppendItem returns an op that appends an item to a list of one of the document's objects.
+func AppendItem(object int, fieldPath string, item any) Op {
+	return Op{Action: Append, Path: fieldPath, Value: item, object: object}
+}
+
 // ObjectIndex returns the index of the workload's object in its file.
 func (w Workload) ObjectIndex() int { return w.index }
 

@@ -81,6 +81,9 @@ func (s *documentSealer) refuse(err error) {
 		list = manifest.Errors{{File: s.document.File, Line: s.document.Line, Detail: err.Error()}}
 	}
 	for _, e := range list {
+		if s.document.RenderedBy != "" {
+			e.Line, e.Column = 0, 0
+		}
 		e.Detail = "not sealed: " + e.Detail
 		s.left = append(s.left, e)
 	}
@@ -126,7 +129,7 @@ func (s *documentSealer) planAll(file manifest.File) {
 			continue
 		}
 		opts := s.CopyUp
-		opts.Note = func(e manifest.FieldError) { s.notes = append(s.notes, s.document.InFile(e).Error()) }
+		opts.Note = func(e manifest.FieldError) { s.notes = append(s.notes, s.inDocument(e).Error()) }
 		ops, err := manifest.Sealing(w, fit.Plans, opts)
 		if err != nil {
 			s.err = s.inFile(err)
@@ -144,9 +147,19 @@ func (s *documentSealer) planAll(file manifest.File) {
 func (s *documentSealer) inFile(err error) error {
 	var e manifest.FieldError
 	if errors.As(err, &e) {
-		return s.document.InFile(e)
+		return s.inDocument(e)
 	}
 	return err
+}
+
+// inDocument returns an error or note with the line in the file. Lines of a rendered document
+// are none of a file.
+func (s *documentSealer) inDocument(e manifest.FieldError) manifest.FieldError {
+	if s.document.RenderedBy != "" {
+		e.Line, e.Column = 0, 0
+		return e
+	}
+	return s.document.InFile(e)
 }
 
 // placesOf returns the places of a workload's containers by their names.
@@ -176,7 +189,11 @@ func (s *documentSealer) setAll(findings []policy.Finding) {
 		if !known {
 			i = len(s.toLearn)
 			learns[pod] = i
-			s.toLearn = append(s.toLearn, ToLearn{Place: Place{File: f.Place.File, Line: s.document.PlaceOf(s.document.Objects[at.object].Value).Line}, Object: name(f.Object), kind: f.Object.Kind})
+			o := &s.document.Objects[at.object]
+			s.toLearn = append(s.toLearn, ToLearn{
+				Place:  Place{File: f.Place.File, Line: s.document.SourceOf(o, "", o.Value).Line},
+				Object: name(f.Object), kind: f.Object.Kind, renderedBy: s.document.RenderedBy,
+			})
 		}
 		s.toLearn[i].add(f.Container, s.containers[at].Get("image").Text())
 	}

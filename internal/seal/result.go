@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,6 +38,10 @@ type Result struct {
 	noted     map[string]bool
 	workloads int
 	first     learn.Workload
+}
+
+func newResult() *Result {
+	return &Result{used: map[int]bool{}, shared: map[int]bool{}, noted: map[string]bool{}}
 }
 
 // A Summary counts what was read and sealed.
@@ -86,8 +91,9 @@ type ToLearn struct {
 	Containers []string `json:"containers"`
 	Command    string   `json:"command"` // that learns it
 
-	kind   string
-	images []string
+	kind       string
+	renderedBy string // see manifest.Document
+	images     []string
 }
 
 func (t *ToLearn) add(container, image string) {
@@ -112,6 +118,9 @@ var runnable = []string{"Pod", "Deployment", "StatefulSet", "DaemonSet", "Replic
 // command returns the command that learns the pod: from its manifest, or, if that cannot be
 // run, from its images.
 func (t ToLearn) command() string {
+	if t.renderedBy != "" {
+		return fmt.Sprintf("kubectl kustomize %s | adamant learn - --save %s", quote(t.renderedBy), quote(filepath.Join(t.renderedBy, "adamant.profile")))
+	}
 	if slices.Contains(runnable, t.kind) && t.File != source.StdinName {
 		name := strings.TrimSuffix(t.File, filepath.Ext(t.File)) + ".profile"
 		return fmt.Sprintf("adamant learn %s --save %s", quote(t.File), quote(name))
@@ -156,6 +165,11 @@ func (r *Result) add(d *manifest.Document, one sealed, stdin *recorder) {
 		r.NotPinned = append(r.NotPinned, one.notPinned...)
 		return
 	}
+	r.addDocument(d, one)
+}
+
+// addDocument adds what is known of a document, without its file.
+func (r *Result) addDocument(d *manifest.Document, one sealed) {
 	r.NotUnderstood, r.NotPinned = append(r.NotUnderstood, d.NotUnderstood...), append(r.NotPinned, one.notPinned...)
 	r.Left, r.Excepted, r.ToLearn = append(r.Left, one.left...), append(r.Excepted, one.excepted...), append(r.ToLearn, one.toLearn...)
 	for _, note := range one.notes {
@@ -242,11 +256,13 @@ const MaxContent = 512 << 20
 type File struct {
 	Name  string
 	edits []manifest.Edit
+	whole []byte // its new content, if it is not edited; it need not exist
+	isNew bool   // whole is another content than it has
 	stdin *recorder
 }
 
 // Changes reports whether sealing changes the file.
-func (f File) Changes() bool { return len(f.edits) > 0 }
+func (f File) Changes() bool { return len(f.edits) > 0 || f.isNew }
 
 // Content returns the file before and after sealing. It is an error if the file was changed
 // since it was read.
@@ -255,6 +271,9 @@ func (f File) Content() (before, after []byte, err error) {
 		before, err = f.stdin.content()
 	} else {
 		before, err = source.ReadRegular(f.Name, MaxContent)
+	}
+	if f.whole != nil && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+		return before, f.whole, nil
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read manifest: %w", err)

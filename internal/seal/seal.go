@@ -37,8 +37,7 @@ type Options struct {
 // alone is in the result.
 func Files(ctx context.Context, paths []string, stdin io.Reader, opts Options) (*Result, error) {
 	in := &recorder{r: stdin}
-	s := sealer{Options: opts, pinner: newPinner(opts.Pin, opts.Today)}
-	s.checker = policy.Checker{Rules: only(policy.RootNotReadOnly), Today: opts.Today}
+	s := newSealer(opts)
 	from := io.Reader(in)
 	if s.pinner != nil {
 		if err := s.resolveAll(ctx, paths, in); err != nil {
@@ -46,7 +45,7 @@ func Files(ctx context.Context, paths []string, stdin io.Reader, opts Options) (
 		}
 		from = bytes.NewReader(in.data.Bytes()) // standard input was read to its end
 	}
-	r := &Result{used: map[int]bool{}, shared: map[int]bool{}, noted: map[string]bool{}}
+	r := newResult()
 	count, err := source.EachAsWritten(ctx, paths, from, s.document, func(d *manifest.Document, one sealed) error {
 		if one.err != nil {
 			return one.err
@@ -58,6 +57,11 @@ func Files(ctx context.Context, paths []string, stdin io.Reader, opts Options) (
 		return nil, err
 	}
 	r.Summary.Files, r.Summary.Documents = count.Files, count.Documents
+	return r, r.finish(paths, opts)
+}
+
+// finish finds the shared profiles that were used. It is an error if another one was not.
+func (r *Result) finish(paths []string, opts Options) error {
 	for i, p := range opts.Fitter.Shared {
 		if r.shared[i] {
 			r.Shared = append(r.Shared, p)
@@ -65,10 +69,10 @@ func Files(ctx context.Context, paths []string, stdin io.Reader, opts Options) (
 	}
 	for i, p := range opts.Fitter.Profiles {
 		if !r.used[i] {
-			return nil, learn.Unused(p, text.Cut(filepath.Clean(paths[0]), 100), r.workloads, r.first)
+			return learn.Unused(p, text.Cut(filepath.Clean(paths[0]), 100), r.workloads, r.first)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // only returns the rule with an ID.
@@ -81,6 +85,13 @@ type sealer struct {
 	Options
 	checker policy.Checker
 	pinner  *pinner // nil leaves images as they are
+}
+
+func newSealer(opts Options) sealer {
+	return sealer{
+		Options: opts, pinner: newPinner(opts.Pin, opts.Today),
+		checker: policy.Checker{Rules: only(policy.RootNotReadOnly), Today: opts.Today},
+	}
 }
 
 // configsOf returns the configurations with exceptions for a document.

@@ -35,7 +35,19 @@ func IsKustomization(name string) bool {
 // folder of the kustomization that names them only.
 //
 // The library has global state: one folder can be rendered at a time.
-func Kustomize(ctx context.Context, dir string) (result Result, err error) {
+func Kustomize(ctx context.Context, dir string) (Result, error) {
+	return runKustomize(ctx, dir, func(*types.Kustomization) {})
+}
+
+// Patched renders a folder as Kustomize does, with a strategic-merge patch in place of the
+// file PatchFile: where its kustomization applies that, or else as the last of its patches.
+// Without a patch it is rendered without the file.
+func Patched(ctx context.Context, dir string, patch []byte) (Result, error) {
+	return runKustomize(ctx, dir, func(k *types.Kustomization) { replacePatch(k, patch) })
+}
+
+// runKustomize renders a folder, after its kustomization was changed.
+func runKustomize(ctx context.Context, dir string, change func(*types.Kustomization)) (result Result, err error) {
 	root, err := filepath.Abs(dir)
 	if err == nil {
 		root, err = filepath.EvalSymlinks(root)
@@ -43,7 +55,7 @@ func Kustomize(ctx context.Context, dir string) (result Result, err error) {
 	if err != nil {
 		return result, err
 	}
-	k := &kustomize{FileSystem: filesys.MakeFsOnDisk(), ctx: ctx, dir: dir, root: root, content: map[string][]byte{}, sources: map[string]*source{}}
+	k := &kustomize{FileSystem: filesys.MakeFsOnDisk(), ctx: ctx, change: change, dir: dir, root: root, content: map[string][]byte{}, sources: map[string]*source{}}
 	defer func() {
 		result.Read = k.read
 		if r := recover(); r != nil {
@@ -73,6 +85,7 @@ type kustomize struct {
 	ctx     context.Context
 	dir     string // as it was named
 	root    string // absolute, without links
+	change  func(*types.Kustomization)
 	content map[string][]byte
 	read    []string
 	size    int
@@ -117,6 +130,9 @@ func (k *kustomize) ReadFile(name string) ([]byte, error) {
 	var one types.Kustomization
 	if err := one.Unmarshal(content); err != nil {
 		return content, nil // the library says it with the same words
+	}
+	if filepath.Dir(name) == k.root {
+		k.change(&one)
 	}
 	one.FixKustomization()
 	if err := k.check(&one, name); err != nil {

@@ -83,12 +83,20 @@ func (k *kustomize) sourceOf(file string) *source {
 	return s
 }
 
-// resource returns the value in the resource that was rendered. Its name can have got a
-// prefix and a suffix.
+// resource returns the value in the resource that was rendered.
 func (o *kustomizeOrigin) resource(object *manifest.Resource, path string) (match, bool) {
-	s := o.k.sourceOf(o.file)
-	var in *manifest.Document
-	var of *manifest.Resource
+	s, in, of := o.source(object)
+	if of == nil {
+		return match{}, false
+	}
+	value, missing := of.Value.Follow(path, object.Value)
+	return match{s.place(in, value), value, missing}, true
+}
+
+// source returns the resource that was rendered, and the document and file that it is in;
+// of is nil if it is not there. Its name can have got a prefix and a suffix.
+func (o *kustomizeOrigin) source(object *manifest.Resource) (s *source, in *manifest.Document, of *manifest.Resource) {
+	s = o.k.sourceOf(o.file)
 	for i := range s.documents {
 		for j := range s.documents[i].Objects {
 			one := &s.documents[i].Objects[j]
@@ -100,11 +108,21 @@ func (o *kustomizeOrigin) resource(object *manifest.Resource, path string) (matc
 			}
 		}
 	}
-	if of == nil {
-		return match{}, false
+	return s, in, of
+}
+
+// Source returns the resource in a file that Kustomize rendered to an object of the
+// document.
+func (d *Document) Source(object *manifest.Resource) (manifest.Resource, bool) {
+	o, ok := d.Origin.(*kustomizeOrigin)
+	if !ok || o.generated {
+		return manifest.Resource{}, false
 	}
-	value, missing := of.Value.Follow(path, object.Value)
-	return match{s.place(in, value), value, missing}, true
+	_, _, of := o.source(object)
+	if of == nil {
+		return manifest.Resource{}, false
+	}
+	return *of, true
 }
 
 // patches returns the values in all patches of the object, those that are applied last

@@ -2,6 +2,7 @@ package render
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 
 	"sigs.k8s.io/kustomize/api/types"
@@ -35,4 +36,28 @@ func Patches(kustomization string) []string {
 		files = append(files, string(p)) // or a patch as text, which is no file
 	}
 	return files
+}
+
+// PatchFile is the file of the patch that seals what a kustomization renders, in its folder.
+const PatchFile = "adamant-seal.yaml"
+
+// replacePatch puts a patch in place of the file PatchFile; nil removes that.
+func replacePatch(k *types.Kustomization, patch []byte) {
+	isFile := func(p types.Patch) bool { return filepath.Clean(p.Path) == PatchFile }
+	at := slices.IndexFunc(k.Patches, isFile)
+	k.Patches = slices.DeleteFunc(k.Patches, isFile)
+	//lint:ignore SA1019 Kustomize reads the old field, and so do we
+	old := &k.PatchesStrategicMerge
+	kept := slices.DeleteFunc(slices.Clone(*old), func(p types.PatchStrategicMerge) bool { return isFile(types.Patch{Path: string(p)}) })
+	if at < 0 {
+		at = len(k.Patches)
+		if len(kept) < len(*old) {
+			at = 0 // those are applied before all others
+		}
+	}
+	*old = kept
+	if patch == nil {
+		return
+	}
+	k.Patches = slices.Insert(k.Patches, at, types.Patch{Patch: string(patch)})
 }

@@ -230,7 +230,7 @@ func (p *pipeline[T]) do(j *job[T]) []result[T] {
 	switch {
 	case j.last:
 	case j.rendered != nil:
-		documents = readRendered(j.rendered, j.renderedBy)
+		documents = ReadRendered(j.rendered, j.renderedBy)
 	case j.wrong != nil:
 		var field manifest.FieldError
 		if errors.As(j.wrong, &field) {

@@ -14,8 +14,8 @@ import (
 // IsKustomization reports whether a file is a kustomization, by its name.
 func IsKustomization(file string) bool { return render.IsKustomization(filepath.Base(file)) }
 
-// readRendered reads what was rendered.
-func readRendered(r *render.Document, by string) []manifest.Document {
+// ReadRendered reads what was rendered from the folder by.
+func ReadRendered(r *render.Document, by string) []manifest.Document {
 	documents := manifest.ReadDocuments(r.File, 1, r.Data)
 	for i := range documents {
 		d := &documents[i]
@@ -121,7 +121,7 @@ func (p *pipeline[T]) submitAll(r render.Result, dir string) error {
 // findPatches notes the patches of overlays.
 func (p *pipeline[T]) findPatches(dirs []string) {
 	for _, dir := range dirs {
-		name := kustomizationIn(dir)
+		name := KustomizationIn(dir)
 		for _, patch := range render.Patches(name) {
 			p.patches[absolute(filepath.Join(dir, patch))] = name
 		}
@@ -164,7 +164,7 @@ func (p *pipeline[T]) renderAll(dirs []string) error {
 		if o.err != nil {
 			var field manifest.FieldError
 			if !errors.As(o.err, &field) {
-				field = manifest.FieldError{File: kustomizationIn(o.dir), Detail: o.err.Error()}
+				field = manifest.FieldError{File: KustomizationIn(o.dir), Detail: o.err.Error()}
 			}
 			if err := p.refuse(field.File, field); err != nil {
 				return err
@@ -178,8 +178,9 @@ func (p *pipeline[T]) renderAll(dirs []string) error {
 	return nil
 }
 
-// kustomizationIn returns the name of the kustomization in a folder.
-func kustomizationIn(dir string) string {
+// KustomizationIn returns the name of the kustomization in a folder, or the folder if there
+// is none.
+func KustomizationIn(dir string) string {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		if render.IsKustomization(e.Name()) {

@@ -8,18 +8,16 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
-	"github.com/adamant-sh/adamant/internal/manifest/render"
 	"github.com/adamant-sh/adamant/internal/manifest/source"
 )
 
 // Overlays seals what the kustomizations in folders render to. The files of the result are a
-// strategic-merge patch for each, render.PatchFile, and its kustomization, which applies it.
+// strategic-merge patch for each, source.PatchFile, and its kustomization, which applies it.
 // No other file is changed, so that others can use the same resources as they are.
 //
 // With its patch a kustomization renders to just what sealing its objects makes of them;
@@ -37,13 +35,16 @@ func Overlays(ctx context.Context, dirs []string, opts Options) (*Result, error)
 
 // A rendered is an object of an overlay, and how it is sealed.
 type rendered struct {
-	document manifest.Document
-	before   []byte
-	after    []byte // sealed, or as before
-	patch    *yaml.Node
-	one      sealed
+	source.Rendered
+	sealed
 
-	named string // how a patch names it; empty if that is not known
+	after []byte // Data as it is sealed, or as it is
+	patch *yaml.Node
+}
+
+// target identifies the resource that a patch of an object would change.
+func (o *rendered) target() string {
+	return strings.Join([]string{o.Of.APIVersion, o.Of.Kind, o.Of.Namespace, o.Of.Name}, "\x00")
 }
 
 // overlay seals one overlay.
@@ -60,27 +61,25 @@ func (s sealer) overlay(ctx context.Context, dir string, r *Result) error {
 	if kustomization == dir {
 		return refuse(manifest.FieldError{File: dir, Detail: "no folder with a kustomization", Hint: "name one, or seal manifests without --patch"})
 	}
-	result, err := render.Patched(ctx, dir, nil)
+	documents, err := source.RenderPatched(ctx, dir, nil)
 	if err != nil {
 		return refuse(err)
 	}
-	r.Summary.Files, r.Summary.Documents = r.Summary.Files+1, r.Summary.Documents+len(result.Documents)
+	r.Summary.Files, r.Summary.Documents = r.Summary.Files+1, r.Summary.Documents+len(documents)
 	var all []rendered
-	for i := range result.Documents {
-		for _, d := range source.ReadRendered(&result.Documents[i], dir) {
-			one, err := s.rendered(d, &result.Documents[i])
-			if err != nil {
-				return err
-			}
-			all = append(all, one)
+	for _, d := range documents {
+		one, err := s.rendered(d)
+		if err != nil {
+			return err
 		}
+		all = append(all, one)
 	}
 	patch, err := s.patchOf(ctx, dir, all)
 	if err != nil {
 		return err
 	}
 	for i := range all {
-		r.addDocument(&all[i].document, all[i].one)
+		r.addDocument(&all[i].Document, all[i].sealed)
 	}
 	files, note, err := overlayFiles(dir, kustomization, patch)
 	if err != nil {
@@ -94,39 +93,35 @@ func (s sealer) overlay(ctx context.Context, dir string, r *Result) error {
 }
 
 // rendered seals a rendered document.
-func (s sealer) rendered(d manifest.Document, from *render.Document) (rendered, error) {
-	d.Offset, d.Exact = 0, true
-	one := rendered{document: d, before: from.Data, after: from.Data}
-	var of manifest.Resource
-	if len(d.Objects) == 1 {
-		var ok bool
-		if of, ok = from.Source(&d.Objects[0]); ok {
-			one.named = strings.Join([]string{of.APIVersion, of.Kind, of.Namespace, of.Name}, "\x00")
-		}
-	}
-	one.one = s.document(&d)
-	if one.one.err != nil || one.one.edit.IsEmpty() {
-		return one, one.one.err
+func (s sealer) rendered(d source.Rendered) (rendered, error) {
+	one := rendered{Rendered: d, after: d.Data}
+	one.sealed = s.document(&one.Document)
+	if one.err != nil || one.edit.IsEmpty() {
+		return one, one.err
 	}
 	var err error
-	if one.after, err = manifest.ApplyEdits(d.File, from.Data, []manifest.Edit{one.one.edit}); err != nil {
+	if one.after, err = manifest.ApplyEdits(d.File, d.Data, []manifest.Edit{one.edit}); err != nil {
 		return one, err
 	}
-	if one.named == "" {
+	if d.Of.Name == "" {
 		one.leave("it is not known which resource it comes from")
 		return one, nil
 	}
 	var before, after yaml.Node
-	if err := errors.Join(yaml.Unmarshal(one.before, &before), yaml.Unmarshal(one.after, &after)); err != nil {
+	if err := errors.Join(yaml.Unmarshal(d.Data, &before), yaml.Unmarshal(one.after, &after)); err != nil {
 		return one, err
 	}
-	one.patch = strategic("", before.Content[0], after.Content[0])
-	one.patch.Content = append(identity(of), one.patch.Content...)
+	change := strategic("", before.Content[0], after.Content[0])
+	if change == nil || field(change, "metadata") != nil {
+		one.leave("sealing changes more of it than its pod")
+		return one, nil
+	}
+	one.patch = named(d.Of, change)
 	return one, nil
 }
 
-// identity returns the fields that name a resource, as it is in its file.
-func identity(of manifest.Resource) []*yaml.Node {
+// named returns a change of a resource as a patch, which has its name as it is in its file.
+func named(of manifest.Resource, change *yaml.Node) *yaml.Node {
 	text := func(s string) *yaml.Node {
 		n := &yaml.Node{}
 		n.SetString(s)
@@ -136,30 +131,33 @@ func identity(of manifest.Resource) []*yaml.Node {
 	if of.Namespace != "" {
 		metadata.Content = append(metadata.Content, text("namespace"), text(of.Namespace))
 	}
-	return []*yaml.Node{text("apiVersion"), text(of.APIVersion), text("kind"), text(of.Kind), text("metadata"), metadata}
+	fields := []*yaml.Node{text("apiVersion"), text(of.APIVersion), text("kind"), text(of.Kind), text("metadata"), metadata}
+	return &yaml.Node{Kind: yaml.MappingNode, Content: append(fields, change.Content...)}
 }
 
 // leave leaves an object as it is, because a patch cannot seal it.
 func (o *rendered) leave(why string) {
-	d := &o.document
-	hint := fmt.Sprintf("render it and seal the result: kubectl kustomize %s | adamant seal -", quote(d.RenderedBy))
-	place := d.SourceOf(&d.Objects[0], "", d.Objects[0].Value)
-	o.one = sealed{
-		pods: o.one.pods, used: o.one.used, shared: o.one.shared, workloads: o.one.workloads, excepted: o.one.excepted,
-		left: append(o.one.left, manifest.FieldError{File: place.File, Line: place.Line, Detail: "not sealed by a patch: " + d.Objects[0].String() + ": " + why, Hint: hint}),
+	object := &o.Objects[0]
+	place := o.SourceOf(object, "", object.Value)
+	o.sealed = sealed{
+		pods: o.pods, used: o.used, shared: o.shared, workloads: o.workloads, excepted: o.excepted,
+		left: append(o.left, manifest.FieldError{
+			File: place.File, Line: place.Line, Detail: "not sealed by a patch: " + object.String() + ": " + why,
+			Hint: fmt.Sprintf("render it and seal the result: kubectl kustomize %s | adamant seal -", quote(o.RenderedBy)),
+		}),
 	}
-	o.after, o.patch = o.before, nil
+	o.after, o.patch = o.Data, nil
 }
 
 // patchOf returns the patch that seals the objects of an overlay, nil if there is nothing to
 // seal. What it cannot seal is left.
 func (s sealer) patchOf(ctx context.Context, dir string, all []rendered) ([]byte, error) {
-	names := map[string]int{}
+	targets := map[string]int{}
 	for i := range all {
-		names[all[i].named]++
+		targets[all[i].target()]++
 	}
 	for i := range all {
-		if all[i].patch != nil && names[all[i].named] > 1 {
+		if all[i].patch != nil && targets[all[i].target()] > 1 {
 			all[i].leave("several objects come from a resource of its name, which a patch cannot tell apart")
 		}
 	}
@@ -168,12 +166,12 @@ func (s sealer) patchOf(ctx context.Context, dir string, all []rendered) ([]byte
 		if patch == nil || err != nil {
 			return nil, err
 		}
-		result, err := render.Patched(ctx, dir, patch)
+		result, err := source.RenderPatched(ctx, dir, patch)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		failed := func(i int) bool {
-			return err != nil || len(result.Documents) != len(all) || !sameObject(result.Documents[i].Data, all[i].after)
+			return err != nil || len(result) != len(all) || !sameObject(result[i].Data, all[i].after)
 		}
 		left, wrong := false, false
 		for i := range all {
@@ -227,8 +225,8 @@ func marshalPatches(all []rendered) ([]byte, error) {
 
 // overlayFiles returns the files of an overlay that its patch changes.
 func overlayFiles(dir, kustomization string, patch []byte) (files []File, note string, err error) {
-	name := filepath.Join(dir, render.PatchFile)
-	isListed := slices.ContainsFunc(render.Patches(kustomization), func(p string) bool { return filepath.Clean(p) == render.PatchFile })
+	name := filepath.Join(dir, source.PatchFile)
+	isListed := source.AppliesPatchFile(kustomization)
 	was, err := source.ReadRegular(name, MaxContent)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -256,7 +254,7 @@ func overlayFiles(dir, kustomization string, patch []byte) (files []File, note s
 	if err != nil {
 		return nil, "", err
 	}
-	edit, err := d.Edit(manifest.AppendItem(0, "patches", manifest.Fields{{Key: "path", Value: render.PatchFile}}))
+	edit, err := d.Edit(manifest.AppendItem(0, "patches", manifest.Fields{{Key: "path", Value: source.PatchFile}}))
 	if err != nil {
 		return nil, "", err
 	}
@@ -275,5 +273,5 @@ func onlyDocument(kustomization string, content []byte) (*manifest.Document, err
 			return d, nil
 		}
 	}
-	return nil, fmt.Errorf("%s: not one document that can be edited: add this under patches yourself: - path: %s", kustomization, render.PatchFile)
+	return nil, fmt.Errorf("%s: not one document that can be edited: add this under patches yourself: - path: %s", kustomization, source.PatchFile)
 }

@@ -230,7 +230,7 @@ func (p *pipeline[T]) do(j *job[T]) []result[T] {
 	switch {
 	case j.last:
 	case j.rendered != nil:
-		documents = ReadRendered(j.rendered, j.renderedBy)
+		documents = readRendered(j.rendered, j.renderedBy)
 	case j.wrong != nil:
 		var field manifest.FieldError
 		if errors.As(j.wrong, &field) {

@@ -1,10 +1,12 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/manifest"
@@ -14,8 +16,45 @@ import (
 // IsKustomization reports whether a file is a kustomization, by its name.
 func IsKustomization(file string) bool { return render.IsKustomization(filepath.Base(file)) }
 
-// ReadRendered reads what was rendered from the folder by.
-func ReadRendered(r *render.Document, by string) []manifest.Document {
+// PatchFile is the file of the patch that seals what a kustomization renders, in its folder.
+const PatchFile = render.PatchFile
+
+// AppliesPatchFile reports whether a kustomization has PatchFile among its patches.
+func AppliesPatchFile(kustomization string) bool {
+	return slices.ContainsFunc(render.Patches(kustomization), func(p string) bool { return filepath.Clean(p) == PatchFile })
+}
+
+// A Rendered is a document to which a kustomization was rendered.
+type Rendered struct {
+	manifest.Document
+	Data []byte            // of the document
+	Of   manifest.Resource // in a file, that was rendered to it; without a name if it is not known
+}
+
+// RenderPatched renders the kustomization in a folder with a strategic-merge patch in place
+// of PatchFile, or without that if patch is nil.
+func RenderPatched(ctx context.Context, dir string, patch []byte) ([]Rendered, error) {
+	result, err := render.Patched(ctx, dir, patch)
+	if err != nil {
+		return nil, err
+	}
+	var list []Rendered
+	for i := range result.Documents {
+		from := &result.Documents[i]
+		for _, d := range readRendered(from, dir) {
+			d.Offset, d.Exact = 0, true // Kustomize writes one document for an object
+			one := Rendered{Document: d, Data: from.Data}
+			if len(d.Objects) == 1 {
+				one.Of, _ = from.Source(&d.Objects[0])
+			}
+			list = append(list, one)
+		}
+	}
+	return list, nil
+}
+
+// readRendered reads what was rendered from the folder by.
+func readRendered(r *render.Document, by string) []manifest.Document {
 	documents := manifest.ReadDocuments(r.File, 1, r.Data)
 	for i := range documents {
 		d := &documents[i]

@@ -40,6 +40,10 @@ type CheckFinding struct {
 	Message   string      `json:"message"`
 	Fix       string      `json:"fix"`
 
+	// Fingerprint recognizes the finding after lines, objects or files were moved. A baseline
+	// and SARIF have the same.
+	Fingerprint string `json:"fingerprint"`
+
 	Ignored *CheckIgnored `json:"ignored,omitempty"` // why it counts for nothing; only with --show-ignored
 }
 
@@ -265,6 +269,7 @@ func newFinding(f policy.Finding, failOn policy.Severity) CheckFinding {
 		RenderedBy: f.Place.RenderedBy, ValuesKey: f.Place.ValuesKey, RenderedOnly: f.Place.RenderedOnly,
 		Rule: f.Rule, Severity: f.Severity, Fails: f.Severity >= failOn, File: f.Place.File, Line: f.Place.Line, Column: f.Place.Column,
 		Object: CheckObject(f.Object), Container: f.Container, Path: f.Path, Message: f.Message, Fix: f.Fix,
+		Fingerprint: f.Fingerprint(),
 	}
 }
 

@@ -10,12 +10,30 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// findingText returns what a finding is about, on one line of bounded length.
+// findingText returns what a finding is about, and where its cause is if its place does not
+// tell, on one line of bounded length.
 func findingText(f policy.Finding) string {
-	if f.Container == "" {
-		return text.Excerpt(f.Message, maxMessage)
+	s := f.Message
+	if f.Container != "" {
+		s = "container " + f.Container + ": " + s
 	}
-	return text.Excerpt("container "+f.Container+": "+f.Message, maxMessage)
+	s = text.Excerpt(s, maxMessage)
+	if cause := causeText(f.Place); cause != "" {
+		s += " (" + cause + ")"
+	}
+	return s
+}
+
+// causeText returns where in a chart or overlay the cause of a finding is, apart from its
+// place, or "".
+func causeText(p manifest.Place) string {
+	switch {
+	case p.RenderedOnly:
+		return "rendered only"
+	case p.ValuesKey != "":
+		return text.Excerpt(p.ValuesKey, maxMessage) + " in the values"
+	}
+	return ""
 }
 
 // problemText returns what was not understood and what to do, on one line of bounded

@@ -100,14 +100,11 @@ func (c *CheckTextWriter) finding(b *bytes.Buffer, f policy.Finding, ignored str
 	if ignored != "" {
 		label = "ignored"
 	}
-	only := ""
-	if p.ValuesKey != "" {
-		only = "  (" + text.Excerpt(p.ValuesKey, maxMessage) + " in the values)"
+	cause := causeText(p)
+	if cause != "" {
+		cause = "  (" + cause + ")"
 	}
-	if p.RenderedOnly {
-		only = "  (rendered only)"
-	}
-	fmt.Fprintf(b, "\n    %s  %s  %s:%d:%d%s\n", label, c.paint.paint(bold, f.Rule), text.Escape(p.File), p.Line, p.Column, only)
+	fmt.Fprintf(b, "\n    %s  %s  %s:%d:%d%s\n", label, c.paint.paint(bold, f.Rule), text.Escape(p.File), p.Line, p.Column, cause)
 	message := f.Message
 	if f.Container != "" {
 		message = "container " + f.Container + ": " + message

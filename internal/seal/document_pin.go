@@ -51,7 +51,67 @@ func (s *documentSealer) pinAll(file manifest.File, configs []*policy.Config) []
 		}
 	}
 	s.followPins(file, pins, configs)
+	s.pinAdded(pins)
 	return pins
+}
+
+// pinAdded pins the images of what sealing adds: init containers and image volumes have the
+// image of a container, or the one with the tool.
+func (s *documentSealer) pinAdded(pins []pin) {
+	added := addedPins{digests: map[string]string{}, follows: map[string]bool{}}
+	if tool := s.CopyUp.Image; tool != "" && !hasDigest(tool) {
+		reference, refused := s.pinner.pin(imageField{reference: tool})
+		if refused == nil {
+			added.digests[tool] = reference
+		} else if len(s.ops) > 0 {
+			s.notPinned = append(s.notPinned, manifest.FieldError{File: s.document.File, Line: s.document.Line,
+				Detail: "the image with the copy-up tool, " + text.Cut(tool, maxAnswer) + ", is not pinned: " + refused.why, Hint: refused.hint})
+		}
+	}
+	for _, p := range pins {
+		added.digests[p.reference] = p.ops[0].Value.(string)
+		added.follows[p.reference] = added.follows[p.reference] || len(p.ops) > 1
+	}
+	for i := range s.ops {
+		s.ops[i].Value = added.in(s.ops[i].Value)
+	}
+}
+
+// addedPins are the references of images with their digests, and those whose pull policy
+// contradicts that.
+type addedPins struct {
+	digests map[string]string
+	follows map[string]bool
+}
+
+// in returns the value of an op with its images pinned.
+func (a addedPins) in(value any) any {
+	switch v := value.(type) {
+	case []any:
+		v = slices.Clone(v)
+		for i := range v {
+			v[i] = a.in(v[i])
+		}
+		return v
+	case manifest.Fields:
+		v = slices.Clone(v)
+		follows := false
+		for i := range v {
+			f := &v[i]
+			reference, _ := f.Value.(string)
+			digest, isPinned := a.digests[reference]
+			switch {
+			case isPinned && (f.Key == "image" || f.Key == "reference"):
+				f.Value, follows = digest, a.follows[reference]
+			case follows && (f.Key == "imagePullPolicy" || f.Key == "pullPolicy"):
+				f.Value = "IfNotPresent"
+			default:
+				f.Value = a.in(f.Value)
+			}
+		}
+		return v
+	}
+	return value
 }
 
 // pinOne adds the pin of an image that the rule image-not-pinned finds.

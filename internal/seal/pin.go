@@ -71,8 +71,8 @@ type lookup struct {
 // resolveAll resolves the images of all documents at paths. The documents are read for
 // nothing else and are not kept, so that their number is not limited by memory.
 func (s sealer) resolveAll(ctx context.Context, paths []string, stdin io.Reader) error {
-	var all []string
-	known := map[string]bool{}
+	all := references([]imageField{{reference: s.CopyUp.Image}})
+	known := map[string]bool{s.CopyUp.Image: true}
 	_, err := source.EachAsWritten(ctx, paths, stdin, s.lookup, func(_ *manifest.Document, l lookup) error {
 		for _, name := range l.renamed {
 			s.pinner.renamed[name] = true

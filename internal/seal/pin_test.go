@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/image"
+	"github.com/adamant-sh/adamant/internal/learn"
+	"github.com/adamant-sh/adamant/internal/learn/profile"
 	"github.com/adamant-sh/adamant/internal/manifest"
 )
 
@@ -103,6 +105,50 @@ func TestImagesAreResolvedOnce(t *testing.T) {
 			t.Errorf("%d pinned, not pinned: %v", r.Summary.Pinned, r.NotPinned)
 		}
 	})
+}
+
+// What sealing adds has pinned images, too, so that sealing the result again changes nothing.
+func TestAddedImagesArePinned(t *testing.T) {
+	published := image.Published{Digest: "sha256:" + strings.Repeat("a", 64), Images: []image.PublishedImage{{Platform: image.NewPlatform("linux", "amd64", "")}}}
+	p := profile.Profile{
+		Name: "Pod/p", Verdict: profile.Proven, Runs: 1,
+		Containers: []profile.Container{{Name: "c", Image: "registry.example/i:1", Method: "ptrace", CopyTools: new(true), Volumes: []profile.Volume{{MountPath: "/run", CopyUp: true}}}},
+	}
+	const manifest1 = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: c\n    image: registry.example/i:1\n    imagePullPolicy: Always\n"
+	for _, tc := range []struct {
+		form   manifest.CopyUpForm
+		image  string
+		pinned int // references in the result
+	}{
+		{manifest.OwnImage, "", 2},
+		{manifest.InstalledTool, "registry.example/tool:1", 3},
+		{manifest.ImageVolume, "registry.example/tool:1", 3},
+	} {
+		t.Run(string(tc.form), func(t *testing.T) {
+			opts := Options{
+				Fitter: learn.Fitter{Shared: []profile.Profile{p}}, CopyUp: manifest.SealOptions{Form: tc.form, Image: tc.image},
+				Pin: &Pinning{Resolve: func(context.Context, image.Reference) (image.Published, error) { return published, nil }},
+			}
+			sealed := manifest1
+			for i := range 2 {
+				r, err := Files(t.Context(), []string{"-"}, strings.NewReader(sealed), opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(r.NotPinned) > 0 || i == 1 && r.Items[0].Changes() {
+					t.Errorf("run %d: not pinned: %v, changes: %t", i, r.NotPinned, r.Items[0].Changes())
+				}
+				_, after, err := r.Items[0].Content()
+				if err != nil {
+					t.Fatal(err)
+				}
+				sealed = string(after)
+			}
+			if n := strings.Count(sealed, "@"+published.Digest); n != tc.pinned || strings.Contains(sealed, "Always") {
+				t.Errorf("%d digests, want %d:\n%s", n, tc.pinned, sealed)
+			}
+		})
+	}
 }
 
 // An interrupt ends sealing while registries do not answer.

@@ -85,7 +85,8 @@ without those below, and all workloads need a profile.
 With --patch the paths are folders with a kustomization. What it renders to is sealed by a
 strategic-merge patch, adamant-seal.yaml, which it then applies; the resources stay as they
 are for whoever else uses them. With the patch the kustomization renders to exactly what
-sealing makes of its objects, or the object is named and left.
+sealing makes of its objects, or the object is named and left. With --pin its images get the
+digests.
 
 With --pin each image also gets its digest: NAME:TAG becomes NAME:TAG@sha256:DIGEST, with
 the digest of the index, which has the images of all platforms. Entries with a tag under
@@ -158,8 +159,8 @@ func (f *sealFlags) check(cmd *cobra.Command, paths []string) error {
 		return usagef("--write needs a file, not standard input")
 	case f.patch && slices.Contains(paths, "-"):
 		return usagef("--patch needs a folder with a kustomization, not standard input")
-	case f.patch && (f.learn || f.pin || len(f.choices.Claims) > 0):
-		return usagef("--patch with --learn, --pin or --claim: learn first, and pin with adamant seal FOLDER --pin")
+	case f.patch && (f.learn || len(f.choices.Claims) > 0):
+		return usagef("--patch with --learn or --claim: learn first, and seal by the profile")
 	case f.form != "" && !slices.Contains(manifest.CopyUpForms(), manifest.CopyUpForm(f.form)):
 		return usagef("--copy-up %q: want own-image, image-volume or installed-tool", f.form)
 	case f.learn && (len(f.profiles) > 0 || f.folder != ""):

@@ -199,7 +199,10 @@ func (s *documentSealer) finish(pins []pin) {
 		s.leaveAll(pins, err)
 		return
 	}
-	s.edit, s.pinned = edit, len(pins)
+	s.edit = edit
+	for _, p := range pins {
+		s.pinned = append(s.pinned, p.reference)
+	}
 }
 
 // editBudget bounds the size of a document in bytes times its images, because each edit of

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -33,6 +34,19 @@ func Overlays(ctx context.Context, dirs []string, opts Options) (*Result, error)
 	return r, r.finish(dirs, opts)
 }
 
+// An overlay is a kustomization that is sealed.
+type overlay struct {
+	sealer
+	dir, file string // of the kustomization
+	content   []byte
+	document  *manifest.Document
+	isListed  bool // it applies source.PatchFile
+
+	objects []rendered
+	images  []imageEntry
+	patch   []byte // nil if there is nothing to patch
+}
+
 // A rendered is an object of an overlay, and how it is sealed.
 type rendered struct {
 	source.Rendered
@@ -49,41 +63,29 @@ func (o *rendered) target() string {
 
 // overlay seals one overlay.
 func (s sealer) overlay(ctx context.Context, dir string, r *Result) error {
-	kustomization := source.KustomizationIn(dir)
-	refuse := func(err error) error {
-		var e manifest.FieldError
-		if !errors.As(err, &e) {
-			e = manifest.FieldError{File: kustomization, Detail: err.Error()}
-		}
-		r.NotUnderstood = append(r.NotUnderstood, e)
+	o := overlay{sealer: s, dir: dir, file: source.KustomizationIn(dir)}
+	err := o.load(ctx)
+	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if kustomization == dir {
-		return refuse(manifest.FieldError{File: dir, Detail: "no folder with a kustomization", Hint: "name one, or seal manifests without --patch"})
-	}
-	documents, err := source.RenderPatched(ctx, dir, nil)
 	if err != nil {
-		return refuse(err)
-	}
-	r.Summary.Files, r.Summary.Documents = r.Summary.Files+1, r.Summary.Documents+len(documents)
-	var all []rendered
-	for _, d := range documents {
-		one, err := s.rendered(d)
-		if err != nil {
-			return err
+		var e manifest.FieldError
+		if !errors.As(err, &e) {
+			e = manifest.FieldError{File: o.file, Detail: err.Error()}
 		}
-		all = append(all, one)
+		r.NotUnderstood = append(r.NotUnderstood, e)
+		return nil
 	}
-	patch, err := s.patchOf(ctx, dir, all)
+	if err := o.seal(ctx); err != nil {
+		return err
+	}
+	files, note, err := o.files()
 	if err != nil {
 		return err
 	}
-	for i := range all {
-		r.addDocument(&all[i].Document, all[i].sealed)
-	}
-	files, note, err := overlayFiles(dir, kustomization, patch)
-	if err != nil {
-		return err
+	r.Summary.Files, r.Summary.Documents = r.Summary.Files+1, r.Summary.Documents+len(o.objects)
+	for i := range o.objects {
+		r.addDocument(&o.objects[i].Document, o.objects[i].sealed)
 	}
 	if note != "" {
 		r.Notes = append(r.Notes, note)
@@ -92,32 +94,118 @@ func (s sealer) overlay(ctx context.Context, dir string, r *Result) error {
 	return nil
 }
 
-// rendered seals a rendered document.
-func (s sealer) rendered(d source.Rendered) (rendered, error) {
-	one := rendered{Rendered: d, after: d.Data}
-	one.sealed = s.document(&one.Document)
-	if one.err != nil || one.edit.IsEmpty() {
-		return one, one.err
+// load reads and renders the overlay.
+func (o *overlay) load(ctx context.Context) error {
+	if o.file == o.dir {
+		return manifest.FieldError{File: o.dir, Detail: "no folder with a kustomization", Hint: "name one, or seal manifests without --patch"}
 	}
-	var err error
-	if one.after, err = manifest.ApplyEdits(d.File, d.Data, []manifest.Edit{one.edit}); err != nil {
-		return one, err
+	documents, err := source.RenderPatched(ctx, o.dir, nil, nil)
+	if err != nil {
+		return err
 	}
-	if d.Of.Name == "" {
-		one.leave("it is not known which resource it comes from")
-		return one, nil
+	for _, d := range documents {
+		o.objects = append(o.objects, rendered{Rendered: d, after: d.Data})
+	}
+	if o.content, err = source.ReadRegular(o.file, MaxContent); err != nil {
+		return err
+	}
+	o.isListed = source.AppliesPatchFile(o.file)
+	o.document, err = onlyDocument(o.file, o.content)
+	return err
+}
+
+// seal seals the objects, and renders the overlay with its patch. What is not rendered as it
+// was sealed is left.
+func (o *overlay) seal(ctx context.Context) error {
+	if err := o.resolve(ctx); err != nil {
+		return err
+	}
+	targets := map[string]int{}
+	for i := range o.objects {
+		if err := o.sealObject(&o.objects[i]); err != nil {
+			return err
+		}
+		targets[o.objects[i].target()]++
+	}
+	for {
+		left := false
+		o.images = o.imageEntries()
+		for i := range o.objects {
+			one := &o.objects[i]
+			before := len(one.left)
+			if err := o.patchObject(one); err != nil {
+				return err
+			}
+			if one.patch != nil && targets[one.target()] > 1 {
+				one.leave("several objects come from a resource of its name, which a patch cannot tell apart")
+			}
+			left = left || len(one.left) > before
+		}
+		var err error
+		if !left {
+			left, err = o.prove(ctx)
+		}
+		if err != nil || !left {
+			return err
+		}
+	}
+}
+
+// resolve resolves the images of the objects, if they are pinned.
+func (o *overlay) resolve(ctx context.Context) error {
+	if o.pinner == nil {
+		return nil
+	}
+	all := references([]imageField{{reference: o.CopyUp.Image}})
+	for i := range o.objects {
+		l := o.lookup(&o.objects[i].Document)
+		if l.err != nil {
+			return l.err
+		}
+		all = append(all, l.references...)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	return o.pinner.resolve(ctx, all[:min(len(all), maxImages)])
+}
+
+func (o *overlay) sealObject(one *rendered) error {
+	one.sealed = o.sealer.document(&one.Document)
+	if one.err != nil {
+		return one.err
+	}
+	if !one.edit.IsEmpty() {
+		var err error
+		if one.after, err = manifest.ApplyEdits(one.File, one.Data, []manifest.Edit{one.edit}); err != nil {
+			return err
+		}
+	}
+	return o.followEntries(one)
+}
+
+// patchObject makes the patch of an object that was sealed, without the images that
+// the kustomization pins.
+func (o *overlay) patchObject(one *rendered) error {
+	one.patch = nil
+	if bytes.Equal(one.Data, one.after) {
+		return nil
 	}
 	var before, after yaml.Node
-	if err := errors.Join(yaml.Unmarshal(d.Data, &before), yaml.Unmarshal(one.after, &after)); err != nil {
-		return one, err
+	if err := errors.Join(yaml.Unmarshal(one.Data, &before), yaml.Unmarshal(one.after, &after)); err != nil {
+		return err
 	}
+	o.unpin(before.Content[0], after.Content[0])
 	change := strategic("", before.Content[0], after.Content[0])
-	if change == nil || field(change, "metadata") != nil {
+	switch {
+	case change == nil: // only images
+	case one.Of.Name == "":
+		one.leave("it is not known which resource it comes from")
+	case field(change, "metadata") != nil:
 		one.leave("sealing changes more of it than its pod")
-		return one, nil
+	default:
+		one.patch = named(one.Of, change)
 	}
-	one.patch = named(d.Of, change)
-	return one, nil
+	return nil
 }
 
 // named returns a change of a resource as a patch, which has its name as it is in its file.
@@ -140,7 +228,7 @@ func (o *rendered) leave(why string) {
 	object := &o.Objects[0]
 	place := o.SourceOf(object, "", object.Value)
 	o.sealed = sealed{
-		pods: o.pods, used: o.used, shared: o.shared, workloads: o.workloads, excepted: o.excepted,
+		pods: o.pods, used: o.used, shared: o.shared, workloads: o.workloads, excepted: o.excepted, notPinned: o.notPinned,
 		left: append(o.left, manifest.FieldError{
 			File: place.File, Line: place.Line, Detail: "not sealed by a patch: " + object.String() + ": " + why,
 			Hint: fmt.Sprintf("render it and seal the result: kubectl kustomize %s | adamant seal -", quote(o.RenderedBy)),
@@ -149,52 +237,56 @@ func (o *rendered) leave(why string) {
 	o.after, o.patch = o.Data, nil
 }
 
-// patchOf returns the patch that seals the objects of an overlay, nil if there is nothing to
-// seal. What it cannot seal is left.
-func (s sealer) patchOf(ctx context.Context, dir string, all []rendered) ([]byte, error) {
-	targets := map[string]int{}
-	for i := range all {
-		targets[all[i].target()]++
+// prove renders the overlay with its patch and images, and leaves the objects that are not
+// what sealing makes of them. Then the patch of the others must be made and proven anew.
+func (o *overlay) prove(ctx context.Context) (left bool, err error) {
+	if o.patch, err = marshalPatches(o.objects); err != nil || o.patch == nil && len(o.images) == 0 {
+		return false, err
 	}
-	for i := range all {
-		if all[i].patch != nil && targets[all[i].target()] > 1 {
-			all[i].leave("several objects come from a resource of its name, which a patch cannot tell apart")
-		}
+	_, content, err := o.edit()
+	if err != nil {
+		return false, err
 	}
-	for {
-		patch, err := marshalPatches(all)
-		if patch == nil || err != nil {
-			return nil, err
-		}
-		result, err := source.RenderPatched(ctx, dir, patch)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		failed := func(i int) bool {
-			return err != nil || len(result) != len(all) || !sameObject(result[i].Data, all[i].after)
-		}
-		left, wrong := false, false
-		for i := range all {
-			switch {
-			case !failed(i):
-			case all[i].patch != nil:
-				why := "with a patch, Kustomize would change more of it than sealing does"
-				if err != nil {
-					why = err.Error()
-				}
-				all[i].leave(why)
-				left = true
-			default:
-				wrong = true
-			}
-		}
-		if !left && wrong {
-			return nil, fmt.Errorf("seal %s: with the patch it renders to something else than without, apart from what sealing changes", dir)
-		}
-		if !left {
-			return patch, nil
+	result, failure := source.RenderPatched(ctx, o.dir, content, o.patch)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	wrong := false
+	for i := range o.objects {
+		one := &o.objects[i]
+		switch {
+		case failure == nil && len(result) == len(o.objects) && sameObject(result[i].Data, one.after):
+		case one.patch == nil:
+			wrong = true
+		case failure != nil:
+			one.leave(failure.Error())
+			left = true
+		default:
+			one.leave("with a patch, Kustomize would change more of it than sealing does")
+			left = true
 		}
 	}
+	if wrong && !left {
+		return false, fmt.Errorf("seal %s: with the patch it renders to something else than without, apart from what sealing changes", o.dir)
+	}
+	return left, nil
+}
+
+// edit returns the edit of the kustomization, and what it makes of it.
+func (o *overlay) edit() (manifest.Edit, []byte, error) {
+	var ops []manifest.Op
+	for _, e := range o.images {
+		ops = append(ops, e.ops()...)
+	}
+	if o.patch != nil && !o.isListed {
+		ops = append(ops, manifest.AppendItem(0, "patches", manifest.Fields{{Key: "path", Value: source.PatchFile}}))
+	}
+	edit, err := o.document.Edit(ops...)
+	if err != nil {
+		return edit, nil, err
+	}
+	content, err := manifest.ApplyEdits(o.file, o.content, []manifest.Edit{edit})
+	return edit, content, err
 }
 
 // patchHeader is the first line of a patch. A file without it is not replaced.
@@ -223,42 +315,31 @@ func marshalPatches(all []rendered) ([]byte, error) {
 	return out.Bytes(), encoder.Close()
 }
 
-// overlayFiles returns the files of an overlay that its patch changes.
-func overlayFiles(dir, kustomization string, patch []byte) (files []File, note string, err error) {
-	name := filepath.Join(dir, source.PatchFile)
-	isListed := source.AppliesPatchFile(kustomization)
+// files returns the files that sealing the overlay changes, and a note if its patch is not
+// needed any more.
+func (o *overlay) files() (files []File, note string, err error) {
+	name := filepath.Join(o.dir, source.PatchFile)
 	was, err := source.ReadRegular(name, MaxContent)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = nil
 	case err != nil:
 		return nil, "", err
 	case !bytes.HasPrefix(was, []byte(patchHeader)):
 		return nil, "", fmt.Errorf("%s: not written by adamant seal --patch, so it is not replaced: move it, or give it %q as its first line", name, patchHeader[:len(patchHeader)-1])
 	}
-	if patch == nil {
-		if was != nil || isListed {
-			note = fmt.Sprintf("%s: nothing needs this patch any more: remove it, and its entry under patches in %s", name, kustomization)
-		}
-		return nil, note, nil
+	switch {
+	case o.pinner == nil && bytes.Count(was, []byte("@sha256:")) > bytes.Count(o.patch, []byte("@sha256:")):
+		return nil, "", fmt.Errorf("%s: it has digests of images, which would be lost: give --pin, too", name)
+	case o.patch != nil:
+		files = []File{{Name: name, whole: o.patch, isNew: !bytes.Equal(was, o.patch)}}
+	case was != nil || o.isListed:
+		note = fmt.Sprintf("%s: nothing needs this patch any more: remove it, and its entry under patches in %s", name, o.file)
 	}
-	files = []File{{Name: name, whole: patch, isNew: !bytes.Equal(was, patch)}}
-	if isListed {
-		return files, "", nil
+	edit, _, err := o.edit()
+	if err == nil && !edit.IsEmpty() {
+		files = append(files, File{Name: o.file, edits: []manifest.Edit{edit}})
 	}
-	content, err := source.ReadRegular(kustomization, MaxContent)
-	if err != nil {
-		return nil, "", err
-	}
-	d, err := onlyDocument(kustomization, content)
-	if err != nil {
-		return nil, "", err
-	}
-	edit, err := d.Edit(manifest.AppendItem(0, "patches", manifest.Fields{{Key: "path", Value: source.PatchFile}}))
-	if err != nil {
-		return nil, "", err
-	}
-	return append(files, File{Name: kustomization, edits: []manifest.Edit{edit}}), "", nil
+	return files, note, err
 }
 
 // onlyDocument returns the document of a kustomization.

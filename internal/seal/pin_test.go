@@ -110,11 +110,7 @@ func TestImagesAreResolvedOnce(t *testing.T) {
 // What sealing adds has pinned images, too, so that sealing the result again changes nothing.
 func TestAddedImagesArePinned(t *testing.T) {
 	published := image.Published{Digest: "sha256:" + strings.Repeat("a", 64), Images: []image.PublishedImage{{Platform: image.NewPlatform("linux", "amd64", "")}}}
-	p := profile.Profile{
-		Name: "Pod/p", Verdict: profile.Proven, Runs: 1,
-		Containers: []profile.Container{{Name: "c", Image: "registry.example/i:1", Method: "ptrace", CopyTools: new(true), Volumes: []profile.Volume{{MountPath: "/run", CopyUp: true}}}},
-	}
-	const manifest1 = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: c\n    image: registry.example/i:1\n    imagePullPolicy: Always\n"
+	p := copyUpProfile("registry.example/i:1")
 	for _, tc := range []struct {
 		form   manifest.CopyUpForm
 		image  string
@@ -129,7 +125,7 @@ func TestAddedImagesArePinned(t *testing.T) {
 				Fitter: learn.Fitter{Shared: []profile.Profile{p}}, CopyUp: manifest.SealOptions{Form: tc.form, Image: tc.image},
 				Pin: &Pinning{Resolve: func(context.Context, image.Reference) (image.Published, error) { return published, nil }},
 			}
-			sealed := manifest1
+			sealed := pod("p", "registry.example/i:1")
 			for i := range 2 {
 				r, err := Files(t.Context(), []string{"-"}, strings.NewReader(sealed), opts)
 				if err != nil {
@@ -148,6 +144,17 @@ func TestAddedImagesArePinned(t *testing.T) {
 				t.Errorf("%d digests, want %d:\n%s", n, tc.pinned, sealed)
 			}
 		})
+	}
+}
+
+// copyUpProfile is the profile of an image with a volume that needs the image's content.
+func copyUpProfile(image string) profile.Profile {
+	return profile.Profile{
+		Name: "Pod/p", Scope: "image", Verdict: profile.Proven, Runs: 1,
+		Containers: []profile.Container{{
+			Name: "c", Image: image, Digest: "sha256:" + strings.Repeat("a", 64), Method: "ptrace", CopyTools: new(true),
+			Volumes: []profile.Volume{{MountPath: "/run", CopyUp: true}},
+		}},
 	}
 }
 

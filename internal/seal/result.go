@@ -190,7 +190,7 @@ func (r *Result) addDocument(d *manifest.Document, one sealed) {
 	r.workloads += len(one.workloads)
 	r.Summary.Pods += one.pods
 	r.Summary.Containers += one.sealedContainers
-	r.Summary.Pinned += one.pinned
+	r.Summary.Pinned += len(one.pinned)
 }
 
 // Verdict returns Incomplete if something was not understood, or is not sealed or pinned, and

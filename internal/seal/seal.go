@@ -110,7 +110,7 @@ type sealed struct {
 	err   error
 
 	notPinned manifest.Errors
-	pinned    int // images
+	pinned    []string // references of images that got a digest, one for each
 
 	excepted []Exception
 	toLearn  []ToLearn

@@ -36,18 +36,20 @@ func IsKustomization(name string) bool {
 //
 // The library has global state: one folder can be rendered at a time.
 func Kustomize(ctx context.Context, dir string) (Result, error) {
-	return runKustomize(ctx, dir, func(*types.Kustomization) {})
+	return runKustomize(ctx, dir, nil, func(*types.Kustomization) {})
 }
 
 // Patched renders a folder as Kustomize does, with a strategic-merge patch in place of the
 // file PatchFile: where its kustomization applies that, or else as the last of its patches.
-// Without a patch it is rendered without the file.
-func Patched(ctx context.Context, dir string, patch []byte) (Result, error) {
-	return runKustomize(ctx, dir, func(k *types.Kustomization) { replacePatch(k, patch) })
+// Without a patch it is rendered without the file. The kustomization has the content, or
+// that of its file if it is nil.
+func Patched(ctx context.Context, dir string, content, patch []byte) (Result, error) {
+	return runKustomize(ctx, dir, content, func(k *types.Kustomization) { replacePatch(k, patch) })
 }
 
-// runKustomize renders a folder, after its kustomization was changed.
-func runKustomize(ctx context.Context, dir string, change func(*types.Kustomization)) (result Result, err error) {
+// runKustomize renders a folder, after its kustomization was changed. That has the content,
+// or that of its file if it is nil.
+func runKustomize(ctx context.Context, dir string, content []byte, change func(*types.Kustomization)) (result Result, err error) {
 	root, err := filepath.Abs(dir)
 	if err == nil {
 		root, err = filepath.EvalSymlinks(root)
@@ -56,6 +58,12 @@ func runKustomize(ctx context.Context, dir string, change func(*types.Kustomizat
 		return result, err
 	}
 	k := &kustomize{FileSystem: filesys.MakeFsOnDisk(), ctx: ctx, change: change, dir: dir, root: root, content: map[string][]byte{}, sources: map[string]*source{}}
+	for _, name := range konfig.RecognizedKustomizationFileNames() {
+		file := filepath.Join(root, name)
+		if _, err := os.Lstat(file); err == nil && content != nil {
+			k.content[file] = content
+		}
+	}
 	defer func() {
 		result.Read = k.read
 		if r := recover(); r != nil {

@@ -32,9 +32,10 @@ type Rendered struct {
 }
 
 // RenderPatched renders the kustomization in a folder with a strategic-merge patch in place
-// of PatchFile, or without that if patch is nil.
-func RenderPatched(ctx context.Context, dir string, patch []byte) ([]Rendered, error) {
-	result, err := render.Patched(ctx, dir, patch)
+// of PatchFile, or without that if patch is nil. The kustomization has the content, or that of
+// its file if it is nil.
+func RenderPatched(ctx context.Context, dir string, content, patch []byte) ([]Rendered, error) {
+	result, err := render.Patched(ctx, dir, content, patch)
 	if err != nil {
 		return nil, err
 	}

@@ -58,30 +58,35 @@ func (s *documentSealer) pinAll(file manifest.File, configs []*policy.Config) []
 // pinAdded pins the images of what sealing adds: init containers and image volumes have the
 // image of a container, or the one with the tool.
 func (s *documentSealer) pinAdded(pins []pin) {
-	added := addedPins{digests: map[string]string{}, follows: map[string]bool{}}
-	if tool := s.CopyUp.Image; tool != "" && !hasDigest(tool) {
-		reference, refused := s.pinner.pin(imageField{reference: tool})
-		if refused == nil {
-			added.digests[tool] = reference
-		} else if len(s.ops) > 0 {
-			s.notPinned = append(s.notPinned, manifest.FieldError{File: s.document.File, Line: s.document.Line,
-				Detail: "the image with the copy-up tool, " + text.Cut(tool, maxAnswer) + ", is not pinned: " + refused.why, Hint: refused.hint})
-		}
-	}
+	added := addedPins{digests: map[string]string{}, follows: map[string]bool{}, seen: map[string]bool{}}
 	for _, p := range pins {
 		added.digests[p.reference] = p.ops[0].Value.(string)
 		added.follows[p.reference] = added.follows[p.reference] || len(p.ops) > 1
 	}
+	tool := s.CopyUp.Image
+	var refused *refusal
+	if tool != "" && !hasDigest(tool) && added.digests[tool] == "" {
+		var reference string
+		if reference, refused = s.pinner.pin(imageField{reference: tool}); refused == nil {
+			added.digests[tool] = reference
+		}
+	}
 	for i := range s.ops {
 		s.ops[i].Value = added.in(s.ops[i].Value)
 	}
+	if refused != nil && added.seen[tool] {
+		s.notPinned = append(s.notPinned, manifest.FieldError{
+			File: s.document.File, Line: s.document.Line,
+			Detail: "the image with the copy-up tool, " + text.Cut(tool, maxAnswer) + ", is not pinned: " + refused.why, Hint: refused.hint,
+		})
+	}
 }
 
-// addedPins are the references of images with their digests, and those whose pull policy
-// contradicts that.
+// addedPins are the references of images with their digests, those whose pull policy
+// contradicts that, and those that were seen in ops.
 type addedPins struct {
-	digests map[string]string
-	follows map[string]bool
+	digests       map[string]string
+	follows, seen map[string]bool
 }
 
 // in returns the value of an op with its images pinned.
@@ -99,10 +104,14 @@ func (a addedPins) in(value any) any {
 		for i := range v {
 			f := &v[i]
 			reference, _ := f.Value.(string)
+			isImage := reference != "" && (f.Key == "image" || f.Key == "reference")
 			digest, isPinned := a.digests[reference]
 			switch {
-			case isPinned && (f.Key == "image" || f.Key == "reference"):
-				f.Value, follows = digest, a.follows[reference]
+			case isImage:
+				a.seen[reference] = true
+				if isPinned {
+					f.Value, follows = digest, a.follows[reference]
+				}
 			case follows && (f.Key == "imagePullPolicy" || f.Key == "pullPolicy"):
 				f.Value = "IfNotPresent"
 			default:

@@ -147,6 +147,33 @@ func TestAddedImagesArePinned(t *testing.T) {
 	}
 }
 
+// An image with the copy-up tool that cannot be pinned is named if it is used.
+func TestToolIsNotPinned(t *testing.T) {
+	for _, tc := range []struct {
+		name, image string
+		want        int
+	}{{"used", "registry.example/i:1", 1}, {"not used", "registry.example/other:1", 0}} {
+		t.Run(tc.name, func(t *testing.T) {
+			r, err := Files(t.Context(), []string{"-"}, strings.NewReader(pod("p", tc.image)), Options{
+				Fitter: learn.Fitter{Shared: []profile.Profile{copyUpProfile("registry.example/i:1")}},
+				CopyUp: manifest.SealOptions{Form: manifest.InstalledTool, Image: "registry.example/tool:1"},
+				Pin: &Pinning{Resolve: func(_ context.Context, ref image.Reference) (image.Published, error) {
+					if strings.Contains(ref.String(), "tool") {
+						return image.Published{}, errors.New("gone")
+					}
+					return image.Published{Digest: "sha256:" + strings.Repeat("a", 64), Images: []image.PublishedImage{{Platform: image.NewPlatform("linux", "amd64", "")}}}, nil
+				}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.NotPinned) != tc.want || tc.want > 0 && !strings.Contains(r.NotPinned[0].Error(), "the image with the copy-up tool, registry.example/tool:1, is not pinned: gone") {
+				t.Errorf("not pinned: %v", r.NotPinned)
+			}
+		})
+	}
+}
+
 // copyUpProfile is the profile of an image with a volume that needs the image's content.
 func copyUpProfile(image string) profile.Profile {
 	return profile.Profile{

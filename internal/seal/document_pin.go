@@ -194,10 +194,10 @@ func (s *documentSealer) finish(pins []pin) {
 	if len(s.ops)+len(pins) == 0 {
 		return
 	}
-	edit, err := s.document.Edit(slices.Concat(s.ops, opsOf(pins))...)
+	edit, err := s.document.Edit(inOrder(s.ops, opsOf(pins))...)
 	if err != nil && len(pins) > 0 {
 		pins = s.editable(pins, err)
-		edit, err = s.document.Edit(slices.Concat(s.ops, opsOf(pins))...)
+		edit, err = s.document.Edit(inOrder(s.ops, opsOf(pins))...)
 	}
 	if err != nil && len(s.ops) > 0 {
 		s.refuse(err)
@@ -212,6 +212,22 @@ func (s *documentSealer) finish(pins []pin) {
 	for _, p := range pins {
 		s.pinned = append(s.pinned, p.reference)
 	}
+}
+
+// inOrder returns ops of one document in an order in which their paths are right: what is put
+// in front of a list comes last, because it changes the indexes of the others.
+func inOrder(lists ...[]manifest.Op) []manifest.Op {
+	ops := slices.Concat(lists...)
+	slices.SortStableFunc(ops, func(a, b manifest.Op) int {
+		last := func(op manifest.Op) int {
+			if op.Action == manifest.Prepend {
+				return 1
+			}
+			return 0
+		}
+		return last(a) - last(b)
+	})
+	return ops
 }
 
 // editBudget bounds the size of a document in bytes times its images, because each edit of

@@ -26,7 +26,14 @@ import (
 func Overlays(ctx context.Context, dirs []string, opts Options) (*Result, error) {
 	s := newSealer(opts)
 	r := newResult()
+	known := map[string]bool{}
 	for _, dir := range dirs {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			if known[real] {
+				continue
+			}
+			known[real] = true
+		}
 		if err := s.overlay(ctx, dir, r); err != nil {
 			return nil, err
 		}
@@ -52,8 +59,9 @@ type rendered struct {
 	source.Rendered
 	sealed
 
-	after []byte // Data as it is sealed, or as it is
-	patch *yaml.Node
+	after    []byte // Data as it is sealed, or as it is
+	strategy strategy
+	patch    *yaml.Node
 }
 
 // target identifies the resource that a patch of an object would change.
@@ -128,7 +136,7 @@ func (o *overlay) seal(ctx context.Context) error {
 		targets[o.objects[i].target()]++
 	}
 	for {
-		left := false
+		again := false
 		o.images = o.imageEntries()
 		for i := range o.objects {
 			one := &o.objects[i]
@@ -137,15 +145,15 @@ func (o *overlay) seal(ctx context.Context) error {
 				return err
 			}
 			if one.patch != nil && targets[one.target()] > 1 {
-				one.leave("several objects come from a resource of its name, which a patch cannot tell apart")
+				one.leave("it is not certain which resource it comes from, since another object may come from the same one")
 			}
-			left = left || len(one.left) > before
+			again = again || len(one.left) > before
 		}
 		var err error
-		if !left {
-			left, err = o.prove(ctx)
+		if !again {
+			again, err = o.prove(ctx)
 		}
-		if err != nil || !left {
+		if err != nil || !again {
 			return err
 		}
 	}
@@ -195,8 +203,10 @@ func (o *overlay) patchObject(one *rendered) error {
 		return err
 	}
 	o.unpin(before.Content[0], after.Content[0])
-	change := strategic("", before.Content[0], after.Content[0])
+	change, err := one.strategy.patch("", before.Content[0], after.Content[0])
 	switch {
+	case err != nil:
+		one.leave(err.Error())
 	case change == nil: // only images
 	case one.Of.Name == "":
 		one.leave("it is not known which resource it comes from")
@@ -237,9 +247,10 @@ func (o *rendered) leave(why string) {
 	o.after, o.patch = o.Data, nil
 }
 
-// prove renders the overlay with its patch and images, and leaves the objects that are not
-// what sealing makes of them. Then the patch of the others must be made and proven anew.
-func (o *overlay) prove(ctx context.Context) (left bool, err error) {
+// prove renders the overlay with its patch and images. An object that is not what sealing
+// makes of it gets an ordered patch, and is left if it had one. Then the patch must be made
+// and proven anew.
+func (o *overlay) prove(ctx context.Context) (again bool, err error) {
 	if o.patch, err = marshalPatches(o.objects); err != nil || o.patch == nil && len(o.images) == 0 {
 		return false, err
 	}
@@ -251,25 +262,61 @@ func (o *overlay) prove(ctx context.Context) (left bool, err error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
+	if failure != nil {
+		return true, o.leaveRefused(ctx, content, failure)
+	}
 	wrong := false
 	for i := range o.objects {
 		one := &o.objects[i]
 		switch {
-		case failure == nil && len(result) == len(o.objects) && sameObject(result[i].Data, one.after):
+		case len(result) == len(o.objects) && sameObject(result[i].Data, one.after):
 		case one.patch == nil:
 			wrong = true
-		case failure != nil:
-			one.leave(failure.Error())
-			left = true
+		case !one.strategy.ordered:
+			one.strategy.ordered, again = true, true
 		default:
-			one.leave("with a patch, Kustomize would change more of it than sealing does")
-			left = true
+			one.leave("with a patch it is not rendered as it was sealed: another patch or an entry of images changes it again, or Kustomize merges its lists in another way")
+			again = true
 		}
 	}
-	if wrong && !left {
+	if wrong && !again {
 		return false, fmt.Errorf("seal %s: with the patch it renders to something else than without, apart from what sealing changes", o.dir)
 	}
-	return left, nil
+	return again, nil
+}
+
+// leaveRefused leaves the objects whose patches Kustomize refuses, or all if it refuses none
+// alone.
+func (o *overlay) leaveRefused(ctx context.Context, content []byte, failure error) error {
+	refused := map[int]error{}
+	for i := range o.objects {
+		if o.objects[i].patch == nil {
+			continue
+		}
+		patch, err := marshalPatches(o.objects[i : i+1])
+		if err != nil {
+			return err
+		}
+		if _, err := source.RenderPatched(ctx, o.dir, content, patch); err != nil {
+			refused[i] = err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	for i := range o.objects {
+		one := &o.objects[i]
+		switch {
+		case refused[i] != nil:
+			one.leave(refused[i].Error())
+		case len(refused) == 0 && one.patch != nil:
+			one.leave(failure.Error())
+		}
+	}
+	if o.patch == nil {
+		return fmt.Errorf("seal %s: with its images pinned: %w", o.dir, failure)
+	}
+	return nil
 }
 
 // edit returns the edit of the kustomization, and what it makes of it.
@@ -290,7 +337,12 @@ func (o *overlay) edit() (manifest.Edit, []byte, error) {
 }
 
 // patchHeader is the first line of a patch. A file without it is not replaced.
-const patchHeader = "# Seals what this kustomization renders. Written by: adamant seal --patch\n"
+const patchHeader = "# Seals what this kustomization renders. Written by: adamant seal --patch"
+
+func isPatch(content []byte) bool {
+	line, _, _ := bytes.Cut(content, []byte("\n"))
+	return string(bytes.TrimSuffix(line, []byte("\r"))) == patchHeader
+}
 
 // marshalPatches returns the patches of objects as the content of a file, or nil if there
 // are none.
@@ -303,7 +355,7 @@ func marshalPatches(all []rendered) ([]byte, error) {
 			continue
 		}
 		if out.Len() == 0 {
-			out.WriteString(patchHeader)
+			out.WriteString(patchHeader + "\n")
 		}
 		if err := encoder.Encode(all[i].patch); err != nil {
 			return nil, err
@@ -324,22 +376,27 @@ func (o *overlay) files() (files []File, note string, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return nil, "", err
-	case !bytes.HasPrefix(was, []byte(patchHeader)):
-		return nil, "", fmt.Errorf("%s: not written by adamant seal --patch, so it is not replaced: move it, or give it %q as its first line", name, patchHeader[:len(patchHeader)-1])
+	case !isPatch(was):
+		return nil, "", fmt.Errorf("%s: not written by adamant seal --patch, so it is not replaced: move it, or give it %q as its first line", name, patchHeader)
 	}
 	switch {
-	case o.pinner == nil && bytes.Count(was, []byte("@sha256:")) > bytes.Count(o.patch, []byte("@sha256:")):
+	case o.pinner == nil && o.losesDigest(was):
 		return nil, "", fmt.Errorf("%s: it has digests of images, which would be lost: give --pin, too", name)
 	case o.patch != nil:
 		files = []File{{Name: name, whole: o.patch, isNew: !bytes.Equal(was, o.patch)}}
-	case was != nil || o.isListed:
+	case was != nil && o.isListed && !o.leaves():
 		note = fmt.Sprintf("%s: nothing needs this patch any more: remove it, and its entry under patches in %s", name, o.file)
 	}
 	edit, _, err := o.edit()
 	if err == nil && !edit.IsEmpty() {
-		files = append(files, File{Name: o.file, edits: []manifest.Edit{edit}})
+		files = append(files, File{Name: o.file, edits: []manifest.Edit{edit}, read: o.content})
 	}
 	return files, note, err
+}
+
+// leaves reports whether an object is not sealed, or perhaps by the patch that there is.
+func (o *overlay) leaves() bool {
+	return slices.ContainsFunc(o.objects, func(one rendered) bool { return len(one.left) > 0 })
 }
 
 // onlyDocument returns the document of a kustomization.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/image"
 	"github.com/adamant-sh/adamant/internal/manifest"
+	"github.com/adamant-sh/adamant/internal/manifest/source"
 	"github.com/adamant-sh/adamant/internal/policy"
 )
 
@@ -38,20 +39,19 @@ func (e imageEntry) ops() []manifest.Op {
 
 // imageEntries returns the entries that pin the images of containers. An entry is for all
 // images of its name, so it needs all of them to have the same tag and to be pinned. Others
-// get their digest by the patch.
+// get their digest by the patch, and so do those of volumes, which only some releases of
+// Kustomize change by entries.
 func (o *overlay) imageEntries() []imageEntry {
 	if o.pinner == nil {
 		return nil
 	}
 	tags, count := map[string]map[string]bool{}, map[string]int{} // references by name; images by reference that are not pinned
+	ofVolumes := map[string]bool{}                                // names
 	for i := range o.objects {
 		one := &o.objects[i]
 		for _, f := range imageFields(&one.Document) {
-			if !strings.HasSuffix(f.path, ".image") {
-				count[f.reference]++ // Kustomize does not change it
-				continue
-			}
 			name := nameOf(f.reference)
+			ofVolumes[name] = ofVolumes[name] || !strings.HasSuffix(f.path, ".image")
 			if tags[name] == nil {
 				tags[name] = map[string]bool{}
 			}
@@ -66,7 +66,7 @@ func (o *overlay) imageEntries() []imageEntry {
 	for _, name := range slices.Sorted(maps.Keys(tags)) {
 		for reference := range tags[name] {
 			ref, err := image.ParseReference(reference)
-			if len(tags[name]) > 1 || count[reference] != 0 || err != nil {
+			if len(tags[name]) > 1 || count[reference] != 0 || ofVolumes[name] || err != nil {
 				continue
 			}
 			if published, err := o.pinner.of(ref); err == nil && !hasDigest(reference) {
@@ -115,6 +115,39 @@ func (o *overlay) followEntries(one *rendered) error {
 		one.after, err = manifest.ApplyEdits(one.File, one.after, []manifest.Edit{edit})
 	}
 	return err
+}
+
+// losesDigest reports whether an earlier patch pins an image that is rendered without a digest,
+// and the patch does not.
+func (o *overlay) losesDigest(earlier []byte) bool {
+	now := patchedImages(o.patch)
+	lost := patchedImages(earlier)
+	for i := range o.objects {
+		one := &o.objects[i]
+		for _, f := range imageFields(&one.Document) {
+			at := imageOf{kind: one.Of.Kind, namespace: one.Of.Namespace, name: one.Of.Name, in: f.name}
+			if lost[at] && !now[at] && !hasDigest(f.reference) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// imageOf identifies an image in a patch.
+type imageOf struct{ kind, namespace, name, in string }
+
+// patchedImages returns the images to which a patch gives a digest.
+func patchedImages(patch []byte) map[imageOf]bool {
+	all := map[imageOf]bool{}
+	for _, d := range manifest.ReadDocuments(source.PatchFile, 1, patch) {
+		for _, f := range imageFields(&d) {
+			if of := d.Objects[f.object]; hasDigest(f.reference) {
+				all[imageOf{of.Kind, of.Namespace, of.Name, f.name}] = true
+			}
+		}
+	}
+	return all
 }
 
 // entryOf returns the path of the item of images that gives an image its name or tag, or "".

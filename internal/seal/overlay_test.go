@@ -130,6 +130,23 @@ func TestOverlayLeavesImages(t *testing.T) {
 	}
 }
 
+// What is written is for the kustomization that was read: something was added to it.
+func TestOverlayWasChanged(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"kustomization.yaml": "resources: [pod.yaml]\n", "pod.yaml": pod("p", "i:1")})
+	r, err := Overlays(t.Context(), []string{dir, dir + "/"}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Items) != 2 {
+		t.Fatalf("%d files: the same folder counts once", len(r.Items))
+	}
+	writeFiles(t, dir, map[string]string{"kustomization.yaml": "resources: [pod.yaml]\npatches:\n- path: p.yaml\n"})
+	if _, _, err := r.Items[1].Content(); err == nil || !strings.Contains(err.Error(), "it was changed while it was read") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func writeFiles(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, content := range files {

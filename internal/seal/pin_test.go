@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -144,6 +145,41 @@ func TestAddedImagesArePinned(t *testing.T) {
 				t.Errorf("%d digests, want %d:\n%s", n, tc.pinned, sealed)
 			}
 		})
+	}
+}
+
+// The init container that sealing puts in front changes no index of the others.
+func TestInitContainersKeepTheirImages(t *testing.T) {
+	const inits = "  initContainers:\n  - name: one\n    image: one:1\n  - name: two\n    image: two:1\n"
+	for _, isPinned := range []bool{false, true} {
+		opts := Options{Fitter: learn.Fitter{Shared: []profile.Profile{copyUpProfile("registry.example/i:1")}}}
+		if isPinned {
+			published := image.Published{Digest: "sha256:" + strings.Repeat("a", 64), Images: []image.PublishedImage{{Platform: image.NewPlatform("linux", "amd64", "")}}}
+			opts.Pin = &Pinning{Resolve: func(context.Context, image.Reference) (image.Published, error) { return published, nil }}
+		}
+		r, err := Files(t.Context(), []string{"-"}, strings.NewReader(pod("p", "registry.example/i:1")+inits), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, sealed, err := r.Items[0].Content()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, d := range manifest.ReadDocuments("sealed", 1, sealed) {
+			for _, f := range imageFields(&d) {
+				got = append(got, strings.Join([]string{f.name, nameOf(f.reference), f.in.Get("securityContext", "readOnlyRootFilesystem").Scalar()}, " "))
+				if hasDigest(f.reference) != isPinned {
+					t.Errorf("%s has image %s", f.name, f.reference)
+				}
+			}
+		}
+		want := []string{"container adamant-copy-up registry.example/i true", "container one one true", "container two two true", "container c registry.example/i true"}
+		slices.Sort(got)
+		slices.Sort(want)
+		if d := cmp.Diff(got, want); d != "" {
+			t.Errorf("pinned: %t (-got +want):\n%s", isPinned, d)
+		}
 	}
 }
 

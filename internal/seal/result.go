@@ -258,6 +258,7 @@ type File struct {
 	edits []manifest.Edit
 	whole []byte // its new content, if it is not edited; it need not exist
 	isNew bool   // whole is another content than it has
+	read  []byte // the content that edits are for, if they are for all of it
 	stdin *recorder
 }
 
@@ -277,6 +278,9 @@ func (f File) Content() (before, after []byte, err error) {
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read manifest: %w", err)
+	}
+	if f.read != nil && !bytes.Equal(before, f.read) {
+		return nil, nil, fmt.Errorf("edit %s: it was changed while it was read", f.Name)
 	}
 	after, err = manifest.ApplyEdits(f.Name, before, f.edits)
 	return before, after, err

@@ -68,7 +68,7 @@ func (r *Result) finish(paths []string, opts Options) error {
 		}
 	}
 	for i, p := range opts.Fitter.Profiles {
-		if !r.used[i] {
+		if !r.used[i] && (r.workloads > 0 || len(r.NotUnderstood) == 0) {
 			return learn.Unused(p, text.Cut(filepath.Clean(paths[0]), 100), r.workloads, r.first)
 		}
 	}

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,28 +16,42 @@ var mergeKeys = map[string]string{
 	"volumes": "name", "volumeMounts": "mountPath",
 }
 
-// strategic returns the strategic-merge patch that changes one value into another, or nil
-// if they are the same. name is the field that has the values.
-func strategic(name string, before, after *yaml.Node) *yaml.Node {
+// errNoKey is returned for a change in a list that Kustomize would replace: the patch would
+// have all that is in the list today.
+var errNoKey = errors.New("it changes a list whose items have no key to merge them by")
+
+// A strategy is how strategic-merge patches are made. If it is ordered, they name also the
+// containers that stay before the last one that changes: Kustomize puts the items of a patch
+// first, and with their order the patch would change something else.
+type strategy struct{ ordered bool }
+
+// patch returns the strategic-merge patch that changes one value into another, or nil if
+// they are the same. name is the field that has the values.
+func (s strategy) patch(name string, before, after *yaml.Node) (*yaml.Node, error) {
 	switch {
 	case same(before, after):
-		return nil
+		return nil, nil
 	case before.Kind != after.Kind:
-		return after
+		return after, nil
 	case after.Kind == yaml.MappingNode:
-		return strategicFields(before, after)
+		return s.fields(before, after)
 	case after.Kind == yaml.SequenceNode && mergeKeys[name] != "":
-		return strategicItems(mergeKeys[name], before, after)
+		return s.items(name, before, after)
+	case after.Kind == yaml.SequenceNode && len(before.Content) > 0:
+		return nil, errNoKey
 	}
-	return after
+	return after, nil
 }
 
-func strategicFields(before, after *yaml.Node) *yaml.Node {
+func (s strategy) fields(before, after *yaml.Node) (*yaml.Node, error) {
 	patch := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for i := 0; i+1 < len(after.Content); i += 2 {
 		key, value := after.Content[i], after.Content[i+1]
 		if was := field(before, key.Value); was != nil {
-			value = strategic(key.Value, was, value)
+			var err error
+			if value, err = s.patch(key.Value, was, value); err != nil {
+				return nil, err
+			}
 		}
 		if value != nil {
 			patch.Content = append(patch.Content, key, value)
@@ -47,29 +62,40 @@ func strategicFields(before, after *yaml.Node) *yaml.Node {
 			patch.Content = append(patch.Content, key, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"})
 		}
 	}
-	return patch
+	return patch, nil
 }
 
-// strategicItems returns the items of a list that were added, and of those that were
-// changed, the key and the changes. Sealing removes none.
-func strategicItems(key string, before, after *yaml.Node) *yaml.Node {
+// items returns the items of a list that were added, and of those that were changed, the
+// key and the changes. Sealing removes none.
+func (s strategy) items(name string, before, after *yaml.Node) (*yaml.Node, error) {
+	key := mergeKeys[name]
 	patch := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+	unchanged := 0 // at the end
 	for _, item := range after.Content {
 		id := field(item, key)
 		if id == nil {
-			return after
+			return nil, errNoKey
 		}
 		i := slices.IndexFunc(before.Content, func(was *yaml.Node) bool { return same(field(was, key), id) })
 		if i < 0 {
-			patch.Content = append(patch.Content, item)
+			patch.Content, unchanged = append(patch.Content, item), 0
 			continue
 		}
-		if change := strategic("", before.Content[i], item); change != nil {
-			change.Content = append([]*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}, id}, change.Content...)
-			patch.Content = append(patch.Content, change)
+		change, err := s.patch("", before.Content[i], item)
+		if err != nil {
+			return nil, err
+		}
+		identity := []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}, id}
+		switch {
+		case change != nil:
+			change.Content = append(identity, change.Content...)
+			patch.Content, unchanged = append(patch.Content, change), 0
+		case s.ordered && strings.HasSuffix(strings.ToLower(name), "containers"):
+			patch.Content, unchanged = append(patch.Content, &yaml.Node{Kind: yaml.MappingNode, Content: identity}), unchanged+1
 		}
 	}
-	return patch
+	patch.Content = patch.Content[:len(patch.Content)-unchanged]
+	return patch, nil
 }
 
 // field returns the value of a mapping at a key, or nil.

@@ -77,6 +77,9 @@ func runKustomize(ctx context.Context, dir string, content []byte, change func(*
 	if err != nil {
 		return result, err
 	}
+	if len(k.kustomizations) == 0 || !k.changed {
+		return result, manifest.FieldError{File: dir, Detail: "its kustomization is a link to a file of another name or folder", Hint: "write a kustomization there that names the other under resources"}
+	}
 	if k.kustomizations[0].Kind == types.ComponentKind {
 		return result, k.refuse(k.kustomizations[0].file, "check the folder with the overlay", "a component that no rendered overlay uses")
 	}
@@ -94,6 +97,7 @@ type kustomize struct {
 	dir     string // as it was named
 	root    string // absolute, without links
 	change  func(*types.Kustomization)
+	changed bool // change was called
 	content map[string][]byte
 	read    []string
 	size    int
@@ -141,6 +145,7 @@ func (k *kustomize) ReadFile(name string) ([]byte, error) {
 	}
 	if filepath.Dir(name) == k.root {
 		k.change(&one)
+		k.changed = true
 	}
 	one.FixKustomization()
 	if err := k.check(&one, name); err != nil {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -103,12 +104,28 @@ func (o *kustomizeOrigin) source(object *manifest.Resource) (s *source, in *mani
 			if one.Kind != object.Kind || !strings.Contains(object.Name, one.Name) {
 				continue
 			}
-			if of == nil || len(one.Name) > len(of.Name) {
+			if of == nil || likeness(one, object, of) > 0 {
 				in, of = &s.documents[i], one
 			}
 		}
 	}
 	return s, in, of
+}
+
+// likeness compares how much two resources are like an object that one of them was rendered
+// to: by the API version, the length of the name, and the namespace.
+func likeness(one, object, other *manifest.Resource) int {
+	same := func(a, b string) int {
+		if a == b {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(
+		same(one.APIVersion, object.APIVersion)-same(other.APIVersion, object.APIVersion),
+		len(one.Name)-len(other.Name),
+		same(one.Namespace, object.Namespace)-same(other.Namespace, object.Namespace),
+	)
 }
 
 // Source returns the resource in a file that Kustomize rendered to an object of the

@@ -45,6 +45,10 @@ const PatchFile = "adamant-seal.yaml"
 func replacePatch(k *types.Kustomization, patch []byte) {
 	isFile := func(p types.Patch) bool { return filepath.Clean(p.Path) == PatchFile }
 	at := slices.IndexFunc(k.Patches, isFile)
+	own := types.Patch{}
+	if at >= 0 {
+		own = k.Patches[at] // with its target and options
+	}
 	k.Patches = slices.DeleteFunc(k.Patches, isFile)
 	//lint:ignore SA1019 Kustomize reads the old field, and so do we
 	old := &k.PatchesStrategicMerge
@@ -59,5 +63,6 @@ func replacePatch(k *types.Kustomization, patch []byte) {
 	if patch == nil {
 		return
 	}
-	k.Patches = slices.Insert(k.Patches, at, types.Patch{Patch: string(patch)})
+	own.Path, own.Patch = "", string(patch)
+	k.Patches = slices.Insert(k.Patches, at, own)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/adamant-sh/adamant/internal/manifest"
 	"github.com/adamant-sh/adamant/internal/manifest/source"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // Overlays seals what the kustomizations in folders render to. The files of the result are a
@@ -308,9 +309,9 @@ func (o *overlay) leaveRefused(ctx context.Context, content []byte, failure erro
 		one := &o.objects[i]
 		switch {
 		case refused[i] != nil:
-			one.leave(refused[i].Error())
+			one.leave(text.Cut(refused[i].Error(), maxAnswer))
 		case len(refused) == 0 && one.patch != nil:
-			one.leave(failure.Error())
+			one.leave(text.Cut(failure.Error(), maxAnswer))
 		}
 	}
 	if o.patch == nil {

@@ -41,6 +41,18 @@ func TestRandomLives(t *testing.T) {
 	}
 }
 
+// TestLivesOfFaults repeats lives in which the run of a million found faults.
+func TestLivesOfFaults(t *testing.T) {
+	for _, seed := range []uint64{
+		355882, 624992, // a StatefulSet whose first new instance waits for a lower one that never gets ready
+	} {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			live(t, seed)
+		})
+	}
+}
+
 // live is one random life of a workload.
 func live(t *testing.T, seed uint64) {
 	natures := []nature{good, good, good, slow, crashes, drifts, unmade, badGate}

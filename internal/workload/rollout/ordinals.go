@@ -199,6 +199,7 @@ func (s *set) advance() (isHeld bool) {
 	}
 	if s.spec.Gated && s.spec.Kind == RollingUpdate && s.s.Passed == "" && len(behind) < len(s.ordinals) {
 		if s.count(s.target, s.isProven) == 0 {
+			s.unblock(open)
 			return false
 		}
 		if !s.trafficJudged("first") || !s.gatePassed("first") {
@@ -224,6 +225,16 @@ func (s *set) advance() (isHeld bool) {
 		s.s.Assigned[o] = s.s.Target
 	}
 	return false
+}
+
+// unblock assigns the target to an ordinal that will not serve by itself, if all that have the
+// target wait for a lower one: before the first gate nothing else would repair that.
+func (s *set) unblock(open []int) {
+	for _, o := range open {
+		if s.unproven() == 0 && s.rank(o) == 0 && !s.blocks(o) {
+			s.s.Assigned[o] = s.s.Target
+		}
+	}
 }
 
 // rank is 0 for an ordinal that serves nothing and will not by itself, and 1 for all

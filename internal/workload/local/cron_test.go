@@ -93,6 +93,7 @@ func TestCronJobs(t *testing.T) {
 	if out := apply(t, c, cronJob("tick", "@every 1s", dir, "y")); out.Results[0].Generation != 2 || out.Results[0].Action != Replaced {
 		t.Errorf("got %+v", out)
 	}
+	must(t, c.Pause(key, Author{})) // the new generation has ended the pause, and a minute may begin
 	for _, j := range owned() {
 		must(t, c.Delete(j.Key, Author{})) // its minute may not be over
 	}

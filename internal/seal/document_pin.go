@@ -214,8 +214,8 @@ func (s *documentSealer) finish(pins []pin) {
 	}
 }
 
-// inOrder returns ops of one document in an order in which their paths are right: what is put
-// in front of a list comes last, because it changes the indexes of the others.
+// inOrder joins lists of ops for one document. An op that adds an item at the front of a list
+// comes last, because it changes the indexes in the paths of the others.
 func inOrder(lists ...[]manifest.Op) []manifest.Op {
 	ops := slices.Concat(lists...)
 	slices.SortStableFunc(ops, func(a, b manifest.Op) int {

@@ -123,8 +123,7 @@ func (o *overlay) load(ctx context.Context) error {
 	return err
 }
 
-// seal seals the objects, and renders the overlay with its patch. What is not rendered as it
-// was sealed is left.
+// seal seals the objects and makes the patch. An object that the patch cannot seal is left.
 func (o *overlay) seal(ctx context.Context) error {
 	if err := o.resolve(ctx); err != nil {
 		return err
@@ -248,9 +247,9 @@ func (o *rendered) leave(why string) {
 	o.after, o.patch = o.Data, nil
 }
 
-// prove renders the overlay with its patch and images. An object that is not what sealing
-// makes of it gets an ordered patch, and is left if it had one. Then the patch must be made
-// and proven anew.
+// prove renders the overlay with its patch and images, and compares each object with the
+// sealed one. An object that differs gets an ordered patch the first time, and is left the
+// second time. In both cases again is set, and the caller makes a new patch and proves it.
 func (o *overlay) prove(ctx context.Context) (again bool, err error) {
 	if o.patch, err = marshalPatches(o.objects); err != nil || o.patch == nil && len(o.images) == 0 {
 		return false, err
@@ -320,7 +319,7 @@ func (o *overlay) leaveRefused(ctx context.Context, content []byte, failure erro
 	return nil
 }
 
-// edit returns the edit of the kustomization, and what it makes of it.
+// edit returns the edit of the kustomization, and its content after the edit.
 func (o *overlay) edit() (manifest.Edit, []byte, error) {
 	var ops []manifest.Op
 	for _, e := range o.images {

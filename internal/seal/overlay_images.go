@@ -78,8 +78,9 @@ func (o *overlay) imageEntries() []imageEntry {
 	return entries
 }
 
-// followEntries sets the pull policies of an object that contradict the digests of entries:
-// the image was without one when they were added, and so is the object in its file.
+// followEntries sets the pull policies of an object that contradict the digests under images.
+// Without the patch they are rendered as in the file of the resource, even if an earlier patch
+// has changed them.
 func (o *overlay) followEntries(one *rendered) error {
 	pinned := map[string]bool{}
 	for _, entry := range o.document.Objects[0].Value.Get("images").Items() {
@@ -191,9 +192,8 @@ func (o *overlay) unpin(before, after *yaml.Node) {
 
 func (o *overlay) unpinItems(key string, before, after *yaml.Node) {
 	for _, item := range after.Content {
-		i := slices.IndexFunc(before.Content, func(was *yaml.Node) bool { return same(field(was, key), field(item, key)) })
-		if i >= 0 {
-			o.unpin(before.Content[i], item)
+		if was := itemOf(before, key, field(item, key)); was != nil {
+			o.unpin(was, item)
 		}
 	}
 }

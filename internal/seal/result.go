@@ -168,7 +168,7 @@ func (r *Result) add(d *manifest.Document, one sealed, stdin *recorder) {
 	r.addDocument(d, one)
 }
 
-// addDocument adds what is known of a document, without its file.
+// addDocument adds the counts, notes and errors of a document, but not its file.
 func (r *Result) addDocument(d *manifest.Document, one sealed) {
 	r.NotUnderstood, r.NotPinned = append(r.NotUnderstood, d.NotUnderstood...), append(r.NotPinned, one.notPinned...)
 	r.Left, r.Excepted, r.ToLearn = append(r.Left, one.left...), append(r.Excepted, one.excepted...), append(r.ToLearn, one.toLearn...)

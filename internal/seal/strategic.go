@@ -76,12 +76,12 @@ func (s strategy) items(name string, before, after *yaml.Node) (*yaml.Node, erro
 		if id == nil {
 			return nil, errNoKey
 		}
-		i := slices.IndexFunc(before.Content, func(was *yaml.Node) bool { return same(field(was, key), id) })
-		if i < 0 {
+		was := itemOf(before, key, id)
+		if was == nil {
 			patch.Content, unchanged = append(patch.Content, item), 0
 			continue
 		}
-		change, err := s.patch("", before.Content[i], item)
+		change, err := s.patch("", was, item)
 		if err != nil {
 			return nil, err
 		}
@@ -109,6 +109,15 @@ func field(n *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// itemOf returns the item of a list that has a value at a key, or nil.
+func itemOf(list *yaml.Node, key string, id *yaml.Node) *yaml.Node {
+	i := slices.IndexFunc(list.Content, func(item *yaml.Node) bool { return same(field(item, key), id) })
+	if i < 0 {
+		return nil
+	}
+	return list.Content[i]
 }
 
 // same reports whether two nodes have the same value.

@@ -218,8 +218,8 @@ func (p *pipeline[T]) renderAll(dirs []string) error {
 	return nil
 }
 
-// KustomizationIn returns the name of the kustomization in a folder, or the folder if there
-// is none.
+// KustomizationIn returns the name of the kustomization in a folder, or the name of the
+// folder if it has no kustomization.
 func KustomizationIn(dir string) string {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {

@@ -284,6 +284,9 @@ func TestHostileFails(t *testing.T) {
 			if c.name == "never ready" {
 				o.Ready = 12 * time.Second
 			}
+			if strings.Contains(c.manifest, "fill") {
+				o.Load.Quiet = 30 * time.Second // it ends once the limit is exceeded, which may take so long
+			}
 			_, err := Learn(t.Context(), o, parseWorkload(t, c.manifest))
 			if !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
@@ -314,12 +317,33 @@ func TestForks(t *testing.T) {
 	l.checkNothing(t, e)
 }
 
+// TestLate runs a program that needs more time to answer on a read-only root than a
+// sealed run has at first. No call fails, so it is run once more.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	l, e := openHostile(t)
+	o := hostileOptions(t, e)
+	o.Ready, o.noKills = 40*time.Second, true
+	o.Load.HTTP = []string{":8080/"}
+	lesson, err := Learn(t.Context(), o, parseWorkload(t, hostilePod("late", "    ports: [{containerPort: 8080}]\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	weak := strings.Join(lesson.Proof.Weak, "\n")
+	if want := "its load failed in a first sealed run, which no failed call explains: load GET :8080/: connect: connection refused when sealed"; !lesson.Proof.Passed || !strings.Contains(weak, want) {
+		t.Errorf("passed %t, reasons %q, weak %q, want %q", lesson.Proof.Passed, lesson.Proof.Reasons, weak, want)
+	}
+	l.checkNothing(t, e)
+}
+
 // TestProveFills proves a sealed manifest whose program fills its volume.
 func TestProveFills(t *testing.T) {
 	t.Parallel()
 	l, e := openHostile(t)
 	text := hostilePod("fill, /srv/big", "    securityContext: {readOnlyRootFilesystem: true}\n    volumeMounts: [{name: v, mountPath: /srv}]\n  volumes: [{name: v, emptyDir: {sizeLimit: 8Mi}}]\n")
-	_, err := Prove(t.Context(), hostileOptions(t, e), parseWorkload(t, text))
+	o := hostileOptions(t, e)
+	o.Load.Quiet = 30 * time.Second // as in TestHostileFails
+	_, err := Prove(t.Context(), o, parseWorkload(t, text))
 	if err == nil || !strings.Contains(err.Error(), "more than its sizeLimit of 8Mi") {
 		t.Errorf("got %v", err)
 	}

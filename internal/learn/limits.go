@@ -32,19 +32,21 @@ type limitError struct {
 func (e *limitError) Error() string { return "stopped: " + e.reason }
 
 // withLimits returns a context that ends, with a *limitError as its cause, when
-// the pod of that name uses more than a trial may. stop ends the checks. Until
-// then they record in used, by name, the most bytes that each volume had.
+// the pod of that name uses more than a trial may. stop measures it once more and
+// ends the checks; it may be called again. Until then they record in used, by name,
+// the most bytes that each volume had.
 func (o Options) withLimits(ctx context.Context, p string, used map[string]int64) (_ context.Context, stop func()) {
 	running, cancel := context.WithCancelCause(ctx)
+	guarded, halt := context.WithCancel(running)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		var next time.Time
-		for clock.Sleep(running, guardEvery) == nil {
+		for clock.Sleep(guarded, guardEvery) == nil {
 			err := o.diskIsFull()
 			// A program can make directories that take long to measure.
 			if begin := time.Now(); err == nil && begin.After(next) {
-				err = o.overLimit(running, p, used)
+				err = o.overLimit(guarded, p, used)
 				next = time.Now().Add(guardShare * time.Since(begin))
 			}
 			// Other errors are ignored, because a container that just ends
@@ -53,14 +55,18 @@ func (o Options) withLimits(ctx context.Context, p string, used map[string]int64
 				cancel(err)
 			}
 		}
-		if ctx.Err() == nil {
-			last, end := context.WithTimeout(ctx, lastMeasure)
+		if running.Err() == nil {
+			// The rounds may have been far apart.
+			last, end := context.WithTimeout(running, lastMeasure)
 			defer end()
-			_ = o.overLimit(last, p, used)
+			if err := o.overLimit(last, p, used); isLimit(err) {
+				cancel(err)
+			}
 		}
+		cancel(nil)
 	}()
 	return running, func() {
-		cancel(nil)
+		halt()
 		<-done
 	}
 }

@@ -90,7 +90,42 @@ func (o Options) like(first trial) Options {
 	return o
 }
 
+// prove runs a sealed workload and compares it with the writable run. If only the load
+// fails, and no failed call explains that, the machine may have been too busy: the
+// workload is run once more and gets as much time to answer as it has to get ready.
 func (o Options) prove(ctx context.Context, s Workload, ref trial, roots containerRoots) (Proof, trial, error) {
+	p, t, err := o.proveOnce(ctx, s, ref, roots)
+	if err != nil || !o.traces() || !p.mayBeLate(ref, t) {
+		return p, t, err
+	}
+	why := firstLine(p.Reasons[0])
+	o.say("%s: %s, and no failed call explains it: running it sealed once more, with more time", s.Name(), why)
+	o.patience = orElse(o.Ready, defaultReady)
+	p, t, err = o.proveOnce(ctx, s, ref, roots)
+	if err == nil && p.Passed {
+		p.addWeak("its load failed in a first sealed run, which no failed call explains: " + why)
+		p.Verdict = verdictOf(p.Passed, p.Weak)
+	}
+	return p, t, err
+}
+
+// mayBeLate reports whether a proof failed only because of load that was answered with a
+// writable root, and that would have been tried again if there had been more time.
+func (p Proof) mayBeLate(ref, t trial) bool {
+	late := 0
+	for i, c := range p.Load {
+		switch {
+		case c.Alike:
+		case i >= len(t.Outcomes), t.Outcomes[i].OK, t.Outcomes[i].final, !ref.Outcomes[i].OK, t.ownFault(t.Outcomes[i]) != "":
+			return false
+		default:
+			late++
+		}
+	}
+	return late > 0 && late == len(p.Reasons)
+}
+
+func (o Options) proveOnce(ctx context.Context, s Workload, ref trial, roots containerRoots) (Proof, trial, error) {
 	lent := s.loanFor(ref, roots)
 	borrower, err := s.with(lent)
 	if err != nil {

@@ -185,13 +185,13 @@ func (o Options) live(ctx context.Context, spec pod.PodSpec, dir *workDir, t *tr
 			return err
 		}
 	}
+	stop()
 	grace := int64(-1) // the pod's own
 	if limit, err := brokenLimit(running); err != nil {
 		return err
 	} else if limit != nil {
 		t.Healthy, t.Failure, grace = false, limit.Error(), 0
 	}
-	stop()
 	return o.end(ctx, p, t, grace)
 }
 

@@ -27,6 +27,7 @@ var ways = map[string]func(args []string){
 	"fill":     func(args []string) { fill(args[0]) },
 	"unlink":   func([]string) { unlinkSelf() },
 	"crash":    func([]string) { crash() },
+	"late":     func([]string) { late() },
 	"daemon":   func([]string) { start("detached") },
 	"detached": func([]string) { start("grandchild"); os.Exit(0) },
 	"grandchild": func([]string) {
@@ -116,6 +117,17 @@ func crash() {
 			os.Exit(7)
 		}
 	}))
+}
+
+// late begins to serve later if its root is read-only, which it asks for without a call
+// that fails.
+func late() {
+	var fs syscall.Statfs_t
+	must(syscall.Statfs("/", &fs))
+	if fs.Flags&syscall.MS_RDONLY != 0 {
+		time.Sleep(16 * time.Second)
+	}
+	http.ListenAndServe(":8080", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 }
 
 func random() string {

@@ -45,6 +45,7 @@ func TestRandomLives(t *testing.T) {
 func TestLivesOfFaults(t *testing.T) {
 	for _, seed := range []uint64{
 		355882, 624992, // a StatefulSet whose first new instance waits for a lower one that never gets ready
+		406056, // a StatefulSet that is scaled down while one of the others never gets ready
 	} {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()

@@ -208,7 +208,8 @@ func (s *set) advance() (isHeld bool) {
 		s.s.Held, s.s.Resumed = time.Time{}, false
 	}
 	if len(s.condemned) > 0 && !s.spec.Ordinals.Parallel {
-		return false // first the scaling
+		s.unblock(open) // first the scaling, which may wait for it
+		return false
 	}
 	slices.Reverse(open)
 	slices.SortStableFunc(open, func(a, b int) int { return cmp.Compare(s.rank(a), s.rank(b)) })
@@ -228,7 +229,8 @@ func (s *set) advance() (isHeld bool) {
 }
 
 // unblock assigns the target to an ordinal that will not serve by itself, if all that have the
-// target wait for a lower one: before the first gate nothing else would repair that.
+// target wait for a lower one. Before the first gate, and while the highest instance serves in
+// place of that ordinal and is not scaled down, nothing else would repair it.
 func (s *set) unblock(open []int) {
 	for _, o := range open {
 		if s.unproven() == 0 && s.rank(o) == 0 && !s.blocks(o) {

@@ -17,6 +17,7 @@ func newCheckCommand(a *app) *cobra.Command {
 	var showIgnored bool
 	var config, baseline, writeBaseline string
 	var profiles checkProfiles
+	var images checkImages
 	in := checkInput{Input: source.Input{Stdin: a.in}}
 	cmd := &cobra.Command{
 		Use:   "check PATH... | --context CONTEXT",
@@ -69,6 +70,9 @@ A profile from adamant learn tells which volumes are missing and which are not n
 beside the manifest that ends in .profile, --profile FILE, or one of a folder that fits,
 --profiles DIR. One that does not fit any more, or was not proven, makes the exit code 4.
 
+With --image FILE, an archive of images or an OCI layout, it is not a convention but the
+content of the image that decides which files a volume hides, and where code is.
+
 adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 		Example: `  adamant check deploy/
   adamant check overlays/prod
@@ -76,6 +80,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
   adamant check web.yaml --rules root-not-read-only,image-not-pinned
   adamant check web.yaml --profile web.profile
   adamant check deploy/ --profiles profiles/
+  adamant check web.yaml --image web.tar
   adamant check --context production -n shop
   adamant check -A --fail-on high
   adamant check deploy/ --fail-on high -o json
@@ -99,6 +104,12 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 			}
 			if err := profiles.open(&in, rules, checker.Today); err != nil {
 				return err
+			}
+			if err := images.open(cmd.Context()); err != nil {
+				return err
+			}
+			if len(images.sources) > 0 {
+				checker.Image = images.content
 			}
 			known, err := openBaseline(baseline, writeBaseline)
 			if err != nil {
@@ -124,7 +135,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 				return err
 			}
 			notes, err := profiles.end()
-			a.note(notes...)
+			a.note(append(notes, images.end()...)...)
 			if err != nil {
 				return err
 			}
@@ -140,6 +151,7 @@ adamant explain RULE prints why a rule exists, what it decides, and the fix.`,
 	cmd.Flags().StringVar(&writeBaseline, "write-baseline", "", "write the findings to this file, sorted, so that only others fail with --baseline")
 	cmd.Flags().BoolVar(&showIgnored, "show-ignored", false, "print the findings that exceptions ignore or that are in the baseline, too, with who accepted them and why")
 	profiles.add(cmd.Flags())
+	images.add(cmd.Flags())
 	addChartFlags(cmd, &in.Charts)
 	must(cmd.RegisterFlagCompletionFunc("fail-on", choices("low", "medium", "high", "critical")))
 	must(cmd.RegisterFlagCompletionFunc("rules", completeRules))

@@ -87,3 +87,36 @@ func TestIndex(t *testing.T) {
 		}
 	}
 }
+
+// TestIndexOfAnImage checks that an image of an archive names the index that has others beside
+// it.
+func TestIndexOfAnImage(t *testing.T) {
+	for _, platforms := range [][]string{{"amd64"}, {"amd64", "arm64"}} {
+		files := map[string][]File{}
+		for _, arch := range platforms {
+			files[arch] = program("for " + arch)
+		}
+		i, err := NewIndex(Config{Entrypoint: []string{"/program"}}, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive := filepath.Join(t.TempDir(), "a.tar")
+		if err := i.WriteArchive(t.Context(), archive, "a.test/a:1"); err != nil {
+			t.Fatal(err)
+		}
+		set, err := OpenArchive(t.Context(), archive, OpenOptions{Platform: "linux/amd64"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer set.Close()
+		want := ""
+		if len(platforms) > 1 {
+			if want, err = i.Digest(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := set.Images[0].Stored.Index(); got != want {
+			t.Errorf("%v: got %q, want %q", platforms, got, want)
+		}
+	}
+}

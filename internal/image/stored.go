@@ -29,6 +29,30 @@ type Document struct {
 	Refs []v1.Hash // blobs of the image that it refers to
 }
 
+// Index returns the digest of the index that lists the image and those of other platforms,
+// or "". Builders also list an image alone, with attestations, which are for no platform.
+func (s *Stored) Index() string {
+	for _, d := range s.Documents {
+		if d.Digest != s.Target.Digest || !d.MediaType.IsIndex() {
+			continue
+		}
+		var index v1.IndexManifest
+		if json.Unmarshal(d.Raw, &index) != nil {
+			continue
+		}
+		n := 0
+		for _, m := range index.Manifests {
+			if m.Platform != nil && m.Platform.OS != "unknown" && m.Platform.OS != "" {
+				n++
+			}
+		}
+		if n > 1 {
+			return d.Digest.String()
+		}
+	}
+	return ""
+}
+
 // OpenLayer opens one of the manifest's layers as it is stored. Its size is right,
 // its digest has not been checked.
 func (s *Stored) OpenLayer(layer v1.Descriptor) (Blob, error) { return s.open(layer) }

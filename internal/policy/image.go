@@ -59,6 +59,11 @@ func imageNotPinned(c container, r *reporter) {
 	}
 	if why := notPinned(image.Scalar()); why != "" {
 		r.at([]string{"image"}, "image %s is not pinned: %s", image.Scalar(), why)
+		return
+	}
+	digest, _ := digestOf(image.Scalar())
+	if index := c.content.childDigest(digest); index != "" {
+		r.at([]string{"image"}, "image %s is pinned for one platform: nodes of others cannot run it; the index of all is %s", image.Scalar(), index)
 	}
 }
 

@@ -118,6 +118,8 @@ type container struct {
 	value  manifest.Value
 	mounts []mount
 	need   *Need // by its profile; nil if it has none
+
+	content *ImageContent // nil if the image is not available
 }
 
 // name returns the name of the container, or its place in the list if it has none.

@@ -210,6 +210,10 @@ type Checker struct {
 	Today string // the day in UTC, "2026-11-30"; if it is empty, no exception is applied
 	Edits bool   // whether findings have an Edit, which takes as long as reading the document again
 	Needs Needs  // of the containers of the document that have a profile
+
+	// Image returns the content of an image by its reference in a manifest, or nil if it is
+	// not available; may be nil. It is called by each goroutine that calls Check.
+	Image func(reference string) *ImageContent
 }
 
 // Check evaluates the rules on a document. It applies the exceptions in the annotations of
@@ -248,6 +252,11 @@ func (c Checker) checkPod(p *pod, r reporter) {
 	r.result.Containers += len(p.containers)
 	if len(c.Needs) > 0 {
 		r.result.Profiled += p.addNeeds(c.Needs)
+	}
+	if c.Image != nil {
+		for i := range p.containers {
+			p.containers[i].content = c.Image(p.containers[i].value.Get("image").Scalar())
+		}
 	}
 	for i := range rules {
 		r.rule, r.base, r.list, r.container = &rules[i], p.spec, "", ""

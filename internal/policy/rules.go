@@ -126,7 +126,7 @@ func Rules() []Rule {
 			Reason: "A program on a writable volume can be replaced while the root is read-only, and what is found first in PATH is run.",
 			Fix:    "mount the volume with readOnly: true, or at a directory that has only data",
 			Decides: "Each writable mount at a directory that holds code by convention: /bin, /lib, /usr and the like, /app, /opt and /opt/NAME, directories called bin, lib or node_modules below those; " +
-				"at a directory of the PATH that the manifest sets; and one from which the container's command is started.",
+				"at a directory of the PATH that the manifest sets; and one from which the container's command is started. With the image (--image), at a directory in which it has programs, libraries or scripts, or that is in its PATH.",
 			References: []Reference{{nsa, "", "Immutable container file systems"}},
 			container:  writableOverCode,
 			CEL:        CEL{Pod: writableOverCodeCEL, Differs: []string{unclearPath}},
@@ -136,7 +136,7 @@ func Rules() []Rule {
 			Title:      "An empty volume hides files of the image",
 			Reason:     "The program does not find the files that the image has there. Whatever then fills the volume at run time is no longer what was built.",
 			Fix:        "copy the content into the volume before the start (adamant seal adds an init container that does), or mount only the directory that is written",
-			Decides:    "Each emptyDir at a directory in which images have files by convention (/etc, /usr, /var/lib, /var/www/html, /app and the like), unless an earlier init container can write to the volume.",
+			Decides:    "Each emptyDir at a directory in which images have files by convention (/etc, /usr, /var/lib, /var/www/html, /app and the like), unless an earlier init container can write to the volume. With the image (--image), at a directory in which it has files.",
 			References: []Reference{{"kubernetes/ingress-nginx", "#4179", "an emptyDir hides files that the image needs"}},
 			container:  hidesImageContent,
 			CEL:        CEL{Pod: hidesImageContentCEL, Differs: []string{unclearPath}},

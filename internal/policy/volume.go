@@ -102,19 +102,35 @@ var dataNames = []string{"data", "tmp", "temp", "cache", "log", "logs", "run", "
 func holdsData(name string) bool { return slices.Contains(dataNames, name) }
 
 // writableOverCode reports a writable volume over a directory of code, in the PATH of
-// the container, or with the program that it starts.
+// the container, or with the program that it starts. What is code is known by the content
+// of the image, or else by convention.
 func writableOverCode(c container, r *reporter) {
 	searched := searchPath(c)
 	program := programOf(c)
+	if c.content != nil && !c.value.Get("command").IsSet() {
+		program = c.content.program(c)
+	}
 	for _, m := range c.mounts {
 		if !m.writable() {
 			continue
 		}
+		isConvention := holdsCode(m.path)
+		if c.content != nil {
+			if first := c.content.code(m.path); first != "" {
+				r.mount(m, "volume %s is writable at %s, where the image has code, such as %s", m.volume.name, m.path, first)
+				continue
+			}
+			if _, exists := c.content.resolve(m.path); exists {
+				isConvention = false
+			}
+		}
 		switch {
-		case holdsCode(m.path):
+		case isConvention:
 			r.mount(m, "volume %s is writable at %s, where programs are by convention", m.volume.name, m.path)
 		case slices.Contains(searched, m.path):
 			r.mount(m, "volume %s is writable at %s, which is in the PATH of the container", m.volume.name, m.path)
+		case len(searched) == 0 && c.content != nil && c.content.inPath(m.path):
+			r.mount(m, "volume %s is writable at %s, which is in the PATH of the image", m.volume.name, m.path)
 		case program != "" && innermost(c.mounts, program) == m.path:
 			r.mount(m, "volume %s is writable at %s, and the container starts %s from it", m.volume.name, m.path, program)
 		}
@@ -162,15 +178,34 @@ var filled = []string{
 	"/usr/src/app", "/opt", "/app", "/application", "/var", "/var/lib", "/var/lib/dpkg", "/var/www", "/var/www/html", "/docker-entrypoint.d", "/go",
 }
 
-// hidesImageContent reports an empty volume over a directory in which the image has files
-// by convention, unless an init container fills it.
+// hidesImageContent reports an empty volume over a directory in which the image has files,
+// unless an init container fills it. Without the image, that is decided by convention.
 func hidesImageContent(c container, r *reporter) {
 	for _, m := range c.mounts {
-		if m.volume.kind != "emptyDir" && m.volume.kind != "ephemeral" || !slices.Contains(filled, m.path) || c.isFilled(m.volume.name) {
+		if m.volume.kind != "emptyDir" && m.volume.kind != "ephemeral" || c.isFilled(m.volume.name) {
+			continue
+		}
+		if c.content != nil {
+			if n, first := c.content.files(m.path); n == 1 {
+				r.mount(m, "volume %s is empty and hides %s of the image", m.volume.name, first)
+			} else if n > 1 {
+				r.mount(m, "volume %s is empty and hides %s files that the image has in %s, such as %s", m.volume.name, counted(n), m.path, first)
+			}
+			continue
+		}
+		if !slices.Contains(filled, m.path) {
 			continue
 		}
 		r.mount(m, "volume %s is empty and hides what the image has in %s", m.volume.name, m.path)
 	}
+}
+
+// counted returns a number of files, which were counted up to maxCounted.
+func counted(n int) string {
+	if n == maxCounted {
+		return itoa(n) + " or more"
+	}
+	return itoa(n)
 }
 
 // isFilled reports whether an init container that starts before this one can write to a

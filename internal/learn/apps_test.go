@@ -150,6 +150,7 @@ func holds(t *testing.T, o Options, s Workload, l Lesson) {
 		t.Fatal(err)
 	}
 	more := o
+	more.noKills = true // the lesson has proven the restarts
 	more.Load.HTTP, more.Load.Commands = slices.Repeat(o.Load.HTTP, 10), slices.Repeat(o.Load.Commands, 10)
 	p, err := Prove(t.Context(), more, sealed)
 	if err != nil || !p.Passed {

@@ -17,6 +17,9 @@ import (
 // ChartFile is the name of the file that makes its folder a chart of Helm.
 const ChartFile = "Chart.yaml"
 
+// ValuesFile is the file with the values that seal what a chart renders, in its folder.
+const ValuesFile = "adamant-values.yaml"
+
 // ChartOptions configures how charts are rendered. Its zero value renders as helm template
 // does without flags.
 type ChartOptions struct {
@@ -31,19 +34,11 @@ type ChartOptions struct {
 // Helm renders the chart in a folder. It runs helm on a copy, and refuses a chart with links
 // that leave its folder. Result.Read has the files of the chart also if rendering fails.
 func (h *HelmProgram) Helm(ctx context.Context, dir string, options ChartOptions) (result Result, err error) {
-	c := &chart{dir: dir, options: options, content: map[string][]byte{}, sources: map[string]*source{}, lines: map[string][]string{}, printed: map[string]map[int][][]string{}}
-	if c.root, err = filepath.Abs(dir); err == nil {
-		c.root, err = filepath.EvalSymlinks(c.root)
-	}
+	c, err := newChart(dir, options)
 	if err != nil {
 		return result, err
 	}
-	temp, err := os.MkdirTemp("", "adamant-chart-")
-	if err != nil {
-		return result, err
-	}
-	defer os.RemoveAll(temp)
-	c.temp = temp
+	defer os.RemoveAll(c.temp)
 	err = c.copy(ctx)
 	if err == nil && !c.isLibrary() {
 		result.Documents, err = h.render(ctx, c)
@@ -60,6 +55,20 @@ func (h *HelmProgram) Helm(ctx context.Context, dir string, options ChartOptions
 		return result, c.wrong(err)
 	}
 	return result, nil
+}
+
+// newChart returns the chart in a folder with a temporary folder for its copy, which the
+// caller removes.
+func newChart(dir string, options ChartOptions) (*chart, error) {
+	c := &chart{dir: dir, options: options, content: map[string][]byte{}, sources: map[string]*source{}, lines: map[string][]string{}, printed: map[string]map[int][][]string{}}
+	root, err := filepath.Abs(dir)
+	if err == nil {
+		c.root, err = filepath.EvalSymlinks(root)
+	}
+	if err == nil {
+		c.temp, err = os.MkdirTemp("", "adamant-chart-")
+	}
+	return c, err
 }
 
 // render renders the copy of a chart.
@@ -164,7 +173,7 @@ func belongs(name string) bool {
 		return first == "templates" || first == "crds" || first == "charts" || first == "ci"
 	}
 	switch name {
-	case ChartFile, "Chart.lock", "requirements.yaml", "requirements.lock", ".helmignore":
+	case ChartFile, ValuesFile, "Chart.lock", "requirements.yaml", "requirements.lock", ".helmignore":
 		return true
 	}
 	return strings.HasPrefix(name, "values")

@@ -60,8 +60,8 @@ func (h *HelmProgram) find(ctx context.Context) error {
 	return h.err
 }
 
-// template runs helm template on the copy of a chart.
-func (h *HelmProgram) template(ctx context.Context, c *chart) ([]byte, error) {
+// template runs helm template on the copy of a chart, with more arguments.
+func (h *HelmProgram) template(ctx context.Context, c *chart, more ...string) ([]byte, error) {
 	if err := h.find(ctx); err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (h *HelmProgram) template(ctx context.Context, c *chart) ([]byte, error) {
 	if o.KubeVersion != "" {
 		args = append(args, "--kube-version", o.KubeVersion)
 	}
-	out, err := h.run(ctx, c.temp, args...)
+	out, err := h.run(ctx, c.temp, append(args, more...)...)
 	if err != nil && ctx.Err() == nil {
 		return nil, c.explain(err)
 	}

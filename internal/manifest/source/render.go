@@ -24,11 +24,11 @@ func AppliesPatchFile(kustomization string) bool {
 	return slices.ContainsFunc(render.Patches(kustomization), func(p string) bool { return filepath.Clean(p) == PatchFile })
 }
 
-// A Rendered is a document to which a kustomization was rendered.
+// A Rendered is a document to which a kustomization or chart was rendered.
 type Rendered struct {
 	manifest.Document
 	Data []byte            // of the document
-	Of   manifest.Resource // in a file, that was rendered to it; without a name if it is not known
+	Of   manifest.Resource // in a file, that was rendered to it; without a name if it is not known, and for charts
 }
 
 // RenderPatched renders the kustomization in a folder with a strategic-merge patch in place
@@ -56,7 +56,12 @@ func RenderPatched(ctx context.Context, dir string, content, patch []byte) ([]Re
 
 // readRendered reads what was rendered from the folder by.
 func readRendered(r *render.Document, by string) []manifest.Document {
-	documents := manifest.ReadDocuments(r.File, 1, r.Data)
+	return readLines(r, 1, r.Data, by)
+}
+
+// readLines reads a part of what was rendered, which begins at a line of it.
+func readLines(r *render.Document, line int, data []byte, by string) []manifest.Document {
+	documents := manifest.ReadDocuments(r.File, line, data)
 	for i := range documents {
 		d := &documents[i]
 		d.RenderedBy, d.Origin = by, r.Origin

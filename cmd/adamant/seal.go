@@ -245,7 +245,7 @@ func (a *app) sealRepository(ctx context.Context, paths []string, f sealFlags) e
 	}
 	var result *seal.Result
 	if f.patch {
-		result, err = seal.Overlays(ctx, paths, opts)
+		result, err = seal.Folders(ctx, paths, opts)
 	} else {
 		result, err = seal.Files(ctx, paths, a.in, opts)
 	}

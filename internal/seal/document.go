@@ -192,7 +192,7 @@ func (s *documentSealer) setAll(findings []policy.Finding) {
 			o := &s.document.Objects[at.object]
 			s.toLearn = append(s.toLearn, ToLearn{
 				Place:  Place{File: f.Place.File, Line: s.document.SourceOf(o, "", o.Value).Line},
-				Object: name(f.Object), kind: f.Object.Kind, renderedBy: s.document.RenderedBy,
+				Object: name(f.Object), kind: f.Object.Kind, renderedBy: s.document.RenderedBy, renderCommand: s.renderCommand,
 			})
 		}
 		s.toLearn[i].add(f.Container, s.containers[at].Get("image").Text())

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -17,30 +15,6 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest/source"
 	"github.com/adamant-sh/adamant/internal/text"
 )
-
-// Overlays seals what the kustomizations in folders render to. The files of the result are a
-// strategic-merge patch for each, source.PatchFile, and its kustomization, which applies it.
-// No other file is changed, so that others can use the same resources as they are.
-//
-// With its patch a kustomization renders to just what sealing its objects makes of them;
-// that is compared object by object. What a patch cannot seal is left.
-func Overlays(ctx context.Context, dirs []string, opts Options) (*Result, error) {
-	s := newSealer(opts)
-	r := newResult()
-	known := map[string]bool{}
-	for _, dir := range dirs {
-		if real, err := filepath.EvalSymlinks(dir); err == nil {
-			if known[real] {
-				continue
-			}
-			known[real] = true
-		}
-		if err := s.overlay(ctx, dir, r); err != nil {
-			return nil, err
-		}
-	}
-	return r, r.finish(dirs, opts)
-}
 
 // An overlay is a kustomization that is sealed.
 type overlay struct {
@@ -55,35 +29,17 @@ type overlay struct {
 	patch   []byte // nil if there is nothing to patch
 }
 
-// A rendered is an object of an overlay, and how it is sealed.
-type rendered struct {
-	source.Rendered
-	sealed
-
-	after    []byte // Data as it is sealed, or as it is
-	strategy strategy
-	patch    *yaml.Node
-}
-
 // target identifies the resource that a patch of an object would change.
 func (o *rendered) target() string {
 	return strings.Join([]string{o.Of.APIVersion, o.Of.Kind, o.Of.Namespace, o.Of.Name}, "\x00")
 }
 
-// overlay seals one overlay.
+// overlay seals the kustomization in a folder by a patch.
 func (s sealer) overlay(ctx context.Context, dir string, r *Result) error {
+	s.renderCommand = "kubectl kustomize " + quote(dir)
 	o := overlay{sealer: s, dir: dir, file: source.KustomizationIn(dir)}
-	err := o.load(ctx)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		var e manifest.FieldError
-		if !errors.As(err, &e) {
-			e = manifest.FieldError{File: o.file, Detail: err.Error()}
-		}
-		r.NotUnderstood = append(r.NotUnderstood, e)
-		return nil
+	if err := o.load(ctx); err != nil {
+		return r.addFailure(ctx, o.file, err)
 	}
 	if err := o.seal(ctx); err != nil {
 		return err
@@ -92,28 +48,21 @@ func (s sealer) overlay(ctx context.Context, dir string, r *Result) error {
 	if err != nil {
 		return err
 	}
-	r.Summary.Files, r.Summary.Documents = r.Summary.Files+1, r.Summary.Documents+len(o.objects)
-	for i := range o.objects {
-		r.addDocument(&o.objects[i].Document, o.objects[i].sealed)
-	}
-	if note != "" {
-		r.Notes = append(r.Notes, note)
-	}
-	r.Items = append(r.Items, files...)
+	r.addFolder(o.objects, files, note)
 	return nil
 }
 
 // load reads and renders the overlay.
 func (o *overlay) load(ctx context.Context) error {
 	if o.file == o.dir {
-		return manifest.FieldError{File: o.dir, Detail: "no folder with a kustomization", Hint: "name one, or seal manifests without --patch"}
+		return manifest.FieldError{File: o.dir, Detail: "no folder with a kustomization or chart", Hint: "name one, or seal manifests without --patch"}
 	}
 	documents, err := source.RenderPatched(ctx, o.dir, nil, nil)
 	if err != nil {
 		return err
 	}
 	for _, d := range documents {
-		o.objects = append(o.objects, rendered{Rendered: d, after: d.Data})
+		o.objects = append(o.objects, rendered{Rendered: d, sealedBy: "a patch", after: d.Data})
 	}
 	if o.content, err = source.ReadRegular(o.file, MaxContent); err != nil {
 		return err
@@ -125,12 +74,16 @@ func (o *overlay) load(ctx context.Context) error {
 
 // seal seals the objects and makes the patch. An object that the patch cannot seal is left.
 func (o *overlay) seal(ctx context.Context) error {
-	if err := o.resolve(ctx); err != nil {
+	if err := o.resolve(ctx, o.objects); err != nil {
 		return err
 	}
 	targets := map[string]int{}
 	for i := range o.objects {
-		if err := o.sealObject(&o.objects[i]); err != nil {
+		err := o.sealObject(&o.objects[i])
+		if err == nil {
+			err = o.followEntries(&o.objects[i])
+		}
+		if err != nil {
 			return err
 		}
 		targets[o.objects[i].target()]++
@@ -145,7 +98,7 @@ func (o *overlay) seal(ctx context.Context) error {
 				return err
 			}
 			if one.patch != nil && targets[one.target()] > 1 {
-				one.leave("it is not certain which resource it comes from, since another object may come from the same one")
+				o.leave(one, "", "it is not certain which resource it comes from, since another object may come from the same one")
 			}
 			again = again || len(one.left) > before
 		}
@@ -157,38 +110,6 @@ func (o *overlay) seal(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// resolve resolves the images of the objects, if they are pinned.
-func (o *overlay) resolve(ctx context.Context) error {
-	if o.pinner == nil {
-		return nil
-	}
-	all := references([]imageField{{reference: o.CopyUp.Image}})
-	for i := range o.objects {
-		l := o.lookup(&o.objects[i].Document)
-		if l.err != nil {
-			return l.err
-		}
-		all = append(all, l.references...)
-	}
-	slices.Sort(all)
-	all = slices.Compact(all)
-	return o.pinner.resolve(ctx, all[:min(len(all), maxImages)])
-}
-
-func (o *overlay) sealObject(one *rendered) error {
-	one.sealed = o.sealer.document(&one.Document)
-	if one.err != nil {
-		return one.err
-	}
-	if !one.edit.IsEmpty() {
-		var err error
-		if one.after, err = manifest.ApplyEdits(one.File, one.Data, []manifest.Edit{one.edit}); err != nil {
-			return err
-		}
-	}
-	return o.followEntries(one)
 }
 
 // patchObject makes the patch of an object that was sealed, without the images that
@@ -206,12 +127,12 @@ func (o *overlay) patchObject(one *rendered) error {
 	change, err := one.strategy.patch("", before.Content[0], after.Content[0])
 	switch {
 	case err != nil:
-		one.leave(err.Error())
+		o.leave(one, "", err.Error())
 	case change == nil: // only images
 	case one.Of.Name == "":
-		one.leave("it is not known which resource it comes from")
+		o.leave(one, "", "it is not known which resource it comes from")
 	case field(change, "metadata") != nil:
-		one.leave("sealing changes more of it than its pod")
+		o.leave(one, "", "sealing changes more of it than its pod")
 	default:
 		one.patch = named(one.Of, change)
 	}
@@ -231,20 +152,6 @@ func named(of manifest.Resource, change *yaml.Node) *yaml.Node {
 	}
 	fields := []*yaml.Node{text("apiVersion"), text(of.APIVersion), text("kind"), text(of.Kind), text("metadata"), metadata}
 	return &yaml.Node{Kind: yaml.MappingNode, Content: append(fields, change.Content...)}
-}
-
-// leave leaves an object as it is, because a patch cannot seal it.
-func (o *rendered) leave(why string) {
-	object := &o.Objects[0]
-	place := o.SourceOf(object, "", object.Value)
-	o.sealed = sealed{
-		pods: o.pods, used: o.used, shared: o.shared, workloads: o.workloads, excepted: o.excepted, notPinned: o.notPinned,
-		left: append(o.left, manifest.FieldError{
-			File: place.File, Line: place.Line, Detail: "not sealed by a patch: " + object.String() + ": " + why,
-			Hint: fmt.Sprintf("render it and seal the result: kubectl kustomize %s | adamant seal -", quote(o.RenderedBy)),
-		}),
-	}
-	o.after, o.patch = o.Data, nil
 }
 
 // prove renders the overlay with its patch and images, and compares each object with the
@@ -275,7 +182,7 @@ func (o *overlay) prove(ctx context.Context) (again bool, err error) {
 		case !one.strategy.ordered:
 			one.strategy.ordered, again = true, true
 		default:
-			one.leave("with a patch it is not rendered as it was sealed: another patch or an entry of images changes it again, or Kustomize merges its lists in another way")
+			o.leave(one, "", "with a patch it is not rendered as it was sealed: another patch or an entry of images changes it again, or Kustomize merges its lists in another way")
 			again = true
 		}
 	}
@@ -308,9 +215,9 @@ func (o *overlay) leaveRefused(ctx context.Context, content []byte, failure erro
 		one := &o.objects[i]
 		switch {
 		case refused[i] != nil:
-			one.leave(text.Cut(refused[i].Error(), maxAnswer))
+			o.leave(one, "", text.Cut(refused[i].Error(), maxAnswer))
 		case len(refused) == 0 && one.patch != nil:
-			one.leave(text.Cut(failure.Error(), maxAnswer))
+			o.leave(one, "", text.Cut(failure.Error(), maxAnswer))
 		}
 	}
 	if o.patch == nil {
@@ -339,11 +246,6 @@ func (o *overlay) edit() (manifest.Edit, []byte, error) {
 // patchHeader is the first line of a patch. A file without it is not replaced.
 const patchHeader = "# Seals what this kustomization renders. Written by: adamant seal --patch"
 
-func isPatch(content []byte) bool {
-	line, _, _ := bytes.Cut(content, []byte("\n"))
-	return string(bytes.TrimSuffix(line, []byte("\r"))) == patchHeader
-}
-
 // marshalPatches returns the patches of objects as the content of a file, or nil if there
 // are none.
 func marshalPatches(all []rendered) ([]byte, error) {
@@ -371,20 +273,16 @@ func marshalPatches(all []rendered) ([]byte, error) {
 // needed any more.
 func (o *overlay) files() (files []File, note string, err error) {
 	name := filepath.Join(o.dir, source.PatchFile)
-	was, err := source.ReadRegular(name, MaxContent)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	was, err := readOwn(name, patchHeader)
+	if err != nil {
 		return nil, "", err
-	case !isPatch(was):
-		return nil, "", fmt.Errorf("%s: not written by adamant seal --patch, so it is not replaced: move it, or give it %q as its first line", name, patchHeader)
 	}
 	switch {
 	case o.pinner == nil && o.losesDigest(was):
-		return nil, "", fmt.Errorf("%s: it has digests of images, which would be lost: give --pin, too", name)
+		return nil, "", losesDigestError(name)
 	case o.patch != nil:
 		files = []File{{Name: name, whole: o.patch, isNew: !bytes.Equal(was, o.patch)}}
-	case was != nil && o.isListed && !o.leaves():
+	case was != nil && o.isListed && !leaves(o.objects):
 		note = fmt.Sprintf("%s: nothing needs this patch any more: remove it, and its entry under patches in %s", name, o.file)
 	}
 	edit, _, err := o.edit()
@@ -392,11 +290,6 @@ func (o *overlay) files() (files []File, note string, err error) {
 		files = append(files, File{Name: o.file, edits: []manifest.Edit{edit}, read: o.content})
 	}
 	return files, note, err
-}
-
-// leaves reports whether an object is not sealed, or perhaps by the patch that there is.
-func (o *overlay) leaves() bool {
-	return slices.ContainsFunc(o.objects, func(one rendered) bool { return len(one.left) > 0 })
 }
 
 // onlyDocument returns the document of a kustomization.

@@ -42,7 +42,7 @@ func TestOverlayIsPinned(t *testing.T) {
 	}
 	overlay := filepath.Join(dir, "overlay")
 	for run := range 2 {
-		r, err := Overlays(t.Context(), []string{overlay}, opts)
+		r, err := Folders(t.Context(), []string{overlay}, opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestOverlayIsPinned(t *testing.T) {
 	}
 	without := opts
 	without.Pin = nil
-	if _, err := Overlays(t.Context(), []string{overlay}, without); err == nil || !strings.Contains(err.Error(), "adamant-seal.yaml: it has digests of images, which would be lost: give --pin, too") {
+	if _, err := Folders(t.Context(), []string{overlay}, without); err == nil || !strings.Contains(err.Error(), "adamant-seal.yaml: it has digests of images, which would be lost: give --pin, too") {
 		t.Errorf("sealing it without pinning: %v", err)
 	}
 	want := "# ours\nresources: [../base]\nimages:\n- name: old\n  newName: new # soon\n  newTag: \"2.10\"\n  digest: OTHER\n- {name: renamed, newName: again, digest: OTHER}\n" +
@@ -111,7 +111,7 @@ func TestOverlayLeavesImages(t *testing.T) {
 		"base/pod.yaml":           pod("p", "i:1"),
 	})
 	published := image.Published{Digest: "sha256:" + strings.Repeat("a", 64), Images: []image.PublishedImage{{Platform: image.NewPlatform("linux", "amd64", "")}}}
-	r, err := Overlays(t.Context(), []string{dir}, Options{
+	r, err := Folders(t.Context(), []string{dir}, Options{
 		Pin: &Pinning{Resolve: func(context.Context, image.Reference) (image.Published, error) { return published, nil }},
 	})
 	if err != nil {
@@ -134,7 +134,7 @@ func TestOverlayLeavesImages(t *testing.T) {
 func TestOverlayWasChanged(t *testing.T) {
 	dir := t.TempDir()
 	writeFiles(t, dir, map[string]string{"kustomization.yaml": "resources: [pod.yaml]\n", "pod.yaml": pod("p", "i:1")})
-	r, err := Overlays(t.Context(), []string{dir, dir + "/"}, Options{})
+	r, err := Folders(t.Context(), []string{dir, dir + "/"}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,9 +91,10 @@ type ToLearn struct {
 	Containers []string `json:"containers"`
 	Command    string   `json:"command"` // that learns it
 
-	kind       string
-	renderedBy string // see manifest.Document
-	images     []string
+	kind          string
+	renderedBy    string // see manifest.Document
+	renderCommand string // that prints what was rendered
+	images        []string
 }
 
 func (t *ToLearn) add(container, image string) {
@@ -119,7 +120,7 @@ var runnable = []string{"Pod", "Deployment", "StatefulSet", "DaemonSet", "Replic
 // run, from its images.
 func (t ToLearn) command() string {
 	if t.renderedBy != "" {
-		return fmt.Sprintf("kubectl kustomize %s | adamant learn - --save %s", quote(t.renderedBy), quote(filepath.Join(t.renderedBy, "adamant.profile")))
+		return fmt.Sprintf("%s | adamant learn - --save %s", t.renderCommand, quote(filepath.Join(t.renderedBy, "adamant.profile")))
 	}
 	if slices.Contains(runnable, t.kind) && t.File != source.StdinName {
 		name := strings.TrimSuffix(t.File, filepath.Ext(t.File)) + ".profile"

@@ -20,7 +20,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/text"
 )
 
-// Options configures Files. The zero value works.
+// Options configures Files and Folders. The zero value works.
 type Options struct {
 	Fitter learn.Fitter
 	CopyUp manifest.SealOptions // without Note
@@ -85,6 +85,8 @@ type sealer struct {
 	Options
 	checker policy.Checker
 	pinner  *pinner // nil leaves images as they are
+
+	renderCommand string // that prints the objects of a folder; empty for files
 }
 
 func newSealer(opts Options) sealer {

@@ -37,6 +37,8 @@ type sealFlags struct {
 
 	pin       bool
 	platforms []string
+
+	charts source.ChartOptions
 }
 
 func newSealCommand(a *app) *cobra.Command {
@@ -88,6 +90,11 @@ are for whoever else uses them. With the patch the kustomization renders to exac
 sealing makes of its objects, or the object is named and left. With --pin its images get the
 digests.
 
+A folder with a Chart.yaml is rendered with the helm in PATH, offline. Seal tries the values
+of the chart, and writes those that seal something to adamant-values.yaml in its folder. A
+value is used only if the chart renders to the same with it, apart from what sealing changes.
+Objects that no values seal are named and left; helm template and adamant seal - seal them.
+
 With --pin each image also gets its digest: NAME:TAG becomes NAME:TAG@sha256:DIGEST, with
 the digest of the index, which has the images of all platforms. Entries with a tag under
 images in a kustomization.yaml get it, too. An image that its registry does not have for
@@ -100,6 +107,7 @@ login or podman login.`,
   adamant seal web.yaml --profile web.profile --diff
   adamant seal deploy/ --profiles profiles/ -w
   adamant seal overlays/prod --patch --profiles profiles/ -w
+  adamant seal chart/ --patch --values prod.yaml -n shop --profiles profiles/ -w
   helm template chart/ | adamant seal - --accept-unlearned
   adamant seal web.yaml --learn --exercise-http :8080/ -w
   adamant seal shop.yaml --learn --exercise-http deploy/web=:8080/ -w
@@ -146,7 +154,9 @@ func (f *sealFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.choices.Claims, "claim", nil, "use a PersistentVolumeClaim for a volume: PATH=NAME, or PATH=NAME:SIZE to add it to the file; may be repeated")
 	flags.BoolVar(&f.pin, "pin", false, "pin each image by the digest that its registry has for it")
 	flags.StringArrayVar(&f.platforms, "platform", nil, "platform that a pinned image must have, beside those that its pod demands: OS/ARCH or OS/ARCH/VARIANT; may be repeated (default linux/amd64)")
-	flags.BoolVar(&f.patch, "patch", false, "seal what the kustomizations in folders render to, by a strategic-merge patch in each")
+	flags.BoolVar(&f.patch, "patch", false, "seal what the kustomizations and charts in folders render to, by a patch or a file of values in each")
+	addChartFlags(cmd, &f.charts)
+	flags.StringVarP(&f.charts.Namespace, "namespace", "n", "", "namespace of the release of charts")
 	flags.BoolVar(&f.diff, "diff", false, "print what changes instead of the result")
 }
 
@@ -158,7 +168,7 @@ func (f *sealFlags) check(cmd *cobra.Command, paths []string) error {
 	case f.write && slices.Contains(paths, "-"):
 		return usagef("--write needs a file, not standard input")
 	case f.patch && slices.Contains(paths, "-"):
-		return usagef("--patch needs a folder with a kustomization, not standard input")
+		return usagef("--patch needs a folder with a kustomization or chart, not standard input")
 	case f.patch && (f.learn || len(f.choices.Claims) > 0):
 		return usagef("--patch with --learn or --claim: learn first, and seal by the profile")
 	case f.form != "" && !slices.Contains(manifest.CopyUpForms(), manifest.CopyUpForm(f.form)):
@@ -179,6 +189,11 @@ func (f *sealFlags) check(cmd *cobra.Command, paths []string) error {
 	for _, name := range []string{"exercise", "exercise-http", "replay", "for", "quiet", "ready-timeout"} {
 		if cmd.Flags().Changed(name) && !f.learn {
 			return usagef("--%s is for --learn, which runs the workloads; seal alone starts nothing", name)
+		}
+	}
+	for _, name := range []string{"values", "set", "release", "namespace", "kube-version"} {
+		if cmd.Flags().Changed(name) && !f.patch {
+			return usagef("--%s is for a chart, which is sealed with --patch", name)
 		}
 	}
 	if err := f.choices.Check(); err != nil {
@@ -240,7 +255,7 @@ func (a *app) sealRepository(ctx context.Context, paths []string, f sealFlags) e
 		return err
 	}
 	opts := seal.Options{
-		Fitter: fitter, CopyUp: f.copyUp(), Pin: pin,
+		Fitter: fitter, CopyUp: f.copyUp(), Pin: pin, Charts: f.charts,
 		Today: time.Now().UTC().Format(time.DateOnly), Configs: configs.of,
 	}
 	var result *seal.Result

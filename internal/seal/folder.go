@@ -15,9 +15,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest/source"
 )
 
-// Folders seals what the kustomizations in folders render to. The files of the result are a
-// strategic-merge patch for each, source.PatchFile, and its kustomization, which applies it.
-// No other file is changed, so that others can use the same resources as they are.
+// Folders seals what the kustomizations and charts in folders render to. The files of the
+// result are a strategic-merge patch for each kustomization, source.PatchFile, and the
+// kustomization, which applies it; and for each chart a file of values, source.ValuesFile. No
+// other file is changed, so that others can use the same resources and charts as they are.
 //
 // With its file a folder renders to just what sealing its objects makes of them; that is
 // compared object by object. What such a file cannot seal is left.
@@ -32,7 +33,11 @@ func Folders(ctx context.Context, dirs []string, opts Options) (*Result, error) 
 			}
 			known[real] = true
 		}
-		if err := s.overlay(ctx, dir, r); err != nil {
+		seal := s.overlay
+		if source.IsChart(dir) && source.KustomizationIn(dir) == dir {
+			seal = s.chart
+		}
+		if err := seal(ctx, dir, r); err != nil {
 			return nil, err
 		}
 	}

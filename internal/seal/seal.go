@@ -25,6 +25,7 @@ type Options struct {
 	Fitter learn.Fitter
 	CopyUp manifest.SealOptions // without Note
 	Pin    *Pinning             // nil leaves images as they are
+	Charts source.ChartOptions  // for Folders
 
 	Today   string                                        // the day in UTC; see policy.Checker
 	Configs func(folder string) ([]*policy.Config, error) // exceptions for the files of a folder; may be nil

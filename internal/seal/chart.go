@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -68,7 +69,8 @@ func (s sealer) chart(ctx context.Context, dir string, r *Result) error {
 	s.renderCommand = helmTemplate(dir, s.Charts)
 	c := chart{
 		sealer: s, dir: dir, file: filepath.Join(dir, source.ValuesFile),
-		wanted: changes{}, groups: map[group]bool{}, noise: map[int][]string{}, varies: map[int]bool{}, tried: map[string]bool{},
+		wanted: changes{}, groups: map[group]bool{}, tried: map[string]bool{},
+		noise: map[int][]string{}, varies: map[int]bool{},
 	}
 	var err error
 	if c.own, err = readOwn(c.file, valuesHeader); err != nil {
@@ -173,21 +175,32 @@ func (c *chart) leaveAll() {
 		}
 		one.pinned = nil
 		for _, f := range imageFields(&one.Document) {
-			g := group{i, strings.TrimSuffix(f.named(), f.path[strings.LastIndexByte(f.path, ']')+1:])}
-			used, ok := c.groups[g]
-			switch {
-			case used && slices.Contains(pinned, f.reference):
-				one.pinned = append(one.pinned, f.reference)
-			case ok && !used:
-				_, why := c.reason(g)
-				place := one.SourceOf(&one.Objects[f.object], f.path, f.value)
-				one.notPinned = append(one.notPinned, manifest.FieldError{
-					File: place.File, Line: place.Line, Path: f.path, Detail: "image " + f.shown() + " is not pinned by values: " + why,
-					Hint: "render it and pin the result: " + c.renderCommand + " | adamant seal - --pin",
-				})
+			if slices.Contains(pinned, f.reference) {
+				c.leaveUnpinned(i, f)
 			}
 		}
 	}
+}
+
+// leaveUnpinned leaves an image that sealing pins, if no value does.
+func (c *chart) leaveUnpinned(object int, f imageField) {
+	one := &c.objects[object]
+	name := strings.TrimSuffix(f.named(), f.path[strings.LastIndexByte(f.path, ']')+1:])
+	g := group{object, name}
+	if _, ok := c.groups[g]; !ok {
+		g.image = fmt.Sprintf("items[%d].%s", f.object, name) // of a List
+	}
+	if c.groups[g] {
+		one.pinned = append(one.pinned, f.reference)
+		return
+	}
+	_, why := c.reason(g)
+	place := one.SourceOf(&one.Objects[f.object], f.path, f.value)
+	one.notPinned = append(one.notPinned, manifest.FieldError{
+		File: place.File, Line: place.Line, Path: f.path,
+		Detail: "image " + f.shown() + " is not pinned by values: " + why,
+		Hint:   "render it and pin the result: " + c.renderCommand + " | adamant seal - --pin",
+	})
 }
 
 // named returns the path of the image with the name of its container or volume as the index,

@@ -191,7 +191,8 @@ func (c *chart) choose() []*trial {
 func needed(all []*trial) []*trial {
 	var chosen []*trial
 	for _, t := range all {
-		if !slices.ContainsFunc(chosen, func(o *trial) bool { return slices.Equal(o.path, t.path) }) && !areMade(t.makes, chosen) {
+		again := slices.ContainsFunc(chosen, func(o *trial) bool { return slices.Equal(o.path, t.path) })
+		if !again && !areMade(t.makes, chosen) {
 			chosen = append(chosen, t)
 		}
 	}

@@ -34,7 +34,10 @@ type proposal struct {
 
 // ways are tried in this order: without the flag of a container nothing else of it is.
 var ways = []way{
-	{regexp.MustCompile(`\.securityContext\.readOnlyRootFilesystem$`), regexp.MustCompile(`(?i)(securityContext|readOnlyRootFilesystem)$`), (*chart).flagValues},
+	{
+		regexp.MustCompile(`\.securityContext\.readOnlyRootFilesystem$`),
+		regexp.MustCompile(`(?i)(securityContext|readOnlyRootFilesystem)$`), (*chart).flagValues,
+	},
 	{regexp.MustCompile(`\.volumes$`), regexp.MustCompile(`(?i)volumes?$`), (*chart).listValues},
 	{regexp.MustCompile(`\.volumeMounts$`), regexp.MustCompile(`(?i)mounts?$`), (*chart).listValues},
 	{regexp.MustCompile(`\.initContainers$`), regexp.MustCompile(`(?i)initContainers?$`), (*chart).listValues},
@@ -230,7 +233,7 @@ func setValue(values map[string]any, path source.Reference, value any) {
 const readOnlyRoot = "readOnlyRootFilesystem"
 
 func (c *chart) flagValues(_ need, path source.Reference) []proposal {
-	if !strings.EqualFold(path[len(path)-1], readOnlyRoot) && !strings.HasSuffix(path[len(path)-1], "ReadOnlyRootFilesystem") {
+	if !strings.HasSuffix(strings.ToLower(path[len(path)-1]), strings.ToLower(readOnlyRoot)) {
 		path = append(slices.Clone(path), readOnlyRoot)
 	}
 	return []proposal{{path, true}}

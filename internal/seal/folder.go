@@ -74,7 +74,8 @@ func (s sealer) leave(one *rendered, at string, why string) {
 	value, _ := object.Value.Follow(at, object.Value)
 	place := one.SourceOf(object, at, value)
 	one.sealed = sealed{
-		pods: one.pods, used: one.used, shared: one.shared, workloads: one.workloads, excepted: one.excepted, notPinned: one.notPinned,
+		pods: one.pods, used: one.used, shared: one.shared, workloads: one.workloads,
+		excepted: one.excepted, notPinned: one.notPinned,
 		left: append(one.left, manifest.FieldError{
 			File: place.File, Line: place.Line, Detail: "not sealed by " + one.sealedBy + ": " + object.String() + ": " + why,
 			Hint: fmt.Sprintf("render it and seal the result: %s | adamant seal -", s.renderCommand),
@@ -143,7 +144,8 @@ func readOwn(name, header string) ([]byte, error) {
 	}
 	line, _, _ := bytes.Cut(content, []byte("\n"))
 	if string(bytes.TrimSuffix(line, []byte("\r"))) != header {
-		return nil, fmt.Errorf("%s: not written by adamant seal --patch, so it is not replaced: move it, or give it %q as its first line", name, header)
+		return nil, fmt.Errorf("%s: not written by adamant seal --patch, so it is not replaced: "+
+			"move it, or give it %q as its first line", name, header)
 	}
 	return content, nil
 }

@@ -74,7 +74,8 @@ func readChunk(r *render.Document, chunk manifest.Chunk, dir string) manifest.Do
 		documents[0].Offset, documents[0].Exact = 0, true
 		return documents[0]
 	}
-	return manifest.Document{File: r.File, NotUnderstood: manifest.Errors{{File: r.File, Detail: "documents that cannot be told apart, in what was rendered"}}}
+	detail := "documents that cannot be told apart, in what was rendered"
+	return manifest.Document{File: r.File, NotUnderstood: manifest.Errors{{File: r.File, Detail: detail}}}
 }
 
 // split returns the chunks of what was rendered.

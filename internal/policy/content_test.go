@@ -32,8 +32,8 @@ func contentOf(t *testing.T, paths ...string) *ImageContent {
 	return &ImageContent{Tree: all}
 }
 
-// TestImageContent checks that the content of an image decides what volumes hide and where
-// code is, and not the names of directories.
+// TestImageContent checks that the content of an image decides which files a volume hides and
+// where code is, and not the names of directories.
 func TestImageContent(t *testing.T) {
 	const index = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 	const child = "sha256:2222222222222222222222222222222222222222222222222222222222222222"

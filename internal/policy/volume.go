@@ -102,8 +102,8 @@ var dataNames = []string{"data", "tmp", "temp", "cache", "log", "logs", "run", "
 func holdsData(name string) bool { return slices.Contains(dataNames, name) }
 
 // writableOverCode reports a writable volume over a directory of code, in the PATH of
-// the container, or with the program that it starts. What is code is known by the content
-// of the image, or else by convention.
+// the container, or with the program that it starts. The content of the image decides where
+// code is, or a convention if the image is not available.
 func writableOverCode(c container, r *reporter) {
 	searched := searchPath(c)
 	program := programOf(c)

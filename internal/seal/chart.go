@@ -19,7 +19,7 @@ import (
 
 // A chart is a chart of Helm that is sealed by a file of values. Which values it offers is
 // not read from its templates, which can do anything: each value that may be one is tried,
-// and used if it changes only what is to be sealed.
+// and used if it makes only changes of sealing.
 type chart struct {
 	sealer
 	dir, file string
@@ -47,7 +47,7 @@ type chart struct {
 // or those that pin the image of one of its containers.
 type group struct {
 	object int
-	image  string // path of the container or volume, empty for what seals
+	image  string // path of the container or volume; empty for changes that seal
 }
 
 // isPin matches the end of the path of a change that pins an image.
@@ -131,7 +131,7 @@ func sameFile(a, b string) bool {
 	return errors.Join(err, err2) == nil && os.SameFile(x, y)
 }
 
-// seal seals the objects and finds the values for that. What no value seals is left.
+// seal seals the objects and finds values for that. Objects that no value seals are left.
 func (c *chart) seal(ctx context.Context) error {
 	if err := c.resolve(ctx, c.objects); err != nil {
 		return err

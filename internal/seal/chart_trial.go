@@ -15,7 +15,7 @@ import (
 const (
 	maxRenders = 200 // of trials
 	maxProofs  = 50
-	maxNoises  = 4 // renders that look for what is random
+	maxNoises  = 4 // renders that find random fields
 )
 
 // A trial is a value with which a chart renders only changes that are wanted.
@@ -78,7 +78,7 @@ func (c *chart) sameImage(one change, value any) (change, bool) {
 	return change{}, false
 }
 
-// findNoise renders the chart again as it is. What differs is noise in later renders. found
+// findNoise renders the chart again as it is. Fields that differ are noise in later renders. found
 // is false if nothing new does.
 func (c *chart) findNoise(ctx context.Context) (found bool, err error) {
 	c.noises++
@@ -103,7 +103,7 @@ func (c *chart) findNoise(ctx context.Context) (found bool, err error) {
 	return len(made) > 0, nil
 }
 
-// render renders the chart with more values and returns what they change. ok is false if the
+// render renders the chart with more values and returns the changes. ok is false if the
 // chart cannot be rendered with them, or renders to other objects. The error is that of ctx.
 func (c *chart) render(ctx context.Context, content []byte) (made changes, ok bool, err error) {
 	texts, failure := c.open.Render(ctx, content)
@@ -255,7 +255,7 @@ func (c *chart) prove(ctx context.Context) error {
 	return nil
 }
 
-// wrong returns the groups of values that do not do together what each one does alone.
+// wrong returns the groups whose changes values do not make together as each does alone.
 func (c *chart) wrong(chosen []*trial, made changes, ok bool) []group {
 	touched := map[group]bool{}
 	for _, t := range chosen {

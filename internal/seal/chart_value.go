@@ -102,7 +102,7 @@ func (c *chart) isOffered(n need) bool {
 	})
 }
 
-// needs returns what is still to be met of the groups that can still be sealed.
+// needs returns the changes that no value makes yet, of groups that can be sealed.
 func (c *chart) needs(w way) []need {
 	var needs []need
 	index := map[string]int{}

@@ -20,8 +20,8 @@ import (
 // kustomization, which applies it; and for each chart a file of values, source.ValuesFile. No
 // other file is changed, so that others can use the same resources and charts as they are.
 //
-// With its file a folder renders to just what sealing its objects makes of them; that is
-// compared object by object. What such a file cannot seal is left.
+// With its file a folder renders to the sealed objects, apart from those that are left: all
+// are compared one by one.
 func Folders(ctx context.Context, dirs []string, opts Options) (*Result, error) {
 	s := newSealer(opts)
 	r := newResult()
@@ -67,7 +67,7 @@ func (s sealer) sealObject(one *rendered) error {
 	return err
 }
 
-// leave leaves an object as it is, because what seals the folder cannot seal it. at is the
+// leave leaves an object as it is, because the patch or the values cannot seal it. at is the
 // path of a container in it, or empty.
 func (s sealer) leave(one *rendered, at string, why string) {
 	object := &one.Objects[0]
@@ -115,7 +115,7 @@ func (r *Result) addFailure(ctx context.Context, file string, err error) error {
 	return nil
 }
 
-// addFolder adds what was rendered from a folder, and the files that seal it.
+// addFolder adds the objects that a folder was rendered to, and the files that seal them.
 func (r *Result) addFolder(objects []rendered, files []File, note string) {
 	r.Summary.Files, r.Summary.Documents = r.Summary.Files+1, r.Summary.Documents+len(objects)
 	for i := range objects {

@@ -93,7 +93,7 @@ type ToLearn struct {
 
 	kind          string
 	renderedBy    string // see manifest.Document
-	renderCommand string // that prints what was rendered
+	renderCommand string // that prints the rendered objects
 	images        []string
 }
 

@@ -17,7 +17,7 @@ import (
 // ChartFile is the name of the file that makes its folder a chart of Helm.
 const ChartFile = "Chart.yaml"
 
-// ValuesFile is the file with the values that seal what a chart renders, in its folder.
+// ValuesFile is the name of the file of values that seals a chart, in the folder of the chart.
 const ValuesFile = "adamant-values.yaml"
 
 // ChartOptions configures how charts are rendered. Its zero value renders as helm template

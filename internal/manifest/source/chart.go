@@ -13,7 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/manifest/render"
 )
 
-// ValuesFile is the file with the values that seal what a chart renders, in its folder.
+// ValuesFile is the name of the file of values that seals a chart, in the folder of the chart.
 const ValuesFile = render.ValuesFile
 
 // IsChart reports whether a folder has a chart of Helm.
@@ -49,7 +49,7 @@ func OpenChart(ctx context.Context, dir string, options ChartOptions) (*Chart, e
 	return c, nil
 }
 
-// add adds what a template was rendered to. That is one document, or all of a file of crds.
+// add adds the output of a template: one document, or all documents of a file of crds.
 func (c *Chart) add(r *render.Document, dir string) error {
 	chunks, err := split(r.Data)
 	if err != nil {
@@ -78,7 +78,7 @@ func readChunk(r *render.Document, chunk manifest.Chunk, dir string) manifest.Do
 	return manifest.Document{File: r.File, NotUnderstood: manifest.Errors{{File: r.File, Detail: detail}}}
 }
 
-// split returns the chunks of what was rendered.
+// split returns the chunks of a rendered text.
 func split(data []byte) ([]manifest.Chunk, error) {
 	var chunks []manifest.Chunk
 	splitter := manifest.NewSplitter(bytes.NewReader(data))
@@ -120,5 +120,5 @@ func (c *Chart) Render(ctx context.Context, values []byte) ([][]byte, error) {
 // names.
 func (c *Chart) Values(ctx context.Context) (map[string]any, error) { return c.open.Values(ctx) }
 
-// Close removes what the chart was copied to.
+// Close removes the copy of the chart.
 func (c *Chart) Close() error { return c.open.Close() }

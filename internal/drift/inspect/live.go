@@ -13,9 +13,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/adamant-sh/adamant/internal/clock"
 	"github.com/adamant-sh/adamant/internal/drift"
 	"github.com/adamant-sh/adamant/internal/fs/mounts"
 	"github.com/adamant-sh/adamant/internal/fs/overlay"
@@ -41,7 +43,7 @@ func Live(ctx context.Context, pid int, id string) drift.Report {
 	if err != nil && isOf(pid, id) {
 		r.Unknowns = append(r.Unknowns, tree.Unknown{Path: "/", Err: fmt.Errorf("compare its mounts: %w", err)})
 	}
-	r.Changes = append(r.Changes, livePrograms(processes)...)
+	r.Changes = append(r.Changes, livePrograms(ctx, processes)...)
 	slices.SortStableFunc(r.Changes, func(a, b drift.Change) int { return tree.ComparePaths(a.Path, b.Path) })
 	return r
 }
@@ -246,16 +248,17 @@ func namespaces(first int, processes []int) ([]int, error) {
 
 // livePrograms reports the programs of processes that have no file: it was deleted, or it
 // was only ever in memory.
-func livePrograms(processes []int) []drift.Change {
+func livePrograms(ctx context.Context, processes []int) []drift.Change {
 	var changes []drift.Change
 	seen := map[string]bool{}
+	settled := time.Now().Add(startTime) // for all together: a container chooses how many there are
 	for _, pid := range processes {
 		exe, err := os.Readlink(procFile(pid, "exe"))
 		if err != nil || seen[exe] {
 			continue
 		}
 		name, isDeleted := strings.CutSuffix(exe, " (deleted)")
-		if !isDeleted || isRuntime(pid, processes) {
+		if !isDeleted || isRuntime(pid, processes) || isStarting(ctx, pid, processes, exe, settled) {
 			continue
 		}
 		seen[exe] = true
@@ -280,6 +283,28 @@ func isRuntime(pid int, processes []int) bool {
 		return false
 	}
 	return isSameContent(procFile(pid, "exe"), procFile(parent, "exe"))
+}
+
+// startTime is how long a process may take from the start of its container to its own
+// program on a busy machine.
+const startTime = time.Second
+
+// isStarting reports whether a process ends or runs another program before a time: a container
+// counts as running shortly before the runtime, from memory, executes its program. The parent of
+// such a process is outside of the container, and may run another program than the runtime.
+func isStarting(ctx context.Context, pid int, processes []int, exe string, before time.Time) bool {
+	if slices.Contains(processes, parentOf(pid)) {
+		return false
+	}
+	for time.Now().Before(before) {
+		if now, err := os.Readlink(procFile(pid, "exe")); err != nil || now != exe {
+			return true
+		}
+		if clock.Sleep(ctx, 10*time.Millisecond) != nil {
+			break
+		}
+	}
+	return false
 }
 
 func parentOf(pid int) int {

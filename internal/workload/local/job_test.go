@@ -185,7 +185,7 @@ sys.exit(5 if index == "1" and first else 0)`)
 			reasons = append(reasons, e.Reason)
 		}
 		if got := strings.Join(reasons, " "); !strings.HasPrefix(got, "SuccessfulCreate SuccessfulCreate BackoffLimitExceeded SuccessfulCreate") {
-			t.Errorf("events: %s", got)
+			t.Errorf("events: %s\n%+v", got, h.Events)
 		}
 	})
 

@@ -111,20 +111,13 @@ func (w *workload) compare(i *instance, policy rollout.Policy) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(w.ctx, compareTimeout)
 	defer cancel()
-	o := outcome{verdict: rollout.Clean}
-	v, err := w.findRoots(ctx, i)
-	if err != nil || v.lost {
-		o.verdict = rollout.Unknown // because of the runtime, not of the container
-	}
-	var found []comparedContainer
-	for _, c := range v.containers {
-		report, err := c.drift(ctx)
-		got, counts := verdictOf(report, err, policy.Severity)
-		o.verdict, o.changes = o.verdict.Worst(got), o.changes+counts
-		if got == rollout.Unknown {
-			o.unknown = unknownReason(c.Name, report, err)
+	o, v, found := w.compareOnce(ctx, i, policy)
+	if o.verdict == rollout.Drifted && !w.hasDrifted(i) {
+		// A container that starts or ends meanwhile can look as if it had drifted.
+		w.forgetRoots(i)
+		if again, roots, changed := w.compareOnce(ctx, i, policy); again.verdict != rollout.Unknown {
+			o, v, found = again, roots, changed
 		}
-		found = append(found, comparedContainer{c.Container, report})
 	}
 	o.took, o.print = time.Since(began), fingerprint(found, policy.Severity)
 	if w.ctx.Err() != nil {
@@ -139,6 +132,39 @@ func (w *workload) compare(i *instance, policy rollout.Policy) {
 		w.saveEvidence(i, v.pod, found)
 	}
 	w.setDrift(i, o)
+}
+
+// compareOnce returns the outcome of one comparison of all containers of an instance.
+func (w *workload) compareOnce(ctx context.Context, i *instance, policy rollout.Policy) (o outcome, v roots, found []comparedContainer) {
+	o.verdict = rollout.Clean
+	v, err := w.findRoots(ctx, i)
+	if err != nil || v.lost {
+		o.verdict = rollout.Unknown // because of the runtime, not of the container
+	}
+	for _, c := range v.containers {
+		report, err := c.drift(ctx)
+		got, counts := verdictOf(report, err, policy.Severity)
+		o.verdict, o.changes = o.verdict.Worst(got), o.changes+counts
+		if got == rollout.Unknown {
+			o.unknown = unknownReason(c.Name, report, err)
+		}
+		found = append(found, comparedContainer{c.Container, report})
+	}
+	return o, v, found
+}
+
+// hasDrifted reports whether an earlier comparison found drift.
+func (w *workload) hasDrifted(i *instance) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return i.Drift == rollout.Drifted
+}
+
+// forgetRoots has the next comparison ask the runtime again.
+func (w *workload) forgetRoots(i *instance) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i.roots = roots{}
 }
 
 // An outcome is the result of one comparison of an instance.

@@ -38,8 +38,8 @@ func TestImageContent(t *testing.T) {
 	const index = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 	const child = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
 	content := contentOf(t, "/app/", "/app/cache/", "/data/", "/data/a", "/data/b", "/etc/", "/etc/app/", "/etc/app/only.conf", "/run/", "/run/x", "/srv/", "/srv/plain/", "/srv/plain/start*",
-		"/srv/settings/", "/srv/settings/a.yaml*", "/var/", "/var/run>../run", "/work/", "/work/tools/")
-	content.Path, content.Entrypoint, content.WorkDir = []string{"/bin", "/work/tools"}, []string{"./lib/serve"}, "/work"
+		"/srv/settings/", "/srv/settings/a.yaml*", "/var/", "/var/run>../run", "/tools/", "/tools/run/")
+	content.Path, content.Entrypoint, content.WorkDir = []string{"/bin", "/tools/run"}, []string{"./lib/serve"}, "/tools"
 	content.Digest, content.Index = child, index
 	check := func(mounts, image, more string) []string {
 		text := "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  volumes: [{name: e, emptyDir: {}}, {name: p, persistentVolumeClaim: {claimName: p}}]\n" +
@@ -80,9 +80,9 @@ func TestImageContent(t *testing.T) {
 		{"a program", "{name: p, mountPath: /srv/plain}", "known@" + index, "", []string{
 			"writable-over-code: volume p is writable at /srv/plain, where the image has code, such as /srv/plain/start"}},
 		{"data with the mode of a program", "{name: p, mountPath: /srv/settings}", "known@" + index, "", nil},
-		{"in PATH", "{name: p, mountPath: /work/tools}", "known@" + index, "", []string{"writable-over-code: volume p is writable at /work/tools, which is in the PATH of the image"}},
-		{"started from there", "{name: p, mountPath: /work/lib}", "known@" + index, "", []string{"writable-over-code: volume p is writable at /work/lib, and the container starts /work/lib/serve from it"}},
-		{"another command", "{name: p, mountPath: /work/lib}", "known@" + index, ", command: [/bin/true]", nil},
+		{"in PATH", "{name: p, mountPath: /tools/run}", "known@" + index, "", []string{"writable-over-code: volume p is writable at /tools/run, which is in the PATH of the image"}},
+		{"started from there", "{name: p, mountPath: /tools/lib}", "known@" + index, "", []string{"writable-over-code: volume p is writable at /tools/lib, and the container starts /tools/lib/serve from it"}},
+		{"another command", "{name: p, mountPath: /tools/lib}", "known@" + index, ", command: [/bin/true]", nil},
 		{"one platform", "", "known@" + child, "", []string{
 			"image-not-pinned: image known@" + child + " is pinned for one platform: nodes of others cannot run it; the index of all is " + index}},
 		{"one platform, unknown", "", "unknown@" + child, "", nil},

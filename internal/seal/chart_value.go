@@ -32,7 +32,8 @@ type proposal struct {
 	value any
 }
 
-// ways are tried in this order: without the flag of a container nothing else of it is.
+// ways are tried in this order. The flag of a container is first: if no value sets it, no
+// other value is tried for that container.
 var ways = []way{
 	{
 		regexp.MustCompile(`\.securityContext\.readOnlyRootFilesystem$`),
@@ -208,7 +209,7 @@ func (c *chart) keys() []source.Reference {
 	return all
 }
 
-// valueAt returns the value at a path, nil if there is none.
+// valueAt returns the value at a path, or nil.
 func valueAt(values any, path source.Reference) any {
 	for _, key := range path {
 		fields, _ := values.(map[string]any)

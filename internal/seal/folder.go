@@ -132,8 +132,8 @@ func leaves(objects []rendered) bool {
 	return slices.ContainsFunc(objects, func(one rendered) bool { return len(one.left) > 0 })
 }
 
-// readOwn returns the content of a file that is written as a whole, nil if there is none. A
-// file with another first line than header is somebody else's.
+// readOwn reads a file that seal --patch wrote and replaces. It returns nil if the file does
+// not exist, and an error if its first line is not header, because somebody else wrote it.
 func readOwn(name, header string) ([]byte, error) {
 	content, err := source.ReadRegular(name, MaxContent)
 	switch {

@@ -59,7 +59,7 @@ func readRendered(r *render.Document, by string) []manifest.Document {
 	return readLines(r, 1, r.Data, by)
 }
 
-// readLines reads a part of a rendered text, which begins at a line of it.
+// readLines reads the documents in data, a part of a rendered text that begins at line.
 func readLines(r *render.Document, line int, data []byte, by string) []manifest.Document {
 	documents := manifest.ReadDocuments(r.File, line, data)
 	for i := range documents {

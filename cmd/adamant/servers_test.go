@@ -94,7 +94,7 @@ func startServers(t *testing.T, packages ...string) *site {
 	repo := s.lab.Repository()
 	repo.AddWeb()
 	for i := range 3 {
-		srv := s.lab.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{Systemd: slices.Contains(packages, "systemd")})
+		srv := s.lab.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{Systemd: slices.Contains(packages, "systemd"), Reboots: true})
 		srv.Use(repo)
 		srv.Exec("apt-get", "-y", "-q", "install", "web=1.0", "libweb=1.0")
 		s.servers = append(s.servers, srv)

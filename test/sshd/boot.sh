@@ -36,6 +36,11 @@ if [ -n "$CGROUP" ]; then
 	mount --bind proc/sys proc/sys
 	mount -o remount,bind,ro proc/sys
 fi
+# Each boot has an id of its own. A file without a name has no path of the machine.
+cat /proc/sys/kernel/random/uuid >dev/boot_id
+chmod 444 dev/boot_id
+mount --bind dev/boot_id proc/sys/kernel/random/boot_id
+rm dev/boot_id
 ip link set lo up
 ip address add "$ADDRESS" dev eth0
 ip link set eth0 up

@@ -19,8 +19,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
-
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -57,7 +57,10 @@ type Lab struct {
 	link       string    // the machine's end of the link to the lab
 	subnet     netip.Prefix
 	servers    []*Server
-	ended      map[string]uint64 // when each namespace of the lab ended, in ticks of startOf, or stillThere
+	watchers   sync.WaitGroup // goroutines that wait for servers
+
+	mu    sync.Mutex
+	ended map[string]uint64 // when each namespace of the lab ended, in ticks of startOf, or stillThere
 }
 
 // Open creates an empty lab that ends with the test. Its servers have the given
@@ -119,7 +122,9 @@ func (l *Lab) remember(pid int, kinds ...string) ([]string, error) {
 		if err != nil {
 			return ids, err
 		}
+		l.mu.Lock()
 		l.ended[id] = stillThere
+		l.mu.Unlock()
 		ids = append(ids, id)
 	}
 	return ids, nil
@@ -127,6 +132,8 @@ func (l *Lab) remember(pid int, kinds ...string) ([]string, error) {
 
 // forget records that all processes of these namespaces have ended.
 func (l *Lab) forget(ids []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, id := range ids {
 		l.ended[id] = ticks()
 	}
@@ -135,8 +142,9 @@ func (l *Lab) forget(ids []string) {
 // close ends all servers and the lab, and fails the test if anything is left.
 func (l *Lab) close() {
 	for _, s := range l.servers {
-		s.kill()
+		s.Kill()
 	}
+	l.watchers.Wait()
 	if l.holder != nil {
 		l.forget(l.namespaces)
 		l.leash.Close()

@@ -4,12 +4,12 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -26,6 +26,9 @@ type Options struct {
 	// Systemd makes systemd the first process in place of sshd. It must be one
 	// of the lab's packages.
 	Systemd bool
+	// Reboots starts the server again after a reboot that it requested itself. Until
+	// then its methods wait, and its Root is the old one.
+	Reboots bool
 }
 
 // A Server is one machine of the lab, with the users root, admin (sudo with
@@ -41,15 +44,18 @@ type Server struct {
 	// for each host key.
 	KnownHostsLine string
 
-	lab        *Lab
-	number     int
-	disk       string
-	link       *Link       // by which it is reached, nil for none
-	cgroup     string      // its directory, if systemd is its first process
-	pid        int         // of its first process, 0 when it is off
-	namespaces []string    // of its first process
-	first      *os.Process // has that pid
-	parent     *exec.Cmd   // waits for it
+	lab     *Lab
+	number  int
+	disk    string
+	link    *Link  // by which it is reached, nil for none
+	cgroup  string // its directory, if systemd is its first process
+	reboots bool
+
+	mu         sync.Mutex    // for the fields below and Root, held while it boots
+	pid        int           // of its first process, 0 when it is off
+	namespaces []string      // of its first process
+	first      *os.Process   // has that pid
+	ended      chan struct{} // closed when that process has ended
 }
 
 // Start creates a server and returns when it accepts logins.
@@ -57,7 +63,7 @@ func (l *Lab) Start(name string, opts Options) *Server {
 	l.t.Helper()
 	number := len(l.servers) + 1
 	s := &Server{Name: name, Port: opts.Port, lab: l, number: number, disk: filepath.Join(l.dir, strconv.Itoa(number)),
-		Addr: l.address(byte(number)).String()}
+		Addr: l.address(byte(number)).String(), reboots: opts.Reboots}
 	if s.Port == 0 {
 		s.Port = 22
 	}
@@ -71,7 +77,7 @@ func (l *Lab) Start(name string, opts Options) *Server {
 	}
 	s.KnownHostsLine = s.knownHosts(s.Addr, s.Port)
 	l.servers = append(l.servers, s)
-	if err := s.boot(); err != nil {
+	if err := s.start(); err != nil {
 		l.t.Fatalf("sshd: start %s: %v\n%s", name, err, s.Log())
 	}
 	return s
@@ -89,49 +95,6 @@ func (s *Server) knownHosts(addr string, port int) string {
 	return lines.String()
 }
 
-// boot starts the server from its disk.
-func (s *Server) boot() error {
-	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	logged := len(s.Log())
-	if s.parent, err = s.bootCommand(); err != nil {
-		return err
-	}
-	s.parent.Stdout, s.parent.Stderr = log, log
-	s.parent.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "DISK=" + s.disk, "LOWER=" + s.lab.lower, "NAME=" + s.Name,
-		"ADDRESS=" + s.Addr + "/24", "GATEWAY=" + s.lab.address(254).String(), "CGROUP=" + s.cgroup,
-	}
-	power, err := s.parent.StdinPipe()
-	if err != nil {
-		return err
-	}
-	defer power.Close()
-	if s.first, err = s.lab.spawn(s.parent); err != nil {
-		return err
-	}
-	s.pid = s.first.Pid
-	s.Root = fmt.Sprintf("/proc/%d/root", s.pid)
-	if s.namespaces, err = s.lab.remember(s.pid, "net", "pid", "mnt"); err != nil {
-		return err
-	}
-	if err := s.plug(); err != nil {
-		return err
-	}
-	// The boot script waits for this line, so that sshd starts with its
-	// network.
-	if _, err := io.WriteString(power, "go\n"); err != nil {
-		return err
-	}
-	if s.cgroup != "" {
-		return s.awaitSystemd()
-	}
-	return s.await(logged)
-}
-
 // await waits until sshd listens. It does not use the network for that, because
 // after a packet that is sent before the link is up the kernel waits a second
 // until it tries again.
@@ -146,51 +109,35 @@ func (s *Server) await(from int) error {
 	return nil
 }
 
-// Kill kills all processes of the server at once. Its disk keeps the state of
-// that moment.
-func (s *Server) Kill() { s.kill() }
-
-func (s *Server) kill() {
-	if s.pid == 0 {
-		return
-	}
-	// The time is recorded before the kill, because the numbers of the
-	// namespaces may be reused right after it.
-	s.lab.forget(s.namespaces)
-	s.first.Kill()
-	s.parent.Wait()
-	s.pid, s.Root = 0, ""
-	s.emptyCgroup()
-}
-
-// Reboot kills the server and starts it from the same disk, at the same
-// address.
-func (s *Server) Reboot() {
-	s.lab.t.Helper()
-	s.kill()
-	s.unplug()
-	if err := s.boot(); err != nil {
-		s.lab.t.Fatalf("sshd: reboot %s: %v\n%s", s.Name, err, s.Log())
-	}
-}
-
 // Exec runs a command on the server as root, without sshd, and returns its
 // output. The test fails if the command fails.
 func (s *Server) Exec(command ...string) string {
 	s.lab.t.Helper()
-	if s.pid == 0 {
-		s.lab.t.Fatalf("sshd: %s on %s: the server is off", strings.Join(command, " "), s.Name)
+	s.mu.Lock()
+	pid := s.pid
+	s.mu.Unlock()
+	out, err := execIn(pid, command)
+	if err != nil {
+		s.lab.t.Fatalf("sshd: %s on %s: %v", strings.Join(command, " "), s.Name, err)
 	}
-	args := []string{"--target", strconv.Itoa(s.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/", "--"}
+	return out
+}
+
+// execIn runs a command on the server whose first process has a pid.
+func execIn(pid int, command []string) (string, error) {
+	if pid == 0 {
+		return "", errors.New("the server is off")
+	}
+	args := []string{"--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/", "--"}
 	cmd := exec.Command("nsenter", append(args, command...)...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		s.lab.t.Fatalf("sshd: %s on %s: %v: %s", strings.Join(command, " "), s.Name, err, stderr.String())
+		err = fmt.Errorf("%w: %s", err, stderr.String())
 	}
-	return string(out)
+	return string(out), err
 }
 
 // Log returns the output of the server's sshd.

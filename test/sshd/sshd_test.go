@@ -95,14 +95,48 @@ func TestLinkDown(t *testing.T) {
 	}
 }
 
-// TestSystemd checks a server that systemd boots, as on most machines.
+// bootID returns the id of the current boot.
+func bootID(t *testing.T, s *sshd.Server) string {
+	t.Helper()
+	id, err := s.BootID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// TestSystemd checks a server that systemd boots, as on most machines, and that the
+// server can reboot itself.
 func TestSystemd(t *testing.T) {
 	l := sshd.Open(t, "systemd", "dbus")
-	s := l.Start("web-1", sshd.Options{Systemd: true})
-	for range 2 {
+	s := l.Start("web-1", sshd.Options{Systemd: true, Reboots: true})
+	seen := map[string]bool{}
+	for _, reboot := range []func(){s.Reboot, func() { rebootItself(t, l, s, "systemctl reboot") }, func() { rebootItself(t, l, s, "systemctl reboot -ff") }} {
 		if got := login(t, l, s, "root", "cat /proc/1/comm; systemctl is-active ssh"); got != "systemd\nactive" {
 			t.Errorf("got %q", got)
 		}
-		s.Reboot()
+		seen[bootID(t, s)] = true
+		login(t, l, s, "root", "touch /run/gone")
+		reboot()
+		if got := login(t, l, s, "root", "ls /run/gone 2>/dev/null; true"); got != "" {
+			t.Error("the server was not rebooted")
+		}
 	}
+	seen[bootID(t, s)] = true
+	if len(seen) != 4 {
+		t.Errorf("4 boots have %d ids", len(seen))
+	}
+}
+
+// rebootItself runs a command that reboots the server, and waits for the next boot.
+func rebootItself(t *testing.T, l *sshd.Lab, s *sshd.Server, command string) {
+	t.Helper()
+	before := bootID(t, s)
+	login(t, l, s, "root", "(sleep .2; "+command+") >/dev/null 2>&1 &")
+	for start := time.Now(); time.Since(start) < time.Minute; time.Sleep(50 * time.Millisecond) {
+		if id, err := s.BootID(); err == nil && id != before {
+			return
+		}
+	}
+	t.Fatalf("%s: the server did not reboot", command)
 }

@@ -73,7 +73,7 @@ func (c *captureFlags) do(ctx context.Context, a *app, server string) error {
 		return err
 	}
 	if !a.document() {
-		a.progress("next: adamant load %[1]s/image.tar; adamant seal %[1]s/manifest.yaml -w; adamant prove %[1]s/manifest.yaml", c.what.Dir)
+		a.progress("next: adamant load %[1]s/image.tar; adamant seal %[1]s --learn -w; adamant prove %[1]s", c.what.Dir)
 	}
 	return exitWith(result.Verdict())
 }

@@ -30,7 +30,7 @@ it: traffic moves when names or balancers point to the new address. A server tha
 nobody is connected to is reported as ready to be removed; if somebody is, it
 exits 3.`,
 		Example: `  adamant servers capture -i hosts.ini web-1 --out captured
-  adamant seal captured/manifest.yaml -w
+  adamant seal captured --learn -w
   adamant servers replace -i hosts.ini web-1 --from captured`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

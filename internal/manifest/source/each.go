@@ -365,9 +365,9 @@ func (p *pipeline[T]) folder(root string) error {
 			mode = info.Mode().Type()
 		}
 		switch {
-		case mode.IsDir() && d.Name() == ".git":
+		case mode.IsDir() && (d.Name() == ".git" || isCapturedData(name)):
 			return fs.SkipDir
-		case mode.IsDir() || !isManifestName(name):
+		case mode.IsDir() || !isManifestName(name) || isPlan(name):
 			return nil
 		case !mode.IsRegular():
 			return p.skip(name, errors.New("not a regular file"))

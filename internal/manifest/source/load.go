@@ -74,8 +74,8 @@ func expand(paths []string) ([]string, error) {
 		}
 		before := len(names)
 		for _, e := range entries {
-			if !e.IsDir() && isManifestName(e.Name()) {
-				add(filepath.Join(path, e.Name()))
+			if name := filepath.Join(path, e.Name()); !e.IsDir() && isManifestName(name) && !isPlan(name) {
+				add(name)
 			}
 		}
 		if len(names) == before {
@@ -97,6 +97,36 @@ func isManifestName(name string) bool {
 		return true
 	}
 	return false
+}
+
+// planName is the name of the plan in the folder of a captured server. The plan is no
+// manifest, and neither are the files in dataName, which are the server's.
+const (
+	planName = "plan.json"
+	dataName = "data"
+)
+
+// planHead is the beginning of every plan. No Kubernetes object begins like that.
+const planHead = `{"version":`
+
+// isPlan reports whether a file is the plan of a captured server.
+func isPlan(name string) bool {
+	if filepath.Base(name) != planName {
+		return false
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return false // whoever reads the file gets the error
+	}
+	defer f.Close()
+	head := make([]byte, len(planHead))
+	n, _ := io.ReadFull(f, head)
+	return string(head[:n]) == planHead
+}
+
+// isCapturedData reports whether a folder has the data of a captured server.
+func isCapturedData(name string) bool {
+	return filepath.Base(name) == dataName && isPlan(filepath.Join(filepath.Dir(name), planName))
 }
 
 func load(ctx context.Context, path string, stdin io.Reader) (manifest.File, error) {

@@ -107,3 +107,37 @@ func TestLoadDoesNotCutOff(t *testing.T) {
 		t.Errorf("got %v, want that the manifest is too large", err)
 	}
 }
+
+// TestCapturedServer checks that the folder of a captured server can be named as a
+// whole: its plan and its data are no manifests, but a manifest may be called plan.json.
+func TestCapturedServer(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"
+	for name, text := range map[string]string{
+		"captured/manifest.yaml": pod, "captured/plan.json": `{"version":1,"release":"Debian"}`, "captured/data/srv/app.yaml": "{",
+		"captured/secrets.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n",
+		"other/plan.json":       `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c"}}`, "other/data/p.yaml": pod,
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := LoadAll(t.Context(), []string{"captured", "other"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loaded []string
+	for _, f := range files {
+		loaded = append(loaded, f.Name)
+	}
+	if d := cmp.Diff(loaded, []string{"captured/manifest.yaml", "captured/secrets.yaml", "other/plan.json"}); d != "" {
+		t.Errorf("loaded (-got +want):\n%s", d)
+	}
+	got, _ := each(t, nil, "captured", "other")
+	if d := cmp.Diff(got, []string{"captured/manifest.yaml:1 p", "captured/secrets.yaml:1 s", "other/data/p.yaml:1 p", "other/plan.json:1 c"}); d != "" {
+		t.Errorf("read (-got +want):\n%s", d)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,7 +42,7 @@ func main() {
 	repo := l.Repository()
 	repo.AddWeb()
 	for i := range n {
-		s := l.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{})
+		s := l.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{Systemd: slices.Contains(packages, "systemd")})
 		s.Use(repo)
 		servers[s.Name] = s
 		all = append(all, s)

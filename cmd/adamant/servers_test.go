@@ -56,7 +56,17 @@ func TestServers(t *testing.T) {
 
 // scriptPackages are the additional packages of the servers of a script. If systemd
 // is one of them, it is the first process.
-var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}, "plain.txtar": {"attr"}, "rpm.txtar": {"rpm"}, "units.txtar": {"systemd", "dbus"}}
+var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}, "plain.txtar": {"attr"}, "rpm.txtar": {"rpm"}, "shells.txtar": {"attr", "csh", "fish", "tcsh", "zsh"}, "units.txtar": {"systemd", "dbus"}}
+
+// makeShells gives the users odd login shells and startup files.
+const makeShells = `usermod -s /bin/tcsh root
+usermod -s /usr/bin/fish ops
+echo 'echo HELLO; echo HELLO >/dev/stderr' >/root/.tcshrc
+su ops -c 'fish -c true' # creates its directories
+echo 'echo HELLO; function bye --on-event fish_exit; echo BYE; end' >~ops/.config/fish/config.fish
+{ echo 'read -p "which project? " project; echo HELLO; head -c 100000 /dev/zero; trap "echo BYE" EXIT'; cat ~admin/.bashrc; } >~admin/.new
+mv ~admin/.new ~admin/.bashrc
+`
 
 // makeRPM builds and installs a version of an RPM package.
 const makeRPM = `cd /tmp && cat >tiny.spec <<END
@@ -97,6 +107,9 @@ func startServers(t *testing.T, packages ...string) *site {
 		srv := s.lab.Start(fmt.Sprintf("web-%d", i+1), sshd.Options{Systemd: slices.Contains(packages, "systemd"), Reboots: true})
 		srv.Use(repo)
 		srv.Exec("apt-get", "-y", "-q", "install", "web=1.0", "libweb=1.0")
+		if slices.Contains(packages, "tcsh") {
+			srv.Exec("bash", "-euc", makeShells)
+		}
 		s.servers = append(s.servers, srv)
 	}
 	return s

@@ -13,6 +13,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/facts"
 	"github.com/adamant-sh/adamant/internal/servers/inventory"
 	"github.com/adamant-sh/adamant/internal/servers/ssh"
+	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // Options configures how servers are reached.
@@ -63,7 +64,7 @@ dir=$(eval echo "~$(id -un)")/.cache/adamant
 p=$dir/$digest
 if ! [ -x "$p" ]; then
 	umask 077
-	mkdir -p "$dir" && probe=$(mktemp "$dir/.new.XXXXXX") && chmod 700 "$probe" || { echo unwritable; exit 0; }
+	probe=$(mkdir -p "$dir" 2>&1 && mktemp "$dir/.new.XXXXXX" 2>&1) && chmod 700 "$probe" || { echo "unwritable ${probe##*: }"; exit 0; }
 	if [ -x "$probe" ]; then echo missing; else echo noexec; fi
 	rm -f "$probe"
 	exit 0
@@ -157,7 +158,12 @@ func launch(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, arg
 		if sent {
 			break
 		}
-		if err := p.send(ctx, c, h.Become.On); err != nil {
+		err = p.send(ctx, c, h.Become.On)
+		var exit *ssh.ExitError
+		if errors.As(err, &exit) { // for example because the disk is full
+			return nil, fmt.Errorf("%w: %w", ErrNoProgram, err)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -193,14 +199,13 @@ func try(ctx context.Context, c *ssh.Conn, h inventory.Host, ps Programs, args [
 		return nil, p, s.Wait()
 	}
 	s.Stdin.Close()
-	why := map[string]string{
-		"noexec":     "the home directory is mounted noexec",
-		"unwritable": "the home directory cannot be written to",
-	}[state]
-	if why == "" {
-		return nil, nil, errUnexpected
+	if state == "noexec" {
+		return nil, nil, fmt.Errorf("%w: the home directory is mounted noexec", ErrNoProgram)
 	}
-	return nil, nil, fmt.Errorf("%w: %s", ErrNoProgram, why)
+	if why, ok := strings.CutPrefix(state, "unwritable "); ok {
+		return nil, nil, fmt.Errorf("%w: the home directory cannot be written to: %s", ErrNoProgram, text.Escape(why))
+	}
+	return nil, nil, errUnexpected
 }
 
 // maxLine bounds a line of startScript's output, in bytes.
@@ -222,8 +227,7 @@ func line(r io.Reader) (string, error) {
 	return "", errUnexpected
 }
 
-// errUnexpected is returned when the output of a server is not that of startScript,
-// for example because a startup file of the shell prints something.
+// errUnexpected is returned when the output of a server is not that of startScript.
 var errUnexpected = errors.New("the server answers something else")
 
 // exitReason returns why a program ended, or err if the program still runs or ended

@@ -8,8 +8,8 @@ import (
 
 // A Command is a command to run on a server: a Line or Args, not both.
 type Command struct {
-	Line string   // for the login shell, or for sh with Sudo
-	Args []string // a program and its arguments, quoted for any POSIX shell
+	Line string   // for sh, whatever the login shell is
+	Args []string // a program and its arguments
 
 	Stdin  io.Reader // empty if nil; for Run only
 	Stdout io.Writer // discarded if nil; for Run only
@@ -20,7 +20,7 @@ type Command struct {
 	Sudo bool
 }
 
-// line returns the command line for the remote shell.
+// line returns the command line for sh.
 func (c Command) line() (string, error) {
 	switch {
 	case (c.Line == "") == (len(c.Args) == 0):
@@ -30,7 +30,7 @@ func (c Command) line() (string, error) {
 	case c.Line != "":
 		return c.Line, nil
 	}
-	return quote(c.Args), nil
+	return "exec " + quote(c.Args), nil
 }
 
 // quote joins arguments to a line that a POSIX shell splits into the same

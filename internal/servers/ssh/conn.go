@@ -21,6 +21,8 @@ type Conn struct {
 	client *ssh.Client
 	slots  chan struct{} // one for each session that may be open
 
+	terminal atomic.Bool // sudo refuses to run without one
+
 	closed context.Context // ends with the connection; its cause is the reason
 	close  context.CancelCauseFunc
 	wanted context.Context // ends with Close: output that has arrived is dropped

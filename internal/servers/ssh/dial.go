@@ -39,9 +39,10 @@ type Options struct {
 	// is 0, because sshd allows 10 on a connection (MaxSessions).
 	Sessions int
 
-	// SudoTimeout is the time that sudo may take to start a command; 60s if it is
-	// 0. Without it a sudo that asks a question would block forever.
-	SudoTimeout time.Duration
+	// StartTimeout is the time that the login shell and sudo may take to start a
+	// command; 60s if it is 0. Without it a startup file or a sudo that asks a
+	// question would block forever.
+	StartTimeout time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -49,7 +50,7 @@ func (o Options) withDefaults() Options {
 	o.KeepaliveInterval = cmp.Or(o.KeepaliveInterval, 5*time.Second)
 	o.KeepaliveCount = cmp.Or(o.KeepaliveCount, 3)
 	o.Sessions = cmp.Or(o.Sessions, 8)
-	o.SudoTimeout = cmp.Or(o.SudoTimeout, time.Minute)
+	o.StartTimeout = cmp.Or(o.StartTimeout, time.Minute)
 	if o.Home == "" {
 		o.Home, _ = os.UserHomeDir() // without one there are no default keys
 	}

@@ -22,6 +22,7 @@ var (
 	ErrUnreachable    = errors.New("unreachable")
 	ErrLost           = errors.New("connection lost")
 	ErrSudo           = errors.New("sudo refused")
+	ErrShell          = errors.New("the login shell runs no command")
 )
 
 // maxExcerpt bounds a server's text in an error, in bytes.

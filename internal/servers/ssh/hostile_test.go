@@ -122,7 +122,7 @@ func TestHostileHandshakes(t *testing.T) {
 	})
 }
 
-func drip(c net.Conn) {
+func drip(c io.Writer) {
 	for {
 		if _, err := io.WriteString(c, "x\n"); err != nil {
 			return

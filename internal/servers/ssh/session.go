@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -24,17 +25,26 @@ type Session struct {
 	stderr *stderr
 	pumps  sync.WaitGroup
 
+	frame      *frame
+	script     string // starts the command
+	outScanner *scanner
+	errScanner *scanner
+	steps      chan step
+	greeted    atomic.Bool
+
 	mu      sync.Mutex
 	channel ssh.Channel // nil until it is open
 
 	running chan struct{} // closed when the command runs
+	skipped chan struct{} // closed when it runs or never will
 	end     sync.Once
 	done    chan struct{} // closed when err is set
 	err     error
 }
 
 // Start starts a command and returns when it is running, with Sudo after sudo has
-// permitted it. Stdin and Stdout of the command must be nil, because the session has
+// permitted it. The session has the output of the command alone, whatever startup files
+// of the login shell print. Stdin and Stdout of the command must be nil, because the session has
 // its own. The session ends with the context, and the server is asked to kill the
 // command. sshd cannot kill a command under sudo, which only notices the end of its
 // input and output. The caller must call Wait.
@@ -54,10 +64,26 @@ func (c *Conn) start(parent context.Context, cmd Command) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{conn: c, parent: parent, stderr: &stderr{to: cmd.Stderr}, running: make(chan struct{}), done: make(chan struct{})}
+	s, err := c.startFramed(parent, cmd, line)
+	var wants terminalError
+	if errors.As(err, &wants) {
+		c.terminal.Store(true)
+		s, err = c.startFramed(parent, cmd, line)
+	}
+	return s, err
+}
+
+// startFramed starts a command line of sh.
+func (c *Conn) startFramed(parent context.Context, cmd Command, line string) (*Session, error) {
+	var sudo *sudoer
 	if cmd.Sudo && !c.isRoot() {
-		s.stderr.gate = newGate(c.host.Become.Password)
-		line = s.stderr.gate.line(c.becomes(), line)
+		sudo = &sudoer{c.becomes(), c.host.Become.Password.Reveal(), c.terminal.Load()}
+	}
+	f := newFrame(sudo)
+	s := &Session{
+		conn: c, parent: parent, stderr: &stderr{to: cmd.Stderr},
+		frame: f, script: f.scriptLine(line), outScanner: f.scanner(letterStartOut), errScanner: f.scanner(letterStartErr),
+		steps: make(chan step), running: make(chan struct{}), skipped: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := c.slot(parent); err != nil {
 		return nil, err
@@ -66,7 +92,7 @@ func (c *Conn) start(parent context.Context, cmd Command) (*Session, error) {
 	in, out := io.Pipe()
 	s.stdin, s.Stdin = in, out
 	s.Stdout, s.stdout = io.Pipe()
-	if !c.spawn(func() { s.live(line) }) {
+	if !c.spawn(s.live) {
 		<-c.slots
 		s.cancel(nil)
 		return nil, c.lost(nil)
@@ -93,9 +119,9 @@ func (c *Conn) slot(ctx context.Context) error {
 
 // live runs the session until it has ended on the server. Its slot is free only
 // then, because sshd counts a session that was cut here until it has ended there.
-func (s *Session) live(line string) {
+func (s *Session) live() {
 	stop := context.AfterFunc(s.conn.wanted, func() { s.cancel(s.conn.lost(nil)) })
-	err := s.run(line)
+	err := s.run()
 	<-s.conn.slots
 	s.finish(err)
 	s.pumps.Wait()
@@ -104,7 +130,7 @@ func (s *Session) live(line string) {
 }
 
 // run runs the command and returns its result.
-func (s *Session) run(line string) error {
+func (s *Session) run() error {
 	channel, err := s.conn.open()
 	var refused *ssh.OpenChannelError
 	if errors.As(err, &refused) {
@@ -116,7 +142,7 @@ func (s *Session) run(line string) error {
 	exited := make(chan exit, 1)
 	s.pumps.Go(func() { exited <- readExit(channel.requests) })
 	s.hold(channel)
-	taken, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{line}))
+	taken, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{s.frame.loginLine()}))
 	if err != nil {
 		return s.conn.lost(err)
 	}
@@ -128,12 +154,11 @@ func (s *Session) run(line string) error {
 	s.pumps.Go(func() { defer close(said); s.listen(channel) })
 	s.pumps.Go(func() { s.receive(channel) })
 	s.pumps.Go(func() { s.send(channel) })
-	if s.stderr.gate == nil {
-		close(s.running)
-	}
-	// The exit status may arrive before the last of stderr, which the error shows.
+	// The exit status may arrive before the last of stderr, which the error shows, and
+	// before the start of stdout.
 	how := <-exited
 	<-said
+	<-s.skipped
 	return s.result(how)
 }
 
@@ -148,14 +173,13 @@ func (s *Session) hold(channel ssh.Channel) {
 }
 
 // result returns the error of a command, nil if it exited with status 0. A status
-// before the command was started is sudo's.
+// before the command was started is that of sudo or the login shell.
 func (s *Session) result(how exit) error {
-	if g := s.stderr.gate; g != nil && !g.isOpen && how.said {
-		return g.refusal(how.status)
-	}
 	switch {
 	case !how.said:
 		return s.conn.lost(errors.New("the server did not report how the command ended"))
+	case !s.outScanner.isOpen:
+		return s.refusal(how.status)
 	case how.status == 0 && how.signal == "":
 		return nil
 	}

@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"bytes"
 	"io"
 	"sync"
 
@@ -55,16 +56,35 @@ func readExit(requests <-chan *ssh.Request) exit {
 // receive copies stdout. A slow reader slows down the command, because the pipe has
 // no buffer and SSH has a window.
 func (s *Session) receive(channel ssh.Channel) {
-	_, err := io.Copy(s.stdout, channel)
+	early, err := s.skipOutput(channel)
+	close(s.skipped)
+	if err == nil {
+		_, err = io.Copy(s.stdout, io.MultiReader(bytes.NewReader(early), channel))
+	}
 	s.stdout.CloseWithError(err)
 }
 
-// send copies stdin, once sudo has started the command. Before that sudo would take
-// it for the password.
+// skipOutput reads stdout up to the start of the command, and returns the bytes of the
+// command that arrived with it.
+func (s *Session) skipOutput(channel ssh.Channel) ([]byte, error) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := channel.Read(buffer)
+		text := s.skip(s.outScanner, buffer[:n])
+		if s.outScanner.isOpen {
+			close(s.running)
+			return text, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// send copies stdin, once the command runs. Before that sudo or a startup file would
+// read it.
 func (s *Session) send(channel ssh.Channel) {
-	select {
-	case <-s.running:
-	case <-s.done:
+	if !s.admit(channel) {
 		return
 	}
 	_, err := io.Copy(channel, s.stdin)
@@ -82,11 +102,7 @@ func (s *Session) listen(channel ssh.Channel) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := channel.Stderr().Read(buffer)
-		text := buffer[:n]
-		if g := s.stderr.gate; g != nil && !g.isOpen {
-			text = s.guard(channel, g, text)
-		}
-		if werr := s.stderr.write(text); werr != nil {
+		if werr := s.stderr.write(s.skip(s.errScanner, buffer[:n])); werr != nil {
 			s.cancel(werr)
 		}
 		if err != nil {
@@ -97,8 +113,6 @@ func (s *Session) listen(channel ssh.Channel) {
 
 // A stderr receives the standard error of a command.
 type stderr struct {
-	gate *gate // nil without sudo
-
 	mu   sync.Mutex
 	to   io.Writer
 	tail []byte

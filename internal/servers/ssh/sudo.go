@@ -1,108 +1,36 @@
 package ssh
 
 import (
-	"bytes"
-	"crypto/rand"
 	"fmt"
 	"strings"
-	"time"
-
-	"golang.org/x/crypto/ssh"
-
-	"github.com/adamant-sh/adamant/internal/servers/inventory"
 )
 
-// maxChatter bounds the kept part of sudo's output, in bytes.
-const maxChatter = 8 << 10
-
-// A gate separates the output of sudo from that of its command. Until the command
-// runs, stderr is sudo's, and nothing but the password goes to its stdin.
-//
-// sudo does not report whether it asks, refuses or has started the command. Two texts
-// on stderr show it: its prompt, and the first output of the started command. They are
-// random, so that neither a banner nor the command can imitate them.
-type gate struct {
-	password inventory.Secret
-	ask      []byte
-	started  []byte
-
-	isOpen  bool
-	asked   bool
-	chatter []byte // the end of sudo's output
-	pending []byte // may begin one of the texts
-}
-
-func newGate(password inventory.Secret) *gate {
-	return &gate{password: password, ask: []byte("ask-" + rand.Text()), started: []byte("run-" + rand.Text())}
-}
-
-// line returns the command line that runs another one as a user.
-func (g *gate) line(user, line string) string {
+// line returns the command line that runs a script. ask is the prompt for the password.
+func (s *sudoer) line(ask, script string) string {
 	// Without a password -n makes sudo fail at once instead of asking.
-	sudo := []string{"sudo", "-H", "-n", "-u", user}
-	if !g.password.IsZero() {
-		sudo = []string{"sudo", "-H", "-S", "-p", string(g.ask), "-u", user}
+	args := []string{"sudo", "-H", "-n", "-u", s.user}
+	if s.password != "" {
+		args = []string{"sudo", "-H", "-S", "-p", ask, "-u", s.user}
 	}
-	return quote(append(sudo, "--", "sh", "-c", fmt.Sprintf("printf %%s %s >&2\n%s", g.started, line)))
+	line := "exec " + quote(append(args, "--", "sh", "-c", script))
+	if !s.terminal {
+		return line
+	}
+	// sudo with requiretty wants a controlling terminal. script(1) gives it one, but
+	// input and output bypass that, because a terminal changes them.
+	line = quote([]string{"script", "-qec", line + " <&3 >&4 2>&5", "/dev/null"})
+	return "command -v script >/dev/null || { echo 'sudo needs a terminal (requiretty), and the server has no script(1)' >&2; exit 1; }\n" +
+		"SHELL=/bin/sh; export SHELL\n" +
+		"exec " + line + " 3<&0 4>&1 5>&2 </dev/null >/dev/null 2>&1"
 }
 
-// A step is an event that a gate finds in stderr.
-type step int
+// A terminalError is returned by a sudo that wants a terminal.
+type terminalError struct{ error }
 
-const (
-	stepNone    step = iota
-	stepAsked        // sudo asks for the password
-	stepStarted      // the command runs
-)
-
-// feed takes a piece of stderr, and returns the next step in it and the rest after
-// that.
-func (g *gate) feed(text []byte) (step, []byte) {
-	g.pending = append(g.pending, text...)
-	ask, run := bytes.Index(g.pending, g.ask), bytes.Index(g.pending, g.started)
-	switch {
-	case run >= 0 && (ask < 0 || run < ask):
-		rest := g.pending[run+len(g.started):]
-		g.isOpen, g.pending = true, nil
-		return stepStarted, rest
-	case ask >= 0:
-		rest := g.pending[ask+len(g.ask):]
-		g.chatter, g.pending = nil, nil
-		return stepAsked, rest
-	}
-	// A text may be split between two pieces. Both texts have the same length.
-	keep := min(len(g.pending), len(g.ask)-1)
-	g.chatter = appendTail(g.chatter, g.pending[:len(g.pending)-keep], maxChatter)
-	g.pending = append([]byte(nil), g.pending[len(g.pending)-keep:]...)
-	return stepNone, nil
-}
-
-// guard passes a piece of stderr through the gate, answers sudo, and returns the
-// part that the command wrote.
-func (s *Session) guard(channel ssh.Channel, g *gate, text []byte) []byte {
-	for {
-		var found step
-		found, text = g.feed(text)
-		switch {
-		case found == stepNone:
-			return nil
-		case found == stepStarted:
-			close(s.running)
-			return text
-		case g.asked: // a second question is the answer to a wrong password
-			s.cancel(fmt.Errorf("%w: sudo does not accept the password", ErrSudo))
-			return nil
-		}
-		g.asked = true
-		if _, err := channel.Write([]byte(g.password.Reveal() + "\n")); err != nil {
-			return nil // sudo has ended, and its exit status follows
-		}
-	}
-}
+func (e terminalError) Unwrap() error { return e.error }
 
 // refusal returns why sudo ended without running the command.
-func (g *gate) refusal(status int) error {
-	said := strings.TrimSpace(string(g.chatter) + string(g.pending))
+func (s *sudoer) refusal(status int, said string) error {
 	if status == 127 {
 		return fmt.Errorf("%w: there is no sudo on the server", ErrSudo)
 	}
@@ -116,34 +44,15 @@ func (g *gate) refusal(status int) error {
 	if text == "" {
 		text = fmt.Sprintf("sudo exited with status %d and no message", status)
 	}
-	if g.password.IsZero() {
+	if s.password == "" {
 		text += " (no password for sudo is known)"
 	}
-	return fmt.Errorf("%w: %s", ErrSudo, text)
-}
-
-// awaitRunning waits until the command runs.
-func (s *Session) awaitRunning() error {
-	var late <-chan time.Time
-	if s.stderr.gate != nil {
-		timer := time.NewTimer(s.conn.o.SudoTimeout)
-		defer timer.Stop()
-		late = timer.C
+	err := fmt.Errorf("%w: %s", ErrSudo, text)
+	// In all languages of sudo the word for it is the same.
+	if !s.terminal && strings.Contains(strings.ToLower(said), "tty") {
+		return terminalError{err}
 	}
-	select {
-	case <-s.running:
-		return nil
-	case <-s.done:
-	case <-late:
-		s.cancel(fmt.Errorf("%w: after %v sudo has neither asked for the password nor run the command", ErrSudo, s.conn.o.SudoTimeout))
-		<-s.done
-	}
-	select {
-	case <-s.running: // and ended at once
-		return nil
-	default:
-		return s.err
-	}
+	return err
 }
 
 // becomes returns the user that sudo switches to.

@@ -85,7 +85,27 @@ printf 'no line break at the end' >/etc/unfinished.conf
 printf '\n\n' >/etc/breaks.conf
 mkdir -p /var/log/odd /tmp/odd
 echo log >/var/log/odd/log
+mkdir -p /run/systemd/system.control/web.service.d /run/sysctl.d
+printf '[Service]\nLimitNOFILE=100\n' >/run/systemd/system.control/web.service.d/local.conf
+echo net.ipv4.ip_forward=1 >/run/sysctl.d/router.conf
+echo vm.swappiness=1 >/etc/sysctl.d/memory.conf
+echo 'eve ALL=(ALL) ALL' >/etc/sudoers.d/eve
+chmod 440 /etc/sudoers.d/eve
+mkdir -p /var/spool/cron/crontabs
+echo '* * * * * x' >/var/spool/cron/crontabs/ops
+chown ops /var/spool/cron/crontabs/ops
+chmod 600 /var/spool/cron/crontabs/ops
+printf '#!/bin/sh\n' >/etc/cron.daily/script
+chmod 755 /etc/cron.daily/script
 `
+
+// oddFacts are facts from these files.
+var oddFacts = []facts.Fact{
+	{Section: facts.Unit, Key: "web.service: [Service] LimitNOFILE", Value: "100"},
+	{Section: facts.SysctlFile, Key: "net.ipv4.ip_forward", Value: "1"}, {Section: facts.SysctlFile, Key: "vm.swappiness", Value: "1"},
+	{Section: facts.Sudoers, Key: "/etc/sudoers.d/eve: eve ALL=(ALL) ALL", Value: "is there"},
+	{Section: facts.Cron, Key: "/var/spool/cron/crontabs/ops: * * * * * x", Value: "is there"}, {Section: facts.Cron, Key: "/etc/cron.daily/script", Value: "daily"},
+}
 
 func read(t *testing.T, r Runner) (*facts.Offline, *facts.Peer) {
 	t.Helper()
@@ -100,9 +120,14 @@ func read(t *testing.T, r Runner) (*facts.Offline, *facts.Peer) {
 // systemd is asked, too, and if it does not answer, that is an unknown.
 func TestReadRunning(t *testing.T) {
 	srv := sshd.Open(t, "systemd", "dbus").Start("web", sshd.Options{Systemd: true})
+	srv.Exec("systemctl", "mask", "--runtime", "apt-daily.service")
 	_, p := read(t, on(srv, gnu))
-	if !slices.Contains(p.Facts, facts.Fact{Section: facts.Running, Key: "ssh.service", Value: "active (running)"}) {
-		t.Error("ssh.service does not run")
+	for _, want := range []facts.Fact{
+		{Section: facts.Running, Key: "ssh.service", Value: "active (running)"}, {Section: facts.Service, Key: "apt-daily.service", Value: "masked-runtime"},
+	} {
+		if !slices.Contains(p.Facts, want) {
+			t.Errorf("%s is not %s", want.Name(), want.Value)
+		}
 	}
 	isUnknown := func(u facts.Unknown) bool { return u.Section == facts.Running }
 	if slices.ContainsFunc(p.Summary.Unknowns, isUnknown) {
@@ -136,6 +161,11 @@ func TestReadAsAnAgentDoes(t *testing.T) {
 			}
 			if !slices.Contains(slices.Collect(mapValues(server.Kernel.Programs)), "sshd") {
 				t.Errorf("sshd is none of the programs with sockets: %v", server.Kernel.Programs)
+			}
+			for _, f := range oddFacts {
+				if !slices.Contains(p.Facts, f) {
+					t.Errorf("%s: %s is missing", f.Name(), f.Value)
+				}
 			}
 			c, err := compare.Compare(t.Context(), []*facts.Peer{peer, p}, nil)
 			must(t, err)

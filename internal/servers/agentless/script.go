@@ -38,6 +38,11 @@ say odd
 run find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o -path "$odd" -prune -exec echo odd \;
 say links
 run find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path "$odd" \) -prune -o -type l -exec stat -c '%N' {} +
+runtime='/run/systemd/system /run/systemd/system.control /run/sysctl.d'
+say runtime
+run find $runtime -path "$odd" -prune -o -exec stat -c '%f %u %g %s %t %T %d %n' {} +
+say links
+run find $runtime -path "$odd" -prune -o -type l -exec stat -c '%N' {} +
 if has getfattr; then
 	say xattrs
 	run find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path "$odd" \) -prune -o ! -type l -exec getfattr -h -d -m - -e hex --absolute-names {} +
@@ -51,7 +56,7 @@ for file in /etc/shadow /etc/gshadow; do
 	fi
 done
 say texts
-run find /etc /usr/lib/os-release /usr/lib/systemd/system /usr/local/lib/systemd/system /lib/systemd/system /usr/share/crypto-policies /var/spool/cron /var/lib/dpkg /lib/apk/db /usr/lib/apk/db /var/lib/ucf \
+run find /etc /usr/lib/os-release /usr/lib/systemd/system /usr/local/lib/systemd/system /lib/systemd/system /usr/share/crypto-policies /usr/lib/sysctl.d /usr/local/lib/sysctl.d /lib/sysctl.d $runtime /var/spool/cron /var/lib/dpkg /lib/apk/db /usr/lib/apk/db /var/lib/ucf \
 	\( -path "$odd" -o -path /etc/ssl/private -o -path /etc/letsencrypt -o -path '/etc/ssh/ssh_host_*' -o -path /etc/machine-id \) -prune -o \
 	-type f \( -perm -004 -o -path '/etc/sudoers*' -o -path '/etc/cron*' -o -path '/etc/ssh/sshd_config*' -o -path '/var/spool/cron/*' \) \
 	\( ! -path '/var/lib/dpkg/*' -o -path /var/lib/dpkg/status -o -path '/var/lib/dpkg/status.d/*' -o -path '/var/lib/dpkg/info/*.list' -o -path '/var/lib/dpkg/info/*.md5sums' \) \

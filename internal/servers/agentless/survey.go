@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -34,8 +35,9 @@ type answer struct {
 	booted   bool   // with systemd
 	device   string // number of the root file system
 	entries  []tree.Entry
-	byPath   map[string]int // of entries
-	odd      int            // files with a line break in their name
+	byPath   map[string]int        // of entries
+	runtime  map[string]tree.Entry // below /run, which is another file system
+	odd      int                   // files with a line break in their name
 	texts    facts.Texts
 	size     int // of all texts
 	kernel   facts.Kernel
@@ -49,7 +51,7 @@ type answer struct {
 
 func newAnswer() *answer {
 	return &answer{
-		byPath: map[string]int{}, texts: facts.Texts{}, tables: map[string][]string{},
+		byPath: map[string]int{}, runtime: map[string]tree.Entry{}, texts: facts.Texts{}, tables: map[string][]string{},
 		kernel: facts.Kernel{Sysctls: map[string]string{}, Sockets: map[string]string{}, Programs: map[string]string{}},
 	}
 }
@@ -150,6 +152,13 @@ func (a *answer) line(section, arg, line string) error {
 		a.missing = append(a.missing, line)
 	case "entries":
 		return a.entry(line)
+	case "runtime":
+		e, _, err := parseEntry(line)
+		if err != nil {
+			return err
+		}
+		a.runtime[e.Path] = e
+		return a.grow(len(line))
 	case "odd":
 		a.odd++
 	case "links":
@@ -191,12 +200,12 @@ var kinds = map[uint64]tree.Kind{
 	0o020000: tree.CharDevice, 0o060000: tree.BlockDevice, 0o010000: tree.FIFO, 0o140000: tree.Socket,
 }
 
-// entry parses "mode user group size major minor device path". mode, major and
+// parseEntry parses "mode user group size major minor device path". mode, major and
 // minor are hexadecimal.
-func (a *answer) entry(line string) error {
+func parseEntry(line string) (e tree.Entry, device string, err error) {
 	f := strings.SplitN(line, " ", 8)
 	if len(f) < 8 || !isPath(f[7]) {
-		return fmt.Errorf("%w: entry %.80q", errInvalid, line)
+		return e, "", fmt.Errorf("%w: entry %.80q", errInvalid, line)
 	}
 	var bad error
 	number := func(text string, base, bits int) uint64 {
@@ -205,7 +214,7 @@ func (a *answer) entry(line string) error {
 		return n
 	}
 	mode := number(f[0], 16, 32)
-	e := tree.Entry{
+	e = tree.Entry{
 		Path: f[7], Kind: kinds[mode&0o170000], Mode: uint32(mode & 0o7777),
 		UID: uint32(number(f[1], 10, 32)), GID: uint32(number(f[2], 10, 32)),
 	}
@@ -219,12 +228,21 @@ func (a *answer) entry(line string) error {
 		e.Major, e.Minor = uint32(number(f[4], 16, 32)), uint32(number(f[5], 16, 32))
 	}
 	if bad != nil {
-		return fmt.Errorf("%w: entry %.80q", errInvalid, line)
+		return e, "", fmt.Errorf("%w: entry %.80q", errInvalid, line)
+	}
+	return e, f[6], nil
+}
+
+// entry adds an entry of the root file system.
+func (a *answer) entry(line string) error {
+	e, device, err := parseEntry(line)
+	if err != nil {
+		return err
 	}
 	if e.Path == "/" {
-		a.device = f[6]
+		a.device = device
 	}
-	if e.Kind == tree.Directory && f[6] != a.device {
+	if e.Kind == tree.Directory && device != a.device {
 		return nil // a mount point; find -xdev lists it, but not its content
 	}
 	if _, twice := a.byPath[e.Path]; twice {
@@ -253,8 +271,17 @@ func (a *answer) link(line string) {
 		if quoted {
 			name, target = strings.Trim(name, "'"), strings.TrimSuffix(strings.TrimPrefix(target, "'"), "'")
 		}
-		if n, known := a.byPath[name]; known && a.entries[n].Kind == tree.Symlink {
+		n, known := a.byPath[name]
+		known = known && a.entries[n].Kind == tree.Symlink
+		if known {
 			a.entries[n].Target = target
+		}
+		e, isRuntime := a.runtime[name]
+		if isRuntime = isRuntime && e.Kind == tree.Symlink; isRuntime {
+			e.Target = target
+			a.runtime[name] = e
+		}
+		if known || isRuntime {
 			return
 		}
 		at += i + len(arrow)
@@ -378,6 +405,10 @@ func (a *answer) offline() (*facts.Offline, error) {
 	// It also checks that each parent of an entry is a directory.
 	var err error
 	if s.Files, err = tree.New(known); err != nil {
+		return nil, fmt.Errorf("%w: %w", errInvalid, err)
+	}
+	runtime := slices.DeleteFunc(slices.Collect(maps.Values(a.runtime)), func(e tree.Entry) bool { return e.Kind == tree.Symlink && e.Target == "" })
+	if s.Runtime, err = tree.New(runtime); err != nil {
 		return nil, fmt.Errorf("%w: %w", errInvalid, err)
 	}
 	return s, nil

@@ -88,8 +88,8 @@ func (s *survey) findScheduleLosses() {
 		switch {
 		case f.Section == facts.Cron && isRule && !s.isShipped(file) && !strings.Contains(strings.SplitN(job, " ", 2)[0], "="):
 			s.addLoss(f.Key, "a job of cron", hint)
-		case f.Section == facts.Cron && !isRule && !s.isShipped(path.Join("/etc/cron."+f.Value, f.Key)):
-			s.addLoss(path.Join("/etc/cron."+f.Value, f.Key), "a job of cron, "+f.Value, hint)
+		case f.Section == facts.Cron && !isRule && !s.isShipped(f.Key):
+			s.addLoss(f.Key, "a job of cron, "+f.Value, hint)
 		case f.Section == facts.Service && f.Value == "enabled" && path.Ext(f.Key) == ".timer":
 			if file := findUnit(s.root, f.Key); !s.isShipped(file) {
 				s.addLoss(f.Key, "a timer", hint)

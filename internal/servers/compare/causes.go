@@ -40,7 +40,7 @@ var kinds = []Kind{Platform, ByPackage, ByAccount, BySetting, ByEdit, ByHand, By
 // kindOf maps the section of a fact to the kind of its cause.
 var kindOf = map[facts.Section]Kind{
 	facts.System: Platform, facts.Package: ByPackage, facts.User: ByAccount, facts.Group: ByAccount, facts.Sudoers: ByAccount,
-	facts.Service: BySetting, facts.Running: BySetting, facts.Timer: BySetting, facts.Cron: BySetting, facts.SSH: BySetting, facts.TLS: BySetting, facts.Sysctl: BySetting, facts.Mount: BySetting, facts.Module: BySetting, facts.Listener: BySetting,
+	facts.Service: BySetting, facts.Running: BySetting, facts.Timer: BySetting, facts.Unit: BySetting, facts.SysctlFile: BySetting, facts.Cron: BySetting, facts.SSH: BySetting, facts.TLS: BySetting, facts.Sysctl: BySetting, facts.Mount: BySetting, facts.Module: BySetting, facts.Listener: BySetting,
 }
 
 // explain groups differences by cause. Each difference has one cause.
@@ -107,6 +107,11 @@ func causeKey(d Difference) string {
 	switch d.Section {
 	case facts.Service, facts.Running, facts.Timer:
 		return "unit " + d.Key + who
+	case facts.Unit:
+		unit, _, _ := strings.Cut(d.Key, ": ")
+		return "unit " + unit + who
+	case facts.Sysctl, facts.SysctlFile:
+		return "sysctl " + d.Key + who
 	case facts.SSH:
 		return string(facts.SSH) + who
 	case facts.TLS:
@@ -121,7 +126,7 @@ func shortName(d Difference) string {
 	switch d.Section {
 	case facts.SSH:
 		return d.Key
-	case facts.TLS:
+	case facts.TLS, facts.Unit:
 		_, keyword, _ := strings.Cut(d.Key, ": ")
 		return keyword
 	}

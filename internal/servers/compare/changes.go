@@ -27,28 +27,37 @@ func (c FactChange) Name() string { return c.fact().Name() }
 func FactChanges(before, after []facts.Fact, unknowns ...facts.Unknown) []FactChange {
 	unknown := map[facts.Section]bool{}
 	addUnknown(unknown, unknowns)
-	was := map[facts.Fact]string{} // by fact, without its value
+	// A key may be there several times in facts that an older program saved.
+	was := map[facts.Fact][]string{} // values by fact, without its value
 	for _, f := range before {
 		if !unknown[f.Section] {
-			was[facts.Fact{Section: f.Section, Key: f.Key}] = f.Value
+			at := facts.Fact{Section: f.Section, Key: f.Key}
+			was[at] = append(was[at], f.Value)
+		}
+	}
+	var added []facts.Fact
+	for _, f := range after {
+		at := facts.Fact{Section: f.Section, Key: f.Key}
+		if i := slices.Index(was[at], f.Value); i >= 0 {
+			was[at] = slices.Delete(was[at], i, i+1)
+		} else if !unknown[f.Section] {
+			added = append(added, f)
 		}
 	}
 	var list []FactChange
-	for _, f := range after {
-		if unknown[f.Section] {
-			continue
+	for _, f := range added {
+		c := FactChange{Section: f.Section, Key: f.Key, After: f.Value}
+		if old := was[c.fact()]; len(old) > 0 {
+			c.Before, was[c.fact()] = old[0], old[1:]
 		}
-		at := facts.Fact{Section: f.Section, Key: f.Key}
-		old, had := was[at]
-		delete(was, at)
-		if !had || old != f.Value {
-			list = append(list, FactChange{f.Section, f.Key, old, f.Value})
+		list = append(list, c)
+	}
+	for at, values := range was {
+		for _, old := range values {
+			list = append(list, FactChange{at.Section, at.Key, old, ""})
 		}
 	}
-	for at, old := range was {
-		list = append(list, FactChange{at.Section, at.Key, old, ""})
-	}
-	slices.SortFunc(list, func(a, b FactChange) int { return facts.CompareKeys(a.fact(), b.fact()) })
+	slices.SortStableFunc(list, func(a, b FactChange) int { return facts.CompareKeys(a.fact(), b.fact()) })
 	return list
 }
 

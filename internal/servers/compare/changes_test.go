@@ -50,3 +50,22 @@ func TestFactChanges(t *testing.T) {
 		t.Error("got, want:\n", diff)
 	}
 }
+
+// Facts with the same key do not hide each other, and are no change by their order.
+func TestFactChangesOfEqualKeys(t *testing.T) {
+	daily, weekly := fact(facts.Cron, "man-db", "daily"), fact(facts.Cron, "man-db", "weekly")
+	for name, tc := range map[string]struct {
+		before, after []facts.Fact
+		want          []FactChange
+	}{
+		"equal":       {[]facts.Fact{daily, weekly}, []facts.Fact{daily, weekly}, nil},
+		"other order": {[]facts.Fact{daily, weekly}, []facts.Fact{weekly, daily}, nil},
+		"one is gone": {[]facts.Fact{daily, weekly}, []facts.Fact{weekly}, []FactChange{{facts.Cron, "man-db", "daily", ""}}},
+		"one is new":  {[]facts.Fact{daily}, []facts.Fact{daily, weekly}, []FactChange{{facts.Cron, "man-db", "", "weekly"}}},
+		"one changed": {[]facts.Fact{daily, weekly}, []facts.Fact{weekly, fact(facts.Cron, "man-db", "hourly")}, []FactChange{{facts.Cron, "man-db", "daily", "hourly"}}},
+	} {
+		if diff := cmp.Diff(FactChanges(tc.before, tc.after), tc.want); diff != "" {
+			t.Errorf("%s: got, want:\n%s", name, diff)
+		}
+	}
+}

@@ -3,14 +3,12 @@ package facts
 import (
 	"cmp"
 	"context"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
-	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
 // A Fact is a property of a server other than the content of its files.
@@ -25,25 +23,28 @@ type Section string
 
 // The sections, in the order in which a reader wants them.
 const (
-	System   Section = "system"    // release, kernel, architecture
-	Package  Section = "package"   // name -> version
-	Service  Section = "service"   // unit -> enabled
-	Running  Section = "running"   // unit -> its state
-	Timer    Section = "timer"     // unit -> when
-	User     Section = "user"      // name -> number, group, home, shell
-	Group    Section = "group"     // name -> number, members
-	Sudoers  Section = "sudoers"   // rule -> where
-	Cron     Section = "cron"      // job -> where
-	SSH      Section = "ssh"       // keyword of sshd_config(5) -> arguments
-	TLS      Section = "tls"       // file: keyword -> arguments
-	Sysctl   Section = "sysctl"    // name -> value
-	Mount    Section = "mount"     // mount point -> type, source, options
-	Module   Section = "module"    // of the kernel
-	Listener Section = "listening" // protocol and address -> program
+	System  Section = "system"  // release, kernel, architecture
+	Package Section = "package" // name -> version
+	Service Section = "service" // unit -> enabled
+	Running Section = "running" // unit -> its state
+	Timer   Section = "timer"   // unit -> when
+	Unit    Section = "unit"    // unit: setting -> value in a drop-in
+	User    Section = "user"    // name -> number, group, home, shell
+	Group   Section = "group"   // name -> number, members
+	Sudoers Section = "sudoers" // rule -> where
+	Cron    Section = "cron"    // job -> where
+	SSH     Section = "ssh"     // keyword of sshd_config(5) -> arguments
+	TLS     Section = "tls"     // file: keyword -> arguments
+	Sysctl  Section = "sysctl"  // name -> value
+	// SysctlFile holds the values that the next boot sets.
+	SysctlFile Section = "sysctl.d"  // name -> value
+	Mount      Section = "mount"     // mount point -> type, source, options
+	Module     Section = "module"    // of the kernel
+	Listener   Section = "listening" // protocol and address -> program
 )
 
 // sections are all sections in that order.
-var sections = []Section{System, Package, Service, Running, Timer, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, Mount, Module, Listener}
+var sections = []Section{System, Package, Service, Running, Timer, Unit, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, SysctlFile, Mount, Module, Listener}
 
 // CompareKeys orders facts by section, in the order in which a reader wants them, and by
 // key.
@@ -124,13 +125,14 @@ func (f *collector) ask(ctx context.Context, from files, m machine) (wait func()
 func (f *collector) read(ctx context.Context, from files, m machine) {
 	f.add([]Fact{{System, "architecture", m.arch}}, nil)
 	for _, read := range []func(files) []Fact{
-		systemFacts, packageFacts, serviceFacts, timerFacts, userFacts, groupFacts, sudoFacts, cronFacts,
+		systemFacts, packageFacts, serviceFacts, timerFacts, unitFacts, userFacts, groupFacts, cronFacts, sysctlFileFacts,
 	} {
 		if ctx.Err() != nil {
 			return
 		}
 		f.add(read(from), nil)
 	}
+	f.add(sudoFacts(from))
 	f.add(sshFacts(from))
 	f.add(tlsFacts(from))
 	if m.kernel != nil {
@@ -143,9 +145,25 @@ func (f *collector) all(ctx context.Context) ([]Fact, []Unknown) {
 	if ctx.Err() != nil {
 		return nil, nil
 	}
-	list := withoutOnDemand(f.facts)
-	slices.SortStableFunc(list, CompareKeys)
-	return list, f.unknowns
+	return joinEqualKeys(withoutOnDemand(f.facts)), f.unknowns
+}
+
+// joinEqualKeys sorts facts, and makes those with the same section and key one fact with
+// all values. Such facts exist: several mounts at one point, sockets of two programs at
+// one address, or a name that is twice in passwd(5). Otherwise one of them would hide
+// the changes of another.
+func joinEqualKeys(facts []Fact) []Fact {
+	slices.SortStableFunc(facts, CompareKeys)
+	var list []Fact
+	for len(facts) > 0 {
+		first := facts[0]
+		var values []string
+		for len(facts) > 0 && facts[0].Section == first.Section && facts[0].Key == first.Key {
+			values, facts = append(values, facts[0].Value), facts[1:]
+		}
+		list = append(list, Fact{first.Section, first.Key, strings.Join(values, " | ")})
+	}
+	return list
 }
 
 // IsLiveOnly reports whether a fact exists only on a machine that is running.
@@ -213,58 +231,4 @@ func groupFacts(from files) []Fact {
 		facts = append(facts, Fact{Group, f[0], strings.TrimSpace("gid " + f[2] + " " + strings.Join(members, ","))})
 	}
 	return facts
-}
-
-// sudoFacts returns the rules of sudoers(5) in their original text.
-func sudoFacts(from files) []Fact {
-	return ruleFacts(from, Sudoers, append([]string{"/etc/sudoers"}, filesIn(from, "/etc/sudoers.d")...))
-}
-
-// cronFacts returns the jobs of cron(8), and the scripts that it runs.
-func cronFacts(from files) []Fact {
-	files := append([]string{"/etc/crontab"}, filesIn(from, "/etc/cron.d")...)
-	files = append(files, filesIn(from, "/var/spool/cron/crontabs")...)
-	facts := ruleFacts(from, Cron, append(files, filesIn(from, "/var/spool/cron")...))
-	for _, dir := range []string{"hourly", "daily", "weekly", "monthly"} {
-		for _, file := range filesIn(from, "/etc/cron."+dir) {
-			facts = append(facts, Fact{Cron, path.Base(file), dir})
-		}
-	}
-	return facts
-}
-
-// ruleFacts returns the lines of files that are not comments. Equal lines of a file
-// are one fact, because the key of a fact is unique.
-func ruleFacts(from files, section Section, files []string) []Fact {
-	seen := map[Fact]bool{}
-	var facts []Fact
-	for _, file := range files {
-		for _, line := range lines(from, file) {
-			line = strings.Join(strings.Fields(line), " ")
-			f := Fact{section, file + ": " + line, "is there"}
-			if line == "" || line[0] == '#' || seen[f] {
-				continue
-			}
-			seen[f] = true
-			facts = append(facts, f)
-		}
-	}
-	return facts
-}
-
-// filesIn returns the regular files of a directory such as /etc/cron.d. Programs
-// ignore hidden files and the package manager's backups in it.
-func filesIn(from files, dir string) []string {
-	entries, err := from.list(dir)
-	if err != nil {
-		return nil
-	}
-	var files []string
-	for _, e := range entries {
-		name := path.Base(e.Path)
-		if e.Kind == tree.Regular && name[0] != '.' && name != "README" && !strings.Contains(name, ".dpkg-") {
-			files = append(files, e.Path)
-		}
-	}
-	return files
 }

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -118,9 +119,32 @@ func mountFacts(text string) []Fact {
 		}
 		// Of a source the kernel escapes one more character than of a mount point.
 		source := strings.ReplaceAll(mounts.Escape(m.Source), "#", `\043`)
-		facts = append(facts, Fact{Mount, mounts.Escape(m.Point), m.Type + " " + source + " " + m.Options})
+		value := m.Type + " " + source + " " + m.Options
+		if more := superOptions(m); more != "" {
+			value += " (file system: " + more + ")"
+		}
+		facts = append(facts, Fact{Mount, mounts.Escape(m.Point), value})
 	}
 	return facts
+}
+
+// ownOptions are options of file systems that are not equal on equal servers: sizes that
+// follow from the memory, and addresses.
+var ownOptions = []string{"size", "nr_inodes", "nr_blocks", "addr", "clientaddr", "mountaddr"}
+
+// superOptions returns the options of a file system that are not among those of the
+// mount. A file system that the kernel made read-only after an error has ro here, but
+// the mount still has rw.
+func superOptions(m mounts.Mount) string {
+	var list []string
+	of := strings.Split(m.Options, ",")
+	for option := range strings.SplitSeq(m.SuperOptions, ",") {
+		name, _, _ := strings.Cut(option, "=")
+		if option != "" && !slices.Contains(of, option) && !slices.Contains(ownOptions, name) {
+			list = append(list, option)
+		}
+	}
+	return strings.Join(list, ",")
 }
 
 func isOwnPlace(dir string) bool {
@@ -165,7 +189,9 @@ func (k Kernel) listenerFacts(order binary.ByteOrder) []Fact {
 			}
 		}
 	}
-	return slices.Collect(maps.Keys(found))
+	return slices.SortedFunc(maps.Keys(found), func(a, b Fact) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Value, b.Value))
+	})
 }
 
 // established is the state of a TCP connection in /proc/net/tcp.

@@ -23,8 +23,11 @@ import (
 // An Offline holds the data of a server on which no agent runs: an image, or a server
 // that was read with plain commands.
 type Offline struct {
-	Arch     string    // as GOARCH
-	Files    tree.Tree // with digests of the files for which IsCompared is true
+	Arch  string    // as GOARCH
+	Files tree.Tree // with digests of the files for which IsCompared is true
+	// Runtime has the entries below /run from which facts are read, if /run is another
+	// file system than Files.
+	Runtime  tree.Tree
 	Texts    Texts
 	Kernel   *Kernel // nil if the server is not running
 	Unknowns []Unknown
@@ -55,7 +58,8 @@ var factFiles = []string{
 	"/etc/", "/usr/lib/os-release", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/var/spool/cron/",
 	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/", "/var/lib/dpkg/info/*.list", "/var/lib/dpkg/info/*.md5sums",
 	"/lib/apk/db/installed", "/usr/lib/apk/db/installed", "/var/lib/ucf/",
-	"/usr/local/lib/systemd/system/", "/usr/share/crypto-policies/",
+	"/usr/local/lib/systemd/system/", "/usr/share/crypto-policies/", "/run/systemd/system/", "/run/systemd/system.control/", "/run/sysctl.d/",
+	"/usr/lib/sysctl.d/", "/usr/local/lib/sysctl.d/", "/lib/sysctl.d/",
 }
 
 // IsFactFile reports whether facts are read from the file at a path. Files that
@@ -170,7 +174,7 @@ func (a *offlineAgent) add(dir string, sum *Summary) string {
 
 // open returns one of the Texts, or the beginning of an rpm database.
 func (a *offlineAgent) open(file string) (io.ReadCloser, error) {
-	at, _, err := a.server.Files.Resolve(file)
+	at, _, err := a.treeOf(file).Resolve(file)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +191,7 @@ func (a *offlineAgent) open(file string) (io.ReadCloser, error) {
 }
 
 func (a *offlineAgent) list(dir string) ([]tree.Entry, error) {
-	at, exists, err := a.server.Files.Resolve(dir)
+	at, exists, err := a.treeOf(dir).Resolve(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +199,7 @@ func (a *offlineAgent) list(dir string) ([]tree.Entry, error) {
 		return nil, fmt.Errorf("list %s: %w", dir, fs.ErrNotExist)
 	}
 	var list []tree.Entry
-	for e := range a.server.Files.Children(at) {
+	for e := range a.treeOf(dir).Children(at) {
 		e.Path = path.Join(dir, path.Base(e.Path))
 		list = append(list, e)
 	}
@@ -209,6 +213,22 @@ func (a *offlineAgent) namesIn(dir string) []string {
 		names = append(names, path.Base(e.Path))
 	}
 	return names
+}
+
+func (a *offlineAgent) stat(file string) (tree.Entry, bool) {
+	at, exists, err := a.treeOf(file).Resolve(file)
+	if err != nil || !exists {
+		return tree.Entry{}, false
+	}
+	return a.treeOf(file).Lookup(at)
+}
+
+// treeOf returns the tree that contains a path.
+func (a *offlineAgent) treeOf(file string) tree.Tree {
+	if strings.HasPrefix(file, "/run/") && a.server.Runtime.Len() > 0 {
+		return a.server.Runtime
+	}
+	return a.server.Files
 }
 
 func (a *offlineAgent) nodes(dir string) ([]Node, error) {

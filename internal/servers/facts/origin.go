@@ -22,7 +22,7 @@ func IsReadFrom(fact, file string) bool {
 	case Sudoers:
 		return strings.HasPrefix(key, file+": ")
 	case Cron:
-		return strings.HasPrefix(key, file+": ") || path.Base(file) == key && strings.HasPrefix(file, "/etc/cron.")
+		return strings.HasPrefix(key, file+": ") || key == file
 	case SSH:
 		return file == sshConfig || strings.HasPrefix(file, sshConfig+".d/")
 	case TLS:
@@ -30,6 +30,11 @@ func IsReadFrom(fact, file string) bool {
 		return from == file || slices.Contains(trusted, from) && path.Dir(from) == path.Dir(file) // single certificates are beside the bundle
 	case Service, Running, Timer:
 		return isUnitFile(file, key)
+	case Unit:
+		unit, _, _ := strings.Cut(key, ": ")
+		return isUnitFile(file, strings.TrimPrefix(unit, "*."))
+	case SysctlFile:
+		return file == "/etc/sysctl.conf" || slices.Contains(sysctlDirs, path.Dir(file)) && path.Ext(file) == ".conf"
 	}
 	return false
 }
@@ -42,6 +47,6 @@ func isUnitFile(file, unit string) bool {
 		name := strings.TrimSuffix(unit, ".service")
 		return len(base) > 3 && base[3:] == name
 	}
-	return slices.ContainsFunc(unitDirs, func(d string) bool { return strings.HasPrefix(dir, d+"/") }) &&
+	return slices.ContainsFunc(dropInDirs, func(d string) bool { return strings.HasPrefix(dir, d+"/") }) &&
 		(base == unit || base == unit+".d" || path.Base(dir) == unit+".d")
 }

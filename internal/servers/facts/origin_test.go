@@ -15,7 +15,8 @@ func TestIsReadFrom(t *testing.T) {
 		{"running web.service", "/usr/lib/systemd/system/web.service", true},
 		{"ssh Port", "/etc/ssh/ssh_config", false},
 		{"tls /etc/ssl/certs/ca-certificates.crt: certificates", "/etc/ssl/certs/My_CA.pem", true},
-		{"cron logrotate", "/etc/cron.daily/logrotate", true},
+		{"cron /etc/cron.daily/logrotate", "/etc/cron.daily/logrotate", true},
+		{"cron /etc/cron.daily/man-db", "/etc/cron.weekly/man-db", false},
 		{"sysctl vm.swappiness", "/etc/sysctl.conf", false},
 	} {
 		if got := IsReadFrom(f.fact, f.file); got != f.want {

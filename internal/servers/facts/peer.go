@@ -59,7 +59,7 @@ func Greet(name string, r io.Reader, w io.Writer) (*Peer, error) {
 	if n := len(h.Facts) + len(h.Summary.Unknowns) + len(h.Summary.Identities); n > maxFacts {
 		return nil, p.ProtocolError("the hello has %d facts, more than %d", n, maxFacts)
 	}
-	p.Live, p.Summary, p.Facts, p.NoXattrs = h.Live, h.Summary, h.Facts, h.NoXattrs
+	p.Live, p.Summary, p.Facts, p.NoXattrs = h.Live, h.Summary, joinEqualKeys(h.Facts), h.NoXattrs
 	return p, nil
 }
 

@@ -8,16 +8,30 @@ import (
 )
 
 // serviceFacts returns the units that are enabled or masked. systemd(1) and the init of
-// System V keep that as links in directories.
+// System V keep that as links in directories. Below /run, the links end with the next
+// boot.
 func serviceFacts(from files) []Fact {
 	state := map[string]string{}
-	for _, base := range []string{"/etc/systemd/system", "/lib/systemd/system"} {
+	seen := map[string]bool{}
+	for _, base := range unitDirs {
 		entries, err := from.list(base)
 		if err != nil {
 			continue
 		}
+		suffix := ""
+		if strings.HasPrefix(base, "/run/") {
+			suffix = "-runtime" // as systemctl calls it
+		}
 		for _, e := range entries {
-			unitFacts(from, e, base == "/etc/systemd/system", state)
+			name := path.Base(e.Path)
+			// Packages enable units below /usr; they are the same with each installation.
+			if e.Kind == tree.Directory && (suffix != "" || base == "/etc/systemd/system") {
+				addEnabled(from, e, "enabled"+suffix, state)
+			}
+			if e.Kind != tree.Directory && !seen[name] && isMask(e) {
+				state[name] = "masked" + suffix
+			}
+			seen[name] = true
 		}
 	}
 	for _, file := range linksIn(from, "/etc/rc2.d") {
@@ -35,17 +49,20 @@ func serviceFacts(from files) []Fact {
 	return facts
 }
 
-// unitFacts reads one entry of a directory of units.
-func unitFacts(from files, e tree.Entry, local bool, state map[string]string) {
-	name := path.Base(e.Path)
-	switch {
-	case e.Kind == tree.Symlink && e.Target == "/dev/null":
-		state[name] = "masked"
-	case e.Kind == tree.Directory && local && (strings.HasSuffix(name, ".wants") || strings.HasSuffix(name, ".requires")):
-		for _, link := range linksIn(from, e.Path) {
-			if unit := path.Base(link); state[unit] == "" {
-				state[unit] = "enabled"
-			}
+// isMask reports whether an entry masks the unit of its name: a link to /dev/null, or
+// an empty file.
+func isMask(e tree.Entry) bool {
+	return e.Kind == tree.Symlink && e.Target == "/dev/null" || e.Kind == tree.Regular && e.Size == 0
+}
+
+// addEnabled adds the units to which a directory of dependencies has links.
+func addEnabled(from files, dir tree.Entry, enabled string, state map[string]string) {
+	if !hasAnySuffix(dir.Path, ".wants", ".requires") {
+		return
+	}
+	for _, link := range linksIn(from, dir.Path) {
+		if unit := path.Base(link); state[unit] == "" {
+			state[unit] = enabled
 		}
 	}
 }

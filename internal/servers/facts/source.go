@@ -17,6 +17,8 @@ type files interface {
 	// namesIn returns the names in a directory, in any order. It is faster than list,
 	// because it does not stat.
 	namesIn(dir string) []string
+	// stat describes a file, following links. exists is false if it cannot be reached.
+	stat(file string) (e tree.Entry, exists bool)
 }
 
 type rootFiles struct{ root *rootfs.Root }
@@ -39,4 +41,13 @@ func (r rootFiles) namesIn(dir string) []string {
 	defer f.Close()
 	names, _ := f.Readdirnames(-1) // names before an error count
 	return names
+}
+
+func (r rootFiles) stat(file string) (tree.Entry, bool) {
+	at, exists, err := r.root.Resolve(file)
+	if err != nil || !exists {
+		return tree.Entry{}, false
+	}
+	e, err := r.root.Lstat(at)
+	return e, err == nil
 }

@@ -116,30 +116,12 @@ type schedule struct {
 }
 
 func (s *schedule) read(text []string) {
-	section, before := "", ""
-	for _, line := range text {
-		line = strings.TrimSpace(line)
-		if line == "" && before == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
-			continue
+	eachSetting(text, func(section, key, value string) {
+		if section == "[Timer]" {
+			s.set(key, value)
 		}
-		line = before + line
-		if continued, ok := strings.CutSuffix(line, `\`); ok && len(line) < maxUnitLine {
-			before = continued + " "
-			continue
-		}
-		before = ""
-		if strings.HasPrefix(line, "[") {
-			section = line
-			continue
-		}
-		if key, value, ok := strings.Cut(line, "="); ok && section == "[Timer]" {
-			s.set(strings.TrimSpace(key), strings.Join(strings.Fields(value), " "))
-		}
-	}
+	})
 }
-
-// maxUnitLine is the longest line that systemd reads, in bytes.
-const maxUnitLine = 1 << 20
 
 func (s *schedule) set(key, value string) {
 	switch {

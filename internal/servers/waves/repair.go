@@ -67,7 +67,7 @@ func explainedKeys(c compare.Comparison) map[string]bool {
 }
 
 // sectionsOfFiles are the sections whose facts are all read from files.
-var sectionsOfFiles = []facts.Section{facts.Sudoers, facts.Cron, facts.Timer, facts.SSH, facts.TLS}
+var sectionsOfFiles = []facts.Section{facts.Sudoers, facts.Cron, facts.Timer, facts.SSH, facts.TLS, facts.SysctlFile}
 
 func (r *Repair) add(d compare.Difference, explained bool) {
 	switch {

@@ -33,11 +33,11 @@ func (w *serverFlags) flags(cmd *cobra.Command) {
 // completeServers completes the names of the servers and groups in the inventory.
 func (w *serverFlags) completeServers(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	silent := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard}
-	hosts, err := w.selected(cmd.Context(), silent, nil)
+	s, err := w.selected(cmd.Context(), silent, nil)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	names := slices.DeleteFunc(servers.Names(hosts), func(name string) bool { return slices.Contains(args, name) })
+	names := slices.DeleteFunc(servers.Names(s.Hosts), func(name string) bool { return slices.Contains(args, name) })
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
@@ -54,39 +54,51 @@ func (w *serverFlags) reachFlags(cmd *cobra.Command) {
 
 // hosts returns the servers that match patterns, with their logins. Without patterns
 // it returns all servers of the inventory.
-func (w *serverFlags) hosts(ctx context.Context, a *app, patterns []string) ([]servers.Host, error) {
-	hosts, err := w.selected(ctx, a, patterns)
+func (w *serverFlags) hosts(ctx context.Context, a *app, patterns []string) (servers.Selection, error) {
+	s, err := w.selected(ctx, a, patterns)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
-	return hosts, w.login.Complete(a.askPassword, hosts)
+	return s, w.login.Complete(a.askPassword, s.Hosts)
 }
 
 // host returns the one server that a pattern matches, and the options for reaching
 // it. reason ends the error that is returned if there are more.
 func (w *serverFlags) host(ctx context.Context, a *app, pattern, reason string) (h servers.Host, o servers.Options, err error) {
-	hosts, err := w.hosts(ctx, a, []string{pattern})
+	s, err := w.hosts(ctx, a, []string{pattern})
+	if err == nil {
+		err = s.Err()
+	}
 	if err != nil {
 		return h, o, err
 	}
-	if len(hosts) != 1 {
-		return h, o, usagef("%s are %d servers; %s", pattern, len(hosts), reason)
+	if len(s.Hosts) != 1 {
+		return h, o, usagef("%s are %d servers; %s", pattern, len(s.Hosts), reason)
 	}
 	o, err = w.options(a)
-	return hosts[0], o, err
+	return s.Hosts[0], o, err
 }
 
 // selected returns the servers that match patterns, with the logins of the inventory
 // only.
-func (w *serverFlags) selected(ctx context.Context, a *app, patterns []string) ([]servers.Host, error) {
+func (w *serverFlags) selected(ctx context.Context, a *app, patterns []string) (servers.Selection, error) {
 	inv, err := w.inventory(ctx, a, len(patterns) > 0)
 	if err != nil {
-		return nil, err
+		return servers.Selection{}, err
 	}
 	if len(patterns) == 0 {
 		patterns = []string{"all"}
 	}
-	return inv.Select(patterns)
+	s, err := inv.Select(patterns)
+	a.noteSettings(s)
+	return s, err
+}
+
+// noteSettings prints the settings of servers that are ignored.
+func (a *app) noteSettings(s servers.Selection) {
+	for _, n := range s.Notes {
+		a.progress("note: %s: %s", n.Origin, n.Text)
+	}
 }
 
 // inventory loads the inventory, which is only optional if servers are named.

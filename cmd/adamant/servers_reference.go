@@ -23,11 +23,14 @@ func (w *comparisonFlags) compareFlags(cmd *cobra.Command) {
 // compare calls do with the servers that match patterns, and the reference that
 // --baseline names.
 func (w *comparisonFlags) compare(ctx context.Context, a *app, patterns []string, do func(*servers.Group, *servers.Reference) error) error {
-	g := &servers.Group{}
-	var err error
-	if g.Hosts, err = w.hosts(ctx, a, patterns); err != nil {
+	s, err := w.hosts(ctx, a, patterns)
+	if err == nil && len(s.Hosts) == 0 {
+		err = s.Err()
+	}
+	if err != nil {
 		return err
 	}
+	g := &servers.Group{Hosts: s.Hosts, Refused: s.Refused}
 	if g.Options, err = w.options(a); err != nil {
 		return err
 	}

@@ -79,10 +79,7 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	if err := u.setJob(records); err != nil {
 		return err
 	}
-	if len(args) == 0 {
-		args = up.Targets()
-	}
-	if len(args) == 0 {
+	if len(args) == 0 && len(up.Targets()) == 0 {
 		return usagef("say which servers: a PATTERN, or all")
 	}
 	g, err := u.group(cmd.Context(), a, args)
@@ -111,14 +108,15 @@ func (u *updateFlags) group(ctx context.Context, a *app, patterns []string) (*se
 	if err != nil {
 		return nil, err
 	}
-	hosts, note, err := u.update.Select(inv, patterns)
+	s, note, err := u.update.Select(inv, patterns)
 	if err != nil {
 		return nil, err
 	}
+	a.noteSettings(s)
 	if note != nil {
 		a.progress("note: the statement is of the servers of this run alone: %v", note)
 	}
-	return &servers.Group{Hosts: hosts}, u.login.Complete(a.askPassword, hosts, u.update.Others)
+	return &servers.Group{Hosts: s.Hosts}, u.login.Complete(a.askPassword, s.Hosts, u.update.Others)
 }
 
 // setJob sets the job that the flags describe, or the run that is resumed or undone.

@@ -22,15 +22,26 @@ type Server struct {
 	From    string   `json:"from"` // file and line, or the argument, that names it
 }
 
+// A RefusedServer is a server that was selected and cannot be used, or a part of an
+// inventory that could not be read and may hold more servers.
+type RefusedServer struct {
+	Name   string   `json:"name,omitempty"` // none for a part of an inventory
+	Groups []string `json:"groups,omitempty"`
+	From   string   `json:"from"` // file and line of the reason
+	Reason string   `json:"reason"`
+	Hint   string   `json:"hint,omitempty"`
+}
+
 // ServerList is the document of `servers list -o json`.
 type ServerList struct {
 	document.List[Server]
+	Refused []RefusedServer `json:"refused,omitempty"`
 }
 
-// NewServerList returns the document of hosts.
-func NewServerList(hosts []servers.Host) ServerList {
+// NewServerList returns the document of a selection.
+func NewServerList(selected servers.Selection) ServerList {
 	var list []Server
-	for _, h := range hosts {
+	for _, h := range selected.Hosts {
 		s := Server{Name: h.Name, Address: h.Address, Port: h.Port, User: h.User, Groups: h.Groups, From: h.Origin.String()}
 		for _, j := range h.ProxyJump {
 			s.Through = append(s.Through, j.Name)
@@ -40,8 +51,15 @@ func NewServerList(hosts []servers.Host) ServerList {
 		}
 		list = append(list, s)
 	}
-	return ServerList{document.NewList(document.ServerList, list)}
+	l := ServerList{List: document.NewList(document.ServerList, list)}
+	for _, r := range selected.Refused {
+		l.Refused = append(l.Refused, RefusedServer{r.Host, r.Groups, r.Err.Origin.String(), r.Err.What, r.Err.Hint})
+	}
+	return l
 }
+
+// Verdict is Incomplete if something was refused.
+func (l ServerList) Verdict() Verdict { return verdictOf(false, len(l.Refused) > 0) }
 
 // WriteText implements Text.
 func (l ServerList) WriteText(w io.Writer, _ bool) error {
@@ -51,5 +69,25 @@ func (l ServerList) WriteText(w io.Writer, _ bool) error {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Name, s.Address, s.Port, s.User, text.OrDash(s.Sudo),
 			text.OrDash(strings.Join(s.Through, ", ")), text.OrDash(strings.Join(s.Groups, ", ")))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	out := newLineWriter(w)
+	for _, r := range l.Refused {
+		out.printf("REFUSED %s", oneLine(r.String()))
+	}
+	return out.Flush()
+}
+
+// String returns "name: file:line: reason (hint)".
+func (r RefusedServer) String() string {
+	parts := []string{r.From, r.Reason}
+	if r.Name != "" {
+		parts = append([]string{r.Name}, parts...)
+	}
+	line := strings.Join(parts, ": ")
+	if r.Hint != "" {
+		line += " (" + r.Hint + ")"
+	}
+	return line
 }

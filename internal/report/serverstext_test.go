@@ -24,6 +24,14 @@ func sampleHosts() []servers.Host {
 	}
 }
 
+func sampleSelection() servers.Selection {
+	at := inventory.Origin{File: "hosts.ini", Line: 3}
+	return servers.Selection{Hosts: sampleHosts(), Refused: []servers.Refusal{
+		{Host: "localhost", Groups: []string{"ops"}, Err: &inventory.Error{Origin: at, What: `ansible_connection: "local" is not SSH`, Hint: "exclude it"}},
+		{Err: &inventory.Error{Origin: inventory.Origin{File: "aws.yml\x1b"}, What: "the configuration\nof an inventory plugin"}},
+	}}
+}
+
 // sampleRecord returns a run with changes of all kinds. Text of its servers steers
 // terminals and has line breaks.
 func sampleRecord() servers.Record {
@@ -104,10 +112,12 @@ func TestTextOfServerDocuments(t *testing.T) {
 		document Text
 		want     string
 	}{
-		"list": {NewServerList(sampleHosts()), `
+		"list": {NewServerList(sampleSelection()), `
 NAME   ADDRESS   PORT  USER  SUDO  THROUGH  GROUPS
 web-1  10.0.0.1  22    root  -     -        -
 web-2  10.0.0.2  2222  ops   root  a, b     db, web
+REFUSED localhost: hosts.ini:3: ansible_connection: "local" is not SSH (exclude it)
+REFUSED aws.yml\x1b: the configuration of an inventory plugin
 `},
 		"update": {NewServerUpdate(sampleRecord()), `
 web-1: changed, 2 settings, 4 files

@@ -59,6 +59,7 @@ func LoadPrograms() (connect.Programs, error) {
 // A Group is servers that are compared and changed together.
 type Group struct {
 	Hosts   []Host
+	Refused []Refusal // selected, too, but they cannot be reached; comparisons are incomplete
 	Options Options
 }
 
@@ -89,7 +90,14 @@ func (g *Group) forEach(hosts []Host, f func(i int, h Host) error) []error {
 // nothing could be compared, it returns an error and a comparison that has only the
 // servers that were not reached.
 func (g *Group) Compare(ctx context.Context, ref *Reference) (Comparison, error) {
-	return g.compare(ctx, g.Hosts, ref, nil)
+	c, err := g.compare(ctx, g.Hosts, ref, nil)
+	for _, r := range g.Refused {
+		if c.Unreached == nil {
+			c.Unreached = map[string]string{}
+		}
+		c.Unreached[r.Name()] = r.Err.Error()
+	}
+	return c, err
 }
 
 // compare compares some hosts. read is called with each server that was reached;

@@ -12,6 +12,8 @@ type (
 	Host             = inventory.Host
 	Inventory        = inventory.Inventory
 	InventoryOptions = inventory.Options
+	Selection        = inventory.Selection
+	Refusal          = inventory.Refusal
 )
 
 // LoadInventory reads inventories and ssh_config.

@@ -25,6 +25,9 @@ func (g *Group) OpenReference(ctx context.Context, name string) (*Reference, err
 	if name == "" || slices.ContainsFunc(g.Hosts, func(h Host) bool { return h.Name == name }) {
 		return &Reference{server: name}, nil
 	}
+	if i := slices.IndexFunc(g.Refused, func(r Refusal) bool { return r.Host == name }); i >= 0 {
+		return nil, noReference(name, g.Refused[i].Err.Error())
+	}
 	opened, err := reference.Open(ctx, name)
 	if err != nil {
 		return nil, err

@@ -114,32 +114,33 @@ func (u *Update) Targets() []string {
 	return names
 }
 
-// Select returns the servers that match patterns. To resume a run, it sets Others to
-// the servers on which the run succeeded. note is the error if the inventory no longer
-// has them; the run can do without.
-func (u *Update) Select(inv Inventory, patterns []string) (hosts []Host, note error, err error) {
-	named, err := inv.Select(patterns)
+// Select returns the servers that match patterns, or the Targets if there are none. A
+// refused server is an error: a change is made on all servers that were meant, or on none.
+// To resume a run, it sets Others to the servers on which the run succeeded. note is the
+// error if the inventory no longer has them; the run can do without.
+func (u *Update) Select(inv Inventory, patterns []string) (s Selection, note error, err error) {
+	if len(patterns) > 0 {
+		s, err = inv.Select(patterns)
+	} else {
+		s, err = inv.Named(u.Targets())
+	}
+	if err == nil {
+		err = s.Err()
+	}
 	if err != nil {
-		return nil, nil, err
+		return s, nil, err
 	}
 	isNamed := func(name string) bool {
-		return slices.ContainsFunc(named, func(h Host) bool { return h.Name == name })
-	}
-	all := named
-	if rest := slices.DeleteFunc(u.Before.Succeeded(), isNamed); u.Action == ActionResume && len(rest) > 0 {
-		if all, note = inv.Select(append(slices.Clone(patterns), rest...)); note != nil {
-			all = named
-		}
+		return slices.ContainsFunc(s.Hosts, func(h Host) bool { return h.Name == name })
 	}
 	u.Others = nil
-	for _, h := range all {
-		if isNamed(h.Name) {
-			hosts = append(hosts, h)
-		} else {
-			u.Others = append(u.Others, h)
+	if rest := slices.DeleteFunc(u.Before.Succeeded(), isNamed); u.Action == ActionResume && len(rest) > 0 {
+		var others Selection
+		if others, note = inv.Named(rest); note == nil {
+			u.Others, note = others.Hosts, others.Err()
 		}
 	}
-	return hosts, note, nil
+	return s, note, nil
 }
 
 // Update changes the servers of the group wave by wave and keeps a record. It returns

@@ -4,8 +4,8 @@
 //
 // It reads Ansible's variables about connections, and ignores all others. It refuses
 // templates, vaults, inventory plugins, scripts and Match exec for the hosts that need
-// them, because they would have to be run or decrypted. It also refuses options that
-// disable the verification of host keys.
+// them, because they would have to be run or decrypted. Other hosts are usable. Options
+// that disable the verification of host keys are ignored.
 //
 // It follows the rules that Ansible and OpenSSH document: the precedence of variables
 // is that of "Using Variables", patterns are those of "Patterns: targeting hosts and

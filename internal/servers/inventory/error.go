@@ -1,7 +1,10 @@
 package inventory
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -28,6 +31,8 @@ type Error struct {
 	Origin Origin
 	What   string // the problem
 	Hint   string // how to fix it; may be empty
+
+	isLimit bool // a bound was exceeded, so that nothing more is read
 }
 
 // Error returns "file:line: problem (hint)".
@@ -41,6 +46,32 @@ func (e *Error) Error() string {
 
 func fail(at Origin, hint, format string, args ...any) error {
 	return &Error{Origin: at, What: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// exceed returns the error for an input that exceeds a bound.
+func exceed(at Origin, format string, args ...any) error {
+	return &Error{Origin: at, What: fmt.Sprintf(format, args...), isLimit: true}
+}
+
+// endsReading reports whether an error concerns everything and not only a part of an
+// inventory: a bound that was exceeded, or a canceled context.
+func endsReading(err error) bool {
+	var e *Error
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &e) && e.isLimit
+}
+
+// located returns an error as an *Error. An error of the operating system gets the name
+// of its file as the origin.
+func located(err error, file string) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return &Error{Origin: Origin{File: path.Path}, What: fmt.Sprintf("%s: %v", path.Op, path.Err)}
+	}
+	return &Error{Origin: Origin{File: file}, What: err.Error()}
 }
 
 // A Note is a setting that was ignored, although a user may expect it to work.
@@ -66,6 +97,14 @@ func (e Errors) Error() string {
 		lines = append(lines, err.Error())
 	}
 	return strings.Join(lines, "\n")
+}
+
+// joined returns one error as itself, and several as Errors.
+func joined(errs []error) error {
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return Errors(errs)
 }
 
 // Unwrap returns all errors for errors.Is and errors.As.

@@ -24,6 +24,9 @@ func FuzzINI(f *testing.F) {
 			checkError(t, err)
 			return
 		}
+		for _, err := range g.faults {
+			checkError(t, err)
+		}
 		checkGraph(t, g)
 	})
 }
@@ -111,12 +114,12 @@ func FuzzSelect(f *testing.F) {
 	}
 	inv := Inventory{graph: g, resolver: resolver{config: &config{}, home: "/home/u", user: "u"}}
 	f.Fuzz(func(t *testing.T, pattern string) {
-		hosts, err := inv.Select([]string{pattern})
-		if (err == nil) != (len(hosts) > 0) {
-			t.Fatalf("%d hosts and %v", len(hosts), err)
+		s, err := inv.Select([]string{pattern})
+		if (err == nil) != (len(s.Hosts) > 0) {
+			t.Fatalf("%d hosts and %v", len(s.Hosts), err)
 		}
 		seen := map[string]bool{}
-		for _, h := range hosts {
+		for _, h := range s.Hosts {
 			if seen[h.Name] {
 				t.Errorf("%s comes twice", h.Name)
 			}

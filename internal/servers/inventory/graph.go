@@ -22,6 +22,7 @@ type graph struct {
 	hostOrder  []string
 	named      int
 	edges      int
+	faults     []error // parts of inventories that could not be read and concern no known host
 }
 
 type group struct {
@@ -34,7 +35,8 @@ type group struct {
 	inline   []variables // in the order of the inventories; later ones take precedence
 	files    []variables // group_vars
 	priority int
-	depth    int // length of the longest path from "all"
+	depth    int   // length of the longest path from "all"
+	fault    error // why its hosts cannot be used
 }
 
 // An edge leads from a group to one of its children.
@@ -49,6 +51,7 @@ type member struct {
 	groups []string
 	inline []variables
 	files  []variables // host_vars
+	fault  error       // why it cannot be used
 }
 
 func newGraph() *graph {
@@ -75,39 +78,67 @@ func (g *graph) addGroup(name string, at Origin) (*group, error) {
 		return nil, err
 	}
 	if len(g.groups) >= maxGroups && g.groups[name] == nil {
-		return nil, fail(at, "", "more than %d groups", maxGroups)
+		return nil, exceed(at, "more than %d groups", maxGroups)
 	}
 	return g.group(name), nil
 }
 
 // addHost adds a host to a group, with another layer of variables.
-func (g *graph) addHost(name, groupName string, vars variables, at Origin) error {
+func (g *graph) addHost(name, groupName string, vars definition, at Origin) error {
 	if err := checkName("host", name, at); err != nil {
 		return err
 	}
 	if g.named++; g.named > maxNamed {
-		return fail(at, "", "hosts are named more than %d times", maxNamed)
+		return exceed(at, "hosts are named more than %d times", maxNamed)
 	}
 	host := g.hosts[name]
 	if host == nil {
 		if len(g.hosts) >= maxHosts {
-			return fail(at, "", "more than %d hosts", maxHosts)
+			return exceed(at, "more than %d hosts", maxHosts)
 		}
 		host = &member{name: name, at: at}
 		g.hosts[name] = host
 		g.hostOrder = append(g.hostOrder, name)
+		// In Ansible the port behind a name counts only where the host is named first.
+		if vars.port != 0 {
+			host.inline = append(host.inline, variables{}.withPort(vars.port, at))
+		}
 	}
-	if len(vars) > 0 {
-		host.inline = append(host.inline, vars)
+	if host.fault == nil {
+		host.fault = vars.fault
 	}
+	g.addMember(host, groupName)
+	if len(vars.variables) == 0 {
+		return nil
+	}
+	// Ansible looks up groups before hosts, and gives the variables of a host that has
+	// the name of a group to that group.
+	if g.groups[name] != nil {
+		g.addVars(name, vars.variables)
+		return nil
+	}
+	host.inline = append(host.inline, vars.variables)
+	return nil
+}
+
+// A definition is everything that a line or a key defines about hosts.
+type definition struct {
+	variables variables
+	port      int   // behind the name; 0 if there is none
+	fault     error // why the hosts cannot be used
+}
+
+func (g *graph) addMember(host *member, groupName string) {
 	in := g.group(groupName)
-	// Every host is in "all". Listing it there would make it look grouped.
-	if groupName != groupAll && !in.has[name] {
-		in.has[name] = true
-		in.hosts = append(in.hosts, name)
+	if in.has[host.name] {
+		return
+	}
+	in.has[host.name] = true
+	in.hosts = append(in.hosts, host.name)
+	// Every host is in "all", which does not make it grouped.
+	if groupName != groupAll {
 		host.groups = append(host.groups, groupName)
 	}
-	return nil
 }
 
 func (g *graph) addChild(parent, child string, at Origin) error {
@@ -117,7 +148,7 @@ func (g *graph) addChild(parent, child string, at Origin) error {
 	}
 	p.above[child] = true
 	if g.edges++; g.edges > maxEdges {
-		return fail(at, "", "groups have more than %d children", maxEdges)
+		return exceed(at, "groups have more than %d children", maxEdges)
 	}
 	p.children = append(p.children, edge{child, at})
 	g.group(child).parents = append(g.group(child).parents, parent)
@@ -125,29 +156,35 @@ func (g *graph) addChild(parent, child string, at Origin) error {
 }
 
 // addVars adds a layer of variables to a group. The group's priority is one of them.
-func (g *graph) addVars(groupName string, vars variables) error {
+func (g *graph) addVars(groupName string, vars variables) {
 	in := g.group(groupName)
 	if v, ok := vars[varPriority]; ok {
 		n, err := strconv.Atoi(v.text)
 		if err != nil || v.refused != "" {
-			return fail(v.from, "write a number", "%s: no number", varPriority)
+			g.blame(in, fail(v.from, "write a number", "%s: no number", varPriority))
 		}
 		in.priority = n
 	}
 	in.inline = append(in.inline, vars)
-	return nil
+}
+
+// blame makes the hosts of a group unusable for a reason, unless there is one already.
+func (g *graph) blame(in *group, err error) {
+	if in.fault == nil {
+		in.fault = err
+	}
 }
 
 func checkName(what, name string, at Origin) error {
-	if name == "" || len(name) > maxName || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd }) {
+	if name == "" || len(name) > maxName || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
 		return fail(at, "", "%.80q is no name of a %s", name, what)
 	}
 	return nil
 }
 
 // finish adds hosts without a group to "ungrouped" and groups without a parent to
-// "all", and sets the depth of each group. It returns an error for groups that contain
-// themselves.
+// "all", and sets the depth of each group. Groups that contain themselves are taken out
+// of each other, and their hosts are not usable.
 func (g *graph) finish() error {
 	for _, name := range g.hostOrder {
 		if host := g.hosts[name]; len(host.groups) == 0 {
@@ -158,11 +195,10 @@ func (g *graph) finish() error {
 	}
 	g.pruneUngrouped()
 	for _, name := range g.groupOrder[1:] {
-		if len(g.groups[name].parents) > 0 {
-			continue
-		}
-		if err := g.addChild(groupAll, name, Origin{}); err != nil {
-			return err
+		if len(g.groups[name].parents) == 0 {
+			if err := g.addChild(groupAll, name, Origin{}); err != nil {
+				return err
+			}
 		}
 	}
 	return g.setDepths()
@@ -179,76 +215,6 @@ func (g *graph) pruneUngrouped() {
 		host.groups = slices.DeleteFunc(host.groups, func(name string) bool { return name == groupUngrouped })
 		return true
 	})
-}
-
-// setDepths visits each group after all its parents, and sets its depth. A group that
-// cannot be visited contains itself, or is in a group that does.
-func (g *graph) setDepths() error {
-	left := map[string]int{}
-	for name, in := range g.groups {
-		left[name] = len(in.parents)
-	}
-	var free []string
-	for _, name := range g.groupOrder {
-		if left[name] == 0 {
-			free = append(free, name)
-		}
-	}
-	done := 0
-	for ; done < len(free); done++ {
-		in := g.groups[free[done]]
-		for _, e := range in.children {
-			child := g.groups[e.child]
-			child.depth = max(child.depth, in.depth+1) // in Ansible the longest path counts
-			if left[e.child]--; left[e.child] == 0 {
-				free = append(free, e.child)
-			}
-		}
-	}
-	if done == len(g.groups) {
-		return nil
-	}
-	return g.cycle(left)
-}
-
-// cycle returns an error that shows a cycle among the groups with left parents, and its
-// place in an inventory.
-func (g *graph) cycle(left map[string]int) error {
-	var at string
-	for _, name := range g.groupOrder {
-		if left[name] > 0 {
-			at = name
-			break
-		}
-	}
-	// Each group that is left has a parent that is left, so going up must reach a
-	// group twice. Going down could end in a group that is only below a cycle.
-	var way []string
-	for !slices.Contains(way, at) {
-		way = append(way, at)
-		parents := g.groups[at].parents
-		at = parents[slices.IndexFunc(parents, func(p string) bool { return left[p] > 0 })]
-	}
-	way = append(way[slices.Index(way, at):], at)
-	slices.Reverse(way)
-	place := g.placeOf(way)
-	if len(way) > 10 {
-		way = append(way[:10], "…")
-	}
-	return fail(place, "take one of them out", "groups contain themselves: %s", strings.Join(way, " > "))
-}
-
-// placeOf returns the origin of the first edge of a path through groups that has one.
-// The edges from "all" that finish adds have none.
-func (g *graph) placeOf(way []string) Origin {
-	for i, parent := range way[:len(way)-1] {
-		for _, e := range g.groups[parent].children {
-			if e.child == way[i+1] && e.at.File != "" {
-				return e.at
-			}
-		}
-	}
-	return Origin{}
 }
 
 // ancestry returns all groups of a host, the one with the lowest precedence first: by
@@ -289,6 +255,30 @@ func (g *graph) below(name string) []string {
 		}
 	}
 	return hosts
+}
+
+// allFaults returns the faults that concern no host, and those of groups.
+func (g *graph) allFaults() []error {
+	all := slices.Clone(g.faults)
+	for _, name := range g.groupOrder {
+		if err := g.groups[name].fault; err != nil && !slices.Contains(all, err) {
+			all = append(all, err)
+		}
+	}
+	return all
+}
+
+// faultOf returns why a host cannot be used, nil if it can.
+func (g *graph) faultOf(host *member) error {
+	if host.fault != nil {
+		return host.fault
+	}
+	for _, in := range g.ancestry(host) {
+		if in.fault != nil {
+			return in.fault
+		}
+	}
+	return nil
 }
 
 // variablesOf merges the variables of a host in the order of Ansible's precedence:

@@ -27,6 +27,7 @@ type Host struct {
 
 	Origin Origin            // where the host is named first
 	From   map[string]Origin // origins of the fields that were set, by the field's name
+	Notes  []Note            // settings that were ignored
 }
 
 // A Jump is a host through which another is reached, with the settings of ssh_config.

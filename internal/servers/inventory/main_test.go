@@ -43,6 +43,15 @@ func (f files) load(t *testing.T, names ...string) (inventory.Inventory, string,
 	return inv, dir, err
 }
 
+// mustSelect selects hosts of which none may be refused.
+func mustSelect(inv inventory.Inventory, patterns ...string) ([]inventory.Host, error) {
+	s, err := inv.Select(patterns)
+	if err == nil {
+		err = s.Err()
+	}
+	return s.Hosts, err
+}
+
 func (f files) mustLoad(t *testing.T, names ...string) inventory.Inventory {
 	t.Helper()
 	inv, _, err := f.load(t, names...)
@@ -66,8 +75,11 @@ func (f files) selectAll(t *testing.T, name string, patterns ...string) ([]inven
 	if patterns == nil {
 		patterns = []string{"all"}
 	}
-	hosts, err := inv.Select(patterns)
-	return hosts, relative(err, dir)
+	s, err := inv.Select(patterns)
+	if err == nil {
+		err = s.Err()
+	}
+	return s.Hosts, relative(err, dir)
 }
 
 // text is an error whose paths do not depend on the test's directory.

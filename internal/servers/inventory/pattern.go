@@ -1,10 +1,12 @@
 package inventory
 
 import (
+	"fmt"
 	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A term is one part of a pattern. It adds hosts, or keeps (&) or removes (!) hosts of
@@ -21,26 +23,24 @@ var commandLine = Origin{}
 
 // parsePatterns splits patterns into terms in the order in which Ansible applies them:
 // terms that add come first, then those that keep, then those that remove. If no term
-// adds, the first one is "all". known reports whether a name is that of a host or group.
-func parsePatterns(patterns []string, known func(string) bool) ([]term, error) {
+// adds, the first one is "all".
+func parsePatterns(patterns []string, inv Inventory) ([]term, error) {
 	byOp := map[byte][]term{}
 	size, count := 0, 0
 	for _, p := range patterns {
 		if size += len(p); size > maxPatterns {
 			return nil, fail(commandLine, "", "patterns of more than %d KiB", maxPatterns>>10)
 		}
-		for _, piece := range splitOutside(p, ',') {
-			for _, text := range splitUnion(strings.TrimSpace(piece), known) {
-				t := term{text: strings.TrimSpace(text)}
-				if t.text != "" && (t.text[0] == '&' || t.text[0] == '!') {
-					t = term{t.text[0], strings.TrimSpace(t.text[1:])}
-				}
-				if t.text == "" {
-					return nil, fail(commandLine, "name a host or a group; all is every host", "an empty pattern")
-				}
-				byOp[t.op] = append(byOp[t.op], t)
-				count++
+		for _, text := range inv.split(p) {
+			t := term{text: strings.TrimSpace(text)}
+			if t.text != "" && (t.text[0] == '&' || t.text[0] == '!') {
+				t = term{t.text[0], strings.TrimSpace(t.text[1:])}
 			}
+			if t.text == "" {
+				return nil, fail(commandLine, "name a host or a group; all is every host", "an empty pattern")
+			}
+			byOp[t.op] = append(byOp[t.op], t)
+			count++
 		}
 	}
 	if count == 0 {
@@ -52,17 +52,25 @@ func parsePatterns(patterns []string, known func(string) bool) ([]term, error) {
 	return append(append(byOp[0], byOp['&']...), byOp['!']...), nil
 }
 
-// splitUnion splits "a:b:!c". It does not split a destination, where a colon precedes
-// the port.
-func splitUnion(text string, known func(string) bool) []string {
-	if isDestination(text, known) {
-		return []string{text}
+// split splits "a,b" and "a:b:!c" as Ansible does: at colons only if there is no comma, and
+// if the whole is no address. A name of the inventory is not split, nor is a destination,
+// where a colon precedes the port.
+func (inv Inventory) split(pattern string) []string {
+	pattern = strings.TrimSpace(pattern)
+	if inv.knows(strings.TrimLeft(pattern, "&!")) {
+		return []string{pattern}
 	}
-	return splitOutside(text, ':')
+	if strings.Contains(pattern, ",") {
+		return strings.Split(pattern, ",")
+	}
+	if _, _, isAddress := cutPort(pattern); isAddress || inv.isDestination(pattern) {
+		return []string{pattern}
+	}
+	return splitOutside(pattern)
 }
 
-// splitOutside splits at a separator outside brackets and parentheses.
-func splitOutside(text string, separator byte) []string {
+// splitOutside splits at colons and spaces outside brackets and parentheses.
+func splitOutside(text string) []string {
 	var parts []string
 	depth, begin := 0, 0
 	for i := range len(text) {
@@ -71,7 +79,12 @@ func splitOutside(text string, separator byte) []string {
 			depth++
 		case (c == ']' || c == ')') && depth > 0:
 			depth--
-		case c == separator && depth == 0:
+		case c == ' ' && depth == 0:
+			if begin < i {
+				parts = append(parts, text[begin:i])
+			}
+			begin = i + 1
+		case c == ':' && depth == 0:
 			parts = append(parts, text[begin:i])
 			begin = i + 1
 		}
@@ -79,25 +92,37 @@ func splitOutside(text string, separator byte) []string {
 	return append(parts, text[begin:])
 }
 
-// isDestination reports whether a pattern can only be a destination: user@host,
-// [ipv6]:port, host:port, ssh://host, or an IPv6 address.
-func isDestination(text string, known func(string) bool) bool {
-	if text == "" || strings.IndexByte("~&!", text[0]) >= 0 {
+// knows reports whether a name is that of a host or group.
+func (inv Inventory) knows(name string) bool {
+	return inv.graph.hosts[name] != nil || inv.graph.groups[name] != nil
+}
+
+// isDestination reports whether a pattern can only be a destination: user@host or
+// ssh://host. A host with a port, and an IPv6 address, are destinations if the host is
+// known or if there is no inventory.
+func (inv Inventory) isDestination(text string) bool {
+	if text == "" || strings.IndexByte("~&!", text[0]) >= 0 || inv.knows(text) {
 		return false
 	}
-	if strings.HasPrefix(text, "ssh://") || strings.Contains(text, "@") && !known(text) {
+	if strings.HasPrefix(text, "ssh://") || strings.Contains(text, "@") {
 		return true
 	}
-	if _, _, isIP := cutBrackets(text); isIP {
-		return true
-	}
+	host, after, isIP := cutBrackets(text)
 	if _, err := netip.ParseAddr(text); err == nil {
-		return true
+		host, after, isIP = text, "", true
 	}
-	// "web:80" could be the union of two groups, if there is one called 80.
+	if isIP {
+		return after != ":" && inv.isConnectable(host)
+	}
 	host, port, ok := strings.Cut(text, ":")
 	_, isPort := parsePort(port)
-	return ok && host != "" && !strings.ContainsAny(host, "*?[]") && isPort && !known(port)
+	return ok && isPort && inv.isConnectable(host)
+}
+
+// isConnectable reports whether the host of a destination is one: a host of the inventory
+// or ssh_config, or any name if there is no inventory.
+func (inv Inventory) isConnectable(host string) bool {
+	return inv.graph.hosts[host] != nil || inv.isForeignHost(host)
 }
 
 // subscript matches a pattern with the index of a host, or a range of indices, at its
@@ -129,6 +154,9 @@ func cutSubscript(text string) (base string, pick func([]string) []string) {
 		end := len(all)
 		if openEnd == nil {
 			end = min(to, end-1) + 1
+		}
+		if openEnd == nil && to == 0 { // to Ansible [2:0] is [2]
+			end = min(from, len(all)-1) + 1
 		}
 		if err != nil || from >= end {
 			return nil
@@ -162,7 +190,7 @@ func matcher(text string) (func(string) bool, error) {
 func globExpression(glob string) string {
 	var b strings.Builder
 	b.WriteString(`(?s)^`)
-	for i := 0; i < len(glob); i++ {
+	for i := 0; i < len(glob); {
 		switch c := glob[i]; c {
 		case '*':
 			b.WriteString(`.*`)
@@ -170,24 +198,46 @@ func globExpression(glob string) string {
 			b.WriteByte('.')
 		case '[':
 			// A "]" that comes first, or after "!", is one of the characters.
-			inner := strings.TrimPrefix(glob[i+1:], "!")
-			begin := len(glob) - len(inner)
+			begin := i + 1 + len(glob[i+1:]) - len(strings.TrimPrefix(glob[i+1:], "!"))
 			end := strings.IndexByte(glob[min(begin+1, len(glob)):], ']')
 			if end < 0 {
 				b.WriteString(`\[`)
-				continue
+				break
 			}
 			end += begin + 1
-			b.WriteByte('[')
-			if begin > i+1 {
-				b.WriteByte('^')
-			}
-			b.WriteString(strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`, `^`, `\^`).Replace(glob[begin:end]))
-			b.WriteByte(']')
+			b.WriteString(classExpression([]rune(glob[begin:end]), begin > i+1))
 			i = end
 		default:
-			b.WriteString(regexp.QuoteMeta(glob[i : i+1]))
+			_, size := utf8.DecodeRuneInString(glob[i:])
+			b.WriteString(regexp.QuoteMeta(glob[i : i+size]))
+			i += size - 1
 		}
+		i++
 	}
 	return b.String() + `$`
+}
+
+// classExpression translates the characters of a class. A range that ends before it begins
+// matches nothing.
+func classExpression(class []rune, isNegated bool) string {
+	var inner strings.Builder
+	for i := 0; i < len(class); i++ {
+		from, to := class[i], class[i]
+		if i+2 < len(class) && class[i+1] == '-' {
+			to = class[i+2]
+			i += 2
+		}
+		if from <= to {
+			fmt.Fprintf(&inner, `\x{%x}-\x{%x}`, from, to)
+		}
+	}
+	switch {
+	case inner.Len() > 0 && isNegated:
+		return `[^` + inner.String() + `]`
+	case inner.Len() > 0:
+		return `[` + inner.String() + `]`
+	case isNegated:
+		return `.`
+	}
+	return `[^\x{0}-\x{10FFFF}]`
 }

@@ -25,7 +25,7 @@ func (s *source) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	if s.files++; s.files > maxFiles {
-		return nil, fail(Origin{File: name}, "", "more than %d files", maxFiles)
+		return nil, exceed(Origin{File: name}, "more than %d files", maxFiles)
 	}
 	info, err := os.Stat(name)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *source) read(name string) ([]byte, error) {
 		return nil, fail(Origin{File: name}, "", "larger than %d MiB", maxFile>>20)
 	}
 	if s.bytes += len(data); s.bytes > maxBytes {
-		return nil, fail(Origin{File: name}, "", "all files together are larger than %d MiB", maxBytes>>20)
+		return nil, exceed(Origin{File: name}, "all files together are larger than %d MiB", maxBytes>>20)
 	}
 	return data, nil
 }
@@ -63,39 +63,40 @@ var ignoredSuffixes = []string{
 var ignoredNames = []string{dirGroupVars, dirHostVars, "vars_plugins"}
 
 // inventoriesIn returns the inventories in and below a directory, in the order of their
-// names.
-func (s *source) inventoriesIn(dir string, depth int) ([]string, error) {
+// names. faults are those of entries that cannot be read.
+func (s *source) inventoriesIn(dir string, depth int) (all []string, faults []error, err error) {
 	if depth > maxDepth {
-		return nil, fail(Origin{File: dir}, "", "directories lie more than %d deep", maxDepth)
+		return nil, nil, exceed(Origin{File: dir}, "directories lie more than %d deep", maxDepth)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []string
 	for _, e := range entries {
 		name := e.Name()
 		if strings.HasPrefix(name, ".") || slices.Contains(ignoredNames, name) ||
 			slices.ContainsFunc(ignoredSuffixes, func(s string) bool { return strings.HasSuffix(name, s) }) {
 			continue
 		}
-		found, err := s.inventoriesAt(filepath.Join(dir, name), depth+1)
-		if err != nil {
-			return nil, err
+		found, more, err := s.inventoriesAt(filepath.Join(dir, name), depth+1)
+		if endsReading(err) {
+			return nil, nil, err
+		} else if err != nil {
+			more = append(more, located(err, filepath.Join(dir, name)))
 		}
-		all = append(all, found...)
+		all, faults = append(all, found...), append(faults, more...)
 	}
-	return all, nil
+	return all, faults, nil
 }
 
 // inventoriesAt returns a file, or the inventories in a directory.
-func (s *source) inventoriesAt(name string, depth int) ([]string, error) {
+func (s *source) inventoriesAt(name string, depth int) (all []string, faults []error, err error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !info.IsDir() {
-		return []string{name}, nil
+		return []string{name}, nil, nil
 	}
 	return s.inventoriesIn(name, depth)
 }

@@ -61,28 +61,17 @@ func (r resolver) host(alias string, s settings, at Origin) (Host, error) {
 		Name: j.Name, Address: j.Address, Port: j.Port, User: j.User, IdentityFiles: j.IdentityFiles,
 		IdentitiesOnly: j.IdentitiesOnly, ProxyJump: way, HostKeyAlias: j.HostKeyAlias,
 		UserKnownHosts: j.UserKnownHosts, ConnectTimeout: j.ConnectTimeout, Become: Become{User: "root"},
-		Origin: at, From: from,
+		Origin: at, From: from, Notes: s.notes(),
 	}, nil
 }
 
-// checkConnection refuses connections other than SSH with verified host keys.
+// checkConnection refuses connections other than SSH.
 func checkConnection(vars variables) error {
 	v, ok, err := vars.last(varsConnection)
-	if err != nil {
+	if err != nil || !ok || slices.Contains(connections, v.text) {
 		return err
 	}
-	if ok && !slices.Contains(connections, v.text) {
-		return fail(v.from, "exclude the host with a pattern such as all:!name", "%s: %.40q is not SSH", v.name, v.text)
-	}
-	v, ok, err = vars.last(varsKeyCheck)
-	if err != nil || !ok {
-		return err
-	}
-	verified, err := v.truth()
-	if err == nil && !verified {
-		err = fail(v.from, "leave it out, and put the key into known_hosts", "%s: host keys are always verified", v.name)
-	}
-	return err
+	return fail(v.from, "exclude the host with a pattern such as all:!name", "%s: %.40q is not SSH", v.name, v.text)
 }
 
 // inventorySettings returns the options that Ansible would pass to ssh. The order is
@@ -95,6 +84,11 @@ func inventorySettings(vars variables) (settings, error) {
 			return err
 		}
 		return s.setArgs(v)
+	}
+	if v, ok, err := vars.last(varsKeyCheck); err != nil {
+		return nil, err
+	} else if verified, err := v.truth(); ok && err == nil && !verified {
+		s.set(optHostKeyChecking, v.from, "no")
 	}
 	if err := arguments(varsArgs); err != nil {
 		return nil, err
@@ -134,7 +128,7 @@ func (h *Host) setPasswords(vars variables) error {
 		{varsBecomeUser, "Become.User", func(v variable) error { h.Become.User = v.text; return nil }},
 		{varsBecomePass, "Become.Password", func(v variable) error { h.Become.Password = NewSecret(v.text); return nil }},
 		{varsMethod, "Become.Method", func(v variable) error {
-			if slices.Contains(sudoMethods, v.text) {
+			if !h.Become.On || slices.Contains(sudoMethods, v.text) {
 				return nil
 			}
 			return fail(v.from, "use sudo", "%s: %.40q is not supported", v.name, v.text)

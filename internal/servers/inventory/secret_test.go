@@ -61,7 +61,7 @@ func TestNoSecret(t *testing.T) {
 // Secrets are not shown in an inventory either, nor in errors about their line.
 func TestInventoriesDoNotShowSecrets(t *testing.T) {
 	inv := files{"h": "a ansible_become_pass=hunter2 ansible_port=x\n"}.mustLoad(t, "h")
-	_, err := inv.Select([]string{"a"})
+	_, err := mustSelect(inv, "a")
 	if err == nil {
 		t.Fatal("no error")
 	}

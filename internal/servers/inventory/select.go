@@ -5,40 +5,123 @@ import (
 	"strings"
 )
 
-// Select returns the hosts that patterns match, each once, in the order of the matches.
-// Patterns have Ansible's syntax. A destination (user@host:port, [ipv6]:port, ssh://…)
-// and a name that is in no inventory are hosts, too, with the settings of ssh_config
-// alone.
-//
-// A pattern without a match is an error, and so are patterns that leave no host, and a
-// selected host with invalid or unsupported variables. Errors are *Error or Errors of
-// them.
-func (inv Inventory) Select(patterns []string) ([]Host, error) {
-	names, err := inv.names(patterns)
-	if err != nil {
-		return nil, err
-	}
-	return inv.resolve(names)
+// A Selection is the result of patterns.
+type Selection struct {
+	Hosts   []Host    // each once, in the order of the matches
+	Refused []Refusal // what was selected and cannot be used
+	Notes   []Note    // settings of the hosts that were ignored
 }
 
-// names returns the names of the hosts that patterns match.
-func (inv Inventory) names(patterns []string) ([]string, error) {
-	terms, err := parsePatterns(patterns, inv.knows)
+// A Refusal is a host that cannot be used, or a part of an inventory that could not be
+// read and may hold more hosts.
+type Refusal struct {
+	Host   string   // empty for a part of an inventory
+	Groups []string // of the host
+	Err    *Error
+}
+
+// Name returns the host, or the place of the part of an inventory.
+func (r Refusal) Name() string {
+	if r.Host == "" {
+		return r.Err.Origin.String()
+	}
+	return r.Host
+}
+
+// Err returns the reasons of all refusals, equal ones once, or nil if nothing was refused.
+func (s Selection) Err() error {
+	var errs Errors
+	told := map[string]bool{}
+	for _, r := range s.Refused {
+		// Hosts of a group share its variables, and would repeat an error in them.
+		if text := r.Err.Error(); !told[text] {
+			told[text] = true
+			errs = append(errs, r.Err)
+		}
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return joined(errs)
+}
+
+// Select returns the hosts that patterns match. Patterns have Ansible's syntax. A
+// destination (user@host:port, ssh://…) and a name of ssh_config are hosts, too, with the
+// settings of ssh_config alone. Without an inventory every name is a host.
+//
+// A pattern without a match is an error, and so are patterns that leave no host. A selected
+// host with invalid or unsupported variables is refused. So are the parts of inventories
+// that could not be read, unless all patterns are names of hosts. Errors are *Error or
+// Errors of them.
+func (inv Inventory) Select(patterns []string) (Selection, error) {
+	names, areNamed, err := inv.names(patterns)
 	if err != nil {
-		return nil, err
+		return Selection{}, err
+	}
+	s, err := inv.Named(names)
+	if err != nil || areNamed {
+		return s, err
+	}
+	for _, fault := range inv.graph.faults {
+		s.Refused = append(s.Refused, Refusal{Err: located(fault, "")})
+	}
+	return s, nil
+}
+
+// Named returns the hosts of exact names, such as those of an earlier Selection.
+func (inv Inventory) Named(names []string) (Selection, error) {
+	var s Selection
+	for _, name := range names {
+		h, err := inv.host(name)
+		if err == nil {
+			s.Hosts = append(s.Hosts, h)
+			s.Notes = append(s.Notes, h.Notes...)
+			continue
+		}
+		m := inv.graph.hosts[name]
+		if m == nil {
+			return Selection{}, err
+		}
+		s.Refused = append(s.Refused, Refusal{name, slices.Sorted(slices.Values(m.groups)), located(err, m.at.File)})
+	}
+	s.Notes = distinct(s.Notes)
+	return s, nil
+}
+
+// distinct returns notes without repetitions: hosts of a group share its variables.
+func distinct(notes []Note) []Note {
+	seen := map[Note]bool{}
+	return slices.DeleteFunc(notes, func(n Note) bool {
+		defer func() { seen[n] = true }()
+		return seen[n]
+	})
+}
+
+// names returns the names of the hosts that patterns match. areNamed is true if all
+// patterns that add hosts are names of hosts.
+func (inv Inventory) names(patterns []string) (names []string, areNamed bool, err error) {
+	terms, err := parsePatterns(patterns, inv)
+	if err != nil {
+		return nil, false, err
 	}
 	c := chosen{has: map[string]bool{}}
+	areNamed = true
 	for _, t := range terms {
-		names, err := inv.match(t, c)
+		names, isName, err := inv.match(t, c)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		areNamed = areNamed && (isName || t.op != 0)
 		c.apply(t.op, names)
 	}
 	if len(c.names) == 0 {
-		return nil, fail(commandLine, "", "%.200q leave no host", strings.Join(patterns, ","))
+		err := error(fail(commandLine, "", "%.200q leave no host", strings.Join(patterns, ",")))
+		if len(inv.graph.faults) > 0 {
+			err = Errors(append([]error{err}, inv.graph.faults...))
+		}
+		return nil, false, err
 	}
-	return c.names, nil
+	return c.names, areNamed, nil
 }
 
 // chosen is an ordered set of names.
@@ -70,51 +153,44 @@ func (c *chosen) apply(op byte, names []string) {
 	}
 }
 
-// knows reports whether a name is that of a host or group.
-func (inv Inventory) knows(name string) bool {
-	return inv.graph.hosts[name] != nil || inv.graph.groups[name] != nil
-}
-
-// match returns the hosts that one term matches.
-func (inv Inventory) match(t term, c chosen) ([]string, error) {
-	if isDestination(t.text, inv.knows) {
-		return []string{t.text}, nil
+// match returns the hosts that one term matches. isName is true if the term is the name of
+// a host.
+func (inv Inventory) match(t term, c chosen) (names []string, isName bool, err error) {
+	// As in Ansible a name that is both a host and a group is the host, except after "&"
+	// and "!".
+	isKnown := inv.graph.hosts[t.text] != nil
+	if isKnown && (t.op == 0 || inv.graph.groups[t.text] == nil) {
+		return []string{t.text}, true, nil
 	}
-	// The name of a host or group may look like a pattern with a subscript.
-	base, pick := t.text, (func([]string) []string)(nil)
-	if !inv.knows(base) {
-		base, pick = cutSubscript(t.text)
+	if isKnown || inv.graph.groups[t.text] != nil {
+		names, _, err = inv.matchNames(t.text)
+		return names, false, err
 	}
+	if c.has[t.text] && !isGlob(t.text) { // "h,!h" works for any host
+		return []string{t.text}, true, nil
+	}
+	if inv.isDestination(t.text) || t.op == 0 && inv.isForeignHost(t.text) {
+		return []string{t.text}, true, nil
+	}
+	base, pick := cutSubscript(t.text)
 	names, found, err := inv.matchNames(base)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if pick != nil && found {
+	if !found {
+		return nil, false, inv.noMatch(t, base)
+	}
+	if pick != nil && len(names) > 0 {
 		if names = pick(names); len(names) == 0 {
-			return nil, fail(commandLine, "indices count from 0, and [-1] is the last", "%.200q: no host with that index", t)
+			return nil, false, fail(commandLine, "indices count from 0, and [-1] is the last", "%.200q: no host with that index", t)
 		}
 	}
-	if found || pick == nil && c.has[base] {
-		return append(names, unlistedNames(c, base, found)...), nil
-	}
-	if t.op == 0 && pick == nil && inv.isPlausibleHost(base) {
-		return []string{base}, nil
-	}
-	return nil, inv.noMatch(t, base)
-}
-
-// unlistedNames returns a name that is in no inventory, if an earlier term added it. So
-// "h,!h" works for any host.
-func unlistedNames(c chosen, name string, found bool) []string {
-	if found || !c.has[name] {
-		return nil
-	}
-	return []string{name}
+	return names, false, nil
 }
 
 // matchNames returns the hosts of groups whose names match, and the hosts whose own
-// names match. As in Ansible a plain name that is a group is not matched with hosts.
-// found is false if no name matches.
+// names match. As in Ansible a plain name that is a group is not matched with hosts,
+// unless it contains a dot. found is false if no name matches.
 func (inv Inventory) matchNames(text string) (names []string, found bool, err error) {
 	matches, err := matcher(text)
 	if err != nil {
@@ -131,18 +207,13 @@ func (inv Inventory) matchNames(text string) (names []string, found bool, err er
 		}
 		found = true
 	}
-	if !isGlob(text) {
-		if g.groups[text] != nil {
-			add(g.below(text)...)
-		} else if g.hosts[text] != nil {
-			add(text)
-		}
-		return names, found, nil
-	}
 	for _, name := range g.groupOrder {
 		if matches(name) {
 			add(g.below(name)...)
 		}
+	}
+	if found && !isGlob(text) && !strings.Contains(text, ".") {
+		return names, found, nil
 	}
 	for _, name := range g.hostOrder {
 		if matches(name) {
@@ -152,32 +223,11 @@ func (inv Inventory) matchNames(text string) (names []string, found bool, err er
 	return names, found, nil
 }
 
-// resolve returns the hosts of names, or the errors of all of them, equal ones once.
-func (inv Inventory) resolve(names []string) ([]Host, error) {
-	hosts := make([]Host, 0, len(names))
-	var errs Errors
-	told := map[string]bool{}
-	for _, name := range names {
-		// Hosts of a group share its variables, and would repeat an error in them.
-		h, err := inv.host(name)
-		if err == nil {
-			hosts = append(hosts, h)
-		} else if !told[err.Error()] {
-			told[err.Error()] = true
-			errs = append(errs, err)
-		}
-	}
-	if len(errs) == 1 {
-		return nil, errs[0]
-	}
-	if len(errs) > 0 {
-		return nil, errs
-	}
-	return hosts, nil
-}
-
 func (inv Inventory) host(name string) (Host, error) {
 	if m := inv.graph.hosts[name]; m != nil {
+		if err := inv.graph.faultOf(m); err != nil {
+			return Host{}, err
+		}
 		return inv.resolver.member(m, inv.graph.variablesOf(m))
 	}
 	d, err := parseDestination(name, commandLine)

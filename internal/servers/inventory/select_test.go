@@ -54,16 +54,16 @@ func TestPatterns(t *testing.T) {
 		// hosts that are in no inventory
 		{"root@shop.us:2222", "root@shop.us:2222"},
 		{"shop.us:2222", "shop.us:2222"},
-		{"[2001:db8::1]:23", "[2001:db8::1]:23"},
-		{"2001:db8::1", "2001:db8::1"},
-		{"192.0.2.1,192.0.2.2", "192.0.2.1 192.0.2.2"},
+		{"ssh://[2001:db8::1]:23", "[2001:db8::1]:23"},
+		{"ssh://2001:db8::1", "2001:db8::1"},
+		{"root@192.0.2.1,ssh://192.0.2.2", "root@192.0.2.1 192.0.2.2"},
 		{"ssh://web8.eu:23/", "web8.eu:23"},
 		{"alias", "alias"},
 		{"web9.eu", "web9.eu"},
-		{"elsewhere.example.org web[0]", "elsewhere.example.org web1.eu"},
+		{"ssh://elsewhere.example.org web[0]", "elsewhere.example.org web1.eu"},
 		{"web alias !alias", "web1.eu web2.eu web3.eu"},
 	} {
-		hosts, err := inv.Select(strings.Fields(tt.patterns))
+		hosts, err := mustSelect(inv, strings.Fields(tt.patterns)...)
 		if err != nil {
 			t.Errorf("%s: %v", tt.patterns, err)
 		} else if got := names(hosts); got != tt.want {
@@ -77,11 +77,11 @@ func TestPatternsRefused(t *testing.T) {
 	for _, tt := range []struct{ patterns, want string }{
 		{"", "command line: no pattern (name a host or a group; all is every host)"},
 		{"web,,db", "command line: an empty pattern (name a host or a group; all is every host)"},
-		{"wbe", `command line: no host or group matches "wbe" (near: web; for a host that is in no inventory write ssh://wbe)`},
-		{"web4.eu", `command line: no host or group matches "web4.eu" (near: web1.eu, web2.eu, web3.eu; for`},
-		{"all:!wbe", `command line: no host or group matches "!wbe" (near: web)`},
+		{"wbe", `command line: no host or group matches "wbe" (similar: web; for a host that is in no inventory write ssh://wbe)`},
+		{"web4.eu", `command line: no host or group matches "web4.eu" (similar: web1.eu, web2.eu, web3.eu; for`},
+		{"all:!wbe", `command line: no host or group matches "!wbe" (similar: web)`},
 		{"all:&nothing", `command line: no host or group matches "&nothing" (there are the groups all, ungrouped, web, db, eu, us)`},
-		{"wbe*", `command line: no host or group matches "wbe*" (near: web, web1.eu, web2.eu, web3.eu)`},
+		{"wbe*", `command line: no host or group matches "wbe*" (similar: web, web1.eu, web2.eu, web3.eu)`},
 		{"~x.*", `command line: no host or group matches "~x.*" (there are the groups`},
 		{"web[3]", `command line: "web[3]": no host with that index (indices count from 0, and [-1] is the last)`},
 		{"web[-4]", `command line: "web[-4]": no host with that index`},
@@ -93,7 +93,7 @@ func TestPatternsRefused(t *testing.T) {
 		{"ssh://h/path", `command line: "ssh://h/path" is no destination`},
 		{"u@h:x", `command line: "u@h:x" is no destination`},
 	} {
-		_, err := inv.Select(strings.Fields(tt.patterns))
+		_, err := mustSelect(inv, strings.Fields(tt.patterns)...)
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v\nwant %s", tt.patterns, err, tt.want)
 		}
@@ -121,9 +121,9 @@ func TestHostsOfTheirOwn(t *testing.T) {
 	inv := f.mustLoad(t, "h")
 	for pattern, want := range map[string]string{
 		"s": "u@192.0.2.3:99", "root@s": "root@192.0.2.3:23", "s:24": "u@192.0.2.3:24", "ssh://s": "u@192.0.2.3:23", "ssh://root@s:25": "root@192.0.2.3:25",
-		"[2001:db8::1]:26": "me@2001:db8::1:26", "ssh://a%40b@x": "a@b@x:22", "fe80::1%eth0": "me@fe80::1%eth0:22",
+		"ssh://[2001:db8::1]:26": "me@2001:db8::1:26", "ssh://a%40b@x": "a@b@x:22", "ssh://fe80::1%eth0": "me@fe80::1%eth0:22",
 	} {
-		hosts, err := inv.Select([]string{pattern})
+		hosts, err := mustSelect(inv, pattern)
 		if err != nil {
 			t.Errorf("%s: %v", pattern, err)
 		} else if got := way(hosts[0]); got != want {

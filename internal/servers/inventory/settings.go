@@ -20,6 +20,9 @@ const (
 	optProxyJump      = "proxyjump"
 	optProxyCommand   = "proxycommand"
 	optCanonicalize   = "canonicalizehostname"
+
+	// of the inventory only: in ssh_config it is ignored
+	optHostKeyChecking = "stricthostkeychecking"
 )
 
 // An option is a value with its origin.
@@ -82,6 +85,15 @@ func (s settings) setOption(keyword, rest string, from Origin) error {
 		s[key] = append(s[key], option{words[0], from})
 	}
 	return nil
+}
+
+// notes returns the options that are ignored although a user may expect them to work.
+func (s settings) notes() []Note {
+	o, ok := s.get(optHostKeyChecking)
+	if !ok {
+		return nil
+	}
+	return []Note{{o.from, "the verification of host keys cannot be disabled, so this is ignored: host keys are always verified"}}
 }
 
 // seconds parses a time in the format of ssh_config: "90", "1m30s".

@@ -1,6 +1,10 @@
 package inventory
 
-import "strings"
+import (
+	"os"
+	"path"
+	"strings"
+)
 
 // Flags of ssh that do not affect the destination or the login.
 const (
@@ -15,8 +19,8 @@ type invocation struct {
 	forward  string   // of -W
 }
 
-// parseArgs parses the arguments of ssh. It refuses unsupported flags, and options that
-// disable the verification of host keys.
+// parseArgs parses the arguments of ssh. It refuses unsupported flags. Options that disable
+// the verification of host keys are not applied.
 func parseArgs(words []string, from Origin) (invocation, error) {
 	in := invocation{settings: settings{}}
 	for len(words) > 0 {
@@ -75,12 +79,16 @@ func (in *invocation) flag(flag byte, value string, from Origin) error {
 
 func (in *invocation) option(text string, from Origin) error {
 	keyword, rest := cutKeyword(text)
-	if strings.EqualFold(keyword, "StrictHostKeyChecking") {
-		switch strings.ToLower(strings.Trim(rest, `"' `)) {
-		case "no", "off":
-			return fail(from, "leave it out, and put the key into known_hosts: ssh-keyscan HOST, compared with the server's own",
-				"StrictHostKeyChecking=no: host keys are always verified")
+	value := strings.ToLower(strings.Trim(rest, `"' `))
+	switch {
+	case strings.EqualFold(keyword, "StrictHostKeyChecking"):
+		if value == "no" || value == "off" {
+			in.settings.set(optHostKeyChecking, from, value)
 		}
+		return nil
+	case strings.EqualFold(keyword, "UserKnownHostsFile") && path.Clean(value) == os.DevNull:
+		in.settings.set(optHostKeyChecking, from, value)
+		return nil
 	}
 	return in.settings.setOption(keyword, rest, from)
 }

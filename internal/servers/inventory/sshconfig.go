@@ -172,3 +172,23 @@ func knows(file []directive, alias string) bool {
 			})
 	})
 }
+
+// names returns the names on Host lines, without those that have wildcards.
+func (c *config) names() []string {
+	var all []string
+	var add func(file []directive)
+	add = func(file []directive) {
+		for _, d := range file {
+			for _, included := range d.included {
+				add(included)
+			}
+			if d.key == "host" {
+				all = append(all, slices.DeleteFunc(slices.Clone(d.words), func(p string) bool { return strings.ContainsAny(p, "*?!") })...)
+			}
+		}
+	}
+	for _, file := range c.files {
+		add(file)
+	}
+	return all
+}

@@ -114,7 +114,7 @@ Host gate
 	if err != nil {
 		t.Fatal(err)
 	}
-	hosts, err := inv.Select([]string{"shop"})
+	hosts, err := mustSelect(inv, "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestInclude(t *testing.T) {
 		"home/.ssh/other-1": "Port 1\n",
 	}
 	inv := f.mustLoad(t)
-	hosts, err := inv.Select([]string{"h", "g"})
+	hosts, err := mustSelect(inv, "h", "g")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestWhichConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if hosts, err := inv.Select([]string{"only-here"}); err != nil || hosts[0].Port != 23 {
+	if hosts, err := mustSelect(inv, "only-here"); err != nil || hosts[0].Port != 23 {
 		t.Errorf("got %v, %v", hosts, err)
 	}
 	if err := os.Chmod(filepath.Join(home, ".ssh/config"), 0o622); err != nil {

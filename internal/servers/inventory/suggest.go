@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -12,33 +11,40 @@ const (
 	shownGroups = 12
 )
 
-// isPlausibleHost reports whether a name that is in no inventory is taken for a host. A
-// name that is similar to a known one is taken for a typing error, unless ssh_config has
-// it: connecting to a mistyped host, which may exist, is worse than an error.
-func (inv Inventory) isPlausibleHost(name string) bool {
-	if isGlob(name) || checkName("host", name, commandLine) != nil || strings.ContainsAny(name, "()/\\|$^+{}") {
+// isForeignHost reports whether a name that is in no inventory is that of a host: if
+// ssh_config names it, or if no inventory was given. Other names are errors. Connecting to a
+// mistyped host, which may exist, is worse than an error.
+func (inv Inventory) isForeignHost(name string) bool {
+	if isGlob(name) || !inv.isConnectableName(name) || inv.graph.groups[name] != nil {
 		return false
 	}
-	if _, err := netip.ParseAddr(name); err == nil || inv.resolver.config.knows(name) {
-		return true
-	}
-	return len(inv.similarNames(name)) == 0
+	return !inv.hasFiles || inv.resolver.config.knows(name)
+}
+
+func (inv Inventory) isConnectableName(name string) bool {
+	return checkName("host", name, commandLine) == nil && !strings.ContainsAny(name, " ()/\\|$^+{}&!~,")
 }
 
 // noMatch returns the error for a pattern without a match, with similar names.
 func (inv Inventory) noMatch(t term, base string) error {
-	groups := inv.graph.groupOrder
-	hint := "there are the groups " + strings.Join(groups[:min(len(groups), shownGroups)], ", ")
-	if len(groups) > shownGroups {
-		hint += ", …"
-	}
+	var hints []string
 	if near := inv.similarNames(base); len(near) > 0 {
-		hint = "near: " + strings.Join(near, ", ")
-		if !isGlob(base) && t.op == 0 {
-			hint += "; for a host that is in no inventory write ssh://" + base
+		hints = append(hints, "similar: "+strings.Join(near, ", "))
+	} else {
+		groups := inv.graph.groupOrder
+		hint := "there are the groups " + strings.Join(groups[:min(len(groups), shownGroups)], ", ")
+		if len(groups) > shownGroups {
+			hint += ", …"
 		}
+		hints = append(hints, hint)
 	}
-	return fail(commandLine, hint, "no host or group matches %.200q", t)
+	if slices.ContainsFunc(strings.Split(base, ":"), inv.knows) {
+		hints = append(hints, "patterns are separated by commas or by colons, not by both")
+	}
+	if !isGlob(base) && t.op == 0 && inv.isConnectableName(base) {
+		hints = append(hints, "for a host that is in no inventory write ssh://"+base)
+	}
+	return fail(commandLine, strings.Join(hints, "; "), "no host or group matches %.200q", t)
 }
 
 // similarNames returns the hosts and groups whose name is similar to an unknown one, the
@@ -59,7 +65,7 @@ func (inv Inventory) similarNames(name string) []string {
 		distance int
 	}
 	var all []candidate
-	for _, names := range [][]string{inv.graph.groupOrder, inv.graph.hostOrder} {
+	for _, names := range [][]string{inv.graph.groupOrder, inv.graph.hostOrder, inv.resolver.config.names()} {
 		for _, other := range names {
 			compared := other
 			if isPrefix {

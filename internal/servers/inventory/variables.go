@@ -100,7 +100,26 @@ func (v variable) truth() (bool, error) {
 	return false, fail(v.from, "write true or false", "%s: %q is no boolean", v.name, v.text)
 }
 
-// setPort sets the port that follows a host's name.
-func (v variables) setPort(port int, from Origin) {
+// withPort adds the port that follows a host's name.
+func (v variables) withPort(port int, from Origin) variables {
 	v.set(varsPort[0], strconv.Itoa(port), from)
+	return v
+}
+
+// setLiteral stores a value of an INI inventory.
+func (v variables) setLiteral(name, text string, from Origin) {
+	if !isConnectionVariable(name) {
+		return
+	}
+	value, kind := pythonLiteral(text)
+	switch kind {
+	case literalNone:
+		v[name] = variable{name: name, from: from, isNull: true}
+	case literalOther:
+		refused := variable{name: name, from: from}
+		refused.refuse("is a list, a mapping or another value of Python", "write one value")
+		v[name] = refused
+	default:
+		v.set(name, value, from)
+	}
 }

@@ -73,7 +73,7 @@ func TestDirectoryOfInventories(t *testing.T) {
 func TestLaterInventoriesWin(t *testing.T) {
 	f := files{"1/h": "[g]\nx ansible_user=one\n", "2/h": "x ansible_user=two\n[g]\n", "2/group_vars/g": "ansible_port: 23\n"}
 	inv := f.mustLoad(t, "1/h", "2/h")
-	hosts, err := inv.Select([]string{"g"})
+	hosts, err := mustSelect(inv, "g")
 	if err != nil || len(hosts) != 1 || hosts[0].User != "two" || hosts[0].Port != 23 {
 		t.Errorf("got %+v, %v", hosts, err)
 	}
@@ -89,19 +89,14 @@ func TestRefusedVariables(t *testing.T) {
 		{"docker", "a ansible_connection=docker", "h:2: ansible_connection: \"docker\" is not SSH (exclude the host"},
 		{"local", "a ansible_connection=local", "h:2: ansible_connection: \"local\" is not SSH"},
 		{"winrm", "a ansible_connection=winrm", "h:2: ansible_connection: \"winrm\" is not SSH"},
-		{"su", "a ansible_become_method=su", "h:2: ansible_become_method: \"su\" is not supported (use sudo)"},
+		{"su", "a ansible_become_method=su ansible_become=yes", "h:2: ansible_become_method: \"su\" is not supported (use sudo)"},
 		{"become", "a ansible_become=perhaps", "h:2: ansible_become: \"perhaps\" is no boolean (write true or false)"},
 		{"a port", "a ansible_port=70000", "h:2: \"70000\" is no port (write a number from 1 to 65535)"},
 		{"a timeout", "a ansible_timeout=soon", "h:2: ConnectTimeout: \"soon\" is no time (write seconds, such as 10)"},
 		{"an address", "a ansible_host='b c'", "h:2: b c: \"b c\" is no address"},
 		{"an address with a port", "a ansible_host=b:22", "h:2: b:22: \"b:22\" is no address (write a name or an IP address, and the port apart)"},
 		{"an empty address", "a ansible_host=", "h:2: ansible_host is empty"},
-		{"no host keys", arg + "'-o StrictHostKeyChecking=no'", "h:2: StrictHostKeyChecking=no: host keys are always verified (leave it out, and put the key into known_hosts"},
-		{"no host keys, in one word", arg + "-oStrictHostKeyChecking=off", "h:2: StrictHostKeyChecking=no: host keys are always verified"},
-		{"nowhere to know them from", arg + "'-o UserKnownHostsFile=/dev/null'", "h:2: UserKnownHostsFile=/dev/null: host keys are always verified"},
-		{"no host keys, by a variable", "a ansible_ssh_host_key_checking=false", "h:2: ansible_ssh_host_key_checking: host keys are always verified"},
 		{"a command", arg + `'-o ProxyCommand="nc -x p %h %p"'`, "h:2: ProxyCommand other than ssh -W is not run (write ProxyJump"},
-		{"a command that hides checks", arg + `'-o ProxyCommand="ssh -o StrictHostKeyChecking=no -W %h:%p b"'`, "h:2: StrictHostKeyChecking=no: host keys are always verified"},
 		{"a tunnel", arg + "'-L 1:b:2'", "h:2: -L of ssh is not supported"},
 		{"words", arg + "'b true'", "h:2: ansible_ssh_common_args holds more than options"},
 		{"an open quote", arg + `'-o "Port'`, "h:2: ansible_ssh_common_args: a quote is not closed"},
@@ -117,6 +112,26 @@ func TestRefusedVariables(t *testing.T) {
 				t.Error("another host:", err)
 			}
 		})
+	}
+}
+
+// Host keys are always verified. Options that would disable that are ignored and noted.
+func TestDisabledVerificationIsNoted(t *testing.T) {
+	const arg = "h[1:2] ansible_ssh_common_args="
+	for _, ini := range []string{
+		arg + "'-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null'", arg + "-oStrictHostKeyChecking=off", arg + "'-o UserKnownHostsFile=/dev/null'",
+		"h[1:2] ansible_ssh_host_key_checking=false", "h[1:2] ansible_host_key_checking=no",
+	} {
+		s, err := files{"h": ini}.mustLoad(t, "h").Select([]string{"all"})
+		if err != nil || len(s.Hosts) != 2 || s.Err() != nil {
+			t.Fatalf("%s: got %+v, %v", ini, s, err)
+		}
+		if len(s.Notes) != 1 || s.Notes[0].Origin.Line != 1 || !strings.Contains(s.Notes[0].Text, "host keys are always verified") {
+			t.Errorf("%s: got %v", ini, s.Notes)
+		}
+		if known := s.Hosts[0].UserKnownHosts; len(known) != 2 || strings.Contains(strings.Join(known, ""), "null") {
+			t.Errorf("%s: host keys are compared with %q", ini, known)
+		}
 	}
 }
 

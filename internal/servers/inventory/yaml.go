@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -67,7 +68,9 @@ type yamlReader struct {
 	notes *[]Note
 }
 
-// readYAML adds an inventory. Every error is an *Error.
+// readYAML adds an inventory. What cannot be read is added to the faults of the graph or
+// of the hosts and groups that it concerns. The error is that of a file without groups, or
+// of an exceeded bound.
 func (g *graph) readYAML(file string, root *yaml.Node, notes *[]Note) error {
 	r := yamlReader{graph: g, file: file, notes: notes}
 	if root == nil {
@@ -76,59 +79,109 @@ func (g *graph) readYAML(file string, root *yaml.Node, notes *[]Note) error {
 	if !isMapping(root) {
 		return fail(r.at(root), "begin with a group, such as all:", "no mapping of groups")
 	}
-	if findKey(root, "plugin") != nil {
+	if plugin := findKey(root, "plugin"); plugin != nil && !isEmpty(resolve(plugin)) {
 		return fail(r.at(root), "save what `ansible-inventory --list --yaml` prints, and give that", "the configuration of an inventory plugin, and none are run")
 	}
 	if findKey(root, "_meta") != nil {
 		return fail(r.at(root), "print it with `ansible-inventory --list --yaml`", "the output of an inventory script, not an inventory")
 	}
 	return r.pairs(root, "the inventory", func(key, value *yaml.Node) error {
-		return r.group(key, value, 0)
+		return r.skip(r.group(key, value, 0))
 	})
 }
 
 func (r *yamlReader) at(n *yaml.Node) Origin { return Origin{File: r.file, Line: n.Line} }
 
+// skip records an error that concerns no known host, and returns others.
+func (r *yamlReader) skip(err error) error {
+	if err != nil && !endsReading(err) {
+		r.graph.faults = append(r.graph.faults, err)
+		return nil
+	}
+	return err
+}
+
+func (r *yamlReader) note(n *yaml.Node, format string, args ...any) {
+	*r.notes = append(*r.notes, Note{r.at(n), fmt.Sprintf(format, args...)})
+}
+
 // group reads the mapping {hosts: …, vars: …, children: …} of a group.
 func (r *yamlReader) group(key, value *yaml.Node, depth int) error {
 	if depth > maxDepth {
-		return fail(r.at(key), "", "groups are written more than %d deep", maxDepth)
+		return exceed(r.at(key), "groups are written more than %d deep", maxDepth)
 	}
 	name := key.Value
+	if value = resolve(value); value.Kind != yaml.MappingNode && value.Tag != "!!null" {
+		r.note(value, "%.80q is no mapping of a group, and is ignored", name)
+		return nil
+	}
+	if err := checkKey("group", key, r.at(key)); err != nil {
+		return err
+	}
 	if _, err := r.graph.addGroup(name, r.at(key)); err != nil {
 		return err
 	}
 	return r.pairs(value, "group "+name, func(k, v *yaml.Node) error {
 		switch k.Value {
 		case "hosts":
-			return r.hosts(name, v)
+			return r.skip(r.hosts(name, v))
 		case "vars":
 			vars, err := r.vars(v, "vars of group "+name)
-			if err != nil {
-				return err
+			if err != nil && !endsReading(err) {
+				r.graph.blame(r.graph.group(name), err)
+				return nil
 			}
-			return r.graph.addVars(name, vars)
+			r.graph.addVars(name, vars)
+			return err
 		case "children":
-			return r.pairs(v, "children of group "+name, func(k, v *yaml.Node) error {
-				if err := r.group(k, v, depth+1); err != nil {
-					return err
-				}
-				return r.graph.addChild(name, k.Value, r.at(k))
-			})
+			return r.skip(r.children(name, v, depth))
 		}
-		*r.notes = append(*r.notes, Note{r.at(k), fmt.Sprintf("group %s: %.80q is none of hosts, vars and children, and is passed over", name, k.Value)})
+		r.note(k, "group %s: %.80q is none of hosts, vars and children, and is ignored", name, k.Value)
 		return nil
 	})
 }
 
-func (r *yamlReader) hosts(group string, value *yaml.Node) error {
-	return r.pairs(value, "hosts of group "+group, func(k, v *yaml.Node) error {
-		vars, err := r.vars(v, "host "+k.Value)
-		if err != nil {
-			return err
+func (r *yamlReader) children(name string, value *yaml.Node, depth int) error {
+	return r.section(value, "children of group "+name, func(k, v *yaml.Node) error {
+		if err := r.group(k, v, depth+1); err != nil || r.graph.groups[k.Value] == nil {
+			return r.skip(err)
 		}
-		return r.graph.addPattern(k.Value, group, vars, r.at(k))
+		return r.graph.addChild(name, k.Value, r.at(k))
 	})
+}
+
+func (r *yamlReader) hosts(group string, value *yaml.Node) error {
+	return r.section(value, "hosts of group "+group, func(k, v *yaml.Node) error {
+		if err := checkKey("host", k, r.at(k)); err != nil {
+			return r.skip(err)
+		}
+		d := definition{}
+		if !isEmpty(resolve(v)) {
+			if d.variables, d.fault = r.vars(v, "host "+k.Value); endsReading(d.fault) {
+				return d.fault
+			}
+		}
+		return r.skip(r.graph.addPattern(k.Value, group, d, r.at(k)))
+	})
+}
+
+// checkKey returns an error if the name of a host or group is not a text. Ansible does not
+// accept numbers.
+func checkKey(what string, key *yaml.Node, at Origin) error {
+	if isPythonText(key) {
+		return nil
+	}
+	return fail(at, "quote it", "%.80q is a number or another value, and no name of a %s", key.Value, what)
+}
+
+// isEmpty reports whether a value is empty to Python: null, false, zero, or without
+// content.
+func isEmpty(n *yaml.Node) bool {
+	if n.Kind != yaml.ScalarNode {
+		return len(n.Content) == 0
+	}
+	text, isNull := pythonText(n)
+	return isNull || text == "" || !isPythonText(n) && (text == "False" || text == "0" || text == "0.0")
 }
 
 // vars returns the variables of a mapping that are about connections.
@@ -153,66 +206,104 @@ func (v variables) setNode(name string, n *yaml.Node, at Origin) {
 		value := variable{name: name, from: at}
 		value.refuse("is a list or a mapping", "write one value")
 		v[name] = value
-	case n.Tag == "!!null":
-		v[name] = variable{name: name, from: at, isNull: true}
 	default:
-		v.set(name, n.Value, at)
+		text, isNull := pythonText(n)
+		if isNull {
+			v[name] = variable{name: name, from: at, isNull: true}
+			return
+		}
+		v.set(name, text, at)
 	}
 }
 
-// pairs calls f for each pair of a mapping, with aliases and merges expanded. As in
-// Ansible null is an empty mapping, and a text is a mapping with one key and no value.
+// section calls f for each pair of a mapping. As in Ansible a text is a mapping with one
+// key and no value.
+func (r *yamlReader) section(n *yaml.Node, what string, f func(k, v *yaml.Node) error) error {
+	n = resolve(n)
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		return f(n, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: n.Line})
+	}
+	return r.pairs(n, what, f)
+}
+
+// pairs calls f for each pair of a mapping, with aliases and merges expanded. Null is an
+// empty mapping.
 func (r *yamlReader) pairs(n *yaml.Node, what string, f func(k, v *yaml.Node) error) error {
 	n = resolve(n)
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return nil
 	}
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
-		return f(n, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: n.Line})
-	}
 	if n.Kind != yaml.MappingNode {
 		return fail(r.at(n), "write each as a key, with a colon behind it", "%.80s: no mapping", what)
 	}
-	return r.merged(n, 0, map[string]bool{}, f)
+	var m orderedMap
+	if err := r.flatten(n, 0, &m); err != nil {
+		return err
+	}
+	for _, p := range m.pairs {
+		if err := f(p.key, p.value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// merged calls f for the pairs of a mapping, and then for the pairs of merged mappings
-// whose keys were not seen yet.
-func (r *yamlReader) merged(n *yaml.Node, depth int, seen map[string]bool, f func(k, v *yaml.Node) error) error {
-	if depth > maxDepth {
-		return fail(r.at(n), "", "mappings are merged more than %d deep", maxDepth)
+// An orderedMap has the semantics of Python's dictionaries: a key that is set again keeps
+// its place and gets the later value.
+type orderedMap struct {
+	pairs []pair
+	index map[string]int
+}
+
+type pair struct{ key, value *yaml.Node }
+
+func (m *orderedMap) set(key, value *yaml.Node) {
+	if m.index == nil {
+		m.index = map[string]int{}
 	}
-	var merges []*yaml.Node
+	if i, ok := m.index[key.Tag+key.Value]; ok {
+		m.pairs[i].value = value
+		return
+	}
+	m.index[key.Tag+key.Value] = len(m.pairs)
+	m.pairs = append(m.pairs, pair{key, value})
+}
+
+// flatten adds the pairs of merged mappings, the first of several last, and then those of
+// the mapping itself.
+func (r *yamlReader) flatten(n *yaml.Node, depth int, m *orderedMap) error {
+	if depth > maxDepth {
+		return exceed(r.at(n), "mappings are merged more than %d deep", maxDepth)
+	}
+	var own []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		// Aliases of aliases can stand for billions of keys ("billion laughs").
 		if r.nodes++; r.nodes > maxNodes {
-			return fail(r.at(n), "", "more than %d keys, aliases written out", maxNodes)
+			return exceed(r.at(n), "more than %d keys, aliases written out", maxNodes)
 		}
 		k, v := resolve(n.Content[i]), resolve(n.Content[i+1])
-		switch {
-		case k.Tag == "!!merge" && v.Kind == yaml.SequenceNode:
-			merges = append(merges, v.Content...)
-			continue
-		case k.Tag == "!!merge":
-			merges = append(merges, v)
-			continue
-		case k.Kind != yaml.ScalarNode:
+		if k.Kind != yaml.ScalarNode {
 			return fail(r.at(k), "", "a key that is no text")
-		case depth > 0 && seen[k.Value]: // a mapping's own keys hide those that it merges
+		}
+		if k.Tag != "!!merge" {
+			own = append(own, k, v)
 			continue
 		}
-		seen[k.Value] = true
-		if err := f(k, v); err != nil {
-			return err
+		merged := []*yaml.Node{v}
+		if v.Kind == yaml.SequenceNode {
+			merged = v.Content
+		}
+		for _, from := range slices.Backward(merged) {
+			if from = resolve(from); from.Kind != yaml.MappingNode {
+				return fail(r.at(from), "", "only mappings can be merged")
+			}
+			if err := r.flatten(from, depth+1, m); err != nil {
+				return err
+			}
 		}
 	}
-	for _, m := range merges {
-		if m = resolve(m); m.Kind != yaml.MappingNode {
-			return fail(r.at(m), "", "only mappings can be merged")
-		}
-		if err := r.merged(m, depth+1, seen, f); err != nil {
-			return err
-		}
+	for i := 0; i < len(own); i += 2 {
+		m.set(own[i], own[i+1])
 	}
 	return nil
 }

@@ -1,55 +1,9 @@
 package inventory
 
 import (
-	"net/netip"
 	"strconv"
 	"strings"
 )
-
-// parsePort parses a TCP port.
-func parsePort(text string) (int, bool) {
-	n, err := strconv.ParseUint(text, 10, 16)
-	return int(n), err == nil && n > 0
-}
-
-// cutPort splits a host of an inventory from its port: "h:22", "[::1]:22". port is 0 if
-// there is none. An IPv6 address without brackets has no port.
-func cutPort(text string, at Origin) (host string, port int, err error) {
-	if inner, after, ok := cutBrackets(text); ok {
-		if after == "" {
-			return inner, 0, nil
-		}
-		text = inner + after
-	} else if _, err := netip.ParseAddr(text); err == nil {
-		return text, 0, nil
-	}
-	i := strings.LastIndexByte(text, ':')
-	// A colon within brackets belongs to a range: "web[1:3]".
-	if i < 0 || strings.ContainsAny(text[i:], "[]") {
-		return text, 0, nil
-	}
-	host, digits := text[:i], text[i+1:]
-	port, ok := parsePort(digits)
-	if !ok || host == "" {
-		return "", 0, fail(at, "write host or host:port", "%.80q is no host with a port", text)
-	}
-	return host, port, nil
-}
-
-// cutBrackets splits "[::1]:22" into the address in the brackets and ":22". ok is false
-// if the brackets do not hold an IP address.
-func cutBrackets(text string) (inner, after string, ok bool) {
-	rest, ok := strings.CutPrefix(text, "[")
-	if !ok {
-		return "", "", false
-	}
-	inner, after, ok = strings.Cut(rest, "]")
-	if !ok || after != "" && after[0] != ':' {
-		return "", "", false
-	}
-	_, err := netip.ParseAddr(inner)
-	return inner, after, err == nil
-}
 
 // expandRanges returns the names of a pattern with ranges: "web[01:10:2]", "db-[a:f]".
 func expandRanges(pattern string, at Origin) ([]string, error) {
@@ -74,7 +28,7 @@ func expandRanges(pattern string, at Origin) ([]string, error) {
 	}
 	// Each range is bounded, but several in one name multiply.
 	if len(values)*len(tails) > maxHosts {
-		return nil, fail(at, "", "%.80q are more than %d hosts", pattern, maxHosts)
+		return nil, exceed(at, "%.80q are more than %d hosts", pattern, maxHosts)
 	}
 	hosts := make([]string, 0, len(values)*len(tails))
 	for _, v := range values {
@@ -142,7 +96,7 @@ func numbers(begin, end string, step int, at Origin) ([]string, error) {
 	case from > to:
 		return nil, fail(at, "swap them", "[%s:%s] ends before it begins", begin, end)
 	case (to-from)/uint64(step) >= maxHosts:
-		return nil, fail(at, "", "[%s:%s] are more than %d hosts", begin, end, maxHosts)
+		return nil, exceed(at, "[%s:%s] are more than %d hosts", begin, end, maxHosts)
 	}
 	var all []string
 	for n := from; n <= to; n += uint64(step) {

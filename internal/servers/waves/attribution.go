@@ -71,22 +71,21 @@ func (b attribution) explain(c compare.Cause, all []string) string {
 	if len(odd) == 0 {
 		odd = all
 	}
-	known := false
-	for _, s := range odd {
-		known = known || b.touched(s)
-		for _, key := range append(slices.Clone(c.Facts), c.Files...) {
-			if why := b.failedUpdate(s, key); why != "" {
-				return why
-			}
-			if why := b.intendedChange(s, key); why != "" {
-				return why
+	keys := append(slices.Clone(c.Facts), c.Files...)
+	// A failure explains more than a success on another server.
+	for _, why := range []func(name, key string, all []string) string{b.failedUpdate, b.failedElsewhere, b.intendedChange} {
+		for _, s := range odd {
+			for _, key := range keys {
+				if text := why(s, key, all); text != "" {
+					return text
+				}
 			}
 		}
 	}
 	switch {
-	case !known:
+	case !slices.ContainsFunc(odd, b.touched):
 		return ""
-	case c.Kind == compare.ByEdit || c.Kind == compare.ByHand || c.Kind == compare.BySetting && len(c.Files) > 0:
+	case len(c.Files) > 0 && c.Kind != compare.ByPackage && c.Kind != compare.ByAccount && c.Kind != compare.Platform:
 		return "edited by hand: no run of update did it"
 	}
 	return "no run of update did it"
@@ -99,7 +98,7 @@ func (b attribution) touched(name string) bool {
 
 // failedUpdate explains a difference by the newest run that changed it on another server
 // and failed on this one.
-func (b attribution) failedUpdate(name, key string) string {
+func (b attribution) failedUpdate(name, key string, _ []string) string {
 	for n, r := range b.records {
 		i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Server == name })
 		// A run that changed this key nowhere cannot be the reason.
@@ -114,21 +113,62 @@ func (b attribution) failedUpdate(name, key string) string {
 	return ""
 }
 
-// intendedChange explains a difference by the newest run that left the value that the
-// server has now. If the value was changed after that run, the run does not explain it.
-func (b attribution) intendedChange(name, key string) string {
-	for n, r := range b.records {
+// failedElsewhere explains a difference by a run that succeeded on the server and failed
+// on others: the others are those that deviate from the intention, even if they are the
+// majority.
+func (b attribution) failedElsewhere(name, key string, all []string) string {
+	r := b.runThatLeft(name, key)
+	if r == nil {
+		return ""
+	}
+	var failed []string
+	var first Result
+	for _, res := range r.Results {
+		if res.Succeeded() || !slices.Contains(all, res.Server) {
+			continue
+		}
+		if len(failed) == 0 {
+			first = res
+		}
+		failed = append(failed, res.Server)
+	}
+	if len(failed) == 0 {
+		return ""
+	}
+	who := strings.Join(failed, ", ")
+	if 2*len(failed) > len(all) {
+		who = "most: " + who
+	}
+	return fmt.Sprintf("failed update: run %s by %s failed on %s (%s: %s), and succeeded on %s",
+		r.displayName(), r.By, who, first.Outcome, clause(first.Cause), name)
+}
+
+// intendedChange explains a difference by the run that left the value that the server
+// has now.
+func (b attribution) intendedChange(name, key string, _ []string) string {
+	if r := b.runThatLeft(name, key); r != nil {
+		return fmt.Sprintf("intended change: run %s by %s", r.displayName(), r.By) + withReason(r.Reason)
+	}
+	return ""
+}
+
+// runThatLeft returns the newest run that changed a value of a server, if it succeeded
+// there and the server still has the value that it left; nil otherwise. An undo restored
+// a value on purpose, but did not intend the difference.
+func (b attribution) runThatLeft(name, key string) *Record {
+	for n := range b.records {
+		r := &b.records[n]
 		after, touched := b.left[n][key][name]
 		if !touched {
 			continue
 		}
-		// An undo restored a value on purpose, but did not intend the difference.
-		if after == b.differences[key].Values[name] && r.Action != Revert {
-			return fmt.Sprintf("intended change: run %s by %s", r.displayName(), r.By) + withReason(r.Reason)
+		i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Server == name })
+		if after == b.differences[key].Values[name] && r.Action != Revert && r.Results[i].Succeeded() {
+			return r
 		}
-		return ""
+		return nil
 	}
-	return ""
+	return nil
 }
 
 func withReason(reason string) string {

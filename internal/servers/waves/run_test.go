@@ -166,6 +166,41 @@ func TestAttributeCauses(t *testing.T) {
 	}
 }
 
+// A failed update is why a server deviates, even if the majority failed.
+func TestFailureOfTheMajority(t *testing.T) {
+	web := func(before, after string) change.State {
+		return change.State{ID: "1", Facts: []compare.FactChange{{Section: facts.Package, Key: "web", Before: before, After: after}}}
+	}
+	records := []Record{{Number: 4, By: "ada", Reason: "the new shop", Results: []Result{
+		{Server: "a", Outcome: Changed, Change: web("1", "2")},
+		{Server: "b", Outcome: RolledBack, Failed: true, Cause: "nobody confirmed it", Change: change.State{ID: "2"}},
+		{Server: "c", Outcome: HalfChanged, Failed: true, Cause: "the disk is full", Change: web("1", "2 (half installed)")},
+	}}}
+	for name, test := range map[string]struct {
+		values map[string]string
+		odd    []string
+		want   string
+	}{
+		"the majority failed": {map[string]string{"a": "2", "b": "1", "c": "1"}, []string{"a"},
+			"failed update: run 4 by ada failed on most: b, c (rolled back: nobody confirmed it), and succeeded on a"},
+		"half changed":    {map[string]string{"a": "1", "b": "1", "c": "2 (half installed)"}, []string{"c"}, "failed update: run 4 by ada, half changed: the disk is full"},
+		"split":           {map[string]string{"a": "2", "b": "1", "c": "2 (half installed)"}, nil, "failed update: run 4 by ada, rolled back: nobody confirmed it"},
+		"changed by hand": {map[string]string{"a": "3", "b": "1", "c": "1"}, []string{"a"}, "no run of update did it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := compare.Comparison{
+				Servers:     []string{"a", "b", "c"},
+				Differences: []compare.Difference{{Section: facts.Package, Key: "web", Values: test.values, Odd: test.odd, Split: test.odd == nil}},
+				Causes:      []compare.Cause{{Kind: compare.ByPackage, Odd: test.odd, Facts: []string{"package web"}}},
+			}
+			AttributeCauses(&c, records)
+			if got := c.Causes[0].Why; got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 // Something that could not be checked is reported and never counts as right.
 func TestUnseenIsNotFine(t *testing.T) {
 	unread := []facts.Unknown{{Path: "/etc/x", Reason: "input/output error"}, {Path: "/etc/y"}}

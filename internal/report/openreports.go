@@ -151,11 +151,11 @@ func nameOf(c servers.Comparison) string {
 	return hex.EncodeToString(sum[:5])
 }
 
-// severityOf returns the severity of a cause. Accounts weigh most, because they
-// decide who may do what.
+// severityOf returns the severity of a cause. Accounts and other causes that decide who
+// may do what weigh most.
 func severityOf(k servers.CauseKind) string {
 	switch k {
-	case servers.ByAccount:
+	case servers.ByAccount, servers.ByKey, servers.BySetuid, servers.ByPreload, servers.ByPAM, servers.BySource:
 		return "high"
 	case servers.ByResult:
 		return "info"

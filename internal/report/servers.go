@@ -150,6 +150,9 @@ func (p serversPrinter) file(c servers.Cause, d servers.Difference) {
 	if len(d.Fields) > 0 {
 		line += "  " + strings.Join(d.Fields, ", ")
 	}
+	if d.Split {
+		line += "  (" + text.Escape(strings.TrimPrefix(d.Where(), "split: ")) + ")"
+	}
 	if d.Hidden != "" {
 		line += "  (not shown: " + text.Escape(d.Hidden) + ")"
 	}

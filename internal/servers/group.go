@@ -31,6 +31,11 @@ type (
 const (
 	ByPackage   = compare.ByPackage
 	ByAccount   = compare.ByAccount
+	ByKey       = compare.ByKey
+	BySetuid    = compare.BySetuid
+	ByPreload   = compare.ByPreload
+	ByPAM       = compare.ByPAM
+	BySource    = compare.BySource
 	ByResult    = compare.ByResult
 	FileSection = compare.File
 )

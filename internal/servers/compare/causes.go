@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/servers/facts"
-	"github.com/adamant-sh/adamant/internal/text"
 )
 
 // A Cause explains differences that have the same origin.
@@ -22,30 +21,42 @@ type Cause struct {
 // A Kind is the kind of a cause.
 type Kind string
 
-// The kinds.
+// The kinds. Those of files that decide who may do what come first.
 const (
-	ByPackage Kind = "package"  // another version, or none
-	ByAccount Kind = "account"  // users, groups and their rights
-	BySetting Kind = "setting"  // services, jobs, the kernel
-	ByEdit    Kind = "edit"     // a file of a package that was changed or removed
-	ByHand    Kind = "unowned"  // a file that belongs to no package
-	ByResult  Kind = "derived"  // files that are generated from others
-	Platform  Kind = "platform" // release, kernel
+	ByKey     Kind = "authorized-keys" // SSH keys that log in
+	BySetuid  Kind = "setuid"          // setuid and setgid files, and file capabilities
+	ByPreload Kind = "ld.so.preload"
+	ByPAM     Kind = "pam"
+	BySource  Kind = "package-source" // repositories, keys and pins of package managers
+
+	ByPackage   Kind = "package"   // another version, or none
+	ByAccount   Kind = "account"   // users, groups and their rights
+	BySetting   Kind = "setting"   // services, jobs, the kernel
+	ByDropIn    Kind = "drop-in"   // settings of systemd's units
+	ByEdit      Kind = "edit"      // a file of a package that was changed or removed
+	ByLibrary   Kind = "library"   // a package of pip, npm or gem
+	ByHand      Kind = "unowned"   // a file that belongs to no package
+	ByContainer Kind = "container" // images and containers of a container runtime
+	ByResult    Kind = "derived"   // files that are generated from others
+	Platform    Kind = "platform"  // release, kernel
 )
 
-// kinds are all kinds in the order of a report, from the one that explains most to the
-// one that explains least.
-var kinds = []Kind{Platform, ByPackage, ByAccount, BySetting, ByEdit, ByHand, ByResult}
+// kinds are all kinds in the order of a report: security first, then from the one that
+// explains most to the one that explains least.
+var kinds = []Kind{
+	ByKey, BySetuid, ByPreload, ByPAM, BySource,
+	Platform, ByPackage, ByAccount, BySetting, ByDropIn, ByEdit, ByLibrary, ByHand, ByContainer, ByResult,
+}
 
 // kindOf maps the section of a fact to the kind of its cause.
 var kindOf = map[facts.Section]Kind{
 	facts.System: Platform, facts.Package: ByPackage, facts.User: ByAccount, facts.Group: ByAccount, facts.Sudoers: ByAccount,
-	facts.Service: BySetting, facts.Running: BySetting, facts.Timer: BySetting, facts.Unit: BySetting, facts.SysctlFile: BySetting, facts.Cron: BySetting, facts.SSH: BySetting, facts.TLS: BySetting, facts.Sysctl: BySetting, facts.Mount: BySetting, facts.Module: BySetting, facts.Listener: BySetting,
+	facts.Service: BySetting, facts.Running: BySetting, facts.Timer: BySetting, facts.Unit: ByDropIn, facts.SysctlFile: BySetting, facts.Cron: BySetting, facts.SSH: BySetting, facts.TLS: BySetting, facts.Sysctl: BySetting, facts.Mount: BySetting, facts.Module: BySetting, facts.Listener: BySetting,
 }
 
 // explain groups differences by cause. Each difference has one cause.
-func explain(m majority, all []Difference) []Cause {
-	e := explainer{majority: m, causes: map[string]*Cause{}, phrases: map[string][]string{}}
+func explain(m majority, all []Difference, v versions) []Cause {
+	e := explainer{majority: m, versions: v, causes: map[string]*Cause{}, phrases: map[string][]string{}}
 	// Facts come first, because they explain files: a package's version explains
 	// all files of the package.
 	for _, d := range all {
@@ -53,11 +64,7 @@ func explain(m majority, all []Difference) []Cause {
 			e.addFact(d)
 		}
 	}
-	for _, d := range all {
-		if d.Section == File {
-			e.addFile(d)
-		}
-	}
+	e.addFiles(slices.DeleteFunc(slices.Clone(all), func(d Difference) bool { return d.Section != File }))
 	list := []Cause{}
 	for _, key := range e.order {
 		c := e.causes[key]
@@ -72,6 +79,8 @@ func explain(m majority, all []Difference) []Cause {
 
 type explainer struct {
 	majority majority
+	versions versions
+	created  []string // the keys of causes of users that do not exist on all servers
 	causes   map[string]*Cause
 	order    []string
 	phrases  map[string][]string // one for each fact, by the key of the cause
@@ -90,14 +99,25 @@ func (e *explainer) cause(key string, kind Kind, d Difference, title string) *Ca
 // addFact adds a fact to the cause with its key, or to a new one.
 func (e *explainer) addFact(d Difference) {
 	name := d.Name()
-	key := causeKey(d)
+	key := e.groupKey(d)
+	if key == "" {
+		key = causeKey(d)
+	}
+	if d.Section == facts.User && len(d.Values) < len(e.majority.servers) {
+		e.created = append(e.created, key)
+	}
 	c := e.cause(key, kindOf[d.Section], d, "")
 	what := name
 	if len(c.Facts) > 0 {
 		what = shortName(d)
 	}
 	c.Facts = append(c.Facts, name)
-	e.phrases[key] = append(e.phrases[key], what+": "+e.majority.describe(d))
+	phrase := what + ": " + e.majority.describe(d)
+	if d.Section == facts.Sysctl && d.Key == sysctlFamily(d.Key) {
+		e.phrases[key] = slices.Insert(e.phrases[key], 0, phrase)
+		return
+	}
+	e.phrases[key] = append(e.phrases[key], phrase)
 }
 
 // causeKey returns the key of a fact's cause. It is the same for facts about one unit
@@ -111,7 +131,7 @@ func causeKey(d Difference) string {
 		unit, _, _ := strings.Cut(d.Key, ": ")
 		return "unit " + unit + who
 	case facts.Sysctl, facts.SysctlFile:
-		return "sysctl " + d.Key + who
+		return "sysctl " + sysctlFamily(d.Key) + who
 	case facts.SSH:
 		return string(facts.SSH) + who
 	case facts.TLS:
@@ -124,8 +144,10 @@ func causeKey(d Difference) string {
 // shortName distinguishes a fact from others with the same cause.
 func shortName(d Difference) string {
 	switch d.Section {
-	case facts.SSH:
+	case facts.SSH, facts.Sysctl:
 		return d.Key
+	case facts.Group, facts.Listener, facts.SysctlFile:
+		return d.Name()
 	case facts.TLS, facts.Unit:
 		_, keyword, _ := strings.Cut(d.Key, ": ")
 		return keyword
@@ -143,65 +165,29 @@ func summarize(said []string) string {
 	return strings.Join(said, " / ")
 }
 
-// addFile adds a file to its cause: the version of its package, a fact that is read
-// from it, an edit, or the lack of a package.
-func (e *explainer) addFile(d Difference) {
-	c := e.packageOf(d)
-	if c == nil {
-		c = e.factOf(d)
-	}
-	if c != nil {
-		c.Files = append(c.Files, d.Key)
-		return
-	}
-	kind, what := ByHand, "that no package owns"
-	switch {
-	case d.Derived:
-		kind, what = ByResult, "made from others"
-	case d.Package != "":
-		kind, what = ByEdit, "of package "+d.Package
-	}
-	who := "split"
-	if !d.Split {
-		who = "on " + strings.Join(d.Odd, ", ")
-	}
-	key := string(kind) + " " + d.Package + " " + who
-	c = e.cause(key, kind, d, "")
-	c.Files = append(c.Files, d.Key)
-	c.Title = fmt.Sprintf("%s %s, %s", text.Count(len(c.Files), "file"), what, who)
-	if kind == ByEdit {
-		c.Title = fmt.Sprintf("%s %s edited or removed, %s", text.Count(len(c.Files), "file"), what, who)
-	}
-}
-
-// packageOf returns the cause of a difference in a file's package, nil if there is
-// none or it is on other servers.
-func (e *explainer) packageOf(d Difference) *Cause {
-	if d.Package == "" {
-		return nil
-	}
-	c := e.causes[string(facts.Package)+" "+d.Package]
-	if c == nil {
-		return nil
-	}
+// packageOf returns the key of the cause of a difference in a file's package, empty if
+// there is none or it is on other servers.
+func (e *explainer) packageOf(d Difference) string {
+	key := string(facts.Package) + " " + d.Package
+	c := e.causes[key]
 	// A package without a majority explains its files on any server.
-	if slices.Equal(c.Odd, d.Odd) || len(c.Odd) == 0 {
-		return c
+	if d.Package != "" && c != nil && (slices.Equal(c.Odd, d.Odd) || len(c.Odd) == 0) {
+		return key
 	}
-	return nil
+	return ""
 }
 
-// factOf returns the cause with a fact that is read from a file and differs on the
-// same servers, nil if there is none. The order of the causes makes the result the
-// same each time.
-func (e *explainer) factOf(d Difference) *Cause {
+// factOf returns the key of the cause with a fact that is read from a file and differs
+// on the same servers, empty if there is none. The order of the causes makes the result
+// the same each time.
+func (e *explainer) factOf(d Difference) string {
 	for _, key := range e.order {
 		c := e.causes[key]
 		if slices.Equal(c.Odd, d.Odd) && slices.ContainsFunc(c.Facts, func(f string) bool { return facts.IsReadFrom(f, d.Key) }) {
-			return c
+			return key
 		}
 	}
-	return nil
+	return ""
 }
 
 // describe returns which servers have which value: "1.22 on most, 1.24 on web-3".

@@ -19,6 +19,7 @@ type Difference struct {
 	Usual   string            `json:"usual,omitempty"`    // the value of most servers; empty also if most do not have it
 	Odd     []string          `json:"odd,omitempty"`      // servers that deviate from most; none if there is no majority
 	Split   bool              `json:"split,omitempty"`    // no value has a majority
+	Sides   []Side            `json:"sides,omitempty"`    // of a split: which servers agree
 	Fields  []string          `json:"fields,omitempty"`   // that differ of a path, named as by drift
 	Package string            `json:"package,omitempty"`  // that contains it
 	Edited  bool              `json:"edited,omitempty"`   // on one of the servers it is not as the package has it
@@ -115,8 +116,12 @@ func compareOnce(ctx context.Context, peers []*facts.Peer, baseline *facts.Peer)
 	if err := addTextDiffs(ctx, peers, files); err != nil {
 		return c, err
 	}
+	libraries, err := libraryVersions(ctx, peers, files)
+	if err != nil {
+		return c, err
+	}
 	c.Differences = append(c.Differences, files...)
-	c.Causes = explain(m, c.Differences)
+	c.Causes = explain(m, c.Differences, libraries)
 	return c, nil
 }
 

@@ -36,7 +36,7 @@ func (m majority) difference(values map[string]string) (Difference, bool) {
 	}
 	right, ok := m.expected(votes, vote)
 	if !ok {
-		d.Split = true
+		d.Split, d.Sides = true, m.sides(values)
 		return d, true
 	}
 	d.Usual = strings.TrimPrefix(right, absent)

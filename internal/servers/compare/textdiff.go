@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -88,10 +89,25 @@ func (d *Difference) show(a, b *facts.Peer) error {
 	}
 	if d.Hidden == "" {
 		d.Text = drift.TextDiff(d.Key, before.Content, after.Content, diffLimit)
+		if d.Split {
+			d.Text = d.nameSides(a.Name, b.Name)
+		}
 	} else {
 		d.Hidden = text.Escape(d.Hidden) // the server's own text
 	}
 	return nil
+}
+
+// nameSides replaces the names of the files in the diff, a and b, by those of the
+// servers.
+func (d *Difference) nameSides(a, b string) string {
+	file := text.Escape(d.Key)
+	head := "--- a" + file + "\n+++ b" + file + "\n"
+	rest, ok := strings.CutPrefix(d.Text, head)
+	if !ok {
+		return d.Text // it is a note
+	}
+	return fmt.Sprintf("--- %s:%s\n+++ %s:%s\n", text.Escape(d.sideOf(a)), file, text.Escape(d.sideOf(b)), file) + rest
 }
 
 // readIf reads a file that may no longer exist.

@@ -35,6 +35,10 @@ if [ -n "$CGROUP" ]; then
 	# systemd would change settings of the machine there.
 	mount --bind proc/sys proc/sys
 	mount -o remount,bind,ro proc/sys
+	# The settings of the network are those of the server's namespace.
+	mount -t proc proc mnt
+	mount --bind mnt/sys/net proc/sys/net
+	umount -l mnt
 fi
 # Each boot has an id of its own. A file without a name has no path of the machine.
 cat /proc/sys/kernel/random/uuid >dev/boot_id

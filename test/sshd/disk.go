@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -15,6 +16,15 @@ import (
 // makeDisk writes the files that belong to this server alone, as an installer
 // does.
 func (s *Server) makeDisk(opts Options) error {
+	if opts.DiskSize != "" {
+		if err := os.MkdirAll(s.disk, 0o755); err != nil {
+			return err
+		}
+		if err := syscall.Mount("tmpfs", s.disk, "tmpfs", 0, "mode=755,size="+opts.DiskSize); err != nil {
+			return fmt.Errorf("mount %s: %w", s.disk, err)
+		}
+		s.lab.t.Cleanup(func() { _ = syscall.Unmount(s.disk, syscall.MNT_DETACH) }) // the lab has ended, or fails the test
+	}
 	for _, d := range []string{"upper", "work", "root"} {
 		if err := os.MkdirAll(filepath.Join(s.disk, d), 0o755); err != nil {
 			return err

@@ -100,3 +100,7 @@ func (s *Server) setLink(state string) {
 func (s *Server) unplug() {
 	_ = s.lab.ip("link", "delete", s.port()) // it may be gone, and otherwise plug fails
 }
+
+// MachineAddr returns the address of the machine in the lab, from which it reaches the
+// servers.
+func (l *Lab) MachineAddr() string { return l.address(254).String() }

@@ -26,6 +26,9 @@ type Options struct {
 	// Systemd makes systemd the first process in place of sshd. It must be one
 	// of the lab's packages.
 	Systemd bool
+	// DiskSize is the size of the server's disk, such as "300m". Without one, the disk is
+	// a directory of the machine.
+	DiskSize string
 	// Reboots starts the server again after a reboot that it requested itself. Until
 	// then its methods wait, and its Root is the old one.
 	Reboots bool

@@ -37,6 +37,7 @@ var layers = []struct {
 	{[]string{"internal/servers/capture"}, "splits a server into an image, volumes and workloads"},
 	{[]string{"internal/servers/compare"}, "compares servers that were read, however they are reached"},
 	{[]string{"internal/servers/facts"}, "reads servers, and compares none"},
+	{[]string{"internal/servers/reach"}, "records and restores the reachability of the machine that it runs on, and knows no changes"},
 	{[]string{"internal/servers/ssh"}, "runs commands on servers over SSH, and does not know what for"},
 	{[]string{"internal/workload/cluster"}, "carries rollouts out in a cluster; it needs none of what runs pods here"},
 	{[]string{"internal/workload/balancer"}, "balances traffic in a process of its own; it needs none of what runs pods"},

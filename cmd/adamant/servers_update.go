@@ -59,6 +59,7 @@ Every run is a record that adamant servers history shows.`,
 	f.StringVar(&u.spec.MaxFailures, "max-failures", "0", "servers that may fail before no more waves are begun, or a percentage")
 	f.DurationVar(&u.job.Timeout, "timeout", 10*time.Minute, "how long a change of one server may take")
 	f.DurationVar(&u.job.Confirm, "confirm", 30*time.Second, "how long a server waits to be reached again before it reverts; 0 never reverts")
+	f.BoolVar(&u.job.ConfirmReboot, "confirm-reboot", false, "restart a server that nobody can log in to after it has reverted an unconfirmed change")
 	f.StringVar(&u.spec.OnFailure, "on-failure", "keep", "what becomes of a server that is half changed: keep or undo")
 	f.StringVarP(&u.update.Reason, "reason", "m", "", "why, for the record")
 	f.StringVar(&u.records, "records", "", "directory of the records, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
@@ -79,6 +80,9 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 	if err := u.setJob(records); err != nil {
 		return err
 	}
+	if up.Action == servers.ActionResume && up.Before.Batches != "" && !cmd.Flags().Changed("batch") {
+		u.spec.Batch, up.Batches = up.Before.Batches, up.Before.Batches
+	}
 	if len(args) == 0 && len(up.Targets()) == 0 {
 		return usagef("say which servers: a PATTERN, or all")
 	}
@@ -95,6 +99,9 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 		return err
 	}
 	r, err := g.Update(cmd.Context(), records, *up)
+	for _, res := range r.Continuing() {
+		a.progress("%s", report.UpdateContinues(res, up.Job.Confirm))
+	}
 	if err != nil {
 		return err
 	}

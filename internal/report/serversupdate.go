@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/adamant-sh/adamant/internal/document"
 	"github.com/adamant-sh/adamant/internal/servers"
@@ -79,4 +80,17 @@ func UpdateProgress(r servers.Result) string {
 		s += ": " + oneLine(r.Cause)
 	}
 	return s
+}
+
+// UpdateContinues returns a line about a server that continues after the run was ended.
+// It is not escaped.
+func UpdateContinues(r servers.Result, confirm time.Duration) string {
+	state := "the change may have begun"
+	if r.Change.Stage != "" {
+		state = "it was " + string(r.Change.Stage)
+	}
+	if confirm > 0 {
+		state += fmt.Sprintf(", and it takes the change back unless that is confirmed within %v after its end", confirm)
+	}
+	return fmt.Sprintf("%s continues by itself: %s; adamant servers update --resume asks for the result", r.Server, state)
 }

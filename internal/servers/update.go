@@ -162,6 +162,9 @@ func (g *Group) Update(ctx context.Context, records *History, u Update) (Record,
 	if err != nil {
 		return *r, err
 	}
+	if u.Action == ActionResume {
+		u.Options.Earlier = u.Before.Unfinished()
+	}
 	targets := updateTargets{g, slices.Concat(g.Hosts, u.Others)}
 	if u.Action == ActionUndo {
 		err = waves.Undo(ctx, targets, u.Before, u.Options, r, entry.Save)
@@ -189,6 +192,10 @@ type updateTargets struct {
 
 func (t updateTargets) Change(ctx context.Context, i int, job change.Job) (change.State, error) {
 	return connect.Change(ctx, t.hosts[i], t.group.Options.Options, job, nil)
+}
+
+func (t updateTargets) Follow(ctx context.Context, i int, id string) (change.State, error) {
+	return connect.Follow(ctx, t.hosts[i], t.group.Options.Options, id)
 }
 
 func (t updateTargets) Revert(ctx context.Context, i int, id, why string) (change.State, error) {

@@ -164,6 +164,21 @@ func setAttributes(fd int, e tree.Entry) error {
 	return nil
 }
 
+// SetAttributes sets owner, extended attributes and mode of an existing file to those of
+// an entry, and its modification time unless that is zero. Symbolic links are not
+// followed.
+func (r *Root) SetAttributes(name string, e tree.Entry) error {
+	fd, err := r.open(name, unix.O_PATH|unix.O_NOFOLLOW, refuseLinks)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", name, err)
+	}
+	defer unix.Close(fd)
+	if err := setAttributes(fd, e); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
 // Link creates a hard link to a file. Symbolic links are followed within the root,
 // but not in the last component of either path. A file at the new path is not
 // replaced.

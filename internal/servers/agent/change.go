@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,8 +21,8 @@ const ChangeDir = change.Dir
 
 // A ChangeRequest is one step of a change of this server.
 type ChangeRequest struct {
-	Action string // begin, carry, follow, confirm, state, revert or list
-	ID     string // of the change; begin reads it with the job, list has none
+	Action string // begin, carry, guard, recover, follow, confirm, state, revert or list
+	ID     string // of the change; begin reads it with the job, list and recover have none
 	Why    string // for the record of revert
 	Cache  string // file for the results of the next scan, or empty
 }
@@ -45,16 +46,32 @@ func (c changer) do(ctx context.Context, action, id, why string) error {
 	case "begin":
 		return c.begin(ctx)
 	case "carry":
-		change.CloseLockOnExec()
+		change.ExitOnShutdown()
 		// The connection that began the change may end before the change does.
 		return c.store.Run(context.WithoutCancel(ctx), id, c.cache)
+	case "guard":
+		return c.store.Guard(context.WithoutCancel(ctx), id, c.cache)
+	case "recover":
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		return c.store.Recover(self, "servers", "change", "--cache", c.cache)
 	case "confirm":
 		if err := c.store.Confirm(id); err != nil {
 			return err
 		}
-		return c.follow(ctx, id, change.State.Finished)
+		return c.follow(ctx, id, func(st change.State) bool { return st.Finished() || st.Stage == change.Verifying })
 	case "follow":
-		return c.follow(ctx, id, isDone)
+		// A request that comes over a new connection is a login.
+		seen, err := c.store.Seen(id)
+		if errors.Is(err, change.ErrNotFound) {
+			return c.print(change.State{ID: id}) // without a stage
+		}
+		if err != nil {
+			return err
+		}
+		return c.follow(ctx, id, func(st change.State) bool { return isDone(st) || st.Stage == change.Verifying && !seen })
 	case "revert":
 		// A revert that ended with the connection would leave the server half changed.
 		if _, err := c.store.Revert(context.WithoutCancel(ctx), id, c.cache, why); err != nil {
@@ -88,7 +105,7 @@ func (c changer) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	if err := c.store.Start(j, self, "servers", "change", "--cache", c.cache, "carry"); err != nil {
+	if err := c.store.Start(j, change.CurrentVisit(), self, "servers", "change", "--cache", c.cache); err != nil {
 		return err
 	}
 	return c.follow(ctx, j.ID, isDone)

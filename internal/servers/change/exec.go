@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -26,8 +27,16 @@ var environment = []string{
 // runProgram runs a program in a process group of its own, which is killed when the
 // context ends.
 func runProgram(ctx context.Context, out io.Writer, name string, args ...string) error {
+	return runMarked(ctx, out, "", name, args...)
+}
+
+// runMarked is runProgram for a program of a change, whose id is in the environment.
+func runMarked(ctx context.Context, out io.Writer, id, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", environment, out, out
+	if id != "" {
+		cmd.Env = append(slices.Clone(environment), changeVariable+id)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	// A daemon that it started may keep the output open for ever.

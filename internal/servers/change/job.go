@@ -20,6 +20,9 @@ type Job struct {
 	Save     []string      `json:"save,omitempty"`    // directories to save in addition to alwaysSaved
 	Timeout  time.Duration `json:"timeout"`           // after which the change is killed
 	Confirm  time.Duration `json:"confirm"`           // after which it reverts unless it is confirmed; never if 0
+	// ConfirmReboot permits a restart of the server if nobody can log in after the change
+	// was reverted.
+	ConfirmReboot bool `json:"confirmReboot,omitempty"`
 }
 
 // A PackageSpec asks for a package in a version, or in any version if that is empty.

@@ -90,25 +90,39 @@ func (r *runner) findEditedSince(ctx context.Context) error {
 // end by comparing, not by trusting the steps.
 //
 // Packages come before files, because installing them writes files. The network comes
-// first, because packages may have to be downloaded, and once more after files and
-// packages, because both may have changed it.
+// first, because packages may have to be downloaded, and once more after files, packages
+// and units, because all of them may have changed it.
 func (r *runner) revert(ctx context.Context, why string) error {
-	u := &Undo{Why: why, At: time.Now()}
-	r.state.Undo = u
-	if err := r.setStage(Reverting); err != nil {
-		return err
-	}
-	for _, step := range []func(context.Context) error{
-		r.revertNetwork, r.revertPackages, r.revertFiles, r.reload, r.revertNetwork, r.undoRun, r.findUnrestored,
-	} {
-		if err := step(ctx); err != nil && u.Cause == "" {
-			u.Cause = err.Error()
+	r.beginUndo(why)
+	r.revertAll(ctx)
+	r.tryEach(ctx, r.findUnrestored)
+	return r.endUndo()
+}
+
+func (r *runner) revertAll(ctx context.Context) {
+	r.tryEach(ctx, r.revertDisks, r.revertNetwork, r.revertPackages, r.revertFiles, r.revertAttributes, r.awaitBoot, r.revertUnits,
+		r.revertNetwork, r.undoRun)
+}
+
+func (r *runner) beginUndo(why string) {
+	r.state.Undo = &Undo{Why: why, At: time.Now()}
+	r.keepStage(Reverting)
+}
+
+// tryEach carries out all steps. The first error is the cause that is reported.
+func (r *runner) tryEach(ctx context.Context, steps ...func(context.Context) error) {
+	for _, step := range steps {
+		if err := step(ctx); err != nil && r.state.Undo.Cause == "" {
+			r.state.Undo.Cause = err.Error()
 		}
 	}
-	if r.incomplete != nil && u.Cause == "" {
+}
+
+func (r *runner) endUndo() error {
+	if u := r.state.Undo; r.incomplete != nil && u.Cause == "" {
 		u.Cause = r.incomplete.Error()
 	}
-	return r.setStage(Reverted)
+	return r.finish(Reverted)
 }
 
 // revertPackages brings packages back to their versions and removes new ones.
@@ -177,7 +191,7 @@ func (r *runner) revertFiles(ctx context.Context) error {
 			wanted[f.Path] = true
 		}
 	}
-	archive, err := os.Open(r.store.path(r.job.ID, "saved.tar"))
+	archive, err := os.Open(r.store.find(r.job.ID, "saved.tar"))
 	if err != nil {
 		return joinErrors(append(errs, describe("read the saved files", err)))
 	}
@@ -262,6 +276,7 @@ func (r *runner) findUnrestored(ctx context.Context) error {
 		}
 	}
 	left = append(left, r.unknownUnrestored()...)
+	left = append(left, r.unrestoredState(ctx)...)
 	r.state.Undo.LeftCount, r.state.Undo.Left = len(left), left[:min(len(left), maxUnrestored)]
 	return nil
 }

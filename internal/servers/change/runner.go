@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/adamant-sh/adamant/internal/clock"
@@ -13,6 +15,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/reach"
 )
 
 // maxFiles bounds the changed files in a state, which is sent over the network. The
@@ -34,14 +37,19 @@ type runner struct {
 }
 
 // Run carries out a change and returns when it has finished: confirmed, or reverted.
-// Only the process that Start starts calls it.
+// Only the process that Start starts calls it. If that process was killed and is started
+// again, Run takes the change back, unless that cannot have been meant.
 //
 // The state on disk names a stage before it begins. If this process is killed, the
 // stage shows how far it came, and Revert can take back what was done.
 func (s Store) Run(ctx context.Context, id, cache string) error {
+	changeLock, err := lockWhile(ctx, s.path(id, "lock"), func() bool { return true })
+	if err != nil {
+		return err
+	}
+	defer durable.Unlock(changeLock)
 	r := &runner{store: s, cache: cache}
-	var err error
-	if r.state, err = s.State(id); err != nil {
+	if r.state, err = s.readState(id); err != nil || r.state.Finished() {
 		return err
 	}
 	if r.job, err = s.job(id); err != nil {
@@ -56,20 +64,72 @@ func (s Store) Run(ctx context.Context, id, cache string) error {
 		return r.refuse(err)
 	}
 	defer durable.Unlock(lock)
-	// Nothing is changed before everything that the undo needs is on the disk.
+	if r.state.Stage != Saving || exists(s.find(id, "saving")) {
+		return r.recover(ctx)
+	}
+	if err := s.writeBytes(id, "saving", nil); err != nil {
+		return r.refuse(err)
+	}
+	if err := r.installBootUnit(); err != nil {
+		return r.refuse(describe("prepare for a restart of the server", err))
+	}
+	// Nothing is changed before everything that the undo needs is stored.
 	before, err := r.save(ctx)
 	if err != nil {
 		return r.refuse(err)
 	}
 	if err := r.setStage(Changing); err != nil {
-		return err
+		return r.refuse(err)
 	}
 	r.apply(ctx)
-	if err := r.setStage(Checking); err != nil {
-		return err
-	}
+	r.keepStage(Checking)
 	r.compare(ctx, before)
 	return r.awaitConfirmation(ctx)
+}
+
+// recover ends a change whose process was killed, or whose server was restarted. A
+// change that asked for a confirmation is taken back, because nobody can give it to the
+// process that has ended.
+func (r *runner) recover(ctx context.Context) error {
+	why := fmt.Sprintf("its process was killed while it was %s", r.state.Stage)
+	if r.state.Boot != reach.BootID() {
+		why = fmt.Sprintf("the server was restarted while it was %s", r.state.Stage)
+	}
+	switch {
+	case r.state.Stage == Saving:
+		return r.refuse(errors.New(why))
+	case r.state.Stage == Unconfirmed && r.store.isConfirmed(r.job.ID):
+		return r.finish(Confirmed)
+	case r.job.Confirm == 0 && r.state.Undo == nil:
+		r.fail(errors.New(why))
+		return r.finish(Interrupted)
+	}
+	if u := r.state.Undo; u != nil {
+		why = u.Why
+	} else {
+		r.fail(errors.New(why))
+	}
+	rebooted := r.state.Undo != nil && r.state.Undo.Rebooted
+	if r.state.Stage != Unconfirmed && r.state.Count == 0 {
+		r.state.Stage = Interrupted // so that loadChanges compares with the saved files
+	}
+	if err := r.loadChanges(ctx); err != nil {
+		return err
+	}
+	return r.revertUnattended(ctx, why, rebooted)
+}
+
+// revertUnattended takes a change back without a caller who waits for it, and waits for
+// one who logs in.
+func (r *runner) revertUnattended(ctx context.Context, why string, rebooted bool) error {
+	awaitShutdown(ctx)
+	r.beginUndo(why)
+	r.state.Undo.Rebooted = rebooted
+	r.tryEach(ctx, r.endLeftovers, r.cancelShutdown)
+	r.revertAll(ctx)
+	r.verifyLogin(ctx)
+	r.tryEach(ctx, r.findUnrestored)
+	return r.endUndo()
 }
 
 // setStage records that a stage begins.
@@ -78,11 +138,56 @@ func (r *runner) setStage(stage Stage) error {
 	return r.store.write(r.state)
 }
 
+// keepStage records that a stage begins, and continues if that fails: once something has
+// changed, a change must be completed or reverted, whatever can be stored.
+func (r *runner) keepStage(stage Stage) {
+	if err := r.setStage(stage); err != nil {
+		fmt.Fprintln(os.Stderr, "record the stage", stage+":", err)
+	}
+}
+
+// shutdownTimeout bounds the wait for the end of a server that is shutting down.
+const shutdownTimeout = 5 * time.Minute
+
+// awaitShutdown waits for the end of a server that is shutting down: the change is taken
+// back after the restart, because nothing can be restored meanwhile.
+func awaitShutdown(ctx context.Context) {
+	for began := time.Now(); reach.IsStopping(ctx) && time.Since(began) < shutdownTimeout; {
+		if clock.Sleep(ctx, time.Second) != nil {
+			return
+		}
+	}
+}
+
+// ExitOnShutdown makes this process end if it gets a signal to do so while the server is
+// shutting down, and ignore it otherwise: systemd waits for the end of each process.
+func ExitOnShutdown() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			if reach.IsStopping(context.Background()) {
+				os.Exit(1)
+			}
+		}
+	}()
+}
+
+// finish records the last stage of a change that is not taken back.
+func (r *runner) finish(stage Stage) error {
+	r.removeBootUnit()
+	r.store.releaseReserve(r.job.ID)
+	return r.setStage(stage)
+}
+
 // refuse ends a job before it has changed anything.
 func (r *runner) refuse(why error) error {
 	r.fail(why)
 	r.state.Ended = time.Now()
-	return errors.Join(why, r.setStage(Refused))
+	if err := r.finish(Refused); err != nil {
+		return errors.Join(why, err)
+	}
+	return nil
 }
 
 // fail marks the change as failed. The first cause counts, because later ones follow
@@ -169,23 +274,21 @@ func (r *runner) awaitConfirmation(ctx context.Context) error {
 		confirmed = Unchanged
 	}
 	if r.job.Confirm == 0 {
-		return r.setStage(confirmed)
+		return r.finish(confirmed)
 	}
-	if err := r.setStage(Unconfirmed); err != nil {
-		return err
-	}
+	r.keepStage(Unconfirmed)
 	// The confirmation is a file that is polled. The caller and this process share
 	// nothing else: the connection that started the change may be gone.
 	deadline := time.Now().Add(r.job.Confirm)
 	for time.Now().Before(deadline) {
 		if r.store.isConfirmed(r.job.ID) {
-			return r.setStage(confirmed)
+			return r.finish(confirmed)
 		}
 		if err := clock.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return r.revert(ctx, fmt.Sprintf("nobody confirmed it over a new connection within %v", r.job.Confirm))
+	return r.revertUnattended(ctx, fmt.Sprintf("nobody confirmed it over a new connection within %v", r.job.Confirm), false)
 }
 
 // describe adds an operation to an error, and drops the one that package os adds: the

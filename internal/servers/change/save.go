@@ -12,10 +12,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adamant-sh/adamant/internal/fs/durable"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
 	"github.com/adamant-sh/adamant/internal/servers/facts"
+	"github.com/adamant-sh/adamant/internal/servers/reach"
 )
 
 // maxSaved bounds the content of saved files, in bytes.
@@ -46,7 +46,7 @@ func (r *runner) save(ctx context.Context) (observation, error) {
 	slices.SortFunc(paths, tree.ComparePaths)
 	paths = slices.Compact(paths)
 	var unknown []tree.Unknown
-	err = durable.Write(r.store.path(r.job.ID, "saved.tar"), 0o600, func(w io.Writer) error {
+	err = r.store.writeFile(r.job.ID, "saved.tar", func(w io.Writer) error {
 		archive := tar.NewWriter(w)
 		if unknown, err = r.root.AppendPaths(ctx, archive, "", paths, maxSaved); err != nil {
 			return err
@@ -59,6 +59,7 @@ func (r *runner) save(ctx context.Context) (observation, error) {
 	if len(unknown) > 0 {
 		return before, fmt.Errorf("save %s: %w", unknown[0].Path, unknown[0].Err)
 	}
+	r.store.reserve(r.job.ID)
 	return before, nil
 }
 
@@ -69,22 +70,30 @@ func isBelow(p string, dirs []string) bool {
 
 // savedFacts is the state of the server before a change, apart from its files.
 type savedFacts struct {
-	Saved   []string     `json:"saved"` // the paths below which files were saved
-	Facts   []facts.Fact `json:"facts"`
-	Network network      `json:"network"`
+	Saved []string     `json:"saved"` // the paths below which files were saved
+	Facts []facts.Fact `json:"facts"`
+	Reach reach.State  `json:"reach"`
 }
 
 func (r *runner) saveFacts(ctx context.Context, list []facts.Fact) error {
-	text, err := json.Marshal(savedFacts{r.saved, list, readNetwork(ctx)})
+	state, err := reach.Read(ctx, r.root)
+	if err != nil {
+		// It would not be restored, and a person must know that.
+		r.state.Unknowns = append(r.state.Unknowns, facts.Unknown{Path: "network and units", Reason: err.Error(), Section: unrestorable})
+	}
+	text, err := json.Marshal(savedFacts{r.saved, list, state})
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(r.store.path(r.job.ID, "before"), text, 0o600)
+	return r.store.writeBytes(r.job.ID, "before", text)
 }
+
+// unrestorable is the section of an unknown for a state that an undo cannot restore.
+const unrestorable facts.Section = "undo"
 
 func (r *runner) loadFacts() (savedFacts, error) {
 	var m savedFacts
-	text, err := os.ReadFile(r.store.path(r.job.ID, "before"))
+	text, err := os.ReadFile(r.store.find(r.job.ID, "before"))
 	if err == nil {
 		err = json.Unmarshal(text, &m)
 	}
@@ -101,7 +110,7 @@ func (r *runner) saveChanges() error {
 	if r.state.Count == len(r.state.Files) {
 		return nil
 	}
-	return durable.Write(r.store.path(r.job.ID, "files"), 0o600, func(w io.Writer) error {
+	return r.store.writeFile(r.job.ID, "files", func(w io.Writer) error {
 		return json.NewEncoder(w).Encode(r.files)
 	})
 }
@@ -123,7 +132,7 @@ func (r *runner) loadChanges(ctx context.Context) error {
 	if r.files = r.state.Files; len(r.files) == r.state.Count {
 		return nil
 	}
-	text, err := os.ReadFile(r.store.path(r.job.ID, "files"))
+	text, err := os.ReadFile(r.store.find(r.job.ID, "files"))
 	if err == nil {
 		err = json.Unmarshal(text, &r.files)
 	}
@@ -148,7 +157,7 @@ func (r *runner) rescan(ctx context.Context, before []facts.Fact) error {
 	}
 	r.state.Facts = compare.FactChanges(before, now.facts)
 	had := map[string]tree.Kind{}
-	archive, err := os.Open(r.store.path(r.job.ID, "saved.tar"))
+	archive, err := os.Open(r.store.find(r.job.ID, "saved.tar"))
 	if err != nil {
 		return describe("read the saved files", err)
 	}

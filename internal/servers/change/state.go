@@ -21,6 +21,7 @@ const (
 	Checking    Stage = "checking"
 	Unconfirmed Stage = "unconfirmed" // done; reverted unless it is confirmed in time
 	Reverting   Stage = "reverting"
+	Verifying   Stage = "verifying" // taken back; a login from outside is awaited
 
 	Refused     Stage = "refused"     // nothing was done
 	Unchanged   Stage = "unchanged"   // done, and nothing is different
@@ -43,6 +44,15 @@ type State struct {
 	Count    int                  `json:"count"`           // all changed files
 	Unknowns []facts.Unknown      `json:"unknowns,omitempty"`
 	Undo     *Undo                `json:"undo,omitempty"` // set if it was taken back
+	Visit    Visit                `json:"visit"`
+	Boot     string               `json:"boot,omitempty"`    // in which the change was made
+	BootDir  bool                 `json:"bootDir,omitempty"` // the directory of the boot unit's link is new
+}
+
+// A Visit is the connection by which a change was requested.
+type Visit struct {
+	Client string `json:"client,omitempty"` // address
+	Server string `json:"server,omitempty"` // address and port
 }
 
 // An Undo is the result of taking a change back.
@@ -54,7 +64,17 @@ type Undo struct {
 	Left      []string  `json:"left,omitempty"`      // the first paths and facts that are not restored
 	LeftCount int       `json:"leftCount,omitempty"` // number of all that are not
 	Cause     string    `json:"cause,omitempty"`     // why not everything is restored
+	Ended     int       `json:"ended,omitempty"`     // processes that the change left running and that were ended
+	Login     string    `json:"login,omitempty"`     // of the login after it: see the constants, empty if it was not awaited
+	Rebooted  bool      `json:"rebooted,omitempty"`  // the server was restarted because nobody could log in
 }
+
+// The results of waiting for a login after a change was taken back.
+const (
+	LoginSeen    = "seen"     // a new connection came
+	LoginAnswers = "answers"  // none came, but sshd answers on the server itself
+	LoginFailed  = "no login" // sshd does not answer
+)
 
 // Brief returns the state without its lists. It is sent while a change is not
 // finished: a server that waits for its confirmation must not spend that time sending

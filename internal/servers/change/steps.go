@@ -27,7 +27,7 @@ func (r *runner) copyFiles(ctx context.Context, _ *tailBuffer) error {
 // runCommands runs the command and the script of the job.
 func (r *runner) runCommands(ctx context.Context, out *tailBuffer) error {
 	if r.job.Run != "" {
-		if err := runProgram(ctx, out, "sh", "-c", r.job.Run); err != nil {
+		if err := runMarked(ctx, out, r.job.ID, "sh", "-c", r.job.Run); err != nil {
 			return withCause(programError("the command", err), out.String())
 		}
 	}
@@ -42,7 +42,7 @@ func (r *runner) runCommands(ctx context.Context, out *tailBuffer) error {
 	if !bytes.HasPrefix(r.job.Script, []byte("#!")) {
 		name, args = "sh", []string{path}
 	}
-	if err := runProgram(ctx, out, name, args...); err != nil {
+	if err := runMarked(ctx, out, r.job.ID, name, args...); err != nil {
 		return withCause(programError("the script", err), out.String())
 	}
 	return nil

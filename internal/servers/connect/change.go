@@ -48,7 +48,7 @@ func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see 
 		return c.state, err
 	}
 	c.state.ID = j.ID
-	return c.follow(ctx, j.Confirm+revertSlack, change.State.Finished, func() error {
+	return c.follow(ctx, j.Confirm+changeSlack(j), change.State.Finished, func() error {
 		switch {
 		case !c.begun:
 			return begin() // the request may have been lost; the server starts a job only once
@@ -57,6 +57,34 @@ func Change(ctx context.Context, h inventory.Host, o Options, j change.Job, see 
 		}
 		return c.call(ctx, []string{"change", "follow", j.ID}, nil)
 	})
+}
+
+// changeSlack is revertSlack with the time in which a server that cannot be reached
+// restarts itself, if it may.
+func changeSlack(j change.Job) time.Duration {
+	if j.ConfirmReboot {
+		return revertSlack + 10*time.Minute
+	}
+	return revertSlack
+}
+
+// Follow returns the end of a change that was begun earlier, and waits for it. It confirms
+// a change that waits for that. A state without a stage means that the server does not
+// have the change.
+func Follow(ctx context.Context, h inventory.Host, o Options, id string) (change.State, error) {
+	ctx, cancel := o.limit(ctx, maxRevert+2*o.patience())
+	defer cancel()
+	c := changeClient{host: h, options: o}
+	ask := func() error {
+		if c.state.Stage == change.Unconfirmed {
+			return c.call(ctx, []string{"change", "confirm", id}, nil)
+		}
+		return c.call(ctx, []string{"change", "follow", id}, nil)
+	}
+	if err := ask(); err != nil || c.state.Stage == "" {
+		return c.state, err
+	}
+	return c.follow(ctx, revertSlack, change.State.Finished, ask)
 }
 
 // Revert makes a server take a change back, and returns when that has finished.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/adamant-sh/adamant/internal/fs/scan"
 	"github.com/adamant-sh/adamant/internal/fs/tree"
@@ -46,6 +47,19 @@ const digestVersion = 1
 
 // Identity identifies a node itself, without the content of a directory.
 func (n Node) Identity() string { return string(n.appendOwn(nil)) }
+
+// Attributes returns the mode, owner and group in an Identity.
+func Attributes(identity string) (mode uint32, owner, group string, err error) {
+	// The name of a kind may have several words, and the mode comes before the first
+	// quotation mark.
+	before, _, _ := strings.Cut(identity, `"`)
+	kind := strings.TrimSpace(before)
+	at := strings.LastIndexByte(kind, ' ') + 1
+	if _, err = fmt.Sscanf(identity[at:], "%o %q %q", &mode, &owner, &group); err != nil {
+		err = fmt.Errorf("no mode and owner in %.80q: %w", identity, err)
+	}
+	return mode, owner, group, err
+}
 
 func (n Node) appendOwn(b []byte) []byte {
 	b = append(append(b, n.Kind...), ' ')

@@ -92,7 +92,7 @@ func stateOf(kind, load, active, sub string) string {
 
 // transient matches the units of a login, a connection, one run of a program, or a disk
 // by its UUID. No two servers have the same.
-var transient = regexp.MustCompile(`^(user|user-runtime-dir)@|^run-|^session-|^dbus-:|\\x2duuid|@\d+-|^init\.scope|^cockpit-wsinstance`)
+var transient = regexp.MustCompile(`^(user|user-runtime-dir)@|^run-|^session-|^dbus-:|\\x2duuid|@\d+-|^init\.scope|^cockpit-wsinstance|^adamant-change-`)
 
 // onDemand are services that D-Bus starts on a request, and that end when idle.
 var onDemand = []string{

@@ -49,6 +49,27 @@ func (r *Record) failures() int {
 	return n
 }
 
+// Continuing returns the results of servers whose changes go on without this run.
+func (r *Record) Continuing() (list []Result) {
+	for _, res := range r.Results {
+		if res.Cause == continues {
+			list = append(list, res)
+		}
+	}
+	return list
+}
+
+// Unfinished returns the changes, by server, whose end the run does not know.
+func (r *Record) Unfinished() map[string]string {
+	ids := map[string]string{}
+	for _, res := range r.Results {
+		if res.Change.ID != "" && res.Outcome == Unreachable {
+			ids[res.Server] = res.Change.ID
+		}
+	}
+	return ids
+}
+
 // Worst returns the most severe outcome of the servers that did not succeed, empty if
 // all did.
 func (r *Record) Worst() Outcome {

@@ -19,6 +19,9 @@ type Group interface {
 	// error means that its end is unknown. A state without a stage means that nothing
 	// began.
 	Change(ctx context.Context, i int, job change.Job) (change.State, error)
+	// Follow returns the end of a change that an earlier run began, and waits for it. A
+	// state without a stage means that the server does not have the change.
+	Follow(ctx context.Context, i int, id string) (change.State, error)
 	// Revert makes a server take a change back.
 	Revert(ctx context.Context, i int, id, why string) (change.State, error)
 	// Compare compares servers.
@@ -37,6 +40,8 @@ type Options struct {
 	MaxFailures Share // of all servers; if more fail, the run ends after the wave
 	Parallel    int   // servers of a wave that are changed at the same time
 	Revert      bool  // take half changed servers back
+	// Earlier are the changes, by server, that the run that is resumed began.
+	Earlier map[string]string
 	// OnResult is called with each result, by several goroutines.
 	OnResult func(Result)
 }
@@ -58,15 +63,21 @@ func Run(ctx context.Context, f Group, job change.Job, o Options, r *Record, sav
 			break
 		}
 		if err := runWave(ctx, f, job, o, r, wave, save); err != nil {
+			r.markNotBegun()
 			return err
 		}
 	}
+	r.markNotBegun()
+	return summarize(ctx, f, job, r)
+}
+
+// markNotBegun sets the outcome of servers whose turn did not come.
+func (r *Record) markNotBegun() {
 	for i := range r.Results {
 		if r.Results[i].Outcome == "" {
 			r.Results[i].Outcome = NotBegun
 		}
 	}
-	return summarize(ctx, f, job, r)
 }
 
 // runWave changes the servers of one wave in parallel and verifies them.
@@ -87,13 +98,17 @@ func runWave(ctx context.Context, f Group, job change.Job, o Options, r *Record,
 			if err != nil {
 				return
 			}
-			res := changeServer(ctx, f, i, mine, o)
+			res := changeOrFollow(ctx, f, i, mine, o, r.Results[i].Server)
 			mu.Lock()
 			defer mu.Unlock()
 			res.Server, res.Wave = r.Results[i].Server, r.Results[i].Wave
+			if ctx.Err() != nil && !res.Change.Finished() {
+				res.Outcome, res.Failed, res.Cause = Unreachable, true, continues
+				res.Change.ID = mine.ID
+			}
 			r.Results[i] = res
 			errs = append(errs, save())
-			if o.OnResult != nil {
+			if o.OnResult != nil && res.Cause != continues {
 				o.OnResult(res)
 			}
 		})
@@ -125,6 +140,23 @@ func (r *Record) recordStart(i int, id string, save func() error) error {
 func jobFor(job change.Job, r *Record, i int) change.Job {
 	job.ID = fmt.Sprintf("%s-%d", r.ID, i+1)
 	return job
+}
+
+// continues is the cause of a result that is not known because the run was ended.
+const continues = "the run was ended; the server continues by itself, and --resume asks for the result"
+
+// changeOrFollow changes a server. If an earlier run began a change there, it first asks
+// for the end of that one, because the server may still be changing, or have succeeded.
+func changeOrFollow(ctx context.Context, f Group, i int, job change.Job, o Options, server string) Result {
+	id := o.Earlier[server]
+	if id == "" {
+		return changeServer(ctx, f, i, job, o)
+	}
+	st, err := f.Follow(ctx, i, id)
+	if res := resultOf(st, err); err != nil || st.Stage != "" && res.Succeeded() {
+		return res
+	}
+	return changeServer(ctx, f, i, job, o)
 }
 
 func changeServer(ctx context.Context, f Group, i int, job change.Job, o Options) Result {

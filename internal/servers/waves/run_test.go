@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/adamant-sh/adamant/internal/servers/change"
 	"github.com/adamant-sh/adamant/internal/servers/compare"
@@ -18,7 +21,8 @@ import (
 type fakeGroup struct {
 	mu    sync.Mutex
 	begun []int
-	ends  []change.State // by server; a server without a stage is not reached
+	early map[string]change.State // ends of earlier changes, by id
+	ends  []change.State          // by server; a server without a stage is not reached
 	look  Inspection
 }
 
@@ -31,6 +35,14 @@ func (s *fakeGroup) Change(_ context.Context, i int, job change.Job) (change.Sta
 	}
 	st := s.ends[i]
 	st.ID = job.ID
+	return st, nil
+}
+
+func (s *fakeGroup) Follow(_ context.Context, _ int, id string) (change.State, error) {
+	st, ok := s.early[id]
+	if !ok {
+		return change.State{}, errors.New("no route to host")
+	}
 	return st, nil
 }
 
@@ -264,5 +276,32 @@ func TestWhatBeginsIsWrittenDownBefore(t *testing.T) {
 	f, r = &startGroup{fakeGroup{ends: []change.State{fine}}, t, nil}, record(1)
 	if err := Run(t.Context(), f, change.Job{}, Options{}, r, func() error { return full }); !errors.Is(err, full) || len(f.begun) > 0 {
 		t.Errorf("got %v, begun %v", err, f.begun)
+	}
+}
+
+// A resumed run asks servers for the end of an earlier change before it changes them
+// again: one that succeeded is not changed twice, and one that is not reached not at all.
+func TestResumeAsksFirst(t *testing.T) {
+	f := &fakeGroup{ends: []change.State{fine, fine, fine, fine}, early: map[string]change.State{
+		"done": fine, "reverted": reverted, "never begun": {},
+	}}
+	r := record(len(f.ends))
+	o := Options{
+		Batches: Batches{{Percent: 100}}, MaxFailures: Share{Count: 4},
+		Earlier: map[string]string{"s0": "done", "s1": "reverted", "s2": "never begun", "s3": "lost"},
+	}
+	if err := Run(t.Context(), f, change.Job{}, o, r, saved); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(f.begun)
+	if diff := cmp.Diff(f.begun, []int{1, 2}); diff != "" {
+		t.Error(diff)
+	}
+	var got []Outcome
+	for _, res := range r.Results {
+		got = append(got, res.Outcome)
+	}
+	if diff := cmp.Diff(got, []Outcome{Changed, Changed, Changed, Unreachable}); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -56,10 +56,10 @@ for file in /etc/shadow /etc/gshadow; do
 	fi
 done
 say texts
-run find /etc /usr/lib/os-release /usr/lib/systemd/system /usr/local/lib/systemd/system /lib/systemd/system /usr/share/crypto-policies /usr/lib/sysctl.d /usr/local/lib/sysctl.d /lib/sysctl.d $runtime /var/spool/cron /var/lib/dpkg /lib/apk/db /usr/lib/apk/db /var/lib/ucf \
+run find /etc /usr/lib/os-release /usr/lib/systemd/system /usr/local/lib/systemd/system /lib/systemd/system /usr/share/crypto-policies /usr/lib/sysctl.d /usr/local/lib/sysctl.d /lib/sysctl.d $runtime /var/spool/cron /var/lib/dpkg /var/lib/alternatives /lib/apk/db /usr/lib/apk/db /var/lib/ucf \
 	\( -path "$odd" -o -path /etc/ssl/private -o -path /etc/letsencrypt -o -path '/etc/ssh/ssh_host_*' -o -path /etc/machine-id \) -prune -o \
 	-type f \( -perm -004 -o -path '/etc/sudoers*' -o -path '/etc/cron*' -o -path '/etc/ssh/sshd_config*' -o -path '/var/spool/cron/*' \) \
-	\( ! -path '/var/lib/dpkg/*' -o -path /var/lib/dpkg/status -o -path '/var/lib/dpkg/status.d/*' -o -path '/var/lib/dpkg/info/*.list' -o -path '/var/lib/dpkg/info/*.md5sums' \) \
+	\( ! -path '/var/lib/dpkg/*' -o -path /var/lib/dpkg/status -o -path /var/lib/dpkg/diversions -o -path /var/lib/dpkg/statoverride -o -path '/var/lib/dpkg/alternatives/*' -o -path '/var/lib/dpkg/status.d/*' -o -path '/var/lib/dpkg/info/*.list' -o -path '/var/lib/dpkg/info/*.md5sums' \) \
 	-exec sh -c 'n=$1; shift; for file; do printf "\n%s file %s\n" "$n" "$file"; cat "$file"; done' sh "$n" {} +
 
 say mounts

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,6 +53,7 @@ var kinds = []Kind{
 var kindOf = map[facts.Section]Kind{
 	facts.System: Platform, facts.Package: ByPackage, facts.User: ByAccount, facts.Group: ByAccount, facts.Sudoers: ByAccount,
 	facts.Service: BySetting, facts.Running: BySetting, facts.Timer: BySetting, facts.Unit: ByDropIn, facts.SysctlFile: BySetting, facts.Cron: BySetting, facts.SSH: BySetting, facts.TLS: BySetting, facts.Sysctl: BySetting, facts.Mount: BySetting, facts.Module: BySetting, facts.Listener: BySetting,
+	facts.Diversion: BySetting, facts.StatOverride: BySetting, facts.Alternative: BySetting,
 }
 
 // explain groups differences by cause. Each difference has one cause.
@@ -127,6 +129,13 @@ func causeKey(d Difference) string {
 	switch d.Section {
 	case facts.Service, facts.Running, facts.Timer:
 		return "unit " + d.Key + who
+	case facts.Diversion:
+		// A package that diverts files of others is the cause, if it differs itself.
+		for _, v := range slices.Sorted(maps.Values(d.Values)) {
+			if pkg, is := strings.CutPrefix(v, "by "); is {
+				return string(facts.Package) + " " + pkg
+			}
+		}
 	case facts.Unit:
 		unit, _, _ := strings.Cut(d.Key, ": ")
 		return "unit " + unit + who

@@ -44,6 +44,41 @@ func TestSettingIsOneCause(t *testing.T) {
 	}
 }
 
+// A diversion is one cause with both files, and with the record of dpkg. If a package
+// diverts, its cause is the package.
+func TestDiversionIsOneCause(t *testing.T) {
+	status := disk.Debian("c")["/var/lib/dpkg/status"]
+	for name, tc := range map[string]struct {
+		change disk.Files
+		want   []string
+	}{
+		"local": {
+			disk.Files{"/var/lib/dpkg/diversions": "/usr/bin/web\n/usr/bin/web.distrib\n:\n", "/usr/bin/web": "#!/bin/sh\n", "/usr/bin/web.distrib": "program 1"},
+			[]string{"setting: diversion /usr/bin/web to /usr/bin/web.distrib: none on most; local on web-3: [/usr/bin/web /usr/bin/web.distrib /var/lib/dpkg/diversions]"},
+		},
+		"by a package": {
+			disk.Files{
+				"/var/lib/dpkg/diversions": "/usr/bin/web\n/usr/bin/web.real\nwrap\n", "/usr/bin/web": "#!/bin/sh\n", "/usr/bin/web.real": "program 1",
+				"/var/lib/dpkg/status":         status + "\nPackage: wrap\nStatus: install ok installed\nVersion: 3\n",
+				"/var/lib/dpkg/info/wrap.list": "/usr/bin/web\n",
+			},
+			[]string{
+				"package: package wrap: none on most; 3 on web-3 / diversion: none on most; by wrap on web-3: [/usr/bin/web /usr/bin/web.real /var/lib/dpkg/diversions]",
+				"derived: 2 files made from others, on web-3: [/var/lib/dpkg/info/wrap.list /var/lib/dpkg/status]",
+			},
+		},
+	} {
+		c := compare(t, disk.Debian("a"), disk.Debian("b"), disk.Debian("c").With(tc.change))
+		var got []string
+		for _, cause := range c.Causes {
+			got = append(got, fmt.Sprintf("%s: %s: %v", cause.Kind, cause.Title, cause.Files))
+		}
+		if diff := cmp.Diff(got, tc.want); diff != "" {
+			t.Errorf("%s: got, want:\n%s", name, diff)
+		}
+	}
+}
+
 func openssl(least string) string {
 	return "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nMinProtocol = " + least + "\n"
 }

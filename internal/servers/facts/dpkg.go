@@ -72,17 +72,25 @@ func (o *Owners) addDpkg(from files) {
 	if err != nil {
 		return
 	}
+	diverted := diversions(from)
 	for _, e := range entries {
 		name, kind := strings.TrimSuffix(path.Base(e.Path), path.Ext(e.Path)), path.Ext(e.Path)
+		plain, _, _ := strings.Cut(name, ":")
+		at := func(file string) string {
+			if d, is := diverted[usrMerged(file)]; is && d.by != plain {
+				return d.to
+			}
+			return usrMerged(file)
+		}
 		switch kind {
 		case ".list":
 			for _, file := range lines(from, e.Path) {
-				o.byPath[usrMerged(file)] = name
+				o.byPath[at(file)] = name
 			}
 		case ".md5sums":
 			for _, line := range lines(from, e.Path) {
 				if sum, file, ok := strings.Cut(line, "  "); ok {
-					o.sums[usrMerged("/"+file)] = sum
+					o.sums[at("/"+file)] = sum
 				}
 			}
 		}

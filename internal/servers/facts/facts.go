@@ -25,6 +25,11 @@ type Section string
 const (
 	System  Section = "system"  // release, kernel, architecture
 	Package Section = "package" // name -> version
+	// Diversion, StatOverride and Alternative are choices about the files of packages.
+	Diversion    Section = "diversion"    // "file to other file" -> package, or local
+	StatOverride Section = "statoverride" // file -> owner, group, mode
+	Alternative  Section = "alternative"  // name -> file that was chosen by hand
+
 	Service Section = "service" // unit -> enabled
 	Running Section = "running" // unit -> its state
 	Timer   Section = "timer"   // unit -> when
@@ -44,7 +49,7 @@ const (
 )
 
 // sections are all sections in that order.
-var sections = []Section{System, Package, Service, Running, Timer, Unit, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, SysctlFile, Mount, Module, Listener}
+var sections = []Section{System, Package, Diversion, StatOverride, Alternative, Service, Running, Timer, Unit, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, SysctlFile, Mount, Module, Listener}
 
 // CompareKeys orders facts by section, in the order in which a reader wants them, and by
 // key.
@@ -125,7 +130,7 @@ func (f *collector) ask(ctx context.Context, from files, m machine) (wait func()
 func (f *collector) read(ctx context.Context, from files, m machine) {
 	f.add([]Fact{{System, "architecture", m.arch}}, nil)
 	for _, read := range []func(files) []Fact{
-		systemFacts, packageFacts, serviceFacts, timerFacts, unitFacts, userFacts, groupFacts, cronFacts, sysctlFileFacts,
+		systemFacts, packageFacts, adminFacts, serviceFacts, timerFacts, unitFacts, userFacts, groupFacts, cronFacts, sysctlFileFacts,
 	} {
 		if ctx.Err() != nil {
 			return

@@ -56,7 +56,8 @@ type Contents interface {
 // path.Match or, with a slash at the end, directories with everything below them.
 var factFiles = []string{
 	"/etc/", "/usr/lib/os-release", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/var/spool/cron/",
-	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/", "/var/lib/dpkg/info/*.list", "/var/lib/dpkg/info/*.md5sums",
+	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/", "/var/lib/dpkg/info/*.list", "/var/lib/dpkg/diversions", "/var/lib/dpkg/statoverride",
+	"/var/lib/dpkg/alternatives/", "/var/lib/alternatives/", "/var/lib/dpkg/info/*.md5sums",
 	"/lib/apk/db/installed", "/usr/lib/apk/db/installed", "/var/lib/ucf/",
 	"/usr/local/lib/systemd/system/", "/usr/share/crypto-policies/", "/run/systemd/system/", "/run/systemd/system.control/", "/run/sysctl.d/",
 	"/usr/lib/sysctl.d/", "/usr/local/lib/sysctl.d/", "/lib/sysctl.d/",

@@ -17,6 +17,8 @@ func IsAccountFile(p string) bool { return slices.Contains(accountFiles, p) }
 func IsReadFrom(fact, file string) bool {
 	section, key, _ := strings.Cut(fact, " ")
 	switch Section(section) {
+	case Diversion, StatOverride, Alternative:
+		return isAdminFile(Section(section), key, file)
 	case User, Group:
 		return IsAccountFile(file)
 	case Sudoers:

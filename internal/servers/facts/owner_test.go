@@ -32,9 +32,11 @@ mkdir -p %%{buildroot}/opt/tiny %%{buildroot}/etc
 echo hello >%%{buildroot}/opt/tiny/hello
 echo a=b >%%{buildroot}/etc/tiny.conf
 ln -s hello %%{buildroot}/opt/tiny/link
+echo built >%%{buildroot}/opt/ghost
 %%files
 /opt/tiny
 %%config /etc/tiny.conf
+%%ghost /opt/ghost
 `
 
 // buildRPM builds a package whose files have digests of a kind: 1 is MD5, 8 is
@@ -89,10 +91,11 @@ func TestRPM(t *testing.T) {
 			o := &Owners{map[string]string{}, map[string]string{}}
 			must(t, inRoot(dir)(t.Context(), rpmQuery("/var/lib/rpm", rpmFiles), o.addRPM))
 			must(t, os.WriteFile(filepath.Join(dir, "etc/tiny.conf"), []byte("a=c\n"), 0o644))
+			must(t, os.WriteFile(filepath.Join(dir, "opt/ghost"), []byte("written later\n"), 0o644))
 			a := &agent{root: root, owners: o}
-			got, err := a.ownersOf(t.Context(), []string{"/opt/tiny", "/opt/tiny/hello", "/opt/tiny/link", "/etc/tiny.conf", "/etc/else"}, true)
+			got, err := a.ownersOf(t.Context(), []string{"/opt/tiny", "/opt/tiny/hello", "/opt/tiny/link", "/etc/tiny.conf", "/opt/ghost", "/etc/else"}, true)
 			must(t, err)
-			want := []Owner{{Package: "tiny"}, {Package: "tiny"}, {Package: "tiny"}, {Package: "tiny", Edited: true}, {}}
+			want := []Owner{{Package: "tiny"}, {Package: "tiny"}, {Package: "tiny"}, {Package: "tiny", Edited: true}, {Package: "tiny"}, {}}
 			if diff := cmp.Diff(got, want); diff != "" {
 				t.Error(diff)
 			}

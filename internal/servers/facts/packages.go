@@ -119,10 +119,12 @@ func readOwners(ctx context.Context, from files, run runFunc) (*Owners, error) {
 	o.addDpkg(from)
 	o.addUcf(lines(from, "/var/lib/ucf/registry"), lines(from, "/var/lib/ucf/hashfile"))
 	o.addApk(lines(from, apkDatabase))
+	var err error
 	if dir := rpmDatabase(from); run != nil && dir != "" {
-		return o, run(ctx, rpmQuery(dir, rpmFiles), o.addRPM)
+		err = run(ctx, rpmQuery(dir, rpmFiles), o.addRPM)
 	}
-	return o, nil
+	o.addAlternatives(from)
+	return o, err
 }
 
 // usrMerged returns a path as it is on a system whose /bin and /lib are links into

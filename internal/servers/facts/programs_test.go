@@ -43,7 +43,7 @@ func orElse(text, other string) string {
 func TestProgramsReadTheSameFiles(t *testing.T) {
 	srv := sshd.Open(t, "systemd", "dbus", "cron", "logrotate").Start("rules", sshd.Options{Systemd: true})
 	for name, test := range map[string]func(*testing.T, *sshd.Server, files){
-		"sudo": testSudo, "cron": testCron, "run-parts": testRunParts, "units": testUnits, "sysctl": testSysctl,
+		"sudo": testSudo, "cron": testCron, "run-parts": testRunParts, "units": testUnits, "sysctl": testSysctl, "dpkg": testDpkg,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, srv, rootFiles{disk.Open(t, srv.Root)}) })
 	}
@@ -307,5 +307,37 @@ func testSysctl(t *testing.T, srv *sshd.Server, from files) {
 	maps.DeleteFunc(program, func(name, _ string) bool { return own[name] == "" && !strings.HasPrefix(name, "net.ipv4.tcp") })
 	if diff := cmp.Diff(own, program); diff != "" {
 		t.Errorf("facts, sysctl --system:\n%s", diff)
+	}
+}
+
+// testDpkg has dpkg and update-alternatives treat files of packages differently.
+func testDpkg(t *testing.T, srv *sshd.Server, from files) {
+	srv.Exec("sh", "-euc", `dpkg-divert --local --rename --add /usr/bin/tac
+echo other >/usr/bin/tac
+dpkg-divert --package dash --rename --add /usr/bin/comm
+dpkg-statoverride --update --add root daemon 4750 /usr/bin/wc
+update-alternatives --quiet --set pager /bin/more`)
+	facts := adminFacts(from)
+	for _, want := range []Fact{
+		{Diversion, "/usr/bin/tac to /usr/bin/tac.distrib", "local"}, {Diversion, "/usr/bin/comm to /usr/bin/comm.distrib", "by dash"},
+		{StatOverride, "/usr/bin/wc", "root daemon 4750"}, {Alternative, "pager", "/bin/more"},
+	} {
+		if !slices.Contains(facts, want) {
+			t.Errorf("%s is not %s: %q", want.Name(), want.Value, facts)
+		}
+	}
+	o, err := readOwners(t.Context(), from, nil)
+	must(t, err)
+	for file, want := range map[string]string{
+		"/usr/bin/tac": "", "/usr/bin/tac.distrib": "coreutils", "/usr/bin/comm": "", "/usr/bin/comm.distrib": "coreutils", "/usr/bin/sh": "dash",
+		"/usr/bin/pager": "util-linux", "/etc/alternatives/pager": "util-linux", "/etc/alternatives/pager.1.gz": "util-linux", "/usr/bin/wc": "coreutils",
+	} {
+		pkg, sum := o.Of(file)
+		if pkg != want {
+			t.Errorf("%s is of package %q, want %q", file, pkg, want)
+		}
+		if want == "coreutils" && sum != strings.Fields(srv.Exec("md5sum", file))[0] {
+			t.Errorf("%s has another digest than its package: %s", file, sum)
+		}
 	}
 }

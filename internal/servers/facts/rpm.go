@@ -10,6 +10,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/fs/tree"
@@ -19,8 +20,12 @@ import (
 // with an equal sign is repeated for all elements of an array.
 const (
 	rpmPackages = `%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n`
-	rpmFiles    = `[%{=NAME}\t%{FILEDIGESTS}\t%{FILENAMES}\n]`
+	rpmFiles    = `[%{=NAME}\t%{FILEDIGESTS}\t%{FILEFLAGS}\t%{FILENAMES}\n]`
 )
+
+// rpmGhost is the flag of a file that a package owns but does not contain, such as a log.
+// The digest is that of a file on the machine that built the package.
+const rpmGhost = 1 << 6
 
 // rpmQuery returns the command that prints each package in a format. It names the
 // directory of the database, because Debian's rpm would create another one in the home
@@ -175,19 +180,19 @@ func parseRPMVersions(name string, versions []string) []InstalledPackage {
 	return plain
 }
 
-// addRPM parses the output of rpmFiles: a package, a digest, and a file. Directories
-// and links have no digest.
+// addRPM parses the output of rpmFiles: a package, a digest, flags, and a file.
+// Directories and links have no digest.
 func (o *Owners) addRPM(r io.Reader) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
-		f := strings.SplitN(s.Text(), "\t", 3)
-		if len(f) < 3 || !path.IsAbs(f[2]) {
+		f := strings.SplitN(s.Text(), "\t", 4)
+		if len(f) < 4 || !path.IsAbs(f[3]) {
 			continue // part of a name with a line break
 		}
-		file := usrMerged(f[2])
+		file := usrMerged(f[3])
 		o.byPath[file] = f[0]
-		if hashOf(f[1]) != nil {
+		if flags, err := strconv.ParseUint(f[2], 10, 32); err == nil && flags&rpmGhost == 0 && hashOf(f[1]) != nil {
 			o.sums[file] = f[1]
 		}
 	}

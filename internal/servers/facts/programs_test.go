@@ -43,7 +43,7 @@ func orElse(text, other string) string {
 func TestProgramsReadTheSameFiles(t *testing.T) {
 	srv := sshd.Open(t, "systemd", "dbus", "cron", "logrotate").Start("rules", sshd.Options{Systemd: true})
 	for name, test := range map[string]func(*testing.T, *sshd.Server, files){
-		"sudo": testSudo, "cron": testCron, "run-parts": testRunParts, "units": testUnits, "sysctl": testSysctl, "dpkg": testDpkg,
+		"sudo": testSudo, "cron": testCron, "run-parts": testRunParts, "units": testUnits, "sysctl": testSysctl, "dpkg": testDpkg, "sshd": testSSHD,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, srv, rootFiles{disk.Open(t, srv.Root)}) })
 	}
@@ -338,6 +338,50 @@ update-alternatives --quiet --set pager /bin/more`)
 		}
 		if want == "coreutils" && sum != strings.Fields(srv.Exec("md5sum", file))[0] {
 			t.Errorf("%s has another digest than its package: %s", file, sum)
+		}
+	}
+}
+
+// testSSHD sets each keyword twice, once more below a Match, and asks sshd.
+func testSSHD(t *testing.T, srv *sshd.Server, from files) {
+	twice := map[string][2]string{
+		"AcceptEnv": {"A", "B"}, "AddressFamily": {"inet", "any"}, "AllowUsers": {"ops", "root"}, "AllowGroups": {"g", "h"}, "DenyUsers": {"a", "b"}, "DenyGroups": {"a", "b"},
+		"AuthenticationMethods": {"publickey", "password"}, "AuthorizedKeysFile": {"a", "b"}, "Banner": {"/a", "/b"}, "Ciphers": {"aes128-ctr", "aes256-ctr"},
+		"ClientAliveInterval": {"1", "2"}, "FingerprintHash": {"md5", "sha256"}, "ForceCommand": {"a", "b"}, "GatewayPorts": {"yes", "no"}, "IPQoS": {"af21 cs1", "cs2 cs3"},
+		"LogLevel": {"INFO", "DEBUG"}, "LogVerbose": {"a.c:*:*", "b.c:*:*"}, "LoginGraceTime": {"1", "2"}, "MaxAuthTries": {"1", "2"}, "MaxStartups": {"1:2:3", "4:5:6"},
+		"PerSourceMaxStartups": {"1", "2"}, "PerSourceNetBlockSize": {"1:2", "3:4"}, "PermitListen": {"*:1", "*:2"}, "PermitOpen": {"a:1", "b:2"}, "PermitTTY": {"no", "yes"},
+		"PermitRootLogin": {"no", "yes"}, "PermitUserEnvironment": {"A", "B"}, "Port": {"22", "2222"}, "SetEnv": {"A=1", "B=2"}, "StreamLocalBindMask": {"0177", "0277"},
+		"SyslogFacility": {"AUTH", "USER"}, "VersionAddendum": {"a", "b"}, "X11DisplayOffset": {"1", "2"}, "X11Forwarding": {"no", "yes"},
+	}
+	text := ""
+	for i := range 2 {
+		for _, keyword := range slices.Sorted(maps.Keys(twice)) {
+			text += keyword + " " + twice[keyword][i] + "\n"
+		}
+	}
+	const match = "Match User ops"
+	text += match + "\nPermitTTY yes\nPermitTTY no\nStreamLocalBindMask 0077\nStreamLocalBindMask 0377\nIPQoS cs4 cs4\nIPQoS cs5 cs5\nAllowUsers c\n"
+	srv.Exec("sh", "-euc", "rm /etc/ssh/sshd_config.d/*\n"+made{path: sshConfig}.script("Include /etc/ssh/sshd_config.d/*.conf\nInclude none.conf\n")+
+		made{path: "/etc/ssh/sshd_config.d/a.conf"}.script(text)+made{path: "/etc/ssh/sshd_config.d/b.conf.off"}.script("UseDNS yes\n"))
+	facts, unknowns := sshFacts(from)
+	own := values(facts, SSH)
+	if len(unknowns) > 0 || own["UseDNS"] != "" {
+		t.Errorf("unknown: %v, UseDNS %q", unknowns, own["UseDNS"])
+	}
+	for _, user := range []string{"admin", "ops"} {
+		program := map[string]string{}
+		for line := range strings.Lines(srv.Exec("sshd", "-T", "-C", "user="+user+",host=h,addr=192.0.2.1")) {
+			keyword, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+			program[keyword] = strings.TrimSpace(program[keyword] + " " + value)
+		}
+		for keyword := range twice {
+			value, isSet := own[match+": "+keyword]
+			if user != "ops" || !isSet {
+				value = own[keyword]
+			}
+			if got := program[strings.ToLower(keyword)]; !strings.EqualFold(got, value) {
+				t.Errorf("for %s sshd has %s %s, the fact is %q", user, keyword, got, value)
+			}
 		}
 	}
 }

@@ -63,6 +63,24 @@ Match all
 	}
 }
 
+// Of some keywords the last value wins in old releases. If the release is not known, both
+// are shown.
+func TestSSHSettingsOfReleases(t *testing.T) {
+	for version, want := range map[string]string{
+		"1:9.2p1-2+deb12u10": "2 2 2", "1:9.5p1-1": "2 1 2", "1:10.1p1-1": "1 1 2", "": "1 | 2 1 | 2 2",
+	} {
+		root := disk.Files{
+			"/etc/ssh/sshd_config": "MaxStartups 1\nMaxStartups 2\nPerSourceMaxStartups 1\nPerSourceMaxStartups 2\nStreamLocalBindMask 1\nStreamLocalBindMask 2\n",
+			"/var/lib/dpkg/status": "Package: openssh-server\nStatus: install ok installed\nVersion: " + version + "\n",
+		}.Root(t)
+		facts, _ := sshFacts(rootFiles{root})
+		got := values(facts, SSH)
+		if got := got["MaxStartups"] + " " + got["PerSourceMaxStartups"] + " " + got["StreamLocalBindMask"]; got != want {
+			t.Errorf("release %s: got %q, want %q", version, got, want)
+		}
+	}
+}
+
 // A file that includes itself ends, and the unread part is reported.
 func TestEndlessIncludes(t *testing.T) {
 	d := disk.Files{

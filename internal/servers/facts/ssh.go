@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,10 +13,11 @@ const (
 )
 
 // sshFacts returns the settings of sshd_config(5) that are in force. The first value of
-// a keyword wins, except for keywords whose lines add up. Settings below a Match are
+// a keyword wins, except for keywords whose lines add up, and for some in old releases.
+// Settings below a Match are
 // separate facts. A keyword that is not set has the default of the sshd, and is no fact.
 func sshFacts(from files) ([]Fact, []Unknown) {
-	s := sshSettings{config{from: from, base: sshDir}, map[string]string{}}
+	s := sshSettings{config{from: from, base: sshDir}, map[string]string{}, sshRelease(from)}
 	s.file(sshConfig, "", 0)
 	var facts []Fact
 	for _, key := range slices.Sorted(maps.Keys(s.values)) {
@@ -26,7 +28,25 @@ func sshFacts(from files) ([]Fact, []Unknown) {
 
 type sshSettings struct {
 	config
-	values map[string]string
+	values  map[string]string
+	release int // 902 for OpenSSH 9.2, 0 if it is not known
+}
+
+// sshRelease returns the release of the package of sshd. That of rpm is not known,
+// because its database is no text.
+func sshRelease(from files) int {
+	packages := append(dpkgPackages(from), apkPackages(lines(from, apkDatabase))...)
+	for _, p := range packages {
+		version := p.Version
+		if _, rest, hasEpoch := strings.Cut(version, ":"); hasEpoch {
+			version = rest
+		}
+		var major, minor int
+		if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n == 2 && p.Name == "openssh-server" {
+			return 100*major + minor
+		}
+	}
+	return 0
 }
 
 // file reads a file under a condition, which may be empty. A Match in the file ends
@@ -62,8 +82,20 @@ func (s *sshSettings) set(key, keyword, value string) {
 		s.values[key] = value
 	case slices.Contains(sshLists, keyword):
 		s.values[key] = was + " " + value
+	case s.release < sshFirst[keyword] && (s.release > 0 || sshFirst[keyword] == never):
+		s.values[key] = value
+	case s.release < sshFirst[keyword] && was != value:
+		s.values[key] = was + " | " + value // which one counts is not known
 	}
 }
+
+// sshFirst are the keywords of which the last value wins, with the release from which on
+// it is the first (the history of servconf.c).
+var sshFirst = map[string]int{
+	"FingerprintHash": never, "IPQoS": 1003, "MaxStartups": 1001, "PerSourceMaxStartups": 905, "PerSourceNetBlockSize": 1001, "StreamLocalBindMask": never,
+}
+
+const never = 1 << 30
 
 // sshWords splits a line into its keyword, as the manual writes it, and its
 // arguments, which may be quoted.

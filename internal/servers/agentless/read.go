@@ -39,7 +39,7 @@ func Read(ctx context.Context, r Runner, sudo bool) (*facts.Offline, error) {
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		args := append([]string{"sh", "-c", surveyScript, "sh", nonce}, facts.UnreadDirs()...)
+		args := append([]string{"sh", "-c", strings.ReplaceAll(surveyScript, "@runtime@", strings.Join(facts.RuntimeDirs(), " ")), "sh", nonce}, facts.UnreadDirs()...)
 		err := r.Run(ctx, ssh.Command{Args: args, Stdout: in, Sudo: sudo})
 		in.CloseWithError(err)
 		ended <- err

@@ -85,7 +85,8 @@ printf 'no line break at the end' >/etc/unfinished.conf
 printf '\n\n' >/etc/breaks.conf
 mkdir -p /var/log/odd /tmp/odd
 echo log >/var/log/odd/log
-mkdir -p /run/systemd/system.control/web.service.d /run/sysctl.d
+mkdir -p /run/systemd/system.control/web.service.d /run/sysctl.d /run/modprobe.d
+echo 'options kvm nested=0' >/run/modprobe.d/kvm.conf
 printf '[Service]\nLimitNOFILE=100\n' >/run/systemd/system.control/web.service.d/local.conf
 echo net.ipv4.ip_forward=1 >/run/sysctl.d/router.conf
 echo vm.swappiness=1 >/etc/sysctl.d/memory.conf
@@ -102,6 +103,7 @@ chmod 755 /etc/cron.daily/script
 // oddFacts are facts from these files.
 var oddFacts = []facts.Fact{
 	{Section: facts.Unit, Key: "web.service: [Service] LimitNOFILE", Value: "100"},
+	{Section: facts.Runtime, Key: "/run/modprobe.d/kvm.conf", Value: "options kvm nested=0"},
 	{Section: facts.SysctlFile, Key: "net.ipv4.ip_forward", Value: "1"}, {Section: facts.SysctlFile, Key: "vm.swappiness", Value: "1"},
 	{Section: facts.Sudoers, Key: "/etc/sudoers.d/eve: eve ALL=(ALL) ALL", Value: "is there"},
 	{Section: facts.Cron, Key: "/var/spool/cron/crontabs/ops: * * * * * x", Value: "is there"}, {Section: facts.Cron, Key: "/etc/cron.daily/script", Value: "daily"},

@@ -5,6 +5,8 @@ package agentless
 // arguments are directories whose files are not digested.
 //
 // The standard error of a command and its exit status are in the section "errors".
+// For @runtime@ stand directories below /run, which are on another file system.
+//
 // File names with a line break are only counted, because the output is one line for
 // each file. Digests come last, because they take the longest.
 const surveyScript = `
@@ -38,7 +40,7 @@ say odd
 run find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o -path "$odd" -prune -exec echo odd \;
 say links
 run find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path "$odd" \) -prune -o -type l -exec stat -c '%N' {} +
-runtime='/run/systemd/system /run/systemd/system.control /run/sysctl.d'
+runtime='@runtime@'
 say runtime
 run find $runtime -path "$odd" -prune -o -exec stat -c '%f %u %g %s %t %T %d %n' {} +
 say links

@@ -53,7 +53,7 @@ var kinds = []Kind{
 var kindOf = map[facts.Section]Kind{
 	facts.System: Platform, facts.Package: ByPackage, facts.User: ByAccount, facts.Group: ByAccount, facts.Sudoers: ByAccount,
 	facts.Service: BySetting, facts.Running: BySetting, facts.Timer: BySetting, facts.Unit: ByDropIn, facts.SysctlFile: BySetting, facts.Cron: BySetting, facts.SSH: BySetting, facts.TLS: BySetting, facts.Sysctl: BySetting, facts.Mount: BySetting, facts.Module: BySetting, facts.Listener: BySetting,
-	facts.Diversion: BySetting, facts.StatOverride: BySetting, facts.Alternative: BySetting,
+	facts.Diversion: BySetting, facts.StatOverride: BySetting, facts.Alternative: BySetting, facts.Runtime: BySetting,
 }
 
 // explain groups differences by cause. Each difference has one cause.

@@ -42,14 +42,16 @@ const (
 	TLS     Section = "tls"     // file: keyword -> arguments
 	Sysctl  Section = "sysctl"  // name -> value
 	// SysctlFile holds the values that the next boot sets.
-	SysctlFile Section = "sysctl.d"  // name -> value
-	Mount      Section = "mount"     // mount point -> type, source, options
-	Module     Section = "module"    // of the kernel
-	Listener   Section = "listening" // protocol and address -> program
+	SysctlFile Section = "sysctl.d" // name -> value
+	// Runtime holds configuration below /run.
+	Runtime  Section = "runtime"   // file -> text
+	Mount    Section = "mount"     // mount point -> type, source, options
+	Module   Section = "module"    // of the kernel
+	Listener Section = "listening" // protocol and address -> program
 )
 
 // sections are all sections in that order.
-var sections = []Section{System, Package, Diversion, StatOverride, Alternative, Service, Running, Timer, Unit, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, SysctlFile, Mount, Module, Listener}
+var sections = []Section{System, Package, Diversion, StatOverride, Alternative, Service, Running, Timer, Unit, User, Group, Sudoers, Cron, SSH, TLS, Sysctl, SysctlFile, Runtime, Mount, Module, Listener}
 
 // CompareKeys orders facts by section, in the order in which a reader wants them, and by
 // key.
@@ -130,7 +132,7 @@ func (f *collector) ask(ctx context.Context, from files, m machine) (wait func()
 func (f *collector) read(ctx context.Context, from files, m machine) {
 	f.add([]Fact{{System, "architecture", m.arch}}, nil)
 	for _, read := range []func(files) []Fact{
-		systemFacts, packageFacts, adminFacts, serviceFacts, timerFacts, unitFacts, userFacts, groupFacts, cronFacts, sysctlFileFacts,
+		systemFacts, packageFacts, adminFacts, serviceFacts, timerFacts, unitFacts, userFacts, groupFacts, cronFacts, sysctlFileFacts, runtimeFacts,
 	} {
 		if ctx.Err() != nil {
 			return

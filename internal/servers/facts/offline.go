@@ -59,7 +59,7 @@ var factFiles = []string{
 	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/", "/var/lib/dpkg/info/*.list", "/var/lib/dpkg/diversions", "/var/lib/dpkg/statoverride",
 	"/var/lib/dpkg/alternatives/", "/var/lib/alternatives/", "/var/lib/dpkg/info/*.md5sums",
 	"/lib/apk/db/installed", "/usr/lib/apk/db/installed", "/var/lib/ucf/",
-	"/usr/local/lib/systemd/system/", "/usr/share/crypto-policies/", "/run/systemd/system/", "/run/systemd/system.control/", "/run/sysctl.d/",
+	"/usr/local/lib/systemd/system/", "/usr/share/crypto-policies/",
 	"/usr/lib/sysctl.d/", "/usr/local/lib/sysctl.d/", "/lib/sysctl.d/",
 }
 
@@ -69,6 +69,9 @@ var factFiles = []string{
 func IsFactFile(p string) bool {
 	if class, is := ExpectedAt(p); is && (class == Identity || class == Key) {
 		return false
+	}
+	if slices.Contains(RuntimeDirs(), path.Dir(p)) || strings.HasPrefix(p, "/run/systemd/system") {
+		return true
 	}
 	return slices.ContainsFunc(factFiles, func(pattern string) bool {
 		if strings.HasSuffix(pattern, "/") {

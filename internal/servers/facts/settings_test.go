@@ -2,6 +2,8 @@ package facts
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -183,6 +185,25 @@ func TestTimers(t *testing.T) {
 	}
 	if diff := cmp.Diff(values(timerFacts(rootFiles{root}), Timer), want); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Configuration below /run is facts, because its files are not compared.
+func TestRuntime(t *testing.T) {
+	dir := disk.Files{
+		"/run/modprobe.d/kvm.conf": "# kept\noptions kvm  nested=0\nblacklist floppy\n", "/run/tmpfiles.d/static-nodes.conf": "made\n",
+		"/run/udev/rules.d/long.rules": strings.Repeat("é", 500) + "\n", "/run/modprobe.d/secret.conf": "options x key=1\n", "/run/other/x": "x\n",
+		"/run/tmpfiles.d/empty.conf": "# nothing\n",
+	}.Write(t)
+	must(t, os.Chmod(filepath.Join(dir, "run/modprobe.d/secret.conf"), 0o600))
+	want := map[string]string{
+		"/run/modprobe.d/kvm.conf":     "options kvm nested=0 | blacklist floppy",
+		"/run/modprobe.d/secret.conf":  "16 bytes that not everybody may read",
+		"/run/tmpfiles.d/empty.conf":   "empty",
+		"/run/udev/rules.d/long.rules": strings.Repeat("é", 100) + " … sha256:8b671e21c36a4d79",
+	}
+	if diff := cmp.Diff(values(runtimeFacts(rootFiles{disk.Open(t, dir)}), Runtime), want); diff != "" {
+		t.Error("got, want:\n", diff)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/adamant-sh/adamant/internal/fs/durable"
@@ -46,9 +47,9 @@ type Options struct {
 	Parallel int // servers that are read at the same time, at least 1
 
 	// Progress is called before servers are read, with their number. It returns a
-	// function that is called after each, by several goroutines, and one for the
-	// end. It may be nil.
-	Progress func(total int) (step, end func())
+	// function that is called with the number of those that were read and the names of
+	// those that are being read, the longest first, and one for the end. It may be nil.
+	Progress func(total int) (set func(done int, running []string), end func())
 }
 
 // LoadPrograms returns the agents that can be sent to servers. This program itself is
@@ -71,24 +72,57 @@ type Group struct {
 // forEach calls f for all hosts, at most Parallel at the same time, and returns the
 // errors in the hosts' order.
 func (g *Group) forEach(hosts []Host, f func(i int, h Host) error) []error {
-	step, end := func() {}, func() {}
+	var p progress
 	if g.Options.Progress != nil {
-		step, end = g.Options.Progress(len(hosts))
+		var end func()
+		p.set, end = g.Options.Progress(len(hosts))
+		defer end()
 	}
-	defer end()
 	errs := make([]error, len(hosts))
-	running := make(chan struct{}, max(g.Options.Parallel, 1))
+	slots := make(chan struct{}, max(g.Options.Parallel, 1))
 	var wg sync.WaitGroup
 	for i, h := range hosts {
-		running <- struct{}{}
+		slots <- struct{}{}
+		p.begin(h.Name)
 		wg.Go(func() {
-			defer func() { <-running }()
+			defer func() { <-slots }()
 			errs[i] = f(i, h)
-			step()
+			p.end(h.Name)
 		})
 	}
 	wg.Wait()
 	return errs
+}
+
+// A progress counts the servers that were read.
+type progress struct {
+	set func(done int, running []string) // nil if nobody wants to know
+
+	mu      sync.Mutex
+	done    int
+	running []string // in the order in which they were begun
+}
+
+func (p *progress) begin(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running = append(p.running, name)
+	p.show()
+}
+
+func (p *progress) end(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	i := slices.Index(p.running, name)
+	p.running = slices.Delete(p.running, i, i+1)
+	p.show()
+}
+
+func (p *progress) show() {
+	if p.set != nil {
+		p.set(p.done, p.running)
+	}
 }
 
 // Compare reads all servers and compares those that were reached. ref may be nil. If

@@ -102,12 +102,24 @@ func (l *Log) Start(text string, total int64, format func(n int64) string) *Prog
 	return p
 }
 
+// maxRunning is the most names that a Counter shows.
+const maxRunning = 3
+
 // Counter returns a function that starts a progress, given its total. It returns
-// functions that add one and that end the progress.
-func (l *Log) Counter(text string) func(total int) (step, end func()) {
-	return func(total int) (step, end func()) {
+// functions that set how much is done and what is running, the longest first, and that
+// end the progress.
+func (l *Log) Counter(text string) func(total int) (set func(done int, running []string), end func()) {
+	return func(total int) (func(int, []string), func()) {
 		p := l.Start(text, int64(total), func(n int64) string { return strconv.FormatInt(n, 10) })
-		return func() { p.Add(1) }, p.End
+		set := func(done int, running []string) {
+			p.Set(int64(done), int64(total))
+			detail := strings.Join(running[:min(len(running), maxRunning)], ", ")
+			if more := len(running) - maxRunning; more > 0 {
+				detail += fmt.Sprintf(" and %d more", more)
+			}
+			p.Expect(time.Time{}, detail)
+		}
+		return set, p.End
 	}
 }
 
@@ -221,7 +233,11 @@ func (p *Progress) draw(width int) string {
 	n := min(p.n, p.total)
 	tail := fmt.Sprintf("%3d%% %s of %s", 100*n/p.total, p.format(n), p.format(p.total))
 	room := width - len(tail) - 1
-	title := shorten(p.text, room)
+	title := p.text
+	if p.detail != "" {
+		title += ": " + p.detail
+	}
+	title = shorten(title, room)
 	bar := min(room-len([]rune(title))-3, maxBar) // without a space and the brackets
 	if bar < 5 {
 		return text.Cut(title+" "+tail, max(width, 1))

@@ -95,6 +95,19 @@ func TestProgressOnTerminal(t *testing.T) {
 	}
 }
 
+// TestCounterNamesTheRunning checks that a counter shows how much is done, and what is
+// running.
+func TestCounterNamesTheRunning(t *testing.T) {
+	tty, written := openTerminal(t, 100)
+	set, end := (&Log{Out: tty}).Counter("reading servers")(50)
+	set(40, []string{"web-7", "web-9", "db-1\x1b", "db-2", "db-3"})
+	time.Sleep(2 * redrawEvery)
+	end()
+	if got := written(); !strings.Contains(got, `reading servers: web-7, web-9, db-1\x1b and 2 more [`) || !strings.Contains(got, "80% 40 of 50") {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestProgressTellsTheTimeLeft checks the line of a step whose end is estimated.
 func TestProgressTellsTheTimeLeft(t *testing.T) {
 	now := time.Now()

@@ -73,6 +73,9 @@ func lockouts() (list []lockout) {
 	add("account", "root directory writable for all", "chmod 777 / /etc /etc/ssh")
 	add("account", "shell not executable", "chmod -x /bin/bash /bin/dash")
 
+	add("account", "no PAM modules", "rm -rf /lib/*/security /usr/sbin/sshd; systemctl restart ssh || true")
+	add("account", "no shell program", "mv /bin/bash /bin/bash.gone; ln -s bash.gone /bin/b; rm /bin/b")
+
 	add("disk", "hidden configuration", "mount -t tmpfs tmpfs /etc/ssh; systemctl restart ssh || true")
 	add("disk", "read-only root", "systemctl stop ssh; mount -o remount,ro /")
 	add("disk", "no device nodes", "rm -f /dev/null /dev/ptmx /dev/urandom; chmod 0 /dev")
@@ -99,7 +102,7 @@ ip neighbour show nud permanent; tc qdisc show dev eth0
 nft list tables | sort | while read -r t; do nft -s list $t; done; for p in iptables ip6tables; do $p-legacy-save 2>/dev/null | sed '/^#/d; s/\[.*\]//' | grep -v ACCEPT | grep -v '^[*C]'; done
 systemctl list-units --all --plain --no-legend --type=service,socket,timer | awk '$3 == "active" && $4 != "exited" {print $1, $3}' | grep -Ev 'adamant|user|session|systemd-(hostnamed|logind|tmpfiles)|dbus|getty'
 systemctl list-unit-files --no-legend | awk '{print $1, $2}' | grep -E 'ssh|nftables|recover'
-find /etc /root /dev -path /dev/pts -prune -o -path /dev/shm -prune -o -path /root/.cache -prune -o -name '*-' -prune -o -printf '%p %y %m %u %l\n' | sort
+find /etc /root /dev /lib/x86_64-linux-gnu/security /usr/sbin /bin/bash -path /dev/pts -prune -o -path /dev/shm -prune -o -path /root/.cache -prune -o -name '*-' -prune -o -printf '%p %y %m %u %l\n' | sort
 cat /etc/passwd /etc/shadow /etc/pam.d/sshd /etc/ssh/sshd_config
 stat -c '%n %a %u' / /bin/bash /bin/dash; ls -d /run/sshd; ls /run/nologin 2>&1; hostname
 awk '{print $5, $6}' /proc/self/mountinfo | grep -v '^/run/\(user\|cred\)' | sort

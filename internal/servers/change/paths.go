@@ -38,6 +38,12 @@ func (r *runner) choosePaths(scan *facts.Scan) error {
 			return fmt.Errorf("save %s: %w", f.Path, err)
 		}
 	}
+	for _, p := range loginPaths(r.root) {
+		// One on another file system is not restored, and no reason to refuse a change.
+		if r.checkScanned(p, scan) == nil {
+			r.login = append(r.login, p)
+		}
+	}
 	slices.SortFunc(r.saved, tree.ComparePaths)
 	r.saved = slices.Compact(r.saved)
 	for _, u := range scan.Summary().Unknowns {

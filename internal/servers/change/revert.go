@@ -167,13 +167,19 @@ func (r *runner) revertPackages(ctx context.Context) error {
 	return nil
 }
 
+// mayRestore reports whether an undo restores a file. A login's programs belong to
+// packages, which an undo on demand brings back whole or not at all.
+func (r *runner) mayRestore(p string) bool {
+	return isBelow(p, r.saved) || r.unattended && isBelow(p, r.login)
+}
+
 // revertFiles restores the files that were saved and removes new ones. It goes through
 // the changes backwards, so that a new directory is empty when it is removed.
 func (r *runner) revertFiles(ctx context.Context) error {
 	wanted := map[string]bool{}
 	var errs []error
 	for _, f := range slices.Backward(r.files) {
-		if !isBelow(f.Path, r.saved) || r.editedSince.covers(f.Path) {
+		if !r.mayRestore(f.Path) || r.editedSince.covers(f.Path) {
 			continue
 		}
 		// A directory cannot be replaced by a file, nor a file by a directory, so a

@@ -34,6 +34,8 @@ type runner struct {
 	incomplete  error                // why some changed files are not known
 	editedSince pathSet              // paths in files that were edited after the change
 	saved       []string             // paths, without symbolic links, below which files were saved
+	login       []string             // files that are saved for logins, see loginPaths
+	unattended  bool                 // nobody asked to take the change back, so that logins may be impossible
 }
 
 // Run carries out a change and returns when it has finished: confirmed, or reverted.
@@ -123,6 +125,7 @@ func (r *runner) recover(ctx context.Context) error {
 // one who logs in.
 func (r *runner) revertUnattended(ctx context.Context, why string, rebooted bool) error {
 	awaitShutdown(ctx)
+	r.unattended = true
 	r.beginUndo(why)
 	r.state.Undo.Rebooted = rebooted
 	r.tryEach(ctx, r.endLeftovers, r.cancelShutdown)

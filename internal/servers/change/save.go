@@ -35,7 +35,7 @@ func (r *runner) save(ctx context.Context) (observation, error) {
 		return before, describe("save facts", err)
 	}
 	var paths []string
-	for _, dir := range r.saved {
+	for _, dir := range slices.Concat(r.saved, r.login) {
 		for _, p := range before.scan.Below(dir) {
 			// A socket has no content, and only the process that listens can create it.
 			if e, err := r.root.Lstat(p); err == nil && e.Kind != tree.Socket {
@@ -71,6 +71,7 @@ func isBelow(p string, dirs []string) bool {
 // savedFacts is the state of the server before a change, apart from its files.
 type savedFacts struct {
 	Saved []string     `json:"saved"` // the paths below which files were saved
+	Login []string     `json:"login,omitempty"`
 	Facts []facts.Fact `json:"facts"`
 	Reach reach.State  `json:"reach"`
 }
@@ -81,7 +82,7 @@ func (r *runner) saveFacts(ctx context.Context, list []facts.Fact) error {
 		// It would not be restored, and a person must know that.
 		r.state.Unknowns = append(r.state.Unknowns, facts.Unknown{Path: "network and units", Reason: err.Error(), Section: unrestorable})
 	}
-	text, err := json.Marshal(savedFacts{r.saved, list, state})
+	text, err := json.Marshal(savedFacts{r.saved, r.login, list, state})
 	if err != nil {
 		return err
 	}
@@ -125,6 +126,7 @@ func (r *runner) loadChanges(ctx context.Context) error {
 	if r.saved = m.Saved; r.saved == nil {
 		return errors.New("read the saved files: an older version of this program saved them and has to revert the change")
 	}
+	r.login = m.Login
 	if r.state.Stage == Interrupted && r.state.Count == 0 {
 		r.incomplete = errors.New("the change was interrupted, and only saved files are restored: what else it changed is not known")
 		return r.rescan(ctx, m.Facts)
@@ -173,7 +175,7 @@ func (r *runner) rescan(ctx context.Context, before []facts.Fact) error {
 		had[path.Clean("/"+h.Name)] = kindOf(h)
 	}
 	r.files = nil
-	for _, dir := range r.saved {
+	for _, dir := range slices.Concat(r.saved, r.login) {
 		for _, p := range now.scan.Below(dir) {
 			if _, ok := had[p]; ok {
 				continue

@@ -43,6 +43,7 @@ It exits 4 where it would be 0 and something could not be read or compared.
 Every run is a record that adamant servers history shows.`,
 		Example: `  adamant servers update -i hosts.ini web --package nginx=1.24.0-1 --batch 1,25%,100%
   adamant servers update -i hosts.ini web --copy nginx.conf:/etc/nginx/nginx.conf --run 'nginx -s reload'
+  adamant servers update -i hosts.ini web --package linux-image-amd64 --batch 1 --reboot if-needed
   adamant servers update -i hosts.ini --resume          # what failed of the last run, and only that
   adamant servers update -i hosts.ini --undo 7          # packages and files as they were before run 7`,
 		RunE: func(cmd *cobra.Command, args []string) error { return u.do(cmd, a, args) },
@@ -60,6 +61,8 @@ Every run is a record that adamant servers history shows.`,
 	f.DurationVar(&u.job.Timeout, "timeout", 10*time.Minute, "how long a change of one server may take")
 	f.DurationVar(&u.job.Confirm, "confirm", 30*time.Second, "how long a server waits to be reached again before it reverts; 0 never reverts")
 	f.BoolVar(&u.job.ConfirmReboot, "confirm-reboot", false, "restart a server that nobody can log in to after it has reverted an unconfirmed change")
+	f.StringVar((*string)(&u.job.Reboot), "reboot", "never", "whether a server reboots after its change, before the next wave: never, if-needed or always")
+	f.DurationVar(&u.job.RebootTimeout, "reboot-timeout", 10*time.Minute, "how long a server may take to reboot and to start its units")
 	f.StringVar(&u.spec.OnFailure, "on-failure", "keep", "what becomes of a server that is half changed: keep or undo")
 	f.StringVarP(&u.update.Reason, "reason", "m", "", "why, for the record")
 	f.StringVar(&u.records, "records", "", "directory of the records, also $ADAMANT_RECORDS (default ~/.local/state/adamant/servers)")
@@ -67,6 +70,7 @@ Every run is a record that adamant servers history shows.`,
 	f.StringVar(&u.undo, "undo", "", "take a run back, the last one by default: packages and files that it changed")
 	f.Lookup("resume").NoOptDefVal, f.Lookup("undo").NoOptDefVal = "last", "last"
 	must(cmd.RegisterFlagCompletionFunc("on-failure", choices("keep", "undo")))
+	must(cmd.RegisterFlagCompletionFunc("reboot", choices(servers.RebootModes...)))
 	return cmd
 }
 
@@ -94,6 +98,7 @@ func (u *updateFlags) do(cmd *cobra.Command, a *app, args []string) error {
 		return fieldUsage(err)
 	}
 	up.Options.Parallel = u.reach.Parallel
+	up.Options.OnNote = func(server, text string) { a.progress("%s %s", server, text) }
 	up.Options.OnResult = func(r servers.Result) { a.progress("%s", report.UpdateProgress(r)) }
 	if g.Options, err = u.options(a); err != nil {
 		return err

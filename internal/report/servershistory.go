@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -77,6 +78,9 @@ func (l lineWriter) result(r servers.Result) {
 	l.printf("%s: %s", r.Server, r.Outcome)
 	if r.Cause != "" {
 		l.printf("  %s", oneLine(r.Cause))
+	}
+	if b := r.Reboot; b != nil {
+		l.printf("  reboot at %s: %s", b.Began.Local().Format(time.DateTime), cmp.Or(oneLine(strings.Join(b.Reasons, "; ")), "always"))
 	}
 	for i, f := range r.Change.Facts {
 		if i == maxListed {

@@ -63,6 +63,12 @@ func resultText(r servers.Result) string {
 			s += ", " + text.Count(changed.n, changed.noun)
 		}
 	}
+	if r.Reboot != nil && !r.Reboot.Ended.IsZero() {
+		s += fmt.Sprintf(", rebooted in %v", r.Reboot.Ended.Sub(r.Reboot.Began).Round(time.Second))
+		if r.Reboot.NoUnits != "" {
+			s += "; units were not compared: " + oneLine(r.Reboot.NoUnits)
+		}
+	}
 	if r.Cause != "" {
 		s += "; " + oneLine(r.Cause)
 	}

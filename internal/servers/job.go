@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/adamant-sh/adamant/internal/servers/change"
@@ -35,6 +36,9 @@ type JobSpec struct {
 	Script  string   // a file of this machine
 }
 
+// RebootModes are the values of Job.Reboot.
+var RebootModes = []string{string(change.RebootNever), string(change.RebootIfNeeded), string(change.RebootAlways)}
+
 // IsEmpty reports whether a job would change nothing.
 func (s *JobSpec) IsEmpty() bool {
 	return len(s.Package)+len(s.Copy) == 0 && s.Run == "" && s.Script == ""
@@ -61,6 +65,12 @@ func (s *JobSpec) Load() (Job, error) {
 			return j, err
 		}
 		j.Copies = append(j.Copies, c)
+	}
+	if !slices.Contains(RebootModes, string(s.Reboot)) {
+		return j, &FieldError{"reboot", fmt.Errorf("%q: want %s", s.Reboot, strings.Join(RebootModes, ", "))}
+	}
+	if s.RebootTimeout <= 0 {
+		return j, &FieldError{"reboot-timeout", fmt.Errorf("%v: want more than 0", s.RebootTimeout)}
 	}
 	for _, dir := range s.Save {
 		if err := CheckSaveDir(dir); err != nil {

@@ -165,6 +165,7 @@ func (g *Group) Update(ctx context.Context, records *History, u Update) (Record,
 	if u.Action == ActionResume {
 		u.Options.Earlier = u.Before.Unfinished()
 	}
+	u.Options.Reboots = u.Before.Reboots()
 	targets := updateTargets{g, slices.Concat(g.Hosts, u.Others)}
 	if u.Action == ActionUndo {
 		err = waves.Undo(ctx, targets, u.Before, u.Options, r, entry.Save)
@@ -200,6 +201,10 @@ func (t updateTargets) Follow(ctx context.Context, i int, id string) (change.Sta
 
 func (t updateTargets) Revert(ctx context.Context, i int, id, why string) (change.State, error) {
 	return connect.Revert(ctx, t.hosts[i], t.group.Options.Options, id, why)
+}
+
+func (t updateTargets) Boot(ctx context.Context, i int, reboot string) (change.Boot, error) {
+	return connect.Boot(ctx, t.hosts[i], t.group.Options.Options, reboot)
 }
 
 func (t updateTargets) Compare(ctx context.Context, which []int) (waves.Inspection, error) {

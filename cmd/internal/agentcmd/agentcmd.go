@@ -14,7 +14,7 @@ import (
 
 // Commands returns the commands below "servers" that are run on a server.
 func Commands(in io.Reader, out io.Writer) []*cobra.Command {
-	return []*cobra.Command{newServeCommand(in, out), newChangeCommand(in, out), newPartCommand(in, out)}
+	return []*cobra.Command{newServeCommand(in, out), newChangeCommand(in, out), newPartCommand(in, out), newBootCommand(out)}
 }
 
 func newServeCommand(in io.Reader, out io.Writer) *cobra.Command {
@@ -95,5 +95,24 @@ the secrets. It can also count connections to ports. It changes nothing.`,
 	flags.UintSliceVar(&ports, "port", nil, "a port of which connections are counted; may be repeated")
 	flags.StringArrayVar(&r.Data, "data", nil, "a directory that is data, beside those that are known")
 	flags.StringArrayVar(&r.Exclude, "exclude", nil, "a path that is left out")
+	return cmd
+}
+
+func newBootCommand(out io.Writer) *cobra.Command {
+	var reboot string
+	cmd := &cobra.Command{
+		Use:   "boot",
+		Short: "Describe the boot of this server, or reboot it; what updates run on it",
+		Long: `Boot writes the id of this server's boot, why the server needs a reboot, and which
+units should run after one. With --reboot ID it reboots the server, unless that was
+done since the boot with the id.`,
+		Example: `  adamant servers boot`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return agent.Boot(cmd.Context(), reboot, out)
+		},
+	}
+	cmd.Flags().StringVar(&reboot, "reboot", "", "the id of the boot that ends")
+	cmd.Flags().String("cache", "", "ignored") // connect appends it to every command line
 	return cmd
 }

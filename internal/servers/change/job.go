@@ -23,6 +23,10 @@ type Job struct {
 	// ConfirmReboot permits a restart of the server if nobody can log in after the change
 	// was reverted.
 	ConfirmReboot bool `json:"confirmReboot,omitempty"`
+
+	// Reboot is carried out by the client, after the change was confirmed.
+	Reboot        RebootMode    `json:"reboot,omitempty"`
+	RebootTimeout time.Duration `json:"rebootTimeout,omitempty"` // until the server has started again
 }
 
 // A PackageSpec asks for a package in a version, or in any version if that is empty.

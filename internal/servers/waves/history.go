@@ -234,6 +234,8 @@ func (h *History) recoverRun(path string) error {
 		res := &r.Results[i]
 		switch {
 		case res.Outcome != "":
+		case res.Reboot != nil:
+			res.Outcome, res.Failed, res.Cause = Unreachable, true, "the run was killed during the reboot; whether the server has started again is not known"
 		case res.Change.ID != "": // recordStart stored it, so the change may have begun
 			res.Outcome, res.Failed, res.Cause = Unreachable, true, "the run was killed; what it did there is not known"
 		default:

@@ -27,6 +27,7 @@ type Result struct {
 	Failed  bool         `json:"failed"`
 	Cause   string       `json:"cause,omitempty"` // one sentence
 	Change  change.State `json:"change,omitzero"`
+	Reboot  *Reboot      `json:"reboot,omitempty"` // nil if the server was not rebooted
 }
 
 // Succeeded reports whether a server is in the state that the run was to produce. For

@@ -103,6 +103,17 @@ func (r *Record) Succeeded() []string {
 	return list
 }
 
+// Reboots returns the reboots that began, by server.
+func (r *Record) Reboots() map[string]*Reboot {
+	m := map[string]*Reboot{}
+	for _, res := range r.Results {
+		if res.Reboot != nil {
+			m[res.Server] = res.Reboot
+		}
+	}
+	return m
+}
+
 // touched reports whether the run changed a fact or a file on any server.
 func (r *Record) touched(key string) bool {
 	for _, res := range r.Results {
@@ -135,6 +146,12 @@ func Describe(j change.Job) []string {
 	}
 	if len(j.Script) > 0 {
 		list = append(list, "run a script")
+	}
+	switch j.Reboot {
+	case change.RebootAlways:
+		list = append(list, "reboot")
+	case change.RebootIfNeeded:
+		list = append(list, "reboot if needed")
 	}
 	return list
 }

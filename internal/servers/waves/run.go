@@ -24,6 +24,9 @@ type Group interface {
 	Follow(ctx context.Context, i int, id string) (change.State, error)
 	// Revert makes a server take a change back.
 	Revert(ctx context.Context, i int, id, why string) (change.State, error)
+	// Boot returns a server's boot. With the id of a boot in reboot, the server reboots
+	// unless it did so since that boot; then only the ID of the result counts.
+	Boot(ctx context.Context, i int, reboot string) (change.Boot, error)
 	// Compare compares servers.
 	Compare(ctx context.Context, which []int) (Inspection, error)
 }
@@ -44,6 +47,10 @@ type Options struct {
 	Earlier map[string]string
 	// OnResult is called with each result, by several goroutines.
 	OnResult func(Result)
+	// OnNote is called with the progress on a server, by several goroutines.
+	OnNote func(server, text string)
+	// Reboots are the reboots of the run that is resumed, by server.
+	Reboots map[string]*Reboot
 }
 
 // Run changes servers wave by wave. It fills in the record, which has the names of the
@@ -98,10 +105,20 @@ func runWave(ctx context.Context, f Group, job change.Job, o Options, r *Record,
 			if err != nil {
 				return
 			}
-			res := changeOrFollow(ctx, f, i, mine, o, r.Results[i].Server)
+			name, number := r.Results[i].Server, r.Results[i].Wave
+			res := changeOrFollow(ctx, f, i, mine, o, name, rebooter{
+				group: f, i: i, job: mine, before: o.Reboots[name],
+				save: func(b Reboot) error {
+					mu.Lock()
+					defer mu.Unlock()
+					r.Results[i].Reboot = &b
+					return save()
+				},
+				note: func(text string) { o.note(name, text) },
+			})
 			mu.Lock()
 			defer mu.Unlock()
-			res.Server, res.Wave = r.Results[i].Server, r.Results[i].Wave
+			res.Server, res.Wave = name, number
 			if ctx.Err() != nil && !res.Change.Finished() {
 				res.Outcome, res.Failed, res.Cause = Unreachable, true, continues
 				res.Change.ID = mine.ID
@@ -147,28 +164,39 @@ const continues = "the run was ended; the server continues by itself, and --resu
 
 // changeOrFollow changes a server. If an earlier run began a change there, it first asks
 // for the end of that one, because the server may still be changing, or have succeeded.
-func changeOrFollow(ctx context.Context, f Group, i int, job change.Job, o Options, server string) Result {
+func changeOrFollow(ctx context.Context, f Group, i int, job change.Job, o Options, server string, b rebooter) Result {
 	id := o.Earlier[server]
 	if id == "" {
-		return changeServer(ctx, f, i, job, o)
+		return changeServer(ctx, f, i, job, o, b)
 	}
 	st, err := f.Follow(ctx, i, id)
 	if res := resultOf(st, err); err != nil || st.Stage != "" && res.Succeeded() {
-		return res
+		return b.reboot(ctx, res)
 	}
-	return changeServer(ctx, f, i, job, o)
+	return changeServer(ctx, f, i, job, o, b)
 }
 
-func changeServer(ctx context.Context, f Group, i int, job change.Job, o Options) Result {
+func (o Options) note(server, text string) {
+	if o.OnNote != nil {
+		o.OnNote(server, text)
+	}
+}
+
+func changeServer(ctx context.Context, f Group, i int, job change.Job, o Options, b rebooter) Result {
 	st, err := f.Change(ctx, i, job)
 	st.Files = st.Files[:min(len(st.Files), maxRecorded)]
-	res := resultOf(st, err)
+	res := b.reboot(ctx, resultOf(st, err))
 	if res.Outcome != HalfChanged || !o.Revert || err != nil || st.Stage == change.Reverted {
 		return res
 	}
 	why := "it was half changed"
+	if res.Reboot != nil {
+		why = res.Cause
+	}
 	if reverted, err := f.Revert(ctx, i, job.ID, why); err == nil {
-		return resultOf(reverted, nil)
+		back := resultOf(reverted, nil)
+		back.Reboot = res.Reboot
+		return back
 	} else {
 		res.Cause += "; it could not be taken back: " + err.Error()
 	}

@@ -52,6 +52,10 @@ func (s *fakeGroup) Revert(_ context.Context, i int, id, why string) (change.Sta
 	return st, nil
 }
 
+func (s *fakeGroup) Boot(context.Context, int, string) (change.Boot, error) {
+	return change.Boot{}, errors.New("no boot")
+}
+
 func (s *fakeGroup) Compare(context.Context, []int) (Inspection, error) { return s.look, nil }
 
 var (

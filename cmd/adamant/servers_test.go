@@ -56,7 +56,7 @@ func TestServers(t *testing.T) {
 
 // scriptPackages are the additional packages of the servers of a script. If systemd
 // is one of them, it is the first process.
-var scriptPackages = map[string][]string{"capture.txtar": {"nginx-light"}, "plain.txtar": {"attr"}, "rpm.txtar": {"rpm"}, "shells.txtar": {"attr", "csh", "fish", "tcsh", "zsh"}, "units.txtar": {"systemd", "dbus"}}
+var scriptPackages = map[string][]string{"capture.txtar": {"systemd", "dbus", "nginx-light"}, "plain.txtar": {"attr"}, "rpm.txtar": {"rpm"}, "shells.txtar": {"attr", "csh", "fish", "tcsh", "zsh"}, "units.txtar": {"systemd", "dbus"}}
 
 // makeShells gives the users odd login shells and startup files.
 const makeShells = `usermod -s /bin/tcsh root
@@ -91,6 +91,26 @@ rpmbuild -bb --quiet --define "_topdir /tmp/build" --define "_dbpath /var/lib/rp
 rpm --dbpath /var/lib/rpm -U build/RPMS/noarch/tiny-$1-3.noarch.rpm
 `
 
+// makeApp sets up an application with a password on a loopback address, and nginx in
+// front of it.
+const makeApp = `set -e; useradd -r shop; mkdir -p /opt/shop /etc/shop
+cat >/opt/shop/app.pl <<'END'
+use IO::Socket::INET;
+open(my $c, '<', '/etc/shop/shop.conf') or die "$!";
+my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 8000, Listen => 20, ReuseAddr => 1) or die "$!";
+$SIG{TERM} = sub { exit 0 };
+while (my $k = $s->accept) {
+	while (my $h = <$k>) { last if $h =~ /^\r?\n/ }
+	print $k "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nshop\n";
+	close $k;
+}
+END
+echo db_password=hunter2222 >/etc/shop/shop.conf; chown root:shop /etc/shop/shop.conf; chmod 640 /etc/shop/shop.conf
+printf '[Service]\nUser=shop\nExecStart=/usr/bin/perl /opt/shop/app.pl\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/shop.service
+sed -i 's|^\tlocation / {|\tlocation /api/ { proxy_pass http://127.0.0.1:8000/; }\n&|' /etc/nginx/sites-available/default
+systemctl daemon-reload; systemctl enable -q --now shop; systemctl enable -q nginx; systemctl restart nginx
+`
+
 // A site is servers that should be the same.
 type site struct {
 	lab     *sshd.Lab
@@ -120,6 +140,7 @@ func (s *site) setup(env *testscript.Env) error {
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("SSH_AUTH_SOCK", "")
 	env.Setenv("RPM", makeRPM)
+	env.Setenv("APP", makeApp)
 	for i, srv := range s.servers {
 		env.Setenv(fmt.Sprintf("WEB%d", i+1), srv.Addr)
 	}

@@ -48,6 +48,9 @@ func (c ServerCapture) WriteText(w io.Writer, _ bool) error {
 	for _, s := range c.Services {
 		l.printf("  service %s: %s%s", s.Name, strings.Join(s.Command, " "), ports(s))
 	}
+	for _, k := range p.Links {
+		l.printf("  one pod for %s and %s: %s connects to %s (%s)", k.From, k.To, k.From, k.Over, k.Why)
+	}
 	for _, d := range c.Data {
 		l.printf("  data %s: %d files, %s (%s)", d.Path, d.Entries, text.Bytes(d.Bytes), d.Why)
 	}

@@ -39,7 +39,11 @@ func Part(ctx context.Context, r PartRequest, in io.Reader, out io.Writer) error
 		fmt.Fprintln(out, n)
 		return nil
 	case "plan":
-		p, err := capture.Survey(ctx, root, capture.SurveyOptions{Live: r.Root == "/", Data: r.Data, Exclude: r.Exclude})
+		o := capture.SurveyOptions{Live: r.Root == "/", Data: r.Data, Exclude: r.Exclude}
+		if o.Live {
+			o.Sockets = facts.Sockets()
+		}
+		p, err := capture.Survey(ctx, root, o)
 		if err != nil {
 			return err
 		}

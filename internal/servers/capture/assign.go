@@ -86,30 +86,40 @@ const maxNamed = 20_000
 // named returns the canonical paths that appear in the command, the unit and the
 // configuration of a service.
 func (s *survey) named(v *Service, u *unit) map[string]bool {
-	texts := slices.Clone(v.Command)
-	texts = append(texts, v.WorkingDir)
+	named := map[string]bool{}
+	s.addNamed(named, settingsOf(v, u))
+	for _, file := range s.configFiles(v, u, named) {
+		s.addNamed(named, textLines(s.root, file))
+	}
+	return named
+}
+
+// settingsOf returns the texts of a service in which a path can appear: its command,
+// its variables and settings of its unit.
+func settingsOf(v *Service, u *unit) []string {
+	texts := append(slices.Clone(v.Command), v.WorkingDir)
 	for _, e := range v.Env {
 		texts = append(texts, e.Value)
 	}
 	for _, key := range []string{"ReadWritePaths", "ReadWriteDirectories", "BindPaths", "ReadOnlyPaths"} {
 		texts = append(texts, u.all(key)...)
 	}
-	named := map[string]bool{}
-	s.addNamed(named, texts)
-	// The command often names the configuration file, which in turn names the data.
+	return texts
+}
+
+// configFiles returns the files of a service in /etc: its unit, its usual configuration
+// and the files that its command names, which in turn name the data.
+func (s *survey) configFiles(v *Service, u *unit, named map[string]bool) []string {
 	files := append(slices.Clone(u.files), slices.Sorted(maps.Keys(named))...)
 	for _, dir := range s.configDirs(v) {
 		for e := range s.files.Under(dir) {
 			files = append(files, e.Path)
 		}
 	}
-	for _, file := range files {
+	return slices.DeleteFunc(files, func(file string) bool {
 		e, _ := s.files.Lookup(file)
-		if strings.HasPrefix(file, "/etc/") && e.Kind == tree.Regular && e.Size < maxUnit {
-			s.addNamed(named, textLines(s.root, file))
-		}
-	}
-	return named
+		return !strings.HasPrefix(file, "/etc/") || e.Kind != tree.Regular || e.Size >= maxUnit
+	})
 }
 
 func (s *survey) addNamed(named map[string]bool, texts []string) {

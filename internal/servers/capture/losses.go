@@ -172,7 +172,7 @@ func (s *survey) findServiceLosses() {
 			s.addLoss(v.Unit, "its command seems to have a password, which is in the plan and the manifest", "give it in a file or a variable")
 		}
 		for _, p := range v.Ports {
-			if p.Local {
+			if p.Local && !s.plan.isLinkedTo(v.Name) {
 				s.addLoss(fmt.Sprintf("%s: port %d", v.Unit, p.Number), "it listens on a loopback address, where no other pod reaches it", "let it listen on all addresses, or put both into one pod")
 			}
 		}

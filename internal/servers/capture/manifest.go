@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -23,26 +24,61 @@ type ManifestOptions struct {
 // An object is a Kubernetes object or a part of one.
 type object = map[string]any
 
-// Manifest writes the services as Kubernetes objects: for each a Deployment of one
-// replica, and a Service if it listens for others. Services that read secrets also
-// need the objects of SecretManifest.
+// Manifest writes the services as Kubernetes objects: for each pod a Deployment of one
+// replica, and for each service that listens for others a Service. Services that read
+// secrets also need the objects of SecretManifest.
 func Manifest(p Plan, o ManifestOptions) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# What ran on a server with %s, captured by adamant.\n", oneLine(p.Release))
-	for _, v := range p.Services {
-		objects := []object{deployment(&p, &v, o)}
-		if s := serviceObject(&v); s != nil {
-			objects = append(objects, s)
+	for _, pod := range p.pods() {
+		objects := []object{deployment(&p, pod, o)}
+		for _, v := range pod.services {
+			if s := serviceObject(v); s != nil {
+				objects = append(objects, s)
+			}
 		}
 		for _, obj := range objects {
 			text, err := yaml.Marshal(obj)
 			if err != nil {
-				return nil, fmt.Errorf("write manifest of %s: %w", v.Unit, err)
+				return nil, fmt.Errorf("write manifest of %s: %w", pod.name, err)
 			}
-			fmt.Fprintf(&b, "---\n# %s\n%s", oneLine(v.Unit), text)
+			fmt.Fprintf(&b, "---\n# %s\n%s", oneLine(pod.units()), text)
 		}
 	}
 	return b.Bytes(), nil
+}
+
+// A podOf is the services of one Deployment.
+type podOf struct {
+	name     string
+	services []*Service
+}
+
+// pods returns the pods in the order of their first services.
+func (p *Plan) pods() []podOf {
+	var pods []podOf
+	for i := range p.Services {
+		v := &p.Services[i]
+		name := v.podName()
+		at := slices.IndexFunc(pods, func(o podOf) bool { return o.name == name })
+		if at < 0 {
+			at, pods = len(pods), append(pods, podOf{name: name})
+		}
+		pods[at].services = append(pods[at].services, v)
+	}
+	return pods
+}
+
+// podName returns the name of a service's Deployment. Plans of earlier versions have a
+// Deployment for each service.
+func (v *Service) podName() string { return cmp.Or(v.Pod, v.Name) }
+
+func (p podOf) units() string {
+	var names []string
+	for _, v := range p.services {
+		names = append(names, v.Unit)
+	}
+	return strings.Join(names, ", ")
 }
 
 // oneLine replaces line breaks and all other characters with which text of a
@@ -56,42 +92,87 @@ func oneLine(s string) string {
 	}, s)
 }
 
-func deployment(p *Plan, v *Service, o ManifestOptions) object {
-	labels := object{"app": v.Name}
+func deployment(p *Plan, pod podOf, o ManifestOptions) object {
+	labels := object{"app": pod.name}
 	spec := object{
 		"replicas": 1,
 		"selector": object{"matchLabels": labels},
-		"template": object{"metadata": object{"labels": labels}, "spec": podSpec(p, v, o)},
+		"template": object{"metadata": object{"labels": labels}, "spec": podSpec(p, pod, o)},
 	}
-	if len(v.Data) > 0 { // a rolling update would let two pods write the same data
-		spec["strategy"] = object{"type": "Recreate"}
+	if slices.ContainsFunc(pod.services, func(v *Service) bool { return len(v.Data) > 0 }) {
+		spec["strategy"] = object{"type": "Recreate"} // a rolling update would let two pods write the same data
 	}
-	return object{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": object{"name": v.Name, "labels": labels}, "spec": spec}
+	return object{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": object{"name": pod.name, "labels": labels}, "spec": spec}
 }
 
-func podSpec(p *Plan, v *Service, o ManifestOptions) object {
-	volumes, mounts := volumesOf(p, v, o)
-	c := container(v, o)
+func podSpec(p *Plan, pod podOf, o ManifestOptions) object {
+	var containers, volumes []object
+	var groups []uint32
+	security, usesSignal := object{}, false
+	for _, v := range pod.services {
+		c := container(v, o)
+		own, mounts := volumesOf(v, pod, o)
+		if len(mounts) > 0 {
+			c["volumeMounts"] = mounts
+		}
+		for _, volume := range own {
+			if !slices.ContainsFunc(volumes, func(o object) bool { return o["name"] == volume["name"] }) {
+				volumes = append(volumes, volume)
+			}
+		}
+		containers, groups = append(containers, c), append(groups, v.Groups...)
+		// Files of a Secret belong to root and to this group, of which each container of
+		// the pod is a member.
+		if v.UID != 0 && len(v.Secrets) > 0 && security["fsGroup"] == nil {
+			security["fsGroup"] = v.GID
+		}
+		usesSignal = usesSignal || v.StopSignal != ""
+	}
 	// Service links are variables such as REDIS_PORT, which the program did not
 	// have on the server and may take for its own.
-	pod := object{"containers": []object{c}, "enableServiceLinks": false}
+	spec := object{"containers": containers, "enableServiceLinks": false}
+	if first := socketContainers(pod, o); len(first) > 0 {
+		spec["initContainers"] = first
+	}
 	if len(volumes) > 0 {
-		pod["volumes"], c["volumeMounts"] = volumes, mounts
+		spec["volumes"] = volumes
 	}
-	security := object{}
-	if len(v.Groups) > 0 {
-		security["supplementalGroups"] = v.Groups
-	}
-	if v.UID != 0 && len(v.Secrets) > 0 {
-		security["fsGroup"] = v.GID // files of a Secret belong to root and to this group
+	if slices.Sort(groups); len(groups) > 0 {
+		security["supplementalGroups"] = slices.Compact(groups)
 	}
 	if len(security) > 0 {
-		pod["securityContext"] = security
+		spec["securityContext"] = security
 	}
-	if v.StopSignal != "" {
-		pod["os"] = object{"name": "linux"} // Kubernetes refuses a stopSignal without it
+	if usesSignal {
+		spec["os"] = object{"name": "linux"} // Kubernetes refuses a stopSignal without it
 	}
-	return pod
+	return spec
+}
+
+// socketContainers returns an init container for each directory of sockets. It gives the
+// volume the owner, the mode and the content that the directory has in the image.
+func socketContainers(pod podOf, o ManifestOptions) []object {
+	var list []object
+	for _, dir := range pod.socketDirs() {
+		name := VolumeName(dir)
+		list = append(list, object{
+			"name": labelOf("sockets-" + name), "image": o.Image, "imagePullPolicy": "IfNotPresent",
+			"command":         []string{"/bin/cp", "-a", strings.ReplaceAll(dir, "$(", "$$(") + "/.", "/mnt"},
+			"securityContext": object{"runAsUser": 0},
+			"volumeMounts":    []object{{"name": name, "mountPath": "/mnt"}},
+		})
+	}
+	return list
+}
+
+func (p podOf) socketDirs() []string {
+	var dirs []string
+	for _, v := range p.services {
+		for _, dir := range v.Sockets {
+			dirs = withPath(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 func container(v *Service, o ManifestOptions) object {
@@ -119,6 +200,9 @@ func container(v *Service, o ManifestOptions) object {
 	}
 	var ports []object
 	for _, port := range v.Ports {
+		if port.Local {
+			continue // nothing outside of the pod can connect to it
+		}
 		ports = append(ports, object{"name": portName(port), "containerPort": port.Number, "protocol": strings.ToUpper(port.Protocol)})
 	}
 	if len(ports) > 0 {
@@ -142,10 +226,11 @@ func escaped(words []string, env []Variable) []string {
 	return list
 }
 
-func volumesOf(p *Plan, v *Service, o ManifestOptions) (volumes, mounts []object) {
-	for _, dir := range v.Data {
+// volumesOf returns the volumes of a service and where its container mounts them.
+func volumesOf(v *Service, pod podOf, o ManifestOptions) (volumes, mounts []object) {
+	for _, dir := range slices.Concat(v.Data, v.Sockets) {
 		volume := object{"name": VolumeName(dir), "emptyDir": object{}}
-		if o.DataDir != "" {
+		if o.DataDir != "" && slices.Contains(v.Data, dir) {
 			volume = object{"name": VolumeName(dir), "hostPath": object{"path": path.Join(o.DataDir, VolumeName(dir)), "type": "Directory"}}
 		}
 		volumes = append(volumes, volume)
@@ -154,13 +239,16 @@ func volumesOf(p *Plan, v *Service, o ManifestOptions) (volumes, mounts []object
 	if len(v.Secrets) == 0 {
 		return volumes, mounts
 	}
-	mode := 0o400
+	mode, name := 0o400, "secrets"
 	if v.UID != 0 {
 		mode = 0o440
 	}
-	volumes = append(volumes, object{"name": "secrets", "secret": object{"secretName": SecretName(v), "defaultMode": mode}})
+	if len(pod.services) > 1 {
+		name = SecretName(v)
+	}
+	volumes = append(volumes, object{"name": name, "secret": object{"secretName": SecretName(v), "defaultMode": mode}})
 	for _, file := range v.Secrets {
-		mounts = append(mounts, object{"name": "secrets", "mountPath": file, "subPath": fileKey(file), "readOnly": true})
+		mounts = append(mounts, object{"name": name, "mountPath": file, "subPath": fileKey(file), "readOnly": true})
 	}
 	return volumes, mounts
 }
@@ -182,7 +270,7 @@ func serviceObject(v *Service) object {
 	}
 	return object{
 		"apiVersion": "v1", "kind": "Service", "metadata": object{"name": v.Name},
-		"spec": object{"selector": object{"app": v.Name}, "ports": ports},
+		"spec": object{"selector": object{"app": v.podName()}, "ports": ports},
 	}
 }
 

@@ -25,6 +25,7 @@ type Plan struct {
 	Data     []Data    `json:"data"`
 	Secrets  []Secret  `json:"secrets"`
 	Services []Service `json:"services"`
+	Links    []Link    `json:"links,omitempty"`
 	LeftOut  []LeftOut `json:"leftOut"`
 	Skipped  []Skipped `json:"skipped"` // units that make no sense in a container, by class
 	Losses   []Loss    `json:"losses"`
@@ -96,9 +97,10 @@ type Secret struct {
 	Size int64  `json:"size"`
 }
 
-// A Service is a unit that becomes a Deployment of one container.
+// A Service is a unit that becomes a container of a Deployment.
 type Service struct {
-	Name       string     `json:"name"` // a DNS label
+	Name       string     `json:"name"`          // a DNS label
+	Pod        string     `json:"pod,omitempty"` // name of the Deployment; Name without one
 	Unit       string     `json:"unit"`
 	Package    string     `json:"package,omitempty"`
 	Command    []string   `json:"command"` // in the foreground
@@ -111,6 +113,7 @@ type Service struct {
 	Ports      []Port     `json:"ports,omitempty"`
 	Data       []string   `json:"data,omitempty"`    // paths of Plan.Data that it uses
 	Secrets    []string   `json:"secrets,omitempty"` // paths of Plan.Secrets that it reads
+	Sockets    []string   `json:"sockets,omitempty"` // directories with sockets that it shares with other services of its pod
 	StopSignal string     `json:"stopSignal,omitempty"`
 }
 
@@ -127,6 +130,15 @@ type Port struct {
 	Protocol string `json:"protocol"` // "tcp" or "udp"
 	Number   uint16 `json:"number"`
 	Local    bool   `json:"local,omitempty"` // on a loopback address only
+}
+
+// A Link is one service that connects to another over a loopback address or a unix
+// socket, which both have only within one pod.
+type Link struct {
+	From string `json:"from"` // names of services
+	To   string `json:"to"`
+	Over string `json:"over"` // "127.0.0.1:8000", or the path of a socket
+	Why  string `json:"why"`  // "a connection is open", or the file that names it
 }
 
 // LeftOut is the list of paths that are in no layer for one reason.

@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -13,24 +12,42 @@ import (
 // (TASK_COMM_LEN - 1).
 const maxComm = 15
 
-// portsOf returns the ports that a service listens on: those that its program has
+// portsOf returns the ports that a service listens on: those that its processes have
 // open, or its usual ports if the server is not running.
 func (s *survey) portsOf(v *Service) []Port {
-	var ports []Port
-	for _, f := range s.facts {
-		if f.Section != facts.Listener || !isProgram(f.Value, v.Command) {
-			continue
-		}
-		protocol, address, _ := strings.Cut(f.Key, " ")
-		at, err := netip.ParseAddrPort(address)
-		if err == nil {
-			ports = append(ports, Port{protocol, at.Port(), at.Addr().IsLoopback()})
-		}
+	if d, known := daemonOf(v.Command[0]); known && !s.opts.Live && len(s.opts.Sockets) == 0 {
+		return mergePorts(slices.Clone(d.ports))
 	}
-	if d, known := daemonOf(v.Command[0]); known && !s.opts.Live {
-		ports = slices.Clone(d.ports)
+	var ports []Port
+	for _, socket := range s.socketsOf(v) {
+		if socket.Listens && socket.Protocol != "unix" {
+			ports = append(ports, Port{socket.Protocol, socket.Local.Port(), socket.Local.Addr().IsLoopback()})
+		}
 	}
 	return mergePorts(ports)
+}
+
+// socketsOf returns the sockets of the processes of a service's unit. A service that
+// somebody started by hand has its program's.
+func (s *survey) socketsOf(v *Service) []facts.Socket {
+	var own, byProgram []facts.Socket
+	for _, socket := range s.opts.Sockets {
+		switch {
+		case socket.Unit == v.Unit:
+			own = append(own, socket)
+		case isProgram(socket.Program, v.Command) && !s.isUnitOfOther(socket.Unit):
+			byProgram = append(byProgram, socket)
+		}
+	}
+	if len(own) > 0 {
+		return own
+	}
+	return byProgram
+}
+
+// isUnitOfOther reports whether a unit is captured as a service.
+func (s *survey) isUnitOfOther(unit string) bool {
+	return unit != "" && slices.ContainsFunc(s.plan.Services, func(o Service) bool { return o.Unit == unit })
 }
 
 // isProgram reports whether comm, the kernel's name of a process, is the program

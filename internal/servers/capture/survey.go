@@ -17,6 +17,10 @@ type SurveyOptions struct {
 	Live    bool     // the root is that of the machine that this runs on
 	Data    []string // directories that hold data, in addition to those that are found
 	Exclude []string // paths that are left out with all below them
+
+	// Sockets are those of the running machine. Without them, services have their usual
+	// ports, and only those that are configured to talk over one are in one pod.
+	Sockets []facts.Socket
 }
 
 // Survey decides for every entry of a server whether it is in a layer, data, a
@@ -57,6 +61,7 @@ func Survey(ctx context.Context, root *rootfs.Root, o SurveyOptions) (Plan, erro
 		return Plan{}, fmt.Errorf("survey: %w", err)
 	}
 	s.assignToServices()
+	s.linkServices()
 	s.findLosses()
 	return s.plan, nil
 }

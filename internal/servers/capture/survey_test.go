@@ -134,7 +134,7 @@ func TestServiceOfAUnit(t *testing.T) {
 		t.Fatalf("no service of shop@blue; losses: %v", p.Losses)
 	}
 	want := Service{
-		Name: "shop-blue", Unit: "shop@blue.service", User: "www-data", UID: 33, GID: 33, WorkingDir: "/home/alice/app",
+		Name: "shop-blue", Pod: "shop-blue", Unit: "shop@blue.service", User: "www-data", UID: 33, GID: 33, WorkingDir: "/home/alice/app",
 		Command: []string{"/usr/local/bin/shop", "--name", "blue", "hello  world", "-a", "-b", "--key", "$(API_TOKEN)"},
 		Env: []Variable{
 			{Name: "API_TOKEN", File: "/etc/shop/blue.env"}, {Name: "DEBUG"}, {Name: "GREETING", Value: "hello  world"}, {Name: "OPTIONS", Value: "-a -b"},

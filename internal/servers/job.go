@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path"
@@ -66,10 +67,11 @@ func (s *JobSpec) Load() (Job, error) {
 		}
 		j.Copies = append(j.Copies, c)
 	}
-	if !slices.Contains(RebootModes, string(s.Reboot)) {
+	j.Reboot = cmp.Or(s.Reboot, change.RebootNever)
+	if !slices.Contains(RebootModes, string(j.Reboot)) {
 		return j, &FieldError{"reboot", fmt.Errorf("%q: want %s", s.Reboot, strings.Join(RebootModes, ", "))}
 	}
-	if s.RebootTimeout <= 0 {
+	if j.Reboot != change.RebootNever && s.RebootTimeout <= 0 {
 		return j, &FieldError{"reboot-timeout", fmt.Errorf("%v: want more than 0", s.RebootTimeout)}
 	}
 	for _, dir := range s.Save {

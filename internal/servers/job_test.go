@@ -57,7 +57,7 @@ func TestLoadJob(t *testing.T) {
 	}
 	spec := JobSpec{Job: Job{Run: "true", Save: []string{"/srv"}}, Package: []string{"nginx=1.24"}, Copy: []string{file + ":/etc/a"}, Script: file}
 	want := Job{
-		Run: "true", Save: []string{"/srv"}, Script: []byte("x"),
+		Run: "true", Save: []string{"/srv"}, Script: []byte("x"), Reboot: change.RebootNever,
 		Packages: []change.PackageSpec{{Name: "nginx", Version: "1.24"}}, Copies: []Copy{{Path: "/etc/a", Mode: 0o640, Content: []byte("x")}},
 	}
 	got, err := spec.Load()
@@ -71,6 +71,7 @@ func TestInvalidFields(t *testing.T) {
 	for want, load := range map[string]func() error{
 		`package "-x": want NAME or NAME=VERSION`:        func() error { _, err := (&JobSpec{Package: []string{"-x"}}).Load(); return err },
 		`copy "a": want FILE:PATH with an absolute PATH`: func() error { _, err := (&JobSpec{Copy: []string{"a"}}).Load(); return err },
+		`reboot "no": want never, if-needed, always`:     func() error { _, err := (&JobSpec{Job: Job{Reboot: "no"}}).Load(); return err },
 		`save "/": want an absolute path of a directory`: func() error { _, err := (&JobSpec{Job: Job{Save: []string{"/"}}}).Load(); return err },
 		`on-failure "no": want keep or undo`:             func() error { _, err := UpdateSpec{OnFailure: "no"}.Parse(); return err },
 	} {

@@ -123,7 +123,7 @@ func (inv *Inventory) file(s *source, name string) error {
 		// Without "#!" an executable file is an inventory whose mode is too wide. With it,
 		// a file that is not executable may still be an inventory.
 		info, err := os.Stat(name)
-		if err != nil || info.Mode()&0o111 != 0 || !isINI(name, data) {
+		if err != nil || info.Mode()&0o111 != 0 || !inv.graph.isINI(name, data) {
 			return fail(Origin{File: name}, "save what `ansible-inventory --list --yaml` prints, and give that", "an inventory script, and none are run")
 		}
 	}
@@ -146,7 +146,7 @@ func (g *graph) parse(name string, data []byte, notes *[]Note) error {
 	switch {
 	case !isText:
 		return g.readYAML(name, root, notes)
-	case isINI(name, data) || ext == "" && !looksLikeYAML(data):
+	case g.isINI(name, data) || ext == "" && !looksLikeYAML(data):
 		return g.readINI(name, data)
 	case err == nil:
 		return g.readYAML(name, root, notes) // returns the error
@@ -166,12 +166,15 @@ func looksLikeYAML(data []byte) bool {
 }
 
 // isINI reports whether a file can be read as INI without any fault.
-func isINI(name string, data []byte) bool {
-	g := newGraph()
-	if g.readINI(name, data) != nil || len(g.faults) > 0 {
+func (g *graph) isINI(name string, data []byte) bool {
+	trial := newGraph()
+	for _, known := range g.groupOrder { // sections may add to the groups of other files
+		trial.group(known)
+	}
+	if trial.readINI(name, data) != nil || len(trial.allFaults()) > 0 {
 		return false
 	}
-	for _, host := range g.hosts {
+	for _, host := range trial.hosts {
 		if host.fault != nil {
 			return false
 		}

@@ -2,8 +2,10 @@ package change
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
 	"os/user"
 	"slices"
 	"strconv"
@@ -14,30 +16,73 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/reach"
 )
 
+// findTarget sets the state of the network, units and mounts that an undo restores. One
+// that nobody asked for restores the state before the change, because anything else may
+// keep everybody out. One on demand keeps what has changed since: it takes back only the
+// differences that were there right after the change.
+func (r *runner) findTarget(ctx context.Context) error {
+	m, err := r.loadFacts()
+	if err != nil {
+		return err
+	}
+	if m.Reach.Boot == "" {
+		return errors.New("the network and units before the change are not known: an older version of this program saved them")
+	}
+	if r.unattended {
+		r.target = &m.Reach
+		return nil
+	}
+	text, err := os.ReadFile(r.store.find(r.job.ID, "after"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the change was interrupted, which the undo reports
+	}
+	var after reach.State
+	if err == nil {
+		err = json.Unmarshal(text, &after)
+	}
+	if err != nil {
+		return describe("read the network and units after the change", err)
+	}
+	now, err := reach.Read(ctx, r.root)
+	target := now.Without(m.Reach, after)
+	r.target = &target
+	return err
+}
+
+// saveAfter stores the state of the network, units and mounts after the change.
+func (r *runner) saveAfter(ctx context.Context) error {
+	state, err := reach.Read(ctx, r.root)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	return r.store.writeBytes(r.job.ID, "after", text)
+}
+
 // revertDisks restores mounts and device nodes, and frees the space that was reserved.
 func (r *runner) revertDisks(ctx context.Context) error {
 	r.store.releaseReserve(r.job.ID)
-	m, err := r.loadFacts()
-	if err != nil {
-		return err
+	if r.target == nil {
+		return nil
 	}
-	return m.Reach.RestoreDisks(ctx, r.root)
+	return r.target.RestoreDisks(ctx, r.root)
 }
 
 func (r *runner) revertNetwork(ctx context.Context) error {
-	m, err := r.loadFacts()
-	if err != nil {
-		return err
+	if r.target == nil {
+		return nil
 	}
-	return m.Reach.RestoreNetwork(ctx)
+	return r.target.RestoreNetwork(ctx)
 }
 
 func (r *runner) revertUnits(ctx context.Context) error {
-	m, err := r.loadFacts()
-	if err != nil {
-		return err
+	if r.target == nil {
+		return nil
 	}
-	return m.Reach.RestoreUnits(ctx)
+	return r.target.RestoreUnits(ctx)
 }
 
 // bootTimeout bounds the wait for the end of a boot.
@@ -56,17 +101,16 @@ func (r *runner) awaitBoot(ctx context.Context) error {
 }
 
 // unrestoredState returns the differences of the network, units, mounts and the clock
-// from the state before the change.
+// from the state that the undo restores.
 func (r *runner) unrestoredState(ctx context.Context) []string {
-	m, err := r.loadFacts()
-	if err != nil {
-		return []string{err.Error()}
+	if r.target == nil {
+		return nil
 	}
 	// Units that were just started or stopped change their state for a moment.
 	var left []string
 	for range 5 {
 		now, err := reach.Read(ctx, r.root)
-		if left = m.Reach.Difference(now); err != nil {
+		if left = r.target.Difference(now); err != nil {
 			left = append(left, err.Error())
 		}
 		if len(left) == 0 || ctx.Err() != nil {

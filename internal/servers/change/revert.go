@@ -100,7 +100,7 @@ func (r *runner) revert(ctx context.Context, why string) error {
 }
 
 func (r *runner) revertAll(ctx context.Context) {
-	r.tryEach(ctx, r.revertDisks, r.revertNetwork, r.revertPackages, r.revertFiles, r.revertAttributes, r.awaitBoot, r.revertUnits,
+	r.tryEach(ctx, r.findTarget, r.revertDisks, r.revertNetwork, r.revertPackages, r.revertFiles, r.revertAttributes, r.awaitBoot, r.revertUnits,
 		r.revertNetwork, r.undoRun)
 }
 

@@ -35,6 +35,7 @@ type runner struct {
 	editedSince pathSet              // paths in files that were edited after the change
 	saved       []string             // paths, without symbolic links, below which files were saved
 	login       []string             // files that are saved for logins, see loginPaths
+	target      *reach.State         // see findTarget
 	unattended  bool                 // nobody asked to take the change back, so that logins may be impossible
 }
 
@@ -73,7 +74,9 @@ func (s Store) Run(ctx context.Context, id, cache string) error {
 		return r.refuse(err)
 	}
 	if err := r.installBootUnit(); err != nil {
-		return r.refuse(describe("prepare for a restart of the server", err))
+		// A full or read-only disk is often the reason for a change.
+		reason := "a restart of the server in the middle of the change would not be reverted: " + describe("write the unit", err).Error()
+		r.state.Unknowns = append(r.state.Unknowns, facts.Unknown{Path: bootUnit, Reason: reason, Section: unrestorable})
 	}
 	// Nothing is changed before everything that the undo needs is stored.
 	before, err := r.save(ctx)
@@ -180,6 +183,7 @@ func ExitOnShutdown() {
 func (r *runner) finish(stage Stage) error {
 	r.removeBootUnit()
 	r.store.releaseReserve(r.job.ID)
+	_ = os.Remove(r.store.path(r.job.ID, "program")) // of the boot unit
 	return r.setStage(stage)
 }
 
@@ -259,6 +263,9 @@ func (r *runner) compare(ctx context.Context, before observation) {
 	r.files = knownChanges(r.files, r.state.Unknowns)
 	if err := r.saveChanges(); err != nil {
 		r.fail(describe("save the list of changed files", err))
+	}
+	if err := r.saveAfter(ctx); err != nil {
+		r.state.Unknowns = append(r.state.Unknowns, facts.Unknown{Path: "network and units", Reason: err.Error(), Section: unrestorable})
 	}
 	if err := r.checkPackages(ctx); err != nil {
 		r.fail(err)

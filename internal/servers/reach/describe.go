@@ -11,6 +11,9 @@ import (
 // describe returns an object in words, similar to those of ip(8).
 func (c class) describe(o object, links []link) string {
 	words := []string{c.name}
+	if len(o) < c.header {
+		return c.name
+	}
 	add := func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }
 	switch c.get {
 	case unix.RTM_GETADDR:

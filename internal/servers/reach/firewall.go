@@ -21,7 +21,7 @@ type firewall struct {
 	// of iptables-save(8). nft cannot read back all rules of these.
 	Xtables map[string]string `json:"xtables,omitempty"`
 	// Legacy is the output of iptables-legacy-save and ip6tables-legacy-save without
-	// counters, by "iptables" and "ip6tables".
+	// counters, by "iptables" and "ip6tables". One that could not be read is missing.
 	Legacy map[string]string `json:"legacy,omitempty"`
 }
 
@@ -43,9 +43,12 @@ func readFirewall(ctx context.Context) (firewall, error) {
 				}
 			}
 		}
-		if f.Legacy[program], err = readLegacy(ctx, program); err != nil {
+		text, err := readLegacy(ctx, program)
+		if err != nil {
 			errs = append(errs, err)
+			continue
 		}
+		f.Legacy[program] = text
 	}
 	return f, errors.Join(errs...)
 }
@@ -131,7 +134,8 @@ func (f firewall) restore(ctx context.Context) error {
 		}
 	}
 	for _, program := range xtablesPrograms {
-		if f.Legacy[program] == now.Legacy[program] {
+		before, had := f.Legacy[program]
+		if present, has := now.Legacy[program]; !had || !has || before == present {
 			continue
 		}
 		_, err := runProgram(ctx, legacyScript(f.Legacy[program], now.Legacy[program]), legacyProgram(program, "restore"))
@@ -222,7 +226,8 @@ func (f firewall) difference(now firewall) (left []string) {
 		differ("iptables table", f.Xtables, now.Xtables)
 	}
 	for _, program := range []string{"iptables", "ip6tables"} {
-		if f.Legacy[program] != now.Legacy[program] && rulesOnly(f.Legacy[program]) != rulesOnly(now.Legacy[program]) {
+		_, had := f.Legacy[program]
+		if _, has := now.Legacy[program]; had && has && rulesOnly(f.Legacy[program]) != rulesOnly(now.Legacy[program]) {
 			left = append(left, "rules of "+program)
 		}
 	}

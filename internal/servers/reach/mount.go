@@ -13,7 +13,10 @@ import (
 
 // ignoredMounts are directories whose mounts come and go with containers, logins and
 // services.
-var ignoredMounts = []string{"/proc", "/sys", "/run/user", "/run/credentials", "/run/docker", "/run/netns", "/var/lib/docker", "/var/lib/containers", "/run/containerd"}
+var ignoredMounts = []string{
+	"/proc", "/sys", "/run/user", "/run/credentials", "/run/docker", "/run/netns", "/run/containerd", "/run/k3s", "/run/snapd", "/run/media",
+	"/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/lxd", "/snap", "/media",
+}
 
 func readMounts() ([]mounts.Mount, error) {
 	all, err := mounts.Self()
@@ -35,8 +38,11 @@ func same(a, b mounts.Mount) bool {
 // restoreMounts removes additional mounts, restores the options of others, and mounts
 // again what is missing.
 func restoreMounts(before []mounts.Mount) error {
+	if before == nil {
+		return nil
+	}
 	now, err := readMounts()
-	if err != nil || before == nil {
+	if err != nil {
 		return err
 	}
 	var errs []error
@@ -109,6 +115,9 @@ func mountAgain(m mounts.Mount) error {
 }
 
 func mountDifference(before, now []mounts.Mount) (left []string) {
+	if before == nil || now == nil {
+		return nil
+	}
 	for _, b := range before {
 		m, has := findMount(b, now)
 		if !has && !slices.ContainsFunc(now, func(o mounts.Mount) bool { return o.Point == b.Point && o.Type == b.Type && o.Source == b.Source }) {

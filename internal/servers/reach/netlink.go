@@ -141,6 +141,9 @@ func (o object) attribute(header int, kind uint16) (value []byte) {
 // removed and created again has another one.
 func (c class) moved(o object, index map[uint32]uint32) object {
 	out := slices.Clone(o)
+	if len(out) < c.header {
+		return out // from a file that was edited: the kernel refuses it
+	}
 	move := func(b []byte) {
 		if to, ok := index[binary.NativeEndian.Uint32(b)]; ok {
 			binary.NativeEndian.PutUint32(b, to)

@@ -2,6 +2,7 @@ package reach
 
 import (
 	"errors"
+	"time"
 )
 
 // A network is the links of this network namespace and everything that decides how
@@ -27,6 +28,21 @@ func (n *network) kinds() []struct {
 	}{
 		{qdiscs, &n.Qdiscs}, {addresses, &n.Addresses}, {neighbors, &n.Neighbors}, {rules, &n.Rules}, {routes, &n.Routes},
 	}
+}
+
+// readNetworkAgain reads the network, and tries again if that fails: the kernel interrupts
+// a list that changes while it is read. The network is nil after an error.
+func readNetworkAgain() (*network, error) {
+	var last error
+	for range 5 {
+		n, err := readNetwork()
+		if err == nil {
+			return &n, nil
+		}
+		last = err
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil, last
 }
 
 func readNetwork() (network, error) {

@@ -118,12 +118,18 @@ func readNode(root *rootfs.Root, e tree.Entry) node {
 // readTop returns the root directory. sshd refuses keys if others may write to it.
 func readTop(root *rootfs.Root) (node, error) {
 	e, err := root.Lstat("/")
-	return node{Path: "/", Kind: e.Kind, Mode: e.Mode, UID: e.UID, GID: e.GID}, err
+	if err != nil {
+		return node{}, err
+	}
+	return node{Path: "/", Kind: e.Kind, Mode: e.Mode, UID: e.UID, GID: e.GID}, nil
 }
 
 func restoreTop(root *rootfs.Root, before node) error {
+	if before.Path == "" {
+		return nil
+	}
 	now, err := readTop(root)
-	if err != nil || before.Path == "" || now.equal(before) {
+	if err != nil || now.equal(before) {
 		return err
 	}
 	dir, err := root.OpenDir("/")
@@ -141,8 +147,11 @@ func (n node) equal(o node) bool {
 
 // restoreNodes restores recorded nodes and removes additional configuration.
 func restoreNodes(ctx context.Context, root *rootfs.Root, before []node) error {
+	if before == nil {
+		return nil
+	}
 	now, err := readNodes(ctx, root)
-	if err != nil || before == nil {
+	if err != nil {
 		return err
 	}
 	had, has := nodesByPath(before), nodesByPath(now)

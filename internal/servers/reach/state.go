@@ -11,10 +11,11 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/rootfs"
 )
 
-// A State is the recorded state of a machine. It is stored as JSON.
+// A State is the recorded state of a machine. It is stored as JSON. A part that could not
+// be read is nil, and is neither restored nor compared: its emptiness is no state.
 type State struct {
-	Boot     string            `json:"boot"` // the kernel's identifier of this boot
-	Network  network           `json:"network"`
+	Boot     string            `json:"boot"`    // the kernel's identifier of this boot
+	Network  *network          `json:"network"` // nil if it could not be read
 	Firewall firewall          `json:"firewall"`
 	Sysctls  map[string]string `json:"sysctls"`
 	Units    map[string]unit   `json:"units,omitempty"`
@@ -35,7 +36,7 @@ func BootID() string {
 func Read(ctx context.Context, root *rootfs.Root) (State, error) {
 	s := State{Boot: BootID(), Sysctls: readSysctls()}
 	var errs [7]error
-	s.Network, errs[0] = readNetwork()
+	s.Network, errs[0] = readNetworkAgain()
 	s.Firewall, errs[1] = readFirewall(ctx)
 	s.Units, errs[2] = readUnits(ctx)
 	s.Mounts, errs[3] = readMounts()
@@ -60,7 +61,11 @@ func (s State) RestoreDisks(ctx context.Context, root *rootfs.Root) error {
 // RestoreNetwork restores kernel settings, links with everything that depends on them,
 // and firewalls.
 func (s State) RestoreNetwork(ctx context.Context) error {
-	return errors.Join(restoreSysctls(s.Sysctls), s.Network.restore(), s.Firewall.restore(ctx))
+	errs := []error{restoreSysctls(s.Sysctls)}
+	if s.Network != nil {
+		errs = append(errs, s.Network.restore())
+	}
+	return errors.Join(append(errs, s.Firewall.restore(ctx))...)
 }
 
 // RestoreUnits restores which units are active. It comes after files were restored.
@@ -69,13 +74,16 @@ func (s State) RestoreUnits(ctx context.Context) error { return restoreUnits(ctx
 // Difference returns how the present state differs from the recorded one, in words.
 func (s State) Difference(now State) []string {
 	var left []string
+	if s.Network != nil && now.Network != nil {
+		left = append(left, s.Network.difference(*now.Network)...)
+	}
 	for _, part := range [][]string{
-		s.Network.difference(now.Network), s.Firewall.difference(now.Firewall), sysctlDifference(s.Sysctls, now.Sysctls),
+		s.Firewall.difference(now.Firewall), sysctlDifference(s.Sysctls, now.Sysctls),
 		unitDifference(s.Units, now.Units),
 	} {
 		left = append(left, part...)
 	}
-	if !s.Top.equal(now.Top) {
+	if s.Top.Path != "" && !s.Top.equal(now.Top) {
 		left = append(left, "/")
 	}
 	if s.Boot != now.Boot {
@@ -83,7 +91,7 @@ func (s State) Difference(now State) []string {
 	}
 	left = append(left, mountDifference(s.Mounts, now.Mounts)...)
 	left = append(left, nodeDifference(s.Nodes, now.Nodes)...)
-	if (now.Clock - s.Clock).Abs() > maxClockStep {
+	if s.Clock != 0 && (now.Clock-s.Clock).Abs() > maxClockStep {
 		left = append(left, "the clock")
 	}
 	return left

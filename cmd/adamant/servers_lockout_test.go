@@ -178,6 +178,9 @@ func (c lockout) test(t *testing.T, client *siteClient, srv *sshd.Server) {
 	if err != nil {
 		t.Errorf("the server is lost: %v", err)
 	}
+	if err != nil {
+		t.FailNow() // nothing can be asked of it
+	}
 	srv.Exec("rm", "-f", "/var/fill", "/var/fill2")
 	if diff := cmp.Diff(strings.Split(srv.Exec("sh", "-c", serverState), "\n"), strings.Split(before, "\n")); diff != "" {
 		t.Errorf("not as it was (- now, + before), and the report is\n%s\n%s", got.out, diff)

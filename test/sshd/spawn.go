@@ -42,7 +42,10 @@ func (s *Server) bootCommand() (*exec.Cmd, error) {
 	if s.cgroup != "" {
 		args = append(args, "--cgroup")
 	}
-	cmd := exec.Command("nsenter", append(args, "--fork", "--", "sh", "-euc", bootScript)...)
+	// A process that ignores SIGHUP, as one of nohup does, would not end by the signal by
+	// which a reboot is recognised.
+	args = append([]string{"--default-signal=HUP", "nsenter"}, append(args, "--fork", "--", "sh", "-euc", bootScript)...)
+	cmd := exec.Command("env", args...)
 	if s.cgroup == "" {
 		return cmd, nil
 	}

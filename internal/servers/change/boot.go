@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/adamant-sh/adamant/internal/servers/reach"
 )
 
 // A RebootMode configures whether a server reboots after a change.
@@ -34,8 +36,8 @@ type Boot struct {
 	Refused  string   `json:"refused,omitempty"`  // why a reboot that was requested is impossible
 }
 
-// bootIDFile has an id that the kernel creates at each boot (random(4)).
-const bootIDFile = "/proc/sys/kernel/random/boot_id"
+// errBootID is returned if the kernel does not report the id of the boot.
+var errBootID = errors.New("the id of the boot cannot be read")
 
 // bootReadTimeout bounds the programs that ReadBoot and RequestReboot run.
 const bootReadTimeout = time.Minute
@@ -44,13 +46,13 @@ const bootReadTimeout = time.Minute
 func ReadBoot(ctx context.Context) (Boot, error) {
 	ctx, cancel := context.WithTimeout(ctx, bootReadTimeout)
 	defer cancel()
-	id, err := bootID()
-	if err != nil {
-		return Boot{}, err
+	id := reach.BootID()
+	if id == "" {
+		return Boot{}, errBootID
 	}
 	b := Boot{ID: id}
-	b.Reasons, err = rebootReasons(ctx)
-	if err != nil {
+	var err error
+	if b.Reasons, err = rebootReasons(ctx); err != nil {
 		b.Unknown = err.Error()
 	}
 	if b.Units, b.Starting, err = bootUnits(ctx); err != nil {
@@ -59,36 +61,19 @@ func ReadBoot(ctx context.Context) (Boot, error) {
 	return b, nil
 }
 
-func bootID() (string, error) {
-	id, err := os.ReadFile(bootIDFile)
-	if err != nil {
-		return "", describe("read the boot id", err)
-	}
-	return strings.TrimSpace(string(id)), nil
-}
-
 // RequestReboot reboots the machine and returns before that happens. It does nothing
 // after a reboot since the boot with an id, so that a caller whose connection was lost can
 // request the reboot again.
 func RequestReboot(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, bootReadTimeout)
 	defer cancel()
-	if now, err := bootID(); err != nil || now != id {
-		return err
+	switch reach.BootID() {
+	case "":
+		return errBootID
+	case id:
+		return reach.Reboot(ctx)
 	}
-	for _, command := range [][]string{{"systemctl", "reboot"}, {"reboot"}} {
-		if _, err := exec.LookPath(command[0]); err != nil || command[0] == "systemctl" && !hasSystemd() {
-			continue
-		}
-		out := &tailBuffer{max: maxOutput}
-		return withCause(programError(strings.Join(command, " "), runProgram(ctx, out, command[0], command[1:]...)), out.String())
-	}
-	return errors.New("the server has no program that reboots it: neither systemd nor reboot")
-}
-
-func hasSystemd() bool {
-	_, err := os.Stat("/run/systemd/system") // sd_booted(3)
-	return err == nil
+	return nil
 }
 
 // openRC is the directory of the state of OpenRC, the service manager of Alpine.
@@ -97,7 +82,7 @@ const openRC = "/run/openrc"
 // bootUnits returns the units that should be active again after a reboot, and whether the
 // service manager is still starting units.
 func bootUnits(ctx context.Context) (units []string, starting bool, err error) {
-	if hasSystemd() {
+	if reach.Booted() {
 		return systemdUnits(ctx)
 	}
 	started, err := os.ReadDir(openRC + "/started")

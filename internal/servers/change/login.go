@@ -82,8 +82,8 @@ func (s Store) Seen(id string) (bool, error) {
 // the units are restored once more, and sshd is restarted; if that does not help either
 // and the job permits it, the server is restarted.
 //
-// Only a login from outside proves that the server can be reached. The connection on the
-// server itself distinguishes a server that nobody reaches from a caller that has ended.
+// Only a login from outside proves that the server can be reached. If none comes, a
+// connection from the server to itself shows whether sshd still answers.
 func (r *runner) verifyLogin(ctx context.Context) {
 	r.keepStage(Verifying)
 	u := r.state.Undo
@@ -102,7 +102,7 @@ func (r *runner) verifyLogin(ctx context.Context) {
 	if r.job.ConfirmReboot && !u.Rebooted {
 		u.Rebooted = true
 		r.keepStage(Verifying)
-		r.tryEach(ctx, reach.Reboot)
+		r.tryEach(ctx, reach.ForceReboot)
 		_ = clock.Sleep(ctx, maxLoginWait) // the restart ends this process
 	}
 	if u.Login = LoginAnswers; !r.answers() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // sshUnits are the names that distributions have for the units of sshd.
@@ -39,18 +38,21 @@ func RestartListener(ctx context.Context, address string) error {
 	return errors.Join(errs...)
 }
 
-// Reboot restarts the machine. The service manager gets a moment to stop services in
-// order.
+// Reboot requests a restart of the machine, in which services are stopped in order.
 func Reboot(ctx context.Context) error {
+	command := []string{"reboot"}
 	if Booted() {
-		if _, err := output(ctx, "systemctl", "reboot"); err == nil {
-			return nil
-		}
+		command = []string{"systemctl", "reboot"}
 	}
-	if _, err := output(ctx, "reboot"); err == nil {
+	_, err := output(ctx, command[0], command[1:]...)
+	return err
+}
+
+// ForceReboot restarts the machine without stopping services if Reboot fails.
+func ForceReboot(ctx context.Context) error {
+	if Reboot(ctx) == nil {
 		return nil
 	}
-	time.Sleep(time.Second)
 	_, err := output(ctx, "reboot", "-f")
 	return err
 }

@@ -19,15 +19,14 @@ type object []byte
 
 // A class is a kind of objects.
 type class struct {
-	name              string
-	get, create, del  uint16
-	header            int      // bytes of the fixed header
-	ifindex           int      // offset of the interface's index in the header, -1 for none
-	links             []uint16 // attributes that contain an interface's index
-	volatile          []uint16 // attributes that change by themselves
-	isRecorded        func(object) bool
-	normalize         func(object) // clears bits of the header that change by themselves
-	replacesByDefault bool         // a create request replaces an existing object
+	name             string
+	get, create, del uint16
+	header           int      // bytes of the fixed header
+	ifindex          int      // offset of the interface's index in the header, -1 for none
+	links            []uint16 // attributes that contain an interface's index
+	volatile         []uint16 // attributes that change by themselves
+	isRecorded       func(object) bool
+	normalize        func(object) // clears bits of the header that change by themselves
 }
 
 // The classes, with the header of each from include/uapi/linux.
@@ -60,7 +59,6 @@ var (
 			family := o[0]
 			return (family == unix.AF_INET || family == unix.AF_INET6) && o[8]&unix.NUD_PERMANENT != 0
 		},
-		replacesByDefault: true,
 	}
 	qdiscs = class{
 		name: "queueing discipline", get: unix.RTM_GETQDISC, create: unix.RTM_NEWQDISC, del: unix.RTM_DELQDISC,
@@ -72,7 +70,7 @@ var (
 
 // dial opens a connection of rtnetlink.
 func dial() (*netlink.Conn, error) {
-	c, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Strict: false})
+	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 	if err != nil {
 		return nil, fmt.Errorf("rtnetlink: %w", err)
 	}

@@ -56,7 +56,7 @@ Id=ssh.socket
 ActiveState=inactive
 `)
 	want := map[string]unit{
-		"ssh.service": {Active: "active", Invocation: "aa", Changed: "42", Frozen: true, Triggered: true, Type: "notify"},
+		"ssh.service": {Active: "active", Invocation: "aa", Changed: "42", Frozen: true, Triggered: true},
 		"ssh.socket":  {Active: "inactive"},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {

@@ -20,11 +20,10 @@ type unit struct {
 	Changed    string `json:"changed,omitempty"`    // when the state changed last, in µs after the boot; a reload changes it
 	Frozen     bool   `json:"frozen,omitempty"`
 	Triggered  bool   `json:"triggered,omitempty"` // by a timer, a socket or a path
-	Type       string `json:"type,omitempty"`      // of a service, such as oneshot
 }
 
 // unitProperties are the properties that readUnits asks for.
-const unitProperties = "Id,ActiveState,InvocationID,StateChangeTimestampMonotonic,FreezerState,TriggeredBy,Type"
+const unitProperties = "Id,ActiveState,InvocationID,StateChangeTimestampMonotonic,FreezerState,TriggeredBy"
 
 // Booted reports whether systemd is the first process: sd_booted(3).
 func Booted() bool {
@@ -87,7 +86,7 @@ func parseUnits(text string) map[string]unit {
 		if name := value["Id"]; isRestorable(name) {
 			units[name] = unit{
 				Active: value["ActiveState"], Invocation: value["InvocationID"], Changed: value["StateChangeTimestampMonotonic"],
-				Frozen: value["FreezerState"] == "frozen", Triggered: value["TriggeredBy"] != "", Type: value["Type"],
+				Frozen: value["FreezerState"] == "frozen", Triggered: value["TriggeredBy"] != "",
 			}
 		}
 	}

@@ -187,7 +187,7 @@ func (c lockout) test(t *testing.T, client *siteClient, srv *sshd.Server) {
 	}
 }
 
-// logIn logs in to a server as a client outside of it.
+// logIn opens an SSH connection to a server and runs a command.
 func logIn(srv *sshd.Server, key ssh.Signer) error {
 	conn, err := ssh.Dial("tcp", net.JoinHostPort(srv.Addr, fmt.Sprint(srv.Port)), &ssh.ClientConfig{
 		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 5 * time.Second,

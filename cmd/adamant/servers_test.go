@@ -91,8 +91,8 @@ rpmbuild -bb --quiet --define "_topdir /tmp/build" --define "_dbpath /var/lib/rp
 rpm --dbpath /var/lib/rpm -U build/RPMS/noarch/tiny-$1-3.noarch.rpm
 `
 
-// makeApp sets up an application with a password on a loopback address, and nginx in
-// front of it.
+// makeApp sets up an application with a password on a loopback address, and nginx as its
+// proxy.
 const makeApp = `set -e; useradd -r shop; mkdir -p /opt/shop /etc/shop
 cat >/opt/shop/app.pl <<'END'
 use IO::Socket::INET;

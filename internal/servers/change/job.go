@@ -20,8 +20,8 @@ type Job struct {
 	Save     []string      `json:"save,omitempty"`    // directories to save in addition to alwaysSaved
 	Timeout  time.Duration `json:"timeout"`           // after which the change is killed
 	Confirm  time.Duration `json:"confirm"`           // after which it reverts unless it is confirmed; never if 0
-	// ConfirmReboot permits a restart of the server if nobody can log in after the change
-	// was reverted.
+	// ConfirmReboot permits a restart of the server if no login follows the revert of an
+	// unconfirmed change.
 	ConfirmReboot bool `json:"confirmReboot,omitempty"`
 
 	// Reboot is carried out by the client, after the change was confirmed.

@@ -12,8 +12,7 @@ import (
 	"github.com/adamant-sh/adamant/internal/fs/tree"
 )
 
-// loginPrograms are the programs without which nobody can log in, or a change cannot be
-// taken back.
+// loginPrograms are the programs that logins and reverts of changes need.
 var loginPrograms = []string{
 	"/usr/sbin/sshd", "/usr/lib/openssh", "/usr/libexec/openssh", "/bin/sh", "/bin/bash", "/usr/bin/systemctl", "/usr/sbin/nft",
 	"/usr/sbin/xtables-nft-multi", "/usr/sbin/xtables-legacy-multi", "/usr/bin/sudo",

@@ -16,10 +16,10 @@ import (
 	"github.com/adamant-sh/adamant/internal/servers/reach"
 )
 
-// findTarget sets the state of the network, units and mounts that an undo restores. One
-// that nobody asked for restores the state before the change, because anything else may
-// keep everybody out. One on demand keeps what has changed since: it takes back only the
-// differences that were there right after the change.
+// findTarget sets the state of the network, units and mounts that an undo restores. An
+// automatic undo restores the whole state before the change, because any difference may
+// prevent logins. An undo on demand keeps later changes: it takes back only the
+// differences that were present right after the change.
 func (r *runner) findTarget(ctx context.Context) error {
 	m, err := r.loadFacts()
 	if err != nil {

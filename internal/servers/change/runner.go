@@ -92,9 +92,9 @@ func (s Store) Run(ctx context.Context, id, cache string) error {
 	return r.awaitConfirmation(ctx)
 }
 
-// recover ends a change whose process was killed, or whose server was restarted. A
-// change that asked for a confirmation is taken back, because nobody can give it to the
-// process that has ended.
+// recover ends a change whose process was killed, or whose server was restarted. A change
+// that needs a confirmation is taken back: the caller cannot confirm it to a process that
+// has ended.
 func (r *runner) recover(ctx context.Context) error {
 	why := fmt.Sprintf("its process was killed while it was %s", r.state.Stage)
 	if r.state.Boot != reach.BootID() {

@@ -175,7 +175,7 @@ func summarize(said []string) string {
 }
 
 // packageOf returns the key of the cause of a difference in a file's package, empty if
-// there is none or it is on other servers.
+// the package does not differ on the same servers.
 func (e *explainer) packageOf(d Difference) string {
 	key := string(facts.Package) + " " + d.Package
 	c := e.causes[key]
